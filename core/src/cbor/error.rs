@@ -1,0 +1,97 @@
+//! What was wrong with a message, and where. Four bytes, so that it travels in a register.
+
+use core::fmt;
+
+use crate::Status;
+
+/// A decoding error.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Error {
+    offset: u16,
+    kind: ErrorKind,
+    member: u8,
+}
+
+/// The kinds of decoding error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The message ends inside an item.
+    Truncated,
+    /// A head byte has no meaning, or is an indefinite length.
+    Malformed,
+    /// An integer or a length is not in its shortest form.
+    NotShortest,
+    /// Map keys are out of order or appear twice.
+    KeyOrder,
+    /// A tag, a float or an unassigned simple value where none may be.
+    Forbidden,
+    /// Arrays and maps are nested too deeply.
+    TooDeep,
+    /// A text string is not UTF-8.
+    NotUtf8,
+    /// Bytes follow the end of the message.
+    TrailingBytes,
+    /// An item has another type than the standard's.
+    UnexpectedType,
+    /// A required member is missing; [`Error::member`] names it.
+    Missing,
+    /// A byte string has the wrong length.
+    WrongLength,
+    /// A number is too large for its member.
+    OutOfRange,
+}
+
+impl Error {
+    pub(crate) const fn new(kind: ErrorKind, offset: usize) -> Self {
+        let offset = if offset > u16::MAX as usize { u16::MAX } else { offset as u16 };
+        Self { offset, kind, member: 0 }
+    }
+
+    /// Names the top-level member in which the error lies; the outermost name wins.
+    pub(crate) const fn within(self, member: u8) -> Self {
+        Self { member, ..self }
+    }
+
+    /// What was wrong.
+    pub const fn kind(self) -> ErrorKind {
+        self.kind
+    }
+
+    /// Where, in bytes from the start of the CBOR. Stops counting at 65,535.
+    pub const fn offset(self) -> usize {
+        self.offset as usize
+    }
+
+    /// The integer key of the message's member in which it was wrong, if it was inside one.
+    pub const fn member(self) -> Option<u8> {
+        if self.member == 0 { None } else { Some(self.member) }
+    }
+
+    /// The status an authenticator answers (CTAP 2.3 §8.1).
+    pub const fn status(self) -> Status {
+        match self.kind {
+            ErrorKind::UnexpectedType => Status::CBOR_UNEXPECTED_TYPE,
+            ErrorKind::Missing => Status::MISSING_PARAMETER,
+            ErrorKind::WrongLength | ErrorKind::OutOfRange => Status::INVALID_PARAMETER,
+            _ => Status::INVALID_CBOR,
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} at byte {}", self.kind, self.offset)?;
+        match self.member {
+            0 => Ok(()),
+            member => write!(f, ", member 0x{member:02x}"),
+        }
+    }
+}

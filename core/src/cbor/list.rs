@@ -1,0 +1,130 @@
+//! Lists that one type serves in both directions: encoded items on the way in, a slice on the way out.
+
+use core::{fmt, marker::PhantomData, slice};
+
+use super::{Error, Read, Reader, Write, Writer};
+
+/// A list of `T`, without a limit on its length.
+pub enum List<'a, T> {
+    /// Items of a received message, each checked when the message was decoded.
+    Cbor(Items<'a, T>),
+    /// Items of a message to be sent.
+    Slice(&'a [T]),
+}
+
+/// The encoded items of a received list.
+pub struct Items<'a, T> {
+    count: usize,
+    reader: Reader<'a>,
+    item: PhantomData<fn() -> T>,
+}
+
+/// Walks a [`List`].
+pub enum ListIter<'a, T> {
+    /// Over encoded items.
+    Cbor(Items<'a, T>),
+    /// Over a slice.
+    Slice(slice::Iter<'a, T>),
+}
+
+impl<'a, T> List<'a, T> {
+    /// Number of items.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Cbor(items) => items.count,
+            Self::Slice(items) => items.len(),
+        }
+    }
+
+    /// Whether there are no items.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The items in order.
+    #[inline]
+    pub fn iter(&self) -> ListIter<'a, T> {
+        match self {
+            Self::Cbor(items) => ListIter::Cbor(*items),
+            Self::Slice(items) => ListIter::Slice(items.iter()),
+        }
+    }
+}
+
+impl<'a, T: Read<'a> + Copy> Iterator for ListIter<'a, T> {
+    type Item = T;
+
+    #[inline]
+    fn next(&mut self) -> Option<T> {
+        match self {
+            Self::Cbor(items) => {
+                items.count = items.count.checked_sub(1)?;
+                T::read(&mut items.reader).ok() // cannot fail: the same bytes were read before
+            }
+            Self::Slice(items) => items.next().copied(),
+        }
+    }
+}
+
+impl<'a, T: Read<'a> + Copy> IntoIterator for &List<'a, T> {
+    type Item = T;
+    type IntoIter = ListIter<'a, T>;
+
+    fn into_iter(self) -> ListIter<'a, T> {
+        self.iter()
+    }
+}
+
+impl<'a, T: Read<'a>> Read<'a> for List<'a, T> {
+    fn read(r: &mut Reader<'a>) -> Result<Self, Error> {
+        let count = r.array()?;
+        let reader = *r;
+        for _ in 0..count {
+            T::read(r)?;
+        }
+        r.leave();
+        // The items were all there, so their number fits.
+        Ok(Self::Cbor(Items { count: count as usize, reader, item: PhantomData }))
+    }
+}
+
+impl<'a, T: Read<'a> + Write + Copy> Write for List<'a, T> {
+    fn write(&self, w: &mut Writer<'_>) {
+        w.array(self.len());
+        for item in self {
+            item.write(w);
+        }
+    }
+}
+
+impl<T> Clone for List<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for List<'_, T> {}
+
+impl<T> Clone for Items<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Items<'_, T> {}
+
+impl<'a, T> From<&'a [T]> for List<'a, T> {
+    fn from(items: &'a [T]) -> Self {
+        Self::Slice(items)
+    }
+}
+
+impl<'a, T: Read<'a> + Copy + PartialEq> PartialEq for List<'a, T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl<'a, T: Read<'a> + Copy + fmt::Debug> fmt::Debug for List<'a, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self).finish()
+    }
+}

@@ -1,0 +1,176 @@
+//! CTAP2 canonical CBOR (CTAP 2.3 §8): one strict reader, one canonical writer, one table macro.
+//!
+//! [`Reader`] checks form and type in a single pass and borrows everything it returns. It knows two sets of rules:
+//! *strict* for requests (canonical form, depth 4) and *tolerant* for responses, where real authenticators misorder keys
+//! and pad integers (any definite-length CBOR, depth 16). Indefinite lengths are refused under both: no string that comes
+//! in pieces can be borrowed. [`Writer`] only writes canonical form as long as its caller writes keys in order, which the
+//! tables of [`message!`](crate::message) do.
+
+mod error;
+mod list;
+mod message;
+mod reader;
+mod writer;
+
+pub use error::{Error, ErrorKind};
+pub use list::{Items, List, ListIter};
+pub use reader::{Map, Reader};
+pub use writer::{Overflow, Writer};
+
+/// A value that can be read from CBOR, borrowing from the message.
+pub trait Read<'a>: Sized {
+    /// Reads one item. Errors: [`Error`] says what was wrong and where.
+    fn read(r: &mut Reader<'a>) -> Result<Self, Error>;
+}
+
+/// A value that can be written as CBOR.
+pub trait Write {
+    /// Writes one item; the writer remembers an overflow.
+    fn write(&self, w: &mut Writer<'_>);
+}
+
+/// Decodes one item under the strict rules; nothing may follow it.
+pub fn decode<'a, T: Read<'a>>(bytes: &'a [u8]) -> Result<T, Error> {
+    let mut r = Reader::strict(bytes);
+    let value = T::read(&mut r)?;
+    r.finish()?;
+    Ok(value)
+}
+
+/// Decodes one item under the tolerant rules; nothing may follow it.
+pub fn decode_tolerant<'a, T: Read<'a>>(bytes: &'a [u8]) -> Result<T, Error> {
+    let mut r = Reader::tolerant(bytes);
+    let value = T::read(&mut r)?;
+    r.finish()?;
+    Ok(value)
+}
+
+/// Encodes one item into `buffer` and returns its length.
+pub fn encode<T: Write + ?Sized>(value: &T, buffer: &mut [u8]) -> Result<usize, Overflow> {
+    let mut w = Writer::new(buffer);
+    value.write(&mut w);
+    w.finish()
+}
+
+/// One CBOR item of any type, kept as the bytes it came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Raw<'a>(pub &'a [u8]);
+
+impl<'a> Read<'a> for Raw<'a> {
+    fn read(r: &mut Reader<'a>) -> Result<Self, Error> {
+        r.skip().map(Self)
+    }
+}
+
+impl Write for Raw<'_> {
+    fn write(&self, w: &mut Writer<'_>) {
+        w.raw(self.0);
+    }
+}
+
+/// A CBOR map of any content, kept as the bytes it came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawMap<'a>(pub &'a [u8]);
+
+impl<'a> RawMap<'a> {
+    /// The empty map.
+    pub const EMPTY: RawMap<'static> = RawMap(&[0xA0]);
+
+    /// Whether the map has no entries.
+    pub fn is_empty(&self) -> bool {
+        self.0 == [0xA0]
+    }
+}
+
+impl<'a> Read<'a> for RawMap<'a> {
+    fn read(r: &mut Reader<'a>) -> Result<Self, Error> {
+        r.expect_map()?;
+        r.skip().map(Self)
+    }
+}
+
+impl Write for RawMap<'_> {
+    fn write(&self, w: &mut Writer<'_>) {
+        w.raw(self.0);
+    }
+}
+
+impl Read<'_> for bool {
+    #[inline]
+    fn read(r: &mut Reader<'_>) -> Result<Self, Error> {
+        r.bool()
+    }
+}
+
+impl Write for bool {
+    #[inline]
+    fn write(&self, w: &mut Writer<'_>) {
+        w.bool(*self);
+    }
+}
+
+macro_rules! integers {
+    ($($ty:ty)*) => {$(
+        impl Read<'_> for $ty {
+            #[inline]
+            fn read(r: &mut Reader<'_>) -> Result<Self, Error> {
+                let value = r.unsigned()?;
+                <$ty>::try_from(value).map_err(|_| r.error(ErrorKind::OutOfRange))
+            }
+        }
+
+        impl Write for $ty {
+            #[inline]
+            fn write(&self, w: &mut Writer<'_>) {
+                w.unsigned(*self as u64);
+            }
+        }
+    )*};
+}
+integers!(u8 u32 u64 usize);
+
+impl<'a> Read<'a> for &'a str {
+    #[inline]
+    fn read(r: &mut Reader<'a>) -> Result<Self, Error> {
+        r.text()
+    }
+}
+
+impl Write for &str {
+    #[inline]
+    fn write(&self, w: &mut Writer<'_>) {
+        w.text(self);
+    }
+}
+
+impl<'a> Read<'a> for &'a [u8] {
+    #[inline]
+    fn read(r: &mut Reader<'a>) -> Result<Self, Error> {
+        r.bytes()
+    }
+}
+
+impl Write for &[u8] {
+    #[inline]
+    fn write(&self, w: &mut Writer<'_>) {
+        w.bytes(self);
+    }
+}
+
+impl<'a, const N: usize> Read<'a> for &'a [u8; N] {
+    #[inline]
+    fn read(r: &mut Reader<'a>) -> Result<Self, Error> {
+        let bytes = r.bytes()?;
+        bytes.try_into().map_err(|_| r.error(ErrorKind::WrongLength))
+    }
+}
+
+impl<const N: usize> Write for &[u8; N] {
+    #[inline]
+    fn write(&self, w: &mut Writer<'_>) {
+        w.bytes(*self);
+    }
+}
+
+#[cfg(test)]
+mod tests;

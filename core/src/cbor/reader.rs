@@ -1,0 +1,404 @@
+//! The strict reader: checks form and type in one pass, borrows what it returns.
+
+use super::{Error, ErrorKind};
+
+const UNSIGNED: u8 = 0;
+const NEGATIVE: u8 = 1;
+const BYTES: u8 = 2;
+const TEXT: u8 = 3;
+const ARRAY: u8 = 4;
+const MAP: u8 = 5;
+const TAG: u8 = 6;
+
+const FALSE: u8 = 0xF4;
+const TRUE: u8 = 0xF5;
+const NULL: u8 = 0xF6;
+
+/// Nesting allowed in requests (CTAP 2.3 §8).
+const STRICT_DEPTH: u8 = 4;
+/// Nesting allowed in responses.
+const TOLERANT_DEPTH: u8 = 16;
+
+/// The key of a map that is neither known nor of the map's key type. No known member has it.
+const OTHER_KEY: i64 = i64::MIN;
+
+/// Reads CBOR items from a slice, front to back.
+#[derive(Clone, Copy, Debug)]
+pub struct Reader<'a> {
+    rest: &'a [u8],
+    end: usize,
+    strict: bool,
+    /// Levels of nesting that are left.
+    depth: u8,
+}
+
+/// A map that is being read: how many entries are left, and the key before.
+#[derive(Debug)]
+pub struct Map<'a> {
+    left: u64,
+    previous: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    /// A reader under the rules for requests: canonical form, depth 4.
+    #[inline]
+    pub const fn strict(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes, end: bytes.len(), strict: true, depth: STRICT_DEPTH }
+    }
+
+    /// A reader under the rules for responses: any definite-length form, depth 16.
+    #[inline]
+    pub const fn tolerant(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes, end: bytes.len(), strict: false, depth: TOLERANT_DEPTH }
+    }
+
+    /// Bytes read so far.
+    #[inline]
+    pub const fn offset(&self) -> usize {
+        self.end.saturating_sub(self.rest.len())
+    }
+
+    /// What has not been read yet.
+    #[inline]
+    pub const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// An error at the current position.
+    #[cold]
+    pub const fn error(&self, kind: ErrorKind) -> Error {
+        Error::new(kind, self.offset())
+    }
+
+    /// The error for the missing member with integer key `member`.
+    #[cold]
+    pub const fn missing(&self, member: u8) -> Error {
+        self.error(ErrorKind::Missing).within(member)
+    }
+
+    /// Checks that nothing is left.
+    #[inline]
+    pub const fn finish(&self) -> Result<(), Error> {
+        if self.rest.is_empty() { Ok(()) } else { Err(self.error(ErrorKind::TrailingBytes)) }
+    }
+
+    /// Whether the next item is of CBOR major type `major`, without reading it.
+    #[inline]
+    fn next_is(&self, major: u8) -> bool {
+        matches!(self.rest.first(), Some(initial) if initial >> 5 == major)
+    }
+
+    /// Whether the next item is a byte string, without reading it.
+    pub fn next_is_bytes(&self) -> bool {
+        self.next_is(BYTES)
+    }
+
+    /// Whether the next item is a map, without reading it.
+    pub fn next_is_map(&self) -> bool {
+        self.next_is(MAP)
+    }
+
+    /// An unsigned integer.
+    #[inline]
+    pub fn unsigned(&mut self) -> Result<u64, Error> {
+        self.head_of(UNSIGNED)
+    }
+
+    /// An integer of either sign. Errors: [`ErrorKind::OutOfRange`] outside 64-bit two's complement.
+    #[inline]
+    pub fn integer(&mut self) -> Result<i64, Error> {
+        let before = *self;
+        let (major, value) = self.head()?;
+        let magnitude = i64::try_from(value).map_err(|_| before.error(ErrorKind::OutOfRange));
+        match major {
+            UNSIGNED => magnitude,
+            NEGATIVE => magnitude.map(|magnitude| !magnitude),
+            _ => Err(before.error(ErrorKind::UnexpectedType)),
+        }
+    }
+
+    /// A byte string.
+    #[inline]
+    pub fn bytes(&mut self) -> Result<&'a [u8], Error> {
+        let length = self.head_of(BYTES)?;
+        self.take(length)
+    }
+
+    /// A text string.
+    #[inline]
+    pub fn text(&mut self) -> Result<&'a str, Error> {
+        let length = self.head_of(TEXT)?;
+        let bytes = self.take(length)?;
+        core::str::from_utf8(bytes).map_err(|_| self.error(ErrorKind::NotUtf8))
+    }
+
+    /// `true` or `false`.
+    #[inline]
+    pub fn bool(&mut self) -> Result<bool, Error> {
+        let value = match self.rest.first() {
+            Some(&FALSE) => false,
+            Some(&TRUE) => true,
+            Some(_) => return Err(self.error(ErrorKind::UnexpectedType)),
+            None => return Err(self.error(ErrorKind::Truncated)),
+        };
+        self.rest = self.rest.get(1..).unwrap_or_default();
+        Ok(value)
+    }
+
+    /// Opens an array and returns how many items follow; close it with [`Reader::leave`].
+    #[inline]
+    pub fn array(&mut self) -> Result<u64, Error> {
+        let count = self.head_of(ARRAY)?;
+        self.enter()?;
+        Ok(count)
+    }
+
+    /// Opens a map; read its keys with [`Reader::next_int`] or [`Reader::next_text`], close it with [`Reader::leave`].
+    #[inline]
+    pub fn map(&mut self) -> Result<Map<'a>, Error> {
+        let left = self.head_of(MAP)?;
+        self.enter()?;
+        Ok(Map { left, previous: &[] })
+    }
+
+    /// Checks that a map comes next, without reading it.
+    pub fn expect_map(&self) -> Result<(), Error> {
+        match self.rest.first() {
+            Some(_) if self.next_is(MAP) => Ok(()),
+            Some(_) => Err(self.error(ErrorKind::UnexpectedType)),
+            None => Err(self.error(ErrorKind::Truncated)),
+        }
+    }
+
+    /// Closes an array or a map.
+    #[inline]
+    pub fn leave(&mut self) {
+        self.depth = self.depth.saturating_add(1);
+    }
+
+    /// The next key of a map with integer keys, `None` after the last. A key of another type, or one outside 64 bits,
+    /// comes as a value that no member has.
+    #[inline]
+    pub fn next_int(&mut self, map: &mut Map<'a>) -> Result<Option<i64>, Error> {
+        if map.left == 0 {
+            return Ok(None);
+        }
+        map.left = map.left.saturating_sub(1);
+        let start = self.rest;
+        // Nearly every key is one byte: 0 to 23.
+        if let Some((&byte, rest)) = start.split_first()
+            && byte < 24
+        {
+            self.rest = rest;
+            self.order(map, start)?;
+            return Ok(Some(i64::from(byte)));
+        }
+        let key = match start.first().map(|initial| initial >> 5) {
+            Some(UNSIGNED | NEGATIVE) => self.integer().or_else(|error| match error.kind() {
+                ErrorKind::OutOfRange => Ok(OTHER_KEY),
+                _ => Err(error),
+            })?,
+            _ => {
+                self.skip()?;
+                OTHER_KEY
+            }
+        };
+        self.order(map, start)?;
+        Ok(Some(key))
+    }
+
+    /// The next key of a map with text keys, `None` after the last. Not checked to be UTF-8: a key that matches a member
+    /// is, and [`Reader::skip_member`] checks the others. A key of another type comes as the empty string.
+    #[inline]
+    pub fn next_text(&mut self, map: &mut Map<'a>) -> Result<Option<&'a [u8]>, Error> {
+        if map.left == 0 {
+            return Ok(None);
+        }
+        map.left = map.left.saturating_sub(1);
+        let start = self.rest;
+        let key = if self.next_is(TEXT) {
+            let length = self.head_of(TEXT)?;
+            self.take(length)?
+        } else {
+            self.skip()?;
+            &[]
+        };
+        self.order(map, start)?;
+        Ok(Some(key))
+    }
+
+    /// Skips the value of a text-keyed member that is not known, and checks its key.
+    pub fn skip_member(&mut self, key: &[u8]) -> Result<(), Error> {
+        if core::str::from_utf8(key).is_err() {
+            return Err(self.error(ErrorKind::NotUtf8));
+        }
+        self.skip().map(drop)
+    }
+
+    /// Skips one item of any type, checks its form to the end, and returns its bytes.
+    pub fn skip(&mut self) -> Result<&'a [u8], Error> {
+        let start = self.rest;
+        self.skip_item()?;
+        Ok(self.since(start))
+    }
+
+    fn skip_item(&mut self) -> Result<(), Error> {
+        let before = self.rest;
+        let (major, value) = self.head()?;
+        match major {
+            UNSIGNED | NEGATIVE => Ok(()),
+            BYTES => self.take(value).map(drop),
+            TEXT => {
+                let bytes = self.take(value)?;
+                core::str::from_utf8(bytes).map(drop).map_err(|_| self.error(ErrorKind::NotUtf8))
+            }
+            ARRAY => {
+                self.enter()?;
+                for _ in 0..value {
+                    self.skip_item()?;
+                }
+                self.leave();
+                Ok(())
+            }
+            MAP => {
+                self.enter()?;
+                let mut map = Map { left: value, previous: &[] };
+                for _ in 0..value {
+                    let key = self.rest;
+                    self.skip_item()?;
+                    self.order(&mut map, key)?;
+                    self.skip_item()?;
+                }
+                self.leave();
+                Ok(())
+            }
+            TAG if self.strict => Err(self.error(ErrorKind::Forbidden)),
+            TAG => {
+                self.enter()?;
+                self.skip_item()?;
+                self.leave();
+                Ok(())
+            }
+            _ => match before.first() {
+                Some(&(FALSE | TRUE | NULL)) => Ok(()),
+                _ if self.strict => Err(self.error(ErrorKind::Forbidden)),
+                _ => Ok(()),
+            },
+        }
+    }
+
+    /// Checks the key that lies between `start` and here against the key before it.
+    #[inline]
+    fn order(&self, map: &mut Map<'a>, start: &'a [u8]) -> Result<(), Error> {
+        if !self.strict {
+            return Ok(());
+        }
+        let key = self.since(start);
+        // For every key type that CTAP uses, canonical order is the order of the encoded bytes.
+        let ordered = match (map.previous, key) {
+            (&[previous], &[key]) => previous < key,
+            (previous, key) => previous < key,
+        };
+        map.previous = key;
+        if ordered { Ok(()) } else { Err(self.error(ErrorKind::KeyOrder)) }
+    }
+
+    #[inline]
+    fn since(&self, start: &'a [u8]) -> &'a [u8] {
+        start.get(..start.len().saturating_sub(self.rest.len())).unwrap_or_default()
+    }
+
+    #[inline]
+    fn enter(&mut self) -> Result<(), Error> {
+        match self.depth.checked_sub(1) {
+            Some(depth) => {
+                self.depth = depth;
+                Ok(())
+            }
+            None => Err(self.error(ErrorKind::TooDeep)),
+        }
+    }
+
+    #[inline]
+    fn take(&mut self, length: u64) -> Result<&'a [u8], Error> {
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        match self.rest.split_at_checked(length) {
+            Some((taken, rest)) => {
+                self.rest = rest;
+                Ok(taken)
+            }
+            None => Err(self.error(ErrorKind::Truncated)),
+        }
+    }
+
+    /// The value of a head of major type `major`; on another type nothing is consumed.
+    #[inline]
+    fn head_of(&mut self, major: u8) -> Result<u64, Error> {
+        match self.rest.split_first() {
+            Some((&initial, rest)) if initial >> 5 == major => {
+                self.rest = rest;
+                let info = initial & 0x1F;
+                if info < 24 { Ok(u64::from(info)) } else { self.long_argument(info) }
+            }
+            Some(_) => Err(self.error(ErrorKind::UnexpectedType)),
+            None => Err(self.error(ErrorKind::Truncated)),
+        }
+    }
+
+    #[inline]
+    fn head(&mut self) -> Result<(u8, u64), Error> {
+        let Some((&initial, rest)) = self.rest.split_first() else {
+            return Err(self.error(ErrorKind::Truncated));
+        };
+        self.rest = rest;
+        let (major, info) = (initial >> 5, initial & 0x1F);
+        if info < 24 {
+            return Ok((major, u64::from(info)));
+        }
+        if major == 7 {
+            return self.long_simple(info).map(|()| (major, 0));
+        }
+        Ok((major, self.long_argument(info)?))
+    }
+
+    /// A length or an integer of one to eight bytes.
+    fn long_argument(&mut self, info: u8) -> Result<u64, Error> {
+        let (value, least) = match info {
+            24 => (u64::from(self.array_of::<1>()?[0]), 24),
+            25 => (u64::from(u16::from_be_bytes(self.array_of()?)), 1 << 8),
+            26 => (u64::from(u32::from_be_bytes(self.array_of()?)), 1 << 16),
+            27 => (u64::from_be_bytes(self.array_of()?), 1 << 32),
+            _ => return Err(self.error(ErrorKind::Malformed)),
+        };
+        if self.strict && value < least {
+            return Err(self.error(ErrorKind::NotShortest));
+        }
+        Ok(value)
+    }
+
+    /// Floats and one-byte simple values: well-formed, never of use.
+    #[cold]
+    fn long_simple(&mut self, info: u8) -> Result<(), Error> {
+        match info {
+            24 => match self.array_of::<1>()? {
+                [0..32] => Err(self.error(ErrorKind::Malformed)),
+                _ => Ok(()),
+            },
+            25 => self.array_of::<2>().map(drop),
+            26 => self.array_of::<4>().map(drop),
+            27 => self.array_of::<8>().map(drop),
+            _ => Err(self.error(ErrorKind::Malformed)),
+        }
+    }
+
+    #[inline]
+    fn array_of<const N: usize>(&mut self) -> Result<[u8; N], Error> {
+        match self.rest.split_first_chunk() {
+            Some((chunk, rest)) => {
+                self.rest = rest;
+                Ok(*chunk)
+            }
+            None => Err(self.error(ErrorKind::Truncated)),
+        }
+    }
+}

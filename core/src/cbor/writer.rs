@@ -1,0 +1,161 @@
+//! The canonical writer. It counts on past the end of its buffer, so an overflow names the size that was needed.
+
+use core::fmt;
+
+use crate::bytes;
+
+/// Writes CBOR items into a slice, front to back.
+#[derive(Debug)]
+pub struct Writer<'b> {
+    buffer: &'b mut [u8],
+    length: usize,
+}
+
+/// The buffer was too small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overflow {
+    /// The bytes the message takes.
+    pub needed: usize,
+}
+
+impl fmt::Display for Overflow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the message takes {} bytes, more than the buffer holds", self.needed)
+    }
+}
+
+impl<'b> Writer<'b> {
+    /// A writer at the front of `buffer`.
+    #[inline]
+    pub const fn new(buffer: &'b mut [u8]) -> Self {
+        Self { buffer, length: 0 }
+    }
+
+    /// Bytes written so far, those that did not fit included.
+    #[inline]
+    pub const fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether nothing has been written.
+    pub const fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// What has been written, `None` after an overflow.
+    pub fn written(&self) -> Option<&[u8]> {
+        self.buffer.get(..self.length)
+    }
+
+    /// The length of the message. Errors: [`Overflow`] when it did not fit.
+    #[inline]
+    pub const fn finish(self) -> Result<usize, Overflow> {
+        if self.length > self.buffer.len() { Err(Overflow { needed: self.length }) } else { Ok(self.length) }
+    }
+
+    /// Bytes as they are, outside of CBOR or already encoded.
+    #[inline]
+    pub fn raw(&mut self, raw: &[u8]) {
+        let end = self.length.saturating_add(raw.len());
+        if let Some(to) = self.buffer.get_mut(self.length..end) {
+            bytes::copy(to, raw);
+        }
+        self.length = end;
+    }
+
+    /// One byte as it is.
+    #[inline]
+    pub fn byte(&mut self, byte: u8) {
+        if let Some(to) = self.buffer.get_mut(self.length) {
+            *to = byte;
+        }
+        self.length = self.length.saturating_add(1);
+    }
+
+    /// Makes room for `length` bytes and returns it to be filled, empty after an overflow.
+    pub fn reserve(&mut self, length: usize) -> &mut [u8] {
+        let start = self.length;
+        self.length = start.saturating_add(length);
+        self.buffer.get_mut(start..self.length).unwrap_or_default()
+    }
+
+    /// An unsigned integer.
+    #[inline]
+    pub fn unsigned(&mut self, value: u64) {
+        self.head(0x00, value);
+    }
+
+    /// An integer of either sign.
+    #[inline]
+    pub fn integer(&mut self, value: i64) {
+        if value < 0 { self.head(0x20, !value as u64) } else { self.head(0x00, value as u64) }
+    }
+
+    /// A byte string.
+    #[inline]
+    pub fn bytes(&mut self, value: &[u8]) {
+        self.head(0x40, value.len() as u64);
+        self.raw(value);
+    }
+
+    /// The head of a byte string of `length` bytes, which the caller writes with [`Writer::raw`].
+    #[inline]
+    pub fn bytes_head(&mut self, length: usize) {
+        self.head(0x40, length as u64);
+    }
+
+    /// A text string.
+    #[inline]
+    pub fn text(&mut self, value: &str) {
+        self.text_bytes(value.as_bytes());
+    }
+
+    /// A text string from bytes that the caller knows to be UTF-8.
+    #[inline]
+    pub fn text_bytes(&mut self, value: &[u8]) {
+        self.head(0x60, value.len() as u64);
+        self.raw(value);
+    }
+
+    /// The head of an array of `count` items.
+    #[inline]
+    pub fn array(&mut self, count: usize) {
+        self.head(0x80, count as u64);
+    }
+
+    /// The head of a map of `count` entries.
+    #[inline]
+    pub fn map(&mut self, count: usize) {
+        self.head(0xA0, count as u64);
+    }
+
+    /// `true` or `false`.
+    #[inline]
+    pub fn bool(&mut self, value: bool) {
+        self.byte(if value { 0xF5 } else { 0xF4 });
+    }
+
+    #[inline]
+    fn head(&mut self, major: u8, value: u64) {
+        if value < 24 {
+            self.byte(major | value as u8);
+        } else {
+            self.long_head(major, value);
+        }
+    }
+
+    fn long_head(&mut self, major: u8, value: u64) {
+        if let Ok(value) = u8::try_from(value) {
+            self.raw(&[major | 24, value]);
+        } else if let Ok(value) = u16::try_from(value) {
+            self.byte(major | 25);
+            self.raw(&value.to_be_bytes());
+        } else if let Ok(value) = u32::try_from(value) {
+            self.byte(major | 26);
+            self.raw(&value.to_be_bytes());
+        } else {
+            self.byte(major | 27);
+            self.raw(&value.to_be_bytes());
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! COSE algorithm identifiers and public keys (RFC 9053, RFC 8230, WebAuthn L3 §5.8.5).
+//!
+//! ```text
+//! EC2  {1: 2, 3: alg, -1: crv, -2: x, -3: y}      OKP  {1: 1, 3: alg, -1: crv, -2: x}
+//! RSA  {1: 3, 3: alg, -1: n, -2: e}               AKP  {1: 7, 3: alg, -1: public}
+//! ```
+
+use core::fmt;
+
+use crate::{
+    cbor::{Error, ErrorKind, Read, Reader, Write, Writer},
+    crypto::P256Point,
+};
+
+/// A COSE algorithm identifier. Values this version does not name are kept as they came.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Algorithm(pub i32);
+
+macro_rules! algorithms {
+    ($($(#[$doc:meta])* $name:ident = $value:literal;)*) => {
+        impl Algorithm {
+            $($(#[$doc])* pub const $name: Algorithm = Algorithm($value);)*
+
+            /// The registered name, where this version knows it.
+            pub const fn name(self) -> Option<&'static str> {
+                match self.0 {
+                    $($value => Some(stringify!($name)),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+algorithms! {
+    /// ECDSA on P-256 with SHA-256.
+    ES256 = -7;
+    /// EdDSA, on Ed25519 in WebAuthn.
+    EDDSA = -8;
+    /// ECDSA on P-256 with SHA-256, fully specified.
+    ESP256 = -9;
+    /// Ed25519, fully specified.
+    ED25519 = -19;
+    /// The nominal algorithm of key agreement keys.
+    ECDH_ES_HKDF_256 = -25;
+    /// ECDSA on P-384 with SHA-384.
+    ES384 = -35;
+    /// ECDSA on P-521 with SHA-512.
+    ES512 = -36;
+    /// RSASSA-PSS with SHA-256.
+    PS256 = -37;
+    /// ECDSA on secp256k1 with SHA-256.
+    ES256K = -47;
+    /// ML-DSA-44.
+    ML_DSA_44 = -48;
+    /// ML-DSA-65.
+    ML_DSA_65 = -49;
+    /// ML-DSA-87.
+    ML_DSA_87 = -50;
+    /// ECDSA on P-384 with SHA-384, fully specified.
+    ESP384 = -51;
+    /// ECDSA on P-521 with SHA-512, fully specified.
+    ESP512 = -52;
+    /// Ed448, fully specified.
+    ED448 = -53;
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    RS256 = -257;
+    /// RSASSA-PKCS1-v1_5 with SHA-1.
+    RS1 = -65535;
+}
+
+impl fmt::Debug for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => f.write_str(name),
+            None => write!(f, "Algorithm({})", self.0),
+        }
+    }
+}
+
+impl Read<'_> for Algorithm {
+    #[inline]
+    fn read(r: &mut Reader<'_>) -> Result<Self, Error> {
+        let value = r.integer()?;
+        i32::try_from(value).map(Self).map_err(|_| r.error(ErrorKind::OutOfRange))
+    }
+}
+
+impl Write for Algorithm {
+    #[inline]
+    fn write(&self, w: &mut Writer<'_>) {
+        w.integer(i64::from(self.0));
+    }
+}
+
+/// An elliptic curve identifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Curve(pub i32);
+
+impl Curve {
+    /// NIST P-256.
+    pub const P256: Curve = Curve(1);
+    /// NIST P-384.
+    pub const P384: Curve = Curve(2);
+    /// NIST P-521.
+    pub const P521: Curve = Curve(3);
+    /// Ed25519.
+    pub const ED25519: Curve = Curve(6);
+    /// Ed448.
+    pub const ED448: Curve = Curve(7);
+    /// secp256k1.
+    pub const SECP256K1: Curve = Curve(8);
+}
+
+const KTY_OKP: i64 = 1;
+const KTY_EC2: i64 = 2;
+const KTY_RSA: i64 = 3;
+const KTY_AKP: i64 = 7;
+
+/// A COSE public key. Coordinates are as they came: their lengths and whether the point lies on its curve are checked by
+/// the one who uses the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CoseKey<'a> {
+    /// An elliptic-curve point, uncompressed.
+    Ec2 {
+        /// What the key is for.
+        algorithm: Algorithm,
+        /// Its curve.
+        curve: Curve,
+        /// Big-endian coordinate of the curve's size.
+        x: &'a [u8],
+        /// Big-endian coordinate of the curve's size.
+        y: &'a [u8],
+    },
+    /// An octet key pair's public half.
+    Okp {
+        /// What the key is for.
+        algorithm: Algorithm,
+        /// Its curve.
+        curve: Curve,
+        /// The public key.
+        x: &'a [u8],
+    },
+    /// An RSA key.
+    Rsa {
+        /// What the key is for.
+        algorithm: Algorithm,
+        /// Modulus, big-endian.
+        n: &'a [u8],
+        /// Public exponent, big-endian.
+        e: &'a [u8],
+    },
+    /// A key that is defined by its algorithm alone (ML-DSA).
+    Akp {
+        /// What the key is for.
+        algorithm: Algorithm,
+        /// The public key.
+        public: &'a [u8],
+    },
+}
+
+impl<'a> CoseKey<'a> {
+    /// What the key is for.
+    pub const fn algorithm(&self) -> Algorithm {
+        match *self {
+            Self::Ec2 { algorithm, .. }
+            | Self::Okp { algorithm, .. }
+            | Self::Rsa { algorithm, .. }
+            | Self::Akp { algorithm, .. } => algorithm,
+        }
+    }
+
+    /// The key agreement key of the PIN/UV auth protocols (CTAP 2.3 §6.5.6).
+    pub const fn key_agreement(point: &'a P256Point) -> Self {
+        Self::Ec2 { algorithm: Algorithm::ECDH_ES_HKDF_256, curve: Curve::P256, x: &point.x, y: &point.y }
+    }
+
+    /// The key that the raw bytes of [`crate::crypto::Sign::generate`] stand for. `None` for an algorithm without a raw
+    /// form, or a wrong length.
+    pub fn from_raw(algorithm: Algorithm, raw: &'a [u8]) -> Option<Self> {
+        let ec2 = |curve, size: usize| {
+            let (x, y) = raw.split_at_checked(size)?;
+            (y.len() == size).then_some(Self::Ec2 { algorithm, curve, x, y })
+        };
+        match algorithm {
+            Algorithm::ES256 | Algorithm::ESP256 => ec2(Curve::P256, 32),
+            Algorithm::ES384 | Algorithm::ESP384 => ec2(Curve::P384, 48),
+            Algorithm::ES512 | Algorithm::ESP512 => ec2(Curve::P521, 66),
+            Algorithm::ES256K => ec2(Curve::SECP256K1, 32),
+            Algorithm::EDDSA | Algorithm::ED25519 => {
+                (raw.len() == 32).then_some(Self::Okp { algorithm, curve: Curve::ED25519, x: raw })
+            }
+            Algorithm::ML_DSA_44 | Algorithm::ML_DSA_65 | Algorithm::ML_DSA_87 => {
+                Some(Self::Akp { algorithm, public: raw })
+            }
+            _ => None,
+        }
+    }
+
+    /// The point of a key on P-256. `None` when the key is of another kind or a coordinate is not 32 bytes long.
+    pub fn p256_point(&self) -> Option<P256Point> {
+        match *self {
+            Self::Ec2 { curve: Curve::P256, x, y, .. } => {
+                Some(P256Point { x: x.try_into().ok()?, y: y.try_into().ok()? })
+            }
+            _ => None,
+        }
+    }
+}
+
+impl<'a> Read<'a> for CoseKey<'a> {
+    fn read(r: &mut Reader<'a>) -> Result<Self, Error> {
+        // -1 is a curve or, for RSA and AKP, a byte string.
+        let (mut kty, mut algorithm, mut curve) = (None, None, None);
+        let (mut first, mut second, mut third) = (None, None, None);
+        let mut map = r.map()?;
+        while let Some(key) = r.next_int(&mut map)? {
+            match key {
+                1 => kty = Some(r.integer()?),
+                3 => algorithm = Some(Algorithm::read(r)?),
+                -1 if r.next_is_bytes() => first = Some(r.bytes()?),
+                -1 => curve = Some(Curve(i32::try_from(r.integer()?).map_err(|_| r.error(ErrorKind::OutOfRange))?)),
+                -2 => second = Some(r.bytes()?),
+                -3 if r.next_is_bytes() => third = Some(r.bytes()?),
+                _ => {
+                    r.skip()?;
+                }
+            }
+        }
+        r.leave();
+        let missing = r.error(ErrorKind::Missing);
+        let algorithm = algorithm.ok_or(missing)?;
+        Ok(match kty.ok_or(missing)? {
+            KTY_EC2 => Self::Ec2 {
+                algorithm,
+                curve: curve.ok_or(missing)?,
+                x: second.ok_or(missing)?,
+                y: third.ok_or(missing)?,
+            },
+            KTY_OKP => Self::Okp { algorithm, curve: curve.ok_or(missing)?, x: second.ok_or(missing)? },
+            KTY_RSA => Self::Rsa { algorithm, n: first.ok_or(missing)?, e: second.ok_or(missing)? },
+            KTY_AKP => Self::Akp { algorithm, public: first.ok_or(missing)? },
+            _ => return Err(r.error(ErrorKind::OutOfRange)),
+        })
+    }
+}
+
+impl Write for CoseKey<'_> {
+    fn write(&self, w: &mut Writer<'_>) {
+        let (members, kty) = match self {
+            Self::Ec2 { .. } => (5, KTY_EC2),
+            Self::Okp { .. } => (4, KTY_OKP),
+            Self::Rsa { .. } => (4, KTY_RSA),
+            Self::Akp { .. } => (3, KTY_AKP),
+        };
+        w.map(members);
+        w.integer(1);
+        w.integer(kty);
+        w.integer(3);
+        self.algorithm().write(w);
+        w.integer(-1);
+        match *self {
+            Self::Ec2 { curve, x, y, .. } => {
+                w.integer(i64::from(curve.0));
+                w.integer(-2);
+                w.bytes(x);
+                w.integer(-3);
+                w.bytes(y);
+            }
+            Self::Okp { curve, x, .. } => {
+                w.integer(i64::from(curve.0));
+                w.integer(-2);
+                w.bytes(x);
+            }
+            Self::Rsa { n, e, .. } => {
+                w.bytes(n);
+                w.integer(-2);
+                w.bytes(e);
+            }
+            Self::Akp { public, .. } => w.bytes(public),
+        }
+    }
+}

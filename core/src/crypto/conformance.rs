@@ -1,0 +1,1 @@
+//! One suite of known answers and properties that every crypto backend runs.

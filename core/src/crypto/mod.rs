@@ -1,0 +1,182 @@
+//! The seam to cryptography: four small traits, so that one backend's ES256 can stand beside another's RSA.
+//!
+//! | trait | what it does | who needs it |
+//! |---|---|---|
+//! | [`Hash`] | SHA-256, HMAC, HKDF | client, engine, verifier |
+//! | [`Cipher`] | AES-CBC, AES-GCM | client, engine |
+//! | [`Agreement`] | ECDH on P-256 | client, engine |
+//! | [`Sign`] | key generation, signatures | engine |
+//! | [`Verify`] | signature verification | verifier |
+//!
+//! Keys are bytes, algorithms are values: a backend that lacks an algorithm answers [`Error::Unsupported`], and an
+//! integrator composes two backends with one `match`. Methods take `&self`; a backend that owns a peripheral keeps it in
+//! a cell. Every backend runs the same [`conformance`] suite.
+
+use rand_core::CryptoRng;
+use zeroize::Zeroize;
+
+use crate::cose::{Algorithm, CoseKey};
+
+pub mod conformance;
+#[cfg(feature = "rustcrypto")]
+mod rustcrypto;
+#[cfg(feature = "rustcrypto")]
+pub use rustcrypto::RustCrypto;
+
+/// Why a backend could not do what was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// The backend does not know this algorithm.
+    Unsupported,
+    /// A key is malformed, out of range, or a point that is not on its curve.
+    InvalidKey,
+    /// An input has a length the algorithm does not take.
+    InvalidLength,
+    /// An output slice is too small.
+    OutputTooSmall,
+    /// A tag or a signature does not verify.
+    Mismatch,
+    /// The backend's hardware failed.
+    Failed,
+}
+
+/// A running SHA-256.
+pub trait Sha256: Clone {
+    /// Absorbs `data`.
+    fn update(&mut self, data: &[u8]);
+    /// The hash of everything absorbed.
+    fn finish(self) -> [u8; 32];
+}
+
+/// SHA-256 and what is built on it.
+pub trait Hash {
+    /// A running hash of this backend.
+    type Sha256: Sha256;
+
+    /// A fresh running hash.
+    fn sha256_start(&self) -> Self::Sha256;
+
+    /// HMAC-SHA-256 of the concatenated `parts`.
+    fn hmac_sha256(&self, key: &[u8], parts: &[&[u8]]) -> [u8; 32];
+
+    /// HKDF-SHA-256 with 32 bytes of output, all that CTAP derives at a time.
+    fn hkdf_sha256(&self, salt: &[u8], ikm: &[u8], info: &[u8]) -> [u8; 32];
+
+    /// SHA-256 of the concatenated `parts`.
+    fn sha256(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let mut hash = self.sha256_start();
+        for part in parts {
+            hash.update(part);
+        }
+        hash.finish()
+    }
+}
+
+/// The block-cipher modes CTAP uses. All work in place.
+pub trait Cipher {
+    /// AES-256-CBC without padding. Errors: [`Error::InvalidLength`] unless `data` is whole 16-byte blocks.
+    fn aes256_cbc_encrypt(&self, key: &[u8; 32], iv: &[u8; 16], data: &mut [u8]) -> Result<(), Error>;
+    /// The inverse of [`Cipher::aes256_cbc_encrypt`].
+    fn aes256_cbc_decrypt(&self, key: &[u8; 32], iv: &[u8; 16], data: &mut [u8]) -> Result<(), Error>;
+    /// AES-128-CBC of one block, for encIdentifier and encCredStoreState (CTAP 2.3 §6.4).
+    fn aes128_cbc_encrypt(&self, key: &[u8; 16], iv: &[u8; 16], data: &mut [u8; 16]);
+    /// The inverse of [`Cipher::aes128_cbc_encrypt`].
+    fn aes128_cbc_decrypt(&self, key: &[u8; 16], iv: &[u8; 16], data: &mut [u8; 16]);
+    /// AES-256-GCM: encrypts `data` in place and returns the tag.
+    fn aes256_gcm_seal(&self, key: &[u8; 32], nonce: &[u8; 12], aad: &[u8], data: &mut [u8])
+    -> Result<[u8; 16], Error>;
+    /// The inverse. Errors: [`Error::Mismatch`] when the tag is wrong; `data` then has no meaning.
+    fn aes256_gcm_open(
+        &self,
+        key: &[u8; 32],
+        nonce: &[u8; 12],
+        aad: &[u8],
+        data: &mut [u8],
+        tag: &[u8; 16],
+    ) -> Result<(), Error>;
+}
+
+/// A point on P-256, each coordinate 32 bytes big-endian. Not known to be on the curve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct P256Point {
+    /// The x coordinate.
+    pub x: [u8; 32],
+    /// The y coordinate.
+    pub y: [u8; 32],
+}
+
+/// A P-256 secret scalar, 32 bytes big-endian. Wiped on drop, never printed.
+#[derive(Clone)]
+pub struct P256Secret(pub [u8; 32]);
+
+impl Drop for P256Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl core::fmt::Debug for P256Secret {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("P256Secret(..)")
+    }
+}
+
+/// ECDH on P-256, the key agreement of the PIN/UV auth protocols.
+pub trait Agreement {
+    /// A fresh key pair.
+    fn p256_generate<R: CryptoRng + ?Sized>(&self, rng: &mut R) -> Result<(P256Secret, P256Point), Error>;
+    /// The public point of `secret`. Errors: [`Error::InvalidKey`] for zero or a value past the group's order.
+    fn p256_public(&self, secret: &P256Secret) -> Result<P256Point, Error>;
+    /// The x coordinate of the shared point. Errors: [`Error::InvalidKey`] when `peer` is not on the curve.
+    fn p256_shared(&self, secret: &P256Secret, peer: &P256Point) -> Result<[u8; 32], Error>;
+}
+
+/// Key generation and signatures for credentials and attestation.
+///
+/// Secret keys are stored in the backend's own form, at most [`MAX_SECRET`] bytes for the built-in one. Public keys are
+/// raw: `x‖y` for elliptic curves of the COSE type EC2, the key itself for OKP and AKP ([`CoseKey::from_raw`]).
+pub trait Sign {
+    /// The algorithms this backend signs with, in order of preference.
+    fn algorithms(&self) -> &[Algorithm];
+
+    /// Generates a key pair, writes both halves and returns their lengths: `(secret, public)`.
+    fn generate<R: CryptoRng + ?Sized>(
+        &self,
+        algorithm: Algorithm,
+        rng: &mut R,
+        secret: &mut [u8],
+        public: &mut [u8],
+    ) -> Result<(usize, usize), Error>;
+
+    /// Writes the raw public key of `secret` and returns its length.
+    fn public_key(&self, algorithm: Algorithm, secret: &[u8], public: &mut [u8]) -> Result<usize, Error>;
+
+    /// Signs the concatenated `message` in WebAuthn's signature format (DER for ECDSA) and returns the length.
+    /// Does not recompute the public key where the algorithm allows it.
+    fn sign(
+        &self,
+        algorithm: Algorithm,
+        secret: &[u8],
+        message: &[&[u8]],
+        signature: &mut [u8],
+    ) -> Result<usize, Error>;
+}
+
+/// Signature verification, for the relying party.
+pub trait Verify {
+    /// Checks `signature` over the concatenated `message`. ECDSA signatures are strict DER.
+    /// Errors: [`Error::Mismatch`], [`Error::InvalidKey`], [`Error::Unsupported`].
+    fn verify(&self, key: &CoseKey<'_>, message: &[&[u8]], signature: &[u8]) -> Result<(), Error>;
+}
+
+/// Everything an authenticator or a client needs for the PIN/UV auth protocols.
+pub trait Crypto: Hash + Cipher + Agreement {}
+impl<T: Hash + Cipher + Agreement> Crypto for T {}
+
+/// The longest secret key of the algorithms built in today, in bytes.
+pub const MAX_SECRET: usize = 32;
+/// The longest raw public key of the algorithms built in today, in bytes.
+pub const MAX_PUBLIC: usize = 64;
+/// The longest signature of the algorithms built in today, in bytes: a DER-encoded ES256 one.
+pub const MAX_SIGNATURE: usize = 72;
