@@ -15,6 +15,7 @@
 )]
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
+pub mod attestation;
 pub mod auth_data;
 pub mod bytes;
 pub mod cbor;
