@@ -22,6 +22,7 @@ pub mod cbor;
 pub mod cose;
 pub mod crypto;
 pub mod ctap2;
+pub mod pin_uv;
 pub mod status;
 pub mod time;
 pub mod transport;
