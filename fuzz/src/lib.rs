@@ -4,10 +4,14 @@
 /// `$kept` says whether a value is one that writing preserves.
 #[macro_export]
 macro_rules! round_trip {
-    ($bytes:expr, $ty:ty) => { $crate::round_trip!($bytes, $ty, |_| true) };
+    ($bytes:expr, $ty:ty) => {
+        $crate::round_trip!($bytes, $ty, |_| true)
+    };
     ($bytes:expr, $ty:ty, $kept:expr) => {{
         use keyfob_core::cbor;
-        fn kept<'a>(value: &$ty, test: impl Fn(&$ty) -> bool) -> bool { test(value) }
+        fn kept<'a>(value: &$ty, test: impl Fn(&$ty) -> bool) -> bool {
+            test(value)
+        }
         let bytes: &[u8] = $bytes;
         let mut buffer = vec![0; bytes.len()];
         if let Ok(value) = cbor::decode::<$ty>(bytes)

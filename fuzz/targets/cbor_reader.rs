@@ -1,9 +1,11 @@
-//! The CBOR reader against minicbor, which knows no canonical form but knows what CBOR is.
+//! The CBOR reader against minicbor, which knows what CBOR is, and against a canonical form made with its help.
 #![no_main]
+
+use std::collections::BTreeMap;
 
 use keyfob_core::cbor::{ErrorKind, Raw, RawMap, Read, Reader, Writer, decode, encode};
 use libfuzzer_sys::fuzz_target;
-use minicbor::Decoder;
+use minicbor::{Decoder, Encoder, data::Type};
 
 fuzz_target!(|bytes: &[u8]| {
     items(bytes);
@@ -24,8 +26,12 @@ fn items(bytes: &[u8]) {
         Err(error) if error.kind() == ErrorKind::Truncated => assert!(theirs.is_err(), "truncated to us"),
         Err(_) => {}
     }
-    if let Ok(length) = strict {
-        assert_eq!(tolerant, Ok(length), "tolerant accepts what strict accepts");
+    let canonical = tolerant.ok().filter(|&length| {
+        let item = &bytes[..length];
+        canonical(&mut Decoder::new(item), 4).is_some_and(|form| form == item)
+    });
+    assert_eq!(strict.ok(), canonical, "strict accepts exactly what is canonical");
+    if let Some(length) = canonical {
         let item = &bytes[..length];
         assert_eq!(decode(item), Ok(Raw(item)));
         assert_eq!(decode(item).is_ok_and(|RawMap(map)| map == item), item[0] >> 5 == 5);
@@ -33,6 +39,45 @@ fn items(bytes: &[u8]) {
         assert_eq!(encode(&Raw(item), &mut buffer), Ok(length));
         assert_eq!(buffer, item);
     }
+}
+
+/// The canonical form of an item that CTAP allows, at most `depth` deep.
+fn canonical(d: &mut Decoder<'_>, depth: usize) -> Option<Vec<u8>> {
+    let mut e = Encoder::new(Vec::new());
+    let inside = depth.checked_sub(1);
+    match d.datatype().ok()? {
+        Type::Bool => e.bool(d.bool().ok()?).map(drop),
+        Type::Null => d.null().ok().map(|()| e.null().map(drop))?,
+        Type::Bytes => e.bytes(d.bytes().ok()?).map(drop),
+        Type::String => e.str(d.str().ok()?).map(drop),
+        Type::Array => {
+            let count = d.array().ok()??;
+            e.array(count).ok()?;
+            for _ in 0..count {
+                e.writer_mut().extend(canonical(d, inside?)?);
+            }
+            inside.map(|_| Ok(()))?
+        }
+        Type::Map => {
+            let count = d.map().ok()??;
+            e.map(count).ok()?;
+            let mut entries = BTreeMap::new();
+            for _ in 0..count {
+                let key = canonical(d, inside?)?;
+                if entries.insert(key, canonical(d, inside?)?).is_some() {
+                    return None; // a key twice
+                }
+            }
+            e.writer_mut().extend(entries.into_iter().flat_map(|(key, value)| [key, value]).flatten());
+            inside.map(|_| Ok(()))?
+        }
+        Type::U8 | Type::U16 | Type::U32 | Type::U64 | Type::I8 | Type::I16 | Type::I32 | Type::I64 | Type::Int => {
+            e.int(d.int().ok()?).map(drop)
+        }
+        _ => return None,
+    }
+    .ok()?;
+    Some(e.into_writer())
 }
 
 /// Typed values: both sides read the same, and strict is what the writer writes.
