@@ -16,7 +16,10 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
 pub mod caps;
+#[cfg(feature = "std")]
+pub mod devices;
 pub mod engine;
+pub mod hid;
 pub mod store;
 
 pub use caps::Caps;
