@@ -112,7 +112,8 @@ class Program:
             address = int(match[1], 16)
             while after is not None and address >= after:
                 here, after = after, next(current, None)
-            if here is not None:
+            # Behind the end of a function lies padding.
+            if here is not None and (address < here + self.functions[here].size or not self.functions[here].size):
                 bodies[here].append((match[2], match[3]))
         for address, body in bodies.items():
             self.edges(address, body)
