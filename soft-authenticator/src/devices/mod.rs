@@ -8,4 +8,4 @@ mod key;
 pub mod tcp;
 
 pub use in_process::InProcess;
-pub use key::{KeyOptions, Touch, VirtualKey, VirtualPlatform};
+pub use key::{KeyError, KeyOptions, Touch, VirtualKey, VirtualPlatform};
