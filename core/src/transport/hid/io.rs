@@ -64,8 +64,8 @@ impl Message<'_> {
 /// with its response. `clock` is any monotonic clock.
 #[derive(Debug)]
 pub struct HidTransport<R, C> {
-    io: R,
-    link: Link<C>,
+    pub(super) io: R,
+    pub(super) link: Link<C>,
 }
 
 impl<R: ReportIo, C: FnMut() -> Instant> HidTransport<R, C> {
@@ -181,8 +181,8 @@ impl<R: ReportIo, C: FnMut() -> Instant> Transport for HidTransport<R, C> {
 /// A future may be dropped at any await; the next request resynchronises.
 #[derive(Debug)]
 pub struct AsyncHidTransport<R, C> {
-    io: R,
-    link: Link<C>,
+    pub(super) io: R,
+    pub(super) link: Link<C>,
 }
 
 impl<R: AsyncReportIo, C: FnMut() -> Instant> AsyncHidTransport<R, C> {
@@ -297,9 +297,9 @@ impl<R: AsyncReportIo, C: FnMut() -> Instant> AsyncTransport for AsyncHidTranspo
 
 /// Everything but the reading and writing.
 #[derive(Debug)]
-struct Link<C> {
+pub(super) struct Link<C> {
     clock: C,
-    host: Host,
+    pub(super) host: Host,
     nonce: u64,
     info: Option<DeviceInfo>,
     /// A request that waits for the channel to open.
@@ -316,7 +316,7 @@ impl<C: FnMut() -> Instant> Link<C> {
         Self { clock, host: Host::new(), nonce, info: None, queued: None, fingerprint: 0, len: 0, looked: false }
     }
 
-    fn open(&mut self) {
+    pub(super) fn open(&mut self) {
         self.nonce = self.nonce.wrapping_add(1);
         self.host.open((self.clock)(), self.nonce.to_be_bytes());
         self.queued = None;
