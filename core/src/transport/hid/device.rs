@@ -198,6 +198,16 @@ impl Device {
         }
     }
 
+    /// The channel of the transaction under way.
+    pub const fn channel(&self) -> Option<u32> {
+        match self.phase {
+            Phase::Idle => None,
+            Phase::Assembling { message: Incoming { channel, .. }, .. }
+            | Phase::Processing { channel, .. }
+            | Phase::Responding(Outgoing { channel, .. }) => Some(channel),
+        }
+    }
+
     /// When [`Device::transmit`] is to be called though nothing came in; in the past when a report is ready now.
     pub fn deadline(&self) -> Option<Instant> {
         match self.phase {
