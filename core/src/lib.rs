@@ -19,6 +19,7 @@ pub mod attestation;
 pub mod auth_data;
 pub mod bytes;
 pub mod cbor;
+pub mod client;
 pub mod cose;
 pub mod crypto;
 pub mod ctap2;
