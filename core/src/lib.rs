@@ -22,9 +22,11 @@ pub mod cbor;
 pub mod cose;
 pub mod crypto;
 pub mod ctap2;
+pub mod json;
 pub mod status;
 pub mod time;
 pub mod transport;
+pub mod webauthn;
 
 pub use status::Status;
 pub use time::Instant;
