@@ -26,6 +26,7 @@ pub mod json;
 pub mod status;
 pub mod time;
 pub mod transport;
+pub mod verify;
 pub mod webauthn;
 
 pub use status::Status;
