@@ -13,15 +13,23 @@
 //! a cell. Every backend runs the same [`conformance`] suite.
 
 use rand_core::CryptoRng;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
-use crate::cose::{Algorithm, CoseKey};
+use crate::{
+    bytes,
+    cose::{Algorithm, CoseKey},
+};
 
 pub mod conformance;
+pub mod der;
 #[cfg(feature = "rustcrypto")]
 mod rustcrypto;
+#[cfg(feature = "stub-crypto")]
+mod stub;
 #[cfg(feature = "rustcrypto")]
 pub use rustcrypto::RustCrypto;
+#[cfg(feature = "stub-crypto")]
+pub use stub::StubCrypto;
 
 /// Why a backend could not do what was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,8 +68,11 @@ pub trait Hash {
     /// HMAC-SHA-256 of the concatenated `parts`.
     fn hmac_sha256(&self, key: &[u8], parts: &[&[u8]]) -> [u8; 32];
 
-    /// HKDF-SHA-256 with 32 bytes of output, all that CTAP derives at a time.
-    fn hkdf_sha256(&self, salt: &[u8], ikm: &[u8], info: &[u8]) -> [u8; 32];
+    /// HKDF-SHA-256 with 32 bytes of output, all that CTAP derives at a time (RFC 5869 §2).
+    fn hkdf_sha256(&self, salt: &[u8], ikm: &[u8], info: &[u8]) -> [u8; 32] {
+        let prk = Zeroizing::new(self.hmac_sha256(salt, &[ikm]));
+        self.hmac_sha256(&*prk, &[info, &[1]])
+    }
 
     /// SHA-256 of the concatenated `parts`.
     fn sha256(&self, parts: &[&[u8]]) -> [u8; 32] {
@@ -105,6 +116,23 @@ pub struct P256Point {
     /// The y coordinate.
     pub y: [u8; 32],
 }
+
+impl P256Point {
+    /// `x‖y`, the raw public key of [`Sign::generate`].
+    pub fn to_bytes(&self) -> [u8; 64] {
+        let mut raw = [0; 64];
+        let (x, y) = raw.split_at_mut_checked(32).unwrap_or_default();
+        bytes::copy(x, &self.x);
+        bytes::copy(y, &self.y);
+        raw
+    }
+}
+
+/// The order of P-256's group (SP 800-186 §3.2.1.3).
+pub(crate) const P256_ORDER: [u8; 32] = [
+    0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa, 0xad, 0xa7,
+    0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+];
 
 /// A P-256 secret scalar, 32 bytes big-endian. Wiped on drop, never printed.
 #[derive(Clone)]
@@ -174,9 +202,9 @@ pub trait Verify {
 pub trait Crypto: Hash + Cipher + Agreement {}
 impl<T: Hash + Cipher + Agreement> Crypto for T {}
 
-/// The longest secret key of the algorithms built in today, in bytes.
-pub const MAX_SECRET: usize = 32;
-/// The longest raw public key of the algorithms built in today, in bytes.
+/// The longest secret key of the algorithms built in today, in bytes: Ed25519's seed and public key.
+pub const MAX_SECRET: usize = 64;
+/// The longest raw public key of the algorithms built in today, in bytes: `x‖y` on P-256.
 pub const MAX_PUBLIC: usize = 64;
 /// The longest signature of the algorithms built in today, in bytes: a DER-encoded ES256 one.
 pub const MAX_SIGNATURE: usize = 72;

@@ -1,1 +1,0 @@
-//! One suite of known answers and properties that every crypto backend runs.

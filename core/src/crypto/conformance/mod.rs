@@ -1,0 +1,38 @@
+//! One suite of known answers and properties that every crypto backend runs, on the host and on the chip.
+//!
+//! | function | what it asks | who passes |
+//! |---|---|---|
+//! | [`properties`] | round trips, refusals, the right error for each wrong input | every backend, the stub included |
+//! | [`known_answers`] | the numbers of the standards | every real backend |
+//! | [`deterministic_signatures`] | RFC 6979 and RFC 8032 to the byte | backends that sign so and can import a key |
+//!
+//! The first failed check is returned by its name. Nothing here panics or allocates: call [`run`] from a bring-up
+//! firmware. It is about 15 kB of code and constants, gone from every image that does not call it, takes under 2 kB of
+//! stack beside the backend's own, and does about 150 scalar multiplications.
+
+use rand_core::CryptoRng;
+
+use super::{Agreement, Cipher, Hash, Sign, Verify};
+
+mod known_answers;
+mod properties;
+
+pub use known_answers::{ED25519_SEED, ES256_SECRET, deterministic_signatures, known_answers};
+pub use properties::properties;
+
+/// A failed check, by its name.
+pub type Failure = &'static str;
+
+/// Everything a real backend must pass: [`known_answers`], then [`properties`].
+pub fn run<C, R>(crypto: &C, rng: &mut R) -> Result<(), Failure>
+where
+    C: Hash + Cipher + Agreement + Sign + Verify,
+    R: CryptoRng + ?Sized,
+{
+    known_answers(crypto)?;
+    properties(crypto, rng)
+}
+
+fn check(passed: bool, name: Failure) -> Result<(), Failure> {
+    if passed { Ok(()) } else { Err(name) }
+}

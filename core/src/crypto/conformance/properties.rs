@@ -1,0 +1,399 @@
+//! What holds for every backend, whatever its numbers are.
+
+use rand_core::CryptoRng;
+
+use super::{Failure, check};
+use crate::{
+    bytes,
+    cose::{Algorithm, CoseKey, Curve},
+    crypto::{
+        Agreement, Cipher, Error, Hash, MAX_PUBLIC, MAX_SECRET, MAX_SIGNATURE, P256_ORDER, P256Point, P256Secret,
+        Sha256, Sign, Verify, der,
+    },
+};
+
+/// Round trips, one flipped bit refused, and the right error for each wrong input. Of the algorithms that `crypto` signs
+/// with, ES256 and Ed25519 are tried, under both identifiers of each.
+pub fn properties<C, R>(crypto: &C, rng: &mut R) -> Result<(), Failure>
+where
+    C: Hash + Cipher + Agreement + Sign + Verify,
+    R: CryptoRng + ?Sized,
+{
+    hash(crypto)?;
+    cbc(crypto)?;
+    gcm(crypto)?;
+    agreement(crypto, rng)?;
+    for &algorithm in crypto.algorithms() {
+        if is_ecdsa(algorithm) || is_ed25519(algorithm) {
+            signatures(crypto, rng, algorithm)?;
+        }
+    }
+    unsupported(crypto, rng)
+}
+
+fn is_ecdsa(algorithm: Algorithm) -> bool {
+    matches!(algorithm, Algorithm::ES256 | Algorithm::ESP256)
+}
+
+fn is_ed25519(algorithm: Algorithm) -> bool {
+    matches!(algorithm, Algorithm::EDDSA | Algorithm::ED25519)
+}
+
+/// `from` with its lowest bit of byte `at` flipped.
+fn flipped<const N: usize>(from: &[u8; N], at: usize) -> [u8; N] {
+    let mut out = *from;
+    if let Some(byte) = out.get_mut(at) {
+        *byte ^= 1;
+    }
+    out
+}
+
+fn hash<C: Hash>(crypto: &C) -> Result<(), Failure> {
+    let message: [u8; 200] = core::array::from_fn(|i| i.to_le_bytes()[0]);
+    let whole = crypto.sha256(&[&message]);
+    for cut in [0, 1, 55, 56, 63, 64, 65, 127, 128, 199, 200] {
+        let (head, tail) = message.split_at_checked(cut).unwrap_or_default();
+        check(crypto.sha256(&[head, tail]) == whole, "SHA-256: parts hash like the whole")?;
+        check(
+            crypto.hmac_sha256(&whole, &[head, tail]) == crypto.hmac_sha256(&whole, &[&message]),
+            "HMAC-SHA-256: parts authenticate like the whole",
+        )?;
+    }
+    let mut running = crypto.sha256_start();
+    running.update(&message);
+    let mut fork = running.clone();
+    fork.update(b"more");
+    check(running.finish() == whole, "SHA-256: a clone runs on its own")?;
+    check(fork.finish() == crypto.sha256(&[&message, b"more"]), "SHA-256: a clone carries on")?;
+    for at in 0..message.len() {
+        check(crypto.sha256(&[&flipped(&message, at)]) != whole, "SHA-256: every byte counts")?;
+    }
+    let mac = crypto.hmac_sha256(&whole, &[&message]);
+    check(crypto.hmac_sha256(&flipped(&whole, 31), &[&message]) != mac, "HMAC-SHA-256: the key counts")?;
+    check(crypto.hmac_sha256(&whole, &[&flipped(&message, 199)]) != mac, "HMAC-SHA-256: the message counts")?;
+    let derived = crypto.hkdf_sha256(b"salt", b"key", b"info");
+    check(crypto.hkdf_sha256(b"tlas", b"key", b"info") != derived, "HKDF-SHA-256: the salt counts")?;
+    check(crypto.hkdf_sha256(b"salt", b"yek", b"info") != derived, "HKDF-SHA-256: the key counts")?;
+    check(crypto.hkdf_sha256(b"salt", b"key", b"ofni") != derived, "HKDF-SHA-256: the info counts")
+}
+
+fn cbc<C: Cipher>(crypto: &C) -> Result<(), Failure> {
+    let (key, iv) = ([7; 32], [9; 16]);
+    let plain = [0x5a; 64];
+    let mut sealed = plain;
+    check(crypto.aes256_cbc_encrypt(&key, &iv, &mut sealed).is_ok(), "AES-256-CBC: whole blocks encrypt")?;
+    check(sealed != plain, "AES-256-CBC: encryption hides the plaintext")?;
+    let opens = |key: &[u8; 32], iv: &[u8; 16], expected| {
+        let mut data = sealed;
+        crypto.aes256_cbc_decrypt(key, iv, &mut data).is_ok() && (data == plain) == expected
+    };
+    check(opens(&key, &iv, true), "AES-256-CBC: decryption inverts encryption")?;
+    check(opens(&flipped(&key, 31), &iv, false), "AES-256-CBC: the key counts")?;
+    check(opens(&key, &flipped(&iv, 15), false), "AES-256-CBC: the IV counts")?;
+    for len in [1, 15, 17, 63] {
+        let mut data = plain;
+        let data = data.get_mut(..len).unwrap_or_default();
+        check(
+            crypto.aes256_cbc_encrypt(&key, &iv, data) == Err(Error::InvalidLength)
+                && crypto.aes256_cbc_decrypt(&key, &iv, data) == Err(Error::InvalidLength)
+                && data.iter().all(|&byte| byte == 0x5a),
+            "AES-256-CBC: part of a block is refused and left alone",
+        )?;
+    }
+    check(
+        crypto.aes256_cbc_encrypt(&key, &iv, &mut []).is_ok() && crypto.aes256_cbc_decrypt(&key, &iv, &mut []).is_ok(),
+        "AES-256-CBC: no blocks at all are whole blocks",
+    )?;
+    let mut block = [0x5a; 16];
+    crypto.aes128_cbc_encrypt(&[7; 16], &iv, &mut block);
+    check(block != [0x5a; 16], "AES-128-CBC: encryption hides the plaintext")?;
+    crypto.aes128_cbc_decrypt(&[7; 16], &iv, &mut block);
+    check(block == [0x5a; 16], "AES-128-CBC: decryption inverts encryption")
+}
+
+fn gcm<C: Cipher>(crypto: &C) -> Result<(), Failure> {
+    let (key, nonce, aad) = ([7; 32], [9; 12], [3; 5]);
+    let plain = [0x5a; 37];
+    let mut sealed = plain;
+    let tag = crypto.aes256_gcm_seal(&key, &nonce, &aad, &mut sealed).map_err(|_| "AES-256-GCM: sealing")?;
+    check(sealed != plain, "AES-256-GCM: sealing hides the plaintext")?;
+    let open = |key: &[u8; 32], nonce: &[u8; 12], aad: &[u8], mut data: [u8; 37], tag: &[u8; 16]| {
+        crypto.aes256_gcm_open(key, nonce, aad, &mut data, tag).map(|()| data)
+    };
+    let refused = Err(Error::Mismatch);
+    check(open(&key, &nonce, &aad, sealed, &tag) == Ok(plain), "AES-256-GCM: opening inverts sealing")?;
+    check(open(&flipped(&key, 0), &nonce, &aad, sealed, &tag) == refused, "AES-256-GCM: the key counts")?;
+    check(open(&key, &flipped(&nonce, 11), &aad, sealed, &tag) == refused, "AES-256-GCM: the nonce counts")?;
+    check(open(&key, &nonce, &flipped(&aad, 4), sealed, &tag) == refused, "AES-256-GCM: associated data count")?;
+    check(open(&key, &nonce, &[3; 4], sealed, &tag) == refused, "AES-256-GCM: their length counts")?;
+    for at in 0..tag.len() {
+        let tag = flipped(&tag, at);
+        check(open(&key, &nonce, &aad, sealed, &tag) == refused, "AES-256-GCM: every byte of the tag counts")?;
+    }
+    for at in 0..sealed.len() {
+        let sealed = flipped(&sealed, at);
+        check(open(&key, &nonce, &aad, sealed, &tag) == refused, "AES-256-GCM: every byte of the data counts")?;
+    }
+    Ok(())
+}
+
+fn agreement<C: Agreement, R: CryptoRng + ?Sized>(crypto: &C, rng: &mut R) -> Result<(), Failure> {
+    let mut generate = || crypto.p256_generate(rng).map_err(|_| "P-256: generating a key");
+    let (ours, our_point) = generate()?;
+    let (theirs, their_point) = generate()?;
+    check(ours.0 != theirs.0 && our_point != their_point, "P-256: every key is new")?;
+    check(crypto.p256_public(&ours) == Ok(our_point), "P-256: the public point of a secret")?;
+    let shared = crypto.p256_shared(&ours, &their_point);
+    check(shared.is_ok() && shared == crypto.p256_shared(&theirs, &our_point), "ECDH: both sides agree")?;
+    check(shared != crypto.p256_shared(&ours, &our_point), "ECDH: the peer counts")?;
+
+    let P256Point { x, y } = their_point;
+    let points = [
+        (P256Point { x, y: flipped(&y, 31) }, "ECDH: a point off the curve is refused"),
+        (P256Point { x: flipped(&x, 31), y }, "ECDH: another x is refused"),
+        (P256Point { x: y, y: x }, "ECDH: swapped coordinates are refused"),
+        (P256Point { x: [0; 32], y: [0; 32] }, "ECDH: the point at infinity is refused"),
+        (P256Point { x: [0xff; 32], y }, "ECDH: an x past the field is refused"),
+        (P256Point { x, y: [0xff; 32] }, "ECDH: a y past the field is refused"),
+    ];
+    for (point, name) in points {
+        check(crypto.p256_shared(&ours, &point) == Err(Error::InvalidKey), name)?;
+    }
+    let secrets = [
+        ([0; 32], "P-256: the secret zero is refused"),
+        (P256_ORDER, "P-256: the order as a secret is refused"),
+        ([0xff; 32], "P-256: a secret past the order is refused"),
+    ];
+    for (secret, name) in secrets {
+        let secret = P256Secret(secret);
+        check(crypto.p256_public(&secret) == Err(Error::InvalidKey), name)?;
+        check(crypto.p256_shared(&secret, &their_point) == Err(Error::InvalidKey), name)?;
+    }
+    Ok(())
+}
+
+fn signatures<C: Sign + Verify, R: CryptoRng + ?Sized>(
+    crypto: &C,
+    rng: &mut R,
+    algorithm: Algorithm,
+) -> Result<(), Failure> {
+    let (mut secret, mut public) = ([0; MAX_SECRET], [0; MAX_PUBLIC]);
+    let (secret_len, public_len) =
+        crypto.generate(algorithm, rng, &mut secret, &mut public).map_err(|_| "signatures: generating a key")?;
+    let (Some(secret), Some(raw)) = (secret.get(..secret_len), public.get(..public_len)) else {
+        return Err("signatures: lengths of a generated key");
+    };
+    let key = CoseKey::from_raw(algorithm, raw).ok_or("signatures: the raw form of a public key")?;
+
+    let mut again = [0; MAX_PUBLIC];
+    check(
+        crypto.public_key(algorithm, secret, &mut again) == Ok(public_len) && again == public,
+        "signatures: the public key of a stored secret",
+    )?;
+    let mut other = [0; MAX_PUBLIC];
+    check(
+        crypto.generate(algorithm, rng, &mut [0; MAX_SECRET], &mut other).is_ok() && other != public,
+        "signatures: every key is new",
+    )?;
+
+    let mut signature = [0; MAX_SIGNATURE];
+    let len = crypto.sign(algorithm, secret, &[b"mes", b"", b"sage"], &mut signature).unwrap_or_default();
+    let signed = signature.get(..len).ok_or("signatures: the length of a signature")?;
+    let verify = |message: &[&[u8]], signature: &[u8]| crypto.verify(&key, message, signature);
+    let mismatch = Err(Error::Mismatch);
+    check(verify(&[b"message"], signed).is_ok(), "signatures: what is signed verifies")?;
+    check(verify(&[b"me", b"ssage"], signed).is_ok(), "signatures: parts verify like the whole")?;
+    check(verify(&[b"messagf"], signed) == mismatch, "signatures: another message is refused")?;
+    check(verify(&[b"message", b"\0"], signed) == mismatch, "signatures: a longer message is refused")?;
+    for at in [0, 1, 2, 3, 4, 5, 16, 31, 32, 33, 36, 40, 63, len.saturating_sub(1)] {
+        let altered = flipped(&signature, at);
+        check(
+            verify(&[b"message"], altered.get(..len).unwrap_or_default()) == mismatch,
+            "signatures: every bit counts",
+        )?;
+    }
+    for wrong in [0, 1, 8, len.saturating_sub(1)] {
+        let cut = signed.get(..wrong).unwrap_or_default();
+        check(verify(&[b"message"], cut) == mismatch, "signatures: a cut signature is refused")?;
+    }
+    let mut longer = [0; MAX_SIGNATURE + 1];
+    bytes::copy(&mut longer, signed);
+    let longer = longer.get(..len.saturating_add(1)).unwrap_or_default();
+    check(verify(&[b"message"], longer) == mismatch, "signatures: a byte behind the signature is refused")?;
+
+    if is_ecdsa(algorithm) {
+        ecdsa(crypto, &key, signed)?;
+    } else {
+        ed25519(crypto, &key, signed)?;
+    }
+    keys(crypto, algorithm, raw, signed)?;
+
+    check(
+        crypto.sign(algorithm, &[], &[b"message"], &mut [0; MAX_SIGNATURE]) == Err(Error::InvalidKey),
+        "signatures: no secret is refused",
+    )?;
+    let short = secret.split_last().map(|(_, short)| short).unwrap_or_default();
+    check(
+        crypto.sign(algorithm, short, &[b"message"], &mut [0; MAX_SIGNATURE]) == Err(Error::InvalidKey)
+            && crypto.public_key(algorithm, short, &mut [0; MAX_PUBLIC]) == Err(Error::InvalidKey),
+        "signatures: a cut secret is refused",
+    )?;
+    let small = Error::OutputTooSmall;
+    let short = public_len.saturating_sub(1);
+    check(
+        crypto.sign(algorithm, secret, &[b"message"], &mut [0; 8]) == Err(small),
+        "signatures: a small output is refused",
+    )?;
+    check(
+        crypto.public_key(algorithm, secret, again.get_mut(..short).unwrap_or_default()) == Err(small),
+        "signatures: a small output for the public key is refused",
+    )?;
+    check(
+        crypto.generate(algorithm, rng, &mut [0; MAX_SECRET], again.get_mut(..short).unwrap_or_default()) == Err(small),
+        "signatures: a small output for a new public key is refused",
+    )?;
+    check(
+        crypto.generate(algorithm, rng, &mut [], &mut again) == Err(small),
+        "signatures: a small output for a new secret is refused",
+    )
+}
+
+/// Altered public keys, and public keys of the wrong kind.
+fn keys<C: Verify>(crypto: &C, algorithm: Algorithm, raw: &[u8], signature: &[u8]) -> Result<(), Failure> {
+    let verify = |key: CoseKey<'_>| crypto.verify(&key, &[b"message"], signature);
+    let invalid = Err(Error::InvalidKey);
+    let mut altered = [0; MAX_PUBLIC];
+    for at in [0, raw.len().saturating_sub(1)] {
+        bytes::copy(&mut altered, raw);
+        altered = flipped(&altered, at);
+        let key = CoseKey::from_raw(algorithm, altered.get(..raw.len()).unwrap_or_default());
+        check(key.is_some_and(|key| verify(key).is_err()), "keys: an altered key is refused")?;
+    }
+    let (x, y) = raw.split_at_checked(32).ok_or("keys: the length of a public key")?;
+    let short = x.split_last().map(|(_, short)| short).unwrap_or_default();
+    let (ec2, okp) = if is_ecdsa(algorithm) {
+        check(
+            verify(CoseKey::Ec2 { algorithm, curve: Curve::P256, x: short, y }) == invalid
+                && verify(CoseKey::Ec2 { algorithm, curve: Curve::P256, x, y: &[] }) == invalid,
+            "keys: a coordinate of another length is refused",
+        )?;
+        check(
+            verify(CoseKey::Ec2 { algorithm, curve: Curve::P256, x: &[0; 32], y: &[0; 32] }) == invalid,
+            "keys: the point at infinity is refused",
+        )?;
+        (Curve::P384, Curve::ED25519)
+    } else {
+        check(
+            verify(CoseKey::Okp { algorithm, curve: Curve::ED25519, x: short }) == invalid,
+            "keys: a key of another length is refused",
+        )?;
+        (Curve::P256, Curve::ED448)
+    };
+    check(
+        verify(CoseKey::Ec2 { algorithm, curve: ec2, x, y }) == invalid
+            && verify(CoseKey::Okp { algorithm, curve: okp, x }) == invalid
+            && verify(CoseKey::Akp { algorithm, public: raw }) == invalid,
+        "keys: a key of another kind or curve is refused",
+    )
+}
+
+/// Signatures that mean `(r, s)` to a lenient reader, and values of `r` and `s` that no signature has.
+fn ecdsa<C: Verify>(crypto: &C, key: &CoseKey<'_>, signature: &[u8]) -> Result<(), Failure> {
+    let (r, s) = der::read(signature).ok_or("ES256: signatures are DER")?;
+    let refused = |signature: &[u8]| crypto.verify(key, &[b"message"], signature) == Err(Error::Mismatch);
+
+    let mut raw = [0; 64];
+    let (head, tail) = raw.split_at_mut_checked(32).unwrap_or_default();
+    bytes::copy(head, &r);
+    bytes::copy(tail, &s);
+    check(refused(&raw), "ES256: r and s without DER are refused")?;
+
+    // Integers of 33 bytes (a leading zero, needed or not) and of 32 bytes (negative when the top bit is set).
+    let lenient = |pad_r: bool, pad_s: bool| {
+        let mut out = [0; MAX_SIGNATURE];
+        let content = 68_u8.saturating_add(u8::from(pad_r)).saturating_add(u8::from(pad_s));
+        let mut len = bytes::copy(&mut out, &[0x30, content]);
+        for (pad, number) in [(pad_r, &r), (pad_s, &s)] {
+            let size = 32_u8.saturating_add(u8::from(pad));
+            for part in [&[0x02, size][..], [0].get(..usize::from(pad)).unwrap_or_default(), number] {
+                len = len.saturating_add(bytes::copy(out.get_mut(len..).unwrap_or_default(), part));
+            }
+        }
+        (out, len)
+    };
+    for (pad_r, pad_s) in [(false, false), (false, true), (true, false), (true, true)] {
+        let (out, len) = lenient(pad_r, pad_s);
+        let out = out.get(..len).unwrap_or_default();
+        check(out == signature || refused(out), "ES256: integers in another form are refused")?;
+    }
+    let mut long = [0; MAX_SIGNATURE + 1];
+    let (&[tag, len], content) = signature.split_first_chunk().ok_or("ES256: signatures are DER")?;
+    let header = bytes::copy(&mut long, &[tag, 0x81, len]);
+    let body = bytes::copy(long.get_mut(header..).unwrap_or_default(), content);
+    check(
+        refused(long.get(..header.saturating_add(body)).unwrap_or_default()),
+        "ES256: a length in long form is refused",
+    )?;
+
+    for (r, s, name) in [
+        (&[0; 32], &s, "ES256: r of zero is refused"),
+        (&r, &[0; 32], "ES256: s of zero is refused"),
+        (&[0; 32], &[0; 32], "ES256: r and s of zero are refused"),
+        (&P256_ORDER, &s, "ES256: r of the order is refused"),
+        (&r, &P256_ORDER, "ES256: s of the order is refused"),
+        (&s, &r, "ES256: r and s swapped are refused"),
+    ] {
+        let mut out = [0; MAX_SIGNATURE];
+        let len = der::write(r, s, &mut out).map_err(|_| name)?;
+        check(refused(out.get(..len).unwrap_or_default()), name)?;
+    }
+    Ok(())
+}
+
+/// The order of Ed25519's group, little-endian (RFC 8032 §5.1).
+const ED25519_ORDER: [u8; 32] = [
+    0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+];
+
+/// A signature that can be altered and still means the same, and a key under which everything verifies.
+fn ed25519<C: Verify>(crypto: &C, key: &CoseKey<'_>, signature: &[u8]) -> Result<(), Failure> {
+    let mut altered: [u8; 64] = signature.try_into().map_err(|_| "Ed25519: signatures are 64 bytes long")?;
+    let mut carry = 0_u16;
+    for (byte, order) in altered.iter_mut().skip(32).zip(ED25519_ORDER) {
+        carry = carry.wrapping_add(u16::from(*byte)).wrapping_add(u16::from(order));
+        *byte = carry.to_le_bytes()[0];
+        carry >>= 8;
+    }
+    check(
+        crypto.verify(key, &[b"message"], &altered) == Err(Error::Mismatch),
+        "Ed25519: S past the order is refused (RFC 8032 §8.4)",
+    )?;
+    // The neutral element as key and as R, and S of zero.
+    let mut neutral = [0; 32];
+    let mut forged = [0; 64];
+    neutral = flipped(&neutral, 0);
+    bytes::copy(&mut forged, &neutral);
+    let algorithm = key.algorithm();
+    check(
+        crypto.verify(&CoseKey::Okp { algorithm, curve: Curve::ED25519, x: &neutral }, &[b"message"], &forged).is_err(),
+        "Ed25519: a key of small order is refused",
+    )
+}
+
+fn unsupported<C: Sign + Verify, R: CryptoRng + ?Sized>(crypto: &C, rng: &mut R) -> Result<(), Failure> {
+    // RFC 9053 reserves the value.
+    let algorithm = Algorithm(0);
+    let unsupported = Err(Error::Unsupported);
+    let (mut secret, mut public) = ([1; MAX_SECRET], [0; MAX_PUBLIC]);
+    check(
+        crypto.sign(algorithm, &secret, &[b"message"], &mut [0; MAX_SIGNATURE]) == unsupported
+            && crypto.public_key(algorithm, &secret, &mut public) == unsupported
+            && crypto.generate(algorithm, rng, &mut secret, &mut public) == Err(Error::Unsupported),
+        "unsupported: an unknown algorithm does not sign",
+    )?;
+    check(
+        crypto.verify(&CoseKey::Akp { algorithm, public: &public }, &[b"message"], &[0; 64]) == Err(Error::Unsupported),
+        "unsupported: an unknown algorithm does not verify",
+    )
+}
