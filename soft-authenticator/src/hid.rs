@@ -16,13 +16,13 @@ pub struct HidAuthenticator<'b, P: Platform> {
     engine: Engine<'b, P>,
     waits_for: Option<Wait>,
     /// The channel of the last request.
-    channel: u32,
+    channel: Option<u32>,
 }
 
 impl<'b, P: Platform> HidAuthenticator<'b, P> {
     /// An authenticator that has just been plugged in.
     pub fn new(engine: Engine<'b, P>, config: DeviceConfig) -> Self {
-        Self { framing: hid::Device::new(config), engine, waits_for: None, channel: 0 }
+        Self { framing: hid::Device::new(config), engine, waits_for: None, channel: None }
     }
 
     /// The engine.
@@ -41,7 +41,8 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
     /// Takes one report.
     pub fn receive(&mut self, now: Instant, report: &[u8; REPORT_LEN]) {
         match self.framing.receive(now, report, self.engine.buffer()) {
-            Some(DeviceEvent::Request { channel, command: Command::CBOR, len }) => {
+            Some(DeviceEvent::Request { command: Command::CBOR, len }) => {
+                let channel = self.framing.channel();
                 if channel != self.channel {
                     self.engine.channel_changed();
                     self.channel = channel;

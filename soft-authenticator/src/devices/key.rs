@@ -5,7 +5,7 @@ use std::time;
 use keyfob_core::{
     Instant,
     crypto::RustCrypto,
-    transport::hid::{DeviceConfig, REPORT_LEN, UnknownChannels},
+    transport::hid::{Capabilities, DeviceConfig, REPORT_LEN, UnknownChannels},
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -28,6 +28,15 @@ impl Platform for VirtualPlatform {
     type Crypto = RustCrypto;
     type Rng = ChaCha20Rng;
     type Store = MemoryStore<CREDENTIALS>;
+}
+
+/// Why a virtual key cannot be made.
+#[derive(Clone, Copy, Debug)]
+pub enum KeyError {
+    /// Its configuration cannot work.
+    Config(ConfigError),
+    /// The system's random source failed.
+    Random(getrandom::Error),
 }
 
 /// The finger of a virtual key.
@@ -71,21 +80,24 @@ pub struct VirtualKey<'b> {
 }
 
 impl<'b> VirtualKey<'b> {
-    /// Makes a key and plugs it in. The buffer takes [`Config::buffer_len`] bytes. Errors: [`ConfigError`].
-    pub fn new(buffer: &'b mut [u8], options: KeyOptions<'b>) -> Result<Self, ConfigError> {
+    /// Makes a key and plugs it in. The buffer takes [`Config::buffer_len`] bytes. Errors: [`KeyError`].
+    pub fn new(buffer: &'b mut [u8], options: KeyOptions<'b>) -> Result<Self, KeyError> {
         let rng = match options.seed {
             Some(seed) => ChaCha20Rng::seed_from_u64(seed),
-            None => ChaCha20Rng::from_seed(system_seed()),
+            None => {
+                let mut seed = [0; 32];
+                getrandom::fill(&mut seed).map_err(KeyError::Random)?;
+                ChaCha20Rng::from_seed(seed)
+            }
         };
         let device = DeviceConfig {
             max_message: options.config.max_msg_size,
             unknown_channels: options.unknown_channels,
-            capabilities: keyfob_core::transport::hid::Capabilities::WINK
-                .with(keyfob_core::transport::hid::Capabilities::CBOR)
-                .with(keyfob_core::transport::hid::Capabilities::NMSG),
+            capabilities: Capabilities::WINK.with(Capabilities::CBOR).with(Capabilities::NMSG),
             ..DeviceConfig::default()
         };
-        let engine = Engine::new(buffer, options.config, RustCrypto, rng, MemoryStore::new(), Instant::default())?;
+        let engine = Engine::new(buffer, options.config, RustCrypto, rng, MemoryStore::new(), Instant::default())
+            .map_err(KeyError::Config)?;
         Ok(Self {
             hid: HidAuthenticator::new(engine, device),
             touch: options.touch,
@@ -150,16 +162,5 @@ impl<'b> VirtualKey<'b> {
 
     fn now(&self) -> Instant {
         Instant::from_millis(u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX))
-    }
-}
-
-/// A seed from the system's random source.
-fn system_seed() -> [u8; 32] {
-    let mut seed = [0; 32];
-    match getrandom::fill(&mut seed) {
-        Ok(()) => seed,
-        // A key without randomness must not exist; there is nothing else to fall back on.
-        #[allow(clippy::panic)]
-        Err(error) => panic!("the system's random source failed: {error}"),
     }
 }

@@ -1,0 +1,435 @@
+//! A strict JSON reader (RFC 8259): pulls values from the front, borrows what it returns.
+//!
+//! Escapes keep a string from being borrowed as it is meant, so strings come as [`JsonStr`], which compares and copies
+//! the text they stand for. Names of members are read in any order and unknown ones skipped; a reader of an object keeps
+//! each known member with [`Reader::once`], which refuses a second one.
+
+use core::{fmt, str::Chars};
+
+use crate::cbor::{Overflow, Writer};
+
+/// Nesting allowed, in objects and arrays.
+const MAX_DEPTH: u8 = 16;
+
+/// What was wrong with a document, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// What was wrong.
+    pub kind: ErrorKind,
+    /// Where, in bytes from the start of the document.
+    pub offset: usize,
+}
+
+/// The kinds of error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The document is not UTF-8.
+    NotUtf8,
+    /// The document ends inside a value.
+    Truncated,
+    /// A character that cannot stand here, a control character in a string among them.
+    Unexpected,
+    /// A number or a literal that RFC 8259 does not know.
+    Malformed,
+    /// An escape that RFC 8259 does not know, or half of a surrogate pair.
+    Escape,
+    /// Objects and arrays are nested too deeply.
+    TooDeep,
+    /// Something follows the document.
+    TrailingBytes,
+    /// A value has another type than the standard's.
+    UnexpectedType,
+    /// A known member appears twice.
+    Duplicate,
+    /// A required member is missing.
+    Missing,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} at byte {}", self.kind, self.offset)
+    }
+}
+
+/// The types of value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// An object.
+    Object,
+    /// An array.
+    Array,
+    /// A string.
+    String,
+    /// A number.
+    Number,
+    /// `true` or `false`.
+    Bool,
+    /// `null`.
+    Null,
+}
+
+/// Reads JSON values from a document, front to back.
+///
+/// ```
+/// # use keyfob_core::json::{Error, Reader};
+/// let mut r = Reader::new(br#"{"origin": "https:\/\/example.org", "more": [1, 2]}"#)?;
+/// r.object()?;
+/// while let Some(name) = r.next_member()? {
+///     if name == "origin" {
+///         assert_eq!(r.string()?, "https://example.org");
+///     } else {
+///         assert_eq!(r.skip()?, "[1, 2]");
+///     }
+/// }
+/// r.finish()?;
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Reader<'a> {
+    rest: &'a str,
+    end: usize,
+    /// Levels of nesting that are left.
+    depth: u8,
+    /// An object or an array was opened and nothing of it has been read.
+    opened: bool,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader at the front of `document`. Errors: [`ErrorKind::NotUtf8`].
+    pub fn new(document: &'a [u8]) -> Result<Self, Error> {
+        match core::str::from_utf8(document) {
+            Ok(rest) => Ok(Self { rest, end: rest.len(), depth: MAX_DEPTH, opened: false }),
+            Err(error) => Err(Error { kind: ErrorKind::NotUtf8, offset: error.valid_up_to() }),
+        }
+    }
+
+    /// Bytes read so far.
+    pub const fn offset(&self) -> usize {
+        self.end.saturating_sub(self.rest.len())
+    }
+
+    /// An error at the current position.
+    #[cold]
+    pub const fn error(&self, kind: ErrorKind) -> Error {
+        Error { kind, offset: self.offset() }
+    }
+
+    /// Checks that nothing but white space is left. Errors: [`ErrorKind::TrailingBytes`].
+    pub fn finish(&mut self) -> Result<(), Error> {
+        match self.peek() {
+            None => Ok(()),
+            Some(_) => Err(self.error(ErrorKind::TrailingBytes)),
+        }
+    }
+
+    /// The type of the next value, without reading it. Errors: [`ErrorKind::Truncated`], [`ErrorKind::Unexpected`].
+    pub fn next_type(&mut self) -> Result<Type, Error> {
+        match self.peek() {
+            Some(b'{') => Ok(Type::Object),
+            Some(b'[') => Ok(Type::Array),
+            Some(b'"') => Ok(Type::String),
+            Some(b'-' | b'0'..=b'9') => Ok(Type::Number),
+            Some(b't' | b'f') => Ok(Type::Bool),
+            Some(b'n') => Ok(Type::Null),
+            Some(_) => Err(self.error(ErrorKind::Unexpected)),
+            None => Err(self.error(ErrorKind::Truncated)),
+        }
+    }
+
+    /// Opens an object; read it with [`Reader::next_member`] to its end.
+    pub fn object(&mut self) -> Result<(), Error> {
+        self.open(Type::Object)
+    }
+
+    /// The name of the next member, whose value follows. `None` closes the object.
+    pub fn next_member(&mut self) -> Result<Option<JsonStr<'a>>, Error> {
+        if !self.next_in(b'}')? {
+            return Ok(None);
+        }
+        if self.peek() != Some(b'"') {
+            return Err(self.unexpected());
+        }
+        let name = self.string()?;
+        if self.peek() != Some(b':') {
+            return Err(self.unexpected());
+        }
+        self.advance(1);
+        Ok(Some(name))
+    }
+
+    /// Opens an array; walk it with [`Reader::next_item`] to its end.
+    pub fn array(&mut self) -> Result<(), Error> {
+        self.open(Type::Array)
+    }
+
+    /// Whether another item follows. `false` closes the array.
+    pub fn next_item(&mut self) -> Result<bool, Error> {
+        self.next_in(b']')
+    }
+
+    /// A string. Its escapes are checked.
+    pub fn string(&mut self) -> Result<JsonStr<'a>, Error> {
+        self.expect(Type::String)?;
+        self.advance(1);
+        let start = self.rest;
+        loop {
+            match self.rest.as_bytes().first() {
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    let mut chars = self.rest.chars();
+                    if unescape(&mut chars).is_none() {
+                        return Err(self.error(ErrorKind::Escape));
+                    }
+                    self.rest = chars.as_str();
+                }
+                Some(0x00..0x20) => return Err(self.error(ErrorKind::Unexpected)),
+                Some(_) => self.run(|byte| !matches!(byte, b'"' | b'\\' | 0x00..0x20)),
+                None => return Err(self.error(ErrorKind::Truncated)),
+            }
+        }
+        let escaped = self.since(start);
+        self.advance(1);
+        Ok(JsonStr { escaped })
+    }
+
+    /// `true` or `false`.
+    pub fn bool(&mut self) -> Result<bool, Error> {
+        self.expect(Type::Bool)?;
+        let value = self.rest.starts_with('t');
+        self.literal(if value { "true" } else { "false" })?;
+        Ok(value)
+    }
+
+    /// Skips one value of any type, checks its form to the end, and returns it as it stands in the document.
+    pub fn skip(&mut self) -> Result<&'a str, Error> {
+        let kind = self.next_type()?;
+        let start = self.rest;
+        match kind {
+            Type::Object => {
+                self.object()?;
+                while self.next_member()?.is_some() {
+                    self.skip()?;
+                }
+            }
+            Type::Array => {
+                self.array()?;
+                while self.next_item()? {
+                    self.skip()?;
+                }
+            }
+            Type::String => drop(self.string()?),
+            Type::Number => self.number()?,
+            Type::Bool => drop(self.bool()?),
+            Type::Null => self.literal("null")?,
+        }
+        Ok(self.since(start))
+    }
+
+    /// Keeps the value of a known member. Errors: [`ErrorKind::Duplicate`] when it was kept before.
+    pub fn once<T>(&self, slot: &mut Option<T>, value: T) -> Result<(), Error> {
+        match slot.replace(value) {
+            None => Ok(()),
+            Some(_) => Err(self.error(ErrorKind::Duplicate)),
+        }
+    }
+
+    fn open(&mut self, kind: Type) -> Result<(), Error> {
+        self.expect(kind)?;
+        self.depth = self.depth.checked_sub(1).ok_or(self.error(ErrorKind::TooDeep))?;
+        self.advance(1);
+        self.opened = true;
+        Ok(())
+    }
+
+    /// Whether something follows in the object or array that ends with `close`: passes the comma before it or the end.
+    fn next_in(&mut self, close: u8) -> Result<bool, Error> {
+        let first = core::mem::take(&mut self.opened);
+        match self.peek() {
+            Some(byte) if byte == close => {
+                self.advance(1);
+                self.depth = self.depth.saturating_add(1);
+                Ok(false)
+            }
+            Some(_) if first => Ok(true),
+            Some(b',') => {
+                self.advance(1);
+                Ok(true)
+            }
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    fn number(&mut self) -> Result<(), Error> {
+        self.take_if(|byte| byte == b'-');
+        if !self.take_if(|byte| byte == b'0') {
+            self.digits()?;
+        }
+        if self.take_if(|byte| byte == b'.') {
+            self.digits()?;
+        }
+        if self.take_if(|byte| matches!(byte, b'e' | b'E')) {
+            self.take_if(|byte| matches!(byte, b'+' | b'-'));
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Result<(), Error> {
+        if !self.take_if(|byte| byte.is_ascii_digit()) {
+            return Err(self.error(ErrorKind::Malformed));
+        }
+        self.run(|byte| byte.is_ascii_digit());
+        Ok(())
+    }
+
+    fn literal(&mut self, literal: &str) -> Result<(), Error> {
+        self.rest = self.rest.strip_prefix(literal).ok_or(self.error(ErrorKind::Malformed))?;
+        Ok(())
+    }
+
+    fn expect(&mut self, kind: Type) -> Result<(), Error> {
+        if self.next_type()? == kind { Ok(()) } else { Err(self.error(ErrorKind::UnexpectedType)) }
+    }
+
+    #[cold]
+    fn unexpected(&self) -> Error {
+        self.error(if self.rest.is_empty() { ErrorKind::Truncated } else { ErrorKind::Unexpected })
+    }
+
+    /// The next byte that is not white space, without reading it.
+    fn peek(&mut self) -> Option<u8> {
+        self.run(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
+        self.rest.as_bytes().first().copied()
+    }
+
+    fn take_if(&mut self, wanted: impl Fn(u8) -> bool) -> bool {
+        let taken = self.rest.as_bytes().first().is_some_and(|&byte| wanted(byte));
+        self.advance(usize::from(taken));
+        taken
+    }
+
+    /// Passes bytes as long as they are wanted. Whole characters only: all callers want all bytes above 0x7F or none.
+    fn run(&mut self, wanted: impl Fn(u8) -> bool) {
+        let bytes = self.rest.as_bytes();
+        self.advance(bytes.iter().position(|&byte| !wanted(byte)).unwrap_or(bytes.len()));
+    }
+
+    fn advance(&mut self, length: usize) {
+        self.rest = self.rest.get(length..).unwrap_or_default();
+    }
+
+    fn since(&self, start: &'a str) -> &'a str {
+        start.get(..start.len().saturating_sub(self.rest.len())).unwrap_or_default()
+    }
+}
+
+/// A string as it stands in a document, without its quotes. Compares as the text it stands for.
+#[derive(Clone, Copy)]
+pub struct JsonStr<'a> {
+    escaped: &'a str,
+}
+
+impl<'a> JsonStr<'a> {
+    /// The string as it stands in the document, escapes and all.
+    pub const fn escaped(&self) -> &'a str {
+        self.escaped
+    }
+
+    /// The text, when it has no escapes.
+    pub fn as_str(&self) -> Option<&'a str> {
+        (!self.escaped.contains('\\')).then_some(self.escaped)
+    }
+
+    /// The characters of the text.
+    pub fn chars(&self) -> Unescaped<'a> {
+        Unescaped { chars: self.escaped.chars() }
+    }
+
+    /// Copies the text to the front of `buffer`. Errors: [`Overflow`] with the size it takes.
+    pub fn copy_to<'b>(&self, buffer: &'b mut [u8]) -> Result<&'b str, Overflow> {
+        let mut w = Writer::new(buffer);
+        for char in self.chars() {
+            w.raw(char.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+        let length = w.finish()?;
+        Ok(core::str::from_utf8(buffer.get(..length).unwrap_or_default()).unwrap_or_default())
+    }
+}
+
+impl PartialEq<str> for JsonStr<'_> {
+    fn eq(&self, other: &str) -> bool {
+        self.chars().eq(other.chars())
+    }
+}
+
+impl PartialEq<&str> for JsonStr<'_> {
+    fn eq(&self, other: &&str) -> bool {
+        *self == **other
+    }
+}
+
+impl PartialEq for JsonStr<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.chars().eq(other.chars())
+    }
+}
+impl Eq for JsonStr<'_> {}
+
+impl fmt::Debug for JsonStr<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.escaped)
+    }
+}
+
+/// The characters of a [`JsonStr`].
+#[derive(Clone, Debug)]
+pub struct Unescaped<'a> {
+    chars: Chars<'a>,
+}
+
+impl Iterator for Unescaped<'_> {
+    type Item = char;
+
+    fn next(&mut self) -> Option<char> {
+        unescape(&mut self.chars)
+    }
+}
+
+/// The next character, an escape read as what it stands for. `None` at the end and for an escape that is wrong.
+fn unescape(chars: &mut Chars<'_>) -> Option<char> {
+    match chars.next()? {
+        '\\' => match chars.next()? {
+            char @ ('"' | '\\' | '/') => Some(char),
+            'b' => Some('\u{08}'),
+            'f' => Some('\u{0C}'),
+            'n' => Some('\n'),
+            'r' => Some('\r'),
+            't' => Some('\t'),
+            'u' => unescape_unit(chars),
+            _ => None,
+        },
+        char => Some(char),
+    }
+}
+
+/// What follows `\u`: four hexadecimal digits, or two such escapes for a character outside the basic plane.
+fn unescape_unit(chars: &mut Chars<'_>) -> Option<char> {
+    let first = hex4(chars)?;
+    if (0xD800..0xDC00).contains(&first) && (chars.next()?, chars.next()?) == ('\\', 'u') {
+        return char::decode_utf16([first, hex4(chars)?]).next()?.ok();
+    }
+    char::from_u32(u32::from(first))
+}
+
+fn hex4(chars: &mut Chars<'_>) -> Option<u16> {
+    let mut value = 0;
+    for _ in 0..4 {
+        let digit = chars.next()?.to_digit(16)?;
+        value = value << 4 | digit as u16;
+    }
+    Some(value)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! Verifying an authentication assertion (WebAuthn L3 §7.2).
+
+use super::{Error, Expected, auth_data, check, client_data, signature};
+use crate::{
+    auth_data::{AuthData, Flags},
+    cose::CoseKey,
+    crypto::{Hash, Verify},
+    webauthn::Ceremony,
+};
+
+/// A credential as it was stored.
+#[derive(Clone, Copy, Debug)]
+pub struct StoredCredential<'a> {
+    /// Its id.
+    pub id: &'a [u8],
+    /// Its public key.
+    pub public_key: CoseKey<'a>,
+    /// The signature counter of its last use.
+    pub sign_count: u32,
+    /// The user handle of the account it belongs to.
+    pub user_handle: &'a [u8],
+    /// Whether it was backup eligible when it was registered. `None` accepts a change: some providers make one.
+    pub backup_eligible: Option<bool>,
+}
+
+/// What a client answers to an authentication.
+#[derive(Clone, Copy, Debug)]
+pub struct AssertionResponse<'a> {
+    /// The id of the credential that signed.
+    pub credential_id: &'a [u8],
+    /// The client data, byte for byte as it was hashed.
+    pub client_data_json: &'a [u8],
+    /// The authenticator data.
+    pub authenticator_data: &'a [u8],
+    /// The signature over authenticator data and the hash of client data.
+    pub signature: &'a [u8],
+    /// The user handle the authenticator stored, if it returned one.
+    pub user_handle: Option<&'a [u8]>,
+}
+
+/// An assertion that passed every check.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Assertion<'a> {
+    /// The counter and the backup state to be stored, whether the user was verified, and extension outputs.
+    pub auth_data: AuthData<'a>,
+}
+
+/// Verifies the response to an authentication against the credential stored under its id. Errors: the check that failed.
+///
+/// [`Error::SignCount`] comes after every other check: a relying party that tolerates counters that fall may take the
+/// assertion as verified.
+pub fn assertion<'a>(
+    crypto: &(impl Hash + Verify),
+    expected: &Expected<'_>,
+    credential: &StoredCredential<'_>,
+    response: &AssertionResponse<'a>,
+) -> Result<Assertion<'a>, Error> {
+    // 5.
+    let asked_for =
+        expected.allow_credentials.is_empty() || expected.allow_credentials.contains(&response.credential_id);
+    check(asked_for && response.credential_id == credential.id, Error::CredentialId)?;
+    // 6.
+    let known = expected.user_handle;
+    check(known.is_none_or(|handle| handle == credential.user_handle), Error::UserHandle)?;
+    check(known.or(response.user_handle).is_some(), Error::UserHandle)?;
+    check(response.user_handle.is_none_or(|handle| handle == credential.user_handle), Error::UserHandle)?;
+    // 8. to 14.
+    client_data(expected, Ceremony::Get, response.client_data_json)?;
+    // 15. to 18.
+    let parsed = AuthData::decode(response.authenticator_data).map_err(Error::AuthData)?;
+    auth_data(crypto, expected, &parsed)?;
+    // 19.
+    let backup_eligible = parsed.flags.has(Flags::BE);
+    check(credential.backup_eligible.is_none_or(|stored| stored == backup_eligible), Error::BackupEligibility)?;
+    // 20.
+    let client_data_hash = crypto.sha256(&[response.client_data_json]);
+    // 21.
+    let message: [&[u8]; 2] = [response.authenticator_data, &client_data_hash];
+    signature(crypto, &credential.public_key, &message, response.signature)?;
+    // 22.
+    let (stored, received) = (credential.sign_count, parsed.sign_count);
+    check((stored, received) == (0, 0) || received > stored, Error::SignCount { stored, received })?;
+    Ok(Assertion { auth_data: parsed })
+}

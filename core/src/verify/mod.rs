@@ -1,0 +1,183 @@
+//! Relying-party verification of registrations and assertions (WebAuthn L3 §7.1, §7.2).
+//!
+//! [`registration`] and [`assertion`] are the standard's steps in the standard's order and with its numbers. What needs
+//! memory stays with the caller: that a challenge is used once, that a credential id is not registered yet, whether an
+//! attestation is trusted, what becomes of extension outputs.
+
+use crate::{
+    auth_data::{AuthData, Flags},
+    cbor,
+    cose::{Algorithm, CoseKey, Curve},
+    crypto,
+    crypto::{Hash, Verify},
+    json,
+    webauthn::{Ceremony, CollectedClientData},
+};
+
+mod assertion;
+mod attestation;
+mod certificate;
+mod registration;
+
+pub use assertion::{Assertion, AssertionResponse, StoredCredential, assertion};
+pub use attestation::{Attestation, attestation};
+pub use registration::{Registration, RegistrationResponse, registration};
+
+/// What the relying party expects of a response: what it asked for, and its policy.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected<'a> {
+    /// The challenge it sent.
+    pub challenge: &'a [u8],
+    /// The origins its pages have, serialised: `https://example.org`.
+    pub origins: &'a [&'a str],
+    /// Whether its pages may ask from a frame of another origin's page: `None` refuses, `Some` lists the origins of the
+    /// pages that may hold the frame.
+    pub top_origins: Option<&'a [&'a str]>,
+    /// The RP ID.
+    pub rp_id: &'a str,
+    /// Whether the user must be present. False only for a registration with conditional mediation.
+    pub user_presence: bool,
+    /// Whether the user must be verified.
+    pub user_verification: bool,
+    /// In a registration, the algorithms it asked for.
+    pub algorithms: &'a [Algorithm],
+    /// In an assertion, the ids of the credentials it asked for; empty when it asked for any.
+    pub allow_credentials: &'a [&'a [u8]],
+    /// In an assertion, the user handle of the account that signs in, where it was known before.
+    pub user_handle: Option<&'a [u8]>,
+}
+
+/// Why a response is refused: the check that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// The client data is not JSON, or a member of it is missing or of the wrong type.
+    ClientData(json::Error),
+    /// The client data is of the other ceremony.
+    Type,
+    /// The client data has another challenge.
+    Challenge,
+    /// The client data has an origin that is not expected.
+    Origin,
+    /// The response comes from a frame of another origin's page.
+    CrossOrigin,
+    /// The page that holds the frame is not expected.
+    TopOrigin,
+    /// The authenticator data is malformed.
+    AuthData(cbor::Error),
+    /// The authenticator data is of another RP ID.
+    RpIdHash,
+    /// The user was not present.
+    UserPresence,
+    /// The user was not verified.
+    UserVerification,
+    /// Backed up without being backup eligible.
+    BackupState,
+    /// The backup eligibility is not the credential's.
+    BackupEligibility,
+    /// A registration without attested credential data.
+    NoCredential,
+    /// The credential's algorithm was not asked for.
+    Algorithm,
+    /// The credential's key is not of the form that its algorithm has.
+    CredentialKey,
+    /// The attestation statement is of a format this version does not verify.
+    Format,
+    /// The attestation statement is malformed.
+    Statement(cbor::Error),
+    /// The attestation statement of the format "none" is not empty.
+    StatementNotEmpty,
+    /// Self attestation with another algorithm than the credential's.
+    AttestationAlgorithm,
+    /// The attestation certificate is missing, malformed, or not what WebAuthn L3 §8.2.1 prescribes.
+    Certificate,
+    /// The attestation certificate's key is not of the statement's algorithm, or of a kind this version does not read.
+    CertificateKey,
+    /// The attestation certificate is of another model than the authenticator data.
+    Aaguid,
+    /// The signature does not verify.
+    Signature,
+    /// The signature could not be verified: an algorithm the backend does not know, a point that is not on its curve.
+    Crypto(crypto::Error),
+    /// The credential is not the one stored, or was not asked for.
+    CredentialId,
+    /// The user handle is not the account's, or missing where it alone names the account.
+    UserHandle,
+    /// The signature counter did not increase: the authenticator may have been cloned.
+    SignCount {
+        /// The credential's last counter.
+        stored: u32,
+        /// The response's.
+        received: u32,
+    },
+}
+
+/// Registration steps 5 to 11, authentication steps 8 to 14.
+fn client_data(expected: &Expected<'_>, ceremony: Ceremony, client_data_json: &[u8]) -> Result<(), Error> {
+    // 5, 6. / 8, 9.
+    let client_data = CollectedClientData::parse(client_data_json).map_err(Error::ClientData)?;
+    // 7. / 10.
+    check(client_data.kind == ceremony.as_str(), Error::Type)?;
+    // 8. / 11.
+    check(client_data.has_challenge(expected.challenge), Error::Challenge)?;
+    // 9. / 12.
+    check(expected.origins.iter().any(|origin| client_data.origin == **origin), Error::Origin)?;
+    // 10. / 13.
+    let framed = client_data.cross_origin || client_data.top_origin.is_some();
+    check(!framed || expected.top_origins.is_some(), Error::CrossOrigin)?;
+    // 11. / 14.
+    if let Some(top_origin) = client_data.top_origin {
+        let mut allowed = expected.top_origins.unwrap_or_default().iter();
+        check(allowed.any(|allowed| top_origin == **allowed), Error::TopOrigin)?;
+    }
+    Ok(())
+}
+
+/// Registration steps 14 to 17, authentication steps 15 to 18.
+fn auth_data(crypto: &impl Hash, expected: &Expected<'_>, auth_data: &AuthData<'_>) -> Result<(), Error> {
+    // 14. / 15.
+    check(*auth_data.rp_id_hash == crypto.sha256(&[expected.rp_id.as_bytes()]), Error::RpIdHash)?;
+    // 15. / 16.
+    check(!expected.user_presence || auth_data.flags.has(Flags::UP), Error::UserPresence)?;
+    // 16. / 17.
+    check(!expected.user_verification || auth_data.flags.has(Flags::UV), Error::UserVerification)?;
+    // 17. / 18.
+    check(auth_data.flags.has(Flags::BE) || !auth_data.flags.has(Flags::BS), Error::BackupState)
+}
+
+fn signature(crypto: &impl Verify, key: &CoseKey<'_>, message: &[&[u8]], signature: &[u8]) -> Result<(), Error> {
+    crypto.verify(key, message, signature).map_err(|error| match error {
+        crypto::Error::Mismatch => Error::Signature,
+        error => Error::Crypto(error),
+    })
+}
+
+/// Whether a key has the type, the curve and the sizes of its algorithm (WebAuthn L3 §5.8.5).
+fn is_of_its_algorithm(key: &CoseKey<'_>) -> bool {
+    match *key {
+        CoseKey::Ec2 { algorithm, curve, x, y } => {
+            let size = match (algorithm, curve) {
+                (Algorithm::ES256 | Algorithm::ESP256, Curve::P256) => 32,
+                (Algorithm::ES384 | Algorithm::ESP384, Curve::P384) => 48,
+                (Algorithm::ES512 | Algorithm::ESP512, Curve::P521) => 66,
+                (Algorithm::ES256K, Curve::SECP256K1) => 32,
+                _ => return false,
+            };
+            x.len() == size && y.len() == size
+        }
+        CoseKey::Okp { algorithm, curve, x } => match (algorithm, curve) {
+            (Algorithm::EDDSA | Algorithm::ED25519, Curve::ED25519) => x.len() == 32,
+            (Algorithm::ED448, Curve::ED448) => x.len() == 57,
+            _ => false,
+        },
+        // RS256 to RS512, PS256 to PS512, RS1
+        CoseKey::Rsa { algorithm, .. } => matches!(algorithm.0, -259..=-257 | -39..=-37 | -65535),
+        CoseKey::Akp { algorithm, .. } => {
+            matches!(algorithm, Algorithm::ML_DSA_44 | Algorithm::ML_DSA_65 | Algorithm::ML_DSA_87)
+        }
+    }
+}
+
+fn check(holds: bool, otherwise: Error) -> Result<(), Error> {
+    if holds { Ok(()) } else { Err(otherwise) }
+}

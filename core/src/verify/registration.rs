@@ -1,0 +1,53 @@
+//! Registering a new credential (WebAuthn L3 §7.1).
+
+use super::{Attestation, Error, Expected, attestation, auth_data, check, client_data, is_of_its_algorithm};
+use crate::{
+    auth_data::{AttestedCredentialData, AuthData},
+    crypto::{Hash, Verify},
+    webauthn::{AttestationObject, Ceremony},
+};
+
+/// What a client answers to a registration.
+#[derive(Clone, Copy, Debug)]
+pub struct RegistrationResponse<'a> {
+    /// The client data, byte for byte as it was hashed.
+    pub client_data_json: &'a [u8],
+    /// The attestation object, or the same members of an authenticator's response.
+    pub attestation_object: AttestationObject<'a>,
+}
+
+/// A registration that passed every check.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Registration<'a> {
+    /// The new credential, to be stored when no user has one with its id.
+    pub credential: AttestedCredentialData<'a>,
+    /// The flags and the counter to be stored with it, and extension outputs.
+    pub auth_data: AuthData<'a>,
+    /// What the attestation statement proves; whether that is enough is for the caller to decide.
+    pub attestation: Attestation<'a>,
+}
+
+/// Verifies the response to a registration. Errors: the check that failed.
+pub fn registration<'a>(
+    crypto: &(impl Hash + Verify),
+    expected: &Expected<'_>,
+    response: &RegistrationResponse<'a>,
+) -> Result<Registration<'a>, Error> {
+    let object = &response.attestation_object;
+    // 5. to 11.
+    client_data(expected, Ceremony::Create, response.client_data_json)?;
+    // 12.
+    let client_data_hash = crypto.sha256(&[response.client_data_json]);
+    // 13. and 25., for no longer credential id can be read
+    let parsed = AuthData::decode(object.auth_data).map_err(Error::AuthData)?;
+    // 14. to 17.
+    auth_data(crypto, expected, &parsed)?;
+    // 20.
+    let credential = parsed.attested_credential_data.ok_or(Error::NoCredential)?;
+    check(expected.algorithms.contains(&credential.public_key.algorithm()), Error::Algorithm)?;
+    check(is_of_its_algorithm(&credential.public_key), Error::CredentialKey)?;
+    // 21., 22.
+    let attestation =
+        attestation(crypto, object.fmt, object.att_stmt, object.auth_data, &credential, &client_data_hash)?;
+    Ok(Registration { credential, auth_data: parsed, attestation })
+}

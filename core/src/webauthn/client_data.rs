@@ -1,0 +1,141 @@
+//! Client data (WebAuthn L3 §5.8.1): what the client says about a ceremony, as JSON whose hash is signed.
+
+use super::base64url;
+use crate::{
+    cbor::{Overflow, Writer},
+    json::{Error, ErrorKind, JsonStr, Reader},
+};
+
+/// The byte order mark that UTF-8 decoding drops (WebAuthn L3 §7.1 step 5).
+const BOM: &[u8] = b"\xEF\xBB\xBF";
+
+/// What a client is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ceremony {
+    /// A registration.
+    Create,
+    /// An authentication.
+    Get,
+}
+
+impl Ceremony {
+    /// The value of the member `type`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "webauthn.create",
+            Self::Get => "webauthn.get",
+        }
+    }
+}
+
+/// Client data as a client writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientData<'a> {
+    /// What the client was asked for.
+    pub kind: Ceremony,
+    /// The relying party's challenge.
+    pub challenge: &'a [u8],
+    /// The origin that asked, serialised: `https://example.org`.
+    pub origin: &'a str,
+    /// Whether it asked from a frame that is not same-origin with its ancestors.
+    pub cross_origin: bool,
+    /// The origin of the top-level page of such a frame.
+    pub top_origin: Option<&'a str>,
+}
+
+impl ClientData<'_> {
+    /// Writes the client data, byte for byte as WebAuthn L3 §5.8.1.1 serialises it, and returns the length.
+    /// Errors: [`Overflow`] with the size it takes.
+    pub fn write(&self, buffer: &mut [u8]) -> Result<usize, Overflow> {
+        let mut w = Writer::new(buffer);
+        w.raw(b"{\"type\":");
+        string(&mut w, self.kind.as_str().chars());
+        w.raw(b",\"challenge\":");
+        string(&mut w, base64url::chars(self.challenge));
+        w.raw(b",\"origin\":");
+        string(&mut w, self.origin.chars());
+        w.raw(b",\"crossOrigin\":");
+        w.raw(if self.cross_origin { b"true" } else { b"false" });
+        if let Some(top_origin) = self.top_origin {
+            w.raw(b",\"topOrigin\":");
+            string(&mut w, top_origin.chars());
+        }
+        w.byte(b'}');
+        w.finish()
+    }
+}
+
+/// Client data as a relying party receives it, in any order and with any escapes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CollectedClientData<'a> {
+    /// What the client was asked for ([`Ceremony::as_str`]).
+    pub kind: JsonStr<'a>,
+    /// The challenge in base64url.
+    pub challenge: JsonStr<'a>,
+    /// The origin that asked.
+    pub origin: JsonStr<'a>,
+    /// Whether it asked from a frame that is not same-origin with its ancestors; absent means no.
+    pub cross_origin: bool,
+    /// The origin of the top-level page of such a frame.
+    pub top_origin: Option<JsonStr<'a>>,
+}
+
+impl<'a> CollectedClientData<'a> {
+    /// Reads client data; members it does not know are ignored. Errors: [`Error`], whose offset counts after a byte
+    /// order mark.
+    pub fn parse(client_data_json: &'a [u8]) -> Result<Self, Error> {
+        let (mut kind, mut challenge, mut origin, mut cross_origin, mut top_origin) = (None, None, None, None, None);
+        let mut r = Reader::new(client_data_json.strip_prefix(BOM).unwrap_or(client_data_json))?;
+        r.object()?;
+        while let Some(name) = r.next_member()? {
+            let slot = match name {
+                name if name == "type" => &mut kind,
+                name if name == "challenge" => &mut challenge,
+                name if name == "origin" => &mut origin,
+                name if name == "topOrigin" => &mut top_origin,
+                name if name == "crossOrigin" => {
+                    let value = r.bool()?;
+                    r.once(&mut cross_origin, value)?;
+                    continue;
+                }
+                _ => {
+                    r.skip()?;
+                    continue;
+                }
+            };
+            let value = r.string()?;
+            r.once(slot, value)?;
+        }
+        r.finish()?;
+        let missing = r.error(ErrorKind::Missing);
+        Ok(Self {
+            kind: kind.ok_or(missing)?,
+            challenge: challenge.ok_or(missing)?,
+            origin: origin.ok_or(missing)?,
+            cross_origin: cross_origin.unwrap_or(false),
+            top_origin,
+        })
+    }
+
+    /// Whether the challenge is `challenge`.
+    pub fn has_challenge(&self, challenge: &[u8]) -> bool {
+        self.challenge.chars().eq(base64url::chars(challenge))
+    }
+}
+
+/// CCDToString of WebAuthn L3 §5.8.1.1.
+fn string(w: &mut Writer<'_>, text: impl Iterator<Item = char>) {
+    w.byte(b'"');
+    for char in text {
+        match char {
+            '"' | '\\' => w.raw(&[b'\\', char as u8]),
+            '\0'..'\x20' => {
+                w.raw(b"\\u00");
+                w.byte(if char < '\x10' { b'0' } else { b'1' });
+                w.byte(char::from_digit(u32::from(char) & 0xF, 16).unwrap_or('0') as u8);
+            }
+            char => w.raw(char.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+    w.byte(b'"');
+}

@@ -1,0 +1,37 @@
+//! What the web adds above CTAP (WebAuthn L3): client data, attestation objects, RP IDs and origins.
+
+use crate::{
+    cbor::{self, RawMap},
+    message,
+};
+
+pub mod base64url;
+mod client_data;
+mod rp_id;
+
+pub use client_data::{Ceremony, ClientData, CollectedClientData};
+pub use rp_id::origin_matches;
+
+message! {
+    /// An attestation object (WebAuthn L3 §6.5.4).
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub text struct AttestationObject<'a> {
+        /// The attestation statement's format.
+        b"fmt" => fmt: required &'a str,
+        /// The attestation statement ([`crate::attestation::Statement`]).
+        b"attStmt" => att_stmt: required RawMap<'a>,
+        /// Authenticator data ([`crate::auth_data::AuthData`]).
+        b"authData" => auth_data: required &'a [u8],
+    }
+}
+
+impl<'a> AttestationObject<'a> {
+    /// Reads an attestation object under the tolerant CBOR rules: clients write its members in any order.
+    /// Errors: what is wrong with it, bytes that follow it among that.
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, cbor::Error> {
+        cbor::decode_tolerant(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests;
