@@ -89,7 +89,7 @@ class Program:
                 self.addresses[raw] = value & ~1  # merged functions share one
             elif raw.startswith('state_of_'):
                 self.states[raw.removeprefix('state_of_')] = struct.unpack_from('<I', self.elf.content('.machines'), value)[0]
-        self.names = {symbol for symbol, *_ in symbols} | set(names)
+        self.names = set(names)
         self.frames = self.elf.stack_sizes()
         self.estimated = set()
         # A call keeps the caller's frame, a jump out of the function has already given it back.
