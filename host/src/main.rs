@@ -1,1 +1,41 @@
-fn main() {}
+//! The `keyfob` command.
+#![allow(clippy::disallowed_methods)]
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod demo;
+mod pin;
+mod serve;
+mod trace;
+
+/// A virtual security key to serve, and a client to try it with.
+#[derive(Parser)]
+#[command(name = "keyfob", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Registers and signs in with a virtual key in this process, and shows every message.
+    Demo(demo::Arguments),
+    /// Serves a virtual key that clients can plug into.
+    Serve(serve::Arguments),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Serve(arguments) => serve::run(arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("keyfob: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -7,8 +7,8 @@
 //! | [`deterministic_signatures`] | RFC 6979 and RFC 8032 to the byte | backends that sign so and can import a key |
 //!
 //! The first failed check is returned by its name. Nothing here panics or allocates: call [`run`] from a bring-up
-//! firmware. It is about 15 kB of code and constants, gone from every image that does not call it, takes under 2 kB of
-//! stack beside the backend's own, and does about 150 scalar multiplications.
+//! firmware. It is about 25 kB of code and constants (Thumb, opt-level s) and absent from every image that does not call
+//! it. It does about 120 scalar multiplications and hashes one megabyte: some ten seconds on a Cortex-M4 at 100 MHz.
 
 use rand_core::CryptoRng;
 

@@ -187,7 +187,8 @@ fn a_message_longer_than_the_maximum_is_refused() {
 
 #[test]
 fn a_message_longer_than_7609_bytes_or_the_buffer_is_refused() {
-    let (mut bench, channel) = Bench::open();
+    let mut bench = Bench::new(DeviceConfig { max_message: 70_000, ..DeviceConfig::default() });
+    let channel = bench.allocate();
     bench.buffer = vec![0; 70_000];
     for len in [7610, 0xFFFF] {
         assert_eq!(bench.answers_to(&claim(channel, Command::PING, len)), [error(channel, ErrorCode::INVALID_LEN)]);

@@ -34,6 +34,15 @@ fn a_long_message_of_another_channel_is_told_busy_once() {
 }
 
 #[test]
+fn a_continuation_of_another_channel_does_not_mix_into_a_message() {
+    let (mut bench, channel) = Bench::open();
+    let [first, second] = packets(channel, Command::PING, &[7; 100])[..] else { panic!() };
+    bench.receive(&first);
+    assert_eq!(bench.answers_to(&continuation(channel + 1, 0)), []);
+    assert_eq!(bench.answers_to(&second), [(channel, Command::PING, vec![7; 100])]);
+}
+
+#[test]
 fn a_new_message_inside_a_message_is_a_sequence_error_whatever_it_is() {
     for intruder in [(Command::PING, 1), (Command(0x66), 0), (Command::CBOR, 0xFFFF), (Command::WINK, 9)] {
         let (mut bench, channel) = Bench::open();

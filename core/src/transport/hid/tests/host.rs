@@ -367,6 +367,33 @@ fn a_continuation_without_its_beginning_is_ignored() {
 }
 
 #[test]
+fn a_late_init_response_never_answers_a_request() {
+    let mut client = Client::requested(Command::CBOR);
+    assert_eq!(client.receive(&single(CHANNEL, Command::INIT, &[0; 17])), None);
+    assert!(client.receive(&report("00220002 90 0001 00")).is_some());
+}
+
+#[test]
+fn nothing_answers_a_request_that_is_not_out_yet() {
+    let mut client = Client::open();
+    client.request(Command::CBOR, &[9; 100]);
+    client.host.transmit(at(client.now), &client.buffer).unwrap();
+    assert_eq!(client.receive(&report("00220002 90 0001 00")), None);
+    assert_eq!(client.buffer[..100], [9; 100]);
+}
+
+#[test]
+fn cancel_after_a_busy_transaction_has_ended_does_nothing() {
+    let mut client = Client::new();
+    client.host.open(at(client.now), NONCE);
+    client.reports();
+    client.receive(&report("ffffffff bf 0001 06"));
+    assert!(client.receive(&report(INIT_RESPONSE)).is_some());
+    client.host.cancel();
+    assert!(client.host.is_ready());
+}
+
+#[test]
 fn a_response_to_another_command_fails() {
     let mut client = Client::requested(Command::CBOR);
     let event = client.receive(&single(CHANNEL, Command::MSG, &[0x90, 0x00]));

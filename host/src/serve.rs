@@ -1,0 +1,116 @@
+//! `keyfob serve`: a virtual key on a socket.
+
+use std::{
+    io::{self, BufRead, Write},
+    net::{SocketAddr, TcpListener},
+    sync::mpsc,
+    thread,
+};
+
+use clap::ValueEnum;
+use keyfob_core::transport::hid::UnknownChannels;
+use keyfob_soft_authenticator::{
+    devices::{self, KeyOptions, Touch, VIRTUAL_KEY_AAGUID, VirtualKey, tcp},
+    engine::{Attestation, Config},
+};
+
+/// What the virtual key is, and where.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Listen here. Each message is one 64-byte CTAPHID report, both ways; connecting plugs the key in. Port 0 takes any
+    /// free port and prints it.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    tcp: SocketAddr,
+    /// The key's finger.
+    #[arg(long, value_enum, default_value_t = TouchPolicy::Auto)]
+    touch: TouchPolicy,
+    /// Randomness from this seed, the same in every run. For tests only.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// How registrations are attested.
+    #[arg(long, value_enum, default_value_t = AttestationChoice::Own)]
+    attestation: AttestationChoice,
+    /// Refuse channels that were never given out, as the standard has it.
+    #[arg(long)]
+    strict_channels: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum TouchPolicy {
+    /// Touches at once.
+    Auto,
+    /// Declines at once.
+    Deny,
+    /// Asks on the terminal.
+    Prompt,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum AttestationChoice {
+    /// Format "packed", signed with the credential's own key.
+    Own,
+    /// Format "packed", with the virtual key's certificate.
+    Certified,
+    /// Format "none".
+    None,
+}
+
+/// Serves until it is stopped. Errors: what the user has to know, in a line.
+pub fn run(arguments: Arguments) -> Result<(), String> {
+    let listener = TcpListener::bind(arguments.tcp)
+        .map_err(|error| format!("cannot listen on {}: {}", arguments.tcp, plain(&error)))?;
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
+
+    let mut config = Config::new(VIRTUAL_KEY_AAGUID);
+    config.attestation = match arguments.attestation {
+        AttestationChoice::Own => Attestation::Own,
+        AttestationChoice::Certified => Attestation::Certified(devices::virtual_key_certificate()),
+        AttestationChoice::None => Attestation::None,
+    };
+    let mut options = KeyOptions::new(config);
+    options.seed = arguments.seed;
+    options.touch = match arguments.touch {
+        TouchPolicy::Auto => Touch::Auto,
+        TouchPolicy::Deny => Touch::Deny,
+        TouchPolicy::Prompt => ask_on_terminal(),
+    };
+    if arguments.strict_channels {
+        options.unknown_channels = UnknownChannels::Strict;
+    }
+    let mut buffer = vec![0; config.buffer_len()];
+    let mut key = VirtualKey::new(&mut buffer, options).map_err(|error| format!("cannot make a key: {error:?}"))?;
+
+    println!("Serving a virtual security key on tcp {address}. Stop with Ctrl-C.");
+    io::stdout().flush().map_err(|error| error.to_string())?;
+    tcp::serve(&listener, &mut key).map_err(|error| format!("the socket failed: {}", plain(&error)))
+}
+
+/// A finger that asks: Enter touches, "n" declines.
+fn ask_on_terminal() -> Touch {
+    let (lines, answers) = mpsc::channel();
+    thread::spawn(move || {
+        for line in io::stdin().lock().lines().map_while(Result::ok) {
+            if lines.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    Touch::Ask(Box::new(move |first| {
+        if first {
+            // Lines from before the question do not answer it.
+            while answers.try_recv().is_ok() {}
+            println!("Touch your security key: press Enter, or type n and Enter to decline.");
+        }
+        answers.try_recv().ok().map(|line: String| !line.trim().eq_ignore_ascii_case("n"))
+    }))
+}
+
+/// An I/O error without the operating system's number.
+fn plain(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "the port is taken by another program".into(),
+        io::ErrorKind::AddrNotAvailable => "this machine does not have that address".into(),
+        io::ErrorKind::PermissionDenied => "no permission; ports under 1024 need it".into(),
+        _ => error.to_string(),
+    }
+}
