@@ -113,7 +113,7 @@ impl<P: Platform> Authenticator<'_, P> {
                     if self.work.total == 0 {
                         self.work.total = 1;
                         self.work.number = number;
-                        self.work.id = descriptor.id.iter().copied().collect();
+                        self.work.id = heapless::Vec::from_slice(descriptor.id).unwrap_or_default(); // fits: it was opened
                     }
                 }
             }

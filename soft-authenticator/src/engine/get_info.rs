@@ -33,8 +33,8 @@ impl<P: Platform> Engine<'_, P> {
             .take(MAX_ALGORITHMS)
             .map(|algorithm| CredentialParameters::new(*algorithm))
             .collect();
-        let protocols: Vec<u64, 2> =
-            [2, 1].into_iter().filter(|number| authenticator.protocol(*number).is_some()).collect();
+        let mut protocols: Vec<u64, 2> = Vec::from([2, 1]);
+        protocols.retain(|number| authenticator.protocol(*number).is_some());
         let pin = authenticator.has(Caps::CLIENT_PIN);
         let options = get_info::Options {
             rk: Some(authenticator.has(Caps::DISCOVERABLE)),
