@@ -96,6 +96,7 @@ class Program:
         self.calls = collections.defaultdict(set)
         self.jumps = collections.defaultdict(set)
         self.indirect = collections.Counter()
+        self.lines = []
         self.disassemble(path)
 
     def disassemble(self, path):
@@ -115,6 +116,7 @@ class Program:
             # Behind the end of a function lies padding.
             if here is not None and (address < here + self.functions[here].size or not self.functions[here].size):
                 bodies[here].append((match[2], match[3]))
+                self.lines.append((address, here, match[3]))
         for address, body in bodies.items():
             self.edges(address, body)
             if address not in self.frames:
@@ -139,6 +141,18 @@ class Program:
         for target in self.calls[address] | self.jumps[address]:
             if target not in self.functions:
                 sys.exit(f'{function.name} calls 0x{target:x}, which is no function')
+
+    def sites(self, path, pattern):
+        """Source lines from which functions that match are called; a call that several places share is named by all."""
+        match = {address for address, function in self.functions.items() if pattern.search(function.name)}
+        calls = {address for address, here, operands in self.lines
+                 if here not in match and any(operands.startswith(f'{target:x} <') for target in match)}
+        shared = {address for address, _, operands in self.lines for call in calls if f'{call:x} <' in operands}
+        for address in sorted(calls | shared):
+            frames = subprocess.run([TOOLS + 'addr2line', '-ie', path, hex(address)], text=True, capture_output=True,
+                                    check=True).stdout.split()
+            ours = [line for line in frames if '/rustc/' not in line and '/registry/' not in line]
+            yield f'0x{address:x} ' + ' < '.join('/'.join(line.split('/')[-3:]) for line in ours[:3])
 
     def reach(self, start):
         seen, todo = set(), [start]
@@ -208,6 +222,13 @@ def frame(body):
     return size
 
 
+def short_name(name):
+    """The last part of a path, without the types it is made for."""
+    while (plain := re.sub(r'::<[^<>]*>|<[^<>]*>', '', name)) != name and plain.rpartition('::')[2]:
+        name = plain
+    return name.rpartition('::')[2]
+
+
 def pairs(arguments):
     return {name: int(value) for name, value in (argument.split('=') for argument in arguments)}
 
@@ -250,8 +271,8 @@ def main():
             notes.append(f'{machine}: calls through a register, not followed: '
                          + ', '.join(f'{name} ({count})' for name, count in sorted(indirect.items())))
         code = sum(program.functions[address].size for address in reached)
-        short = ' > '.join(re.sub(r'.*::(?=\w+$)', '', program.functions[address].name) for address in path[1:])
-        print(f'{machine:32} {code:7} {state:7} {stack:7}{mark or " "}  {short}')
+        trail = ' > '.join(short_name(program.functions[address].name) for address in path[1:])
+        print(f'{machine:32} {code:7} {state:7} {stack:7}{mark or " "}  {trail}')
         if stack > limits.get(machine, stack):
             failures.append(f'{machine} takes {stack} bytes of stack, allowed are {limits[machine]}')
 
@@ -260,6 +281,8 @@ def main():
         notes.append(f'frames read from instructions: {", ".join(names)}')
     for function, count in sorted(levels.items()):
         notes.append(f'recursion: {function} counts {count} times')
+    if any(failure.startswith('panicking') for failure in failures):
+        failures += [f'panics at {site}' for site in program.sites(arguments.program, PANIC)]
     for machine in limits.keys() - program.states.keys():
         failures.append(f'--max-stack names {machine}, which is no machine')
     print('\n' + '\n'.join(notes))

@@ -53,7 +53,7 @@ extern "C" fn start() -> ! {
     if let Ok(mut engine) = Engine::<Chip>::new(&mut memory, config, StubCrypto, Noise, Flash, now) {
         machines::engine(black_box(&mut engine), now, black_box(Event::Touched));
     }
-    loop {}
+    stop()
 }
 
 /// The linker keeps this function only if something can panic.
@@ -65,5 +65,11 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn keyfob_panicked() -> ! {
-    loop {}
+    stop()
+}
+
+fn stop() -> ! {
+    loop {
+        core::hint::spin_loop();
+    }
 }
