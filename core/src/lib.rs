@@ -1,4 +1,23 @@
 //! keyfob-core: CTAP2 / FIDO2 for machines without a heap.
+//!
+//! Everything that both ends of the protocol share, the client, and the relying party's verification. Nothing here
+//! allocates, blocks, reads a clock or owns a socket.
+//!
+//! ```text
+//!   client                 verify            state machines and checks: what to ask, what to believe
+//!      │                      │
+//!   pin_uv   attestation   webauthn          PIN/UV auth protocols, statements, client data, origins
+//!      │          │           │
+//!   ctap2 ──── auth_data ── json             messages, one file per command, both directions
+//!      │          │
+//!     cbor      cose       crypto            one strict reader, one writer; keys; the seam to cryptography
+//!
+//!   transport                                framing below messages: knows bytes, not what they mean
+//! ```
+//!
+//! A request to a security key goes from [`client`] through [`ctap2`] and [`cbor`] into a buffer of the caller's, through
+//! [`transport`] to the key, and its response comes back the same way. The other end, the key itself, is the crate
+//! `keyfob-soft-authenticator`, on the same messages. Both ends take the time and the user's actions as inputs.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -19,10 +38,12 @@ pub mod attestation;
 pub mod auth_data;
 pub mod bytes;
 pub mod cbor;
+pub mod client;
 pub mod cose;
 pub mod crypto;
 pub mod ctap2;
 pub mod json;
+pub mod pin_uv;
 pub mod status;
 pub mod time;
 pub mod transport;

@@ -1,1 +1,25 @@
-//! soft-authenticator
+//! keyfob-soft-authenticator: the other end of CTAP, an authenticator without a heap, and a virtual security key around it.
+#![cfg_attr(not(feature = "std"), no_std)]
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::disallowed_methods
+    )
+)]
+#![cfg_attr(test, allow(clippy::disallowed_methods))]
+
+pub mod caps;
+#[cfg(feature = "std")]
+pub mod devices;
+pub mod engine;
+pub mod hid;
+pub mod store;
+
+pub use caps::Caps;

@@ -50,7 +50,7 @@ impl Error {
     }
 
     /// Names the top-level member in which the error lies; the outermost name wins.
-    pub(crate) const fn within(self, member: u8) -> Self {
+    pub const fn within(self, member: u8) -> Self {
         Self { member, ..self }
     }
 

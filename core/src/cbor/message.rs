@@ -2,7 +2,7 @@
 
 /// Declares a message as a table of its members.
 ///
-/// ```ignore
+/// ```text
 /// message! {
 ///     /// PublicKeyCredentialRpEntity (WebAuthn L3 §5.4.2).
 ///     pub text struct RpEntity<'a> {

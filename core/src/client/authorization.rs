@@ -1,0 +1,460 @@
+//! How a ceremony comes by its authorization: the PIN, built-in user verification, and the token (CTAP 2.3 §6.5.5).
+//!
+//! ```text
+//!                    AskPin ◀── getPINRetries ◀─────────────┐
+//! Pin                  └──▶ getKeyAgreement ──▶ 0x09 / 0x05 ─┤ wrong
+//! BuiltInToken       AskUv ──▶ getKeyAgreement ──▶ 0x06 ─────┤ wrong ──▶ getUVRetries ──▶ AskUv, or the PIN
+//! BuiltInOption      AskUv ──▶ the command with uv:true ─────┘
+//! ```
+
+use rand_core::CryptoRng;
+use zeroize::Zeroize;
+
+use super::{
+    Cause, Prompt, Reason, Requirement,
+    facts::{Facts, Method, Purpose},
+};
+use crate::{
+    Status,
+    cbor::{self, ErrorKind},
+    cose::CoseKey,
+    crypto::{Crypto, Hash, P256Point},
+    ctap2::{
+        Command, ResponseError,
+        client_pin::{Request, Response, subcommand},
+        decode_response, encode_request,
+    },
+    pin_uv::{Mac, PaddedPin, PinError, PinHash, Protocol, SharedSecret, Token, encapsulate},
+};
+
+/// What an operation may use.
+#[derive(Clone, Copy, Debug)]
+pub enum Grant<'a> {
+    /// No user verification.
+    None,
+    /// Built-in user verification within the command.
+    BuiltIn,
+    /// A token.
+    Token(Protocol, &'a Token),
+}
+
+impl Grant<'_> {
+    /// The pinUvAuthParam of the concatenated `message`, and its protocol's number.
+    pub fn authenticate<C: Hash>(&self, crypto: &C, message: &[&[u8]]) -> Option<(Mac, u64)> {
+        match self {
+            Self::Token(protocol, token) => Some((token.authenticate(crypto, *protocol, message), protocol.number())),
+            _ => None,
+        }
+    }
+
+    /// The command's option `uv`: only for built-in user verification, some authenticators refuse it beside a token.
+    pub const fn uv_option(&self) -> Option<bool> {
+        match self {
+            Self::BuiltIn => Some(true),
+            _ => None,
+        }
+    }
+}
+
+/// What the authorization wants next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Send this many bytes of the buffer.
+    Send(usize),
+    AskPin,
+    AskUv,
+    Reconnect,
+    /// The command can be sent.
+    Granted,
+}
+
+/// What the authorization works with, lent by the ceremony for one step.
+pub struct Context<'a, C, R> {
+    pub crypto: &'a C,
+    pub rng: &'a mut R,
+    pub facts: &'a Facts,
+    pub purpose: Purpose<'a>,
+    pub buffer: &'a mut [u8],
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Idle,
+    PinRetries,
+    Pin,
+    UvRetries,
+    Uv,
+    KeyAgreement,
+    Token,
+    Reconnect,
+    Granted,
+}
+
+/// The authorization of one ceremony.
+pub struct Authorization {
+    state: State,
+    /// `None` while the user need not be verified.
+    method: Option<Method>,
+    reason: Reason,
+    retries: Option<u8>,
+    uv_attempts: u64,
+    /// What may happen once per ceremony.
+    reconnected: bool,
+    renewed: bool,
+    demanded: bool,
+    pin_hash: Option<PinHash>,
+    shared: Option<SharedSecret>,
+    token: Token,
+}
+
+impl Authorization {
+    pub fn new() -> Self {
+        Self {
+            state: State::Idle,
+            method: None,
+            reason: Reason::First,
+            retries: None,
+            uv_attempts: 0,
+            reconnected: false,
+            renewed: false,
+            demanded: false,
+            pin_hash: None,
+            shared: None,
+            token: Token::default(),
+        }
+    }
+
+    /// Forgets every secret.
+    pub fn wipe(&mut self) {
+        self.pin_hash = None;
+        self.shared = None;
+        self.token = Token::default();
+        self.state = State::Idle;
+    }
+
+    /// What the command may use; of the right kind and lengths even before it is granted, so that a request can be
+    /// measured.
+    pub fn grant(&self, facts: &Facts) -> Grant<'_> {
+        match (self.method, facts.protocol) {
+            (Some(Method::BuiltInOption), _) => Grant::BuiltIn,
+            (Some(_), Some(protocol)) => Grant::Token(protocol, &self.token),
+            _ => Grant::None,
+        }
+    }
+
+    /// Whether the user is verified by what [`Authorization::grant`] gives.
+    pub const fn verifies(&self) -> bool {
+        self.method.is_some()
+    }
+
+    /// What to tell the user.
+    pub fn prompt<'a>(&self, facts: &Facts, purpose: &Purpose<'a>) -> Prompt<'a> {
+        Prompt {
+            reason: self.reason,
+            retries: self.retries,
+            min_pin_length: facts.min_pin_length,
+            permissions: purpose.permissions,
+            rp_id: purpose.rp_id,
+        }
+    }
+
+    /// Chooses the method, which [`Authorization::begin`] then sets out on. Errors: [`Facts::choose`];
+    /// [`Cause::PinChangeRequired`].
+    pub fn choose(&mut self, facts: &Facts, purpose: &Purpose<'_>) -> Result<(), Cause> {
+        self.method = facts.choose(purpose)?;
+        if self.method == Some(Method::Pin) && facts.force_pin_change {
+            return Err(Cause::PinChangeRequired);
+        }
+        Ok(())
+    }
+
+    /// Sets out on the chosen method.
+    pub fn begin<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Next, Cause> {
+        match self.method {
+            None => Ok(self.granted()),
+            Some(Method::Pin) => self.ask_retries(cx, State::PinRetries),
+            Some(Method::BuiltInToken | Method::BuiltInOption) => {
+                self.retries = None;
+                self.state = State::Uv;
+                Ok(Next::AskUv)
+            }
+        }
+    }
+
+    /// Takes the PIN. Errors: [`Cause::WrongState`] when none was asked for; encoding.
+    pub fn pin<C: Crypto, R: CryptoRng>(&mut self, cx: &mut Context<'_, C, R>, pin: &str) -> Result<Next, Cause> {
+        if self.state != State::Pin {
+            return Err(Cause::WrongState);
+        }
+        match PaddedPin::new(pin, cx.facts.min_pin_length) {
+            Ok(pin) => {
+                self.pin_hash = Some(pin.hash(cx.crypto));
+                self.agree(cx)
+            }
+            Err(PinError::TooShort) => {
+                self.reason = Reason::TooShort;
+                Ok(Next::AskPin)
+            }
+            Err(PinError::TooLong | PinError::TrailingZero) => {
+                self.reason = Reason::TooLong;
+                Ok(Next::AskPin)
+            }
+        }
+    }
+
+    /// There is no PIN. Errors: [`Cause::PinRequired`], or [`Cause::WrongState`] when none was asked for.
+    pub fn no_pin(&self) -> Result<Next, Cause> {
+        Err(if self.state == State::Pin { Cause::PinRequired } else { Cause::WrongState })
+    }
+
+    /// Takes the user's answer about built-in user verification: a refusal leads to the PIN. Errors:
+    /// [`Cause::UvDeclined`] when there is none; [`Cause::WrongState`] when nothing was asked.
+    pub fn user_verification<C, R>(&mut self, cx: &mut Context<'_, C, R>, agreed: bool) -> Result<Next, Cause> {
+        match (self.state, self.method) {
+            (State::Uv, _) if !agreed => self.fall_back(cx, Reason::First, Cause::UvDeclined),
+            (State::Uv, Some(Method::BuiltInToken)) => self.agree(cx),
+            (State::Uv, _) => Ok(self.granted()),
+            _ => Err(Cause::WrongState),
+        }
+    }
+
+    /// The authenticator is back. Errors: [`Cause::WrongState`] when it should not have been away.
+    pub fn reconnected<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Next, Cause> {
+        match self.state {
+            State::Reconnect => self.begin(cx),
+            _ => Err(Cause::WrongState),
+        }
+    }
+
+    /// Whether the authenticator is to be without power for a moment.
+    pub fn reconnecting(&self) -> bool {
+        self.state == State::Reconnect
+    }
+
+    /// Takes the response to the last request, `len` bytes in the buffer.
+    pub fn response<C: Crypto, R: CryptoRng>(&mut self, cx: &mut Context<'_, C, R>, len: usize) -> Result<Next, Cause> {
+        let response = decode_response::<Response<'_>>(cx.buffer.get(..len).unwrap_or_default());
+        match self.state {
+            State::PinRetries => {
+                let Response { pin_retries, power_cycle_state, .. } = tolerate_status(response)?;
+                self.retries = pin_retries.map(clamp);
+                if self.retries == Some(0) {
+                    return Err(Cause::Status(Status::PIN_BLOCKED));
+                }
+                if power_cycle_state == Some(true) {
+                    return self.reconnect();
+                }
+                self.state = State::Pin;
+                Ok(Next::AskPin)
+            }
+            State::UvRetries => {
+                self.retries = tolerate_status(response)?.uv_retries.map(clamp);
+                let exhausted = cx.facts.uv_attempts.is_some_and(|limit| self.uv_attempts >= limit);
+                if self.retries == Some(0) || (exhausted && cx.facts.pin(cx.purpose.permissions).is_some()) {
+                    return self.fall_back(cx, Reason::UvFailed, Cause::Status(Status::UV_BLOCKED));
+                }
+                self.reason = Reason::Wrong;
+                self.state = State::Uv;
+                Ok(Next::AskUv)
+            }
+            State::KeyAgreement => {
+                let protocol = cx.facts.protocol.ok_or(Cause::UvUnavailable)?;
+                let key = response?.key_agreement.ok_or(missing(0x01))?;
+                let (public, shared) = encapsulate(cx.crypto, cx.rng, protocol, &key)?;
+                let shared = self.shared.insert(shared);
+                let hash = self.pin_hash.as_ref().map(|hash| &hash.0);
+                let sent = ask_token(cx, self.method, shared, &public, hash);
+                self.pin_hash = None;
+                self.state = State::Token;
+                sent
+            }
+            State::Token => {
+                let shared = self.shared.take().ok_or(Cause::WrongState)?;
+                let token = response.map(|response| open_token(cx.crypto, &shared, &response));
+                self.token_response(cx, token)
+            }
+            _ => Err(Cause::WrongState),
+        }
+    }
+
+    /// The command was refused: says how to go on, or gives the refusal back as the error it is.
+    pub fn refused<C, R>(&mut self, cx: &mut Context<'_, C, R>, status: Status) -> Result<Next, Cause> {
+        let refusal = Cause::Status(status);
+        match (status, self.method) {
+            (Status::PUAT_REQUIRED, None) if !self.demanded => {
+                self.demanded = true;
+                cx.purpose.user_verification = Requirement::Required;
+                self.choose(cx.facts, &cx.purpose)?;
+                self.begin(cx)
+            }
+            (Status::PUAT_REQUIRED | Status::UV_BLOCKED, Some(Method::BuiltInOption)) => {
+                self.fall_back(cx, Reason::UvFailed, refusal)
+            }
+            (Status::UV_INVALID, Some(Method::BuiltInOption)) => self.uv_failed(cx),
+            (Status::PIN_AUTH_INVALID | Status::PIN_TOKEN_EXPIRED, Some(Method::Pin | Method::BuiltInToken))
+                if !self.renewed =>
+            {
+                self.renewed = true;
+                self.reason = Reason::TokenRefused;
+                self.begin(cx)
+            }
+            (Status::PIN_AUTH_BLOCKED, Some(_)) => self.reconnect(),
+            _ => Err(refusal),
+        }
+    }
+}
+
+impl Authorization {
+    fn granted(&mut self) -> Next {
+        self.state = State::Granted;
+        Next::Granted
+    }
+
+    fn ask_retries<C, R>(&mut self, cx: &mut Context<'_, C, R>, state: State) -> Result<Next, Cause> {
+        self.state = state;
+        let sub_command = match state {
+            State::UvRetries => subcommand::GET_UV_RETRIES,
+            _ => subcommand::GET_PIN_RETRIES,
+        };
+        // Not needed for retries, but some authenticators insist on a protocol.
+        send(
+            cx,
+            &Request {
+                pin_uv_auth_protocol: cx.facts.protocol.map(Protocol::number),
+                sub_command: Some(sub_command),
+                ..Request::default()
+            },
+        )
+    }
+
+    fn agree<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Next, Cause> {
+        self.state = State::KeyAgreement;
+        send(
+            cx,
+            &Request {
+                pin_uv_auth_protocol: cx.facts.protocol.map(Protocol::number),
+                sub_command: Some(subcommand::GET_KEY_AGREEMENT),
+                ..Request::default()
+            },
+        )
+    }
+
+    fn token_response<C, R>(
+        &mut self,
+        cx: &mut Context<'_, C, R>,
+        token: Result<Result<Token, Cause>, ResponseError>,
+    ) -> Result<Next, Cause> {
+        match (token, self.method) {
+            (Ok(token), _) => {
+                self.token = token?;
+                Ok(self.granted())
+            }
+            (Err(ResponseError::Status(Status::PIN_INVALID)), Some(Method::Pin)) => {
+                self.reason = Reason::Wrong;
+                self.ask_retries(cx, State::PinRetries)
+            }
+            (Err(ResponseError::Status(Status::PIN_AUTH_BLOCKED)), Some(Method::Pin)) => {
+                self.reason = Reason::Wrong;
+                self.reconnect()
+            }
+            (Err(ResponseError::Status(Status::PIN_POLICY_VIOLATION)), Some(Method::Pin)) => {
+                Err(Cause::PinChangeRequired)
+            }
+            (Err(ResponseError::Status(Status::UV_INVALID)), Some(Method::BuiltInToken)) => self.uv_failed(cx),
+            (Err(ResponseError::Status(Status::UV_BLOCKED)), Some(Method::BuiltInToken)) => {
+                self.fall_back(cx, Reason::UvFailed, Cause::Status(Status::UV_BLOCKED))
+            }
+            (Err(error), _) => Err(error.into()),
+        }
+    }
+
+    fn uv_failed<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Next, Cause> {
+        self.uv_attempts = self.uv_attempts.saturating_add(1);
+        self.ask_retries(cx, State::UvRetries)
+    }
+
+    /// From built-in user verification to the PIN, or the error `otherwise` when there is none.
+    fn fall_back<C, R>(&mut self, cx: &mut Context<'_, C, R>, reason: Reason, otherwise: Cause) -> Result<Next, Cause> {
+        self.method = Some(cx.facts.pin(cx.purpose.permissions).ok_or(otherwise)?);
+        if cx.facts.force_pin_change {
+            return Err(Cause::PinChangeRequired);
+        }
+        self.reason = reason;
+        self.begin(cx)
+    }
+
+    /// A power cycle lifts PIN_AUTH_BLOCKED; a second one within a ceremony would only serve a guesser.
+    fn reconnect(&mut self) -> Result<Next, Cause> {
+        if self.reconnected {
+            return Err(Cause::Status(Status::PIN_AUTH_BLOCKED));
+        }
+        self.reconnected = true;
+        self.state = State::Reconnect;
+        Ok(Next::Reconnect)
+    }
+}
+
+/// Writes the request for a token: with permissions where the authenticator knows them.
+fn ask_token<C: Crypto, R: CryptoRng>(
+    cx: &mut Context<'_, C, R>,
+    method: Option<Method>,
+    shared: &SharedSecret,
+    public: &P256Point,
+    pin_hash: Option<&[u8; 16]>,
+) -> Result<Next, Cause> {
+    let mut encrypted = [0; 32];
+    let pin_hash_enc = match pin_hash {
+        Some(hash) => {
+            let len = shared.encrypt(cx.crypto, cx.rng, hash, &mut encrypted)?;
+            encrypted.get(..len)
+        }
+        None => None,
+    };
+    let with_permissions = cx.facts.options.pin_uv_auth_token == Some(true);
+    let sub_command = match method {
+        Some(Method::BuiltInToken) => subcommand::GET_TOKEN_USING_UV,
+        _ if with_permissions => subcommand::GET_TOKEN_USING_PIN,
+        _ => subcommand::GET_PIN_TOKEN,
+    };
+    let request = Request {
+        pin_uv_auth_protocol: Some(shared.protocol().number()),
+        sub_command: Some(sub_command),
+        key_agreement: Some(CoseKey::key_agreement(public)),
+        pin_hash_enc,
+        permissions: with_permissions.then_some(u64::from(cx.purpose.permissions.0)),
+        rp_id: cx.purpose.rp_id.filter(|_| with_permissions),
+        ..Request::default()
+    };
+    send(cx, &request)
+}
+
+/// The token of a response.
+fn open_token<C: Crypto>(crypto: &C, shared: &SharedSecret, response: &Response<'_>) -> Result<Token, Cause> {
+    let encrypted = response.pin_uv_auth_token.ok_or(missing(0x02))?;
+    let mut clear = [0; 32];
+    let token = shared.decrypt(crypto, encrypted, &mut clear).ok();
+    let token = token.and_then(|len| Token::new(shared.protocol(), clear.get(..len)?));
+    clear.zeroize();
+    token.ok_or(Cause::InvalidToken)
+}
+
+fn send<C, R>(cx: &mut Context<'_, C, R>, request: &Request<'_>) -> Result<Next, Cause> {
+    Ok(Next::Send(encode_request(Command::CLIENT_PIN, request, cx.buffer)?))
+}
+
+/// Retries are a courtesy to the user: an authenticator that does not tell them is asked no further.
+fn tolerate_status<'a>(response: Result<Response<'a>, ResponseError>) -> Result<Response<'a>, ResponseError> {
+    match response {
+        Err(ResponseError::Status(_)) => Ok(Response::default()),
+        response => response,
+    }
+}
+
+fn clamp(retries: u64) -> u8 {
+    u8::try_from(retries).unwrap_or(u8::MAX)
+}
+
+const fn missing(member: u8) -> Cause {
+    Cause::Decode(cbor::Error::new(ErrorKind::Missing, 0).within(member))
+}

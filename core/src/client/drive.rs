@@ -1,0 +1,161 @@
+//! Loops over a transport: they do what a ceremony wants and tell it what happened.
+
+use core::{fmt, time::Duration};
+
+use rand_core::CryptoRng;
+use zeroize::Zeroize;
+
+use super::{Ceremony, Error, Input, Output, Prompt, ceremony::Operation};
+use crate::{
+    Instant,
+    crypto::Crypto,
+    transport::{AsyncTransport, KeepAlive, Protocol, Received, Transport},
+};
+
+/// How often the user is asked whether to cancel, at least.
+const CANCEL_POLL: Duration = Duration::from_millis(100);
+
+/// What the user sees and says. The defaults show nothing, give no PIN, agree to built-in user verification and never
+/// cancel.
+pub trait UserInteraction {
+    /// The authenticator waits for a touch.
+    fn prompt_up(&mut self) {}
+    /// The authenticator computes.
+    fn processing(&mut self) {}
+    /// Asks for the PIN, in Unicode NFC. `false` is "none".
+    fn request_pin(&mut self, prompt: &Prompt<'_>, pin: &mut PinEntry) -> bool {
+        let _ = (prompt, pin);
+        false
+    }
+    /// Asks whether to use built-in user verification; `false` leads to the PIN, where there is one.
+    fn request_uv(&mut self, prompt: &Prompt<'_>) -> bool {
+        let _ = prompt;
+        true
+    }
+    /// Whether the ceremony is to end. Asked at least every 100 ms while the authenticator works.
+    fn cancelled(&mut self) -> bool {
+        false
+    }
+}
+
+/// Room for a PIN. Wiped on drop, never printed.
+pub struct PinEntry {
+    bytes: [u8; Self::ROOM],
+    length: usize,
+}
+
+impl PinEntry {
+    /// Twice what a PIN may take, so that one that is too long is seen to be.
+    const ROOM: usize = 128;
+
+    const fn new() -> Self {
+        Self { bytes: [0; Self::ROOM], length: 0 }
+    }
+
+    /// Enters `pin`. The end of one that is far too long is dropped; it is too long all the same.
+    pub fn set(&mut self, pin: &str) {
+        self.clear();
+        self.length = pin.floor_char_boundary(Self::ROOM);
+        crate::bytes::copy(&mut self.bytes, pin.as_bytes());
+    }
+
+    /// Forgets what was entered.
+    pub fn clear(&mut self) {
+        self.bytes.zeroize();
+        self.length = 0;
+    }
+
+    fn as_str(&self) -> &str {
+        self.bytes.get(..self.length).and_then(|pin| core::str::from_utf8(pin).ok()).unwrap_or_default()
+    }
+}
+
+impl Drop for PinEntry {
+    fn drop(&mut self) {
+        self.bytes.zeroize();
+    }
+}
+
+impl fmt::Debug for PinEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PinEntry(..)")
+    }
+}
+
+/// Runs a ceremony over a blocking transport. `clock` tells the time. Errors: the ceremony's; what the transport's own
+/// error was, the transport knows.
+pub fn run<'b, O: Operation + 'b, C: Crypto, R: CryptoRng>(
+    mut ceremony: Ceremony<'b, O, C, R>,
+    transport: &mut impl Transport,
+    user: &mut impl UserInteraction,
+    mut clock: impl FnMut() -> Instant,
+) -> Result<O::Outcome<'b>, Error> {
+    let mut pin = PinEntry::new();
+    let mut input = Input::Start;
+    loop {
+        let output = ceremony.step(clock(), input)?;
+        pin.clear();
+        input = match output {
+            Output::Send(exchange) => sent(transport.send(Protocol::Ctap2, exchange.request())),
+            Output::Wait { buf, limit } => received(transport.receive(buf, limit.min(CANCEL_POLL)), user),
+            Output::CancelDevice => sent(transport.cancel()),
+            Output::Reconnect => reconnected(transport.reconnect()),
+            Output::Done => return ceremony.finish(),
+            output => told(&output, user, &mut pin),
+        };
+    }
+}
+
+/// Runs a ceremony over an async transport: [`run`] with awaits. The future may be dropped at any time.
+pub async fn run_async<'b, O: Operation + 'b, C: Crypto, R: CryptoRng>(
+    mut ceremony: Ceremony<'b, O, C, R>,
+    transport: &mut impl AsyncTransport,
+    user: &mut impl UserInteraction,
+    mut clock: impl FnMut() -> Instant,
+) -> Result<O::Outcome<'b>, Error> {
+    let mut pin = PinEntry::new();
+    let mut input = Input::Start;
+    loop {
+        let output = ceremony.step(clock(), input)?;
+        pin.clear();
+        input = match output {
+            Output::Send(exchange) => sent(transport.send(Protocol::Ctap2, exchange.request()).await),
+            Output::Wait { buf, limit } => received(transport.receive(buf, limit.min(CANCEL_POLL)).await, user),
+            Output::CancelDevice => sent(transport.cancel().await),
+            Output::Reconnect => reconnected(transport.reconnect().await),
+            Output::Done => return ceremony.finish(),
+            output => told(&output, user, &mut pin),
+        };
+    }
+}
+
+fn sent<E>(result: Result<(), E>) -> Input<'static> {
+    result.map_or(Input::TransportFailed, |()| Input::Time)
+}
+
+fn reconnected<E>(result: Result<(), E>) -> Input<'static> {
+    result.map_or(Input::TransportFailed, |()| Input::Reconnected)
+}
+
+fn received<E>(result: Result<Received, E>, user: &mut impl UserInteraction) -> Input<'static> {
+    match result {
+        Ok(Received::Response(len)) => Input::Response(len),
+        Ok(_) if user.cancelled() => Input::Cancel,
+        Ok(Received::KeepAlive(status)) => Input::KeepAlive(status),
+        Ok(Received::Nothing) => Input::Time,
+        Err(_) => Input::TransportFailed,
+    }
+}
+
+/// Tells the user, and the user's answer.
+fn told<'p>(output: &Output<'_>, user: &mut impl UserInteraction, pin: &'p mut PinEntry) -> Input<'p> {
+    match output {
+        Output::AskPin(prompt) if user.request_pin(prompt, pin) => return Input::Pin(pin.as_str()),
+        Output::AskPin(_) => return Input::NoPin,
+        Output::AskUv(prompt) => return Input::UserVerification(user.request_uv(prompt)),
+        Output::Show(KeepAlive::UpNeeded) => user.prompt_up(),
+        Output::Show(KeepAlive::Processing) => user.processing(),
+        _ => {}
+    }
+    Input::Time
+}

@@ -1,0 +1,249 @@
+//! What a ceremony ends with when it does not succeed: a WebAuthn-like code, the stage, and the cause.
+
+use core::fmt;
+
+use crate::{
+    Status,
+    cbor::{self, Overflow},
+    crypto,
+    ctap2::ResponseError,
+};
+
+/// Why a ceremony failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// What to tell a relying party.
+    pub code: ErrorCode,
+    /// How far the ceremony had come.
+    pub stage: Stage,
+    /// What happened.
+    pub cause: Cause,
+}
+
+/// The class of a failure. The numbers are those of the common client libraries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ErrorCode {
+    /// None of the others.
+    OtherError = 1,
+    /// The request, or what the user gave for it, cannot be used.
+    BadRequest = 2,
+    /// This authenticator cannot do what the relying party requires.
+    ConfigurationUnsupported = 3,
+    /// This authenticator may not be used: it holds an excluded credential, or none of the allowed ones.
+    DeviceIneligible = 4,
+    /// The time ran out, or the user cancelled; [`Cause`] tells them apart.
+    Timeout = 5,
+}
+
+/// The part of a ceremony in which it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The options, before anything was sent.
+    Options,
+    /// authenticatorGetInfo, and what follows from its answer.
+    GetInfo,
+    /// Obtaining a PIN/UV auth token or the user's consent to built-in user verification.
+    Authorization,
+    /// The command itself and its answer.
+    Command,
+    /// All answers are in.
+    Done,
+}
+
+/// What a ceremony failed of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The authenticator answered with an error.
+    Status(Status),
+    /// An answer is not what the standard says.
+    Decode(cbor::Error),
+    /// An answer is empty.
+    EmptyResponse,
+    /// The transport failed.
+    Transport,
+    /// The caller cancelled.
+    Cancelled,
+    /// The time of the options ran out.
+    Timeout,
+    /// The input does not belong to the ceremony's state; the ceremony can go on.
+    WrongState,
+    /// The caller's buffer is too small.
+    BufferTooSmall {
+        /// The size it should have, in bytes.
+        needed: usize,
+    },
+    /// The cryptographic backend failed, or the authenticator's key agreement key is not on its curve.
+    Crypto(crypto::Error),
+
+    /// An option has a value the standards do not allow.
+    InvalidOption(InvalidOption),
+    /// The request is longer than the authenticator's maxMsgSize.
+    RequestTooLarge {
+        /// The request's length, in bytes.
+        needed: usize,
+        /// maxMsgSize, in bytes.
+        limit: usize,
+    },
+    /// The credential list has more entries than the authenticator takes.
+    ListTooLong {
+        /// Entries that could be this authenticator's.
+        count: usize,
+        /// maxCredentialCountInList.
+        limit: usize,
+    },
+    /// A discoverable credential is required and not supported.
+    ResidentKeyUnsupported,
+    /// The authenticator supports none of the relying party's algorithms.
+    NoCommonAlgorithm,
+
+    /// User verification is needed and the authenticator offers none that can be used.
+    UvUnavailable,
+    /// User verification is needed and could be had by setting a PIN.
+    PinNotSet,
+    /// A PIN was asked for and not given.
+    PinRequired,
+    /// The authenticator wants its PIN changed before it takes it.
+    PinChangeRequired,
+    /// Built-in user verification was declined and there is no PIN to fall back to.
+    UvDeclined,
+    /// The PIN/UV auth token has a length its protocol does not allow.
+    InvalidToken,
+
+    /// rpIdHash is not that of the RP ID.
+    RpIdHashMismatch,
+    /// The UP flag is not set.
+    UserNotPresent,
+    /// The UV flag is not set although user verification was done or required.
+    UserNotVerified,
+    /// A registration without attested credential data.
+    AttestedCredentialDataMissing,
+    /// An assertion with attested credential data.
+    AttestedCredentialDataUnexpected,
+    /// The credential's algorithm was not asked for.
+    AlgorithmMismatch,
+    /// A credential id is empty or longer than 1,023 bytes.
+    InvalidCredentialId,
+    /// The credential is not in the allow list.
+    CredentialNotAllowed,
+    /// The credential is not named, and the allow list does not have exactly one entry.
+    CredentialMissing,
+}
+
+/// The options that are checked before anything is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InvalidOption {
+    /// The RP ID is empty.
+    RpId,
+    /// The user handle is not 1 to 64 bytes long.
+    UserId,
+    /// The algorithms are empty, or one has another type than public-key.
+    Algorithms,
+}
+
+impl Cause {
+    /// The class of the failure.
+    pub const fn code(self) -> ErrorCode {
+        match self {
+            Self::Status(status) => code_of(status),
+            Self::Cancelled | Self::Timeout => ErrorCode::Timeout,
+            Self::InvalidOption(_)
+            | Self::RequestTooLarge { .. }
+            | Self::ListTooLong { .. }
+            | Self::PinRequired
+            | Self::PinChangeRequired
+            | Self::UvDeclined => ErrorCode::BadRequest,
+            Self::ResidentKeyUnsupported | Self::NoCommonAlgorithm | Self::UvUnavailable | Self::PinNotSet => {
+                ErrorCode::ConfigurationUnsupported
+            }
+            _ => ErrorCode::OtherError,
+        }
+    }
+}
+
+const fn code_of(status: Status) -> ErrorCode {
+    match status {
+        Status::CREDENTIAL_EXCLUDED | Status::NO_CREDENTIALS => ErrorCode::DeviceIneligible,
+        Status::TIMEOUT | Status::KEEPALIVE_CANCEL | Status::ACTION_TIMEOUT | Status::USER_ACTION_TIMEOUT => {
+            ErrorCode::Timeout
+        }
+        Status::UNSUPPORTED_ALGORITHM
+        | Status::UNSUPPORTED_OPTION
+        | Status::UNSUPPORTED_EXTENSION
+        | Status::KEY_STORE_FULL => ErrorCode::ConfigurationUnsupported,
+        Status::INVALID_COMMAND
+        | Status::CBOR_UNEXPECTED_TYPE
+        | Status::INVALID_CBOR
+        | Status::MISSING_PARAMETER
+        | Status::INVALID_OPTION
+        | Status::PUAT_REQUIRED
+        | Status::PIN_INVALID
+        | Status::PIN_BLOCKED
+        | Status::PIN_NOT_SET
+        | Status::PIN_POLICY_VIOLATION
+        | Status::PIN_TOKEN_EXPIRED
+        | Status::PIN_AUTH_INVALID
+        | Status::PIN_AUTH_BLOCKED
+        | Status::UV_BLOCKED
+        | Status::UV_INVALID
+        | Status::REQUEST_TOO_LARGE
+        | Status::OPERATION_DENIED => ErrorCode::BadRequest,
+        _ => ErrorCode::OtherError,
+    }
+}
+
+impl From<ResponseError> for Cause {
+    fn from(error: ResponseError) -> Self {
+        match error {
+            ResponseError::Status(status) => Self::Status(status),
+            ResponseError::Decode(error) => Self::Decode(error),
+            ResponseError::Empty => Self::EmptyResponse,
+        }
+    }
+}
+
+impl From<cbor::Error> for Cause {
+    fn from(error: cbor::Error) -> Self {
+        Self::Decode(error)
+    }
+}
+
+impl From<crypto::Error> for Cause {
+    fn from(error: crypto::Error) -> Self {
+        Self::Crypto(error)
+    }
+}
+
+impl From<Overflow> for Cause {
+    fn from(overflow: Overflow) -> Self {
+        Self::BufferTooSmall { needed: overflow.needed }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} at stage {:?}: {}", self.code, self.stage, self.cause)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "the authenticator answered {status}"),
+            Self::Decode(error) => write!(f, "malformed answer: {error}"),
+            Self::BufferTooSmall { needed } => write!(f, "the buffer should have {needed} bytes"),
+            Self::RequestTooLarge { needed, limit } => {
+                write!(f, "the request takes {needed} bytes, the authenticator at most {limit}")
+            }
+            Self::ListTooLong { count, limit } => {
+                write!(f, "the list has {count} credentials, the authenticator takes {limit}")
+            }
+            Self::PinRequired => f.write_str("PIN required but not provided"),
+            cause => fmt::Debug::fmt(cause, f),
+        }
+    }
+}
+
+impl core::error::Error for Error {}

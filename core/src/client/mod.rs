@@ -1,0 +1,176 @@
+//! The client: one value per ceremony, without I/O, clock or heap.
+//!
+//! ```text
+//! Input ──▶ Ceremony::step ──▶ Output        facts          what getInfo said; whether and how the user is verified
+//!              │                             authorization  PIN, built-in user verification, token: shared by all
+//!              ├─ authorization              make_credential, get_assertion   requests, and the checks of their answers
+//!              └─ operation                  drive          loops over a transport, blocking and async
+//! ```
+//!
+//! [`MakeCredential`] and [`GetAssertion`] are the same machine with another operation in it. It owns the caller's
+//! buffer: a request goes out from it, the response comes back over it, and the answers stay at its front, where the
+//! outcome of [`Ceremony::finish`] borrows them. The caller says what happened ([`Input`]) and does what the machine
+//! wants next ([`Output`]); [`run`] and [`run_async`] do just that over a [`Transport`](crate::transport::Transport).
+
+use core::{fmt, time::Duration};
+
+use crate::{pin_uv::Permissions, transport::KeepAlive};
+
+mod authorization;
+mod ceremony;
+mod descriptors;
+mod drive;
+mod error;
+mod facts;
+mod get_assertion;
+mod make_credential;
+
+pub use ceremony::{Ceremony, MIN_BUFFER};
+pub use drive::{PinEntry, UserInteraction, run, run_async};
+pub use error::{Cause, Error, ErrorCode, InvalidOption, Stage};
+pub use get_assertion::{Assertion, AssertionSelection, GetAssertion, GetOptions};
+pub use make_credential::{Attestation, MakeCredential, MakeOptions};
+
+/// How long a ceremony may take when its options do not say: 300 s (WebAuthn L3 §5.4, recommended default).
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// How much a relying party wants something (WebAuthn L3 §5.4.6, §5.8.6).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Requirement {
+    /// Rather not.
+    Discouraged,
+    /// If possible.
+    #[default]
+    Preferred,
+    /// Or else fail.
+    Required,
+}
+
+/// What happens when user verification is preferred, and the authenticator supports it but it is not set up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PreferredWithoutUv {
+    /// The ceremony goes on without.
+    #[default]
+    Proceed,
+    /// The ceremony fails with [`Cause::PinNotSet`] or [`Cause::UvUnavailable`], so that the user can set it up.
+    Error,
+}
+
+/// What happened, told to a ceremony.
+pub enum Input<'i> {
+    /// Begin. Once, first.
+    Start,
+    /// The response to the request under way has come, this many bytes in the buffer of [`Output::Wait`].
+    Response(usize),
+    /// The authenticator is alive.
+    KeepAlive(KeepAlive),
+    /// The PIN, in Unicode NFC, after [`Output::AskPin`].
+    Pin(&'i str),
+    /// There is no PIN to give, after [`Output::AskPin`].
+    NoPin,
+    /// Whether the user agrees to built-in user verification, after [`Output::AskUv`].
+    UserVerification(bool),
+    /// The authenticator has been without power and is back, after [`Output::Reconnect`].
+    Reconnected,
+    /// The transport could not do what it was asked.
+    TransportFailed,
+    /// The caller wants the ceremony to end.
+    Cancel,
+    /// Nothing but the time has changed.
+    Time,
+}
+
+impl fmt::Debug for Input<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Start => f.write_str("Start"),
+            Self::Response(len) => write!(f, "Response({len})"),
+            Self::KeepAlive(status) => write!(f, "KeepAlive({status:?})"),
+            Self::Pin(_) => f.write_str("Pin(..)"),
+            Self::NoPin => f.write_str("NoPin"),
+            Self::UserVerification(agreed) => write!(f, "UserVerification({agreed})"),
+            Self::Reconnected => f.write_str("Reconnected"),
+            Self::TransportFailed => f.write_str("TransportFailed"),
+            Self::Cancel => f.write_str("Cancel"),
+            Self::Time => f.write_str("Time"),
+        }
+    }
+}
+
+/// What a ceremony wants next.
+#[derive(Debug)]
+pub enum Output<'m> {
+    /// Send a request, then go on with [`Input::Time`].
+    Send(Exchange<'m>),
+    /// Nothing to do but to wait: for a keep-alive or the response, which belongs into `buf`, or for the user.
+    Wait {
+        /// Where the response goes.
+        buf: &'m mut [u8],
+        /// After this long at the latest the machine wants [`Input::Time`].
+        limit: Duration,
+    },
+    /// Ask the authenticator to give up; its answer is still waited for. Comes at most once.
+    CancelDevice,
+    /// Ask the user for the PIN; answer with [`Input::Pin`] or [`Input::NoPin`].
+    AskPin(Prompt<'m>),
+    /// Ask the user whether to use built-in user verification; answer with [`Input::UserVerification`].
+    AskUv(Prompt<'m>),
+    /// The authenticator says something new about itself, such as that it waits for a touch.
+    Show(KeepAlive),
+    /// Take the authenticator's power away and give it back; answer with [`Input::Reconnected`] or
+    /// [`Input::TransportFailed`].
+    Reconnect,
+    /// The ceremony has succeeded: [`Ceremony::finish`] has its outcome.
+    Done,
+}
+
+/// A request to send.
+#[derive(Debug)]
+pub struct Exchange<'m> {
+    /// The request lies in front; the response comes back over it.
+    pub buf: &'m mut [u8],
+    /// The request's length.
+    pub len: usize,
+}
+
+impl Exchange<'_> {
+    /// The request, a command byte and its CBOR.
+    pub fn request(&self) -> &[u8] {
+        self.buf.get(..self.len).unwrap_or_default()
+    }
+}
+
+/// What to tell the user who is asked for a PIN or for built-in user verification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prompt<'m> {
+    /// Why the user is asked.
+    pub reason: Reason,
+    /// Attempts left, of the PIN or of built-in user verification; `None` when the authenticator does not say.
+    pub retries: Option<u8>,
+    /// The shortest PIN, in code points.
+    pub min_pin_length: usize,
+    /// What the user permits.
+    pub permissions: Permissions,
+    /// The relying party it is for.
+    pub rp_id: Option<&'m str>,
+}
+
+/// Why the user is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// For the first time.
+    First,
+    /// The PIN was wrong, or built-in user verification failed.
+    Wrong,
+    /// The authenticator did not take the token it had issued.
+    TokenRefused,
+    /// Built-in user verification is out of attempts, or did not work within the command: now the PIN.
+    UvFailed,
+    /// The PIN has fewer code points than the authenticator wants. No attempt was spent.
+    TooShort,
+    /// The PIN has more than 63 bytes, or ends in a zero byte. No attempt was spent.
+    TooLong,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,238 @@
+//! PIN/UV auth protocols one and two, both ends (CTAP 2.3 §6.5.4 to §6.5.7).
+//!
+//! | | one | two |
+//! |---|---|---|
+//! | shared secret | SHA-256(Z) for both keys | HKDF-SHA-256(Z), one key each |
+//! | encrypt | AES-256-CBC, zero IV | AES-256-CBC, random IV in front |
+//! | authenticate | HMAC-SHA-256, first 16 bytes | HMAC-SHA-256 |
+//!
+//! The platform calls [`encapsulate`], the authenticator [`decapsulate`]; both get the same [`SharedSecret`]. With a
+//! [`Token`] the platform then authenticates its commands, and the authenticator verifies them against its
+//! [`TokenState`].
+
+use core::fmt;
+
+use rand_core::CryptoRng;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroize;
+
+use crate::{
+    bytes,
+    cose::CoseKey,
+    crypto::{Agreement, Cipher, Error, Hash, P256Point, P256Secret},
+};
+
+mod pin;
+mod token;
+
+pub use pin::{MAX_PIN_BYTES, PaddedPin, PinError, PinHash};
+pub use token::{INITIAL_USAGE_LIMIT, MAX_USAGE_PERIOD, Permissions, Token, TokenState, USER_PRESENT_LIMIT};
+
+/// A PIN/UV auth protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Protocol {
+    /// Version 1 (CTAP 2.0).
+    One = 1,
+    /// Version 2 (CTAP 2.1).
+    Two = 2,
+}
+
+/// The AES initialisation vector that protocol two puts in front of a ciphertext, in bytes.
+const IV: usize = 16;
+/// An AES block, in bytes.
+const BLOCK: usize = 16;
+
+impl Protocol {
+    /// The protocol with this number, if it is known.
+    pub const fn from_number(number: u64) -> Option<Self> {
+        match number {
+            1 => Some(Self::One),
+            2 => Some(Self::Two),
+            _ => None,
+        }
+    }
+
+    /// The protocol's number.
+    pub const fn number(self) -> u64 {
+        self as u64
+    }
+
+    /// How many bytes encryption adds.
+    pub const fn overhead(self) -> usize {
+        match self {
+            Self::One => 0,
+            Self::Two => IV,
+        }
+    }
+
+    /// The length of a pinUvAuthParam, in bytes.
+    pub const fn mac_len(self) -> usize {
+        match self {
+            Self::One => 16,
+            Self::Two => 32,
+        }
+    }
+
+    fn authenticate<C: Hash>(self, crypto: &C, key: &[u8], message: &[&[u8]]) -> Mac {
+        Mac { bytes: crypto.hmac_sha256(key, message), length: self.mac_len() }
+    }
+}
+
+/// A pinUvAuthParam.
+#[derive(Clone)]
+pub struct Mac {
+    bytes: [u8; 32],
+    length: usize,
+}
+
+impl Mac {
+    /// The bytes to send: 16 in protocol one, 32 in protocol two.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+
+    /// Whether `param` is this value, compared in constant time; a wrong length never is.
+    pub fn matches(&self, param: &[u8]) -> bool {
+        self.as_bytes().ct_eq(param).into()
+    }
+}
+
+/// What platform and authenticator share after key agreement. Wiped on drop.
+#[derive(Clone)]
+pub struct SharedSecret {
+    protocol: Protocol,
+    hmac_key: [u8; 32],
+    aes_key: [u8; 32],
+}
+
+impl Drop for SharedSecret {
+    fn drop(&mut self) {
+        self.hmac_key.zeroize();
+        self.aes_key.zeroize();
+    }
+}
+
+impl fmt::Debug for SharedSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SharedSecret({:?}, ..)", self.protocol)
+    }
+}
+
+impl SharedSecret {
+    /// Derives the keys from `z`, the x coordinate of the shared point.
+    pub fn derive<C: Hash>(crypto: &C, protocol: Protocol, z: &[u8; 32]) -> Self {
+        match protocol {
+            Protocol::One => {
+                let key = crypto.sha256(&[z]);
+                Self { protocol, hmac_key: key, aes_key: key }
+            }
+            Protocol::Two => Self {
+                protocol,
+                hmac_key: crypto.hkdf_sha256(&[0; 32], z, b"CTAP2 HMAC key"),
+                aes_key: crypto.hkdf_sha256(&[0; 32], z, b"CTAP2 AES key"),
+            },
+        }
+    }
+
+    /// The protocol this secret belongs to.
+    pub const fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// Encrypts `plaintext` into `out` and returns the ciphertext's length, [`Protocol::overhead`] more than the
+    /// plaintext's. Errors: [`Error::InvalidLength`] unless it is whole 16-byte blocks, [`Error::OutputTooSmall`].
+    pub fn encrypt<C: Cipher, R: CryptoRng + ?Sized>(
+        &self,
+        crypto: &C,
+        rng: &mut R,
+        plaintext: &[u8],
+        out: &mut [u8],
+    ) -> Result<usize, Error> {
+        let mut iv = [0; IV];
+        if self.protocol == Protocol::Two {
+            rng.fill_bytes(&mut iv);
+        }
+        self.encrypt_with_iv(crypto, iv, plaintext, out)
+    }
+
+    fn encrypt_with_iv<C: Cipher>(
+        &self,
+        crypto: &C,
+        iv: [u8; IV],
+        plaintext: &[u8],
+        out: &mut [u8],
+    ) -> Result<usize, Error> {
+        let overhead = self.protocol.overhead();
+        let length = overhead.saturating_add(plaintext.len());
+        let out = out.get_mut(..length).ok_or(Error::OutputTooSmall)?;
+        let (front, body) = out.split_at_mut_checked(overhead).ok_or(Error::OutputTooSmall)?;
+        bytes::copy(front, &iv);
+        bytes::copy(body, plaintext);
+        crypto.aes256_cbc_encrypt(&self.aes_key, &iv, body)?;
+        Ok(length)
+    }
+
+    /// Decrypts `ciphertext` into `out` and returns the plaintext's length. Errors: [`Error::InvalidLength`] for a
+    /// ciphertext that is not whole blocks or lacks its IV, [`Error::OutputTooSmall`].
+    pub fn decrypt<C: Cipher>(&self, crypto: &C, ciphertext: &[u8], out: &mut [u8]) -> Result<usize, Error> {
+        let (iv, body) = ciphertext.split_at_checked(self.protocol.overhead()).ok_or(Error::InvalidLength)?;
+        if body.len() % BLOCK != 0 {
+            return Err(Error::InvalidLength);
+        }
+        let out = out.get_mut(..body.len()).ok_or(Error::OutputTooSmall)?;
+        bytes::copy(out, body);
+        crypto.aes256_cbc_decrypt(&self.aes_key, &bytes::array(iv), out)?;
+        Ok(body.len())
+    }
+
+    /// The pinUvAuthParam of the concatenated `message`.
+    pub fn authenticate<C: Hash>(&self, crypto: &C, message: &[&[u8]]) -> Mac {
+        self.protocol.authenticate(crypto, &self.hmac_key, message)
+    }
+
+    /// Whether `param` is the pinUvAuthParam of `message`.
+    pub fn verify<C: Hash>(&self, crypto: &C, message: &[&[u8]], param: &[u8]) -> bool {
+        self.authenticate(crypto, message).matches(param)
+    }
+}
+
+/// The platform's half of key agreement: a fresh key for the authenticator, and the secret shared with it.
+/// Errors: [`Error::InvalidKey`] when the authenticator's key is not a point on P-256.
+pub fn encapsulate<C: Hash + Agreement, R: CryptoRng + ?Sized>(
+    crypto: &C,
+    rng: &mut R,
+    protocol: Protocol,
+    authenticator_key: &CoseKey<'_>,
+) -> Result<(P256Point, SharedSecret), Error> {
+    let peer = authenticator_key.p256_point().ok_or(Error::InvalidKey)?;
+    let (secret, public) = crypto.p256_generate(rng)?;
+    Ok((public, shared(crypto, protocol, &secret, &peer)?))
+}
+
+/// The authenticator's half of key agreement. Errors: [`Error::InvalidKey`] when the platform's key is not a point on
+/// P-256.
+pub fn decapsulate<C: Hash + Agreement>(
+    crypto: &C,
+    protocol: Protocol,
+    secret: &P256Secret,
+    platform_key: &CoseKey<'_>,
+) -> Result<SharedSecret, Error> {
+    let peer = platform_key.p256_point().ok_or(Error::InvalidKey)?;
+    shared(crypto, protocol, secret, &peer)
+}
+
+fn shared<C: Hash + Agreement>(
+    crypto: &C,
+    protocol: Protocol,
+    secret: &P256Secret,
+    peer: &P256Point,
+) -> Result<SharedSecret, Error> {
+    let mut z = crypto.p256_shared(secret, peer)?;
+    let shared = SharedSecret::derive(crypto, protocol, &z);
+    z.zeroize();
+    Ok(shared)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+//! PINs as the protocols carry them (CTAP 2.3 §6.5.1).
+
+use core::fmt;
+
+use subtle::ConstantTimeEq;
+use zeroize::Zeroize;
+
+use crate::{bytes, crypto::Hash};
+
+/// The longest PIN, in bytes of UTF-8.
+pub const MAX_PIN_BYTES: usize = 63;
+/// A PIN is padded with zeros to this many bytes.
+const PADDED: usize = 64;
+
+/// Why a PIN cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PinError {
+    /// Fewer code points than required.
+    TooShort,
+    /// More than 63 bytes of UTF-8.
+    TooLong,
+    /// A PIN cannot end in a zero byte: the padding would swallow it.
+    TrailingZero,
+}
+
+/// A PIN padded to 64 bytes. Wiped on drop, never printed.
+pub struct PaddedPin([u8; PADDED]);
+
+impl Drop for PaddedPin {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl fmt::Debug for PaddedPin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PaddedPin(..)")
+    }
+}
+
+impl PaddedPin {
+    /// Pads `pin`, which the caller has brought into Unicode NFC. Errors: [`PinError`].
+    pub fn new(pin: &str, min_length: usize) -> Result<Self, PinError> {
+        if pin.len() > MAX_PIN_BYTES {
+            return Err(PinError::TooLong);
+        }
+        if pin.ends_with('\0') {
+            return Err(PinError::TrailingZero);
+        }
+        let padded = Self(bytes::array(pin.as_bytes()));
+        if padded.code_points() < min_length { Err(PinError::TooShort) } else { Ok(padded) }
+    }
+
+    /// Takes a decrypted newPinEnc. `None` when it is not 64 bytes long.
+    pub fn from_decrypted(padded: &[u8]) -> Option<Self> {
+        padded.try_into().ok().map(Self)
+    }
+
+    /// The 64 bytes to encrypt.
+    pub const fn as_bytes(&self) -> &[u8; PADDED] {
+        &self.0
+    }
+
+    /// The PIN without its padding.
+    fn stripped(&self) -> &[u8] {
+        let length = self.0.iter().rposition(|byte| *byte != 0).map_or(0, |last| last.saturating_add(1));
+        self.0.get(..length).unwrap_or_default()
+    }
+
+    /// Length in bytes.
+    pub fn byte_len(&self) -> usize {
+        self.stripped().len()
+    }
+
+    /// Length in Unicode code points: bytes that do not continue another.
+    pub fn code_points(&self) -> usize {
+        self.stripped().iter().filter(|byte| **byte & 0xC0 != 0x80).count()
+    }
+
+    /// The hash that is stored and compared.
+    pub fn hash<C: Hash>(&self, crypto: &C) -> PinHash {
+        PinHash::of(crypto, self.stripped())
+    }
+}
+
+/// The first half of a PIN's SHA-256. Wiped on drop, never printed.
+#[derive(Clone)]
+pub struct PinHash(pub [u8; 16]);
+
+impl Drop for PinHash {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl fmt::Debug for PinHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PinHash(..)")
+    }
+}
+
+impl PinHash {
+    /// The hash of a PIN without padding.
+    pub fn of<C: Hash>(crypto: &C, pin: &[u8]) -> Self {
+        let mut hash = crypto.sha256(&[pin]);
+        let half = Self(bytes::array(&hash));
+        hash.zeroize();
+        half
+    }
+
+    /// Whether both are the same, compared in constant time; a wrong length never is.
+    pub fn matches(&self, other: &[u8]) -> bool {
+        self.0.as_slice().ct_eq(other).into()
+    }
+}

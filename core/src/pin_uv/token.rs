@@ -1,0 +1,212 @@
+//! The pinUvAuthToken: what it permits, to whom, and for how long (CTAP 2.3 §6.5.2).
+
+use core::{fmt, time::Duration};
+
+use rand_core::CryptoRng;
+use zeroize::Zeroize;
+
+use super::{Mac, Protocol};
+use crate::{Instant, crypto::Hash};
+
+/// A token that has not been used this long after its issue is void. 30 s on USB, BLE and internal transports.
+pub const INITIAL_USAGE_LIMIT: Duration = Duration::from_secs(30);
+/// A token remembers this long that the user was present when it was issued.
+pub const USER_PRESENT_LIMIT: Duration = Duration::from_secs(30);
+/// A token is void this long after its issue, used or not.
+pub const MAX_USAGE_PERIOD: Duration = Duration::from_secs(600);
+
+/// What a token permits, a set of bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Permissions(pub u8);
+
+impl Permissions {
+    /// makeCredential.
+    pub const MC: Permissions = Permissions(0x01);
+    /// getAssertion.
+    pub const GA: Permissions = Permissions(0x02);
+    /// Credential management.
+    pub const CM: Permissions = Permissions(0x04);
+    /// Bio enrolment.
+    pub const BE: Permissions = Permissions(0x08);
+    /// Large-blob write.
+    pub const LBW: Permissions = Permissions(0x10);
+    /// Authenticator configuration.
+    pub const ACFG: Permissions = Permissions(0x20);
+    /// Persistent, read-only credential management (2.2).
+    pub const PCMR: Permissions = Permissions(0x40);
+
+    /// Whether every one of `permissions` is in here.
+    pub const fn has(self, permissions: Permissions) -> bool {
+        self.0 & permissions.0 == permissions.0
+    }
+
+    /// Whether any of `permissions` is in here.
+    pub const fn intersects(self, permissions: Permissions) -> bool {
+        self.0 & permissions.0 != 0
+    }
+
+    /// Both together.
+    pub const fn with(self, permissions: Permissions) -> Self {
+        Permissions(self.0 | permissions.0)
+    }
+}
+
+/// The token itself, as either end holds it: 32 bytes, or 16 from an authenticator of version 2.0. Wiped on drop.
+#[derive(Clone, Default)]
+pub struct Token {
+    bytes: [u8; 32],
+    length: usize,
+}
+
+impl Drop for Token {
+    fn drop(&mut self) {
+        self.bytes.zeroize();
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
+}
+
+impl Token {
+    /// The token in `bytes`. `None` unless its length is one that `protocol` allows: 16 or 32 bytes in protocol one,
+    /// 32 in protocol two.
+    pub fn new(protocol: Protocol, bytes: &[u8]) -> Option<Self> {
+        let length = bytes.len();
+        let allowed = length == 32 || (protocol == Protocol::One && length == 16);
+        allowed.then(|| Self { bytes: crate::bytes::array(bytes), length })
+    }
+
+    /// A fresh random token of 32 bytes.
+    pub fn generate<R: CryptoRng + ?Sized>(rng: &mut R) -> Self {
+        let mut token = Self { bytes: [0; 32], length: 32 };
+        rng.fill_bytes(&mut token.bytes);
+        token
+    }
+
+    /// The token's bytes, to be encrypted.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+
+    /// The pinUvAuthParam of the concatenated `message`.
+    pub fn authenticate<C: Hash>(&self, crypto: &C, protocol: Protocol, message: &[&[u8]]) -> Mac {
+        protocol.authenticate(crypto, self.as_bytes(), message)
+    }
+}
+
+/// The authenticator's token and its state. One token is in use at a time, whatever its protocol: issuing another voids
+/// it.
+#[derive(Debug, Default)]
+pub struct TokenState {
+    token: Token,
+    /// The protocol the token was issued for; `None` while no token is in use.
+    protocol: Option<Protocol>,
+    permissions: Permissions,
+    rp_id_hash: Option<[u8; 32]>,
+    issued: Instant,
+    used: bool,
+    user_present: bool,
+    user_verified: bool,
+}
+
+impl TokenState {
+    /// Voids the token.
+    pub fn stop_using(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Issues a fresh token after user verification and returns it. `rp_id_hash` binds it from the start.
+    pub fn issue<R: CryptoRng + ?Sized>(
+        &mut self,
+        rng: &mut R,
+        now: Instant,
+        protocol: Protocol,
+        permissions: Permissions,
+        rp_id_hash: Option<[u8; 32]>,
+        user_present: bool,
+    ) -> &Token {
+        *self = Self {
+            token: Token::generate(rng),
+            protocol: Some(protocol),
+            permissions,
+            rp_id_hash,
+            issued: now,
+            used: false,
+            user_present,
+            user_verified: true,
+        };
+        &self.token
+    }
+
+    /// Applies the timers. To be called before the state is used.
+    pub fn observe(&mut self, now: Instant) {
+        let age = now.since(self.issued);
+        if self.protocol.is_some() && (age >= MAX_USAGE_PERIOD || (!self.used && age >= INITIAL_USAGE_LIMIT)) {
+            self.stop_using();
+        }
+        if age >= USER_PRESENT_LIMIT {
+            self.user_present = false;
+        }
+    }
+
+    /// Whether a token is in use.
+    pub const fn in_use(&self) -> bool {
+        self.protocol.is_some()
+    }
+
+    /// Whether `param` is the token's pinUvAuthParam of `message`, and the token in use and of `protocol`.
+    pub fn verify<C: Hash>(
+        &mut self,
+        crypto: &C,
+        now: Instant,
+        protocol: Protocol,
+        message: &[&[u8]],
+        param: &[u8],
+    ) -> bool {
+        self.observe(now);
+        let valid =
+            self.protocol == Some(protocol) && self.token.authenticate(crypto, protocol, message).matches(param);
+        self.used |= valid;
+        valid
+    }
+
+    /// Whether the token carries all of `permissions`.
+    pub const fn permits(&self, permissions: Permissions) -> bool {
+        self.permissions.has(permissions)
+    }
+
+    /// Whether the token may be used for this relying party: bound to it, or to none yet.
+    pub fn allows_rp(&self, rp_id_hash: &[u8; 32]) -> bool {
+        self.rp_id_hash.is_none_or(|bound| bound == *rp_id_hash)
+    }
+
+    /// The relying party the token is bound to, as the hash of its id.
+    pub const fn rp_id_hash(&self) -> Option<&[u8; 32]> {
+        self.rp_id_hash.as_ref()
+    }
+
+    /// Binds an unbound token to the first relying party it is used for.
+    pub fn bind_rp(&mut self, rp_id_hash: &[u8; 32]) {
+        self.rp_id_hash.get_or_insert(*rp_id_hash);
+    }
+
+    /// Whether the token vouches for user verification.
+    pub const fn user_verified(&self) -> bool {
+        self.user_verified
+    }
+
+    /// Whether the user was present when the token was issued, a short while ago.
+    pub const fn user_present(&self) -> bool {
+        self.user_present
+    }
+
+    /// After an operation that tested user presence: clears both flags and every permission but large-blob write.
+    pub fn consume(&mut self) {
+        self.user_present = false;
+        self.user_verified = false;
+        self.permissions = Permissions(self.permissions.0 & Permissions::LBW.0);
+    }
+}

@@ -1,1 +1,0 @@
-//! CTAPHID framing.

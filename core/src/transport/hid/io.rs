@@ -1,0 +1,406 @@
+//! [`Host`] driven over a pipe of reports: blocking and async, two loops over one [`Link`].
+
+use core::time::Duration;
+
+use super::{Command, DeviceInfo, ErrorCode, Failure, Host, HostEvent, REPORT_LEN};
+use crate::Instant;
+use crate::transport::{AsyncReportIo, AsyncTransport, Protocol, Received, ReportIo, Transport};
+
+/// Why a transaction over HID failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HidError<E> {
+    /// The pipe failed.
+    Io(E),
+    /// The authenticator refused.
+    Device(ErrorCode),
+    /// The transaction failed at this end.
+    Failed(Failure),
+}
+
+impl<E> From<Failure> for HidError<E> {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// What a loop runs for.
+#[derive(Clone, Copy, Debug)]
+enum Goal {
+    /// The request is written.
+    Sent,
+    /// Something happened, or the time has come.
+    Event(Instant),
+}
+
+/// The time that never comes; the machine has limits of its own.
+const NEVER: Goal = Goal::Event(Instant::from_millis(u64::MAX));
+
+/// The one buffer: read-only while the request goes out of it.
+enum Message<'m> {
+    Request(&'m [u8]),
+    Buffer(&'m mut [u8]),
+}
+
+impl Message<'_> {
+    fn request(&self) -> &[u8] {
+        match self {
+            Self::Request(request) => request,
+            Self::Buffer(buffer) => buffer,
+        }
+    }
+
+    fn buffer(&mut self) -> &mut [u8] {
+        match self {
+            // Only INIT is answered before a request is written, and its response stays in the machine.
+            Self::Request(_) => &mut [],
+            Self::Buffer(buffer) => buffer,
+        }
+    }
+}
+
+/// A [`Transport`] over CTAPHID, blocking.
+///
+/// The channel is opened by the first request and resynchronised with INIT whenever the last transaction did not end
+/// with its response. `clock` is any monotonic clock.
+#[derive(Debug)]
+pub struct HidTransport<R, C> {
+    pub(super) io: R,
+    pub(super) link: Link<C>,
+}
+
+impl<R: ReportIo, C: FnMut() -> Instant> HidTransport<R, C> {
+    /// A transport without a channel. The nonces of INIT count up from `nonce`. It is no secret; it has to differ from
+    /// those of other clients of the same authenticator, so take it from a random source.
+    pub fn new(io: R, clock: C, nonce: [u8; 8]) -> Self {
+        Self { io, link: Link::new(clock, nonce) }
+    }
+
+    /// The pipe, for instance to close it.
+    pub fn into_io(self) -> R {
+        self.io
+    }
+
+    /// What the authenticator said when the channel was last opened.
+    pub fn info(&self) -> Option<DeviceInfo> {
+        self.link.info
+    }
+
+    /// Opens the channel, or resynchronises it.
+    ///
+    /// # Errors
+    /// [`HidError`]; [`ErrorCode::CHANNEL_BUSY`] after 30 s, [`Failure::Timeout`] after 3 s of silence.
+    pub fn open(&mut self) -> Result<DeviceInfo, HidError<R::Error>> {
+        self.link.open();
+        self.drive(NEVER, Message::Request(&[]))?;
+        self.link.info.ok_or(HidError::Failed(Failure::NotOpen))
+    }
+
+    /// Sends any command, for instance a vendor's, and awaits its response; both at the front of `buffer`. Returns the
+    /// response's length.
+    ///
+    /// # Errors
+    /// [`HidError`]; [`Failure::RequestTooLong`] also when `len` is more than `buffer` holds.
+    pub fn command(&mut self, command: Command, buffer: &mut [u8], len: usize) -> Result<usize, HidError<R::Error>> {
+        let request = buffer.get(..len).ok_or(Failure::RequestTooLong)?;
+        self.request(command, request)?;
+        loop {
+            if let Received::Response(len) = self.drive(NEVER, Message::Buffer(buffer))? {
+                return Ok(len);
+            }
+        }
+    }
+
+    /// Has `buffer[..len]` echoed into `buffer`. Returns the echo's length. Errors: see [`Self::command`].
+    pub fn ping(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, HidError<R::Error>> {
+        self.command(Command::PING, buffer, len)
+    }
+
+    /// Has the authenticator show itself. Errors: see [`Self::command`].
+    pub fn wink(&mut self) -> Result<(), HidError<R::Error>> {
+        self.command(Command::WINK, &mut [], 0).map(drop)
+    }
+
+    /// Reserves the authenticator for this channel for `seconds`, at most 10; 0 ends it. Errors: see [`Self::command`].
+    pub fn lock(&mut self, seconds: u8) -> Result<(), HidError<R::Error>> {
+        self.command(Command::LOCK, &mut [seconds], 1).map(drop)
+    }
+
+    fn request(&mut self, command: Command, request: &[u8]) -> Result<(), HidError<R::Error>> {
+        self.link.begin(command, request)?;
+        self.drive(Goal::Sent, Message::Request(request)).map(drop)
+    }
+
+    fn drive(&mut self, goal: Goal, mut message: Message<'_>) -> Result<Received, HidError<R::Error>> {
+        self.link.looked = false;
+        loop {
+            while let Some(report) = self.link.transmit(goal, message.request()) {
+                self.io.write(&report).map_err(HidError::Io)?;
+            }
+            let Some(wait) = self.link.wait(goal) else { return Ok(Received::Nothing) };
+            let report = self.io.read(wait).map_err(HidError::Io)?;
+            if let Some(event) = self.link.heard(report, message.buffer())? {
+                return received(event);
+            }
+        }
+    }
+}
+
+impl<R: ReportIo, C: FnMut() -> Instant> Transport for HidTransport<R, C> {
+    type Error = HidError<R::Error>;
+
+    fn send(&mut self, protocol: Protocol, request: &[u8]) -> Result<(), Self::Error> {
+        self.request(command_of(protocol), request)
+    }
+
+    /// `buffer` has to hold the request at its front until the response comes: a busy authenticator is asked again. If
+    /// it does not, a busy authenticator is an error.
+    fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> Result<Received, Self::Error> {
+        let until = (self.link.clock)().plus(wait);
+        self.drive(Goal::Event(until), Message::Buffer(buffer))
+    }
+
+    fn cancel(&mut self) -> Result<(), Self::Error> {
+        match self.link.cancel() {
+            Some(report) => self.io.write(&report).map_err(HidError::Io),
+            None => Ok(()),
+        }
+    }
+
+    /// HID cannot take the power away: forgets the channel, so that the next request asks for a new one.
+    fn reconnect(&mut self) -> Result<(), Self::Error> {
+        self.link.host = Host::new();
+        Ok(())
+    }
+}
+
+/// [`HidTransport`] for async executors.
+///
+/// The channel is opened by the first request and resynchronised with INIT whenever the last transaction did not end
+/// with its response. `clock` is any monotonic clock.
+///
+/// A future may be dropped at any await; the next request resynchronises.
+#[derive(Debug)]
+pub struct AsyncHidTransport<R, C> {
+    pub(super) io: R,
+    pub(super) link: Link<C>,
+}
+
+impl<R: AsyncReportIo, C: FnMut() -> Instant> AsyncHidTransport<R, C> {
+    /// A transport without a channel. The nonces of INIT count up from `nonce`. It is no secret; it has to differ from
+    /// those of other clients of the same authenticator, so take it from a random source.
+    pub fn new(io: R, clock: C, nonce: [u8; 8]) -> Self {
+        Self { io, link: Link::new(clock, nonce) }
+    }
+
+    /// The pipe, for instance to close it.
+    pub fn into_io(self) -> R {
+        self.io
+    }
+
+    /// What the authenticator said when the channel was last opened.
+    pub fn info(&self) -> Option<DeviceInfo> {
+        self.link.info
+    }
+
+    /// Opens the channel, or resynchronises it.
+    ///
+    /// # Errors
+    /// [`HidError`]; [`ErrorCode::CHANNEL_BUSY`] after 30 s, [`Failure::Timeout`] after 3 s of silence.
+    pub async fn open(&mut self) -> Result<DeviceInfo, HidError<R::Error>> {
+        self.link.open();
+        self.drive(NEVER, Message::Request(&[])).await?;
+        self.link.info.ok_or(HidError::Failed(Failure::NotOpen))
+    }
+
+    /// Sends any command, for instance a vendor's, and awaits its response; both at the front of `buffer`. Returns the
+    /// response's length.
+    ///
+    /// # Errors
+    /// [`HidError`]; [`Failure::RequestTooLong`] also when `len` is more than `buffer` holds.
+    pub async fn command(
+        &mut self,
+        command: Command,
+        buffer: &mut [u8],
+        len: usize,
+    ) -> Result<usize, HidError<R::Error>> {
+        let request = buffer.get(..len).ok_or(Failure::RequestTooLong)?;
+        self.request(command, request).await?;
+        loop {
+            if let Received::Response(len) = self.drive(NEVER, Message::Buffer(buffer)).await? {
+                return Ok(len);
+            }
+        }
+    }
+
+    /// Has `buffer[..len]` echoed into `buffer`. Returns the echo's length. Errors: see [`Self::command`].
+    pub async fn ping(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, HidError<R::Error>> {
+        self.command(Command::PING, buffer, len).await
+    }
+
+    /// Has the authenticator show itself. Errors: see [`Self::command`].
+    pub async fn wink(&mut self) -> Result<(), HidError<R::Error>> {
+        self.command(Command::WINK, &mut [], 0).await.map(drop)
+    }
+
+    /// Reserves the authenticator for this channel for `seconds`, at most 10; 0 ends it. Errors: see [`Self::command`].
+    pub async fn lock(&mut self, seconds: u8) -> Result<(), HidError<R::Error>> {
+        self.command(Command::LOCK, &mut [seconds], 1).await.map(drop)
+    }
+
+    async fn request(&mut self, command: Command, request: &[u8]) -> Result<(), HidError<R::Error>> {
+        self.link.begin(command, request)?;
+        self.drive(Goal::Sent, Message::Request(request)).await.map(drop)
+    }
+
+    async fn drive(&mut self, goal: Goal, mut message: Message<'_>) -> Result<Received, HidError<R::Error>> {
+        self.link.looked = false;
+        loop {
+            while let Some(report) = self.link.transmit(goal, message.request()) {
+                self.io.write(&report).await.map_err(HidError::Io)?;
+            }
+            let Some(wait) = self.link.wait(goal) else { return Ok(Received::Nothing) };
+            let report = self.io.read(wait).await.map_err(HidError::Io)?;
+            if let Some(event) = self.link.heard(report, message.buffer())? {
+                return received(event);
+            }
+        }
+    }
+}
+
+impl<R: AsyncReportIo, C: FnMut() -> Instant> AsyncTransport for AsyncHidTransport<R, C> {
+    type Error = HidError<R::Error>;
+
+    async fn send(&mut self, protocol: Protocol, request: &[u8]) -> Result<(), Self::Error> {
+        self.request(command_of(protocol), request).await
+    }
+
+    /// `buffer` has to hold the request at its front until the response comes: a busy authenticator is asked again. If
+    /// it does not, a busy authenticator is an error.
+    async fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> Result<Received, Self::Error> {
+        let until = (self.link.clock)().plus(wait);
+        self.drive(Goal::Event(until), Message::Buffer(buffer)).await
+    }
+
+    async fn cancel(&mut self) -> Result<(), Self::Error> {
+        match self.link.cancel() {
+            Some(report) => self.io.write(&report).await.map_err(HidError::Io),
+            None => Ok(()),
+        }
+    }
+
+    /// HID cannot take the power away: forgets the channel, so that the next request asks for a new one.
+    async fn reconnect(&mut self) -> Result<(), Self::Error> {
+        self.link.host = Host::new();
+        Ok(())
+    }
+}
+
+/// Everything but the reading and writing.
+#[derive(Debug)]
+pub(super) struct Link<C> {
+    clock: C,
+    pub(super) host: Host,
+    nonce: u64,
+    info: Option<DeviceInfo>,
+    /// A request that waits for the channel to open.
+    queued: Option<(Command, usize)>,
+    fingerprint: u32,
+    len: usize,
+    /// Whether the current wait has looked at the pipe.
+    looked: bool,
+}
+
+impl<C: FnMut() -> Instant> Link<C> {
+    fn new(clock: C, nonce: [u8; 8]) -> Self {
+        let nonce = u64::from_be_bytes(nonce);
+        Self { clock, host: Host::new(), nonce, info: None, queued: None, fingerprint: 0, len: 0, looked: false }
+    }
+
+    pub(super) fn open(&mut self) {
+        self.nonce = self.nonce.wrapping_add(1);
+        self.host.open((self.clock)(), self.nonce.to_be_bytes());
+        self.queued = None;
+    }
+
+    /// Starts a request, after INIT unless the channel is open and quiet.
+    fn begin(&mut self, command: Command, request: &[u8]) -> Result<(), Failure> {
+        self.len = request.len();
+        self.fingerprint = fingerprint(request);
+        if self.host.is_ready() {
+            return self.host.send((self.clock)(), command, request.len());
+        }
+        self.open();
+        self.queued = Some((command, request.len()));
+        Ok(())
+    }
+
+    fn transmit(&mut self, goal: Goal, message: &[u8]) -> Option<[u8; REPORT_LEN]> {
+        // Sent again because the authenticator was busy: never anything but the request.
+        if matches!(goal, Goal::Event(_))
+            && self.host.needs_request()
+            && message.get(..self.len).map(fingerprint) != Some(self.fingerprint)
+        {
+            self.host.give_up();
+        }
+        self.host.transmit((self.clock)(), message)
+    }
+
+    /// The CANCEL packet, if it can go out now; otherwise it follows the request, or ends it.
+    fn cancel(&mut self) -> Option<[u8; REPORT_LEN]> {
+        self.host.cancel();
+        if self.host.needs_request() { None } else { self.host.transmit((self.clock)(), &[]) }
+    }
+
+    /// How long to read, `None` when the goal is reached.
+    fn wait(&mut self, goal: Goal) -> Option<Duration> {
+        let now = (self.clock)();
+        let deadline = self.host.deadline();
+        let until = match goal {
+            Goal::Sent if self.queued.is_none() && !self.host.needs_request() => return None,
+            Goal::Sent => deadline?,
+            Goal::Event(until) if self.looked && until <= now => return None,
+            Goal::Event(until) => deadline.map_or(until, |deadline| deadline.min(until)),
+        };
+        self.looked = true;
+        Some(until.since(now))
+    }
+
+    /// Takes what was read. The time is only up when nothing was there.
+    fn heard(&mut self, report: Option<[u8; REPORT_LEN]>, buffer: &mut [u8]) -> Result<Option<HostEvent>, Failure> {
+        let now = (self.clock)();
+        let event = match report {
+            Some(report) => self.host.receive(now, &report, buffer),
+            None => self.host.expire(now),
+        };
+        if let Some(HostEvent::Opened(info)) = event {
+            self.info = Some(info);
+            if let Some((command, len)) = self.queued.take() {
+                self.host.send(now, command, len)?;
+                return Ok(None);
+            }
+        }
+        Ok(event)
+    }
+}
+
+fn received<E>(event: HostEvent) -> Result<Received, HidError<E>> {
+    match event {
+        HostEvent::Opened(_) => Ok(Received::Nothing),
+        HostEvent::KeepAlive(status) => Ok(Received::KeepAlive(status)),
+        HostEvent::Response { len, .. } => Ok(Received::Response(len)),
+        HostEvent::Error(code) => Err(HidError::Device(code)),
+        HostEvent::Failed(failure) => Err(HidError::Failed(failure)),
+    }
+}
+
+/// FNV-1a, enough to notice that a buffer no longer holds the request.
+fn fingerprint(message: &[u8]) -> u32 {
+    message.iter().fold(0x811C_9DC5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+}
+
+fn command_of(protocol: Protocol) -> Command {
+    match protocol {
+        Protocol::Ctap1 => Command::MSG,
+        Protocol::Ctap2 => Command::CBOR,
+    }
+}

@@ -1,0 +1,220 @@
+//! CTAPHID (CTAP 2.3 §11.2): messages of up to 7609 bytes in 64-byte reports.
+//!
+//! ```text
+//!                 0        4         5      6      7                              64
+//! initialization  | channel | 80|cmd | length, BE | data, 57 bytes                |
+//! continuation    | channel | seq    | data, 59 bytes                             |
+//! ```
+//!
+//! A message is one initialization packet and as many continuation packets, sequence 00 to 7F, as its length asks for;
+//! the last one is padded with zeros. The channel says whose message it is: a client asks for a channel of its own with
+//! INIT on the [`BROADCAST`] channel, and the authenticator serves one transaction at a time.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `mod.rs` | the packet layout and its numbers |
+//! | `message.rs` | messages to packets and back, for both ends |
+//! | `device.rs` | [`Device`], the authenticator's end |
+//! | `host.rs` | [`Host`], the client's end |
+//! | `io.rs` | [`HidTransport`] and [`AsyncHidTransport`], which drive a [`Host`] over a pipe of reports |
+//!
+//! Both machines are driven alike: hand every report that came in to `receive`, send what `transmit` returns until it
+//! returns `None`, and come back at `deadline`. Message bytes lie in one buffer that the caller owns and lends to each
+//! call; the machines keep only positions in it.
+
+use core::{fmt, time::Duration};
+
+mod device;
+mod host;
+mod io;
+mod message;
+#[cfg(test)]
+mod tests;
+
+pub use device::{Device, DeviceConfig, DeviceEvent, UnknownChannels};
+pub use host::{DeviceInfo, Failure, Host, HostEvent};
+pub use io::{AsyncHidTransport, HidError, HidTransport};
+
+/// Bytes in a report, in either direction.
+pub const REPORT_LEN: usize = 64;
+/// Message bytes in an initialization packet.
+const INIT_DATA: usize = 57;
+/// Message bytes in a continuation packet.
+const CONTINUATION_DATA: usize = 59;
+/// The longest message, in bytes: one initialization packet and 128 continuation packets.
+pub const MAX_MESSAGE: usize = INIT_DATA + 128 * CONTINUATION_DATA;
+/// The channel on which a client without a channel sends INIT.
+pub const BROADCAST: u32 = 0xFFFF_FFFF;
+/// The CTAPHID protocol version in an INIT response.
+pub const PROTOCOL_VERSION: u8 = 2;
+/// The HID report descriptor of an authenticator: usage page F1D0, usage 01, 64-byte input and output reports.
+pub const REPORT_DESCRIPTOR: [u8; 34] = [
+    0x06, 0xD0, 0xF1, 0x09, 0x01, 0xA1, 0x01, 0x09, 0x20, 0x15, 0x00, 0x26, 0xFF, 0x00, 0x75, 0x08, 0x95, 0x40, 0x81,
+    0x02, 0x09, 0x21, 0x15, 0x00, 0x26, 0xFF, 0x00, 0x75, 0x08, 0x95, 0x40, 0x91, 0x02, 0xC0,
+];
+
+/// Bytes in the nonce of an INIT request.
+const NONCE_LEN: usize = 8;
+/// Bytes in an INIT response.
+const INIT_RESPONSE_LEN: usize = 17;
+/// How long a message may pause between two packets. The standard leaves it open; test suites want 400 ms to 1 s.
+const PACKET_TIMEOUT: Duration = Duration::from_millis(500);
+
+macro_rules! named_byte {
+    ($type:ident: $($(#[$doc:meta])* $name:ident = $value:literal;)*) => {
+        impl $type {
+            $($(#[$doc])* pub const $name: Self = Self($value);)*
+        }
+
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self.0 {
+                    $($value => f.write_str(stringify!($name)),)*
+                    other => write!(f, concat!(stringify!($type), "(0x{:02x})"), other),
+                }
+            }
+        }
+    };
+}
+
+/// A CTAPHID command, without the bit that marks an initialization packet (§11.2.9).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Command(pub u8);
+
+named_byte! { Command:
+    /// Echoes its data.
+    PING = 0x01;
+    /// A CTAP1/U2F message.
+    MSG = 0x03;
+    /// Reserves the authenticator for one channel, for 0 to 10 s.
+    LOCK = 0x04;
+    /// Allocates a channel, or resynchronises one.
+    INIT = 0x06;
+    /// Makes the authenticator show itself.
+    WINK = 0x08;
+    /// A CTAP2 message.
+    CBOR = 0x10;
+    /// Gives up the pending CTAP2 request; has no response of its own.
+    CANCEL = 0x11;
+    /// The authenticator is still working.
+    KEEPALIVE = 0x3B;
+    /// The authenticator refuses.
+    ERROR = 0x3F;
+}
+
+impl Command {
+    /// Whether this is one of the vendor commands, 40 to 7F.
+    pub const fn is_vendor(self) -> bool {
+        matches!(self.0, 0x40..=0x7F)
+    }
+}
+
+/// Why an authenticator refused, the one byte of an ERROR message (§11.2.9.1.5).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ErrorCode(pub u8);
+
+named_byte! { ErrorCode:
+    /// The command is not known.
+    INVALID_CMD = 0x01;
+    /// A parameter has a value that is not allowed.
+    INVALID_PAR = 0x02;
+    /// The message has a wrong length.
+    INVALID_LEN = 0x03;
+    /// A packet came out of order.
+    INVALID_SEQ = 0x04;
+    /// The message paused for too long.
+    MSG_TIMEOUT = 0x05;
+    /// The authenticator is busy with another request.
+    CHANNEL_BUSY = 0x06;
+    /// The command needs a lock.
+    LOCK_REQUIRED = 0x0A;
+    /// The channel is not allocated, or not allowed for this command.
+    INVALID_CHANNEL = 0x0B;
+    /// Anything else.
+    OTHER = 0x7F;
+}
+
+/// What an authenticator says it can do in its INIT response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities(pub u8);
+
+impl Capabilities {
+    /// It knows WINK.
+    pub const WINK: Self = Self(0x01);
+    /// It knows CBOR, that is CTAP2.
+    pub const CBOR: Self = Self(0x04);
+    /// It does *not* know MSG, that is CTAP1.
+    pub const NMSG: Self = Self(0x08);
+
+    /// These capabilities and those.
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether all capabilities of `other` are among these.
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+/// One report, taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packet<'r> {
+    /// The first packet of a message.
+    Initialization {
+        /// Whose message it is.
+        channel: u32,
+        /// What the message is.
+        command: Command,
+        /// Bytes in the whole message. A peer may claim more than [`MAX_MESSAGE`].
+        len: u16,
+        /// The first bytes of the message, 57 when parsed.
+        data: &'r [u8],
+    },
+    /// A later packet.
+    Continuation {
+        /// Whose message it is.
+        channel: u32,
+        /// Its number, 00 to 7F.
+        sequence: u8,
+        /// The next bytes of the message, 59 when parsed.
+        data: &'r [u8],
+    },
+}
+
+impl<'r> Packet<'r> {
+    /// Reads a report. Every 64 bytes are a packet.
+    pub fn parse(report: &'r [u8; REPORT_LEN]) -> Self {
+        let [c0, c1, c2, c3, head, rest @ ..] = report;
+        let channel = u32::from_be_bytes([*c0, *c1, *c2, *c3]);
+        if head & 0x80 == 0 {
+            return Self::Continuation { channel, sequence: *head, data: rest };
+        }
+        let [high, low, data @ ..] = rest;
+        Self::Initialization { channel, command: Command(head & 0x7F), len: u16::from_be_bytes([*high, *low]), data }
+    }
+
+    /// Writes the report, padded with zeros. Data beyond the end of the report is left out.
+    pub fn report(&self) -> [u8; REPORT_LEN] {
+        match *self {
+            Self::Initialization { channel, command, len, data } => {
+                let [high, low] = len.to_be_bytes();
+                lay_out(channel, &[command.0 | 0x80, high, low], data)
+            }
+            Self::Continuation { channel, sequence, data } => lay_out(channel, &[sequence & 0x7F], data),
+        }
+    }
+}
+
+fn lay_out(channel: u32, head: &[u8], data: &[u8]) -> [u8; REPORT_LEN] {
+    let mut report = [0; REPORT_LEN];
+    for (to, from) in report.iter_mut().zip(channel.to_be_bytes().iter().chain(head).chain(data)) {
+        *to = *from;
+    }
+    report
+}
+
+/// A whole message that fits into one packet: `data` is at most 57 bytes.
+fn single(channel: u32, command: Command, data: &[u8]) -> [u8; REPORT_LEN] {
+    Packet::Initialization { channel, command, len: data.len() as u16, data }.report()
+}

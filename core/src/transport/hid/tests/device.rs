@@ -1,0 +1,325 @@
+//! The authenticator's rules: packets, channels, lengths, commands, time.
+
+use super::*;
+
+#[test]
+fn the_report_descriptor_is_the_one_of_fido() {
+    let published = "06d0f10901a1010920150026ff007508954081020921150026ff00750895409102c0";
+    assert_eq!(REPORT_DESCRIPTOR, report(published)[..34]);
+}
+
+#[test]
+fn packets_have_the_published_layout() {
+    let get_info = packets(0x0022_0002, Command::CBOR, &[0x04]);
+    assert_eq!(get_info, [report("00220002 90 0001 04")]);
+    let ping = packets(0x0102_0304, Command::PING, &[0xEE; 118]);
+    assert_eq!(ping.len(), 3);
+    assert_eq!(ping[0][..7], [1, 2, 3, 4, 0x81, 0, 118]);
+    assert_eq!(ping[1][..6], [1, 2, 3, 4, 0x00, 0xEE]);
+    assert_eq!(ping[2][..8], [1, 2, 3, 4, 0x01, 0xEE, 0xEE, 0], "zero padding after 57 + 59 + 2 bytes");
+    assert_eq!(ping[2][7..], [0; 57]);
+}
+
+#[test]
+fn the_longest_message_is_7609_bytes_and_its_last_packet_is_7f() {
+    let longest = packets(1, Command::PING, &[0; MAX_MESSAGE]);
+    assert_eq!((MAX_MESSAGE, longest.len()), (7609, 129));
+    assert!(matches!(Packet::parse(&longest[128]), Packet::Continuation { sequence: 0x7F, .. }));
+}
+
+#[test]
+fn a_packet_survives_parsing_and_writing() {
+    for packet in [claim(7, Command::MSG, 0xFFFF), continuation(BROADCAST, 0x7F), [0xFF; 64], [0; 64]] {
+        assert_eq!(Packet::parse(&packet).report(), packet);
+    }
+}
+
+#[test]
+fn init_on_broadcast_answers_with_the_published_report() {
+    let mut bench = Bench::new(DeviceConfig {
+        version: [5, 2, 1],
+        capabilities: Capabilities::WINK.with(Capabilities::CBOR),
+        ..DeviceConfig::default()
+    });
+    assert_eq!(bench.receive(&report("ffffffff 86 0008 80435640b14ed92d")), None);
+    let response = bench.reports();
+    assert_eq!(response, [report("ffffffff 86 0011 80435640b14ed92d 00000001 02 050201 05")]);
+}
+
+#[test]
+fn capabilities_say_what_is_answered() {
+    let capabilities = Capabilities::NMSG;
+    let mut bench = Bench::new(DeviceConfig { capabilities, ..DeviceConfig::default() });
+    let answers = bench.ask(BROADCAST, Command::INIT, &NONCE);
+    assert_eq!(answers[0].2[16], 0x08);
+    let channel = bench.allocate();
+    for command in [Command::WINK, Command::CBOR, Command::MSG] {
+        assert_eq!(bench.ask(channel, command, &[1]), [error(channel, ErrorCode::INVALID_CMD)]);
+    }
+}
+
+#[test]
+fn init_wants_exactly_eight_bytes() {
+    let (mut bench, channel) = Bench::open();
+    for len in [0, 7, 9] {
+        let nonce = vec![0; len];
+        assert_eq!(bench.ask(BROADCAST, Command::INIT, &nonce), [error(BROADCAST, ErrorCode::INVALID_LEN)]);
+        assert_eq!(bench.ask(channel, Command::INIT, &nonce), [error(channel, ErrorCode::INVALID_LEN)]);
+    }
+}
+
+#[test]
+fn every_broadcast_init_allocates_another_channel() {
+    let (mut bench, first) = Bench::open();
+    let mut channels = vec![first, bench.allocate(), bench.allocate()];
+    channels.sort_unstable();
+    channels.dedup();
+    assert_eq!(channels.len(), 3);
+    assert!(!channels.contains(&0) && !channels.contains(&BROADCAST));
+}
+
+#[test]
+fn channel_numbers_wrap_around_zero_and_broadcast() {
+    let (mut bench, first) = Bench::open();
+    bench.device.last_channel = BROADCAST - 1;
+    assert_eq!((first, bench.allocate()), (1, 2));
+}
+
+#[test]
+fn init_on_an_allocated_channel_keeps_it() {
+    let (mut bench, channel) = Bench::open();
+    let answers = bench.ask(channel, Command::INIT, &NONCE);
+    assert_eq!((answers[0].0, answers[0].1), (channel, Command::INIT));
+    assert_eq!(answers[0].2[..12], [&NONCE[..], &channel.to_be_bytes()].concat());
+}
+
+#[test]
+fn the_zero_channel_is_refused_for_every_command() {
+    for unknown_channels in [UnknownChannels::Strict, UnknownChannels::Lenient] {
+        let mut bench = Bench::new(DeviceConfig { unknown_channels, ..DeviceConfig::default() });
+        for command in [Command::INIT, Command::PING, Command::CANCEL, Command(0x66)] {
+            assert_eq!(bench.ask(0, command, &NONCE), [error(0, ErrorCode::INVALID_CHANNEL)]);
+        }
+    }
+}
+
+#[test]
+fn broadcast_takes_nothing_but_init() {
+    for unknown_channels in [UnknownChannels::Strict, UnknownChannels::Lenient] {
+        let mut bench = Bench::new(DeviceConfig { unknown_channels, ..DeviceConfig::default() });
+        for command in [Command::PING, Command::CBOR, Command::CANCEL, Command::LOCK] {
+            assert_eq!(bench.ask(BROADCAST, command, &[1]), [error(BROADCAST, ErrorCode::INVALID_CHANNEL)]);
+        }
+    }
+}
+
+#[test]
+fn a_strict_device_refuses_channels_it_never_gave_out() {
+    let (mut bench, channel) = Bench::open();
+    for command in [Command::PING, Command::INIT] {
+        assert_eq!(bench.ask(channel + 1, command, &NONCE), [error(channel + 1, ErrorCode::INVALID_CHANNEL)]);
+    }
+}
+
+#[test]
+fn a_lenient_device_accepts_channels_it_never_gave_out_and_never_gives_them_to_another() {
+    let lenient = DeviceConfig { unknown_channels: UnknownChannels::Lenient, ..DeviceConfig::default() };
+    let mut bench = Bench::new(lenient);
+    assert_eq!(bench.ask(1, Command::PING, &[9]), [(1, Command::PING, vec![9])]);
+    assert_eq!(bench.ask(0x1122_3344, Command::INIT, &NONCE)[0].2[8..12], [0x11, 0x22, 0x33, 0x44]);
+    assert_eq!(bench.allocate(), 2);
+}
+
+#[test]
+fn eight_channels_are_kept_and_the_least_recently_used_one_is_recycled() {
+    let (mut bench, first) = Bench::open();
+    let others: Vec<u32> = (0..7).map(|_| bench.allocate()).collect();
+    assert_eq!(bench.ask(first, Command::PING, &[1]), [(first, Command::PING, vec![1])]);
+    bench.allocate();
+    assert_eq!(bench.ask(first, Command::PING, &[1]), [(first, Command::PING, vec![1])]);
+    assert_eq!(bench.ask(others[0], Command::PING, &[1]), [error(others[0], ErrorCode::INVALID_CHANNEL)]);
+    assert_eq!(bench.ask(others[1], Command::PING, &[1]), [(others[1], Command::PING, vec![1])]);
+}
+
+#[test]
+fn a_busy_channel_is_never_recycled() {
+    let (mut bench, channel) = Bench::open();
+    bench.pending(channel);
+    for _ in 0..20 {
+        bench.allocate();
+    }
+    assert_eq!(bench.receive(&claim(channel, Command::CANCEL, 0)), Some(DeviceEvent::Cancel));
+    bench.finish(channel, Command::CBOR);
+}
+
+#[test]
+fn reset_forgets_channels_transaction_and_lock() {
+    let (mut bench, channel) = Bench::open();
+    bench.ask(channel, Command::LOCK, &[10]);
+    bench.pending(channel);
+    bench.device.reset();
+    bench.device.respond(1);
+    assert_eq!(bench.answers(), []);
+    assert_eq!(bench.ask(channel, Command::PING, &[1]), [error(channel, ErrorCode::INVALID_CHANNEL)]);
+    assert_ne!(bench.allocate(), channel, "an old client must not share a new client's channel");
+}
+
+#[test]
+fn an_idle_device_stays_silent() {
+    let (mut bench, channel) = Bench::open();
+    assert_eq!(bench.device.deadline(), None);
+    assert_eq!(bench.answers_to(&continuation(channel, 0)), []);
+    assert_eq!(bench.answers_to(&continuation(channel + 1, 0)), []);
+    assert_eq!(bench.answers_to(&continuation(0, 0)), []);
+    assert_eq!(bench.answers_to(&claim(channel, Command::CANCEL, 0)), []);
+    bench.wait(3_000);
+    assert_eq!(bench.answers(), []);
+    assert_eq!(bench.device.deadline(), None);
+}
+
+#[test]
+fn a_message_longer_than_the_maximum_is_refused() {
+    let mut bench = Bench::new(DeviceConfig { max_message: 1200, ..DeviceConfig::default() });
+    let channel = bench.allocate();
+    assert_eq!(bench.answers_to(&claim(channel, Command::CBOR, 1201)), [error(channel, ErrorCode::INVALID_LEN)]);
+    assert_eq!(bench.ask(channel, Command::PING, &[1; 1200]), [(channel, Command::PING, vec![1; 1200])]);
+}
+
+#[test]
+fn a_message_longer_than_7609_bytes_or_the_buffer_is_refused() {
+    let (mut bench, channel) = Bench::open();
+    bench.buffer = vec![0; 70_000];
+    for len in [7610, 0xFFFF] {
+        assert_eq!(bench.answers_to(&claim(channel, Command::PING, len)), [error(channel, ErrorCode::INVALID_LEN)]);
+    }
+    bench.buffer = vec![0; 100];
+    assert_eq!(bench.answers_to(&claim(channel, Command::PING, 101)), [error(channel, ErrorCode::INVALID_LEN)]);
+}
+
+#[test]
+fn an_unknown_command_is_refused_once_however_long_it_is() {
+    let (mut bench, channel) = Bench::open();
+    for command in [Command(0x66), Command(0x00), Command(0x3A), Command::KEEPALIVE, Command::ERROR] {
+        assert_eq!(bench.ask(channel, command, &[0; 300]), [error(channel, ErrorCode::INVALID_CMD)]);
+    }
+}
+
+#[test]
+fn vendor_commands_are_requests_when_enabled() {
+    let mut bench = Bench::new(DeviceConfig { vendor_commands: true, ..DeviceConfig::default() });
+    let channel = bench.allocate();
+    for command in [Command(0x40), Command(0x7F)] {
+        let event = bench.message(channel, command, &[]);
+        assert_eq!(event, Some(DeviceEvent::Request { command, len: 0 }));
+        bench.finish(channel, command);
+    }
+    bench.message(channel, Command(0x41), &[]);
+    bench.device.refuse(ErrorCode::INVALID_CMD);
+    assert_eq!(bench.answers(), [error(channel, ErrorCode::INVALID_CMD)]);
+}
+
+#[test]
+fn empty_cbor_and_msg_are_refused() {
+    let (mut bench, channel) = Bench::open();
+    for command in [Command::CBOR, Command::MSG] {
+        assert_eq!(bench.ask(channel, command, &[]), [error(channel, ErrorCode::INVALID_LEN)]);
+    }
+}
+
+#[test]
+fn ping_echoes_every_length() {
+    let (mut bench, channel) = Bench::open();
+    for len in [0, 1, 57, 58, 116, 117, 1000, MAX_MESSAGE] {
+        let data: Vec<u8> = (0..len).map(|i| i as u8).collect();
+        assert_eq!(bench.ask(channel, Command::PING, &data), [(channel, Command::PING, data)]);
+    }
+}
+
+#[test]
+fn wink_is_acknowledged_and_takes_no_data() {
+    let (mut bench, channel) = Bench::open();
+    assert_eq!(bench.message(channel, Command::WINK, &[]), Some(DeviceEvent::Wink));
+    assert_eq!(bench.answers(), [(channel, Command::WINK, vec![])]);
+    assert_eq!(bench.ask(channel, Command::WINK, &[0]), [error(channel, ErrorCode::INVALID_LEN)]);
+}
+
+#[test]
+fn a_request_arrives_whole_and_its_response_goes_back_to_its_channel() {
+    let (mut bench, channel) = Bench::open();
+    let request: Vec<u8> = (0..500).map(|i| i as u8).collect();
+    for command in [Command::CBOR, Command::MSG] {
+        let event = bench.message(channel, command, &request);
+        assert_eq!(event, Some(DeviceEvent::Request { command, len: 500 }));
+        assert_eq!(bench.buffer[..500], request);
+        bench.finish(channel, command);
+    }
+}
+
+#[test]
+fn padding_is_not_written_behind_the_message() {
+    let (mut bench, channel) = Bench::open();
+    bench.buffer.fill(0xEE);
+    bench.message(channel, Command::CBOR, &[1; 60]);
+    assert_eq!(bench.buffer[59..61], [1, 0xEE]);
+}
+
+#[test]
+fn a_response_longer_than_7609_bytes_is_an_error() {
+    let (mut bench, channel) = Bench::open();
+    for len in [MAX_MESSAGE + 1, 70_000] {
+        bench.pending(channel);
+        bench.device.respond(len);
+        assert_eq!(bench.answers(), [error(channel, ErrorCode::OTHER)]);
+    }
+    bench.pending(channel);
+    bench.device.respond(MAX_MESSAGE);
+    assert_eq!(bench.answers()[0].2.len(), MAX_MESSAGE);
+}
+
+#[test]
+fn a_response_without_a_request_is_not_sent() {
+    let (mut bench, channel) = Bench::open();
+    bench.device.respond(1);
+    bench.receive(&claim(channel, Command::CBOR, 200));
+    bench.device.respond(1);
+    bench.device.refuse(ErrorCode::OTHER);
+    assert_eq!(bench.answers(), []);
+}
+
+#[test]
+fn a_wrong_sequence_number_ends_the_message() {
+    for wrong in [0, 2, 0x7F] {
+        let (mut bench, channel) = Bench::open();
+        bench.receive(&claim(channel, Command::PING, 300));
+        bench.receive(&continuation(channel, 0));
+        assert_eq!(bench.answers_to(&continuation(channel, wrong)), [error(channel, ErrorCode::INVALID_SEQ)]);
+        assert_eq!(bench.answers_to(&continuation(channel, 1)), [], "the rest is spurious");
+        assert_eq!(bench.ask(channel, Command::PING, &[1]), [(channel, Command::PING, vec![1])]);
+    }
+}
+
+#[test]
+fn an_unfinished_message_times_out_500_ms_after_its_last_packet() {
+    let (mut bench, channel) = Bench::open();
+    bench.receive(&claim(channel, Command::CBOR, 300));
+    bench.wait(400);
+    bench.receive(&continuation(channel, 0));
+    assert_eq!(bench.device.deadline(), Some(at(bench.now + 500)));
+    bench.wait(499);
+    assert_eq!(bench.answers(), []);
+    bench.wait(1);
+    assert_eq!(bench.answers(), [error(channel, ErrorCode::MSG_TIMEOUT)]);
+    assert_eq!((bench.answers(), bench.device.deadline()), (vec![], None));
+}
+
+#[test]
+fn a_late_packet_finds_its_message_timed_out() {
+    let (mut bench, channel) = Bench::open();
+    bench.receive(&claim(channel, Command::PING, 100));
+    bench.wait(600);
+    assert_eq!(bench.answers_to(&continuation(channel, 0)), [error(channel, ErrorCode::MSG_TIMEOUT)]);
+    bench.receive(&claim(channel, Command::PING, 100));
+    bench.wait(600);
+    let pong = (channel, Command::PING, vec![1]);
+    assert_eq!(bench.ask(channel, Command::PING, &[1]), [error(channel, ErrorCode::MSG_TIMEOUT), pong]);
+}

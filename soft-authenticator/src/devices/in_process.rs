@@ -1,0 +1,37 @@
+//! A virtual key in the same process, as a pipe of reports.
+
+use std::{convert::Infallible, thread, time::Duration};
+
+use keyfob_core::transport::{ReportIo, hid::REPORT_LEN};
+
+use super::VirtualKey;
+
+/// A virtual key to which a [`keyfob_core::transport::hid::HidTransport`] can be plugged.
+pub struct InProcess<'b>(pub VirtualKey<'b>);
+
+impl ReportIo for InProcess<'_> {
+    type Error = Infallible;
+
+    fn write(&mut self, report: &[u8; REPORT_LEN]) -> Result<(), Infallible> {
+        self.0.receive(report);
+        Ok(())
+    }
+
+    fn read(&mut self, wait: Duration) -> Result<Option<[u8; REPORT_LEN]>, Infallible> {
+        let mut left = wait;
+        loop {
+            if let Some(report) = self.0.transmit() {
+                return Ok(Some(report));
+            }
+            let pause = self.0.work().unwrap_or(left).min(left);
+            if pause.is_zero() {
+                if left.is_zero() {
+                    return Ok(self.0.transmit());
+                }
+                continue;
+            }
+            thread::sleep(pause);
+            left = left.saturating_sub(pause);
+        }
+    }
+}

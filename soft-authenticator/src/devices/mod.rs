@@ -1,0 +1,13 @@
+//! Virtual security keys that a client can plug into (std).
+//!
+//! [`VirtualKey`] is an authenticator on this machine's own clock, with a [`Touch`] in place of a finger. [`InProcess`]
+//! carries its reports inside the process, [`tcp`] over a socket.
+
+mod attestation;
+mod in_process;
+mod key;
+pub mod tcp;
+
+pub use attestation::{VIRTUAL_KEY_AAGUID, VIRTUAL_KEY_ROOT, virtual_key_certificate};
+pub use in_process::InProcess;
+pub use key::{KeyError, KeyOptions, Touch, VirtualKey, VirtualPlatform};

@@ -1,0 +1,239 @@
+//! What the commands share: configuration, seams, PIN state, token, and the work at hand.
+
+use core::fmt;
+
+use heapless::Vec;
+use keyfob_core::{
+    Instant, Status, bytes,
+    cose::Algorithm,
+    crypto::{Hash, MAX_PUBLIC, MAX_SECRET, P256Point, P256Secret},
+    pin_uv::{Permissions, Protocol, SharedSecret, TokenState},
+};
+use rand_core::Rng;
+use zeroize::Zeroize;
+
+use super::{Config, ConfigError, Platform, credential, get_assertion::Sequence};
+use crate::{
+    caps::Caps,
+    store::{Change, Number, Setting, Store, StoreError},
+};
+
+/// Wrong PINs in a row before a power cycle is needed (CTAP 2.3 §6.5.5.1).
+const MAX_CONSECUTIVE_MISMATCHES: u8 = 3;
+
+/// Everything but the buffer.
+pub(super) struct Authenticator<'c, P: Platform> {
+    pub config: Config<'c>,
+    pub crypto: P::Crypto,
+    pub rng: P::Rng,
+    pub store: P::Store,
+    pub powered_up: Instant,
+    pub wrapping: credential::WrappingKey,
+    pub pin: PinState,
+    pub key_agreement: Option<(P256Secret, P256Point)>,
+    pub token: TokenState,
+    pub sequence: Option<Sequence>,
+    pub work: Work,
+    /// Bytes of the scratch area that may hold a secret.
+    pub scratch_used: usize,
+}
+
+/// The PIN, as far as it is kept in memory.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PinState {
+    pub is_set: bool,
+    pub retries: u8,
+    pub mismatches: u8,
+}
+
+impl PinState {
+    /// Whether only a power cycle lets another PIN be tried.
+    pub const fn needs_power_cycle(&self) -> bool {
+        self.mismatches >= MAX_CONSECUTIVE_MISMATCHES
+    }
+}
+
+/// What a pending command has decided. Commands use what they need of it.
+#[derive(Default)]
+pub(super) struct Work {
+    pub step: u8,
+    /// A probe with an empty pinUvAuthParam.
+    pub probe: bool,
+    pub excluded: bool,
+    pub user_verified: bool,
+    pub user_present: bool,
+    pub discoverable: bool,
+    pub unattested: bool,
+    pub algorithm: Option<Algorithm>,
+    pub rp_id_hash: [u8; 32],
+    pub client_data_hash: [u8; 32],
+    pub id: Vec<u8, { credential::MAX_ID }>,
+    pub secret: Vec<u8, MAX_SECRET>,
+    pub public: Vec<u8, MAX_PUBLIC>,
+    /// The stored credential at hand, and how many there are.
+    pub number: Option<Number>,
+    pub total: u32,
+    pub shared: Option<SharedSecret>,
+}
+
+impl Work {
+    /// Forgets everything, secrets first.
+    pub fn wipe(&mut self) {
+        self.secret.as_mut_slice().zeroize();
+        *self = Self::default();
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.secret.as_mut_slice().zeroize();
+    }
+}
+
+impl fmt::Debug for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Work(step {}, ..)", self.step)
+    }
+}
+
+/// A store that fails is reported as such; a full one only matters where credentials are added.
+pub(super) fn store_status(error: StoreError) -> Status {
+    match error {
+        StoreError::Full => Status::KEY_STORE_FULL,
+        _ => Status::OTHER,
+    }
+}
+
+impl<'c, P: Platform> Authenticator<'c, P> {
+    pub fn new(
+        config: Config<'c>,
+        crypto: P::Crypto,
+        rng: P::Rng,
+        store: P::Store,
+        now: Instant,
+    ) -> Result<Self, ConfigError> {
+        let mut authenticator = Self {
+            config,
+            crypto,
+            rng,
+            store,
+            powered_up: now,
+            wrapping: credential::WrappingKey::default(),
+            pin: PinState { is_set: false, retries: 0, mismatches: 0 },
+            key_agreement: None,
+            token: TokenState::default(),
+            sequence: None,
+            work: Work::default(),
+            scratch_used: 0,
+        };
+        authenticator.power_up(now)?;
+        Ok(authenticator)
+    }
+
+    /// Reads what survives power loss and forgets what does not.
+    pub fn power_up(&mut self, now: Instant) -> Result<(), ConfigError> {
+        self.powered_up = now;
+        self.key_agreement = None;
+        self.token.stop_using();
+        self.sequence = None;
+        self.pin.mismatches = 0;
+        self.load().map_err(ConfigError::Store)
+    }
+
+    /// Reads settings; an empty store gets its seed.
+    pub fn load(&mut self) -> Result<(), StoreError> {
+        let mut value = [0; Setting::MAX_LEN];
+        if self.store.get(Setting::Seed, &mut value)? != Some(value.len()) {
+            self.rng.fill_bytes(&mut value);
+            self.store.commit(&[Change::Set(Setting::Seed, &value)])?;
+        }
+        self.wrapping = credential::WrappingKey::derive(&self.crypto, &value);
+        value.zeroize();
+        self.pin.is_set = self.store.get(Setting::Pin, &mut value)?.is_some();
+        value.zeroize();
+        self.pin.retries = match self.store.get(Setting::PinRetries, &mut value)? {
+            Some(1) => bytes::array::<1>(&value)[0],
+            _ => self.config.max_pin_retries,
+        };
+        Ok(())
+    }
+
+    /// Whether `caps` are compiled in and switched on.
+    pub fn has(&self, caps: Caps) -> bool {
+        P::COMPILED.has(caps) && self.config.caps.has(caps)
+    }
+
+    /// Whether some form of user verification is set up.
+    pub fn is_protected(&self) -> bool {
+        self.pin.is_set
+    }
+
+    /// Whether the PIN can give a token to register and sign in.
+    pub fn pin_is_usable(&self) -> bool {
+        self.has(Caps::CLIENT_PIN) && !self.has(Caps::NO_MC_GA_WITH_PIN)
+    }
+
+    /// The status of an operation that needs user verification and came without.
+    pub fn verification_required(&self) -> Status {
+        if self.pin_is_usable() { Status::PUAT_REQUIRED } else { Status::OPERATION_DENIED }
+    }
+
+    pub fn forget_sequence(&mut self) {
+        self.sequence = None;
+    }
+
+    /// The protocol of this number, if it is switched on.
+    pub fn protocol(&self, number: u64) -> Option<Protocol> {
+        let protocol = Protocol::from_number(number)?;
+        let caps = match protocol {
+            Protocol::One => Caps::PROTOCOL_ONE,
+            Protocol::Two => Caps::PROTOCOL_TWO,
+        };
+        self.has(caps).then_some(protocol)
+    }
+
+    /// Step 2 of makeCredential and getAssertion: the protocol of a pinUvAuthParam that is there.
+    pub fn protocol_of_param(&self, param: Option<&[u8]>, number: Option<u64>) -> Result<Option<Protocol>, Status> {
+        if param.is_none() {
+            return Ok(None);
+        }
+        let number = number.ok_or(Status::MISSING_PARAMETER)?;
+        self.protocol(number).map(Some).ok_or(Status::INVALID_PARAMETER)
+    }
+
+    /// Whether a presented token lets `permission` be used for this relying party (CTAP 2.3 §6.1.2 step 11).
+    pub fn verify_token(
+        &mut self,
+        now: Instant,
+        protocol: Protocol,
+        param: &[u8],
+        client_data_hash: &[u8; 32],
+        permission: Permissions,
+        rp_id_hash: &[u8; 32],
+    ) -> Result<(), Status> {
+        let token = &mut self.token;
+        let valid = token.verify(&self.crypto, now, protocol, &[client_data_hash], param)
+            && token.user_verified()
+            && token.permits(permission)
+            && token.allows_rp(rp_id_hash);
+        if !valid {
+            return Err(Status::PIN_AUTH_INVALID);
+        }
+        token.bind_rp(rp_id_hash);
+        Ok(())
+    }
+
+    /// SHA-256 of an RP ID.
+    pub fn hash_rp_id(&self, rp_id: &str) -> [u8; 32] {
+        self.crypto.sha256(&[rp_id.as_bytes()])
+    }
+
+    /// The signature counter.
+    pub fn sign_count(&mut self) -> Result<u32, StoreError> {
+        let mut value = [0; Setting::MAX_LEN];
+        Ok(match self.store.get(Setting::SignCount, &mut value)? {
+            Some(4) => u32::from_be_bytes(bytes::array(&value)),
+            _ => 0,
+        })
+    }
+}

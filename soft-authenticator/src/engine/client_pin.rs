@@ -1,0 +1,334 @@
+//! authenticatorClientPIN (CTAP 2.3 §6.5.5). The decrement of the retries is committed before the PIN is compared.
+
+use keyfob_core::{
+    Instant, Status,
+    cbor::{self, Overflow},
+    cose::CoseKey,
+    crypto::{Agreement, Error},
+    ctap2::{
+        self,
+        client_pin::{Request, Response, subcommand},
+    },
+    pin_uv::{self, MAX_PIN_BYTES, PaddedPin, Permissions, PinHash, Protocol, SharedSecret},
+};
+use zeroize::Zeroize;
+
+use super::{
+    Engine, Next, Outcome, Platform,
+    authenticator::{Authenticator, store_status},
+};
+use crate::{
+    caps::Caps,
+    store::{Change, Setting, Store},
+};
+
+/// A token, encrypted, with the IV of protocol two.
+const ENCRYPTED_TOKEN: usize = 48;
+/// A PIN's hash and its length.
+const STORED_PIN: usize = 17;
+
+/// What is done next, in `Work::step`.
+mod step {
+    pub const START: u8 = 0;
+    pub const DECREMENT: u8 = 1;
+    pub const COMPARE: u8 = 2;
+    pub const GRANT: u8 = 3;
+}
+
+impl<P: Platform> Engine<'_, P> {
+    /// One step of the command; the first when `Work` is fresh.
+    pub(super) fn client_pin(&mut self, now: Instant) -> Outcome {
+        let (message, _, authenticator) = self.parts();
+        let request: Request<'_> = cbor::decode(message).map_err(cbor::Error::status)?;
+        match authenticator.client_pin(now, &request)? {
+            Answer::Work => Ok(Next::Work),
+            Answer::Empty => self.ok(),
+            Answer::Body(answer) => {
+                let (message, _, _) = self.parts_mut();
+                answer.encode(message).map(Next::Reply).map_err(|_| Status::OTHER)
+            }
+        }
+    }
+}
+
+/// What goes back to the platform.
+enum Answer {
+    Work,
+    Empty,
+    Body(Body),
+}
+
+enum Body {
+    Retries { retries: u8, power_cycle: bool },
+    KeyAgreement(keyfob_core::crypto::P256Point),
+    Token([u8; ENCRYPTED_TOKEN], usize),
+}
+
+impl Body {
+    fn encode(&self, message: &mut [u8]) -> Result<usize, Overflow> {
+        let response = match self {
+            Self::Retries { retries, power_cycle } => Response {
+                pin_retries: Some(u64::from(*retries)),
+                power_cycle_state: power_cycle.then_some(true),
+                ..Response::default()
+            },
+            Self::KeyAgreement(point) => {
+                Response { key_agreement: Some(CoseKey::key_agreement(point)), ..Response::default() }
+            }
+            Self::Token(token, len) => Response { pin_uv_auth_token: token.get(..*len), ..Response::default() },
+        };
+        ctap2::encode_response(&response, message)
+    }
+}
+
+/// A member that the subcommand cannot do without.
+fn required<T>(member: Option<T>) -> Result<T, Status> {
+    member.ok_or(Status::MISSING_PARAMETER)
+}
+
+impl<P: Platform> Authenticator<'_, P> {
+    fn client_pin(&mut self, now: Instant, request: &Request<'_>) -> Result<Answer, Status> {
+        match required(request.sub_command)? {
+            subcommand::GET_PIN_RETRIES => self.get_pin_retries(),
+            subcommand::GET_KEY_AGREEMENT => self.get_key_agreement(request),
+            subcommand::SET_PIN => self.set_pin(request),
+            subcommand::CHANGE_PIN => self.change_pin(request),
+            subcommand::GET_PIN_TOKEN => self.get_token(now, request, true),
+            subcommand::GET_TOKEN_USING_PIN if self.has(Caps::TOKEN_PERMISSIONS) => self.get_token(now, request, false),
+            subcommand::GET_TOKEN_USING_UV if self.has(Caps::TOKEN_PERMISSIONS) => self.get_token_using_uv(request),
+            _ => Err(Status::INVALID_SUBCOMMAND),
+        }
+    }
+
+    fn required_protocol(&self, request: &Request<'_>) -> Result<Protocol, Status> {
+        self.protocol(required(request.pin_uv_auth_protocol)?).ok_or(Status::INVALID_PARAMETER)
+    }
+
+    fn get_pin_retries(&self) -> Result<Answer, Status> {
+        if !self.pin.is_set && self.config.policy.retries_need_pin {
+            return Err(Status::PIN_NOT_SET);
+        }
+        let power_cycle = self.pin.needs_power_cycle();
+        Ok(Answer::Body(Body::Retries { retries: self.pin.retries, power_cycle }))
+    }
+
+    fn get_key_agreement(&mut self, request: &Request<'_>) -> Result<Answer, Status> {
+        self.required_protocol(request)?;
+        if self.key_agreement.is_none() {
+            self.key_agreement = Some(self.crypto.p256_generate(&mut self.rng).map_err(|_| Status::OTHER)?);
+        }
+        let (_, public) = self.key_agreement.as_ref().ok_or(Status::OTHER)?;
+        Ok(Answer::Body(Body::KeyAgreement(*public)))
+    }
+
+    fn set_pin(&mut self, request: &Request<'_>) -> Result<Answer, Status> {
+        let key = required(request.key_agreement)?;
+        let param = required(request.pin_uv_auth_param)?;
+        let new_pin_enc = required(request.new_pin_enc)?;
+        let protocol = self.required_protocol(request)?;
+        if self.pin.is_set {
+            return Err(Status::PIN_AUTH_INVALID);
+        }
+        if self.work.step == step::START {
+            self.work.shared = Some(self.decapsulate(protocol, &key)?);
+            self.work.step = step::COMPARE;
+            return Ok(Answer::Work);
+        }
+        let shared = self.work.shared.take().ok_or(Status::OTHER)?;
+        if !shared.verify(&self.crypto, &[new_pin_enc], param) {
+            return Err(Status::PIN_AUTH_INVALID);
+        }
+        let pin = self.new_pin(&shared, new_pin_enc)?;
+        self.store_pin(&pin)?;
+        Ok(Answer::Empty)
+    }
+
+    fn change_pin(&mut self, request: &Request<'_>) -> Result<Answer, Status> {
+        let key = required(request.key_agreement)?;
+        let param = required(request.pin_uv_auth_param)?;
+        let new_pin_enc = required(request.new_pin_enc)?;
+        let pin_hash_enc = required(request.pin_hash_enc)?;
+        let protocol = self.required_protocol(request)?;
+        match self.work.step {
+            step::START => {
+                self.check_pin_attempt()?;
+                let shared = self.decapsulate(protocol, &key)?;
+                if !shared.verify(&self.crypto, &[new_pin_enc, pin_hash_enc], param) {
+                    return Err(Status::PIN_AUTH_INVALID);
+                }
+                self.work.shared = Some(shared);
+                self.work.step = step::DECREMENT;
+                Ok(Answer::Work)
+            }
+            step::DECREMENT => self.decrement_retries(),
+            step::COMPARE => self.compare_pin(pin_hash_enc),
+            _ => {
+                let shared = self.work.shared.take().ok_or(Status::OTHER)?;
+                let pin = self.new_pin(&shared, new_pin_enc)?;
+                self.store_pin(&pin)?;
+                self.token.stop_using();
+                Ok(Answer::Empty)
+            }
+        }
+    }
+
+    /// getPinToken, and getPinUvAuthTokenUsingPinWithPermissions.
+    fn get_token(&mut self, now: Instant, request: &Request<'_>, legacy: bool) -> Result<Answer, Status> {
+        let key = required(request.key_agreement)?;
+        let pin_hash_enc = required(request.pin_hash_enc)?;
+        let permissions = self.permissions_asked(request, legacy)?;
+        let protocol = self.required_protocol(request)?;
+        match self.work.step {
+            step::START => {
+                self.check_permissions(request, permissions, legacy)?;
+                self.check_pin_attempt()?;
+                self.work.shared = Some(self.decapsulate(protocol, &key)?);
+                self.work.step = step::DECREMENT;
+                Ok(Answer::Work)
+            }
+            step::DECREMENT => self.decrement_retries(),
+            step::COMPARE => self.compare_pin(pin_hash_enc),
+            _ => {
+                let shared = self.work.shared.take().ok_or(Status::OTHER)?;
+                let rp_id_hash = request.rp_id.map(|rp_id| self.hash_rp_id(rp_id));
+                let token = self.token.issue(&mut self.rng, now, protocol, permissions, rp_id_hash, false).clone();
+                let mut out = [0; ENCRYPTED_TOKEN];
+                let len = shared
+                    .encrypt(&self.crypto, &mut self.rng, token.as_bytes(), &mut out)
+                    .map_err(|_| Status::OTHER)?;
+                Ok(Answer::Body(Body::Token(out, len)))
+            }
+        }
+    }
+
+    /// There is no built-in user verification yet; the checks before it say so in the standard's order.
+    fn get_token_using_uv(&mut self, request: &Request<'_>) -> Result<Answer, Status> {
+        required(request.key_agreement)?;
+        let permissions = self.permissions_asked(request, false)?;
+        self.required_protocol(request)?;
+        if permissions == Permissions::default() {
+            return Err(Status::INVALID_PARAMETER);
+        }
+        Err(Status::NOT_ALLOWED)
+    }
+
+    fn permissions_asked(&self, request: &Request<'_>, legacy: bool) -> Result<Permissions, Status> {
+        if legacy {
+            let none = self.has(Caps::NO_MC_GA_WITH_PIN);
+            return Ok(if none { Permissions::default() } else { Permissions::MC.with(Permissions::GA) });
+        }
+        // Undefined bits are ignored; all defined ones lie in the low byte.
+        Ok(Permissions((required(request.permissions)? & 0x7F) as u8))
+    }
+
+    fn check_permissions(&self, request: &Request<'_>, asked: Permissions, legacy: bool) -> Result<(), Status> {
+        if legacy {
+            let extra = request.permissions.is_some() || request.rp_id.is_some();
+            return if extra { Err(Status::INVALID_PARAMETER) } else { Ok(()) };
+        }
+        if request.permissions == Some(0) {
+            return Err(Status::INVALID_PARAMETER);
+        }
+        let mut grantable = Permissions::default();
+        if !self.has(Caps::NO_MC_GA_WITH_PIN) {
+            grantable = Permissions::MC.with(Permissions::GA);
+        }
+        if grantable.has(asked) { Ok(()) } else { Err(Status::UNAUTHORIZED_PERMISSION) }
+    }
+
+    /// Whether a PIN may be tried at all.
+    fn check_pin_attempt(&self) -> Result<(), Status> {
+        if !self.pin.is_set {
+            return Err(Status::PIN_NOT_SET);
+        }
+        if self.pin.retries == 0 {
+            return Err(Status::PIN_BLOCKED);
+        }
+        if self.pin.needs_power_cycle() { Err(Status::PIN_AUTH_BLOCKED) } else { Ok(()) }
+    }
+
+    fn decapsulate(&self, protocol: Protocol, key: &CoseKey<'_>) -> Result<SharedSecret, Status> {
+        // Without a key of ours, the platform cannot have agreed on anything.
+        let (secret, _) = self.key_agreement.as_ref().ok_or(Status::INVALID_PARAMETER)?;
+        pin_uv::decapsulate(&self.crypto, protocol, secret, key).map_err(|error| match error {
+            Error::InvalidKey => Status::INVALID_PARAMETER,
+            _ => Status::OTHER,
+        })
+    }
+
+    /// Counts the attempt before anything is compared.
+    fn decrement_retries(&mut self) -> Result<Answer, Status> {
+        let retries = self.pin.retries.saturating_sub(1);
+        self.store.commit(&[Change::Set(Setting::PinRetries, &[retries])]).map_err(store_status)?;
+        self.pin.retries = retries;
+        self.work.step = step::COMPARE;
+        Ok(Answer::Work)
+    }
+
+    fn compare_pin(&mut self, pin_hash_enc: &[u8]) -> Result<Answer, Status> {
+        let shared = self.work.shared.as_ref().ok_or(Status::OTHER)?;
+        let mut given = [0; 32];
+        let decrypted = shared.decrypt(&self.crypto, pin_hash_enc, &mut given);
+        let stored = self.stored_pin_hash()?;
+        let matches = decrypted.is_ok_and(|len| stored.matches(given.get(..len).unwrap_or_default()));
+        given.zeroize();
+        if !matches {
+            self.key_agreement = None;
+            self.pin.mismatches = self.pin.mismatches.saturating_add(1);
+            return Err(match (self.pin.retries, self.pin.needs_power_cycle()) {
+                (0, _) => Status::PIN_BLOCKED,
+                (_, true) => Status::PIN_AUTH_BLOCKED,
+                _ => Status::PIN_INVALID,
+            });
+        }
+        let retries = self.config.max_pin_retries;
+        self.store.commit(&[Change::Set(Setting::PinRetries, &[retries])]).map_err(store_status)?;
+        self.pin.retries = retries;
+        self.pin.mismatches = 0;
+        self.work.step = step::GRANT;
+        Ok(Answer::Work)
+    }
+
+    fn stored_pin_hash(&mut self) -> Result<PinHash, Status> {
+        let mut value = [0; Setting::MAX_LEN];
+        let found = self.store.get(Setting::Pin, &mut value).map_err(store_status)?;
+        let hash = PinHash(keyfob_core::bytes::array(&value));
+        value.zeroize();
+        if found == Some(STORED_PIN) { Ok(hash) } else { Err(Status::OTHER) }
+    }
+
+    /// The new PIN, decrypted and within the policy.
+    fn new_pin(&self, shared: &SharedSecret, new_pin_enc: &[u8]) -> Result<PaddedPin, Status> {
+        let mut padded = [0; 64];
+        let decrypted = shared.decrypt(&self.crypto, new_pin_enc, &mut padded);
+        let pin = decrypted.map(|len| PaddedPin::from_decrypted(padded.get(..len).unwrap_or_default()));
+        padded.zeroize();
+        let pin = match pin {
+            Ok(Some(pin)) => pin,
+            Err(Error::InvalidLength) => return Err(Status::PIN_AUTH_INVALID),
+            _ => return Err(Status::INVALID_PARAMETER), // not 64 bytes
+        };
+        let allowed = pin.code_points() >= usize::from(self.config.min_pin_length) && pin.byte_len() <= MAX_PIN_BYTES;
+        if allowed { Ok(pin) } else { Err(Status::PIN_POLICY_VIOLATION) }
+    }
+
+    fn store_pin(&mut self, pin: &PaddedPin) -> Result<(), Status> {
+        let hash = pin.hash(&self.crypto);
+        let mut value = [0; STORED_PIN];
+        keyfob_core::bytes::copy(&mut value, &hash.0);
+        if let Some(length) = value.last_mut() {
+            *length = pin.code_points() as u8; // at most 63
+        }
+        let retries = self.config.max_pin_retries;
+        let stored = self
+            .store
+            .commit(&[Change::Set(Setting::Pin, &value), Change::Set(Setting::PinRetries, &[retries])])
+            .map_err(store_status);
+        value.zeroize();
+        stored?;
+        self.pin.is_set = true;
+        self.pin.retries = retries;
+        self.pin.mismatches = 0;
+        Ok(())
+    }
+}

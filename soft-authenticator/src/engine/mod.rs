@@ -1,0 +1,318 @@
+//! The authenticator engine: a request in, a response out, with pauses between.
+//!
+//! The engine owns one buffer. The request lies at its front; while the engine waits for the user or works in pieces, the
+//! request stays there and only decisions are remembered; the response overwrites it last. The rule is *read, decide,
+//! commit, write*: before the commit a cancelled or interrupted command has changed nothing.
+//!
+//! ```text
+//! buffer: | message, config.max_msg_size bytes | scratch, MAX_RECORD bytes: the credential at hand |
+//! ```
+//!
+//! Work comes in atoms. Every call of [`Engine::begin`] or [`Engine::resume`] does at most one slow thing, a scalar
+//! multiplication or a write to the store, and returns [`Progress::Pending`] when there is more, so that the driver can
+//! send keep-alives and notice a cancellation in between.
+
+use core::time::Duration;
+
+use keyfob_core::{Instant, Status, crypto, ctap2::Command};
+use rand_core::CryptoRng;
+use zeroize::Zeroize;
+
+use crate::{
+    caps::Caps,
+    store::{MAX_RECORD, Store},
+};
+
+mod authenticator;
+mod client_pin;
+mod config;
+mod credential;
+mod get_assertion;
+mod get_info;
+mod make_credential;
+mod reset;
+
+pub use config::{Attestation, Certified, Config, ConfigError};
+
+use authenticator::Authenticator;
+
+/// How long the engine waits for a touch. CTAP 2.3 §6 asks for at least 10 s, 30 s is usual.
+pub const USER_ACTION_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long after power-up a reset is accepted (CTAP 2.3 §6.6).
+pub const RESET_WINDOW: Duration = Duration::from_secs(10);
+/// How long a sequence of getNextAssertion may pause (CTAP 2.3 §6.3).
+pub const SEQUENCE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the engine runs on: its seams, and what of the engine is compiled for it.
+pub trait Platform {
+    /// The capabilities that are compiled in. A configuration can only switch on what is here.
+    const COMPILED: Caps = Caps::ALL;
+    /// The cryptography.
+    type Crypto: crypto::Crypto + crypto::Sign;
+    /// The random source.
+    type Rng: CryptoRng;
+    /// What survives power loss.
+    type Store: Store;
+}
+
+/// What a running command waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// The user's touch: [`Event::Touched`] or [`Event::Denied`].
+    Touch,
+    /// Nothing: there is more work. [`Event::Tick`] goes on with it.
+    Processing,
+}
+
+/// What happened while a command was pending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The user touched the authenticator.
+    Touched,
+    /// The user declined.
+    Denied,
+    /// The platform gives up.
+    Cancel,
+    /// Time has passed.
+    Tick,
+}
+
+/// How far a command has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The response lies in the first this many bytes of [`Engine::buffer`].
+    Reply(usize),
+    /// The command goes on with [`Engine::resume`].
+    Pending(Wait),
+}
+
+/// An authenticator.
+pub struct Engine<'b, P: Platform> {
+    buffer: &'b mut [u8],
+    /// Length of the request in the buffer.
+    request: usize,
+    pending: Pending,
+    authenticator: Authenticator<'b, P>,
+}
+
+/// The command that is under way, and how far it has come.
+enum Pending {
+    Nothing,
+    /// A touch is awaited until the deadline.
+    Touch(Command, Instant),
+    /// The next atom of a command.
+    Work(Command),
+}
+
+/// What a command's handler wants next.
+enum Next {
+    /// The response is written: this many bytes.
+    Reply(usize),
+    /// A touch.
+    Touch,
+    /// To be called again.
+    Work,
+}
+
+type Outcome = Result<Next, Status>;
+
+impl<'b, P: Platform> Engine<'b, P> {
+    /// Powers an authenticator up. The buffer takes [`Config::buffer_len`] bytes. Errors: [`ConfigError`].
+    pub fn new(
+        buffer: &'b mut [u8],
+        config: Config<'b>,
+        crypto: P::Crypto,
+        rng: P::Rng,
+        store: P::Store,
+        now: Instant,
+    ) -> Result<Self, ConfigError> {
+        config.check(P::COMPILED)?;
+        if buffer.len() < config.buffer_len() {
+            return Err(ConfigError::BufferTooSmall { needed: config.buffer_len() });
+        }
+        let authenticator = Authenticator::new(config, crypto, rng, store, now)?;
+        Ok(Self { buffer, request: 0, pending: Pending::Nothing, authenticator })
+    }
+
+    /// Takes the power away and gives it back: tokens, key agreement and pending commands are gone, the PIN counter's
+    /// latch is open, the reset window is new. Errors: [`ConfigError::Store`].
+    pub fn power_cycle(&mut self, now: Instant) -> Result<(), ConfigError> {
+        self.abort();
+        self.authenticator.power_up(now)
+    }
+
+    /// Where requests go and responses come from: `max_msg_size` bytes.
+    pub fn buffer(&mut self) -> &mut [u8] {
+        let size = self.authenticator.config.max_msg_size;
+        self.buffer.get_mut(..size).unwrap_or_default()
+    }
+
+    /// The store.
+    pub fn store(&mut self) -> &mut P::Store {
+        &mut self.authenticator.store
+    }
+
+    /// Starts the CTAP2 request that lies in the first `len` bytes of the buffer. A command that was pending is dropped.
+    pub fn begin(&mut self, now: Instant, len: usize) -> Progress {
+        self.abort();
+        let max = self.authenticator.config.max_msg_size;
+        if len > max {
+            return self.fail(Status::REQUEST_TOO_LARGE);
+        }
+        self.request = len;
+        let Some(&command) = self.buffer().get(..len).and_then(<[u8]>::first) else {
+            return self.fail(Status::INVALID_LENGTH);
+        };
+        let command = Command(command);
+        if command != Command::GET_NEXT_ASSERTION {
+            self.authenticator.forget_sequence();
+        }
+        self.authenticator.token.observe(now);
+        let outcome = match command {
+            Command::MAKE_CREDENTIAL => self.make_credential(now),
+            Command::GET_ASSERTION => self.get_assertion(now),
+            Command::GET_NEXT_ASSERTION => self.get_next_assertion(now),
+            Command::GET_INFO => self.get_info(),
+            Command::CLIENT_PIN if self.authenticator.has(Caps::CLIENT_PIN) => self.client_pin(now),
+            Command::RESET => self.reset(now),
+            Command::SELECTION if self.authenticator.has(Caps::SELECTION) => Ok(Next::Touch),
+            _ => Err(Status::INVALID_COMMAND),
+        };
+        self.proceed(now, command, outcome)
+    }
+
+    /// Goes on with a pending command. Without one, answers [`Status::NOT_ALLOWED`].
+    pub fn resume(&mut self, now: Instant, event: Event) -> Progress {
+        let (command, touched) = match (&self.pending, event) {
+            (Pending::Nothing, _) => return self.fail(Status::NOT_ALLOWED),
+            (_, Event::Cancel) => return self.fail(Status::KEEPALIVE_CANCEL),
+            (Pending::Touch(command, _), Event::Touched) => (*command, true),
+            (Pending::Touch(command, _), Event::Denied) => {
+                let status = self.refused(*command, Status::OPERATION_DENIED);
+                return self.fail(status);
+            }
+            (Pending::Touch(command, deadline), Event::Tick) if now >= *deadline => {
+                let status = self.refused(*command, Status::USER_ACTION_TIMEOUT);
+                return self.fail(status);
+            }
+            (Pending::Touch(..), Event::Tick) => return Progress::Pending(Wait::Touch),
+            (Pending::Work(command), _) => (*command, false),
+        };
+        let outcome = match command {
+            Command::MAKE_CREDENTIAL => self.make_credential_continue(touched),
+            Command::GET_ASSERTION | Command::GET_NEXT_ASSERTION => self.get_assertion_continue(now, touched),
+            Command::CLIENT_PIN => self.client_pin(now),
+            Command::RESET => self.reset_continue(now, touched),
+            Command::SELECTION => self.ok(),
+            _ => Err(Status::INVALID_COMMAND),
+        };
+        self.proceed(now, command, outcome)
+    }
+
+    /// When [`Engine::resume`] should be called with [`Event::Tick`] though nothing happened.
+    pub fn deadline(&self) -> Option<Instant> {
+        match self.pending {
+            Pending::Touch(_, deadline) => Some(deadline),
+            _ => None,
+        }
+    }
+
+    /// Whether a command is under way.
+    pub fn is_pending(&self) -> bool {
+        !matches!(self.pending, Pending::Nothing)
+    }
+
+    /// Drops the command under way without an answer.
+    pub fn abort(&mut self) {
+        self.pending = Pending::Nothing;
+        self.authenticator.work.wipe();
+    }
+
+    /// Another channel speaks: sequences such as getNextAssertion end.
+    pub fn channel_changed(&mut self) {
+        self.authenticator.forget_sequence();
+    }
+
+    /// Does one bounded piece of upkeep while nothing is pending; `false` when there is nothing to do or it failed.
+    pub fn tidy(&mut self) -> bool {
+        !self.is_pending() && self.authenticator.store.tidy().unwrap_or(false)
+    }
+
+    fn proceed(&mut self, now: Instant, command: Command, outcome: Outcome) -> Progress {
+        match outcome {
+            Ok(Next::Reply(len)) => {
+                self.abort();
+                self.wipe_scratch();
+                Progress::Reply(len)
+            }
+            Ok(Next::Touch) => {
+                self.pending = Pending::Touch(command, now.plus(USER_ACTION_TIMEOUT));
+                Progress::Pending(Wait::Touch)
+            }
+            Ok(Next::Work) => {
+                self.pending = Pending::Work(command);
+                Progress::Pending(Wait::Processing)
+            }
+            Err(status) => self.fail(status),
+        }
+    }
+
+    /// The status of a command whose touch was refused: an excluded credential and a probe with an empty
+    /// pinUvAuthParam answer the same as with a touch, or do not tell a timeout from a refusal.
+    fn refused(&self, command: Command, status: Status) -> Status {
+        let work = &self.authenticator.work;
+        match command {
+            Command::MAKE_CREDENTIAL if work.excluded => Status::CREDENTIAL_EXCLUDED,
+            Command::MAKE_CREDENTIAL | Command::GET_ASSERTION => {
+                if work.probe {
+                    Status::OPERATION_DENIED
+                } else {
+                    self.authenticator.config.policy.touch_refused(status)
+                }
+            }
+            _ => status,
+        }
+    }
+
+    fn fail(&mut self, status: Status) -> Progress {
+        self.abort();
+        self.wipe_scratch();
+        if let Some(first) = self.buffer.first_mut() {
+            *first = status.0;
+        }
+        Progress::Reply(1)
+    }
+
+    /// A response that is nothing but success.
+    fn ok(&mut self) -> Outcome {
+        if let Some(first) = self.buffer.first_mut() {
+            *first = Status::OK.0;
+        }
+        Ok(Next::Reply(1))
+    }
+
+    /// The message, the scratch area behind it and everything else, apart from each other.
+    fn parts(&mut self) -> (&[u8], &mut [u8], &mut Authenticator<'b, P>) {
+        let (message, scratch) = split(self.buffer, self.authenticator.config.max_msg_size);
+        (message.get(1..self.request).unwrap_or_default(), scratch, &mut self.authenticator)
+    }
+
+    /// The same, with the message as a place to write to.
+    fn parts_mut(&mut self) -> (&mut [u8], &mut [u8], &mut Authenticator<'b, P>) {
+        let (message, scratch) = split(self.buffer, self.authenticator.config.max_msg_size);
+        (message, scratch, &mut self.authenticator)
+    }
+
+    fn wipe_scratch(&mut self) {
+        let (_, scratch, authenticator) = self.parts_mut();
+        if let Some(used) = scratch.get_mut(..authenticator.scratch_used) {
+            used.zeroize();
+        }
+        authenticator.scratch_used = 0;
+    }
+}
+
+fn split(buffer: &mut [u8], at: usize) -> (&mut [u8], &mut [u8]) {
+    let (message, scratch) = buffer.split_at_mut_checked(at).unwrap_or_default();
+    (message, scratch.get_mut(..MAX_RECORD).unwrap_or_default())
+}

@@ -1,0 +1,121 @@
+//! An authenticator behind CTAPHID: framing and engine as one machine, still without I/O and without a clock.
+
+use keyfob_core::{
+    Instant,
+    transport::{
+        KeepAlive,
+        hid::{self, Command, DeviceConfig, DeviceEvent, REPORT_LEN},
+    },
+};
+
+use crate::engine::{ConfigError, Engine, Event, Platform, Progress, Wait};
+
+/// An engine with CTAPHID around it. Reports go in and come out; the driver passes on touches and the time.
+pub struct HidAuthenticator<'b, P: Platform> {
+    framing: hid::Device,
+    engine: Engine<'b, P>,
+    waits_for: Option<Wait>,
+    /// The channel of the last request.
+    channel: Option<u32>,
+}
+
+impl<'b, P: Platform> HidAuthenticator<'b, P> {
+    /// An authenticator that has just been plugged in.
+    pub fn new(engine: Engine<'b, P>, config: DeviceConfig) -> Self {
+        Self { framing: hid::Device::new(config), engine, waits_for: None, channel: None }
+    }
+
+    /// The engine.
+    pub fn engine(&mut self) -> &mut Engine<'b, P> {
+        &mut self.engine
+    }
+
+    /// Unplugs the authenticator and plugs it in again: channels, tokens and pending commands are gone, what is stored
+    /// stays. Errors: [`ConfigError::Store`].
+    pub fn power_cycle(&mut self, now: Instant) -> Result<(), ConfigError> {
+        self.framing.reset();
+        self.waits_for = None;
+        self.engine.power_cycle(now)
+    }
+
+    /// Takes one report.
+    pub fn receive(&mut self, now: Instant, report: &[u8; REPORT_LEN]) {
+        match self.framing.receive(now, report, self.engine.buffer()) {
+            Some(DeviceEvent::Request { command: Command::CBOR, len }) => {
+                let channel = self.framing.channel();
+                if channel != self.channel {
+                    self.engine.channel_changed();
+                    self.channel = channel;
+                }
+                let progress = self.engine.begin(now, len);
+                self.advance(progress);
+            }
+            Some(DeviceEvent::Request { .. }) => self.framing.refuse(hid::ErrorCode::INVALID_CMD),
+            Some(DeviceEvent::Cancel) => self.resume(now, Event::Cancel),
+            Some(DeviceEvent::Aborted) => {
+                self.engine.abort();
+                self.waits_for = None;
+            }
+            Some(DeviceEvent::Wink) | None => {}
+        }
+    }
+
+    /// The next report to send, if there is one now.
+    pub fn transmit(&mut self, now: Instant) -> Option<[u8; REPORT_LEN]> {
+        self.framing.transmit(now, self.engine.buffer())
+    }
+
+    /// What the pending command waits for. While it is [`Wait::Processing`], call [`HidAuthenticator::tick`] as soon as
+    /// no report is waiting to be received.
+    pub const fn waits_for(&self) -> Option<Wait> {
+        self.waits_for
+    }
+
+    /// The user touched the authenticator, or declined. Without a command that waits for it nothing happens.
+    pub fn touch(&mut self, now: Instant, consent: bool) {
+        if self.waits_for == Some(Wait::Touch) {
+            self.resume(now, if consent { Event::Touched } else { Event::Denied });
+        }
+    }
+
+    /// Goes on with a pending command, or applies its timeout.
+    pub fn tick(&mut self, now: Instant) {
+        if self.waits_for.is_some() {
+            self.resume(now, Event::Tick);
+        }
+    }
+
+    /// When to call [`HidAuthenticator::tick`] and [`HidAuthenticator::transmit`] though nothing came in; in the past
+    /// when there is something to do now.
+    pub fn deadline(&self) -> Option<Instant> {
+        let engine = match self.waits_for {
+            Some(Wait::Processing) => Some(Instant::default()),
+            _ => self.engine.deadline(),
+        };
+        match (self.framing.deadline(), engine) {
+            (Some(framing), Some(engine)) => Some(framing.min(engine)),
+            (framing, engine) => framing.or(engine),
+        }
+    }
+
+    fn resume(&mut self, now: Instant, event: Event) {
+        let progress = self.engine.resume(now, event);
+        self.advance(progress);
+    }
+
+    fn advance(&mut self, progress: Progress) {
+        match progress {
+            Progress::Reply(len) => {
+                self.waits_for = None;
+                self.framing.respond(len);
+            }
+            Progress::Pending(wait) => {
+                self.waits_for = Some(wait);
+                self.framing.keep_alive(match wait {
+                    Wait::Touch => KeepAlive::UpNeeded,
+                    Wait::Processing => KeepAlive::Processing,
+                });
+            }
+        }
+    }
+}

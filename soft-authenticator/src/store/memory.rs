@@ -1,0 +1,123 @@
+//! A store in memory, without a heap: for tests, simulation and authenticators that may forget.
+
+use heapless::Vec;
+use keyfob_core::bytes;
+use zeroize::Zeroize;
+
+use super::{Change, Found, MAX_RECORD, Number, Setting, Store, StoreError};
+
+/// Room for this many different settings.
+const SETTINGS: usize = 8;
+
+/// Keeps up to `N` credentials.
+#[derive(Clone)]
+pub struct MemoryStore<const N: usize> {
+    settings: Vec<(Setting, Vec<u8, { Setting::MAX_LEN }>), SETTINGS>,
+    /// In the order of their numbers.
+    credentials: Vec<Entry, N>,
+    next: Number,
+}
+
+#[derive(Clone)]
+struct Entry {
+    number: Number,
+    rp_id_hash: [u8; 32],
+    record: Vec<u8, MAX_RECORD>,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.record.as_mut_slice().zeroize();
+    }
+}
+
+impl<const N: usize> Default for MemoryStore<N> {
+    fn default() -> Self {
+        Self { settings: Vec::new(), credentials: Vec::new(), next: 1 }
+    }
+}
+
+impl<const N: usize> MemoryStore<N> {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Number of credentials.
+    pub fn len(&self) -> usize {
+        self.credentials.len()
+    }
+
+    /// Whether there are no credentials.
+    pub fn is_empty(&self) -> bool {
+        self.credentials.is_empty()
+    }
+
+    /// Whether all of `changes` can be applied.
+    fn check(&self, changes: &[Change<'_>]) -> Result<(), StoreError> {
+        let mut room = N.saturating_sub(self.credentials.len());
+        for change in changes {
+            match change {
+                Change::Erase => room = N,
+                Change::Set(_, value) if value.len() > Setting::MAX_LEN => return Err(StoreError::TooLong),
+                Change::Set(..) => {}
+                Change::Delete(number) => {
+                    let found = self.credentials.iter().any(|entry| entry.number == *number);
+                    room = room.saturating_add(usize::from(found));
+                }
+                Change::Put { record, .. } if record.len() > MAX_RECORD => return Err(StoreError::TooLong),
+                Change::Put { .. } => room = room.checked_sub(1).ok_or(StoreError::Full)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, change: &Change<'_>) -> Result<(), StoreError> {
+        match *change {
+            Change::Erase => *self = Self::default(),
+            Change::Set(setting, value) => {
+                self.settings.retain(|(kept, _)| *kept != setting);
+                let value = Vec::from_slice(value).map_err(|_| StoreError::TooLong)?;
+                self.settings.push((setting, value)).map_err(|_| StoreError::Full)?;
+            }
+            Change::Delete(number) => self.credentials.retain(|entry| entry.number != number),
+            Change::Put { rp_id_hash, record } => {
+                let record = Vec::from_slice(record).map_err(|_| StoreError::TooLong)?;
+                let entry = Entry { number: self.next, rp_id_hash: *rp_id_hash, record };
+                self.credentials.push(entry).map_err(|_| StoreError::Full)?;
+                self.next = self.next.saturating_add(1);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<const N: usize> Store for MemoryStore<N> {
+    fn get(&mut self, setting: Setting, out: &mut [u8; Setting::MAX_LEN]) -> Result<Option<usize>, StoreError> {
+        let found = self.settings.iter().find(|(kept, _)| *kept == setting);
+        Ok(found.map(|(_, value)| bytes::copy(out, value)))
+    }
+
+    fn find(
+        &mut self,
+        rp_id_hash: &[u8; 32],
+        before: Option<Number>,
+        out: &mut [u8],
+    ) -> Result<Option<Found>, StoreError> {
+        let wanted =
+            |entry: &&Entry| entry.rp_id_hash == *rp_id_hash && before.is_none_or(|before| entry.number < before);
+        let Some(entry) = self.credentials.iter().rev().find(wanted) else { return Ok(None) };
+        let len = entry.record.len();
+        bytes::copy(out.get_mut(..len).ok_or(StoreError::TooLong)?, &entry.record);
+        Ok(Some(Found { number: entry.number, len }))
+    }
+
+    fn remaining(&mut self) -> Result<u32, StoreError> {
+        Ok(u32::try_from(N.saturating_sub(self.credentials.len())).unwrap_or(u32::MAX))
+    }
+
+    fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
+        self.check(changes)?;
+        changes.iter().try_for_each(|change| self.apply(change))
+    }
+}

@@ -1,0 +1,102 @@
+//! What must survive power loss.
+//!
+//! A store keeps a few small settings and the discoverable credentials. It is a handful of calls, and a commit is all or
+//! nothing: after a power cut the old state or the new one is there, never a mixture. Records are opaque to the store,
+//! except for the hash of the relying party's id, by which it finds them.
+
+mod memory;
+mod record;
+
+pub use memory::MemoryStore;
+pub use record::Credential;
+
+/// The longest record that the engine writes, in bytes.
+pub const MAX_RECORD: usize = 768;
+
+/// A small value the authenticator keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum Setting {
+    /// The seed of all wrapping keys, 32 bytes. New after every reset.
+    Seed = 1,
+    /// The PIN: its hash, 16 bytes, and its length in code points, one byte.
+    Pin = 2,
+    /// PIN attempts left, one byte.
+    PinRetries = 3,
+    /// The signature counter, four bytes, big-endian.
+    SignCount = 4,
+}
+
+impl Setting {
+    /// The longest setting, in bytes.
+    pub const MAX_LEN: usize = 32;
+}
+
+/// A credential's number: larger is newer, never used twice between two resets.
+pub type Number = u32;
+
+/// One step of a commit.
+#[derive(Clone, Copy, Debug)]
+pub enum Change<'a> {
+    /// Forgets everything. Only as the first change.
+    Erase,
+    /// Sets a setting, at most [`Setting::MAX_LEN`] bytes.
+    Set(Setting, &'a [u8]),
+    /// Removes a credential; one that is not there is not an error.
+    Delete(Number),
+    /// Adds a credential under the next number.
+    Put {
+        /// SHA-256 of the RP ID.
+        rp_id_hash: &'a [u8; 32],
+        /// The record, at most [`MAX_RECORD`] bytes.
+        record: &'a [u8],
+    },
+}
+
+/// Why a store could not do what was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// No room, even after the commit's deletions. Nothing was changed.
+    Full,
+    /// The record does not fit in the slice given.
+    TooLong,
+    /// The medium failed.
+    Failed,
+}
+
+/// A credential's place in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Its number.
+    pub number: Number,
+    /// The length of its record.
+    pub len: usize,
+}
+
+/// What must survive power loss. Calls take `&mut self`, as flash drivers do even for reading.
+pub trait Store {
+    /// Copies a setting to the front of `out` and returns its length; `None` if it was never set.
+    fn get(&mut self, setting: Setting, out: &mut [u8; Setting::MAX_LEN]) -> Result<Option<usize>, StoreError>;
+
+    /// The newest credential of a relying party that is older than `before`, or the newest of all; its record is copied
+    /// to the front of `out`.
+    fn find(
+        &mut self,
+        rp_id_hash: &[u8; 32],
+        before: Option<Number>,
+        out: &mut [u8],
+    ) -> Result<Option<Found>, StoreError>;
+
+    /// How many more credentials of the usual size there is room for.
+    fn remaining(&mut self) -> Result<u32, StoreError>;
+
+    /// Applies all `changes` or none.
+    fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError>;
+
+    /// Does one bounded piece of upkeep while the authenticator is idle; `false` when there is nothing to do.
+    fn tidy(&mut self) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+}

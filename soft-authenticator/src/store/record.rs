@@ -1,0 +1,48 @@
+//! A discoverable credential as it is stored: a canonical CBOR map, so that later versions can add to it.
+
+use keyfob_core::{
+    cbor::{self, Overflow},
+    cose::Algorithm,
+    ctap2::{RpEntity, UserEntity},
+    message,
+};
+
+message! {
+    /// A discoverable credential.
+    #[derive(Clone, Copy, PartialEq)]
+    pub int struct Credential<'a> {
+        /// The credential id.
+        1 => id: required &'a [u8],
+        /// The algorithm of its key.
+        2 => algorithm: required Algorithm,
+        /// Its secret key, in the crypto backend's form.
+        3 => secret: required &'a [u8],
+        /// The relying party.
+        4 => rp: required RpEntity<'a>,
+        /// The user.
+        5 => user: required UserEntity<'a>,
+    }
+}
+
+impl<'a> Credential<'a> {
+    /// Reads a record. `None` for one that this version cannot read.
+    pub fn decode(record: &'a [u8]) -> Option<Self> {
+        cbor::decode(record).ok()
+    }
+
+    /// Writes a record and returns its length. Errors: [`Overflow`].
+    pub fn encode(&self, out: &mut [u8]) -> Result<usize, Overflow> {
+        cbor::encode(self, out)
+    }
+}
+
+impl core::fmt::Debug for Credential<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Credential")
+            .field("id", &self.id)
+            .field("algorithm", &self.algorithm)
+            .field("rp", &self.rp)
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
+}
