@@ -1,0 +1,69 @@
+//! keyfob on a microcontroller: nothing but the machines, so that what they cost can be read off the program.
+//!
+//! Each machine is one function that is not inlined, called once with data the optimiser knows nothing about. With
+//! cryptography behind a stand-in and no formatting, the program must hold neither a panic nor an allocation.
+#![no_std]
+#![no_main]
+
+use core::hint::black_box;
+
+use keyfob_core::{
+    Instant,
+    client::{GetAssertion, GetOptions, Input, MakeCredential, MakeOptions},
+    cose::Algorithm,
+    crypto::StubCrypto,
+    ctap2::{CredentialParameters, RpEntity, UserEntity},
+    transport::hid::{Device, DeviceConfig, Host},
+};
+use keyfob_soft_authenticator::engine::{Config, Engine, Event};
+
+use crate::seams::{Chip, Flash, Noise};
+
+mod machines;
+mod seams;
+
+/// The reset handler. It runs nowhere: it keeps every machine in the program.
+#[unsafe(no_mangle)]
+extern "C" fn start() -> ! {
+    let mut buffer = black_box([0; 1024]);
+    let now = black_box(Instant::from_millis(7));
+    machines::decode_get_info(black_box(&buffer));
+    machines::decode_make_credential(black_box(&buffer));
+
+    let report = black_box([0; 64]);
+    machines::hid_device(&mut Device::new(black_box(DeviceConfig::default())), now, &report, &mut buffer);
+    machines::hid_host(black_box(&mut Host::default()), now, &report, &mut buffer);
+
+    let hash = black_box([0; 32]);
+    let rp = black_box(RpEntity { id: "example.org", name: None });
+    let user = black_box(UserEntity { id: &[1], name: None, display_name: None });
+    let algorithms = black_box([CredentialParameters::new(Algorithm::ES256)]);
+    let options = black_box(MakeOptions::new(&hash, rp, user, &algorithms));
+    let mut ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, Noise);
+    machines::client_make_credential(black_box(&mut ceremony), now, black_box(Input::Response(9)));
+    let _ = black_box(ceremony.finish());
+
+    let options = black_box(GetOptions::new("example.org", &hash));
+    let mut ceremony = GetAssertion::new(&options, &mut buffer, StubCrypto, Noise);
+    machines::client_get_assertion(black_box(&mut ceremony), now, black_box(Input::Response(9)));
+    let _ = black_box(ceremony.finish());
+
+    let mut memory = black_box([0; 2048]);
+    let config = black_box(Config { max_msg_size: 1200, ..Config::new([0; 16]) });
+    if let Ok(mut engine) = Engine::<Chip>::new(&mut memory, config, StubCrypto, Noise, Flash, now) {
+        machines::engine(black_box(&mut engine), now, black_box(Event::Touched));
+    }
+    loop {}
+}
+
+/// The linker keeps this function only if something can panic.
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    keyfob_panicked()
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn keyfob_panicked() -> ! {
+    loop {}
+}

@@ -1,0 +1,65 @@
+//! The integrator's side of the seams, as little as there can be: every answer is unknown to the optimiser.
+
+use core::{convert::Infallible, hint::black_box};
+
+use keyfob_core::crypto::StubCrypto;
+use keyfob_soft_authenticator::{
+    engine::Platform,
+    store::{Change, Found, Number, Setting, Store, StoreError},
+};
+use rand_core::{TryCryptoRng, TryRng};
+
+/// A chip with nothing around it.
+pub struct Chip;
+
+impl Platform for Chip {
+    type Crypto = StubCrypto;
+    type Rng = Noise;
+    type Store = Flash;
+}
+
+/// A random source.
+pub struct Noise;
+
+impl TryRng for Noise {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(black_box(4))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(black_box(4))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        black_box(bytes);
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Noise {}
+
+/// A store.
+pub struct Flash;
+
+impl Store for Flash {
+    fn get(&mut self, _: Setting, out: &mut [u8; Setting::MAX_LEN]) -> Result<Option<usize>, StoreError> {
+        black_box(out);
+        black_box(Ok(None))
+    }
+
+    fn find(&mut self, _: &[u8; 32], _: Option<Number>, out: &mut [u8]) -> Result<Option<Found>, StoreError> {
+        black_box(out);
+        black_box(Ok(None))
+    }
+
+    fn remaining(&mut self) -> Result<u32, StoreError> {
+        black_box(Ok(0))
+    }
+
+    fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
+        black_box(changes);
+        black_box(Ok(()))
+    }
+}
