@@ -172,5 +172,5 @@ pub enum Reason {
     TooLong,
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "stub-crypto"))]
 mod tests;
