@@ -162,6 +162,7 @@ impl<C: Crypto> Device<C> {
             Command::CLIENT_PIN => self.client_pin(&cbor::decode(&request[1..]).unwrap(), &mut out),
             Command::MAKE_CREDENTIAL => self.make(&cbor::decode(&request[1..]).unwrap(), &mut out),
             Command::GET_ASSERTION => self.get(&cbor::decode(&request[1..]).unwrap(), &mut out),
+            Command::GET_NEXT_ASSERTION if self.next >= self.credentials.len() => Err(Status::NOT_ALLOWED),
             Command::GET_NEXT_ASSERTION => Ok(self.assertion(None, &mut out)),
             _ => Err(Status::INVALID_COMMAND),
         };
@@ -205,14 +206,18 @@ impl<C: Crypto> Device<C> {
             }
             subcommand::GET_UV_RETRIES => response.uv_retries = Some(self.uv_retries),
             subcommand::GET_KEY_AGREEMENT => {
-                Protocol::from_number(request.pin_uv_auth_protocol.unwrap()).unwrap();
+                assert!(request.pin_uv_auth_protocol.is_some());
                 response.key_agreement = Some(CoseKey::key_agreement(&public));
             }
             _ => {
-                let protocol = Protocol::from_number(request.pin_uv_auth_protocol.unwrap()).unwrap();
+                let protocol = request.pin_uv_auth_protocol.and_then(Protocol::from_number);
+                let protocol = protocol.ok_or(Status::INVALID_PARAMETER)?;
                 let with_permissions = self.options.pin_uv_auth_token == Some(true);
-                assert_eq!(request.permissions.is_some(), with_permissions);
-                assert_eq!(request.rp_id, with_permissions.then_some(RP_ID));
+                if request.permissions.is_some() != with_permissions
+                    || request.rp_id != with_permissions.then_some(RP_ID)
+                {
+                    return Err(Status::INVALID_PARAMETER);
+                }
                 let key = request.key_agreement.unwrap();
                 let shared = decapsulate(&self.crypto, protocol, &secret, &key).unwrap();
                 if sub_command == subcommand::GET_TOKEN_USING_UV {
@@ -260,10 +265,14 @@ impl<C: Crypto> Device<C> {
         }
         self.verified = match param {
             Some(param) => {
-                let (issued, token) = self.token.as_ref().expect("a token");
-                assert_eq!(protocol, Some(issued.number()));
-                assert_eq!(uv, None);
-                assert!(token.authenticate(&self.crypto, *issued, &[HASH]).matches(param));
+                let (issued, token) = self.token.as_ref().ok_or(Status::PIN_AUTH_INVALID)?;
+                let valid = token.authenticate(&self.crypto, *issued, &[HASH]).matches(param);
+                if !valid || protocol != Some(issued.number()) {
+                    return Err(Status::PIN_AUTH_INVALID);
+                }
+                if uv.is_some() {
+                    return Err(Status::INVALID_OPTION); // as some authenticators do
+                }
                 true
             }
             None => uv == Some(true),

@@ -5,8 +5,11 @@ use proptest::{collection::vec, prelude::*};
 use super::*;
 use crate::transport::KeepAlive;
 
+type MakeDevice = fn() -> Device<StubCrypto>;
+type Run = fn(&mut Device<StubCrypto>) -> Result<usize, Cause>;
+
 /// The ceremonies whose every response is then replaced: by PIN, by built-in user verification, with several assertions.
-fn ceremonies() -> Vec<(fn() -> Device<StubCrypto>, fn(&mut Device<StubCrypto>) -> Result<usize, Cause>)> {
+fn ceremonies() -> Vec<(MakeDevice, Run)> {
     fn several(mut device: Device<StubCrypto>) -> Device<StubCrypto> {
         device.credentials = vec![b"one".to_vec(), b"two".to_vec()];
         device
@@ -28,10 +31,7 @@ fn ceremonies() -> Vec<(fn() -> Device<StubCrypto>, fn(&mut Device<StubCrypto>) 
 }
 
 /// How many responses an undisturbed run takes, and what they are.
-fn responses(
-    device: fn() -> Device<StubCrypto>,
-    run: fn(&mut Device<StubCrypto>) -> Result<usize, Cause>,
-) -> Vec<Vec<u8>> {
+fn responses(device: MakeDevice, run: Run) -> Vec<Vec<u8>> {
     let mut device = device();
     run(&mut device).unwrap();
     device.responses

@@ -14,7 +14,7 @@ use crate::{
 
 type Make<'b> = MakeCredential<'b, 'b, StubCrypto, rand_chacha::ChaCha8Rng>;
 
-/// Steps until the `until`th output, answering everything, and returns the last.
+/// Steps until the output where to stop, and answers everything before it.
 fn walk<O: for<'x> Fn(&Output<'x>) -> bool>(ceremony: &mut Make<'_>, device: &mut Device<StubCrypto>, stop: O) {
     let mut input = Input::Start;
     loop {
@@ -38,7 +38,6 @@ fn walk<O: for<'x> Fn(&Output<'x>) -> bool>(ceremony: &mut Make<'_>, device: &mu
 fn a_ceremony_is_small() {
     assert!(size_of::<Make<'_>>() <= 768, "{}", size_of::<Make<'_>>());
     assert!(size_of::<GetAssertion<'_, '_, StubCrypto, ()>>() <= 768);
-    println!("{} {}", size_of::<Make<'_>>(), size_of::<GetAssertion<'_, '_, StubCrypto, ()>>());
 }
 
 #[test]
@@ -188,6 +187,8 @@ fn nothing_secret_is_printed() {
     let ceremony: Make<'_> = MakeCredential::new(&options, &mut buffer, StubCrypto, rng());
     assert_eq!(format!("{ceremony:?}"), "Ceremony(Options, ..)");
     assert_eq!(format!("{:?}", Input::Pin(PIN)), "Pin(..)");
+    let exchange = Exchange { buf: &mut [0xAB; 4], len: 2 };
+    assert_eq!(format!("{:?}", Output::Send(exchange)), "Exchange(2 bytes)");
 }
 
 #[test]

@@ -155,6 +155,18 @@ fn what_the_authenticator_cannot_do_is_found_before_the_user_is_asked() {
 }
 
 #[test]
+fn a_request_that_grew_too_large_by_falling_back_to_the_pin_is_not_sent() {
+    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    device.options.pin_uv_auth_token = None;
+    device.options.uv = Some(true);
+    make_stub(&mut device, &make_options(), &mut User::default()).unwrap();
+    device.max_msg_size = Some(device.requests.last().unwrap().len());
+    device.refusals = [Status::UV_BLOCKED].into();
+    let cause = make_stub(&mut device, &make_options(), &mut User::with_pins([PIN])).unwrap_err();
+    assert!(matches!(cause, Cause::RequestTooLarge { .. }), "{cause:?}");
+}
+
+#[test]
 fn a_discoverable_credential_that_is_only_preferred_is_given_up_silently() {
     let mut device = Device::new(StubCrypto);
     device.options.rk = None;
