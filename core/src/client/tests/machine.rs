@@ -181,6 +181,40 @@ fn a_transport_that_fails_ends_the_ceremony() {
 }
 
 #[test]
+fn a_response_longer_than_the_buffer_says_how_large_it_should_have_been() {
+    let options = make_options();
+    let mut buffer = [0; 1024];
+    let mut ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, rng());
+    ceremony.step(at(0), Input::Start).unwrap();
+    let error = ceremony.step(at(0), Input::Response(1025)).unwrap_err();
+    assert_eq!(error.cause, Cause::BufferTooSmall { needed: 1025 });
+}
+
+#[test]
+fn a_power_cycle_that_cannot_be_had_leaves_the_pin_blocked() {
+    let options = make_options();
+    let mut buffer = [0; 1024];
+    let mut ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, rng());
+    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    device.strikes = 3;
+    walk(&mut ceremony, &mut device, |output| matches!(output, Output::Reconnect));
+    let error = ceremony.step(at(0), Input::TransportFailed).unwrap_err();
+    assert_eq!((error.stage, error.cause), (Stage::Authorization, status(Status::PIN_AUTH_BLOCKED)));
+}
+
+#[test]
+fn a_ceremony_that_is_done_stays_done() {
+    let options = make_options();
+    let mut buffer = [0; 1024];
+    let mut ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, rng());
+    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    walk(&mut ceremony, &mut device, |output| matches!(output, Output::Done));
+    assert!(matches!(ceremony.step(at(0), Input::Cancel), Ok(Output::Done)));
+    assert_eq!(ceremony.step(at(0), Input::Start).unwrap_err().cause, Cause::WrongState);
+    assert!(ceremony.finish().is_ok());
+}
+
+#[test]
 fn nothing_secret_is_printed() {
     let options = make_options();
     let mut buffer = [0; 1024];
