@@ -270,8 +270,9 @@ impl Authorization {
                 sent
             }
             State::Token => {
-                let shared = self.shared.take().ok_or(Cause::WrongState)?;
-                let token = response.map(|response| open_token(cx.crypto, &shared, &response));
+                let shared = self.shared.as_ref().ok_or(Cause::WrongState)?;
+                let token = response.map(|response| open_token(cx.crypto, shared, &response));
+                self.shared = None; // not taken: what is moved out is not wiped
                 self.token_response(cx, token)
             }
             _ => Err(Cause::WrongState),

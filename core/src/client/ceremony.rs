@@ -276,11 +276,7 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
         self.facts = Facts::of(&info);
         self.operation.examine(&info, &self.facts)?;
         self.authorization.choose(&self.facts, &self.operation.purpose())?;
-        let grant = self.authorization.grant(&self.facts);
-        let needed = self.operation.request(&self.crypto, &self.facts, grant, self.buffer)?;
-        if needed > self.facts.max_msg_size {
-            return Err(Cause::RequestTooLarge { needed, limit: self.facts.max_msg_size });
-        }
+        self.encode()?;
         self.authorize(|authorization, cx| authorization.begin(cx))
     }
 
@@ -323,12 +319,19 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
     }
 
     fn command(&mut self) -> Result<Next, Cause> {
-        let buffer = self.buffer.get_mut(self.kept..).unwrap_or_default();
-        let grant = self.authorization.grant(&self.facts);
-        match self.operation.request(&self.crypto, &self.facts, grant, buffer) {
+        match self.encode() {
             Ok(len) => Ok(Next::Send(len)),
             Err(cause) => self.no_more(cause),
         }
+    }
+
+    /// Writes the command. Before it is granted the proof in it is void but of the right length.
+    fn encode(&mut self) -> Result<usize, Cause> {
+        let buffer = self.buffer.get_mut(self.kept..).unwrap_or_default();
+        let grant = self.authorization.grant(&self.facts);
+        let needed = self.operation.request(&self.crypto, &self.facts, grant, buffer)?;
+        let limit = self.facts.max_msg_size;
+        if needed > limit { Err(Cause::RequestTooLarge { needed, limit }) } else { Ok(needed) }
     }
 
     fn accept(&mut self, end: usize) -> Result<Next, Cause> {

@@ -98,7 +98,8 @@ impl<'b> AssertionSelection<'b> {
         self.len
     }
 
-    /// How many the authenticator has: more than [`AssertionSelection::len`] when the buffer was too small for all.
+    /// How many the authenticator has: more than [`AssertionSelection::len`] when the buffer was too small for all, or
+    /// the transport failed after the first.
     pub const fn total(&self) -> usize {
         self.total
     }

@@ -143,10 +143,10 @@ impl<'a> Certificate<'a> {
         let mut value = self.extension(BASIC_CONSTRAINTS).ok()??.value;
         let mut constraints = value.take(SEQUENCE)?;
         value.end()?;
-        match constraints.take(BOOLEAN) {
-            Some(ca) => Some(ca.0 == [0]),
-            None => Some(true),
+        if constraints.end().is_some() {
+            return Some(true); // cA is false by default
         }
+        Some(constraints.take(BOOLEAN)?.0 == [0])
     }
 
     /// The first attribute of that type in the subject.

@@ -181,3 +181,6 @@ fn is_of_its_algorithm(key: &CoseKey<'_>) -> bool {
 fn check(holds: bool, otherwise: Error) -> Result<(), Error> {
     if holds { Ok(()) } else { Err(otherwise) }
 }
+
+#[cfg(all(test, feature = "rustcrypto"))]
+mod tests;

@@ -1,1 +1,72 @@
-//! t
+//! Ceremonies against a small authenticator.
+
+use super::*;
+use crate::{
+    Status,
+    cbor::List,
+    cose::Algorithm,
+    crypto::{Crypto, StubCrypto},
+    ctap2::{CredentialDescriptor, CredentialParameters, RpEntity, UserEntity},
+    pin_uv::Protocol,
+};
+
+mod authorization;
+mod device;
+mod hostile;
+mod machine;
+mod outcome;
+mod requests;
+
+use device::{Device, Flaw, HASH, ID, PIN, RP_ID, User, at, rng, status};
+
+const ES256: &[CredentialParameters] = &[CredentialParameters::new(Algorithm::ES256)];
+
+fn make_options() -> MakeOptions<'static> {
+    let user = UserEntity { id: b"user", name: Some("name"), display_name: None };
+    MakeOptions::new(HASH, RpEntity { id: RP_ID, name: None }, user, ES256)
+}
+
+fn get_options() -> GetOptions<'static> {
+    GetOptions::new(RP_ID, HASH)
+}
+
+/// Registers, and returns the credential's id.
+fn make<C: Crypto + Copy>(
+    crypto: C,
+    device: &mut Device<C>,
+    options: &MakeOptions,
+    user: &mut User,
+) -> Result<Vec<u8>, Error> {
+    let mut buffer = [0; 1024];
+    let ceremony = MakeCredential::new(options, &mut buffer, crypto, rng());
+    let now = device.now.clone();
+    let attestation = run(ceremony, device, user, || at(now.get()))?;
+    Ok(attestation.auth_data.attested_credential_data.unwrap().credential_id.to_vec())
+}
+
+/// Signs in, and returns the credentials' ids and how many there would have been.
+fn get<C: Crypto + Copy>(
+    crypto: C,
+    device: &mut Device<C>,
+    options: &GetOptions,
+    user: &mut User,
+) -> Result<(Vec<Vec<u8>>, usize), Error> {
+    let mut buffer = [0; 1024];
+    let ceremony = GetAssertion::new(options, &mut buffer, crypto, rng());
+    let now = device.now.clone();
+    let selection = run(ceremony, device, user, || at(now.get()))?;
+    assert_eq!(selection.iter().count(), selection.len());
+    Ok((selection.iter().map(|assertion| assertion.credential_id.to_vec()).collect(), selection.total()))
+}
+
+fn make_stub(device: &mut Device<StubCrypto>, options: &MakeOptions, user: &mut User) -> Result<Vec<u8>, Cause> {
+    make(StubCrypto, device, options, user).map_err(|error| error.cause)
+}
+
+fn get_stub(
+    device: &mut Device<StubCrypto>,
+    options: &GetOptions,
+    user: &mut User,
+) -> Result<(Vec<Vec<u8>>, usize), Cause> {
+    get(StubCrypto, device, options, user).map_err(|error| error.cause)
+}

@@ -1,0 +1,205 @@
+//! Ceremonies from bytes to bytes, and what their cryptography alone costs.
+
+use std::hint::black_box;
+
+use keyfob_core::{
+    Instant,
+    cbor::List,
+    cose::Algorithm,
+    crypto::{Agreement, Cipher, Hash, RustCrypto, Sign},
+    ctap2::{
+        Command, CredentialDescriptor, CredentialParameters, RpEntity, UserEntity,
+        client_pin::{self, subcommand},
+        decode_response, encode_command, encode_request, get_assertion, make_credential,
+    },
+    pin_uv::{self, PaddedPin, PinHash, Protocol, Token},
+};
+use keyfob_soft_authenticator::{
+    devices::{VIRTUAL_KEY_AAGUID, VirtualPlatform},
+    engine::{Config, Engine, Event, Progress, Wait},
+    store::MemoryStore,
+};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+
+/// An engine with its buffer, touched at once.
+struct Key {
+    engine: Engine<'static, VirtualPlatform>,
+}
+
+impl Key {
+    fn new() -> Self {
+        let config = Config::new(VIRTUAL_KEY_AAGUID);
+        // Lives as long as the benchmark does.
+        let buffer = Box::leak(vec![0; config.buffer_len()].into_boxed_slice());
+        let rng = ChaCha20Rng::seed_from_u64(1);
+        let engine = Engine::new(buffer, config, RustCrypto, rng, MemoryStore::new(), Instant::default());
+        Self { engine: engine.expect("a configuration that works") }
+    }
+
+    fn call(&mut self, write: impl FnOnce(&mut [u8]) -> usize) -> &[u8] {
+        let len = write(self.engine.buffer());
+        let mut progress = self.engine.begin(Instant::default(), len);
+        loop {
+            match progress {
+                Progress::Reply(len) => return &self.engine.buffer()[..len],
+                Progress::Pending(Wait::Touch) => progress = self.engine.resume(Instant::default(), Event::Touched),
+                Progress::Pending(_) => progress = self.engine.resume(Instant::default(), Event::Tick),
+            }
+        }
+    }
+}
+
+/// A P-256 key pair and two ES256 signatures over messages of the ceremonies' sizes.
+pub fn floor() -> Box<dyn FnMut()> {
+    let mut rng = ChaCha20Rng::seed_from_u64(1);
+    let (mut secret, mut public, mut signature) = ([0; 64], [0; 64], [0; 72]);
+    Box::new(move || {
+        let (len, _) = RustCrypto.generate(Algorithm::ES256, &mut rng, &mut secret, &mut public).expect("a key");
+        let secret = &secret[..len];
+        for (auth_data, hash) in [(&[1; 164][..], &[2; 32]), (&[1; 37][..], &[2; 32])] {
+            let message: [&[u8]; 2] = [black_box(auth_data), hash];
+            black_box(RustCrypto.sign(Algorithm::ES256, secret, &message, &mut signature)).expect("a signature");
+        }
+    })
+}
+
+fn ceremony(discoverable: bool) -> Box<dyn FnMut()> {
+    let mut key = Key::new();
+    Box::new(move || {
+        let request = make_credential::Request {
+            client_data_hash: &[0x5A; 32],
+            rp: RpEntity { id: "example.com", name: Some("Example RP") },
+            user: UserEntity { id: &[7; 32], name: Some("alice@example.com"), display_name: Some("Alice Example") },
+            pub_key_cred_params: List::Slice(&[CredentialParameters::new(Algorithm::ES256)]),
+            exclude_list: None,
+            extensions: None,
+            options: Some(make_credential::Options { rk: Some(discoverable), ..make_credential::Options::default() }),
+            pin_uv_auth_param: None,
+            pin_uv_auth_protocol: None,
+            enterprise_attestation: None,
+            attestation_formats_preference: None,
+        };
+        let response = key.call(|buffer| encode_request(Command::MAKE_CREDENTIAL, &request, buffer).expect("fits"));
+        let response: make_credential::Response<'_> = decode_response(response).expect("a registration");
+        let mut id = [0; 128];
+        let len = usize::from(response.auth_data[54]);
+        id[..len].copy_from_slice(&response.auth_data[55..55 + len]);
+
+        let allowed = [CredentialDescriptor::new(&id[..len])];
+        let request = get_assertion::Request {
+            rp_id: "example.com",
+            client_data_hash: &[0xA5; 32],
+            allow_list: if discoverable { None } else { Some(List::Slice(&allowed)) },
+            extensions: None,
+            options: None,
+            pin_uv_auth_param: None,
+            pin_uv_auth_protocol: None,
+        };
+        let response = key.call(|buffer| encode_request(Command::GET_ASSERTION, &request, buffer).expect("fits"));
+        black_box(decode_response::<get_assertion::Response<'_>>(response).expect("an assertion"));
+    })
+}
+
+/// A registration and a sign-in with a discoverable credential.
+pub fn discoverable() -> Box<dyn FnMut()> {
+    ceremony(true)
+}
+
+/// A registration and a sign-in with a wrapped credential.
+pub fn wrapped() -> Box<dyn FnMut()> {
+    ceremony(false)
+}
+
+/// Key agreement and a token in protocol two, platform and authenticator.
+pub fn pin_token() -> Box<dyn FnMut()> {
+    let mut key = Key::new();
+    let mut rng = ChaCha20Rng::seed_from_u64(2);
+    let mut set = Agreed::new(&mut key, &mut rng);
+    let pin = PaddedPin::new("123456", 4).expect("a PIN");
+    let mut new_pin = [0; 80];
+    set.shared.encrypt(&RustCrypto, &mut rng, pin.as_bytes(), &mut new_pin).expect("whole blocks");
+    let param = set.shared.authenticate(&RustCrypto, &[&new_pin]);
+    let request = client_pin::Request {
+        new_pin_enc: Some(&new_pin),
+        pin_uv_auth_param: Some(param.as_bytes()),
+        ..set.request(subcommand::SET_PIN)
+    };
+    assert_eq!(key.call(|buffer| encode_request(Command::CLIENT_PIN, &request, buffer).expect("fits")), [0]);
+
+    Box::new(move || {
+        let mut agreed = Agreed::new(&mut key, &mut rng);
+        let mut hash = [0; 32];
+        let pin_hash = PinHash::of(&RustCrypto, b"123456");
+        agreed.shared.encrypt(&RustCrypto, &mut rng, &pin_hash.0, &mut hash).expect("whole blocks");
+        let shared = agreed.shared.clone();
+        let request = client_pin::Request {
+            pin_hash_enc: Some(&hash),
+            permissions: Some(3),
+            rp_id: Some("example.com"),
+            ..agreed.request(subcommand::GET_TOKEN_USING_PIN)
+        };
+        let response = key.call(|buffer| encode_request(Command::CLIENT_PIN, &request, buffer).expect("fits"));
+        let response: client_pin::Response<'_> = decode_response(response).expect("a token");
+        let mut token = [0; 32];
+        let encrypted = response.pin_uv_auth_token.expect("a token");
+        shared.decrypt(&RustCrypto, encrypted, &mut token).expect("whole blocks");
+        black_box(Token::new(Protocol::Two, &token)).expect("a token");
+    })
+}
+
+/// The platform's side of a key agreement.
+struct Agreed {
+    point: keyfob_core::crypto::P256Point,
+    shared: pin_uv::SharedSecret,
+}
+
+impl Agreed {
+    fn new(key: &mut Key, rng: &mut ChaCha20Rng) -> Self {
+        let request = client_pin::Request {
+            pin_uv_auth_protocol: Some(2),
+            sub_command: Some(subcommand::GET_KEY_AGREEMENT),
+            ..client_pin::Request::default()
+        };
+        let response = key.call(|buffer| encode_request(Command::CLIENT_PIN, &request, buffer).expect("fits"));
+        let response: client_pin::Response<'_> = decode_response(response).expect("a key");
+        let peer = response.key_agreement.expect("a key");
+        let (point, shared) = pin_uv::encapsulate(&RustCrypto, rng, Protocol::Two, &peer).expect("a point");
+        Self { point, shared }
+    }
+
+    fn request(&mut self, sub_command: u64) -> client_pin::Request<'_> {
+        client_pin::Request {
+            pin_uv_auth_protocol: Some(2),
+            sub_command: Some(sub_command),
+            key_agreement: Some(keyfob_core::cose::CoseKey::key_agreement(&self.point)),
+            ..client_pin::Request::default()
+        }
+    }
+}
+
+/// GetInfo of the engine itself.
+pub fn own_get_info() -> Box<dyn FnMut()> {
+    let mut key = Key::new();
+    Box::new(move || {
+        black_box(key.call(|buffer| encode_command(Command::GET_INFO, buffer).expect("fits")));
+    })
+}
+
+/// What a token costs in cryptography alone: three multiplications, two key derivations, the ciphers.
+pub fn pin_token_floor() -> Box<dyn FnMut()> {
+    let mut rng = ChaCha20Rng::seed_from_u64(2);
+    let (secret, public) = RustCrypto.p256_generate(&mut rng).expect("a key");
+    Box::new(move || {
+        let (mine, point) = RustCrypto.p256_generate(&mut rng).expect("a key");
+        let mut block = [0; 32];
+        for z in [RustCrypto.p256_shared(&mine, &public), RustCrypto.p256_shared(&secret, &point)] {
+            let z = z.expect("a point");
+            black_box(RustCrypto.hkdf_sha256(&[0; 32], &z, b"CTAP2 HMAC key"));
+            let key = RustCrypto.hkdf_sha256(&[0; 32], &z, b"CTAP2 AES key");
+            RustCrypto.aes256_cbc_encrypt(&key, &[0; 16], &mut block).expect("whole blocks");
+            RustCrypto.aes256_cbc_decrypt(&key, &[0; 16], &mut block).expect("whole blocks");
+        }
+        black_box(block);
+    })
+}

@@ -1,0 +1,29 @@
+//! What is measured: each operation once, for criterion and for the instruction counter.
+#![allow(clippy::disallowed_methods)]
+
+pub mod ceremonies;
+pub mod messages;
+
+/// One thing to measure: prepared once, run many times.
+pub struct Operation {
+    /// Its name, as the tables have it.
+    pub name: &'static str,
+    /// Prepares the operation and returns what runs it.
+    pub prepare: fn() -> Box<dyn FnMut()>,
+}
+
+/// Everything that is measured.
+pub const OPERATIONS: &[Operation] = &[
+    Operation { name: "decode GetInfo", prepare: messages::decode_get_info },
+    Operation { name: "decode makeCredential request", prepare: messages::decode_make_credential_request },
+    Operation { name: "decode makeCredential response", prepare: messages::decode_make_credential_response },
+    Operation { name: "decode getAssertion response", prepare: messages::decode_get_assertion_response },
+    Operation { name: "encode small GetInfo", prepare: messages::encode_small_get_info },
+    Operation { name: "encode makeCredential request", prepare: messages::encode_make_credential_request },
+    Operation { name: "key pair and two signatures", prepare: ceremonies::floor },
+    Operation { name: "register and sign in, discoverable", prepare: ceremonies::discoverable },
+    Operation { name: "register and sign in, wrapped", prepare: ceremonies::wrapped },
+    Operation { name: "key agreement of a PIN token", prepare: ceremonies::pin_token_floor },
+    Operation { name: "PIN token, both sides", prepare: ceremonies::pin_token },
+    Operation { name: "answer GetInfo", prepare: ceremonies::own_get_info },
+];

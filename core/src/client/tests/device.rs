@@ -1,0 +1,464 @@
+//! A small authenticator with knobs, the user in front of it, and the two together.
+
+use std::{cell::Cell, collections::VecDeque, rc::Rc, time::Duration};
+
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+
+use crate::{
+    Instant, Status,
+    auth_data::{AttestedCredentialData, AuthData, Flags},
+    cbor::{self, List, RawMap, Writer},
+    client::{Cause, PinEntry, Prompt, Reason, UserInteraction},
+    cose::{Algorithm, CoseKey, Curve},
+    crypto::{Crypto, P256Secret},
+    ctap2::{
+        Command, CredentialDescriptor, CredentialParameters, UserEntity,
+        client_pin::{self, subcommand},
+        encode_response, get_assertion, get_info, make_credential,
+    },
+    pin_uv::{PinHash, Protocol, Token, decapsulate},
+    transport::{self, KeepAlive, Received, Transport},
+};
+
+pub const RP_ID: &str = "example.org";
+pub const HASH: &[u8; 32] = &[0x5A; 32];
+pub const ID: &[u8] = b"a credential id";
+pub const PIN: &str = "1234";
+
+/// What a device gets wrong in its answer to a command.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Flaw {
+    RpIdHash,
+    UserNotPresent,
+    UserNotVerified,
+    /// Attested credential data where none belongs, or none where it belongs.
+    Attested,
+    Algorithm,
+    EmptyCredentialId,
+    OtherCredentialId,
+    CredentialOmitted,
+    Statement,
+    Trailing,
+}
+
+/// The authenticator. Fields are its knobs and what it has seen.
+pub struct Device<C> {
+    crypto: C,
+    rng: ChaCha8Rng,
+    pub options: get_info::Options,
+    pub protocols: Option<Vec<u64>>,
+    pub max_msg_size: Option<usize>,
+    pub max_list: Option<usize>,
+    pub max_id: Option<usize>,
+    pub algorithms: Option<Vec<CredentialParameters>>,
+    pub force_pin_change: Option<bool>,
+    pub uv_attempts: Option<u64>,
+    pub pin: &'static str,
+    pub retries: u64,
+    pub strikes: u64,
+    pub power_cycles: bool,
+    pub uv_retries: u64,
+    /// What built-in user verification comes to, one after the other; then it succeeds.
+    pub uv: VecDeque<Status>,
+    /// What the commands are refused with, one after the other; then they succeed.
+    pub refusals: VecDeque<Status>,
+    pub flaw: Option<Flaw>,
+    pub credentials: Vec<Vec<u8>>,
+    pub padding: usize,
+    /// Replaces the response with this index.
+    pub tampered: Option<(usize, Vec<u8>)>,
+    pub silent: bool,
+
+    token: Option<(Protocol, Token)>,
+    next: usize,
+    verified: bool,
+    events: VecDeque<Event>,
+    pub requests: Vec<Vec<u8>>,
+    pub responses: Vec<Vec<u8>>,
+    pub cancels: usize,
+    pub reconnects: usize,
+    /// Milliseconds; passes while one waits for the authenticator.
+    pub now: Rc<Cell<u64>>,
+}
+
+enum Event {
+    KeepAlive(KeepAlive),
+    Response(Vec<u8>),
+}
+
+impl<C: Crypto> Device<C> {
+    /// No user verification at all.
+    pub fn new(crypto: C) -> Self {
+        Self {
+            crypto,
+            rng: ChaCha8Rng::seed_from_u64(1),
+            options: get_info::Options { rk: Some(true), ..Default::default() },
+            protocols: None,
+            max_msg_size: Some(1200),
+            max_list: None,
+            max_id: None,
+            algorithms: None,
+            force_pin_change: None,
+            uv_attempts: None,
+            pin: PIN,
+            retries: 8,
+            strikes: 0,
+            power_cycles: true,
+            uv_retries: 5,
+            uv: VecDeque::new(),
+            refusals: VecDeque::new(),
+            flaw: None,
+            credentials: vec![ID.to_vec()],
+            padding: 0,
+            tampered: None,
+            silent: false,
+            token: None,
+            next: 0,
+            verified: false,
+            events: VecDeque::new(),
+            requests: Vec::new(),
+            responses: Vec::new(),
+            cancels: 0,
+            reconnects: 0,
+            now: Rc::default(),
+        }
+    }
+
+    /// A PIN is set, tokens have permissions.
+    pub fn with_pin(crypto: C, protocol: Protocol) -> Self {
+        let mut device = Self::new(crypto);
+        device.options.client_pin = Some(true);
+        device.options.pin_uv_auth_token = Some(true);
+        device.protocols = Some(vec![9, protocol.number(), 1]);
+        device
+    }
+
+    /// Built-in user verification is set up, tokens have permissions.
+    pub fn with_uv(crypto: C) -> Self {
+        let mut device = Self::with_pin(crypto, Protocol::Two);
+        device.options.client_pin = None;
+        device.options.uv = Some(true);
+        device
+    }
+
+    pub fn commands(&self) -> Vec<u8> {
+        self.requests.iter().map(|request| request[0]).collect()
+    }
+
+    pub fn sub_commands(&self) -> Vec<u64> {
+        let pins = self.requests.iter().filter(|request| request[0] == Command::CLIENT_PIN.0);
+        pins.map(|request| cbor::decode::<client_pin::Request>(&request[1..]).unwrap().sub_command.unwrap()).collect()
+    }
+
+    pub fn last(&self) -> &[u8] {
+        &self.requests.last().unwrap()[1..]
+    }
+
+    pub fn answer(&mut self, request: &[u8]) -> Vec<u8> {
+        self.requests.push(request.to_vec());
+        let mut out = vec![0; 4096];
+        let result = match Command(request[0]) {
+            Command::GET_INFO => Ok(self.info(&mut out)),
+            Command::CLIENT_PIN => self.client_pin(&cbor::decode(&request[1..]).unwrap(), &mut out),
+            Command::MAKE_CREDENTIAL => self.make(&cbor::decode(&request[1..]).unwrap(), &mut out),
+            Command::GET_ASSERTION => self.get(&cbor::decode(&request[1..]).unwrap(), &mut out),
+            Command::GET_NEXT_ASSERTION if self.next >= self.credentials.len() => Err(Status::NOT_ALLOWED),
+            Command::GET_NEXT_ASSERTION => Ok(self.assertion(None, &mut out)),
+            _ => Err(Status::INVALID_COMMAND),
+        };
+        match result {
+            Ok(len) => out.truncate(len),
+            Err(status) => out = vec![status.0],
+        }
+        if let Some((index, tampered)) = &self.tampered
+            && *index == self.requests.len() - 1
+        {
+            out = tampered.clone();
+        }
+        self.responses.push(out.clone());
+        out
+    }
+
+    fn info(&self, out: &mut [u8]) -> usize {
+        let mut info: get_info::Response =
+            cbor::decode(&[0xA2, 1, 0x80, 3, 0x50, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap();
+        info.options = Some(self.options);
+        info.max_msg_size = self.max_msg_size;
+        info.pin_uv_auth_protocols = self.protocols.as_deref().map(List::Slice);
+        info.max_credential_count_in_list = self.max_list;
+        info.max_credential_id_length = self.max_id;
+        info.algorithms = self.algorithms.as_deref().map(List::Slice);
+        info.force_pin_change = self.force_pin_change;
+        info.preferred_platform_uv_attempts = self.uv_attempts;
+        encode_response(&info, out).unwrap()
+    }
+
+    fn client_pin(&mut self, request: &client_pin::Request, out: &mut [u8]) -> Result<usize, Status> {
+        let secret = P256Secret([7; 32]);
+        let public = self.crypto.p256_public(&secret).unwrap();
+        let mut response = client_pin::Response::default();
+        let mut encrypted = [0; 64];
+        let sub_command = request.sub_command.unwrap();
+        match sub_command {
+            subcommand::GET_PIN_RETRIES => {
+                response.pin_retries = Some(self.retries);
+                response.power_cycle_state = Some(self.strikes >= 3);
+            }
+            subcommand::GET_UV_RETRIES => response.uv_retries = Some(self.uv_retries),
+            subcommand::GET_KEY_AGREEMENT => {
+                assert!(request.pin_uv_auth_protocol.is_some());
+                response.key_agreement = Some(CoseKey::key_agreement(&public));
+            }
+            _ => {
+                let protocol = request.pin_uv_auth_protocol.and_then(Protocol::from_number);
+                let protocol = protocol.ok_or(Status::INVALID_PARAMETER)?;
+                let with_permissions = self.options.pin_uv_auth_token == Some(true);
+                if request.permissions.is_some() != with_permissions
+                    || request.rp_id != with_permissions.then_some(RP_ID)
+                {
+                    return Err(Status::INVALID_PARAMETER);
+                }
+                let key = request.key_agreement.unwrap();
+                let shared = decapsulate(&self.crypto, protocol, &secret, &key).unwrap();
+                if sub_command == subcommand::GET_TOKEN_USING_UV {
+                    if self.uv_retries == 0 {
+                        return Err(Status::UV_BLOCKED);
+                    }
+                    if let Some(status) = self.uv.pop_front() {
+                        self.uv_retries -= 1;
+                        return Err(status);
+                    }
+                } else {
+                    if self.retries == 0 {
+                        return Err(Status::PIN_BLOCKED);
+                    }
+                    if self.strikes >= 3 {
+                        return Err(Status::PIN_AUTH_BLOCKED);
+                    }
+                    let mut hash = [0; 16];
+                    let len = shared.decrypt(&self.crypto, request.pin_hash_enc.unwrap(), &mut hash).unwrap();
+                    self.retries -= 1;
+                    if !PinHash::of(&self.crypto, self.pin.as_bytes()).matches(&hash[..len]) {
+                        self.strikes += 1;
+                        return Err(match (self.retries, self.strikes) {
+                            (0, _) => Status::PIN_BLOCKED,
+                            (_, 3..) => Status::PIN_AUTH_BLOCKED,
+                            _ => Status::PIN_INVALID,
+                        });
+                    }
+                    self.retries = 8;
+                    self.strikes = 0;
+                }
+                let token = Token::generate(&mut self.rng);
+                let len = shared.encrypt(&self.crypto, &mut self.rng, token.as_bytes(), &mut encrypted).unwrap();
+                response.pin_uv_auth_token = Some(&encrypted[..len]);
+                self.token = Some((protocol, token));
+            }
+        }
+        Ok(encode_response(&response, out).unwrap())
+    }
+
+    /// Authorization of a command: whether the user is verified.
+    fn authorize(&mut self, param: Option<&[u8]>, protocol: Option<u64>, uv: Option<bool>) -> Result<(), Status> {
+        if let Some(status) = self.refusals.pop_front() {
+            return Err(status);
+        }
+        self.verified = match param {
+            Some(param) => {
+                let (issued, token) = self.token.as_ref().ok_or(Status::PIN_AUTH_INVALID)?;
+                let valid = token.authenticate(&self.crypto, *issued, &[HASH]).matches(param);
+                if !valid || protocol != Some(issued.number()) {
+                    return Err(Status::PIN_AUTH_INVALID);
+                }
+                if uv.is_some() {
+                    return Err(Status::INVALID_OPTION); // as some authenticators do
+                }
+                true
+            }
+            None => uv == Some(true),
+        };
+        if self.options.always_uv == Some(true) && !self.verified { Err(Status::PUAT_REQUIRED) } else { Ok(()) }
+    }
+
+    fn auth_data(&self, attested: bool, out: &mut [u8]) -> usize {
+        let mut rp_id_hash = self.crypto.sha256(&[RP_ID.as_bytes()]);
+        if self.flaw == Some(Flaw::RpIdHash) {
+            rp_id_hash[31] ^= 1;
+        }
+        let algorithm = if self.flaw == Some(Flaw::Algorithm) { Algorithm::ES384 } else { Algorithm::ES256 };
+        let attested = attested != (self.flaw == Some(Flaw::Attested));
+        let auth_data = AuthData {
+            rp_id_hash: &rp_id_hash,
+            flags: Flags(0)
+                .with(Flags::UP, self.flaw != Some(Flaw::UserNotPresent))
+                .with(Flags::UV, self.verified && self.flaw != Some(Flaw::UserNotVerified)),
+            sign_count: 1,
+            attested_credential_data: attested.then_some(AttestedCredentialData {
+                aaguid: &[0; 16],
+                credential_id: if self.flaw == Some(Flaw::EmptyCredentialId) { &[] } else { ID },
+                public_key: CoseKey::Ec2 { algorithm, curve: Curve::P256, x: &[1; 32], y: &[2; 32] },
+            }),
+            extensions: None,
+        };
+        let mut w = Writer::new(out);
+        auth_data.encode(&mut w);
+        w.finish().unwrap()
+    }
+
+    fn make(&mut self, request: &make_credential::Request, out: &mut [u8]) -> Result<usize, Status> {
+        let options = request.options.unwrap_or_default();
+        self.authorize(request.pin_uv_auth_param, request.pin_uv_auth_protocol, options.uv)?;
+        let mut auth_data = [0; 512];
+        let len = self.auth_data(true, &mut auth_data);
+        let response = make_credential::Response {
+            fmt: if self.flaw == Some(Flaw::Statement) { "packed" } else { "none" },
+            auth_data: &auth_data[..len],
+            att_stmt: Some(RawMap::EMPTY),
+            ep_att: None,
+            large_blob_key: None,
+            unsigned_extension_outputs: None,
+        };
+        let len = encode_response(&response, out).unwrap();
+        Ok(len + usize::from(self.flaw == Some(Flaw::Trailing)))
+    }
+
+    fn get(&mut self, request: &get_assertion::Request, out: &mut [u8]) -> Result<usize, Status> {
+        let options = request.options.unwrap_or_default();
+        self.authorize(request.pin_uv_auth_param, request.pin_uv_auth_protocol, options.uv)?;
+        self.next = 0;
+        if let Some(list) = &request.allow_list {
+            let known = |listed: CredentialDescriptor| self.credentials.iter().any(|known| known == listed.id);
+            if !list.iter().any(known) {
+                return Err(Status::NO_CREDENTIALS);
+            }
+        }
+        let several = request.allow_list.is_none() && self.credentials.len() > 1;
+        Ok(self.assertion(several.then_some(self.credentials.len() as u64), out))
+    }
+
+    fn assertion(&mut self, number_of_credentials: Option<u64>, out: &mut [u8]) -> usize {
+        let mut auth_data = [0; 512];
+        let len = self.auth_data(false, &mut auth_data);
+        let padding = "x".repeat(self.padding);
+        let id: &[u8] = match self.flaw {
+            Some(Flaw::EmptyCredentialId) => &[],
+            Some(Flaw::OtherCredentialId) => b"another",
+            _ => &self.credentials[self.next],
+        };
+        let response = get_assertion::Response {
+            credential: (self.flaw != Some(Flaw::CredentialOmitted)).then_some(CredentialDescriptor::new(id)),
+            auth_data: &auth_data[..len],
+            signature: &[9; 70],
+            user: Some(UserEntity { id: id.get(..1).unwrap_or(b"-"), name: Some(&padding), display_name: None }),
+            number_of_credentials,
+            user_selected: None,
+            large_blob_key: None,
+            unsigned_extension_outputs: None,
+        };
+        self.next += 1;
+        encode_response(&response, out).unwrap() + usize::from(self.flaw == Some(Flaw::Trailing))
+    }
+}
+
+impl<C: Crypto> Transport for Device<C> {
+    type Error = ();
+
+    fn send(&mut self, protocol: transport::Protocol, request: &[u8]) -> Result<(), ()> {
+        assert_eq!(protocol, transport::Protocol::Ctap2);
+        let response = self.answer(request);
+        self.events.clear();
+        if !self.silent {
+            let alive = [KeepAlive::Processing, KeepAlive::Processing, KeepAlive::UpNeeded, KeepAlive::UpNeeded];
+            self.events.extend(alive.map(Event::KeepAlive));
+            self.events.push_back(Event::Response(response));
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> Result<Received, ()> {
+        assert!(wait <= Duration::from_millis(100));
+        self.now.set(self.now.get() + 10);
+        Ok(match self.events.pop_front() {
+            Some(Event::KeepAlive(status)) => Received::KeepAlive(status),
+            Some(Event::Response(response)) => {
+                buffer.get_mut(..response.len()).ok_or(())?.copy_from_slice(&response);
+                Received::Response(response.len())
+            }
+            None => {
+                self.now.set(self.now.get() + wait.as_millis() as u64);
+                Received::Nothing
+            }
+        })
+    }
+
+    fn cancel(&mut self) -> Result<(), ()> {
+        self.cancels += 1;
+        if !self.silent {
+            self.events = [Event::Response(vec![Status::KEEPALIVE_CANCEL.0])].into();
+        }
+        Ok(())
+    }
+
+    fn reconnect(&mut self) -> Result<(), ()> {
+        self.reconnects += 1;
+        if self.power_cycles {
+            self.strikes = 0;
+        }
+        Ok(())
+    }
+}
+
+/// The user: what is entered, one after the other, and what was shown.
+#[derive(Default)]
+pub struct User {
+    pub pins: VecDeque<&'static str>,
+    pub refuses_uv: bool,
+    pub cancels: bool,
+    pub prompts: Vec<(Reason, Option<u8>)>,
+    pub uv_prompts: Vec<(Reason, Option<u8>)>,
+    pub touches: usize,
+    pub processings: usize,
+}
+
+impl User {
+    pub fn with_pins<const N: usize>(pins: [&'static str; N]) -> Self {
+        Self { pins: pins.into(), ..Self::default() }
+    }
+}
+
+impl UserInteraction for User {
+    fn prompt_up(&mut self) {
+        self.touches += 1;
+    }
+
+    fn processing(&mut self) {
+        self.processings += 1;
+    }
+
+    fn request_pin(&mut self, prompt: &Prompt<'_>, pin: &mut PinEntry) -> bool {
+        assert_eq!(prompt.rp_id, Some(RP_ID));
+        self.prompts.push((prompt.reason, prompt.retries));
+        self.pins.pop_front().map(|entered| pin.set(entered)).is_some()
+    }
+
+    fn request_uv(&mut self, prompt: &Prompt<'_>) -> bool {
+        self.uv_prompts.push((prompt.reason, prompt.retries));
+        !self.refuses_uv
+    }
+
+    fn cancelled(&mut self) -> bool {
+        self.cancels
+    }
+}
+
+pub fn rng() -> ChaCha8Rng {
+    ChaCha8Rng::seed_from_u64(2)
+}
+
+pub fn at(millis: u64) -> Instant {
+    Instant::from_millis(millis)
+}
+
+pub const fn status(status: Status) -> Cause {
+    Cause::Status(status)
+}

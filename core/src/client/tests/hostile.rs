@@ -1,0 +1,152 @@
+//! Authenticators and callers that do anything.
+
+use proptest::{collection::vec, prelude::*};
+
+use super::*;
+use crate::transport::KeepAlive;
+
+type MakeDevice = fn() -> Device<StubCrypto>;
+type Run = fn(&mut Device<StubCrypto>) -> Result<usize, Cause>;
+
+/// The ceremonies whose every response is then replaced: by PIN, by built-in user verification, with several assertions.
+fn ceremonies() -> Vec<(MakeDevice, Run)> {
+    fn several(mut device: Device<StubCrypto>) -> Device<StubCrypto> {
+        device.credentials = vec![b"one".to_vec(), b"two".to_vec()];
+        device
+    }
+    fn make(device: &mut Device<StubCrypto>) -> Result<usize, Cause> {
+        make_stub(device, &make_options(), &mut User::with_pins([PIN, PIN])).map(|id| id.len())
+    }
+    fn get(device: &mut Device<StubCrypto>) -> Result<usize, Cause> {
+        get_stub(device, &get_options(), &mut User::with_pins([PIN, PIN])).map(|(ids, _)| ids.len())
+    }
+    let by_pin = || Device::with_pin(StubCrypto, Protocol::Two);
+    let by_old_pin = || {
+        let mut device = Device::with_pin(StubCrypto, Protocol::One);
+        device.options.pin_uv_auth_token = None;
+        device
+    };
+    let with_several = || several(Device::with_uv(StubCrypto));
+    vec![(by_pin, make), (by_pin, get), (by_old_pin, make), (with_several, get)]
+}
+
+/// How many responses an undisturbed run takes, and what they are.
+fn responses(device: MakeDevice, run: Run) -> Vec<Vec<u8>> {
+    let mut device = device();
+    run(&mut device).unwrap();
+    device.responses
+}
+
+#[test]
+fn every_truncation_of_every_response_is_a_typed_error() {
+    for (device, run) in ceremonies() {
+        for (index, response) in responses(device, run).into_iter().enumerate() {
+            for len in 0..response.len() {
+                let mut device = device();
+                device.tampered = Some((index, response[..len].to_vec()));
+                let cause = run(&mut device).expect_err("a response was cut");
+                assert!(matches!(cause, Cause::Decode(_) | Cause::EmptyResponse), "{index} {len} {cause:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_status_in_place_of_every_response_ends_or_goes_on_without_a_panic() {
+    for (device, run) in ceremonies() {
+        for index in 0..responses(device, run).len() {
+            for status in 1..=255 {
+                let mut device = device();
+                device.tampered = Some((index, vec![status]));
+                let _ = run(&mut device);
+                assert!(device.requests.len() < 20);
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn arbitrary_bytes_in_place_of_any_response_never_panic(
+        bytes in vec(any::<u8>(), 0..300), success in any::<bool>(), which in 0..4_usize, index in 0..6_usize,
+    ) {
+        let (device, run) = ceremonies()[which];
+        let mut device = device();
+        let mut response = bytes;
+        if success && let Some(first) = response.first_mut() {
+            *first = 0;
+        }
+        device.tampered = Some((index, response));
+        let _ = run(&mut device);
+        prop_assert!(device.requests.len() < 20);
+    }
+
+    #[test]
+    fn one_changed_byte_in_any_response_never_panics(
+        which in 0..4_usize, index in 0..6_usize, at in any::<prop::sample::Index>(), byte in any::<u8>(),
+    ) {
+        let (device, run) = ceremonies()[which];
+        let responses = responses(device, run);
+        let index = index % responses.len();
+        let mut response = responses[index].clone();
+        let at = at.index(response.len());
+        response[at] = byte;
+        let mut device = device();
+        device.tampered = Some((index, response));
+        let _ = run(&mut device);
+        prop_assert!(device.requests.len() < 20);
+    }
+
+    #[test]
+    fn arbitrary_inputs_in_arbitrary_order_never_panic(
+        steps in vec((0..12_u8, any::<u16>(), any::<bool>()), 0..200), pin in any::<bool>(), kind in any::<bool>(),
+    ) {
+        let make = make_options();
+        let get = get_options();
+        let mut buffer = [0; 1024];
+        let device = if pin { Device::with_pin(StubCrypto, Protocol::Two) } else { Device::with_uv(StubCrypto) };
+        if kind {
+            wander(MakeCredential::new(&make, &mut buffer, StubCrypto, rng()), device, &steps);
+        } else {
+            wander(GetAssertion::new(&get, &mut buffer, StubCrypto, rng()), device, &steps);
+        }
+    }
+}
+
+/// Steps a ceremony with whatever comes, the device's true answers among it.
+fn wander<'b, O: ceremony::Operation + 'b>(
+    mut ceremony: Ceremony<'b, O, StubCrypto, rand_chacha::ChaCha8Rng>,
+    mut device: Device<StubCrypto>,
+    steps: &[(u8, u16, bool)],
+) {
+    let mut now = 0;
+    let mut answer = None;
+    for (kind, number, flag) in steps {
+        let input = match kind {
+            0 => Input::Start,
+            1..=4 if *flag => Input::Response(answer.take().unwrap_or(usize::from(*number))),
+            1 => Input::Response(usize::from(*number)),
+            2 | 3 => Input::Time,
+            4 | 5 => Input::Pin(if *flag { PIN } else { "é" }),
+            6 => Input::UserVerification(*flag),
+            7 if *flag => Input::NoPin,
+            7 => Input::Response(usize::MAX),
+            8 => Input::KeepAlive(KeepAlive::from(*number as u8)),
+            9 => Input::Reconnected,
+            10 if *number < 6000 => Input::Cancel,
+            10 if *number < 12000 => Input::TransportFailed,
+            _ => Input::Time,
+        };
+        now += u64::from(*number) / 100;
+        if let Ok(Output::Send(exchange)) = ceremony.step(at(now), input) {
+            let response = device.answer(exchange.request());
+            if let Some(buf) = exchange.buf.get_mut(..response.len()) {
+                buf.copy_from_slice(&response);
+                answer = Some(response.len());
+            }
+        }
+    }
+    let _ = ceremony.finish();
+}

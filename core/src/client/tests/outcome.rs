@@ -1,0 +1,186 @@
+//! What is made of the answers.
+
+use super::*;
+
+fn allow<'a>(list: &'a [CredentialDescriptor<'a>]) -> GetOptions<'a> {
+    GetOptions { allow_list: List::Slice(list), ..get_options() }
+}
+
+fn flawed_make(flaw: Flaw) -> Result<Vec<u8>, Cause> {
+    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    device.flaw = Some(flaw);
+    make_stub(&mut device, &make_options(), &mut User::with_pins([PIN]))
+}
+
+fn flawed_get(flaw: Flaw, options: &GetOptions) -> Result<Vec<Vec<u8>>, Cause> {
+    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    device.flaw = Some(flaw);
+    get_stub(&mut device, options, &mut User::with_pins([PIN])).map(|(ids, _)| ids)
+}
+
+#[test]
+fn an_answer_for_another_relying_party_is_refused() {
+    assert_eq!(flawed_make(Flaw::RpIdHash), Err(Cause::RpIdHashMismatch));
+    assert_eq!(flawed_get(Flaw::RpIdHash, &get_options()), Err(Cause::RpIdHashMismatch));
+}
+
+#[test]
+fn an_answer_without_user_presence_is_refused() {
+    assert_eq!(flawed_make(Flaw::UserNotPresent), Err(Cause::UserNotPresent));
+    assert_eq!(flawed_get(Flaw::UserNotPresent, &get_options()), Err(Cause::UserNotPresent));
+}
+
+#[test]
+fn an_answer_without_the_user_verification_that_was_done_is_refused() {
+    assert_eq!(flawed_make(Flaw::UserNotVerified), Err(Cause::UserNotVerified));
+    assert_eq!(flawed_get(Flaw::UserNotVerified, &get_options()), Err(Cause::UserNotVerified));
+}
+
+#[test]
+fn an_answer_without_user_verification_is_taken_when_none_was_done() {
+    let mut device = Device::new(StubCrypto);
+    assert_eq!(make_stub(&mut device, &make_options(), &mut User::default()).unwrap(), ID);
+}
+
+#[test]
+fn attested_credential_data_belongs_into_registrations_only() {
+    assert_eq!(flawed_make(Flaw::Attested), Err(Cause::AttestedCredentialDataMissing));
+    assert_eq!(flawed_get(Flaw::Attested, &get_options()), Err(Cause::AttestedCredentialDataUnexpected));
+}
+
+#[test]
+fn a_credential_of_an_algorithm_that_was_not_asked_for_is_refused() {
+    assert_eq!(flawed_make(Flaw::Algorithm), Err(Cause::AlgorithmMismatch));
+}
+
+#[test]
+fn an_empty_credential_id_is_refused() {
+    assert_eq!(flawed_make(Flaw::EmptyCredentialId), Err(Cause::InvalidCredentialId));
+    assert_eq!(flawed_get(Flaw::EmptyCredentialId, &get_options()), Err(Cause::InvalidCredentialId));
+}
+
+#[test]
+fn a_credential_id_over_1023_bytes_is_refused() {
+    let mut device = Device::new(StubCrypto);
+    device.credentials = vec![vec![1; 1024]];
+    let mut buffer = [0; 4096];
+    let options = get_options();
+    let ceremony = GetAssertion::new(&options, &mut buffer, StubCrypto, rng());
+    let error = run(ceremony, &mut device, &mut User::default(), || at(0)).unwrap_err();
+    assert_eq!(error.cause, Cause::InvalidCredentialId);
+}
+
+#[test]
+fn a_credential_that_is_not_in_the_allow_list_is_refused() {
+    let list = [CredentialDescriptor::new(ID)];
+    assert_eq!(flawed_get(Flaw::OtherCredentialId, &allow(&list)), Err(Cause::CredentialNotAllowed));
+    assert_eq!(flawed_get(Flaw::OtherCredentialId, &get_options()).unwrap(), [b"another"]);
+}
+
+#[test]
+fn a_credential_may_be_left_out_only_when_one_was_asked_for() {
+    let list = [CredentialDescriptor::new(ID), CredentialDescriptor::new(b"another")];
+    assert_eq!(flawed_get(Flaw::CredentialOmitted, &allow(&list[..1])).unwrap(), [ID]);
+    assert_eq!(flawed_get(Flaw::CredentialOmitted, &allow(&list)), Err(Cause::CredentialMissing));
+    assert_eq!(flawed_get(Flaw::CredentialOmitted, &get_options()), Err(Cause::CredentialMissing));
+}
+
+#[test]
+fn an_attestation_statement_that_does_not_fit_its_format_is_refused() {
+    assert!(matches!(flawed_make(Flaw::Statement), Err(Cause::Decode(_))));
+}
+
+#[test]
+fn bytes_after_an_answer_are_refused() {
+    assert!(matches!(flawed_make(Flaw::Trailing), Err(Cause::Decode(_))));
+    assert!(matches!(flawed_get(Flaw::Trailing, &get_options()), Err(Cause::Decode(_))));
+}
+
+#[test]
+fn a_token_of_another_length_than_its_protocols_is_refused() {
+    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    let mut token = vec![0, 0xA1, 0x02, 0x58, 0x20];
+    token.extend([0; 32]); // an IV and 16 bytes
+    device.tampered = Some((3, token));
+    assert_eq!(make_stub(&mut device, &make_options(), &mut User::with_pins([PIN])), Err(Cause::InvalidToken));
+}
+
+#[test]
+fn the_outcome_shows_all_that_was_answered() {
+    let mut device = Device::new(StubCrypto);
+    let mut buffer = [0; 1024];
+    let options = make_options();
+    let ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, rng());
+    let attestation = run(ceremony, &mut device, &mut User::default(), || at(0)).unwrap();
+    assert_eq!(attestation.statement, crate::attestation::Statement::None);
+    assert_eq!(attestation.auth_data.sign_count, 1);
+
+    let mut buffer = [0; 1024];
+    let options = get_options();
+    let ceremony = GetAssertion::new(&options, &mut buffer, StubCrypto, rng());
+    let selection = run(ceremony, &mut device, &mut User::default(), || at(0)).unwrap();
+    let assertion = selection.get(0).unwrap();
+    assert_eq!((assertion.response.signature.len(), assertion.response.user.unwrap().id), (70, &ID[..1]));
+    assert_eq!((selection.len(), selection.total(), selection.get(1)), (1, 1, None));
+}
+
+fn ids(count: u8) -> Vec<Vec<u8>> {
+    (0..count).map(|n| vec![n; 16]).collect()
+}
+
+#[test]
+fn several_assertions_are_all_fetched_and_kept_in_order() {
+    let mut device = Device::new(StubCrypto);
+    device.credentials = ids(4);
+    let (fetched, total) = get_stub(&mut device, &get_options(), &mut User::default()).unwrap();
+    assert_eq!((fetched, total), (ids(4), 4));
+    assert_eq!(device.commands(), [4, 2, 8, 8, 8]);
+}
+
+#[test]
+fn assertions_that_do_not_fit_are_counted() {
+    let mut device = Device::new(StubCrypto);
+    device.credentials = ids(4);
+    device.padding = 250;
+    let (fetched, total) = get_stub(&mut device, &get_options(), &mut User::default()).unwrap();
+    assert_eq!((fetched, total), (ids(2), 4));
+}
+
+#[test]
+fn assertions_that_fill_the_buffer_to_the_last_byte_are_kept() {
+    for padding in 0..900 {
+        let mut device = Device::new(StubCrypto);
+        device.credentials = ids(3);
+        device.padding = padding;
+        match get_stub(&mut device, &get_options(), &mut User::default()) {
+            Ok((fetched, total)) => {
+                let kept: usize = device.responses[1..][..fetched.len()].iter().map(Vec::len).sum();
+                let next = device.responses.get(1 + fetched.len()).map_or(1025, Vec::len);
+                assert!(kept <= 1024 && (fetched.len() == 3 || kept + next > 1024), "{padding}");
+                assert_eq!(total, 3);
+            }
+            Err(cause) => {
+                assert_eq!(cause, Cause::Transport);
+                assert!(device.responses[1].len() > 1024, "{padding}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_error_while_assertions_are_fetched_is_an_error() {
+    let mut device = Device::new(StubCrypto);
+    device.credentials = ids(3);
+    device.tampered = Some((3, vec![Status::NOT_ALLOWED.0]));
+    let error = get(StubCrypto, &mut device, &get_options(), &mut User::default()).unwrap_err();
+    assert_eq!((error.stage, error.cause), (Stage::Command, status(Status::NOT_ALLOWED)));
+}
+
+#[test]
+fn an_absurd_number_of_assertions_ends_with_the_buffer() {
+    let mut device = Device::new(StubCrypto);
+    device.credentials = ids(200);
+    let (fetched, total) = get_stub(&mut device, &get_options(), &mut User::default()).unwrap();
+    assert!(fetched.len() < 10);
+    assert_eq!(total, 200);
+}

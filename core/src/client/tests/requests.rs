@@ -1,0 +1,204 @@
+//! What is sent, and what is found out before anything is.
+
+use super::*;
+use crate::{
+    cbor,
+    ctap2::{get_assertion, make_credential},
+};
+
+#[test]
+fn a_plain_registration_is_get_info_and_one_canonical_command() {
+    let mut device = Device::new(StubCrypto);
+    make_stub(&mut device, &make_options(), &mut User::default()).unwrap();
+    assert_eq!(device.commands(), [4, 1]);
+    let request: make_credential::Request = cbor::decode(device.last()).unwrap();
+    let mut expected = request;
+    (expected.exclude_list, expected.extensions, expected.options) = (None, None, None);
+    (expected.pin_uv_auth_param, expected.pin_uv_auth_protocol) = (None, None);
+    assert_eq!(request, expected);
+    assert_eq!((request.client_data_hash, request.rp.id, request.user.id), (HASH, RP_ID, &b"user"[..]));
+}
+
+#[test]
+fn a_token_goes_without_the_uv_option_and_up_is_never_sent() {
+    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    let options = MakeOptions { resident_key: Requirement::Preferred, ..make_options() };
+    make_stub(&mut device, &options, &mut User::with_pins([PIN])).unwrap();
+    let request: make_credential::Request = cbor::decode(device.last()).unwrap();
+    assert_eq!(request.options, Some(make_credential::Options { rk: Some(true), up: None, uv: None }));
+    assert_eq!(request.pin_uv_auth_param.unwrap().len(), 32);
+}
+
+#[test]
+fn lists_go_without_transports_and_without_ids_that_are_too_long() {
+    let mut device = Device::new(StubCrypto);
+    device.max_id = Some(20);
+    let transports = ["usb"];
+    let long = [1; 21];
+    let list = [
+        CredentialDescriptor { transports: Some(List::Slice(&transports)), ..CredentialDescriptor::new(b"short") },
+        CredentialDescriptor::new(&long),
+        CredentialDescriptor { kind: "something else", ..CredentialDescriptor::new(b"other") },
+    ];
+    let options = MakeOptions { exclude_list: List::Slice(&list), ..make_options() };
+    make_stub(&mut device, &options, &mut User::default()).unwrap();
+    let request: make_credential::Request = cbor::decode(device.last()).unwrap();
+    assert_eq!(request.exclude_list, Some(List::Slice(&[CredentialDescriptor::new(b"short")])));
+}
+
+#[test]
+fn an_exclude_list_of_which_nothing_is_left_is_not_sent() {
+    let mut device = Device::new(StubCrypto);
+    device.max_id = Some(4);
+    let list = [CredentialDescriptor::new(ID)];
+    let options = MakeOptions { exclude_list: List::Slice(&list), ..make_options() };
+    make_stub(&mut device, &options, &mut User::default()).unwrap();
+    assert_eq!(cbor::decode::<make_credential::Request>(device.last()).unwrap().exclude_list, None);
+}
+
+#[test]
+fn an_allow_list_of_which_nothing_is_left_does_not_become_any_credential() {
+    let mut device = Device::new(StubCrypto);
+    device.max_id = Some(4);
+    let list = [CredentialDescriptor::new(ID)];
+    let options = GetOptions { allow_list: List::Slice(&list), ..get_options() };
+    let error = get(StubCrypto, &mut device, &options, &mut User::default()).unwrap_err();
+    assert_eq!((error.code, error.cause), (ErrorCode::DeviceIneligible, status(Status::NO_CREDENTIALS)));
+    assert_eq!(cbor::decode::<get_assertion::Request>(device.last()).unwrap().allow_list.unwrap().len(), 1);
+}
+
+#[test]
+fn a_list_that_is_rewritten_needs_its_room_twice_and_says_how_much() {
+    let mut device = Device::new(StubCrypto);
+    device.max_msg_size = Some(4096);
+    let ids: Vec<[u8; 64]> = (0..10).map(|n| [n; 64]).collect();
+    let transports = ["usb"];
+    let list: Vec<_> = ids
+        .iter()
+        .map(|id| CredentialDescriptor { transports: Some(List::Slice(&transports)), ..CredentialDescriptor::new(id) })
+        .collect();
+    let options = MakeOptions { exclude_list: List::Slice(&list), ..make_options() };
+    let Err(Cause::BufferTooSmall { needed }) = make_stub(&mut device, &options, &mut User::default()) else {
+        panic!()
+    };
+    let start = |len: usize| {
+        let mut device = Device::new(StubCrypto);
+        device.max_msg_size = Some(4096);
+        let mut buffer = vec![0; len];
+        let ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, rng());
+        run(ceremony, &mut device, &mut User::default(), || at(0)).map(drop).map_err(|error| error.cause)
+    };
+    assert_eq!(start(needed), Ok(()));
+    assert_eq!(start(needed - 1), Err(Cause::BufferTooSmall { needed }));
+}
+
+#[test]
+fn options_are_checked_before_anything_is_sent() {
+    let mut device = Device::new(StubCrypto);
+    let make = make_options();
+    let no_id = UserEntity { id: &[], ..make.user };
+    let long_id = UserEntity { id: &[1; 65], ..make.user };
+    let other_type = [CredentialParameters { public_key: false, ..ES256[0] }];
+    for (options, invalid) in [
+        (MakeOptions { rp: RpEntity { id: "", name: None }, ..make }, InvalidOption::RpId),
+        (MakeOptions { user: no_id, ..make }, InvalidOption::UserId),
+        (MakeOptions { user: long_id, ..make }, InvalidOption::UserId),
+        (MakeOptions { pub_key_cred_params: List::Slice(&[]), ..make }, InvalidOption::Algorithms),
+        (MakeOptions { pub_key_cred_params: List::Slice(&other_type), ..make }, InvalidOption::Algorithms),
+    ] {
+        let error = super::make(StubCrypto, &mut device, &options, &mut User::default()).unwrap_err();
+        let cause = Cause::InvalidOption(invalid);
+        assert_eq!(error, Error { code: ErrorCode::BadRequest, stage: Stage::Options, cause });
+    }
+    let options = GetOptions { rp_id: "", ..get_options() };
+    assert_eq!(get_stub(&mut device, &options, &mut User::default()), Err(Cause::InvalidOption(InvalidOption::RpId)));
+    assert!(device.requests.is_empty());
+}
+
+#[test]
+fn what_the_authenticator_cannot_do_is_found_before_the_user_is_asked() {
+    let fails = |knob: fn(&mut Device<StubCrypto>), options: MakeOptions| {
+        let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+        knob(&mut device);
+        let mut user = User::with_pins([PIN]);
+        let error = make(StubCrypto, &mut device, &options, &mut user).unwrap_err();
+        assert_eq!((error.stage, device.commands()), (Stage::GetInfo, vec![4]));
+        assert!(user.prompts.is_empty());
+        (error.code, error.cause)
+    };
+    let required = MakeOptions { resident_key: Requirement::Required, ..make_options() };
+    assert_eq!(
+        fails(|device| device.options.rk = None, required),
+        (ErrorCode::ConfigurationUnsupported, Cause::ResidentKeyUnsupported)
+    );
+    assert_eq!(
+        fails(|device| device.algorithms = Some(vec![CredentialParameters::new(Algorithm::EDDSA)]), make_options()),
+        (ErrorCode::ConfigurationUnsupported, Cause::NoCommonAlgorithm)
+    );
+    let list = [CredentialDescriptor::new(b"one"), CredentialDescriptor::new(b"two")];
+    let excluding = MakeOptions { exclude_list: List::Slice(&list), ..make_options() };
+    assert_eq!(
+        fails(|device| device.max_list = Some(1), excluding),
+        (ErrorCode::BadRequest, Cause::ListTooLong { count: 2, limit: 1 })
+    );
+    let (code, Cause::RequestTooLarge { needed, limit: 100 }) =
+        fails(|device| device.max_msg_size = Some(100), make_options())
+    else {
+        panic!()
+    };
+    assert_eq!(code, ErrorCode::BadRequest);
+    // The measure is exact: with that much room the request goes out.
+    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    device.max_msg_size = Some(needed);
+    make_stub(&mut device, &make_options(), &mut User::with_pins([PIN])).unwrap();
+    assert_eq!(device.requests.last().unwrap().len(), needed);
+}
+
+#[test]
+fn a_request_that_grew_too_large_by_falling_back_to_the_pin_is_not_sent() {
+    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    device.options.pin_uv_auth_token = None;
+    device.options.uv = Some(true);
+    make_stub(&mut device, &make_options(), &mut User::default()).unwrap();
+    device.max_msg_size = Some(device.requests.last().unwrap().len());
+    device.refusals = [Status::UV_BLOCKED].into();
+    let cause = make_stub(&mut device, &make_options(), &mut User::with_pins([PIN])).unwrap_err();
+    assert!(matches!(cause, Cause::RequestTooLarge { .. }), "{cause:?}");
+}
+
+#[test]
+fn a_discoverable_credential_that_is_only_preferred_is_given_up_silently() {
+    let mut device = Device::new(StubCrypto);
+    device.options.rk = None;
+    let options = MakeOptions { resident_key: Requirement::Preferred, ..make_options() };
+    make_stub(&mut device, &options, &mut User::default()).unwrap();
+    assert_eq!(cbor::decode::<make_credential::Request>(device.last()).unwrap().options, None);
+}
+
+#[test]
+fn enterprise_attestation_is_asked_of_authenticators_where_it_is_enabled() {
+    for (ep, sent) in [(Some(true), Some(2)), (Some(false), None), (None, None)] {
+        let mut device = Device::new(StubCrypto);
+        device.options.ep = ep;
+        let options = MakeOptions { enterprise_attestation: Some(2), ..make_options() };
+        make_stub(&mut device, &options, &mut User::default()).unwrap();
+        let request: make_credential::Request = cbor::decode(device.last()).unwrap();
+        assert_eq!(request.enterprise_attestation, sent);
+    }
+}
+
+#[test]
+fn a_refusal_of_the_command_carries_its_status_and_the_code_it_stands_for() {
+    for (refusal, code) in [
+        (Status::CREDENTIAL_EXCLUDED, ErrorCode::DeviceIneligible),
+        (Status::KEY_STORE_FULL, ErrorCode::ConfigurationUnsupported),
+        (Status::USER_ACTION_TIMEOUT, ErrorCode::Timeout),
+        (Status::OPERATION_DENIED, ErrorCode::BadRequest),
+        (Status(0xF3), ErrorCode::OtherError),
+    ] {
+        let mut device = Device::new(StubCrypto);
+        device.refusals = [refusal].into();
+        let error = make(StubCrypto, &mut device, &make_options(), &mut User::default()).unwrap_err();
+        assert_eq!(error, Error { code, stage: Stage::Command, cause: status(refusal) });
+    }
+}

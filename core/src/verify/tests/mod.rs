@@ -1,0 +1,175 @@
+mod certificates;
+mod checks;
+mod vectors;
+mod w3c;
+
+use self::vectors::*;
+use super::*;
+use crate::{
+    auth_data::AttestedCredentialData,
+    cbor,
+    crypto::{RustCrypto, Sign},
+    ctap2::make_credential,
+    webauthn::AttestationObject,
+};
+
+const SECRET: [u8; 32] = [7; 32];
+
+fn hex(text: &str) -> Vec<u8> {
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+}
+
+/// What the vectors of WebAuthn L3 §16 expect, whatever their flags.
+fn expected(challenge: &[u8]) -> Expected<'_> {
+    Expected {
+        challenge,
+        origins: &["https://www.example.org", "https://example.org"],
+        top_origins: None,
+        rp_id: "example.org",
+        user_presence: true,
+        user_verification: false,
+        algorithms: &[Algorithm::EDDSA, Algorithm::ES256],
+        allow_credentials: &[],
+        user_handle: Some(b"user"),
+    }
+}
+
+fn stored<'a>(credential: &AttestedCredentialData<'a>) -> StoredCredential<'a> {
+    StoredCredential {
+        id: credential.credential_id,
+        public_key: credential.public_key,
+        sign_count: 0,
+        user_handle: b"user",
+        backup_eligible: None,
+    }
+}
+
+/// An ES256 signature by the key [`SECRET`].
+fn sign(message: &[&[u8]]) -> Vec<u8> {
+    let mut signature = vec![0; 72];
+    let length = RustCrypto.sign(Algorithm::ES256, &SECRET, message, &mut signature).unwrap();
+    signature.truncate(length);
+    signature
+}
+
+/// The public key of [`SECRET`], `x‖y`.
+fn public() -> Vec<u8> {
+    let mut public = vec![0; 64];
+    RustCrypto.public_key(Algorithm::ES256, &SECRET, &mut public).unwrap();
+    public
+}
+
+/// Every message that differs from `message` in one bit.
+fn flipped(message: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    (0..message.len() * 8).map(|bit| {
+        let mut message = message.to_vec();
+        message[bit / 8] ^= 1 << (bit % 8);
+        message
+    })
+}
+
+#[test]
+fn a_self_attested_registration_and_its_assertion_are_verified() {
+    let object = hex(SELF_ATTESTATION_OBJECT);
+    let response = RegistrationResponse {
+        client_data_json: SELF_CLIENT_DATA.as_bytes(),
+        attestation_object: AttestationObject::decode(&object).unwrap(),
+    };
+    let registration = registration(&RustCrypto, &expected(&hex(SELF_CHALLENGE)), &response).unwrap();
+    assert_eq!(registration.attestation, Attestation::SelfAttestation);
+    assert_eq!(registration.credential.credential_id.len(), 32);
+    assert!(registration.auth_data.flags.has(Flags::BE));
+
+    let auth_data = hex(SELF_GET_AUTH_DATA);
+    let response = AssertionResponse {
+        credential_id: registration.credential.credential_id,
+        client_data_json: SELF_GET_CLIENT_DATA.as_bytes(),
+        authenticator_data: &auth_data,
+        signature: &hex(SELF_GET_SIGNATURE),
+        user_handle: None,
+    };
+    let challenge = hex(SELF_GET_CHALLENGE);
+    let assertion =
+        assertion(&RustCrypto, &expected(&challenge), &stored(&registration.credential), &response).unwrap();
+    assert!(assertion.auth_data.flags.has(Flags::UP) && !assertion.auth_data.flags.has(Flags::UV));
+}
+
+#[test]
+fn an_authenticators_response_is_verified_as_the_attestation_object_is() {
+    let (object, response) = (hex(SELF_ATTESTATION_OBJECT), hex(SELF_RESPONSE));
+    let response: make_credential::Response<'_> = cbor::decode(&response).unwrap();
+    let response =
+        AttestationObject { fmt: response.fmt, att_stmt: response.att_stmt.unwrap(), auth_data: response.auth_data };
+    assert_eq!(AttestationObject::decode(&object), Ok(response));
+}
+
+#[test]
+fn a_registration_with_any_bit_flipped_is_refused() {
+    let (object, challenge) = (hex(SELF_ATTESTATION_OBJECT), hex(SELF_CHALLENGE));
+    let attestation_object = AttestationObject::decode(&object).unwrap();
+    let valid = RegistrationResponse { client_data_json: SELF_CLIENT_DATA.as_bytes(), attestation_object };
+    let refused =
+        |response: &RegistrationResponse<'_>| registration(&RustCrypto, &expected(&challenge), response).is_err();
+    assert!(!refused(&valid));
+    for client_data_json in flipped(valid.client_data_json) {
+        assert!(refused(&RegistrationResponse { client_data_json: &client_data_json, ..valid }));
+    }
+    for auth_data in flipped(attestation_object.auth_data) {
+        let attestation_object = AttestationObject { auth_data: &auth_data, ..attestation_object };
+        assert!(refused(&RegistrationResponse { attestation_object, ..valid }));
+    }
+    for statement in flipped(attestation_object.att_stmt.0) {
+        let attestation_object = AttestationObject { att_stmt: cbor::RawMap(&statement), ..attestation_object };
+        assert!(refused(&RegistrationResponse { attestation_object, ..valid }));
+    }
+}
+
+#[test]
+fn an_assertion_with_any_bit_flipped_is_refused() {
+    let object = hex(SELF_ATTESTATION_OBJECT);
+    let auth_data = AuthData::decode(AttestationObject::decode(&object).unwrap().auth_data).unwrap();
+    let credential = stored(&auth_data.attested_credential_data.unwrap());
+    let (challenge, auth_data, signature) = (hex(SELF_GET_CHALLENGE), hex(SELF_GET_AUTH_DATA), hex(SELF_GET_SIGNATURE));
+    let valid = AssertionResponse {
+        credential_id: credential.id,
+        client_data_json: SELF_GET_CLIENT_DATA.as_bytes(),
+        authenticator_data: &auth_data,
+        signature: &signature,
+        user_handle: None,
+    };
+    let refused = |response: &AssertionResponse<'_>| {
+        assertion(&RustCrypto, &expected(&challenge), &credential, response).is_err()
+    };
+    assert!(!refused(&valid));
+    for client_data_json in flipped(valid.client_data_json) {
+        assert!(refused(&AssertionResponse { client_data_json: &client_data_json, ..valid }));
+    }
+    for authenticator_data in flipped(valid.authenticator_data) {
+        assert!(refused(&AssertionResponse { authenticator_data: &authenticator_data, ..valid }));
+    }
+    for signature in flipped(valid.signature) {
+        assert!(refused(&AssertionResponse { signature: &signature, ..valid }));
+    }
+    for credential_id in flipped(valid.credential_id) {
+        assert!(refused(&AssertionResponse { credential_id: &credential_id, ..valid }));
+    }
+}
+
+#[test]
+fn an_es256_assertion_of_the_standard_verifies() {
+    let object = hex(NONE_ATTESTATION_OBJECT);
+    let auth_data = AuthData::decode(AttestationObject::decode(&object).unwrap().auth_data).unwrap();
+    let key = auth_data.attested_credential_data.unwrap().public_key;
+    let message = [&*hex(NONE_GET_AUTH_DATA), &*hex(NONE_GET_CLIENT_DATA_HASH)].concat();
+    assert_eq!(signature(&RustCrypto, &key, &[&message], &hex(NONE_GET_SIGNATURE)), Ok(()));
+    assert_eq!(signature(&RustCrypto, &key, &[&message, &[0]], &hex(NONE_GET_SIGNATURE)), Err(Error::Signature));
+}
+
+#[test]
+fn an_eddsa_assertion_of_the_standard_verifies() {
+    let raw = hex(EDDSA_PUBLIC);
+    let key = CoseKey::from_raw(Algorithm::EDDSA, &raw).unwrap();
+    let (auth_data, hash) = (hex(EDDSA_AUTH_DATA), hex(EDDSA_CLIENT_DATA_HASH));
+    assert_eq!(signature(&RustCrypto, &key, &[&auth_data, &hash], &hex(EDDSA_SIGNATURE)), Ok(()));
+    assert_eq!(signature(&RustCrypto, &key, &[&hash, &auth_data], &hex(EDDSA_SIGNATURE)), Err(Error::Signature));
+}

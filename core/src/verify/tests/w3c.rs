@@ -1,0 +1,115 @@
+//! Every vector of WebAuthn L3 §16, read from the file that the project keeps beside its sources.
+
+use serde_json::Value;
+
+use super::*;
+use crate::webauthn::{ClientData, CollectedClientData};
+
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/vectors/w3c-webauthn-l3.json");
+
+/// The algorithms of the vectors; the backend of these tests knows two of them.
+const ALGORITHMS: &[Algorithm] =
+    &[Algorithm::ES256, Algorithm::EDDSA, Algorithm::ES384, Algorithm::ES512, Algorithm::RS256, Algorithm::ED448];
+
+fn vectors() -> Vec<(String, Value)> {
+    let Ok(text) = std::fs::read_to_string(FILE) else {
+        eprintln!("skipped: {FILE} is not there");
+        return Vec::new();
+    };
+    let file: Value = serde_json::from_str(&text).unwrap();
+    file["vectors"].as_object().unwrap().clone().into_iter().collect()
+}
+
+fn bytes(ceremony: &Value, name: &str) -> Vec<u8> {
+    hex(ceremony[name].as_str().unwrap())
+}
+
+fn expected_of(challenge: &[u8]) -> Expected<'_> {
+    Expected { algorithms: ALGORITHMS, top_origins: Some(&["https://example.com"]), ..expected(challenge) }
+}
+
+#[test]
+fn registrations_verify_where_the_format_is_known() {
+    for (name, vector) in vectors() {
+        let reg = &vector["reg"];
+        let (challenge, client_data_json, object) =
+            (bytes(reg, "challenge"), bytes(reg, "clientDataJSON"), bytes(reg, "attestationObject"));
+        let attestation_object = AttestationObject::decode(&object).unwrap();
+        let response = RegistrationResponse { client_data_json: &client_data_json, attestation_object };
+        let result = registration(&RustCrypto, &expected_of(&challenge), &response);
+        match (attestation_object.fmt, result) {
+            ("none", Ok(registration)) => assert_eq!(registration.attestation, Attestation::None, "{name}"),
+            ("packed", Ok(registration)) if name == "packed-self-es256" => {
+                assert_eq!(registration.attestation, Attestation::SelfAttestation, "{name}");
+            }
+            ("packed", Ok(registration)) => {
+                assert!(matches!(registration.attestation, Attestation::Certificates(x5c) if x5c.len() == 1), "{name}");
+                assert_eq!(registration.credential.credential_id, bytes(reg, "credential_id"), "{name}");
+                assert_eq!(&registration.credential.aaguid[..], bytes(reg, "aaguid"), "{name}");
+            }
+            ("tpm" | "android-key" | "apple" | "fido-u2f", Err(Error::Format)) => {}
+            (_, other) => panic!("{name}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn assertions_verify_where_the_algorithm_is_known() {
+    for (name, vector) in vectors() {
+        let auth = &vector["auth"];
+        let object = bytes(&vector["reg"], "attestationObject");
+        let registered = AuthData::decode(AttestationObject::decode(&object).unwrap().auth_data).unwrap();
+        let credential = stored(&registered.attested_credential_data.unwrap());
+        let (challenge, client_data_json, authenticator_data, signature) = (
+            bytes(auth, "challenge"),
+            bytes(auth, "clientDataJSON"),
+            bytes(auth, "authenticatorData"),
+            bytes(auth, "signature"),
+        );
+        let response = AssertionResponse {
+            credential_id: credential.id,
+            client_data_json: &client_data_json,
+            authenticator_data: &authenticator_data,
+            signature: &signature,
+            user_handle: None,
+        };
+        let result = assertion(&RustCrypto, &expected_of(&challenge), &credential, &response).map(drop);
+        let known = matches!(credential.public_key.algorithm(), Algorithm::ES256 | Algorithm::EDDSA);
+        assert_eq!(result, if known { Ok(()) } else { Err(Error::Crypto(crypto::Error::Unsupported)) }, "{name}");
+    }
+}
+
+#[test]
+fn frames_are_refused_when_they_are_not_expected() {
+    for (name, vector) in vectors() {
+        let (challenge, client_data_json) =
+            (bytes(&vector["reg"], "challenge"), bytes(&vector["reg"], "clientDataJSON"));
+        let result = client_data(&expected(&challenge), Ceremony::Create, &client_data_json);
+        let framed = name.ends_with("crossOrigin") || name.ends_with("topOrigin");
+        assert_eq!(result, if framed { Err(Error::CrossOrigin) } else { Ok(()) }, "{name}");
+    }
+}
+
+#[test]
+fn client_data_is_written_byte_for_byte() {
+    for (name, vector) in vectors() {
+        for (ceremony, kind) in [("reg", Ceremony::Create), ("auth", Ceremony::Get)] {
+            let ceremony = &vector[ceremony];
+            let (challenge, expected) = (bytes(ceremony, "challenge"), bytes(ceremony, "clientDataJSON"));
+            let read = CollectedClientData::parse(&expected).unwrap();
+            let client_data = ClientData {
+                kind,
+                challenge: &challenge,
+                origin: read.origin.as_str().unwrap(),
+                cross_origin: read.cross_origin,
+                top_origin: read.top_origin.map(|origin| origin.as_str().unwrap()),
+            };
+            let mut buffer = [0; 1024];
+            let length = client_data.write(&mut buffer).unwrap();
+            // Some vectors have one more member at the end.
+            let (written, rest) = (&buffer[..length - 1], &expected[length - 1..]);
+            assert_eq!(written, &expected[..length - 1], "{name}");
+            assert!(rest == b"}" || rest.starts_with(br#","extraData":""#), "{name}");
+        }
+    }
+}
