@@ -14,10 +14,10 @@ use keyfob_core::{
     },
 };
 
-const ES256: CredentialParameters = CredentialParameters::new(Algorithm::ES256);
-const EDDSA: CredentialParameters = CredentialParameters::new(Algorithm::EDDSA);
-const ES384: CredentialParameters = CredentialParameters::new(Algorithm::ES384);
-const RS256: CredentialParameters = CredentialParameters::new(Algorithm::RS256);
+const ES256: CredentialParameters<'static> = CredentialParameters::new(Algorithm::ES256);
+const EDDSA: CredentialParameters<'static> = CredentialParameters::new(Algorithm::EDDSA);
+const ES384: CredentialParameters<'static> = CredentialParameters::new(Algorithm::ES384);
+const RS256: CredentialParameters<'static> = CredentialParameters::new(Algorithm::RS256);
 const AAGUID: &[u8; 16] = &[1, 32, 63, 94, 125, 156, 187, 218, 249, 24, 55, 86, 117, 148, 179, 210];
 const EXTENSIONS: &[u8] = b"\xa2\x6bcredProtect\x02\x6bhmac-secret\xf5";
 

@@ -9,16 +9,11 @@ use keyfob_fuzz::round_trip;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    // Parameters of an unknown credential type are read as such but never written.
-    round_trip!(bytes, make_credential::Request<'_>, |request| {
-        request.pub_key_cred_params.iter().all(|parameters| parameters.public_key)
-    });
+    round_trip!(bytes, make_credential::Request<'_>);
     round_trip!(bytes, make_credential::Response<'_>);
     round_trip!(bytes, get_assertion::Request<'_>);
     round_trip!(bytes, get_assertion::Response<'_>);
-    round_trip!(bytes, get_info::Response<'_>, |info| {
-        info.algorithms.is_none_or(|list| list.iter().all(|parameters| parameters.public_key))
-    });
+    round_trip!(bytes, get_info::Response<'_>);
     round_trip!(bytes, client_pin::Request<'_>);
     round_trip!(bytes, client_pin::Response<'_>);
     round_trip!(bytes, RpEntity<'_>);

@@ -1,5 +1,7 @@
 //! The strict reader: checks form and type in one pass, borrows what it returns.
 
+use core::cmp::Ordering;
+
 use super::{Error, ErrorKind};
 
 const UNSIGNED: u8 = 0;
@@ -19,8 +21,8 @@ const STRICT_DEPTH: u8 = 4;
 /// Nesting allowed in responses.
 const TOLERANT_DEPTH: u8 = 16;
 
-/// The key of a map that is neither known nor of the map's key type. No known member has it.
-const OTHER_KEY: i64 = i64::MIN;
+/// The key of a map that no member can have: of another type, or far away.
+const OTHER_KEY: i16 = i16::MIN;
 
 /// Reads CBOR items from a slice, front to back.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +38,10 @@ pub struct Reader<'a> {
 #[derive(Debug)]
 pub struct Map<'a> {
     left: u64,
+    /// The message from the key before on.
     previous: &'a [u8],
+    /// Encoded length of the key before.
+    length: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -158,7 +163,7 @@ impl<'a> Reader<'a> {
     pub fn map(&mut self) -> Result<Map<'a>, Error> {
         let left = self.head_of(MAP)?;
         self.enter()?;
-        Ok(Map { left, previous: &[] })
+        Ok(Map { left, previous: &[], length: 0 })
     }
 
     /// Checks that a map comes next, without reading it.
@@ -176,35 +181,39 @@ impl<'a> Reader<'a> {
         self.depth = self.depth.saturating_add(1);
     }
 
-    /// The next key of a map with integer keys, `None` after the last. A key of another type, or one outside 64 bits,
-    /// comes as a value that no member has.
+    /// The next key of a map with integer keys, `None` after the last. A key of another type, or one that does not fit
+    /// in 16 bits, comes as a value that no member has.
     #[inline]
-    pub fn next_int(&mut self, map: &mut Map<'a>) -> Result<Option<i64>, Error> {
+    pub fn next_int(&mut self, map: &mut Map<'a>) -> Result<Option<i16>, Error> {
         if map.left == 0 {
             return Ok(None);
         }
+        // Nearly every key is one byte, 0 to 23, after a smaller one.
+        if let Some((&byte, rest)) = self.rest.split_first()
+            && byte < 24
+            && map.previous.first().is_none_or(|previous| *previous < byte)
+        {
+            map.left = map.left.wrapping_sub(1);
+            (map.previous, map.length) = (self.rest, 1);
+            self.rest = rest;
+            return Ok(Some(i16::from(byte)));
+        }
+        self.rare_int(map)
+    }
+
+    fn rare_int(&mut self, map: &mut Map<'a>) -> Result<Option<i16>, Error> {
         map.left = map.left.saturating_sub(1);
         let start = self.rest;
-        // Nearly every key is one byte: 0 to 23.
-        if let Some((&byte, rest)) = start.split_first()
-            && byte < 24
-        {
-            self.rest = rest;
-            self.order(map, start)?;
-            return Ok(Some(i64::from(byte)));
-        }
         let key = match start.first().map(|initial| initial >> 5) {
-            Some(UNSIGNED | NEGATIVE) => self.integer().or_else(|error| match error.kind() {
-                ErrorKind::OutOfRange => Ok(OTHER_KEY),
-                _ => Err(error),
-            })?,
+            Some(UNSIGNED) => i64::try_from(self.unsigned()?).unwrap_or(i64::MAX),
+            Some(NEGATIVE) => !i64::try_from(self.head_of(NEGATIVE)?).unwrap_or(i64::MAX),
             _ => {
                 self.skip()?;
-                OTHER_KEY
+                i64::MAX
             }
         };
         self.order(map, start)?;
-        Ok(Some(key))
+        Ok(Some(i16::try_from(key).unwrap_or(OTHER_KEY)))
     }
 
     /// The next key of a map with text keys, `None` after the last. Not checked to be UTF-8: a key that matches a member
@@ -214,17 +223,38 @@ impl<'a> Reader<'a> {
         if map.left == 0 {
             return Ok(None);
         }
-        map.left = map.left.saturating_sub(1);
+        map.left = map.left.wrapping_sub(1);
         let start = self.rest;
-        let key = if self.next_is(TEXT) {
-            let length = self.head_of(TEXT)?;
-            self.take(length)?
-        } else {
-            self.skip()?;
-            &[]
+        let key = match start.split_first() {
+            // Nearly every key is shorter than 24 bytes.
+            Some((initial @ 0x60..=0x77, rest)) => match rest.split_at_checked(usize::from(initial & 0x1F)) {
+                Some((key, rest)) => {
+                    self.rest = rest;
+                    key
+                }
+                None => return Err(self.error(ErrorKind::Truncated)),
+            },
+            _ => self.rare_text()?,
         };
         self.order(map, start)?;
         Ok(Some(key))
+    }
+
+    fn rare_text(&mut self) -> Result<&'a [u8], Error> {
+        if self.next_is(TEXT) {
+            let length = self.head_of(TEXT)?;
+            return self.take(length);
+        }
+        self.skip()?;
+        Ok(&[])
+    }
+
+    /// Skips the next item if it is encoded as `known`, and says whether it was.
+    #[inline]
+    pub fn skip_known(&mut self, known: &[u8]) -> bool {
+        let rest = self.rest.strip_prefix(known);
+        self.rest = rest.unwrap_or(self.rest);
+        rest.is_some()
     }
 
     /// Skips the value of a text-keyed member that is not known, and checks its key.
@@ -262,7 +292,7 @@ impl<'a> Reader<'a> {
             }
             MAP => {
                 self.enter()?;
-                let mut map = Map { left: value, previous: &[] };
+                let mut map = Map { left: value, previous: &[], length: 0 };
                 for _ in 0..value {
                     let key = self.rest;
                     self.skip_item()?;
@@ -287,20 +317,19 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Checks the key that lies between `start` and here against the key before it.
+    /// Checks the key that lies between `start` and here against the key before it: by major type, then by length, then
+    /// byte by byte (CTAP 2.3 §8).
     #[inline]
     fn order(&self, map: &mut Map<'a>, start: &'a [u8]) -> Result<(), Error> {
-        if !self.strict {
-            return Ok(());
-        }
-        let key = self.since(start);
-        // For every key type that CTAP uses, canonical order is the order of the encoded bytes.
-        let ordered = match (map.previous, key) {
-            (&[previous], &[key]) => previous < key,
-            (previous, key) => previous < key,
+        let previous = core::mem::replace(&mut map.previous, start);
+        let length = start.len().saturating_sub(self.rest.len());
+        let shorter = core::mem::replace(&mut map.length, length);
+        let (Some(before), Some(now)) = (previous.first(), start.first()) else { return Ok(()) };
+        let ordered = match (before >> 5).cmp(&(now >> 5)).then(shorter.cmp(&length)) {
+            Ordering::Equal => previous.get(..length) < start.get(..length),
+            other => other.is_lt(),
         };
-        map.previous = key;
-        if ordered { Ok(()) } else { Err(self.error(ErrorKind::KeyOrder)) }
+        if ordered || !self.strict { Ok(()) } else { Err(self.error(ErrorKind::KeyOrder)) }
     }
 
     #[inline]

@@ -1,1 +1,260 @@
+//! The reader's rules, one by one, and against minicbor as an independent reader.
 
+use proptest::prelude::*;
+
+use super::*;
+use crate::message;
+
+fn strict(bytes: &[u8]) -> Result<(), ErrorKind> {
+    decode::<Raw<'_>>(bytes).map(drop).map_err(Error::kind)
+}
+
+fn tolerant(bytes: &[u8]) -> Result<(), ErrorKind> {
+    decode_tolerant::<Raw<'_>>(bytes).map(drop).map_err(Error::kind)
+}
+
+message! {
+    /// A message to test the table with.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub int struct Table<'a> {
+        /// Required.
+        0x01 => number: required u64,
+        /// Optional, and a nested table.
+        0x02 => named: optional Named<'a>,
+        /// A list.
+        0x05 => list: optional List<'a, u64>,
+        /// A key of two bytes.
+        0x18 => flag: optional bool,
+    }
+}
+
+message! {
+    /// A nested message.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub text struct Named<'a> {
+        /// Short.
+        b"id" => id: required &'a str,
+        /// Longer.
+        b"name" => name: optional &'a [u8],
+    }
+}
+
+#[test]
+fn a_table_reads_and_writes_the_same_bytes() {
+    let bytes = b"\xa4\x01\x07\x02\xa2bidax\x64name\x41\x09\x05\x82\x01\x18\x18\x18\x18\xf5";
+    let table: Table<'_> = decode(bytes).unwrap();
+    assert_eq!((table.number, table.flag), (7, Some(true)));
+    assert_eq!(table.named, Some(Named { id: "x", name: Some(&[9]) }));
+    assert_eq!(table.list, Some(List::Slice(&[1, 24])));
+    let mut buffer = [0; 64];
+    let len = encode(&table, &mut buffer).unwrap();
+    assert_eq!(&buffer[..len], bytes);
+}
+
+#[test]
+fn unknown_members_are_skipped_but_checked() {
+    assert!(decode::<Table<'_>>(b"\xa3\x01\x07\x03\xa1\x61a\x80\x20\xf4").is_ok());
+    let unsorted_inside = b"\xa2\x01\x07\x03\xa2\x62bb\x01\x61a\x02";
+    assert_eq!(decode::<Table<'_>>(unsorted_inside).unwrap_err().kind(), ErrorKind::KeyOrder);
+    assert!(decode::<Named<'_>>(b"\xa2\x62id\x61x\x64zzzz\x01").is_ok());
+    let key_not_utf8 = b"\xa2\x62id\x61x\x63\xff\xff\xff\x01";
+    assert_eq!(decode::<Named<'_>>(key_not_utf8).unwrap_err().kind(), ErrorKind::NotUtf8);
+}
+
+#[test]
+fn keys_of_another_type_are_unknown_members() {
+    assert!(decode::<Table<'_>>(b"\xa3\x01\x07\x1b\xff\xff\xff\xff\xff\xff\xff\xff\x00\x61a\x01").is_ok());
+    assert!(decode::<Named<'_>>(b"\xa3\x01\x07\x62id\x61x\x64name\x40").is_ok());
+}
+
+#[test]
+fn an_error_says_what_and_where() {
+    let error = decode::<Table<'_>>(b"\xa2\x01\x07\x02\xa1\x62id\x01").unwrap_err();
+    assert_eq!((error.kind(), error.offset(), error.member()), (ErrorKind::UnexpectedType, 8, Some(2)));
+    assert_eq!(error.to_string(), "UnexpectedType at byte 8, member 0x02");
+    let error = decode::<Table<'_>>(b"\xa1\x02\xa1\x62id\x61x").unwrap_err();
+    assert_eq!((error.kind(), error.member()), (ErrorKind::Missing, Some(1)));
+    assert_eq!(size_of::<Error>(), 4);
+}
+
+#[test]
+fn errors_map_to_the_standards_status() {
+    use crate::Status;
+    let status = |bytes: &[u8]| decode::<Table<'_>>(bytes).unwrap_err().status();
+    assert_eq!(status(b"\xa1\x01"), Status::INVALID_CBOR);
+    assert_eq!(status(b"\xa1\x01\x61a"), Status::CBOR_UNEXPECTED_TYPE);
+    assert_eq!(status(b"\xa0"), Status::MISSING_PARAMETER);
+    let wrong_length = decode::<&[u8; 2]>(b"\x41\x00").unwrap_err();
+    assert_eq!(wrong_length.status(), Status::INVALID_PARAMETER);
+}
+
+#[test]
+fn a_number_not_in_its_shortest_form_is_refused_only_by_the_strict_rules() {
+    for bytes in
+        [&b"\x18\x17"[..], b"\x19\x00\xff", b"\x1a\x00\x00\xff\xff", b"\x1b\0\0\0\0\xff\xff\xff\xff", b"\x58\x01a"]
+    {
+        assert_eq!(strict(bytes), Err(ErrorKind::NotShortest), "{bytes:x?}");
+        assert_eq!(tolerant(bytes), Ok(()), "{bytes:x?}");
+    }
+}
+
+#[test]
+fn keys_out_of_order_or_doubled_are_refused_only_by_the_strict_rules() {
+    let maps = [
+        &b"\xa2\x02\x00\x01\x00"[..], // descending
+        b"\xa2\x01\x00\x01\x00",      // doubled
+        b"\xa2\x20\x00\x01\x00",      // negative before positive
+        b"\xa2\x61a\x00\x01\x00",     // text before integer
+        b"\xa2\x62ab\x00\x61c\x00",   // longer before shorter
+        b"\xa2\x61b\x00\x61a\x00",    // bytewise
+        b"\xa2\x18\x18\x00\x01\x00",  // two bytes before one
+    ];
+    for bytes in maps {
+        assert_eq!(strict(bytes), Err(ErrorKind::KeyOrder), "{bytes:x?}");
+        assert_eq!(tolerant(bytes), Ok(()), "{bytes:x?}");
+    }
+}
+
+#[test]
+fn the_order_is_checked_across_known_and_unknown_members() {
+    for bytes in [
+        &b"\xa2\x01\x07\x01\x07"[..],
+        b"\xa2\x03\x00\x01\x07",
+        b"\xa2\x20\x00\x01\x07",
+        b"\xa3\x01\x07\x18\x18\xf5\x05\x80",
+    ] {
+        assert_eq!(decode::<Table<'_>>(bytes).unwrap_err().kind(), ErrorKind::KeyOrder, "{bytes:x?}");
+        assert!(decode_tolerant::<Table<'_>>(bytes).is_ok(), "{bytes:x?}");
+    }
+    for bytes in [&b"\xa2\x62id\x61x\x62id\x61y"[..], b"\xa2\x64name\x40\x62id\x61x", b"\xa2\x63zzz\x00\x62id\x61x"] {
+        assert_eq!(decode::<Named<'_>>(bytes).unwrap_err().kind(), ErrorKind::KeyOrder, "{bytes:x?}");
+        assert!(decode_tolerant::<Named<'_>>(bytes).is_ok(), "{bytes:x?}");
+    }
+}
+
+#[test]
+fn tags_and_floats_are_refused_only_by_the_strict_rules() {
+    for bytes in [&b"\xc0\x00"[..], b"\xf9\x00\x00", b"\xfa\0\0\0\0", b"\xfb\0\0\0\0\0\0\0\0", b"\xf7", b"\xf8\x20"] {
+        assert_eq!(strict(bytes), Err(ErrorKind::Forbidden), "{bytes:x?}");
+        assert_eq!(tolerant(bytes), Ok(()), "{bytes:x?}");
+    }
+    assert_eq!(strict(b"\xf6"), Ok(()));
+}
+
+#[test]
+fn indefinite_lengths_and_reserved_heads_are_refused_by_both_rules() {
+    for bytes in [&b"\x9f\xff"[..], b"\xbf\xff", b"\x5f\xff", b"\x7f\xff", b"\x1c", b"\xff", b"\xf8\x1f"] {
+        assert_eq!(strict(bytes), Err(ErrorKind::Malformed), "{bytes:x?}");
+        assert_eq!(tolerant(bytes), Err(ErrorKind::Malformed), "{bytes:x?}");
+    }
+}
+
+#[test]
+fn nesting_ends_at_4_and_at_16_levels() {
+    let nested = |levels: usize| [vec![0x81; levels], vec![0x00]].concat();
+    assert_eq!(strict(&nested(4)), Ok(()));
+    assert_eq!(strict(&nested(5)), Err(ErrorKind::TooDeep));
+    assert_eq!(tolerant(&nested(16)), Ok(()));
+    assert_eq!(tolerant(&nested(17)), Err(ErrorKind::TooDeep));
+    assert_eq!(tolerant(&[0x81; 5000]), Err(ErrorKind::TooDeep));
+}
+
+#[test]
+fn an_item_that_ends_early_or_late_is_refused() {
+    assert_eq!(strict(b""), Err(ErrorKind::Truncated));
+    assert_eq!(strict(b"\x42\x00"), Err(ErrorKind::Truncated));
+    assert_eq!(strict(b"\x9b\xff\xff\xff\xff\xff\xff\xff\xff"), Err(ErrorKind::Truncated));
+    assert_eq!(strict(b"\xbb\xff\xff\xff\xff\xff\xff\xff\xff"), Err(ErrorKind::Truncated));
+    assert_eq!(strict(b"\x00\x00"), Err(ErrorKind::TrailingBytes));
+}
+
+#[test]
+fn text_is_utf8() {
+    assert_eq!(strict(b"\x62\xc3\xa4"), Ok(()));
+    assert_eq!(tolerant(b"\x61\xff"), Err(ErrorKind::NotUtf8));
+    assert_eq!(decode::<&str>(b"\x61\xff").unwrap_err().kind(), ErrorKind::NotUtf8);
+    assert_eq!(decode::<List<'_, &str>>(b"\x82\x61a\x62a\xff").unwrap_err().kind(), ErrorKind::NotUtf8);
+}
+
+#[test]
+fn an_overflow_names_the_size_it_takes() {
+    let error = encode(&"twelve bytes", &mut [0; 5]).unwrap_err();
+    assert_eq!(error.needed, 13);
+}
+
+/// Canonical items, nested at most `depth` deep.
+fn canonical(depth: u32) -> impl Strategy<Value = Vec<u8>> {
+    let head = |major: u8, value: u64| {
+        let mut buffer = [0; 9];
+        let mut w = Writer::new(&mut buffer);
+        w.unsigned(value);
+        let len = w.len();
+        buffer[0] |= major << 5;
+        buffer[..len].to_vec()
+    };
+    let leaf = prop_oneof![
+        any::<u64>().prop_map(move |value| head(0, value)),
+        (0..u64::MAX).prop_map(move |value| head(1, value)),
+        proptest::collection::vec(any::<u8>(), 0..40)
+            .prop_map(move |bytes| [head(2, bytes.len() as u64), bytes].concat()),
+        ".{0,12}".prop_map(move |text| [head(3, text.len() as u64), text.into_bytes()].concat()),
+        prop_oneof![Just(vec![0xF4]), Just(vec![0xF5])],
+    ];
+    leaf.prop_recursive(depth, 24, 5, move |item| {
+        prop_oneof![
+            proptest::collection::vec(item.clone(), 0..5).prop_map(move |items| [
+                head(4, items.len() as u64),
+                items.concat()
+            ]
+            .concat()),
+            proptest::collection::vec((0..300u64, item), 0..5).prop_map(move |mut entries| {
+                entries.sort_by_key(|(key, _)| *key);
+                entries.dedup_by_key(|(key, _)| *key);
+                let body: Vec<u8> =
+                    entries.iter().flat_map(|(key, value)| [head(0, *key), value.clone()].concat()).collect();
+                [head(5, entries.len() as u64), body].concat()
+            }),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn canonical_items_pass_both_rules_and_minicbor(bytes in canonical(3)) {
+        prop_assert_eq!(strict(&bytes), Ok(()));
+        prop_assert_eq!(tolerant(&bytes), Ok(()));
+        let mut decoder = minicbor::Decoder::new(&bytes);
+        prop_assert!(decoder.skip().is_ok());
+        prop_assert_eq!(decoder.position(), bytes.len());
+    }
+
+    #[test]
+    fn what_strict_accepts_tolerant_and_minicbor_accept(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+        if strict(&bytes).is_ok() {
+            prop_assert!(tolerant(&bytes).is_ok());
+        }
+        if tolerant(&bytes).is_ok() {
+            let mut decoder = minicbor::Decoder::new(&bytes);
+            prop_assert!(decoder.skip().is_ok());
+            prop_assert_eq!(decoder.position(), bytes.len());
+        }
+    }
+
+    #[test]
+    fn every_truncation_is_refused(bytes in canonical(3)) {
+        for len in 0..bytes.len() {
+            prop_assert!(strict(&bytes[..len]).is_err());
+        }
+    }
+
+    #[test]
+    fn integers_of_either_sign_come_back(value: i64) {
+        let mut buffer = [0; 9];
+        let mut w = Writer::new(&mut buffer);
+        w.integer(value);
+        let len = w.finish().unwrap();
+        let mut r = Reader::strict(&buffer[..len]);
+        prop_assert_eq!(r.integer(), Ok(value));
+        prop_assert_eq!(minicbor::decode::<i64>(&buffer[..len]).unwrap(), value);
+    }
+}

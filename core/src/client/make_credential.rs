@@ -17,8 +17,8 @@ use crate::{
     cbor::{List, RawMap},
     crypto::{Crypto, Hash},
     ctap2::{
-        Command, CredentialDescriptor, CredentialParameters, RpEntity, UserEntity, decode_response, encode_request,
-        get_info,
+        Command, CredentialDescriptor, CredentialParameters, PUBLIC_KEY, RpEntity, UserEntity, decode_response,
+        encode_request, get_info,
         make_credential::{Options, Request, Response},
     },
     pin_uv::Permissions,
@@ -34,7 +34,7 @@ pub struct MakeOptions<'o> {
     /// The user; the handle has 1 to 64 bytes.
     pub user: UserEntity<'o>,
     /// Algorithms the relying party accepts, best first; at least one.
-    pub pub_key_cred_params: List<'o, CredentialParameters>,
+    pub pub_key_cred_params: List<'o, CredentialParameters<'o>>,
     /// Credentials that must not be on the authenticator.
     pub exclude_list: List<'o, CredentialDescriptor<'o>>,
     /// A discoverable credential. Preferred means: if the authenticator has them.
@@ -57,7 +57,7 @@ impl<'o> MakeOptions<'o> {
         client_data_hash: &'o [u8; 32],
         rp: RpEntity<'o>,
         user: UserEntity<'o>,
-        pub_key_cred_params: &'o [CredentialParameters],
+        pub_key_cred_params: &'o [CredentialParameters<'o>],
     ) -> Self {
         Self {
             client_data_hash,
@@ -133,7 +133,7 @@ impl Operation for Registration<'_> {
         if !(1..=64).contains(&options.user.id.len()) {
             return Err(Cause::InvalidOption(InvalidOption::UserId));
         }
-        if params.is_empty() || !params.iter().all(|params| params.public_key) {
+        if params.is_empty() || !params.iter().all(|params| params.kind == PUBLIC_KEY) {
             return Err(Cause::InvalidOption(InvalidOption::Algorithms));
         }
         Ok(())

@@ -192,5 +192,5 @@ pub enum Reason {
     TooLong,
 }
 
-#[cfg(all(test, feature = "stub-crypto"))]
+#[cfg(test)]
 mod tests;

@@ -24,11 +24,11 @@ pub mod conformance;
 pub mod der;
 #[cfg(feature = "rustcrypto")]
 mod rustcrypto;
-#[cfg(feature = "stub-crypto")]
+#[cfg(any(test, feature = "stub-crypto"))]
 mod stub;
 #[cfg(feature = "rustcrypto")]
 pub use rustcrypto::RustCrypto;
-#[cfg(feature = "stub-crypto")]
+#[cfg(any(test, feature = "stub-crypto"))]
 pub use stub::StubCrypto;
 
 /// Why a backend could not do what was asked.

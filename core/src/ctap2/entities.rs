@@ -1,13 +1,33 @@
 //! The maps that several messages share (WebAuthn L3 §5.4, §5.8.3).
 
 use crate::{
-    cbor::{Error, ErrorKind, List, Read, Reader, Write, Writer},
+    cbor::{Error, List, Read, Reader, Write, Writer},
     cose::Algorithm,
     message,
 };
 
+/// The type of a credential. Values this version does not name are kept as they came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CredentialType<'a>(pub &'a str);
+
 /// The only credential type there is.
-pub const PUBLIC_KEY: &str = "public-key";
+pub const PUBLIC_KEY: CredentialType<'static> = CredentialType("public-key");
+
+impl<'a> Read<'a> for CredentialType<'a> {
+    #[inline]
+    fn read(r: &mut Reader<'a>) -> Result<Self, Error> {
+        if r.skip_known(b"\x6apublic-key") {
+            return Ok(PUBLIC_KEY);
+        }
+        r.text().map(Self)
+    }
+}
+
+impl Write for CredentialType<'_> {
+    fn write(&self, w: &mut Writer<'_>) {
+        w.text(self.0);
+    }
+}
 
 message! {
     /// PublicKeyCredentialRpEntity.
@@ -40,7 +60,7 @@ message! {
         /// The credential id.
         b"id" => id: required &'a [u8],
         /// [`PUBLIC_KEY`].
-        b"type" => kind: required &'a str,
+        b"type" => kind: required CredentialType<'a>,
         /// How to reach the authenticator; any number of any strings.
         b"transports" => transports: optional List<'a, &'a str>,
     }
@@ -53,47 +73,21 @@ impl<'a> CredentialDescriptor<'a> {
     }
 }
 
-/// PublicKeyCredentialParameters: one algorithm that a relying party accepts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CredentialParameters {
-    /// The algorithm.
-    pub algorithm: Algorithm,
-    /// Whether the type is [`PUBLIC_KEY`]; parameters of another type are ignored.
-    pub public_key: bool,
+message! {
+    /// PublicKeyCredentialParameters: one algorithm that a relying party accepts. Parameters of another type than
+    /// [`PUBLIC_KEY`] are ignored.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub text struct CredentialParameters<'a> {
+        /// The algorithm.
+        b"alg" => algorithm: required Algorithm,
+        /// [`PUBLIC_KEY`].
+        b"type" => kind: required CredentialType<'a>,
+    }
 }
 
-impl CredentialParameters {
+impl CredentialParameters<'_> {
     /// Parameters for public-key credentials.
     pub const fn new(algorithm: Algorithm) -> Self {
-        Self { algorithm, public_key: true }
-    }
-}
-
-impl Read<'_> for CredentialParameters {
-    fn read(r: &mut Reader<'_>) -> Result<Self, Error> {
-        let (mut algorithm, mut kind) = (None, None);
-        let mut map = r.map()?;
-        while let Some(key) = r.next_text(&mut map)? {
-            match key {
-                b"alg" => algorithm = Some(Algorithm::read(r)?),
-                b"type" => kind = Some(r.text()?),
-                key => r.skip_member(key)?,
-            }
-        }
-        r.leave();
-        match (algorithm, kind) {
-            (Some(algorithm), Some(kind)) => Ok(Self { algorithm, public_key: kind == PUBLIC_KEY }),
-            _ => Err(r.error(ErrorKind::Missing)),
-        }
-    }
-}
-
-impl Write for CredentialParameters {
-    fn write(&self, w: &mut Writer<'_>) {
-        w.map(2);
-        w.text("alg");
-        self.algorithm.write(w);
-        w.text("type");
-        w.text(PUBLIC_KEY);
+        Self { algorithm, kind: PUBLIC_KEY }
     }
 }

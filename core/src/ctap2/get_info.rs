@@ -34,7 +34,7 @@ message! {
         /// "usb", "nfc", "ble", "smart-card", "hybrid", "internal" (2.1).
         0x09 => transports: optional List<'a, &'a str>,
         /// Algorithms, preferred first (2.1).
-        0x0A => algorithms: optional List<'a, CredentialParameters>,
+        0x0A => algorithms: optional List<'a, CredentialParameters<'a>>,
         /// The largest serialised large-blob array, in bytes (2.1).
         0x0B => max_serialized_large_blob_array: optional usize,
         /// Whether the PIN must be changed before use (2.1).

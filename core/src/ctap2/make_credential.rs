@@ -17,7 +17,7 @@ message! {
         /// The user.
         0x03 => user: required UserEntity<'a>,
         /// Algorithms the relying party accepts, best first.
-        0x04 => pub_key_cred_params: required List<'a, CredentialParameters>,
+        0x04 => pub_key_cred_params: required List<'a, CredentialParameters<'a>>,
         /// Credentials that must not be on this authenticator.
         0x05 => exclude_list: optional List<'a, CredentialDescriptor<'a>>,
         /// Extension inputs, text keys.

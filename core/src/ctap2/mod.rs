@@ -15,7 +15,7 @@ pub mod get_assertion;
 pub mod get_info;
 pub mod make_credential;
 
-pub use entities::{CredentialDescriptor, CredentialParameters, PUBLIC_KEY, RpEntity, UserEntity};
+pub use entities::{CredentialDescriptor, CredentialParameters, CredentialType, PUBLIC_KEY, RpEntity, UserEntity};
 
 /// A command byte. Values this version does not name are kept as they came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -82,7 +82,7 @@ impl<P: Platform> Authenticator<'_, P> {
         // 2
         let protocol = self.protocol_of_param(request.pin_uv_auth_param, request.pin_uv_auth_protocol)?;
         // 3
-        let mut acceptable = request.pub_key_cred_params.iter().filter(|parameters| parameters.public_key);
+        let mut acceptable = request.pub_key_cred_params.iter().filter(|parameters| parameters.kind == PUBLIC_KEY);
         let algorithm = acceptable
             .find(|parameters| self.signs_with(parameters.algorithm))
             .ok_or(Status::UNSUPPORTED_ALGORITHM)?

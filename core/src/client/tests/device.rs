@@ -50,7 +50,7 @@ pub struct Device<C> {
     pub max_msg_size: Option<usize>,
     pub max_list: Option<usize>,
     pub max_id: Option<usize>,
-    pub algorithms: Option<Vec<CredentialParameters>>,
+    pub algorithms: Option<Vec<CredentialParameters<'static>>>,
     pub force_pin_change: Option<bool>,
     pub uv_attempts: Option<u64>,
     pub pin: &'static str,

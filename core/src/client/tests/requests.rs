@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     cbor,
-    ctap2::{get_assertion, make_credential},
+    ctap2::{CredentialType, get_assertion, make_credential},
 };
 
 #[test]
@@ -38,7 +38,7 @@ fn lists_go_without_transports_and_without_ids_that_are_too_long() {
     let list = [
         CredentialDescriptor { transports: Some(List::Slice(&transports)), ..CredentialDescriptor::new(b"short") },
         CredentialDescriptor::new(&long),
-        CredentialDescriptor { kind: "something else", ..CredentialDescriptor::new(b"other") },
+        CredentialDescriptor { kind: CredentialType("something else"), ..CredentialDescriptor::new(b"other") },
     ];
     let options = MakeOptions { exclude_list: List::Slice(&list), ..make_options() };
     make_stub(&mut device, &options, &mut User::default()).unwrap();
@@ -98,7 +98,7 @@ fn options_are_checked_before_anything_is_sent() {
     let make = make_options();
     let no_id = UserEntity { id: &[], ..make.user };
     let long_id = UserEntity { id: &[1; 65], ..make.user };
-    let other_type = [CredentialParameters { public_key: false, ..ES256[0] }];
+    let other_type = [CredentialParameters { kind: CredentialType("something else"), ..ES256[0] }];
     for (options, invalid) in [
         (MakeOptions { rp: RpEntity { id: "", name: None }, ..make }, InvalidOption::RpId),
         (MakeOptions { user: no_id, ..make }, InvalidOption::UserId),
