@@ -226,6 +226,7 @@ impl<'b, P: Platform> Engine<'b, P> {
     pub fn abort(&mut self) {
         self.pending = Pending::Nothing;
         self.authenticator.work.wipe();
+        self.wipe_scratch();
     }
 
     /// Another channel speaks: sequences such as getNextAssertion end.
@@ -242,7 +243,6 @@ impl<'b, P: Platform> Engine<'b, P> {
         match outcome {
             Ok(Next::Reply(len)) => {
                 self.abort();
-                self.wipe_scratch();
                 Progress::Reply(len)
             }
             Ok(Next::Touch) => {
@@ -276,7 +276,6 @@ impl<'b, P: Platform> Engine<'b, P> {
 
     fn fail(&mut self, status: Status) -> Progress {
         self.abort();
-        self.wipe_scratch();
         if let Some(first) = self.buffer.first_mut() {
             *first = status.0;
         }
@@ -309,6 +308,12 @@ impl<'b, P: Platform> Engine<'b, P> {
             used.zeroize();
         }
         authenticator.scratch_used = 0;
+    }
+}
+
+impl<P: Platform> Drop for Engine<'_, P> {
+    fn drop(&mut self) {
+        self.abort(); // the buffer is the caller's and lives on
     }
 }
 
