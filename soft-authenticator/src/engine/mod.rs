@@ -186,13 +186,13 @@ impl<'b, P: Platform> Engine<'b, P> {
         let (command, touched) = match (&self.pending, event) {
             (Pending::Nothing, _) => return self.fail(Status::NOT_ALLOWED),
             (_, Event::Cancel) => return self.fail(Status::KEEPALIVE_CANCEL),
+            (Pending::Touch(command, deadline), _) if now >= *deadline => {
+                let status = self.refused(*command, Status::USER_ACTION_TIMEOUT);
+                return self.fail(status);
+            }
             (Pending::Touch(command, _), Event::Touched) => (*command, true),
             (Pending::Touch(command, _), Event::Denied) => {
                 let status = self.refused(*command, Status::OPERATION_DENIED);
-                return self.fail(status);
-            }
-            (Pending::Touch(command, deadline), Event::Tick) if now >= *deadline => {
-                let status = self.refused(*command, Status::USER_ACTION_TIMEOUT);
                 return self.fail(status);
             }
             (Pending::Touch(..), Event::Tick) => return Progress::Pending(Wait::Touch),
