@@ -155,18 +155,16 @@ impl<'b, P: Platform> Engine<'b, P> {
     /// Starts the CTAP2 request that lies in the first `len` bytes of the buffer. A command that was pending is dropped.
     pub fn begin(&mut self, now: Instant, len: usize) -> Progress {
         self.abort();
-        let max = self.authenticator.config.max_msg_size;
-        if len > max {
-            return self.fail(Status::REQUEST_TOO_LARGE);
-        }
-        self.request = len;
-        let Some(&command) = self.buffer().get(..len).and_then(<[u8]>::first) else {
-            return self.fail(Status::INVALID_LENGTH);
-        };
-        let command = Command(command);
-        if command != Command::GET_NEXT_ASSERTION {
+        let first = self.buffer().get(..len).map(|request| request.first().copied());
+        if first != Some(Some(Command::GET_NEXT_ASSERTION.0)) {
             self.authenticator.forget_sequence();
         }
+        let command = match first {
+            Some(Some(command)) => Command(command),
+            Some(None) => return self.fail(Status::INVALID_LENGTH),
+            None => return self.fail(Status::REQUEST_TOO_LARGE),
+        };
+        self.request = len;
         self.authenticator.token.observe(now);
         let outcome = match command {
             Command::MAKE_CREDENTIAL => self.make_credential(now),
