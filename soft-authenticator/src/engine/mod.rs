@@ -200,7 +200,7 @@ impl<'b, P: Platform> Engine<'b, P> {
             Command::MAKE_CREDENTIAL => self.make_credential_continue(touched),
             Command::GET_ASSERTION | Command::GET_NEXT_ASSERTION => self.get_assertion_continue(now, touched),
             Command::CLIENT_PIN => self.client_pin(now),
-            Command::RESET => self.reset_continue(now, touched),
+            Command::RESET => self.reset_continue(),
             Command::SELECTION => self.ok(),
             _ => Err(Status::INVALID_COMMAND),
         };
