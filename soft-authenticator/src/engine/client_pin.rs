@@ -134,11 +134,11 @@ impl<P: Platform> Authenticator<'_, P> {
             self.work.step = step::COMPARE;
             return Ok(Answer::Work);
         }
-        let shared = self.work.shared.take().ok_or(Status::OTHER)?;
+        let shared = self.work.shared.as_ref().ok_or(Status::OTHER)?;
         if !shared.verify(&self.crypto, &[new_pin_enc], param) {
             return Err(Status::PIN_AUTH_INVALID);
         }
-        let pin = self.new_pin(&shared, new_pin_enc)?;
+        let pin = self.new_pin(shared, new_pin_enc)?;
         self.store_pin(&pin)?;
         Ok(Answer::Empty)
     }
@@ -163,8 +163,8 @@ impl<P: Platform> Authenticator<'_, P> {
             step::DECREMENT => self.decrement_retries(),
             step::COMPARE => self.compare_pin(pin_hash_enc),
             _ => {
-                let shared = self.work.shared.take().ok_or(Status::OTHER)?;
-                let pin = self.new_pin(&shared, new_pin_enc)?;
+                let shared = self.work.shared.as_ref().ok_or(Status::OTHER)?;
+                let pin = self.new_pin(shared, new_pin_enc)?;
                 self.store_pin(&pin)?;
                 self.token.stop_using();
                 Ok(Answer::Empty)
@@ -189,9 +189,9 @@ impl<P: Platform> Authenticator<'_, P> {
             step::DECREMENT => self.decrement_retries(),
             step::COMPARE => self.compare_pin(pin_hash_enc),
             _ => {
-                let shared = self.work.shared.take().ok_or(Status::OTHER)?;
                 let rp_id_hash = request.rp_id.map(|rp_id| self.hash_rp_id(rp_id));
-                let token = self.token.issue(&mut self.rng, now, protocol, permissions, rp_id_hash, false).clone();
+                let shared = self.work.shared.as_ref().ok_or(Status::OTHER)?;
+                let token = self.token.issue(&mut self.rng, now, protocol, permissions, rp_id_hash, false);
                 let mut out = [0; ENCRYPTED_TOKEN];
                 let len = shared
                     .encrypt(&self.crypto, &mut self.rng, token.as_bytes(), &mut out)
