@@ -6,13 +6,13 @@ use heapless::Vec;
 use keyfob_core::{
     Instant, Status, bytes,
     cose::Algorithm,
-    crypto::{Hash, MAX_PUBLIC, MAX_SECRET, P256Point, P256Secret},
+    crypto::{Hash, MAX_PUBLIC, MAX_SECRET, P256Point, P256Secret, Sign},
     pin_uv::{Permissions, Protocol, SharedSecret, TokenState},
 };
 use rand_core::Rng;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{Config, ConfigError, Platform, credential, get_assertion::Sequence};
+use super::{Attestation, Certified, Config, ConfigError, Platform, credential, get_assertion::Sequence};
 use crate::{
     caps::Caps,
     store::{Change, Number, Setting, Store, StoreError},
@@ -126,6 +126,11 @@ impl<'c, P: Platform> Authenticator<'c, P> {
             work: Work::default(),
             scratch_used: 0,
         };
+        if let Attestation::Certified(Certified { algorithm, .. }) = config.attestation
+            && !authenticator.crypto.algorithms().contains(&algorithm)
+        {
+            return Err(ConfigError::Attestation);
+        }
         authenticator.power_up(now)?;
         Ok(authenticator)
     }
@@ -169,7 +174,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
 
     /// Whether some form of user verification is set up.
     pub fn is_protected(&self) -> bool {
-        self.pin.is_set
+        self.has(Caps::CLIENT_PIN) && self.pin.is_set
     }
 
     /// Whether the PIN can give a token to register and sign in.
