@@ -32,7 +32,7 @@ mod get_info;
 mod make_credential;
 mod reset;
 
-pub use config::{Attestation, Certified, Config, ConfigError};
+pub use config::{Attestation, Certified, Config, ConfigError, Policy};
 
 use authenticator::Authenticator;
 
