@@ -6,13 +6,13 @@ use heapless::Vec;
 use keyfob_core::{
     Instant, Status, bytes,
     cose::Algorithm,
-    crypto::{Hash, MAX_PUBLIC, MAX_SECRET, P256Point, P256Secret},
+    crypto::{Hash, MAX_PUBLIC, MAX_SECRET, P256Point, P256Secret, Sign},
     pin_uv::{Permissions, Protocol, SharedSecret, TokenState},
 };
 use rand_core::Rng;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
-use super::{Config, ConfigError, Platform, credential, get_assertion::Sequence};
+use super::{Attestation, Certified, Config, ConfigError, Platform, credential, get_assertion::Sequence};
 use crate::{
     caps::Caps,
     store::{Change, Number, Setting, Store, StoreError},
@@ -126,6 +126,11 @@ impl<'c, P: Platform> Authenticator<'c, P> {
             work: Work::default(),
             scratch_used: 0,
         };
+        if let Attestation::Certified(Certified { algorithm, .. }) = config.attestation
+            && !authenticator.crypto.algorithms().contains(&algorithm)
+        {
+            return Err(ConfigError::Attestation);
+        }
         authenticator.power_up(now)?;
         Ok(authenticator)
     }
@@ -133,27 +138,31 @@ impl<'c, P: Platform> Authenticator<'c, P> {
     /// Reads what survives power loss and forgets what does not.
     pub fn power_up(&mut self, now: Instant) -> Result<(), ConfigError> {
         self.powered_up = now;
-        self.key_agreement = None;
-        self.token.stop_using();
-        self.sequence = None;
+        self.forget();
         self.pin.mismatches = 0;
         self.load().map_err(ConfigError::Store)
     }
 
+    /// Forgets what neither a power cut nor a reset leaves standing.
+    pub fn forget(&mut self) {
+        self.key_agreement = None;
+        self.token.stop_using();
+        self.sequence = None;
+    }
+
     /// Reads settings; an empty store gets its seed.
     pub fn load(&mut self) -> Result<(), StoreError> {
-        let mut value = [0; Setting::MAX_LEN];
+        let mut value = Zeroizing::new([0; Setting::MAX_LEN]);
         if self.store.get(Setting::Seed, &mut value)? != Some(value.len()) {
-            self.rng.fill_bytes(&mut value);
-            self.store.commit(&[Change::Set(Setting::Seed, &value)])?;
+            self.rng.fill_bytes(&mut *value);
+            self.store.commit(&[Change::Set(Setting::Seed, &*value)])?;
         }
-        self.wrapping = credential::WrappingKey::derive(&self.crypto, &value);
-        value.zeroize();
+        self.wrapping = credential::WrappingKey::derive(&self.crypto, &*value);
         self.pin.is_set = self.store.get(Setting::Pin, &mut value)?.is_some();
-        value.zeroize();
+        let max = self.config.max_pin_retries;
         self.pin.retries = match self.store.get(Setting::PinRetries, &mut value)? {
-            Some(1) => bytes::array::<1>(&value)[0],
-            _ => self.config.max_pin_retries,
+            Some(1) => bytes::array::<1>(&*value)[0].min(max),
+            _ => max,
         };
         Ok(())
     }
@@ -165,7 +174,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
 
     /// Whether some form of user verification is set up.
     pub fn is_protected(&self) -> bool {
-        self.pin.is_set
+        self.has(Caps::CLIENT_PIN) && self.pin.is_set
     }
 
     /// Whether the PIN can give a token to register and sign in.

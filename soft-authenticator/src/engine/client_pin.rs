@@ -134,11 +134,11 @@ impl<P: Platform> Authenticator<'_, P> {
             self.work.step = step::COMPARE;
             return Ok(Answer::Work);
         }
-        let shared = self.work.shared.take().ok_or(Status::OTHER)?;
+        let shared = self.work.shared.as_ref().ok_or(Status::OTHER)?;
         if !shared.verify(&self.crypto, &[new_pin_enc], param) {
             return Err(Status::PIN_AUTH_INVALID);
         }
-        let pin = self.new_pin(&shared, new_pin_enc)?;
+        let pin = self.new_pin(shared, new_pin_enc)?;
         self.store_pin(&pin)?;
         Ok(Answer::Empty)
     }
@@ -163,8 +163,8 @@ impl<P: Platform> Authenticator<'_, P> {
             step::DECREMENT => self.decrement_retries(),
             step::COMPARE => self.compare_pin(pin_hash_enc),
             _ => {
-                let shared = self.work.shared.take().ok_or(Status::OTHER)?;
-                let pin = self.new_pin(&shared, new_pin_enc)?;
+                let shared = self.work.shared.as_ref().ok_or(Status::OTHER)?;
+                let pin = self.new_pin(shared, new_pin_enc)?;
                 self.store_pin(&pin)?;
                 self.token.stop_using();
                 Ok(Answer::Empty)
@@ -180,7 +180,11 @@ impl<P: Platform> Authenticator<'_, P> {
         let protocol = self.required_protocol(request)?;
         match self.work.step {
             step::START => {
-                self.check_permissions(request, permissions, legacy)?;
+                if !legacy {
+                    self.check_permissions(request, permissions, true)?;
+                } else if request.permissions.is_some() || request.rp_id.is_some() {
+                    return Err(Status::INVALID_PARAMETER);
+                }
                 self.check_pin_attempt()?;
                 self.work.shared = Some(self.decapsulate(protocol, &key)?);
                 self.work.step = step::DECREMENT;
@@ -189,9 +193,9 @@ impl<P: Platform> Authenticator<'_, P> {
             step::DECREMENT => self.decrement_retries(),
             step::COMPARE => self.compare_pin(pin_hash_enc),
             _ => {
-                let shared = self.work.shared.take().ok_or(Status::OTHER)?;
                 let rp_id_hash = request.rp_id.map(|rp_id| self.hash_rp_id(rp_id));
-                let token = self.token.issue(&mut self.rng, now, protocol, permissions, rp_id_hash, false).clone();
+                let shared = self.work.shared.as_ref().ok_or(Status::OTHER)?;
+                let token = self.token.issue(&mut self.rng, now, protocol, permissions, rp_id_hash, false);
                 let mut out = [0; ENCRYPTED_TOKEN];
                 let len = shared
                     .encrypt(&self.crypto, &mut self.rng, token.as_bytes(), &mut out)
@@ -206,9 +210,7 @@ impl<P: Platform> Authenticator<'_, P> {
         required(request.key_agreement)?;
         let permissions = self.permissions_asked(request, false)?;
         self.required_protocol(request)?;
-        if permissions == Permissions::default() {
-            return Err(Status::INVALID_PARAMETER);
-        }
+        self.check_permissions(request, permissions, false)?;
         Err(Status::NOT_ALLOWED)
     }
 
@@ -221,16 +223,13 @@ impl<P: Platform> Authenticator<'_, P> {
         Ok(Permissions((required(request.permissions)? & 0x7F) as u8))
     }
 
-    fn check_permissions(&self, request: &Request<'_>, asked: Permissions, legacy: bool) -> Result<(), Status> {
-        if legacy {
-            let extra = request.permissions.is_some() || request.rp_id.is_some();
-            return if extra { Err(Status::INVALID_PARAMETER) } else { Ok(()) };
-        }
+    /// Whether all permissions asked for can be granted: with a PIN, or with built-in user verification.
+    fn check_permissions(&self, request: &Request<'_>, asked: Permissions, by_pin: bool) -> Result<(), Status> {
         if request.permissions == Some(0) {
             return Err(Status::INVALID_PARAMETER);
         }
         let mut grantable = Permissions::default();
-        if !self.has(Caps::NO_MC_GA_WITH_PIN) {
+        if !(by_pin && self.has(Caps::NO_MC_GA_WITH_PIN)) {
             grantable = Permissions::MC.with(Permissions::GA);
         }
         if grantable.has(asked) { Ok(()) } else { Err(Status::UNAUTHORIZED_PERMISSION) }

@@ -7,6 +7,12 @@ use crate::{
     store::{MAX_RECORD, StoreError},
 };
 
+/// A registration's response without its certificates, at most, in bytes: authenticator data with the longest
+/// credential id and key (about 240), the signature, and CBOR around them.
+const REGISTRATION: usize = 400;
+/// The head of a byte string of under 65,536 bytes, in bytes.
+const CBOR_HEAD: usize = 3;
+
 /// The configuration of an authenticator.
 #[derive(Clone, Copy, Debug)]
 pub struct Config<'c> {
@@ -97,7 +103,8 @@ pub enum ConfigError {
     MaxPinRetries,
     /// A credential list must hold at least one entry.
     MaxCredentialCountInList,
-    /// Certified attestation without a certificate, or without its capability.
+    /// Certified attestation without a certificate, without its capability, with an algorithm that the backend does not
+    /// sign with, or with a chain that leaves no room in a message.
     Attestation,
     /// The buffer is too small.
     BufferTooSmall {
@@ -163,6 +170,11 @@ impl<'c> Config<'c> {
         match self.attestation {
             Attestation::Certified(Certified { chain: [], .. }) => Err(ConfigError::Attestation),
             Attestation::Certified(_) if !caps.has(Caps::CERTIFIED_ATTESTATION) => Err(ConfigError::Attestation),
+            Attestation::Certified(Certified { chain, .. }) => {
+                let chain = chain.iter().fold(0usize, |sum, der| sum.saturating_add(der.len()).saturating_add(CBOR_HEAD));
+                let needed = chain.saturating_add(REGISTRATION);
+                if needed <= self.max_msg_size { Ok(()) } else { Err(ConfigError::Attestation) }
+            }
             _ => Ok(()),
         }
     }

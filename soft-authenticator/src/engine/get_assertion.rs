@@ -147,21 +147,20 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     fn get_next_assertion(&mut self, now: Instant, scratch: &mut [u8]) -> Outcome {
-        let sequence = self.sequence.take().ok_or(Status::NOT_ALLOWED)?;
-        if now >= sequence.deadline || sequence.left == 0 {
-            return Err(Status::NOT_ALLOWED);
+        let over = |sequence: &Sequence| now >= sequence.deadline || sequence.left == 0;
+        if self.sequence.as_ref().is_none_or(over) {
+            self.forget_sequence();
         }
-        let before = Some(sequence.number);
-        let opened = self.open_stored(&sequence.rp_id_hash, before, scratch).map_err(store_status)?;
+        let Some(Sequence { rp_id_hash, number, .. }) = self.sequence else { return Err(Status::NOT_ALLOWED) };
+        let opened = self.open_stored(&rp_id_hash, Some(number), scratch).map_err(store_status)?;
         let number = opened.and_then(|opened| opened.number).ok_or(Status::NOT_ALLOWED)?;
-        let work = &mut self.work;
+        let (Some(sequence), work) = (&self.sequence, &mut self.work) else { return Err(Status::NOT_ALLOWED) };
         work.rp_id_hash = sequence.rp_id_hash;
         work.client_data_hash = sequence.client_data_hash;
         work.user_verified = sequence.user_verified;
         work.user_present = sequence.user_present;
         work.total = sequence.total;
         work.number = Some(number);
-        self.sequence = Some(Sequence { number, deadline: now.plus(SEQUENCE_TIMEOUT), ..sequence });
         Ok(Next::Work)
     }
 
@@ -221,7 +220,11 @@ impl<P: Platform> Authenticator<'_, P> {
         let len = ctap2::encode_response(&response, message).map_err(|_| Status::OTHER)?;
 
         match (&mut self.sequence, work.number) {
-            (Some(sequence), _) => sequence.left = sequence.left.saturating_sub(1),
+            (Some(sequence), Some(number)) => {
+                sequence.left = sequence.left.saturating_sub(1);
+                sequence.number = number;
+                sequence.deadline = now.plus(SEQUENCE_TIMEOUT);
+            }
             (None, Some(number)) if several => {
                 self.sequence = Some(Sequence {
                     rp_id_hash,

@@ -37,7 +37,7 @@ impl<P: Platform> Engine<'_, P> {
         protocols.retain(|number| authenticator.protocol(*number).is_some());
         let pin = authenticator.has(Caps::CLIENT_PIN);
         let options = get_info::Options {
-            rk: Some(authenticator.has(Caps::DISCOVERABLE)),
+            rk: authenticator.has(Caps::DISCOVERABLE).then_some(true),
             up: Some(true),
             plat: Some(false),
             client_pin: pin.then_some(authenticator.pin.is_set),

@@ -10,7 +10,6 @@ use keyfob_core::{
     ctap2::{PUBLIC_KEY, RpEntity, UserEntity, make_credential::Request},
     pin_uv::Permissions,
 };
-use zeroize::Zeroize;
 
 use super::{
     Attestation, Certified, Engine, Next, Outcome, Platform,
@@ -170,14 +169,13 @@ impl<P: Platform> Authenticator<'_, P> {
     fn generate_credential(&mut self) -> Outcome {
         let work = &mut self.work;
         let algorithm = work.algorithm.ok_or(Status::OTHER)?;
-        let (mut secret, mut public) = ([0; MAX_SECRET], [0; MAX_PUBLIC]);
-        let generated = self.crypto.generate(algorithm, &mut self.rng, &mut secret, &mut public);
-        if let Ok((secret_len, public_len)) = generated {
-            work.secret = secret.iter().copied().take(secret_len).collect();
-            work.public = public.iter().copied().take(public_len).collect();
-        }
-        secret.zeroize();
-        generated.map_err(|_| Status::OTHER)?;
+        // In place: a secret that is moved leaves a copy behind.
+        work.secret.resize(MAX_SECRET, 0).map_err(|_| Status::OTHER)?;
+        work.public.resize(MAX_PUBLIC, 0).map_err(|_| Status::OTHER)?;
+        let generated = self.crypto.generate(algorithm, &mut self.rng, &mut work.secret, &mut work.public);
+        let (secret_len, public_len) = generated.map_err(|_| Status::OTHER)?;
+        work.secret.truncate(secret_len);
+        work.public.truncate(public_len);
 
         let mut id = [0; MAX_ID];
         let id_len = if work.discoverable {

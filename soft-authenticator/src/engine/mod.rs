@@ -32,7 +32,7 @@ mod get_info;
 mod make_credential;
 mod reset;
 
-pub use config::{Attestation, Certified, Config, ConfigError};
+pub use config::{Attestation, Certified, Config, ConfigError, Policy};
 
 use authenticator::Authenticator;
 
@@ -155,18 +155,16 @@ impl<'b, P: Platform> Engine<'b, P> {
     /// Starts the CTAP2 request that lies in the first `len` bytes of the buffer. A command that was pending is dropped.
     pub fn begin(&mut self, now: Instant, len: usize) -> Progress {
         self.abort();
-        let max = self.authenticator.config.max_msg_size;
-        if len > max {
-            return self.fail(Status::REQUEST_TOO_LARGE);
-        }
-        self.request = len;
-        let Some(&command) = self.buffer().get(..len).and_then(<[u8]>::first) else {
-            return self.fail(Status::INVALID_LENGTH);
-        };
-        let command = Command(command);
-        if command != Command::GET_NEXT_ASSERTION {
+        let first = self.buffer().get(..len).map(|request| request.first().copied());
+        if first != Some(Some(Command::GET_NEXT_ASSERTION.0)) {
             self.authenticator.forget_sequence();
         }
+        let command = match first {
+            Some(Some(command)) => Command(command),
+            Some(None) => return self.fail(Status::INVALID_LENGTH),
+            None => return self.fail(Status::REQUEST_TOO_LARGE),
+        };
+        self.request = len;
         self.authenticator.token.observe(now);
         let outcome = match command {
             Command::MAKE_CREDENTIAL => self.make_credential(now),
@@ -186,13 +184,13 @@ impl<'b, P: Platform> Engine<'b, P> {
         let (command, touched) = match (&self.pending, event) {
             (Pending::Nothing, _) => return self.fail(Status::NOT_ALLOWED),
             (_, Event::Cancel) => return self.fail(Status::KEEPALIVE_CANCEL),
+            (Pending::Touch(command, deadline), _) if now >= *deadline => {
+                let status = self.refused(*command, Status::USER_ACTION_TIMEOUT);
+                return self.fail(status);
+            }
             (Pending::Touch(command, _), Event::Touched) => (*command, true),
             (Pending::Touch(command, _), Event::Denied) => {
                 let status = self.refused(*command, Status::OPERATION_DENIED);
-                return self.fail(status);
-            }
-            (Pending::Touch(command, deadline), Event::Tick) if now >= *deadline => {
-                let status = self.refused(*command, Status::USER_ACTION_TIMEOUT);
                 return self.fail(status);
             }
             (Pending::Touch(..), Event::Tick) => return Progress::Pending(Wait::Touch),
@@ -202,7 +200,7 @@ impl<'b, P: Platform> Engine<'b, P> {
             Command::MAKE_CREDENTIAL => self.make_credential_continue(touched),
             Command::GET_ASSERTION | Command::GET_NEXT_ASSERTION => self.get_assertion_continue(now, touched),
             Command::CLIENT_PIN => self.client_pin(now),
-            Command::RESET => self.reset_continue(now, touched),
+            Command::RESET => self.reset_continue(),
             Command::SELECTION => self.ok(),
             _ => Err(Status::INVALID_COMMAND),
         };
@@ -226,6 +224,7 @@ impl<'b, P: Platform> Engine<'b, P> {
     pub fn abort(&mut self) {
         self.pending = Pending::Nothing;
         self.authenticator.work.wipe();
+        self.wipe_scratch();
     }
 
     /// Another channel speaks: sequences such as getNextAssertion end.
@@ -242,7 +241,6 @@ impl<'b, P: Platform> Engine<'b, P> {
         match outcome {
             Ok(Next::Reply(len)) => {
                 self.abort();
-                self.wipe_scratch();
                 Progress::Reply(len)
             }
             Ok(Next::Touch) => {
@@ -276,7 +274,6 @@ impl<'b, P: Platform> Engine<'b, P> {
 
     fn fail(&mut self, status: Status) -> Progress {
         self.abort();
-        self.wipe_scratch();
         if let Some(first) = self.buffer.first_mut() {
             *first = status.0;
         }
@@ -309,6 +306,12 @@ impl<'b, P: Platform> Engine<'b, P> {
             used.zeroize();
         }
         authenticator.scratch_used = 0;
+    }
+}
+
+impl<P: Platform> Drop for Engine<'_, P> {
+    fn drop(&mut self) {
+        self.abort(); // the buffer is the caller's and lives on
     }
 }
 

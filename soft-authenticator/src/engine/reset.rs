@@ -2,9 +2,13 @@
 
 use keyfob_core::{Instant, Status};
 use rand_core::Rng;
-use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
-use super::{Engine, Next, Outcome, Platform, RESET_WINDOW, authenticator::store_status};
+use super::{
+    Engine, Next, Outcome, Platform, RESET_WINDOW,
+    authenticator::{PinState, store_status},
+    credential::WrappingKey,
+};
 use crate::store::{Change, Setting, Store};
 
 impl<P: Platform> Engine<'_, P> {
@@ -15,17 +19,16 @@ impl<P: Platform> Engine<'_, P> {
         Ok(Next::Touch)
     }
 
-    pub(super) fn reset_continue(&mut self, now: Instant, _touched: bool) -> Outcome {
+    pub(super) fn reset_continue(&mut self) -> Outcome {
         let authenticator = &mut self.authenticator;
         // A new seed makes every wrapped credential worthless; it is there in the same instant as the rest is gone.
-        let mut seed = [0; 32];
-        authenticator.rng.fill_bytes(&mut seed);
-        let committed = authenticator.store.commit(&[Change::Erase, Change::Set(Setting::Seed, &seed)]);
-        seed.zeroize();
-        committed.map_err(store_status)?;
-        let powered_up = authenticator.powered_up;
-        authenticator.power_up(now).map_err(|_| Status::OTHER)?;
-        authenticator.powered_up = powered_up;
+        let mut seed = Zeroizing::new([0; 32]);
+        authenticator.rng.fill_bytes(&mut *seed);
+        authenticator.store.commit(&[Change::Erase, Change::Set(Setting::Seed, &*seed)]).map_err(store_status)?;
+        // Nothing is read back: a store that fails now must not leave the old state in memory.
+        authenticator.wrapping = WrappingKey::derive(&authenticator.crypto, &*seed);
+        authenticator.pin = PinState { is_set: false, retries: authenticator.config.max_pin_retries, mismatches: 0 };
+        authenticator.forget();
         self.ok()
     }
 }

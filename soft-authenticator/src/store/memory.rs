@@ -12,10 +12,22 @@ const SETTINGS: usize = 8;
 /// Keeps up to `N` credentials.
 #[derive(Clone)]
 pub struct MemoryStore<const N: usize> {
-    settings: Vec<(Setting, Vec<u8, { Setting::MAX_LEN }>), SETTINGS>,
+    settings: Vec<Kept, SETTINGS>,
     /// In the order of their numbers.
     credentials: Vec<Entry, N>,
     next: Number,
+}
+
+#[derive(Clone)]
+struct Kept {
+    setting: Setting,
+    value: Vec<u8, { Setting::MAX_LEN }>,
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.value.as_mut_slice().zeroize();
+    }
 }
 
 #[derive(Clone)]
@@ -76,9 +88,9 @@ impl<const N: usize> MemoryStore<N> {
         match *change {
             Change::Erase => *self = Self::default(),
             Change::Set(setting, value) => {
-                self.settings.retain(|(kept, _)| *kept != setting);
                 let value = Vec::from_slice(value).map_err(|_| StoreError::TooLong)?;
-                self.settings.push((setting, value)).map_err(|_| StoreError::Full)?;
+                self.settings.retain(|kept| kept.setting != setting);
+                self.settings.push(Kept { setting, value }).map_err(|_| StoreError::Full)?;
             }
             Change::Delete(number) => self.credentials.retain(|entry| entry.number != number),
             Change::Put { rp_id_hash, record } => {
@@ -94,8 +106,8 @@ impl<const N: usize> MemoryStore<N> {
 
 impl<const N: usize> Store for MemoryStore<N> {
     fn get(&mut self, setting: Setting, out: &mut [u8; Setting::MAX_LEN]) -> Result<Option<usize>, StoreError> {
-        let found = self.settings.iter().find(|(kept, _)| *kept == setting);
-        Ok(found.map(|(_, value)| bytes::copy(out, value)))
+        let found = self.settings.iter().find(|kept| kept.setting == setting);
+        Ok(found.map(|kept| bytes::copy(out, &kept.value)))
     }
 
     fn find(
