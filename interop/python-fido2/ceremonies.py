@@ -5,7 +5,7 @@ import warnings
 from itertools import product
 
 from fido2.attestation import Attestation, AttestationType, InvalidData, verify_x509_chain
-from fido2.client import ClientError
+from fido2.client import ClientError, PinRequiredError
 from fido2.cose import ES256, EdDSA
 from fido2.ctap import CtapError
 from fido2.ctap2 import Ctap2
@@ -77,8 +77,8 @@ def refuses_flipped_registrations(server, state, response):
 
     verify(client_data, auth_data, statement)
     if fmt == "none":
-        # Nothing is signed. What the relying party compares: the RP ID's hash and the flags UP and UV in authData; type,
-        # challenge and origin in the client data; the empty statement.
+        # Nothing is signed. What the relying party compares: the RP ID's hash and the flags UP and UV in authData;
+        # type, challenge and origin in the client data; the empty statement.
         for flipped in flips(auth_data[:32]):
             refused(verify, client_data, flipped + auth_data[32:], statement)
         flags = [1] + [4] * (state["user_verification"] == "required")
@@ -99,7 +99,7 @@ def refuses_flipped_registrations(server, state, response):
         refused(verify, client_data, auth_data, {**statement, "sig": flipped})
 
 
-@check("the certificate is the one that the virtual key's root vouches for, to the last bit", "--attestation", "certified")
+@check("the virtual key's root vouches for the certificate, to the last bit", "--attestation", "certified")
 def _(key):
     server = relying_party("certified", ES256.ALGORITHM)
     made, state, response = register(server, ThroughClient(key.plug_in(), None), account(1))
@@ -231,14 +231,15 @@ def _(key):
 def _(key):
     device = key.plug_in()
     server = relying_party("own", ES256.ALGORITHM, EdDSA.ALGORITHM)
-    credentials = [register(server, ThroughClient(device, None), account(each))[0].credential_data for each in (1, 2, 3)]
+    route = ThroughClient(device, None)
+    credentials = [register(server, route, account(each))[0].credential_data for each in (1, 2, 3)]
 
     def sign_in(pin):
         options, state = server.authenticate_begin(None, "required" if pin else "discouraged")
         selection = client(device, User(pin)).get_assertion(options.public_key)
-        for index in range(3):
-            server.authenticate_complete(state, credentials, selection.get_response(index))
-        equal([selection.get_response(index).raw_id for index in range(3)], [c.credential_id for c in credentials[::-1]])
+        responses = [selection.get_response(index) for index in range(3)]
+        verified = [server.authenticate_complete(state, credentials, response) for response in responses]
+        equal(verified, credentials[::-1])
         return selection.get_assertions()
 
     assertions = sign_in(None)
@@ -273,3 +274,30 @@ def _(key):
         route.register(options)
     made, _, _ = register(relying_party("own", unknown, EdDSA.ALGORITHM, ES256.ALGORITHM), route, account(1))
     equal(made.credential_data.public_key[3], EdDSA.ALGORITHM)
+
+
+@check("behind a PIN, a credential that is not discoverable can do without it, and no other can")
+def _(key):
+    device = key.plug_in()
+    server = relying_party("own", ES256.ALGORITHM)
+    ClientPin(Ctap2(device)).set_pin(PIN)
+    no_pin = ThroughClient(device, None)
+    made, _, _ = register(server, no_pin, account(1), "discouraged", "discouraged")
+    equal(made.is_user_verified(), False)
+    for resident_key, verification in (("required", "discouraged"), ("discouraged", "required")):
+        try:
+            register(server, no_pin, account(1), resident_key, verification)
+        except PinRequiredError:
+            continue
+        raise AssertionError(f"registered without the PIN: {resident_key}, {verification}")
+
+
+@check("a wrong PIN reaches the client as such, and the third in a row as a block")
+def _(key):
+    device = key.plug_in()
+    ClientPin(Ctap2(device)).set_pin(PIN)
+    options, _ = relying_party("own", ES256.ALGORITHM).register_begin(account(1), user_verification="required")
+    for status in ("PIN_INVALID", "PIN_INVALID", "PIN_AUTH_BLOCKED"):
+        with client_fails(ClientError.ERR.BAD_REQUEST, CtapError.ERR[status]):
+            ThroughClient(device, "wrong-1234").register(options)
+    ThroughClient(key.plug_in(), PIN).register(options)

@@ -10,7 +10,8 @@ from fido2.hid import CtapHidDevice
 from fido2.hid.base import CtapHidConnection, HidDescriptor
 
 REPORT_LEN = 64
-# Seconds. The key shows itself every 100 ms while it works; a silence of this length is a fault and must not hang a run.
+# Seconds. The key shows itself every 100 ms while it works; a silence of this length is a fault, and must not hang a
+# run.
 SILENCE = 20
 
 

@@ -60,6 +60,15 @@ def _(key):
         device.lock(11)
 
 
+@check("a key that is strict about channels takes those that it gave out, and no other", "--strict-channels")
+def _(key):
+    device = key.plug_in()
+    Ctap2(device).make_credential(bytes(32), RP, USER, [ES256])
+    device._channel_id ^= 0x5A5A5A5A
+    with answers(CtapError.ERR.INVALID_CHANNEL):
+        device.ping()
+
+
 @check("a key that was plugged in 200 times still has its credentials")
 def _(key):
     ctap = Ctap2(key.plug_in())

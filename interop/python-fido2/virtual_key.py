@@ -19,7 +19,7 @@ class VirtualKey:
         if not address:
             self.__exit__()
             raise RuntimeError(f"{self._command[0]} did not start serving")
-        self._address = address[1], int(address[2])
+        self.address = address[1], int(address[2])
         self._device = None
         return self
 
@@ -33,7 +33,7 @@ class VirtualKey:
         """Unplugs the key, if it is plugged in, and plugs it in: a power cycle. One client holds it at a time."""
         if self._device:
             self._device.close()
-        self._device = open_device(*self._address)
+        self._device = open_device(*self.address)
         return self._device
 
     def wait_for_prompt(self):
