@@ -21,6 +21,11 @@ pub use writer::{Overflow, Writer};
 pub trait Read<'a>: Sized {
     /// Reads one item. Errors: [`Error`] says what was wrong and where.
     fn read(r: &mut Reader<'a>) -> Result<Self, Error>;
+
+    /// Reads an item of a list that has been read before; what was checked then need not be checked again.
+    fn read_again(r: &mut Reader<'a>) -> Result<Self, Error> {
+        Self::read(r)
+    }
 }
 
 /// A value that can be written as CBOR.
@@ -84,6 +89,11 @@ impl<'a> Read<'a> for Text<'a> {
     #[inline]
     fn read(r: &mut Reader<'a>) -> Result<Self, Error> {
         r.text_bytes().map(Self)
+    }
+
+    #[inline]
+    fn read_again(r: &mut Reader<'a>) -> Result<Self, Error> {
+        r.unchecked_text().map(Self)
     }
 }
 

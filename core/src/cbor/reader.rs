@@ -184,11 +184,17 @@ impl<'a> Reader<'a> {
         core::str::from_utf8(bytes).map_err(|_| self.error(ErrorKind::NotUtf8))
     }
 
+    /// A text string that was checked before, as its bytes.
+    #[inline]
+    pub(super) fn unchecked_text(&mut self) -> Result<&'a [u8], Error> {
+        let length = self.head_of(TEXT)?;
+        self.take(length)
+    }
+
     /// A text string, checked to be UTF-8, as its bytes.
     #[inline]
     pub fn text_bytes(&mut self) -> Result<&'a [u8], Error> {
-        let length = self.head_of(TEXT)?;
-        let bytes = self.take(length)?;
+        let bytes = self.unchecked_text()?;
         if is_utf8(bytes) { Ok(bytes) } else { Err(self.error(ErrorKind::NotUtf8)) }
     }
 
@@ -323,7 +329,27 @@ impl<'a> Reader<'a> {
         Ok(self.since(start))
     }
 
+    #[inline]
     fn skip_item(&mut self) -> Result<(), Error> {
+        // Most items are small numbers, booleans and short strings.
+        let length = match self.rest.first() {
+            Some(0x00..=0x17 | 0x20..=0x37 | &FALSE | &TRUE) => 1,
+            Some(initial @ (0x40..=0x57 | 0x60..=0x77)) => usize::from(initial & 0x1F).wrapping_add(1),
+            _ => return self.skip_large(),
+        };
+        let Some((item, rest)) = self.rest.split_at_checked(length) else {
+            return Err(self.error(ErrorKind::Truncated));
+        };
+        if let [0x60..=0x77, text @ ..] = item
+            && !is_utf8(text)
+        {
+            return Err(self.error(ErrorKind::NotUtf8));
+        }
+        self.rest = rest;
+        Ok(())
+    }
+
+    fn skip_large(&mut self) -> Result<(), Error> {
         let before = self.rest;
         let (major, value) = self.head()?;
         match major {
@@ -377,6 +403,8 @@ impl<'a> Reader<'a> {
         let shorter = core::mem::replace(&mut map.length, length);
         let (Some(before), Some(now)) = (previous.first(), start.first()) else { return Ok(()) };
         let ordered = match (before >> 5).cmp(&(now >> 5)).then(shorter.cmp(&length)) {
+            // Mostly the first characters differ already.
+            Ordering::Equal if length > 1 && previous.get(1) != start.get(1) => previous.get(1) < start.get(1),
             Ordering::Equal => previous.get(..length) < start.get(..length),
             other => other.is_lt(),
         };
