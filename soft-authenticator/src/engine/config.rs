@@ -171,7 +171,8 @@ impl<'c> Config<'c> {
             Attestation::Certified(Certified { chain: [], .. }) => Err(ConfigError::Attestation),
             Attestation::Certified(_) if !caps.has(Caps::CERTIFIED_ATTESTATION) => Err(ConfigError::Attestation),
             Attestation::Certified(Certified { chain, .. }) => {
-                let chain = chain.iter().fold(0usize, |sum, der| sum.saturating_add(der.len()).saturating_add(CBOR_HEAD));
+                let chain =
+                    chain.iter().fold(0usize, |sum, der| sum.saturating_add(der.len()).saturating_add(CBOR_HEAD));
                 let needed = chain.saturating_add(REGISTRATION);
                 if needed <= self.max_msg_size { Ok(()) } else { Err(ConfigError::Attestation) }
             }

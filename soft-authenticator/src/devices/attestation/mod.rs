@@ -14,9 +14,5 @@ pub const VIRTUAL_KEY_ROOT: &[u8] = include_bytes!("root.der");
 
 /// The virtual key's attestation key and certificate.
 pub const fn virtual_key_certificate() -> Certified<'static> {
-    Certified {
-        algorithm: Algorithm::ES256,
-        secret: include_bytes!("leaf.key"),
-        chain: &[include_bytes!("leaf.der")],
-    }
+    Certified { algorithm: Algorithm::ES256, secret: include_bytes!("leaf.key"), chain: &[include_bytes!("leaf.der")] }
 }
