@@ -9,7 +9,7 @@ use keyfob_core::{
         Command, CredentialDescriptor, CredentialParameters, RpEntity, UserEntity, client_pin, client_pin::subcommand,
         get_assertion, make_credential,
     },
-    pin_uv::{PaddedPin, Protocol, Protocol::One, Protocol::Two},
+    pin_uv::{PaddedPin, Permissions, Protocol, Protocol::One, Protocol::Two},
 };
 use keyfob_soft_authenticator::{engine::Config, store::Setting};
 
@@ -21,10 +21,18 @@ const TYPES: [u8; 22] = [
     0xF6, 0xFB, 0xFF,
 ];
 
+/// A pinUvAuthParam; without a PIN nobody looks at it.
+fn param(key: &mut Key, pin: bool, permissions: Permissions) -> Vec<u8> {
+    if !pin {
+        return vec![1; 32];
+    }
+    let token = key.token(Two, PIN, permissions, Some(RP)).unwrap();
+    token.authenticate(&RustCrypto, Two, &[&HASH]).as_bytes().to_vec()
+}
+
 /// A makeCredential request with every member there is.
-fn full_registration(key: &mut Key, excluded: &[CredentialDescriptor<'_>]) -> Vec<u8> {
-    let token = key.token(Two, PIN, MC, Some(RP)).unwrap();
-    let param = token.authenticate(&RustCrypto, Two, &[&HASH]);
+fn full_registration(key: &mut Key, pin: bool, excluded: &[CredentialDescriptor<'_>]) -> Vec<u8> {
+    let param = param(key, pin, MC);
     let parameters = [CredentialParameters::new(Algorithm::RS256), CredentialParameters::new(Algorithm::ES256)];
     let request = make_credential::Request {
         rp: RpEntity { id: RP, name: Some("Example") },
@@ -32,7 +40,7 @@ fn full_registration(key: &mut Key, excluded: &[CredentialDescriptor<'_>]) -> Ve
         pub_key_cred_params: List::Slice(&parameters),
         exclude_list: Some(List::Slice(excluded)),
         extensions: Some(RawMap(b"\xA1\x6Bhmac-secret\xF5")),
-        pin_uv_auth_param: Some(param.as_bytes()),
+        pin_uv_auth_param: Some(&param),
         pin_uv_auth_protocol: Some(2),
         attestation_formats_preference: Some(List::Slice(&["packed"])),
         ..resident(b"alice")
@@ -40,15 +48,14 @@ fn full_registration(key: &mut Key, excluded: &[CredentialDescriptor<'_>]) -> Ve
     message(Command::MAKE_CREDENTIAL, &request)
 }
 
-fn full_assertion(key: &mut Key, allowed: &[CredentialDescriptor<'_>]) -> Vec<u8> {
-    let token = key.token(Two, PIN, GA, Some(RP)).unwrap();
-    let param = token.authenticate(&RustCrypto, Two, &[&HASH]);
+fn full_assertion(key: &mut Key, pin: bool, allowed: &[CredentialDescriptor<'_>]) -> Vec<u8> {
+    let param = param(key, pin, GA);
     let options = get_assertion::Options { up: Some(true), uv: Some(false), rk: None };
     let request = get_assertion::Request {
         allow_list: Some(List::Slice(allowed)),
         extensions: Some(RawMap(b"\xA1\x68credBlob\xF5")),
         options: Some(options),
-        pin_uv_auth_param: Some(param.as_bytes()),
+        pin_uv_auth_param: Some(&param),
         pin_uv_auth_protocol: Some(2),
         ..assertion()
     };
@@ -92,38 +99,42 @@ fn damaged(request: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     cut.chain(flipped).chain(typed).chain(shorter).chain(longer)
 }
 
-/// A key with a PIN and credentials; whatever happens to it in a test, a new one is as good.
-fn key() -> (Key, Made, Made) {
+/// A key with two credentials, one of them discoverable, and perhaps a PIN.
+fn key(pin: bool) -> (Key, [Made; 2]) {
     let mut key = Key::new();
-    let (wrapped, stored) = (key.make(&registration(b"wrapped")).unwrap(), key.make(&resident(b"stored")).unwrap());
-    key.set_pin(Two, PIN);
-    (key, wrapped, stored)
+    let made = [registration(b"wrapped"), resident(b"stored")].map(|request| key.make(&request).unwrap());
+    if pin {
+        assert_eq!(key.set_pin(Two, PIN), Status::OK);
+    }
+    (key, made)
 }
 
 /// Sends every damaged form of the request that `build` makes and returns how many were refused and answered. A refused
-/// one changes nothing but the PIN retries, downwards.
-fn survives(build: impl Fn(&mut Key) -> Vec<u8>) -> (u32, u32) {
-    let mut key = self::key().0;
+/// one changes nothing but the PIN retries, downwards. A touch that is declined leaves the token for the next one.
+fn survives(pin: bool, finger: Finger, build: impl Fn(&mut Key) -> Vec<u8>) -> (u32, u32) {
+    const KEPT: [Setting; 3] = [Setting::Seed, Setting::Pin, Setting::SignCount];
+    let mut key = self::key(pin).0;
     let original = build(&mut key);
     let (mut refused, mut answered) = (0, 0);
     for request in damaged(&original) {
         let (commits, credentials) = (key.store.applied(), key.store.credentials());
-        let settings = [Setting::Seed, Setting::Pin, Setting::SignCount].map(|setting| key.store.setting(setting));
+        let settings = KEPT.map(|setting| key.store.setting(setting));
         let retries = key.store.setting(Setting::PinRetries);
+        key.finger = finger;
         let answer = status(&key.call(&request));
-        if answer.is_ok() {
+        let unchanged = KEPT.map(|setting| key.store.setting(setting)) == settings;
+        if answer.is_ok() || answer == Status::OPERATION_DENIED {
             answered += 1;
         } else {
             refused += 1;
             assert_eq!(key.store.credentials(), credentials);
-            let after = [Setting::Seed, Setting::Pin, Setting::SignCount].map(|setting| key.store.setting(setting));
-            assert_eq!(after, settings);
-            assert!(key.store.setting(Setting::PinRetries) <= retries);
+            assert!(unchanged && key.store.setting(Setting::PinRetries) <= retries);
             assert!(answer == Status::PIN_INVALID || key.store.applied() == commits, "{answer:?} to {request:02x?}");
         }
-        if answer.is_ok() || key.store.applied() != commits {
-            // The token is used up, or the key agreement over: the next one shall get as far as this.
-            key = self::key().0;
+        let pin_changed = key.store.setting(Setting::Pin) != settings[1];
+        if pin_changed || answer == Status::PIN_INVALID || key.store.credentials() == ROOM {
+            // The key agreement is over, or there is no room: the next request shall get as far as this one.
+            key = self::key(pin).0;
             assert_eq!(build(&mut key), original);
         }
     }
@@ -132,26 +143,34 @@ fn survives(build: impl Fn(&mut Key) -> Vec<u8>) -> (u32, u32) {
 
 #[test]
 fn damaged_registrations_are_refused_or_answered() {
-    let excluded =
-        [CredentialDescriptor { transports: Some(List::Slice(&["usb"])), ..CredentialDescriptor::new(&[9; 32]) }];
-    let (refused, answered) = survives(|key| full_registration(key, &excluded));
-    assert!(refused > 5_000 && answered > 50, "{refused} refused, {answered} answered");
+    let other = CredentialDescriptor::new(&[9; 32]);
+    let excluded = [CredentialDescriptor { transports: Some(List::Slice(&["usb"])), ..other }];
+    for (pin, finger) in [(false, Finger::Touches), (true, Finger::Declines)] {
+        let (refused, answered) = survives(pin, finger, |key| full_registration(key, pin, &excluded));
+        assert!(refused > 5_000 && answered > 500, "{refused} refused, {answered} answered");
+    }
 }
 
 #[test]
 fn damaged_sign_ins_are_refused_or_answered() {
-    let (_, wrapped, stored) = key();
-    let (refused, answered) = survives(|key| full_assertion(key, &[wrapped.descriptor(), stored.descriptor()]));
-    assert!(refused > 5_000 && answered > 50, "{refused} refused, {answered} answered");
+    for (pin, finger) in [(false, Finger::Touches), (true, Finger::Declines)] {
+        let (_, [wrapped, stored]) = key(pin);
+        let allowed = [wrapped.descriptor(), stored.descriptor()];
+        let (refused, answered) = survives(pin, finger, |key| full_assertion(key, pin, &allowed));
+        assert!(refused > 3_000 && answered > 500, "{refused} refused, {answered} answered");
+    }
 }
 
 #[test]
 fn damaged_pin_commands_are_refused_or_answered() {
-    for protocol in [One, Two] {
-        for sub_command in [subcommand::CHANGE_PIN, subcommand::GET_TOKEN_USING_PIN] {
-            let (refused, answered) = survives(|key| full_client_pin(key, protocol, sub_command));
-            assert!(refused > 2_000 && answered > 20, "{refused} refused, {answered} answered");
-        }
+    for (protocol, sub_command) in [
+        (One, subcommand::CHANGE_PIN),
+        (Two, subcommand::CHANGE_PIN),
+        (One, subcommand::GET_TOKEN_USING_PIN),
+        (Two, subcommand::GET_TOKEN_USING_PIN),
+    ] {
+        let (refused, answered) = survives(true, Finger::Touches, |key| full_client_pin(key, protocol, sub_command));
+        assert!(refused > 2_000 && answered > 10, "{refused} refused, {answered} answered");
     }
 }
 
