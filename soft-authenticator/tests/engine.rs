@@ -6,6 +6,7 @@ mod client_pin;
 mod get_assertion;
 mod get_info;
 mod harness;
+mod hid;
 mod make_credential;
 mod message_layer;
 mod model;

@@ -123,8 +123,11 @@ fn survives(pin: bool, finger: Finger, build: impl Fn(&mut Key) -> Vec<u8>) -> (
         key.finger = finger;
         let answer = status(&key.call(&request));
         let unchanged = KEPT.map(|setting| key.store.setting(setting)) == settings;
-        if answer.is_ok() || answer == Status::OPERATION_DENIED {
+        if answer.is_ok() {
             answered += 1;
+        } else if answer == Status::OPERATION_DENIED {
+            answered += 1;
+            assert_eq!(key.store.applied(), commits);
         } else {
             refused += 1;
             assert_eq!(key.store.credentials(), credentials);
