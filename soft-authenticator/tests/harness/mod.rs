@@ -113,6 +113,7 @@ impl Key {
             };
             assert_eq!(&self.engine.buffer()[..request.len()], request, "a pending request stays in the buffer");
             self.polls += 1;
+            assert!(self.polls < 1_000, "a command without an end");
             let event = match (wait, self.finger) {
                 _ if self.polls == cancel_at => Event::Cancel,
                 (Wait::Processing, _) => Event::Tick,
