@@ -2,7 +2,7 @@
 
 use keyfob_core::{
     auth_data::Flags,
-    cbor::{List, RawMap},
+    cbor::{List, RawMap, Text},
     cose::Algorithm,
     crypto::{Hash, RustCrypto},
     ctap2::{CredentialParameters, make_credential::Request},
@@ -41,10 +41,11 @@ fn register(
     let len = client_data.write(&mut json).unwrap();
     let hash = RustCrypto.sha256(&[&json[..len]]);
     let parameters = [CredentialParameters::new(algorithm)];
+    let formats: Option<Vec<_>> = formats.map(|formats| formats.iter().map(|format| Text::new(format)).collect());
     let request = Request {
         client_data_hash: &hash,
         pub_key_cred_params: List::Slice(&parameters),
-        attestation_formats_preference: formats.map(List::Slice),
+        attestation_formats_preference: formats.as_deref().map(List::Slice),
         ..resident(b"u")
     };
     let made = if verified {

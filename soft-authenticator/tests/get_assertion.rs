@@ -8,7 +8,9 @@ use keyfob_core::{
     cbor::List,
     cose::Algorithm,
     ctap2::get_assertion::{Options, Request},
-    ctap2::{Command, CredentialDescriptor, CredentialParameters, RpEntity, UserEntity, make_credential},
+    ctap2::{
+        Command, CredentialDescriptor, CredentialParameters, CredentialType, RpEntity, UserEntity, make_credential,
+    },
     pin_uv::Protocol::{One, Two},
 };
 use keyfob_soft_authenticator::engine::Config;
@@ -147,7 +149,7 @@ fn step_7_an_allow_list_finds_wrapped_and_stored_credentials_of_this_relying_par
         assert!(got.is_by(made));
     }
     refused(&mut key, &allow(&[other.descriptor()]), Status::NO_CREDENTIALS);
-    let kind = "private-key";
+    let kind = CredentialType("private-key");
     refused(&mut key, &allow(&[CredentialDescriptor { kind, ..stored.descriptor() }]), Status::NO_CREDENTIALS);
 }
 

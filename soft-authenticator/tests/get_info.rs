@@ -45,7 +45,7 @@ fn the_default_key_says_what_it_is() {
         assert_eq!(info.max_credential_id_length, Some(MAX_CREDENTIAL_ID));
         assert!(info.transports.unwrap().iter().eq(["usb"]));
         let algorithms = info.algorithms.unwrap();
-        assert!(algorithms.iter().all(|parameters| parameters.public_key));
+        assert!(algorithms.iter().all(|parameters| parameters.kind == keyfob_core::ctap2::PUBLIC_KEY));
         assert!(algorithms.iter().map(|parameters| parameters.algorithm).eq([Algorithm::ES256, Algorithm::EDDSA]));
         assert_eq!(info.min_pin_length, Some(4));
         assert_eq!(info.remaining_discoverable_credentials, Some(ROOM as u64));

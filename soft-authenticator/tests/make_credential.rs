@@ -7,7 +7,7 @@ use keyfob_core::{
     cose::Algorithm,
     crypto::RustCrypto,
     ctap2::make_credential::{Options, Request},
-    ctap2::{Command, CredentialDescriptor, CredentialParameters, RpEntity, UserEntity},
+    ctap2::{Command, CredentialDescriptor, CredentialParameters, CredentialType, RpEntity, UserEntity},
     pin_uv::{Permissions, Protocol::Two},
 };
 use keyfob_soft_authenticator::{
@@ -281,7 +281,7 @@ fn step_12_credentials_of_other_relying_parties_authenticators_and_types_do_not_
     let mut another = Key::new();
     another.command(Command::RESET); // for another seed
     let foreign = another.make(&registration(b"u")).unwrap();
-    let strange = CredentialDescriptor { kind: "private-key", ..wrapped.descriptor() };
+    let strange = CredentialDescriptor { kind: CredentialType("private-key"), ..wrapped.descriptor() };
     let list = [wrapped.descriptor(), stored.descriptor()];
     let other = Request { rp: RpEntity { id: "other.example", name: None }, ..registration(b"u") };
     key.make(&Request { exclude_list: Some(List::Slice(&list)), ..other }).unwrap();

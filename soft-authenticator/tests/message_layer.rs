@@ -2,7 +2,7 @@
 
 use keyfob_core::{
     Status,
-    cbor::{List, RawMap},
+    cbor::{List, RawMap, Text},
     cose::Algorithm,
     crypto::RustCrypto,
     ctap2::{
@@ -42,7 +42,7 @@ fn full_registration(key: &mut Key, pin: bool, excluded: &[CredentialDescriptor<
         extensions: Some(RawMap(b"\xA1\x6Bhmac-secret\xF5")),
         pin_uv_auth_param: Some(&param),
         pin_uv_auth_protocol: Some(2),
-        attestation_formats_preference: Some(List::Slice(&["packed"])),
+        attestation_formats_preference: Some(List::Slice(&[Text::new("packed")])),
         ..resident(b"alice")
     };
     message(Command::MAKE_CREDENTIAL, &request)
@@ -147,7 +147,7 @@ fn survives(pin: bool, finger: Finger, build: impl Fn(&mut Key) -> Vec<u8>) -> (
 #[test]
 fn damaged_registrations_are_refused_or_answered() {
     let other = CredentialDescriptor::new(&[9; 32]);
-    let excluded = [CredentialDescriptor { transports: Some(List::Slice(&["usb"])), ..other }];
+    let excluded = [CredentialDescriptor { transports: Some(List::Slice(&[Text::new("usb")])), ..other }];
     for (pin, finger) in [(false, Finger::Touches), (true, Finger::Declines)] {
         let (refused, answered) = survives(pin, finger, |key| full_registration(key, pin, &excluded));
         assert!(refused > 5_000 && answered > 500, "{refused} refused, {answered} answered");
@@ -227,9 +227,9 @@ fn a_message_longer_than_get_info_says_is_too_large() {
 #[test]
 fn transports_of_any_number_and_length_are_read_over() {
     let long = "x".repeat(7_000);
-    let many = vec!["usb"; 1_800];
+    let many = vec![Text::new("usb"); 1_800];
     let mut key = Key::new();
-    for transports in [&["usb"][..], &many, &[&long], &[]] {
+    for transports in [&[Text::new("usb")][..], &many, &[Text::new(&long)], &[]] {
         let transports = Some(List::Slice(transports));
         let list = [CredentialDescriptor { transports, ..CredentialDescriptor::new(&[9; 32]) }];
         let request = message(
@@ -247,7 +247,7 @@ fn transports_of_any_number_and_length_are_read_over() {
 fn ten_kilobytes_of_transports_fit_where_the_message_size_allows_them() {
     let mut key = Key::with(Config { max_msg_size: 16_384, ..Config::new([0; 16]) });
     let made = key.make(&registration(b"u")).unwrap();
-    let many = vec!["hybrid"; 1_500];
+    let many = vec![Text::new("hybrid"); 1_500];
     let list = [CredentialDescriptor { transports: Some(List::Slice(&many)), ..made.descriptor() }];
     let request = get_assertion::Request { allow_list: Some(List::Slice(&list)), ..assertion() };
     assert!(message(Command::GET_ASSERTION, &request).len() > 10_000);
@@ -264,7 +264,7 @@ fn lists_of_any_length_are_read() {
         let request = make_credential::Request { pub_key_cred_params: List::Slice(&list), ..registration(b"u") };
         assert_eq!(key.status(&message(Command::MAKE_CREDENTIAL, &request)), expected);
     }
-    let formats = vec!["none"; 1_000];
+    let formats = vec![Text::new("none"); 1_000];
     let attestation_formats_preference = Some(List::Slice(&formats[..]));
     key.make(&make_credential::Request { attestation_formats_preference, ..registration(b"u") }).unwrap();
 }

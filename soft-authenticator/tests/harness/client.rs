@@ -7,7 +7,7 @@ use keyfob_core::{
     cose::{Algorithm, CoseKey},
     crypto::{Hash, P256Point, RustCrypto, Verify},
     ctap2::{
-        self, Command, CredentialDescriptor, CredentialParameters, RpEntity, UserEntity, client_pin,
+        self, Command, CredentialDescriptor, CredentialParameters, PUBLIC_KEY, RpEntity, UserEntity, client_pin,
         client_pin::subcommand, get_assertion, make_credential,
     },
     pin_uv::{self, PaddedPin, Permissions, PinHash, Protocol, SharedSecret, Token},
@@ -181,7 +181,7 @@ impl Key {
             let response: get_assertion::Response<'_> = ctap2::decode_response(response).unwrap();
             assert_eq!((response.user_selected, response.large_blob_key), (None, None));
             let credential = response.credential.unwrap();
-            assert_eq!((credential.kind, credential.transports), ("public-key", None));
+            assert_eq!((credential.kind, credential.transports), (PUBLIC_KEY, None));
             Got {
                 id: credential.id.into(),
                 auth_data: response.auth_data.into(),
