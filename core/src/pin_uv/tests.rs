@@ -158,10 +158,7 @@ fn a_key_off_the_curve_is_refused() {
     let point = P256Point { x: [1; 32], y: [1; 32] };
     let key = CoseKey::key_agreement(&point);
     assert!(encapsulate(&RustCrypto, &mut rng(), Protocol::Two, &key).is_err());
-    assert_eq!(
-        decapsulate(&RustCrypto, Protocol::Two, &P256Secret([1; 32]), &key).err(),
-        Some(Error::InvalidKey)
-    );
+    assert_eq!(decapsulate(&RustCrypto, Protocol::Two, &P256Secret([1; 32]), &key).err(), Some(Error::InvalidKey));
 }
 
 #[test]
