@@ -73,6 +73,7 @@ impl<C: Backend> World<'_, C> {
         let begun = self.now;
         let bound = begun + plan.timeout.as_millis() as u64 + plan.typing + GRACE;
         let cancel_at = plan.cancel_after.map(|after| begun + after);
+        let cuts = self.cuts;
         let mut cancelled = false;
         let mut entered = Vec::new();
         let mut input = Input::Start;
@@ -116,6 +117,10 @@ impl<C: Backend> World<'_, C> {
                 Output::AskPin(prompt) => {
                     if prompt.retries == Some(0) {
                         return Err("the user is asked for a PIN that is blocked".into());
+                    }
+                    let stored = self.flash.retries();
+                    if self.disturbed == 0 && self.cuts == cuts && prompt.retries != stored {
+                        return Err(format!("PIN retries are {stored:?}, the user is told {:?}", prompt.retries));
                     }
                     self.idle(plan.typing);
                     match plan.entries.pop_front() {

@@ -114,9 +114,10 @@ impl Ledger {
                     let (id, user_id) = (credential.id.to_vec(), credential.user.id.to_vec());
                     let stored = Stored { id, rp_id_hash: *rp_id_hash, user_id };
                     // The only reason to remove a credential is a new one of the same account.
-                    if deleted.take().is_some_and(|old| {
-                        (old.rp_id_hash, &old.user_id) != (stored.rp_id_hash, &stored.user_id)
-                    }) {
+                    if deleted
+                        .take()
+                        .is_some_and(|old| (old.rp_id_hash, &old.user_id) != (stored.rp_id_hash, &stored.user_id))
+                    {
                         self.wrong = Some("a credential was replaced by one of another account".into());
                     }
                     self.stored.push((self.next, stored));

@@ -102,9 +102,10 @@ pub fn can_register(config: &Config<'_>, ledger: &Ledger, wanted: &Wanted<'_>) -
     let needed = wanted.user_verification == Requirement::Required
         || (pin_is_set && (discoverable || !caps.has(Caps::MAKE_CRED_UV_NOT_RQD)));
     let preferred = wanted.user_verification == Requirement::Preferred || discoverable;
-    let replaces = ledger.stored.iter().any(|(_, stored)| {
-        stored.rp_id_hash == wanted.rp_id_hash && stored.user_id == wanted.user_id
-    });
+    let replaces = ledger
+        .stored
+        .iter()
+        .any(|(_, stored)| stored.rp_id_hash == wanted.rp_id_hash && stored.user_id == wanted.user_id);
     wanted.algorithms.iter().any(|algorithm| caps.allows(*algorithm))
         && (!discoverable || caps.has(Caps::DISCOVERABLE))
         && (!discoverable || replaces || ledger.stored.len() < CREDENTIALS)

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, time::Duration};
 use keyfob_core::{
     Status,
     cbor::{List, RawMap},
-    client::{GetAssertion, GetOptions, MakeCredential, MakeOptions, Requirement},
+    client::{Cause, GetAssertion, GetOptions, MakeCredential, MakeOptions, Requirement},
     cose::Algorithm,
     crypto::{Hash, RustCrypto, StubCrypto},
     ctap2::{self, Command, CredentialDescriptor, CredentialParameters, RpEntity, UserEntity, client_pin},
@@ -57,8 +57,12 @@ struct Script<'w, C: Backend> {
     intensity: Intensity,
     /// Nothing was disturbed since the last time everything was known to be quiet.
     quiet: bool,
-    /// Resets that were asked for.
-    resets_asked: bool,
+    /// Until a moment ago something was disturbed.
+    healed: bool,
+    /// What is stored was last known to be this.
+    before: Digest,
+    /// PIN retries before the ceremony.
+    retries_before: Option<u8>,
 }
 
 /// How bad a world is.
@@ -73,6 +77,10 @@ struct Intensity {
 }
 
 type Check = Result<(), String>;
+
+/// What is stored, in short: resets, credentials, PIN.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Digest(u32, Vec<Vec<u8>>, Option<[u8; 16]>);
 
 impl<C: Backend> Script<'_, C> {
     fn play(mut dice: Dice, options: Options) -> Result<Summary, Failure> {
@@ -92,7 +100,9 @@ impl<C: Backend> Script<'_, C> {
             proofs: 0,
             intensity,
             quiet: true,
-            resets_asked: false,
+            healed: false,
+            before: Digest::default(),
+            retries_before: None,
         };
         let result = script.acts();
         let log = script.world.log.take().unwrap_or_default();
@@ -166,6 +176,12 @@ impl<C: Backend> Script<'_, C> {
         self.world.cut_at.is_some() || self.world.cut_after.is_some()
     }
 
+    fn digest(&self) -> Digest {
+        let ledger = self.world.flash.ledger();
+        let ids = ledger.stored.iter().map(|(_, stored)| stored.id.clone());
+        Digest(ledger.resets, ids.collect(), ledger.pin_hash)
+    }
+
     /// Makes everything quiet, and sees that it works.
     fn probe(&mut self) -> Check {
         self.heal();
@@ -181,6 +197,7 @@ impl<C: Backend> Script<'_, C> {
     fn heal(&mut self) {
         self.world.settle();
         self.quiet = true;
+        self.healed = true;
     }
 
     /// What must hold at any time.
@@ -193,7 +210,8 @@ impl<C: Backend> Script<'_, C> {
         if let Some(wrong) = wrong {
             return Err(wrong);
         }
-        if rises > 0 && self.proofs == 0 {
+        let disturbed = self.summary.disturbed > 0;
+        if rises > self.proofs && (!disturbed || self.proofs == 0) {
             return Err("PIN retries rose without the right PIN".into());
         }
         if self.world.flash.retries() != retries {
@@ -219,7 +237,9 @@ impl<C: Backend> Script<'_, C> {
             reconnects: true,
             timeout: Duration::from_secs(300),
         };
-        self.world.finger = Finger::Touches(dice.pick(&[0, 0, 5, 400, 6_000]));
+        // A touch in the very moment of the first packet would be for what was pending before.
+        let soonest = if cooperative { 10 } else { 0 };
+        self.world.finger = Finger::Touches(dice.pick(&[0, 0, 5, 400, 6_000]).max(soonest));
         if cooperative || !dice.percent(self.intensity.moody) {
             return Ok((plan, true));
         }
@@ -273,9 +293,7 @@ impl<C: Backend> Script<'_, C> {
         let user_verification = self.requirement(probe);
         let dice = &mut self.world.dice;
         let excluded: Vec<Known> = match probe {
-            None if dice.percent(30) => {
-                self.known.iter().filter(|_| dice.percent(40)).take(5).cloned().collect()
-            }
+            None if dice.percent(30) => self.known.iter().filter(|_| dice.percent(40)).take(5).cloned().collect(),
             _ => Vec::new(),
         };
         let challenge: [u8; 16] = dice.bytes();
@@ -314,6 +332,7 @@ impl<C: Backend> Script<'_, C> {
         let mut buffer = vec![0; self.world.config.max_msg_size];
         let rng = self.world.dice.fork();
         let mut machine = MakeCredential::new(&options, &mut buffer, crypto.clone(), rng);
+        (self.before, self.retries_before) = (self.digest(), self.world.flash.retries());
         let course = self.world.conduct(&mut machine, plan)?;
         let owed = self.conclude(&course, pin.as_deref(), cooperative, possible)?;
         let Ok(()) = course.result else { return Ok(()) };
@@ -420,10 +439,8 @@ impl<C: Backend> Script<'_, C> {
                 .map(|(_, stored)| stored.id.clone())
                 .collect();
             let listed = |known: &&Known| known.rp == rp && known.lives(&ledger) && allowed.contains(&known.id);
-            let candidates =
-                if discoverable { accounts.len() } else { self.known.iter().filter(listed).count() };
-            let possible =
-                model::can_sign_in(&self.world.config, &ledger, candidates, discoverable, user_verification);
+            let candidates = if discoverable { accounts.len() } else { self.known.iter().filter(listed).count() };
+            let possible = model::can_sign_in(&self.world.config, &ledger, candidates, discoverable, user_verification);
             (possible, live, accounts)
         };
         let pin = self.pin()?;
@@ -434,6 +451,7 @@ impl<C: Backend> Script<'_, C> {
         let mut buffer = vec![0; self.world.config.max_msg_size];
         let rng = self.world.dice.fork();
         let mut machine = GetAssertion::new(&options, &mut buffer, crypto.clone(), rng);
+        (self.before, self.retries_before) = (self.digest(), self.world.flash.retries());
         let course = self.world.conduct(&mut machine, plan)?;
         let owed = self.conclude(&course, pin.as_deref(), cooperative, possible)?;
         let Ok(()) = course.result else { return Ok(()) };
@@ -520,15 +538,37 @@ impl<C: Backend> Script<'_, C> {
         self.summary.ceremonies += 1;
         self.world.note(|| format!("ceremony ends: {:?}", course.result));
         self.proofs += course.entered.iter().filter(|entered| Some(entered.as_str()) == pin).count() as u32;
-        let undisturbed = cooperative && self.quiet && self.world.disturbed == 0;
+        let clean = self.quiet && self.world.disturbed == 0;
+        // The user was asked again after the last entry, so every one was tried.
+        if clean && course.result.is_err_and(|error| error.cause == Cause::PinRequired) {
+            self.check_attempts(&course.entered, pin)?;
+        }
+        let undisturbed = cooperative && clean;
         if !undisturbed {
             self.quiet = false;
             return Ok(false);
         }
+        let healed = std::mem::take(&mut self.healed);
         match (&course.result, possible) {
+            // A request of before, whose end the client did not see, took the touch and did its work.
+            (Err(_), true) if healed && self.digest() != self.before => Ok(false),
             (Err(error), true) => Err(format!("an undisturbed ceremony fails: {error}")),
             (Ok(()), false) => Err("a ceremony succeeds that cannot".into()),
             _ => Ok(possible),
+        }
+    }
+
+    /// Every wrong PIN of a possible length costs one attempt.
+    fn check_attempts(&self, entered: &[String], pin: Option<&str>) -> Check {
+        let least = usize::from(self.world.config.min_pin_length);
+        let tried = entered.iter().filter(|pin| PaddedPin::new(pin, least).is_ok());
+        let wrong = tried.filter(|entered| Some(entered.as_str()) != pin).count();
+        let (before, after) = (self.retries_before, self.world.flash.retries());
+        let cost = usize::from(before.zip(after).map_or(0, |(before, after)| before.saturating_sub(after)));
+        if cost == wrong {
+            Ok(())
+        } else {
+            Err(format!("{wrong} wrong PINs, and PIN retries are {before:?}, {after:?}"))
         }
     }
 
@@ -573,9 +613,7 @@ impl<C: Backend> Script<'_, C> {
     fn requirement(&mut self, probe: Option<()>) -> Requirement {
         match probe {
             Some(()) => Requirement::Discouraged,
-            None => {
-                self.world.dice.pick(&[Requirement::Discouraged, Requirement::Preferred, Requirement::Required])
-            }
+            None => self.world.dice.pick(&[Requirement::Discouraged, Requirement::Preferred, Requirement::Required]),
         }
     }
 
@@ -679,17 +717,14 @@ impl<C: Backend> Script<'_, C> {
             self.world.replug();
         }
         self.world.note(|| "reset".into());
-        let in_time = self.world.cuts > 0 && !self.cut_planned();
         let before = self.world.flash.ledger().resets;
         let answer = self.world.exchange(&[Command::RESET.0], 60_000);
         let after = self.world.flash.ledger().resets;
-        self.resets_asked = true;
         let ok = answer.as_deref() == Some(&[0]);
         if self.world.disturbed > 0 || !self.quiet {
             self.quiet = false;
             return Ok(());
         }
-        let _ = in_time;
         match (ok, after - before) {
             (true, 1) if consents => Ok(()),
             (false, 0) => Ok(()),

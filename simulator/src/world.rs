@@ -185,6 +185,10 @@ impl<'w, C: Backend> World<'w, C> {
         self.request.extend_from_slice(request);
         self.reopened = false;
         self.queued = !self.host.is_ready();
+        // As the driver does: what is still in the pipe answers an earlier request.
+        while let Some(report) = self.down.receive(self.now) {
+            self.note(|| format!("client drops {}", describe(&report)));
+        }
         if self.queued {
             self.open();
         } else if self.host.send(self.instant(), Command::CBOR, request.len()).is_err() {
@@ -207,6 +211,7 @@ impl<'w, C: Backend> World<'w, C> {
 
     /// Lets time pass without the client: it reads nothing and sends nothing.
     pub fn idle(&mut self, millis: u64) {
+        self.turns = 0;
         let until = self.now + millis;
         while self.now < until && !self.exhausted() {
             if !self.turn() {
@@ -215,13 +220,17 @@ impl<'w, C: Backend> World<'w, C> {
         }
     }
 
-    /// Ends every disturbance and waits until its traces are gone from the pipe.
+    /// Ends every disturbance and waits until its traces are gone from the pipe. A request that was corrupted may still
+    /// wait for a touch under a name that no INIT ends, so then its end is waited for as well.
     pub fn settle(&mut self) {
         self.faults = Faults::NONE;
         self.rival = None;
         (self.cut_at, self.cut_after) = (None, None);
         self.finger = Finger::Away;
         self.idle(crate::wire::MAX_DELAY + 1_000);
+        while self.corrupted > 0 && self.device.waits_for().is_some() {
+            self.idle(1_000);
+        }
         (self.disturbed, self.corrupted) = (0, 0);
         self.touch_due = None;
         self.note(|| "the wire is healed".into());
