@@ -8,7 +8,8 @@ use std::marker::PhantomData;
 use keyfob_core::{
     Instant,
     transport::hid::{
-        Capabilities, Command, DeviceConfig, ErrorCode, Host, HostEvent, MAX_MESSAGE, REPORT_LEN, UnknownChannels,
+        Capabilities, Command, DeviceConfig, ErrorCode, Failure, Host, HostEvent, MAX_MESSAGE, REPORT_LEN,
+        UnknownChannels,
     },
 };
 use keyfob_soft_authenticator::{
@@ -99,6 +100,8 @@ pub struct World<'w, C: Backend> {
     request: Vec<u8>,
     queued: bool,
     reopened: bool,
+    /// The client's handle is dead, and it has not noticed yet.
+    unplugged: bool,
 }
 
 impl<'w, C: Backend> World<'w, C> {
@@ -149,6 +152,7 @@ impl<'w, C: Backend> World<'w, C> {
             request: Vec::new(),
             queued: false,
             reopened: false,
+            unplugged: false,
         }
     }
 
@@ -184,6 +188,7 @@ impl<'w, C: Backend> World<'w, C> {
         self.request.clear();
         self.request.extend_from_slice(request);
         self.reopened = false;
+        self.unplugged = false;
         self.queued = !self.host.is_ready();
         // As the driver does: what is still in the pipe answers an earlier request.
         while let Some(report) = self.down.receive(self.now) {
@@ -241,6 +246,10 @@ impl<'w, C: Backend> World<'w, C> {
     pub fn advance(&mut self, until: u64, buffer: &mut [u8]) -> Option<HostEvent> {
         loop {
             let mut busy = self.turn();
+            if std::mem::take(&mut self.unplugged) {
+                self.queued = false;
+                return Some(HostEvent::Failed(Failure::NotOpen));
+            }
             while let Some(report) = self.host.transmit(self.instant(), buffer) {
                 self.send_up(&report);
                 busy = true;
@@ -272,7 +281,9 @@ impl<'w, C: Backend> World<'w, C> {
         }
     }
 
-    /// Takes the power away and gives it back. The client will see a new device, so its channel is gone too.
+    /// Takes the power away and gives it back. A new engine gives out channel numbers from the first on, so there the
+    /// clients see what a USB host sees: the device is gone, and the handles with it. The same engine keeps its numbers,
+    /// and the clients notice nothing but silence.
     pub fn power_cycle(&mut self) {
         self.cuts += 1;
         self.up.unplug();
@@ -289,6 +300,9 @@ impl<'w, C: Backend> World<'w, C> {
                 let engine = Engine::new(buffer, self.config, crypto, rng, self.flash.clone(), now)
                     .expect("it worked before the power cut");
                 self.device = HidAuthenticator::new(engine, device_config(&self.config, self.lenient));
+                self.host = Host::new();
+                self.rival = None;
+                self.unplugged = true;
             }
             None => {
                 self.note(|| "power cut; the same engine".into());
