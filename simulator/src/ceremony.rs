@@ -133,6 +133,7 @@ impl<C: Backend> World<'_, C> {
                         Some(Entry::None) | None => Input::NoPin,
                     }
                 }
+                Output::AskUv(_) if self.corrupted > 0 => Input::UserVerification(self.dice.percent(50)),
                 Output::AskUv(_) => return Err("built-in user verification where there is none".into()),
                 Output::Show(_) => Input::Time,
                 Output::Reconnect if plan.reconnects => {

@@ -11,6 +11,10 @@
 //!
 //! No threads, no sockets, no real time: a world is a function of its seed, and a failure is replayed by its number.
 
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+#![allow(clippy::disallowed_methods)] // a panic here is a finding, and is reported with its seed
+
 use std::fmt;
 
 pub mod ceremony;

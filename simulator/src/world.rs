@@ -225,17 +225,19 @@ impl<'w, C: Backend> World<'w, C> {
         }
     }
 
-    /// Ends every disturbance and waits until its traces are gone from the pipe. A request that was corrupted may still
-    /// wait for a touch under a name that no INIT ends, so then its end is waited for as well.
+    /// Ends every disturbance and waits until its traces are gone. They are not only in the pipe: where reports were
+    /// disturbed, the authenticator may be at a request that the client takes for answered, or that came under another
+    /// name, and its answer, which no packet can be told from, would meet the next request.
     pub fn settle(&mut self) {
         self.faults = Faults::NONE;
         self.rival = None;
         (self.cut_at, self.cut_after) = (None, None);
         self.finger = Finger::Away;
         self.idle(crate::wire::MAX_DELAY + 1_000);
-        while self.corrupted > 0 && self.device.waits_for().is_some() {
+        while self.disturbed > 0 && self.device.waits_for().is_some() {
             self.idle(1_000);
         }
+        self.idle(1_000);
         (self.disturbed, self.corrupted) = (0, 0);
         self.touch_due = None;
         self.note(|| "the wire is healed".into());
