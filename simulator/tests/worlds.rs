@@ -3,7 +3,7 @@
 use keyfob_simulator::{Failure, Mutation, Options, run};
 
 /// Worlds per test run. A failure of one is replayed by its number.
-const WORLDS: u64 = 4_000;
+const WORLDS: u64 = 3_000;
 
 #[test]
 fn nothing_is_wrong_in_thousands_of_worlds() {
@@ -30,7 +30,7 @@ fn a_seed_replays_its_world_exactly() {
 /// Runs broken worlds, and checks that they are found out: some for the first reason, the others for one of the rest.
 fn found_out(mutation: Mutation, reasons: &[&str]) {
     let options = Options { mutation: Some(mutation), ..Options::default() };
-    let failures: Vec<String> = (0..300).filter_map(|seed| run(seed, options).err()).map(|found| found.what).collect();
+    let failures: Vec<String> = (0..150).filter_map(|seed| run(seed, options).err()).map(|found| found.what).collect();
     assert!(failures.iter().any(|what| what.contains(reasons[0])), "{mutation:?} goes unnoticed");
     for what in &failures {
         assert!(reasons.iter().any(|reason| what.contains(reason)), "{mutation:?} is noticed as: {what}");
@@ -64,5 +64,5 @@ fn a_success_without_a_touch_is_found_out() {
 
 #[test]
 fn retries_that_rise_are_found_out() {
-    found_out(Mutation::RetriesRise, &["PIN retries changed", "PIN retries are"]);
+    found_out(Mutation::RetriesRise, &["PIN retries changed", "PIN retries are", "PIN retries rose"]);
 }
