@@ -7,7 +7,7 @@ use std::hint::black_box;
 use keyfob_core::{
     attestation::{Packed, RawStatement, Statement},
     auth_data::{AttestedCredentialData, AuthData, Flags},
-    cbor::{self, List, RawMap, Write, Writer},
+    cbor::{self, List, RawMap, Text, Write, Writer},
     cose::{Algorithm, CoseKey, Curve},
     ctap2::{
         CredentialDescriptor, CredentialParameters, RpEntity, UserEntity, get_assertion, get_info, make_credential,
@@ -51,13 +51,19 @@ pub fn get_info() -> Vec<u8> {
         ..get_info::Options::default()
     };
     encoded(&get_info::Response {
-        extensions: Some(List::Slice(&["credProtect", "hmac-secret", "largeBlobKey", "credBlob", "minPinLength"])),
+        extensions: Some(List::Slice(&[
+            Text::new("credProtect"),
+            Text::new("hmac-secret"),
+            Text::new("largeBlobKey"),
+            Text::new("credBlob"),
+            Text::new("minPinLength"),
+        ])),
         options: Some(options),
         max_msg_size: Some(1280),
         pin_uv_auth_protocols: Some(List::Slice(&[2, 1])),
         max_credential_count_in_list: Some(8),
         max_credential_id_length: Some(128),
-        transports: Some(List::Slice(&["nfc", "usb"])),
+        transports: Some(List::Slice(&[Text::new("nfc"), Text::new("usb")])),
         algorithms: Some(List::Slice(&[ES256, EDDSA, ES384])),
         max_serialized_large_blob_array: Some(4096),
         force_pin_change: Some(false),
@@ -67,12 +73,17 @@ pub fn get_info() -> Vec<u8> {
         max_rp_ids_for_set_min_pin_length: Some(1),
         preferred_platform_uv_attempts: Some(3),
         remaining_discoverable_credentials: Some(100),
-        ..small(List::Slice(&["U2F_V2", "FIDO_2_0", "FIDO_2_1_PRE", "FIDO_2_1"]))
+        ..small(List::Slice(&[
+            Text::new("U2F_V2"),
+            Text::new("FIDO_2_0"),
+            Text::new("FIDO_2_1_PRE"),
+            Text::new("FIDO_2_1"),
+        ]))
     })
 }
 
 /// A response with nothing but what is required.
-fn small<'a>(versions: List<'a, &'a str>) -> get_info::Response<'a> {
+fn small<'a>(versions: List<'a, Text<'a>>) -> get_info::Response<'a> {
     get_info::Response {
         versions,
         extensions: None,
@@ -253,6 +264,7 @@ pub fn decode_get_assertion_response() -> Box<dyn FnMut()> {
 
 /// A GetInfo of 125 bytes.
 pub fn encode_small_get_info() -> Box<dyn FnMut()> {
+    let versions = [Text::new("U2F_V2"), Text::new("FIDO_2_0")];
     let mut buffer = [0; 512];
     Box::new(move || {
         let options = get_info::Options {
@@ -263,11 +275,11 @@ pub fn encode_small_get_info() -> Box<dyn FnMut()> {
             ..get_info::Options::default()
         };
         let response = get_info::Response {
-            extensions: Some(List::Slice(&["credProtect", "hmac-secret"])),
+            extensions: Some(List::Slice(&[Text::new("credProtect"), Text::new("hmac-secret")])),
             options: Some(options),
             max_msg_size: Some(1200),
             pin_uv_auth_protocols: Some(List::Slice(&[1])),
-            ..small(List::Slice(&["U2F_V2", "FIDO_2_0"]))
+            ..small(List::Slice(&versions))
         };
         black_box(cbor::encode(black_box(&response), &mut buffer)).expect("fits");
     })

@@ -1,7 +1,11 @@
 //! The `keyfob` command.
 #![allow(clippy::disallowed_methods)]
 
-use std::process::ExitCode;
+use std::{
+    fmt,
+    io::{self, Write},
+    process::{self, ExitCode},
+};
 
 use clap::{Parser, Subcommand};
 
@@ -37,5 +41,13 @@ fn main() -> ExitCode {
             eprintln!("keyfob: {message}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Writes a line to the standard output. When nobody reads any more, the program is done.
+fn say(line: fmt::Arguments<'_>) {
+    let mut out = io::stdout().lock();
+    if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
+        process::exit(0);
     }
 }

@@ -1,7 +1,7 @@
 //! `keyfob serve`: a virtual key on a socket.
 
 use std::{
-    io::{self, BufRead, Write},
+    io::{self, BufRead},
     net::{SocketAddr, TcpListener},
     sync::mpsc,
     thread,
@@ -13,6 +13,8 @@ use keyfob_soft_authenticator::{
     devices::{self, KeyOptions, Touch, VIRTUAL_KEY_AAGUID, VirtualKey, tcp},
     engine::{Attestation, Config},
 };
+
+use crate::say;
 
 /// What the virtual key is, and where.
 #[derive(clap::Args)]
@@ -80,8 +82,7 @@ pub fn run(arguments: Arguments) -> Result<(), String> {
     let mut buffer = vec![0; config.buffer_len()];
     let mut key = VirtualKey::new(&mut buffer, options).map_err(|error| format!("cannot make a key: {error:?}"))?;
 
-    println!("Serving a virtual security key on tcp {address}. Stop with Ctrl-C.");
-    io::stdout().flush().map_err(|error| error.to_string())?;
+    say(format_args!("Serving a virtual security key on tcp {address}. Stop with Ctrl-C."));
     tcp::serve(&listener, &mut key).map_err(|error| format!("the socket failed: {}", plain(&error)))
 }
 
@@ -99,7 +100,7 @@ fn ask_on_terminal() -> Touch {
         if first {
             // Lines from before the question do not answer it.
             while answers.try_recv().is_ok() {}
-            println!("Touch your security key: press Enter, or type n and Enter to decline.");
+            say(format_args!("Touch your security key: press Enter, or type n and Enter to decline."));
         }
         answers.try_recv().ok().map(|line: String| !line.trim().eq_ignore_ascii_case("n"))
     }))

@@ -11,6 +11,8 @@ use keyfob_core::{
 };
 use serde_json::json;
 
+use crate::say;
+
 /// How a trace is shown.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Style {
@@ -37,16 +39,16 @@ impl<T> Traced<T> {
     /// A step of the demo.
     pub fn step(&self, title: &str) {
         match self.style {
-            Style::Text => println!("\n{title}"),
-            Style::Json => println!("{}", json!({ "step": title })),
+            Style::Text => say(format_args!("\n{title}")),
+            Style::Json => say(format_args!("{}", json!({ "step": title }))),
         }
     }
 
     /// A fact about the last step.
     pub fn fact(&self, name: &str, value: &str) {
         match self.style {
-            Style::Text => println!("  {name}: {value}"),
-            Style::Json => println!("{}", json!({ "fact": name, "value": value })),
+            Style::Text => say(format_args!("  {name}: {value}")),
+            Style::Json => say(format_args!("{}", json!({ "fact": name, "value": value }))),
         }
     }
 
@@ -54,15 +56,15 @@ impl<T> Traced<T> {
         let time = self.start.elapsed();
         match self.style {
             Style::Text => {
-                println!("  {:>9.3} ms {direction} {name}, {} bytes", time.as_secs_f64() * 1e3, bytes.len());
+                say(format_args!("  {:>9.3} ms {direction} {name}, {} bytes", time.as_secs_f64() * 1e3, bytes.len()));
                 for (member, value) in members {
-                    println!("                 {member}: {value}");
+                    say(format_args!("                 {member}: {value}"));
                 }
             }
             Style::Json => {
                 let members: serde_json::Map<_, _> =
                     members.iter().map(|(member, value)| (member.clone(), json!(value))).collect();
-                println!(
+                say(format_args!(
                     "{}",
                     json!({
                         "microseconds": u64::try_from(time.as_micros()).unwrap_or(u64::MAX),
@@ -71,7 +73,7 @@ impl<T> Traced<T> {
                         "members": members,
                         "hex": hex(bytes),
                     })
-                );
+                ));
             }
         }
     }
@@ -103,7 +105,7 @@ impl<T: Transport> Transport for Traced<T> {
                     KeepAlive::Processing => "the key is working",
                     KeepAlive::Other(_) => "the key is alive",
                 };
-                println!("  {:>9.3} ms .. {what}", self.start.elapsed().as_secs_f64() * 1e3);
+                say(format_args!("  {:>9.3} ms .. {what}", self.start.elapsed().as_secs_f64() * 1e3));
             }
             _ => {}
         }

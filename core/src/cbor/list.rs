@@ -59,7 +59,7 @@ impl<'a, T: Read<'a> + Copy> Iterator for ListIter<'a, T> {
         match self {
             Self::Cbor(items) => {
                 items.count = items.count.checked_sub(1)?;
-                T::read(&mut items.reader).ok() // cannot fail: the same bytes were read before
+                T::read_again(&mut items.reader).ok() // cannot fail: the same bytes were read before
             }
             Self::Slice(items) => items.next().copied(),
         }

@@ -31,12 +31,7 @@ macro_rules! message {
             fn read(r: &mut $crate::cbor::Reader<'a>) -> Result<Self, $crate::cbor::Error> {
                 let mut map = r.map()?;
                 $(let mut $field: Option<$ty> = None;)*
-                while let Some(key) = $crate::message!(@next $keys r map) {
-                    match key {
-                        $($key => $field = Some($crate::message!(@read $keys r $key)?),)*
-                        key => $crate::message!(@skip $keys r key)?,
-                    }
-                }
+                $crate::message!(@members $keys r map $($key $field)*);
                 r.leave();
                 Ok(Self { $($field: $crate::message!(@take $keys $presence $field r $key),)* })
             }
@@ -54,14 +49,27 @@ macro_rules! message {
     (@type required $ty:ty) => { $ty };
     (@type optional $ty:ty) => { Option<$ty> };
 
-    (@next int $r:ident $map:ident) => { $r.next_int(&mut $map)? };
-    (@next text $r:ident $map:ident) => { $r.next_text(&mut $map)? };
-
-    (@read int $r:ident $key:literal) => { $crate::cbor::Read::read($r).map_err(|error| error.within($key)) };
-    (@read text $r:ident $key:literal) => { $crate::cbor::Read::read($r) };
-
-    (@skip int $r:ident $key:ident) => {{ let _ = $key; $r.skip().map(drop) }};
-    (@skip text $r:ident $key:ident) => { $r.skip_member($key) };
+    (@members int $r:ident $map:ident $($key:literal $field:ident)*) => {
+        while let Some(key) = $r.next_int(&mut $map)? {
+            match key {
+                $($key => $field = Some($crate::cbor::Read::read($r).map_err(|error| error.within($key))?),)*
+                _ => $r.skip().map(drop)?,
+            }
+        }
+    };
+    (@members text $r:ident $map:ident $($key:literal $field:ident)*) => {
+        loop {
+            $(if $r.take_key(&mut $map, const {
+                &$crate::cbor::encoded_key::<{ $crate::cbor::encoded_key_len($key) }>($key)
+            })? {
+                $field = Some($crate::cbor::Read::read($r)?);
+            })*
+            if $map.is_done() {
+                break;
+            }
+            $r.other_member(&mut $map)?;
+        }
+    };
 
     (@take $keys:ident optional $field:ident $r:ident $key:literal) => { $field };
     (@take int required $field:ident $r:ident $key:literal) => {

@@ -14,13 +14,18 @@ mod writer;
 
 pub use error::{Error, ErrorKind};
 pub use list::{Items, List, ListIter};
-pub use reader::{Map, Reader};
+pub use reader::{Map, Reader, encoded_key, encoded_key_len};
 pub use writer::{Overflow, Writer};
 
 /// A value that can be read from CBOR, borrowing from the message.
 pub trait Read<'a>: Sized {
     /// Reads one item. Errors: [`Error`] says what was wrong and where.
     fn read(r: &mut Reader<'a>) -> Result<Self, Error>;
+
+    /// Reads an item of a list that has been read before; what was checked then need not be checked again.
+    fn read_again(r: &mut Reader<'a>) -> Result<Self, Error> {
+        Self::read(r)
+    }
 }
 
 /// A value that can be written as CBOR.
@@ -50,6 +55,52 @@ pub fn encode<T: Write + ?Sized>(value: &T, buffer: &mut [u8]) -> Result<usize, 
     let mut w = Writer::new(buffer);
     value.write(&mut w);
     w.finish()
+}
+
+/// A text string in a list: known to be UTF-8, and not looked at again until it is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Text<'a>(&'a [u8]);
+
+impl<'a> Text<'a> {
+    /// The text `text`.
+    pub const fn new(text: &'a str) -> Self {
+        Self(text.as_bytes())
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &'a str {
+        core::str::from_utf8(self.0).unwrap_or_default() // was checked when it was read
+    }
+}
+
+impl PartialEq<&str> for Text<'_> {
+    fn eq(&self, other: &&str) -> bool {
+        self.0 == other.as_bytes()
+    }
+}
+
+impl core::fmt::Debug for Text<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.as_str().fmt(f)
+    }
+}
+
+impl<'a> Read<'a> for Text<'a> {
+    #[inline]
+    fn read(r: &mut Reader<'a>) -> Result<Self, Error> {
+        r.text_bytes().map(Self)
+    }
+
+    #[inline]
+    fn read_again(r: &mut Reader<'a>) -> Result<Self, Error> {
+        r.unchecked_text().map(Self)
+    }
+}
+
+impl Write for Text<'_> {
+    fn write(&self, w: &mut Writer<'_>) {
+        w.text_bytes(self.0);
+    }
 }
 
 /// One CBOR item of any type, kept as the bytes it came in.

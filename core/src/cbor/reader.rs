@@ -42,6 +42,53 @@ pub struct Map<'a> {
     previous: &'a [u8],
     /// Encoded length of the key before.
     length: usize,
+    /// In a map with text keys: whether a key came that is not in the table or not in its order.
+    disturbed: bool,
+    /// In a map with text keys: how many entries were left when the table was last gone through again.
+    retried: u64,
+}
+
+impl Map<'_> {
+    const fn new(left: u64) -> Self {
+        Self { left, previous: &[], length: 0, disturbed: false, retried: 0 }
+    }
+
+    /// Whether every entry has been read.
+    #[inline]
+    pub const fn is_done(&self) -> bool {
+        self.left == 0
+    }
+}
+
+/// A text key of at most 255 bytes as it is encoded, for [`Reader::take_key`]. `N` is [`encoded_key_len`].
+pub const fn encoded_key<const N: usize>(key: &[u8]) -> [u8; N] {
+    let mut encoded = [0; N];
+    let (mut to, mut from) = (key_head_len(key), key);
+    if let [first, rest @ ..] = encoded.as_mut_slice() {
+        *first = 0x60 | if key.len() < 24 { key.len() as u8 } else { 24 };
+        if let ([second, ..], true) = (rest, key.len() >= 24) {
+            *second = key.len() as u8;
+        }
+    }
+    while let [byte, rest @ ..] = from {
+        if let Some((_, tail)) = encoded.split_at_mut_checked(to)
+            && let [place, ..] = tail
+        {
+            *place = *byte;
+        }
+        to = to.saturating_add(1);
+        from = rest;
+    }
+    encoded
+}
+
+/// The length of [`encoded_key`].
+pub const fn encoded_key_len(key: &[u8]) -> usize {
+    key_head_len(key).saturating_add(key.len())
+}
+
+const fn key_head_len(key: &[u8]) -> usize {
+    if key.len() < 24 { 1 } else { 2 }
 }
 
 impl<'a> Reader<'a> {
@@ -137,6 +184,20 @@ impl<'a> Reader<'a> {
         core::str::from_utf8(bytes).map_err(|_| self.error(ErrorKind::NotUtf8))
     }
 
+    /// A text string that was checked before, as its bytes.
+    #[inline]
+    pub(super) fn unchecked_text(&mut self) -> Result<&'a [u8], Error> {
+        let length = self.head_of(TEXT)?;
+        self.take(length)
+    }
+
+    /// A text string, checked to be UTF-8, as its bytes.
+    #[inline]
+    pub fn text_bytes(&mut self) -> Result<&'a [u8], Error> {
+        let bytes = self.unchecked_text()?;
+        if is_utf8(bytes) { Ok(bytes) } else { Err(self.error(ErrorKind::NotUtf8)) }
+    }
+
     /// `true` or `false`.
     #[inline]
     pub fn bool(&mut self) -> Result<bool, Error> {
@@ -158,12 +219,12 @@ impl<'a> Reader<'a> {
         Ok(count)
     }
 
-    /// Opens a map; read its keys with [`Reader::next_int`] or [`Reader::next_text`], close it with [`Reader::leave`].
+    /// Opens a map; read its keys with [`Reader::next_int`] or [`Reader::take_key`], close it with [`Reader::leave`].
     #[inline]
     pub fn map(&mut self) -> Result<Map<'a>, Error> {
         let left = self.head_of(MAP)?;
         self.enter()?;
-        Ok(Map { left, previous: &[], length: 0 })
+        Ok(Map::new(left))
     }
 
     /// Checks that a map comes next, without reading it.
@@ -188,15 +249,17 @@ impl<'a> Reader<'a> {
         if map.left == 0 {
             return Ok(None);
         }
-        // Nearly every key is one byte, 0 to 23, after a smaller one.
+        // Nearly every key is one byte, 0 to 23 or -1 to -24, after a smaller one.
         if let Some((&byte, rest)) = self.rest.split_first()
-            && byte < 24
+            && byte < 0x40
+            && byte & 0x1F < 24
             && map.previous.first().is_none_or(|previous| *previous < byte)
         {
             map.left = map.left.wrapping_sub(1);
             (map.previous, map.length) = (self.rest, 1);
             self.rest = rest;
-            return Ok(Some(i16::from(byte)));
+            let value = i16::from(byte & 0x1F);
+            return Ok(Some(if byte < 0x20 { value } else { !value }));
         }
         self.rare_int(map)
     }
@@ -216,37 +279,39 @@ impl<'a> Reader<'a> {
         Ok(Some(i16::try_from(key).unwrap_or(OTHER_KEY)))
     }
 
-    /// The next key of a map with text keys, `None` after the last. Not checked to be UTF-8: a key that matches a member
-    /// is, and [`Reader::skip_member`] checks the others. A key of another type comes as the empty string.
+    /// Reads the next key of a map with text keys if it is `key`, which is encoded ([`encoded_key`]).
+    ///
+    /// The members of a table are asked for in canonical order, from the first again after [`Reader::other_member`]: so
+    /// the order of known keys comes for free, and only then is compared.
     #[inline]
-    pub fn next_text(&mut self, map: &mut Map<'a>) -> Result<Option<&'a [u8]>, Error> {
-        if map.left == 0 {
-            return Ok(None);
-        }
-        map.left = map.left.wrapping_sub(1);
-        let start = self.rest;
-        let key = match start.split_first() {
-            // Nearly every key is shorter than 24 bytes.
-            Some((initial @ 0x60..=0x77, rest)) => match rest.split_at_checked(usize::from(initial & 0x1F)) {
-                Some((key, rest)) => {
-                    self.rest = rest;
-                    key
+    pub fn take_key<const N: usize>(&mut self, map: &mut Map<'a>, key: &'static [u8; N]) -> Result<bool, Error> {
+        match self.rest.strip_prefix(key) {
+            Some(rest) if map.left != 0 => {
+                let start = core::mem::replace(&mut self.rest, rest);
+                map.left = map.left.wrapping_sub(1);
+                if map.disturbed {
+                    self.order(map, start)?;
                 }
-                None => return Err(self.error(ErrorKind::Truncated)),
-            },
-            _ => self.rare_text()?,
-        };
-        self.order(map, start)?;
-        Ok(Some(key))
+                (map.previous, map.length) = (start, N);
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
     }
 
-    fn rare_text(&mut self) -> Result<&'a [u8], Error> {
-        if self.next_is(TEXT) {
-            let length = self.head_of(TEXT)?;
-            return self.take(length);
+    /// Skips a member of a map with text keys that is not in the table. Under the tolerant rules it may be one that stands
+    /// further up in the table; then nothing is read the first time.
+    pub fn other_member(&mut self, map: &mut Map<'a>) -> Result<(), Error> {
+        map.disturbed = true;
+        if !self.strict && map.retried != map.left {
+            map.retried = map.left;
+            return Ok(());
         }
-        self.skip()?;
-        Ok(&[])
+        map.left = map.left.saturating_sub(1);
+        let start = self.rest;
+        self.skip_item()?;
+        self.order(map, start)?;
+        self.skip_item()
     }
 
     /// Skips the next item if it is encoded as `known`, and says whether it was.
@@ -257,14 +322,6 @@ impl<'a> Reader<'a> {
         rest.is_some()
     }
 
-    /// Skips the value of a text-keyed member that is not known, and checks its key.
-    pub fn skip_member(&mut self, key: &[u8]) -> Result<(), Error> {
-        if core::str::from_utf8(key).is_err() {
-            return Err(self.error(ErrorKind::NotUtf8));
-        }
-        self.skip().map(drop)
-    }
-
     /// Skips one item of any type, checks its form to the end, and returns its bytes.
     pub fn skip(&mut self) -> Result<&'a [u8], Error> {
         let start = self.rest;
@@ -272,7 +329,27 @@ impl<'a> Reader<'a> {
         Ok(self.since(start))
     }
 
+    #[inline]
     fn skip_item(&mut self) -> Result<(), Error> {
+        // Most items are small numbers, booleans and short strings.
+        let length = match self.rest.first() {
+            Some(0x00..=0x17 | 0x20..=0x37 | &FALSE | &TRUE) => 1,
+            Some(initial @ (0x40..=0x57 | 0x60..=0x77)) => usize::from(initial & 0x1F).wrapping_add(1),
+            _ => return self.skip_large(),
+        };
+        let Some((item, rest)) = self.rest.split_at_checked(length) else {
+            return Err(self.error(ErrorKind::Truncated));
+        };
+        if let [0x60..=0x77, text @ ..] = item
+            && !is_utf8(text)
+        {
+            return Err(self.error(ErrorKind::NotUtf8));
+        }
+        self.rest = rest;
+        Ok(())
+    }
+
+    fn skip_large(&mut self) -> Result<(), Error> {
         let before = self.rest;
         let (major, value) = self.head()?;
         match major {
@@ -280,7 +357,7 @@ impl<'a> Reader<'a> {
             BYTES => self.take(value).map(drop),
             TEXT => {
                 let bytes = self.take(value)?;
-                core::str::from_utf8(bytes).map(drop).map_err(|_| self.error(ErrorKind::NotUtf8))
+                if is_utf8(bytes) { Ok(()) } else { Err(self.error(ErrorKind::NotUtf8)) }
             }
             ARRAY => {
                 self.enter()?;
@@ -292,7 +369,7 @@ impl<'a> Reader<'a> {
             }
             MAP => {
                 self.enter()?;
-                let mut map = Map { left: value, previous: &[], length: 0 };
+                let mut map = Map::new(value);
                 for _ in 0..value {
                     let key = self.rest;
                     self.skip_item()?;
@@ -326,6 +403,8 @@ impl<'a> Reader<'a> {
         let shorter = core::mem::replace(&mut map.length, length);
         let (Some(before), Some(now)) = (previous.first(), start.first()) else { return Ok(()) };
         let ordered = match (before >> 5).cmp(&(now >> 5)).then(shorter.cmp(&length)) {
+            // Mostly the first characters differ already.
+            Ordering::Equal if length > 1 && previous.get(1) != start.get(1) => previous.get(1) < start.get(1),
             Ordering::Equal => previous.get(..length) < start.get(..length),
             other => other.is_lt(),
         };
@@ -430,4 +509,13 @@ impl<'a> Reader<'a> {
             None => Err(self.error(ErrorKind::Truncated)),
         }
     }
+}
+
+/// Nearly all text is ASCII, and short.
+#[inline]
+fn is_utf8(bytes: &[u8]) -> bool {
+    let (chunks, rest) = bytes.as_chunks::<8>();
+    let high = chunks.iter().fold(0, |high, chunk| high | u64::from_ne_bytes(*chunk)) & 0x8080_8080_8080_8080;
+    let ascii = high == 0 && rest.iter().fold(0, |high, byte| high | byte) < 0x80;
+    ascii || core::str::from_utf8(bytes).is_ok()
 }

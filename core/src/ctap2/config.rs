@@ -2,7 +2,7 @@
 
 use crate::{
     bytes,
-    cbor::{Error, List, RawMap, Read},
+    cbor::{Error, List, RawMap, Read, Text},
     message,
 };
 
@@ -59,7 +59,7 @@ message! {
         /// The shortest PIN from now on, in code points; absent keeps it.
         0x01 => new_min_pin_length: optional u64,
         /// Relying parties that may learn it; they replace the ones before.
-        0x02 => min_pin_length_rp_ids: optional List<'a, &'a str>,
+        0x02 => min_pin_length_rp_ids: optional List<'a, Text<'a>>,
         /// Whether the PIN must be changed before it can be used again.
         0x03 => force_change_pin: optional bool,
         /// Whether to enforce the PIN complexity policy (2.2).

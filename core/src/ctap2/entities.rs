@@ -1,7 +1,7 @@
 //! The maps that several messages share (WebAuthn L3 §5.4, §5.8.3).
 
 use crate::{
-    cbor::{Error, List, Read, Reader, Write, Writer},
+    cbor::{Error, List, Read, Reader, Text, Write, Writer},
     cose::Algorithm,
     message,
 };
@@ -62,7 +62,7 @@ message! {
         /// [`PUBLIC_KEY`].
         b"type" => kind: required CredentialType<'a>,
         /// How to reach the authenticator; any number of any strings.
-        b"transports" => transports: optional List<'a, &'a str>,
+        b"transports" => transports: optional List<'a, Text<'a>>,
     }
 }
 

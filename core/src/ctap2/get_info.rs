@@ -2,7 +2,7 @@
 
 use super::CredentialParameters;
 use crate::{
-    cbor::{List, RawMap},
+    cbor::{List, RawMap, Text},
     message,
 };
 
@@ -16,9 +16,9 @@ message! {
     #[derive(Clone, Copy, Debug, PartialEq)]
     pub int struct Response<'a> {
         /// Protocol versions: "U2F_V2", "FIDO_2_0", "FIDO_2_1_PRE", "FIDO_2_1", "FIDO_2_3".
-        0x01 => versions: required List<'a, &'a str>,
+        0x01 => versions: required List<'a, Text<'a>>,
         /// Extension identifiers.
-        0x02 => extensions: optional List<'a, &'a str>,
+        0x02 => extensions: optional List<'a, Text<'a>>,
         /// The model.
         0x03 => aaguid: required &'a [u8; 16],
         /// Options.
@@ -32,7 +32,7 @@ message! {
         /// The longest credential id, in bytes (2.1).
         0x08 => max_credential_id_length: optional usize,
         /// "usb", "nfc", "ble", "smart-card", "hybrid", "internal" (2.1).
-        0x09 => transports: optional List<'a, &'a str>,
+        0x09 => transports: optional List<'a, Text<'a>>,
         /// Algorithms, preferred first (2.1).
         0x0A => algorithms: optional List<'a, CredentialParameters<'a>>,
         /// The largest serialised large-blob array, in bytes (2.1).
@@ -58,7 +58,7 @@ message! {
         /// Vendor commands of authenticatorConfig (2.1).
         0x15 => vendor_prototype_config_commands: optional List<'a, u64>,
         /// Attestation formats, "packed" when absent (2.2).
-        0x16 => attestation_formats: optional List<'a, &'a str>,
+        0x16 => attestation_formats: optional List<'a, Text<'a>>,
         /// User verifications since the PIN was last entered (2.2).
         0x17 => uv_count_since_last_pin_entry: optional u64,
         /// Whether a reset needs a long touch (2.2).
@@ -66,7 +66,7 @@ message! {
         /// The device identifier, encrypted: 16 bytes of IV, 16 of ciphertext (2.2).
         0x19 => enc_identifier: optional &'a [u8],
         /// Transports over which a reset is allowed (2.2).
-        0x1A => transports_for_reset: optional List<'a, &'a str>,
+        0x1A => transports_for_reset: optional List<'a, Text<'a>>,
         /// Whether a PIN complexity policy is in force (2.2).
         0x1B => pin_complexity_policy: optional bool,
         /// Where the policy is described, UTF-8 in a byte string (2.2).

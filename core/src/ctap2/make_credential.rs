@@ -3,7 +3,7 @@
 use super::{CredentialDescriptor, CredentialParameters, RpEntity, UserEntity};
 use crate::{
     attestation::RawStatement,
-    cbor::{List, RawMap},
+    cbor::{List, RawMap, Text},
     message,
 };
 
@@ -32,7 +32,7 @@ message! {
         /// 1: vendor-facilitated, 2: platform-managed (2.1).
         0x0A => enterprise_attestation: optional u64,
         /// Attestation formats the relying party prefers, best first (2.2).
-        0x0B => attestation_formats_preference: optional List<'a, &'a str>,
+        0x0B => attestation_formats_preference: optional List<'a, Text<'a>>,
     }
 }
 

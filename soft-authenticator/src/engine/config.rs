@@ -1,6 +1,6 @@
 //! What an authenticator is configured to be, and the checks that keep it consistent.
 
-use keyfob_core::{Status, auth_data::MAX_CREDENTIAL_ID, cose::Algorithm};
+use keyfob_core::{Status, auth_data::MAX_CREDENTIAL_ID, cbor::Text, cose::Algorithm};
 
 use crate::{
     caps::Caps,
@@ -27,7 +27,7 @@ pub struct Config<'c> {
     /// PIN attempts before the authenticator must be reset: 1 to 8.
     pub max_pin_retries: u8,
     /// Transports that getInfo names.
-    pub transports: &'c [&'c str],
+    pub transports: &'c [Text<'c>],
     /// Firmware version that getInfo names.
     pub firmware_version: Option<u32>,
     /// The longest list of credentials that a request may carry.
@@ -124,7 +124,7 @@ impl<'c> Config<'c> {
             max_msg_size: 7609,
             min_pin_length: 4,
             max_pin_retries: 8,
-            transports: &["usb"],
+            transports: const { &[Text::new("usb")] },
             firmware_version: None,
             max_credential_count_in_list: 64,
             attestation: Attestation::Own,
@@ -171,7 +171,8 @@ impl<'c> Config<'c> {
             Attestation::Certified(Certified { chain: [], .. }) => Err(ConfigError::Attestation),
             Attestation::Certified(_) if !caps.has(Caps::CERTIFIED_ATTESTATION) => Err(ConfigError::Attestation),
             Attestation::Certified(Certified { chain, .. }) => {
-                let chain = chain.iter().fold(0usize, |sum, der| sum.saturating_add(der.len()).saturating_add(CBOR_HEAD));
+                let chain =
+                    chain.iter().fold(0usize, |sum, der| sum.saturating_add(der.len()).saturating_add(CBOR_HEAD));
                 let needed = chain.saturating_add(REGISTRATION);
                 if needed <= self.max_msg_size { Ok(()) } else { Err(ConfigError::Attestation) }
             }

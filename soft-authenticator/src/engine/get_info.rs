@@ -3,7 +3,7 @@
 use heapless::Vec;
 use keyfob_core::{
     Status,
-    cbor::List,
+    cbor::{List, Text},
     cose::Algorithm,
     crypto::Sign,
     ctap2::{self, CredentialParameters, get_info},
@@ -46,12 +46,12 @@ impl<P: Platform> Engine<'_, P> {
             no_mc_ga_permissions_with_client_pin: authenticator.has(Caps::NO_MC_GA_WITH_PIN).then_some(true),
             ..get_info::Options::default()
         };
-        let formats: &[&str] = match config.attestation {
-            Attestation::None => &["none"],
-            _ => &["packed"],
+        let formats: &[Text<'_>] = match config.attestation {
+            Attestation::None => &[Text::new("none")],
+            _ => &[Text::new("packed")],
         };
         let response = get_info::Response {
-            versions: List::Slice(&["FIDO_2_0"]),
+            versions: List::Slice(&[Text::new("FIDO_2_0")]),
             extensions: None,
             aaguid: &config.aaguid,
             options: Some(options),

@@ -33,7 +33,7 @@ fn a_token_goes_without_the_uv_option_and_up_is_never_sent() {
 fn lists_go_without_transports_and_without_ids_that_are_too_long() {
     let mut device = Device::new(StubCrypto);
     device.max_id = Some(20);
-    let transports = ["usb"];
+    let transports = [cbor::Text::new("usb")];
     let long = [1; 21];
     let list = [
         CredentialDescriptor { transports: Some(List::Slice(&transports)), ..CredentialDescriptor::new(b"short") },
@@ -72,7 +72,7 @@ fn a_list_that_is_rewritten_needs_its_room_twice_and_says_how_much() {
     let mut device = Device::new(StubCrypto);
     device.max_msg_size = Some(4096);
     let ids: Vec<[u8; 64]> = (0..10).map(|n| [n; 64]).collect();
-    let transports = ["usb"];
+    let transports = [cbor::Text::new("usb")];
     let list: Vec<_> = ids
         .iter()
         .map(|id| CredentialDescriptor { transports: Some(List::Slice(&transports)), ..CredentialDescriptor::new(id) })

@@ -32,6 +32,11 @@ enum Goal {
     Event(Instant),
 }
 
+/// Reports that are dropped before a request goes out, at most: as many as Linux keeps for a reader of hidraw. Packets
+/// carry no transaction number, so an answer left over from before would be taken for that of this request, its answer
+/// for that of the next, and so on without end.
+const LEFT_OVER: usize = 64;
+
 /// The time that never comes; the machine has limits of its own.
 const NEVER: Goal = Goal::Event(Instant::from_millis(u64::MAX));
 
@@ -126,6 +131,11 @@ impl<R: ReportIo, C: FnMut() -> Instant> HidTransport<R, C> {
     }
 
     fn request(&mut self, command: Command, request: &[u8]) -> Result<(), HidError<R::Error>> {
+        for _ in 0..LEFT_OVER {
+            if self.io.read(Duration::ZERO).map_err(HidError::Io)?.is_none() {
+                break;
+            }
+        }
         self.link.begin(command, request)?;
         self.drive(Goal::Sent, Message::Request(request)).map(drop)
     }
@@ -248,6 +258,11 @@ impl<R: AsyncReportIo, C: FnMut() -> Instant> AsyncHidTransport<R, C> {
     }
 
     async fn request(&mut self, command: Command, request: &[u8]) -> Result<(), HidError<R::Error>> {
+        for _ in 0..LEFT_OVER {
+            if self.io.read(Duration::ZERO).await.map_err(HidError::Io)?.is_none() {
+                break;
+            }
+        }
         self.link.begin(command, request)?;
         self.drive(Goal::Sent, Message::Request(request)).await.map(drop)
     }

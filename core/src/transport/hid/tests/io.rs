@@ -19,6 +19,8 @@ struct Pipe {
     deaf: bool,
     /// Async reads that find nothing at first.
     pending_reads: bool,
+    /// Reports that wait in the pipe.
+    left_over: Vec<[u8; 64]>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -38,6 +40,7 @@ fn pipe() -> (Pipe, Box<dyn FnMut() -> Instant>) {
         broken: false,
         deaf: false,
         pending_reads: false,
+        left_over: vec![],
     };
     (pipe, Box::new(move || at(clock.get())))
 }
@@ -86,6 +89,9 @@ impl Pipe {
     }
 
     fn take(&mut self, wait: Duration) -> Option<[u8; 64]> {
+        if let Some(report) = self.left_over.pop() {
+            return Some(report);
+        }
         let until = self.clock.get().saturating_add(wait.as_millis() as u64);
         loop {
             if let Some(report) = self.work() {
@@ -159,6 +165,27 @@ fn the_first_request_opens_the_channel() {
     transport.send(Protocol::Ctap1, &[0; 7]).unwrap();
     assert_eq!(transport.receive(&mut buffer, SECOND), Ok(Received::Response(7)));
     assert_eq!(transport.into_io().written, [Command::INIT, Command::CBOR, Command::MSG]);
+}
+
+#[test]
+fn what_is_left_in_the_pipe_does_not_answer_the_next_request() {
+    let answer = single(1, Command::CBOR, &[0xEE; 9]);
+    let mut transport = blocking();
+    let mut buffer = buffer(&[4, 5]);
+    transport.open().unwrap();
+    transport.io.left_over = vec![answer; 3];
+    transport.send(Protocol::Ctap2, &[4, 5]).unwrap();
+    assert_eq!(transport.receive(&mut buffer, SECOND), Ok(Received::Response(2)));
+
+    let (pipe, clock) = pipe();
+    let mut transport = AsyncHidTransport::new(pipe, clock, [7; 8]);
+    let session = async {
+        transport.open().await.unwrap();
+        transport.io.left_over = vec![answer; 3];
+        assert_eq!(transport.ping(&mut buffer, 2).await, Ok(2));
+        assert_eq!(buffer[..2], [4, 5]);
+    };
+    assert!(poll(session, 100).is_some());
 }
 
 #[test]

@@ -1,0 +1,29 @@
+# What the run.sh of every folder shares. To be sourced.
+#
+#   KEYFOB        a keyfob to test instead of the one that is built here
+#   KEYFOB_CACHE  where downloads are kept, ~/.cache/keyfob without it
+
+# Makes KEYFOB the absolute path of the keyfob under test.
+need_keyfob() {
+    if [ -z "${KEYFOB:-}" ]; then
+        local manifest target
+        manifest=$(dirname "${BASH_SOURCE[0]}")/../Cargo.toml
+        # The dev profile, because it checks for overflow.
+        cargo build --locked --quiet --manifest-path "$manifest" --package keyfob
+        target=$(cargo metadata --locked --no-deps --format-version 1 --manifest-path "$manifest" |
+            python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')
+        KEYFOB=$target/debug/keyfob
+    fi
+    KEYFOB=$(realpath "$KEYFOB")
+}
+
+# Makes KEPT a folder of this name that stays for the next run; a temporary one where nothing can be kept.
+keep() {
+    local cache=${KEYFOB_CACHE:-${HOME:-/nonexistent}/.cache/keyfob}
+    if mkdir -p "$cache" 2>/dev/null && [ -w "$cache" ]; then
+        KEPT=$(realpath "$cache")/$1
+    else
+        KEPT=$(mktemp -d)
+        trap 'rm -rf "$KEPT"' EXIT
+    fi
+}

@@ -1,0 +1,48 @@
+"""`keyfob serve` as a process of its own, for as long as a `with` block lasts."""
+
+import re
+import subprocess
+
+from tcp_connection import open_device
+
+
+class VirtualKey:
+    def __init__(self, keyfob, *options):
+        self._command = [keyfob, "serve", "--tcp", "127.0.0.1:0", *options]
+
+    def __enter__(self):
+        # Standard input is never closed: with `--touch prompt` it is the finger.
+        self._process = subprocess.Popen(
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        )
+        address = re.search(r"tcp ([\d.]+):(\d+)", self._process.stdout.readline())
+        if not address:
+            self.__exit__()
+            raise RuntimeError(f"{self._command[0]} did not start serving")
+        self.address = address[1], int(address[2])
+        self._device = None
+        return self
+
+    def __exit__(self, *_):
+        self._process.terminate()
+        self._process.wait()
+        self._process.stdin.close()
+        self._process.stdout.close()
+
+    def plug_in(self):
+        """Unplugs the key, if it is plugged in, and plugs it in: a power cycle. One client holds it at a time."""
+        if self._device:
+            self._device.close()
+        self._device = open_device(*self.address)
+        return self._device
+
+    def wait_for_prompt(self):
+        """With `--touch prompt`: waits until the key has asked once more."""
+        while "Touch your security key" not in self._process.stdout.readline():
+            if self._process.poll() is not None:
+                raise RuntimeError("the server ended")
+
+    def answer_touch(self, consent=True):
+        """Waits until the key has asked, then touches it or declines."""
+        self.wait_for_prompt()
+        self._process.stdin.write("\n" if consent else "n\n")

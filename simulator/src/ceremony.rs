@@ -1,0 +1,174 @@
+//! The client's loop: it does what a ceremony wants, with the world around it, and sees that the ceremony ends.
+
+use std::{collections::VecDeque, time::Duration};
+
+use keyfob_core::{
+    Instant,
+    client::{Cause, Error, GetAssertion, Input, MakeCredential, Output},
+    crypto::Crypto,
+    transport::hid::HostEvent,
+};
+use rand_core::CryptoRng;
+
+use crate::{Mutation, tap::Backend, world::World};
+
+/// How long after its deadline a ceremony may still take: 3 s for the answer to its cancellation, and a moment for the
+/// clock's steps. The user's typing comes on top, for nobody interrupts it.
+const GRACE: u64 = 3_000 + 200;
+
+/// What the user enters when asked for the PIN.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// This.
+    Pin(String),
+    /// Nothing.
+    None,
+}
+
+/// How the user and the client's owner behave during one ceremony.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What is entered, in order; afterwards nothing.
+    pub entries: VecDeque<Entry>,
+    /// How long each entry takes, in milliseconds.
+    pub typing: u64,
+    /// When the caller cancels, in milliseconds from the beginning.
+    pub cancel_after: Option<u64>,
+    /// Whether the caller can take the power away and give it back.
+    pub reconnects: bool,
+    /// The ceremony's timeout.
+    pub timeout: Duration,
+}
+
+/// How a ceremony went.
+#[derive(Debug)]
+pub struct Course {
+    /// How it ended.
+    pub result: Result<(), Error>,
+    /// What was entered.
+    pub entered: Vec<String>,
+}
+
+/// Either ceremony.
+pub trait Machine {
+    /// See [`keyfob_core::client::Ceremony::step`].
+    fn step(&mut self, now: Instant, input: Input<'_>) -> Result<Output<'_>, Error>;
+}
+
+impl<'o: 'b, 'b, C: Crypto, R: CryptoRng> Machine for MakeCredential<'o, 'b, C, R> {
+    fn step(&mut self, now: Instant, input: Input<'_>) -> Result<Output<'_>, Error> {
+        self.step(now, input)
+    }
+}
+
+impl<'o: 'b, 'b, C: Crypto, R: CryptoRng> Machine for GetAssertion<'o, 'b, C, R> {
+    fn step(&mut self, now: Instant, input: Input<'_>) -> Result<Output<'_>, Error> {
+        self.step(now, input)
+    }
+}
+
+impl<C: Backend> World<'_, C> {
+    /// Runs a ceremony to its end. Errors: it does not end, or says what it must not say.
+    pub fn conduct(&mut self, machine: &mut dyn Machine, mut plan: Plan) -> Result<Course, String> {
+        let begun = self.now;
+        let bound = begun + plan.timeout.as_millis() as u64 + plan.typing + GRACE;
+        let cancel_at = plan.cancel_after.map(|after| begun + after);
+        let cuts = self.cuts;
+        let mut cancelled = false;
+        let mut entered = Vec::new();
+        let mut input = Input::Start;
+        self.turns = 0;
+        loop {
+            self.turns += 1;
+            if self.now > bound || self.exhausted() {
+                let took = self.now - begun;
+                return Err(format!("a ceremony does not end: {took} ms, {} turns", self.turns));
+            }
+            let output = match machine.step(self.instant(), input) {
+                Ok(output) => output,
+                Err(error) if error.cause == Cause::WrongState => {
+                    return Err(format!("the ceremony refuses an input it asked for: {error}"));
+                }
+                Err(error) => return Ok(Course { result: Err(error), entered }),
+            };
+            input = match output {
+                Output::Send(exchange) => {
+                    self.begin(exchange.request());
+                    Input::Time
+                }
+                Output::Wait { buf, limit } => {
+                    let until = self.now + limit.as_millis() as u64;
+                    let stop = cancel_at.filter(|_| !cancelled).map_or(until, |at| until.min(at));
+                    let stop = if self.mutation == Some(Mutation::NeverEnds) { bound + 1 } else { stop };
+                    match self.advance(stop, buf) {
+                        Some(HostEvent::KeepAlive(status)) => Input::KeepAlive(status),
+                        Some(HostEvent::Response { len, .. }) => Input::Response(len),
+                        Some(_) => Input::TransportFailed,
+                        None if !cancelled && cancel_at.is_some_and(|at| at <= self.now) => {
+                            cancelled = true;
+                            self.note(|| "the caller cancels".into());
+                            Input::Cancel
+                        }
+                        None => Input::Time,
+                    }
+                }
+                Output::CancelDevice if self.cancel() => Input::Time,
+                Output::CancelDevice => Input::TransportFailed,
+                Output::AskPin(prompt) => {
+                    if prompt.retries == Some(0) {
+                        return Err("the user is asked for a PIN that is blocked".into());
+                    }
+                    let stored = self.flash.retries();
+                    if self.disturbed == 0 && self.cuts == cuts && prompt.retries != stored {
+                        return Err(format!("PIN retries are {stored:?}, the user is told {:?}", prompt.retries));
+                    }
+                    self.idle(plan.typing);
+                    match plan.entries.pop_front() {
+                        Some(Entry::Pin(pin)) => {
+                            self.note(|| format!("user enters {pin:?}"));
+                            self.secrets.add(pin.as_bytes());
+                            entered.push(pin);
+                            Input::Pin(entered.last().expect("it was just pushed"))
+                        }
+                        Some(Entry::None) | None => Input::NoPin,
+                    }
+                }
+                Output::AskUv(_) if self.corrupted > 0 => Input::UserVerification(self.dice.percent(50)),
+                Output::AskUv(_) => return Err("built-in user verification where there is none".into()),
+                Output::Show(_) => Input::Time,
+                Output::Reconnect if plan.reconnects => {
+                    self.replug();
+                    Input::Reconnected
+                }
+                Output::Reconnect => Input::TransportFailed,
+                Output::Done => return Ok(Course { result: Ok(()), entered }),
+            };
+        }
+    }
+
+    /// Sends one request of the caller's own and returns the answer, if one comes within `limit` milliseconds.
+    pub fn exchange(&mut self, request: &[u8], limit: u64) -> Option<Vec<u8>> {
+        let mut buffer = vec![0; self.config.max_msg_size];
+        buffer[..request.len()].copy_from_slice(request);
+        self.turns = 0;
+        self.begin(request);
+        let until = self.now + limit;
+        loop {
+            match self.advance(until, &mut buffer) {
+                Some(HostEvent::KeepAlive(_)) => {}
+                Some(HostEvent::Response { len, .. }) => {
+                    buffer.truncate(len);
+                    return Some(buffer);
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    /// Pulls the plug and puts it back: a new device for the client, without a channel.
+    pub fn replug(&mut self) {
+        self.power_cycle();
+        self.host = keyfob_core::transport::hid::Host::new();
+        self.idle(20);
+    }
+}

@@ -1,0 +1,159 @@
+//! The store of the simulated authenticator: it outlives the engine, and keeps account of what was done to it.
+
+use std::{
+    cell::{Ref, RefCell},
+    rc::Rc,
+};
+
+use keyfob_core::bytes;
+use keyfob_soft_authenticator::store::{Change, Credential, Found, MemoryStore, Number, Setting, Store, StoreError};
+
+use crate::Mutation;
+
+/// Room for this many discoverable credentials: little, so that the store is full at times.
+pub const CREDENTIALS: usize = 5;
+
+/// A discoverable credential in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Its credential id.
+    pub id: Vec<u8>,
+    /// SHA-256 of its RP ID.
+    pub rp_id_hash: [u8; 32],
+    /// The user handle.
+    pub user_id: Vec<u8>,
+}
+
+/// What is in the store, and what ever happened that must not.
+#[derive(Default)]
+pub struct Ledger {
+    /// The discoverable credentials, oldest first.
+    pub stored: Vec<(Number, Stored)>,
+    /// Counts resets.
+    pub resets: u32,
+    /// The stored PIN hash.
+    pub pin_hash: Option<[u8; 16]>,
+    /// PIN retries, once they were written.
+    pub retries: Option<u8>,
+    /// How often the retries rose without a new PIN or a reset: as often as the right PIN was compared.
+    pub rises: u32,
+    /// What no engine may do to its store.
+    pub wrong: Option<String>,
+    next: Number,
+}
+
+/// The store. A clone is another handle on the same medium.
+#[derive(Clone)]
+pub struct Flash {
+    medium: Rc<RefCell<(MemoryStore<CREDENTIALS>, Ledger)>>,
+    mutation: Option<Mutation>,
+}
+
+impl Flash {
+    /// An empty store.
+    pub fn new(mutation: Option<Mutation>) -> Self {
+        let ledger = Ledger { next: 1, ..Ledger::default() };
+        Self { medium: Rc::new(RefCell::new((MemoryStore::new(), ledger))), mutation }
+    }
+
+    /// What is in the store.
+    pub fn ledger(&self) -> Ref<'_, Ledger> {
+        Ref::map(self.medium.borrow(), |(_, ledger)| ledger)
+    }
+
+    /// The power is gone. A good store does nothing here.
+    pub fn power_lost(&self) {
+        let (store, _) = &mut *self.medium.borrow_mut();
+        match self.mutation {
+            Some(Mutation::LosesCredentials) => {
+                (1..100).for_each(|number| store.commit(&[Change::Delete(number)]).unwrap_or_default());
+            }
+            Some(Mutation::RetriesRise) => {
+                let mut value = [0; Setting::MAX_LEN];
+                if store.get(Setting::PinRetries, &mut value) == Ok(Some(1)) {
+                    store.commit(&[Change::Set(Setting::PinRetries, &[8])]).unwrap_or_default();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The PIN retries as the medium has them.
+    pub fn retries(&self) -> Option<u8> {
+        let mut value = [0; Setting::MAX_LEN];
+        let found = self.medium.borrow_mut().0.get(Setting::PinRetries, &mut value);
+        matches!(found, Ok(Some(1))).then_some(value[0])
+    }
+}
+
+impl Ledger {
+    fn enter(&mut self, changes: &[Change<'_>]) {
+        let new_pin = changes.iter().any(|change| matches!(change, Change::Set(Setting::Pin, _)));
+        let mut deleted = None;
+        for change in changes {
+            match *change {
+                Change::Erase => {
+                    *self = Ledger { resets: self.resets + 1, wrong: self.wrong.take(), next: 1, ..Ledger::default() };
+                }
+                Change::Set(Setting::Pin, value) => self.pin_hash = Some(bytes::array(value)),
+                Change::Set(Setting::PinRetries, value) => {
+                    if self.retries.is_some_and(|old| value[0] > old) && !new_pin {
+                        self.rises += 1;
+                    }
+                    self.retries = Some(value[0]);
+                }
+                Change::Delete(number) => {
+                    deleted = self.stored.iter().find(|(kept, _)| *kept == number).map(|(_, stored)| stored.clone());
+                    self.stored.retain(|(kept, _)| *kept != number);
+                }
+                Change::Put { rp_id_hash, record } => {
+                    let Some(credential) = Credential::decode(record) else {
+                        self.wrong = Some("a record that cannot be read was stored".into());
+                        continue;
+                    };
+                    let (id, user_id) = (credential.id.to_vec(), credential.user.id.to_vec());
+                    let stored = Stored { id, rp_id_hash: *rp_id_hash, user_id };
+                    // The only reason to remove a credential is a new one of the same account.
+                    if deleted
+                        .take()
+                        .is_some_and(|old| (old.rp_id_hash, &old.user_id) != (stored.rp_id_hash, &stored.user_id))
+                    {
+                        self.wrong = Some("a credential was replaced by one of another account".into());
+                    }
+                    self.stored.push((self.next, stored));
+                    self.next += 1;
+                }
+                Change::Set(..) => {}
+            }
+        }
+        if deleted.is_some() {
+            self.wrong = Some("a credential was removed and not replaced".into());
+        }
+    }
+}
+
+impl Store for Flash {
+    fn get(&mut self, setting: Setting, out: &mut [u8; Setting::MAX_LEN]) -> Result<Option<usize>, StoreError> {
+        self.medium.borrow_mut().0.get(setting, out)
+    }
+
+    fn find(
+        &mut self,
+        rp_id_hash: &[u8; 32],
+        before: Option<Number>,
+        out: &mut [u8],
+    ) -> Result<Option<Found>, StoreError> {
+        self.medium.borrow_mut().0.find(rp_id_hash, before, out)
+    }
+
+    fn remaining(&mut self) -> Result<u32, StoreError> {
+        self.medium.borrow_mut().0.remaining()
+    }
+
+    fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
+        let (store, ledger) = &mut *self.medium.borrow_mut();
+        store.commit(changes)?;
+        ledger.enter(changes);
+        Ok(())
+    }
+}

@@ -1,0 +1,202 @@
+//! A crypto backend that remembers every secret that passes through it, and that a test can break.
+
+use std::{cell::RefCell, rc::Rc};
+
+use keyfob_core::{
+    cose::{Algorithm, CoseKey},
+    crypto::{Agreement, Cipher, Crypto, Error, Hash, P256Point, P256Secret, RustCrypto, Sign, StubCrypto, Verify},
+};
+use rand_core::CryptoRng;
+
+use crate::Mutation;
+
+/// What a world can be built on.
+pub trait Backend: Crypto + Sign + Verify + Clone + Default {
+    /// Whether signatures of real certificates verify.
+    const REAL: bool;
+}
+
+impl Backend for RustCrypto {
+    const REAL: bool = true;
+}
+
+impl Backend for StubCrypto {
+    const REAL: bool = false;
+}
+
+/// The secrets of a world: keys and plaintexts, none of which may be seen on the wire.
+#[derive(Clone, Default)]
+pub struct Secrets(Rc<RefCell<Vec<Vec<u8>>>>);
+
+/// Shorter secrets are not looked for: they would be found by chance.
+const MIN_SECRET: usize = 8;
+/// Longer ones are cut: an Ed25519 secret ends in its public key.
+const MAX_SECRET: usize = 32;
+
+impl Secrets {
+    /// Remembers a secret, without the zeros that pad it.
+    pub fn add(&self, secret: &[u8]) {
+        let len = secret.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        let secret = &secret[..len.min(MAX_SECRET)];
+        if secret.len() >= MIN_SECRET {
+            self.0.borrow_mut().push(secret.to_vec());
+        }
+    }
+
+    /// The first secret that can be read in one of `streams`.
+    pub fn found_in<'s>(&self, streams: impl Iterator<Item = &'s [u8]>) -> Option<Vec<u8>> {
+        let secrets = self.0.borrow();
+        let mut begins = vec![false; 1 << 16];
+        let begin = |bytes: &[u8]| usize::from(u16::from_be_bytes([bytes[0], bytes[1]]));
+        secrets.iter().for_each(|secret| begins[begin(secret)] = true);
+        for stream in streams {
+            for at in 0..stream.len().saturating_sub(MIN_SECRET - 1) {
+                let rest = &stream[at..];
+                if begins[begin(rest)]
+                    && let Some(secret) = secrets.iter().find(|secret| rest.starts_with(secret))
+                {
+                    return Some(secret.clone());
+                }
+            }
+        }
+        None
+    }
+}
+
+/// A backend under observation.
+#[derive(Clone)]
+pub struct Tap<C> {
+    inner: C,
+    secrets: Secrets,
+    mutation: Option<Mutation>,
+}
+
+impl<C: Backend> Tap<C> {
+    /// Observes a fresh backend.
+    pub fn new(secrets: Secrets, mutation: Option<Mutation>) -> Self {
+        Self { inner: C::default(), secrets, mutation }
+    }
+}
+
+impl<C: Hash> Hash for Tap<C> {
+    type Sha256 = C::Sha256;
+
+    fn sha256_start(&self) -> C::Sha256 {
+        self.inner.sha256_start()
+    }
+
+    fn hmac_sha256(&self, key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+        self.secrets.add(key);
+        self.inner.hmac_sha256(key, parts)
+    }
+}
+
+impl<C: Cipher> Cipher for Tap<C> {
+    fn aes256_cbc_encrypt(&self, key: &[u8; 32], iv: &[u8; 16], data: &mut [u8]) -> Result<(), Error> {
+        self.secrets.add(key);
+        self.secrets.add(data);
+        if self.mutation == Some(Mutation::PlaintextOnTheWire) {
+            return Ok(());
+        }
+        self.inner.aes256_cbc_encrypt(key, iv, data)
+    }
+
+    fn aes256_cbc_decrypt(&self, key: &[u8; 32], iv: &[u8; 16], data: &mut [u8]) -> Result<(), Error> {
+        self.secrets.add(key);
+        if self.mutation == Some(Mutation::PlaintextOnTheWire) {
+            return Ok(());
+        }
+        self.inner.aes256_cbc_decrypt(key, iv, data)
+    }
+
+    fn aes128_cbc_encrypt(&self, key: &[u8; 16], iv: &[u8; 16], data: &mut [u8; 16]) {
+        self.inner.aes128_cbc_encrypt(key, iv, data);
+    }
+
+    fn aes128_cbc_decrypt(&self, key: &[u8; 16], iv: &[u8; 16], data: &mut [u8; 16]) {
+        self.inner.aes128_cbc_decrypt(key, iv, data);
+    }
+
+    fn aes256_gcm_seal(
+        &self,
+        key: &[u8; 32],
+        nonce: &[u8; 12],
+        aad: &[u8],
+        data: &mut [u8],
+    ) -> Result<[u8; 16], Error> {
+        self.secrets.add(key);
+        self.secrets.add(data);
+        self.inner.aes256_gcm_seal(key, nonce, aad, data)
+    }
+
+    fn aes256_gcm_open(
+        &self,
+        key: &[u8; 32],
+        nonce: &[u8; 12],
+        aad: &[u8],
+        data: &mut [u8],
+        tag: &[u8; 16],
+    ) -> Result<(), Error> {
+        self.inner.aes256_gcm_open(key, nonce, aad, data, tag)
+    }
+}
+
+impl<C: Agreement> Agreement for Tap<C> {
+    fn p256_generate<R: CryptoRng + ?Sized>(&self, rng: &mut R) -> Result<(P256Secret, P256Point), Error> {
+        let pair = self.inner.p256_generate(rng)?;
+        self.secrets.add(&pair.0.0);
+        Ok(pair)
+    }
+
+    fn p256_public(&self, secret: &P256Secret) -> Result<P256Point, Error> {
+        self.inner.p256_public(secret)
+    }
+
+    fn p256_shared(&self, secret: &P256Secret, peer: &P256Point) -> Result<[u8; 32], Error> {
+        let shared = self.inner.p256_shared(secret, peer)?;
+        self.secrets.add(&shared);
+        Ok(shared)
+    }
+}
+
+impl<C: Sign> Sign for Tap<C> {
+    fn algorithms(&self) -> &[Algorithm] {
+        self.inner.algorithms()
+    }
+
+    fn generate<R: CryptoRng + ?Sized>(
+        &self,
+        algorithm: Algorithm,
+        rng: &mut R,
+        secret: &mut [u8],
+        public: &mut [u8],
+    ) -> Result<(usize, usize), Error> {
+        let lengths = self.inner.generate(algorithm, rng, secret, public)?;
+        self.secrets.add(&secret[..lengths.0]);
+        Ok(lengths)
+    }
+
+    fn public_key(&self, algorithm: Algorithm, secret: &[u8], public: &mut [u8]) -> Result<usize, Error> {
+        self.inner.public_key(algorithm, secret, public)
+    }
+
+    fn sign(
+        &self,
+        algorithm: Algorithm,
+        secret: &[u8],
+        message: &[&[u8]],
+        signature: &mut [u8],
+    ) -> Result<usize, Error> {
+        let len = self.inner.sign(algorithm, secret, message, signature)?;
+        if self.mutation == Some(Mutation::WrongSignature) {
+            signature[len - 1] ^= 1;
+        }
+        Ok(len)
+    }
+}
+
+impl<C: Verify> Verify for Tap<C> {
+    fn verify(&self, key: &CoseKey<'_>, message: &[&[u8]], signature: &[u8]) -> Result<(), Error> {
+        self.inner.verify(key, message, signature)
+    }
+}

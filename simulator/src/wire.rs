@@ -1,0 +1,116 @@
+//! One direction of a pipe of reports, with what can go wrong on it.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use keyfob_core::transport::hid::REPORT_LEN;
+
+use crate::dice::Dice;
+
+/// How likely each fault is, per report, in thousandths.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// The report is lost.
+    pub lose: u64,
+    /// Some bits are flipped.
+    pub corrupt: u64,
+    /// It comes twice.
+    pub double: u64,
+    /// It comes late, and with that out of order.
+    pub delay: u64,
+}
+
+/// The longest delay of a report, in milliseconds.
+pub const MAX_DELAY: u64 = 2_000;
+
+impl Faults {
+    /// A wire without faults.
+    pub const NONE: Faults = Faults { lose: 0, corrupt: 0, double: 0, delay: 0 };
+}
+
+/// What became of a report that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It arrives as it was sent.
+    Arrives,
+    /// It was lost, doubled or delayed.
+    Disturbed(&'static str),
+    /// It arrives with other bytes.
+    Corrupted,
+}
+
+/// One direction of the pipe.
+#[derive(Default)]
+pub struct Wire {
+    /// Sorted by the time of arrival, in milliseconds.
+    under_way: VecDeque<(u64, [u8; REPORT_LEN])>,
+    last: u64,
+    /// Everything that was sent, without framing: the message bytes of each channel one after the other.
+    seen: BTreeMap<[u8; 4], Vec<u8>>,
+}
+
+impl Wire {
+    /// Sends a report at `now`.
+    pub fn send(&mut self, now: u64, report: &[u8; REPORT_LEN], faults: Faults, dice: &mut Dice) -> Fate {
+        let head = if report[4] & 0x80 != 0 { 7 } else { 5 };
+        let channel = [report[0], report[1], report[2], report[3]];
+        self.seen.entry(channel).or_default().extend_from_slice(&report[head..]);
+
+        self.last = self.last.max(now + 1);
+        if faults == Faults::NONE {
+            self.put(self.last, *report);
+            return Fate::Arrives;
+        }
+        let mut report = *report;
+        if dice.per_mille(faults.lose) {
+            return Fate::Disturbed("lost");
+        }
+        if dice.per_mille(faults.corrupt) {
+            // Early bytes matter most, and a few bits at most, as on a real wire.
+            let range = dice.pick(&[7, 16, 64]);
+            (0..dice.between(1, 3)).for_each(|_| report[dice.below(range) as usize] ^= 1 << dice.below(8));
+            self.put(self.last, report);
+            return Fate::Corrupted;
+        }
+        if dice.per_mille(faults.double) {
+            let again = self.last + dice.pick(&[0, 1, 50, 700]);
+            self.put(self.last, report);
+            self.put(again, report);
+            return Fate::Disturbed("doubled");
+        }
+        if dice.per_mille(faults.delay) {
+            let late = self.last + dice.pick(&[2, 5, 100, 600, MAX_DELAY]);
+            self.put(late, report);
+            return Fate::Disturbed("delayed");
+        }
+        self.put(self.last, report);
+        Fate::Arrives
+    }
+
+    /// The next report that has arrived by `now`.
+    pub fn receive(&mut self, now: u64) -> Option<[u8; REPORT_LEN]> {
+        if self.next()? > now {
+            return None;
+        }
+        self.under_way.pop_front().map(|(_, report)| report)
+    }
+
+    /// When the next report arrives.
+    pub fn next(&self) -> Option<u64> {
+        self.under_way.front().map(|(at, _)| *at)
+    }
+
+    /// Drops everything that is under way: the plug is pulled.
+    pub fn unplug(&mut self) {
+        self.under_way.clear();
+    }
+
+    /// The message bytes that were sent, by channel.
+    pub fn seen(&self) -> impl Iterator<Item = &[u8]> {
+        self.seen.values().map(Vec::as_slice)
+    }
+
+    fn put(&mut self, at: u64, report: [u8; REPORT_LEN]) {
+        let place = self.under_way.partition_point(|(other, _)| *other <= at);
+        self.under_way.insert(place, (at, report));
+    }
+}

@@ -1,0 +1,478 @@
+//! The world: a clock, a pipe, an authenticator at one end, a client at the other, a user, a rival, and the plug.
+//!
+//! Nothing here runs by itself. [`World::advance`] does everything that is due at the present millisecond, then moves the
+//! clock to the next one at which something is due.
+
+use std::marker::PhantomData;
+
+use keyfob_core::{
+    Instant,
+    transport::hid::{
+        Capabilities, Command, DeviceConfig, ErrorCode, Failure, Host, HostEvent, MAX_MESSAGE, REPORT_LEN,
+        UnknownChannels,
+    },
+};
+use keyfob_soft_authenticator::{
+    engine::{Config, Engine, Platform, Wait},
+    hid::HidAuthenticator,
+};
+use rand_chacha::ChaCha8Rng;
+
+use crate::{
+    Mutation,
+    dice::Dice,
+    flash::Flash,
+    rival::Rival,
+    tap::{Backend, Secrets, Tap},
+    wire::{Fate, Faults, Wire},
+};
+
+/// What the simulated authenticator runs on.
+pub struct Simulated<C>(PhantomData<C>);
+
+impl<C: Backend> Platform for Simulated<C> {
+    type Crypto = Tap<C>;
+    type Rng = ChaCha8Rng;
+    type Store = Flash;
+}
+
+/// What the user does whenever the authenticator waits for a touch. Times in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finger {
+    /// Touches after this long.
+    Touches(u64),
+    /// Declines after this long.
+    Declines(u64),
+    /// Is not there.
+    Away,
+}
+
+/// Turns of the world within one ceremony, far more than any takes: what loops without time passing ends here.
+const MAX_TURNS: u64 = 3_000_000;
+
+/// The world. Times are in milliseconds since its beginning.
+pub struct World<'w, C: Backend> {
+    /// The present.
+    pub now: u64,
+    /// Chance.
+    pub dice: Dice,
+    /// What goes wrong on the pipe at present.
+    pub faults: Faults,
+    /// What the user does.
+    pub finger: Finger,
+    /// When the user last consented.
+    pub consented: Option<u64>,
+    /// When the power is cut, if it is.
+    pub cut_at: Option<u64>,
+    /// After how many atoms of the engine the power is cut, if it is.
+    pub cut_after: Option<u64>,
+    /// Power cuts so far.
+    pub cuts: u64,
+    /// Reports that did not arrive as they were sent, since the last [`World::settle`].
+    pub disturbed: u64,
+    /// Those among them whose bytes were changed.
+    pub corrupted: u64,
+    /// Another client.
+    pub rival: Option<Rival>,
+    /// What is stored.
+    pub flash: Flash,
+    /// What must not be seen on the wire.
+    pub secrets: Secrets,
+    /// The readable log, if one is kept.
+    pub log: Option<Vec<String>>,
+    /// What the authenticator is.
+    pub config: Config<'static>,
+    /// The client's end.
+    pub(crate) host: Host,
+    pub(crate) mutation: Option<Mutation>,
+    pub(crate) turns: u64,
+    lenient: bool,
+    device: HidAuthenticator<'w, Simulated<C>>,
+    spare_buffers: Vec<&'w mut [u8]>,
+    up: Wire,
+    down: Wire,
+    /// How long one atom of the engine takes.
+    atom: u64,
+    processor_free: u64,
+    touch_due: Option<(u64, bool)>,
+    nonce: u64,
+    /// The request under way, and whether it still waits for the channel to open.
+    request: Vec<u8>,
+    queued: bool,
+    reopened: bool,
+    /// The client's handle is dead, and it has not noticed yet.
+    unplugged: bool,
+}
+
+impl<'w, C: Backend> World<'w, C> {
+    /// A world with an authenticator that was just plugged in. Each of `buffers` serves one life of an engine.
+    pub fn new(
+        mut dice: Dice,
+        config: Config<'static>,
+        mut buffers: Vec<&'w mut [u8]>,
+        mutation: Option<Mutation>,
+        trace: bool,
+    ) -> Self {
+        let (flash, secrets) = (Flash::new(mutation), Secrets::default());
+        let crypto = Tap::new(secrets.clone(), mutation);
+        let buffer = buffers.pop().expect("a buffer for the first engine");
+        let engine = Engine::new(buffer, config, crypto, dice.fork(), flash.clone(), Instant::default())
+            .expect("the scenario makes configurations that work");
+        let lenient = dice.percent(20);
+        let atom = dice.pick(&[0, 0, 1, 7, 40, 250, 1500]);
+        let nonce = u64::from_be_bytes(dice.bytes());
+        Self {
+            now: 0,
+            dice,
+            faults: Faults::NONE,
+            finger: Finger::Touches(0),
+            consented: None,
+            cut_at: None,
+            cut_after: None,
+            cuts: 0,
+            disturbed: 0,
+            corrupted: 0,
+            rival: None,
+            flash,
+            secrets,
+            log: trace.then(Vec::new),
+            config,
+            host: Host::new(),
+            mutation,
+            turns: 0,
+            lenient,
+            device: HidAuthenticator::new(engine, device_config(&config, lenient)),
+            spare_buffers: buffers,
+            up: Wire::default(),
+            down: Wire::default(),
+            atom,
+            processor_free: 0,
+            touch_due: None,
+            nonce,
+            request: Vec::new(),
+            queued: false,
+            reopened: false,
+            unplugged: false,
+        }
+    }
+
+    /// Writes to the log, if there is one.
+    pub fn note(&mut self, line: impl FnOnce() -> String) {
+        if let Some(log) = &mut self.log {
+            log.push(format!("{:>8} ms  {}", self.now, line()));
+        }
+    }
+
+    /// The present, as the machines take it.
+    pub fn instant(&self) -> Instant {
+        Instant::from_millis(self.now)
+    }
+
+    /// The backend under observation.
+    pub fn crypto(&self) -> Tap<C> {
+        Tap::new(self.secrets.clone(), self.mutation)
+    }
+
+    /// The first secret that was sent in clear.
+    pub fn leak(&self) -> Option<Vec<u8>> {
+        self.secrets.found_in(self.up.seen().chain(self.down.seen()))
+    }
+
+    /// Whether too much happened for one ceremony.
+    pub fn exhausted(&self) -> bool {
+        self.turns > MAX_TURNS
+    }
+
+    /// Begins a request, after INIT unless the channel is open and quiet.
+    pub fn begin(&mut self, request: &[u8]) {
+        self.request.clear();
+        self.request.extend_from_slice(request);
+        self.reopened = false;
+        self.unplugged = false;
+        self.queued = !self.host.is_ready();
+        // As the driver does: what is still in the pipe answers an earlier request.
+        while let Some(report) = self.down.receive(self.now) {
+            self.note(|| format!("client drops {}", describe(&report)));
+        }
+        if self.queued {
+            self.open();
+        } else if self.host.send(self.instant(), Command::CBOR, request.len()).is_err() {
+            unreachable!("a quiet channel takes every message up to {MAX_MESSAGE} bytes");
+        }
+    }
+
+    /// Resynchronises the channel.
+    pub fn open(&mut self) {
+        self.nonce = self.nonce.wrapping_add(1);
+        let now = self.instant();
+        self.host.open(now, self.nonce.to_be_bytes());
+    }
+
+    /// Asks the authenticator to give up. `false` when the request has not begun, and now will not.
+    pub fn cancel(&mut self) -> bool {
+        self.host.cancel();
+        !std::mem::take(&mut self.queued)
+    }
+
+    /// Lets time pass without the client: it reads nothing and sends nothing.
+    pub fn idle(&mut self, millis: u64) {
+        self.turns = 0;
+        let until = self.now + millis;
+        while self.now < until && !self.exhausted() {
+            if !self.turn() {
+                self.sleep(until, None);
+            }
+        }
+    }
+
+    /// Ends every disturbance and waits until its traces are gone. They are not only in the pipe: where reports were
+    /// disturbed, the authenticator may be at a request that the client takes for answered, or that came under another
+    /// name, and its answer, which no packet can be told from, would meet the next request.
+    pub fn settle(&mut self) {
+        self.faults = Faults::NONE;
+        self.rival = None;
+        (self.cut_at, self.cut_after) = (None, None);
+        self.finger = Finger::Away;
+        self.idle(crate::wire::MAX_DELAY + 1_000);
+        while self.disturbed > 0 && self.device.waits_for().is_some() {
+            self.idle(1_000);
+        }
+        self.idle(1_000);
+        (self.disturbed, self.corrupted) = (0, 0);
+        self.touch_due = None;
+        self.note(|| "the wire is healed".into());
+    }
+
+    /// Lets the world go on until the client's transaction has an event or the time has come. `buffer` holds the request,
+    /// then the response.
+    pub fn advance(&mut self, until: u64, buffer: &mut [u8]) -> Option<HostEvent> {
+        loop {
+            let mut busy = self.turn();
+            if std::mem::take(&mut self.unplugged) {
+                self.queued = false;
+                return Some(HostEvent::Failed(Failure::NotOpen));
+            }
+            while let Some(report) = self.host.transmit(self.instant(), buffer) {
+                self.send_up(&report);
+                busy = true;
+            }
+            let event = match self.down.receive(self.now) {
+                Some(report) => {
+                    busy = true;
+                    self.note(|| format!("client  <- {}", describe(&report)));
+                    self.host.receive(self.instant(), &report, buffer)
+                }
+                None if self.mutation == Some(Mutation::NeverEnds) => None,
+                None => self.host.expire(self.instant()),
+            };
+            if let Some(event) = event
+                && let Some(event) = self.heard(event, buffer)
+            {
+                return Some(event);
+            }
+            if busy || event.is_some() {
+                if self.exhausted() {
+                    return None;
+                }
+                continue;
+            }
+            if self.now >= until {
+                return None;
+            }
+            self.sleep(until, self.host.deadline());
+        }
+    }
+
+    /// Takes the power away and gives it back. A new engine gives out channel numbers from the first on, so there the
+    /// clients see what a USB host sees: the device is gone, and the handles with it. The same engine keeps its numbers,
+    /// and the clients notice nothing but silence.
+    pub fn power_cycle(&mut self) {
+        self.cuts += 1;
+        self.up.unplug();
+        self.down.unplug();
+        self.flash.power_lost();
+        self.touch_due = None;
+        (self.cut_at, self.cut_after) = (None, None);
+        self.processor_free = self.now;
+        let now = self.instant();
+        match self.spare_buffers.pop().filter(|_| self.dice.percent(50)) {
+            Some(buffer) => {
+                self.note(|| "power cut; a new engine on the old store".into());
+                let (crypto, rng) = (self.crypto(), self.dice.fork());
+                let engine = Engine::new(buffer, self.config, crypto, rng, self.flash.clone(), now)
+                    .expect("it worked before the power cut");
+                self.device = HidAuthenticator::new(engine, device_config(&self.config, self.lenient));
+                self.host = Host::new();
+                self.rival = None;
+                self.unplugged = true;
+            }
+            None => {
+                self.note(|| "power cut; the same engine".into());
+                self.device.power_cycle(now).expect("the store does not fail");
+            }
+        }
+    }
+
+    /// Everything that is due now, once. Whether anything was.
+    fn turn(&mut self) -> bool {
+        self.turns += 1;
+        if self.cut_at.is_some_and(|at| at <= self.now) || self.cut_after == Some(0) {
+            self.power_cycle();
+            return true;
+        }
+        let device = self.device_turn();
+        self.rival_turn() || device
+    }
+
+    fn device_turn(&mut self) -> bool {
+        if self.processor_free > self.now || self.mutation == Some(Mutation::NeverEnds) {
+            return false;
+        }
+        let now = self.instant();
+        if self.device.waits_for() != Some(Wait::Touch) {
+            self.touch_due = None;
+        }
+        let mut busy = true;
+        if let Some(report) = self.up.receive(self.now) {
+            self.device.receive(now, &report);
+        } else {
+            match self.device.waits_for() {
+                Some(Wait::Processing) => {
+                    self.device.tick(now);
+                    self.processor_free = self.now + self.atom;
+                    self.cut_after = self.cut_after.map(|left| left.saturating_sub(1));
+                }
+                Some(Wait::Touch) => busy = self.finger_turn(now),
+                None => busy = false,
+            }
+        }
+        while let Some(report) = self.device.transmit(now) {
+            busy = true;
+            self.note(|| format!("device  -> {}", describe(&report)));
+            if let Some(rival) = &mut self.rival {
+                rival.inbox.push_back(report);
+            }
+            let fate = self.down.send(self.now, &report, self.faults, &mut self.dice);
+            self.suffer(fate);
+        }
+        busy
+    }
+
+    fn finger_turn(&mut self, now: Instant) -> bool {
+        let due = *self.touch_due.get_or_insert(match self.finger {
+            Finger::Touches(after) => (self.now + after, true),
+            Finger::Declines(after) => (self.now + after, false),
+            Finger::Away => (u64::MAX, false),
+        });
+        if self.mutation == Some(Mutation::TouchesItself) {
+            self.device.touch(now, true);
+            return true;
+        }
+        if due.0 <= self.now {
+            if due.1 {
+                self.consented = Some(self.now);
+            }
+            self.note(|| if due.1 { "user touches".into() } else { "user declines".into() });
+            self.touch_due = None;
+            self.device.touch(now, due.1);
+            return true;
+        }
+        self.device.tick(now);
+        self.device.waits_for() != Some(Wait::Touch)
+    }
+
+    fn rival_turn(&mut self) -> bool {
+        let Some(mut rival) = self.rival.take() else { return false };
+        let report = rival.turn(self.now, &mut self.dice);
+        let busy = report.is_some();
+        if let Some(report) = report {
+            self.note(|| format!("rival   -> {}", describe(&report)));
+            let fate = self.up.send(self.now, &report, self.faults, &mut self.dice);
+            self.suffer(fate);
+        }
+        self.rival = Some(rival);
+        busy
+    }
+
+    fn send_up(&mut self, report: &[u8; REPORT_LEN]) {
+        self.note(|| format!("client  -> {}", describe(report)));
+        let fate = self.up.send(self.now, report, self.faults, &mut self.dice);
+        self.suffer(fate);
+    }
+
+    fn suffer(&mut self, fate: Fate) {
+        match fate {
+            Fate::Arrives => {}
+            Fate::Disturbed(how) => {
+                self.disturbed += 1;
+                self.note(|| format!("        .. {how}"));
+            }
+            Fate::Corrupted => {
+                self.disturbed += 1;
+                self.corrupted += 1;
+                self.note(|| "        .. corrupted".into());
+            }
+        }
+    }
+
+    /// What the client's driver does by itself: the request follows INIT, and a channel that the authenticator has
+    /// forgotten is opened anew, once per request, as long as the buffer still holds the request.
+    fn heard(&mut self, event: HostEvent, buffer: &[u8]) -> Option<HostEvent> {
+        match event {
+            HostEvent::Opened(_) => {
+                if std::mem::take(&mut self.queued) {
+                    let (now, len) = (self.instant(), self.request.len());
+                    self.host.send(now, Command::CBOR, len).expect("the channel was just opened");
+                }
+                None
+            }
+            HostEvent::Error(ErrorCode::INVALID_CHANNEL)
+                if !self.reopened && !self.queued && buffer.starts_with(&self.request) =>
+            {
+                self.reopened = true;
+                self.queued = true;
+                self.open();
+                None
+            }
+            HostEvent::Error(_) | HostEvent::Failed(_) => {
+                self.note(|| format!("transaction ends: {event:?}"));
+                self.queued = false;
+                Some(event)
+            }
+            event => Some(event),
+        }
+    }
+
+    /// Moves the clock to the next time at which something is due.
+    fn sleep(&mut self, until: u64, host: Option<Instant>) {
+        let device = self.device.deadline().map(|at| at.as_millis().max(self.processor_free));
+        let up = self.up.next().map(|at| at.max(self.processor_free));
+        let rival = self.rival.as_ref().map(Rival::deadline);
+        let touch = self.touch_due.map(|(at, _)| at.max(self.processor_free));
+        let host = host.map(Instant::as_millis);
+        let down = host.and(self.down.next());
+        let next = [device, up, rival, touch, host, down, self.cut_at].into_iter().flatten().min();
+        self.now = next.unwrap_or(until).min(until).max(self.now + 1);
+    }
+}
+
+fn device_config(config: &Config<'_>, lenient: bool) -> DeviceConfig {
+    DeviceConfig {
+        max_message: config.max_msg_size,
+        capabilities: Capabilities::WINK.with(Capabilities::CBOR).with(Capabilities::NMSG),
+        unknown_channels: if lenient { UnknownChannels::Lenient } else { UnknownChannels::Strict },
+        ..DeviceConfig::default()
+    }
+}
+
+/// A report for the log: its channel, what it is, and its first bytes.
+fn describe(report: &[u8; REPORT_LEN]) -> String {
+    use keyfob_core::transport::hid::Packet;
+    let hex = |data: &[u8]| data.iter().take(12).map(|byte| format!("{byte:02x}")).collect::<String>();
+    match Packet::parse(report) {
+        Packet::Initialization { channel, command, len, data } => {
+            format!("{channel:08x} {command:?} {len} bytes {}", hex(data))
+        }
+        Packet::Continuation { channel, sequence, data } => format!("{channel:08x} #{sequence} {}", hex(data)),
+    }
+}

@@ -1,0 +1,68 @@
+//! Many worlds in which nothing may be wrong, and broken worlds in which that must be seen.
+
+use keyfob_simulator::{Failure, Mutation, Options, run};
+
+/// Worlds per test run. A failure of one is replayed by its number.
+const WORLDS: u64 = 3_000;
+
+#[test]
+fn nothing_is_wrong_in_thousands_of_worlds() {
+    let mut owed = 0;
+    for seed in 0..WORLDS {
+        match run(seed, Options::default()) {
+            Ok(summary) => owed += summary.owed,
+            Err(Failure { what, .. }) => panic!("world {seed}: {what}"),
+        }
+    }
+    assert!(owed > WORLDS, "most worlds have ceremonies that must succeed, {owed} in all");
+}
+
+#[test]
+fn a_seed_replays_its_world_exactly() {
+    let options = Options { trace: true, ..Options::default() };
+    for seed in 0..50 {
+        let (first, second) = (run(seed, options).unwrap(), run(seed, options).unwrap());
+        assert!(!first.log.is_empty());
+        assert_eq!(first.log, second.log);
+    }
+}
+
+/// Runs broken worlds, and checks that they are found out: some for the first reason, the others for one of the rest.
+fn found_out(mutation: Mutation, reasons: &[&str]) {
+    let options = Options { mutation: Some(mutation), ..Options::default() };
+    let failures: Vec<String> = (0..150).filter_map(|seed| run(seed, options).err()).map(|found| found.what).collect();
+    assert!(failures.iter().any(|what| what.contains(reasons[0])), "{mutation:?} goes unnoticed");
+    for what in &failures {
+        assert!(reasons.iter().any(|reason| what.contains(reason)), "{mutation:?} is noticed as: {what}");
+    }
+}
+
+#[test]
+fn wrong_signatures_are_found_out() {
+    found_out(Mutation::WrongSignature, &["does not verify"]);
+}
+
+#[test]
+fn plaintext_on_the_wire_is_found_out() {
+    found_out(Mutation::PlaintextOnTheWire, &["sent in clear"]);
+}
+
+#[test]
+fn a_lost_credential_is_found_out() {
+    found_out(Mutation::LosesCredentials, &["an undisturbed ceremony fails", "discoverable for its user"]);
+}
+
+#[test]
+fn a_ceremony_that_never_ends_is_found_out() {
+    found_out(Mutation::NeverEnds, &["does not end", "setting a PIN: None"]);
+}
+
+#[test]
+fn a_success_without_a_touch_is_found_out() {
+    found_out(Mutation::TouchesItself, &["without the user's consent", "reset answered"]);
+}
+
+#[test]
+fn retries_that_rise_are_found_out() {
+    found_out(Mutation::RetriesRise, &["PIN retries changed", "PIN retries are", "PIN retries rose"]);
+}

@@ -1,0 +1,198 @@
+//! authenticatorGetInfo: what it says follows from the configuration and the state.
+
+use keyfob_core::{
+    Status,
+    auth_data::MAX_CREDENTIAL_ID,
+    cose::Algorithm,
+    ctap2::{
+        self, Command,
+        get_info::{Options, Response},
+    },
+    pin_uv::Protocol::Two,
+};
+use keyfob_soft_authenticator::{
+    Caps,
+    devices::virtual_key_certificate,
+    engine::{Attestation, Certified, Config, ConfigError, Engine},
+};
+
+use super::harness::*;
+
+const CONFIG: Config<'static> = Config::new([0xAA; 16]);
+const PIN_CAPS: Caps = Caps::CLIENT_PIN.with(Caps::PROTOCOL_ONE).with(Caps::PROTOCOL_TWO).with(Caps::TOKEN_PERMISSIONS);
+
+const LEAF: &[u8] = virtual_key_certificate().chain[0];
+const TWICE: Attestation<'static> =
+    Attestation::Certified(Certified { chain: &[LEAF, LEAF], ..virtual_key_certificate() });
+
+fn info<T>(key: &mut Key, look: impl FnOnce(&Response<'_>) -> T) -> T {
+    let response = key.command(Command::GET_INFO);
+    look(&ctap2::decode_response(&response).unwrap())
+}
+
+fn caps(caps: Caps) -> Config<'static> {
+    Config { caps, ..CONFIG }
+}
+
+#[test]
+fn the_default_key_says_what_it_is() {
+    info(&mut Key::new(), |info| {
+        assert!(info.has_version("FIDO_2_0"));
+        assert_eq!(info.aaguid, &[0xAA; 16]);
+        assert_eq!(info.max_msg_size, Some(7609));
+        assert!(info.pin_uv_auth_protocols.unwrap().iter().eq([2, 1]), "the better protocol first");
+        assert_eq!(info.max_credential_count_in_list, Some(64));
+        assert_eq!(info.max_credential_id_length, Some(MAX_CREDENTIAL_ID));
+        assert!(info.transports.unwrap().iter().eq(["usb"]));
+        let algorithms = info.algorithms.unwrap();
+        assert!(algorithms.iter().all(|parameters| parameters.kind == keyfob_core::ctap2::PUBLIC_KEY));
+        assert!(algorithms.iter().map(|parameters| parameters.algorithm).eq([Algorithm::ES256, Algorithm::EDDSA]));
+        assert_eq!(info.min_pin_length, Some(4));
+        assert_eq!(info.remaining_discoverable_credentials, Some(ROOM as u64));
+        assert!(info.attestation_formats.unwrap().iter().eq(["packed"]));
+        let expected = Options {
+            rk: Some(true),
+            up: Some(true),
+            plat: Some(false),
+            client_pin: Some(false),
+            pin_uv_auth_token: Some(true),
+            make_cred_uv_not_rqd: Some(true),
+            ..Options::default()
+        };
+        assert_eq!(info.options, Some(expected));
+    });
+}
+
+#[test]
+fn the_response_is_canonical() {
+    let response = Key::new().command(Command::GET_INFO);
+    keyfob_core::cbor::decode::<Response<'_>>(&response[1..]).unwrap();
+}
+
+#[test]
+fn client_pin_follows_the_pin() {
+    let mut key = Key::new();
+    key.set_pin(Two, PIN);
+    assert_eq!(info(&mut key, |info| info.options.unwrap().client_pin), Some(true));
+    key.command(Command::RESET);
+    assert_eq!(info(&mut key, |info| info.options.unwrap().client_pin), Some(false));
+}
+
+#[test]
+fn remaining_discoverable_credentials_go_down_with_every_user() {
+    let mut key = Key::new();
+    for (user, left) in [(1, 4), (2, 3), (2, 3), (3, 2)] {
+        key.make(&resident(&[user])).unwrap();
+        assert_eq!(info(&mut key, |info| info.remaining_discoverable_credentials), Some(left));
+    }
+}
+
+#[test]
+fn what_is_switched_off_is_not_mentioned() {
+    let off = PIN_CAPS.with(Caps::DISCOVERABLE).with(Caps::EDDSA).with(Caps::MAKE_CRED_UV_NOT_RQD);
+    info(&mut Key::with(caps(CONFIG.caps.without(off))), |info| {
+        let expected = Options { up: Some(true), plat: Some(false), ..Options::default() };
+        assert_eq!(info.options, Some(expected));
+        assert_eq!((info.min_pin_length, info.remaining_discoverable_credentials), (None, None));
+        assert!(info.pin_uv_auth_protocols.is_none());
+        assert_eq!(info.algorithms.unwrap().len(), 1);
+    });
+    info(&mut Key::with(caps(CONFIG.caps.without(Caps::PROTOCOL_TWO))), |info| {
+        assert!(info.pin_uv_auth_protocols.unwrap().iter().eq([1]));
+    });
+    info(&mut Key::with(caps(CONFIG.caps.without(Caps::TOKEN_PERMISSIONS))), |info| {
+        assert_eq!(info.options.unwrap().pin_uv_auth_token, None);
+    });
+    info(&mut Key::with(caps(CONFIG.caps.with(Caps::NO_MC_GA_WITH_PIN))), |info| {
+        assert_eq!(info.options.unwrap().no_mc_ga_permissions_with_client_pin, Some(true));
+    });
+    let none = Config { attestation: Attestation::None, firmware_version: Some(7), ..CONFIG };
+    info(&mut Key::with(none), |info| {
+        assert!(info.attestation_formats.unwrap().iter().eq(["none"]));
+        assert_eq!(info.firmware_version, Some(7));
+    });
+}
+
+#[test]
+fn a_pin_that_an_earlier_configuration_left_does_not_lock_a_key_without_pins() {
+    let mut key = Key::new();
+    key.set_pin(Two, PIN);
+    let mut key = Key::try_with(caps(CONFIG.caps.without(PIN_CAPS)), key.store).unwrap();
+    key.make(&resident(b"u")).unwrap();
+}
+
+#[test]
+fn every_configuration_that_contradicts_itself_is_refused() {
+    let certified = virtual_key_certificate();
+    let (no_chain, rsa) =
+        (Certified { chain: &[], ..certified }, Certified { algorithm: Algorithm::RS256, ..certified });
+    let certified = Attestation::Certified(certified);
+    for (config, expected) in [
+        (caps(Caps::ALL.without(Caps::CLIENT_PIN)), ConfigError::PinProtocol),
+        (caps(Caps::CLIENT_PIN), ConfigError::PinProtocol),
+        (caps(Caps::TOKEN_PERMISSIONS), ConfigError::TokenWithoutPin),
+        (caps(Caps::NO_MC_GA_WITH_PIN), ConfigError::TokenWithoutPin),
+        (caps(Caps(1 << 31)), ConfigError::NotCompiled(Caps(1 << 31))),
+        (Config { max_msg_size: 1023, ..CONFIG }, ConfigError::MaxMsgSize),
+        (Config { max_msg_size: 65_536, ..CONFIG }, ConfigError::MaxMsgSize),
+        (Config { min_pin_length: 3, ..CONFIG }, ConfigError::MinPinLength),
+        (Config { min_pin_length: 64, ..CONFIG }, ConfigError::MinPinLength),
+        (Config { max_pin_retries: 0, ..CONFIG }, ConfigError::MaxPinRetries),
+        (Config { max_pin_retries: 9, ..CONFIG }, ConfigError::MaxPinRetries),
+        (Config { max_credential_count_in_list: 0, ..CONFIG }, ConfigError::MaxCredentialCountInList),
+        (Config { attestation: Attestation::Certified(no_chain), ..CONFIG }, ConfigError::Attestation),
+        (Config { attestation: Attestation::Certified(rsa), ..CONFIG }, ConfigError::Attestation),
+        (Config { attestation: certified, ..caps(Caps::NONE) }, ConfigError::Attestation),
+        (Config { attestation: TWICE, max_msg_size: 1024, ..CONFIG }, ConfigError::Attestation),
+    ] {
+        let result = Key::try_with(config, BenchStore::default());
+        assert_eq!(result.map(|_| ()).unwrap_err(), expected);
+    }
+}
+
+#[test]
+fn a_chain_that_is_accepted_fits_in_the_response() {
+    let with = |max_msg_size| Config { attestation: TWICE, max_msg_size, ..CONFIG };
+    let smallest = (1024..7609).find(|&size| Key::try_with(with(size), BenchStore::default()).is_ok()).unwrap();
+    let eddsa = [ctap2::CredentialParameters::new(Algorithm::EDDSA)];
+    let pub_key_cred_params = keyfob_core::cbor::List::Slice(&eddsa[..]);
+    for request in [registration(b"u"), ctap2::make_credential::Request { pub_key_cred_params, ..registration(b"u") }] {
+        assert_eq!(Key::with(with(smallest)).make(&request).unwrap().fmt, "packed");
+    }
+}
+
+#[test]
+fn the_smallest_configurations_work() {
+    for caps in [Caps::NONE, Caps::DISCOVERABLE, Caps::CLIENT_PIN.with(Caps::PROTOCOL_ONE)] {
+        let mut key = Key::with(Config { caps, max_msg_size: 1024, ..CONFIG });
+        let made = key.make(&registration(b"u")).unwrap();
+        let list = [made.descriptor()];
+        let allow_list = Some(keyfob_core::cbor::List::Slice(&list[..]));
+        let got = key.get(&ctap2::get_assertion::Request { allow_list, ..assertion() }).unwrap();
+        assert!(got.is_by(&made));
+    }
+}
+
+#[test]
+fn a_buffer_that_is_too_small_is_refused_with_the_size_it_takes() {
+    let store = BenchStore::default();
+    let crypto = BenchCrypto { slow: store.slow.clone() };
+    let needed = CONFIG.buffer_len();
+    let mut buffer = vec![0; needed - 1];
+    let rng = Key::new().rng;
+    let engine = Engine::<Bench>::new(&mut buffer, CONFIG, crypto, rng, store, keyfob_core::Instant::default());
+    assert_eq!(engine.map(|_| ()).unwrap_err(), ConfigError::BufferTooSmall { needed });
+}
+
+#[test]
+fn a_store_that_cannot_be_read_is_an_error_at_power_up() {
+    let store = BenchStore::default();
+    store.fault.set(Fault::Reads);
+    let result = Key::try_with(CONFIG, store);
+    assert!(matches!(result.map(|_| ()).unwrap_err(), ConfigError::Store(_)));
+}
+
+#[test]
+fn parameters_of_get_info_are_ignored() {
+    assert_eq!(Key::new().status(&[0x04, 0xA0]), Status::OK);
+}

@@ -1,0 +1,337 @@
+//! The platform's side of the commands, on core's messages.
+
+use keyfob_core::{
+    Status,
+    auth_data::{AuthData, Flags},
+    cbor::{List, Write},
+    cose::{Algorithm, CoseKey},
+    crypto::{Hash, P256Point, RustCrypto, Verify},
+    ctap2::{
+        self, Command, CredentialDescriptor, CredentialParameters, PUBLIC_KEY, RpEntity, UserEntity, client_pin,
+        client_pin::subcommand, get_assertion, make_credential,
+    },
+    pin_uv::{self, PaddedPin, Permissions, PinHash, Protocol, SharedSecret, Token},
+};
+
+use super::{Key, status};
+
+pub const HASH: [u8; 32] = [7; 32];
+pub const RP: &str = "example.org";
+pub const PIN: &str = "1234";
+pub const MC: Permissions = Permissions::MC;
+pub const GA: Permissions = Permissions::GA;
+
+/// A request as it goes over the wire.
+pub fn message<T: Write>(command: Command, parameters: &T) -> Vec<u8> {
+    let mut buffer = vec![0; 70_000];
+    let len = ctap2::encode_request(command, parameters, &mut buffer).unwrap();
+    buffer.truncate(len);
+    buffer
+}
+
+/// A registration at [`RP`] of a credential that is not discoverable.
+pub fn registration(user_id: &[u8]) -> make_credential::Request<'_> {
+    make_credential::Request {
+        client_data_hash: &HASH,
+        rp: RpEntity { id: RP, name: None },
+        user: UserEntity { id: user_id, name: None, display_name: None },
+        pub_key_cred_params: List::Slice(const { &[CredentialParameters::new(Algorithm::ES256)] }),
+        exclude_list: None,
+        extensions: None,
+        options: None,
+        pin_uv_auth_param: None,
+        pin_uv_auth_protocol: None,
+        enterprise_attestation: None,
+        attestation_formats_preference: None,
+    }
+}
+
+/// A registration at [`RP`] of a discoverable credential.
+pub fn resident(user_id: &[u8]) -> make_credential::Request<'_> {
+    let options = make_credential::Options { rk: Some(true), ..Default::default() };
+    make_credential::Request { options: Some(options), ..registration(user_id) }
+}
+
+/// A sign-in at [`RP`].
+pub const fn assertion<'a>() -> get_assertion::Request<'a> {
+    get_assertion::Request {
+        rp_id: RP,
+        client_data_hash: &HASH,
+        allow_list: None,
+        extensions: None,
+        options: None,
+        pin_uv_auth_param: None,
+        pin_uv_auth_protocol: None,
+    }
+}
+
+/// What a registration returned.
+#[derive(Debug)]
+pub struct Made {
+    pub fmt: String,
+    pub auth_data: Vec<u8>,
+    pub att_stmt: Vec<u8>,
+}
+
+impl Made {
+    pub fn auth_data(&self) -> AuthData<'_> {
+        AuthData::decode(&self.auth_data).unwrap()
+    }
+
+    pub fn id(&self) -> &[u8] {
+        self.auth_data().attested_credential_data.unwrap().credential_id
+    }
+
+    pub fn key(&self) -> CoseKey<'_> {
+        self.auth_data().attested_credential_data.unwrap().public_key
+    }
+
+    pub fn descriptor(&self) -> CredentialDescriptor<'_> {
+        CredentialDescriptor::new(self.id())
+    }
+
+    pub fn has(&self, flags: Flags) -> bool {
+        self.auth_data().flags.has(flags)
+    }
+}
+
+/// What a sign-in returned.
+#[derive(Debug)]
+pub struct Got {
+    pub id: Vec<u8>,
+    pub auth_data: Vec<u8>,
+    pub signature: Vec<u8>,
+    pub user_id: Option<Vec<u8>>,
+    pub user_name: Option<String>,
+    pub display_name: Option<String>,
+    pub number: Option<u64>,
+}
+
+impl Got {
+    pub fn auth_data(&self) -> AuthData<'_> {
+        AuthData::decode(&self.auth_data).unwrap()
+    }
+
+    pub fn has(&self, flags: Flags) -> bool {
+        self.auth_data().flags.has(flags)
+    }
+
+    pub fn user(&self) -> &[u8] {
+        self.user_id.as_deref().unwrap_or_default()
+    }
+
+    /// Whether the signature is that of `made`'s key.
+    pub fn is_by(&self, made: &Made) -> bool {
+        RustCrypto.verify(&made.key(), &[&self.auth_data, &HASH], &self.signature).is_ok()
+    }
+}
+
+/// A key agreement with the authenticator.
+pub struct Session {
+    pub protocol: Protocol,
+    pub point: P256Point,
+    pub shared: SharedSecret,
+}
+
+impl Session {
+    /// A request with the members that every subcommand with a PIN needs.
+    pub fn request(&self, sub_command: u64) -> client_pin::Request<'_> {
+        client_pin::Request {
+            pin_uv_auth_protocol: Some(self.protocol.number()),
+            sub_command: Some(sub_command),
+            key_agreement: Some(CoseKey::key_agreement(&self.point)),
+            ..Default::default()
+        }
+    }
+}
+
+fn body<T>(response: &[u8], read: impl FnOnce(&[u8]) -> T) -> Result<T, Status> {
+    if response[0] == 0 { Ok(read(response)) } else { Err(status(response)) }
+}
+
+impl Key {
+    pub fn make(&mut self, request: &make_credential::Request<'_>) -> Result<Made, Status> {
+        let response = self.call(&message(Command::MAKE_CREDENTIAL, request));
+        body(&response, |response| {
+            let response: make_credential::Response<'_> = ctap2::decode_response(response).unwrap();
+            assert_eq!(
+                (response.ep_att, response.large_blob_key, response.unsigned_extension_outputs),
+                (None, None, None)
+            );
+            Made {
+                fmt: response.fmt.into(),
+                auth_data: response.auth_data.into(),
+                att_stmt: response.att_stmt.unwrap().0.into(),
+            }
+        })
+    }
+
+    pub fn get(&mut self, request: &get_assertion::Request<'_>) -> Result<Got, Status> {
+        let response = self.call(&message(Command::GET_ASSERTION, request));
+        self.got(&response)
+    }
+
+    pub fn get_next(&mut self) -> Result<Got, Status> {
+        let response = self.command(Command::GET_NEXT_ASSERTION);
+        self.got(&response)
+    }
+
+    fn got(&mut self, response: &[u8]) -> Result<Got, Status> {
+        body(response, |response| {
+            let response: get_assertion::Response<'_> = ctap2::decode_response(response).unwrap();
+            assert_eq!((response.user_selected, response.large_blob_key), (None, None));
+            let credential = response.credential.unwrap();
+            assert_eq!((credential.kind, credential.transports), (PUBLIC_KEY, None));
+            Got {
+                id: credential.id.into(),
+                auth_data: response.auth_data.into(),
+                signature: response.signature.into(),
+                user_id: response.user.map(|user| user.id.into()),
+                user_name: response.user.and_then(|user| user.name).map(Into::into),
+                display_name: response.user.and_then(|user| user.display_name).map(Into::into),
+                number: response.number_of_credentials,
+            }
+        })
+    }
+
+    pub fn client_pin(&mut self, request: &client_pin::Request<'_>) -> Status {
+        self.status(&message(Command::CLIENT_PIN, request))
+    }
+
+    pub fn agree(&mut self, protocol: Protocol) -> Session {
+        let request = client_pin::Request {
+            pin_uv_auth_protocol: Some(protocol.number()),
+            sub_command: Some(subcommand::GET_KEY_AGREEMENT),
+            ..Default::default()
+        };
+        let response = self.call(&message(Command::CLIENT_PIN, &request));
+        let response: client_pin::Response<'_> = ctap2::decode_response(&response).unwrap();
+        let key = response.key_agreement.unwrap();
+        let (point, shared) = pin_uv::encapsulate(&RustCrypto, &mut self.rng, protocol, &key).unwrap();
+        Session { protocol, point, shared }
+    }
+
+    pub fn encrypt(&mut self, session: &Session, plaintext: &[u8]) -> Vec<u8> {
+        let mut out = vec![0; plaintext.len() + 16];
+        let len = session.shared.encrypt(&RustCrypto, &mut self.rng, plaintext, &mut out).unwrap();
+        out.truncate(len);
+        out
+    }
+
+    /// setPIN with any bytes in place of a padded PIN.
+    pub fn set_padded(&mut self, protocol: Protocol, padded: &[u8]) -> Status {
+        let session = self.agree(protocol);
+        let new_pin_enc = self.encrypt(&session, padded);
+        let param = session.shared.authenticate(&RustCrypto, &[&new_pin_enc]);
+        self.client_pin(&client_pin::Request {
+            pin_uv_auth_param: Some(param.as_bytes()),
+            new_pin_enc: Some(&new_pin_enc),
+            ..session.request(subcommand::SET_PIN)
+        })
+    }
+
+    pub fn set_pin(&mut self, protocol: Protocol, pin: &str) -> Status {
+        self.set_padded(protocol, PaddedPin::new(pin, 0).unwrap().as_bytes())
+    }
+
+    pub fn change_padded(&mut self, protocol: Protocol, old: &str, padded: &[u8]) -> Status {
+        let session = self.agree(protocol);
+        let new_pin_enc = self.encrypt(&session, padded);
+        let pin_hash_enc = self.encrypt(&session, &pin_hash(old));
+        let param = session.shared.authenticate(&RustCrypto, &[&new_pin_enc, &pin_hash_enc]);
+        self.client_pin(&client_pin::Request {
+            pin_uv_auth_param: Some(param.as_bytes()),
+            new_pin_enc: Some(&new_pin_enc),
+            pin_hash_enc: Some(&pin_hash_enc),
+            ..session.request(subcommand::CHANGE_PIN)
+        })
+    }
+
+    pub fn change_pin(&mut self, protocol: Protocol, old: &str, new: &str) -> Status {
+        self.change_padded(protocol, old, PaddedPin::new(new, 0).unwrap().as_bytes())
+    }
+
+    /// getPinUvAuthTokenUsingPinWithPermissions.
+    pub fn token(
+        &mut self,
+        protocol: Protocol,
+        pin: &str,
+        permissions: Permissions,
+        rp_id: Option<&str>,
+    ) -> Result<Token, Status> {
+        let session = self.agree(protocol);
+        let pin_hash_enc = self.encrypt(&session, &pin_hash(pin));
+        let request = client_pin::Request {
+            pin_hash_enc: Some(&pin_hash_enc),
+            permissions: Some(permissions.0.into()),
+            rp_id,
+            ..session.request(subcommand::GET_TOKEN_USING_PIN)
+        };
+        self.token_by(&session, &request)
+    }
+
+    /// getPinToken.
+    pub fn legacy_token(&mut self, protocol: Protocol, pin: &str) -> Result<Token, Status> {
+        let session = self.agree(protocol);
+        let pin_hash_enc = self.encrypt(&session, &pin_hash(pin));
+        let request =
+            client_pin::Request { pin_hash_enc: Some(&pin_hash_enc), ..session.request(subcommand::GET_PIN_TOKEN) };
+        self.token_by(&session, &request)
+    }
+
+    pub fn token_by(&mut self, session: &Session, request: &client_pin::Request<'_>) -> Result<Token, Status> {
+        let response = self.call(&message(Command::CLIENT_PIN, request));
+        body(&response, |response| {
+            let response: client_pin::Response<'_> = ctap2::decode_response(response).unwrap();
+            let mut out = [0; 32];
+            let len = session.shared.decrypt(&RustCrypto, response.pin_uv_auth_token.unwrap(), &mut out).unwrap();
+            Token::new(session.protocol, &out[..len]).unwrap()
+        })
+    }
+
+    /// pinRetries and powerCycleState.
+    pub fn retries(&mut self) -> (u64, bool) {
+        let request = client_pin::Request { sub_command: Some(subcommand::GET_PIN_RETRIES), ..Default::default() };
+        let response = self.call(&message(Command::CLIENT_PIN, &request));
+        let response: client_pin::Response<'_> = ctap2::decode_response(&response).unwrap();
+        (response.pin_retries.unwrap(), response.power_cycle_state.unwrap_or(false))
+    }
+
+    /// A registration with a token.
+    pub fn make_with(
+        &mut self,
+        protocol: Protocol,
+        token: &Token,
+        request: make_credential::Request<'_>,
+    ) -> Result<Made, Status> {
+        let param = token.authenticate(&RustCrypto, protocol, &[request.client_data_hash]);
+        self.make(&make_credential::Request {
+            pin_uv_auth_param: Some(param.as_bytes()),
+            pin_uv_auth_protocol: Some(protocol.number()),
+            ..request
+        })
+    }
+
+    /// A sign-in with a token.
+    pub fn get_with(
+        &mut self,
+        protocol: Protocol,
+        token: &Token,
+        request: get_assertion::Request<'_>,
+    ) -> Result<Got, Status> {
+        let param = token.authenticate(&RustCrypto, protocol, &[request.client_data_hash]);
+        self.get(&get_assertion::Request {
+            pin_uv_auth_param: Some(param.as_bytes()),
+            pin_uv_auth_protocol: Some(protocol.number()),
+            ..request
+        })
+    }
+}
+
+pub fn pin_hash(pin: &str) -> [u8; 16] {
+    PinHash::of(&RustCrypto, pin.as_bytes()).0
+}
+
+pub fn rp_id_hash(rp_id: &str) -> [u8; 32] {
+    RustCrypto.sha256(&[rp_id.as_bytes()])
+}

@@ -1,0 +1,149 @@
+//! A key on the bench: an engine with real cryptography on a simulated clock, a finger that follows orders, and a meter
+//! that fails the test when one poll does two slow things.
+
+mod client;
+mod platform;
+
+use std::{cell::Cell, rc::Rc, time::Duration};
+
+use keyfob_core::{Instant, Status, ctap2::Command};
+use keyfob_soft_authenticator::engine::{Config, ConfigError, Engine, Event, Progress, Wait};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+
+pub use client::*;
+pub use platform::*;
+
+/// What the user does when a touch is awaited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finger {
+    Touches,
+    Declines,
+    /// Lets the time run out.
+    Sleeps,
+}
+
+pub struct Key {
+    pub engine: Engine<'static, Bench>,
+    pub now: Instant,
+    pub finger: Finger,
+    pub store: BenchStore,
+    /// Touches so far.
+    pub touches: u32,
+    /// Polls of the last command, `begin` not counted.
+    pub polls: u32,
+    pub rng: ChaCha20Rng,
+    config: Config<'static>,
+    slow: Rc<Cell<u32>>,
+}
+
+impl Key {
+    /// A key as the default configuration makes it.
+    pub fn new() -> Self {
+        Self::with(Config::new([0xAA; 16]))
+    }
+
+    pub fn with(config: Config<'static>) -> Self {
+        Self::try_with(config, BenchStore::default()).unwrap()
+    }
+
+    /// A key that is plugged in with what `store` holds.
+    pub fn try_with(config: Config<'static>, store: BenchStore) -> Result<Self, ConfigError> {
+        let slow = store.slow.clone();
+        let crypto = BenchCrypto { slow: slow.clone() };
+        let buffer = vec![0; config.buffer_len()].leak();
+        let now = Instant::from_millis(5000);
+        let rng = ChaCha20Rng::seed_from_u64(store.applied().into());
+        let engine = Engine::new(buffer, config, crypto, rng, store.clone(), now)?;
+        let rng = ChaCha20Rng::seed_from_u64(99);
+        Ok(Self { engine, now, finger: Finger::Touches, store, touches: 0, polls: 0, rng, config, slow })
+    }
+
+    /// The power fails: a new engine comes up with what the store holds.
+    pub fn power_cut(self) -> Self {
+        let Self { config, store, engine, .. } = self;
+        drop(engine);
+        store.fault.set(Fault::None);
+        Self::try_with(config, store).unwrap()
+    }
+
+    /// Time passes.
+    pub fn wait(&mut self, time: Duration) {
+        self.now = self.now.plus(time);
+    }
+
+    /// Sends a request and does what it waits for.
+    pub fn call(&mut self, request: &[u8]) -> Vec<u8> {
+        self.run(request, u32::MAX)
+    }
+
+    /// The same, with a cancellation in place of the poll with this number; the one after `begin` is number 1.
+    pub fn call_cancelled(&mut self, request: &[u8], poll: u32) -> Vec<u8> {
+        self.run(request, poll)
+    }
+
+    /// Only sends a request.
+    pub fn begin(&mut self, request: &[u8]) -> Progress {
+        for (to, from) in self.engine.buffer().iter_mut().zip(request) {
+            *to = *from;
+        }
+        self.slow.set(0);
+        let progress = self.engine.begin(self.now, request.len());
+        assert!(self.slow.get() <= 1, "begin did {} slow things", self.slow.get());
+        progress
+    }
+
+    pub fn resume(&mut self, event: Event) -> Progress {
+        self.slow.set(0);
+        let progress = self.engine.resume(self.now, event);
+        assert!(self.slow.get() <= 1, "one poll did {} slow things", self.slow.get());
+        progress
+    }
+
+    fn run(&mut self, request: &[u8], cancel_at: u32) -> Vec<u8> {
+        let mut progress = self.begin(request);
+        self.polls = 0;
+        loop {
+            let wait = match progress {
+                Progress::Reply(len) => {
+                    assert!(!self.engine.is_pending());
+                    return self.engine.buffer()[..len].to_vec();
+                }
+                Progress::Pending(wait) => wait,
+            };
+            assert_eq!(&self.engine.buffer()[..request.len()], request, "a pending request stays in the buffer");
+            self.polls += 1;
+            assert!(self.polls < 1_000, "a command without an end");
+            let event = match (wait, self.finger) {
+                _ if self.polls == cancel_at => Event::Cancel,
+                (Wait::Processing, _) => Event::Tick,
+                (Wait::Touch, Finger::Touches) => {
+                    self.touches += 1;
+                    Event::Touched
+                }
+                (Wait::Touch, Finger::Declines) => Event::Denied,
+                (Wait::Touch, Finger::Sleeps) => {
+                    self.now = self.engine.deadline().unwrap();
+                    Event::Tick
+                }
+            };
+            progress = self.resume(event);
+        }
+    }
+
+    /// Sends a command without parameters.
+    pub fn command(&mut self, command: Command) -> Vec<u8> {
+        self.call(&[command.0])
+    }
+
+    /// The status that a request is answered with.
+    pub fn status(&mut self, request: &[u8]) -> Status {
+        status(&self.call(request))
+    }
+}
+
+/// The status of a response. An error has no body.
+pub fn status(response: &[u8]) -> Status {
+    assert!(response[0] == 0 || response.len() == 1, "an error with a body: {response:02x?}");
+    Status(response[0])
+}

@@ -1,0 +1,219 @@
+//! The engine's seams: cryptography and a store that are counted, and fail to order.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
+
+use keyfob_core::{
+    cose::Algorithm,
+    crypto::{Agreement, Cipher, Error, Hash, P256Point, P256Secret, RustCrypto, Sign},
+};
+use keyfob_soft_authenticator::{
+    engine::Platform,
+    store::{Change, Found, MemoryStore, Number, Setting, Store, StoreError},
+};
+use rand_chacha::ChaCha20Rng;
+use rand_core::CryptoRng;
+
+/// Credentials that fit in the store.
+pub const ROOM: usize = 5;
+
+pub struct Bench;
+
+impl Platform for Bench {
+    type Crypto = BenchCrypto;
+    type Rng = ChaCha20Rng;
+    type Store = BenchStore;
+}
+
+/// When the store fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fault {
+    #[default]
+    None,
+    /// At the commit with this number, which is not made.
+    Before(u32),
+    /// At the commit with this number, after it is made.
+    After(u32),
+    /// At every read.
+    Reads,
+}
+
+/// A store that outlives its engine. Clones are the same store.
+#[derive(Clone, Default)]
+pub struct BenchStore {
+    pub memory: Rc<RefCell<MemoryStore<ROOM>>>,
+    pub slow: Rc<Cell<u32>>,
+    pub fault: Rc<Cell<Fault>>,
+    asked: Rc<Cell<u32>>,
+    applied: Rc<Cell<u32>>,
+}
+
+impl BenchStore {
+    /// Commits that were made.
+    pub fn applied(&self) -> u32 {
+        self.applied.get()
+    }
+
+    /// Lets the commit with this number from now on fail, before or after it is made.
+    pub fn fail_at(&self, commit: u32, fault: impl Fn(u32) -> Fault) {
+        self.fault.set(fault(self.asked.get() + commit));
+    }
+
+    pub fn setting(&self, setting: Setting) -> Option<Vec<u8>> {
+        let mut out = [0; Setting::MAX_LEN];
+        let len = self.memory.borrow_mut().get(setting, &mut out).unwrap();
+        len.map(|len| out[..len].to_vec())
+    }
+
+    pub fn credentials(&self) -> usize {
+        self.memory.borrow().len()
+    }
+}
+
+impl Store for BenchStore {
+    fn get(&mut self, setting: Setting, out: &mut [u8; Setting::MAX_LEN]) -> Result<Option<usize>, StoreError> {
+        if self.fault.get() == Fault::Reads {
+            return Err(StoreError::Failed);
+        }
+        self.memory.borrow_mut().get(setting, out)
+    }
+
+    fn find(
+        &mut self,
+        rp_id_hash: &[u8; 32],
+        before: Option<Number>,
+        out: &mut [u8],
+    ) -> Result<Option<Found>, StoreError> {
+        if self.fault.get() == Fault::Reads {
+            return Err(StoreError::Failed);
+        }
+        self.memory.borrow_mut().find(rp_id_hash, before, out)
+    }
+
+    fn remaining(&mut self) -> Result<u32, StoreError> {
+        self.memory.borrow_mut().remaining()
+    }
+
+    fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
+        self.slow.set(self.slow.get() + 1);
+        self.asked.set(self.asked.get() + 1);
+        if self.fault.get() == Fault::Before(self.asked.get()) {
+            return Err(StoreError::Failed);
+        }
+        self.memory.borrow_mut().commit(changes)?;
+        self.applied.set(self.applied.get() + 1);
+        if self.fault.get() == Fault::After(self.asked.get()) {
+            return Err(StoreError::Failed);
+        }
+        Ok(())
+    }
+}
+
+/// Real cryptography; every scalar multiplication is counted as a slow thing.
+pub struct BenchCrypto {
+    pub slow: Rc<Cell<u32>>,
+}
+
+impl BenchCrypto {
+    fn slow(&self) -> RustCrypto {
+        self.slow.set(self.slow.get() + 1);
+        RustCrypto
+    }
+}
+
+impl Hash for BenchCrypto {
+    type Sha256 = <RustCrypto as Hash>::Sha256;
+
+    fn sha256_start(&self) -> Self::Sha256 {
+        RustCrypto.sha256_start()
+    }
+
+    fn hmac_sha256(&self, key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+        RustCrypto.hmac_sha256(key, parts)
+    }
+}
+
+impl Cipher for BenchCrypto {
+    fn aes256_cbc_encrypt(&self, key: &[u8; 32], iv: &[u8; 16], data: &mut [u8]) -> Result<(), Error> {
+        RustCrypto.aes256_cbc_encrypt(key, iv, data)
+    }
+
+    fn aes256_cbc_decrypt(&self, key: &[u8; 32], iv: &[u8; 16], data: &mut [u8]) -> Result<(), Error> {
+        RustCrypto.aes256_cbc_decrypt(key, iv, data)
+    }
+
+    fn aes128_cbc_encrypt(&self, key: &[u8; 16], iv: &[u8; 16], data: &mut [u8; 16]) {
+        RustCrypto.aes128_cbc_encrypt(key, iv, data);
+    }
+
+    fn aes128_cbc_decrypt(&self, key: &[u8; 16], iv: &[u8; 16], data: &mut [u8; 16]) {
+        RustCrypto.aes128_cbc_decrypt(key, iv, data);
+    }
+
+    fn aes256_gcm_seal(
+        &self,
+        key: &[u8; 32],
+        nonce: &[u8; 12],
+        aad: &[u8],
+        data: &mut [u8],
+    ) -> Result<[u8; 16], Error> {
+        RustCrypto.aes256_gcm_seal(key, nonce, aad, data)
+    }
+
+    fn aes256_gcm_open(
+        &self,
+        key: &[u8; 32],
+        nonce: &[u8; 12],
+        aad: &[u8],
+        data: &mut [u8],
+        tag: &[u8; 16],
+    ) -> Result<(), Error> {
+        RustCrypto.aes256_gcm_open(key, nonce, aad, data, tag)
+    }
+}
+
+impl Agreement for BenchCrypto {
+    fn p256_generate<R: CryptoRng + ?Sized>(&self, rng: &mut R) -> Result<(P256Secret, P256Point), Error> {
+        self.slow().p256_generate(rng)
+    }
+
+    fn p256_public(&self, secret: &P256Secret) -> Result<P256Point, Error> {
+        self.slow().p256_public(secret)
+    }
+
+    fn p256_shared(&self, secret: &P256Secret, peer: &P256Point) -> Result<[u8; 32], Error> {
+        self.slow().p256_shared(secret, peer)
+    }
+}
+
+impl Sign for BenchCrypto {
+    fn algorithms(&self) -> &[Algorithm] {
+        RustCrypto.algorithms()
+    }
+
+    fn generate<R: CryptoRng + ?Sized>(
+        &self,
+        algorithm: Algorithm,
+        rng: &mut R,
+        secret: &mut [u8],
+        public: &mut [u8],
+    ) -> Result<(usize, usize), Error> {
+        self.slow().generate(algorithm, rng, secret, public)
+    }
+
+    fn public_key(&self, algorithm: Algorithm, secret: &[u8], public: &mut [u8]) -> Result<usize, Error> {
+        self.slow().public_key(algorithm, secret, public)
+    }
+
+    fn sign(
+        &self,
+        algorithm: Algorithm,
+        secret: &[u8],
+        message: &[&[u8]],
+        signature: &mut [u8],
+    ) -> Result<usize, Error> {
+        self.slow().sign(algorithm, secret, message, signature)
+    }
+}

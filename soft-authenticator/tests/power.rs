@@ -1,0 +1,308 @@
+//! Power cuts, and a store that fails: the old state or the new one, and no free attempt at the PIN.
+
+use std::mem::forget;
+
+use keyfob_core::{
+    Instant, Status,
+    cbor::List,
+    ctap2::{Command, get_assertion::Request},
+    pin_uv::Protocol::Two,
+};
+use keyfob_soft_authenticator::{
+    engine::{Config, Engine, Event, Progress},
+    store::Setting,
+};
+
+use super::harness::*;
+
+const WRONG: &str = "4321";
+
+fn with_pin() -> Key {
+    let mut key = Key::new();
+    assert_eq!(key.set_pin(Two, PIN), Status::OK);
+    key
+}
+
+fn retries(key: &Key) -> u8 {
+    key.store.setting(Setting::PinRetries).unwrap()[0]
+}
+
+#[test]
+fn credentials_pin_and_counter_outlive_a_power_cut_and_tokens_do_not() {
+    let mut key = with_pin();
+    let wrapped = key.make(&registration(b"wrapped")).unwrap();
+    let token = key.token(Two, PIN, MC, None).unwrap();
+    let stored = key.make_with(Two, &token, resident(b"stored")).unwrap();
+    assert_eq!(key.get(&assertion()).unwrap().auth_data().sign_count, 1);
+    let token = key.token(Two, PIN, GA, None).unwrap();
+    let mut key = key.power_cut();
+    assert_eq!(key.get_with(Two, &token, assertion()).unwrap_err(), Status::PIN_AUTH_INVALID);
+    assert_eq!(key.get_next().unwrap_err(), Status::NOT_ALLOWED);
+    let got = key.get(&assertion()).unwrap();
+    assert!(got.is_by(&stored));
+    assert_eq!(got.auth_data().sign_count, 2);
+    let list = [wrapped.descriptor()];
+    let allow_list = Some(List::Slice(&list[..]));
+    assert!(key.get(&Request { allow_list, ..assertion() }).unwrap().is_by(&wrapped));
+    key.token(Two, PIN, GA, None).unwrap();
+}
+
+#[test]
+fn a_power_cycle_forgets_a_pending_command() {
+    let mut key = Key::new();
+    let request = message(Command::MAKE_CREDENTIAL, &resident(b"u"));
+    assert!(matches!(key.begin(&request), Progress::Pending(_)));
+    let now = key.now;
+    key.engine.power_cycle(now).unwrap();
+    assert_eq!(key.resume(Event::Touched), Progress::Reply(1));
+    assert_eq!(key.engine.buffer()[0], Status::NOT_ALLOWED.0);
+    assert_eq!(key.store.credentials(), 0);
+}
+
+/// Runs `command` on a key that `prepare` makes, with the power cut at the k-th commit, before or after it is made, for
+/// every k. `old_or_new` looks at the key that comes up; its argument says whether all commits were made.
+fn cut_at_every_commit(
+    prepare: impl Fn() -> Key,
+    command: impl Fn(&mut Key) -> Status,
+    old_or_new: impl Fn(&mut Key, bool),
+) {
+    let mut key = prepare();
+    let before = key.store.applied();
+    command(&mut key);
+    let commits = key.store.applied() - before;
+    assert!(commits > 0);
+    for k in 1..=commits {
+        for fault in [Fault::Before, Fault::After] {
+            let mut key = prepare();
+            key.store.fail_at(k, fault);
+            assert_eq!(command(&mut key), Status::OTHER, "commit {k} of {commits}");
+            let all = k == commits && fault(0) == Fault::After(0);
+            old_or_new(&mut key.power_cut(), all);
+        }
+    }
+}
+
+#[test]
+fn a_registration_is_stored_whole_or_not_at_all() {
+    let again = |key: &mut Key| key.status(&message(Command::MAKE_CREDENTIAL, &resident(b"u")));
+    cut_at_every_commit(Key::new, again, |key, made| {
+        assert_eq!(key.store.credentials(), usize::from(made));
+        assert_eq!(key.get(&assertion()).is_ok(), made);
+    });
+}
+
+#[test]
+fn a_replaced_credential_is_there_until_the_new_one_is() {
+    let prepare = || {
+        let mut key = Key::new();
+        for user in 0..ROOM as u8 {
+            key.make(&resident(&[user])).unwrap();
+        }
+        key
+    };
+    let old = prepare().get(&assertion()).unwrap();
+    let again = |key: &mut Key| key.status(&message(Command::MAKE_CREDENTIAL, &resident(&[ROOM as u8 - 1])));
+    cut_at_every_commit(prepare, again, |key, made| {
+        let newest = key.get(&assertion()).unwrap();
+        assert_eq!(newest.number, Some(ROOM as u64));
+        assert_eq!(newest.user(), old.user());
+        assert_eq!(newest.id != old.id, made);
+    });
+}
+
+#[test]
+fn a_sign_in_whose_count_is_not_stored_signs_nothing() {
+    let prepare = || {
+        let mut key = Key::new();
+        key.make(&resident(b"u")).unwrap();
+        key
+    };
+    let sign_in = |key: &mut Key| key.get(&assertion()).map_or_else(|status| status, |_| Status::OK);
+    cut_at_every_commit(prepare, sign_in, |key, counted| {
+        assert_eq!(key.get(&assertion()).unwrap().auth_data().sign_count, 1 + u32::from(counted));
+    });
+}
+
+#[test]
+fn a_first_pin_is_set_or_not() {
+    cut_at_every_commit(
+        Key::new,
+        |key| key.set_pin(Two, PIN),
+        |key, set| {
+            assert_eq!(key.token(Two, PIN, MC, None).map(drop), if set { Ok(()) } else { Err(Status::PIN_NOT_SET) });
+        },
+    );
+}
+
+#[test]
+fn a_changed_pin_is_the_old_one_or_the_new_one() {
+    cut_at_every_commit(
+        with_pin,
+        |key| key.change_pin(Two, PIN, "5678"),
+        |key, changed| {
+            let (works, fails) = if changed { ("5678", PIN) } else { (PIN, "5678") };
+            assert_eq!(key.token(Two, fails, MC, None).unwrap_err(), Status::PIN_INVALID);
+            key.token(Two, works, MC, None).unwrap();
+        },
+    );
+}
+
+#[test]
+fn a_reset_forgets_everything_or_nothing() {
+    let prepare = || {
+        let mut key = with_pin();
+        let token = key.token(Two, PIN, MC, None).unwrap();
+        key.make_with(Two, &token, resident(b"u")).unwrap();
+        key
+    };
+    cut_at_every_commit(
+        prepare,
+        |key| key.status(&[0x07]),
+        |key, reset| {
+            assert_eq!(key.store.credentials(), usize::from(!reset));
+            assert_eq!(key.store.setting(Setting::Pin).is_none(), reset);
+        },
+    );
+}
+
+#[test]
+fn wrong_pin_decrements_retries_before_comparing() {
+    // getPinUvAuthToken commits the decrement first: when that fails, nothing is compared, whichever the PIN.
+    for pin in [PIN, WRONG] {
+        let mut key = with_pin();
+        key.store.fail_at(1, Fault::Before);
+        assert_eq!(key.token(Two, pin, MC, None).unwrap_err(), Status::OTHER);
+        assert_eq!(retries(&key), 8);
+        // The power is cut right after the decrement, before the comparison.
+        let mut key = with_pin();
+        key.store.fail_at(1, Fault::After);
+        assert_eq!(key.token(Two, pin, MC, None).unwrap_err(), Status::OTHER);
+        assert_eq!((retries(&key), key.power_cut().retries()), (7, (7, false)));
+    }
+}
+
+#[test]
+fn the_decrement_is_stored_in_a_poll_of_its_own_before_the_comparison() {
+    for pin in [PIN, WRONG] {
+        for (poll, left) in [(1, 8), (2, 7)] {
+            let mut key = with_pin();
+            let request = token_request(&mut key, pin);
+            assert_eq!(key.call_cancelled(&request, poll), [Status::KEEPALIVE_CANCEL.0]);
+            assert_eq!(retries(&key), left);
+        }
+    }
+}
+
+fn token_request(key: &mut Key, pin: &str) -> Vec<u8> {
+    use keyfob_core::ctap2::client_pin::{Request, subcommand::GET_TOKEN_USING_PIN};
+    let session = key.agree(Two);
+    let pin_hash_enc = key.encrypt(&session, &pin_hash(pin));
+    let request =
+        Request { pin_hash_enc: Some(&pin_hash_enc), permissions: Some(1), ..session.request(GET_TOKEN_USING_PIN) };
+    message(Command::CLIENT_PIN, &request)
+}
+
+#[test]
+fn retries_never_grow_with_wrong_pins_however_often_the_power_is_cut() {
+    let mut key = with_pin();
+    let mut last = 8;
+    for round in 0..100 {
+        let now = retries(&key);
+        assert!(now <= last);
+        last = now;
+        if now == 0 {
+            assert!(round >= 8);
+            break;
+        }
+        match round % 3 {
+            0 => key.store.fail_at(1, Fault::After),
+            1 => key.store.fail_at(1, Fault::Before),
+            _ => {}
+        }
+        key.token(Two, WRONG, MC, None).unwrap_err();
+        key = key.power_cut();
+    }
+    assert_eq!(key.token(Two, PIN, MC, None).unwrap_err(), Status::PIN_BLOCKED);
+}
+
+#[test]
+fn a_store_that_cannot_be_read_gives_no_token_and_no_signature() {
+    let mut key = with_pin();
+    let made = key.make(&registration(b"u")).unwrap();
+    let request = token_request(&mut key, PIN);
+    key.store.fault.set(Fault::Reads);
+    assert_eq!(key.status(&request), Status::OTHER);
+    assert_eq!(key.get(&assertion()).unwrap_err(), Status::OTHER);
+    let list = [made.descriptor()];
+    let allow_list = Some(List::Slice(&list[..]));
+    assert_eq!(key.get(&Request { allow_list, ..assertion() }).unwrap_err(), Status::OTHER);
+    key.store.fault.set(Fault::None);
+    assert_eq!(key.retries(), (7, false), "the attempt was counted");
+}
+
+#[test]
+fn a_store_from_another_configuration_has_no_more_retries_than_this_one_allows() {
+    let key = with_pin();
+    let config = Config { max_pin_retries: 3, ..Config::new([0; 16]) };
+    assert_eq!(Key::try_with(config, key.store).unwrap().retries(), (3, false));
+}
+
+/// The scratch area after a command that worked on a secret key came to its `end`, which takes the engine.
+fn scratch_after(sign_in: bool, end: fn(Engine<'_, Bench>)) -> Vec<u8> {
+    let (config, store, now) = (Config::new([0; 16]), BenchStore::default(), Instant::default());
+    let crypto = BenchCrypto { slow: store.slow.clone() };
+    let mut buffer = vec![0; config.buffer_len()];
+    let mut engine = Engine::<Bench>::new(&mut buffer, config, crypto, Key::new().rng, store, now).unwrap();
+    let mut begin = |request: &[u8], polls| {
+        engine.buffer()[..request.len()].copy_from_slice(request);
+        let first = engine.begin(now, request.len());
+        (0..polls).fold(first, |_, _| engine.resume(now, Event::Touched))
+    };
+    let polls = if sign_in { 3 } else { 2 }; // the third writes the answer
+    begin(&message(Command::MAKE_CREDENTIAL, &resident(b"user")), polls);
+    if sign_in {
+        assert!(matches!(begin(&message(Command::GET_ASSERTION, &assertion()), 0), Progress::Pending(_)));
+    }
+    end(engine);
+    buffer.split_off(config.max_msg_size)
+}
+
+#[test]
+fn no_secret_key_stays_in_the_scratch_area_however_a_command_ends() {
+    let ends: [fn(Engine<'_, Bench>); 7] = [
+        |engine| drop(engine),
+        |mut engine| {
+            engine.resume(Instant::default(), Event::Cancel);
+            forget(engine);
+        },
+        |mut engine| {
+            engine.resume(engine.deadline().unwrap_or_default(), Event::Denied);
+            forget(engine);
+        },
+        |mut engine| {
+            engine.abort();
+            forget(engine);
+        },
+        |mut engine| {
+            engine.power_cycle(Instant::default()).unwrap();
+            forget(engine);
+        },
+        |mut engine| {
+            engine.begin(Instant::default(), 0);
+            forget(engine);
+        },
+        |mut engine| {
+            while engine.is_pending() {
+                engine.resume(Instant::default(), Event::Touched);
+            }
+            forget(engine);
+        },
+    ];
+    for sign_in in [false, true] {
+        let dirty = scratch_after(sign_in, |engine| forget(engine));
+        assert!(dirty.iter().any(|byte| *byte != 0), "the engine was interrupted while the key was there");
+        for end in ends {
+            assert!(scratch_after(sign_in, end).iter().all(|byte| *byte == 0));
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! authenticatorReset (CTAP 2.3 §6.6) and authenticatorSelection (§6.9).
+
+use std::time::Duration;
+
+use keyfob_core::{
+    Status,
+    cbor::List,
+    ctap2::{Command, get_assertion::Request},
+    pin_uv::Protocol::Two,
+};
+use keyfob_soft_authenticator::{Caps, engine::Config, store::Setting};
+
+use super::harness::*;
+
+#[test]
+fn a_reset_forgets_everything() {
+    let mut key = Key::new();
+    key.make(&resident(b"stored")).unwrap();
+    let wrapped = key.make(&registration(b"wrapped")).unwrap();
+    key.set_pin(Two, PIN);
+    let token = key.token(Two, PIN, MC, None).unwrap();
+    let seed = key.store.setting(Setting::Seed);
+    key.token(Two, "wrong", MC, None).unwrap_err();
+    assert_eq!(key.command(Command::RESET), [0]);
+    assert_eq!(key.get(&assertion()).unwrap_err(), Status::NO_CREDENTIALS);
+    let list = [wrapped.descriptor()];
+    let allow_list = Some(List::Slice(&list[..]));
+    assert_eq!(key.get(&Request { allow_list, ..assertion() }).unwrap_err(), Status::NO_CREDENTIALS);
+    assert_eq!(key.retries(), (8, false));
+    assert_eq!(key.store.setting(Setting::Pin), None);
+    assert_ne!(key.store.setting(Setting::Seed), seed);
+    assert_eq!(key.set_pin(Two, PIN), Status::OK);
+    assert_eq!(key.make_with(Two, &token, resident(b"u")).unwrap_err(), Status::PIN_AUTH_INVALID);
+    assert_eq!(key.power_cut().retries(), (8, false));
+}
+
+#[test]
+fn a_reset_lifts_the_latch_of_three_wrong_pins() {
+    let mut key = Key::new();
+    key.set_pin(Two, PIN);
+    for _ in 0..3 {
+        key.token(Two, "wrong", MC, None).unwrap_err();
+    }
+    key.command(Command::RESET);
+    assert_eq!((key.retries(), key.set_pin(Two, PIN)), ((8, false), Status::OK));
+}
+
+#[test]
+fn a_reset_is_accepted_in_the_first_10_seconds_after_power_up() {
+    let mut key = Key::new();
+    key.wait(Duration::from_millis(9_999));
+    assert_eq!(key.command(Command::RESET), [0]);
+    key.wait(Duration::from_millis(1));
+    assert_eq!(key.status(&[0x07]), Status::NOT_ALLOWED, "a reset does not open the window again");
+    let now = key.now;
+    key.engine.power_cycle(now).unwrap();
+    assert_eq!(key.command(Command::RESET), [0]);
+}
+
+#[test]
+fn other_commands_before_a_reset_do_not_close_the_window() {
+    let mut key = Key::new();
+    key.command(Command::GET_INFO);
+    key.command(Command::SELECTION);
+    assert_eq!(key.command(Command::RESET), [0]);
+}
+
+#[test]
+fn a_reset_that_is_not_touched_changes_nothing() {
+    for (finger, expected) in
+        [(Finger::Declines, Status::OPERATION_DENIED), (Finger::Sleeps, Status::USER_ACTION_TIMEOUT)]
+    {
+        let mut key = Key::new();
+        let made = key.make(&resident(b"u")).unwrap();
+        let commits = key.store.applied();
+        key.finger = finger;
+        assert_eq!(key.status(&[0x07]), expected);
+        assert_eq!(key.store.applied(), commits);
+        key.finger = Finger::Touches;
+        assert!(key.get(&assertion()).unwrap().is_by(&made));
+    }
+}
+
+#[test]
+fn a_reset_stands_even_if_the_store_cannot_be_read_afterwards() {
+    let mut key = Key::new();
+    let wrapped = key.make(&registration(b"wrapped")).unwrap();
+    key.set_pin(Two, PIN);
+    key.store.fault.set(Fault::Reads);
+    assert_eq!(key.command(Command::RESET), [0]);
+    key.store.fault.set(Fault::None);
+    let list = [wrapped.descriptor()];
+    let allow_list = Some(List::Slice(&list[..]));
+    assert_eq!(key.get(&Request { allow_list, ..assertion() }).unwrap_err(), Status::NO_CREDENTIALS);
+    assert_eq!(key.set_pin(Two, PIN), Status::OK);
+}
+
+#[test]
+fn selection_answers_with_what_the_user_did() {
+    let mut key = Key::new();
+    for (finger, expected) in [
+        (Finger::Touches, Status::OK),
+        (Finger::Declines, Status::OPERATION_DENIED),
+        (Finger::Sleeps, Status::USER_ACTION_TIMEOUT),
+    ] {
+        key.finger = finger;
+        assert_eq!(key.command(Command::SELECTION), [expected.0]);
+    }
+    assert_eq!(key.call_cancelled(&[0x0B], 1), [Status::KEEPALIVE_CANCEL.0]);
+    let config = Config::new([0; 16]);
+    let mut key = Key::with(Config { caps: config.caps.without(Caps::SELECTION), ..config });
+    assert_eq!(key.status(&[0x0B]), Status::INVALID_COMMAND);
+}

@@ -1,0 +1,339 @@
+//! The virtual key on a socket: plugging in, pulling out, and clients that misbehave. Every test ends by itself.
+#![allow(clippy::disallowed_methods)]
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use keyfob_core::{
+    Status,
+    cbor::{List, Write as Cbor},
+    cose::{Algorithm, CoseKey},
+    crypto::RustCrypto,
+    ctap2::{
+        self, Command, CredentialParameters, RpEntity, UserEntity, client_pin, client_pin::subcommand, get_assertion,
+        get_info, make_credential,
+    },
+    pin_uv::{self, PaddedPin, PinHash, Protocol, Token},
+    transport::{
+        Protocol as Message, Received, Transport,
+        hid::{HidTransport, REPORT_LEN},
+    },
+};
+use keyfob_soft_authenticator::{
+    devices::{
+        KeyOptions, Touch, VirtualKey,
+        tcp::{TcpPipe, serve},
+    },
+    engine::Config,
+};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+
+const HASH: [u8; 32] = [7; 32];
+
+/// A key on a port of its own, until the process ends.
+fn plug(touch: Touch) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let config = Config::new([0xAA; 16]);
+        let mut buffer = vec![0; config.buffer_len()];
+        let options = KeyOptions { seed: Some(1), touch, ..KeyOptions::new(config) };
+        let mut key = VirtualKey::new(&mut buffer, options).unwrap();
+        serve(&listener, &mut key).unwrap();
+    });
+    address
+}
+
+/// A finger that does what it is told from outside. Counts how often it was asked for the first time.
+#[derive(Clone, Default)]
+struct Remote(Arc<Mutex<(Option<bool>, u32)>>);
+
+impl Remote {
+    fn touch(&self) -> Touch {
+        let remote = self.clone();
+        Touch::Ask(Box::new(move |first| {
+            let mut state = remote.0.lock().unwrap();
+            state.1 += u32::from(first);
+            state.0
+        }))
+    }
+
+    fn set(&self, answer: Option<bool>) {
+        self.0.lock().unwrap().0 = answer;
+    }
+
+    fn asked(&self) -> u32 {
+        self.0.lock().unwrap().1
+    }
+}
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
+struct Client {
+    transport: HidTransport<TcpPipe, Box<dyn FnMut() -> keyfob_core::Instant>>,
+    rng: ChaCha20Rng,
+}
+
+impl Client {
+    fn new(address: SocketAddr) -> Self {
+        let start = Instant::now();
+        let clock = move || keyfob_core::Instant::from_millis(start.elapsed().as_millis() as u64);
+        let transport = HidTransport::new(TcpPipe::new(connect(address)), Box::new(clock) as _, [1; 8]);
+        Self { transport, rng: ChaCha20Rng::seed_from_u64(2) }
+    }
+
+    fn send(&mut self, request: &[u8]) {
+        self.transport.send(Message::Ctap2, request).unwrap();
+    }
+
+    fn receive(&mut self) -> Vec<u8> {
+        let (mut buffer, start) = (vec![0; 7609], Instant::now());
+        loop {
+            assert!(start.elapsed() < Duration::from_secs(10), "no answer");
+            if let Received::Response(len) = self.transport.receive(&mut buffer, Duration::from_millis(500)).unwrap() {
+                return buffer[..len].to_vec();
+            }
+        }
+    }
+
+    fn call<T: Cbor>(&mut self, command: Command, parameters: &T) -> Vec<u8> {
+        let mut request = [0; 1024];
+        let len = ctap2::encode_request(command, parameters, &mut request).unwrap();
+        self.send(&request[..len]);
+        self.receive()
+    }
+
+    fn command(&mut self, command: Command) -> Vec<u8> {
+        self.send(&[command.0]);
+        self.receive()
+    }
+
+    fn make(&mut self, user: &[u8], token: Option<&Token>) -> Status {
+        let param = token.map(|token| token.authenticate(&RustCrypto, Protocol::Two, &[&HASH]));
+        let request = make_credential::Request {
+            client_data_hash: &HASH,
+            rp: RpEntity { id: "example.org", name: None },
+            user: UserEntity { id: user, name: None, display_name: None },
+            pub_key_cred_params: List::Slice(const { &[CredentialParameters::new(Algorithm::ES256)] }),
+            exclude_list: None,
+            extensions: None,
+            options: Some(make_credential::Options { rk: Some(true), ..Default::default() }),
+            pin_uv_auth_param: param.as_ref().map(|param| param.as_bytes()),
+            pin_uv_auth_protocol: token.map(|_| 2),
+            enterprise_attestation: None,
+            attestation_formats_preference: None,
+        };
+        Status(self.call(Command::MAKE_CREDENTIAL, &request)[0])
+    }
+
+    /// The signature counter of an assertion.
+    fn get(&mut self) -> u32 {
+        let request = get_assertion::Request {
+            rp_id: "example.org",
+            client_data_hash: &HASH,
+            allow_list: None,
+            extensions: None,
+            options: None,
+            pin_uv_auth_param: None,
+            pin_uv_auth_protocol: None,
+        };
+        let response = self.call(Command::GET_ASSERTION, &request);
+        let response: get_assertion::Response<'_> = ctap2::decode_response(&response).unwrap();
+        u32::from_be_bytes(response.auth_data[33..37].try_into().unwrap())
+    }
+
+    /// setPIN, or getPinToken where a PIN is set.
+    fn pin(&mut self, pin: &str, set: bool) -> Result<Token, Status> {
+        let agree = client_pin::Request {
+            pin_uv_auth_protocol: Some(2),
+            sub_command: Some(subcommand::GET_KEY_AGREEMENT),
+            ..Default::default()
+        };
+        let response = self.call(Command::CLIENT_PIN, &agree);
+        let response: client_pin::Response<'_> = ctap2::decode_response(&response).unwrap();
+        let key = response.key_agreement.unwrap();
+        let (point, shared) = pin_uv::encapsulate(&RustCrypto, &mut self.rng, Protocol::Two, &key).unwrap();
+        let mut enc = [0; 80];
+        let padded = PaddedPin::new(pin, 4).unwrap();
+        let hash = PinHash::of(&RustCrypto, pin.as_bytes());
+        let plain: &[u8] = if set { padded.as_bytes() } else { &hash.0 };
+        let len = shared.encrypt(&RustCrypto, &mut self.rng, plain, &mut enc).unwrap();
+        let enc = &enc[..len];
+        let param = shared.authenticate(&RustCrypto, &[enc]);
+        let request = client_pin::Request {
+            pin_uv_auth_protocol: Some(2),
+            sub_command: Some(if set { subcommand::SET_PIN } else { subcommand::GET_PIN_TOKEN }),
+            key_agreement: Some(CoseKey::key_agreement(&point)),
+            pin_uv_auth_param: set.then_some(param.as_bytes()),
+            new_pin_enc: set.then_some(enc),
+            pin_hash_enc: (!set).then_some(enc),
+            ..Default::default()
+        };
+        let response = self.call(Command::CLIENT_PIN, &request);
+        if response.len() == 1 {
+            return if response[0] == 0 { Ok(Token::default()) } else { Err(Status(response[0])) };
+        }
+        let response: client_pin::Response<'_> = ctap2::decode_response(&response).unwrap();
+        let mut token = [0; 32];
+        shared.decrypt(&RustCrypto, response.pin_uv_auth_token.unwrap(), &mut token).unwrap();
+        Ok(Token::new(Protocol::Two, &token).unwrap())
+    }
+}
+
+fn init(nonce: u8) -> [u8; REPORT_LEN] {
+    let mut report = [0; REPORT_LEN];
+    report[..15]
+        .copy_from_slice(&[0xFF, 0xFF, 0xFF, 0xFF, 0x86, 0, 8, nonce, nonce, nonce, nonce, nonce, nonce, nonce, nonce]);
+    report
+}
+
+fn read_report(stream: &mut TcpStream) -> [u8; REPORT_LEN] {
+    let mut report = [0; REPORT_LEN];
+    stream.read_exact(&mut report).unwrap();
+    report
+}
+
+#[test]
+fn hundreds_of_clients_plug_in_one_after_another() {
+    let address = plug(Touch::Auto);
+    for round in 0..300u32 {
+        match round % 4 {
+            0 => drop(connect(address)),
+            1 => connect(address).write_all(&init(1)[..round as usize % 64]).unwrap(),
+            2 => connect(address).write_all(&init(1)).unwrap(), // goes without reading the answer
+            _ => {
+                let mut stream = connect(address);
+                stream.write_all(&init(2)).unwrap();
+                let answer = read_report(&mut stream);
+                assert_eq!((&answer[..7], &answer[7..15]), (&[0xFF, 0xFF, 0xFF, 0xFF, 0x86, 0, 17][..], &[2; 8][..]));
+            }
+        }
+    }
+    let response = Client::new(address).command(Command::GET_INFO);
+    ctap2::decode_response::<get_info::Response<'_>>(&response).unwrap();
+}
+
+#[test]
+fn a_client_that_goes_while_a_touch_is_awaited_leaves_nothing_behind() {
+    let remote = Remote::default();
+    let address = plug(remote.touch());
+    for round in 1..=5 {
+        let mut client = Client::new(address);
+        client.send(&[Command::RESET.0]);
+        let start = Instant::now();
+        while remote.asked() < round {
+            assert!(start.elapsed() < Duration::from_secs(5), "nobody is asked to touch");
+            let mut buffer = [0; 64];
+            let received = client.transport.receive(&mut buffer, Duration::from_millis(20)).unwrap();
+            assert!(!matches!(received, Received::Response(_)));
+        }
+    }
+    remote.set(Some(true));
+    let mut client = Client::new(address);
+    assert_eq!(client.command(Command::GET_INFO)[0], 0);
+    assert_eq!(client.make(b"u", None), Status::OK);
+    assert_eq!(client.get(), 1, "the pending resets are gone, and so are their touches");
+}
+
+#[test]
+fn plugging_in_keeps_credentials_pin_and_counter_and_forgets_the_token() {
+    let address = plug(Touch::Auto);
+    let token = {
+        let mut client = Client::new(address);
+        assert_eq!(client.make(b"u", None), Status::OK);
+        assert_eq!((client.get(), client.get()), (1, 2));
+        client.pin("1234", true).unwrap();
+        let token = client.pin("1234", false).unwrap();
+        assert_eq!(client.make(b"v", Some(&token)), Status::OK);
+        client.pin("1234", false).unwrap()
+    };
+    let mut client = Client::new(address);
+    assert_eq!(client.make(b"w", Some(&token)), Status::PIN_AUTH_INVALID);
+    assert_eq!(client.make(b"w", None), Status::PUAT_REQUIRED);
+    assert_eq!(client.get(), 3);
+}
+
+#[test]
+fn plugging_in_lifts_the_latch_of_three_wrong_pins() {
+    let address = plug(Touch::Auto);
+    let mut client = Client::new(address);
+    client.pin("1234", true).unwrap();
+    let answers = [0; 4].map(|_| client.pin("9999", false).unwrap_err());
+    let (invalid, blocked) = (Status::PIN_INVALID, Status::PIN_AUTH_BLOCKED);
+    assert_eq!(answers, [invalid, invalid, blocked, blocked]);
+    drop(client);
+    let mut client = Client::new(address);
+    assert_eq!(client.pin("9999", false).unwrap_err(), Status::PIN_INVALID);
+    client.pin("1234", false).unwrap();
+}
+
+#[test]
+fn plugging_in_opens_the_reset_window() {
+    let address = plug(Touch::Auto);
+    let mut client = Client::new(address);
+    assert_eq!(client.make(b"u", None), Status::OK);
+    thread::sleep(Duration::from_millis(10_050)); // the window is 10 s of the machine's clock
+    assert_eq!(client.command(Command::RESET), [Status::NOT_ALLOWED.0]);
+    assert_eq!(client.get(), 1);
+    drop(client);
+    assert_eq!(Client::new(address).command(Command::RESET), [0]);
+}
+
+#[test]
+fn plugging_in_gives_new_channels() {
+    let address = plug(Touch::Auto);
+    let mut channels: Vec<_> = (0..20)
+        .map(|_| {
+            let mut stream = connect(address);
+            stream.write_all(&init(3)).unwrap();
+            read_report(&mut stream)[15..19].to_vec()
+        })
+        .collect();
+    channels.dedup();
+    assert_eq!(channels.len(), 20);
+}
+
+#[test]
+fn a_report_that_comes_byte_by_byte_is_a_report() {
+    let mut stream = connect(plug(Touch::Auto));
+    for (count, byte) in init(4).into_iter().enumerate() {
+        stream.write_all(&[byte]).unwrap();
+        if count % 8 == 0 {
+            thread::sleep(Duration::from_millis(2)); // let it be read
+        }
+    }
+    assert_eq!(read_report(&mut stream)[7..15], [4; 8]);
+}
+
+#[test]
+fn garbage_is_answered_or_ignored_and_the_next_client_is_served() {
+    use rand_core::Rng;
+    let address = plug(Touch::Auto);
+    let mut rng = ChaCha20Rng::seed_from_u64(5);
+    for _ in 0..20 {
+        let mut stream = connect(address);
+        let mut reader = stream.try_clone().unwrap();
+        let drain = thread::spawn(move || while matches!(reader.read(&mut [0; 4096]), Ok(1..)) {});
+        for _ in 0..50 {
+            let mut report = [0; REPORT_LEN];
+            rng.fill_bytes(&mut report);
+            report[4] |= 0x80; // an initialization packet
+            report[5] &= 0x0F;
+            stream.write_all(&report).unwrap();
+        }
+        stream.shutdown(std::net::Shutdown::Both).unwrap();
+        drain.join().unwrap();
+    }
+    assert_eq!(Client::new(address).command(Command::GET_INFO)[0], 0);
+}
