@@ -234,7 +234,7 @@ impl<'a> Read<'a> for CoseKey<'a> {
                 -1 if r.next_is_bytes() => first = Some(r.bytes()?),
                 -1 => curve = Some(Curve(i32::try_from(r.integer()?).map_err(|_| r.error(ErrorKind::OutOfRange))?)),
                 -2 => second = Some(r.bytes()?),
-                -3 if r.next_is_bytes() => third = Some(r.bytes()?),
+                -3 => third = Some(r.bytes()?),
                 _ => {
                     r.skip()?;
                 }

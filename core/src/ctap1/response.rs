@@ -140,7 +140,7 @@ impl<'a> AuthenticateResponse<'a> {
 /// The DER SEQUENCE that comes first, and what follows it.
 fn element(bytes: &[u8]) -> Result<(&[u8], &[u8]), ResponseError> {
     let (head, content) = match *bytes {
-        [0x30, length @ 0..0x80, ..] => (2usize, usize::from(length)),
+        [0x30, length @ 0..=0x7F, ..] => (2usize, usize::from(length)),
         [0x30, 0x81, length, ..] => (3, usize::from(length)),
         [0x30, 0x82, a, b, ..] => (4, usize::from(u16::from_be_bytes([a, b]))),
         [] | [0x30] | [0x30, 0x81] | [0x30, 0x82] | [0x30, 0x82, _] => return Err(ResponseError::Length),

@@ -6,9 +6,9 @@
 //!
 //! To add an extension: a file, and a row in each map that it has a part in.
 
-use crate::message;
 #[cfg(doc)]
 use crate::cbor::RawMap;
+use crate::message;
 
 pub mod cred_blob;
 pub mod cred_protect;
