@@ -137,7 +137,7 @@ fn credentials_are_enumerated() {
     ] {
         read(name, &|response| {
             let user = response.user.unwrap();
-            assert_eq!((user.name, user.display_name), (Some("bob banana"), Some("banana")));
+            assert_eq!((user.name, user.display_name), (Some("bob banana"), Some("bbanana")));
             assert_eq!(response.credential_id.unwrap().kind, PUBLIC_KEY);
             assert_eq!((response.total_credentials, response.cred_protect), (total, Some(Level(1))));
             match response.public_key.unwrap() {
