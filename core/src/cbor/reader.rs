@@ -314,6 +314,16 @@ impl<'a> Reader<'a> {
         self.skip_item()
     }
 
+    /// The next `N` bytes, if before them lies `known` and another level of nesting is allowed: a map whose encoding is
+    /// known up to one value.
+    #[inline]
+    pub(crate) fn known_map<const N: usize>(&mut self, known: &[u8]) -> Option<&'a [u8; N]> {
+        let (value, rest) = self.rest.strip_prefix(known)?.split_first_chunk()?;
+        self.depth.checked_sub(1)?;
+        self.rest = rest;
+        Some(value)
+    }
+
     /// Skips the next item if it is encoded as `known`, and says whether it was.
     #[inline]
     pub fn skip_known(&mut self, known: &[u8]) -> bool {
