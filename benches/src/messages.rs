@@ -5,7 +5,7 @@
 use std::hint::black_box;
 
 use keyfob_core::{
-    attestation::{Packed, Statement},
+    attestation::{Packed, RawStatement, Statement},
     auth_data::{AttestedCredentialData, AuthData, Flags},
     cbor::{self, List, RawMap, Text, Write, Writer},
     cose::{Algorithm, CoseKey, Curve},
@@ -174,7 +174,7 @@ pub fn make_credential_response() -> Vec<u8> {
     encoded(&make_credential::Response {
         fmt: "packed",
         auth_data: &buffer[..length],
-        att_stmt: Some(RawMap(&statement)),
+        att_stmt: Some(RawStatement(&statement)),
         ep_att: None,
         large_blob_key: None,
         unsigned_extension_outputs: None,

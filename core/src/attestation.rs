@@ -1,10 +1,39 @@
 //! Attestation statements (WebAuthn L3 §8): one type per format, unknown formats as they came.
 
 use crate::{
-    cbor::{Error, List, RawMap, Read, Reader, Write, Writer},
+    cbor::{self, Error, ErrorKind, List, Read, Reader, Write, Writer},
     cose::Algorithm,
     message,
 };
+
+/// An attestation statement, kept as the bytes it came in: a map, or an array in the format "compound".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawStatement<'a>(pub &'a [u8]);
+
+impl RawStatement<'_> {
+    /// The statement of the format "none".
+    pub const EMPTY: RawStatement<'static> = RawStatement(&[0xA0]);
+
+    /// Whether the statement is the empty map.
+    pub fn is_empty(&self) -> bool {
+        self.0 == Self::EMPTY.0
+    }
+}
+
+impl<'a> Read<'a> for RawStatement<'a> {
+    fn read(r: &mut Reader<'a>) -> Result<Self, Error> {
+        if !r.next_is_map() {
+            r.clone().array()?;
+        }
+        r.skip().map(Self)
+    }
+}
+
+impl Write for RawStatement<'_> {
+    fn write(&self, w: &mut Writer<'_>) {
+        w.raw(self.0);
+    }
+}
 
 message! {
     /// The statement of the format "packed". Self attestation has no `x5c`.
@@ -19,6 +48,39 @@ message! {
     }
 }
 
+message! {
+    /// The statement of the format "fido-u2f".
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub text struct FidoU2f<'a> {
+        /// The signature of a U2F registration ([`crate::ctap1::RegisterResponse`]).
+        b"sig" => sig: required &'a [u8],
+        /// The attestation certificate, DER; the standard has exactly one.
+        b"x5c" => x5c: required List<'a, &'a [u8]>,
+    }
+}
+
+message! {
+    /// One of the statements of the format "compound".
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub text struct Element<'a> {
+        /// The format's identifier, any but "compound".
+        b"fmt" => format: required &'a str,
+        /// The statement.
+        b"attStmt" => statement: required RawStatement<'a>,
+    }
+}
+
+impl<'a> Element<'a> {
+    /// Reads the statement. Errors: what is wrong with a statement of a known format; [`ErrorKind::Forbidden`] for a
+    /// "compound" one.
+    pub fn decode(&self) -> Result<Statement<'a>, Error> {
+        match self.format {
+            "compound" => Err(Reader::tolerant(self.statement.0).error(ErrorKind::Forbidden)),
+            format => Statement::decode(format, Some(self.statement)),
+        }
+    }
+}
+
 /// An attestation statement with its format.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
@@ -27,23 +89,39 @@ pub enum Statement<'a> {
     None,
     /// "packed".
     Packed(Packed<'a>),
+    /// "fido-u2f".
+    FidoU2f(FidoU2f<'a>),
+    /// "compound": at least two statements, each of which [`Element::decode`] reads.
+    Compound(List<'a, Element<'a>>),
     /// A format this version does not read.
     Other {
         /// The format's identifier.
         format: &'a str,
         /// The statement.
-        statement: RawMap<'a>,
+        statement: RawStatement<'a>,
     },
 }
 
 impl<'a> Statement<'a> {
     /// Reads the statement of `format` under the tolerant rules; an absent statement is an empty map.
-    /// Errors: what is wrong with a statement of a known format.
-    pub fn decode(format: &'a str, statement: Option<RawMap<'a>>) -> Result<Self, Error> {
-        let statement = statement.unwrap_or(RawMap::EMPTY);
+    /// Errors: what is wrong with a statement of a known format. Of a compound one each element is read, fewer than two
+    /// are [`ErrorKind::Missing`] and one within another is [`ErrorKind::Forbidden`].
+    pub fn decode(format: &'a str, statement: Option<RawStatement<'a>>) -> Result<Self, Error> {
+        let statement = statement.unwrap_or(RawStatement::EMPTY);
         match format {
             "none" => Ok(Self::None),
-            "packed" => Packed::read(&mut Reader::tolerant(statement.0)).map(Self::Packed),
+            "packed" => cbor::decode_tolerant(statement.0).map(Self::Packed),
+            "fido-u2f" => cbor::decode_tolerant(statement.0).map(Self::FidoU2f),
+            "compound" => {
+                let elements: List<'a, Element<'a>> = cbor::decode_tolerant(statement.0)?;
+                for element in &elements {
+                    element.decode()?;
+                }
+                match elements.len() {
+                    0 | 1 => Err(Reader::tolerant(statement.0).error(ErrorKind::Missing)),
+                    _ => Ok(Self::Compound(elements)),
+                }
+            }
             format => Ok(Self::Other { format, statement }),
         }
     }
@@ -53,6 +131,8 @@ impl<'a> Statement<'a> {
         match self {
             Self::None => "none",
             Self::Packed(_) => "packed",
+            Self::FidoU2f(_) => "fido-u2f",
+            Self::Compound(_) => "compound",
             Self::Other { format, .. } => format,
         }
     }
@@ -63,7 +143,12 @@ impl Write for Statement<'_> {
         match self {
             Self::None => w.map(0),
             Self::Packed(packed) => packed.write(w),
+            Self::FidoU2f(fido_u2f) => fido_u2f.write(w),
+            Self::Compound(elements) => elements.write(w),
             Self::Other { statement, .. } => statement.write(w),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

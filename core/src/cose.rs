@@ -8,7 +8,7 @@
 use core::fmt;
 
 use crate::{
-    cbor::{Error, ErrorKind, Read, Reader, Write, Writer},
+    cbor::{Error, ErrorKind, RawMap, Read, Reader, Write, Writer},
     crypto::P256Point,
 };
 
@@ -158,6 +158,15 @@ pub enum CoseKey<'a> {
         /// The public key.
         public: &'a [u8],
     },
+    /// A key of a type this version does not read. Nothing can be done with it but to pass it on.
+    Other {
+        /// What the key is for.
+        algorithm: Algorithm,
+        /// Its type.
+        kty: i64,
+        /// The whole key, the two above included.
+        raw: RawMap<'a>,
+    },
 }
 
 impl<'a> CoseKey<'a> {
@@ -167,7 +176,8 @@ impl<'a> CoseKey<'a> {
             Self::Ec2 { algorithm, .. }
             | Self::Okp { algorithm, .. }
             | Self::Rsa { algorithm, .. }
-            | Self::Akp { algorithm, .. } => algorithm,
+            | Self::Akp { algorithm, .. }
+            | Self::Other { algorithm, .. } => algorithm,
         }
     }
 
@@ -230,15 +240,17 @@ impl<'a> Read<'a> for CoseKey<'a> {
         // -1 is a curve or, for RSA and AKP, a byte string.
         let (mut kty, mut algorithm, mut curve) = (None, None, None);
         let (mut first, mut second, mut third) = (None, None, None);
+        let start = r.rest();
         let mut map = r.map()?;
         while let Some(key) = r.next_int(&mut map)? {
             match key {
                 1 => kty = Some(r.integer()?),
                 3 => algorithm = Some(Algorithm::read(r)?),
+                -3..=-1 if kty.is_some_and(is_other) => drop(r.skip()?),
                 -1 if r.next_is_bytes() => first = Some(r.bytes()?),
                 -1 => curve = Some(Curve(i32::try_from(r.integer()?).map_err(|_| r.error(ErrorKind::OutOfRange))?)),
                 -2 => second = Some(r.bytes()?),
-                -3 if r.next_is_bytes() => third = Some(r.bytes()?),
+                -3 => third = Some(r.bytes()?),
                 _ => {
                     r.skip()?;
                 }
@@ -257,7 +269,10 @@ impl<'a> Read<'a> for CoseKey<'a> {
             KTY_OKP => Self::Okp { algorithm, curve: curve.ok_or(missing)?, x: second.ok_or(missing)? },
             KTY_RSA => Self::Rsa { algorithm, n: first.ok_or(missing)?, e: second.ok_or(missing)? },
             KTY_AKP => Self::Akp { algorithm, public: first.ok_or(missing)? },
-            _ => return Err(r.error(ErrorKind::OutOfRange)),
+            kty => {
+                let raw = start.get(..start.len().saturating_sub(r.rest().len())).unwrap_or_default();
+                Self::Other { algorithm, kty, raw: RawMap(raw) }
+            }
         })
     }
 }
@@ -269,6 +284,7 @@ impl Write for CoseKey<'_> {
             Self::Okp { .. } => (4, KTY_OKP),
             Self::Rsa { .. } => (4, KTY_RSA),
             Self::Akp { .. } => (3, KTY_AKP),
+            Self::Other { raw, .. } => return raw.write(w),
         };
         w.map(members);
         w.integer(1);
@@ -295,6 +311,12 @@ impl Write for CoseKey<'_> {
                 w.bytes(e);
             }
             Self::Akp { public, .. } => w.bytes(public),
+            Self::Other { .. } => {}
         }
     }
+}
+
+/// Whether `kty` is of no type that has its own variant.
+fn is_other(kty: i64) -> bool {
+    !matches!(kty, KTY_OKP | KTY_EC2 | KTY_RSA | KTY_AKP)
 }

@@ -9,6 +9,7 @@
 //!   pin_uv   attestation   webauthn          PIN/UV auth protocols, statements, client data, origins
 //!      │          │           │
 //!   ctap2 ──── auth_data ── json             messages, one file per command, both directions
+//!   ctap1      extensions                    U2F's messages; what extensions put into those of CTAP2
 //!      │          │
 //!     cbor      cose       crypto            one strict reader, one writer; keys; the seam to cryptography
 //!
@@ -41,7 +42,9 @@ pub mod cbor;
 pub mod client;
 pub mod cose;
 pub mod crypto;
+pub mod ctap1;
 pub mod ctap2;
+pub mod extensions;
 pub mod json;
 pub mod pin_uv;
 pub mod status;
@@ -49,6 +52,9 @@ pub mod time;
 pub mod transport;
 pub mod verify;
 pub mod webauthn;
+
+#[cfg(test)]
+mod vectors;
 
 pub use status::Status;
 pub use time::Instant;

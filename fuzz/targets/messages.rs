@@ -2,8 +2,12 @@
 #![no_main]
 
 use keyfob_core::{
-    attestation::Packed,
-    ctap2::{CredentialDescriptor, RpEntity, UserEntity, client_pin, get_assertion, get_info, make_credential},
+    attestation::{Element, FidoU2f, Packed, RawStatement, Statement},
+    cbor::{self, Raw},
+    ctap2::{
+        CredentialDescriptor, RpEntity, UserEntity, bio_enrollment, client_pin, config, credential_management,
+        get_assertion, get_info, large_blobs, make_credential,
+    },
 };
 use keyfob_fuzz::round_trip;
 use libfuzzer_sys::fuzz_target;
@@ -16,8 +20,38 @@ fuzz_target!(|bytes: &[u8]| {
     round_trip!(bytes, get_info::Response<'_>);
     round_trip!(bytes, client_pin::Request<'_>);
     round_trip!(bytes, client_pin::Response<'_>);
+    round_trip!(bytes, bio_enrollment::Request<'_>);
+    round_trip!(bytes, bio_enrollment::Params<'_>);
+    round_trip!(bytes, bio_enrollment::Response<'_>);
+    round_trip!(bytes, credential_management::Request<'_>);
+    round_trip!(bytes, credential_management::Params<'_>);
+    round_trip!(bytes, credential_management::Response<'_>);
+    round_trip!(bytes, large_blobs::Request<'_>);
+    round_trip!(bytes, large_blobs::Response<'_>);
+    round_trip!(bytes, large_blobs::LargeBlobMap<'_>);
+    round_trip!(bytes, config::Request<'_>);
+    round_trip!(bytes, config::SetMinPinLength<'_>);
+    round_trip!(bytes, config::VendorPrototype);
     round_trip!(bytes, RpEntity<'_>);
     round_trip!(bytes, UserEntity<'_>);
     round_trip!(bytes, CredentialDescriptor<'_>);
     round_trip!(bytes, Packed<'_>);
+    round_trip!(bytes, FidoU2f<'_>);
+    round_trip!(bytes, Element<'_>);
+
+    // Parameters are read from the bytes that are authenticated.
+    if let Ok(request) = cbor::decode::<config::Request<'_>>(bytes)
+        && let Some(params) = request.sub_command_params
+    {
+        assert!(cbor::decode::<Raw<'_>>(params.0).is_ok());
+        assert_eq!(request.params::<config::SetMinPinLength<'_>>().ok(), cbor::decode(params.0).ok());
+    }
+    for format in ["none", "packed", "fido-u2f", "compound", "other"] {
+        if let Ok(statement) = Statement::decode(format, Some(RawStatement(bytes))) {
+            assert_eq!(statement.format(), format);
+            let mut buffer = vec![0; bytes.len()];
+            let length = cbor::encode(&statement, &mut buffer).expect("the shortest form fits");
+            assert_eq!(Statement::decode(format, Some(RawStatement(&buffer[..length]))), Ok(statement));
+        }
+    }
 });

@@ -128,7 +128,7 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
         client_data_json: &client_data,
         attestation_object: AttestationObject {
             fmt: attestation.response.fmt,
-            att_stmt: attestation.response.att_stmt.unwrap_or(keyfob_core::cbor::RawMap::EMPTY),
+            att_stmt: attestation.response.att_stmt.unwrap_or(keyfob_core::attestation::RawStatement::EMPTY),
             auth_data: attestation.response.auth_data,
         },
     };

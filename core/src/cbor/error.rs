@@ -25,7 +25,7 @@ pub enum ErrorKind {
     NotShortest,
     /// Map keys are out of order or appear twice.
     KeyOrder,
-    /// A tag, a float or an unassigned simple value where none may be.
+    /// A tag, a float, an unassigned simple value, or a compound attestation within another, where none may be.
     Forbidden,
     /// Arrays and maps are nested too deeply.
     TooDeep,

@@ -133,6 +133,12 @@ impl<'a> RawMap<'a> {
     pub fn is_empty(&self) -> bool {
         self.0 == [0xA0]
     }
+
+    /// Reads the map as a message of its own. Tolerant, because its form was checked when it came in, under the rules of
+    /// the message around it. Errors: what is wrong with it as a `T`, at an offset from its start.
+    pub fn decode<T: Read<'a>>(&self) -> Result<T, Error> {
+        decode_tolerant(self.0)
+    }
 }
 
 impl<'a> Read<'a> for RawMap<'a> {

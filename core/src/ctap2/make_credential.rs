@@ -2,6 +2,7 @@
 
 use super::{CredentialDescriptor, CredentialParameters, RpEntity, UserEntity};
 use crate::{
+    attestation::RawStatement,
     cbor::{List, RawMap, Text},
     message,
 };
@@ -56,8 +57,9 @@ message! {
         0x01 => fmt: required &'a str,
         /// Authenticator data ([`crate::auth_data::AuthData`]).
         0x02 => auth_data: required &'a [u8],
-        /// The attestation statement ([`crate::attestation`]); optional since 2.2.
-        0x03 => att_stmt: optional RawMap<'a>,
+        /// The attestation statement, read by [`Statement::decode`](crate::attestation::Statement::decode); optional
+        /// since 2.2.
+        0x03 => att_stmt: optional RawStatement<'a>,
         /// Whether enterprise attestation was given (2.1).
         0x04 => ep_att: optional bool,
         /// The credential's large-blob key (2.1).

@@ -3,16 +3,24 @@
 //! A request on the wire is [`Command`] and a CBOR map, a response is [`Status`] and, where there
 //! is something to return, a CBOR map. Messages borrow from the buffer they were read from; unknown members are ignored
 //! and unknown values kept.
+//!
+//! authenticatorReset and authenticatorSelection have neither parameters nor a response: [`encode_command`] writes them. The
+//! commands of vendors carry what vendors like: [`encode_request`] takes a [`Raw`](cbor::Raw), [`response_body`] gives the
+//! answer as it came.
 
 use crate::{
     Status,
-    cbor::{self, Overflow, Read, Reader, Write, Writer},
+    cbor::{self, Overflow, RawMap, Read, Reader, Write, Writer},
 };
 
+pub mod bio_enrollment;
 pub mod client_pin;
+pub mod config;
+pub mod credential_management;
 mod entities;
 pub mod get_assertion;
 pub mod get_info;
+pub mod large_blobs;
 pub mod make_credential;
 
 pub use entities::{CredentialDescriptor, CredentialParameters, CredentialType, PUBLIC_KEY, RpEntity, UserEntity};
@@ -44,6 +52,15 @@ impl Command {
     pub const LARGE_BLOBS: Command = Command(0x0C);
     /// authenticatorConfig.
     pub const CONFIG: Command = Command(0x0D);
+    /// The prototype of authenticatorBioEnrollment, in "FIDO_2_1_PRE"; its maps are the same.
+    pub const BIO_ENROLLMENT_PREVIEW: Command = Command(0x40);
+    /// The prototype of authenticatorCredentialManagement, in "FIDO_2_1_PRE"; its maps are the same.
+    pub const CREDENTIAL_MANAGEMENT_PREVIEW: Command = Command(0x41);
+
+    /// Whether the command is of the range that is left to vendors. The two prototypes lie in it.
+    pub const fn is_vendor(self) -> bool {
+        matches!(self.0, 0x40..=0xBF)
+    }
 }
 
 /// Writes a request: the command and its parameters. Errors: [`Overflow`] with the size it takes.
@@ -96,3 +113,11 @@ pub fn decode_response<'a, T: Read<'a>>(response: &'a [u8]) -> Result<T, Respons
     r.finish().map_err(ResponseError::Decode)?;
     Ok(value)
 }
+
+/// Reads subCommandParams, the member with key `member`; absent ones are an empty map.
+fn params<'a, T: Read<'a>>(params: Option<RawMap<'a>>, member: u8) -> Result<T, cbor::Error> {
+    params.unwrap_or(RawMap::EMPTY).decode().map_err(|error| error.within(member))
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,9 +2,9 @@
 
 use super::{Error, certificate::Certificate, signature};
 use crate::{
-    attestation::{Packed, Statement},
+    attestation::{Packed, RawStatement, Statement},
     auth_data::AttestedCredentialData,
-    cbor::{List, RawMap},
+    cbor::List,
     crypto::Verify,
 };
 
@@ -30,7 +30,7 @@ pub enum Attestation<'a> {
 pub fn attestation<'a>(
     crypto: &impl Verify,
     format: &'a str,
-    statement: RawMap<'a>,
+    statement: RawStatement<'a>,
     auth_data: &[u8],
     credential: &AttestedCredentialData<'_>,
     client_data_hash: &[u8; 32],
@@ -39,7 +39,7 @@ pub fn attestation<'a>(
         Statement::None if statement.is_empty() => Ok(Attestation::None),
         Statement::None => Err(Error::StatementNotEmpty),
         Statement::Packed(packed) => self::packed(crypto, &packed, auth_data, credential, client_data_hash),
-        Statement::Other { .. } => Err(Error::Format),
+        Statement::FidoU2f(_) | Statement::Compound(_) | Statement::Other { .. } => Err(Error::Format),
     }
 }
 

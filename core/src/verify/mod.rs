@@ -175,6 +175,7 @@ fn is_of_its_algorithm(key: &CoseKey<'_>) -> bool {
         CoseKey::Akp { algorithm, .. } => {
             matches!(algorithm, Algorithm::ML_DSA_44 | Algorithm::ML_DSA_65 | Algorithm::ML_DSA_87)
         }
+        CoseKey::Other { .. } => false,
     }
 }
 

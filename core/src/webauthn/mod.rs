@@ -1,9 +1,6 @@
 //! What the web adds above CTAP (WebAuthn L3): client data, attestation objects, RP IDs and origins.
 
-use crate::{
-    cbor::{self, RawMap},
-    message,
-};
+use crate::{attestation::RawStatement, cbor, message};
 
 pub mod base64url;
 mod client_data;
@@ -19,7 +16,7 @@ message! {
         /// The attestation statement's format.
         b"fmt" => fmt: required &'a str,
         /// The attestation statement ([`crate::attestation::Statement`]).
-        b"attStmt" => att_stmt: required RawMap<'a>,
+        b"attStmt" => att_stmt: required RawStatement<'a>,
         /// Authenticator data ([`crate::auth_data::AuthData`]).
         b"authData" => auth_data: required &'a [u8],
     }

@@ -164,7 +164,7 @@ fn an_rp_id_does_not_serve_other_origins() {
 
 #[test]
 fn attestation_objects_are_read_in_any_order_and_end_where_they_end() {
-    let object = AttestationObject { fmt: "none", att_stmt: RawMap::EMPTY, auth_data: &[1, 2] };
+    let object = AttestationObject { fmt: "none", att_stmt: RawStatement::EMPTY, auth_data: &[1, 2] };
     let mut buffer = [0; 64];
     let length = cbor::encode(&object, &mut buffer).unwrap();
     assert_eq!(AttestationObject::decode(&buffer[..length]), Ok(object));

@@ -6,8 +6,9 @@ use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
 use crate::{
     Instant, Status,
+    attestation::RawStatement,
     auth_data::{AttestedCredentialData, AuthData, Flags},
-    cbor::{self, List, RawMap, Writer},
+    cbor::{self, List, Writer},
     client::{Cause, PinEntry, Prompt, Reason, UserInteraction},
     cose::{Algorithm, CoseKey, Curve},
     crypto::{Crypto, P256Secret},
@@ -313,7 +314,7 @@ impl<C: Crypto> Device<C> {
         let response = make_credential::Response {
             fmt: if self.flaw == Some(Flaw::Statement) { "packed" } else { "none" },
             auth_data: &auth_data[..len],
-            att_stmt: Some(RawMap::EMPTY),
+            att_stmt: Some(RawStatement::EMPTY),
             ep_att: None,
             large_blob_key: None,
             unsigned_extension_outputs: None,

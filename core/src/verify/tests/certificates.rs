@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::{super::certificate::Certificate, *};
-use crate::attestation::{Packed, Statement};
+use crate::attestation::{Packed, RawStatement, Statement};
 
 const HASH: [u8; 32] = [5; 32];
 
@@ -36,7 +36,7 @@ fn verify(certificates: &[&[u8]], algorithm: Algorithm, signature: &[u8]) -> Res
     let statement = Packed { alg: algorithm, sig: signature, x5c: Some(certificates.into()) };
     let mut buffer = [0; 2048];
     let length = cbor::encode(&statement, &mut buffer).unwrap();
-    let statement = cbor::RawMap(&buffer[..length]);
+    let statement = RawStatement(&buffer[..length]);
     let credential = parsed.attested_credential_data.unwrap();
     match attestation(&RustCrypto, "packed", statement, &auth_data, &credential, &HASH)? {
         Attestation::Certificates(x5c) => Ok(x5c.len()),

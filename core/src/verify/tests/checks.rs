@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::{
-    cbor::{ErrorKind, RawMap, Writer},
+    attestation::RawStatement,
+    cbor::{ErrorKind, Writer},
     webauthn::ClientData,
 };
 
@@ -59,7 +60,7 @@ fn register(
     credential: Option<AttestedCredentialData<'_>>,
 ) -> Result<(), Error> {
     let auth_data = auth_data(flags, credential, 0);
-    let object = AttestationObject { fmt: "none", att_stmt: RawMap::EMPTY, auth_data: &auth_data };
+    let object = AttestationObject { fmt: "none", att_stmt: RawStatement::EMPTY, auth_data: &auth_data };
     register_object(expected, client_data, object)
 }
 
@@ -83,7 +84,7 @@ fn client_data_must_be_of_the_ceremony_the_challenge_and_an_origin() {
     }
     let response = RegistrationResponse {
         client_data_json: b"{}",
-        attestation_object: AttestationObject { fmt: "none", att_stmt: RawMap::EMPTY, auth_data: &[] },
+        attestation_object: AttestationObject { fmt: "none", att_stmt: RawStatement::EMPTY, auth_data: &[] },
     };
     let error = registration(&RustCrypto, &super::expected(CHALLENGE), &response).unwrap_err();
     assert_eq!(error, Error::ClientData(json::Error { kind: json::ErrorKind::Missing, offset: 2 }));
@@ -154,7 +155,7 @@ fn the_credential_key_must_have_the_form_of_its_algorithm() {
 fn authenticator_data_must_end_where_it_ends_and_credential_ids_at_1023_bytes() {
     let expected = super::expected(CHALLENGE);
     let register_bytes = |auth_data: &[u8]| {
-        let object = AttestationObject { fmt: "none", att_stmt: RawMap::EMPTY, auth_data };
+        let object = AttestationObject { fmt: "none", att_stmt: RawStatement::EMPTY, auth_data };
         match register_object(&expected, &CLIENT_DATA, object) {
             Err(Error::AuthData(error)) => error.kind(),
             other => panic!("{other:?}"),
@@ -174,7 +175,7 @@ fn statements_must_be_of_a_known_format_and_its_form() {
     let expected = super::expected(CHALLENGE);
     let auth_data = auth_data(Flags::UP, Some(CREDENTIAL), 0);
     let attest = |fmt, statement| {
-        let object = AttestationObject { fmt, att_stmt: RawMap(statement), auth_data: &auth_data };
+        let object = AttestationObject { fmt, att_stmt: RawStatement(statement), auth_data: &auth_data };
         register_object(&expected, &CLIENT_DATA, object).unwrap_err()
     };
     assert_eq!(attest("none", b"\xa1\x61a\x00"), Error::StatementNotEmpty);

@@ -119,7 +119,8 @@ fn a_registration_with_any_bit_flipped_is_refused() {
         assert!(refused(&RegistrationResponse { attestation_object, ..valid }));
     }
     for statement in flipped(attestation_object.att_stmt.0) {
-        let attestation_object = AttestationObject { att_stmt: cbor::RawMap(&statement), ..attestation_object };
+        let attestation_object =
+            AttestationObject { att_stmt: crate::attestation::RawStatement(&statement), ..attestation_object };
         assert!(refused(&RegistrationResponse { attestation_object, ..valid }));
     }
 }

@@ -1,0 +1,78 @@
+//! Statements of every format.
+
+use super::*;
+use crate::{Status, vectors::hex};
+
+const SELF_ELEMENT: &[u8] = b"\xa2\x63fmt\x66packed\x67attStmt\xa2\x63alg\x26\x63sig\x42\x30\x00";
+const U2F_ELEMENT: &[u8] = b"\xa2\x63fmt\x68fido-u2f\x67attStmt\xa2\x63sig\x42\x30\x00\x63x5c\x81\x42\x30\x00";
+
+fn decode<'a>(format: &'a str, statement: &'a [u8]) -> Result<Statement<'a>, ErrorKind> {
+    Statement::decode(format, Some(RawStatement(statement))).map_err(Error::kind)
+}
+
+fn compound(elements: &[&[u8]]) -> Vec<u8> {
+    [&[0x80 | elements.len() as u8], elements.concat().as_slice()].concat()
+}
+
+#[test]
+fn every_format_is_written_as_it_was_read() {
+    let compound = compound(&[SELF_ELEMENT, U2F_ELEMENT]);
+    for (format, bytes) in [
+        ("none", &b"\xa0"[..]),
+        ("packed", b"\xa2\x63alg\x26\x63sig\x42\x30\x00"),
+        ("fido-u2f", b"\xa2\x63sig\x42\x30\x00\x63x5c\x81\x42\x30\x00"),
+        ("compound", &compound),
+        ("tpm", b"\xa1\x63ver\x632.0"),
+        ("vendor", b"\x82\x01\x02"),
+    ] {
+        let statement = decode(format, bytes).unwrap();
+        assert_eq!(statement.format(), format);
+        let mut buffer = [0; 128];
+        let len = cbor::encode(&statement, &mut buffer).unwrap();
+        assert_eq!(&buffer[..len], bytes, "{format}");
+    }
+}
+
+#[test]
+fn a_compound_statement_holds_statements_of_other_formats() {
+    let bytes = compound(&[SELF_ELEMENT, U2F_ELEMENT]);
+    let Ok(Statement::Compound(elements)) = decode("compound", &bytes) else { panic!("not compound") };
+    let formats: Vec<_> = elements.iter().map(|element| element.decode().unwrap().format()).collect();
+    assert_eq!(formats, ["packed", "fido-u2f"]);
+}
+
+#[test]
+fn a_compound_statement_has_at_least_two_elements_and_none_of_its_own_format() {
+    let nested = b"\xa2\x63fmt\x68compound\x67attStmt\x80";
+    let unsigned = b"\xa2\x63fmt\x66packed\x67attStmt\xa1\x63alg\x26";
+    assert_eq!(decode("compound", &compound(&[])), Err(ErrorKind::Missing));
+    assert_eq!(decode("compound", &compound(&[SELF_ELEMENT])), Err(ErrorKind::Missing));
+    assert_eq!(decode("compound", &compound(&[SELF_ELEMENT, nested])), Err(ErrorKind::Forbidden));
+    assert_eq!(decode("compound", &compound(&[SELF_ELEMENT, unsigned])), Err(ErrorKind::Missing));
+    assert_eq!(decode("compound", b"\xa0"), Err(ErrorKind::UnexpectedType));
+    assert_eq!(Statement::decode("compound", None).unwrap_err().status(), Status::CBOR_UNEXPECTED_TYPE);
+}
+
+#[test]
+fn a_compound_statement_fits_into_a_response() {
+    let message = [&b"\xa3\x01\x68compound\x02\x41\x00\x03"[..], &compound(&[SELF_ELEMENT, U2F_ELEMENT])].concat();
+    let response: crate::ctap2::make_credential::Response<'_> = cbor::decode_tolerant(&message).unwrap();
+    let statement = Statement::decode(response.fmt, response.att_stmt).unwrap();
+    assert!(matches!(statement, Statement::Compound(elements) if elements.len() == 2));
+    let mut buffer = [0; 128];
+    let len = cbor::encode(&response, &mut buffer).unwrap();
+    assert_eq!(buffer[..len], message);
+}
+
+#[test]
+fn a_statement_is_a_map_or_an_array() {
+    for bytes in [&b"\xa0"[..], b"\x80"] {
+        assert_eq!(cbor::decode::<RawStatement<'_>>(bytes), Ok(RawStatement(bytes)));
+    }
+    for bytes in ["00", "20", "40", "60", "c000", "f5"] {
+        let error = cbor::decode::<RawStatement<'_>>(&hex(bytes)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnexpectedType, "{bytes}");
+    }
+    assert_eq!(cbor::decode::<RawStatement<'_>>(b"").unwrap_err().kind(), ErrorKind::Truncated);
+    assert_eq!(cbor::decode::<RawStatement<'_>>(b"\x82\x00").unwrap_err().kind(), ErrorKind::Truncated);
+}

@@ -1,0 +1,53 @@
+//! Status words: the last two bytes of every response (ISO 7816-4 §5.6).
+
+use core::fmt;
+
+/// A status word. Values this version does not name are kept as they came.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct StatusWord(pub u16);
+
+impl StatusWord {
+    /// Success.
+    pub const NO_ERROR: StatusWord = StatusWord(0x9000);
+    /// The data has a wrong length.
+    pub const WRONG_LENGTH: StatusWord = StatusWord(0x6700);
+    /// The user must be present; or, of a check, that the key handle is known.
+    pub const CONDITIONS_NOT_SATISFIED: StatusWord = StatusWord(0x6985);
+    /// The key handle is not known.
+    pub const WRONG_DATA: StatusWord = StatusWord(0x6A80);
+    /// The instruction is not supported.
+    pub const INS_NOT_SUPPORTED: StatusWord = StatusWord(0x6D00);
+    /// The class is not supported.
+    pub const CLA_NOT_SUPPORTED: StatusWord = StatusWord(0x6E00);
+
+    /// The standard's name without its prefix, where the standard has one.
+    pub const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::NO_ERROR => Some("NO_ERROR"),
+            Self::WRONG_LENGTH => Some("WRONG_LENGTH"),
+            Self::CONDITIONS_NOT_SATISFIED => Some("CONDITIONS_NOT_SATISFIED"),
+            Self::WRONG_DATA => Some("WRONG_DATA"),
+            Self::INS_NOT_SUPPORTED => Some("INS_NOT_SUPPORTED"),
+            Self::CLA_NOT_SUPPORTED => Some("CLA_NOT_SUPPORTED"),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Debug for StatusWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => f.write_str(name),
+            None => write!(f, "StatusWord(0x{:04x})", self.0),
+        }
+    }
+}
+
+impl fmt::Display for StatusWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => write!(f, "{name} (0x{:04x})", self.0),
+            None => write!(f, "status word 0x{:04x}", self.0),
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! authenticatorCredentialManagement, 0x0A, and its prototype 0x41 with the same maps (CTAP 2.3 §6.8).
+
+use super::{CredentialDescriptor, RpEntity, UserEntity};
+use crate::{
+    cbor::{Error, RawMap},
+    cose::CoseKey,
+    extensions::cred_protect::Level,
+    message,
+};
+
+/// Subcommands.
+pub mod subcommand {
+    /// getCredsMetadata.
+    pub const GET_CREDS_METADATA: u64 = 0x01;
+    /// enumerateRPsBegin.
+    pub const ENUMERATE_RPS_BEGIN: u64 = 0x02;
+    /// enumerateRPsGetNextRP; needs no pinUvAuthParam.
+    pub const ENUMERATE_RPS_GET_NEXT_RP: u64 = 0x03;
+    /// enumerateCredentialsBegin.
+    pub const ENUMERATE_CREDENTIALS_BEGIN: u64 = 0x04;
+    /// enumerateCredentialsGetNextCredential; needs no pinUvAuthParam.
+    pub const ENUMERATE_CREDENTIALS_GET_NEXT_CREDENTIAL: u64 = 0x05;
+    /// deleteCredential.
+    pub const DELETE_CREDENTIAL: u64 = 0x06;
+    /// updateUserInformation (2.1; the prototype may lack it).
+    pub const UPDATE_USER_INFORMATION: u64 = 0x07;
+}
+
+message! {
+    /// The request.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub int struct Request<'a> {
+        /// One of [`subcommand`].
+        0x01 => sub_command: required u64,
+        /// Its parameters, as they came: pinUvAuthParam covers these bytes. [`Request::params`] reads them.
+        0x02 => sub_command_params: optional RawMap<'a>,
+        /// The PIN/UV auth protocol of the proof.
+        0x03 => pin_uv_auth_protocol: optional u64,
+        /// Proof of the permission `cm` over [`authenticated_head`] and the bytes of subCommandParams.
+        0x04 => pin_uv_auth_param: optional &'a [u8],
+    }
+}
+
+message! {
+    /// Parameters of the subcommands.
+    #[derive(Clone, Copy, Debug, Default, PartialEq)]
+    pub int struct Params<'a> {
+        /// SHA-256 of the RP ID whose credentials are asked for.
+        0x01 => rp_id_hash: optional &'a [u8; 32],
+        /// The credential to be deleted or changed.
+        0x02 => credential_id: optional CredentialDescriptor<'a>,
+        /// The user as it shall be; a name that is absent or empty is deleted.
+        0x03 => user: optional UserEntity<'a>,
+    }
+}
+
+impl<'a> Request<'a> {
+    /// The parameters of the subcommand; absent ones are an empty map. Errors: what is wrong in them, at an offset from
+    /// their start.
+    pub fn params(&self) -> Result<Params<'a>, Error> {
+        super::params(self.sub_command_params, 0x02)
+    }
+}
+
+/// What stands before the bytes of subCommandParams in the message that pinUvAuthParam authenticates.
+pub const fn authenticated_head(sub_command: u64) -> [u8; 1] {
+    [sub_command as u8]
+}
+
+message! {
+    /// The response.
+    #[derive(Clone, Copy, Debug, Default, PartialEq)]
+    pub int struct Response<'a> {
+        /// Discoverable credentials there are.
+        0x01 => existing_resident_credentials_count: optional u64,
+        /// The most for which there is still room.
+        0x02 => max_possible_remaining_resident_credentials_count: optional u64,
+        /// A relying party.
+        0x03 => rp: optional RpEntity<'a>,
+        /// SHA-256 of its RP ID.
+        0x04 => rp_id_hash: optional &'a [u8; 32],
+        /// Relying parties there are; only in the first response.
+        0x05 => total_rps: optional u64,
+        /// The user of a credential.
+        0x06 => user: optional UserEntity<'a>,
+        /// The credential.
+        0x07 => credential_id: optional CredentialDescriptor<'a>,
+        /// Its public key.
+        0x08 => public_key: optional CoseKey<'a>,
+        /// Credentials there are; only in the first response.
+        0x09 => total_credentials: optional u64,
+        /// The credential's protection.
+        0x0A => cred_protect: optional Level,
+        /// The credential's large-blob key.
+        0x0B => large_blob_key: optional &'a [u8],
+        /// Whether third parties may use the credential for payments (2.2).
+        0x0C => third_party_payment: optional bool,
+    }
+}

@@ -1,0 +1,32 @@
+//! credProtect (CTAP 2.3 §12): when a credential may be found. A registration asks for a [`Level`] and is told the one in
+//! force, which may be stronger.
+
+use crate::cbor::{Error, Read, Reader, Write, Writer};
+
+/// The extension's identifier.
+pub const ID: &str = "credProtect";
+
+/// A credential's protection. Values this version does not name are kept as they came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Level(pub u64);
+
+impl Level {
+    /// userVerificationOptional: no protection.
+    pub const USER_VERIFICATION_OPTIONAL: Level = Level(1);
+    /// userVerificationOptionalWithCredentialIDList: needs user verification or the credential's id.
+    pub const USER_VERIFICATION_OPTIONAL_WITH_CREDENTIAL_ID_LIST: Level = Level(2);
+    /// userVerificationRequired: not to be seen without user verification.
+    pub const USER_VERIFICATION_REQUIRED: Level = Level(3);
+}
+
+impl Read<'_> for Level {
+    fn read(r: &mut Reader<'_>) -> Result<Self, Error> {
+        r.unsigned().map(Self)
+    }
+}
+
+impl Write for Level {
+    fn write(&self, w: &mut Writer<'_>) {
+        w.unsigned(self.0);
+    }
+}

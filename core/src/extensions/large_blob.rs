@@ -1,0 +1,70 @@
+//! largeBlob (2.3, CTAP 2.3 §12): a blob that the authenticator keeps with a credential by itself, without
+//! authenticatorLargeBlobs. Its outputs are not signed.
+
+use crate::{
+    cbor::{Error, Read, Reader, Write, Writer},
+    message,
+};
+
+/// The extension's identifier.
+pub const ID: &str = "largeBlob";
+
+/// How much a registration depends on large blobs. Values this version does not name are kept as they came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Support<'a>(pub &'a str);
+
+impl Support<'static> {
+    /// Fails without.
+    pub const REQUIRED: Support<'static> = Support("required");
+    /// Goes on without.
+    pub const PREFERRED: Support<'static> = Support("preferred");
+}
+
+impl<'a> Read<'a> for Support<'a> {
+    fn read(r: &mut Reader<'a>) -> Result<Self, Error> {
+        r.text().map(Self)
+    }
+}
+
+impl Write for Support<'_> {
+    fn write(&self, w: &mut Writer<'_>) {
+        w.text(self.0);
+    }
+}
+
+message! {
+    /// The input of a registration.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub text struct MakeCredentialInput<'a> {
+        /// How much it depends on large blobs.
+        b"support" => support: required Support<'a>,
+    }
+}
+
+message! {
+    /// The input of an assertion: a read or a write.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub text struct GetAssertionInput<'a> {
+        /// Asks for the blob.
+        b"read" => read: optional bool,
+        /// The new blob, compressed.
+        b"write" => write: optional &'a [u8],
+        /// Its length before compression, in bytes.
+        b"originalSize" => original_size: optional u64,
+    }
+}
+
+message! {
+    /// The output: `supported` of a registration, `blob` and `original_size` of a read, `written` of a write.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub text struct UnsignedOutput<'a> {
+        /// The blob, compressed.
+        b"blob" => blob: optional &'a [u8],
+        /// Whether the new blob was stored.
+        b"written" => written: optional bool,
+        /// Whether the credential can have a blob.
+        b"supported" => supported: optional bool,
+        /// The blob's length before compression, in bytes.
+        b"originalSize" => original_size: optional u64,
+    }
+}

@@ -1,0 +1,46 @@
+//! uvm (WebAuthn L2 §10.3): how the user was verified. The input is `true`.
+
+use crate::cbor::{Error, ErrorKind, List, Read, Reader, Write, Writer};
+
+/// The extension's identifier.
+pub const ID: &str = "uvm";
+
+/// The methods that were used; the standard has at most three.
+pub type Output<'a> = List<'a, Method>;
+
+/// A method, in numbers of the FIDO registry of predefined values: `[userVerificationMethod, keyProtection,
+/// matcherProtection]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Method {
+    /// The user verification method.
+    pub user_verification_method: u64,
+    /// How the key is protected.
+    pub key_protection: u64,
+    /// How the matcher is protected.
+    pub matcher_protection: u64,
+}
+
+impl Read<'_> for Method {
+    /// Errors: [`ErrorKind::WrongLength`] for an array of other than three items, among others.
+    fn read(r: &mut Reader<'_>) -> Result<Self, Error> {
+        if r.array()? != 3 {
+            return Err(r.error(ErrorKind::WrongLength));
+        }
+        let method = Self {
+            user_verification_method: r.unsigned()?,
+            key_protection: r.unsigned()?,
+            matcher_protection: r.unsigned()?,
+        };
+        r.leave();
+        Ok(method)
+    }
+}
+
+impl Write for Method {
+    fn write(&self, w: &mut Writer<'_>) {
+        w.array(3);
+        w.unsigned(self.user_verification_method);
+        w.unsigned(self.key_protection);
+        w.unsigned(self.matcher_protection);
+    }
+}

@@ -1,0 +1,150 @@
+//! What becomes of every vector when it is cut, flipped, or made of other types.
+
+use super::{Codec, all, value::Value};
+use crate::{
+    Status,
+    cbor::{self, ErrorKind, Raw},
+};
+
+/// An item of each major type, and one that is neither `false` nor `true`.
+fn of_every_type() -> [Value; 9] {
+    [
+        Value::Unsigned(0),
+        Value::Negative(-1),
+        Value::Bytes(Vec::new()),
+        Value::Text(String::new()),
+        Value::Array(Vec::new()),
+        Value::Map(Vec::new()),
+        Value::Raw(&[0xC0, 0x00]),
+        Value::Bool(false),
+        Value::Raw(&[0xF6]),
+    ]
+}
+
+/// Reads `bytes` under both rules. What is read under the strict ones is written canonically.
+fn survives(codec: Codec, bytes: &[u8]) {
+    if let Ok(written) = (codec.strict)(bytes) {
+        assert!(cbor::decode::<Raw<'_>>(&written).is_ok(), "not canonical: {written:02x?}");
+        assert!(written.len() < bytes.len() || written == bytes);
+        assert_eq!((codec.tolerant)(bytes).as_ref(), Ok(&written));
+    }
+    if let Ok(written) = (codec.tolerant)(bytes) {
+        assert_eq!((codec.tolerant)(&written).as_ref(), Ok(&written));
+    }
+}
+
+#[test]
+fn a_message_that_ends_early_is_not_cbor() {
+    for vector in all() {
+        for len in 0..vector.bytes.len() {
+            for read in [vector.codec.strict, vector.codec.tolerant] {
+                let error = read(&vector.bytes[..len]).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Truncated, "{} at {len}", vector.name);
+                assert_eq!(error.status(), Status::INVALID_CBOR);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_message_with_something_behind_it_is_not_cbor() {
+    for vector in all() {
+        let bytes = [&vector.bytes[..], &[0]].concat();
+        for read in [vector.codec.strict, vector.codec.tolerant] {
+            assert_eq!(read(&bytes).unwrap_err().kind(), ErrorKind::TrailingBytes, "{}", vector.name);
+        }
+    }
+}
+
+#[test]
+fn a_message_with_any_bit_flipped_is_refused_or_read_as_another() {
+    for vector in all() {
+        let mut bytes = vector.bytes;
+        for bit in 0..bytes.len() * 8 {
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            survives(vector.codec, &bytes);
+            bytes[bit / 8] ^= 1 << (bit % 8);
+        }
+    }
+}
+
+#[test]
+fn a_message_with_an_item_of_another_type_is_refused_or_read_as_another() {
+    for vector in all() {
+        let value = Value::parse(&vector.bytes);
+        for at in 0..value.count() {
+            for other in of_every_type() {
+                let mut changed = value.clone();
+                *changed.at(at) = other;
+                survives(vector.codec, &changed.encode());
+            }
+        }
+    }
+}
+
+/// Members that have more than one type: an attestation statement, and the first parameter of a COSE key.
+fn has_type(key: &str, value: &Value) -> bool {
+    matches!(
+        (key, value),
+        ("attStmt", Value::Array(_)) | ("-1", Value::Unsigned(_) | Value::Negative(_) | Value::Bytes(_))
+    )
+}
+
+#[test]
+fn a_member_of_another_type_is_named_as_such() {
+    for vector in all() {
+        let value = Value::parse(&vector.bytes);
+        for (index, (key, member)) in value.entries().iter().enumerate() {
+            let key = key.key();
+            let unknown =
+                matches!((vector.name, &*key), ("get_info_unknown_member", "99") | ("config_vendor_prototype", "2"));
+            // An algorithm is an integer of either sign, and what a key of another type holds is not looked at.
+            let either = |value: &Value| value.major() <= 1 && matches!(&*key, "alg" | "1" | "3");
+            let opaque = vector.name == "cose_other" && key == "-1";
+            let statement =
+                vector.name.starts_with("make_credential") && !vector.name.contains("request") && key == "3";
+            for other in of_every_type() {
+                let mut entries = value.entries().to_vec();
+                entries[index].1 = other.clone();
+                let bytes = Value::Map(entries).encode();
+                let same = other.major() == member.major() && !matches!(other, Value::Raw(_));
+                let allowed = same || unknown || opaque || has_type(&key, &other);
+                let allowed = allowed || either(&other) && (member.major() == 1 || vector.name.starts_with("cose"));
+                let allowed = allowed || statement && matches!(other, Value::Array(_));
+                match (vector.codec.strict)(&bytes) {
+                    Ok(_) => assert!(allowed, "{} {key}: {other:?}", vector.name),
+                    Err(error) if !allowed => {
+                        assert_eq!(error.kind(), ErrorKind::UnexpectedType, "{} {key}: {other:?}", vector.name);
+                    }
+                    Err(_) => {}
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_message_without_a_required_member_is_refused_and_without_another_is_read() {
+    for vector in all() {
+        let value = Value::parse(&vector.bytes);
+        for required in &vector.required {
+            assert!(value.entries().iter().any(|(key, _)| key.key() == *required), "{} {required}", vector.name);
+        }
+        for index in 0..value.entries().len() {
+            let mut entries = value.entries().to_vec();
+            let (key, _) = entries.remove(index);
+            let bytes = Value::Map(entries).encode();
+            let read = (vector.codec.strict)(&bytes);
+            if !vector.required.contains(&&*key.key()) {
+                assert!(read.is_ok(), "{} without {key:?}: {read:?}", vector.name);
+                continue;
+            }
+            let error = read.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Missing, "{} without {key:?}", vector.name);
+            assert_eq!(error.status(), Status::MISSING_PARAMETER);
+            if let (Value::Unsigned(key), false) = (key, vector.name.starts_with("cose")) {
+                assert_eq!(error.member().map(u64::from), Some(key), "{}", vector.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Messages of others and composed ones, from `core/vectors`, with what every one of them must bear. For tests.
+
+mod bad_input;
+mod round_trip;
+mod value;
+
+use crate::{
+    attestation,
+    cbor::{self, Error},
+    cose::CoseKey,
+    ctap2::{
+        CredentialDescriptor, RpEntity, UserEntity, bio_enrollment, client_pin, config, credential_management,
+        get_assertion, get_info, large_blobs, make_credential,
+    },
+    extensions::{self, hmac_secret},
+};
+
+/// A message.
+pub struct Vector {
+    pub name: &'static str,
+    /// Canonical CBOR, without the command or status byte.
+    pub bytes: Vec<u8>,
+    /// The members without which it must be refused, as [`value::Value::key`] writes them.
+    pub required: Vec<&'static str>,
+    pub codec: Codec,
+}
+
+/// Reads a message and writes it again.
+#[derive(Clone, Copy)]
+pub struct Codec {
+    pub strict: fn(&[u8]) -> Result<Vec<u8>, Error>,
+    pub tolerant: fn(&[u8]) -> Result<Vec<u8>, Error>,
+}
+
+/// Every vector of `core/vectors/messages.txt`.
+pub fn all() -> Vec<Vector> {
+    include_str!("../../vectors/messages.txt").split("\n\n[").skip(1).map(parse).collect()
+}
+
+/// The bytes of the vector `name`.
+pub fn bytes(name: &str) -> Vec<u8> {
+    all().into_iter().find(|vector| vector.name == name).unwrap_or_else(|| panic!("no vector {name}")).bytes
+}
+
+pub fn hex(text: &str) -> Vec<u8> {
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+}
+
+fn parse(block: &'static str) -> Vector {
+    let (name, members) = block.split_once("]\n").unwrap();
+    let member = |key| {
+        let line = members.lines().find_map(|line| line.strip_prefix(key)?.trim_start().strip_prefix('='));
+        line.unwrap_or_else(|| panic!("{name} has no {key}")).trim()
+    };
+    Vector {
+        name,
+        bytes: hex(member("hex")),
+        required: member("required").split_whitespace().collect(),
+        codec: codec(member("type")),
+    }
+}
+
+/// Reads `$ty` under `$decode`, checks that what is written reads as the same again, and gives what was written.
+macro_rules! round_trip {
+    ($decode:path, $ty:ty) => {
+        |bytes| {
+            let value: $ty = $decode(bytes)?;
+            let mut written = vec![0; bytes.len()];
+            let length = cbor::encode(&value, &mut written).expect("the shortest form fits where it came from");
+            written.truncate(length);
+            let again: $ty = $decode(&written).expect("what was written can be read");
+            assert_eq!(again, value);
+            Ok(written)
+        }
+    };
+}
+
+macro_rules! codecs {
+    ($given:expr; $($name:literal $ty:ty,)*) => {
+        match $given {
+            $($name => {
+                Codec { strict: round_trip!(cbor::decode, $ty), tolerant: round_trip!(cbor::decode_tolerant, $ty) }
+            })*
+            other => panic!("no type {other}"),
+        }
+    };
+}
+
+fn codec(name: &str) -> Codec {
+    codecs! { name;
+        "get_info::Response" get_info::Response<'_>,
+        "make_credential::Request" make_credential::Request<'_>,
+        "make_credential::Response" make_credential::Response<'_>,
+        "get_assertion::Request" get_assertion::Request<'_>,
+        "get_assertion::Response" get_assertion::Response<'_>,
+        "client_pin::Request" client_pin::Request<'_>,
+        "client_pin::Response" client_pin::Response<'_>,
+        "bio_enrollment::Request" bio_enrollment::Request<'_>,
+        "bio_enrollment::Params" bio_enrollment::Params<'_>,
+        "bio_enrollment::Response" bio_enrollment::Response<'_>,
+        "credential_management::Request" credential_management::Request<'_>,
+        "credential_management::Params" credential_management::Params<'_>,
+        "credential_management::Response" credential_management::Response<'_>,
+        "large_blobs::Request" large_blobs::Request<'_>,
+        "large_blobs::Response" large_blobs::Response<'_>,
+        "large_blobs::LargeBlobMap" large_blobs::LargeBlobMap<'_>,
+        "config::Request" config::Request<'_>,
+        "config::SetMinPinLength" config::SetMinPinLength<'_>,
+        "config::VendorPrototype" config::VendorPrototype,
+        "extensions::MakeCredentialInputs" extensions::MakeCredentialInputs<'_>,
+        "extensions::MakeCredentialOutputs" extensions::MakeCredentialOutputs<'_>,
+        "extensions::GetAssertionInputs" extensions::GetAssertionInputs<'_>,
+        "extensions::GetAssertionOutputs" extensions::GetAssertionOutputs<'_>,
+        "extensions::UnsignedOutputs" extensions::UnsignedOutputs<'_>,
+        "hmac_secret::Input" hmac_secret::Input<'_>,
+        "RpEntity" RpEntity<'_>,
+        "UserEntity" UserEntity<'_>,
+        "CredentialDescriptor" CredentialDescriptor<'_>,
+        "attestation::Packed" attestation::Packed<'_>,
+        "attestation::FidoU2f" attestation::FidoU2f<'_>,
+        "attestation::Element" attestation::Element<'_>,
+        "CoseKey" CoseKey<'_>,
+    }
+}

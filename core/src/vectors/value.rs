@@ -1,0 +1,114 @@
+//! A CBOR item as a tree, to change it in tests.
+
+use minicbor::{Decoder, data::Type};
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    Unsigned(u64),
+    Negative(i64),
+    Bytes(Vec<u8>),
+    Text(String),
+    Array(Vec<Value>),
+    Map(Vec<(Value, Value)>),
+    Bool(bool),
+    /// As it is: what canonical CBOR does not have.
+    Raw(&'static [u8]),
+}
+
+impl Value {
+    pub fn parse(bytes: &[u8]) -> Value {
+        item(&mut Decoder::new(bytes))
+    }
+
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Unsigned(value) => minicbor::to_vec(value).unwrap(),
+            Self::Negative(value) => minicbor::to_vec(value).unwrap(),
+            Self::Bytes(bytes) => [head(0x40, bytes.len()), bytes.clone()].concat(),
+            Self::Text(text) => [head(0x60, text.len()), text.clone().into_bytes()].concat(),
+            Self::Array(items) => items.iter().fold(head(0x80, items.len()), |out, item| [out, item.encode()].concat()),
+            Self::Map(entries) => entries
+                .iter()
+                .fold(head(0xA0, entries.len()), |out, (key, value)| [out, key.encode(), value.encode()].concat()),
+            Self::Bool(value) => vec![if *value { 0xF5 } else { 0xF4 }],
+            Self::Raw(bytes) => bytes.to_vec(),
+        }
+    }
+
+    pub fn entries(&self) -> &[(Value, Value)] {
+        match self {
+            Self::Map(entries) => entries,
+            other => panic!("no map: {other:?}"),
+        }
+    }
+
+    /// The key of a map as text.
+    pub fn key(&self) -> String {
+        match self {
+            Self::Unsigned(key) => key.to_string(),
+            Self::Negative(key) => key.to_string(),
+            Self::Text(key) => key.clone(),
+            other => panic!("no key: {other:?}"),
+        }
+    }
+
+    /// The major type; `false` and `true` are 7.
+    pub fn major(&self) -> u8 {
+        self.encode()[0] >> 5
+    }
+
+    /// This item and all within it, keys too.
+    pub fn count(&self) -> usize {
+        1 + match self {
+            Self::Array(items) => items.iter().map(Self::count).sum(),
+            Self::Map(entries) => entries.iter().map(|(key, value)| key.count() + value.count()).sum(),
+            _ => 0,
+        }
+    }
+
+    /// The item number `at`, counted as by [`Value::count`].
+    pub fn at(&mut self, at: usize) -> &mut Value {
+        if at == 0 {
+            return self;
+        }
+        let children: Vec<&mut Value> = match self {
+            Self::Array(items) => items.iter_mut().collect(),
+            Self::Map(entries) => entries.iter_mut().flat_map(|(key, value)| [key, value]).collect(),
+            _ => Vec::new(),
+        };
+        let mut left = at - 1;
+        for child in children {
+            let count = child.count();
+            if left < count {
+                return child.at(left);
+            }
+            left -= count;
+        }
+        panic!("there is no item {at}")
+    }
+}
+
+fn head(major: u8, length: usize) -> Vec<u8> {
+    let mut head = minicbor::to_vec(length as u64).unwrap();
+    head[0] |= major;
+    head
+}
+
+fn item(d: &mut Decoder<'_>) -> Value {
+    match d.datatype().unwrap() {
+        Type::U8 | Type::U16 | Type::U32 | Type::U64 => Value::Unsigned(d.u64().unwrap()),
+        Type::I8 | Type::I16 | Type::I32 | Type::I64 => Value::Negative(d.i64().unwrap()),
+        Type::Bytes => Value::Bytes(d.bytes().unwrap().to_vec()),
+        Type::String => Value::Text(d.str().unwrap().to_string()),
+        Type::Array => {
+            let count = d.array().unwrap().unwrap();
+            Value::Array((0..count).map(|_| item(d)).collect())
+        }
+        Type::Map => {
+            let count = d.map().unwrap().unwrap();
+            Value::Map((0..count).map(|_| (item(d), item(d))).collect())
+        }
+        Type::Bool => Value::Bool(d.bool().unwrap()),
+        other => panic!("not canonical: {other}"),
+    }
+}
