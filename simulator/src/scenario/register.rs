@@ -1,7 +1,8 @@
 //! Registrations, and what must come of them.
 
 use keyfob_core::{
-    cbor::{List, RawMap},
+    attestation::RawStatement,
+    cbor::List,
     client::{MakeCredential, MakeOptions},
     cose::Algorithm,
     crypto::Hash,
@@ -88,7 +89,7 @@ impl<C: Backend> Script<'_, C> {
             client_data_json: &client_data,
             attestation_object: AttestationObject {
                 fmt: attestation.response.fmt,
-                att_stmt: attestation.response.att_stmt.unwrap_or(RawMap::EMPTY),
+                att_stmt: attestation.response.att_stmt.unwrap_or(RawStatement::EMPTY),
                 auth_data: attestation.response.auth_data,
             },
         };
