@@ -1,8 +1,9 @@
 //! Attestation, as a relying party verifies it.
 
 use keyfob_core::{
+    attestation::RawStatement,
     auth_data::Flags,
-    cbor::{List, RawMap, Text},
+    cbor::{List, Text},
     cose::Algorithm,
     crypto::{Hash, RustCrypto},
     ctap2::{CredentialParameters, make_credential::Request},
@@ -66,7 +67,7 @@ fn register(
         user_handle: None,
     };
     let attestation_object =
-        AttestationObject { fmt: &made.fmt, att_stmt: RawMap(&made.att_stmt), auth_data: &made.auth_data };
+        AttestationObject { fmt: &made.fmt, att_stmt: RawStatement(&made.att_stmt), auth_data: &made.auth_data };
     look(verify(&RustCrypto, &expected, &RegistrationResponse { client_data_json: &json[..len], attestation_object }));
     made
 }
