@@ -219,8 +219,24 @@ impl<'a> CoseKey<'a> {
     }
 }
 
+/// An ES256 key up to its x coordinate, and between its coordinates.
+const ES256_HEAD: &[u8] = b"\xa5\x01\x02\x03\x26\x20\x01\x21\x58\x20";
+const ES256_BETWEEN: &[u8] = b"\x22\x58\x20";
+
+/// Nearly every key is an ES256 key in canonical form. Reads nothing if this is none.
+fn read_es256<'a>(r: &mut Reader<'a>) -> Option<CoseKey<'a>> {
+    let mut ahead = *r;
+    let x: &[u8; 32] = ahead.known_map(ES256_HEAD)?;
+    let y: &[u8; 32] = ahead.known_map(ES256_BETWEEN)?;
+    *r = ahead;
+    Some(CoseKey::Ec2 { algorithm: Algorithm::ES256, curve: Curve::P256, x, y })
+}
+
 impl<'a> Read<'a> for CoseKey<'a> {
     fn read(r: &mut Reader<'a>) -> Result<Self, Error> {
+        if let Some(key) = read_es256(r) {
+            return Ok(key);
+        }
         // -1 is a curve or, for RSA and AKP, a byte string.
         let (mut kty, mut algorithm, mut curve) = (None, None, None);
         let (mut first, mut second, mut third) = (None, None, None);

@@ -8,13 +8,15 @@
 
 mod error;
 mod list;
+mod map;
 mod message;
 mod reader;
 mod writer;
 
 pub use error::{Error, ErrorKind};
 pub use list::{Items, List, ListIter};
-pub use reader::{Map, Reader, encoded_key, encoded_key_len};
+pub use map::{Map, encoded_key, encoded_key_len};
+pub use reader::Reader;
 pub use writer::{Overflow, Writer};
 
 /// A value that can be read from CBOR, borrowing from the message.

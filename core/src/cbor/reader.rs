@@ -1,11 +1,9 @@
 //! The strict reader: checks form and type in one pass, borrows what it returns.
 
-use core::cmp::Ordering;
+use super::{Error, ErrorKind, Map};
 
-use super::{Error, ErrorKind};
-
-const UNSIGNED: u8 = 0;
-const NEGATIVE: u8 = 1;
+pub(super) const UNSIGNED: u8 = 0;
+pub(super) const NEGATIVE: u8 = 1;
 const BYTES: u8 = 2;
 const TEXT: u8 = 3;
 const ARRAY: u8 = 4;
@@ -21,74 +19,14 @@ const STRICT_DEPTH: u8 = 4;
 /// Nesting allowed in responses.
 const TOLERANT_DEPTH: u8 = 16;
 
-/// The key of a map that no member can have: of another type, or far away.
-const OTHER_KEY: i16 = i16::MIN;
-
 /// Reads CBOR items from a slice, front to back.
 #[derive(Clone, Copy, Debug)]
 pub struct Reader<'a> {
-    rest: &'a [u8],
+    pub(super) rest: &'a [u8],
     end: usize,
-    strict: bool,
+    pub(super) strict: bool,
     /// Levels of nesting that are left.
     depth: u8,
-}
-
-/// A map that is being read: how many entries are left, and the key before.
-#[derive(Debug)]
-pub struct Map<'a> {
-    left: u64,
-    /// The message from the key before on.
-    previous: &'a [u8],
-    /// Encoded length of the key before.
-    length: usize,
-    /// In a map with text keys: whether a key came that is not in the table or not in its order.
-    disturbed: bool,
-    /// In a map with text keys: how many entries were left when the table was last gone through again.
-    retried: u64,
-}
-
-impl Map<'_> {
-    const fn new(left: u64) -> Self {
-        Self { left, previous: &[], length: 0, disturbed: false, retried: 0 }
-    }
-
-    /// Whether every entry has been read.
-    #[inline]
-    pub const fn is_done(&self) -> bool {
-        self.left == 0
-    }
-}
-
-/// A text key of at most 255 bytes as it is encoded, for [`Reader::take_key`]. `N` is [`encoded_key_len`].
-pub const fn encoded_key<const N: usize>(key: &[u8]) -> [u8; N] {
-    let mut encoded = [0; N];
-    let (mut to, mut from) = (key_head_len(key), key);
-    if let [first, rest @ ..] = encoded.as_mut_slice() {
-        *first = 0x60 | if key.len() < 24 { key.len() as u8 } else { 24 };
-        if let ([second, ..], true) = (rest, key.len() >= 24) {
-            *second = key.len() as u8;
-        }
-    }
-    while let [byte, rest @ ..] = from {
-        if let Some((_, tail)) = encoded.split_at_mut_checked(to)
-            && let [place, ..] = tail
-        {
-            *place = *byte;
-        }
-        to = to.saturating_add(1);
-        from = rest;
-    }
-    encoded
-}
-
-/// The length of [`encoded_key`].
-pub const fn encoded_key_len(key: &[u8]) -> usize {
-    key_head_len(key).saturating_add(key.len())
-}
-
-const fn key_head_len(key: &[u8]) -> usize {
-    if key.len() < 24 { 1 } else { 2 }
 }
 
 impl<'a> Reader<'a> {
@@ -242,76 +180,14 @@ impl<'a> Reader<'a> {
         self.depth = self.depth.saturating_add(1);
     }
 
-    /// The next key of a map with integer keys, `None` after the last. A key of another type, or one that does not fit
-    /// in 16 bits, comes as a value that no member has.
+    /// The next `N` bytes, if before them lies `known` and another level of nesting is allowed: a map whose encoding is
+    /// known up to one value.
     #[inline]
-    pub fn next_int(&mut self, map: &mut Map<'a>) -> Result<Option<i16>, Error> {
-        if map.left == 0 {
-            return Ok(None);
-        }
-        // Nearly every key is one byte, 0 to 23 or -1 to -24, after a smaller one.
-        if let Some((&byte, rest)) = self.rest.split_first()
-            && byte < 0x40
-            && byte & 0x1F < 24
-            && map.previous.first().is_none_or(|previous| *previous < byte)
-        {
-            map.left = map.left.wrapping_sub(1);
-            (map.previous, map.length) = (self.rest, 1);
-            self.rest = rest;
-            let value = i16::from(byte & 0x1F);
-            return Ok(Some(if byte < 0x20 { value } else { !value }));
-        }
-        self.rare_int(map)
-    }
-
-    fn rare_int(&mut self, map: &mut Map<'a>) -> Result<Option<i16>, Error> {
-        map.left = map.left.saturating_sub(1);
-        let start = self.rest;
-        let key = match start.first().map(|initial| initial >> 5) {
-            Some(UNSIGNED) => i64::try_from(self.unsigned()?).unwrap_or(i64::MAX),
-            Some(NEGATIVE) => !i64::try_from(self.head_of(NEGATIVE)?).unwrap_or(i64::MAX),
-            _ => {
-                self.skip()?;
-                i64::MAX
-            }
-        };
-        self.order(map, start)?;
-        Ok(Some(i16::try_from(key).unwrap_or(OTHER_KEY)))
-    }
-
-    /// Reads the next key of a map with text keys if it is `key`, which is encoded ([`encoded_key`]).
-    ///
-    /// The members of a table are asked for in canonical order, from the first again after [`Reader::other_member`]: so
-    /// the order of known keys comes for free, and only then is compared.
-    #[inline]
-    pub fn take_key<const N: usize>(&mut self, map: &mut Map<'a>, key: &'static [u8; N]) -> Result<bool, Error> {
-        match self.rest.strip_prefix(key) {
-            Some(rest) if map.left != 0 => {
-                let start = core::mem::replace(&mut self.rest, rest);
-                map.left = map.left.wrapping_sub(1);
-                if map.disturbed {
-                    self.order(map, start)?;
-                }
-                (map.previous, map.length) = (start, N);
-                Ok(true)
-            }
-            _ => Ok(false),
-        }
-    }
-
-    /// Skips a member of a map with text keys that is not in the table. Under the tolerant rules it may be one that stands
-    /// further up in the table; then nothing is read the first time.
-    pub fn other_member(&mut self, map: &mut Map<'a>) -> Result<(), Error> {
-        map.disturbed = true;
-        if !self.strict && map.retried != map.left {
-            map.retried = map.left;
-            return Ok(());
-        }
-        map.left = map.left.saturating_sub(1);
-        let start = self.rest;
-        self.skip_item()?;
-        self.order(map, start)?;
-        self.skip_item()
+    pub(crate) fn known_map<const N: usize>(&mut self, known: &[u8]) -> Option<&'a [u8; N]> {
+        let (value, rest) = self.rest.strip_prefix(known)?.split_first_chunk()?;
+        self.depth.checked_sub(1)?;
+        self.rest = rest;
+        Some(value)
     }
 
     /// Skips the next item if it is encoded as `known`, and says whether it was.
@@ -330,7 +206,7 @@ impl<'a> Reader<'a> {
     }
 
     #[inline]
-    fn skip_item(&mut self) -> Result<(), Error> {
+    pub(super) fn skip_item(&mut self) -> Result<(), Error> {
         // Most items are small numbers, booleans and short strings.
         let length = match self.rest.first() {
             Some(0x00..=0x17 | 0x20..=0x37 | &FALSE | &TRUE) => 1,
@@ -394,23 +270,6 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Checks the key that lies between `start` and here against the key before it: by major type, then by length, then
-    /// byte by byte (CTAP 2.3 §8).
-    #[inline]
-    fn order(&self, map: &mut Map<'a>, start: &'a [u8]) -> Result<(), Error> {
-        let previous = core::mem::replace(&mut map.previous, start);
-        let length = start.len().saturating_sub(self.rest.len());
-        let shorter = core::mem::replace(&mut map.length, length);
-        let (Some(before), Some(now)) = (previous.first(), start.first()) else { return Ok(()) };
-        let ordered = match (before >> 5).cmp(&(now >> 5)).then(shorter.cmp(&length)) {
-            // Mostly the first characters differ already.
-            Ordering::Equal if length > 1 && previous.get(1) != start.get(1) => previous.get(1) < start.get(1),
-            Ordering::Equal => previous.get(..length) < start.get(..length),
-            other => other.is_lt(),
-        };
-        if ordered || !self.strict { Ok(()) } else { Err(self.error(ErrorKind::KeyOrder)) }
-    }
-
     #[inline]
     fn since(&self, start: &'a [u8]) -> &'a [u8] {
         start.get(..start.len().saturating_sub(self.rest.len())).unwrap_or_default()
@@ -441,7 +300,7 @@ impl<'a> Reader<'a> {
 
     /// The value of a head of major type `major`; on another type nothing is consumed.
     #[inline]
-    fn head_of(&mut self, major: u8) -> Result<u64, Error> {
+    pub(super) fn head_of(&mut self, major: u8) -> Result<u64, Error> {
         match self.rest.split_first() {
             Some((&initial, rest)) if initial >> 5 == major => {
                 self.rest = rest;
