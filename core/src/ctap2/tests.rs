@@ -132,7 +132,7 @@ fn credentials_are_enumerated() {
         assert_eq!((response.rp, response.total_rps), (Some(RpEntity { id: "yubikey.org", name: None }), None));
     });
     for (name, total, curve) in [
-        ("credential_management_credential_begin", Some(1), Curve::P256),
+        ("credential_management_credential_begin", Some(5), Curve::P256),
         ("credential_management_credential_next", None, Curve::ED25519),
     ] {
         read(name, &|response| {
