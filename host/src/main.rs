@@ -44,10 +44,16 @@ fn main() -> ExitCode {
     }
 }
 
-/// Writes a line to the standard output. When nobody reads any more, the program is done.
+/// Writes a line to the standard output. When nobody reads any more, the program is done; when it cannot be written, it
+/// has failed.
 fn say(line: fmt::Arguments<'_>) {
     let mut out = io::stdout().lock();
-    if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
-        process::exit(0);
+    match writeln!(out, "{line}").and_then(|()| out.flush()) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => process::exit(0),
+        Err(error) => {
+            eprintln!("keyfob: cannot write to the standard output: {error}");
+            process::exit(1);
+        }
     }
 }

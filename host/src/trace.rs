@@ -254,7 +254,7 @@ fn malformed(error: impl core::fmt::Debug) -> Members {
     vec![member("malformed", error)]
 }
 
-/// Lower-case hexadecimal, shortened in the middle when it is long.
+/// Lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

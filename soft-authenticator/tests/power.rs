@@ -10,7 +10,7 @@ use keyfob_core::{
 };
 use keyfob_soft_authenticator::{
     engine::{Config, Engine, Event, Progress},
-    store::Setting,
+    store::{Change, Setting, Store},
 };
 
 use super::harness::*;
@@ -57,6 +57,25 @@ fn a_power_cycle_forgets_a_pending_command() {
     assert_eq!(key.resume(Event::Touched), Progress::Reply(1));
     assert_eq!(key.engine.buffer()[0], Status::NOT_ALLOWED.0);
     assert_eq!(key.store.credentials(), 0);
+}
+
+#[test]
+fn a_damaged_retry_counter_gives_no_attempts_away() {
+    for damaged in [&[][..], &[8, 8]] {
+        let key = with_pin();
+        key.store.memory.borrow_mut().commit(&[Change::Set(Setting::PinRetries, damaged)]).unwrap();
+        let mut key = key.power_cut();
+        assert_eq!(key.token(Two, PIN, GA, None).unwrap_err(), Status::PIN_BLOCKED, "{damaged:?}");
+    }
+}
+
+#[test]
+fn a_change_does_not_print_the_secrets_it_carries() {
+    let secret = [0xAB; 32];
+    for change in [Change::Set(Setting::Seed, &secret), Change::Put { rp_id_hash: &[0; 32], record: &secret }] {
+        let printed = format!("{change:?}");
+        assert!(printed.contains("32 bytes") && !printed.contains("171"), "{printed}");
+    }
 }
 
 /// Runs `command` on a key that `prepare` makes, with the power cut at the k-th commit, before or after it is made, for

@@ -149,8 +149,10 @@ impl<'a> Reader<'a> {
         let shorter = core::mem::replace(&mut map.length, length);
         let (Some(before), Some(now)) = (previous.first(), start.first()) else { return Ok(()) };
         let ordered = match (before >> 5).cmp(&(now >> 5)).then(shorter.cmp(&length)) {
-            // Mostly the first characters differ already.
-            Ordering::Equal if length > 1 && previous.get(1) != start.get(1) => previous.get(1) < start.get(1),
+            // Mostly the heads are the same and the first characters differ already.
+            Ordering::Equal if length > 1 && before == now && previous.get(1) != start.get(1) => {
+                previous.get(1) < start.get(1)
+            }
             Ordering::Equal => previous.get(..length) < start.get(..length),
             other => other.is_lt(),
         };

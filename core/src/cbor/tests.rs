@@ -68,6 +68,14 @@ fn keys_of_another_type_are_unknown_members() {
 }
 
 #[test]
+fn keys_that_are_lists_are_ordered_from_their_first_byte() {
+    // Of one length, but of different counts: {[32]: 0, [1, 2]: 0} and the other way round.
+    let (one, two) = (b"\x81\x18\x20\x00", b"\x82\x01\x02\x00");
+    assert_eq!(strict(&[&b"\xa2"[..], one, two].concat()), Ok(()));
+    assert_eq!(strict(&[&b"\xa2"[..], two, one].concat()), Err(ErrorKind::KeyOrder));
+}
+
+#[test]
 fn an_error_says_what_and_where() {
     let error = decode::<Table<'_>>(b"\xa2\x01\x07\x02\xa1\x62id\x01").unwrap_err();
     assert_eq!((error.kind(), error.offset(), error.member()), (ErrorKind::UnexpectedType, 8, Some(2)));

@@ -161,8 +161,9 @@ impl<'c, P: Platform> Authenticator<'c, P> {
         self.pin.is_set = self.store.get(Setting::Pin, &mut value)?.is_some();
         let max = self.config.max_pin_retries;
         self.pin.retries = match self.store.get(Setting::PinRetries, &mut value)? {
+            None => max,
             Some(1) => bytes::array::<1>(&*value)[0].min(max),
-            _ => max,
+            Some(_) => 0, // damaged: no attempt is given away
         };
         Ok(())
     }

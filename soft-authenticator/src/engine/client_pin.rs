@@ -11,7 +11,7 @@ use keyfob_core::{
     },
     pin_uv::{self, MAX_PIN_BYTES, PaddedPin, Permissions, PinHash, Protocol, SharedSecret},
 };
-use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
 use super::{
     Engine, Next, Outcome, Platform,
@@ -266,11 +266,10 @@ impl<P: Platform> Authenticator<'_, P> {
 
     fn compare_pin(&mut self, pin_hash_enc: &[u8]) -> Result<Answer, Status> {
         let shared = self.work.shared.as_ref().ok_or(Status::OTHER)?;
-        let mut given = [0; 32];
-        let decrypted = shared.decrypt(&self.crypto, pin_hash_enc, &mut given);
+        let mut given = Zeroizing::new([0; 32]);
+        let decrypted = shared.decrypt(&self.crypto, pin_hash_enc, &mut *given);
         let stored = self.stored_pin_hash()?;
         let matches = decrypted.is_ok_and(|len| stored.matches(given.get(..len).unwrap_or_default()));
-        given.zeroize();
         if !matches {
             self.key_agreement = None;
             self.pin.mismatches = self.pin.mismatches.saturating_add(1);
@@ -289,19 +288,17 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     fn stored_pin_hash(&mut self) -> Result<PinHash, Status> {
-        let mut value = [0; Setting::MAX_LEN];
+        let mut value = Zeroizing::new([0; Setting::MAX_LEN]);
         let found = self.store.get(Setting::Pin, &mut value).map_err(store_status)?;
-        let hash = PinHash(keyfob_core::bytes::array(&value));
-        value.zeroize();
+        let hash = PinHash(keyfob_core::bytes::array(&*value));
         if found == Some(STORED_PIN) { Ok(hash) } else { Err(Status::OTHER) }
     }
 
     /// The new PIN, decrypted and within the policy.
     fn new_pin(&self, shared: &SharedSecret, new_pin_enc: &[u8]) -> Result<PaddedPin, Status> {
-        let mut padded = [0; 64];
-        let decrypted = shared.decrypt(&self.crypto, new_pin_enc, &mut padded);
+        let mut padded = Zeroizing::new([0; 64]);
+        let decrypted = shared.decrypt(&self.crypto, new_pin_enc, &mut *padded);
         let pin = decrypted.map(|len| PaddedPin::from_decrypted(padded.get(..len).unwrap_or_default()));
-        padded.zeroize();
         let pin = match pin {
             Ok(Some(pin)) => pin,
             Err(Error::InvalidLength) => return Err(Status::PIN_AUTH_INVALID),
@@ -313,18 +310,15 @@ impl<P: Platform> Authenticator<'_, P> {
 
     fn store_pin(&mut self, pin: &PaddedPin) -> Result<(), Status> {
         let hash = pin.hash(&self.crypto);
-        let mut value = [0; STORED_PIN];
-        keyfob_core::bytes::copy(&mut value, &hash.0);
+        let mut value = Zeroizing::new([0; STORED_PIN]);
+        keyfob_core::bytes::copy(&mut *value, &hash.0);
         if let Some(length) = value.last_mut() {
             *length = pin.code_points() as u8; // at most 63
         }
         let retries = self.config.max_pin_retries;
-        let stored = self
-            .store
-            .commit(&[Change::Set(Setting::Pin, &value), Change::Set(Setting::PinRetries, &[retries])])
-            .map_err(store_status);
-        value.zeroize();
-        stored?;
+        self.store
+            .commit(&[Change::Set(Setting::Pin, &*value), Change::Set(Setting::PinRetries, &[retries])])
+            .map_err(store_status)?;
         self.pin.is_set = true;
         self.pin.retries = retries;
         self.pin.mismatches = 0;

@@ -4,6 +4,8 @@
 //! nothing: after a power cut the old state or the new one is there, never a mixture. Records are opaque to the store,
 //! except for the hash of the relying party's id, by which it finds them.
 
+use core::fmt;
+
 mod memory;
 mod record;
 
@@ -37,7 +39,7 @@ impl Setting {
 pub type Number = u32;
 
 /// One step of a commit.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub enum Change<'a> {
     /// Forgets everything. Only as the first change.
     Erase,
@@ -52,6 +54,18 @@ pub enum Change<'a> {
         /// The record, at most [`MAX_RECORD`] bytes.
         record: &'a [u8],
     },
+}
+
+// Settings and records hold secrets: their bytes are not printed.
+impl fmt::Debug for Change<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Erase => f.write_str("Erase"),
+            Self::Set(setting, value) => write!(f, "Set({setting:?}, {} bytes)", value.len()),
+            Self::Delete(number) => write!(f, "Delete({number})"),
+            Self::Put { record, .. } => write!(f, "Put({} bytes)", record.len()),
+        }
+    }
 }
 
 /// Why a store could not do what was asked.

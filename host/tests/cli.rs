@@ -1,0 +1,99 @@
+//! The command as its users meet it: what it prints, and how it exits.
+#![allow(clippy::disallowed_methods)]
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    net::{TcpListener, TcpStream},
+    process::{Command, Output, Stdio},
+};
+
+fn keyfob(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_keyfob"));
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    keyfob(arguments).output().unwrap()
+}
+
+#[test]
+fn the_demo_registers_and_signs_in() {
+    for algorithm in ["es256", "eddsa"] {
+        let output = run(&["demo", "--algorithm", algorithm]);
+        assert!(output.status.success());
+        assert!(String::from_utf8(output.stdout).unwrap().ends_with("\nRegistered and signed in.\n"));
+    }
+}
+
+#[test]
+fn the_demo_in_json_is_one_object_a_line() {
+    let output = run(&["demo", "--json"]);
+    assert!(output.status.success());
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let objects: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(objects.iter().all(serde_json::Value::is_object));
+    assert_eq!(objects.last().unwrap()["step"], "Registered and signed in.");
+}
+
+/// Checks that the command fails with this exit code and one line that says why.
+fn fails(arguments: &[&str], code: i32, why: &str) {
+    let output = run(arguments);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+    assert!(said.lines().next().unwrap_or_default().contains(why), "{arguments:?}: {said}");
+    assert!(code == 2 || said.lines().count() == 1, "{arguments:?}: {said}");
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn what_the_user_got_wrong_is_said_in_a_line() {
+    fails(&["demo", "--pin", "123"], 1, "the PIN is too short: it takes at least 4 characters");
+    fails(&["demo", "--pin", &"1".repeat(64)], 1, "the PIN is too long: it takes at most 63 bytes");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    fails(&["serve", "--tcp", &address], 1, "the port is taken by another program");
+    // TEST-NET-1 (RFC 5737): no machine has it.
+    fails(&["serve", "--tcp", "192.0.2.1:7000"], 1, "this machine does not have that address");
+    // Usage errors, as the argument parser words them: 2.
+    fails(&["serve", "--tcp", "nowhere"], 2, "invalid value 'nowhere' for '--tcp");
+    fails(&["serve", "--tcp", "127.0.0.1:70000"], 2, "invalid value '127.0.0.1:70000' for '--tcp");
+    fails(&["serve"], 2, "required arguments");
+    fails(&["demo", "--unknown"], 2, "unexpected argument '--unknown'");
+}
+
+#[test]
+fn a_served_key_says_where_it_is_and_answers_there() {
+    let mut server = keyfob(&["serve", "--tcp", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.split_whitespace().find(|word| word.starts_with("127.0.0.1:")).unwrap();
+    let mut stream = TcpStream::connect(address.trim_end_matches('.')).unwrap();
+    // CTAPHID_INIT on the broadcast channel, nonce 1..=8.
+    let mut report = [0; 64];
+    report[..15].copy_from_slice(&[0xFF, 0xFF, 0xFF, 0xFF, 0x86, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8]);
+    std::io::Write::write_all(&mut stream, &report).unwrap();
+    let mut answer = [0; 64];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(answer[7..15], [1, 2, 3, 4, 5, 6, 7, 8]);
+    server.kill().unwrap();
+    server.wait().unwrap();
+}
+
+#[test]
+fn a_reader_that_has_enough_ends_the_demo_quietly() {
+    let mut demo = keyfob(&["demo"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(demo.stdout.take());
+    let output = demo.wait_with_output().unwrap();
+    assert!(output.status.success());
+    assert!(output.stderr.is_empty());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn output_that_cannot_be_written_is_a_failure() {
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = keyfob(&["demo"]).stdout(full).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().starts_with("keyfob: cannot write to the standard output"));
+}
