@@ -13,7 +13,7 @@ use ring::{agreement, rand::SystemRandom};
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(key) = cbor::decode_tolerant::<CoseKey<'_>>(bytes) {
-        check(&key);
+        return check(&key);
     }
 
     let mut input = Input(bytes);
@@ -41,9 +41,7 @@ fn check(key: &CoseKey<'_>) {
     let peer = agreement::UnparsedPublicKey::new(&agreement::ECDH_P256, &point);
     assert_eq!(agreement::agree_ephemeral(private, &peer, |_| ()).is_ok(), valid, "the other opinions agree");
 
-    for protocol in [Protocol::One, Protocol::Two] {
-        assert_eq!(pin_uv::encapsulate(&RustCrypto, &mut rng(), protocol, key).is_ok(), valid);
-    }
+    assert_eq!(pin_uv::encapsulate(&RustCrypto, &mut rng(), Protocol::Two, key).is_ok(), valid);
     let secret = P256Secret([1; 32]);
     let shared = key.p256_point().map(|point| RustCrypto.p256_shared(&secret, &point));
     assert_eq!(shared.is_some_and(|shared| shared.is_ok()), valid);
