@@ -158,6 +158,7 @@ JSON = [
     ('values', 'every kind of value', b'{"a":[1,-0.5e+3,true,false,null,{}],"b":{"c":"d"}}'.hex()),
     ('escapes', 'every escape', br'["\"\\\/\b\f\n\r\t\u00e4\ud83d\ude00"]'.hex()),
     ('deep', 'the deepest that is read', (b'[' * 16 + b']' * 16).hex()),
+    ('too_deep', 'one deeper', (b'[' * 17 + b']' * 17).hex()),
     ('huge', 'a number that no f64 holds', b'1e999'.hex()),
 ]
 
@@ -202,6 +203,10 @@ DEVICE = [
      '0102' '01' '01' '07' '01' '91' '0000' '0000' '0100' '0001' '0103'),
     ('long', 'two packets', '01' '05' '0400' '0400' + INIT + '01' '07' '01' '90' '0046' '0039' + '05' * 57
      + '01' '07' '01' '00' '000d' + '05' * 13),
+    ('full', 'as long as the buffer', '01' '05' '0000' '0000' + INIT + '01' '07' '01' '90' '0046' '0039' + '05' * 57
+     + '01' '07' '01' '00' '000d' + '05' * 13),
+    ('too_long', 'one byte longer', '01' '05' '0400' '0000' + INIT + '01' '07' '01' '90' '0047' '0039' + '05' * 57
+     + '01' '07' '01' '00' '000e' + '05' * 14),
     ('lock', 'a lock and another client', '03' '05' '0400' '0400' + INIT + INIT + '01' '07' '01' '84' '0001' '0001' '05'
      '01' '07' '02' '81' '0000' '0000' 'ff' '07' '01' 'c0' '0000' '0000'),
 ]
@@ -211,11 +216,14 @@ HOST = [
      '0001' '02' '01' '02' '01' '04' '01' '07' '01' '90' '0001' '0001' '2d'),
     ('long', 'two packets', '00' '0400' '01' '00' '10' '0001' '01' '04' '01' '07' '01' '90' '0046' '0039' + '05' * 57
      + '01' '07' '01' '00' '000d' + '05' * 13),
+    ('too_long', 'one byte longer than the buffer', '00' '0045' '01' '00' '10' '0001' '01' '04' '01' '07' '01' '90' '0046'
+     '0039' + '05' * 57 + '01' '07' '01' '00' '000d' + '05' * 13),
     ('busy', 'asked again', '00' '0400' '01' '00' '10' '0001' '01' '04' '01' '07' '01' 'bf' '0001' '0001' '06' '10' '04'),
 ]
 
 # Flags; time, action, request.
-ENGINE = [(name, source, '00' + '010c%04x' % (len(text) // 2 + 1) + command + text + '0105' '0102' '0102' '0102')
+ENGINE = [(name + suffix, source, '00' + '010c%04x' % (len(text) // 2 + 1) + command + text + event + '0102' * 3)
+          for suffix, event in [('', '0105'), ('_denied', '0100')]
           for name, source, text, command in [
               (name, source, text, '01' if name.startswith('make') else '02')
               for name, source, text in MESSAGES if name.endswith('_request')
@@ -228,6 +236,7 @@ COMMANDS = [
      '0700' '4900' 'c000' '4900' 'c002' '4900' 'c004' '4900' '8200' '05' '06' '05' '0d' '0e'),
     ('wrong_pins', 'a blocked PIN', '0700' + '0901' * 3 + '0d' + '0901' * 3 + '0d' + '0901' * 3),
     ('times', 'a token and a sequence run out', '0700' '4900' '0cff' 'c000' '4000' '0200' '0cff' '05'),
+    ('last_moment', 'a sequence asked for when it runs out', '4000' '4002' '0200' '0c77' '05' '0200' '0c78' '05'),
     ('wrapped', 'not discoverable', '0000' '4200' '04' '0b00' '4200' '0b01' '0000'),
 ]
 

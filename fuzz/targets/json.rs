@@ -5,11 +5,17 @@ use keyfob_core::json::{Error, ErrorKind, Reader, Type};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
+/// As far as objects and arrays may be nested.
+const MAX_DEPTH: usize = 16;
+
 fuzz_target!(|bytes: &[u8]| {
     let ours = read(bytes);
     let skipped = skip(bytes);
     match (&ours, serde_json::from_slice::<Value>(bytes)) {
-        (Ok(ours), Ok(theirs)) => assert_eq!(*ours, theirs),
+        (Ok(ours), Ok(theirs)) => {
+            assert_eq!(*ours, theirs);
+            assert!(depth(ours) <= MAX_DEPTH);
+        }
         (Ok(_), Err(error)) => panic!("valid to us: {error}"),
         // They nest deeper.
         (Err(error), Ok(_)) => assert_eq!(error.kind, ErrorKind::TooDeep),
@@ -23,6 +29,14 @@ fuzz_target!(|bytes: &[u8]| {
         (Err(_), Err(error)) => assert!(error.offset <= bytes.len()),
     }
 });
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
 
 fn skip(bytes: &[u8]) -> Result<&str, Error> {
     let mut r = Reader::new(bytes)?;
