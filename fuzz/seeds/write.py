@@ -63,6 +63,138 @@ ITEMS = [
 ]
 
 
+ATTESTATION_OBJECTS = [
+    ('packed_self', 'W3C WebAuthn L3 test vectors, packed-self.ES256',
+     'a363666d74667061636b65646761747453746d74a263616c672663736967584630440220067a20754ab925005dbf378097c92120'
+     '031581c73228d1fb4f5b881bcd7da98302207fc7b147558c7c0eba3af18bd9d121fa3d3a26d17fe3f220272178f473b6006d6861'
+     '7574684461746158a4bfabc37432958b063360d3ad6461c9c4735ae7f8edd46592a5e0f01452b2e4b55d00000000df850e09db6a'
+     'fbdfab51697791506cfc0020455ef34e2043a87db3d4afeb39bbcb6cc32df9347c789a865ecdca129cbef58ca501020326200121'
+     '5820eb151c8176b225cc651559fecf07af450fd85802046656b34c18f6cf193843c5225820927b8aa427a2be1b8834d233a2d34f'
+     '61f13bfd44119c325d5896e183fee484f2'),
+    ('packed_certified', 'W3C WebAuthn L3 test vectors, packed.ES256',
+     'a363666d74667061636b65646761747453746d74a363616c6726637369675847304502203f19ec4b229f46ab8c45eff29b904ff1'
+     '0c0390dc40bf1216f04a78f4ceba3425022100fe7041a32759aff05a0f9f26c70a999c7a284451ba89234a1d3483c25e21925b63'
+     '7835638159022530820221308201c8a00302010202110088c220f83c8ef1feafe94deae45faad0300a06082a8648ce3d04030230'
+     '62311e301c06035504030c15576562417574686e207465737420766563746f7273310c300a060355040a0c035733433125302306'
+     '0355040b0c1c41757468656e74696361746f72204174746573746174696f6e204341310b30090603550406130241413020170d32'
+     '34303130313030303030305a180f33303234303130313030303030305a305f311e301c06035504030c15576562417574686e2074'
+     '65737420766563746f7273310c300a060355040a0c0357334331223020060355040b0c1941757468656e74696361746f72204174'
+     '746573746174696f6e310b30090603550406130241413059301306072a8648ce3d020106082a8648ce3d03010703420004a91ba4'
+     '389409dd38a428141940ca8feb1ac0d7b4350558104a3777a49322f3798440f378b3398ab2d3bb7bf91322c92eb23556f59ad0a8'
+     '36fec4c7663b0e4dc3a360305e300c0603551d130101ff04023000300e0603551d0f0101ff040403020780301d0603551d0e0416'
+     '0414a589ba72d060842ab11f74fb246bdedab16f9b9b301f0603551d2304183016801445aff715b0dd786741fee996ebc16547a3'
+     '931b1e300a06082a8648ce3d040302034700304402201726b9d85ecd8a5ed51163722ca3a20886fd9b242a0aa0453d442116075d'
+     'efd502207ef471e530ac87961a88a7f0d0c17b091ffc6b9238d30f79f635b417be5910e768617574684461746158a4bfabc37432'
+     '958b063360d3ad6461c9c4735ae7f8edd46592a5e0f01452b2e4b54d00000000876ca4f52071c3e9b25509ef2cdf7ed60020c9a6'
+     'f5b3462d02873fea0c56862234f99f081728084e511bb7760201a89054a5a50102032620012158201cf27f25da591208a4239c2e'
+     '324f104f585525479a29edeedd830f48e77aeae522582059e4b7da6c0106e206ce390c93ab98a15a5ec3887e57f0cc2bece803b9'
+     '20c423'),
+]
+
+CLIENT_DATA = [
+    ('packed_self', 'W3C WebAuthn L3 test vectors, packed-self.ES256',
+     '7b2274797065223a22776562617574686e2e637265617465222c226368616c6c656e6765223a2265476e4374334c55745936366b'
+     '336a506a796e6962506b31716e666644616966715a774c33417032392d55222c226f726967696e223a2268747470733a2f2f6578'
+     '616d706c652e6f7267222c2263726f73734f726967696e223a66616c73652c22657874726144617461223a22636c69656e744461'
+     '74614a534f4e206d617920626520657874656e6465642077697468206164646974696f6e616c206669656c647320696e20746865'
+     '206675747572652c207375636820617320746869733a205539685458764b453255526b4d6e625f307859485667227d'),
+    ('packed_certified', 'W3C WebAuthn L3 test vectors, packed.ES256',
+     '7b2274797065223a22776562617574686e2e637265617465222c226368616c6c656e6765223a227752684b583933344246345433'
+     '45663153324831706c61325a725751475046746877365356756d56494249222c226f726967696e223a2268747470733a2f2f6578'
+     '616d706c652e6f7267222c2263726f73734f726967696e223a66616c73652c22657874726144617461223a22636c69656e744461'
+     '74614a534f4e206d617920626520657874656e6465642077697468206164646974696f6e616c206669656c647320696e20746865'
+     '206675747572652c207375636820617320746869733a20396138624e596a4b436757724258552d66436c316167227d'),
+]
+
+JSON = [
+    ('values', 'every kind of value', b'{"a":[1,-0.5e+3,true,false,null,{}],"b":{"c":"d"}}'.hex()),
+    ('escapes', 'every escape', br'["\"\\\/\b\f\n\r\t\u00e4\ud83d\ude00"]'.hex()),
+    ('deep', 'the deepest that is read', (b'[' * 16 + b']' * 16).hex()),
+    ('too_deep', 'one deeper', (b'[' * 17 + b']' * 17).hex()),
+    ('huge', 'a number that no f64 holds', b'1e999'.hex()),
+]
+
+SIGNATURES = [
+    ('es256', 'W3C WebAuthn L3 test vectors, none.ES256',
+     '3046022100f50a4e2e4409249c4a853ba361282f09841df4dd4547a13a87780218deffcd380221008480ac0f0b93538174f575bf'
+     '11a1dd5d78c6e486013f937295ea13653e331e87'),
+    ('smallest', 'two zeros', '3006020100020100'),
+]
+
+# What follows is made for the targets that take their input apart: see `Input` in src/lib.rs.
+ORDER = 'ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551'
+MESSAGE = '0007' + b'message'.hex()
+
+VERIFY = [
+    ('es256', 'signed', '0601' + MESSAGE + '00'),
+    ('es256_edited', 'signed, one byte changed', '0601' + MESSAGE + '01' '000801'),
+    ('es256_numbers', 'two numbers, out of range', '0001' + ORDER + '00' * 32 + MESSAGE + '00'),
+    ('ed25519', 'signed', '0701' + MESSAGE + '00'),
+    ('ed25519_edited', 'signed, one byte changed', '0701' + MESSAGE + '01' '000801'),
+] + [('ed25519_torsion_%d' % n, 'with a key moved by a point of small order', '0101' '%02x' % n + MESSAGE + '00')
+     for n in range(8)] + [
+    ('ed25519_weak', 'a key of small order', '0301' '01' + MESSAGE + '00'),
+]
+
+MUTATE = [('algorithm_%d' % n, 'one byte of the key changed', '%02x' % n + '0001' + MESSAGE + '0003' '01' '000501' '00')
+          for n in range(4)]
+
+POINTS = [
+    ('on_the_curve', 'twice the base point', '0000' + '00' * 31 + '02' '00' '2020'),
+    ('off_the_curve', 'one bit changed', '0000' + '00' * 31 + '02' '01' '003f01'),
+    ('short', 'a coordinate cut', '0000' + '00' * 31 + '02' '00' 'e0ff'),
+    ('other_curve', 'P-384', '0003' + '00' * 31 + '02' '00' '2020'),
+    ('zero', 'the point (0, 0)', '0000' + '00' * 96 + '00' '2020'),
+]
+
+# Time, action, report: channel, command, length, data.
+INIT = '01' '07' '1f' '86' '0008' '0008' '0102030405060708'
+DEVICE = [
+    ('init_and_ping', 'a transaction', '01' '05' '0400' '0400' + INIT + '01' '07' '01' '81' '0002' '0002' 'abcd' '0103'),
+    ('cbor', 'a request, cancelled, answered', '03' '05' '0400' '0400' + INIT + '01' '07' '01' '90' '0001' '0001' '04'
+     '0102' '01' '01' '07' '01' '91' '0000' '0000' '0100' '0001' '0103'),
+    ('long', 'two packets', '01' '05' '0400' '0400' + INIT + '01' '07' '01' '90' '0046' '0039' + '05' * 57
+     + '01' '07' '01' '00' '000d' + '05' * 13),
+    ('full', 'as long as the buffer', '01' '05' '0000' '0000' + INIT + '01' '07' '01' '90' '0046' '0039' + '05' * 57
+     + '01' '07' '01' '00' '000d' + '05' * 13),
+    ('too_long', 'one byte longer', '01' '05' '0400' '0000' + INIT + '01' '07' '01' '90' '0047' '0039' + '05' * 57
+     + '01' '07' '01' '00' '000e' + '05' * 14),
+    ('lock', 'a lock and another client', '03' '05' '0400' '0400' + INIT + INIT + '01' '07' '01' '84' '0001' '0001' '05'
+     '01' '07' '02' '81' '0000' '0000' 'ff' '07' '01' 'c0' '0000' '0000'),
+]
+HOST = [
+    ('response', 'a transaction', '00' '0400' '01' '00' '10' '0001' '01' '04' '01' '07' '01' '90' '0002' '0002' '0000'),
+    ('keep_alive', 'a cancelled transaction', '00' '0400' '01' '00' '10' '0001' '01' '04' '01' '07' '01' 'bb' '0001'
+     '0001' '02' '01' '02' '01' '04' '01' '07' '01' '90' '0001' '0001' '2d'),
+    ('long', 'two packets', '00' '0400' '01' '00' '10' '0001' '01' '04' '01' '07' '01' '90' '0046' '0039' + '05' * 57
+     + '01' '07' '01' '00' '000d' + '05' * 13),
+    ('too_long', 'one byte longer than the buffer', '00' '0045' '01' '00' '10' '0001' '01' '04' '01' '07' '01' '90' '0046'
+     '0039' + '05' * 57 + '01' '07' '01' '00' '000d' + '05' * 13),
+    ('busy', 'asked again', '00' '0400' '01' '00' '10' '0001' '01' '04' '01' '07' '01' 'bf' '0001' '0001' '06' '10' '04'),
+]
+
+# Flags; time, action, request.
+ENGINE = [(name + suffix, source, '00' + '010c%04x' % (len(text) // 2 + 1) + command + text + event + '0102' * 3)
+          for suffix, event in [('', '0105'), ('_denied', '0100')]
+          for name, source, text, command in [
+              (name, source, text, '01' if name.startswith('make') else '02')
+              for name, source, text in MESSAGES if name.endswith('_request')
+          ] + [('reset', 'no parameters', '', '07'), ('selection', 'no parameters', '', '0b'),
+               ('next', 'no parameters', '', '08'), ('retries', 'clientPIN', 'a10201', '06'),
+               ('key_agreement', 'clientPIN', 'a201020202', '06')]]
+
+COMMANDS = [
+    ('pin_token_make_get_next', 'a life',
+     '0700' '4900' 'c000' '4900' 'c002' '4900' 'c004' '4900' '8200' '05' '06' '05' '0d' '0e'),
+    ('wrong_pins', 'a blocked PIN', '0700' + '0901' * 3 + '0d' + '0901' * 3 + '0d' + '0901' * 3),
+    ('times', 'a token and a sequence run out', '0700' '4900' '0cff' 'c000' '4000' '0200' '0cff' '05'),
+    ('last_moment', 'a sequence asked for when it runs out', '4000' '4002' '0200' '0c77' '05' '0200' '0c78' '05'),
+    ('wrapped', 'not discoverable', '0000' '4200' '04' '0b00' '4200' '0b01' '0000'),
+]
+
+CLIENT = [('flags_%02x' % flags, 'as the ceremony wants', '%02x' % flags + '10' + '00' * 24) for flags in range(0, 64, 2)]
+
+
 def write(target, seeds):
     folder = HERE / target
     folder.mkdir(exist_ok=True)
@@ -76,3 +208,15 @@ write('extensions', EXTENSIONS)
 write('ctap1', U2F)
 write('auth_data', AUTH_DATA)
 write('cbor_reader', MESSAGES + EXTENSIONS + KEYS + ITEMS)
+write('attestation_statement', ATTESTATION_OBJECTS)
+write('client_data', CLIENT_DATA)
+write('json', CLIENT_DATA + JSON)
+write('der_signature', SIGNATURES)
+write('verify_signature', VERIFY)
+write('sign_then_mutate', MUTATE)
+write('cose_point', KEYS + POINTS)
+write('hid_device', DEVICE)
+write('hid_host', HOST)
+write('engine_bytes', ENGINE)
+write('engine_commands', COMMANDS)
+write('client_machine', CLIENT)

@@ -1,4 +1,77 @@
-//! What several targets check.
+//! What several targets check, and how they take an input apart.
+
+pub mod key;
+
+use keyfob_core::transport::hid::{BROADCAST, Command, Packet, REPORT_LEN};
+
+/// An input, taken apart from its front. Behind its end there are zeros.
+pub struct Input<'a>(pub &'a [u8]);
+
+impl<'a> Input<'a> {
+    /// Whether everything is taken.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The next byte.
+    pub fn byte(&mut self) -> u8 {
+        self.chunk::<1>()[0]
+    }
+
+    /// The next two bytes as a number, big-endian.
+    pub fn word(&mut self) -> usize {
+        u16::from_be_bytes(self.chunk()).into()
+    }
+
+    /// The next `N` bytes.
+    pub fn chunk<const N: usize>(&mut self) -> [u8; N] {
+        let (taken, rest) = self.0.split_at(self.0.len().min(N));
+        self.0 = rest;
+        let mut chunk = [0; N];
+        chunk[..taken.len()].copy_from_slice(taken);
+        chunk
+    }
+
+    /// A length of two bytes and as many bytes, or as many as there are.
+    pub fn slice(&mut self) -> &'a [u8] {
+        let length = self.word().min(self.0.len());
+        let (slice, rest) = self.0.split_at(length);
+        self.0 = rest;
+        slice
+    }
+
+    /// A CTAPHID report: the channel, often one that is in use; the byte that says what kind of packet it is; the length
+    /// that an initialization packet claims; the data, padded with zeros.
+    pub fn report(&mut self) -> [u8; REPORT_LEN] {
+        let channel = match self.byte() {
+            small @ 0..16 => small.into(),
+            16..32 => BROADCAST,
+            _ => u32::from_be_bytes(self.chunk()),
+        };
+        match self.byte() {
+            sequence @ 0..0x80 => Packet::Continuation { channel, sequence, data: self.slice() },
+            command => {
+                let (command, len) = (Command(command & 0x7F), self.word() as u16);
+                Packet::Initialization { channel, command, len, data: self.slice() }
+            }
+        }
+        .report()
+    }
+}
+
+/// Changes bytes of `parts`, which are thought of as one: behind the count, two bytes say where and one says how.
+pub fn edit(input: &mut Input<'_>, parts: &mut [&mut [u8]]) -> bool {
+    let mut edited = false;
+    for _ in 0..input.byte() % 4 {
+        let (at, change) = (input.word(), input.byte());
+        let total = parts.iter().map(|part| part.len()).sum::<usize>().max(1);
+        if let Some(byte) = parts.iter_mut().flat_map(|part| part.iter_mut()).nth(at % total) {
+            *byte ^= change;
+            edited |= change != 0;
+        }
+    }
+    edited
+}
 
 /// Decodes `$bytes` as `$ty` under both sets of rules. Whatever decodes must survive being written and read again.
 #[macro_export]

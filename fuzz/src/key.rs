@@ -1,0 +1,208 @@
+//! A key without real cryptography, for the targets that need one.
+
+use keyfob_core::{
+    Instant, Status,
+    cbor::Write,
+    cose::CoseKey,
+    crypto::{P256Point, StubCrypto},
+    ctap2::{self, Command, client_pin, client_pin::subcommand},
+    pin_uv::{self, PaddedPin, Permissions, PinHash, Protocol, SharedSecret, Token},
+};
+use keyfob_soft_authenticator::{
+    engine::{Config, Engine, Event, Platform, Progress, Wait},
+    store::{Change, Found, MemoryStore, Number, Setting, Store, StoreError},
+};
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+
+/// Credentials that fit in the store.
+pub const ROOM: usize = 3;
+
+/// The engine's seams.
+pub struct Bench;
+
+impl Platform for Bench {
+    type Crypto = StubCrypto;
+    type Rng = ChaCha8Rng;
+    type Store = WatchedStore;
+}
+
+/// A store that notes what is done to it.
+#[derive(Default)]
+pub struct WatchedStore {
+    memory: MemoryStore<ROOM>,
+    /// Whether anything but the PIN's attempts was changed.
+    pub changed: bool,
+}
+
+impl WatchedStore {
+    /// Number of credentials.
+    pub fn credentials(&self) -> usize {
+        self.memory.len()
+    }
+}
+
+impl Store for WatchedStore {
+    fn get(&mut self, setting: Setting, out: &mut [u8; Setting::MAX_LEN]) -> Result<Option<usize>, StoreError> {
+        self.memory.get(setting, out)
+    }
+
+    fn find(
+        &mut self,
+        rp_id_hash: &[u8; 32],
+        before: Option<Number>,
+        out: &mut [u8],
+    ) -> Result<Option<Found>, StoreError> {
+        self.memory.find(rp_id_hash, before, out)
+    }
+
+    fn remaining(&mut self) -> Result<u32, StoreError> {
+        self.memory.remaining()
+    }
+
+    fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
+        self.memory.commit(changes)?;
+        self.changed |= changes.iter().any(|change| !matches!(change, Change::Set(Setting::PinRetries, _)));
+        Ok(())
+    }
+}
+
+/// A source of randomness that is the same every time.
+pub fn rng() -> ChaCha8Rng {
+    ChaCha8Rng::seed_from_u64(1)
+}
+
+/// Plugs an engine in. The buffer has to have [`Config::buffer_len`] bytes.
+pub fn plug_in<'b>(buffer: &'b mut [u8], config: Config<'b>, now: Instant) -> Engine<'b, Bench> {
+    Engine::new(buffer, config, StubCrypto, rng(), WatchedStore::default(), now).expect("a configuration that works")
+}
+
+/// What the user does when a touch is awaited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finger {
+    Touches,
+    Declines,
+    /// Lets the time run out.
+    Sleeps,
+}
+
+/// An engine with a clock and a finger, and the platform's side of its PIN.
+pub struct Key<'b> {
+    pub engine: Engine<'b, Bench>,
+    pub now: Instant,
+    pub finger: Finger,
+    rng: ChaCha8Rng,
+}
+
+/// A request as it goes over the wire.
+pub fn message<T: Write>(command: Command, parameters: &T) -> Vec<u8> {
+    let mut buffer = vec![0; 1024];
+    let len = ctap2::encode_request(command, parameters, &mut buffer).expect("a small request");
+    buffer.truncate(len);
+    buffer
+}
+
+/// The status of a response. An error has no body.
+pub fn status(response: &[u8]) -> Status {
+    assert!(response[0] == 0 || response.len() == 1, "an error with a body: {response:02x?}");
+    Status(response[0])
+}
+
+impl<'b> Key<'b> {
+    /// A key that has just been plugged in. The buffer has to have [`Config::buffer_len`] bytes.
+    pub fn new(buffer: &'b mut [u8], config: Config<'b>) -> Self {
+        let now = Instant::from_millis(5000);
+        Self { engine: plug_in(buffer, config, now), now, finger: Finger::Touches, rng: rng() }
+    }
+
+    /// Sends a request, does what it waits for, and returns the response.
+    pub fn call(&mut self, request: &[u8]) -> Vec<u8> {
+        for (to, from) in self.engine.buffer().iter_mut().zip(request) {
+            *to = *from;
+        }
+        let mut progress = self.engine.begin(self.now, request.len());
+        for _ in 0..10 {
+            let event = match (progress, self.finger) {
+                (Progress::Reply(len), _) => return self.engine.buffer()[..len].to_vec(),
+                (Progress::Pending(Wait::Processing), _) => Event::Tick,
+                (Progress::Pending(Wait::Touch), Finger::Touches) => Event::Touched,
+                (Progress::Pending(Wait::Touch), Finger::Declines) => Event::Denied,
+                (Progress::Pending(Wait::Touch), Finger::Sleeps) => {
+                    self.now = self.engine.deadline().expect("a touch is not awaited for ever");
+                    Event::Tick
+                }
+            };
+            progress = self.engine.resume(self.now, event);
+        }
+        panic!("a command without an end")
+    }
+
+    fn client_pin(&mut self, request: &client_pin::Request<'_>) -> Vec<u8> {
+        self.call(&message(Command::CLIENT_PIN, request))
+    }
+
+    fn agree(&mut self, protocol: Protocol) -> (P256Point, SharedSecret) {
+        let response = self.client_pin(&client_pin::Request {
+            pin_uv_auth_protocol: Some(protocol.number()),
+            sub_command: Some(subcommand::GET_KEY_AGREEMENT),
+            ..Default::default()
+        });
+        let response: client_pin::Response<'_> = ctap2::decode_response(&response).expect("a response");
+        let key = response.key_agreement.expect("a key");
+        pin_uv::encapsulate(&StubCrypto, &mut self.rng, protocol, &key).expect("a key on the curve")
+    }
+
+    fn encrypt(&mut self, shared: &SharedSecret, plaintext: &[u8]) -> Vec<u8> {
+        let mut out = vec![0; plaintext.len() + 16];
+        let len = shared.encrypt(&StubCrypto, &mut self.rng, plaintext, &mut out).expect("whole blocks");
+        out.truncate(len);
+        out
+    }
+
+    /// setPIN, or changePIN where there is an old one.
+    pub fn set_pin(&mut self, protocol: Protocol, old: Option<&str>, new: &str) -> Status {
+        let (point, shared) = self.agree(protocol);
+        let new_pin_enc = self.encrypt(&shared, PaddedPin::new(new, 0).expect("a short PIN").as_bytes());
+        let pin_hash_enc = old.map(|old| self.encrypt(&shared, &PinHash::of(&StubCrypto, old.as_bytes()).0));
+        let param = shared.authenticate(&StubCrypto, &[&new_pin_enc, pin_hash_enc.as_deref().unwrap_or_default()]);
+        let response = self.client_pin(&client_pin::Request {
+            pin_uv_auth_protocol: Some(protocol.number()),
+            sub_command: Some(if old.is_some() { subcommand::CHANGE_PIN } else { subcommand::SET_PIN }),
+            key_agreement: Some(CoseKey::key_agreement(&point)),
+            pin_uv_auth_param: Some(param.as_bytes()),
+            new_pin_enc: Some(&new_pin_enc),
+            pin_hash_enc: pin_hash_enc.as_deref(),
+            ..Default::default()
+        });
+        status(&response)
+    }
+
+    /// A token to register and sign in with.
+    pub fn token(&mut self, protocol: Protocol, pin: &str) -> Result<Token, Status> {
+        let (point, shared) = self.agree(protocol);
+        let pin_hash_enc = self.encrypt(&shared, &PinHash::of(&StubCrypto, pin.as_bytes()).0);
+        let response = self.client_pin(&client_pin::Request {
+            pin_uv_auth_protocol: Some(protocol.number()),
+            sub_command: Some(subcommand::GET_TOKEN_USING_PIN),
+            key_agreement: Some(CoseKey::key_agreement(&point)),
+            pin_hash_enc: Some(&pin_hash_enc),
+            permissions: Some(Permissions::MC.with(Permissions::GA).0.into()),
+            ..Default::default()
+        });
+        if !status(&response).is_ok() {
+            return Err(status(&response));
+        }
+        let response: client_pin::Response<'_> = ctap2::decode_response(&response).expect("a response");
+        let mut out = [0; 32];
+        let token = response.pin_uv_auth_token.expect("a token");
+        let len = shared.decrypt(&StubCrypto, token, &mut out).expect("whole blocks");
+        Ok(Token::new(protocol, &out[..len]).expect("32 bytes"))
+    }
+
+    /// pinRetries and powerCycleState.
+    pub fn retries(&mut self) -> (u64, bool) {
+        let request = client_pin::Request { sub_command: Some(subcommand::GET_PIN_RETRIES), ..Default::default() };
+        let response = self.client_pin(&request);
+        let response: client_pin::Response<'_> = ctap2::decode_response(&response).expect("a response");
+        (response.pin_retries.expect("a number"), response.power_cycle_state.unwrap_or(false))
+    }
+}

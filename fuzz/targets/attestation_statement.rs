@@ -1,0 +1,64 @@
+//! Attestation objects, arbitrary ones: what is signed in one that is accepted is what was signed in the standard's own.
+//!
+//! The seeds are the vectors "packed-self-es256" and "packed-es256" of WebAuthn L3 §16; nobody knows how to sign anything
+//! else with their keys. What the signature does not cover may be another: the order of members, a certificate's rest.
+#![no_main]
+
+use keyfob_core::{
+    auth_data::AuthData,
+    cose::{Algorithm, CoseKey},
+    crypto::RustCrypto,
+    verify::{Attestation, Expected, RegistrationResponse, attestation, registration},
+    webauthn::AttestationObject,
+};
+use libfuzzer_sys::fuzz_target;
+
+const SELF: &[u8] = include_bytes!("../seeds/attestation_statement/packed_self");
+const CERTIFIED: &[u8] = include_bytes!("../seeds/attestation_statement/packed_certified");
+const SELF_CLIENT_DATA: &[u8] = include_bytes!("../seeds/client_data/packed_self");
+const CERTIFIED_CLIENT_DATA: &[u8] = include_bytes!("../seeds/client_data/packed_certified");
+const SELF_CHALLENGE: &[u8] = b"\x78\x69\xc2\xb7\x72\xd4\xb5\x8e\xba\x93\x78\xcf\x8f\x29\xe2\x6c\
+    \xf9\x35\xaa\x77\xdf\x0d\xa8\x9f\xa9\x9c\x0b\xdc\x0a\x76\xf7\xe5";
+
+fuzz_target!(|bytes: &[u8]| {
+    let Ok(object) = AttestationObject::decode(bytes) else { return };
+    let original = [SELF, CERTIFIED].map(|seed| AttestationObject::decode(seed).expect("a vector of the standard"));
+
+    let expected = Expected {
+        challenge: SELF_CHALLENGE,
+        origins: &["https://example.org"],
+        top_origins: None,
+        rp_id: "example.org",
+        user_presence: true,
+        user_verification: false,
+        algorithms: &[Algorithm::ES256, Algorithm::EDDSA],
+        allow_credentials: &[],
+        user_handle: None,
+    };
+    let response = RegistrationResponse { client_data_json: SELF_CLIENT_DATA, attestation_object: object };
+    if let Ok(registration) = registration(&RustCrypto, &expected, &response) {
+        judge(&object, &original[0], registration.attestation);
+        let key = registration.credential.public_key;
+        assert!(matches!(key, CoseKey::Ec2 { .. } | CoseKey::Okp { .. }));
+    }
+
+    let Ok(auth_data) = AuthData::decode(object.auth_data) else { return };
+    let Some(credential) = auth_data.attested_credential_data else { return };
+    for (original, client_data) in original.iter().zip([SELF_CLIENT_DATA, CERTIFIED_CLIENT_DATA]) {
+        let hash = keyfob_core::crypto::Hash::sha256(&RustCrypto, &[client_data]);
+        let result = attestation(&RustCrypto, object.fmt, object.att_stmt, object.auth_data, &credential, &hash);
+        if let Ok(attestation) = result {
+            judge(&object, original, attestation);
+        }
+        if bytes == SELF || bytes == CERTIFIED {
+            assert_eq!(result.is_ok(), object == *original, "{result:?}");
+        }
+    }
+});
+
+fn judge(object: &AttestationObject<'_>, original: &AttestationObject<'_>, attestation: Attestation<'_>) {
+    match attestation {
+        Attestation::None => assert!(object.fmt == "none" && object.att_stmt.is_empty()),
+        _ => assert!(object.fmt == "packed" && object.auth_data == original.auth_data),
+    }
+}
