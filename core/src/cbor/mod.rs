@@ -7,12 +7,14 @@
 //! tables of [`message!`](crate::message) do.
 
 mod error;
+mod item;
 mod list;
 mod message;
 mod reader;
 mod writer;
 
 pub use error::{Error, ErrorKind};
+pub use item::Item;
 pub use list::{Items, List, ListIter};
 pub use reader::{Map, Reader, encoded_key, encoded_key_len};
 pub use writer::{Overflow, Writer};
