@@ -116,7 +116,19 @@ fn frames_are_a_line_each() {
     assert_eq!(to("00220002c1ffff"), "-> cid 00220002 Command(0x41) 65535 bytes");
 }
 
-//SNAPSHOTS
+#[test]
+fn real_messages_are_shown_member_by_member() {
+    let shown = [
+        request(MAKE),
+        request(GET),
+        response(Command::GET_INFO, INFO),
+        response(Command::MAKE_CREDENTIAL, SELF),
+        response(Command::MAKE_CREDENTIAL, YUBICO),
+        response(Command::GET_NEXT_ASSERTION, &format!("00{ASSERT}")),
+    ];
+    assert_eq!(shown.join("\n"), include_str!("snapshot.txt").trim_end());
+}
+
 #[test]
 fn a_status_alone_is_a_line() {
     assert_eq!(response(Command::RESET, "00"), "<- authenticatorReset: OK (0x00), 1 byte");
@@ -156,9 +168,9 @@ fn a_request_that_is_not_canonical_is_shown_and_said_to_be() {
 #[test]
 fn nested_members_and_values_have_names() {
     shows(
-        &request("0da2010302a20106028161 61"),
+        &request("0da2010302a2010602816161"),
         &[
-            "-> authenticatorConfig, 11 bytes",
+            "-> authenticatorConfig, 12 bytes",
             "subCommand: 3 / setMinPINLength /",
             "subCommandParams: {newMinPINLength: 6, minPinLengthRPIDs: [\"a\"]}",
         ],

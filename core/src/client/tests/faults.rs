@@ -52,7 +52,7 @@ fn without_faults_the_ceremony_is_the_same() {
     let (result, events, counts) = disturbed(Faults::default(), 1);
     assert_eq!((result, counts), (Ok(1), FaultCounts::default()));
     let sent = events.iter().filter(|event| event.starts_with("-> ")).count();
-    assert_eq!(sent, 4, "getInfo, two for a token, getAssertion: {events:#?}");
+    assert_eq!(sent, 5, "getInfo, three of clientPIN, getAssertion: {events:#?}");
 }
 
 proptest! {
