@@ -14,6 +14,7 @@
 //!     cbor      cose       crypto            one strict reader, one writer; keys; the seam to cryptography
 //!
 //!   transport                                framing below messages: knows bytes, not what they mean
+//!   trace                                    shows what goes through a transport, for people
 //! ```
 //!
 //! A request to a security key goes from [`client`] through [`ctap2`] and [`cbor`] into a buffer of the caller's, through
@@ -49,6 +50,7 @@ pub mod json;
 pub mod pin_uv;
 pub mod status;
 pub mod time;
+pub mod trace;
 pub mod transport;
 pub mod verify;
 pub mod webauthn;

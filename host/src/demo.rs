@@ -11,6 +11,7 @@ use keyfob_core::{
     crypto::{Hash, RustCrypto},
     ctap2::{CredentialParameters, RpEntity, UserEntity},
     pin_uv::Protocol,
+    trace::{Hex, Tracer},
     transport::hid::HidTransport,
     verify::{self, AssertionResponse, Expected, RegistrationResponse, StoredCredential},
     webauthn::{AttestationObject, Ceremony, ClientData},
@@ -24,7 +25,7 @@ use rand_core::{Rng, SeedableRng};
 
 use crate::{
     pin,
-    trace::{Style, Traced, hex},
+    trace::{Style, Trace},
 };
 
 const RP_ID: &str = "example.org";
@@ -92,14 +93,15 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
     let mut nonce = [0; 8];
     rng.fill_bytes(&mut nonce);
     let style = if arguments.json { Style::Json } else { Style::Text };
-    let mut transport = Traced::new(HidTransport::new(InProcess(key), clock, nonce), style);
+    let trace = Trace::new(style);
+    let mut transport = Tracer::new(HidTransport::new(InProcess(key), clock, nonce), |event| trace.event(event));
     let mut user = DemoUser(&arguments.pin);
     let mut buffer = vec![0; MESSAGE];
 
-    transport.step("1. Set a PIN");
+    trace.step("1. Set a PIN");
     pin::set(&mut transport, &RustCrypto, &mut rng, Protocol::Two, &padded_pin)?;
 
-    transport.step("2. Register");
+    trace.step("2. Register");
     let challenge = challenge(&mut rng);
     let client_data = client_data(Ceremony::Create, &challenge)?;
     let client_data_hash = RustCrypto.sha256(&[&client_data]);
@@ -111,7 +113,7 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
     let ceremony = MakeCredential::new(&options, &mut buffer, RustCrypto, &mut rng);
     let attestation = client::run(ceremony, &mut transport, &mut user, clock).map_err(failed)?;
 
-    transport.step("3. Verify the registration, as a relying party");
+    trace.step("3. Verify the registration, as a relying party");
     let algorithms = [algorithm];
     let mut expected = Expected {
         challenge: &challenge,
@@ -133,15 +135,15 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
         },
     };
     let registration = verify::registration(&RustCrypto, &expected, &response).map_err(refused)?;
-    transport.fact("verified", "type, challenge, origin, rpIdHash, flags, algorithm, attestation");
-    transport.fact("credential", &hex(registration.credential.credential_id));
+    trace.fact("verified", "type, challenge, origin, rpIdHash, flags, algorithm, attestation");
+    trace.fact("credential", &Hex(registration.credential.credential_id).to_string());
     let credential_id = registration.credential.credential_id.to_vec();
     let mut public_key = [0; 256];
     let len = keyfob_core::cbor::encode(&registration.credential.public_key, &mut public_key)
         .map_err(|error| error.to_string())?;
     let sign_count = registration.auth_data.sign_count;
 
-    transport.step("4. Sign in, without a name");
+    trace.step("4. Sign in, without a name");
     let challenge = self::challenge(&mut rng);
     let client_data = self::client_data(Ceremony::Get, &challenge)?;
     let client_data_hash = RustCrypto.sha256(&[&client_data]);
@@ -151,7 +153,7 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
     let selection = client::run(ceremony, &mut transport, &mut user, clock).map_err(failed)?;
     let assertion = selection.get(0).ok_or("the key answered without an assertion")?;
 
-    transport.step("5. Verify the sign-in, as a relying party");
+    trace.step("5. Verify the sign-in, as a relying party");
     expected.challenge = &challenge;
     let stored = StoredCredential {
         id: &credential_id,
@@ -168,8 +170,8 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
         user_handle: assertion.response.user.map(|user| user.id),
     };
     verify::assertion(&RustCrypto, &expected, &stored, &response).map_err(refused)?;
-    transport.fact("verified", "type, challenge, origin, rpIdHash, flags, signature, counter, user");
-    transport.step("Registered and signed in.");
+    trace.fact("verified", "type, challenge, origin, rpIdHash, flags, signature, counter, user");
+    trace.step("Registered and signed in.");
     Ok(())
 }
 

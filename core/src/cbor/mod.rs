@@ -7,6 +7,7 @@
 //! tables of [`message!`](crate::message) do.
 
 mod error;
+mod item;
 mod list;
 mod map;
 mod message;
@@ -14,6 +15,7 @@ mod reader;
 mod writer;
 
 pub use error::{Error, ErrorKind};
+pub use item::Item;
 pub use list::{Items, List, ListIter};
 pub use map::{Map, encoded_key, encoded_key_len};
 pub use reader::Reader;

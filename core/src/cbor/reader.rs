@@ -4,11 +4,11 @@ use super::{Error, ErrorKind, Map};
 
 pub(super) const UNSIGNED: u8 = 0;
 pub(super) const NEGATIVE: u8 = 1;
-const BYTES: u8 = 2;
-const TEXT: u8 = 3;
-const ARRAY: u8 = 4;
-const MAP: u8 = 5;
-const TAG: u8 = 6;
+pub(super) const BYTES: u8 = 2;
+pub(super) const TEXT: u8 = 3;
+pub(super) const ARRAY: u8 = 4;
+pub(super) const MAP: u8 = 5;
+pub(super) const TAG: u8 = 6;
 
 const FALSE: u8 = 0xF4;
 const TRUE: u8 = 0xF5;
@@ -271,12 +271,12 @@ impl<'a> Reader<'a> {
     }
 
     #[inline]
-    fn since(&self, start: &'a [u8]) -> &'a [u8] {
+    pub(super) fn since(&self, start: &'a [u8]) -> &'a [u8] {
         start.get(..start.len().saturating_sub(self.rest.len())).unwrap_or_default()
     }
 
     #[inline]
-    fn enter(&mut self) -> Result<(), Error> {
+    pub(super) fn enter(&mut self) -> Result<(), Error> {
         match self.depth.checked_sub(1) {
             Some(depth) => {
                 self.depth = depth;
@@ -287,7 +287,7 @@ impl<'a> Reader<'a> {
     }
 
     #[inline]
-    fn take(&mut self, length: u64) -> Result<&'a [u8], Error> {
+    pub(super) fn take(&mut self, length: u64) -> Result<&'a [u8], Error> {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         match self.rest.split_at_checked(length) {
             Some((taken, rest)) => {
@@ -313,7 +313,7 @@ impl<'a> Reader<'a> {
     }
 
     #[inline]
-    fn head(&mut self) -> Result<(u8, u64), Error> {
+    pub(super) fn head(&mut self) -> Result<(u8, u64), Error> {
         let Some((&initial, rest)) = self.rest.split_first() else {
             return Err(self.error(ErrorKind::Truncated));
         };

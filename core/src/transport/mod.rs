@@ -1,10 +1,12 @@
 //! Carrying whole messages: framing machines below, two traits above.
 //!
 //! [`ReportIo`] moves 64-byte reports, [`Transport`] moves whole messages; [`hid`] turns the first into the second.
-//! Nothing here knows what a message means.
+//! Nothing here knows what a message means. [`fault::FaultInjector`] wraps either and disturbs it, for tests;
+//! [`crate::trace::Tracer`] wraps either and shows what goes through.
 
 use core::time::Duration;
 
+pub mod fault;
 pub mod hid;
 
 /// Which protocol a request speaks.

@@ -12,6 +12,7 @@ use crate::{
 
 mod authorization;
 mod device;
+mod faults;
 mod hostile;
 mod machine;
 mod outcome;

@@ -1,0 +1,254 @@
+//! What goes through a transport, for people, like tcpdump: a line a frame or a message, its members below.
+//!
+//! ```text
+//!  -> authenticatorMakeCredential, 105 bytes
+//!         clientDataHash: h'8dd8744d7903b0a3538a49eafaaec833acbfd285a5df4403a20e4e13e3d53e50'
+//!         rp: {"id": "acme.com", "name": "Acme"}
+//! ```
+//!
+//! [`Tracer`] wraps a pipe of reports or a transport of messages, blocking or async, and hands an [`Event`] to a function
+//! for each thing that passes. An event displays itself as text, and [`Event::members`] gives its members one by one, for
+//! another form. Nothing but what was on the wire is shown: what is encrypted there stays so.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `mod.rs` | [`Event`], as text and member by member |
+//! | `tracer.rs` | [`Tracer`] and [`text`] |
+//! | `diagnostic.rs` | CBOR in diagnostic notation |
+//! | `names.rs` | the names of the members, one table a command |
+
+use core::fmt;
+
+use crate::{
+    Status,
+    auth_data::AuthData,
+    cbor::{Error, Item, Reader},
+    ctap2::Command,
+    transport::{
+        KeepAlive, Protocol,
+        hid::{self, ErrorCode, Packet, REPORT_LEN},
+    },
+};
+
+mod diagnostic;
+mod names;
+#[cfg(test)]
+mod tests;
+mod tracer;
+
+pub use diagnostic::{Diagnostic, Hex};
+pub use tracer::{Tracer, text};
+
+use diagnostic::{Bits, Bytes, MANY, Value, find};
+use names::{CAPABILITIES, FLAGS, Kind, Member, Names};
+
+/// Where something goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// To the authenticator.
+    ToAuthenticator,
+    /// To the client.
+    ToClient,
+}
+
+/// Something that passed.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'e> {
+    /// A CTAPHID report.
+    Report(Direction, &'e [u8; REPORT_LEN]),
+    /// A request, a whole message.
+    Request(Protocol, &'e [u8]),
+    /// The response to a request of this protocol that began with this byte, a whole message.
+    Response(Protocol, Command, &'e [u8]),
+    /// The authenticator is alive, in another way than before.
+    KeepAlive(KeepAlive),
+    /// The client asks the authenticator to give up the request.
+    Cancel,
+    /// The client has the authenticator's power taken away and given back.
+    Reconnect,
+    /// The transport failed; its error goes to the caller.
+    Failed,
+}
+
+impl Event<'_> {
+    /// Calls `each` with the name and the value of every member of a CTAP2 message. Of authenticator data the parts are
+    /// members; a body that cannot be read is the one member `body`, in hexadecimal. Errors: those of `each`.
+    pub fn members(&self, mut each: impl FnMut(fmt::Arguments<'_>, fmt::Arguments<'_>) -> fmt::Result) -> fmt::Result {
+        let (command, message, is_request) = match *self {
+            Event::Request(Protocol::Ctap2, message) => (command_of(message), message, true),
+            Event::Response(Protocol::Ctap2, command, message) => (command, message, false),
+            Event::Request(Protocol::Ctap1, message) | Event::Response(Protocol::Ctap1, _, message) => {
+                return each(format_args!("apdu"), format_args!("h'{}'", Hex(message)));
+            }
+            _ => return Ok(()),
+        };
+        let Some(body @ [_, ..]) = message.get(1..) else { return Ok(()) };
+        let Some(names) = Names::of(command) else {
+            return each(format_args!("body"), format_args!("h'{}'", Hex(body)));
+        };
+        if let Err(error) = check(Reader::tolerant(body)) {
+            return each(format_args!("body"), format_args!("h'{}' / {error} /", Hex(body)));
+        }
+        if let (true, Err(error)) = (is_request, check(Reader::strict(body))) {
+            each(format_args!("not canonical"), format_args!("{error}"))?;
+        }
+        members(body, if is_request { names.request } else { names.response }, &mut each)
+    }
+}
+
+impl fmt::Display for Event<'_> {
+    /// One line, and the members indented below; without a line feed at the end.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Event::Report(direction, report) => {
+                f.write_str(if direction == Direction::ToClient { "<- " } else { "-> " })?;
+                packet(f, direction, &Packet::parse(report))?;
+            }
+            Event::Request(Protocol::Ctap1, message) => write!(f, "-> U2F request, {}", Length(message.len()))?,
+            Event::Response(Protocol::Ctap1, _, message) => write!(f, "<- U2F response, {}", Length(message.len()))?,
+            Event::Request(Protocol::Ctap2, message) => {
+                write!(f, "-> {}, {}", CommandName(command_of(message)), Length(message.len()))?;
+            }
+            Event::Response(Protocol::Ctap2, command, message) => {
+                write!(f, "<- {}: ", CommandName(command))?;
+                match message.first() {
+                    Some(status) => write!(f, "{}, {}", Status(*status), Length(message.len()))?,
+                    None => f.write_str("empty")?,
+                }
+            }
+            Event::KeepAlive(status) => write!(f, "<- keep-alive {}", KeepAliveName(status))?,
+            Event::Cancel => f.write_str("-> cancel")?,
+            Event::Reconnect => f.write_str("-- reconnect")?,
+            Event::Failed => f.write_str("-- the transport failed")?,
+        }
+        self.members(|name, value| write!(f, "\n       {name}: {value}"))
+    }
+}
+
+fn command_of(request: &[u8]) -> Command {
+    Command(request.first().copied().unwrap_or_default())
+}
+
+fn check(mut r: Reader<'_>) -> Result<(), Error> {
+    r.skip()?;
+    r.finish()
+}
+
+/// The members of a well-formed body.
+fn members(
+    body: &[u8],
+    table: &[Member],
+    each: &mut dyn FnMut(fmt::Arguments<'_>, fmt::Arguments<'_>) -> fmt::Result,
+) -> fmt::Result {
+    let mut r = Reader::tolerant(body);
+    let Ok(Item::Map(count)) = r.item() else {
+        return each(format_args!("body"), format_args!("{}", Value(body, Kind::Plain)));
+    };
+    for _ in 0..count.min(MANY) {
+        let (Ok(key), Ok(value)) = (r.skip(), r.skip()) else { break };
+        match find(key, table) {
+            (Some(name), Kind::AuthData) => auth_data(name, value, each)?,
+            (Some(name), kind) => each(format_args!("{name}"), format_args!("{}", Value(value, kind)))?,
+            (None, kind) => each(format_args!("{}", Value(key, Kind::Plain)), format_args!("{}", Value(value, kind)))?,
+        }
+    }
+    match count.checked_sub(MANY) {
+        Some(more @ 1..) => each(format_args!("…"), format_args!("{more} more")),
+        _ => Ok(()),
+    }
+}
+
+/// The parts of authenticator data; a value that is none is shown as it is, with what is wrong with it.
+fn auth_data(
+    name: &str,
+    value: &[u8],
+    each: &mut dyn FnMut(fmt::Arguments<'_>, fmt::Arguments<'_>) -> fmt::Result,
+) -> fmt::Result {
+    let Ok(bytes) = Reader::tolerant(value).bytes() else {
+        return each(format_args!("{name}"), format_args!("{}", Value(value, Kind::Plain)));
+    };
+    let data = match AuthData::decode(bytes) {
+        Ok(data) => data,
+        Err(error) => return each(format_args!("{name}"), format_args!("h'{}' / {error} /", Hex(bytes))),
+    };
+    let mut part = |part: &str, value: &dyn fmt::Display| each(format_args!("{name}.{part}"), format_args!("{value}"));
+    part("rpIdHash", &Bytes(data.rp_id_hash))?;
+    part("flags", &Bits(data.flags.0.into(), FLAGS))?;
+    part("signCount", &data.sign_count)?;
+    if let Some(attested) = data.attested_credential_data {
+        part("aaguid", &Bytes(attested.aaguid))?;
+        part("credentialId", &Bytes(attested.credential_id))?;
+        // Behind the RP ID's hash, flags, counter, AAGUID, the length and the id.
+        let key = bytes.get(55_usize.saturating_add(attested.credential_id.len())..).unwrap_or_default();
+        part("credentialPublicKey", &Value(key, Kind::Cose))?;
+    }
+    data.extensions.map_or(Ok(()), |extensions| part("extensions", &Value(extensions.0, Kind::Plain)))
+}
+
+fn packet(f: &mut fmt::Formatter<'_>, direction: Direction, packet: &Packet<'_>) -> fmt::Result {
+    let (command, len, data) = match *packet {
+        Packet::Continuation { channel, sequence, .. } => return write!(f, "cid {channel:08x} cont {sequence:02x}"),
+        Packet::Initialization { channel, command, len, data } => {
+            write!(f, "cid {channel:08x} {command:?}")?;
+            (command, len, data)
+        }
+    };
+    let message = data.get(..len.into()).unwrap_or(data);
+    match (command, message, direction) {
+        (hid::Command::KEEPALIVE, [status], _) => return write!(f, " {}", KeepAliveName((*status).into())),
+        (hid::Command::ERROR, [code], _) => return write!(f, " {:?}", ErrorCode(*code)),
+        (hid::Command::CANCEL, [], _) => return Ok(()),
+        _ => write!(f, " {}", Length(len.into()))?,
+    }
+    match (command, direction, message) {
+        (hid::Command::INIT, Direction::ToAuthenticator, nonce) if nonce.len() == 8 => {
+            write!(f, ", nonce {}", Hex(nonce))
+        }
+        (
+            hid::Command::INIT,
+            Direction::ToClient,
+            [nonce @ .., c0, c1, c2, c3, protocol, major, minor, build, capabilities],
+        ) => write!(
+            f,
+            ", nonce {}, cid {}, protocol {protocol}, version {major}.{minor}.{build}, capabilities {}",
+            Hex(nonce),
+            Hex(&[*c0, *c1, *c2, *c3]),
+            Bits((*capabilities).into(), CAPABILITIES),
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// The standard's name of a command, or its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommandName(pub Command);
+
+impl fmt::Display for CommandName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Names::of(self.0) {
+            Some(names) => f.write_str(names.name),
+            None => write!(f, "command 0x{:02x}", self.0.0),
+        }
+    }
+}
+
+/// The standard's name of a keep-alive's status, or its number.
+struct KeepAliveName(KeepAlive);
+
+impl fmt::Display for KeepAliveName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            KeepAlive::Processing => f.write_str("PROCESSING"),
+            KeepAlive::UpNeeded => f.write_str("UPNEEDED"),
+            KeepAlive::Other(status) => write!(f, "0x{status:02x}"),
+        }
+    }
+}
+
+struct Length(usize);
+
+impl fmt::Display for Length {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} byte{}", self.0, if self.0 == 1 { "" } else { "s" })
+    }
+}

@@ -1,0 +1,269 @@
+//! A bad wire for tests: a transport around a transport that loses, repeats, delays and garbles, the same way for the
+//! same seed.
+//!
+//! `mod.rs` decides what happens, `io.rs` does it, blocking and async.
+
+use core::fmt;
+
+use super::hid::REPORT_LEN;
+use crate::Status;
+
+mod io;
+#[cfg(test)]
+mod tests;
+
+type Report = [u8; REPORT_LEN];
+
+/// How likely each fault is, in thousandths: per report, or per message where a transport of messages is inside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Faults<'c> {
+    /// A report, or a response, is lost. What a transport of messages says when it is asked for a response that it has
+    /// given before, is its own.
+    pub drop: u16,
+    /// A report comes twice. Not for messages.
+    pub duplicate: u16,
+    /// One bit of a report, or of a response, is flipped.
+    pub corrupt: u16,
+    /// A report comes behind the next one, or after a wait without one; a response comes one
+    /// [`receive`](super::Transport::receive) later, which says at once that nothing came.
+    pub delay: u16,
+    /// The cable is pulled: everything fails with [`FaultError::Cut`] until [`FaultInjector::mend`] or a reconnect.
+    pub cut: u16,
+    /// A response loses its end. Not for reports.
+    pub truncate: u16,
+    /// A request whose command is in [`Self::statuses`] does not reach the authenticator. Not for reports.
+    pub refuse: u16,
+    /// Command bytes, and what requests with them are answered with by [`Self::refuse`].
+    pub statuses: &'c [(u8, Status)],
+}
+
+/// How often each fault of [`Faults`] has happened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)] // as in `Faults`
+pub struct FaultCounts {
+    pub dropped: u32,
+    pub duplicated: u32,
+    pub corrupted: u32,
+    pub delayed: u32,
+    pub cut: u32,
+    pub truncated: u32,
+    pub refused: u32,
+}
+
+/// Why a transport under faults failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultError<E> {
+    /// The cable is cut.
+    Cut,
+    /// The transport inside failed.
+    Inner(E),
+}
+
+/// Disturbs the transport or the pipe of reports inside. Without faults it changes nothing.
+#[derive(Clone, Debug)]
+pub struct FaultInjector<'c, T> {
+    inner: T,
+    wire: Wire<'c>,
+}
+
+impl<'c, T> FaultInjector<'c, T> {
+    /// Disturbs `inner`, for the same `seed` and the same calls always alike.
+    pub const fn new(inner: T, faults: Faults<'c>, seed: u64) -> Self {
+        Self { inner, wire: Wire::new(faults, seed) }
+    }
+
+    /// Changes how likely the faults are from now on.
+    pub const fn set_faults(&mut self, faults: Faults<'c>) {
+        self.wire.faults = faults;
+    }
+
+    /// What has happened so far.
+    pub const fn counts(&self) -> FaultCounts {
+        self.wire.counts
+    }
+
+    /// Plugs a cut cable in again.
+    pub const fn mend(&mut self) {
+        self.wire.is_cut = false;
+    }
+
+    /// The transport inside.
+    pub const fn inner(&mut self) -> &mut T {
+        &mut self.inner
+    }
+}
+
+/// What happens on the wire, without any reading or writing.
+#[derive(Clone)]
+struct Wire<'c> {
+    faults: Faults<'c>,
+    counts: FaultCounts,
+    /// Never zero.
+    state: u64,
+    is_cut: bool,
+    /// A report to the authenticator that is late.
+    late_out: Option<Report>,
+    /// Whether it is due: a wait has passed.
+    due: bool,
+    /// A report to the client that is late.
+    late_in: Option<Report>,
+    /// A report to the client that comes again.
+    again: Option<Report>,
+    /// What the request under way is answered with in the authenticator's place.
+    refusal: Option<Status>,
+    /// Whether the last attempt to receive a response was delayed: the next one is not.
+    delayed: bool,
+}
+
+impl<'c> Wire<'c> {
+    const fn new(faults: Faults<'c>, seed: u64) -> Self {
+        let counts =
+            FaultCounts { dropped: 0, duplicated: 0, corrupted: 0, delayed: 0, cut: 0, truncated: 0, refused: 0 };
+        // An odd factor keeps seeds apart; xorshift must not start from zero.
+        let state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x2545_F491_4F6C_DD1D;
+        let state = if state == 0 { 1 } else { state };
+        Self {
+            faults,
+            counts,
+            state,
+            is_cut: false,
+            late_out: None,
+            due: false,
+            late_in: None,
+            again: None,
+            refusal: None,
+            delayed: false,
+        }
+    }
+
+    /// xorshift64 (Marsaglia 2003), its upper half scaled to `0..n`.
+    fn below(&mut self, n: u32) -> u32 {
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        ((self.state >> 32).wrapping_mul(n.into()) >> 32) as u32
+    }
+
+    /// Whether a fault happens; counts it.
+    fn happens(
+        &mut self,
+        thousandths: impl Fn(&Faults<'c>) -> u16,
+        count: impl Fn(&mut FaultCounts) -> &mut u32,
+    ) -> bool {
+        let happens = self.below(1000) < u32::from(thousandths(&self.faults));
+        if happens {
+            let count = count(&mut self.counts);
+            *count = count.saturating_add(1);
+        }
+        happens
+    }
+
+    fn flip(&mut self, bytes: &mut [u8]) {
+        let bits = u32::try_from(bytes.len()).unwrap_or(u32::MAX).saturating_mul(8);
+        let bit = self.below(bits);
+        if let Some(byte) = bytes.get_mut((bit >> 3) as usize) {
+            *byte ^= 1 << (bit & 7);
+        }
+    }
+
+    /// Whether the cable holds.
+    const fn connected<E>(&self) -> Result<(), FaultError<E>> {
+        if self.is_cut { Err(FaultError::Cut) } else { Ok(()) }
+    }
+
+    /// Whether the cable holds on.
+    fn holds<E>(&mut self) -> Result<(), FaultError<E>> {
+        self.connected()?;
+        self.is_cut = self.happens(|faults| faults.cut, |counts| &mut counts.cut);
+        self.connected()
+    }
+
+    /// What is written in place of `report`.
+    fn outgoing<E>(&mut self, mut report: Report) -> Result<[Option<Report>; 2], FaultError<E>> {
+        self.holds()?;
+        if self.happens(|faults| faults.drop, |counts| &mut counts.dropped) {
+            return Ok([None, self.late_out.take()]);
+        }
+        if self.happens(|faults| faults.corrupt, |counts| &mut counts.corrupted) {
+            self.flip(&mut report);
+        }
+        if let Some(late) = self.late_out.take() {
+            return Ok([Some(report), Some(late)]);
+        }
+        if self.happens(|faults| faults.delay, |counts| &mut counts.delayed) {
+            (self.late_out, self.due) = (Some(report), false);
+            return Ok([None, None]);
+        }
+        let again = self.happens(|faults| faults.duplicate, |counts| &mut counts.duplicated);
+        Ok([Some(report), again.then_some(report)])
+    }
+
+    /// The late report, when it is to be written before the next read.
+    fn due(&self) -> Option<Report> {
+        self.late_out.filter(|_| self.due)
+    }
+
+    /// What is read in place of `report`.
+    fn incoming<E>(&mut self, report: Option<Report>) -> Result<Option<Report>, FaultError<E>> {
+        let Some(mut report) = report else {
+            self.due = true;
+            return Ok(self.late_in.take());
+        };
+        self.holds()?;
+        if self.happens(|faults| faults.drop, |counts| &mut counts.dropped) {
+            return Ok(None);
+        }
+        if self.happens(|faults| faults.corrupt, |counts| &mut counts.corrupted) {
+            self.flip(&mut report);
+        }
+        if self.late_in.is_some() {
+            self.again = self.late_in.take();
+        } else if self.happens(|faults| faults.delay, |counts| &mut counts.delayed) {
+            self.late_in = Some(report);
+            return Ok(None);
+        } else if self.happens(|faults| faults.duplicate, |counts| &mut counts.duplicated) {
+            self.again = Some(report);
+        }
+        Ok(Some(report))
+    }
+
+    /// Whether a request reaches the authenticator.
+    fn sending<E>(&mut self, request: &[u8]) -> Result<bool, FaultError<E>> {
+        self.holds()?;
+        (self.refusal, self.delayed) = (None, false);
+        let listed = self.faults.statuses.iter().find(|(command, _)| Some(command) == request.first());
+        if let Some((_, status)) = listed
+            && self.happens(|faults| faults.refuse, |counts| &mut counts.refused)
+        {
+            self.refusal = Some(*status);
+        }
+        Ok(self.refusal.is_none())
+    }
+
+    /// Whether to say at once that nothing came.
+    fn delays(&mut self) -> bool {
+        self.delayed = !self.delayed && self.happens(|faults| faults.delay, |counts| &mut counts.delayed);
+        self.delayed
+    }
+
+    /// What is left of the response of `len` bytes in `buffer`; `None` when it is lost.
+    fn response(&mut self, buffer: &mut [u8], len: usize) -> Option<usize> {
+        if self.happens(|faults| faults.drop, |counts| &mut counts.dropped) {
+            return None;
+        }
+        let response = buffer.get_mut(..len).unwrap_or_default();
+        if !response.is_empty() && self.happens(|faults| faults.corrupt, |counts| &mut counts.corrupted) {
+            self.flip(response);
+        }
+        if len > 0 && self.happens(|faults| faults.truncate, |counts| &mut counts.truncated) {
+            return Some(self.below(u32::try_from(len).unwrap_or(u32::MAX)) as usize);
+        }
+        Some(len)
+    }
+}
+
+impl fmt::Debug for Wire<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wire").field("faults", &self.faults).field("counts", &self.counts).finish_non_exhaustive()
+    }
+}
