@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, BufRead},
-    net::{SocketAddr, TcpListener},
+    net::TcpListener,
     sync::mpsc,
     thread,
 };
@@ -22,7 +22,7 @@ pub struct Arguments {
     /// Listen here. Each message is one 64-byte CTAPHID report, both ways; connecting plugs the key in. Port 0 takes any
     /// free port and prints it.
     #[arg(long, value_name = "ADDRESS:PORT")]
-    tcp: SocketAddr,
+    tcp: String,
     /// The key's finger.
     #[arg(long, value_enum, default_value_t = TouchPolicy::Auto)]
     touch: TouchPolicy,
@@ -59,7 +59,7 @@ enum AttestationChoice {
 
 /// Serves until it is stopped. Errors: what the user has to know, in a line.
 pub fn run(arguments: Arguments) -> Result<(), String> {
-    let listener = TcpListener::bind(arguments.tcp)
+    let listener = TcpListener::bind(&arguments.tcp)
         .map_err(|error| format!("cannot listen on {}: {}", arguments.tcp, plain(&error)))?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
 

@@ -17,23 +17,39 @@ use super::VirtualKey;
 
 /// The shortest time a socket waits; zero would mean for ever.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
+/// A client that takes no report for this long is unplugged, so that it does not keep the key from others.
+const LONGEST_WRITE: Duration = Duration::from_secs(5);
 
-/// Serves a key to one client after another, until the listener fails.
+/// Serves a key to one client after another. Errors: the listener's, or the key does not power up.
 pub fn serve(listener: &TcpListener, key: &mut VirtualKey<'_>) -> io::Result<()> {
     loop {
-        let (stream, _) = listener.accept()?;
-        match plug_in(stream, key) {
-            // A client that goes away in the middle has pulled the plug; the next one may come.
-            Ok(()) | Err(_) => {}
-        }
+        let stream = match listener.accept() {
+            Ok((stream, _)) => stream,
+            // That client has gone before it came.
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) => continue,
+            Err(error) => return Err(error),
+        };
+        power_up(key)?;
+        // A client that goes away in the middle has pulled the plug; the next one may come.
+        let _ = run(stream, key);
     }
 }
 
-/// Plugs a key into one connection and runs it until the client closes. Errors: what the socket says.
+/// Plugs a key into one connection and runs it until the client closes. Errors: what the socket says, or the key does not
+/// power up.
 pub fn plug_in(stream: TcpStream, key: &mut VirtualKey<'_>) -> io::Result<()> {
+    power_up(key)?;
+    run(stream, key)
+}
+
+fn power_up(key: &mut VirtualKey<'_>) -> io::Result<()> {
+    key.power_cycle().map_err(|error| io::Error::other(format!("the key does not power up: {error:?}")))
+}
+
+fn run(stream: TcpStream, key: &mut VirtualKey<'_>) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    stream.set_write_timeout(Some(LONGEST_WRITE))?;
     let mut pipe = TcpPipe::new(stream);
-    key.power_cycle().map_err(|error| io::Error::other(format!("the key does not power up: {error:?}")))?;
     loop {
         while let Some(report) = key.transmit() {
             pipe.write(&report)?;

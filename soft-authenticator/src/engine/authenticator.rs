@@ -60,6 +60,8 @@ pub(super) struct Work {
     /// A probe with an empty pinUvAuthParam.
     pub probe: bool,
     pub excluded: bool,
+    /// A credential is in the store: nothing takes it back.
+    pub committed: bool,
     pub user_verified: bool,
     pub user_present: bool,
     pub discoverable: bool,
@@ -153,9 +155,14 @@ impl<'c, P: Platform> Authenticator<'c, P> {
     /// Reads settings; an empty store gets its seed.
     pub fn load(&mut self) -> Result<(), StoreError> {
         let mut value = Zeroizing::new([0; Setting::MAX_LEN]);
-        if self.store.get(Setting::Seed, &mut value)? != Some(value.len()) {
-            self.rng.fill_bytes(&mut *value);
-            self.store.commit(&[Change::Set(Setting::Seed, &*value)])?;
+        match self.store.get(Setting::Seed, &mut value)? {
+            Some(Setting::MAX_LEN) => {}
+            // A new seed would void every wrapped credential: not because of damage.
+            Some(_) => return Err(StoreError::Failed),
+            None => {
+                self.rng.fill_bytes(&mut *value);
+                self.store.commit(&[Change::Set(Setting::Seed, &*value)])?;
+            }
         }
         self.wrapping = credential::WrappingKey::derive(&self.crypto, &*value);
         self.pin.is_set = self.store.get(Setting::Pin, &mut value)?.is_some();
@@ -241,9 +248,10 @@ impl<'c, P: Platform> Authenticator<'c, P> {
     /// The signature counter.
     pub fn sign_count(&mut self) -> Result<u32, StoreError> {
         let mut value = [0; Setting::MAX_LEN];
-        Ok(match self.store.get(Setting::SignCount, &mut value)? {
-            Some(4) => u32::from_be_bytes(bytes::array(&value)),
-            _ => 0,
-        })
+        match self.store.get(Setting::SignCount, &mut value)? {
+            Some(4) => Ok(u32::from_be_bytes(bytes::array(&value))),
+            Some(_) => Err(StoreError::Failed), // a counter never goes back
+            None => Ok(0),
+        }
     }
 }

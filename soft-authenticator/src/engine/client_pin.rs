@@ -316,9 +316,12 @@ impl<P: Platform> Authenticator<'_, P> {
             *length = pin.code_points() as u8; // at most 63
         }
         let retries = self.config.max_pin_retries;
-        self.store
-            .commit(&[Change::Set(Setting::Pin, &*value), Change::Set(Setting::PinRetries, &[retries])])
-            .map_err(store_status)?;
+        let changes = [Change::Set(Setting::Pin, &*value), Change::Set(Setting::PinRetries, &[retries])];
+        if let Err(error) = self.store.commit(&changes) {
+            // Whether it took effect, the store knows; if it does not say, the next power-up asks again.
+            let _ = self.load();
+            return Err(store_status(error));
+        }
         self.pin.is_set = true;
         self.pin.retries = retries;
         self.pin.mismatches = 0;

@@ -216,6 +216,7 @@ impl<P: Platform> Authenticator<'_, P> {
             None => self.store.commit(&[put]),
         };
         committed.map_err(store_status)?;
+        self.work.committed = true;
         self.work.step = step::WRITE;
         Ok(Next::Work)
     }

@@ -183,6 +183,8 @@ impl<'b, P: Platform> Engine<'b, P> {
     pub fn resume(&mut self, now: Instant, event: Event) -> Progress {
         let (command, touched) = match (&self.pending, event) {
             (Pending::Nothing, _) => return self.fail(Status::NOT_ALLOWED),
+            // What is committed is told to the platform: else a replaced credential would be lost to both.
+            (Pending::Work(command), Event::Cancel) if self.authenticator.work.committed => (*command, false),
             (_, Event::Cancel) => return self.fail(Status::KEEPALIVE_CANCEL),
             (Pending::Touch(command, deadline), _) if now >= *deadline => {
                 let status = self.refused(*command, Status::USER_ACTION_TIMEOUT);

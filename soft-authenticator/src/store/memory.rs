@@ -68,13 +68,19 @@ impl<const N: usize> MemoryStore<N> {
     /// Whether all of `changes` can be applied.
     fn check(&self, changes: &[Change<'_>]) -> Result<(), StoreError> {
         let mut room = N.saturating_sub(self.credentials.len());
-        for change in changes {
+        for (index, change) in changes.iter().enumerate() {
             match change {
                 Change::Erase => room = N,
                 Change::Set(_, value) if value.len() > Setting::MAX_LEN => return Err(StoreError::TooLong),
                 Change::Set(..) => {}
                 Change::Delete(number) => {
-                    let found = self.credentials.iter().any(|entry| entry.number == *number);
+                    let gone = |change: &Change<'_>| match change {
+                        Change::Erase => true,
+                        Change::Delete(earlier) => earlier == number,
+                        _ => false,
+                    };
+                    let found = self.credentials.iter().any(|entry| entry.number == *number)
+                        && !changes.iter().take(index).any(gone);
                     room = room.saturating_add(usize::from(found));
                 }
                 Change::Put { record, .. } if record.len() > MAX_RECORD => return Err(StoreError::TooLong),
