@@ -9,8 +9,8 @@ use keyfob_core::{
     pin_uv::Protocol::Two,
 };
 use keyfob_soft_authenticator::{
-    engine::{Config, Engine, Event, Progress},
-    store::{Change, Setting, Store},
+    engine::{Config, ConfigError, Engine, Event, Progress},
+    store::{Change, MemoryStore, Setting, Store, StoreError},
 };
 
 use super::harness::*;
@@ -67,6 +67,41 @@ fn a_damaged_retry_counter_gives_no_attempts_away() {
         let mut key = key.power_cut();
         assert_eq!(key.token(Two, PIN, GA, None).unwrap_err(), Status::PIN_BLOCKED, "{damaged:?}");
     }
+}
+
+#[test]
+fn a_damaged_seed_or_counter_is_a_failure_and_not_a_new_beginning() {
+    let key = with_pin();
+    key.store.memory.borrow_mut().commit(&[Change::Set(Setting::Seed, &[1; 31])]).unwrap();
+    let failed = Key::try_with(Config::new([0xAA; 16]), key.store.clone()).err();
+    assert_eq!(failed, Some(ConfigError::Store(StoreError::Failed)));
+
+    let mut key = Key::new();
+    key.make(&resident(b"u")).unwrap();
+    key.store.memory.borrow_mut().commit(&[Change::Set(Setting::SignCount, &[0; 3])]).unwrap();
+    assert_eq!(key.get(&assertion()).unwrap_err(), Status::OTHER);
+}
+
+#[test]
+fn a_pin_that_was_stored_by_a_commit_that_failed_is_known_at_once() {
+    let mut key = Key::new();
+    let next = key.store.applied() + 1;
+    key.store.fault.set(Fault::After(next));
+    assert_eq!(key.set_pin(Two, PIN), Status::OTHER);
+    key.store.fault.set(Fault::None);
+    assert_eq!(key.set_pin(Two, WRONG), Status::PIN_AUTH_INVALID);
+    key.token(Two, PIN, GA, None).unwrap();
+}
+
+#[test]
+fn a_doubled_deletion_makes_no_room_for_two() {
+    let mut store = MemoryStore::<2>::new();
+    let put = Change::Put { rp_id_hash: &[0; 32], record: &[1] };
+    store.commit(&[put, put]).unwrap();
+    let full = [Change::Delete(1), Change::Delete(1), put, put];
+    assert_eq!(store.commit(&full), Err(StoreError::Full));
+    assert_eq!(store.len(), 2);
+    store.commit(&[Change::Delete(1), Change::Delete(1), put]).unwrap();
 }
 
 #[test]
