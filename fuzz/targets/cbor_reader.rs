@@ -64,11 +64,13 @@ fn canonical(d: &mut Decoder<'_>, depth: usize) -> Option<Vec<u8>> {
             let mut entries = BTreeMap::new();
             for _ in 0..count {
                 let key = canonical(d, inside?)?;
-                if entries.insert(key, canonical(d, inside?)?).is_some() {
+                // CTAP 2.3 §8: by major type, by length, byte by byte.
+                let order = (key.first().map(|initial| initial >> 5), key.len(), key);
+                if entries.insert(order, canonical(d, inside?)?).is_some() {
                     return None; // a key twice
                 }
             }
-            e.writer_mut().extend(entries.into_iter().flat_map(|(key, value)| [key, value]).flatten());
+            e.writer_mut().extend(entries.into_iter().flat_map(|((_, _, key), value)| [key, value]).flatten());
             inside.map(|_| Ok(()))?
         }
         Type::U8 | Type::U16 | Type::U32 | Type::U64 | Type::I8 | Type::I16 | Type::I32 | Type::I64 | Type::Int => {
