@@ -10,7 +10,7 @@ use keyfob_core::{
 };
 use keyfob_soft_authenticator::{
     engine::{Config, Engine, Event, Platform, Progress, Wait},
-    store::{Change, Found, MemoryStore, Number, Setting, Store, StoreError},
+    store::{Blobs, Change, Found, MemoryStore, Number, Setting, Store, StoreError},
 };
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
@@ -42,7 +42,7 @@ impl WatchedStore {
 }
 
 impl Store for WatchedStore {
-    fn get(&mut self, setting: Setting, out: &mut [u8; Setting::MAX_LEN]) -> Result<Option<usize>, StoreError> {
+    fn get(&mut self, setting: Setting, out: &mut [u8]) -> Result<Option<usize>, StoreError> {
         self.memory.get(setting, out)
     }
 
@@ -53,6 +53,30 @@ impl Store for WatchedStore {
         out: &mut [u8],
     ) -> Result<Option<Found>, StoreError> {
         self.memory.find(rp_id_hash, before, out)
+    }
+
+    fn walk(&mut self, before: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
+        self.memory.walk(before, out)
+    }
+
+    fn count(&mut self) -> Result<u32, StoreError> {
+        self.memory.count()
+    }
+
+    fn large_blobs_capacity(&self) -> usize {
+        self.memory.large_blobs_capacity()
+    }
+
+    fn large_blobs_len(&mut self) -> Result<usize, StoreError> {
+        self.memory.large_blobs_len()
+    }
+
+    fn read_large_blobs(&mut self, blobs: Blobs, offset: usize, out: &mut [u8]) -> Result<(), StoreError> {
+        self.memory.read_large_blobs(blobs, offset, out)
+    }
+
+    fn stage(&mut self, offset: usize, bytes: &[u8]) -> Result<(), StoreError> {
+        self.memory.stage(offset, bytes)
     }
 
     fn remaining(&mut self) -> Result<u32, StoreError> {

@@ -7,7 +7,7 @@ use keyfob_core::cose::Algorithm;
 /// A platform names those it compiles ([`crate::engine::Platform::COMPILED`]); the linker drops the code of the others.
 /// A configuration switches some of these on, and getInfo is computed from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Caps(pub u32);
+pub struct Caps(pub u64);
 
 impl Caps {
     /// Nothing but non-discoverable credentials with ES256.
@@ -32,8 +32,47 @@ impl Caps {
     pub const NO_MC_GA_WITH_PIN: Caps = Caps(1 << 8);
     /// Attestation with a certificate, where one is configured.
     pub const CERTIFIED_ATTESTATION: Caps = Caps(1 << 9);
+    /// authenticatorCredentialManagement, and its prototype.
+    pub const CRED_MGMT: Caps = Caps(1 << 10);
+    /// Read-only credential management with a persistent token (2.2).
+    pub const PERSISTENT_CRED_MGMT: Caps = Caps(1 << 11);
+    /// authenticatorLargeBlobs and the extension `largeBlobKey`, where the store has room for them.
+    pub const LARGE_BLOBS: Caps = Caps(1 << 12);
+    /// The extension `largeBlob` (2.3), which excludes [`Caps::LARGE_BLOBS`].
+    pub const LARGE_BLOB_EXTENSION: Caps = Caps(1 << 13);
+    /// authenticatorConfig with setMinPINLength, and the extension `minPinLength`.
+    pub const CONFIG: Caps = Caps(1 << 14);
+    /// toggleAlwaysUv.
+    pub const ALWAYS_UV: Caps = Caps(1 << 15);
+    /// Enterprise attestation.
+    pub const ENTERPRISE_ATTESTATION: Caps = Caps(1 << 16);
+    /// enableLongTouchForReset.
+    pub const LONG_TOUCH_FOR_RESET: Caps = Caps(1 << 17);
+    /// The PIN complexity policy and its extension (2.2).
+    pub const PIN_COMPLEXITY: Caps = Caps(1 << 18);
+    /// Built-in user verification.
+    pub const BUILT_IN_UV: Caps = Caps(1 << 19);
+    /// Fingerprints, and authenticatorBioEnrollment. Needs [`Caps::BUILT_IN_UV`].
+    pub const BIO_ENROLL: Caps = Caps(1 << 20);
+    /// CTAP1/U2F.
+    pub const U2F: Caps = Caps(1 << 21);
+    /// The extension `credProtect`.
+    pub const CRED_PROTECT: Caps = Caps(1 << 22);
+    /// The extension `hmac-secret`.
+    pub const HMAC_SECRET: Caps = Caps(1 << 23);
+    /// The extension `hmac-secret-mc` (2.2). Needs [`Caps::HMAC_SECRET`].
+    pub const HMAC_SECRET_MC: Caps = Caps(1 << 24);
+    /// The extension `credBlob`. Needs [`Caps::CRED_PROTECT`].
+    pub const CRED_BLOB: Caps = Caps(1 << 25);
+    /// The extension `thirdPartyPayment` (2.2).
+    pub const THIRD_PARTY_PAYMENT: Caps = Caps(1 << 26);
+    /// The extension `uvm`.
+    pub const UVM: Caps = Caps(1 << 27);
+    /// The device identifier and the store's state in getInfo, encrypted (2.2, 2.3). Needs
+    /// [`Caps::PERSISTENT_CRED_MGMT`].
+    pub const IDENTIFIER: Caps = Caps(1 << 28);
     /// Everything this version knows.
-    pub const ALL: Caps = Caps((1 << 10) - 1);
+    pub const ALL: Caps = Caps((1 << 29) - 1);
 
     /// Whether all of `caps` are in here.
     pub const fn has(self, caps: Caps) -> bool {

@@ -7,16 +7,20 @@ use keyfob_core::{
     Instant, Status, bytes,
     cose::Algorithm,
     crypto::{Hash, MAX_PUBLIC, MAX_SECRET, P256Point, P256Secret, Sign},
+    ctap2::Command,
     pin_uv::{Permissions, Protocol, SharedSecret, TokenState},
 };
 use rand_core::Rng;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{Attestation, Certified, Config, ConfigError, Platform, credential, get_assertion::Sequence};
+use super::{Attestation, Certified, Config, ConfigError, Platform, credential, get_assertion::Assertions};
 use crate::{
     caps::Caps,
     store::{Change, Number, Setting, Store, StoreError},
 };
+
+/// The seed of all wrapping keys, in bytes.
+const SEED: usize = 32;
 
 /// Wrong PINs in a row before a power cycle is needed (CTAP 2.3 §6.5.5.1).
 const MAX_CONSECUTIVE_MISMATCHES: u8 = 3;
@@ -30,6 +34,7 @@ pub(super) struct Authenticator<'c, P: Platform> {
     pub powered_up: Instant,
     pub wrapping: credential::WrappingKey,
     pub pin: PinState,
+    pub options: Options,
     pub key_agreement: Option<(P256Secret, P256Point)>,
     pub token: TokenState,
     pub sequence: Option<Sequence>,
@@ -50,6 +55,68 @@ impl PinState {
     /// Whether only a power cycle lets another PIN be tried.
     pub const fn needs_power_cycle(&self) -> bool {
         self.mismatches >= MAX_CONSECUTIVE_MISMATCHES
+    }
+}
+
+/// What authenticatorConfig has set, as far as it is kept in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Options {
+    pub always_uv: bool,
+    pub enterprise_attestation: bool,
+    pub long_touch_for_reset: bool,
+    pub force_pin_change: bool,
+    pub pin_complexity: bool,
+    /// The shortest PIN, in code points.
+    pub min_pin_length: u8,
+}
+
+impl Options {
+    /// The options of an authenticator that has been reset.
+    pub const fn new(config: &Config<'_>) -> Self {
+        Self {
+            always_uv: false,
+            enterprise_attestation: false,
+            long_touch_for_reset: false,
+            force_pin_change: false,
+            pin_complexity: false,
+            min_pin_length: config.min_pin_length,
+        }
+    }
+
+    /// As they are stored, in [`Setting::Options`].
+    pub fn to_bytes(self) -> [u8; 2] {
+        let flags = u8::from(self.always_uv)
+            | u8::from(self.enterprise_attestation) << 1
+            | u8::from(self.long_touch_for_reset) << 2
+            | u8::from(self.force_pin_change) << 3
+            | u8::from(self.pin_complexity) << 4;
+        [flags, self.min_pin_length]
+    }
+
+    const fn from_bytes([flags, min_pin_length]: [u8; 2]) -> Self {
+        Self {
+            always_uv: flags & 1 != 0,
+            enterprise_attestation: flags & 1 << 1 != 0,
+            long_touch_for_reset: flags & 1 << 2 != 0,
+            force_pin_change: flags & 1 << 3 != 0,
+            pin_complexity: flags & 1 << 4 != 0,
+            min_pin_length,
+        }
+    }
+}
+
+/// A sequence of commands: what the next one goes on with.
+pub(super) enum Sequence {
+    /// getAssertion, getNextAssertion and so on.
+    Assertions(Assertions),
+}
+
+impl Sequence {
+    /// Whether `command` may go on with it. Any other ends it.
+    const fn goes_on_with(&self, command: Command) -> bool {
+        match self {
+            Self::Assertions(_) => matches!(command, Command::GET_NEXT_ASSERTION),
+        }
     }
 }
 
@@ -122,6 +189,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
             powered_up: now,
             wrapping: credential::WrappingKey::default(),
             pin: PinState { is_set: false, retries: 0, mismatches: 0 },
+            options: Options::new(&config),
             key_agreement: None,
             token: TokenState::default(),
             sequence: None,
@@ -154,9 +222,9 @@ impl<'c, P: Platform> Authenticator<'c, P> {
 
     /// Reads settings; an empty store gets its seed.
     pub fn load(&mut self) -> Result<(), StoreError> {
-        let mut value = Zeroizing::new([0; Setting::MAX_LEN]);
-        match self.store.get(Setting::Seed, &mut value)? {
-            Some(Setting::MAX_LEN) => {}
+        let mut value = Zeroizing::new([0; SEED]);
+        match self.store.get(Setting::Seed, &mut *value)? {
+            Some(SEED) => {}
             // A new seed would void every wrapped credential: not because of damage.
             Some(_) => return Err(StoreError::Failed),
             None => {
@@ -165,12 +233,17 @@ impl<'c, P: Platform> Authenticator<'c, P> {
             }
         }
         self.wrapping = credential::WrappingKey::derive(&self.crypto, &*value);
-        self.pin.is_set = self.store.get(Setting::Pin, &mut value)?.is_some();
+        self.pin.is_set = self.store.get(Setting::Pin, &mut *value)?.is_some();
         let max = self.config.max_pin_retries;
-        self.pin.retries = match self.store.get(Setting::PinRetries, &mut value)? {
+        self.pin.retries = match self.store.get(Setting::PinRetries, &mut *value)? {
             None => max,
             Some(1) => bytes::array::<1>(&*value)[0].min(max),
             Some(_) => 0, // damaged: no attempt is given away
+        };
+        self.options = match self.store.get(Setting::Options, &mut *value)? {
+            Some(2) => Options::from_bytes(bytes::array(&*value)),
+            Some(_) => return Err(StoreError::Failed), // damage must not loosen a policy
+            None => Options::new(&self.config),
         };
         Ok(())
     }
@@ -193,6 +266,11 @@ impl<'c, P: Platform> Authenticator<'c, P> {
     /// The status of an operation that needs user verification and came without.
     pub fn verification_required(&self) -> Status {
         if self.pin_is_usable() { Status::PUAT_REQUIRED } else { Status::OPERATION_DENIED }
+    }
+
+    /// A command begins: a sequence that it does not go on with ends.
+    pub fn end_sequence_before(&mut self, command: Option<Command>) {
+        self.sequence = self.sequence.take().filter(|sequence| command.is_some_and(|next| sequence.goes_on_with(next)));
     }
 
     pub fn forget_sequence(&mut self) {
@@ -247,7 +325,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
 
     /// The signature counter.
     pub fn sign_count(&mut self) -> Result<u32, StoreError> {
-        let mut value = [0; Setting::MAX_LEN];
+        let mut value = [0; 4];
         match self.store.get(Setting::SignCount, &mut value)? {
             Some(4) => Ok(u32::from_be_bytes(bytes::array(&value))),
             Some(_) => Err(StoreError::Failed), // a counter never goes back

@@ -288,8 +288,8 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     fn stored_pin_hash(&mut self) -> Result<PinHash, Status> {
-        let mut value = Zeroizing::new([0; Setting::MAX_LEN]);
-        let found = self.store.get(Setting::Pin, &mut value).map_err(store_status)?;
+        let mut value = Zeroizing::new([0; STORED_PIN]);
+        let found = self.store.get(Setting::Pin, &mut *value).map_err(store_status)?;
         let hash = PinHash(keyfob_core::bytes::array(&*value));
         if found == Some(STORED_PIN) { Ok(hash) } else { Err(Status::OTHER) }
     }
@@ -304,7 +304,7 @@ impl<P: Platform> Authenticator<'_, P> {
             Err(Error::InvalidLength) => return Err(Status::PIN_AUTH_INVALID),
             _ => return Err(Status::INVALID_PARAMETER), // not 64 bytes
         };
-        let allowed = pin.code_points() >= usize::from(self.config.min_pin_length) && pin.byte_len() <= MAX_PIN_BYTES;
+        let allowed = pin.code_points() >= usize::from(self.options.min_pin_length) && pin.byte_len() <= MAX_PIN_BYTES;
         if allowed { Ok(pin) } else { Err(Status::PIN_POLICY_VIOLATION) }
     }
 

@@ -15,7 +15,7 @@ use keyfob_core::{
 
 use super::{
     Engine, Next, Outcome, Platform, SEQUENCE_TIMEOUT,
-    authenticator::{Authenticator, store_status},
+    authenticator::{Authenticator, Sequence, store_status},
 };
 use crate::{
     caps::Caps,
@@ -29,7 +29,7 @@ mod step {
 }
 
 /// The rest of the assertions that one request asked for.
-pub(super) struct Sequence {
+pub(super) struct Assertions {
     rp_id_hash: [u8; 32],
     client_data_hash: [u8; 32],
     user_verified: bool,
@@ -147,14 +147,18 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     fn get_next_assertion(&mut self, now: Instant, scratch: &mut [u8]) -> Outcome {
-        let over = |sequence: &Sequence| now >= sequence.deadline || sequence.left == 0;
-        if self.sequence.as_ref().is_none_or(over) {
+        let Some(Sequence::Assertions(Assertions { rp_id_hash, number, left, deadline, .. })) = self.sequence else {
+            return Err(Status::NOT_ALLOWED);
+        };
+        if now >= deadline || left == 0 {
             self.forget_sequence();
+            return Err(Status::NOT_ALLOWED);
         }
-        let Some(Sequence { rp_id_hash, number, .. }) = self.sequence else { return Err(Status::NOT_ALLOWED) };
         let opened = self.open_stored(&rp_id_hash, Some(number), scratch).map_err(store_status)?;
         let number = opened.and_then(|opened| opened.number).ok_or(Status::NOT_ALLOWED)?;
-        let (Some(sequence), work) = (&self.sequence, &mut self.work) else { return Err(Status::NOT_ALLOWED) };
+        let (Some(Sequence::Assertions(sequence)), work) = (&self.sequence, &mut self.work) else {
+            return Err(Status::NOT_ALLOWED);
+        };
         work.rp_id_hash = sequence.rp_id_hash;
         work.client_data_hash = sequence.client_data_hash;
         work.user_verified = sequence.user_verified;
@@ -220,13 +224,13 @@ impl<P: Platform> Authenticator<'_, P> {
         let len = ctap2::encode_response(&response, message).map_err(|_| Status::OTHER)?;
 
         match (&mut self.sequence, work.number) {
-            (Some(sequence), Some(number)) => {
+            (Some(Sequence::Assertions(sequence)), Some(number)) => {
                 sequence.left = sequence.left.saturating_sub(1);
                 sequence.number = number;
                 sequence.deadline = now.plus(SEQUENCE_TIMEOUT);
             }
             (None, Some(number)) if several => {
-                self.sequence = Some(Sequence {
+                self.sequence = Some(Sequence::Assertions(Assertions {
                     rp_id_hash,
                     client_data_hash: work.client_data_hash,
                     user_verified: work.user_verified,
@@ -235,7 +239,7 @@ impl<P: Platform> Authenticator<'_, P> {
                     left: work.total.saturating_sub(1),
                     number,
                     deadline: now.plus(SEQUENCE_TIMEOUT),
-                });
+                }));
             }
             _ => {}
         }

@@ -63,7 +63,7 @@ impl<P: Platform> Engine<'_, P> {
             algorithms: Some(List::Slice(&algorithms)),
             max_serialized_large_blob_array: None,
             force_pin_change: None,
-            min_pin_length: pin.then_some(usize::from(config.min_pin_length)),
+            min_pin_length: pin.then_some(usize::from(authenticator.options.min_pin_length)),
             firmware_version: config.firmware_version.map(u64::from),
             max_cred_blob_length: None,
             max_rp_ids_for_set_min_pin_length: None,

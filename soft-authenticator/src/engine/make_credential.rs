@@ -206,6 +206,12 @@ impl<P: Platform> Authenticator<'_, P> {
                 name: request.user.name.map(truncate),
                 display_name: request.user.display_name.map(truncate),
             },
+            cred_protect: None,
+            cred_blob: None,
+            hmac_secret: None,
+            large_blob_key: None,
+            third_party_payment: None,
+            large_blob: None,
         };
         self.scratch_used = MAX_RECORD;
         let len = credential.encode(scratch).map_err(|_| Status::LIMIT_EXCEEDED)?;

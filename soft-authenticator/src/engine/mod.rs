@@ -156,9 +156,7 @@ impl<'b, P: Platform> Engine<'b, P> {
     pub fn begin(&mut self, now: Instant, len: usize) -> Progress {
         self.abort();
         let first = self.buffer().get(..len).map(|request| request.first().copied());
-        if first != Some(Some(Command::GET_NEXT_ASSERTION.0)) {
-            self.authenticator.forget_sequence();
-        }
+        self.authenticator.end_sequence_before(first.flatten().map(Command));
         let command = match first {
             Some(Some(command)) => Command(command),
             Some(None) => return self.fail(Status::INVALID_LENGTH),

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Engine, Next, Outcome, Platform, RESET_WINDOW,
-    authenticator::{PinState, store_status},
+    authenticator::{Options, PinState, store_status},
     credential::WrappingKey,
 };
 use crate::store::{Change, Setting, Store};
@@ -28,6 +28,7 @@ impl<P: Platform> Engine<'_, P> {
         // Nothing is read back: a store that fails now must not leave the old state in memory.
         authenticator.wrapping = WrappingKey::derive(&authenticator.crypto, &*seed);
         authenticator.pin = PinState { is_set: false, retries: authenticator.config.max_pin_retries, mismatches: 0 };
+        authenticator.options = Options::new(&authenticator.config);
         authenticator.forget();
         self.ok()
     }

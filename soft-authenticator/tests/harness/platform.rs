@@ -11,7 +11,7 @@ use keyfob_core::{
 };
 use keyfob_soft_authenticator::{
     engine::Platform,
-    store::{Change, Found, MemoryStore, Number, Setting, Store, StoreError},
+    store::{Blobs, Change, Found, MemoryStore, Number, Setting, Store, StoreError},
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::CryptoRng;
@@ -73,7 +73,7 @@ impl BenchStore {
 }
 
 impl Store for BenchStore {
-    fn get(&mut self, setting: Setting, out: &mut [u8; Setting::MAX_LEN]) -> Result<Option<usize>, StoreError> {
+    fn get(&mut self, setting: Setting, out: &mut [u8]) -> Result<Option<usize>, StoreError> {
         if self.fault.get() == Fault::Reads {
             return Err(StoreError::Failed);
         }
@@ -90,6 +90,36 @@ impl Store for BenchStore {
             return Err(StoreError::Failed);
         }
         self.memory.borrow_mut().find(rp_id_hash, before, out)
+    }
+
+    fn walk(&mut self, before: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
+        if self.fault.get() == Fault::Reads {
+            return Err(StoreError::Failed);
+        }
+        self.memory.borrow_mut().walk(before, out)
+    }
+
+    fn count(&mut self) -> Result<u32, StoreError> {
+        self.memory.borrow_mut().count()
+    }
+
+    fn large_blobs_capacity(&self) -> usize {
+        self.memory.borrow().large_blobs_capacity()
+    }
+
+    fn large_blobs_len(&mut self) -> Result<usize, StoreError> {
+        self.memory.borrow_mut().large_blobs_len()
+    }
+
+    fn read_large_blobs(&mut self, blobs: Blobs, offset: usize, out: &mut [u8]) -> Result<(), StoreError> {
+        if self.fault.get() == Fault::Reads {
+            return Err(StoreError::Failed);
+        }
+        self.memory.borrow_mut().read_large_blobs(blobs, offset, out)
+    }
+
+    fn stage(&mut self, offset: usize, bytes: &[u8]) -> Result<(), StoreError> {
+        self.memory.borrow_mut().stage(offset, bytes)
     }
 
     fn remaining(&mut self) -> Result<u32, StoreError> {
