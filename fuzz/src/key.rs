@@ -148,9 +148,9 @@ impl<'b> Key<'b> {
             let event = match (progress, self.finger) {
                 (Progress::Reply(len), _) => return self.engine.buffer()[..len].to_vec(),
                 (Progress::Pending(Wait::Processing), _) => Event::Tick,
-                (Progress::Pending(Wait::Touch), Finger::Touches) => Event::Touched,
-                (Progress::Pending(Wait::Touch), Finger::Declines) => Event::Denied,
-                (Progress::Pending(Wait::Touch), Finger::Sleeps) => {
+                (Progress::Pending(Wait::Touch | Wait::LongTouch), Finger::Touches) => Event::LongTouched,
+                (Progress::Pending(Wait::Touch | Wait::LongTouch), Finger::Declines) => Event::Denied,
+                (Progress::Pending(Wait::Touch | Wait::LongTouch), Finger::Sleeps) => {
                     self.now = self.engine.deadline().expect("a touch is not awaited for ever");
                     Event::Tick
                 }

@@ -28,6 +28,7 @@ fuzz_target!(|bytes: &[u8]| {
     if flags & 2 != 0 {
         config.caps = config.caps.without(Caps::DISCOVERABLE).without(Caps::EDDSA).without(Caps::SELECTION);
     }
+    config.caps = config.caps.consistent();
     if flags & 4 != 0 {
         config.attestation = Attestation::None;
     }
@@ -81,7 +82,7 @@ fuzz_target!(|bytes: &[u8]| {
     // Whatever is pending comes to its end, and the engine is there for the next request.
     let mut polls = 0;
     while let Some(wait) = waits_for {
-        let event = if wait == Wait::Touch { Event::Touched } else { Event::Tick };
+        let event = if wait == Wait::Processing { Event::Tick } else { Event::LongTouched };
         let progress = engine.resume(now, event);
         waits_for = check(&mut engine, progress);
         polls += 1;
@@ -116,7 +117,7 @@ fn check(engine: &mut Engine<'_, Bench>, progress: Progress) -> Option<Wait> {
         }
         Progress::Pending(wait) => {
             assert!(engine.is_pending());
-            assert_eq!(engine.deadline().is_some(), wait == Wait::Touch);
+            assert_eq!(engine.deadline().is_some(), wait != Wait::Processing);
             Some(wait)
         }
     }

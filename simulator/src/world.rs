@@ -342,7 +342,7 @@ impl<'w, C: Backend> World<'w, C> {
                     self.processor_free = self.now + self.atom;
                     self.cut_after = self.cut_after.map(|left| left.saturating_sub(1));
                 }
-                Some(Wait::Touch) => busy = self.finger_turn(now),
+                Some(Wait::Touch | Wait::LongTouch) => busy = self.finger_turn(now),
                 None => busy = false,
             }
         }

@@ -74,6 +74,37 @@ impl Caps {
     /// Everything this version knows.
     pub const ALL: Caps = Caps((1 << 29) - 1);
 
+    /// What each of some capabilities needs. What a row needs has its own row before it.
+    pub(crate) const NEEDS: &'static [(Caps, Caps)] = &[
+        (Caps::TOKEN_PERMISSIONS, Caps::CLIENT_PIN),
+        (Caps::NO_MC_GA_WITH_PIN, Caps::CLIENT_PIN),
+        (Caps::CRED_MGMT, Caps::DISCOVERABLE.with(Caps::TOKEN_PERMISSIONS)),
+        (Caps::PERSISTENT_CRED_MGMT, Caps::CRED_MGMT),
+        (Caps::IDENTIFIER, Caps::PERSISTENT_CRED_MGMT),
+        (Caps::LARGE_BLOBS, Caps::DISCOVERABLE.with(Caps::TOKEN_PERMISSIONS)),
+        (Caps::CONFIG, Caps::TOKEN_PERMISSIONS),
+        (Caps::ALWAYS_UV, Caps::CONFIG),
+        (Caps::ENTERPRISE_ATTESTATION, Caps::CONFIG),
+        (Caps::LONG_TOUCH_FOR_RESET, Caps::CONFIG),
+        (Caps::PIN_COMPLEXITY, Caps::CONFIG),
+        (Caps::BIO_ENROLL, Caps::BUILT_IN_UV),
+        (Caps::HMAC_SECRET_MC, Caps::HMAC_SECRET),
+        (Caps::CRED_BLOB, Caps::CRED_PROTECT),
+    ];
+
+    /// These without the ones that lack what they need, and without one of two that exclude each other.
+    pub const fn consistent(self) -> Caps {
+        let mut caps = self;
+        let mut rows = Self::NEEDS;
+        while let [(cap, needs), rest @ ..] = rows {
+            if caps.has(*cap) && !caps.has(*needs) {
+                caps = caps.without(*cap);
+            }
+            rows = rest;
+        }
+        if caps.has(Caps::LARGE_BLOBS) { caps.without(Caps::LARGE_BLOB_EXTENSION) } else { caps }
+    }
+
     /// Whether all of `caps` are in here.
     pub const fn has(self, caps: Caps) -> bool {
         self.0 & caps.0 == caps.0

@@ -71,11 +71,16 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
         self.waits_for
     }
 
-    /// The user touched the authenticator, or declined. Without a command that waits for it nothing happens.
+    /// The user touched the authenticator, or declined. Where [`HidAuthenticator::waits_for`] says [`Wait::LongTouch`],
+    /// the touch must have lasted [`LONG_TOUCH`](crate::engine::LONG_TOUCH). Without a command that waits for it nothing
+    /// happens.
     pub fn touch(&mut self, now: Instant, consent: bool) {
-        if self.waits_for == Some(Wait::Touch) {
-            self.resume(now, if consent { Event::Touched } else { Event::Denied });
-        }
+        let touched = match self.waits_for {
+            Some(Wait::Touch) => Event::Touched,
+            Some(Wait::LongTouch) => Event::LongTouched,
+            Some(Wait::Processing) | None => return,
+        };
+        self.resume(now, if consent { touched } else { Event::Denied });
     }
 
     /// Goes on with a pending command, or applies its timeout.
@@ -112,7 +117,7 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
             Progress::Pending(wait) => {
                 self.waits_for = Some(wait);
                 self.framing.keep_alive(match wait {
-                    Wait::Touch => KeepAlive::UpNeeded,
+                    Wait::Touch | Wait::LongTouch => KeepAlive::UpNeeded,
                     Wait::Processing => KeepAlive::Processing,
                 });
             }

@@ -57,7 +57,7 @@ fn subcommands_that_are_not_supported_are_named_as_such() {
     }
     assert_eq!(Key::new().client_pin(&Request::default()), Status::MISSING_PARAMETER);
     let config = Config::new([0; 16]);
-    let mut key = Key::with(Config { caps: config.caps.without(Caps::TOKEN_PERMISSIONS), ..config });
+    let mut key = Key::with(Config { caps: config.caps.without(Caps::TOKEN_PERMISSIONS).consistent(), ..config });
     for sub_command in [GET_TOKEN_USING_PIN, GET_TOKEN_USING_UV] {
         let request = Request { sub_command: Some(sub_command), ..Request::default() };
         assert_eq!(key.client_pin(&request), Status::INVALID_SUBCOMMAND);
@@ -68,7 +68,7 @@ fn subcommands_that_are_not_supported_are_named_as_such() {
 fn without_the_capability_the_command_is_unknown() {
     let pin = Caps::CLIENT_PIN.with(Caps::PROTOCOL_ONE).with(Caps::PROTOCOL_TWO).with(Caps::TOKEN_PERMISSIONS);
     let config = Config::new([0; 16]);
-    let mut key = Key::with(Config { caps: config.caps.without(pin), ..config });
+    let mut key = Key::with(Config { caps: config.caps.without(pin).consistent(), ..config });
     assert_eq!(key.status(&[0x06, 0xA1, 0x02, 0x01]), Status::INVALID_COMMAND);
     key.make(&resident(b"u")).unwrap();
     let empty = make_credential::Request { pin_uv_auth_param: Some(&[]), ..resident(b"u") };

@@ -2,14 +2,19 @@
 #![allow(clippy::disallowed_methods)]
 
 mod attestation;
+mod authenticator_config;
 mod client_pin;
+mod credential_management;
 mod get_assertion;
 mod get_info;
 mod harness;
 mod hid;
+mod large_blobs;
 mod make_credential;
 mod message_layer;
 mod model;
+mod persistent;
+mod pin_policy;
 mod power;
 mod reset_and_selection;
 mod resumability;

@@ -90,7 +90,7 @@ fn remaining_discoverable_credentials_go_down_with_every_user() {
 #[test]
 fn what_is_switched_off_is_not_mentioned() {
     let off = PIN_CAPS.with(Caps::DISCOVERABLE).with(Caps::EDDSA).with(Caps::MAKE_CRED_UV_NOT_RQD);
-    info(&mut Key::with(caps(CONFIG.caps.without(off))), |info| {
+    info(&mut Key::with(caps(CONFIG.caps.without(off).consistent())), |info| {
         let expected = Options { up: Some(true), plat: Some(false), ..Options::default() };
         assert_eq!(info.options, Some(expected));
         assert_eq!((info.min_pin_length, info.remaining_discoverable_credentials), (None, None));
@@ -100,7 +100,7 @@ fn what_is_switched_off_is_not_mentioned() {
     info(&mut Key::with(caps(CONFIG.caps.without(Caps::PROTOCOL_TWO))), |info| {
         assert!(info.pin_uv_auth_protocols.unwrap().iter().eq([1]));
     });
-    info(&mut Key::with(caps(CONFIG.caps.without(Caps::TOKEN_PERMISSIONS))), |info| {
+    info(&mut Key::with(caps(CONFIG.caps.without(Caps::TOKEN_PERMISSIONS).consistent())), |info| {
         assert_eq!(info.options.unwrap().pin_uv_auth_token, None);
     });
     info(&mut Key::with(caps(CONFIG.caps.with(Caps::NO_MC_GA_WITH_PIN))), |info| {
@@ -117,7 +117,7 @@ fn what_is_switched_off_is_not_mentioned() {
 fn a_pin_that_an_earlier_configuration_left_does_not_lock_a_key_without_pins() {
     let mut key = Key::new();
     key.set_pin(Two, PIN);
-    let mut key = Key::try_with(caps(CONFIG.caps.without(PIN_CAPS)), key.store).unwrap();
+    let mut key = Key::try_with(caps(CONFIG.caps.without(PIN_CAPS).consistent()), key.store).unwrap();
     key.make(&resident(b"u")).unwrap();
 }
 

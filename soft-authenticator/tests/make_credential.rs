@@ -27,7 +27,7 @@ fn with_pin() -> Key {
 
 fn without(caps: Caps) -> Key {
     let config = Config::new([0; 16]);
-    Key::with(Config { caps: config.caps.without(caps), ..config })
+    Key::with(Config { caps: config.caps.without(caps).consistent(), ..config })
 }
 
 fn strictly_verified() -> Key {

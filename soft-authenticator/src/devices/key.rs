@@ -138,7 +138,7 @@ impl<'b> VirtualKey<'b> {
     /// something is received.
     pub fn work(&mut self) -> Option<time::Duration> {
         let now = self.now();
-        if self.hid.waits_for() == Some(Wait::Touch) {
+        if let Some(Wait::Touch | Wait::LongTouch) = self.hid.waits_for() {
             let answer = match &mut self.touch {
                 Touch::Auto => Some(true),
                 Touch::Deny => Some(false),
@@ -155,7 +155,7 @@ impl<'b> VirtualKey<'b> {
         self.hid.tick(now);
         let wait = self.hid.deadline().map(|deadline| deadline.since(now));
         match self.hid.waits_for() {
-            Some(Wait::Touch) => Some(wait.unwrap_or(TOUCH_POLL).min(TOUCH_POLL)),
+            Some(Wait::Touch | Wait::LongTouch) => Some(wait.unwrap_or(TOUCH_POLL).min(TOUCH_POLL)),
             _ => wait,
         }
     }

@@ -5,22 +5,25 @@ use core::fmt;
 use heapless::Vec;
 use keyfob_core::{
     Instant, Status, bytes,
+    cbor::Text,
     cose::Algorithm,
     crypto::{Hash, MAX_PUBLIC, MAX_SECRET, P256Point, P256Secret, Sign},
     ctap2::Command,
     pin_uv::{Permissions, Protocol, SharedSecret, TokenState},
 };
-use rand_core::Rng;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{Attestation, Certified, Config, ConfigError, Platform, credential, get_assertion::Assertions};
+use super::{
+    Attestation, Certified, Config, ConfigError, Platform, credential, credential_management::Listing,
+    get_assertion::Assertions, large_blobs::Upload, persistent::Fresh,
+};
 use crate::{
     caps::Caps,
     store::{Change, Number, Setting, Store, StoreError},
 };
 
 /// The seed of all wrapping keys, in bytes.
-const SEED: usize = 32;
+pub(super) const SEED: usize = 32;
 
 /// Wrong PINs in a row before a power cycle is needed (CTAP 2.3 §6.5.5.1).
 const MAX_CONSECUTIVE_MISMATCHES: u8 = 3;
@@ -38,6 +41,8 @@ pub(super) struct Authenticator<'c, P: Platform> {
     pub key_agreement: Option<(P256Secret, P256Point)>,
     pub token: TokenState,
     pub sequence: Option<Sequence>,
+    /// The transport over which the platform speaks.
+    pub transport: Option<Text<'c>>,
     pub work: Work,
     /// Bytes of the scratch area that may hold a secret.
     pub scratch_used: usize,
@@ -109,6 +114,10 @@ impl Options {
 pub(super) enum Sequence {
     /// getAssertion, getNextAssertion and so on.
     Assertions(Assertions),
+    /// An enumeration of relying parties or credentials.
+    Listing(Listing),
+    /// A large-blob array that is being written.
+    Upload(Upload),
 }
 
 impl Sequence {
@@ -116,6 +125,10 @@ impl Sequence {
     const fn goes_on_with(&self, command: Command) -> bool {
         match self {
             Self::Assertions(_) => matches!(command, Command::GET_NEXT_ASSERTION),
+            Self::Upload(_) => matches!(command, Command::LARGE_BLOBS),
+            Self::Listing(_) => {
+                matches!(command, Command::CREDENTIAL_MANAGEMENT | Command::CREDENTIAL_MANAGEMENT_PREVIEW)
+            }
         }
     }
 }
@@ -143,6 +156,8 @@ pub(super) struct Work {
     pub number: Option<Number>,
     pub total: u32,
     pub shared: Option<SharedSecret>,
+    /// The length of a large-blob array of which all is staged.
+    pub large_blobs: usize,
 }
 
 impl Work {
@@ -193,6 +208,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
             key_agreement: None,
             token: TokenState::default(),
             sequence: None,
+            transport: config.transports.first().copied(),
             work: Work::default(),
             scratch_used: 0,
         };
@@ -228,8 +244,9 @@ impl<'c, P: Platform> Authenticator<'c, P> {
             // A new seed would void every wrapped credential: not because of damage.
             Some(_) => return Err(StoreError::Failed),
             None => {
-                self.rng.fill_bytes(&mut *value);
-                self.store.commit(&[Change::Set(Setting::Seed, &*value)])?;
+                let fresh = Fresh::new(&mut self.rng);
+                self.store.commit(&fresh.changes())?;
+                bytes::copy(&mut *value, &*fresh.seed);
             }
         }
         self.wrapping = credential::WrappingKey::derive(&self.crypto, &*value);
@@ -241,11 +258,24 @@ impl<'c, P: Platform> Authenticator<'c, P> {
             Some(_) => 0, // damaged: no attempt is given away
         };
         self.options = match self.store.get(Setting::Options, &mut *value)? {
-            Some(2) => Options::from_bytes(bytes::array(&*value)),
+            Some(2) => {
+                let stored = Options::from_bytes(bytes::array(&*value));
+                // A new configuration may be stricter.
+                Options { min_pin_length: stored.min_pin_length.max(self.config.min_pin_length), ..stored }
+            }
             Some(_) => return Err(StoreError::Failed), // damage must not loosen a policy
             None => Options::new(&self.config),
         };
         Ok(())
+    }
+
+    /// Commits `changes`. If that fails, the store is asked what is in force: it may have been made all the same.
+    pub fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), Status> {
+        let committed = self.store.commit(changes).map_err(store_status);
+        if committed.is_err() {
+            let _ = self.load(); // if it does not say, the next power-up asks again
+        }
+        committed
     }
 
     /// Whether `caps` are compiled in and switched on.
@@ -319,7 +349,11 @@ impl<'c, P: Platform> Authenticator<'c, P> {
     }
 
     /// The pinUvAuthParam that a management command came with, and its protocol.
-    pub fn presented<'m>(&self, param: Option<&'m [u8]>, protocol: Option<u64>) -> Result<(&'m [u8], Protocol), Status> {
+    pub fn presented<'m>(
+        &self,
+        param: Option<&'m [u8]>,
+        protocol: Option<u64>,
+    ) -> Result<(&'m [u8], Protocol), Status> {
         let param = param.ok_or(Status::PUAT_REQUIRED)?;
         let number = protocol.ok_or(Status::MISSING_PARAMETER)?;
         Ok((param, self.protocol(number).ok_or(Status::INVALID_PARAMETER)?))

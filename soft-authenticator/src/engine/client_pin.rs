@@ -9,13 +9,13 @@ use keyfob_core::{
         self,
         client_pin::{Request, Response, subcommand},
     },
-    pin_uv::{self, MAX_PIN_BYTES, PaddedPin, Permissions, PinHash, Protocol, SharedSecret},
+    pin_uv::{self, MAX_PIN_BYTES, PaddedPin, Permissions, PinHash, Protocol, SharedSecret, Token},
 };
 use zeroize::Zeroizing;
 
 use super::{
     Engine, Next, Outcome, Platform,
-    authenticator::{Authenticator, store_status},
+    authenticator::{Authenticator, Options, store_status},
 };
 use crate::{
     caps::Caps,
@@ -165,8 +165,10 @@ impl<P: Platform> Authenticator<'_, P> {
             _ => {
                 let shared = self.work.shared.as_ref().ok_or(Status::OTHER)?;
                 let pin = self.new_pin(shared, new_pin_enc)?;
+                if self.options.force_pin_change && self.stored_pin()?.0.matches(&pin.hash(&self.crypto).0) {
+                    return Err(Status::PIN_POLICY_VIOLATION);
+                }
                 self.store_pin(&pin)?;
-                self.token.stop_using();
                 Ok(Answer::Empty)
             }
         }
@@ -193,9 +195,18 @@ impl<P: Platform> Authenticator<'_, P> {
             step::DECREMENT => self.decrement_retries(),
             step::COMPARE => self.compare_pin(pin_hash_enc),
             _ => {
+                if self.options.force_pin_change {
+                    return Err(if legacy { Status::PIN_INVALID } else { Status::PIN_POLICY_VIOLATION });
+                }
                 let rp_id_hash = request.rp_id.map(|rp_id| self.hash_rp_id(rp_id));
+                let persistent;
+                let token = if permissions == Permissions::PCMR {
+                    persistent = self.persistent_token()?;
+                    &persistent
+                } else {
+                    self.token.issue(&mut self.rng, now, protocol, permissions, rp_id_hash, false)
+                };
                 let shared = self.work.shared.as_ref().ok_or(Status::OTHER)?;
-                let token = self.token.issue(&mut self.rng, now, protocol, permissions, rp_id_hash, false);
                 let mut out = [0; ENCRYPTED_TOKEN];
                 let len = shared
                     .encrypt(&self.crypto, &mut self.rng, token.as_bytes(), &mut out)
@@ -228,11 +239,16 @@ impl<P: Platform> Authenticator<'_, P> {
         if request.permissions == Some(0) {
             return Err(Status::INVALID_PARAMETER);
         }
-        let mut grantable = Permissions::default();
-        if !(by_pin && self.has(Caps::NO_MC_GA_WITH_PIN)) {
-            grantable = Permissions::MC.with(Permissions::GA);
-        }
-        if grantable.has(asked) { Ok(()) } else { Err(Status::UNAUTHORIZED_PERMISSION) }
+        let persistent = self.has(Caps::PERSISTENT_CRED_MGMT) && asked == Permissions::PCMR;
+        let grantable = [
+            (!(by_pin && self.has(Caps::NO_MC_GA_WITH_PIN)), Permissions::MC.with(Permissions::GA)),
+            (self.has(Caps::CRED_MGMT), Permissions::CM),
+            (self.large_blobs_capacity() > 0, Permissions::LBW),
+            (self.has(Caps::CONFIG), Permissions::ACFG),
+        ];
+        let grantable = grantable.iter().filter(|(granted, _)| *granted);
+        let grantable = grantable.fold(Permissions::default(), |sum, (_, permissions)| sum.with(*permissions));
+        if persistent || grantable.has(asked) { Ok(()) } else { Err(Status::UNAUTHORIZED_PERMISSION) }
     }
 
     /// Whether a PIN may be tried at all.
@@ -268,7 +284,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let shared = self.work.shared.as_ref().ok_or(Status::OTHER)?;
         let mut given = Zeroizing::new([0; 32]);
         let decrypted = shared.decrypt(&self.crypto, pin_hash_enc, &mut *given);
-        let stored = self.stored_pin_hash()?;
+        let (stored, _) = self.stored_pin()?;
         let matches = decrypted.is_ok_and(|len| stored.matches(given.get(..len).unwrap_or_default()));
         if !matches {
             self.key_agreement = None;
@@ -287,11 +303,20 @@ impl<P: Platform> Authenticator<'_, P> {
         Ok(Answer::Work)
     }
 
-    fn stored_pin_hash(&mut self) -> Result<PinHash, Status> {
+    /// The length of the PIN that is set, in code points.
+    pub fn stored_pin_length(&mut self) -> Result<u8, Status> {
+        self.stored_pin().map(|(_, length)| length)
+    }
+
+    /// The hash of the PIN that is set, and its length in code points.
+    fn stored_pin(&mut self) -> Result<(PinHash, u8), Status> {
         let mut value = Zeroizing::new([0; STORED_PIN]);
         let found = self.store.get(Setting::Pin, &mut *value).map_err(store_status)?;
         let hash = PinHash(keyfob_core::bytes::array(&*value));
-        if found == Some(STORED_PIN) { Ok(hash) } else { Err(Status::OTHER) }
+        match value.last() {
+            Some(length) if found == Some(STORED_PIN) => Ok((hash, *length)),
+            _ => Err(Status::OTHER),
+        }
     }
 
     /// The new PIN, decrypted and within the policy.
@@ -304,10 +329,16 @@ impl<P: Platform> Authenticator<'_, P> {
             Err(Error::InvalidLength) => return Err(Status::PIN_AUTH_INVALID),
             _ => return Err(Status::INVALID_PARAMETER), // not 64 bytes
         };
-        let allowed = pin.code_points() >= usize::from(self.options.min_pin_length) && pin.byte_len() <= MAX_PIN_BYTES;
-        if allowed { Ok(pin) } else { Err(Status::PIN_POLICY_VIOLATION) }
+        let lengths = usize::from(self.options.min_pin_length)..=usize::from(self.config.max_pin_length);
+        let complex = !self.options.pin_complexity || P::pin_is_complex(pin.stripped());
+        if lengths.contains(&pin.code_points()) && pin.byte_len() <= MAX_PIN_BYTES && complex {
+            Ok(pin)
+        } else {
+            Err(Status::PIN_POLICY_VIOLATION)
+        }
     }
 
+    /// Puts a PIN in force. All tokens are void, the persistent one too.
     fn store_pin(&mut self, pin: &PaddedPin) -> Result<(), Status> {
         let hash = pin.hash(&self.crypto);
         let mut value = Zeroizing::new([0; STORED_PIN]);
@@ -316,12 +347,16 @@ impl<P: Platform> Authenticator<'_, P> {
             *length = pin.code_points() as u8; // at most 63
         }
         let retries = self.config.max_pin_retries;
-        let changes = [Change::Set(Setting::Pin, &*value), Change::Set(Setting::PinRetries, &[retries])];
-        if let Err(error) = self.store.commit(&changes) {
-            // Whether it took effect, the store knows; if it does not say, the next power-up asks again.
-            let _ = self.load();
-            return Err(store_status(error));
-        }
+        let options = Options { force_pin_change: false, ..self.options };
+        let token = Token::generate(&mut self.rng);
+        self.token.stop_using(); // first: a commit that fails may have been made
+        self.commit(&[
+            Change::Set(Setting::Pin, &*value),
+            Change::Set(Setting::PinRetries, &[retries]),
+            Change::Set(Setting::Options, &options.to_bytes()),
+            Change::Set(Setting::PersistentToken, token.as_bytes()),
+        ])?;
+        self.options = options;
         self.pin.is_set = true;
         self.pin.retries = retries;
         self.pin.mismatches = 0;

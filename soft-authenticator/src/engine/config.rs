@@ -24,10 +24,18 @@ pub struct Config<'c> {
     pub max_msg_size: usize,
     /// The shortest PIN, in code points: 4 to 63.
     pub min_pin_length: u8,
+    /// The longest PIN, in code points: 8 to 63, and not under the shortest. In UTF-8 a PIN has 63 bytes at most.
+    pub max_pin_length: u8,
+    /// Where the PIN complexity policy is described: a URL.
+    pub pin_complexity_policy_url: Option<&'c str>,
     /// PIN attempts before the authenticator must be reset: 1 to 8.
     pub max_pin_retries: u8,
     /// Transports that getInfo names.
     pub transports: &'c [Text<'c>],
+    /// Transports over which a reset is accepted, some of `transports`; all of them when `None`.
+    pub transports_for_reset: Option<&'c [Text<'c>]>,
+    /// Vendor commands of authenticatorConfig, which [`super::Platform::vendor_command`] carries out.
+    pub vendor_commands: &'c [u64],
     /// Firmware version that getInfo names.
     pub firmware_version: Option<u32>,
     /// The longest list of credentials that a request may carry.
@@ -95,10 +103,22 @@ pub enum ConfigError {
     PinProtocol,
     /// Tokens with permissions, or their restriction, need a PIN.
     TokenWithoutPin,
+    /// This capability is switched on without all of those that it needs.
+    Needs(Caps, Caps),
+    /// The extension `largeBlob` excludes authenticatorLargeBlobs.
+    TwoLargeBlobs,
     /// A message size under 1,024 or over 65,535 bytes.
     MaxMsgSize,
     /// A shortest PIN under 4 or over 63 code points.
     MinPinLength,
+    /// A longest PIN under 8, over 63 or under the shortest.
+    MaxPinLength,
+    /// A description of a PIN complexity policy that there is not.
+    PinComplexityPolicyUrl,
+    /// No transport for resets, or one over which the authenticator does not speak.
+    TransportsForReset,
+    /// Vendor commands without authenticatorConfig.
+    VendorCommands,
     /// No PIN attempts, or more than 8.
     MaxPinRetries,
     /// A credential list must hold at least one entry.
@@ -120,11 +140,15 @@ impl<'c> Config<'c> {
     pub const fn new(aaguid: [u8; 16]) -> Self {
         Self {
             aaguid,
-            caps: Caps::ALL.without(Caps::NO_MC_GA_WITH_PIN),
+            caps: Caps::ALL.without(Caps::NO_MC_GA_WITH_PIN).without(Caps::LARGE_BLOB_EXTENSION),
             max_msg_size: 7609,
             min_pin_length: 4,
+            max_pin_length: 63,
+            pin_complexity_policy_url: None,
             max_pin_retries: 8,
             transports: const { &[Text::new("usb")] },
+            transports_for_reset: None,
+            vendor_commands: &[],
             firmware_version: None,
             max_credential_count_in_list: 64,
             attestation: Attestation::Own,
@@ -155,11 +179,33 @@ impl<'c> Config<'c> {
         if !caps.has(Caps::CLIENT_PIN) && (caps.has(Caps::TOKEN_PERMISSIONS) || caps.has(Caps::NO_MC_GA_WITH_PIN)) {
             return Err(ConfigError::TokenWithoutPin);
         }
+        for &(cap, needs) in Caps::NEEDS {
+            if caps.has(cap) && !caps.has(needs) {
+                return Err(ConfigError::Needs(cap, needs));
+            }
+        }
+        if caps.has(Caps::LARGE_BLOBS.with(Caps::LARGE_BLOB_EXTENSION)) {
+            return Err(ConfigError::TwoLargeBlobs);
+        }
         if !(1024..=65_535).contains(&self.max_msg_size) {
             return Err(ConfigError::MaxMsgSize);
         }
         if !(4..=63).contains(&self.min_pin_length) {
             return Err(ConfigError::MinPinLength);
+        }
+        if !(8..=63).contains(&self.max_pin_length) || self.max_pin_length < self.min_pin_length {
+            return Err(ConfigError::MaxPinLength);
+        }
+        if self.pin_complexity_policy_url.is_some() && !caps.has(Caps::PIN_COMPLEXITY) {
+            return Err(ConfigError::PinComplexityPolicyUrl);
+        }
+        if let Some(allowed) = self.transports_for_reset
+            && (allowed.is_empty() || allowed.iter().any(|transport| !self.transports.contains(transport)))
+        {
+            return Err(ConfigError::TransportsForReset);
+        }
+        if !self.vendor_commands.is_empty() && !caps.has(Caps::CONFIG) {
+            return Err(ConfigError::VendorCommands);
         }
         if !(1..=8).contains(&self.max_pin_retries) {
             return Err(ConfigError::MaxPinRetries);

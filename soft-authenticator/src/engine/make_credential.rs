@@ -100,6 +100,10 @@ impl<P: Platform> Authenticator<'_, P> {
             return Err(Status::INVALID_OPTION);
         }
         let discoverable = options.rk == Some(true);
+        // 6
+        if self.options.always_uv && (!self.is_protected() || param.is_none()) {
+            return Err(self.verification_required());
+        }
         // 7, 8
         let may_go_without = self.has(Caps::MAKE_CRED_UV_NOT_RQD) && !discoverable;
         if self.is_protected() && param.is_none() && !may_go_without {
@@ -283,6 +287,6 @@ fn check_entities(rp: &RpEntity<'_>, user: &UserEntity<'_>) -> Result<(), Status
 }
 
 /// At most [`MAX_NAME`] bytes, cut where a character ends.
-fn truncate(name: &str) -> &str {
+pub(super) fn truncate(name: &str) -> &str {
     name.get(..name.floor_char_boundary(MAX_NAME)).unwrap_or(name)
 }

@@ -14,7 +14,7 @@
 
 use core::time::Duration;
 
-use keyfob_core::{Instant, Status, crypto, ctap2::Command};
+use keyfob_core::{Instant, Status, cbor::Text, crypto, ctap2::Command};
 use rand_core::CryptoRng;
 use zeroize::Zeroize;
 
@@ -24,12 +24,17 @@ use crate::{
 };
 
 mod authenticator;
+mod authenticator_config;
 mod client_pin;
 mod config;
 mod credential;
+mod credential_management;
 mod get_assertion;
 mod get_info;
+mod large_blobs;
 mod make_credential;
+mod persistent;
+pub mod pin_policy;
 mod reset;
 
 pub use config::{Attestation, Certified, Config, ConfigError, Policy};
@@ -40,6 +45,8 @@ use authenticator::Authenticator;
 pub const USER_ACTION_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long after power-up a reset is accepted (CTAP 2.3 §6.6).
 pub const RESET_WINDOW: Duration = Duration::from_secs(10);
+/// How long a long touch lasts (CTAP 2.3 §6.6): at least 5 s.
+pub const LONG_TOUCH: Duration = Duration::from_secs(5);
 /// How long a sequence of getNextAssertion may pause (CTAP 2.3 §6.3).
 pub const SEQUENCE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -53,6 +60,18 @@ pub trait Platform {
     type Rng: CryptoRng;
     /// What survives power loss.
     type Store: Store;
+
+    /// Whether `pin`, in UTF-8 and without padding, satisfies the PIN complexity policy. It is asked while the policy is
+    /// in force.
+    fn pin_is_complex(pin: &[u8]) -> bool {
+        pin_policy::is_complex(pin)
+    }
+
+    /// Carries out vendor command `id` of authenticatorConfig, one of [`Config::vendor_commands`]; `params` is its
+    /// subCommandParams, canonical CBOR. The platform was authorized. Errors: the status to answer.
+    fn vendor_command(_store: &mut Self::Store, _id: u64, _params: &[u8]) -> Result<(), Status> {
+        Err(Status::INVALID_PARAMETER)
+    }
 }
 
 /// What a running command waits for.
@@ -60,6 +79,9 @@ pub trait Platform {
 pub enum Wait {
     /// The user's touch: [`Event::Touched`] or [`Event::Denied`].
     Touch,
+    /// A touch that lasts [`LONG_TOUCH`]: [`Event::LongTouched`] at its end, or [`Event::Denied`]. The driver measures;
+    /// a shorter touch counts for nothing.
+    LongTouch,
     /// Nothing: there is more work. [`Event::Tick`] goes on with it.
     Processing,
 }
@@ -69,6 +91,8 @@ pub enum Wait {
 pub enum Event {
     /// The user touched the authenticator.
     Touched,
+    /// The user has touched the authenticator for [`LONG_TOUCH`] without a break.
+    LongTouched,
     /// The user declined.
     Denied,
     /// The platform gives up.
@@ -98,8 +122,8 @@ pub struct Engine<'b, P: Platform> {
 /// The command that is under way, and how far it has come.
 enum Pending {
     Nothing,
-    /// A touch is awaited until the deadline.
-    Touch(Command, Instant),
+    /// A touch is awaited until the deadline: a long one, or any.
+    Touch(Command, Instant, Wait),
     /// The next atom of a command.
     Work(Command),
 }
@@ -110,6 +134,8 @@ enum Next {
     Reply(usize),
     /// A touch.
     Touch,
+    /// A long touch.
+    LongTouch,
     /// To be called again.
     Work,
 }
@@ -171,6 +197,13 @@ impl<'b, P: Platform> Engine<'b, P> {
             Command::GET_INFO => self.get_info(),
             Command::CLIENT_PIN if self.authenticator.has(Caps::CLIENT_PIN) => self.client_pin(now),
             Command::RESET => self.reset(now),
+            Command::CREDENTIAL_MANAGEMENT | Command::CREDENTIAL_MANAGEMENT_PREVIEW
+                if self.authenticator.has(Caps::CRED_MGMT) =>
+            {
+                self.credential_management(now)
+            }
+            Command::LARGE_BLOBS if self.authenticator.large_blobs_capacity() > 0 => self.large_blobs(now),
+            Command::CONFIG if self.authenticator.has(Caps::CONFIG) => self.authenticator_config(now),
             Command::SELECTION if self.authenticator.has(Caps::SELECTION) => Ok(Next::Touch),
             _ => Err(Status::INVALID_COMMAND),
         };
@@ -184,16 +217,17 @@ impl<'b, P: Platform> Engine<'b, P> {
             // What is committed is told to the platform: else a replaced credential would be lost to both.
             (Pending::Work(command), Event::Cancel) if self.authenticator.work.committed => (*command, false),
             (_, Event::Cancel) => return self.fail(Status::KEEPALIVE_CANCEL),
-            (Pending::Touch(command, deadline), _) if now >= *deadline => {
+            (Pending::Touch(command, deadline, _), _) if now >= *deadline => {
                 let status = self.refused(*command, Status::USER_ACTION_TIMEOUT);
                 return self.fail(status);
             }
-            (Pending::Touch(command, _), Event::Touched) => (*command, true),
-            (Pending::Touch(command, _), Event::Denied) => {
+            (Pending::Touch(command, _, Wait::Touch), Event::Touched) => (*command, true),
+            (Pending::Touch(command, ..), Event::LongTouched) => (*command, true),
+            (Pending::Touch(command, ..), Event::Denied) => {
                 let status = self.refused(*command, Status::OPERATION_DENIED);
                 return self.fail(status);
             }
-            (Pending::Touch(..), Event::Tick) => return Progress::Pending(Wait::Touch),
+            (Pending::Touch(_, _, wait), Event::Touched | Event::Tick) => return Progress::Pending(*wait),
             (Pending::Work(command), _) => (*command, false),
         };
         let outcome = match command {
@@ -201,6 +235,7 @@ impl<'b, P: Platform> Engine<'b, P> {
             Command::GET_ASSERTION | Command::GET_NEXT_ASSERTION => self.get_assertion_continue(now, touched),
             Command::CLIENT_PIN => self.client_pin(now),
             Command::RESET => self.reset_continue(),
+            Command::LARGE_BLOBS => self.large_blobs_continue(),
             Command::SELECTION => self.ok(),
             _ => Err(Status::INVALID_COMMAND),
         };
@@ -210,7 +245,7 @@ impl<'b, P: Platform> Engine<'b, P> {
     /// When [`Engine::resume`] should be called with [`Event::Tick`] though nothing happened.
     pub fn deadline(&self) -> Option<Instant> {
         match self.pending {
-            Pending::Touch(_, deadline) => Some(deadline),
+            Pending::Touch(_, deadline, _) => Some(deadline),
             _ => None,
         }
     }
@@ -232,6 +267,14 @@ impl<'b, P: Platform> Engine<'b, P> {
         self.authenticator.forget_sequence();
     }
 
+    /// Over which of [`Config::transports`] the platform speaks from now on; the first until then. Another one ends
+    /// sequences.
+    pub fn set_transport(&mut self, transport: Text<'b>) {
+        if self.authenticator.transport.replace(transport) != Some(transport) {
+            self.channel_changed();
+        }
+    }
+
     /// Does one bounded piece of upkeep while nothing is pending; `false` when there is nothing to do or it failed.
     pub fn tidy(&mut self) -> bool {
         !self.is_pending() && self.authenticator.store.tidy().unwrap_or(false)
@@ -243,16 +286,19 @@ impl<'b, P: Platform> Engine<'b, P> {
                 self.abort();
                 Progress::Reply(len)
             }
-            Ok(Next::Touch) => {
-                self.pending = Pending::Touch(command, now.plus(USER_ACTION_TIMEOUT));
-                Progress::Pending(Wait::Touch)
-            }
+            Ok(Next::Touch) => self.await_touch(now, command, Wait::Touch),
+            Ok(Next::LongTouch) => self.await_touch(now, command, Wait::LongTouch),
             Ok(Next::Work) => {
                 self.pending = Pending::Work(command);
                 Progress::Pending(Wait::Processing)
             }
             Err(status) => self.fail(status),
         }
+    }
+
+    fn await_touch(&mut self, now: Instant, command: Command, wait: Wait) -> Progress {
+        self.pending = Pending::Touch(command, now.plus(USER_ACTION_TIMEOUT), wait);
+        Progress::Pending(wait)
     }
 
     /// The status of a command whose touch was refused: an excluded credential and a probe with an empty

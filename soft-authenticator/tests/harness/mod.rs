@@ -2,6 +2,7 @@
 //! that fails the test when one poll does two slow things.
 
 mod client;
+mod manage;
 mod platform;
 
 use std::{cell::Cell, rc::Rc, time::Duration};
@@ -12,6 +13,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
 pub use client::*;
+pub use manage::*;
 pub use platform::*;
 
 /// What the user does when a touch is awaited.
@@ -117,12 +119,12 @@ impl Key {
             let event = match (wait, self.finger) {
                 _ if self.polls == cancel_at => Event::Cancel,
                 (Wait::Processing, _) => Event::Tick,
-                (Wait::Touch, Finger::Touches) => {
+                (wait @ (Wait::Touch | Wait::LongTouch), Finger::Touches) => {
                     self.touches += 1;
-                    Event::Touched
+                    if wait == Wait::Touch { Event::Touched } else { Event::LongTouched }
                 }
-                (Wait::Touch, Finger::Declines) => Event::Denied,
-                (Wait::Touch, Finger::Sleeps) => {
+                (Wait::Touch | Wait::LongTouch, Finger::Declines) => Event::Denied,
+                (Wait::Touch | Wait::LongTouch, Finger::Sleeps) => {
                     self.now = self.engine.deadline().unwrap();
                     Event::Tick
                 }

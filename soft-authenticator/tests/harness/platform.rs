@@ -6,6 +6,7 @@ use std::{
 };
 
 use keyfob_core::{
+    Status,
     cose::Algorithm,
     crypto::{Agreement, Cipher, Error, Hash, P256Point, P256Secret, RustCrypto, Sign},
 };
@@ -25,7 +26,15 @@ impl Platform for Bench {
     type Crypto = BenchCrypto;
     type Rng = ChaCha20Rng;
     type Store = BenchStore;
+
+    fn vendor_command(store: &mut BenchStore, id: u64, params: &[u8]) -> Result<(), Status> {
+        store.vendor.borrow_mut().push((id, params.to_vec()));
+        if id == REFUSED_VENDOR_COMMAND { Err(Status::NOT_ALLOWED) } else { Ok(()) }
+    }
 }
+
+/// A vendor command that the bench refuses.
+pub const REFUSED_VENDOR_COMMAND: u64 = 0xDEAD;
 
 /// When the store fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +45,10 @@ pub enum Fault {
     Before(u32),
     /// At the commit with this number, after it is made.
     After(u32),
+    /// At the commit with this number, for want of room.
+    Full(u32),
+    /// At every piece of a large-blob array.
+    Stage,
     /// At every read.
     Reads,
 }
@@ -46,6 +59,8 @@ pub struct BenchStore {
     pub memory: Rc<RefCell<MemoryStore<ROOM>>>,
     pub slow: Rc<Cell<u32>>,
     pub fault: Rc<Cell<Fault>>,
+    /// Vendor commands that were carried out, with their parameters.
+    pub vendor: Rc<RefCell<Vec<(u64, Vec<u8>)>>>,
     asked: Rc<Cell<u32>>,
     applied: Rc<Cell<u32>>,
 }
@@ -119,6 +134,10 @@ impl Store for BenchStore {
     }
 
     fn stage(&mut self, offset: usize, bytes: &[u8]) -> Result<(), StoreError> {
+        self.slow.set(self.slow.get() + 1);
+        if matches!(self.fault.get(), Fault::Stage) {
+            return Err(StoreError::Failed);
+        }
         self.memory.borrow_mut().stage(offset, bytes)
     }
 
@@ -131,6 +150,9 @@ impl Store for BenchStore {
         self.asked.set(self.asked.get() + 1);
         if self.fault.get() == Fault::Before(self.asked.get()) {
             return Err(StoreError::Failed);
+        }
+        if self.fault.get() == Fault::Full(self.asked.get()) {
+            return Err(StoreError::Full);
         }
         self.memory.borrow_mut().commit(changes)?;
         self.applied.set(self.applied.get() + 1);
