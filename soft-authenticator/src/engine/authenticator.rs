@@ -318,6 +318,29 @@ impl<'c, P: Platform> Authenticator<'c, P> {
         Ok(())
     }
 
+    /// The pinUvAuthParam that a management command came with, and its protocol.
+    pub fn presented<'m>(&self, param: Option<&'m [u8]>, protocol: Option<u64>) -> Result<(&'m [u8], Protocol), Status> {
+        let param = param.ok_or(Status::PUAT_REQUIRED)?;
+        let number = protocol.ok_or(Status::MISSING_PARAMETER)?;
+        Ok((param, self.protocol(number).ok_or(Status::INVALID_PARAMETER)?))
+    }
+
+    /// The gate of every management command: whether `param` is the token's proof over `message`, and the token has
+    /// `permission`. A refusal costs no PIN attempt. What binds the token to a relying party is the command's to check.
+    pub fn authorize(
+        &mut self,
+        now: Instant,
+        param: Option<&[u8]>,
+        protocol: Option<u64>,
+        message: &[&[u8]],
+        permission: Permissions,
+    ) -> Result<(), Status> {
+        let (param, protocol) = self.presented(param, protocol)?;
+        let token = &mut self.token;
+        let valid = token.verify(&self.crypto, now, protocol, message, param) && token.permits(permission);
+        if valid { Ok(()) } else { Err(Status::PIN_AUTH_INVALID) }
+    }
+
     /// SHA-256 of an RP ID.
     pub fn hash_rp_id(&self, rp_id: &str) -> [u8; 32] {
         self.crypto.sha256(&[rp_id.as_bytes()])
