@@ -13,3 +13,4 @@ mod model;
 mod power;
 mod reset_and_selection;
 mod resumability;
+mod u2f;

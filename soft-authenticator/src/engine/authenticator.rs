@@ -13,7 +13,7 @@ use keyfob_core::{
 use rand_core::Rng;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{Attestation, Certified, Config, ConfigError, Platform, credential, get_assertion::Assertions};
+use super::{Attestation, Certified, Config, ConfigError, Platform, credential, get_assertion::Assertions, u2f::Touch};
 use crate::{
     caps::Caps,
     store::{Change, Number, Setting, Store, StoreError},
@@ -38,6 +38,8 @@ pub(super) struct Authenticator<'c, P: Platform> {
     pub key_agreement: Option<(P256Secret, P256Point)>,
     pub token: TokenState,
     pub sequence: Option<Sequence>,
+    /// The touch that U2F waits for between its requests.
+    pub touch: Touch,
     pub work: Work,
     /// Bytes of the scratch area that may hold a secret.
     pub scratch_used: usize,
@@ -142,6 +144,8 @@ pub(super) struct Work {
     /// The stored credential at hand, and how many there are.
     pub number: Option<Number>,
     pub total: u32,
+    /// Bytes of a certificate in the scratch area.
+    pub certificate: usize,
     pub shared: Option<SharedSecret>,
 }
 
@@ -193,6 +197,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
             key_agreement: None,
             token: TokenState::default(),
             sequence: None,
+            touch: Touch::default(),
             work: Work::default(),
             scratch_used: 0,
         };
@@ -218,6 +223,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
         self.key_agreement = None;
         self.token.stop_using();
         self.sequence = None;
+        self.touch = Touch::default();
     }
 
     /// Reads settings; an empty store gets its seed.
@@ -319,7 +325,11 @@ impl<'c, P: Platform> Authenticator<'c, P> {
     }
 
     /// The pinUvAuthParam that a management command came with, and its protocol.
-    pub fn presented<'m>(&self, param: Option<&'m [u8]>, protocol: Option<u64>) -> Result<(&'m [u8], Protocol), Status> {
+    pub fn presented<'m>(
+        &self,
+        param: Option<&'m [u8]>,
+        protocol: Option<u64>,
+    ) -> Result<(&'m [u8], Protocol), Status> {
         let param = param.ok_or(Status::PUAT_REQUIRED)?;
         let number = protocol.ok_or(Status::MISSING_PARAMETER)?;
         Ok((param, self.protocol(number).ok_or(Status::INVALID_PARAMETER)?))
