@@ -4,7 +4,7 @@ use keyfob_core::{
     Instant,
     transport::{
         KeepAlive,
-        hid::{self, Command, DeviceConfig, DeviceEvent, REPORT_LEN},
+        hid::{self, Capabilities, Command, DeviceConfig, DeviceEvent, REPORT_LEN},
     },
 };
 
@@ -20,8 +20,11 @@ pub struct HidAuthenticator<'b, P: Platform> {
 }
 
 impl<'b, P: Platform> HidAuthenticator<'b, P> {
-    /// An authenticator that has just been plugged in.
+    /// An authenticator that has just been plugged in. That it answers U2F or not, INIT says as the engine is configured.
     pub fn new(engine: Engine<'b, P>, config: DeviceConfig) -> Self {
+        let capabilities = config.capabilities.without(Capabilities::NMSG);
+        let capabilities = if engine.has_u2f() { capabilities } else { capabilities.with(Capabilities::NMSG) };
+        let config = DeviceConfig { capabilities, ..config };
         Self { framing: hid::Device::new(config), engine, waits_for: None, channel: None }
     }
 
@@ -41,13 +44,16 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
     /// Takes one report.
     pub fn receive(&mut self, now: Instant, report: &[u8; REPORT_LEN]) {
         match self.framing.receive(now, report, self.engine.buffer()) {
-            Some(DeviceEvent::Request { command: Command::CBOR, len }) => {
+            Some(DeviceEvent::Request { command: command @ (Command::CBOR | Command::MSG), len }) => {
                 let channel = self.framing.channel();
                 if channel != self.channel {
                     self.engine.channel_changed();
                     self.channel = channel;
                 }
-                let progress = self.engine.begin(now, len);
+                let progress = match command {
+                    Command::CBOR => self.engine.begin(now, len),
+                    _ => self.engine.begin_u2f(now, len),
+                };
                 self.advance(progress);
             }
             Some(DeviceEvent::Request { .. }) => self.framing.refuse(hid::ErrorCode::INVALID_CMD),
@@ -71,14 +77,19 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
         self.waits_for
     }
 
+    /// Whether U2F has asked for a touch, for its next request.
+    pub fn u2f_awaits_touch(&self, now: Instant) -> bool {
+        self.engine.u2f_awaits_touch(now)
+    }
+
     /// The user touched the authenticator, or declined. Where [`HidAuthenticator::waits_for`] says [`Wait::LongTouch`],
-    /// the touch must have lasted [`LONG_TOUCH`](crate::engine::LONG_TOUCH). Without a command that waits for it nothing
-    /// happens.
+    /// the touch must have lasted [`LONG_TOUCH`](crate::engine::LONG_TOUCH). Without a command or a platform that waits
+    /// for it nothing happens.
     pub fn touch(&mut self, now: Instant, consent: bool) {
         let touched = match self.waits_for {
             Some(Wait::Touch) => Event::Touched,
             Some(Wait::LongTouch) => Event::LongTouched,
-            Some(Wait::Processing) | None => return,
+            Some(Wait::Processing) | None => return self.engine.touch_for_u2f(now, consent),
         };
         self.resume(now, if consent { touched } else { Event::Denied });
     }

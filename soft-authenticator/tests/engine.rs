@@ -18,3 +18,4 @@ mod pin_policy;
 mod power;
 mod reset_and_selection;
 mod resumability;
+mod u2f;

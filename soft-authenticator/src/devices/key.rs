@@ -93,7 +93,7 @@ impl<'b> VirtualKey<'b> {
         let device = DeviceConfig {
             max_message: options.config.max_msg_size,
             unknown_channels: options.unknown_channels,
-            capabilities: Capabilities::WINK.with(Capabilities::CBOR).with(Capabilities::NMSG),
+            capabilities: Capabilities::WINK.with(Capabilities::CBOR),
             ..DeviceConfig::default()
         };
         let engine = Engine::new(buffer, options.config, RustCrypto, rng, MemoryStore::new(), Instant::default())
@@ -138,7 +138,9 @@ impl<'b> VirtualKey<'b> {
     /// something is received.
     pub fn work(&mut self) -> Option<time::Duration> {
         let now = self.now();
-        if let Some(Wait::Touch | Wait::LongTouch) = self.hid.waits_for() {
+        let touch_awaited =
+            matches!(self.hid.waits_for(), Some(Wait::Touch | Wait::LongTouch)) || self.hid.u2f_awaits_touch(now);
+        if touch_awaited {
             let answer = match &mut self.touch {
                 Touch::Auto => Some(true),
                 Touch::Deny => Some(false),
@@ -154,10 +156,7 @@ impl<'b> VirtualKey<'b> {
         }
         self.hid.tick(now);
         let wait = self.hid.deadline().map(|deadline| deadline.since(now));
-        match self.hid.waits_for() {
-            Some(Wait::Touch | Wait::LongTouch) => Some(wait.unwrap_or(TOUCH_POLL).min(TOUCH_POLL)),
-            _ => wait,
-        }
+        if touch_awaited { Some(wait.unwrap_or(TOUCH_POLL).min(TOUCH_POLL)) } else { wait }
     }
 
     fn now(&self) -> Instant {

@@ -15,7 +15,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::{
     Attestation, Certified, Config, ConfigError, Platform, credential, credential_management::Listing,
-    get_assertion::Assertions, large_blobs::Upload, persistent::Fresh,
+    get_assertion::Assertions, large_blobs::Upload, persistent::Fresh, u2f::Touch,
 };
 use crate::{
     caps::Caps,
@@ -43,6 +43,8 @@ pub(super) struct Authenticator<'c, P: Platform> {
     pub sequence: Option<Sequence>,
     /// The transport over which the platform speaks.
     pub transport: Option<Text<'c>>,
+    /// The touch that U2F waits for between its requests.
+    pub touch: Touch,
     pub work: Work,
     /// Bytes of the scratch area that may hold a secret.
     pub scratch_used: usize,
@@ -155,6 +157,8 @@ pub(super) struct Work {
     /// The stored credential at hand, and how many there are.
     pub number: Option<Number>,
     pub total: u32,
+    /// Bytes of a certificate in the scratch area.
+    pub certificate: usize,
     pub shared: Option<SharedSecret>,
     /// The length of a large-blob array of which all is staged.
     pub large_blobs: usize,
@@ -209,6 +213,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
             token: TokenState::default(),
             sequence: None,
             transport: config.transports.first().copied(),
+            touch: Touch::default(),
             work: Work::default(),
             scratch_used: 0,
         };
@@ -234,6 +239,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
         self.key_agreement = None;
         self.token.stop_using();
         self.sequence = None;
+        self.touch = Touch::default();
     }
 
     /// Reads settings; an empty store gets its seed.

@@ -69,8 +69,13 @@ impl<P: Platform> Engine<'_, P> {
             Attestation::None => &[Text::new("none")],
             _ => &[Text::new("packed")],
         };
+        let versions: &[Text<'_>] = if authenticator.u2f_is_on() {
+            &[Text::new("U2F_V2"), Text::new("FIDO_2_0")]
+        } else {
+            &[Text::new("FIDO_2_0")]
+        };
         let response = get_info::Response {
-            versions: List::Slice(&[Text::new("FIDO_2_0")]),
+            versions: List::Slice(versions),
             extensions: None,
             aaguid: &config.aaguid,
             options: Some(options),

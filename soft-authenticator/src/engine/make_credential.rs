@@ -170,7 +170,7 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// 16: the key pair, and the credential's id.
-    fn generate_credential(&mut self) -> Outcome {
+    pub(super) fn generate_credential(&mut self) -> Outcome {
         let work = &mut self.work;
         let algorithm = work.algorithm.ok_or(Status::OTHER)?;
         // In place: a secret that is moved leaves a copy behind.

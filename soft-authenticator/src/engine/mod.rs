@@ -25,6 +25,7 @@ use crate::{
 
 mod authenticator;
 mod authenticator_config;
+mod certificate;
 mod client_pin;
 mod config;
 mod credential;
@@ -36,8 +37,10 @@ mod make_credential;
 mod persistent;
 pub mod pin_policy;
 mod reset;
+mod u2f;
 
 pub use config::{Attestation, Certified, Config, ConfigError, Policy};
+pub use u2f::{TOUCH_AWAITED, TOUCH_KEPT};
 
 use authenticator::Authenticator;
 
@@ -126,6 +129,8 @@ enum Pending {
     Touch(Command, Instant, Wait),
     /// The next atom of a command.
     Work(Command),
+    /// The next atom of a U2F request.
+    U2f,
 }
 
 /// What a command's handler wants next.
@@ -181,6 +186,7 @@ impl<'b, P: Platform> Engine<'b, P> {
     /// Starts the CTAP2 request that lies in the first `len` bytes of the buffer. A command that was pending is dropped.
     pub fn begin(&mut self, now: Instant, len: usize) -> Progress {
         self.abort();
+        self.authenticator.touch = u2f::Touch::default();
         let first = self.buffer().get(..len).map(|request| request.first().copied());
         self.authenticator.end_sequence_before(first.flatten().map(Command));
         let command = match first {
@@ -214,6 +220,7 @@ impl<'b, P: Platform> Engine<'b, P> {
     pub fn resume(&mut self, now: Instant, event: Event) -> Progress {
         let (command, touched) = match (&self.pending, event) {
             (Pending::Nothing, _) => return self.fail(Status::NOT_ALLOWED),
+            (Pending::U2f, event) => return self.u2f_continue(event),
             // What is committed is told to the platform: else a replaced credential would be lost to both.
             (Pending::Work(command), Event::Cancel) if self.authenticator.work.committed => (*command, false),
             (_, Event::Cancel) => return self.fail(Status::KEEPALIVE_CANCEL),
@@ -262,9 +269,10 @@ impl<'b, P: Platform> Engine<'b, P> {
         self.wipe_scratch();
     }
 
-    /// Another channel speaks: sequences such as getNextAssertion end.
+    /// Another channel speaks: sequences such as getNextAssertion end, and a touch that U2F waits for is forgotten.
     pub fn channel_changed(&mut self) {
         self.authenticator.forget_sequence();
+        self.authenticator.touch = u2f::Touch::default();
     }
 
     /// Over which of [`Config::transports`] the platform speaks from now on; the first until then. Another one ends

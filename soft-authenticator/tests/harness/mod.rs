@@ -95,6 +95,23 @@ impl Key {
         progress
     }
 
+    /// Sends a U2F request and lets the engine work.
+    pub fn call_u2f(&mut self, apdu: &[u8]) -> Vec<u8> {
+        for (to, from) in self.engine.buffer().iter_mut().zip(apdu) {
+            *to = *from;
+        }
+        self.slow.set(0);
+        let mut progress = self.engine.begin_u2f(self.now, apdu.len());
+        assert!(self.slow.get() <= 1, "begin did {} slow things", self.slow.get());
+        loop {
+            match progress {
+                Progress::Reply(len) => return self.engine.buffer()[..len].to_vec(),
+                Progress::Pending(wait) => assert_eq!(wait, Wait::Processing),
+            }
+            progress = self.resume(Event::Tick);
+        }
+    }
+
     pub fn resume(&mut self, event: Event) -> Progress {
         self.slow.set(0);
         let progress = self.engine.resume(self.now, event);
