@@ -11,5 +11,6 @@ mod make_credential;
 mod message_layer;
 mod model;
 mod power;
+mod profiles;
 mod reset_and_selection;
 mod resumability;

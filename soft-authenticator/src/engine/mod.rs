@@ -30,6 +30,7 @@ mod credential;
 mod get_assertion;
 mod get_info;
 mod make_credential;
+mod profiles;
 mod reset;
 
 pub use config::{Attestation, Certified, Config, ConfigError, Policy};
