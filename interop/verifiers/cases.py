@@ -5,10 +5,11 @@ import pathlib
 import re
 import secrets
 import subprocess
+import time
 
 from fido2 import cbor
 from fido2.cose import CoseKey
-from fido2.ctap1 import Ctap1
+from fido2.ctap1 import APDU, ApduError, Ctap1
 from fido2.ctap2 import AssertionResponse, Ctap2
 from fido2.ctap2.pin import ClientPin
 from fido2.server import Fido2Server
@@ -174,13 +175,26 @@ class ThroughU2f:
     def register(self, options):
         challenge = options.public_key.challenge
         client_data = CollectedClientData.create(CollectedClientData.TYPE.CREATE, challenge, ORIGIN)
-        made = AttestationObject.from_ctap1(self._app, self._ctap.register(client_data.hash, self._app))
+        made = self._touched(self._ctap.register, client_data.hash, self._app)
+        made = AttestationObject.from_ctap1(self._app, made)
         return registration(client_data, made.fmt, made.auth_data, made.att_stmt)
 
     def sign_in(self, options):
         options = options.public_key
         client_data = CollectedClientData.create(CollectedClientData.TYPE.GET, options.challenge, ORIGIN)
         [allowed] = options.allow_credentials
-        signed = self._ctap.authenticate(client_data.hash, self._app, allowed.id)
+        signed = self._touched(self._ctap.authenticate, client_data.hash, self._app, allowed.id)
         got = AssertionResponse.from_ctap1(self._app, {"type": "public-key", "id": allowed.id}, signed)
         return [authentication(allowed.id, client_data, got.auth_data, got.signature)]
+
+    @staticmethod
+    def _touched(command, *arguments):
+        """Asks until the key has been touched, for a few seconds."""
+        for _ in range(50):
+            try:
+                return command(*arguments)
+            except ApduError as error:
+                if error.code != APDU.USE_NOT_SATISFIED:
+                    raise
+                time.sleep(0.1)
+        raise RuntimeError("nobody touched the key")
