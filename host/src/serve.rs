@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use keyfob_core::transport::hid::UnknownChannels;
 use keyfob_soft_authenticator::{
     devices::{self, KeyOptions, Touch, VIRTUAL_KEY_AAGUID, VirtualKey, tcp},
-    engine::{Attestation, Config},
+    engine::{Attestation, Config, Policy},
 };
 
 use crate::say;
@@ -29,6 +29,12 @@ pub struct Arguments {
     /// Randomness from this seed, the same in every run. For tests only.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// What kind of key it is.
+    #[arg(long, value_enum, default_value_t = Profile::Full)]
+    profile: Profile,
+    /// The answers where the standard leaves room, in place of the profile's.
+    #[arg(long, value_enum)]
+    policy: Option<PolicyChoice>,
     /// How registrations are attested.
     #[arg(long, value_enum, default_value_t = AttestationChoice::Own)]
     attestation: AttestationChoice,
@@ -48,6 +54,30 @@ enum TouchPolicy {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
+enum Profile {
+    /// Everything that CTAP 2.3 has.
+    #[value(name = "fido2_3_full")]
+    Full,
+    /// The sizes, algorithms and answers of a YubiKey 5.
+    #[value(name = "yubikey5_like")]
+    Yubikey5,
+    /// An NFC card: messages of 1,024 bytes, ES256 only.
+    #[value(name = "arculus_like")]
+    Arculus,
+    /// The least that passkeys need of CTAP 2.0.
+    #[value(name = "minimal_2_0")]
+    Minimal,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum PolicyChoice {
+    /// The standard's words.
+    Strict,
+    /// As YubiKeys answer: PIN_NOT_SET to getPINRetries before there is a PIN, USER_ACTION_TIMEOUT without a touch.
+    Yubikey,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
 enum AttestationChoice {
     /// Format "packed", signed with the credential's own key.
     Own,
@@ -63,7 +93,18 @@ pub fn run(arguments: Arguments) -> Result<(), String> {
         .map_err(|error| format!("cannot listen on {}: {}", arguments.tcp, plain(&error)))?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
 
-    let mut config = Config::new(VIRTUAL_KEY_AAGUID);
+    let profile = match arguments.profile {
+        Profile::Full => Config::fido2_3_full,
+        Profile::Yubikey5 => Config::yubikey5_like,
+        Profile::Arculus => Config::arculus_like,
+        Profile::Minimal => Config::minimal_2_0,
+    };
+    let mut config = profile(VIRTUAL_KEY_AAGUID);
+    match arguments.policy {
+        Some(PolicyChoice::Strict) => config.policy = Policy::STRICT,
+        Some(PolicyChoice::Yubikey) => config.policy = Policy::YUBIKEY,
+        None => {}
+    }
     config.attestation = match arguments.attestation {
         AttestationChoice::Own => Attestation::Own,
         AttestationChoice::Certified => Attestation::Certified(devices::virtual_key_certificate()),

@@ -59,6 +59,7 @@ fn what_the_user_got_wrong_is_said_in_a_line() {
     fails(&["serve", "--tcp", "nonsense"], 1, "cannot listen on nonsense");
     // Usage errors, as the argument parser words them: 2.
     fails(&["serve"], 2, "required arguments");
+    fails(&["serve", "--tcp", "127.0.0.1:0", "--profile", "unknown"], 2, "invalid value 'unknown'");
     fails(&["demo", "--unknown"], 2, "unexpected argument '--unknown'");
 }
 

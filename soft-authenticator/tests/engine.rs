@@ -16,6 +16,7 @@ mod model;
 mod persistent;
 mod pin_policy;
 mod power;
+mod profiles;
 mod reset_and_selection;
 mod resumability;
 mod u2f;

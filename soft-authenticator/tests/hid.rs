@@ -104,6 +104,7 @@ fn keep_alives_say_what_is_awaited() {
     assert_eq!(plugged.answer(), Some(Status::OK));
 }
 
+/// 11.2: CTAPHID_CANCEL while a touch is awaited → KEEPALIVE_CANCEL
 #[test]
 fn a_cancellation_is_answered_at_once_and_only_once() {
     let mut plugged = Plugged::new(Key::new());

@@ -59,6 +59,7 @@ fn a_power_cycle_forgets_a_pending_command() {
     assert_eq!(key.store.credentials(), 0);
 }
 
+/// 6.5.5 wrong PIN: the retry counter is damaged → PIN_BLOCKED
 #[test]
 fn a_damaged_retry_counter_gives_no_attempts_away() {
     for damaged in [&[][..], &[8, 8]] {

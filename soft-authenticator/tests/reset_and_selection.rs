@@ -12,6 +12,8 @@ use keyfob_soft_authenticator::{Caps, engine::Config, store::Setting};
 
 use super::harness::*;
 
+/// 6.6: sign-in after a reset, with and without an allow list → NO_CREDENTIALS
+/// 6.6: a token from before the reset → PIN_AUTH_INVALID
 #[test]
 fn a_reset_forgets_everything() {
     let mut key = Key::new();
@@ -45,6 +47,7 @@ fn a_reset_lifts_the_latch_of_three_wrong_pins() {
     assert_eq!((key.retries(), key.set_pin(Two, PIN)), ((8, false), Status::OK));
 }
 
+/// 6.6: later than 10 seconds after power-up → NOT_ALLOWED
 #[test]
 fn a_reset_is_accepted_in_the_first_10_seconds_after_power_up() {
     let mut key = Key::new();
@@ -57,6 +60,7 @@ fn a_reset_is_accepted_in_the_first_10_seconds_after_power_up() {
     assert_eq!(key.command(Command::RESET), [0]);
 }
 
+/// 6.6: within 10 seconds after power-up, after other commands → OK
 #[test]
 fn other_commands_before_a_reset_do_not_close_the_window() {
     let mut key = Key::new();
@@ -65,6 +69,8 @@ fn other_commands_before_a_reset_do_not_close_the_window() {
     assert_eq!(key.command(Command::RESET), [0]);
 }
 
+/// 6.6: declined → OPERATION_DENIED
+/// 6.6: not touched in time → USER_ACTION_TIMEOUT
 #[test]
 fn a_reset_that_is_not_touched_changes_nothing() {
     for (finger, expected) in
@@ -95,6 +101,11 @@ fn a_reset_stands_even_if_the_store_cannot_be_read_afterwards() {
     assert_eq!(key.set_pin(Two, PIN), Status::OK);
 }
 
+/// 6.9: touched → OK
+/// 6.9: declined → OPERATION_DENIED
+/// 6.9: not touched in time → USER_ACTION_TIMEOUT
+/// 6.9: cancelled → KEEPALIVE_CANCEL
+/// 6.9: not supported → INVALID_COMMAND
 #[test]
 fn selection_answers_with_what_the_user_did() {
     let mut key = Key::new();

@@ -91,6 +91,8 @@ fn silent() -> Vec<u8> {
     message(Command::GET_ASSERTION, &get_assertion::Request { options, ..assertion() })
 }
 
+/// 6: cancelled while it is pending, before anything is stored → KEEPALIVE_CANCEL
+/// 6: cancelled once a new credential is stored → OK
 #[test]
 fn a_command_that_is_cancelled_between_any_two_polls_says_so() {
     for (name, build, expected) in CASES {

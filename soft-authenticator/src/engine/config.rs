@@ -87,6 +87,8 @@ pub struct Policy {
 impl Policy {
     /// The standard's words.
     pub const STRICT: Policy = Policy { touch_timeout: Status::OPERATION_DENIED, retries_need_pin: false };
+    /// As YubiKeys answer.
+    pub const YUBIKEY: Policy = Policy { touch_timeout: Status::USER_ACTION_TIMEOUT, retries_need_pin: true };
 
     pub(super) fn touch_refused(self, status: Status) -> Status {
         if status == Status::USER_ACTION_TIMEOUT { self.touch_timeout } else { status }

@@ -36,6 +36,7 @@ mod large_blobs;
 mod make_credential;
 mod persistent;
 pub mod pin_policy;
+mod profiles;
 mod reset;
 mod u2f;
 
