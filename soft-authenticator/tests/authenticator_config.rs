@@ -137,9 +137,9 @@ fn enterprise_attestation_stays_enabled_until_a_reset() {
 #[test]
 fn always_uv_is_toggled_and_makes_registrations_without_verification_impossible() {
     let mut key = with_pin();
-    let token = key.unbound(ACFG);
     assert_eq!((key.options().always_uv, key.options().make_cred_uv_not_rqd), (Some(false), Some(true)));
     key.make(&registration(b"u")).unwrap();
+    let token = key.unbound(ACFG);
     assert_eq!(key.configure(Some(&token), TOGGLE_ALWAYS_UV, None), Status::OK);
     assert_eq!((key.options().always_uv, key.options().make_cred_uv_not_rqd), (Some(true), Some(false)));
     assert_eq!(key.make(&registration(b"u")).unwrap_err(), Status::PUAT_REQUIRED);

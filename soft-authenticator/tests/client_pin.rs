@@ -387,10 +387,19 @@ fn get_token_using_pin_checks_permissions_before_the_pin() {
     let with = |permissions| Request { permissions: Some(permissions), ..full };
     assert_eq!(key.client_pin(&Request { pin_uv_auth_protocol: Some(3), ..with(0) }), Status::INVALID_PARAMETER);
     assert_eq!(key.client_pin(&with(0)), Status::INVALID_PARAMETER);
-    for not_granted in [0x04, 0x08, 0x10, 0x20, 0x40, 0x41, 0x07, 0xFF] {
+    for not_granted in [0x41, 0x42, 0x44, 0x50, 0x60, 0x7F, 0xFF] {
         assert_eq!(key.client_pin(&with(not_granted)), Status::UNAUTHORIZED_PERMISSION);
     }
-    assert_eq!(key.retries(), (8, false));
+    let managing = Caps::CRED_MGMT.with(Caps::LARGE_BLOBS).with(Caps::CONFIG).with(Caps::BIO_ENROLL);
+    let config = Config::new([0; 16]);
+    let mut bare = Key::with(Config { caps: config.caps.without(managing).consistent(), ..config });
+    bare.set_pin(Two, PIN);
+    for not_granted in [0x04, 0x08, 0x10, 0x20, 0x40, 0x41, 0x07, 0xFF] {
+        let refused = bare.token(Two, WRONG, Permissions(not_granted), None).unwrap_err();
+        assert_eq!(refused, Status::UNAUTHORIZED_PERMISSION);
+    }
+    assert_eq!((key.retries(), bare.retries()), ((8, false), (8, false)));
+    key.token(Two, PIN, Permissions(0x34), None).unwrap();
     let token = key.token(Two, PIN, Permissions(0x83), None).unwrap();
     key.make_with(Two, &token, resident(b"u")).unwrap(); // undefined bits are ignored
 }
@@ -422,7 +431,7 @@ fn get_token_using_uv_is_refused_where_there_is_no_built_in_user_verification() 
     }
     let with = |permissions| Request { permissions: Some(permissions), ..full };
     assert_eq!(key.client_pin(&with(0)), Status::INVALID_PARAMETER);
-    assert_eq!(key.client_pin(&with(0x04)), Status::UNAUTHORIZED_PERMISSION);
+    assert_eq!(key.client_pin(&with(0x44)), Status::UNAUTHORIZED_PERMISSION);
     assert_eq!(key.client_pin(&with(0x80)), Status::NOT_ALLOWED, "undefined bits are ignored");
     assert_eq!(key.client_pin(&full), Status::NOT_ALLOWED);
 }

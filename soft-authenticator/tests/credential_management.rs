@@ -241,6 +241,7 @@ fn a_deleted_credential_is_gone_and_the_others_are_not() {
     assert_eq!(key.manage(&token, DELETE_CREDENTIAL, Some(&id_params(&b))), [Status::NO_CREDENTIALS.0]);
     assert_eq!(key.store.credentials(), 2);
     assert!(key.get(&assertion()).unwrap().is_by(&a));
+    let token = key.unbound(CM);
     let response = key.manage(&token, ENUMERATE_CREDENTIALS_BEGIN, Some(&rp_params(OTHER_RP)));
     assert_eq!(read(&response).public_key, Some(c.key()));
 }

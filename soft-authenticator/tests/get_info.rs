@@ -57,6 +57,14 @@ fn the_default_key_says_what_it_is() {
             client_pin: Some(false),
             pin_uv_auth_token: Some(true),
             make_cred_uv_not_rqd: Some(true),
+            ep: Some(false),
+            always_uv: Some(false),
+            authnr_cfg: Some(true),
+            set_min_pin_length: Some(true),
+            large_blobs: Some(true),
+            cred_mgmt: Some(true),
+            credential_mgmt_preview: Some(true),
+            per_cred_mgmt_ro: Some(true),
             ..Options::default()
         };
         assert_eq!(info.options, Some(expected));
@@ -114,6 +122,54 @@ fn what_is_switched_off_is_not_mentioned() {
 }
 
 #[test]
+fn the_default_key_says_how_it_is_managed() {
+    info(&mut Key::new(), |info| {
+        assert_eq!(
+            (info.max_serialized_large_blob_array, info.max_rp_ids_for_set_min_pin_length),
+            (Some(1024), Some(8))
+        );
+        assert_eq!((info.force_pin_change, info.long_touch_for_reset), (Some(false), Some(false)));
+        assert_eq!((info.pin_complexity_policy, info.max_pin_length), (Some(false), Some(63)));
+        assert!(info.authenticator_config_commands.unwrap().iter().eq([1, 2, 3, 4]));
+        assert!(info.vendor_prototype_config_commands.is_none());
+        assert!(info.transports_for_reset.is_none() && info.pin_complexity_policy_url.is_none());
+        assert!(info.enc_identifier.unwrap().len() == 32 && info.enc_cred_store_state.unwrap().len() == 32);
+    });
+    let url = Some("https://example.org/policy");
+    info(&mut Key::with(Config { pin_complexity_policy_url: url, ..CONFIG }), |info| {
+        assert_eq!(info.pin_complexity_policy_url, url.map(str::as_bytes), "UTF-8 in a byte string");
+    });
+}
+
+#[test]
+fn of_what_is_not_managed_nothing_is_said() {
+    let off = Caps::CRED_MGMT.with(Caps::LARGE_BLOBS).with(Caps::CONFIG);
+    info(&mut Key::with(caps(CONFIG.caps.without(off).consistent())), |info| {
+        let options = info.options.unwrap();
+        assert_eq!(
+            (options.ep, options.always_uv, options.authnr_cfg, options.set_min_pin_length),
+            (None, None, None, None)
+        );
+        assert_eq!((options.large_blobs, options.cred_mgmt, options.per_cred_mgmt_ro), (None, None, None));
+        assert_eq!((info.max_serialized_large_blob_array, info.max_rp_ids_for_set_min_pin_length), (None, None));
+        assert_eq!((info.force_pin_change, info.long_touch_for_reset, info.pin_complexity_policy), (None, None, None));
+        assert!(info.authenticator_config_commands.is_none());
+        assert_eq!((info.enc_identifier, info.enc_cred_store_state), (None, None));
+    });
+}
+
+#[test]
+fn what_is_consistent_works_whatever_is_left_out() {
+    for bit in 0..64 {
+        let left_out = if Caps(1 << bit) == Caps::CLIENT_PIN { PIN_CAPS } else { Caps(1 << bit) };
+        let caps = CONFIG.caps.without(left_out);
+        Key::with(Config { caps: caps.consistent(), ..CONFIG });
+    }
+    let both = CONFIG.caps.with(Caps::LARGE_BLOB_EXTENSION);
+    assert_eq!(both.consistent(), CONFIG.caps);
+}
+
+#[test]
 fn a_pin_that_an_earlier_configuration_left_does_not_lock_a_key_without_pins() {
     let mut key = Key::new();
     key.set_pin(Two, PIN);
@@ -123,6 +179,14 @@ fn a_pin_that_an_earlier_configuration_left_does_not_lock_a_key_without_pins() {
 
 #[test]
 fn every_configuration_that_contradicts_itself_is_refused() {
+    const NFC: [keyfob_core::cbor::Text<'static>; 1] = [keyfob_core::cbor::Text::new("nfc")];
+    let needs = |cap| match cap {
+        Caps::CRED_MGMT => ConfigError::Needs(cap, Caps::DISCOVERABLE.with(Caps::TOKEN_PERMISSIONS)),
+        Caps::PERSISTENT_CRED_MGMT => ConfigError::Needs(cap, Caps::CRED_MGMT),
+        Caps::IDENTIFIER => ConfigError::Needs(cap, Caps::PERSISTENT_CRED_MGMT),
+        Caps::ALWAYS_UV => ConfigError::Needs(cap, Caps::CONFIG),
+        _ => ConfigError::Needs(cap, Caps::CRED_PROTECT),
+    };
     let certified = virtual_key_certificate();
     let (no_chain, rsa) =
         (Certified { chain: &[], ..certified }, Certified { algorithm: Algorithm::RS256, ..certified });
@@ -133,6 +197,18 @@ fn every_configuration_that_contradicts_itself_is_refused() {
         (caps(Caps::TOKEN_PERMISSIONS), ConfigError::TokenWithoutPin),
         (caps(Caps::NO_MC_GA_WITH_PIN), ConfigError::TokenWithoutPin),
         (caps(Caps(1 << 31)), ConfigError::NotCompiled(Caps(1 << 31))),
+        (caps(CONFIG.caps.without(Caps::DISCOVERABLE)), needs(Caps::CRED_MGMT)),
+        (caps(CONFIG.caps.without(Caps::TOKEN_PERMISSIONS)), needs(Caps::CRED_MGMT)),
+        (caps(CONFIG.caps.without(Caps::CRED_MGMT)), needs(Caps::PERSISTENT_CRED_MGMT)),
+        (caps(CONFIG.caps.without(Caps::PERSISTENT_CRED_MGMT)), needs(Caps::IDENTIFIER)),
+        (caps(CONFIG.caps.without(Caps::CONFIG)), needs(Caps::ALWAYS_UV)),
+        (caps(CONFIG.caps.without(Caps::CRED_PROTECT)), needs(Caps::CRED_BLOB)),
+        (caps(CONFIG.caps.with(Caps::LARGE_BLOB_EXTENSION)), ConfigError::TwoLargeBlobs),
+        (Config { max_pin_length: 7, ..CONFIG }, ConfigError::MaxPinLength),
+        (Config { pin_complexity_policy_url: Some(""), ..caps(Caps::NONE) }, ConfigError::PinComplexityPolicyUrl),
+        (Config { transports_for_reset: Some(&[]), ..CONFIG }, ConfigError::TransportsForReset),
+        (Config { transports_for_reset: Some(&NFC), ..CONFIG }, ConfigError::TransportsForReset),
+        (Config { vendor_commands: &[1], ..caps(Caps::NONE) }, ConfigError::VendorCommands),
         (Config { max_msg_size: 1023, ..CONFIG }, ConfigError::MaxMsgSize),
         (Config { max_msg_size: 65_536, ..CONFIG }, ConfigError::MaxMsgSize),
         (Config { min_pin_length: 3, ..CONFIG }, ConfigError::MinPinLength),

@@ -212,7 +212,7 @@ fn the_kind_of_damage_is_told() {
 /// 8: an unknown command → INVALID_COMMAND
 #[test]
 fn every_command_byte_that_is_not_a_command_is_unknown() {
-    let commands = [0x01, 0x02, 0x04, 0x06, 0x07, 0x08, 0x0B];
+    let commands = [0x01, 0x02, 0x04, 0x06, 0x07, 0x08, 0x0A, 0x0B, 0x0C, 0x0D, 0x41];
     for command in (0..=255).filter(|command| !commands.contains(command)) {
         assert_eq!(Key::new().status(&[command, 0xA0]), Status::INVALID_COMMAND, "{command:02x}");
     }

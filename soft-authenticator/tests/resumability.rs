@@ -52,7 +52,7 @@ fn pin_request(key: &mut Key, sub_command: u64, pin: &str) -> Vec<u8> {
 type Case = (&'static str, fn(&mut Key, &Made) -> Vec<u8>, Status);
 
 /// Every command that pauses, and its answer.
-const CASES: [Case; 13] = [
+const CASES: [Case; 14] = [
     ("makeCredential", |_, _| message(Command::MAKE_CREDENTIAL, &registration(b"u")), Status::OK),
     ("makeCredential, discoverable", |key, _| with_token(key, resident(b"u")), Status::OK),
     ("makeCredential, replacing", |key, _| with_token(key, resident(b"a")), Status::OK),
@@ -64,6 +64,7 @@ const CASES: [Case; 13] = [
     ("changePIN, wrong", |key, _| pin_request(key, subcommand::CHANGE_PIN, "0000"), Status::PIN_INVALID),
     ("getPinToken", |key, _| pin_request(key, subcommand::GET_PIN_TOKEN, PIN), Status::OK),
     ("getPinUvAuthToken", |key, _| pin_request(key, subcommand::GET_TOKEN_USING_PIN, PIN), Status::OK),
+    ("largeBlobs", |key, _| last_fragment(key), Status::OK),
     ("reset", |_, _| vec![Command::RESET.0], Status::OK),
     ("selection", |_, _| vec![Command::SELECTION.0], Status::OK),
 ];
@@ -80,6 +81,11 @@ fn excluded(_: &mut Key, made: &Made) -> Vec<u8> {
     let list = [CredentialDescriptor::new(&[0; 32]), made.descriptor()];
     let request = make_credential::Request { exclude_list: Some(List::Slice(&list)), ..registration(b"u") };
     message(Command::MAKE_CREDENTIAL, &request)
+}
+
+fn last_fragment(key: &mut Key) -> Vec<u8> {
+    let token = key.unbound(LBW);
+    fragment_message(Some(&token), 0, &blob_array(100), Some(100))
 }
 
 fn probe() -> make_credential::Request<'static> {
@@ -131,7 +137,8 @@ fn a_cancelled_command_has_committed_at_most_what_its_poll_did() {
         ("getAssertion", CASES[5].1, &[0, 1]),
         ("changePIN", CASES[7].1, &[0, 1, 2]),
         ("getPinUvAuthToken", CASES[10].1, &[0, 1, 2]),
-        ("reset", CASES[11].1, &[0]),
+        ("largeBlobs", CASES[11].1, &[0]),
+        ("reset", CASES[12].1, &[0]),
     ] {
         for (poll, commits) in (1..).zip(after) {
             let (mut key, made) = key();

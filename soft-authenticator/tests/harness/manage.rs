@@ -46,6 +46,17 @@ impl Key {
         self.call(&manage_message(token, sub_command, params))
     }
 
+    /// The id and the user's name of a relying party's newest credential.
+    pub fn manage_users_of(&mut self, rp_id: &str) -> (Vec<u8>, Option<String>) {
+        let token = self.persistent();
+        let hash = super::rp_id_hash(rp_id);
+        let params = encoded(&cred_mgmt::Params { rp_id_hash: Some(&hash), ..Default::default() });
+        let response = self.manage(&token, cred_mgmt::subcommand::ENUMERATE_CREDENTIALS_BEGIN, Some(&params));
+        let response: cred_mgmt::Response<'_> = ctap2::decode_response(&response).unwrap();
+        let name = response.user.and_then(|user| user.name).map(Into::into);
+        (response.credential_id.unwrap().id.to_vec(), name)
+    }
+
     /// A subcommand without a proof.
     pub fn manage_next(&mut self, sub_command: u64) -> Vec<u8> {
         self.call(&[Command::CREDENTIAL_MANAGEMENT.0, 0xA1, 0x01, sub_command as u8])
