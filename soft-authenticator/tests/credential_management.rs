@@ -327,8 +327,10 @@ fn going_on_needs_a_beginning_of_the_same_kind() {
     assert_eq!(key.manage_next(ENUMERATE_RPS_GET_NEXT_RP), none);
 }
 
+type Interruption = (&'static str, fn(&mut Key, &Token));
+
 /// What ends an enumeration.
-fn interruptions() -> [(&'static str, fn(&mut Key, &Token)); 7] {
+fn interruptions() -> [Interruption; 6] {
     [
         ("another command", |key, _| drop(key.command(Command::GET_INFO))),
         ("garbage", |key, _| drop(key.call(&[0xFF]))),
@@ -336,10 +338,6 @@ fn interruptions() -> [(&'static str, fn(&mut Key, &Token)); 7] {
         ("an unknown subcommand", |key, _| drop(key.manage_next(8))),
         ("another channel", |key, _| key.engine.channel_changed()),
         ("30 seconds", |key, _| key.wait(SEQUENCE_TIMEOUT)),
-        ("the token's end", |key, _| {
-            // Nine more steps of 29 s keep the enumeration but not the token alive; see below.
-            key.wait(Duration::from_secs(600));
-        }),
     ]
 }
 

@@ -203,7 +203,10 @@ fn every_configuration_that_contradicts_itself_is_refused() {
         (caps(CONFIG.caps.without(Caps::PERSISTENT_CRED_MGMT)), needs(Caps::IDENTIFIER)),
         (caps(CONFIG.caps.without(Caps::CONFIG)), needs(Caps::ALWAYS_UV)),
         (caps(CONFIG.caps.without(Caps::CRED_PROTECT)), needs(Caps::CRED_BLOB)),
-        (caps(CONFIG.caps.with(Caps::LARGE_BLOB_EXTENSION)), ConfigError::TwoLargeBlobs),
+        (
+            caps(CONFIG.caps.with(Caps::LARGE_BLOB_EXTENSION)),
+            ConfigError::Excludes(Caps::LARGE_BLOBS, Caps::LARGE_BLOB_EXTENSION),
+        ),
         (Config { max_pin_length: 7, ..CONFIG }, ConfigError::MaxPinLength),
         (Config { pin_complexity_policy_url: Some(""), ..caps(Caps::NONE) }, ConfigError::PinComplexityPolicyUrl),
         (Config { transports_for_reset: Some(&[]), ..CONFIG }, ConfigError::TransportsForReset),

@@ -229,7 +229,8 @@ fn every_fragment_needs_its_own_proof() {
 
 #[test]
 fn a_write_ends_with_every_other_command_with_its_channel_and_after_30_seconds() {
-    let ends: [(&str, fn(&mut Key)); 4] = [
+    type End = (&'static str, fn(&mut Key));
+    let ends: [End; 4] = [
         ("another command", |key| drop(key.command(Command::GET_INFO))),
         ("another channel", |key| key.engine.channel_changed()),
         ("30 seconds", |key| key.wait(SEQUENCE_TIMEOUT)),

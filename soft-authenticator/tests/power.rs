@@ -311,7 +311,8 @@ fn a_large_blob_array_is_the_old_one_or_the_new_one() {
 
 #[test]
 fn options_are_set_or_not() {
-    let toggled: [(u64, fn(&mut Key) -> Option<bool>); 3] = [
+    type Toggled = (u64, fn(&mut Key) -> Option<bool>);
+    let toggled: [Toggled; 3] = [
         (1, |key| key.options().ep),
         (2, |key| key.options().always_uv),
         (4, |key| key.info(|info| info.long_touch_for_reset)),

@@ -276,7 +276,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
     }
 
     /// Commits `changes`. If that fails, the store is asked what is in force: it may have been made all the same.
-    pub fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), Status> {
+    pub fn commit_or_reload(&mut self, changes: &[Change<'_>]) -> Result<(), Status> {
         let committed = self.store.commit(changes).map_err(store_status);
         if committed.is_err() {
             let _ = self.load(); // if it does not say, the next power-up asks again
@@ -292,6 +292,11 @@ impl<'c, P: Platform> Authenticator<'c, P> {
     /// Whether some form of user verification is set up.
     pub fn is_protected(&self) -> bool {
         self.has(Caps::CLIENT_PIN) && self.pin.is_set
+    }
+
+    /// Whether every operation with a touch needs user verification.
+    pub fn always_uv(&self) -> bool {
+        self.has(Caps::ALWAYS_UV) && self.options.always_uv
     }
 
     /// Whether the PIN can give a token to register and sign in.

@@ -47,7 +47,7 @@ impl<P: Platform> Authenticator<'_, P> {
 
     /// Whether management commands that an unprotected authenticator takes from anyone need a token.
     pub fn needs_token(&self) -> bool {
-        self.is_protected() || self.options.always_uv
+        self.is_protected() || self.always_uv()
     }
 
     fn configure(&mut self, now: Instant, request: &Request<'_>) -> Result<(), Status> {
@@ -128,10 +128,10 @@ impl<P: Platform> Authenticator<'_, P> {
             self.token.stop_using(); // first: a commit that fails may have been made
         }
         match (rp_ids.is_empty(), forced) {
-            (true, false) => self.commit(&[options_set])?,
-            (false, false) => self.commit(&[options_set, rp_ids_set])?,
-            (true, true) => self.commit(&[options_set, token_set])?,
-            (false, true) => self.commit(&[options_set, token_set, rp_ids_set])?,
+            (true, false) => self.commit_or_reload(&[options_set])?,
+            (false, false) => self.commit_or_reload(&[options_set, rp_ids_set])?,
+            (true, true) => self.commit_or_reload(&[options_set, token_set])?,
+            (false, true) => self.commit_or_reload(&[options_set, token_set, rp_ids_set])?,
         }
         self.options = options;
         Ok(())

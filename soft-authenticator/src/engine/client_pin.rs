@@ -350,7 +350,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let options = Options { force_pin_change: false, ..self.options };
         let token = Token::generate(&mut self.rng);
         self.token.stop_using(); // first: a commit that fails may have been made
-        self.commit(&[
+        self.commit_or_reload(&[
             Change::Set(Setting::Pin, &*value),
             Change::Set(Setting::PinRetries, &[retries]),
             Change::Set(Setting::Options, &options.to_bytes()),

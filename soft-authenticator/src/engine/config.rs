@@ -107,8 +107,8 @@ pub enum ConfigError {
     TokenWithoutPin,
     /// This capability is switched on without all of those that it needs.
     Needs(Caps, Caps),
-    /// The extension `largeBlob` excludes authenticatorLargeBlobs.
-    TwoLargeBlobs,
+    /// The first capability excludes the second.
+    Excludes(Caps, Caps),
     /// A message size under 1,024 or over 65,535 bytes.
     MaxMsgSize,
     /// A shortest PIN under 4 or over 63 code points.
@@ -187,7 +187,7 @@ impl<'c> Config<'c> {
             }
         }
         if caps.has(Caps::LARGE_BLOBS.with(Caps::LARGE_BLOB_EXTENSION)) {
-            return Err(ConfigError::TwoLargeBlobs);
+            return Err(ConfigError::Excludes(Caps::LARGE_BLOBS, Caps::LARGE_BLOB_EXTENSION));
         }
         if !(1024..=65_535).contains(&self.max_msg_size) {
             return Err(ConfigError::MaxMsgSize);

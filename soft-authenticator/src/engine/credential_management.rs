@@ -241,8 +241,11 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     fn commit_credentials(&mut self, change: Change<'_>) -> Result<Answer, Status> {
-        let state = self.new_store_state();
-        self.store.commit(&[change, Change::Set(Setting::StoreState, &state)]).map_err(store_status)?;
+        let committed = match self.new_store_state() {
+            Some(state) => self.store.commit(&[change, Change::Set(Setting::StoreState, &state)]),
+            None => self.store.commit(&[change]),
+        };
+        committed.map_err(store_status)?;
         Ok(Answer::Empty)
     }
 

@@ -89,7 +89,7 @@ impl<P: Platform> Authenticator<'_, P> {
             return Err(Status::UNSUPPORTED_OPTION);
         }
         // 5
-        if self.options.always_uv && options.up != Some(false) && (!self.is_protected() || param.is_none()) {
+        if self.always_uv() && options.up != Some(false) && (!self.is_protected() || param.is_none()) {
             return Err(self.verification_required());
         }
         let rp_id_hash = self.hash_rp_id(request.rp_id);

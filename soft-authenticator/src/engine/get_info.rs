@@ -61,7 +61,7 @@ impl<P: Platform> Engine<'_, P> {
             per_cred_mgmt_ro: authenticator.has(Caps::PERSISTENT_CRED_MGMT).then_some(true),
             cred_mgmt: authenticator.has(Caps::CRED_MGMT).then_some(true),
             credential_mgmt_preview: authenticator.has(Caps::CRED_MGMT).then_some(true),
-            make_cred_uv_not_rqd: authenticator.has(Caps::MAKE_CRED_UV_NOT_RQD).then_some(!state.always_uv),
+            make_cred_uv_not_rqd: authenticator.has(Caps::MAKE_CRED_UV_NOT_RQD).then_some(!authenticator.always_uv()),
             no_mc_ga_permissions_with_client_pin: authenticator.has(Caps::NO_MC_GA_WITH_PIN).then_some(true),
             ..get_info::Options::default()
         };

@@ -101,7 +101,7 @@ impl<P: Platform> Authenticator<'_, P> {
         }
         let discoverable = options.rk == Some(true);
         // 6
-        if self.options.always_uv && (!self.is_protected() || param.is_none()) {
+        if self.always_uv() && (!self.is_protected() || param.is_none()) {
             return Err(self.verification_required());
         }
         // 7, 8

@@ -70,10 +70,10 @@ impl<P: Platform> Authenticator<'_, P> {
         Ok(self.persistent_token()?.authenticate(&self.crypto, protocol, message).matches(param))
     }
 
-    /// A state of the credential store that it never had: to be set in the commit that changes a discoverable
-    /// credential.
-    pub fn new_store_state(&mut self) -> [u8; 16] {
-        random(&mut self.rng)
+    /// A fresh state of the discoverable credentials, to be stored in the same commit as each of their changes. `None`
+    /// where nobody is told.
+    pub fn new_store_state(&mut self) -> Option<[u8; 16]> {
+        self.has(Caps::IDENTIFIER).then(|| random(&mut self.rng))
     }
 
     /// encIdentifier and encCredStoreState. `None` without the capability, and where the store does not tell.

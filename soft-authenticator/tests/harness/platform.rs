@@ -33,6 +33,9 @@ impl Platform for Bench {
     }
 }
 
+/// A vendor command's id and its parameters.
+pub type VendorCommand = (u64, Vec<u8>);
+
 /// A vendor command that the bench refuses.
 pub const REFUSED_VENDOR_COMMAND: u64 = 0xDEAD;
 
@@ -60,7 +63,7 @@ pub struct BenchStore {
     pub slow: Rc<Cell<u32>>,
     pub fault: Rc<Cell<Fault>>,
     /// Vendor commands that were carried out, with their parameters.
-    pub vendor: Rc<RefCell<Vec<(u64, Vec<u8>)>>>,
+    pub vendor: Rc<RefCell<Vec<VendorCommand>>>,
     asked: Rc<Cell<u32>>,
     applied: Rc<Cell<u32>>,
 }
