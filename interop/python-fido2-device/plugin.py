@@ -52,7 +52,8 @@ class Board:
 
 
 def http_server(board):
-    """Serves `/usbN/power/on` and `/usbN/power/off`. Touches need no help: the key is served with `--touch auto`."""
+    """Serves `/usbN/power/on` and `/usbN/power/off`. Touches and fingers need no help: the key is served with `--touch auto` and
+    `--uv auto`."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
@@ -77,7 +78,7 @@ def pytest_addoption(parser):
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config):
     # Here and not in pytest_configure: the tests' conftest is imported next.
-    key = VirtualKey(early_config.known_args_namespace.keyfob)
+    key = VirtualKey(early_config.known_args_namespace.keyfob, "--uv", "auto")
     key.__enter__()
     early_config.add_cleanup(lambda: key.__exit__())
     board = Board(key)

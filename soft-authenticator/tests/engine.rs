@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod attestation;
+mod bio_enrollment;
 mod client_pin;
 mod get_assertion;
 mod get_info;
@@ -14,3 +15,4 @@ mod power;
 mod reset_and_selection;
 mod resumability;
 mod u2f;
+mod user_verification;

@@ -7,7 +7,7 @@ use keyfob_core::{
     cbor::{self, Writer},
     crypto::{MAX_SIGNATURE, Sign},
     ctap2::{
-        self, CredentialDescriptor, PUBLIC_KEY, UserEntity,
+        self, Command, CredentialDescriptor, PUBLIC_KEY, UserEntity,
         get_assertion::{Request, Response},
     },
     pin_uv::Permissions,
@@ -16,6 +16,7 @@ use keyfob_core::{
 use super::{
     Engine, Next, Outcome, Platform, SEQUENCE_TIMEOUT,
     authenticator::{Authenticator, Sequence, store_status},
+    user_verification::Attempt,
 };
 use crate::{
     caps::Caps,
@@ -82,18 +83,26 @@ impl<P: Platform> Authenticator<'_, P> {
         // 3, 4
         let options = request.options.unwrap_or_default();
         let param = request.pin_uv_auth_param;
-        if options.uv == Some(true) && param.is_none() {
-            return Err(Status::INVALID_OPTION); // no built-in user verification
+        let mut uv = options.uv == Some(true) && param.is_none();
+        if uv && !self.uv_is_configured() {
+            return Err(Status::INVALID_OPTION);
         }
         if options.rk.is_some() {
             return Err(Status::UNSUPPORTED_OPTION);
         }
+        // 5
+        uv |= self.options.always_uv && options.up != Some(false) && param.is_none() && self.uv_is_configured();
         let rp_id_hash = self.hash_rp_id(request.rp_id);
         // 6
         let mut user_verified = false;
         if let (true, Some(protocol), Some(param)) = (self.is_protected(), protocol, param) {
             let hash = request.client_data_hash;
             self.verify_token(now, protocol, param, hash, Permissions::GA, &rp_id_hash)?;
+            user_verified = true;
+        } else if uv {
+            if self.work.attempt != Attempt::Verified {
+                return self.start_verification(Command::GET_ASSERTION, true);
+            }
             user_verified = true;
         }
         // 7
@@ -126,7 +135,7 @@ impl<P: Platform> Authenticator<'_, P> {
         if options.up == Some(false) {
             return Ok(Next::Work);
         }
-        if !self.token_vouches_for_presence(user_verified) {
+        if !self.verification_vouches_for_presence() && !self.token_vouches_for_presence(user_verified) {
             return Ok(Next::Touch);
         }
         self.work.user_present = true;

@@ -14,7 +14,10 @@
 
 use core::time::Duration;
 
-use keyfob_core::{Instant, Status, crypto, ctap2::Command};
+use keyfob_core::{
+    Instant, Status, crypto,
+    ctap2::{Command, bio_enrollment::SampleStatus},
+};
 use rand_core::CryptoRng;
 use zeroize::Zeroize;
 
@@ -24,20 +27,26 @@ use crate::{
 };
 
 mod authenticator;
+mod bio_enrollment;
 mod certificate;
 mod client_pin;
 mod config;
 mod credential;
+mod fingerprints;
 mod get_assertion;
 mod get_info;
 mod make_credential;
 mod reset;
 mod u2f;
+mod user_verification;
 
 pub use config::{Attestation, Certified, Config, ConfigError, Policy};
+pub use fingerprints::{MAX_FINGERPRINTS, MAX_FRIENDLY_NAME, TemplateId};
 pub use u2f::{TOUCH_AWAITED, TOUCH_KEPT};
+pub use user_verification::{FINGERPRINT, UserVerification};
 
 use authenticator::Authenticator;
+use user_verification::{Attempt, Refusal};
 
 /// How long the engine waits for a touch. CTAP 2.3 §6 asks for at least 10 s, 30 s is usual.
 pub const USER_ACTION_TIMEOUT: Duration = Duration::from_secs(30);
@@ -63,6 +72,10 @@ pub trait Platform {
 pub enum Wait {
     /// The user's touch: [`Event::Touched`] or [`Event::Denied`].
     Touch,
+    /// Built-in user verification: [`Event::Verified`], or [`Event::Denied`] by a user who declines.
+    UserVerification,
+    /// A sample of the finger that is being enrolled ([`Engine::enrolls`]): [`Event::Sample`], or [`Event::Denied`].
+    Sample,
     /// Nothing: there is more work. [`Event::Tick`] goes on with it.
     Processing,
 }
@@ -74,6 +87,16 @@ pub enum Event {
     Touched,
     /// The user declined.
     Denied,
+    /// The user tried to be verified: whether it is the user. Of fingerprints, only those of [`Engine::fingerprints`]
+    /// may count.
+    Verified(bool),
+    /// The sensor has taken a sample.
+    Sample {
+        /// What became of it. The first good sample of another finger than before begins a new template.
+        status: SampleStatus,
+        /// Good samples that are still needed. At 0 the template is complete, and the sensor keeps it.
+        remaining: u8,
+    },
     /// The platform gives up.
     Cancel,
     /// Time has passed.
@@ -103,6 +126,10 @@ enum Pending {
     Nothing,
     /// A touch is awaited until the deadline.
     Touch(Command, Instant),
+    /// The user may be verified until the deadline.
+    Verification(Command, Instant),
+    /// A sample of a finger may be taken until the deadline.
+    Sample(Command, Instant),
     /// The next atom of a command.
     Work(Command),
     /// The next atom of a U2F request.
@@ -115,6 +142,10 @@ enum Next {
     Reply(usize),
     /// A touch.
     Touch,
+    /// The user to be verified.
+    Verification,
+    /// A sample of a finger, for so long.
+    Sample(Duration),
     /// To be called again.
     Work,
 }
@@ -170,17 +201,25 @@ impl<'b, P: Platform> Engine<'b, P> {
         };
         self.request = len;
         self.authenticator.token.observe(now);
-        let outcome = match command {
+        let outcome = self.run(now, command);
+        self.proceed(now, command, outcome)
+    }
+
+    /// Begins a command, or begins it again when the user is verified.
+    fn run(&mut self, now: Instant, command: Command) -> Outcome {
+        match command {
             Command::MAKE_CREDENTIAL => self.make_credential(now),
             Command::GET_ASSERTION => self.get_assertion(now),
             Command::GET_NEXT_ASSERTION => self.get_next_assertion(now),
             Command::GET_INFO => self.get_info(),
-            Command::CLIENT_PIN if self.authenticator.has(Caps::CLIENT_PIN) => self.client_pin(now),
+            Command::CLIENT_PIN if self.authenticator.issues_tokens() => self.client_pin(now),
+            Command::BIO_ENROLLMENT | Command::BIO_ENROLLMENT_PREVIEW if self.authenticator.has(Caps::BIO_ENROLL) => {
+                self.bio_enrollment(now)
+            }
             Command::RESET => self.reset(now),
             Command::SELECTION if self.authenticator.has(Caps::SELECTION) => Ok(Next::Touch),
             _ => Err(Status::INVALID_COMMAND),
-        };
-        self.proceed(now, command, outcome)
+        }
     }
 
     /// Goes on with a pending command. Without one, answers [`Status::NOT_ALLOWED`].
@@ -200,9 +239,34 @@ impl<'b, P: Platform> Engine<'b, P> {
                 let status = self.refused(*command, Status::OPERATION_DENIED);
                 return self.fail(status);
             }
-            (Pending::Touch(..), Event::Tick) => return Progress::Pending(Wait::Touch),
+            (Pending::Touch(..), _) => return Progress::Pending(Wait::Touch),
+            (Pending::Verification(command, deadline), event) => {
+                let command = *command;
+                let refusal = match event {
+                    _ if now >= *deadline => Refusal::Timeout,
+                    Event::Verified(matched) => return self.user_tried(now, command, matched),
+                    Event::Denied => Refusal::Declined,
+                    _ => return Progress::Pending(Wait::UserVerification),
+                };
+                let status = self.authenticator.verification_refused(command, refusal);
+                return self.fail(status);
+            }
+            (Pending::Sample(command, deadline), event) => {
+                let command = *command;
+                let outcome = match event {
+                    _ if now >= *deadline => self.sample(SampleStatus::NO_USER_ACTIVITY, 0),
+                    Event::Sample { status, remaining } => self.sample(status, remaining),
+                    Event::Denied => Err(Status::OPERATION_DENIED),
+                    _ => return Progress::Pending(Wait::Sample),
+                };
+                return self.proceed(now, command, outcome);
+            }
             (Pending::Work(command), _) => (*command, false),
         };
+        if let Attempt::Counted { matched, more } = self.authenticator.work.attempt {
+            let outcome = self.judge_attempt(now, command, matched, more);
+            return self.proceed(now, command, outcome);
+        }
         let outcome = match command {
             Command::MAKE_CREDENTIAL => self.make_credential_continue(touched),
             Command::GET_ASSERTION | Command::GET_NEXT_ASSERTION => self.get_assertion_continue(now, touched),
@@ -217,7 +281,9 @@ impl<'b, P: Platform> Engine<'b, P> {
     /// When [`Engine::resume`] should be called with [`Event::Tick`] though nothing happened.
     pub fn deadline(&self) -> Option<Instant> {
         match self.pending {
-            Pending::Touch(_, deadline) => Some(deadline),
+            Pending::Touch(_, deadline) | Pending::Verification(_, deadline) | Pending::Sample(_, deadline) => {
+                Some(deadline)
+            }
             _ => None,
         }
     }
@@ -254,6 +320,14 @@ impl<'b, P: Platform> Engine<'b, P> {
             Ok(Next::Touch) => {
                 self.pending = Pending::Touch(command, now.plus(USER_ACTION_TIMEOUT));
                 Progress::Pending(Wait::Touch)
+            }
+            Ok(Next::Verification) => {
+                self.pending = Pending::Verification(command, now.plus(USER_ACTION_TIMEOUT));
+                Progress::Pending(Wait::UserVerification)
+            }
+            Ok(Next::Sample(timeout)) => {
+                self.pending = Pending::Sample(command, now.plus(timeout));
+                Progress::Pending(Wait::Sample)
             }
             Ok(Next::Work) => {
                 self.pending = Pending::Work(command);
