@@ -5,7 +5,7 @@ use keyfob_core::{
     cbor::Write,
     cose::CoseKey,
     crypto::{P256Point, StubCrypto},
-    ctap2::{self, Command, client_pin, client_pin::subcommand},
+    ctap2::{self, Command, bio_enrollment::SampleStatus, client_pin, client_pin::subcommand},
     pin_uv::{self, PaddedPin, Permissions, PinHash, Protocol, SharedSecret, Token},
 };
 use keyfob_soft_authenticator::{
@@ -30,7 +30,7 @@ impl Platform for Bench {
 #[derive(Default)]
 pub struct WatchedStore {
     memory: MemoryStore<ROOM>,
-    /// Whether anything but the PIN's attempts was changed.
+    /// Whether anything but the attempts of PIN and user verification was changed.
     pub changed: bool,
 }
 
@@ -85,7 +85,8 @@ impl Store for WatchedStore {
 
     fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
         self.memory.commit(changes)?;
-        self.changed |= changes.iter().any(|change| !matches!(change, Change::Set(Setting::PinRetries, _)));
+        self.changed |=
+            changes.iter().any(|change| !matches!(change, Change::Set(Setting::PinRetries | Setting::UvRetries, _)));
         Ok(())
     }
 }
@@ -149,9 +150,13 @@ impl<'b> Key<'b> {
                 (Progress::Reply(len), _) => return self.engine.buffer()[..len].to_vec(),
                 (Progress::Pending(Wait::Processing), _) => Event::Tick,
                 (Progress::Pending(Wait::Touch | Wait::LongTouch), Finger::Touches) => Event::LongTouched,
-                (Progress::Pending(Wait::Touch | Wait::LongTouch), Finger::Declines) => Event::Denied,
-                (Progress::Pending(Wait::Touch | Wait::LongTouch), Finger::Sleeps) => {
-                    self.now = self.engine.deadline().expect("a touch is not awaited for ever");
+                (Progress::Pending(Wait::UserVerification), Finger::Touches) => Event::Verified(true),
+                (Progress::Pending(Wait::Sample), Finger::Touches) => {
+                    Event::Sample { status: SampleStatus::GOOD, remaining: 0 }
+                }
+                (Progress::Pending(_), Finger::Declines) => Event::Denied,
+                (Progress::Pending(_), Finger::Sleeps) => {
+                    self.now = self.engine.deadline().expect("nobody is awaited for ever");
                     Event::Tick
                 }
             };

@@ -4,7 +4,10 @@
 
 use std::time::Duration;
 
-use keyfob_core::{Instant, Status, ctap2::Command};
+use keyfob_core::{
+    Instant, Status,
+    ctap2::{Command, bio_enrollment::SampleStatus},
+};
 use keyfob_fuzz::{
     Input,
     key::{Bench, plug_in},
@@ -82,7 +85,12 @@ fuzz_target!(|bytes: &[u8]| {
     // Whatever is pending comes to its end, and the engine is there for the next request.
     let mut polls = 0;
     while let Some(wait) = waits_for {
-        let event = if wait == Wait::Processing { Event::Tick } else { Event::LongTouched };
+        let event = match wait {
+            Wait::Touch | Wait::LongTouch => Event::LongTouched,
+            Wait::UserVerification => Event::Verified(true),
+            Wait::Sample => Event::Sample { status: SampleStatus::GOOD, remaining: 0 },
+            Wait::Processing => Event::Tick,
+        };
         let progress = engine.resume(now, event);
         waits_for = check(&mut engine, progress);
         polls += 1;

@@ -10,7 +10,8 @@ use std::{
 use clap::ValueEnum;
 use keyfob_core::transport::hid::UnknownChannels;
 use keyfob_soft_authenticator::{
-    devices::{self, KeyOptions, Touch, VIRTUAL_KEY_AAGUID, VirtualKey, tcp},
+    Caps,
+    devices::{self, Finger, KeyOptions, Touch, VIRTUAL_KEY_AAGUID, VirtualKey, tcp},
     engine::{Attestation, Config, Policy},
 };
 
@@ -23,9 +24,12 @@ pub struct Arguments {
     /// free port and prints it.
     #[arg(long, value_name = "ADDRESS:PORT")]
     tcp: String,
-    /// The key's finger.
+    /// Whether its user touches the key.
     #[arg(long, value_enum, default_value_t = TouchPolicy::Auto)]
     touch: TouchPolicy,
+    /// The key's fingerprint sensor, and what it sees.
+    #[arg(long, value_enum, default_value_t = UvPolicy::None)]
+    uv: UvPolicy,
     /// Randomness from this seed, the same in every run. For tests only.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -78,6 +82,18 @@ enum PolicyChoice {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
+enum UvPolicy {
+    /// The key has no sensor.
+    None,
+    /// An enrolled finger, at once; good samples while one is being enrolled.
+    Auto,
+    /// A finger that is not enrolled; poor samples while one is being enrolled.
+    Mismatch,
+    /// No finger.
+    Never,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
 enum AttestationChoice {
     /// Format "packed", signed with the credential's own key.
     Own,
@@ -110,7 +126,17 @@ pub fn run(arguments: Arguments) -> Result<(), String> {
         AttestationChoice::Certified => Attestation::Certified(devices::virtual_key_certificate()),
         AttestationChoice::None => Attestation::None,
     };
+    let finger = match arguments.uv {
+        UvPolicy::None => None,
+        UvPolicy::Auto => Some(Finger::Matches),
+        UvPolicy::Mismatch => Some(Finger::Differs),
+        UvPolicy::Never => Some(Finger::Never),
+    };
+    if finger.is_some() {
+        config.caps = config.caps.with(Caps::BUILT_IN_UV).with(Caps::BIO_ENROLL);
+    }
     let mut options = KeyOptions::new(config);
+    options.finger = finger.unwrap_or(Finger::Never);
     options.seed = arguments.seed;
     options.touch = match arguments.touch {
         TouchPolicy::Auto => Touch::Auto,

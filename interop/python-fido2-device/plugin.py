@@ -54,7 +54,8 @@ class Board:
 
 
 def http_server(board):
-    """Serves `/usbN/power/on` and `/usbN/power/off`. Touches need no help: the key is served with `--touch auto`."""
+    """Serves `/usbN/power/on` and `/usbN/power/off`. Touches and fingers need no help: the key is served with `--touch auto` and
+    `--uv auto`."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):

@@ -343,7 +343,11 @@ impl<'w, C: Backend> World<'w, C> {
                     self.cut_after = self.cut_after.map(|left| left.saturating_sub(1));
                 }
                 Some(Wait::Touch | Wait::LongTouch) => busy = self.finger_turn(now),
-                None => busy = false,
+                // Its keys have no sensor; one that is idle tidies up.
+                Some(Wait::UserVerification | Wait::Sample) | None => {
+                    busy = false;
+                    self.device.tick(now);
+                }
             }
         }
         while let Some(report) = self.device.transmit(now) {

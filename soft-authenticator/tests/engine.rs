@@ -3,6 +3,7 @@
 
 mod attestation;
 mod authenticator_config;
+mod bio_enrollment;
 mod client_pin;
 mod credential_management;
 mod get_assertion;
@@ -20,3 +21,4 @@ mod profiles;
 mod reset_and_selection;
 mod resumability;
 mod u2f;
+mod user_verification;

@@ -192,7 +192,7 @@ fn every_configuration_that_contradicts_itself_is_refused() {
         (Certified { chain: &[], ..certified }, Certified { algorithm: Algorithm::RS256, ..certified });
     let certified = Attestation::Certified(certified);
     for (config, expected) in [
-        (caps(Caps::ALL.without(Caps::CLIENT_PIN)), ConfigError::PinProtocol),
+        (caps(CONFIG.caps.without(Caps::CLIENT_PIN)), ConfigError::PinProtocol),
         (caps(Caps::CLIENT_PIN), ConfigError::PinProtocol),
         (caps(Caps::TOKEN_PERMISSIONS), ConfigError::TokenWithoutPin),
         (caps(Caps::NO_MC_GA_WITH_PIN), ConfigError::TokenWithoutPin),

@@ -14,8 +14,16 @@ use keyfob_core::{
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{
-    Attestation, Certified, Config, ConfigError, Platform, credential, credential_management::Listing,
-    get_assertion::Assertions, large_blobs::Upload, persistent::Fresh, u2f::Touch,
+    Attestation, Certified, Config, ConfigError, Platform,
+    bio_enrollment::Enrollment,
+    credential,
+    credential_management::Listing,
+    fingerprints::{MAX_FINGERPRINTS, TemplateId},
+    get_assertion::Assertions,
+    large_blobs::Upload,
+    persistent::Fresh,
+    u2f::Touch,
+    user_verification::Attempt,
 };
 use crate::{
     caps::Caps,
@@ -37,6 +45,10 @@ pub(super) struct Authenticator<'c, P: Platform> {
     pub powered_up: Instant,
     pub wrapping: credential::WrappingKey,
     pub pin: PinState,
+    /// Attempts of built-in user verification left.
+    pub uv_retries: u8,
+    /// Ids of the fingerprints that are enrolled.
+    pub fingerprints: Vec<TemplateId, MAX_FINGERPRINTS>,
     pub options: Options,
     pub key_agreement: Option<(P256Secret, P256Point)>,
     pub token: TokenState,
@@ -120,6 +132,8 @@ pub(super) enum Sequence {
     Listing(Listing),
     /// A large-blob array that is being written.
     Upload(Upload),
+    /// enrollBegin, enrollCaptureNextSample and so on.
+    Enrollment(Enrollment),
 }
 
 impl Sequence {
@@ -131,6 +145,7 @@ impl Sequence {
             Self::Listing(_) => {
                 matches!(command, Command::CREDENTIAL_MANAGEMENT | Command::CREDENTIAL_MANAGEMENT_PREVIEW)
             }
+            Self::Enrollment(_) => matches!(command, Command::BIO_ENROLLMENT | Command::BIO_ENROLLMENT_PREVIEW),
         }
     }
 }
@@ -144,6 +159,8 @@ pub(super) struct Work {
     pub excluded: bool,
     /// A credential is in the store: nothing takes it back.
     pub committed: bool,
+    /// Built-in user verification, within this command.
+    pub attempt: Attempt,
     pub user_verified: bool,
     pub user_present: bool,
     pub discoverable: bool,
@@ -208,6 +225,8 @@ impl<'c, P: Platform> Authenticator<'c, P> {
             powered_up: now,
             wrapping: credential::WrappingKey::default(),
             pin: PinState { is_set: false, retries: 0, mismatches: 0 },
+            uv_retries: 0,
+            fingerprints: Vec::new(),
             options: Options::new(&config),
             key_agreement: None,
             token: TokenState::default(),
@@ -257,12 +276,9 @@ impl<'c, P: Platform> Authenticator<'c, P> {
         }
         self.wrapping = credential::WrappingKey::derive(&self.crypto, &*value);
         self.pin.is_set = self.store.get(Setting::Pin, &mut *value)?.is_some();
-        let max = self.config.max_pin_retries;
-        self.pin.retries = match self.store.get(Setting::PinRetries, &mut *value)? {
-            None => max,
-            Some(1) => bytes::array::<1>(&*value)[0].min(max),
-            Some(_) => 0, // damaged: no attempt is given away
-        };
+        self.pin.retries = self.load_retries(Setting::PinRetries, self.config.max_pin_retries)?;
+        self.uv_retries = self.load_retries(Setting::UvRetries, self.config.user_verification.max_retries)?;
+        self.fingerprints = self.load_fingerprints()?;
         self.options = match self.store.get(Setting::Options, &mut *value)? {
             Some(2) => {
                 let stored = Options::from_bytes(bytes::array(&*value));
@@ -284,6 +300,16 @@ impl<'c, P: Platform> Authenticator<'c, P> {
         committed
     }
 
+    fn load_retries(&mut self, setting: Setting, max: u8) -> Result<u8, StoreError> {
+        let mut value = [0];
+        match self.store.get(setting, &mut value) {
+            Ok(None) => Ok(max),
+            Ok(Some(1)) => Ok(value[0].min(max)),
+            Ok(Some(_)) | Err(StoreError::TooLong) => Ok(0), // damaged: no attempt is given away
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether `caps` are compiled in and switched on.
     pub fn has(&self, caps: Caps) -> bool {
         P::COMPILED.has(caps) && self.config.caps.has(caps)
@@ -291,7 +317,12 @@ impl<'c, P: Platform> Authenticator<'c, P> {
 
     /// Whether some form of user verification is set up.
     pub fn is_protected(&self) -> bool {
-        self.has(Caps::CLIENT_PIN) && self.pin.is_set
+        self.has(Caps::CLIENT_PIN) && self.pin.is_set || self.uv_is_configured()
+    }
+
+    /// Whether there is anything that tokens could be issued for.
+    pub fn issues_tokens(&self) -> bool {
+        self.has(Caps::CLIENT_PIN) || self.has(Caps::BUILT_IN_UV)
     }
 
     /// Whether every operation with a touch needs user verification.
@@ -306,7 +337,9 @@ impl<'c, P: Platform> Authenticator<'c, P> {
 
     /// The status of an operation that needs user verification and came without.
     pub fn verification_required(&self) -> Status {
-        if self.pin_is_usable() { Status::PUAT_REQUIRED } else { Status::OPERATION_DENIED }
+        // A fingerprint is no reason to ask for a PIN that is not set.
+        let without_pin = self.is_protected() && !self.pin.is_set;
+        if self.pin_is_usable() && !without_pin { Status::PUAT_REQUIRED } else { Status::OPERATION_DENIED }
     }
 
     /// A command begins: a sequence that it does not go on with ends.

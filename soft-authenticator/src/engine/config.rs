@@ -2,6 +2,7 @@
 
 use keyfob_core::{Status, auth_data::MAX_CREDENTIAL_ID, cbor::Text, cose::Algorithm};
 
+use super::UserVerification;
 use crate::{
     caps::Caps,
     store::{MAX_RECORD, StoreError},
@@ -30,6 +31,8 @@ pub struct Config<'c> {
     pub pin_complexity_policy_url: Option<&'c str>,
     /// PIN attempts before the authenticator must be reset: 1 to 8.
     pub max_pin_retries: u8,
+    /// How the user is verified, with [`Caps::BUILT_IN_UV`].
+    pub user_verification: UserVerification,
     /// Transports that getInfo names.
     pub transports: &'c [Text<'c>],
     /// Transports over which a reset is accepted, some of `transports`; all of them when `None`.
@@ -101,14 +104,17 @@ impl Policy {
 pub enum ConfigError {
     /// These capabilities are switched on but not compiled in.
     NotCompiled(Caps),
-    /// A PIN needs a PIN/UV auth protocol, and a protocol needs a PIN.
+    /// A PIN and built-in user verification need a PIN/UV auth protocol, and a protocol needs one of them.
     PinProtocol,
-    /// Tokens with permissions, or their restriction, need a PIN.
+    /// Tokens with permissions need a PIN or built-in user verification, and their restriction needs a PIN.
     TokenWithoutPin,
     /// This capability is switched on without all of those that it needs.
     Needs(Caps, Caps),
     /// The first capability excludes the second.
     Excludes(Caps, Caps),
+    /// Built-in user verification without tokens with permissions or with numbers out of their bounds, or fingerprints
+    /// without it or without a PIN to enrol them.
+    UserVerification,
     /// A message size under 1,024 or over 65,535 bytes.
     MaxMsgSize,
     /// A shortest PIN under 4 or over 63 code points.
@@ -138,16 +144,21 @@ pub enum ConfigError {
 }
 
 impl<'c> Config<'c> {
-    /// Everything this version knows, attested by the credentials' own keys.
+    /// Everything this version knows that takes no sensor, attested by the credentials' own keys.
     pub const fn new(aaguid: [u8; 16]) -> Self {
         Self {
             aaguid,
-            caps: Caps::ALL.without(Caps::NO_MC_GA_WITH_PIN).without(Caps::LARGE_BLOB_EXTENSION),
+            caps: Caps::ALL
+                .without(Caps::NO_MC_GA_WITH_PIN)
+                .without(Caps::LARGE_BLOB_EXTENSION)
+                .without(Caps::BUILT_IN_UV)
+                .without(Caps::BIO_ENROLL),
             max_msg_size: 7609,
             min_pin_length: 4,
             max_pin_length: 63,
             pin_complexity_policy_url: None,
             max_pin_retries: 8,
+            user_verification: UserVerification::TOUCH_SENSOR,
             transports: const { &[Text::new("usb")] },
             transports_for_reset: None,
             vendor_commands: &[],
@@ -175,10 +186,11 @@ impl<'c> Config<'c> {
             return Err(ConfigError::NotCompiled(caps.without(compiled)));
         }
         let protocol = caps.has(Caps::PROTOCOL_ONE) || caps.has(Caps::PROTOCOL_TWO);
-        if caps.has(Caps::CLIENT_PIN) != protocol {
+        let (pin, uv) = (caps.has(Caps::CLIENT_PIN), caps.has(Caps::BUILT_IN_UV));
+        if (pin || uv) != protocol {
             return Err(ConfigError::PinProtocol);
         }
-        if !caps.has(Caps::CLIENT_PIN) && (caps.has(Caps::TOKEN_PERMISSIONS) || caps.has(Caps::NO_MC_GA_WITH_PIN)) {
+        if !pin && (!uv && caps.has(Caps::TOKEN_PERMISSIONS) || caps.has(Caps::NO_MC_GA_WITH_PIN)) {
             return Err(ConfigError::TokenWithoutPin);
         }
         for &(cap, needs) in Caps::NEEDS {
@@ -188,6 +200,11 @@ impl<'c> Config<'c> {
         }
         if caps.has(Caps::LARGE_BLOBS.with(Caps::LARGE_BLOB_EXTENSION)) {
             return Err(ConfigError::Excludes(Caps::LARGE_BLOBS, Caps::LARGE_BLOB_EXTENSION));
+        }
+        if uv && !(caps.has(Caps::TOKEN_PERMISSIONS) && self.user_verification.is_valid())
+            || caps.has(Caps::BIO_ENROLL) && !(uv && pin)
+        {
+            return Err(ConfigError::UserVerification);
         }
         if !(1024..=65_535).contains(&self.max_msg_size) {
             return Err(ConfigError::MaxMsgSize);

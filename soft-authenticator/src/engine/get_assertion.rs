@@ -7,7 +7,7 @@ use keyfob_core::{
     cbor::{self, Writer},
     crypto::{MAX_SIGNATURE, Sign},
     ctap2::{
-        self, CredentialDescriptor, PUBLIC_KEY, UserEntity,
+        self, Command, CredentialDescriptor, PUBLIC_KEY, UserEntity,
         get_assertion::{Request, Response},
     },
     pin_uv::Permissions,
@@ -16,6 +16,7 @@ use keyfob_core::{
 use super::{
     Engine, Next, Outcome, Platform, SEQUENCE_TIMEOUT,
     authenticator::{Authenticator, Sequence, store_status},
+    user_verification::Attempt,
 };
 use crate::{
     caps::Caps,
@@ -82,14 +83,17 @@ impl<P: Platform> Authenticator<'_, P> {
         // 3, 4
         let options = request.options.unwrap_or_default();
         let param = request.pin_uv_auth_param;
-        if options.uv == Some(true) && param.is_none() {
-            return Err(Status::INVALID_OPTION); // no built-in user verification
+        let mut uv = options.uv == Some(true) && param.is_none();
+        if uv && !self.uv_is_configured() {
+            return Err(Status::INVALID_OPTION);
         }
         if options.rk.is_some() {
             return Err(Status::UNSUPPORTED_OPTION);
         }
         // 5
-        if self.always_uv() && options.up != Some(false) && (!self.is_protected() || param.is_none()) {
+        let always_uv = self.always_uv() && options.up != Some(false);
+        uv |= always_uv && param.is_none() && self.uv_is_configured();
+        if always_uv && (!self.is_protected() || param.is_none() && !uv) {
             return Err(self.verification_required());
         }
         let rp_id_hash = self.hash_rp_id(request.rp_id);
@@ -98,6 +102,11 @@ impl<P: Platform> Authenticator<'_, P> {
         if let (true, Some(protocol), Some(param)) = (self.is_protected(), protocol, param) {
             let hash = request.client_data_hash;
             self.verify_token(now, protocol, param, hash, Permissions::GA, &rp_id_hash)?;
+            user_verified = true;
+        } else if uv {
+            if self.work.attempt != Attempt::Verified {
+                return self.start_verification(Command::GET_ASSERTION, true);
+            }
             user_verified = true;
         }
         // 7
@@ -130,7 +139,7 @@ impl<P: Platform> Authenticator<'_, P> {
         if options.up == Some(false) {
             return Ok(Next::Work);
         }
-        if !self.token_vouches_for_presence(user_verified) {
+        if !self.verification_vouches_for_presence() && !self.token_vouches_for_presence(user_verified) {
             return Ok(Next::Touch);
         }
         self.work.user_present = true;

@@ -19,6 +19,7 @@ impl<P: Platform> Engine<'_, P> {
     pub(super) fn get_info(&mut self) -> Outcome {
         let (message, _, authenticator) = self.parts_mut();
         let config = authenticator.config;
+        let uv = config.user_verification;
         let remaining = if authenticator.has(Caps::DISCOVERABLE) {
             authenticator.store.remaining().ok().map(u64::from)
         } else {
@@ -47,7 +48,14 @@ impl<P: Platform> Engine<'_, P> {
         let long_touch = authenticator.has(Caps::LONG_TOUCH_FOR_RESET);
         let complexity = authenticator.has(Caps::PIN_COMPLEXITY);
         let identifiers = authenticator.encrypted_identifiers();
+        let built_in_uv = authenticator.has(Caps::BUILT_IN_UV);
+        let bio_enroll = authenticator.has(Caps::BIO_ENROLL).then_some(!authenticator.fingerprints.is_empty());
         let options = get_info::Options {
+            uv: built_in_uv.then_some(authenticator.uv_is_configured()),
+            uv_acfg: (built_in_uv && authenticator.has(Caps::CONFIG)).then_some(true),
+            bio_enroll,
+            uv_bio_enroll: bio_enroll.map(|_| true),
+            user_verification_mgmt_preview: bio_enroll,
             rk: authenticator.has(Caps::DISCOVERABLE).then_some(true),
             up: Some(true),
             plat: Some(false),
@@ -80,7 +88,7 @@ impl<P: Platform> Engine<'_, P> {
             aaguid: &config.aaguid,
             options: Some(options),
             max_msg_size: Some(config.max_msg_size),
-            pin_uv_auth_protocols: pin.then_some(List::Slice(&protocols)),
+            pin_uv_auth_protocols: authenticator.issues_tokens().then_some(List::Slice(&protocols)),
             max_credential_count_in_list: Some(usize::from(config.max_credential_count_in_list)),
             max_credential_id_length: Some(config.max_credential_id_length()),
             transports: Some(List::Slice(config.transports)),
@@ -91,8 +99,8 @@ impl<P: Platform> Engine<'_, P> {
             firmware_version: config.firmware_version.map(u64::from),
             max_cred_blob_length: None,
             max_rp_ids_for_set_min_pin_length: min_pin_can_be_set.then_some(MAX_RP_IDS),
-            preferred_platform_uv_attempts: None,
-            uv_modality: None,
+            preferred_platform_uv_attempts: built_in_uv.then_some(uv.preferred_platform_attempts.into()),
+            uv_modality: built_in_uv.then_some(uv.modality.into()),
             certifications: None,
             remaining_discoverable_credentials: remaining,
             vendor_prototype_config_commands: (!config.vendor_commands.is_empty())

@@ -7,7 +7,7 @@ use keyfob_core::{
     cbor::{self, List, Write, Writer},
     cose::{Algorithm, CoseKey},
     crypto::{MAX_PUBLIC, MAX_SECRET, MAX_SIGNATURE, Sign},
-    ctap2::{PUBLIC_KEY, RpEntity, UserEntity, make_credential::Request},
+    ctap2::{Command, PUBLIC_KEY, RpEntity, UserEntity, make_credential::Request},
     pin_uv::Permissions,
 };
 
@@ -15,6 +15,7 @@ use super::{
     Attestation, Certified, Engine, Next, Outcome, Platform,
     authenticator::{Authenticator, store_status},
     credential::{MAX_ID, STORED_ID},
+    user_verification::Attempt,
 };
 use crate::{
     caps::Caps,
@@ -90,8 +91,9 @@ impl<P: Platform> Authenticator<'_, P> {
         // 4, 5
         let options = request.options.unwrap_or_default();
         let param = request.pin_uv_auth_param;
-        if options.uv == Some(true) && param.is_none() {
-            return Err(Status::INVALID_OPTION); // no built-in user verification
+        let mut uv = options.uv == Some(true) && param.is_none();
+        if uv && !self.uv_is_configured() {
+            return Err(Status::INVALID_OPTION);
         }
         if options.rk.is_some() && !self.has(Caps::DISCOVERABLE) {
             return Err(Status::UNSUPPORTED_OPTION);
@@ -101,12 +103,13 @@ impl<P: Platform> Authenticator<'_, P> {
         }
         let discoverable = options.rk == Some(true);
         // 6
-        if self.always_uv() && (!self.is_protected() || param.is_none()) {
+        uv |= self.always_uv() && param.is_none() && self.uv_is_configured();
+        if self.always_uv() && (!self.is_protected() || param.is_none() && !uv) {
             return Err(self.verification_required());
         }
         // 7, 8
         let may_go_without = self.has(Caps::MAKE_CRED_UV_NOT_RQD) && !discoverable;
-        if self.is_protected() && param.is_none() && !may_go_without {
+        if self.is_protected() && param.is_none() && !uv && !may_go_without {
             return Err(self.verification_required());
         }
         // 9
@@ -119,6 +122,11 @@ impl<P: Platform> Authenticator<'_, P> {
         if let (true, Some(protocol), Some(param)) = (self.is_protected(), protocol, param) {
             let hash = request.client_data_hash;
             self.verify_token(now, protocol, param, hash, Permissions::MC, &rp_id_hash)?;
+            user_verified = true;
+        } else if uv {
+            if self.work.attempt != Attempt::Verified {
+                return self.start_verification(Command::MAKE_CREDENTIAL, true);
+            }
             user_verified = true;
         }
         // 12
@@ -146,7 +154,7 @@ impl<P: Platform> Authenticator<'_, P> {
         work.unattested =
             formats.is_some_and(|formats| formats.len() == 1 && formats.iter().all(|format| format == "none"));
         // 13, 14
-        if !self.token_vouches_for_presence(user_verified) {
+        if !self.verification_vouches_for_presence() && !self.token_vouches_for_presence(user_verified) {
             return Ok(Next::Touch);
         }
         if excluded {

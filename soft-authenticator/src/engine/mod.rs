@@ -14,7 +14,12 @@
 
 use core::time::Duration;
 
-use keyfob_core::{Instant, Status, cbor::Text, crypto, ctap2::Command};
+use keyfob_core::{
+    Instant, Status,
+    cbor::Text,
+    crypto,
+    ctap2::{Command, bio_enrollment::SampleStatus},
+};
 use rand_core::CryptoRng;
 use zeroize::Zeroize;
 
@@ -25,11 +30,13 @@ use crate::{
 
 mod authenticator;
 mod authenticator_config;
+mod bio_enrollment;
 mod certificate;
 mod client_pin;
 mod config;
 mod credential;
 mod credential_management;
+mod fingerprints;
 mod get_assertion;
 mod get_info;
 mod large_blobs;
@@ -39,11 +46,15 @@ pub mod pin_policy;
 mod profiles;
 mod reset;
 mod u2f;
+mod user_verification;
 
 pub use config::{Attestation, Certified, Config, ConfigError, Policy};
+pub use fingerprints::{MAX_FINGERPRINTS, MAX_FRIENDLY_NAME, TemplateId};
 pub use u2f::{TOUCH_AWAITED, TOUCH_KEPT};
+pub use user_verification::{FINGERPRINT, UserVerification};
 
 use authenticator::Authenticator;
+use user_verification::{Attempt, Refusal};
 
 /// How long the engine waits for a touch. CTAP 2.3 §6 asks for at least 10 s, 30 s is usual.
 pub const USER_ACTION_TIMEOUT: Duration = Duration::from_secs(30);
@@ -86,6 +97,10 @@ pub enum Wait {
     /// A touch that lasts [`LONG_TOUCH`]: [`Event::LongTouched`] at its end, or [`Event::Denied`]. The driver measures;
     /// a shorter touch counts for nothing.
     LongTouch,
+    /// Built-in user verification: [`Event::Verified`], or [`Event::Denied`] by a user who declines.
+    UserVerification,
+    /// A sample of the finger that is being enrolled ([`Engine::enrolls`]): [`Event::Sample`], or [`Event::Denied`].
+    Sample,
     /// Nothing: there is more work. [`Event::Tick`] goes on with it.
     Processing,
 }
@@ -99,6 +114,16 @@ pub enum Event {
     LongTouched,
     /// The user declined.
     Denied,
+    /// The user tried to be verified: whether it is the user. Of fingerprints, only those of [`Engine::fingerprints`]
+    /// may count.
+    Verified(bool),
+    /// The sensor has taken a sample.
+    Sample {
+        /// What became of it. The first good sample of another finger than before begins a new template.
+        status: SampleStatus,
+        /// Good samples that are still needed. At 0 the template is complete, and the sensor keeps it.
+        remaining: u8,
+    },
     /// The platform gives up.
     Cancel,
     /// Time has passed.
@@ -128,6 +153,10 @@ enum Pending {
     Nothing,
     /// A touch is awaited until the deadline: a long one, or any.
     Touch(Command, Instant, Wait),
+    /// The user may be verified until the deadline.
+    Verification(Command, Instant),
+    /// A sample of a finger may be taken until the deadline.
+    Sample(Command, Instant),
     /// The next atom of a command.
     Work(Command),
     /// The next atom of a U2F request.
@@ -142,6 +171,10 @@ enum Next {
     Touch,
     /// A long touch.
     LongTouch,
+    /// The user to be verified.
+    Verification,
+    /// A sample of a finger, for so long.
+    Sample(Duration),
     /// To be called again.
     Work,
 }
@@ -197,12 +230,21 @@ impl<'b, P: Platform> Engine<'b, P> {
         };
         self.request = len;
         self.authenticator.token.observe(now);
-        let outcome = match command {
+        let outcome = self.run(now, command);
+        self.proceed(now, command, outcome)
+    }
+
+    /// Begins a command, or begins it again when the user is verified.
+    fn run(&mut self, now: Instant, command: Command) -> Outcome {
+        match command {
             Command::MAKE_CREDENTIAL => self.make_credential(now),
             Command::GET_ASSERTION => self.get_assertion(now),
             Command::GET_NEXT_ASSERTION => self.get_next_assertion(now),
             Command::GET_INFO => self.get_info(),
-            Command::CLIENT_PIN if self.authenticator.has(Caps::CLIENT_PIN) => self.client_pin(now),
+            Command::CLIENT_PIN if self.authenticator.issues_tokens() => self.client_pin(now),
+            Command::BIO_ENROLLMENT | Command::BIO_ENROLLMENT_PREVIEW if self.authenticator.has(Caps::BIO_ENROLL) => {
+                self.bio_enrollment(now)
+            }
             Command::RESET => self.reset(now),
             Command::CREDENTIAL_MANAGEMENT | Command::CREDENTIAL_MANAGEMENT_PREVIEW
                 if self.authenticator.has(Caps::CRED_MGMT) =>
@@ -213,8 +255,7 @@ impl<'b, P: Platform> Engine<'b, P> {
             Command::CONFIG if self.authenticator.has(Caps::CONFIG) => self.authenticator_config(now),
             Command::SELECTION if self.authenticator.has(Caps::SELECTION) => Ok(Next::Touch),
             _ => Err(Status::INVALID_COMMAND),
-        };
-        self.proceed(now, command, outcome)
+        }
     }
 
     /// Goes on with a pending command. Without one, answers [`Status::NOT_ALLOWED`].
@@ -235,9 +276,34 @@ impl<'b, P: Platform> Engine<'b, P> {
                 let status = self.refused(*command, Status::OPERATION_DENIED);
                 return self.fail(status);
             }
-            (Pending::Touch(_, _, wait), Event::Touched | Event::Tick) => return Progress::Pending(*wait),
+            (Pending::Touch(_, _, wait), _) => return Progress::Pending(*wait),
+            (Pending::Verification(command, deadline), event) => {
+                let command = *command;
+                let refusal = match event {
+                    _ if now >= *deadline => Refusal::Timeout,
+                    Event::Verified(matched) => return self.user_tried(now, command, matched),
+                    Event::Denied => Refusal::Declined,
+                    _ => return Progress::Pending(Wait::UserVerification),
+                };
+                let status = self.authenticator.verification_refused(command, refusal);
+                return self.fail(status);
+            }
+            (Pending::Sample(command, deadline), event) => {
+                let command = *command;
+                let outcome = match event {
+                    _ if now >= *deadline => self.sample(SampleStatus::NO_USER_ACTIVITY, 0),
+                    Event::Sample { status, remaining } => self.sample(status, remaining),
+                    Event::Denied => Err(Status::OPERATION_DENIED),
+                    _ => return Progress::Pending(Wait::Sample),
+                };
+                return self.proceed(now, command, outcome);
+            }
             (Pending::Work(command), _) => (*command, false),
         };
+        if let Attempt::Counted { matched, more } = self.authenticator.work.attempt {
+            let outcome = self.judge_attempt(now, command, matched, more);
+            return self.proceed(now, command, outcome);
+        }
         let outcome = match command {
             Command::MAKE_CREDENTIAL => self.make_credential_continue(touched),
             Command::GET_ASSERTION | Command::GET_NEXT_ASSERTION => self.get_assertion_continue(now, touched),
@@ -253,7 +319,9 @@ impl<'b, P: Platform> Engine<'b, P> {
     /// When [`Engine::resume`] should be called with [`Event::Tick`] though nothing happened.
     pub fn deadline(&self) -> Option<Instant> {
         match self.pending {
-            Pending::Touch(_, deadline, _) => Some(deadline),
+            Pending::Touch(_, deadline, _) | Pending::Verification(_, deadline) | Pending::Sample(_, deadline) => {
+                Some(deadline)
+            }
             _ => None,
         }
     }
@@ -297,6 +365,14 @@ impl<'b, P: Platform> Engine<'b, P> {
             }
             Ok(Next::Touch) => self.await_touch(now, command, Wait::Touch),
             Ok(Next::LongTouch) => self.await_touch(now, command, Wait::LongTouch),
+            Ok(Next::Verification) => {
+                self.pending = Pending::Verification(command, now.plus(USER_ACTION_TIMEOUT));
+                Progress::Pending(Wait::UserVerification)
+            }
+            Ok(Next::Sample(timeout)) => {
+                self.pending = Pending::Sample(command, now.plus(timeout));
+                Progress::Pending(Wait::Sample)
+            }
             Ok(Next::Work) => {
                 self.pending = Pending::Work(command);
                 Progress::Pending(Wait::Processing)

@@ -34,6 +34,8 @@ impl<P: Platform> Engine<'_, P> {
         // Nothing is read back: a store that fails now must not leave the old state in memory.
         authenticator.wrapping = WrappingKey::derive(&authenticator.crypto, &*fresh.seed);
         authenticator.pin = PinState { is_set: false, retries: authenticator.config.max_pin_retries, mismatches: 0 };
+        authenticator.uv_retries = authenticator.config.user_verification.max_retries;
+        authenticator.fingerprints.clear();
         authenticator.options = Options::new(&authenticator.config);
         authenticator.forget();
         self.ok()

@@ -3,12 +3,15 @@
 use keyfob_core::{
     Status,
     auth_data::{AuthData, Flags},
-    cbor::{List, Write},
+    cbor::{self, List, RawMap, Write},
     cose::{Algorithm, CoseKey},
     crypto::{Hash, P256Point, RustCrypto, Verify},
     ctap2::{
-        self, Command, CredentialDescriptor, CredentialParameters, PUBLIC_KEY, RpEntity, UserEntity, client_pin,
-        client_pin::subcommand, get_assertion, make_credential,
+        self, Command, CredentialDescriptor, CredentialParameters, PUBLIC_KEY, RpEntity, UserEntity, bio_enrollment,
+        bio_enrollment::{SampleStatus, TemplateInfo},
+        client_pin,
+        client_pin::subcommand,
+        get_assertion, make_credential,
     },
     pin_uv::{self, PaddedPin, Permissions, PinHash, Protocol, SharedSecret, Token},
 };
@@ -20,6 +23,7 @@ pub const RP: &str = "example.org";
 pub const PIN: &str = "1234";
 pub const MC: Permissions = Permissions::MC;
 pub const GA: Permissions = Permissions::GA;
+pub const BE: Permissions = Permissions::BE;
 
 /// A request as it goes over the wire.
 pub fn message<T: Write>(command: Command, parameters: &T) -> Vec<u8> {
@@ -124,6 +128,17 @@ impl Got {
     pub fn is_by(&self, made: &Made) -> bool {
         RustCrypto.verify(&made.key(), &[&self.auth_data, &HASH], &self.signature).is_ok()
     }
+}
+
+/// What authenticatorBioEnrollment returned.
+#[derive(Debug, Default, PartialEq)]
+pub struct Bio {
+    pub modality: Option<u64>,
+    /// Kind, samples, longest name.
+    pub sensor: Option<(u64, u64, u64)>,
+    pub id: Option<Vec<u8>>,
+    pub sample: Option<(SampleStatus, u64)>,
+    pub enrolled: Vec<(Vec<u8>, String)>,
 }
 
 /// A key agreement with the authenticator.
@@ -277,6 +292,85 @@ impl Key {
         let request =
             client_pin::Request { pin_hash_enc: Some(&pin_hash_enc), ..session.request(subcommand::GET_PIN_TOKEN) };
         self.token_by(&session, &request)
+    }
+
+    /// getPinUvAuthTokenUsingUvWithPermissions.
+    pub fn uv_token(
+        &mut self,
+        protocol: Protocol,
+        permissions: Permissions,
+        rp_id: Option<&str>,
+    ) -> Result<Token, Status> {
+        let session = self.agree(protocol);
+        let permissions = Some(permissions.0.into());
+        let request = client_pin::Request { permissions, rp_id, ..session.request(subcommand::GET_TOKEN_USING_UV) };
+        self.token_by(&session, &request)
+    }
+
+    /// uvRetries.
+    pub fn uv_retries(&mut self) -> u64 {
+        let request = client_pin::Request { sub_command: Some(subcommand::GET_UV_RETRIES), ..Default::default() };
+        let response = self.call(&message(Command::CLIENT_PIN, &request));
+        let response: client_pin::Response<'_> = ctap2::decode_response(&response).unwrap();
+        response.uv_retries.unwrap()
+    }
+
+    /// authenticatorBioEnrollment with a token's proof, if there is one.
+    pub fn bio(
+        &mut self,
+        token: Option<&Token>,
+        sub_command: u64,
+        params: &bio_enrollment::Params<'_>,
+    ) -> Result<Bio, Status> {
+        let mut encoded = vec![0; 400];
+        let len = cbor::encode(params, &mut encoded).unwrap();
+        let raw = (*params != bio_enrollment::Params::default()).then_some(RawMap(&encoded[..len]));
+        let head = bio_enrollment::authenticated_head(sub_command);
+        let param =
+            token.map(|token| token.authenticate(&RustCrypto, Protocol::Two, &[&head, raw.map_or(&[], |raw| raw.0)]));
+        self.bio_by(&bio_enrollment::Request {
+            modality: Some(bio_enrollment::FINGERPRINT),
+            sub_command: Some(sub_command),
+            sub_command_params: raw,
+            pin_uv_auth_protocol: token.map(|_| 2),
+            pin_uv_auth_param: param.as_ref().map(|param| param.as_bytes()),
+            get_modality: None,
+        })
+    }
+
+    pub fn bio_by(&mut self, request: &bio_enrollment::Request<'_>) -> Result<Bio, Status> {
+        let response = self.call(&message(Command::BIO_ENROLLMENT, request));
+        body(&response, |response| {
+            if response.len() == 1 {
+                return Bio::default();
+            }
+            let response: bio_enrollment::Response<'_> = ctap2::decode_response(response).unwrap();
+            Bio {
+                modality: response.modality,
+                sensor: response.fingerprint_kind.map(|kind| {
+                    let samples = response.max_capture_samples_required_for_enroll.unwrap();
+                    (kind, samples, response.max_template_friendly_name.unwrap())
+                }),
+                id: response.template_id.map(Into::into),
+                sample: response.last_enroll_sample_status.map(|status| (status, response.remaining_samples.unwrap())),
+                enrolled: response.template_infos.map_or(Vec::new(), |infos| {
+                    let name = |info: TemplateInfo<'_>| info.template_friendly_name.unwrap().to_owned();
+                    infos.iter().map(|info| (info.template_id.to_vec(), name(info))).collect()
+                }),
+            }
+        })
+    }
+
+    /// Enrols a finger, all samples good, and returns its id.
+    pub fn enrol(&mut self, token: &Token) -> Result<Vec<u8>, Status> {
+        let begun = self.bio(Some(token), bio_enrollment::subcommand::ENROLL_BEGIN, &Default::default())?;
+        let (id, (_, mut remaining)) = (begun.id.unwrap(), begun.sample.unwrap());
+        while remaining > 0 {
+            let params = bio_enrollment::Params { template_id: Some(&id), ..Default::default() };
+            let next = self.bio(Some(token), bio_enrollment::subcommand::ENROLL_CAPTURE_NEXT_SAMPLE, &params)?;
+            remaining = next.sample.unwrap().1;
+        }
+        Ok(id)
     }
 
     pub fn token_by(&mut self, session: &Session, request: &client_pin::Request<'_>) -> Result<Token, Status> {

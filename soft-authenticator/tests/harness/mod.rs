@@ -7,8 +7,11 @@ mod platform;
 
 use std::{cell::Cell, rc::Rc, time::Duration};
 
-use keyfob_core::{Instant, Status, ctap2::Command};
-use keyfob_soft_authenticator::engine::{Config, ConfigError, Engine, Event, Progress, Wait};
+use keyfob_core::{
+    Instant, Status,
+    ctap2::{Command, bio_enrollment::SampleStatus},
+};
+use keyfob_soft_authenticator::engine::{Config, ConfigError, Engine, Event, Progress, TemplateId, Wait};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
@@ -32,6 +35,13 @@ pub struct Key {
     pub store: BenchStore,
     /// Touches so far.
     pub touches: u32,
+    /// Whose finger is on the sensor, the next one first; the right one when there is none left.
+    pub verdicts: Vec<bool>,
+    /// Times that the user was asked to be verified.
+    pub asked: u32,
+    /// What comes of the next samples of a finger, the next one first; good ones when there is none left.
+    pub samples: Vec<SampleStatus>,
+    template: Option<(TemplateId, u8)>,
     /// Polls of the last command, `begin` not counted.
     pub polls: u32,
     pub rng: ChaCha20Rng,
@@ -58,7 +68,21 @@ impl Key {
         let rng = ChaCha20Rng::seed_from_u64(store.applied().into());
         let engine = Engine::new(buffer, config, crypto, rng, store.clone(), now)?;
         let rng = ChaCha20Rng::seed_from_u64(99);
-        Ok(Self { engine, now, finger: Finger::Touches, store, touches: 0, polls: 0, rng, config, slow })
+        Ok(Self {
+            engine,
+            now,
+            finger: Finger::Touches,
+            store,
+            touches: 0,
+            verdicts: Vec::new(),
+            asked: 0,
+            samples: Vec::new(),
+            template: None,
+            polls: 0,
+            rng,
+            config,
+            slow,
+        })
     }
 
     /// The power fails: a new engine comes up with what the store holds.
@@ -140,14 +164,32 @@ impl Key {
                     self.touches += 1;
                     if wait == Wait::Touch { Event::Touched } else { Event::LongTouched }
                 }
-                (Wait::Touch | Wait::LongTouch, Finger::Declines) => Event::Denied,
-                (Wait::Touch | Wait::LongTouch, Finger::Sleeps) => {
+                (Wait::UserVerification, Finger::Touches) => {
+                    self.asked += 1;
+                    let right = self.verdicts.is_empty() || self.verdicts.remove(0);
+                    Event::Verified(right)
+                }
+                (Wait::Sample, Finger::Touches) => self.sample(),
+                (_, Finger::Declines) => Event::Denied,
+                (_, Finger::Sleeps) => {
                     self.now = self.engine.deadline().unwrap();
                     Event::Tick
                 }
             };
             progress = self.resume(event);
         }
+    }
+
+    fn sample(&mut self) -> Event {
+        let id = self.engine.enrolls().unwrap();
+        let fresh = (id, self.config.user_verification.samples);
+        self.template = self.template.filter(|template| template.0 == id);
+        let (_, remaining) = self.template.get_or_insert(fresh);
+        let status = if self.samples.is_empty() { SampleStatus::GOOD } else { self.samples.remove(0) };
+        *remaining -= u8::from(status == SampleStatus::GOOD);
+        let remaining = *remaining;
+        self.template = (remaining > 0).then_some((id, remaining));
+        Event::Sample { status, remaining }
     }
 
     /// Sends a command without parameters.
