@@ -62,12 +62,14 @@ pub struct KeyOptions<'b> {
     pub touch: Touch,
     /// How channels are treated that were never given out.
     pub unknown_channels: UnknownChannels,
+    /// Whether it speaks CTAP2. Without, U2F is all there is.
+    pub ctap2: bool,
 }
 
 impl<'b> KeyOptions<'b> {
     /// A key that touches by itself, lenient about channels.
     pub const fn new(config: Config<'b>) -> Self {
-        Self { config, seed: None, touch: Touch::Auto, unknown_channels: UnknownChannels::Lenient }
+        Self { config, seed: None, touch: Touch::Auto, unknown_channels: UnknownChannels::Lenient, ctap2: true }
     }
 }
 
@@ -90,10 +92,11 @@ impl<'b> VirtualKey<'b> {
                 ChaCha20Rng::from_seed(seed)
             }
         };
+        let ctap2 = if options.ctap2 { Capabilities::CBOR } else { Capabilities(0) };
         let device = DeviceConfig {
             max_message: options.config.max_msg_size,
             unknown_channels: options.unknown_channels,
-            capabilities: Capabilities::WINK.with(Capabilities::CBOR),
+            capabilities: Capabilities::WINK.with(ctap2),
             ..DeviceConfig::default()
         };
         let engine = Engine::new(buffer, options.config, RustCrypto, rng, MemoryStore::new(), Instant::default())
