@@ -68,6 +68,9 @@ enum Profile {
     /// An NFC card: messages of 1,024 bytes, ES256 only.
     #[value(name = "arculus_like")]
     Arculus,
+    /// U2F, and nothing of CTAP2.
+    #[value(name = "u2f_only")]
+    U2fOnly,
     /// The least that passkeys need of CTAP 2.0.
     #[value(name = "minimal_2_0")]
     Minimal,
@@ -113,6 +116,7 @@ pub fn run(arguments: Arguments) -> Result<(), String> {
         Profile::Full => Config::fido2_3_full,
         Profile::Yubikey5 => Config::yubikey5_like,
         Profile::Arculus => Config::arculus_like,
+        Profile::U2fOnly => Config::u2f_only,
         Profile::Minimal => Config::minimal_2_0,
     };
     let mut config = profile(VIRTUAL_KEY_AAGUID);
@@ -137,6 +141,7 @@ pub fn run(arguments: Arguments) -> Result<(), String> {
     }
     let mut options = KeyOptions::new(config);
     options.finger = finger.unwrap_or(Finger::Never);
+    options.ctap2 = !matches!(arguments.profile, Profile::U2fOnly);
     options.seed = arguments.seed;
     options.touch = match arguments.touch {
         TouchPolicy::Auto => Touch::Auto,

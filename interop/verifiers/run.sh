@@ -27,13 +27,12 @@ command -v npm >/dev/null || unavailable "there is no npm"
 need_keyfob
 keep verifiers
 
-libraries="fido2==$fido2 webauthn==$webauthn"
-if [ "$(cat "$KEPT/python/libraries" 2>/dev/null)" != "$libraries" ]; then
+libraries=("fido2==$fido2" "webauthn==$webauthn")
+if [ "$(cat "$KEPT/python/installed" 2>/dev/null)" != "${libraries[*]}" ]; then
     python3 -m venv --clear "$KEPT/python"
-    # shellcheck disable=SC2086 - two words
-    "$KEPT/python/bin/pip" install --quiet --disable-pip-version-check $libraries ||
-        unavailable "PyPI does not give $libraries"
-    echo "$libraries" >"$KEPT/python/libraries"
+    "$KEPT/python/bin/pip" install --quiet --disable-pip-version-check "${libraries[@]}" ||
+        unavailable "PyPI does not give ${libraries[*]}"
+    echo "${libraries[*]}" >"$KEPT/python/installed"
 fi
 if ! cmp --quiet "$here/package-lock.json" "$KEPT/node/installed"; then
     mkdir -p "$KEPT/node"

@@ -50,6 +50,8 @@ fn subcommands() -> [(u64, Option<Vec<u8>>); 5] {
     ]
 }
 
+/// 6.11: no subcommand → MISSING_PARAMETER
+/// 6.11: unknown subcommand, or one that is off → INVALID_SUBCOMMAND
 #[test]
 fn subcommands_that_are_missing_or_not_supported_are_named_as_such() {
     let mut key = Key::new();
@@ -68,6 +70,7 @@ fn subcommands_that_are_missing_or_not_supported_are_named_as_such() {
     }
 }
 
+/// 6.11: not supported → INVALID_COMMAND
 #[test]
 fn without_the_capability_the_command_and_its_permission_are_unknown() {
     let config = Config::new([0xAA; 16]);
@@ -77,6 +80,7 @@ fn without_the_capability_the_command_and_its_permission_are_unknown() {
     assert_eq!(key.token(Two, PIN, ACFG, None).unwrap_err(), Status::UNAUTHORIZED_PERMISSION);
 }
 
+/// 6.11: not protected, no alwaysUv, no pinUvAuthParam → OK
 #[test]
 fn without_user_verification_anyone_may_configure() {
     for (sub_command, params) in subcommands() {
@@ -85,6 +89,10 @@ fn without_user_verification_anyone_may_configure() {
     }
 }
 
+/// 6.11: protected, no pinUvAuthParam → PUAT_REQUIRED
+/// 6.11: pinUvAuthParam without a protocol → MISSING_PARAMETER
+/// 6.11: unknown protocol → INVALID_PARAMETER
+/// 6.11: wrong MAC, or no permission acfg → PIN_AUTH_INVALID
 #[test]
 fn with_a_pin_every_subcommand_needs_a_token_with_acfg_over_its_bytes() {
     for (sub_command, params) in subcommands() {
@@ -134,6 +142,7 @@ fn enterprise_attestation_stays_enabled_until_a_reset() {
     assert_eq!(key.options().ep, Some(false));
 }
 
+/// 6.11 toggleAlwaysUv: a registration or a sign-in without a token afterwards → PUAT_REQUIRED
 #[test]
 fn always_uv_is_toggled_and_makes_registrations_without_verification_impossible() {
     let mut key = with_pin();
@@ -158,6 +167,8 @@ fn always_uv_is_toggled_and_makes_registrations_without_verification_impossible(
     key.make(&registration(b"u")).unwrap();
 }
 
+/// 6.11: alwaysUv, not protected, another subcommand than toggleAlwaysUv → PUAT_REQUIRED
+/// 6.11 toggleAlwaysUv: alwaysUv, not protected → OK
 #[test]
 fn always_uv_without_verification_locks_all_but_its_own_switch() {
     let mut key = Key::new();
@@ -177,12 +188,14 @@ fn always_uv_without_verification_locks_all_but_its_own_switch() {
     key.make(&registration(b"u")).unwrap();
 }
 
+/// 6.11 setMinPINLength: no parameters → MISSING_PARAMETER
 #[test]
 fn set_min_pin_length_needs_parameters() {
     assert_eq!(Key::new().configure(None, SET_MIN_PIN_LENGTH, None), Status::MISSING_PARAMETER);
     assert_eq!(Key::new().configure(None, SET_MIN_PIN_LENGTH, Some(&[0xA0])), Status::OK);
 }
 
+/// 6.11 setMinPINLength: shorter than now, or longer than maxPINLength → PIN_POLICY_VIOLATION
 #[test]
 fn the_shortest_pin_only_grows_and_not_beyond_the_longest() {
     let mut key = Key::new();
@@ -217,6 +230,8 @@ fn a_stricter_configuration_holds_against_what_was_set_before() {
     }
 }
 
+/// 6.11 setMinPINLength: the PIN is too short now, and a token is asked for → PIN_POLICY_VIOLATION
+/// 6.11 setMinPINLength: the PIN is too short now, a token from before → PIN_AUTH_INVALID
 #[test]
 fn a_pin_that_is_too_short_for_the_new_length_must_be_changed() {
     let mut key = with_pin();
@@ -234,6 +249,7 @@ fn a_pin_that_is_too_short_for_the_new_length_must_be_changed() {
     assert_eq!(key.info(|info| info.force_pin_change), Some(false));
 }
 
+/// 6.11 setMinPINLength: forceChangePin without a PIN → PIN_NOT_SET
 #[test]
 fn a_change_can_be_forced_only_where_there_is_a_pin() {
     assert_eq!(Key::new().set_min_pin_length(None, &FORCE), Status::PIN_NOT_SET);
@@ -243,6 +259,9 @@ fn a_change_can_be_forced_only_where_there_is_a_pin() {
     assert_eq!(Key::new().set_min_pin_length(None, &both), Status::PIN_POLICY_VIOLATION, "the length comes first");
 }
 
+/// 6.5.5 getPinToken: the PIN must be changed first → PIN_INVALID
+/// 6.5.5 getPinUvAuthTokenUsingPinWithPermissions: the PIN must be changed first → PIN_POLICY_VIOLATION
+/// 6.5.5 changePIN: a change is forced, and the PIN is the same → PIN_POLICY_VIOLATION
 #[test]
 fn a_forced_change_refuses_tokens_and_the_same_pin() {
     let mut key = with_pin();
@@ -265,6 +284,7 @@ fn a_forced_change_refuses_tokens_and_the_same_pin() {
     assert_eq!(key.change_pin(Two, "4321", "4321"), Status::OK, "only a forced change must be one");
 }
 
+/// 6.11 setMinPINLength: more RP IDs than maxRPIDsForSetMinPINLength → KEY_STORE_FULL
 #[test]
 fn up_to_eight_relying_parties_may_learn_the_length_and_a_new_list_replaces_the_old() {
     let mut key = Key::new();
@@ -288,6 +308,8 @@ fn up_to_eight_relying_parties_may_learn_the_length_and_a_new_list_replaces_the_
     assert_eq!(key.store.setting(Setting::MinPinRpIds), None);
 }
 
+/// 6.11 setMinPINLength: pinComplexityPolicy false after true → PIN_POLICY_VIOLATION
+/// 6.5.5 setPIN: too simple for the complexity policy → PIN_POLICY_VIOLATION
 #[test]
 fn the_pin_complexity_policy_is_switched_on_for_good() {
     let with = |policy| SetMinPinLength { pin_complexity_policy: Some(policy), ..SetMinPinLength::default() };

@@ -69,6 +69,7 @@ fn gated(made: &Made) -> [(u64, Option<Vec<u8>>); 5] {
     ]
 }
 
+/// 6.8: no pinUvAuthParam, with and without a PIN → PUAT_REQUIRED
 #[test]
 fn without_a_proof_a_token_is_asked_for_even_where_no_pin_is_set() {
     let (mut key, [a, ..]) = stocked();
@@ -81,6 +82,9 @@ fn without_a_proof_a_token_is_asked_for_even_where_no_pin_is_set() {
     }
 }
 
+/// 6.8: pinUvAuthParam without a protocol, or a parameter is missing → MISSING_PARAMETER
+/// 6.8: unknown protocol → INVALID_PARAMETER
+/// 6.8: wrong MAC → PIN_AUTH_INVALID
 #[test]
 fn protocol_parameters_and_proof_are_checked_in_this_order() {
     let (mut key, [a, ..]) = stocked();
@@ -114,6 +118,7 @@ fn protocol_parameters_and_proof_are_checked_in_this_order() {
     }
 }
 
+/// 6.8: a pinUvAuthParam that does not cover the parameters → PIN_AUTH_INVALID
 #[test]
 fn the_proof_covers_the_parameters_as_they_came() {
     let (mut key, [a, ..]) = stocked();
@@ -135,6 +140,7 @@ fn the_proof_covers_the_parameters_as_they_came() {
     assert_eq!(key.manage(&token, DELETE_CREDENTIAL, Some(&params)), [0]);
 }
 
+/// 6.8: no permission cm → PIN_AUTH_INVALID
 #[test]
 fn a_token_without_the_permission_is_refused() {
     let (mut key, [a, ..]) = stocked();
@@ -159,6 +165,7 @@ fn metadata_count_what_is_there_and_what_has_room() {
     assert_eq!(key.manage(&token, GET_CREDS_METADATA, None), [0, 0xA2, 1, 3, 2, ROOM as u8 - 3]);
 }
 
+/// 6.8 enumerateRPsGetNextRP: none is left → NOT_ALLOWED
 #[test]
 fn relying_parties_are_listed_once_each_with_their_number_first() {
     let (mut key, _) = stocked();
@@ -173,6 +180,7 @@ fn relying_parties_are_listed_once_each_with_their_number_first() {
     assert_eq!(key.manage_next(ENUMERATE_RPS_GET_NEXT_RP), [Status::NOT_ALLOWED.0]);
 }
 
+/// 6.8 enumerateCredentialsGetNextCredential: none is left → NOT_ALLOWED
 #[test]
 fn credentials_are_listed_newest_first_with_the_keys_they_were_made_with() {
     let (mut key, [a, b, c]) = stocked();
@@ -204,6 +212,7 @@ fn protection_and_payment_are_mentioned_only_where_they_are_supported() {
     assert_eq!((read(&response).cred_protect, read(&response).third_party_payment), (None, None));
 }
 
+/// 6.8 enumerateRPsBegin, enumerateCredentialsBegin: there is nothing → NO_CREDENTIALS
 #[test]
 fn where_there_is_nothing_to_list_there_are_no_credentials() {
     let mut key = Key::new();
@@ -214,6 +223,7 @@ fn where_there_is_nothing_to_list_there_are_no_credentials() {
     assert_eq!(response, [Status::NO_CREDENTIALS.0]);
 }
 
+/// 6.8: a relying party's token for all, or for what is another's → PIN_AUTH_INVALID
 #[test]
 fn a_bound_token_reads_and_changes_only_what_is_its_relying_partys() {
     let (mut key, [a, _, c]) = stocked();
@@ -231,6 +241,7 @@ fn a_bound_token_reads_and_changes_only_what_is_its_relying_partys() {
     assert_eq!(key.manage(&token, DELETE_CREDENTIAL, Some(&id_params(&a))), [0]);
 }
 
+/// 6.8 deleteCredential: deleted before → NO_CREDENTIALS
 #[test]
 fn a_deleted_credential_is_gone_and_the_others_are_not() {
     let (mut key, [a, b, c]) = stocked();
@@ -246,6 +257,7 @@ fn a_deleted_credential_is_gone_and_the_others_are_not() {
     assert_eq!(read(&response).public_key, Some(c.key()));
 }
 
+/// 6.8 deleteCredential, updateUserInformation: unknown, or not discoverable → NO_CREDENTIALS
 #[test]
 fn credentials_that_are_unknown_wrapped_or_of_another_type_cannot_be_changed() {
     let (mut key, [a, ..]) = stocked();
@@ -291,6 +303,7 @@ fn an_update_replaces_both_names_and_neither_id_nor_key() {
     assert!(got.is_by(&a) && got.id == a.id());
 }
 
+/// 6.8 updateUserInformation: another user's id → INVALID_PARAMETER
 #[test]
 fn an_update_for_another_user_is_refused() {
     let (mut key, [a, ..]) = stocked();
@@ -303,6 +316,7 @@ fn an_update_for_another_user_is_refused() {
     assert_eq!(key.store.applied(), commits);
 }
 
+/// 6.8 updateUserInformation: the store is full → KEY_STORE_FULL
 #[test]
 fn an_update_without_room_says_so() {
     let (mut key, [a, ..]) = stocked();
@@ -312,6 +326,7 @@ fn an_update_without_room_says_so() {
     assert_eq!(response, [Status::KEY_STORE_FULL.0]);
 }
 
+/// 6.8: going on without a beginning of the same kind → NOT_ALLOWED
 #[test]
 fn going_on_needs_a_beginning_of_the_same_kind() {
     let (mut key, _) = stocked();
@@ -341,6 +356,7 @@ fn interruptions() -> [Interruption; 6] {
     ]
 }
 
+/// 6.8: going on after another command, on another channel, or after 30 seconds → NOT_ALLOWED
 #[test]
 fn an_enumeration_ends_with_every_other_command_with_its_channel_and_after_30_seconds() {
     for (name, interrupt) in interruptions() {
@@ -355,6 +371,7 @@ fn an_enumeration_ends_with_every_other_command_with_its_channel_and_after_30_se
     }
 }
 
+/// 6.8: going on after the token's end → NOT_ALLOWED
 #[test]
 fn an_enumeration_goes_on_29_seconds_later_and_not_after_its_token() {
     let (mut key, _) = stocked();
@@ -369,6 +386,7 @@ fn an_enumeration_goes_on_29_seconds_later_and_not_after_its_token() {
     assert_eq!(key.manage_next(ENUMERATE_RPS_GET_NEXT_RP), [Status::NOT_ALLOWED.0]);
 }
 
+/// 6.8: as command 0x41 → OK
 #[test]
 fn the_prototype_is_the_same_command() {
     let (mut key, [a, ..]) = stocked();
@@ -383,6 +401,7 @@ fn the_prototype_is_the_same_command() {
     }
 }
 
+/// 6.8: not supported → INVALID_COMMAND
 #[test]
 fn without_the_capability_the_command_and_its_permission_are_unknown() {
     let config = Config::new([0xAA; 16]);
@@ -401,6 +420,8 @@ fn without_the_capability_the_command_and_its_permission_are_unknown() {
     );
 }
 
+/// 6.8: unknown subcommand → INVALID_SUBCOMMAND
+/// 6.8: no subcommand → MISSING_PARAMETER
 #[test]
 fn subcommands_that_are_unknown_or_missing_are_named_as_such() {
     let mut key = Key::new();

@@ -57,6 +57,7 @@ fn a_new_key_has_an_array_with_nothing_in_it() {
     }
 }
 
+/// 6.10: no offset, one past the end, get and set both or neither, or a member that get has not → INVALID_PARAMETER
 #[test]
 fn a_request_says_where_and_either_get_or_set() {
     let get = Request { get: Some(1), offset: Some(0), ..Request::default() };
@@ -90,6 +91,7 @@ fn reading_needs_no_token_and_ends_at_the_arrays_end() {
     assert_eq!(key.read_blobs(1025, 0).unwrap_err(), Status::INVALID_PARAMETER);
 }
 
+/// 6.10: get or set of more than maxMsgSize less 64 bytes → INVALID_LENGTH
 #[test]
 fn a_fragment_is_at_most_a_message_less_64_bytes() {
     for size in [1024, 1200, 7609] {
@@ -106,6 +108,8 @@ fn a_fragment_is_at_most_a_message_less_64_bytes() {
     assert_eq!(key.write_fragment(None, 0, &array[..960], Some(1000)), Status::OK);
 }
 
+/// 6.10 set: offset 0 without a length, or with one under 17 → INVALID_PARAMETER
+/// 6.10 set: offset 0 with a length over the capacity → LARGE_BLOB_STORAGE_FULL
 #[test]
 fn the_first_fragment_comes_with_a_length_between_17_bytes_and_the_capacity() {
     for (length, expected) in [
@@ -121,6 +125,8 @@ fn the_first_fragment_comes_with_a_length_between_17_bytes_and_the_capacity() {
     }
 }
 
+/// 6.10 set: another offset than the next one → INVALID_SEQ
+/// 6.10 set: a length with another offset than 0 → INVALID_PARAMETER
 #[test]
 fn the_other_fragments_come_in_order_and_without_a_length() {
     let mut key = Key::new();
@@ -140,6 +146,7 @@ fn the_other_fragments_come_in_order_and_without_a_length() {
     assert_eq!(all(&mut key), array);
 }
 
+/// 6.10 set: a fragment past the length → INVALID_PARAMETER
 #[test]
 fn a_fragment_past_the_length_is_refused() {
     let mut key = Key::new();
@@ -164,6 +171,7 @@ fn arrays_of_every_length_in_fragments_of_every_size_come_back_as_they_were() {
     }
 }
 
+/// 6.10 set: the last fragment, and the hash is wrong → INTEGRITY_FAILURE
 #[test]
 fn an_array_with_a_wrong_hash_leaves_the_old_one() {
     let mut key = Key::new();
@@ -178,6 +186,10 @@ fn an_array_with_a_wrong_hash_leaves_the_old_one() {
     }
 }
 
+/// 6.10 set: protected, no pinUvAuthParam → PUAT_REQUIRED
+/// 6.10 set: pinUvAuthParam without a protocol → MISSING_PARAMETER
+/// 6.10 set: unknown protocol → INVALID_PARAMETER
+/// 6.10 set: wrong MAC, or no permission lbw → PIN_AUTH_INVALID
 #[test]
 fn writing_needs_a_token_with_lbw_once_a_pin_is_set() {
     let mut key = Key::new();
@@ -203,6 +215,8 @@ fn writing_needs_a_token_with_lbw_once_a_pin_is_set() {
     assert_eq!(key.write_fragment(Some(&token), 0, &array, Some(60)), Status::PIN_AUTH_INVALID);
 }
 
+/// 6.10 set: protected, a later fragment without pinUvAuthParam → PUAT_REQUIRED
+/// 6.10 set: a pinUvAuthParam for another offset → PIN_AUTH_INVALID
 #[test]
 fn every_fragment_needs_its_own_proof() {
     let mut key = Key::new();
@@ -227,6 +241,7 @@ fn every_fragment_needs_its_own_proof() {
     assert_eq!(all(&mut key), array);
 }
 
+/// 6.10 set: going on after another command, on another channel, or after 30 seconds → INVALID_SEQ
 #[test]
 fn a_write_ends_with_every_other_command_with_its_channel_and_after_30_seconds() {
     type End = (&'static str, fn(&mut Key));
@@ -276,6 +291,7 @@ fn a_reset_brings_the_initial_array_back() {
     assert_eq!(all(&mut key), INITIAL_ARRAY);
 }
 
+/// 6.10 set: cancelled → KEEPALIVE_CANCEL
 #[test]
 fn a_cancelled_write_changes_nothing() {
     let mut key = Key::new();
@@ -314,6 +330,7 @@ fn a_member_of_a_wrong_type_is_refused_and_changes_nothing() {
     assert_eq!(all(&mut key), INITIAL_ARRAY);
 }
 
+/// 6.10: not supported → INVALID_COMMAND
 #[test]
 fn without_the_capability_the_command_and_its_permission_are_unknown() {
     let config = Config::new([0xAA; 16]);

@@ -36,6 +36,7 @@ fn identifiers(key: &mut Key, token: &Token) -> (Vec<u8>, Vec<u8>) {
     })
 }
 
+/// 6.5.5 getPinUvAuthTokenUsingPinWithPermissions: pcmr with another permission → UNAUTHORIZED_PERMISSION
 #[test]
 fn the_permission_pcmr_is_granted_alone_and_only_where_it_is_supported() {
     let mut key = stocked();
@@ -76,6 +77,7 @@ fn it_leaves_the_other_token_alone() {
     assert_eq!(key.manage(&token, GET_CREDS_METADATA, None)[0], 0);
 }
 
+/// 6.8: the persistent token, to change something → PIN_AUTH_INVALID
 #[test]
 fn it_reads_everything_and_changes_nothing() {
     let mut key = stocked();
@@ -101,6 +103,7 @@ fn it_reads_everything_and_changes_nothing() {
     assert_eq!(key.store.applied(), commits);
 }
 
+/// 6.8: the persistent token, after another PIN or a reset → PIN_AUTH_INVALID
 #[test]
 fn a_changed_pin_and_a_reset_void_it() {
     let mut key = stocked();

@@ -77,6 +77,8 @@ pub struct KeyOptions<'b> {
     pub finger: Finger,
     /// How channels are treated that were never given out.
     pub unknown_channels: UnknownChannels,
+    /// Whether it speaks CTAP2. Without, U2F is all there is.
+    pub ctap2: bool,
 }
 
 impl<'b> KeyOptions<'b> {
@@ -88,6 +90,7 @@ impl<'b> KeyOptions<'b> {
             touch: Touch::Auto,
             finger: Finger::Matches,
             unknown_channels: UnknownChannels::Lenient,
+            ctap2: true,
         }
     }
 }
@@ -116,10 +119,11 @@ impl<'b> VirtualKey<'b> {
                 ChaCha20Rng::from_seed(seed)
             }
         };
+        let ctap2 = if options.ctap2 { Capabilities::CBOR } else { Capabilities(0) };
         let device = DeviceConfig {
             max_message: options.config.max_msg_size,
             unknown_channels: options.unknown_channels,
-            capabilities: Capabilities::WINK.with(Capabilities::CBOR),
+            capabilities: Capabilities::WINK.with(ctap2),
             ..DeviceConfig::default()
         };
         let engine = Engine::new(buffer, options.config, RustCrypto, rng, MemoryStore::new(), Instant::default())

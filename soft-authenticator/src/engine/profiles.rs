@@ -54,6 +54,11 @@ impl Config<'_> {
         }
     }
 
+    /// A key from before CTAP2. That it does not answer CTAP2 at all is up to the device around it.
+    pub const fn u2f_only(aaguid: [u8; 16]) -> Self {
+        Self { caps: Caps::U2F.with(Caps::CERTIFIED_ATTESTATION), max_msg_size: 1024, ..Self::new(aaguid) }
+    }
+
     /// The least that passkeys need of CTAP 2.0: discoverable credentials with ES256, and a PIN.
     pub const fn minimal_2_0(aaguid: [u8; 16]) -> Self {
         Self {
