@@ -7,11 +7,28 @@ use keyfob_core::{
     cose::Algorithm,
     crypto::Sign,
     ctap2::{self, CredentialParameters, get_info},
+    extensions::{
+        cred_blob, cred_protect, hmac_secret, large_blob, large_blob_key, min_pin_length, pin_complexity_policy,
+        third_party_payment, uvm,
+    },
 };
 
-use super::{Attestation, Engine, Next, Outcome, Platform};
+use super::{Engine, MAX_CRED_BLOB_LENGTH, Next, Outcome, Platform, attestation::Format};
 use crate::{caps::Caps, store::Store};
 
+/// The extensions, and what they are switched on with.
+const EXTENSIONS: [(&str, Caps); 10] = [
+    (cred_blob::ID, Caps::CRED_BLOB),
+    (cred_protect::ID, Caps::CRED_PROTECT),
+    (hmac_secret::ID, Caps::HMAC_SECRET),
+    (hmac_secret::MC_ID, Caps::HMAC_SECRET_MC),
+    (large_blob::ID, Caps::LARGE_BLOB_EXTENSION),
+    (large_blob_key::ID, Caps::LARGE_BLOBS),
+    (min_pin_length::ID, Caps::CONFIG),
+    (pin_complexity_policy::ID, Caps::PIN_COMPLEXITY),
+    (third_party_payment::ID, Caps::THIRD_PARTY_PAYMENT),
+    (uvm::ID, Caps::UVM),
+];
 /// More algorithms than this are not listed.
 const MAX_ALGORITHMS: usize = 16;
 
@@ -42,17 +59,30 @@ impl<P: Platform> Engine<'_, P> {
             plat: Some(false),
             client_pin: pin.then_some(authenticator.pin.is_set),
             pin_uv_auth_token: authenticator.has(Caps::TOKEN_PERMISSIONS).then_some(true),
-            make_cred_uv_not_rqd: authenticator.has(Caps::MAKE_CRED_UV_NOT_RQD).then_some(true),
+            ep: authenticator.is_enterprise_capable().then_some(authenticator.options.enterprise_attestation),
+            always_uv: authenticator.has(Caps::ALWAYS_UV).then_some(authenticator.options.always_uv),
+            make_cred_uv_not_rqd: authenticator
+                .has(Caps::MAKE_CRED_UV_NOT_RQD)
+                .then_some(authenticator.make_cred_uv_not_rqd()),
             no_mc_ga_permissions_with_client_pin: authenticator.has(Caps::NO_MC_GA_WITH_PIN).then_some(true),
             ..get_info::Options::default()
         };
-        let formats: &[Text<'_>] = match config.attestation {
-            Attestation::None => &[Text::new("none")],
-            _ => &[Text::new("packed")],
-        };
+        let mut extensions: Vec<Text<'_>, { EXTENSIONS.len() }> = Vec::new();
+        for (id, caps) in EXTENSIONS {
+            let has =
+                if id == large_blob_key::ID { authenticator.has_large_blob_key() } else { authenticator.has(caps) };
+            if has {
+                let _ = extensions.push(Text::new(id)); // there is room for all
+            }
+        }
+        let supported = Format::supported(&config, Algorithm::ES256);
+        let mut formats: Vec<Text<'_>, 3> = Vec::new();
+        for format in supported {
+            let _ = formats.push(Text::new(format.name())); // there is room for all
+        }
         let response = get_info::Response {
             versions: List::Slice(&[Text::new("FIDO_2_0")]),
-            extensions: None,
+            extensions: Some(List::Slice(&extensions)).filter(|list| !list.is_empty()),
             aaguid: &config.aaguid,
             options: Some(options),
             max_msg_size: Some(config.max_msg_size),
@@ -65,14 +95,15 @@ impl<P: Platform> Engine<'_, P> {
             force_pin_change: None,
             min_pin_length: pin.then_some(usize::from(authenticator.options.min_pin_length)),
             firmware_version: config.firmware_version.map(u64::from),
-            max_cred_blob_length: None,
+            max_cred_blob_length: authenticator.has(Caps::CRED_BLOB).then_some(MAX_CRED_BLOB_LENGTH),
             max_rp_ids_for_set_min_pin_length: None,
             preferred_platform_uv_attempts: None,
             uv_modality: None,
             certifications: None,
             remaining_discoverable_credentials: remaining,
             vendor_prototype_config_commands: None,
-            attestation_formats: Some(List::Slice(formats)),
+            // "none" alone is not told.
+            attestation_formats: (supported != [Format::None]).then_some(List::Slice(&formats)),
             uv_count_since_last_pin_entry: None,
             long_touch_for_reset: None,
             enc_identifier: None,

@@ -23,16 +23,19 @@ use crate::{
     store::{MAX_RECORD, Store},
 };
 
+mod attestation;
 mod authenticator;
 mod client_pin;
 mod config;
 mod credential;
+mod extensions;
 mod get_assertion;
 mod get_info;
+mod large_blob;
 mod make_credential;
 mod reset;
 
-pub use config::{Attestation, Certified, Config, ConfigError, Policy};
+pub use config::{Attestation, Certified, Config, ConfigError, Enterprise, MAX_CRED_BLOB_LENGTH, Policy};
 
 use authenticator::Authenticator;
 

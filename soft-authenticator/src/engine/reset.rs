@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::{
     Engine, Next, Outcome, Platform, RESET_WINDOW,
     authenticator::{Options, PinState, store_status},
-    credential::WrappingKey,
+    credential::CredentialKeys,
 };
 use crate::store::{Change, Setting, Store};
 
@@ -26,7 +26,7 @@ impl<P: Platform> Engine<'_, P> {
         authenticator.rng.fill_bytes(&mut *seed);
         authenticator.store.commit(&[Change::Erase, Change::Set(Setting::Seed, &*seed)]).map_err(store_status)?;
         // Nothing is read back: a store that fails now must not leave the old state in memory.
-        authenticator.wrapping = WrappingKey::derive(&authenticator.crypto, &*seed);
+        authenticator.credential_keys = CredentialKeys::derive(&authenticator.crypto, &*seed);
         authenticator.pin = PinState { is_set: false, retries: authenticator.config.max_pin_retries, mismatches: 0 };
         authenticator.options = Options::new(&authenticator.config);
         authenticator.forget();

@@ -8,6 +8,7 @@ use std::{cell::Cell, rc::Rc, time::Duration};
 
 use keyfob_core::{Instant, Status, ctap2::Command};
 use keyfob_soft_authenticator::engine::{Config, ConfigError, Engine, Event, Progress, Wait};
+use keyfob_soft_authenticator::store::{Change, Setting, Store};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
@@ -65,6 +66,19 @@ impl Key {
         drop(engine);
         store.fault.set(Fault::None);
         Self::try_with(config, store).unwrap()
+    }
+
+    /// A key with a PIN.
+    pub fn with_pin() -> Self {
+        let mut key = Self::new();
+        assert_eq!(key.set_pin(keyfob_core::pin_uv::Protocol::Two, PIN), Status::OK);
+        key
+    }
+
+    /// A setting as another command, or an earlier life, left it.
+    pub fn set(self, setting: Setting, value: &[u8]) -> Self {
+        self.store.memory.borrow_mut().commit(&[Change::Set(setting, value)]).unwrap();
+        self.power_cut()
     }
 
     /// Time passes.
