@@ -83,7 +83,8 @@ fn a_blob_is_read_as_it_was_written_and_outlives_a_power_cut() {
     has(&mut key, &one, None);
     for blob in [&b"a blob"[..], &[7; 400], b""] {
         let (commits, state) = (key.store.applied(), key.store.setting(Setting::StoreState));
-        let written = output(asked(&mut key, &one, write(blob)).unsigned.as_ref()).unwrap();
+        let got = asked(&mut key, &one, write(blob));
+        let written = output(got.unsigned.as_ref()).unwrap();
         assert_eq!(written, UnsignedOutput { written: Some(true), ..Default::default() });
         assert_eq!(key.store.applied(), commits + 1, "with the counter, in one commit");
         assert_ne!(key.store.setting(Setting::StoreState), state);

@@ -7,10 +7,12 @@
 use keyfob_core::{
     Status,
     cbor::{self, List, RawMap, Write},
+    crypto::Hash,
     ctap2::{Command, get_assertion, make_credential},
     extensions::{
-        GetAssertionInputs, GetAssertionOutputs, MakeCredentialInputs, MakeCredentialOutputs, cred_protect::Level,
-        hmac_secret, large_blob, uvm,
+        GetAssertionInputs, GetAssertionOutputs, MakeCredentialInputs, MakeCredentialOutputs, cred_blob,
+        cred_protect::{self, Level},
+        hmac_secret, large_blob, large_blob_key, min_pin_length, pin_complexity_policy, third_party_payment, uvm,
     },
     pin_uv::SharedSecret,
 };
@@ -26,6 +28,19 @@ use crate::{
     store::{Setting, Store},
 };
 
+/// The extensions, and what they are switched on with.
+pub(super) const EXTENSIONS: [(&str, Caps); 10] = [
+    (cred_blob::ID, Caps::CRED_BLOB),
+    (cred_protect::ID, Caps::CRED_PROTECT),
+    (hmac_secret::ID, Caps::HMAC_SECRET),
+    (hmac_secret::MC_ID, Caps::HMAC_SECRET_MC),
+    (large_blob::ID, Caps::LARGE_BLOB_EXTENSION),
+    (large_blob_key::ID, Caps::LARGE_BLOBS),
+    (min_pin_length::ID, Caps::CONFIG),
+    (pin_complexity_policy::ID, Caps::PIN_COMPLEXITY),
+    (third_party_payment::ID, Caps::THIRD_PARTY_PAYMENT),
+    (uvm::ID, Caps::UVM),
+];
 /// The outputs of one response, at most, in bytes: `hmac-secret` 94 or `hmac-secret-mc` 97, `credBlob` 43, the others at
 /// most 21 each.
 pub(super) const MAX_OUTPUTS: usize = 208;
@@ -138,17 +153,8 @@ impl<P: Platform> Authenticator<'_, P> {
             }
             asked.large_blob_key = true;
         }
-        if let (true, Some(large_blob::MakeCredentialInput { support })) =
-            (self.has(Caps::LARGE_BLOB_EXTENSION), inputs.large_blob)
-        {
-            match support {
-                large_blob::Support::REQUIRED | large_blob::Support::PREFERRED if discoverable => {
-                    asked.large_blob = LargeBlob::Make;
-                }
-                large_blob::Support::PREFERRED => {}
-                large_blob::Support::REQUIRED => return Err(Status::LARGE_BLOB_STORAGE_FULL),
-                _ => return Err(Status::INVALID_OPTION),
-            }
+        if let (true, Some(input)) = (self.has(Caps::LARGE_BLOB_EXTENSION), inputs.large_blob) {
+            asked.large_blob = large_blob_of_registration(input.support, discoverable)?;
         }
         let min_pin_length = self.has(Caps::CONFIG) && inputs.min_pin_length == Some(true);
         let pin_complexity_policy = self.has(Caps::PIN_COMPLEXITY) && inputs.pin_complexity_policy == Some(true);
@@ -195,18 +201,12 @@ impl<P: Platform> Authenticator<'_, P> {
 
     /// Whether any extension is switched on: else inputs are not even looked at.
     fn has_extensions(&self) -> bool {
-        [
-            Caps::CRED_PROTECT,
-            Caps::HMAC_SECRET,
-            Caps::LARGE_BLOBS,
-            Caps::LARGE_BLOB_EXTENSION,
-            Caps::CONFIG,
-            Caps::PIN_COMPLEXITY,
-            Caps::THIRD_PARTY_PAYMENT,
-            Caps::UVM,
-        ]
-        .iter()
-        .any(|caps| self.has(*caps))
+        EXTENSIONS.iter().any(|(id, caps)| self.has_extension(id, *caps))
+    }
+
+    /// Whether the extension `id` is switched on, with `caps`.
+    pub fn has_extension(&self, id: &str, caps: Caps) -> bool {
+        self.has(caps) && (id != large_blob_key::ID || self.has_large_blob_key())
     }
 
     /// Whether credentials can have large-blob keys: there must be room for an array of at least 1,024 bytes
@@ -247,7 +247,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let cred_random = self.credential_keys.secret(&self.crypto, purpose, &self.work.rp_id_hash, id);
         let mut outputs = Zeroizing::new([0; 2 * SALT]);
         for (output, salt) in outputs.as_chunks_mut::<SALT>().0.iter_mut().zip(salts.as_chunks::<SALT>().0) {
-            *output = keyfob_core::crypto::Hash::hmac_sha256(&self.crypto, &*cred_random, &[salt]);
+            *output = self.crypto.hmac_sha256(&*cred_random, &[salt]);
         }
         let outputs = outputs.get(..*len).unwrap_or_default();
         let len = shared.encrypt(&self.crypto, &mut self.rng, outputs, out).map_err(|_| Status::OTHER)?;
@@ -311,6 +311,16 @@ impl<P: Platform> Authenticator<'_, P> {
             third_party_payment: asked.third_party_payment.then_some(opened.properties.third_party_payment),
         };
         encode(&outputs, outputs != GetAssertionOutputs::default(), out)
+    }
+}
+
+/// Whether a credential can have a large blob, and whether it must.
+fn large_blob_of_registration(support: large_blob::Support<'_>, discoverable: bool) -> Result<LargeBlob, Status> {
+    match support {
+        large_blob::Support::REQUIRED | large_blob::Support::PREFERRED if discoverable => Ok(LargeBlob::Make),
+        large_blob::Support::PREFERRED => Ok(LargeBlob::Nothing),
+        large_blob::Support::REQUIRED => Err(Status::LARGE_BLOB_STORAGE_FULL),
+        _ => Err(Status::INVALID_OPTION),
     }
 }
 

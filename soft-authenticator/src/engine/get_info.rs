@@ -7,28 +7,11 @@ use keyfob_core::{
     cose::Algorithm,
     crypto::Sign,
     ctap2::{self, CredentialParameters, get_info},
-    extensions::{
-        cred_blob, cred_protect, hmac_secret, large_blob, large_blob_key, min_pin_length, pin_complexity_policy,
-        third_party_payment, uvm,
-    },
 };
 
-use super::{Engine, MAX_CRED_BLOB_LENGTH, Next, Outcome, Platform, attestation::Format};
+use super::{Engine, MAX_CRED_BLOB_LENGTH, Next, Outcome, Platform, attestation::Format, extensions::EXTENSIONS};
 use crate::{caps::Caps, store::Store};
 
-/// The extensions, and what they are switched on with.
-const EXTENSIONS: [(&str, Caps); 10] = [
-    (cred_blob::ID, Caps::CRED_BLOB),
-    (cred_protect::ID, Caps::CRED_PROTECT),
-    (hmac_secret::ID, Caps::HMAC_SECRET),
-    (hmac_secret::MC_ID, Caps::HMAC_SECRET_MC),
-    (large_blob::ID, Caps::LARGE_BLOB_EXTENSION),
-    (large_blob_key::ID, Caps::LARGE_BLOBS),
-    (min_pin_length::ID, Caps::CONFIG),
-    (pin_complexity_policy::ID, Caps::PIN_COMPLEXITY),
-    (third_party_payment::ID, Caps::THIRD_PARTY_PAYMENT),
-    (uvm::ID, Caps::UVM),
-];
 /// More algorithms than this are not listed.
 const MAX_ALGORITHMS: usize = 16;
 
@@ -69,9 +52,7 @@ impl<P: Platform> Engine<'_, P> {
         };
         let mut extensions: Vec<Text<'_>, { EXTENSIONS.len() }> = Vec::new();
         for (id, caps) in EXTENSIONS {
-            let has =
-                if id == large_blob_key::ID { authenticator.has_large_blob_key() } else { authenticator.has(caps) };
-            if has {
+            if authenticator.has_extension(id, caps) {
                 let _ = extensions.push(Text::new(id)); // there is room for all
             }
         }

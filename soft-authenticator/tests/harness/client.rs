@@ -336,7 +336,7 @@ impl Key {
 
 /// Extension inputs as they stand in a request, or outputs as they stand in a response.
 pub fn raw<T: Write>(map: &T) -> Vec<u8> {
-    let mut buffer = vec![0; 4096];
+    let mut buffer = vec![0; 8192];
     let len = cbor::encode(map, &mut buffer).unwrap();
     buffer.truncate(len);
     buffer
