@@ -76,7 +76,6 @@ impl Caps {
 
     /// What each of some capabilities needs. What a row needs has its own row before it.
     pub(crate) const NEEDS: &'static [(Caps, Caps)] = &[
-        (Caps::TOKEN_PERMISSIONS, Caps::CLIENT_PIN),
         (Caps::NO_MC_GA_WITH_PIN, Caps::CLIENT_PIN),
         (Caps::CRED_MGMT, Caps::DISCOVERABLE.with(Caps::TOKEN_PERMISSIONS)),
         (Caps::PERSISTENT_CRED_MGMT, Caps::CRED_MGMT),
@@ -86,15 +85,18 @@ impl Caps {
         (Caps::ALWAYS_UV, Caps::CONFIG),
         (Caps::ENTERPRISE_ATTESTATION, Caps::CONFIG),
         (Caps::LONG_TOUCH_FOR_RESET, Caps::CONFIG),
-        (Caps::PIN_COMPLEXITY, Caps::CONFIG),
+        (Caps::PIN_COMPLEXITY, Caps::CONFIG.with(Caps::CLIENT_PIN)),
+        (Caps::HMAC_SECRET, Caps::CLIENT_PIN), // for its key agreement
         (Caps::BIO_ENROLL, Caps::BUILT_IN_UV),
         (Caps::HMAC_SECRET_MC, Caps::HMAC_SECRET),
-        (Caps::CRED_BLOB, Caps::CRED_PROTECT),
+        (Caps::CRED_BLOB, Caps::CRED_PROTECT.with(Caps::DISCOVERABLE)),
+        (Caps::LARGE_BLOB_EXTENSION, Caps::DISCOVERABLE),
     ];
 
     /// These without the ones that lack what they need, and without one of two that exclude each other.
     pub const fn consistent(self) -> Caps {
-        let mut caps = self;
+        let verifies = self.has(Caps::CLIENT_PIN) || self.has(Caps::BUILT_IN_UV);
+        let mut caps = if verifies { self } else { self.without(Caps::TOKEN_PERMISSIONS) };
         let mut rows = Self::NEEDS;
         while let [(cap, needs), rest @ ..] = rows {
             if caps.has(*cap) && !caps.has(*needs) {

@@ -70,6 +70,7 @@ fn subcommands_that_are_not_supported_are_named_as_such() {
 #[test]
 fn without_the_capability_the_command_is_unknown() {
     let pin = Caps::CLIENT_PIN.with(Caps::PROTOCOL_ONE).with(Caps::PROTOCOL_TWO).with(Caps::TOKEN_PERMISSIONS);
+    let pin = pin.with(Caps::HMAC_SECRET).with(Caps::HMAC_SECRET_MC).with(Caps::PIN_COMPLEXITY);
     let config = Config::new([0; 16]);
     let mut key = Key::with(Config { caps: config.caps.without(pin).consistent(), ..config });
     assert_eq!(key.status(&[0x06, 0xA1, 0x02, 0x01]), Status::INVALID_COMMAND);

@@ -19,7 +19,13 @@ use keyfob_soft_authenticator::{
 use super::harness::*;
 
 const CONFIG: Config<'static> = Config::new([0xAA; 16]);
-const PIN_CAPS: Caps = Caps::CLIENT_PIN.with(Caps::PROTOCOL_ONE).with(Caps::PROTOCOL_TWO).with(Caps::TOKEN_PERMISSIONS);
+const PIN_CAPS: Caps = Caps::CLIENT_PIN
+    .with(Caps::PROTOCOL_ONE)
+    .with(Caps::PROTOCOL_TWO)
+    .with(Caps::TOKEN_PERMISSIONS)
+    .with(Caps::HMAC_SECRET)
+    .with(Caps::HMAC_SECRET_MC)
+    .with(Caps::PIN_COMPLEXITY);
 
 const LEAF: &[u8] = virtual_key_certificate().chain[0];
 const TWICE: Attestation<'static> =
@@ -49,16 +55,30 @@ fn the_default_key_says_what_it_is() {
         assert!(algorithms.iter().map(|parameters| parameters.algorithm).eq([Algorithm::ES256, Algorithm::EDDSA]));
         assert_eq!(info.min_pin_length, Some(4));
         assert_eq!(info.remaining_discoverable_credentials, Some(ROOM as u64));
-        assert!(info.attestation_formats.unwrap().iter().eq(["packed"]));
+        assert!(info.attestation_formats.unwrap().iter().eq(["packed", "none"]));
+        let extensions: Vec<_> = info.extensions.unwrap().iter().map(|id| id.as_str()).collect();
+        let expected = [
+            "credBlob",
+            "credProtect",
+            "hmac-secret",
+            "hmac-secret-mc",
+            "largeBlobKey",
+            "minPinLength",
+            "pinComplexityPolicy",
+            "thirdPartyPayment",
+            "uvm",
+        ];
+        assert_eq!(extensions, expected);
+        assert_eq!(info.max_cred_blob_length, Some(32));
         let expected = Options {
             rk: Some(true),
             up: Some(true),
             plat: Some(false),
             client_pin: Some(false),
+            always_uv: Some(false),
             pin_uv_auth_token: Some(true),
             make_cred_uv_not_rqd: Some(true),
             ep: Some(false),
-            always_uv: Some(false),
             authnr_cfg: Some(true),
             set_min_pin_length: Some(true),
             large_blobs: Some(true),
@@ -97,14 +117,23 @@ fn remaining_discoverable_credentials_go_down_with_every_user() {
 
 #[test]
 fn what_is_switched_off_is_not_mentioned() {
-    let off = PIN_CAPS.with(Caps::DISCOVERABLE).with(Caps::EDDSA).with(Caps::MAKE_CRED_UV_NOT_RQD);
+    let off = PIN_CAPS
+        .with(Caps::DISCOVERABLE)
+        .with(Caps::CRED_BLOB)
+        .with(Caps::ALWAYS_UV)
+        .with(Caps::EDDSA)
+        .with(Caps::MAKE_CRED_UV_NOT_RQD);
     info(&mut Key::with(caps(CONFIG.caps.without(off).consistent())), |info| {
         let expected = Options { up: Some(true), plat: Some(false), ..Options::default() };
         assert_eq!(info.options, Some(expected));
         assert_eq!((info.min_pin_length, info.remaining_discoverable_credentials), (None, None));
         assert!(info.pin_uv_auth_protocols.is_none());
+        assert_eq!(info.max_cred_blob_length, None);
         assert_eq!(info.algorithms.unwrap().len(), 1);
     });
+    for config in [caps(Caps::NONE), caps(Caps::DISCOVERABLE)] {
+        assert!(info(&mut Key::with(config), |info| info.extensions.is_none()));
+    }
     info(&mut Key::with(caps(CONFIG.caps.without(Caps::PROTOCOL_TWO))), |info| {
         assert!(info.pin_uv_auth_protocols.unwrap().iter().eq([1]));
     });
@@ -116,7 +145,7 @@ fn what_is_switched_off_is_not_mentioned() {
     });
     let none = Config { attestation: Attestation::None, firmware_version: Some(7), ..CONFIG };
     info(&mut Key::with(none), |info| {
-        assert!(info.attestation_formats.unwrap().iter().eq(["none"]));
+        assert!(info.attestation_formats.is_none(), "none alone is not told");
         assert_eq!(info.firmware_version, Some(7));
     });
 }
@@ -196,13 +225,17 @@ fn every_configuration_that_contradicts_itself_is_refused() {
         (caps(Caps::CLIENT_PIN), ConfigError::PinProtocol),
         (caps(Caps::TOKEN_PERMISSIONS), ConfigError::TokenWithoutPin),
         (caps(Caps::NO_MC_GA_WITH_PIN), ConfigError::TokenWithoutPin),
-        (caps(Caps(1 << 31)), ConfigError::NotCompiled(Caps(1 << 31))),
+        (caps(Caps(1 << 63)), ConfigError::NotCompiled(Caps(1 << 63))),
         (caps(CONFIG.caps.without(Caps::DISCOVERABLE)), needs(Caps::CRED_MGMT)),
         (caps(CONFIG.caps.without(Caps::TOKEN_PERMISSIONS)), needs(Caps::CRED_MGMT)),
         (caps(CONFIG.caps.without(Caps::CRED_MGMT)), needs(Caps::PERSISTENT_CRED_MGMT)),
         (caps(CONFIG.caps.without(Caps::PERSISTENT_CRED_MGMT)), needs(Caps::IDENTIFIER)),
         (caps(CONFIG.caps.without(Caps::CONFIG)), needs(Caps::ALWAYS_UV)),
         (caps(CONFIG.caps.without(Caps::CRED_PROTECT)), needs(Caps::CRED_BLOB)),
+        (caps(Caps::HMAC_SECRET), ConfigError::Needs(Caps::HMAC_SECRET, Caps::CLIENT_PIN)),
+        (caps(Caps::HMAC_SECRET_MC), ConfigError::Needs(Caps::HMAC_SECRET_MC, Caps::HMAC_SECRET)),
+        (caps(Caps::CRED_BLOB), ConfigError::Needs(Caps::CRED_BLOB, Caps::CRED_PROTECT)),
+        (caps(Caps::LARGE_BLOB_EXTENSION), ConfigError::Needs(Caps::LARGE_BLOB_EXTENSION, Caps::DISCOVERABLE)),
         (
             caps(CONFIG.caps.with(Caps::LARGE_BLOB_EXTENSION)),
             ConfigError::Excludes(Caps::LARGE_BLOBS, Caps::LARGE_BLOB_EXTENSION),

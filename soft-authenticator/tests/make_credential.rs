@@ -169,7 +169,7 @@ fn step_5_uv_without_built_in_user_verification_is_an_invalid_option() {
 /// 6.1.2 step 5: rk given, getInfo has none → UNSUPPORTED_OPTION
 #[test]
 fn step_5_rk_is_unsupported_where_get_info_does_not_name_it() {
-    let mut key = without(Caps::DISCOVERABLE);
+    let mut key = without(Caps::DISCOVERABLE.with(Caps::CRED_BLOB));
     for rk in [true, false] {
         let request = Request { options: Some(Options { rk: Some(rk), ..OPTIONS }), ..registration(b"u") };
         refused(&mut key, &request, Status::UNSUPPORTED_OPTION);
@@ -376,7 +376,8 @@ fn step_14_a_refused_touch_leaves_the_token_usable() {
 #[test]
 fn step_15_extensions_that_are_not_supported_leave_no_trace() {
     let raw = keyfob_core::cbor::RawMap(b"\xA1\x6BcredProtect\x02");
-    let made = Key::new().make(&Request { extensions: Some(raw), ..registration(b"u") }).unwrap();
+    let mut key = without(Caps::CRED_PROTECT.with(Caps::CRED_BLOB));
+    let made = key.make(&Request { extensions: Some(raw), ..registration(b"u") }).unwrap();
     assert!(!made.has(Flags::ED) && made.auth_data().extensions.is_none());
 }
 

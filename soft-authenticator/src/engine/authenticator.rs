@@ -14,10 +14,12 @@ use keyfob_core::{
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{
-    Attestation, Certified, Config, ConfigError, Platform,
+    Config, ConfigError, Platform,
+    attestation::Format,
     bio_enrollment::Enrollment,
     credential,
     credential_management::Listing,
+    extensions::{Asked, Salts},
     fingerprints::{MAX_FINGERPRINTS, TemplateId},
     get_assertion::Assertions,
     large_blobs::Upload,
@@ -30,7 +32,7 @@ use crate::{
     store::{Change, Number, Setting, Store, StoreError},
 };
 
-/// The seed of all wrapping keys, in bytes.
+/// The seed of the credential keys, in bytes.
 pub(super) const SEED: usize = 32;
 
 /// Wrong PINs in a row before a power cycle is needed (CTAP 2.3 §6.5.5.1).
@@ -43,7 +45,7 @@ pub(super) struct Authenticator<'c, P: Platform> {
     pub rng: P::Rng,
     pub store: P::Store,
     pub powered_up: Instant,
-    pub wrapping: credential::WrappingKey,
+    pub credential_keys: credential::CredentialKeys,
     pub pin: PinState,
     /// Attempts of built-in user verification left.
     pub uv_retries: u8,
@@ -164,7 +166,12 @@ pub(super) struct Work {
     pub user_verified: bool,
     pub user_present: bool,
     pub discoverable: bool,
-    pub unattested: bool,
+    /// What the request asks of the extensions.
+    pub asked: Asked,
+    pub salts: Option<Salts>,
+    pub format: Format,
+    /// Enterprise attestation is given.
+    pub enterprise: bool,
     pub algorithm: Option<Algorithm>,
     pub rp_id_hash: [u8; 32],
     pub client_data_hash: [u8; 32],
@@ -182,6 +189,11 @@ pub(super) struct Work {
 }
 
 impl Work {
+    /// Whether salts came that have not been decrypted yet.
+    pub const fn needs_salts(&self) -> bool {
+        self.asked.salts && self.salts.is_none()
+    }
+
     /// Forgets everything, secrets first.
     pub fn wipe(&mut self) {
         self.secret.as_mut_slice().zeroize();
@@ -223,7 +235,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
             rng,
             store,
             powered_up: now,
-            wrapping: credential::WrappingKey::default(),
+            credential_keys: credential::CredentialKeys::default(),
             pin: PinState { is_set: false, retries: 0, mismatches: 0 },
             uv_retries: 0,
             fingerprints: Vec::new(),
@@ -236,9 +248,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
             work: Work::default(),
             scratch_used: 0,
         };
-        if let Attestation::Certified(Certified { algorithm, .. }) = config.attestation
-            && !authenticator.crypto.algorithms().contains(&algorithm)
-        {
+        if config.certificates().any(|certified| !authenticator.crypto.algorithms().contains(&certified.algorithm)) {
             return Err(ConfigError::Attestation);
         }
         authenticator.power_up(now)?;
@@ -274,7 +284,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
                 bytes::copy(&mut *value, &*fresh.seed);
             }
         }
-        self.wrapping = credential::WrappingKey::derive(&self.crypto, &*value);
+        self.credential_keys = credential::CredentialKeys::derive(&self.crypto, &*value);
         self.pin.is_set = self.store.get(Setting::Pin, &mut *value)?.is_some();
         self.pin.retries = self.load_retries(Setting::PinRetries, self.config.max_pin_retries)?;
         self.uv_retries = self.load_retries(Setting::UvRetries, self.config.user_verification.max_retries)?;
@@ -328,6 +338,25 @@ impl<'c, P: Platform> Authenticator<'c, P> {
     /// Whether every operation with a touch needs user verification.
     pub fn always_uv(&self) -> bool {
         self.has(Caps::ALWAYS_UV) && self.options.always_uv
+    }
+
+    /// Whether a credential that is not discoverable can be made without user verification.
+    pub fn make_cred_uv_not_rqd(&self) -> bool {
+        self.has(Caps::MAKE_CRED_UV_NOT_RQD) && !self.always_uv()
+    }
+
+    /// Whether there is an enterprise attestation to be given, once it is enabled.
+    pub fn is_enterprise_capable(&self) -> bool {
+        self.has(Caps::ENTERPRISE_ATTESTATION) && self.config.enterprise.is_some()
+    }
+
+    /// Commits those of the changes that there are, at most three.
+    pub fn commit(&mut self, changes: &[Option<Change<'_>>]) -> Result<(), StoreError> {
+        let mut all = Vec::<_, 3>::new();
+        for change in changes.iter().flatten() {
+            all.push(*change).map_err(|_| StoreError::Failed)?;
+        }
+        self.store.commit(&all)
     }
 
     /// Whether the PIN can give a token to register and sign in.

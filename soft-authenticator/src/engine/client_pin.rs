@@ -304,7 +304,7 @@ impl<P: Platform> Authenticator<'_, P> {
         if self.pin.needs_power_cycle() { Err(Status::PIN_AUTH_BLOCKED) } else { Ok(()) }
     }
 
-    fn decapsulate(&self, protocol: Protocol, key: &CoseKey<'_>) -> Result<SharedSecret, Status> {
+    pub(super) fn decapsulate(&self, protocol: Protocol, key: &CoseKey<'_>) -> Result<SharedSecret, Status> {
         // Without a key of ours, the platform cannot have agreed on anything.
         let (secret, _) = self.key_agreement.as_ref().ok_or(Status::INVALID_PARAMETER)?;
         pin_uv::decapsulate(&self.crypto, protocol, secret, key).map_err(|error| match error {

@@ -9,10 +9,27 @@ use crate::{
 };
 
 /// A registration's response without its certificates, at most, in bytes: authenticator data with the longest
-/// credential id and key (about 240), the signature, and CBOR around them.
-const REGISTRATION: usize = 400;
+/// credential id and key (about 240), the signature, and CBOR
+/// around them.
+const REGISTRATION: usize = 360;
+/// What each extension adds to it, at most, in bytes.
+const OUTPUTS: [(Caps, usize); 10] = [
+    (Caps::UVM, 15),
+    (Caps::CRED_BLOB, 10),
+    (Caps::CRED_PROTECT, 13),
+    (Caps::HMAC_SECRET, 13),
+    (Caps::HMAC_SECRET_MC, 97),
+    (Caps::CONFIG, 15),
+    (Caps::PIN_COMPLEXITY, 21),
+    (Caps::LARGE_BLOBS, 35),
+    (Caps::LARGE_BLOB_EXTENSION, 24),
+    (Caps::ENTERPRISE_ATTESTATION, 2),
+];
 /// The head of a byte string of under 65,536 bytes, in bytes.
 const CBOR_HEAD: usize = 3;
+
+/// The longest blob of the extension `credBlob`, in bytes: the least that CTAP 2.3 §12.2 allows.
+pub const MAX_CRED_BLOB_LENGTH: usize = 32;
 
 /// The configuration of an authenticator.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +62,13 @@ pub struct Config<'c> {
     pub max_credential_count_in_list: u16,
     /// How registrations are attested.
     pub attestation: Attestation<'c>,
+    /// What attests registrations to an enterprise. Without it, the authenticator is not capable of that.
+    pub enterprise: Option<Enterprise<'c>>,
+    /// How keys are protected, and where users are verified, as the extension `uvm` tells: bits of the FIDO registry of
+    /// predefined values (§3.2, §3.3). Software by default.
+    pub key_protection: u16,
+    /// The matcher's protection, likewise.
+    pub matcher_protection: u16,
     /// Where deployed authenticators disagree.
     pub policy: Policy,
 }
@@ -58,6 +82,19 @@ pub enum Attestation<'c> {
     Own,
     /// Format "packed", signed with a certified key. With it, the aaguid must be the certificate's.
     Certified(Certified<'c>),
+    /// Format "fido-u2f", signed with a certified ES256 key, for ES256 credentials; others as with
+    /// [`Attestation::Certified`].
+    FidoU2f(Certified<'c>),
+}
+
+/// Enterprise attestation (CTAP 2.3 §7.1): with a certificate that identifies this one authenticator. It is given once it
+/// has been enabled.
+#[derive(Clone, Copy, Debug)]
+pub struct Enterprise<'c> {
+    /// The key and the certificate, in format "packed".
+    pub certified: Certified<'c>,
+    /// The relying parties that get it when it is asked for as vendor-facilitated.
+    pub rp_ids: &'c [&'c str],
 }
 
 /// An attestation key and its certificates.
@@ -165,6 +202,9 @@ impl<'c> Config<'c> {
             firmware_version: None,
             max_credential_count_in_list: 64,
             attestation: Attestation::Own,
+            enterprise: None,
+            key_protection: 1,
+            matcher_protection: 1,
             policy: Policy::STRICT,
         }
     }
@@ -232,16 +272,31 @@ impl<'c> Config<'c> {
         if self.max_credential_count_in_list == 0 {
             return Err(ConfigError::MaxCredentialCountInList);
         }
-        match self.attestation {
-            Attestation::Certified(Certified { chain: [], .. }) => Err(ConfigError::Attestation),
-            Attestation::Certified(_) if !caps.has(Caps::CERTIFIED_ATTESTATION) => Err(ConfigError::Attestation),
-            Attestation::Certified(Certified { chain, .. }) => {
-                let chain =
-                    chain.iter().fold(0usize, |sum, der| sum.saturating_add(der.len()).saturating_add(CBOR_HEAD));
-                let needed = chain.saturating_add(REGISTRATION);
-                if needed <= self.max_msg_size { Ok(()) } else { Err(ConfigError::Attestation) }
-            }
-            _ => Ok(()),
-        }
+        self.check_attestation()
+    }
+
+    fn check_attestation(&self) -> Result<(), ConfigError> {
+        let u2f = matches!(self.attestation, Attestation::FidoU2f(Certified { algorithm, .. }) if algorithm != Algorithm::ES256);
+        let misplaced = match self.attestation {
+            Attestation::Certified(_) | Attestation::FidoU2f(_) => !self.caps.has(Caps::CERTIFIED_ATTESTATION),
+            Attestation::None | Attestation::Own => false,
+        };
+        let outputs = OUTPUTS.iter().filter(|(caps, _)| self.caps.has(*caps));
+        let needed = outputs.fold(REGISTRATION, |sum, (_, len)| sum.saturating_add(*len));
+        let unusable = |Certified { chain, .. }: Certified<'_>| {
+            let len = chain.iter().fold(0usize, |sum, der| sum.saturating_add(der.len()).saturating_add(CBOR_HEAD));
+            chain.is_empty() || len.saturating_add(needed) > self.max_msg_size
+        };
+        let wrong = u2f || misplaced || self.certificates().any(unusable);
+        if wrong { Err(ConfigError::Attestation) } else { Ok(()) }
+    }
+
+    /// The certified keys of the configuration.
+    pub(super) fn certificates(&self) -> impl Iterator<Item = Certified<'c>> {
+        let attestation = match self.attestation {
+            Attestation::Certified(certified) | Attestation::FidoU2f(certified) => Some(certified),
+            Attestation::None | Attestation::Own => None,
+        };
+        attestation.into_iter().chain(self.enterprise.map(|enterprise| enterprise.certified))
     }
 }

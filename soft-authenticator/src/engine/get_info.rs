@@ -9,7 +9,10 @@ use keyfob_core::{
     ctap2::{self, CredentialParameters, get_info},
 };
 
-use super::{Attestation, Engine, Next, Outcome, Platform, authenticator_config::MAX_RP_IDS};
+use super::{
+    Engine, MAX_CRED_BLOB_LENGTH, Next, Outcome, Platform, attestation::Format, authenticator_config::MAX_RP_IDS,
+    extensions::EXTENSIONS,
+};
 use crate::{caps::Caps, store::Store};
 
 /// More algorithms than this are not listed.
@@ -61,7 +64,7 @@ impl<P: Platform> Engine<'_, P> {
             plat: Some(false),
             client_pin: pin.then_some(authenticator.pin.is_set),
             pin_uv_auth_token: authenticator.has(Caps::TOKEN_PERMISSIONS).then_some(true),
-            ep: authenticator.has(Caps::ENTERPRISE_ATTESTATION).then_some(state.enterprise_attestation),
+            ep: authenticator.is_enterprise_capable().then_some(state.enterprise_attestation),
             always_uv: authenticator.has(Caps::ALWAYS_UV).then_some(state.always_uv),
             authnr_cfg: has_config.then_some(true),
             set_min_pin_length: min_pin_can_be_set.then_some(true),
@@ -69,14 +72,23 @@ impl<P: Platform> Engine<'_, P> {
             per_cred_mgmt_ro: authenticator.has(Caps::PERSISTENT_CRED_MGMT).then_some(true),
             cred_mgmt: authenticator.has(Caps::CRED_MGMT).then_some(true),
             credential_mgmt_preview: authenticator.has(Caps::CRED_MGMT).then_some(true),
-            make_cred_uv_not_rqd: authenticator.has(Caps::MAKE_CRED_UV_NOT_RQD).then_some(!authenticator.always_uv()),
+            make_cred_uv_not_rqd: authenticator
+                .has(Caps::MAKE_CRED_UV_NOT_RQD)
+                .then_some(authenticator.make_cred_uv_not_rqd()),
             no_mc_ga_permissions_with_client_pin: authenticator.has(Caps::NO_MC_GA_WITH_PIN).then_some(true),
             ..get_info::Options::default()
         };
-        let formats: &[Text<'_>] = match config.attestation {
-            Attestation::None => &[Text::new("none")],
-            _ => &[Text::new("packed")],
-        };
+        let mut extensions: Vec<Text<'_>, { EXTENSIONS.len() }> = Vec::new();
+        for (id, caps) in EXTENSIONS {
+            if authenticator.has_extension(id, caps) {
+                let _ = extensions.push(Text::new(id)); // there is room for all
+            }
+        }
+        let supported = Format::supported(&config, Algorithm::ES256);
+        let mut formats: Vec<Text<'_>, 3> = Vec::new();
+        for format in supported {
+            let _ = formats.push(Text::new(format.name())); // there is room for all
+        }
         let versions: &[Text<'_>] = if authenticator.u2f_is_on() {
             &[Text::new("U2F_V2"), Text::new("FIDO_2_0")]
         } else {
@@ -84,7 +96,7 @@ impl<P: Platform> Engine<'_, P> {
         };
         let response = get_info::Response {
             versions: List::Slice(versions),
-            extensions: None,
+            extensions: Some(List::Slice(&extensions)).filter(|list| !list.is_empty()),
             aaguid: &config.aaguid,
             options: Some(options),
             max_msg_size: Some(config.max_msg_size),
@@ -97,7 +109,7 @@ impl<P: Platform> Engine<'_, P> {
             force_pin_change: min_pin_can_be_set.then_some(state.force_pin_change),
             min_pin_length: pin.then_some(usize::from(state.min_pin_length)),
             firmware_version: config.firmware_version.map(u64::from),
-            max_cred_blob_length: None,
+            max_cred_blob_length: authenticator.has(Caps::CRED_BLOB).then_some(MAX_CRED_BLOB_LENGTH),
             max_rp_ids_for_set_min_pin_length: min_pin_can_be_set.then_some(MAX_RP_IDS),
             preferred_platform_uv_attempts: built_in_uv.then_some(uv.preferred_platform_attempts.into()),
             uv_modality: built_in_uv.then_some(uv.modality.into()),
@@ -105,7 +117,8 @@ impl<P: Platform> Engine<'_, P> {
             remaining_discoverable_credentials: remaining,
             vendor_prototype_config_commands: (!config.vendor_commands.is_empty())
                 .then_some(List::Slice(config.vendor_commands)),
-            attestation_formats: Some(List::Slice(formats)),
+            // "none" alone is not told.
+            attestation_formats: (supported != [Format::None]).then_some(List::Slice(&formats)),
             uv_count_since_last_pin_entry: None,
             long_touch_for_reset: long_touch.then_some(state.long_touch_for_reset),
             enc_identifier: identifiers.as_ref().map(|[identifier, _]| &identifier[..]),

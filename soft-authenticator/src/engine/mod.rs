@@ -28,6 +28,7 @@ use crate::{
     store::{MAX_RECORD, Store},
 };
 
+mod attestation;
 mod authenticator;
 mod authenticator_config;
 mod bio_enrollment;
@@ -36,9 +37,11 @@ mod client_pin;
 mod config;
 mod credential;
 mod credential_management;
+mod extensions;
 mod fingerprints;
 mod get_assertion;
 mod get_info;
+mod large_blob;
 mod large_blobs;
 mod make_credential;
 mod persistent;
@@ -48,7 +51,7 @@ mod reset;
 mod u2f;
 mod user_verification;
 
-pub use config::{Attestation, Certified, Config, ConfigError, Policy};
+pub use config::{Attestation, Certified, Config, ConfigError, Enterprise, MAX_CRED_BLOB_LENGTH, Policy};
 pub use fingerprints::{MAX_FINGERPRINTS, MAX_FRIENDLY_NAME, TemplateId};
 pub use u2f::{TOUCH_AWAITED, TOUCH_KEPT};
 pub use user_verification::{FINGERPRINT, UserVerification};

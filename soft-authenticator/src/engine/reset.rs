@@ -5,7 +5,7 @@ use keyfob_core::{Instant, Status};
 use super::{
     Engine, Next, Outcome, Platform, RESET_WINDOW,
     authenticator::{Options, PinState, store_status},
-    credential::WrappingKey,
+    credential::CredentialKeys,
     persistent::Fresh,
 };
 use crate::store::{Change, Store};
@@ -32,7 +32,7 @@ impl<P: Platform> Engine<'_, P> {
         let changes = [Change::Erase, seed, token, identifier, store_state];
         authenticator.store.commit(&changes).map_err(store_status)?;
         // Nothing is read back: a store that fails now must not leave the old state in memory.
-        authenticator.wrapping = WrappingKey::derive(&authenticator.crypto, &*fresh.seed);
+        authenticator.credential_keys = CredentialKeys::derive(&authenticator.crypto, &*fresh.seed);
         authenticator.pin = PinState { is_set: false, retries: authenticator.config.max_pin_retries, mismatches: 0 };
         authenticator.uv_retries = authenticator.config.user_verification.max_retries;
         authenticator.fingerprints.clear();

@@ -249,7 +249,8 @@ impl<P: Platform> Authenticator<'_, P> {
         response.encode(message).map(Next::Reply).map_err(|_| StatusWord::UNKNOWN)
     }
 
-    /// The secret key behind a key handle that U2F may use: a credential that is not discoverable, with ES256.
+    /// The secret key behind a key handle that U2F may use: a credential that is not discoverable, with ES256, and not
+    /// protected by user verification, of which U2F knows nothing.
     fn open_key_handle<'s>(
         &mut self,
         application: &[u8; 32],
@@ -258,7 +259,8 @@ impl<P: Platform> Authenticator<'_, P> {
     ) -> Result<&'s [u8], StatusWord> {
         let opened = self.open(application, key_handle, scratch).map_err(|_| StatusWord::UNKNOWN)?;
         opened
-            .filter(|opened| opened.number.is_none() && opened.algorithm == Algorithm::ES256)
+            .filter(|opened| opened.stored.is_none() && opened.algorithm == Algorithm::ES256)
+            .filter(|opened| !opened.properties.hide_it(false, true))
             .map(|opened| opened.secret)
             .ok_or(StatusWord::WRONG_DATA)
     }

@@ -26,9 +26,7 @@ message! {
         6 => cred_protect: optional Level,
         /// Its blob.
         7 => cred_blob: optional &'a [u8],
-        /// Whether it has secrets for the extension `hmac-secret`.
-        8 => hmac_secret: optional bool,
-        /// Whether it has a large-blob key.
+        /// Whether it was made with a large-blob key. Its secrets for `hmac-secret` every credential has.
         9 => large_blob_key: optional bool,
         /// Whether it may be used for payments by third parties.
         10 => third_party_payment: optional bool,

@@ -75,6 +75,9 @@ pub struct Made {
     pub fmt: String,
     pub auth_data: Vec<u8>,
     pub att_stmt: Vec<u8>,
+    pub ep_att: Option<bool>,
+    pub large_blob_key: Option<Vec<u8>>,
+    pub unsigned: Option<Vec<u8>>,
 }
 
 impl Made {
@@ -109,6 +112,8 @@ pub struct Got {
     pub user_name: Option<String>,
     pub display_name: Option<String>,
     pub number: Option<u64>,
+    pub large_blob_key: Option<Vec<u8>>,
+    pub unsigned: Option<Vec<u8>>,
 }
 
 impl Got {
@@ -169,14 +174,13 @@ impl Key {
         let response = self.call(&message(Command::MAKE_CREDENTIAL, request));
         body(&response, |response| {
             let response: make_credential::Response<'_> = ctap2::decode_response(response).unwrap();
-            assert_eq!(
-                (response.ep_att, response.large_blob_key, response.unsigned_extension_outputs),
-                (None, None, None)
-            );
             Made {
                 fmt: response.fmt.into(),
                 auth_data: response.auth_data.into(),
                 att_stmt: response.att_stmt.unwrap().0.into(),
+                ep_att: response.ep_att,
+                large_blob_key: response.large_blob_key.map(Into::into),
+                unsigned: response.unsigned_extension_outputs.map(|outputs| outputs.0.into()),
             }
         })
     }
@@ -194,7 +198,7 @@ impl Key {
     fn got(&mut self, response: &[u8]) -> Result<Got, Status> {
         body(response, |response| {
             let response: get_assertion::Response<'_> = ctap2::decode_response(response).unwrap();
-            assert_eq!((response.user_selected, response.large_blob_key), (None, None));
+            assert_eq!(response.user_selected, None);
             let credential = response.credential.unwrap();
             assert_eq!((credential.kind, credential.transports), (PUBLIC_KEY, None));
             Got {
@@ -205,6 +209,8 @@ impl Key {
                 user_name: response.user.and_then(|user| user.name).map(Into::into),
                 display_name: response.user.and_then(|user| user.display_name).map(Into::into),
                 number: response.number_of_credentials,
+                large_blob_key: response.large_blob_key.map(Into::into),
+                unsigned: response.unsigned_extension_outputs.map(|outputs| outputs.0.into()),
             }
         })
     }
@@ -420,6 +426,32 @@ impl Key {
             ..request
         })
     }
+}
+
+/// Extension inputs as they stand in a request, or outputs as they stand in a response.
+pub fn raw<T: Write>(map: &T) -> Vec<u8> {
+    let mut buffer = vec![0; 8192];
+    let len = cbor::encode(map, &mut buffer).unwrap();
+    buffer.truncate(len);
+    buffer
+}
+
+/// A registration with extension inputs.
+pub fn extended<'a>(request: make_credential::Request<'a>, inputs: &'a [u8]) -> make_credential::Request<'a> {
+    make_credential::Request { extensions: Some(RawMap(inputs)), ..request }
+}
+
+/// A sign-in with extension inputs.
+pub fn asking(inputs: &[u8]) -> get_assertion::Request<'_> {
+    get_assertion::Request { extensions: Some(RawMap(inputs)), ..assertion() }
+}
+
+/// A sign-in with one of these credentials.
+pub fn listed<'a>(
+    request: get_assertion::Request<'a>,
+    list: &'a [CredentialDescriptor<'a>],
+) -> get_assertion::Request<'a> {
+    get_assertion::Request { allow_list: Some(List::Slice(list)), ..request }
 }
 
 pub fn pin_hash(pin: &str) -> [u8; 16] {

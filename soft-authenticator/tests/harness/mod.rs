@@ -12,6 +12,7 @@ use keyfob_core::{
     ctap2::{Command, bio_enrollment::SampleStatus},
 };
 use keyfob_soft_authenticator::engine::{Config, ConfigError, Engine, Event, Progress, TemplateId, Wait};
+use keyfob_soft_authenticator::store::{Change, Setting, Store};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
@@ -91,6 +92,19 @@ impl Key {
         drop(engine);
         store.fault.set(Fault::None);
         Self::try_with(config, store).unwrap()
+    }
+
+    /// A key with a PIN.
+    pub fn with_pin() -> Self {
+        let mut key = Self::new();
+        assert_eq!(key.set_pin(keyfob_core::pin_uv::Protocol::Two, PIN), Status::OK);
+        key
+    }
+
+    /// A setting as another command, or an earlier life, left it.
+    pub fn set(self, setting: Setting, value: &[u8]) -> Self {
+        self.store.memory.borrow_mut().commit(&[Change::Set(setting, value)]).unwrap();
+        self.power_cut()
     }
 
     /// Time passes.

@@ -17,6 +17,25 @@ use keyfob_soft_authenticator::{
 use rand_chacha::ChaCha20Rng;
 use rand_core::CryptoRng;
 
+/// Calls of the seams that a lookup makes, for tests that compare them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Calls {
+    pub finds: u32,
+    pub opens: u32,
+    pub hashes: u32,
+}
+
+thread_local! {
+    /// The calls of this test so far.
+    pub static CALLS: Cell<Calls> = const { Cell::new(Calls { finds: 0, opens: 0, hashes: 0 }) };
+}
+
+fn counted(count: impl FnOnce(&mut Calls)) {
+    let mut calls = CALLS.get();
+    count(&mut calls);
+    CALLS.set(calls);
+}
+
 /// Credentials that fit in the store.
 pub const ROOM: usize = 5;
 
@@ -104,6 +123,7 @@ impl Store for BenchStore {
         before: Option<Number>,
         out: &mut [u8],
     ) -> Result<Option<Found>, StoreError> {
+        counted(|calls| calls.finds += 1);
         if self.fault.get() == Fault::Reads {
             return Err(StoreError::Failed);
         }
@@ -182,10 +202,12 @@ impl Hash for BenchCrypto {
     type Sha256 = <RustCrypto as Hash>::Sha256;
 
     fn sha256_start(&self) -> Self::Sha256 {
+        counted(|calls| calls.hashes += 1);
         RustCrypto.sha256_start()
     }
 
     fn hmac_sha256(&self, key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+        counted(|calls| calls.hashes += 1);
         RustCrypto.hmac_sha256(key, parts)
     }
 }
@@ -225,6 +247,7 @@ impl Cipher for BenchCrypto {
         data: &mut [u8],
         tag: &[u8; 16],
     ) -> Result<(), Error> {
+        counted(|calls| calls.opens += 1);
         RustCrypto.aes256_gcm_open(key, nonce, aad, data, tag)
     }
 }
