@@ -13,7 +13,7 @@ use keyfob_core::{
 use keyfob_soft_authenticator::{
     Caps,
     devices::virtual_key_certificate,
-    engine::{Attestation, Certified, Config, ConfigError, Engine},
+    engine::{Attestation, Certified, Config, ConfigError, Engine, Version},
 };
 
 use super::harness::*;
@@ -307,4 +307,22 @@ fn a_store_that_cannot_be_read_is_an_error_at_power_up() {
 #[test]
 fn parameters_of_get_info_are_ignored() {
     assert_eq!(Key::new().status(&[0x04, 0xA0]), Status::OK);
+}
+
+#[test]
+fn a_version_is_named_where_all_that_it_requires_is_there_and_no_newer_one_than_is_wanted() {
+    let versions = |config: Config<'static>| {
+        info(&mut Key::with(config), |info| {
+            info.versions.iter().map(|version| version.as_str().to_owned()).collect::<Vec<_>>()
+        })
+    };
+    assert_eq!(versions(CONFIG), ["U2F_V2", "FIDO_2_0", "FIDO_2_1", "FIDO_2_3"]);
+    for missing in [Caps::HMAC_SECRET, Caps::CRED_MGMT, Caps::CRED_PROTECT, Caps::PROTOCOL_TWO, Caps::TOKEN_PERMISSIONS]
+    {
+        let caps = CONFIG.caps.without(missing).consistent();
+        assert_eq!(versions(Config { caps, ..CONFIG }), ["U2F_V2", "FIDO_2_0"], "{missing:?}");
+    }
+    let newest = |newest_version| versions(Config { newest_version, ..CONFIG });
+    assert_eq!(newest(Version::Fido2_1), ["U2F_V2", "FIDO_2_0", "FIDO_2_1"]);
+    assert_eq!(newest(Version::Fido2_0), ["U2F_V2", "FIDO_2_0"]);
 }

@@ -31,6 +31,17 @@ const CBOR_HEAD: usize = 3;
 /// The longest blob of the extension `credBlob`, in bytes: the least that CTAP 2.3 §12.2 allows.
 pub const MAX_CRED_BLOB_LENGTH: usize = 32;
 
+/// A version of CTAP2. There is no 2.2 among what getInfo may name (CTAP 2.3 §6.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Version {
+    /// "FIDO_2_0".
+    Fido2_0,
+    /// "FIDO_2_1".
+    Fido2_1,
+    /// "FIDO_2_3".
+    Fido2_3,
+}
+
 /// The configuration of an authenticator.
 #[derive(Clone, Copy, Debug)]
 pub struct Config<'c> {
@@ -38,6 +49,8 @@ pub struct Config<'c> {
     pub aaguid: [u8; 16],
     /// What is switched on.
     pub caps: Caps,
+    /// The newest version that getInfo names, if all that the version requires is there.
+    pub newest_version: Version,
     /// The longest message, in bytes: at least 1,024, over HID at most 7,609.
     pub max_msg_size: usize,
     /// The shortest PIN, in code points: 4 to 63.
@@ -190,6 +203,7 @@ impl<'c> Config<'c> {
                 .without(Caps::LARGE_BLOB_EXTENSION)
                 .without(Caps::BUILT_IN_UV)
                 .without(Caps::BIO_ENROLL),
+            newest_version: Version::Fido2_3,
             max_msg_size: 7609,
             min_pin_length: 4,
             max_pin_length: 63,

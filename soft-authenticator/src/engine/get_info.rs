@@ -10,8 +10,8 @@ use keyfob_core::{
 };
 
 use super::{
-    Engine, MAX_CRED_BLOB_LENGTH, Next, Outcome, Platform, attestation::Format, authenticator_config::MAX_RP_IDS,
-    extensions::EXTENSIONS,
+    Engine, MAX_CRED_BLOB_LENGTH, Next, Outcome, Platform, Version, attestation::Format, authenticator::Authenticator,
+    authenticator_config::MAX_RP_IDS, extensions::EXTENSIONS,
 };
 use crate::{caps::Caps, store::Store};
 
@@ -89,13 +89,19 @@ impl<P: Platform> Engine<'_, P> {
         for format in supported {
             let _ = formats.push(Text::new(format.name())); // there is room for all
         }
-        let versions: &[Text<'_>] = if authenticator.u2f_is_on() {
-            &[Text::new("U2F_V2"), Text::new("FIDO_2_0")]
-        } else {
-            &[Text::new("FIDO_2_0")]
-        };
+        let mut versions: Vec<Text<'_>, 4> = Vec::new();
+        for (version, is_spoken) in [
+            (Text::new("U2F_V2"), authenticator.u2f_is_on()),
+            (Text::new("FIDO_2_0"), true),
+            (Text::new("FIDO_2_1"), authenticator.speaks(Version::Fido2_1)),
+            (Text::new("FIDO_2_3"), authenticator.speaks(Version::Fido2_3)),
+        ] {
+            if is_spoken {
+                let _ = versions.push(version); // there is room for all
+            }
+        }
         let response = get_info::Response {
-            versions: List::Slice(versions),
+            versions: List::Slice(&versions),
             extensions: Some(List::Slice(&extensions)).filter(|list| !list.is_empty()),
             aaguid: &config.aaguid,
             options: Some(options),
@@ -130,5 +136,15 @@ impl<P: Platform> Engine<'_, P> {
             authenticator_config_commands: has_config.then_some(List::Slice(&commands)),
         };
         ctap2::encode_response(&response, message).map(Next::Reply).map_err(|_| Status::OTHER)
+    }
+}
+
+impl<P: Platform> Authenticator<'_, P> {
+    /// Whether all that a version after 2.0 requires is here, and it is wanted.
+    fn speaks(&self, version: Version) -> bool {
+        let required =
+            Caps::TOKEN_PERMISSIONS.with(Caps::PROTOCOL_TWO).with(Caps::HMAC_SECRET).with(Caps::CRED_PROTECT);
+        let manageable = !self.has(Caps::DISCOVERABLE) || self.has(Caps::CRED_MGMT);
+        version <= self.config.newest_version && self.has(required) && manageable
     }
 }

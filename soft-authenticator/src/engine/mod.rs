@@ -51,7 +51,7 @@ mod reset;
 mod u2f;
 mod user_verification;
 
-pub use config::{Attestation, Certified, Config, ConfigError, Enterprise, MAX_CRED_BLOB_LENGTH, Policy};
+pub use config::{Attestation, Certified, Config, ConfigError, Enterprise, MAX_CRED_BLOB_LENGTH, Policy, Version};
 pub use fingerprints::{MAX_FINGERPRINTS, MAX_FRIENDLY_NAME, TemplateId};
 pub use u2f::{TOUCH_AWAITED, TOUCH_KEPT};
 pub use user_verification::{FINGERPRINT, UserVerification};

@@ -3,7 +3,7 @@
 
 use keyfob_core::cbor::Text;
 
-use super::{Config, Policy};
+use super::{Config, Policy, Version};
 use crate::caps::Caps;
 
 /// A PIN with protocol one, as CTAP 2.0 has it.
@@ -34,6 +34,7 @@ impl Config<'_> {
         let caps = Caps::MAKE_CRED_UV_NOT_RQD.with(Caps::EDDSA).with(Caps::ALWAYS_UV).with(Caps::LARGE_BLOBS);
         Self {
             caps: KEY_2_1.with(caps),
+            newest_version: Version::Fido2_1,
             max_msg_size: 1280,
             transports: const { &[Text::new("nfc"), Text::new("usb")] },
             firmware_version: Some(0x05_07_01),
@@ -47,6 +48,7 @@ impl Config<'_> {
     pub const fn arculus_like(aaguid: [u8; 16]) -> Self {
         Self {
             caps: KEY_2_1,
+            newest_version: Version::Fido2_1,
             max_msg_size: 1024,
             transports: const { &[Text::new("nfc")] },
             max_credential_count_in_list: 10,
@@ -63,6 +65,7 @@ impl Config<'_> {
     pub const fn minimal_2_0(aaguid: [u8; 16]) -> Self {
         Self {
             caps: Caps::DISCOVERABLE.with(PIN_2_0),
+            newest_version: Version::Fido2_0,
             max_msg_size: 1024,
             max_credential_count_in_list: 1,
             ..Self::new(aaguid)
