@@ -78,7 +78,6 @@ fn the_default_key_says_what_it_is() {
             always_uv: Some(false),
             pin_uv_auth_token: Some(true),
             make_cred_uv_not_rqd: Some(true),
-            ep: Some(false),
             authnr_cfg: Some(true),
             set_min_pin_length: Some(true),
             large_blobs: Some(true),
@@ -159,7 +158,7 @@ fn the_default_key_says_how_it_is_managed() {
         );
         assert_eq!((info.force_pin_change, info.long_touch_for_reset), (Some(false), Some(false)));
         assert_eq!((info.pin_complexity_policy, info.max_pin_length), (Some(false), Some(63)));
-        assert!(info.authenticator_config_commands.unwrap().iter().eq([1, 2, 3, 4]));
+        assert!(info.authenticator_config_commands.unwrap().iter().eq([2, 3, 4]));
         assert!(info.vendor_prototype_config_commands.is_none());
         assert!(info.transports_for_reset.is_none() && info.pin_complexity_policy_url.is_none());
         assert!(info.enc_identifier.unwrap().len() == 32 && info.enc_cred_store_state.unwrap().len() == 32);
