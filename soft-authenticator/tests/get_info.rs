@@ -213,7 +213,7 @@ fn every_configuration_that_contradicts_itself_is_refused() {
         Caps::PERSISTENT_CRED_MGMT => ConfigError::Needs(cap, Caps::CRED_MGMT),
         Caps::IDENTIFIER => ConfigError::Needs(cap, Caps::PERSISTENT_CRED_MGMT),
         Caps::ALWAYS_UV => ConfigError::Needs(cap, Caps::CONFIG),
-        _ => ConfigError::Needs(cap, Caps::CRED_PROTECT),
+        _ => ConfigError::Needs(cap, Caps::CRED_PROTECT.with(Caps::DISCOVERABLE)),
     };
     let certified = virtual_key_certificate();
     let (no_chain, rsa) =
@@ -233,7 +233,7 @@ fn every_configuration_that_contradicts_itself_is_refused() {
         (caps(CONFIG.caps.without(Caps::CRED_PROTECT)), needs(Caps::CRED_BLOB)),
         (caps(Caps::HMAC_SECRET), ConfigError::Needs(Caps::HMAC_SECRET, Caps::CLIENT_PIN)),
         (caps(Caps::HMAC_SECRET_MC), ConfigError::Needs(Caps::HMAC_SECRET_MC, Caps::HMAC_SECRET)),
-        (caps(Caps::CRED_BLOB), ConfigError::Needs(Caps::CRED_BLOB, Caps::CRED_PROTECT)),
+        (caps(Caps::CRED_BLOB), needs(Caps::CRED_BLOB)),
         (caps(Caps::LARGE_BLOB_EXTENSION), ConfigError::Needs(Caps::LARGE_BLOB_EXTENSION, Caps::DISCOVERABLE)),
         (
             caps(CONFIG.caps.with(Caps::LARGE_BLOB_EXTENSION)),
