@@ -77,6 +77,7 @@ impl Caps {
     /// What each of some capabilities needs. What a row needs has its own row before it.
     pub(crate) const NEEDS: &'static [(Caps, Caps)] = &[
         (Caps::NO_MC_GA_WITH_PIN, Caps::CLIENT_PIN),
+        (Caps::BUILT_IN_UV, Caps::TOKEN_PERMISSIONS),
         (Caps::CRED_MGMT, Caps::DISCOVERABLE.with(Caps::TOKEN_PERMISSIONS)),
         (Caps::PERSISTENT_CRED_MGMT, Caps::CRED_MGMT),
         (Caps::IDENTIFIER, Caps::PERSISTENT_CRED_MGMT),
@@ -87,7 +88,7 @@ impl Caps {
         (Caps::LONG_TOUCH_FOR_RESET, Caps::CONFIG),
         (Caps::PIN_COMPLEXITY, Caps::CONFIG.with(Caps::CLIENT_PIN)),
         (Caps::HMAC_SECRET, Caps::CLIENT_PIN), // for its key agreement
-        (Caps::BIO_ENROLL, Caps::BUILT_IN_UV),
+        (Caps::BIO_ENROLL, Caps::BUILT_IN_UV.with(Caps::CLIENT_PIN)),
         (Caps::HMAC_SECRET_MC, Caps::HMAC_SECRET),
         (Caps::CRED_BLOB, Caps::CRED_PROTECT.with(Caps::DISCOVERABLE)),
         (Caps::LARGE_BLOB_EXTENSION, Caps::DISCOVERABLE),

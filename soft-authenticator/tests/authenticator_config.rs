@@ -19,8 +19,7 @@ use keyfob_soft_authenticator::{
 
 use super::harness::*;
 
-const VENDOR: Config<'static> =
-    Config { vendor_commands: &[7, u64::MAX, REFUSED_VENDOR_COMMAND], ..Config::new([0xAA; 16]) };
+const VENDOR: Config<'static> = Config { vendor_commands: &[7, u64::MAX, REFUSED_VENDOR_COMMAND], ..MANAGED };
 
 fn with_pin() -> Key {
     let mut key = Key::new();
@@ -130,7 +129,8 @@ fn with_a_pin_every_subcommand_needs_a_token_with_acfg_over_its_bytes() {
 
 #[test]
 fn enterprise_attestation_stays_enabled_until_a_reset() {
-    let mut key = Key::new();
+    assert_eq!(Key::new().configure(None, ENABLE_ENTERPRISE_ATTESTATION, None), Status::INVALID_SUBCOMMAND);
+    let mut key = Key::with(MANAGED);
     assert_eq!(key.options().ep, Some(false));
     for _ in 0..2 {
         assert_eq!(key.configure(None, ENABLE_ENTERPRISE_ATTESTATION, None), Status::OK);
@@ -171,7 +171,7 @@ fn always_uv_is_toggled_and_makes_registrations_without_verification_impossible(
 /// 6.11 toggleAlwaysUv: alwaysUv, not protected → OK
 #[test]
 fn always_uv_without_verification_locks_all_but_its_own_switch() {
-    let mut key = Key::new();
+    let mut key = Key::with(MANAGED);
     assert_eq!(key.configure(None, TOGGLE_ALWAYS_UV, None), Status::OK);
     assert_eq!(key.make(&registration(b"u")).unwrap_err(), Status::PUAT_REQUIRED);
     let param = make_credential::Request {

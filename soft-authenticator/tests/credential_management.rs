@@ -201,6 +201,34 @@ fn credentials_are_listed_newest_first_with_the_keys_they_were_made_with() {
 }
 
 #[test]
+fn a_listed_credential_comes_with_what_extensions_gave_it() {
+    // "credProtect": 3, "largeBlobKey": true, "thirdPartyPayment": true
+    let extensions = b"\xA3\x6BcredProtect\x03\x6ClargeBlobKey\xF5\x71thirdPartyPayment\xF5";
+    let mut key = Key::new();
+    let extensions = Some(keyfob_core::cbor::decode(extensions).unwrap());
+    let made = key.make(&make_credential::Request { extensions, ..resident(b"u") }).unwrap();
+    key.set_pin(Two, PIN);
+    let token = key.unbound(CM);
+    let response = key.manage(&token, ENUMERATE_CREDENTIALS_BEGIN, Some(&rp_params(RP)));
+    let listed = read(&response);
+    assert_eq!((listed.cred_protect.map(|level| level.0), listed.third_party_payment), (Some(3), Some(true)));
+    assert!(made.large_blob_key.is_some());
+    assert_eq!(listed.large_blob_key.map(<[u8]>::to_vec), made.large_blob_key);
+}
+
+#[test]
+fn the_stores_state_is_a_new_one_with_every_discoverable_credential() {
+    let mut key = Key::new();
+    let mut states = vec![key.store.setting(Setting::StoreState)];
+    for user in [b"a", b"b", b"a"] {
+        key.make(&resident(user)).unwrap();
+        let state = key.store.setting(Setting::StoreState);
+        assert!(!states.contains(&state));
+        states.push(state);
+    }
+}
+
+#[test]
 fn protection_and_payment_are_mentioned_only_where_they_are_supported() {
     let config = Config::new([0xAA; 16]);
     let off = Caps::CRED_PROTECT.with(Caps::THIRD_PARTY_PAYMENT);

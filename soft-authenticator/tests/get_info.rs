@@ -78,7 +78,6 @@ fn the_default_key_says_what_it_is() {
             always_uv: Some(false),
             pin_uv_auth_token: Some(true),
             make_cred_uv_not_rqd: Some(true),
-            ep: Some(false),
             authnr_cfg: Some(true),
             set_min_pin_length: Some(true),
             large_blobs: Some(true),
@@ -159,7 +158,7 @@ fn the_default_key_says_how_it_is_managed() {
         );
         assert_eq!((info.force_pin_change, info.long_touch_for_reset), (Some(false), Some(false)));
         assert_eq!((info.pin_complexity_policy, info.max_pin_length), (Some(false), Some(63)));
-        assert!(info.authenticator_config_commands.unwrap().iter().eq([1, 2, 3, 4]));
+        assert!(info.authenticator_config_commands.unwrap().iter().eq([2, 3, 4]));
         assert!(info.vendor_prototype_config_commands.is_none());
         assert!(info.transports_for_reset.is_none() && info.pin_complexity_policy_url.is_none());
         assert!(info.enc_identifier.unwrap().len() == 32 && info.enc_cred_store_state.unwrap().len() == 32);
@@ -214,7 +213,7 @@ fn every_configuration_that_contradicts_itself_is_refused() {
         Caps::PERSISTENT_CRED_MGMT => ConfigError::Needs(cap, Caps::CRED_MGMT),
         Caps::IDENTIFIER => ConfigError::Needs(cap, Caps::PERSISTENT_CRED_MGMT),
         Caps::ALWAYS_UV => ConfigError::Needs(cap, Caps::CONFIG),
-        _ => ConfigError::Needs(cap, Caps::CRED_PROTECT),
+        _ => ConfigError::Needs(cap, Caps::CRED_PROTECT.with(Caps::DISCOVERABLE)),
     };
     let certified = virtual_key_certificate();
     let (no_chain, rsa) =
@@ -234,7 +233,7 @@ fn every_configuration_that_contradicts_itself_is_refused() {
         (caps(CONFIG.caps.without(Caps::CRED_PROTECT)), needs(Caps::CRED_BLOB)),
         (caps(Caps::HMAC_SECRET), ConfigError::Needs(Caps::HMAC_SECRET, Caps::CLIENT_PIN)),
         (caps(Caps::HMAC_SECRET_MC), ConfigError::Needs(Caps::HMAC_SECRET_MC, Caps::HMAC_SECRET)),
-        (caps(Caps::CRED_BLOB), ConfigError::Needs(Caps::CRED_BLOB, Caps::CRED_PROTECT)),
+        (caps(Caps::CRED_BLOB), needs(Caps::CRED_BLOB)),
         (caps(Caps::LARGE_BLOB_EXTENSION), ConfigError::Needs(Caps::LARGE_BLOB_EXTENSION, Caps::DISCOVERABLE)),
         (
             caps(CONFIG.caps.with(Caps::LARGE_BLOB_EXTENSION)),

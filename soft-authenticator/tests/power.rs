@@ -319,7 +319,7 @@ fn options_are_set_or_not() {
     ];
     for (sub_command, read) in toggled {
         cut_at_every_commit(
-            Key::new,
+            || Key::with(MANAGED),
             |key| key.configure(None, sub_command, None),
             |key, set| assert_eq!(read(key), Some(set), "{sub_command}"),
         );

@@ -77,7 +77,7 @@ fn other_commands_before_a_reset_do_not_close_the_window() {
 /// 6.6: not touched in time → USER_ACTION_TIMEOUT
 #[test]
 fn a_reset_brings_options_and_identifiers_back_to_where_they_were() {
-    let mut key = Key::new();
+    let mut key = Key::with(MANAGED);
     let ids = |key: &Key| {
         [Setting::Identifier, Setting::StoreState, Setting::PersistentToken].map(|id| key.store.setting(id).unwrap())
     };

@@ -297,7 +297,7 @@ fn a_token_by_verification_is_checked_in_the_standards_order() {
             Status::INVALID_PARAMETER,
         ),
         (client_pin::Request { permissions: Some(0), ..request }, Status::INVALID_PARAMETER),
-        (client_pin::Request { permissions: Some(0x40), ..request }, Status::UNAUTHORIZED_PERMISSION),
+        (client_pin::Request { permissions: Some(0x41), ..request }, Status::UNAUTHORIZED_PERMISSION),
         (request, Status::NOT_ALLOWED),
     ] {
         assert_eq!(key.client_pin(&request), expected);
@@ -378,7 +378,7 @@ fn a_reset_gives_the_attempts_back() {
 
 #[test]
 fn a_key_that_verifies_needs_no_pin() {
-    let caps = FACE.caps.without(Caps::CLIENT_PIN);
+    let caps = FACE.caps.without(Caps::CLIENT_PIN).consistent();
     let mut key = Key::with(Config { caps, ..FACE });
     let token = key.uv_token(Two, MC, None).unwrap();
     key.make_with(Two, &token, resident(b"u")).unwrap();

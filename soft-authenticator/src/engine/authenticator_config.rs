@@ -41,7 +41,9 @@ impl<P: Platform> Authenticator<'_, P> {
     /// The subcommands of authenticatorConfig that there are, in ascending order.
     pub fn config_subcommands(&self) -> impl Iterator<Item = u64> {
         let vendor = (!self.config.vendor_commands.is_empty()).then_some(subcommand::VENDOR_PROTOTYPE);
-        let listed = SUBCOMMANDS.iter().filter(|(_, caps)| self.has(*caps)).map(|(number, _)| *number);
+        let enterprise = self.is_enterprise_capable();
+        let there = move |number: &u64| *number != subcommand::ENABLE_ENTERPRISE_ATTESTATION || enterprise;
+        let listed = SUBCOMMANDS.iter().filter(|(_, caps)| self.has(*caps)).map(|(number, _)| *number).filter(there);
         listed.chain(vendor)
     }
 

@@ -247,6 +247,11 @@ impl<'c> Config<'c> {
         if !pin && (!uv && caps.has(Caps::TOKEN_PERMISSIONS) || caps.has(Caps::NO_MC_GA_WITH_PIN)) {
             return Err(ConfigError::TokenWithoutPin);
         }
+        if uv && !(caps.has(Caps::TOKEN_PERMISSIONS) && self.user_verification.is_valid())
+            || caps.has(Caps::BIO_ENROLL) && !(uv && pin)
+        {
+            return Err(ConfigError::UserVerification);
+        }
         for &(cap, needs) in Caps::NEEDS {
             if caps.has(cap) && !caps.has(needs) {
                 return Err(ConfigError::Needs(cap, needs));
@@ -254,11 +259,6 @@ impl<'c> Config<'c> {
         }
         if caps.has(Caps::LARGE_BLOBS.with(Caps::LARGE_BLOB_EXTENSION)) {
             return Err(ConfigError::Excludes(Caps::LARGE_BLOBS, Caps::LARGE_BLOB_EXTENSION));
-        }
-        if uv && !(caps.has(Caps::TOKEN_PERMISSIONS) && self.user_verification.is_valid())
-            || caps.has(Caps::BIO_ENROLL) && !(uv && pin)
-        {
-            return Err(ConfigError::UserVerification);
         }
         if !(1024..=65_535).contains(&self.max_msg_size) {
             return Err(ConfigError::MaxMsgSize);

@@ -272,7 +272,7 @@ impl<P: Platform> Authenticator<'_, P> {
                 let (rp, rp_id_hash) = (Some(credential.rp), Some(&rp_id_hash));
                 reply(&Response { rp, rp_id_hash, total_rps: total, ..Response::default() }, message)
             }
-            Some(_) => self.write_credential(&credential, total, message),
+            Some(_) => self.write_credential(&rp_id_hash, &credential, total, message),
         };
         listing.before = Some(found.number);
         listing.left = listing.left.saturating_sub(1);
@@ -281,7 +281,15 @@ impl<P: Platform> Authenticator<'_, P> {
         outcome
     }
 
-    fn write_credential(&self, credential: &Credential<'_>, total: Option<u64>, message: &mut [u8]) -> Outcome {
+    fn write_credential(
+        &self,
+        rp_id_hash: &[u8; 32],
+        credential: &Credential<'_>,
+        total: Option<u64>,
+        message: &mut [u8],
+    ) -> Outcome {
+        let has_key = self.has_large_blob_key() && credential.large_blob_key == Some(true);
+        let large_blob_key = has_key.then(|| self.large_blob_key(rp_id_hash, credential.id));
         let mut public = [0; MAX_PUBLIC];
         let len = self.crypto.public_key(credential.algorithm, credential.secret, &mut public);
         let public = len.ok().and_then(|len| public.get(..len)).ok_or(Status::OTHER)?;
@@ -292,6 +300,7 @@ impl<P: Platform> Authenticator<'_, P> {
             public_key: Some(CoseKey::from_raw(credential.algorithm, public).ok_or(Status::OTHER)?),
             total_credentials: total,
             cred_protect: self.has(Caps::CRED_PROTECT).then_some(protection),
+            large_blob_key: large_blob_key.as_ref().map(|key| &key[..]),
             third_party_payment: self
                 .has(Caps::THIRD_PARTY_PAYMENT)
                 .then_some(credential.third_party_payment == Some(true)),

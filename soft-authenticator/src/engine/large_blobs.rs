@@ -13,13 +13,7 @@ use super::{
     Engine, Next, Outcome, Platform, SEQUENCE_TIMEOUT,
     authenticator::{Authenticator, Sequence, store_status},
 };
-use crate::{
-    caps::Caps,
-    store::{Blobs, Change, Store, StoreError},
-};
-
-/// The smallest capacity that is worth the command (CTAP 2.3 §6.4), in bytes.
-pub(super) const MIN_CAPACITY: usize = 1024;
+use crate::store::{Blobs, Change, Store, StoreError};
 
 /// A write that is under way.
 #[derive(Clone, Copy)]
@@ -68,8 +62,7 @@ enum Staged {
 impl<P: Platform> Authenticator<'_, P> {
     /// The longest large-blob array, in bytes; 0 where there is no authenticatorLargeBlobs.
     pub fn large_blobs_capacity(&self) -> usize {
-        let capacity = self.store.large_blobs_capacity();
-        if self.has(Caps::LARGE_BLOBS) && capacity >= MIN_CAPACITY { capacity } else { 0 }
+        if self.has_large_blob_key() { self.store.large_blobs_capacity() } else { 0 }
     }
 
     fn max_fragment(&self) -> usize {

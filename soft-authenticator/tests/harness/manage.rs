@@ -12,6 +12,10 @@ use keyfob_core::{
     },
     pin_uv::{self, PaddedPin, Permissions, Protocol::Two, Token},
 };
+use keyfob_soft_authenticator::{
+    devices::virtual_key_certificate,
+    engine::{Config, Enterprise},
+};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
@@ -21,6 +25,12 @@ pub const CM: Permissions = Permissions::CM;
 pub const LBW: Permissions = Permissions::LBW;
 pub const ACFG: Permissions = Permissions::ACFG;
 pub const PCMR: Permissions = Permissions::PCMR;
+
+/// A key with all that authenticatorConfig can configure.
+pub const MANAGED: Config<'static> = Config {
+    enterprise: Some(Enterprise { certified: virtual_key_certificate(), rp_ids: &[] }),
+    ..Config::new([0xAA; 16])
+};
 
 /// A map as it goes over the wire.
 pub fn encoded<T: Write>(value: &T) -> Vec<u8> {
