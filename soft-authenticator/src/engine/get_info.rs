@@ -76,7 +76,6 @@ impl<P: Platform> Engine<'_, P> {
                 .has(Caps::MAKE_CRED_UV_NOT_RQD)
                 .then_some(authenticator.make_cred_uv_not_rqd()),
             no_mc_ga_permissions_with_client_pin: authenticator.has(Caps::NO_MC_GA_WITH_PIN).then_some(true),
-            ..get_info::Options::default()
         };
         let mut extensions: Vec<Text<'_>, { EXTENSIONS.len() }> = Vec::new();
         for (id, caps) in EXTENSIONS {
