@@ -8,6 +8,7 @@
 # `test_set_and_reset` wants PIN_NOT_SET as the answer to getPINRetries, where the strict key tells their number. With
 # `--policy strict` that test fails for each protocol, and leaves the key without the PIN that the tests behind it need;
 # see `--repair` in plugin.py. The attestation has a certificate, for the tests that compare it with an enterprise's.
+# The key has a fingerprint sensor that sees the right finger at once.
 #
 # Needs: Rust, Python 3.10 or newer with venv, and PyPI once. Nothing else: no device, no privileges.
 #
@@ -38,4 +39,4 @@ cd "$suite"
 export PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$here:$here/../python-fido2
 [ "$#" -gt 0 ] || set -- --passes "$(cat "$here/passes")"
 "$KEPT/bin/python" -m pytest -p plugin -p no:cacheprovider tests/device \
-    --keyfob "$KEYFOB" --serve=--policy=yubikey --serve=--attestation=certified --tb=line -q -rfE "$@"
+    --keyfob "$KEYFOB" --serve=--policy=yubikey --serve=--attestation=certified --serve=--uv=auto --tb=line -q -rfE "$@"

@@ -4,6 +4,7 @@ import logging
 import sys
 
 import ceremonies  # noqa: F401 - each of these adds its checks
+import fingers  # noqa: F401
 import pin  # noqa: F401
 import transport  # noqa: F401
 import u2f  # noqa: F401

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use keyfob_core::{
     Instant, Status,
-    ctap2::Command,
+    ctap2::{Command, bio_enrollment::SampleStatus, make_credential},
+    pin_uv::Protocol::Two,
     transport::hid::{DeviceConfig, REPORT_LEN},
 };
 use keyfob_soft_authenticator::{
@@ -13,7 +14,7 @@ use keyfob_soft_authenticator::{
     hid::HidAuthenticator,
 };
 
-use super::harness::*;
+use super::{harness::*, user_verification::SENSOR};
 
 const CBOR: u8 = 0x90;
 const KEEPALIVE: u8 = 0xBB;
@@ -58,7 +59,7 @@ impl Plugged {
         }
     }
 
-    /// Works until a touch or nothing is awaited.
+    /// Works until the user or nothing is awaited.
     fn work(&mut self) {
         while self.hid.waits_for() == Some(Wait::Processing) {
             self.hid.tick(self.now);
@@ -273,4 +274,51 @@ fn init_says_whether_there_is_u2f() {
         let expected = if capabilities & 8 == 0 { (MSG, b'U') } else { (0xBF, 0x01) };
         assert_eq!(plugged.next(), Some(expected));
     }
+}
+
+#[test]
+fn a_finger_is_awaited_like_a_touch_and_is_none() {
+    let mut key = Key::with(SENSOR);
+    key.set_pin(Two, PIN);
+    let token = key.token(Two, PIN, BE, None).unwrap();
+    key.enrol(&token).unwrap();
+    let mut plugged = Plugged::new(key);
+    let channel = plugged.open();
+    let options = Some(make_credential::Options { uv: Some(true), ..Default::default() });
+    let request = make_credential::Request { options, ..registration(b"u") };
+    plugged.send(channel, CBOR, &message(Command::MAKE_CREDENTIAL, &request));
+    assert_eq!((plugged.hid.waits_for(), plugged.next()), (Some(Wait::UserVerification), Some((KEEPALIVE, 2))));
+    plugged.hid.touch(plugged.now, true);
+    plugged.hid.sample(plugged.now, SampleStatus::GOOD, 0);
+    assert_eq!(plugged.hid.waits_for(), Some(Wait::UserVerification));
+    plugged.now = plugged.now.plus(Duration::from_millis(90));
+    assert_eq!(plugged.next(), Some((KEEPALIVE, 2)));
+    plugged.hid.verify(plugged.now, false);
+    plugged.work();
+    assert_eq!(plugged.hid.waits_for(), Some(Wait::UserVerification), "again");
+    plugged.hid.verify(plugged.now, true);
+    assert_eq!(plugged.answer(), Some(Status::OK));
+}
+
+#[test]
+fn an_idle_authenticator_tidies_its_store_until_there_is_nothing_to_do() {
+    let mut plugged = Plugged::new(Key::new());
+    let channel = plugged.open();
+    plugged.store.untidy.set(3);
+    plugged.hid.tick(plugged.now);
+    assert_eq!((plugged.hid.deadline(), plugged.store.untidy.get()), (None, 3), "nothing has happened yet");
+    plugged.send(channel, CBOR, &[0x04]);
+    plugged.hid.tick(plugged.now);
+    assert_eq!(plugged.store.untidy.get(), 3, "not while the answer is sent");
+    while plugged.next().is_some() {}
+    for left in [2, 1, 0, 0] {
+        assert_eq!(plugged.hid.deadline(), Some(Instant::default()));
+        plugged.hid.tick(plugged.now);
+        assert_eq!(plugged.store.untidy.get(), left, "one piece at a time");
+    }
+    assert_eq!(plugged.hid.deadline(), None);
+    plugged.send(channel, CBOR, &[Command::SELECTION.0]);
+    plugged.store.untidy.set(1);
+    plugged.hid.tick(plugged.now);
+    assert_eq!(plugged.store.untidy.get(), 1, "not while a command is pending");
 }

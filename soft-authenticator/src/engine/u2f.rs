@@ -145,7 +145,7 @@ impl<P: Platform> Engine<'_, P> {
 impl<P: Platform> Authenticator<'_, P> {
     /// Whether U2F is answered: not with alwaysUv, since it verifies nobody (CTAP 2.3 §7.2.4).
     pub(super) fn u2f_is_on(&self) -> bool {
-        self.has(Caps::U2F) && !(self.has(Caps::ALWAYS_UV) && self.options.always_uv)
+        self.has(Caps::U2F) && !self.always_uv()
     }
 
     fn register(&mut self, now: Instant, challenge: &[u8; 32], application: &[u8; 32]) -> Outcome {

@@ -81,6 +81,8 @@ pub struct BenchStore {
     pub memory: Rc<RefCell<MemoryStore<ROOM>>>,
     pub slow: Rc<Cell<u32>>,
     pub fault: Rc<Cell<Fault>>,
+    /// Pieces of upkeep there are to do.
+    pub untidy: Rc<Cell<u32>>,
     /// Vendor commands that were carried out, with their parameters.
     pub vendor: Rc<RefCell<Vec<VendorCommand>>>,
     asked: Rc<Cell<u32>>,
@@ -162,6 +164,12 @@ impl Store for BenchStore {
             return Err(StoreError::Failed);
         }
         self.memory.borrow_mut().stage(offset, bytes)
+    }
+
+    fn tidy(&mut self) -> Result<bool, StoreError> {
+        let left = self.untidy.get().checked_sub(1);
+        self.untidy.set(left.unwrap_or(0));
+        Ok(left.is_some())
     }
 
     fn remaining(&mut self) -> Result<u32, StoreError> {
