@@ -13,6 +13,7 @@
 //!      │          │
 //!     cbor      cose       crypto            one strict reader, one writer; keys; the seam to cryptography
 //!
+//!   large_blob                               the array in which an authenticator keeps blobs for others
 //!   transport                                framing below messages: knows bytes, not what they mean
 //!   trace                                    shows what goes through a transport, for people
 //! ```
@@ -47,6 +48,7 @@ pub mod ctap1;
 pub mod ctap2;
 pub mod extensions;
 pub mod json;
+pub mod large_blob;
 pub mod pin_uv;
 pub mod status;
 pub mod time;

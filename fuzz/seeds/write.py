@@ -194,6 +194,26 @@ COMMANDS = [
 
 CLIENT = [('flags_%02x' % flags, 'as the ceremony wants', '%02x' % flags + '10' + '00' * 24) for flags in range(0, 64, 2)]
 
+# The size of the blob, then its compression.
+INFLATE = [
+    ('fixed', 'zlib, raw', '0010' 'cb48cdc9c957c8492c4a4f5548cac94f0200'),
+    ('stored', 'RFC 1951 section 3.2.4', '0005' '010500faff' '68656c6c6f'),
+    ('repetition', 'zlib, raw', '0019' '4b4cc40100'),
+    ('dynamic', 'zlib, raw: 32 numbered repetitions of a pangram', '0616'
+     '95d3d91182501044d15426028beee74a362ee082fa000595e8ad2283fb3d77be4e7551c6fb5245375c8f4d1cfafc79469dbf711b1eed2bf2'
+     '58f5f3f9be9f7e71cae74508f6867d82fd12f62bd8af61bf81fd16f63bea55d0072a2c4a2c6a2c8a2caa2cca2cea2c0a2d2a6d2a6dbc652a'
+     '6d2a6d2a6d2a6d2a6d2a6d2a6d2a9da874a2d27f'),
+]
+
+# The array without its hash, then steps: a key and a blob, or a key from 0x80 on.
+ARRAY = [
+    ('empty', 'storing and removing', '0001' '80' '03' '01' '0004' '61626364' '81' '02' '0000'),
+    ('entry', 'the published array, and another blob',
+     '0037' '81a30158228c4a1bd20cb20a52a10bd8def923b12281d6ff8d0b72900fece228ea2830dd5e37cb024c000102030405060708090a0b'
+     '0310' '02' '00' '0003' '010203' '00' '0001' 'ff'),
+    ('strange', 'elements that are none', '000a' '85' '05' 'a1014100' '1805' 'f5' 'f6' '01' '01' '0001' '00'),
+]
+
 
 def write(target, seeds):
     folder = HERE / target
@@ -220,3 +240,5 @@ write('hid_host', HOST)
 write('engine_bytes', ENGINE)
 write('engine_commands', COMMANDS)
 write('client_machine', CLIENT)
+write('inflate', INFLATE)
+write('large_blob_array', ARRAY)

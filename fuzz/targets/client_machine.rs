@@ -142,7 +142,7 @@ fn wander(mut ceremony: impl Machine, key: &mut Key<'_>, input: &mut Input<'_>) 
                         }
                         expected = Happened::Response(answer.len());
                     }
-                    Output::AskPin(_) => expected = Happened::Pin(PINS[0]),
+                    Output::AskPin(_) | Output::AskNewPin(_) => expected = Happened::Pin(PINS[0]),
                     Output::AskUv(_) => expected = Happened::UserVerification(true),
                     Output::Reconnect => {
                         key.engine.power_cycle(key.now).expect("the store works");

@@ -133,6 +133,7 @@ impl<C: Backend> World<'_, C> {
                         Some(Entry::None) | None => Input::NoPin,
                     }
                 }
+                Output::AskNewPin(_) => return Err("a new PIN where none is set".into()),
                 Output::AskUv(_) if self.corrupted > 0 => Input::UserVerification(self.dice.percent(50)),
                 Output::AskUv(_) => return Err("built-in user verification where there is none".into()),
                 Output::Show(_) => Input::Time,

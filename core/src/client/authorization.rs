@@ -6,6 +6,8 @@
 //! BuiltInToken       AskUv ──▶ getKeyAgreement ──▶ 0x06 ─────┤ wrong ──▶ getUVRetries ──▶ AskUv, or the PIN
 //! BuiltInOption      AskUv ──▶ the command with uv:true ─────┘
 //! ```
+//!
+//! Setting and changing a PIN is the same way with another end: `new_pin`.
 
 use rand_core::CryptoRng;
 use zeroize::Zeroize;
@@ -16,16 +18,19 @@ use super::{
 };
 use crate::{
     Status,
-    cbor::{self, ErrorKind},
     cose::CoseKey,
     crypto::{Crypto, Hash, P256Point},
     ctap2::{
         Command, ResponseError,
         client_pin::{Request, Response, subcommand},
         decode_response, encode_request,
+        get_info::DEFAULT_MIN_PIN_LENGTH,
+        response_body,
     },
-    pin_uv::{Mac, PaddedPin, PinError, PinHash, Protocol, SharedSecret, Token, encapsulate},
+    pin_uv::{Mac, PaddedPin, Permissions, PinHash, Protocol, SharedSecret, Token, encapsulate},
 };
+
+mod new_pin;
 
 /// What an operation may use.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +67,7 @@ pub enum Next {
     /// Send this many bytes of the buffer.
     Send(usize),
     AskPin,
+    AskNewPin,
     AskUv,
     Reconnect,
     /// The command can be sent.
@@ -83,10 +89,12 @@ enum State {
     Idle,
     PinRetries,
     Pin,
+    NewPin,
     UvRetries,
     Uv,
     KeyAgreement,
     Token,
+    NewPinSent,
     Reconnect,
     Granted,
 }
@@ -104,6 +112,7 @@ pub struct Authorization {
     renewed: bool,
     demanded: bool,
     pin_hash: Option<PinHash>,
+    new_pin: Option<PaddedPin>,
     shared: Option<SharedSecret>,
     token: Token,
 }
@@ -120,6 +129,7 @@ impl Authorization {
             renewed: false,
             demanded: false,
             pin_hash: None,
+            new_pin: None,
             shared: None,
             token: Token::default(),
         }
@@ -128,6 +138,7 @@ impl Authorization {
     /// Forgets every secret.
     pub fn wipe(&mut self) {
         self.pin_hash = None;
+        self.new_pin = None;
         self.shared = None;
         self.token = Token::default();
         self.state = State::Idle;
@@ -159,21 +170,27 @@ impl Authorization {
         }
     }
 
-    /// Chooses the method, which [`Authorization::begin`] then sets out on. Errors: [`Facts::choose`];
-    /// [`Cause::PinChangeRequired`].
-    pub fn choose(&mut self, facts: &Facts, purpose: &Purpose<'_>) -> Result<(), Cause> {
-        self.method = facts.choose(purpose)?;
-        if self.method == Some(Method::Pin) && facts.force_pin_change {
+    /// Chooses the method, which [`Authorization::begin`] then sets out on. Errors: [`Cause::PinChangeRequired`].
+    pub fn choose(&mut self, method: Option<Method>, facts: &Facts) -> Result<(), Cause> {
+        self.method = method;
+        if method == Some(Method::Pin) && facts.force_pin_change {
             return Err(Cause::PinChangeRequired);
         }
         Ok(())
     }
 
+    /// Uses a token that the caller has kept.
+    pub fn adopt(&mut self, token: &Token) {
+        self.token = token.clone();
+        self.method = Some(Method::Stored);
+    }
+
     /// Sets out on the chosen method.
     pub fn begin<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Next, Cause> {
         match self.method {
-            None => Ok(self.granted()),
-            Some(Method::Pin) => self.ask_retries(cx, State::PinRetries),
+            None | Some(Method::Stored) => Ok(self.granted()),
+            Some(Method::SetPin) => Ok(self.ask_new_pin(Reason::First)),
+            Some(Method::Pin | Method::ChangePin) => self.ask_retries(cx, State::PinRetries),
             Some(Method::BuiltInToken | Method::BuiltInOption) => {
                 self.retries = None;
                 self.state = State::Uv;
@@ -184,20 +201,22 @@ impl Authorization {
 
     /// Takes the PIN. Errors: [`Cause::WrongState`] when none was asked for; encoding.
     pub fn pin<C: Crypto, R: CryptoRng>(&mut self, cx: &mut Context<'_, C, R>, pin: &str) -> Result<Next, Cause> {
+        if self.state == State::NewPin {
+            return self.new_pin(cx, pin);
+        }
         if self.state != State::Pin {
             return Err(Cause::WrongState);
         }
-        match PaddedPin::new(pin, cx.facts.min_pin_length) {
+        // The length that is required of new PINs may have grown since this one was set.
+        let changes = self.method == Some(Method::ChangePin);
+        let min_length = cx.facts.min_pin_length.min(if changes { DEFAULT_MIN_PIN_LENGTH } else { usize::MAX });
+        match PaddedPin::new(pin, min_length) {
             Ok(pin) => {
                 self.pin_hash = Some(pin.hash(cx.crypto));
-                self.agree(cx)
+                if changes && self.new_pin.is_none() { Ok(self.ask_new_pin(Reason::First)) } else { self.agree(cx) }
             }
-            Err(PinError::TooShort) => {
-                self.reason = Reason::TooShort;
-                Ok(Next::AskPin)
-            }
-            Err(PinError::TooLong | PinError::TrailingZero) => {
-                self.reason = Reason::TooLong;
+            Err(error) => {
+                self.reason = error.into();
                 Ok(Next::AskPin)
             }
         }
@@ -205,7 +224,7 @@ impl Authorization {
 
     /// There is no PIN. Errors: [`Cause::PinRequired`], or [`Cause::WrongState`] when none was asked for.
     pub fn no_pin(&self) -> Result<Next, Cause> {
-        Err(if self.state == State::Pin { Cause::PinRequired } else { Cause::WrongState })
+        Err(if matches!(self.state, State::Pin | State::NewPin) { Cause::PinRequired } else { Cause::WrongState })
     }
 
     /// Takes the user's answer about built-in user verification: a refusal leads to the PIN. Errors:
@@ -234,7 +253,12 @@ impl Authorization {
 
     /// Takes the response to the last request, `len` bytes in the buffer.
     pub fn response<C: Crypto, R: CryptoRng>(&mut self, cx: &mut Context<'_, C, R>, len: usize) -> Result<Next, Cause> {
-        let response = decode_response::<Response<'_>>(cx.buffer.get(..len).unwrap_or_default());
+        let response = cx.buffer.get(..len).unwrap_or_default();
+        if self.state == State::NewPinSent {
+            let status = response_body(response).map(drop);
+            return self.new_pin_response(cx, status);
+        }
+        let response = decode_response::<Response<'_>>(response);
         match self.state {
             State::PinRetries => {
                 let Response { pin_retries, power_cycle_state, .. } = tolerate_status(response)?;
@@ -260,8 +284,11 @@ impl Authorization {
             }
             State::KeyAgreement => {
                 let protocol = cx.facts.protocol.ok_or(Cause::UvUnavailable)?;
-                let key = response?.key_agreement.ok_or(missing(0x01))?;
+                let key = response?.key_agreement.ok_or(Cause::missing(0x01))?;
                 let (public, shared) = encapsulate(cx.crypto, cx.rng, protocol, &key)?;
+                if let Some(Method::SetPin | Method::ChangePin) = self.method {
+                    return self.send_new_pin(cx, &shared, &public);
+                }
                 let shared = self.shared.insert(shared);
                 let hash = self.pin_hash.as_ref().map(|hash| &hash.0);
                 let sent = ask_token(cx, self.method, shared, &public, hash);
@@ -283,10 +310,10 @@ impl Authorization {
     pub fn refused<C, R>(&mut self, cx: &mut Context<'_, C, R>, status: Status) -> Result<Next, Cause> {
         let refusal = Cause::Status(status);
         match (status, self.method) {
-            (Status::PUAT_REQUIRED, None) if !self.demanded => {
+            (Status::PUAT_REQUIRED, None) if !self.demanded && cx.purpose.permissions != Permissions::NONE => {
                 self.demanded = true;
                 cx.purpose.user_verification = Requirement::Required;
-                self.choose(cx.facts, &cx.purpose)?;
+                self.choose(cx.facts.choose(&cx.purpose)?, cx.facts)?;
                 self.begin(cx)
             }
             (Status::PUAT_REQUIRED | Status::UV_BLOCKED, Some(Method::BuiltInOption)) => {
@@ -300,6 +327,7 @@ impl Authorization {
                 self.reason = Reason::TokenRefused;
                 self.begin(cx)
             }
+            (Status::PIN_AUTH_INVALID | Status::PIN_TOKEN_EXPIRED, Some(Method::Stored)) => Err(Cause::TokenRevoked),
             (Status::PIN_AUTH_BLOCKED, Some(_)) => self.reconnect(),
             _ => Err(refusal),
         }
@@ -432,7 +460,7 @@ fn ask_token<C: Crypto, R: CryptoRng>(
 
 /// The token of a response.
 fn open_token<C: Crypto>(crypto: &C, shared: &SharedSecret, response: &Response<'_>) -> Result<Token, Cause> {
-    let encrypted = response.pin_uv_auth_token.ok_or(missing(0x02))?;
+    let encrypted = response.pin_uv_auth_token.ok_or(Cause::missing(0x02))?;
     let mut clear = [0; 32];
     let token = shared.decrypt(crypto, encrypted, &mut clear).ok();
     let token = token.and_then(|len| Token::new(shared.protocol(), clear.get(..len)?));
@@ -454,8 +482,4 @@ fn tolerate_status<'a>(response: Result<Response<'a>, ResponseError>) -> Result<
 
 fn clamp(retries: u64) -> u8 {
     u8::try_from(retries).unwrap_or(u8::MAX)
-}
-
-const fn missing(member: u8) -> Cause {
-    Cause::Decode(cbor::Error::new(ErrorKind::Missing, 0).within(member))
 }

@@ -5,14 +5,15 @@ use core::{fmt, time::Duration};
 use rand_core::CryptoRng;
 
 use super::{
-    Cause, Error, Exchange, Input, Output, Stage,
+    Cause, DEFAULT_TIMEOUT, Error, Exchange, Input, Output, Stage,
     authorization::{self, Authorization, Context, Grant},
-    facts::{Facts, Purpose},
+    facts::{Facts, Method, Purpose},
 };
 use crate::{
     Instant, Status,
     crypto::{Crypto, Hash},
     ctap2::{Command, decode_response, encode_command, get_info},
+    pin_uv::Token,
     transport::KeepAlive,
 };
 
@@ -29,33 +30,76 @@ pub trait Operation {
     where
         Self: 'b;
 
+    /// What it shows on the way, borrowing from the buffer; [`Infallible`](core::convert::Infallible) when nothing.
+    type Item<'m>: Copy;
+
     /// Checks the options before anything is sent.
-    fn check(&self) -> Result<(), Cause>;
+    fn check(&self) -> Result<(), Cause> {
+        Ok(())
+    }
     /// Checks the options against getInfo, before the user is bothered.
     fn examine(&mut self, info: &get_info::Response<'_>, facts: &Facts) -> Result<(), Cause>;
     /// What user verification is for.
     fn purpose(&self) -> Purpose<'_>;
+    /// Whether and how the user is verified.
+    fn method(&self, facts: &Facts) -> Result<Option<Method>, Cause> {
+        facts.choose(&self.purpose())
+    }
+    /// A token the caller has kept, in place of user verification.
+    fn stored_token(&self) -> Option<&Token> {
+        None
+    }
     /// How long it may take.
-    fn timeout(&self) -> Duration;
-    /// Writes the next request.
-    fn request<C: Hash>(&self, crypto: &C, facts: &Facts, grant: Grant<'_>, buffer: &mut [u8]) -> Result<usize, Cause>;
-    /// Checks a response and says whether another request follows. `verified`: the user was, or had to be.
+    fn timeout(&self) -> Duration {
+        DEFAULT_TIMEOUT
+    }
+    /// Takes note of the grant, and says whether there is a command to send.
+    fn granted<C: Crypto>(&mut self, crypto: &C, grant: Grant<'_>) -> bool {
+        let _ = (crypto, grant);
+        true
+    }
+    /// Writes the next request. `kept`: the accepted responses.
+    fn request<C: Hash>(
+        &self,
+        crypto: &C,
+        facts: &Facts,
+        grant: Grant<'_>,
+        kept: &[u8],
+        buffer: &mut [u8],
+    ) -> Result<usize, Cause>;
+    /// Checks a response and says how to go on. `verified`: the user was, or had to be.
     fn accept<C: Hash>(&mut self, crypto: &C, response: &[u8], verified: bool) -> Result<Progress, Cause>;
+    /// What there is to show of an accepted response.
+    fn item<'m>(&self, response: &'m [u8]) -> Option<Self::Item<'m>> {
+        let _ = response;
+        None
+    }
     /// Whether the responses accepted so far are worth returning when no more can be had.
-    fn suffices(&self) -> bool;
-    /// The outcome from all accepted responses, one after the other.
+    fn suffices(&self) -> bool {
+        false
+    }
+    /// The outcome from all kept responses, one after the other.
     fn outcome<'b>(self, responses: &'b [u8]) -> Result<Self::Outcome<'b>, Cause>
     where
         Self: 'b;
 }
 
-/// Whether an operation has all its responses.
+/// What becomes of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// There is another request.
+    /// It is kept; there is another request.
     More,
-    /// That was the last response.
+    /// It is kept; it was the last.
     Complete,
+    /// It is used up; there is another request.
+    Next,
+    /// It is shown.
+    Show {
+        /// It is kept, not used up.
+        keep: bool,
+        /// It was the last.
+        last: bool,
+    },
 }
 
 /// A ceremony: a value to be stepped until [`Output::Done`]. Dropping it is safe at any time: the next request on the
@@ -70,9 +114,15 @@ pub struct Ceremony<'b, O, C, R> {
     facts: Facts,
     authorization: Authorization,
     stage: Stage,
+    /// A response to the command itself was accepted: from then on no authorization helps.
+    accepted: bool,
+    /// An item is being shown.
+    showing: Option<Showing>,
     /// A request is under way: only then can the authenticator answer or be cancelled.
     under_way: bool,
     shown: Option<KeepAlive>,
+    /// In milliseconds.
+    timeout: u64,
     deadline: Instant,
     /// Why the authenticator was asked to give up, and until when its answer is waited for.
     cancelled: Option<(Cause, Instant)>,
@@ -85,20 +135,34 @@ impl<O, C, R> fmt::Debug for Ceremony<'_, O, C, R> {
     }
 }
 
+/// An item that is being shown, in the response behind the kept ones.
+#[derive(Clone, Copy)]
+struct Showing {
+    /// The end of the response.
+    end: usize,
+    /// Then it is kept.
+    keep: bool,
+    /// No other request follows.
+    last: bool,
+}
+
 /// What happens next, without the borrows of [`Output`].
 enum Next {
     Send(usize),
     Wait,
     CancelDevice,
     AskPin,
+    AskNewPin,
     AskUv,
     Show(KeepAlive),
+    Item(Showing),
     Reconnect,
     Done,
 }
 
 impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
     pub(super) fn with(operation: O, buffer: &'b mut [u8], crypto: C, rng: R) -> Self {
+        let timeout = millis(operation.timeout());
         Self {
             operation,
             buffer,
@@ -108,12 +172,21 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
             facts: Facts::default(),
             authorization: Authorization::new(),
             stage: Stage::Options,
+            accepted: false,
+            showing: None,
             under_way: false,
             shown: None,
+            timeout,
             deadline: Instant::from_millis(u64::MAX),
             cancelled: None,
             failed: None,
         }
+    }
+
+    /// The same ceremony with another limit on its time, the user's typing included.
+    #[must_use]
+    pub fn within(self, timeout: Duration) -> Self {
+        Self { timeout: millis(timeout), ..self }
     }
 
     /// Says what happened at `now`, returns what to do next.
@@ -121,7 +194,7 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
     /// [`Input::Time`], [`Input::KeepAlive`] and [`Input::Cancel`] are welcome at any time. Any other input that does not
     /// answer the last output is [`Cause::WrongState`], and the ceremony stays as it is. Every other error is the end of
     /// the ceremony: further steps return it again.
-    pub fn step(&mut self, now: Instant, input: Input<'_>) -> Result<Output<'_>, Error> {
+    pub fn step(&mut self, now: Instant, input: Input<'_>) -> Result<Output<'_, O::Item<'_>>, Error> {
         if let Some(error) = self.failed {
             return Err(error);
         }
@@ -153,7 +226,13 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
         error
     }
 
-    fn output(&mut self, now: Instant, next: Next) -> Output<'_> {
+    fn output(&mut self, now: Instant, next: Next) -> Output<'_, O::Item<'_>> {
+        if let Next::Item(Showing { end, .. }) = next {
+            return match self.operation.item(self.buffer.get(self.kept..end).unwrap_or_default()) {
+                Some(item) => Output::Item(item),
+                None => Output::Wait { buf: &mut [], limit: Duration::ZERO }, // it was there when it was accepted
+            };
+        }
         let limit = self.cancelled.map_or(self.deadline, |(_, limit)| limit).since(now);
         let prompt = self.authorization.prompt(&self.facts, &self.operation.purpose());
         let buf = self.buffer.get_mut(self.kept..).unwrap_or_default();
@@ -162,9 +241,10 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
                 self.under_way = true;
                 Output::Send(Exchange { buf, len })
             }
-            Next::Wait => Output::Wait { buf, limit },
+            Next::Wait | Next::Item(_) => Output::Wait { buf, limit },
             Next::CancelDevice => Output::CancelDevice,
             Next::AskPin => Output::AskPin(prompt),
+            Next::AskNewPin => Output::AskNewPin(prompt),
             Next::AskUv => Output::AskUv(prompt),
             Next::Show(status) => Output::Show(status),
             Next::Reconnect => Output::Reconnect,
@@ -186,6 +266,7 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
             Input::Start => self.start(now),
             Input::Cancel => self.give_up(now, Cause::Cancelled),
             Input::Time | Input::KeepAlive(_) if now >= self.deadline => self.give_up(now, Cause::Timeout),
+            Input::Time if self.showing.is_some() => self.shown(),
             Input::KeepAlive(status) if self.under_way && self.shown != Some(status) => {
                 self.shown = Some(status);
                 Ok(Next::Show(status))
@@ -196,7 +277,9 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
             Input::Pin(_) | Input::NoPin | Input::UserVerification(_) | Input::Reconnected => self.answer(input),
         }?;
         match next {
-            Next::Send(_) | Next::AskPin | Next::AskUv | Next::Reconnect if now >= self.deadline => Err(Cause::Timeout),
+            Next::Send(_) | Next::AskPin | Next::AskNewPin | Next::AskUv | Next::Reconnect if now >= self.deadline => {
+                Err(Cause::Timeout)
+            }
             next => Ok(next),
         }
     }
@@ -209,7 +292,7 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
             return Err(Cause::BufferTooSmall { needed: MIN_BUFFER });
         }
         self.operation.check()?;
-        self.deadline = now.plus(self.operation.timeout());
+        self.deadline = now.plus(Duration::from_millis(self.timeout));
         self.stage = Stage::GetInfo;
         Ok(Next::Send(encode_command(Command::GET_INFO, self.buffer)?))
     }
@@ -275,7 +358,10 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
         let info = decode_response(self.buffer.get(..len).unwrap_or_default())?;
         self.facts = Facts::of(&info);
         self.operation.examine(&info, &self.facts)?;
-        self.authorization.choose(&self.facts, &self.operation.purpose())?;
+        match self.operation.stored_token() {
+            Some(token) => self.authorization.adopt(token),
+            None => self.authorization.choose(self.operation.method(&self.facts)?, &self.facts)?,
+        }
         self.encode()?;
         self.authorize(|authorization, cx| authorization.begin(cx))
     }
@@ -309,11 +395,15 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
         Ok(match next {
             authorization::Next::Send(len) => Next::Send(len),
             authorization::Next::AskPin => Next::AskPin,
+            authorization::Next::AskNewPin => Next::AskNewPin,
             authorization::Next::AskUv => Next::AskUv,
             authorization::Next::Reconnect => Next::Reconnect,
             authorization::Next::Granted => {
                 self.stage = Stage::Command;
-                self.command()?
+                match self.operation.granted(&self.crypto, self.authorization.grant(&self.facts)) {
+                    true => self.command()?,
+                    false => self.done(),
+                }
             }
         })
     }
@@ -327,9 +417,9 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
 
     /// Writes the command. Before it is granted the proof in it is void but of the right length.
     fn encode(&mut self) -> Result<usize, Cause> {
-        let buffer = self.buffer.get_mut(self.kept..).unwrap_or_default();
+        let (kept, buffer) = self.buffer.split_at_mut_checked(self.kept).unwrap_or_default();
         let grant = self.authorization.grant(&self.facts);
-        let needed = self.operation.request(&self.crypto, &self.facts, grant, buffer)?;
+        let needed = self.operation.request(&self.crypto, &self.facts, grant, kept, buffer)?;
         let limit = self.facts.max_msg_size;
         if needed > limit { Err(Cause::RequestTooLarge { needed, limit }) } else { Ok(needed) }
     }
@@ -338,16 +428,37 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
         let response = self.buffer.get(self.kept..end).unwrap_or_default();
         match self.operation.accept(&self.crypto, response, self.authorization.verifies()) {
             Ok(progress) => {
-                self.kept = end;
+                self.accepted = true;
+                if let Progress::More | Progress::Complete = progress {
+                    self.kept = end;
+                }
                 match progress {
-                    Progress::More => self.command(),
+                    Progress::More | Progress::Next => self.command(),
                     Progress::Complete => Ok(self.done()),
+                    Progress::Show { keep, last } => {
+                        let showing = Showing { end, keep, last };
+                        self.showing = Some(showing);
+                        Ok(Next::Item(showing))
+                    }
                 }
             }
-            Err(Cause::Status(status)) if self.kept == 0 => {
+            Err(Cause::Status(status)) if !self.accepted => {
                 self.authorize(|authorization, cx| authorization.refused(cx, status))
             }
             Err(cause) => Err(cause),
         }
     }
+
+    /// Goes on after an item.
+    fn shown(&mut self) -> Result<Next, Cause> {
+        let Some(Showing { end, keep, last }) = self.showing.take() else { return Ok(Next::Wait) };
+        if keep {
+            self.kept = end;
+        }
+        if last { Ok(self.done()) } else { self.command() }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -27,6 +27,11 @@ pub trait UserInteraction {
         let _ = (prompt, pin);
         false
     }
+    /// Asks for a new PIN, in Unicode NFC. `false` is "none".
+    fn request_new_pin(&mut self, prompt: &Prompt<'_>, pin: &mut PinEntry) -> bool {
+        let _ = (prompt, pin);
+        false
+    }
     /// Asks whether to use built-in user verification; `false` leads to the PIN, where there is one.
     fn request_uv(&mut self, prompt: &Prompt<'_>) -> bool {
         let _ = prompt;
@@ -85,10 +90,21 @@ impl fmt::Debug for PinEntry {
 /// Runs a ceremony over a blocking transport. `clock` tells the time. Errors: the ceremony's; what the transport's own
 /// error was, the transport knows.
 pub fn run<'b, O: Operation + 'b, C: Crypto, R: CryptoRng>(
+    ceremony: Ceremony<'b, O, C, R>,
+    transport: &mut impl Transport,
+    user: &mut impl UserInteraction,
+    clock: impl FnMut() -> Instant,
+) -> Result<O::Outcome<'b>, Error> {
+    run_each(ceremony, transport, user, clock, |_| ())
+}
+
+/// [`run`] that gives `each` what the ceremony has to show on the way, one after the other.
+pub fn run_each<'b, O: Operation + 'b, C: Crypto, R: CryptoRng>(
     mut ceremony: Ceremony<'b, O, C, R>,
     transport: &mut impl Transport,
     user: &mut impl UserInteraction,
     mut clock: impl FnMut() -> Instant,
+    mut each: impl FnMut(O::Item<'_>),
 ) -> Result<O::Outcome<'b>, Error> {
     let mut pin = PinEntry::new();
     let mut input = Input::Start;
@@ -101,6 +117,10 @@ pub fn run<'b, O: Operation + 'b, C: Crypto, R: CryptoRng>(
             Output::CancelDevice => sent(transport.cancel()),
             Output::Reconnect => reconnected(transport.reconnect()),
             Output::Done => return ceremony.finish(),
+            Output::Item(item) => {
+                each(item);
+                Input::Time
+            }
             output => told(&output, user, &mut pin),
         };
     }
@@ -108,10 +128,21 @@ pub fn run<'b, O: Operation + 'b, C: Crypto, R: CryptoRng>(
 
 /// Runs a ceremony over an async transport: [`run`] with awaits. The future may be dropped at any time.
 pub async fn run_async<'b, O: Operation + 'b, C: Crypto, R: CryptoRng>(
+    ceremony: Ceremony<'b, O, C, R>,
+    transport: &mut impl AsyncTransport,
+    user: &mut impl UserInteraction,
+    clock: impl FnMut() -> Instant,
+) -> Result<O::Outcome<'b>, Error> {
+    run_each_async(ceremony, transport, user, clock, |_| ()).await
+}
+
+/// [`run_async`] that gives `each` what the ceremony has to show on the way, one after the other.
+pub async fn run_each_async<'b, O: Operation + 'b, C: Crypto, R: CryptoRng>(
     mut ceremony: Ceremony<'b, O, C, R>,
     transport: &mut impl AsyncTransport,
     user: &mut impl UserInteraction,
     mut clock: impl FnMut() -> Instant,
+    mut each: impl FnMut(O::Item<'_>),
 ) -> Result<O::Outcome<'b>, Error> {
     let mut pin = PinEntry::new();
     let mut input = Input::Start;
@@ -124,6 +155,10 @@ pub async fn run_async<'b, O: Operation + 'b, C: Crypto, R: CryptoRng>(
             Output::CancelDevice => sent(transport.cancel().await),
             Output::Reconnect => reconnected(transport.reconnect().await),
             Output::Done => return ceremony.finish(),
+            Output::Item(item) => {
+                each(item);
+                Input::Time
+            }
             output => told(&output, user, &mut pin),
         };
     }
@@ -148,10 +183,11 @@ fn received<E>(result: Result<Received, E>, user: &mut impl UserInteraction) -> 
 }
 
 /// Tells the user, and the user's answer.
-fn told<'p>(output: &Output<'_>, user: &mut impl UserInteraction, pin: &'p mut PinEntry) -> Input<'p> {
+fn told<'p, I>(output: &Output<'_, I>, user: &mut impl UserInteraction, pin: &'p mut PinEntry) -> Input<'p> {
     match output {
         Output::AskPin(prompt) if user.request_pin(prompt, pin) => return Input::Pin(pin.as_str()),
-        Output::AskPin(_) => return Input::NoPin,
+        Output::AskNewPin(prompt) if user.request_new_pin(prompt, pin) => return Input::Pin(pin.as_str()),
+        Output::AskPin(_) | Output::AskNewPin(_) => return Input::NoPin,
         Output::AskUv(prompt) => return Input::UserVerification(user.request_uv(prompt)),
         Output::Show(KeepAlive::UpNeeded) => user.prompt_up(),
         Output::Show(KeepAlive::Processing) => user.processing(),

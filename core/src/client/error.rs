@@ -4,9 +4,10 @@ use core::fmt;
 
 use crate::{
     Status,
-    cbor::{self, Overflow},
+    cbor::{self, ErrorKind, Overflow},
     crypto,
     ctap2::ResponseError,
+    large_blob,
 };
 
 /// Why a ceremony failed.
@@ -98,6 +99,18 @@ pub enum Cause {
     /// The authenticator supports none of the relying party's algorithms.
     NoCommonAlgorithm,
 
+    /// The authenticator does not have this command, this part of it, or this setting.
+    Unsupported,
+    /// The serialized large-blob array is longer than the authenticator's maxSerializedLargeBlobArray.
+    LargeBlobArrayTooLong {
+        /// The array's length, in bytes.
+        needed: usize,
+        /// maxSerializedLargeBlobArray, in bytes.
+        limit: usize,
+    },
+    /// What was read is no large-blob array, or what is to be written is too short to be one.
+    LargeBlobArray(large_blob::Error),
+
     /// User verification is needed and the authenticator offers none that can be used.
     UvUnavailable,
     /// User verification is needed and could be had by setting a PIN.
@@ -108,6 +121,10 @@ pub enum Cause {
     PinChangeRequired,
     /// Built-in user verification was declined and there is no PIN to fall back to.
     UvDeclined,
+    /// The stored token is no longer valid: the PIN was changed, or the authenticator reset.
+    TokenRevoked,
+    /// A first PIN was to be set, and there is one.
+    PinAlreadySet,
     /// The PIN/UV auth token has a length its protocol does not allow.
     InvalidToken,
 
@@ -141,9 +158,18 @@ pub enum InvalidOption {
     UserId,
     /// The algorithms are empty, or one has another type than public-key.
     Algorithms,
+    /// A large-blob array is too short to be one.
+    LargeBlobArray,
+    /// The parameters of a vendor's setting do not begin with its number.
+    VendorParameters,
 }
 
 impl Cause {
+    /// An answer lacks the member `member`.
+    pub(super) const fn missing(member: u8) -> Self {
+        Self::Decode(cbor::Error::new(ErrorKind::Missing, 0).within(member))
+    }
+
     /// The class of the failure.
     pub const fn code(self) -> ErrorCode {
         match self {
@@ -152,12 +178,17 @@ impl Cause {
             Self::InvalidOption(_)
             | Self::RequestTooLarge { .. }
             | Self::ListTooLong { .. }
+            | Self::LargeBlobArrayTooLong { .. }
             | Self::PinRequired
             | Self::PinChangeRequired
+            | Self::PinAlreadySet
+            | Self::TokenRevoked
             | Self::UvDeclined => ErrorCode::BadRequest,
-            Self::ResidentKeyUnsupported | Self::NoCommonAlgorithm | Self::UvUnavailable | Self::PinNotSet => {
-                ErrorCode::ConfigurationUnsupported
-            }
+            Self::ResidentKeyUnsupported
+            | Self::NoCommonAlgorithm
+            | Self::Unsupported
+            | Self::UvUnavailable
+            | Self::PinNotSet => ErrorCode::ConfigurationUnsupported,
             _ => ErrorCode::OtherError,
         }
     }
@@ -216,6 +247,15 @@ impl From<crypto::Error> for Cause {
     }
 }
 
+impl From<large_blob::Error> for Cause {
+    fn from(error: large_blob::Error) -> Self {
+        match error {
+            large_blob::Error::ArrayTooLong { needed } => Self::BufferTooSmall { needed },
+            error => Self::LargeBlobArray(error),
+        }
+    }
+}
+
 impl From<Overflow> for Cause {
     fn from(overflow: Overflow) -> Self {
         Self::BufferTooSmall { needed: overflow.needed }
@@ -239,6 +279,9 @@ impl fmt::Display for Cause {
             }
             Self::ListTooLong { count, limit } => {
                 write!(f, "the list has {count} credentials, the authenticator takes {limit}")
+            }
+            Self::LargeBlobArrayTooLong { needed, limit } => {
+                write!(f, "the large-blob array takes {needed} bytes, the authenticator has {limit}")
             }
             Self::PinRequired => f.write_str("PIN required but not provided"),
             cause => fmt::Debug::fmt(cause, f),

@@ -6,7 +6,7 @@ use crate::{
         CredentialDescriptor, PUBLIC_KEY,
         get_info::{DEFAULT_MIN_PIN_LENGTH, Options, Response},
     },
-    pin_uv::{Permissions, Protocol},
+    pin_uv::{MAX_PIN_BYTES, Permissions, Protocol},
 };
 
 /// The permissions of the two ceremonies.
@@ -27,6 +27,22 @@ pub struct Purpose<'o> {
     pub discoverable: bool,
 }
 
+impl Purpose<'_> {
+    /// No user verification.
+    pub const NONE: Purpose<'static> = Purpose {
+        permissions: Permissions::NONE,
+        rp_id: None,
+        user_verification: Requirement::Discouraged,
+        preferred_without_uv: PreferredWithoutUv::Proceed,
+        discoverable: false,
+    };
+
+    /// Management: with a token of any relying party, or without if that is not required and cannot be had.
+    pub const fn manage(permissions: Permissions, user_verification: Requirement) -> Purpose<'static> {
+        Purpose { permissions, user_verification, ..Purpose::NONE }
+    }
+}
+
 /// How the user is verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
@@ -36,6 +52,12 @@ pub enum Method {
     BuiltInOption,
     /// A PIN that yields a token.
     Pin,
+    /// A token that the caller has kept.
+    Stored,
+    /// The first PIN is set.
+    SetPin,
+    /// The PIN is changed.
+    ChangePin,
 }
 
 /// What a ceremony remembers of getInfo.
@@ -53,6 +75,8 @@ pub struct Facts {
     pub force_pin_change: bool,
     /// In code points.
     pub min_pin_length: usize,
+    /// In code points.
+    pub max_pin_length: usize,
     /// Attempts before built-in user verification gives way to the PIN.
     pub uv_attempts: Option<u64>,
 }
@@ -71,6 +95,7 @@ impl Facts {
             },
             force_pin_change: info.force_pin_change == Some(true),
             min_pin_length: info.min_pin_length.unwrap_or(DEFAULT_MIN_PIN_LENGTH),
+            max_pin_length: info.max_pin_length.unwrap_or(MAX_PIN_BYTES), // no character takes less than a byte
             uv_attempts: info.preferred_platform_uv_attempts,
         }
     }
@@ -82,7 +107,10 @@ impl Facts {
 
     /// Built-in user verification, if it is set up and can serve these permissions.
     fn built_in(&self, permissions: Permissions) -> Option<Method> {
+        let withheld = (permissions.has(Permissions::BE) && self.options.uv_bio_enroll != Some(true))
+            || (permissions.has(Permissions::ACFG) && self.options.uv_acfg != Some(true));
         match self.options.uv {
+            _ if withheld => None,
             Some(true) if self.options.pin_uv_auth_token == Some(true) => self.protocol.map(|_| Method::BuiltInToken),
             Some(true) if CEREMONIES.has(permissions) => Some(Method::BuiltInOption),
             _ => None,
@@ -102,14 +130,18 @@ impl Facts {
     /// Whether and how the user is verified for `purpose`; `None` is "not at all". Errors: [`Cause::UvUnavailable`] and
     /// [`Cause::PinNotSet`] when it has to be and cannot.
     pub fn choose(&self, purpose: &Purpose<'_>) -> Result<Option<Method>, Cause> {
+        if purpose.permissions == Permissions::NONE {
+            return Ok(None);
+        }
         let on = |option: Option<bool>| option == Some(true);
         let options = &self.options;
         let registers = purpose.permissions.has(Permissions::MC);
+        let configures = purpose.permissions == Permissions::ACFG;
         let method = self.built_in(purpose.permissions).or(self.pin(purpose.permissions));
 
         let protected = on(options.uv) || on(options.client_pin);
         let needed = purpose.user_verification == Requirement::Required
-            || on(options.always_uv)
+            || (on(options.always_uv) && !configures) // which may be to end just that
             || (registers && protected && (purpose.discoverable || !on(options.make_cred_uv_not_rqd)));
         // Names of accounts, and credentials of credProtect level 2, are only shown to a verified user.
         let wanted = purpose.user_verification == Requirement::Preferred

@@ -1,6 +1,6 @@
 //! A sign-in (WebAuthn L3 §5.1.4, CTAP 2.3 §6.2, §6.3).
 
-use core::time::Duration;
+use core::{convert::Infallible, time::Duration};
 
 use rand_core::CryptoRng;
 
@@ -154,6 +154,7 @@ impl<'o> Operation for Authentication<'o> {
         = AssertionSelection<'b>
     where
         Self: 'b;
+    type Item<'m> = Infallible;
 
     fn check(&self) -> Result<(), Cause> {
         if self.options.rp_id.is_empty() { Err(Cause::InvalidOption(InvalidOption::RpId)) } else { Ok(()) }
@@ -181,7 +182,14 @@ impl<'o> Operation for Authentication<'o> {
         self.options.timeout
     }
 
-    fn request<C: Hash>(&self, crypto: &C, facts: &Facts, grant: Grant<'_>, buffer: &mut [u8]) -> Result<usize, Cause> {
+    fn request<C: Hash>(
+        &self,
+        crypto: &C,
+        facts: &Facts,
+        grant: Grant<'_>,
+        _: &[u8],
+        buffer: &mut [u8],
+    ) -> Result<usize, Cause> {
         let options = self.options;
         if self.len > 0 {
             return Ok(encode_command(Command::GET_NEXT_ASSERTION, buffer)?);

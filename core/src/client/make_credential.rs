@@ -1,6 +1,6 @@
 //! A registration (WebAuthn L3 §5.1.3, CTAP 2.3 §6.1).
 
-use core::time::Duration;
+use core::{convert::Infallible, time::Duration};
 
 use rand_core::CryptoRng;
 
@@ -122,6 +122,7 @@ impl Operation for Registration<'_> {
         = Attestation<'b>
     where
         Self: 'b;
+    type Item<'m> = Infallible;
 
     fn check(&self) -> Result<(), Cause> {
         let options = self.options;
@@ -171,7 +172,14 @@ impl Operation for Registration<'_> {
         self.options.timeout
     }
 
-    fn request<C: Hash>(&self, crypto: &C, facts: &Facts, grant: Grant<'_>, buffer: &mut [u8]) -> Result<usize, Cause> {
+    fn request<C: Hash>(
+        &self,
+        crypto: &C,
+        facts: &Facts,
+        grant: Grant<'_>,
+        _: &[u8],
+        buffer: &mut [u8],
+    ) -> Result<usize, Cause> {
         let options = self.options;
         let proof = grant.authenticate(crypto, &[options.client_data_hash]);
         let asked = Options { rk: self.resident_key.then_some(true), up: None, uv: grant.uv_option() };
@@ -205,10 +213,6 @@ impl Operation for Registration<'_> {
             return Err(Cause::AlgorithmMismatch);
         }
         Ok(Progress::Complete)
-    }
-
-    fn suffices(&self) -> bool {
-        false
     }
 
     fn outcome<'b>(self, responses: &'b [u8]) -> Result<Attestation<'b>, Cause>

@@ -4,15 +4,17 @@
 //! Input ──▶ Ceremony::step ──▶ Output        facts          what getInfo said; whether and how the user is verified
 //!              │                             authorization  PIN, built-in user verification, token: shared by all
 //!              ├─ authorization              make_credential, get_assertion   requests, and the checks of their answers
-//!              └─ operation                  drive          loops over a transport, blocking and async
+//!              └─ operation                  manage         PIN, credentials, fingerprints, blobs, configuration, reset
+//!                                            drive          loops over a transport, blocking and async
 //! ```
 //!
-//! [`MakeCredential`] and [`GetAssertion`] are the same machine with another operation in it. It owns the caller's
+//! [`MakeCredential`], [`GetAssertion`] and the operations of [`manage`] are the same machine with another operation in
+//! it. It owns the caller's
 //! buffer: a request goes out from it, the response comes back over it, and the answers stay at its front, where the
 //! outcome of [`Ceremony::finish`] borrows them. The caller says what happened ([`Input`]) and does what the machine
 //! wants next ([`Output`]); [`run`] and [`run_async`] do just that over a [`Transport`](crate::transport::Transport).
 
-use core::{fmt, time::Duration};
+use core::{convert::Infallible, fmt, time::Duration};
 
 use crate::{pin_uv::Permissions, transport::KeepAlive};
 
@@ -24,9 +26,10 @@ mod error;
 mod facts;
 mod get_assertion;
 mod make_credential;
+pub mod manage;
 
 pub use ceremony::{Ceremony, MIN_BUFFER};
-pub use drive::{PinEntry, UserInteraction, run, run_async};
+pub use drive::{PinEntry, UserInteraction, run, run_async, run_each, run_each_async};
 pub use error::{Cause, Error, ErrorCode, InvalidOption, Stage};
 pub use get_assertion::{Assertion, AssertionSelection, GetAssertion, GetOptions};
 pub use make_credential::{Attestation, MakeCredential, MakeOptions};
@@ -64,9 +67,9 @@ pub enum Input<'i> {
     Response(usize),
     /// The authenticator is alive.
     KeepAlive(KeepAlive),
-    /// The PIN, in Unicode NFC, after [`Output::AskPin`].
+    /// The PIN, in Unicode NFC, after [`Output::AskPin`] or [`Output::AskNewPin`].
     Pin(&'i str),
-    /// There is no PIN to give, after [`Output::AskPin`].
+    /// There is no PIN to give, after [`Output::AskPin`] or [`Output::AskNewPin`].
     NoPin,
     /// Whether the user agrees to built-in user verification, after [`Output::AskUv`].
     UserVerification(bool),
@@ -97,8 +100,8 @@ impl fmt::Debug for Input<'_> {
     }
 }
 
-/// What a ceremony wants next.
-pub enum Output<'m> {
+/// What a ceremony wants next. `I` is what it shows on the way: the items of a list, the samples of a finger.
+pub enum Output<'m, I = Infallible> {
     /// Send a request, then go on with [`Input::Time`].
     Send(Exchange<'m>),
     /// Nothing to do but to wait: for a keep-alive or the response, which belongs into `buf`, or for the user.
@@ -112,10 +115,14 @@ pub enum Output<'m> {
     CancelDevice,
     /// Ask the user for the PIN; answer with [`Input::Pin`] or [`Input::NoPin`].
     AskPin(Prompt<'m>),
+    /// Ask the user for a new PIN; answer with [`Input::Pin`] or [`Input::NoPin`].
+    AskNewPin(Prompt<'m>),
     /// Ask the user whether to use built-in user verification; answer with [`Input::UserVerification`].
     AskUv(Prompt<'m>),
     /// The authenticator says something new about itself, such as that it waits for a touch.
     Show(KeepAlive),
+    /// Something to show or to take note of, while it is there; then go on with [`Input::Time`].
+    Item(I),
     /// Take the authenticator's power away and give it back; answer with [`Input::Reconnected`] or
     /// [`Input::TransportFailed`].
     Reconnect,
@@ -124,15 +131,17 @@ pub enum Output<'m> {
 }
 
 // Requests carry proofs of authorization: their bytes are not printed.
-impl fmt::Debug for Output<'_> {
+impl<I> fmt::Debug for Output<'_, I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Send(exchange) => exchange.fmt(f),
             Self::Wait { limit, .. } => write!(f, "Wait({limit:?})"),
             Self::CancelDevice => f.write_str("CancelDevice"),
             Self::AskPin(prompt) => write!(f, "AskPin({prompt:?})"),
+            Self::AskNewPin(prompt) => write!(f, "AskNewPin({prompt:?})"),
             Self::AskUv(prompt) => write!(f, "AskUv({prompt:?})"),
             Self::Show(status) => write!(f, "Show({status:?})"),
+            Self::Item(_) => f.write_str("Item(..)"),
             Self::Reconnect => f.write_str("Reconnect"),
             Self::Done => f.write_str("Done"),
         }
@@ -188,8 +197,11 @@ pub enum Reason {
     UvFailed,
     /// The PIN has fewer code points than the authenticator wants. No attempt was spent.
     TooShort,
-    /// The PIN has more than 63 bytes, or ends in a zero byte. No attempt was spent.
+    /// The PIN has more than 63 bytes, a new one also more code points than the authenticator takes, or ends in a zero
+    /// byte. No attempt was spent.
     TooLong,
+    /// The new PIN breaks the authenticator's policy.
+    Policy,
 }
 
 #[cfg(test)]

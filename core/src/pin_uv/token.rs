@@ -20,6 +20,8 @@ pub const MAX_USAGE_PERIOD: Duration = Duration::from_secs(600);
 pub struct Permissions(pub u8);
 
 impl Permissions {
+    /// None.
+    pub const NONE: Permissions = Permissions(0);
     /// makeCredential.
     pub const MC: Permissions = Permissions(0x01);
     /// getAssertion.

@@ -17,7 +17,7 @@ use crate::{
         client_pin::{self, subcommand},
         encode_response, get_assertion, get_info, make_credential,
     },
-    pin_uv::{PinHash, Protocol, Token, decapsulate},
+    pin_uv::{PinHash, Protocol, SharedSecret, Token, decapsulate},
     transport::{self, KeepAlive, Received, Transport},
 };
 
@@ -66,6 +66,16 @@ pub struct Device<C> {
     pub flaw: Option<Flaw>,
     pub credentials: Vec<Vec<u8>>,
     pub padding: usize,
+    /// What tokens have to be asked for: this relying party, or none.
+    pub rp_id: Option<&'static str>,
+    /// Adds to what getInfo says.
+    pub amend: fn(&mut get_info::Response<'static>),
+    /// The answers to commands of management, one after the other.
+    pub script: VecDeque<Vec<u8>>,
+    /// The bytes of the tokens it issues, in place of random ones.
+    pub token_bytes: Option<[u8; 32]>,
+    /// The permissions that were asked for.
+    pub permissions: Vec<u64>,
     /// Replaces the response with this index.
     pub tampered: Option<(usize, Vec<u8>)>,
     pub silent: bool,
@@ -111,6 +121,11 @@ impl<C: Crypto> Device<C> {
             flaw: None,
             credentials: vec![ID.to_vec()],
             padding: 0,
+            rp_id: Some(RP_ID),
+            amend: |_| (),
+            script: VecDeque::new(),
+            token_bytes: None,
+            permissions: Vec::new(),
             tampered: None,
             silent: false,
             token: None,
@@ -132,6 +147,19 @@ impl<C: Crypto> Device<C> {
         device.options.pin_uv_auth_token = Some(true);
         device.protocols = Some(vec![9, protocol.number(), 1]);
         device
+    }
+
+    /// A PIN is set, tokens have permissions; to be managed.
+    pub fn managed(crypto: C) -> Self {
+        let mut device = Self::with_pin(crypto, Protocol::Two);
+        device.rp_id = None;
+        device
+    }
+
+    /// The pinUvAuthParam of `message` with the last token.
+    pub fn proof(&self, message: &[&[u8]]) -> Vec<u8> {
+        let (protocol, token) = self.token.as_ref().unwrap();
+        token.authenticate(&self.crypto, *protocol, message).as_bytes().to_vec()
     }
 
     /// Built-in user verification is set up, tokens have permissions.
@@ -161,11 +189,19 @@ impl<C: Crypto> Device<C> {
         let result = match Command(request[0]) {
             Command::GET_INFO => Ok(self.info(&mut out)),
             Command::CLIENT_PIN => self.client_pin(&cbor::decode(&request[1..]).unwrap(), &mut out),
-            Command::MAKE_CREDENTIAL => self.make(&cbor::decode(&request[1..]).unwrap(), &mut out),
+            Command::MAKE_CREDENTIAL if self.script.is_empty() => {
+                self.make(&cbor::decode(&request[1..]).unwrap(), &mut out)
+            }
             Command::GET_ASSERTION => self.get(&cbor::decode(&request[1..]).unwrap(), &mut out),
             Command::GET_NEXT_ASSERTION if self.next >= self.credentials.len() => Err(Status::NOT_ALLOWED),
             Command::GET_NEXT_ASSERTION => Ok(self.assertion(None, &mut out)),
-            _ => Err(Status::INVALID_COMMAND),
+            _ => match self.script.pop_front() {
+                Some(answer) => {
+                    out[..answer.len()].copy_from_slice(&answer);
+                    Ok(answer.len())
+                }
+                None => Err(Status::INVALID_COMMAND),
+            },
         };
         match result {
             Ok(len) => out.truncate(len),
@@ -181,16 +217,20 @@ impl<C: Crypto> Device<C> {
     }
 
     fn info(&self, out: &mut [u8]) -> usize {
-        let mut info: get_info::Response =
+        let mut amended: get_info::Response<'static> =
             cbor::decode(&[0xA2, 1, 0x80, 3, 0x50, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap();
-        info.options = Some(self.options);
-        info.max_msg_size = self.max_msg_size;
-        info.pin_uv_auth_protocols = self.protocols.as_deref().map(List::Slice);
-        info.max_credential_count_in_list = self.max_list;
-        info.max_credential_id_length = self.max_id;
-        info.algorithms = self.algorithms.as_deref().map(List::Slice);
-        info.force_pin_change = self.force_pin_change;
-        info.preferred_platform_uv_attempts = self.uv_attempts;
+        amended.options = Some(self.options);
+        (self.amend)(&mut amended);
+        let info = get_info::Response {
+            max_msg_size: self.max_msg_size,
+            pin_uv_auth_protocols: self.protocols.as_deref().map(List::Slice),
+            max_credential_count_in_list: self.max_list,
+            max_credential_id_length: self.max_id,
+            algorithms: self.algorithms.as_deref().map(List::Slice),
+            force_pin_change: self.force_pin_change,
+            preferred_platform_uv_attempts: self.uv_attempts,
+            ..amended
+        };
         encode_response(&info, out).unwrap()
     }
 
@@ -213,9 +253,13 @@ impl<C: Crypto> Device<C> {
             _ => {
                 let protocol = request.pin_uv_auth_protocol.and_then(Protocol::from_number);
                 let protocol = protocol.ok_or(Status::INVALID_PARAMETER)?;
+                if let subcommand::SET_PIN | subcommand::CHANGE_PIN = sub_command {
+                    return self.new_pin(request, protocol, &secret, out);
+                }
+                self.permissions.extend(request.permissions);
                 let with_permissions = self.options.pin_uv_auth_token == Some(true);
                 if request.permissions.is_some() != with_permissions
-                    || request.rp_id != with_permissions.then_some(RP_ID)
+                    || request.rp_id != self.rp_id.filter(|_| with_permissions)
                 {
                     return Err(Status::INVALID_PARAMETER);
                 }
@@ -230,33 +274,69 @@ impl<C: Crypto> Device<C> {
                         return Err(status);
                     }
                 } else {
-                    if self.retries == 0 {
-                        return Err(Status::PIN_BLOCKED);
-                    }
-                    if self.strikes >= 3 {
-                        return Err(Status::PIN_AUTH_BLOCKED);
-                    }
-                    let mut hash = [0; 16];
-                    let len = shared.decrypt(&self.crypto, request.pin_hash_enc.unwrap(), &mut hash).unwrap();
-                    self.retries -= 1;
-                    if !PinHash::of(&self.crypto, self.pin.as_bytes()).matches(&hash[..len]) {
-                        self.strikes += 1;
-                        return Err(match (self.retries, self.strikes) {
-                            (0, _) => Status::PIN_BLOCKED,
-                            (_, 3..) => Status::PIN_AUTH_BLOCKED,
-                            _ => Status::PIN_INVALID,
-                        });
-                    }
-                    self.retries = 8;
-                    self.strikes = 0;
+                    self.check_pin(&shared, request.pin_hash_enc.unwrap())?;
                 }
-                let token = Token::generate(&mut self.rng);
+                let token = match self.token_bytes {
+                    Some(bytes) => Token::new(protocol, &bytes).unwrap(),
+                    None => Token::generate(&mut self.rng),
+                };
                 let len = shared.encrypt(&self.crypto, &mut self.rng, token.as_bytes(), &mut encrypted).unwrap();
                 response.pin_uv_auth_token = Some(&encrypted[..len]);
                 self.token = Some((protocol, token));
             }
         }
         Ok(encode_response(&response, out).unwrap())
+    }
+
+    fn check_pin(&mut self, shared: &SharedSecret, pin_hash_enc: &[u8]) -> Result<(), Status> {
+        if self.retries == 0 {
+            return Err(Status::PIN_BLOCKED);
+        }
+        if self.strikes >= 3 {
+            return Err(Status::PIN_AUTH_BLOCKED);
+        }
+        let mut hash = [0; 16];
+        let len = shared.decrypt(&self.crypto, pin_hash_enc, &mut hash).unwrap();
+        self.retries -= 1;
+        if !PinHash::of(&self.crypto, self.pin.as_bytes()).matches(&hash[..len]) {
+            self.strikes += 1;
+            return Err(match (self.retries, self.strikes) {
+                (0, _) => Status::PIN_BLOCKED,
+                (_, 3..) => Status::PIN_AUTH_BLOCKED,
+                _ => Status::PIN_INVALID,
+            });
+        }
+        self.retries = 8;
+        self.strikes = 0;
+        Ok(())
+    }
+
+    fn new_pin(
+        &mut self,
+        request: &client_pin::Request,
+        protocol: Protocol,
+        secret: &P256Secret,
+        out: &mut [u8],
+    ) -> Result<usize, Status> {
+        let shared = decapsulate(&self.crypto, protocol, secret, &request.key_agreement.unwrap()).unwrap();
+        let new_pin_enc = request.new_pin_enc.unwrap();
+        let message = [new_pin_enc, request.pin_hash_enc.unwrap_or_default()];
+        if !shared.verify(&self.crypto, &message, request.pin_uv_auth_param.unwrap()) {
+            return Err(Status::PIN_AUTH_INVALID);
+        }
+        if let Some(hash) = request.pin_hash_enc {
+            self.check_pin(&shared, hash)?;
+        }
+        if let Some(status) = self.refusals.pop_front() {
+            return Err(status);
+        }
+        let mut padded = [0; 64];
+        assert_eq!(shared.decrypt(&self.crypto, new_pin_enc, &mut padded), Ok(64));
+        let pin = std::str::from_utf8(&padded).unwrap().trim_end_matches('\0');
+        self.pin = Box::leak(pin.to_owned().into_boxed_str());
+        self.options.client_pin = Some(true);
+        out[0] = Status::OK.0;
+        Ok(1)
     }
 
     /// Authorization of a command: whether the user is verified.
@@ -413,9 +493,13 @@ impl<C: Crypto> Transport for Device<C> {
 #[derive(Default)]
 pub struct User {
     pub pins: VecDeque<&'static str>,
+    pub new_pins: VecDeque<&'static str>,
+    /// Is asked for nothing that is of one relying party.
+    pub manages: bool,
     pub refuses_uv: bool,
     pub cancels: bool,
     pub prompts: Vec<(Reason, Option<u8>)>,
+    pub new_prompts: Vec<Reason>,
     pub uv_prompts: Vec<(Reason, Option<u8>)>,
     pub touches: usize,
     pub processings: usize,
@@ -424,6 +508,10 @@ pub struct User {
 impl User {
     pub fn with_pins<const N: usize>(pins: [&'static str; N]) -> Self {
         Self { pins: pins.into(), ..Self::default() }
+    }
+
+    pub fn manager<const N: usize>(pins: [&'static str; N]) -> Self {
+        Self { manages: true, ..Self::with_pins(pins) }
     }
 }
 
@@ -437,9 +525,14 @@ impl UserInteraction for User {
     }
 
     fn request_pin(&mut self, prompt: &Prompt<'_>, pin: &mut PinEntry) -> bool {
-        assert_eq!(prompt.rp_id, Some(RP_ID));
+        assert_eq!(prompt.rp_id, (!self.manages).then_some(RP_ID));
         self.prompts.push((prompt.reason, prompt.retries));
         self.pins.pop_front().map(|entered| pin.set(entered)).is_some()
+    }
+
+    fn request_new_pin(&mut self, prompt: &Prompt<'_>, pin: &mut PinEntry) -> bool {
+        self.new_prompts.push(prompt.reason);
+        self.new_pins.pop_front().map(|entered| pin.set(entered)).is_some()
     }
 
     fn request_uv(&mut self, prompt: &Prompt<'_>) -> bool {

@@ -222,7 +222,7 @@ fn nothing_secret_is_printed() {
     assert_eq!(format!("{ceremony:?}"), "Ceremony(Options, ..)");
     assert_eq!(format!("{:?}", Input::Pin(PIN)), "Pin(..)");
     let exchange = Exchange { buf: &mut [0xAB; 4], len: 2 };
-    assert_eq!(format!("{:?}", Output::Send(exchange)), "Exchange(2 bytes)");
+    assert_eq!(format!("{:?}", <Output>::Send(exchange)), "Exchange(2 bytes)");
 }
 
 #[test]

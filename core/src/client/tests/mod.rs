@@ -15,6 +15,7 @@ mod device;
 mod faults;
 mod hostile;
 mod machine;
+mod manage;
 mod outcome;
 mod requests;
 

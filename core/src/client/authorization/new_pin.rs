@@ -1,0 +1,110 @@
+//! Setting the first PIN, and changing it (CTAP 2.3 §6.5.5.5, §6.5.5.6).
+//!
+//! ```text
+//! SetPin                                        AskNewPin ──▶ getKeyAgreement ──▶ 0x03
+//! ChangePin    getPINRetries ──▶ AskPin ──▶ AskNewPin ──▶ getKeyAgreement ──▶ 0x04 ──▶ wrong: from the front
+//! ```
+
+use rand_core::CryptoRng;
+
+use super::{Authorization, Context, Next, State, send};
+use crate::{
+    Status,
+    client::{Cause, Reason, facts::Method},
+    cose::CoseKey,
+    crypto::{Crypto, P256Point},
+    ctap2::{
+        ResponseError,
+        client_pin::{Request, subcommand},
+    },
+    pin_uv::{PaddedPin, PinError, SharedSecret},
+};
+
+/// A padded PIN, encrypted: 64 bytes and the 16 of an IV.
+const NEW_PIN_ENC: usize = 80;
+/// Half a hash, encrypted.
+const PIN_HASH_ENC: usize = 32;
+
+impl From<PinError> for Reason {
+    fn from(error: PinError) -> Self {
+        match error {
+            PinError::TooShort => Self::TooShort,
+            PinError::TooLong | PinError::TrailingZero => Self::TooLong,
+        }
+    }
+}
+
+impl Authorization {
+    pub(super) fn ask_new_pin(&mut self, reason: Reason) -> Next {
+        self.new_pin = None;
+        self.reason = reason;
+        self.state = State::NewPin;
+        Next::AskNewPin
+    }
+
+    pub(super) fn new_pin<C, R>(&mut self, cx: &mut Context<'_, C, R>, pin: &str) -> Result<Next, Cause> {
+        if pin.chars().count() > cx.facts.max_pin_length {
+            return Ok(self.ask_new_pin(Reason::TooLong));
+        }
+        match PaddedPin::new(pin, cx.facts.min_pin_length) {
+            Ok(pin) => {
+                self.new_pin = Some(pin);
+                self.agree(cx)
+            }
+            Err(error) => Ok(self.ask_new_pin(error.into())),
+        }
+    }
+
+    pub(super) fn send_new_pin<C: Crypto, R: CryptoRng>(
+        &mut self,
+        cx: &mut Context<'_, C, R>,
+        shared: &SharedSecret,
+        public: &P256Point,
+    ) -> Result<Next, Cause> {
+        let new_pin = self.new_pin.as_ref().ok_or(Cause::WrongState)?;
+        let (mut new_pin_enc, mut pin_hash_enc) = ([0; NEW_PIN_ENC], [0; PIN_HASH_ENC]);
+        let len = shared.encrypt(cx.crypto, cx.rng, new_pin.as_bytes(), &mut new_pin_enc)?;
+        let new_pin_enc = new_pin_enc.get(..len).unwrap_or_default();
+        let pin_hash_enc = match &self.pin_hash {
+            Some(hash) => {
+                let len = shared.encrypt(cx.crypto, cx.rng, &hash.0, &mut pin_hash_enc)?;
+                pin_hash_enc.get(..len)
+            }
+            None => None,
+        };
+        let param = shared.authenticate(cx.crypto, &[new_pin_enc, pin_hash_enc.unwrap_or_default()]);
+        let request = Request {
+            pin_uv_auth_protocol: Some(shared.protocol().number()),
+            sub_command: Some(if pin_hash_enc.is_some() { subcommand::CHANGE_PIN } else { subcommand::SET_PIN }),
+            key_agreement: Some(CoseKey::key_agreement(public)),
+            pin_uv_auth_param: Some(param.as_bytes()),
+            new_pin_enc: Some(new_pin_enc),
+            pin_hash_enc,
+            ..Request::default()
+        };
+        self.state = State::NewPinSent;
+        send(cx, &request)
+    }
+
+    pub(super) fn new_pin_response<C, R>(
+        &mut self,
+        cx: &mut Context<'_, C, R>,
+        response: Result<(), ResponseError>,
+    ) -> Result<Next, Cause> {
+        let changes = self.method == Some(Method::ChangePin);
+        match response {
+            Ok(()) => Ok(self.granted()),
+            // The current PIN was right: it need not be asked for again.
+            Err(ResponseError::Status(Status::PIN_POLICY_VIOLATION)) => Ok(self.ask_new_pin(Reason::Policy)),
+            Err(ResponseError::Status(Status::PIN_INVALID)) if changes => {
+                self.reason = Reason::Wrong;
+                self.ask_retries(cx, State::PinRetries)
+            }
+            Err(ResponseError::Status(Status::PIN_AUTH_BLOCKED)) if changes => {
+                self.reason = Reason::Wrong;
+                self.reconnect()
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Settings of the authenticator (CTAP 2.3 §6.11).
+
+use core::convert::Infallible;
+
+use rand_core::CryptoRng;
+
+use crate::{
+    cbor::{RawMap, Write, Writer},
+    client::{
+        Cause, Ceremony, InvalidOption, Requirement,
+        authorization::Grant,
+        ceremony::{Operation, Progress},
+        facts::{Facts, Purpose},
+        manage::proven,
+    },
+    crypto::{Crypto, Hash},
+    ctap2::{
+        Command,
+        config::{Request, SetMinPinLength, VendorPrototype, authenticated_head, subcommand},
+        encode_request, get_info, response_body,
+    },
+    pin_uv::Permissions,
+};
+
+/// What to change.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Setting<'o> {
+    /// Enables enterprise attestation, until the next reset.
+    EnterpriseAttestation,
+    /// Turns user verification for every operation on, or off.
+    ToggleAlwaysUv,
+    /// The shortest PIN, who may learn it, whether the PIN must be changed, and the complexity policy.
+    MinPinLength(SetMinPinLength<'o>),
+    /// Makes a reset need a long touch (2.2).
+    LongTouchForReset,
+    /// A vendor's own: its parameters, a map with the command's number under key 1.
+    Vendor(RawMap<'o>),
+}
+
+impl Setting<'_> {
+    const fn sub_command(&self) -> u64 {
+        match self {
+            Self::EnterpriseAttestation => subcommand::ENABLE_ENTERPRISE_ATTESTATION,
+            Self::ToggleAlwaysUv => subcommand::TOGGLE_ALWAYS_UV,
+            Self::MinPinLength(_) => subcommand::SET_MIN_PIN_LENGTH,
+            Self::LongTouchForReset => subcommand::ENABLE_LONG_TOUCH_FOR_RESET,
+            Self::Vendor(_) => subcommand::VENDOR_PROTOTYPE,
+        }
+    }
+
+    fn write_params(&self, w: &mut Writer<'_>) {
+        match self {
+            Self::MinPinLength(params) => params.write(w),
+            Self::Vendor(params) => params.write(w),
+            _ => {}
+        }
+    }
+
+    fn is_supported(&self, info: &get_info::Response<'_>) -> bool {
+        let options = info.options.unwrap_or_default();
+        if options.authnr_cfg != Some(true) {
+            return false;
+        }
+        if let Some(listed) = info.authenticator_config_commands
+            && !listed.iter().any(|listed| listed == self.sub_command())
+        {
+            return false;
+        }
+        match self {
+            Self::EnterpriseAttestation => options.ep.is_some(),
+            Self::ToggleAlwaysUv => options.always_uv.is_some(),
+            Self::MinPinLength(_) => options.set_min_pin_length == Some(true),
+            Self::LongTouchForReset => info.long_touch_for_reset.is_some(),
+            Self::Vendor(params) => match (params.decode::<VendorPrototype>(), info.vendor_prototype_config_commands) {
+                (Ok(params), Some(listed)) => listed.iter().any(|listed| listed == params.vendor_command_id),
+                _ => false,
+            },
+        }
+    }
+}
+
+/// The operation that changes a setting.
+pub type Configure<'o, 'b, C, R> = Ceremony<'b, Configuration<'o>, C, R>;
+
+impl<'o: 'b, 'b, C: Crypto, R: CryptoRng> Configure<'o, 'b, C, R> {
+    /// An operation that has not begun. `buffer` has at least [`MIN_BUFFER`](crate::client::MIN_BUFFER) bytes.
+    pub fn new(setting: Setting<'o>, buffer: &'b mut [u8], crypto: C, rng: R) -> Self {
+        Self::with(Configuration { setting }, buffer, crypto, rng)
+    }
+}
+
+/// The operation of [`Configure`].
+#[derive(Debug)]
+pub struct Configuration<'o> {
+    setting: Setting<'o>,
+}
+
+impl Operation for Configuration<'_> {
+    type Outcome<'b>
+        = ()
+    where
+        Self: 'b;
+    type Item<'m> = Infallible;
+
+    fn check(&self) -> Result<(), Cause> {
+        match self.setting {
+            Setting::Vendor(params) if params.decode::<VendorPrototype>().is_err() => {
+                Err(Cause::InvalidOption(InvalidOption::VendorParameters))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn examine(&mut self, info: &get_info::Response<'_>, _: &Facts) -> Result<(), Cause> {
+        if !self.setting.is_supported(info) {
+            return Err(Cause::Unsupported);
+        }
+        if let Setting::MinPinLength(SetMinPinLength { min_pin_length_rp_ids: Some(ids), .. }) = &self.setting
+            && let Some(limit) = info.max_rp_ids_for_set_min_pin_length
+            && ids.len() > limit
+        {
+            return Err(Cause::ListTooLong { count: ids.len(), limit });
+        }
+        Ok(())
+    }
+
+    fn purpose(&self) -> Purpose<'_> {
+        Purpose::manage(Permissions::ACFG, Requirement::Preferred)
+    }
+
+    fn request<C: Hash>(
+        &self,
+        crypto: &C,
+        _: &Facts,
+        grant: Grant<'_>,
+        _: &[u8],
+        buffer: &mut [u8],
+    ) -> Result<usize, Cause> {
+        let sub_command = self.setting.sub_command();
+        let head = authenticated_head(sub_command);
+        proven::encode(
+            crypto,
+            grant,
+            &head,
+            |w| self.setting.write_params(w),
+            buffer,
+            |proven, buffer| {
+                let request = Request {
+                    sub_command,
+                    sub_command_params: proven.params,
+                    pin_uv_auth_protocol: proven.protocol,
+                    pin_uv_auth_param: proven.param,
+                };
+                encode_request(Command::CONFIG, &request, buffer)
+            },
+        )
+    }
+
+    fn accept<C: Hash>(&mut self, _: &C, response: &[u8], _: bool) -> Result<Progress, Cause> {
+        response_body(response)?;
+        Ok(Progress::Complete)
+    }
+
+    fn outcome<'b>(self, _: &'b [u8]) -> Result<(), Cause>
+    where
+        Self: 'b,
+    {
+        Ok(())
+    }
+}

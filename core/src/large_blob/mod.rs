@@ -1,0 +1,358 @@
+//! The large-blob array in the caller's memory: what is in it, and how it changes (CTAP 2.3 §6.10).
+//!
+//! ```text
+//! element        {1: ciphertext ‖ tag, 2: nonce, 3: origSize}      AES-256-GCM with the credential's largeBlobKey,
+//!                                                                  over "blob" ‖ origSize, of the DEFLATE-compressed blob
+//! Array          | room | head | element | element | … | hash | free |
+//! ```
+//!
+//! The array of an authenticator holds the blobs of many credentials and of many platforms. Whatever cannot be decrypted,
+//! or is not even an element, is somebody else's and stays as it is, byte for byte. [`Array`] finds, replaces and removes
+//! the one blob of a key; reading and writing the whole is what
+//! [`ReadLargeBlobs`](crate::client::manage::ReadLargeBlobs) and [`WriteLargeBlobs`](crate::client::manage::WriteLargeBlobs) do.
+
+use core::fmt;
+
+use rand_core::CryptoRng;
+
+use crate::{
+    bytes,
+    cbor::{self, Reader, Write, Writer, decode_tolerant},
+    crypto::{self, Cipher, Crypto, Hash},
+    ctap2::large_blobs::{HASH_LENGTH, LargeBlobMap},
+};
+
+mod deflate;
+mod inflate;
+
+pub use deflate::{bound, deflate};
+pub use inflate::inflate;
+
+/// The key of one credential's blob, its largeBlobKey.
+pub type Key = [u8; 32];
+
+/// An AES-GCM tag, in bytes.
+const TAG: usize = 16;
+/// Room for the head of the CBOR array in front of the elements, in bytes.
+const HEAD: usize = 5;
+/// What a serialized array needs beside its elements, in bytes, at most.
+pub const OVERHEAD: usize = HEAD + HASH_LENGTH;
+
+/// Why something could not be done with an array or a blob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// The hash is right but the array is not one. Nothing of it can be kept: [`Array::empty`] begins anew.
+    Malformed(cbor::Error),
+    /// The blob decrypts, but does not decompress to its origSize.
+    Compression,
+    /// The memory of the array is too small.
+    ArrayTooLong {
+        /// The bytes it needs.
+        needed: usize,
+    },
+    /// The working memory is too small.
+    WorkTooSmall {
+        /// The bytes it needs.
+        needed: usize,
+    },
+    /// The cryptographic backend failed.
+    Crypto(crypto::Error),
+}
+
+impl From<crypto::Error> for Error {
+    fn from(error: crypto::Error) -> Self {
+        Self::Crypto(error)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(error) => write!(f, "malformed large-blob array: {error}"),
+            Self::Compression => f.write_str("the blob does not decompress"),
+            Self::ArrayTooLong { needed } => write!(f, "the array takes {needed} bytes"),
+            Self::WorkTooSmall { needed } => write!(f, "{needed} bytes of working memory are needed"),
+            Self::Crypto(error) => write!(f, "{error:?}"),
+        }
+    }
+}
+
+impl core::error::Error for Error {}
+
+/// A large-blob array in the caller's memory.
+pub struct Array<'b> {
+    /// The elements begin behind [`HEAD`] bytes.
+    bytes: &'b mut [u8],
+    /// The end of the elements.
+    end: usize,
+    count: usize,
+    intact: bool,
+}
+
+impl fmt::Debug for Array<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Array({} elements)", self.count)
+    }
+}
+
+impl<'b> Array<'b> {
+    /// An array without elements. Errors: [`Error::ArrayTooLong`] unless `memory` has [`OVERHEAD`] bytes.
+    pub fn empty(memory: &'b mut [u8]) -> Result<Self, Error> {
+        let array = Self { bytes: memory, end: HEAD, count: 0, intact: true };
+        array.fits(0, 0)?;
+        Ok(array)
+    }
+
+    /// Takes the serialized array in the first `len` bytes of `memory`, which has [`OVERHEAD`] more. One with a wrong hash
+    /// was not written to its end, and counts as empty ([`Array::is_intact`]).
+    /// Errors: [`Error::Malformed`], [`Error::ArrayTooLong`].
+    pub fn open<C: Hash>(crypto: &C, memory: &'b mut [u8], len: usize) -> Result<Self, Error> {
+        let intact = memory.get(..len).is_some_and(|serialized| is_whole(crypto, serialized));
+        Self::of(memory, len, intact)
+    }
+
+    /// The same when it is known whether the hash is right.
+    pub(crate) fn of(memory: &'b mut [u8], len: usize, intact: bool) -> Result<Self, Error> {
+        let serialized = memory.get(..len).and_then(split_hash).filter(|_| intact);
+        let Some((array, _)) = serialized else {
+            return Ok(Self { intact: false, ..Self::empty(memory)? });
+        };
+        let (count, start) = scan(array).map_err(Error::Malformed)?;
+        let elements = start..array.len();
+        let end = HEAD.saturating_add(elements.len());
+        let needed = end.saturating_add(HASH_LENGTH);
+        if needed > memory.len() {
+            return Err(Error::ArrayTooLong { needed });
+        }
+        bytes::shift(memory, elements, HEAD);
+        Ok(Self { bytes: memory, end, count, intact: true })
+    }
+
+    /// Whether the hash was right.
+    pub const fn is_intact(&self) -> bool {
+        self.intact
+    }
+
+    /// How many elements there are, those of others included.
+    pub const fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there are no elements.
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// How long the serialized array is, in bytes.
+    pub fn serialized_len(&self) -> usize {
+        let elements = self.end.saturating_sub(HEAD);
+        head(self.count).0.saturating_add(elements).saturating_add(HASH_LENGTH)
+    }
+
+    /// The serialized array, with its hash.
+    pub fn serialize<C: Hash>(&mut self, crypto: &C) -> &[u8] {
+        let (length, head) = head(self.count);
+        let start = HEAD.saturating_sub(length);
+        if let Some(place) = self.bytes.get_mut(start..HEAD) {
+            bytes::copy(place, &head);
+        }
+        let hash = left_hash(crypto, self.bytes.get(start..self.end).unwrap_or_default());
+        let end = self.end.saturating_add(HASH_LENGTH);
+        if let Some(place) = self.bytes.get_mut(self.end..end) {
+            bytes::copy(place, &hash);
+        }
+        self.bytes.get(start..end).unwrap_or_default()
+    }
+
+    /// The elements as they are.
+    pub fn elements(&self) -> impl Iterator<Item = &[u8]> {
+        let mut reader = self.reader(HEAD);
+        // They were read before.
+        (0..self.count).map_while(move |_| reader.skip().ok())
+    }
+
+    /// The blob of `key`, in `work`: `None` when there is none. `work` has room for the blob and, in front of it, for its
+    /// ciphertext. Errors: [`Error::WorkTooSmall`], [`Error::Compression`], [`Error::Crypto`].
+    pub fn get<'w, C: Cipher>(&self, crypto: &C, key: &Key, work: &'w mut [u8]) -> Result<Option<&'w [u8]>, Error> {
+        for element in self.elements() {
+            if let Some((length, size)) = decrypt(crypto, key, element, work)? {
+                let needed = length.saturating_add(size);
+                let too_small = Error::WorkTooSmall { needed };
+                let (compressed, rest) = work.split_at_mut_checked(length).ok_or(too_small)?;
+                let blob = rest.get_mut(..size).ok_or(too_small)?;
+                inflate(compressed, blob)?;
+                return Ok(Some(blob));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Stores `blob` under `key`, in place of the one that is there. `work` has room for [`bound`] of the blob and
+    /// [`Array::largest`] behind it. Errors: [`Error::ArrayTooLong`], [`Error::WorkTooSmall`], [`Error::Crypto`]; then
+    /// the array is as it was.
+    pub fn put<C: Crypto, R: CryptoRng + ?Sized>(
+        &mut self,
+        crypto: &C,
+        rng: &mut R,
+        key: &Key,
+        blob: &[u8],
+        work: &mut [u8],
+    ) -> Result<(), Error> {
+        let length = deflate(blob, work)?;
+        let needed = length.saturating_add(TAG).saturating_add(self.largest());
+        let too_small = Error::WorkTooSmall { needed };
+        let (ciphertext, work) = work.split_at_mut_checked(length.saturating_add(TAG)).ok_or(too_small)?;
+        let (data, place) = ciphertext.split_at_mut_checked(length).ok_or(too_small)?;
+        let mut nonce = [0; 12];
+        rng.fill_bytes(&mut nonce);
+        let orig_size = blob.len() as u64;
+        let tag = crypto.aes256_gcm_seal(key, &nonce, &associated(orig_size), data)?;
+        bytes::copy(place, &tag);
+        let element = LargeBlobMap { ciphertext, nonce: &nonce, orig_size };
+
+        let mut measure = Writer::new(&mut []);
+        element.write(&mut measure);
+        let replaced = self.size_of(crypto, key, work)?;
+        self.fits(measure.len(), replaced)?;
+        self.retain(|element| !opens(crypto, key, element, work));
+        let mut w = Writer::new(self.bytes.get_mut(self.end..).unwrap_or_default());
+        element.write(&mut w);
+        self.end = self.end.saturating_add(w.len());
+        self.count = self.count.saturating_add(1);
+        Ok(())
+    }
+
+    /// Removes the blob of `key` and says whether there was one. `work` has [`Array::largest`] bytes.
+    /// Errors: [`Error::WorkTooSmall`], [`Error::Crypto`]; then the array is as it was.
+    pub fn remove<C: Cipher>(&mut self, crypto: &C, key: &Key, work: &mut [u8]) -> Result<bool, Error> {
+        self.size_of(crypto, key, work)?;
+        Ok(self.retain(|element| !opens(crypto, key, element, work)) > 0)
+    }
+
+    /// Removes the blobs that none of `keys` opens: when these are the keys of all credentials on the authenticator, the
+    /// credentials of those blobs are gone. What is not a blob stays. Returns how many were removed. `work` has
+    /// [`Array::largest`] bytes. Errors: [`Error::WorkTooSmall`]; then the array is as it was.
+    pub fn collect_garbage<C: Cipher>(&mut self, crypto: &C, keys: &[Key], work: &mut [u8]) -> Result<usize, Error> {
+        let needed = self.largest();
+        if work.len() < needed {
+            return Err(Error::WorkTooSmall { needed });
+        }
+        Ok(self.retain(|element| {
+            // When the backend fails, nothing is known about the blob, and it stays.
+            blob_map(element).is_none()
+                || keys.iter().any(|key| !matches!(decrypt(crypto, key, element, work), Ok(None)))
+        }))
+    }
+
+    /// The length of the longest ciphertext, in bytes.
+    pub fn largest(&self) -> usize {
+        self.elements().filter_map(blob_map).map(|map| map.ciphertext.len()).max().unwrap_or(0)
+    }
+
+    /// The bytes that the elements of `key` take.
+    fn size_of<C: Cipher>(&self, crypto: &C, key: &Key, work: &mut [u8]) -> Result<usize, Error> {
+        let mut size = 0_usize;
+        for element in self.elements() {
+            if decrypt(crypto, key, element, work)?.is_some() {
+                size = size.saturating_add(element.len());
+            }
+        }
+        Ok(size)
+    }
+
+    /// Keeps what is to be kept and returns how many elements it was not.
+    fn retain(&mut self, mut keep: impl FnMut(&[u8]) -> bool) -> usize {
+        let (mut from, mut to, mut removed) = (HEAD, HEAD, 0_usize);
+        for _ in 0..self.count {
+            let Ok(element) = self.reader(from).skip() else { break }; // they were read before
+            let (next, kept) = (from.saturating_add(element.len()), keep(element));
+            if kept {
+                bytes::shift(self.bytes, from..next, to);
+                to = to.saturating_add(next.saturating_sub(from));
+            } else {
+                removed = removed.saturating_add(1);
+            }
+            from = next;
+        }
+        self.end = to;
+        self.count = self.count.saturating_sub(removed);
+        removed
+    }
+
+    fn reader(&self, from: usize) -> Reader<'_> {
+        Reader::tolerant(self.bytes.get(from..self.end).unwrap_or_default())
+    }
+
+    fn fits(&self, added: usize, removed: usize) -> Result<(), Error> {
+        let needed = self.end.saturating_sub(removed).saturating_add(added).saturating_add(HASH_LENGTH);
+        if needed > self.bytes.len() { Err(Error::ArrayTooLong { needed }) } else { Ok(()) }
+    }
+}
+
+/// The CBOR array and its hash.
+fn split_hash(serialized: &[u8]) -> Option<(&[u8], &[u8; HASH_LENGTH])> {
+    serialized.split_last_chunk()
+}
+
+/// Whether the hash of a serialized array is right.
+pub(crate) fn is_whole<C: Hash>(crypto: &C, serialized: &[u8]) -> bool {
+    split_hash(serialized).is_some_and(|(array, hash)| left_hash(crypto, array) == *hash)
+}
+
+fn left_hash<C: Hash>(crypto: &C, array: &[u8]) -> [u8; HASH_LENGTH] {
+    bytes::array(&crypto.sha256(&[array]))
+}
+
+/// Reads an array to its end. Returns how many elements it has and where they begin.
+fn scan(array: &[u8]) -> Result<(usize, usize), cbor::Error> {
+    let mut r = Reader::tolerant(array);
+    let count = r.array()?;
+    let start = r.offset();
+    for _ in 0..count {
+        r.skip()?;
+    }
+    r.finish()?;
+    Ok((count as usize, start)) // the elements were all there, so their number fits
+}
+
+/// The head of a CBOR array and its length; there are never more elements than bytes.
+fn head(count: usize) -> (usize, [u8; HEAD]) {
+    let mut head = [0; HEAD];
+    let mut w = Writer::new(&mut head);
+    w.array(count);
+    (w.len(), head)
+}
+
+fn blob_map(element: &[u8]) -> Option<LargeBlobMap<'_>> {
+    decode_tolerant(element).ok()
+}
+
+/// What is authenticated beside a blob (CTAP 2.3 §6.10.3).
+fn associated(orig_size: u64) -> [u8; 12] {
+    let mut data = *b"blob\0\0\0\0\0\0\0\0";
+    if let Some((_, size)) = data.split_first_chunk_mut::<4>() {
+        bytes::copy(size, &orig_size.to_le_bytes());
+    }
+    data
+}
+
+/// Decrypts an element into `work`: the length of the compressed blob, and its origSize. `None` when it is not of `key`.
+fn decrypt<C: Cipher>(crypto: &C, key: &Key, element: &[u8], work: &mut [u8]) -> Result<Option<(usize, usize)>, Error> {
+    let Some(map) = blob_map(element) else { return Ok(None) };
+    let Some((data, tag)) = map.ciphertext.split_last_chunk::<TAG>() else { return Ok(None) };
+    let place = work.get_mut(..data.len()).ok_or(Error::WorkTooSmall { needed: map.ciphertext.len() })?;
+    bytes::copy(place, data);
+    match crypto.aes256_gcm_open(key, map.nonce, &associated(map.orig_size), place, tag) {
+        Ok(()) => Ok(Some((data.len(), usize::try_from(map.orig_size).unwrap_or(usize::MAX)))),
+        Err(crypto::Error::Mismatch) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn opens<C: Cipher>(crypto: &C, key: &Key, element: &[u8], work: &mut [u8]) -> bool {
+    matches!(decrypt(crypto, key, element, work), Ok(Some(_)))
+}
+
+#[cfg(test)]
+mod tests;
