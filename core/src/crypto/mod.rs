@@ -118,6 +118,12 @@ pub struct P256Point {
 }
 
 impl P256Point {
+    /// The point of `x‖y`.
+    pub fn from_bytes(raw: &[u8; 64]) -> Self {
+        let (x, y) = raw.split_at_checked(32).unwrap_or_default();
+        Self { x: bytes::array(x), y: bytes::array(y) }
+    }
+
     /// `x‖y`, the raw public key of [`Sign::generate`].
     pub fn to_bytes(&self) -> [u8; 64] {
         let mut raw = [0; 64];
@@ -202,9 +208,21 @@ pub trait Verify {
 pub trait Crypto: Hash + Cipher + Agreement {}
 impl<T: Hash + Cipher + Agreement> Crypto for T {}
 
-/// The longest secret key of the algorithms built in today, in bytes: Ed25519's seed and public key.
-pub const MAX_SECRET: usize = 64;
-/// The longest raw public key of the algorithms built in today, in bytes: `x‖y` on P-256.
-pub const MAX_PUBLIC: usize = 64;
-/// The longest signature of the algorithms built in today, in bytes: a DER-encoded ES256 one.
-pub const MAX_SIGNATURE: usize = 72;
+/// The longest secret key of the algorithms built in, in bytes: Ed25519's seed and public key, or a scalar of P-521.
+pub const MAX_SECRET: usize = if cfg!(feature = "es512") { 66 } else { 64 };
+/// The longest raw public key of the algorithms built in, in bytes: `x‖y` on the largest curve.
+pub const MAX_PUBLIC: usize = if cfg!(feature = "es512") {
+    132
+} else if cfg!(feature = "es384") {
+    96
+} else {
+    64
+};
+/// The longest signature of the algorithms built in, in bytes: the DER of ECDSA on the largest curve.
+pub const MAX_SIGNATURE: usize = if cfg!(feature = "es512") {
+    139
+} else if cfg!(feature = "es384") {
+    104
+} else {
+    72
+};
