@@ -32,8 +32,24 @@ impl Caps {
     pub const NO_MC_GA_WITH_PIN: Caps = Caps(1 << 8);
     /// Attestation with a certificate, where one is configured.
     pub const CERTIFIED_ATTESTATION: Caps = Caps(1 << 9);
-    /// Everything this version knows.
-    pub const ALL: Caps = Caps((1 << 10) - 1);
+    /// ES384 credentials.
+    pub const ES384: Caps = Caps(1 << 24);
+    /// ES512 credentials.
+    pub const ES512: Caps = Caps(1 << 25);
+    /// ES256K credentials.
+    pub const ES256K: Caps = Caps(1 << 26);
+    /// RS256 credentials.
+    pub const RS256: Caps = Caps(1 << 27);
+    /// PS256 credentials.
+    pub const PS256: Caps = Caps(1 << 28);
+    /// ML-DSA-44 credentials.
+    pub const ML_DSA_44: Caps = Caps(1 << 29);
+    /// ML-DSA-65 credentials.
+    pub const ML_DSA_65: Caps = Caps(1 << 30);
+    /// ML-DSA-87 credentials.
+    pub const ML_DSA_87: Caps = Caps(1 << 31);
+    /// Everything this version knows. Algorithms that the crypto backend lacks are not offered all the same.
+    pub const ALL: Caps = Caps(((1 << 10) - 1) | (0xff << 24));
 
     /// Whether all of `caps` are in here.
     pub const fn has(self, caps: Caps) -> bool {
@@ -50,12 +66,28 @@ impl Caps {
         Caps(self.0 & !caps.0)
     }
 
+    /// The capability to make credentials of `algorithm`; `None` for one that this version makes none of.
+    pub const fn of(algorithm: Algorithm) -> Option<Caps> {
+        match algorithm {
+            Algorithm::ES256 => Some(Caps::NONE),
+            Algorithm::EDDSA => Some(Caps::EDDSA),
+            Algorithm::ES384 => Some(Caps::ES384),
+            Algorithm::ES512 => Some(Caps::ES512),
+            Algorithm::ES256K => Some(Caps::ES256K),
+            Algorithm::RS256 => Some(Caps::RS256),
+            Algorithm::PS256 => Some(Caps::PS256),
+            Algorithm::ML_DSA_44 => Some(Caps::ML_DSA_44),
+            Algorithm::ML_DSA_65 => Some(Caps::ML_DSA_65),
+            Algorithm::ML_DSA_87 => Some(Caps::ML_DSA_87),
+            _ => None,
+        }
+    }
+
     /// Whether credentials of `algorithm` may be made.
     pub const fn allows(self, algorithm: Algorithm) -> bool {
-        match algorithm {
-            Algorithm::ES256 => true,
-            Algorithm::EDDSA => self.has(Caps::EDDSA),
-            _ => false,
+        match Caps::of(algorithm) {
+            Some(caps) => self.has(caps),
+            None => false,
         }
     }
 }

@@ -1,15 +1,16 @@
 //! What an authenticator is configured to be, and the checks that keep it consistent.
 
-use keyfob_core::{Status, auth_data::MAX_CREDENTIAL_ID, cbor::Text, cose::Algorithm};
+use keyfob_core::{Status, auth_data::MAX_CREDENTIAL_ID, cbor::Text, cose::Algorithm, crypto::ML_DSA_SEED};
 
+use super::credential::OVERHEAD;
 use crate::{
     caps::Caps,
     store::{MAX_RECORD, StoreError},
 };
 
-/// A registration's response without its certificates, at most, in bytes: authenticator data with the longest
-/// credential id and key (about 240), the signature, and CBOR around them.
-const REGISTRATION: usize = 400;
+/// A registration's response without the credential id, the key, the signature and the certificates, at most, in bytes:
+/// the rest of the authenticator data (55) and CBOR.
+const REGISTRATION: usize = 144;
 /// The head of a byte string of under 65,536 bytes, in bytes.
 const CBOR_HEAD: usize = 3;
 
@@ -20,7 +21,8 @@ pub struct Config<'c> {
     pub aaguid: [u8; 16],
     /// What is switched on.
     pub caps: Caps,
-    /// The longest message, in bytes: at least 1,024, over HID at most 7,609.
+    /// The longest message, in bytes: at least 1,024, over HID at most 7,609. An algorithm whose registrations do not fit
+    /// is not offered: ML-DSA-44 takes about 4,000 bytes, ML-DSA-65 5,500 and ML-DSA-87 7,500.
     pub max_msg_size: usize,
     /// The shortest PIN, in code points: 4 to 63.
     pub min_pin_length: u8,
@@ -170,13 +172,46 @@ impl<'c> Config<'c> {
         match self.attestation {
             Attestation::Certified(Certified { chain: [], .. }) => Err(ConfigError::Attestation),
             Attestation::Certified(_) if !caps.has(Caps::CERTIFIED_ATTESTATION) => Err(ConfigError::Attestation),
-            Attestation::Certified(Certified { chain, .. }) => {
-                let chain =
-                    chain.iter().fold(0usize, |sum, der| sum.saturating_add(der.len()).saturating_add(CBOR_HEAD));
-                let needed = chain.saturating_add(REGISTRATION);
-                if needed <= self.max_msg_size { Ok(()) } else { Err(ConfigError::Attestation) }
-            }
+            Attestation::Certified(_) if !self.has_room_for(Algorithm::ES256) => Err(ConfigError::Attestation),
             _ => Ok(()),
         }
+    }
+
+    /// Whether registrations of credentials of `algorithm` fit in a message.
+    pub(super) fn has_room_for(&self, algorithm: Algorithm) -> bool {
+        let credential = Sizes::of(algorithm);
+        let (signature, chain) = match self.attestation {
+            Attestation::Certified(Certified { algorithm, chain, .. }) => (Sizes::of(algorithm).signature, chain),
+            _ => (credential.signature, &[][..]),
+        };
+        let certificates = chain.iter().map(|der| der.len().saturating_add(CBOR_HEAD));
+        [OVERHEAD, credential.secret, credential.public, signature]
+            .into_iter()
+            .chain(certificates)
+            .fold(REGISTRATION, usize::saturating_add)
+            <= self.max_msg_size
+    }
+}
+
+/// Lengths in bytes, at most, with every backend. A wrapped id holds the secret key.
+struct Sizes {
+    secret: usize,
+    public: usize,
+    signature: usize,
+}
+
+impl Sizes {
+    const fn of(algorithm: Algorithm) -> Self {
+        let (secret, public, signature) = match algorithm {
+            Algorithm::ES384 => (144, 96, 104),
+            Algorithm::ES512 => (198, 132, 139),
+            Algorithm::RS256 | Algorithm::PS256 => (256, 259, 256),
+            Algorithm::ML_DSA_44 => (ML_DSA_SEED, 1312, 2420),
+            Algorithm::ML_DSA_65 => (ML_DSA_SEED, 1952, 3309),
+            Algorithm::ML_DSA_87 => (ML_DSA_SEED, 2592, 4627),
+            // ES256, ES256K, EdDSA
+            _ => (96, 64, 72),
+        };
+        Self { secret, public, signature }
     }
 }

@@ -21,7 +21,7 @@ const TAG: usize = 16;
 const ALGORITHM: usize = 4;
 const BODY: usize = 1 + NONCE;
 /// Bytes of a wrapped id besides the secret key.
-const OVERHEAD: usize = BODY + ALGORITHM + TAG;
+pub(super) const OVERHEAD: usize = BODY + ALGORITHM + TAG;
 /// The longest id this authenticator makes, in bytes.
 pub(super) const MAX_ID: usize = OVERHEAD + MAX_SECRET;
 /// The length of a discoverable credential's id, in bytes. Random, and shorter than any wrapped one.

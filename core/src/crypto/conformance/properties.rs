@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Round trips, one flipped bit refused, and the right error for each wrong input, for every algorithm that `crypto` signs
-/// with and this suite knows, under all its identifiers.
+/// with.
 pub fn properties<C, R>(crypto: &C, rng: &mut R) -> Result<(), Failure>
 where
     C: Hash + Cipher + Agreement + Sign + Verify,
@@ -24,31 +24,19 @@ where
     gcm(crypto)?;
     agreement(crypto, rng)?;
     for &algorithm in crypto.algorithms() {
-        let group = Group::of(algorithm);
-        if group.is_some() || is_ed25519(algorithm) {
-            signatures(crypto, rng, algorithm, group)?;
-        }
+        signatures(crypto, rng, algorithm)?;
     }
     unsupported(crypto, rng)
 }
 
-/// The curve of an ECDSA algorithm and the order of its group, which is as long as a coordinate.
-#[derive(Clone, Copy)]
-struct Group {
-    curve: Curve,
-    order: &'static [u8],
-}
-
-impl Group {
-    fn of(algorithm: Algorithm) -> Option<Self> {
-        let (curve, order): (_, &[u8]) = match algorithm {
-            Algorithm::ES256 | Algorithm::ESP256 => (Curve::P256, &P256_ORDER),
-            Algorithm::ES384 | Algorithm::ESP384 => (Curve::P384, P384_ORDER),
-            Algorithm::ES512 | Algorithm::ESP512 => (Curve::P521, P521_ORDER),
-            Algorithm::ES256K => (Curve::SECP256K1, SECP256K1_ORDER),
-            _ => return None,
-        };
-        Some(Self { curve, order })
+/// The order of the group of a curve, as long as a coordinate.
+fn order(curve: Curve) -> Option<&'static [u8]> {
+    match curve {
+        Curve::P256 => Some(&P256_ORDER),
+        Curve::P384 => Some(P384_ORDER),
+        Curve::P521 => Some(P521_ORDER),
+        Curve::SECP256K1 => Some(SECP256K1_ORDER),
+        _ => None,
     }
 }
 
@@ -61,10 +49,6 @@ const P521_ORDER: &[u8; 66] = hex!(
 );
 /// SEC 2 §2.4.1.
 const SECP256K1_ORDER: &[u8; 32] = hex!("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141");
-
-fn is_ed25519(algorithm: Algorithm) -> bool {
-    matches!(algorithm, Algorithm::EDDSA | Algorithm::ED25519)
-}
 
 /// `from` with its lowest bit of byte `at` flipped.
 fn flipped<const N: usize>(from: &[u8; N], at: usize) -> [u8; N] {
@@ -203,7 +187,6 @@ fn signatures<C: Sign + Verify, R: CryptoRng + ?Sized>(
     crypto: &C,
     rng: &mut R,
     algorithm: Algorithm,
-    group: Option<Group>,
 ) -> Result<(), Failure> {
     let (mut secret, mut public) = ([0; MAX_SECRET], [0; MAX_PUBLIC]);
     let (secret_len, public_len) =
@@ -249,20 +232,25 @@ fn signatures<C: Sign + Verify, R: CryptoRng + ?Sized>(
     let longer = longer.get(..len.saturating_add(1)).unwrap_or_default();
     check(verify(&[b"message"], longer) == mismatch, "signatures: a byte behind the signature is refused")?;
 
-    if let Some(group) = group {
-        ecdsa(crypto, &key, signed, group)?;
-        for wrong in [&[0; MAX_SECRET], &[0xff; MAX_SECRET], &past(group.order)] {
-            let wrong = wrong.get(..secret_len).unwrap_or_default();
-            check(
-                crypto.sign(algorithm, wrong, &[b"message"], &mut [0; MAX_SIGNATURE]) == Err(Error::InvalidKey)
-                    && crypto.public_key(algorithm, wrong, &mut [0; MAX_PUBLIC]) == Err(Error::InvalidKey),
-                "ECDSA: a secret that is not a scalar is refused",
-            )?;
+    match key {
+        CoseKey::Ec2 { curve, .. } => {
+            let order = order(curve).ok_or("signatures: a known curve")?;
+            ecdsa(crypto, &key, signed, order)?;
+            let mut past = [0; MAX_SECRET];
+            bytes::copy(&mut past, order);
+            for wrong in [[0; MAX_SECRET], [0xff; MAX_SECRET], past] {
+                let wrong = wrong.get(..secret_len).unwrap_or_default();
+                check(
+                    crypto.sign(algorithm, wrong, &[b"message"], &mut [0; MAX_SIGNATURE]) == Err(Error::InvalidKey)
+                        && crypto.public_key(algorithm, wrong, &mut [0; MAX_PUBLIC]) == Err(Error::InvalidKey),
+                    "ECDSA: a secret that is not a scalar is refused",
+                )?;
+            }
         }
-    } else {
-        ed25519(crypto, &key, signed)?;
+        CoseKey::Okp { .. } => ed25519(crypto, &key, signed)?,
+        _ => {}
     }
-    keys(crypto, algorithm, group, raw, signed)?;
+    keys(crypto, &key, raw, signed)?;
 
     check(
         crypto.sign(algorithm, &[], &[b"message"], &mut [0; MAX_SIGNATURE]) == Err(Error::InvalidKey),
@@ -294,23 +282,11 @@ fn signatures<C: Sign + Verify, R: CryptoRng + ?Sized>(
     )
 }
 
-/// `order` as a secret that begins with it.
-fn past(order: &[u8]) -> [u8; MAX_SECRET] {
-    let mut secret = [0; MAX_SECRET];
-    bytes::copy(&mut secret, order);
-    secret
-}
-
 /// Altered public keys, and public keys of the wrong kind.
-fn keys<C: Verify>(
-    crypto: &C,
-    algorithm: Algorithm,
-    group: Option<Group>,
-    raw: &[u8],
-    signature: &[u8],
-) -> Result<(), Failure> {
+fn keys<C: Verify>(crypto: &C, key: &CoseKey<'_>, raw: &[u8], signature: &[u8]) -> Result<(), Failure> {
+    let algorithm = key.algorithm();
     let verify = |key: CoseKey<'_>| crypto.verify(&key, &[b"message"], signature);
-    let invalid = Err(Error::InvalidKey);
+    let invalid = |key: CoseKey<'_>| verify(key) == Err(Error::InvalidKey);
     let mut altered = [0; MAX_PUBLIC];
     for at in [0, raw.len().saturating_sub(1)] {
         bytes::copy(&mut altered, raw);
@@ -318,40 +294,53 @@ fn keys<C: Verify>(
         let key = CoseKey::from_raw(algorithm, altered.get(..raw.len()).unwrap_or_default());
         check(key.is_some_and(|key| verify(key).is_err()), "keys: an altered key is refused")?;
     }
-    let size = group.map_or(32, |group| group.order.len());
-    let (x, y) = raw.split_at_checked(size).ok_or("keys: the length of a public key")?;
-    let short = x.split_last().map(|(_, short)| short).unwrap_or_default();
-    let (ec2, okp) = if let Some(Group { curve, order }) = group {
-        check(
-            verify(CoseKey::Ec2 { algorithm, curve, x: short, y }) == invalid
-                && verify(CoseKey::Ec2 { algorithm, curve, x, y: &[] }) == invalid,
-            "keys: a coordinate of another length is refused",
-        )?;
-        let zero = [0; MAX_PUBLIC];
-        let zero = zero.get(..order.len()).unwrap_or_default();
-        check(
-            verify(CoseKey::Ec2 { algorithm, curve, x: zero, y: zero }) == invalid,
-            "keys: the point at infinity is refused",
-        )?;
-        (if curve == Curve::P384 { Curve::P256 } else { Curve::P384 }, Curve::ED25519)
-    } else {
-        check(
-            verify(CoseKey::Okp { algorithm, curve: Curve::ED25519, x: short }) == invalid,
-            "keys: a key of another length is refused",
-        )?;
-        (Curve::P256, Curve::ED448)
+    let cut = |bytes: &[u8]| bytes.len().saturating_sub(1);
+    let (x, y) = raw.split_at_checked(raw.len().div_euclid(2)).unwrap_or_default();
+    let (ec2, okp, akp, rsa) = (
+        |curve| CoseKey::Ec2 { algorithm, curve, x, y },
+        |curve| CoseKey::Okp { algorithm, curve, x: raw },
+        CoseKey::Akp { algorithm, public: raw },
+        CoseKey::Rsa { algorithm, n: x, e: y },
+    );
+    let (length, kind) = match *key {
+        CoseKey::Ec2 { curve, x, y, .. } => {
+            let zero = [0; MAX_PUBLIC];
+            let zero = zero.get(..x.len()).unwrap_or_default();
+            check(
+                invalid(CoseKey::Ec2 { algorithm, curve, x: zero, y: zero }),
+                "keys: the point at infinity is refused",
+            )?;
+            let other = if curve == Curve::P384 { Curve::P256 } else { Curve::P384 };
+            let short = x.get(..cut(x)).unwrap_or_default();
+            (
+                invalid(CoseKey::Ec2 { algorithm, curve, x: short, y })
+                    && invalid(CoseKey::Ec2 { algorithm, curve, x, y: &[] }),
+                invalid(ec2(other)) && invalid(okp(Curve::ED25519)) && invalid(akp) && invalid(rsa),
+            )
+        }
+        CoseKey::Okp { curve, x, .. } => (
+            invalid(CoseKey::Okp { algorithm, curve, x: x.get(..cut(x)).unwrap_or_default() }),
+            invalid(ec2(Curve::P256)) && invalid(okp(Curve::ED448)) && invalid(akp) && invalid(rsa),
+        ),
+        CoseKey::Akp { public, .. } => (
+            invalid(CoseKey::Akp { algorithm, public: public.get(..cut(public)).unwrap_or_default() })
+                && invalid(CoseKey::Akp { algorithm, public: &[] }),
+            invalid(ec2(Curve::P256)) && invalid(okp(Curve::ED25519)) && invalid(rsa),
+        ),
+        CoseKey::Rsa { n, e, .. } => (
+            invalid(CoseKey::Rsa { algorithm, n: n.get(..cut(n)).unwrap_or_default(), e })
+                && invalid(CoseKey::Rsa { algorithm, n, e: &[] })
+                && invalid(CoseKey::Rsa { algorithm, n: &[], e }),
+            invalid(ec2(Curve::P256)) && invalid(okp(Curve::ED25519)) && invalid(akp),
+        ),
+        CoseKey::Other { .. } => return Err("keys: a key of a known type"),
     };
-    check(
-        verify(CoseKey::Ec2 { algorithm, curve: ec2, x, y }) == invalid
-            && verify(CoseKey::Okp { algorithm, curve: okp, x }) == invalid
-            && verify(CoseKey::Akp { algorithm, public: raw }) == invalid,
-        "keys: a key of another kind or curve is refused",
-    )
+    check(length, "keys: a key of another length is refused")?;
+    check(kind, "keys: a key of another kind or curve is refused")
 }
 
 /// Signatures that mean `(r, s)` to a lenient reader, and values of `r` and `s` that no signature has.
-fn ecdsa<C: Verify>(crypto: &C, key: &CoseKey<'_>, signature: &[u8], group: Group) -> Result<(), Failure> {
-    let order = group.order;
+fn ecdsa<C: Verify>(crypto: &C, key: &CoseKey<'_>, signature: &[u8], order: &[u8]) -> Result<(), Failure> {
     let size = order.len();
     let (mut r, mut s, zero) = ([0; MAX_PUBLIC], [0; MAX_PUBLIC], [0; MAX_PUBLIC]);
     let (Some(r), Some(s), Some(zero)) = (r.get_mut(..size), s.get_mut(..size), zero.get(..size)) else {
