@@ -15,7 +15,7 @@ use keyfob_core::{
     pin_uv::{self, PaddedPin, PinHash, Protocol, Token},
 };
 use keyfob_soft_authenticator::{
-    devices::{VIRTUAL_KEY_AAGUID, VirtualPlatform},
+    devices::{VIRTUAL_KEY_AAGUID, VirtualCrypto, VirtualPlatform},
     engine::{Config, Engine, Event, Progress, Wait},
     store::MemoryStore,
 };
@@ -37,7 +37,7 @@ impl Key {
         // Lives as long as the benchmark does.
         let buffer = Box::leak(vec![0; config.buffer_len()].into_boxed_slice());
         let rng = ChaCha20Rng::seed_from_u64(seed);
-        let engine = Engine::new(buffer, config, RustCrypto, rng, MemoryStore::new(), Instant::default());
+        let engine = Engine::new(buffer, config, VirtualCrypto::default(), rng, MemoryStore::new(), Instant::default());
         Self { engine: engine.expect("a configuration that works") }
     }
 

@@ -193,6 +193,7 @@ impl<'a> CoseKey<'a> {
             let (x, y) = raw.split_at_checked(size)?;
             (y.len() == size).then_some(Self::Ec2 { algorithm, curve, x, y })
         };
+        let akp = |size| (raw.len() == size).then_some(Self::Akp { algorithm, public: raw });
         match algorithm {
             Algorithm::ES256 | Algorithm::ESP256 => ec2(Curve::P256, 32),
             Algorithm::ES384 | Algorithm::ESP384 => ec2(Curve::P384, 48),
@@ -201,8 +202,12 @@ impl<'a> CoseKey<'a> {
             Algorithm::EDDSA | Algorithm::ED25519 => {
                 (raw.len() == 32).then_some(Self::Okp { algorithm, curve: Curve::ED25519, x: raw })
             }
-            Algorithm::ML_DSA_44 | Algorithm::ML_DSA_65 | Algorithm::ML_DSA_87 => {
-                Some(Self::Akp { algorithm, public: raw })
+            Algorithm::ML_DSA_44 => akp(1312),
+            Algorithm::ML_DSA_65 => akp(1952),
+            Algorithm::ML_DSA_87 => akp(2592),
+            Algorithm::RS256 | Algorithm::PS256 => {
+                let (n, e) = raw.split_last_chunk::<3>()?;
+                Some(Self::Rsa { algorithm, n, e })
             }
             _ => None,
         }

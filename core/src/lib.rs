@@ -37,6 +37,10 @@
 )]
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
+// What AWS-LC hands out lies on the heap; nothing else in this crate does.
+#[cfg(feature = "aws-lc")]
+extern crate alloc;
+
 pub mod attestation;
 pub mod auth_data;
 pub mod bytes;

@@ -37,7 +37,7 @@ fn es256(how: u8, rng: &mut ChaCha8Rng, input: &mut Input<'_>) {
     let mut signature = match how % 4 {
         // Two numbers of the input's choice.
         0 => {
-            let length = der::write(&input.chunk(), &input.chunk(), &mut buffer).expect("there is room");
+            let length = der::write(&input.chunk::<32>(), &input.chunk::<32>(), &mut buffer).expect("there is room");
             buffer[..length].to_vec()
         }
         // Anything.

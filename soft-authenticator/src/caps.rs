@@ -71,8 +71,24 @@ impl Caps {
     /// The device identifier and the store's state in getInfo, encrypted (2.2, 2.3). Needs
     /// [`Caps::PERSISTENT_CRED_MGMT`].
     pub const IDENTIFIER: Caps = Caps(1 << 28);
-    /// Everything this version knows.
-    pub const ALL: Caps = Caps((1 << 29) - 1);
+    /// ES384 credentials.
+    pub const ES384: Caps = Caps(1 << 48);
+    /// ES512 credentials.
+    pub const ES512: Caps = Caps(1 << 49);
+    /// ES256K credentials.
+    pub const ES256K: Caps = Caps(1 << 50);
+    /// RS256 credentials.
+    pub const RS256: Caps = Caps(1 << 51);
+    /// PS256 credentials.
+    pub const PS256: Caps = Caps(1 << 52);
+    /// ML-DSA-44 credentials.
+    pub const ML_DSA_44: Caps = Caps(1 << 53);
+    /// ML-DSA-65 credentials.
+    pub const ML_DSA_65: Caps = Caps(1 << 54);
+    /// ML-DSA-87 credentials.
+    pub const ML_DSA_87: Caps = Caps(1 << 55);
+    /// Everything this version knows. Algorithms that the crypto backend lacks are not offered all the same.
+    pub const ALL: Caps = Caps(((1 << 29) - 1) | (0xff << 48));
 
     /// What each of some capabilities needs. What a row needs has its own row before it.
     pub(crate) const NEEDS: &'static [(Caps, Caps)] = &[
@@ -123,12 +139,28 @@ impl Caps {
         Caps(self.0 & !caps.0)
     }
 
+    /// The capability to make credentials of `algorithm`; `None` for one that this version makes none of.
+    pub const fn of(algorithm: Algorithm) -> Option<Caps> {
+        match algorithm {
+            Algorithm::ES256 => Some(Caps::NONE),
+            Algorithm::EDDSA => Some(Caps::EDDSA),
+            Algorithm::ES384 => Some(Caps::ES384),
+            Algorithm::ES512 => Some(Caps::ES512),
+            Algorithm::ES256K => Some(Caps::ES256K),
+            Algorithm::RS256 => Some(Caps::RS256),
+            Algorithm::PS256 => Some(Caps::PS256),
+            Algorithm::ML_DSA_44 => Some(Caps::ML_DSA_44),
+            Algorithm::ML_DSA_65 => Some(Caps::ML_DSA_65),
+            Algorithm::ML_DSA_87 => Some(Caps::ML_DSA_87),
+            _ => None,
+        }
+    }
+
     /// Whether credentials of `algorithm` may be made.
     pub const fn allows(self, algorithm: Algorithm) -> bool {
-        match algorithm {
-            Algorithm::ES256 => true,
-            Algorithm::EDDSA => self.has(Caps::EDDSA),
-            _ => false,
+        match Caps::of(algorithm) {
+            Some(caps) => self.has(caps),
+            None => false,
         }
     }
 }

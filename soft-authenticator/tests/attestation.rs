@@ -77,7 +77,7 @@ fn register(
 
 #[test]
 fn a_key_attests_with_the_credentials_own_key() {
-    for algorithm in [Algorithm::ES256, Algorithm::EDDSA] {
+    for algorithm in ALGORITHMS {
         let made = register(&mut Key::with(OWN), algorithm, None, false, |registration| {
             assert_eq!(registration.unwrap().attestation, Attested::SelfAttestation);
         });
@@ -87,7 +87,7 @@ fn a_key_attests_with_the_credentials_own_key() {
 
 #[test]
 fn a_certified_key_attests_with_its_certificate_whatever_the_credentials_algorithm() {
-    for algorithm in [Algorithm::ES256, Algorithm::EDDSA] {
+    for algorithm in ALGORITHMS {
         register(&mut Key::with(CERTIFIED), algorithm, None, false, |registration| {
             let registration = registration.unwrap();
             let Attested::Certificates(chain) = registration.attestation else { panic!("no certificate") };

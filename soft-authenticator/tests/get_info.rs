@@ -27,6 +27,8 @@ const PIN_CAPS: Caps = Caps::CLIENT_PIN
     .with(Caps::HMAC_SECRET_MC)
     .with(Caps::PIN_COMPLEXITY);
 
+const ALGORITHM_CAPS: Caps = Caps::EDDSA.with(Caps(0xff << 48));
+
 const LEAF: &[u8] = virtual_key_certificate().chain[0];
 const TWICE: Attestation<'static> =
     Attestation::Certified(Certified { chain: &[LEAF, LEAF], ..virtual_key_certificate() });
@@ -52,7 +54,7 @@ fn the_default_key_says_what_it_is() {
         assert!(info.transports.unwrap().iter().eq(["usb"]));
         let algorithms = info.algorithms.unwrap();
         assert!(algorithms.iter().all(|parameters| parameters.kind == keyfob_core::ctap2::PUBLIC_KEY));
-        assert!(algorithms.iter().map(|parameters| parameters.algorithm).eq([Algorithm::ES256, Algorithm::EDDSA]));
+        assert!(algorithms.iter().map(|parameters| parameters.algorithm).eq(ALGORITHMS));
         assert_eq!(info.min_pin_length, Some(4));
         assert_eq!(info.remaining_discoverable_credentials, Some(ROOM as u64));
         assert!(info.attestation_formats.unwrap().iter().eq(["packed", "none"]));
@@ -120,7 +122,7 @@ fn what_is_switched_off_is_not_mentioned() {
         .with(Caps::DISCOVERABLE)
         .with(Caps::CRED_BLOB)
         .with(Caps::ALWAYS_UV)
-        .with(Caps::EDDSA)
+        .with(ALGORITHM_CAPS)
         .with(Caps::MAKE_CRED_UV_NOT_RQD);
     info(&mut Key::with(caps(CONFIG.caps.without(off).consistent())), |info| {
         let expected = Options { up: Some(true), plat: Some(false), ..Options::default() };

@@ -1,7 +1,8 @@
-//! The DER form of ECDSA signatures on 256-bit curves (RFC 3279 §2.2.3), for every backend whose primitive speaks `r‖s`.
+//! The DER form of ECDSA signatures (RFC 3279 §2.2.3), for every backend whose primitive speaks `r‖s`.
 //!
 //! ```text
-//! 30 len  02 len r  02 len s        at most 72 bytes
+//! 30 len  02 len r  02 len s        at most 72 bytes on a curve of 256 bits, 104 on one of 384
+//! 30 81 len  02 len r  02 len s     at most 139 bytes on P-521
 //! ```
 
 use super::Error;
@@ -9,30 +10,50 @@ use crate::bytes;
 
 const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
+/// Announces a length of one byte in a byte of its own; shorter ones stand where this does (X.690 §8.1.3).
+const ONE_BYTE: u8 = 0x81;
+/// The first length that takes [`ONE_BYTE`].
+const LONG: u8 = 0x80;
+/// Longer numbers, in bytes, would need another form of length. P-521 has 66.
+const MAX_NUMBER: usize = 124;
 
-/// Writes the signature and returns its length, 8 to 72 bytes. Errors: [`Error::OutputTooSmall`].
-pub fn write(r: &[u8; 32], s: &[u8; 32], out: &mut [u8]) -> Result<usize, Error> {
+/// Writes the signature of two big-endian numbers and returns its length. Errors: [`Error::OutputTooSmall`], and
+/// [`Error::InvalidLength`] for numbers that are longer than those of any curve.
+pub fn write(r: &[u8], s: &[u8], out: &mut [u8]) -> Result<usize, Error> {
     let (r, s) = (Magnitude::of(r), Magnitude::of(s));
+    if r.bytes.len().max(s.bytes.len()) > MAX_NUMBER {
+        return Err(Error::InvalidLength);
+    }
     let content = r.size().saturating_add(s.size());
-    let total = content.saturating_add(2);
+    let content_byte = u8::try_from(content).map_err(|_| Error::InvalidLength)?;
+    let (short, long) = ([SEQUENCE, content_byte], [SEQUENCE, ONE_BYTE, content_byte]);
+    let header = if content_byte < LONG { &short[..] } else { &long };
+    let total = content.saturating_add(header.len());
     let out = out.get_mut(..total).ok_or(Error::OutputTooSmall)?;
-    let (header, rest) = out.split_first_chunk_mut().ok_or(Error::OutputTooSmall)?;
-    // At most 70: one byte holds it.
-    *header = [SEQUENCE, content.to_le_bytes()[0]];
+    let (head, rest) = out.split_at_mut_checked(header.len()).ok_or(Error::OutputTooSmall)?;
+    bytes::copy(head, header);
     s.write(r.write(rest));
     Ok(total)
 }
 
-/// Reads a signature as `(r, s)`. `None` unless it is DER to the letter: minimal lengths, minimal non-negative integers
-/// of at most 256 bits, nothing behind. Whether `r` and `s` are in range is the verifier's to check.
-pub fn read(der: &[u8]) -> Option<([u8; 32], [u8; 32])> {
-    let (&[SEQUENCE, len], rest) = der.split_first_chunk()? else { return None };
-    if usize::from(len) != rest.len() {
-        return None;
-    }
-    let (r, rest) = integer(rest)?;
-    let (s, rest) = integer(rest)?;
-    rest.is_empty().then_some((r, s))
+/// Reads a signature on a curve whose numbers are `N` bytes long, as `(r, s)`. `None` as in [`read_into`].
+pub fn read<const N: usize>(der: &[u8]) -> Option<([u8; N], [u8; N])> {
+    let (mut r, mut s) = ([0; N], [0; N]);
+    read_into(der, &mut r, &mut s)?;
+    Some((r, s))
+}
+
+/// Reads a signature and fills `r` and `s`, big-endian. `None` unless it is DER to the letter: minimal lengths, minimal
+/// non-negative integers that fit, nothing behind. Whether they are in range is the verifier's to check.
+pub fn read_into(der: &[u8], r: &mut [u8], s: &mut [u8]) -> Option<()> {
+    let content = match der {
+        [SEQUENCE, ONE_BYTE, len, content @ ..] if *len >= LONG && usize::from(*len) == content.len() => content,
+        [SEQUENCE, len, content @ ..] if *len < LONG && usize::from(*len) == content.len() => content,
+        _ => return None,
+    };
+    let rest = integer(content, r)?;
+    let rest = integer(rest, s)?;
+    rest.is_empty().then_some(())
 }
 
 /// A big-endian number without leading zero bytes. Zero keeps one.
@@ -43,8 +64,8 @@ struct Magnitude<'a> {
 }
 
 impl<'a> Magnitude<'a> {
-    fn of(number: &'a [u8; 32]) -> Self {
-        let mut bytes = number.as_slice();
+    fn of(number: &'a [u8]) -> Self {
+        let mut bytes = number;
         while let [0, rest @ ..] = bytes
             && !rest.is_empty()
         {
@@ -72,7 +93,8 @@ impl<'a> Magnitude<'a> {
     }
 }
 
-fn integer(der: &[u8]) -> Option<([u8; 32], &[u8])> {
+/// Fills `number` with the integer at the front of `der` and returns what is behind it.
+fn integer<'a>(der: &'a [u8], number: &mut [u8]) -> Option<&'a [u8]> {
     let (&[INTEGER, len], rest) = der.split_first_chunk()? else { return None };
     let (value, rest) = rest.split_at_checked(usize::from(len))?;
     let magnitude = match value {
@@ -80,10 +102,10 @@ fn integer(der: &[u8]) -> Option<([u8; 32], &[u8])> {
         [0, magnitude @ ..] if !magnitude.is_empty() => magnitude,
         magnitude => magnitude,
     };
-    let mut number = [0; 32];
-    let start = number.len().checked_sub(magnitude.len())?;
-    bytes::copy(number.get_mut(start..)?, magnitude);
-    Some((number, rest))
+    let (zeros, end) = number.split_at_mut_checked(number.len().checked_sub(magnitude.len())?)?;
+    zeros.fill(0);
+    bytes::copy(end, magnitude);
+    Some(rest)
 }
 
 #[cfg(test)]
@@ -108,13 +130,40 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_signature_is_max_signature_bytes_long() {
-        assert_eq!(write(&[0xff; 32], &[0xff; 32], &mut [0; 80]), Ok(super::super::MAX_SIGNATURE));
+    fn the_longest_signatures_of_each_curve_are_as_long_as_documented() {
+        let p521 = [&[1][..], &[0xff; 65]].concat();
+        for (number, expected) in [(&[0xff; 32][..], 72), (&[0xff; 48], 104), (&p521, 139)] {
+            let mut out = [0; 139];
+            assert_eq!(write(number, number, &mut out), Ok(expected));
+            assert_eq!(write(number, number, &mut out[..expected - 1]), Err(Error::OutputTooSmall));
+        }
+        assert_eq!(write(&[1; 125], &[1], &mut [0; 300]), Err(Error::InvalidLength));
+    }
+
+    #[test]
+    fn a_length_takes_a_byte_of_its_own_only_from_128_on() {
+        // 127 and 128 bytes of content.
+        for (r, s, head) in [(61, 62, &[0x30, 127, 2][..]), (62, 62, &[0x30, 0x81, 128, 2])] {
+            let (r, s) = (&[1; 62][..r], &[1; 62][..s]);
+            let mut out = [0; 139];
+            let len = write(r, s, &mut out).unwrap();
+            assert_eq!(&out[..head.len()], head);
+            let (read_r, read_s) = read::<62>(&out[..len]).unwrap();
+            assert!(read_r.ends_with(r) && read_s.ends_with(s));
+        }
+        let mut long = [1; 130];
+        long[..5].copy_from_slice(&[0x30, 0x81, 127, 2, 61]);
+        long[66..68].copy_from_slice(&[2, 62]);
+        assert_eq!(read::<62>(&long), None, "127 in long form");
+        let mut short = [1; 130];
+        short[..4].copy_from_slice(&[0x30, 128, 2, 62]);
+        short[66..68].copy_from_slice(&[2, 62]);
+        assert_eq!(read::<62>(&short), None, "128 in short form");
     }
 
     #[test]
     fn anything_but_the_one_encoding_is_refused() {
-        assert!(read(&[0x30, 6, 2, 1, 1, 2, 1, 1]).is_some());
+        assert!(read::<32>(&[0x30, 6, 2, 1, 1, 2, 1, 1]).is_some());
         for wrong in [
             &[][..],
             &[0x30],
@@ -132,11 +181,11 @@ mod tests {
             &[0x30, 3, 2, 1, 1],
             &[0x30, 6, 2, 1, 1, 2, 2, 1],
         ] {
-            assert_eq!(read(wrong), None, "{wrong:02x?}");
+            assert_eq!(read::<32>(wrong), None, "{wrong:02x?}");
         }
         let mut long = [1; 39];
         long[..4].copy_from_slice(&[0x30, 37, 2, 33]);
-        assert_eq!(read(&long), None, "33 bytes of magnitude");
+        assert_eq!(read::<32>(&long), None, "33 bytes of magnitude");
     }
 
     proptest! {
@@ -154,7 +203,7 @@ mod tests {
             if let [tag, len, rest @ ..] = &mut der[..] {
                 (*tag, *len) = (SEQUENCE, rest.len() as u8);
             }
-            if let Some((r, s)) = read(&der) {
+            if let Some((r, s)) = read::<32>(&der) {
                 let mut out = [0; 72];
                 let len = write(&r, &s, &mut out).unwrap();
                 prop_assert_eq!(&out[..len], &der[..]);

@@ -20,12 +20,16 @@ use crate::{
     cose::{Algorithm, CoseKey},
 };
 
+#[cfg(feature = "aws-lc")]
+mod aws_lc;
 pub mod conformance;
 pub mod der;
 #[cfg(feature = "rustcrypto")]
 mod rustcrypto;
 #[cfg(any(test, feature = "stub-crypto"))]
 mod stub;
+#[cfg(feature = "aws-lc")]
+pub use aws_lc::AwsLc;
 #[cfg(feature = "rustcrypto")]
 pub use rustcrypto::RustCrypto;
 #[cfg(any(test, feature = "stub-crypto"))]
@@ -118,6 +122,12 @@ pub struct P256Point {
 }
 
 impl P256Point {
+    /// The point of `x‖y`.
+    pub fn from_bytes(raw: &[u8; 64]) -> Self {
+        let (x, y) = raw.split_at_checked(32).unwrap_or_default();
+        Self { x: bytes::array(x), y: bytes::array(y) }
+    }
+
     /// `x‖y`, the raw public key of [`Sign::generate`].
     pub fn to_bytes(&self) -> [u8; 64] {
         let mut raw = [0; 64];
@@ -163,7 +173,8 @@ pub trait Agreement {
 /// Key generation and signatures for credentials and attestation.
 ///
 /// Secret keys are stored in the backend's own form, at most [`MAX_SECRET`] bytes for the built-in one. Public keys are
-/// raw: `x‖y` for elliptic curves of the COSE type EC2, the key itself for OKP and AKP ([`CoseKey::from_raw`]).
+/// raw: `x‖y` for elliptic curves of the COSE type EC2, the key itself for OKP and AKP, the modulus and an exponent of
+/// three bytes for RSA ([`CoseKey::from_raw`]).
 pub trait Sign {
     /// The algorithms this backend signs with, in order of preference.
     fn algorithms(&self) -> &[Algorithm];
@@ -202,9 +213,35 @@ pub trait Verify {
 pub trait Crypto: Hash + Cipher + Agreement {}
 impl<T: Hash + Cipher + Agreement> Crypto for T {}
 
-/// The longest secret key of the algorithms built in today, in bytes: Ed25519's seed and public key.
-pub const MAX_SECRET: usize = 64;
-/// The longest raw public key of the algorithms built in today, in bytes: `x‖y` on P-256.
-pub const MAX_PUBLIC: usize = 64;
-/// The longest signature of the algorithms built in today, in bytes: a DER-encoded ES256 one.
-pub const MAX_SIGNATURE: usize = 72;
+/// The seed that an ML-DSA key is expanded from, in bytes (FIPS 204 §5.1).
+pub const ML_DSA_SEED: usize = 32;
+
+/// The longest secret key of the algorithms built in, in bytes: RSA's primes, a scalar of P-521, or Ed25519's seed and
+/// public key.
+pub const MAX_SECRET: usize = if cfg!(feature = "aws-lc") {
+    256
+} else if cfg!(feature = "es512") {
+    66
+} else {
+    64
+};
+/// The longest raw public key of the algorithms built in, in bytes: that of ML-DSA-87, or `x‖y` on the largest curve.
+pub const MAX_PUBLIC: usize = if cfg!(feature = "ml-dsa") {
+    2592
+} else if cfg!(feature = "es512") {
+    132
+} else if cfg!(feature = "es384") {
+    96
+} else {
+    64
+};
+/// The longest signature of the algorithms built in, in bytes: that of ML-DSA-87, or the DER of ECDSA on the largest curve.
+pub const MAX_SIGNATURE: usize = if cfg!(feature = "ml-dsa") {
+    4627
+} else if cfg!(feature = "es512") {
+    139
+} else if cfg!(feature = "es384") {
+    104
+} else {
+    72
+};

@@ -202,7 +202,7 @@ fn write_public(algorithm: Algorithm, point: &P256Point, public: &mut [u8]) -> R
 /// The one signature of `message` under the public key, which is why everyone can make it.
 fn write_signature(x: &[u8], is_ec2: bool, message: &[&[u8]], signature: &mut [u8]) -> Result<usize, Error> {
     let digest = digest_message(x, message);
-    let (r, s) = (spread(digest), spread(!digest));
+    let (r, s): ([u8; 32], [u8; 32]) = (spread(digest), spread(!digest));
     if is_ec2 {
         return der::write(&r, &s, signature);
     }

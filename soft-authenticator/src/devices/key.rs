@@ -4,7 +4,6 @@ use std::time;
 
 use keyfob_core::{
     Instant,
-    crypto::RustCrypto,
     ctap2::bio_enrollment::SampleStatus,
     transport::hid::{Capabilities, DeviceConfig, REPORT_LEN, UnknownChannels},
 };
@@ -22,11 +21,18 @@ const CREDENTIALS: usize = 100;
 /// How often an undecided touch is asked again.
 const TOUCH_POLL: time::Duration = time::Duration::from_millis(20);
 
+/// What a virtual key computes with.
+#[cfg(feature = "aws-lc")]
+pub type VirtualCrypto = keyfob_core::crypto::AwsLc;
+/// What a virtual key computes with.
+#[cfg(not(feature = "aws-lc"))]
+pub type VirtualCrypto = keyfob_core::crypto::RustCrypto;
+
 /// What a virtual key is built on.
 pub struct VirtualPlatform;
 
 impl Platform for VirtualPlatform {
-    type Crypto = RustCrypto;
+    type Crypto = VirtualCrypto;
     type Rng = ChaCha20Rng;
     type Store = MemoryStore<CREDENTIALS>;
 }
@@ -126,8 +132,9 @@ impl<'b> VirtualKey<'b> {
             capabilities: Capabilities::WINK.with(ctap2),
             ..DeviceConfig::default()
         };
-        let engine = Engine::new(buffer, options.config, RustCrypto, rng, MemoryStore::new(), Instant::default())
-            .map_err(KeyError::Config)?;
+        let engine =
+            Engine::new(buffer, options.config, VirtualCrypto::default(), rng, MemoryStore::new(), Instant::default())
+                .map_err(KeyError::Config)?;
         Ok(Self {
             hid: HidAuthenticator::new(engine, device),
             touch: options.touch,

@@ -11,4 +11,4 @@ pub mod tcp;
 
 pub use attestation::{VIRTUAL_KEY_AAGUID, VIRTUAL_KEY_ROOT, virtual_key_certificate};
 pub use in_process::InProcess;
-pub use key::{Finger, KeyError, KeyOptions, Touch, VirtualKey, VirtualPlatform};
+pub use key::{Finger, KeyError, KeyOptions, Touch, VirtualCrypto, VirtualKey, VirtualPlatform};

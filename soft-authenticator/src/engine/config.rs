@@ -1,17 +1,16 @@
 //! What an authenticator is configured to be, and the checks that keep it consistent.
 
-use keyfob_core::{Status, auth_data::MAX_CREDENTIAL_ID, cbor::Text, cose::Algorithm};
+use keyfob_core::{Status, auth_data::MAX_CREDENTIAL_ID, cbor::Text, cose::Algorithm, crypto::ML_DSA_SEED};
 
-use super::UserVerification;
+use super::{UserVerification, credential::OVERHEAD};
 use crate::{
     caps::Caps,
     store::{MAX_RECORD, StoreError},
 };
 
-/// A registration's response without its certificates, at most, in bytes: authenticator data with the longest
-/// credential id and key (about 240), the signature, and CBOR
-/// around them.
-const REGISTRATION: usize = 360;
+/// A registration's response without the credential id, the key, the signature and the certificates, at most, in bytes:
+/// the rest of the authenticator data (55) and CBOR.
+const REGISTRATION: usize = 144;
 /// What each extension adds to it, at most, in bytes.
 const OUTPUTS: [(Caps, usize); 10] = [
     (Caps::UVM, 15),
@@ -51,7 +50,8 @@ pub struct Config<'c> {
     pub caps: Caps,
     /// The newest version that getInfo names, if all that the version requires is there.
     pub newest_version: Version,
-    /// The longest message, in bytes: at least 1,024, over HID at most 7,609.
+    /// The longest message, in bytes: at least 1,024, over HID at most 7,609. An algorithm whose registrations do not fit
+    /// is not offered: ML-DSA-44 takes about 4,000 bytes, ML-DSA-65 5,500 and ML-DSA-87 7,500.
     pub max_msg_size: usize,
     /// The shortest PIN, in code points: 4 to 63.
     pub min_pin_length: u8,
@@ -295,13 +295,8 @@ impl<'c> Config<'c> {
             Attestation::Certified(_) | Attestation::FidoU2f(_) => !self.caps.has(Caps::CERTIFIED_ATTESTATION),
             Attestation::None | Attestation::Own => false,
         };
-        let outputs = OUTPUTS.iter().filter(|(caps, _)| self.caps.has(*caps));
-        let needed = outputs.fold(REGISTRATION, |sum, (_, len)| sum.saturating_add(*len));
-        let unusable = |Certified { chain, .. }: Certified<'_>| {
-            let len = chain.iter().fold(0usize, |sum, der| sum.saturating_add(der.len()).saturating_add(CBOR_HEAD));
-            chain.is_empty() || len.saturating_add(needed) > self.max_msg_size
-        };
-        let wrong = u2f || misplaced || self.certificates().any(unusable);
+        let without_chain = self.certificates().any(|certified| certified.chain.is_empty());
+        let wrong = u2f || misplaced || without_chain || !self.has_room_for(Algorithm::ES256);
         if wrong { Err(ConfigError::Attestation) } else { Ok(()) }
     }
 
@@ -312,5 +307,44 @@ impl<'c> Config<'c> {
             Attestation::None | Attestation::Own => None,
         };
         attestation.into_iter().chain(self.enterprise.map(|enterprise| enterprise.certified))
+    }
+
+    /// Whether registrations of credentials of `algorithm` fit in a message.
+    pub(super) fn has_room_for(&self, algorithm: Algorithm) -> bool {
+        let credential = Sizes::of(algorithm);
+        let outputs = OUTPUTS.iter().filter(|(caps, _)| self.caps.has(*caps)).map(|(_, len)| *len);
+        let statement = |Certified { algorithm, chain, .. }: Certified<'_>| {
+            let certificates = chain.iter().map(|der| der.len().saturating_add(CBOR_HEAD));
+            certificates.fold(Sizes::of(algorithm).signature, usize::saturating_add)
+        };
+        let longest = self.certificates().map(statement).fold(credential.signature, usize::max);
+        [OVERHEAD, credential.secret, credential.public, longest]
+            .into_iter()
+            .chain(outputs)
+            .fold(REGISTRATION, usize::saturating_add)
+            <= self.max_msg_size
+    }
+}
+
+/// Lengths in bytes, at most, with every backend. A wrapped id holds the secret key.
+struct Sizes {
+    secret: usize,
+    public: usize,
+    signature: usize,
+}
+
+impl Sizes {
+    const fn of(algorithm: Algorithm) -> Self {
+        let (secret, public, signature) = match algorithm {
+            Algorithm::ES384 => (144, 96, 104),
+            Algorithm::ES512 => (198, 132, 139),
+            Algorithm::RS256 | Algorithm::PS256 => (256, 259, 256),
+            Algorithm::ML_DSA_44 => (ML_DSA_SEED, 1312, 2420),
+            Algorithm::ML_DSA_65 => (ML_DSA_SEED, 1952, 3309),
+            Algorithm::ML_DSA_87 => (ML_DSA_SEED, 2592, 4627),
+            // ES256, ES256K, EdDSA
+            _ => (96, 64, 72),
+        };
+        Self { secret, public, signature }
     }
 }

@@ -28,7 +28,7 @@ const PROPERTIES: usize = 1;
 /// Where the encrypted part of a wrapped id begins.
 const BODY: usize = 1 + NONCE;
 /// Bytes of a wrapped id besides the secret key.
-const OVERHEAD: usize = BODY + ALGORITHM + PROPERTIES + TAG;
+pub(super) const OVERHEAD: usize = BODY + ALGORITHM + PROPERTIES + TAG;
 /// The length of an ES256 credential's wrapped id, in bytes.
 const USUAL_ID: usize = OVERHEAD + 32;
 /// The longest id this authenticator makes, in bytes.

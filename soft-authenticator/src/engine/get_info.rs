@@ -28,12 +28,11 @@ impl<P: Platform> Engine<'_, P> {
         } else {
             None
         };
-        let allowed = |algorithm: &&Algorithm| (P::COMPILED.allows(**algorithm)) && config.caps.allows(**algorithm);
         let algorithms: Vec<_, MAX_ALGORITHMS> = authenticator
             .crypto
             .algorithms()
             .iter()
-            .filter(allowed)
+            .filter(|algorithm: &&Algorithm| authenticator.signs_with(**algorithm))
             .take(MAX_ALGORITHMS)
             .map(|algorithm| CredentialParameters::new(*algorithm))
             .collect();

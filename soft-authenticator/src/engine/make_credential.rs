@@ -203,9 +203,10 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// Whether credentials of `algorithm` can be made here.
-    fn signs_with(&self, algorithm: Algorithm) -> bool {
+    pub(super) fn signs_with(&self, algorithm: Algorithm) -> bool {
         P::COMPILED.allows(algorithm)
             && self.config.caps.allows(algorithm)
+            && self.config.has_room_for(algorithm)
             && self.crypto.algorithms().contains(&algorithm)
     }
 

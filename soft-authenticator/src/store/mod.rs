@@ -12,8 +12,8 @@ mod record;
 pub use memory::MemoryStore;
 pub use record::Credential;
 
-/// The longest record that the engine writes, in bytes.
-pub const MAX_RECORD: usize = 768;
+/// The longest record that the engine writes, in bytes: everything but the secret key takes at most 704.
+pub const MAX_RECORD: usize = 704 + keyfob_core::crypto::MAX_SECRET;
 
 /// A small value the authenticator keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

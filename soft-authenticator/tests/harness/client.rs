@@ -19,6 +19,17 @@ use keyfob_core::{
 use super::{Key, status};
 
 pub const HASH: [u8; 32] = [7; 32];
+/// The algorithms that a key offers with nothing switched off, in its order of preference.
+pub const ALGORITHMS: [Algorithm; 8] = [
+    Algorithm::ES256,
+    Algorithm::EDDSA,
+    Algorithm::ES384,
+    Algorithm::ES512,
+    Algorithm::ES256K,
+    Algorithm::ML_DSA_44,
+    Algorithm::ML_DSA_65,
+    Algorithm::ML_DSA_87,
+];
 pub const RP: &str = "example.org";
 pub const PIN: &str = "1234";
 pub const MC: Permissions = Permissions::MC;

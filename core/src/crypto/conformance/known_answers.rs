@@ -1,46 +1,17 @@
 //! The numbers of the standards.
 
-use super::{Failure, check};
-use crate::{
-    cose::{Algorithm, CoseKey, Curve},
-    crypto::{Agreement, Cipher, Hash, MAX_SIGNATURE, P256Point, P256Secret, Sha256, Sign, Verify},
-};
-
-/// Decodes a constant; a wrong digit or length fails the build.
-#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::panic, reason = "runs at compile time")]
-const fn hex<const N: usize>(text: &str) -> [u8; N] {
-    const fn digit(byte: u8) -> u8 {
-        match byte {
-            b'0'..=b'9' => byte - b'0',
-            b'a'..=b'f' => byte - b'a' + 10,
-            _ => panic!("not a hexadecimal digit"),
-        }
-    }
-    let text = text.as_bytes();
-    assert!(text.len() == 2 * N, "wrong length");
-    let mut out = [0; N];
-    let mut i = 0;
-    while i < N {
-        out[i] = digit(text[2 * i]) << 4 | digit(text[2 * i + 1]);
-        i += 1;
-    }
-    out
-}
-
-macro_rules! hex {
-    ($text:literal) => {
-        const { &hex::<{ $text.len() / 2 }>($text) }
-    };
-}
+use super::{Failure, check, hex, signatures};
+use crate::crypto::{Agreement, Cipher, Hash, P256Point, P256Secret, Sha256, Verify};
 
 /// SHA-256 (FIPS 180), HMAC (RFC 4231), HKDF (RFC 5869), AES-CBC (SP 800-38A), AES-GCM, ECDH (NIST CAVP, CTAP), and
-/// verification of ES256 and Ed25519 (RFC 6979, RFC 8032, WebAuthn L3 test vectors).
+/// verification of ECDSA and Ed25519 (RFC 6979, RFC 8032, WebAuthn L3 test vectors); of the algorithms beyond ES256 and
+/// Ed25519, those that the backend does not leave unsupported.
 pub fn known_answers<C: Hash + Cipher + Agreement + Verify>(crypto: &C) -> Result<(), Failure> {
     hash(crypto)?;
     cbc(crypto)?;
     gcm(crypto)?;
     agreement(crypto)?;
-    verify(crypto)
+    signatures::verify(crypto)
 }
 
 fn hash<C: Hash>(crypto: &C) -> Result<(), Failure> {
@@ -247,129 +218,4 @@ fn agreement<C: Agreement>(crypto: &C) -> Result<(), Failure> {
         ),
         "P-256: the largest secret",
     )
-}
-
-/// The ES256 private key of the vector none.ES256 (WebAuthn L3 §16).
-pub const ES256_SECRET: [u8; 32] = hex("6e68e7a58484a3264f66b77f5d6dc5bc36a47085b615c9727ab334e8c369c2ee");
-/// The Ed25519 seed of the vector packed.EdDSA (WebAuthn L3 §16).
-pub const ED25519_SEED: [u8; 32] = hex("971f38c0f73aaf0c5a614eb5e26430ae1ea0ed13e4f425d96e9662349340b0b3");
-
-const ES256_PUBLIC: &[u8; 64] = hex!(
-    "afefa16f97ca9b2d23eb86ccb64098d20db90856062eb249c33a9b672f26df61930a56b87a2fca66334b03458abf879717c12cc68ed73290af2e2664796b9220"
-);
-const ES256_AUTH_DATA: &[u8] = hex!("bfabc37432958b063360d3ad6461c9c4735ae7f8edd46592a5e0f01452b2e4b51900000000");
-const ES256_CLIENT_DATA_HASH: &[u8] = hex!("676a6e380fd31ea5710705c7be1ac4889b037895d0a25291f51251b7d7b1df02");
-const ES256_SIGNATURE: &[u8] = hex!(
-    "3046022100f50a4e2e4409249c4a853ba361282f09841df4dd4547a13a87780218deffcd380221008480ac0f0b93538174f575bf11a1dd5d78c6e486013f937295ea13653e331e87"
-);
-const ED25519_PUBLIC: &[u8; 32] = hex!("44e06ddd331c36a8dc667bab52bcae63486c916aa5e339e6acebaa84934bf832");
-const ED25519_AUTH_DATA: &[u8] = hex!("bfabc37432958b063360d3ad6461c9c4735ae7f8edd46592a5e0f01452b2e4b50100000000");
-const ED25519_CLIENT_DATA_HASH: &[u8] = hex!("4add3082a15ab4595b58820e913a01c0b5a0651b27ab54f8ce87959fb5a4ccfc");
-const ED25519_SIGNATURE: &[u8] = hex!(
-    "f5c59c7e46c34f6f8cc197101ddf9934fa2595f68eb1913a637e8419eb9ba4cfdfc48f85393bc0d40b011f0d6fecb097d6607525713223a0dc0d453993dae00b"
-);
-
-fn verify<C: Verify>(crypto: &C) -> Result<(), Failure> {
-    let ec2 = |raw: &[u8], message: &[&[u8]], signature: &[u8]| {
-        [Algorithm::ES256, Algorithm::ESP256].into_iter().all(|algorithm| {
-            CoseKey::from_raw(algorithm, raw).is_some_and(|key| crypto.verify(&key, message, signature).is_ok())
-        })
-    };
-    let okp = |x: &[u8], message: &[&[u8]], signature: &[u8]| {
-        [Algorithm::EDDSA, Algorithm::ED25519].into_iter().all(|algorithm| {
-            let key = CoseKey::Okp { algorithm, curve: Curve::ED25519, x };
-            crypto.verify(&key, message, signature).is_ok()
-        })
-    };
-    check(
-        ec2(ES256_PUBLIC, &[ES256_AUTH_DATA, ES256_CLIENT_DATA_HASH], ES256_SIGNATURE),
-        "ES256: an assertion of WebAuthn L3",
-    )?;
-    // RFC 6979 A.2.5, the message "sample".
-    check(
-        ec2(
-            hex!(
-                "60fed4ba255a9d31c961eb74c6356d68c049b8923b61fa6ce669622e60f29fb67903fe1008b8bc99a41ae9e95628bc64f2f1b20c2d7e9f5177a3c294d4462299"
-            ),
-            &[b"sam", b"", b"ple"],
-            hex!(
-                "3046022100efd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea84eaf3716022100f7cb1c942d657c41d436c7a1b6e29f65f3e900dbb9aff4064dc4ab2f843acda8"
-            ),
-        ),
-        "ES256: RFC 6979",
-    )?;
-    check(
-        ec2(
-            hex!(
-                "a5fd5ce1b1c458c530a54fa61b31bf6b04be8b97afde54dd8cbb69275a8a1be1fa3a3231dd9deed9d1897be5a6228c59501e4bcd12975d3dff730f01278ea61c"
-            ),
-            &[hex!(
-                "0021f5fc0b85cd22e60623bcd7d1ca48948909249b4776eb515154e57b66ae12010000002c7b89f12a9088b0f5ee0ef8f6718bccc374249c31aeebaeb79bd0450132cd536c"
-            )],
-            hex!(
-                "304402202b3933fe954a2d29de691901eb732535393d4859aaa80d58b08741598109516d0220236fbe6b52326c0a6b1cfdc6bf0a35bda92a6c2e41e40c3a1643428d820941e0"
-            ),
-        ),
-        "ES256: an assertion whose r and s need no leading zero",
-    )?;
-    check(
-        okp(ED25519_PUBLIC, &[ED25519_AUTH_DATA, ED25519_CLIENT_DATA_HASH], ED25519_SIGNATURE),
-        "Ed25519: an assertion of WebAuthn L3",
-    )?;
-    // RFC 8032 §7.1, test 1: the empty message.
-    check(
-        okp(
-            hex!("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"),
-            &[],
-            hex!(
-                "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b"
-            ),
-        ),
-        "Ed25519: RFC 8032 test 1",
-    )?;
-    check(
-        okp(
-            hex!("ee9b21803405d3cf45601e58b6f4c06ea93862de87d3af903c5870a5016e86f5"),
-            &[hex!(
-                "a379a6f6eeafb9a55e378c118034e2751e682fab9f2d30ab13d2125586ce1947010000000500a11a323057d1103784ddff99a354ddd42348c2f00e88d8977b916cabf92268"
-            )],
-            hex!(
-                "e8c927ef1a57c738ff4ba8d6f90e06d837a5219eee47991f96b126b0685d512520c9c2eedebe4b88ff2de2b19cb5f8686efc7c4261e9ed1cb3ac5de50869be0a"
-            ),
-        ),
-        "Ed25519: an assertion of a hardware key",
-    )
-}
-
-/// The signatures of the vectors none.ES256 and packed.EdDSA (WebAuthn L3 §16), whose nonces follow from key and message
-/// (RFC 6979, RFC 8032). `es256` is [`ES256_SECRET`] and `ed25519` is [`ED25519_SEED`], each in the backend's own form;
-/// `None` skips the algorithm.
-pub fn deterministic_signatures<C: Sign>(
-    crypto: &C,
-    es256: Option<&[u8]>,
-    ed25519: Option<&[u8]>,
-) -> Result<(), Failure> {
-    let signs = |algorithm, secret: &[u8], public: &[u8], message: &[&[u8]], expected: &[u8]| {
-        let mut out = [0; MAX_SIGNATURE];
-        let mut key = [0; 64];
-        let public_matches =
-            crypto.public_key(algorithm, secret, &mut key).is_ok_and(|len| key.get(..len) == Some(public));
-        let len = crypto.sign(algorithm, secret, message, &mut out);
-        public_matches && len.is_ok_and(|len| out.get(..len) == Some(expected))
-    };
-    if let Some(secret) = es256 {
-        let message = &[ES256_AUTH_DATA, ES256_CLIENT_DATA_HASH];
-        check(
-            signs(Algorithm::ES256, secret, ES256_PUBLIC, message, ES256_SIGNATURE),
-            "ES256: the signature of RFC 6979",
-        )?;
-    }
-    if let Some(secret) = ed25519 {
-        let message = &[ED25519_AUTH_DATA, ED25519_CLIENT_DATA_HASH];
-        check(
-            signs(Algorithm::EDDSA, secret, ED25519_PUBLIC, message, ED25519_SIGNATURE),
-            "Ed25519: the signature of RFC 8032",
-        )?;
-    }
-    Ok(())
 }

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | [`properties`] | round trips, refusals, the right error for each wrong input | every backend, the stub included |
 //! | [`known_answers`] | the numbers of the standards | every real backend |
-//! | [`deterministic_signatures`] | RFC 6979 and RFC 8032 to the byte | backends that sign so and can import a key |
+//! | [`deterministic_signature`] | RFC 6979 and RFC 8032 to the byte | backends that sign so and can import a key |
 //!
 //! The first failed check is returned by its name. Nothing here panics or allocates: call [`run`] from a bring-up
 //! firmware. It is about 25 kB of code and constants (Thumb, opt-level s) and absent from every image that does not call
@@ -16,9 +16,11 @@ use super::{Agreement, Cipher, Hash, Sign, Verify};
 
 mod known_answers;
 mod properties;
+mod signatures;
 
-pub use known_answers::{ED25519_SEED, ES256_SECRET, deterministic_signatures, known_answers};
+pub use known_answers::known_answers;
 pub use properties::properties;
+pub use signatures::{KNOWN_SIGNATURES, KnownSignature, deterministic_signature};
 
 /// A failed check, by its name.
 pub type Failure = &'static str;
@@ -32,6 +34,34 @@ where
     known_answers(crypto)?;
     properties(crypto, rng)
 }
+
+/// Decodes a constant; a wrong digit or length fails the build.
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::panic, reason = "runs at compile time")]
+const fn decode<const N: usize>(text: &str) -> [u8; N] {
+    const fn digit(byte: u8) -> u8 {
+        match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            _ => panic!("not a hexadecimal digit"),
+        }
+    }
+    let text = text.as_bytes();
+    assert!(text.len() == 2 * N, "wrong length");
+    let mut out = [0; N];
+    let mut i = 0;
+    while i < N {
+        out[i] = digit(text[2 * i]) << 4 | digit(text[2 * i + 1]);
+        i += 1;
+    }
+    out
+}
+
+macro_rules! hex {
+    ($text:literal) => {
+        const { &crate::crypto::conformance::decode::<{ $text.len() / 2 }>($text) }
+    };
+}
+use hex;
 
 fn check(passed: bool, name: Failure) -> Result<(), Failure> {
     if passed { Ok(()) } else { Err(name) }

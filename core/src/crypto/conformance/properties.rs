@@ -2,7 +2,7 @@
 
 use rand_core::CryptoRng;
 
-use super::{Failure, check};
+use super::{Failure, check, hex};
 use crate::{
     bytes,
     cose::{Algorithm, CoseKey, Curve},
@@ -12,8 +12,8 @@ use crate::{
     },
 };
 
-/// Round trips, one flipped bit refused, and the right error for each wrong input. Of the algorithms that `crypto` signs
-/// with, ES256 and Ed25519 are tried, under both identifiers of each.
+/// Round trips, one flipped bit refused, and the right error for each wrong input, for every algorithm that `crypto` signs
+/// with.
 pub fn properties<C, R>(crypto: &C, rng: &mut R) -> Result<(), Failure>
 where
     C: Hash + Cipher + Agreement + Sign + Verify,
@@ -24,20 +24,31 @@ where
     gcm(crypto)?;
     agreement(crypto, rng)?;
     for &algorithm in crypto.algorithms() {
-        if is_ecdsa(algorithm) || is_ed25519(algorithm) {
-            signatures(crypto, rng, algorithm)?;
-        }
+        signatures(crypto, rng, algorithm)?;
     }
     unsupported(crypto, rng)
 }
 
-fn is_ecdsa(algorithm: Algorithm) -> bool {
-    matches!(algorithm, Algorithm::ES256 | Algorithm::ESP256)
+/// The order of the group of a curve, as long as a coordinate.
+fn order(curve: Curve) -> Option<&'static [u8]> {
+    match curve {
+        Curve::P256 => Some(&P256_ORDER),
+        Curve::P384 => Some(P384_ORDER),
+        Curve::P521 => Some(P521_ORDER),
+        Curve::SECP256K1 => Some(SECP256K1_ORDER),
+        _ => None,
+    }
 }
 
-fn is_ed25519(algorithm: Algorithm) -> bool {
-    matches!(algorithm, Algorithm::EDDSA | Algorithm::ED25519)
-}
+/// SP 800-186 §3.2.1.4.
+const P384_ORDER: &[u8; 48] =
+    hex!("ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973");
+/// SP 800-186 §3.2.1.5.
+const P521_ORDER: &[u8; 66] = hex!(
+    "01fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffa51868783bf2f966b7fcc0148f709a5d03bb5c9b8899c47aebb6fb71e91386409"
+);
+/// SEC 2 §2.4.1.
+const SECP256K1_ORDER: &[u8; 32] = hex!("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141");
 
 /// `from` with its lowest bit of byte `at` flipped.
 fn flipped<const N: usize>(from: &[u8; N], at: usize) -> [u8; N] {
@@ -221,12 +232,25 @@ fn signatures<C: Sign + Verify, R: CryptoRng + ?Sized>(
     let longer = longer.get(..len.saturating_add(1)).unwrap_or_default();
     check(verify(&[b"message"], longer) == mismatch, "signatures: a byte behind the signature is refused")?;
 
-    if is_ecdsa(algorithm) {
-        ecdsa(crypto, &key, signed)?;
-    } else {
-        ed25519(crypto, &key, signed)?;
+    match key {
+        CoseKey::Ec2 { curve, .. } => {
+            let order = order(curve).ok_or("signatures: a known curve")?;
+            ecdsa(crypto, &key, signed, order)?;
+            let mut past = [0; MAX_SECRET];
+            bytes::copy(&mut past, order);
+            for wrong in [[0; MAX_SECRET], [0xff; MAX_SECRET], past] {
+                let wrong = wrong.get(..secret_len).unwrap_or_default();
+                check(
+                    crypto.sign(algorithm, wrong, &[b"message"], &mut [0; MAX_SIGNATURE]) == Err(Error::InvalidKey)
+                        && crypto.public_key(algorithm, wrong, &mut [0; MAX_PUBLIC]) == Err(Error::InvalidKey),
+                    "ECDSA: a secret that is not a scalar is refused",
+                )?;
+            }
+        }
+        CoseKey::Okp { .. } => ed25519(crypto, &key, signed)?,
+        _ => {}
     }
-    keys(crypto, algorithm, raw, signed)?;
+    keys(crypto, &key, raw, signed)?;
 
     check(
         crypto.sign(algorithm, &[], &[b"message"], &mut [0; MAX_SIGNATURE]) == Err(Error::InvalidKey),
@@ -259,9 +283,10 @@ fn signatures<C: Sign + Verify, R: CryptoRng + ?Sized>(
 }
 
 /// Altered public keys, and public keys of the wrong kind.
-fn keys<C: Verify>(crypto: &C, algorithm: Algorithm, raw: &[u8], signature: &[u8]) -> Result<(), Failure> {
+fn keys<C: Verify>(crypto: &C, key: &CoseKey<'_>, raw: &[u8], signature: &[u8]) -> Result<(), Failure> {
+    let algorithm = key.algorithm();
     let verify = |key: CoseKey<'_>| crypto.verify(&key, &[b"message"], signature);
-    let invalid = Err(Error::InvalidKey);
+    let invalid = |key: CoseKey<'_>| verify(key) == Err(Error::InvalidKey);
     let mut altered = [0; MAX_PUBLIC];
     for at in [0, raw.len().saturating_sub(1)] {
         bytes::copy(&mut altered, raw);
@@ -269,53 +294,76 @@ fn keys<C: Verify>(crypto: &C, algorithm: Algorithm, raw: &[u8], signature: &[u8
         let key = CoseKey::from_raw(algorithm, altered.get(..raw.len()).unwrap_or_default());
         check(key.is_some_and(|key| verify(key).is_err()), "keys: an altered key is refused")?;
     }
-    let (x, y) = raw.split_at_checked(32).ok_or("keys: the length of a public key")?;
-    let short = x.split_last().map(|(_, short)| short).unwrap_or_default();
-    let (ec2, okp) = if is_ecdsa(algorithm) {
-        check(
-            verify(CoseKey::Ec2 { algorithm, curve: Curve::P256, x: short, y }) == invalid
-                && verify(CoseKey::Ec2 { algorithm, curve: Curve::P256, x, y: &[] }) == invalid,
-            "keys: a coordinate of another length is refused",
-        )?;
-        check(
-            verify(CoseKey::Ec2 { algorithm, curve: Curve::P256, x: &[0; 32], y: &[0; 32] }) == invalid,
-            "keys: the point at infinity is refused",
-        )?;
-        (Curve::P384, Curve::ED25519)
-    } else {
-        check(
-            verify(CoseKey::Okp { algorithm, curve: Curve::ED25519, x: short }) == invalid,
-            "keys: a key of another length is refused",
-        )?;
-        (Curve::P256, Curve::ED448)
+    let cut = |bytes: &[u8]| bytes.len().saturating_sub(1);
+    let (x, y) = raw.split_at_checked(raw.len().div_euclid(2)).unwrap_or_default();
+    let (ec2, okp, akp, rsa) = (
+        |curve| CoseKey::Ec2 { algorithm, curve, x, y },
+        |curve| CoseKey::Okp { algorithm, curve, x: raw },
+        CoseKey::Akp { algorithm, public: raw },
+        CoseKey::Rsa { algorithm, n: x, e: y },
+    );
+    let (length, kind) = match *key {
+        CoseKey::Ec2 { curve, x, y, .. } => {
+            let zero = [0; MAX_PUBLIC];
+            let zero = zero.get(..x.len()).unwrap_or_default();
+            check(
+                invalid(CoseKey::Ec2 { algorithm, curve, x: zero, y: zero }),
+                "keys: the point at infinity is refused",
+            )?;
+            let other = if curve == Curve::P384 { Curve::P256 } else { Curve::P384 };
+            let short = x.get(..cut(x)).unwrap_or_default();
+            (
+                invalid(CoseKey::Ec2 { algorithm, curve, x: short, y })
+                    && invalid(CoseKey::Ec2 { algorithm, curve, x, y: &[] }),
+                invalid(ec2(other)) && invalid(okp(Curve::ED25519)) && invalid(akp) && invalid(rsa),
+            )
+        }
+        CoseKey::Okp { curve, x, .. } => (
+            invalid(CoseKey::Okp { algorithm, curve, x: x.get(..cut(x)).unwrap_or_default() }),
+            invalid(ec2(Curve::P256)) && invalid(okp(Curve::ED448)) && invalid(akp) && invalid(rsa),
+        ),
+        CoseKey::Akp { public, .. } => (
+            invalid(CoseKey::Akp { algorithm, public: public.get(..cut(public)).unwrap_or_default() })
+                && invalid(CoseKey::Akp { algorithm, public: &[] }),
+            invalid(ec2(Curve::P256)) && invalid(okp(Curve::ED25519)) && invalid(rsa),
+        ),
+        CoseKey::Rsa { n, e, .. } => (
+            invalid(CoseKey::Rsa { algorithm, n: n.get(..cut(n)).unwrap_or_default(), e })
+                && invalid(CoseKey::Rsa { algorithm, n, e: &[] })
+                && invalid(CoseKey::Rsa { algorithm, n: &[], e }),
+            invalid(ec2(Curve::P256)) && invalid(okp(Curve::ED25519)) && invalid(akp),
+        ),
+        CoseKey::Other { .. } => return Err("keys: a key of a known type"),
     };
-    check(
-        verify(CoseKey::Ec2 { algorithm, curve: ec2, x, y }) == invalid
-            && verify(CoseKey::Okp { algorithm, curve: okp, x }) == invalid
-            && verify(CoseKey::Akp { algorithm, public: raw }) == invalid,
-        "keys: a key of another kind or curve is refused",
-    )
+    check(length, "keys: a key of another length is refused")?;
+    check(kind, "keys: a key of another kind or curve is refused")
 }
 
 /// Signatures that mean `(r, s)` to a lenient reader, and values of `r` and `s` that no signature has.
-fn ecdsa<C: Verify>(crypto: &C, key: &CoseKey<'_>, signature: &[u8]) -> Result<(), Failure> {
-    let (r, s) = der::read(signature).ok_or("ES256: signatures are DER")?;
+fn ecdsa<C: Verify>(crypto: &C, key: &CoseKey<'_>, signature: &[u8], order: &[u8]) -> Result<(), Failure> {
+    let size = order.len();
+    let (mut r, mut s, zero) = ([0; MAX_PUBLIC], [0; MAX_PUBLIC], [0; MAX_PUBLIC]);
+    let (Some(r), Some(s), Some(zero)) = (r.get_mut(..size), s.get_mut(..size), zero.get(..size)) else {
+        return Err("ECDSA: the length of a key");
+    };
+    der::read_into(signature, r, s).ok_or("ECDSA: signatures are DER")?;
+    let (r, s) = (&*r, &*s);
     let refused = |signature: &[u8]| crypto.verify(key, &[b"message"], signature) == Err(Error::Mismatch);
 
-    let mut raw = [0; 64];
-    let (head, tail) = raw.split_at_mut_checked(32).unwrap_or_default();
-    bytes::copy(head, &r);
-    bytes::copy(tail, &s);
-    check(refused(&raw), "ES256: r and s without DER are refused")?;
+    let mut raw = [0; MAX_SIGNATURE];
+    let mut len = bytes::copy(&mut raw, r);
+    len = len.saturating_add(bytes::copy(raw.get_mut(len..).unwrap_or_default(), s));
+    check(refused(raw.get(..len).unwrap_or_default()), "ECDSA: r and s without DER are refused")?;
 
-    // Integers of 33 bytes (a leading zero, needed or not) and of 32 bytes (negative when the top bit is set).
+    // Integers as long as a coordinate (negative when the top bit is set), and with one more zero, needed or not.
     let lenient = |pad_r: bool, pad_s: bool| {
-        let mut out = [0; MAX_SIGNATURE];
-        let content = 68_u8.saturating_add(u8::from(pad_r)).saturating_add(u8::from(pad_s));
-        let mut len = bytes::copy(&mut out, &[0x30, content]);
-        for (pad, number) in [(pad_r, &r), (pad_s, &s)] {
-            let size = 32_u8.saturating_add(u8::from(pad));
-            for part in [&[0x02, size][..], [0].get(..usize::from(pad)).unwrap_or_default(), number] {
+        let mut out = [0; MAX_SIGNATURE + 4];
+        let size = |pad: bool| size.saturating_add(usize::from(pad)).to_le_bytes()[0];
+        let content = size(pad_r).saturating_add(size(pad_s)).saturating_add(4);
+        let header = if content < 0x80 { &[0x30, content][..] } else { &[0x30, 0x81, content] };
+        let mut len = bytes::copy(&mut out, header);
+        for (pad, number) in [(pad_r, r), (pad_s, s)] {
+            for part in [&[0x02, size(pad)][..], [0].get(..usize::from(pad)).unwrap_or_default(), number] {
                 len = len.saturating_add(bytes::copy(out.get_mut(len..).unwrap_or_default(), part));
             }
         }
@@ -324,24 +372,28 @@ fn ecdsa<C: Verify>(crypto: &C, key: &CoseKey<'_>, signature: &[u8]) -> Result<(
     for (pad_r, pad_s) in [(false, false), (false, true), (true, false), (true, true)] {
         let (out, len) = lenient(pad_r, pad_s);
         let out = out.get(..len).unwrap_or_default();
-        check(out == signature || refused(out), "ES256: integers in another form are refused")?;
+        check(out == signature || refused(out), "ECDSA: integers in another form are refused")?;
     }
     let mut long = [0; MAX_SIGNATURE + 1];
-    let (&[tag, len], content) = signature.split_first_chunk().ok_or("ES256: signatures are DER")?;
-    let header = bytes::copy(&mut long, &[tag, 0x81, len]);
+    let (content, long_form): (_, &[u8]) = match signature {
+        [tag, 0x81, len, content @ ..] => (content, &[*tag, 0x82, 0, *len]),
+        [tag, len, content @ ..] => (content, &[*tag, 0x81, *len]),
+        _ => return Err("ECDSA: signatures are DER"),
+    };
+    let header = bytes::copy(&mut long, long_form);
     let body = bytes::copy(long.get_mut(header..).unwrap_or_default(), content);
     check(
         refused(long.get(..header.saturating_add(body)).unwrap_or_default()),
-        "ES256: a length in long form is refused",
+        "ECDSA: a length in longer form is refused",
     )?;
 
     for (r, s, name) in [
-        (&[0; 32], &s, "ES256: r of zero is refused"),
-        (&r, &[0; 32], "ES256: s of zero is refused"),
-        (&[0; 32], &[0; 32], "ES256: r and s of zero are refused"),
-        (&P256_ORDER, &s, "ES256: r of the order is refused"),
-        (&r, &P256_ORDER, "ES256: s of the order is refused"),
-        (&s, &r, "ES256: r and s swapped are refused"),
+        (zero, s, "ECDSA: r of zero is refused"),
+        (r, zero, "ECDSA: s of zero is refused"),
+        (zero, zero, "ECDSA: r and s of zero are refused"),
+        (order, s, "ECDSA: r of the order is refused"),
+        (r, order, "ECDSA: s of the order is refused"),
+        (s, r, "ECDSA: r and s swapped are refused"),
     ] {
         let mut out = [0; MAX_SIGNATURE];
         let len = der::write(r, s, &mut out).map_err(|_| name)?;

@@ -1,0 +1,53 @@
+//! ML-DSA without pre-hashing and with an empty context (FIPS 204 §5.2, §5.3; RFC 9881). A secret is the seed ξ, 32 bytes,
+//! from which everything else is expanded at every use: it takes the least of the store and the most of the stack.
+//!
+//! Signatures are of the deterministic variant (FIPS 204 §3.4).
+
+use ml_dsa::{
+    EncodedVerifyingKey, Keypair, MlDsaParams, Seed, Signature, SigningKey, VerifyingKey,
+    signature::{MultipartSigner, MultipartVerifier},
+};
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+use crate::{
+    bytes,
+    cose::CoseKey,
+    crypto::{Error, ML_DSA_SEED},
+};
+
+pub fn generate<P: MlDsaParams, R: CryptoRng + ?Sized>(
+    rng: &mut R,
+    secret: &mut [u8],
+    public: &mut [u8],
+) -> Result<(usize, usize), Error> {
+    let secret: &mut [u8; ML_DSA_SEED] = secret.first_chunk_mut().ok_or(Error::OutputTooSmall)?;
+    rng.fill_bytes(secret);
+    Ok((secret.len(), public_key::<P>(secret, public)?))
+}
+
+pub fn public_key<P: MlDsaParams>(secret: &[u8], public: &mut [u8]) -> Result<usize, Error> {
+    write(public, &expand::<P>(secret)?.verifying_key().encode())
+}
+
+pub fn sign<P: MlDsaParams>(secret: &[u8], message: &[&[u8]], signature: &mut [u8]) -> Result<usize, Error> {
+    let signed: Signature<P> = expand::<P>(secret)?.try_multipart_sign(message).map_err(|_| Error::Failed)?;
+    write(signature, &signed.encode())
+}
+
+pub fn verify<P: MlDsaParams>(key: &CoseKey<'_>, message: &[&[u8]], signature: &[u8]) -> Result<(), Error> {
+    let CoseKey::Akp { public, .. } = *key else { return Err(Error::InvalidKey) };
+    let public = EncodedVerifyingKey::<P>::try_from(public).map_err(|_| Error::InvalidKey)?;
+    let signature = Signature::<P>::try_from(signature).map_err(|_| Error::Mismatch)?;
+    VerifyingKey::<P>::decode(&public).multipart_verify(message, &signature).map_err(|_| Error::Mismatch)
+}
+
+fn expand<P: MlDsaParams>(secret: &[u8]) -> Result<SigningKey<P>, Error> {
+    let seed = Zeroizing::new(Seed::try_from(secret).map_err(|_| Error::InvalidKey)?);
+    Ok(SigningKey::from_seed(&seed))
+}
+
+fn write(out: &mut [u8], bytes: &[u8]) -> Result<usize, Error> {
+    let out = out.get_mut(..bytes.len()).ok_or(Error::OutputTooSmall)?;
+    Ok(bytes::copy(out, bytes))
+}

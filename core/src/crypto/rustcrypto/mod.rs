@@ -1,0 +1,313 @@
+//! The crypto traits on the RustCrypto and dalek crates.
+//!
+//! A stored key signs with one scalar multiplication, because nothing here recomputes a public key.
+
+#[cfg(feature = "ml-dsa")]
+use ::ml_dsa::{MlDsa44, MlDsa65, MlDsa87};
+use aes::{Aes128, Aes256};
+use aes_gcm::{Aes256Gcm, aead::AeadInOut};
+use cbc::cipher::{Array, BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
+use hmac::{Hmac, KeyInit, Mac};
+#[cfg(feature = "es256k")]
+use k256::Secp256k1;
+use p256::{NistP256, elliptic_curve::ecdh::diffie_hellman};
+#[cfg(feature = "es384")]
+use p384::NistP384;
+#[cfg(feature = "es512")]
+use p521::NistP521;
+use rand_core::CryptoRng;
+use sha2::Digest;
+use zeroize::Zeroizing;
+
+use super::{Agreement, Cipher, Error, Hash, P256Point, P256Secret, Sha256, Sign, Verify};
+use crate::{
+    bytes,
+    cose::{Algorithm, CoseKey},
+};
+
+mod ecdsa;
+mod ed25519;
+#[cfg(feature = "ml-dsa")]
+mod ml_dsa;
+
+/// Every trait of [`super`], in portable Rust: ES256 and EdDSA on Ed25519, and by features ES384, ES512, ES256K and
+/// ML-DSA, each under all of its identifiers.
+///
+/// A secret key is the scalar for ECDSA, big-endian, as long as a coordinate: 32, 48 or 66 bytes; for Ed25519 it is 64
+/// bytes, the seed of RFC 8032, then the public key; for ML-DSA it is the seed, 32 bytes.
+/// Secret keys must come from where they cannot be altered: an Ed25519 signature under a public half that is not the
+/// seed's own gives the seed's scalar away.
+///
+/// Secrets are wiped here and, through their `zeroize` features, in the crates beneath; copies that those leave on the
+/// stack on their own are out of reach.
+///
+/// With the feature `fast-p256` the first multiplication by the base point builds the table, inside one critical
+/// section where there is no `std`: 1.3 times the work of a plain multiplication. Firmware does this at boot.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RustCrypto;
+
+impl Sha256 for sha2::Sha256 {
+    fn update(&mut self, data: &[u8]) {
+        Digest::update(self, data);
+    }
+
+    fn finish(self) -> [u8; 32] {
+        self.finalize().into()
+    }
+}
+
+impl Hash for RustCrypto {
+    type Sha256 = sha2::Sha256;
+
+    fn sha256_start(&self) -> Self::Sha256 {
+        sha2::Sha256::new()
+    }
+
+    fn hmac_sha256(&self, key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+        // From a whole block, because that constructor cannot fail (RFC 2104 §2).
+        let mut block = Zeroizing::new([0; 64]);
+        if key.len() > block.len() {
+            bytes::copy(&mut *block, &*Zeroizing::new(self.sha256(&[key])));
+        } else {
+            bytes::copy(&mut *block, key);
+        }
+        let mut mac = Hmac::<sha2::Sha256>::new((&*block).into());
+        for part in parts {
+            mac.update(part);
+        }
+        mac.finalize().into_bytes().into()
+    }
+}
+
+impl Cipher for RustCrypto {
+    fn aes256_cbc_encrypt(&self, key: &[u8; 32], iv: &[u8; 16], data: &mut [u8]) -> Result<(), Error> {
+        let (blocks, []) = Array::slice_as_chunks_mut(data) else { return Err(Error::InvalidLength) };
+        cbc::Encryptor::<Aes256>::new(key.into(), iv.into()).encrypt_blocks(blocks);
+        Ok(())
+    }
+
+    fn aes256_cbc_decrypt(&self, key: &[u8; 32], iv: &[u8; 16], data: &mut [u8]) -> Result<(), Error> {
+        let (blocks, []) = Array::slice_as_chunks_mut(data) else { return Err(Error::InvalidLength) };
+        cbc::Decryptor::<Aes256>::new(key.into(), iv.into()).decrypt_blocks(blocks);
+        Ok(())
+    }
+
+    fn aes128_cbc_encrypt(&self, key: &[u8; 16], iv: &[u8; 16], data: &mut [u8; 16]) {
+        cbc::Encryptor::<Aes128>::new(key.into(), iv.into()).encrypt_block(data.into());
+    }
+
+    fn aes128_cbc_decrypt(&self, key: &[u8; 16], iv: &[u8; 16], data: &mut [u8; 16]) {
+        cbc::Decryptor::<Aes128>::new(key.into(), iv.into()).decrypt_block(data.into());
+    }
+
+    fn aes256_gcm_seal(
+        &self,
+        key: &[u8; 32],
+        nonce: &[u8; 12],
+        aad: &[u8],
+        data: &mut [u8],
+    ) -> Result<[u8; 16], Error> {
+        Aes256Gcm::new(key.into())
+            .encrypt_inout_detached(nonce.into(), aad, data.into())
+            .map(Into::into)
+            .map_err(|_| Error::InvalidLength)
+    }
+
+    fn aes256_gcm_open(
+        &self,
+        key: &[u8; 32],
+        nonce: &[u8; 12],
+        aad: &[u8],
+        data: &mut [u8],
+        tag: &[u8; 16],
+    ) -> Result<(), Error> {
+        Aes256Gcm::new(key.into())
+            .decrypt_inout_detached(nonce.into(), aad, data.into(), tag.into())
+            .map_err(|_| Error::Mismatch)
+    }
+}
+
+impl Agreement for RustCrypto {
+    fn p256_generate<R: CryptoRng + ?Sized>(&self, rng: &mut R) -> Result<(P256Secret, P256Point), Error> {
+        let (mut secret, mut public) = (P256Secret([0; 32]), [0; 64]);
+        ecdsa::generate::<NistP256, R>(rng, &mut secret.0, &mut public)?;
+        Ok((secret, P256Point::from_bytes(&public)))
+    }
+
+    fn p256_public(&self, secret: &P256Secret) -> Result<P256Point, Error> {
+        let mut public = [0; 64];
+        ecdsa::public_key::<NistP256>(&secret.0, &mut public)?;
+        Ok(P256Point::from_bytes(&public))
+    }
+
+    fn p256_shared(&self, secret: &P256Secret, peer: &P256Point) -> Result<[u8; 32], Error> {
+        let peer = ecdsa::point::<NistP256>(&peer.x, &peer.y)?;
+        let scalar = ecdsa::scalar::<NistP256>(&secret.0)?;
+        Ok((*diffie_hellman::<NistP256>(&*scalar, peer).raw_secret_bytes()).into())
+    }
+}
+
+impl Sign for RustCrypto {
+    fn algorithms(&self) -> &[Algorithm] {
+        &[
+            Algorithm::ES256,
+            Algorithm::EDDSA,
+            #[cfg(feature = "es384")]
+            Algorithm::ES384,
+            #[cfg(feature = "es512")]
+            Algorithm::ES512,
+            #[cfg(feature = "es256k")]
+            Algorithm::ES256K,
+            #[cfg(feature = "ml-dsa")]
+            Algorithm::ML_DSA_44,
+            #[cfg(feature = "ml-dsa")]
+            Algorithm::ML_DSA_65,
+            #[cfg(feature = "ml-dsa")]
+            Algorithm::ML_DSA_87,
+            Algorithm::ESP256,
+            Algorithm::ED25519,
+            #[cfg(feature = "es384")]
+            Algorithm::ESP384,
+            #[cfg(feature = "es512")]
+            Algorithm::ESP512,
+        ]
+    }
+
+    fn generate<R: CryptoRng + ?Sized>(
+        &self,
+        algorithm: Algorithm,
+        rng: &mut R,
+        secret: &mut [u8],
+        public: &mut [u8],
+    ) -> Result<(usize, usize), Error> {
+        match algorithm {
+            Algorithm::ES256 | Algorithm::ESP256 => ecdsa::generate::<NistP256, R>(rng, secret, public),
+            Algorithm::EDDSA | Algorithm::ED25519 => ed25519::generate(rng, secret, public),
+            #[cfg(feature = "es384")]
+            Algorithm::ES384 | Algorithm::ESP384 => ecdsa::generate::<NistP384, R>(rng, secret, public),
+            #[cfg(feature = "es512")]
+            Algorithm::ES512 | Algorithm::ESP512 => ecdsa::generate::<NistP521, R>(rng, secret, public),
+            #[cfg(feature = "es256k")]
+            Algorithm::ES256K => ecdsa::generate::<Secp256k1, R>(rng, secret, public),
+            #[cfg(feature = "ml-dsa")]
+            Algorithm::ML_DSA_44 => ml_dsa::generate::<MlDsa44, R>(rng, secret, public),
+            #[cfg(feature = "ml-dsa")]
+            Algorithm::ML_DSA_65 => ml_dsa::generate::<MlDsa65, R>(rng, secret, public),
+            #[cfg(feature = "ml-dsa")]
+            Algorithm::ML_DSA_87 => ml_dsa::generate::<MlDsa87, R>(rng, secret, public),
+            _ => Err(Error::Unsupported),
+        }
+    }
+
+    fn public_key(&self, algorithm: Algorithm, secret: &[u8], public: &mut [u8]) -> Result<usize, Error> {
+        match algorithm {
+            Algorithm::ES256 | Algorithm::ESP256 => ecdsa::public_key::<NistP256>(secret, public),
+            Algorithm::EDDSA | Algorithm::ED25519 => ed25519::public_key(secret, public),
+            #[cfg(feature = "es384")]
+            Algorithm::ES384 | Algorithm::ESP384 => ecdsa::public_key::<NistP384>(secret, public),
+            #[cfg(feature = "es512")]
+            Algorithm::ES512 | Algorithm::ESP512 => ecdsa::public_key::<NistP521>(secret, public),
+            #[cfg(feature = "es256k")]
+            Algorithm::ES256K => ecdsa::public_key::<Secp256k1>(secret, public),
+            #[cfg(feature = "ml-dsa")]
+            Algorithm::ML_DSA_44 => ml_dsa::public_key::<MlDsa44>(secret, public),
+            #[cfg(feature = "ml-dsa")]
+            Algorithm::ML_DSA_65 => ml_dsa::public_key::<MlDsa65>(secret, public),
+            #[cfg(feature = "ml-dsa")]
+            Algorithm::ML_DSA_87 => ml_dsa::public_key::<MlDsa87>(secret, public),
+            _ => Err(Error::Unsupported),
+        }
+    }
+
+    fn sign(
+        &self,
+        algorithm: Algorithm,
+        secret: &[u8],
+        message: &[&[u8]],
+        signature: &mut [u8],
+    ) -> Result<usize, Error> {
+        match algorithm {
+            Algorithm::ES256 | Algorithm::ESP256 => ecdsa::sign::<NistP256>(secret, message, signature),
+            Algorithm::EDDSA | Algorithm::ED25519 => ed25519::sign(secret, message, signature),
+            #[cfg(feature = "es384")]
+            Algorithm::ES384 | Algorithm::ESP384 => ecdsa::sign::<NistP384>(secret, message, signature),
+            #[cfg(feature = "es512")]
+            Algorithm::ES512 | Algorithm::ESP512 => ecdsa::sign::<NistP521>(secret, message, signature),
+            #[cfg(feature = "es256k")]
+            Algorithm::ES256K => ecdsa::sign::<Secp256k1>(secret, message, signature),
+            #[cfg(feature = "ml-dsa")]
+            Algorithm::ML_DSA_44 => ml_dsa::sign::<MlDsa44>(secret, message, signature),
+            #[cfg(feature = "ml-dsa")]
+            Algorithm::ML_DSA_65 => ml_dsa::sign::<MlDsa65>(secret, message, signature),
+            #[cfg(feature = "ml-dsa")]
+            Algorithm::ML_DSA_87 => ml_dsa::sign::<MlDsa87>(secret, message, signature),
+            _ => Err(Error::Unsupported),
+        }
+    }
+}
+
+impl Verify for RustCrypto {
+    fn verify(&self, key: &CoseKey<'_>, message: &[&[u8]], signature: &[u8]) -> Result<(), Error> {
+        match key.algorithm() {
+            Algorithm::ES256 | Algorithm::ESP256 => ecdsa::verify::<NistP256>(key, message, signature),
+            Algorithm::EDDSA | Algorithm::ED25519 => ed25519::verify(key, message, signature),
+            #[cfg(feature = "es384")]
+            Algorithm::ES384 | Algorithm::ESP384 => ecdsa::verify::<NistP384>(key, message, signature),
+            #[cfg(feature = "es512")]
+            Algorithm::ES512 | Algorithm::ESP512 => ecdsa::verify::<NistP521>(key, message, signature),
+            #[cfg(feature = "es256k")]
+            Algorithm::ES256K => ecdsa::verify::<Secp256k1>(key, message, signature),
+            #[cfg(feature = "ml-dsa")]
+            Algorithm::ML_DSA_44 => ml_dsa::verify::<MlDsa44>(key, message, signature),
+            #[cfg(feature = "ml-dsa")]
+            Algorithm::ML_DSA_65 => ml_dsa::verify::<MlDsa65>(key, message, signature),
+            #[cfg(feature = "ml-dsa")]
+            Algorithm::ML_DSA_87 => ml_dsa::verify::<MlDsa87>(key, message, signature),
+            _ => Err(Error::Unsupported),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+
+    use super::*;
+    use crate::crypto::conformance::{self, KNOWN_SIGNATURES};
+
+    #[test]
+    fn it_conforms() {
+        assert_eq!(conformance::run(&RustCrypto, &mut ChaCha8Rng::seed_from_u64(1)), Ok(()));
+    }
+
+    #[test]
+    fn its_signatures_are_the_ones_of_the_standards() {
+        for known in KNOWN_SIGNATURES.iter().filter(|known| RustCrypto.algorithms().contains(&known.algorithm)) {
+            let secret = match known.algorithm {
+                Algorithm::EDDSA => [known.secret, known.public].concat(),
+                _ => known.secret.to_vec(),
+            };
+            assert_eq!(conformance::deterministic_signature(&RustCrypto, known, &secret), Ok(()));
+        }
+    }
+
+    // AWS-LC stores longer ones.
+    #[cfg(not(feature = "aws-lc"))]
+    #[test]
+    fn stored_secrets_and_signatures_fit_the_declared_sizes_exactly() {
+        let mut rng = ChaCha8Rng::seed_from_u64(2);
+        let (mut secrets, mut publics, mut signatures) = (0, 0, 0);
+        for &algorithm in RustCrypto.algorithms() {
+            let (mut secret, mut public, mut signature) = ([0; 100], [0; 3000], [0; 5000]);
+            let (secret_len, public_len) = RustCrypto.generate(algorithm, &mut rng, &mut secret, &mut public).unwrap();
+            secrets = secrets.max(secret_len);
+            publics = publics.max(public_len);
+            for message in 0..64_u8 {
+                let len = RustCrypto.sign(algorithm, &secret[..secret_len], &[&[message]], &mut signature).unwrap();
+                signatures = signatures.max(len);
+            }
+        }
+        use crate::crypto::{MAX_PUBLIC, MAX_SECRET, MAX_SIGNATURE};
+        assert_eq!((secrets, publics, signatures), (MAX_SECRET, MAX_PUBLIC, MAX_SIGNATURE));
+    }
+}
