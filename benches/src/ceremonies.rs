@@ -29,10 +29,14 @@ struct Key {
 
 impl Key {
     fn new() -> Self {
+        Self::with_seed(1)
+    }
+
+    fn with_seed(seed: u64) -> Self {
         let config = Config::new(VIRTUAL_KEY_AAGUID);
         // Lives as long as the benchmark does.
         let buffer = Box::leak(vec![0; config.buffer_len()].into_boxed_slice());
-        let rng = ChaCha20Rng::seed_from_u64(1);
+        let rng = ChaCha20Rng::seed_from_u64(seed);
         let engine = Engine::new(buffer, config, RustCrypto, rng, MemoryStore::new(), Instant::default());
         Self { engine: engine.expect("a configuration that works") }
     }
@@ -64,9 +68,9 @@ pub fn floor() -> Box<dyn FnMut()> {
     })
 }
 
-fn ceremony(discoverable: bool) -> Box<dyn FnMut()> {
-    let mut key = Key::new();
-    let register = encoded(|buffer| {
+/// A registration at example.com.
+fn registration(discoverable: bool) -> Vec<u8> {
+    encoded(|buffer| {
         let request = make_credential::Request {
             client_data_hash: &[0x5A; 32],
             rp: RpEntity { id: "example.com", name: Some("Example RP") },
@@ -81,22 +85,32 @@ fn ceremony(discoverable: bool) -> Box<dyn FnMut()> {
             attestation_formats_preference: None,
         };
         encode_request(Command::MAKE_CREDENTIAL, &request, buffer)
-    });
-    let id_len = credential_id(key.call(&register)).len();
-    let placeholder = vec![0xC1; id_len];
-    let mut sign_in = encoded(|buffer| {
-        let allowed = [CredentialDescriptor::new(&placeholder)];
+    })
+}
+
+/// A sign-in at example.com, with this id or with any discoverable credential.
+fn sign_in(id: Option<&[u8]>) -> Vec<u8> {
+    encoded(|buffer| {
+        let allowed = id.map(CredentialDescriptor::new);
         let request = get_assertion::Request {
             rp_id: "example.com",
             client_data_hash: &[0xA5; 32],
-            allow_list: if discoverable { None } else { Some(List::Slice(&allowed)) },
+            allow_list: allowed.as_ref().map(|id| List::Slice(std::slice::from_ref(id))),
             extensions: None,
             options: None,
             pin_uv_auth_param: None,
             pin_uv_auth_protocol: None,
         };
         encode_request(Command::GET_ASSERTION, &request, buffer)
-    });
+    })
+}
+
+fn ceremony(discoverable: bool) -> Box<dyn FnMut()> {
+    let mut key = Key::new();
+    let register = registration(discoverable);
+    let id_len = credential_id(key.call(&register)).len();
+    let placeholder = vec![0xC1; id_len];
+    let mut sign_in = sign_in((!discoverable).then_some(&placeholder));
     let id_at = sign_in.windows(id_len).position(|window| window == placeholder);
     Box::new(move || {
         let id = credential_id(key.call(&register));
@@ -129,6 +143,39 @@ pub fn discoverable() -> Box<dyn FnMut()> {
 /// A registration and a sign-in with a wrapped credential.
 pub fn wrapped() -> Box<dyn FnMut()> {
     ceremony(false)
+}
+
+/// A sign-in with an id that the key does not find, besides a credential that it has.
+fn lookup(id: &[u8]) -> Box<dyn FnMut()> {
+    let mut key = Key::new();
+    assert_eq!(key.call(&registration(true))[0], 0);
+    let request = sign_in(Some(id));
+    Box::new(move || assert_eq!(black_box(key.call(&request)), [0x2E]))
+}
+
+/// An id that looks like one of the key's.
+pub fn unknown_id() -> Box<dyn FnMut()> {
+    let mut id = wrapped_id(1);
+    if let Some(last) = id.last_mut() {
+        *last ^= 1;
+    }
+    lookup(&id)
+}
+
+/// An id of another key.
+pub fn foreign_id() -> Box<dyn FnMut()> {
+    lookup(&wrapped_id(2))
+}
+
+/// An id that no key of this kind makes.
+pub fn malformed_id() -> Box<dyn FnMut()> {
+    lookup(&vec![0xC1; wrapped_id(1).len()])
+}
+
+/// An id that the key with this seed makes.
+fn wrapped_id(seed: u64) -> Vec<u8> {
+    let mut key = Key::with_seed(seed);
+    credential_id(key.call(&registration(false))).into()
 }
 
 /// Key agreement and a token in protocol two, platform and authenticator.

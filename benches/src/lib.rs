@@ -25,5 +25,8 @@ pub const OPERATIONS: &[Operation] = &[
     Operation { name: "register and sign in, wrapped", prepare: ceremonies::wrapped },
     Operation { name: "key agreement of a PIN token", prepare: ceremonies::pin_token_floor },
     Operation { name: "PIN token, both sides", prepare: ceremonies::pin_token },
+    Operation { name: "look for an unknown id", prepare: ceremonies::unknown_id },
+    Operation { name: "look for a foreign id", prepare: ceremonies::foreign_id },
+    Operation { name: "look for a malformed id", prepare: ceremonies::malformed_id },
     Operation { name: "answer GetInfo", prepare: ceremonies::own_get_info },
 ];

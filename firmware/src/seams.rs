@@ -5,7 +5,7 @@ use core::{convert::Infallible, hint::black_box};
 use keyfob_core::crypto::StubCrypto;
 use keyfob_soft_authenticator::{
     engine::Platform,
-    store::{Change, Found, Number, Setting, Store, StoreError},
+    store::{Blobs, Change, Found, Number, Setting, Store, StoreError},
 };
 use rand_core::{TryCryptoRng, TryRng};
 
@@ -44,7 +44,7 @@ impl TryCryptoRng for Noise {}
 pub struct Flash;
 
 impl Store for Flash {
-    fn get(&mut self, _: Setting, out: &mut [u8; Setting::MAX_LEN]) -> Result<Option<usize>, StoreError> {
+    fn get(&mut self, _: Setting, out: &mut [u8]) -> Result<Option<usize>, StoreError> {
         black_box(out);
         black_box(Ok(None))
     }
@@ -52,6 +52,33 @@ impl Store for Flash {
     fn find(&mut self, _: &[u8; 32], _: Option<Number>, out: &mut [u8]) -> Result<Option<Found>, StoreError> {
         black_box(out);
         black_box(Ok(None))
+    }
+
+    fn walk(&mut self, _: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
+        black_box(out);
+        black_box(Ok(None))
+    }
+
+    fn count(&mut self) -> Result<u32, StoreError> {
+        black_box(Ok(0))
+    }
+
+    fn large_blobs_capacity(&self) -> usize {
+        black_box(1024)
+    }
+
+    fn large_blobs_len(&mut self) -> Result<usize, StoreError> {
+        black_box(Ok(0))
+    }
+
+    fn read_large_blobs(&mut self, _: Blobs, _: usize, out: &mut [u8]) -> Result<(), StoreError> {
+        black_box(out);
+        black_box(Ok(()))
+    }
+
+    fn stage(&mut self, _: usize, bytes: &[u8]) -> Result<(), StoreError> {
+        black_box(bytes);
+        black_box(Ok(()))
     }
 
     fn remaining(&mut self) -> Result<u32, StoreError> {

@@ -5,12 +5,12 @@ use keyfob_core::{
     cbor::Write,
     cose::CoseKey,
     crypto::{P256Point, StubCrypto},
-    ctap2::{self, Command, client_pin, client_pin::subcommand},
+    ctap2::{self, Command, bio_enrollment::SampleStatus, client_pin, client_pin::subcommand},
     pin_uv::{self, PaddedPin, Permissions, PinHash, Protocol, SharedSecret, Token},
 };
 use keyfob_soft_authenticator::{
     engine::{Config, Engine, Event, Platform, Progress, Wait},
-    store::{Change, Found, MemoryStore, Number, Setting, Store, StoreError},
+    store::{Blobs, Change, Found, MemoryStore, Number, Setting, Store, StoreError},
 };
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
@@ -30,7 +30,7 @@ impl Platform for Bench {
 #[derive(Default)]
 pub struct WatchedStore {
     memory: MemoryStore<ROOM>,
-    /// Whether anything but the PIN's attempts was changed.
+    /// Whether anything but the attempts of PIN and user verification was changed.
     pub changed: bool,
 }
 
@@ -42,7 +42,7 @@ impl WatchedStore {
 }
 
 impl Store for WatchedStore {
-    fn get(&mut self, setting: Setting, out: &mut [u8; Setting::MAX_LEN]) -> Result<Option<usize>, StoreError> {
+    fn get(&mut self, setting: Setting, out: &mut [u8]) -> Result<Option<usize>, StoreError> {
         self.memory.get(setting, out)
     }
 
@@ -55,13 +55,38 @@ impl Store for WatchedStore {
         self.memory.find(rp_id_hash, before, out)
     }
 
+    fn walk(&mut self, before: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
+        self.memory.walk(before, out)
+    }
+
+    fn count(&mut self) -> Result<u32, StoreError> {
+        self.memory.count()
+    }
+
+    fn large_blobs_capacity(&self) -> usize {
+        self.memory.large_blobs_capacity()
+    }
+
+    fn large_blobs_len(&mut self) -> Result<usize, StoreError> {
+        self.memory.large_blobs_len()
+    }
+
+    fn read_large_blobs(&mut self, blobs: Blobs, offset: usize, out: &mut [u8]) -> Result<(), StoreError> {
+        self.memory.read_large_blobs(blobs, offset, out)
+    }
+
+    fn stage(&mut self, offset: usize, bytes: &[u8]) -> Result<(), StoreError> {
+        self.memory.stage(offset, bytes)
+    }
+
     fn remaining(&mut self) -> Result<u32, StoreError> {
         self.memory.remaining()
     }
 
     fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
         self.memory.commit(changes)?;
-        self.changed |= changes.iter().any(|change| !matches!(change, Change::Set(Setting::PinRetries, _)));
+        self.changed |=
+            changes.iter().any(|change| !matches!(change, Change::Set(Setting::PinRetries | Setting::UvRetries, _)));
         Ok(())
     }
 }
@@ -124,10 +149,14 @@ impl<'b> Key<'b> {
             let event = match (progress, self.finger) {
                 (Progress::Reply(len), _) => return self.engine.buffer()[..len].to_vec(),
                 (Progress::Pending(Wait::Processing), _) => Event::Tick,
-                (Progress::Pending(Wait::Touch), Finger::Touches) => Event::Touched,
-                (Progress::Pending(Wait::Touch), Finger::Declines) => Event::Denied,
-                (Progress::Pending(Wait::Touch), Finger::Sleeps) => {
-                    self.now = self.engine.deadline().expect("a touch is not awaited for ever");
+                (Progress::Pending(Wait::Touch | Wait::LongTouch), Finger::Touches) => Event::LongTouched,
+                (Progress::Pending(Wait::UserVerification), Finger::Touches) => Event::Verified(true),
+                (Progress::Pending(Wait::Sample), Finger::Touches) => {
+                    Event::Sample { status: SampleStatus::GOOD, remaining: 0 }
+                }
+                (Progress::Pending(_), Finger::Declines) => Event::Denied,
+                (Progress::Pending(_), Finger::Sleeps) => {
+                    self.now = self.engine.deadline().expect("nobody is awaited for ever");
                     Event::Tick
                 }
             };

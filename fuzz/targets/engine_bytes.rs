@@ -4,7 +4,10 @@
 
 use std::time::Duration;
 
-use keyfob_core::{Instant, Status, ctap2::Command};
+use keyfob_core::{
+    Instant, Status,
+    ctap2::{Command, bio_enrollment::SampleStatus},
+};
 use keyfob_fuzz::{
     Input,
     key::{Bench, plug_in},
@@ -28,6 +31,7 @@ fuzz_target!(|bytes: &[u8]| {
     if flags & 2 != 0 {
         config.caps = config.caps.without(Caps::DISCOVERABLE).without(Caps::EDDSA).without(Caps::SELECTION);
     }
+    config.caps = config.caps.consistent();
     if flags & 4 != 0 {
         config.attestation = Attestation::None;
     }
@@ -81,7 +85,12 @@ fuzz_target!(|bytes: &[u8]| {
     // Whatever is pending comes to its end, and the engine is there for the next request.
     let mut polls = 0;
     while let Some(wait) = waits_for {
-        let event = if wait == Wait::Touch { Event::Touched } else { Event::Tick };
+        let event = match wait {
+            Wait::Touch | Wait::LongTouch => Event::LongTouched,
+            Wait::UserVerification => Event::Verified(true),
+            Wait::Sample => Event::Sample { status: SampleStatus::GOOD, remaining: 0 },
+            Wait::Processing => Event::Tick,
+        };
         let progress = engine.resume(now, event);
         waits_for = check(&mut engine, progress);
         polls += 1;
@@ -116,7 +125,7 @@ fn check(engine: &mut Engine<'_, Bench>, progress: Progress) -> Option<Wait> {
         }
         Progress::Pending(wait) => {
             assert!(engine.is_pending());
-            assert_eq!(engine.deadline().is_some(), wait == Wait::Touch);
+            assert_eq!(engine.deadline().is_some(), wait != Wait::Processing);
             Some(wait)
         }
     }

@@ -10,8 +10,9 @@ use std::{
 use clap::ValueEnum;
 use keyfob_core::transport::hid::UnknownChannels;
 use keyfob_soft_authenticator::{
-    devices::{self, KeyOptions, Touch, VIRTUAL_KEY_AAGUID, VirtualKey, tcp},
-    engine::{Attestation, Config},
+    Caps,
+    devices::{self, Finger, KeyOptions, Touch, VIRTUAL_KEY_AAGUID, VirtualKey, tcp},
+    engine::{Attestation, Config, Policy},
 };
 
 use crate::say;
@@ -23,12 +24,21 @@ pub struct Arguments {
     /// free port and prints it.
     #[arg(long, value_name = "ADDRESS:PORT")]
     tcp: String,
-    /// The key's finger.
+    /// Whether its user touches the key.
     #[arg(long, value_enum, default_value_t = TouchPolicy::Auto)]
     touch: TouchPolicy,
+    /// The key's fingerprint sensor, and what it sees.
+    #[arg(long, value_enum, default_value_t = UvPolicy::None)]
+    uv: UvPolicy,
     /// Randomness from this seed, the same in every run. For tests only.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// What kind of key it is.
+    #[arg(long, value_enum, default_value_t = Profile::Full)]
+    profile: Profile,
+    /// The answers where the standard leaves room, in place of the profile's.
+    #[arg(long, value_enum)]
+    policy: Option<PolicyChoice>,
     /// How registrations are attested.
     #[arg(long, value_enum, default_value_t = AttestationChoice::Own)]
     attestation: AttestationChoice,
@@ -48,6 +58,45 @@ enum TouchPolicy {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
+enum Profile {
+    /// Everything that CTAP 2.3 has.
+    #[value(name = "fido2_3_full")]
+    Full,
+    /// The sizes, algorithms and answers of a YubiKey 5.
+    #[value(name = "yubikey5_like")]
+    Yubikey5,
+    /// An NFC card: messages of 1,024 bytes, ES256 only.
+    #[value(name = "arculus_like")]
+    Arculus,
+    /// U2F, and nothing of CTAP2.
+    #[value(name = "u2f_only")]
+    U2fOnly,
+    /// The least that passkeys need of CTAP 2.0.
+    #[value(name = "minimal_2_0")]
+    Minimal,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum PolicyChoice {
+    /// The standard's words.
+    Strict,
+    /// As YubiKeys answer: PIN_NOT_SET to getPINRetries before there is a PIN, USER_ACTION_TIMEOUT without a touch.
+    Yubikey,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum UvPolicy {
+    /// The key has no sensor.
+    None,
+    /// An enrolled finger, at once; good samples while one is being enrolled.
+    Auto,
+    /// A finger that is not enrolled; poor samples while one is being enrolled.
+    Mismatch,
+    /// No finger.
+    Never,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
 enum AttestationChoice {
     /// Format "packed", signed with the credential's own key.
     Own,
@@ -63,13 +112,36 @@ pub fn run(arguments: Arguments) -> Result<(), String> {
         .map_err(|error| format!("cannot listen on {}: {}", arguments.tcp, plain(&error)))?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
 
-    let mut config = Config::new(VIRTUAL_KEY_AAGUID);
+    let profile = match arguments.profile {
+        Profile::Full => Config::fido2_3_full,
+        Profile::Yubikey5 => Config::yubikey5_like,
+        Profile::Arculus => Config::arculus_like,
+        Profile::U2fOnly => Config::u2f_only,
+        Profile::Minimal => Config::minimal_2_0,
+    };
+    let mut config = profile(VIRTUAL_KEY_AAGUID);
+    match arguments.policy {
+        Some(PolicyChoice::Strict) => config.policy = Policy::STRICT,
+        Some(PolicyChoice::Yubikey) => config.policy = Policy::YUBIKEY,
+        None => {}
+    }
     config.attestation = match arguments.attestation {
         AttestationChoice::Own => Attestation::Own,
         AttestationChoice::Certified => Attestation::Certified(devices::virtual_key_certificate()),
         AttestationChoice::None => Attestation::None,
     };
+    let finger = match arguments.uv {
+        UvPolicy::None => None,
+        UvPolicy::Auto => Some(Finger::Matches),
+        UvPolicy::Mismatch => Some(Finger::Differs),
+        UvPolicy::Never => Some(Finger::Never),
+    };
+    if finger.is_some() {
+        config.caps = config.caps.with(Caps::BUILT_IN_UV).with(Caps::BIO_ENROLL);
+    }
     let mut options = KeyOptions::new(config);
+    options.finger = finger.unwrap_or(Finger::Never);
+    options.ctap2 = !matches!(arguments.profile, Profile::U2fOnly);
     options.seed = arguments.seed;
     options.touch = match arguments.touch {
         TouchPolicy::Auto => Touch::Auto,

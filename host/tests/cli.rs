@@ -2,9 +2,9 @@
 #![allow(clippy::disallowed_methods)]
 
 use std::{
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
 };
 
 fn keyfob(arguments: &[&str]) -> Command {
@@ -59,25 +59,65 @@ fn what_the_user_got_wrong_is_said_in_a_line() {
     fails(&["serve", "--tcp", "nonsense"], 1, "cannot listen on nonsense");
     // Usage errors, as the argument parser words them: 2.
     fails(&["serve"], 2, "required arguments");
+    fails(&["serve", "--tcp", "127.0.0.1:0", "--profile", "unknown"], 2, "invalid value 'unknown'");
     fails(&["demo", "--unknown"], 2, "unexpected argument '--unknown'");
+}
+
+/// A key that is served with these options, and a connection to it. Ends with the test.
+struct Served(Child, TcpStream);
+
+impl Served {
+    fn new(options: &[&str]) -> Self {
+        let arguments = [&["serve", "--tcp", "127.0.0.1:0"], options].concat();
+        let mut server = keyfob(&arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.split_whitespace().find(|word| word.starts_with("127.0.0.1:")).unwrap();
+        let stream = TcpStream::connect(address.trim_end_matches('.')).unwrap();
+        Self(server, stream)
+    }
+
+    /// Sends a message of one report, and reads one report.
+    fn call(&mut self, channel: &[u8], command: u8, message: &[u8]) -> [u8; 64] {
+        let mut report = [channel, &[command, 0, message.len() as u8], message].concat();
+        report.resize(64, 0);
+        self.1.write_all(&report).unwrap();
+        let mut answer = [0; 64];
+        self.1.read_exact(&mut answer).unwrap();
+        answer
+    }
+
+    /// CTAPHID_INIT on the broadcast channel: the new channel and the capabilities.
+    fn init(&mut self) -> ([u8; 4], u8) {
+        let answer = self.call(&[0xFF; 4], 0x86, &[1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(answer[7..15], [1, 2, 3, 4, 5, 6, 7, 8]);
+        (answer[15..19].try_into().unwrap(), answer[23])
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 #[test]
 fn a_served_key_says_where_it_is_and_answers_there() {
-    let mut server = keyfob(&["serve", "--tcp", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let address = line.split_whitespace().find(|word| word.starts_with("127.0.0.1:")).unwrap();
-    let mut stream = TcpStream::connect(address.trim_end_matches('.')).unwrap();
-    // CTAPHID_INIT on the broadcast channel, nonce 1..=8.
-    let mut report = [0; 64];
-    report[..15].copy_from_slice(&[0xFF, 0xFF, 0xFF, 0xFF, 0x86, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8]);
-    std::io::Write::write_all(&mut stream, &report).unwrap();
-    let mut answer = [0; 64];
-    stream.read_exact(&mut answer).unwrap();
-    assert_eq!(answer[7..15], [1, 2, 3, 4, 5, 6, 7, 8]);
-    server.kill().unwrap();
-    server.wait().unwrap();
+    let mut served = Served::new(&[]);
+    let (channel, capabilities) = served.init();
+    assert_eq!(capabilities & 0x04, 0x04, "CTAP2");
+    let answer = served.call(&channel, 0x90, &[0x04]);
+    assert_eq!((answer[4], answer[7]), (0x90, 0), "getInfo");
+}
+
+#[test]
+fn a_key_for_u2f_only_says_so_and_refuses_ctap2() {
+    let mut served = Served::new(&["--profile", "u2f_only"]);
+    let (channel, capabilities) = served.init();
+    assert_eq!(capabilities, 0x01, "WINK, no CTAP2, and U2F is not denied");
+    assert_eq!(served.call(&channel, 0x90, &[0x04])[4..8], [0xBF, 0, 1, 0x01], "CTAPHID_ERROR, INVALID_CMD");
+    assert_eq!(served.call(&channel, 0x83, &[0, 3, 0, 0, 0, 0, 0])[7..15], *b"U2F_V2\x90\x00");
 }
 
 #[test]

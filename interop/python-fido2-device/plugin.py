@@ -4,11 +4,13 @@ The tests look for devices with three functions of `fido2.hid`; they are replace
 For hands they have an option, `--controller`: a board that pulls plugs and touches keys when it is asked by HTTP. The
 plugin answers in the board's place. The tests stay as they are.
 
-Options: `--keyfob PATH`, and `--repair`: after a test that failed, reset the key and set the suite's PIN again. Without
-it one failure between a reset and the next PIN takes most of the tests behind it along.
+Options: `--keyfob PATH`; `--serve OPTION`, once for each option of `keyfob serve`; `--passes N`: fail if fewer tests
+pass; and `--repair`: after a test that failed, reset the key and set the suite's PIN again. Without it one failure between
+a reset and the next PIN takes most of the tests behind it along.
 """
 
 import threading
+from collections import Counter
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import fido2.hid
@@ -52,7 +54,8 @@ class Board:
 
 
 def http_server(board):
-    """Serves `/usbN/power/on` and `/usbN/power/off`. Touches need no help: the key is served with `--touch auto`."""
+    """Serves `/usbN/power/on` and `/usbN/power/off`. Touches and fingers need no help: the key is served with `--touch auto` and
+    `--uv auto`."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
@@ -71,13 +74,16 @@ def http_server(board):
 
 def pytest_addoption(parser):
     parser.addoption("--keyfob", required=True)
+    parser.addoption("--serve", action="append", default=[])
+    parser.addoption("--passes", type=int, default=0)
     parser.addoption("--repair", action="store_true")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config):
     # Here and not in pytest_configure: the tests' conftest is imported next.
-    key = VirtualKey(early_config.known_args_namespace.keyfob)
+    arguments = early_config.known_args_namespace
+    key = VirtualKey(arguments.keyfob, *arguments.serve)
     key.__enter__()
     early_config.add_cleanup(lambda: key.__exit__())
     board = Board(key)
@@ -107,3 +113,20 @@ def pytest_runtest_makereport(item):
 def pytest_runtest_teardown(item):
     if item.config.option.repair and item.stash.get(failed, False):
         item.funcargs["dev_manager"]._factory_reset(setup=True)
+
+
+def pytest_terminal_summary(terminalreporter):
+    skips = terminalreporter.stats.get("skipped", [])
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skips)
+    for reason, times in reasons.most_common():
+        terminalreporter.write_line(f"skipped {times:4} {reason}")
+    passes = len(terminalreporter.stats.get("passed", []))
+    if passes < terminalreporter.config.option.passes:
+        terminalreporter.write_line(f"only {passes} passed instead of {terminalreporter.config.option.passes}", red=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session):
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if session.exitstatus == 0 and len(reporter.stats.get("passed", [])) < session.config.option.passes:
+        session.exitstatus = 1

@@ -3,9 +3,10 @@
 import logging
 import sys
 
-import ceremonies  # noqa: F401 - each of these three adds its checks
+import ceremonies  # noqa: F401 - each of these adds its checks
 import pin  # noqa: F401
 import transport  # noqa: F401
+import u2f  # noqa: F401
 from runner import run
 
 # "Channel busy, trying again": one of the checks provokes it.

@@ -6,7 +6,9 @@ use std::{
 };
 
 use keyfob_core::bytes;
-use keyfob_soft_authenticator::store::{Change, Credential, Found, MemoryStore, Number, Setting, Store, StoreError};
+use keyfob_soft_authenticator::store::{
+    Blobs, Change, Credential, Found, MemoryStore, Number, Setting, Store, StoreError,
+};
 
 use crate::Mutation;
 
@@ -123,7 +125,7 @@ impl Ledger {
                     self.stored.push((self.next, stored));
                     self.next += 1;
                 }
-                Change::Set(..) => {}
+                Change::Set(..) | Change::Replace { .. } | Change::LargeBlobs(_) => {}
             }
         }
         if deleted.is_some() {
@@ -133,7 +135,7 @@ impl Ledger {
 }
 
 impl Store for Flash {
-    fn get(&mut self, setting: Setting, out: &mut [u8; Setting::MAX_LEN]) -> Result<Option<usize>, StoreError> {
+    fn get(&mut self, setting: Setting, out: &mut [u8]) -> Result<Option<usize>, StoreError> {
         self.medium.borrow_mut().0.get(setting, out)
     }
 
@@ -144,6 +146,30 @@ impl Store for Flash {
         out: &mut [u8],
     ) -> Result<Option<Found>, StoreError> {
         self.medium.borrow_mut().0.find(rp_id_hash, before, out)
+    }
+
+    fn walk(&mut self, before: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
+        self.medium.borrow_mut().0.walk(before, out)
+    }
+
+    fn count(&mut self) -> Result<u32, StoreError> {
+        self.medium.borrow_mut().0.count()
+    }
+
+    fn large_blobs_capacity(&self) -> usize {
+        self.medium.borrow().0.large_blobs_capacity()
+    }
+
+    fn large_blobs_len(&mut self) -> Result<usize, StoreError> {
+        self.medium.borrow_mut().0.large_blobs_len()
+    }
+
+    fn read_large_blobs(&mut self, blobs: Blobs, offset: usize, out: &mut [u8]) -> Result<(), StoreError> {
+        self.medium.borrow_mut().0.read_large_blobs(blobs, offset, out)
+    }
+
+    fn stage(&mut self, offset: usize, bytes: &[u8]) -> Result<(), StoreError> {
+        self.medium.borrow_mut().0.stage(offset, bytes)
     }
 
     fn remaining(&mut self) -> Result<u32, StoreError> {

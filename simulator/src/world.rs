@@ -342,8 +342,12 @@ impl<'w, C: Backend> World<'w, C> {
                     self.processor_free = self.now + self.atom;
                     self.cut_after = self.cut_after.map(|left| left.saturating_sub(1));
                 }
-                Some(Wait::Touch) => busy = self.finger_turn(now),
-                None => busy = false,
+                Some(Wait::Touch | Wait::LongTouch) => busy = self.finger_turn(now),
+                // Its keys have no sensor; one that is idle tidies up.
+                Some(Wait::UserVerification | Wait::Sample) | None => {
+                    busy = false;
+                    self.device.tick(now);
+                }
             }
         }
         while let Some(report) = self.device.transmit(now) {

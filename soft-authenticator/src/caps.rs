@@ -7,7 +7,7 @@ use keyfob_core::cose::Algorithm;
 /// A platform names those it compiles ([`crate::engine::Platform::COMPILED`]); the linker drops the code of the others.
 /// A configuration switches some of these on, and getInfo is computed from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Caps(pub u32);
+pub struct Caps(pub u64);
 
 impl Caps {
     /// Nothing but non-discoverable credentials with ES256.
@@ -32,8 +32,80 @@ impl Caps {
     pub const NO_MC_GA_WITH_PIN: Caps = Caps(1 << 8);
     /// Attestation with a certificate, where one is configured.
     pub const CERTIFIED_ATTESTATION: Caps = Caps(1 << 9);
+    /// authenticatorCredentialManagement, and its prototype.
+    pub const CRED_MGMT: Caps = Caps(1 << 10);
+    /// Read-only credential management with a persistent token (2.2).
+    pub const PERSISTENT_CRED_MGMT: Caps = Caps(1 << 11);
+    /// authenticatorLargeBlobs and the extension `largeBlobKey`, where the store has room for them.
+    pub const LARGE_BLOBS: Caps = Caps(1 << 12);
+    /// The extension `largeBlob` (2.3), which excludes [`Caps::LARGE_BLOBS`].
+    pub const LARGE_BLOB_EXTENSION: Caps = Caps(1 << 13);
+    /// authenticatorConfig with setMinPINLength, and the extension `minPinLength`.
+    pub const CONFIG: Caps = Caps(1 << 14);
+    /// toggleAlwaysUv.
+    pub const ALWAYS_UV: Caps = Caps(1 << 15);
+    /// Enterprise attestation.
+    pub const ENTERPRISE_ATTESTATION: Caps = Caps(1 << 16);
+    /// enableLongTouchForReset.
+    pub const LONG_TOUCH_FOR_RESET: Caps = Caps(1 << 17);
+    /// The PIN complexity policy and its extension (2.2).
+    pub const PIN_COMPLEXITY: Caps = Caps(1 << 18);
+    /// Built-in user verification.
+    pub const BUILT_IN_UV: Caps = Caps(1 << 19);
+    /// Fingerprints, and authenticatorBioEnrollment. Needs [`Caps::BUILT_IN_UV`].
+    pub const BIO_ENROLL: Caps = Caps(1 << 20);
+    /// CTAP1/U2F.
+    pub const U2F: Caps = Caps(1 << 21);
+    /// The extension `credProtect`.
+    pub const CRED_PROTECT: Caps = Caps(1 << 22);
+    /// The extension `hmac-secret`.
+    pub const HMAC_SECRET: Caps = Caps(1 << 23);
+    /// The extension `hmac-secret-mc` (2.2). Needs [`Caps::HMAC_SECRET`].
+    pub const HMAC_SECRET_MC: Caps = Caps(1 << 24);
+    /// The extension `credBlob`. Needs [`Caps::CRED_PROTECT`].
+    pub const CRED_BLOB: Caps = Caps(1 << 25);
+    /// The extension `thirdPartyPayment` (2.2).
+    pub const THIRD_PARTY_PAYMENT: Caps = Caps(1 << 26);
+    /// The extension `uvm`.
+    pub const UVM: Caps = Caps(1 << 27);
+    /// The device identifier and the store's state in getInfo, encrypted (2.2, 2.3). Needs
+    /// [`Caps::PERSISTENT_CRED_MGMT`].
+    pub const IDENTIFIER: Caps = Caps(1 << 28);
     /// Everything this version knows.
-    pub const ALL: Caps = Caps((1 << 10) - 1);
+    pub const ALL: Caps = Caps((1 << 29) - 1);
+
+    /// What each of some capabilities needs. What a row needs has its own row before it.
+    pub(crate) const NEEDS: &'static [(Caps, Caps)] = &[
+        (Caps::NO_MC_GA_WITH_PIN, Caps::CLIENT_PIN),
+        (Caps::CRED_MGMT, Caps::DISCOVERABLE.with(Caps::TOKEN_PERMISSIONS)),
+        (Caps::PERSISTENT_CRED_MGMT, Caps::CRED_MGMT),
+        (Caps::IDENTIFIER, Caps::PERSISTENT_CRED_MGMT),
+        (Caps::LARGE_BLOBS, Caps::DISCOVERABLE.with(Caps::TOKEN_PERMISSIONS)),
+        (Caps::CONFIG, Caps::TOKEN_PERMISSIONS),
+        (Caps::ALWAYS_UV, Caps::CONFIG),
+        (Caps::ENTERPRISE_ATTESTATION, Caps::CONFIG),
+        (Caps::LONG_TOUCH_FOR_RESET, Caps::CONFIG),
+        (Caps::PIN_COMPLEXITY, Caps::CONFIG.with(Caps::CLIENT_PIN)),
+        (Caps::HMAC_SECRET, Caps::CLIENT_PIN), // for its key agreement
+        (Caps::BIO_ENROLL, Caps::BUILT_IN_UV),
+        (Caps::HMAC_SECRET_MC, Caps::HMAC_SECRET),
+        (Caps::CRED_BLOB, Caps::CRED_PROTECT.with(Caps::DISCOVERABLE)),
+        (Caps::LARGE_BLOB_EXTENSION, Caps::DISCOVERABLE),
+    ];
+
+    /// These without the ones that lack what they need, and without one of two that exclude each other.
+    pub const fn consistent(self) -> Caps {
+        let verifies = self.has(Caps::CLIENT_PIN) || self.has(Caps::BUILT_IN_UV);
+        let mut caps = if verifies { self } else { self.without(Caps::TOKEN_PERMISSIONS) };
+        let mut rows = Self::NEEDS;
+        while let [(cap, needs), rest @ ..] = rows {
+            if caps.has(*cap) && !caps.has(*needs) {
+                caps = caps.without(*cap);
+            }
+            rows = rest;
+        }
+        if caps.has(Caps::LARGE_BLOBS) { caps.without(Caps::LARGE_BLOB_EXTENSION) } else { caps }
+    }
 
     /// Whether all of `caps` are in here.
     pub const fn has(self, caps: Caps) -> bool {

@@ -2,9 +2,10 @@
 
 use keyfob_core::{
     Instant,
+    ctap2::bio_enrollment::SampleStatus,
     transport::{
         KeepAlive,
-        hid::{self, Command, DeviceConfig, DeviceEvent, REPORT_LEN},
+        hid::{self, Capabilities, Command, DeviceConfig, DeviceEvent, REPORT_LEN},
     },
 };
 
@@ -17,12 +18,17 @@ pub struct HidAuthenticator<'b, P: Platform> {
     waits_for: Option<Wait>,
     /// The channel of the last request.
     channel: Option<u32>,
+    /// A command has ended since the store was last found tidy.
+    untidy: bool,
 }
 
 impl<'b, P: Platform> HidAuthenticator<'b, P> {
-    /// An authenticator that has just been plugged in.
+    /// An authenticator that has just been plugged in. That it answers U2F or not, INIT says as the engine is configured.
     pub fn new(engine: Engine<'b, P>, config: DeviceConfig) -> Self {
-        Self { framing: hid::Device::new(config), engine, waits_for: None, channel: None }
+        let capabilities = config.capabilities.without(Capabilities::NMSG);
+        let capabilities = if engine.has_u2f() { capabilities } else { capabilities.with(Capabilities::NMSG) };
+        let config = DeviceConfig { capabilities, ..config };
+        Self { framing: hid::Device::new(config), engine, waits_for: None, channel: None, untidy: false }
     }
 
     /// The engine.
@@ -35,19 +41,23 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
     pub fn power_cycle(&mut self, now: Instant) -> Result<(), ConfigError> {
         self.framing.reset();
         self.waits_for = None;
+        self.untidy = false;
         self.engine.power_cycle(now)
     }
 
     /// Takes one report.
     pub fn receive(&mut self, now: Instant, report: &[u8; REPORT_LEN]) {
         match self.framing.receive(now, report, self.engine.buffer()) {
-            Some(DeviceEvent::Request { command: Command::CBOR, len }) => {
+            Some(DeviceEvent::Request { command: command @ (Command::CBOR | Command::MSG), len }) => {
                 let channel = self.framing.channel();
                 if channel != self.channel {
                     self.engine.channel_changed();
                     self.channel = channel;
                 }
-                let progress = self.engine.begin(now, len);
+                let progress = match command {
+                    Command::CBOR => self.engine.begin(now, len),
+                    _ => self.engine.begin_u2f(now, len),
+                };
                 self.advance(progress);
             }
             Some(DeviceEvent::Request { .. }) => self.framing.refuse(hid::ErrorCode::INVALID_CMD),
@@ -71,18 +81,52 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
         self.waits_for
     }
 
-    /// The user touched the authenticator, or declined. Without a command that waits for it nothing happens.
+    /// Whether U2F has asked for a touch, for its next request.
+    pub fn u2f_awaits_touch(&self, now: Instant) -> bool {
+        self.engine.u2f_awaits_touch(now)
+    }
+
+    /// The user touched the authenticator, or declined. Where [`HidAuthenticator::waits_for`] says [`Wait::LongTouch`],
+    /// the touch must have lasted [`LONG_TOUCH`](crate::engine::LONG_TOUCH). Without a command or a platform that waits
+    /// for it nothing happens.
     pub fn touch(&mut self, now: Instant, consent: bool) {
-        if self.waits_for == Some(Wait::Touch) {
-            self.resume(now, if consent { Event::Touched } else { Event::Denied });
+        let touched = match self.waits_for {
+            Some(Wait::Touch) => Event::Touched,
+            Some(Wait::LongTouch) => Event::LongTouched,
+            // A touch verifies nobody, but whoever is asked can decline.
+            Some(Wait::UserVerification | Wait::Sample) if consent => return,
+            Some(Wait::UserVerification | Wait::Sample) => Event::Denied,
+            Some(Wait::Processing) | None => return self.engine.touch_for_u2f(now, consent),
+        };
+        self.resume(now, if consent { touched } else { Event::Denied });
+    }
+
+    /// The user tried to be verified: see [`Event::Verified`]. Without a command that waits for it nothing happens.
+    pub fn verify(&mut self, now: Instant, matched: bool) {
+        if self.waits_for == Some(Wait::UserVerification) {
+            self.resume(now, Event::Verified(matched));
         }
     }
 
-    /// Goes on with a pending command, or applies its timeout.
+    /// The sensor has taken a sample: see [`Event::Sample`]. Without a command that waits for it nothing happens.
+    pub fn sample(&mut self, now: Instant, status: SampleStatus, remaining: u8) {
+        if self.waits_for == Some(Wait::Sample) {
+            self.resume(now, Event::Sample { status, remaining });
+        }
+    }
+
+    /// Goes on with a pending command, or applies its timeout. While there is none, tidies the store up, a piece at a time.
     pub fn tick(&mut self, now: Instant) {
         if self.waits_for.is_some() {
             self.resume(now, Event::Tick);
+        } else if self.is_untidy() {
+            self.untidy = self.engine.tidy();
         }
+    }
+
+    /// Whether nothing is under way, and the last command may have left something to tidy up.
+    const fn is_untidy(&self) -> bool {
+        self.untidy && self.framing.channel().is_none()
     }
 
     /// When to call [`HidAuthenticator::tick`] and [`HidAuthenticator::transmit`] though nothing came in; in the past
@@ -90,6 +134,7 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
     pub fn deadline(&self) -> Option<Instant> {
         let engine = match self.waits_for {
             Some(Wait::Processing) => Some(Instant::default()),
+            None if self.is_untidy() => Some(Instant::default()),
             _ => self.engine.deadline(),
         };
         match (self.framing.deadline(), engine) {
@@ -107,12 +152,13 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
         match progress {
             Progress::Reply(len) => {
                 self.waits_for = None;
+                self.untidy = true;
                 self.framing.respond(len);
             }
             Progress::Pending(wait) => {
                 self.waits_for = Some(wait);
                 self.framing.keep_alive(match wait {
-                    Wait::Touch => KeepAlive::UpNeeded,
+                    Wait::Touch | Wait::LongTouch | Wait::UserVerification | Wait::Sample => KeepAlive::UpNeeded,
                     Wait::Processing => KeepAlive::Processing,
                 });
             }

@@ -49,6 +49,8 @@ fn each_missing<'a>(full: Request<'a>, permissions: bool) -> Vec<Request<'a>> {
     requests
 }
 
+/// 6.5.5: unknown subcommand, or one that is off → INVALID_SUBCOMMAND
+/// 6.5.5: no subcommand → MISSING_PARAMETER
 #[test]
 fn subcommands_that_are_not_supported_are_named_as_such() {
     for sub_command in [0, GET_UV_RETRIES, 8, 10, 255, u64::MAX] {
@@ -57,24 +59,28 @@ fn subcommands_that_are_not_supported_are_named_as_such() {
     }
     assert_eq!(Key::new().client_pin(&Request::default()), Status::MISSING_PARAMETER);
     let config = Config::new([0; 16]);
-    let mut key = Key::with(Config { caps: config.caps.without(Caps::TOKEN_PERMISSIONS), ..config });
+    let mut key = Key::with(Config { caps: config.caps.without(Caps::TOKEN_PERMISSIONS).consistent(), ..config });
     for sub_command in [GET_TOKEN_USING_PIN, GET_TOKEN_USING_UV] {
         let request = Request { sub_command: Some(sub_command), ..Request::default() };
         assert_eq!(key.client_pin(&request), Status::INVALID_SUBCOMMAND);
     }
 }
 
+/// 6.5.5: no PIN supported → INVALID_COMMAND
 #[test]
 fn without_the_capability_the_command_is_unknown() {
     let pin = Caps::CLIENT_PIN.with(Caps::PROTOCOL_ONE).with(Caps::PROTOCOL_TWO).with(Caps::TOKEN_PERMISSIONS);
+    let pin = pin.with(Caps::HMAC_SECRET).with(Caps::HMAC_SECRET_MC).with(Caps::PIN_COMPLEXITY);
     let config = Config::new([0; 16]);
-    let mut key = Key::with(Config { caps: config.caps.without(pin), ..config });
+    let mut key = Key::with(Config { caps: config.caps.without(pin).consistent(), ..config });
     assert_eq!(key.status(&[0x06, 0xA1, 0x02, 0x01]), Status::INVALID_COMMAND);
     key.make(&resident(b"u")).unwrap();
     let empty = make_credential::Request { pin_uv_auth_param: Some(&[]), ..resident(b"u") };
     assert_eq!(key.make(&empty).unwrap_err(), Status::MISSING_PARAMETER, "not a probe");
 }
 
+/// 6.5.5 getKeyAgreement: no protocol → MISSING_PARAMETER
+/// 6.5.5 getKeyAgreement: unknown protocol → INVALID_PARAMETER
 #[test]
 fn get_key_agreement_needs_a_protocol_and_keeps_its_key_until_a_wrong_pin() {
     for (number, expected) in
@@ -99,6 +105,7 @@ fn get_key_agreement_needs_a_protocol_and_keeps_its_key_until_a_wrong_pin() {
     assert_ne!(key.call(&request), second);
 }
 
+/// 6.5.5 getPINRetries: no PIN, with the policy of YubiKeys → PIN_NOT_SET
 #[test]
 fn retries_are_told_without_a_protocol_and_before_a_pin_is_set() {
     assert_eq!(Key::new().retries(), (8, false));
@@ -110,6 +117,9 @@ fn retries_are_told_without_a_protocol_and_before_a_pin_is_set() {
     assert_eq!(key.retries(), (8, false));
 }
 
+/// 6.5.5 setPIN: a member is missing → MISSING_PARAMETER
+/// 6.5.5 setPIN: unknown protocol, or a point that is not on the curve → INVALID_PARAMETER
+/// 6.5.5 setPIN: a PIN is set already, or a wrong MAC → PIN_AUTH_INVALID
 #[test]
 fn set_pin_checks_in_the_standards_order() {
     let mut key = Key::new();
@@ -135,6 +145,8 @@ fn set_pin_checks_in_the_standards_order() {
     assert_eq!(key.client_pin(&full), Status::PIN_AUTH_INVALID);
 }
 
+/// 6.5.5 setPIN: decrypted to other than 64 bytes → INVALID_PARAMETER
+/// 6.5.5 setPIN: under minPINLength code points, or over 63 bytes → PIN_POLICY_VIOLATION
 #[test]
 fn a_new_pin_is_64_bytes_with_4_code_points_and_at_most_63_bytes() {
     let padded = |pin: &[u8]| {
@@ -174,6 +186,7 @@ fn a_new_pin_is_64_bytes_with_4_code_points_and_at_most_63_bytes() {
     assert_eq!(key.set_pin(Two, "123456"), Status::OK);
 }
 
+/// 6.5.5 setPIN: newPinEnc does not decrypt → PIN_AUTH_INVALID
 #[test]
 fn a_ciphertext_that_is_not_whole_blocks_does_not_decrypt() {
     for protocol in [One, Two] {
@@ -197,6 +210,10 @@ fn a_ciphertext_that_is_not_whole_blocks_does_not_decrypt() {
     }
 }
 
+/// 6.5.5 changePIN: no PIN → PIN_NOT_SET
+/// 6.5.5 changePIN: a member is missing → MISSING_PARAMETER
+/// 6.5.5 changePIN: unknown protocol, or a point that is not on the curve → INVALID_PARAMETER
+/// 6.5.5 changePIN: wrong MAC → PIN_AUTH_INVALID
 #[test]
 fn change_pin_checks_in_the_standards_order() {
     let mut key = Key::new();
@@ -228,6 +245,8 @@ fn change_pin_checks_in_the_standards_order() {
     key.token(Two, WRONG, MC, None).unwrap();
 }
 
+/// 6.5.5 changePIN: wrong PIN, whatever the new one → PIN_INVALID
+/// 6.5.5 changePIN: right PIN, the new one breaks the policy → PIN_POLICY_VIOLATION
 #[test]
 fn change_pin_counts_a_wrong_pin_before_it_looks_at_the_new_one() {
     let mut key = with_pin(One);
@@ -239,6 +258,7 @@ fn change_pin_counts_a_wrong_pin_before_it_looks_at_the_new_one() {
     key.token(One, PIN, MC, None).unwrap();
 }
 
+/// 6.5.5 changePIN: a token from before → PIN_AUTH_INVALID
 #[test]
 fn change_pin_voids_the_token() {
     let mut key = with_pin(Two);
@@ -247,6 +267,9 @@ fn change_pin_voids_the_token() {
     assert_eq!(key.make_with(Two, &token, registration(b"u")).unwrap_err(), Status::PIN_AUTH_INVALID);
 }
 
+/// 6.5.5 wrong PIN: the first two in a row → PIN_INVALID
+/// 6.5.5 wrong PIN: the third in a row, and every attempt until a power cycle → PIN_AUTH_BLOCKED
+/// 6.5.5 wrong PIN: the eighth, and every attempt until a reset → PIN_BLOCKED
 #[test]
 fn three_wrong_pins_in_a_row_need_a_power_cycle_and_eight_a_reset() {
     for protocol in [One, Two] {
@@ -294,6 +317,7 @@ fn the_right_pin_ends_a_row_of_wrong_ones() {
     }
 }
 
+/// 6.5.5 getPinToken: pinHashEnc of another length → PIN_INVALID
 #[test]
 fn a_pin_hash_of_any_other_length_is_a_wrong_pin() {
     for (protocol, len) in [(One, 0), (One, 15), (One, 32), (One, 48), (Two, 16), (Two, 31), (Two, 48), (Two, 800)] {
@@ -306,6 +330,9 @@ fn a_pin_hash_of_any_other_length_is_a_wrong_pin() {
     }
 }
 
+/// 6.5.5 getPinToken: no PIN → PIN_NOT_SET
+/// 6.5.5 getPinToken: a member is missing → MISSING_PARAMETER
+/// 6.5.5 getPinToken: unknown protocol, permissions or rpId given, or a bad point → INVALID_PARAMETER
 #[test]
 fn get_pin_token_takes_no_permissions_and_checks_in_the_standards_order() {
     let mut key = Key::new();
@@ -329,6 +356,7 @@ fn get_pin_token_takes_no_permissions_and_checks_in_the_standards_order() {
     assert_eq!(key.retries(), (8, false));
 }
 
+/// 6.5.5 getPinToken: its token at a second relying party → PIN_AUTH_INVALID
 #[test]
 fn a_legacy_token_serves_the_first_relying_party_it_meets() {
     let rp = |id| make_credential::Request { rp: RpEntity { id, name: None }, ..resident(b"u") };
@@ -341,6 +369,10 @@ fn a_legacy_token_serves_the_first_relying_party_it_meets() {
     assert!(key.make_with(Two, &token, rp("first.example")).unwrap().has(Flags::UV));
 }
 
+/// 6.5.5 getPinUvAuthTokenUsingPinWithPermissions: no PIN → PIN_NOT_SET
+/// 6.5.5 getPinUvAuthTokenUsingPinWithPermissions: a member is missing → MISSING_PARAMETER
+/// 6.5.5 getPinUvAuthTokenUsingPinWithPermissions: unknown protocol, or permissions 0 → INVALID_PARAMETER
+/// 6.5.5 getPinUvAuthTokenUsingPinWithPermissions: not every permission can be granted → UNAUTHORIZED_PERMISSION
 #[test]
 fn get_token_using_pin_checks_permissions_before_the_pin() {
     let mut key = Key::new();
@@ -356,14 +388,24 @@ fn get_token_using_pin_checks_permissions_before_the_pin() {
     let with = |permissions| Request { permissions: Some(permissions), ..full };
     assert_eq!(key.client_pin(&Request { pin_uv_auth_protocol: Some(3), ..with(0) }), Status::INVALID_PARAMETER);
     assert_eq!(key.client_pin(&with(0)), Status::INVALID_PARAMETER);
-    for not_granted in [0x04, 0x08, 0x10, 0x20, 0x40, 0x41, 0x07, 0xFF] {
+    for not_granted in [0x41, 0x42, 0x44, 0x50, 0x60, 0x7F, 0xFF] {
         assert_eq!(key.client_pin(&with(not_granted)), Status::UNAUTHORIZED_PERMISSION);
     }
-    assert_eq!(key.retries(), (8, false));
+    let managing = Caps::CRED_MGMT.with(Caps::LARGE_BLOBS).with(Caps::CONFIG).with(Caps::BIO_ENROLL);
+    let config = Config::new([0; 16]);
+    let mut bare = Key::with(Config { caps: config.caps.without(managing).consistent(), ..config });
+    bare.set_pin(Two, PIN);
+    for not_granted in [0x04, 0x08, 0x10, 0x20, 0x40, 0x41, 0x07, 0xFF] {
+        let refused = bare.token(Two, WRONG, Permissions(not_granted), None).unwrap_err();
+        assert_eq!(refused, Status::UNAUTHORIZED_PERMISSION);
+    }
+    assert_eq!((key.retries(), bare.retries()), ((8, false), (8, false)));
+    key.token(Two, PIN, Permissions(0x34), None).unwrap();
     let token = key.token(Two, PIN, Permissions(0x83), None).unwrap();
     key.make_with(Two, &token, resident(b"u")).unwrap(); // undefined bits are ignored
 }
 
+/// 6.5.5 getPinUvAuthTokenUsingPinWithPermissions: noMcGaPermissionsWithClientPin → UNAUTHORIZED_PERMISSION
 #[test]
 fn a_pin_without_permissions_for_mc_and_ga_gives_none() {
     let config = Config::new([0; 16]);
@@ -376,6 +418,10 @@ fn a_pin_without_permissions_for_mc_and_ga_gives_none() {
     assert_eq!(key.make_with(Two, &token, registration(b"u")).unwrap_err(), Status::PIN_AUTH_INVALID);
 }
 
+/// 6.5.5 getPinUvAuthTokenUsingUvWithPermissions: a member is missing → MISSING_PARAMETER
+/// 6.5.5 getPinUvAuthTokenUsingUvWithPermissions: permissions 0 → INVALID_PARAMETER
+/// 6.5.5 getPinUvAuthTokenUsingUvWithPermissions: not every permission can be granted → UNAUTHORIZED_PERMISSION
+/// 6.5.5 getPinUvAuthTokenUsingUvWithPermissions: no built-in user verification → NOT_ALLOWED
 #[test]
 fn get_token_using_uv_is_refused_where_there_is_no_built_in_user_verification() {
     let mut key = with_pin(Two);
@@ -386,11 +432,12 @@ fn get_token_using_uv_is_refused_where_there_is_no_built_in_user_verification() 
     }
     let with = |permissions| Request { permissions: Some(permissions), ..full };
     assert_eq!(key.client_pin(&with(0)), Status::INVALID_PARAMETER);
-    assert_eq!(key.client_pin(&with(0x04)), Status::UNAUTHORIZED_PERMISSION);
+    assert_eq!(key.client_pin(&with(0x44)), Status::UNAUTHORIZED_PERMISSION);
     assert_eq!(key.client_pin(&with(0x80)), Status::NOT_ALLOWED, "undefined bits are ignored");
     assert_eq!(key.client_pin(&full), Status::NOT_ALLOWED);
 }
 
+/// 6.5.5 getPinToken: no key agreement since power-up → INVALID_PARAMETER
 #[test]
 fn a_platform_that_never_agreed_on_a_key_is_refused() {
     let mut key = with_pin(Two);
@@ -402,6 +449,7 @@ fn a_platform_that_never_agreed_on_a_key_is_refused() {
     assert_eq!(key.retries(), (8, false));
 }
 
+/// 6.5.5 token: unused for 30 seconds, or 10 minutes old → PIN_AUTH_INVALID
 #[test]
 fn a_token_lives_30_seconds_unused_and_10_minutes_in_use() {
     let expired = |unused: u64, used: u64| {
@@ -419,6 +467,7 @@ fn a_token_lives_30_seconds_unused_and_10_minutes_in_use() {
     assert_eq!(expired(29, 571), (Status::NO_CREDENTIALS, Status::PIN_AUTH_INVALID));
 }
 
+/// 6.5.5 token: after a newer one, of either protocol → PIN_AUTH_INVALID
 #[test]
 fn a_new_token_voids_the_one_before_of_either_protocol() {
     let mut key = with_pin(Two);

@@ -40,6 +40,9 @@ fn refused(key: &mut Key, request: &Request<'_>, expected: Status) {
     assert_eq!((key.store.applied(), key.touches), (commits, touches), "neither a commit nor a touch");
 }
 
+/// 6.2.2 step 1: empty pinUvAuthParam, touched, no PIN → PIN_NOT_SET
+/// 6.2.2 step 1: empty pinUvAuthParam, touched, with a PIN → PIN_INVALID
+/// 6.2.2 step 1: empty pinUvAuthParam, declined or not touched in time → OPERATION_DENIED
 #[test]
 fn step_1_an_empty_pin_uv_auth_param_waits_for_a_touch_and_tells_whether_a_pin_is_set() {
     let probe = Request { pin_uv_auth_param: Some(&[]), ..assertion() };
@@ -54,6 +57,8 @@ fn step_1_an_empty_pin_uv_auth_param_waits_for_a_touch_and_tells_whether_a_pin_i
     }
 }
 
+/// 6.2.2 step 2: pinUvAuthParam without a protocol → MISSING_PARAMETER
+/// 6.2.2 step 2: pinUvAuthParam with an unknown protocol → INVALID_PARAMETER
 #[test]
 fn step_2_a_param_needs_a_known_protocol() {
     let mut key = three();
@@ -62,6 +67,8 @@ fn step_2_a_param_needs_a_known_protocol() {
     refused(&mut key, &Request { pin_uv_auth_protocol: Some(3), ..param }, Status::INVALID_PARAMETER);
 }
 
+/// 6.2.2 step 4: uv true without built-in user verification → INVALID_OPTION
+/// 6.2.2 step 4: rk given → UNSUPPORTED_OPTION
 #[test]
 fn step_4_uv_needs_built_in_user_verification_and_rk_does_not_belong_here() {
     let mut key = three();
@@ -76,6 +83,7 @@ fn step_4_uv_needs_built_in_user_verification_and_rk_does_not_belong_here() {
     key.get_with(Two, &token, uv).unwrap();
 }
 
+/// 6.2.2 step 6: a token that a sign-in has used up → PIN_AUTH_INVALID
 #[test]
 fn step_6_a_valid_token_verifies_the_user_and_is_used_up() {
     for protocol in [One, Two] {
@@ -90,6 +98,7 @@ fn step_6_a_valid_token_verifies_the_user_and_is_used_up() {
     }
 }
 
+/// 6.2.2 step 6: no permission ga, or another relying party's token → PIN_AUTH_INVALID
 #[test]
 fn step_6_a_token_without_permission_or_for_another_relying_party_is_refused() {
     let mut key = three();
@@ -100,6 +109,7 @@ fn step_6_a_token_without_permission_or_for_another_relying_party_is_refused() {
     }
 }
 
+/// 6.2.2 step 6: wrong MAC, and no credential → PIN_AUTH_INVALID
 #[test]
 fn step_6_comes_before_the_credentials_are_looked_for() {
     let mut key = Key::new();
@@ -126,6 +136,7 @@ fn a_silent_assertion_neither_touches_nor_uses_up_the_token() {
     key.get(&silent).unwrap();
 }
 
+/// 6.2.2 step 7: no matching credential → NO_CREDENTIALS
 #[test]
 fn step_7_without_a_matching_credential_nobody_is_asked_to_touch() {
     let mut key = Key::new();
@@ -135,6 +146,7 @@ fn step_7_without_a_matching_credential_nobody_is_asked_to_touch() {
     refused(&mut key, &allow(&[CredentialDescriptor::new(&[0; 32])]), Status::NO_CREDENTIALS);
 }
 
+/// 6.2.2 step 7: an allow list of another relying party's credentials, or of another type → NO_CREDENTIALS
 #[test]
 fn step_7_an_allow_list_finds_wrapped_and_stored_credentials_of_this_relying_party_only() {
     let mut key = Key::new();
@@ -153,6 +165,7 @@ fn step_7_an_allow_list_finds_wrapped_and_stored_credentials_of_this_relying_par
     refused(&mut key, &allow(&[CredentialDescriptor { kind, ..stored.descriptor() }]), Status::NO_CREDENTIALS);
 }
 
+/// 6.2.2 step 7: empty allow list, no discoverable credential → NO_CREDENTIALS
 #[test]
 fn step_7_an_empty_allow_list_is_none() {
     let mut key = three();
@@ -162,6 +175,7 @@ fn step_7_an_empty_allow_list_is_none() {
     refused(&mut key, &allow(&[]), Status::NO_CREDENTIALS);
 }
 
+/// 6.2.2 step 7: allow list longer than maxCredentialCountInList → LIMIT_EXCEEDED
 #[test]
 fn step_7_a_list_longer_than_get_info_says_is_refused() {
     let mut key = Key::with(Config { max_credential_count_in_list: 3, ..Config::new([0; 16]) });
@@ -170,6 +184,7 @@ fn step_7_a_list_longer_than_get_info_says_is_refused() {
     refused(&mut key, &allow(&[made.descriptor(); 4]), Status::LIMIT_EXCEEDED);
 }
 
+/// 6.2.2 step 7: a credential id with any bit changed or of another length → NO_CREDENTIALS
 #[test]
 fn a_wrapped_id_with_any_bit_changed_or_another_length_opens_nothing() {
     let mut key = Key::new();
@@ -187,6 +202,8 @@ fn a_wrapped_id_with_any_bit_changed_or_another_length_opens_nothing() {
     }
 }
 
+/// 6.2.2 step 9: declined, or not touched in time → OPERATION_DENIED
+/// 6.3: after a sign-in that was denied → NOT_ALLOWED
 #[test]
 fn step_9_a_sign_in_that_is_not_touched_is_denied_and_not_counted() {
     let mut key = three();
@@ -199,6 +216,7 @@ fn step_9_a_sign_in_that_is_not_touched_is_denied_and_not_counted() {
     assert_eq!(key.get_next().unwrap_err(), Status::NOT_ALLOWED);
 }
 
+/// 6.3: no assertion is left → NOT_ALLOWED
 #[test]
 fn step_12_discoverable_credentials_come_newest_first_and_are_numbered_once() {
     let mut key = three();
@@ -212,6 +230,7 @@ fn step_12_discoverable_credentials_come_newest_first_and_are_numbered_once() {
     assert_eq!(counts, [1, 2, 3], "every signature is counted");
 }
 
+/// 6.3: after a sign-in with one credential → NOT_ALLOWED
 #[test]
 fn step_12_a_single_credential_is_not_numbered() {
     let mut key = Key::new();
@@ -238,6 +257,7 @@ fn names_are_told_only_to_a_verified_user_who_has_to_choose() {
     assert_eq!((names(&got), got.user()), ((false, false), &b"c"[..]));
 }
 
+/// 6.3: 30 seconds after the last answer → NOT_ALLOWED
 #[test]
 fn a_sequence_pauses_at_most_30_seconds_and_each_answer_starts_them_anew() {
     let mut key = three();
@@ -253,6 +273,7 @@ fn a_sequence_pauses_at_most_30_seconds_and_each_answer_starts_them_anew() {
     assert_eq!(key.get_next().unwrap_err(), Status::NOT_ALLOWED, "it does not come back");
 }
 
+/// 6.3: after another command, or a request on another channel → NOT_ALLOWED
 #[test]
 fn any_other_message_ends_a_sequence() {
     let long = vec![8; 7610];
@@ -268,6 +289,7 @@ fn any_other_message_ends_a_sequence() {
     assert_eq!(key.get_next().unwrap_err(), Status::NOT_ALLOWED);
 }
 
+/// 6.3: cancelled → KEEPALIVE_CANCEL
 #[test]
 fn a_cancelled_next_assertion_can_be_asked_for_again() {
     let mut key = three();

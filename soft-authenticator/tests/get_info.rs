@@ -19,7 +19,13 @@ use keyfob_soft_authenticator::{
 use super::harness::*;
 
 const CONFIG: Config<'static> = Config::new([0xAA; 16]);
-const PIN_CAPS: Caps = Caps::CLIENT_PIN.with(Caps::PROTOCOL_ONE).with(Caps::PROTOCOL_TWO).with(Caps::TOKEN_PERMISSIONS);
+const PIN_CAPS: Caps = Caps::CLIENT_PIN
+    .with(Caps::PROTOCOL_ONE)
+    .with(Caps::PROTOCOL_TWO)
+    .with(Caps::TOKEN_PERMISSIONS)
+    .with(Caps::HMAC_SECRET)
+    .with(Caps::HMAC_SECRET_MC)
+    .with(Caps::PIN_COMPLEXITY);
 
 const LEAF: &[u8] = virtual_key_certificate().chain[0];
 const TWICE: Attestation<'static> =
@@ -49,14 +55,36 @@ fn the_default_key_says_what_it_is() {
         assert!(algorithms.iter().map(|parameters| parameters.algorithm).eq([Algorithm::ES256, Algorithm::EDDSA]));
         assert_eq!(info.min_pin_length, Some(4));
         assert_eq!(info.remaining_discoverable_credentials, Some(ROOM as u64));
-        assert!(info.attestation_formats.unwrap().iter().eq(["packed"]));
+        assert!(info.attestation_formats.unwrap().iter().eq(["packed", "none"]));
+        let extensions: Vec<_> = info.extensions.unwrap().iter().map(|id| id.as_str()).collect();
+        let expected = [
+            "credBlob",
+            "credProtect",
+            "hmac-secret",
+            "hmac-secret-mc",
+            "largeBlobKey",
+            "minPinLength",
+            "pinComplexityPolicy",
+            "thirdPartyPayment",
+            "uvm",
+        ];
+        assert_eq!(extensions, expected);
+        assert_eq!(info.max_cred_blob_length, Some(32));
         let expected = Options {
             rk: Some(true),
             up: Some(true),
             plat: Some(false),
             client_pin: Some(false),
+            always_uv: Some(false),
             pin_uv_auth_token: Some(true),
             make_cred_uv_not_rqd: Some(true),
+            ep: Some(false),
+            authnr_cfg: Some(true),
+            set_min_pin_length: Some(true),
+            large_blobs: Some(true),
+            cred_mgmt: Some(true),
+            credential_mgmt_preview: Some(true),
+            per_cred_mgmt_ro: Some(true),
             ..Options::default()
         };
         assert_eq!(info.options, Some(expected));
@@ -89,18 +117,27 @@ fn remaining_discoverable_credentials_go_down_with_every_user() {
 
 #[test]
 fn what_is_switched_off_is_not_mentioned() {
-    let off = PIN_CAPS.with(Caps::DISCOVERABLE).with(Caps::EDDSA).with(Caps::MAKE_CRED_UV_NOT_RQD);
-    info(&mut Key::with(caps(CONFIG.caps.without(off))), |info| {
+    let off = PIN_CAPS
+        .with(Caps::DISCOVERABLE)
+        .with(Caps::CRED_BLOB)
+        .with(Caps::ALWAYS_UV)
+        .with(Caps::EDDSA)
+        .with(Caps::MAKE_CRED_UV_NOT_RQD);
+    info(&mut Key::with(caps(CONFIG.caps.without(off).consistent())), |info| {
         let expected = Options { up: Some(true), plat: Some(false), ..Options::default() };
         assert_eq!(info.options, Some(expected));
         assert_eq!((info.min_pin_length, info.remaining_discoverable_credentials), (None, None));
         assert!(info.pin_uv_auth_protocols.is_none());
+        assert_eq!(info.max_cred_blob_length, None);
         assert_eq!(info.algorithms.unwrap().len(), 1);
     });
+    for config in [caps(Caps::NONE), caps(Caps::DISCOVERABLE)] {
+        assert!(info(&mut Key::with(config), |info| info.extensions.is_none()));
+    }
     info(&mut Key::with(caps(CONFIG.caps.without(Caps::PROTOCOL_TWO))), |info| {
         assert!(info.pin_uv_auth_protocols.unwrap().iter().eq([1]));
     });
-    info(&mut Key::with(caps(CONFIG.caps.without(Caps::TOKEN_PERMISSIONS))), |info| {
+    info(&mut Key::with(caps(CONFIG.caps.without(Caps::TOKEN_PERMISSIONS).consistent())), |info| {
         assert_eq!(info.options.unwrap().pin_uv_auth_token, None);
     });
     info(&mut Key::with(caps(CONFIG.caps.with(Caps::NO_MC_GA_WITH_PIN))), |info| {
@@ -108,31 +145,106 @@ fn what_is_switched_off_is_not_mentioned() {
     });
     let none = Config { attestation: Attestation::None, firmware_version: Some(7), ..CONFIG };
     info(&mut Key::with(none), |info| {
-        assert!(info.attestation_formats.unwrap().iter().eq(["none"]));
+        assert!(info.attestation_formats.is_none(), "none alone is not told");
         assert_eq!(info.firmware_version, Some(7));
     });
+}
+
+#[test]
+fn the_default_key_says_how_it_is_managed() {
+    info(&mut Key::new(), |info| {
+        assert_eq!(
+            (info.max_serialized_large_blob_array, info.max_rp_ids_for_set_min_pin_length),
+            (Some(1024), Some(8))
+        );
+        assert_eq!((info.force_pin_change, info.long_touch_for_reset), (Some(false), Some(false)));
+        assert_eq!((info.pin_complexity_policy, info.max_pin_length), (Some(false), Some(63)));
+        assert!(info.authenticator_config_commands.unwrap().iter().eq([1, 2, 3, 4]));
+        assert!(info.vendor_prototype_config_commands.is_none());
+        assert!(info.transports_for_reset.is_none() && info.pin_complexity_policy_url.is_none());
+        assert!(info.enc_identifier.unwrap().len() == 32 && info.enc_cred_store_state.unwrap().len() == 32);
+    });
+    let url = Some("https://example.org/policy");
+    info(&mut Key::with(Config { pin_complexity_policy_url: url, ..CONFIG }), |info| {
+        assert_eq!(info.pin_complexity_policy_url, url.map(str::as_bytes), "UTF-8 in a byte string");
+    });
+}
+
+#[test]
+fn of_what_is_not_managed_nothing_is_said() {
+    let off = Caps::CRED_MGMT.with(Caps::LARGE_BLOBS).with(Caps::CONFIG);
+    info(&mut Key::with(caps(CONFIG.caps.without(off).consistent())), |info| {
+        let options = info.options.unwrap();
+        assert_eq!(
+            (options.ep, options.always_uv, options.authnr_cfg, options.set_min_pin_length),
+            (None, None, None, None)
+        );
+        assert_eq!((options.large_blobs, options.cred_mgmt, options.per_cred_mgmt_ro), (None, None, None));
+        assert_eq!((info.max_serialized_large_blob_array, info.max_rp_ids_for_set_min_pin_length), (None, None));
+        assert_eq!((info.force_pin_change, info.long_touch_for_reset, info.pin_complexity_policy), (None, None, None));
+        assert!(info.authenticator_config_commands.is_none());
+        assert_eq!((info.enc_identifier, info.enc_cred_store_state), (None, None));
+    });
+}
+
+#[test]
+fn what_is_consistent_works_whatever_is_left_out() {
+    for bit in 0..64 {
+        let left_out = if Caps(1 << bit) == Caps::CLIENT_PIN { PIN_CAPS } else { Caps(1 << bit) };
+        let caps = CONFIG.caps.without(left_out);
+        Key::with(Config { caps: caps.consistent(), ..CONFIG });
+    }
+    let both = CONFIG.caps.with(Caps::LARGE_BLOB_EXTENSION);
+    assert_eq!(both.consistent(), CONFIG.caps);
 }
 
 #[test]
 fn a_pin_that_an_earlier_configuration_left_does_not_lock_a_key_without_pins() {
     let mut key = Key::new();
     key.set_pin(Two, PIN);
-    let mut key = Key::try_with(caps(CONFIG.caps.without(PIN_CAPS)), key.store).unwrap();
+    let mut key = Key::try_with(caps(CONFIG.caps.without(PIN_CAPS).consistent()), key.store).unwrap();
     key.make(&resident(b"u")).unwrap();
 }
 
 #[test]
 fn every_configuration_that_contradicts_itself_is_refused() {
+    const NFC: [keyfob_core::cbor::Text<'static>; 1] = [keyfob_core::cbor::Text::new("nfc")];
+    let needs = |cap| match cap {
+        Caps::CRED_MGMT => ConfigError::Needs(cap, Caps::DISCOVERABLE.with(Caps::TOKEN_PERMISSIONS)),
+        Caps::PERSISTENT_CRED_MGMT => ConfigError::Needs(cap, Caps::CRED_MGMT),
+        Caps::IDENTIFIER => ConfigError::Needs(cap, Caps::PERSISTENT_CRED_MGMT),
+        Caps::ALWAYS_UV => ConfigError::Needs(cap, Caps::CONFIG),
+        _ => ConfigError::Needs(cap, Caps::CRED_PROTECT),
+    };
     let certified = virtual_key_certificate();
     let (no_chain, rsa) =
         (Certified { chain: &[], ..certified }, Certified { algorithm: Algorithm::RS256, ..certified });
     let certified = Attestation::Certified(certified);
     for (config, expected) in [
-        (caps(Caps::ALL.without(Caps::CLIENT_PIN)), ConfigError::PinProtocol),
+        (caps(CONFIG.caps.without(Caps::CLIENT_PIN)), ConfigError::PinProtocol),
         (caps(Caps::CLIENT_PIN), ConfigError::PinProtocol),
         (caps(Caps::TOKEN_PERMISSIONS), ConfigError::TokenWithoutPin),
         (caps(Caps::NO_MC_GA_WITH_PIN), ConfigError::TokenWithoutPin),
-        (caps(Caps(1 << 31)), ConfigError::NotCompiled(Caps(1 << 31))),
+        (caps(Caps(1 << 63)), ConfigError::NotCompiled(Caps(1 << 63))),
+        (caps(CONFIG.caps.without(Caps::DISCOVERABLE)), needs(Caps::CRED_MGMT)),
+        (caps(CONFIG.caps.without(Caps::TOKEN_PERMISSIONS)), needs(Caps::CRED_MGMT)),
+        (caps(CONFIG.caps.without(Caps::CRED_MGMT)), needs(Caps::PERSISTENT_CRED_MGMT)),
+        (caps(CONFIG.caps.without(Caps::PERSISTENT_CRED_MGMT)), needs(Caps::IDENTIFIER)),
+        (caps(CONFIG.caps.without(Caps::CONFIG)), needs(Caps::ALWAYS_UV)),
+        (caps(CONFIG.caps.without(Caps::CRED_PROTECT)), needs(Caps::CRED_BLOB)),
+        (caps(Caps::HMAC_SECRET), ConfigError::Needs(Caps::HMAC_SECRET, Caps::CLIENT_PIN)),
+        (caps(Caps::HMAC_SECRET_MC), ConfigError::Needs(Caps::HMAC_SECRET_MC, Caps::HMAC_SECRET)),
+        (caps(Caps::CRED_BLOB), ConfigError::Needs(Caps::CRED_BLOB, Caps::CRED_PROTECT)),
+        (caps(Caps::LARGE_BLOB_EXTENSION), ConfigError::Needs(Caps::LARGE_BLOB_EXTENSION, Caps::DISCOVERABLE)),
+        (
+            caps(CONFIG.caps.with(Caps::LARGE_BLOB_EXTENSION)),
+            ConfigError::Excludes(Caps::LARGE_BLOBS, Caps::LARGE_BLOB_EXTENSION),
+        ),
+        (Config { max_pin_length: 7, ..CONFIG }, ConfigError::MaxPinLength),
+        (Config { pin_complexity_policy_url: Some(""), ..caps(Caps::NONE) }, ConfigError::PinComplexityPolicyUrl),
+        (Config { transports_for_reset: Some(&[]), ..CONFIG }, ConfigError::TransportsForReset),
+        (Config { transports_for_reset: Some(&NFC), ..CONFIG }, ConfigError::TransportsForReset),
+        (Config { vendor_commands: &[1], ..caps(Caps::NONE) }, ConfigError::VendorCommands),
         (Config { max_msg_size: 1023, ..CONFIG }, ConfigError::MaxMsgSize),
         (Config { max_msg_size: 65_536, ..CONFIG }, ConfigError::MaxMsgSize),
         (Config { min_pin_length: 3, ..CONFIG }, ConfigError::MinPinLength),

@@ -7,13 +7,18 @@ use keyfob_core::{
     ctap2::Command,
     transport::hid::{DeviceConfig, REPORT_LEN},
 };
-use keyfob_soft_authenticator::{engine::Wait, hid::HidAuthenticator};
+use keyfob_soft_authenticator::{
+    Caps,
+    engine::{Config, Wait},
+    hid::HidAuthenticator,
+};
 
 use super::harness::*;
 
 const CBOR: u8 = 0x90;
 const KEEPALIVE: u8 = 0xBB;
 const CANCEL: u8 = 0x91;
+const MSG: u8 = 0x83;
 const INIT: u8 = 0x86;
 
 struct Plugged {
@@ -99,6 +104,7 @@ fn keep_alives_say_what_is_awaited() {
     assert_eq!(plugged.answer(), Some(Status::OK));
 }
 
+/// 11.2: CTAPHID_CANCEL while a touch is awaited → KEEPALIVE_CANCEL
 #[test]
 fn a_cancellation_is_answered_at_once_and_only_once() {
     let mut plugged = Plugged::new(Key::new());
@@ -205,4 +211,66 @@ fn the_deadline_is_the_next_keep_alive_and_then_the_end_of_the_touch() {
     };
     assert_eq!(status, Status::USER_ACTION_TIMEOUT);
     assert!((300..=350).contains(&keep_alives), "{keep_alives} keep-alives in 30 s");
+}
+
+/// A U2F registration.
+fn u2f_registration() -> Vec<u8> {
+    [&[0, 1, 0, 0, 0, 0, 64][..], &[7; 64], &[0, 0]].concat()
+}
+
+#[test]
+fn a_u2f_request_is_refused_until_there_was_a_touch_and_never_kept_alive() {
+    let mut plugged = Plugged::new(Key::new());
+    let channel = plugged.open();
+    for _ in 0..2 {
+        plugged.send(channel, MSG, &u2f_registration());
+        let report = plugged.hid.transmit(plugged.now).unwrap();
+        assert_eq!((report[4], &report[5..9]), (MSG, &[0, 2, 0x69, 0x85][..]));
+        assert!(plugged.hid.u2f_awaits_touch(plugged.now));
+    }
+    plugged.hid.touch(plugged.now, true);
+    plugged.send(channel, MSG, &u2f_registration());
+    while plugged.hid.waits_for() == Some(Wait::Processing) {
+        assert_eq!(plugged.next(), None, "no keep-alives");
+        plugged.hid.tick(plugged.now);
+    }
+    assert_eq!(plugged.next(), Some((MSG, 0x05)));
+}
+
+#[test]
+fn a_u2f_request_cannot_be_cancelled() {
+    let mut plugged = Plugged::new(Key::new());
+    let channel = plugged.open();
+    plugged.send(channel, MSG, &u2f_registration());
+    plugged.next();
+    plugged.hid.touch(plugged.now, true);
+    plugged.send(channel, MSG, &u2f_registration());
+    plugged.send(channel, CANCEL, &[]);
+    plugged.work();
+    assert_eq!(plugged.next(), Some((MSG, 0x05)));
+}
+
+#[test]
+fn another_channel_does_not_get_the_touch() {
+    let mut plugged = Plugged::new(Key::new());
+    let (one, two) = (plugged.open(), plugged.open());
+    plugged.send(one, MSG, &u2f_registration());
+    plugged.next();
+    plugged.hid.touch(plugged.now, true);
+    plugged.send(two, MSG, &u2f_registration());
+    assert_eq!(plugged.next(), Some((MSG, 0x69)));
+}
+
+#[test]
+fn init_says_whether_there_is_u2f() {
+    let config = Config::new([0; 16]);
+    for (caps, capabilities) in [(config.caps, 0x05), (config.caps.without(Caps::U2F), 0x0D)] {
+        let mut plugged = Plugged::new(Key::with(Config { caps, ..config }));
+        plugged.send([0xFF; 4], INIT, &[1; 8]);
+        assert_eq!(plugged.hid.transmit(plugged.now).unwrap()[23], capabilities);
+        let channel = plugged.open();
+        plugged.send(channel, MSG, &[0, 3, 0, 0]);
+        let expected = if capabilities & 8 == 0 { (MSG, b'U') } else { (0xBF, 0x01) };
+        assert_eq!(plugged.next(), Some(expected));
+    }
 }

@@ -27,7 +27,7 @@ fn with_pin() -> Key {
 
 fn without(caps: Caps) -> Key {
     let config = Config::new([0; 16]);
-    Key::with(Config { caps: config.caps.without(caps), ..config })
+    Key::with(Config { caps: config.caps.without(caps).consistent(), ..config })
 }
 
 fn strictly_verified() -> Key {
@@ -43,6 +43,8 @@ fn refused(key: &mut Key, request: &Request<'_>, expected: Status) {
     assert_eq!((key.store.applied(), key.touches), (commits, touches), "neither a commit nor a touch");
 }
 
+/// 6.1.2 step 1: empty pinUvAuthParam, touched, no PIN → PIN_NOT_SET
+/// 6.1.2 step 1: empty pinUvAuthParam, touched, with a PIN → PIN_INVALID
 #[test]
 fn step_1_an_empty_pin_uv_auth_param_waits_for_a_touch_and_tells_whether_a_pin_is_set() {
     let probe = Request { pin_uv_auth_param: Some(&[]), ..registration(b"u") };
@@ -55,6 +57,7 @@ fn step_1_an_empty_pin_uv_auth_param_waits_for_a_touch_and_tells_whether_a_pin_i
     assert_eq!(key.retries(), (8, false), "not an attempt");
 }
 
+/// 6.1.2 step 1: empty pinUvAuthParam, declined or not touched in time → OPERATION_DENIED
 #[test]
 fn step_1_a_probe_that_is_declined_or_ignored_is_denied() {
     let probe = Request { pin_uv_auth_param: Some(&[]), pin_uv_auth_protocol: Some(9), ..registration(b"u") };
@@ -65,6 +68,8 @@ fn step_1_a_probe_that_is_declined_or_ignored_is_denied() {
     }
 }
 
+/// 6.1.2 step 2: pinUvAuthParam without a protocol → MISSING_PARAMETER
+/// 6.1.2 step 2: pinUvAuthParam with a protocol that is unknown or off → INVALID_PARAMETER
 #[test]
 fn step_2_a_param_needs_a_known_protocol() {
     let param = Request { pin_uv_auth_param: Some(&[1; 16]), ..registration(b"u") };
@@ -95,6 +100,7 @@ fn step_3_the_first_supported_algorithm_is_taken_in_the_order_of_the_request() {
     }
 }
 
+/// 6.1.2 step 3: no algorithm of the list is supported → UNSUPPORTED_ALGORITHM
 #[test]
 fn step_3_no_supported_algorithm_is_refused_before_the_options() {
     let options = Some(Options { up: Some(false), ..OPTIONS });
@@ -107,6 +113,9 @@ fn step_3_no_supported_algorithm_is_refused_before_the_options() {
     refused(&mut without(Caps::EDDSA), &request, Status::UNSUPPORTED_ALGORITHM);
 }
 
+/// 6.1.2 step 3: only parameters of another type than public-key → UNSUPPORTED_ALGORITHM
+/// 6.1.2 step 3: an entry lacks its algorithm or type → MISSING_PARAMETER
+/// 6.1.2 step 3: an entry that is not a map → CBOR_UNEXPECTED_TYPE
 #[test]
 fn step_3_parameters_of_another_type_are_passed_over_and_every_one_is_checked() {
     let mut request = message(Command::MAKE_CREDENTIAL, &registration(b"u"));
@@ -123,6 +132,7 @@ fn step_3_parameters_of_another_type_are_passed_over_and_every_one_is_checked() 
     }
 }
 
+/// 6.1.2: user id empty or over 64 bytes → INVALID_LENGTH
 #[test]
 fn user_ids_have_1_to_64_bytes_and_rp_ids_at_most_255() {
     for len in 0..=80 {
@@ -143,6 +153,7 @@ fn user_ids_have_1_to_64_bytes_and_rp_ids_at_most_255() {
     }
 }
 
+/// 6.1.2 step 5: uv true without built-in user verification → INVALID_OPTION
 #[test]
 fn step_5_uv_without_built_in_user_verification_is_an_invalid_option() {
     let request = |uv| Request { options: Some(Options { uv: Some(uv), ..OPTIONS }), ..registration(b"u") };
@@ -155,9 +166,10 @@ fn step_5_uv_without_built_in_user_verification_is_an_invalid_option() {
     assert!(key.make_with(Two, &token, request(true)).unwrap().has(Flags::UV), "with a param, uv counts as false");
 }
 
+/// 6.1.2 step 5: rk given, getInfo has none → UNSUPPORTED_OPTION
 #[test]
 fn step_5_rk_is_unsupported_where_get_info_does_not_name_it() {
-    let mut key = without(Caps::DISCOVERABLE);
+    let mut key = without(Caps::DISCOVERABLE.with(Caps::CRED_BLOB));
     for rk in [true, false] {
         let request = Request { options: Some(Options { rk: Some(rk), ..OPTIONS }), ..registration(b"u") };
         refused(&mut key, &request, Status::UNSUPPORTED_OPTION);
@@ -165,6 +177,7 @@ fn step_5_rk_is_unsupported_where_get_info_does_not_name_it() {
     key.make(&registration(b"u")).unwrap();
 }
 
+/// 6.1.2 step 5: up false → INVALID_OPTION
 #[test]
 fn step_5_up_may_only_be_true() {
     let request = |up| Request { options: Some(Options { up: Some(up), ..OPTIONS }), ..registration(b"u") };
@@ -172,6 +185,7 @@ fn step_5_up_may_only_be_true() {
     assert!(Key::new().make(&request(true)).unwrap().has(Flags::UP));
 }
 
+/// 6.1.2 step 5: unknown options → OK
 #[test]
 fn step_5_unknown_options_are_ignored() {
     let mut request = message(Command::MAKE_CREDENTIAL, &registration(b"u"));
@@ -180,6 +194,7 @@ fn step_5_unknown_options_are_ignored() {
     assert_eq!(Key::new().status(&request), Status::OK);
 }
 
+/// 6.1.2 step 7: protected, makeCredUvNotRqd, rk true, no pinUvAuthParam → PUAT_REQUIRED
 #[test]
 fn step_7_a_pin_protects_discoverable_credentials_only_when_others_need_no_verification() {
     let mut key = with_pin();
@@ -188,6 +203,7 @@ fn step_7_a_pin_protects_discoverable_credentials_only_when_others_need_no_verif
     assert!(made.has(Flags::UP) && !made.has(Flags::UV));
 }
 
+/// 6.1.2 step 8: protected, no makeCredUvNotRqd, no pinUvAuthParam → PUAT_REQUIRED
 #[test]
 fn step_8_a_pin_protects_every_registration_otherwise() {
     let mut key = strictly_verified();
@@ -196,6 +212,7 @@ fn step_8_a_pin_protects_every_registration_otherwise() {
     without(Caps::MAKE_CRED_UV_NOT_RQD).make(&resident(b"u")).unwrap();
 }
 
+/// 6.1.2 steps 7, 8: protected, no pinUvAuthParam, noMcGaPermissionsWithClientPin → OPERATION_DENIED
 #[test]
 fn steps_7_and_8_deny_where_the_pin_gives_no_permission() {
     let config = Config::new([0; 16]);
@@ -204,6 +221,7 @@ fn steps_7_and_8_deny_where_the_pin_gives_no_permission() {
     refused(&mut key, &resident(b"u"), Status::OPERATION_DENIED);
 }
 
+/// 6.1.2 step 9: enterpriseAttestation given, not supported → INVALID_PARAMETER
 #[test]
 fn step_9_enterprise_attestation_is_refused_before_the_token_is_looked_at() {
     let mut key = with_pin();
@@ -219,6 +237,7 @@ fn step_9_enterprise_attestation_is_refused_before_the_token_is_looked_at() {
     }
 }
 
+/// 6.1.2 step 11: a token that a registration has used up → PIN_AUTH_INVALID
 #[test]
 fn step_11_a_valid_token_verifies_the_user_and_is_used_up() {
     let mut key = with_pin();
@@ -230,6 +249,7 @@ fn step_11_a_valid_token_verifies_the_user_and_is_used_up() {
     assert_eq!(key.get_with(Two, &token, assertion()).unwrap_err(), Status::PIN_AUTH_INVALID);
 }
 
+/// 6.1.2 step 11: wrong MAC, no permission mc, or another relying party's token → PIN_AUTH_INVALID
 #[test]
 fn step_11_a_token_needs_the_right_mac_permission_and_relying_party() {
     let mut key = with_pin();
@@ -258,6 +278,7 @@ fn step_11_an_unprotected_authenticator_ignores_the_param() {
     assert!(!Key::new().make(&request).unwrap().has(Flags::UV));
 }
 
+/// 6.1.2 step 12: a credential of the exclude list is here, whatever the user does → CREDENTIAL_EXCLUDED
 #[test]
 fn step_12_an_excluded_credential_is_told_after_the_touch_whatever_the_user_does() {
     for finger in [Finger::Touches, Finger::Declines, Finger::Sleeps] {
@@ -290,6 +311,7 @@ fn step_12_credentials_of_other_relying_parties_authenticators_and_types_do_not_
     key.make(&Request { exclude_list: Some(List::Slice(&[])), ..registration(b"u") }).unwrap();
 }
 
+/// 6.1.2 step 12: exclude list longer than maxCredentialCountInList → LIMIT_EXCEEDED
 #[test]
 fn step_12_lists_up_to_the_limit_and_ids_of_any_length_are_looked_through() {
     let config = Config { max_credential_count_in_list: 7, ..Config::new([0; 16]) };
@@ -314,6 +336,8 @@ fn step_12_lists_up_to_the_limit_and_ids_of_any_length_are_looked_through() {
     }
 }
 
+/// 6.1.2 step 14: declined, or not touched in time → OPERATION_DENIED
+/// 6.1.2 step 14: not touched in time, with the policy of YubiKeys → USER_ACTION_TIMEOUT
 #[test]
 fn step_14_a_registration_that_is_not_touched_is_denied_and_changes_nothing() {
     for (finger, touch_timeout, expected) in [
@@ -330,6 +354,7 @@ fn step_14_a_registration_that_is_not_touched_is_denied_and_changes_nothing() {
     }
 }
 
+/// 6.1.2 step 14: a token that was out when a registration was touched → PIN_AUTH_INVALID
 #[test]
 fn step_14_a_touch_uses_up_a_token_that_was_not_presented() {
     let mut key = with_pin();
@@ -351,10 +376,12 @@ fn step_14_a_refused_touch_leaves_the_token_usable() {
 #[test]
 fn step_15_extensions_that_are_not_supported_leave_no_trace() {
     let raw = keyfob_core::cbor::RawMap(b"\xA1\x6BcredProtect\x02");
-    let made = Key::new().make(&Request { extensions: Some(raw), ..registration(b"u") }).unwrap();
+    let mut key = without(Caps::CRED_PROTECT.with(Caps::CRED_BLOB));
+    let made = key.make(&Request { extensions: Some(raw), ..registration(b"u") }).unwrap();
     assert!(!made.has(Flags::ED) && made.auth_data().extensions.is_none());
 }
 
+/// 6.1.2 step 17: rk true, another user, the store is full → KEY_STORE_FULL
 #[test]
 fn step_17_the_same_user_replaces_its_credential_even_when_the_store_is_full() {
     let mut key = Key::new();

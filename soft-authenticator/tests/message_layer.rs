@@ -177,6 +177,12 @@ fn damaged_pin_commands_are_refused_or_answered() {
     }
 }
 
+/// 8: an empty message → INVALID_LENGTH
+/// 8: malformed, not canonical, nested too deep, not UTF-8, or with bytes left over → INVALID_CBOR
+/// 8: a member of the wrong type → CBOR_UNEXPECTED_TYPE
+/// 8: a required member is missing → MISSING_PARAMETER
+/// 8: clientDataHash of another length → INVALID_PARAMETER
+/// 8: an unknown member → OK
 #[test]
 fn the_kind_of_damage_is_told() {
     let mut key = Key::new();
@@ -203,14 +209,16 @@ fn the_kind_of_damage_is_told() {
     }
 }
 
+/// 8: an unknown command → INVALID_COMMAND
 #[test]
 fn every_command_byte_that_is_not_a_command_is_unknown() {
-    let commands = [0x01, 0x02, 0x04, 0x06, 0x07, 0x08, 0x0B];
+    let commands = [0x01, 0x02, 0x04, 0x06, 0x07, 0x08, 0x0A, 0x0B, 0x0C, 0x0D, 0x41];
     for command in (0..=255).filter(|command| !commands.contains(command)) {
         assert_eq!(Key::new().status(&[command, 0xA0]), Status::INVALID_COMMAND, "{command:02x}");
     }
 }
 
+/// 8: longer than maxMsgSize → REQUEST_TOO_LARGE
 #[test]
 fn a_message_longer_than_get_info_says_is_too_large() {
     for max_msg_size in [1024, 1200, 7609] {
@@ -254,6 +262,7 @@ fn ten_kilobytes_of_transports_fit_where_the_message_size_allows_them() {
     assert!(key.get(&request).unwrap().is_by(&made));
 }
 
+/// 6.1.2 step 3: 300 algorithms, none supported → UNSUPPORTED_ALGORITHM
 #[test]
 fn lists_of_any_length_are_read() {
     let mut key = Key::new();

@@ -5,8 +5,13 @@ use std::mem::forget;
 use keyfob_core::{
     Instant, Status,
     cbor::List,
-    ctap2::{Command, get_assertion::Request},
-    pin_uv::Protocol::Two,
+    ctap2::{
+        Command, CredentialDescriptor, UserEntity,
+        credential_management::{Params, subcommand},
+        get_assertion::Request,
+        make_credential,
+    },
+    pin_uv::{Permissions, Protocol::Two},
 };
 use keyfob_soft_authenticator::{
     engine::{Config, ConfigError, Engine, Event, Progress},
@@ -59,6 +64,7 @@ fn a_power_cycle_forgets_a_pending_command() {
     assert_eq!(key.store.credentials(), 0);
 }
 
+/// 6.5.5 wrong PIN: the retry counter is damaged → PIN_BLOCKED
 #[test]
 fn a_damaged_retry_counter_gives_no_attempts_away() {
     for damaged in [&[][..], &[8, 8]] {
@@ -216,6 +222,157 @@ fn a_reset_forgets_everything_or_nothing() {
             assert_eq!(key.store.credentials(), usize::from(!reset));
             assert_eq!(key.store.setting(Setting::Pin).is_none(), reset);
         },
+    );
+}
+
+fn status_of(response: &[u8]) -> Status {
+    Status(response[0])
+}
+
+/// A key with a PIN and a credential of user "u".
+fn with_credential() -> Key {
+    let mut key = Key::new();
+    let user = UserEntity { id: b"u", name: Some("old"), display_name: None };
+    key.make(&make_credential::Request { user, ..resident(b"u") }).unwrap();
+    assert_eq!(key.set_pin(Two, PIN), Status::OK);
+    key
+}
+
+#[test]
+fn a_deleted_credential_and_the_stores_state_change_together() {
+    let delete = |key: &mut Key| {
+        let id = key.get(&assertion()).unwrap().id;
+        let params = Params { credential_id: Some(CredentialDescriptor::new(&id)), ..Params::default() };
+        // Neither the sign-in nor the token, which are commits of their own.
+        let token = key.unbound(Permissions::CM);
+        status_of(&key.manage(&token, subcommand::DELETE_CREDENTIAL, Some(&encoded(&params))))
+    };
+    let state = with_credential().store.setting(Setting::StoreState);
+    let mut key = with_credential();
+    let before = key.store.applied();
+    delete(&mut key);
+    let last = key.store.applied() - before;
+    for fault in [Fault::Before, Fault::After] {
+        let mut key = with_credential();
+        key.store.fail_at(last, fault);
+        assert_eq!(delete(&mut key), Status::OTHER);
+        let deleted = fault(0) == Fault::After(0);
+        let mut key = key.power_cut();
+        assert_eq!(key.get(&assertion()).is_err(), deleted);
+        assert_eq!(key.store.setting(Setting::StoreState) != state, deleted);
+    }
+}
+
+#[test]
+fn an_updated_user_is_the_old_one_or_the_new_one() {
+    let update = |key: &mut Key| {
+        let found = key.manage_users_of(RP);
+        let user = UserEntity { id: b"u", name: Some("new"), display_name: None };
+        let credential_id = Some(CredentialDescriptor::new(&found.0));
+        let params = encoded(&Params { credential_id, user: Some(user), rp_id_hash: None });
+        let token = key.unbound(Permissions::CM);
+        status_of(&key.manage(&token, subcommand::UPDATE_USER_INFORMATION, Some(&params)))
+    };
+    let mut key = with_credential();
+    let before = key.store.applied();
+    assert_eq!(update(&mut key), Status::OK);
+    let last = key.store.applied() - before;
+    for fault in [Fault::Before, Fault::After] {
+        let mut key = with_credential();
+        key.store.fail_at(last, fault);
+        assert_eq!(update(&mut key), Status::OTHER);
+        let updated = fault(0) == Fault::After(0);
+        let expected = if updated { "new" } else { "old" };
+        assert_eq!(key.power_cut().manage_users_of(RP).1.as_deref(), Some(expected));
+    }
+}
+
+#[test]
+fn a_large_blob_array_is_the_old_one_or_the_new_one() {
+    let prepare = || {
+        let mut key = Key::new();
+        key.write_fragment(None, 0, &blob_array(100), Some(100));
+        key
+    };
+    let write = |key: &mut Key| {
+        key.write_fragment(None, 0, &blob_array(200)[..150], Some(200));
+        key.write_fragment(None, 150, &blob_array(200)[150..], None)
+    };
+    cut_at_every_commit(prepare, write, |key, written| {
+        assert_eq!(key.read_blobs(0, 500).unwrap(), blob_array(if written { 200 } else { 100 }));
+    });
+    // The power fails between two fragments.
+    let mut key = prepare();
+    key.write_fragment(None, 0, &blob_array(200)[..150], Some(200));
+    let mut key = key.power_cut();
+    assert_eq!(key.write_fragment(None, 150, &blob_array(200)[150..], None), Status::INVALID_SEQ);
+    assert_eq!(key.read_blobs(0, 500).unwrap(), blob_array(100));
+}
+
+#[test]
+fn options_are_set_or_not() {
+    type Toggled = (u64, fn(&mut Key) -> Option<bool>);
+    let toggled: [Toggled; 3] = [
+        (1, |key| key.options().ep),
+        (2, |key| key.options().always_uv),
+        (4, |key| key.info(|info| info.long_touch_for_reset)),
+    ];
+    for (sub_command, read) in toggled {
+        cut_at_every_commit(
+            Key::new,
+            |key| key.configure(None, sub_command, None),
+            |key, set| assert_eq!(read(key), Some(set), "{sub_command}"),
+        );
+    }
+}
+
+#[test]
+fn options_that_a_commit_which_failed_has_set_are_known_at_once() {
+    let mut key = Key::new();
+    key.store.fail_at(1, Fault::After);
+    assert_eq!(key.configure(None, 2, None), Status::OTHER);
+    key.store.fault.set(Fault::None);
+    assert_eq!(key.options().always_uv, Some(true));
+}
+
+#[test]
+fn length_list_and_forced_change_come_together_or_not_at_all() {
+    let set = |key: &mut Key| {
+        let token = key.unbound(Permissions::ACFG);
+        key.configure(Some(&token), 3, Some(&[0xA2, 1, 6, 2, 0x81, 0x61, b'a']))
+    };
+    let mut key = with_pin();
+    let before = key.store.applied();
+    assert_eq!(set(&mut key), Status::OK);
+    let last = key.store.applied() - before;
+    for fault in [Fault::Before, Fault::After] {
+        let mut key = with_pin();
+        let token = key.persistent();
+        key.store.fail_at(last, fault);
+        assert_eq!(set(&mut key), Status::OTHER);
+        let made = fault(0) == Fault::After(0);
+        let mut key = key.power_cut();
+        assert_eq!(
+            key.info(|info| (info.min_pin_length, info.force_pin_change)),
+            (Some(if made { 6 } else { 4 }), Some(made))
+        );
+        assert_eq!(key.store.setting(Setting::MinPinRpIds).is_some(), made);
+        assert_eq!(status_of(&key.manage(&token, 1, None)) != Status::OK, made);
+    }
+}
+
+#[test]
+fn a_changed_pin_and_the_persistent_token_change_together() {
+    let prepare = || {
+        let mut key = with_pin();
+        let token = key.persistent();
+        (key, token)
+    };
+    let token = prepare().1;
+    cut_at_every_commit(
+        || prepare().0,
+        |key| key.change_pin(Two, PIN, "5678"),
+        |key, changed| assert_eq!(status_of(&key.manage(&token, 1, None)) != Status::OK, changed),
     );
 }
 

@@ -13,12 +13,18 @@ impl StatusWord {
     pub const WRONG_LENGTH: StatusWord = StatusWord(0x6700);
     /// The user must be present; or, of a check, that the key handle is known.
     pub const CONDITIONS_NOT_SATISFIED: StatusWord = StatusWord(0x6985);
+    /// The command is not allowed: U2F is switched off for now.
+    pub const COMMAND_NOT_ALLOWED: StatusWord = StatusWord(0x6986);
     /// The key handle is not known.
     pub const WRONG_DATA: StatusWord = StatusWord(0x6A80);
+    /// A parameter has a value that means nothing.
+    pub const INCORRECT_P1_P2: StatusWord = StatusWord(0x6A86);
     /// The instruction is not supported.
     pub const INS_NOT_SUPPORTED: StatusWord = StatusWord(0x6D00);
     /// The class is not supported.
     pub const CLA_NOT_SUPPORTED: StatusWord = StatusWord(0x6E00);
+    /// Something failed within the authenticator.
+    pub const UNKNOWN: StatusWord = StatusWord(0x6F00);
 
     /// The standard's name without its prefix, where the standard has one.
     pub const fn name(self) -> Option<&'static str> {
@@ -26,9 +32,12 @@ impl StatusWord {
             Self::NO_ERROR => Some("NO_ERROR"),
             Self::WRONG_LENGTH => Some("WRONG_LENGTH"),
             Self::CONDITIONS_NOT_SATISFIED => Some("CONDITIONS_NOT_SATISFIED"),
+            Self::COMMAND_NOT_ALLOWED => Some("COMMAND_NOT_ALLOWED"),
             Self::WRONG_DATA => Some("WRONG_DATA"),
+            Self::INCORRECT_P1_P2 => Some("INCORRECT_P1_P2"),
             Self::INS_NOT_SUPPORTED => Some("INS_NOT_SUPPORTED"),
             Self::CLA_NOT_SUPPORTED => Some("CLA_NOT_SUPPORTED"),
+            Self::UNKNOWN => Some("UNKNOWN"),
             _ => None,
         }
     }

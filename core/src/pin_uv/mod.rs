@@ -22,11 +22,11 @@ use crate::{
     crypto::{Agreement, Cipher, Error, Hash, P256Point, P256Secret},
 };
 
-mod persistent;
+mod identifier;
 mod pin;
 mod token;
 
-pub use persistent::Sealed;
+pub use identifier::{CRED_STORE_STATE, DEVICE_IDENTIFIER, Purpose};
 pub use pin::{MAX_PIN_BYTES, PaddedPin, PinError, PinHash};
 pub use token::{INITIAL_USAGE_LIMIT, MAX_USAGE_PERIOD, Permissions, Token, TokenState, USER_PRESENT_LIMIT};
 

@@ -62,7 +62,7 @@ impl PaddedPin {
     }
 
     /// The PIN without its padding.
-    fn stripped(&self) -> &[u8] {
+    pub fn stripped(&self) -> &[u8] {
         let length = self.0.iter().rposition(|byte| *byte != 0).map_or(0, |last| last.saturating_add(1));
         self.0.get(..length).unwrap_or_default()
     }

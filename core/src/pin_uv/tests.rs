@@ -154,6 +154,23 @@ fn the_hmac_secret_vectors_share_their_secret_and_encrypt_their_salt() {
 }
 
 #[test]
+fn identifier_and_store_state_are_encrypted_as_the_vectors_are() {
+    let token = Token::new(Protocol::Two, &[0x11; 32]).unwrap();
+    for (purpose, value, expected) in [
+        (DEVICE_IDENTIFIER, b"identifier-12345", "000102030405060708090a0b0c0d0e0f950db03dca8753b05035dc5d020521e8"),
+        (CRED_STORE_STATE, b"store-state-1234", "000102030405060708090a0b0c0d0e0f9d8353747bccca46a54c782a0228f43b"),
+    ] {
+        assert_eq!(token.encrypt_value_with_iv(&RustCrypto, IV, purpose, value), hex::<32>(expected));
+        let encrypted = token.encrypt_value(&RustCrypto, &mut rng(), purpose, value);
+        assert_ne!(encrypted[..16], IV, "the IV is random");
+        assert_eq!(token.decrypt_value(&RustCrypto, purpose, &encrypted), Some(*value));
+        for len in [0, 15, 16, 31] {
+            assert_eq!(token.decrypt_value(&RustCrypto, purpose, &encrypted[..len]), None);
+        }
+    }
+}
+
+#[test]
 fn a_key_off_the_curve_is_refused() {
     let point = P256Point { x: [1; 32], y: [1; 32] };
     let key = CoseKey::key_agreement(&point);

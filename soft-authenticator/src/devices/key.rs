@@ -5,13 +5,14 @@ use std::time;
 use keyfob_core::{
     Instant,
     crypto::RustCrypto,
+    ctap2::bio_enrollment::SampleStatus,
     transport::hid::{Capabilities, DeviceConfig, REPORT_LEN, UnknownChannels},
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
 use crate::{
-    engine::{Config, ConfigError, Engine, Platform, Wait},
+    engine::{Config, ConfigError, Engine, Platform, TemplateId, Wait},
     hid::HidAuthenticator,
     store::MemoryStore,
 };
@@ -39,7 +40,19 @@ pub enum KeyError {
     Random(getrandom::Error),
 }
 
-/// The finger of a virtual key.
+/// What the fingerprint sensor of a virtual key sees, where it has one ([`crate::Caps::BIO_ENROLL`]) or another way to
+/// verify its user ([`crate::Caps::BUILT_IN_UV`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finger {
+    /// An enrolled finger; while one is being enrolled, good samples of it.
+    Matches,
+    /// A finger that is not enrolled; while one is being enrolled, poor samples.
+    Differs,
+    /// Nothing.
+    Never,
+}
+
+/// The touch of a virtual key's user.
 pub enum Touch {
     /// Touches at once.
     Auto,
@@ -58,16 +71,27 @@ pub struct KeyOptions<'b> {
     pub config: Config<'b>,
     /// Randomness from this seed, the same in every run; from the system without one.
     pub seed: Option<u64>,
-    /// Its finger.
+    /// Its user's touch.
     pub touch: Touch,
+    /// What its sensor sees.
+    pub finger: Finger,
     /// How channels are treated that were never given out.
     pub unknown_channels: UnknownChannels,
+    /// Whether it speaks CTAP2. Without, U2F is all there is.
+    pub ctap2: bool,
 }
 
 impl<'b> KeyOptions<'b> {
-    /// A key that touches by itself, lenient about channels.
+    /// A key that is touched at once, by the right finger, lenient about channels.
     pub const fn new(config: Config<'b>) -> Self {
-        Self { config, seed: None, touch: Touch::Auto, unknown_channels: UnknownChannels::Lenient }
+        Self {
+            config,
+            seed: None,
+            touch: Touch::Auto,
+            finger: Finger::Matches,
+            unknown_channels: UnknownChannels::Lenient,
+            ctap2: true,
+        }
     }
 }
 
@@ -75,6 +99,11 @@ impl<'b> KeyOptions<'b> {
 pub struct VirtualKey<'b> {
     hid: HidAuthenticator<'b, VirtualPlatform>,
     touch: Touch,
+    finger: Finger,
+    /// The template that the sensor is making, and the good samples it still needs.
+    template: Option<(TemplateId, u8)>,
+    /// Good samples that a template needs.
+    samples: u8,
     asked: bool,
     clock: time::Instant,
 }
@@ -90,10 +119,11 @@ impl<'b> VirtualKey<'b> {
                 ChaCha20Rng::from_seed(seed)
             }
         };
+        let ctap2 = if options.ctap2 { Capabilities::CBOR } else { Capabilities(0) };
         let device = DeviceConfig {
             max_message: options.config.max_msg_size,
             unknown_channels: options.unknown_channels,
-            capabilities: Capabilities::WINK.with(Capabilities::CBOR).with(Capabilities::NMSG),
+            capabilities: Capabilities::WINK.with(ctap2),
             ..DeviceConfig::default()
         };
         let engine = Engine::new(buffer, options.config, RustCrypto, rng, MemoryStore::new(), Instant::default())
@@ -101,6 +131,9 @@ impl<'b> VirtualKey<'b> {
         Ok(Self {
             hid: HidAuthenticator::new(engine, device),
             touch: options.touch,
+            finger: options.finger,
+            template: None,
+            samples: options.config.user_verification.samples,
             asked: false,
             clock: time::Instant::now(),
         })
@@ -111,7 +144,12 @@ impl<'b> VirtualKey<'b> {
         &mut self.hid
     }
 
-    /// Replaces the finger.
+    /// Replaces what the sensor sees.
+    pub fn set_finger(&mut self, finger: Finger) {
+        self.finger = finger;
+    }
+
+    /// Replaces the user's touch.
     pub fn set_touch(&mut self, touch: Touch) {
         self.touch = touch;
     }
@@ -138,7 +176,9 @@ impl<'b> VirtualKey<'b> {
     /// something is received.
     pub fn work(&mut self) -> Option<time::Duration> {
         let now = self.now();
-        if self.hid.waits_for() == Some(Wait::Touch) {
+        let touch_awaited =
+            matches!(self.hid.waits_for(), Some(Wait::Touch | Wait::LongTouch)) || self.hid.u2f_awaits_touch(now);
+        if touch_awaited {
             let answer = match &mut self.touch {
                 Touch::Auto => Some(true),
                 Touch::Deny => Some(false),
@@ -152,11 +192,32 @@ impl<'b> VirtualKey<'b> {
         } else {
             self.asked = false;
         }
+        self.sense(now);
         self.hid.tick(now);
         let wait = self.hid.deadline().map(|deadline| deadline.since(now));
-        match self.hid.waits_for() {
-            Some(Wait::Touch) => Some(wait.unwrap_or(TOUCH_POLL).min(TOUCH_POLL)),
-            _ => wait,
+        if touch_awaited { Some(wait.unwrap_or(TOUCH_POLL).min(TOUCH_POLL)) } else { wait }
+    }
+
+    /// What the sensor does: every template that it has is enrolled, so there is nothing to keep but the one in the making.
+    fn sense(&mut self, now: Instant) {
+        let enrolls = self.hid.engine().enrolls();
+        self.template = self.template.filter(|(id, _)| enrolls == Some(*id)).or(enrolls.map(|id| (id, self.samples)));
+        match (self.hid.waits_for(), self.finger) {
+            (Some(Wait::UserVerification | Wait::Sample), Finger::Never) => {}
+            (Some(Wait::UserVerification), finger) => self.hid.verify(now, finger == Finger::Matches),
+            (Some(Wait::Sample), finger) => {
+                let Some((_, left)) = &mut self.template else { return };
+                let status = match finger {
+                    Finger::Matches => {
+                        *left = left.saturating_sub(1);
+                        SampleStatus::GOOD
+                    }
+                    _ => SampleStatus::POOR_QUALITY,
+                };
+                let left = *left;
+                self.hid.sample(now, status, left);
+            }
+            _ => {}
         }
     }
 

@@ -1,6 +1,7 @@
 //! Virtual security keys that a client can plug into (std).
 //!
-//! [`VirtualKey`] is an authenticator on this machine's own clock, with a [`Touch`] in place of a finger. [`InProcess`]
+//! [`VirtualKey`] is an authenticator on this machine's own clock, with a [`Touch`] and a [`Finger`] in place of its
+//! user. [`InProcess`]
 //! carries its reports inside the process, [`tcp`] over a socket.
 
 mod attestation;
@@ -10,4 +11,4 @@ pub mod tcp;
 
 pub use attestation::{VIRTUAL_KEY_AAGUID, VIRTUAL_KEY_ROOT, virtual_key_certificate};
 pub use in_process::InProcess;
-pub use key::{KeyError, KeyOptions, Touch, VirtualKey, VirtualPlatform};
+pub use key::{Finger, KeyError, KeyOptions, Touch, VirtualKey, VirtualPlatform};

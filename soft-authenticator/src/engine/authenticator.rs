@@ -5,18 +5,35 @@ use core::fmt;
 use heapless::Vec;
 use keyfob_core::{
     Instant, Status, bytes,
+    cbor::Text,
     cose::Algorithm,
     crypto::{Hash, MAX_PUBLIC, MAX_SECRET, P256Point, P256Secret, Sign},
+    ctap2::Command,
     pin_uv::{Permissions, Protocol, SharedSecret, TokenState},
 };
-use rand_core::Rng;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{Attestation, Certified, Config, ConfigError, Platform, credential, get_assertion::Sequence};
+use super::{
+    Config, ConfigError, Platform,
+    attestation::Format,
+    bio_enrollment::Enrollment,
+    credential,
+    credential_management::Listing,
+    extensions::{Asked, Salts},
+    fingerprints::{MAX_FINGERPRINTS, TemplateId},
+    get_assertion::Assertions,
+    large_blobs::Upload,
+    persistent::Fresh,
+    u2f::Touch,
+    user_verification::Attempt,
+};
 use crate::{
     caps::Caps,
     store::{Change, Number, Setting, Store, StoreError},
 };
+
+/// The seed of the credential keys, in bytes.
+pub(super) const SEED: usize = 32;
 
 /// Wrong PINs in a row before a power cycle is needed (CTAP 2.3 §6.5.5.1).
 const MAX_CONSECUTIVE_MISMATCHES: u8 = 3;
@@ -28,11 +45,20 @@ pub(super) struct Authenticator<'c, P: Platform> {
     pub rng: P::Rng,
     pub store: P::Store,
     pub powered_up: Instant,
-    pub wrapping: credential::WrappingKey,
+    pub credential_keys: credential::CredentialKeys,
     pub pin: PinState,
+    /// Attempts of built-in user verification left.
+    pub uv_retries: u8,
+    /// Ids of the fingerprints that are enrolled.
+    pub fingerprints: Vec<TemplateId, MAX_FINGERPRINTS>,
+    pub options: Options,
     pub key_agreement: Option<(P256Secret, P256Point)>,
     pub token: TokenState,
     pub sequence: Option<Sequence>,
+    /// The transport over which the platform speaks.
+    pub transport: Option<Text<'c>>,
+    /// The touch that U2F waits for between its requests.
+    pub touch: Touch,
     pub work: Work,
     /// Bytes of the scratch area that may hold a secret.
     pub scratch_used: usize,
@@ -53,6 +79,79 @@ impl PinState {
     }
 }
 
+/// What authenticatorConfig has set, as far as it is kept in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Options {
+    pub always_uv: bool,
+    pub enterprise_attestation: bool,
+    pub long_touch_for_reset: bool,
+    pub force_pin_change: bool,
+    pub pin_complexity: bool,
+    /// The shortest PIN, in code points.
+    pub min_pin_length: u8,
+}
+
+impl Options {
+    /// The options of an authenticator that has been reset.
+    pub const fn new(config: &Config<'_>) -> Self {
+        Self {
+            always_uv: false,
+            enterprise_attestation: false,
+            long_touch_for_reset: false,
+            force_pin_change: false,
+            pin_complexity: false,
+            min_pin_length: config.min_pin_length,
+        }
+    }
+
+    /// As they are stored, in [`Setting::Options`].
+    pub fn to_bytes(self) -> [u8; 2] {
+        let flags = u8::from(self.always_uv)
+            | u8::from(self.enterprise_attestation) << 1
+            | u8::from(self.long_touch_for_reset) << 2
+            | u8::from(self.force_pin_change) << 3
+            | u8::from(self.pin_complexity) << 4;
+        [flags, self.min_pin_length]
+    }
+
+    const fn from_bytes([flags, min_pin_length]: [u8; 2]) -> Self {
+        Self {
+            always_uv: flags & 1 != 0,
+            enterprise_attestation: flags & 1 << 1 != 0,
+            long_touch_for_reset: flags & 1 << 2 != 0,
+            force_pin_change: flags & 1 << 3 != 0,
+            pin_complexity: flags & 1 << 4 != 0,
+            min_pin_length,
+        }
+    }
+}
+
+/// A sequence of commands: what the next one goes on with.
+pub(super) enum Sequence {
+    /// getAssertion, getNextAssertion and so on.
+    Assertions(Assertions),
+    /// An enumeration of relying parties or credentials.
+    Listing(Listing),
+    /// A large-blob array that is being written.
+    Upload(Upload),
+    /// enrollBegin, enrollCaptureNextSample and so on.
+    Enrollment(Enrollment),
+}
+
+impl Sequence {
+    /// Whether `command` may go on with it. Any other ends it.
+    const fn goes_on_with(&self, command: Command) -> bool {
+        match self {
+            Self::Assertions(_) => matches!(command, Command::GET_NEXT_ASSERTION),
+            Self::Upload(_) => matches!(command, Command::LARGE_BLOBS),
+            Self::Listing(_) => {
+                matches!(command, Command::CREDENTIAL_MANAGEMENT | Command::CREDENTIAL_MANAGEMENT_PREVIEW)
+            }
+            Self::Enrollment(_) => matches!(command, Command::BIO_ENROLLMENT | Command::BIO_ENROLLMENT_PREVIEW),
+        }
+    }
+}
+
 /// What a pending command has decided. Commands use what they need of it.
 #[derive(Default)]
 pub(super) struct Work {
@@ -62,10 +161,17 @@ pub(super) struct Work {
     pub excluded: bool,
     /// A credential is in the store: nothing takes it back.
     pub committed: bool,
+    /// Built-in user verification, within this command.
+    pub attempt: Attempt,
     pub user_verified: bool,
     pub user_present: bool,
     pub discoverable: bool,
-    pub unattested: bool,
+    /// What the request asks of the extensions.
+    pub asked: Asked,
+    pub salts: Option<Salts>,
+    pub format: Format,
+    /// Enterprise attestation is given.
+    pub enterprise: bool,
     pub algorithm: Option<Algorithm>,
     pub rp_id_hash: [u8; 32],
     pub client_data_hash: [u8; 32],
@@ -75,10 +181,19 @@ pub(super) struct Work {
     /// The stored credential at hand, and how many there are.
     pub number: Option<Number>,
     pub total: u32,
+    /// Bytes of a certificate in the scratch area.
+    pub certificate: usize,
     pub shared: Option<SharedSecret>,
+    /// The length of a large-blob array of which all is staged.
+    pub large_blobs: usize,
 }
 
 impl Work {
+    /// Whether salts came that have not been decrypted yet.
+    pub const fn needs_salts(&self) -> bool {
+        self.asked.salts && self.salts.is_none()
+    }
+
     /// Forgets everything, secrets first.
     pub fn wipe(&mut self) {
         self.secret.as_mut_slice().zeroize();
@@ -120,17 +235,20 @@ impl<'c, P: Platform> Authenticator<'c, P> {
             rng,
             store,
             powered_up: now,
-            wrapping: credential::WrappingKey::default(),
+            credential_keys: credential::CredentialKeys::default(),
             pin: PinState { is_set: false, retries: 0, mismatches: 0 },
+            uv_retries: 0,
+            fingerprints: Vec::new(),
+            options: Options::new(&config),
             key_agreement: None,
             token: TokenState::default(),
             sequence: None,
+            transport: config.transports.first().copied(),
+            touch: Touch::default(),
             work: Work::default(),
             scratch_used: 0,
         };
-        if let Attestation::Certified(Certified { algorithm, .. }) = config.attestation
-            && !authenticator.crypto.algorithms().contains(&algorithm)
-        {
+        if config.certificates().any(|certified| !authenticator.crypto.algorithms().contains(&certified.algorithm)) {
             return Err(ConfigError::Attestation);
         }
         authenticator.power_up(now)?;
@@ -150,29 +268,56 @@ impl<'c, P: Platform> Authenticator<'c, P> {
         self.key_agreement = None;
         self.token.stop_using();
         self.sequence = None;
+        self.touch = Touch::default();
     }
 
     /// Reads settings; an empty store gets its seed.
     pub fn load(&mut self) -> Result<(), StoreError> {
-        let mut value = Zeroizing::new([0; Setting::MAX_LEN]);
-        match self.store.get(Setting::Seed, &mut value)? {
-            Some(Setting::MAX_LEN) => {}
+        let mut value = Zeroizing::new([0; SEED]);
+        match self.store.get(Setting::Seed, &mut *value)? {
+            Some(SEED) => {}
             // A new seed would void every wrapped credential: not because of damage.
             Some(_) => return Err(StoreError::Failed),
             None => {
-                self.rng.fill_bytes(&mut *value);
-                self.store.commit(&[Change::Set(Setting::Seed, &*value)])?;
+                let fresh = Fresh::new(&mut self.rng);
+                self.store.commit(&fresh.changes())?;
+                bytes::copy(&mut *value, &*fresh.seed);
             }
         }
-        self.wrapping = credential::WrappingKey::derive(&self.crypto, &*value);
-        self.pin.is_set = self.store.get(Setting::Pin, &mut value)?.is_some();
-        let max = self.config.max_pin_retries;
-        self.pin.retries = match self.store.get(Setting::PinRetries, &mut value)? {
-            None => max,
-            Some(1) => bytes::array::<1>(&*value)[0].min(max),
-            Some(_) => 0, // damaged: no attempt is given away
+        self.credential_keys = credential::CredentialKeys::derive(&self.crypto, &*value);
+        self.pin.is_set = self.store.get(Setting::Pin, &mut *value)?.is_some();
+        self.pin.retries = self.load_retries(Setting::PinRetries, self.config.max_pin_retries)?;
+        self.uv_retries = self.load_retries(Setting::UvRetries, self.config.user_verification.max_retries)?;
+        self.fingerprints = self.load_fingerprints()?;
+        self.options = match self.store.get(Setting::Options, &mut *value)? {
+            Some(2) => {
+                let stored = Options::from_bytes(bytes::array(&*value));
+                // A new configuration may be stricter.
+                Options { min_pin_length: stored.min_pin_length.max(self.config.min_pin_length), ..stored }
+            }
+            Some(_) => return Err(StoreError::Failed), // damage must not loosen a policy
+            None => Options::new(&self.config),
         };
         Ok(())
+    }
+
+    /// Commits `changes`. If that fails, the store is asked what is in force: it may have been made all the same.
+    pub fn commit_or_reload(&mut self, changes: &[Change<'_>]) -> Result<(), Status> {
+        let committed = self.store.commit(changes).map_err(store_status);
+        if committed.is_err() {
+            let _ = self.load(); // if it does not say, the next power-up asks again
+        }
+        committed
+    }
+
+    fn load_retries(&mut self, setting: Setting, max: u8) -> Result<u8, StoreError> {
+        let mut value = [0];
+        match self.store.get(setting, &mut value) {
+            Ok(None) => Ok(max),
+            Ok(Some(1)) => Ok(value[0].min(max)),
+            Ok(Some(_)) | Err(StoreError::TooLong) => Ok(0), // damaged: no attempt is given away
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether `caps` are compiled in and switched on.
@@ -182,7 +327,36 @@ impl<'c, P: Platform> Authenticator<'c, P> {
 
     /// Whether some form of user verification is set up.
     pub fn is_protected(&self) -> bool {
-        self.has(Caps::CLIENT_PIN) && self.pin.is_set
+        self.has(Caps::CLIENT_PIN) && self.pin.is_set || self.uv_is_configured()
+    }
+
+    /// Whether there is anything that tokens could be issued for.
+    pub fn issues_tokens(&self) -> bool {
+        self.has(Caps::CLIENT_PIN) || self.has(Caps::BUILT_IN_UV)
+    }
+
+    /// Whether every operation with a touch needs user verification.
+    pub fn always_uv(&self) -> bool {
+        self.has(Caps::ALWAYS_UV) && self.options.always_uv
+    }
+
+    /// Whether a credential that is not discoverable can be made without user verification.
+    pub fn make_cred_uv_not_rqd(&self) -> bool {
+        self.has(Caps::MAKE_CRED_UV_NOT_RQD) && !self.always_uv()
+    }
+
+    /// Whether there is an enterprise attestation to be given, once it is enabled.
+    pub fn is_enterprise_capable(&self) -> bool {
+        self.has(Caps::ENTERPRISE_ATTESTATION) && self.config.enterprise.is_some()
+    }
+
+    /// Commits those of the changes that there are, at most three.
+    pub fn commit(&mut self, changes: &[Option<Change<'_>>]) -> Result<(), StoreError> {
+        let mut all = Vec::<_, 3>::new();
+        for change in changes.iter().flatten() {
+            all.push(*change).map_err(|_| StoreError::Failed)?;
+        }
+        self.store.commit(&all)
     }
 
     /// Whether the PIN can give a token to register and sign in.
@@ -192,7 +366,14 @@ impl<'c, P: Platform> Authenticator<'c, P> {
 
     /// The status of an operation that needs user verification and came without.
     pub fn verification_required(&self) -> Status {
-        if self.pin_is_usable() { Status::PUAT_REQUIRED } else { Status::OPERATION_DENIED }
+        // A fingerprint is no reason to ask for a PIN that is not set.
+        let without_pin = self.is_protected() && !self.pin.is_set;
+        if self.pin_is_usable() && !without_pin { Status::PUAT_REQUIRED } else { Status::OPERATION_DENIED }
+    }
+
+    /// A command begins: a sequence that it does not go on with ends.
+    pub fn end_sequence_before(&mut self, command: Option<Command>) {
+        self.sequence = self.sequence.take().filter(|sequence| command.is_some_and(|next| sequence.goes_on_with(next)));
     }
 
     pub fn forget_sequence(&mut self) {
@@ -240,6 +421,33 @@ impl<'c, P: Platform> Authenticator<'c, P> {
         Ok(())
     }
 
+    /// The pinUvAuthParam that a management command came with, and its protocol.
+    pub fn presented<'m>(
+        &self,
+        param: Option<&'m [u8]>,
+        protocol: Option<u64>,
+    ) -> Result<(&'m [u8], Protocol), Status> {
+        let param = param.ok_or(Status::PUAT_REQUIRED)?;
+        let number = protocol.ok_or(Status::MISSING_PARAMETER)?;
+        Ok((param, self.protocol(number).ok_or(Status::INVALID_PARAMETER)?))
+    }
+
+    /// The gate of every management command: whether `param` is the token's proof over `message`, and the token has
+    /// `permission`. A refusal costs no PIN attempt. What binds the token to a relying party is the command's to check.
+    pub fn authorize(
+        &mut self,
+        now: Instant,
+        param: Option<&[u8]>,
+        protocol: Option<u64>,
+        message: &[&[u8]],
+        permission: Permissions,
+    ) -> Result<(), Status> {
+        let (param, protocol) = self.presented(param, protocol)?;
+        let token = &mut self.token;
+        let valid = token.verify(&self.crypto, now, protocol, message, param) && token.permits(permission);
+        if valid { Ok(()) } else { Err(Status::PIN_AUTH_INVALID) }
+    }
+
     /// SHA-256 of an RP ID.
     pub fn hash_rp_id(&self, rp_id: &str) -> [u8; 32] {
         self.crypto.sha256(&[rp_id.as_bytes()])
@@ -247,7 +455,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
 
     /// The signature counter.
     pub fn sign_count(&mut self) -> Result<u32, StoreError> {
-        let mut value = [0; Setting::MAX_LEN];
+        let mut value = [0; 4];
         match self.store.get(Setting::SignCount, &mut value)? {
             Some(4) => Ok(u32::from_be_bytes(bytes::array(&value))),
             Some(_) => Err(StoreError::Failed), // a counter never goes back

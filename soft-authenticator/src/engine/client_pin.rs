@@ -6,16 +6,17 @@ use keyfob_core::{
     cose::CoseKey,
     crypto::{Agreement, Error},
     ctap2::{
-        self,
+        self, Command,
         client_pin::{Request, Response, subcommand},
     },
-    pin_uv::{self, MAX_PIN_BYTES, PaddedPin, Permissions, PinHash, Protocol, SharedSecret},
+    pin_uv::{self, MAX_PIN_BYTES, PaddedPin, Permissions, PinHash, Protocol, SharedSecret, Token},
 };
 use zeroize::Zeroizing;
 
 use super::{
     Engine, Next, Outcome, Platform,
-    authenticator::{Authenticator, store_status},
+    authenticator::{Authenticator, Options, store_status},
+    user_verification::Attempt,
 };
 use crate::{
     caps::Caps,
@@ -42,6 +43,7 @@ impl<P: Platform> Engine<'_, P> {
         let request: Request<'_> = cbor::decode(message).map_err(cbor::Error::status)?;
         match authenticator.client_pin(now, &request)? {
             Answer::Work => Ok(Next::Work),
+            Answer::Verification => Ok(Next::Verification),
             Answer::Empty => self.ok(),
             Answer::Body(answer) => {
                 let (message, _, _) = self.parts_mut();
@@ -54,12 +56,14 @@ impl<P: Platform> Engine<'_, P> {
 /// What goes back to the platform.
 enum Answer {
     Work,
+    Verification,
     Empty,
     Body(Body),
 }
 
 enum Body {
     Retries { retries: u8, power_cycle: bool },
+    UvRetries(u8),
     KeyAgreement(keyfob_core::crypto::P256Point),
     Token([u8; ENCRYPTED_TOKEN], usize),
 }
@@ -72,6 +76,7 @@ impl Body {
                 power_cycle_state: power_cycle.then_some(true),
                 ..Response::default()
             },
+            Self::UvRetries(retries) => Response { uv_retries: Some(u64::from(*retries)), ..Response::default() },
             Self::KeyAgreement(point) => {
                 Response { key_agreement: Some(CoseKey::key_agreement(point)), ..Response::default() }
             }
@@ -88,14 +93,21 @@ fn required<T>(member: Option<T>) -> Result<T, Status> {
 
 impl<P: Platform> Authenticator<'_, P> {
     fn client_pin(&mut self, now: Instant, request: &Request<'_>) -> Result<Answer, Status> {
+        let pin = self.has(Caps::CLIENT_PIN);
         match required(request.sub_command)? {
-            subcommand::GET_PIN_RETRIES => self.get_pin_retries(),
             subcommand::GET_KEY_AGREEMENT => self.get_key_agreement(request),
+            subcommand::GET_TOKEN_USING_UV if self.has(Caps::TOKEN_PERMISSIONS) => {
+                self.get_token_using_uv(now, request)
+            }
+            subcommand::GET_UV_RETRIES if self.has(Caps::BUILT_IN_UV) => {
+                Ok(Answer::Body(Body::UvRetries(self.uv_retries())))
+            }
+            _ if !pin => Err(Status::INVALID_SUBCOMMAND),
+            subcommand::GET_PIN_RETRIES => self.get_pin_retries(),
             subcommand::SET_PIN => self.set_pin(request),
             subcommand::CHANGE_PIN => self.change_pin(request),
             subcommand::GET_PIN_TOKEN => self.get_token(now, request, true),
             subcommand::GET_TOKEN_USING_PIN if self.has(Caps::TOKEN_PERMISSIONS) => self.get_token(now, request, false),
-            subcommand::GET_TOKEN_USING_UV if self.has(Caps::TOKEN_PERMISSIONS) => self.get_token_using_uv(request),
             _ => Err(Status::INVALID_SUBCOMMAND),
         }
     }
@@ -165,8 +177,10 @@ impl<P: Platform> Authenticator<'_, P> {
             _ => {
                 let shared = self.work.shared.as_ref().ok_or(Status::OTHER)?;
                 let pin = self.new_pin(shared, new_pin_enc)?;
+                if self.options.force_pin_change && self.stored_pin()?.0.matches(&pin.hash(&self.crypto).0) {
+                    return Err(Status::PIN_POLICY_VIOLATION);
+                }
                 self.store_pin(&pin)?;
-                self.token.stop_using();
                 Ok(Answer::Empty)
             }
         }
@@ -192,26 +206,64 @@ impl<P: Platform> Authenticator<'_, P> {
             }
             step::DECREMENT => self.decrement_retries(),
             step::COMPARE => self.compare_pin(pin_hash_enc),
-            _ => {
-                let rp_id_hash = request.rp_id.map(|rp_id| self.hash_rp_id(rp_id));
-                let shared = self.work.shared.as_ref().ok_or(Status::OTHER)?;
-                let token = self.token.issue(&mut self.rng, now, protocol, permissions, rp_id_hash, false);
-                let mut out = [0; ENCRYPTED_TOKEN];
-                let len = shared
-                    .encrypt(&self.crypto, &mut self.rng, token.as_bytes(), &mut out)
-                    .map_err(|_| Status::OTHER)?;
-                Ok(Answer::Body(Body::Token(out, len)))
+            _ if self.options.force_pin_change => {
+                Err(if legacy { Status::PIN_INVALID } else { Status::PIN_POLICY_VIOLATION })
             }
+            _ => self.grant(now, request, protocol, permissions, false),
         }
     }
 
-    /// There is no built-in user verification yet; the checks before it say so in the standard's order.
-    fn get_token_using_uv(&mut self, request: &Request<'_>) -> Result<Answer, Status> {
-        required(request.key_agreement)?;
+    /// Issues a token.
+    fn grant(
+        &mut self,
+        now: Instant,
+        request: &Request<'_>,
+        protocol: Protocol,
+        permissions: Permissions,
+        user_present: bool,
+    ) -> Result<Answer, Status> {
+        let rp_id_hash = request.rp_id.map(|rp_id| self.hash_rp_id(rp_id));
+        let persistent;
+        let token = if permissions == Permissions::PCMR {
+            persistent = self.persistent_token()?;
+            &persistent
+        } else {
+            self.token.issue(&mut self.rng, now, protocol, permissions, rp_id_hash, user_present)
+        };
+        let shared = self.work.shared.as_ref().ok_or(Status::OTHER)?;
+        let mut out = [0; ENCRYPTED_TOKEN];
+        let len = shared.encrypt(&self.crypto, &mut self.rng, token.as_bytes(), &mut out).map_err(|_| Status::OTHER)?;
+        Ok(Answer::Body(Body::Token(out, len)))
+    }
+
+    /// getPinUvAuthTokenUsingUvWithPermissions.
+    fn get_token_using_uv(&mut self, now: Instant, request: &Request<'_>) -> Result<Answer, Status> {
+        let key = required(request.key_agreement)?;
         let permissions = self.permissions_asked(request, false)?;
-        self.required_protocol(request)?;
-        self.check_permissions(request, permissions, false)?;
-        Err(Status::NOT_ALLOWED)
+        let protocol = self.required_protocol(request)?;
+        match self.work.step {
+            step::START => {
+                self.check_permissions(request, permissions, false)?;
+                if !self.uv_is_configured() {
+                    return Err(Status::NOT_ALLOWED);
+                }
+                if self.uv_retries() == 0 {
+                    return Err(Status::UV_BLOCKED);
+                }
+                self.work.shared = Some(self.decapsulate(protocol, &key)?);
+                self.work.step = step::GRANT;
+                Ok(Answer::Work)
+            }
+            _ if self.work.attempt == Attempt::Verified => {
+                let present = self.config.user_verification.proves_presence;
+                self.grant(now, request, protocol, permissions, present)
+            }
+            _ => {
+                let internal_retry = self.config.user_verification.preferred_platform_attempts <= 1;
+                self.start_verification(Command::CLIENT_PIN, internal_retry)?;
+                Ok(Answer::Verification)
+            }
+        }
     }
 
     fn permissions_asked(&self, request: &Request<'_>, legacy: bool) -> Result<Permissions, Status> {
@@ -228,11 +280,17 @@ impl<P: Platform> Authenticator<'_, P> {
         if request.permissions == Some(0) {
             return Err(Status::INVALID_PARAMETER);
         }
-        let mut grantable = Permissions::default();
-        if !(by_pin && self.has(Caps::NO_MC_GA_WITH_PIN)) {
-            grantable = Permissions::MC.with(Permissions::GA);
-        }
-        if grantable.has(asked) { Ok(()) } else { Err(Status::UNAUTHORIZED_PERMISSION) }
+        let persistent = self.has(Caps::PERSISTENT_CRED_MGMT) && asked == Permissions::PCMR;
+        let grantable = [
+            (!(by_pin && self.has(Caps::NO_MC_GA_WITH_PIN)), Permissions::MC.with(Permissions::GA)),
+            (self.has(Caps::CRED_MGMT), Permissions::CM),
+            (self.has(Caps::BIO_ENROLL), Permissions::BE),
+            (self.large_blobs_capacity() > 0, Permissions::LBW),
+            (self.has(Caps::CONFIG), Permissions::ACFG),
+        ];
+        let grantable = grantable.iter().filter(|(granted, _)| *granted);
+        let grantable = grantable.fold(Permissions::default(), |sum, (_, permissions)| sum.with(*permissions));
+        if persistent || grantable.has(asked) { Ok(()) } else { Err(Status::UNAUTHORIZED_PERMISSION) }
     }
 
     /// Whether a PIN may be tried at all.
@@ -246,7 +304,7 @@ impl<P: Platform> Authenticator<'_, P> {
         if self.pin.needs_power_cycle() { Err(Status::PIN_AUTH_BLOCKED) } else { Ok(()) }
     }
 
-    fn decapsulate(&self, protocol: Protocol, key: &CoseKey<'_>) -> Result<SharedSecret, Status> {
+    pub(super) fn decapsulate(&self, protocol: Protocol, key: &CoseKey<'_>) -> Result<SharedSecret, Status> {
         // Without a key of ours, the platform cannot have agreed on anything.
         let (secret, _) = self.key_agreement.as_ref().ok_or(Status::INVALID_PARAMETER)?;
         pin_uv::decapsulate(&self.crypto, protocol, secret, key).map_err(|error| match error {
@@ -268,7 +326,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let shared = self.work.shared.as_ref().ok_or(Status::OTHER)?;
         let mut given = Zeroizing::new([0; 32]);
         let decrypted = shared.decrypt(&self.crypto, pin_hash_enc, &mut *given);
-        let stored = self.stored_pin_hash()?;
+        let (stored, _) = self.stored_pin()?;
         let matches = decrypted.is_ok_and(|len| stored.matches(given.get(..len).unwrap_or_default()));
         if !matches {
             self.key_agreement = None;
@@ -279,19 +337,34 @@ impl<P: Platform> Authenticator<'_, P> {
                 _ => Status::PIN_INVALID,
             });
         }
-        let retries = self.config.max_pin_retries;
-        self.store.commit(&[Change::Set(Setting::PinRetries, &[retries])]).map_err(store_status)?;
+        let (retries, uv_retries) = (self.config.max_pin_retries, self.config.user_verification.max_retries);
+        let changes = [
+            Change::Set(Setting::PinRetries, &[retries]),
+            Change::Set(Setting::UvRetries, &[uv_retries]), // the right PIN lifts that block too
+        ];
+        let changes = if self.has(Caps::BUILT_IN_UV) { &changes[..] } else { changes.get(..1).unwrap_or_default() };
+        self.store.commit(changes).map_err(store_status)?;
+        self.uv_retries = uv_retries;
         self.pin.retries = retries;
         self.pin.mismatches = 0;
         self.work.step = step::GRANT;
         Ok(Answer::Work)
     }
 
-    fn stored_pin_hash(&mut self) -> Result<PinHash, Status> {
-        let mut value = Zeroizing::new([0; Setting::MAX_LEN]);
-        let found = self.store.get(Setting::Pin, &mut value).map_err(store_status)?;
+    /// The length of the PIN that is set, in code points.
+    pub fn stored_pin_length(&mut self) -> Result<u8, Status> {
+        self.stored_pin().map(|(_, length)| length)
+    }
+
+    /// The hash of the PIN that is set, and its length in code points.
+    fn stored_pin(&mut self) -> Result<(PinHash, u8), Status> {
+        let mut value = Zeroizing::new([0; STORED_PIN]);
+        let found = self.store.get(Setting::Pin, &mut *value).map_err(store_status)?;
         let hash = PinHash(keyfob_core::bytes::array(&*value));
-        if found == Some(STORED_PIN) { Ok(hash) } else { Err(Status::OTHER) }
+        match value.last() {
+            Some(length) if found == Some(STORED_PIN) => Ok((hash, *length)),
+            _ => Err(Status::OTHER),
+        }
     }
 
     /// The new PIN, decrypted and within the policy.
@@ -304,10 +377,16 @@ impl<P: Platform> Authenticator<'_, P> {
             Err(Error::InvalidLength) => return Err(Status::PIN_AUTH_INVALID),
             _ => return Err(Status::INVALID_PARAMETER), // not 64 bytes
         };
-        let allowed = pin.code_points() >= usize::from(self.config.min_pin_length) && pin.byte_len() <= MAX_PIN_BYTES;
-        if allowed { Ok(pin) } else { Err(Status::PIN_POLICY_VIOLATION) }
+        let lengths = usize::from(self.options.min_pin_length)..=usize::from(self.config.max_pin_length);
+        let complex = !self.options.pin_complexity || P::pin_is_complex(pin.stripped());
+        if lengths.contains(&pin.code_points()) && pin.byte_len() <= MAX_PIN_BYTES && complex {
+            Ok(pin)
+        } else {
+            Err(Status::PIN_POLICY_VIOLATION)
+        }
     }
 
+    /// Puts a PIN in force. All tokens are void, the persistent one too.
     fn store_pin(&mut self, pin: &PaddedPin) -> Result<(), Status> {
         let hash = pin.hash(&self.crypto);
         let mut value = Zeroizing::new([0; STORED_PIN]);
@@ -316,12 +395,16 @@ impl<P: Platform> Authenticator<'_, P> {
             *length = pin.code_points() as u8; // at most 63
         }
         let retries = self.config.max_pin_retries;
-        let changes = [Change::Set(Setting::Pin, &*value), Change::Set(Setting::PinRetries, &[retries])];
-        if let Err(error) = self.store.commit(&changes) {
-            // Whether it took effect, the store knows; if it does not say, the next power-up asks again.
-            let _ = self.load();
-            return Err(store_status(error));
-        }
+        let options = Options { force_pin_change: false, ..self.options };
+        let token = Token::generate(&mut self.rng);
+        self.token.stop_using(); // first: a commit that fails may have been made
+        self.commit_or_reload(&[
+            Change::Set(Setting::Pin, &*value),
+            Change::Set(Setting::PinRetries, &[retries]),
+            Change::Set(Setting::Options, &options.to_bytes()),
+            Change::Set(Setting::PersistentToken, token.as_bytes()),
+        ])?;
+        self.options = options;
         self.pin.is_set = true;
         self.pin.retries = retries;
         self.pin.mismatches = 0;

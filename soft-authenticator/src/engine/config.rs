@@ -2,16 +2,34 @@
 
 use keyfob_core::{Status, auth_data::MAX_CREDENTIAL_ID, cbor::Text, cose::Algorithm};
 
+use super::UserVerification;
 use crate::{
     caps::Caps,
     store::{MAX_RECORD, StoreError},
 };
 
 /// A registration's response without its certificates, at most, in bytes: authenticator data with the longest
-/// credential id and key (about 240), the signature, and CBOR around them.
-const REGISTRATION: usize = 400;
+/// credential id and key (about 240), the signature, and CBOR
+/// around them.
+const REGISTRATION: usize = 360;
+/// What each extension adds to it, at most, in bytes.
+const OUTPUTS: [(Caps, usize); 10] = [
+    (Caps::UVM, 15),
+    (Caps::CRED_BLOB, 10),
+    (Caps::CRED_PROTECT, 13),
+    (Caps::HMAC_SECRET, 13),
+    (Caps::HMAC_SECRET_MC, 97),
+    (Caps::CONFIG, 15),
+    (Caps::PIN_COMPLEXITY, 21),
+    (Caps::LARGE_BLOBS, 35),
+    (Caps::LARGE_BLOB_EXTENSION, 24),
+    (Caps::ENTERPRISE_ATTESTATION, 2),
+];
 /// The head of a byte string of under 65,536 bytes, in bytes.
 const CBOR_HEAD: usize = 3;
+
+/// The longest blob of the extension `credBlob`, in bytes: the least that CTAP 2.3 §12.2 allows.
+pub const MAX_CRED_BLOB_LENGTH: usize = 32;
 
 /// The configuration of an authenticator.
 #[derive(Clone, Copy, Debug)]
@@ -24,16 +42,33 @@ pub struct Config<'c> {
     pub max_msg_size: usize,
     /// The shortest PIN, in code points: 4 to 63.
     pub min_pin_length: u8,
+    /// The longest PIN, in code points: 8 to 63, and not under the shortest. In UTF-8 a PIN has 63 bytes at most.
+    pub max_pin_length: u8,
+    /// Where the PIN complexity policy is described: a URL.
+    pub pin_complexity_policy_url: Option<&'c str>,
     /// PIN attempts before the authenticator must be reset: 1 to 8.
     pub max_pin_retries: u8,
+    /// How the user is verified, with [`Caps::BUILT_IN_UV`].
+    pub user_verification: UserVerification,
     /// Transports that getInfo names.
     pub transports: &'c [Text<'c>],
+    /// Transports over which a reset is accepted, some of `transports`; all of them when `None`.
+    pub transports_for_reset: Option<&'c [Text<'c>]>,
+    /// Vendor commands of authenticatorConfig, which [`super::Platform::vendor_command`] carries out.
+    pub vendor_commands: &'c [u64],
     /// Firmware version that getInfo names.
     pub firmware_version: Option<u32>,
     /// The longest list of credentials that a request may carry.
     pub max_credential_count_in_list: u16,
     /// How registrations are attested.
     pub attestation: Attestation<'c>,
+    /// What attests registrations to an enterprise. Without it, the authenticator is not capable of that.
+    pub enterprise: Option<Enterprise<'c>>,
+    /// How keys are protected, and where users are verified, as the extension `uvm` tells: bits of the FIDO registry of
+    /// predefined values (§3.2, §3.3). Software by default.
+    pub key_protection: u16,
+    /// The matcher's protection, likewise.
+    pub matcher_protection: u16,
     /// Where deployed authenticators disagree.
     pub policy: Policy,
 }
@@ -47,6 +82,19 @@ pub enum Attestation<'c> {
     Own,
     /// Format "packed", signed with a certified key. With it, the aaguid must be the certificate's.
     Certified(Certified<'c>),
+    /// Format "fido-u2f", signed with a certified ES256 key, for ES256 credentials; others as with
+    /// [`Attestation::Certified`].
+    FidoU2f(Certified<'c>),
+}
+
+/// Enterprise attestation (CTAP 2.3 §7.1): with a certificate that identifies this one authenticator. It is given once it
+/// has been enabled.
+#[derive(Clone, Copy, Debug)]
+pub struct Enterprise<'c> {
+    /// The key and the certificate, in format "packed".
+    pub certified: Certified<'c>,
+    /// The relying parties that get it when it is asked for as vendor-facilitated.
+    pub rp_ids: &'c [&'c str],
 }
 
 /// An attestation key and its certificates.
@@ -79,6 +127,8 @@ pub struct Policy {
 impl Policy {
     /// The standard's words.
     pub const STRICT: Policy = Policy { touch_timeout: Status::OPERATION_DENIED, retries_need_pin: false };
+    /// As YubiKeys answer.
+    pub const YUBIKEY: Policy = Policy { touch_timeout: Status::USER_ACTION_TIMEOUT, retries_need_pin: true };
 
     pub(super) fn touch_refused(self, status: Status) -> Status {
         if status == Status::USER_ACTION_TIMEOUT { self.touch_timeout } else { status }
@@ -91,14 +141,29 @@ impl Policy {
 pub enum ConfigError {
     /// These capabilities are switched on but not compiled in.
     NotCompiled(Caps),
-    /// A PIN needs a PIN/UV auth protocol, and a protocol needs a PIN.
+    /// A PIN and built-in user verification need a PIN/UV auth protocol, and a protocol needs one of them.
     PinProtocol,
-    /// Tokens with permissions, or their restriction, need a PIN.
+    /// Tokens with permissions need a PIN or built-in user verification, and their restriction needs a PIN.
     TokenWithoutPin,
+    /// This capability is switched on without all of those that it needs.
+    Needs(Caps, Caps),
+    /// The first capability excludes the second.
+    Excludes(Caps, Caps),
+    /// Built-in user verification without tokens with permissions or with numbers out of their bounds, or fingerprints
+    /// without it or without a PIN to enrol them.
+    UserVerification,
     /// A message size under 1,024 or over 65,535 bytes.
     MaxMsgSize,
     /// A shortest PIN under 4 or over 63 code points.
     MinPinLength,
+    /// A longest PIN under 8, over 63 or under the shortest.
+    MaxPinLength,
+    /// A description of a PIN complexity policy that there is not.
+    PinComplexityPolicyUrl,
+    /// No transport for resets, or one over which the authenticator does not speak.
+    TransportsForReset,
+    /// Vendor commands without authenticatorConfig.
+    VendorCommands,
     /// No PIN attempts, or more than 8.
     MaxPinRetries,
     /// A credential list must hold at least one entry.
@@ -116,18 +181,30 @@ pub enum ConfigError {
 }
 
 impl<'c> Config<'c> {
-    /// Everything this version knows, attested by the credentials' own keys.
+    /// Everything this version knows that takes no sensor, attested by the credentials' own keys.
     pub const fn new(aaguid: [u8; 16]) -> Self {
         Self {
             aaguid,
-            caps: Caps::ALL.without(Caps::NO_MC_GA_WITH_PIN),
+            caps: Caps::ALL
+                .without(Caps::NO_MC_GA_WITH_PIN)
+                .without(Caps::LARGE_BLOB_EXTENSION)
+                .without(Caps::BUILT_IN_UV)
+                .without(Caps::BIO_ENROLL),
             max_msg_size: 7609,
             min_pin_length: 4,
+            max_pin_length: 63,
+            pin_complexity_policy_url: None,
             max_pin_retries: 8,
+            user_verification: UserVerification::TOUCH_SENSOR,
             transports: const { &[Text::new("usb")] },
+            transports_for_reset: None,
+            vendor_commands: &[],
             firmware_version: None,
             max_credential_count_in_list: 64,
             attestation: Attestation::Own,
+            enterprise: None,
+            key_protection: 1,
+            matcher_protection: 1,
             policy: Policy::STRICT,
         }
     }
@@ -149,11 +226,25 @@ impl<'c> Config<'c> {
             return Err(ConfigError::NotCompiled(caps.without(compiled)));
         }
         let protocol = caps.has(Caps::PROTOCOL_ONE) || caps.has(Caps::PROTOCOL_TWO);
-        if caps.has(Caps::CLIENT_PIN) != protocol {
+        let (pin, uv) = (caps.has(Caps::CLIENT_PIN), caps.has(Caps::BUILT_IN_UV));
+        if (pin || uv) != protocol {
             return Err(ConfigError::PinProtocol);
         }
-        if !caps.has(Caps::CLIENT_PIN) && (caps.has(Caps::TOKEN_PERMISSIONS) || caps.has(Caps::NO_MC_GA_WITH_PIN)) {
+        if !pin && (!uv && caps.has(Caps::TOKEN_PERMISSIONS) || caps.has(Caps::NO_MC_GA_WITH_PIN)) {
             return Err(ConfigError::TokenWithoutPin);
+        }
+        for &(cap, needs) in Caps::NEEDS {
+            if caps.has(cap) && !caps.has(needs) {
+                return Err(ConfigError::Needs(cap, needs));
+            }
+        }
+        if caps.has(Caps::LARGE_BLOBS.with(Caps::LARGE_BLOB_EXTENSION)) {
+            return Err(ConfigError::Excludes(Caps::LARGE_BLOBS, Caps::LARGE_BLOB_EXTENSION));
+        }
+        if uv && !(caps.has(Caps::TOKEN_PERMISSIONS) && self.user_verification.is_valid())
+            || caps.has(Caps::BIO_ENROLL) && !(uv && pin)
+        {
+            return Err(ConfigError::UserVerification);
         }
         if !(1024..=65_535).contains(&self.max_msg_size) {
             return Err(ConfigError::MaxMsgSize);
@@ -161,22 +252,51 @@ impl<'c> Config<'c> {
         if !(4..=63).contains(&self.min_pin_length) {
             return Err(ConfigError::MinPinLength);
         }
+        if !(8..=63).contains(&self.max_pin_length) || self.max_pin_length < self.min_pin_length {
+            return Err(ConfigError::MaxPinLength);
+        }
+        if self.pin_complexity_policy_url.is_some() && !caps.has(Caps::PIN_COMPLEXITY) {
+            return Err(ConfigError::PinComplexityPolicyUrl);
+        }
+        if let Some(allowed) = self.transports_for_reset
+            && (allowed.is_empty() || allowed.iter().any(|transport| !self.transports.contains(transport)))
+        {
+            return Err(ConfigError::TransportsForReset);
+        }
+        if !self.vendor_commands.is_empty() && !caps.has(Caps::CONFIG) {
+            return Err(ConfigError::VendorCommands);
+        }
         if !(1..=8).contains(&self.max_pin_retries) {
             return Err(ConfigError::MaxPinRetries);
         }
         if self.max_credential_count_in_list == 0 {
             return Err(ConfigError::MaxCredentialCountInList);
         }
-        match self.attestation {
-            Attestation::Certified(Certified { chain: [], .. }) => Err(ConfigError::Attestation),
-            Attestation::Certified(_) if !caps.has(Caps::CERTIFIED_ATTESTATION) => Err(ConfigError::Attestation),
-            Attestation::Certified(Certified { chain, .. }) => {
-                let chain =
-                    chain.iter().fold(0usize, |sum, der| sum.saturating_add(der.len()).saturating_add(CBOR_HEAD));
-                let needed = chain.saturating_add(REGISTRATION);
-                if needed <= self.max_msg_size { Ok(()) } else { Err(ConfigError::Attestation) }
-            }
-            _ => Ok(()),
-        }
+        self.check_attestation()
+    }
+
+    fn check_attestation(&self) -> Result<(), ConfigError> {
+        let u2f = matches!(self.attestation, Attestation::FidoU2f(Certified { algorithm, .. }) if algorithm != Algorithm::ES256);
+        let misplaced = match self.attestation {
+            Attestation::Certified(_) | Attestation::FidoU2f(_) => !self.caps.has(Caps::CERTIFIED_ATTESTATION),
+            Attestation::None | Attestation::Own => false,
+        };
+        let outputs = OUTPUTS.iter().filter(|(caps, _)| self.caps.has(*caps));
+        let needed = outputs.fold(REGISTRATION, |sum, (_, len)| sum.saturating_add(*len));
+        let unusable = |Certified { chain, .. }: Certified<'_>| {
+            let len = chain.iter().fold(0usize, |sum, der| sum.saturating_add(der.len()).saturating_add(CBOR_HEAD));
+            chain.is_empty() || len.saturating_add(needed) > self.max_msg_size
+        };
+        let wrong = u2f || misplaced || self.certificates().any(unusable);
+        if wrong { Err(ConfigError::Attestation) } else { Ok(()) }
+    }
+
+    /// The certified keys of the configuration.
+    pub(super) fn certificates(&self) -> impl Iterator<Item = Certified<'c>> {
+        let attestation = match self.attestation {
+            Attestation::Certified(certified) | Attestation::FidoU2f(certified) => Some(certified),
+            Attestation::None | Attestation::Own => None,
+        };
+        attestation.into_iter().chain(self.enterprise.map(|enterprise| enterprise.certified))
     }
 }

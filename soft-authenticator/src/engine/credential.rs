@@ -1,16 +1,21 @@
 //! Credentials, wherever they are kept: in the store, or wrapped in their own id.
 //!
-//! A wrapped id is `version 1 | nonce 12 | AES-256-GCM(algorithm 4 | secret key) | tag 16`, with the version and the
-//! rpIdHash as additional data. It opens only on this authenticator, for this relying party, until the next reset.
+//! A wrapped id is `version 1 | nonce 12 | AES-256-GCM(algorithm 4 | properties 1 | secret key) | tag 16`, with the version
+//! and the rpIdHash as additional data. It opens only on this authenticator, for this relying party, until the next reset.
+//!
+//! Secrets besides the key, such as those of `hmac-secret`, are not kept anywhere: they follow from the seed and from the
+//! credential's id. No id comes twice, a stored one being random and a wrapped one sealed with a random nonce, and a reset
+//! changes the seed, so to everyone else they are as good as random.
 
 use keyfob_core::{
     bytes,
     cose::Algorithm,
     crypto::{Cipher, Error, Hash, MAX_SECRET},
-    ctap2::UserEntity,
+    extensions::cred_protect::Level,
 };
 use rand_core::CryptoRng;
-use zeroize::Zeroize;
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::{Platform, authenticator::Authenticator};
 use crate::store::{Credential, Found, Number, Store, StoreError};
@@ -19,36 +24,101 @@ const VERSION: u8 = 1;
 const NONCE: usize = 12;
 const TAG: usize = 16;
 const ALGORITHM: usize = 4;
+const PROPERTIES: usize = 1;
+/// Where the encrypted part of a wrapped id begins.
 const BODY: usize = 1 + NONCE;
 /// Bytes of a wrapped id besides the secret key.
-const OVERHEAD: usize = BODY + ALGORITHM + TAG;
+const OVERHEAD: usize = BODY + ALGORITHM + PROPERTIES + TAG;
+/// The length of an ES256 credential's wrapped id, in bytes.
+const USUAL_ID: usize = OVERHEAD + 32;
 /// The longest id this authenticator makes, in bytes.
 pub(super) const MAX_ID: usize = OVERHEAD + MAX_SECRET;
 /// The length of a discoverable credential's id, in bytes. Random, and shorter than any wrapped one.
 pub(super) const STORED_ID: usize = 32;
 
-/// The key under which credentials are wrapped. Derived once per boot, wiped on drop.
-#[derive(Default)]
-pub(super) struct WrappingKey([u8; 32]);
+/// What a credential is bound to besides its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Properties {
+    /// One of the standard's three levels.
+    pub cred_protect: Level,
+    pub third_party_payment: bool,
+}
 
-impl Drop for WrappingKey {
-    fn drop(&mut self) {
-        self.0.zeroize();
+impl Default for Properties {
+    fn default() -> Self {
+        Self { cred_protect: Level::USER_VERIFICATION_OPTIONAL, third_party_payment: false }
     }
 }
 
-impl WrappingKey {
+impl Properties {
+    /// Whether `credProtect` hides the credential. `listed`: the relying party named it.
+    pub fn hide_it(&self, user_verified: bool, listed: bool) -> bool {
+        let listed_is_enough = Level::USER_VERIFICATION_OPTIONAL_WITH_CREDENTIAL_ID_LIST;
+        !user_verified && (self.cred_protect > listed_is_enough || self.cred_protect == listed_is_enough && !listed)
+    }
+
+    const fn to_byte(self) -> u8 {
+        (self.cred_protect.0 & 3) as u8 | (self.third_party_payment as u8) << 2
+    }
+
+    const fn from_byte(byte: u8) -> Self {
+        Self { cred_protect: Level((byte & 3) as u64), third_party_payment: byte & 1 << 2 != 0 }
+    }
+}
+
+/// What a secret that follows from the seed is for.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+pub(super) enum Purpose {
+    CredRandomWithoutUv = 1,
+    CredRandomWithUv = 2,
+    LargeBlobKey = 3,
+}
+
+/// The keys that follow from the seed. Derived once per boot, wiped on drop.
+#[derive(Default)]
+pub(super) struct CredentialKeys {
+    /// Wraps credentials in their ids.
+    wrapping: [u8; 32],
+    /// Derives the other secrets of credentials.
+    secrets: [u8; 32],
+}
+
+impl Drop for CredentialKeys {
+    fn drop(&mut self) {
+        self.wrapping.zeroize();
+        self.secrets.zeroize();
+    }
+}
+
+impl CredentialKeys {
     pub fn derive<C: Hash>(crypto: &C, seed: &[u8]) -> Self {
-        Self(crypto.hkdf_sha256(&[0; 32], seed, b"keyfob wrapped credential"))
+        Self {
+            wrapping: crypto.hkdf_sha256(&[0; 32], seed, b"keyfob wrapped credential"),
+            secrets: crypto.hkdf_sha256(&[0; 32], seed, b"keyfob credential secrets"),
+        }
+    }
+
+    /// A secret of the credential with this id.
+    pub fn secret<C: Hash>(
+        &self,
+        crypto: &C,
+        purpose: Purpose,
+        rp_id_hash: &[u8; 32],
+        id: &[u8],
+    ) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(crypto.hmac_sha256(&self.secrets, &[&[purpose as u8], rp_id_hash, id]))
     }
 
     /// Wraps a secret key into `id` and returns the id's length.
+    #[allow(clippy::too_many_arguments)] // what is sealed, and into what
     pub fn wrap<C: Cipher, R: CryptoRng + ?Sized>(
         &self,
         crypto: &C,
         rng: &mut R,
         rp_id_hash: &[u8; 32],
         algorithm: Algorithm,
+        properties: Properties,
         secret: &[u8],
         id: &mut [u8; MAX_ID],
     ) -> Result<usize, Error> {
@@ -58,34 +128,36 @@ impl WrappingKey {
         rng.fill_bytes(&mut nonce);
         let (head, rest) = id.split_at_mut_checked(BODY).ok_or(Error::OutputTooSmall)?;
         let (body, tag) = rest.split_at_mut_checked(rest.len().saturating_sub(TAG)).ok_or(Error::OutputTooSmall)?;
-        let (front, back) = body.split_at_mut_checked(ALGORITHM).ok_or(Error::OutputTooSmall)?;
+        let (front, back) = body.split_at_mut_checked(ALGORITHM + PROPERTIES).ok_or(Error::OutputTooSmall)?;
         bytes::copy(head, &[VERSION]);
         bytes::copy(head.get_mut(1..).unwrap_or_default(), &nonce);
         bytes::copy(front, &algorithm.0.to_be_bytes());
+        bytes::copy(front.get_mut(ALGORITHM..).unwrap_or_default(), &[properties.to_byte()]);
         bytes::copy(back, secret);
-        bytes::copy(tag, &crypto.aes256_gcm_seal(&self.0, &nonce, &additional_data(rp_id_hash), body)?);
+        bytes::copy(tag, &crypto.aes256_gcm_seal(&self.wrapping, &nonce, &additional_data(rp_id_hash), body)?);
         Ok(len)
     }
 
-    /// Opens an id into the front of `out`: the algorithm and the secret key. `None` for a foreign or damaged id.
+    /// Opens an id into the front of `out`: the algorithm, the properties and the secret key. `None` for a foreign or
+    /// damaged id; whether it looks like one of ours makes no difference in time.
     fn unwrap<'s, C: Cipher>(
         &self,
         crypto: &C,
         rp_id_hash: &[u8; 32],
         id: &[u8],
-        out: &'s mut [u8],
-    ) -> Option<(Algorithm, &'s [u8])> {
-        let (&version, rest) = id.split_first()?;
-        if version != VERSION || id.len() <= OVERHEAD || id.len() > MAX_ID {
-            return None;
-        }
-        let (nonce, rest) = rest.split_first_chunk::<NONCE>()?;
+        out: &'s mut [u8; MAX_ID],
+    ) -> Option<(Algorithm, Properties, &'s [u8])> {
+        let possible = id.first() == Some(&VERSION) && id.len() > OVERHEAD && id.len() <= MAX_ID;
+        let id = if possible { id } else { &[0; USUAL_ID] };
+        let (nonce, rest) = id.get(1..)?.split_first_chunk::<NONCE>()?;
         let (body, tag) = rest.split_last_chunk::<TAG>()?;
         let out = out.get_mut(..body.len())?;
         bytes::copy(out, body);
-        crypto.aes256_gcm_open(&self.0, nonce, &additional_data(rp_id_hash), out, tag).ok()?;
-        let (algorithm, secret) = out.split_first_chunk::<ALGORITHM>()?;
-        Some((Algorithm(i32::from_be_bytes(*algorithm)), secret))
+        let opened = crypto.aes256_gcm_open(&self.wrapping, nonce, &additional_data(rp_id_hash), out, tag);
+        opened.ok().filter(|()| possible)?;
+        let (algorithm, rest) = out.split_first_chunk::<ALGORITHM>()?;
+        let (properties, secret) = rest.split_first()?;
+        Some((Algorithm(i32::from_be_bytes(*algorithm)), Properties::from_byte(*properties), secret))
     }
 }
 
@@ -97,55 +169,83 @@ fn additional_data(rp_id_hash: &[u8; 32]) -> [u8; 33] {
 
 /// A credential of this authenticator, opened in the scratch area.
 pub(super) struct Opened<'s> {
-    /// The id of a stored credential; a wrapped one is known by the id it was opened with.
-    pub id: Option<&'s [u8]>,
     pub algorithm: Algorithm,
     pub secret: &'s [u8],
-    pub user: Option<UserEntity<'s>>,
-    pub number: Option<Number>,
+    pub properties: Properties,
+    /// What the store has of it. A wrapped one is known by the id it was opened with.
+    pub stored: Option<Stored<'s>>,
+}
+
+/// What the store has of a discoverable credential besides its key.
+pub(super) struct Stored<'s> {
+    pub number: Number,
+    pub credential: Credential<'s>,
 }
 
 impl<P: Platform> Authenticator<'_, P> {
     /// The credential that `id` stands for, if it is this authenticator's and this relying party's.
+    ///
+    /// An id that is unknown, foreign or malformed takes as long as that of a credential which `credProtect` hides:
+    /// everything is looked through and opened, whatever came of it before.
     pub fn open<'s>(
         &mut self,
         rp_id_hash: &[u8; 32],
         id: &[u8],
         scratch: &'s mut [u8],
     ) -> Result<Option<Opened<'s>>, StoreError> {
-        if id.len() == STORED_ID {
-            let mut before = None;
-            while let Some(found) = self.store.find(rp_id_hash, before, scratch)? {
-                self.scratch_used = self.scratch_used.max(found.len);
-                if decode(scratch, found).is_some_and(|credential| credential.id == id) {
-                    return Ok(opened(scratch, found));
-                }
-                before = Some(found.number);
+        let (mut last, mut stored) = (None, None);
+        while let Some(found) = self.find(rp_id_hash, last, scratch)? {
+            if decode(scratch, found).is_some_and(|credential| credential.id.ct_eq(id).into()) {
+                stored = Some(found.number);
             }
-            return Ok(None);
+            last = Some(found.number);
         }
-        self.scratch_used = self.scratch_used.max(MAX_ID);
-        let unwrapped = self.wrapping.unwrap(&self.crypto, rp_id_hash, id, scratch);
-        Ok(unwrapped.map(|(algorithm, secret)| Opened { id: None, algorithm, secret, user: None, number: None }))
+        let found = match stored.or(last) {
+            Some(number) => self.find(rp_id_hash, number.checked_add(1), scratch)?,
+            None => None,
+        };
+        let mut wrapped = Zeroizing::new([0; MAX_ID]);
+        let unwrapped = self.credential_keys.unwrap(&self.crypto, rp_id_hash, id, &mut wrapped);
+        if let (Some(_), Some(found)) = (stored, found) {
+            return Ok(opened(scratch, found));
+        }
+        let Some((algorithm, properties, secret)) = unwrapped else { return Ok(None) };
+        self.scratch_used = self.scratch_used.max(secret.len());
+        let len = bytes::copy(scratch, secret);
+        let secret = scratch.get(..len).unwrap_or_default();
+        Ok(Some(Opened { algorithm, secret, properties, stored: None }))
     }
 
-    /// The newest discoverable credential of a relying party that is older than `before`.
+    /// The newest discoverable credential of a relying party that is older than `before` and that `credProtect` does not
+    /// hide.
     pub fn open_stored<'s>(
         &mut self,
         rp_id_hash: &[u8; 32],
         before: Option<Number>,
+        user_verified: bool,
         scratch: &'s mut [u8],
     ) -> Result<Option<Opened<'s>>, StoreError> {
         let mut before = before;
-        while let Some(found) = self.store.find(rp_id_hash, before, scratch)? {
-            self.scratch_used = self.scratch_used.max(found.len);
+        while let Some(found) = self.find(rp_id_hash, before, scratch)? {
             // A record that cannot be read is passed over, so that it does not hide the others.
-            if decode(scratch, found).is_some() {
+            let credential = decode(scratch, found);
+            if credential.is_some_and(|credential| !properties(&credential).hide_it(user_verified, false)) {
                 return Ok(opened(scratch, found));
             }
             before = Some(found.number);
         }
         Ok(None)
+    }
+
+    /// The discoverable credential with this number.
+    pub fn open_number<'s>(
+        &mut self,
+        rp_id_hash: &[u8; 32],
+        number: Number,
+        scratch: &'s mut [u8],
+    ) -> Result<Option<Opened<'s>>, StoreError> {
+        let found = self.find(rp_id_hash, number.checked_add(1), scratch)?;
+        Ok(found.filter(|found| found.number == number).and_then(|found| opened(scratch, found)))
     }
 
     /// The number of the credential that this relying party has for this user.
@@ -156,8 +256,7 @@ impl<P: Platform> Authenticator<'_, P> {
         scratch: &mut [u8],
     ) -> Result<Option<Number>, StoreError> {
         let mut before = None;
-        while let Some(found) = self.store.find(rp_id_hash, before, scratch)? {
-            self.scratch_used = self.scratch_used.max(found.len);
+        while let Some(found) = self.find(rp_id_hash, before, scratch)? {
             if decode(scratch, found).is_some_and(|credential| credential.user.id == user_id) {
                 return Ok(Some(found.number));
             }
@@ -165,19 +264,41 @@ impl<P: Platform> Authenticator<'_, P> {
         }
         Ok(None)
     }
+
+    /// The large-blob key of a credential that was made with one.
+    pub fn large_blob_key(&self, rp_id_hash: &[u8; 32], id: &[u8]) -> Zeroizing<[u8; 32]> {
+        self.credential_keys.secret(&self.crypto, Purpose::LargeBlobKey, rp_id_hash, id)
+    }
+
+    fn find(
+        &mut self,
+        rp_id_hash: &[u8; 32],
+        before: Option<Number>,
+        scratch: &mut [u8],
+    ) -> Result<Option<Found>, StoreError> {
+        let found = self.store.find(rp_id_hash, before, scratch)?;
+        self.scratch_used = self.scratch_used.max(found.map_or(0, |found| found.len));
+        Ok(found)
+    }
 }
 
 fn decode(scratch: &[u8], found: Found) -> Option<Credential<'_>> {
     scratch.get(..found.len).and_then(Credential::decode)
 }
 
+fn properties(credential: &Credential<'_>) -> Properties {
+    Properties {
+        cred_protect: credential.cred_protect.unwrap_or(Level::USER_VERIFICATION_OPTIONAL),
+        third_party_payment: credential.third_party_payment == Some(true),
+    }
+}
+
 fn opened(scratch: &[u8], found: Found) -> Option<Opened<'_>> {
     let credential = decode(scratch, found)?;
     Some(Opened {
-        id: Some(credential.id),
         algorithm: credential.algorithm,
         secret: credential.secret,
-        user: Some(credential.user),
-        number: Some(found.number),
+        properties: properties(&credential),
+        stored: Some(Stored { number: found.number, credential }),
     })
 }

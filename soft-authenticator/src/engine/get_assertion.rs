@@ -4,10 +4,10 @@
 use keyfob_core::{
     Instant, Status,
     auth_data::{AuthData, Flags},
-    cbor::{self, Writer},
+    cbor::{self, List, Writer},
     crypto::{MAX_SIGNATURE, Sign},
     ctap2::{
-        self, CredentialDescriptor, PUBLIC_KEY, UserEntity,
+        self, Command, CredentialDescriptor, PUBLIC_KEY, UserEntity,
         get_assertion::{Request, Response},
     },
     pin_uv::Permissions,
@@ -15,11 +15,14 @@ use keyfob_core::{
 
 use super::{
     Engine, Next, Outcome, Platform, SEQUENCE_TIMEOUT,
-    authenticator::{Authenticator, store_status},
+    authenticator::{Authenticator, Sequence, store_status},
+    extensions::{Asked, LargeBlob, MAX_OUTPUTS, Salts},
+    large_blob::{self, MAX_UNSIGNED_OUTPUTS},
+    user_verification::Attempt,
 };
 use crate::{
     caps::Caps,
-    store::{Change, Number, Setting, Store},
+    store::{Change, Number, Setting},
 };
 
 /// What is done next, in `Work::step`.
@@ -29,11 +32,13 @@ mod step {
 }
 
 /// The rest of the assertions that one request asked for.
-pub(super) struct Sequence {
+pub(super) struct Assertions {
     rp_id_hash: [u8; 32],
     client_data_hash: [u8; 32],
     user_verified: bool,
     user_present: bool,
+    asked: Asked,
+    salts: Option<Salts>,
     total: u32,
     left: u32,
     /// The credential before.
@@ -62,8 +67,12 @@ impl<P: Platform> Engine<'_, P> {
             authenticator.work.user_present = true;
             authenticator.token.consume();
         }
+        if authenticator.work.needs_salts() {
+            return self.take_salts(Command::GET_ASSERTION);
+        }
         if authenticator.work.step == step::COUNT {
-            return authenticator.count_assertion();
+            let (message, scratch, authenticator) = self.parts();
+            return authenticator.count_assertion(message, scratch);
         }
         let (message, scratch, authenticator) = self.parts_mut();
         authenticator.write_assertion(now, message, scratch).map(Next::Reply)
@@ -82,11 +91,19 @@ impl<P: Platform> Authenticator<'_, P> {
         // 3, 4
         let options = request.options.unwrap_or_default();
         let param = request.pin_uv_auth_param;
-        if options.uv == Some(true) && param.is_none() {
-            return Err(Status::INVALID_OPTION); // no built-in user verification
+        let mut uv = options.uv == Some(true) && param.is_none();
+        if uv && !self.uv_is_configured() {
+            return Err(Status::INVALID_OPTION);
         }
         if options.rk.is_some() {
             return Err(Status::UNSUPPORTED_OPTION);
+        }
+        let up = options.up != Some(false);
+        // 5
+        let always_uv = self.always_uv() && up;
+        uv |= always_uv && param.is_none() && self.uv_is_configured();
+        if always_uv && (!self.is_protected() || param.is_none() && !uv) {
+            return Err(self.verification_required());
         }
         let rp_id_hash = self.hash_rp_id(request.rp_id);
         // 6
@@ -95,38 +112,31 @@ impl<P: Platform> Authenticator<'_, P> {
             let hash = request.client_data_hash;
             self.verify_token(now, protocol, param, hash, Permissions::GA, &rp_id_hash)?;
             user_verified = true;
+        } else if uv {
+            if self.work.attempt != Attempt::Verified {
+                return self.start_verification(Command::GET_ASSERTION, true);
+            }
+            user_verified = true;
         }
         // 7
         self.work.rp_id_hash = rp_id_hash;
         self.work.client_data_hash = *request.client_data_hash;
         self.work.user_verified = user_verified;
-        match request.allow_list.filter(|list| !list.is_empty()) {
-            Some(list) if list.len() > usize::from(self.config.max_credential_count_in_list) => {
-                return Err(Status::LIMIT_EXCEEDED);
-            }
-            Some(list) => {
-                let credentials = list.iter().filter(|descriptor| descriptor.kind == PUBLIC_KEY);
-                for descriptor in credentials {
-                    // Every entry is looked at, so that the time taken does not tell which one matched.
-                    let opened = self.open(&rp_id_hash, descriptor.id, scratch).map_err(store_status)?;
-                    let Some(number) = opened.map(|opened| opened.number) else { continue };
-                    if self.work.total == 0 {
-                        self.work.total = 1;
-                        self.work.number = number;
-                        self.work.id = heapless::Vec::from_slice(descriptor.id).unwrap_or_default(); // fits: it was opened
-                    }
-                }
-            }
+        let allow_list = request.allow_list.filter(|list| !list.is_empty());
+        match &allow_list {
+            Some(list) => self.locate_listed(list, scratch)?,
             None => self.locate_discoverable(scratch)?,
         }
         if self.work.total == 0 {
             return Err(Status::NO_CREDENTIALS);
         }
+        // 10: nobody is asked to touch for what cannot be done
+        self.work.asked = self.asked_of_assertion(request.extensions, up, allow_list.is_some())?;
         // 8, 9
-        if options.up == Some(false) {
+        if !up {
             return Ok(Next::Work);
         }
-        if !self.token_vouches_for_presence(user_verified) {
+        if !self.verification_vouches_for_presence() && !self.token_vouches_for_presence(user_verified) {
             return Ok(Next::Touch);
         }
         self.work.user_present = true;
@@ -134,12 +144,32 @@ impl<P: Platform> Authenticator<'_, P> {
         Ok(Next::Work)
     }
 
+    /// 11: finds the first credential of the list that may be used.
+    fn locate_listed(&mut self, list: &List<'_, CredentialDescriptor<'_>>, scratch: &mut [u8]) -> Result<(), Status> {
+        if list.len() > usize::from(self.config.max_credential_count_in_list) {
+            return Err(Status::LIMIT_EXCEEDED);
+        }
+        let (rp_id_hash, user_verified) = (self.work.rp_id_hash, self.work.user_verified);
+        for descriptor in list.iter().filter(|descriptor| descriptor.kind == PUBLIC_KEY) {
+            // Every entry is looked at, so that the time taken does not tell which one matched.
+            let opened = self.open(&rp_id_hash, descriptor.id, scratch).map_err(store_status)?;
+            let usable = opened.filter(|opened| !opened.properties.hide_it(user_verified, true));
+            let Some(number) = usable.map(|opened| opened.stored.map(|stored| stored.number)) else { continue };
+            if self.work.total == 0 {
+                self.work.total = 1;
+                self.work.number = number;
+                self.work.id = heapless::Vec::from_slice(descriptor.id).unwrap_or_default(); // fits: it was opened
+            }
+        }
+        Ok(())
+    }
+
     /// 12: finds the newest discoverable credential and counts them all.
     fn locate_discoverable(&mut self, scratch: &mut [u8]) -> Result<(), Status> {
-        let rp_id_hash = self.work.rp_id_hash;
+        let (rp_id_hash, user_verified) = (self.work.rp_id_hash, self.work.user_verified);
         let mut before = None;
-        while let Some(opened) = self.open_stored(&rp_id_hash, before, scratch).map_err(store_status)? {
-            before = opened.number;
+        while let Some(opened) = self.open_stored(&rp_id_hash, before, user_verified, scratch).map_err(store_status)? {
+            before = opened.stored.map(|stored| stored.number);
             self.work.total = self.work.total.saturating_add(1);
             self.work.number = self.work.number.or(before);
         }
@@ -147,27 +177,43 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     fn get_next_assertion(&mut self, now: Instant, scratch: &mut [u8]) -> Outcome {
-        let over = |sequence: &Sequence| now >= sequence.deadline || sequence.left == 0;
-        if self.sequence.as_ref().is_none_or(over) {
+        let Some(Sequence::Assertions(Assertions { rp_id_hash, user_verified, number, left, deadline, .. })) =
+            self.sequence
+        else {
+            return Err(Status::NOT_ALLOWED);
+        };
+        if now >= deadline || left == 0 {
             self.forget_sequence();
+            return Err(Status::NOT_ALLOWED);
         }
-        let Some(Sequence { rp_id_hash, number, .. }) = self.sequence else { return Err(Status::NOT_ALLOWED) };
-        let opened = self.open_stored(&rp_id_hash, Some(number), scratch).map_err(store_status)?;
-        let number = opened.and_then(|opened| opened.number).ok_or(Status::NOT_ALLOWED)?;
-        let (Some(sequence), work) = (&self.sequence, &mut self.work) else { return Err(Status::NOT_ALLOWED) };
+        let opened = self.open_stored(&rp_id_hash, Some(number), user_verified, scratch).map_err(store_status)?;
+        let number = opened.and_then(|opened| opened.stored).ok_or(Status::NOT_ALLOWED)?.number;
+        let (Some(Sequence::Assertions(sequence)), work) = (&self.sequence, &mut self.work) else {
+            return Err(Status::NOT_ALLOWED);
+        };
         work.rp_id_hash = sequence.rp_id_hash;
         work.client_data_hash = sequence.client_data_hash;
         work.user_verified = sequence.user_verified;
         work.user_present = sequence.user_present;
+        work.asked = sequence.asked;
+        work.salts = sequence.salts.clone();
         work.total = sequence.total;
         work.number = Some(number);
         Ok(Next::Work)
     }
 
-    /// Counts the signature before it is made.
-    fn count_assertion(&mut self) -> Outcome {
-        let count = self.sign_count().map_err(store_status)?.saturating_add(1);
-        self.store.commit(&[Change::Set(Setting::SignCount, &count.to_be_bytes())]).map_err(store_status)?;
+    /// Counts the signature before it is made, and stores a new blob of the extension `largeBlob` with it.
+    fn count_assertion(&mut self, message: &[u8], scratch: &mut [u8]) -> Outcome {
+        let count = self.sign_count().map_err(store_status)?.saturating_add(1).to_be_bytes();
+        let count = Change::Set(Setting::SignCount, &count);
+        if self.work.asked.large_blob == LargeBlob::Write {
+            self.write_large_blob(message, scratch, count)?;
+            if self.work.asked.large_blob == LargeBlob::Written(false) {
+                return Ok(Next::Work);
+            }
+        } else {
+            self.commit(&[Some(count)]).map_err(store_status)?;
+        }
         self.work.step = step::WRITE;
         Ok(Next::Work)
     }
@@ -178,10 +224,17 @@ impl<P: Platform> Authenticator<'_, P> {
         let rp_id_hash = self.work.rp_id_hash;
         let wrapped_id = core::mem::take(&mut self.work.id);
         let opened = match self.work.number {
-            Some(number) => self.open_stored(&rp_id_hash, number.checked_add(1), scratch),
+            Some(number) => self.open_number(&rp_id_hash, number, scratch),
             None => self.open(&rp_id_hash, &wrapped_id, scratch),
         };
         let opened = opened.map_err(store_status)?.ok_or(Status::NO_CREDENTIALS)?;
+        let stored = opened.stored.as_ref().map(|stored| stored.credential);
+        let id = stored.map_or(&wrapped_id[..], |credential| credential.id);
+        let mut outputs = [0; MAX_OUTPUTS];
+        let extensions = self.assertion_outputs(id, &opened, &mut outputs)?;
+        let large_blob_key = stored.is_some_and(|credential| credential.large_blob_key == Some(true));
+        let large_blob_key =
+            (self.work.asked.large_blob_key && large_blob_key).then(|| self.large_blob_key(&rp_id_hash, id));
         let work = &self.work;
         let several = work.total > 1;
 
@@ -190,55 +243,65 @@ impl<P: Platform> Authenticator<'_, P> {
             flags: Flags::default().with(Flags::UP, work.user_present).with(Flags::UV, work.user_verified),
             sign_count,
             attested_credential_data: None,
-            extensions: None,
+            extensions,
         };
-        let mut signed = [0; 37];
-        auth_data.encode(&mut Writer::new(&mut signed));
+        let mut auth_data_bytes = [0; 37 + MAX_OUTPUTS];
+        let mut w = Writer::new(&mut auth_data_bytes);
+        auth_data.encode(&mut w);
+        let auth_data = w.written().ok_or(Status::OTHER)?;
         let mut signature = [0; MAX_SIGNATURE];
         let len = self
             .crypto
-            .sign(opened.algorithm, opened.secret, &[&signed, &work.client_data_hash], &mut signature)
+            .sign(opened.algorithm, opened.secret, &[auth_data, &work.client_data_hash], &mut signature)
             .map_err(|_| Status::OTHER)?;
 
         let identified = several && work.user_verified;
-        let user = opened.user.map(|user| UserEntity {
-            id: user.id,
-            name: user.name.filter(|_| identified),
-            display_name: user.display_name.filter(|_| identified),
+        let user = stored.map(|credential| UserEntity {
+            id: credential.user.id,
+            name: credential.user.name.filter(|_| identified),
+            display_name: credential.user.display_name.filter(|_| identified),
         });
-        let first = self.sequence.is_none();
+        let mut unsigned = [0; MAX_UNSIGNED_OUTPUTS];
         let response = Response {
-            credential: Some(CredentialDescriptor::new(opened.id.unwrap_or(&wrapped_id))),
-            auth_data: &signed,
+            credential: Some(CredentialDescriptor::new(id)),
+            auth_data,
             signature: signature.get(..len).ok_or(Status::OTHER)?,
             user,
-            number_of_credentials: (first && several).then_some(u64::from(work.total)),
+            number_of_credentials: (self.sequence.is_none() && several).then_some(u64::from(work.total)),
             user_selected: None,
-            large_blob_key: None,
-            unsigned_extension_outputs: None,
+            large_blob_key: large_blob_key.as_ref().map(|key| &key[..]),
+            unsigned_extension_outputs: large_blob::assertion_outputs(&work.asked, stored, &mut unsigned)?,
         };
         let len = ctap2::encode_response(&response, message).map_err(|_| Status::OTHER)?;
+        self.keep_sequence(now);
+        Ok(len)
+    }
 
+    /// What getNextAssertion goes on with.
+    fn keep_sequence(&mut self, now: Instant) {
+        let work = &self.work;
+        let deadline = now.plus(SEQUENCE_TIMEOUT);
         match (&mut self.sequence, work.number) {
-            (Some(sequence), Some(number)) => {
+            (Some(Sequence::Assertions(sequence)), Some(number)) => {
                 sequence.left = sequence.left.saturating_sub(1);
                 sequence.number = number;
-                sequence.deadline = now.plus(SEQUENCE_TIMEOUT);
+                sequence.deadline = deadline;
             }
-            (None, Some(number)) if several => {
-                self.sequence = Some(Sequence {
-                    rp_id_hash,
+            (None, Some(number)) if work.total > 1 => {
+                self.sequence = Some(Sequence::Assertions(Assertions {
+                    rp_id_hash: work.rp_id_hash,
                     client_data_hash: work.client_data_hash,
                     user_verified: work.user_verified,
                     user_present: work.user_present,
+                    asked: work.asked,
+                    salts: work.salts.clone(),
                     total: work.total,
                     left: work.total.saturating_sub(1),
                     number,
-                    deadline: now.plus(SEQUENCE_TIMEOUT),
-                });
+                    deadline,
+                }));
             }
             _ => {}
         }
-        Ok(len)
     }
 }

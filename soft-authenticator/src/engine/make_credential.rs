@@ -1,24 +1,27 @@
 //! authenticatorMakeCredential (CTAP 2.3 §6.1.2). The numbers are the standard's steps.
 
+use heapless::Vec;
 use keyfob_core::{
     Instant, Status,
-    attestation::{Packed, Statement},
-    auth_data::{AttestedCredentialData, AuthData, Flags},
-    cbor::{self, List, Write, Writer},
-    cose::{Algorithm, CoseKey},
-    crypto::{MAX_PUBLIC, MAX_SECRET, MAX_SIGNATURE, Sign},
-    ctap2::{PUBLIC_KEY, RpEntity, UserEntity, make_credential::Request},
+    cbor::{self, List},
+    cose::Algorithm,
+    crypto::{MAX_PUBLIC, MAX_SECRET, Sign},
+    ctap2::{Command, CredentialDescriptor, PUBLIC_KEY, RpEntity, UserEntity, make_credential::Request},
+    extensions::MakeCredentialInputs,
+    extensions::cred_protect::Level,
     pin_uv::Permissions,
 };
 
 use super::{
-    Attestation, Certified, Engine, Next, Outcome, Platform,
+    Engine, Next, Outcome, Platform,
     authenticator::{Authenticator, store_status},
-    credential::{MAX_ID, STORED_ID},
+    credential::{MAX_ID, Properties, STORED_ID},
+    extensions::{LargeBlob, inputs},
+    user_verification::Attempt,
 };
 use crate::{
     caps::Caps,
-    store::{Change, Credential, MAX_RECORD, Store},
+    store::{Change, Credential, MAX_RECORD, Setting},
 };
 use rand_core::Rng;
 
@@ -28,6 +31,11 @@ const MAX_NAME: usize = 64;
 const MAX_USER_ID: usize = 64;
 /// The longest RP ID, in bytes: a domain name's limit.
 const MAX_RP_ID: usize = 255;
+
+/// enterpriseAttestation: for the relying parties that the vendor lists.
+const VENDOR_FACILITATED: u64 = 1;
+/// enterpriseAttestation: for those that the platform lists.
+const PLATFORM_MANAGED: u64 = 2;
 
 /// What is done next, in `Work::step`.
 mod step {
@@ -57,6 +65,7 @@ impl<P: Platform> Engine<'_, P> {
             self.authenticator.token.consume();
         }
         match self.authenticator.work.step {
+            step::GENERATE if self.authenticator.work.needs_salts() => self.take_salts(Command::MAKE_CREDENTIAL),
             step::GENERATE => self.authenticator.generate_credential(),
             step::COMMIT => {
                 let (message, scratch, authenticator) = self.parts();
@@ -90,8 +99,9 @@ impl<P: Platform> Authenticator<'_, P> {
         // 4, 5
         let options = request.options.unwrap_or_default();
         let param = request.pin_uv_auth_param;
-        if options.uv == Some(true) && param.is_none() {
-            return Err(Status::INVALID_OPTION); // no built-in user verification
+        let mut uv = options.uv == Some(true) && param.is_none();
+        if uv && !self.uv_is_configured() {
+            return Err(Status::INVALID_OPTION);
         }
         if options.rk.is_some() && !self.has(Caps::DISCOVERABLE) {
             return Err(Status::UNSUPPORTED_OPTION);
@@ -100,15 +110,18 @@ impl<P: Platform> Authenticator<'_, P> {
             return Err(Status::INVALID_OPTION);
         }
         let discoverable = options.rk == Some(true);
+        // 6
+        uv |= self.always_uv() && param.is_none() && self.uv_is_configured();
+        if self.always_uv() && (!self.is_protected() || param.is_none() && !uv) {
+            return Err(self.verification_required());
+        }
         // 7, 8
-        let may_go_without = self.has(Caps::MAKE_CRED_UV_NOT_RQD) && !discoverable;
-        if self.is_protected() && param.is_none() && !may_go_without {
+        let may_go_without = self.make_cred_uv_not_rqd() && !discoverable;
+        if self.is_protected() && param.is_none() && !uv && !may_go_without {
             return Err(self.verification_required());
         }
         // 9
-        if request.enterprise_attestation.is_some() {
-            return Err(Status::INVALID_PARAMETER); // not capable of it
-        }
+        let enterprise = self.is_enterprise(request)?;
         let rp_id_hash = self.hash_rp_id(request.rp.id);
         // 10, 11
         let mut user_verified = false;
@@ -116,33 +129,35 @@ impl<P: Platform> Authenticator<'_, P> {
             let hash = request.client_data_hash;
             self.verify_token(now, protocol, param, hash, Permissions::MC, &rp_id_hash)?;
             user_verified = true;
+        } else if uv {
+            if self.work.attempt != Attempt::Verified {
+                return self.start_verification(Command::MAKE_CREDENTIAL, true);
+            }
+            user_verified = true;
         }
         // 12
         let excluded = match &request.exclude_list {
-            Some(list) if list.len() > usize::from(self.config.max_credential_count_in_list) => {
-                return Err(Status::LIMIT_EXCEEDED);
-            }
-            Some(list) => {
-                let mut excluded = false;
-                for descriptor in list.iter().filter(|descriptor| descriptor.kind == PUBLIC_KEY) {
-                    excluded |= self.open(&rp_id_hash, descriptor.id, scratch).map_err(store_status)?.is_some();
-                }
-                excluded
-            }
+            Some(list) => self.excludes(list, &rp_id_hash, user_verified, scratch)?,
             None => false,
         };
-        let formats = request.attestation_formats_preference;
+        // 15: nobody is asked to touch for what cannot be done, and an excluded credential is all that is told
+        let asked = match excluded {
+            false => self.asked_of_registration(request.extensions, &rp_id_hash, discoverable)?,
+            true => Default::default(),
+        };
+        let format = self.choose_format(algorithm, request.attestation_formats_preference, enterprise);
         let work = &mut self.work;
+        work.asked = asked;
+        work.enterprise = enterprise;
+        work.format = format;
         work.excluded = excluded;
         work.user_verified = user_verified;
         work.discoverable = discoverable;
         work.algorithm = Some(algorithm);
         work.rp_id_hash = rp_id_hash;
         work.client_data_hash = *request.client_data_hash;
-        work.unattested =
-            formats.is_some_and(|formats| formats.len() == 1 && formats.iter().all(|format| format == "none"));
         // 13, 14
-        if !self.token_vouches_for_presence(user_verified) {
+        if !self.verification_vouches_for_presence() && !self.token_vouches_for_presence(user_verified) {
             return Ok(Next::Touch);
         }
         if excluded {
@@ -151,6 +166,40 @@ impl<P: Platform> Authenticator<'_, P> {
         self.work.user_present = true;
         self.token.consume();
         Ok(Next::Work)
+    }
+
+    /// 9: whether enterprise attestation is asked for and given.
+    fn is_enterprise(&self, request: &Request<'_>) -> Result<bool, Status> {
+        let Some(asked) = request.enterprise_attestation else { return Ok(false) };
+        if !(self.is_enterprise_capable() && self.options.enterprise_attestation) {
+            return Err(Status::INVALID_PARAMETER);
+        }
+        match asked {
+            VENDOR_FACILITATED => {
+                Ok(self.config.enterprise.is_some_and(|enterprise| enterprise.rp_ids.contains(&request.rp.id)))
+            }
+            PLATFORM_MANAGED => Ok(true),
+            _ => Err(Status::INVALID_OPTION),
+        }
+    }
+
+    /// 12: whether a credential of the list is on this authenticator, and may be told to be.
+    fn excludes(
+        &mut self,
+        list: &List<'_, CredentialDescriptor<'_>>,
+        rp_id_hash: &[u8; 32],
+        user_verified: bool,
+        scratch: &mut [u8],
+    ) -> Result<bool, Status> {
+        if list.len() > usize::from(self.config.max_credential_count_in_list) {
+            return Err(Status::LIMIT_EXCEEDED);
+        }
+        let mut excluded = false;
+        for descriptor in list.iter().filter(|descriptor| descriptor.kind == PUBLIC_KEY) {
+            let opened = self.open(rp_id_hash, descriptor.id, scratch).map_err(store_status)?;
+            excluded |= opened.is_some_and(|opened| !opened.properties.hide_it(user_verified, true));
+        }
+        Ok(excluded)
     }
 
     /// Whether credentials of `algorithm` can be made here.
@@ -166,7 +215,7 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// 16: the key pair, and the credential's id.
-    fn generate_credential(&mut self) -> Outcome {
+    pub(super) fn generate_credential(&mut self) -> Outcome {
         let work = &mut self.work;
         let algorithm = work.algorithm.ok_or(Status::OTHER)?;
         // In place: a secret that is moved leaves a copy behind.
@@ -182,11 +231,15 @@ impl<P: Platform> Authenticator<'_, P> {
             self.rng.fill_bytes(id.get_mut(..STORED_ID).unwrap_or_default());
             STORED_ID
         } else {
-            self.wrapping
-                .wrap(&self.crypto, &mut self.rng, &work.rp_id_hash, algorithm, &work.secret, &mut id)
+            let properties = Properties {
+                cred_protect: work.asked.cred_protect.unwrap_or(Level::USER_VERIFICATION_OPTIONAL),
+                third_party_payment: work.asked.third_party_payment,
+            };
+            self.credential_keys
+                .wrap(&self.crypto, &mut self.rng, &work.rp_id_hash, algorithm, properties, &work.secret, &mut id)
                 .map_err(|_| Status::OTHER)?
         };
-        work.id = id.iter().copied().take(id_len).collect();
+        work.id = Vec::from_slice(id.get(..id_len).unwrap_or_default()).unwrap_or_default(); // as long as `id`
         work.step = if work.discoverable { step::COMMIT } else { step::WRITE };
         Ok(Next::Work)
     }
@@ -195,7 +248,12 @@ impl<P: Platform> Authenticator<'_, P> {
     fn store_credential(&mut self, request: &Request<'_>, scratch: &mut [u8]) -> Outcome {
         let rp_id_hash = self.work.rp_id_hash;
         let replaced = self.number_of_user(&rp_id_hash, request.user.id, scratch).map_err(store_status)?;
-        let work = &mut self.work;
+        let cred_blob = match self.work.asked.cred_blob {
+            Some(true) => inputs::<MakeCredentialInputs<'_>>(request.extensions)?.cred_blob,
+            _ => None,
+        };
+        let state = self.new_store_state();
+        let work = &self.work;
         let credential = Credential {
             id: &work.id,
             algorithm: work.algorithm.ok_or(Status::OTHER)?,
@@ -206,67 +264,24 @@ impl<P: Platform> Authenticator<'_, P> {
                 name: request.user.name.map(truncate),
                 display_name: request.user.display_name.map(truncate),
             },
+            cred_protect: work.asked.cred_protect.filter(|level| *level != Level::USER_VERIFICATION_OPTIONAL),
+            cred_blob,
+            large_blob_key: work.asked.large_blob_key.then_some(true),
+            third_party_payment: work.asked.third_party_payment.then_some(true),
+            large_blob: (work.asked.large_blob == LargeBlob::Make).then_some(&[]),
         };
         self.scratch_used = MAX_RECORD;
         let len = credential.encode(scratch).map_err(|_| Status::LIMIT_EXCEEDED)?;
         let record = scratch.get(..len).ok_or(Status::OTHER)?;
-        let put = Change::Put { rp_id_hash: &rp_id_hash, record };
-        let committed = match replaced {
-            Some(number) => self.store.commit(&[Change::Delete(number), put]),
-            None => self.store.commit(&[put]),
-        };
-        committed.map_err(store_status)?;
+        let changes = [
+            replaced.map(Change::Delete),
+            Some(Change::Put { rp_id_hash: &rp_id_hash, record }),
+            state.as_ref().map(|state| Change::Set(Setting::StoreState, state)),
+        ];
+        self.commit(&changes).map_err(store_status)?;
         self.work.committed = true;
         self.work.step = step::WRITE;
         Ok(Next::Work)
-    }
-
-    /// 19: the response, signed.
-    fn write_attestation(&mut self, message: &mut [u8]) -> Result<usize, Status> {
-        let sign_count = self.sign_count().map_err(store_status)?;
-        let work = &self.work;
-        let algorithm = work.algorithm.ok_or(Status::OTHER)?;
-        let auth_data = AuthData {
-            rp_id_hash: &work.rp_id_hash,
-            flags: Flags::default().with(Flags::UP, work.user_present).with(Flags::UV, work.user_verified),
-            sign_count,
-            attested_credential_data: Some(AttestedCredentialData {
-                aaguid: &self.config.aaguid,
-                credential_id: &work.id,
-                public_key: CoseKey::from_raw(algorithm, &work.public).ok_or(Status::OTHER)?,
-            }),
-            extensions: None,
-        };
-        let attestation = if work.unattested { Attestation::None } else { self.config.attestation };
-
-        let mut w = Writer::new(message);
-        w.byte(Status::OK.0);
-        w.map(3);
-        w.unsigned(1);
-        w.text(if matches!(attestation, Attestation::None) { "none" } else { "packed" });
-        w.unsigned(2);
-        let len = auth_data.encoded_len();
-        w.bytes_head(len);
-        let start = w.len();
-        auth_data.encode(&mut w);
-        w.unsigned(3);
-        let signed = w.written().and_then(|written| written.get(start..start.saturating_add(len)));
-        let parts = [signed.ok_or(Status::OTHER)?, &work.client_data_hash];
-        let mut signature = [0; MAX_SIGNATURE];
-        let (alg, secret, chain): (_, &[u8], _) = match attestation {
-            Attestation::None => {
-                Statement::None.write(&mut w);
-                return w.finish().map_err(|_| Status::OTHER);
-            }
-            Attestation::Own => (algorithm, &work.secret, None),
-            Attestation::Certified(Certified { algorithm, secret, chain }) => {
-                (algorithm, secret, Some(List::Slice(chain)))
-            }
-        };
-        let len = self.crypto.sign(alg, secret, &parts, &mut signature).map_err(|_| Status::OTHER)?;
-        let sig = signature.get(..len).ok_or(Status::OTHER)?;
-        Statement::Packed(Packed { alg, sig, x5c: chain }).write(&mut w);
-        w.finish().map_err(|_| Status::OTHER)
     }
 }
 
@@ -277,6 +292,6 @@ fn check_entities(rp: &RpEntity<'_>, user: &UserEntity<'_>) -> Result<(), Status
 }
 
 /// At most [`MAX_NAME`] bytes, cut where a character ends.
-fn truncate(name: &str) -> &str {
+pub(super) fn truncate(name: &str) -> &str {
     name.get(..name.floor_char_boundary(MAX_NAME)).unwrap_or(name)
 }

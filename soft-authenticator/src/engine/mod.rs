@@ -14,7 +14,12 @@
 
 use core::time::Duration;
 
-use keyfob_core::{Instant, Status, crypto, ctap2::Command};
+use keyfob_core::{
+    Instant, Status,
+    cbor::Text,
+    crypto,
+    ctap2::{Command, bio_enrollment::SampleStatus},
+};
 use rand_core::CryptoRng;
 use zeroize::Zeroize;
 
@@ -23,23 +28,43 @@ use crate::{
     store::{MAX_RECORD, Store},
 };
 
+mod attestation;
 mod authenticator;
+mod authenticator_config;
+mod bio_enrollment;
+mod certificate;
 mod client_pin;
 mod config;
 mod credential;
+mod credential_management;
+mod extensions;
+mod fingerprints;
 mod get_assertion;
 mod get_info;
+mod large_blob;
+mod large_blobs;
 mod make_credential;
+mod persistent;
+pub mod pin_policy;
+mod profiles;
 mod reset;
+mod u2f;
+mod user_verification;
 
-pub use config::{Attestation, Certified, Config, ConfigError, Policy};
+pub use config::{Attestation, Certified, Config, ConfigError, Enterprise, MAX_CRED_BLOB_LENGTH, Policy};
+pub use fingerprints::{MAX_FINGERPRINTS, MAX_FRIENDLY_NAME, TemplateId};
+pub use u2f::{TOUCH_AWAITED, TOUCH_KEPT};
+pub use user_verification::{FINGERPRINT, UserVerification};
 
 use authenticator::Authenticator;
+use user_verification::{Attempt, Refusal};
 
 /// How long the engine waits for a touch. CTAP 2.3 §6 asks for at least 10 s, 30 s is usual.
 pub const USER_ACTION_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long after power-up a reset is accepted (CTAP 2.3 §6.6).
 pub const RESET_WINDOW: Duration = Duration::from_secs(10);
+/// How long a long touch lasts (CTAP 2.3 §6.6): at least 5 s.
+pub const LONG_TOUCH: Duration = Duration::from_secs(5);
 /// How long a sequence of getNextAssertion may pause (CTAP 2.3 §6.3).
 pub const SEQUENCE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -53,6 +78,18 @@ pub trait Platform {
     type Rng: CryptoRng;
     /// What survives power loss.
     type Store: Store;
+
+    /// Whether `pin`, in UTF-8 and without padding, satisfies the PIN complexity policy. It is asked while the policy is
+    /// in force.
+    fn pin_is_complex(pin: &[u8]) -> bool {
+        pin_policy::is_complex(pin)
+    }
+
+    /// Carries out vendor command `id` of authenticatorConfig, one of [`Config::vendor_commands`]; `params` is its
+    /// subCommandParams, canonical CBOR. The platform was authorized. Errors: the status to answer.
+    fn vendor_command(_store: &mut Self::Store, _id: u64, _params: &[u8]) -> Result<(), Status> {
+        Err(Status::INVALID_PARAMETER)
+    }
 }
 
 /// What a running command waits for.
@@ -60,6 +97,13 @@ pub trait Platform {
 pub enum Wait {
     /// The user's touch: [`Event::Touched`] or [`Event::Denied`].
     Touch,
+    /// A touch that lasts [`LONG_TOUCH`]: [`Event::LongTouched`] at its end, or [`Event::Denied`]. The driver measures;
+    /// a shorter touch counts for nothing.
+    LongTouch,
+    /// Built-in user verification: [`Event::Verified`], or [`Event::Denied`] by a user who declines.
+    UserVerification,
+    /// A sample of the finger that is being enrolled ([`Engine::enrolls`]): [`Event::Sample`], or [`Event::Denied`].
+    Sample,
     /// Nothing: there is more work. [`Event::Tick`] goes on with it.
     Processing,
 }
@@ -69,8 +113,20 @@ pub enum Wait {
 pub enum Event {
     /// The user touched the authenticator.
     Touched,
+    /// The user has touched the authenticator for [`LONG_TOUCH`] without a break.
+    LongTouched,
     /// The user declined.
     Denied,
+    /// The user tried to be verified: whether it is the user. Of fingerprints, only those of [`Engine::fingerprints`]
+    /// may count.
+    Verified(bool),
+    /// The sensor has taken a sample.
+    Sample {
+        /// What became of it. The first good sample of another finger than before begins a new template.
+        status: SampleStatus,
+        /// Good samples that are still needed. At 0 the template is complete, and the sensor keeps it.
+        remaining: u8,
+    },
     /// The platform gives up.
     Cancel,
     /// Time has passed.
@@ -98,10 +154,16 @@ pub struct Engine<'b, P: Platform> {
 /// The command that is under way, and how far it has come.
 enum Pending {
     Nothing,
-    /// A touch is awaited until the deadline.
-    Touch(Command, Instant),
+    /// A touch is awaited until the deadline: a long one, or any.
+    Touch(Command, Instant, Wait),
+    /// The user may be verified until the deadline.
+    Verification(Command, Instant),
+    /// A sample of a finger may be taken until the deadline.
+    Sample(Command, Instant),
     /// The next atom of a command.
     Work(Command),
+    /// The next atom of a U2F request.
+    U2f,
 }
 
 /// What a command's handler wants next.
@@ -110,6 +172,12 @@ enum Next {
     Reply(usize),
     /// A touch.
     Touch,
+    /// A long touch.
+    LongTouch,
+    /// The user to be verified.
+    Verification,
+    /// A sample of a finger, for so long.
+    Sample(Duration),
     /// To be called again.
     Work,
 }
@@ -155,10 +223,9 @@ impl<'b, P: Platform> Engine<'b, P> {
     /// Starts the CTAP2 request that lies in the first `len` bytes of the buffer. A command that was pending is dropped.
     pub fn begin(&mut self, now: Instant, len: usize) -> Progress {
         self.abort();
+        self.authenticator.touch = u2f::Touch::default();
         let first = self.buffer().get(..len).map(|request| request.first().copied());
-        if first != Some(Some(Command::GET_NEXT_ASSERTION.0)) {
-            self.authenticator.forget_sequence();
-        }
+        self.authenticator.end_sequence_before(first.flatten().map(Command));
         let command = match first {
             Some(Some(command)) => Command(command),
             Some(None) => return self.fail(Status::INVALID_LENGTH),
@@ -166,43 +233,86 @@ impl<'b, P: Platform> Engine<'b, P> {
         };
         self.request = len;
         self.authenticator.token.observe(now);
-        let outcome = match command {
+        let outcome = self.run(now, command);
+        self.proceed(now, command, outcome)
+    }
+
+    /// Begins a command, or begins it again when the user is verified.
+    fn run(&mut self, now: Instant, command: Command) -> Outcome {
+        match command {
             Command::MAKE_CREDENTIAL => self.make_credential(now),
             Command::GET_ASSERTION => self.get_assertion(now),
             Command::GET_NEXT_ASSERTION => self.get_next_assertion(now),
             Command::GET_INFO => self.get_info(),
-            Command::CLIENT_PIN if self.authenticator.has(Caps::CLIENT_PIN) => self.client_pin(now),
+            Command::CLIENT_PIN if self.authenticator.issues_tokens() => self.client_pin(now),
+            Command::BIO_ENROLLMENT | Command::BIO_ENROLLMENT_PREVIEW if self.authenticator.has(Caps::BIO_ENROLL) => {
+                self.bio_enrollment(now)
+            }
             Command::RESET => self.reset(now),
+            Command::CREDENTIAL_MANAGEMENT | Command::CREDENTIAL_MANAGEMENT_PREVIEW
+                if self.authenticator.has(Caps::CRED_MGMT) =>
+            {
+                self.credential_management(now)
+            }
+            Command::LARGE_BLOBS if self.authenticator.large_blobs_capacity() > 0 => self.large_blobs(now),
+            Command::CONFIG if self.authenticator.has(Caps::CONFIG) => self.authenticator_config(now),
             Command::SELECTION if self.authenticator.has(Caps::SELECTION) => Ok(Next::Touch),
             _ => Err(Status::INVALID_COMMAND),
-        };
-        self.proceed(now, command, outcome)
+        }
     }
 
     /// Goes on with a pending command. Without one, answers [`Status::NOT_ALLOWED`].
     pub fn resume(&mut self, now: Instant, event: Event) -> Progress {
         let (command, touched) = match (&self.pending, event) {
             (Pending::Nothing, _) => return self.fail(Status::NOT_ALLOWED),
+            (Pending::U2f, event) => return self.u2f_continue(event),
             // What is committed is told to the platform: else a replaced credential would be lost to both.
             (Pending::Work(command), Event::Cancel) if self.authenticator.work.committed => (*command, false),
             (_, Event::Cancel) => return self.fail(Status::KEEPALIVE_CANCEL),
-            (Pending::Touch(command, deadline), _) if now >= *deadline => {
+            (Pending::Touch(command, deadline, _), _) if now >= *deadline => {
                 let status = self.refused(*command, Status::USER_ACTION_TIMEOUT);
                 return self.fail(status);
             }
-            (Pending::Touch(command, _), Event::Touched) => (*command, true),
-            (Pending::Touch(command, _), Event::Denied) => {
+            (Pending::Touch(command, _, Wait::Touch), Event::Touched) => (*command, true),
+            (Pending::Touch(command, ..), Event::LongTouched) => (*command, true),
+            (Pending::Touch(command, ..), Event::Denied) => {
                 let status = self.refused(*command, Status::OPERATION_DENIED);
                 return self.fail(status);
             }
-            (Pending::Touch(..), Event::Tick) => return Progress::Pending(Wait::Touch),
+            (Pending::Touch(_, _, wait), _) => return Progress::Pending(*wait),
+            (Pending::Verification(command, deadline), event) => {
+                let command = *command;
+                let refusal = match event {
+                    _ if now >= *deadline => Refusal::Timeout,
+                    Event::Verified(matched) => return self.user_tried(now, command, matched),
+                    Event::Denied => Refusal::Declined,
+                    _ => return Progress::Pending(Wait::UserVerification),
+                };
+                let status = self.authenticator.verification_refused(command, refusal);
+                return self.fail(status);
+            }
+            (Pending::Sample(command, deadline), event) => {
+                let command = *command;
+                let outcome = match event {
+                    _ if now >= *deadline => self.sample(SampleStatus::NO_USER_ACTIVITY, 0),
+                    Event::Sample { status, remaining } => self.sample(status, remaining),
+                    Event::Denied => Err(Status::OPERATION_DENIED),
+                    _ => return Progress::Pending(Wait::Sample),
+                };
+                return self.proceed(now, command, outcome);
+            }
             (Pending::Work(command), _) => (*command, false),
         };
+        if let Attempt::Counted { matched, more } = self.authenticator.work.attempt {
+            let outcome = self.judge_attempt(now, command, matched, more);
+            return self.proceed(now, command, outcome);
+        }
         let outcome = match command {
             Command::MAKE_CREDENTIAL => self.make_credential_continue(touched),
             Command::GET_ASSERTION | Command::GET_NEXT_ASSERTION => self.get_assertion_continue(now, touched),
             Command::CLIENT_PIN => self.client_pin(now),
             Command::RESET => self.reset_continue(),
+            Command::LARGE_BLOBS => self.large_blobs_continue(),
             Command::SELECTION => self.ok(),
             _ => Err(Status::INVALID_COMMAND),
         };
@@ -212,7 +322,9 @@ impl<'b, P: Platform> Engine<'b, P> {
     /// When [`Engine::resume`] should be called with [`Event::Tick`] though nothing happened.
     pub fn deadline(&self) -> Option<Instant> {
         match self.pending {
-            Pending::Touch(_, deadline) => Some(deadline),
+            Pending::Touch(_, deadline, _) | Pending::Verification(_, deadline) | Pending::Sample(_, deadline) => {
+                Some(deadline)
+            }
             _ => None,
         }
     }
@@ -229,9 +341,18 @@ impl<'b, P: Platform> Engine<'b, P> {
         self.wipe_scratch();
     }
 
-    /// Another channel speaks: sequences such as getNextAssertion end.
+    /// Another channel speaks: sequences such as getNextAssertion end, and a touch that U2F waits for is forgotten.
     pub fn channel_changed(&mut self) {
         self.authenticator.forget_sequence();
+        self.authenticator.touch = u2f::Touch::default();
+    }
+
+    /// Over which of [`Config::transports`] the platform speaks from now on; the first until then. Another one ends
+    /// sequences.
+    pub fn set_transport(&mut self, transport: Text<'b>) {
+        if self.authenticator.transport.replace(transport) != Some(transport) {
+            self.channel_changed();
+        }
     }
 
     /// Does one bounded piece of upkeep while nothing is pending; `false` when there is nothing to do or it failed.
@@ -245,9 +366,15 @@ impl<'b, P: Platform> Engine<'b, P> {
                 self.abort();
                 Progress::Reply(len)
             }
-            Ok(Next::Touch) => {
-                self.pending = Pending::Touch(command, now.plus(USER_ACTION_TIMEOUT));
-                Progress::Pending(Wait::Touch)
+            Ok(Next::Touch) => self.await_touch(now, command, Wait::Touch),
+            Ok(Next::LongTouch) => self.await_touch(now, command, Wait::LongTouch),
+            Ok(Next::Verification) => {
+                self.pending = Pending::Verification(command, now.plus(USER_ACTION_TIMEOUT));
+                Progress::Pending(Wait::UserVerification)
+            }
+            Ok(Next::Sample(timeout)) => {
+                self.pending = Pending::Sample(command, now.plus(timeout));
+                Progress::Pending(Wait::Sample)
             }
             Ok(Next::Work) => {
                 self.pending = Pending::Work(command);
@@ -255,6 +382,11 @@ impl<'b, P: Platform> Engine<'b, P> {
             }
             Err(status) => self.fail(status),
         }
+    }
+
+    fn await_touch(&mut self, now: Instant, command: Command, wait: Wait) -> Progress {
+        self.pending = Pending::Touch(command, now.plus(USER_ACTION_TIMEOUT), wait);
+        Progress::Pending(wait)
     }
 
     /// The status of a command whose touch was refused: an excluded credential and a probe with an empty

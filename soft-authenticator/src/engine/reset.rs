@@ -1,33 +1,42 @@
 //! authenticatorReset (CTAP 2.3 §6.6).
 
 use keyfob_core::{Instant, Status};
-use rand_core::Rng;
-use zeroize::Zeroizing;
 
 use super::{
     Engine, Next, Outcome, Platform, RESET_WINDOW,
-    authenticator::{PinState, store_status},
-    credential::WrappingKey,
+    authenticator::{Options, PinState, store_status},
+    credential::CredentialKeys,
+    persistent::Fresh,
 };
-use crate::store::{Change, Setting, Store};
+use crate::store::{Change, Store};
 
 impl<P: Platform> Engine<'_, P> {
     pub(super) fn reset(&mut self, now: Instant) -> Outcome {
         if now.since(self.authenticator.powered_up) >= RESET_WINDOW {
             return Err(Status::NOT_ALLOWED);
         }
-        Ok(Next::Touch)
+        let authenticator = &self.authenticator;
+        let (allowed, transport) = (authenticator.config.transports_for_reset, authenticator.transport);
+        if !allowed.is_none_or(|allowed| transport.is_some_and(|transport| allowed.contains(&transport))) {
+            return Err(Status::OPERATION_DENIED);
+        }
+        let long = authenticator.options.long_touch_for_reset;
+        Ok(if long { Next::LongTouch } else { Next::Touch })
     }
 
     pub(super) fn reset_continue(&mut self) -> Outcome {
         let authenticator = &mut self.authenticator;
         // A new seed makes every wrapped credential worthless; it is there in the same instant as the rest is gone.
-        let mut seed = Zeroizing::new([0; 32]);
-        authenticator.rng.fill_bytes(&mut *seed);
-        authenticator.store.commit(&[Change::Erase, Change::Set(Setting::Seed, &*seed)]).map_err(store_status)?;
+        let fresh = Fresh::new(&mut authenticator.rng);
+        let [seed, token, identifier, store_state] = fresh.changes();
+        let changes = [Change::Erase, seed, token, identifier, store_state];
+        authenticator.store.commit(&changes).map_err(store_status)?;
         // Nothing is read back: a store that fails now must not leave the old state in memory.
-        authenticator.wrapping = WrappingKey::derive(&authenticator.crypto, &*seed);
+        authenticator.credential_keys = CredentialKeys::derive(&authenticator.crypto, &*fresh.seed);
         authenticator.pin = PinState { is_set: false, retries: authenticator.config.max_pin_retries, mismatches: 0 };
+        authenticator.uv_retries = authenticator.config.user_verification.max_retries;
+        authenticator.fingerprints.clear();
+        authenticator.options = Options::new(&authenticator.config);
         authenticator.forget();
         self.ok()
     }

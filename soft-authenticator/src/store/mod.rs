@@ -28,11 +28,25 @@ pub enum Setting {
     PinRetries = 3,
     /// The signature counter, four bytes, big-endian.
     SignCount = 4,
+    /// Attempts of built-in user verification left, one byte.
+    UvRetries = 5,
+    /// What authenticatorConfig has set, two bytes: flags, and the shortest PIN in code points.
+    Options = 6,
+    /// The relying parties that may learn the shortest PIN: up to eight hashes of RP IDs, 32 bytes each.
+    MinPinRpIds = 7,
+    /// The persistent pinUvAuthToken, 32 bytes.
+    PersistentToken = 8,
+    /// What tells this authenticator from others of its model, 16 bytes. New after every reset.
+    Identifier = 9,
+    /// The state of the discoverable credentials, 16 bytes, new with each of their changes.
+    StoreState = 10,
+    /// Enrolled fingerprints: their ids and names.
+    Fingerprints = 11,
 }
 
 impl Setting {
     /// The longest setting, in bytes.
-    pub const MAX_LEN: usize = 32;
+    pub const MAX_LEN: usize = 256;
 }
 
 /// A credential's number: larger is newer, never used twice between two resets.
@@ -47,6 +61,17 @@ pub enum Change<'a> {
     Set(Setting, &'a [u8]),
     /// Removes a credential; one that is not there is not an error.
     Delete(Number),
+    /// Puts another record in a credential's place: it keeps its number.
+    Replace {
+        /// The credential's number. One that is not there is [`StoreError::Failed`], and nothing is changed.
+        number: Number,
+        /// SHA-256 of the RP ID, the same as before.
+        rp_id_hash: &'a [u8; 32],
+        /// The record, at most [`MAX_RECORD`] bytes.
+        record: &'a [u8],
+    },
+    /// Makes the first so many staged bytes the large-blob array.
+    LargeBlobs(usize),
     /// Adds a credential under the next number.
     Put {
         /// SHA-256 of the RP ID.
@@ -63,6 +88,8 @@ impl fmt::Debug for Change<'_> {
             Self::Erase => f.write_str("Erase"),
             Self::Set(setting, value) => write!(f, "Set({setting:?}, {} bytes)", value.len()),
             Self::Delete(number) => write!(f, "Delete({number})"),
+            Self::Replace { number, record, .. } => write!(f, "Replace({number}, {} bytes)", record.len()),
+            Self::LargeBlobs(len) => write!(f, "LargeBlobs({len} bytes)"),
             Self::Put { record, .. } => write!(f, "Put({} bytes)", record.len()),
         }
     }
@@ -89,10 +116,19 @@ pub struct Found {
     pub len: usize,
 }
 
+/// Which large-blob bytes are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blobs {
+    /// The array that is in force.
+    Committed,
+    /// What has been staged since. A power cut may take it.
+    Staged,
+}
+
 /// What must survive power loss. Calls take `&mut self`, as flash drivers do even for reading.
 pub trait Store {
     /// Copies a setting to the front of `out` and returns its length; `None` if it was never set.
-    fn get(&mut self, setting: Setting, out: &mut [u8; Setting::MAX_LEN]) -> Result<Option<usize>, StoreError>;
+    fn get(&mut self, setting: Setting, out: &mut [u8]) -> Result<Option<usize>, StoreError>;
 
     /// The newest credential of a relying party that is older than `before`, or the newest of all; its record is copied
     /// to the front of `out`.
@@ -103,11 +139,38 @@ pub trait Store {
         out: &mut [u8],
     ) -> Result<Option<Found>, StoreError>;
 
+    /// The newest credential of any relying party that is older than `before`, or the newest of all, and the hash of its
+    /// relying party's id; its record is copied to the front of `out`.
+    fn walk(&mut self, before: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError>;
+
+    /// How many credentials there are.
+    fn count(&mut self) -> Result<u32, StoreError>;
+
     /// How many more credentials of the usual size there is room for.
     fn remaining(&mut self) -> Result<u32, StoreError>;
 
     /// Applies all `changes` or none.
     fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError>;
+
+    /// The longest large-blob array there is room for, in bytes; 0 without large blobs.
+    fn large_blobs_capacity(&self) -> usize {
+        0
+    }
+
+    /// The length of the large-blob array in force, in bytes; 0 if none was committed since the last erasure.
+    fn large_blobs_len(&mut self) -> Result<usize, StoreError> {
+        Ok(0)
+    }
+
+    /// Fills `out` with large-blob bytes from `offset` on. [`StoreError::Failed`] if there are not as many.
+    fn read_large_blobs(&mut self, _: Blobs, _offset: usize, _out: &mut [u8]) -> Result<(), StoreError> {
+        Err(StoreError::Failed)
+    }
+
+    /// Keeps a piece of a new large-blob array at `offset`. The array in force stays until [`Change::LargeBlobs`].
+    fn stage(&mut self, _offset: usize, _bytes: &[u8]) -> Result<(), StoreError> {
+        Err(StoreError::Full)
+    }
 
     /// Does one bounded piece of upkeep while the authenticator is idle; `false` when there is nothing to do.
     fn tidy(&mut self) -> Result<bool, StoreError> {

@@ -4,6 +4,7 @@ use keyfob_core::{
     cbor::{self, Overflow},
     cose::Algorithm,
     ctap2::{RpEntity, UserEntity},
+    extensions::cred_protect::Level,
     message,
 };
 
@@ -21,6 +22,16 @@ message! {
         4 => rp: required RpEntity<'a>,
         /// The user.
         5 => user: required UserEntity<'a>,
+        /// Its protection, "optional" when absent.
+        6 => cred_protect: optional Level,
+        /// Its blob.
+        7 => cred_blob: optional &'a [u8],
+        /// Whether it was made with a large-blob key. Its secrets for `hmac-secret` every credential has.
+        9 => large_blob_key: optional bool,
+        /// Whether it may be used for payments by third parties.
+        10 => third_party_payment: optional bool,
+        /// What the extension `largeBlob` keeps.
+        11 => large_blob: optional &'a [u8],
     }
 }
 

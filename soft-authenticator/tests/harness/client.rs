@@ -3,12 +3,15 @@
 use keyfob_core::{
     Status,
     auth_data::{AuthData, Flags},
-    cbor::{List, Write},
+    cbor::{self, List, RawMap, Write},
     cose::{Algorithm, CoseKey},
     crypto::{Hash, P256Point, RustCrypto, Verify},
     ctap2::{
-        self, Command, CredentialDescriptor, CredentialParameters, PUBLIC_KEY, RpEntity, UserEntity, client_pin,
-        client_pin::subcommand, get_assertion, make_credential,
+        self, Command, CredentialDescriptor, CredentialParameters, PUBLIC_KEY, RpEntity, UserEntity, bio_enrollment,
+        bio_enrollment::{SampleStatus, TemplateInfo},
+        client_pin,
+        client_pin::subcommand,
+        get_assertion, make_credential,
     },
     pin_uv::{self, PaddedPin, Permissions, PinHash, Protocol, SharedSecret, Token},
 };
@@ -20,6 +23,7 @@ pub const RP: &str = "example.org";
 pub const PIN: &str = "1234";
 pub const MC: Permissions = Permissions::MC;
 pub const GA: Permissions = Permissions::GA;
+pub const BE: Permissions = Permissions::BE;
 
 /// A request as it goes over the wire.
 pub fn message<T: Write>(command: Command, parameters: &T) -> Vec<u8> {
@@ -71,6 +75,9 @@ pub struct Made {
     pub fmt: String,
     pub auth_data: Vec<u8>,
     pub att_stmt: Vec<u8>,
+    pub ep_att: Option<bool>,
+    pub large_blob_key: Option<Vec<u8>>,
+    pub unsigned: Option<Vec<u8>>,
 }
 
 impl Made {
@@ -105,6 +112,8 @@ pub struct Got {
     pub user_name: Option<String>,
     pub display_name: Option<String>,
     pub number: Option<u64>,
+    pub large_blob_key: Option<Vec<u8>>,
+    pub unsigned: Option<Vec<u8>>,
 }
 
 impl Got {
@@ -124,6 +133,17 @@ impl Got {
     pub fn is_by(&self, made: &Made) -> bool {
         RustCrypto.verify(&made.key(), &[&self.auth_data, &HASH], &self.signature).is_ok()
     }
+}
+
+/// What authenticatorBioEnrollment returned.
+#[derive(Debug, Default, PartialEq)]
+pub struct Bio {
+    pub modality: Option<u64>,
+    /// Kind, samples, longest name.
+    pub sensor: Option<(u64, u64, u64)>,
+    pub id: Option<Vec<u8>>,
+    pub sample: Option<(SampleStatus, u64)>,
+    pub enrolled: Vec<(Vec<u8>, String)>,
 }
 
 /// A key agreement with the authenticator.
@@ -154,14 +174,13 @@ impl Key {
         let response = self.call(&message(Command::MAKE_CREDENTIAL, request));
         body(&response, |response| {
             let response: make_credential::Response<'_> = ctap2::decode_response(response).unwrap();
-            assert_eq!(
-                (response.ep_att, response.large_blob_key, response.unsigned_extension_outputs),
-                (None, None, None)
-            );
             Made {
                 fmt: response.fmt.into(),
                 auth_data: response.auth_data.into(),
                 att_stmt: response.att_stmt.unwrap().0.into(),
+                ep_att: response.ep_att,
+                large_blob_key: response.large_blob_key.map(Into::into),
+                unsigned: response.unsigned_extension_outputs.map(|outputs| outputs.0.into()),
             }
         })
     }
@@ -179,7 +198,7 @@ impl Key {
     fn got(&mut self, response: &[u8]) -> Result<Got, Status> {
         body(response, |response| {
             let response: get_assertion::Response<'_> = ctap2::decode_response(response).unwrap();
-            assert_eq!((response.user_selected, response.large_blob_key), (None, None));
+            assert_eq!(response.user_selected, None);
             let credential = response.credential.unwrap();
             assert_eq!((credential.kind, credential.transports), (PUBLIC_KEY, None));
             Got {
@@ -190,6 +209,8 @@ impl Key {
                 user_name: response.user.and_then(|user| user.name).map(Into::into),
                 display_name: response.user.and_then(|user| user.display_name).map(Into::into),
                 number: response.number_of_credentials,
+                large_blob_key: response.large_blob_key.map(Into::into),
+                unsigned: response.unsigned_extension_outputs.map(|outputs| outputs.0.into()),
             }
         })
     }
@@ -279,6 +300,85 @@ impl Key {
         self.token_by(&session, &request)
     }
 
+    /// getPinUvAuthTokenUsingUvWithPermissions.
+    pub fn uv_token(
+        &mut self,
+        protocol: Protocol,
+        permissions: Permissions,
+        rp_id: Option<&str>,
+    ) -> Result<Token, Status> {
+        let session = self.agree(protocol);
+        let permissions = Some(permissions.0.into());
+        let request = client_pin::Request { permissions, rp_id, ..session.request(subcommand::GET_TOKEN_USING_UV) };
+        self.token_by(&session, &request)
+    }
+
+    /// uvRetries.
+    pub fn uv_retries(&mut self) -> u64 {
+        let request = client_pin::Request { sub_command: Some(subcommand::GET_UV_RETRIES), ..Default::default() };
+        let response = self.call(&message(Command::CLIENT_PIN, &request));
+        let response: client_pin::Response<'_> = ctap2::decode_response(&response).unwrap();
+        response.uv_retries.unwrap()
+    }
+
+    /// authenticatorBioEnrollment with a token's proof, if there is one.
+    pub fn bio(
+        &mut self,
+        token: Option<&Token>,
+        sub_command: u64,
+        params: &bio_enrollment::Params<'_>,
+    ) -> Result<Bio, Status> {
+        let mut encoded = vec![0; 400];
+        let len = cbor::encode(params, &mut encoded).unwrap();
+        let raw = (*params != bio_enrollment::Params::default()).then_some(RawMap(&encoded[..len]));
+        let head = bio_enrollment::authenticated_head(sub_command);
+        let param =
+            token.map(|token| token.authenticate(&RustCrypto, Protocol::Two, &[&head, raw.map_or(&[], |raw| raw.0)]));
+        self.bio_by(&bio_enrollment::Request {
+            modality: Some(bio_enrollment::FINGERPRINT),
+            sub_command: Some(sub_command),
+            sub_command_params: raw,
+            pin_uv_auth_protocol: token.map(|_| 2),
+            pin_uv_auth_param: param.as_ref().map(|param| param.as_bytes()),
+            get_modality: None,
+        })
+    }
+
+    pub fn bio_by(&mut self, request: &bio_enrollment::Request<'_>) -> Result<Bio, Status> {
+        let response = self.call(&message(Command::BIO_ENROLLMENT, request));
+        body(&response, |response| {
+            if response.len() == 1 {
+                return Bio::default();
+            }
+            let response: bio_enrollment::Response<'_> = ctap2::decode_response(response).unwrap();
+            Bio {
+                modality: response.modality,
+                sensor: response.fingerprint_kind.map(|kind| {
+                    let samples = response.max_capture_samples_required_for_enroll.unwrap();
+                    (kind, samples, response.max_template_friendly_name.unwrap())
+                }),
+                id: response.template_id.map(Into::into),
+                sample: response.last_enroll_sample_status.map(|status| (status, response.remaining_samples.unwrap())),
+                enrolled: response.template_infos.map_or(Vec::new(), |infos| {
+                    let name = |info: TemplateInfo<'_>| info.template_friendly_name.unwrap().to_owned();
+                    infos.iter().map(|info| (info.template_id.to_vec(), name(info))).collect()
+                }),
+            }
+        })
+    }
+
+    /// Enrols a finger, all samples good, and returns its id.
+    pub fn enrol(&mut self, token: &Token) -> Result<Vec<u8>, Status> {
+        let begun = self.bio(Some(token), bio_enrollment::subcommand::ENROLL_BEGIN, &Default::default())?;
+        let (id, (_, mut remaining)) = (begun.id.unwrap(), begun.sample.unwrap());
+        while remaining > 0 {
+            let params = bio_enrollment::Params { template_id: Some(&id), ..Default::default() };
+            let next = self.bio(Some(token), bio_enrollment::subcommand::ENROLL_CAPTURE_NEXT_SAMPLE, &params)?;
+            remaining = next.sample.unwrap().1;
+        }
+        Ok(id)
+    }
+
     pub fn token_by(&mut self, session: &Session, request: &client_pin::Request<'_>) -> Result<Token, Status> {
         let response = self.call(&message(Command::CLIENT_PIN, request));
         body(&response, |response| {
@@ -326,6 +426,32 @@ impl Key {
             ..request
         })
     }
+}
+
+/// Extension inputs as they stand in a request, or outputs as they stand in a response.
+pub fn raw<T: Write>(map: &T) -> Vec<u8> {
+    let mut buffer = vec![0; 8192];
+    let len = cbor::encode(map, &mut buffer).unwrap();
+    buffer.truncate(len);
+    buffer
+}
+
+/// A registration with extension inputs.
+pub fn extended<'a>(request: make_credential::Request<'a>, inputs: &'a [u8]) -> make_credential::Request<'a> {
+    make_credential::Request { extensions: Some(RawMap(inputs)), ..request }
+}
+
+/// A sign-in with extension inputs.
+pub fn asking(inputs: &[u8]) -> get_assertion::Request<'_> {
+    get_assertion::Request { extensions: Some(RawMap(inputs)), ..assertion() }
+}
+
+/// A sign-in with one of these credentials.
+pub fn listed<'a>(
+    request: get_assertion::Request<'a>,
+    list: &'a [CredentialDescriptor<'a>],
+) -> get_assertion::Request<'a> {
+    get_assertion::Request { allow_list: Some(List::Slice(list)), ..request }
 }
 
 pub fn pin_hash(pin: &str) -> [u8; 16] {

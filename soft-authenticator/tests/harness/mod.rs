@@ -2,16 +2,22 @@
 //! that fails the test when one poll does two slow things.
 
 mod client;
+mod manage;
 mod platform;
 
 use std::{cell::Cell, rc::Rc, time::Duration};
 
-use keyfob_core::{Instant, Status, ctap2::Command};
-use keyfob_soft_authenticator::engine::{Config, ConfigError, Engine, Event, Progress, Wait};
+use keyfob_core::{
+    Instant, Status,
+    ctap2::{Command, bio_enrollment::SampleStatus},
+};
+use keyfob_soft_authenticator::engine::{Config, ConfigError, Engine, Event, Progress, TemplateId, Wait};
+use keyfob_soft_authenticator::store::{Change, Setting, Store};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
 pub use client::*;
+pub use manage::*;
 pub use platform::*;
 
 /// What the user does when a touch is awaited.
@@ -30,6 +36,13 @@ pub struct Key {
     pub store: BenchStore,
     /// Touches so far.
     pub touches: u32,
+    /// Whose finger is on the sensor, the next one first; the right one when there is none left.
+    pub verdicts: Vec<bool>,
+    /// Times that the user was asked to be verified.
+    pub asked: u32,
+    /// What comes of the next samples of a finger, the next one first; good ones when there is none left.
+    pub samples: Vec<SampleStatus>,
+    template: Option<(TemplateId, u8)>,
     /// Polls of the last command, `begin` not counted.
     pub polls: u32,
     pub rng: ChaCha20Rng,
@@ -56,7 +69,21 @@ impl Key {
         let rng = ChaCha20Rng::seed_from_u64(store.applied().into());
         let engine = Engine::new(buffer, config, crypto, rng, store.clone(), now)?;
         let rng = ChaCha20Rng::seed_from_u64(99);
-        Ok(Self { engine, now, finger: Finger::Touches, store, touches: 0, polls: 0, rng, config, slow })
+        Ok(Self {
+            engine,
+            now,
+            finger: Finger::Touches,
+            store,
+            touches: 0,
+            verdicts: Vec::new(),
+            asked: 0,
+            samples: Vec::new(),
+            template: None,
+            polls: 0,
+            rng,
+            config,
+            slow,
+        })
     }
 
     /// The power fails: a new engine comes up with what the store holds.
@@ -65,6 +92,19 @@ impl Key {
         drop(engine);
         store.fault.set(Fault::None);
         Self::try_with(config, store).unwrap()
+    }
+
+    /// A key with a PIN.
+    pub fn with_pin() -> Self {
+        let mut key = Self::new();
+        assert_eq!(key.set_pin(keyfob_core::pin_uv::Protocol::Two, PIN), Status::OK);
+        key
+    }
+
+    /// A setting as another command, or an earlier life, left it.
+    pub fn set(self, setting: Setting, value: &[u8]) -> Self {
+        self.store.memory.borrow_mut().commit(&[Change::Set(setting, value)]).unwrap();
+        self.power_cut()
     }
 
     /// Time passes.
@@ -93,6 +133,23 @@ impl Key {
         progress
     }
 
+    /// Sends a U2F request and lets the engine work.
+    pub fn call_u2f(&mut self, apdu: &[u8]) -> Vec<u8> {
+        for (to, from) in self.engine.buffer().iter_mut().zip(apdu) {
+            *to = *from;
+        }
+        self.slow.set(0);
+        let mut progress = self.engine.begin_u2f(self.now, apdu.len());
+        assert!(self.slow.get() <= 1, "begin did {} slow things", self.slow.get());
+        loop {
+            match progress {
+                Progress::Reply(len) => return self.engine.buffer()[..len].to_vec(),
+                Progress::Pending(wait) => assert_eq!(wait, Wait::Processing),
+            }
+            progress = self.resume(Event::Tick);
+        }
+    }
+
     pub fn resume(&mut self, event: Event) -> Progress {
         self.slow.set(0);
         let progress = self.engine.resume(self.now, event);
@@ -117,18 +174,36 @@ impl Key {
             let event = match (wait, self.finger) {
                 _ if self.polls == cancel_at => Event::Cancel,
                 (Wait::Processing, _) => Event::Tick,
-                (Wait::Touch, Finger::Touches) => {
+                (wait @ (Wait::Touch | Wait::LongTouch), Finger::Touches) => {
                     self.touches += 1;
-                    Event::Touched
+                    if wait == Wait::Touch { Event::Touched } else { Event::LongTouched }
                 }
-                (Wait::Touch, Finger::Declines) => Event::Denied,
-                (Wait::Touch, Finger::Sleeps) => {
+                (Wait::UserVerification, Finger::Touches) => {
+                    self.asked += 1;
+                    let right = self.verdicts.is_empty() || self.verdicts.remove(0);
+                    Event::Verified(right)
+                }
+                (Wait::Sample, Finger::Touches) => self.sample(),
+                (_, Finger::Declines) => Event::Denied,
+                (_, Finger::Sleeps) => {
                     self.now = self.engine.deadline().unwrap();
                     Event::Tick
                 }
             };
             progress = self.resume(event);
         }
+    }
+
+    fn sample(&mut self) -> Event {
+        let id = self.engine.enrolls().unwrap();
+        let fresh = (id, self.config.user_verification.samples);
+        self.template = self.template.filter(|template| template.0 == id);
+        let (_, remaining) = self.template.get_or_insert(fresh);
+        let status = if self.samples.is_empty() { SampleStatus::GOOD } else { self.samples.remove(0) };
+        *remaining -= u8::from(status == SampleStatus::GOOD);
+        let remaining = *remaining;
+        self.template = (remaining > 0).then_some((id, remaining));
+        Event::Sample { status, remaining }
     }
 
     /// Sends a command without parameters.

@@ -6,15 +6,35 @@ use std::{
 };
 
 use keyfob_core::{
+    Status,
     cose::Algorithm,
     crypto::{Agreement, Cipher, Error, Hash, P256Point, P256Secret, RustCrypto, Sign},
 };
 use keyfob_soft_authenticator::{
     engine::Platform,
-    store::{Change, Found, MemoryStore, Number, Setting, Store, StoreError},
+    store::{Blobs, Change, Found, MemoryStore, Number, Setting, Store, StoreError},
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::CryptoRng;
+
+/// Calls of the seams that a lookup makes, for tests that compare them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Calls {
+    pub finds: u32,
+    pub opens: u32,
+    pub hashes: u32,
+}
+
+thread_local! {
+    /// The calls of this test so far.
+    pub static CALLS: Cell<Calls> = const { Cell::new(Calls { finds: 0, opens: 0, hashes: 0 }) };
+}
+
+fn counted(count: impl FnOnce(&mut Calls)) {
+    let mut calls = CALLS.get();
+    count(&mut calls);
+    CALLS.set(calls);
+}
 
 /// Credentials that fit in the store.
 pub const ROOM: usize = 5;
@@ -25,7 +45,18 @@ impl Platform for Bench {
     type Crypto = BenchCrypto;
     type Rng = ChaCha20Rng;
     type Store = BenchStore;
+
+    fn vendor_command(store: &mut BenchStore, id: u64, params: &[u8]) -> Result<(), Status> {
+        store.vendor.borrow_mut().push((id, params.to_vec()));
+        if id == REFUSED_VENDOR_COMMAND { Err(Status::NOT_ALLOWED) } else { Ok(()) }
+    }
 }
+
+/// A vendor command's id and its parameters.
+pub type VendorCommand = (u64, Vec<u8>);
+
+/// A vendor command that the bench refuses.
+pub const REFUSED_VENDOR_COMMAND: u64 = 0xDEAD;
 
 /// When the store fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +67,10 @@ pub enum Fault {
     Before(u32),
     /// At the commit with this number, after it is made.
     After(u32),
+    /// At the commit with this number, for want of room.
+    Full(u32),
+    /// At every piece of a large-blob array.
+    Stage,
     /// At every read.
     Reads,
 }
@@ -46,6 +81,8 @@ pub struct BenchStore {
     pub memory: Rc<RefCell<MemoryStore<ROOM>>>,
     pub slow: Rc<Cell<u32>>,
     pub fault: Rc<Cell<Fault>>,
+    /// Vendor commands that were carried out, with their parameters.
+    pub vendor: Rc<RefCell<Vec<VendorCommand>>>,
     asked: Rc<Cell<u32>>,
     applied: Rc<Cell<u32>>,
 }
@@ -73,7 +110,7 @@ impl BenchStore {
 }
 
 impl Store for BenchStore {
-    fn get(&mut self, setting: Setting, out: &mut [u8; Setting::MAX_LEN]) -> Result<Option<usize>, StoreError> {
+    fn get(&mut self, setting: Setting, out: &mut [u8]) -> Result<Option<usize>, StoreError> {
         if self.fault.get() == Fault::Reads {
             return Err(StoreError::Failed);
         }
@@ -86,10 +123,45 @@ impl Store for BenchStore {
         before: Option<Number>,
         out: &mut [u8],
     ) -> Result<Option<Found>, StoreError> {
+        counted(|calls| calls.finds += 1);
         if self.fault.get() == Fault::Reads {
             return Err(StoreError::Failed);
         }
         self.memory.borrow_mut().find(rp_id_hash, before, out)
+    }
+
+    fn walk(&mut self, before: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
+        if self.fault.get() == Fault::Reads {
+            return Err(StoreError::Failed);
+        }
+        self.memory.borrow_mut().walk(before, out)
+    }
+
+    fn count(&mut self) -> Result<u32, StoreError> {
+        self.memory.borrow_mut().count()
+    }
+
+    fn large_blobs_capacity(&self) -> usize {
+        self.memory.borrow().large_blobs_capacity()
+    }
+
+    fn large_blobs_len(&mut self) -> Result<usize, StoreError> {
+        self.memory.borrow_mut().large_blobs_len()
+    }
+
+    fn read_large_blobs(&mut self, blobs: Blobs, offset: usize, out: &mut [u8]) -> Result<(), StoreError> {
+        if self.fault.get() == Fault::Reads {
+            return Err(StoreError::Failed);
+        }
+        self.memory.borrow_mut().read_large_blobs(blobs, offset, out)
+    }
+
+    fn stage(&mut self, offset: usize, bytes: &[u8]) -> Result<(), StoreError> {
+        self.slow.set(self.slow.get() + 1);
+        if matches!(self.fault.get(), Fault::Stage) {
+            return Err(StoreError::Failed);
+        }
+        self.memory.borrow_mut().stage(offset, bytes)
     }
 
     fn remaining(&mut self) -> Result<u32, StoreError> {
@@ -101,6 +173,9 @@ impl Store for BenchStore {
         self.asked.set(self.asked.get() + 1);
         if self.fault.get() == Fault::Before(self.asked.get()) {
             return Err(StoreError::Failed);
+        }
+        if self.fault.get() == Fault::Full(self.asked.get()) {
+            return Err(StoreError::Full);
         }
         self.memory.borrow_mut().commit(changes)?;
         self.applied.set(self.applied.get() + 1);
@@ -127,10 +202,12 @@ impl Hash for BenchCrypto {
     type Sha256 = <RustCrypto as Hash>::Sha256;
 
     fn sha256_start(&self) -> Self::Sha256 {
+        counted(|calls| calls.hashes += 1);
         RustCrypto.sha256_start()
     }
 
     fn hmac_sha256(&self, key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+        counted(|calls| calls.hashes += 1);
         RustCrypto.hmac_sha256(key, parts)
     }
 }
@@ -170,6 +247,7 @@ impl Cipher for BenchCrypto {
         data: &mut [u8],
         tag: &[u8; 16],
     ) -> Result<(), Error> {
+        counted(|calls| calls.opens += 1);
         RustCrypto.aes256_gcm_open(key, nonce, aad, data, tag)
     }
 }

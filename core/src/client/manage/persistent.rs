@@ -15,7 +15,7 @@ use crate::{
     },
     crypto::{Cipher, Crypto, Hash},
     ctap2::get_info,
-    pin_uv::{Permissions, Sealed, Token},
+    pin_uv::{DEVICE_IDENTIFIER, Permissions, Token},
 };
 
 /// What to store, encrypted, to come back to a device without its user.
@@ -36,7 +36,7 @@ pub fn recognize<'k, C: Hash + Cipher>(
     known: impl IntoIterator<Item = (&'k Token, &'k [u8; 16])>,
 ) -> Option<usize> {
     known.into_iter().position(|(token, identifier)| {
-        let told = Sealed::Identifier.open(crypto, token, enc_identifier);
+        let told = token.decrypt_value(crypto, DEVICE_IDENTIFIER, enc_identifier);
         told.is_some_and(|told| bool::from(told.ct_eq(identifier)))
     })
 }
@@ -77,7 +77,8 @@ impl Operation for Issue {
 
     fn granted<C: Crypto>(&mut self, crypto: &C, grant: Grant<'_>) -> bool {
         if let Grant::Token(_, token) = grant {
-            let identifier = self.enc_identifier.and_then(|sealed| Sealed::Identifier.open(crypto, token, &sealed));
+            let identifier =
+                self.enc_identifier.and_then(|sealed| token.decrypt_value(crypto, DEVICE_IDENTIFIER, &sealed));
             self.issued = Some(PersistentToken { token: token.clone(), identifier });
         }
         false

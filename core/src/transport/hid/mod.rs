@@ -151,6 +151,11 @@ impl Capabilities {
         Self(self.0 | other.0)
     }
 
+    /// These capabilities without those.
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Whether all capabilities of `other` are among these.
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0

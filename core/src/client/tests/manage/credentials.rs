@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     ctap2::credential_management::{Params, Request},
-    pin_uv::Sealed,
+    pin_uv::DEVICE_IDENTIFIER,
 };
 
 fn managed<const N: usize>(script: [Vec<u8>; N]) -> Device<StubCrypto> {
@@ -192,7 +192,7 @@ fn the_persistent_token_is_handed_out_with_the_devices_identifier() {
         device.proof(&[b"message"]),
         issued.token.authenticate(&StubCrypto, Protocol::Two, &[b"message"]).as_bytes()
     );
-    assert_eq!(issued.identifier, Sealed::Identifier.open(&StubCrypto, &issued.token, &[5; 32]));
+    assert_eq!(issued.identifier, issued.token.decrypt_value(&StubCrypto, DEVICE_IDENTIFIER, &[5; 32]));
     assert!(!format!("{issued:?}").contains(&format!("{:?}", issued.token.as_bytes())));
     // Without permissions a token would be any.
     device.options.pin_uv_auth_token = None;
@@ -205,10 +205,8 @@ fn the_persistent_token_is_handed_out_with_the_devices_identifier() {
 fn a_device_is_recognized_by_its_published_identifier() {
     use crate::crypto::RustCrypto;
     let sealed = hex("000102030405060708090a0b0c0d0e0f950db03dca8753b05035dc5d020521e8");
-    let state = hex("000102030405060708090a0b0c0d0e0f9d8353747bccca46a54c782a0228f43b");
     let token = Token::new(Protocol::Two, &[0x11; 32]).unwrap();
     let other = Token::new(Protocol::Two, &[0x12; 32]).unwrap();
-    assert_eq!(Sealed::CredStoreState.open(&RustCrypto, &token, &state), Some(*b"store-state-1234"));
     let identifier = b"identifier-12345";
     let known = [(&other, identifier), (&token, b"identifier-54321"), (&token, identifier)];
     assert_eq!(recognize(&RustCrypto, &sealed, known), Some(2));

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Three relying parties that others wrote judge what the virtual key makes: python-fido2's server and webauthn, both
+# from PyPI, and @simplewebauthn/server from npm. Each has to verify every algorithm of the key with every attestation,
+# and has to refuse each registration and each sign-in in which one bit is flipped.
+#
+# Needs: Rust, Python 3.10 or newer with venv, Node 20 or newer with npm, and PyPI and the npm registry once. Nothing
+# else: no device, no privileges. Exit status: 0 if all is well, 77 where the libraries cannot be had.
+#
+#   KEYFOB        a keyfob to test instead of the one that is built here
+#   KEYFOB_CACHE  where the libraries are kept, ~/.cache/keyfob without it
+#
+# One bit of every byte is flipped, another from byte to byte. With --every-bit all eight are, which takes eight times
+# as long. Other arguments go to `keyfob serve`.
+set -euo pipefail
+
+fido2=2.2.1
+webauthn=3.0.1
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+source "$here/../lib.sh"
+
+# The last line of what it says is the reason.
+unavailable() { echo "$1"; exit 77; }
+major=$(node --version 2>/dev/null | sed 's/^v\([0-9]*\).*/\1/')
+[ "${major:-0}" -ge 20 ] || unavailable "there is no Node 20 or newer"
+command -v npm >/dev/null || unavailable "there is no npm"
+
+need_keyfob
+keep verifiers
+
+libraries=("fido2==$fido2" "webauthn==$webauthn")
+if [ "$(cat "$KEPT/python/installed" 2>/dev/null)" != "${libraries[*]}" ]; then
+    python3 -m venv --clear "$KEPT/python"
+    "$KEPT/python/bin/pip" install --quiet --disable-pip-version-check "${libraries[@]}" ||
+        unavailable "PyPI does not give ${libraries[*]}"
+    echo "${libraries[*]}" >"$KEPT/python/installed"
+fi
+if ! cmp --quiet "$here/package-lock.json" "$KEPT/node/installed"; then
+    mkdir -p "$KEPT/node"
+    cp "$here/package.json" "$here/package-lock.json" "$KEPT/node"
+    npm ci --prefix "$KEPT/node" --ignore-scripts --no-audit --no-fund --silent ||
+        unavailable "the npm registry does not give what package-lock.json names"
+    cp "$here/package-lock.json" "$KEPT/node/installed"
+fi
+
+PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$here:$here/../python-fido2 NODE_MODULES=$KEPT/node/node_modules \
+    "$KEPT/python/bin/python" "$here/check.py" "$KEYFOB" "$@"

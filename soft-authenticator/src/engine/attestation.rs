@@ -1,0 +1,169 @@
+//! The response of a registration: authenticator data and its attestation (CTAP 2.3 §6.1.2 step 19, WebAuthn L3 §8).
+
+use keyfob_core::{
+    Status,
+    attestation::{FidoU2f, Packed, Statement},
+    auth_data::{AttestedCredentialData, AuthData, Flags},
+    cbor::{List, Text, Write, Writer},
+    cose::{Algorithm, CoseKey},
+    crypto::{MAX_SIGNATURE, Sign},
+};
+
+use super::{
+    Attestation, Certified, Config, Platform,
+    authenticator::{Authenticator, store_status},
+    extensions::MAX_OUTPUTS,
+    large_blob,
+};
+
+/// An attestation statement format that this authenticator writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Format {
+    #[default]
+    None,
+    Packed,
+    FidoU2f,
+}
+
+impl Format {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Packed => "packed",
+            Self::FidoU2f => "fido-u2f",
+        }
+    }
+
+    /// The formats for credentials of `algorithm`, the usual one first. A statement of U2F needs a certificate for an
+    /// ES256 key, and an ES256 credential.
+    pub const fn supported(config: &Config<'_>, algorithm: Algorithm) -> &'static [Self] {
+        let es256 = matches!(algorithm, Algorithm::ES256);
+        match &config.attestation {
+            Attestation::None => &[Self::None],
+            Attestation::FidoU2f(_) if es256 => &[Self::FidoU2f, Self::Packed, Self::None],
+            Attestation::Certified(Certified { algorithm: Algorithm::ES256, .. }) if es256 => {
+                &[Self::Packed, Self::FidoU2f, Self::None]
+            }
+            _ => &[Self::Packed, Self::None],
+        }
+    }
+}
+
+impl<P: Platform> Authenticator<'_, P> {
+    /// The first format of the platform's that is supported, or the usual one. Enterprise attestation is packed: who asks
+    /// for it wants the certificate.
+    pub fn choose_format(
+        &self,
+        algorithm: Algorithm,
+        preference: Option<List<'_, Text<'_>>>,
+        enterprise: bool,
+    ) -> Format {
+        if enterprise {
+            return Format::Packed;
+        }
+        let supported = Format::supported(&self.config, algorithm);
+        let find = |name: Text<'_>| supported.iter().find(|format| name == format.name());
+        let preferred = preference.and_then(|names| names.iter().find_map(find));
+        preferred.or(supported.first()).copied().unwrap_or_default()
+    }
+
+    /// The attestation key, unless it is the credential's own.
+    fn certified(&self) -> Option<Certified<'_>> {
+        match (self.config.enterprise, self.config.attestation) {
+            (Some(enterprise), _) if self.work.enterprise => Some(enterprise.certified),
+            (_, Attestation::Certified(certified) | Attestation::FidoU2f(certified)) => Some(certified),
+            _ => None,
+        }
+    }
+
+    /// Writes the response, signed.
+    pub fn write_attestation(&mut self, message: &mut [u8]) -> Result<usize, Status> {
+        let sign_count = self.sign_count().map_err(store_status)?;
+        let mut outputs = [0; MAX_OUTPUTS];
+        let extensions = self.registration_outputs(&mut outputs)?;
+        let work = &self.work;
+        let algorithm = work.algorithm.ok_or(Status::OTHER)?;
+        let auth_data = AuthData {
+            rp_id_hash: &work.rp_id_hash,
+            flags: Flags::default().with(Flags::UP, work.user_present).with(Flags::UV, work.user_verified),
+            sign_count,
+            attested_credential_data: Some(AttestedCredentialData {
+                // U2F knows no models.
+                aaguid: if work.format == Format::FidoU2f { &[0; 16] } else { &self.config.aaguid },
+                credential_id: &work.id,
+                public_key: CoseKey::from_raw(algorithm, &work.public).ok_or(Status::OTHER)?,
+            }),
+            extensions,
+        };
+        let large_blob_key = work.asked.large_blob_key.then(|| self.large_blob_key(&work.rp_id_hash, &work.id));
+        let unsigned = large_blob::registration_outputs(&work.asked);
+        let optional = [work.enterprise, large_blob_key.is_some(), unsigned.is_some()];
+
+        let mut w = Writer::new(message);
+        w.byte(Status::OK.0);
+        w.map(optional.iter().fold(3, |members, present| usize::saturating_add(members, usize::from(*present))));
+        w.unsigned(1);
+        w.text(work.format.name());
+        w.unsigned(2);
+        let len = auth_data.encoded_len();
+        w.bytes_head(len);
+        let start = w.len();
+        auth_data.encode(&mut w);
+        w.unsigned(3);
+        self.write_statement(&mut w, start, len)?;
+        if work.enterprise {
+            w.unsigned(4);
+            w.bool(true);
+        }
+        if let Some(key) = large_blob_key {
+            w.unsigned(5);
+            w.bytes(&*key);
+        }
+        if let Some(unsigned) = unsigned {
+            w.unsigned(6);
+            unsigned.write(&mut w);
+        }
+        w.finish().map_err(|_| Status::OTHER)
+    }
+
+    /// Signs the authenticator data, which lies at `start` and is `len` bytes long, and writes the statement.
+    fn write_statement(&self, w: &mut Writer<'_>, start: usize, len: usize) -> Result<(), Status> {
+        let work = &self.work;
+        let certified = self.certified();
+        let auth_data = w.written().and_then(|written| written.get(start..start.saturating_add(len)));
+        let auth_data = auth_data.ok_or(Status::OTHER)?;
+        let (packed, u2f);
+        let parts: &[&[u8]] = match work.format {
+            Format::None => {
+                Statement::None.write(w);
+                return Ok(());
+            }
+            Format::Packed => {
+                packed = [auth_data, &work.client_data_hash];
+                &packed
+            }
+            Format::FidoU2f => {
+                u2f = [&[0], &work.rp_id_hash[..], &work.client_data_hash, &work.id, &[4], &work.public];
+                &u2f
+            }
+        };
+        let (alg, secret) = match certified {
+            Some(Certified { algorithm, secret, .. }) => (algorithm, secret),
+            None => (work.algorithm.ok_or(Status::OTHER)?, &work.secret[..]),
+        };
+        let mut signature = [0; MAX_SIGNATURE];
+        let len = self.crypto.sign(alg, secret, parts, &mut signature).map_err(|_| Status::OTHER)?;
+        let sig = signature.get(..len).ok_or(Status::OTHER)?;
+        let chain = certified.map(|certified| certified.chain);
+        let statement = match (work.format, chain) {
+            (Format::FidoU2f, chain) => {
+                // Exactly one certificate (WebAuthn L3 §8.6).
+                let leaf = chain.and_then(|chain| chain.get(..1)).ok_or(Status::OTHER)?;
+                Statement::FidoU2f(FidoU2f { sig, x5c: List::Slice(leaf) })
+            }
+            (_, chain) => Statement::Packed(Packed { alg, sig, x5c: chain.map(List::Slice) }),
+        };
+        statement.write(w);
+        Ok(())
+    }
+}

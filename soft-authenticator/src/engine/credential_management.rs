@@ -1,0 +1,320 @@
+//! authenticatorCredentialManagement and its prototype (CTAP 2.3 §6.8).
+
+use keyfob_core::{
+    Instant, Status,
+    cbor::{self, Overflow},
+    cose::CoseKey,
+    crypto::{MAX_PUBLIC, Sign},
+    ctap2::{
+        self, CredentialDescriptor, PUBLIC_KEY, UserEntity,
+        credential_management::{Request, Response, authenticated_head, subcommand},
+    },
+    extensions::cred_protect::Level,
+    pin_uv::Permissions,
+};
+use zeroize::Zeroizing;
+
+use super::{
+    Engine, Next, Outcome, Platform, SEQUENCE_TIMEOUT,
+    authenticator::{Authenticator, Sequence, store_status},
+    make_credential::truncate,
+};
+use crate::{
+    caps::Caps,
+    store::{Change, Credential, Found, MAX_RECORD, Number, Setting, Store, StoreError},
+};
+
+/// An enumeration that is under way.
+#[derive(Clone, Copy)]
+pub(super) struct Listing {
+    /// The relying party whose credentials are listed; `None` lists relying parties.
+    rp_id_hash: Option<[u8; 32]>,
+    /// The one listed last.
+    before: Option<Number>,
+    total: u32,
+    left: u32,
+    deadline: Instant,
+    /// Whether it ends with the token. A persistent one does not end.
+    by_token: bool,
+}
+
+/// What goes back to the platform.
+enum Answer {
+    Empty,
+    Metadata,
+    Next,
+}
+
+impl<P: Platform> Engine<'_, P> {
+    pub(super) fn credential_management(&mut self, now: Instant) -> Outcome {
+        let (message, scratch, authenticator) = self.parts();
+        let request: Request<'_> = cbor::decode(message).map_err(cbor::Error::status)?;
+        let answer = authenticator.manage_credentials(now, &request, scratch)?;
+        let (message, scratch, authenticator) = self.parts_mut();
+        match answer {
+            Answer::Empty => self.ok(),
+            Answer::Metadata => authenticator.write_metadata(message),
+            Answer::Next => authenticator.write_next(now, message, scratch),
+        }
+    }
+}
+
+impl<P: Platform> Authenticator<'_, P> {
+    fn manage_credentials(
+        &mut self,
+        now: Instant,
+        request: &Request<'_>,
+        scratch: &mut [u8],
+    ) -> Result<Answer, Status> {
+        self.scratch_used = MAX_RECORD;
+        // Every subcommand but the two that go on with an enumeration ends it.
+        let listing = match self.sequence.take() {
+            Some(Sequence::Listing(listing)) => Some(listing),
+            _ => None,
+        };
+        match request.sub_command {
+            subcommand::GET_CREDS_METADATA => {
+                self.authorize_reading(now, request, None)?;
+                Ok(Answer::Metadata)
+            }
+            subcommand::ENUMERATE_RPS_BEGIN => {
+                let by_token = self.authorize_reading(now, request, None)?;
+                self.start_listing(now, None, by_token, scratch)
+            }
+            subcommand::ENUMERATE_CREDENTIALS_BEGIN => {
+                self.presented(request.pin_uv_auth_param, request.pin_uv_auth_protocol)?;
+                let params = request.params().map_err(cbor::Error::status)?;
+                let rp_id_hash = params.rp_id_hash.ok_or(Status::MISSING_PARAMETER)?;
+                let by_token = self.authorize_reading(now, request, Some(rp_id_hash))?;
+                self.start_listing(now, Some(*rp_id_hash), by_token, scratch)
+            }
+            subcommand::ENUMERATE_RPS_GET_NEXT_RP => self.go_on_listing(now, listing, false),
+            subcommand::ENUMERATE_CREDENTIALS_GET_NEXT_CREDENTIAL => self.go_on_listing(now, listing, true),
+            subcommand::DELETE_CREDENTIAL => self.delete_credential(now, request, scratch),
+            subcommand::UPDATE_USER_INFORMATION => self.update_user(now, request, scratch),
+            _ => Err(Status::INVALID_SUBCOMMAND),
+        }
+    }
+
+    /// Whether the request may read: with the persistent token, or with one that has `cm` and is bound to none or to the
+    /// relying party asked for. Returns whether it was the latter.
+    fn authorize_reading(
+        &mut self,
+        now: Instant,
+        request: &Request<'_>,
+        rp_id_hash: Option<&[u8; 32]>,
+    ) -> Result<bool, Status> {
+        let (param, protocol) = self.presented(request.pin_uv_auth_param, request.pin_uv_auth_protocol)?;
+        let head = authenticated_head(request.sub_command);
+        let message: [&[u8]; 2] = [&head, if rp_id_hash.is_some() { raw_params(request) } else { &[] }];
+        if self.is_by_persistent_token(protocol, &message, param)? {
+            return Ok(false);
+        }
+        self.authorize(now, Some(param), request.pin_uv_auth_protocol, &message, Permissions::CM)?;
+        let bound = self.token.rp_id_hash();
+        if bound.is_none() || bound == rp_id_hash { Ok(true) } else { Err(Status::PIN_AUTH_INVALID) }
+    }
+
+    fn start_listing(
+        &mut self,
+        now: Instant,
+        rp_id_hash: Option<[u8; 32]>,
+        by_token: bool,
+        scratch: &mut [u8],
+    ) -> Result<Answer, Status> {
+        let mut listing = Listing { rp_id_hash, before: None, total: 0, left: 0, deadline: now, by_token };
+        while let Some((_, found)) = self.next_of(&listing, scratch).map_err(store_status)? {
+            listing.before = Some(found.number);
+            listing.total = listing.total.saturating_add(1);
+        }
+        if listing.total == 0 {
+            return Err(Status::NO_CREDENTIALS);
+        }
+        (listing.before, listing.left) = (None, listing.total);
+        self.sequence = Some(Sequence::Listing(listing));
+        Ok(Answer::Next)
+    }
+
+    fn go_on_listing(&mut self, now: Instant, listing: Option<Listing>, of_rp: bool) -> Result<Answer, Status> {
+        let listing = listing.filter(|listing| {
+            listing.rp_id_hash.is_some() == of_rp
+                && listing.left > 0
+                && now < listing.deadline
+                && (self.token.in_use() || !listing.by_token)
+        });
+        self.sequence = Some(Sequence::Listing(listing.ok_or(Status::NOT_ALLOWED)?));
+        Ok(Answer::Next)
+    }
+
+    /// What a listing goes on with, its record in `scratch`. A relying party is represented by its newest credential.
+    fn next_of(&mut self, listing: &Listing, scratch: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
+        if let Some(rp_id_hash) = listing.rp_id_hash {
+            let found = self.readable(&rp_id_hash, listing.before, scratch)?;
+            return Ok(found.map(|found| (rp_id_hash, found)));
+        }
+        let mut before = listing.before;
+        while let Some((rp_id_hash, found)) = self.store.walk(before, scratch)? {
+            if self.readable(&rp_id_hash, None, scratch)? == Some(found) {
+                return Ok(Some((rp_id_hash, found)));
+            }
+            before = Some(found.number);
+        }
+        Ok(None)
+    }
+
+    /// The newest credential of a relying party older than `before` whose record can be read, its record in `scratch`.
+    fn readable(
+        &mut self,
+        rp_id_hash: &[u8; 32],
+        before: Option<Number>,
+        scratch: &mut [u8],
+    ) -> Result<Option<Found>, StoreError> {
+        let mut before = before;
+        while let Some(found) = self.store.find(rp_id_hash, before, scratch)? {
+            if record(scratch, found).is_some() {
+                return Ok(Some(found));
+            }
+            before = Some(found.number);
+        }
+        Ok(None)
+    }
+
+    fn delete_credential(&mut self, now: Instant, request: &Request<'_>, scratch: &mut [u8]) -> Result<Answer, Status> {
+        self.presented(request.pin_uv_auth_param, request.pin_uv_auth_protocol)?;
+        let params = request.params().map_err(cbor::Error::status)?;
+        let descriptor = params.credential_id.ok_or(Status::MISSING_PARAMETER)?;
+        let (_, found) = self.authorize_change(now, request, &descriptor, scratch)?;
+        self.commit_credentials(Change::Delete(found.number))
+    }
+
+    fn update_user(&mut self, now: Instant, request: &Request<'_>, scratch: &mut [u8]) -> Result<Answer, Status> {
+        self.presented(request.pin_uv_auth_param, request.pin_uv_auth_protocol)?;
+        let params = request.params().map_err(cbor::Error::status)?;
+        let descriptor = params.credential_id.ok_or(Status::MISSING_PARAMETER)?;
+        let user = params.user.ok_or(Status::MISSING_PARAMETER)?;
+        let (rp_id_hash, found) = self.authorize_change(now, request, &descriptor, scratch)?;
+        let old = record(scratch, found).ok_or(Status::OTHER)?;
+        if old.user.id != user.id {
+            return Err(Status::INVALID_PARAMETER);
+        }
+        let user = UserEntity { id: user.id, name: kept(user.name), display_name: kept(user.display_name) };
+        let mut new = Zeroizing::new([0; MAX_RECORD]);
+        let len = Credential { user, ..old }.encode(&mut *new).map_err(|_| Status::KEY_STORE_FULL)?;
+        let record = new.get(..len).unwrap_or_default();
+        self.commit_credentials(Change::Replace { number: found.number, rp_id_hash: &rp_id_hash, record })
+    }
+
+    /// Finds the credential that a token with `cm` may change, its record in `scratch`.
+    fn authorize_change(
+        &mut self,
+        now: Instant,
+        request: &Request<'_>,
+        descriptor: &CredentialDescriptor<'_>,
+        scratch: &mut [u8],
+    ) -> Result<([u8; 32], Found), Status> {
+        let message: [&[u8]; 2] = [&authenticated_head(request.sub_command), raw_params(request)];
+        let (param, protocol) = (request.pin_uv_auth_param, request.pin_uv_auth_protocol);
+        self.authorize(now, param, protocol, &message, Permissions::CM)?;
+        let target = self.find_by_id(descriptor, scratch).map_err(store_status)?;
+        match (target, self.token.rp_id_hash()) {
+            (Some((rp_id_hash, _)), Some(bound)) if rp_id_hash != *bound => Err(Status::PIN_AUTH_INVALID),
+            (Some(target), _) => Ok(target),
+            (None, Some(_)) => Err(Status::PIN_AUTH_INVALID),
+            (None, None) => Err(Status::NO_CREDENTIALS),
+        }
+    }
+
+    fn find_by_id(
+        &mut self,
+        descriptor: &CredentialDescriptor<'_>,
+        scratch: &mut [u8],
+    ) -> Result<Option<([u8; 32], Found)>, StoreError> {
+        let mut before = None;
+        while let Some((rp_id_hash, found)) = self.store.walk(before, scratch)? {
+            let matches = record(scratch, found).is_some_and(|credential| credential.id == descriptor.id);
+            if matches && descriptor.kind == PUBLIC_KEY {
+                return Ok(Some((rp_id_hash, found)));
+            }
+            before = Some(found.number);
+        }
+        Ok(None)
+    }
+
+    fn commit_credentials(&mut self, change: Change<'_>) -> Result<Answer, Status> {
+        let committed = match self.new_store_state() {
+            Some(state) => self.store.commit(&[change, Change::Set(Setting::StoreState, &state)]),
+            None => self.store.commit(&[change]),
+        };
+        committed.map_err(store_status)?;
+        Ok(Answer::Empty)
+    }
+
+    fn write_metadata(&mut self, message: &mut [u8]) -> Outcome {
+        let existing = self.store.count().map_err(store_status)?;
+        let remaining = self.store.remaining().map_err(store_status)?;
+        let response = Response {
+            existing_resident_credentials_count: Some(existing.into()),
+            max_possible_remaining_resident_credentials_count: Some(remaining.into()),
+            ..Response::default()
+        };
+        reply(&response, message)
+    }
+
+    /// The next relying party or credential of the enumeration under way.
+    fn write_next(&mut self, now: Instant, message: &mut [u8], scratch: &mut [u8]) -> Outcome {
+        let Some(Sequence::Listing(mut listing)) = self.sequence.take() else { return Err(Status::NOT_ALLOWED) };
+        let found = self.next_of(&listing, scratch).map_err(store_status)?;
+        let (rp_id_hash, found) = found.ok_or(Status::NOT_ALLOWED)?;
+        let credential = record(scratch, found).ok_or(Status::OTHER)?;
+        let total = (listing.before.is_none()).then_some(u64::from(listing.total));
+        let outcome = match listing.rp_id_hash {
+            None => {
+                let (rp, rp_id_hash) = (Some(credential.rp), Some(&rp_id_hash));
+                reply(&Response { rp, rp_id_hash, total_rps: total, ..Response::default() }, message)
+            }
+            Some(_) => self.write_credential(&credential, total, message),
+        };
+        listing.before = Some(found.number);
+        listing.left = listing.left.saturating_sub(1);
+        listing.deadline = now.plus(SEQUENCE_TIMEOUT);
+        self.sequence = Some(Sequence::Listing(listing));
+        outcome
+    }
+
+    fn write_credential(&self, credential: &Credential<'_>, total: Option<u64>, message: &mut [u8]) -> Outcome {
+        let mut public = [0; MAX_PUBLIC];
+        let len = self.crypto.public_key(credential.algorithm, credential.secret, &mut public);
+        let public = len.ok().and_then(|len| public.get(..len)).ok_or(Status::OTHER)?;
+        let protection = credential.cred_protect.unwrap_or(Level::USER_VERIFICATION_OPTIONAL);
+        let response = Response {
+            user: Some(credential.user),
+            credential_id: Some(CredentialDescriptor::new(credential.id)),
+            public_key: Some(CoseKey::from_raw(credential.algorithm, public).ok_or(Status::OTHER)?),
+            total_credentials: total,
+            cred_protect: self.has(Caps::CRED_PROTECT).then_some(protection),
+            third_party_payment: self
+                .has(Caps::THIRD_PARTY_PAYMENT)
+                .then_some(credential.third_party_payment == Some(true)),
+            ..Response::default()
+        };
+        reply(&response, message)
+    }
+}
+
+/// The bytes of subCommandParams, as they came.
+fn raw_params<'m>(request: &Request<'m>) -> &'m [u8] {
+    request.sub_command_params.map_or(&[], |params| params.0)
+}
+
+/// A name as it is stored: cut, and none if empty.
+fn kept(name: Option<&str>) -> Option<&str> {
+    name.filter(|name| !name.is_empty()).map(truncate)
+}
+
+fn record(scratch: &[u8], found: Found) -> Option<Credential<'_>> {
+    scratch.get(..found.len).and_then(Credential::decode)
+}
+
+fn reply(response: &Response<'_>, message: &mut [u8]) -> Outcome {
+    ctap2::encode_response(response, message).map(Next::Reply).map_err(|Overflow { .. }| Status::OTHER)
+}

@@ -1,0 +1,331 @@
+//! Extensions (CTAP 2.3 §12), as registrations and assertions process them.
+//!
+//! What a request asks is read and checked before the user is asked for a touch, and kept as decisions: [`Asked`]. The
+//! salts of `hmac-secret` take a key agreement, a slow thing, so they are decrypted in a step of their own: [`Salts`].
+//! The outputs are written with the response, once for each credential of a sequence.
+
+use keyfob_core::{
+    Status,
+    cbor::{self, List, RawMap, Write},
+    crypto::Hash,
+    ctap2::{Command, get_assertion, make_credential},
+    extensions::{
+        GetAssertionInputs, GetAssertionOutputs, MakeCredentialInputs, MakeCredentialOutputs, cred_blob,
+        cred_protect::{self, Level},
+        hmac_secret, large_blob, large_blob_key, min_pin_length, pin_complexity_policy, third_party_payment, uvm,
+    },
+    pin_uv::SharedSecret,
+};
+use zeroize::Zeroizing;
+
+use super::{
+    Engine, MAX_CRED_BLOB_LENGTH, Next, Outcome, Platform,
+    authenticator::{Authenticator, store_status},
+    credential::{Opened, Purpose},
+};
+use crate::{
+    caps::Caps,
+    store::{Setting, Store},
+};
+
+/// The extensions, and what they are switched on with.
+pub(super) const EXTENSIONS: [(&str, Caps); 10] = [
+    (cred_blob::ID, Caps::CRED_BLOB),
+    (cred_protect::ID, Caps::CRED_PROTECT),
+    (hmac_secret::ID, Caps::HMAC_SECRET),
+    (hmac_secret::MC_ID, Caps::HMAC_SECRET_MC),
+    (large_blob::ID, Caps::LARGE_BLOB_EXTENSION),
+    (large_blob_key::ID, Caps::LARGE_BLOBS),
+    (min_pin_length::ID, Caps::CONFIG),
+    (pin_complexity_policy::ID, Caps::PIN_COMPLEXITY),
+    (third_party_payment::ID, Caps::THIRD_PARTY_PAYMENT),
+    (uvm::ID, Caps::UVM),
+];
+/// The outputs of one response, at most, in bytes: `hmac-secret` 94 or `hmac-secret-mc` 97, `credBlob` 43, the others at
+/// most 21 each.
+pub(super) const MAX_OUTPUTS: usize = 208;
+/// One salt, and one output, in bytes.
+const SALT: usize = 32;
+/// Two outputs and the IV of protocol two.
+const ENCRYPTED: usize = 16 + 2 * SALT;
+
+/// User verification methods of the FIDO registry of predefined values (§3.1).
+mod method {
+    pub const PRESENCE_INTERNAL: u64 = 0x0001;
+    pub const NONE: u64 = 0x0200;
+    pub const PASSCODE_EXTERNAL: u64 = 0x0800;
+}
+
+/// What the request at hand asks of the extensions that are switched on and apply to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub uvm: bool,
+    pub cred_protect: Option<Level>,
+    /// In a registration: whether the blob that came is stored. In an assertion: to return it.
+    pub cred_blob: Option<bool>,
+    /// In a registration.
+    pub hmac_secret: bool,
+    /// Salts came: `hmac-secret` of an assertion, `hmac-secret-mc` of a registration.
+    pub salts: bool,
+    pub large_blob_key: bool,
+    pub large_blob: LargeBlob,
+    pub min_pin_length: bool,
+    pub pin_complexity_policy: bool,
+    pub third_party_payment: bool,
+}
+
+/// What is to be done with the blob of the extension `largeBlob`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum LargeBlob {
+    #[default]
+    Nothing,
+    /// A registration: the credential can have one.
+    Make,
+    Read,
+    /// The new one is in the request.
+    Write,
+    /// The new one is stored, or does not fit.
+    Written(bool),
+}
+
+/// The salts of `hmac-secret`, and the secret that is shared with the platform. Wiped on drop.
+#[derive(Clone)]
+pub(super) struct Salts {
+    shared: SharedSecret,
+    salts: Zeroizing<[u8; 2 * SALT]>,
+    /// One salt or two, in bytes.
+    len: usize,
+}
+
+impl<P: Platform> Engine<'_, P> {
+    /// Agrees on a key and decrypts the salts of the request in the buffer.
+    pub(super) fn take_salts(&mut self, command: Command) -> Outcome {
+        let (message, _, authenticator) = self.parts();
+        let input = if command == Command::MAKE_CREDENTIAL {
+            let request: make_credential::Request<'_> = cbor::decode(message).map_err(cbor::Error::status)?;
+            inputs::<MakeCredentialInputs<'_>>(request.extensions)?.hmac_secret_mc
+        } else {
+            let request: get_assertion::Request<'_> = cbor::decode(message).map_err(cbor::Error::status)?;
+            inputs::<GetAssertionInputs<'_>>(request.extensions)?.hmac_secret
+        };
+        authenticator.work.salts = Some(authenticator.decrypt_salts(&input.ok_or(Status::OTHER)?)?);
+        Ok(Next::Work)
+    }
+}
+
+/// Reads the extension inputs of a request. Their form has been checked with it.
+pub(super) fn inputs<'a, T: cbor::Read<'a>>(extensions: Option<RawMap<'a>>) -> Result<T, Status> {
+    extensions.unwrap_or(RawMap::EMPTY).decode().map_err(cbor::Error::status)
+}
+
+impl<P: Platform> Authenticator<'_, P> {
+    /// What a registration asks for. Statuses: of inputs that are not as the standard says.
+    pub fn asked_of_registration(
+        &mut self,
+        extensions: Option<RawMap<'_>>,
+        rp_id_hash: &[u8; 32],
+        discoverable: bool,
+    ) -> Result<Asked, Status> {
+        if extensions.is_none() || !self.has_extensions() {
+            return Ok(Asked::default());
+        }
+        let inputs: MakeCredentialInputs<'_> = inputs(extensions)?;
+        let mut asked = Asked { uvm: self.has(Caps::UVM) && inputs.uvm == Some(true), ..Asked::default() };
+        if self.has(Caps::CRED_PROTECT) {
+            asked.cred_protect = inputs.cred_protect;
+            if asked.cred_protect.is_some_and(|level| !(1..=3).contains(&level.0)) {
+                return Err(Status::INVALID_PARAMETER); // a protection that cannot be given is not passed over
+            }
+        }
+        if self.has(Caps::CRED_BLOB) {
+            asked.cred_blob = inputs.cred_blob.map(|blob| discoverable && blob.len() <= MAX_CRED_BLOB_LENGTH);
+        }
+        asked.hmac_secret = self.has(Caps::HMAC_SECRET) && inputs.hmac_secret == Some(true);
+        if self.has(Caps::HMAC_SECRET_MC) && inputs.hmac_secret_mc.is_some() {
+            if !asked.hmac_secret {
+                return Err(Status::MISSING_PARAMETER);
+            }
+            asked.salts = true;
+        }
+        if self.has_large_blob_key() && inputs.large_blob_key.is_some() {
+            if inputs.large_blob_key == Some(false) || !discoverable {
+                return Err(Status::INVALID_OPTION);
+            }
+            asked.large_blob_key = true;
+        }
+        if let (true, Some(input)) = (self.has(Caps::LARGE_BLOB_EXTENSION), inputs.large_blob) {
+            asked.large_blob = large_blob_of_registration(input.support, discoverable)?;
+        }
+        let min_pin_length = self.has(Caps::CONFIG) && inputs.min_pin_length == Some(true);
+        let pin_complexity_policy = self.has(Caps::PIN_COMPLEXITY) && inputs.pin_complexity_policy == Some(true);
+        if min_pin_length || pin_complexity_policy {
+            let told = self.tells_pin_policy_to(rp_id_hash)?;
+            asked.min_pin_length = min_pin_length && told;
+            asked.pin_complexity_policy = pin_complexity_policy && told;
+        }
+        asked.third_party_payment = self.has(Caps::THIRD_PARTY_PAYMENT) && inputs.third_party_payment == Some(true);
+        Ok(asked)
+    }
+
+    /// What an assertion asks for. `up`: the user is asked for a touch; `listed`: there is an allow list.
+    pub fn asked_of_assertion(
+        &mut self,
+        extensions: Option<RawMap<'_>>,
+        up: bool,
+        listed: bool,
+    ) -> Result<Asked, Status> {
+        if extensions.is_none() || !self.has_extensions() {
+            return Ok(Asked::default());
+        }
+        let inputs: GetAssertionInputs<'_> = inputs(extensions)?;
+        let mut asked = Asked { uvm: self.has(Caps::UVM) && inputs.uvm == Some(true), ..Asked::default() };
+        asked.cred_blob = inputs.cred_blob.filter(|asked| *asked && self.has(Caps::CRED_BLOB));
+        asked.salts = self.has(Caps::HMAC_SECRET) && inputs.hmac_secret.is_some();
+        if asked.salts && !up {
+            return Err(Status::UNSUPPORTED_OPTION);
+        }
+        asked.large_blob_key = self.has_large_blob_key() && inputs.large_blob_key.is_some();
+        if asked.large_blob_key && inputs.large_blob_key == Some(false) {
+            return Err(Status::INVALID_OPTION);
+        }
+        if let (true, Some(input)) = (self.has(Caps::LARGE_BLOB_EXTENSION), inputs.large_blob) {
+            asked.large_blob = match (input.read, input.write, input.original_size) {
+                (Some(true), None, None) => LargeBlob::Read,
+                (None | Some(false), Some(_), Some(_)) if listed => LargeBlob::Write,
+                _ => return Err(Status::INVALID_OPTION),
+            };
+        }
+        asked.third_party_payment = self.has(Caps::THIRD_PARTY_PAYMENT) && inputs.third_party_payment == Some(true);
+        Ok(asked)
+    }
+
+    /// Whether any extension is switched on: else inputs are not even looked at.
+    fn has_extensions(&self) -> bool {
+        EXTENSIONS.iter().any(|(id, caps)| self.has_extension(id, *caps))
+    }
+
+    /// Whether the extension `id` is switched on, with `caps`.
+    pub fn has_extension(&self, id: &str, caps: Caps) -> bool {
+        self.has(caps) && (id != large_blob_key::ID || self.has_large_blob_key())
+    }
+
+    /// Whether credentials can have large-blob keys: there must be room for an array of at least 1,024 bytes
+    /// (CTAP 2.3 §6.10).
+    pub fn has_large_blob_key(&self) -> bool {
+        self.has(Caps::LARGE_BLOBS) && self.store.large_blobs_capacity() >= 1024
+    }
+
+    /// Whether the authenticator's owner listed this relying party as one that may learn the PIN policy.
+    fn tells_pin_policy_to(&mut self, rp_id_hash: &[u8; 32]) -> Result<bool, Status> {
+        let mut listed = [0; Setting::MAX_LEN];
+        let len = self.store.get(Setting::MinPinRpIds, &mut listed).map_err(store_status)?.unwrap_or(0);
+        let (hashes, _) = listed.get(..len).unwrap_or_default().as_chunks::<32>();
+        Ok(hashes.contains(rp_id_hash))
+    }
+
+    fn decrypt_salts(&self, input: &hmac_secret::Input<'_>) -> Result<Salts, Status> {
+        let unsupported = match input.pin_uv_auth_protocol {
+            Some(_) => Status::INVALID_PARAMETER,
+            None => Status::PIN_AUTH_INVALID, // the older platform meant protocol one
+        };
+        let protocol = self.protocol(input.pin_uv_auth_protocol.unwrap_or(1)).ok_or(unsupported)?;
+        let shared = self.decapsulate(protocol, &input.key_agreement)?;
+        if !shared.verify(&self.crypto, &[input.salt_enc], input.salt_auth) {
+            return Err(Status::PIN_AUTH_INVALID);
+        }
+        let mut salts = Zeroizing::new([0; 2 * SALT]);
+        match shared.decrypt(&self.crypto, input.salt_enc, &mut *salts) {
+            Ok(len) if len == SALT || len == 2 * SALT => Ok(Salts { shared, salts, len }),
+            _ => Err(Status::INVALID_PARAMETER),
+        }
+    }
+
+    /// The outputs of `hmac-secret` for the credential with this id, encrypted into `out`. `None` without salts.
+    fn evaluate<'o>(&mut self, id: &[u8], out: &'o mut [u8; ENCRYPTED]) -> Result<Option<&'o [u8]>, Status> {
+        let Some(Salts { shared, salts, len }) = &self.work.salts else { return Ok(None) };
+        let purpose = if self.work.user_verified { Purpose::CredRandomWithUv } else { Purpose::CredRandomWithoutUv };
+        let cred_random = self.credential_keys.secret(&self.crypto, purpose, &self.work.rp_id_hash, id);
+        let mut outputs = Zeroizing::new([0; 2 * SALT]);
+        for (output, salt) in outputs.as_chunks_mut::<SALT>().0.iter_mut().zip(salts.as_chunks::<SALT>().0) {
+            *output = self.crypto.hmac_sha256(&*cred_random, &[salt]);
+        }
+        let outputs = outputs.get(..*len).unwrap_or_default();
+        let len = shared.encrypt(&self.crypto, &mut self.rng, outputs, out).map_err(|_| Status::OTHER)?;
+        Ok(out.get(..len))
+    }
+
+    /// How the user was verified, for `uvm`.
+    fn uvm(&self) -> [uvm::Method; 1] {
+        let user_verification_method = match (self.work.user_verified, self.work.user_present) {
+            (true, _) => method::PASSCODE_EXTERNAL,
+            (false, true) => method::PRESENCE_INTERNAL,
+            (false, false) => method::NONE,
+        };
+        let (key_protection, matcher_protection) = (self.config.key_protection, self.config.matcher_protection);
+        [uvm::Method {
+            user_verification_method,
+            key_protection: key_protection.into(),
+            matcher_protection: matcher_protection.into(),
+        }]
+    }
+
+    /// The outputs of a registration, `None` when there are none.
+    pub fn registration_outputs<'o>(&mut self, out: &'o mut [u8]) -> Result<Option<RawMap<'o>>, Status> {
+        let asked = self.work.asked;
+        if asked == Asked::default() {
+            return Ok(None);
+        }
+        let id = self.work.id.clone();
+        let mut encrypted = [0; ENCRYPTED];
+        let methods = self.uvm();
+        let outputs = MakeCredentialOutputs {
+            uvm: asked.uvm.then_some(List::Slice(&methods)),
+            cred_blob: asked.cred_blob,
+            cred_protect: asked.cred_protect,
+            hmac_secret: asked.hmac_secret.then_some(true),
+            min_pin_length: asked.min_pin_length.then_some(self.options.min_pin_length.into()),
+            hmac_secret_mc: self.evaluate(&id, &mut encrypted)?,
+            pin_complexity_policy: asked.pin_complexity_policy.then_some(self.options.pin_complexity),
+        };
+        encode(&outputs, outputs != MakeCredentialOutputs::default(), out)
+    }
+
+    /// The outputs of an assertion by the credential with this id, `None` when there are none.
+    pub fn assertion_outputs<'o>(
+        &mut self,
+        id: &[u8],
+        opened: &Opened<'_>,
+        out: &'o mut [u8],
+    ) -> Result<Option<RawMap<'o>>, Status> {
+        let asked = self.work.asked;
+        if asked == Asked::default() {
+            return Ok(None);
+        }
+        let mut encrypted = [0; ENCRYPTED];
+        let methods = self.uvm();
+        let cred_blob = opened.stored.as_ref().and_then(|stored| stored.credential.cred_blob).unwrap_or_default();
+        let outputs = GetAssertionOutputs {
+            uvm: asked.uvm.then_some(List::Slice(&methods)),
+            cred_blob: asked.cred_blob.map(|_| cred_blob),
+            hmac_secret: self.evaluate(id, &mut encrypted)?,
+            third_party_payment: asked.third_party_payment.then_some(opened.properties.third_party_payment),
+        };
+        encode(&outputs, outputs != GetAssertionOutputs::default(), out)
+    }
+}
+
+/// Whether a credential can have a large blob, and whether it must.
+fn large_blob_of_registration(support: large_blob::Support<'_>, discoverable: bool) -> Result<LargeBlob, Status> {
+    match support {
+        large_blob::Support::REQUIRED | large_blob::Support::PREFERRED if discoverable => Ok(LargeBlob::Make),
+        large_blob::Support::PREFERRED => Ok(LargeBlob::Nothing),
+        large_blob::Support::REQUIRED => Err(Status::LARGE_BLOB_STORAGE_FULL),
+        _ => Err(Status::INVALID_OPTION),
+    }
+}
+
+/// Writes the outputs, if there are `any`.
+fn encode<'o, T: Write>(outputs: &T, any: bool, out: &'o mut [u8]) -> Result<Option<RawMap<'o>>, Status> {
+    let len = cbor::encode(outputs, out).map_err(|_| Status::OTHER)?;
+    Ok(out.get(..len).filter(|_| any).map(RawMap))
+}

@@ -1,0 +1,92 @@
+//! The extension `largeBlob` (2.3): a blob that is kept with a discoverable credential, in its record, as
+//! `length before compression 8 BE | blob`. A credential that can have one and has none keeps nothing.
+
+use keyfob_core::{
+    Status, bytes,
+    cbor::{self, RawMap},
+    ctap2::get_assertion::Request,
+    extensions::{GetAssertionInputs, UnsignedOutputs, large_blob::UnsignedOutput},
+};
+use zeroize::Zeroizing;
+
+use super::{
+    Platform,
+    authenticator::{Authenticator, store_status},
+    extensions::{Asked, LargeBlob, inputs},
+};
+use crate::store::{Change, Credential, MAX_RECORD, StoreError};
+
+/// The longest blob, in bytes: a response with it fits in the smallest message. Long names leave less room.
+const MAX_LARGE_BLOB: usize = 400;
+/// The length before compression, in bytes.
+const SIZE: usize = 8;
+/// `{"largeBlob": {"blob": .., "originalSize": ..}}`, at most, in bytes.
+pub(super) const MAX_UNSIGNED_OUTPUTS: usize = 48 + MAX_LARGE_BLOB;
+
+impl<P: Platform> Authenticator<'_, P> {
+    /// Stores the blob of the request in `message` in one commit with `count`. One that does not fit, or does not belong
+    /// there, is not stored; then the next call commits `count` alone.
+    pub fn write_large_blob(&mut self, message: &[u8], scratch: &mut [u8], count: Change<'_>) -> Result<(), Status> {
+        self.work.asked.large_blob = LargeBlob::Written(false);
+        let Some(number) = self.work.number.filter(|_| self.work.user_verified || !self.is_protected()) else {
+            return Ok(());
+        };
+        let request: Request<'_> = cbor::decode(message).map_err(cbor::Error::status)?;
+        let input = inputs::<GetAssertionInputs<'_>>(request.extensions)?.large_blob.unwrap_or_default();
+        let blob = input.write.unwrap_or_default();
+        let mut kept = Zeroizing::new([0; SIZE + MAX_LARGE_BLOB]);
+        let Some(kept) = kept.get_mut(..SIZE.saturating_add(blob.len())) else { return Ok(()) };
+        bytes::copy(kept, &input.original_size.unwrap_or_default().to_be_bytes());
+        bytes::copy(kept.get_mut(SIZE..).unwrap_or_default(), blob);
+
+        let state = self.new_store_state();
+        let rp_id_hash = self.work.rp_id_hash;
+        let opened = self.open_number(&rp_id_hash, number, scratch).map_err(store_status)?;
+        let Some(stored) = opened.and_then(|opened| opened.stored) else { return Ok(()) };
+        if stored.credential.large_blob.is_none() {
+            return Ok(()); // it was not made for one
+        }
+        let mut record = Zeroizing::new([0; MAX_RECORD]);
+        let Ok(len) = Credential { large_blob: Some(kept), ..stored.credential }.encode(&mut *record) else {
+            return Ok(());
+        };
+        let record = record.get(..len).unwrap_or_default();
+        let replace = Change::Replace { number, rp_id_hash: &rp_id_hash, record };
+        let state = state.as_ref().map(|state| Change::Set(crate::store::Setting::StoreState, state));
+        match self.commit(&[Some(count), Some(replace), state]) {
+            Ok(()) => self.work.asked.large_blob = LargeBlob::Written(true),
+            Err(StoreError::Full) => {}
+            Err(error) => return Err(store_status(error)),
+        }
+        Ok(())
+    }
+}
+
+/// The outputs of a registration that are not signed.
+pub(super) fn registration_outputs(asked: &Asked) -> Option<UnsignedOutputs<'static>> {
+    let supported = UnsignedOutput { supported: Some(true), ..UnsignedOutput::default() };
+    (asked.large_blob == LargeBlob::Make).then_some(UnsignedOutputs { large_blob: Some(supported) })
+}
+
+/// The outputs of an assertion that are not signed, written to `out`.
+pub(super) fn assertion_outputs<'o>(
+    asked: &Asked,
+    stored: Option<Credential<'_>>,
+    out: &'o mut [u8],
+) -> Result<Option<RawMap<'o>>, Status> {
+    let output = match asked.large_blob {
+        LargeBlob::Read => {
+            let kept = stored.and_then(|credential| credential.large_blob).unwrap_or_default();
+            let Some((size, blob)) = kept.split_first_chunk::<SIZE>() else { return Ok(None) };
+            UnsignedOutput {
+                blob: Some(blob),
+                original_size: Some(u64::from_be_bytes(*size)),
+                ..UnsignedOutput::default()
+            }
+        }
+        LargeBlob::Written(written) => UnsignedOutput { written: Some(written), ..UnsignedOutput::default() },
+        LargeBlob::Nothing | LargeBlob::Make | LargeBlob::Write => return Ok(None),
+    };
+    let len = cbor::encode(&UnsignedOutputs { large_blob: Some(output) }, out).map_err(|_| Status::OTHER)?;
+    Ok(out.get(..len).map(RawMap))
+}

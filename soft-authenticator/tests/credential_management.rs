@@ -1,0 +1,496 @@
+//! authenticatorCredentialManagement and its prototype, in the order of CTAP 2.3 §6.8.
+
+use std::time::Duration;
+
+use keyfob_core::{
+    Status,
+    cbor::{List, RawMap},
+    cose::Algorithm,
+    crypto::RustCrypto,
+    ctap2::{
+        self, Command, CredentialDescriptor, CredentialParameters, CredentialType, RpEntity, UserEntity,
+        credential_management::{Params, Request, Response, authenticated_head, subcommand::*},
+        make_credential,
+    },
+    pin_uv::{Permissions, Protocol, Protocol::Two, Token},
+};
+use keyfob_soft_authenticator::{
+    Caps,
+    engine::{Config, SEQUENCE_TIMEOUT},
+    store::{Change, Setting, Store},
+};
+
+use super::harness::*;
+
+const OTHER_RP: &str = "example.com";
+
+/// A key with a PIN, and with credentials of two users at [`RP`] and, between them, of one at [`OTHER_RP`].
+fn stocked() -> (Key, [Made; 3]) {
+    let mut key = Key::new();
+    let eddsa = [CredentialParameters::new(Algorithm::EDDSA)];
+    let user = UserEntity { id: b"a", name: Some("ann"), display_name: Some("Ann") };
+    let a = key.make(&make_credential::Request { user, ..resident(b"a") }).unwrap();
+    let rp = RpEntity { id: OTHER_RP, name: Some("Other") };
+    let pub_key_cred_params = List::Slice(&eddsa[..]);
+    let c = key.make(&make_credential::Request { rp, pub_key_cred_params, ..resident(b"c") }).unwrap();
+    let b = key.make(&resident(b"b")).unwrap();
+    assert_eq!(key.set_pin(Two, PIN), Status::OK);
+    (key, [a, b, c])
+}
+
+fn read(response: &[u8]) -> Response<'_> {
+    ctap2::decode_response(response).unwrap()
+}
+
+fn rp_params(rp_id: &str) -> Vec<u8> {
+    encoded(&Params { rp_id_hash: Some(&rp_id_hash(rp_id)), ..Params::default() })
+}
+
+fn id_params(made: &Made) -> Vec<u8> {
+    encoded(&Params { credential_id: Some(made.descriptor()), ..Params::default() })
+}
+
+fn user_params(made: &Made, user: UserEntity<'_>) -> Vec<u8> {
+    encoded(&Params { credential_id: Some(made.descriptor()), user: Some(user), ..Params::default() })
+}
+
+fn user<'a>(id: &'a [u8], name: &'a str, display_name: &'a str) -> UserEntity<'a> {
+    UserEntity { id, name: Some(name), display_name: Some(display_name) }
+}
+
+/// Every subcommand that needs a token, with good parameters.
+fn gated(made: &Made) -> [(u64, Option<Vec<u8>>); 5] {
+    [
+        (GET_CREDS_METADATA, None),
+        (ENUMERATE_RPS_BEGIN, None),
+        (ENUMERATE_CREDENTIALS_BEGIN, Some(rp_params(RP))),
+        (UPDATE_USER_INFORMATION, Some(user_params(made, user(b"a", "x", "y")))),
+        (DELETE_CREDENTIAL, Some(id_params(made))),
+    ]
+}
+
+/// 6.8: no pinUvAuthParam, with and without a PIN → PUAT_REQUIRED
+#[test]
+fn without_a_proof_a_token_is_asked_for_even_where_no_pin_is_set() {
+    let (mut key, [a, ..]) = stocked();
+    for (sub_command, params) in gated(&a) {
+        let sub_command_params = params.as_deref().map(RawMap);
+        let request = Request { sub_command, sub_command_params, pin_uv_auth_protocol: None, pin_uv_auth_param: None };
+        let request = message(Command::CREDENTIAL_MANAGEMENT, &request);
+        assert_eq!(key.status(&request), Status::PUAT_REQUIRED);
+        assert_eq!(Key::new().status(&request), Status::PUAT_REQUIRED);
+    }
+}
+
+/// 6.8: pinUvAuthParam without a protocol, or a parameter is missing → MISSING_PARAMETER
+/// 6.8: unknown protocol → INVALID_PARAMETER
+/// 6.8: wrong MAC → PIN_AUTH_INVALID
+#[test]
+fn protocol_parameters_and_proof_are_checked_in_this_order() {
+    let (mut key, [a, ..]) = stocked();
+    for (sub_command, params) in gated(&a) {
+        let token = key.unbound(CM);
+        let (commits, retries) = (key.store.applied(), key.retries());
+        let full = manage_message(&token, sub_command, params.as_deref());
+        let full: Request<'_> = keyfob_core::cbor::decode(&full[1..]).unwrap();
+        let wrong = Some(&[0; 32][..]);
+        let mut check = |request: Request<'_>, expected: Status| {
+            assert_eq!(key.status(&message(Command::CREDENTIAL_MANAGEMENT, &request)), expected, "{request:?}");
+        };
+        check(Request { pin_uv_auth_protocol: None, pin_uv_auth_param: wrong, ..full }, Status::MISSING_PARAMETER);
+        for number in [0, 3, u64::MAX] {
+            let pin_uv_auth_protocol = Some(number);
+            check(Request { pin_uv_auth_protocol, sub_command_params: None, ..full }, Status::INVALID_PARAMETER);
+        }
+        if params.is_some() {
+            for empty in [None, Some(RawMap::EMPTY)] {
+                let request = Request { sub_command_params: empty, pin_uv_auth_param: wrong, ..full };
+                check(request, Status::MISSING_PARAMETER);
+            }
+        }
+        let other_protocol = Some(Protocol::One.number());
+        for pin_uv_auth_param in [wrong, Some(&[]), full.pin_uv_auth_param.map(|param| &param[..31])] {
+            check(Request { pin_uv_auth_param, ..full }, Status::PIN_AUTH_INVALID);
+        }
+        check(Request { pin_uv_auth_protocol: other_protocol, ..full }, Status::PIN_AUTH_INVALID);
+        assert_eq!((key.store.applied(), key.retries()), (commits, retries), "nothing is changed or counted");
+        assert_eq!(key.status(&message(Command::CREDENTIAL_MANAGEMENT, &full)), Status::OK);
+    }
+}
+
+/// 6.8: a pinUvAuthParam that does not cover the parameters → PIN_AUTH_INVALID
+#[test]
+fn the_proof_covers_the_parameters_as_they_came() {
+    let (mut key, [a, ..]) = stocked();
+    let token = key.unbound(CM);
+    let head = authenticated_head(DELETE_CREDENTIAL);
+    let param = token.authenticate(&RustCrypto, Two, &[&head]);
+    let params = id_params(&a);
+    let request = Request {
+        sub_command: DELETE_CREDENTIAL,
+        sub_command_params: Some(RawMap(&params)),
+        pin_uv_auth_protocol: Some(2),
+        pin_uv_auth_param: Some(param.as_bytes()),
+    };
+    assert_eq!(key.status(&message(Command::CREDENTIAL_MANAGEMENT, &request)), Status::PIN_AUTH_INVALID);
+    // Unknown members are covered, too, and ignored.
+    let mut params = params;
+    params[0] += 1;
+    params.extend([0x18, 0x63, 0xF5]);
+    assert_eq!(key.manage(&token, DELETE_CREDENTIAL, Some(&params)), [0]);
+}
+
+/// 6.8: no permission cm → PIN_AUTH_INVALID
+#[test]
+fn a_token_without_the_permission_is_refused() {
+    let (mut key, [a, ..]) = stocked();
+    for (sub_command, params) in gated(&a) {
+        for permissions in [MC.with(GA), LBW.with(ACFG)] {
+            let token = key.unbound(permissions);
+            let response = key.manage(&token, sub_command, params.as_deref());
+            assert_eq!(status(&response), Status::PIN_AUTH_INVALID);
+        }
+    }
+}
+
+#[test]
+fn metadata_count_what_is_there_and_what_has_room() {
+    let mut key = Key::new();
+    key.set_pin(Two, PIN);
+    let token = key.unbound(CM);
+    let response = key.manage(&token, GET_CREDS_METADATA, None);
+    assert_eq!(response, [0, 0xA2, 1, 0, 2, ROOM as u8], "an empty store is no error");
+    let (mut key, _) = stocked();
+    let token = key.unbound(CM);
+    assert_eq!(key.manage(&token, GET_CREDS_METADATA, None), [0, 0xA2, 1, 3, 2, ROOM as u8 - 3]);
+}
+
+/// 6.8 enumerateRPsGetNextRP: none is left → NOT_ALLOWED
+#[test]
+fn relying_parties_are_listed_once_each_with_their_number_first() {
+    let (mut key, _) = stocked();
+    let token = key.unbound(CM);
+    let first = key.manage(&token, ENUMERATE_RPS_BEGIN, None);
+    let expected =
+        Response { rp: Some(RpEntity { id: RP, name: None }), rp_id_hash: Some(&rp_id_hash(RP)), ..Default::default() };
+    assert_eq!(read(&first), Response { total_rps: Some(2), ..expected });
+    let second = key.manage_next(ENUMERATE_RPS_GET_NEXT_RP);
+    let rp = Some(RpEntity { id: OTHER_RP, name: Some("Other") });
+    assert_eq!(read(&second), Response { rp, rp_id_hash: Some(&rp_id_hash(OTHER_RP)), ..Default::default() });
+    assert_eq!(key.manage_next(ENUMERATE_RPS_GET_NEXT_RP), [Status::NOT_ALLOWED.0]);
+}
+
+/// 6.8 enumerateCredentialsGetNextCredential: none is left → NOT_ALLOWED
+#[test]
+fn credentials_are_listed_newest_first_with_the_keys_they_were_made_with() {
+    let (mut key, [a, b, c]) = stocked();
+    let token = key.unbound(CM);
+    let first = key.manage(&token, ENUMERATE_CREDENTIALS_BEGIN, Some(&rp_params(RP)));
+    let (first, second) = (read(&first), key.manage_next(ENUMERATE_CREDENTIALS_GET_NEXT_CREDENTIAL));
+    assert_eq!((first.credential_id, first.public_key), (Some(b.descriptor()), Some(b.key())));
+    assert_eq!(first.user, Some(UserEntity { id: b"b", name: None, display_name: None }));
+    assert_eq!((first.total_credentials, first.rp, first.rp_id_hash), (Some(2), None, None));
+    assert_eq!(first.cred_protect.map(|level| level.0), Some(1));
+    assert_eq!((first.third_party_payment, first.large_blob_key), (Some(false), None));
+    let second = read(&second);
+    assert_eq!((second.credential_id, second.public_key), (Some(a.descriptor()), Some(a.key())));
+    assert_eq!((second.user, second.total_credentials), (Some(user(b"a", "ann", "Ann")), None));
+    assert_eq!(key.manage_next(ENUMERATE_CREDENTIALS_GET_NEXT_CREDENTIAL), [Status::NOT_ALLOWED.0]);
+    let other = key.manage(&token, ENUMERATE_CREDENTIALS_BEGIN, Some(&rp_params(OTHER_RP)));
+    assert_eq!((read(&other).public_key, read(&other).total_credentials), (Some(c.key()), Some(1)));
+}
+
+#[test]
+fn protection_and_payment_are_mentioned_only_where_they_are_supported() {
+    let config = Config::new([0xAA; 16]);
+    let off = Caps::CRED_PROTECT.with(Caps::THIRD_PARTY_PAYMENT);
+    let mut key = Key::with(Config { caps: config.caps.without(off).consistent(), ..config });
+    key.make(&resident(b"u")).unwrap();
+    key.set_pin(Two, PIN);
+    let token = key.unbound(CM);
+    let response = key.manage(&token, ENUMERATE_CREDENTIALS_BEGIN, Some(&rp_params(RP)));
+    assert_eq!((read(&response).cred_protect, read(&response).third_party_payment), (None, None));
+}
+
+/// 6.8 enumerateRPsBegin, enumerateCredentialsBegin: there is nothing → NO_CREDENTIALS
+#[test]
+fn where_there_is_nothing_to_list_there_are_no_credentials() {
+    let mut key = Key::new();
+    key.set_pin(Two, PIN);
+    let token = key.unbound(CM);
+    assert_eq!(key.manage(&token, ENUMERATE_RPS_BEGIN, None), [Status::NO_CREDENTIALS.0]);
+    let response = key.manage(&token, ENUMERATE_CREDENTIALS_BEGIN, Some(&rp_params(RP)));
+    assert_eq!(response, [Status::NO_CREDENTIALS.0]);
+}
+
+/// 6.8: a relying party's token for all, or for what is another's → PIN_AUTH_INVALID
+#[test]
+fn a_bound_token_reads_and_changes_only_what_is_its_relying_partys() {
+    let (mut key, [a, _, c]) = stocked();
+    let token = key.token(Two, PIN, CM, Some(RP)).unwrap();
+    let refused = [Status::PIN_AUTH_INVALID.0];
+    assert_eq!(key.manage(&token, GET_CREDS_METADATA, None), refused);
+    assert_eq!(key.manage(&token, ENUMERATE_RPS_BEGIN, None), refused);
+    assert_eq!(key.manage(&token, ENUMERATE_CREDENTIALS_BEGIN, Some(&rp_params(OTHER_RP))), refused);
+    assert_eq!(key.manage(&token, DELETE_CREDENTIAL, Some(&id_params(&c))), refused);
+    let params = user_params(&c, user(b"c", "x", "y"));
+    assert_eq!(key.manage(&token, UPDATE_USER_INFORMATION, Some(&params)), refused);
+    let unknown = encoded(&Params { credential_id: Some(CredentialDescriptor::new(&[9; 32])), ..Params::default() });
+    assert_eq!(key.manage(&token, DELETE_CREDENTIAL, Some(&unknown)), refused, "whether it is there is not told");
+    assert_eq!(key.manage(&token, ENUMERATE_CREDENTIALS_BEGIN, Some(&rp_params(RP)))[0], 0);
+    assert_eq!(key.manage(&token, DELETE_CREDENTIAL, Some(&id_params(&a))), [0]);
+}
+
+/// 6.8 deleteCredential: deleted before → NO_CREDENTIALS
+#[test]
+fn a_deleted_credential_is_gone_and_the_others_are_not() {
+    let (mut key, [a, b, c]) = stocked();
+    let token = key.unbound(CM);
+    let state = key.store.setting(Setting::StoreState);
+    assert_eq!(key.manage(&token, DELETE_CREDENTIAL, Some(&id_params(&b))), [0]);
+    assert_ne!(key.store.setting(Setting::StoreState), state, "the store's state is a new one");
+    assert_eq!(key.manage(&token, DELETE_CREDENTIAL, Some(&id_params(&b))), [Status::NO_CREDENTIALS.0]);
+    assert_eq!(key.store.credentials(), 2);
+    assert!(key.get(&assertion()).unwrap().is_by(&a));
+    let token = key.unbound(CM);
+    let response = key.manage(&token, ENUMERATE_CREDENTIALS_BEGIN, Some(&rp_params(OTHER_RP)));
+    assert_eq!(read(&response).public_key, Some(c.key()));
+}
+
+/// 6.8 deleteCredential, updateUserInformation: unknown, or not discoverable → NO_CREDENTIALS
+#[test]
+fn credentials_that_are_unknown_wrapped_or_of_another_type_cannot_be_changed() {
+    let (mut key, [a, ..]) = stocked();
+    let wrapped = key.make(&registration(b"w")).unwrap();
+    let token = key.unbound(CM);
+    let commits = key.store.applied();
+    let other_type = CredentialDescriptor { kind: CredentialType("private-key"), ..a.descriptor() };
+    for descriptor in [wrapped.descriptor(), CredentialDescriptor::new(&[]), other_type] {
+        let credential_id = Some(descriptor);
+        let params = encoded(&Params { credential_id, ..Params::default() });
+        assert_eq!(key.manage(&token, DELETE_CREDENTIAL, Some(&params)), [Status::NO_CREDENTIALS.0]);
+        let params = encoded(&Params { credential_id, user: Some(user(b"a", "x", "y")), ..Params::default() });
+        assert_eq!(key.manage(&token, UPDATE_USER_INFORMATION, Some(&params)), [Status::NO_CREDENTIALS.0]);
+    }
+    assert_eq!(key.store.applied(), commits);
+}
+
+#[test]
+fn an_update_replaces_both_names_and_neither_id_nor_key() {
+    let (mut key, [a, ..]) = stocked();
+    let token = key.unbound(CM);
+    let long = "ü".repeat(40);
+    let state = key.store.setting(Setting::StoreState);
+    for (given, expected) in [
+        (user(b"a", "anna", "Anna"), user(b"a", "anna", "Anna")),
+        (user(b"a", &long, ""), UserEntity { display_name: None, ..user(b"a", &long[..64], "") }),
+        (UserEntity { name: None, ..user(b"a", "", "A.") }, UserEntity { name: None, ..user(b"a", "", "A.") }),
+        (
+            UserEntity { id: b"a", name: None, display_name: None },
+            UserEntity { id: b"a", name: None, display_name: None },
+        ),
+    ] {
+        assert_eq!(key.manage(&token, UPDATE_USER_INFORMATION, Some(&user_params(&a, given))), [0]);
+        assert_eq!(key.manage(&token, ENUMERATE_CREDENTIALS_BEGIN, Some(&rp_params(RP)))[0], 0);
+        let second = key.manage_next(ENUMERATE_CREDENTIALS_GET_NEXT_CREDENTIAL);
+        let second = read(&second);
+        assert_eq!((second.user, second.public_key), (Some(expected), Some(a.key())));
+    }
+    assert_ne!(key.store.setting(Setting::StoreState), state);
+    let list = [a.descriptor()];
+    let allow_list = Some(List::Slice(&list[..]));
+    let got = key.get(&ctap2::get_assertion::Request { allow_list, ..assertion() }).unwrap();
+    assert!(got.is_by(&a) && got.id == a.id());
+}
+
+/// 6.8 updateUserInformation: another user's id → INVALID_PARAMETER
+#[test]
+fn an_update_for_another_user_is_refused() {
+    let (mut key, [a, ..]) = stocked();
+    let token = key.unbound(CM);
+    let commits = key.store.applied();
+    for id in [&b"b"[..], b"", b"aa"] {
+        let response = key.manage(&token, UPDATE_USER_INFORMATION, Some(&user_params(&a, user(id, "x", "y"))));
+        assert_eq!(response, [Status::INVALID_PARAMETER.0]);
+    }
+    assert_eq!(key.store.applied(), commits);
+}
+
+/// 6.8 updateUserInformation: the store is full → KEY_STORE_FULL
+#[test]
+fn an_update_without_room_says_so() {
+    let (mut key, [a, ..]) = stocked();
+    let token = key.unbound(CM);
+    key.store.fail_at(1, Fault::Full);
+    let response = key.manage(&token, UPDATE_USER_INFORMATION, Some(&user_params(&a, user(b"a", "x", "y"))));
+    assert_eq!(response, [Status::KEY_STORE_FULL.0]);
+}
+
+/// 6.8: going on without a beginning of the same kind → NOT_ALLOWED
+#[test]
+fn going_on_needs_a_beginning_of_the_same_kind() {
+    let (mut key, _) = stocked();
+    let none = [Status::NOT_ALLOWED.0];
+    for sub_command in [ENUMERATE_RPS_GET_NEXT_RP, ENUMERATE_CREDENTIALS_GET_NEXT_CREDENTIAL] {
+        assert_eq!(key.manage_next(sub_command), none);
+    }
+    let token = key.unbound(CM);
+    key.manage(&token, ENUMERATE_RPS_BEGIN, None);
+    assert_eq!(key.manage_next(ENUMERATE_CREDENTIALS_GET_NEXT_CREDENTIAL), none);
+    assert_eq!(key.manage_next(ENUMERATE_RPS_GET_NEXT_RP), none, "the wrong one ended it");
+    key.manage(&token, ENUMERATE_CREDENTIALS_BEGIN, Some(&rp_params(RP)));
+    assert_eq!(key.manage_next(ENUMERATE_RPS_GET_NEXT_RP), none);
+}
+
+type Interruption = (&'static str, fn(&mut Key, &Token));
+
+/// What ends an enumeration.
+fn interruptions() -> [Interruption; 6] {
+    [
+        ("another command", |key, _| drop(key.command(Command::GET_INFO))),
+        ("garbage", |key, _| drop(key.call(&[0xFF]))),
+        ("another subcommand", |key, token| drop(key.manage(token, GET_CREDS_METADATA, None))),
+        ("an unknown subcommand", |key, _| drop(key.manage_next(8))),
+        ("another channel", |key, _| key.engine.channel_changed()),
+        ("30 seconds", |key, _| key.wait(SEQUENCE_TIMEOUT)),
+    ]
+}
+
+/// 6.8: going on after another command, on another channel, or after 30 seconds → NOT_ALLOWED
+#[test]
+fn an_enumeration_ends_with_every_other_command_with_its_channel_and_after_30_seconds() {
+    for (name, interrupt) in interruptions() {
+        for listing in [ENUMERATE_RPS_BEGIN, ENUMERATE_CREDENTIALS_BEGIN] {
+            let (mut key, _) = stocked();
+            let token = key.unbound(CM);
+            let params = (listing == ENUMERATE_CREDENTIALS_BEGIN).then(|| rp_params(RP));
+            assert_eq!(key.manage(&token, listing, params.as_deref())[0], 0);
+            interrupt(&mut key, &token);
+            assert_eq!(key.manage_next(listing + 1), [Status::NOT_ALLOWED.0], "{name}");
+        }
+    }
+}
+
+/// 6.8: going on after the token's end → NOT_ALLOWED
+#[test]
+fn an_enumeration_goes_on_29_seconds_later_and_not_after_its_token() {
+    let (mut key, _) = stocked();
+    let token = key.unbound(CM);
+    key.wait(Duration::from_secs(29));
+    key.manage(&token, ENUMERATE_RPS_BEGIN, None); // from here on the token is good for ten minutes after its issue
+    key.wait(Duration::from_secs(29));
+    assert_eq!(key.manage_next(ENUMERATE_RPS_GET_NEXT_RP)[0], 0);
+    key.wait(Duration::from_secs(600 - 58 - 1));
+    key.manage(&token, ENUMERATE_RPS_BEGIN, None);
+    key.wait(Duration::from_secs(1));
+    assert_eq!(key.manage_next(ENUMERATE_RPS_GET_NEXT_RP), [Status::NOT_ALLOWED.0]);
+}
+
+/// 6.8: as command 0x41 → OK
+#[test]
+fn the_prototype_is_the_same_command() {
+    let (mut key, [a, ..]) = stocked();
+    let token = key.unbound(CM);
+    for (sub_command, params) in gated(&a) {
+        let mut request = manage_message(&token, sub_command, params.as_deref());
+        request[0] = Command::CREDENTIAL_MANAGEMENT_PREVIEW.0;
+        assert_eq!(key.status(&request), Status::OK);
+        if sub_command == ENUMERATE_RPS_BEGIN {
+            assert_eq!(key.status(&[0x41, 0xA1, 1, ENUMERATE_RPS_GET_NEXT_RP as u8]), Status::OK);
+        }
+    }
+}
+
+/// 6.8: not supported → INVALID_COMMAND
+#[test]
+fn without_the_capability_the_command_and_its_permission_are_unknown() {
+    let config = Config::new([0xAA; 16]);
+    let mut key = Key::with(Config { caps: config.caps.without(Caps::CRED_MGMT).consistent(), ..config });
+    key.set_pin(Two, PIN);
+    for command in [0x0A, 0x41] {
+        assert_eq!(key.status(&[command, 0xA1, 1, 1]), Status::INVALID_COMMAND);
+    }
+    for permissions in [CM, CM.with(MC), PCMR] {
+        assert_eq!(key.token(Two, PIN, permissions, None).unwrap_err(), Status::UNAUTHORIZED_PERMISSION);
+    }
+    assert_eq!((key.options().cred_mgmt, key.options().credential_mgmt_preview), (None, None));
+    assert_eq!(
+        (Key::new().options().cred_mgmt, Key::new().options().credential_mgmt_preview),
+        (Some(true), Some(true))
+    );
+}
+
+/// 6.8: unknown subcommand → INVALID_SUBCOMMAND
+/// 6.8: no subcommand → MISSING_PARAMETER
+#[test]
+fn subcommands_that_are_unknown_or_missing_are_named_as_such() {
+    let mut key = Key::new();
+    for sub_command in [0, 8, 23] {
+        assert_eq!(key.manage_next(sub_command), [Status::INVALID_SUBCOMMAND.0]);
+    }
+    assert_eq!(key.status(&[0x0A, 0xA0]), Status::MISSING_PARAMETER);
+    assert_eq!(key.status(&[0x0A]), Status::INVALID_CBOR);
+}
+
+#[test]
+fn a_member_of_a_wrong_type_is_refused_and_changes_nothing() {
+    let (mut key, [a, ..]) = stocked();
+    let token = key.unbound(CM);
+    let commits = key.store.applied();
+    let params = id_params(&a);
+    for map in each_of_a_wrong_type(&[(1, &[6]), (2, &params), (3, &[2]), (4, &byte_string(&[0; 32]))]) {
+        let request = [&[0x0A], &map[..]].concat();
+        assert_eq!(key.status(&request), Status::CBOR_UNEXPECTED_TYPE, "{request:02x?}");
+    }
+    let (hash, id) = (byte_string(&[0; 32]), encoded(&a.descriptor()));
+    let user = encoded(&user(b"a", "x", "y"));
+    for map in each_of_a_wrong_type(&[(1, &hash), (2, &id), (3, &user)]) {
+        for sub_command in [ENUMERATE_CREDENTIALS_BEGIN, DELETE_CREDENTIAL, UPDATE_USER_INFORMATION] {
+            let response = key.manage(&token, sub_command, Some(&map));
+            assert_eq!(response, [Status::CBOR_UNEXPECTED_TYPE.0], "{map:02x?}");
+        }
+    }
+    for len in [0, 31, 33] {
+        let params = [&[0xA1, 1], &byte_string(&vec![0; len])[..]].concat();
+        let response = key.manage(&token, ENUMERATE_CREDENTIALS_BEGIN, Some(&params));
+        assert_eq!(response, [Status::INVALID_PARAMETER.0], "a hash of {len} bytes");
+    }
+    assert_eq!(key.store.applied(), commits);
+}
+
+#[test]
+fn a_record_that_cannot_be_read_hides_no_other() {
+    let (mut key, [a, b, _]) = stocked();
+    let put = Change::Put { rp_id_hash: &rp_id_hash(RP), record: &[0xFF] };
+    key.store.memory.borrow_mut().commit(&[put]).unwrap();
+    let token = key.unbound(CM);
+    let rps = key.manage(&token, ENUMERATE_RPS_BEGIN, None);
+    assert_eq!((read(&rps).total_rps, read(&rps).rp.unwrap().id), (Some(2), RP));
+    let credentials = key.manage(&token, ENUMERATE_CREDENTIALS_BEGIN, Some(&rp_params(RP)));
+    assert_eq!((read(&credentials).total_credentials, read(&credentials).public_key), (Some(2), Some(b.key())));
+    assert_eq!(key.manage(&token, DELETE_CREDENTIAL, Some(&id_params(&a))), [0]);
+}
+
+#[test]
+fn a_store_that_cannot_be_read_is_a_failure() {
+    let (mut key, [a, ..]) = stocked();
+    let token = key.unbound(CM);
+    let requests = gated(&a).map(|(sub_command, params)| manage_message(&token, sub_command, params.as_deref()));
+    key.store.fault.set(Fault::Reads);
+    for request in requests {
+        assert_eq!(key.status(&request), Status::OTHER);
+    }
+}
+
+#[test]
+fn managing_needs_no_touch_and_uses_up_no_token() {
+    let (mut key, [a, ..]) = stocked();
+    let token = key.unbound(CM);
+    key.finger = Finger::Declines;
+    for (sub_command, params) in gated(&a) {
+        assert_eq!(key.manage(&token, sub_command, params.as_deref())[0], 0);
+    }
+    assert_eq!(key.touches, 3, "those of the registrations");
+    let permissions = Permissions::CM.with(MC);
+    assert_eq!(key.token(Two, PIN, permissions, None).map(drop), Ok(()));
+}
