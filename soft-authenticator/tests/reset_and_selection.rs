@@ -73,8 +73,6 @@ fn other_commands_before_a_reset_do_not_close_the_window() {
     assert_eq!(key.command(Command::RESET), [0]);
 }
 
-/// 6.6: declined → OPERATION_DENIED
-/// 6.6: not touched in time → USER_ACTION_TIMEOUT
 #[test]
 fn a_reset_brings_options_and_identifiers_back_to_where_they_were() {
     let mut key = Key::with(MANAGED);
@@ -162,6 +160,8 @@ fn another_transport_ends_sequences_and_the_same_does_not() {
     }
 }
 
+/// 6.6: declined → OPERATION_DENIED
+/// 6.6: not touched in time → USER_ACTION_TIMEOUT
 #[test]
 fn a_reset_that_is_not_touched_changes_nothing() {
     for (finger, expected) in
