@@ -301,6 +301,38 @@ fn uvm_tells_how_the_user_was_verified() {
 }
 
 #[test]
+fn uvm_names_the_finger_that_verified_the_user_in_this_command() {
+    let config = super::user_verification::SENSOR;
+    let mut key = Key::with(config);
+    key.set_pin(Two, PIN);
+    let token = key.token(Two, PIN, BE, None).unwrap();
+    key.enrol(&token).unwrap();
+    let options = Some(make_credential::Options { uv: Some(true), ..Default::default() });
+    let inputs = raw(&MakeCredentialInputs { uvm: Some(true), ..MAKE });
+    let made = key.make(&extended(Make { options, ..registration(b"u") }, &inputs)).unwrap();
+    let methods: Vec<_> = outputs(&made).uvm.unwrap().iter().collect();
+    assert_eq!(methods.len(), 1);
+    assert_eq!(methods[0].user_verification_method, u64::from(config.user_verification.modality));
+}
+
+#[test]
+fn u2f_knows_no_credential_that_requires_user_verification() {
+    use keyfob_core::ctap1::{Control, Request, StatusWord};
+    for (level, expected) in [(LISTED, StatusWord::CONDITIONS_NOT_SATISFIED), (REQUIRED, StatusWord::WRONG_DATA)] {
+        let mut key = Key::new();
+        let inputs = MakeCredentialInputs { cred_protect: Some(level), ..MAKE };
+        let made = make(&mut key, registration(b"u"), &inputs).unwrap();
+        for control in [Control::CHECK_ONLY, Control::ENFORCE_USER_PRESENCE] {
+            let application = &rp_id_hash(RP);
+            let request = Request::Authenticate { control, challenge: &HASH, application, key_handle: made.id() };
+            let mut apdu = [0; 400];
+            let len = request.encode(&mut apdu).unwrap();
+            assert_eq!(key.call_u2f(&apdu[..len]), expected.0.to_be_bytes());
+        }
+    }
+}
+
+#[test]
 fn every_credential_of_a_sequence_answers_for_itself() {
     let mut key = Key::new();
     let mut keys = Vec::new();

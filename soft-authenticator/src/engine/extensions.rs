@@ -22,6 +22,7 @@ use super::{
     Engine, MAX_CRED_BLOB_LENGTH, Next, Outcome, Platform,
     authenticator::{Authenticator, store_status},
     credential::{Opened, Purpose},
+    user_verification::Attempt,
 };
 use crate::{
     caps::Caps,
@@ -257,6 +258,7 @@ impl<P: Platform> Authenticator<'_, P> {
     /// How the user was verified, for `uvm`.
     fn uvm(&self) -> [uvm::Method; 1] {
         let user_verification_method = match (self.work.user_verified, self.work.user_present) {
+            (true, _) if self.work.attempt == Attempt::Verified => self.config.user_verification.modality.into(),
             (true, _) => method::PASSCODE_EXTERNAL,
             (false, true) => method::PRESENCE_INTERNAL,
             (false, false) => method::NONE,
