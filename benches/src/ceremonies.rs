@@ -1,9 +1,11 @@
 //! Ceremonies from bytes to bytes, and what their cryptography alone costs.
 
-use std::hint::black_box;
+use std::{hint::black_box, ops::Range};
 
 use keyfob_core::{
-    Instant, bytes,
+    Instant,
+    auth_data::AuthData,
+    bytes,
     cbor::{List, Overflow},
     cose::Algorithm,
     crypto::{Agreement, Cipher, Hash, RustCrypto, Sign},
@@ -41,7 +43,7 @@ impl Key {
         Self { engine: engine.expect("a configuration that works") }
     }
 
-    fn call(&mut self, request: &[u8]) -> &[u8] {
+    fn answer(&mut self, request: &[u8]) -> &[u8] {
         let len = bytes::copy(self.engine.buffer(), request);
         let mut progress = self.engine.begin(Instant::default(), len);
         loop {
@@ -66,6 +68,18 @@ pub fn floor() -> Box<dyn FnMut()> {
             black_box(RustCrypto.sign(Algorithm::ES256, secret, &message, &mut signature)).expect("a signature");
         }
     })
+}
+
+/// An authenticator of ours or of others, called with bytes.
+pub trait Authenticator {
+    /// Answers a request, command byte first, with a response, status byte first.
+    fn call(&mut self, request: &[u8]) -> impl AsRef<[u8]>;
+}
+
+impl Authenticator for Key {
+    fn call(&mut self, request: &[u8]) -> impl AsRef<[u8]> {
+        self.answer(request)
+    }
 }
 
 /// A registration at example.com.
@@ -105,27 +119,31 @@ fn sign_in(id: Option<&[u8]>) -> Vec<u8> {
     })
 }
 
-fn ceremony(discoverable: bool) -> Box<dyn FnMut()> {
-    let mut key = Key::new();
+/// A registration and a sign-in: with a discoverable credential and no allow list, or with one that the allow list names.
+pub fn ceremony(mut authenticator: impl Authenticator + 'static, discoverable: bool) -> Box<dyn FnMut()> {
     let register = registration(discoverable);
-    let id_len = credential_id(key.call(&register)).len();
-    let placeholder = vec![0xC1; id_len];
+    // Where a credential's id lies does not change from response to response.
+    let id = credential_id(authenticator.call(&register).as_ref());
+    let placeholder = vec![0xC1; id.len()];
     let mut sign_in = sign_in((!discoverable).then_some(&placeholder));
-    let id_at = sign_in.windows(id_len).position(|window| window == placeholder);
+    let id_at = sign_in.windows(id.len()).position(|window| window == placeholder);
     Box::new(move || {
-        let id = credential_id(key.call(&register));
+        let registered = authenticator.call(&register);
         if let Some(at) = id_at {
-            sign_in[at..at + id_len].copy_from_slice(id);
+            sign_in[at..at + id.len()].copy_from_slice(&registered.as_ref()[id.clone()]);
         }
-        assert_eq!(black_box(key.call(&sign_in))[0], 0);
+        drop(registered);
+        assert_eq!(black_box(authenticator.call(&sign_in)).as_ref()[0], 0);
     })
 }
 
-/// The credential id in a response to makeCredential with format "packed".
-fn credential_id(response: &[u8]) -> &[u8] {
-    assert_eq!(response[..11], *b"\x00\xa3\x01\x66packed\x02");
-    let auth_data = &response[13..];
-    &auth_data[55..55 + usize::from(auth_data[54])]
+/// Where the credential's id lies in a response to makeCredential.
+fn credential_id(response: &[u8]) -> Range<usize> {
+    let decoded: make_credential::Response<'_> = decode_response(response).expect("a registration");
+    let auth_data = AuthData::decode(decoded.auth_data).expect("well-formed");
+    let id = auth_data.attested_credential_data.expect("a credential").credential_id;
+    let at = response.windows(id.len()).position(|window| window == id).expect("it came from there");
+    at..at + id.len()
 }
 
 fn encoded(encode: impl FnOnce(&mut [u8]) -> Result<usize, Overflow>) -> Vec<u8> {
@@ -137,20 +155,20 @@ fn encoded(encode: impl FnOnce(&mut [u8]) -> Result<usize, Overflow>) -> Vec<u8>
 
 /// A registration and a sign-in with a discoverable credential.
 pub fn discoverable() -> Box<dyn FnMut()> {
-    ceremony(true)
+    ceremony(Key::new(), true)
 }
 
 /// A registration and a sign-in with a wrapped credential.
 pub fn wrapped() -> Box<dyn FnMut()> {
-    ceremony(false)
+    ceremony(Key::new(), false)
 }
 
 /// A sign-in with an id that the key does not find, besides a credential that it has.
 fn lookup(id: &[u8]) -> Box<dyn FnMut()> {
     let mut key = Key::new();
-    assert_eq!(key.call(&registration(true))[0], 0);
+    assert_eq!(key.answer(&registration(true))[0], 0);
     let request = sign_in(Some(id));
-    Box::new(move || assert_eq!(black_box(key.call(&request)), [0x2E]))
+    Box::new(move || assert_eq!(black_box(key.answer(&request)), [0x2E]))
 }
 
 /// An id that looks like one of the key's.
@@ -175,7 +193,8 @@ pub fn malformed_id() -> Box<dyn FnMut()> {
 /// An id that the key with this seed makes.
 fn wrapped_id(seed: u64) -> Vec<u8> {
     let mut key = Key::with_seed(seed);
-    credential_id(key.call(&registration(false))).into()
+    let response = key.answer(&registration(false));
+    response[credential_id(response)].into()
 }
 
 /// Key agreement and a token in protocol two, platform and authenticator.
@@ -192,7 +211,7 @@ pub fn pin_token() -> Box<dyn FnMut()> {
         pin_uv_auth_param: Some(param.as_bytes()),
         ..set.request(subcommand::SET_PIN)
     };
-    assert_eq!(key.call(&encoded(|buffer| encode_request(Command::CLIENT_PIN, &request, buffer))), [0]);
+    assert_eq!(key.answer(&encoded(|buffer| encode_request(Command::CLIENT_PIN, &request, buffer))), [0]);
 
     Box::new(move || {
         let mut agreed = Agreed::new(&mut key, &mut rng);
@@ -206,7 +225,7 @@ pub fn pin_token() -> Box<dyn FnMut()> {
             rp_id: Some("example.com"),
             ..agreed.request(subcommand::GET_TOKEN_USING_PIN)
         };
-        let response = key.call(&encoded(|buffer| encode_request(Command::CLIENT_PIN, &request, buffer)));
+        let response = key.answer(&encoded(|buffer| encode_request(Command::CLIENT_PIN, &request, buffer)));
         let response: client_pin::Response<'_> = decode_response(response).expect("a token");
         let mut token = [0; 32];
         let encrypted = response.pin_uv_auth_token.expect("a token");
@@ -228,7 +247,7 @@ impl Agreed {
             sub_command: Some(subcommand::GET_KEY_AGREEMENT),
             ..client_pin::Request::default()
         };
-        let response = key.call(&encoded(|buffer| encode_request(Command::CLIENT_PIN, &request, buffer)));
+        let response = key.answer(&encoded(|buffer| encode_request(Command::CLIENT_PIN, &request, buffer)));
         let response: client_pin::Response<'_> = decode_response(response).expect("a key");
         let peer = response.key_agreement.expect("a key");
         let (point, shared) = pin_uv::encapsulate(&RustCrypto, rng, Protocol::Two, &peer).expect("a point");
@@ -249,7 +268,7 @@ impl Agreed {
 pub fn own_get_info() -> Box<dyn FnMut()> {
     let mut key = Key::new();
     Box::new(move || {
-        black_box(key.call(&[Command::GET_INFO.0]));
+        black_box(key.answer(&[Command::GET_INFO.0]));
     })
 }
 

@@ -262,27 +262,36 @@ pub fn decode_get_assertion_response() -> Box<dyn FnMut()> {
     })
 }
 
-/// A GetInfo of 125 bytes.
+/// Encodes a GetInfo of 125 bytes.
 pub fn encode_small_get_info() -> Box<dyn FnMut()> {
     let versions = [Text::new("U2F_V2"), Text::new("FIDO_2_0")];
     let mut buffer = [0; 512];
     Box::new(move || {
-        let options = get_info::Options {
-            rk: Some(true),
-            up: Some(true),
-            plat: Some(false),
-            client_pin: Some(true),
-            ..get_info::Options::default()
-        };
-        let response = get_info::Response {
-            extensions: Some(List::Slice(&[Text::new("credProtect"), Text::new("hmac-secret")])),
-            options: Some(options),
-            max_msg_size: Some(1200),
-            pin_uv_auth_protocols: Some(List::Slice(&[1])),
-            ..small(List::Slice(&versions))
-        };
+        let response = small_response(&versions);
         black_box(cbor::encode(black_box(&response), &mut buffer)).expect("fits");
     })
+}
+
+/// The GetInfo of 125 bytes.
+pub fn small_get_info() -> Vec<u8> {
+    encoded(&small_response(&[Text::new("U2F_V2"), Text::new("FIDO_2_0")]))
+}
+
+fn small_response<'a>(versions: &'a [Text<'a>]) -> get_info::Response<'a> {
+    let options = get_info::Options {
+        rk: Some(true),
+        up: Some(true),
+        plat: Some(false),
+        client_pin: Some(true),
+        ..get_info::Options::default()
+    };
+    get_info::Response {
+        extensions: Some(List::Slice(const { &[Text::new("credProtect"), Text::new("hmac-secret")] })),
+        options: Some(options),
+        max_msg_size: Some(1200),
+        pin_uv_auth_protocols: Some(List::Slice(&[1])),
+        ..small(List::Slice(versions))
+    }
 }
 
 /// The makeCredential request of [`make_credential_request`].
@@ -294,4 +303,33 @@ pub fn encode_make_credential_request() -> Box<dyn FnMut()> {
         let request = request(&user, &excluded, &param);
         black_box(cbor::encode(black_box(&request), &mut buffer)).expect("fits");
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHARED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/vectors/bench-messages.json");
+
+    #[test]
+    fn every_message_of_the_shared_vectors_has_an_equivalent_of_its_length() {
+        let Ok(text) = std::fs::read_to_string(SHARED) else {
+            eprintln!("skipped: {SHARED} is not there");
+            return;
+        };
+        let file: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        for (name, hex) in file["hex"].as_object().expect("messages by name") {
+            let ours = match name.as_str() {
+                "getinfo.cbor" => get_info(),
+                "mcreq.cbor" => make_credential_request(),
+                "mcresp.cbor" => make_credential_response(),
+                "garesp.cbor" => get_assertion_response(),
+                other => panic!("nothing like {other} is measured"),
+            };
+            let theirs = hex.as_str().expect("hexadecimal digits");
+            assert_eq!(ours.len(), theirs.len() / 2, "{name}");
+            // The first keys and heads are the same too: what differs are values.
+            assert_eq!(format!("{:02x}{:02x}", ours[0], ours[1]), theirs[..4], "{name}");
+        }
+    }
 }

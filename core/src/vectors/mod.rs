@@ -2,7 +2,7 @@
 
 mod bad_input;
 mod round_trip;
-mod value;
+pub mod value;
 
 use crate::{
     attestation,
@@ -23,6 +23,8 @@ pub struct Vector {
     /// The members without which it must be refused, as [`value::Value::key`] writes them.
     pub required: Vec<&'static str>,
     pub codec: Codec,
+    /// The name of its type.
+    pub ty: &'static str,
 }
 
 /// Reads a message and writes it again.
@@ -57,6 +59,7 @@ fn parse(block: &'static str) -> Vector {
         bytes: hex(member("hex")),
         required: member("required").split_whitespace().collect(),
         codec: codec(member("type")),
+        ty: member("type"),
     }
 }
 

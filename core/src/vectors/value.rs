@@ -16,6 +16,32 @@ pub enum Value {
 }
 
 impl Value {
+    /// An item of each major type, and one that is neither `false` nor `true`.
+    pub fn of_every_type() -> [Value; 9] {
+        [
+            Value::Unsigned(0),
+            Value::Negative(-1),
+            Value::Bytes(Vec::new()),
+            Value::Text(String::new()),
+            Value::Array(Vec::new()),
+            Value::Map(Vec::new()),
+            Value::Raw(&[0xC0, 0x00]),
+            Value::Bool(false),
+            Value::Raw(&[0xF6]),
+        ]
+    }
+
+    /// Every message in which one item of this one, or all of it, is of another type.
+    pub fn with_other_types(&self) -> impl Iterator<Item = Vec<u8>> {
+        (0..self.count()).flat_map(move |at| {
+            Self::of_every_type().map(|other| {
+                let mut changed = self.clone();
+                *changed.at(at) = other;
+                changed.encode()
+            })
+        })
+    }
+
     pub fn parse(bytes: &[u8]) -> Value {
         item(&mut Decoder::new(bytes))
     }

@@ -11,6 +11,7 @@ use crate::{
 };
 
 mod authorization;
+mod damaged;
 mod device;
 mod faults;
 mod hostile;
@@ -39,8 +40,17 @@ fn make<C: Crypto + Copy>(
     options: &MakeOptions,
     user: &mut User,
 ) -> Result<Vec<u8>, Error> {
-    let mut buffer = [0; 1024];
-    let ceremony = MakeCredential::new(options, &mut buffer, crypto, rng());
+    make_in(&mut [0; 1024], crypto, device, options, user)
+}
+
+fn make_in<C: Crypto + Copy>(
+    buffer: &mut [u8],
+    crypto: C,
+    device: &mut Device<C>,
+    options: &MakeOptions,
+    user: &mut User,
+) -> Result<Vec<u8>, Error> {
+    let ceremony = MakeCredential::new(options, buffer, crypto, rng());
     let now = device.now.clone();
     let attestation = run(ceremony, device, user, || at(now.get()))?;
     Ok(attestation.auth_data.attested_credential_data.unwrap().credential_id.to_vec())
@@ -53,8 +63,17 @@ fn get<C: Crypto + Copy>(
     options: &GetOptions,
     user: &mut User,
 ) -> Result<(Vec<Vec<u8>>, usize), Error> {
-    let mut buffer = [0; 1024];
-    let ceremony = GetAssertion::new(options, &mut buffer, crypto, rng());
+    get_in(&mut [0; 1024], crypto, device, options, user)
+}
+
+fn get_in<C: Crypto + Copy>(
+    buffer: &mut [u8],
+    crypto: C,
+    device: &mut Device<C>,
+    options: &GetOptions,
+    user: &mut User,
+) -> Result<(Vec<Vec<u8>>, usize), Error> {
+    let ceremony = GetAssertion::new(options, buffer, crypto, rng());
     let now = device.now.clone();
     let selection = run(ceremony, device, user, || at(now.get()))?;
     assert_eq!(selection.iter().count(), selection.len());

@@ -205,6 +205,7 @@ fn the_persistent_token_is_handed_out_with_the_devices_identifier() {
 fn a_device_is_recognized_by_its_published_identifier() {
     use crate::crypto::RustCrypto;
     let sealed = hex("000102030405060708090a0b0c0d0e0f950db03dca8753b05035dc5d020521e8");
+    let state = hex("000102030405060708090a0b0c0d0e0f9d8353747bccca46a54c782a0228f43b");
     let token = Token::new(Protocol::Two, &[0x11; 32]).unwrap();
     let other = Token::new(Protocol::Two, &[0x12; 32]).unwrap();
     assert_eq!(token.decrypt_value(&RustCrypto, CRED_STORE_STATE, &state), Some(*b"store-state-1234"));

@@ -1,0 +1,30 @@
+"""Counts instructions under callgrind. For the scripts of this folder."""
+import json
+import re
+import subprocess
+import sys
+
+FEW, MANY = 3, 13
+
+
+def build(folder, package, program):
+    """Builds `program` with profile bench and returns where it lies."""
+    command = ["cargo", "build", "--profile", "bench", "-p", package, "--bin", program,
+               "--message-format", "json-render-diagnostics"]
+    output = subprocess.run(command, cwd=folder, check=True, stdout=subprocess.PIPE, text=True).stdout
+    messages = (json.loads(line) for line in output.splitlines())
+    return [message["executable"] for message in messages if message.get("executable")][-1]
+
+
+def instructions(*command):
+    """Instructions of one operation, of a program whose last argument says how often it runs: start-up drops out."""
+    return (collected(*command, MANY) - collected(*command, FEW)) // (MANY - FEW)
+
+
+def collected(*command):
+    command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", *map(str, command)]
+    result = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    found = re.search(r"Collected : (\d+)", result.stderr)
+    if result.returncode or not found:
+        sys.exit(f"{' '.join(command)}: {result.stderr}")
+    return int(found.group(1))
