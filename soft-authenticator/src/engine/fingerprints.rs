@@ -60,8 +60,8 @@ impl<P: Platform> Authenticator<'_, P> {
     pub fn load_fingerprints(&mut self) -> Result<Vec<TemplateId, MAX_FINGERPRINTS>, StoreError> {
         let stored = self.stored_fingerprints()?;
         let mut ids = Vec::new();
-        for (id, _) in entries(&stored).ok_or(StoreError::Failed)? {
-            ids.push(id).map_err(|_| StoreError::Failed)?;
+        for (id, _) in &entries(&stored).ok_or(StoreError::Failed)? {
+            ids.push(*id).map_err(|_| StoreError::Failed)?;
         }
         Ok(ids)
     }
