@@ -9,6 +9,16 @@ use keyfob_core::cose::Algorithm;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caps(pub u64);
 
+/// What capabilities build on.
+const NEEDS: [(Caps, Caps); 6] = [
+    (Caps::HMAC_SECRET, Caps::CLIENT_PIN), // for its key agreement
+    (Caps::HMAC_SECRET_MC, Caps::HMAC_SECRET),
+    (Caps::CRED_BLOB, Caps::CRED_PROTECT),
+    (Caps::CRED_BLOB, Caps::DISCOVERABLE),
+    (Caps::LARGE_BLOB_EXTENSION, Caps::DISCOVERABLE),
+    (Caps::PIN_COMPLEXITY, Caps::CLIENT_PIN),
+];
+
 impl Caps {
     /// Nothing but non-discoverable credentials with ES256.
     pub const NONE: Caps = Caps(0);
@@ -87,6 +97,19 @@ impl Caps {
     /// These without `caps`.
     pub const fn without(self, caps: Caps) -> Caps {
         Caps(self.0 & !caps.0)
+    }
+
+    /// These without the ones that need another which is not there.
+    pub fn without_orphans(mut self) -> Caps {
+        while let Some((orphan, _)) = self.first_orphan() {
+            self = self.without(orphan);
+        }
+        self
+    }
+
+    /// A capability in here that needs another which is not, and that other one.
+    pub(crate) fn first_orphan(self) -> Option<(Caps, Caps)> {
+        NEEDS.into_iter().find(|(of, on)| self.has(*of) && !self.has(*on))
     }
 
     /// Whether credentials of `algorithm` may be made.

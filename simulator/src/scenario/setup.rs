@@ -46,6 +46,7 @@ pub fn configuration<C: Backend>(dice: &mut Dice) -> Config<'static> {
     if config.caps.has(Caps::CLIENT_PIN) && dice.percent(10) {
         config.caps = config.caps.with(Caps::NO_MC_GA_WITH_PIN);
     }
+    config.caps = config.caps.without_orphans();
     config.max_msg_size = dice.pick(&[1024, 1200, 2048, 7609]);
     config.min_pin_length = dice.pick(&[4, 4, 6, 8]);
     config.max_pin_retries = dice.pick(&[8, 8, 5, 3, 1]);
@@ -54,6 +55,9 @@ pub fn configuration<C: Backend>(dice: &mut Dice) -> Config<'static> {
         1 if C::REAL => Attestation::Certified(virtual_key_certificate()),
         _ => Attestation::Own,
     };
+    if matches!(config.attestation, Attestation::Certified(_)) {
+        config.max_msg_size = config.max_msg_size.max(1200); // room for the certificate
+    }
     config
 }
 

@@ -30,16 +30,6 @@ const CBOR_HEAD: usize = 3;
 /// The longest blob of the extension `credBlob`, in bytes: the least that CTAP 2.3 §12.2 allows.
 pub const MAX_CRED_BLOB_LENGTH: usize = 32;
 
-/// What extensions build on.
-const NEEDS: [(Caps, Caps); 6] = [
-    (Caps::HMAC_SECRET, Caps::CLIENT_PIN), // for its key agreement
-    (Caps::HMAC_SECRET_MC, Caps::HMAC_SECRET),
-    (Caps::CRED_BLOB, Caps::CRED_PROTECT),
-    (Caps::CRED_BLOB, Caps::DISCOVERABLE),
-    (Caps::LARGE_BLOB_EXTENSION, Caps::DISCOVERABLE),
-    (Caps::PIN_COMPLEXITY, Caps::CLIENT_PIN),
-];
-
 /// The configuration of an authenticator.
 #[derive(Clone, Copy, Debug)]
 pub struct Config<'c> {
@@ -153,7 +143,7 @@ pub enum ConfigError {
     /// Certified attestation without a certificate, without its capability, with an algorithm that the backend does not
     /// sign with, or with a chain that leaves no room in a message.
     Attestation,
-    /// The first capability needs one of the second that is not there.
+    /// The first capability needs the second, which is not there; see [`Caps::without_orphans`].
     Needs(Caps, Caps),
     /// The first capability excludes the second.
     Excludes(Caps, Caps),
@@ -221,10 +211,8 @@ impl<'c> Config<'c> {
         if self.max_credential_count_in_list == 0 {
             return Err(ConfigError::MaxCredentialCountInList);
         }
-        for (of, on) in NEEDS {
-            if caps.has(of) && !caps.has(on) {
-                return Err(ConfigError::Needs(of, on));
-            }
+        if let Some((of, on)) = caps.first_orphan() {
+            return Err(ConfigError::Needs(of, on));
         }
         if caps.has(Caps::LARGE_BLOBS) && caps.has(Caps::LARGE_BLOB_EXTENSION) {
             return Err(ConfigError::Excludes(Caps::LARGE_BLOBS, Caps::LARGE_BLOB_EXTENSION));
