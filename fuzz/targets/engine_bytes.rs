@@ -26,10 +26,11 @@ fuzz_target!(|bytes: &[u8]| {
     let mut config = Config { max_msg_size: MAX_MSG_SIZE, ..Config::new([0xAA; 16]) };
     if flags & 1 != 0 {
         let pin = Caps::CLIENT_PIN.with(Caps::PROTOCOL_ONE).with(Caps::PROTOCOL_TWO).with(Caps::TOKEN_PERMISSIONS);
-        config.caps = config.caps.without(pin);
+        config.caps = config.caps.without(pin).consistent();
     }
     if flags & 2 != 0 {
         config.caps = config.caps.without(Caps::DISCOVERABLE).without(Caps::EDDSA).without(Caps::SELECTION);
+        config.caps = config.caps.consistent();
     }
     config.caps = config.caps.consistent();
     if flags & 4 != 0 {

@@ -13,7 +13,7 @@ use keyfob_core::{
 use keyfob_soft_authenticator::{
     Caps,
     devices::virtual_key_certificate,
-    engine::{Attestation, Certified, Config, ConfigError, Engine, Version},
+    engine::{Attestation, Certified, Config, ConfigError, Engine, Enterprise, Version},
 };
 
 use super::harness::*;
@@ -257,6 +257,12 @@ fn every_configuration_that_contradicts_itself_is_refused() {
         (Config { attestation: Attestation::Certified(rsa), ..CONFIG }, ConfigError::Attestation),
         (Config { attestation: certified, ..caps(Caps::NONE) }, ConfigError::Attestation),
         (Config { attestation: TWICE, max_msg_size: 1024, ..CONFIG }, ConfigError::Attestation),
+        (Config { attestation: Attestation::FidoU2f(rsa), ..CONFIG }, ConfigError::Attestation),
+        (
+            Config { enterprise: Some(Enterprise { certified: no_chain, rp_ids: &[] }), ..CONFIG },
+            ConfigError::Attestation,
+        ),
+        (Config { enterprise: Some(Enterprise { certified: rsa, rp_ids: &[] }), ..CONFIG }, ConfigError::Attestation),
     ] {
         let result = Key::try_with(config, BenchStore::default());
         assert_eq!(result.map(|_| ()).unwrap_err(), expected);

@@ -4,18 +4,24 @@ use keyfob_core::{
     Status,
     auth_data::Flags,
     cbor::List,
-    cose::CoseKey,
+    cose::{Algorithm, CoseKey},
     crypto::{P256Point, RustCrypto},
-    ctap2::{Command, get_assertion},
+    ctap2::{Command, CredentialParameters, get_assertion, make_credential},
     extensions::{
-        GetAssertionInputs, GetAssertionOutputs, MakeCredentialInputs, MakeCredentialOutputs, hmac_secret::Input,
+        GetAssertionInputs, GetAssertionOutputs, MakeCredentialInputs, MakeCredentialOutputs, cred_protect::Level,
+        hmac_secret::Input,
     },
     pin_uv::{
         Mac,
         Protocol::{self, One, Two},
     },
 };
-use keyfob_soft_authenticator::{Caps, engine::Config, store::Setting};
+use keyfob_soft_authenticator::{
+    Caps,
+    devices::{VIRTUAL_KEY_AAGUID, virtual_key_certificate},
+    engine::{Config, Enterprise},
+    store::Setting,
+};
 
 use super::harness::*;
 
@@ -274,6 +280,37 @@ fn a_command_with_salts_can_be_cancelled_between_any_two_polls() {
             }
             assert_eq!(status(&response), Status::KEEPALIVE_CANCEL);
         }
+    }
+}
+
+#[test]
+fn the_longest_response_fits_in_the_smallest_message_that_a_configuration_allows() {
+    let enterprise = Some(Enterprise { certified: virtual_key_certificate(), rp_ids: &[] });
+    let with = |max_msg_size| Config { enterprise, max_msg_size, ..Config::new(VIRTUAL_KEY_AAGUID) };
+    let smallest = (1024..7609).find(|&size| Key::try_with(with(size), BenchStore::default()).is_ok()).unwrap();
+    assert!(smallest > 1024, "the certificate takes its room");
+    for request in [registration(&[1; 64]), resident(&[1; 64])] {
+        let key = Key::with(with(smallest)).set(Setting::Options, &[1 << 1 | 1 << 4, 63]);
+        let mut key = key.set(Setting::MinPinRpIds, &rp_id_hash(RP));
+        let salts = Salts::new(&mut key, Two, &TWO);
+        let discoverable = request.options.is_some();
+        let inputs = raw(&MakeCredentialInputs {
+            uvm: Some(true),
+            cred_blob: Some(&[1; 32]),
+            large_blob: None,
+            cred_protect: Some(Level::USER_VERIFICATION_REQUIRED),
+            hmac_secret: Some(true),
+            large_blob_key: discoverable.then_some(true),
+            min_pin_length: Some(true),
+            hmac_secret_mc: Some(salts.input()),
+            third_party_payment: Some(true),
+            pin_complexity_policy: Some(true),
+        });
+        let parameters = [CredentialParameters::new(Algorithm::EDDSA)];
+        let pub_key_cred_params = List::Slice(&parameters[..]);
+        let request = make_credential::Request { pub_key_cred_params, enterprise_attestation: Some(2), ..request };
+        let made = key.make(&extended(request, &inputs)).unwrap();
+        assert_eq!((made.ep_att, made.large_blob_key.is_some()), (Some(true), discoverable));
     }
 }
 

@@ -55,6 +55,9 @@ pub fn configuration<C: Backend>(dice: &mut Dice) -> Config<'static> {
         1 if C::REAL => Attestation::Certified(virtual_key_certificate()),
         _ => Attestation::Own,
     };
+    if matches!(config.attestation, Attestation::Certified(_)) {
+        config.max_msg_size = config.max_msg_size.max(1200); // room for the certificate
+    }
     config
 }
 

@@ -290,7 +290,7 @@ impl<'c> Config<'c> {
     }
 
     fn check_attestation(&self) -> Result<(), ConfigError> {
-        let u2f = matches!(self.attestation, Attestation::FidoU2f(Certified { algorithm, .. }) if algorithm != Algorithm::ES256);
+        let u2f = matches!(self.attestation, Attestation::FidoU2f(key) if key.algorithm != Algorithm::ES256);
         let misplaced = match self.attestation {
             Attestation::Certified(_) | Attestation::FidoU2f(_) => !self.caps.has(Caps::CERTIFIED_ATTESTATION),
             Attestation::None | Attestation::Own => false,
