@@ -1,0 +1,34 @@
+//! The `keyfob-rp` command.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod serve;
+
+/// A server that lets people in with their security keys, and clients for it.
+#[derive(Parser)]
+#[command(name = "keyfob-rp", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serves the REST interface and its page.
+    Serve(serve::Arguments),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Serve(arguments) => serve::run(arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("keyfob-rp: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! From what came and what was remembered to the checks of WebAuthn L3 §7, and back to what is stored.
+
+use keyfob_core::{
+    cose::{Algorithm, CoseKey},
+    crypto::RustCrypto,
+    verify::Attestation,
+};
+
+/// The algorithms that are asked for, best first: those that [`BACKEND`] verifies.
+pub const ALGORITHMS: &[Algorithm] = &[Algorithm::ES256, Algorithm::EDDSA];
+/// The cryptography of this server.
+pub const BACKEND: RustCrypto = RustCrypto;
+
+/// The algorithm of a name as JOSE writes it, in any case: "es256".
+pub fn algorithm(name: &str) -> Option<Algorithm> {
+    ALGORITHMS.iter().copied().find(|algorithm| algorithm.name().is_some_and(|known| known.eq_ignore_ascii_case(name)))
+}
+
+/// What is stored of an attestation's worth.
+pub fn worth(attestation: &Attestation<'_>) -> &'static str {
+    match attestation {
+        Attestation::SelfAttestation => "self",
+        Attestation::Certificates(_) => "certificate",
+        _ => "none",
+    }
+}
+
+/// A key as it is stored.
+pub fn stored_key(key: &CoseKey<'_>) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; 8 * 1024]; // an ML-DSA-87 key takes 2,602
+    let length = keyfob_core::cbor::encode(key, &mut bytes).ok()?;
+    bytes.truncate(length);
+    Some(bytes)
+}
