@@ -18,6 +18,8 @@
 #![deny(missing_docs)]
 #![allow(clippy::disallowed_methods)]
 
+pub mod backend;
+pub mod client;
 mod random;
 pub mod server;
 pub mod store;

@@ -2,12 +2,16 @@
 
 use std::{io, net::SocketAddr, path::PathBuf};
 
+use axum::Router;
 use keyfob_relying_party::{
     server::{self, Options},
     store::Sqlite,
     tenant::Tenant,
 };
-use tokio::net::TcpListener;
+use tokio::{
+    net::TcpListener,
+    runtime::{self, Runtime},
+};
 
 /// Where the server is, and how it behaves.
 #[derive(clap::Args)]
@@ -41,20 +45,13 @@ pub struct Arguments {
 
 /// Serves until it is told to stop. Errors: what the user has to know, in a line.
 pub fn run(arguments: Arguments) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| format!("no threads: {error}"))?;
-    runtime.block_on(serve(arguments))
+    runtime()?.block_on(serve(arguments))
 }
 
 async fn serve(arguments: Arguments) -> Result<(), String> {
     let storage = Sqlite::open(&arguments.database)
         .map_err(|error| format!("cannot use the database {}: {error}", arguments.database.display()))?;
-    let listener = TcpListener::bind(arguments.listen)
-        .await
-        .map_err(|error| format!("cannot listen on {}: {}", arguments.listen, plain(&error)))?;
-    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    let (listener, address) = listen(arguments.listen).await?;
     let mut tenants = arguments.tenants;
     if tenants.is_empty() {
         tenants = vec![Tenant::localhost(address.port()), Tenant::new("example.com")];
@@ -68,13 +65,30 @@ async fn serve(arguments: Arguments) -> Result<(), String> {
     options.open_registration = arguments.open_registration;
     options.hide_accounts = arguments.hide_accounts;
     options.log = !arguments.quiet;
-    let router = server::router(Box::new(storage), options, server::system_clock)
+    let router = server::router(Box::new(storage), options, server::system_clock())
         .await
         .map_err(|error| format!("the database does not work: {error}"))?;
-    axum::serve(listener, router)
-        .with_graceful_shutdown(stopped())
-        .await
-        .map_err(|error| format!("the socket failed: {}", plain(&error)))
+    until_stopped(listener, router).await
+}
+
+/// Serves until it is told to stop. Errors: a line for the user.
+pub async fn until_stopped(listener: TcpListener, router: Router) -> Result<(), String> {
+    let served = axum::serve(listener, router).with_graceful_shutdown(stopped()).await;
+    served.map_err(|error| format!("the socket failed: {}", plain(&error)))
+}
+
+/// Listens. Errors: a line for the user.
+pub async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), String> {
+    let listener = TcpListener::bind(address).await;
+    let listener = listener.map_err(|error| format!("cannot listen on {address}: {}", plain(&error)))?;
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    Ok((listener, address))
+}
+
+/// Threads to serve with. Errors: a line for the user.
+pub fn runtime() -> Result<Runtime, String> {
+    let runtime = runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| format!("no threads: {error}"))
 }
 
 /// Until Ctrl-C, or the signal of a service manager; what has begun is finished first.

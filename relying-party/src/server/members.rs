@@ -79,6 +79,20 @@ impl<'v> Members<'v> {
         self.object(name)?.ok_or_else(|| self.flaw(name, Flaw::Missing))
     }
 
+    /// All members, strings, as a Cookie header has them. Errors: a name or a value that cannot stand there.
+    pub fn pairs(&self) -> Result<String, Problem> {
+        let token = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\",;\\=".contains(&byte));
+        let mut header = String::new();
+        for (name, value) in self.members {
+            let value = value.as_str().ok_or_else(|| self.flaw(name, Flaw::Type("a string")))?;
+            if !token(name) || !token(value) {
+                return Err(self.flaw(name, Flaw::Value));
+            }
+            header.push_str(&format!("{}{name}={value}", if header.is_empty() { "" } else { "; " }));
+        }
+        Ok(header)
+    }
+
     /// The problem that a member has a flaw.
     pub fn flaw(&self, name: &str, flaw: Flaw) -> Problem {
         let name = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };

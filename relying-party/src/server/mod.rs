@@ -68,8 +68,11 @@ pub struct App {
     storage: Box<dyn Storage>,
     /// Makes credential ids for accounts that do not exist.
     secret: [u8; 32],
-    clock: fn() -> i64,
+    clock: Clock,
 }
+
+/// Tells the seconds since 1970.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 impl App {
     /// The time in seconds since 1970.
@@ -92,19 +95,22 @@ impl App {
     }
 }
 
-/// The seconds since 1970 by the machine's clock.
-pub fn system_clock() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+/// The machine's clock.
+pub fn system_clock() -> Clock {
+    Arc::new(|| {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    })
 }
 
 /// All routes over a storage. Errors: the storage's.
 pub async fn router(
     storage: Box<dyn Storage>,
     options: Options,
-    clock: fn() -> i64,
+    clock: Clock,
 ) -> Result<Router, crate::store::StorageError> {
     let secret = storage.secret().await?;
+    let outside = Outside { arculus: options.arculus, log: options.log };
     let app = Arc::new(App { options, storage, secret, clock });
     let mut router = Router::new();
     // One handler each, under the names of the conformance tests, of the Python sample, and of its aliases.
@@ -120,17 +126,32 @@ pub async fn router(
     for path in ["/assertion/result", "/fidoapi/certify/assertion/result", "/fidoapi/authenticate/complete"] {
         router = router.route(path, post(assertion::result));
     }
-    Ok(router
+    let router = router
         .route("/account", get(account::show))
         .route("/account/sign-out", post(account::sign_out))
         .route("/account/credentials/{id}", delete(account::delete_credential))
         .route("/health", get(health))
-        .merge(page::routes())
-        .fallback(async || Problem::NotFound)
-        .method_not_allowed_fallback(async || Problem::Method)
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(middleware::from_fn_with_state(Arc::clone(&app), outermost))
-        .with_state(app))
+        .merge(page::routes());
+    Ok(outside.around(router).with_state(app))
+}
+
+/// What is around every handler.
+#[derive(Clone, Copy)]
+pub(crate) struct Outside {
+    /// Answer in the words of the server that the Python sample was written for.
+    pub arculus: bool,
+    /// Write a line about every request to the standard error output.
+    pub log: bool,
+}
+
+impl Outside {
+    pub(crate) fn around<S: Clone + Send + Sync + 'static>(self, router: Router<S>) -> Router<S> {
+        router
+            .fallback(async || Problem::NotFound)
+            .method_not_allowed_fallback(async || Problem::Method)
+            .layer(DefaultBodyLimit::max(MAX_BODY))
+            .layer(middleware::from_fn_with_state(self, outermost))
+    }
 }
 
 async fn health(State(app): State<Arc<App>>) -> Result<Reply, Problem> {
@@ -139,7 +160,7 @@ async fn health(State(app): State<Arc<App>>) -> Result<Reply, Problem> {
 }
 
 /// A JSON body.
-struct Json(Value);
+pub(crate) struct Json(pub(crate) Value);
 
 impl<S: Send + Sync> FromRequest<S> for Json {
     type Rejection = Problem;
@@ -160,14 +181,14 @@ impl<S: Send + Sync> FromRequest<S> for Json {
 
 /// A success.
 #[derive(Clone, Debug)]
-struct Reply {
-    members: Value,
+pub(crate) struct Reply {
+    pub(crate) members: Value,
     cookie: Option<HeaderValue>,
 }
 
 impl Reply {
     /// These members, an object, and what every success has.
-    fn new(mut members: Value) -> Self {
+    pub(crate) fn new(mut members: Value) -> Self {
         members["status"] = "ok".into();
         members["errorMessage"] = "".into();
         Self { members, cookie: None }
@@ -191,7 +212,7 @@ impl IntoResponse for Reply {
 }
 
 /// Names the request, runs it, writes its outcome out and logs it.
-async fn outermost(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+async fn outermost(State(outside): State<Outside>, request: Request, next: Next) -> Response {
     let begin = Instant::now();
     let id = request_id(request.headers());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
@@ -203,9 +224,9 @@ async fn outermost(State(app): State<Arc<App>>, request: Request, next: Next) ->
     };
     let problem = response.extensions_mut().remove::<Problem>();
     let written = match (&problem, response.extensions_mut().remove::<Reply>()) {
-        (Some(problem), _) => Some(problem.answer(app.options.arculus)),
+        (Some(problem), _) => Some(problem.answer(outside.arculus)),
         (None, Some(mut reply)) => {
-            if app.options.arculus {
+            if outside.arculus {
                 reply.members["responseCode"] = 200.into();
             }
             Some((StatusCode::OK, reply.members))
@@ -224,9 +245,9 @@ async fn outermost(State(app): State<Arc<App>>, request: Request, next: Next) ->
     if let Ok(value) = HeaderValue::try_from(&id) {
         headers.insert(REQUEST_ID, value);
     }
-    if app.options.log {
+    if outside.log {
         let mut line = json!({
-            "time": app.now(),
+            "time": system_clock()(),
             "request": id,
             "method": method.as_str(),
             "path": path,

@@ -72,6 +72,10 @@ pub enum Problem {
     Conflict,
     /// The storage is full.
     Full,
+    /// The server behind this one is not reached.
+    Upstream(String),
+    /// The server behind this one refuses, with this status and body.
+    Relayed(u16, Value),
     /// Something on this side.
     Internal(String),
 }
@@ -97,6 +101,8 @@ impl Problem {
             Self::AccountExists | Self::ForeignOrigin => StatusCode::FORBIDDEN,
             Self::CredentialExists | Self::Conflict => StatusCode::CONFLICT,
             Self::Full => StatusCode::INSUFFICIENT_STORAGE,
+            Self::Upstream(_) => StatusCode::BAD_GATEWAY,
+            Self::Relayed(status, _) => StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_GATEWAY),
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::BAD_REQUEST,
         }
@@ -139,6 +145,8 @@ impl Problem {
             Self::Registration(error) | Self::Assertion(error) => refusal(error).0,
             Self::Conflict => "conflict",
             Self::Full => "storage-full",
+            Self::Upstream(_) => "upstream",
+            Self::Relayed(..) => "relayed",
             Self::Internal(_) => "internal",
         }
     }
@@ -175,6 +183,8 @@ impl Problem {
             Self::Registration(error) | Self::Assertion(error) => refusal(error).1.into(),
             Self::Conflict => "the key was used elsewhere at the same time: try again".into(),
             Self::Full => "no room is left to store it".into(),
+            Self::Upstream(_) => "the FIDO server is not reached".into(),
+            Self::Relayed(_, body) => body["errorMessage"].as_str().unwrap_or("the FIDO server refuses").into(),
             Self::Internal(_) => "something went wrong on the server".into(),
         }
     }
@@ -183,6 +193,9 @@ impl Problem {
     /// written for.
     pub fn answer(&self, arculus: bool) -> (StatusCode, Value) {
         let status = if arculus { self.arculus_status() } else { self.status() };
+        if let Self::Relayed(_, body) = self {
+            return (status, body.clone());
+        }
         let mut body = json!({
             "status": "failed",
             "errorMessage": self.message(),
