@@ -202,7 +202,7 @@ impl Browser<'_> {
 
 /// A key that says whatever it is told to: authenticator data and signatures of any kind, ES256.
 pub struct Forge {
-    secret: [u8; 32],
+    pub secret: [u8; 32],
     pub id: Vec<u8>,
     pub flags: u8,
     pub count: u32,
