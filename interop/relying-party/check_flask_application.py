@@ -1,5 +1,6 @@
 """The Flask application of flask_application.py and `keyfob-rp backend`, each before the server: backend-proxied."""
 
+import logging
 import threading
 
 import requests
@@ -8,6 +9,8 @@ from server import Backend, Key, Server, check
 from werkzeug.serving import make_server
 
 import flask_application
+
+logging.getLogger("werkzeug").setLevel(logging.ERROR)
 
 
 def ceremonies(name, base, key, origin):

@@ -6,6 +6,7 @@ import sys
 
 import requests
 from fido2.client import DefaultClientDataCollector, Fido2Client, UserInteraction
+from fido2.ctap2 import ClientPin, Ctap2
 from fido2.utils import websafe_decode, websafe_encode
 from fido2.webauthn import PublicKeyCredentialCreationOptions, PublicKeyCredentialRequestOptions
 
@@ -13,12 +14,23 @@ sys.path.append(str(pathlib.Path(__file__).parents[1] / "python-fido2"))
 from tcp_connection import open_device  # noqa: E402
 
 
+PIN = "1234"
+
+
+class User(UserInteraction):
+    def request_pin(self, permissions, rp_id):
+        return PIN
+
+
 class FidoKey:
     """python-fido2's client with a virtual key: from options in JSON to a credential in JSON."""
 
     def __init__(self, key, origin):
         self._device = open_device("127.0.0.1", key.port)
-        self._client = Fido2Client(self._device, DefaultClientDataCollector(origin), UserInteraction())
+        ctap = Ctap2(self._device)
+        if not ctap.info.options["clientPin"]:
+            ClientPin(ctap).set_pin(PIN)  # without one, this client refuses where verification is preferred
+        self._client = Fido2Client(self._device, DefaultClientDataCollector(origin), User())
 
     def create(self, options):
         made = self._client.make_credential(PublicKeyCredentialCreationOptions.from_dict(strip(options)))

@@ -3,6 +3,7 @@
 use std::{io, net::SocketAddr, path::PathBuf};
 
 use axum::Router;
+use keyfob_core::verify::BackupEligibility;
 use keyfob_relying_party::{
     server::{self, Options},
     store::Sqlite,
@@ -38,6 +39,12 @@ pub struct Arguments {
     /// Answer a name that has no account as if it had one.
     #[arg(long)]
     hide_accounts: bool,
+    /// Let a key's signature counter fall or stay, as synchronised passkeys do, and copies of a key.
+    #[arg(long)]
+    accept_falling_counters: bool,
+    /// Let a key become one that may be backed up, and cease to be. The standard says that this does not change.
+    #[arg(long)]
+    accept_changing_backup_eligibility: bool,
     /// Write no line about each request.
     #[arg(long)]
     quiet: bool,
@@ -64,6 +71,10 @@ async fn serve(arguments: Arguments) -> Result<(), String> {
     options.arculus = arguments.arculus_compat;
     options.open_registration = arguments.open_registration;
     options.hide_accounts = arguments.hide_accounts;
+    options.policy.accept_falling_counter = arguments.accept_falling_counters;
+    if arguments.accept_changing_backup_eligibility {
+        options.policy.backup_eligibility = BackupEligibility::MayChange;
+    }
     options.log = !arguments.quiet;
     let router = server::router(Box::new(storage), options, server::system_clock())
         .await

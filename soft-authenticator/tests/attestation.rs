@@ -8,7 +8,7 @@ use keyfob_core::{
     crypto::{Hash, RustCrypto},
     ctap2::{CredentialParameters, make_credential::Request},
     pin_uv::Protocol::Two,
-    verify::{Attestation as Attested, Error, Expected, Registration, RegistrationResponse, registration as verify},
+    verify::{Attestation as Attested, Error, Expected, Policy, Registration, RegistrationResponse, registration as verify},
     webauthn::{AttestationObject, Ceremony, ClientData},
 };
 use keyfob_soft_authenticator::{
@@ -65,6 +65,7 @@ fn register(
         algorithms: &[algorithm],
         allow_credentials: &[],
         user_handle: None,
+        policy: Policy::STANDARD,
     };
     let attestation_object =
         AttestationObject { fmt: &made.fmt, att_stmt: RawStatement(&made.att_stmt), auth_data: &made.auth_data };

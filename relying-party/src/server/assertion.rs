@@ -103,6 +103,7 @@ pub(super) async fn result(
         algorithms: &[],
         allow_credentials: &allowed,
         user_handle: ceremony.account.as_ref().map(|account| account.handle.as_slice()),
+        policy: app.options.policy,
     };
     let stored = StoredCredential {
         id: &credential.id,

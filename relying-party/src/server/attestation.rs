@@ -180,6 +180,7 @@ pub(super) async fn result(
         algorithms: &algorithms,
         allow_credentials: &[],
         user_handle: None,
+        policy: app.options.policy,
     };
     let attestation_object = AttestationObject::decode(&object).map_err(Problem::AttestationObject)?;
     let answer = RegistrationResponse { client_data_json: &client_data_json, attestation_object };

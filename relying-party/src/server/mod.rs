@@ -17,6 +17,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{delete, get, post},
 };
+use keyfob_core::verify::Policy;
 use serde_json::{Value, json};
 
 use crate::{store::Storage, tenant::Tenant};
@@ -51,6 +52,8 @@ pub struct Options {
     pub open_registration: bool,
     /// Answer a name that has no account as if it had one.
     pub hide_accounts: bool,
+    /// Where the standard leaves a choice.
+    pub policy: Policy,
     /// Write a line about every request to the standard error output.
     pub log: bool,
 }
@@ -58,7 +61,15 @@ pub struct Options {
 impl Options {
     /// Careful ones for these relying parties, with five minutes for a ceremony.
     pub const fn new(tenants: Vec<Tenant>) -> Self {
-        Self { tenants, timeout: 300, arculus: false, open_registration: false, hide_accounts: false, log: false }
+        Self {
+            tenants,
+            timeout: 300,
+            arculus: false,
+            open_registration: false,
+            hide_accounts: false,
+            policy: Policy::CONFORMANCE,
+            log: false,
+        }
     }
 }
 

@@ -188,6 +188,9 @@ fn resp_2_client_data_is_of_this_ceremony() {
         for origin in ["http://localhost:8081", "https://localhost:8080", "http://evil-localhost:8080", "localhost"] {
             assert_eq!(ceremony(Box::new(move |data| data["origin"] = json!(origin))).0, "origin");
         }
+        for binding in [json!("text"), json!({}), json!({ "status": "maybe" })] {
+            assert_eq!(ceremony(Box::new(move |data| data["tokenBinding"] = binding)).0, "token-binding");
+        }
         assert_eq!(ceremony(Box::new(|data| data["crossOrigin"] = json!(true))).0, "cross-origin");
         assert_eq!(ceremony(Box::new(|data| data["topOrigin"] = json!("https://example.com"))).0, "cross-origin");
     }
@@ -319,6 +322,35 @@ fn resp_7_an_attestation_of_the_format_none_is_empty_and_one_not_asked_for_is_ac
     let auth_data = forge.auth_data("localhost", true);
     assert_eq!(forged("none", &auth_data, |_| packed(b"\x26", b"\x40")).code(), "statement-not-empty");
     forged("packed", &auth_data, |hash| packed(b"\x26", &byte_string(&forge.sign(&[&auth_data, hash])))).ok();
+}
+
+#[test]
+fn resp_8_a_u2f_registration_has_one_certificate_and_no_aaguid() {
+    let world = World::new();
+    let mut browser = world.browser();
+    let options = browser.registration_options("alice");
+    let certificate = u2f_certificate();
+    let register = |browser: &mut Browser<'_>, options: &Value, aaguid: u8, signed: &[u8]| {
+        let forge = Forge::new(1);
+        let mut auth_data = forge.auth_data("localhost", true);
+        auth_data[37..53].fill(aaguid);
+        let credential = forge.create_with(options, "fido-u2f", &auth_data, |hash| {
+            let point = &forge.public_key()[10..];
+            let (x, y) = (&point[..32], &point[35..]);
+            let signature = u2f_sign(&[&[0], &auth_data[..32], hash, &forge.id, signed, x, y]);
+            let mut statement = [&b"\xa2\x63sig"[..], &byte_string(&signature), b"\x63x5c\x81\x59"].concat();
+            statement.extend(u16::try_from(certificate.len()).unwrap().to_be_bytes());
+            statement.extend(&certificate);
+            statement
+        });
+        browser.post("/attestation/result", &credential)
+    };
+    assert_eq!(register(&mut browser, &options, 1, &[4]).code(), "aaguid-not-zero"); // F-1
+    let options = browser.registration_options("alice");
+    assert_eq!(register(&mut browser, &options, 0, &[5]).code(), "signature"); // F-2
+    let options = browser.registration_options("alice");
+    let registered = register(&mut browser, &options, 0, &[4]).ok(); // P-1
+    assert_eq!(registered["credential"]["attestation"], json!({ "format": "fido-u2f", "type": "certificate" }));
 }
 
 #[test]

@@ -55,6 +55,20 @@ pub fn certified_key() -> Key {
     SecurityKey::over_hid(InProcess(VirtualKey::new(buffer, KeyOptions::new(config)).unwrap()), None).unwrap()
 }
 
+/// The virtual key's certificate.
+pub fn u2f_certificate() -> Vec<u8> {
+    virtual_key_certificate().chain[0].to_vec()
+}
+
+/// A signature by the key of that certificate.
+pub fn u2f_sign(message: &[&[u8]]) -> Vec<u8> {
+    let certified = virtual_key_certificate();
+    let mut signature = vec![0; 72];
+    let length = RustCrypto.sign(certified.algorithm, certified.secret, message, &mut signature).unwrap();
+    signature.truncate(length);
+    signature
+}
+
 pub fn options() -> Options {
     Options::new(vec![Tenant::localhost(8080), Tenant::new("example.com")])
 }
