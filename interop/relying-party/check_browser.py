@@ -108,7 +108,7 @@ def ceremonies(page, algorithm):
     [key] = page.keys()
     check(f"Chromium, {algorithm}: the page says what the key said: {key['Flags']}; counter {key['Counter']}; "
           f"{key['Attestation']}; {key['AAGUID']}",
-          key["Algorithm"].lower() == algorithm and key["Attestation"] == "packed, certificate"
+          key["Algorithm"].lower() == algorithm and key["Attestation"].startswith("packed, by a certificate")
           and "user verified" in key["Flags"] and key["AAGUID"].startswith("01020304-"), key)
     for whom in name, "":
         said = page.sign_in(whom)

@@ -80,9 +80,11 @@ pub fn register(register: Register) -> Result<(), String> {
 /// Signs in. Errors: what the user has to know, in a line.
 pub fn sign_in(arguments: Arguments) -> Result<(), String> {
     if arguments.key == KeyChoice::InProcess {
-        return Err("a key in this process is new and registered nowhere: name one with --key tcp:ADDRESS:PORT, or use \
+        return Err(
+            "a key in this process is new and registered nowhere: name one with --key tcp:ADDRESS:PORT, or use \
             register --sign-in"
-            .into());
+                .into(),
+        );
     }
     arguments.run(&[[client::sign_in, client::sign_in_through]])
 }

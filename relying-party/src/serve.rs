@@ -1,6 +1,6 @@
 //! `keyfob-rp serve`.
 
-use std::{io, net::SocketAddr, path::PathBuf};
+use std::{fs, io, net::SocketAddr, path::PathBuf};
 
 use axum::Router;
 use keyfob_core::verify::BackupEligibility;
@@ -39,6 +39,12 @@ pub struct Arguments {
     /// Answer a name that has no account as if it had one.
     #[arg(long)]
     hide_accounts: bool,
+    /// A certificate, a DER file, to which attestation certificates must lead. May be given several times.
+    #[arg(long = "attestation-root", value_name = "FILE")]
+    attestation_roots: Vec<PathBuf>,
+    /// Register only keys that their maker attests.
+    #[arg(long)]
+    require_attestation: bool,
     /// Let a key's signature counter fall or stay, as synchronised passkeys do, and copies of a key.
     #[arg(long)]
     accept_falling_counters: bool,
@@ -71,6 +77,12 @@ async fn serve(arguments: Arguments) -> Result<(), String> {
     options.arculus = arguments.arculus_compat;
     options.open_registration = arguments.open_registration;
     options.hide_accounts = arguments.hide_accounts;
+    for file in &arguments.attestation_roots {
+        let root = fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+        options.attestation_roots.push(root);
+    }
+    options.policy.accept_none = !arguments.require_attestation;
+    options.policy.accept_self = !arguments.require_attestation;
     options.policy.accept_falling_counter = arguments.accept_falling_counters;
     if arguments.accept_changing_backup_eligibility {
         options.policy.backup_eligibility = BackupEligibility::MayChange;

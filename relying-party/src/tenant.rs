@@ -53,7 +53,8 @@ mod tests {
         let tenant = Tenant::parse("example.com=https://a.example.com,https://example.com:8443").unwrap();
         assert_eq!(tenant.origins, ["https://a.example.com", "https://example.com:8443"]);
         // The boundary is a dot, the scheme is https, the port is no part of the domain.
-        for origin in ["https://evil-example.com", "http://example.com", "https://example.com.evil.org", "example.com"] {
+        for origin in ["https://evil-example.com", "http://example.com", "https://example.com.evil.org", "example.com"]
+        {
             assert!(Tenant::parse(&format!("example.com={origin}")).is_err(), "{origin}");
         }
         assert!(Tenant::parse("https://example.com").is_err());

@@ -8,7 +8,9 @@ use keyfob_core::{
     crypto::{Hash, RustCrypto},
     ctap2::{CredentialParameters, make_credential::Request},
     pin_uv::Protocol::Two,
-    verify::{Attestation as Attested, Error, Expected, Policy, Registration, RegistrationResponse, registration as verify},
+    verify::{
+        Attestation as Attested, Error, Expected, Policy, Registration, RegistrationResponse, registration as verify,
+    },
     webauthn::{AttestationObject, Ceremony, ClientData},
 };
 use keyfob_soft_authenticator::{

@@ -1,8 +1,8 @@
 //! Relying-party verification of registrations and assertions (WebAuthn L3 §7.1, §7.2).
 //!
 //! [`registration`] and [`assertion`] are the standard's steps in the standard's order and with its numbers. What needs
-//! memory stays with the caller: that a challenge is used once, that a credential id is not registered yet, whether an
-//! attestation is trusted, what becomes of extension outputs.
+//! memory stays with the caller: that a challenge is used once, that a credential id is not registered yet, what becomes of
+//! extension outputs. Whether an attestation is trusted is a question of its own: [`chain`].
 
 use crate::{
     auth_data::{AuthData, Flags},
@@ -17,11 +17,13 @@ use crate::{
 mod assertion;
 mod attestation;
 mod certificate;
+mod chain;
 mod policy;
 mod registration;
 
 pub use assertion::{Assertion, AssertionResponse, StoredCredential, assertion};
 pub use attestation::{Attestation, attestation};
+pub use chain::{Anchors, chain};
 pub use policy::{BackupEligibility, Policy};
 pub use registration::{Registration, RegistrationResponse, registration};
 
@@ -105,6 +107,12 @@ pub enum Error {
     Certificate,
     /// The attestation certificate's key is not of the statement's algorithm, or of a kind this version does not read.
     CertificateKey,
+    /// A certificate is not valid yet, or no more.
+    Validity,
+    /// The chain of certificates leads to none that is trusted, or is out of order.
+    Chain,
+    /// The chain of certificates contains its root.
+    RootInChain,
     /// The attestation certificate is of another model than the authenticator data.
     Aaguid,
     /// The attestation is U2F's, which has no AAGUID, and the authenticator data has one.

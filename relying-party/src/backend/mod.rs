@@ -26,10 +26,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     client::{Error, Server},
-    server::{
-        Flaw, Json, Outside, Problem, Reply,
-        members::Members,
-    },
+    server::{Flaw, Json, Outside, Problem, Reply, members::Members},
 };
 
 /// A backend of the FIDO server at this address. With `log`, it writes a line about every request. Errors:

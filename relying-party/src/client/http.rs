@@ -30,11 +30,8 @@ impl Server {
         if !url.starts_with("http://") {
             return Err(Error::Network(format!("{url} is no http address; for https, put a proxy between")));
         }
-        let config = Agent::config_builder()
-            .timeout_global(Some(PATIENCE))
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .build();
+        let config =
+            Agent::config_builder().timeout_global(Some(PATIENCE)).http_status_as_error(false).max_redirects(0).build();
         Ok(Self { url: url.into(), agent: config.into(), cookies: Vec::new() })
     }
 
@@ -58,8 +55,7 @@ impl Server {
     /// Posts to a path of the server. Errors: [`Error::Network`], [`Error::Refused`].
     pub fn post_to(&mut self, path: &str, body: &Value) -> Result<Value, Error> {
         let network = |error: ureq::Error| Error::Network(error.to_string());
-        let mut request =
-            self.agent.post(format!("{}{path}", self.url)).header("content-type", "application/json");
+        let mut request = self.agent.post(format!("{}{path}", self.url)).header("content-type", "application/json");
         let cookies = self.cookies();
         if !cookies.is_empty() {
             request = request.header("cookie", cookies);

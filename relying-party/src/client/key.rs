@@ -6,7 +6,9 @@ use keyfob_core::{
     Instant,
     attestation::RawStatement,
     cbor::{self, List},
-    client::{self, GetAssertion, GetOptions, MakeCredential, MakeOptions, PinEntry, Prompt, Requirement, UserInteraction},
+    client::{
+        self, GetAssertion, GetOptions, MakeCredential, MakeOptions, PinEntry, Prompt, Requirement, UserInteraction,
+    },
     cose::Algorithm,
     crypto::{Hash, RustCrypto},
     ctap2::{CredentialDescriptor, CredentialParameters, RpEntity, UserEntity},
@@ -77,8 +79,8 @@ pub fn with_key<T>(
             work(&mut SecurityKey::over_hid(InProcess(key), pin)?)
         }
         KeyChoice::Tcp(address) => {
-            let stream =
-                TcpStream::connect(address).map_err(|error| Error::Key(format!("{address} is not reached: {error}")))?;
+            let stream = TcpStream::connect(address)
+                .map_err(|error| Error::Key(format!("{address} is not reached: {error}")))?;
             stream.set_nodelay(true).map_err(|error| Error::Key(error.to_string()))?;
             work(&mut SecurityKey::over_hid(TcpPipe::new(stream), pin)?)
         }

@@ -110,6 +110,13 @@ const signIn = async (name) => {
   });
 };
 
+const attestationTypes = {
+  none: 'nothing proved',
+  self: 'by its own key',
+  certificate: 'by a certificate whose issuer is not asked for',
+  trusted: 'by a certificate that is trusted here',
+};
+
 const time = (seconds) => new Date(seconds * 1000).toLocaleString();
 
 /* One key: what it said of itself, and a button to delete it. */
@@ -127,7 +134,7 @@ const keyItem = (key) => {
     'Algorithm': key.algorithm,
     'Flags': flags || 'none',
     'Counter': key.signCount,
-    'Attestation': `${key.attestation.format}, ${key.attestation.type}`,
+    'Attestation': `${key.attestation.format}, ${attestationTypes[key.attestation.type]}`,
     'AAGUID': key.aaguid,
   };
   const item = document.createElement('li');

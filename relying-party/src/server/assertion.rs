@@ -163,12 +163,7 @@ impl App {
     }
 
     /// Remembers a ceremony under the request's session, or under a new one.
-    pub(super) async fn begin(
-        &self,
-        headers: &HeaderMap,
-        ceremony: Ceremony,
-        reply: Reply,
-    ) -> Result<Reply, Problem> {
+    pub(super) async fn begin(&self, headers: &HeaderMap, ceremony: Ceremony, reply: Reply) -> Result<Reply, Problem> {
         let now = self.now();
         let mut session = session::named(headers);
         if let Some(id) = session
@@ -190,4 +185,3 @@ impl App {
         self.storage.take(session, kind, self.now()).await?.ok_or(Problem::Session)
     }
 }
-

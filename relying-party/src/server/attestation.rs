@@ -6,7 +6,7 @@ use axum::{extract::State, http::HeaderMap};
 use keyfob_core::{
     auth_data::Flags,
     cose::Algorithm,
-    verify::{self, Expected, RegistrationResponse},
+    verify::{self, Anchors, Attestation, Expected, RegistrationResponse},
     webauthn::AttestationObject,
 };
 use serde_json::{Value, json};
@@ -103,9 +103,7 @@ impl Wishes {
             attachment: body
                 .word("attachment", &["platform", "cross-platform", "all"])?
                 .filter(|attachment| *attachment != "all"),
-            attestation: body
-                .word("attestation", &["none", "indirect", "direct", "enterprise"])?
-                .unwrap_or("none"),
+            attestation: body.word("attestation", &["none", "indirect", "direct", "enterprise"])?.unwrap_or("none"),
             algorithms: Vec::new(),
         };
         if let Some(selection) = body.object("authenticatorSelection")? {
@@ -185,6 +183,7 @@ pub(super) async fn result(
     let attestation_object = AttestationObject::decode(&object).map_err(Problem::AttestationObject)?;
     let answer = RegistrationResponse { client_data_json: &client_data_json, attestation_object };
     let verified = verify::registration(&verifier::BACKEND, &expected, &answer).map_err(Problem::Registration)?;
+    let worth = app.worth(&verified.attestation).map_err(Problem::Registration)?;
     if id != verified.credential.credential_id {
         return Err(body.flaw("id", Flaw::Value));
     }
@@ -208,7 +207,7 @@ pub(super) async fn result(
         transports,
         aaguid: *verified.credential.aaguid,
         format: attestation_object.fmt.into(),
-        attestation: verifier::worth(&verified.attestation).into(),
+        attestation: worth.into(),
         attestation_object: object.clone(),
         client_data_json: client_data_json.clone(),
         created: app.now(),
@@ -222,6 +221,24 @@ pub(super) async fn result(
     let cookie = session::sign_in(&app, &headers, account.clone()).await?;
     let reply = Reply::new(json!({ "username": account.name, "credential": account::shown(&credential) }));
     Ok(reply.with_cookie(cookie))
+}
+
+impl App {
+    /// What an attestation proved. Errors: its certificate does not lead to one of those that are asked for.
+    fn worth(&self, attestation: &Attestation<'_>) -> Result<&'static str, verify::Error> {
+        let roots: Vec<&[u8]> = self.options.attestation_roots.iter().map(Vec::as_slice).collect();
+        match attestation {
+            Attestation::SelfAttestation => Ok("self"),
+            Attestation::Certificates(_) if roots.is_empty() => Ok("certificate"),
+            Attestation::Certificates(x5c) => {
+                let now = u64::try_from(self.now()).unwrap_or_default();
+                let anchors = Anchors { certificates: &roots, now, accept_root: false };
+                verify::chain(&verifier::BACKEND, *x5c, &anchors)?;
+                Ok("trusted")
+            }
+            _ => Ok("none"),
+        }
+    }
 }
 
 fn name<'v>(body: &Members<'v>, member: &str) -> Result<&'v str, Problem> {

@@ -54,6 +54,8 @@ pub struct Options {
     pub hide_accounts: bool,
     /// Where the standard leaves a choice.
     pub policy: Policy,
+    /// Certificates, DER, to one of which an attestation certificate must lead; none are asked for where there are none.
+    pub attestation_roots: Vec<Vec<u8>>,
     /// Write a line about every request to the standard error output.
     pub log: bool,
 }
@@ -68,6 +70,7 @@ impl Options {
             open_registration: false,
             hide_accounts: false,
             policy: Policy::CONFORMANCE,
+            attestation_roots: Vec::new(),
             log: false,
         }
     }
@@ -281,9 +284,8 @@ async fn outermost(State(outside): State<Outside>, request: Request, next: Next)
 /// The id that the client or a proxy gave, if it is one, else a new one.
 fn request_id(headers: &HeaderMap) -> String {
     let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
-    let is_id = |id: &&str| {
-        (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-    };
+    let is_id =
+        |id: &&str| (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     match given.filter(is_id) {
         Some(id) => id.into(),
         None => members::encode(&crate::random::bytes::<12>().unwrap_or_default()),

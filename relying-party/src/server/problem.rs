@@ -169,7 +169,8 @@ impl Problem {
             },
             Self::Tenant(name) => format!("no relying party {name} is served here"),
             Self::Session => {
-                "no ceremony is under way in this session: begin it, send its cookie back, answer once and in time".into()
+                "no ceremony is under way in this session: begin it, send its cookie back, answer once and in time"
+                    .into()
             }
             Self::SignedOut => "nobody is signed in".into(),
             Self::ForeignOrigin => "the request comes from a page of another origin".into(),
@@ -249,6 +250,9 @@ fn refusal(error: &verify::Error) -> (&'static str, &'static str) {
         Error::AttestationAlgorithm => ("attestation-algorithm", "the attestation's algorithm is not the key's"),
         Error::Certificate => ("certificate", "the attestation certificate is not as prescribed"),
         Error::CertificateKey => ("certificate-key", "the attestation certificate's key is not of the algorithm"),
+        Error::Validity => ("certificate-validity", "an attestation certificate is not valid now"),
+        Error::Chain => ("certificate-chain", "the attestation certificate leads to none that is trusted here"),
+        Error::RootInChain => ("root-in-chain", "the attestation's certificates contain their root"),
         Error::Aaguid => ("aaguid", "the attestation certificate is of another model"),
         Error::AaguidNotZero => ("aaguid-not-zero", "a U2F key has no AAGUID"),
         Error::Signature => ("signature", "the signature does not verify"),

@@ -1,9 +1,8 @@
-//! From what came and what was remembered to the checks of WebAuthn L3 §7, and back to what is stored.
+//! The cryptography of the server, and what it means for its options.
 
 use keyfob_core::{
     cose::{Algorithm, CoseKey},
     crypto::RustCrypto,
-    verify::Attestation,
 };
 
 /// The algorithms that are asked for, best first: those that [`BACKEND`] verifies.
@@ -14,15 +13,6 @@ pub const BACKEND: RustCrypto = RustCrypto;
 /// The algorithm of a name as JOSE writes it, in any case: "es256".
 pub fn algorithm(name: &str) -> Option<Algorithm> {
     ALGORITHMS.iter().copied().find(|algorithm| algorithm.name().is_some_and(|known| known.eq_ignore_ascii_case(name)))
-}
-
-/// What is stored of an attestation's worth.
-pub fn worth(attestation: &Attestation<'_>) -> &'static str {
-    match attestation {
-        Attestation::SelfAttestation => "self",
-        Attestation::Certificates(_) => "certificate",
-        _ => "none",
-    }
 }
 
 /// A key as it is stored.

@@ -52,7 +52,7 @@ pub struct Credential {
     pub aaguid: [u8; 16],
     /// The attestation statement's format.
     pub format: String,
-    /// What the statement proved: "none", "self" or "certificate".
+    /// What the statement proved: "none", "self", "certificate" whose issuer was not asked for, or "trusted".
     pub attestation: String,
     /// The attestation object, so that it can be judged again.
     pub attestation_object: Vec<u8>,

@@ -5,6 +5,7 @@ use keyfob_relying_party::{
     client::Prover,
     server::members::{decode, encode},
 };
+use keyfob_soft_authenticator::devices::VIRTUAL_KEY_ROOT;
 use serde_json::{Value, json};
 
 use super::world::*;
@@ -265,9 +266,7 @@ fn resp_3_resp_4_and_resp_6_a_packed_statement_has_its_form_and_the_keys_signatu
     let accepted = forged("packed", &auth_data, |hash| packed(es256, &signed(hash))).ok();
     assert_eq!(accepted["credential"]["attestation"], json!({ "format": "packed", "type": "self" }));
     // Resp-3 F-13 to F-19.
-    let refused = |statement: &dyn Fn(&[u8; 32]) -> Vec<u8>| {
-        forged("packed", &auth_data, statement).code().to_owned()
-    };
+    let refused = |statement: &dyn Fn(&[u8; 32]) -> Vec<u8>| forged("packed", &auth_data, statement).code().to_owned();
     assert_eq!(refused(&|_| vec![0xA0]), "statement");
     assert_eq!(refused(&|hash| packed(&[], &signed(hash))), "statement");
     assert_eq!(refused(&|hash| packed(b"\x61x", &signed(hash))), "statement");
@@ -314,6 +313,31 @@ fn resp_5_p_1_a_certified_registration_is_accepted() {
     let registered = browser.post("/attestation/result", &credential).ok();
     assert_eq!(registered["credential"]["attestation"], json!({ "format": "packed", "type": "certificate" }));
     assert_ne!(registered["credential"]["aaguid"], "00000000-0000-0000-0000-000000000000");
+}
+
+#[test]
+fn resp_5_certificates_lead_to_a_root_that_is_trusted_where_one_is_asked_for() {
+    let register = |roots: &[&[u8]], accept_none: bool, key: &mut Key, attestation: &str| {
+        let mut options = options();
+        options.attestation_roots = roots.iter().map(|root| root.to_vec()).collect();
+        (options.policy.accept_none, options.policy.accept_self) = (accept_none, accept_none);
+        let world = World::with(options);
+        world.advance(1_795_303_612); // in 2026: certificates have a time
+        let mut browser = world.browser();
+        let body = json!({ "username": "alice", "attestation": attestation });
+        let options = browser.post("/attestation/options", &body).ok();
+        let credential = key.create(ORIGIN, &options).unwrap();
+        browser.post("/attestation/result", &credential)
+    };
+    let leaf = u2f_certificate();
+    let trusted = register(&[VIRTUAL_KEY_ROOT], false, &mut certified_key(), "direct").ok(); // P-2
+    assert_eq!(trusted["credential"]["attestation"], json!({ "format": "packed", "type": "trusted" }));
+    register(&[&leaf], false, &mut certified_key(), "direct").ok(); // P-3
+    let refused = register(&[b"another"], true, &mut certified_key(), "direct");
+    assert_eq!(refused.code(), "certificate-chain"); // F-9
+    register(&[b"another"], true, &mut certified_key(), "none").ok();
+    assert_eq!(register(&[], false, &mut certified_key(), "none").code(), "attestation-not-accepted");
+    assert_eq!(register(&[], false, &mut key(), "direct").code(), "attestation-not-accepted");
 }
 
 #[test]

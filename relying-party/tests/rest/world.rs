@@ -313,8 +313,7 @@ pub fn client_data(kind: &str, options: &Value) -> Vec<u8> {
 
 /// An attestation object, canonical where its members are.
 pub fn attestation_object(format: &str, statement: &[u8], auth_data: &[u8]) -> Vec<u8> {
-    let object =
-        AttestationObject { fmt: format, att_stmt: RawStatement(statement), auth_data };
+    let object = AttestationObject { fmt: format, att_stmt: RawStatement(statement), auth_data };
     let mut bytes = vec![0; 4096];
     let length = cbor::encode(&object, &mut bytes).unwrap();
     bytes.truncate(length);

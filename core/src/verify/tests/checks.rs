@@ -343,7 +343,8 @@ fn token_binding_is_ignored_or_has_the_form_of_level_2() {
         json.pop();
         json.extend(format!(",\"tokenBinding\":{token_binding}}}").as_bytes());
         let auth_data = auth_data(Flags::UP, Some(CREDENTIAL), 0);
-        let attestation_object = AttestationObject { fmt: "none", att_stmt: RawStatement::EMPTY, auth_data: &auth_data };
+        let attestation_object =
+            AttestationObject { fmt: "none", att_stmt: RawStatement::EMPTY, auth_data: &auth_data };
         let response = RegistrationResponse { client_data_json: &json, attestation_object };
         let expected = Expected { policy, ..super::expected(CHALLENGE) };
         registration(&RustCrypto, &expected, &response).map(drop)
