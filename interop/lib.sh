@@ -27,3 +27,16 @@ keep() {
         trap 'rm -rf "$KEPT"' EXIT
     fi
 }
+
+# Makes KEYFOB_RP the absolute path of the keyfob-rp under test.
+need_keyfob_rp() {
+    if [ -z "${KEYFOB_RP:-}" ]; then
+        local manifest target
+        manifest=$(dirname "${BASH_SOURCE[0]}")/../Cargo.toml
+        cargo build --locked --quiet --manifest-path "$manifest" --package keyfob-relying-party
+        target=$(cargo metadata --locked --no-deps --format-version 1 --manifest-path "$manifest" |
+            python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')
+        KEYFOB_RP=$target/debug/keyfob-rp
+    fi
+    KEYFOB_RP=$(realpath "$KEYFOB_RP")
+}

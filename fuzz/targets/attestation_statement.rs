@@ -8,7 +8,7 @@ use keyfob_core::{
     auth_data::AuthData,
     cose::{Algorithm, CoseKey},
     crypto::RustCrypto,
-    verify::{Attestation, Expected, RegistrationResponse, attestation, registration},
+    verify::{Attestation, Expected, Policy, RegistrationResponse, attestation, registration},
     webauthn::AttestationObject,
 };
 use libfuzzer_sys::fuzz_target;
@@ -34,6 +34,7 @@ fuzz_target!(|bytes: &[u8]| {
         algorithms: &[Algorithm::ES256, Algorithm::EDDSA],
         allow_credentials: &[],
         user_handle: None,
+        policy: Policy::STANDARD,
     };
     let response = RegistrationResponse { client_data_json: SELF_CLIENT_DATA, attestation_object: object };
     if let Ok(registration) = registration(&RustCrypto, &expected, &response) {

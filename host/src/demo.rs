@@ -125,6 +125,7 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
         algorithms: &algorithms,
         allow_credentials: &[],
         user_handle: None,
+        policy: verify::Policy::STANDARD,
     };
     let response = RegistrationResponse {
         client_data_json: &client_data,

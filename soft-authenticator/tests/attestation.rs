@@ -9,7 +9,9 @@ use keyfob_core::{
     crypto::{Hash, RustCrypto, Sign, Verify},
     ctap2::{self, Command, CredentialParameters, RpEntity, get_info, make_credential::Request},
     pin_uv::Protocol::Two,
-    verify::{Attestation as Attested, Error, Expected, Registration, RegistrationResponse, registration as verify},
+    verify::{
+        Attestation as Attested, Error, Expected, Policy, Registration, RegistrationResponse, registration as verify,
+    },
     webauthn::{AttestationObject, Ceremony, ClientData},
 };
 use keyfob_soft_authenticator::{
@@ -68,6 +70,7 @@ fn register(
         algorithms: &[algorithm],
         allow_credentials: &[],
         user_handle: None,
+        policy: Policy::STANDARD,
     };
     let attestation_object =
         AttestationObject { fmt: &made.fmt, att_stmt: RawStatement(&made.att_stmt), auth_data: &made.auth_data };

@@ -19,7 +19,7 @@ pub struct StoredCredential<'a> {
     pub sign_count: u32,
     /// The user handle of the account it belongs to.
     pub user_handle: &'a [u8],
-    /// Whether it was backup eligible when it was registered. `None` accepts a change: some providers make one.
+    /// Whether it was backup eligible when it was registered. `None` where that is not known.
     pub backup_eligible: Option<bool>,
 }
 
@@ -47,8 +47,7 @@ pub struct Assertion<'a> {
 
 /// Verifies the response to an authentication against the credential stored under its id. Errors: the check that failed.
 ///
-/// [`Error::SignCount`] comes after every other check: a relying party that tolerates counters that fall may take the
-/// assertion as verified.
+/// [`Error::SignCount`] comes after every other check.
 pub fn assertion<'a>(
     crypto: &(impl Hash + Verify),
     expected: &Expected<'_>,
@@ -71,7 +70,9 @@ pub fn assertion<'a>(
     auth_data(crypto, expected, &parsed)?;
     // 19.
     let backup_eligible = parsed.flags.has(Flags::BE);
-    check(credential.backup_eligible.is_none_or(|stored| stored == backup_eligible), Error::BackupEligibility)?;
+    let rule = expected.policy.backup_eligibility;
+    let stays = credential.backup_eligible.is_none_or(|stored| rule.allows(stored, backup_eligible));
+    check(stays, Error::BackupEligibility)?;
     // 20.
     let client_data_hash = crypto.sha256(&[response.client_data_json]);
     // 21.
@@ -79,6 +80,7 @@ pub fn assertion<'a>(
     signature(crypto, &credential.public_key, &message, response.signature)?;
     // 22.
     let (stored, received) = (credential.sign_count, parsed.sign_count);
-    check((stored, received) == (0, 0) || received > stored, Error::SignCount { stored, received })?;
+    let rises = (stored, received) == (0, 0) || received > stored;
+    check(rises || expected.policy.accept_falling_counter, Error::SignCount { stored, received })?;
     Ok(Assertion { auth_data: parsed })
 }

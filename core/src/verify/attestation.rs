@@ -2,9 +2,10 @@
 
 use super::{Error, certificate::Certificate, signature};
 use crate::{
-    attestation::{Packed, RawStatement, Statement},
+    attestation::{FidoU2f, Packed, RawStatement, Statement},
     auth_data::AttestedCredentialData,
     cbor::List,
+    cose::{Algorithm, CoseKey, Curve},
     crypto::Verify,
 };
 
@@ -25,8 +26,8 @@ pub enum Attestation<'a> {
 /// `credential` is the attested credential data in `auth_data`.
 ///
 /// Errors: [`Error::Format`] for a format this version does not verify, [`Error::Statement`], [`Error::StatementNotEmpty`],
-/// [`Error::AttestationAlgorithm`], [`Error::Certificate`], [`Error::CertificateKey`], [`Error::Aaguid`],
-/// [`Error::Signature`], [`Error::Crypto`].
+/// [`Error::AttestationAlgorithm`], [`Error::Certificate`], [`Error::CertificateKey`], [`Error::CredentialKey`],
+/// [`Error::Aaguid`], [`Error::Signature`], [`Error::Crypto`].
 pub fn attestation<'a>(
     crypto: &impl Verify,
     format: &'a str,
@@ -39,7 +40,8 @@ pub fn attestation<'a>(
         Statement::None if statement.is_empty() => Ok(Attestation::None),
         Statement::None => Err(Error::StatementNotEmpty),
         Statement::Packed(packed) => self::packed(crypto, &packed, auth_data, credential, client_data_hash),
-        Statement::FidoU2f(_) | Statement::Compound(_) | Statement::Other { .. } => Err(Error::Format),
+        Statement::FidoU2f(u2f) => fido_u2f(crypto, &u2f, auth_data, credential, client_data_hash),
+        Statement::Compound(_) | Statement::Other { .. } => Err(Error::Format),
     }
 }
 
@@ -69,4 +71,31 @@ fn packed<'a>(
         return Err(Error::Aaguid);
     }
     Ok(Attestation::Certificates(x5c))
+}
+
+/// WebAuthn L3 §8.6.
+fn fido_u2f<'a>(
+    crypto: &impl Verify,
+    statement: &FidoU2f<'a>,
+    auth_data: &[u8],
+    credential: &AttestedCredentialData<'_>,
+    client_data_hash: &[u8; 32],
+) -> Result<Attestation<'a>, Error> {
+    // 2.
+    if statement.x5c.len() != 1 {
+        return Err(Error::Certificate);
+    }
+    let leaf = statement.x5c.iter().next().and_then(Certificate::parse).ok_or(Error::Certificate)?;
+    let key = leaf.public_key(Algorithm::ES256).ok_or(Error::CertificateKey)?;
+    // 4.
+    let CoseKey::Ec2 { curve: Curve::P256, x, y, .. } = credential.public_key else { return Err(Error::CredentialKey) };
+    if (x.len(), y.len()) != (32, 32) {
+        return Err(Error::CredentialKey);
+    }
+    // 5.
+    let rp_id_hash = auth_data.get(..32).unwrap_or_default();
+    let message: [&[u8]; 7] = [&[0], rp_id_hash, client_data_hash, credential.credential_id, &[4], x, y];
+    // 6.
+    signature(crypto, &key, &message, statement.sig)?;
+    Ok(Attestation::Certificates(statement.x5c))
 }

@@ -6,15 +6,21 @@
 //! extension    SEQUENCE { OID, critical BOOLEAN DEFAULT FALSE, OCTET STRING }
 //! ```
 //!
-//! Signatures of issuers and periods of validity are not checked here.
+//! What follows from it for trust is in the module `chain`.
 
-use crate::cose::{Algorithm, CoseKey, Curve};
+use super::Error;
+use crate::{
+    cose::{Algorithm, CoseKey, Curve},
+    crypto::{self, Verify},
+};
 
 const BOOLEAN: u8 = 0x01;
 const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
 const OCTET_STRING: u8 = 0x04;
 const OBJECT_IDENTIFIER: u8 = 0x06;
+const UTC_TIME: u8 = 0x17;
+const GENERALIZED_TIME: u8 = 0x18;
 const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
 const VERSION: u8 = 0xA0;
@@ -30,6 +36,12 @@ const SECP384R1: &[u8] = b"\x2B\x81\x04\x00\x22";
 const SECP521R1: &[u8] = b"\x2B\x81\x04\x00\x23";
 /// id-Ed25519, 1.3.101.112 (RFC 8410 §3).
 const ED25519: &[u8] = b"\x2B\x65\x70";
+/// ecdsa-with-SHA256, 1.2.840.10045.4.3.2 (RFC 5758 §3.2).
+const ECDSA_SHA256: &[u8] = b"\x2A\x86\x48\xCE\x3D\x04\x03\x02";
+/// ecdsa-with-SHA384, 1.2.840.10045.4.3.3.
+const ECDSA_SHA384: &[u8] = b"\x2A\x86\x48\xCE\x3D\x04\x03\x03";
+/// ecdsa-with-SHA512, 1.2.840.10045.4.3.4.
+const ECDSA_SHA512: &[u8] = b"\x2A\x86\x48\xCE\x3D\x04\x03\x04";
 /// id-ce-basicConstraints, 2.5.29.19.
 const BASIC_CONSTRAINTS: &[u8] = b"\x55\x1D\x13";
 /// id-fido-gen-ce-aaguid, 1.3.6.1.4.1.45724.1.1.4 (WebAuthn L3 §8.2.1).
@@ -46,7 +58,13 @@ const COMMON_NAME: &[u8] = b"\x55\x04\x03";
 /// A certificate, taken apart. Members hold the contents of their elements.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Certificate<'a> {
+    /// What the issuer signed, with its tag and length.
+    signed: &'a [u8],
+    /// The signature's algorithm and the signature, not read yet.
+    signature: Der<'a>,
     version: &'a [u8],
+    issuer: Der<'a>,
+    validity: Der<'a>,
     subject: Der<'a>,
     key_algorithm: &'a [u8],
     key_curve: Option<&'a [u8]>,
@@ -65,16 +83,19 @@ impl<'a> Certificate<'a> {
     /// Takes a certificate apart. `None` when it is not DER or not a certificate.
     pub(super) fn parse(der: &'a [u8]) -> Option<Self> {
         let mut file = Der(der);
-        let mut tbs = file.take(SEQUENCE)?.take(SEQUENCE)?;
+        let mut signature = file.take(SEQUENCE)?;
         file.end()?;
+        let whole = signature.0;
+        let mut tbs = signature.take(SEQUENCE)?;
+        let signed = whole.get(..whole.len().checked_sub(signature.0.len())?)?;
         let version = match tbs.take(VERSION) {
             Some(mut version) => version.take(INTEGER)?.0,
             None => &[0],
         };
         tbs.take(INTEGER)?; // serialNumber
         tbs.take(SEQUENCE)?; // signature
-        tbs.take(SEQUENCE)?; // issuer
-        tbs.take(SEQUENCE)?; // validity
+        let issuer = tbs.take(SEQUENCE)?;
+        let validity = tbs.take(SEQUENCE)?;
         let subject = tbs.take(SEQUENCE)?;
         let mut info = tbs.take(SEQUENCE)?;
         let mut algorithm = info.take(SEQUENCE)?;
@@ -88,7 +109,61 @@ impl<'a> Certificate<'a> {
             }
         }
         tbs.end()?;
-        Some(Self { version, subject, key_algorithm, key_curve, key, extensions })
+        Some(Self { signed, signature, version, issuer, validity, subject, key_algorithm, key_curve, key, extensions })
+    }
+
+    /// When the certificate begins and ends to be valid, as the decimal digits YYYYMMDDhhmmss. `None` for a time that
+    /// RFC 5280 §4.1.2.5 does not allow.
+    pub(super) fn validity(&self) -> Option<(u64, u64)> {
+        let mut validity = self.validity;
+        let times = (time(&mut validity)?, time(&mut validity)?);
+        validity.end()?;
+        Some(times)
+    }
+
+    /// Whether the certificate names itself as its issuer.
+    pub(super) fn is_self_issued(&self) -> bool {
+        self.is_named_like(self)
+    }
+
+    /// Whether `issuer` has the name that this certificate says its issuer has.
+    pub(super) fn is_named_like(&self, issuer: &Self) -> bool {
+        self.issuer.0 == issuer.subject.0
+    }
+
+    /// Whether this is a certificate of a certification authority. Those of version 1 cannot say so.
+    pub(super) fn is_authority(&self) -> bool {
+        self.is_end_entity() == Some(false)
+    }
+
+    /// Whether a certificate that is trusted may vouch for others: it does not say that it is an end entity's. Many of
+    /// the makers' say nothing.
+    pub(super) fn may_issue(&self) -> bool {
+        self.is_end_entity() != Some(true)
+    }
+
+    /// Checks that `issuer`'s key signed this certificate. Errors: [`Error::Chain`], or the backend does not know the
+    /// algorithm: [`Error::Crypto`].
+    pub(super) fn is_signed_by(&self, crypto: &impl Verify, issuer: &Self) -> Result<(), Error> {
+        let mut rest = self.signature;
+        let mut parts = || {
+            let id = rest.take(SEQUENCE)?.take(OBJECT_IDENTIFIER)?.0;
+            let (0, signature) = rest.take(BIT_STRING)?.0.split_first()? else { return None };
+            rest.end()?;
+            let algorithm = match id {
+                ECDSA_SHA256 => Algorithm::ES256,
+                ECDSA_SHA384 => Algorithm::ES384,
+                ECDSA_SHA512 => Algorithm::ES512,
+                ED25519 => Algorithm::EDDSA,
+                _ => return Some(Err(crypto::Error::Unsupported)),
+            };
+            Some(issuer.public_key(algorithm).map(|key| (key, signature)).ok_or(crypto::Error::Unsupported))
+        };
+        let (key, signature) = parts().ok_or(Error::Chain)?.map_err(Error::Crypto)?;
+        super::signature(crypto, &key, &[self.signed], signature).map_err(|error| match error {
+            Error::Signature => Error::Chain,
+            error => error,
+        })
     }
 
     /// The public key, for signatures of `algorithm`. `None` when the key is of another kind, or of one this version does
@@ -174,6 +249,23 @@ impl<'a> Certificate<'a> {
             return Ok(Some(Extension { critical, value }));
         }
         Ok(None)
+    }
+}
+
+/// A time, as the decimal digits YYYYMMDDhhmmss (RFC 5280 §4.1.2.5).
+fn time(der: &mut Der<'_>) -> Option<u64> {
+    let (tag, text) = der.next()?;
+    let text = core::str::from_utf8(text.0).ok()?.strip_suffix('Z')?;
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let digits: u64 = text.parse().ok()?;
+    match (tag, text.len()) {
+        // 50 to 99 are of the last century.
+        (UTC_TIME, 12) if digits >= 500_000_000_000 => digits.checked_add(19_000_000_000_000),
+        (UTC_TIME, 12) => digits.checked_add(20_000_000_000_000),
+        (GENERALIZED_TIME, 14) => Some(digits),
+        _ => None,
     }
 }
 

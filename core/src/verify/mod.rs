@@ -1,8 +1,8 @@
 //! Relying-party verification of registrations and assertions (WebAuthn L3 §7.1, §7.2).
 //!
 //! [`registration`] and [`assertion`] are the standard's steps in the standard's order and with its numbers. What needs
-//! memory stays with the caller: that a challenge is used once, that a credential id is not registered yet, whether an
-//! attestation is trusted, what becomes of extension outputs.
+//! memory stays with the caller: that a challenge is used once, that a credential id is not registered yet, what becomes of
+//! extension outputs. Whether an attestation is trusted is a question of its own: [`chain`].
 
 use crate::{
     auth_data::{AuthData, Flags},
@@ -17,11 +17,18 @@ use crate::{
 mod assertion;
 mod attestation;
 mod certificate;
+mod chain;
+mod policy;
 mod registration;
 
 pub use assertion::{Assertion, AssertionResponse, StoredCredential, assertion};
 pub use attestation::{Attestation, attestation};
+pub use chain::{Anchors, chain};
+pub use policy::{BackupEligibility, Policy};
 pub use registration::{Registration, RegistrationResponse, registration};
+
+/// The format of U2F's attestation.
+const FIDO_U2F: &str = "fido-u2f";
 
 /// What the relying party expects of a response: what it asked for, and its policy.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +52,8 @@ pub struct Expected<'a> {
     pub allow_credentials: &'a [&'a [u8]],
     /// In an assertion, the user handle of the account that signs in, where it was known before.
     pub user_handle: Option<&'a [u8]>,
+    /// Its choices.
+    pub policy: Policy,
 }
 
 /// Why a response is refused: the check that failed.
@@ -63,6 +72,8 @@ pub enum Error {
     CrossOrigin,
     /// The page that holds the frame is not expected.
     TopOrigin,
+    /// The client data's token binding has not the form of WebAuthn Level 2.
+    TokenBinding,
     /// The authenticator data is malformed.
     AuthData(cbor::Error),
     /// The authenticator data is of another RP ID.
@@ -81,6 +92,8 @@ pub enum Error {
     Algorithm,
     /// The credential's key is not of the form that its algorithm has.
     CredentialKey,
+    /// The policy accepts no registration without attestation, or with the credential's own.
+    AttestationNotAccepted,
     /// The attestation statement is of a format this version does not verify.
     Format,
     /// The attestation statement is malformed.
@@ -89,12 +102,21 @@ pub enum Error {
     StatementNotEmpty,
     /// Self attestation with another algorithm than the credential's.
     AttestationAlgorithm,
-    /// The attestation certificate is missing, malformed, or not what WebAuthn L3 §8.2.1 prescribes.
+    /// The attestation certificate is missing, malformed, or not what WebAuthn L3 §8.2.1 prescribes; or there is more than
+    /// one where U2F has one.
     Certificate,
     /// The attestation certificate's key is not of the statement's algorithm, or of a kind this version does not read.
     CertificateKey,
+    /// A certificate is not valid yet, or no more.
+    Validity,
+    /// The chain of certificates leads to none that is trusted, or is out of order.
+    Chain,
+    /// The chain of certificates contains its root.
+    RootInChain,
     /// The attestation certificate is of another model than the authenticator data.
     Aaguid,
+    /// The attestation is U2F's, which has no AAGUID, and the authenticator data has one.
+    AaguidNotZero,
     /// The signature does not verify.
     Signature,
     /// The signature could not be verified: an algorithm the backend does not know, a point that is not on its curve.
@@ -130,7 +152,8 @@ fn client_data(expected: &Expected<'_>, ceremony: Ceremony, client_data_json: &[
         let mut allowed = expected.top_origins.unwrap_or_default().iter();
         check(allowed.any(|allowed| top_origin == **allowed), Error::TopOrigin)?;
     }
-    Ok(())
+    // Level 2, 9. / 14.
+    check(!expected.policy.check_token_binding || client_data.token_binding != Some(false), Error::TokenBinding)
 }
 
 /// Registration steps 14 to 17, authentication steps 15 to 18.

@@ -1,6 +1,6 @@
 //! Registering a new credential (WebAuthn L3 §7.1).
 
-use super::{Attestation, Error, Expected, attestation, auth_data, check, client_data, is_of_its_algorithm};
+use super::{Attestation, Error, Expected, FIDO_U2F, attestation, auth_data, check, client_data, is_of_its_algorithm};
 use crate::{
     auth_data::{AttestedCredentialData, AuthData},
     crypto::{Hash, Verify},
@@ -49,5 +49,15 @@ pub fn registration<'a>(
     // 21., 22.
     let attestation =
         attestation(crypto, object.fmt, object.att_stmt, object.auth_data, &credential, &client_data_hash)?;
+    let policy = &expected.policy;
+    let zero = *credential.aaguid == [0; 16];
+    check(!policy.u2f_aaguid_is_zero || object.fmt != FIDO_U2F || zero, Error::AaguidNotZero)?;
+    // 24.
+    let accepted = match attestation {
+        Attestation::None => policy.accept_none,
+        Attestation::SelfAttestation => policy.accept_self,
+        Attestation::Certificates(_) => true,
+    };
+    check(accepted, Error::AttestationNotAccepted)?;
     Ok(Registration { credential, auth_data: parsed, attestation })
 }

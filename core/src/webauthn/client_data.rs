@@ -78,6 +78,8 @@ pub struct CollectedClientData<'a> {
     pub cross_origin: bool,
     /// The origin of the top-level page of such a frame.
     pub top_origin: Option<JsonStr<'a>>,
+    /// Whether `tokenBinding` has the form of WebAuthn Level 2, an object with a known status; `None` where it is not there.
+    pub token_binding: Option<bool>,
 }
 
 impl<'a> CollectedClientData<'a> {
@@ -85,6 +87,7 @@ impl<'a> CollectedClientData<'a> {
     /// order mark.
     pub fn parse(client_data_json: &'a [u8]) -> Result<Self, Error> {
         let (mut kind, mut challenge, mut origin, mut cross_origin, mut top_origin) = (None, None, None, None, None);
+        let mut token_binding = None;
         let mut r = Reader::new(client_data_json.strip_prefix(BOM).unwrap_or(client_data_json))?;
         r.object()?;
         while let Some(name) = r.next_member()? {
@@ -96,6 +99,12 @@ impl<'a> CollectedClientData<'a> {
                 name if name == "crossOrigin" => {
                     let value = r.bool()?;
                     r.once(&mut cross_origin, value)?;
+                    continue;
+                }
+                name if name == "tokenBinding" => {
+                    let value = r;
+                    r.skip()?;
+                    r.once(&mut token_binding, is_token_binding(value).unwrap_or(false))?;
                     continue;
                 }
                 _ => {
@@ -114,6 +123,7 @@ impl<'a> CollectedClientData<'a> {
             origin: origin.ok_or(missing)?,
             cross_origin: cross_origin.unwrap_or(false),
             top_origin,
+            token_binding,
         })
     }
 
@@ -121,6 +131,21 @@ impl<'a> CollectedClientData<'a> {
     pub fn has_challenge(&self, challenge: &[u8]) -> bool {
         self.challenge.chars().eq(base64url::chars(challenge))
     }
+}
+
+/// Whether the value is a TokenBinding (WebAuthn L2 §5.8.1). Errors: it is no object, or its status no string.
+fn is_token_binding(mut r: Reader<'_>) -> Result<bool, Error> {
+    let mut known = false;
+    r.object()?;
+    while let Some(name) = r.next_member()? {
+        if name == "status" {
+            let status = r.string()?;
+            known = ["present", "supported", "not-supported"].iter().any(|known| status == **known);
+        } else {
+            r.skip()?;
+        }
+    }
+    Ok(known)
 }
 
 /// CCDToString of WebAuthn L3 §5.8.1.1.

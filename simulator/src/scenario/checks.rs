@@ -92,6 +92,7 @@ impl<C: Backend> Script<'_, C> {
             algorithms,
             allow_credentials: &[],
             user_handle: None,
+            policy: verify::Policy::STANDARD,
         }
     }
 

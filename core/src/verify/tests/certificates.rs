@@ -45,7 +45,7 @@ fn verify(certificates: &[&[u8]], algorithm: Algorithm, signature: &[u8]) -> Res
 }
 
 /// The security key's certificate with our key in it.
-fn leaf_of_our_key() -> Vec<u8> {
+pub fn leaf_of_our_key() -> Vec<u8> {
     let mut leaf = leaf();
     let theirs = hex(concat!(
         "fb2cdd304328c5724a50cce6f60bad7d27a91b59e1e66f297b89c9d43dc2b2c7",

@@ -290,3 +290,105 @@ fn counters_may_stay_zero_but_must_otherwise_rise() {
     assert_eq!(count(7, 6), Err(Error::SignCount { stored: 7, received: 6 }));
     assert_eq!(count(7, 0), Err(Error::SignCount { stored: 7, received: 0 }));
 }
+
+#[test]
+fn a_falling_counter_is_a_matter_of_policy() {
+    let accept = |accept_falling_counter| {
+        assert_with(|expected, credential, _| {
+            credential.sign_count = 7;
+            expected.policy.accept_falling_counter = accept_falling_counter;
+        })
+    };
+    assert_eq!(accept(true), Ok(()));
+    assert_eq!(accept(false), Err(Error::SignCount { stored: 7, received: 0 }));
+}
+
+#[test]
+fn what_may_become_of_backup_eligibility_is_a_matter_of_policy() {
+    use BackupEligibility::{Fixed, MayAppear, MayChange};
+    for (rule, gained, lost) in [(Fixed, false, false), (MayAppear, true, false), (MayChange, true, true)] {
+        assert!(rule.allows(true, true) && rule.allows(false, false), "{rule:?}");
+        assert_eq!((rule.allows(false, true), rule.allows(true, false)), (gained, lost), "{rule:?}");
+    }
+    // The vector's assertion is of a credential that is backup eligible.
+    let assert_under = |rule, stored| {
+        assert_with(|expected, credential, _| {
+            credential.backup_eligible = Some(stored);
+            expected.policy.backup_eligibility = rule;
+        })
+    };
+    assert_eq!(assert_under(Fixed, true), Ok(()));
+    assert_eq!(assert_under(Fixed, false), Err(Error::BackupEligibility));
+    assert_eq!(assert_under(MayAppear, false), Ok(()));
+}
+
+#[test]
+fn registrations_without_a_makers_attestation_are_a_matter_of_policy() {
+    let refused = register_with(|expected, _, _| expected.policy.accept_none = false);
+    assert_eq!(refused, Err(Error::AttestationNotAccepted));
+    let (object, challenge) = (hex(SELF_ATTESTATION_OBJECT), hex(SELF_CHALLENGE));
+    let attestation_object = AttestationObject::decode(&object).unwrap();
+    let response = RegistrationResponse { client_data_json: SELF_CLIENT_DATA.as_bytes(), attestation_object };
+    let mut expected = super::expected(&challenge);
+    expected.policy.accept_none = false;
+    assert!(registration(&RustCrypto, &expected, &response).is_ok());
+    expected.policy.accept_self = false;
+    assert_eq!(registration(&RustCrypto, &expected, &response), Err(Error::AttestationNotAccepted));
+}
+
+#[test]
+fn token_binding_is_ignored_or_has_the_form_of_level_2() {
+    let register_under = |policy, token_binding: &str| {
+        let mut json = client_data_json(&CLIENT_DATA);
+        json.pop();
+        json.extend(format!(",\"tokenBinding\":{token_binding}}}").as_bytes());
+        let auth_data = auth_data(Flags::UP, Some(CREDENTIAL), 0);
+        let attestation_object =
+            AttestationObject { fmt: "none", att_stmt: RawStatement::EMPTY, auth_data: &auth_data };
+        let response = RegistrationResponse { client_data_json: &json, attestation_object };
+        let expected = Expected { policy, ..super::expected(CHALLENGE) };
+        registration(&RustCrypto, &expected, &response).map(drop)
+    };
+    for valid in [r#"{"status":"present","id":"AA"}"#, r#"{"status":"supported"}"#, r#"{"status":"not-supported"}"#] {
+        assert_eq!(register_under(Policy::CONFORMANCE, valid), Ok(()), "{valid}");
+    }
+    for wrong in ["1", "\"supported\"", "[]", "{}", "null", r#"{"status":1}"#, r#"{"status":"maybe"}"#] {
+        assert_eq!(register_under(Policy::CONFORMANCE, wrong), Err(Error::TokenBinding), "{wrong}");
+        assert_eq!(register_under(Policy::STANDARD, wrong), Ok(()), "{wrong}");
+    }
+}
+
+/// A U2F registration by [`SECRET`] with the certificate of another key in it, or ours.
+fn u2f(certificates: &[&[u8]], credential: &AttestedCredentialData<'_>, message: &[&[u8]]) -> Result<(), Error> {
+    let auth_data = auth_data(Flags::UP, Some(*credential), 0);
+    let signature = sign(message);
+    let statement = crate::attestation::FidoU2f { sig: &signature, x5c: certificates.into() };
+    let mut buffer = [0; 4096];
+    let length = cbor::encode(&statement, &mut buffer).unwrap();
+    let statement = RawStatement(&buffer[..length]);
+    attestation(&RustCrypto, "fido-u2f", statement, &auth_data, credential, &[5; 32]).map(drop)
+}
+
+#[test]
+fn a_u2f_registration_is_signed_by_its_one_certificate_over_all_it_says() {
+    let leaf = certificates::leaf_of_our_key();
+    let rp_id_hash = RustCrypto.sha256(&[b"example.org"]);
+    let message: [&[u8]; 7] = [&[0], &rp_id_hash, &[5; 32], b"id", &[4], &X, &X];
+    assert_eq!(u2f(&[&leaf], &CREDENTIAL, &message), Ok(()));
+    for part in 0..message.len() {
+        let mut other = message;
+        other[part] = &[9];
+        assert_eq!(u2f(&[&leaf], &CREDENTIAL, &other), Err(Error::Signature), "{part}");
+    }
+    assert_eq!(u2f(&[], &CREDENTIAL, &message), Err(Error::Certificate));
+    assert_eq!(u2f(&[&leaf, &leaf], &CREDENTIAL, &message), Err(Error::Certificate));
+    assert_eq!(u2f(&[b"0"], &CREDENTIAL, &message), Err(Error::Certificate));
+    for public_key in [
+        CoseKey::Ec2 { algorithm: Algorithm::ES256, curve: Curve::P384, x: &X, y: &X },
+        CoseKey::Ec2 { algorithm: Algorithm::ES256, curve: Curve::P256, x: &X, y: &X[1..] },
+        CoseKey::Okp { algorithm: Algorithm::EDDSA, curve: Curve::ED25519, x: &X },
+    ] {
+        let credential = AttestedCredentialData { public_key, ..CREDENTIAL };
+        assert_eq!(u2f(&[&leaf], &credential, &message), Err(Error::CredentialKey), "{public_key:?}");
+    }
+}

@@ -31,6 +31,7 @@ fn expected(challenge: &[u8]) -> Expected<'_> {
         algorithms: &[Algorithm::EDDSA, Algorithm::ES256],
         allow_credentials: &[],
         user_handle: Some(b"user"),
+        policy: Policy::STANDARD,
     }
 }
 

@@ -50,10 +50,73 @@ fn registrations_verify_where_the_format_is_known() {
                 assert_eq!(registration.credential.credential_id, bytes(reg, "credential_id"), "{name}");
                 assert_eq!(&registration.credential.aaguid[..], bytes(reg, "aaguid"), "{name}");
             }
-            ("tpm" | "android-key" | "apple" | "fido-u2f", Err(Error::Format)) => {}
+            ("fido-u2f", Ok(registration)) => {
+                assert!(matches!(registration.attestation, Attestation::Certificates(x5c) if x5c.len() == 1), "{name}");
+                // The standard's vector has an AAGUID, which U2F has not.
+                let strict = Expected { policy: Policy::CONFORMANCE, ..expected_of(&challenge) };
+                let refused = super::registration(&RustCrypto, &strict, &response);
+                assert_eq!(refused, Err(Error::AaguidNotZero), "{name}");
+            }
+            ("tpm" | "android-key" | "apple", Err(Error::Format)) => {}
             (_, other) => panic!("{name}: {other:?}"),
         }
     }
+}
+
+/// The root of the vectors' certificates.
+fn root() -> Option<Vec<u8>> {
+    let text = std::fs::read_to_string(FILE).ok()?;
+    let file: Value = serde_json::from_str(&text).unwrap();
+    Some(hex(file["attestation_ca_cert"].as_str().unwrap()))
+}
+
+/// Seconds since 1970 in 2026; the vectors' certificates are valid from 2024 to 3024.
+const NOW: u64 = 1_795_303_612;
+
+#[test]
+fn certificates_lead_to_the_root_that_the_relying_party_trusts() {
+    let Some(root) = root() else { return };
+    let mut chains = 0;
+    for (name, vector) in vectors() {
+        let object = bytes(&vector["reg"], "attestationObject");
+        let object = AttestationObject::decode(&object).unwrap();
+        let x5c = match crate::attestation::Statement::decode(object.fmt, Some(object.att_stmt)).unwrap() {
+            crate::attestation::Statement::Packed(packed) => packed.x5c,
+            crate::attestation::Statement::FidoU2f(u2f) => Some(u2f.x5c),
+            _ => None,
+        };
+        let Some(x5c) = x5c else { continue };
+        let leaf = x5c.iter().next().unwrap();
+        let under = |x5c: &[&[u8]], anchors: &[&[u8]], now, accept_root| {
+            chain(&RustCrypto, x5c.into(), &Anchors { certificates: anchors, now, accept_root })
+        };
+        let alone: &[&[u8]] = &[leaf];
+        assert_eq!(under(alone, &[&root], NOW, false), Ok(()), "{name}");
+        // The leaf itself is trusted.
+        assert_eq!(under(alone, &[leaf], NOW, false), Ok(()), "{name}");
+        assert_eq!(under(alone, &[], NOW, false), Err(Error::Chain), "{name}");
+        assert_eq!(under(alone, &[b"0"], NOW, false), Err(Error::Chain), "{name}");
+        // The end of 2023, and the year 3025.
+        assert_eq!(under(alone, &[&root], 1_704_067_199, false), Err(Error::Validity), "{name}");
+        assert_eq!(under(alone, &[&root], 33_292_512_000, false), Err(Error::Validity), "{name}");
+        // A chain with its root.
+        assert_eq!(under(&[leaf, &root], &[&root], NOW, false), Err(Error::RootInChain), "{name}");
+        assert_eq!(under(&[leaf, &root], &[&root], NOW, true), Ok(()), "{name}");
+        // A root that only the attestation brings vouches for nothing.
+        for accept_root in [false, true] {
+            let brought = under(&[leaf, &root], &[], NOW, accept_root);
+            assert_eq!(brought, Err(if accept_root { Error::Chain } else { Error::RootInChain }), "{name}");
+        }
+        // Out of order.
+        assert!(under(&[&root, leaf], &[&root], NOW, false).is_ok(), "the first certificate is an anchor itself");
+        assert!(under(&[&root, leaf], &[b"0"], NOW, true).is_err(), "{name}");
+        // A changed leaf is signed by nobody.
+        let mut changed = leaf.to_vec();
+        *changed.last_mut().unwrap() ^= 1;
+        assert_eq!(under(&[&changed], &[&root], NOW, false), Err(Error::Chain), "{name}");
+        chains += 1;
+    }
+    assert_eq!(chains, 7);
 }
 
 #[test]

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Clients that others wrote against `keyfob-rp serve`: the document's Python sample, python-fido2's client, a Flask
+# application before the server, and headless Chromium with its own virtual authenticator on the page.
+#
+# Needs: Rust, Python 3.10 or newer with venv, PyPI once, and for the browser Debian's chromium and chromium-driver, which
+# it installs where it may. One line a check; exit status 0 if all passed.
+#
+#   KEYFOB_RP     a keyfob-rp to test instead of the one that is built here
+#   KEYFOB        the same for keyfob
+#   KEYFOB_CACHE  where the Python environment is kept, ~/.cache/keyfob without it
+set -euo pipefail
+
+packages=(requests==2.34.2 flask==3.1.3 fido2==2.2.1 selenium==4.51.0)
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+source "$here/../lib.sh"
+need_keyfob
+need_keyfob_rp
+keep relying-party
+
+if [ "$(cat "$KEPT/packages" 2>/dev/null)" != "${packages[*]}" ]; then
+    python3 -m venv --clear "$KEPT"
+    "$KEPT/bin/pip" install --quiet --disable-pip-version-check "${packages[@]}"
+    echo "${packages[*]}" >"$KEPT/packages"
+fi
+if ! command -v chromedriver >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium \
+        chromium-driver; } >/dev/null 2>&1 || true
+fi
+
+export PYTHONDONTWRITEBYTECODE=1
+for check in sample client flask_application browser; do
+    "$KEPT/bin/python" "$here/check_$check.py" "$KEYFOB_RP" "$KEYFOB"
+done

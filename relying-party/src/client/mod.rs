@@ -1,0 +1,139 @@
+//! Clients of the REST interface, with a security key in place of a browser.
+//!
+//! [`SecurityKey`] is what a browser does between the two requests of a ceremony: from options to a credential, both in
+//! JSON. [`Server`] sends the requests and keeps the cookie. [`register`] and [`sign_in`] put them together.
+
+use std::fmt;
+
+use serde_json::{Value, json};
+
+mod http;
+mod key;
+
+pub use http::Server;
+pub use key::{KeyChoice, Prover, SecurityKey, with_key};
+
+/// Why a client could not do what it was asked.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Error {
+    /// The server is not reached, or what it answers is not JSON.
+    Network(String),
+    /// The server refuses; its status and its body.
+    Refused(u16, Box<Value>),
+    /// The server's options cannot be used: the member that is missing or wrong.
+    Options(&'static str),
+    /// The origin may not use the RP ID.
+    Origin(String),
+    /// The key cannot be made or reached.
+    Key(String),
+    /// The key does not do it.
+    Ceremony(keyfob_core::client::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Network(why) => write!(f, "the server does not answer as it should: {why}"),
+            Self::Refused(status, body) => {
+                let message = body["errorMessage"].as_str().unwrap_or("it gives no reason");
+                write!(f, "the server refuses ({status}): {message}")
+            }
+            Self::Options(member) => write!(f, "the server's options are unusable: {member}"),
+            Self::Origin(rp_id) => write!(f, "the origin may not use the RP ID {rp_id}: name another with --origin"),
+            Self::Key(why) => write!(f, "the key: {why}"),
+            Self::Ceremony(error) => write!(f, "the key: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Who registers or signs in, and from where.
+#[derive(Clone, Copy, Debug)]
+pub struct Who<'a> {
+    /// The name; without one, whoever the key knows signs in.
+    pub name: Option<&'a str>,
+    /// The relying party, where it is not the server's first.
+    pub rp_id: Option<&'a str>,
+    /// The origin that client data names; by default `https://` and the RP ID, or the server's own on this machine.
+    pub origin: Option<&'a str>,
+}
+
+impl Who<'_> {
+    fn body(&self) -> Value {
+        let mut body = json!({});
+        if let Some(name) = self.name {
+            body["username"] = name.into();
+        }
+        if let Some(rp_id) = self.rp_id {
+            body["rpId"] = rp_id.into();
+        }
+        body
+    }
+
+    fn origin(&self, server: &Server, rp_id: &str) -> String {
+        match self.origin {
+            Some(origin) => origin.into(),
+            None if rp_id == "localhost" => server.origin_on_localhost(),
+            None => format!("https://{rp_id}"),
+        }
+    }
+}
+
+/// Registers a key, client-direct. Returns the server's answer.
+pub fn register(server: &mut Server, key: &mut dyn Prover, who: &Who<'_>) -> Result<Value, Error> {
+    let options = server.post("attestation/options", &who.body())?;
+    let rp_id = options["rp"]["id"].as_str().ok_or(Error::Options("rp.id"))?;
+    let credential = key.create(&who.origin(server, rp_id), &options)?;
+    server.post("attestation/result", &credential)
+}
+
+/// Signs in with a key, client-direct. Returns the server's answer.
+pub fn sign_in(server: &mut Server, key: &mut dyn Prover, who: &Who<'_>) -> Result<Value, Error> {
+    let options = server.post("assertion/options", &who.body())?;
+    let rp_id = options["rpId"].as_str().ok_or(Error::Options("rpId"))?;
+    let credential = key.get(&who.origin(server, rp_id), &options)?;
+    server.post("assertion/result", &credential)
+}
+
+/// Registers a key, backend-proxied: `backend` is not the FIDO server, but what stands before it. Returns its answer.
+pub fn register_through(backend: &mut Server, key: &mut dyn Prover, who: &Who<'_>) -> Result<Value, Error> {
+    let options = begin_through(backend, "/fido/register", "register", who)?;
+    let rp_id = options["rp"]["id"].as_str().ok_or(Error::Options("rp.id"))?;
+    let credential = key.create(&who.origin(backend, rp_id), &options)?;
+    complete_through(backend, "/fido/register", "registerComplete", who, &options, credential)
+}
+
+/// Signs in with a key, backend-proxied. Returns the backend's answer.
+pub fn sign_in_through(backend: &mut Server, key: &mut dyn Prover, who: &Who<'_>) -> Result<Value, Error> {
+    let options = begin_through(backend, "/fido/authenticate", "authenticate", who)?;
+    let rp_id = options["rpId"].as_str().ok_or(Error::Options("rpId"))?;
+    let credential = key.get(&who.origin(backend, rp_id), &options)?;
+    complete_through(backend, "/fido/authenticate", "authenticateComplete", who, &options, credential)
+}
+
+/// Phases 1 and 2: ask the backend, get options and the server's cookies.
+fn begin_through(backend: &mut Server, path: &str, operation: &str, who: &Who<'_>) -> Result<Value, Error> {
+    let mut body = who.body();
+    body["operation"] = operation.into();
+    backend.post_to(path, &body)
+}
+
+/// Phases 4 and 5: give the backend the key's response and the cookies, get the outcome.
+fn complete_through(
+    backend: &mut Server,
+    path: &str,
+    operation: &str,
+    who: &Who<'_>,
+    options: &Value,
+    credential: Value,
+) -> Result<Value, Error> {
+    let body = json!({
+        "operation": operation,
+        "username": who.name,
+        "cardResponseData": credential,
+        "cookies": options["cookies"],
+    });
+    backend.post_to(path, &body)
+}

@@ -1,0 +1,139 @@
+//! `keyfob-rp serve`.
+
+use std::{fs, io, net::SocketAddr, path::PathBuf};
+
+use axum::Router;
+use keyfob_core::verify::BackupEligibility;
+use keyfob_relying_party::{
+    server::{self, Options},
+    store::Sqlite,
+    tenant::Tenant,
+};
+use tokio::{
+    net::TcpListener,
+    runtime::{self, Runtime},
+};
+
+/// Where the server is, and how it behaves.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Listen here. Port 0 takes any free port and prints it.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// The database, an SQLite file. It is made where there is none.
+    #[arg(long, value_name = "FILE", default_value = "keyfob-rp.sqlite")]
+    database: PathBuf,
+    /// A relying party to serve: its RP ID, and its origins where they are others than https and the RP ID. The first
+    /// one where a request names none. Without any: localhost and example.com.
+    #[arg(long = "tenant", value_name = "RP_ID[=ORIGIN,…]", value_parser = Tenant::parse)]
+    tenants: Vec<Tenant>,
+    /// How long a ceremony may take, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(i64).range(10..=3600))]
+    timeout: i64,
+    /// Answer in the words and codes of the Arculus FIDO2 server.
+    #[arg(long)]
+    arculus_compat: bool,
+    /// Let whoever knows a name add a key to its account, as conformance tests do. Not for production.
+    #[arg(long)]
+    open_registration: bool,
+    /// Answer a name that has no account as if it had one.
+    #[arg(long)]
+    hide_accounts: bool,
+    /// A certificate, a DER file, to which attestation certificates must lead. May be given several times.
+    #[arg(long = "attestation-root", value_name = "FILE")]
+    attestation_roots: Vec<PathBuf>,
+    /// Register only keys that their maker attests.
+    #[arg(long)]
+    require_attestation: bool,
+    /// Let a key's signature counter fall or stay, as synchronised passkeys do, and copies of a key.
+    #[arg(long)]
+    accept_falling_counters: bool,
+    /// Let a key become one that may be backed up, and cease to be. The standard says that this does not change.
+    #[arg(long)]
+    accept_changing_backup_eligibility: bool,
+    /// Write no line about each request.
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// Serves until it is told to stop. Errors: what the user has to know, in a line.
+pub fn run(arguments: Arguments) -> Result<(), String> {
+    runtime()?.block_on(serve(arguments))
+}
+
+async fn serve(arguments: Arguments) -> Result<(), String> {
+    let storage = Sqlite::open(&arguments.database)
+        .map_err(|error| format!("cannot use the database {}: {error}", arguments.database.display()))?;
+    let (listener, address) = listen(arguments.listen).await?;
+    let mut tenants = arguments.tenants;
+    if tenants.is_empty() {
+        tenants = vec![Tenant::localhost(address.port()), Tenant::new("example.com")];
+    }
+    let names: Vec<&str> = tenants.iter().map(|tenant| tenant.rp_id.as_str()).collect();
+    println!("Serving {} at http://localhost:{}. Stop with Ctrl-C.", names.join(", "), address.port());
+
+    let mut options = Options::new(tenants);
+    options.timeout = arguments.timeout;
+    options.arculus = arguments.arculus_compat;
+    options.open_registration = arguments.open_registration;
+    options.hide_accounts = arguments.hide_accounts;
+    for file in &arguments.attestation_roots {
+        let root = fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+        options.attestation_roots.push(root);
+    }
+    options.policy.accept_none = !arguments.require_attestation;
+    options.policy.accept_self = !arguments.require_attestation;
+    options.policy.accept_falling_counter = arguments.accept_falling_counters;
+    if arguments.accept_changing_backup_eligibility {
+        options.policy.backup_eligibility = BackupEligibility::MayChange;
+    }
+    options.log = !arguments.quiet;
+    let router = server::router(Box::new(storage), options, server::system_clock())
+        .await
+        .map_err(|error| format!("the database does not work: {error}"))?;
+    until_stopped(listener, router).await
+}
+
+/// Serves until it is told to stop. Errors: a line for the user.
+pub async fn until_stopped(listener: TcpListener, router: Router) -> Result<(), String> {
+    let served = axum::serve(listener, router).with_graceful_shutdown(stopped()).await;
+    served.map_err(|error| format!("the socket failed: {}", plain(&error)))
+}
+
+/// Listens. Errors: a line for the user.
+pub async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), String> {
+    let listener = TcpListener::bind(address).await;
+    let listener = listener.map_err(|error| format!("cannot listen on {address}: {}", plain(&error)))?;
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    Ok((listener, address))
+}
+
+/// Threads to serve with. Errors: a line for the user.
+pub fn runtime() -> Result<Runtime, String> {
+    let runtime = runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| format!("no threads: {error}"))
+}
+
+/// Until Ctrl-C, or the signal of a service manager; what has begun is finished first.
+async fn stopped() {
+    let interrupted = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    if let Ok(mut terminated) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        tokio::select! {
+            _ = interrupted => {}
+            _ = terminated.recv() => {}
+        }
+        return;
+    }
+    let _ = interrupted.await;
+}
+
+/// An I/O error without the operating system's number.
+fn plain(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "the port is taken by another program".into(),
+        io::ErrorKind::AddrNotAvailable => "this machine does not have that address".into(),
+        io::ErrorKind::PermissionDenied => "no permission; ports under 1024 need it".into(),
+        _ => error.to_string(),
+    }
+}

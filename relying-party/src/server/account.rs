@@ -1,0 +1,128 @@
+//! One's own account: what the page shows of it, and taking keys away.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Path, State},
+    http::{HeaderMap, header},
+};
+use keyfob_core::{auth_data::Flags, cose::Algorithm};
+use serde_json::{Value, json};
+
+use super::{
+    App, Reply,
+    members::{Members, decode, encode},
+    problem::{Flaw, Problem},
+    session,
+};
+use crate::store::{Account, Credential};
+
+/// Who is signed in, and with what keys.
+pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Reply, Problem> {
+    let account = own(&app, &headers).await?;
+    let credentials = app.storage.credentials(&account.rp_id, &account.handle).await?;
+    let credentials: Vec<Value> = credentials.iter().map(shown).collect();
+    Ok(Reply::new(json!({
+        "username": account.name,
+        "displayName": account.display_name,
+        "rpId": account.rp_id,
+        "credentials": credentials,
+    })))
+}
+
+/// Signs out.
+pub(super) async fn sign_out(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Reply, Problem> {
+    own(&app, &headers).await?;
+    if let Some(session) = session::named(&headers) {
+        app.storage.sign_out(session).await?;
+    }
+    Ok(Reply::new(json!({})).with_cookie(session::no_cookie(&headers)))
+}
+
+/// Deletes a key, and with the last one the account.
+pub(super) async fn delete_credential(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Reply, Problem> {
+    let account = own(&app, &headers).await?;
+    let id = decode(&id).ok_or(Problem::Member("the key's id".into(), Flaw::Encoding))?;
+    if !app.storage.delete_credential(&account.rp_id, &account.handle, &id).await? {
+        return Err(Problem::NoCredential);
+    }
+    if app.storage.account_by_handle(&account.rp_id, &account.handle).await?.is_some() {
+        return Ok(Reply::new(json!({ "accountDeleted": false })));
+    }
+    if let Some(session) = session::named(&headers) {
+        app.storage.sign_out(session).await?;
+    }
+    Ok(Reply::new(json!({ "accountDeleted": true })).with_cookie(session::no_cookie(&headers)))
+}
+
+/// The account that is signed in. A page of another origin has no business here, be it on the same site.
+async fn own(app: &App, headers: &HeaderMap) -> Result<Account, Problem> {
+    let session = session::named(headers).ok_or(Problem::SignedOut)?;
+    let account = app.storage.signed_in(session, app.now()).await?.ok_or(Problem::SignedOut)?;
+    let tenant = app.served(&account.rp_id)?;
+    match headers.get(header::ORIGIN) {
+        Some(origin) if !tenant.origins.iter().any(|own| origin == own.as_str()) => Err(Problem::ForeignOrigin),
+        // The account may have been deleted in another session.
+        _ => app.storage.account_by_handle(&account.rp_id, &account.handle).await?.ok_or(Problem::SignedOut),
+    }
+}
+
+/// The credential id of a public key credential: `id`, and `rawId` the same where it is there. Errors: [`Problem::Member`].
+pub(super) fn credential_id(body: &Members<'_>) -> Result<Vec<u8>, Problem> {
+    let id = body.required_bytes("id")?;
+    match body.required_text("type")? {
+        "public-key" => {}
+        "" => return Err(body.flaw("type", Flaw::Empty)),
+        _ => return Err(body.flaw("type", Flaw::Value)),
+    }
+    match body.bytes("rawId")? {
+        Some(raw) if raw != id => Err(body.flaw("rawId", Flaw::Value)),
+        _ => Ok(id),
+    }
+}
+
+/// How options name a credential.
+pub(super) fn descriptor(credential: &Credential) -> Value {
+    let mut descriptor = json!({ "type": "public-key", "id": encode(&credential.id) });
+    if !credential.transports.is_empty() {
+        descriptor["transports"] = credential.transports.clone().into();
+    }
+    descriptor
+}
+
+/// What its owner is shown of a credential: what the key said of itself.
+pub(super) fn shown(credential: &Credential) -> Value {
+    let flags = Flags(credential.flags);
+    json!({
+        "id": encode(&credential.id),
+        "algorithm": Algorithm(credential.algorithm).name(),
+        "signCount": credential.sign_count,
+        "flags": {
+            "userPresent": flags.has(Flags::UP),
+            "userVerified": flags.has(Flags::UV),
+            "backupEligible": flags.has(Flags::BE),
+            "backedUp": flags.has(Flags::BS),
+        },
+        "attestation": { "format": credential.format, "type": credential.attestation },
+        "aaguid": aaguid(&credential.aaguid),
+        "transports": credential.transports,
+        "created": credential.created,
+        "lastUsed": credential.last_used,
+    })
+}
+
+/// An AAGUID as UUIDs are written (RFC 9562 §4).
+fn aaguid(bytes: &[u8; 16]) -> String {
+    let mut text = String::new();
+    for (index, byte) in bytes.iter().enumerate() {
+        if matches!(index, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        text.push_str(&format!("{byte:02x}"));
+    }
+    text
+}

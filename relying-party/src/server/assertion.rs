@@ -1,0 +1,187 @@
+//! Signing in: `assertion/options` and `assertion/result`.
+
+use std::sync::Arc;
+
+use axum::{extract::State, http::HeaderMap};
+use keyfob_core::{
+    cbor,
+    cose::CoseKey,
+    crypto::Hash,
+    verify::{self, AssertionResponse, Expected, StoredCredential},
+};
+use serde_json::{Value, json};
+
+use super::{
+    App, Json, Reply, account,
+    members::{Members, encode},
+    problem::Problem,
+    session, verifier,
+};
+use crate::{
+    random,
+    store::{Account, Ceremony, Kind, Use},
+    tenant::Tenant,
+};
+
+/// Begins a sign-in, of an account by its name or of whoever answers.
+pub(super) async fn options(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Json(body): Json,
+) -> Result<Reply, Problem> {
+    let body = Members::of(&body)?;
+    let tenant = app.tenant(&headers, body.text("rpId")?)?;
+    let user_verification =
+        body.word("userVerification", &["required", "preferred", "discouraged"])?.unwrap_or("preferred");
+    let (account, allowed, descriptors) = match body.text("username")? {
+        None | Some("") => (None, Vec::new(), Vec::new()),
+        Some(name) => match app.storage.account(&tenant.rp_id, name).await? {
+            Some(account) => {
+                let credentials = app.storage.credentials(&tenant.rp_id, &account.handle).await?;
+                let allowed = credentials.iter().map(|credential| credential.id.clone()).collect();
+                (Some(account), allowed, credentials.iter().map(account::descriptor).collect())
+            }
+            None if app.options.hide_accounts => app.nobody(tenant, name),
+            None => return Err(Problem::NoAccount),
+        },
+    };
+    let challenge = random::bytes().map_err(|error| Problem::Internal(error.to_string()))?;
+    let mut reply = Reply::new(json!({
+        "challenge": encode(&challenge),
+        "timeout": app.options.timeout.saturating_mul(1000),
+        "rpId": tenant.rp_id,
+        "allowCredentials": descriptors,
+        "userVerification": user_verification,
+    }));
+    if let Some(extensions) = body.get("extensions") {
+        reply.members["extensions"] = extensions.clone();
+    }
+    let ceremony = Ceremony {
+        kind: Kind::Get,
+        rp_id: tenant.rp_id.clone(),
+        challenge,
+        account,
+        user_verification: user_verification == "required",
+        new_account: false,
+        algorithms: Vec::new(),
+        attachment: None,
+        allowed,
+    };
+    app.begin(&headers, ceremony, reply).await
+}
+
+/// Completes a sign-in.
+pub(super) async fn result(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    body: Result<Json, Problem>,
+) -> Result<Reply, Problem> {
+    // Whatever else is wrong: this was the attempt.
+    let ceremony = app.take(&headers, Kind::Get).await;
+    let Json(body) = body?;
+    let body = Members::of(&body)?;
+    let id = account::credential_id(&body)?;
+    let response = body.required_object("response")?;
+    let client_data_json = response.required_bytes("clientDataJSON")?;
+    let authenticator_data = response.required_bytes("authenticatorData")?;
+    let signature = response.required_bytes("signature")?;
+    // An empty user handle is none: some clients send "".
+    let user_handle = response.bytes("userHandle")?.filter(|handle| !handle.is_empty());
+    let ceremony = ceremony?;
+
+    let credential = app.storage.credential(&ceremony.rp_id, &id).await?.ok_or(Problem::UnknownCredential)?;
+    let tenant = app.served(&ceremony.rp_id)?;
+    let origins: Vec<&str> = tenant.origins.iter().map(String::as_str).collect();
+    let allowed: Vec<&[u8]> = ceremony.allowed.iter().map(Vec::as_slice).collect();
+    let expected = Expected {
+        challenge: &ceremony.challenge,
+        origins: &origins,
+        top_origins: None,
+        rp_id: &ceremony.rp_id,
+        user_presence: true,
+        user_verification: ceremony.user_verification,
+        algorithms: &[],
+        allow_credentials: &allowed,
+        user_handle: ceremony.account.as_ref().map(|account| account.handle.as_slice()),
+        policy: app.options.policy,
+    };
+    let stored = StoredCredential {
+        id: &credential.id,
+        public_key: cbor::decode_tolerant::<CoseKey<'_>>(&credential.public_key)
+            .map_err(|error| Problem::Internal(format!("a stored key is damaged: {error}")))?,
+        sign_count: credential.sign_count,
+        user_handle: &credential.handle,
+        backup_eligible: Some(credential.backup_eligible),
+    };
+    let answer = AssertionResponse {
+        credential_id: &id,
+        client_data_json: &client_data_json,
+        authenticator_data: &authenticator_data,
+        signature: &signature,
+        user_handle: user_handle.as_deref(),
+    };
+    let verified = verify::assertion(&verifier::BACKEND, &expected, &stored, &answer).map_err(Problem::Assertion)?;
+
+    let account = match ceremony.account {
+        Some(account) => account,
+        None => app
+            .storage
+            .account_by_handle(&ceremony.rp_id, &credential.handle)
+            .await?
+            .ok_or(Problem::UnknownCredential)?,
+    };
+    let used = Use {
+        previous: credential.sign_count,
+        sign_count: verified.auth_data.sign_count,
+        flags: verified.auth_data.flags.0,
+        at: app.now(),
+    };
+    if !app.storage.use_credential(&ceremony.rp_id, &id, used).await? {
+        return Err(Problem::Conflict);
+    }
+    let cookie = session::sign_in(&app, &headers, account.clone()).await?;
+    let credential = app.storage.credential(&ceremony.rp_id, &id).await?.ok_or(Problem::Conflict)?;
+    let reply = Reply::new(json!({ "username": account.name, "credential": account::shown(&credential) }));
+    Ok(reply.with_cookie(cookie))
+}
+
+impl App {
+    /// The account, the credential and its descriptor of a name that has none: the same each time, and nobody's.
+    fn nobody(&self, tenant: &Tenant, name: &str) -> (Option<Account>, Vec<Vec<u8>>, Vec<Value>) {
+        let of = |what: &[u8]| {
+            verifier::BACKEND.hmac_sha256(&self.secret, &[what, tenant.rp_id.as_bytes(), &[0], name.as_bytes()])
+        };
+        let account = Account {
+            rp_id: tenant.rp_id.clone(),
+            handle: of(b"account").to_vec(),
+            name: name.into(),
+            display_name: name.into(),
+        };
+        let id = of(b"credential").to_vec();
+        let descriptor = json!({ "type": "public-key", "id": encode(&id) });
+        (Some(account), vec![id], vec![descriptor])
+    }
+
+    /// Remembers a ceremony under the request's session, or under a new one.
+    pub(super) async fn begin(&self, headers: &HeaderMap, ceremony: Ceremony, reply: Reply) -> Result<Reply, Problem> {
+        let now = self.now();
+        let mut session = session::named(headers);
+        if let Some(id) = session
+            && self.storage.signed_in(id, now).await?.is_none()
+        {
+            session = None; // a name that means nothing here may be one that somebody else knows
+        }
+        let fresh = session::fresh()?;
+        self.storage.begin(session.unwrap_or(fresh), ceremony, now.saturating_add(self.options.timeout)).await?;
+        Ok(match session {
+            Some(_) => reply,
+            None => reply.with_cookie(session::cookie(fresh, headers)),
+        })
+    }
+
+    /// Takes the ceremony that a request answers.
+    pub(super) async fn take(&self, headers: &HeaderMap, kind: Kind) -> Result<Ceremony, Problem> {
+        let session = session::named(headers).ok_or(Problem::Session)?;
+        self.storage.take(session, kind, self.now()).await?.ok_or(Problem::Session)
+    }
+}

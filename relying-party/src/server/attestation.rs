@@ -1,0 +1,263 @@
+//! Registration: `attestation/options` and `attestation/result`.
+
+use std::sync::Arc;
+
+use axum::{extract::State, http::HeaderMap};
+use keyfob_core::{
+    auth_data::Flags,
+    cose::Algorithm,
+    verify::{self, Anchors, Attestation, Expected, RegistrationResponse},
+    webauthn::AttestationObject,
+};
+use serde_json::{Value, json};
+
+use super::{
+    App, Json, Reply, account,
+    members::{Members, encode},
+    problem::{Flaw, Problem},
+    session, verifier,
+};
+use crate::{
+    random,
+    store::{Account, Ceremony, Credential, Kind, Stored},
+};
+
+/// The longest name, in bytes.
+const MAX_NAME: usize = 512;
+const REQUIREMENTS: &[&str] = &["required", "preferred", "discouraged"];
+
+/// Begins a registration.
+pub(super) async fn options(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Json(body): Json,
+) -> Result<Reply, Problem> {
+    let body = Members::of(&body)?;
+    let tenant = app.tenant(&headers, body.text("rpId")?)?;
+    let name = name(&body, "username")?;
+    let display_name = match body.text("displayName")? {
+        Some(_) => self::name(&body, "displayName")?,
+        None => name,
+    };
+    let wishes = Wishes::read(&body)?;
+
+    let signed_in = session::account(&app, &headers, &tenant.rp_id).await?;
+    let (account, new_account) = match app.storage.account(&tenant.rp_id, name).await? {
+        None => {
+            let handle = random::bytes::<32>().map_err(|error| Problem::Internal(error.to_string()))?.to_vec();
+            let (rp_id, name, display_name) = (tenant.rp_id.clone(), name.to_owned(), display_name.to_owned());
+            (Account { rp_id, handle, name, display_name }, !app.options.open_registration)
+        }
+        Some(account) if app.options.open_registration || signed_in.as_ref() == Some(&account) => (account, false),
+        Some(_) => return Err(Problem::AccountExists),
+    };
+    let credentials = app.storage.credentials(&tenant.rp_id, &account.handle).await?;
+    let exclude: Vec<Value> = credentials.iter().map(account::descriptor).collect();
+
+    let challenge = random::bytes().map_err(|error| Problem::Internal(error.to_string()))?;
+    let params: Vec<Value> =
+        wishes.algorithms.iter().map(|algorithm| json!({ "type": "public-key", "alg": algorithm.0 })).collect();
+    let mut reply = Reply::new(json!({
+        "rp": { "id": tenant.rp_id, "name": tenant.name },
+        "user": { "id": encode(&account.handle), "name": account.name, "displayName": account.display_name },
+        "challenge": encode(&challenge),
+        "pubKeyCredParams": params,
+        "timeout": app.options.timeout.saturating_mul(1000),
+        "excludeCredentials": exclude,
+        "authenticatorSelection": wishes.selection(),
+        "attestation": wishes.attestation,
+    }));
+    if let Some(extensions) = body.get("extensions") {
+        reply.members["extensions"] = extensions.clone();
+    }
+    let ceremony = Ceremony {
+        kind: Kind::Create,
+        rp_id: tenant.rp_id.clone(),
+        challenge,
+        account: Some(account),
+        user_verification: wishes.user_verification == "required",
+        new_account,
+        algorithms: wishes.algorithms.iter().map(|algorithm| algorithm.0).collect(),
+        attachment: wishes.attachment.map(str::to_owned),
+        allowed: Vec::new(),
+    };
+    app.begin(&headers, ceremony, reply).await
+}
+
+/// What a request asks of the authenticator.
+struct Wishes {
+    user_verification: &'static str,
+    resident_key: &'static str,
+    attachment: Option<&'static str>,
+    attestation: &'static str,
+    algorithms: Vec<Algorithm>,
+}
+
+impl Wishes {
+    /// Reads the flat members of the Python sample's server and the nested ones of WebAuthn, which win.
+    fn read(body: &Members<'_>) -> Result<Self, Problem> {
+        const ATTACHMENTS: &[&str] = &["platform", "cross-platform"];
+        let mut wishes = Self {
+            user_verification: body.word("userVerification", REQUIREMENTS)?.unwrap_or("preferred"),
+            resident_key: body.word("discoverable_credential", REQUIREMENTS)?.unwrap_or("discouraged"),
+            attachment: body
+                .word("attachment", &["platform", "cross-platform", "all"])?
+                .filter(|attachment| *attachment != "all"),
+            attestation: body.word("attestation", &["none", "indirect", "direct", "enterprise"])?.unwrap_or("none"),
+            algorithms: Vec::new(),
+        };
+        if let Some(selection) = body.object("authenticatorSelection")? {
+            if let Some(word) = selection.word("userVerification", REQUIREMENTS)? {
+                wishes.user_verification = word;
+            }
+            if let Some(word) = selection.word("authenticatorAttachment", ATTACHMENTS)? {
+                wishes.attachment = Some(word);
+            }
+            // WebAuthn L3 §5.4.4: residentKey, and where it is not there what requireResidentKey means.
+            let required = selection.flag("requireResidentKey")?;
+            let word = selection.word("residentKey", REQUIREMENTS)?;
+            if let Some(word) = word.or(required.map(|required| if required { "required" } else { "discouraged" })) {
+                wishes.resident_key = word;
+            }
+        }
+        for value in body.list("algorithms")? {
+            let algorithm = value.as_str().and_then(verifier::algorithm);
+            let algorithm = algorithm.or_else(|| {
+                verifier::ALGORITHMS.iter().copied().find(|known| value.as_i64() == Some(i64::from(known.0)))
+            });
+            wishes.algorithms.push(algorithm.ok_or_else(|| body.flaw("algorithms", Flaw::Value))?);
+        }
+        if wishes.algorithms.is_empty() {
+            wishes.algorithms = verifier::ALGORITHMS.to_vec();
+        }
+        Ok(wishes)
+    }
+
+    fn selection(&self) -> Value {
+        let mut selection = json!({
+            "residentKey": self.resident_key,
+            "requireResidentKey": self.resident_key == "required",
+            "userVerification": self.user_verification,
+        });
+        if let Some(attachment) = self.attachment {
+            selection["authenticatorAttachment"] = attachment.into();
+        }
+        selection
+    }
+}
+
+/// Completes a registration.
+pub(super) async fn result(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    body: Result<Json, Problem>,
+) -> Result<Reply, Problem> {
+    // Whatever else is wrong: this was the attempt.
+    let ceremony = app.take(&headers, Kind::Create).await;
+    let Json(body) = body?;
+    let body = Members::of(&body)?;
+    let id = account::credential_id(&body)?;
+    let response = body.required_object("response")?;
+    let client_data_json = response.required_bytes("clientDataJSON")?;
+    let object = response.required_bytes("attestationObject")?;
+    let transports = transports(&response)?;
+    let attachment = body.text("authenticatorAttachment")?;
+    let ceremony = ceremony?;
+    let account = ceremony.account.as_ref().ok_or(Problem::Session)?;
+
+    let tenant = app.served(&ceremony.rp_id)?;
+    let origins: Vec<&str> = tenant.origins.iter().map(String::as_str).collect();
+    let algorithms: Vec<Algorithm> = ceremony.algorithms.iter().copied().map(Algorithm).collect();
+    let expected = Expected {
+        challenge: &ceremony.challenge,
+        origins: &origins,
+        top_origins: None,
+        rp_id: &ceremony.rp_id,
+        user_presence: true,
+        user_verification: ceremony.user_verification,
+        algorithms: &algorithms,
+        allow_credentials: &[],
+        user_handle: None,
+        policy: app.options.policy,
+    };
+    let attestation_object = AttestationObject::decode(&object).map_err(Problem::AttestationObject)?;
+    let answer = RegistrationResponse { client_data_json: &client_data_json, attestation_object };
+    let verified = verify::registration(&verifier::BACKEND, &expected, &answer).map_err(Problem::Registration)?;
+    let worth = app.worth(&verified.attestation).map_err(Problem::Registration)?;
+    if id != verified.credential.credential_id {
+        return Err(body.flaw("id", Flaw::Value));
+    }
+    if let (Some(wanted), Some(attachment)) = (&ceremony.attachment, attachment)
+        && wanted != attachment
+    {
+        return Err(Problem::Attachment);
+    }
+
+    let flags = verified.auth_data.flags;
+    let credential = Credential {
+        id,
+        handle: account.handle.clone(),
+        public_key: verifier::stored_key(&verified.credential.public_key)
+            .ok_or(Problem::Registration(verify::Error::CredentialKey))?,
+        algorithm: verified.credential.public_key.algorithm().0,
+        sign_count: verified.auth_data.sign_count,
+        flags: flags.0,
+        uv_initialized: flags.has(Flags::UV),
+        backup_eligible: flags.has(Flags::BE),
+        transports,
+        aaguid: *verified.credential.aaguid,
+        format: attestation_object.fmt.into(),
+        attestation: worth.into(),
+        attestation_object: object.clone(),
+        client_data_json: client_data_json.clone(),
+        created: app.now(),
+        last_used: None,
+    };
+    match app.storage.register(account, &credential, ceremony.new_account).await? {
+        Stored::Yes => {}
+        Stored::CredentialExists => return Err(Problem::CredentialExists),
+        Stored::AccountExists => return Err(Problem::AccountExists),
+    }
+    let cookie = session::sign_in(&app, &headers, account.clone()).await?;
+    let reply = Reply::new(json!({ "username": account.name, "credential": account::shown(&credential) }));
+    Ok(reply.with_cookie(cookie))
+}
+
+impl App {
+    /// What an attestation proved. Errors: its certificate does not lead to one of those that are asked for.
+    fn worth(&self, attestation: &Attestation<'_>) -> Result<&'static str, verify::Error> {
+        let roots: Vec<&[u8]> = self.options.attestation_roots.iter().map(Vec::as_slice).collect();
+        match attestation {
+            Attestation::SelfAttestation => Ok("self"),
+            Attestation::Certificates(_) if roots.is_empty() => Ok("certificate"),
+            Attestation::Certificates(x5c) => {
+                let now = u64::try_from(self.now()).unwrap_or_default();
+                let anchors = Anchors { certificates: &roots, now, accept_root: false };
+                verify::chain(&verifier::BACKEND, *x5c, &anchors)?;
+                Ok("trusted")
+            }
+            _ => Ok("none"),
+        }
+    }
+}
+
+fn name<'v>(body: &Members<'v>, member: &str) -> Result<&'v str, Problem> {
+    match body.required_text(member)? {
+        "" => Err(body.flaw(member, Flaw::Empty)),
+        name if name.len() > MAX_NAME => Err(body.flaw(member, Flaw::Value)),
+        name => Ok(name),
+    }
+}
+
+/// The transports that a client names, at most as many and as long as there can be.
+fn transports(response: &Members<'_>) -> Result<Vec<String>, Problem> {
+    let mut transports = Vec::new();
+    for value in response.list("transports")?.iter().take(16) {
+        let transport = value.as_str().ok_or_else(|| response.flaw("transports", Flaw::Type("strings")))?;
+        let is_word = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if (1..=32).contains(&transport.len()) && is_word(transport) {
+            transports.push(transport.to_owned());
+        }
+    }
+    Ok(transports)
+}

@@ -1,0 +1,293 @@
+//! The server: routes, and what is the same for all of them.
+//!
+//! Every answer of the API is a JSON object with `status` and `errorMessage`, also where no handler was reached. A
+//! handler returns a [`Reply`] or a [`Problem`]; the outermost layer writes problems out, names the request and logs it.
+
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::{DefaultBodyLimit, FromRequest, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{delete, get, post},
+};
+use keyfob_core::verify::Policy;
+use serde_json::{Value, json};
+
+use crate::{store::Storage, tenant::Tenant};
+
+mod account;
+mod assertion;
+mod attestation;
+pub mod members;
+mod page;
+mod problem;
+pub mod session;
+mod verifier;
+
+pub use problem::{Flaw, Problem};
+
+/// The longest body, in bytes: four times the longest answer of a key, ML-DSA keys and certificate chains among them.
+pub const MAX_BODY: usize = 64 * 1024;
+/// Names the relying party, over what the body says.
+pub const TENANT_HEADER: HeaderName = HeaderName::from_static("x-arculusfido-relyingparty");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// How the server behaves.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The relying parties; the first one where a request names none.
+    pub tenants: Vec<Tenant>,
+    /// How long a ceremony may take, in seconds.
+    pub timeout: i64,
+    /// Answer in the words and codes of the server that the Python sample was written for.
+    pub arculus: bool,
+    /// Let whoever knows a name add a key to its account, as conformance tests do. Never in production.
+    pub open_registration: bool,
+    /// Answer a name that has no account as if it had one.
+    pub hide_accounts: bool,
+    /// Where the standard leaves a choice.
+    pub policy: Policy,
+    /// Certificates, DER, to one of which an attestation certificate must lead; none are asked for where there are none.
+    pub attestation_roots: Vec<Vec<u8>>,
+    /// Write a line about every request to the standard error output.
+    pub log: bool,
+}
+
+impl Options {
+    /// Careful ones for these relying parties, with five minutes for a ceremony.
+    pub const fn new(tenants: Vec<Tenant>) -> Self {
+        Self {
+            tenants,
+            timeout: 300,
+            arculus: false,
+            open_registration: false,
+            hide_accounts: false,
+            policy: Policy::CONFORMANCE,
+            attestation_roots: Vec::new(),
+            log: false,
+        }
+    }
+}
+
+/// What all handlers share.
+pub struct App {
+    options: Options,
+    storage: Box<dyn Storage>,
+    /// Makes credential ids for accounts that do not exist.
+    secret: [u8; 32],
+    clock: Clock,
+}
+
+/// Tells the seconds since 1970.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+impl App {
+    /// The time in seconds since 1970.
+    fn now(&self) -> i64 {
+        (self.clock)()
+    }
+
+    /// The relying party of a request: the header's, else the body's, else the first. Errors: [`Problem::Tenant`].
+    fn tenant(&self, headers: &HeaderMap, rp_id: Option<&str>) -> Result<&Tenant, Problem> {
+        let header = headers.get(TENANT_HEADER).map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let Some(wanted) = header.as_deref().or(rp_id) else {
+            return self.options.tenants.first().ok_or(Problem::Tenant("by default".into()));
+        };
+        self.served(wanted)
+    }
+
+    fn served(&self, rp_id: &str) -> Result<&Tenant, Problem> {
+        let tenant = self.options.tenants.iter().find(|tenant| tenant.rp_id == rp_id);
+        tenant.ok_or_else(|| Problem::Tenant(rp_id.into()))
+    }
+}
+
+/// The machine's clock.
+pub fn system_clock() -> Clock {
+    Arc::new(|| {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    })
+}
+
+/// All routes over a storage. Errors: the storage's.
+pub async fn router(
+    storage: Box<dyn Storage>,
+    options: Options,
+    clock: Clock,
+) -> Result<Router, crate::store::StorageError> {
+    let secret = storage.secret().await?;
+    let outside = Outside { arculus: options.arculus, log: options.log };
+    let app = Arc::new(App { options, storage, secret, clock });
+    let mut router = Router::new();
+    // One handler each, under the names of the conformance tests, of the Python sample, and of its aliases.
+    for path in ["/attestation/options", "/fidoapi/certify/attestation/options", "/fidoapi/register/begin"] {
+        router = router.route(path, post(attestation::options));
+    }
+    for path in ["/attestation/result", "/fidoapi/certify/attestation/result", "/fidoapi/register/complete"] {
+        router = router.route(path, post(attestation::result));
+    }
+    for path in ["/assertion/options", "/fidoapi/certify/assertion/options", "/fidoapi/authenticate/begin"] {
+        router = router.route(path, post(assertion::options));
+    }
+    for path in ["/assertion/result", "/fidoapi/certify/assertion/result", "/fidoapi/authenticate/complete"] {
+        router = router.route(path, post(assertion::result));
+    }
+    let router = router
+        .route("/account", get(account::show))
+        .route("/account/sign-out", post(account::sign_out))
+        .route("/account/credentials/{id}", delete(account::delete_credential))
+        .route("/health", get(health))
+        .merge(page::routes());
+    Ok(outside.around(router).with_state(app))
+}
+
+/// What is around every handler.
+#[derive(Clone, Copy)]
+pub(crate) struct Outside {
+    /// Answer in the words of the server that the Python sample was written for.
+    pub arculus: bool,
+    /// Write a line about every request to the standard error output.
+    pub log: bool,
+}
+
+impl Outside {
+    pub(crate) fn around<S: Clone + Send + Sync + 'static>(self, router: Router<S>) -> Router<S> {
+        router
+            .fallback(async || Problem::NotFound)
+            .method_not_allowed_fallback(async || Problem::Method)
+            .layer(DefaultBodyLimit::max(MAX_BODY))
+            .layer(middleware::from_fn_with_state(self, outermost))
+    }
+}
+
+async fn health(State(app): State<Arc<App>>) -> Result<Reply, Problem> {
+    app.storage.ping().await?;
+    Ok(Reply::new(json!({})))
+}
+
+/// A JSON body.
+pub(crate) struct Json(pub(crate) Value);
+
+impl<S: Send + Sync> FromRequest<S> for Json {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let media_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let essence = media_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        if !essence.eq_ignore_ascii_case("application/json") {
+            return Err(Problem::MediaType);
+        }
+        let body = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Problem::TooLarge,
+            _ => Problem::Body,
+        })?;
+        serde_json::from_slice(&body).map(Json).map_err(|error| Problem::Json(error.to_string()))
+    }
+}
+
+/// A success.
+#[derive(Clone, Debug)]
+pub(crate) struct Reply {
+    pub(crate) members: Value,
+    cookie: Option<HeaderValue>,
+}
+
+impl Reply {
+    /// These members, an object, and what every success has.
+    pub(crate) fn new(mut members: Value) -> Self {
+        members["status"] = "ok".into();
+        members["errorMessage"] = "".into();
+        Self { members, cookie: None }
+    }
+
+    fn with_cookie(self, cookie: HeaderValue) -> Self {
+        Self { cookie: Some(cookie), ..self }
+    }
+}
+
+/// An empty answer that carries the reply; the outermost layer writes it out.
+impl IntoResponse for Reply {
+    fn into_response(mut self) -> Response {
+        let mut response = StatusCode::OK.into_response();
+        if let Some(cookie) = self.cookie.take() {
+            response.headers_mut().insert(header::SET_COOKIE, cookie);
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Names the request, runs it, writes its outcome out and logs it.
+async fn outermost(State(outside): State<Outside>, request: Request, next: Next) -> Response {
+    let begin = Instant::now();
+    let id = request_id(request.headers());
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    // A task of its own: a client that goes away does not stop a handler in the middle, a panic does not take the
+    // connection with it.
+    let mut response = match tokio::spawn(next.run(request)).await {
+        Ok(response) => response,
+        Err(error) => Problem::Internal(error.to_string()).into_response(),
+    };
+    let problem = response.extensions_mut().remove::<Problem>();
+    let written = match (&problem, response.extensions_mut().remove::<Reply>()) {
+        (Some(problem), _) => Some(problem.answer(outside.arculus)),
+        (None, Some(mut reply)) => {
+            if outside.arculus {
+                reply.members["responseCode"] = 200.into();
+            }
+            Some((StatusCode::OK, reply.members))
+        }
+        (None, None) => None, // the page
+    };
+    if let Some((status, body)) = written {
+        *response.status_mut() = status;
+        *response.body_mut() = Body::from(body.to_string());
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+    }
+    let headers = response.headers_mut();
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if let Ok(value) = HeaderValue::try_from(&id) {
+        headers.insert(REQUEST_ID, value);
+    }
+    if outside.log {
+        let mut line = json!({
+            "time": system_clock()(),
+            "request": id,
+            "method": method.as_str(),
+            "path": path,
+            "status": response.status().as_u16(),
+            "microseconds": u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX),
+        });
+        if let Some(problem) = problem {
+            line["problem"] = problem.code().into();
+            // What is wrong on this side is for the log alone.
+            line["detail"] = match &problem {
+                Problem::Internal(why) => why.clone().into(),
+                problem => problem.message().into(),
+            };
+        }
+        eprintln!("{line}");
+    }
+    response
+}
+
+/// The id that the client or a proxy gave, if it is one, else a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
+    let is_id =
+        |id: &&str| (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    match given.filter(is_id) {
+        Some(id) => id.into(),
+        None => members::encode(&crate::random::bytes::<12>().unwrap_or_default()),
+    }
+}

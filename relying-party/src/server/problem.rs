@@ -1,0 +1,265 @@
+//! Why a request is refused: what is wrong in a stable word, a sentence for people, and an HTTP status.
+
+use axum::{
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use keyfob_core::verify;
+use serde_json::{Value, json};
+
+use crate::store::StorageError;
+
+/// What is wrong with a member of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// It is not there.
+    Missing,
+    /// It is of another JSON type.
+    Type(&'static str),
+    /// It is not base64url without padding.
+    Encoding,
+    /// It is empty.
+    Empty,
+    /// It has a value that it cannot have.
+    Value,
+}
+
+/// Why a request is refused.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Problem {
+    /// No route has this path.
+    NotFound,
+    /// The route has other methods.
+    Method,
+    /// The body is too long.
+    TooLarge,
+    /// The body is not announced as JSON.
+    MediaType,
+    /// The body ended early, or could not be read.
+    Body,
+    /// The body is not JSON.
+    Json(String),
+    /// A member of the body, by its path.
+    Member(String, Flaw),
+    /// Nobody serves this relying party here.
+    Tenant(String),
+    /// The session has no ceremony of this kind: none begun, over, answered already, or no cookie.
+    Session,
+    /// Nobody is signed in.
+    SignedOut,
+    /// A page of another origin asks.
+    ForeignOrigin,
+    /// There is no account of that name.
+    NoAccount,
+    /// The account exists, and adding to it takes being signed in.
+    AccountExists,
+    /// The credential is registered already, with whatever account.
+    CredentialExists,
+    /// The credential is not registered.
+    UnknownCredential,
+    /// The account has no such credential.
+    NoCredential,
+    /// The authenticator is attached another way than was asked for.
+    Attachment,
+    /// The attestation object is not CBOR of its form.
+    AttestationObject(keyfob_core::cbor::Error),
+    /// A registration that does not verify.
+    Registration(verify::Error),
+    /// An assertion that does not verify.
+    Assertion(verify::Error),
+    /// The credential changed while it was used.
+    Conflict,
+    /// The storage is full.
+    Full,
+    /// The server behind this one is not reached.
+    Upstream(String),
+    /// The server behind this one refuses, with this status and body.
+    Relayed(u16, Value),
+    /// Something on this side.
+    Internal(String),
+}
+
+impl From<StorageError> for Problem {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::Full => Self::Full,
+            StorageError::Failed(why) => Self::Internal(why),
+        }
+    }
+}
+
+impl Problem {
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::NotFound | Self::NoAccount | Self::NoCredential => StatusCode::NOT_FOUND,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::SignedOut | Self::UnknownCredential | Self::Assertion(_) => StatusCode::UNAUTHORIZED,
+            Self::AccountExists | Self::ForeignOrigin => StatusCode::FORBIDDEN,
+            Self::CredentialExists | Self::Conflict => StatusCode::CONFLICT,
+            Self::Full => StatusCode::INSUFFICIENT_STORAGE,
+            Self::Upstream(_) => StatusCode::BAD_GATEWAY,
+            Self::Relayed(status, _) => StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_GATEWAY),
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    /// The HTTP status of the server that the Python sample was written for.
+    fn arculus_status(&self) -> StatusCode {
+        match self {
+            Self::Session => StatusCode::REQUEST_TIMEOUT,
+            Self::NoAccount | Self::UnknownCredential => StatusCode::FORBIDDEN,
+            problem => problem.status(),
+        }
+    }
+
+    /// A word for programs. It does not change.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound => "not-found",
+            Self::Method => "method-not-allowed",
+            Self::TooLarge => "too-large",
+            Self::MediaType => "not-json",
+            Self::Body => "incomplete",
+            Self::Json(_) => "malformed-json",
+            Self::Member(_, Flaw::Missing) => "missing",
+            Self::Member(_, Flaw::Type(_)) => "wrong-type",
+            Self::Member(_, Flaw::Encoding) => "not-base64url",
+            Self::Member(_, Flaw::Empty) => "empty",
+            Self::Member(_, Flaw::Value) => "wrong-value",
+            Self::Tenant(_) => "unknown-relying-party",
+            Self::Session => "session-expired",
+            Self::SignedOut => "signed-out",
+            Self::ForeignOrigin => "foreign-origin",
+            Self::NoAccount => "no-account",
+            Self::AccountExists => "account-exists",
+            Self::CredentialExists => "credential-exists",
+            Self::UnknownCredential => "unknown-credential",
+            Self::NoCredential => "no-credential",
+            Self::Attachment => "attachment",
+            Self::AttestationObject(_) => "attestation-object",
+            Self::Registration(error) | Self::Assertion(error) => refusal(error).0,
+            Self::Conflict => "conflict",
+            Self::Full => "storage-full",
+            Self::Upstream(_) => "upstream",
+            Self::Relayed(..) => "relayed",
+            Self::Internal(_) => "internal",
+        }
+    }
+
+    /// A sentence for people. Never empty; tells nothing about this side's inside.
+    pub fn message(&self) -> String {
+        match self {
+            Self::NotFound => "there is nothing at this path".into(),
+            Self::Method => "this path does not take this method".into(),
+            Self::TooLarge => "the body is too long".into(),
+            Self::MediaType => "the body must be application/json".into(),
+            Self::Body => "the body could not be read".into(),
+            Self::Json(why) => format!("the body is not JSON: {why}"),
+            Self::Member(name, flaw) => match flaw {
+                Flaw::Missing => format!("{name} is missing"),
+                Flaw::Type(wanted) => format!("{name} is not {wanted}"),
+                Flaw::Encoding => format!("{name} is not base64url without padding"),
+                Flaw::Empty => format!("{name} is empty"),
+                Flaw::Value => format!("{name} has a value that it cannot have"),
+            },
+            Self::Tenant(name) => format!("no relying party {name} is served here"),
+            Self::Session => {
+                "no ceremony is under way in this session: begin it, send its cookie back, answer once and in time"
+                    .into()
+            }
+            Self::SignedOut => "nobody is signed in".into(),
+            Self::ForeignOrigin => "the request comes from a page of another origin".into(),
+            Self::NoAccount => "there is no account of that name".into(),
+            Self::AccountExists => "the account exists: sign in to it to add a key".into(),
+            Self::CredentialExists => "the key is registered already".into(),
+            Self::UnknownCredential => "the key is not registered".into(),
+            Self::NoCredential => "the account has no such key".into(),
+            Self::Attachment => "the authenticator is attached another way than was asked for".into(),
+            Self::AttestationObject(error) => format!("response.attestationObject is malformed: {error}"),
+            Self::Registration(error) | Self::Assertion(error) => refusal(error).1.into(),
+            Self::Conflict => "the key was used elsewhere at the same time: try again".into(),
+            Self::Full => "no room is left to store it".into(),
+            Self::Upstream(_) => "the FIDO server is not reached".into(),
+            Self::Relayed(_, body) => body["errorMessage"].as_str().unwrap_or("the FIDO server refuses").into(),
+            Self::Internal(_) => "something went wrong on the server".into(),
+        }
+    }
+
+    /// The status and the body of the answer. With `arculus`, in the words of the server that the Python sample was
+    /// written for.
+    pub fn answer(&self, arculus: bool) -> (StatusCode, Value) {
+        let status = if arculus { self.arculus_status() } else { self.status() };
+        if let Self::Relayed(_, body) = self {
+            return (status, body.clone());
+        }
+        let mut body = json!({
+            "status": "failed",
+            "errorMessage": self.message(),
+            "statuscode": status.as_str(),
+            "errorCode": self.code(),
+        });
+        if arculus {
+            body["responseCode"] = status.as_u16().into();
+            if *self == Self::Session {
+                body["status"] = "false".into();
+                body["errorCode"] = "E0024R".into();
+            }
+        }
+        (status, body)
+    }
+}
+
+/// An empty answer that carries the problem; the outermost layer writes it out.
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// A check of WebAuthn L3 §7 that failed: its word and its sentence.
+fn refusal(error: &verify::Error) -> (&'static str, &'static str) {
+    use verify::Error;
+    match error {
+        Error::ClientData(_) => ("client-data", "clientDataJSON is malformed, or a member of it is missing"),
+        Error::Type => ("type", "clientDataJSON is of another ceremony"),
+        Error::Challenge => ("challenge", "the challenge is another one"),
+        Error::Origin => ("origin", "the origin is not expected"),
+        Error::CrossOrigin => ("cross-origin", "the page is in a frame of another origin"),
+        Error::TopOrigin => ("top-origin", "the origin of the page around the frame is not expected"),
+        Error::TokenBinding => ("token-binding", "clientDataJSON.tokenBinding is malformed"),
+        Error::AuthData(_) => ("authenticator-data", "the authenticator data is malformed"),
+        Error::RpIdHash => ("rp-id-hash", "the authenticator data is of another relying party"),
+        Error::UserPresence => ("user-presence", "the user was not present"),
+        Error::UserVerification => ("user-verification", "the user was not verified"),
+        Error::BackupState => ("backup-state", "backed up without being backup eligible"),
+        Error::BackupEligibility => ("backup-eligibility", "the backup eligibility has changed"),
+        Error::NoCredential => ("no-credential-data", "the authenticator data has no credential"),
+        Error::Algorithm => ("algorithm", "the key's algorithm was not asked for"),
+        Error::CredentialKey => ("credential-key", "the key has not the form of its algorithm"),
+        Error::AttestationNotAccepted => ("attestation-not-accepted", "a key must be attested by its maker here"),
+        Error::Format => ("format", "the attestation format is not known"),
+        Error::Statement(_) => ("statement", "the attestation statement is malformed"),
+        Error::StatementNotEmpty => ("statement-not-empty", "an attestation of the format none must be empty"),
+        Error::AttestationAlgorithm => ("attestation-algorithm", "the attestation's algorithm is not the key's"),
+        Error::Certificate => ("certificate", "the attestation certificate is not as prescribed"),
+        Error::CertificateKey => ("certificate-key", "the attestation certificate's key is not of the algorithm"),
+        Error::Validity => ("certificate-validity", "an attestation certificate is not valid now"),
+        Error::Chain => ("certificate-chain", "the attestation certificate leads to none that is trusted here"),
+        Error::RootInChain => ("root-in-chain", "the attestation's certificates contain their root"),
+        Error::Aaguid => ("aaguid", "the attestation certificate is of another model"),
+        Error::AaguidNotZero => ("aaguid-not-zero", "a U2F key has no AAGUID"),
+        Error::Signature => ("signature", "the signature does not verify"),
+        Error::Crypto(_) => ("crypto", "the signature could not be verified with this key"),
+        Error::CredentialId => ("credential-id", "the key was not asked for"),
+        Error::UserHandle => ("user-handle", "the key is of another account"),
+        Error::SignCount { .. } => ("sign-count", "the signature counter did not increase: the key may be a copy"),
+        _ => ("refused", "the response does not verify"),
+    }
+}

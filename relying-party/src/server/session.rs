@@ -1,0 +1,66 @@
+//! Sessions: a random cookie, which names what the server remembers.
+
+use axum::http::{HeaderMap, HeaderValue, header};
+
+use super::{
+    App,
+    members::{decode, encode},
+    problem::Problem,
+};
+use crate::{
+    random,
+    store::{Account, SessionId},
+};
+
+/// The cookie's name.
+pub const COOKIE: &str = "keyfob_session";
+/// How long a session stays signed in, in seconds.
+pub const SIGNED_IN: i64 = 12 * 60 * 60;
+
+/// The session that a request names.
+pub fn named(headers: &HeaderMap) -> Option<SessionId> {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let (_, value) = pairs.find(|(name, _)| *name == COOKIE)?;
+    decode(value)?.try_into().ok()
+}
+
+/// A session that nobody has.
+pub fn fresh() -> Result<SessionId, Problem> {
+    random::bytes().map_err(|error| Problem::Internal(error.to_string()))
+}
+
+/// Who is signed in at this relying party.
+pub async fn account(app: &App, headers: &HeaderMap, rp_id: &str) -> Result<Option<Account>, Problem> {
+    let Some(session) = named(headers) else { return Ok(None) };
+    let account = app.storage.signed_in(session, app.now()).await?;
+    Ok(account.filter(|account| account.rp_id == rp_id))
+}
+
+/// Signs in under a new name, so that a name from before is worth nothing; returns the cookie.
+pub async fn sign_in(app: &App, headers: &HeaderMap, account: Account) -> Result<HeaderValue, Problem> {
+    if let Some(before) = named(headers) {
+        app.storage.sign_out(before).await?;
+    }
+    let session = fresh()?;
+    app.storage.sign_in(session, account, app.now().saturating_add(SIGNED_IN)).await?;
+    Ok(cookie(session, headers))
+}
+
+/// The header that gives a browser its cookie. No Domain, so that it goes to this host only; Secure where the outside is
+/// https, for plain http would lose it.
+pub fn cookie(session: SessionId, headers: &HeaderMap) -> HeaderValue {
+    with_attributes(&encode(&session), headers, "")
+}
+
+/// The header that takes the cookie away.
+pub fn no_cookie(headers: &HeaderMap) -> HeaderValue {
+    with_attributes("", headers, "; Max-Age=0")
+}
+
+fn with_attributes(value: &str, headers: &HeaderMap, more: &str) -> HeaderValue {
+    let https = headers.get("x-forwarded-proto").is_some_and(|scheme| scheme == "https");
+    let secure = if https { "; Secure" } else { "" };
+    let header = format!("{COOKIE}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{more}");
+    HeaderValue::try_from(header).unwrap_or(HeaderValue::from_static(""))
+}

@@ -1,0 +1,124 @@
+//! What is remembered for a while, in this process: a restart ends every ceremony and every session.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    hash::Hash,
+};
+
+use super::{Account, Ceremony, Kind, SessionId};
+
+/// Ceremonies, and sessions, that are remembered at once. The one that would expire first makes room.
+pub const MAX_REMEMBERED: usize = 100_000;
+
+/// Ceremonies that have begun and sessions that are signed in.
+#[derive(Debug)]
+pub struct Remembered {
+    ceremonies: Expiring<(SessionId, Kind), Ceremony>,
+    sessions: Expiring<SessionId, Account>,
+}
+
+impl Remembered {
+    /// Nothing yet. At most `limit` of each are remembered.
+    pub fn new(limit: usize) -> Self {
+        Self { ceremonies: Expiring::new(limit), sessions: Expiring::new(limit) }
+    }
+
+    /// Remembers a ceremony; another of its kind in the session is forgotten.
+    pub fn begin(&mut self, session: SessionId, ceremony: Ceremony, expires: i64) {
+        self.ceremonies.put((session, ceremony.kind), ceremony, expires);
+    }
+
+    /// Takes a ceremony out.
+    pub fn take(&mut self, session: SessionId, kind: Kind, now: i64) -> Option<Ceremony> {
+        self.ceremonies.take(&(session, kind), now)
+    }
+
+    /// Signs a session in.
+    pub fn sign_in(&mut self, session: SessionId, account: Account, expires: i64) {
+        self.sessions.put(session, account, expires);
+    }
+
+    /// Who is signed in.
+    pub fn signed_in(&self, session: SessionId, now: i64) -> Option<Account> {
+        self.sessions.get(&session, now).cloned()
+    }
+
+    /// Signs a session out.
+    pub fn sign_out(&mut self, session: SessionId) {
+        self.sessions.remove(&session);
+    }
+}
+
+/// Values with a time after which they are gone.
+#[derive(Debug)]
+struct Expiring<K, V> {
+    values: HashMap<K, (V, (i64, u64))>,
+    /// Keys in the order in which they expire.
+    order: BTreeMap<(i64, u64), K>,
+    /// Tells values apart that expire at the same time.
+    next: u64,
+    limit: usize,
+}
+
+impl<K: Eq + Hash + Clone, V> Expiring<K, V> {
+    fn new(limit: usize) -> Self {
+        Self { values: HashMap::new(), order: BTreeMap::new(), next: 0, limit }
+    }
+
+    fn put(&mut self, key: K, value: V, expires: i64) {
+        self.remove(&key);
+        if self.values.len() >= self.limit
+            && let Some((_, first)) = self.order.pop_first()
+        {
+            self.values.remove(&first);
+        }
+        self.next += 1;
+        let place = (expires, self.next);
+        self.order.insert(place, key.clone());
+        self.values.insert(key, (value, place));
+    }
+
+    fn get(&self, key: &K, now: i64) -> Option<&V> {
+        let (value, (expires, _)) = self.values.get(key)?;
+        (now < *expires).then_some(value)
+    }
+
+    fn take(&mut self, key: &K, now: i64) -> Option<V> {
+        let (value, (expires, _)) = self.remove(key)?;
+        (now < expires).then_some(value)
+    }
+
+    fn remove(&mut self, key: &K) -> Option<(V, (i64, u64))> {
+        let removed = self.values.remove(key)?;
+        self.order.remove(&removed.1);
+        Some(removed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_taken_once_and_only_in_time() {
+        let mut values = Expiring::new(10);
+        values.put(1, "a", 100);
+        assert_eq!(values.take(&1, 99), Some("a"));
+        assert_eq!(values.take(&1, 99), None);
+        values.put(1, "b", 100);
+        assert_eq!(values.take(&1, 100), None);
+        assert_eq!(values.take(&1, 99), None); // late once is gone for good
+        assert!(values.order.is_empty());
+    }
+
+    #[test]
+    fn the_value_that_would_expire_first_makes_room() {
+        let mut values = Expiring::new(3);
+        for (key, expires) in [(1, 300), (2, 100), (3, 200), (3, 50), (4, 400)] {
+            values.put(key, key, expires);
+        }
+        let left: Vec<_> = (1..=4).filter(|key| values.get(key, 0).is_some()).collect();
+        assert_eq!(left, [1, 2, 4]);
+        assert_eq!(values.order.len(), 3);
+    }
+}

@@ -1,0 +1,63 @@
+//! Relying parties that one server serves, each with accounts of its own.
+
+use keyfob_core::webauthn;
+
+/// A relying party.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tenant {
+    /// The RP ID, a domain.
+    pub rp_id: String,
+    /// What authenticators show for it.
+    pub name: String,
+    /// The origins its pages and apps have, serialised.
+    pub origins: Vec<String>,
+}
+
+impl Tenant {
+    /// A relying party whose only origin is `https://` and its RP ID.
+    pub fn new(rp_id: &str) -> Self {
+        Self { rp_id: rp_id.into(), name: rp_id.into(), origins: vec![format!("https://{rp_id}")] }
+    }
+
+    /// Reads `RP_ID` or `RP_ID=ORIGIN,ORIGIN`. Errors: a line for the user, when an origin may not use the RP ID.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let Some((rp_id, origins)) = text.split_once('=') else {
+            let tenant = Self::new(text);
+            return tenant.checked();
+        };
+        let origins = origins.split(',').map(str::to_owned).collect();
+        Self { rp_id: rp_id.into(), name: rp_id.into(), origins }.checked()
+    }
+
+    /// The tenant of a server on this machine, whose page is at that port.
+    pub fn localhost(port: u16) -> Self {
+        let origins = vec!["http://localhost".into(), format!("http://localhost:{port}"), "https://localhost".into()];
+        Self { rp_id: "localhost".into(), name: "keyfob".into(), origins }
+    }
+
+    fn checked(self) -> Result<Self, String> {
+        match self.origins.iter().find(|origin| !webauthn::origin_matches(&self.rp_id, origin)) {
+            Some(origin) => Err(format!("{origin} is no origin that may use the RP ID {}", self.rp_id)),
+            None => Ok(self),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenants_origins_are_its_domain_and_what_lies_under_it() {
+        assert_eq!(Tenant::parse("example.com").unwrap(), Tenant::new("example.com"));
+        let tenant = Tenant::parse("example.com=https://a.example.com,https://example.com:8443").unwrap();
+        assert_eq!(tenant.origins, ["https://a.example.com", "https://example.com:8443"]);
+        // The boundary is a dot, the scheme is https, the port is no part of the domain.
+        for origin in ["https://evil-example.com", "http://example.com", "https://example.com.evil.org", "example.com"]
+        {
+            assert!(Tenant::parse(&format!("example.com={origin}")).is_err(), "{origin}");
+        }
+        assert!(Tenant::parse("https://example.com").is_err());
+        assert!(Tenant::parse("").is_err());
+    }
+}

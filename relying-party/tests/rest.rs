@@ -1,0 +1,14 @@
+//! The server as its clients meet it, without a socket: requests in, answers out, a virtual key between.
+#![allow(clippy::disallowed_methods)]
+
+#[path = "rest/world.rs"]
+mod world;
+
+#[path = "rest/accounts.rs"]
+mod accounts;
+#[path = "rest/answers.rs"]
+mod answers;
+#[path = "rest/conformance.rs"]
+mod conformance;
+#[path = "rest/regressions.rs"]
+mod regressions;

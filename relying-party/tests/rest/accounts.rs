@@ -1,0 +1,182 @@
+//! Registering, signing in, and one's own keys.
+
+use keyfob_relying_party::client::Prover;
+use serde_json::json;
+
+use super::world::*;
+
+#[test]
+fn a_key_registers_and_signs_in_under_every_name_of_the_paths() {
+    let world = World::new();
+    let paths = [
+        ["/attestation/options", "/attestation/result", "/assertion/options", "/assertion/result"],
+        [
+            "/fidoapi/certify/attestation/options",
+            "/fidoapi/certify/attestation/result",
+            "/fidoapi/certify/assertion/options",
+            "/fidoapi/certify/assertion/result",
+        ],
+        [
+            "/fidoapi/register/begin",
+            "/fidoapi/register/complete",
+            "/fidoapi/authenticate/begin",
+            "/fidoapi/authenticate/complete",
+        ],
+    ];
+    for (index, [register, registered, sign_in, signed_in]) in paths.into_iter().enumerate() {
+        let (mut browser, mut key) = (world.browser(), key());
+        let who = json!({ "username": format!("user {index}"), "rpId": "localhost" });
+        let options = browser.post(register, &who).ok();
+        let credential = key.create(ORIGIN, &options).unwrap();
+        browser.post(registered, &credential).ok();
+        let options = browser.post(sign_in, &who).ok();
+        let credential = key.get(ORIGIN, &options).unwrap();
+        let answer = browser.post(signed_in, &credential).ok();
+        assert_eq!(answer["username"], format!("user {index}"));
+        assert_eq!(answer["credential"]["flags"]["userPresent"], true);
+    }
+}
+
+#[test]
+fn names_are_any_text_and_the_shown_name_is_the_name_unless_given() {
+    let world = World::new();
+    for name in ["[email protected]", " ", "名前", "a\u{0}b", "O'Brien; DROP TABLE accounts"] {
+        let options = world.browser().registration_options(name);
+        assert_eq!((&options["user"]["name"], &options["user"]["displayName"]), (&json!(name), &json!(name)));
+    }
+    let body = json!({ "username": "alice", "displayName": "Alice" });
+    let options = world.browser().post("/attestation/options", &body).ok();
+    assert_eq!(options["user"]["displayName"], "Alice");
+    for name in [json!(""), json!("x".repeat(513)), json!(7), json!(null)] {
+        let refused = world.browser().post("/attestation/options", &json!({ "username": name }));
+        assert!(refused.refusal().1.starts_with("username "), "{name}");
+    }
+}
+
+#[test]
+fn flat_and_nested_wishes_are_understood_and_nested_ones_win() {
+    let world = World::new();
+    let flat = json!({
+        "username": "alice", "userVerification": "required", "attestation": "direct", "attachment": "cross-platform",
+        "algorithms": ["es256"], "discoverable_credential": "required",
+        "keypair": { "anything": 1 },
+    });
+    let options = world.browser().post("/attestation/options", &flat).ok();
+    let selection = json!({
+        "residentKey": "required", "requireResidentKey": true, "userVerification": "required",
+        "authenticatorAttachment": "cross-platform",
+    });
+    assert_eq!(options["authenticatorSelection"], selection);
+    assert_eq!(options["pubKeyCredParams"], json!([{ "type": "public-key", "alg": -7 }]));
+    assert_eq!(options["attestation"], "direct");
+    let mut nested = flat.clone();
+    nested["attachment"] = "all".into();
+    nested["authenticatorSelection"] = json!({ "requireResidentKey": false, "userVerification": "discouraged" });
+    let options = world.browser().post("/attestation/options", &nested).ok();
+    let selection =
+        json!({ "residentKey": "discouraged", "requireResidentKey": false, "userVerification": "discouraged" });
+    assert_eq!(options["authenticatorSelection"], selection);
+    for (member, value) in [("userVerification", "maybe"), ("attestation", "full"), ("attachment", "usb")] {
+        let mut wrong = flat.clone();
+        wrong[member] = value.into();
+        let refused = world.browser().post("/attestation/options", &wrong);
+        assert_eq!(refused.refusal(), ("wrong-value", &*format!("{member} has a value that it cannot have")));
+    }
+    let mut wrong = flat;
+    wrong["algorithms"] = json!(["es256", "rot13"]);
+    assert_eq!(world.browser().post("/attestation/options", &wrong).code(), "wrong-value");
+}
+
+#[test]
+fn a_discoverable_key_signs_in_without_a_name() {
+    let world = World::new();
+    let mut key = key();
+    let mut browser = world.browser();
+    let body = json!({ "username": "alice", "authenticatorSelection": { "residentKey": "required" } });
+    let options = browser.post("/attestation/options", &body).ok();
+    browser.post("/attestation/result", &key.create(ORIGIN, &options).unwrap()).ok();
+    let mut other = world.browser();
+    let options = other.post("/assertion/options", &json!({})).ok();
+    assert_eq!(options["allowCredentials"], json!([]));
+    let credential = key.get(ORIGIN, &options).unwrap();
+    assert_eq!(other.post("/assertion/result", &credential).ok()["username"], "alice");
+    // Without the user handle nobody is named.
+    let options = other.post("/assertion/options", &json!({})).ok();
+    let mut credential = key.get(ORIGIN, &options).unwrap();
+    credential["response"]["userHandle"] = "".into();
+    assert_eq!(other.post("/assertion/result", &credential).code(), "user-handle");
+}
+
+#[test]
+fn an_account_shows_its_keys_and_ends_with_the_last_one() {
+    let world = World::new();
+    let (mut browser, mut first, mut second) = (world.browser(), key(), key());
+    assert_eq!(browser.get("/account").code(), "signed-out");
+    browser.register(&mut first, "alice");
+    browser.register(&mut second, "alice");
+    let account = browser.get("/account").ok();
+    assert_eq!(account["username"], "alice");
+    let keys = account["credentials"].as_array().unwrap();
+    assert_eq!(keys.len(), 2);
+    assert_eq!(keys[0]["attestation"], json!({ "format": "none", "type": "none" }));
+    assert_eq!(keys[0]["aaguid"], "00000000-0000-0000-0000-000000000000");
+    assert_eq!((&keys[0]["algorithm"], &keys[0]["lastUsed"]), (&json!("ES256"), &json!(null)));
+    world.advance(60);
+    world.browser().sign_in(&mut first, "alice");
+    assert_eq!(browser.get("/account").ok()["credentials"][0]["lastUsed"], 1_000_060);
+
+    let delete = |browser: &mut Browser<'_>, id: &serde_json::Value| {
+        browser.ask(axum::http::Method::DELETE, &format!("/account/credentials/{}", id.as_str().unwrap()), None)
+    };
+    assert_eq!(delete(&mut browser, &json!("AAAA")).code(), "no-credential");
+    assert_eq!(delete(&mut browser, &json!("AAAA=")).code(), "not-base64url");
+    assert_eq!(delete(&mut browser, &keys[0]["id"]).ok()["accountDeleted"], false);
+    // The deleted key is no more asked for, and no more let in.
+    let options = world.browser().sign_in_options("alice");
+    assert_eq!(options["allowCredentials"].as_array().unwrap().len(), 1);
+    assert_eq!(delete(&mut browser, &keys[1]["id"]).ok()["accountDeleted"], true);
+    assert_eq!(browser.get("/account").code(), "signed-out");
+    assert_eq!(world.browser().post("/assertion/options", &json!({ "username": "alice" })).code(), "no-account");
+    world.browser().register(&mut key(), "alice");
+}
+
+#[test]
+fn signing_out_ends_the_session_and_so_does_time() {
+    let world = World::new();
+    let mut key = key();
+    let mut browser = world.browser();
+    browser.register(&mut key, "alice");
+    let cookie = browser.cookie.clone();
+    browser.post("/account/sign-out", &json!({})).ok();
+    browser.cookie = cookie;
+    assert_eq!(browser.get("/account").code(), "signed-out");
+    browser.sign_in(&mut key, "alice");
+    world.advance(12 * 60 * 60 - 1);
+    browser.get("/account").ok();
+    world.advance(1);
+    assert_eq!(browser.get("/account").code(), "signed-out");
+}
+
+#[test]
+fn relying_parties_have_accounts_of_their_own() {
+    let world = World::new();
+    let mut browser = world.browser();
+    let who = json!({ "username": "alice", "rpId": "example.com" });
+    let options = browser.post("/attestation/options", &who).ok();
+    assert_eq!(options["rp"], json!({ "id": "example.com", "name": "example.com" }));
+    let mut key = key();
+    let credential = key.create("https://example.com", &options).unwrap();
+    browser.post("/attestation/result", &credential).ok();
+    assert_eq!(world.browser().post("/assertion/options", &json!({ "username": "alice" })).code(), "no-account");
+    let options = world.browser().post("/assertion/options", &who).ok();
+    assert_eq!(options["rpId"], "example.com");
+    let elsewhere = json!({ "username": "alice", "rpId": "example.org" });
+    assert_eq!(world.browser().post("/assertion/options", &elsewhere).code(), "unknown-relying-party");
+    // The header says more than the body.
+    let request = axum::http::Request::post("/assertion/options")
+        .header("content-type", "application/json")
+        .header("X-ArculusFido-RelyingParty", "example.com")
+        .body(axum::body::Body::from(json!({ "username": "alice", "rpId": "localhost" }).to_string()))
+        .unwrap();
+    assert_eq!(world.send(request).ok()["rpId"], "example.com");
+}
