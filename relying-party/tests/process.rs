@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeSet,
     io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::{
@@ -18,6 +18,10 @@ use std::{
 use keyfob_relying_party::{
     client::{self, KeyChoice, Prover, Server, Who},
     store::{Sqlite, Storage},
+};
+use keyfob_soft_authenticator::{
+    devices::{KeyOptions, VIRTUAL_KEY_AAGUID, VirtualKey, tcp},
+    engine::Config,
 };
 use serde_json::{Value, json};
 
@@ -178,6 +182,30 @@ fn a_key_registers_and_signs_in_directly_and_through_a_backend() {
         assert!(answers.iter().all(|answer| answer["status"] == "ok" && answer["username"] == name), "{said}");
         assert_eq!(answers[1]["credential"]["signCount"].as_u64(), Some(1));
     }
+}
+
+#[test]
+fn a_key_on_a_socket_registers_and_signs_in_later() {
+    let folder = Folder::new("socket");
+    let serving = Serving::with(&folder.database(), &["--quiet"]);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let key = format!("tcp:{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        let config = Config::new(VIRTUAL_KEY_AAGUID);
+        let mut buffer = vec![0; config.buffer_len()];
+        tcp::serve(&listener, &mut VirtualKey::new(&mut buffer, KeyOptions::new(config)).unwrap())
+    });
+    let (url, common) = (serving.url(), ["--key", &key]);
+    for arguments in [vec!["register", "--user", "alice"], vec!["sign-in", "--user", "alice"]] {
+        let output = run(&[arguments.as_slice(), &common, &["--server", &url]].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(answer["username"], "alice");
+    }
+    // This credential is not discoverable: without a name the key finds nothing, and says so.
+    let output = run(&[["sign-in", "--server"].as_slice(), &[&url], &common].concat());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && said.starts_with("keyfob-rp: the key: "), "{said}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The server: routes, and what is the same for all of them.
 //!
 //! Every answer of the API is a JSON object with `status` and `errorMessage`, also where no handler was reached. A
-//! handler returns a [`Reply`] or a [`Problem`]; the outermost layer writes problems out, names the request and logs it.
+//! handler returns a reply or a [`Problem`]; the outermost layer writes it out, names the request and logs it.
 
 use std::{
     sync::Arc,

@@ -75,8 +75,13 @@ fn resp_1_p_1_a_second_registration_excludes_the_first() {
     assert_eq!(options["excludeCredentials"][0]["transports"], json!(["usb"]));
 }
 
+/// What is done to an answer before it is sent.
+type Change = Box<dyn FnOnce(&mut Value)>;
+/// A ceremony with a change: the refusal's word and sentence.
+type Ceremony = fn(Change) -> (String, String);
+
 /// Every member of the credential that must be a string in base64url: missing, of another type, empty, not base64url.
-fn check_text_members(ceremony: fn(Box<dyn FnOnce(&mut Value)>) -> (String, String), members: &[(&str, &'static str)]) {
+fn check_text_members(ceremony: Ceremony, members: &[(&str, &'static str)]) {
     for &(parent, name) in members {
         let path = if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") };
         let at = if parent.is_empty() { String::new() } else { format!("/{parent}") };
@@ -161,24 +166,15 @@ fn resp_1_f_15_user_verification_is_checked_where_it_was_required() {
 
 #[test]
 fn resp_2_client_data_is_of_this_ceremony() {
-    for (ceremony, own, other) in [
-        (
-            Box::new(|change: Box<dyn FnOnce(&mut Value)>| registration(|c| edit_client_data(c, change)))
-                as Box<dyn Fn(Box<dyn FnOnce(&mut Value)>) -> (String, String)>,
-            "webauthn.create",
-            "webauthn.get",
-        ),
-        (
-            Box::new(|change: Box<dyn FnOnce(&mut Value)>| sign_in(|c| edit_client_data(c, change))),
-            "webauthn.get",
-            "webauthn.create",
-        ),
-    ] {
+    let create: Ceremony = |change| registration(|credential| edit_client_data(credential, change));
+    let get: Ceremony = |change| sign_in(|credential| edit_client_data(credential, change));
+    for (ceremony, own, other) in
+        [(create, "webauthn.create", "webauthn.get"), (get, "webauthn.get", "webauthn.create")]
+    {
         for name in ["type", "challenge", "origin"] {
             assert_eq!(ceremony(Box::new(move |data| remove(data, name))).0, "client-data", "{name}");
             assert_eq!(ceremony(Box::new(move |data| data[name] = json!(1))).0, "client-data", "{name}");
-            let own_word = if name == "type" { "type" } else { name };
-            assert_eq!(ceremony(Box::new(move |data| data[name] = json!(""))).0, own_word, "{name}");
+            assert_eq!(ceremony(Box::new(move |data| data[name] = json!(""))).0, name, "{name}");
         }
         for kind in [other.to_owned(), format!("{own} "), own.to_uppercase()] {
             assert_eq!(ceremony(Box::new(move |data| data["type"] = json!(kind))).0, "type");
