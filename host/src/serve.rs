@@ -106,6 +106,9 @@ enum AttestationChoice {
     Own,
     /// Format "packed", with the virtual key's certificate.
     Certified,
+    /// Format "fido-u2f" for ES256 credentials, with the same certificate; "packed" for others.
+    #[value(name = "fido-u2f")]
+    FidoU2f,
     /// Format "none".
     None,
 }
@@ -132,6 +135,7 @@ pub fn run(arguments: Arguments) -> Result<(), String> {
     config.attestation = match arguments.attestation {
         AttestationChoice::Own => Attestation::Own,
         AttestationChoice::Certified => Attestation::Certified(devices::virtual_key_certificate()),
+        AttestationChoice::FidoU2f => Attestation::FidoU2f(devices::virtual_key_certificate()),
         AttestationChoice::None => Attestation::None,
     };
     let rp_ids: Vec<&str> = arguments.enterprise.iter().map(String::as_str).collect();
