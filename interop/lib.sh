@@ -3,13 +3,15 @@
 #   KEYFOB        a keyfob to test instead of the one that is built here
 #   KEYFOB_CACHE  where downloads are kept, ~/.cache/keyfob without it
 
-# Makes KEYFOB the absolute path of the keyfob under test.
+# Makes KEYFOB the absolute path of the keyfob under test. Where there is a C compiler it has AWS-LC, and with it RS256 and
+# PS256.
 need_keyfob() {
     if [ -z "${KEYFOB:-}" ]; then
-        local manifest target
+        local manifest target features=
+        command -v "${CC:-cc}" >/dev/null && features=aws-lc
         manifest=$(dirname "${BASH_SOURCE[0]}")/../Cargo.toml
         # The dev profile, because it checks for overflow.
-        cargo build --locked --quiet --manifest-path "$manifest" --package keyfob
+        cargo build --locked --quiet --manifest-path "$manifest" --package keyfob --features "$features"
         target=$(cargo metadata --locked --no-deps --format-version 1 --manifest-path "$manifest" |
             python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')
         KEYFOB=$target/debug/keyfob

@@ -12,7 +12,7 @@ use keyfob_core::transport::hid::UnknownChannels;
 use keyfob_soft_authenticator::{
     Caps,
     devices::{self, Finger, KeyOptions, Touch, VIRTUAL_KEY_AAGUID, VirtualKey, tcp},
-    engine::{Attestation, Config, Policy},
+    engine::{Attestation, Config, Enterprise, Policy},
 };
 
 use crate::say;
@@ -42,6 +42,10 @@ pub struct Arguments {
     /// How registrations are attested.
     #[arg(long, value_enum, default_value_t = AttestationChoice::Own)]
     attestation: AttestationChoice,
+    /// Capable of enterprise attestation, which clients enable. This relying party gets it when it is asked for as
+    /// vendor-facilitated. Once for each of them.
+    #[arg(long, value_name = "RP_ID")]
+    enterprise: Vec<String>,
     /// Refuse channels that were never given out, as the standard has it.
     #[arg(long)]
     strict_channels: bool,
@@ -102,6 +106,9 @@ enum AttestationChoice {
     Own,
     /// Format "packed", with the virtual key's certificate.
     Certified,
+    /// Format "fido-u2f" for ES256 credentials, with the same certificate; "packed" for others.
+    #[value(name = "fido-u2f")]
+    FidoU2f,
     /// Format "none".
     None,
 }
@@ -128,8 +135,17 @@ pub fn run(arguments: Arguments) -> Result<(), String> {
     config.attestation = match arguments.attestation {
         AttestationChoice::Own => Attestation::Own,
         AttestationChoice::Certified => Attestation::Certified(devices::virtual_key_certificate()),
+        AttestationChoice::FidoU2f => Attestation::FidoU2f(devices::virtual_key_certificate()),
         AttestationChoice::None => Attestation::None,
     };
+    let rp_ids: Vec<&str> = arguments.enterprise.iter().map(String::as_str).collect();
+    if !rp_ids.is_empty() {
+        if !config.caps.has(Caps::ENTERPRISE_ATTESTATION) {
+            return Err("this profile has no enterprise attestation".into());
+        }
+        config.enterprise =
+            Some(Enterprise { certified: devices::virtual_key_enterprise_certificate(), rp_ids: &rp_ids });
+    }
     let finger = match arguments.uv {
         UvPolicy::None => None,
         UvPolicy::Auto => Some(Finger::Matches),

@@ -10,7 +10,7 @@
 # see `--repair` in plugin.py. The attestation has a certificate, for the tests that compare it with an enterprise's.
 # The key has a fingerprint sensor that sees the right finger at once.
 #
-# Needs: Rust, Python 3.10 or newer with venv, and PyPI once. Nothing else: no device, no privileges.
+# Needs: Rust, a C compiler for RS256 and PS256 (8 of the tests), Python 3.10 or newer with venv, and PyPI once. Nothing else: no device, no privileges.
 #
 #   KEYFOB        a keyfob to test instead of the one that is built here
 #   KEYFOB_CACHE  where the Python environment is kept, ~/.cache/keyfob without it
@@ -39,4 +39,5 @@ cd "$suite"
 export PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$here:$here/../python-fido2
 [ "$#" -gt 0 ] || set -- --passes "$(cat "$here/passes")"
 "$KEPT/bin/python" -m pytest -p plugin -p no:cacheprovider tests/device \
-    --keyfob "$KEYFOB" --serve=--policy=yubikey --serve=--attestation=certified --serve=--uv=auto --tb=line -q -rfE "$@"
+    --keyfob "$KEYFOB" --serve=--policy=yubikey --serve=--attestation=certified --serve=--uv=auto \
+    --serve=--enterprise=example.com --ep-rp-id example.com --tb=line -q -rfE "$@"

@@ -10,7 +10,7 @@ import time
 from fido2 import cbor
 from fido2.cose import CoseKey
 from fido2.ctap1 import APDU, ApduError, Ctap1
-from fido2.ctap2 import AssertionResponse, Ctap2
+from fido2.ctap2 import AssertionResponse, Config, Ctap2
 from fido2.ctap2.pin import ClientPin
 from fido2.server import Fido2Server
 from fido2.utils import sha256, websafe_decode, websafe_encode
@@ -19,12 +19,16 @@ from routes import ORIGIN, RP, ThroughClient, authentication, registration
 from virtual_key import VirtualKey
 
 PIN = "a1b2c3d4"
-ROOT = pathlib.Path(__file__).parents[2] / "soft-authenticator/src/devices/attestation/root.der"
+CERTIFICATES = pathlib.Path(__file__).parents[2] / "soft-authenticator/src/devices/attestation"
+ROOT = CERTIFICATES / "root.der"
 # Bytes. Divisible by 3, so that base64url leaves no bit over that could be flipped without changing the challenge.
 CHALLENGE = 33
 # Their signatures are DER: a sequence of two integers. ES256, ES384, ES512, ES256K, ESP256, ESP384, ESP512.
 ECDSA = {-7, -35, -36, -47, -9, -51, -52}
 IN_DER_HEADS = ", DER heads"
+# What is longer than this, in bytes, is flipped in one of so many bytes only: keys and signatures of ML-DSA. Odd, so
+# that each of the eight bits has its turn.
+LONG, STEP = 1024, 13
 
 
 def attestations(keyfob):
@@ -39,9 +43,12 @@ def attestations(keyfob):
 
 
 def cases(keyfob, every_bit, serve):
-    """One case for each attestation and algorithm, and one for U2F where the key speaks it."""
-    for attestation in attestations(keyfob):
-        with VirtualKey(keyfob, "--attestation", attestation, *serve) as key:
+    """One case for each attestation and algorithm, one for enterprises, and one for U2F where the key speaks it."""
+    options = {attestation: ["--attestation", attestation] for attestation in attestations(keyfob)}
+    if not any(option.startswith("--profile") for option in serve):
+        options["enterprise"] = ["--enterprise", RP["id"]]
+    for attestation, chosen in options.items():
+        with VirtualKey(keyfob, *chosen, *serve) as key:
             device = key.plug_in()
             info = Ctap2(device).info
             if "U2F_V2" in info.versions and attestation == "certified":
@@ -49,15 +56,27 @@ def cases(keyfob, every_bit, serve):
             verified = "clientPin" in info.options
             if verified:
                 ClientPin(Ctap2(device)).set_pin(PIN)
+            if attestation == "enterprise":
+                enable_enterprise_attestation(Ctap2(device))
             route = ThroughClient(device, PIN if verified else None)
             for entry in info.algorithms:
+                # U2F has no other algorithm; an enterprise's certificate is the same for all.
+                if attestation in ("fido-u2f", "enterprise") and entry["alg"] != -7:
+                    continue
                 name = CoseKey.for_alg(entry["alg"]).__name__
                 name = f"COSE {entry['alg']}" if name == "UnsupportedKey" else name
                 yield case(name, attestation, every_bit, verified, route, entry["alg"])
 
 
+def enable_enterprise_attestation(ctap):
+    pin = ClientPin(ctap)
+    token = pin.get_pin_token(PIN, ClientPin.PERMISSION.AUTHENTICATOR_CFG)
+    Config(ctap, pin.protocol, token).enable_enterprise_attestation()
+
+
 def case(name, attestation, every_bit, verified, route, algorithm):
-    server = Fido2Server(RP, attestation="direct")
+    enterprise = attestation == "enterprise"
+    server = Fido2Server(RP, attestation="enterprise" if enterprise else "direct")
     server.allowed_algorithms = [PublicKeyCredentialParameters(type="public-key", alg=algorithm)]
     verification = "required" if verified else "discouraged"
 
@@ -70,6 +89,9 @@ def case(name, attestation, every_bit, verified, route, algorithm):
     credential = attestation_object.auth_data.credential_data
     if credential.public_key[3] != algorithm:
         raise RuntimeError(f"a key of algorithm {credential.public_key[3]} instead of {algorithm}")
+    certificates = attestation_object.att_stmt.get("x5c", [])
+    if enterprise != ((CERTIFICATES / "enterprise.der").read_bytes() in certificates):
+        raise RuntimeError(f"the enterprise's certificate is {'not ' * enterprise}there")
 
     sign_in_challenge = secrets.token_bytes(CHALLENGE)
     options, _ = server.authenticate_begin([credential], verification, sign_in_challenge)
@@ -92,11 +114,11 @@ def flips(algorithm, made, got, every_bit, verified):
     """Where a bit is flipped, and in which part: [ceremony, member of the response, byte, mask, part]."""
 
     def bits(ceremony, member, data, value, part, heads=(), allowed=0xFF):
-        """In all places of `value`, which is somewhere in `data`, the bytes of this member."""
+        """In the places of `value`, which is somewhere in `data`, the bytes of this member."""
         if data.count(value) != 1:
             raise RuntimeError(f"{part} is {data.count(value)} times in {member}")
         start = data.index(value)
-        for place in range(len(value)):
+        for place in range(0, len(value), 1 if every_bit or len(value) <= LONG else STEP):
             for bit in range(8) if every_bit else [place % 8]:
                 mask = 1 << bit if allowed & 1 << bit else 1
                 yield [ceremony, member, start + place, mask, part + IN_DER_HEADS * (place in heads)]

@@ -3,14 +3,16 @@
 # from PyPI, and @simplewebauthn/server from npm. Each has to verify every algorithm of the key with every attestation,
 # and has to refuse each registration and each sign-in in which one bit is flipped.
 #
-# Needs: Rust, Python 3.10 or newer with venv, Node 20 or newer with npm, and PyPI and the npm registry once. Nothing
-# else: no device, no privileges. Exit status: 0 if all is well, 77 where the libraries cannot be had.
+# Needs: Rust, a C compiler for RS256 and PS256, Python 3.10 or newer with venv, Node 20 or newer with npm, and PyPI and
+# the npm registry once. Nothing else: no device, no privileges. Exit status: 0 if all is well, 77 where the libraries
+# cannot be had.
 #
 #   KEYFOB        a keyfob to test instead of the one that is built here
 #   KEYFOB_CACHE  where the libraries are kept, ~/.cache/keyfob without it
 #
-# One bit of every byte is flipped, another from byte to byte. With --every-bit all eight are, which takes eight times
-# as long. Other arguments go to `keyfob serve`.
+# One bit of every byte is flipped, another from byte to byte; in what is longer than 1,024 bytes, keys and signatures of
+# ML-DSA, in one of 13 bytes. With --every-bit all eight of all bytes are, which takes twenty times as long. Other
+# arguments go to `keyfob serve`.
 set -euo pipefail
 
 fido2=2.2.1

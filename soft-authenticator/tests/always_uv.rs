@@ -28,6 +28,9 @@ fn silent<'a>() -> get_assertion::Request<'a> {
     get_assertion::Request { options, ..assertion() }
 }
 
+/// 6.1.2 step 6: alwaysUv, no PIN → PUAT_REQUIRED
+/// 6.1.2 step 6: alwaysUv, noMcGaPermissionsWithClientPin → OPERATION_DENIED
+/// 6.2.2 step 5: alwaysUv, no PIN → PUAT_REQUIRED
 #[test]
 fn without_a_pin_nothing_works_but_a_silent_assertion() {
     let config = Config::new([0; 16]);
@@ -48,6 +51,8 @@ fn without_a_pin_nothing_works_but_a_silent_assertion() {
     }
 }
 
+/// 6.1.2 step 6: alwaysUv, no pinUvAuthParam → PUAT_REQUIRED
+/// 6.2.2 step 5: alwaysUv, no pinUvAuthParam, with or without an allow list → PUAT_REQUIRED
 #[test]
 fn with_a_pin_everything_but_a_silent_assertion_needs_it() {
     let (mut key, made) = always(Config::new([0; 16]), true);

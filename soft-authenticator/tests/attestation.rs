@@ -238,6 +238,8 @@ fn enterprise_attestation_is_given_to_listed_relying_parties_or_to_the_platforms
     assert_eq!(enterprise(true).make(&request).unwrap().fmt, "packed", "what is asked for is the certificate");
 }
 
+/// 6.1.2 step 9: enterpriseAttestation given, not enabled, whatever its value → INVALID_PARAMETER
+/// 6.1.2 step 9: enterpriseAttestation neither 1 nor 2 → INVALID_OPTION
 #[test]
 fn enterprise_attestation_is_refused_where_it_is_not_enabled_and_then_for_its_value() {
     let config = Config::new([0; 16]);

@@ -80,6 +80,7 @@ fn the_prototype_is_the_same_command() {
     assert_eq!(response, [0, 0xA1, 1, 1]);
 }
 
+/// 6.7: not supported → INVALID_COMMAND
 #[test]
 fn a_key_without_a_sensor_does_not_know_the_command() {
     for command in [Command::BIO_ENROLLMENT, Command::BIO_ENROLLMENT_PREVIEW] {
@@ -90,6 +91,11 @@ fn a_key_without_a_sensor_does_not_know_the_command() {
     }
 }
 
+/// 6.7: modality, subcommand, a protocol or a parameter is missing → MISSING_PARAMETER
+/// 6.7: unknown modality or protocol → INVALID_PARAMETER
+/// 6.7: unknown subcommand → INVALID_SUBCOMMAND
+/// 6.7: no pinUvAuthParam → PUAT_REQUIRED
+/// 6.7: wrong MAC → PIN_AUTH_INVALID
 #[test]
 fn what_is_missing_or_unknown_is_reported_in_order() {
     let (mut key, token) = ready();
@@ -117,6 +123,7 @@ fn what_is_missing_or_unknown_is_reported_in_order() {
     assert_eq!(key.retries(), (8, false), "no refusal costs a PIN attempt");
 }
 
+/// 6.7: no permission be → PIN_AUTH_INVALID
 #[test]
 fn a_token_without_the_permission_enrols_nothing() {
     let (mut key, _) = ready();
@@ -128,6 +135,7 @@ fn a_token_without_the_permission_enrols_nothing() {
     assert_eq!(key.engine.enrolls(), None);
 }
 
+/// 6.7: a MAC over another subcommand, or other parameters → PIN_AUTH_INVALID
 #[test]
 fn the_proof_covers_subcommand_and_parameters_as_they_came() {
     let (mut key, token, id) = enrolled();
@@ -221,6 +229,8 @@ fn without_a_finger_the_time_passes_and_the_enrolment_stays() {
     assert_eq!(next.sample, Some((SampleStatus::GOOD, 3)));
 }
 
+/// 6.7 enrollCaptureNextSample: declined → OPERATION_DENIED
+/// 11.2 CTAPHID_CANCEL: while a sample is awaited → KEEPALIVE_CANCEL
 #[test]
 fn a_sample_can_be_cancelled_and_declined() {
     let (mut key, token) = ready();
@@ -251,6 +261,7 @@ fn a_sample_can_be_cancelled_and_declined() {
     assert_eq!(key.call(&request)[0], 0, "the enrolment goes on");
 }
 
+/// 6.7 enrollCaptureNextSample: after cancelCurrentEnrollment → INVALID_PARAMETER
 #[test]
 fn an_enrolment_that_is_cancelled_is_gone_and_needs_no_token_for_that() {
     let (mut key, token) = ready();
@@ -264,6 +275,7 @@ fn an_enrolment_that_is_cancelled_is_gone_and_needs_no_token_for_that() {
     assert_eq!(next.unwrap_err(), Status::INVALID_PARAMETER);
 }
 
+/// 6.7 enrollCaptureNextSample: after another command, channel or enrolment → INVALID_PARAMETER
 #[test]
 fn an_enrolment_ends_with_another_command_another_channel_and_another_enrolment() {
     let interruptions: [fn(&mut Key, &Token); 3] = [
@@ -280,6 +292,7 @@ fn an_enrolment_ends_with_another_command_another_channel_and_another_enrolment(
     }
 }
 
+/// 6.7 enrollCaptureNextSample: another template id → INVALID_PARAMETER
 #[test]
 fn a_sample_for_another_template_is_refused() {
     let (mut key, token) = ready();
@@ -290,6 +303,7 @@ fn a_sample_for_another_template_is_refused() {
     }
 }
 
+/// 6.7 enrollBegin: no room is left → FP_DATABASE_FULL
 #[test]
 fn five_fingers_fit_with_the_longest_names_and_the_sixth_does_not() {
     let (mut key, token) = ready();
@@ -306,6 +320,7 @@ fn five_fingers_fit_with_the_longest_names_and_the_sixth_does_not() {
     key.enrol(&token).unwrap();
 }
 
+/// 6.7 setFriendlyName: longer than maxTemplateFriendlyName → INVALID_LENGTH
 #[test]
 fn a_name_is_stored_replaced_and_limited() {
     let (mut key, token, id) = enrolled();
@@ -317,6 +332,8 @@ fn a_name_is_stored_replaced_and_limited() {
     assert_eq!(key.bio(Some(&token), SET_FRIENDLY_NAME, &named(&id, &long)).unwrap_err(), Status::INVALID_LENGTH);
 }
 
+/// 6.7 enumerateEnrollments: there are none → INVALID_OPTION
+/// 6.7 setFriendlyName, removeEnrollment: unknown template id → INVALID_OPTION
 #[test]
 fn unknown_templates_and_an_empty_list_are_invalid_options() {
     let (mut key, token) = ready();
@@ -331,6 +348,8 @@ fn unknown_templates_and_an_empty_list_are_invalid_options() {
     assert_eq!(list(&mut key, &token).len(), 1);
 }
 
+/// 6.1.2 step 5: uv true, the last fingerprint was removed → INVALID_OPTION
+/// 6.5.5 getPinUvAuthTokenUsingUvWithPermissions: the last fingerprint was removed → NOT_ALLOWED
 #[test]
 fn without_its_last_finger_the_key_verifies_nobody() {
     let (mut key, token, id) = enrolled();

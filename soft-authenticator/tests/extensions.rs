@@ -98,6 +98,7 @@ fn outputs_are_signed_and_there_only_when_asked_for() {
     assert!(got.has(Flags::ED) && got.is_by(&made));
 }
 
+/// 12 credProtect: a level under 1 or over 3 → INVALID_PARAMETER
 #[test]
 fn cred_protect_gives_each_level_and_no_other() {
     for level in 1..=3 {
@@ -113,6 +114,7 @@ fn cred_protect_gives_each_level_and_no_other() {
     }
 }
 
+/// 6.2.2 step 7: every credential is hidden by credProtect → NO_CREDENTIALS
 #[test]
 fn cred_protect_hides_a_credential_as_its_level_says() {
     // level, whether it is found: by nobody's name, by its id
@@ -147,6 +149,7 @@ fn cred_protect_passes_over_hidden_entries_of_an_allow_list() {
     assert!(verified(&mut key, listed(assertion(), &list)).unwrap().is_by(&hidden));
 }
 
+/// 6.3: what is left is hidden by credProtect → NOT_ALLOWED
 #[test]
 fn cred_protect_leaves_hidden_credentials_out_of_a_sequence() {
     let mut key = Key::with_pin();
@@ -164,6 +167,7 @@ fn cred_protect_leaves_hidden_credentials_out_of_a_sequence() {
     }
 }
 
+/// 6.1.2 step 12: an excluded credential that requires verification, and a verified user → CREDENTIAL_EXCLUDED
 #[test]
 fn cred_protect_3_excludes_only_for_a_verified_user() {
     for (level, excludes) in [(OPTIONAL, true), (LISTED, true), (REQUIRED, false)] {
@@ -179,6 +183,7 @@ fn cred_protect_3_excludes_only_for_a_verified_user() {
     }
 }
 
+/// 6.1.2 step 12: an excluded credential, and an extension with a wrong input → CREDENTIAL_EXCLUDED
 #[test]
 fn an_excluded_credential_is_told_whatever_the_extensions() {
     let mut key = Key::new();
@@ -229,6 +234,7 @@ fn large_blob_keys_differ_from_credential_to_credential_and_outlive_a_power_cut(
     assert_eq!((none.large_blob_key, got.large_blob_key), (None, None), "made without");
 }
 
+/// 12 largeBlobKey: false, or the credential is not discoverable → INVALID_OPTION
 #[test]
 fn large_blob_key_may_only_be_true_and_only_of_a_discoverable_credential() {
     let inputs = MakeCredentialInputs { large_blob_key: Some(true), ..MAKE };

@@ -133,6 +133,8 @@ fn a_credential_that_was_made_without_the_extension_has_secrets_too() {
     assert_eq!(evaluate(&mut key, Two, &made, &TWO, false).len(), 64);
 }
 
+/// 12 hmac-secret: wrong saltAuth → PIN_AUTH_INVALID
+/// 12 hmac-secret: a key off the curve, an unknown protocol, or salts that are not 32 or 64 bytes → INVALID_PARAMETER
 #[test]
 fn salts_are_looked_at_after_the_touch_and_before_anything_is_counted() {
     let (mut key, [wrapped, _]) = key();
@@ -162,6 +164,7 @@ fn salts_are_looked_at_after_the_touch_and_before_anything_is_counted() {
     assert_eq!(key.retries(), (8, false), "not an attempt at the PIN");
 }
 
+/// 12 hmac-secret: no protocol, and protocol one is off → PIN_AUTH_INVALID
 #[test]
 fn an_absent_protocol_is_one_and_refused_where_there_is_none() {
     let config = Config::new([0; 16]);
@@ -177,6 +180,8 @@ fn an_absent_protocol_is_one_and_refused_where_there_is_none() {
     }
 }
 
+/// 12 hmac-secret: up false → UNSUPPORTED_OPTION
+/// 12 hmac-secret: up false, no matching credential → NO_CREDENTIALS
 #[test]
 fn a_silent_assertion_gives_no_secrets() {
     let (mut key, [wrapped, _]) = key();
@@ -190,6 +195,7 @@ fn a_silent_assertion_gives_no_secrets() {
     assert_eq!(key.get(&silent).unwrap_err(), Status::NO_CREDENTIALS);
 }
 
+/// 12 hmac-secret: no key agreement since power-up → INVALID_PARAMETER
 #[test]
 fn salts_without_a_key_agreement_before_them_are_invalid() {
     let (mut key, [wrapped, _]) = key();
@@ -242,6 +248,8 @@ fn a_registration_evaluates_at_once_what_a_sign_in_evaluates_later() {
     }
 }
 
+/// 12 hmac-secret-mc: without hmac-secret → MISSING_PARAMETER
+/// 12 hmac-secret-mc: wrong saltAuth → PIN_AUTH_INVALID
 #[test]
 fn a_registration_evaluates_nothing_without_hmac_secret_or_with_salts_that_are_wrong() {
     let mut key = Key::new();
@@ -258,6 +266,7 @@ fn a_registration_evaluates_nothing_without_hmac_secret_or_with_salts_that_are_w
     assert_eq!(key.store.applied(), commits);
 }
 
+/// 11.2 CTAPHID_CANCEL: between any two polls of a command with salts → KEEPALIVE_CANCEL
 #[test]
 fn a_command_with_salts_can_be_cancelled_between_any_two_polls() {
     for command in [Command::MAKE_CREDENTIAL, Command::GET_ASSERTION] {
@@ -314,6 +323,7 @@ fn the_longest_response_fits_in_the_smallest_message_that_a_configuration_allows
     }
 }
 
+/// 6.6: a credential from before is used → NO_CREDENTIALS
 #[test]
 fn a_reset_takes_the_secrets_away() {
     let (mut key, [wrapped, _]) = key();

@@ -58,6 +58,8 @@ fn has(key: &mut Key, made: &Made, blob: Option<&[u8]>) {
     assert_eq!(output(got.unsigned.as_ref()), expected);
 }
 
+/// 12 largeBlob: required, of a credential that is not discoverable → LARGE_BLOB_STORAGE_FULL
+/// 12 largeBlob: support is neither required nor preferred → INVALID_OPTION
 #[test]
 fn a_discoverable_credential_can_have_a_blob_and_others_cannot() {
     let made = with_blob(&mut key(), b"u");
@@ -124,6 +126,7 @@ fn a_protected_blob_is_written_only_by_a_verified_user() {
     has(&mut key, &made, Some(b"yes"));
 }
 
+/// 12 largeBlob: neither or both of read and write, one of blob and size, or a write without an allow list → INVALID_OPTION
 #[test]
 fn inputs_that_say_neither_or_both_and_writes_without_a_list_are_invalid() {
     let mut key = key();

@@ -84,6 +84,8 @@ fn a_silent_assertion_with_uv_is_verified_but_says_nothing_of_presence() {
     assert!(got.has(Flags::UV) && !got.has(Flags::UP));
 }
 
+/// 6.1.2 step 5: uv true, no fingerprint is enrolled → INVALID_OPTION
+/// 6.2.2 step 4: uv true, no fingerprint is enrolled → INVALID_OPTION
 #[test]
 fn uv_without_built_in_verification_or_a_fingerprint_is_an_invalid_option() {
     for config in [Config::new([0; 16]), SENSOR] {
@@ -110,6 +112,8 @@ fn with_a_token_the_option_uv_counts_for_nothing() {
     assert_eq!((key.asked, key.touches), (1, 0));
 }
 
+/// 6.1.2 step 7: built-in user verification, no PIN, rk true, no pinUvAuthParam → OPERATION_DENIED
+/// 6.1.2 step 7: built-in user verification and a PIN, rk true, no pinUvAuthParam → PUAT_REQUIRED
 #[test]
 fn a_verifying_key_protects_discoverable_credentials() {
     let mut key = Key::with(FACE);
@@ -119,6 +123,7 @@ fn a_verifying_key_protects_discoverable_credentials() {
     assert_eq!(key.make(&resident(b"u")).unwrap_err(), Status::PUAT_REQUIRED);
 }
 
+/// 6.2.2 step 6: uv true, not verified in three attempts, no PIN → OPERATION_DENIED
 #[test]
 fn a_command_lets_the_user_try_three_times() {
     for (wrong, expected) in [(2, None), (3, Some(Status::OPERATION_DENIED))] {
@@ -130,6 +135,9 @@ fn a_command_lets_the_user_try_three_times() {
     }
 }
 
+/// 6.1.2 step 11: uv true, not verified in three attempts, with a PIN → PUAT_REQUIRED
+/// 6.2.2 step 6: uv true, not verified in three attempts, with a PIN → PUAT_REQUIRED
+/// 6.2.2 step 6: uv true, not verified, noMcGaPermissionsWithClientPin → OPERATION_DENIED
 #[test]
 fn a_user_who_is_not_verified_may_enter_the_pin_instead() {
     for request in [true, false] {
@@ -149,6 +157,10 @@ fn a_user_who_is_not_verified_may_enter_the_pin_instead() {
     assert_eq!(key.get(&got_with_uv()).unwrap_err(), Status::OPERATION_DENIED, "this PIN gives no permission");
 }
 
+/// 6.1.2 step 11: uv true, no attempt is left, no PIN → PIN_BLOCKED
+/// 6.2.2 step 6: uv true, no attempt is left, no PIN → PIN_BLOCKED
+/// 6.2.2 step 6: uv true, no attempt is left, with a PIN → PUAT_REQUIRED
+/// 6.5.5 getPinUvAuthTokenUsingUvWithPermissions: no attempt is left → UV_BLOCKED
 #[test]
 fn the_last_attempt_blocks_until_the_right_pin() {
     let mut key = registered(FACE);
@@ -169,6 +181,7 @@ fn the_last_attempt_blocks_until_the_right_pin() {
     key.get(&got_with_uv()).unwrap();
 }
 
+/// 6.5.5 getPinUvAuthTokenUsingUvWithPermissions: the PIN is blocked → UV_BLOCKED
 #[test]
 fn a_blocked_pin_blocks_built_in_verification() {
     let key = registered(FACE);
@@ -179,6 +192,12 @@ fn a_blocked_pin_blocks_built_in_verification() {
     assert_eq!(key.uv_token(Two, GA, None).unwrap_err(), Status::UV_BLOCKED);
 }
 
+/// 6.1.2 step 11: uv true, nobody came in time → USER_ACTION_TIMEOUT
+/// 6.1.2 step 11: uv true, declined → OPERATION_DENIED
+/// 6.2.2 step 6: uv true, nobody came in time → USER_ACTION_TIMEOUT
+/// 6.2.2 step 6: uv true, declined → OPERATION_DENIED
+/// 6.5.5 getPinUvAuthTokenUsingUvWithPermissions: nobody came in time → USER_ACTION_TIMEOUT
+/// 6.5.5 getPinUvAuthTokenUsingUvWithPermissions: declined → OPERATION_DENIED
 #[test]
 fn a_user_who_sleeps_or_declines_loses_no_attempt() {
     for (finger, expected) in
@@ -194,6 +213,7 @@ fn a_user_who_sleeps_or_declines_loses_no_attempt() {
     }
 }
 
+/// 11.2 CTAPHID_CANCEL: while the user is to be verified → KEEPALIVE_CANCEL
 #[test]
 fn verification_can_be_cancelled_and_costs_nothing_then() {
     let mut key = registered(FACE);
@@ -215,6 +235,7 @@ fn a_touch_is_no_verification_and_a_verification_no_touch() {
     assert_eq!(key.resume(Event::Verified(true)), Progress::Pending(Wait::Touch));
 }
 
+/// 6.1.2 step 12: an excluded credential, uv true, after the gesture → CREDENTIAL_EXCLUDED
 #[test]
 fn an_excluded_credential_is_reported_after_the_user_is_verified() {
     let mut key = Key::with(FACE);
@@ -252,6 +273,7 @@ fn with_always_uv_the_user_is_verified_unasked() {
     assert_eq!(key.asked, 2, "a silent assertion is exempt");
 }
 
+/// 6.2.2 step 6: a token by verification that a sign-in has used up → PIN_AUTH_INVALID
 #[test]
 fn a_token_by_verification_does_what_it_was_given_for() {
     let mut key = registered(FACE);
@@ -266,6 +288,8 @@ fn a_token_by_verification_does_what_it_was_given_for() {
     assert_eq!(key.touches, 1);
 }
 
+/// 6.5.5 getPinUvAuthTokenUsingUvWithPermissions: not verified → UV_INVALID
+/// 6.5.5 getPinUvAuthTokenUsingUvWithPermissions: not verified, and that was the last attempt → UV_BLOCKED
 #[test]
 fn a_token_by_verification_lets_the_user_try_once_when_the_platform_repeats() {
     let platform = UserVerification { preferred_platform_attempts: 2, ..GLANCE };
@@ -283,6 +307,8 @@ fn a_token_by_verification_lets_the_user_try_once_when_the_platform_repeats() {
     assert_eq!(statuses[4], Status::UV_BLOCKED, "the last attempt");
 }
 
+/// 6.5.5 getPinUvAuthTokenUsingUvWithPermissions: unknown protocol → INVALID_PARAMETER
+/// 6.5.5 getPinUvAuthTokenUsingUvWithPermissions: no fingerprint is enrolled → NOT_ALLOWED
 #[test]
 fn a_token_by_verification_is_checked_in_the_standards_order() {
     let mut key = Key::with(SENSOR);
@@ -304,6 +330,7 @@ fn a_token_by_verification_is_checked_in_the_standards_order() {
     }
 }
 
+/// 6.5.5 getPinUvAuthTokenUsingUvWithPermissions: permission be, no bioEnroll → UNAUTHORIZED_PERMISSION
 #[test]
 fn enrolling_is_for_keys_with_a_sensor() {
     let mut face = Key::with(FACE);
@@ -376,6 +403,7 @@ fn a_reset_gives_the_attempts_back() {
     assert_eq!(key.uv_retries(), 5);
 }
 
+/// 6.5.5: a subcommand for PINs, no clientPin → INVALID_SUBCOMMAND
 #[test]
 fn a_key_that_verifies_needs_no_pin() {
     let caps = FACE.caps.without(Caps::CLIENT_PIN).consistent();
@@ -393,6 +421,7 @@ fn a_key_that_verifies_needs_no_pin() {
     });
 }
 
+/// 6.5.5 getUVRetries: no built-in user verification → INVALID_SUBCOMMAND
 #[test]
 fn without_built_in_verification_there_is_no_count_of_it() {
     let request = client_pin::Request { sub_command: Some(subcommand::GET_UV_RETRIES), ..Default::default() };
@@ -448,6 +477,8 @@ fn a_way_to_verify_that_contradicts_itself_is_refused() {
     assert_eq!(Key::try_with(alone, BenchStore::default()).map(drop).unwrap_err(), ConfigError::PinProtocol);
 }
 
+/// 6.1.2 step 11: a token by verification without permission mc → PIN_AUTH_INVALID
+/// 6.2.2 step 6: another relying party's token by verification → PIN_AUTH_INVALID
 #[test]
 fn permissions_of_a_token_by_verification_are_those_asked_for() {
     let mut key = registered(FACE);

@@ -9,6 +9,8 @@ mod in_process;
 mod key;
 pub mod tcp;
 
-pub use attestation::{VIRTUAL_KEY_AAGUID, VIRTUAL_KEY_ROOT, virtual_key_certificate};
+pub use attestation::{
+    VIRTUAL_KEY_AAGUID, VIRTUAL_KEY_ROOT, virtual_key_certificate, virtual_key_enterprise_certificate,
+};
 pub use in_process::InProcess;
 pub use key::{Finger, KeyError, KeyOptions, Touch, VirtualCrypto, VirtualKey, VirtualPlatform};
