@@ -181,7 +181,10 @@ ENGINE = [(name + suffix, source, '00' + '010c%04x' % (len(text) // 2 + 1) + com
               for name, source, text in MESSAGES if name.endswith('_request')
           ] + [('reset', 'no parameters', '', '07'), ('selection', 'no parameters', '', '0b'),
                ('next', 'no parameters', '', '08'), ('retries', 'clientPIN', 'a10201', '06'),
-               ('key_agreement', 'clientPIN', 'a201020202', '06')]]
+               ('key_agreement', 'clientPIN', 'a201020202', '06'),
+               ('always_uv', 'authenticatorConfig', 'a10102', '0d'),
+               ('relying_parties', 'authenticatorCredentialManagement', 'a10102', '0a'),
+               ('read_blobs', 'authenticatorLargeBlobs', 'a201110300', '0c')]]
 
 COMMANDS = [
     ('pin_token_make_get_next', 'a life',
@@ -190,6 +193,12 @@ COMMANDS = [
     ('times', 'a token and a sequence run out', '0700' '4900' '0cff' 'c000' '4000' '0200' '0cff' '05'),
     ('last_moment', 'a sequence asked for when it runs out', '4000' '4002' '0200' '0c77' '05' '0200' '0c78' '05'),
     ('wrapped', 'not discoverable', '0000' '4200' '04' '0b00' '4200' '0b01' '0000'),
+    ('managed', 'a credential is renamed, listed and deleted',
+     '0700' '4900' 'c002' '4903' '120205' '4903' '14' '4903' '1002' '4903' '14'),
+    ('settings', 'alwaysUv, and a PIN that must be changed',
+     '0700' '4909' '16' '4000' '4900' 'c000' '4909' '1886' '4900' '0803' '4901' 'c002'),
+    ('large_blobs', 'written whole, damaged and in part',
+     '1a10' '1d00' '0700' '1a10' '4906' '1a20' '1d05' '4906' '5a30' '4906' '9a30' '1d00'),
 ]
 
 CLIENT = [('flags_%02x' % flags, 'as the ceremony wants', '%02x' % flags + '10' + '00' * 24) for flags in range(0, 64, 2)]

@@ -205,8 +205,8 @@ impl<'b> Key<'b> {
         status(&response)
     }
 
-    /// A token to register and sign in with.
-    pub fn token(&mut self, protocol: Protocol, pin: &str) -> Result<Token, Status> {
+    /// A token bound to no relying party.
+    pub fn token(&mut self, protocol: Protocol, pin: &str, permissions: Permissions) -> Result<Token, Status> {
         let (point, shared) = self.agree(protocol);
         let pin_hash_enc = self.encrypt(&shared, &PinHash::of(&StubCrypto, pin.as_bytes()).0);
         let response = self.client_pin(&client_pin::Request {
@@ -214,7 +214,7 @@ impl<'b> Key<'b> {
             sub_command: Some(subcommand::GET_TOKEN_USING_PIN),
             key_agreement: Some(CoseKey::key_agreement(&point)),
             pin_hash_enc: Some(&pin_hash_enc),
-            permissions: Some(Permissions::MC.with(Permissions::GA).0.into()),
+            permissions: Some(permissions.0.into()),
             ..Default::default()
         });
         if !status(&response).is_ok() {

@@ -1,0 +1,239 @@
+//! The client's management operations against the engine, message by message.
+
+use std::time::Duration;
+
+use keyfob_core::{
+    Status,
+    client::{
+        Cause, Error, PinEntry, Prompt, UserInteraction,
+        manage::{
+            Access, ChangePin, Configure, CredentialsMetadata, DeleteCredential, ListCredentials, ListRelyingParties,
+            Metadata, ReadLargeBlobs, Reset, SetPin, Setting as ClientSetting, UpdateUser, WriteLargeBlobs,
+        },
+        run, run_each,
+    },
+    crypto::RustCrypto,
+    ctap2::{RpEntity, UserEntity, config::SetMinPinLength, make_credential},
+    large_blob::{Array, OVERHEAD},
+    transport::{Protocol, Received, Transport},
+};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+
+use super::harness::*;
+
+const CAPACITY: usize = 1024;
+const BLOB_KEY: [u8; 32] = [5; 32];
+
+/// A key plugged in, and the answer that was not fetched yet.
+struct Plugged<'k> {
+    key: &'k mut Key,
+    response: Vec<u8>,
+}
+
+impl Transport for Plugged<'_> {
+    type Error = std::convert::Infallible;
+
+    fn send(&mut self, _: Protocol, request: &[u8]) -> Result<(), Self::Error> {
+        self.response = self.key.call(request);
+        Ok(())
+    }
+
+    fn receive(&mut self, buffer: &mut [u8], _: Duration) -> Result<Received, Self::Error> {
+        buffer[..self.response.len()].copy_from_slice(&self.response);
+        Ok(Received::Response(self.response.len()))
+    }
+
+    fn cancel(&mut self) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    fn reconnect(&mut self) -> Result<(), Self::Error> {
+        Ok(())
+    }
+}
+
+/// Knows a PIN, and the one to come.
+struct User(&'static str, &'static str);
+
+impl UserInteraction for User {
+    fn request_pin(&mut self, _: &Prompt<'_>, pin: &mut PinEntry) -> bool {
+        pin.set(self.0);
+        true
+    }
+
+    fn request_new_pin(&mut self, _: &Prompt<'_>, pin: &mut PinEntry) -> bool {
+        pin.set(self.1);
+        true
+    }
+}
+
+fn rng() -> ChaCha20Rng {
+    ChaCha20Rng::seed_from_u64(8)
+}
+
+/// Runs an operation, made with a buffer, and gives each of its items to `each`.
+macro_rules! conduct {
+    ($key:expr, $user:expr, |$buffer:ident| $operation:expr, $each:expr) => {{
+        let mut memory = vec![0; 2048];
+        let $buffer = &mut memory[..];
+        let now = $key.now;
+        let mut plugged = Plugged { key: $key, response: Vec::new() };
+        run_each($operation, &mut plugged, &mut $user, || now, $each)
+    }};
+    ($key:expr, $user:expr, |$buffer:ident| $operation:expr) => {
+        conduct!($key, $user, |$buffer| $operation, |_| ())
+    };
+}
+
+/// Every credential as the client lists it: relying party, user handle, name, id.
+fn listed(key: &mut Key) -> Vec<(String, Vec<u8>, Option<String>, Vec<u8>)> {
+    let mut rps = Vec::new();
+    conduct!(key, User(PIN, ""), |buffer| ListRelyingParties::new(Access::User, buffer, RustCrypto, rng()), |item| rps
+        .push((item.rp.id.to_owned(), *item.rp_id_hash)))
+    .unwrap();
+    let mut all = Vec::new();
+    for (rp, hash) in &rps {
+        let seen = conduct!(
+            key,
+            User(PIN, ""),
+            |buffer| ListCredentials::new(hash, Access::User, buffer, RustCrypto, rng()),
+            |item| all.push((rp.clone(), item.user.id.to_vec(), item.user.name.map(Into::into), item.id.to_vec()))
+        );
+        assert!(seen.unwrap() > 0);
+    }
+    all
+}
+
+fn metadata(key: &mut Key) -> Metadata {
+    conduct!(key, User(PIN, ""), |buffer| CredentialsMetadata::new(Access::User, buffer, RustCrypto, rng())).unwrap()
+}
+
+fn delete(key: &mut Key, id: &[u8]) -> Result<(), Error> {
+    conduct!(key, User(PIN, ""), |buffer| DeleteCredential::new(id, buffer, RustCrypto, rng()))
+}
+
+fn rename(key: &mut Key, id: &[u8], user_id: &[u8], name: &str) -> Result<(), Error> {
+    let user = UserEntity { id: user_id, name: Some(name), display_name: None };
+    conduct!(key, User(PIN, ""), |buffer| UpdateUser::new(id, user, buffer, RustCrypto, rng()))
+}
+
+/// A key with two credentials at one relying party, one at another, and a PIN.
+fn stocked() -> Key {
+    let mut key = Key::new();
+    for (rp, user) in [(RP, b"a"), ("example.com", b"b"), (RP, b"c")] {
+        key.make(&make_credential::Request { rp: RpEntity { id: rp, name: None }, ..resident(user) }).unwrap();
+    }
+    conduct!(&mut key, User("", PIN), |buffer| SetPin::new(buffer, RustCrypto, rng())).unwrap();
+    key
+}
+
+#[test]
+fn the_client_lists_renames_and_deletes_credentials() {
+    let mut key = stocked();
+    assert_eq!((metadata(&mut key).existing, metadata(&mut key).remaining), (3, ROOM as u64 - 3));
+    let before = listed(&mut key);
+    let users: Vec<_> = before.iter().map(|(rp, user, ..)| (rp.as_str(), user.as_slice())).collect();
+    assert_eq!(users, [(RP, &b"c"[..]), (RP, b"a"), ("example.com", b"b")], "the newest first");
+    rename(&mut key, &before[1].3, b"a", "Ann").unwrap();
+    assert_eq!(listed(&mut key)[1].2.as_deref(), Some("Ann"));
+    delete(&mut key, &before[0].3).unwrap();
+    delete(&mut key, &before[2].3).unwrap();
+    let after = listed(&mut key);
+    assert_eq!((after.len(), &after[0].3), (1, &before[1].3));
+    delete(&mut key, &before[1].3).unwrap();
+    assert!(listed(&mut key).is_empty());
+    assert_eq!(metadata(&mut key).existing, 0);
+}
+
+#[test]
+fn the_client_changes_the_pin_and_settings() {
+    let mut key = stocked();
+    let longer = SetMinPinLength { new_min_pin_length: Some(6), ..SetMinPinLength::default() };
+    for setting in [ClientSetting::ToggleAlwaysUv, ClientSetting::MinPinLength(longer)] {
+        conduct!(&mut key, User(PIN, ""), |buffer| Configure::new(setting, buffer, RustCrypto, rng())).unwrap();
+    }
+    assert_eq!(key.options().always_uv, Some(true));
+    assert_eq!(key.info(|info| (info.min_pin_length, info.force_pin_change)), (Some(6), Some(true)));
+    let changed = conduct!(&mut key, User(PIN, "123456"), |buffer| ChangePin::new(buffer, RustCrypto, rng()));
+    changed.unwrap();
+    assert_ne!(key.info(|info| info.force_pin_change), Some(true));
+    key.token(keyfob_core::pin_uv::Protocol::Two, "123456", MC, None).unwrap();
+    conduct!(&mut key, User("", ""), |buffer| Reset::new(buffer, RustCrypto, rng())).unwrap();
+    assert_eq!((key.options().client_pin, key.options().always_uv), (Some(false), Some(false)));
+    assert_eq!(key.store.credentials(), 0);
+}
+
+fn read_blob(key: &mut Key) -> (bool, Option<Vec<u8>>) {
+    let mut memory = vec![0; CAPACITY + OVERHEAD];
+    let mut buffer = vec![0; 2048];
+    let now = key.now;
+    let mut plugged = Plugged { key, response: Vec::new() };
+    let operation = ReadLargeBlobs::new(&mut memory, &mut buffer, RustCrypto, rng());
+    let array = run(operation, &mut plugged, &mut User(PIN, ""), || now).unwrap();
+    let blob = array.get(&RustCrypto, &BLOB_KEY, &mut [0; 4096]).unwrap().map(<[u8]>::to_vec);
+    (array.is_intact(), blob)
+}
+
+fn write_blob(key: &mut Key, blob: &[u8]) -> Result<(), Error> {
+    let mut memory = vec![0; CAPACITY + OVERHEAD];
+    let mut array = Array::empty(&mut memory).unwrap();
+    array.put(&RustCrypto, &mut rng(), &BLOB_KEY, blob, &mut [0; 4096]).unwrap();
+    let array = array.serialize(&RustCrypto).to_vec();
+    conduct!(key, User(PIN, ""), |buffer| WriteLargeBlobs::new(&array, buffer, RustCrypto, rng()))
+}
+
+#[test]
+fn the_client_reads_the_large_blob_it_wrote() {
+    for mut key in [Key::new(), stocked()] {
+        assert_eq!(read_blob(&mut key), (true, None));
+        write_blob(&mut key, b"a certificate").unwrap();
+        let mut key = key.power_cut();
+        assert_eq!(read_blob(&mut key), (true, Some(b"a certificate".to_vec())));
+    }
+}
+
+/// What the key keeps, as the client sees it: credentials, the large blob, whether alwaysUv is on.
+fn kept(key: &mut Key) -> impl PartialEq + std::fmt::Debug + use<> {
+    (listed(key), read_blob(key), key.options().always_uv)
+}
+
+#[test]
+fn a_commit_that_fails_leaves_the_client_the_old_state_or_the_new_one() {
+    type Change = fn(&mut Key, &[u8]) -> Result<(), Error>;
+    let changes: [Change; 4] = [
+        delete,
+        |key, id| rename(key, id, b"c", "Cleo"),
+        |key, _| write_blob(key, b"new"),
+        |key, _| {
+            conduct!(key, User(PIN, ""), |buffer| {
+                Configure::new(ClientSetting::ToggleAlwaysUv, buffer, RustCrypto, rng())
+            })
+        },
+    ];
+    for change in changes {
+        let mut key = stocked();
+        let (old, newest) = (kept(&mut key), listed(&mut key)[0].3.clone());
+        change(&mut key, &newest).unwrap();
+        let new = kept(&mut key);
+        assert_ne!(old, new);
+        let mut refused = 0;
+        for commit in 1..=4 {
+            for fault in [Fault::Before as fn(u32) -> Fault, Fault::After] {
+                let mut key = stocked();
+                key.store.fail_at(commit, fault);
+                let result = change(&mut key, &newest);
+                let now = kept(&mut key.power_cut());
+                match result {
+                    Ok(()) => assert_eq!(now, new),
+                    Err(Error { cause: Cause::Status(Status::OTHER), .. }) => {
+                        refused += 1;
+                        assert!(now == old || now == new, "{now:?}");
+                    }
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        }
+        assert_eq!(refused, 6, "two commits for the token and one for the change, before it and after it");
+    }
+}
