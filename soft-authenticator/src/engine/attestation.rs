@@ -1,5 +1,6 @@
 //! The response of a registration: authenticator data and its attestation (CTAP 2.3 §6.1.2 step 19, WebAuthn L3 §8).
 
+use heapless::Vec;
 use keyfob_core::{
     Status,
     attestation::{FidoU2f, Packed, Statement},
@@ -12,6 +13,7 @@ use keyfob_core::{
 use super::{
     Attestation, Certified, Config, Platform,
     authenticator::{Authenticator, store_status},
+    config::Sizes,
     extensions::MAX_OUTPUTS,
     large_blob,
 };
@@ -91,7 +93,7 @@ impl<P: Platform> Authenticator<'_, P> {
                 // U2F knows no models.
                 aaguid: if work.format == Format::FidoU2f { &[0; 16] } else { &self.config.aaguid },
                 credential_id: &work.id,
-                public_key: CoseKey::from_raw(algorithm, &work.public).ok_or(Status::OTHER)?,
+                public_key: CoseKey::from_raw(algorithm, &self.public).ok_or(Status::OTHER)?,
             }),
             extensions,
         };
@@ -143,7 +145,7 @@ impl<P: Platform> Authenticator<'_, P> {
                 &packed
             }
             Format::FidoU2f => {
-                u2f = [&[0], &work.rp_id_hash[..], &work.client_data_hash, &work.id, &[4], &work.public];
+                u2f = [&[0], &work.rp_id_hash[..], &work.client_data_hash, &work.id, &[4], &self.public];
                 &u2f
             }
         };
@@ -151,7 +153,7 @@ impl<P: Platform> Authenticator<'_, P> {
             Some(Certified { algorithm, secret, .. }) => (algorithm, secret),
             None => (work.algorithm.ok_or(Status::OTHER)?, &work.secret[..]),
         };
-        let mut signature = [0; MAX_SIGNATURE];
+        let mut signature = room_for_signature(alg);
         let len = self.crypto.sign(alg, secret, parts, &mut signature).map_err(|_| Status::OTHER)?;
         let sig = signature.get(..len).ok_or(Status::OTHER)?;
         let chain = certified.map(|certified| certified.chain);
@@ -166,4 +168,11 @@ impl<P: Platform> Authenticator<'_, P> {
         statement.write(w);
         Ok(())
     }
+}
+
+/// To clear the longest algorithm's room would cost more than to write the response.
+pub(super) fn room_for_signature(algorithm: Algorithm) -> Vec<u8, MAX_SIGNATURE> {
+    let mut room = Vec::new();
+    let _ = room.resize(Sizes::of(algorithm).signature.min(MAX_SIGNATURE), 0); // as long as there is room
+    room
 }

@@ -60,6 +60,9 @@ pub(super) struct Authenticator<'c, P: Platform> {
     /// The touch that U2F waits for between its requests.
     pub touch: Touch,
     pub work: Work,
+    /// The public key of a registration. Not among the work, which is cleared twice a command: with the longest keys, most
+    /// of that would be this.
+    pub public: Vec<u8, MAX_PUBLIC>,
     /// Bytes of the scratch area that may hold a secret.
     pub scratch_used: usize,
 }
@@ -177,7 +180,6 @@ pub(super) struct Work {
     pub client_data_hash: [u8; 32],
     pub id: Vec<u8, { credential::MAX_ID }>,
     pub secret: Vec<u8, MAX_SECRET>,
-    pub public: Vec<u8, MAX_PUBLIC>,
     /// The stored credential at hand, and how many there are.
     pub number: Option<Number>,
     pub total: u32,
@@ -246,6 +248,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
             transport: config.transports.first().copied(),
             touch: Touch::default(),
             work: Work::default(),
+            public: Vec::new(),
             scratch_used: 0,
         };
         if config.certificates().any(|certified| !authenticator.crypto.algorithms().contains(&certified.algorithm)) {

@@ -327,14 +327,14 @@ impl<'c> Config<'c> {
 }
 
 /// Lengths in bytes, at most, with every backend. A wrapped id holds the secret key; a public key is a COSE key.
-struct Sizes {
-    secret: usize,
-    public: usize,
-    signature: usize,
+pub(super) struct Sizes {
+    pub secret: usize,
+    pub public: usize,
+    pub signature: usize,
 }
 
 impl Sizes {
-    const fn of(algorithm: Algorithm) -> Self {
+    pub const fn of(algorithm: Algorithm) -> Self {
         let (secret, public, signature) = match algorithm {
             Algorithm::ES384 => (144, 110, 104),
             Algorithm::ES512 => (198, 146, 139),

@@ -5,7 +5,7 @@ use keyfob_core::{
     Instant, Status,
     auth_data::{AuthData, Flags},
     cbor::{self, List, Writer},
-    crypto::{MAX_SIGNATURE, Sign},
+    crypto::Sign,
     ctap2::{
         self, Command, CredentialDescriptor, PUBLIC_KEY, UserEntity,
         get_assertion::{Request, Response},
@@ -15,6 +15,7 @@ use keyfob_core::{
 
 use super::{
     Engine, Next, Outcome, Platform, SEQUENCE_TIMEOUT,
+    attestation::room_for_signature,
     authenticator::{Authenticator, Sequence, store_status},
     extensions::{Asked, LargeBlob, MAX_OUTPUTS, Salts},
     large_blob::{self, MAX_UNSIGNED_OUTPUTS},
@@ -249,7 +250,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let mut w = Writer::new(&mut auth_data_bytes);
         auth_data.encode(&mut w);
         let auth_data = w.written().ok_or(Status::OTHER)?;
-        let mut signature = [0; MAX_SIGNATURE];
+        let mut signature = room_for_signature(opened.algorithm);
         let len = self
             .crypto
             .sign(opened.algorithm, opened.secret, &[auth_data, &work.client_data_hash], &mut signature)

@@ -15,6 +15,7 @@ use keyfob_core::{
 use super::{
     Engine, Next, Outcome, Platform,
     authenticator::{Authenticator, store_status},
+    config::Sizes,
     credential::{MAX_ID, Properties, STORED_ID},
     extensions::{LargeBlob, inputs},
     user_verification::Attempt,
@@ -220,12 +221,14 @@ impl<P: Platform> Authenticator<'_, P> {
         let work = &mut self.work;
         let algorithm = work.algorithm.ok_or(Status::OTHER)?;
         // In place: a secret that is moved leaves a copy behind.
-        work.secret.resize(MAX_SECRET, 0).map_err(|_| Status::OTHER)?;
-        work.public.resize(MAX_PUBLIC, 0).map_err(|_| Status::OTHER)?;
-        let generated = self.crypto.generate(algorithm, &mut self.rng, &mut work.secret, &mut work.public);
+        let sizes = Sizes::of(algorithm);
+        work.secret.resize(sizes.secret.min(MAX_SECRET), 0).map_err(|_| Status::OTHER)?;
+        self.public.clear();
+        self.public.resize(sizes.public.min(MAX_PUBLIC), 0).map_err(|_| Status::OTHER)?;
+        let generated = self.crypto.generate(algorithm, &mut self.rng, &mut work.secret, &mut self.public);
         let (secret_len, public_len) = generated.map_err(|_| Status::OTHER)?;
         work.secret.truncate(secret_len);
-        work.public.truncate(public_len);
+        self.public.truncate(public_len);
 
         let mut id = [0; MAX_ID];
         let id_len = if work.discoverable {

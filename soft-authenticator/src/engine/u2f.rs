@@ -175,7 +175,7 @@ impl<P: Platform> Authenticator<'_, P> {
 
     /// Certifies the credential's key with itself, into the scratch area.
     fn certify(&mut self, scratch: &mut [u8]) -> Outcome {
-        let signed = certificate::to_be_signed(&bytes::array(&self.work.public));
+        let signed = certificate::to_be_signed(&bytes::array(&self.public));
         let mut signature = [0; MAX_SIGNATURE];
         let len = self.sign_es256(&self.work.secret, &[&signed], &mut signature)?;
         let signature = signature.get(..len).unwrap_or_default();
@@ -190,7 +190,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let own: (&[u8], &[u8]) = (&work.secret, scratch.get(..work.certificate).unwrap_or_default());
         let (secret, certificate) = self.u2f_certificate().unwrap_or(own);
         let mut public_key = [4; 65];
-        bytes::copy(public_key.get_mut(1..).unwrap_or_default(), &work.public);
+        bytes::copy(public_key.get_mut(1..).unwrap_or_default(), &self.public);
         let parts = [&[0][..], &work.rp_id_hash, &work.client_data_hash, &work.id, &public_key];
         let mut signature = [0; MAX_SIGNATURE];
         let len = self.sign_es256(secret, &parts, &mut signature)?;
