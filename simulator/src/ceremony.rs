@@ -4,9 +4,9 @@ use std::{collections::VecDeque, time::Duration};
 
 use keyfob_core::{
     Instant,
-    client::{Cause, Error, GetAssertion, Input, MakeCredential, Output},
+    client::{Cause, Ceremony, Error, GetAssertion, Input, MakeCredential, Output, manage},
     crypto::Crypto,
-    transport::hid::HostEvent,
+    transport::{KeepAlive, hid::HostEvent},
 };
 use rand_core::CryptoRng;
 
@@ -30,6 +30,8 @@ pub enum Entry {
 pub struct Plan {
     /// What is entered, in order; afterwards nothing.
     pub entries: VecDeque<Entry>,
+    /// The new PIN, for when one is asked for.
+    pub new_pin: Option<String>,
     /// How long each entry takes, in milliseconds.
     pub typing: u64,
     /// When the caller cancels, in milliseconds from the beginning.
@@ -49,21 +51,57 @@ pub struct Course {
     pub entered: Vec<String>,
 }
 
-/// Either ceremony.
+/// Any ceremony.
 pub trait Machine {
     /// See [`keyfob_core::client::Ceremony::step`].
     fn step(&mut self, now: Instant, input: Input<'_>) -> Result<Output<'_>, Error>;
 }
 
-impl<'o: 'b, 'b, C: Crypto, R: CryptoRng> Machine for MakeCredential<'o, 'b, C, R> {
+macro_rules! machines {
+    ($($machine:ty),*) => {$(
+        impl<'o: 'b, 'b, C: Crypto, R: CryptoRng> Machine for $machine {
+            fn step(&mut self, now: Instant, input: Input<'_>) -> Result<Output<'_>, Error> {
+                self.step(now, input)
+            }
+        }
+    )*};
+}
+machines!(
+    MakeCredential<'o, 'b, C, R>,
+    GetAssertion<'o, 'b, C, R>,
+    manage::DeleteCredential<'o, 'b, C, R>,
+    manage::UpdateUser<'o, 'b, C, R>,
+    manage::ReadLargeBlobs<'o, 'b, C, R>,
+    manage::WriteLargeBlobs<'o, 'b, C, R>,
+    manage::Configure<'o, 'b, C, R>
+);
+
+impl<const CHANGE: bool, C: Crypto, R: CryptoRng> Machine for Ceremony<'_, manage::NewPin<CHANGE>, C, R> {
     fn step(&mut self, now: Instant, input: Input<'_>) -> Result<Output<'_>, Error> {
         self.step(now, input)
     }
 }
 
-impl<'o: 'b, 'b, C: Crypto, R: CryptoRng> Machine for GetAssertion<'o, 'b, C, R> {
+/// A list, and the ids in it.
+pub struct Listing<'o, 'b, C, R>(pub manage::ListCredentials<'o, 'b, C, R>, pub Vec<Vec<u8>>);
+
+impl<'o: 'b, 'b, C: Crypto, R: CryptoRng> Machine for Listing<'o, 'b, C, R> {
     fn step(&mut self, now: Instant, input: Input<'_>) -> Result<Output<'_>, Error> {
-        self.step(now, input)
+        Ok(match self.0.step(now, input)? {
+            Output::Item(item) => {
+                self.1.push(item.id.to_vec());
+                Output::Show(KeepAlive::Processing)
+            }
+            Output::Send(exchange) => Output::Send(exchange),
+            Output::Wait { buf, limit } => Output::Wait { buf, limit },
+            Output::CancelDevice => Output::CancelDevice,
+            Output::AskPin(prompt) => Output::AskPin(prompt),
+            Output::AskNewPin(prompt) => Output::AskNewPin(prompt),
+            Output::AskUv(prompt) => Output::AskUv(prompt),
+            Output::Show(status) => Output::Show(status),
+            Output::Reconnect => Output::Reconnect,
+            Output::Done => Output::Done,
+        })
     }
 }
 
@@ -76,6 +114,7 @@ impl<C: Backend> World<'_, C> {
         let cuts = self.cuts;
         let mut cancelled = false;
         let mut entered = Vec::new();
+        let mut new_pin;
         let mut input = Input::Start;
         self.turns = 0;
         loop {
@@ -133,7 +172,11 @@ impl<C: Backend> World<'_, C> {
                         Some(Entry::None) | None => Input::NoPin,
                     }
                 }
-                Output::AskNewPin(_) => return Err("a new PIN where none is set".into()),
+                Output::AskNewPin(_) => {
+                    self.idle(plan.typing);
+                    new_pin = plan.new_pin.take();
+                    new_pin.as_deref().map_or(Input::NoPin, Input::Pin)
+                }
                 Output::AskUv(_) if self.corrupted > 0 => Input::UserVerification(self.dice.percent(50)),
                 Output::AskUv(_) => return Err("built-in user verification where there is none".into()),
                 Output::Show(_) => Input::Time,

@@ -39,6 +39,8 @@ pub struct Ledger {
     pub retries: Option<u8>,
     /// How often the retries rose without a new PIN or a reset: as often as the right PIN was compared.
     pub rises: u32,
+    /// Ids of the credentials that the user ever asked to delete.
+    pub unwanted: Vec<Vec<u8>>,
     /// What no engine may do to its store.
     pub wrong: Option<String>,
     next: Number,
@@ -61,6 +63,19 @@ impl Flash {
     /// What is in the store.
     pub fn ledger(&self) -> Ref<'_, Ledger> {
         Ref::map(self.medium.borrow(), |(_, ledger)| ledger)
+    }
+
+    /// The user asks to delete the credential with this id.
+    pub fn may_delete(&self, id: &[u8]) {
+        self.medium.borrow_mut().1.unwanted.push(id.to_vec());
+    }
+
+    /// The large-blob array in force, empty until one is written.
+    pub fn large_blobs(&self) -> Vec<u8> {
+        let (store, _) = &mut *self.medium.borrow_mut();
+        let mut array = vec![0; store.large_blobs_len().expect("the store works")];
+        store.read_large_blobs(Blobs::Committed, 0, &mut array).expect("the store works");
+        array
     }
 
     /// The power is gone. A good store does nothing here.
@@ -95,7 +110,8 @@ impl Ledger {
         for change in changes {
             match *change {
                 Change::Erase => {
-                    *self = Ledger { resets: self.resets + 1, wrong: self.wrong.take(), next: 1, ..Ledger::default() };
+                    let (wrong, unwanted) = (self.wrong.take(), std::mem::take(&mut self.unwanted));
+                    *self = Ledger { resets: self.resets + 1, wrong, unwanted, next: 1, ..Ledger::default() };
                 }
                 Change::Set(Setting::Pin, value) => self.pin_hash = Some(bytes::array(value)),
                 Change::Set(Setting::PinRetries, value) => {
@@ -125,10 +141,21 @@ impl Ledger {
                     self.stored.push((self.next, stored));
                     self.next += 1;
                 }
-                Change::Set(..) | Change::Replace { .. } | Change::LargeBlobs(_) => {}
+                Change::Replace { number, rp_id_hash, record } => {
+                    let same = |stored: &Stored| {
+                        Credential::decode(record).is_some_and(|new| {
+                            (new.id, new.user.id, rp_id_hash)
+                                == (&stored.id[..], &stored.user_id[..], &stored.rp_id_hash)
+                        })
+                    };
+                    if !self.stored.iter().any(|(kept, stored)| *kept == number && same(stored)) {
+                        self.wrong = Some("new names came with another credential".into());
+                    }
+                }
+                Change::Set(..) | Change::LargeBlobs(_) => {}
             }
         }
-        if deleted.is_some() {
+        if deleted.is_some_and(|deleted| !self.unwanted.contains(&deleted.id)) {
             self.wrong = Some("a credential was removed and not replaced".into());
         }
     }

@@ -19,6 +19,7 @@ use crate::{
 };
 
 mod checks;
+mod manage;
 mod pin;
 mod register;
 mod setup;
@@ -48,6 +49,8 @@ struct Script<'w, C: Backend> {
     users: Vec<Vec<u8>>,
     /// Every PIN that anyone tried to set.
     chosen: Vec<String>,
+    /// Every large-blob array that anyone tried to write.
+    arrays: Vec<Vec<u8>>,
     /// How often the right PIN was entered.
     proofs: u32,
     intensity: Intensity,
@@ -82,6 +85,7 @@ impl<C: Backend> Script<'_, C> {
             known: Vec::new(),
             users,
             chosen: Vec::new(),
+            arrays: vec![Vec::new()],
             proofs: 0,
             intensity,
             quiet: true,
@@ -106,11 +110,12 @@ impl<C: Backend> Script<'_, C> {
         }
         for _ in 0..self.world.dice.between(2, 8) {
             self.disturb();
-            match self.world.dice.below(20) {
+            match self.world.dice.below(27) {
                 0..9 => self.register(None)?,
                 9..16 => self.sign_in(None)?,
                 16..18 => self.set_pin()?,
                 18 => self.reset()?,
+                19..26 => self.manage()?,
                 _ => {
                     self.world.replug();
                     self.world.note(|| "the key is replugged".into());
@@ -198,6 +203,9 @@ impl<C: Backend> Script<'_, C> {
         if rises > self.proofs && (!disturbed || self.proofs == 0) {
             return Err("PIN retries rose without the right PIN".into());
         }
+        if !self.arrays.contains(&self.world.flash.large_blobs()) {
+            return Err("a large-blob array that nobody wrote as a whole".into());
+        }
         if self.world.flash.retries() != retries {
             return Err("PIN retries changed behind the engine's back".into());
         }
@@ -216,6 +224,7 @@ impl<C: Backend> Script<'_, C> {
         let dice = &mut self.world.dice;
         let mut plan = Plan {
             entries: right.clone().into_iter().collect(),
+            new_pin: None,
             typing: dice.pick(&[0, 300, 1_500, max_typing]).min(max_typing),
             cancel_after: None,
             reconnects: true,

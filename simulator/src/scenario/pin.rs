@@ -80,7 +80,7 @@ impl<C: Backend> Script<'_, C> {
         self.pin_outcome(status, set, possible)
     }
 
-    fn secrets_of(&self, pin: &str) {
+    pub(super) fn secrets_of(&self, pin: &str) {
         self.world.secrets.add(pin.as_bytes());
         self.world.secrets.add(&PinHash::of(&self.world.crypto(), pin.as_bytes()).0);
     }
@@ -130,7 +130,7 @@ impl<C: Backend> Script<'_, C> {
 }
 
 /// A PIN of four code points at least and eight bytes at least, so that it cannot be on the wire by chance.
-fn new_pin(dice: &mut Dice) -> String {
+pub(super) fn new_pin(dice: &mut Dice) -> String {
     match dice.below(4) {
         0 => (0..dice.between(4, 8)).map(|_| char::from_u32(0x1F600 + dice.below(64) as u32).unwrap_or('x')).collect(),
         1 => (0..63).map(|_| char::from(b'a' + dice.below(26) as u8)).collect(),
