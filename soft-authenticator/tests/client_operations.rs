@@ -86,8 +86,11 @@ macro_rules! conduct {
     };
 }
 
-/// Every credential as the client lists it: relying party, user handle, name, id.
-fn listed(key: &mut Key) -> Vec<(String, Vec<u8>, Option<String>, Vec<u8>)> {
+/// A credential as the client lists it: relying party, user handle, name, id.
+type Listed = (String, Vec<u8>, Option<String>, Vec<u8>);
+
+/// Every credential.
+fn listed(key: &mut Key) -> Vec<Listed> {
     let mut rps = Vec::new();
     conduct!(key, User(PIN, ""), |buffer| ListRelyingParties::new(Access::User, buffer, RustCrypto, rng()), |item| rps
         .push((item.rp.id.to_owned(), *item.rp_id_hash)))
