@@ -49,6 +49,8 @@ pub struct Course {
     pub result: Result<(), Error>,
     /// What was entered.
     pub entered: Vec<String>,
+    /// No new PIN was given, so that the PIN entered last was not tried, or was right.
+    pub no_new_pin: bool,
 }
 
 /// Any ceremony.
@@ -114,6 +116,7 @@ impl<C: Backend> World<'_, C> {
         let cuts = self.cuts;
         let mut cancelled = false;
         let mut entered = Vec::new();
+        let mut no_new_pin = false;
         let mut new_pin;
         let mut input = Input::Start;
         self.turns = 0;
@@ -128,7 +131,7 @@ impl<C: Backend> World<'_, C> {
                 Err(error) if error.cause == Cause::WrongState => {
                     return Err(format!("the ceremony refuses an input it asked for: {error}"));
                 }
-                Err(error) => return Ok(Course { result: Err(error), entered }),
+                Err(error) => return Ok(Course { result: Err(error), entered, no_new_pin }),
             };
             input = match output {
                 Output::Send(exchange) => {
@@ -175,6 +178,7 @@ impl<C: Backend> World<'_, C> {
                 Output::AskNewPin(_) => {
                     self.idle(plan.typing);
                     new_pin = plan.new_pin.take();
+                    no_new_pin |= new_pin.is_none();
                     new_pin.as_deref().map_or(Input::NoPin, Input::Pin)
                 }
                 Output::AskUv(_) if self.corrupted > 0 => Input::UserVerification(self.dice.percent(50)),
@@ -185,7 +189,7 @@ impl<C: Backend> World<'_, C> {
                     Input::Reconnected
                 }
                 Output::Reconnect => Input::TransportFailed,
-                Output::Done => return Ok(Course { result: Ok(()), entered }),
+                Output::Done => return Ok(Course { result: Ok(()), entered, no_new_pin }),
             };
         }
     }

@@ -18,6 +18,14 @@ fn nothing_is_wrong_in_thousands_of_worlds() {
 }
 
 #[test]
+fn a_pin_that_was_entered_and_not_tried_costs_no_attempt() {
+    // The user gives the PIN that is, and none that shall be.
+    for seed in [1286, 8786] {
+        assert!(run(seed, Options::default()).is_ok(), "world {seed}");
+    }
+}
+
+#[test]
 fn a_seed_replays_its_world_exactly() {
     let options = Options { trace: true, ..Options::default() };
     for seed in 0..50 {

@@ -30,9 +30,10 @@ impl<C: Backend> Script<'_, C> {
         self.world.note(|| format!("ceremony ends: {:?}", course.result));
         self.proofs += course.entered.iter().filter(|entered| Some(entered.as_str()) == pin).count() as u32;
         let clean = self.quiet && self.world.disturbed == 0;
-        // The user was asked again after the last entry, so every one was tried.
+        // The user was asked again after the last entry, so every one was tried; unless the new PIN was asked for then.
         if clean && course.result.is_err_and(|error| error.cause == Cause::PinRequired) {
-            self.check_attempts(&course.entered, pin)?;
+            let tried = course.entered.len().saturating_sub(usize::from(course.no_new_pin));
+            self.check_attempts(&course.entered[..tried], pin)?;
         }
         let undisturbed = cooperative && clean;
         if !undisturbed {
