@@ -60,6 +60,7 @@ fuzz_target!(|bytes: &[u8]| {
             }
             9 => {
                 engine.channel_changed();
+                waits_for = None;
                 continue;
             }
             10 => {
