@@ -23,6 +23,7 @@ mod ceremony;
 mod descriptors;
 mod drive;
 mod error;
+pub mod extensions;
 mod facts;
 mod get_assertion;
 mod make_credential;
@@ -47,6 +48,21 @@ pub enum Requirement {
     Preferred,
     /// Or else fail.
     Required,
+}
+
+/// How much of an attestation the relying party gets (WebAuthn L3 §5.4.7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Conveyance {
+    /// Nothing that tells the authenticator's model: the statement is taken out and the AAGUID zeroed, unless it is a
+    /// self attestation.
+    None,
+    /// Something that can be verified; here the same as [`Conveyance::Direct`].
+    Indirect,
+    /// What the authenticator gave.
+    #[default]
+    Direct,
+    /// What the authenticator gave, which may tell one from another.
+    Enterprise,
 }
 
 /// What happens when user verification is preferred, and the authenticator supports it but it is not set up.
