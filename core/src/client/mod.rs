@@ -16,17 +16,27 @@
 
 use core::{convert::Infallible, fmt, time::Duration};
 
-use crate::{pin_uv::Permissions, transport::KeepAlive};
+use crate::{
+    pin_uv::Permissions,
+    transport::{KeepAlive, Protocol},
+};
 
+mod authentication;
 mod authorization;
 mod ceremony;
 mod descriptors;
 mod drive;
 mod error;
+pub mod extensions;
 mod facts;
 mod get_assertion;
+mod large_blobs;
 mod make_credential;
 pub mod manage;
+mod operation;
+mod preflight;
+mod registration;
+mod touch;
 
 pub use ceremony::{Ceremony, MIN_BUFFER};
 pub use drive::{PinEntry, UserInteraction, run, run_async, run_each, run_each_async};
@@ -47,6 +57,21 @@ pub enum Requirement {
     Preferred,
     /// Or else fail.
     Required,
+}
+
+/// How much of an attestation the relying party gets (WebAuthn L3 §5.4.7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Conveyance {
+    /// Nothing that tells the authenticator's model: the statement is taken out and the AAGUID zeroed, unless it is a
+    /// self attestation.
+    None,
+    /// Something that can be verified; here the same as [`Conveyance::Direct`].
+    Indirect,
+    /// What the authenticator gave.
+    #[default]
+    Direct,
+    /// What the authenticator gave, which may tell one from another.
+    Enterprise,
 }
 
 /// What happens when user verification is preferred, and the authenticator supports it but it is not set up.
@@ -154,6 +179,8 @@ pub struct Exchange<'m> {
     pub buf: &'m mut [u8],
     /// The request's length.
     pub len: usize,
+    /// What the request speaks.
+    pub protocol: Protocol,
 }
 
 impl fmt::Debug for Exchange<'_> {
@@ -163,7 +190,7 @@ impl fmt::Debug for Exchange<'_> {
 }
 
 impl Exchange<'_> {
-    /// The request, a command byte and its CBOR.
+    /// The request: a command byte and its CBOR, or an APDU.
     pub fn request(&self) -> &[u8] {
         self.buf.get(..self.len).unwrap_or_default()
     }
