@@ -18,6 +18,8 @@ use crate::{
     message,
 };
 
+pub(super) mod hmac;
+pub(super) mod inputs;
 mod results;
 
 /// Extension inputs of a registration. By default none is used.
