@@ -109,12 +109,12 @@ fn what_rfc_8259_does_not_know_is_refused() {
         assert_eq!(kind(document), expected, "{document}");
         assert!(serde_json::from_str::<Value>(document).is_err(), "{document}");
     }
-    assert_eq!(skip_all(b"\"a\xff\"").unwrap_err(), Error { kind: ErrorKind::NotUtf8, offset: 2 });
+    assert_eq!(skip_all(b"\"a\xff\"").unwrap_err(), Error { kind: ErrorKind::NotUtf8, offset: 2, member: None });
 }
 
 #[test]
 fn errors_say_where() {
-    assert_eq!(skip_all(b"[true, fals]").unwrap_err(), Error { kind: ErrorKind::Malformed, offset: 7 });
+    assert_eq!(skip_all(b"[true, fals]").unwrap_err(), Error { kind: ErrorKind::Malformed, offset: 7, member: None });
 }
 
 #[test]

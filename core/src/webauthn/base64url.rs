@@ -37,6 +37,13 @@ pub fn chars(bytes: &[u8]) -> impl Iterator<Item = char> {
     })
 }
 
+/// How many bytes a text of `length` characters stands for.
+pub const fn decoded_len(length: usize) -> usize {
+    // Three bytes for every four characters; a remainder of two is one byte, one of three is two.
+    let rest = length & 3;
+    (length >> 2).saturating_mul(3).saturating_add(rest.saturating_sub(1))
+}
+
 /// Decodes `text` into `buffer` and returns the length. Errors: [`Error`].
 pub fn decode(text: impl IntoIterator<Item = char>, buffer: &mut [u8]) -> Result<usize, Error> {
     let mut w = Writer::new(buffer);
