@@ -28,6 +28,7 @@ mod get_assertion;
 mod make_credential;
 pub mod manage;
 
+pub use crate::webauthn::Requirement;
 pub use ceremony::{Ceremony, MIN_BUFFER};
 pub use drive::{PinEntry, UserInteraction, run, run_async, run_each, run_each_async};
 pub use error::{Cause, Error, ErrorCode, InvalidOption, Stage};
@@ -36,18 +37,6 @@ pub use make_credential::{Attestation, MakeCredential, MakeOptions};
 
 /// How long a ceremony may take when its options do not say: 300 s (WebAuthn L3 §5.4, recommended default).
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
-
-/// How much a relying party wants something (WebAuthn L3 §5.4.6, §5.8.6).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Requirement {
-    /// Rather not.
-    Discouraged,
-    /// If possible.
-    #[default]
-    Preferred,
-    /// Or else fail.
-    Required,
-}
 
 /// What happens when user verification is preferred, and the authenticator supports it but it is not set up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

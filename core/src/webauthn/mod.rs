@@ -4,9 +4,14 @@ use crate::{attestation::RawStatement, cbor, message};
 
 pub mod base64url;
 mod client_data;
+mod options;
 mod rp_id;
 
 pub use client_data::{Ceremony, ClientData, CollectedClientData};
+pub use options::{
+    Attachment, AttestationConveyance, AuthenticatorSelection, CreationOptions, RelyingParty, RequestOptions,
+    Requirement,
+};
 pub use rp_id::origin_matches;
 
 message! {
