@@ -79,6 +79,11 @@ impl<'b> Writer<'b> {
         self.buffer.get_mut(start..self.length).unwrap_or_default()
     }
 
+    /// What was written from `start` on, empty after an overflow.
+    pub fn since_mut(&mut self, start: usize) -> &mut [u8] {
+        self.buffer.get_mut(start..self.length).unwrap_or_default()
+    }
+
     /// Writes over what was written at `at`, where that fitted.
     pub fn overwrite(&mut self, at: usize, bytes: &[u8]) {
         bytes::copy(self.buffer.get_mut(at..).unwrap_or_default(), bytes);

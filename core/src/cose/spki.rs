@@ -120,3 +120,83 @@ fn magnitude(mut number: &[u8]) -> &[u8] {
 fn is_padded(number: &[u8]) -> bool {
     number.first().is_none_or(|&first| first >= 0x80)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vectors::hex;
+
+    fn spki(key: CoseKey<'_>) -> Option<Vec<u8>> {
+        let mut buffer = vec![0; 3000];
+        let mut w = Writer::new(&mut buffer);
+        key.write_spki(&mut w)?;
+        w.written().map(<[u8]>::to_vec)
+    }
+
+    /// What comes before the key as OpenSSL writes it.
+    fn assert_form(key: CoseKey<'_>, before: &str, parts: &[&[u8]]) {
+        assert_eq!(spki(key), Some([&hex(before)[..], &parts.concat()].concat()));
+    }
+
+    #[test]
+    fn points_come_after_their_curve() {
+        for (algorithm, curve, size, before) in [
+            (Algorithm::ES256, Curve::P256, 32, "3059301306072a8648ce3d020106082a8648ce3d03010703420004"),
+            (Algorithm::ES384, Curve::P384, 48, "3076301006072a8648ce3d020106052b8104002203620004"),
+            (Algorithm::ES512, Curve::P521, 66, "30819b301006072a8648ce3d020106052b810400230381860004"),
+            (Algorithm::ES256K, Curve::SECP256K1, 32, "3056301006072a8648ce3d020106052b8104000a03420004"),
+        ] {
+            let (x, y) = (vec![0x81; size], vec![0; size]);
+            assert_form(CoseKey::Ec2 { algorithm, curve, x: &x, y: &y }, before, &[&x, &y]);
+            assert_eq!(spki(CoseKey::Ec2 { algorithm, curve, x: &x, y: &y[1..] }), None);
+            assert_eq!(spki(CoseKey::Ec2 { algorithm, curve, x: &x[1..], y: &y }), None);
+        }
+    }
+
+    #[test]
+    fn keys_of_edwards_curves_and_of_lattices_stand_alone() {
+        for (curve, size, before) in
+            [(Curve::ED25519, 32, "302a300506032b6570032100"), (Curve::ED448, 57, "3043300506032b6571033a00")]
+        {
+            let x = vec![0x42; size];
+            assert_form(CoseKey::Okp { algorithm: Algorithm::EDDSA, curve, x: &x }, before, &[&x]);
+            assert_eq!(spki(CoseKey::Okp { algorithm: Algorithm::EDDSA, curve, x: &x[1..] }), None);
+        }
+        for (algorithm, size, before) in [
+            (Algorithm::ML_DSA_44, 1312, "30820532300b06096086480165030403110382052100"),
+            (Algorithm::ML_DSA_65, 1952, "308207b2300b0609608648016503040312038207a100"),
+            (Algorithm::ML_DSA_87, 2592, "30820a32300b060960864801650304031303820a2100"),
+        ] {
+            let public = vec![0x42; size];
+            assert_form(CoseKey::Akp { algorithm, public: &public }, before, &[&public]);
+        }
+    }
+
+    #[test]
+    fn rsa_keys_are_two_integers_in_their_shortest_form() {
+        let (algorithm, e) = (Algorithm::RS256, &b"\x01\x00\x01"[..]);
+        for (size, before) in [
+            (128, "30819f300d06092a864886f70d010101050003818d0030818902818100"),
+            (256, "30820122300d06092a864886f70d01010105000382010f003082010a0282010100"),
+        ] {
+            let n = vec![0x81; size];
+            for (n, e) in [(&n[..], e), (&[&[0, 0], &n[..]].concat(), b"\0\x01\x00\x01")] {
+                let parts: [&[u8]; 3] = [&[0x81].repeat(size), b"\x02\x03", b"\x01\x00\x01"];
+                assert_form(CoseKey::Rsa { algorithm, n, e }, before, &parts);
+            }
+        }
+        let zero = CoseKey::Rsa { algorithm, n: &[], e: &[0x7F] };
+        let before = "301b300d06092a864886f70d0101010500030a00";
+        assert_form(zero, before, &[b"\x30\x06\x02\x01\x00\x02\x01\x7F"]);
+    }
+
+    #[test]
+    fn keys_of_other_kinds_have_no_such_form() {
+        let x = &[0; 32][..];
+        assert_eq!(spki(CoseKey::Ec2 { algorithm: Algorithm::ES256, curve: Curve(99), x, y: x }), None);
+        assert_eq!(spki(CoseKey::Okp { algorithm: Algorithm::EDDSA, curve: Curve::P256, x }), None);
+        assert_eq!(spki(CoseKey::Akp { algorithm: Algorithm(-1), public: x }), None);
+        let raw = crate::cbor::RawMap(b"\xA2\x01\x18\x63\x03\x26");
+        assert_eq!(spki(CoseKey::Other { algorithm: Algorithm::ES256, kty: 99, raw }), None);
+    }
+}

@@ -5,7 +5,7 @@
 //! each known member with [`Reader::once`], which refuses a second one.
 //!
 //! Documents whose strings have to be decoded before they can be borrowed are turned into CBOR, in a buffer of the caller's,
-//! and read from there: [`to_cbor`] does so, and [`from_cbor`] is the way back.
+//! and read from there: [`to_cbor`] does so, and [`encode`] is the way back.
 
 use core::{fmt, str::Chars};
 
@@ -15,7 +15,7 @@ mod shape;
 mod write;
 
 pub use shape::{Member, Shape, to_cbor};
-pub use write::{Object, from_cbor, string};
+pub use write::{Object, WriteError, array, encode, from_cbor, string};
 
 /// Nesting allowed, in objects and arrays.
 const MAX_DEPTH: u8 = 16;

@@ -1,9 +1,56 @@
 //! Writing JSON: strings as WebAuthn serialises them, objects member by member, and what CBOR says.
 
+use core::fmt;
+
 use crate::{
-    cbor::{Error, ErrorKind, Item, Reader, Writer},
+    bytes,
+    cbor::{self, ErrorKind, Item, Overflow, Reader, Write, Writer},
     webauthn::base64url,
 };
+
+/// Why JSON could not be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteError {
+    /// The buffer is too small.
+    Overflow(Overflow),
+    /// CBOR that JSON has no like of, or that is malformed.
+    Cbor(cbor::Error),
+}
+
+impl fmt::Display for WriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Overflow(overflow) => overflow.fmt(f),
+            Self::Cbor(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<Overflow> for WriteError {
+    fn from(overflow: Overflow) -> Self {
+        Self::Overflow(overflow)
+    }
+}
+
+impl From<cbor::Error> for WriteError {
+    fn from(error: cbor::Error) -> Self {
+        Self::Cbor(error)
+    }
+}
+
+/// Writes a message as JSON to the front of `buffer`, which also holds its CBOR meanwhile, and returns the length.
+///
+/// # Errors
+/// [`WriteError::Overflow`] with the room for both; [`WriteError::Cbor`] as in [`from_cbor`].
+pub fn encode<T: Write + ?Sized>(value: &T, buffer: &mut [u8]) -> Result<usize, WriteError> {
+    let len = cbor::encode(value, buffer)?;
+    let front = buffer.len().saturating_sub(len);
+    bytes::shift(buffer, 0..len, front);
+    let (front, back) = buffer.split_at_mut_checked(front).ok_or(Overflow { needed: len })?;
+    let mut w = Writer::new(front);
+    from_cbor(&mut Reader::tolerant(back), &mut w)?;
+    w.finish().map_err(|json| Overflow { needed: json.needed.saturating_add(len) }.into())
+}
 
 /// Writes a string as CCDToString does (WebAuthn L3 §5.8.1.1).
 pub fn string(w: &mut Writer<'_>, text: impl Iterator<Item = char>) {
@@ -22,6 +69,17 @@ pub fn string(w: &mut Writer<'_>, text: impl Iterator<Item = char>) {
     w.byte(b'"');
 }
 
+/// Writes an array of strings.
+pub fn array<'t>(w: &mut Writer<'_>, texts: impl Iterator<Item = &'t str>) {
+    let mut empty = true;
+    w.byte(b'[');
+    for text in texts {
+        separate(w, &mut empty);
+        string(w, text.chars());
+    }
+    w.byte(b']');
+}
+
 /// An object that is being written. [`Object::finish`] closes it.
 #[derive(Debug)]
 pub struct Object<'w, 'b> {
@@ -37,21 +95,47 @@ impl<'w, 'b> Object<'w, 'b> {
     }
 
     /// Writes the name of a member; its value is to follow.
-    pub fn member(&mut self, name: impl Iterator<Item = char>) -> &mut Writer<'b> {
-        separate(self.w, &mut self.empty);
-        string(self.w, name);
-        self.w.byte(b':');
-        self.w
+    pub fn member(&mut self, name: &str) -> &mut Writer<'b> {
+        self.named(name.chars())
     }
 
     /// A member that is a string.
     pub fn text(&mut self, name: &str, text: &str) {
-        string(self.member(name.chars()), text.chars());
+        string(self.member(name), text.chars());
+    }
+
+    /// A member that is a whole number.
+    pub fn integer(&mut self, name: &str, value: i64) {
+        signed(self.member(name), value < 0, value.unsigned_abs());
     }
 
     /// A member that is bytes in base64url.
     pub fn bytes(&mut self, name: &str, bytes: &[u8]) {
-        string(self.member(name.chars()), base64url::chars(bytes));
+        string(self.member(name), base64url::chars(bytes));
+    }
+
+    /// A member that is the bytes, in base64url, which `write` writes.
+    pub fn encoded(&mut self, name: &str, write: impl FnOnce(&mut Writer<'_>)) {
+        let w = self.member(name);
+        w.byte(b'"');
+        let start = w.len();
+        write(w);
+        let length = w.len().saturating_sub(start);
+        w.reserve(base64url::encoded_len(length).saturating_sub(length));
+        base64url::encode_in_place(w.since_mut(start), length);
+        w.byte(b'"');
+    }
+
+    /// A member that says what an item of CBOR says. Errors: as in [`from_cbor`].
+    pub fn cbor(&mut self, name: &str, item: &[u8]) -> Result<(), cbor::Error> {
+        from_cbor(&mut Reader::tolerant(item), self.member(name))
+    }
+
+    fn named(&mut self, name: impl Iterator<Item = char>) -> &mut Writer<'b> {
+        separate(self.w, &mut self.empty);
+        string(self.w, name);
+        self.w.byte(b':');
+        self.w
     }
 
     /// Closes the object.
@@ -65,14 +149,11 @@ impl<'w, 'b> Object<'w, 'b> {
 /// # Errors
 /// What is wrong with the item, and [`ErrorKind::Forbidden`] for what JSON has no like of: tags, floats, and keys that are
 /// no strings.
-pub fn from_cbor(r: &mut Reader<'_>, w: &mut Writer<'_>) -> Result<(), Error> {
+pub fn from_cbor(r: &mut Reader<'_>, w: &mut Writer<'_>) -> Result<(), cbor::Error> {
     let mut empty = true;
     match r.item()? {
-        Item::Unsigned(value) => decimal(w, value),
-        Item::Negative(value) => {
-            w.byte(b'-');
-            decimal(w, value.checked_add(1).ok_or(r.error(ErrorKind::OutOfRange))?);
-        }
+        Item::Unsigned(value) => signed(w, false, value),
+        Item::Negative(value) => signed(w, true, value.checked_add(1).ok_or(r.error(ErrorKind::OutOfRange))?),
         Item::Bytes(bytes) => string(w, base64url::chars(bytes)),
         Item::Text(text) => string(w, text.chars()),
         Item::Array(count) => {
@@ -88,8 +169,8 @@ pub fn from_cbor(r: &mut Reader<'_>, w: &mut Writer<'_>) -> Result<(), Error> {
             let mut object = Object::open(w);
             for _ in 0..count {
                 let value = match r.item()? {
-                    Item::Text(name) => object.member(name.chars()),
-                    Item::Bytes(name) => object.member(base64url::chars(name)),
+                    Item::Text(name) => object.member(name),
+                    Item::Bytes(name) => object.named(base64url::chars(name)),
                     _ => return Err(r.error(ErrorKind::Forbidden)),
                 };
                 from_cbor(r, value)?;
@@ -111,11 +192,13 @@ fn separate(w: &mut Writer<'_>, empty: &mut bool) {
     }
 }
 
-/// The digits of a number.
-fn decimal(w: &mut Writer<'_>, value: u64) {
-    let digits = value.checked_ilog10().unwrap_or(0);
-    for place in (0..=digits).rev() {
-        let digit = value.checked_div(10u64.saturating_pow(place)).unwrap_or(0).wrapping_rem(10);
+/// A number in decimal digits.
+fn signed(w: &mut Writer<'_>, negative: bool, magnitude: u64) {
+    if negative {
+        w.byte(b'-');
+    }
+    for place in (0..=magnitude.checked_ilog10().unwrap_or(0)).rev() {
+        let digit = magnitude.checked_div(10u64.saturating_pow(place)).unwrap_or(0).wrapping_rem(10);
         w.byte(b'0'.wrapping_add(digit as u8));
     }
 }

@@ -4,10 +4,12 @@ use crate::{attestation::RawStatement, cbor, message};
 
 pub mod base64url;
 mod client_data;
+mod json;
 mod options;
 mod rp_id;
 
 pub use client_data::{Ceremony, ClientData, CollectedClientData};
+pub use json::{AuthenticationResponseJson, RegistrationResponseJson};
 pub use options::{
     Attachment, AttestationConveyance, AuthenticatorSelection, CreationOptions, RelyingParty, RequestOptions,
     Requirement,
