@@ -9,18 +9,21 @@ use super::{
     authorization::Grant,
     ceremony::{Operation, Progress},
     descriptors,
+    extensions::{GetExtensions, GetResults},
     facts::{Facts, Purpose},
     make_credential::check_auth_data,
 };
 use crate::{
     auth_data::{AuthData, MAX_CREDENTIAL_ID},
-    cbor::{List, RawMap, Read, Reader},
-    crypto::{Crypto, Hash},
+    cbor::{List, Read, Reader},
+    crypto::{Cipher, Crypto, Hash},
     ctap2::{
         Command, CredentialDescriptor, decode_response, encode_command, encode_request,
         get_assertion::{Options, Request, Response},
         get_info,
     },
+    extensions::UnsignedOutputs,
+    large_blob::{self, inflate},
     pin_uv::Permissions,
 };
 
@@ -37,8 +40,8 @@ pub struct GetOptions<'o> {
     pub user_verification: Requirement,
     /// What preferred user verification means when it is not set up.
     pub preferred_without_uv: PreferredWithoutUv,
-    /// Extension inputs as the authenticator takes them, a map with text keys.
-    pub extensions: Option<RawMap<'o>>,
+    /// Extension inputs.
+    pub extensions: GetExtensions<'o>,
     /// How long the ceremony may take, the user's typing included.
     pub timeout: Duration,
 }
@@ -52,7 +55,7 @@ impl<'o> GetOptions<'o> {
             allow_list: List::Slice(&[]),
             user_verification: Requirement::Preferred,
             preferred_without_uv: PreferredWithoutUv::Proceed,
-            extensions: None,
+            extensions: GetExtensions::NONE,
             timeout: DEFAULT_TIMEOUT,
         }
     }
@@ -68,15 +71,19 @@ pub struct Assertion<'b> {
     pub response: Response<'b>,
     /// Its authenticator data.
     pub auth_data: AuthData<'b>,
+    /// What came of the extensions.
+    pub extensions: GetResults<'b>,
 }
 
 impl<'b> Assertion<'b> {
     fn of(response: Response<'b>, only: Option<&'b [u8]>) -> Result<Self, Cause> {
         let named = response.credential.map(|credential| credential.id);
+        let auth_data = AuthData::decode(response.auth_data)?;
         Ok(Self {
             credential_id: named.or(only).ok_or(Cause::CredentialMissing)?,
             response,
-            auth_data: AuthData::decode(response.auth_data)?,
+            auth_data,
+            extensions: GetResults::read(&response, &auth_data)?,
         })
     }
 }
@@ -107,6 +114,29 @@ impl<'b> AssertionSelection<'b> {
     /// The assertion at `index`.
     pub fn get(&self, index: usize) -> Option<Assertion<'b>> {
         self.iter().nth(index)
+    }
+
+    /// The large blob of the assertion at `index`, in `work`: `None` when it was not asked for, or there is none. `work` has
+    /// room for the blob; for one in the large-blob array also, in front of it, for its ciphertext.
+    /// Errors: [`large_blob::Error`].
+    pub fn large_blob<'w, C: Cipher>(
+        &self,
+        _crypto: &C,
+        index: usize,
+        work: &'w mut [u8],
+    ) -> Result<Option<&'w [u8]>, large_blob::Error> {
+        let Some(assertion) = self.get(index) else { return Ok(None) };
+        let outputs =
+            assertion.response.unsigned_extension_outputs.and_then(|map| map.decode::<UnsignedOutputs>().ok());
+        let Some((blob, size)) =
+            outputs.and_then(|outputs| outputs.large_blob).and_then(|blob| blob.blob.zip(blob.original_size))
+        else {
+            return Ok(None);
+        };
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        let work = work.get_mut(..size).ok_or(large_blob::Error::WorkTooSmall { needed: size })?;
+        inflate(blob, work)?;
+        Ok(Some(work))
     }
 
     /// The assertions in order.
@@ -204,7 +234,7 @@ impl<'o> Operation for Authentication<'o> {
                     (false, true) => Some(List::Slice(&NOBODY)),
                     (false, false) => Some(allow_list),
                 },
-                extensions: options.extensions.filter(|map| !map.is_empty()),
+                extensions: options.extensions.other.filter(|map| !map.is_empty()),
                 options: grant.uv_option().map(|uv| Options { uv: Some(uv), ..Options::default() }),
                 pin_uv_auth_param: proof.as_ref().map(|(param, _)| param.as_bytes()),
                 pin_uv_auth_protocol: proof.as_ref().map(|(_, protocol)| *protocol),
@@ -215,7 +245,8 @@ impl<'o> Operation for Authentication<'o> {
 
     fn accept<C: Hash>(&mut self, crypto: &C, response: &[u8], verified: bool) -> Result<Progress, Cause> {
         let options = self.options;
-        let Assertion { credential_id, response, auth_data } = Assertion::of(decode_response(response)?, self.only)?;
+        let Assertion { credential_id, response, auth_data, .. } =
+            Assertion::of(decode_response(response)?, self.only)?;
         check_auth_data(crypto, &auth_data, options.rp_id, verified)?;
         if auth_data.attested_credential_data.is_some() {
             return Err(Cause::AttestedCredentialDataUnexpected);

@@ -5,16 +5,17 @@ use core::{convert::Infallible, time::Duration};
 use rand_core::CryptoRng;
 
 use super::{
-    Cause, Ceremony, DEFAULT_TIMEOUT, InvalidOption, PreferredWithoutUv, Requirement,
+    Cause, Ceremony, Conveyance, DEFAULT_TIMEOUT, InvalidOption, PreferredWithoutUv, Requirement,
     authorization::Grant,
     ceremony::{Operation, Progress},
     descriptors,
+    extensions::{MakeExtensions, MakeResults},
     facts::{Facts, Purpose},
 };
 use crate::{
     attestation::Statement,
     auth_data::{AuthData, Flags},
-    cbor::{List, RawMap},
+    cbor::{List, Text},
     crypto::{Crypto, Hash},
     ctap2::{
         Command, CredentialDescriptor, CredentialParameters, PUBLIC_KEY, RpEntity, UserEntity, decode_response,
@@ -45,8 +46,12 @@ pub struct MakeOptions<'o> {
     pub preferred_without_uv: PreferredWithoutUv,
     /// Enterprise attestation, 1: vendor-facilitated, 2: platform-managed; sent to authenticators where it is enabled.
     pub enterprise_attestation: Option<u64>,
-    /// Extension inputs as the authenticator takes them, a map with text keys.
-    pub extensions: Option<RawMap<'o>>,
+    /// How much of the attestation is returned.
+    pub attestation: Conveyance,
+    /// Attestation formats the relying party prefers, best first (2.2).
+    pub attestation_formats: List<'o, Text<'o>>,
+    /// Extension inputs.
+    pub extensions: MakeExtensions<'o>,
     /// How long the ceremony may take, the user's typing included.
     pub timeout: Duration,
 }
@@ -69,7 +74,9 @@ impl<'o> MakeOptions<'o> {
             user_verification: Requirement::Preferred,
             preferred_without_uv: PreferredWithoutUv::Proceed,
             enterprise_attestation: None,
-            extensions: None,
+            attestation: Conveyance::Direct,
+            attestation_formats: List::Slice(&[]),
+            extensions: MakeExtensions::NONE,
             timeout: DEFAULT_TIMEOUT,
         }
     }
@@ -85,6 +92,8 @@ pub struct Attestation<'b> {
     pub auth_data: AuthData<'b>,
     /// Its attestation statement.
     pub statement: Statement<'b>,
+    /// What came of the extensions.
+    pub extensions: MakeResults<'b>,
 }
 
 impl<'b> Attestation<'b> {
@@ -92,7 +101,8 @@ impl<'b> Attestation<'b> {
         let response: Response<'b> = decode_response(response)?;
         let auth_data = AuthData::decode(response.auth_data)?;
         let statement = Statement::decode(response.fmt, response.att_stmt)?;
-        Ok(Self { response, auth_data, statement })
+        let extensions = MakeResults::read(&response, &auth_data)?;
+        Ok(Self { response, auth_data, statement, extensions })
     }
 }
 
@@ -190,12 +200,12 @@ impl Operation for Registration<'_> {
                 user: options.user,
                 pub_key_cred_params: options.pub_key_cred_params,
                 exclude_list: Some(exclude_list).filter(|list| !list.is_empty()),
-                extensions: options.extensions.filter(|map| !map.is_empty()),
+                extensions: options.extensions.other.filter(|map| !map.is_empty()),
                 options: Some(asked).filter(|asked| *asked != Options::default()),
                 pin_uv_auth_param: proof.as_ref().map(|(param, _)| param.as_bytes()),
                 pin_uv_auth_protocol: proof.as_ref().map(|(_, protocol)| *protocol),
                 enterprise_attestation: options.enterprise_attestation.filter(|_| self.enterprise),
-                attestation_formats_preference: None,
+                attestation_formats_preference: Some(options.attestation_formats).filter(|formats| !formats.is_empty()),
             };
             encode_request(Command::MAKE_CREDENTIAL, &request, buffer)
         })

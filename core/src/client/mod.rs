@@ -23,12 +23,13 @@ mod ceremony;
 mod descriptors;
 mod drive;
 mod error;
+pub mod extensions;
 mod facts;
 mod get_assertion;
 mod make_credential;
 pub mod manage;
 
-pub use crate::webauthn::Requirement;
+pub use crate::webauthn::{AttestationConveyance as Conveyance, Requirement};
 pub use ceremony::{Ceremony, MIN_BUFFER};
 pub use drive::{PinEntry, UserInteraction, run, run_async, run_each, run_each_async};
 pub use error::{Cause, Error, ErrorCode, InvalidOption, Stage};

@@ -150,14 +150,15 @@ keywords! {
     /// AttestationConveyancePreference (WebAuthn L3 §5.4.7).
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub enum AttestationConveyance {
-        /// None: what the authenticator gives is replaced by the format "none".
+        /// Nothing that tells the model of the authenticator from its statement, which is replaced by the format "none" unless
+        /// it is a self attestation; the AAGUID stays (WebAuthn L3 §5.1.3).
         #[default]
         None = "none",
-        /// The authenticator's, or an anonymised one.
+        /// Something that can be verified; here the same as [`AttestationConveyance::Direct`].
         Indirect = "indirect",
-        /// The authenticator's.
+        /// What the authenticator gave.
         Direct = "direct",
-        /// One that may name the single authenticator.
+        /// What the authenticator gave, which may tell one from another.
         Enterprise = "enterprise",
     }
 }
