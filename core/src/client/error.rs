@@ -160,6 +160,8 @@ pub enum InvalidOption {
     Algorithms,
     /// A large-blob array is too short to be one.
     LargeBlobArray,
+    /// Extension inputs are not the standard's, or belong to the other ceremony.
+    Extensions,
     /// The parameters of a vendor's setting do not begin with its number.
     VendorParameters,
 }

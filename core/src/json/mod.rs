@@ -15,7 +15,7 @@ mod shape;
 mod write;
 
 pub use shape::{Member, Shape, to_cbor};
-pub use write::{Object, WriteError, array, encode, from_cbor, string};
+pub use write::{Object, WriteError, array, encode, from_cbor, string, with_cbor};
 
 /// Nesting allowed, in objects and arrays.
 const MAX_DEPTH: u8 = 16;

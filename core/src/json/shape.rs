@@ -24,17 +24,21 @@ pub enum Shape {
     Array(&'static Shape),
     /// A dictionary: these members, at most 23 of them.
     Object(&'static [Member]),
-    /// A record whose names are bytes in base64url, each at most once; byte strings in CBOR.
+    /// A record whose names are bytes in base64url, each at most once. In CBOR an array of maps, `id` the name's bytes and
+    /// `eval` the value, after the one record that WebAuthn has.
     Record(&'static Shape),
 }
 
 /// A member of a dictionary.
 #[derive(Clone, Copy, Debug)]
 pub struct Member {
-    name: &'static str,
+    pub(super) name: &'static str,
     required: bool,
-    shape: Shape,
+    pub(super) shape: Shape,
 }
+
+/// The members of a record's entries.
+pub(super) const ENTRY: [&str; 2] = ["id", "eval"];
 
 impl Member {
     /// A member that may be absent.
@@ -48,14 +52,13 @@ impl Member {
     }
 }
 
-/// Arrays and records: the initial byte of a head whose count takes four bytes (RFC 8949 §3).
+/// The initial byte of an array whose count takes four bytes (RFC 8949 §3).
 const LONG_ARRAY: u8 = 0x9A;
-const LONG_MAP: u8 = 0xBA;
 /// The initial byte of a map of no entries; one of up to 23 has a greater one.
 const MAP: u8 = 0xA0;
 
-/// Writes what `document` says as CBOR into `buffer` and returns the length, which is at most one and a half times the
-/// document's. A document in a shape without records is gone through once.
+/// Writes what `document` says as CBOR into `buffer` and returns the length. A document in a shape without records is gone
+/// through once.
 ///
 /// # Errors
 /// [`Error`] names the member and the place: the document is not JSON or has not the shape, a required member is missing,
@@ -87,7 +90,7 @@ fn value(r: &mut Reader<'_>, w: &mut Writer<'_>, shape: &'static Shape) -> Resul
         }
         Shape::Array(item) => {
             r.array()?;
-            let head = counted(w, LONG_ARRAY);
+            let head = long_array(w);
             let mut count: u32 = 0;
             while r.next_item()? {
                 value(r, w, item)?;
@@ -99,11 +102,15 @@ fn value(r: &mut Reader<'_>, w: &mut Writer<'_>, shape: &'static Shape) -> Resul
         Shape::Record(entry) => {
             r.object()?;
             let start = *r;
-            let head = counted(w, LONG_MAP);
+            let head = long_array(w);
             let mut count: u32 = 0;
             while let Some(name) = r.next_member()? {
                 is_new(start, name, count)?.then_some(()).ok_or(r.error(ErrorKind::Duplicate))?;
+                let [id, eval] = ENTRY;
+                w.map(ENTRY.len());
+                w.text(id);
                 bytes(w, name).ok_or(r.error(ErrorKind::NotBase64Url))?;
+                w.text(eval);
                 value(r, w, entry)?;
                 count = count.saturating_add(1);
             }
@@ -146,9 +153,9 @@ fn object(r: &mut Reader<'_>, w: &mut Writer<'_>, members: &'static [Member]) ->
     Ok(())
 }
 
-/// Writes a head with room for its count, and says where that goes.
-fn counted(w: &mut Writer<'_>, initial: u8) -> usize {
-    w.raw(&[initial, 0, 0, 0, 0]);
+/// Writes the head of an array with room for its count, and says where that goes.
+fn long_array(w: &mut Writer<'_>) -> usize {
+    w.raw(&[LONG_ARRAY, 0, 0, 0, 0]);
     w.len().saturating_sub(4)
 }
 

@@ -166,7 +166,7 @@ fn cbor_is_written_as_the_json_that_says_the_same() {
     let json = |cbor: &[u8]| {
         let mut buffer = [0; 256];
         let mut w = Writer::new(&mut buffer);
-        from_cbor(&mut crate::cbor::Reader::tolerant(cbor), &mut w).map(|()| {
+        from_cbor(&mut crate::cbor::Reader::tolerant(cbor), &mut w, None).map(|()| {
             let written = w.written().unwrap();
             String::from_utf8(written.to_vec()).unwrap()
         })
@@ -181,7 +181,7 @@ fn cbor_is_written_as_the_json_that_says_the_same() {
         (b"\x42\xFB\xFF", r#""-_8""#),
         (b"\x63a\"\n", r#""a\"\u000a""#),
         (b"\x83\xF4\xF5\xF6", "[false,true,null]"),
-        (b"\xA2\x41\x01\xA0\x61a\x80", r#"{"AQ":{},"a":[]}"#),
+        (b"\xA2\x61b\xA0\x61a\x80", r#"{"b":{},"a":[]}"#),
     ] {
         assert_eq!(json(cbor).as_deref(), Ok(text));
         assert!(serde_json::from_str::<Value>(text).is_ok(), "{text}");

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::shape::{ENTRY, Shape};
 use crate::{
     bytes,
     cbor::{self, ErrorKind, Item, Overflow, Reader, Write, Writer},
@@ -38,18 +39,34 @@ impl From<cbor::Error> for WriteError {
     }
 }
 
-/// Writes a message as JSON to the front of `buffer`, which also holds its CBOR meanwhile, and returns the length.
+/// Writes a message as JSON to the front of `buffer`, which also holds its CBOR meanwhile, and returns the length. `shape`
+/// tells records from arrays.
 ///
 /// # Errors
-/// [`WriteError::Overflow`] with the room for both; [`WriteError::Cbor`] as in [`from_cbor`].
-pub fn encode<T: Write + ?Sized>(value: &T, buffer: &mut [u8]) -> Result<usize, WriteError> {
+/// [`WriteError::Overflow`] with a size that it takes at least; [`WriteError::Cbor`] as in [`from_cbor`].
+pub fn encode<T: Write + ?Sized>(value: &T, shape: Option<&Shape>, buffer: &mut [u8]) -> Result<usize, WriteError> {
+    with_cbor(value, buffer, |cbor, json| {
+        let mut w = Writer::new(json);
+        from_cbor(&mut Reader::tolerant(cbor), &mut w, shape)?;
+        Ok(w.finish()?)
+    })
+}
+
+/// Has `write` write to the front of `buffer`, while `value` lies at its end as CBOR. Errors:
+/// [`WriteError::Overflow`] with a size that it takes at least, and those of `write`.
+pub fn with_cbor<T: Write + ?Sized>(
+    value: &T,
+    buffer: &mut [u8],
+    write: impl FnOnce(&[u8], &mut [u8]) -> Result<usize, WriteError>,
+) -> Result<usize, WriteError> {
     let len = cbor::encode(value, buffer)?;
     let front = buffer.len().saturating_sub(len);
     bytes::shift(buffer, 0..len, front);
-    let (front, back) = buffer.split_at_mut_checked(front).ok_or(Overflow { needed: len })?;
-    let mut w = Writer::new(front);
-    from_cbor(&mut Reader::tolerant(back), &mut w)?;
-    w.finish().map_err(|json| Overflow { needed: json.needed.saturating_add(len) }.into())
+    let (front, back) = buffer.split_at_mut_checked(front).unwrap_or_default();
+    write(back, front).map_err(|error| match error {
+        WriteError::Overflow(Overflow { needed }) => Overflow { needed: needed.saturating_add(len) }.into(),
+        error => error,
+    })
 }
 
 /// Writes a string as CCDToString does (WebAuthn L3 §5.8.1.1).
@@ -128,7 +145,7 @@ impl<'w, 'b> Object<'w, 'b> {
 
     /// A member that says what an item of CBOR says. Errors: as in [`from_cbor`].
     pub fn cbor(&mut self, name: &str, item: &[u8]) -> Result<(), cbor::Error> {
-        from_cbor(&mut Reader::tolerant(item), self.member(name))
+        from_cbor(&mut Reader::tolerant(item), self.member(name), None)
     }
 
     fn named(&mut self, name: impl Iterator<Item = char>) -> &mut Writer<'b> {
@@ -144,44 +161,66 @@ impl<'w, 'b> Object<'w, 'b> {
     }
 }
 
-/// Writes a CBOR item as JSON: byte strings in base64url, in a map's keys too.
+/// Writes a CBOR item as JSON: byte strings in base64url, and what is a record in `shape` as an object.
 ///
 /// # Errors
 /// What is wrong with the item, and [`ErrorKind::Forbidden`] for what JSON has no like of: tags, floats, and keys that are
-/// no strings.
-pub fn from_cbor(r: &mut Reader<'_>, w: &mut Writer<'_>) -> Result<(), cbor::Error> {
+/// not text.
+pub fn from_cbor(r: &mut Reader<'_>, w: &mut Writer<'_>, shape: Option<&Shape>) -> Result<(), cbor::Error> {
     let mut empty = true;
-    match r.item()? {
-        Item::Unsigned(value) => signed(w, false, value),
-        Item::Negative(value) => signed(w, true, value.checked_add(1).ok_or(r.error(ErrorKind::OutOfRange))?),
-        Item::Bytes(bytes) => string(w, base64url::chars(bytes)),
-        Item::Text(text) => string(w, text.chars()),
-        Item::Array(count) => {
-            w.byte(b'[');
-            for _ in 0..count {
-                separate(w, &mut empty);
-                from_cbor(r, w)?;
-            }
-            w.byte(b']');
-            r.leave();
-        }
-        Item::Map(count) => {
+    match (r.item()?, shape) {
+        (Item::Unsigned(value), _) => signed(w, false, value),
+        (Item::Negative(value), _) => signed(w, true, value.checked_add(1).ok_or(r.error(ErrorKind::OutOfRange))?),
+        (Item::Bytes(bytes), _) => string(w, base64url::chars(bytes)),
+        (Item::Text(text), _) => string(w, text.chars()),
+        (Item::Array(count), Some(Shape::Record(shape))) => {
             let mut object = Object::open(w);
             for _ in 0..count {
-                let value = match r.item()? {
-                    Item::Text(name) => object.member(name),
-                    Item::Bytes(name) => object.named(base64url::chars(name)),
-                    _ => return Err(r.error(ErrorKind::Forbidden)),
-                };
-                from_cbor(r, value)?;
+                let [id, eval] = ENTRY.map(Item::Text);
+                if r.item()? != Item::Map(2) || r.item()? != id {
+                    return Err(r.error(ErrorKind::UnexpectedType));
+                }
+                let name = object.named(base64url::chars(r.bytes()?));
+                if r.item()? != eval {
+                    return Err(r.error(ErrorKind::UnexpectedType));
+                }
+                from_cbor(r, name, Some(shape))?;
+                r.leave();
             }
             object.finish();
             r.leave();
         }
-        Item::Simple([0xF4]) => w.raw(b"false"),
-        Item::Simple([0xF5]) => w.raw(b"true"),
-        Item::Simple([0xF6]) => w.raw(b"null"),
-        Item::Simple(_) | Item::Tag(_) => return Err(r.error(ErrorKind::Forbidden)),
+        (Item::Array(count), shape) => {
+            let item = match shape {
+                Some(Shape::Array(item)) => Some(*item),
+                _ => None,
+            };
+            w.byte(b'[');
+            for _ in 0..count {
+                separate(w, &mut empty);
+                from_cbor(r, w, item)?;
+            }
+            w.byte(b']');
+            r.leave();
+        }
+        (Item::Map(count), shape) => {
+            let members = match shape {
+                Some(Shape::Object(members)) => *members,
+                _ => &[],
+            };
+            let mut object = Object::open(w);
+            for _ in 0..count {
+                let Item::Text(name) = r.item()? else { return Err(r.error(ErrorKind::Forbidden)) };
+                let shape = members.iter().find(|member| member.name == name).map(|member| &member.shape);
+                from_cbor(r, object.member(name), shape)?;
+            }
+            object.finish();
+            r.leave();
+        }
+        (Item::Simple([0xF4]), _) => w.raw(b"false"),
+        (Item::Simple([0xF5]), _) => w.raw(b"true"),
+        (Item::Simple([0xF6]), _) => w.raw(b"null"),
+        (Item::Simple(_) | Item::Tag(_), _) => return Err(r.error(ErrorKind::Forbidden)),
     }
     Ok(())
 }

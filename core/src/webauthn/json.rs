@@ -57,7 +57,10 @@ const EXTENSIONS: Shape = Shape::Object(&[
 
 /// PublicKeyCredentialCreationOptionsJSON.
 const CREATION: Shape = Shape::Object(&[
-    Member::required("rp", Shape::Object(&[Member::optional("id", Shape::Text), Member::required("name", Shape::Text)])),
+    Member::required(
+        "rp",
+        Shape::Object(&[Member::optional("id", Shape::Text), Member::required("name", Shape::Text)]),
+    ),
     // Names are required on the web; servers of others leave them out, and authenticators can do without.
     Member::required(
         "user",
@@ -112,6 +115,12 @@ impl<'b> CreationOptions<'b> {
     pub fn from_json(json: &[u8], buffer: &'b mut [u8]) -> Result<Self, Error> {
         read(json, &CREATION, buffer)
     }
+
+    /// Writes PublicKeyCredentialCreationOptionsJSON to the front of `buffer`, which also holds its CBOR meanwhile, and
+    /// returns the length. Errors: as in [`json::encode`].
+    pub fn to_json(&self, buffer: &mut [u8]) -> Result<usize, WriteError> {
+        json::encode(self, Some(&CREATION), buffer)
+    }
 }
 
 impl<'b> RequestOptions<'b> {
@@ -121,6 +130,11 @@ impl<'b> RequestOptions<'b> {
     /// The same.
     pub fn from_json(json: &[u8], buffer: &'b mut [u8]) -> Result<Self, Error> {
         read(json, &REQUEST, buffer)
+    }
+
+    /// Writes PublicKeyCredentialRequestOptionsJSON, as [`CreationOptions::to_json`] does.
+    pub fn to_json(&self, buffer: &mut [u8]) -> Result<usize, WriteError> {
+        json::encode(self, Some(&REQUEST), buffer)
     }
 }
 

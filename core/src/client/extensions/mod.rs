@@ -19,6 +19,9 @@ use crate::{
 };
 
 mod results;
+mod webauthn;
+
+pub use webauthn::ClientOutputs;
 
 /// Extension inputs of a registration. By default none is used.
 #[derive(Clone, Copy, Debug, Default)]

@@ -48,8 +48,10 @@ fn creation_options_are_read_with_escapes_base64url_unknown_members_and_nulls() 
     assert_eq!(selection.require_resident_key, None);
     assert_eq!(options.attestation, Some(AttestationConveyance::Direct));
     assert!(options.attestation_formats.unwrap().is_empty());
-    // {"prf": {"evalByCredential": {h'01': {"first": h'02'}}}, "credProps": true}, the record with a long head
-    let extensions = b"\xA2\x63prf\xA1\x70evalByCredential\xBA\0\0\0\x01\x41\x01\xA1\x65first\x41\x02\x69credProps\xF5";
+    // {"prf": {"evalByCredential": [{"id": h'01', "eval": {"first": h'02'}}]}, "credProps": true}, the array with a long head
+    let extensions =
+        b"\xA2\x63prf\xA1\x70evalByCredential\x9A\0\0\0\x01\xA2\x62id\x41\x01\x64eval\xA1\x65first\x41\x02\
+        \x69credProps\xF5";
     assert_eq!(options.extensions, Some(RawMap(extensions)));
 }
 
@@ -130,11 +132,11 @@ fn a_buffer_that_is_too_small_is_told_what_it_takes() {
     }
     let options = CreationOptions::from_json(CREATION.as_bytes(), &mut buffer).unwrap();
     let mut json = vec![0; 4000];
-    let Err(WriteError::Overflow(Overflow { needed })) = json::encode(&options, &mut json[..700]) else {
+    let Err(WriteError::Overflow(Overflow { needed })) = options.to_json(&mut json[..700]) else {
         panic!("there is room")
     };
-    assert!(json::encode(&options, &mut json[..needed - 1]).is_err());
-    assert!(json::encode(&options, &mut json[..needed]).is_ok());
+    assert!(options.to_json(&mut json[..needed - 1]).is_err());
+    assert!(options.to_json(&mut json[..needed]).is_ok());
 }
 
 fn authentication() -> AuthenticationResponseJson<'static> {
@@ -269,7 +271,8 @@ fn every_response_of_the_standards_vectors_is_written_and_holds_what_it_held() {
 
 /// Members that are there or not.
 fn members<const N: usize>(members: [(&'static str, BoxedStrategy<Value>); N]) -> BoxedStrategy<Value> {
-    let each = members.map(|(name, value)| prop::option::of(value).prop_map(move |value| value.map(|v| (name.into(), v))));
+    let each =
+        members.map(|(name, value)| prop::option::of(value).prop_map(move |value| value.map(|v| (name.into(), v))));
     Vec::from(each).prop_map(|members| Value::Object(members.into_iter().flatten().collect())).boxed()
 }
 
@@ -394,7 +397,7 @@ proptest! {
         let text = value.to_string();
         let mut buffer = vec![0; text.len()];
         let options = CreationOptions::from_json(text.as_bytes(), &mut buffer).unwrap();
-        let json = written(|buffer| json::encode(&options, buffer));
+        let json = written(|buffer| options.to_json(buffer));
         prop_assert_eq!(&serde_json::from_str::<Value>(&json).unwrap(), &value);
         let mut again = vec![0; json.len()];
         prop_assert_eq!(CreationOptions::from_json(json.as_bytes(), &mut again), Ok(options));
@@ -409,7 +412,7 @@ proptest! {
         let text = value.to_string();
         let mut buffer = vec![0; text.len()];
         let options = RequestOptions::from_json(text.as_bytes(), &mut buffer).unwrap();
-        let json = written(|buffer| json::encode(&options, buffer));
+        let json = written(|buffer| options.to_json(buffer));
         prop_assert_eq!(&serde_json::from_str::<Value>(&json).unwrap(), &value);
         disguise(&mut value, false);
         let text = value.to_string();
