@@ -152,8 +152,10 @@ pub enum Cause {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidOption {
-    /// The RP ID is empty.
+    /// The RP ID is empty, or not one that the origin may use.
     RpId,
+    /// The origin may not use the API.
+    Origin,
     /// The user handle is not 1 to 64 bytes long.
     UserId,
     /// The algorithms are empty, or one has another type than public-key.
@@ -164,6 +166,12 @@ pub enum InvalidOption {
     Extensions,
     /// The parameters of a vendor's setting do not begin with its number.
     VendorParameters,
+}
+
+impl Error {
+    pub(super) const fn new(stage: Stage, cause: Cause) -> Self {
+        Self { code: cause.code(), stage, cause }
+    }
 }
 
 impl Cause {

@@ -6,6 +6,7 @@
 //!              ├─ authorization              make_credential, get_assertion   requests, and the checks of their answers
 //!              └─ operation                  manage         PIN, credentials, fingerprints, blobs, configuration, reset
 //!                                            drive          loops over a transport, blocking and async
+//!                                            fido2          a client in one value: WebAuthn above the ceremonies
 //! ```
 //!
 //! [`MakeCredential`], [`GetAssertion`] and the operations of [`manage`] are the same machine with another operation in
@@ -25,6 +26,7 @@ mod drive;
 mod error;
 pub mod extensions;
 mod facts;
+pub mod fido2;
 mod get_assertion;
 mod make_credential;
 pub mod manage;

@@ -14,6 +14,7 @@ mod authorization;
 mod damaged;
 mod device;
 mod faults;
+mod fido2;
 mod hostile;
 mod machine;
 mod manage;
