@@ -186,7 +186,7 @@ mod tests {
             }
         }
         let zero = CoseKey::Rsa { algorithm, n: &[], e: &[0x7F] };
-        let before = "301b300d06092a864886f70d0101010500030a00";
+        let before = "301a300d06092a864886f70d0101010500030900";
         assert_form(zero, before, &[b"\x30\x06\x02\x01\x00\x02\x01\x7F"]);
     }
 
