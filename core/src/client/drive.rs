@@ -5,11 +5,11 @@ use core::{fmt, time::Duration};
 use rand_core::CryptoRng;
 use zeroize::Zeroize;
 
-use super::{AssertionSelection, Ceremony, Error, Input, Output, Prompt, ceremony::Operation};
+use super::{AssertionSelection, Ceremony, Error, Input, Output, Prompt, operation::Operation};
 use crate::{
     Instant,
     crypto::Crypto,
-    transport::{AsyncTransport, KeepAlive, Protocol, Received, Transport},
+    transport::{AsyncTransport, KeepAlive, Received, Transport},
 };
 
 /// How often the user is asked whether to cancel, at least.
@@ -117,7 +117,7 @@ pub fn run_each<'b, O: Operation + 'b, C: Crypto, R: CryptoRng>(
         let output = ceremony.step(clock(), input)?;
         pin.clear();
         input = match output {
-            Output::Send(exchange) => sent(transport.send(Protocol::Ctap2, exchange.request())),
+            Output::Send(exchange) => sent(transport.send(exchange.protocol, exchange.request())),
             Output::Wait { buf, limit } => received(transport.receive(buf, limit.min(CANCEL_POLL)), user),
             Output::CancelDevice => sent(transport.cancel()),
             Output::Reconnect => reconnected(transport.reconnect()),
@@ -155,7 +155,7 @@ pub async fn run_each_async<'b, O: Operation + 'b, C: Crypto, R: CryptoRng>(
         let output = ceremony.step(clock(), input)?;
         pin.clear();
         input = match output {
-            Output::Send(exchange) => sent(transport.send(Protocol::Ctap2, exchange.request()).await),
+            Output::Send(exchange) => sent(transport.send(exchange.protocol, exchange.request()).await),
             Output::Wait { buf, limit } => received(transport.receive(buf, limit.min(CANCEL_POLL)).await, user),
             Output::CancelDevice => sent(transport.cancel().await),
             Output::Reconnect => reconnected(transport.reconnect().await),

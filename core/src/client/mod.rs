@@ -17,8 +17,12 @@
 
 use core::{convert::Infallible, fmt, time::Duration};
 
-use crate::{pin_uv::Permissions, transport::KeepAlive};
+use crate::{
+    pin_uv::Permissions,
+    transport::{KeepAlive, Protocol},
+};
 
+mod authentication;
 mod authorization;
 mod ceremony;
 mod descriptors;
@@ -28,8 +32,13 @@ pub mod extensions;
 mod facts;
 pub mod fido2;
 mod get_assertion;
+mod large_blobs;
 mod make_credential;
 pub mod manage;
+mod operation;
+mod preflight;
+mod registration;
+mod touch;
 
 pub use crate::webauthn::{AttestationConveyance as Conveyance, Requirement};
 pub use ceremony::{Ceremony, MIN_BUFFER};
@@ -146,6 +155,8 @@ pub struct Exchange<'m> {
     pub buf: &'m mut [u8],
     /// The request's length.
     pub len: usize,
+    /// What the request speaks.
+    pub protocol: Protocol,
 }
 
 impl fmt::Debug for Exchange<'_> {
@@ -155,7 +166,7 @@ impl fmt::Debug for Exchange<'_> {
 }
 
 impl Exchange<'_> {
-    /// The request, a command byte and its CBOR.
+    /// The request: a command byte and its CBOR, or an APDU.
     pub fn request(&self) -> &[u8] {
         self.buf.get(..self.len).unwrap_or_default()
     }

@@ -18,6 +18,8 @@ use crate::{
     message,
 };
 
+pub(super) mod hmac;
+pub(super) mod inputs;
 mod results;
 mod webauthn;
 
