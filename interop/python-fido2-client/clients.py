@@ -4,6 +4,7 @@ randomness: 11 11 11 ... for both."""
 import json
 import os
 import subprocess
+from collections.abc import Mapping
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from fido2.client import ClientError, DefaultClientDataCollector, Fido2Client
@@ -17,17 +18,18 @@ from fido2.ctap2.extensions import (
     PinComplexityPolicyExtension,
     ThirdPartyPaymentExtension,
 )
+from fido2.utils import websafe_decode
 from routes import User
 from tcp_connection import open_device
 
 BYTE = b"\x11"
-_derive = ec.derive_private_key
+PLATFORM_KEY = ec.derive_private_key(int.from_bytes(BYTE * 32, "big"), ec.SECP256R1())
 
 
 def fix_randomness():
     """Has python-fido2 agree on keys with the same one always, and encrypt with the same IV."""
     os.urandom = lambda length: BYTE * length
-    ec.generate_private_key = lambda curve, backend=None: _derive(int.from_bytes(BYTE * 32, "big"), curve)
+    ec.generate_private_key = lambda curve, backend=None: PLATFORM_KEY
 
 
 EXTENSIONS = [
@@ -42,6 +44,14 @@ EXTENSIONS = [
 ]
 
 
+def for_python(options):
+    """python-fido2 wants this one member as bytes."""
+    extensions = options.get("extensions", {})
+    if "credBlob" not in extensions:
+        return options
+    return {**options, "extensions": {**extensions, "credBlob": websafe_decode(extensions["credBlob"])}}
+
+
 def theirs(address, ceremony, origin, options, pin):
     """What python-fido2 returns: the response, or the name of the error's code."""
     device = open_device(*address)
@@ -50,7 +60,7 @@ def theirs(address, ceremony, origin, options, pin):
             device, DefaultClientDataCollector(origin), user_interaction=User(pin), extensions=EXTENSIONS
         )
         if ceremony == "create":
-            return dict(client.make_credential(options)), None
+            return dict(client.make_credential(for_python(options))), None
         return dict(client.get_assertion(options).get_response(0)), None
     except ClientError as error:
         return None, error.code.name.replace("_", "").lower()
@@ -72,11 +82,15 @@ def ours(program, address, ceremony, origin, options, pin):
 
 
 def differences(ours, theirs):
-    """Where two responses differ that should not."""
+    """Where two responses differ that should not. The credential's id is of the key's randomness, so is what is signed."""
+    theirs = {**theirs, "response": dict(theirs["response"])}
     wrong = []
-    for member in ("id", "rawId", "type", "authenticatorAttachment"):
-        if ours[member] != theirs[member]:
-            wrong.append(f"  {member} is {ours[member]!r} instead of {theirs[member]!r}")
-    if ours["response"]["clientDataJSON"] != dict(theirs["response"])["clientDataJSON"]:
-        wrong.append(f"  other client data: {ours['response']['clientDataJSON']}")
+    for path in (["type"], ["authenticatorAttachment"], ["response", "clientDataJSON"], ["response", "userHandle"]):
+        values = [one.get(path[0]) if len(path) == 1 else one[path[0]].get(path[1]) for one in (ours, theirs)]
+        if values[0] != values[1]:
+            wrong.append(f"  {'.'.join(path)} is {values[0]!r} instead of {values[1]!r}")
+    results = {name: dict(value) if isinstance(value, Mapping) else value
+               for name, value in theirs["clientExtensionResults"].items()}
+    if ours["clientExtensionResults"] != results:
+        wrong.append(f"  extension results are {ours['clientExtensionResults']} instead of {results}")
     return wrong

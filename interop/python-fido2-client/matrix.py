@@ -3,6 +3,7 @@
 import itertools
 import json
 
+from clients import for_python
 from fido2.client import DefaultClientDataCollector, Fido2Client
 from fido2.ctap2 import Ctap2
 from fido2.ctap2.pin import ClientPin
@@ -53,7 +54,7 @@ class Case:
         selection = {"residentKey": "required", "userVerification": "required" if self.pin else "discouraged"}
         options = creation(selection, self.extras.get("registered", {}))
         options["user"]["id"] = websafe_encode(b"user %d" % index)
-        return client.make_credential(options).raw_id
+        return client.make_credential(for_python(options)).raw_id
 
 
 def creation(selection, extensions=None):
