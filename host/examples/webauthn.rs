@@ -18,8 +18,8 @@ use keyfob_core::{
     Instant,
     cbor::Text,
     client::{
-        self, PinEntry, Prompt, UserInteraction,
-        fido2::{Fido2Client, Policy, WebAuthnClient},
+        self, GetAssertion, PinEntry, Prompt, UserInteraction,
+        fido2::{Fido2Client, Policy, ResponseSelection, WebAuthnClient},
     },
     crypto::RustCrypto,
     json::WriteError,
@@ -31,6 +31,9 @@ use rand_chacha::rand_core::{TryCryptoRng, TryRng};
 
 /// The longest CTAPHID message, and four times that for several assertions, in bytes.
 const MESSAGES: usize = 4 * 7609;
+
+/// Room for the large-blob array, twice and with what is written to it, in bytes.
+const LARGE_BLOBS: usize = 64 * 1024;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -59,10 +62,10 @@ fn run(arguments: &[String]) -> Result<Vec<u8>, String> {
     stream.set_nodelay(true).map_err(|error| error.to_string())?;
     let start = time::Instant::now();
     let now = move || Instant::from_millis(u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX));
-    let rng = Source { fixed: has("--fixed-randomness") };
+    let mut source = Source { fixed: has("--fixed-randomness") };
     let transport = HidTransport::new(TcpPipe::new(stream), now, [0x11; 8]);
     let collector = DefaultClientDataCollector::new(origin);
-    let mut client = Fido2Client::new(transport, collector, User { pin }, RustCrypto, rng, now);
+    let mut client = Fido2Client::new(transport, collector, User { pin }, RustCrypto, source, now);
     client.policy = if has("--python-fido2") { Policy::PYTHON_FIDO2 } else { Policy::STANDARD };
 
     let (mut read, mut collected, mut messages) =
@@ -75,9 +78,14 @@ fn run(arguments: &[String]) -> Result<Vec<u8>, String> {
     } else {
         let options = RequestOptions::from_json(&json, &mut read).map_err(|error| error.to_string())?;
         let request = client.request(&options, &mut collected).map_err(failure)?;
-        let selection = client.get_assertion(&request, &mut messages).map_err(failure)?;
+        let mut memory = vec![0; LARGE_BLOBS];
+        let ceremony = GetAssertion::with_memory(&request.options, &mut memory, &mut messages, RustCrypto, &mut source);
+        let assertions = client::run(ceremony, &mut client.transport, &mut client.user, now).map_err(failure)?;
+        let mut work = vec![0; LARGE_BLOBS];
+        let blob = assertions.large_blob(&RustCrypto, 0, &mut work).map_err(|error| format!("{error:?}"))?;
+        let selection = ResponseSelection { client_data_json: request.client_data_json, assertions };
         let response = selection.get(0).ok_or("no assertion")?;
-        written(|buffer| response.to_json(&request.options.extensions, None, buffer))
+        written(|buffer| response.to_json(&request.options.extensions, blob, buffer))
     }
 }
 
@@ -114,6 +122,7 @@ impl UserInteraction for User {
 }
 
 /// The system's randomness, or, to compare what two clients send, the same byte for ever.
+#[derive(Clone, Copy)]
 struct Source {
     fixed: bool,
 }

@@ -28,6 +28,10 @@ class Case:
         self.name, self.ceremony, self.options, self.pin = name, ceremony, options, pin
         self.serve, self.lists, self.extras = serve, lists, extras or {}
 
+    def is_full(self):
+        """Whether the key evaluates secrets in a registration, for one thing."""
+        return "fido2_3_full" in self.serve
+
     def prepare(self, address):
         """Gives a fresh key its PIN and its credentials, and returns the options that name them."""
         device = open_device(*address)

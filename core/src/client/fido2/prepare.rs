@@ -63,7 +63,6 @@ impl<'o> Creation<'o> {
             attestation_formats: options.attestation_formats.unwrap_or(List::Slice(&[])),
             extensions: MakeExtensions::of_options(options.extensions).map_err(invalid)?,
             timeout: timeout(options.timeout),
-            ..MakeOptions::new(collected.hash, RpEntity { id: collected.rp_id, name: None }, options.user, &[])
         };
         Ok(Self { client_data_json: collected.json, options })
     }
