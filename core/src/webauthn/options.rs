@@ -60,6 +60,45 @@ message! {
     }
 }
 
+impl<'a> CreationOptions<'a> {
+    /// Options with the standard's defaults: nothing excluded, nothing required, no attestation.
+    pub const fn new(
+        rp: RelyingParty<'a>,
+        user: UserEntity<'a>,
+        challenge: &'a [u8],
+        pub_key_cred_params: &'a [CredentialParameters<'a>],
+    ) -> Self {
+        Self {
+            rp,
+            user,
+            hints: None,
+            timeout: None,
+            challenge,
+            extensions: None,
+            attestation: None,
+            pub_key_cred_params: List::Slice(pub_key_cred_params),
+            attestation_formats: None,
+            exclude_credentials: None,
+            authenticator_selection: None,
+        }
+    }
+}
+
+impl<'a> RequestOptions<'a> {
+    /// Options with the standard's defaults: any credential of the caller's own RP ID, user verification preferred.
+    pub const fn new(challenge: &'a [u8]) -> Self {
+        Self {
+            rp_id: None,
+            hints: None,
+            timeout: None,
+            challenge,
+            extensions: None,
+            allow_credentials: None,
+            user_verification: None,
+        }
+    }
+}
+
 message! {
     /// PublicKeyCredentialRpEntity.
     #[derive(Clone, Copy, Debug, PartialEq)]

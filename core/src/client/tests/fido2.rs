@@ -31,31 +31,12 @@ pub fn stub() -> Client<'static, StubCrypto, impl FnMut() -> Instant> {
 }
 
 pub fn creation() -> CreationOptions<'static> {
-    CreationOptions {
-        rp: RelyingParty { id: Some(RP_ID), name: "Example" },
-        user: UserEntity { id: b"user", name: Some("alice"), display_name: None },
-        hints: None,
-        timeout: None,
-        challenge: &[1, 2, 3],
-        extensions: None,
-        attestation: None,
-        pub_key_cred_params: List::Slice(ES256),
-        attestation_formats: None,
-        exclude_credentials: None,
-        authenticator_selection: None,
-    }
+    let rp = RelyingParty { id: Some(RP_ID), name: "Example" };
+    CreationOptions::new(rp, UserEntity { id: b"user", name: Some("alice"), display_name: None }, &[1, 2, 3], ES256)
 }
 
 pub fn request() -> RequestOptions<'static> {
-    RequestOptions {
-        rp_id: Some(RP_ID),
-        hints: None,
-        timeout: None,
-        challenge: &[4, 5, 6],
-        extensions: None,
-        allow_credentials: None,
-        user_verification: None,
-    }
+    RequestOptions { rp_id: Some(RP_ID), ..RequestOptions::new(&[4, 5, 6]) }
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::{
 
 mod authorization;
 mod damaged;
+mod defects;
 mod device;
 mod faults;
 mod fido2;
