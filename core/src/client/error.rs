@@ -168,6 +168,8 @@ pub enum InvalidOption {
     Algorithms,
     /// A large-blob array is too short to be one.
     LargeBlobArray,
+    /// Extension inputs are not the standard's, or belong to the other ceremony.
+    Extensions,
     /// A large blob is to be written, and the allow list does not have exactly one entry.
     LargeBlob,
     /// evalByCredential has an entry that is not in the allow list.

@@ -5,12 +5,14 @@ use crate::{attestation::RawStatement, cbor, message};
 pub mod base64url;
 mod client_data;
 mod collector;
+mod json;
 mod options;
 mod origin;
 mod rp_id;
 
 pub use client_data::{Ceremony, ClientData, CollectedClientData};
 pub use collector::{ClientDataCollector, DefaultClientDataCollector, OriginError};
+pub use json::{AuthenticationResponseJson, RegistrationResponseJson};
 pub use options::{
     Attachment, AttestationConveyance, AuthenticatorSelection, CreationOptions, RelyingParty, RequestOptions,
     Requirement,

@@ -23,6 +23,7 @@ use crate::{
     webauthn::{ClientDataCollector, CreationOptions, RequestOptions},
 };
 
+mod json;
 mod policy;
 mod prepare;
 mod responses;

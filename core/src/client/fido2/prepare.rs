@@ -6,7 +6,10 @@ use super::Policy;
 use crate::{
     bytes,
     cbor::{List, Overflow},
-    client::{Cause, Conveyance, DEFAULT_TIMEOUT, Error, GetOptions, InvalidOption, MakeOptions, Requirement, Stage},
+    client::{
+        Cause, Conveyance, DEFAULT_TIMEOUT, Error, GetOptions, InvalidOption, MakeOptions, Requirement, Stage,
+        extensions::{GetExtensions, MakeExtensions},
+    },
     cose::Algorithm,
     crypto::Hash,
     ctap2::{CredentialParameters, RpEntity},
@@ -58,8 +61,8 @@ impl<'o> Creation<'o> {
             },
             attestation: if policy.scrub_attestation { attestation } else { Conveyance::Direct },
             attestation_formats: options.attestation_formats.unwrap_or(List::Slice(&[])),
+            extensions: MakeExtensions::of_options(options.extensions).map_err(invalid)?,
             timeout: timeout(options.timeout),
-            ..MakeOptions::new(collected.hash, RpEntity { id: collected.rp_id, name: None }, options.user, &[])
         };
         Ok(Self { client_data_json: collected.json, options })
     }
@@ -88,11 +91,16 @@ impl<'o> Request<'o> {
             allow_list: options.allow_credentials.unwrap_or(List::Slice(&[])),
             user_verification: options.user_verification.unwrap_or(Requirement::Preferred),
             preferred_without_uv: policy.preferred_without_uv,
+            extensions: GetExtensions::of_options(options.extensions).map_err(invalid)?,
             timeout: timeout(options.timeout),
             ..GetOptions::new(collected.rp_id, collected.hash)
         };
         Ok(Self { client_data_json: collected.json, options })
     }
+}
+
+fn invalid(option: InvalidOption) -> Error {
+    Error::new(Stage::Options, Cause::InvalidOption(option))
 }
 
 fn timeout(millis: Option<u64>) -> Duration {
