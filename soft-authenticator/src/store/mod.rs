@@ -6,9 +6,11 @@
 
 use core::fmt;
 
+pub mod flash;
 mod memory;
 mod record;
 
+pub use flash::FlashStore;
 pub use memory::MemoryStore;
 pub use record::Credential;
 
