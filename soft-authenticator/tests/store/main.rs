@@ -3,10 +3,13 @@
 
 mod flash;
 mod model;
+#[path = "../harness/shared_flash.rs"]
+mod shared_flash;
 mod suite;
 
 use keyfob_soft_authenticator::store::{MemoryStore, Store};
 
+use shared_flash::SharedFlash;
 use suite::Medium;
 
 /// Memory that outlives its store.

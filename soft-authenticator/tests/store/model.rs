@@ -39,15 +39,18 @@ fn intent() -> impl Strategy<Value = Intent> {
     ]
 }
 
-pub fn ops() -> impl Strategy<Value = Vec<Op>> {
+pub fn op() -> impl Strategy<Value = Op> {
     let erase = vec(intent(), 0..3).prop_map(|rest| Op::Commit([Intent::Erase].into_iter().chain(rest).collect()));
-    let op = prop_oneof![
+    prop_oneof![
         8 => vec(intent(), 1..4).prop_map(Op::Commit),
         1 => erase,
         2 => (any::<bool>(), any::<u8>(), 0..400usize).prop_map(|(first, seed, len)| Op::Stage(first, seed, len)),
         2 => (0..20usize).prop_map(Op::Tidy),
-    ];
-    vec(op, 0..40)
+    ]
+}
+
+pub fn ops() -> impl Strategy<Value = Vec<Op>> {
+    vec(op(), 0..40)
 }
 
 /// What a store ought to hold.

@@ -355,5 +355,5 @@ pub fn bytes(seed: u8, len: usize) -> Vec<u8> {
     (0..len).map(|index| seed.wrapping_mul(31).wrapping_add(index as u8)).collect()
 }
 
-#[allow(unused)]
+/// What a test case comes to.
 pub type Case = Result<(), TestCaseError>;

@@ -442,16 +442,18 @@ impl<F: NorFlash> Log<F> {
         self.at = Self::next_block(self.at);
     }
 
-    /// Begins the next page. Errors: [`StoreError::Full`] without one.
+    /// Begins the next page. Errors: [`StoreError::Full`] without one, [`StoreError::Failed`] without one that works.
     pub fn open_next(&mut self) -> Result<(), StoreError> {
+        let retired = self.retired.len();
         loop {
+            let none = if self.retired.len() > retired { StoreError::Failed } else { StoreError::Full };
             if self.ready == 0 {
                 if !self.prepare_one()? {
-                    return Err(StoreError::Full);
+                    return Err(none);
                 }
                 continue;
             }
-            let page = self.free_page(0).ok_or(StoreError::Full)?;
+            let page = self.free_page(0).ok_or(none)?;
             let (head, at) = (self.head, self.at);
             let suspect = self.suspect.take() == Some(page);
             self.at = if suspect { Self::next_block(Self::FIRST) } else { Self::FIRST };

@@ -357,7 +357,7 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> FlashStore<F
     fn batch(&mut self, mut write: impl FnMut(&mut Self) -> Result<(), StoreError>) -> Result<(), StoreError> {
         let next = self.log.next;
         let retired = self.log.retired.len();
-        for _ in 0..TRIES {
+        for attempt in 0..TRIES {
             let begin = self.log.end();
             let written = write(self);
             self.unreported |= self.log.retired.len() > retired;
@@ -371,7 +371,7 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> FlashStore<F
                         return Ok(());
                     }
                 }
-                Err(StoreError::Full) => return Err(StoreError::Full),
+                Err(StoreError::Full) if attempt == 0 => return Err(StoreError::Full),
                 Err(_) => {}
             }
             self.log.next = next;

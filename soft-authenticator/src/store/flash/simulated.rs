@@ -1,5 +1,8 @@
 //! A NOR flash in memory that is as strict as the strictest chip, counts, wears, and loses its power to order.
 
+// A test double: a misuse of it is a panic.
+#![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::panic, clippy::expect_used)]
+
 use std::{vec, vec::Vec};
 
 use embedded_storage::nor_flash::{
@@ -80,7 +83,7 @@ impl<const PAGE: usize, const WORD: usize> SimulatedFlash<PAGE, WORD> {
         bytes.resize(bytes.len().next_multiple_of(PAGE), 0xFF);
         let written = |word: &[u8]| if word.iter().all(|byte| *byte == 0xFF) { Word::Erased } else { Word::Written };
         Self {
-            words: bytes.as_slice().chunks_exact(WORD).map(written).collect(),
+            words: (0..bytes.len() / WORD).map(|word| written(&bytes[word * WORD..][..WORD])).collect(),
             erasures: vec![0; bytes.len() / PAGE],
             bytes,
             words_written: 0,
@@ -214,7 +217,7 @@ impl<const PAGE: usize, const WORD: usize> NorFlash for SimulatedFlash<PAGE, WOR
                         2 => self.words[word] = Word::Written,
                         _ => self.fill(word, |_| 0xFF, Word::Erased),
                     },
-                    _ if broken && word % 2 == 0 => self.words[word] = Word::Written,
+                    _ if broken && word.is_multiple_of(2) => self.words[word] = Word::Written,
                     _ => self.fill(word, |_| 0xFF, Word::Erased),
                 }
             }
@@ -239,7 +242,7 @@ impl<const PAGE: usize, const WORD: usize> NorFlash for SimulatedFlash<PAGE, WOR
         }
         match tear {
             None => Ok(()),
-            Some(Tear::Within(_)) if self.random() % 2 == 0 => {
+            Some(Tear::Within(_)) if self.random().is_multiple_of(2) => {
                 self.fill(first + whole, |_| 0xFF, Word::Torn);
                 Err(PowerIsOff)
             }
