@@ -104,7 +104,7 @@ fn survives<const PAGE: usize, const WORD: usize>(
 }
 
 fn cuts_leave_the_old_state_or_the_new_one<const PAGE: usize, const WORD: usize>(pages: usize, filled: usize) {
-    let config = Config { cases: 150, failure_persistence: None, ..Config::default() };
+    let config = Config { cases: 60, failure_persistence: None, ..Config::default() };
     let ops = vec((op(), option::weighted(0.5, cut())), 0..40);
     let run = |ops: Vec<(Op, Option<Cut>)>| survives(&fresh::<PAGE, WORD>(pages), filled, &ops);
     TestRunner::new(config).run(&ops, run).unwrap();
