@@ -6,9 +6,13 @@
 
 use core::fmt;
 
+#[cfg(feature = "file-store")]
+pub mod file;
 mod memory;
 mod record;
 
+#[cfg(feature = "file-store")]
+pub use file::FileStore;
 pub use memory::MemoryStore;
 pub use record::Credential;
 

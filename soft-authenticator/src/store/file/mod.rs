@@ -1,0 +1,424 @@
+//! A store in a file, for hosts: indexed, durable and locked, on an embedded database. `docs/store.md` says what it promises
+//! and what it costs.
+
+use std::{
+    error, fmt,
+    fs::{File, OpenOptions, TryLockError},
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use keyfob_core::bytes;
+use redb::{
+    Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, ReadableTableMetadata,
+    TableDefinition, WriteTransaction, backends::FileBackend,
+};
+
+use super::{Blobs, Change, Found, MAX_RECORD, Number, Setting, Store, StoreError};
+use disk::{Disk, Kind, RESERVES};
+
+mod disk;
+#[cfg(test)]
+mod tests;
+
+/// The format of the tables.
+const FORMAT: u32 = 1;
+/// Numbers of the store's own.
+const META: TableDefinition<&str, u32> = TableDefinition::new("meta");
+const META_FORMAT: &str = "format";
+const META_NEXT: &str = "next";
+/// Settings, by their number.
+const SETTINGS: TableDefinition<u8, &[u8]> = TableDefinition::new("settings");
+/// Credentials: the hash of the RP ID, and the record.
+const RECORDS: TableDefinition<Number, (&[u8; 32], &[u8])> = TableDefinition::new("records");
+/// The credentials of each relying party.
+const INDEX: TableDefinition<(&[u8; 32], Number), ()> = TableDefinition::new("index");
+/// The large-blob array.
+const LARGE_BLOBS: TableDefinition<(), &[u8]> = TableDefinition::new("large blobs");
+
+/// Memory for pages that were read, in bytes. Tests count what is read.
+const CACHE: usize = if cfg!(test) { 0 } else { 16 << 20 };
+
+/// Keeps everything in one file: up to [`FileStore::MAX_CREDENTIALS`] credentials, and a large-blob array of up to
+/// [`FileStore::MAX_LARGE_BLOBS`] bytes.
+///
+/// A commit is on the medium when it returns. One process has the file at a time. Secrets lie in it as they are.
+pub struct FileStore {
+    disk: Disk,
+    /// Closed after an error, and opened again when it is needed: that checks all of it.
+    database: Option<Database>,
+    staged: Vec<u8>,
+}
+
+impl fmt::Debug for FileStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FileStore(..)")
+    }
+}
+
+/// Why a file cannot be opened as a store. It was not changed.
+#[derive(Debug)]
+pub struct OpenError {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub reason: OpenErrorReason,
+}
+
+/// What is wrong with a file.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum OpenErrorReason {
+    /// Another process has it open, or this one has.
+    InUse,
+    /// It is not a store.
+    Foreign,
+    /// A later version wrote it, in this format.
+    Newer(u32),
+    /// It is a store, and damaged.
+    Damaged(String),
+    /// The system does not let it be opened.
+    Io(io::Error),
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display();
+        match &self.reason {
+            OpenErrorReason::InUse => write!(f, "{path} is in use by another program"),
+            OpenErrorReason::Foreign => write!(f, "{path} is not a keyfob store"),
+            OpenErrorReason::Newer(format) => {
+                write!(f, "{path} was written by a later version: it has format {format}, and this version knows {FORMAT}")
+            }
+            OpenErrorReason::Damaged(how) => write!(f, "{path} is damaged: {how}"),
+            OpenErrorReason::Io(error) => write!(f, "cannot open {path}: {error}"),
+        }
+    }
+}
+
+impl error::Error for OpenError {}
+
+impl From<io::Error> for OpenErrorReason {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<redb::Error> for OpenErrorReason {
+    fn from(error: redb::Error) -> Self {
+        match error {
+            redb::Error::Io(error) if error.kind() != io::ErrorKind::InvalidData => Self::Io(error),
+            error => Self::Damaged(error.to_string()),
+        }
+    }
+}
+
+impl FileStore {
+    /// Credentials that there is room for: as many as were tried.
+    pub const MAX_CREDENTIALS: u32 = 1_000_000;
+    /// The longest large-blob array, in bytes.
+    pub const MAX_LARGE_BLOBS: usize = 64 << 10;
+
+    /// Opens a store and checks all of it, or makes a new one, which only its owner can read. Errors: [`OpenError`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        let path = path.as_ref();
+        Self::open_file(path).map_err(|reason| OpenError { path: path.into(), reason })
+    }
+
+    fn open_file(path: &Path) -> Result<Self, OpenErrorReason> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(OpenErrorReason::InUse),
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+        }
+        // The lock is the open file's, and goes with it.
+        let backend = FileBackend::new(file).map_err(redb::Error::from)?;
+        let store = Self::over(Disk(Arc::new(backend)))?;
+        // The name of a new file is not durable before its directory is.
+        #[cfg(unix)]
+        {
+            let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            File::open(directory)?.sync_all()?;
+        }
+        Ok(store)
+    }
+
+    /// Opens the store on a disk.
+    fn over(disk: Disk) -> Result<Self, OpenErrorReason> {
+        if disk.prepare()? == Kind::Foreign {
+            return Err(OpenErrorReason::Foreign);
+        }
+        let database = open_database(&disk).map_err(redb::Error::from)?;
+        // A later version migrates here what earlier ones have written: there is a test for each released format.
+        match format_of(&database)? {
+            FORMAT => {}
+            newer => return Err(OpenErrorReason::Newer(newer)),
+        }
+        // A full disk is no reason not to open: only what adds to the store needs its reserves.
+        let _ = disk.fill();
+        Ok(Self { disk, database: Some(database), staged: Vec::new() })
+    }
+
+    fn database(&mut self) -> Result<&Database, Refused> {
+        let database = match self.database.take() {
+            Some(database) => database,
+            None => open_database(&self.disk)?,
+        };
+        Ok(self.database.insert(database))
+    }
+
+    /// Calls `read` or `write`. After an error of the database, it is closed.
+    fn call<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Refused>) -> Result<T, StoreError> {
+        work(self).map_err(|refused| match refused {
+            Refused::Request(error) => error,
+            Refused::Database(error) => {
+                self.database = None;
+                match error {
+                    redb::Error::Io(error) if disk::is_full(&error) => StoreError::Full,
+                    _ => StoreError::Failed,
+                }
+            }
+        })
+    }
+
+    fn apply(&mut self, changes: &[Change<'_>]) -> Result<(), Refused> {
+        let mut transaction = self.database()?.begin_write()?;
+        // The old state is given up only when the new one is on the medium as a whole.
+        transaction.set_two_phase_commit(true);
+        for (place, change) in changes.iter().enumerate() {
+            match change {
+                Change::Erase if place == 0 => erase(&transaction)?,
+                Change::Erase => return Err(StoreError::Failed.into()),
+                Change::Set(setting, value) => {
+                    let value = within(value, Setting::MAX_LEN)?;
+                    transaction.open_table(SETTINGS)?.insert(*setting as u8, value)?;
+                }
+                Change::Delete(number) => {
+                    let mut records = transaction.open_table(RECORDS)?;
+                    if let Some(deleted) = records.remove(*number)? {
+                        transaction.open_table(INDEX)?.remove((deleted.value().0, *number))?;
+                    }
+                }
+                Change::Replace { number, record, .. } => {
+                    let record = within(record, MAX_RECORD)?;
+                    let mut records = transaction.open_table(RECORDS)?;
+                    let Some(rp_id_hash) = records.get(*number)?.map(|old| *old.value().0) else {
+                        return Err(StoreError::Failed.into());
+                    };
+                    records.insert(*number, (&rp_id_hash, record))?;
+                }
+                Change::LargeBlobs(len) => {
+                    // What was staged before an erasure is erased with it.
+                    let erased = matches!(changes.first(), Some(Change::Erase));
+                    let staged = if erased { &[] } else { self.staged.as_slice() };
+                    let array = staged.get(..*len).ok_or(StoreError::Failed)?;
+                    transaction.open_table(LARGE_BLOBS)?.insert((), array)?;
+                }
+                Change::Put { rp_id_hash, record } => put(&transaction, rp_id_hash, within(record, MAX_RECORD)?)?,
+            }
+        }
+        transaction.commit()?;
+        if changes.iter().any(|change| matches!(change, Change::Erase | Change::LargeBlobs(_))) {
+            self.staged.clear();
+        }
+        Ok(())
+    }
+}
+
+/// Why a call was not done: it cannot be, or the database failed.
+enum Refused {
+    Request(StoreError),
+    Database(redb::Error),
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        Self::Request(error)
+    }
+}
+
+impl<E: Into<redb::Error>> From<E> for Refused {
+    fn from(error: E) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+fn open_database(disk: &Disk) -> Result<Database, DatabaseError> {
+    Builder::new().set_cache_size(CACHE).set_check_integrity_on_open(true).create_with_backend(disk.clone())
+}
+
+/// The format of the tables. New ones are made if there are none.
+fn format_of(database: &Database) -> Result<u32, redb::Error> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_two_phase_commit(true);
+    let found = transaction.open_table(META)?.get(META_FORMAT)?.map(|format| format.value());
+    if found.is_none() {
+        create_tables(&transaction)?;
+        transaction.open_table(META)?.insert(META_FORMAT, FORMAT)?;
+        transaction.commit()?;
+    }
+    Ok(found.unwrap_or(FORMAT))
+}
+
+fn create_tables(transaction: &WriteTransaction) -> Result<(), redb::Error> {
+    transaction.open_table(META)?;
+    transaction.open_table(SETTINGS)?;
+    transaction.open_table(RECORDS)?;
+    transaction.open_table(INDEX)?;
+    transaction.open_table(LARGE_BLOBS)?;
+    Ok(())
+}
+
+fn erase(transaction: &WriteTransaction) -> Result<(), redb::Error> {
+    transaction.delete_table(SETTINGS)?;
+    transaction.delete_table(RECORDS)?;
+    transaction.delete_table(INDEX)?;
+    transaction.delete_table(LARGE_BLOBS)?;
+    create_tables(transaction)?;
+    transaction.open_table(META)?.remove(META_NEXT)?;
+    Ok(())
+}
+
+fn put(transaction: &WriteTransaction, rp_id_hash: &[u8; 32], record: &[u8]) -> Result<(), Refused> {
+    let mut meta = transaction.open_table(META)?;
+    let number = meta.get(META_NEXT)?.map_or(1, |next| next.value());
+    let next = number.checked_add(1).ok_or(StoreError::Full)?;
+    let mut records = transaction.open_table(RECORDS)?;
+    if records.len()? >= u64::from(FileStore::MAX_CREDENTIALS) {
+        return Err(StoreError::Full.into());
+    }
+    records.insert(number, (rp_id_hash, record))?;
+    transaction.open_table(INDEX)?.insert((rp_id_hash, number), ())?;
+    meta.insert(META_NEXT, next)?;
+    Ok(())
+}
+
+fn within(bytes: &[u8], max: usize) -> Result<&[u8], StoreError> {
+    if bytes.len() > max { Err(StoreError::TooLong) } else { Ok(bytes) }
+}
+
+/// Copies a value to the front of `out`.
+fn copied(value: &[u8], out: &mut [u8]) -> Result<usize, StoreError> {
+    Ok(bytes::copy(out.get_mut(..value.len()).ok_or(StoreError::TooLong)?, value))
+}
+
+/// The reserves that a commit must leave: all when the store grows by it, one when it may, none for what must always be
+/// stored.
+fn reserves_after(changes: &[Change<'_>]) -> u64 {
+    let count = |which: fn(&Change<'_>) -> bool| changes.iter().filter(|change| which(change)).count();
+    let puts = count(|change| matches!(change, Change::Put { .. }));
+    if puts > count(|change| matches!(change, Change::Delete(_))) || count(|change| matches!(change, Change::LargeBlobs(_))) > 0 {
+        RESERVES
+    } else {
+        u64::from(puts > 0 || count(|change| matches!(change, Change::Replace { .. })) > 0)
+    }
+}
+
+impl Store for FileStore {
+    fn get(&mut self, setting: Setting, out: &mut [u8]) -> Result<Option<usize>, StoreError> {
+        self.call(|store| {
+            let settings = store.database()?.begin_read()?.open_table(SETTINGS)?;
+            let Some(value) = settings.get(setting as u8)? else { return Ok(None) };
+            Ok(Some(copied(value.value(), out)?))
+        })
+    }
+
+    fn find(
+        &mut self,
+        rp_id_hash: &[u8; 32],
+        before: Option<Number>,
+        out: &mut [u8],
+    ) -> Result<Option<Found>, StoreError> {
+        self.call(|store| {
+            let read = store.database()?.begin_read()?;
+            let before = before.unwrap_or(Number::MAX);
+            let Some(found) = read.open_table(INDEX)?.range((rp_id_hash, 0)..(rp_id_hash, before))?.next_back() else {
+                return Ok(None);
+            };
+            let number = found?.0.value().1;
+            let record = read.open_table(RECORDS)?.get(number)?.ok_or(StoreError::Failed)?;
+            Ok(Some(Found { number, len: copied(record.value().1, out)? }))
+        })
+    }
+
+    fn walk(&mut self, before: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
+        self.call(|store| {
+            let records = store.database()?.begin_read()?.open_table(RECORDS)?;
+            let Some(found) = records.range(..before.unwrap_or(Number::MAX))?.next_back() else { return Ok(None) };
+            let (number, record) = found?;
+            let (rp_id_hash, record) = record.value();
+            Ok(Some((*rp_id_hash, Found { number: number.value(), len: copied(record, out)? })))
+        })
+    }
+
+    fn count(&mut self) -> Result<u32, StoreError> {
+        self.call(|store| {
+            let count = store.database()?.begin_read()?.open_table(RECORDS)?.len()?;
+            Ok(u32::try_from(count).unwrap_or(u32::MAX))
+        })
+    }
+
+    fn remaining(&mut self) -> Result<u32, StoreError> {
+        Ok(Self::MAX_CREDENTIALS.saturating_sub(self.count()?))
+    }
+
+    fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
+        let keep = reserves_after(changes);
+        let reserves = |store: &Self| store.disk.reserves().map_err(|_| StoreError::Failed);
+        if reserves(self)? < keep {
+            self.disk.fill().map_err(|_| StoreError::Full)?;
+        }
+        loop {
+            match self.call(|store| store.apply(changes)) {
+                Err(StoreError::Full) if reserves(self)? > keep => {
+                    self.disk.give_back().map_err(|_| StoreError::Failed)?;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn large_blobs_capacity(&self) -> usize {
+        Self::MAX_LARGE_BLOBS
+    }
+
+    fn large_blobs_len(&mut self) -> Result<usize, StoreError> {
+        self.call(|store| {
+            let array = store.database()?.begin_read()?.open_table(LARGE_BLOBS)?;
+            Ok(array.get(())?.map_or(0, |array| array.value().len()))
+        })
+    }
+
+    fn read_large_blobs(&mut self, blobs: Blobs, offset: usize, out: &mut [u8]) -> Result<(), StoreError> {
+        let range = offset..offset.saturating_add(out.len());
+        if blobs == Blobs::Staged {
+            bytes::copy(out, self.staged.get(range).ok_or(StoreError::Failed)?);
+            return Ok(());
+        }
+        self.call(|store| {
+            let table = store.database()?.begin_read()?.open_table(LARGE_BLOBS)?;
+            let array = table.get(())?;
+            let array = array.as_ref().map_or(&[][..], |array| array.value());
+            bytes::copy(out, array.get(range).ok_or(StoreError::Failed)?);
+            Ok(())
+        })
+    }
+
+    fn stage(&mut self, offset: usize, bytes: &[u8]) -> Result<(), StoreError> {
+        if offset > self.staged.len() {
+            return Err(StoreError::Failed);
+        }
+        if offset.saturating_add(bytes.len()) > Self::MAX_LARGE_BLOBS {
+            return Err(StoreError::Full);
+        }
+        self.staged.truncate(offset);
+        self.staged.extend_from_slice(bytes);
+        Ok(())
+    }
+}
