@@ -1,57 +1,46 @@
-//! The file itself: a page that says whose it is, the database's pages, and a reserve for the day the disk is full.
+//! The file itself: a page that says whose it is, and the database's pages.
 
 use std::{
     io::{self, ErrorKind},
     sync::Arc,
 };
 
+use keyfob_core::bytes;
 use redb::StorageBackend;
 
 /// The unit of the database's length, in bytes.
-const PAGE: u64 = 4096;
+pub(super) const PAGE: u64 = 4096;
 /// How the file begins. It stands in a page of its own, so that the database's stay aligned.
 const MAGIC: &[u8] = b"keyfob store\n";
+/// Where the database's length stands, in 8 bytes, little-endian.
+const LENGTH_AT: u64 = 16;
 /// How the database begins, once it is made: a file that was interrupted before that holds nothing.
 const DATABASE_MAGIC: &[u8] = b"redb";
-/// Zeros behind the database, in bytes: room for some thirty of its pages. The odd byte tells from the file's length how
-/// many of them there are.
-const RESERVE: u64 = 32 * PAGE + 1;
-/// So many reserves there are while there is room.
-pub(super) const RESERVES: u64 = 2;
-
-/// What the first bytes of a file say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// There is nothing in it, or a store that was not made to the end.
-    New,
-    /// There is a store in it.
-    Store,
-    /// Something else is.
-    Foreign,
-}
+const ZEROS: &[u8] = &[0; 256 << 10];
 
 /// A file, or what stands in for one.
 ///
-/// It is as long as its head, the database and the reserves together. Their blocks belong to the file, so that a full disk
-/// can take them back for what must always be stored: [`Disk::give_back`].
+/// It has no holes, and never gets shorter: whatever page the database chooses to write, the disk has room for it already,
+/// even when there is no other room left.
 #[derive(Clone, Debug)]
 pub(super) struct Disk(pub Arc<dyn StorageBackend>);
 
 impl Disk {
-    /// Looks at a file, and makes it ready for a database if it is new. A foreign one is left as it is.
-    pub fn prepare(&self) -> io::Result<Kind> {
+    /// Looks at a file and makes it ready for a database if it is new. Whether it is a store; a foreign file is left as it
+    /// is.
+    pub fn prepare(&self) -> io::Result<bool> {
         let len = self.0.len()?;
         if len > 0 && !self.begins(0, MAGIC, len)? {
-            return Ok(Kind::Foreign);
+            return Ok(false);
         }
-        if self.begins(PAGE, DATABASE_MAGIC, len)? || !self.is_blank(len)? {
-            return Ok(Kind::Store);
+        if !self.begins(PAGE, DATABASE_MAGIC, len)? && self.is_blank(len)? {
+            let mut page = vec![0; PAGE as usize];
+            bytes::copy(&mut page, MAGIC);
+            self.0.set_len(0)?;
+            self.0.write(0, &page)?;
+            self.0.sync_data()?;
         }
-        self.0.set_len(0)?;
-        self.0.write(0, MAGIC)?;
-        self.0.sync_data()?;
-        self.0.set_len(PAGE)?;
-        Ok(Kind::New)
+        Ok(true)
     }
 
     fn begins(&self, offset: u64, with: &[u8], len: u64) -> io::Result<bool> {
@@ -77,44 +66,13 @@ impl Disk {
         Ok(true)
     }
 
-    /// How many reserves there are.
-    pub fn reserves(&self) -> io::Result<u64> {
-        Ok(reserves_of(self.0.len()?))
-    }
-
-    /// Fills all reserves. Errors: the disk's; then those are left for which there was room.
-    pub fn fill(&self) -> io::Result<()> {
-        let len = self.len()?;
-        self.reserve(len, RESERVES)
-    }
-
-    /// Gives a reserve back to the disk.
-    pub fn give_back(&self) -> io::Result<()> {
-        let (len, reserves) = (self.len()?, self.reserves()?);
-        self.0.set_len(file_len(len, reserves.saturating_sub(1)))
-    }
-
-    /// Puts reserves behind a database that is `len` bytes long.
-    fn reserve(&self, len: u64, reserves: u64) -> io::Result<()> {
-        self.0.set_len(file_len(len, reserves))?;
-        let zeros = vec![0; usize::try_from(RESERVE).unwrap_or(0)];
-        for reserve in 0..reserves {
-            // A hole would have no blocks to give back.
-            if let Err(error) = self.0.write(file_len(len, reserve), &zeros) {
-                self.0.set_len(file_len(len, reserve))?;
-                return Err(error);
-            }
+    fn fill(&self, from: u64, to: u64) -> io::Result<()> {
+        for offset in (from..to).step_by(ZEROS.len()) {
+            let len = usize::try_from(to.saturating_sub(offset)).unwrap_or(usize::MAX).min(ZEROS.len());
+            self.write(offset, ZEROS.get(..len).unwrap_or_default())?;
         }
         Ok(())
     }
-}
-
-const fn reserves_of(file_len: u64) -> u64 {
-    file_len % PAGE
-}
-
-const fn file_len(database: u64, reserves: u64) -> u64 {
-    database.saturating_add(PAGE).saturating_add(reserves.saturating_mul(RESERVE))
 }
 
 /// Whether an error means that there is no room.
@@ -125,9 +83,10 @@ pub(super) fn is_full(error: &io::Error) -> bool {
 /// What the database sees.
 impl StorageBackend for Disk {
     fn len(&self) -> io::Result<u64> {
-        let len = self.0.len()?;
-        let around = file_len(0, reserves_of(len));
-        len.checked_sub(around).ok_or_else(|| io::Error::new(ErrorKind::InvalidData, "the file is cut short"))
+        let mut len = [0; 8];
+        self.0.read(LENGTH_AT, &mut len)?;
+        // A power cut may have taken the end of a file that was growing.
+        Ok(u64::from_le_bytes(len).min(self.0.len()?.saturating_sub(PAGE)))
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
@@ -135,11 +94,12 @@ impl StorageBackend for Disk {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        match self.reserve(len, self.reserves()?) {
-            // The database comes before its reserves.
-            Err(error) if is_full(&error) => Ok(()),
-            other => other,
+        let before = self.0.len()?;
+        if let Err(error) = self.fill(self.len()?, len) {
+            self.0.set_len(before)?;
+            return Err(error);
         }
+        self.0.write(LENGTH_AT, &len.to_le_bytes())
     }
 
     fn sync_data(&self) -> io::Result<()> {

@@ -11,12 +11,12 @@ use std::{
 
 use keyfob_core::bytes;
 use redb::{
-    Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, ReadableTableMetadata,
+    Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, ReadableTableMetadata, StorageBackend,
     TableDefinition, WriteTransaction, backends::FileBackend,
 };
 
 use super::{Blobs, Change, Found, MAX_RECORD, Number, Setting, Store, StoreError};
-use disk::{Disk, Kind, RESERVES};
+use disk::{Disk, PAGE};
 
 mod disk;
 #[cfg(test)]
@@ -30,12 +30,19 @@ const META_FORMAT: &str = "format";
 const META_NEXT: &str = "next";
 /// Settings, by their number.
 const SETTINGS: TableDefinition<u8, &[u8]> = TableDefinition::new("settings");
-/// Credentials: the hash of the RP ID, and the record.
-const RECORDS: TableDefinition<Number, (&[u8; 32], &[u8])> = TableDefinition::new("records");
-/// The credentials of each relying party.
-const INDEX: TableDefinition<(&[u8; 32], Number), ()> = TableDefinition::new("index");
+/// Records, by the hash of the RP ID: what replaces a record takes the room of the replaced one.
+const RECORDS: TableDefinition<(&[u8; 32], Number), &[u8]> = TableDefinition::new("records");
+/// The hash of the RP ID of each credential.
+const NUMBERS: TableDefinition<Number, &[u8; 32]> = TableDefinition::new("numbers");
 /// The large-blob array.
 const LARGE_BLOBS: TableDefinition<(), &[u8]> = TableDefinition::new("large blobs");
+
+/// Takes pages within a transaction.
+const PAGES: TableDefinition<u32, &[u8]> = TableDefinition::new("pages");
+/// Pages that are free after a credential is added. Those of the credentials that are replaced come out of the half of
+/// them, so that there are always some for settings, deletions and a reset: one of these takes about ten, and gives as
+/// many back when the next one is made.
+const RESERVE: u32 = 64;
 
 /// Memory for pages that were read, in bytes. Tests count what is read.
 const CACHE: usize = if cfg!(test) { 0 } else { 16 << 20 };
@@ -139,7 +146,7 @@ impl FileStore {
         }
         // The lock is the open file's, and goes with it.
         let backend = FileBackend::new(file).map_err(redb::Error::from)?;
-        let store = Self::over(Disk(Arc::new(backend)))?;
+        let store = Self::over(Arc::new(backend))?;
         // The name of a new file is not durable before its directory is.
         #[cfg(unix)]
         {
@@ -150,8 +157,9 @@ impl FileStore {
     }
 
     /// Opens the store on a disk.
-    fn over(disk: Disk) -> Result<Self, OpenErrorReason> {
-        if disk.prepare()? == Kind::Foreign {
+    fn over(file: Arc<dyn StorageBackend>) -> Result<Self, OpenErrorReason> {
+        let disk = Disk(file);
+        if !disk.prepare()? {
             return Err(OpenErrorReason::Foreign);
         }
         let database = open_database(&disk).map_err(redb::Error::from)?;
@@ -160,12 +168,10 @@ impl FileStore {
             FORMAT => {}
             newer => return Err(OpenErrorReason::Newer(newer)),
         }
-        // A full disk is no reason not to open: only what adds to the store needs its reserves.
-        let _ = disk.fill();
         Ok(Self { disk, database: Some(database), staged: Vec::new() })
     }
 
-    fn database(&mut self) -> Result<&Database, Refused> {
+    fn database(&mut self) -> Result<&mut Database, Refused> {
         let database = match self.database.take() {
             Some(database) => database,
             None => open_database(&self.disk)?,
@@ -200,18 +206,15 @@ impl FileStore {
                     transaction.open_table(SETTINGS)?.insert(*setting as u8, value)?;
                 }
                 Change::Delete(number) => {
-                    let mut records = transaction.open_table(RECORDS)?;
-                    if let Some(deleted) = records.remove(*number)? {
-                        transaction.open_table(INDEX)?.remove((deleted.value().0, *number))?;
+                    if let Some(rp_id_hash) = transaction.open_table(NUMBERS)?.remove(*number)? {
+                        transaction.open_table(RECORDS)?.remove((rp_id_hash.value(), *number))?;
                     }
                 }
                 Change::Replace { number, record, .. } => {
                     let record = within(record, MAX_RECORD)?;
-                    let mut records = transaction.open_table(RECORDS)?;
-                    let Some(rp_id_hash) = records.get(*number)?.map(|old| *old.value().0) else {
-                        return Err(StoreError::Failed.into());
-                    };
-                    records.insert(*number, (&rp_id_hash, record))?;
+                    let numbers = transaction.open_table(NUMBERS)?;
+                    let rp_id_hash = numbers.get(*number)?.ok_or(StoreError::Failed)?;
+                    transaction.open_table(RECORDS)?.insert((rp_id_hash.value(), *number), record)?;
                 }
                 Change::LargeBlobs(len) => {
                     // What was staged before an erasure is erased with it.
@@ -223,6 +226,7 @@ impl FileStore {
                 Change::Put { rp_id_hash, record } => put(&transaction, rp_id_hash, within(record, MAX_RECORD)?)?,
             }
         }
+        leave_free(&transaction, pages_left(changes))?;
         transaction.commit()?;
         if changes.iter().any(|change| matches!(change, Change::Erase | Change::LargeBlobs(_))) {
             self.staged.clear();
@@ -270,7 +274,7 @@ fn create_tables(transaction: &WriteTransaction) -> Result<(), redb::Error> {
     transaction.open_table(META)?;
     transaction.open_table(SETTINGS)?;
     transaction.open_table(RECORDS)?;
-    transaction.open_table(INDEX)?;
+    transaction.open_table(NUMBERS)?;
     transaction.open_table(LARGE_BLOBS)?;
     Ok(())
 }
@@ -278,7 +282,7 @@ fn create_tables(transaction: &WriteTransaction) -> Result<(), redb::Error> {
 fn erase(transaction: &WriteTransaction) -> Result<(), redb::Error> {
     transaction.delete_table(SETTINGS)?;
     transaction.delete_table(RECORDS)?;
-    transaction.delete_table(INDEX)?;
+    transaction.delete_table(NUMBERS)?;
     transaction.delete_table(LARGE_BLOBS)?;
     create_tables(transaction)?;
     transaction.open_table(META)?.remove(META_NEXT)?;
@@ -289,12 +293,12 @@ fn put(transaction: &WriteTransaction, rp_id_hash: &[u8; 32], record: &[u8]) -> 
     let mut meta = transaction.open_table(META)?;
     let number = meta.get(META_NEXT)?.map_or(1, |next| next.value());
     let next = number.checked_add(1).ok_or(StoreError::Full)?;
-    let mut records = transaction.open_table(RECORDS)?;
-    if records.len()? >= u64::from(FileStore::MAX_CREDENTIALS) {
+    let mut numbers = transaction.open_table(NUMBERS)?;
+    if numbers.len()? >= u64::from(FileStore::MAX_CREDENTIALS) {
         return Err(StoreError::Full.into());
     }
-    records.insert(number, (rp_id_hash, record))?;
-    transaction.open_table(INDEX)?.insert((rp_id_hash, number), ())?;
+    numbers.insert(number, rp_id_hash)?;
+    transaction.open_table(RECORDS)?.insert((rp_id_hash, number), record)?;
     meta.insert(META_NEXT, next)?;
     Ok(())
 }
@@ -308,16 +312,34 @@ fn copied(value: &[u8], out: &mut [u8]) -> Result<usize, StoreError> {
     Ok(bytes::copy(out.get_mut(..value.len()).ok_or(StoreError::TooLong)?, value))
 }
 
-/// The reserves that a commit must leave: all when the store grows by it, one when it may, none for what must always be
-/// stored.
-fn reserves_after(changes: &[Change<'_>]) -> u64 {
+/// The pages that must be free after a commit: some when the store grows by it, fewer when it may, none after what must
+/// always be stored.
+fn pages_left(changes: &[Change<'_>]) -> u32 {
     let count = |which: fn(&Change<'_>) -> bool| changes.iter().filter(|change| which(change)).count();
     let puts = count(|change| matches!(change, Change::Put { .. }));
-    if puts > count(|change| matches!(change, Change::Delete(_))) || count(|change| matches!(change, Change::LargeBlobs(_))) > 0 {
-        RESERVES
+    let deletions = count(|change| matches!(change, Change::Delete(_)));
+    let replacements = count(|change| matches!(change, Change::Replace { .. }));
+    let arrays = count(|change| matches!(change, Change::LargeBlobs(_)));
+    if puts > deletions || arrays > 0 {
+        RESERVE
+    } else if puts > 0 || replacements > 0 {
+        RESERVE / 2
     } else {
-        u64::from(puts > 0 || count(|change| matches!(change, Change::Replace { .. })) > 0)
+        0
     }
+}
+
+/// Makes sure that so many pages are free when the transaction is committed: takes them, and gives them back.
+fn leave_free(transaction: &WriteTransaction, pages: u32) -> Result<(), redb::Error> {
+    if pages > 0 {
+        let mut reserve = transaction.open_table(PAGES)?;
+        for page in 0..pages {
+            // More than half a page takes a whole one.
+            reserve.insert_reserve(page, PAGE as usize * 3 / 4)?;
+        }
+    }
+    transaction.delete_table(PAGES)?;
+    Ok(())
 }
 
 impl Store for FileStore {
@@ -336,30 +358,29 @@ impl Store for FileStore {
         out: &mut [u8],
     ) -> Result<Option<Found>, StoreError> {
         self.call(|store| {
-            let read = store.database()?.begin_read()?;
-            let before = before.unwrap_or(Number::MAX);
-            let Some(found) = read.open_table(INDEX)?.range((rp_id_hash, 0)..(rp_id_hash, before))?.next_back() else {
-                return Ok(None);
-            };
-            let number = found?.0.value().1;
-            let record = read.open_table(RECORDS)?.get(number)?.ok_or(StoreError::Failed)?;
-            Ok(Some(Found { number, len: copied(record.value().1, out)? }))
+            let records = store.database()?.begin_read()?.open_table(RECORDS)?;
+            let end = (rp_id_hash, before.unwrap_or(Number::MAX));
+            let Some(found) = records.range((rp_id_hash, 0)..end)?.next_back() else { return Ok(None) };
+            let (key, record) = found?;
+            Ok(Some(Found { number: key.value().1, len: copied(record.value(), out)? }))
         })
     }
 
     fn walk(&mut self, before: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
         self.call(|store| {
-            let records = store.database()?.begin_read()?.open_table(RECORDS)?;
-            let Some(found) = records.range(..before.unwrap_or(Number::MAX))?.next_back() else { return Ok(None) };
-            let (number, record) = found?;
-            let (rp_id_hash, record) = record.value();
-            Ok(Some((*rp_id_hash, Found { number: number.value(), len: copied(record, out)? })))
+            let read = store.database()?.begin_read()?;
+            let numbers = read.open_table(NUMBERS)?;
+            let Some(found) = numbers.range(..before.unwrap_or(Number::MAX))?.next_back() else { return Ok(None) };
+            let (number, rp_id_hash) = found?;
+            let (number, rp_id_hash) = (number.value(), rp_id_hash.value());
+            let record = read.open_table(RECORDS)?.get((rp_id_hash, number))?.ok_or(StoreError::Failed)?;
+            Ok(Some((*rp_id_hash, Found { number, len: copied(record.value(), out)? })))
         })
     }
 
     fn count(&mut self) -> Result<u32, StoreError> {
         self.call(|store| {
-            let count = store.database()?.begin_read()?.open_table(RECORDS)?.len()?;
+            let count = store.database()?.begin_read()?.open_table(NUMBERS)?.len()?;
             Ok(u32::try_from(count).unwrap_or(u32::MAX))
         })
     }
@@ -369,19 +390,7 @@ impl Store for FileStore {
     }
 
     fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
-        let keep = reserves_after(changes);
-        let reserves = |store: &Self| store.disk.reserves().map_err(|_| StoreError::Failed);
-        if reserves(self)? < keep {
-            self.disk.fill().map_err(|_| StoreError::Full)?;
-        }
-        loop {
-            match self.call(|store| store.apply(changes)) {
-                Err(StoreError::Full) if reserves(self)? > keep => {
-                    self.disk.give_back().map_err(|_| StoreError::Failed)?;
-                }
-                other => return other,
-            }
-        }
+        self.call(|store| store.apply(changes))
     }
 
     fn large_blobs_capacity(&self) -> usize {

@@ -7,8 +7,6 @@ use std::{
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
-use redb::StorageBackend;
-
 use super::*;
 
 /// What a disk loses when its power fails is decided for pieces of this many bytes.
@@ -103,7 +101,7 @@ impl Bench {
 
     fn on(disk: SimDisk) -> Result<Self, OpenErrorReason> {
         let disk = Arc::new(disk);
-        Ok(Self { store: FileStore::over(Disk(disk.clone()))?, disk })
+        Ok(Self { store: FileStore::over(disk.clone())?, disk })
     }
 
     fn with(bytes: Vec<u8>) -> Result<Self, OpenErrorReason> {
@@ -243,21 +241,18 @@ fn a_store_that_was_not_made_to_the_end_is_made_again() {
     let end = Bench::new().disk.0.lock().unwrap().changes;
     for cut_at in 0..end {
         let disk = Arc::new(SimDisk(Mutex::new(State { cut_at: Some(cut_at), ..State::default() })));
-        let made = FileStore::over(Disk(disk.clone()));
-        // Without reserves, there is a store all the same.
-        let reserves = made.as_ref().map_or(0, |store| store.disk.reserves().unwrap());
-        assert!(reserves < RESERVES);
-        let bench = Bench { disk, store: made.unwrap_or_else(|_| Bench::new().store) };
-        let mut again = Bench::with(bench.bytes()).unwrap();
+        let made = FileStore::over(disk.clone());
+        drop(made);
+        let bytes = disk.0.lock().unwrap().bytes.clone();
+        let mut again = Bench::with(bytes).unwrap();
         assert_eq!(contents(&mut again.store), contents(&mut Bench::new().store), "{cut_at} of {end}");
-        assert_eq!(again.store.disk.reserves().unwrap(), RESERVES);
     }
 }
 
 /// Opens these bytes as a store, which must fail and leave them as they are.
 fn refused(bytes: &[u8]) -> OpenErrorReason {
     let disk = Arc::new(SimDisk(Mutex::new(State { bytes: bytes.to_vec(), ..State::default() })));
-    let reason = FileStore::over(Disk(disk.clone())).unwrap_err();
+    let reason = FileStore::over(disk.clone()).unwrap_err();
     assert!(disk.0.lock().unwrap().bytes == bytes, "changed: {reason:?}");
     reason
 }
@@ -295,4 +290,89 @@ fn a_store_that_is_cut_short_is_refused() {
         let reason = refused(&bytes[..len]);
         assert!(matches!(reason, OpenErrorReason::Damaged(_) | OpenErrorReason::Foreign), "{len}: {reason:?}");
     }
+}
+
+/// A store on a disk that is full but for what the store has: where it takes no more credentials.
+fn filled() -> (Bench, u32) {
+    let mut bench = furnished();
+    {
+        let mut state = bench.disk.0.lock().unwrap();
+        state.room = Some(state.blocks.len() + 300);
+    }
+    let mut made = 5;
+    loop {
+        match bench.store.commit(&[put(OTHER, &[6; 700]), Change::Set(Setting::StoreState, &[5; 16])]) {
+            Ok(()) => made += 1,
+            Err(error) => {
+                assert_eq!(error, StoreError::Full);
+                return (bench, made);
+            }
+        }
+    }
+}
+
+/// The process ends, and another program takes the room that is left.
+fn restarted(bench: Bench) -> Bench {
+    let mut state = bench.disk.0.lock().unwrap().clone();
+    drop(bench.store);
+    state.room = Some(state.blocks.len());
+    Bench::on(SimDisk(Mutex::new(state))).unwrap()
+}
+
+fn newest(store: &mut FileStore) -> Number {
+    store.walk(None, &mut [0; MAX_RECORD]).unwrap().unwrap().1.number
+}
+
+#[test]
+fn a_full_disk_takes_no_new_credential_and_everything_else() {
+    let (mut bench, made) = filled();
+    let full = contents(&mut bench.store);
+    assert_eq!(full.credentials.len(), made as usize);
+    let mut numbers: Vec<_> = full.credentials.iter().map(|credential| credential.0).collect();
+    for round in 0..1500u32 {
+        if round % 500 == 250 {
+            bench = restarted(bench);
+        }
+        let store = &mut bench.store;
+        // PIN failures and sign-ins are counted.
+        store.commit(&[Change::Set(Setting::PinRetries, &[round as u8])]).unwrap();
+        store.commit(&[Change::Set(Setting::SignCount, &round.to_be_bytes())]).unwrap();
+        if round % 10 == 0 {
+            // Whatever still fits may go in.
+            while store.commit(&[put(ME, &[1; 700])]) != Err(StoreError::Full) {
+                numbers.insert(0, newest(store));
+            }
+            // A credential is overwritten by a new one, and updated.
+            let index = round as usize / 10 % numbers.len();
+            let old = numbers.remove(index);
+            store.commit(&[Change::Delete(old), put(OTHER, &[2; 700])]).unwrap();
+            let number = newest(store);
+            numbers.insert(0, number);
+            store.commit(&[Change::Replace { number, rp_id_hash: OTHER, record: &[3; 700] }]).unwrap();
+        }
+    }
+    let store = &mut bench.store;
+    assert_eq!(setting(store, Setting::PinRetries), Some(vec![1499u32 as u8]));
+    let found = contents(store).credentials;
+    assert_eq!(found.iter().map(|credential| credential.0).collect::<Vec<_>>(), numbers);
+    // Deletions make room.
+    for number in numbers.drain(..30) {
+        store.commit(&[Change::Delete(number)]).unwrap();
+    }
+    while setting(store, Setting::Options).is_none() {
+        store.commit(&[put(ME, &[1; 700]), Change::Set(Setting::Options, &[1])]).unwrap();
+    }
+    store.commit(&[Change::Erase, Change::Set(Setting::Seed, &[9; 32])]).unwrap();
+    assert_eq!((store.count().unwrap(), setting(store, Setting::Seed)), (0, Some(vec![9; 32])));
+}
+
+#[test]
+fn a_full_disk_lets_a_key_be_reset_and_its_pin_be_tried_from_the_first_moment() {
+    let mut bench = restarted(filled().0);
+    for retries in (0..8).rev() {
+        bench.store.commit(&[Change::Set(Setting::PinRetries, &[retries])]).unwrap();
+    }
+    bench.store.commit(&[Change::Erase, Change::Set(Setting::Seed, &[9; 32])]).unwrap();
+    let mut again = Bench::with(bench.bytes()).unwrap();
+    assert_eq!(again.store.count().unwrap(), 0);
 }
