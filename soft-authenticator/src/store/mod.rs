@@ -199,7 +199,11 @@ macro_rules! store_behind {
                 S::find(self, rp_id_hash, before, out)
             }
 
-            fn walk(&mut self, before: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
+            fn walk(
+                &mut self,
+                before: Option<Number>,
+                out: &mut [u8],
+            ) -> Result<Option<([u8; 32], Found)>, StoreError> {
                 S::walk(self, before, out)
             }
 

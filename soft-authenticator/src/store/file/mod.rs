@@ -96,7 +96,10 @@ impl fmt::Display for OpenError {
             OpenErrorReason::InUse => write!(f, "{path} is in use by another program"),
             OpenErrorReason::Foreign => write!(f, "{path} is not a keyfob store"),
             OpenErrorReason::Newer(format) => {
-                write!(f, "{path} was written by a later version: it has format {format}, and this version knows {FORMAT}")
+                write!(
+                    f,
+                    "{path} was written by a later version: it has format {format}, and this version knows {FORMAT}"
+                )
             }
             OpenErrorReason::Damaged(how) => write!(f, "{path} is damaged: {how}"),
             OpenErrorReason::Io(error) => write!(f, "cannot open {path}: {error}"),

@@ -74,12 +74,12 @@ impl StorageBackend for SimDisk {
         let mut state = self.0.lock().unwrap();
         state.change()?;
         let end = offset + data.len() as u64;
-        let mut blocks = state.blocks.clone();
-        blocks.extend(offset / BLOCK..end.div_ceil(BLOCK));
-        if state.room.is_some_and(|room| blocks.len() > room.max(state.blocks.len())) {
+        let new: Vec<u64> =
+            (offset / BLOCK..end.div_ceil(BLOCK)).filter(|block| !state.blocks.contains(block)).collect();
+        if !new.is_empty() && state.room.is_some_and(|room| state.blocks.len() + new.len() > room) {
             return Err(ErrorKind::StorageFull.into());
         }
-        state.blocks = blocks;
+        state.blocks.extend(new);
         if state.bytes.len() < end as usize {
             state.bytes.resize(end as usize, 0);
         }
@@ -121,10 +121,9 @@ impl Bench {
         for start in (0..len).step_by(SECTOR) {
             let range = start..(start + SECTOR).min(len);
             let from = if dice.next_u32() % 2 == 0 { &state.bytes } else { &state.synced };
-            // What one of them does not have, is a hole.
-            let mut sector = from.get(start..from.len().min(range.end)).unwrap_or_default().to_vec();
-            sector.resize(range.len(), 0);
-            bytes[range].copy_from_slice(&sector);
+            let there = from.get(start..from.len().min(range.end)).unwrap_or_default();
+            bytes[range.clone()].fill(0); // where the file was longer than the medium knows
+            bytes[start..start + there.len()].copy_from_slice(there);
         }
         bytes
     }
@@ -203,6 +202,8 @@ fn stage(store: &mut FileStore) {
 
 #[test]
 fn a_commit_cut_at_any_change_of_the_file_is_made_or_not_made() {
+    let furnished = furnished().bytes();
+    let furnished = || Bench::with(furnished.clone()).unwrap();
     let before = contents(&mut furnished().store);
     let sizes = std::cell::RefCell::new(Vec::new());
     with_commits(|(name, commit)| {
@@ -219,7 +220,7 @@ fn a_commit_cut_at_any_change_of_the_file_is_made_or_not_made() {
             bench.disk.0.lock().unwrap().cut_at = Some(cut_at);
             assert_eq!(bench.store.commit(commit).is_ok(), cut_at == end, "{name}, {cut_at} in {start}..{end}");
             let mut found = vec![bench.bytes()];
-            for seed in 0..8 {
+            for seed in 0..4 {
                 found.push(bench.bytes_after_power_cut(&mut ChaCha20Rng::seed_from_u64(seed)));
             }
             for bytes in found {
@@ -233,7 +234,7 @@ fn a_commit_cut_at_any_change_of_the_file_is_made_or_not_made() {
         sizes.borrow_mut().push(end - start);
     });
     let sizes = sizes.into_inner();
-    println!("{} commits x 9 outcomes at each of {sizes:?} changes of the file", sizes.len());
+    println!("{} commits x 5 outcomes at each of {sizes:?} changes of the file", sizes.len());
 }
 
 #[test]
@@ -265,7 +266,7 @@ fn a_damaged_store_is_refused_and_left_as_it_is_or_has_lost_nothing() {
     for bytes in [furnished().bytes(), bench.bytes()] {
         let (mut refusals, mut harmless) = (0, 0);
         let used = bytes.iter().rposition(|byte| *byte != 0).unwrap();
-        for place in (0..used).step_by(61) {
+        for place in (0..used).step_by(251) {
             let mut damaged = bytes.clone();
             damaged[place] ^= 0x10;
             match Bench::with(damaged.clone()) {
