@@ -25,7 +25,10 @@ impl Medium for Memory {
 suite!(memory, crate::Memory(crate::MemoryStore::new()));
 
 #[cfg(feature = "file-store")]
-mod file {
+suite!(file, crate::in_file::InFile::new());
+
+#[cfg(feature = "file-store")]
+mod in_file {
     use std::{
         fs, io,
         path::PathBuf,
@@ -64,6 +67,4 @@ mod file {
             FileStore::open(&self.0).unwrap()
         }
     }
-
-    suite!(store, crate::file::InFile::new());
 }

@@ -9,7 +9,7 @@ use keyfob_core::bytes;
 use redb::StorageBackend;
 
 /// The unit of the database's length, in bytes.
-pub(super) const PAGE: u64 = 4096;
+const PAGE: u64 = 4096;
 /// How the file begins. It stands in a page of its own, so that the database's stay aligned.
 const MAGIC: &[u8] = b"keyfob store\n";
 /// Where the database's length stands, in 8 bytes, little-endian.

@@ -16,7 +16,7 @@ use redb::{
 };
 
 use super::{Blobs, Change, Found, MAX_RECORD, Number, Setting, Store, StoreError};
-use disk::{Disk, PAGE};
+use disk::Disk;
 
 mod disk;
 #[cfg(test)]
@@ -39,6 +39,8 @@ const LARGE_BLOBS: TableDefinition<(), &[u8]> = TableDefinition::new("large blob
 
 /// Takes pages within a transaction.
 const PAGES: TableDefinition<u32, &[u8]> = TableDefinition::new("pages");
+/// More than half a page, in bytes, which takes a whole one.
+const PAGE_FILLED: usize = 3 << 10;
 /// Pages that are free after a credential is added. Those of the credentials that are replaced come out of the half of
 /// them, so that there are always some for settings, deletions and a reset: one of these takes about ten, and gives as
 /// many back when the next one is made.
@@ -337,8 +339,7 @@ fn leave_free(transaction: &WriteTransaction, pages: u32) -> Result<(), redb::Er
     if pages > 0 {
         let mut reserve = transaction.open_table(PAGES)?;
         for page in 0..pages {
-            // More than half a page takes a whole one.
-            reserve.insert_reserve(page, PAGE as usize * 3 / 4)?;
+            reserve.insert_reserve(page, PAGE_FILLED)?;
         }
     }
     transaction.delete_table(PAGES)?;

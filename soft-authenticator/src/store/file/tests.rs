@@ -116,11 +116,11 @@ impl Bench {
     /// The power fails: of what was not synced, any sector may be on the medium, or not.
     fn bytes_after_power_cut(&self, dice: &mut ChaCha20Rng) -> Vec<u8> {
         let state = self.disk.0.lock().unwrap();
-        let mut bytes = if dice.next_u32() % 2 == 0 { state.bytes.clone() } else { state.synced.clone() };
+        let mut bytes = if dice.next_u32().is_multiple_of(2) { state.bytes.clone() } else { state.synced.clone() };
         let len = bytes.len();
         for start in (0..len).step_by(SECTOR) {
             let range = start..(start + SECTOR).min(len);
-            let from = if dice.next_u32() % 2 == 0 { &state.bytes } else { &state.synced };
+            let from = if dice.next_u32().is_multiple_of(2) { &state.bytes } else { &state.synced };
             let there = from.get(start..from.len().min(range.end)).unwrap_or_default();
             bytes[range.clone()].fill(0); // where the file was longer than the medium knows
             bytes[start..start + there.len()].copy_from_slice(there);
