@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Clients that others wrote against `keyfob-rp serve`: the document's Python sample, python-fido2's client, a Flask
-# application before the server, and headless Chromium with its own virtual authenticator on the page.
+# Clients that others wrote against `keyfob-rp serve`: the document's Python sample, python-fido2's client, our own with a
+# card like the document's, a Flask application before the server, and headless Chromium with its own virtual authenticator on the page.
 #
 # Needs: Rust, Python 3.10 or newer with venv, PyPI once, and for the browser Debian's chromium and chromium-driver, which
 # it installs where it may. One line a check; exit status 0 if all passed.
@@ -28,6 +28,6 @@ if ! command -v chromedriver >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-
 fi
 
 export PYTHONDONTWRITEBYTECODE=1
-for check in sample client flask_application browser; do
+for check in sample client card flask_application browser; do
     "$KEPT/bin/python" "$here/check_$check.py" "$KEYFOB_RP" "$KEYFOB"
 done

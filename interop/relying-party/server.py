@@ -53,8 +53,8 @@ class Backend(Process):
 class Key(Process):
     """A virtual key on a socket."""
 
-    def __init__(self):
-        super().__init__(KEYFOB, "serve", "--tcp", "127.0.0.1:0")
+    def __init__(self, *options):
+        super().__init__(KEYFOB, "serve", "--tcp", "127.0.0.1:0", *options)
 
 
 def check(what, holds, detail=""):

@@ -28,7 +28,7 @@ pub struct Arguments {
     /// The origin that the client data names: by default https and the RP ID, or the server's own on this machine.
     #[arg(long, value_name = "ORIGIN")]
     origin: Option<String>,
-    /// The key: in-process, or tcp:ADDRESS:PORT for one of `keyfob serve`.
+    /// The key: in-process, card for one with what an Arculus card can do, or tcp:ADDRESS:PORT for one of `keyfob serve`.
     #[arg(long, value_name = "KEY", default_value = "in-process", value_parser = |text: &str| text.parse::<KeyChoice>())]
     key: KeyChoice,
     /// The key's PIN.
@@ -79,7 +79,7 @@ pub fn register(register: Register) -> Result<(), String> {
 
 /// Signs in. Errors: what the user has to know, in a line.
 pub fn sign_in(arguments: Arguments) -> Result<(), String> {
-    if arguments.key == KeyChoice::InProcess {
+    if !matches!(arguments.key, KeyChoice::Tcp(_)) {
         return Err(
             "a key in this process is new and registered nowhere: name one with --key tcp:ADDRESS:PORT, or use \
             register --sign-in"

@@ -8,7 +8,11 @@ mod world;
 mod accounts;
 #[path = "rest/answers.rs"]
 mod answers;
+#[path = "rest/certificates.rs"]
+mod certificates;
 #[path = "rest/conformance.rs"]
 mod conformance;
 #[path = "rest/regressions.rs"]
 mod regressions;
+#[path = "rest/rsa.rs"]
+mod rsa;

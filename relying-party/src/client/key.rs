@@ -40,6 +40,8 @@ pub enum KeyChoice {
     /// A virtual key that lives as long as this process.
     #[default]
     InProcess,
+    /// The same with what an Arculus card can do: messages of 1,024 bytes, ES256 only.
+    Card,
     /// A virtual key that `keyfob serve --tcp` serves.
     Tcp(String),
 }
@@ -50,8 +52,9 @@ impl FromStr for KeyChoice {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once(':') {
             None if text == "in-process" => Ok(Self::InProcess),
+            None if text == "card" => Ok(Self::Card),
             Some(("tcp", address)) => Ok(Self::Tcp(address.into())),
-            _ => Err("a key is in-process or tcp:ADDRESS:PORT".into()),
+            _ => Err("a key is in-process, card or tcp:ADDRESS:PORT".into()),
         }
     }
 }
@@ -70,21 +73,21 @@ pub fn with_key<T>(
     pin: Option<String>,
     work: impl FnOnce(&mut dyn Prover) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    match choice {
-        KeyChoice::InProcess => {
-            let config = Config::new(VIRTUAL_KEY_AAGUID);
-            let mut buffer = vec![0; config.buffer_len()];
-            let key = VirtualKey::new(&mut buffer, KeyOptions::new(config))
-                .map_err(|error| Error::Key(format!("{error:?}")))?;
-            work(&mut SecurityKey::over_hid(InProcess(key), pin)?)
-        }
+    let profile = match choice {
+        KeyChoice::InProcess => Config::fido2_3_full,
+        KeyChoice::Card => Config::arculus_like,
         KeyChoice::Tcp(address) => {
             let stream = TcpStream::connect(address)
                 .map_err(|error| Error::Key(format!("{address} is not reached: {error}")))?;
             stream.set_nodelay(true).map_err(|error| Error::Key(error.to_string()))?;
-            work(&mut SecurityKey::over_hid(TcpPipe::new(stream), pin)?)
+            return work(&mut SecurityKey::over_hid(TcpPipe::new(stream), pin)?);
         }
-    }
+    };
+    let config = profile(VIRTUAL_KEY_AAGUID);
+    let mut buffer = vec![0; config.buffer_len()];
+    let key =
+        VirtualKey::new(&mut buffer, KeyOptions::new(config)).map_err(|error| Error::Key(format!("{error:?}")))?;
+    work(&mut SecurityKey::over_hid(InProcess(key), pin)?)
 }
 
 /// A security key behind a transport, and its user.

@@ -13,7 +13,7 @@ use super::{
     App, Reply,
     members::{Members, decode, encode},
     problem::{Flaw, Problem},
-    session,
+    session, verifier,
 };
 use crate::store::{Account, Credential};
 
@@ -99,7 +99,7 @@ pub(super) fn shown(credential: &Credential) -> Value {
     let flags = Flags(credential.flags);
     json!({
         "id": encode(&credential.id),
-        "algorithm": Algorithm(credential.algorithm).name(),
+        "algorithm": verifier::name(Algorithm(credential.algorithm)),
         "signCount": credential.sign_count,
         "flags": {
             "userPresent": flags.has(Flags::UP),

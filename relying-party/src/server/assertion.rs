@@ -120,7 +120,7 @@ pub(super) async fn result(
         signature: &signature,
         user_handle: user_handle.as_deref(),
     };
-    let verified = verify::assertion(&verifier::BACKEND, &expected, &stored, &answer).map_err(Problem::Assertion)?;
+    let verified = verify::assertion(&verifier::Backend, &expected, &stored, &answer).map_err(Problem::Assertion)?;
 
     let account = match ceremony.account {
         Some(account) => account,
@@ -149,7 +149,7 @@ impl App {
     /// The account, the credential and its descriptor of a name that has none: the same each time, and nobody's.
     fn nobody(&self, tenant: &Tenant, name: &str) -> (Option<Account>, Vec<Vec<u8>>, Vec<Value>) {
         let of = |what: &[u8]| {
-            verifier::BACKEND.hmac_sha256(&self.secret, &[what, tenant.rp_id.as_bytes(), &[0], name.as_bytes()])
+            verifier::Backend.hmac_sha256(&self.secret, &[what, tenant.rp_id.as_bytes(), &[0], name.as_bytes()])
         };
         let account = Account {
             rp_id: tenant.rp_id.clone(),

@@ -121,10 +121,8 @@ impl Wishes {
             }
         }
         for value in body.list("algorithms")? {
-            let algorithm = value.as_str().and_then(verifier::algorithm);
-            let algorithm = algorithm.or_else(|| {
-                verifier::ALGORITHMS.iter().copied().find(|known| value.as_i64() == Some(i64::from(known.0)))
-            });
+            let algorithm = value.as_str().and_then(verifier::named);
+            let algorithm = algorithm.or_else(|| verifier::numbered(value.as_i64()?));
             wishes.algorithms.push(algorithm.ok_or_else(|| body.flaw("algorithms", Flaw::Value))?);
         }
         if wishes.algorithms.is_empty() {
@@ -182,7 +180,7 @@ pub(super) async fn result(
     };
     let attestation_object = AttestationObject::decode(&object).map_err(Problem::AttestationObject)?;
     let answer = RegistrationResponse { client_data_json: &client_data_json, attestation_object };
-    let verified = verify::registration(&verifier::BACKEND, &expected, &answer).map_err(Problem::Registration)?;
+    let verified = verify::registration(&verifier::Backend, &expected, &answer).map_err(Problem::Registration)?;
     let worth = app.worth(&verified.attestation).map_err(Problem::Registration)?;
     if id != verified.credential.credential_id {
         return Err(body.flaw("id", Flaw::Value));
@@ -233,7 +231,7 @@ impl App {
             Attestation::Certificates(x5c) => {
                 let now = u64::try_from(self.now()).unwrap_or_default();
                 let anchors = Anchors { certificates: &roots, now, accept_root: false };
-                verify::chain(&verifier::BACKEND, *x5c, &anchors)?;
+                verify::chain(&verifier::Backend, *x5c, &anchors)?;
                 Ok("trusted")
             }
             _ => Ok("none"),

@@ -3,7 +3,10 @@
 use keyfob_relying_party::client::Prover;
 use serde_json::json;
 
-use super::world::*;
+use super::{
+    rsa::{RSA, RsaForge},
+    world::*,
+};
 
 #[test]
 fn a_key_registers_and_signs_in_under_every_name_of_the_paths() {
@@ -34,6 +37,40 @@ fn a_key_registers_and_signs_in_under_every_name_of_the_paths() {
         let answer = browser.post(signed_in, &credential).ok();
         assert_eq!(answer["username"], format!("user {index}"));
         assert_eq!(answer["credential"]["flags"]["userPresent"], true);
+    }
+}
+
+#[test]
+fn a_key_of_every_algorithm_that_may_be_asked_for_registers_and_signs_in() {
+    let names = ["es256", "eddsa", "es384", "es512", "es256k", "ml-dsa-44", "ml-dsa-65", "ml-dsa-87"];
+    let world = World::new();
+    let (mut key, mut browser) = (key(), world.browser());
+    for name in names {
+        let body = json!({ "username": name, "algorithms": [name], "attestation": "direct" });
+        let options = browser.post("/attestation/options", &body).ok();
+        let credential = key.create(ORIGIN, &options).unwrap();
+        let registered = browser.post("/attestation/result", &credential).ok();
+        assert_eq!(registered["credential"]["algorithm"].as_str().unwrap().to_lowercase(), name);
+        assert_eq!(registered["credential"]["attestation"]["type"], "self");
+        browser.sign_in(&mut key, name);
+        browser.post("/account/sign-out", &json!({})).ok();
+    }
+    for (name, signs) in RSA {
+        let forge = RsaForge::new(signs);
+        let options = browser.post("/attestation/options", &json!({ "username": name, "algorithms": [name] })).ok();
+        let registered = browser.post("/attestation/result", &forge.create(&options)).ok();
+        assert_eq!(registered["credential"]["algorithm"].as_str().unwrap().to_lowercase(), name);
+        assert_eq!(registered["credential"]["attestation"], json!({ "format": "packed", "type": "self" }));
+        let options = browser.sign_in_options(name);
+        browser.post("/assertion/result", &forge.get(&options)).ok();
+        let options = browser.sign_in_options(name);
+        let other = RsaForge::new(signs);
+        assert_eq!(browser.post("/assertion/result", &other.get(&options)).code(), "signature");
+        browser.post("/account/sign-out", &json!({})).ok();
+    }
+    for name in ["rs1", "es257", ""] {
+        let refused = browser.post("/attestation/options", &json!({ "username": "alice", "algorithms": [name] }));
+        assert_eq!(refused.code(), "wrong-value", "{name}");
     }
 }
 

@@ -227,7 +227,8 @@ pub const UP: u8 = 0x01;
 pub const UV: u8 = 0x04;
 pub const BE: u8 = 0x08;
 pub const BS: u8 = 0x10;
-const AT: u8 = 0x40;
+pub const AT: u8 = 0x40;
+pub const ED: u8 = 0x80;
 
 impl Forge {
     /// A key whose secret and id are of this byte; present, and counting from 1.

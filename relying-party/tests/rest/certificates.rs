@@ -1,0 +1,222 @@
+//! Certificate chains: the conformance tests Resp-5, with chains that are made here.
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
+    PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, SignatureAlgorithm, SigningKey, date_time_ymd,
+};
+use serde_json::json;
+
+use super::world::*;
+
+/// The time of these tests, in seconds since 1970: in November 2026.
+const NOW: i64 = 1_795_303_612;
+/// id-fido-gen-ce-aaguid (WebAuthn L3 §8.2.1).
+const AAGUID_EXTENSION: &[u64] = &[1, 3, 6, 1, 4, 1, 45_724, 1, 1, 4];
+
+/// A certificate and its key.
+struct Certified {
+    params: CertificateParams,
+    key: KeyPair,
+    der: Vec<u8>,
+}
+
+impl Certified {
+    fn issuer(&self) -> Issuer<'_, &KeyPair> {
+        Issuer::from_params(&self.params, &self.key)
+    }
+}
+
+/// What a certificate says before it is signed: valid from 2020 to 2060.
+fn params(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CountryName, "DE");
+    params.distinguished_name.push(DnType::OrganizationName, "keyfob");
+    params.distinguished_name.push(DnType::CommonName, name);
+    (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2060, 1, 1));
+    params
+}
+
+/// An authority, issued by another or by itself. rcgen makes its basic constraints critical.
+fn authority(name: &str, issuer: Option<&Certified>, change: impl FnOnce(&mut CertificateParams)) -> Certified {
+    let mut params = params(name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    change(&mut params);
+    certify(params, issuer, &PKCS_ECDSA_P256_SHA256)
+}
+
+/// A model's certificate for packed attestation, all of whose AAGUID is zero.
+fn leaf(
+    issuer: &Certified,
+    algorithm: &'static SignatureAlgorithm,
+    change: impl FnOnce(&mut CertificateParams),
+) -> Certified {
+    let mut params = params("leaf");
+    params.distinguished_name.push(DnType::OrganizationalUnitName, "Authenticator Attestation");
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.custom_extensions = vec![model(&[0x04, 16], 0)];
+    change(&mut params);
+    certify(params, Some(issuer), algorithm)
+}
+
+/// The extension that names a model: an AAGUID of so many equal bytes behind the head of its octet string.
+fn model(head: &[u8], byte: u8) -> CustomExtension {
+    CustomExtension::from_oid_content(AAGUID_EXTENSION, [head, &[byte; 16]].concat())
+}
+
+fn certify(params: CertificateParams, issuer: Option<&Certified>, algorithm: &'static SignatureAlgorithm) -> Certified {
+    let key = KeyPair::generate_for(algorithm).unwrap();
+    let certificate = match issuer {
+        Some(issuer) => params.signed_by(&key, &issuer.issuer()),
+        None => params.self_signed(&key),
+    };
+    let der = certificate.unwrap().der().to_vec();
+    Certified { params, key, der }
+}
+
+/// A root, an authority below it, and a leaf below that.
+struct Chain {
+    root: Certified,
+    middle: Certified,
+    leaf: Certified,
+}
+
+impl Chain {
+    fn new() -> Self {
+        let root = authority("root", None, |_| ());
+        let middle = authority("middle", Some(&root), |_| ());
+        let leaf = leaf(&middle, &PKCS_ECDSA_P256_SHA256, |_| ());
+        Self { root, middle, leaf }
+    }
+}
+
+/// Registers at a server that trusts `anchor` alone, with a packed statement by `key` and this chain. Returns "ok", or the
+/// word of the refusal.
+fn register(anchor: &Certified, key: &KeyPair, x5c: &[&Certified]) -> String {
+    let mut options = options();
+    options.attestation_roots = vec![anchor.der.clone()];
+    (options.policy.accept_none, options.policy.accept_self) = (false, false);
+    let world = World::with(options);
+    world.advance(NOW - 1_000_000);
+    let mut browser = world.browser();
+    let options = browser.post("/attestation/options", &json!({ "username": "alice", "attestation": "direct" })).ok();
+    let forge = Forge::new(1);
+    let auth_data = forge.auth_data("localhost", true);
+    let credential = forge.create_with(&options, "packed", &auth_data, |hash| {
+        let signature = key.sign(&[&auth_data[..], hash].concat()).unwrap();
+        let mut statement = b"\xa3\x63alg\x26\x63sig\x58".to_vec();
+        statement.push(u8::try_from(signature.len()).unwrap());
+        statement.extend(signature);
+        statement.extend(b"\x63x5c");
+        statement.push(0x80 | u8::try_from(x5c.len()).unwrap());
+        for certificate in x5c {
+            statement.push(0x59);
+            statement.extend(u16::try_from(certificate.der.len()).unwrap().to_be_bytes());
+            statement.extend(&certificate.der);
+        }
+        statement
+    });
+    let answer = browser.post("/attestation/result", &credential);
+    if answer.status.is_success() {
+        assert_eq!(answer.body["credential"]["attestation"], json!({ "format": "packed", "type": "trusted" }));
+        return "ok".into();
+    }
+    answer.code().into()
+}
+
+#[test]
+fn resp_5_p_2_to_p_4_a_chain_that_leads_to_what_is_trusted_is_accepted() {
+    let Chain { root, middle, leaf } = &Chain::new();
+    assert_eq!(register(root, &leaf.key, &[leaf, middle]), "ok"); // P-2, P-4
+    assert_eq!(register(middle, &leaf.key, &[leaf]), "ok");
+    assert_eq!(register(middle, &leaf.key, &[leaf, middle]), "ok");
+    assert_eq!(register(leaf, &leaf.key, &[leaf]), "ok"); // P-3
+    // An authority that allows one more below it is enough of a path.
+    let root = &authority("narrow root", None, |params| params.is_ca = IsCa::Ca(BasicConstraints::Constrained(1)));
+    let middle = &authority("middle", Some(root), |_| ());
+    let leaf = &self::leaf(middle, &PKCS_ECDSA_P256_SHA256, |_| ());
+    assert_eq!(register(root, &leaf.key, &[leaf, middle]), "ok");
+}
+
+#[test]
+fn resp_5_f_2_f_13_f_14_the_signature_is_by_the_key_of_the_first_certificate() {
+    let Chain { root, middle, leaf } = &Chain::new();
+    for key in [&middle.key, &root.key, &KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap()] {
+        assert_eq!(register(root, key, &[leaf, middle]), "signature");
+    }
+}
+
+#[test]
+fn resp_5_f_6_f_7_f_12_certificates_have_a_time() {
+    let Chain { root, middle, .. } = &Chain::new();
+    let expired = |params: &mut CertificateParams| params.not_after = date_time_ymd(2026, 11, 1);
+    let not_yet = |params: &mut CertificateParams| params.not_before = date_time_ymd(2026, 12, 24);
+    let old = &leaf(middle, &PKCS_ECDSA_P256_SHA256, expired);
+    assert_eq!(register(root, &old.key, &[old, middle]), "certificate-validity"); // F-6
+    assert_eq!(register(old, &old.key, &[old]), "certificate-validity");
+    let new = &leaf(middle, &PKCS_ECDSA_P256_SHA256, not_yet);
+    assert_eq!(register(root, &new.key, &[new, middle]), "certificate-validity"); // F-7
+    let middle = &authority("middle", Some(root), expired);
+    let leaf = &leaf(middle, &PKCS_ECDSA_P256_SHA256, |_| ());
+    assert_eq!(register(root, &leaf.key, &[leaf, middle]), "certificate-validity"); // F-12
+    let root = &authority("root", None, expired);
+    let leaf = &self::leaf(root, &PKCS_ECDSA_P256_SHA256, |_| ());
+    assert_eq!(register(root, &leaf.key, &[leaf]), "certificate-validity");
+}
+
+#[test]
+fn resp_5_f_8_the_key_of_the_first_certificate_is_of_the_algorithm_that_the_statement_names() {
+    let Chain { root, middle, .. } = &Chain::new();
+    let leaf = &leaf(middle, &PKCS_ECDSA_P384_SHA384, |_| ());
+    assert_eq!(register(root, &leaf.key, &[leaf, middle]), "certificate-key");
+}
+
+#[test]
+fn resp_5_f_9_a_chain_ends_at_what_is_trusted() {
+    let Chain { root, middle, leaf } = &Chain::new();
+    let other = &Chain::new();
+    assert_eq!(register(&other.root, &leaf.key, &[leaf, middle]), "certificate-chain");
+    assert_eq!(register(root, &leaf.key, &[leaf]), "certificate-chain");
+    // The same names, other keys.
+    assert_eq!(register(root, &leaf.key, &[leaf, &other.middle]), "certificate-chain");
+    // Not by an authority: the leaf of one model vouches for no other.
+    let below = &self::leaf(leaf, &PKCS_ECDSA_P256_SHA256, |params| {
+        params.distinguished_name.push(DnType::CommonName, "another model");
+    });
+    assert_eq!(register(root, &below.key, &[below, leaf, middle]), "certificate-chain");
+    assert_eq!(register(leaf, &below.key, &[below]), "certificate-chain");
+}
+
+#[test]
+fn resp_5_f_10_a_chain_does_not_bring_its_own_root() {
+    let Chain { root, middle, leaf } = &Chain::new();
+    assert_eq!(register(root, &leaf.key, &[leaf, middle, root]), "root-in-chain");
+    let other = &Chain::new();
+    assert_ne!(register(&other.root, &leaf.key, &[leaf, middle, root]), "ok");
+}
+
+#[test]
+fn resp_5_f_11_a_chain_is_in_order() {
+    let Chain { root, middle, leaf } = &Chain::new();
+    let lower = &authority("lower", Some(middle), |_| ());
+    let below = &self::leaf(lower, &PKCS_ECDSA_P256_SHA256, |_| ());
+    assert_eq!(register(root, &below.key, &[below, lower, middle]), "ok");
+    assert_eq!(register(root, &below.key, &[below, middle, lower]), "certificate-chain");
+    assert_eq!(register(root, &middle.key, &[middle, leaf]), "certificate");
+}
+
+#[test]
+fn a_certificate_that_names_another_model_or_none_as_the_standard_has_it_is_refused() {
+    let Chain { root, middle, .. } = &Chain::new();
+    let with = |extensions: Vec<CustomExtension>| {
+        let leaf = &leaf(middle, &PKCS_ECDSA_P256_SHA256, |params| params.custom_extensions = extensions);
+        register(root, &leaf.key, &[leaf, middle])
+    };
+    let mut critical = model(&[0x04, 16], 0);
+    critical.set_criticality(true);
+    assert_eq!(with(vec![model(&[0x04, 16], 0)]), "ok");
+    assert_eq!(with(vec![]), "ok"); // it may name none
+    assert_eq!(with(vec![model(&[0x04, 16], 1)]), "aaguid");
+    assert_eq!(with(vec![critical]), "aaguid");
+    assert_eq!(with(vec![model(&[], 0)]), "aaguid"); // wrapped once
+}
