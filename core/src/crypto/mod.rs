@@ -204,7 +204,8 @@ pub trait Sign {
 
 /// Signature verification, for the relying party.
 pub trait Verify {
-    /// Checks `signature` over the concatenated `message`. ECDSA signatures are strict DER.
+    /// Checks `signature` over the concatenated `message`. ECDSA signatures are strict DER. The key is looked at first: an
+    /// invalid one is [`Error::InvalidKey`] whatever the signature is.
     /// Errors: [`Error::Mismatch`], [`Error::InvalidKey`], [`Error::Unsupported`].
     fn verify(&self, key: &CoseKey<'_>, message: &[&[u8]], signature: &[u8]) -> Result<(), Error>;
 }

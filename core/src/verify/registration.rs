@@ -3,7 +3,7 @@
 use super::{Attestation, Error, Expected, FIDO_U2F, attestation, auth_data, check, client_data, is_of_its_algorithm};
 use crate::{
     auth_data::{AttestedCredentialData, AuthData},
-    crypto::{Hash, Verify},
+    crypto::{self, Hash, Verify},
     webauthn::{AttestationObject, Ceremony},
 };
 
@@ -46,6 +46,8 @@ pub fn registration<'a>(
     let credential = parsed.attested_credential_data.ok_or(Error::NoCredential)?;
     check(expected.algorithms.contains(&credential.public_key.algorithm()), Error::Algorithm)?;
     check(is_of_its_algorithm(&credential.public_key), Error::CredentialKey)?;
+    // Not every format has a signature by the key, and a point off its curve is to be refused with all of them.
+    check(crypto.verify(&credential.public_key, &[], &[]) != Err(crypto::Error::InvalidKey), Error::CredentialKey)?;
     // 21., 22.
     let attestation =
         attestation(crypto, object.fmt, object.att_stmt, object.auth_data, &credential, &client_data_hash)?;

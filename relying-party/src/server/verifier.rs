@@ -82,3 +82,35 @@ fn rsa(algorithm: Algorithm) -> Option<&'static RsaParameters> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use keyfob_core::{auth_data::AuthData, webauthn::AttestationObject};
+    use serde_json::Value;
+
+    use super::*;
+
+    const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/vectors/w3c-webauthn-l3.json");
+
+    fn bytes(value: &Value) -> Vec<u8> {
+        let text = value.as_str().unwrap();
+        (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+    }
+
+    #[test]
+    fn the_rsa_signature_of_the_standard_verifies_and_with_a_bit_flipped_does_not() {
+        let Ok(text) = std::fs::read_to_string(FILE) else { return eprintln!("skipped: {FILE} is not there") };
+        let vectors: Value = serde_json::from_str(&text).unwrap();
+        let vector = &vectors["vectors"]["packed-rs256"];
+        let object = bytes(&vector["reg"]["attestationObject"]);
+        let registered = AuthData::decode(AttestationObject::decode(&object).unwrap().auth_data).unwrap();
+        let key = registered.attested_credential_data.unwrap().public_key;
+        let auth = &vector["auth"];
+        let auth_data = bytes(&auth["authenticatorData"]);
+        let hash = RustCrypto.sha256(&[&bytes(&auth["clientDataJSON"])]);
+        let mut signature = bytes(&auth["signature"]);
+        assert_eq!(Backend.verify(&key, &[&auth_data, &hash], &signature), Ok(()));
+        signature[9] ^= 1;
+        assert_eq!(Backend.verify(&key, &[&auth_data, &hash], &signature), Err(Error::Mismatch));
+    }
+}

@@ -54,10 +54,14 @@ fn leaf(
     let mut params = params("leaf");
     params.distinguished_name.push(DnType::OrganizationalUnitName, "Authenticator Attestation");
     params.is_ca = IsCa::ExplicitNoCa;
-    let aaguid = [&[0x04, 16][..], &[0; 16]].concat();
-    params.custom_extensions = vec![CustomExtension::from_oid_content(AAGUID_EXTENSION, aaguid)];
+    params.custom_extensions = vec![model(&[0x04, 16], 0)];
     change(&mut params);
     certify(params, Some(issuer), algorithm)
+}
+
+/// The extension that names a model: an AAGUID of so many equal bytes behind the head of its octet string.
+fn model(head: &[u8], byte: u8) -> CustomExtension {
+    CustomExtension::from_oid_content(AAGUID_EXTENSION, [head, &[byte; 16]].concat())
 }
 
 fn certify(params: CertificateParams, issuer: Option<&Certified>, algorithm: &'static SignatureAlgorithm) -> Certified {
@@ -199,4 +203,20 @@ fn resp_5_f_11_a_chain_is_in_order() {
     assert_eq!(register(root, &below.key, &[below, lower, middle]), "ok");
     assert_eq!(register(root, &below.key, &[below, middle, lower]), "certificate-chain");
     assert_eq!(register(root, &middle.key, &[middle, leaf]), "certificate");
+}
+
+#[test]
+fn a_certificate_that_names_another_model_or_none_as_the_standard_has_it_is_refused() {
+    let Chain { root, middle, .. } = &Chain::new();
+    let with = |extensions: Vec<CustomExtension>| {
+        let leaf = &leaf(middle, &PKCS_ECDSA_P256_SHA256, |params| params.custom_extensions = extensions);
+        register(root, &leaf.key, &[leaf, middle])
+    };
+    let mut critical = model(&[0x04, 16], 0);
+    critical.set_criticality(true);
+    assert_eq!(with(vec![model(&[0x04, 16], 0)]), "ok");
+    assert_eq!(with(vec![]), "ok"); // it may name none
+    assert_eq!(with(vec![model(&[0x04, 16], 1)]), "aaguid");
+    assert_eq!(with(vec![critical]), "aaguid");
+    assert_eq!(with(vec![model(&[], 0)]), "aaguid"); // wrapped once
 }

@@ -1,6 +1,7 @@
 //! The requirements that servers are tested for, as far as the formats here go: what must succeed does, and what must be
 //! refused is refused for its own reason. The names are those of the public lists of these requirements.
 
+use keyfob_core::crypto::{Hash, RustCrypto};
 use keyfob_relying_party::{
     client::Prover,
     server::members::{decode, encode},
@@ -432,5 +433,28 @@ fn assertion_resp_3_p_1_a_counter_that_stays_zero_is_accepted() {
     for _ in 0..2 {
         let options = browser.sign_in_options("alice");
         browser.post("/assertion/result", &forge.get(&options, None)).ok();
+    }
+}
+
+#[test]
+fn assertion_resp_3_p_7_extension_data_is_accepted_where_its_flag_is_set() {
+    let world = World::new();
+    let mut browser = world.browser();
+    let forge = Forge::new(1);
+    let options = browser.registration_options("alice");
+    browser.post("/attestation/result", &forge.create(&options)).ok();
+    for (flags, count, code) in [(UP | ED, 2, None), (UP, 3, Some("authenticator-data"))] {
+        let forge = Forge { flags, count, ..Forge::new(1) };
+        let options = browser.sign_in_options("alice");
+        let mut credential = forge.get(&options, None);
+        let auth_data = [&forge.auth_data("localhost", false)[..], b"\xa1\x67example\xf5"].concat();
+        let hash = RustCrypto.sha256(&[&client_data("webauthn.get", &options)]);
+        credential["response"]["signature"] = encode(&forge.sign(&[&auth_data, &hash])).into();
+        credential["response"]["authenticatorData"] = encode(&auth_data).into();
+        let answer = browser.post("/assertion/result", &credential);
+        match code {
+            None => drop(answer.ok()),
+            Some(code) => assert_eq!(answer.code(), code),
+        }
     }
 }

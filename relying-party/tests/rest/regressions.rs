@@ -4,7 +4,10 @@ use std::thread;
 
 use axum::http::Method;
 use keyfob_core::cose::Algorithm;
-use keyfob_relying_party::{client::Prover, server::Options};
+use keyfob_relying_party::{
+    client::Prover,
+    server::{Options, members::encode},
+};
 use serde_json::json;
 
 use super::world::*;
@@ -255,4 +258,83 @@ fn a_session_that_was_named_before_is_not_the_one_that_is_signed_in() {
     attacker.cookie = Some("keyfob_session=AAAAAAAAAAAAAAAAAAAAAA".into());
     assert_eq!(attacker.get("/account").code(), "signed-out");
     victim.get("/account").ok();
+}
+
+#[test]
+fn a_key_that_is_no_point_of_its_curve_is_refused() {
+    let world = World::new();
+    let forge = Forge::new(1);
+    let auth_data = forge.auth_data("localhost", true);
+    let statement = |hash: &[u8; 32]| {
+        let signature = forge.sign(&[&auth_data, hash]);
+        [&b"\xa2\x63alg\x26\x63sig\x58"[..], &[u8::try_from(signature.len()).unwrap()], &signature].concat()
+    };
+    let register = |auth_data: &[u8], format: &str| {
+        let mut browser = world.browser();
+        let options = browser.registration_options("alice");
+        let credential = forge.create_with(&options, format, auth_data, |hash| match format {
+            "none" => vec![0xA0],
+            _ => statement(hash),
+        });
+        browser.post("/attestation/result", &credential).code().to_owned()
+    };
+    // The COSE key: kty 2, alg -7, crv 1, x and y, each behind its two-byte head.
+    let key = auth_data.len() - forge.public_key().len();
+    let mut elsewhere = auth_data.clone();
+    *elsewhere.last_mut().unwrap() ^= 1;
+    let mut other_curve = auth_data.clone();
+    assert_eq!(other_curve[key + 5..key + 7], [0x20, 0x01]);
+    other_curve[key + 6] = 2;
+    let compressed = [&auth_data[..key + 42], &[0x22, 0xF5]].concat();
+    assert_eq!(auth_data[key + 42], 0x22);
+    for (what, auth_data, code) in [
+        ("another point", elsewhere, "credential-key"),
+        ("another curve", other_curve, "credential-key"),
+        ("compressed", compressed, "authenticator-data"),
+    ] {
+        for format in ["none", "packed"] {
+            assert_eq!(register(&auth_data, format), code, "{what}, {format}");
+        }
+    }
+}
+
+#[test]
+fn client_data_as_devices_write_it_is_read_and_what_nests_without_end_is_refused() {
+    let world = World::new();
+    let forge = Forge::new(1);
+    let register = |client_data: &dyn Fn(&str) -> Vec<u8>| {
+        let mut browser = world.browser();
+        let options = browser.registration_options("alice");
+        let mut credential = forge.create(&options);
+        let client_data = client_data(options["challenge"].as_str().unwrap());
+        credential["response"]["clientDataJSON"] = encode(&client_data).into();
+        browser.post("/attestation/result", &credential)
+    };
+    let deep = |challenge: &str| {
+        let (open, close) = ("[".repeat(20_000), "]".repeat(20_000));
+        format!(r#"{{"type":"webauthn.create","challenge":"{challenge}","origin":"{ORIGIN}","x":{open}{close}}}"#)
+            .into_bytes()
+    };
+    assert_eq!(register(&deep).code(), "client-data");
+    let twice = |challenge: &str| {
+        format!(r#"{{"type":"webauthn.get","type":"webauthn.create","challenge":"{challenge}","origin":"{ORIGIN}"}}"#)
+            .into_bytes()
+    };
+    assert_ne!(register(&twice).status, 500);
+    // A byte order mark, and slashes that are escaped.
+    let escaped = ORIGIN.replace('/', "\\/");
+    register(&|challenge| {
+        format!("\u{feff}{{\"challenge\":\"{challenge}\",\"origin\":\"{escaped}\",\"type\":\"webauthn.create\"}}")
+            .into_bytes()
+    })
+    .ok();
+    // The body itself.
+    let body = format!("{}{}", "[".repeat(30_000), "]".repeat(30_000));
+    let request = axum::http::Request::builder()
+        .method(Method::POST)
+        .uri("/attestation/options")
+        .header("content-type", "application/json")
+        .body(axum::body::Body::from(body))
+        .unwrap();
+    assert_eq!(world.send(request).status, 400);
 }

@@ -286,7 +286,9 @@ fn signatures<C: Sign + Verify, R: CryptoRng + ?Sized>(
 fn keys<C: Verify>(crypto: &C, key: &CoseKey<'_>, raw: &[u8], signature: &[u8]) -> Result<(), Failure> {
     let algorithm = key.algorithm();
     let verify = |key: CoseKey<'_>| crypto.verify(&key, &[b"message"], signature);
-    let invalid = |key: CoseKey<'_>| verify(key) == Err(Error::InvalidKey);
+    let invalid = |key: CoseKey<'_>| {
+        verify(key) == Err(Error::InvalidKey) && crypto.verify(&key, &[], &[]) == Err(Error::InvalidKey)
+    };
     let mut altered = [0; MAX_PUBLIC];
     for at in [0, raw.len().saturating_sub(1)] {
         bytes::copy(&mut altered, raw);

@@ -8,12 +8,20 @@ use crate::{
 };
 
 const CHALLENGE: &[u8] = b"sixteen bytes or more";
-const X: [u8; 32] = [1; 32];
+/// The point that generates P-256 (SP 800-186 §3.2.1.3).
+const X: [u8; 32] = [
+    0x6b, 0x17, 0xd1, 0xf2, 0xe1, 0x2c, 0x42, 0x47, 0xf8, 0xbc, 0xe6, 0xe5, 0x63, 0xa4, 0x40, 0xf2, 0x77, 0x03, 0x7d,
+    0x81, 0x2d, 0xeb, 0x33, 0xa0, 0xf4, 0xa1, 0x39, 0x45, 0xd8, 0x98, 0xc2, 0x96,
+];
+const Y: [u8; 32] = [
+    0x4f, 0xe3, 0x42, 0xe2, 0xfe, 0x1a, 0x7f, 0x9b, 0x8e, 0xe7, 0xeb, 0x4a, 0x7c, 0x0f, 0x9e, 0x16, 0x2b, 0xce, 0x33,
+    0x57, 0x6b, 0x31, 0x5e, 0xce, 0xcb, 0xb6, 0x40, 0x68, 0x37, 0xbf, 0x51, 0xf5,
+];
 
 const CREDENTIAL: AttestedCredentialData<'_> = AttestedCredentialData {
     aaguid: &[0; 16],
     credential_id: b"id",
-    public_key: CoseKey::Ec2 { algorithm: Algorithm::ES256, curve: Curve::P256, x: &X, y: &X },
+    public_key: CoseKey::Ec2 { algorithm: Algorithm::ES256, curve: Curve::P256, x: &X, y: &Y },
 };
 
 const CLIENT_DATA: ClientData<'_> = ClientData {
@@ -87,7 +95,7 @@ fn client_data_must_be_of_the_ceremony_the_challenge_and_an_origin() {
         attestation_object: AttestationObject { fmt: "none", att_stmt: RawStatement::EMPTY, auth_data: &[] },
     };
     let error = registration(&RustCrypto, &super::expected(CHALLENGE), &response).unwrap_err();
-    assert_eq!(error, Error::ClientData(json::Error { kind: json::ErrorKind::Missing, offset: 2 }));
+    assert_eq!(error, Error::ClientData(json::Error { kind: json::ErrorKind::Missing, offset: 2, member: None }));
 }
 
 #[test]
@@ -141,6 +149,9 @@ fn the_credential_key_must_have_the_form_of_its_algorithm() {
         CoseKey::Okp { algorithm: Algorithm::ES256, curve: Curve::P256, x: &X },
         CoseKey::Rsa { algorithm: Algorithm::ES256, n: &X, e: &X },
         CoseKey::Akp { algorithm: Algorithm::ES256, public: &X },
+        // Not on the curve; of small order.
+        CoseKey::Ec2 { algorithm: Algorithm::ES256, curve: Curve::P256, x: &X, y: &X },
+        CoseKey::Okp { algorithm: Algorithm::EDDSA, curve: Curve::ED25519, x: &[0; 32] },
     ] {
         let credential = AttestedCredentialData { public_key, ..CREDENTIAL };
         assert_eq!(
@@ -183,10 +194,9 @@ fn statements_must_be_of_a_known_format_and_its_form() {
     assert_eq!(attest("BananaPancake", b"\xa0"), Error::Format);
     assert!(matches!(attest("packed", b"\xa0"), Error::Statement(error) if error.kind() == ErrorKind::Missing));
     assert_eq!(attest("packed", b"\xa2\x63alg\x27\x63sig\x40"), Error::AttestationAlgorithm);
-    // (1, 1) is no point on P-256; an off-curve key is named before its signature.
     assert_eq!(
         attest("packed", &[b"\xa2\x63alg\x26\x63sig\x48", &hex("3006020101020101")[..]].concat()),
-        Error::Crypto(crypto::Error::InvalidKey)
+        Error::Signature
     );
 }
 
@@ -373,7 +383,7 @@ fn u2f(certificates: &[&[u8]], credential: &AttestedCredentialData<'_>, message:
 fn a_u2f_registration_is_signed_by_its_one_certificate_over_all_it_says() {
     let leaf = certificates::leaf_of_our_key();
     let rp_id_hash = RustCrypto.sha256(&[b"example.org"]);
-    let message: [&[u8]; 7] = [&[0], &rp_id_hash, &[5; 32], b"id", &[4], &X, &X];
+    let message: [&[u8]; 7] = [&[0], &rp_id_hash, &[5; 32], b"id", &[4], &X, &Y];
     assert_eq!(u2f(&[&leaf], &CREDENTIAL, &message), Ok(()));
     for part in 0..message.len() {
         let mut other = message;
