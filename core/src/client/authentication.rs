@@ -400,6 +400,7 @@ impl<'o> Operation for Authentication<'o> {
         Self: 'b,
     {
         let inputs = &self.options.extensions;
+        let writes = matches!(inputs.large_blob, Some(LargeBlobAccess::Write(_)));
         Ok(AssertionSelection {
             responses,
             len: self.len,
@@ -407,8 +408,8 @@ impl<'o> Operation for Authentication<'o> {
             only: self.only,
             evaluated: self.evaluates,
             app_id: inputs.app_id.map(|_| self.by_app_id),
-            written: matches!(inputs.large_blob, Some(LargeBlobAccess::Write(_))).then_some(self.large_blob.written),
-            array: if self.large_blob.written { None } else { self.large_blob.into_array() },
+            written: writes.then_some(self.large_blob.written),
+            array: if writes { None } else { self.large_blob.into_array() },
         })
     }
 }
