@@ -37,6 +37,7 @@ mod operation;
 mod preflight;
 mod registration;
 mod touch;
+mod u2f;
 
 pub use ceremony::{Ceremony, MIN_BUFFER};
 pub use drive::{PinEntry, UserInteraction, run, run_async, run_each, run_each_async};
