@@ -5,7 +5,7 @@ use core::{fmt, time::Duration};
 use rand_core::CryptoRng;
 use zeroize::Zeroize;
 
-use super::{Ceremony, Error, Input, Output, Prompt, operation::Operation};
+use super::{AssertionSelection, Ceremony, Error, Input, Output, Prompt, operation::Operation};
 use crate::{
     Instant,
     crypto::Crypto,
@@ -15,8 +15,8 @@ use crate::{
 /// How often the user is asked whether to cancel, at least.
 const CANCEL_POLL: Duration = Duration::from_millis(100);
 
-/// What the user sees and says. The defaults show nothing, give no PIN, agree to built-in user verification and never
-/// cancel.
+/// What the user sees and says. The defaults show nothing, give no PIN, agree to built-in user verification, choose the
+/// account of the most recent credential and never cancel.
 pub trait UserInteraction {
     /// The authenticator waits for a touch.
     fn prompt_up(&mut self) {}
@@ -36,6 +36,11 @@ pub trait UserInteraction {
     fn request_uv(&mut self, prompt: &Prompt<'_>) -> bool {
         let _ = prompt;
         true
+    }
+    /// Asks with which of several accounts to sign in, by its index. `None` is "none".
+    fn choose_account(&mut self, accounts: &AssertionSelection<'_>) -> Option<usize> {
+        let _ = accounts;
+        Some(0)
     }
     /// Whether the ceremony is to end. Asked at least every 100 ms while the authenticator works.
     fn cancelled(&mut self) -> bool {

@@ -160,20 +160,30 @@ pub enum Cause {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidOption {
-    /// The RP ID is empty.
+    /// The RP ID is empty, or not one that the origin may use.
     RpId,
+    /// The origin may not use the API.
+    Origin,
     /// The user handle is not 1 to 64 bytes long.
     UserId,
     /// The algorithms are empty, or one has another type than public-key.
     Algorithms,
     /// A large-blob array is too short to be one.
     LargeBlobArray,
+    /// Extension inputs are not the standard's, or belong to the other ceremony.
+    Extensions,
     /// A large blob is to be written, and the allow list does not have exactly one entry.
     LargeBlob,
     /// evalByCredential has an entry that is not in the allow list.
     PrfByCredential,
     /// The parameters of a vendor's setting do not begin with its number.
     VendorParameters,
+}
+
+impl Error {
+    pub(super) const fn new(stage: Stage, cause: Cause) -> Self {
+        Self { code: cause.code(), stage, cause }
+    }
 }
 
 impl Cause {

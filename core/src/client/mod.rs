@@ -6,6 +6,7 @@
 //!              ├─ authorization              make_credential, get_assertion   requests, and the checks of their answers
 //!              └─ operation                  manage         PIN, credentials, fingerprints, blobs, configuration, reset
 //!                                            drive          loops over a transport, blocking and async
+//!                                            fido2          a client in one value: WebAuthn above the ceremonies
 //! ```
 //!
 //! [`MakeCredential`], [`GetAssertion`] and the operations of [`manage`] are the same machine with another operation in
@@ -29,6 +30,7 @@ mod drive;
 mod error;
 pub mod extensions;
 mod facts;
+pub mod fido2;
 mod get_assertion;
 mod large_blobs;
 mod make_credential;
@@ -39,6 +41,7 @@ mod registration;
 mod touch;
 mod u2f;
 
+pub use crate::webauthn::{AttestationConveyance as Conveyance, Requirement};
 pub use ceremony::{Ceremony, MIN_BUFFER};
 pub use drive::{PinEntry, UserInteraction, run, run_async, run_each, run_each_async};
 pub use error::{Cause, Error, ErrorCode, InvalidOption, Stage};
@@ -47,33 +50,6 @@ pub use make_credential::{Attestation, MakeCredential, MakeOptions};
 
 /// How long a ceremony may take when its options do not say: 300 s (WebAuthn L3 §5.4, recommended default).
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
-
-/// How much a relying party wants something (WebAuthn L3 §5.4.6, §5.8.6).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Requirement {
-    /// Rather not.
-    Discouraged,
-    /// If possible.
-    #[default]
-    Preferred,
-    /// Or else fail.
-    Required,
-}
-
-/// How much of an attestation the relying party gets (WebAuthn L3 §5.4.7).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Conveyance {
-    /// Nothing that tells the authenticator's model: the statement is taken out and the AAGUID zeroed, unless it is a
-    /// self attestation.
-    None,
-    /// Something that can be verified; here the same as [`Conveyance::Direct`].
-    Indirect,
-    /// What the authenticator gave.
-    #[default]
-    Direct,
-    /// What the authenticator gave, which may tell one from another.
-    Enterprise,
-}
 
 /// What happens when user verification is preferred, and the authenticator supports it but it is not set up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -21,6 +21,9 @@ use crate::{
 pub(super) mod hmac;
 pub(super) mod inputs;
 mod results;
+mod webauthn;
+
+pub use webauthn::ClientOutputs;
 
 /// Extension inputs of a registration. By default none is used.
 #[derive(Clone, Copy, Debug, Default)]
