@@ -185,6 +185,11 @@ ENGINE = [(name + suffix, source, '00' + '010c%04x' % (len(text) // 2 + 1) + com
                ('always_uv', 'authenticatorConfig', 'a10102', '0d'),
                ('relying_parties', 'authenticatorCredentialManagement', 'a10102', '0a'),
                ('read_blobs', 'authenticatorLargeBlobs', 'a201110300', '0c')]]
+# Time, action 0e, an APDU; action 0f: a touch.
+U2F_REGISTER = '010e0049' + '00010000000040' + '5a' * 64 + '0000'
+ENGINE += [('u2f_register', 'U2F', '00' + U2F_REGISTER + '010f01' + U2F_REGISTER + '0102' * 3),
+           ('u2f_declined', 'U2F', '00' + U2F_REGISTER + '010f00' + U2F_REGISTER),
+           ('u2f_version', 'U2F', '00' + '010e0007' + '00030000000000')]
 
 COMMANDS = [
     ('pin_token_make_get_next', 'a life',

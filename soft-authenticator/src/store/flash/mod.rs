@@ -1,0 +1,387 @@
+//! A store on NOR flash: a log of sealed values over pages that are used in a ring.
+//!
+//! What is written is added at the head of the log; the oldest page is freed by moving what still counts of it to the
+//! head. So every page is erased equally often, and a power cut leaves the old state or the new one: a commit counts
+//! when its last piece is there, and what it replaces is erased long after. `docs/store.md` gives format, costs and wear.
+
+use embedded_storage::nor_flash::NorFlash;
+use keyfob_core::{
+    bytes,
+    crypto::{Cipher, Hash},
+};
+use zeroize::Zeroizing;
+
+mod commit;
+mod index;
+mod layout;
+mod log;
+mod seal;
+#[cfg(feature = "std")]
+mod simulated;
+
+#[cfg(feature = "std")]
+pub use simulated::{Cut, PowerIsOff, SimulatedFlash, Tear};
+
+use super::{Blobs, Change, Found, MAX_RECORD, Number, Setting, Store, StoreError};
+use index::Index;
+use layout::{Entry, Kind};
+use log::{Cursor, Log, MAX_RETIRED, Place};
+use seal::Seal;
+
+/// Large-blob arrays are kept in pieces of this many bytes.
+pub const CHUNK: usize = 512;
+/// A hash of an RP ID stands before each record.
+const RP_ID_HASH: usize = 32;
+/// The longest sealed value, in bytes.
+const MAX_SEALED: usize = RP_ID_HASH + MAX_RECORD + seal::OVERHEAD;
+/// A record of usual size, in bytes: a P-256 key, its id, and names of relying party and user.
+const USUAL_RECORD: usize = 352;
+/// Attempts at one commit, each at another place.
+const TRIES: usize = 4;
+
+type Scratch = Zeroizing<[u8; MAX_SEALED]>;
+
+/// Why a flash cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FlashError {
+    /// It is not ours: no page was ever prepared for this format, and it is not erased. [`FlashStore::format`] takes it.
+    Foreign,
+    /// It was written in another version of the format, this one. Nothing was changed.
+    Version(u8),
+    /// It was written with words of another size. Nothing was changed.
+    OtherGeometry,
+    /// There are not enough pages.
+    TooSmall,
+    /// There are more credentials than the store has room for in its index.
+    TooMany,
+    /// The medium failed.
+    Failed,
+}
+
+impl From<StoreError> for FlashError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Full => Self::TooMany,
+            _ => Self::Failed,
+        }
+    }
+}
+
+/// A store on NOR flash, with room for `N` credentials in its index (12 bytes of RAM each) and for a large-blob array of
+/// `B` times [`CHUNK`] bytes (16 bytes of RAM each time).
+///
+/// The whole flash is its own. Pages may have any size from about 400 bytes on, words any up to 256. Settings and
+/// credentials are sealed under `device_key`, which should be a secret of the chip: whoever can read the flash learns how
+/// many credentials there are and when they change, not what they are. Whoever can write it can bring back an old state.
+pub struct FlashStore<F, C, const N: usize, const B: usize = 4> {
+    log: Log<F>,
+    index: Index<N, B>,
+    seal: Seal<C>,
+    /// Large-blob bytes staged.
+    staged: usize,
+    /// How far the oldest page was looked through for what counts.
+    sweep: Option<Cursor>,
+    /// Pages older than this one hold what was erased.
+    erased: u32,
+    /// A page failed, and the log does not say so yet.
+    unreported: bool,
+    /// The medium failed, and has not been looked at since.
+    lost: bool,
+}
+
+impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> FlashStore<F, C, N, B> {
+    /// What an entry takes at most, in bytes.
+    const MAX_ENTRY: usize = Log::<F>::size(MAX_SEALED);
+    /// Kept free, so that the fullest page can be moved, in bytes.
+    const MOVE: usize = Log::<F>::ROOM.saturating_add(Self::MAX_ENTRY);
+    /// Kept for all but the credentials, in bytes: moves of two pages, settings, and two large-blob arrays.
+    const RESERVED: usize = {
+        let small = Log::<F>::size(32 + seal::OVERHEAD).saturating_mul(10);
+        let large = Log::<F>::size(Setting::MAX_LEN + seal::OVERHEAD).saturating_mul(2);
+        let blobs = Log::<F>::size(CHUNK + seal::OVERHEAD).saturating_mul(B).saturating_mul(2);
+        let retired = Log::<F>::size(2 * MAX_RETIRED);
+        Self::MOVE
+            .saturating_mul(2)
+            .saturating_add(small)
+            .saturating_add(large)
+            .saturating_add(blobs)
+            .saturating_add(retired)
+    };
+
+    /// The store on `flash`, which may be erased, or hold a store that was interrupted anywhere.
+    ///
+    /// Errors: [`FlashError`]. A flash that cannot be used is not changed.
+    pub fn new(flash: F, crypto: C, device_key: &[u8; 32]) -> Result<Self, FlashError> {
+        let mut store = Self {
+            log: Log::new(flash)?,
+            index: Index::new(),
+            seal: Seal::new(crypto, device_key),
+            staged: 0,
+            sweep: None,
+            erased: 0,
+            unreported: false,
+            lost: false,
+        };
+        if store.room() < Self::MAX_ENTRY {
+            return Err(FlashError::TooSmall);
+        }
+        store.mount()?;
+        Ok(store)
+    }
+
+    /// Erases a flash, whatever is on it. Errors: [`FlashError::Failed`].
+    pub fn format(flash: &mut F) -> Result<(), FlashError> {
+        let pages = flash.capacity().checked_div(F::ERASE_SIZE).unwrap_or(0);
+        let end = u32::try_from(pages.saturating_mul(F::ERASE_SIZE)).map_err(|_| FlashError::Failed)?;
+        flash.erase(0, end).map_err(|_| FlashError::Failed)
+    }
+
+    /// The flash.
+    pub fn into_flash(self) -> F {
+        self.log.into_flash()
+    }
+
+    /// Pages that did not erase and are not used any more: up to eight. Nothing in them was lost.
+    pub fn retired(&self) -> &[u16] {
+        &self.log.retired
+    }
+
+    /// Reads everything anew.
+    fn mount(&mut self) -> Result<(), FlashError> {
+        self.lost = true;
+        self.index.reset();
+        (self.staged, self.sweep, self.erased, self.unreported) = (0, None, 0, false);
+        self.log.mount()?;
+        if let Some(begin) = self.log.begin() {
+            self.replay(begin)?;
+        }
+        if let Some(slot) = self.index.retired() {
+            let mut pages = [0; 2 * MAX_RETIRED];
+            let pages = pages.get_mut(..slot.total.into()).ok_or(FlashError::Failed)?;
+            let (_, mut reader) = self.log.reader(slot.place)?;
+            self.log.read_data(&mut reader, pages)?;
+            for page in pages.as_chunks::<2>().0 {
+                let page = u16::from_le_bytes(*page);
+                self.log.retired.push(page).map_err(|_| FlashError::Failed)?;
+                // What it held was moved or replaced before it was given up, but the page could not be erased.
+                self.index.forget(|place| self.log.is_in(place, page));
+            }
+        }
+        self.index.drop_staged();
+        self.log.mounted()?;
+        self.lost = false;
+        Ok(())
+    }
+
+    /// Takes note of all batches from there on that have their end. Whether there was one.
+    fn replay(&mut self, mut cursor: Cursor) -> Result<bool, StoreError> {
+        let (mut any, mut page_begins) = (false, false);
+        loop {
+            let mut mark = cursor;
+            let Some((piece, _)) = self.log.next(&mut cursor)? else { return Ok(any) };
+            if piece.entry.kind == Kind::Page {
+                self.log.next = self.log.next.max(piece.entry.key);
+                page_begins = true;
+                continue;
+            }
+            // The beginning of a batch may have lain in a page that has been erased since.
+            let begins = piece.starts || page_begins;
+            page_begins = false;
+            let mut probe = cursor;
+            let mut last = piece;
+            while begins && !last.ends {
+                match self.log.next(&mut probe)? {
+                    Some((next, _)) if next.entry.kind == Kind::Page => {}
+                    Some((next, _)) if next.sequence == last.sequence.wrapping_add(1) && !next.starts => last = next,
+                    _ => break,
+                }
+            }
+            if !begins || !last.ends {
+                continue;
+            }
+            while let Some((piece, place)) = self.log.next(&mut mark)? {
+                self.note(&piece.entry, place, piece.continues, mark.order)?;
+                if piece.sequence == last.sequence && piece.entry.kind != Kind::Page {
+                    break;
+                }
+            }
+            (cursor, any) = (mark, true);
+        }
+    }
+
+    fn note(&mut self, entry: &Entry, place: Place, continues: bool, order: u32) -> Result<(), StoreError> {
+        match entry.kind {
+            _ if continues => return Ok(()),
+            Kind::Page => self.log.next = self.log.next.max(entry.key),
+            Kind::Credential => self.log.next = self.log.next.max(entry.key.saturating_add(1)),
+            Kind::Erase => (self.log.next, self.erased) = (1, order),
+            _ => {}
+        }
+        self.index.apply(entry, place)
+    }
+
+    /// Makes sure that the medium was looked at since it failed.
+    fn look(&mut self) -> Result<(), StoreError> {
+        if self.lost { self.mount().map_err(|_| StoreError::Failed) } else { Ok(()) }
+    }
+
+    /// When the medium failed, only the medium knows what is there.
+    fn settle<T>(&mut self, done: Result<T, StoreError>) -> Result<T, StoreError> {
+        if done.is_err() {
+            let _ = self.mount();
+        }
+        done
+    }
+
+    /// Reads and opens the value of an entry.
+    fn open<'s>(&mut self, place: Place, scratch: &'s mut Scratch) -> Result<&'s mut [u8], StoreError> {
+        let (entry, mut reader) = self.log.reader(place)?;
+        let sealed = scratch.get_mut(..entry.total.into()).ok_or(StoreError::Failed)?;
+        self.log.read_data(&mut reader, sealed)?;
+        self.seal.open(&entry, sealed)
+    }
+
+    /// The newest credential that is older than `before` and has the tag, if one is given, and the relying party.
+    fn newest(
+        &mut self,
+        rp_id_hash: Option<&[u8; 32]>,
+        before: Option<Number>,
+        out: &mut [u8],
+    ) -> Result<Option<([u8; 32], Found)>, StoreError> {
+        self.look()?;
+        let tag = rp_id_hash.map(|rp_id_hash| self.seal.tag(rp_id_hash));
+        let mut at = self.index.credentials.len();
+        while let Some(index) = at.checked_sub(1) {
+            at = index;
+            let Some(credential) = self.index.credentials.get(index).copied() else { break };
+            let older = before.is_none_or(|before| credential.number < before);
+            if !older || tag.is_some_and(|tag| tag != credential.tag) {
+                continue;
+            }
+            let mut scratch: Scratch = Zeroizing::new([0; MAX_SEALED]);
+            let value = self.open(credential.place, &mut scratch)?;
+            let (hash, record) = value.split_first_chunk::<RP_ID_HASH>().ok_or(StoreError::Failed)?;
+            if rp_id_hash.is_none_or(|wanted| wanted == hash) {
+                bytes::copy(out.get_mut(..record.len()).ok_or(StoreError::TooLong)?, record);
+                return Ok(Some((*hash, Found { number: credential.number, len: record.len() })));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> Store for FlashStore<F, C, N, B> {
+    fn get(&mut self, setting: Setting, out: &mut [u8]) -> Result<Option<usize>, StoreError> {
+        self.look()?;
+        let Some(slot) = self.index.setting(setting as u8) else { return Ok(None) };
+        let mut scratch: Scratch = Zeroizing::new([0; MAX_SEALED]);
+        let value = self.open(slot.place, &mut scratch)?;
+        Ok(Some(bytes::copy(out.get_mut(..value.len()).ok_or(StoreError::TooLong)?, value)))
+    }
+
+    fn find(
+        &mut self,
+        rp_id_hash: &[u8; 32],
+        before: Option<Number>,
+        out: &mut [u8],
+    ) -> Result<Option<Found>, StoreError> {
+        Ok(self.newest(Some(rp_id_hash), before, out)?.map(|(_, found)| found))
+    }
+
+    fn walk(&mut self, before: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
+        self.newest(None, before, out)
+    }
+
+    fn count(&mut self) -> Result<u32, StoreError> {
+        self.look()?;
+        Ok(u32::try_from(self.index.credentials.len()).unwrap_or(u32::MAX))
+    }
+
+    fn remaining(&mut self) -> Result<u32, StoreError> {
+        self.look()?;
+        let usual = Log::<F>::size(USUAL_RECORD + RP_ID_HASH + seal::OVERHEAD);
+        let left = self.room().saturating_sub(Self::MAX_ENTRY).saturating_sub(self.index.credentials(Log::<F>::size));
+        let left = left.checked_div(usual).unwrap_or(0).min(N.saturating_sub(self.index.credentials.len()));
+        Ok(u32::try_from(left).unwrap_or(u32::MAX))
+    }
+
+    fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
+        self.look()?;
+        let (needed, grows) = self.check(changes)?;
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let made = self.make_room(needed, grows);
+        if made == Err(StoreError::Full) {
+            return made;
+        }
+        let made = made.and_then(|()| self.batch(|store| store.write_changes(changes)));
+        self.settle(made)?;
+        let used = |change: &Change<'_>| matches!(change, Change::LargeBlobs(_) | Change::Erase);
+        if changes.iter().any(used) {
+            self.staged = 0;
+            self.index.drop_staged();
+        }
+        Ok(())
+    }
+
+    fn large_blobs_capacity(&self) -> usize {
+        B.saturating_mul(CHUNK)
+    }
+
+    fn large_blobs_len(&mut self) -> Result<usize, StoreError> {
+        self.look()?;
+        Ok(self.index.blobs_len())
+    }
+
+    fn read_large_blobs(&mut self, blobs: Blobs, mut offset: usize, mut out: &mut [u8]) -> Result<(), StoreError> {
+        self.look()?;
+        let (in_force, staged) = self.index.array_numbers();
+        let (number, len) = match blobs {
+            Blobs::Committed => (in_force, self.index.blobs_len()),
+            Blobs::Staged => (staged, self.staged),
+        };
+        if offset.checked_add(out.len()).is_none_or(|end| end > len) {
+            return Err(StoreError::Failed);
+        }
+        while !out.is_empty() {
+            let place = self.index.blob(number, offset / CHUNK).ok_or(StoreError::Failed)?;
+            let mut scratch: Scratch = Zeroizing::new([0; MAX_SEALED]);
+            let piece = self.open(place, &mut scratch)?.get(offset % CHUNK..).unwrap_or_default();
+            let len = bytes::copy(out, piece);
+            if len == 0 {
+                return Err(StoreError::Failed);
+            }
+            out = out.get_mut(len..).unwrap_or_default();
+            offset = offset.saturating_add(len);
+        }
+        Ok(())
+    }
+
+    fn stage(&mut self, offset: usize, bytes: &[u8]) -> Result<(), StoreError> {
+        self.look()?;
+        if offset > self.staged {
+            return Err(StoreError::Failed);
+        }
+        self.staged = offset;
+        if offset.checked_add(bytes.len()).is_none_or(|end| end > self.large_blobs_capacity()) {
+            return Err(StoreError::Full);
+        }
+        let staged = self.stage_pieces(offset, bytes);
+        if staged == Err(StoreError::Full) { staged } else { self.settle(staged) }
+    }
+
+    fn tidy(&mut self) -> Result<bool, StoreError> {
+        self.look()?;
+        let due = self.unreported || self.log.is_dirty();
+        let secrets = self.log.tail_order < self.erased;
+        let scarce = self.log.free() < Self::MOVE.saturating_add(Log::<F>::ROOM) && self.garbage() >= Log::<F>::ROOM;
+        if !due && !secrets && !scarce {
+            return Ok(false);
+        }
+        let done = self.free_some();
+        self.settle(done)?;
+        Ok(true)
+    }
+}

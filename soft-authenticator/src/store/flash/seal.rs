@@ -1,0 +1,67 @@
+//! Values are sealed under keys of the device: AES-256-GCM, bound to what they are.
+
+use keyfob_core::{
+    bytes,
+    crypto::{Cipher, Hash},
+};
+use zeroize::Zeroizing;
+
+use super::layout::Entry;
+use crate::store::StoreError;
+
+const NONCE: usize = 12;
+const TAG: usize = 16;
+/// What a sealed value is longer than the plain one, in bytes.
+pub const OVERHEAD: usize = NONCE + TAG;
+
+pub struct Seal<C> {
+    crypto: C,
+    values: Zeroizing<[u8; 32]>,
+    tags: Zeroizing<[u8; 32]>,
+}
+
+impl<C: Hash + Cipher> Seal<C> {
+    pub fn new(crypto: C, device_key: &[u8; 32]) -> Self {
+        let values = Zeroizing::new(crypto.hkdf_sha256(&[], device_key, b"keyfob flash values"));
+        let tags = Zeroizing::new(crypto.hkdf_sha256(&[], device_key, b"keyfob flash tags"));
+        Self { crypto, values, tags }
+    }
+
+    /// Two bytes by which a relying party's credentials are found, and which tell nobody else which party it is.
+    pub fn tag(&self, rp_id_hash: &[u8; 32]) -> u16 {
+        u16::from_le_bytes(bytes::array(&self.crypto.hmac_sha256(&*self.tags, &[rp_id_hash])))
+    }
+
+    /// Seals the concatenated `parts` into `out` and returns the sealed value. The nonce is never used again.
+    pub fn seal<'o>(
+        &self,
+        entry: &Entry,
+        nonce: &[u8; NONCE],
+        parts: &[&[u8]],
+        out: &'o mut [u8],
+    ) -> Result<&'o [u8], StoreError> {
+        let len = parts.iter().map(|part| part.len()).fold(0, usize::saturating_add);
+        let out = out.get_mut(..len.saturating_add(OVERHEAD)).ok_or(StoreError::TooLong)?;
+        let (front, rest) = out.split_first_chunk_mut::<NONCE>().ok_or(StoreError::TooLong)?;
+        let (value, back) = rest.split_last_chunk_mut::<TAG>().ok_or(StoreError::TooLong)?;
+        *front = *nonce;
+        parts.iter().copied().flatten().zip(value.iter_mut()).for_each(|(from, to)| *to = *from);
+        *back =
+            self.crypto.aes256_gcm_seal(&self.values, nonce, &what(entry), value).map_err(|_| StoreError::Failed)?;
+        Ok(out)
+    }
+
+    /// Opens a sealed value where it lies. Errors: [`StoreError::Failed`] for one that was not sealed as this entry.
+    pub fn open<'v>(&self, entry: &Entry, sealed: &'v mut [u8]) -> Result<&'v mut [u8], StoreError> {
+        let (nonce, rest) = sealed.split_first_chunk_mut::<NONCE>().ok_or(StoreError::Failed)?;
+        let (value, tag) = rest.split_last_chunk_mut::<TAG>().ok_or(StoreError::Failed)?;
+        self.crypto.aes256_gcm_open(&self.values, nonce, &what(entry), value, tag).map_err(|_| StoreError::Failed)?;
+        Ok(value)
+    }
+}
+
+/// What a value is bound to.
+fn what(entry: &Entry) -> [u8; 7] {
+    let ([k0, k1, k2, k3], [t0, t1]) = (entry.key.to_le_bytes(), entry.tag.to_le_bytes());
+    [entry.kind as u8, k0, k1, k2, k3, t0, t1]
+}

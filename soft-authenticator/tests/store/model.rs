@@ -1,0 +1,202 @@
+//! A store as it is meant, small enough to be read, and the operations that a store and the model are both given.
+
+use keyfob_soft_authenticator::store::{Change, MAX_RECORD, Setting, Store, StoreError};
+use proptest::{collection::vec, prelude::*};
+
+use super::suite::{Case, bytes, found, large_blobs, setting, walked};
+use crate::same;
+
+const SETTINGS: [Setting; 4] = [Setting::Pin, Setting::PinRetries, Setting::SignCount, Setting::MinPinRpIds];
+
+/// One change, before it is known what there is.
+#[derive(Clone, Debug)]
+pub enum Intent {
+    Erase,
+    Set(usize, u8, usize),
+    /// Of the credential with this index, if there is one.
+    Delete(usize),
+    Replace(usize, u8, usize),
+    Put(u8, u8, usize),
+    LargeBlobs(usize),
+}
+
+#[derive(Clone, Debug)]
+pub enum Op {
+    Commit(Vec<Intent>),
+    /// Stages so many bytes after those that are staged, or first of all.
+    Stage(bool, u8, usize),
+    Tidy(usize),
+}
+
+fn intent() -> impl Strategy<Value = Intent> {
+    let len = prop_oneof![4 => 0..200usize, 1 => 200..=MAX_RECORD];
+    prop_oneof![
+        6 => (0..SETTINGS.len(), any::<u8>(), 0..40usize).prop_map(|(which, seed, len)| Intent::Set(which, seed, len)),
+        2 => any::<usize>().prop_map(Intent::Delete),
+        2 => (any::<usize>(), any::<u8>(), len.clone()).prop_map(|(which, seed, len)| Intent::Replace(which, seed, len)),
+        4 => (0..3u8, any::<u8>(), len).prop_map(|(rp, seed, len)| Intent::Put(rp, seed, len)),
+        1 => (0..600usize).prop_map(Intent::LargeBlobs),
+    ]
+}
+
+pub fn op() -> impl Strategy<Value = Op> {
+    let erase = vec(intent(), 0..3).prop_map(|rest| Op::Commit([Intent::Erase].into_iter().chain(rest).collect()));
+    prop_oneof![
+        8 => vec(intent(), 1..4).prop_map(Op::Commit),
+        1 => erase,
+        2 => (any::<bool>(), any::<u8>(), 0..400usize).prop_map(|(first, seed, len)| Op::Stage(first, seed, len)),
+        2 => (0..20usize).prop_map(Op::Tidy),
+    ]
+}
+
+pub fn ops() -> impl Strategy<Value = Vec<Op>> {
+    vec(op(), 0..40)
+}
+
+/// What a store ought to hold.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Model {
+    pub settings: [Option<Vec<u8>>; SETTINGS.len()],
+    /// Number, relying party and record, oldest first.
+    pub credentials: Vec<(u32, u8, Vec<u8>)>,
+    /// The newest number so far.
+    pub newest: u32,
+    pub large_blobs: Vec<u8>,
+    pub staged: Option<Vec<u8>>,
+}
+
+impl Model {
+    /// What was staged is gone.
+    pub fn power_cut(&mut self) {
+        self.staged = None;
+    }
+
+    /// The model after a commit of `intents`, and what the commit is.
+    pub fn after(&self, intents: &[Intent]) -> (Self, Vec<Planned>) {
+        let mut next = self.clone();
+        let mut planned = Vec::new();
+        for intent in intents {
+            match *intent {
+                Intent::Erase => {
+                    next = Self::default();
+                    planned.push(Planned::Erase);
+                }
+                Intent::Set(which, seed, len) => {
+                    let value = bytes(seed, len);
+                    next.settings[which] = Some(value.clone());
+                    planned.push(Planned::Set(SETTINGS[which], value));
+                }
+                Intent::Delete(which) => {
+                    let Some(index) = which.checked_rem(next.credentials.len()) else { continue };
+                    planned.push(Planned::Delete(next.credentials.remove(index).0));
+                }
+                Intent::Replace(which, seed, len) => {
+                    // Only what was there before the commit.
+                    let Some(index) = which.checked_rem(next.credentials.len()) else { continue };
+                    let credential = &mut next.credentials[index];
+                    if !self.credentials.iter().any(|old| old.0 == credential.0) || planned.contains(&Planned::Erase) {
+                        continue;
+                    }
+                    credential.2 = bytes(seed, len);
+                    planned.push(Planned::Replace(credential.0, [credential.1; 32], credential.2.clone()));
+                }
+                Intent::Put(rp, seed, len) => {
+                    let record = bytes(seed, len);
+                    next.newest += 1;
+                    next.credentials.push((next.newest, rp, record.clone()));
+                    planned.push(Planned::Put([rp; 32], record));
+                }
+                Intent::LargeBlobs(len) => {
+                    let Some(staged) = next.staged.take_if(|staged| staged.len() >= len) else { continue };
+                    // One to a commit.
+                    if planned.iter().any(|planned| matches!(planned, Planned::LargeBlobs(_) | Planned::Erase)) {
+                        next.staged = Some(staged);
+                        continue;
+                    }
+                    next.large_blobs = staged[..len].to_vec();
+                    planned.push(Planned::LargeBlobs(len));
+                }
+            }
+        }
+        (next, planned)
+    }
+
+    /// Does one operation on both.
+    pub fn step(&mut self, store: &mut impl Store, op: &Op) -> Case {
+        match op {
+            Op::Commit(intents) => {
+                let (next, planned) = self.after(intents);
+                let changes: Vec<Change<'_>> = planned.iter().map(Planned::change).collect();
+                match store.commit(&changes) {
+                    Ok(()) => *self = next,
+                    Err(error) => {
+                        same!(error, StoreError::Full);
+                        let grows = |planned: &Planned| matches!(planned, Planned::Put(..) | Planned::Replace(..));
+                        prop_assert!(planned.iter().any(grows), "full for want of what is reserved");
+                    }
+                }
+            }
+            Op::Stage(first, seed, len) => {
+                let mut staged = self.staged.take().filter(|_| !first).unwrap_or_default();
+                let piece = bytes(*seed, *len);
+                match store.stage(staged.len(), &piece) {
+                    Ok(()) => staged.extend(piece),
+                    Err(error) => {
+                        same!(error, StoreError::Full);
+                        prop_assert!(staged.len() + len > store.large_blobs_capacity());
+                    }
+                }
+                self.staged = Some(staged);
+            }
+            Op::Tidy(times) => {
+                for _ in 0..*times {
+                    prop_assert!(store.tidy().is_ok());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the store holds what the model holds.
+    pub fn check(&self, store: &mut impl Store) -> Case {
+        for (which, value) in self.settings.iter().enumerate() {
+            same!(setting(store, SETTINGS[which]), value.clone());
+        }
+        let newest_first = self.credentials.iter().rev();
+        let all: Vec<_> =
+            newest_first.clone().map(|(number, rp, record)| ([*rp; 32], *number, record.clone())).collect();
+        same!(walked(store), all);
+        for rp in 0..3 {
+            let of_rp = newest_first.clone().filter(|credential| credential.1 == rp);
+            let of_rp: Vec<_> = of_rp.map(|(number, _, record)| (*number, record.clone())).collect();
+            same!(found(store, &[rp; 32]), of_rp);
+        }
+        same!(store.count(), Ok(self.credentials.len() as u32));
+        same!(large_blobs(store), self.large_blobs.clone());
+        Ok(())
+    }
+}
+
+/// One change, with what it carries.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Planned {
+    Erase,
+    Set(Setting, Vec<u8>),
+    Delete(u32),
+    Replace(u32, [u8; 32], Vec<u8>),
+    Put([u8; 32], Vec<u8>),
+    LargeBlobs(usize),
+}
+
+impl Planned {
+    pub fn change(&self) -> Change<'_> {
+        match self {
+            Self::Erase => Change::Erase,
+            Self::Set(setting, value) => Change::Set(*setting, value),
+            Self::Delete(number) => Change::Delete(*number),
+            Self::Replace(number, rp_id_hash, record) => Change::Replace { number: *number, rp_id_hash, record },
+            Self::Put(rp_id_hash, record) => Change::Put { rp_id_hash, record },
+            Self::LargeBlobs(len) => Change::LargeBlobs(*len),
+        }
+    }
+}
