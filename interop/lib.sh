@@ -42,3 +42,24 @@ need_keyfob_rp() {
     fi
     KEYFOB_RP=$(realpath "$KEYFOB_RP")
 }
+
+# Makes EXAMPLE the absolute path of this example of the keyfob package.
+need_example() {
+    local manifest target
+    manifest=$(dirname "${BASH_SOURCE[0]}")/../Cargo.toml
+    cargo build --locked --quiet --manifest-path "$manifest" --package keyfob --example "$1"
+    target=$(cargo metadata --locked --no-deps --format-version 1 --manifest-path "$manifest" |
+        python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')
+    EXAMPLE=$(realpath "$target/debug/examples/$1")
+}
+
+# Makes KEPT a Python environment with python-fido2 2.2.1. Exits with 77 where PyPI does not give it.
+need_fido2() {
+    local fido2=2.2.1 installed
+    keep python-fido2
+    installed=$("$KEPT/bin/python" -c 'from importlib.metadata import version; print(version("fido2"))' 2>/dev/null || true)
+    [ "$installed" != "$fido2" ] || return 0
+    python3 -m venv --clear "$KEPT"
+    "$KEPT/bin/pip" install --quiet --disable-pip-version-check "fido2==$fido2" ||
+        { echo "PyPI does not give fido2==$fido2"; exit 77; }
+}

@@ -17,16 +17,25 @@ use keyfob_core::{
     pin_uv::{self, PaddedPin, PinHash, Protocol, Token},
 };
 use keyfob_soft_authenticator::{
-    devices::{VIRTUAL_KEY_AAGUID, VirtualCrypto, VirtualPlatform},
-    engine::{Config, Engine, Event, Progress, Wait},
+    devices::{VIRTUAL_KEY_AAGUID, VirtualCrypto},
+    engine::{Config, Engine, Event, Platform, Progress, Wait},
     store::MemoryStore,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
+/// A virtual key's, and a store in memory.
+struct BenchPlatform;
+
+impl Platform for BenchPlatform {
+    type Crypto = VirtualCrypto;
+    type Rng = ChaCha20Rng;
+    type Store = MemoryStore<100>;
+}
+
 /// An engine with its buffer, touched at once.
 struct Key {
-    engine: Engine<'static, VirtualPlatform>,
+    engine: Engine<'static, BenchPlatform>,
 }
 
 impl Key {

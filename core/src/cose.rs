@@ -7,6 +7,8 @@
 
 use core::fmt;
 
+mod spki;
+
 use crate::{
     cbor::{Error, ErrorKind, RawMap, Read, Reader, Write, Writer},
     crypto::P256Point,

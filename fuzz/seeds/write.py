@@ -185,6 +185,11 @@ ENGINE = [(name + suffix, source, '00' + '010c%04x' % (len(text) // 2 + 1) + com
                ('always_uv', 'authenticatorConfig', 'a10102', '0d'),
                ('relying_parties', 'authenticatorCredentialManagement', 'a10102', '0a'),
                ('read_blobs', 'authenticatorLargeBlobs', 'a201110300', '0c')]]
+# Time, action 0e, an APDU; action 0f: a touch.
+U2F_REGISTER = '010e0049' + '00010000000040' + '5a' * 64 + '0000'
+ENGINE += [('u2f_register', 'U2F', '00' + U2F_REGISTER + '010f01' + U2F_REGISTER + '0102' * 3),
+           ('u2f_declined', 'U2F', '00' + U2F_REGISTER + '010f00' + U2F_REGISTER),
+           ('u2f_version', 'U2F', '00' + '010e0007' + '00030000000000')]
 
 COMMANDS = [
     ('pin_token_make_get_next', 'a life',
@@ -224,6 +229,25 @@ ARRAY = [
 ]
 
 
+# Options in JSON, every member that is known among them; one response's id, user and extension results.
+OPTIONS = [(name, 'WebAuthn L3 section 5.1', text.encode().hex()) for name, text in [
+    ('creation', '{"rp":{"id":"example.org","name":"Ex\\u00e4mple"},"user":{"id":"dXNlcg","name":"a","displayName":"b"},'
+     '"challenge":"-_8A","pubKeyCredParams":[{"type":"public-key","alg":-7},{"type":"public-key","alg":-257}],'
+     '"timeout":60000,"excludeCredentials":[{"type":"public-key","id":"AQ","transports":["usb","nfc"]}],'
+     '"authenticatorSelection":{"authenticatorAttachment":"platform","residentKey":"required",'
+     '"requireResidentKey":true,"userVerification":"preferred"},"hints":["security-key"],"attestation":"direct",'
+     '"attestationFormats":["packed"],"extensions":{"credProps":true,"minPinLength":true,"credBlob":"AQI",'
+     '"appidExclude":"https://a","credentialProtectionPolicy":"userVerificationRequired",'
+     '"enforceCredentialProtectionPolicy":false,"hmacCreateSecret":true,"largeBlob":{"support":"required"},'
+     '"prf":{"eval":{"first":"AQ","second":"Ag"}},"payment":{"isPayment":true},"pinComplexityPolicy":true,'
+     '"uvm":true,"later":[null,1.5e3]}}'),
+    ('request', '{"challenge":"AAEC","rpId":"example.org","timeout":1,"userVerification":"required","hints":[],'
+     '"allowCredentials":[{"type":"public-key","id":"AQID"}],"extensions":{"appid":"https://a","getCredBlob":true,'
+     '"largeBlob":{"read":true,"write":"AQ"},"hmacGetSecret":{"salt1":"AQ","salt2":"Ag"},'
+     '"prf":{"evalByCredential":{"AQID":{"first":"AQ"},"BA":{"first":"Ag","second":"Aw"}}}}}'),
+]] + [('response', 'composed', '0002aabb' '0001cc' 'a263707266a167726573756c7473a165666972737442010265617070696464f4f5f626')]
+
+
 def write(target, seeds):
     folder = HERE / target
     folder.mkdir(exist_ok=True)
@@ -240,6 +264,7 @@ write('cbor_reader', MESSAGES + EXTENSIONS + KEYS + ITEMS)
 write('attestation_statement', ATTESTATION_OBJECTS)
 write('client_data', CLIENT_DATA)
 write('json', CLIENT_DATA + JSON)
+write('webauthn_json', OPTIONS)
 write('der_signature', SIGNATURES)
 write('verify_signature', VERIFY)
 write('sign_then_mutate', MUTATE)

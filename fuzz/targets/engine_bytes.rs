@@ -1,4 +1,4 @@
-//! The engine under arbitrary requests, events, times and power cycles: it answers, it recovers, and a request that fails
+//! The engine under arbitrary requests of CTAP2 and U2F, events, times and power cycles: it answers, it recovers, and a request that fails
 //! has changed nothing.
 #![no_main]
 
@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use keyfob_core::{
     Instant, Status,
+    ctap1::StatusWord,
     ctap2::{Command, bio_enrollment::SampleStatus},
 };
 use keyfob_fuzz::{
@@ -39,7 +40,7 @@ fuzz_target!(|bytes: &[u8]| {
     let mut buffer = vec![0; config.buffer_len()];
     let mut now = Instant::from_millis(5000);
     let mut engine = plug_in(&mut buffer, config, now);
-    let mut waits_for = None;
+    let (mut waits_for, mut form) = (None, Form::Ctap2);
 
     while !input.is_empty() {
         // The longest time that matters is 30 s, or ten minutes for a token.
@@ -59,6 +60,7 @@ fuzz_target!(|bytes: &[u8]| {
             }
             9 => {
                 engine.channel_changed();
+                waits_for = None;
                 continue;
             }
             10 => {
@@ -70,17 +72,28 @@ fuzz_target!(|bytes: &[u8]| {
                 waits_for = None;
                 continue;
             }
-            _ => {
+            12 | 13 => {
                 let request = input.slice();
-                waits_for = begin(&mut engine, now, request);
+                (waits_for, form) = (begin(&mut engine, now, request), Form::Ctap2);
+                continue;
+            }
+            14 => {
+                let request = input.slice();
+                (waits_for, form) = (begin_u2f(&mut engine, now, request), Form::U2f);
+                continue;
+            }
+            _ => {
+                engine.touch_for_u2f(now, input.byte() != 0);
                 continue;
             }
         };
-        engine.store().changed &= waits_for.is_some();
+        if waits_for.is_none() {
+            (engine.store().changed, form) = (false, Form::Ctap2);
+        }
         let progress = engine.resume(now, event);
         // A cancellation may come between the commit and the response.
         engine.store().changed &= event != Event::Cancel;
-        waits_for = check(&mut engine, progress);
+        waits_for = check(&mut engine, progress, form);
     }
 
     // Whatever is pending comes to its end, and the engine is there for the next request.
@@ -93,7 +106,7 @@ fuzz_target!(|bytes: &[u8]| {
             Wait::Processing => Event::Tick,
         };
         let progress = engine.resume(now, event);
-        waits_for = check(&mut engine, progress);
+        waits_for = check(&mut engine, progress, form);
         polls += 1;
         assert!(polls < 10, "a command without an end");
     }
@@ -101,31 +114,58 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(engine.buffer()[0], Status::OK.0);
 });
 
+/// What a response looks like.
+#[derive(Clone, Copy, PartialEq)]
+enum Form {
+    /// A status, and a body if that is OK.
+    Ctap2,
+    /// A body if all went well, and a status word.
+    U2f,
+}
+
 fn begin(engine: &mut Engine<'_, Bench>, now: Instant, request: &[u8]) -> Option<Wait> {
+    put(engine, request);
+    let progress = engine.begin(now, request.len());
+    check(engine, progress, Form::Ctap2)
+}
+
+fn begin_u2f(engine: &mut Engine<'_, Bench>, now: Instant, request: &[u8]) -> Option<Wait> {
+    put(engine, request);
+    let progress = engine.begin_u2f(now, request.len());
+    check(engine, progress, Form::U2f)
+}
+
+fn put(engine: &mut Engine<'_, Bench>, request: &[u8]) {
     for (to, from) in engine.buffer().iter_mut().zip(request) {
         *to = *from;
     }
     engine.store().changed = false;
-    let progress = engine.begin(now, request.len());
-    check(engine, progress)
 }
 
 /// What the command waits for, after a look at its response if there is one.
-fn check(engine: &mut Engine<'_, Bench>, progress: Progress) -> Option<Wait> {
+fn check(engine: &mut Engine<'_, Bench>, progress: Progress, form: Form) -> Option<Wait> {
     match progress {
         Progress::Reply(len) => {
             assert!(!engine.is_pending() && engine.deadline().is_none());
             assert!((1..=MAX_MSG_SIZE).contains(&len));
-            let status = Status(engine.buffer()[0]);
-            assert!(status.name().is_some(), "{status:?}");
-            if !status.is_ok() {
-                assert_eq!(len, 1, "an error with a body");
-                assert!(!engine.store().changed, "{status:?}, but the store was changed");
+            let response = &engine.buffer()[..len];
+            let (ok, body) = match form {
+                Form::Ctap2 => {
+                    let status = Status(response[0]);
+                    assert!(status.name().is_some(), "{status:?}");
+                    (status.is_ok(), len > 1)
+                }
+                Form::U2f => (response.ends_with(&StatusWord::NO_ERROR.0.to_be_bytes()), len > 2),
+            };
+            if !ok {
+                assert!(!body, "an error with a body");
+                assert!(!engine.store().changed, "an error, but the store was changed");
             }
             None
         }
         Progress::Pending(wait) => {
             assert!(engine.is_pending());
+            assert!(form == Form::Ctap2 || wait == Wait::Processing, "U2F waits for nothing");
             assert_eq!(engine.deadline().is_some(), wait != Wait::Processing);
             Some(wait)
         }

@@ -3,6 +3,7 @@
 use std::{
     io::{self, BufRead},
     net::TcpListener,
+    path::PathBuf,
     sync::mpsc,
     thread,
 };
@@ -13,6 +14,7 @@ use keyfob_soft_authenticator::{
     Caps,
     devices::{self, Finger, KeyOptions, Touch, VIRTUAL_KEY_AAGUID, VirtualKey, tcp},
     engine::{Attestation, Config, Enterprise, Policy},
+    store::FileStore,
 };
 
 use crate::say;
@@ -33,6 +35,11 @@ pub struct Arguments {
     /// Randomness from this seed, the same in every run. For tests only.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// Keep PIN, credentials and counters in this file, which is made if it is not there. Its owner alone can read it, and
+    /// everything lies in it in clear. Without, the key forgets when it is stopped.
+    // With a seed, every run would make the keys of the last one again.
+    #[arg(long, value_name = "FILE", conflicts_with = "seed")]
+    store: Option<PathBuf>,
     /// What kind of key it is.
     #[arg(long, value_enum, default_value_t = Profile::Full)]
     profile: Profile,
@@ -166,6 +173,9 @@ pub fn run(arguments: Arguments) -> Result<(), String> {
     };
     if arguments.strict_channels {
         options.unknown_channels = UnknownChannels::Strict;
+    }
+    if let Some(path) = &arguments.store {
+        options.store = Some(Box::new(FileStore::open(path).map_err(|error| error.to_string())?));
     }
     let mut buffer = vec![0; config.buffer_len()];
     let mut key = VirtualKey::new(&mut buffer, options).map_err(|error| format!("cannot make a key: {error:?}"))?;

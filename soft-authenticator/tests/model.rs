@@ -2,21 +2,21 @@
 
 use keyfob_core::{
     Instant, Status,
-    auth_data::Flags,
-    cbor::List,
     ctap2::{
-        self, Command, CredentialDescriptor, RpEntity, UserEntity, config,
-        credential_management::{Params, Response, subcommand},
-        get_assertion,
+        self, Command, config,
+        credential_management::{Response, subcommand},
         large_blobs::INITIAL_ARRAY,
-        make_credential,
     },
-    extensions::{GetAssertionInputs, MakeCredentialInputs, cred_protect::Level},
     pin_uv::{INITIAL_USAGE_LIMIT, MAX_USAGE_PERIOD, Permissions, Protocol, Protocol::One, Protocol::Two, Token},
 };
 use proptest::{collection::vec, prelude::*};
 
 use super::harness::*;
+use ceremonies::*;
+use manage::*;
+
+mod ceremonies;
+mod manage;
 
 const RPS: [&str; 2] = ["example.org", "example.com"];
 const PINS: [&str; 4] = ["1234", "пароль", "12", "longest of all"];
@@ -26,12 +26,33 @@ const CAPACITY: usize = 1024;
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Make { rp: usize, user: u8, resident: bool, token: bool, extensions: Option<Extensions> },
-    Get { rp: usize, token: bool, silent: bool, wrapped: bool },
+    Make {
+        rp: usize,
+        user: u8,
+        resident: bool,
+        token: bool,
+        extensions: Option<Extensions>,
+    },
+    Get {
+        rp: usize,
+        token: bool,
+        silent: bool,
+        wrapped: bool,
+    },
     Next,
     SetPin(usize),
     ChangePin(usize, usize),
-    Token { pin: usize, permissions: Permissions, rp: Option<usize> },
+    Token {
+        pin: usize,
+        permissions: Permissions,
+        rp: Option<usize>,
+    },
+    /// Gets the persistent token.
+    Persistent(usize),
+    /// Credential management is asked with the persistent token from now on, or with the other one.
+    Present {
+        persistent: bool,
+    },
     Metadata,
     ListRps,
     List(usize),
@@ -39,9 +60,20 @@ enum Step {
     Delete(usize, u8),
     Update(usize, u8, u8),
     ToggleAlwaysUv,
-    MinPin { length: Option<u64>, force: bool },
-    ReadBlobs { offset: usize, get: usize },
-    WriteBlobs { len: usize, piece: usize, damaged: bool, given_up: bool },
+    MinPin {
+        length: Option<u64>,
+        force: bool,
+    },
+    ReadBlobs {
+        offset: usize,
+        get: usize,
+    },
+    WriteBlobs {
+        len: usize,
+        piece: usize,
+        damaged: bool,
+        given_up: bool,
+    },
     Finger(Finger),
     PowerCut,
     Reset,
@@ -59,6 +91,7 @@ struct Extensions {
 fn step() -> impl Strategy<Value = Step> {
     let fingers = [Finger::Touches, Finger::Touches, Finger::Touches, Finger::Declines, Finger::Sleeps];
     let (rp, user, pin) = (0..2usize, 1..7u8, 0..4usize);
+    let persistent_pin = pin.clone();
     let extensions = proptest::option::of((1..=3u64, any::<Option<u8>>(), proptest::bool::weighted(0.3)))
         .prop_map(|asked| asked.map(|(level, blob, blob_key)| Extensions { level, blob, blob_key }));
     prop_oneof![
@@ -71,6 +104,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (pin.clone(), pin.clone()).prop_map(|(old, new)| Step::ChangePin(old, new)),
         8 => (pin, 0..PERMISSIONS.len(), proptest::option::weighted(0.2, rp.clone()))
             .prop_map(|(pin, index, rp)| Step::Token { pin, permissions: PERMISSIONS[index], rp }),
+        1 => persistent_pin.prop_map(Step::Persistent),
+        1 => any::<bool>().prop_map(|persistent| Step::Present { persistent }),
         1 => Just(Step::Metadata),
         1 => Just(Step::ListRps),
         2 => rp.clone().prop_map(Step::List),
@@ -135,6 +170,9 @@ struct Model {
     wrapped: [Option<(Vec<u8>, u64)>; 2],
     blobs: Vec<u8>,
     token: Option<Held>,
+    /// The persistent token that was got last, and whether it still counts.
+    persistent: Option<(Token, bool)>,
+    presents_persistent: bool,
     sign_count: u32,
     sequence: Option<Sequence>,
 }
@@ -152,6 +190,8 @@ impl Model {
             wrapped: [None, None],
             blobs: INITIAL_ARRAY.to_vec(),
             token: None,
+            persistent: None,
+            presents_persistent: false,
             sign_count: 0,
             sequence: None,
         }
@@ -210,12 +250,22 @@ impl Model {
         if self.pin.is_some() || self.always_uv { self.authorize(permission) } else { Status::OK }
     }
 
-    /// The same for credential management, which heeds what the token is bound to.
-    fn authorize_cm(&mut self, rp: Option<usize>) -> Status {
+    /// The same for credential management, which heeds what the token is bound to and lets the persistent one read.
+    fn authorize_cm(&mut self, rp: Option<usize>, reads: bool) -> Status {
+        if let Some((_, counts)) = self.persistent.as_ref().filter(|_| self.presents_persistent) {
+            return if *counts && reads { Status::OK } else { Status::PIN_AUTH_INVALID };
+        }
         let bound = self.token.as_ref().and_then(|held| held.rp);
         match self.authorize(CM) {
             Status::OK if bound.is_some() && bound != rp => Status::PIN_AUTH_INVALID,
             status => status,
+        }
+    }
+
+    /// Another PIN or a reset: the persistent token counts no more.
+    fn void_persistent(&mut self) {
+        if let Some((_, counts)) = &mut self.persistent {
+            *counts = false;
         }
     }
 
@@ -241,288 +291,8 @@ fn code<T>(result: &Result<T, Status>) -> Status {
     result.as_ref().map_or_else(|status| *status, |_| Status::OK)
 }
 
-fn make(
-    key: &mut Key,
-    model: &mut Model,
-    (rp, user): (usize, u8),
-    discoverable: bool,
-    presents: bool,
-    asked: Option<Extensions>,
-) {
-    let user_id = [user];
-    let request = if discoverable { resident(&user_id) } else { registration(&user_id) };
-    let request = make_credential::Request { rp: RpEntity { id: RPS[rp], name: None }, ..request };
-    let extensions = asked.unwrap_or_default();
-    let blob = extensions.blob.map(|blob| [blob; 32]);
-    let inputs = raw(&MakeCredentialInputs {
-        cred_protect: Some(Level(extensions.level)),
-        cred_blob: blob.as_ref().map(|blob| &blob[..]),
-        large_blob_key: extensions.blob_key.then_some(true),
-        ..Default::default()
-    });
-    let request = if asked.is_some() { extended(request, &inputs) } else { request };
-    let held = model.token.as_ref().filter(|_| presents);
-    let made = match held {
-        Some(Held { protocol, token, .. }) => key.make_with(*protocol, token, request),
-        None => key.make(&request),
-    };
-    let presented = held.is_some();
-
-    let replaces = model.find(rp, user).is_some();
-    let protected = model.pin.is_some();
-    let expected = if model.always_uv && !presented || protected && discoverable && !presented {
-        Status::PUAT_REQUIRED
-    } else if presented && !model.verify(MC, rp) {
-        Status::PIN_AUTH_INVALID
-    } else if extensions.blob_key && !discoverable {
-        Status::INVALID_OPTION
-    } else if key.finger != Finger::Touches {
-        Status::OPERATION_DENIED
-    } else {
-        model.touched();
-        let full = discoverable && !replaces && model.stored.len() == ROOM;
-        if full { Status::KEY_STORE_FULL } else { Status::OK }
-    };
-    assert_eq!(code(&made), expected);
-    let Ok(made) = made else { return };
-    assert_eq!((made.has(Flags::UV), made.auth_data().sign_count), (presented, model.sign_count));
-    assert_eq!(made.large_blob_key.is_some(), extensions.blob_key);
-    let id = made.id().to_vec();
-    if discoverable {
-        model.stored.retain(|stored| (stored.rp, stored.user) != (rp, user));
-        let large_blob_key = made.large_blob_key;
-        model.stored.push(Stored { rp, user, id, name: None, asked: extensions, large_blob_key });
-    } else {
-        model.wrapped[rp] = Some((id, extensions.level));
-    }
-}
-
-/// Checks an assertion: by `stored`, or by one that is not. `named`: the user's name is told.
-fn check(model: &mut Model, got: Result<Got, Status>, stored: Option<&Stored>, named: bool) {
-    let got = got.unwrap();
-    model.sign_count += 1;
-    assert_eq!(got.auth_data().sign_count, model.sign_count);
-    assert_eq!(got.user_id, stored.map(|stored| vec![stored.user]));
-    assert_eq!(got.user_name, stored.and_then(|stored| stored.name.clone()).filter(|_| named));
-    assert_eq!(got.large_blob_key, stored.and_then(|stored| stored.large_blob_key.clone()));
-    let extensions: keyfob_core::extensions::GetAssertionOutputs<'_> =
-        keyfob_core::cbor::decode(got.auth_data().extensions.unwrap().0).unwrap();
-    let blob = stored.and_then(|stored| stored.asked.blob).map(|blob| vec![blob; 32]);
-    assert_eq!(extensions.cred_blob, Some(&blob.unwrap_or_default()[..]));
-}
-
-fn get(key: &mut Key, model: &mut Model, rp: usize, presents: bool, silent: bool, wrapped: bool) {
-    let options = get_assertion::Options { up: Some(!silent), ..Default::default() };
-    let (id, level) = model.wrapped[rp].clone().unwrap_or((vec![0; 60], 0));
-    let list = [CredentialDescriptor::new(&id)];
-    let inputs = raw(&GetAssertionInputs { cred_blob: Some(true), large_blob_key: Some(true), ..Default::default() });
-    let request = get_assertion::Request {
-        rp_id: RPS[rp],
-        options: Some(options),
-        allow_list: wrapped.then_some(List::Slice(&list)),
-        ..asking(&inputs)
-    };
-    let held = model.token.as_ref().filter(|_| presents);
-    let got = match held {
-        Some(Held { protocol, token, .. }) => key.get_with(*protocol, token, request),
-        None => key.get(&request),
-    };
-    let presented = held.is_some();
-    let visible: Vec<Stored> = match wrapped {
-        true => vec![],
-        false => model.visible(rp, presented).into_iter().cloned().collect(),
-    };
-    let found = if wrapped { model.wrapped[rp].is_some() && (presented || level < 3) } else { !visible.is_empty() };
-    let expected = if model.always_uv && !silent && !presented {
-        Status::PUAT_REQUIRED
-    } else if presented && !model.verify(GA, rp) {
-        Status::PIN_AUTH_INVALID
-    } else if !found {
-        Status::NO_CREDENTIALS
-    } else if !silent && key.finger != Finger::Touches {
-        Status::OPERATION_DENIED
-    } else {
-        Status::OK
-    };
-    assert_eq!(code(&got), expected);
-    if !expected.is_ok() {
-        return;
-    }
-    if !silent {
-        model.touched();
-    }
-    let several = visible.len() > 1;
-    assert_eq!(got.as_ref().unwrap().number, several.then_some(visible.len() as u64));
-    check(model, got, visible.first(), several && presented);
-    let rest: Vec<u8> = visible.iter().skip(1).rev().map(|stored| stored.user).collect();
-    model.sequence = Some(Sequence::Users(rest, presented)).filter(|_| several);
-}
-
-fn next(key: &mut Key, model: &mut Model, rp_of_sequence: usize) {
-    let got = key.get_next();
-    match &mut model.sequence {
-        Some(Sequence::Users(users, verified)) if !users.is_empty() => {
-            let (user, verified) = (users.pop().unwrap(), *verified);
-            let stored = model.find(rp_of_sequence, user).cloned();
-            check(model, got, stored.as_ref(), verified);
-        }
-        _ => assert_eq!(got.unwrap_err(), Status::NOT_ALLOWED),
-    }
-}
-
-/// A subcommand of credential management with the token, if there is one.
-fn manage(key: &mut Key, model: &Model, sub_command: u64, params: Option<&Params<'_>>) -> Vec<u8> {
-    let params = params.map(encoded);
-    match &model.token {
-        Some(held) => key.manage(&held.token, sub_command, params.as_deref()),
-        None => {
-            let request = ctap2::credential_management::Request {
-                sub_command,
-                sub_command_params: params.as_deref().map(keyfob_core::cbor::RawMap),
-                pin_uv_auth_protocol: None,
-                pin_uv_auth_param: None,
-            };
-            key.call(&message(Command::CREDENTIAL_MANAGEMENT, &request))
-        }
-    }
-}
-
-/// Compares one answer of an enumeration with what is next in it.
-fn listed(model: &mut Model, response: &[u8], total: Option<u64>) {
-    let response: Response<'_> = ctap2::decode_response(response).unwrap();
-    match model.sequence.as_mut() {
-        Some(Sequence::Rps(rps)) => {
-            let rp = RPS[rps.pop().unwrap()];
-            assert_eq!((response.rp.unwrap().id, response.rp_id_hash), (rp, Some(&rp_id_hash(rp))));
-            assert_eq!(response.total_rps, total);
-        }
-        Some(Sequence::Credentials(ids)) => {
-            let id = ids.pop().unwrap();
-            let stored = model.stored.iter().find(|stored| stored.id == id).unwrap();
-            let user = response.user.unwrap();
-            assert_eq!(response.credential_id.unwrap().id, stored.id);
-            assert_eq!((user.id, user.name), (&[stored.user][..], stored.name.as_deref()));
-            assert_eq!(response.cred_protect, Some(Level(stored.asked.level.max(1))));
-            assert_eq!(response.large_blob_key, stored.large_blob_key.as_deref());
-            assert_eq!(response.total_credentials, total);
-        }
-        other => panic!("a list of {other:?}"),
-    }
-}
-
-fn list(key: &mut Key, model: &mut Model, rp: Option<usize>) {
-    let hash = rp.map(|rp| rp_id_hash(RPS[rp]));
-    let response = match &hash {
-        None => manage(key, model, subcommand::ENUMERATE_RPS_BEGIN, None),
-        Some(hash) => {
-            let params = Params { rp_id_hash: Some(hash), ..Params::default() };
-            manage(key, model, subcommand::ENUMERATE_CREDENTIALS_BEGIN, Some(&params))
-        }
-    };
-    let expected = model.authorize_cm(rp);
-    let (sequence, total) = match rp {
-        Some(rp) => {
-            let ids: Vec<_> = model.visible(rp, true).iter().rev().map(|stored| stored.id.clone()).collect();
-            let total = ids.len();
-            (Sequence::Credentials(ids), total)
-        }
-        None => {
-            let newest = |rp: &usize| model.stored.iter().rposition(|stored| stored.rp == *rp);
-            let mut rps: Vec<usize> = (0..2).filter(|rp| newest(rp).is_some()).collect();
-            rps.sort_by_key(newest);
-            let total = rps.len();
-            (Sequence::Rps(rps), total)
-        }
-    };
-    let expected = if expected.is_ok() && total == 0 { Status::NO_CREDENTIALS } else { expected };
-    assert_eq!(status_of(&response), expected);
-    if expected.is_ok() {
-        model.sequence = Some(sequence);
-        listed(model, &response, Some(total as u64));
-    }
-}
-
 fn status_of(response: &[u8]) -> Status {
     Status(response[0])
-}
-
-/// Deletes a credential, or renames its user.
-fn change(key: &mut Key, model: &mut Model, rp: usize, user: u8, name: Option<u8>) {
-    let found = model.find(rp, user).cloned();
-    let id = found.as_ref().map_or(vec![9; 32], |stored| stored.id.clone());
-    let name = name.map(|name| format!("name {name}"));
-    let user = [user];
-    let user = name.as_deref().map(|name| UserEntity { id: &user, name: Some(name), display_name: None });
-    let params = Params { credential_id: Some(CredentialDescriptor::new(&id)), user, ..Params::default() };
-    let sub_command = if name.is_some() { subcommand::UPDATE_USER_INFORMATION } else { subcommand::DELETE_CREDENTIAL };
-    let response = manage(key, model, sub_command, Some(&params));
-    let expected = match model.authorize_cm(found.as_ref().map(|_| rp)) {
-        Status::OK if found.is_none() => Status::NO_CREDENTIALS,
-        status => status,
-    };
-    assert_eq!(status_of(&response), expected);
-    if !expected.is_ok() {
-        return;
-    }
-    match name {
-        None => model.stored.retain(|stored| stored.id != id),
-        Some(name) => {
-            model
-                .stored
-                .iter_mut()
-                .filter(|stored| stored.id == id)
-                .for_each(|stored| stored.name = Some(name.clone()));
-        }
-    }
-}
-
-fn set_min_pin(key: &mut Key, model: &mut Model, length: Option<u64>, force: bool) {
-    let params = config::SetMinPinLength {
-        new_min_pin_length: length,
-        force_change_pin: force.then_some(true),
-        ..Default::default()
-    };
-    let token = model.token.as_ref().map(|held| &held.token);
-    let answered = key.set_min_pin_length(token, &params);
-    let expected = match model.authorize_if_protected(ACFG) {
-        Status::OK if length.is_some_and(|new| new < model.min_pin_length as u64 || new > 63) => {
-            Status::PIN_POLICY_VIOLATION
-        }
-        Status::OK if force && model.pin.is_none() => Status::PIN_NOT_SET,
-        status => status,
-    };
-    assert_eq!(answered, expected);
-    if expected.is_ok() {
-        model.min_pin_length = length.map_or(model.min_pin_length, |length| length as usize);
-        if force || model.pin.is_some_and(|pin| model.too_short(pin)) {
-            (model.force_pin_change, model.token) = (true, None);
-        }
-    }
-}
-
-fn write_blobs(key: &mut Key, model: &mut Model, len: usize, piece: usize, damaged: bool, given_up: bool) {
-    let mut array = blob_array(len);
-    array[0] ^= u8::from(damaged);
-    let mut offset = 0;
-    for fragment in array.chunks(piece) {
-        let token = model.token.as_ref().map(|held| &held.token);
-        let length = (offset == 0).then_some(len as u64);
-        let answered = key.write_fragment(token, offset as u64, fragment, length);
-        offset += fragment.len();
-        let expected = if len > CAPACITY {
-            Status::LARGE_BLOB_STORAGE_FULL
-        } else {
-            match model.authorize_if_protected(LBW) {
-                Status::OK if offset == len && damaged => Status::INTEGRITY_FAILURE,
-                status => status,
-            }
-        };
-        assert_eq!(answered, expected);
-        if !expected.is_ok() || (given_up && offset < len) {
-            return;
-        }
-    }
-    model.blobs = array;
 }
 
 /// Takes one step on both and compares. Returns the key, which may be another after a power cut.
@@ -531,7 +301,7 @@ fn take(mut key: Key, model: &mut Model, step: Step, protocol: Protocol, last_rp
         .token
         .take_if(|held| key.now.since(held.issued) >= if held.used { MAX_USAGE_PERIOD } else { INITIAL_USAGE_LIMIT });
     let goes_on = match (&model.sequence, step) {
-        (_, Step::Finger(_)) | (Some(Sequence::Users(..)), Step::Next) => true,
+        (_, Step::Finger(_) | Step::Present { .. }) | (Some(Sequence::Users(..)), Step::Next) => true,
         (Some(Sequence::Rps(_)), Step::NextListed(of_rp)) => !of_rp,
         (Some(Sequence::Credentials(_)), Step::NextListed(of_rp)) => of_rp,
         _ => false,
@@ -565,6 +335,7 @@ fn take(mut key: Key, model: &mut Model, step: Step, protocol: Protocol, last_rp
             assert_eq!(key.change_pin(protocol, PINS[old], PINS[new]), expected);
             if expected.is_ok() {
                 (model.pin, model.token, model.force_pin_change) = (Some(new), None, false);
+                model.void_persistent();
             }
         }
         Step::Token { pin, permissions, rp } => {
@@ -578,9 +349,21 @@ fn take(mut key: Key, model: &mut Model, step: Step, protocol: Protocol, last_rp
                 model.token = Some(Held { protocol, token, permissions, rp, issued: key.now, used: false });
             }
         }
+        Step::Persistent(pin) => {
+            let expected = match model.attempt(pin) {
+                Status::OK if model.force_pin_change => Status::PIN_POLICY_VIOLATION,
+                status => status,
+            };
+            let token = key.token(protocol, PINS[pin], PCMR, None);
+            assert_eq!(code(&token), expected);
+            if let Ok(token) = token {
+                model.persistent = Some((token, true));
+            }
+        }
+        Step::Present { persistent } => model.presents_persistent = persistent,
         Step::Metadata => {
             let response = manage(&mut key, model, subcommand::GET_CREDS_METADATA, None);
-            let expected = model.authorize_cm(None);
+            let expected = model.authorize_cm(None, true);
             assert_eq!(status_of(&response), expected);
             if expected.is_ok() {
                 let metadata: Response<'_> = ctap2::decode_response(&response).unwrap();
@@ -602,7 +385,7 @@ fn take(mut key: Key, model: &mut Model, step: Step, protocol: Protocol, last_rp
                 _ => false,
             };
             match more {
-                true => listed(model, &response, None),
+                true => compare_listed(model, &response, None),
                 false => assert_eq!(status_of(&response), Status::NOT_ALLOWED),
             }
         }
@@ -643,7 +426,9 @@ fn take(mut key: Key, model: &mut Model, step: Step, protocol: Protocol, last_rp
             };
             assert_eq!(key.status(&[Command::RESET.0]), expected);
             if expected.is_ok() {
-                *model = Model::new();
+                let persistent = model.persistent.take();
+                *model = Model { persistent, presents_persistent: model.presents_persistent, ..Model::new() };
+                model.void_persistent();
             }
         }
         Step::Garbage(command, byte) => {

@@ -15,12 +15,15 @@ use keyfob_soft_authenticator::{
 use super::harness::*;
 
 const AAGUID: [u8; 16] = [0xAA; 16];
-const PROFILES: [Config<'static>; 4] = [
-    Config::fido2_3_full(AAGUID),
-    Config::yubikey5_like(AAGUID),
-    Config::arculus_like(AAGUID),
-    Config::minimal_2_0(AAGUID),
-];
+/// Those that answer CTAP2.
+fn profiles() -> [Config<'static>; 4] {
+    [
+        Config::fido2_3_full(AAGUID),
+        Config::yubikey5_like(AAGUID),
+        Config::arculus_like(AAGUID),
+        Config::minimal_2_0(AAGUID),
+    ]
+}
 
 fn info<T>(config: Config<'static>, look: impl FnOnce(&Response<'_>) -> T) -> T {
     let response = Key::with(config).command(Command::GET_INFO);
@@ -33,7 +36,7 @@ fn algorithms(config: Config<'static>) -> Vec<Algorithm> {
 
 #[test]
 fn what_get_info_says_of_a_profile_agrees_with_itself() {
-    for config in PROFILES {
+    for config in profiles() {
         info(config, |info| {
             let options = info.options.unwrap();
             assert!(info.has_version("FIDO_2_0"));
@@ -55,7 +58,7 @@ fn what_get_info_says_of_a_profile_agrees_with_itself() {
 
 #[test]
 fn every_profile_registers_and_signs_in_with_its_algorithms_and_the_virtual_keys_certificate() {
-    for config in PROFILES {
+    for config in profiles() {
         for attestation in [config.attestation, Attestation::Certified(virtual_key_certificate())] {
             if matches!(attestation, Attestation::Certified(_)) && !config.caps.has(Caps::CERTIFIED_ATTESTATION) {
                 continue;
@@ -75,7 +78,7 @@ fn every_profile_registers_and_signs_in_with_its_algorithms_and_the_virtual_keys
 
 #[test]
 fn every_profile_takes_a_pin_with_each_of_its_protocols() {
-    for config in PROFILES {
+    for config in profiles() {
         for protocol in [One, Two] {
             if protocol == Two && !config.caps.has(Caps::PROTOCOL_TWO) {
                 continue;
@@ -104,10 +107,21 @@ fn only_the_profile_of_a_yubikey_answers_as_yubikeys_do() {
         sub_command: Some(client_pin::subcommand::GET_PIN_RETRIES),
         ..client_pin::Request::default()
     };
-    for config in PROFILES {
+    for config in profiles() {
         let yubikey = config.transports.len() == 2;
         assert_eq!(config.policy, if yubikey { Policy::YUBIKEY } else { Policy::STRICT });
         let expected = if yubikey { keyfob_core::Status::PIN_NOT_SET } else { keyfob_core::Status::OK };
         assert_eq!(Key::with(config).client_pin(&request), expected);
     }
+}
+
+#[test]
+fn a_u2f_key_has_neither_pin_nor_discoverable_credentials() {
+    let mut key = Key::with(Config::u2f_only(AAGUID));
+    assert_eq!(super::u2f::registered(&mut key)[0], 5, "the reserved byte of a registration");
+    key.info(|info| {
+        assert!(info.versions.iter().eq(["U2F_V2", "FIDO_2_0"]));
+        let options = info.options.unwrap();
+        assert_eq!((options.rk.unwrap_or(false), options.client_pin), (false, None));
+    });
 }

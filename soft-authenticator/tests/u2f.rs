@@ -15,7 +15,7 @@ use keyfob_core::{
 use keyfob_soft_authenticator::{
     Caps,
     devices::virtual_key_certificate,
-    engine::{Attestation, Certified, Config, Event, Progress, TOUCH_AWAITED, TOUCH_KEPT},
+    engine::{Attestation, Certified, Config, Event, Progress, TOUCH_AWAITED, TOUCH_KEPT, Wait},
     store::{Change, Setting, Store},
 };
 
@@ -31,7 +31,7 @@ fn apdu(request: &Request<'_>) -> Vec<u8> {
     buffer
 }
 
-fn registration(application: &[u8; 32]) -> Vec<u8> {
+pub fn registration(application: &[u8; 32]) -> Vec<u8> {
     apdu(&Request::Register { control: Control::NONE, challenge: &HASH, application })
 }
 
@@ -44,14 +44,14 @@ fn status_word(response: &[u8]) -> StatusWord {
 }
 
 /// What a platform does: asks, and asks again after the touch.
-fn touched(key: &mut Key, apdu: &[u8]) -> Vec<u8> {
+pub fn touched(key: &mut Key, apdu: &[u8]) -> Vec<u8> {
     assert_eq!(key.call_u2f(apdu), StatusWord::CONDITIONS_NOT_SATISFIED.0.to_be_bytes());
     let now = key.now;
     key.engine.touch_for_u2f(now, true);
     key.call_u2f(apdu)
 }
 
-fn registered(key: &mut Key) -> Vec<u8> {
+pub fn registered(key: &mut Key) -> Vec<u8> {
     touched(key, &registration(&rp_id_hash(RP)))
 }
 
@@ -372,24 +372,49 @@ fn a_sign_in_whose_count_is_not_stored_signs_nothing() {
 }
 
 #[test]
-fn a_u2f_request_that_is_cancelled_or_dropped_leaves_no_secret_behind() {
-    for cancel in [true, false] {
-        let mut key = Key::new();
-        let registration = registered(&mut key);
-        let request = authentication(Control::DONT_ENFORCE_USER_PRESENCE, &rp_id_hash(RP), key_handle(&registration));
-        for (to, from) in key.engine.buffer().iter_mut().zip(&request) {
-            *to = *from;
+fn a_u2f_request_that_is_cancelled_or_dropped_between_any_two_polls_leaves_room_for_the_next() {
+    type Request = fn(&[u8]) -> Vec<u8>;
+    let register: Request = |_| registration(&rp_id_hash(RP));
+    let sign: Request = |handle| authentication(Control::DONT_ENFORCE_USER_PRESENCE, &rp_id_hash(RP), handle);
+    // Polls after `begin`, and what is committed by the end of each.
+    for (request, commits) in [(register, &[0, 0, 0][..]), (sign, &[0, 1])] {
+        for (polls, commits) in commits.iter().enumerate() {
+            for cancel in [true, false] {
+                let mut key = Key::new();
+                let registration = registered(&mut key);
+                assert_eq!(key.call_u2f(&authentication(ENFORCE, &rp_id_hash(RP), key_handle(&registration))).len(), 2);
+                let now = key.now;
+                key.engine.touch_for_u2f(now, true);
+                let (request, before) = (request(key_handle(&registration)), key.store.applied());
+                assert_eq!(key.begin_u2f(&request), Progress::Pending(Wait::Processing));
+                for _ in 0..polls {
+                    assert_eq!(key.resume(Event::Tick), Progress::Pending(Wait::Processing));
+                }
+                if cancel {
+                    assert_eq!(key.resume(Event::Cancel), Progress::Reply(2));
+                    let refused = StatusWord::CONDITIONS_NOT_SATISFIED.0.to_be_bytes();
+                    assert_eq!(key.engine.buffer()[..2], refused);
+                } else {
+                    key.engine.abort();
+                }
+                assert!(!key.engine.is_pending());
+                assert_eq!(key.store.applied(), before + commits);
+                let again = touched_or_not(&mut key, &request);
+                assert_eq!(status_word(&again), StatusWord::NO_ERROR);
+            }
         }
-        let now = key.now;
-        assert!(matches!(key.engine.begin_u2f(now, request.len()), Progress::Pending(_)));
-        if cancel {
-            assert_eq!(key.resume(Event::Cancel), Progress::Reply(2));
-        } else {
-            key.engine.abort();
-        }
-        assert!(!key.engine.is_pending());
-        assert_eq!(key.store.setting(Setting::SignCount), None);
     }
+}
+
+/// Asks, and asks again after a touch if one is wanted.
+fn touched_or_not(key: &mut Key, apdu: &[u8]) -> Vec<u8> {
+    let response = key.call_u2f(apdu);
+    if status_word(&response) != StatusWord::CONDITIONS_NOT_SATISFIED {
+        return response;
+    }
+    let now = key.now;
+    key.engine.touch_for_u2f(now, true);
+    key.call_u2f(apdu)
 }
 
 #[test]

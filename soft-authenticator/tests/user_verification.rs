@@ -39,12 +39,12 @@ const fn verifying(user_verification: UserVerification) -> Config<'static> {
 /// A sensor whose gesture does not prove presence.
 const GLANCE: UserVerification = UserVerification { proves_presence: false, ..UserVerification::TOUCH_SENSOR };
 
-fn made_with_uv(user: &[u8], rk: bool) -> make_credential::Request<'_> {
+pub fn made_with_uv(user: &[u8], rk: bool) -> make_credential::Request<'_> {
     let options = make_credential::Options { rk: Some(rk), uv: Some(true), ..Default::default() };
     make_credential::Request { options: Some(options), ..registration(user) }
 }
 
-fn got_with_uv() -> get_assertion::Request<'static> {
+pub fn got_with_uv() -> get_assertion::Request<'static> {
     let options = get_assertion::Options { uv: Some(true), ..Default::default() };
     get_assertion::Request { options: Some(options), ..assertion() }
 }

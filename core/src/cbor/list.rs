@@ -51,6 +51,15 @@ impl<'a, T> List<'a, T> {
     }
 }
 
+impl<T> Clone for ListIter<'_, T> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Cbor(items) => Self::Cbor(*items),
+            Self::Slice(items) => Self::Slice(items.clone()),
+        }
+    }
+}
+
 impl<'a, T: Read<'a> + Copy> Iterator for ListIter<'a, T> {
     type Item = T;
 

@@ -52,7 +52,7 @@ macro_rules! message {
     (@members int $r:ident $map:ident $($key:literal $field:ident)*) => {
         while let Some(key) = $r.next_int(&mut $map)? {
             match key {
-                $($key => $field = Some($crate::cbor::Read::read($r).map_err(|error| error.within($key))?),)*
+                $($key => $field = $crate::cbor::Read::read_member($r).map_err(|error| error.within($key))?,)*
                 _ => $r.skip().map(drop)?,
             }
         }
@@ -62,7 +62,7 @@ macro_rules! message {
             $(if $r.take_key(&mut $map, const {
                 &$crate::cbor::encoded_key::<{ $crate::cbor::encoded_key_len($key) }>($key)
             })? {
-                $field = Some($crate::cbor::Read::read($r)?);
+                $field = $crate::cbor::Read::read_member($r)?;
             })*
             if $map.is_done() {
                 break;

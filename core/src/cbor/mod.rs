@@ -31,6 +31,12 @@ pub trait Read<'a>: Sized {
     fn read_again(r: &mut Reader<'a>) -> Result<Self, Error> {
         Self::read(r)
     }
+
+    /// Reads a member of a map; `None` is a value that counts as if the member were absent.
+    #[inline]
+    fn read_member(r: &mut Reader<'a>) -> Result<Option<Self>, Error> {
+        Self::read(r).map(Some)
+    }
 }
 
 /// A value that can be written as CBOR.

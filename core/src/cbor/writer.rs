@@ -79,6 +79,16 @@ impl<'b> Writer<'b> {
         self.buffer.get_mut(start..self.length).unwrap_or_default()
     }
 
+    /// What was written from `start` on, empty after an overflow.
+    pub fn since_mut(&mut self, start: usize) -> &mut [u8] {
+        self.buffer.get_mut(start..self.length).unwrap_or_default()
+    }
+
+    /// Writes over what was written at `at`, where that fitted.
+    pub fn overwrite(&mut self, at: usize, bytes: &[u8]) {
+        bytes::copy(self.buffer.get_mut(at..).unwrap_or_default(), bytes);
+    }
+
     /// An unsigned integer.
     #[inline]
     pub fn unsigned(&mut self, value: u64) {
@@ -115,6 +125,12 @@ impl<'b> Writer<'b> {
     pub fn text_bytes(&mut self, value: &[u8]) {
         self.head(0x60, value.len() as u64);
         self.raw(value);
+    }
+
+    /// The head of a text string of `length` bytes, which the caller writes with [`Writer::raw`].
+    #[inline]
+    pub fn text_head(&mut self, length: usize) {
+        self.head(0x60, length as u64);
     }
 
     /// The head of an array of `count` items.

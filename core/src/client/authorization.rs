@@ -5,9 +5,11 @@
 //! Pin                  └──▶ getKeyAgreement ──▶ 0x09 / 0x05 ─┤ wrong
 //! BuiltInToken       AskUv ──▶ getKeyAgreement ──▶ 0x06 ─────┤ wrong ──▶ getUVRetries ──▶ AskUv, or the PIN
 //! BuiltInOption      AskUv ──▶ the command with uv:true ─────┘
+//! none               getKeyAgreement, where an extension needs a shared secret
 //! ```
 //!
-//! Setting and changing a PIN is the same way with another end: `new_pin`.
+//! Setting and changing a PIN is the same way with another end: `new_pin`. A ceremony that needs a PIN first, or another
+//! one, goes on from there.
 
 use rand_core::CryptoRng;
 use zeroize::Zeroize;
@@ -43,7 +45,19 @@ pub enum Grant<'a> {
     Token(Protocol, &'a Token),
 }
 
+/// A key agreement: the platform's key, and what it shares with the authenticator.
+#[derive(Clone, Debug)]
+pub struct Agreement {
+    pub public: P256Point,
+    pub shared: SharedSecret,
+}
+
 impl Grant<'_> {
+    /// Whether the user is verified.
+    pub const fn verifies(&self) -> bool {
+        !matches!(self, Self::None)
+    }
+
     /// The pinUvAuthParam of the concatenated `message`, and its protocol's number.
     pub fn authenticate<C: Hash>(&self, crypto: &C, message: &[&[u8]]) -> Option<(Mac, u64)> {
         match self {
@@ -111,9 +125,11 @@ pub struct Authorization {
     reconnected: bool,
     renewed: bool,
     demanded: bool,
+    /// When the new PIN is set, it is used.
+    onward: bool,
     pin_hash: Option<PinHash>,
     new_pin: Option<PaddedPin>,
-    shared: Option<SharedSecret>,
+    agreement: Option<Agreement>,
     token: Token,
 }
 
@@ -128,9 +144,10 @@ impl Authorization {
             reconnected: false,
             renewed: false,
             demanded: false,
+            onward: false,
             pin_hash: None,
             new_pin: None,
-            shared: None,
+            agreement: None,
             token: Token::default(),
         }
     }
@@ -139,7 +156,7 @@ impl Authorization {
     pub fn wipe(&mut self) {
         self.pin_hash = None;
         self.new_pin = None;
-        self.shared = None;
+        self.agreement = None;
         self.token = Token::default();
         self.state = State::Idle;
     }
@@ -154,9 +171,9 @@ impl Authorization {
         }
     }
 
-    /// Whether the user is verified by what [`Authorization::grant`] gives.
-    pub const fn verifies(&self) -> bool {
-        self.method.is_some()
+    /// What extensions encrypt with.
+    pub const fn agreement(&self) -> Option<&Agreement> {
+        self.agreement.as_ref()
     }
 
     /// What to tell the user.
@@ -170,13 +187,11 @@ impl Authorization {
         }
     }
 
-    /// Chooses the method, which [`Authorization::begin`] then sets out on. Errors: [`Cause::PinChangeRequired`].
-    pub fn choose(&mut self, method: Option<Method>, facts: &Facts) -> Result<(), Cause> {
-        self.method = method;
-        if method == Some(Method::Pin) && facts.force_pin_change {
-            return Err(Cause::PinChangeRequired);
-        }
-        Ok(())
+    /// Chooses the method, which [`Authorization::begin`] then sets out on. A PIN that must be changed is changed first.
+    pub fn choose(&mut self, method: Option<Method>, facts: &Facts, purpose: &Purpose<'_>) {
+        let stale = method == Some(Method::Pin) && facts.force_pin_change;
+        self.method = if stale { Some(Method::ChangePin) } else { method };
+        self.onward = purpose.permissions != Permissions::NONE;
     }
 
     /// Uses a token that the caller has kept.
@@ -188,7 +203,7 @@ impl Authorization {
     /// Sets out on the chosen method.
     pub fn begin<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Next, Cause> {
         match self.method {
-            None | Some(Method::Stored) => Ok(self.granted()),
+            None | Some(Method::Stored) => self.granted(cx),
             Some(Method::SetPin) => Ok(self.ask_new_pin(Reason::First)),
             Some(Method::Pin | Method::ChangePin) => self.ask_retries(cx, State::PinRetries),
             Some(Method::BuiltInToken | Method::BuiltInOption) => {
@@ -222,9 +237,15 @@ impl Authorization {
         }
     }
 
-    /// There is no PIN. Errors: [`Cause::PinRequired`], or [`Cause::WrongState`] when none was asked for.
+    /// There is no PIN. Errors: [`Cause::PinRequired`], or what the ceremony cannot go on without; [`Cause::WrongState`]
+    /// when none was asked for.
     pub fn no_pin(&self) -> Result<Next, Cause> {
-        Err(if matches!(self.state, State::Pin | State::NewPin) { Cause::PinRequired } else { Cause::WrongState })
+        Err(match (self.state, self.method) {
+            (State::NewPin, Some(Method::SetPin)) if self.onward => Cause::PinNotSet,
+            (State::NewPin, Some(Method::ChangePin)) if self.onward => Cause::PinChangeRequired,
+            (State::Pin | State::NewPin, _) => Cause::PinRequired,
+            _ => Cause::WrongState,
+        })
     }
 
     /// Takes the user's answer about built-in user verification: a refusal leads to the PIN. Errors:
@@ -233,7 +254,7 @@ impl Authorization {
         match (self.state, self.method) {
             (State::Uv, _) if !agreed => self.fall_back(cx, Reason::First, Cause::UvDeclined),
             (State::Uv, Some(Method::BuiltInToken)) => self.agree(cx),
-            (State::Uv, _) => Ok(self.granted()),
+            (State::Uv, _) => self.granted(cx),
             _ => Err(Cause::WrongState),
         }
     }
@@ -286,20 +307,25 @@ impl Authorization {
                 let protocol = cx.facts.protocol.ok_or(Cause::UvUnavailable)?;
                 let key = response?.key_agreement.ok_or(Cause::missing(0x01))?;
                 let (public, shared) = encapsulate(cx.crypto, cx.rng, protocol, &key)?;
-                if let Some(Method::SetPin | Method::ChangePin) = self.method {
-                    return self.send_new_pin(cx, &shared, &public);
+                let agreement = &*self.agreement.insert(Agreement { public, shared });
+                match self.method {
+                    Some(Method::SetPin | Method::ChangePin) => self.send_new_pin(cx),
+                    Some(Method::Pin | Method::BuiltInToken) => {
+                        let hash = self.pin_hash.as_ref().map(|hash| &hash.0);
+                        let sent = ask_token(cx, self.method, agreement, hash);
+                        self.pin_hash = None;
+                        self.state = State::Token;
+                        sent
+                    }
+                    None | Some(Method::BuiltInOption | Method::Stored) => self.granted(cx),
                 }
-                let shared = self.shared.insert(shared);
-                let hash = self.pin_hash.as_ref().map(|hash| &hash.0);
-                let sent = ask_token(cx, self.method, shared, &public, hash);
-                self.pin_hash = None;
-                self.state = State::Token;
-                sent
             }
             State::Token => {
-                let shared = self.shared.as_ref().ok_or(Cause::WrongState)?;
+                let Agreement { shared, .. } = self.agreement.as_ref().ok_or(Cause::WrongState)?;
                 let token = response.map(|response| open_token(cx.crypto, shared, &response));
-                self.shared = None; // not taken: what is moved out is not wiped
+                if !cx.purpose.agreement {
+                    self.agreement = None; // not taken: what is moved out is not wiped
+                }
                 self.token_response(cx, token)
             }
             _ => Err(Cause::WrongState),
@@ -313,7 +339,7 @@ impl Authorization {
             (Status::PUAT_REQUIRED, None) if !self.demanded && cx.purpose.permissions != Permissions::NONE => {
                 self.demanded = true;
                 cx.purpose.user_verification = Requirement::Required;
-                self.choose(cx.facts.choose(&cx.purpose)?, cx.facts)?;
+                self.choose(cx.facts.choose(&cx.purpose)?, cx.facts, &cx.purpose);
                 self.begin(cx)
             }
             (Status::PUAT_REQUIRED | Status::UV_BLOCKED, Some(Method::BuiltInOption)) => {
@@ -328,6 +354,12 @@ impl Authorization {
                 self.begin(cx)
             }
             (Status::PIN_AUTH_INVALID | Status::PIN_TOKEN_EXPIRED, Some(Method::Stored)) => Err(Cause::TokenRevoked),
+            // What proves an extension's input is made with the same keys as a token.
+            (Status::PIN_AUTH_INVALID, None) if cx.purpose.agreement && !self.renewed => {
+                self.renewed = true;
+                self.agreement = None;
+                self.begin(cx)
+            }
             (Status::PIN_AUTH_BLOCKED, Some(_)) => self.reconnect(),
             _ => Err(refusal),
         }
@@ -335,9 +367,12 @@ impl Authorization {
 }
 
 impl Authorization {
-    fn granted(&mut self) -> Next {
+    fn granted<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Next, Cause> {
+        if cx.purpose.agreement && self.agreement.is_none() {
+            return self.agree(cx);
+        }
         self.state = State::Granted;
-        Next::Granted
+        Ok(Next::Granted)
     }
 
     fn ask_retries<C, R>(&mut self, cx: &mut Context<'_, C, R>, state: State) -> Result<Next, Cause> {
@@ -377,7 +412,7 @@ impl Authorization {
         match (token, self.method) {
             (Ok(token), _) => {
                 self.token = token?;
-                Ok(self.granted())
+                self.granted(cx)
             }
             (Err(ResponseError::Status(Status::PIN_INVALID)), Some(Method::Pin)) => {
                 self.reason = Reason::Wrong;
@@ -388,7 +423,9 @@ impl Authorization {
                 self.reconnect()
             }
             (Err(ResponseError::Status(Status::PIN_POLICY_VIOLATION)), Some(Method::Pin)) => {
-                Err(Cause::PinChangeRequired)
+                self.method = Some(Method::ChangePin);
+                self.reason = Reason::First;
+                self.begin(cx)
             }
             (Err(ResponseError::Status(Status::UV_INVALID)), Some(Method::BuiltInToken)) => self.uv_failed(cx),
             (Err(ResponseError::Status(Status::UV_BLOCKED)), Some(Method::BuiltInToken)) => {
@@ -405,10 +442,8 @@ impl Authorization {
 
     /// From built-in user verification to the PIN, or the error `otherwise` when there is none.
     fn fall_back<C, R>(&mut self, cx: &mut Context<'_, C, R>, reason: Reason, otherwise: Cause) -> Result<Next, Cause> {
-        self.method = Some(cx.facts.pin(cx.purpose.permissions).ok_or(otherwise)?);
-        if cx.facts.force_pin_change {
-            return Err(Cause::PinChangeRequired);
-        }
+        let method = cx.facts.pin(cx.purpose.permissions).ok_or(otherwise)?;
+        self.choose(Some(method), cx.facts, &cx.purpose);
         self.reason = reason;
         self.begin(cx)
     }
@@ -419,6 +454,7 @@ impl Authorization {
             return Err(Cause::Status(Status::PIN_AUTH_BLOCKED));
         }
         self.reconnected = true;
+        self.agreement = None;
         self.state = State::Reconnect;
         Ok(Next::Reconnect)
     }
@@ -428,8 +464,7 @@ impl Authorization {
 fn ask_token<C: Crypto, R: CryptoRng>(
     cx: &mut Context<'_, C, R>,
     method: Option<Method>,
-    shared: &SharedSecret,
-    public: &P256Point,
+    Agreement { public, shared }: &Agreement,
     pin_hash: Option<&[u8; 16]>,
 ) -> Result<Next, Cause> {
     let mut encrypted = [0; 32];

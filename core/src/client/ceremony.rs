@@ -5,15 +5,16 @@ use core::{fmt, time::Duration};
 use rand_core::CryptoRng;
 
 use super::{
-    Cause, DEFAULT_TIMEOUT, Error, Exchange, Input, Output, Stage,
-    authorization::{self, Authorization, Context, Grant},
-    facts::{Facts, Method, Purpose},
+    Cause, Error, Exchange, Input, Output, Stage,
+    authorization::{self, Authorization, Context},
+    facts::Facts,
+    operation::{Means, Operation, Progress, Room},
 };
 use crate::{
     Instant, Status,
-    crypto::{Crypto, Hash},
-    ctap2::{Command, decode_response, encode_command, get_info},
-    pin_uv::Token,
+    crypto::Crypto,
+    ctap1,
+    ctap2::{Command, ResponseError, decode_response, encode_command, get_info},
     transport::KeepAlive,
 };
 
@@ -23,84 +24,8 @@ pub const MIN_BUFFER: usize = get_info::DEFAULT_MAX_MSG_SIZE;
 /// How long the answer to a cancellation is waited for. A slow key finishes its computation first.
 const DRAIN_LIMIT: Duration = Duration::from_secs(3);
 
-/// What one kind of ceremony asks for and makes of the answers.
-pub trait Operation {
-    /// What the ceremony yields, borrowing from its options and its buffer.
-    type Outcome<'b>
-    where
-        Self: 'b;
-
-    /// What it shows on the way, borrowing from the buffer; [`Infallible`](core::convert::Infallible) when nothing.
-    type Item<'m>: Copy;
-
-    /// Checks the options before anything is sent.
-    fn check(&self) -> Result<(), Cause> {
-        Ok(())
-    }
-    /// Checks the options against getInfo, before the user is bothered.
-    fn examine(&mut self, info: &get_info::Response<'_>, facts: &Facts) -> Result<(), Cause>;
-    /// What user verification is for.
-    fn purpose(&self) -> Purpose<'_>;
-    /// Whether and how the user is verified.
-    fn method(&self, facts: &Facts) -> Result<Option<Method>, Cause> {
-        facts.choose(&self.purpose())
-    }
-    /// A token the caller has kept, in place of user verification.
-    fn stored_token(&self) -> Option<&Token> {
-        None
-    }
-    /// How long it may take.
-    fn timeout(&self) -> Duration {
-        DEFAULT_TIMEOUT
-    }
-    /// Takes note of the grant, and says whether there is a command to send.
-    fn granted<C: Crypto>(&mut self, crypto: &C, grant: Grant<'_>) -> bool {
-        let _ = (crypto, grant);
-        true
-    }
-    /// Writes the next request. `kept`: the accepted responses.
-    fn request<C: Hash>(
-        &self,
-        crypto: &C,
-        facts: &Facts,
-        grant: Grant<'_>,
-        kept: &[u8],
-        buffer: &mut [u8],
-    ) -> Result<usize, Cause>;
-    /// Checks a response and says how to go on. `verified`: the user was, or had to be.
-    fn accept<C: Hash>(&mut self, crypto: &C, response: &[u8], verified: bool) -> Result<Progress, Cause>;
-    /// What there is to show of an accepted response.
-    fn item<'m>(&self, response: &'m [u8]) -> Option<Self::Item<'m>> {
-        let _ = response;
-        None
-    }
-    /// Whether the responses accepted so far are worth returning when no more can be had.
-    fn suffices(&self) -> bool {
-        false
-    }
-    /// The outcome from all kept responses, one after the other.
-    fn outcome<'b>(self, responses: &'b [u8]) -> Result<Self::Outcome<'b>, Cause>
-    where
-        Self: 'b;
-}
-
-/// What becomes of a response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// It is kept; there is another request.
-    More,
-    /// It is kept; it was the last.
-    Complete,
-    /// It is used up; there is another request.
-    Next,
-    /// It is shown.
-    Show {
-        /// It is kept, not used up.
-        keep: bool,
-        /// It was the last.
-        last: bool,
-    },
-}
+/// How long an authenticator of version 1 that waits for a touch is left alone before it is asked again.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// A ceremony: a value to be stepped until [`Output::Done`]. Dropping it is safe at any time: the next request on the
 /// channel resynchronises.
@@ -121,6 +46,8 @@ pub struct Ceremony<'b, O, C, R> {
     /// A request is under way: only then can the authenticator answer or be cancelled.
     under_way: bool,
     shown: Option<KeepAlive>,
+    /// When the same request is sent again.
+    again: Option<Instant>,
     /// In milliseconds.
     timeout: u64,
     deadline: Instant,
@@ -176,6 +103,7 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
             showing: None,
             under_way: false,
             shown: None,
+            again: None,
             timeout,
             deadline: Instant::from_millis(u64::MAX),
             cancelled: None,
@@ -233,13 +161,15 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
                 None => Output::Wait { buf: &mut [], limit: Duration::ZERO }, // it was there when it was accepted
             };
         }
-        let limit = self.cancelled.map_or(self.deadline, |(_, limit)| limit).since(now);
+        let limit = self.cancelled.map_or(self.deadline, |(_, limit)| limit);
+        let limit = self.again.map_or(limit, |again| again.min(limit)).since(now);
+        let protocol = self.facts.transport_protocol();
         let prompt = self.authorization.prompt(&self.facts, &self.operation.purpose());
         let buf = self.buffer.get_mut(self.kept..).unwrap_or_default();
         match next {
             Next::Send(len) => {
                 self.under_way = true;
-                Output::Send(Exchange { buf, len })
+                Output::Send(Exchange { buf, len, protocol })
             }
             Next::Wait | Next::Item(_) => Output::Wait { buf, limit },
             Next::CancelDevice => Output::CancelDevice,
@@ -267,12 +197,16 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
             Input::Cancel => self.give_up(now, Cause::Cancelled),
             Input::Time | Input::KeepAlive(_) if now >= self.deadline => self.give_up(now, Cause::Timeout),
             Input::Time if self.showing.is_some() => self.shown(),
+            Input::Time if self.again.is_some_and(|again| now >= again) => {
+                self.again = None;
+                self.command()
+            }
             Input::KeepAlive(status) if self.under_way && self.shown != Some(status) => {
                 self.shown = Some(status);
                 Ok(Next::Show(status))
             }
             Input::Time | Input::KeepAlive(_) => Ok(Next::Wait),
-            Input::Response(len) => self.response(len),
+            Input::Response(len) => self.response(now, len),
             Input::TransportFailed => self.transport_failed(),
             Input::Pin(_) | Input::NoPin | Input::UserVerification(_) | Input::Reconnected => self.answer(input),
         }?;
@@ -294,7 +228,16 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
         self.operation.check()?;
         self.deadline = now.plus(Duration::from_millis(self.timeout));
         self.stage = Stage::GetInfo;
-        Ok(Next::Send(encode_command(Command::GET_INFO, self.buffer)?))
+        if self.facts.ctap1 {
+            self.ask_version()
+        } else {
+            Ok(Next::Send(encode_command(Command::GET_INFO, self.buffer)?))
+        }
+    }
+
+    fn ask_version(&mut self) -> Result<Next, Cause> {
+        self.facts.ctap1 = true;
+        Ok(Next::Send(ctap1::Request::Version.encode(self.buffer)?))
     }
 
     /// Ends the ceremony with `cause`, at once or after the authenticator has given up.
@@ -335,34 +278,59 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
         Next::Done
     }
 
-    fn response(&mut self, len: usize) -> Result<Next, Cause> {
+    fn response(&mut self, now: Instant, len: usize) -> Result<Next, Cause> {
         if !self.under_way {
             return Err(Cause::WrongState);
         }
         self.under_way = false;
-        self.shown = None;
+        if !self.facts.ctap1 {
+            self.shown = None;
+        }
         let end = self.kept.saturating_add(len);
         if end > self.buffer.len() {
             return self.no_more(Cause::BufferTooSmall { needed: end });
         }
         match self.stage {
+            Stage::GetInfo if self.facts.ctap1 => self.examine_version(len),
             Stage::GetInfo => self.examine(len),
             Stage::Authorization => self.authorize(|authorization, cx| authorization.response(cx, len)),
-            Stage::Command => self.accept(end),
+            Stage::Command => self.accept(now, end),
             Stage::Options | Stage::Done => Err(Cause::WrongState),
         }
     }
 
     /// Everything that can be known to fail is found out here, before the user is bothered.
     fn examine(&mut self, len: usize) -> Result<Next, Cause> {
-        let info = decode_response(self.buffer.get(..len).unwrap_or_default())?;
+        let info = match decode_response(self.buffer.get(..len).unwrap_or_default()) {
+            // Not an authenticator of version 2: perhaps one of version 1. An answer that is malformed is no reason to
+            // take it for one.
+            Err(ResponseError::Status(
+                Status::INVALID_COMMAND | Status::INVALID_PARAMETER | Status::INVALID_LENGTH,
+            )) if O::CTAP1 => {
+                return self.ask_version();
+            }
+            info => info?,
+        };
         self.facts = Facts::of(&info);
         self.operation.examine(&info, &self.facts)?;
         match self.operation.stored_token() {
             Some(token) => self.authorization.adopt(token),
-            None => self.authorization.choose(self.operation.method(&self.facts)?, &self.facts)?,
+            None => {
+                let method = self.operation.method(&self.facts)?;
+                self.authorization.choose(method, &self.facts, &self.operation.purpose());
+            }
         }
-        self.encode()?;
+        self.encode(true)?;
+        self.authorize(|authorization, cx| authorization.begin(cx))
+    }
+
+    /// The same with an authenticator of version 1, of which nothing is known.
+    fn examine_version(&mut self, len: usize) -> Result<Next, Cause> {
+        if ctap1::response_data(self.buffer.get(..len).unwrap_or_default()) != Ok(ctap1::VERSION) {
+            return Err(Cause::Status(Status::INVALID_COMMAND));
+        }
+        self.facts.max_msg_size = get_info::DEFAULT_MAX_MSG_SIZE;
+        self.operation.examine_ctap1()?;
         self.authorize(|authorization, cx| authorization.begin(cx))
     }
 
@@ -409,42 +377,58 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
     }
 
     fn command(&mut self) -> Result<Next, Cause> {
-        match self.encode() {
+        match self.encode(false) {
             Ok(len) => Ok(Next::Send(len)),
             Err(cause) => self.no_more(cause),
         }
     }
 
-    /// Writes the command. Before it is granted the proof in it is void but of the right length.
-    fn encode(&mut self) -> Result<usize, Cause> {
+    /// Writes the next request, or one to measure.
+    fn encode(&mut self, measure: bool) -> Result<usize, Cause> {
         let (kept, buffer) = self.buffer.split_at_mut_checked(self.kept).unwrap_or_default();
-        let grant = self.authorization.grant(&self.facts);
-        let needed = self.operation.request(&self.crypto, &self.facts, grant, kept, buffer)?;
+        let mut means = means(&self.crypto, &mut self.rng, &self.facts, &self.authorization);
+        let needed = match measure {
+            true => self.operation.measure(&mut means, buffer),
+            false => self.operation.request(&mut means, kept, buffer),
+        }?;
         let limit = self.facts.max_msg_size;
         if needed > limit { Err(Cause::RequestTooLarge { needed, limit }) } else { Ok(needed) }
     }
 
-    fn accept(&mut self, end: usize) -> Result<Next, Cause> {
-        let response = self.buffer.get(self.kept..end).unwrap_or_default();
-        match self.operation.accept(&self.crypto, response, self.authorization.verifies()) {
+    fn accept(&mut self, now: Instant, end: usize) -> Result<Next, Cause> {
+        let bytes = self.buffer.get_mut(self.kept..).unwrap_or_default();
+        let mut room = Room { bytes, len: end.saturating_sub(self.kept) };
+        let mut means = means(&self.crypto, &mut self.rng, &self.facts, &self.authorization);
+        let progress = self.operation.accept(&mut means, &mut room);
+        let end = self.kept.saturating_add(room.len);
+        match progress {
+            Ok(Progress::Prepared) => self.command(),
+            Ok(Progress::Again) => {
+                self.again = Some(now.plus(POLL_INTERVAL));
+                match self.shown.replace(KeepAlive::UpNeeded) {
+                    Some(KeepAlive::UpNeeded) => Ok(Next::Wait),
+                    _ => Ok(Next::Show(KeepAlive::UpNeeded)),
+                }
+            }
             Ok(progress) => {
                 self.accepted = true;
                 if let Progress::More | Progress::Complete = progress {
                     self.kept = end;
                 }
                 match progress {
-                    Progress::More | Progress::Next => self.command(),
-                    Progress::Complete => Ok(self.done()),
                     Progress::Show { keep, last } => {
                         let showing = Showing { end, keep, last };
                         self.showing = Some(showing);
                         Ok(Next::Item(showing))
                     }
+                    Progress::Complete | Progress::Enough => Ok(self.done()),
+                    _ => self.command(),
                 }
             }
-            Err(Cause::Status(status)) if !self.accepted => {
+            Err(Cause::Status(status)) if !self.accepted && !self.facts.ctap1 => {
                 self.authorize(|authorization, cx| authorization.refused(cx, status))
             }
+            Err(cause @ Cause::BufferTooSmall { .. }) => self.no_more(cause),
             Err(cause) => Err(cause),
         }
     }
@@ -457,6 +441,16 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
         }
         if last { Ok(self.done()) } else { self.command() }
     }
+}
+
+/// What an operation works with, lent for one call.
+fn means<'a, C, R>(
+    crypto: &'a C,
+    rng: &'a mut R,
+    facts: &'a Facts,
+    authorization: &'a Authorization,
+) -> Means<'a, C, R> {
+    Means { crypto, rng, facts, grant: authorization.grant(facts), agreement: authorization.agreement() }
 }
 
 fn millis(duration: Duration) -> u64 {

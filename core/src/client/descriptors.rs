@@ -1,49 +1,71 @@
 //! Credential lists as they go to the authenticator: without transports, which some refuse, and without credentials
 //! that it cannot have made.
 
-use super::{Cause, facts::Facts};
+use super::facts::Facts;
 use crate::{
-    cbor::{List, Overflow, Read, Reader, Write, Writer},
+    bytes,
+    cbor::{List, Overflow, Write, Writer},
     ctap2::CredentialDescriptor,
 };
 
-type Descriptors<'a> = List<'a, CredentialDescriptor<'a>>;
+/// A list of a relying party.
+pub type Descriptors<'a> = List<'a, CredentialDescriptor<'a>>;
 
-/// How many of the credentials could be this authenticator's. Errors: [`Cause::ListTooLong`].
-pub fn count(list: &Descriptors<'_>, facts: &Facts) -> Result<usize, Cause> {
-    let count = list.iter().filter(|descriptor| facts.could_hold(descriptor)).count();
-    match facts.max_credential_count_in_list {
-        Some(limit) if count > limit => Err(Cause::ListTooLong { count, limit }),
-        _ => Ok(count),
+/// The ids of the credentials that could be this authenticator's.
+pub fn candidates<'a>(list: &Descriptors<'a>, facts: &Facts) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
+    let facts = *facts;
+    list.iter().filter(move |descriptor| facts.could_hold(descriptor)).map(|descriptor| descriptor.id)
+}
+
+/// Writes the list of `ids`, which is walked twice.
+pub fn write<'a>(ids: impl Iterator<Item = &'a [u8]> + Clone, w: &mut Writer<'_>) {
+    w.array(ids.clone().count());
+    for id in ids {
+        CredentialDescriptor::new(id).write(w);
     }
 }
 
-/// Writes a request that contains `list` as it is to be sent. A list that has to be rewritten is so at the end of
-/// `buffer`, and the request is copied from there.
-pub fn encode_with(
-    list: &Descriptors<'_>,
-    facts: &Facts,
+/// A part of a request that is written into its place later: `write` writes it at `at` over `replaced` bytes.
+pub struct Part<'p> {
+    pub at: usize,
+    pub replaced: usize,
+    pub write: &'p dyn Fn(&mut Writer<'_>),
+}
+
+/// Writes a request and its parts, which stand in the order of their places, without room for them beside it.
+pub fn assemble(
+    encode: impl Fn(&mut [u8]) -> Result<usize, Overflow>,
+    parts: &[Option<Part<'_>>],
     buffer: &mut [u8],
-    encode: impl FnOnce(Descriptors<'_>, &mut [u8]) -> Result<usize, Overflow>,
-) -> Result<usize, Cause> {
-    if list.iter().all(|descriptor| descriptor.transports.is_none() && facts.could_hold(&descriptor)) {
-        return Ok(encode(*list, buffer)?);
+) -> Result<usize, Overflow> {
+    let mut len = measure(&encode);
+    let needed =
+        parts.iter().flatten().fold(len, |sum, part| sum.saturating_add(part.len()).saturating_sub(part.replaced));
+    if needed > buffer.len() {
+        return Err(Overflow { needed });
     }
-    let mut measure = Writer::new(&mut []);
-    write(list, facts, &mut measure);
-    let len = measure.len();
-    let size = buffer.len();
-    let (front, tail) =
-        size.checked_sub(len).and_then(|at| buffer.split_at_mut_checked(at)).ok_or(Overflow { needed: len })?;
-    write(list, facts, &mut Writer::new(tail));
-    let list = List::read(&mut Reader::strict(tail))?;
-    encode(list, front).map_err(|overflow| Overflow { needed: overflow.needed.saturating_add(len) }.into())
+    encode(buffer)?;
+    for part in parts.iter().rev().flatten() {
+        let behind = part.at.saturating_add(part.replaced);
+        let end = part.at.saturating_add(part.len());
+        bytes::shift(buffer, behind..len, end);
+        (part.write)(&mut Writer::new(buffer.get_mut(part.at..end).unwrap_or_default()));
+        len = len.saturating_sub(behind).saturating_add(end);
+    }
+    Ok(len)
 }
 
-fn write(list: &Descriptors<'_>, facts: &Facts, w: &mut Writer<'_>) {
-    let sent = || list.iter().filter(|descriptor| facts.could_hold(descriptor));
-    w.array(sent().count());
-    for descriptor in sent() {
-        CredentialDescriptor::new(descriptor.id).write(w);
+/// The length of what `encode` writes.
+pub fn measure(encode: impl Fn(&mut [u8]) -> Result<usize, Overflow>) -> usize {
+    match encode(&mut []) {
+        Ok(len) | Err(Overflow { needed: len }) => len,
+    }
+}
+
+impl Part<'_> {
+    fn len(&self) -> usize {
+        let mut w = Writer::new(&mut []);
+        (self.write)(&mut w);
+        w.len()
     }
 }

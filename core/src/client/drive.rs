@@ -5,18 +5,18 @@ use core::{fmt, time::Duration};
 use rand_core::CryptoRng;
 use zeroize::Zeroize;
 
-use super::{Ceremony, Error, Input, Output, Prompt, ceremony::Operation};
+use super::{AssertionSelection, Ceremony, Error, Input, Output, Prompt, operation::Operation};
 use crate::{
     Instant,
     crypto::Crypto,
-    transport::{AsyncTransport, KeepAlive, Protocol, Received, Transport},
+    transport::{AsyncTransport, KeepAlive, Received, Transport},
 };
 
 /// How often the user is asked whether to cancel, at least.
 const CANCEL_POLL: Duration = Duration::from_millis(100);
 
-/// What the user sees and says. The defaults show nothing, give no PIN, agree to built-in user verification and never
-/// cancel.
+/// What the user sees and says. The defaults show nothing, give no PIN, agree to built-in user verification, choose the
+/// account of the most recent credential and never cancel.
 pub trait UserInteraction {
     /// The authenticator waits for a touch.
     fn prompt_up(&mut self) {}
@@ -36,6 +36,11 @@ pub trait UserInteraction {
     fn request_uv(&mut self, prompt: &Prompt<'_>) -> bool {
         let _ = prompt;
         true
+    }
+    /// Asks with which of several accounts to sign in, by its index. `None` is "none".
+    fn choose_account(&mut self, accounts: &AssertionSelection<'_>) -> Option<usize> {
+        let _ = accounts;
+        Some(0)
     }
     /// Whether the ceremony is to end. Asked at least every 100 ms while the authenticator works.
     fn cancelled(&mut self) -> bool {
@@ -112,7 +117,7 @@ pub fn run_each<'b, O: Operation + 'b, C: Crypto, R: CryptoRng>(
         let output = ceremony.step(clock(), input)?;
         pin.clear();
         input = match output {
-            Output::Send(exchange) => sent(transport.send(Protocol::Ctap2, exchange.request())),
+            Output::Send(exchange) => sent(transport.send(exchange.protocol, exchange.request())),
             Output::Wait { buf, limit } => received(transport.receive(buf, limit.min(CANCEL_POLL)), user),
             Output::CancelDevice => sent(transport.cancel()),
             Output::Reconnect => reconnected(transport.reconnect()),
@@ -150,7 +155,7 @@ pub async fn run_each_async<'b, O: Operation + 'b, C: Crypto, R: CryptoRng>(
         let output = ceremony.step(clock(), input)?;
         pin.clear();
         input = match output {
-            Output::Send(exchange) => sent(transport.send(Protocol::Ctap2, exchange.request()).await),
+            Output::Send(exchange) => sent(transport.send(exchange.protocol, exchange.request()).await),
             Output::Wait { buf, limit } => received(transport.receive(buf, limit.min(CANCEL_POLL)).await, user),
             Output::CancelDevice => sent(transport.cancel().await),
             Output::Reconnect => reconnected(transport.reconnect().await),

@@ -96,6 +96,10 @@ pub enum Cause {
     },
     /// A discoverable credential is required and not supported.
     ResidentKeyUnsupported,
+    /// credProtect is to be enforced, and the authenticator cannot or did not.
+    CredProtectUnsupported,
+    /// A large blob is required, and the authenticator has none, or none for credentials that are not discoverable.
+    LargeBlobUnsupported,
     /// The authenticator supports none of the relying party's algorithms.
     NoCommonAlgorithm,
 
@@ -142,6 +146,8 @@ pub enum Cause {
     AlgorithmMismatch,
     /// A credential id is empty or longer than 1,023 bytes.
     InvalidCredentialId,
+    /// The outputs of hmac-secret do not decrypt, or are not as many as the salts.
+    InvalidHmacOutput,
     /// The credential is not in the allow list.
     CredentialNotAllowed,
     /// The credential is not named, and the allow list does not have exactly one entry.
@@ -152,16 +158,30 @@ pub enum Cause {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidOption {
-    /// The RP ID is empty.
+    /// The RP ID is empty, or not one that the origin may use.
     RpId,
+    /// The origin may not use the API.
+    Origin,
     /// The user handle is not 1 to 64 bytes long.
     UserId,
     /// The algorithms are empty, or one has another type than public-key.
     Algorithms,
     /// A large-blob array is too short to be one.
     LargeBlobArray,
+    /// Extension inputs are not the standard's, or belong to the other ceremony.
+    Extensions,
+    /// A large blob is to be written, and the allow list does not have exactly one entry.
+    LargeBlob,
+    /// evalByCredential has an entry that is not in the allow list.
+    PrfByCredential,
     /// The parameters of a vendor's setting do not begin with its number.
     VendorParameters,
+}
+
+impl Error {
+    pub(super) const fn new(stage: Stage, cause: Cause) -> Self {
+        Self { code: cause.code(), stage, cause }
+    }
 }
 
 impl Cause {
@@ -186,6 +206,8 @@ impl Cause {
             | Self::UvDeclined => ErrorCode::BadRequest,
             Self::ResidentKeyUnsupported
             | Self::NoCommonAlgorithm
+            | Self::CredProtectUnsupported
+            | Self::LargeBlobUnsupported
             | Self::Unsupported
             | Self::UvUnavailable
             | Self::PinNotSet => ErrorCode::ConfigurationUnsupported,

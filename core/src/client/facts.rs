@@ -6,7 +6,12 @@ use crate::{
         CredentialDescriptor, PUBLIC_KEY,
         get_info::{DEFAULT_MIN_PIN_LENGTH, Options, Response},
     },
+    extensions::{
+        cred_blob, cred_protect, hmac_secret, large_blob, large_blob_key, min_pin_length, pin_complexity_policy,
+        third_party_payment, uvm,
+    },
     pin_uv::{MAX_PIN_BYTES, Permissions, Protocol},
+    transport,
 };
 
 /// The permissions of the two ceremonies.
@@ -25,6 +30,8 @@ pub struct Purpose<'o> {
     pub preferred_without_uv: PreferredWithoutUv,
     /// Whether a discoverable credential is made, or any may be used.
     pub discoverable: bool,
+    /// Whether an extension needs a key agreement.
+    pub agreement: bool,
 }
 
 impl Purpose<'_> {
@@ -35,6 +42,7 @@ impl Purpose<'_> {
         user_verification: Requirement::Discouraged,
         preferred_without_uv: PreferredWithoutUv::Proceed,
         discoverable: false,
+        agreement: false,
     };
 
     /// Management: with a token of any relying party, or without if that is not required and cannot be had.
@@ -60,10 +68,47 @@ pub enum Method {
     ChangePin,
 }
 
+/// The extensions that ceremonies ask about.
+const EXTENSIONS: [&str; 10] = [
+    cred_blob::ID,
+    cred_protect::ID,
+    hmac_secret::ID,
+    hmac_secret::MC_ID,
+    large_blob::ID,
+    large_blob_key::ID,
+    min_pin_length::ID,
+    pin_complexity_policy::ID,
+    third_party_payment::ID,
+    uvm::ID,
+];
+
+/// Which of [`EXTENSIONS`] an authenticator has, a bit each.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known(u16);
+
+impl Known {
+    fn of(info: &Response<'_>) -> Self {
+        let listed = |id: &str| info.extensions.is_some_and(|extensions| extensions.iter().any(|listed| listed == id));
+        Self(EXTENSIONS.iter().rev().fold(0, |bits, id| bits << 1 | u16::from(listed(id))))
+    }
+
+    /// Whether the authenticator has the extension `id`.
+    pub fn has(self, id: &str) -> bool {
+        EXTENSIONS.iter().position(|known| *known == id).is_some_and(|at| self.0 >> at & 1 == 1)
+    }
+}
+
 /// What a ceremony remembers of getInfo.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Facts {
+    /// It speaks version 1 and nothing else.
+    pub ctap1: bool,
     pub options: Options,
+    pub extensions: Known,
+    /// Whether it has authenticatorSelection.
+    pub selection: bool,
+    /// In bytes.
+    pub max_cred_blob_length: usize,
     /// In bytes.
     pub max_msg_size: usize,
     /// `None` when the authenticator does not say.
@@ -85,7 +130,14 @@ impl Facts {
     pub fn of(info: &Response<'_>) -> Self {
         let limit = |limit: Option<usize>| limit.filter(|limit| *limit > 0); // some send 0 for "no limit"
         Self {
+            ctap1: false,
             options: info.options.unwrap_or_default(),
+            extensions: Known::of(info),
+            // Every version from 2.1 on has the command.
+            selection: info.versions.iter().any(|version| {
+                version.as_str().starts_with("FIDO_2_") && version != "FIDO_2_0" && version != "FIDO_2_1_PRE"
+            }),
+            max_cred_blob_length: info.max_cred_blob_length.unwrap_or(0),
             max_msg_size: info.max_msg_size(),
             max_credential_count_in_list: limit(info.max_credential_count_in_list),
             max_credential_id_length: limit(info.max_credential_id_length),
@@ -98,6 +150,11 @@ impl Facts {
             max_pin_length: info.max_pin_length.unwrap_or(MAX_PIN_BYTES), // no character takes less than a byte
             uv_attempts: info.preferred_platform_uv_attempts,
         }
+    }
+
+    /// The protocol of messages.
+    pub const fn transport_protocol(&self) -> transport::Protocol {
+        if self.ctap1 { transport::Protocol::Ctap1 } else { transport::Protocol::Ctap2 }
     }
 
     /// Whether the authenticator could have made a credential with this descriptor.
@@ -127,6 +184,18 @@ impl Facts {
         }
     }
 
+    /// Whether the user could be verified, set up or not.
+    pub const fn can_verify(&self) -> bool {
+        self.options.uv.is_some() || self.options.client_pin.is_some() || self.options.bio_enroll.is_some()
+    }
+
+    /// Whether a PIN can be set and then serves a registration.
+    fn settable(&self) -> bool {
+        self.options.client_pin == Some(false)
+            && self.options.no_mc_ga_permissions_with_client_pin != Some(true)
+            && self.protocol.is_some()
+    }
+
     /// Whether and how the user is verified for `purpose`; `None` is "not at all". Errors: [`Cause::UvUnavailable`] and
     /// [`Cause::PinNotSet`] when it has to be and cannot.
     pub fn choose(&self, purpose: &Purpose<'_>) -> Result<Option<Method>, Cause> {
@@ -148,12 +217,13 @@ impl Facts {
             || purpose.discoverable
             || !CEREMONIES.has(purpose.permissions);
 
-        let supported = options.uv.is_some() || options.client_pin.is_some() || options.bio_enroll.is_some();
-        let insisted = supported
+        let insisted = self.can_verify()
             && purpose.user_verification == Requirement::Preferred
             && purpose.preferred_without_uv == PreferredWithoutUv::Error;
         match method {
             Some(method) if needed || wanted => Ok(Some(method)),
+            // A first PIN can be set on the way, but it would not help someone to sign in.
+            None if needed && registers && self.settable() => Ok(Some(Method::SetPin)),
             None if (needed || insisted) && options.client_pin == Some(false) => Err(Cause::PinNotSet),
             None if needed || insisted => Err(Cause::UvUnavailable),
             _ => Ok(None),

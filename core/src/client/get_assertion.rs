@@ -1,27 +1,21 @@
 //! A sign-in (WebAuthn L3 §5.1.4, CTAP 2.3 §6.2, §6.3).
 
-use core::{convert::Infallible, time::Duration};
+use core::time::Duration;
 
 use rand_core::CryptoRng;
 
 use super::{
-    Cause, Ceremony, DEFAULT_TIMEOUT, InvalidOption, PreferredWithoutUv, Requirement,
-    authorization::Grant,
-    ceremony::{Operation, Progress},
-    descriptors,
-    facts::{Facts, Purpose},
-    make_credential::check_auth_data,
+    Cause, Ceremony, DEFAULT_TIMEOUT, PreferredWithoutUv, Requirement,
+    authentication::Authentication,
+    extensions::{GetExtensions, GetResults, hmac},
 };
 use crate::{
-    auth_data::{AuthData, MAX_CREDENTIAL_ID},
-    cbor::{List, RawMap, Read, Reader},
-    crypto::{Crypto, Hash},
-    ctap2::{
-        Command, CredentialDescriptor, decode_response, encode_command, encode_request,
-        get_assertion::{Options, Request, Response},
-        get_info,
-    },
-    pin_uv::Permissions,
+    auth_data::AuthData,
+    cbor::{List, Read, Reader},
+    crypto::{Cipher, Crypto},
+    ctap2::{CredentialDescriptor, get_assertion::Response, response_body},
+    extensions::UnsignedOutputs,
+    large_blob::{self, find, inflate},
 };
 
 /// What to sign in to.
@@ -37,8 +31,8 @@ pub struct GetOptions<'o> {
     pub user_verification: Requirement,
     /// What preferred user verification means when it is not set up.
     pub preferred_without_uv: PreferredWithoutUv,
-    /// Extension inputs as the authenticator takes them, a map with text keys.
-    pub extensions: Option<RawMap<'o>>,
+    /// Extension inputs.
+    pub extensions: GetExtensions<'o>,
     /// How long the ceremony may take, the user's typing included.
     pub timeout: Duration,
 }
@@ -52,7 +46,7 @@ impl<'o> GetOptions<'o> {
             allow_list: List::Slice(&[]),
             user_verification: Requirement::Preferred,
             preferred_without_uv: PreferredWithoutUv::Proceed,
-            extensions: None,
+            extensions: GetExtensions::NONE,
             timeout: DEFAULT_TIMEOUT,
         }
     }
@@ -68,16 +62,24 @@ pub struct Assertion<'b> {
     pub response: Response<'b>,
     /// Its authenticator data.
     pub auth_data: AuthData<'b>,
+    /// What came of the extensions.
+    pub extensions: GetResults<'b>,
 }
 
 impl<'b> Assertion<'b> {
-    fn of(response: Response<'b>, only: Option<&'b [u8]>) -> Result<Self, Cause> {
+    /// Reads a response, and returns what lies behind it.
+    pub(super) fn decode(response: &'b [u8], only: Option<&'b [u8]>) -> Result<(Self, &'b [u8]), Cause> {
+        let mut r = Reader::tolerant(response_body(response)?);
+        let response = Response::read(&mut r)?;
         let named = response.credential.map(|credential| credential.id);
-        Ok(Self {
+        let auth_data = AuthData::decode(response.auth_data)?;
+        let assertion = Self {
             credential_id: named.or(only).ok_or(Cause::CredentialMissing)?,
             response,
-            auth_data: AuthData::decode(response.auth_data)?,
-        })
+            auth_data,
+            extensions: GetResults::read(&response, &auth_data)?,
+        };
+        Ok((assertion, r.rest()))
     }
 }
 
@@ -85,10 +87,16 @@ impl<'b> Assertion<'b> {
 #[derive(Clone, Copy, Debug)]
 pub struct AssertionSelection<'b> {
     /// Successful responses, one after the other.
-    responses: &'b [u8],
-    len: usize,
-    total: usize,
-    only: Option<&'b [u8]>,
+    pub(super) responses: &'b [u8],
+    pub(super) len: usize,
+    pub(super) total: usize,
+    pub(super) only: Option<&'b [u8]>,
+    /// Outputs of hmac-secret lie behind each response.
+    pub(super) evaluated: bool,
+    pub(super) app_id: Option<bool>,
+    pub(super) written: Option<bool>,
+    /// The large-blob array, without its hash.
+    pub(super) array: Option<&'b [u8]>,
 }
 
 impl<'b> AssertionSelection<'b> {
@@ -109,16 +117,45 @@ impl<'b> AssertionSelection<'b> {
         self.iter().nth(index)
     }
 
+    /// The large blob of the assertion at `index`, in `work`: `None` when it was not asked for, or there is none. `work` has
+    /// room for the blob; for one in the large-blob array also, in front of it, for its ciphertext.
+    /// Errors: [`large_blob::Error`].
+    pub fn large_blob<'w, C: Cipher>(
+        &self,
+        crypto: &C,
+        index: usize,
+        work: &'w mut [u8],
+    ) -> Result<Option<&'w [u8]>, large_blob::Error> {
+        let Some(Assertion { response, .. }) = self.get(index) else { return Ok(None) };
+        if let (Some(array), Some(Ok(key))) = (self.array, response.large_blob_key.map(TryInto::try_into)) {
+            return find(crypto, key, array, work);
+        }
+        let outputs = response.unsigned_extension_outputs.and_then(|map| map.decode::<UnsignedOutputs<'_>>().ok());
+        let output = outputs.and_then(|outputs| outputs.large_blob);
+        let Some((blob, size)) = output.and_then(|output| output.blob.zip(output.original_size)) else {
+            return Ok(None);
+        };
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        let work = work.get_mut(..size).ok_or(large_blob::Error::WorkTooSmall { needed: size })?;
+        inflate(blob, work)?;
+        Ok(Some(work))
+    }
+
     /// The assertions in order.
     pub fn iter(&self) -> impl Iterator<Item = Assertion<'b>> {
-        let only = self.only;
+        let selection = *self;
         let mut rest = self.responses;
         core::iter::from_fn(move || {
-            // Every response was decoded to its end before it was kept.
-            let mut r = Reader::tolerant(rest.get(1..)?);
-            let response = Response::read(&mut r).ok()?;
-            rest = r.rest();
-            Assertion::of(response, only).ok()
+            // Every response was read to its end before it was kept.
+            let (mut assertion, behind) = Assertion::decode(rest, selection.only).ok()?;
+            let (outputs, behind) = if selection.evaluated { hmac::kept(behind) } else { (None, behind) };
+            rest = behind;
+            let results = &mut assertion.extensions;
+            results.app_id = selection.app_id;
+            results.hmac_outputs = outputs;
+            results.large_blob_written =
+                selection.written.map(|written| written | (results.large_blob_written == Some(true)));
+            Some(assertion)
         })
     }
 }
@@ -131,117 +168,22 @@ impl<'o: 'b, 'b, C: Crypto, R: CryptoRng> GetAssertion<'o, 'b, C, R> {
     /// authenticator's maxMsgSize every legal answer fits. Several assertions share it: those that do not fit are not
     /// fetched.
     pub fn new(options: &'o GetOptions<'o>, buffer: &'b mut [u8], crypto: C, rng: R) -> Self {
-        Self::with(Authentication { options, only: None, len: 0, total: 1 }, buffer, crypto, rng)
-    }
-}
-
-/// Stands for an allow list of which nothing can be this authenticator's: it still collects a touch and answers
-/// NO_CREDENTIALS, so that a relying party cannot tell at once.
-const NOBODY: [CredentialDescriptor<'static>; 1] = [CredentialDescriptor::new(&[0])];
-
-/// The operation of [`GetAssertion`].
-#[derive(Debug)]
-pub struct Authentication<'o> {
-    options: &'o GetOptions<'o>,
-    /// The credential that is meant when the authenticator names none: the only one that was asked for.
-    only: Option<&'o [u8]>,
-    len: usize,
-    total: usize,
-}
-
-impl<'o> Operation for Authentication<'o> {
-    type Outcome<'b>
-        = AssertionSelection<'b>
-    where
-        Self: 'b;
-    type Item<'m> = Infallible;
-
-    fn check(&self) -> Result<(), Cause> {
-        if self.options.rp_id.is_empty() { Err(Cause::InvalidOption(InvalidOption::RpId)) } else { Ok(()) }
+        Self::with(Authentication::of(options, &mut []), buffer, crypto, rng)
     }
 
-    fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<(), Cause> {
-        let allowed = &self.options.allow_list;
-        if descriptors::count(allowed, facts)? == 1 {
-            self.only = allowed.iter().find(|allowed| facts.could_hold(allowed)).map(|allowed| allowed.id);
-        }
-        Ok(())
-    }
-
-    fn purpose(&self) -> Purpose<'_> {
-        Purpose {
-            permissions: Permissions::GA,
-            rp_id: Some(self.options.rp_id),
-            user_verification: self.options.user_verification,
-            preferred_without_uv: self.options.preferred_without_uv,
-            discoverable: self.options.allow_list.is_empty(),
-        }
-    }
-
-    fn timeout(&self) -> Duration {
-        self.options.timeout
-    }
-
-    fn request<C: Hash>(
-        &self,
-        crypto: &C,
-        facts: &Facts,
-        grant: Grant<'_>,
-        _: &[u8],
-        buffer: &mut [u8],
-    ) -> Result<usize, Cause> {
-        let options = self.options;
-        if self.len > 0 {
-            return Ok(encode_command(Command::GET_NEXT_ASSERTION, buffer)?);
-        }
-        let proof = grant.authenticate(crypto, &[options.client_data_hash]);
-        descriptors::encode_with(&options.allow_list, facts, buffer, |allow_list, buffer| {
-            let request = Request {
-                rp_id: options.rp_id,
-                client_data_hash: options.client_data_hash,
-                allow_list: match (options.allow_list.is_empty(), allow_list.is_empty()) {
-                    (true, _) => None,
-                    (false, true) => Some(List::Slice(&NOBODY)),
-                    (false, false) => Some(allow_list),
-                },
-                extensions: options.extensions.filter(|map| !map.is_empty()),
-                options: grant.uv_option().map(|uv| Options { uv: Some(uv), ..Options::default() }),
-                pin_uv_auth_param: proof.as_ref().map(|(param, _)| param.as_bytes()),
-                pin_uv_auth_protocol: proof.as_ref().map(|(_, protocol)| *protocol),
-            };
-            encode_request(Command::GET_ASSERTION, &request, buffer)
-        })
-    }
-
-    fn accept<C: Hash>(&mut self, crypto: &C, response: &[u8], verified: bool) -> Result<Progress, Cause> {
-        let options = self.options;
-        let Assertion { credential_id, response, auth_data } = Assertion::of(decode_response(response)?, self.only)?;
-        check_auth_data(crypto, &auth_data, options.rp_id, verified)?;
-        if auth_data.attested_credential_data.is_some() {
-            return Err(Cause::AttestedCredentialDataUnexpected);
-        }
-        if !(1..=MAX_CREDENTIAL_ID).contains(&credential_id.len()) {
-            return Err(Cause::InvalidCredentialId);
-        }
-        if !options.allow_list.is_empty() && !options.allow_list.iter().any(|allowed| allowed.id == credential_id) {
-            return Err(Cause::CredentialNotAllowed);
-        }
-        if self.len == 0 {
-            let total = response.number_of_credentials.unwrap_or(1).max(1);
-            self.total = usize::try_from(total).unwrap_or(usize::MAX);
-        }
-        self.len = self.len.saturating_add(1);
-        Ok(if self.len < self.total { Progress::More } else { Progress::Complete })
-    }
-
-    fn suffices(&self) -> bool {
-        self.len > 0
-    }
-
-    fn outcome<'b>(self, responses: &'b [u8]) -> Result<AssertionSelection<'b>, Cause>
-    where
-        Self: 'b,
-    {
-        Ok(AssertionSelection { responses, len: self.len, total: self.total, only: self.only })
+    /// A ceremony that reads or writes a large blob, with `memory` for it.
+    ///
+    /// In an authenticator that keeps blobs in the large-blob array, the array has to fit:
+    /// maxSerializedLargeBlobArray and [`OVERHEAD`](crate::large_blob::OVERHEAD) bytes; to write, once more that and
+    /// [`bound`](crate::large_blob::bound) of the blob. In one that keeps them by itself, a blob that is written takes
+    /// [`bound`](crate::large_blob::bound).
+    pub fn with_memory(
+        options: &'o GetOptions<'o>,
+        memory: &'o mut [u8],
+        buffer: &'b mut [u8],
+        crypto: C,
+        rng: R,
+    ) -> Self {
+        Self::with(Authentication::of(options, memory), buffer, crypto, rng)
     }
 }

@@ -6,6 +6,7 @@
 //!              ├─ authorization              make_credential, get_assertion   requests, and the checks of their answers
 //!              └─ operation                  manage         PIN, credentials, fingerprints, blobs, configuration, reset
 //!                                            drive          loops over a transport, blocking and async
+//!                                            fido2          a client in one value: WebAuthn above the ceremonies
 //! ```
 //!
 //! [`MakeCredential`], [`GetAssertion`] and the operations of [`manage`] are the same machine with another operation in
@@ -16,18 +17,30 @@
 
 use core::{convert::Infallible, fmt, time::Duration};
 
-use crate::{pin_uv::Permissions, transport::KeepAlive};
+use crate::{
+    pin_uv::Permissions,
+    transport::{KeepAlive, Protocol},
+};
 
+mod authentication;
 mod authorization;
 mod ceremony;
 mod descriptors;
 mod drive;
 mod error;
+pub mod extensions;
 mod facts;
+pub mod fido2;
 mod get_assertion;
+mod large_blobs;
 mod make_credential;
 pub mod manage;
+mod operation;
+mod preflight;
+mod registration;
+mod touch;
 
+pub use crate::webauthn::{AttestationConveyance as Conveyance, Requirement};
 pub use ceremony::{Ceremony, MIN_BUFFER};
 pub use drive::{PinEntry, UserInteraction, run, run_async, run_each, run_each_async};
 pub use error::{Cause, Error, ErrorCode, InvalidOption, Stage};
@@ -36,18 +49,6 @@ pub use make_credential::{Attestation, MakeCredential, MakeOptions};
 
 /// How long a ceremony may take when its options do not say: 300 s (WebAuthn L3 §5.4, recommended default).
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
-
-/// How much a relying party wants something (WebAuthn L3 §5.4.6, §5.8.6).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Requirement {
-    /// Rather not.
-    Discouraged,
-    /// If possible.
-    #[default]
-    Preferred,
-    /// Or else fail.
-    Required,
-}
 
 /// What happens when user verification is preferred, and the authenticator supports it but it is not set up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -154,6 +155,8 @@ pub struct Exchange<'m> {
     pub buf: &'m mut [u8],
     /// The request's length.
     pub len: usize,
+    /// What the request speaks.
+    pub protocol: Protocol,
 }
 
 impl fmt::Debug for Exchange<'_> {
@@ -163,7 +166,7 @@ impl fmt::Debug for Exchange<'_> {
 }
 
 impl Exchange<'_> {
-    /// The request, a command byte and its CBOR.
+    /// The request: a command byte and its CBOR, or an APDU.
     pub fn request(&self) -> &[u8] {
         self.buf.get(..self.len).unwrap_or_default()
     }

@@ -3,10 +3,19 @@
 //! Escapes keep a string from being borrowed as it is meant, so strings come as [`JsonStr`], which compares and copies
 //! the text they stand for. Names of members are read in any order and unknown ones skipped; a reader of an object keeps
 //! each known member with [`Reader::once`], which refuses a second one.
+//!
+//! Documents whose strings have to be decoded before they can be borrowed are turned into CBOR, in a buffer of the caller's,
+//! and read from there: [`to_cbor`] does so, and [`encode`] is the way back.
 
 use core::{fmt, str::Chars};
 
 use crate::cbor::{Overflow, Writer};
+
+mod shape;
+mod write;
+
+pub use shape::{Member, Shape, to_cbor};
+pub use write::{Object, WriteError, array, encode, from_cbor, string, with_cbor};
 
 /// Nesting allowed, in objects and arrays.
 const MAX_DEPTH: u8 = 16;
@@ -18,6 +27,19 @@ pub struct Error {
     pub kind: ErrorKind,
     /// Where, in bytes from the start of the document.
     pub offset: usize,
+    /// The innermost member that has a name of the standard's, and in whose value it was wrong.
+    pub member: Option<&'static str>,
+}
+
+impl Error {
+    /// Names the member in whose value the error lies; the innermost name stays.
+    #[must_use]
+    pub const fn within(self, member: &'static str) -> Self {
+        match self.member {
+            Some(_) => self,
+            None => Self { member: Some(member), ..self },
+        }
+    }
 }
 
 /// The kinds of error.
@@ -44,11 +66,21 @@ pub enum ErrorKind {
     Duplicate,
     /// A required member is missing.
     Missing,
+    /// A number that is not a whole one, or too large for its member.
+    OutOfRange,
+    /// A string that is not base64url without padding.
+    NotBase64Url,
+    /// The buffer is too small for what the document says.
+    Overflow(Overflow),
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} at byte {}", self.kind, self.offset)
+        write!(f, "{:?} at byte {}", self.kind, self.offset)?;
+        match self.member {
+            None => Ok(()),
+            Some(member) => write!(f, ", member {member}"),
+        }
     }
 }
 
@@ -100,7 +132,7 @@ impl<'a> Reader<'a> {
     pub fn new(document: &'a [u8]) -> Result<Self, Error> {
         match core::str::from_utf8(document) {
             Ok(rest) => Ok(Self { rest, end: rest.len(), depth: MAX_DEPTH, opened: false }),
-            Err(error) => Err(Error { kind: ErrorKind::NotUtf8, offset: error.valid_up_to() }),
+            Err(error) => Err(Error { kind: ErrorKind::NotUtf8, offset: error.valid_up_to(), member: None }),
         }
     }
 
@@ -112,7 +144,7 @@ impl<'a> Reader<'a> {
     /// An error at the current position.
     #[cold]
     pub const fn error(&self, kind: ErrorKind) -> Error {
-        Error { kind, offset: self.offset() }
+        Error { kind, offset: self.offset(), member: None }
     }
 
     /// Checks that nothing but white space is left. Errors: [`ErrorKind::TrailingBytes`].
@@ -199,6 +231,13 @@ impl<'a> Reader<'a> {
         let value = self.rest.starts_with('t');
         self.literal(if value { "true" } else { "false" })?;
         Ok(value)
+    }
+
+    /// A whole number, without fraction and exponent. Errors: [`ErrorKind::OutOfRange`] for any other number.
+    pub fn integer(&mut self) -> Result<i64, Error> {
+        self.expect(Type::Number)?;
+        let out_of_range = self.error(ErrorKind::OutOfRange);
+        self.skip()?.parse().map_err(|_| out_of_range)
     }
 
     /// Skips one value of any type, checks its form to the end, and returns it as it stands in the document.

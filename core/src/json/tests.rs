@@ -109,12 +109,12 @@ fn what_rfc_8259_does_not_know_is_refused() {
         assert_eq!(kind(document), expected, "{document}");
         assert!(serde_json::from_str::<Value>(document).is_err(), "{document}");
     }
-    assert_eq!(skip_all(b"\"a\xff\"").unwrap_err(), Error { kind: ErrorKind::NotUtf8, offset: 2 });
+    assert_eq!(skip_all(b"\"a\xff\"").unwrap_err(), Error { kind: ErrorKind::NotUtf8, offset: 2, member: None });
 }
 
 #[test]
 fn errors_say_where() {
-    assert_eq!(skip_all(b"[true, fals]").unwrap_err(), Error { kind: ErrorKind::Malformed, offset: 7 });
+    assert_eq!(skip_all(b"[true, fals]").unwrap_err(), Error { kind: ErrorKind::Malformed, offset: 7, member: None });
 }
 
 #[test]
@@ -142,6 +142,80 @@ fn a_member_is_kept_once() {
     let mut slot = None;
     assert_eq!(r.once(&mut slot, 1), Ok(()));
     assert_eq!(r.once(&mut slot, 1).unwrap_err().kind, ErrorKind::Duplicate);
+}
+
+#[test]
+fn only_whole_numbers_are_integers() {
+    let integer = |text: &str| Reader::new(text.as_bytes()).unwrap().integer().map_err(|error| error.kind);
+    assert_eq!(integer(" -9223372036854775808"), Ok(i64::MIN));
+    for text in ["1.0", "1e2", "9223372036854775808"] {
+        assert_eq!(integer(text), Err(ErrorKind::OutOfRange), "{text}");
+    }
+    assert_eq!(integer("-"), Err(ErrorKind::Malformed));
+    assert_eq!(integer("true"), Err(ErrorKind::UnexpectedType));
+}
+
+#[test]
+fn the_innermost_member_of_an_error_stays() {
+    let error = Reader::new(b"").unwrap().error(ErrorKind::Missing).within("first").within("prf");
+    assert_eq!(error.to_string(), "Missing at byte 0, member first");
+}
+
+#[test]
+fn cbor_is_written_as_the_json_that_says_the_same() {
+    let json = |cbor: &[u8]| {
+        let mut buffer = [0; 256];
+        let mut w = Writer::new(&mut buffer);
+        from_cbor(&mut crate::cbor::Reader::tolerant(cbor), &mut w, None).map(|()| {
+            let written = w.written().unwrap();
+            String::from_utf8(written.to_vec()).unwrap()
+        })
+    };
+    for (cbor, text) in [
+        (&b"\x00"[..], "0"),
+        (b"\x18\x64", "100"),
+        (b"\x1B\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF", "18446744073709551615"),
+        (b"\x3B\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFE", "-18446744073709551615"),
+        (b"\x26", "-7"),
+        (b"\x40", r#""""#),
+        (b"\x42\xFB\xFF", r#""-_8""#),
+        (b"\x63a\"\n", r#""a\"\u000a""#),
+        (b"\x83\xF4\xF5\xF6", "[false,true,null]"),
+        (b"\xA2\x61b\xA0\x61a\x80", r#"{"b":{},"a":[]}"#),
+    ] {
+        assert_eq!(json(cbor).as_deref(), Ok(text));
+        assert!(serde_json::from_str::<Value>(text).is_ok(), "{text}");
+    }
+    use crate::cbor::ErrorKind::*;
+    for (cbor, kind) in [
+        (&b"\x3B\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF"[..], OutOfRange),
+        (b"\xC0\x00", Forbidden),
+        (b"\xF9\x00\x00", Forbidden),
+        (b"\xF7", Forbidden),
+        (b"\xA1\x01\x01", Forbidden),
+        (b"\x82\x01", Truncated),
+        (b"\x61\xFF", NotUtf8),
+        (&[0x81; 17], TooDeep),
+    ] {
+        assert_eq!(json(cbor).map_err(crate::cbor::Error::kind), Err(kind), "{cbor:x?}");
+    }
+}
+
+#[test]
+fn bytes_become_base64url_where_they_lie() {
+    for length in 0..20 {
+        let bytes: Vec<u8> = (0..length).map(|byte| byte * 13 + 7).collect();
+        let mut buffer = [0; 128];
+        let mut w = Writer::new(&mut buffer);
+        let mut object = Object::open(&mut w);
+        object.encoded("a", |w| w.raw(&bytes));
+        object.bytes("b", &bytes);
+        object.integer("c", i64::MIN);
+        object.finish();
+        let value: Value = serde_json::from_slice(w.written().unwrap()).unwrap();
+        assert_eq!(value["a"], value["b"]);
+        assert_eq!(value["c"], i64::MIN);
+    }
 }
 
 fn json() -> impl Strategy<Value = Value> {

@@ -32,7 +32,7 @@ pub use inflate::inflate;
 pub type Key = [u8; 32];
 
 /// An AES-GCM tag, in bytes.
-const TAG: usize = 16;
+pub(crate) const TAG: usize = 16;
 /// Room for the head of the CBOR array in front of the elements, in bytes.
 const HEAD: usize = 5;
 /// What a serialized array needs beside its elements, in bytes, at most.
@@ -165,6 +165,11 @@ impl<'b> Array<'b> {
         self.bytes.get(start..end).unwrap_or_default()
     }
 
+    /// Where the serialized array lies in the memory, once it is [serialized](Array::serialize).
+    pub(crate) fn range(&self) -> core::ops::Range<usize> {
+        HEAD.saturating_sub(head(self.count).0)..self.end.saturating_add(HASH_LENGTH)
+    }
+
     /// The elements as they are.
     pub fn elements(&self) -> impl Iterator<Item = &[u8]> {
         let mut reader = self.reader(HEAD);
@@ -175,17 +180,7 @@ impl<'b> Array<'b> {
     /// The blob of `key`, in `work`: `None` when there is none. `work` has room for the blob and, in front of it, for its
     /// ciphertext. Errors: [`Error::WorkTooSmall`], [`Error::Compression`], [`Error::Crypto`].
     pub fn get<'w, C: Cipher>(&self, crypto: &C, key: &Key, work: &'w mut [u8]) -> Result<Option<&'w [u8]>, Error> {
-        for element in self.elements() {
-            if let Some((length, size)) = decrypt(crypto, key, element, work)? {
-                let needed = length.saturating_add(size);
-                let too_small = Error::WorkTooSmall { needed };
-                let (compressed, rest) = work.split_at_mut_checked(length).ok_or(too_small)?;
-                let blob = rest.get_mut(..size).ok_or(too_small)?;
-                inflate(compressed, blob)?;
-                return Ok(Some(blob));
-            }
-        }
-        Ok(None)
+        open(crypto, key, self.elements(), work)
     }
 
     /// Stores `blob` under `key`, in place of the one that is there. `work` has room for [`bound`] of the blob and
@@ -290,8 +285,39 @@ impl<'b> Array<'b> {
     }
 }
 
+/// The blob of `key` in `array`, a CBOR array that was read to its end ([`scan`]); for the rest see [`Array::get`].
+pub(crate) fn find<'w, C: Cipher>(
+    crypto: &C,
+    key: &Key,
+    array: &[u8],
+    work: &'w mut [u8],
+) -> Result<Option<&'w [u8]>, Error> {
+    let mut r = Reader::tolerant(array);
+    let count = r.array().map_err(Error::Malformed)?;
+    open(crypto, key, (0..count).map_while(move |_| r.skip().ok()), work)
+}
+
+fn open<'e, 'w, C: Cipher>(
+    crypto: &C,
+    key: &Key,
+    elements: impl Iterator<Item = &'e [u8]>,
+    work: &'w mut [u8],
+) -> Result<Option<&'w [u8]>, Error> {
+    for element in elements {
+        if let Some((length, size)) = decrypt(crypto, key, element, work)? {
+            let needed = length.saturating_add(size);
+            let too_small = Error::WorkTooSmall { needed };
+            let (compressed, rest) = work.split_at_mut_checked(length).ok_or(too_small)?;
+            let blob = rest.get_mut(..size).ok_or(too_small)?;
+            inflate(compressed, blob)?;
+            return Ok(Some(blob));
+        }
+    }
+    Ok(None)
+}
+
 /// The CBOR array and its hash.
-fn split_hash(serialized: &[u8]) -> Option<(&[u8], &[u8; HASH_LENGTH])> {
+pub(crate) fn split_hash(serialized: &[u8]) -> Option<(&[u8], &[u8; HASH_LENGTH])> {
     serialized.split_last_chunk()
 }
 

@@ -26,6 +26,26 @@ pub fn encode(bytes: &[u8], buffer: &mut [u8]) -> Result<usize, Overflow> {
     w.finish()
 }
 
+/// How many characters `length` bytes take.
+pub const fn encoded_len(length: usize) -> usize {
+    length.saturating_mul(4).div_ceil(3)
+}
+
+/// Encodes the first `length` bytes of `buffer` to its front. Characters that do not fit are lost.
+pub fn encode_in_place(buffer: &mut [u8], length: usize) {
+    // From the last group of three bytes to the first: its four characters lie behind all that is still to be read.
+    for group in (0..length.div_ceil(3)).rev() {
+        let from = group.saturating_mul(3);
+        let bytes = buffer.get(from..from.saturating_add(3).min(length)).unwrap_or_default();
+        let [first, second, third] = crate::bytes::array(bytes);
+        let bits = u32::from_be_bytes([0, first, second, third]);
+        let characters = buffer.get_mut(group.saturating_mul(4)..).unwrap_or_default().iter_mut();
+        for (place, shift) in characters.take(length.saturating_sub(from).saturating_add(1)).zip([18, 12, 6, 0]) {
+            *place = digit(bits >> shift) as u8; // ASCII
+        }
+    }
+}
+
 /// The characters that encode `bytes`.
 pub fn chars(bytes: &[u8]) -> impl Iterator<Item = char> {
     let (groups, last) = bytes.as_chunks::<3>();
@@ -35,6 +55,13 @@ pub fn chars(bytes: &[u8]) -> impl Iterator<Item = char> {
         let bits = u32::from_be_bytes([0, first, second, third]);
         [18, 12, 6, 0].into_iter().map(move |shift| digit(bits >> shift)).take(group.len().saturating_add(1))
     })
+}
+
+/// How many bytes a text of `length` characters stands for.
+pub const fn decoded_len(length: usize) -> usize {
+    // Three bytes for every four characters; a remainder of two is one byte, one of three is two.
+    let rest = length & 3;
+    (length >> 2).saturating_mul(3).saturating_add(rest.saturating_sub(1))
 }
 
 /// Decodes `text` into `buffer` and returns the length. Errors: [`Error`].

@@ -3,7 +3,7 @@
 use super::base64url;
 use crate::{
     cbor::{Overflow, Writer},
-    json::{Error, ErrorKind, JsonStr, Reader},
+    json::{Error, ErrorKind, JsonStr, Reader, string},
 };
 
 /// The byte order mark that UTF-8 decoding drops (WebAuthn L3 §7.1 step 5).
@@ -146,21 +146,4 @@ fn is_token_binding(mut r: Reader<'_>) -> Result<bool, Error> {
         }
     }
     Ok(known)
-}
-
-/// CCDToString of WebAuthn L3 §5.8.1.1.
-fn string(w: &mut Writer<'_>, text: impl Iterator<Item = char>) {
-    w.byte(b'"');
-    for char in text {
-        match char {
-            '"' | '\\' => w.raw(&[b'\\', char as u8]),
-            '\0'..'\x20' => {
-                w.raw(b"\\u00");
-                w.byte(if char < '\x10' { b'0' } else { b'1' });
-                w.byte(char::from_digit(u32::from(char) & 0xF, 16).unwrap_or('0') as u8);
-            }
-            char => w.raw(char.encode_utf8(&mut [0; 4]).as_bytes()),
-        }
-    }
-    w.byte(b'"');
 }

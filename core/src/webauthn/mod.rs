@@ -4,10 +4,21 @@ use crate::{attestation::RawStatement, cbor, message};
 
 pub mod base64url;
 mod client_data;
+mod collector;
+mod json;
+mod options;
+mod origin;
 mod rp_id;
 
 pub use client_data::{Ceremony, ClientData, CollectedClientData};
-pub use rp_id::origin_matches;
+pub use collector::{ClientDataCollector, DefaultClientDataCollector, OriginError};
+pub use json::{AuthenticationResponseJson, RegistrationResponseJson};
+pub use options::{
+    Attachment, AttestationConveyance, AuthenticatorSelection, CreationOptions, RelyingParty, RequestOptions,
+    Requirement,
+};
+pub use origin::Origin;
+pub use rp_id::{PublicSuffixes, RelatedOrigins, SuffixRules, is_related, may_claim, origin_matches};
 
 message! {
     /// An attestation object (WebAuthn L3 §6.5.4).

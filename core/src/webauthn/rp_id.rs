@@ -1,36 +1,143 @@
-//! Which origins may use an RP ID (WebAuthn L3 §5.1.3 step 8, §13.4.9).
+//! Which origins may use an RP ID (WebAuthn L3 §5.1.3 steps 7 and 8, §5.11).
+
+use heapless::{String, Vec};
+
+use super::origin::{Origin, is_domain, is_within};
+use crate::json::{self, Reader};
+
+/// Registrable labels that a relying party may have in its related origins (WebAuthn L3 §5.11.1 asks for at least five).
+const MAX_LABELS: usize = 5;
+/// A label, in bytes (RFC 1035 §2.3.4).
+const MAX_LABEL: usize = 63;
+/// The longest URL of a related origin that is read, in bytes: a domain of 253, and some path.
+const MAX_URL: usize = 320;
+
+/// Knows under which domains anybody can register a name.
+pub trait PublicSuffixes {
+    /// The public suffix of `domain`, which ends `domain` with whole labels; never empty when `domain` is not.
+    fn public_suffix<'d>(&self, domain: &'d str) -> &'d str;
+}
+
+/// Public suffixes by rules in the format of publicsuffix.org, one a line, `//` before comments: the list itself, or one
+/// of one's own. Without a rule the last label is the suffix. Rules in other scripts than ASCII match nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SuffixRules<'a>(pub &'a str);
+
+impl PublicSuffixes for SuffixRules<'_> {
+    fn public_suffix<'d>(&self, domain: &'d str) -> &'d str {
+        let rules =
+            self.0.lines().filter_map(|line| line.split_whitespace().next()).filter(|rule| !rule.starts_with("//"));
+        let mut labels = 1;
+        for rule in rules {
+            let exception = rule.strip_prefix('!');
+            let Some(matched) = matches(exception.unwrap_or(rule), domain) else { continue };
+            if exception.is_some() {
+                labels = matched.saturating_sub(1);
+                break;
+            }
+            labels = labels.max(matched);
+        }
+        let start =
+            domain.rmatch_indices('.').nth(labels.saturating_sub(1)).map_or(0, |(dot, _)| dot.saturating_add(1));
+        domain.get(start..).unwrap_or(domain)
+    }
+}
+
+/// How many labels `rule` has, if it matches `domain`.
+fn matches(rule: &str, domain: &str) -> Option<usize> {
+    let mut labels = domain.rsplit('.');
+    let all = rule.rsplit('.').all(|wanted| labels.next().is_some_and(|label| wanted == "*" || wanted == label));
+    all.then(|| rule.split('.').count())
+}
+
+/// Knows what relying parties say about origins that are related to them.
+pub trait RelatedOrigins {
+    /// The body of `https://RP_ID/.well-known/webauthn`; `None` when there is none, or it was not fetched. It has to be
+    /// fetched without credentials and without a referrer, and to have come with status 200 as application/json.
+    fn well_known(&self, rp_id: &str) -> Option<&[u8]>;
+}
+
+/// Nothing is known.
+impl RelatedOrigins for () {
+    fn well_known(&self, _: &str) -> Option<&[u8]> {
+        None
+    }
+}
+
+/// Pairs of an RP ID and a body.
+impl RelatedOrigins for [(&str, &[u8])] {
+    fn well_known(&self, rp_id: &str) -> Option<&[u8]> {
+        self.iter().find(|(known, _)| *known == rp_id).map(|(_, body)| *body)
+    }
+}
+
+impl<T: RelatedOrigins + ?Sized> RelatedOrigins for &T {
+    fn well_known(&self, rp_id: &str) -> Option<&[u8]> {
+        (**self).well_known(rp_id)
+    }
+}
 
 /// Whether a page of `origin` may use `rp_id`: its scheme is https, or http on localhost, and its host is `rp_id` or a
 /// subdomain of it. Both are lower-case ASCII, as serialised origins are; hosts that are addresses have no RP ID.
 ///
-/// An `rp_id` that is a public suffix (`com`, `co.uk`) is not recognised as one.
+/// An `rp_id` that is a public suffix (`com`, `co.uk`) is not recognised as one; [`may_claim`] does that.
 pub fn origin_matches(rp_id: &str, origin: &str) -> bool {
-    let Some((scheme, authority)) = origin.split_once("://") else { return false };
-    let (host, port) = match authority.split_once(':') {
-        Some((host, port)) => (host, Some(port)),
-        None => (authority, None),
-    };
-    let secure = match scheme {
-        "https" => true,
-        "http" => is_within(host, "localhost"),
-        _ => false,
-    };
-    secure && port.is_none_or(is_port) && is_domain(host) && is_domain(rp_id) && is_within(host, rp_id)
+    Origin::parse(origin).is_some_and(|origin| {
+        origin.is_secure() && is_domain(rp_id) && origin.effective_domain().is_some_and(|host| is_within(host, rp_id))
+    })
 }
 
-fn is_within(host: &str, domain: &str) -> bool {
-    host.strip_suffix(domain).is_some_and(|before| before.is_empty() || before.ends_with('.'))
+/// Whether `rp_id` is `host`, or a registrable suffix of it: one that is no public suffix, nor part of one (HTML Standard,
+/// "is a registrable domain suffix of or is equal to").
+pub fn may_claim(rp_id: &str, host: &str, suffixes: &impl PublicSuffixes) -> bool {
+    let registrable = || suffixes.public_suffix(rp_id) != rp_id && !is_within(suffixes.public_suffix(host), rp_id);
+    is_domain(rp_id) && is_domain(host) && is_within(host, rp_id) && (rp_id == host || registrable())
 }
 
-fn is_port(port: &str) -> bool {
-    port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok()
+/// Whether `well_known`, the body of `https://RP_ID/.well-known/webauthn`, says that pages of `origin` may use the RP ID
+/// (WebAuthn L3 §5.11.1). At most five registrable labels are looked at. Errors: the body is not what it should be.
+pub fn is_related(well_known: &[u8], origin: &Origin<'_>, suffixes: &impl PublicSuffixes) -> Result<bool, json::Error> {
+    let mut listed = None;
+    let mut r = Reader::new(well_known)?;
+    r.object()?;
+    while let Some(name) = r.next_member()? {
+        if name == "origins" {
+            let mut labels = Vec::new();
+            let mut related = false;
+            r.array()?;
+            while r.next_item()? {
+                // One that is too long to be read is skipped, like one that is no URL.
+                let mut buffer = [0; MAX_URL];
+                let len = r.string()?.copy_to(&mut buffer).map_or(0, str::len);
+                buffer.make_ascii_lowercase();
+                let url = buffer.get(..len).and_then(|url| core::str::from_utf8(url).ok()).unwrap_or_default();
+                related |= names(url, origin, suffixes, &mut labels);
+            }
+            r.once(&mut listed, related)?;
+        } else {
+            r.skip()?;
+        }
+    }
+    r.finish()?;
+    listed.ok_or(r.error(json::ErrorKind::Missing))
 }
 
-fn is_domain(name: &str) -> bool {
-    let mut labels = name.split('.');
-    let well_formed = labels.clone().all(|label| {
-        !label.is_empty() && label.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
+/// Whether `url` is of `origin` and its label within the limit, which it counts against.
+fn names(
+    url: &str,
+    origin: &Origin<'_>,
+    suffixes: &impl PublicSuffixes,
+    labels: &mut Vec<String<MAX_LABEL>, MAX_LABELS>,
+) -> bool {
+    let Some(listed) = Origin::of_url(url) else { return false };
+    let label = listed.effective_domain().and_then(|domain| {
+        let name = domain.strip_suffix(suffixes.public_suffix(domain))?.strip_suffix('.')?;
+        String::try_from(name.rsplit('.').next()?).ok()
     });
-    // A host whose last label is a number is an IPv4 address (URL Standard, "ends in a number").
-    well_formed && labels.next_back().is_some_and(|last| !last.bytes().all(|byte| byte.is_ascii_digit()))
+    let Some(label) = label else { return false };
+    let known = labels.contains(&label) || labels.push(label).is_ok();
+    known && listed == *origin
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! A virtual security key: an engine with real cryptography, a memory store and the machine's clock.
+//! A virtual security key: an engine with real cryptography, a store of your choice and the machine's clock.
 
 use std::time;
 
@@ -13,10 +13,10 @@ use rand_core::SeedableRng;
 use crate::{
     engine::{Config, ConfigError, Engine, Platform, TemplateId, Wait},
     hid::HidAuthenticator,
-    store::MemoryStore,
+    store::{MemoryStore, Store},
 };
 
-/// Room for discoverable credentials in a virtual key.
+/// Room for discoverable credentials in a virtual key that keeps them in memory.
 const CREDENTIALS: usize = 100;
 /// How often an undecided touch is asked again.
 const TOUCH_POLL: time::Duration = time::Duration::from_millis(20);
@@ -34,7 +34,7 @@ pub struct VirtualPlatform;
 impl Platform for VirtualPlatform {
     type Crypto = VirtualCrypto;
     type Rng = ChaCha20Rng;
-    type Store = MemoryStore<CREDENTIALS>;
+    type Store = Box<dyn Store + Send>;
 }
 
 /// Why a virtual key cannot be made.
@@ -85,6 +85,8 @@ pub struct KeyOptions<'b> {
     pub unknown_channels: UnknownChannels,
     /// Whether it speaks CTAP2. Without, U2F is all there is.
     pub ctap2: bool,
+    /// Where it keeps what outlives it; in memory without one.
+    pub store: Option<Box<dyn Store + Send>>,
 }
 
 impl<'b> KeyOptions<'b> {
@@ -97,6 +99,7 @@ impl<'b> KeyOptions<'b> {
             finger: Finger::Matches,
             unknown_channels: UnknownChannels::Lenient,
             ctap2: true,
+            store: None,
         }
     }
 }
@@ -132,9 +135,9 @@ impl<'b> VirtualKey<'b> {
             capabilities: Capabilities::WINK.with(ctap2),
             ..DeviceConfig::default()
         };
-        let engine =
-            Engine::new(buffer, options.config, VirtualCrypto::default(), rng, MemoryStore::new(), Instant::default())
-                .map_err(KeyError::Config)?;
+        let store = options.store.unwrap_or_else(|| Box::new(MemoryStore::<CREDENTIALS>::new()));
+        let engine = Engine::new(buffer, options.config, VirtualCrypto::default(), rng, store, Instant::default())
+            .map_err(KeyError::Config)?;
         Ok(Self {
             hid: HidAuthenticator::new(engine, device),
             touch: options.touch,

@@ -1,7 +1,5 @@
 //! What the commands share: configuration, seams, PIN state, token, and the work at hand.
 
-use core::fmt;
-
 use heapless::Vec;
 use keyfob_core::{
     Instant, Status, bytes,
@@ -55,6 +53,10 @@ pub(super) struct Authenticator<'c, P: Platform> {
     pub key_agreement: Option<(P256Secret, P256Point)>,
     pub token: TokenState,
     pub sequence: Option<Sequence>,
+    /// What is agreed on with the platform, during a command or a sequence of assertions.
+    pub shared: Option<SharedSecret>,
+    /// The salts that came with it.
+    pub salts: Option<Salts>,
     /// The transport over which the platform speaks.
     pub transport: Option<Text<'c>>,
     /// The touch that U2F waits for between its requests.
@@ -171,7 +173,6 @@ pub(super) struct Work {
     pub discoverable: bool,
     /// What the request asks of the extensions.
     pub asked: Asked,
-    pub salts: Option<Salts>,
     pub format: Format,
     /// Enterprise attestation is given.
     pub enterprise: bool,
@@ -185,17 +186,11 @@ pub(super) struct Work {
     pub total: u32,
     /// Bytes of a certificate in the scratch area.
     pub certificate: usize,
-    pub shared: Option<SharedSecret>,
     /// The length of a large-blob array of which all is staged.
     pub large_blobs: usize,
 }
 
 impl Work {
-    /// Whether salts came that have not been decrypted yet.
-    pub const fn needs_salts(&self) -> bool {
-        self.asked.salts && self.salts.is_none()
-    }
-
     /// Forgets everything, secrets first.
     pub fn wipe(&mut self) {
         self.secret.as_mut_slice().zeroize();
@@ -206,12 +201,6 @@ impl Work {
 impl Drop for Work {
     fn drop(&mut self) {
         self.secret.as_mut_slice().zeroize();
-    }
-}
-
-impl fmt::Debug for Work {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Work(step {}, ..)", self.step)
     }
 }
 
@@ -245,6 +234,8 @@ impl<'c, P: Platform> Authenticator<'c, P> {
             key_agreement: None,
             token: TokenState::default(),
             sequence: None,
+            shared: None,
+            salts: None,
             transport: config.transports.first().copied(),
             touch: Touch::default(),
             work: Work::default(),
@@ -270,7 +261,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
     pub fn forget(&mut self) {
         self.key_agreement = None;
         self.token.stop_using();
-        self.sequence = None;
+        self.forget_sequence();
         self.touch = Touch::default();
     }
 
@@ -291,7 +282,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
         self.pin.is_set = self.store.get(Setting::Pin, &mut *value)?.is_some();
         self.pin.retries = self.load_retries(Setting::PinRetries, self.config.max_pin_retries)?;
         self.uv_retries = self.load_retries(Setting::UvRetries, self.config.user_verification.max_retries)?;
-        self.fingerprints = self.load_fingerprints()?;
+        self.load_fingerprints(&mut [0; Setting::MAX_LEN])?;
         self.options = match self.store.get(Setting::Options, &mut *value)? {
             Some(2) => {
                 let stored = Options::from_bytes(bytes::array(&*value));
@@ -376,11 +367,27 @@ impl<'c, P: Platform> Authenticator<'c, P> {
 
     /// A command begins: a sequence that it does not go on with ends.
     pub fn end_sequence_before(&mut self, command: Option<Command>) {
-        self.sequence = self.sequence.take().filter(|sequence| command.is_some_and(|next| sequence.goes_on_with(next)));
+        let goes_on = |sequence: &Sequence| command.is_some_and(|next| sequence.goes_on_with(next));
+        if !self.sequence.as_ref().is_some_and(goes_on) {
+            self.forget_sequence();
+        }
     }
 
     pub fn forget_sequence(&mut self) {
-        self.sequence = None;
+        (self.sequence, self.shared, self.salts) = (None, None, None);
+    }
+
+    /// A command ends. What it agreed on with the platform is kept for the assertions that may follow.
+    pub fn end_work(&mut self) {
+        self.work.wipe();
+        if !matches!(self.sequence, Some(Sequence::Assertions(_))) {
+            (self.shared, self.salts) = (None, None);
+        }
+    }
+
+    /// Whether salts came that have not been decrypted yet.
+    pub const fn needs_salts(&self) -> bool {
+        self.work.asked.salts && self.salts.is_none()
     }
 
     /// The protocol of this number, if it is switched on.

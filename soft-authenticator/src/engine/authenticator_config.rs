@@ -29,6 +29,7 @@ const SUBCOMMANDS: [(u64, Caps); 4] = [
 ];
 
 impl<P: Platform> Engine<'_, P> {
+    #[inline(never)]
     pub(super) fn authenticator_config(&mut self, now: Instant) -> Outcome {
         let (message, _, authenticator) = self.parts();
         let request: Request<'_> = cbor::decode(message).map_err(cbor::Error::status)?;

@@ -18,6 +18,7 @@ use super::{
     authenticator::{Authenticator, Sequence, store_status},
     fingerprints::{MAX_FINGERPRINTS, entries},
 };
+use crate::store::Setting;
 use core::time::Duration;
 
 /// A finger that is being enrolled.
@@ -39,6 +40,7 @@ enum Answer {
 }
 
 impl<P: Platform> Engine<'_, P> {
+    #[inline(never)]
     pub(super) fn bio_enrollment(&mut self, now: Instant) -> Outcome {
         let (message, _, authenticator) = self.parts();
         let request: Request<'_> = cbor::decode(message).map_err(cbor::Error::status)?;
@@ -60,6 +62,7 @@ impl<P: Platform> Engine<'_, P> {
     }
 
     /// A sample was taken, or the time for it has passed.
+    #[inline(never)]
     pub(super) fn sample(&mut self, status: SampleStatus, remaining: u8) -> Outcome {
         let authenticator = &mut self.authenticator;
         let Some(Sequence::Enrollment(enrollment)) = &mut authenticator.sequence else { return Err(Status::OTHER) };
@@ -81,8 +84,9 @@ impl<P: Platform> Engine<'_, P> {
     }
 
     fn enumerate_enrollments(&mut self) -> Outcome {
-        let stored = self.authenticator.stored_fingerprints().map_err(store_status)?;
-        let entries = entries(&stored).ok_or(Status::OTHER)?;
+        let mut stored = [0; Setting::MAX_LEN];
+        let stored = self.authenticator.stored_fingerprints(&mut stored).map_err(store_status)?;
+        let entries = entries(stored).ok_or(Status::OTHER)?;
         let mut infos: Vec<_, MAX_FINGERPRINTS> = Vec::new();
         for (id, name) in &entries {
             // Also an empty one: python-fido2 takes it for granted.

@@ -38,6 +38,7 @@ mod step {
 
 impl<P: Platform> Engine<'_, P> {
     /// One step of the command; the first when `Work` is fresh.
+    #[inline(never)]
     pub(super) fn client_pin(&mut self, now: Instant) -> Outcome {
         let (message, _, authenticator) = self.parts();
         let request: Request<'_> = cbor::decode(message).map_err(cbor::Error::status)?;
@@ -142,11 +143,11 @@ impl<P: Platform> Authenticator<'_, P> {
             return Err(Status::PIN_AUTH_INVALID);
         }
         if self.work.step == step::START {
-            self.work.shared = Some(self.decapsulate(protocol, &key)?);
+            self.shared = Some(self.decapsulate(protocol, &key)?);
             self.work.step = step::COMPARE;
             return Ok(Answer::Work);
         }
-        let shared = self.work.shared.as_ref().ok_or(Status::OTHER)?;
+        let shared = self.shared.as_ref().ok_or(Status::OTHER)?;
         if !shared.verify(&self.crypto, &[new_pin_enc], param) {
             return Err(Status::PIN_AUTH_INVALID);
         }
@@ -168,14 +169,14 @@ impl<P: Platform> Authenticator<'_, P> {
                 if !shared.verify(&self.crypto, &[new_pin_enc, pin_hash_enc], param) {
                     return Err(Status::PIN_AUTH_INVALID);
                 }
-                self.work.shared = Some(shared);
+                self.shared = Some(shared);
                 self.work.step = step::DECREMENT;
                 Ok(Answer::Work)
             }
             step::DECREMENT => self.decrement_retries(),
             step::COMPARE => self.compare_pin(pin_hash_enc),
             _ => {
-                let shared = self.work.shared.as_ref().ok_or(Status::OTHER)?;
+                let shared = self.shared.as_ref().ok_or(Status::OTHER)?;
                 let pin = self.new_pin(shared, new_pin_enc)?;
                 if self.options.force_pin_change && self.stored_pin()?.0.matches(&pin.hash(&self.crypto).0) {
                     return Err(Status::PIN_POLICY_VIOLATION);
@@ -200,7 +201,7 @@ impl<P: Platform> Authenticator<'_, P> {
                     return Err(Status::INVALID_PARAMETER);
                 }
                 self.check_pin_attempt()?;
-                self.work.shared = Some(self.decapsulate(protocol, &key)?);
+                self.shared = Some(self.decapsulate(protocol, &key)?);
                 self.work.step = step::DECREMENT;
                 Ok(Answer::Work)
             }
@@ -230,7 +231,7 @@ impl<P: Platform> Authenticator<'_, P> {
         } else {
             self.token.issue(&mut self.rng, now, protocol, permissions, rp_id_hash, user_present)
         };
-        let shared = self.work.shared.as_ref().ok_or(Status::OTHER)?;
+        let shared = self.shared.as_ref().ok_or(Status::OTHER)?;
         let mut out = [0; ENCRYPTED_TOKEN];
         let len = shared.encrypt(&self.crypto, &mut self.rng, token.as_bytes(), &mut out).map_err(|_| Status::OTHER)?;
         Ok(Answer::Body(Body::Token(out, len)))
@@ -250,7 +251,7 @@ impl<P: Platform> Authenticator<'_, P> {
                 if self.uv_retries() == 0 {
                     return Err(Status::UV_BLOCKED);
                 }
-                self.work.shared = Some(self.decapsulate(protocol, &key)?);
+                self.shared = Some(self.decapsulate(protocol, &key)?);
                 self.work.step = step::GRANT;
                 Ok(Answer::Work)
             }
@@ -323,7 +324,7 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     fn compare_pin(&mut self, pin_hash_enc: &[u8]) -> Result<Answer, Status> {
-        let shared = self.work.shared.as_ref().ok_or(Status::OTHER)?;
+        let shared = self.shared.as_ref().ok_or(Status::OTHER)?;
         let mut given = Zeroizing::new([0; 32]);
         let decrypted = shared.decrypt(&self.crypto, pin_hash_enc, &mut *given);
         let (stored, _) = self.stored_pin()?;

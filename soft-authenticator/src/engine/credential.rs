@@ -44,12 +44,6 @@ pub(super) struct Properties {
     pub third_party_payment: bool,
 }
 
-impl Default for Properties {
-    fn default() -> Self {
-        Self { cred_protect: Level::USER_VERIFICATION_OPTIONAL, third_party_payment: false }
-    }
-}
-
 impl Properties {
     /// Whether `credProtect` hides the credential. `listed`: the relying party named it.
     pub fn hide_it(&self, user_verified: bool, listed: bool) -> bool {

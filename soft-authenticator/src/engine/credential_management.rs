@@ -46,6 +46,7 @@ enum Answer {
 }
 
 impl<P: Platform> Engine<'_, P> {
+    #[inline(never)]
     pub(super) fn credential_management(&mut self, now: Instant) -> Outcome {
         let (message, scratch, authenticator) = self.parts();
         let request: Request<'_> = cbor::decode(message).map_err(cbor::Error::status)?;

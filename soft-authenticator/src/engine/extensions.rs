@@ -14,7 +14,6 @@ use keyfob_core::{
         cred_protect::{self, Level},
         hmac_secret, large_blob, large_blob_key, min_pin_length, pin_complexity_policy, third_party_payment, uvm,
     },
-    pin_uv::SharedSecret,
 };
 use zeroize::Zeroizing;
 
@@ -89,10 +88,8 @@ pub(super) enum LargeBlob {
     Written(bool),
 }
 
-/// The salts of `hmac-secret`, and the secret that is shared with the platform. Wiped on drop.
-#[derive(Clone)]
+/// The salts of `hmac-secret`. Wiped on drop.
 pub(super) struct Salts {
-    shared: SharedSecret,
     salts: Zeroizing<[u8; 2 * SALT]>,
     /// One salt or two, in bytes.
     len: usize,
@@ -109,7 +106,7 @@ impl<P: Platform> Engine<'_, P> {
             let request: get_assertion::Request<'_> = cbor::decode(message).map_err(cbor::Error::status)?;
             inputs::<GetAssertionInputs<'_>>(request.extensions)?.hmac_secret
         };
-        authenticator.work.salts = Some(authenticator.decrypt_salts(&input.ok_or(Status::OTHER)?)?);
+        authenticator.decrypt_salts(&input.ok_or(Status::OTHER)?)?;
         Ok(Next::Work)
     }
 }
@@ -224,7 +221,7 @@ impl<P: Platform> Authenticator<'_, P> {
         Ok(hashes.contains(rp_id_hash))
     }
 
-    fn decrypt_salts(&self, input: &hmac_secret::Input<'_>) -> Result<Salts, Status> {
+    fn decrypt_salts(&mut self, input: &hmac_secret::Input<'_>) -> Result<(), Status> {
         let unsupported = match input.pin_uv_auth_protocol {
             Some(_) => Status::INVALID_PARAMETER,
             None => Status::PIN_AUTH_INVALID, // the older platform meant protocol one
@@ -236,14 +233,17 @@ impl<P: Platform> Authenticator<'_, P> {
         }
         let mut salts = Zeroizing::new([0; 2 * SALT]);
         match shared.decrypt(&self.crypto, input.salt_enc, &mut *salts) {
-            Ok(len) if len == SALT || len == 2 * SALT => Ok(Salts { shared, salts, len }),
+            Ok(len) if len == SALT || len == 2 * SALT => {
+                (self.shared, self.salts) = (Some(shared), Some(Salts { salts, len }));
+                Ok(())
+            }
             _ => Err(Status::INVALID_PARAMETER),
         }
     }
 
     /// The outputs of `hmac-secret` for the credential with this id, encrypted into `out`. `None` without salts.
     fn evaluate<'o>(&mut self, id: &[u8], out: &'o mut [u8; ENCRYPTED]) -> Result<Option<&'o [u8]>, Status> {
-        let Some(Salts { shared, salts, len }) = &self.work.salts else { return Ok(None) };
+        let (Some(shared), Some(Salts { salts, len })) = (&self.shared, &self.salts) else { return Ok(None) };
         let purpose = if self.work.user_verified { Purpose::CredRandomWithUv } else { Purpose::CredRandomWithoutUv };
         let cred_random = self.credential_keys.secret(&self.crypto, purpose, &self.work.rp_id_hash, id);
         let mut outputs = Zeroizing::new([0; 2 * SALT]);

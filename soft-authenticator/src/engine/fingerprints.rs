@@ -4,7 +4,7 @@
 //! not in it, because power failed in the middle or because it was removed, must not match.
 
 use heapless::Vec;
-use keyfob_core::Status;
+use keyfob_core::{Status, bytes};
 use rand_core::Rng;
 
 use super::{
@@ -21,8 +21,8 @@ pub const MAX_FINGERPRINTS: usize = 5;
 /// The longest name of a fingerprint, in bytes.
 pub const MAX_FRIENDLY_NAME: usize = 48;
 
-/// The list as it is stored.
-type Stored = Vec<u8, { Setting::MAX_LEN }>;
+/// Room for the list as it is stored.
+pub(super) type Stored = [u8; Setting::MAX_LEN];
 
 const _: () = assert!(MAX_FINGERPRINTS * (3 + MAX_FRIENDLY_NAME) <= Setting::MAX_LEN);
 
@@ -40,13 +40,17 @@ pub(super) fn entries(mut stored: &[u8]) -> Option<Vec<Entry<'_>, MAX_FINGERPRIN
     stored.is_empty().then_some(entries)
 }
 
-fn to_stored(entries: &[Entry<'_>]) -> Option<Stored> {
-    let mut stored = Stored::new();
+/// Writes a list and returns its length.
+fn write(entries: &[Entry<'_>], stored: &mut Stored) -> Option<usize> {
+    let mut len = 0_usize;
     for ([a, b], name) in entries {
-        stored.extend_from_slice(&[*a, *b, u8::try_from(name.len()).ok()?]).ok()?;
-        stored.extend_from_slice(name.as_bytes()).ok()?;
+        for part in [&[*a, *b, u8::try_from(name.len()).ok()?], name.as_bytes()] {
+            let end = len.checked_add(part.len())?;
+            bytes::copy(stored.get_mut(len..end)?, part);
+            len = end;
+        }
     }
-    Some(stored)
+    Some(len)
 }
 
 impl<P: Platform> Engine<'_, P> {
@@ -57,22 +61,20 @@ impl<P: Platform> Engine<'_, P> {
 }
 
 impl<P: Platform> Authenticator<'_, P> {
-    pub fn load_fingerprints(&mut self) -> Result<Vec<TemplateId, MAX_FINGERPRINTS>, StoreError> {
-        let stored = self.stored_fingerprints()?;
+    /// Reads which fingerprints are enrolled, by way of `stored`.
+    pub fn load_fingerprints(&mut self, stored: &mut Stored) -> Result<(), StoreError> {
         let mut ids = Vec::new();
-        for (id, _) in &entries(&stored).ok_or(StoreError::Failed)? {
+        for (id, _) in &entries(self.stored_fingerprints(stored)?).ok_or(StoreError::Failed)? {
             ids.push(*id).map_err(|_| StoreError::Failed)?;
         }
-        Ok(ids)
+        self.fingerprints = ids;
+        Ok(())
     }
 
-    /// The list as it is stored; empty before the first fingerprint.
-    pub fn stored_fingerprints(&mut self) -> Result<Stored, StoreError> {
-        let mut stored = Stored::new();
-        let mut value = [0; Setting::MAX_LEN];
-        let len = self.store.get(Setting::Fingerprints, &mut value)?.unwrap_or(0);
-        stored.extend_from_slice(value.get(..len).unwrap_or_default()).map_err(|_| StoreError::Failed)?;
-        Ok(stored)
+    /// The list as it is stored, in `stored`; empty before the first fingerprint.
+    pub fn stored_fingerprints<'s>(&mut self, stored: &'s mut Stored) -> Result<&'s [u8], StoreError> {
+        let len = self.store.get(Setting::Fingerprints, stored)?.unwrap_or(0);
+        stored.get(..len).ok_or(StoreError::Failed)
     }
 
     /// An id that no enrolled fingerprint has.
@@ -88,24 +90,24 @@ impl<P: Platform> Authenticator<'_, P> {
 
     /// Enrols a fingerprint, without a name. Errors: [`Status::FP_DATABASE_FULL`].
     pub fn add_fingerprint(&mut self, id: TemplateId) -> Result<(), Status> {
-        let stored = self.stored_fingerprints().map_err(store_status)?;
-        let mut entries = entries(&stored).ok_or(Status::OTHER)?;
+        let mut stored = [0; Setting::MAX_LEN];
+        let mut entries = entries(self.stored_fingerprints(&mut stored).map_err(store_status)?).ok_or(Status::OTHER)?;
         entries.push((id, "")).map_err(|_| Status::FP_DATABASE_FULL)?;
         self.store_fingerprints(&entries)
     }
 
     /// Names a fingerprint. Errors: [`Status::INVALID_OPTION`] for one that is not enrolled.
     pub fn name_fingerprint(&mut self, id: &[u8], name: &str) -> Result<(), Status> {
-        let stored = self.stored_fingerprints().map_err(store_status)?;
-        let mut entries = entries(&stored).ok_or(Status::OTHER)?;
+        let mut stored = [0; Setting::MAX_LEN];
+        let mut entries = entries(self.stored_fingerprints(&mut stored).map_err(store_status)?).ok_or(Status::OTHER)?;
         entries.iter_mut().find(|entry| entry.0 == *id).ok_or(Status::INVALID_OPTION)?.1 = name;
         self.store_fingerprints(&entries)
     }
 
     /// Removes a fingerprint. Errors: [`Status::INVALID_OPTION`] for one that is not enrolled.
     pub fn remove_fingerprint(&mut self, id: &[u8]) -> Result<(), Status> {
-        let stored = self.stored_fingerprints().map_err(store_status)?;
-        let mut entries = entries(&stored).ok_or(Status::OTHER)?;
+        let mut stored = [0; Setting::MAX_LEN];
+        let mut entries = entries(self.stored_fingerprints(&mut stored).map_err(store_status)?).ok_or(Status::OTHER)?;
         let before = entries.len();
         entries.retain(|entry| entry.0 != *id);
         if entries.len() == before {
@@ -115,12 +117,12 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     fn store_fingerprints(&mut self, entries: &[Entry<'_>]) -> Result<(), Status> {
-        let stored = to_stored(entries).ok_or(Status::OTHER)?;
-        let committed = self.store.commit(&[Change::Set(Setting::Fingerprints, &stored)]);
+        let mut stored = [0; Setting::MAX_LEN];
+        let len = write(entries, &mut stored).ok_or(Status::OTHER)?;
+        let list = stored.get(..len).ok_or(Status::OTHER)?;
+        let committed = self.store.commit(&[Change::Set(Setting::Fingerprints, list)]);
         // Whether a commit that failed took effect, the store knows; if it does not say, the next power-up asks again.
-        if let Ok(fingerprints) = self.load_fingerprints() {
-            self.fingerprints = fingerprints;
-        }
+        let _ = self.load_fingerprints(&mut stored);
         committed.map_err(store_status)
     }
 }

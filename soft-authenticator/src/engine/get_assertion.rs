@@ -17,7 +17,7 @@ use super::{
     Engine, Next, Outcome, Platform, SEQUENCE_TIMEOUT,
     attestation::room_for_signature,
     authenticator::{Authenticator, Sequence, store_status},
-    extensions::{Asked, LargeBlob, MAX_OUTPUTS, Salts},
+    extensions::{Asked, LargeBlob, MAX_OUTPUTS},
     large_blob::{self, MAX_UNSIGNED_OUTPUTS},
     user_verification::Attempt,
 };
@@ -39,7 +39,6 @@ pub(super) struct Assertions {
     user_verified: bool,
     user_present: bool,
     asked: Asked,
-    salts: Option<Salts>,
     total: u32,
     left: u32,
     /// The credential before.
@@ -48,17 +47,20 @@ pub(super) struct Assertions {
 }
 
 impl<P: Platform> Engine<'_, P> {
+    #[inline(never)]
     pub(super) fn get_assertion(&mut self, now: Instant) -> Outcome {
         let (message, scratch, authenticator) = self.parts();
         let request: Request<'_> = cbor::decode(message).map_err(cbor::Error::status)?;
         authenticator.get_assertion(now, &request, scratch)
     }
 
+    #[inline(never)]
     pub(super) fn get_next_assertion(&mut self, now: Instant) -> Outcome {
         let (_, scratch, authenticator) = self.parts();
         authenticator.get_next_assertion(now, scratch)
     }
 
+    #[inline(never)]
     pub(super) fn get_assertion_continue(&mut self, now: Instant, touched: bool) -> Outcome {
         let authenticator = &mut self.authenticator;
         if touched {
@@ -68,7 +70,7 @@ impl<P: Platform> Engine<'_, P> {
             authenticator.work.user_present = true;
             authenticator.token.consume();
         }
-        if authenticator.work.needs_salts() {
+        if authenticator.needs_salts() {
             return self.take_salts(Command::GET_ASSERTION);
         }
         if authenticator.work.step == step::COUNT {
@@ -197,13 +199,13 @@ impl<P: Platform> Authenticator<'_, P> {
         work.user_verified = sequence.user_verified;
         work.user_present = sequence.user_present;
         work.asked = sequence.asked;
-        work.salts = sequence.salts.clone();
         work.total = sequence.total;
         work.number = Some(number);
         Ok(Next::Work)
     }
 
     /// Counts the signature before it is made, and stores a new blob of the extension `largeBlob` with it.
+    #[inline(never)]
     fn count_assertion(&mut self, message: &[u8], scratch: &mut [u8]) -> Outcome {
         let count = self.sign_count().map_err(store_status)?.saturating_add(1).to_be_bytes();
         let count = Change::Set(Setting::SignCount, &count);
@@ -220,6 +222,7 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// 13: the response, signed.
+    #[inline(never)]
     fn write_assertion(&mut self, now: Instant, message: &mut [u8], scratch: &mut [u8]) -> Result<usize, Status> {
         let sign_count = self.sign_count().map_err(store_status)?;
         let rp_id_hash = self.work.rp_id_hash;
@@ -295,7 +298,6 @@ impl<P: Platform> Authenticator<'_, P> {
                     user_verified: work.user_verified,
                     user_present: work.user_present,
                     asked: work.asked,
-                    salts: work.salts.clone(),
                     total: work.total,
                     left: work.total.saturating_sub(1),
                     number,

@@ -19,6 +19,7 @@ use crate::{caps::Caps, store::Store};
 const MAX_ALGORITHMS: usize = 16;
 
 impl<P: Platform> Engine<'_, P> {
+    #[inline(never)]
     pub(super) fn get_info(&mut self) -> Outcome {
         let (message, _, authenticator) = self.parts_mut();
         let config = authenticator.config;

@@ -26,6 +26,7 @@ pub(super) struct Upload {
 }
 
 impl<P: Platform> Engine<'_, P> {
+    #[inline(never)]
     pub(super) fn large_blobs(&mut self, now: Instant) -> Outcome {
         let (message, _, authenticator) = self.parts();
         let request: Request<'_> = cbor::decode(message).map_err(cbor::Error::status)?;
@@ -47,6 +48,7 @@ impl<P: Platform> Engine<'_, P> {
     }
 
     /// All fragments are there.
+    #[inline(never)]
     pub(super) fn large_blobs_continue(&mut self) -> Outcome {
         let (_, scratch, authenticator) = self.parts();
         authenticator.commit_large_blobs(scratch)?;

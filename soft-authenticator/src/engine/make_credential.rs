@@ -46,12 +46,14 @@ mod step {
 }
 
 impl<P: Platform> Engine<'_, P> {
+    #[inline(never)]
     pub(super) fn make_credential(&mut self, now: Instant) -> Outcome {
         let (message, scratch, authenticator) = self.parts();
         let request: Request<'_> = cbor::decode(message).map_err(cbor::Error::status)?;
         authenticator.make_credential(now, &request, scratch)
     }
 
+    #[inline(never)]
     pub(super) fn make_credential_continue(&mut self, touched: bool) -> Outcome {
         let work = &mut self.authenticator.work;
         if touched {
@@ -66,7 +68,7 @@ impl<P: Platform> Engine<'_, P> {
             self.authenticator.token.consume();
         }
         match self.authenticator.work.step {
-            step::GENERATE if self.authenticator.work.needs_salts() => self.take_salts(Command::MAKE_CREDENTIAL),
+            step::GENERATE if self.authenticator.needs_salts() => self.take_salts(Command::MAKE_CREDENTIAL),
             step::GENERATE => self.authenticator.generate_credential(),
             step::COMMIT => {
                 let (message, scratch, authenticator) = self.parts();

@@ -11,6 +11,9 @@
 //! Work comes in atoms. Every call of [`Engine::begin`] or [`Engine::resume`] does at most one slow thing, a scalar
 //! multiplication or a write to the store, and returns [`Progress::Pending`] when there is more, so that the driver can
 //! send keep-alives and notice a cancellation in between.
+//!
+//! The handlers of commands are not inlined: the frames of all would add up beneath each, and stack is what a
+//! microcontroller has least of.
 
 use core::time::Duration;
 
@@ -337,18 +340,20 @@ impl<'b, P: Platform> Engine<'b, P> {
     /// Drops the command under way without an answer.
     pub fn abort(&mut self) {
         self.pending = Pending::Nothing;
-        self.authenticator.work.wipe();
+        self.authenticator.end_work();
         self.wipe_scratch();
     }
 
-    /// Another channel speaks: sequences such as getNextAssertion end, and a touch that U2F waits for is forgotten.
+    /// Another channel speaks: a command under way is dropped, sequences such as getNextAssertion end, and a touch that
+    /// U2F waits for is forgotten.
     pub fn channel_changed(&mut self) {
+        self.abort();
         self.authenticator.forget_sequence();
         self.authenticator.touch = u2f::Touch::default();
     }
 
-    /// Over which of [`Config::transports`] the platform speaks from now on; the first until then. Another one ends
-    /// sequences.
+    /// Over which of [`Config::transports`] the platform speaks from now on; the first until then. Another one is
+    /// another channel.
     pub fn set_transport(&mut self, transport: Text<'b>) {
         if self.authenticator.transport.replace(transport) != Some(transport) {
             self.channel_changed();

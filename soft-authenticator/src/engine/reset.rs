@@ -24,6 +24,7 @@ impl<P: Platform> Engine<'_, P> {
         Ok(if long { Next::LongTouch } else { Next::Touch })
     }
 
+    #[inline(never)]
     pub(super) fn reset_continue(&mut self) -> Outcome {
         let authenticator = &mut self.authenticator;
         // A new seed makes every wrapped credential worthless; it is there in the same instant as the rest is gone.

@@ -84,6 +84,7 @@ impl<P: Platform> Engine<'_, P> {
         }
     }
 
+    #[inline(never)]
     pub(super) fn u2f_continue(&mut self, event: Event) -> Progress {
         let outcome = match (event, self.authenticator.work.step) {
             (Event::Cancel, _) => Err(StatusWord::CONDITIONS_NOT_SATISFIED),

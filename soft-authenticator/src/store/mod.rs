@@ -6,10 +6,14 @@
 
 use core::fmt;
 
+#[cfg(feature = "file-store")]
+pub mod file;
 pub mod flash;
 mod memory;
 mod record;
 
+#[cfg(feature = "file-store")]
+pub use file::FileStore;
 pub use flash::FlashStore;
 pub use memory::MemoryStore;
 pub use record::Credential;
@@ -180,53 +184,65 @@ pub trait Store {
     }
 }
 
-impl<S: Store + ?Sized> Store for &mut S {
-    fn get(&mut self, setting: Setting, out: &mut [u8]) -> Result<Option<usize>, StoreError> {
-        S::get(self, setting, out)
-    }
+/// What points to a store is a store.
+macro_rules! store_behind {
+    ($pointer:ty) => {
+        impl<S: Store + ?Sized> Store for $pointer {
+            fn get(&mut self, setting: Setting, out: &mut [u8]) -> Result<Option<usize>, StoreError> {
+                S::get(self, setting, out)
+            }
 
-    fn find(
-        &mut self,
-        rp_id_hash: &[u8; 32],
-        before: Option<Number>,
-        out: &mut [u8],
-    ) -> Result<Option<Found>, StoreError> {
-        S::find(self, rp_id_hash, before, out)
-    }
+            fn find(
+                &mut self,
+                rp_id_hash: &[u8; 32],
+                before: Option<Number>,
+                out: &mut [u8],
+            ) -> Result<Option<Found>, StoreError> {
+                S::find(self, rp_id_hash, before, out)
+            }
 
-    fn walk(&mut self, before: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
-        S::walk(self, before, out)
-    }
+            fn walk(
+                &mut self,
+                before: Option<Number>,
+                out: &mut [u8],
+            ) -> Result<Option<([u8; 32], Found)>, StoreError> {
+                S::walk(self, before, out)
+            }
 
-    fn count(&mut self) -> Result<u32, StoreError> {
-        S::count(self)
-    }
+            fn count(&mut self) -> Result<u32, StoreError> {
+                S::count(self)
+            }
 
-    fn remaining(&mut self) -> Result<u32, StoreError> {
-        S::remaining(self)
-    }
+            fn remaining(&mut self) -> Result<u32, StoreError> {
+                S::remaining(self)
+            }
 
-    fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
-        S::commit(self, changes)
-    }
+            fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
+                S::commit(self, changes)
+            }
 
-    fn large_blobs_capacity(&self) -> usize {
-        S::large_blobs_capacity(self)
-    }
+            fn large_blobs_capacity(&self) -> usize {
+                S::large_blobs_capacity(self)
+            }
 
-    fn large_blobs_len(&mut self) -> Result<usize, StoreError> {
-        S::large_blobs_len(self)
-    }
+            fn large_blobs_len(&mut self) -> Result<usize, StoreError> {
+                S::large_blobs_len(self)
+            }
 
-    fn read_large_blobs(&mut self, blobs: Blobs, offset: usize, out: &mut [u8]) -> Result<(), StoreError> {
-        S::read_large_blobs(self, blobs, offset, out)
-    }
+            fn read_large_blobs(&mut self, blobs: Blobs, offset: usize, out: &mut [u8]) -> Result<(), StoreError> {
+                S::read_large_blobs(self, blobs, offset, out)
+            }
 
-    fn stage(&mut self, offset: usize, bytes: &[u8]) -> Result<(), StoreError> {
-        S::stage(self, offset, bytes)
-    }
+            fn stage(&mut self, offset: usize, bytes: &[u8]) -> Result<(), StoreError> {
+                S::stage(self, offset, bytes)
+            }
 
-    fn tidy(&mut self) -> Result<bool, StoreError> {
-        S::tidy(self)
-    }
+            fn tidy(&mut self) -> Result<bool, StoreError> {
+                S::tidy(self)
+            }
+        }
+    };
 }
+store_behind!(&mut S);
+#[cfg(feature = "std")]
+store_behind!(std::boxed::Box<S>);

@@ -339,24 +339,15 @@ impl Key {
         sub_command: u64,
         params: &bio_enrollment::Params<'_>,
     ) -> Result<Bio, Status> {
-        let mut encoded = vec![0; 400];
-        let len = cbor::encode(params, &mut encoded).unwrap();
-        let raw = (*params != bio_enrollment::Params::default()).then_some(RawMap(&encoded[..len]));
-        let head = bio_enrollment::authenticated_head(sub_command);
-        let param =
-            token.map(|token| token.authenticate(&RustCrypto, Protocol::Two, &[&head, raw.map_or(&[], |raw| raw.0)]));
-        self.bio_by(&bio_enrollment::Request {
-            modality: Some(bio_enrollment::FINGERPRINT),
-            sub_command: Some(sub_command),
-            sub_command_params: raw,
-            pin_uv_auth_protocol: token.map(|_| 2),
-            pin_uv_auth_param: param.as_ref().map(|param| param.as_bytes()),
-            get_modality: None,
-        })
+        self.bio_answer(&bio_message(token, sub_command, params))
     }
 
     pub fn bio_by(&mut self, request: &bio_enrollment::Request<'_>) -> Result<Bio, Status> {
-        let response = self.call(&message(Command::BIO_ENROLLMENT, request));
+        self.bio_answer(&message(Command::BIO_ENROLLMENT, request))
+    }
+
+    fn bio_answer(&mut self, request: &[u8]) -> Result<Bio, Status> {
+        let response = self.call(request);
         body(&response, |response| {
             if response.len() == 1 {
                 return Bio::default();
@@ -437,6 +428,25 @@ impl Key {
             ..request
         })
     }
+}
+
+/// authenticatorBioEnrollment with a token's proof, if there is one.
+pub fn bio_message(token: Option<&Token>, sub_command: u64, params: &bio_enrollment::Params<'_>) -> Vec<u8> {
+    let mut encoded = vec![0; 400];
+    let len = cbor::encode(params, &mut encoded).unwrap();
+    let raw = (*params != bio_enrollment::Params::default()).then_some(RawMap(&encoded[..len]));
+    let head = bio_enrollment::authenticated_head(sub_command);
+    let param =
+        token.map(|token| token.authenticate(&RustCrypto, Protocol::Two, &[&head, raw.map_or(&[], |raw| raw.0)]));
+    let request = bio_enrollment::Request {
+        modality: Some(bio_enrollment::FINGERPRINT),
+        sub_command: Some(sub_command),
+        sub_command_params: raw,
+        pin_uv_auth_protocol: token.map(|_| 2),
+        pin_uv_auth_param: param.as_ref().map(|param| param.as_bytes()),
+        get_modality: None,
+    };
+    message(Command::BIO_ENROLLMENT, &request)
 }
 
 /// Extension inputs as they stand in a request, or outputs as they stand in a response.

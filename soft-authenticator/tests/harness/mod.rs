@@ -133,14 +133,20 @@ impl Key {
         progress
     }
 
-    /// Sends a U2F request and lets the engine work.
-    pub fn call_u2f(&mut self, apdu: &[u8]) -> Vec<u8> {
+    /// Only sends a U2F request.
+    pub fn begin_u2f(&mut self, apdu: &[u8]) -> Progress {
         for (to, from) in self.engine.buffer().iter_mut().zip(apdu) {
             *to = *from;
         }
         self.slow.set(0);
-        let mut progress = self.engine.begin_u2f(self.now, apdu.len());
+        let progress = self.engine.begin_u2f(self.now, apdu.len());
         assert!(self.slow.get() <= 1, "begin did {} slow things", self.slow.get());
+        progress
+    }
+
+    /// Sends a U2F request and lets the engine work.
+    pub fn call_u2f(&mut self, apdu: &[u8]) -> Vec<u8> {
+        let mut progress = self.begin_u2f(apdu);
         loop {
             match progress {
                 Progress::Reply(len) => return self.engine.buffer()[..len].to_vec(),

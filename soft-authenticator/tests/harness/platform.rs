@@ -28,6 +28,8 @@ pub struct Calls {
 thread_local! {
     /// The calls of this test so far.
     pub static CALLS: Cell<Calls> = const { Cell::new(Calls { finds: 0, opens: 0, hashes: 0 }) };
+    /// Whether whatever takes a scalar multiplication fails.
+    pub static BROKEN: Cell<bool> = const { Cell::new(false) };
 }
 
 fn counted(count: impl FnOnce(&mut Calls)) {
@@ -73,6 +75,8 @@ pub enum Fault {
     Stage,
     /// At every read.
     Reads,
+    /// At every read of a setting after this many.
+    ReadsAfter(u32),
 }
 
 /// A store that outlives its engine. Clones are the same store.
@@ -109,12 +113,19 @@ impl BenchStore {
     pub fn credentials(&self) -> usize {
         self.memory.borrow().len()
     }
+
+    fn check_read(&self) -> Result<(), StoreError> {
+        let fails = matches!(self.fault.get(), Fault::Reads | Fault::ReadsAfter(0));
+        if fails { Err(StoreError::Failed) } else { Ok(()) }
+    }
 }
 
 impl Store for BenchStore {
     fn get(&mut self, setting: Setting, out: &mut [u8]) -> Result<Option<usize>, StoreError> {
-        if self.fault.get() == Fault::Reads {
-            return Err(StoreError::Failed);
+        if let Fault::ReadsAfter(reads @ 1..) = self.fault.get() {
+            self.fault.set(Fault::ReadsAfter(reads - 1));
+        } else {
+            self.check_read()?;
         }
         self.memory.borrow_mut().get(setting, out)
     }
@@ -126,16 +137,12 @@ impl Store for BenchStore {
         out: &mut [u8],
     ) -> Result<Option<Found>, StoreError> {
         counted(|calls| calls.finds += 1);
-        if self.fault.get() == Fault::Reads {
-            return Err(StoreError::Failed);
-        }
+        self.check_read()?;
         self.memory.borrow_mut().find(rp_id_hash, before, out)
     }
 
     fn walk(&mut self, before: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
-        if self.fault.get() == Fault::Reads {
-            return Err(StoreError::Failed);
-        }
+        self.check_read()?;
         self.memory.borrow_mut().walk(before, out)
     }
 
@@ -152,9 +159,7 @@ impl Store for BenchStore {
     }
 
     fn read_large_blobs(&mut self, blobs: Blobs, offset: usize, out: &mut [u8]) -> Result<(), StoreError> {
-        if self.fault.get() == Fault::Reads {
-            return Err(StoreError::Failed);
-        }
+        self.check_read()?;
         self.memory.borrow_mut().read_large_blobs(blobs, offset, out)
     }
 
@@ -200,9 +205,9 @@ pub struct BenchCrypto {
 }
 
 impl BenchCrypto {
-    fn slow(&self) -> RustCrypto {
+    fn slow(&self) -> Result<RustCrypto, Error> {
         self.slow.set(self.slow.get() + 1);
-        RustCrypto
+        if BROKEN.get() { Err(Error::Failed) } else { Ok(RustCrypto) }
     }
 }
 
@@ -262,15 +267,15 @@ impl Cipher for BenchCrypto {
 
 impl Agreement for BenchCrypto {
     fn p256_generate<R: CryptoRng + ?Sized>(&self, rng: &mut R) -> Result<(P256Secret, P256Point), Error> {
-        self.slow().p256_generate(rng)
+        self.slow()?.p256_generate(rng)
     }
 
     fn p256_public(&self, secret: &P256Secret) -> Result<P256Point, Error> {
-        self.slow().p256_public(secret)
+        self.slow()?.p256_public(secret)
     }
 
     fn p256_shared(&self, secret: &P256Secret, peer: &P256Point) -> Result<[u8; 32], Error> {
-        self.slow().p256_shared(secret, peer)
+        self.slow()?.p256_shared(secret, peer)
     }
 }
 
@@ -286,11 +291,11 @@ impl Sign for BenchCrypto {
         secret: &mut [u8],
         public: &mut [u8],
     ) -> Result<(usize, usize), Error> {
-        self.slow().generate(algorithm, rng, secret, public)
+        self.slow()?.generate(algorithm, rng, secret, public)
     }
 
     fn public_key(&self, algorithm: Algorithm, secret: &[u8], public: &mut [u8]) -> Result<usize, Error> {
-        self.slow().public_key(algorithm, secret, public)
+        self.slow()?.public_key(algorithm, secret, public)
     }
 
     fn sign(
@@ -300,6 +305,6 @@ impl Sign for BenchCrypto {
         message: &[&[u8]],
         signature: &mut [u8],
     ) -> Result<usize, Error> {
-        self.slow().sign(algorithm, secret, message, signature)
+        self.slow()?.sign(algorithm, secret, message, signature)
     }
 }

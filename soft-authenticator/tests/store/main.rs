@@ -27,3 +27,48 @@ impl Medium for Memory {
 }
 
 suite!(memory, crate::Memory(crate::MemoryStore::new()));
+
+#[cfg(feature = "file-store")]
+suite!(file, crate::in_file::InFile::new());
+
+#[cfg(feature = "file-store")]
+mod in_file {
+    use std::{
+        fs, io,
+        path::PathBuf,
+        sync::atomic::{AtomicU32, Ordering},
+    };
+
+    use keyfob_soft_authenticator::store::FileStore;
+
+    /// A file of its own, removed in the end.
+    pub struct InFile(PathBuf);
+
+    impl InFile {
+        pub fn new() -> Self {
+            static COUNT: AtomicU32 = AtomicU32::new(0);
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("suite-{}-{count}", std::process::id()));
+            if let Err(error) = fs::remove_file(&path) {
+                assert_eq!(error.kind(), io::ErrorKind::NotFound);
+            }
+            Self(path)
+        }
+    }
+
+    impl Drop for InFile {
+        fn drop(&mut self) {
+            let _ = fs::remove_file(&self.0);
+        }
+    }
+
+    impl crate::Medium for InFile {
+        type Store<'m> = FileStore;
+        // Not by a test on a disk that others need. `src/store/file/tests.rs` fills a simulated one.
+        const BOUNDED: bool = false;
+
+        fn open(&mut self) -> FileStore {
+            FileStore::open(&self.0).unwrap()
+        }
+    }
+}

@@ -4,20 +4,22 @@
 //! SetPin                                        AskNewPin ──▶ getKeyAgreement ──▶ 0x03
 //! ChangePin    getPINRetries ──▶ AskPin ──▶ AskNewPin ──▶ getKeyAgreement ──▶ 0x04 ──▶ wrong: from the front
 //! ```
+//!
+//! Within a ceremony a token is then asked for with the new PIN, without asking the user again.
 
 use rand_core::CryptoRng;
 
-use super::{Authorization, Context, Next, State, send};
+use super::{Agreement, Authorization, Context, Next, State, send};
 use crate::{
     Status,
     client::{Cause, Reason, facts::Method},
     cose::CoseKey,
-    crypto::{Crypto, P256Point},
+    crypto::Crypto,
     ctap2::{
         ResponseError,
         client_pin::{Request, subcommand},
     },
-    pin_uv::{PaddedPin, PinError, SharedSecret},
+    pin_uv::{PaddedPin, PinError},
 };
 
 /// A padded PIN, encrypted: 64 bytes and the 16 of an IV.
@@ -55,13 +57,10 @@ impl Authorization {
         }
     }
 
-    pub(super) fn send_new_pin<C: Crypto, R: CryptoRng>(
-        &mut self,
-        cx: &mut Context<'_, C, R>,
-        shared: &SharedSecret,
-        public: &P256Point,
-    ) -> Result<Next, Cause> {
-        let new_pin = self.new_pin.as_ref().ok_or(Cause::WrongState)?;
+    pub(super) fn send_new_pin<C: Crypto, R: CryptoRng>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Next, Cause> {
+        let (Some(new_pin), Some(Agreement { public, shared })) = (&self.new_pin, &self.agreement) else {
+            return Err(Cause::WrongState);
+        };
         let (mut new_pin_enc, mut pin_hash_enc) = ([0; NEW_PIN_ENC], [0; PIN_HASH_ENC]);
         let len = shared.encrypt(cx.crypto, cx.rng, new_pin.as_bytes(), &mut new_pin_enc)?;
         let new_pin_enc = new_pin_enc.get(..len).unwrap_or_default();
@@ -86,14 +85,20 @@ impl Authorization {
         send(cx, &request)
     }
 
-    pub(super) fn new_pin_response<C, R>(
+    pub(super) fn new_pin_response<C: Crypto, R>(
         &mut self,
         cx: &mut Context<'_, C, R>,
         response: Result<(), ResponseError>,
     ) -> Result<Next, Cause> {
         let changes = self.method == Some(Method::ChangePin);
         match response {
-            Ok(()) => Ok(self.granted()),
+            Ok(()) if self.onward => {
+                self.pin_hash = self.new_pin.as_ref().map(|pin| pin.hash(cx.crypto));
+                self.new_pin = None;
+                self.method = Some(Method::Pin);
+                self.agree(cx)
+            }
+            Ok(()) => self.granted(cx),
             // The current PIN was right: it need not be asked for again.
             Err(ResponseError::Status(Status::PIN_POLICY_VIOLATION)) => Ok(self.ask_new_pin(Reason::Policy)),
             Err(ResponseError::Status(Status::PIN_INVALID)) if changes => {

@@ -8,12 +8,11 @@ use crate::{
     cbor::{RawMap, Write, Writer},
     client::{
         Cause, Ceremony, InvalidOption, Requirement,
-        authorization::Grant,
-        ceremony::{Operation, Progress},
         facts::{Facts, Purpose},
         manage::proven,
+        operation::{Means, Operation, Progress, Room},
     },
-    crypto::{Crypto, Hash},
+    crypto::Crypto,
     ctap2::{
         Command,
         config::{Request, SetMinPinLength, VendorPrototype, authenticated_head, subcommand},
@@ -128,19 +127,17 @@ impl Operation for Configuration<'_> {
         Purpose::manage(Permissions::ACFG, Requirement::Preferred)
     }
 
-    fn request<C: Hash>(
-        &self,
-        crypto: &C,
-        _: &Facts,
-        grant: Grant<'_>,
+    fn request<C: Crypto, R: CryptoRng>(
+        &mut self,
+        means: &mut Means<'_, C, R>,
         _: &[u8],
         buffer: &mut [u8],
     ) -> Result<usize, Cause> {
         let sub_command = self.setting.sub_command();
         let head = authenticated_head(sub_command);
         proven::encode(
-            crypto,
-            grant,
+            means.crypto,
+            means.grant,
             &head,
             |w| self.setting.write_params(w),
             buffer,
@@ -156,8 +153,12 @@ impl Operation for Configuration<'_> {
         )
     }
 
-    fn accept<C: Hash>(&mut self, _: &C, response: &[u8], _: bool) -> Result<Progress, Cause> {
-        response_body(response)?;
+    fn accept<C: Crypto, R: CryptoRng>(
+        &mut self,
+        _: &mut Means<'_, C, R>,
+        room: &mut Room<'_>,
+    ) -> Result<Progress, Cause> {
+        response_body(room.response())?;
         Ok(Progress::Complete)
     }
 

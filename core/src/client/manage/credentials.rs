@@ -9,13 +9,12 @@ use crate::{
     cbor::{Write, Writer},
     client::{
         Cause, Ceremony, Requirement,
-        authorization::Grant,
-        ceremony::{Operation, Progress},
         facts::{Facts, Purpose},
         manage::proven::{self, Proven},
+        operation::{Means, Operation, Progress, Room},
     },
     cose::CoseKey,
-    crypto::{Crypto, Hash},
+    crypto::Crypto,
     ctap2::{
         Command, CredentialDescriptor, ResponseError, RpEntity, UserEntity,
         credential_management::{Params, Request, Response, authenticated_head, subcommand},
@@ -346,11 +345,9 @@ impl<K: Kind> Operation for CredentialManagement<'_, K> {
         }
     }
 
-    fn request<C: Hash>(
-        &self,
-        crypto: &C,
-        _: &Facts,
-        grant: Grant<'_>,
+    fn request<C: Crypto, R: CryptoRng>(
+        &mut self,
+        means: &mut Means<'_, C, R>,
         _: &[u8],
         buffer: &mut [u8],
     ) -> Result<usize, Cause> {
@@ -372,11 +369,17 @@ impl<K: Kind> Operation for CredentialManagement<'_, K> {
             }
         };
         let head = authenticated_head(self.sub_command);
-        proven::encode(crypto, grant, &head, params, buffer, |proven, buffer| encode(self.sub_command, proven, buffer))
+        proven::encode(means.crypto, means.grant, &head, params, buffer, |proven, buffer| {
+            encode(self.sub_command, proven, buffer)
+        })
     }
 
-    fn accept<C: Hash>(&mut self, _: &C, response: &[u8], _: bool) -> Result<Progress, Cause> {
-        self.kind.accept(response)
+    fn accept<C: Crypto, R: CryptoRng>(
+        &mut self,
+        _: &mut Means<'_, C, R>,
+        room: &mut Room<'_>,
+    ) -> Result<Progress, Cause> {
+        self.kind.accept(room.response())
     }
 
     fn item<'m>(&self, response: &'m [u8]) -> Option<K::Item<'m>> {

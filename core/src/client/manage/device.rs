@@ -6,20 +6,14 @@ use core::convert::Infallible;
 use rand_core::CryptoRng;
 
 use crate::{
-    Status,
-    cbor::List,
     client::{
         Cause, Ceremony,
-        authorization::Grant,
-        ceremony::{Operation, Progress},
         facts::{Facts, Purpose},
+        operation::{Means, Operation, Progress, Room},
+        touch,
     },
-    cose::Algorithm,
-    crypto::{Crypto, Hash},
-    ctap2::{
-        Command, CredentialParameters, ResponseError, RpEntity, UserEntity, encode_command, encode_request, get_info,
-        make_credential, response_body,
-    },
+    crypto::Crypto,
+    ctap2::{Command, encode_command, encode_request, get_info, response_body},
 };
 
 /// The operation that waits until the user touches this authenticator, to tell it from others. One without
@@ -29,25 +23,19 @@ pub type Select<'b, C, R> = Ceremony<'b, Selection, C, R>;
 impl<'b, C: Crypto, R: CryptoRng> Select<'b, C, R> {
     /// An operation that has not begun. `buffer` has at least [`MIN_BUFFER`](crate::client::MIN_BUFFER) bytes.
     pub fn new(buffer: &'b mut [u8], crypto: C, rng: R) -> Self {
-        Self::with(Selection { supported: false }, buffer, crypto, rng)
+        Self::with(Selection, buffer, crypto, rng)
     }
 }
 
 /// The operation of [`Select`].
 #[derive(Debug)]
-pub struct Selection {
-    supported: bool,
-}
+pub struct Selection;
 
 impl Operation for Selection {
     type Outcome<'b> = ();
     type Item<'m> = Infallible;
 
-    fn examine(&mut self, info: &get_info::Response<'_>, _: &Facts) -> Result<(), Cause> {
-        // Every version from 2.1 on has the command.
-        self.supported = info.versions.iter().any(|version| {
-            version.as_str().starts_with("FIDO_2_") && version != "FIDO_2_0" && version != "FIDO_2_1_PRE"
-        });
+    fn examine(&mut self, _: &get_info::Response<'_>, _: &Facts) -> Result<(), Cause> {
         Ok(())
     }
 
@@ -55,37 +43,21 @@ impl Operation for Selection {
         Purpose::NONE
     }
 
-    fn request<C: Hash>(&self, _: &C, _: &Facts, _: Grant<'_>, _: &[u8], buffer: &mut [u8]) -> Result<usize, Cause> {
-        if self.supported {
-            return Ok(encode_command(Command::SELECTION, buffer)?);
-        }
-        let request = make_credential::Request {
-            client_data_hash: &[0; 32],
-            rp: RpEntity { id: ".dummy", name: None },
-            user: UserEntity { id: &[1], name: Some("dummy"), display_name: None },
-            pub_key_cred_params: List::Slice(const { &[CredentialParameters::new(Algorithm::ES256)] }),
-            exclude_list: None,
-            extensions: None,
-            options: None,
-            // An empty one asks for a touch and nothing else; some authenticators insist on a protocol beside it.
-            pin_uv_auth_param: Some(&[]),
-            pin_uv_auth_protocol: Some(1),
-            enterprise_attestation: None,
-            attestation_formats_preference: None,
-        };
-        Ok(encode_request(Command::MAKE_CREDENTIAL, &request, buffer)?)
+    fn request<C: Crypto, R: CryptoRng>(
+        &mut self,
+        means: &mut Means<'_, C, R>,
+        _: &[u8],
+        buffer: &mut [u8],
+    ) -> Result<usize, Cause> {
+        touch::request(means.facts, buffer)
     }
 
-    fn accept<C: Hash>(&mut self, _: &C, response: &[u8], _: bool) -> Result<Progress, Cause> {
-        match response_body(response) {
-            Ok(_) => Ok(Progress::Complete),
-            Err(ResponseError::Status(Status::PIN_NOT_SET | Status::PIN_INVALID | Status::PIN_AUTH_INVALID))
-                if !self.supported =>
-            {
-                Ok(Progress::Complete)
-            }
-            Err(error) => Err(error.into()),
-        }
+    fn accept<C: Crypto, R: CryptoRng>(
+        &mut self,
+        means: &mut Means<'_, C, R>,
+        room: &mut Room<'_>,
+    ) -> Result<Progress, Cause> {
+        touch::accept(means.facts, room.response()).map(|()| Progress::Complete)
     }
 
     fn outcome<'b>(self, _: &'b [u8]) -> Result<(), Cause>
@@ -123,12 +95,21 @@ impl Operation for Resetting {
         Purpose::NONE
     }
 
-    fn request<C: Hash>(&self, _: &C, _: &Facts, _: Grant<'_>, _: &[u8], buffer: &mut [u8]) -> Result<usize, Cause> {
+    fn request<C: Crypto, R: CryptoRng>(
+        &mut self,
+        _: &mut Means<'_, C, R>,
+        _: &[u8],
+        buffer: &mut [u8],
+    ) -> Result<usize, Cause> {
         Ok(encode_command(Command::RESET, buffer)?)
     }
 
-    fn accept<C: Hash>(&mut self, _: &C, response: &[u8], _: bool) -> Result<Progress, Cause> {
-        response_body(response)?;
+    fn accept<C: Crypto, R: CryptoRng>(
+        &mut self,
+        _: &mut Means<'_, C, R>,
+        room: &mut Room<'_>,
+    ) -> Result<Progress, Cause> {
+        response_body(room.response())?;
         Ok(Progress::Complete)
     }
 
@@ -173,12 +154,21 @@ impl Operation for AnyCommand<'_> {
         Purpose::NONE
     }
 
-    fn request<C: Hash>(&self, _: &C, _: &Facts, _: Grant<'_>, _: &[u8], buffer: &mut [u8]) -> Result<usize, Cause> {
+    fn request<C: Crypto, R: CryptoRng>(
+        &mut self,
+        _: &mut Means<'_, C, R>,
+        _: &[u8],
+        buffer: &mut [u8],
+    ) -> Result<usize, Cause> {
         Ok(encode_request(self.command, &crate::cbor::Raw(self.parameters), buffer)?)
     }
 
-    fn accept<C: Hash>(&mut self, _: &C, response: &[u8], _: bool) -> Result<Progress, Cause> {
-        response_body(response)?;
+    fn accept<C: Crypto, R: CryptoRng>(
+        &mut self,
+        _: &mut Means<'_, C, R>,
+        room: &mut Room<'_>,
+    ) -> Result<Progress, Cause> {
+        response_body(room.response())?;
         Ok(Progress::Complete)
     }
 

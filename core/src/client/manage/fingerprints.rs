@@ -10,9 +10,9 @@ use crate::{
     client::{
         Cause, Ceremony, Requirement,
         authorization::Grant,
-        ceremony::{Operation, Progress},
         facts::{Facts, Purpose},
         manage::proven,
+        operation::{Means, Operation, Progress, Room},
     },
     crypto::{Crypto, Hash},
     ctap2::{
@@ -129,11 +129,9 @@ impl Operation for Enrollment {
         Purpose::manage(Permissions::BE, Requirement::Required)
     }
 
-    fn request<C: Hash>(
-        &self,
-        crypto: &C,
-        _: &Facts,
-        grant: Grant<'_>,
+    fn request<C: Crypto, R: CryptoRng>(
+        &mut self,
+        means: &mut Means<'_, C, R>,
         kept: &[u8],
         buffer: &mut [u8],
     ) -> Result<usize, Cause> {
@@ -143,14 +141,18 @@ impl Operation for Enrollment {
             params.template_id = Some(template_id(kept)?);
             sub_command = subcommand::ENROLL_CAPTURE_NEXT_SAMPLE;
         }
-        encode(crypto, self.command, sub_command, &params, grant, buffer)
+        encode(means.crypto, self.command, sub_command, &params, means.grant, buffer)
     }
 
-    fn accept<C: Hash>(&mut self, _: &C, response: &[u8], _: bool) -> Result<Progress, Cause> {
-        let sample = Sample::of(&decode_response(response)?)?;
+    fn accept<C: Crypto, R: CryptoRng>(
+        &mut self,
+        _: &mut Means<'_, C, R>,
+        room: &mut Room<'_>,
+    ) -> Result<Progress, Cause> {
+        let sample = Sample::of(&decode_response(room.response())?)?;
         let first = !self.begun;
         if first {
-            template_id(response)?;
+            template_id(room.response())?;
             self.begun = true;
         }
         Ok(Progress::Show { keep: first, last: sample.remaining == 0 })
@@ -252,19 +254,21 @@ impl<A: Answer> Operation for BioEnrollment<'_, A> {
         }
     }
 
-    fn request<C: Hash>(
-        &self,
-        crypto: &C,
-        _: &Facts,
-        grant: Grant<'_>,
+    fn request<C: Crypto, R: CryptoRng>(
+        &mut self,
+        means: &mut Means<'_, C, R>,
         _: &[u8],
         buffer: &mut [u8],
     ) -> Result<usize, Cause> {
-        encode(crypto, self.command, self.sub_command, &self.params, grant, buffer)
+        encode(means.crypto, self.command, self.sub_command, &self.params, means.grant, buffer)
     }
 
-    fn accept<C: Hash>(&mut self, _: &C, response: &[u8], _: bool) -> Result<Progress, Cause> {
-        A::read(response).map(|_| Progress::Complete)
+    fn accept<C: Crypto, R: CryptoRng>(
+        &mut self,
+        _: &mut Means<'_, C, R>,
+        room: &mut Room<'_>,
+    ) -> Result<Progress, Cause> {
+        A::read(room.response()).map(|_| Progress::Complete)
     }
 
     fn outcome<'b>(self, response: &'b [u8]) -> Result<A::Outcome<'b>, Cause>

@@ -10,8 +10,8 @@ use crate::{
     client::{
         Cause, Ceremony, Requirement,
         authorization::Grant,
-        ceremony::{Operation, Progress},
         facts::{Facts, Purpose},
+        operation::{Means, Operation, Progress, Room},
     },
     crypto::{Cipher, Crypto, Hash},
     ctap2::get_info,
@@ -84,11 +84,20 @@ impl Operation for Issue {
         false
     }
 
-    fn request<C: Hash>(&self, _: &C, _: &Facts, _: Grant<'_>, _: &[u8], _: &mut [u8]) -> Result<usize, Cause> {
+    fn request<C: Crypto, R: CryptoRng>(
+        &mut self,
+        _: &mut Means<'_, C, R>,
+        _: &[u8],
+        _: &mut [u8],
+    ) -> Result<usize, Cause> {
         Ok(0)
     }
 
-    fn accept<C: Hash>(&mut self, _: &C, _: &[u8], _: bool) -> Result<Progress, Cause> {
+    fn accept<C: Crypto, R: CryptoRng>(
+        &mut self,
+        _: &mut Means<'_, C, R>,
+        _: &mut Room<'_>,
+    ) -> Result<Progress, Cause> {
         Err(Cause::WrongState)
     }
 

@@ -8,10 +8,10 @@ use crate::{
     client::{
         Cause, Ceremony,
         authorization::Grant,
-        ceremony::{Operation, Progress},
         facts::{Facts, Method, Purpose},
+        operation::{Means, Operation, Progress, Room},
     },
-    crypto::{Crypto, Hash},
+    crypto::Crypto,
     ctap2::{
         Command,
         client_pin::{Request, Response, subcommand},
@@ -64,11 +64,20 @@ impl<const CHANGE: bool> Operation for NewPin<CHANGE> {
         false // the way to the grant was all
     }
 
-    fn request<C: Hash>(&self, _: &C, _: &Facts, _: Grant<'_>, _: &[u8], _: &mut [u8]) -> Result<usize, Cause> {
+    fn request<C: Crypto, R: CryptoRng>(
+        &mut self,
+        _: &mut Means<'_, C, R>,
+        _: &[u8],
+        _: &mut [u8],
+    ) -> Result<usize, Cause> {
         Ok(0)
     }
 
-    fn accept<C: Hash>(&mut self, _: &C, _: &[u8], _: bool) -> Result<Progress, Cause> {
+    fn accept<C: Crypto, R: CryptoRng>(
+        &mut self,
+        _: &mut Means<'_, C, R>,
+        _: &mut Room<'_>,
+    ) -> Result<Progress, Cause> {
         Err(Cause::WrongState)
     }
 
@@ -137,25 +146,27 @@ impl Operation for Left {
         Purpose::NONE
     }
 
-    fn request<C: Hash>(
-        &self,
-        _: &C,
-        facts: &Facts,
-        _: Grant<'_>,
+    fn request<C: Crypto, R: CryptoRng>(
+        &mut self,
+        means: &mut Means<'_, C, R>,
         _: &[u8],
         buffer: &mut [u8],
     ) -> Result<usize, Cause> {
         // Not needed for retries, but some authenticators insist on a protocol.
         let request = Request {
-            pin_uv_auth_protocol: facts.protocol.map(Protocol::number),
+            pin_uv_auth_protocol: means.facts.protocol.map(Protocol::number),
             sub_command: Some(self.sub_command),
             ..Request::default()
         };
         Ok(encode_request(Command::CLIENT_PIN, &request, buffer)?)
     }
 
-    fn accept<C: Hash>(&mut self, _: &C, response: &[u8], _: bool) -> Result<Progress, Cause> {
-        self.read(response).map(|_| Progress::Complete)
+    fn accept<C: Crypto, R: CryptoRng>(
+        &mut self,
+        _: &mut Means<'_, C, R>,
+        room: &mut Room<'_>,
+    ) -> Result<Progress, Cause> {
+        self.read(room.response()).map(|_| Progress::Complete)
     }
 
     fn outcome<'b>(self, response: &'b [u8]) -> Result<RetriesLeft, Cause>

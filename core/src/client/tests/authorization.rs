@@ -25,6 +25,7 @@ fn choose(
         user_verification: uv,
         preferred_without_uv: PreferredWithoutUv::Proceed,
         discoverable,
+        agreement: false,
     })
 }
 
@@ -37,7 +38,7 @@ fn the_user_is_verified_by_pin_as_the_published_decision_table_says() {
     let (mc, ga) = (Permissions::MC, Permissions::GA);
     let table = [
         (mc, &none, [no, no, Err(Cause::UvUnavailable)]),
-        (mc, &unset, [no, no, Err(Cause::PinNotSet)]),
+        (mc, &unset, [no, no, Ok(Some(Method::SetPin))]),
         (mc, &set, [pin, pin, pin]),
         (ga, &none, [no, no, Err(Cause::UvUnavailable)]),
         (ga, &unset, [no, no, Err(Cause::PinNotSet)]),
@@ -243,12 +244,47 @@ fn the_last_wrong_pin_blocks() {
 }
 
 #[test]
-fn a_pin_that_must_be_changed_is_not_asked_for() {
+fn a_pin_that_must_be_changed_is_changed_and_then_used_without_being_asked_for_again() {
+    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    device.force_pin_change = Some(true);
+    let mut user = User { new_pins: ["5678"].into(), ..User::with_pins([PIN]) };
+    make_stub(&mut device, &make_options(), &mut user).unwrap();
+    assert_eq!((user.prompts.len(), &user.new_prompts[..], device.pin), (1, &[Reason::First][..], "5678"));
+    let expected = [GET_PIN_RETRIES, GET_KEY_AGREEMENT, CHANGE_PIN, GET_KEY_AGREEMENT, GET_TOKEN_USING_PIN];
+    assert_eq!(device.sub_commands(), expected);
+}
+
+#[test]
+fn a_pin_that_must_be_changed_and_is_not_ends_the_ceremony() {
     let mut device = Device::with_pin(StubCrypto, Protocol::Two);
     device.force_pin_change = Some(true);
     let mut user = User::with_pins([PIN]);
     assert_eq!(make_stub(&mut device, &make_options(), &mut user), Err(Cause::PinChangeRequired));
-    assert!(user.prompts.is_empty());
+}
+
+#[test]
+fn an_authenticator_that_only_tells_with_the_token_that_its_pin_must_be_changed_gets_it_changed() {
+    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    device.tampered = Some((3, vec![Status::PIN_POLICY_VIOLATION.0]));
+    let mut user = User { new_pins: ["5678"].into(), ..User::with_pins([PIN, PIN]) };
+    make_stub(&mut device, &make_options(), &mut user).unwrap();
+    assert_eq!(device.pin, "5678");
+}
+
+#[test]
+fn a_first_pin_is_set_on_the_way_where_a_registration_needs_one() {
+    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    device.options.client_pin = Some(false);
+    let required = MakeOptions { user_verification: Required, ..make_options() };
+    let mut user = User { new_pins: ["12", PIN].into(), ..User::default() };
+    make_stub(&mut device, &required, &mut user).unwrap();
+    assert_eq!(user.new_prompts, [Reason::First, Reason::TooShort]);
+    assert_eq!(device.sub_commands(), [GET_KEY_AGREEMENT, SET_PIN, GET_KEY_AGREEMENT, GET_TOKEN_USING_PIN]);
+
+    device.options.client_pin = Some(false);
+    assert_eq!(make_stub(&mut device, &required, &mut User::default()), Err(Cause::PinNotSet));
+    let required = GetOptions { user_verification: Required, ..get_options() };
+    assert_eq!(get_stub(&mut device, &required, &mut User::default()).unwrap_err(), Cause::PinNotSet);
 }
 
 #[test]

@@ -340,14 +340,20 @@ impl<C: Crypto> Device<C> {
     }
 
     /// Authorization of a command: whether the user is verified.
-    fn authorize(&mut self, param: Option<&[u8]>, protocol: Option<u64>, uv: Option<bool>) -> Result<(), Status> {
+    fn authorize(
+        &mut self,
+        hash: &[u8; 32],
+        param: Option<&[u8]>,
+        protocol: Option<u64>,
+        uv: Option<bool>,
+    ) -> Result<(), Status> {
         if let Some(status) = self.refusals.pop_front() {
             return Err(status);
         }
         self.verified = match param {
             Some(param) => {
                 let (issued, token) = self.token.as_ref().ok_or(Status::PIN_AUTH_INVALID)?;
-                let valid = token.authenticate(&self.crypto, *issued, &[HASH]).matches(param);
+                let valid = token.authenticate(&self.crypto, *issued, &[hash]).matches(param);
                 if !valid || protocol != Some(issued.number()) {
                     return Err(Status::PIN_AUTH_INVALID);
                 }
@@ -388,7 +394,7 @@ impl<C: Crypto> Device<C> {
 
     fn make(&mut self, request: &make_credential::Request, out: &mut [u8]) -> Result<usize, Status> {
         let options = request.options.unwrap_or_default();
-        self.authorize(request.pin_uv_auth_param, request.pin_uv_auth_protocol, options.uv)?;
+        self.authorize(request.client_data_hash, request.pin_uv_auth_param, request.pin_uv_auth_protocol, options.uv)?;
         let mut auth_data = [0; 512];
         let len = self.auth_data(true, &mut auth_data);
         let response = make_credential::Response {
@@ -405,7 +411,7 @@ impl<C: Crypto> Device<C> {
 
     fn get(&mut self, request: &get_assertion::Request, out: &mut [u8]) -> Result<usize, Status> {
         let options = request.options.unwrap_or_default();
-        self.authorize(request.pin_uv_auth_param, request.pin_uv_auth_protocol, options.uv)?;
+        self.authorize(request.client_data_hash, request.pin_uv_auth_param, request.pin_uv_auth_protocol, options.uv)?;
         self.next = 0;
         if let Some(list) = &request.allow_list {
             let known = |listed: CredentialDescriptor| self.credentials.iter().any(|known| known == listed.id);

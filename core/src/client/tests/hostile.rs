@@ -86,7 +86,7 @@ proptest! {
 }
 
 /// Steps a ceremony with whatever comes, the device's true answers among it.
-fn wander<'b, O: ceremony::Operation + 'b>(
+fn wander<'b, O: operation::Operation + 'b>(
     mut ceremony: Ceremony<'b, O, StubCrypto, rand_chacha::ChaCha8Rng>,
     mut device: Device<StubCrypto>,
     steps: &[(u8, u16, bool)],

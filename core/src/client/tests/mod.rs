@@ -12,8 +12,10 @@ use crate::{
 
 mod authorization;
 mod damaged;
+mod defects;
 mod device;
 mod faults;
+mod fido2;
 mod hostile;
 mod machine;
 mod manage;

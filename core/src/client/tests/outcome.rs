@@ -14,7 +14,7 @@ fn flawed_make(flaw: Flaw) -> Result<Vec<u8>, Cause> {
 
 fn flawed_get(flaw: Flaw, options: &GetOptions) -> Result<Vec<Vec<u8>>, Cause> {
     let mut device = Device::with_pin(StubCrypto, Protocol::Two);
-    device.flaw = Some(flaw);
+    (device.flaw, device.max_list) = (Some(flaw), Some(2));
     get_stub(&mut device, options, &mut User::with_pins([PIN])).map(|(ids, _)| ids)
 }
 

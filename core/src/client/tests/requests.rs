@@ -1,9 +1,13 @@
 //! What is sent, and what is found out before anything is.
 
-use super::*;
+use super::{
+    extensions::{CredProtect, LargeBlobSupport, MakeExtensions},
+    *,
+};
 use crate::{
     cbor,
-    ctap2::{CredentialType, get_assertion, make_credential},
+    ctap2::{CredentialType, make_credential},
+    extensions::cred_protect::Level,
 };
 
 #[test]
@@ -64,32 +68,29 @@ fn an_allow_list_of_which_nothing_is_left_does_not_become_any_credential() {
     let options = GetOptions { allow_list: List::Slice(&list), ..get_options() };
     let error = get(StubCrypto, &mut device, &options, &mut User::default()).unwrap_err();
     assert_eq!((error.code, error.cause), (ErrorCode::DeviceIneligible, status(Status::NO_CREDENTIALS)));
-    assert_eq!(cbor::decode::<get_assertion::Request>(device.last()).unwrap().allow_list.unwrap().len(), 1);
+    assert_eq!(cbor::decode::<make_credential::Request>(device.last()).unwrap().rp.id, ".dummy", "a touch");
+    assert_eq!(device.commands(), [4, 1]);
 }
 
 #[test]
-fn a_list_that_is_rewritten_needs_its_room_twice_and_says_how_much() {
-    let mut device = Device::new(StubCrypto);
-    device.max_msg_size = Some(4096);
-    let ids: Vec<[u8; 64]> = (0..10).map(|n| [n; 64]).collect();
+fn a_request_with_a_rewritten_list_takes_no_more_room_than_its_length() {
     let transports = [cbor::Text::new("usb")];
+    let ids: Vec<[u8; 64]> = (0..12).map(|n| [n; 64]).collect();
     let list: Vec<_> = ids
         .iter()
         .map(|id| CredentialDescriptor { transports: Some(List::Slice(&transports)), ..CredentialDescriptor::new(id) })
         .collect();
     let options = MakeOptions { exclude_list: List::Slice(&list), ..make_options() };
-    let Err(Cause::BufferTooSmall { needed }) = make_stub(&mut device, &options, &mut User::default()) else {
-        panic!()
-    };
-    let start = |len: usize| {
+    let commands = |len: usize| {
         let mut device = Device::new(StubCrypto);
-        device.max_msg_size = Some(4096);
-        let mut buffer = vec![0; len];
-        let ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, rng());
-        run(ceremony, &mut device, &mut User::default(), || at(0)).map(drop).map_err(|error| error.cause)
+        (device.max_msg_size, device.max_list) = (Some(4096), Some(12));
+        make_in(&mut vec![0; len], StubCrypto, &mut device, &options, &mut User::default()).unwrap();
+        (device.commands(), device.requests.last().unwrap().len())
     };
-    assert_eq!(start(needed), Ok(()));
-    assert_eq!(start(needed - 1), Err(Cause::BufferTooSmall { needed }));
+    let (whole, needed) = commands(4096);
+    assert_eq!((whole, needed > 1024), (vec![4, 1], true), "{needed}");
+    assert_eq!(commands(needed).0, [4, 1]);
+    assert_eq!(commands(needed - 1).0, [4, 2, 1], "a batch beforehand, which is shorter by the user");
 }
 
 #[test]
@@ -135,11 +136,16 @@ fn what_the_authenticator_cannot_do_is_found_before_the_user_is_asked() {
         fails(|device| device.algorithms = Some(vec![CredentialParameters::new(Algorithm::EDDSA)]), make_options()),
         (ErrorCode::ConfigurationUnsupported, Cause::NoCommonAlgorithm)
     );
-    let list = [CredentialDescriptor::new(b"one"), CredentialDescriptor::new(b"two")];
-    let excluding = MakeOptions { exclude_list: List::Slice(&list), ..make_options() };
+    let protect = CredProtect { level: Level::USER_VERIFICATION_REQUIRED, enforce: true };
+    let extensions = MakeExtensions { cred_protect: Some(protect), ..MakeExtensions::NONE };
     assert_eq!(
-        fails(|device| device.max_list = Some(1), excluding),
-        (ErrorCode::BadRequest, Cause::ListTooLong { count: 2, limit: 1 })
+        fails(|_| (), MakeOptions { extensions, ..make_options() }),
+        (ErrorCode::ConfigurationUnsupported, Cause::CredProtectUnsupported)
+    );
+    let extensions = MakeExtensions { large_blob: Some(LargeBlobSupport::Required), ..MakeExtensions::NONE };
+    assert_eq!(
+        fails(|_| (), MakeOptions { extensions, ..make_options() }),
+        (ErrorCode::ConfigurationUnsupported, Cause::LargeBlobUnsupported)
     );
     let (code, Cause::RequestTooLarge { needed, limit: 100 }) =
         fails(|device| device.max_msg_size = Some(100), make_options())

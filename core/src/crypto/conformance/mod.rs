@@ -5,6 +5,7 @@
 //! | [`properties`] | round trips, refusals, the right error for each wrong input | every backend, the stub included |
 //! | [`known_answers`] | the numbers of the standards | every real backend |
 //! | [`deterministic_signature`] | RFC 6979 and RFC 8032 to the byte | backends that sign so and can import a key |
+//! | [`deterministic_ml_dsa`] | FIPS 204 to the byte | backends that sign so |
 //!
 //! The first failed check is returned by its name. Nothing here panics or allocates: call [`run`] from a bring-up
 //! firmware. It is about 25 kB of code and constants (Thumb, opt-level s) and absent from every image that does not call
@@ -15,23 +16,26 @@ use rand_core::CryptoRng;
 use super::{Agreement, Cipher, Hash, Sign, Verify};
 
 mod known_answers;
+mod ml_dsa;
 mod properties;
 mod signatures;
 
 pub use known_answers::known_answers;
+pub use ml_dsa::deterministic_ml_dsa;
 pub use properties::properties;
 pub use signatures::{KNOWN_SIGNATURES, KnownSignature, deterministic_signature};
 
 /// A failed check, by its name.
 pub type Failure = &'static str;
 
-/// Everything a real backend must pass: [`known_answers`], then [`properties`].
+/// Everything a real backend must pass: [`known_answers`], known keys of ML-DSA, then [`properties`].
 pub fn run<C, R>(crypto: &C, rng: &mut R) -> Result<(), Failure>
 where
     C: Hash + Cipher + Agreement + Sign + Verify,
     R: CryptoRng + ?Sized,
 {
     known_answers(crypto)?;
+    ml_dsa::keys(crypto)?;
     properties(crypto, rng)
 }
 

@@ -291,6 +291,12 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "ml-dsa")]
+    #[test]
+    fn its_ml_dsa_signatures_are_the_ones_of_the_standard() {
+        assert_eq!(conformance::deterministic_ml_dsa(&RustCrypto), Ok(()));
+    }
+
     // AWS-LC stores longer ones.
     #[cfg(not(feature = "aws-lc"))]
     #[test]

@@ -95,7 +95,7 @@ fn client_data_must_be_of_the_ceremony_the_challenge_and_an_origin() {
         attestation_object: AttestationObject { fmt: "none", att_stmt: RawStatement::EMPTY, auth_data: &[] },
     };
     let error = registration(&RustCrypto, &super::expected(CHALLENGE), &response).unwrap_err();
-    assert_eq!(error, Error::ClientData(json::Error { kind: json::ErrorKind::Missing, offset: 2 }));
+    assert_eq!(error, Error::ClientData(json::Error { kind: json::ErrorKind::Missing, offset: 2, member: None }));
 }
 
 #[test]

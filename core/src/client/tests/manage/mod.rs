@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    client::{ceremony::Operation, manage::*},
+    client::{manage::*, operation::Operation},
     ctap2::{Command, get_info},
     pin_uv::{Permissions, Token},
     vectors::{bytes, hex},

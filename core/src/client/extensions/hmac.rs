@@ -1,0 +1,128 @@
+//! prf, hmacCreateSecret and hmacGetSecret over hmac-secret: salts out, outputs in (WebAuthn L3 §10.1.4, CTAP 2.3 §12).
+//!
+//! ```text
+//! PrfInput ──▶ SHA-256("WebAuthn PRF" ‖ 00 ‖ input) ──▶ Salts ──▶ Sealed ──▶ authenticator ──▶ opened, behind the response
+//! HmacSalts ────────────────────────────────────────────▲
+//! ```
+
+use rand_core::CryptoRng;
+use zeroize::Zeroize;
+
+use super::{HmacOutputs, HmacSalts, PrfInput};
+use crate::{
+    bytes,
+    client::{
+        Cause,
+        authorization::Agreement,
+        operation::{Means, Room},
+    },
+    cose::CoseKey,
+    crypto::{Crypto, Hash, P256Point},
+    extensions::hmac_secret::Input,
+    pin_uv::Mac,
+};
+
+/// A salt and its output, in bytes.
+const SALT: usize = 32;
+/// What the salts of prf begin with.
+const PRF: &[u8] = b"WebAuthn PRF\0";
+
+/// One or two salts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Salts {
+    bytes: [u8; 2 * SALT],
+    len: usize,
+}
+
+impl Salts {
+    pub fn of_prf<C: Hash>(crypto: &C, input: &PrfInput<'_>) -> Self {
+        let salt = |input: &[u8]| crypto.sha256(&[PRF, input]);
+        Self::new(&salt(input.first), input.second.map(salt).as_ref())
+    }
+
+    pub fn of_hmac(salts: &HmacSalts<'_>) -> Self {
+        Self::new(salts.salt1, salts.salt2)
+    }
+
+    fn new(salt1: &[u8; SALT], salt2: Option<&[u8; SALT]>) -> Self {
+        let mut bytes = [0; 2 * SALT];
+        let (first, second) = bytes.split_at_mut_checked(SALT).unwrap_or_default();
+        bytes::copy(first, salt1);
+        let more = salt2.map_or(0, |salt2| bytes::copy(second, salt2));
+        Self { bytes, len: SALT.saturating_add(more) }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+/// Salts, encrypted.
+pub struct Sealed {
+    public: P256Point,
+    salt_enc: [u8; 2 * SALT + 16],
+    len: usize,
+    salt_auth: Mac,
+    protocol: u64,
+}
+
+impl Sealed {
+    /// Encrypts `salts`. Without a key agreement it is void but of the right length; without a protocol there is none.
+    pub fn new<C: Crypto, R: CryptoRng>(means: &mut Means<'_, C, R>, salts: &Salts) -> Result<Option<Self>, Cause> {
+        let Some(protocol) = means.facts.protocol else { return Ok(None) };
+        let nothing = Agreement {
+            public: P256Point { x: [0; 32], y: [0; 32] },
+            shared: crate::pin_uv::SharedSecret::derive(means.crypto, protocol, &[0; 32]),
+        };
+        let Agreement { public, shared } = means.agreement.unwrap_or(&nothing);
+        let mut salt_enc = [0; 2 * SALT + 16];
+        let len = shared.encrypt(means.crypto, means.rng, salts.as_bytes(), &mut salt_enc)?;
+        let salt_auth = shared.authenticate(means.crypto, &[salt_enc.get(..len).unwrap_or_default()]);
+        Ok(Some(Self { public: *public, salt_enc, len, salt_auth, protocol: protocol.number() }))
+    }
+
+    pub fn input(&self) -> Input<'_> {
+        Input {
+            key_agreement: CoseKey::key_agreement(&self.public),
+            salt_enc: self.salt_enc.get(..self.len).unwrap_or_default(),
+            salt_auth: self.salt_auth.as_bytes(),
+            pin_uv_auth_protocol: Some(self.protocol),
+        }
+    }
+}
+
+/// Decrypts outputs and returns how many bytes they have; there are as many as salts.
+pub fn open<C: Crypto, R>(
+    means: &Means<'_, C, R>,
+    encrypted: &[u8],
+    salts: &Salts,
+    clear: &mut [u8; 2 * SALT],
+) -> Result<usize, Cause> {
+    let Agreement { shared, .. } = means.agreement.ok_or(Cause::WrongState)?;
+    match shared.decrypt(means.crypto, encrypted, clear) {
+        Ok(len) if len == salts.len => Ok(len),
+        _ => Err(Cause::InvalidHmacOutput),
+    }
+}
+
+/// Keeps `outputs` behind the response: their length in a byte, and themselves.
+pub fn keep(room: &mut Room<'_>, outputs: &mut [u8]) -> Result<(), Cause> {
+    let end = room.len.saturating_add(1).saturating_add(outputs.len());
+    let place = room.bytes.get_mut(room.len..end).and_then(<[u8]>::split_first_mut);
+    if let Some((len, place)) = place {
+        *len = outputs.len() as u8; // 0, 32 or 64
+        bytes::copy(place, outputs);
+        room.len = end;
+    }
+    outputs.zeroize();
+    if room.len == end { Ok(()) } else { Err(Cause::BufferTooSmall { needed: end }) }
+}
+
+/// The outputs that lie behind a response, and what follows them.
+pub fn kept(behind: &[u8]) -> (Option<HmacOutputs<'_>>, &[u8]) {
+    let (len, rest) = behind.split_first().unwrap_or((&0, &[]));
+    let (outputs, rest) = rest.split_at_checked(usize::from(*len)).unwrap_or_default();
+    let outputs =
+        outputs.split_first_chunk().map(|(first, second)| HmacOutputs { first, second: second.first_chunk() });
+    (outputs, rest)
+}

@@ -1,0 +1,152 @@
+//! From what a relying party asks for to what a ceremony takes (WebAuthn L3 §5.1.3 and §5.1.4, up to the authenticator).
+
+use core::time::Duration;
+
+use super::Policy;
+use crate::{
+    bytes,
+    cbor::{List, Overflow},
+    client::{
+        Cause, Conveyance, DEFAULT_TIMEOUT, Error, GetOptions, InvalidOption, MakeOptions, Requirement, Stage,
+        extensions::{GetExtensions, MakeExtensions},
+    },
+    cose::Algorithm,
+    crypto::Hash,
+    ctap2::{CredentialParameters, RpEntity},
+    webauthn::{Ceremony, ClientDataCollector, CreationOptions, OriginError, RequestOptions},
+};
+
+/// What an empty list of algorithms means (WebAuthn L3 §5.1.3 step 9).
+const DEFAULT_PARAMETERS: &[CredentialParameters<'static>] =
+    &[CredentialParameters::new(Algorithm::ES256), CredentialParameters::new(Algorithm::RS256)];
+
+/// A registration that may begin.
+#[derive(Clone, Copy, Debug)]
+pub struct Creation<'o> {
+    /// The client data, as the relying party gets it.
+    pub client_data_json: &'o [u8],
+    /// The options for the authenticator.
+    pub options: MakeOptions<'o>,
+}
+
+impl<'o> Creation<'o> {
+    /// Checks the origin and writes the client data to `buffer`, which takes that, the RP ID and 32 bytes.
+    ///
+    /// Errors, at [`Stage::Options`]: [`Cause::InvalidOption`] with [`InvalidOption::Origin`] or [`InvalidOption::RpId`];
+    /// [`Cause::BufferTooSmall`].
+    pub fn new(
+        options: &CreationOptions<'o>,
+        collector: &impl ClientDataCollector,
+        policy: &Policy<'_>,
+        crypto: &impl Hash,
+        buffer: &'o mut [u8],
+    ) -> Result<Self, Error> {
+        let collected =
+            Collected::write(Ceremony::Create, options.rp.id, options.challenge, collector, crypto, buffer)?;
+        let selection = options.authenticator_selection.unwrap_or_default();
+        let attestation = options.attestation.unwrap_or_default();
+        let listed = options.pub_key_cred_params;
+        let options = MakeOptions {
+            client_data_hash: collected.hash,
+            rp: RpEntity { id: collected.rp_id, name: Some(options.rp.name) },
+            user: options.user,
+            pub_key_cred_params: if listed.is_empty() { List::Slice(DEFAULT_PARAMETERS) } else { listed },
+            exclude_list: options.exclude_credentials.unwrap_or(List::Slice(&[])),
+            resident_key: selection.resident_key(),
+            user_verification: selection.user_verification.unwrap_or(Requirement::Preferred),
+            preferred_without_uv: policy.preferred_without_uv,
+            enterprise_attestation: match attestation {
+                Conveyance::Enterprise => policy.enterprise(collected.rp_id),
+                _ => None,
+            },
+            attestation: if policy.scrub_attestation { attestation } else { Conveyance::Direct },
+            attestation_formats: options.attestation_formats.unwrap_or(List::Slice(&[])),
+            extensions: MakeExtensions::of_options(options.extensions).map_err(invalid)?,
+            timeout: timeout(options.timeout),
+        };
+        Ok(Self { client_data_json: collected.json, options })
+    }
+}
+
+/// A sign-in that may begin.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'o> {
+    /// The client data, as the relying party gets it.
+    pub client_data_json: &'o [u8],
+    /// The options for the authenticator.
+    pub options: GetOptions<'o>,
+}
+
+impl<'o> Request<'o> {
+    /// Checks the origin and writes the client data to `buffer`. Errors and sizes as in [`Creation::new`].
+    pub fn new(
+        options: &RequestOptions<'o>,
+        collector: &impl ClientDataCollector,
+        policy: &Policy<'_>,
+        crypto: &impl Hash,
+        buffer: &'o mut [u8],
+    ) -> Result<Self, Error> {
+        let collected = Collected::write(Ceremony::Get, options.rp_id, options.challenge, collector, crypto, buffer)?;
+        let options = GetOptions {
+            allow_list: options.allow_credentials.unwrap_or(List::Slice(&[])),
+            user_verification: options.user_verification.unwrap_or(Requirement::Preferred),
+            preferred_without_uv: policy.preferred_without_uv,
+            extensions: GetExtensions::of_options(options.extensions).map_err(invalid)?,
+            timeout: timeout(options.timeout),
+            ..GetOptions::new(collected.rp_id, collected.hash)
+        };
+        Ok(Self { client_data_json: collected.json, options })
+    }
+}
+
+fn invalid(option: InvalidOption) -> Error {
+    Error::new(Stage::Options, Cause::InvalidOption(option))
+}
+
+fn timeout(millis: Option<u64>) -> Duration {
+    millis.map_or(DEFAULT_TIMEOUT, Duration::from_millis)
+}
+
+/// What the collector says, in the caller's buffer.
+struct Collected<'o> {
+    json: &'o [u8],
+    rp_id: &'o str,
+    hash: &'o [u8; 32],
+}
+
+impl<'o> Collected<'o> {
+    fn write(
+        kind: Ceremony,
+        requested: Option<&str>,
+        challenge: &[u8],
+        collector: &impl ClientDataCollector,
+        crypto: &impl Hash,
+        buffer: &'o mut [u8],
+    ) -> Result<Self, Error> {
+        let failed = |cause| Error::new(Stage::Options, cause);
+        let rp_id = collector.rp_id(requested).map_err(|error| failed(Cause::InvalidOption(error.into())))?;
+        let written = collector.write(kind, challenge, buffer);
+        let len = *written.as_ref().unwrap_or_else(|Overflow { needed }| needed);
+        let needed = len.saturating_add(rp_id.len()).saturating_add(32);
+        if written.is_err() || buffer.len() < needed {
+            return Err(failed(Cause::BufferTooSmall { needed }));
+        }
+        let (json, rest) = buffer.split_at_mut_checked(len).unwrap_or_default();
+        let (name, rest) = rest.split_at_mut_checked(rp_id.len()).unwrap_or_default();
+        let Some((hash, _)) = rest.split_first_chunk_mut() else {
+            return Err(failed(Cause::BufferTooSmall { needed }));
+        };
+        bytes::copy(name, rp_id.as_bytes());
+        *hash = crypto.sha256(&[json]);
+        Ok(Self { json, rp_id: core::str::from_utf8(name).unwrap_or_default(), hash })
+    }
+}
+
+impl From<OriginError> for InvalidOption {
+    fn from(error: OriginError) -> Self {
+        match error {
+            OriginError::Origin => Self::Origin,
+            OriginError::RpId => Self::RpId,
+        }
+    }
+}

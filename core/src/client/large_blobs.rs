@@ -1,0 +1,238 @@
+//! The large-blob array as it comes and goes, fragment by fragment, and the large blob of a sign-in (CTAP 2.3 §6.10, §12).
+
+use core::{fmt, ops::Range};
+
+use rand_core::CryptoRng;
+
+use super::{
+    Cause,
+    authorization::Grant,
+    extensions::{LargeBlobAccess, inputs::LargeBlobForm},
+    facts::Facts,
+    operation::Means,
+};
+use crate::{
+    bytes,
+    cbor::{Error, ErrorKind},
+    crypto::{Crypto, Hash},
+    ctap2::{
+        Command, decode_response, encode_request, get_info,
+        large_blobs::{FRAGMENT_OVERHEAD, Request, Response, authenticated_head},
+        response_body,
+    },
+    large_blob::{self, Array, Key, OVERHEAD, TAG, bound, deflate, is_whole, split_hash},
+};
+
+/// Where in the serialized array a reader or a writer is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Fragments {
+    pub offset: usize,
+    longest: usize,
+}
+
+impl Fragments {
+    /// From the front, in messages of at most `message` bytes.
+    pub fn new(message: usize) -> Self {
+        Self { offset: 0, longest: message.saturating_sub(FRAGMENT_OVERHEAD).max(1) }
+    }
+
+    /// The same in messages of at most `message` bytes, if these are shorter.
+    pub fn shortened(self, message: usize) -> Self {
+        Self { longest: self.longest.min(Self::new(message).longest), ..self }
+    }
+
+    /// Writes the request for the next fragment.
+    pub fn ask(&self, buffer: &mut [u8]) -> Result<usize, Cause> {
+        let request =
+            Request { get: Some(self.longest as u64), offset: Some(self.offset as u64), ..Request::default() };
+        Ok(encode_request(Command::LARGE_BLOBS, &request, buffer)?)
+    }
+
+    /// Puts the fragment of a response into `array`, and says whether it was the last.
+    pub fn take(&mut self, array: &mut [u8], response: &[u8]) -> Result<bool, Cause> {
+        let response: Response<'_> = decode_response(response)?;
+        let fragment = response.config.ok_or(Cause::missing(0x01))?;
+        if fragment.len() > self.longest {
+            return Err(Cause::Decode(Error::new(ErrorKind::WrongLength, 0).within(0x01)));
+        }
+        let end = self.offset.saturating_add(fragment.len());
+        let place = array.get_mut(self.offset..end).ok_or(Cause::BufferTooSmall { needed: end })?;
+        bytes::copy(place, fragment);
+        self.offset = end;
+        Ok(fragment.len() < self.longest)
+    }
+
+    fn next<'a>(&self, array: &'a [u8]) -> &'a [u8] {
+        let rest = array.get(self.offset..).unwrap_or_default();
+        rest.get(..self.longest).unwrap_or(rest)
+    }
+
+    /// Writes the request that stores the next fragment of `array`.
+    pub fn give<C: Hash>(&self, array: &[u8], crypto: &C, grant: Grant<'_>, buffer: &mut [u8]) -> Result<usize, Cause> {
+        let fragment = self.next(array);
+        let offset = u32::try_from(self.offset).unwrap_or(u32::MAX);
+        let proof = grant.authenticate(crypto, &[&authenticated_head(offset), &crypto.sha256(&[fragment])]);
+        let request = Request {
+            get: None,
+            set: Some(fragment),
+            offset: Some(offset.into()),
+            length: (offset == 0).then_some(array.len() as u64),
+            pin_uv_auth_param: proof.as_ref().map(|(param, _)| param.as_bytes()),
+            pin_uv_auth_protocol: proof.as_ref().map(|(_, protocol)| *protocol),
+        };
+        Ok(encode_request(Command::LARGE_BLOBS, &request, buffer)?)
+    }
+
+    /// The fragment was stored: says whether it was the last of `array`.
+    pub fn given(&mut self, array: &[u8], response: &[u8]) -> Result<bool, Cause> {
+        response_body(response)?;
+        self.offset = self.offset.saturating_add(self.next(array).len());
+        Ok(self.offset >= array.len())
+    }
+}
+
+/// The large blob of a sign-in, and the memory for it.
+pub struct LargeBlob<'o> {
+    memory: &'o mut [u8],
+    form: Option<LargeBlobForm>,
+    /// Where the array lies in the memory, or the compressed blob.
+    range: Range<usize>,
+    /// The array's longest, in bytes.
+    limit: usize,
+    fragments: Fragments,
+    /// The array was read, and its hash was right.
+    whole: bool,
+    /// The blob is in it.
+    filled: bool,
+    pub written: bool,
+}
+
+impl fmt::Debug for LargeBlob<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LargeBlob({:?}, ..)", self.form)
+    }
+}
+
+impl<'o> LargeBlob<'o> {
+    pub fn new(memory: &'o mut [u8]) -> Self {
+        Self {
+            memory,
+            form: None,
+            range: 0..0,
+            limit: 0,
+            fragments: Fragments::default(),
+            whole: false,
+            filled: false,
+            written: false,
+        }
+    }
+
+    /// Checks that the memory suffices, and compresses what an authenticator is to keep by itself.
+    pub fn examine(
+        &mut self,
+        access: LargeBlobAccess<'_>,
+        info: &get_info::Response<'_>,
+        facts: &Facts,
+    ) -> Result<(), Cause> {
+        self.form = LargeBlobForm::of(facts);
+        self.limit = info.max_serialized_large_blob_array.unwrap_or(get_info::DEFAULT_MAX_MSG_SIZE);
+        let array = self.limit.saturating_add(OVERHEAD);
+        let needed = match (self.form, access) {
+            (None, _) | (Some(LargeBlobForm::Direct), LargeBlobAccess::Read) => 0,
+            (Some(LargeBlobForm::Array), LargeBlobAccess::Read) => array,
+            (Some(LargeBlobForm::Array), LargeBlobAccess::Write(blob)) => array.saturating_add(self.work(blob)),
+            (Some(LargeBlobForm::Direct), LargeBlobAccess::Write(blob)) => bound(blob.len()),
+        };
+        if needed > self.memory.len() {
+            return Err(Cause::BufferTooSmall { needed });
+        }
+        if let (Some(LargeBlobForm::Direct), LargeBlobAccess::Write(blob)) = (self.form, access) {
+            self.range = 0..deflate(blob, self.memory)?;
+        }
+        Ok(())
+    }
+
+    /// What the memory needs beside the array to write a blob, in bytes.
+    fn work(&self, blob: &[u8]) -> usize {
+        bound(blob.len()).saturating_add(TAG).saturating_add(self.limit)
+    }
+
+    /// Whether the array is to be read, and perhaps written, after the assertions.
+    pub fn is_in_array(&self) -> bool {
+        self.form == Some(LargeBlobForm::Array)
+    }
+
+    /// The compressed blob, where it is a part of the command.
+    pub fn compressed(&self) -> &[u8] {
+        if self.is_in_array() { &[] } else { self.memory.get(self.range.clone()).unwrap_or_default() }
+    }
+
+    /// Asks for the next fragment, in messages of at most `message` bytes and as long as fit into `buffer`.
+    pub fn ask(&mut self, message: usize, buffer: &mut [u8]) -> Result<usize, Cause> {
+        if self.fragments.offset == 0 {
+            self.fragments = Fragments::new(message.min(buffer.len()));
+        }
+        self.fragments.ask(buffer)
+    }
+
+    /// Takes a fragment, and says whether it was the last.
+    pub fn take<C: Hash>(&mut self, crypto: &C, response: &[u8]) -> Result<bool, Cause> {
+        let last = self.fragments.take(self.memory, response)?;
+        if last {
+            self.range = 0..self.fragments.offset;
+            self.whole = is_whole(crypto, self.array());
+        }
+        Ok(last)
+    }
+
+    fn array(&self) -> &[u8] {
+        self.memory.get(self.range.clone()).unwrap_or_default()
+    }
+
+    /// The array is to be filled, and written.
+    pub fn fill(&mut self) {
+        self.fragments.offset = 0;
+        self.filled = false;
+    }
+
+    /// Stores `blob` under `key` in the array, unless it is already there.
+    pub fn put<C: Crypto, R: CryptoRng>(
+        &mut self,
+        key: Option<&[u8]>,
+        blob: &[u8],
+        means: &mut Means<'_, C, R>,
+    ) -> Result<(), Cause> {
+        if core::mem::replace(&mut self.filled, true) {
+            return Ok(());
+        }
+        let key: &Key = key.and_then(|key| key.try_into().ok()).ok_or(Cause::missing(0x07))?;
+        let at = self.memory.len().saturating_sub(self.work(blob));
+        let (memory, work) = self.memory.split_at_mut_checked(at).unwrap_or_default();
+        let mut array = Array::of(memory, self.range.len(), self.whole)?;
+        array.put(means.crypto, means.rng, key, blob, work)?;
+        let needed = array.serialize(means.crypto).len();
+        self.range = array.range();
+        if needed > self.limit {
+            return Err(large_blob::Error::ArrayTooLong { needed }.into());
+        }
+        Ok(())
+    }
+
+    pub fn give<C: Crypto, R>(&self, means: &Means<'_, C, R>, buffer: &mut [u8]) -> Result<usize, Cause> {
+        self.fragments.give(self.array(), means.crypto, means.grant, buffer)
+    }
+
+    /// A fragment was stored: says whether it was the last.
+    pub fn given(&mut self, response: &[u8]) -> Result<bool, Cause> {
+        let array = self.memory.get(self.range.clone()).unwrap_or_default();
+        self.written = self.fragments.given(array, response)?;
+        Ok(self.written)
+    }
+
+    /// The array that was read, without its hash.
+    pub fn into_array(self) -> Option<&'o [u8]> {
+        let memory: &'o [u8] = self.memory;
+        let (array, _) = memory.get(self.range).filter(|_| self.whole).and_then(split_hash)?;
+        Some(array)
+    }
+}

@@ -1,0 +1,108 @@
+//! Which credential of a list is on the authenticator, found out without the user: getAssertion with `up` false, for as
+//! many of them at a time as the authenticator takes and as fit a message (CTAP 2.3 §6.1, §6.2).
+
+use rand_core::CryptoRng;
+
+use super::{
+    Cause,
+    descriptors::{Descriptors, Part, assemble, candidates, measure, write},
+    facts::Facts,
+    operation::Means,
+};
+use crate::{
+    Status,
+    cbor::List,
+    crypto::Crypto,
+    ctap2::{
+        Command, ResponseError, decode_response, encode_request,
+        get_assertion::{Options, Request, Response},
+    },
+};
+
+/// What is signed is worth nothing.
+const NO_HASH: [u8; 32] = [0; 32];
+
+/// A search in one list.
+#[derive(Debug)]
+pub struct Preflight<'o> {
+    /// How many of the list are done with.
+    done: usize,
+    /// How many are being asked for.
+    batch: usize,
+    /// How many the authenticator takes at most.
+    most: usize,
+    pub found: Option<&'o [u8]>,
+}
+
+impl<'o> Preflight<'o> {
+    pub const fn new() -> Self {
+        Self { done: 0, batch: 0, most: usize::MAX, found: None }
+    }
+
+    /// Writes the next question; `None` when one is found, or all are done with. `proven`: the token is for this `rp_id`.
+    pub fn request<C: Crypto, R: CryptoRng>(
+        &mut self,
+        list: &Descriptors<'o>,
+        rp_id: &str,
+        proven: bool,
+        means: &Means<'_, C, R>,
+        buffer: &mut [u8],
+    ) -> Result<Option<usize>, Cause> {
+        let left = candidates(list, means.facts).skip(self.done).count();
+        // An authenticator that does not say how many it takes may look at the first alone.
+        let mut batch = left.min(self.most).min(means.facts.max_credential_count_in_list.unwrap_or(1));
+        if self.found.is_some() || batch == 0 {
+            return Ok(None);
+        }
+        // A credential with credProtect level 3 is only seen with proof of user verification.
+        let proof = means.grant.authenticate(means.crypto, &[&NO_HASH]).filter(|_| proven);
+        let request = Request {
+            rp_id,
+            client_data_hash: &NO_HASH,
+            allow_list: Some(List::Slice(&[])),
+            extensions: None,
+            options: Some(Options { up: Some(false), ..Options::default() }),
+            pin_uv_auth_param: proof.as_ref().map(|(param, _)| param.as_bytes()),
+            pin_uv_auth_protocol: proof.as_ref().map(|(_, protocol)| *protocol),
+        };
+        let encode = |buffer: &mut [u8]| encode_request(Command::GET_ASSERTION, &request, buffer);
+        let front = Request { options: None, pin_uv_auth_param: None, pin_uv_auth_protocol: None, ..request };
+        let at = measure(|buffer| encode_request(Command::GET_ASSERTION, &front, buffer)).saturating_sub(1);
+        let room = means.facts.max_msg_size.min(buffer.len());
+        loop {
+            let ids = candidates(list, means.facts).skip(self.done).take(batch);
+            let part = Part { at, replaced: 1, write: &|w| write(ids.clone(), w) };
+            match assemble(encode, &[Some(part)], buffer.get_mut(..room).unwrap_or_default()) {
+                Err(_) if batch > 1 => batch = batch.saturating_sub(1),
+                result => {
+                    self.batch = batch;
+                    return Ok(Some(result?));
+                }
+            }
+        }
+    }
+
+    /// Takes the answer. Errors: one that is malformed; whatever else the authenticator objects to, the credentials are not
+    /// there for it.
+    pub fn accept(&mut self, list: &Descriptors<'o>, facts: &Facts, response: &[u8]) -> Result<(), Cause> {
+        let named = match decode_response::<Response<'_>>(response) {
+            Ok(response) => response.credential.map(|credential| credential.id),
+            Err(ResponseError::Status(Status::REQUEST_TOO_LARGE | Status::LIMIT_EXCEEDED | Status::INVALID_LENGTH))
+                if self.batch > 1 =>
+            {
+                self.most = self.batch >> 1;
+                return Ok(());
+            }
+            Err(ResponseError::Status(_)) => Some(&[][..]),
+            Err(error) => return Err(error.into()),
+        };
+        let mut asked = candidates(list, facts).skip(self.done).take(self.batch);
+        self.found = match named {
+            Some(id) => asked.find(|asked| *asked == id),
+            None if self.batch == 1 => asked.next(),
+            None => None,
+        };
+        self.done = self.done.saturating_add(self.batch);
+        Ok(())
+    }
+}

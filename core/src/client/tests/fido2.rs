@@ -1,0 +1,247 @@
+//! The client in one value, against the small authenticator.
+
+use std::{cell::Cell, rc::Rc};
+
+use super::{
+    device::{Device, ID, PIN, RP_ID, User, at, rng},
+    *,
+};
+use crate::{
+    Instant, cbor,
+    client::fido2::{Fido2Client, Policy, WebAuthnClient},
+    crypto::{Hash, RustCrypto, StubCrypto},
+    ctap2::{Command, make_credential},
+    webauthn::{
+        AuthenticatorSelection, CreationOptions, DefaultClientDataCollector, RelyingParty, RequestOptions, SuffixRules,
+    },
+};
+
+pub const ORIGIN: &str = "https://login.example.org:8443";
+
+pub type Client<'p, C, K> =
+    Fido2Client<'p, Device<C>, DefaultClientDataCollector<'static>, User, C, rand_chacha::ChaCha8Rng, K>;
+
+pub fn client<C: Crypto>(crypto: C, device: Device<C>, user: User) -> Client<'static, C, impl FnMut() -> Instant> {
+    let now: Rc<Cell<u64>> = device.now.clone();
+    Fido2Client::new(device, DefaultClientDataCollector::new(ORIGIN), user, crypto, rng(), move || at(now.get()))
+}
+
+pub fn stub() -> Client<'static, StubCrypto, impl FnMut() -> Instant> {
+    client(StubCrypto, Device::new(StubCrypto), User::default())
+}
+
+pub fn creation() -> CreationOptions<'static> {
+    let rp = RelyingParty { id: Some(RP_ID), name: "Example" };
+    CreationOptions::new(rp, UserEntity { id: b"user", name: Some("alice"), display_name: None }, &[1, 2, 3], ES256)
+}
+
+pub fn request() -> RequestOptions<'static> {
+    RequestOptions { rp_id: Some(RP_ID), ..RequestOptions::new(&[4, 5, 6]) }
+}
+
+#[test]
+fn it_registers_and_signs_in_with_the_pin_and_real_cryptography() {
+    let user = User::with_pins([PIN, PIN]);
+    let mut client = client(RustCrypto, Device::with_pin(RustCrypto, Protocol::Two), user);
+    let (mut json, mut buffer) = ([0; 256], [0; 2048]);
+    let creation = client.creation(&creation(), &mut json).unwrap();
+    let response = client.make_credential(&creation, &mut buffer).unwrap();
+    assert_eq!((response.credential_id(), response.attestation_object().fmt), (ID, "none"));
+    assert_eq!(
+        std::str::from_utf8(response.client_data_json).unwrap(),
+        r#"{"type":"webauthn.create","challenge":"AQID","origin":"https://login.example.org:8443","crossOrigin":false}"#
+    );
+    let sent: make_credential::Request<'_> = cbor::decode(client.transport.last()).unwrap();
+    assert_eq!(*sent.client_data_hash, RustCrypto.sha256(&[response.client_data_json]));
+
+    let (mut json, mut buffer) = ([0; 256], [0; 2048]);
+    let request = client.request(&request(), &mut json).unwrap();
+    let selection = client.get_assertion(&request, &mut buffer).unwrap();
+    let response = selection.get(0).unwrap();
+    assert_eq!((response.credential_id(), response.user_handle()), (ID, Some(&b"a"[..])));
+    assert!(response.client_data_json.starts_with(br#"{"type":"webauthn.get","challenge":"BAUG","#));
+    assert!(selection.get(1).is_none());
+}
+
+#[test]
+fn options_become_those_of_the_ceremony_with_the_defaults_of_the_standard() {
+    let client = stub();
+    let mut json = [0; 256];
+    let made = client.creation(&creation(), &mut json).unwrap().options;
+    assert_eq!((made.rp.id, made.rp.name), (RP_ID, Some("Example")));
+    assert_eq!((made.resident_key, made.user_verification), (Requirement::Discouraged, Requirement::Preferred));
+    assert_eq!((made.attestation, made.timeout), (Conveyance::None, DEFAULT_TIMEOUT));
+    assert_eq!(made.enterprise_attestation, None);
+
+    let mut json = [0; 256];
+    let options = CreationOptions {
+        timeout: Some(5),
+        attestation: Some(Conveyance::Enterprise),
+        pub_key_cred_params: List::Slice(&[]),
+        exclude_credentials: Some(List::Slice(const { &[CredentialDescriptor::new(ID)] })),
+        authenticator_selection: Some(AuthenticatorSelection {
+            require_resident_key: Some(true),
+            user_verification: Some(Requirement::Required),
+            ..Default::default()
+        }),
+        ..creation()
+    };
+    let made = client.creation(&options, &mut json).unwrap().options;
+    assert_eq!((made.resident_key, made.user_verification), (Requirement::Required, Requirement::Required));
+    assert_eq!((made.attestation, made.timeout), (Conveyance::Enterprise, Duration::from_millis(5)));
+    assert_eq!((made.enterprise_attestation, made.exclude_list.len()), (Some(1), 1));
+    let algorithms: Vec<_> = made.pub_key_cred_params.iter().map(|params| params.algorithm).collect();
+    assert_eq!(algorithms, [Algorithm::ES256, Algorithm::RS256]);
+
+    let mut json = [0; 256];
+    let options = RequestOptions {
+        timeout: Some(5),
+        allow_credentials: Some(List::Slice(const { &[CredentialDescriptor::new(ID)] })),
+        user_verification: Some(Requirement::Discouraged),
+        ..request()
+    };
+    let got = client.request(&options, &mut json).unwrap().options;
+    assert_eq!((got.rp_id, got.user_verification), (RP_ID, Requirement::Discouraged));
+    assert_eq!((got.timeout, got.allow_list.len()), (Duration::from_millis(5), 1));
+}
+
+#[test]
+fn an_origin_that_may_not_ask_is_refused_before_anything_is_sent() {
+    let mut client = stub();
+    let refused = |error: Error| (error.code, error.stage, error.cause);
+    let foreign = CreationOptions { rp: RelyingParty { id: Some("example.com"), name: "" }, ..creation() };
+    let expected = (ErrorCode::BadRequest, Stage::Options, Cause::InvalidOption(InvalidOption::RpId));
+    assert_eq!(client.creation(&foreign, &mut [0; 256]).map_err(refused).unwrap_err(), expected);
+    let foreign = RequestOptions { rp_id: Some("org"), ..request() };
+    assert_eq!(client.request(&foreign, &mut [0; 256]).map_err(refused).unwrap_err(), expected);
+    client.collector.origin = "https://192.0.2.1";
+    let expected = (ErrorCode::BadRequest, Stage::Options, Cause::InvalidOption(InvalidOption::Origin));
+    assert_eq!(client.request(&request(), &mut [0; 256]).map_err(refused).unwrap_err(), expected);
+    assert!(client.transport.requests.is_empty());
+}
+
+#[test]
+fn a_buffer_that_is_too_small_for_client_data_is_told_its_size() {
+    let client = stub();
+    let mut json = [0; 256];
+    let needed = client.creation(&creation(), &mut json).unwrap().client_data_json.len() + RP_ID.len() + 32;
+    for size in 0..needed {
+        let error = client.creation(&creation(), &mut json[..size]).unwrap_err();
+        assert_eq!((error.cause, error.stage), (Cause::BufferTooSmall { needed }, Stage::Options));
+    }
+    assert!(client.creation(&creation(), &mut json[..needed]).is_ok());
+}
+
+#[test]
+fn policies_choose_where_the_standards_leave_a_choice() {
+    let mut client = stub();
+    let enterprise = CreationOptions { attestation: Some(Conveyance::Enterprise), ..creation() };
+    let mut asked = |policy: Policy<'static>, options: &CreationOptions<'static>| {
+        client.policy = policy;
+        let mut json = [0; 256];
+        let made = client.creation(options, &mut json).unwrap().options;
+        (made.enterprise_attestation, made.attestation, made.preferred_without_uv)
+    };
+    use PreferredWithoutUv::{Error, Proceed};
+    assert_eq!(asked(Policy::default(), &enterprise), (Some(1), Conveyance::Enterprise, Proceed));
+    assert_eq!(asked(Policy::PYTHON_FIDO2, &creation()), (None, Conveyance::Direct, Error));
+    let managed = |rp_ids| Policy { enterprise_rp_ids: Some(rp_ids), ..Policy::STANDARD };
+    assert_eq!(asked(managed(&["example.com", RP_ID]), &enterprise).0, Some(2));
+    assert_eq!(asked(managed(&["example.com"]), &enterprise).0, None);
+    assert_eq!(asked(managed(&[RP_ID]), &creation()).0, None);
+}
+
+#[test]
+fn the_whole_of_get_info_is_there_on_request() {
+    let mut client = stub();
+    client.transport.amend = |info| {
+        info.firmware_version = Some(7);
+        info.certifications = Some(cbor::RawMap(b"\xA1\x64FIDO\x01"));
+    };
+    let mut buffer = [0; 1024];
+    let info = client.info(&mut buffer).unwrap();
+    assert_eq!((info.firmware_version, info.max_msg_size()), (Some(7), 1200));
+    assert_eq!(info.certifications, Some(cbor::RawMap(b"\xA1\x64FIDO\x01")));
+    client.transport.tampered = Some((client.transport.requests.len(), vec![0, 0xA1]));
+    assert!(matches!(client.info(&mut [0; 1024]).unwrap_err().cause, Cause::Decode(_)));
+}
+
+#[test]
+fn selection_waits_for_a_touch_and_can_be_cancelled() {
+    let mut client = stub();
+    client.transport.amend = |info| info.versions = List::Slice(const { &[cbor::Text::new("FIDO_2_1")] });
+    client.transport.script.push_back(vec![0]);
+    client.selection(&mut [0; 1024]).unwrap();
+    assert_eq!(client.transport.commands(), [Command::GET_INFO.0, Command::SELECTION.0]);
+    assert!(client.user.touches > 0);
+    client.user.cancels = true;
+    assert_eq!(client.selection(&mut [0; 1024]).unwrap_err().cause, Cause::Cancelled);
+}
+
+#[test]
+fn the_user_is_asked_for_the_account_only_when_there_are_several() {
+    struct Chooser(Option<usize>, usize);
+    impl UserInteraction for Chooser {
+        fn choose_account(&mut self, accounts: &AssertionSelection<'_>) -> Option<usize> {
+            self.1 += accounts.len();
+            self.0
+        }
+    }
+
+    let mut client = stub();
+    let (mut json, mut buffer) = ([0; 256], [0; 1024]);
+    let prepared = client.request(&request(), &mut json).unwrap();
+    let selection = client.get_assertion(&prepared, &mut buffer).unwrap();
+    let mut chooser = Chooser(None, 0);
+    assert_eq!(selection.choose(&mut chooser).unwrap().credential_id(), ID);
+    assert_eq!(chooser.1, 0);
+
+    client.transport.credentials = vec![b"a".to_vec(), b"b".to_vec()];
+    let mut buffer = [0; 1024];
+    let selection = client.get_assertion(&prepared, &mut buffer).unwrap();
+    for (choice, chosen) in [(Some(1), Some(&b"b"[..])), (Some(2), None), (None, None)] {
+        let mut chooser = Chooser(choice, 0);
+        assert_eq!(selection.choose(&mut chooser).map(|response| response.credential_id()), chosen);
+        assert_eq!(chooser.1, 2);
+    }
+    assert_eq!(selection.choose(&mut User::default()).unwrap().credential_id(), b"a");
+}
+
+#[test]
+fn a_pin_that_is_not_given_is_named_as_the_cause() {
+    let mut client = client(StubCrypto, Device::with_pin(StubCrypto, Protocol::One), User::default());
+    let mut json = [0; 256];
+    let creation = client.creation(&creation(), &mut json).unwrap();
+    let error = client.make_credential(&creation, &mut [0; 1024]).unwrap_err();
+    assert_eq!((error.code, error.cause), (ErrorCode::BadRequest, Cause::PinRequired));
+    assert!(error.to_string().ends_with("PIN required but not provided"));
+}
+
+#[test]
+fn time_runs_out_and_users_cancel_and_the_two_are_told_apart() {
+    let mut client = stub();
+    client.transport.silent = true;
+    let mut json = [0; 256];
+    let prepared = client.request(&RequestOptions { timeout: Some(1_000), ..request() }, &mut json).unwrap();
+    let error = client.get_assertion(&prepared, &mut [0; 1024]).unwrap_err();
+    assert_eq!((error.code, error.cause), (ErrorCode::Timeout, Cause::Timeout));
+    assert!((1_000..5_000).contains(&client.transport.now.get()));
+    client.user.cancels = true;
+    let error = client.get_assertion(&prepared, &mut [0; 1024]).unwrap_err();
+    assert_eq!((error.code, error.cause), (ErrorCode::Timeout, Cause::Cancelled));
+}
+
+#[test]
+fn suffixes_of_the_callers_are_taken_into_account() {
+    let collector = DefaultClientDataCollector {
+        origin: ORIGIN,
+        cross_origin: false,
+        top_origin: None,
+        suffixes: SuffixRules("example.org"),
+        related_origins: (),
+    };
+    let client = Fido2Client::new(Device::new(StubCrypto), collector, User::default(), StubCrypto, rng(), || at(0));
+    let error = client.creation(&creation(), &mut [0; 256]).unwrap_err();
+    assert_eq!(error.cause, Cause::InvalidOption(InvalidOption::RpId));
+    assert_eq!(std::format!("{client:?}"), "Fido2Client(..)");
+}

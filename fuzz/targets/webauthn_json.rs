@@ -1,0 +1,114 @@
+//! The JSON of WebAuthn: options are read as serde_json reads them, and written and read again unchanged; what is refused
+//! was wrong where the error says; responses are JSON to serde_json.
+#![no_main]
+
+use keyfob_core::{
+    cbor::RawMap,
+    json::{Error, ErrorKind, WriteError},
+    webauthn::{Attachment, AuthenticationResponseJson, CreationOptions, RequestOptions, base64url},
+};
+use keyfob_fuzz::Input;
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut buffer = vec![0; bytes.len()];
+    match CreationOptions::from_json(bytes, &mut buffer) {
+        Ok(options) => {
+            let json = written(|buffer| options.to_json(buffer));
+            let theirs = says(bytes, &json);
+            assert_eq!(theirs["challenge"], encoded(options.challenge));
+            assert_eq!(theirs["user"]["id"], encoded(options.user.id));
+            assert_eq!(theirs["rp"]["name"], options.rp.name);
+            assert_eq!(theirs["rp"]["id"].as_str(), options.rp.id);
+            assert_eq!(theirs["timeout"].as_u64(), options.timeout);
+            assert_eq!(items(&theirs["pubKeyCredParams"]), options.pub_key_cred_params.len());
+            assert_eq!(items(&theirs["excludeCredentials"]), options.exclude_credentials.map_or(0, |list| list.len()));
+            let mut again = vec![0; json.len()];
+            assert_eq!(CreationOptions::from_json(&json, &mut again), Ok(options));
+        }
+        Err(error) => refused(bytes, error, &["rp", "user", "challenge", "pubKeyCredParams"]),
+    }
+    let mut buffer = vec![0; bytes.len()];
+    match RequestOptions::from_json(bytes, &mut buffer) {
+        Ok(options) => {
+            let json = written(|buffer| options.to_json(buffer));
+            let theirs = says(bytes, &json);
+            assert_eq!(theirs["challenge"], encoded(options.challenge));
+            assert_eq!(theirs["rpId"].as_str(), options.rp_id);
+            assert_eq!(items(&theirs["allowCredentials"]), options.allow_credentials.map_or(0, |list| list.len()));
+            let mut again = vec![0; json.len()];
+            assert_eq!(RequestOptions::from_json(&json, &mut again), Ok(options));
+        }
+        Err(error) => refused(bytes, error, &["challenge"]),
+    }
+    response(bytes);
+});
+
+fn encoded(bytes: &[u8]) -> String {
+    base64url::chars(bytes).collect()
+}
+
+fn items(list: &Value) -> usize {
+    list.as_array().map_or(0, Vec::len)
+}
+
+/// What serde_json reads in what we have read. It refuses numbers that no f64 holds, which can stand in members that we
+/// skip; then it is what it reads in what we write of it.
+fn says(bytes: &[u8], written: &[u8]) -> Value {
+    let read = |json: &[u8]| serde_json::from_slice(json);
+    read(bytes).unwrap_or_else(|_| read(written).expect("what is written is JSON"))
+}
+
+fn written(write: impl Fn(&mut [u8]) -> Result<usize, WriteError>) -> Vec<u8> {
+    let mut buffer = Vec::new();
+    loop {
+        match write(&mut buffer) {
+            Ok(length) => {
+                buffer.truncate(length);
+                return buffer;
+            }
+            Err(WriteError::Overflow(overflow)) => {
+                assert!(overflow.needed > buffer.len());
+                buffer.resize(overflow.needed, 0);
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// A document is refused for a reason.
+fn refused(bytes: &[u8], error: Error, required: &[&str]) {
+    assert!(error.offset <= bytes.len());
+    let theirs = serde_json::from_slice::<Value>(bytes).ok();
+    match error.kind {
+        // The buffer was as long as the document.
+        ErrorKind::Overflow(_) => panic!("{error} of {} bytes", bytes.len()),
+        ErrorKind::Missing if required.contains(&error.member.unwrap_or_default()) => {}
+        ErrorKind::Missing | ErrorKind::UnexpectedType | ErrorKind::NotBase64Url | ErrorKind::OutOfRange => {}
+        ErrorKind::Duplicate | ErrorKind::TooDeep => {}
+        _ => assert!(theirs.is_none(), "{error} in {theirs:?}"),
+    }
+}
+
+/// A response with arbitrary extension results.
+fn response(bytes: &[u8]) {
+    let mut input = Input(bytes);
+    let (id, user) = (input.slice(), input.slice());
+    let response = AuthenticationResponseJson {
+        credential_id: id,
+        client_data_json: b"{}",
+        authenticator_data: &[],
+        signature: &[],
+        user_handle: Some(user),
+        attachment: Some(Attachment::CrossPlatform),
+        client_extension_results: RawMap(input.0),
+    };
+    let mut buffer = vec![0; 8 * bytes.len() + 512];
+    if let Ok(length) = response.write(&mut buffer) {
+        let theirs: Value = serde_json::from_slice(&buffer[..length]).expect("what is written is JSON");
+        assert_eq!(theirs["id"], encoded(id));
+        assert_eq!(theirs["response"]["userHandle"], encoded(user));
+        assert!(response.write(&mut buffer[..length - 1]).is_err());
+    }
+}

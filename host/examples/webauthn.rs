@@ -1,0 +1,157 @@
+//! A WebAuthn client on the command line: options in JSON from the standard input, the response in JSON to the standard
+//! output. The security key is one that `keyfob serve` serves.
+//!
+//! ```text
+//! cargo run --example webauthn -- ADDRESS:PORT create|get ORIGIN [--pin PIN] [--python-fido2] [--fixed-randomness]
+//! ```
+#![allow(clippy::disallowed_methods)]
+
+use std::{
+    convert::Infallible,
+    io::{self, Read, Write},
+    net::TcpStream,
+    process::ExitCode,
+    time,
+};
+
+use keyfob_core::{
+    Instant,
+    cbor::Text,
+    client::{
+        self, GetAssertion, PinEntry, Prompt, UserInteraction,
+        fido2::{Fido2Client, Policy, ResponseSelection, WebAuthnClient},
+    },
+    crypto::RustCrypto,
+    json::WriteError,
+    transport::hid::HidTransport,
+    webauthn::{CreationOptions, DefaultClientDataCollector, RequestOptions},
+};
+use keyfob_soft_authenticator::devices::tcp::TcpPipe;
+use rand_chacha::rand_core::{TryCryptoRng, TryRng};
+
+/// The longest CTAPHID message, and four times that for several assertions, in bytes.
+const MESSAGES: usize = 4 * 7609;
+
+/// Room for the large-blob array, twice and with what is written to it, in bytes.
+const LARGE_BLOBS: usize = 64 * 1024;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(json) => match io::stdout().write_all(&json) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        },
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<Vec<u8>, String> {
+    let [address, ceremony, origin, options @ ..] = arguments else {
+        return Err("ADDRESS:PORT create|get ORIGIN".into());
+    };
+    let has = |name: &str| options.iter().any(|option| option == name);
+    let pin = options.iter().skip_while(|option| *option != "--pin").nth(1).cloned();
+    let mut json = Vec::new();
+    io::stdin().read_to_end(&mut json).map_err(|error| error.to_string())?;
+
+    let stream = TcpStream::connect(address).map_err(|error| format!("{address} is not reached: {error}"))?;
+    stream.set_nodelay(true).map_err(|error| error.to_string())?;
+    let start = time::Instant::now();
+    let now = move || Instant::from_millis(u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX));
+    let mut source = Source { fixed: has("--fixed-randomness") };
+    let transport = HidTransport::new(TcpPipe::new(stream), now, [0x11; 8]);
+    let collector = DefaultClientDataCollector::new(origin);
+    let mut client = Fido2Client::new(transport, collector, User { pin }, RustCrypto, source, now);
+    client.policy = if has("--python-fido2") { Policy::PYTHON_FIDO2 } else { Policy::STANDARD };
+
+    let (mut read, mut collected, mut messages) =
+        (vec![0; json.len()], vec![0; 8 * json.len() + 512], vec![0; MESSAGES]);
+    if ceremony == "create" {
+        let options = CreationOptions::from_json(&json, &mut read).map_err(|error| error.to_string())?;
+        let creation = client.creation(&options, &mut collected).map_err(failure)?;
+        let response = client.make_credential(&creation, &mut messages).map_err(failure)?;
+        written(|buffer| response.to_json(&creation.options.extensions, &[Text::new("usb")], buffer))
+    } else {
+        let options = RequestOptions::from_json(&json, &mut read).map_err(|error| error.to_string())?;
+        let request = client.request(&options, &mut collected).map_err(failure)?;
+        let mut memory = vec![0; LARGE_BLOBS];
+        let ceremony = GetAssertion::with_memory(&request.options, &mut memory, &mut messages, RustCrypto, &mut source);
+        let assertions = client::run(ceremony, &mut client.transport, &mut client.user, now).map_err(failure)?;
+        let mut work = vec![0; LARGE_BLOBS];
+        let blob = assertions.large_blob(&RustCrypto, 0, &mut work).map_err(|error| format!("{error:?}"))?;
+        let selection = ResponseSelection { client_data_json: request.client_data_json, assertions };
+        let response = selection.get(0).ok_or("no assertion")?;
+        written(|buffer| response.to_json(&request.options.extensions, blob, buffer))
+    }
+}
+
+fn failure(error: client::Error) -> String {
+    format!("{:?}: {:?} ({:?})", error.code, error.cause, error.stage)
+}
+
+/// What `write` writes, in as much room as it takes.
+fn written(write: impl Fn(&mut [u8]) -> Result<usize, WriteError>) -> Result<Vec<u8>, String> {
+    let mut buffer = Vec::new();
+    loop {
+        match write(&mut buffer) {
+            Ok(length) => {
+                buffer.truncate(length);
+                return Ok(buffer);
+            }
+            Err(WriteError::Overflow(overflow)) => buffer.resize(overflow.needed, 0),
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
+
+/// Knows a PIN, or none, and enters it once.
+struct User {
+    pin: Option<String>,
+}
+
+impl UserInteraction for User {
+    fn request_pin(&mut self, _: &Prompt<'_>, entry: &mut PinEntry) -> bool {
+        let Some(pin) = self.pin.take() else { return false };
+        entry.set(&pin);
+        true
+    }
+}
+
+/// The system's randomness, or, to compare what two clients send, the same byte for ever.
+#[derive(Clone, Copy)]
+struct Source {
+    fixed: bool,
+}
+
+impl TryRng for Source {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        let mut bytes = [0; 4];
+        self.try_fill_bytes(&mut bytes)?;
+        Ok(u32::from_le_bytes(bytes))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        let mut bytes = [0; 8];
+        self.try_fill_bytes(&mut bytes)?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), Infallible> {
+        to.fill(0x11);
+        if !self.fixed
+            && let Err(error) = getrandom::fill(to)
+        {
+            eprintln!("the system has no randomness: {error}");
+            std::process::exit(1);
+        }
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Source {}

@@ -1,0 +1,149 @@
+"""Where ours sends something else than python-fido2, on purpose. The numbers are those of python-fido2's defects in the
+survey of clients; what has none is what browsers do.
+
+A deviation rewrites what python-fido2 sent to what ours has to send, so that every byte of ours is accounted for. Where
+ours insists on user verification, python-fido2 is told to.
+"""
+
+from fido2.utils import websafe_decode
+from routes import RP
+from trace import GET, GET_AGREEMENT, GET_INFO, GET_RETRIES, MAKE, NO_CREDENTIALS, PIN, SELECTION, Exchange
+
+INSTEAD, DEVIATIONS = {}, {}
+
+
+def instead(number, reason):
+    """Adds a function from a case and its options to the options that python-fido2 is to be given, the same ones where it
+    does not apply."""
+
+    def add(function):
+        INSTEAD[number] = (reason, function)
+        return function
+
+    return add
+
+
+def requiring(case, options):
+    """The same options, with user verification required."""
+    if case.ceremony == "get":
+        return {**options, "userVerification": "required"}
+    selection = {**options["authenticatorSelection"], "userVerification": "required"}
+    return {**options, "authenticatorSelection": selection}
+
+
+def deviation(number, reason):
+    """Adds a function from a list of exchanges, the case and its options to a list, the same one where it does not
+    apply."""
+
+    def add(function):
+        DEVIATIONS[number] = (reason, function)
+        return function
+
+    return add
+
+
+@instead("1", "the RP ID goes out where it follows from the origin")
+def _(case, options):
+    return options if case.ceremony == "create" or "rpId" in options else {**options, "rpId": RP["id"]}
+
+
+@instead("uv: accounts", "a sign-in with any account, and a registration of one, verify the user where they can")
+def _(case, options):
+    discoverable = (
+        "allowCredentials" not in options
+        if case.ceremony == "get"
+        else options["authenticatorSelection"].get("residentKey") in ("required", "preferred")
+    )
+    return requiring(case, options) if discoverable and case.pin else options
+
+
+@instead("uv: prf", "secrets are evaluated with user verification only (w3c/webauthn#2337)")
+def _(case, options):
+    prf = options.get("extensions", {}).get("prf", {})
+    evaluated = ("eval" in prf or "evalByCredential" in prf) and (case.ceremony == "get" or case.is_full())
+    return requiring(case, options) if evaluated else options
+
+
+@deviation("14", "one getInfo a ceremony")
+def _(said, case, options):
+    return said[:1] + [each for each in said[1:] if each.command != GET_INFO]
+
+
+@deviation("agreement", "one key agreement a ceremony, for secrets and for the token")
+def _(said, case, options):
+    places = [place for place, each in enumerate(said) if each.is_pin(GET_AGREEMENT)]
+    return [each for place, each in enumerate(said) if place not in places[:-1]]
+
+
+@deviation("6", "the user is told how many attempts are left before a PIN is asked for")
+def _(said, case, options):
+    rewritten = []
+    for each, after in zip(said, [*said[1:], None]):
+        if each.is_pin(GET_AGREEMENT) and after and after.is_pin(0x05, 0x09):
+            rewritten.append(Exchange(PIN, {1: each.parameters[1], 2: GET_RETRIES}))
+        rewritten.append(each)
+    return rewritten
+
+
+@deviation("7", "what can be known beforehand is refused beforehand")
+def _(said, case, options):
+    return said if any(each.command in (MAKE, GET) for each in said) else said[:1]
+
+
+@deviation("13", "transports do not go out")
+def _(said, case, options):
+    return [each.with_parameters({key: list(map(bare, each.parameters[key]))}) if key in each.parameters else each
+            for each in said for key in [{MAKE: 5, GET: 3}.get(each.command)]]
+
+
+def bare(descriptor):
+    return {"id": descriptor["id"], "type": descriptor["type"]}
+
+
+def listed(case, options):
+    """The descriptors of the options, as they go out."""
+    members = options.get("excludeCredentials" if case.ceremony == "create" else "allowCredentials", [])
+    return [{"id": websafe_decode(each["id"]), "type": each["type"]} for each in members]
+
+
+@deviation("probes", "a list that fits into one request is not asked about beforehand")
+def _(said, case, options):
+    descriptors = listed(case, options)
+    if "evalByCredential" in options.get("extensions", {}).get("prf", {}):
+        return said  # what is to be evaluated depends on the credential
+    if not descriptors or len(descriptors) > said[0].answer.get(7, 1):
+        return said
+    rewritten = []
+    for each in said:
+        if each.is_probe():
+            continue
+        if each.command == MAKE:
+            each = each.with_parameters({5: descriptors})
+        if each.command == GET:
+            each = each.with_parameters({3: descriptors})
+        rewritten.append(each)
+    if rewritten[-1].status == NO_CREDENTIALS and "FIDO_2_1" in said[0].answer[1]:
+        rewritten.append(Exchange(SELECTION, {}))
+    return rewritten
+
+
+def changed(case, options):
+    """The options that python-fido2 is to be given, and the deviations that were used."""
+    used = set()
+    for number, (_, change) in INSTEAD.items():
+        after = change(case, options)
+        if after != options:
+            used.add(number)
+        options = after
+    return options, used
+
+
+def expected(said, case, options):
+    """What ours has to send, and the deviations that were used."""
+    used = set()
+    for number, (_, rewrite) in DEVIATIONS.items():
+        rewritten = rewrite(said, case, options)
+        if rewritten != said:
+            used.add(number)
+        said = rewritten
+    return said, used

@@ -1,0 +1,379 @@
+use std::{
+    collections::HashSet,
+    io::{self, ErrorKind},
+    sync::{Arc, Mutex},
+};
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+
+use super::*;
+
+/// What a disk loses when its power fails is decided for pieces of this many bytes.
+const SECTOR: usize = 512;
+const BLOCK: u64 = 4096;
+
+/// A disk in memory: it counts, fails, fills up, and forgets what was not synced.
+#[derive(Debug, Default)]
+struct SimDisk(Mutex<State>);
+
+#[derive(Clone, Debug, Default)]
+struct State {
+    bytes: Vec<u8>,
+    /// What is on the medium for sure.
+    synced: Vec<u8>,
+    /// Changes so far: writes, new lengths, syncs.
+    changes: u64,
+    /// The power fails in place of the change with this number.
+    cut_at: Option<u64>,
+    reads: u64,
+    /// Blocks that hold something, and how many there can be. Holes cost nothing.
+    blocks: HashSet<u64>,
+    room: Option<usize>,
+}
+
+impl State {
+    fn change(&mut self) -> io::Result<()> {
+        if self.cut_at == Some(self.changes) {
+            return Err(ErrorKind::Other.into());
+        }
+        self.changes += 1;
+        Ok(())
+    }
+}
+
+impl StorageBackend for SimDisk {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.lock().unwrap().bytes.len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let mut state = self.0.lock().unwrap();
+        state.reads += 1;
+        let range = offset as usize..offset as usize + out.len();
+        out.copy_from_slice(state.bytes.get(range).ok_or(ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let mut state = self.0.lock().unwrap();
+        state.change()?;
+        state.bytes.resize(len as usize, 0);
+        state.blocks.retain(|block| *block < len.div_ceil(BLOCK));
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let mut state = self.0.lock().unwrap();
+        state.change()?;
+        state.synced = state.bytes.clone();
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let mut state = self.0.lock().unwrap();
+        state.change()?;
+        let end = offset + data.len() as u64;
+        let new: Vec<u64> =
+            (offset / BLOCK..end.div_ceil(BLOCK)).filter(|block| !state.blocks.contains(block)).collect();
+        if !new.is_empty() && state.room.is_some_and(|room| state.blocks.len() + new.len() > room) {
+            return Err(ErrorKind::StorageFull.into());
+        }
+        state.blocks.extend(new);
+        if state.bytes.len() < end as usize {
+            state.bytes.resize(end as usize, 0);
+        }
+        state.bytes[offset as usize..end as usize].copy_from_slice(data);
+        Ok(())
+    }
+}
+
+/// A store on such a disk.
+struct Bench {
+    disk: Arc<SimDisk>,
+    store: FileStore,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::on(SimDisk::default()).unwrap()
+    }
+
+    fn on(disk: SimDisk) -> Result<Self, OpenErrorReason> {
+        let disk = Arc::new(disk);
+        Ok(Self { store: FileStore::over(disk.clone())?, disk })
+    }
+
+    fn with(bytes: Vec<u8>) -> Result<Self, OpenErrorReason> {
+        Self::on(SimDisk(Mutex::new(State { synced: bytes.clone(), bytes, ..State::default() })))
+    }
+
+    /// The process is killed: what was written, the system writes.
+    fn bytes(&self) -> Vec<u8> {
+        self.disk.0.lock().unwrap().bytes.clone()
+    }
+
+    /// The power fails: of what was not synced, any sector may be on the medium, or not.
+    fn bytes_after_power_cut(&self, dice: &mut ChaCha20Rng) -> Vec<u8> {
+        let state = self.disk.0.lock().unwrap();
+        let mut bytes = if dice.next_u32().is_multiple_of(2) { state.bytes.clone() } else { state.synced.clone() };
+        let len = bytes.len();
+        for start in (0..len).step_by(SECTOR) {
+            let range = start..(start + SECTOR).min(len);
+            let from = if dice.next_u32().is_multiple_of(2) { &state.bytes } else { &state.synced };
+            let there = from.get(start..from.len().min(range.end)).unwrap_or_default();
+            bytes[range.clone()].fill(0); // where the file was longer than the medium knows
+            bytes[start..start + there.len()].copy_from_slice(there);
+        }
+        bytes
+    }
+}
+
+/// All that a store holds.
+#[derive(Clone, Debug, PartialEq)]
+struct Contents {
+    settings: Vec<(u8, Vec<u8>)>,
+    credentials: Vec<(Number, [u8; 32], Vec<u8>)>,
+    large_blobs: Vec<u8>,
+}
+
+fn setting(store: &mut FileStore, setting: Setting) -> Option<Vec<u8>> {
+    let mut value = [0; Setting::MAX_LEN];
+    let len = store.get(setting, &mut value).unwrap()?;
+    Some(value[..len].to_vec())
+}
+
+fn contents(store: &mut FileStore) -> Contents {
+    let mut out = [0; MAX_RECORD];
+    let settings = [Setting::Seed, Setting::Pin, Setting::PinRetries, Setting::SignCount, Setting::StoreState];
+    let settings = settings.into_iter().filter_map(|name| Some((name as u8, setting(store, name)?))).collect();
+    let mut credentials = Vec::new();
+    let mut before = None;
+    while let Some((rp_id_hash, found)) = store.walk(before, &mut out).unwrap() {
+        let record = out[..found.len].to_vec();
+        assert_eq!(store.find(&rp_id_hash, Some(found.number + 1), &mut out).unwrap(), Some(found), "indexed");
+        assert_eq!(out[..found.len], record);
+        credentials.push((found.number, rp_id_hash, record));
+        before = Some(found.number);
+    }
+    assert_eq!(store.count().unwrap() as usize, credentials.len());
+    let mut large_blobs = vec![0; store.large_blobs_len().unwrap()];
+    store.read_large_blobs(Blobs::Committed, 0, &mut large_blobs).unwrap();
+    Contents { settings, credentials, large_blobs }
+}
+
+const ME: &[u8; 32] = &[1; 32];
+const OTHER: &[u8; 32] = &[2; 32];
+
+fn put<'a>(rp_id_hash: &'a [u8; 32], record: &'a [u8]) -> Change<'a> {
+    Change::Put { rp_id_hash, record }
+}
+
+/// A store with something of everything.
+fn furnished() -> Bench {
+    let mut bench = Bench::new();
+    let store = &mut bench.store;
+    store.commit(&[Change::Set(Setting::Seed, &[7; 32]), Change::Set(Setting::PinRetries, &[8])]).unwrap();
+    for number in 0..5u8 {
+        store.commit(&[put(if number % 2 == 0 { ME } else { OTHER }, &[number; 400])]).unwrap();
+    }
+    store.stage(0, &[3; 1000]).unwrap();
+    store.commit(&[Change::LargeBlobs(1000)]).unwrap();
+    bench
+}
+
+type Commit<'a> = (&'a str, &'a [Change<'a>]);
+
+/// A commit of every kind.
+fn with_commits(work: impl Fn(Commit<'_>)) {
+    let state = Change::Set(Setting::StoreState, &[5; 16]);
+    work(("setting", &[Change::Set(Setting::PinRetries, &[7])]));
+    work(("registration", &[put(ME, &[9; 700]), state]));
+    work(("registration again", &[Change::Delete(3), put(ME, &[9; 700]), state]));
+    work(("update", &[Change::Replace { number: 2, rp_id_hash: OTHER, record: &[9; 500] }, state]));
+    work(("deletion", &[Change::Delete(1), state]));
+    work(("large blobs", &[Change::LargeBlobs(3000)]));
+    work(("reset", &[Change::Erase, Change::Set(Setting::Seed, &[8; 32])]));
+}
+
+fn stage(store: &mut FileStore) {
+    store.stage(0, &[4; 3000]).unwrap();
+}
+
+#[test]
+fn a_commit_cut_at_any_change_of_the_file_is_made_or_not_made() {
+    let furnished = furnished().bytes();
+    let furnished = || Bench::with(furnished.clone()).unwrap();
+    let before = contents(&mut furnished().store);
+    let sizes = std::cell::RefCell::new(Vec::new());
+    with_commits(|(name, commit)| {
+        let mut whole = furnished();
+        stage(&mut whole.store);
+        let start = whole.disk.0.lock().unwrap().changes;
+        whole.store.commit(commit).unwrap();
+        let end = whole.disk.0.lock().unwrap().changes;
+        let after = contents(&mut whole.store);
+        assert_ne!(before, after);
+        for cut_at in start..=end {
+            let mut bench = furnished();
+            stage(&mut bench.store);
+            bench.disk.0.lock().unwrap().cut_at = Some(cut_at);
+            assert_eq!(bench.store.commit(commit).is_ok(), cut_at == end, "{name}, {cut_at} in {start}..{end}");
+            let mut found = vec![bench.bytes()];
+            for seed in 0..4 {
+                found.push(bench.bytes_after_power_cut(&mut ChaCha20Rng::seed_from_u64(seed)));
+            }
+            for bytes in found {
+                let mut again = Bench::with(bytes).unwrap();
+                let found = contents(&mut again.store);
+                assert!(found == after || found == before && cut_at < end, "{name}, {cut_at} in {start}..{end}");
+                // And goes on.
+                again.store.commit(&[put(ME, b"more")]).unwrap();
+            }
+        }
+        sizes.borrow_mut().push(end - start);
+    });
+    let sizes = sizes.into_inner();
+    println!("{} commits x 5 outcomes at each of {sizes:?} changes of the file", sizes.len());
+}
+
+#[test]
+fn a_store_that_was_not_made_to_the_end_is_made_again() {
+    let end = Bench::new().disk.0.lock().unwrap().changes;
+    for cut_at in 0..end {
+        let disk = Arc::new(SimDisk(Mutex::new(State { cut_at: Some(cut_at), ..State::default() })));
+        let made = FileStore::over(disk.clone());
+        drop(made);
+        let bytes = disk.0.lock().unwrap().bytes.clone();
+        let mut again = Bench::with(bytes).unwrap();
+        assert_eq!(contents(&mut again.store), contents(&mut Bench::new().store), "{cut_at} of {end}");
+    }
+}
+
+/// Opens these bytes as a store, which must fail and leave them as they are.
+fn refused(bytes: &[u8]) -> OpenErrorReason {
+    let disk = Arc::new(SimDisk(Mutex::new(State { bytes: bytes.to_vec(), ..State::default() })));
+    let reason = FileStore::over(disk.clone()).unwrap_err();
+    assert!(disk.0.lock().unwrap().bytes == bytes, "changed: {reason:?}");
+    reason
+}
+
+#[test]
+fn a_damaged_store_is_refused_and_left_as_it_is_or_has_lost_nothing() {
+    let mut bench = furnished();
+    let whole = contents(&mut bench.store);
+    bench.store.database = None; // closed in order
+    for bytes in [furnished().bytes(), bench.bytes()] {
+        let (mut refusals, mut harmless) = (0, 0);
+        let used = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+        for place in (0..used).step_by(251) {
+            let mut damaged = bytes.clone();
+            damaged[place] ^= 0x10;
+            match Bench::with(damaged.clone()) {
+                Ok(mut bench) => {
+                    assert_eq!(contents(&mut bench.store), whole, "a flipped bit at {place}");
+                    harmless += 1;
+                }
+                Err(_) => {
+                    refused(&damaged);
+                    refusals += 1;
+                }
+            }
+        }
+        assert!(refusals > 20 && harmless > 20, "{refusals} refusals, {harmless} without harm");
+    }
+}
+
+#[test]
+fn a_store_that_is_cut_short_is_refused() {
+    let bytes = furnished().bytes();
+    for len in [1, 12, 5000, 9000, 100_000, bytes.len() / 2] {
+        let reason = refused(&bytes[..len]);
+        assert!(matches!(reason, OpenErrorReason::Damaged(_) | OpenErrorReason::Foreign), "{len}: {reason:?}");
+    }
+}
+
+/// A store on a disk that is full but for what the store has: where it takes no more credentials.
+fn filled() -> (Bench, u32) {
+    let mut bench = furnished();
+    {
+        let mut state = bench.disk.0.lock().unwrap();
+        state.room = Some(state.blocks.len() + 300);
+    }
+    let mut made = 5;
+    loop {
+        match bench.store.commit(&[put(OTHER, &[6; 700]), Change::Set(Setting::StoreState, &[5; 16])]) {
+            Ok(()) => made += 1,
+            Err(error) => {
+                assert_eq!(error, StoreError::Full);
+                return (bench, made);
+            }
+        }
+    }
+}
+
+/// The process ends, and another program takes the room that is left.
+fn restarted(bench: Bench) -> Bench {
+    let mut state = bench.disk.0.lock().unwrap().clone();
+    drop(bench.store);
+    state.room = Some(state.blocks.len());
+    Bench::on(SimDisk(Mutex::new(state))).unwrap()
+}
+
+fn newest(store: &mut FileStore) -> Number {
+    store.walk(None, &mut [0; MAX_RECORD]).unwrap().unwrap().1.number
+}
+
+#[test]
+fn a_full_disk_takes_no_new_credential_and_everything_else() {
+    let (mut bench, made) = filled();
+    let full = contents(&mut bench.store);
+    assert_eq!(full.credentials.len(), made as usize);
+    let mut numbers: Vec<_> = full.credentials.iter().map(|credential| credential.0).collect();
+    for round in 0..1500u32 {
+        if round % 500 == 250 {
+            bench = restarted(bench);
+        }
+        let store = &mut bench.store;
+        // PIN failures and sign-ins are counted.
+        store.commit(&[Change::Set(Setting::PinRetries, &[round as u8])]).unwrap();
+        store.commit(&[Change::Set(Setting::SignCount, &round.to_be_bytes())]).unwrap();
+        if round % 10 == 0 {
+            // Whatever still fits may go in.
+            while store.commit(&[put(ME, &[1; 700])]) != Err(StoreError::Full) {
+                numbers.insert(0, newest(store));
+            }
+            // A credential is overwritten by a new one, and updated.
+            let index = round as usize / 10 % numbers.len();
+            let old = numbers.remove(index);
+            store.commit(&[Change::Delete(old), put(OTHER, &[2; 700])]).unwrap();
+            let number = newest(store);
+            numbers.insert(0, number);
+            store.commit(&[Change::Replace { number, rp_id_hash: OTHER, record: &[3; 700] }]).unwrap();
+        }
+    }
+    let store = &mut bench.store;
+    assert_eq!(setting(store, Setting::PinRetries), Some(vec![1499u32 as u8]));
+    let found = contents(store).credentials;
+    assert_eq!(found.iter().map(|credential| credential.0).collect::<Vec<_>>(), numbers);
+    // Deletions make room.
+    for number in numbers.drain(..30) {
+        store.commit(&[Change::Delete(number)]).unwrap();
+    }
+    while setting(store, Setting::Options).is_none() {
+        store.commit(&[put(ME, &[1; 700]), Change::Set(Setting::Options, &[1])]).unwrap();
+    }
+    store.commit(&[Change::Erase, Change::Set(Setting::Seed, &[9; 32])]).unwrap();
+    assert_eq!((store.count().unwrap(), setting(store, Setting::Seed)), (0, Some(vec![9; 32])));
+}
+
+#[test]
+fn a_full_disk_lets_a_key_be_reset_and_its_pin_be_tried_from_the_first_moment() {
+    let mut bench = restarted(filled().0);
+    for retries in (0..8).rev() {
+        bench.store.commit(&[Change::Set(Setting::PinRetries, &[retries])]).unwrap();
+    }
+    bench.store.commit(&[Change::Erase, Change::Set(Setting::Seed, &[9; 32])]).unwrap();
+    let mut again = Bench::with(bench.bytes()).unwrap();
+    assert_eq!(again.store.count().unwrap(), 0);
+}

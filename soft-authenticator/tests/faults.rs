@@ -1,0 +1,185 @@
+//! What is damaged or fails: a store, a setting, a crypto backend. And what a command that ends leaves behind.
+
+use std::mem::forget;
+
+use keyfob_core::{
+    Instant, Status,
+    cbor::List,
+    ctap1::StatusWord,
+    ctap2::{
+        Command, client_pin,
+        client_pin::subcommand::{GET_KEY_AGREEMENT, GET_TOKEN_USING_PIN},
+        get_assertion::Request,
+    },
+    pin_uv::Protocol::Two,
+};
+use keyfob_soft_authenticator::{
+    devices::VirtualPlatform,
+    engine::{Config, ConfigError, Engine, Event, Platform, Progress},
+    store::{Change, MemoryStore, Setting, Store, StoreError},
+};
+
+use super::{
+    harness::*,
+    power::token_request,
+    u2f::{self, touched},
+};
+
+/// 6.5.5 wrong PIN: the retry counter is damaged → PIN_BLOCKED
+#[test]
+fn a_damaged_retry_counter_gives_no_attempts_away() {
+    for damaged in [&[][..], &[8, 8]] {
+        let key = Key::with_pin();
+        key.store.memory.borrow_mut().commit(&[Change::Set(Setting::PinRetries, damaged)]).unwrap();
+        let mut key = key.power_cut();
+        assert_eq!(key.token(Two, PIN, GA, None).unwrap_err(), Status::PIN_BLOCKED, "{damaged:?}");
+    }
+}
+
+#[test]
+fn a_damaged_seed_or_counter_is_a_failure_and_not_a_new_beginning() {
+    let key = Key::with_pin();
+    key.store.memory.borrow_mut().commit(&[Change::Set(Setting::Seed, &[1; 31])]).unwrap();
+    let failed = Key::try_with(Config::new([0xAA; 16]), key.store.clone()).err();
+    assert_eq!(failed, Some(ConfigError::Store(StoreError::Failed)));
+
+    let mut key = Key::new();
+    key.make(&resident(b"u")).unwrap();
+    key.store.memory.borrow_mut().commit(&[Change::Set(Setting::SignCount, &[0; 3])]).unwrap();
+    assert_eq!(key.get(&assertion()).unwrap_err(), Status::OTHER);
+}
+
+#[test]
+fn a_store_that_cannot_be_read_gives_no_token_and_no_signature() {
+    let mut key = Key::with_pin();
+    let made = key.make(&registration(b"u")).unwrap();
+    let request = token_request(&mut key, PIN);
+    key.store.fault.set(Fault::Reads);
+    assert_eq!(key.status(&request), Status::OTHER);
+    assert_eq!(key.get(&assertion()).unwrap_err(), Status::OTHER);
+    let list = [made.descriptor()];
+    let allow_list = Some(List::Slice(&list[..]));
+    assert_eq!(key.get(&Request { allow_list, ..assertion() }).unwrap_err(), Status::OTHER);
+    key.store.fault.set(Fault::None);
+    assert_eq!(key.retries(), (7, false), "the attempt was counted");
+}
+
+#[test]
+fn a_change_does_not_print_the_secrets_it_carries() {
+    let secret = [0xAB; 32];
+    for change in [Change::Set(Setting::Seed, &secret), Change::Put { rp_id_hash: &[0; 32], record: &secret }] {
+        let printed = format!("{change:?}");
+        assert!(printed.contains("32 bytes") && !printed.contains("171"), "{printed}");
+    }
+}
+
+#[test]
+fn a_damaged_pin_opens_nothing() {
+    let mut key = Key::with_pin().set(Setting::Pin, &[0; 4]);
+    assert_eq!(key.token(Two, PIN, GA, None).unwrap_err(), Status::OTHER);
+    assert_eq!(key.retries(), (7, false), "the attempt was counted");
+}
+
+#[test]
+fn a_store_that_cannot_be_read_is_told_when_the_power_comes() {
+    let key = Key::with_pin();
+    for read in 0..9 {
+        key.store.fault.set(Fault::ReadsAfter(read));
+        let failed = Key::try_with(Config::new([0xAA; 16]), key.store.clone()).err();
+        key.store.fault.set(Fault::None);
+        if failed.is_none() {
+            assert_eq!(read, 6, "of seed, PIN, its attempts, those of verification, fingerprints and options");
+            return;
+        }
+        assert_eq!(failed, Some(ConfigError::Store(StoreError::Failed)));
+    }
+    panic!("more reads than settings");
+}
+
+#[test]
+fn a_crypto_backend_that_fails_registers_signs_and_agrees_on_nothing() {
+    let mut key = Key::with_pin();
+    let made = key.make(&registration(b"u")).unwrap();
+    let session = key.agree(Two);
+    let token = key.token(Two, PIN, MC, None).unwrap();
+    let commits = key.store.applied();
+    BROKEN.set(true);
+    assert_eq!(key.make(&registration(b"v")).unwrap_err(), Status::OTHER);
+    assert_eq!(key.make_with(Two, &token, resident(b"v")).unwrap_err(), Status::PIN_AUTH_INVALID, "used up");
+    assert_eq!(key.get(&listed(assertion(), &[made.descriptor()])).unwrap_err(), Status::OTHER);
+    assert_eq!(key.client_pin(&session.request(GET_KEY_AGREEMENT)), Status::OK, "the pair of before");
+    let pin_hash_enc = key.encrypt(&session, &pin_hash(PIN));
+    let pin_hash_enc = Some(&pin_hash_enc[..]);
+    let request = client_pin::Request { pin_hash_enc, permissions: Some(1), ..session.request(GET_TOKEN_USING_PIN) };
+    assert_eq!(key.client_pin(&request), Status::OTHER);
+    assert_eq!(touched(&mut key, &u2f::registration(&rp_id_hash(RP))), StatusWord::UNKNOWN.0.to_be_bytes());
+    BROKEN.set(false);
+    assert_eq!(key.store.applied(), commits + 1, "the signature counter");
+    assert_eq!(key.retries(), (8, false));
+}
+
+/// The scratch area after a command that worked on a secret key came to its `end`, which takes the engine.
+fn scratch_after(sign_in: bool, end: fn(Engine<'_, Bench>)) -> Vec<u8> {
+    let (config, store, now) = (Config::new([0; 16]), BenchStore::default(), Instant::default());
+    let crypto = BenchCrypto { slow: store.slow.clone() };
+    let mut buffer = vec![0; config.buffer_len()];
+    let mut engine = Engine::<Bench>::new(&mut buffer, config, crypto, Key::new().rng, store, now).unwrap();
+    let mut begin = |request: &[u8], polls| {
+        engine.buffer()[..request.len()].copy_from_slice(request);
+        let first = engine.begin(now, request.len());
+        (0..polls).fold(first, |_, _| engine.resume(now, Event::Touched))
+    };
+    let polls = if sign_in { 3 } else { 2 }; // the third writes the answer
+    begin(&message(Command::MAKE_CREDENTIAL, &resident(b"user")), polls);
+    if sign_in {
+        assert!(matches!(begin(&message(Command::GET_ASSERTION, &assertion()), 0), Progress::Pending(_)));
+    }
+    end(engine);
+    buffer.split_off(config.max_msg_size)
+}
+
+#[test]
+fn no_secret_key_stays_in_the_scratch_area_however_a_command_ends() {
+    let ends: [fn(Engine<'_, Bench>); 7] = [
+        |engine| drop(engine),
+        |mut engine| {
+            engine.resume(Instant::default(), Event::Cancel);
+            forget(engine);
+        },
+        |mut engine| {
+            engine.resume(engine.deadline().unwrap_or_default(), Event::Denied);
+            forget(engine);
+        },
+        |mut engine| {
+            engine.abort();
+            forget(engine);
+        },
+        |mut engine| {
+            engine.power_cycle(Instant::default()).unwrap();
+            forget(engine);
+        },
+        |mut engine| {
+            engine.begin(Instant::default(), 0);
+            forget(engine);
+        },
+        |mut engine| {
+            while engine.is_pending() {
+                engine.resume(Instant::default(), Event::Touched);
+            }
+            forget(engine);
+        },
+    ];
+    for sign_in in [false, true] {
+        let dirty = scratch_after(sign_in, |engine| forget(engine));
+        assert!(dirty.iter().any(|byte| *byte != 0), "the engine was interrupted while the key was there");
+        for end in ends {
+            assert!(scratch_after(sign_in, end).iter().all(|byte| *byte == 0));
+        }
+    }
+}
+
+#[test]
+fn a_platform_that_knows_no_vendor_command_refuses_all() {
+    let refused = VirtualPlatform::vendor_command(&mut MemoryStore::new(), 7, &[]);
+    assert_eq!(refused, Err(Status::INVALID_PARAMETER));
+}
