@@ -42,7 +42,7 @@ impl Operation for Info {
         Ok(())
     }
 
-    fn examine_ctap1(&mut self) -> Result<(), Cause> {
+    fn examine_ctap1(&mut self, _: &Facts) -> Result<(), Cause> {
         self.ctap1 = true;
         Ok(())
     }
