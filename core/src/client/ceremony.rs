@@ -117,6 +117,13 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
         Self { timeout: millis(timeout), ..self }
     }
 
+    /// The same with an authenticator of which the transport knows that it speaks version 1 (U2F) alone. Without this it
+    /// is found out: such an authenticator does not know authenticatorGetInfo.
+    #[must_use]
+    pub fn over_ctap1(self) -> Self {
+        Self { facts: Facts { ctap1: true, ..self.facts }, ..self }
+    }
+
     /// Says what happened at `now`, returns what to do next.
     ///
     /// [`Input::Time`], [`Input::KeepAlive`] and [`Input::Cancel`] are welcome at any time. Any other input that does not
@@ -330,7 +337,8 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
             return Err(Cause::Status(Status::INVALID_COMMAND));
         }
         self.facts.max_msg_size = get_info::DEFAULT_MAX_MSG_SIZE;
-        self.operation.examine_ctap1()?;
+        self.facts.max_credential_id_length = Some(ctap1::MAX_KEY_HANDLE);
+        self.operation.examine_ctap1(&self.facts)?;
         self.authorize(|authorization, cx| authorization.begin(cx))
     }
 

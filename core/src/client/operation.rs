@@ -31,7 +31,8 @@ pub trait Operation {
     /// Checks the options against getInfo, before the user is bothered.
     fn examine(&mut self, info: &get_info::Response<'_>, facts: &Facts) -> Result<(), Cause>;
     /// Checks the options against an authenticator of version 1.
-    fn examine_ctap1(&mut self) -> Result<(), Cause> {
+    fn examine_ctap1(&mut self, facts: &Facts) -> Result<(), Cause> {
+        let _ = facts;
         Err(Cause::Unsupported)
     }
     /// What user verification is for.
