@@ -21,16 +21,14 @@ use std::{
 };
 
 use keyfob_soft_authenticator::store::{
-    Blobs, Change, FileStore, MAX_RECORD, Number, Setting, Store,
-    file::OpenErrorReason,
+    Blobs, Change, FileStore, MAX_RECORD, Number, Setting, Store, file::OpenErrorReason,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
 const RETRIES: u8 = 8;
 const MOST: usize = 60;
-const KEPT: [Setting; 5] =
-    [Setting::Seed, Setting::Pin, Setting::PinRetries, Setting::SignCount, Setting::StoreState];
+const KEPT: [Setting; 5] = [Setting::Seed, Setting::Pin, Setting::PinRetries, Setting::SignCount, Setting::StoreState];
 
 /// What the store ought to hold.
 #[derive(Clone, Debug, Default, PartialEq)]
