@@ -26,22 +26,41 @@ const CAPACITY: usize = 1024;
 const BLOB_KEY: [u8; 32] = [5; 32];
 
 /// A key plugged in, and the answer that was not fetched yet.
-struct Plugged<'k> {
-    key: &'k mut Key,
-    response: Vec<u8>,
+pub struct Plugged<'k> {
+    pub key: &'k mut Key,
+    pub response: Vec<u8>,
+    /// The requests so far.
+    pub requests: Vec<Vec<u8>>,
+}
+
+impl<'k> Plugged<'k> {
+    pub fn new(key: &'k mut Key) -> Self {
+        Self { key, response: Vec::new(), requests: Vec::new() }
+    }
 }
 
 impl Transport for Plugged<'_> {
     type Error = std::convert::Infallible;
 
-    fn send(&mut self, _: Protocol, request: &[u8]) -> Result<(), Self::Error> {
-        self.response = self.key.call(request);
+    fn send(&mut self, protocol: Protocol, request: &[u8]) -> Result<(), Self::Error> {
+        self.requests.push(request.to_vec());
+        self.response = match protocol {
+            Protocol::Ctap2 => self.key.call(request),
+            Protocol::Ctap1 => {
+                let response = self.key.call_u2f(request);
+                let now = self.key.now;
+                self.key.touches += u32::from(self.key.engine.u2f_awaits_touch(now));
+                self.key.engine.touch_for_u2f(now, true);
+                response
+            }
+        };
         Ok(())
     }
 
     fn receive(&mut self, buffer: &mut [u8], _: Duration) -> Result<Received, Self::Error> {
-        buffer[..self.response.len()].copy_from_slice(&self.response);
-        Ok(Received::Response(self.response.len()))
+        let response = std::mem::take(&mut self.response);
+        buffer[..response.len()].copy_from_slice(&response);
+        Ok(if response.is_empty() { Received::Nothing } else { Received::Response(response.len()) })
     }
 
     fn cancel(&mut self) -> Result<(), Self::Error> {
@@ -54,7 +73,7 @@ impl Transport for Plugged<'_> {
 }
 
 /// Knows a PIN, and the one to come.
-struct User(&'static str, &'static str);
+pub struct User(pub &'static str, pub &'static str);
 
 impl UserInteraction for User {
     fn request_pin(&mut self, _: &Prompt<'_>, pin: &mut PinEntry) -> bool {
@@ -68,7 +87,7 @@ impl UserInteraction for User {
     }
 }
 
-fn rng() -> ChaCha20Rng {
+pub fn rng() -> ChaCha20Rng {
     ChaCha20Rng::seed_from_u64(8)
 }
 
@@ -78,7 +97,7 @@ macro_rules! conduct {
         let mut memory = vec![0; 2048];
         let $buffer = &mut memory[..];
         let now = $key.now;
-        let mut plugged = Plugged { key: $key, response: Vec::new() };
+        let mut plugged = Plugged::new($key);
         run_each($operation, &mut plugged, &mut $user, || now, $each)
     }};
     ($key:expr, $user:expr, |$buffer:ident| $operation:expr) => {
@@ -171,7 +190,7 @@ fn read_blob(key: &mut Key) -> (bool, Option<Vec<u8>>) {
     let mut memory = vec![0; CAPACITY + OVERHEAD];
     let mut buffer = vec![0; 2048];
     let now = key.now;
-    let mut plugged = Plugged { key, response: Vec::new() };
+    let mut plugged = Plugged::new(key);
     let operation = ReadLargeBlobs::new(&mut memory, &mut buffer, RustCrypto, rng());
     let array = run(operation, &mut plugged, &mut User(PIN, ""), || now).unwrap();
     let blob = array.get(&RustCrypto, &BLOB_KEY, &mut [0; 4096]).unwrap().map(<[u8]>::to_vec);

@@ -25,13 +25,14 @@ use super::{
     operation::{Means, Operation, Progress, Room},
     preflight::Preflight,
     registration::check_auth_data,
-    touch,
+    touch, u2f,
 };
 use crate::{
     Status,
     auth_data::MAX_CREDENTIAL_ID,
     cbor::{List, RawMap, Write},
     crypto::Crypto,
+    ctap1::{self, Control},
     ctap2::{
         Command, decode_response, encode_command, encode_request,
         get_assertion::{Options, Request, Response},
@@ -115,6 +116,15 @@ impl<'o> Authentication<'o> {
         buffer: &mut [u8],
     ) -> Result<usize, Cause> {
         let options = self.options;
+        if means.facts.ctap1 {
+            let authenticate = ctap1::Request::Authenticate {
+                control: Control::ENFORCE_USER_PRESENCE,
+                challenge: options.client_data_hash,
+                application: &means.crypto.sha256(&[self.rp_id().as_bytes()]),
+                key_handle: self.only.unwrap_or_default(),
+            };
+            return Ok(authenticate.encode(buffer)?);
+        }
         // A token is for the RP ID, and not for the AppID.
         let grant = if self.by_app_id { Grant::None } else { means.grant };
         let proof = grant.authenticate(means.crypto, &[options.client_data_hash]);
@@ -215,6 +225,7 @@ impl<'o> Operation for Authentication<'o> {
     where
         Self: 'b;
     type Item<'m> = Infallible;
+    const CTAP1: bool = true;
 
     fn check(&self) -> Result<(), Cause> {
         let (options, inputs) = (self.options, &self.options.extensions);
@@ -239,6 +250,16 @@ impl<'o> Operation for Authentication<'o> {
         match inputs.large_blob {
             Some(access) => self.large_blob.examine(access, info, facts),
             None => Ok(()),
+        }
+    }
+
+    fn examine_ctap1(&mut self, _: &Facts) -> Result<(), Cause> {
+        if self.options.allow_list.is_empty() {
+            return Err(Cause::ResidentKeyUnsupported);
+        }
+        match self.options.user_verification {
+            Requirement::Required => Err(Cause::UvUnavailable),
+            _ => Ok(()),
         }
     }
 
@@ -291,7 +312,8 @@ impl<'o> Operation for Authentication<'o> {
                     let most = means.facts.max_credential_count_in_list.unwrap_or(1);
                     if count == 0 && !list.is_empty() {
                         Phase::Nobody
-                    } else if count <= most
+                    } else if !means.facts.ctap1
+                        && count <= most
                         && !(self.must_pick() && count > 0)
                         && let Ok(len) = self.command(means, ids, buffer)
                         && (len <= means.facts.max_msg_size || count <= 1)
@@ -353,12 +375,17 @@ impl<'o> Operation for Authentication<'o> {
                 self.preflight.accept(list, means.facts, room.response())?;
                 return Ok(Progress::Prepared);
             }
+            _ if means.facts.ctap1 && u2f::waits(room.response()) => return Ok(Progress::Again),
             Phase::Nobody => return Err(Cause::Status(Status::NO_CREDENTIALS)),
             // The assertions are there: what becomes of a blob does not take them back.
             Phase::ReadBlobs | Phase::WriteBlobs => {
                 return Ok(self.blobs(means, room.response()).unwrap_or(Progress::Enough));
             }
             Phase::Whole | Phase::Picked | Phase::Next => {}
+        }
+        if means.facts.ctap1 {
+            let rp_id_hash = means.crypto.sha256(&[self.rp_id().as_bytes()]);
+            u2f::assertion(room, &rp_id_hash, self.only.unwrap_or_default())?;
         }
         match self.check(means, room) {
             Ok((total, has_key)) => {
@@ -400,6 +427,7 @@ impl<'o> Operation for Authentication<'o> {
         Self: 'b,
     {
         let inputs = &self.options.extensions;
+        let writes = matches!(inputs.large_blob, Some(LargeBlobAccess::Write(_)));
         Ok(AssertionSelection {
             responses,
             len: self.len,
@@ -407,8 +435,8 @@ impl<'o> Operation for Authentication<'o> {
             only: self.only,
             evaluated: self.evaluates,
             app_id: inputs.app_id.map(|_| self.by_app_id),
-            written: matches!(inputs.large_blob, Some(LargeBlobAccess::Write(_))).then_some(self.large_blob.written),
-            array: if self.large_blob.written { None } else { self.large_blob.into_array() },
+            written: writes.then_some(self.large_blob.written),
+            array: if writes { None } else { self.large_blob.into_array() },
         })
     }
 }

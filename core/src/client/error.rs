@@ -5,7 +5,7 @@ use core::fmt;
 use crate::{
     Status,
     cbor::{self, ErrorKind, Overflow},
-    crypto,
+    crypto, ctap1,
     ctap2::ResponseError,
     large_blob,
 };
@@ -58,6 +58,8 @@ pub enum Stage {
 pub enum Cause {
     /// The authenticator answered with an error.
     Status(Status),
+    /// An authenticator of version 1 answered with an error, or not as the standard says.
+    Ctap1(ctap1::ResponseError),
     /// An answer is not what the standard says.
     Decode(cbor::Error),
     /// An answer is empty.
@@ -162,6 +164,8 @@ pub enum InvalidOption {
     RpId,
     /// The origin may not use the API.
     Origin,
+    /// The AppID is not one that the origin may use.
+    AppId,
     /// The user handle is not 1 to 64 bytes long.
     UserId,
     /// The algorithms are empty, or one has another type than public-key.
@@ -294,6 +298,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status(status) => write!(f, "the authenticator answered {status}"),
+            Self::Ctap1(error) => write!(f, "U2F: {error}"),
             Self::Decode(error) => write!(f, "malformed answer: {error}"),
             Self::BufferTooSmall { needed } => write!(f, "the buffer should have {needed} bytes"),
             Self::RequestTooLarge { needed, limit } => {

@@ -39,6 +39,7 @@ mod operation;
 mod preflight;
 mod registration;
 mod touch;
+mod u2f;
 
 pub use crate::webauthn::{AttestationConveyance as Conveyance, Requirement};
 pub use ceremony::{Ceremony, MIN_BUFFER};

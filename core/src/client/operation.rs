@@ -24,6 +24,9 @@ pub trait Operation {
     /// Whether it can be done with an authenticator of version 1.
     const CTAP1: bool = false;
 
+    /// Whether what getInfo answered is kept, as the first of the responses.
+    const KEEPS_INFO: bool = false;
+
     /// Checks the options before anything is sent.
     fn check(&self) -> Result<(), Cause> {
         Ok(())
@@ -31,7 +34,8 @@ pub trait Operation {
     /// Checks the options against getInfo, before the user is bothered.
     fn examine(&mut self, info: &get_info::Response<'_>, facts: &Facts) -> Result<(), Cause>;
     /// Checks the options against an authenticator of version 1.
-    fn examine_ctap1(&mut self) -> Result<(), Cause> {
+    fn examine_ctap1(&mut self, facts: &Facts) -> Result<(), Cause> {
+        let _ = facts;
         Err(Cause::Unsupported)
     }
     /// What user verification is for.

@@ -1,5 +1,6 @@
 //! Which credential of a list is on the authenticator, found out without the user: getAssertion with `up` false, for as
-//! many of them at a time as the authenticator takes and as fit a message (CTAP 2.3 §6.1, §6.2).
+//! many of them at a time as the authenticator takes and as fit a message (CTAP 2.3 §6.1, §6.2). One of version 1 is asked
+//! to check one key handle at a time.
 
 use rand_core::CryptoRng;
 
@@ -8,11 +9,13 @@ use super::{
     descriptors::{Descriptors, Part, assemble, candidates, measure, write},
     facts::Facts,
     operation::Means,
+    u2f,
 };
 use crate::{
     Status,
     cbor::List,
     crypto::Crypto,
+    ctap1::{self, Control},
     ctap2::{
         Command, ResponseError, decode_response, encode_request,
         get_assertion::{Options, Request, Response},
@@ -54,6 +57,16 @@ impl<'o> Preflight<'o> {
         if self.found.is_some() || batch == 0 {
             return Ok(None);
         }
+        if means.facts.ctap1 {
+            self.batch = 1;
+            let check = ctap1::Request::Authenticate {
+                control: Control::CHECK_ONLY,
+                challenge: &NO_HASH,
+                application: &means.crypto.sha256(&[rp_id.as_bytes()]),
+                key_handle: candidates(list, means.facts).nth(self.done).unwrap_or_default(),
+            };
+            return Ok(Some(check.encode(buffer)?));
+        }
         // A credential with credProtect level 3 is only seen with proof of user verification.
         let proof = means.grant.authenticate(means.crypto, &[&NO_HASH]).filter(|_| proven);
         let request = Request {
@@ -85,7 +98,9 @@ impl<'o> Preflight<'o> {
     /// Takes the answer. Errors: one that is malformed; whatever else the authenticator objects to, the credentials are not
     /// there for it.
     pub fn accept(&mut self, list: &Descriptors<'o>, facts: &Facts, response: &[u8]) -> Result<(), Cause> {
+        let known = facts.ctap1 && u2f::knows(response)?;
         let named = match decode_response::<Response<'_>>(response) {
+            _ if facts.ctap1 => Some(&[][..]).filter(|_| !known),
             Ok(response) => response.credential.map(|credential| credential.id),
             Err(ResponseError::Status(Status::REQUEST_TOO_LARGE | Status::LIMIT_EXCEEDED | Status::INVALID_LENGTH))
                 if self.batch > 1 =>

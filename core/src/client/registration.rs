@@ -4,6 +4,7 @@
 //! appidExclude ──▶ found: a touch, CREDENTIAL_EXCLUDED
 //! exclude list in one message ─────────────────────────────────────────▶ authenticatorMakeCredential
 //! a longer one ──▶ preflight ──▶ found: with that one, none: without ──▶ authenticatorMakeCredential
+//! version 1    ──▶ preflight ──▶ found: a touch, CREDENTIAL_EXCLUDED; none ──▶ register
 //! ```
 
 use core::{convert::Infallible, time::Duration};
@@ -22,13 +23,15 @@ use super::{
     facts::{Facts, Purpose},
     operation::{Means, Operation, Progress, Room},
     preflight::Preflight,
-    touch,
+    touch, u2f,
 };
 use crate::{
     Status,
     auth_data::{AuthData, Flags},
     cbor::{List, RawMap, Write},
+    cose::Algorithm,
     crypto::{Crypto, Hash},
+    ctap1::{self, Control},
     ctap2::{
         Command, CredentialParameters, PUBLIC_KEY, decode_response, encode_request, get_info,
         make_credential::{Options, Request, Response},
@@ -98,6 +101,14 @@ impl<'o> Registration<'o> {
         buffer: &mut [u8],
     ) -> Result<usize, Cause> {
         let options = self.options;
+        if means.facts.ctap1 {
+            let register = ctap1::Request::Register {
+                control: Control::NONE,
+                challenge: options.client_data_hash,
+                application: &means.crypto.sha256(&[options.rp.id.as_bytes()]),
+            };
+            return Ok(register.encode(buffer)?);
+        }
         let proof = means.grant.authenticate(means.crypto, &[options.client_data_hash]);
         let asked = Options { rk: self.resident_key.then_some(true), up: None, uv: means.grant.uv_option() };
         let sealed = match self.salts(means) {
@@ -179,6 +190,7 @@ impl Operation for Registration<'_> {
     where
         Self: 'b;
     type Item<'m> = Infallible;
+    const CTAP1: bool = true;
 
     fn check(&self) -> Result<(), Cause> {
         let options = self.options;
@@ -216,6 +228,20 @@ impl Operation for Registration<'_> {
             && has_hmac_secret(facts)
             && facts.extensions.has(hmac_secret::MC_ID);
         inputs.examine(facts, self.resident_key)
+    }
+
+    fn examine_ctap1(&mut self, facts: &Facts) -> Result<(), Cause> {
+        let options = self.options;
+        if options.resident_key == Requirement::Required {
+            return Err(Cause::ResidentKeyUnsupported);
+        }
+        if options.user_verification == Requirement::Required {
+            return Err(Cause::UvUnavailable);
+        }
+        if !options.pub_key_cred_params.iter().any(|params| params.algorithm == Algorithm::ES256) {
+            return Err(Cause::NoCommonAlgorithm);
+        }
+        options.extensions.examine(facts, false)
     }
 
     fn purpose(&self) -> Purpose<'_> {
@@ -274,7 +300,8 @@ impl Operation for Registration<'_> {
                 Phase::Whole => {
                     let ids = candidates(list, means.facts);
                     let most = means.facts.max_credential_count_in_list.unwrap_or(1);
-                    if ids.clone().count() <= most
+                    if !means.facts.ctap1
+                        && ids.clone().count() <= most
                         && let Ok(len) = self.command(means, ids, buffer)
                         && len <= means.facts.max_msg_size
                     {
@@ -285,6 +312,8 @@ impl Operation for Registration<'_> {
                 }
                 Phase::Preflight => match self.preflight.request(list, options.rp.id, true, means, buffer)? {
                     Some(len) => return Ok(len),
+                    // Version 1 has no exclude list.
+                    None if means.facts.ctap1 && self.preflight.found.is_some() => Phase::Excluded,
                     None => Phase::Picked,
                 },
                 Phase::Picked => return self.command(means, self.preflight.found.iter().copied(), buffer),
@@ -303,8 +332,12 @@ impl Operation for Registration<'_> {
                 self.preflight.accept(&self.options.exclude_list, means.facts, room.response())?;
                 return Ok(Progress::Prepared);
             }
+            _ if means.facts.ctap1 && u2f::waits(room.response()) => return Ok(Progress::Again),
             Phase::Excluded => return Err(Cause::Status(Status::CREDENTIAL_EXCLUDED)),
             Phase::Whole | Phase::Picked => {}
+        }
+        if means.facts.ctap1 {
+            u2f::registration(room, &means.crypto.sha256(&[self.options.rp.id.as_bytes()]))?;
         }
         match self.check(means, room) {
             Ok(()) => Ok(Progress::Complete),

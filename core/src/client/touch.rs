@@ -6,14 +6,20 @@ use crate::{
     Status,
     cbor::List,
     cose::Algorithm,
+    ctap1::{self, Control},
     ctap2::{
         Command, CredentialParameters, ResponseError, RpEntity, UserEntity, encode_command, encode_request,
         make_credential, response_body,
     },
 };
 
-/// Writes the request: authenticatorSelection, or where there is none a registration that comes to nothing.
+/// Writes the request: authenticatorSelection, or where there is none a registration of nobody.
 pub fn request(facts: &Facts, buffer: &mut [u8]) -> Result<usize, Cause> {
+    if facts.ctap1 {
+        let nobody = [0; 32];
+        let register = ctap1::Request::Register { control: Control::NONE, challenge: &nobody, application: &nobody };
+        return Ok(register.encode(buffer)?);
+    }
     if facts.selection {
         return Ok(encode_command(Command::SELECTION, buffer)?);
     }

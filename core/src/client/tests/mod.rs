@@ -21,6 +21,7 @@ mod machine;
 mod manage;
 mod outcome;
 mod requests;
+mod u2f;
 
 use device::{Device, Flaw, HASH, ID, PIN, RP_ID, User, at, rng, status};
 

@@ -166,7 +166,8 @@ impl<R: ReportIo, C: FnMut() -> Instant> Transport for HidTransport<R, C> {
     /// it does not, a busy authenticator is an error.
     fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> Result<Received, Self::Error> {
         let until = (self.link.clock)().plus(wait);
-        self.drive(Goal::Event(until), Message::Buffer(buffer))
+        let received = self.drive(Goal::Event(until), Message::Buffer(buffer));
+        unknown_command(received, buffer)
     }
 
     fn cancel(&mut self) -> Result<(), Self::Error> {
@@ -293,7 +294,8 @@ impl<R: AsyncReportIo, C: FnMut() -> Instant> AsyncTransport for AsyncHidTranspo
     /// it does not, a busy authenticator is an error.
     async fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> Result<Received, Self::Error> {
         let until = (self.link.clock)().plus(wait);
-        self.drive(Goal::Event(until), Message::Buffer(buffer)).await
+        let received = self.drive(Goal::Event(until), Message::Buffer(buffer)).await;
+        unknown_command(received, buffer)
     }
 
     async fn cancel(&mut self) -> Result<(), Self::Error> {
@@ -405,6 +407,18 @@ fn received<E>(event: HostEvent) -> Result<Received, HidError<E>> {
         HostEvent::Response { len, .. } => Ok(Received::Response(len)),
         HostEvent::Error(code) => Err(HidError::Device(code)),
         HostEvent::Failed(failure) => Err(HidError::Failed(failure)),
+    }
+}
+
+/// An authenticator without CTAPHID_CBOR, or CTAPHID_MSG, says so below the message; above it is the status
+/// CTAP1_ERR_INVALID_COMMAND, of the same number.
+fn unknown_command<E>(received: Result<Received, HidError<E>>, buffer: &mut [u8]) -> Result<Received, HidError<E>> {
+    match (received, buffer) {
+        (Err(HidError::Device(ErrorCode::INVALID_CMD)), [status, ..]) => {
+            *status = ErrorCode::INVALID_CMD.0;
+            Ok(Received::Response(1))
+        }
+        (received, _) => received,
     }
 }
 
