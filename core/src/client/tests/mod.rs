@@ -20,8 +20,12 @@ mod hostile;
 mod machine;
 mod manage;
 mod outcome;
+mod preflight;
+mod quirks;
 mod requests;
+mod steps;
 mod u2f;
+mod uv_table;
 
 use device::{Device, Flaw, HASH, ID, PIN, RP_ID, User, at, rng, status};
 
