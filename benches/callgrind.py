@@ -7,9 +7,9 @@ import sys
 FEW, MANY = 3, 13
 
 
-def build(folder, package, program):
+def build(folder, package, program, *features):
     """Builds `program` with profile bench and returns where it lies."""
-    command = ["cargo", "build", "--profile", "bench", "-p", package, "--bin", program,
+    command = ["cargo", "build", "--profile", "bench", "-p", package, "--bin", program, "--features", ",".join(features),
                "--message-format", "json-render-diagnostics"]
     output = subprocess.run(command, cwd=folder, check=True, stdout=subprocess.PIPE, text=True).stdout
     messages = (json.loads(line) for line in output.splitlines())

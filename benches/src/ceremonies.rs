@@ -14,7 +14,7 @@ use keyfob_core::{
         client_pin::{self, subcommand},
         decode_response, encode_request, get_assertion, make_credential,
     },
-    pin_uv::{self, PaddedPin, PinHash, Protocol, Token},
+    pin_uv::{self, PaddedPin, Permissions, PinHash, Protocol, Token},
 };
 use keyfob_soft_authenticator::{
     devices::{VIRTUAL_KEY_AAGUID, VirtualCrypto},
@@ -25,7 +25,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
 /// A virtual key's, and a store in memory.
-struct BenchPlatform;
+pub(crate) struct BenchPlatform;
 
 impl Platform for BenchPlatform {
     type Crypto = VirtualCrypto;
@@ -34,17 +34,16 @@ impl Platform for BenchPlatform {
 }
 
 /// An engine with its buffer, touched at once.
-struct Key {
-    engine: Engine<'static, BenchPlatform>,
+pub(crate) struct Key {
+    pub(crate) engine: Engine<'static, BenchPlatform>,
 }
 
 impl Key {
-    fn new() -> Self {
-        Self::with_seed(1)
+    pub(crate) fn new() -> Self {
+        Self::with(Config::new(VIRTUAL_KEY_AAGUID), 1)
     }
 
-    fn with_seed(seed: u64) -> Self {
-        let config = Config::new(VIRTUAL_KEY_AAGUID);
+    pub(crate) fn with(config: Config<'static>, seed: u64) -> Self {
         // Lives as long as the benchmark does.
         let buffer = Box::leak(vec![0; config.buffer_len()].into_boxed_slice());
         let rng = ChaCha20Rng::seed_from_u64(seed);
@@ -52,9 +51,13 @@ impl Key {
         Self { engine: engine.expect("a configuration that works") }
     }
 
-    fn answer(&mut self, request: &[u8]) -> &[u8] {
+    pub(crate) fn answer(&mut self, request: &[u8]) -> &[u8] {
         let len = bytes::copy(self.engine.buffer(), request);
-        let mut progress = self.engine.begin(Instant::default(), len);
+        let progress = self.engine.begin(Instant::default(), len);
+        self.finish(progress)
+    }
+
+    pub(crate) fn finish(&mut self, mut progress: Progress) -> &[u8] {
         loop {
             match progress {
                 Progress::Reply(len) => return &self.engine.buffer()[..len],
@@ -92,7 +95,7 @@ impl Authenticator for Key {
 }
 
 /// A registration at example.com.
-fn registration(discoverable: bool) -> Vec<u8> {
+pub(crate) fn registration(discoverable: bool) -> Vec<u8> {
     encoded(|buffer| {
         let request = make_credential::Request {
             client_data_hash: &[0x5A; 32],
@@ -112,7 +115,7 @@ fn registration(discoverable: bool) -> Vec<u8> {
 }
 
 /// A sign-in at example.com, with this id or with any discoverable credential.
-fn sign_in(id: Option<&[u8]>) -> Vec<u8> {
+pub(crate) fn sign_in(id: Option<&[u8]>) -> Vec<u8> {
     encoded(|buffer| {
         let allowed = id.map(CredentialDescriptor::new);
         let request = get_assertion::Request {
@@ -147,7 +150,7 @@ pub fn ceremony(mut authenticator: impl Authenticator + 'static, discoverable: b
 }
 
 /// Where the credential's id lies in a response to makeCredential.
-fn credential_id(response: &[u8]) -> Range<usize> {
+pub(crate) fn credential_id(response: &[u8]) -> Range<usize> {
     let decoded: make_credential::Response<'_> = decode_response(response).expect("a registration");
     let auth_data = AuthData::decode(decoded.auth_data).expect("well-formed");
     let id = auth_data.attested_credential_data.expect("a credential").credential_id;
@@ -155,8 +158,8 @@ fn credential_id(response: &[u8]) -> Range<usize> {
     at..at + id.len()
 }
 
-fn encoded(encode: impl FnOnce(&mut [u8]) -> Result<usize, Overflow>) -> Vec<u8> {
-    let mut buffer = vec![0; 1024];
+pub(crate) fn encoded(encode: impl FnOnce(&mut [u8]) -> Result<usize, Overflow>) -> Vec<u8> {
+    let mut buffer = vec![0; 2048];
     let len = encode(&mut buffer).expect("fits");
     buffer.truncate(len);
     buffer
@@ -201,56 +204,39 @@ pub fn malformed_id() -> Box<dyn FnMut()> {
 
 /// An id that the key with this seed makes.
 fn wrapped_id(seed: u64) -> Vec<u8> {
-    let mut key = Key::with_seed(seed);
+    let mut key = Key::with(Config::new(VIRTUAL_KEY_AAGUID), seed);
     let response = key.answer(&registration(false));
     response[credential_id(response)].into()
 }
+
+const PIN: &str = "123456";
 
 /// Key agreement and a token in protocol two, platform and authenticator.
 pub fn pin_token() -> Box<dyn FnMut()> {
     let mut key = Key::new();
     let mut rng = ChaCha20Rng::seed_from_u64(2);
-    let mut set = Agreed::new(&mut key, &mut rng);
-    let pin = PaddedPin::new("123456", 4).expect("a PIN");
-    let mut new_pin = [0; 80];
-    set.shared.encrypt(&RustCrypto, &mut rng, pin.as_bytes(), &mut new_pin).expect("whole blocks");
-    let param = set.shared.authenticate(&RustCrypto, &[&new_pin]);
-    let request = client_pin::Request {
-        new_pin_enc: Some(&new_pin),
-        pin_uv_auth_param: Some(param.as_bytes()),
-        ..set.request(subcommand::SET_PIN)
-    };
-    assert_eq!(key.answer(&encoded(|buffer| encode_request(Command::CLIENT_PIN, &request, buffer))), [0]);
-
+    set_pin(&mut key, &mut rng);
     Box::new(move || {
         let mut agreed = Agreed::new(&mut key, &mut rng);
-        let mut hash = [0; 32];
-        let pin_hash = PinHash::of(&RustCrypto, b"123456");
-        agreed.shared.encrypt(&RustCrypto, &mut rng, &pin_hash.0, &mut hash).expect("whole blocks");
-        let shared = agreed.shared.clone();
-        let request = client_pin::Request {
-            pin_hash_enc: Some(&hash),
-            permissions: Some(3),
-            rp_id: Some("example.com"),
-            ..agreed.request(subcommand::GET_TOKEN_USING_PIN)
-        };
-        let response = key.answer(&encoded(|buffer| encode_request(Command::CLIENT_PIN, &request, buffer)));
-        let response: client_pin::Response<'_> = decode_response(response).expect("a token");
-        let mut token = [0; 32];
-        let encrypted = response.pin_uv_auth_token.expect("a token");
-        shared.decrypt(&RustCrypto, encrypted, &mut token).expect("whole blocks");
-        black_box(Token::new(Protocol::Two, &token)).expect("a token");
+        let request = agreed.token_request(&mut rng, Permissions::MC.with(Permissions::GA), Some("example.com"));
+        let response = key.answer(&request);
+        black_box(agreed.token(response));
     })
 }
 
+pub(crate) fn set_pin(key: &mut Key, rng: &mut ChaCha20Rng) {
+    let request = Agreed::new(key, rng).set_pin_request(rng);
+    assert_eq!(key.answer(&request), [0]);
+}
+
 /// The platform's side of a key agreement.
-struct Agreed {
-    point: keyfob_core::crypto::P256Point,
-    shared: pin_uv::SharedSecret,
+pub(crate) struct Agreed {
+    pub(crate) point: keyfob_core::crypto::P256Point,
+    pub(crate) shared: pin_uv::SharedSecret,
 }
 
 impl Agreed {
-    fn new(key: &mut Key, rng: &mut ChaCha20Rng) -> Self {
+    pub(crate) fn new(key: &mut Key, rng: &mut ChaCha20Rng) -> Self {
         let request = client_pin::Request {
             pin_uv_auth_protocol: Some(2),
             sub_command: Some(subcommand::GET_KEY_AGREEMENT),
@@ -261,6 +247,64 @@ impl Agreed {
         let peer = response.key_agreement.expect("a key");
         let (point, shared) = pin_uv::encapsulate(&RustCrypto, rng, Protocol::Two, &peer).expect("a point");
         Self { point, shared }
+    }
+
+    /// setPIN.
+    fn set_pin_request(&mut self, rng: &mut ChaCha20Rng) -> Vec<u8> {
+        let new_pin = self.encrypt(rng, PaddedPin::new(PIN, 4).expect("a PIN").as_bytes());
+        let param = self.shared.authenticate(&RustCrypto, &[&new_pin]);
+        let request = client_pin::Request {
+            new_pin_enc: Some(&new_pin),
+            pin_uv_auth_param: Some(param.as_bytes()),
+            ..self.request(subcommand::SET_PIN)
+        };
+        encoded(|buffer| encode_request(Command::CLIENT_PIN, &request, buffer))
+    }
+
+    /// changePIN, to the same one.
+    pub(crate) fn change_pin_request(&mut self, rng: &mut ChaCha20Rng) -> Vec<u8> {
+        let new_pin = self.encrypt(rng, PaddedPin::new(PIN, 4).expect("a PIN").as_bytes());
+        let hash = self.encrypt(rng, &PinHash::of(&RustCrypto, PIN.as_bytes()).0);
+        let param = self.shared.authenticate(&RustCrypto, &[&new_pin, &hash]);
+        let request = client_pin::Request {
+            new_pin_enc: Some(&new_pin),
+            pin_hash_enc: Some(&hash),
+            pin_uv_auth_param: Some(param.as_bytes()),
+            ..self.request(subcommand::CHANGE_PIN)
+        };
+        encoded(|buffer| encode_request(Command::CLIENT_PIN, &request, buffer))
+    }
+
+    /// getPinUvAuthTokenUsingPinWithPermissions.
+    pub(crate) fn token_request(
+        &mut self,
+        rng: &mut ChaCha20Rng,
+        permissions: Permissions,
+        rp_id: Option<&str>,
+    ) -> Vec<u8> {
+        let hash = self.encrypt(rng, &PinHash::of(&RustCrypto, PIN.as_bytes()).0);
+        let request = client_pin::Request {
+            pin_hash_enc: Some(&hash),
+            permissions: Some(permissions.0.into()),
+            rp_id,
+            ..self.request(subcommand::GET_TOKEN_USING_PIN)
+        };
+        encoded(|buffer| encode_request(Command::CLIENT_PIN, &request, buffer))
+    }
+
+    /// The token in the response.
+    pub(crate) fn token(&self, response: &[u8]) -> Token {
+        let response: client_pin::Response<'_> = decode_response(response).expect("a token");
+        let mut token = [0; 32];
+        let encrypted = response.pin_uv_auth_token.expect("a token");
+        self.shared.decrypt(&RustCrypto, encrypted, &mut token).expect("whole blocks");
+        Token::new(Protocol::Two, &token).expect("a token")
+    }
+
+    pub(crate) fn encrypt(&self, rng: &mut ChaCha20Rng, plain: &[u8]) -> Vec<u8> {
+        let mut out = vec![0; 16 + plain.len()];
+        self.shared.encrypt(&RustCrypto, rng, plain, &mut out).expect("whole blocks");
+        out
     }
 
     fn request(&mut self, sub_command: u64) -> client_pin::Request<'_> {

@@ -1,7 +1,10 @@
 //! What is measured: each operation once, for criterion and for the instruction counter.
 #![allow(clippy::disallowed_methods)]
 
+use std::process::ExitCode;
+
 pub mod ceremonies;
+pub mod commands;
 pub mod messages;
 
 /// One thing to measure: prepared once, run many times.
@@ -12,7 +15,24 @@ pub struct Operation {
     pub prepare: fn() -> Box<dyn FnMut()>,
 }
 
-/// Everything that is measured.
+/// Runs the operation that the first argument names as often as the second says. With one argument, lists the names.
+pub fn run_one(mut arguments: impl Iterator<Item = String>, operations: &[Operation]) -> ExitCode {
+    let (name, times) = (arguments.next(), arguments.next());
+    let Some(times) = times else {
+        operations.iter().for_each(|operation| println!("{}", operation.name));
+        return ExitCode::SUCCESS;
+    };
+    let operation = operations.iter().find(|operation| name.as_deref() == Some(operation.name));
+    let (Some(operation), Ok(times)) = (operation, times.parse::<u32>()) else {
+        eprintln!("NAME TIMES");
+        return ExitCode::FAILURE;
+    };
+    let mut run = (operation.prepare)();
+    (0..times).for_each(|_| run());
+    ExitCode::SUCCESS
+}
+
+/// Everything that is measured, but for [`commands::COMMANDS`].
 pub const OPERATIONS: &[Operation] = &[
     Operation { name: "decode GetInfo", prepare: messages::decode_get_info },
     Operation { name: "decode makeCredential request", prepare: messages::decode_make_credential_request },

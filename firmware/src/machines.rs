@@ -9,6 +9,11 @@ use keyfob_core::{
     ctap2::{decode_response, get_info, make_credential},
     transport::hid::{Device, Host, REPORT_LEN},
 };
+#[cfg(feature = "rustcrypto")]
+use keyfob_core::{
+    cose::Algorithm,
+    crypto::{RustCrypto, Sign},
+};
 use keyfob_soft_authenticator::engine::{self, Event};
 
 use crate::seams::{Chip, Noise};
@@ -81,6 +86,69 @@ state!(engine, Engine<'_>);
 #[unsafe(no_mangle)]
 pub fn engine(engine: &mut Engine<'_>, now: Instant, event: Event) {
     black_box(engine.begin(now, black_box(99)));
+    black_box(engine.begin_u2f(now, black_box(99)));
     black_box(engine.resume(now, event));
     black_box(engine.tidy());
 }
+
+/// Key generation and signature of one algorithm, alone.
+#[cfg(feature = "rustcrypto")]
+macro_rules! algorithm {
+    ($generate:ident, $sign:ident, $algorithm:ident) => {
+        state!($generate, ());
+        #[inline(never)]
+        #[unsafe(no_mangle)]
+        pub fn $generate(secret: &mut [u8], public: &mut [u8]) {
+            let _ = black_box(RustCrypto.generate(Algorithm::$algorithm, &mut Noise, secret, public));
+        }
+
+        state!($sign, ());
+        #[inline(never)]
+        #[unsafe(no_mangle)]
+        pub fn $sign(secret: &[u8], message: &[u8], signature: &mut [u8]) {
+            let _ = black_box(RustCrypto.sign(Algorithm::$algorithm, secret, &[message], signature));
+        }
+    };
+}
+
+/// Calls the machines of every algorithm that is compiled.
+#[cfg(feature = "rustcrypto")]
+pub fn algorithms(secret: &mut [u8], public: &mut [u8], signature: &mut [u8]) {
+    let machines: &[(fn(&mut [u8], &mut [u8]), fn(&[u8], &[u8], &mut [u8]))] = &[
+        (es256_generate, es256_sign),
+        (eddsa_generate, eddsa_sign),
+        #[cfg(feature = "es384")]
+        (es384_generate, es384_sign),
+        #[cfg(feature = "es512")]
+        (es512_generate, es512_sign),
+        #[cfg(feature = "es256k")]
+        (es256k_generate, es256k_sign),
+        #[cfg(feature = "ml-dsa")]
+        (ml_dsa_44_generate, ml_dsa_44_sign),
+        #[cfg(feature = "ml-dsa")]
+        (ml_dsa_65_generate, ml_dsa_65_sign),
+        #[cfg(feature = "ml-dsa")]
+        (ml_dsa_87_generate, ml_dsa_87_sign),
+    ];
+    for (generate, sign) in machines {
+        generate(secret, public);
+        sign(secret, public, signature);
+    }
+}
+
+#[cfg(feature = "rustcrypto")]
+algorithm!(es256_generate, es256_sign, ES256);
+#[cfg(feature = "rustcrypto")]
+algorithm!(eddsa_generate, eddsa_sign, EDDSA);
+#[cfg(feature = "es384")]
+algorithm!(es384_generate, es384_sign, ES384);
+#[cfg(feature = "es512")]
+algorithm!(es512_generate, es512_sign, ES512);
+#[cfg(feature = "es256k")]
+algorithm!(es256k_generate, es256k_sign, ES256K);
+#[cfg(feature = "ml-dsa")]
+algorithm!(ml_dsa_44_generate, ml_dsa_44_sign, ML_DSA_44);
+#[cfg(feature = "ml-dsa")]
+algorithm!(ml_dsa_65_generate, ml_dsa_65_sign, ML_DSA_65);
+#[cfg(feature = "ml-dsa")]
+algorithm!(ml_dsa_87_generate, ml_dsa_87_sign, ML_DSA_87);

@@ -50,11 +50,18 @@ extern "C" fn start() -> ! {
 
     let mut memory = black_box([0; 2048]);
     let config = black_box(Config { max_msg_size: 1200, ..Config::new([0; 16]) });
-    if let Ok(mut engine) = Engine::<Chip>::new(&mut memory, config, StubCrypto, Noise, Flash, now) {
+    if let Ok(mut engine) = Engine::<Chip>::new(&mut memory, config, CRYPTO, Noise, Flash, now) {
         machines::engine(black_box(&mut engine), now, black_box(Event::Touched));
     }
+    #[cfg(feature = "rustcrypto")]
+    machines::algorithms(black_box(&mut [0; 32]), black_box(&mut [0; 64]), black_box(&mut [0; 72]));
     stop()
 }
+
+#[cfg(feature = "rustcrypto")]
+const CRYPTO: keyfob_core::crypto::RustCrypto = keyfob_core::crypto::RustCrypto;
+#[cfg(not(feature = "rustcrypto"))]
+const CRYPTO: StubCrypto = StubCrypto;
 
 /// The linker keeps this function only if something can panic.
 #[panic_handler]

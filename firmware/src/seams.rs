@@ -2,9 +2,11 @@
 
 use core::{convert::Infallible, hint::black_box};
 
+#[cfg(not(feature = "rustcrypto"))]
 use keyfob_core::crypto::StubCrypto;
 use keyfob_soft_authenticator::{
-    engine::Platform,
+    Caps,
+    engine::{Config, Platform},
     store::{Blobs, Change, Found, Number, Setting, Store, StoreError},
 };
 use rand_core::{TryCryptoRng, TryRng};
@@ -13,9 +15,42 @@ use rand_core::{TryCryptoRng, TryRng};
 pub struct Chip;
 
 impl Platform for Chip {
+    const COMPILED: Caps = COMPILED;
+    #[cfg(feature = "rustcrypto")]
+    type Crypto = keyfob_core::crypto::RustCrypto;
+    #[cfg(not(feature = "rustcrypto"))]
     type Crypto = StubCrypto;
     type Rng = Noise;
     type Store = Flash;
+}
+
+/// All, but for what `footprint` leaves out: `KEYFOB_PROFILE` is the number of a named configuration, `KEYFOB_WITHOUT` the
+/// bits of [`Caps`].
+const COMPILED: Caps = {
+    let all = match option_env!("KEYFOB_PROFILE") {
+        None => Caps::ALL,
+        Some(text) => match number(text.as_bytes()) {
+            0 => Config::fido2_3_full([0; 16]).caps,
+            1 => Config::yubikey5_like([0; 16]).caps,
+            2 => Config::arculus_like([0; 16]).caps,
+            3 => Config::minimal_2_0([0; 16]).caps,
+            4 => Config::u2f_only([0; 16]).caps,
+            _ => panic!("there are profiles 0 to 4"),
+        },
+    };
+    match option_env!("KEYFOB_WITHOUT") {
+        None => all,
+        Some(text) => all.without(Caps(number(text.as_bytes()))),
+    }
+};
+
+const fn number(mut digits: &[u8]) -> u64 {
+    let mut number = 0;
+    while let [digit, rest @ ..] = digits {
+        number = 10 * number + (*digit - b'0') as u64;
+        digits = rest;
+    }
+    number
 }
 
 /// A random source.

@@ -1,21 +1,14 @@
-//! Runs one operation a number of times, to be counted: `count NAME TIMES`. Without arguments, lists the names.
+//! Runs one operation a number of times, to be counted: `count NAME TIMES`. `count --operations` and `count --commands`
+//! list the names.
 #![allow(clippy::disallowed_methods)]
 
-use keyfob_benches::OPERATIONS;
+use std::process::ExitCode;
 
-fn main() -> Result<(), String> {
-    let mut arguments = std::env::args().skip(1);
-    let Some(name) = arguments.next() else {
-        for operation in OPERATIONS {
-            println!("{}", operation.name);
-        }
-        return Ok(());
-    };
-    let times: u32 = arguments.next().and_then(|times| times.parse().ok()).ok_or("count NAME TIMES")?;
-    let operation = OPERATIONS.iter().find(|operation| operation.name == name).ok_or(format!("no {name}"))?;
-    let mut run = (operation.prepare)();
-    for _ in 0..times {
-        run();
-    }
-    Ok(())
+use keyfob_benches::{OPERATIONS, commands::COMMANDS, run_one};
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1).peekable();
+    let commands = |name: &String| name == "--commands" || COMMANDS.iter().any(|command| command.name == name);
+    let operations = if arguments.peek().is_some_and(commands) { COMMANDS } else { OPERATIONS };
+    run_one(arguments, operations)
 }

@@ -126,3 +126,6 @@ pub fn kept(behind: &[u8]) -> (Option<HmacOutputs<'_>>, &[u8]) {
         outputs.split_first_chunk().map(|(first, second)| HmacOutputs { first, second: second.first_chunk() });
     (outputs, rest)
 }
+
+#[cfg(test)]
+mod tests;

@@ -320,9 +320,9 @@ impl<'b> GetResults<'b> {
             prf: is_prf.then_some(PrfOutputs { enabled: None, results }),
             uvm: self.uvm,
             app_id: self.app_id,
-            large_blob: asked.large_blob.map(|_| LargeBlobOutputs {
+            large_blob: asked.large_blob.map(|access| LargeBlobOutputs {
                 blob,
-                written: self.large_blob_written,
+                written: matches!(access, LargeBlobAccess::Write(_)).then_some(self.large_blob_written == Some(true)),
                 ..LargeBlobOutputs::default()
             }),
             get_cred_blob: self.cred_blob,

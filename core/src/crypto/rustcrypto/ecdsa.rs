@@ -54,6 +54,7 @@ impl Curve for k256::Secp256k1 {
     const COSE: cose::Curve = cose::Curve::SECP256K1;
 }
 
+#[inline(never)]
 pub fn generate<C: Curve, R: CryptoRng + ?Sized>(
     rng: &mut R,
     secret: &mut [u8],
@@ -66,16 +67,19 @@ pub fn generate<C: Curve, R: CryptoRng + ?Sized>(
     Ok((bytes::copy(secret, &repr), public))
 }
 
+#[inline(never)]
 pub fn public_key<C: Curve>(secret: &[u8], public: &mut [u8]) -> Result<usize, Error> {
     write_point::<C>(&*scalar(secret)?, public)
 }
 
+#[inline(never)]
 pub fn sign<C: Curve>(secret: &[u8], message: &[&[u8]], signature: &mut [u8]) -> Result<usize, Error> {
     let (signed, _) = sign_prehashed_rfc6979::<C, C::Hash>(&*scalar(secret)?, &hash::<C>(message), &[]);
     let (r, s) = signed.split_bytes();
     der::write(&r, &s, signature)
 }
 
+#[inline(never)]
 pub fn verify<C: Curve>(key: &CoseKey<'_>, message: &[&[u8]], signature: &[u8]) -> Result<(), Error> {
     let CoseKey::Ec2 { curve, x, y, .. } = *key else { return Err(Error::InvalidKey) };
     if curve != C::COSE {

@@ -13,6 +13,7 @@ use crate::{
     crypto::Error,
 };
 
+#[inline(never)]
 pub fn generate<R: CryptoRng + ?Sized>(
     rng: &mut R,
     secret: &mut [u8],
@@ -28,6 +29,7 @@ pub fn generate<R: CryptoRng + ?Sized>(
     Ok((secret.len(), public.len()))
 }
 
+#[inline(never)]
 pub fn public_key(secret: &[u8], public: &mut [u8]) -> Result<usize, Error> {
     let (_, key) = halves(secret)?;
     let public = public.first_chunk_mut().ok_or(Error::OutputTooSmall)?;
@@ -35,6 +37,7 @@ pub fn public_key(secret: &[u8], public: &mut [u8]) -> Result<usize, Error> {
     Ok(public.len())
 }
 
+#[inline(never)]
 pub fn sign(secret: &[u8], message: &[&[u8]], signature: &mut [u8]) -> Result<usize, Error> {
     let (seed, public) = halves(secret)?;
     let signature = signature.first_chunk_mut().ok_or(Error::OutputTooSmall)?;
@@ -52,6 +55,7 @@ pub fn sign(secret: &[u8], message: &[&[u8]], signature: &mut [u8]) -> Result<us
     Ok(signature.len())
 }
 
+#[inline(never)]
 pub fn verify(key: &CoseKey<'_>, message: &[&[u8]], signature: &[u8]) -> Result<(), Error> {
     let CoseKey::Okp { curve: Curve::ED25519, x, .. } = *key else { return Err(Error::InvalidKey) };
     let x = x.try_into().map_err(|_| Error::InvalidKey)?;

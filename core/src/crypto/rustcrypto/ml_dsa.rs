@@ -16,6 +16,7 @@ use crate::{
     crypto::{Error, ML_DSA_SEED},
 };
 
+#[inline(never)]
 pub fn generate<P: MlDsaParams, R: CryptoRng + ?Sized>(
     rng: &mut R,
     secret: &mut [u8],
@@ -26,15 +27,18 @@ pub fn generate<P: MlDsaParams, R: CryptoRng + ?Sized>(
     Ok((secret.len(), public_key::<P>(secret, public)?))
 }
 
+#[inline(never)]
 pub fn public_key<P: MlDsaParams>(secret: &[u8], public: &mut [u8]) -> Result<usize, Error> {
     write(public, &expand::<P>(secret)?.verifying_key().encode())
 }
 
+#[inline(never)]
 pub fn sign<P: MlDsaParams>(secret: &[u8], message: &[&[u8]], signature: &mut [u8]) -> Result<usize, Error> {
     let signed: Signature<P> = expand::<P>(secret)?.try_multipart_sign(message).map_err(|_| Error::Failed)?;
     write(signature, &signed.encode())
 }
 
+#[inline(never)]
 pub fn verify<P: MlDsaParams>(key: &CoseKey<'_>, message: &[&[u8]], signature: &[u8]) -> Result<(), Error> {
     let CoseKey::Akp { public, .. } = *key else { return Err(Error::InvalidKey) };
     let public = EncodedVerifyingKey::<P>::try_from(public).map_err(|_| Error::InvalidKey)?;

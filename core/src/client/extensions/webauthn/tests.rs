@@ -161,6 +161,7 @@ fn results_of_a_sign_in_are_named_as_they_were_asked_for() {
     let written = GetResults { large_blob_written: Some(true), ..GetResults::default() };
     let write = GetExtensions { large_blob: Some(LargeBlobAccess::Write(&[1])), ..GetExtensions::NONE };
     assert_eq!(json(written.client_outputs(&write, None)), r#"{"largeBlob":{"written":true}}"#);
+    assert_eq!(json(GetResults::default().client_outputs(&write, None)), r#"{"largeBlob":{"written":false}}"#);
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! A WebAuthn client on the command line: options in JSON from the standard input, the response in JSON to the standard
-//! output. The security key is one that `keyfob serve` serves.
+//! output. The security key is one that `keyfob serve` serves, or any other that takes CTAPHID reports over TCP.
 //!
 //! ```text
 //! cargo run --example webauthn -- ADDRESS:PORT create|get ORIGIN [--pin PIN] [--python-fido2] [--fixed-randomness]
+//! cargo run --example webauthn -- ADDRESS:PORT OPERATION [ARGUMENT...] [--pin PIN]
 //! ```
+//!
+//! The operations are those of `manage.rs`.
 #![allow(clippy::disallowed_methods)]
 
 use std::{
@@ -29,6 +32,8 @@ use keyfob_core::{
 use keyfob_soft_authenticator::devices::tcp::TcpPipe;
 use rand_chacha::rand_core::{TryCryptoRng, TryRng};
 
+mod manage;
+
 /// The longest CTAPHID message, and four times that for several assertions, in bytes.
 const MESSAGES: usize = 4 * 7609;
 
@@ -50,43 +55,65 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &[String]) -> Result<Vec<u8>, String> {
-    let [address, ceremony, origin, options @ ..] = arguments else {
-        return Err("ADDRESS:PORT create|get ORIGIN".into());
-    };
-    let has = |name: &str| options.iter().any(|option| option == name);
-    let pin = options.iter().skip_while(|option| *option != "--pin").nth(1).cloned();
-    let mut json = Vec::new();
-    io::stdin().read_to_end(&mut json).map_err(|error| error.to_string())?;
-
+    let (options, words) = split(arguments);
+    let [address, operation, words @ ..] = &words[..] else { return Err("ADDRESS:PORT OPERATION".into()) };
     let stream = TcpStream::connect(address).map_err(|error| format!("{address} is not reached: {error}"))?;
     stream.set_nodelay(true).map_err(|error| error.to_string())?;
     let start = time::Instant::now();
     let now = move || Instant::from_millis(u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX));
-    let mut source = Source { fixed: has("--fixed-randomness") };
-    let transport = HidTransport::new(TcpPipe::new(stream), now, [0x11; 8]);
-    let collector = DefaultClientDataCollector::new(origin);
-    let mut client = Fido2Client::new(transport, collector, User { pin }, RustCrypto, source, now);
-    client.policy = if has("--python-fido2") { Policy::PYTHON_FIDO2 } else { Policy::STANDARD };
+    let mut transport = HidTransport::new(TcpPipe::new(stream), now, [0x11; 8]);
+    let mut source = Source { fixed: options.fixed_randomness };
+    let new_pin = words.first().filter(|_| matches!(*operation, "set-pin" | "change-pin"));
+    let mut user = User { pin: options.pin, new_pin: new_pin.map(|word| (*word).to_owned()) };
+    let ([origin], "create" | "get") = (words, *operation) else {
+        return manage::run(operation, words, &mut transport, &mut user, source, now);
+    };
 
+    let mut json = Vec::new();
+    io::stdin().read_to_end(&mut json).map_err(|error| error.to_string())?;
+    let mut client =
+        Fido2Client::new(transport, DefaultClientDataCollector::new(origin), user, RustCrypto, source, now);
+    client.policy = if options.python_fido2 { Policy::PYTHON_FIDO2 } else { Policy::STANDARD };
     let (mut read, mut collected, mut messages) =
         (vec![0; json.len()], vec![0; 8 * json.len() + 512], vec![0; MESSAGES]);
-    if ceremony == "create" {
+    if *operation == "create" {
         let options = CreationOptions::from_json(&json, &mut read).map_err(|error| error.to_string())?;
         let creation = client.creation(&options, &mut collected).map_err(failure)?;
         let response = client.make_credential(&creation, &mut messages).map_err(failure)?;
-        written(|buffer| response.to_json(&creation.options.extensions, &[Text::new("usb")], buffer))
-    } else {
-        let options = RequestOptions::from_json(&json, &mut read).map_err(|error| error.to_string())?;
-        let request = client.request(&options, &mut collected).map_err(failure)?;
-        let mut memory = vec![0; LARGE_BLOBS];
-        let ceremony = GetAssertion::with_memory(&request.options, &mut memory, &mut messages, RustCrypto, &mut source);
-        let assertions = client::run(ceremony, &mut client.transport, &mut client.user, now).map_err(failure)?;
-        let mut work = vec![0; LARGE_BLOBS];
-        let blob = assertions.large_blob(&RustCrypto, 0, &mut work).map_err(|error| format!("{error:?}"))?;
-        let selection = ResponseSelection { client_data_json: request.client_data_json, assertions };
-        let response = selection.get(0).ok_or("no assertion")?;
-        written(|buffer| response.to_json(&request.options.extensions, blob, buffer))
+        return written(|buffer| response.to_json(&creation.options.extensions, &[Text::new("usb")], buffer));
     }
+    let options = RequestOptions::from_json(&json, &mut read).map_err(|error| error.to_string())?;
+    let request = client.request(&options, &mut collected).map_err(failure)?;
+    let mut memory = vec![0; LARGE_BLOBS];
+    let ceremony = GetAssertion::with_memory(&request.options, &mut memory, &mut messages, RustCrypto, &mut source);
+    let assertions = client::run(ceremony, &mut client.transport, &mut client.user, now).map_err(failure)?;
+    let mut work = vec![0; LARGE_BLOBS];
+    let blob = assertions.large_blob(&RustCrypto, 0, &mut work).map_err(|error| format!("{error:?}"))?;
+    let selection = ResponseSelection { client_data_json: request.client_data_json, assertions };
+    let response = selection.get(0).ok_or("no assertion")?;
+    written(|buffer| response.to_json(&request.options.extensions, blob, buffer))
+}
+
+/// What begins with two dashes.
+#[derive(Default)]
+struct Options {
+    pin: Option<String>,
+    python_fido2: bool,
+    fixed_randomness: bool,
+}
+
+/// The options, and the other arguments.
+fn split(arguments: &[String]) -> (Options, Vec<&str>) {
+    let (mut options, mut words, mut rest) = (Options::default(), Vec::new(), arguments.iter());
+    while let Some(argument) = rest.next() {
+        match argument.as_str() {
+            "--pin" => options.pin = rest.next().cloned(),
+            "--python-fido2" => options.python_fido2 = true,
+            "--fixed-randomness" => options.fixed_randomness = true,
+            word => words.push(word),
+        }
+    }
+    (options, words)
 }
 
 fn failure(error: client::Error) -> String {
@@ -108,14 +135,21 @@ fn written(write: impl Fn(&mut [u8]) -> Result<usize, WriteError>) -> Result<Vec
     }
 }
 
-/// Knows a PIN, or none, and enters it once.
+/// Knows a PIN, or none, and enters it once; and a new one.
 struct User {
     pin: Option<String>,
+    new_pin: Option<String>,
 }
 
 impl UserInteraction for User {
     fn request_pin(&mut self, _: &Prompt<'_>, entry: &mut PinEntry) -> bool {
         let Some(pin) = self.pin.take() else { return false };
+        entry.set(&pin);
+        true
+    }
+
+    fn request_new_pin(&mut self, _: &Prompt<'_>, entry: &mut PinEntry) -> bool {
+        let Some(pin) = self.new_pin.take() else { return false };
         entry.set(&pin);
         true
     }

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Debian's libfido2, by its tools `fido2-cred -V` and `fido2-assert -V`, verifies what our client makes of the virtual key's
+# answers, for every algorithm and attestation that it knows; and refuses each with one bit flipped.
+#
+# Needs: Rust, a C compiler for RS256, Python 3.10 or newer with venv, PyPI once, and Debian's fido2-tools, which this
+# installs where it may. Exit status: 0 if all is well, 77 where something cannot be had.
+#
+#   KEYFOB        a keyfob to ask instead of the one that is built here
+#   KEYFOB_CACHE  where the Python environment is kept, ~/.cache/keyfob without it
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+source "$here/../lib.sh"
+if ! command -v fido2-cred >/dev/null; then
+    { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends fido2-tools; } \
+        >/dev/null 2>&1 || { echo "there is no fido2-tools, and it cannot be installed"; exit 77; }
+fi
+need_keyfob
+need_fido2
+need_example webauthn
+
+PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$here/../python-fido2 \
+    "$KEPT/bin/python" "$here/check.py" "$KEYFOB" "$EXAMPLE"

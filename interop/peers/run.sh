@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Authenticators that others wrote, each as a program of its own, with our client: registration, sign-in, PIN, management and
+# extensions as far as each has them. What comes of it is judged by python-fido2's relying party. Ours is asked first, so
+# that a failure of the checks themselves is seen.
+#
+# Needs: Rust, crates.io once, Python 3.10 or newer with venv, and PyPI once. Nothing else: no device, no privileges. The
+# first build of the peers takes minutes. Exit status: 0 if all is well, 77 where something cannot be had.
+#
+#   KEYFOB        a keyfob to test instead of the one that is built here
+#   KEYFOB_CACHE  where the Python environment is kept, ~/.cache/keyfob without it
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+source "$here/../lib.sh"
+need_keyfob
+need_fido2
+need_example webauthn
+manifest=$here/Cargo.toml
+cargo fetch --locked --quiet --manifest-path "$manifest" || { echo "crates.io does not give the peers"; exit 77; }
+cargo build --locked --quiet --manifest-path "$manifest"
+target=$(cargo metadata --locked --no-deps --format-version 1 --manifest-path "$manifest" |
+    python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')
+
+PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$here/../python-fido2 "$KEPT/bin/python" "$here/check.py" "$EXAMPLE" \
+    "$KEYFOB serve --tcp 127.0.0.1:0" "$target/debug/keyfob-peer-opensk"
