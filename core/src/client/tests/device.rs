@@ -84,6 +84,8 @@ pub struct Device<C> {
     /// What the commands are refused with, one after the other; then they succeed.
     pub refusals: VecDeque<Status>,
     pub flaw: Option<Flaw>,
+    /// The format and the statement with which it attests.
+    pub attestation: (&'static str, RawStatement<'static>),
     pub credentials: Vec<Vec<u8>>,
     pub padding: usize,
     /// What tokens have to be asked for: this relying party, or none.
@@ -148,6 +150,7 @@ impl<C: Crypto> Device<C> {
             uv: VecDeque::new(),
             refusals: VecDeque::new(),
             flaw: None,
+            attestation: ("none", RawStatement::EMPTY),
             credentials: vec![ID.to_vec()],
             padding: 0,
             rp_id: Some(RP_ID),
@@ -450,9 +453,9 @@ impl<C: Crypto> Device<C> {
         let mut auth_data = [0; 512];
         let len = self.auth_data(true, outputs.as_deref(), &mut auth_data);
         let response = make_credential::Response {
-            fmt: if self.flaw == Some(Flaw::Statement) { "packed" } else { "none" },
+            fmt: if self.flaw == Some(Flaw::Statement) { "packed" } else { self.attestation.0 },
             auth_data: &auth_data[..len],
-            att_stmt: Some(RawStatement::EMPTY),
+            att_stmt: Some(self.attestation.1),
             ep_att: None,
             large_blob_key: request.extensions.and_then(key_of),
             unsigned_extension_outputs: None,
