@@ -15,7 +15,11 @@ use keyfob_core::{
     crypto::{RustCrypto, Sign},
 };
 use keyfob_soft_authenticator::engine::{self, Event};
+#[cfg(feature = "flash-log")]
+use keyfob_soft_authenticator::store::{Blobs, Change, FlashStore, Setting, Store};
 
+#[cfg(feature = "flash-log")]
+use crate::seams::Pages;
 use crate::seams::{Chip, Noise};
 
 /// Notes the size of a machine's state where `stack.py` finds it.
@@ -89,6 +93,23 @@ pub fn engine(engine: &mut Engine<'_>, now: Instant, event: Event) {
     black_box(engine.begin_u2f(now, black_box(99)));
     black_box(engine.resume(now, event));
     black_box(engine.tidy());
+}
+
+#[cfg(feature = "flash-log")]
+pub type FlashLog = FlashStore<Pages, StubCrypto, 50, 4>;
+#[cfg(feature = "flash-log")]
+state!(flash_store, FlashLog);
+#[cfg(feature = "flash-log")]
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub fn flash_store(store: &mut FlashLog, changes: &[Change<'_>], out: &mut [u8]) {
+    let _ = black_box(store.get(black_box(Setting::Pin), out));
+    let _ = black_box(store.find(black_box(&[0; 32]), black_box(None), out));
+    let _ = black_box(store.walk(black_box(None), out));
+    let _ = black_box(store.commit(changes));
+    let _ = black_box(store.stage(black_box(0), out));
+    let _ = black_box(store.read_large_blobs(Blobs::Committed, black_box(0), out));
+    let _ = black_box(store.tidy());
 }
 
 /// Key generation and signature of one algorithm, alone.

@@ -53,6 +53,12 @@ extern "C" fn start() -> ! {
     if let Ok(mut engine) = Engine::<Chip>::new(&mut memory, config, CRYPTO, Noise, Flash, now) {
         machines::engine(black_box(&mut engine), now, black_box(Event::Touched));
     }
+    #[cfg(feature = "flash-log")]
+    if let Ok(mut store) = machines::FlashLog::new(seams::Pages, StubCrypto, black_box(&[0; 32])) {
+        use keyfob_soft_authenticator::store::{Change, Setting};
+        let changes = [Change::Set(Setting::Pin, &[1]), Change::Put { rp_id_hash: &[0; 32], record: &[2] }];
+        machines::flash_store(black_box(&mut store), black_box(&changes), &mut buffer);
+    }
     #[cfg(feature = "rustcrypto")]
     machines::algorithms(black_box(&mut [0; 32]), black_box(&mut [0; 64]), black_box(&mut [0; 72]));
     stop()

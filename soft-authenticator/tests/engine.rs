@@ -14,6 +14,7 @@ mod credential_listing;
 mod credential_management;
 mod extensions;
 mod faults;
+mod flash_costs;
 mod get_assertion;
 mod get_info;
 mod harness;

@@ -168,9 +168,7 @@ const PROTECTED: &[(&str, Run)] = &[
     ("setMinPINLength, with PIN", |key, _| {
         with_token(key, ACFG, |key, token| key.set_min_pin_length(Some(token), &MIN_PIN_LENGTH))
     }),
-    ("enrollBegin and enrollCaptureNextSample", |key, _| {
-        with_token(key, BE, |key, token| code(key.enrol(token)))
-    }),
+    ("enrollBegin and enrollCaptureNextSample", |key, _| with_token(key, BE, |key, token| code(key.enrol(token)))),
     ("setFriendlyName", |key, prepared| {
         let template_id = Some(&prepared.finger[..]);
         let params = bio_enrollment::Params { template_id, template_friendly_name: Some("left"), ..Default::default() };
@@ -245,14 +243,25 @@ impl State {
     }
 }
 
-/// Runs a command with the power cut at every operation. Returns how many operations it takes, and how many cuts were made.
-fn sweep(name: &str, prepared: &Prepared, run: Run) -> (u64, u64) {
+/// What a sweep comes to.
+#[derive(Default)]
+struct Swept {
+    operations: u64,
+    erasures: u64,
+    cuts: u64,
+}
+
+/// Runs a command with the power cut at every operation.
+fn sweep(name: &str, prepared: &Prepared, run: Run) -> Swept {
     // What the command does, commit by commit.
     let whole = prepared.flash.copy();
     let mut key = plug_in(&whole);
-    let (operations, applied) = (whole.get().operations, key.store.applied());
+    let erased = || whole.get().erasures.iter().map(|count| u64::from(*count)).sum::<u64>();
+    let (applied, erased_before) = (key.store.applied(), erased());
+    let operations = whole.get().operations;
     let expected = run(&mut key, prepared);
-    let (operations, commits) = (whole.get().operations - operations, key.store.applied() - applied);
+    let operations = whole.get().operations - operations;
+    let (commits, erasures) = (key.store.applied() - applied, erased() - erased_before);
     assert!(commits > 0, "{name} changes nothing: {expected:?}");
     let mut states: Vec<State> = (1..=commits)
         .map(|commit| {
@@ -277,7 +286,8 @@ fn sweep(name: &str, prepared: &Prepared, run: Run) -> (u64, u64) {
             drop(key);
             flash.get().power_on();
             let state = State::of(&flash);
-            let place = format!("{name}: {tear:?} operation {operation} of {operations}, after commit {made} of {commits}");
+            let place =
+                format!("{name}: {tear:?} operation {operation} of {operations}, after commit {made} of {commits}");
             let next = states.get(made + 1);
             assert!(state == states[made] || Some(&state) == next, "{place}: neither the old state nor the new one");
             let most = states[made].pin_retries().max(next.map_or(0, State::pin_retries));
@@ -285,13 +295,15 @@ fn sweep(name: &str, prepared: &Prepared, run: Run) -> (u64, u64) {
             cuts += 1 + recover(&flash, &state, operation, &place);
         }
     }
-    (operations, cuts)
+    Swept { operations, erasures, cuts }
 }
 
 /// Cuts the power again while the key that came up tidies, more and more often.
 fn recover(flash: &BenchFlash, state: &State, operation: u64, place: &str) -> u64 {
     for again in 0..2 {
-        flash.get().cut(Cut { operation: (operation + again) % 4, tear: TEARS[(operation + again) as usize % TEARS.len()] });
+        flash
+            .get()
+            .cut(Cut { operation: (operation + again) % 4, tear: TEARS[(operation + again) as usize % TEARS.len()] });
         let store = BenchStore::on_flash(flash);
         while store.memory.borrow_mut().tidy() == Ok(true) && !flash.get().is_off() {}
         flash.get().power_on();
@@ -304,19 +316,26 @@ fn recover(flash: &BenchFlash, state: &State, operation: u64, place: &str) -> u6
 
 #[test]
 fn whatever_is_cut_wherever_the_old_state_or_the_new_one_comes_up() {
-    let (mut operations, mut cuts) = (0, 0);
-    // The log in its first pages, then once around it and a little more.
-    for churn in [0, 240, 251] {
+    let mut all = Swept::default();
+    // The log in its first pages, and once around and more, at several places.
+    for churn in [0, 150, 240, 251] {
         for (protected, commands) in [(false, OPEN), (true, PROTECTED)] {
             let prepared = prepare(protected, churn);
             for (name, run) in commands {
                 let swept = sweep(name, &prepared, *run);
-                (operations, cuts) = (operations + swept.0, cuts + swept.1);
+                all.operations += swept.operations;
+                all.erasures += swept.erasures;
+                all.cuts += swept.cuts;
             }
         }
     }
     let commands = OPEN.len() + PROTECTED.len();
-    println!("power cuts: {commands} commands in 3 states of the log, {operations} writes and erasures, {cuts} cuts");
+    let Swept { operations, erasures, cuts } = all;
+    println!(
+        "power cuts: {commands} commands in 4 states of the log, {operations} operations, {erasures} of them erasures"
+    );
+    println!("power cuts: {cuts} cuts");
+    assert!(erasures > 20, "a sweep that comes to few erasures");
 }
 
 #[test]

@@ -105,7 +105,7 @@ impl Default for BenchStore {
 }
 
 impl BenchStore {
-    fn on(store: Box<dyn Store>) -> Self {
+    pub fn on(store: Box<dyn Store>) -> Self {
         Self {
             memory: Rc::new(RefCell::new(store)),
             slow: Rc::default(),

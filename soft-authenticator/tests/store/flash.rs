@@ -2,8 +2,8 @@
 
 use keyfob_core::crypto::RustCrypto;
 use keyfob_soft_authenticator::store::{
-    FlashStore, Store,
-    flash::{Cut, SimulatedFlash, Tear},
+    Change, FlashStore, Setting, Store, StoreError,
+    flash::{Cut, FlashError, SimulatedFlash, Tear},
 };
 use proptest::{
     collection::vec,
@@ -15,7 +15,7 @@ use proptest::{
 use super::{
     SharedFlash,
     model::{Intent, Model, Op, op},
-    suite::{Case, Medium},
+    suite::{Case, Medium, walked},
 };
 use crate::suite;
 
@@ -122,4 +122,178 @@ fn cuts_leave_the_old_state_or_the_new_one_whatever_the_geometry() {
 fn cuts_leave_the_old_state_or_the_new_one_of_a_full_store() {
     cuts_leave_the_old_state_or_the_new_one::<4096, 4>(6, 40);
     cuts_leave_the_old_state_or_the_new_one::<1024, 1>(22, 40);
+}
+
+#[test]
+fn pages_that_do_not_erase_are_retired_and_nothing_is_lost() {
+    let config = Config { cases: 60, failure_persistence: None, ..Config::default() };
+    let ops = (vec((op(), option::weighted(0.3, cut())), 0..40), vec(0..14usize, 1..3), 0..20usize);
+    let run = |(ops, broken, filled): (Vec<(Op, Option<Cut>)>, Vec<usize>, usize)| {
+        let flash = fresh::<2048, 4>(14);
+        flash.get().broken = broken;
+        survives(&flash, filled, &ops)
+    };
+    TestRunner::new(config).run(&ops, run).unwrap();
+}
+
+#[test]
+fn a_page_that_does_not_erase_is_reported_after_a_power_cut_too() {
+    let flash = fresh::<4096, 4>(10);
+    let mut store = mount(&flash);
+    let record = [7; 300];
+    for number in 0..20 {
+        store.commit(&[Change::Put { rp_id_hash: &[number; 32], record: &record }]).unwrap();
+    }
+    flash.get().broken = vec![3, 4];
+    for count in 0..2000u32 {
+        store.commit(&[Change::Set(Setting::SignCount, &count.to_be_bytes())]).unwrap();
+        while count % 50 == 0 && store.tidy().unwrap() {}
+    }
+    assert_eq!(store.retired(), [3, 4]);
+    let erased = flash.get().erasures[3];
+    let mut store = mount(&flash);
+    assert_eq!(store.retired(), [3, 4]);
+    assert_eq!(store.count(), Ok(20));
+    for count in 0..1000u32 {
+        store.commit(&[Change::Set(Setting::SignCount, &count.to_be_bytes())]).unwrap();
+    }
+    assert_eq!(flash.get().erasures[3], erased, "nobody tries it again");
+    assert_eq!(walked(&mut store).len(), 20);
+    assert!(walked(&mut store).iter().all(|credential| credential.2 == record));
+}
+
+#[test]
+fn every_page_is_erased_as_often_as_the_others() {
+    let flash = fresh::<2048, 8>(16);
+    let mut store = mount(&flash);
+    for number in 0..30 {
+        store.commit(&[Change::Put { rp_id_hash: &[number; 32], record: &[1; 200] }]).unwrap();
+    }
+    for count in 0..10_000u32 {
+        store.commit(&[Change::Set(Setting::SignCount, &count.to_be_bytes())]).unwrap();
+        if count % 1000 == 0 {
+            store = mount(&flash);
+        }
+    }
+    let erasures = flash.get().erasures.clone();
+    let (least, most) = (erasures.iter().min().unwrap(), erasures.iter().max().unwrap());
+    assert!(*least > 20 && most - least <= 2, "{erasures:?}");
+}
+
+/// A flash with something on it.
+fn used() -> SharedFlash<4096, 4> {
+    let flash = fresh::<4096, 4>(6);
+    let mut store = mount(&flash);
+    let record = b"a record that nobody should read";
+    store.commit(&[Change::Set(Setting::Seed, &[0xA5; 32]), Change::Put { rp_id_hash: &[0x77; 32], record }]).unwrap();
+    flash
+}
+
+fn with_bytes(bytes: Vec<u8>) -> SharedFlash<4096, 4> {
+    SharedFlash::new(SimulatedFlash::with(bytes))
+}
+
+fn refused(flash: &SharedFlash<4096, 4>) -> FlashError {
+    let before = flash.get().bytes().to_vec();
+    let error = OnFlash::<4096, 4>::new(flash.clone(), RustCrypto, &KEY).err().unwrap();
+    assert!(flash.get().bytes() == before, "it was changed");
+    error
+}
+
+#[test]
+fn another_version_of_the_format_is_refused_and_left_as_it_is() {
+    let mut bytes = used().get().bytes().to_vec();
+    // The head of the first page, with the CRC of what it says now.
+    bytes[4] = 2;
+    let crc = crc32(&bytes[..12]);
+    bytes[12..16].copy_from_slice(&crc.to_le_bytes());
+    assert_eq!(refused(&with_bytes(bytes)), FlashError::Version(2));
+}
+
+#[test]
+fn another_word_size_is_refused_and_left_as_it_is() {
+    let flash = SharedFlash::<4096, 8>::new(SimulatedFlash::with(used().get().bytes().to_vec()));
+    let error = OnFlash::<4096, 8>::new(flash, RustCrypto, &KEY).err().unwrap();
+    assert_eq!(error, FlashError::OtherGeometry);
+}
+
+#[test]
+fn a_flash_that_holds_something_else_is_refused_until_it_is_formatted() {
+    let mut flash = with_bytes(vec![0x3C; 6 * 4096]);
+    assert_eq!(refused(&flash), FlashError::Foreign);
+    OnFlash::<4096, 4>::format(&mut flash).unwrap();
+    assert_eq!(mount(&flash).count(), Ok(0));
+}
+
+#[test]
+fn a_flash_with_too_few_pages_is_refused() {
+    assert_eq!(refused(&fresh(2)), FlashError::TooSmall);
+    assert_eq!(refused(&fresh(0)), FlashError::TooSmall);
+}
+
+#[test]
+fn more_credentials_than_the_index_has_room_for_are_refused() {
+    let flash = fresh::<4096, 4>(8);
+    let mut store = mount(&flash);
+    for number in 0..3 {
+        store.commit(&[Change::Put { rp_id_hash: &[number; 32], record: b"r" }]).unwrap();
+    }
+    let error = FlashStore::<_, _, 2, 2>::new(flash.clone(), RustCrypto, &KEY).err();
+    assert_eq!(error, Some(FlashError::TooMany));
+    assert_eq!(mount(&flash).count(), Ok(3));
+}
+
+#[test]
+fn values_are_not_in_the_clear_and_open_only_with_the_key() {
+    let flash = used();
+    let bytes = flash.get().bytes().to_vec();
+    let has = |needle: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
+    assert!(!has(&[0xA5; 8]) && !has(b"nobody") && !has(&[0x77; 8]));
+    let mut other = OnFlash::<4096, 4>::new(flash, RustCrypto, &[0; 32]).unwrap();
+    assert_eq!(other.get(Setting::Seed, &mut [0; 32]), Err(StoreError::Failed));
+    assert_eq!(other.walk(None, &mut [0; 100]), Err(StoreError::Failed));
+    assert_eq!(other.find(&[0x77; 32], None, &mut [0; 100]), Ok(None));
+}
+
+#[test]
+fn a_value_in_another_ones_place_does_not_open() {
+    let flash = fresh::<4096, 4>(6);
+    let mut store = mount(&flash);
+    store.commit(&[Change::Set(Setting::PinRetries, &[1])]).unwrap();
+    store.commit(&[Change::Set(Setting::UvRetries, &[8])]).unwrap();
+    let mut bytes = flash.get().bytes().to_vec();
+    // The piece of UvRetries says that it is PinRetries, and its CRC agrees.
+    let piece = 16 + 24 + 52;
+    assert_eq!(bytes[piece + 8..][..4], 5u32.to_le_bytes());
+    bytes[piece + 8] = 3;
+    let crc = crc32(&bytes[piece..piece + 16 + 29]);
+    bytes[piece + 16 + 29..][..4].copy_from_slice(&crc.to_le_bytes());
+    let mut store = mount(&with_bytes(bytes));
+    assert_eq!(store.get(Setting::PinRetries, &mut [0]), Err(StoreError::Failed));
+}
+
+/// Bit by bit, as the standard defines it.
+fn crc32(bytes: &[u8]) -> u32 {
+    let mut crc = u32::MAX;
+    for byte in bytes {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 };
+        }
+    }
+    !crc
+}
+
+#[test]
+fn an_erasure_is_followed_by_the_erasure_of_the_pages_when_there_is_time() {
+    let flash = used();
+    let mut store = mount(&flash);
+    store.commit(&[Change::Erase, Change::Set(Setting::Seed, &[1; 32])]).unwrap();
+    for count in 0..100u32 {
+        store.commit(&[Change::Set(Setting::SignCount, &count.to_be_bytes())]).unwrap();
+    }
+    let first = flash.get().bytes()[..4096].to_vec();
+    while store.tidy().unwrap() {}
+    assert_ne!(flash.get().bytes()[..4096], first);
+    assert!(flash.get().bytes()[16..4096].iter().all(|byte| *byte == 0xFF), "the page in which it was");
 }

@@ -198,7 +198,8 @@ impl<F: NorFlash> Log<F> {
         self.ready = 0;
         while let Some(page) = self.free_page(self.ready) {
             let prepared = matches!(self.page_head(page)?, PageHead::Prepared { .. });
-            if !prepared || !self.is_blank(page)? {
+            // Where its first piece may be: all of it is looked at when it is begun.
+            if !prepared || !self.is_blank(page, (0..=TRIES).fold(Self::FIRST, |at, _| Self::next_block(at)))? {
                 break;
             }
             self.ready = self.ready.saturating_add(1);
@@ -206,18 +207,16 @@ impl<F: NorFlash> Log<F> {
         Ok(())
     }
 
-    /// Whether a page was never begun.
-    fn is_blank(&mut self, page: u32) -> Result<bool, StoreError> {
-        let mut at = Self::FIRST;
-        for _ in 0..=TRIES {
-            let next = Self::next_block(at);
-            let mut block = [0; BUFFER];
-            let bytes = block.get_mut(..next.saturating_sub(at) as usize).ok_or(StoreError::Failed)?;
-            self.read(self.place(page, at), bytes)?;
-            if bytes.iter().any(|byte| *byte != 0xFF) {
+    /// Whether a page reads as erased behind its head, up to a place.
+    fn is_blank(&mut self, page: u32, end: u32) -> Result<bool, StoreError> {
+        let (mut at, mut part) = (Self::FIRST, [0; BLOCK]);
+        while at < end {
+            let part = part.get_mut(..end.saturating_sub(at).min(BLOCK as u32) as usize).ok_or(StoreError::Failed)?;
+            self.read(self.place(page, at), part)?;
+            if part.iter().any(|byte| *byte != 0xFF) {
                 return Ok(false);
             }
-            at = next;
+            at = at.saturating_add(part.len() as u32);
         }
         Ok(true)
     }
@@ -270,6 +269,10 @@ impl<F: NorFlash> Log<F> {
                 continue;
             }
             let page = self.free_page(0).ok_or(none)?;
+            if !self.is_blank(page, Self::PAGE)? {
+                self.ready = 0;
+                continue;
+            }
             let (head, at) = (self.head, self.at);
             let suspect = self.suspect.take() == Some(page);
             self.at = if suspect { Self::next_block(Self::FIRST) } else { Self::FIRST };
@@ -315,15 +318,8 @@ impl<F: NorFlash> Log<F> {
         self.erasures = self.erasures.max(erasures);
         let from = self.place(page, 0);
         self.flash.erase(from, from.saturating_add(Self::PAGE)).map_err(|_| StoreError::Failed)?;
-        let (mut at, mut part) = (0, [0; BLOCK]);
-        while at < Self::PAGE {
-            let len = Self::PAGE.saturating_sub(at).min(BLOCK as u32);
-            let part = part.get_mut(..len as usize).ok_or(StoreError::Failed)?;
-            self.read(from.saturating_add(at), part)?;
-            if part.iter().any(|byte| *byte != 0xFF) {
-                return Err(StoreError::Failed);
-            }
-            at = at.saturating_add(len);
+        if self.page_head(page)? != PageHead::Erased || !self.is_blank(page, Self::PAGE)? {
+            return Err(StoreError::Failed);
         }
         let mut head = [0; BUFFER];
         keyfob_core::bytes::copy(&mut head, &page_head(F::WRITE_SIZE, erasures));

@@ -82,7 +82,7 @@ pub struct FlashStore<F, C, const N: usize, const B: usize = 4> {
     staged: usize,
     /// How far the oldest page was looked through for what counts.
     sweep: Option<Cursor>,
-    /// Pages older than this one hold what was erased.
+    /// The last page that holds what was erased, by its order.
     erased: u32,
     /// A page failed, and the log does not say so yet.
     unreported: bool,
@@ -375,7 +375,7 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> Store for Fl
     fn tidy(&mut self) -> Result<bool, StoreError> {
         self.look()?;
         let due = self.unreported || self.log.is_dirty();
-        let secrets = self.log.tail_order < self.erased;
+        let secrets = self.log.tail_order <= self.erased;
         let scarce = self.log.free() < Self::MOVE.saturating_add(Log::<F>::ROOM) && self.garbage() >= Log::<F>::ROOM;
         if !due && !secrets && !scarce {
             return Ok(false);

@@ -1,0 +1,218 @@
+//! The flash log: arbitrary operations, with arbitrary power cuts and pages that do not erase, against a model; and any
+//! bytes on the flash, from which it may refuse to start, but not fall over.
+#![no_main]
+
+use keyfob_core::crypto::StubCrypto;
+use keyfob_fuzz::Input;
+use keyfob_soft_authenticator::store::{
+    Blobs, Change, FlashStore, MAX_RECORD, Setting, Store, StoreError,
+    flash::{Cut, SimulatedFlash, Tear},
+};
+use libfuzzer_sys::fuzz_target;
+
+const PAGE: usize = 512;
+const PAGES: usize = 36;
+const SETTINGS: [Setting; 3] = [Setting::Pin, Setting::PinRetries, Setting::SignCount];
+
+type Flash = SimulatedFlash<PAGE, 4>;
+type OnFlash<'f> = FlashStore<&'f mut Flash, StubCrypto, 16, 1>;
+
+/// What the store ought to hold.
+#[derive(Clone, Default, PartialEq, Debug)]
+struct Model {
+    settings: [Option<Vec<u8>>; 3],
+    /// Number, relying party and record, oldest first.
+    credentials: Vec<(u32, u8, Vec<u8>)>,
+    large_blobs: Vec<u8>,
+}
+
+/// What a commit does.
+enum Step {
+    Erase,
+    Set(usize, Vec<u8>),
+    Delete(u32),
+    Replace(u32, [u8; 32], Vec<u8>),
+    Put([u8; 32], Vec<u8>),
+}
+
+impl Step {
+    fn change(&self) -> Change<'_> {
+        match self {
+            Self::Erase => Change::Erase,
+            Self::Set(which, value) => Change::Set(SETTINGS[*which], value),
+            Self::Delete(number) => Change::Delete(*number),
+            Self::Replace(number, rp_id_hash, record) => Change::Replace { number: *number, rp_id_hash, record },
+            Self::Put(rp_id_hash, record) => Change::Put { rp_id_hash, record },
+        }
+    }
+
+    /// `next` is the number that a new credential gets.
+    fn on(&self, model: &mut Model, next: &mut u32) {
+        match self {
+            Self::Erase => (*model, *next) = (Model::default(), 1),
+            Self::Set(which, value) => model.settings[*which] = Some(value.clone()),
+            Self::Delete(number) => model.credentials.retain(|credential| credential.0 != *number),
+            Self::Replace(number, _, record) => {
+                let known = model.credentials.iter_mut().find(|credential| credential.0 == *number);
+                known.expect("it was there").2 = record.clone();
+            }
+            Self::Put(rp_id_hash, record) => {
+                model.credentials.push((*next, rp_id_hash[0], record.clone()));
+                *next += 1;
+            }
+        }
+    }
+}
+
+fn mount(flash: &mut Flash) -> OnFlash<'_> {
+    FlashStore::new(flash, StubCrypto, &[1; 32]).expect("the flash is in order")
+}
+
+fn contents(flash: &mut Flash) -> Model {
+    let mut store = mount(flash);
+    let mut model = Model::default();
+    for (which, setting) in SETTINGS.iter().enumerate() {
+        let mut out = [0; Setting::MAX_LEN];
+        let len = store.get(*setting, &mut out).expect("a setting is whole");
+        model.settings[which] = len.map(|len| out[..len].to_vec());
+    }
+    let (mut before, mut out) = (None, [0; MAX_RECORD]);
+    while let Some((rp_id_hash, found)) = store.walk(before, &mut out).expect("a credential is whole") {
+        model.credentials.insert(0, (found.number, rp_id_hash[0], out[..found.len].to_vec()));
+        before = Some(found.number);
+    }
+    model.large_blobs = vec![0; store.large_blobs_len().expect("the store works")];
+    store.read_large_blobs(Blobs::Committed, 0, &mut model.large_blobs).expect("the array is whole");
+    model
+}
+
+/// The number that the next credential would get.
+fn number_of_the_next(mut flash: Flash) -> Option<u32> {
+    let mut store = mount(&mut flash);
+    store.commit(&[Change::Put { rp_id_hash: &[9; 32], record: &[] }]).ok()?;
+    Some(store.walk(None, &mut [0; MAX_RECORD]).expect("it is there")?.1.number)
+}
+
+fn bytes(input: &mut Input<'_>, most: usize) -> Vec<u8> {
+    let (seed, len) = (input.byte(), input.word() % (most + 1));
+    (0..len).map(|at| seed.wrapping_add(at as u8)).collect()
+}
+
+fn step(input: &mut Input<'_>, model: &Model) -> Option<Step> {
+    let known = |index: u8| {
+        let index = usize::from(index).checked_rem(model.credentials.len())?;
+        model.credentials.get(index)
+    };
+    Some(match input.byte() % 12 {
+        0 => Step::Delete(known(input.byte())?.0),
+        1 | 2 => {
+            let (number, rp, _) = known(input.byte())?;
+            Step::Replace(*number, [*rp; 32], bytes(input, MAX_RECORD))
+        }
+        3..6 => Step::Put([input.byte() % 3; 32], bytes(input, MAX_RECORD)),
+        _ => Step::Set(usize::from(input.byte() % 3), bytes(input, 40)),
+    })
+}
+
+fn tear(input: &mut Input<'_>) -> Tear {
+    match input.byte() % 4 {
+        0 => Tear::Before,
+        1 => Tear::After,
+        _ => Tear::Within(input.byte().into()),
+    }
+}
+
+/// The promise: whatever is cut, the old state or the new one.
+fn promise(mut input: Input<'_>) {
+    let mut flash = Flash::new(PAGES);
+    let (mut model, mut next) = (Model::default(), 1);
+    if input.byte() % 4 == 0 {
+        flash.broken.push(usize::from(input.byte()) % PAGES);
+    }
+    while !input.is_empty() {
+        let kind = input.byte();
+        if kind & 0x80 != 0 {
+            flash.cut(Cut { operation: u64::from(kind & 0x1F), tear: tear(&mut input) });
+        }
+        let (mut after, mut number) = (model.clone(), next);
+        let mut store = mount(&mut flash);
+        let done = match kind % 4 {
+            0 => (0..input.byte() % 8).try_for_each(|_| store.tidy().map(drop)),
+            1 => {
+                let array = bytes(&mut input, 512);
+                store.stage(0, &array).and_then(|()| {
+                    after.large_blobs = array.clone();
+                    store.commit(&[Change::LargeBlobs(array.len())])
+                })
+            }
+            _ => {
+                let erase = (kind & 0x7F == 0x7E).then_some(Step::Erase);
+                let known = if erase.is_some() { Model::default() } else { model.clone() };
+                let steps: Vec<Step> = erase.into_iter().chain(step(&mut input, &known)).chain(match kind & 0x40 {
+                    0 => None,
+                    _ => Some(Step::Set(2, vec![kind])),
+                }).collect();
+                steps.iter().for_each(|step| step.on(&mut after, &mut number));
+                let changes: Vec<Change<'_>> = steps.iter().map(Step::change).collect();
+                store.commit(&changes)
+            }
+        };
+        drop(store);
+        let off = flash.is_off();
+        flash.power_on();
+        let found = contents(&mut flash);
+        match done {
+            Ok(()) if !off => assert!(found == after, "a commit that was made is not there"),
+            Err(StoreError::Full) if !off => assert!(found == model, "a commit that was refused left something"),
+            Err(error) if !off => panic!("with power: {error:?}"),
+            _ => assert!(found == model || found == after, "neither the old state nor the new one"),
+        }
+        let given = number_of_the_next(flash.clone());
+        let expected = if found == model { vec![next, number] } else { vec![number] };
+        assert!(given.is_none_or(|given| expected.contains(&given)), "a number is used twice, or left out");
+        next = given.unwrap_or(*expected.last().expect("there is one"));
+        model = found;
+    }
+}
+
+/// Anything on the flash, or a store of which bits have been cleared.
+fn anything(mut input: Input<'_>) {
+    let mut flash = Flash::new(PAGES);
+    if input.byte() % 2 == 0 {
+        flash = Flash::with(input.0.to_vec());
+        input = Input(&input.0[input.0.len() / 2..]);
+    } else {
+        let mut store = mount(&mut flash);
+        for _ in 0..input.byte() {
+            if let Some(step) = step(&mut input, &Model::default()) {
+                let _ = store.commit(&[step.change()]);
+            }
+        }
+        drop(store);
+        let mut damaged = flash.bytes().to_vec();
+        for _ in 0..input.byte() % 16 {
+            let at = input.word() % damaged.len();
+            damaged[at] &= input.byte();
+        }
+        flash = Flash::with(damaged);
+    }
+    let Ok(mut store) = FlashStore::<_, _, 16, 1>::new(&mut flash, StubCrypto, &[1; 32]) else { return };
+    let mut out = [0; MAX_RECORD];
+    while !input.is_empty() {
+        match input.byte() % 8 {
+            0 => drop(store.get(SETTINGS[usize::from(input.byte() % 3)], &mut out)),
+            1 => drop(store.find(&[input.byte() % 3; 32], None, &mut out)),
+            2 => drop(store.walk(Some(input.byte().into()), &mut out)),
+            3 => drop(store.tidy()),
+            4 => drop(store.stage(0, &bytes(&mut input, 512))),
+            5 => drop(store.commit(&[Change::LargeBlobs(input.word())])),
+            6 => drop(store.read_large_blobs(Blobs::Committed, input.word(), &mut out)),
+            _ => drop(step(&mut input, &Model::default()).map(|step| store.commit(&[step.change()]))),
+        }
+    }
+}
+
+fuzz_target!(|data: &[u8]| {
+    let mut input = Input(data);
+    if input.byte() % 4 == 0 { anything(input) } else { promise(input) }
+});

@@ -1,0 +1,148 @@
+//! What commands cost on flash, with few credentials and with many: `docs/store.md` has the table that this prints.
+
+use keyfob_core::{Status, crypto::RustCrypto, pin_uv::Protocol::Two};
+use keyfob_soft_authenticator::{
+    engine::Config,
+    store::{Change, FlashStore, Setting, Store, flash::SimulatedFlash},
+};
+
+use super::harness::*;
+
+/// nRF52: pages of 4096 bytes, words of 4.
+type Flash = SharedFlash<4096, 4>;
+
+const SIGN_INS: u32 = 10_000;
+/// Credentials, and pages that they fit in.
+const SIZES: [(u32, usize); 4] = [(25, 8), (100, 16), (250, 32), (500, 64)];
+
+fn mount(flash: &Flash) -> FlashStore<Flash, RustCrypto, 510, 4> {
+    FlashStore::new(flash.clone(), RustCrypto, &[0x5E; 32]).unwrap()
+}
+
+fn plug_in(flash: &Flash) -> Key {
+    Key::try_with(Config::new([0xAA; 16]), BenchStore::on(Box::new(mount(flash)))).unwrap()
+}
+
+fn tidy(store: &mut dyn Store) {
+    while store.tidy().unwrap() {}
+}
+
+/// What an operation took.
+#[derive(Clone, Copy, Debug, Default)]
+struct Cost {
+    writes: u64,
+    erasures: u64,
+    bytes_read: u64,
+}
+
+fn cost(flash: &Flash, operation: impl FnOnce()) -> Cost {
+    let so_far = || {
+        let flash = flash.get();
+        let erasures = flash.erasures.iter().map(|count| u64::from(*count)).sum();
+        (flash.operations, erasures, flash.bytes_read)
+    };
+    let before: (u64, u64, u64) = so_far();
+    operation();
+    let after = so_far();
+    let erasures = after.1 - before.1;
+    Cost { writes: after.0 - before.0 - erasures, erasures, bytes_read: after.2 - before.2 }
+}
+
+/// The mean of several runs, each followed by a tidying that does not count.
+fn mean(flash: &Flash, key: &mut Key, mut run: impl FnMut(&mut Key)) -> (f64, f64) {
+    const RUNS: u32 = 20;
+    let mut sum = Cost::default();
+    for _ in 0..RUNS {
+        let one = cost(flash, || run(key));
+        assert_eq!(one.erasures, 0, "a key that tidies does not erase within a command");
+        (sum.writes, sum.bytes_read) = (sum.writes + one.writes, sum.bytes_read + one.bytes_read);
+        tidy(&mut **key.store.memory.borrow_mut());
+    }
+    (sum.writes as f64 / f64::from(RUNS), sum.bytes_read as f64 / f64::from(RUNS))
+}
+
+fn filled(credentials: u32, pages: usize) -> Flash {
+    let flash = Flash::new(SimulatedFlash::new(pages));
+    let mut key = plug_in(&flash);
+    for number in 1..credentials {
+        let rp_id_hash = rp_id_hash(&number.to_string());
+        // As long as a record of an ES256 key with names.
+        let put = Change::Put { rp_id_hash: &rp_id_hash, record: &[number as u8; 300] };
+        key.store.memory.borrow_mut().commit(&[put]).unwrap();
+    }
+    key.make(&resident(b"u")).unwrap();
+    assert_eq!(key.set_pin(Two, PIN), Status::OK);
+    flash
+}
+
+/// Erasures in [`SIGN_INS`] changes of the counter, tidied in between; with the power cut and back at every `cycle`th.
+fn erasures(flash: &Flash, cycle: Option<u32>) -> u64 {
+    let flash = flash.copy();
+    let mut store = mount(&flash);
+    let count = |store: &mut FlashStore<Flash, RustCrypto, 510, 4>, count: u32| {
+        store.commit(&[Change::Set(Setting::SignCount, &count.to_be_bytes())]).unwrap();
+        tidy(store);
+    };
+    (0..500).for_each(|number| count(&mut store, number));
+    let all = cost(&flash, || {
+        for number in 0..SIGN_INS {
+            if cycle.is_some_and(|cycle| number % cycle == 0) {
+                store = mount(&flash);
+            }
+            count(&mut store, number);
+        }
+    });
+    all.erasures
+}
+
+#[test]
+fn a_sign_in_costs_the_same_with_few_credentials_and_with_many() {
+    println!(
+        "| credentials | flash | sign-in | registration | overwriting | wrong PIN | power-up | erasures in 10,000 sign-ins | by page |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
+    let mut sign_ins = Vec::new();
+    for (credentials, pages) in SIZES {
+        let flash = filled(credentials, pages);
+        tidy(&mut mount(&flash));
+        let power_up = cost(&flash, || drop(mount(&flash))).bytes_read;
+        let mut key = plug_in(&flash);
+        let asserted = mean(&flash, &mut key, |key| drop(key.get(&assertion()).unwrap()));
+        let token = |key: &mut Key| key.token(Two, PIN, MC, None).unwrap();
+        let overwriting = {
+            let mut writes = 0.0;
+            for _ in 0..5 {
+                let token = token(&mut key);
+                let one = cost(&flash, || drop(key.make_with(Two, &token, resident(b"u")).unwrap()));
+                writes += one.writes as f64 / 5.0;
+                tidy(&mut **key.store.memory.borrow_mut());
+            }
+            writes
+        };
+        let registration = {
+            let token = token(&mut key);
+            cost(&flash, || drop(key.make_with(Two, &token, resident(b"v")).unwrap())).writes
+        };
+        let wrong = cost(&flash, || assert!(key.token(Two, "9999", MC, None).is_err())).writes;
+        drop(key);
+        let worn = erasures(&flash, None);
+        println!(
+            "| {credentials} | {} KiB | {:.1} writes, {:.0} bytes read | {registration} writes | {overwriting:.1} writes | {wrong} writes | {power_up} bytes read | {worn} | {:.1} |",
+            pages * 4,
+            asserted.0,
+            asserted.1,
+            worn as f64 / pages as f64,
+        );
+        sign_ins.push(asserted);
+    }
+    let (few, many) = (sign_ins[0], sign_ins[SIZES.len() - 1]);
+    assert!(many.0 <= few.0 + 1.0 && many.1 <= few.1 * 1.1, "{few:?} {many:?}");
+}
+
+#[test]
+fn a_key_that_is_plugged_in_for_each_sign_in_wears_little_more() {
+    let flash = filled(25, 8);
+    let (plugged, replugged) = (erasures(&flash, None), erasures(&flash, Some(1)));
+    println!("25 credentials, 32 KiB: {plugged} erasures in 10,000 sign-ins, {replugged} with as many power-ups");
+    assert!(replugged <= plugged * 4);
+}
