@@ -159,7 +159,7 @@ pub(crate) fn credential_id(response: &[u8]) -> Range<usize> {
 }
 
 pub(crate) fn encoded(encode: impl FnOnce(&mut [u8]) -> Result<usize, Overflow>) -> Vec<u8> {
-    let mut buffer = vec![0; 1024];
+    let mut buffer = vec![0; 2048];
     let len = encode(&mut buffer).expect("fits");
     buffer.truncate(len);
     buffer

@@ -1,7 +1,9 @@
 //! The client's two ceremonies against the engine: extensions, long lists, a first PIN.
 
+use std::time::Duration;
+
 use keyfob_core::{
-    Status,
+    Instant, Status,
     client::{
         Assertion, AssertionSelection, Attestation, Cause, Error, GetAssertion, GetOptions, MakeCredential,
         MakeOptions, Requirement,
@@ -11,7 +13,7 @@ use keyfob_core::{
         },
         run,
     },
-    crypto::RustCrypto,
+    crypto::{RustCrypto, Verify},
     ctap2::{Command, CredentialDescriptor, CredentialParameters, RpEntity, UserEntity},
     extensions::cred_protect::Level,
     pin_uv::Protocol::Two,
@@ -42,7 +44,7 @@ fn make<T>(
     let (mut buffer, now) = (vec![0; 2048], key.now);
     let mut plugged = Plugged::new(key);
     let ceremony = MakeCredential::new(options, &mut buffer, RustCrypto, rng());
-    let made = run(ceremony, &mut plugged, &mut user, || now)?;
+    let made = run(ceremony, &mut plugged, &mut user, clock(now))?;
     Ok((read(&made), plugged.requests.iter().map(|request| request[0]).collect()))
 }
 
@@ -55,8 +57,16 @@ fn get<T>(
     let (mut buffer, mut memory, now) = (vec![0; 2048], vec![0; 8192], key.now);
     let mut plugged = Plugged::new(key);
     let ceremony = GetAssertion::with_memory(options, &mut memory, &mut buffer, RustCrypto, rng());
-    let got = run(ceremony, &mut plugged, &mut User(PIN, ""), || now)?;
+    let got = run(ceremony, &mut plugged, &mut User(PIN, ""), clock(now))?;
     Ok((read(&got), plugged.requests.iter().map(|request| request[0]).collect()))
+}
+
+/// Every look at it takes 10 ms.
+fn clock(mut now: Instant) -> impl FnMut() -> Instant {
+    move || {
+        now = now.plus(Duration::from_millis(10));
+        now
+    }
 }
 
 fn id_of(made: &Attestation<'_>) -> Vec<u8> {
@@ -334,4 +344,33 @@ fn a_registration_that_needs_a_pin_sets_the_first_one() {
     assert!(make(&mut key, &required, User("", PIN), verified).unwrap().0);
     assert_eq!(key.options().client_pin, Some(true));
     key.token(Two, PIN, MC, Some(RP)).unwrap();
+}
+
+#[test]
+fn a_key_of_version_1_registers_and_signs_in_and_version_2_knows_the_credential() {
+    let mut key = Key::new();
+    let app_id = "https://example.org/appid.json";
+    let user = UserEntity { id: b"a", name: None, display_name: None };
+    let options = MakeOptions::new(&HASH, RpEntity { id: app_id, name: None }, user, ES256);
+    let (mut buffer, now) = (vec![0; 2048], key.now);
+    let ceremony = MakeCredential::new(&options, &mut buffer, RustCrypto, rng()).over_ctap1();
+    let made = run(ceremony, &mut Plugged::new(&mut key), &mut User("", ""), clock(now)).unwrap();
+    let (id, public_key) = (id_of(&made), made.auth_data.attested_credential_data.unwrap().public_key);
+    assert_eq!((made.response.fmt, made.auth_data.extensions, key.touches), ("fido-u2f", None, 1));
+
+    let list = [CredentialDescriptor::new(&[9; 40]), CredentialDescriptor::new(&id)];
+    let extensions = GetExtensions { app_id: Some(app_id), ..GetExtensions::NONE };
+    let options = GetOptions { allow_list: (&list[..]).into(), extensions, ..GetOptions::new(RP, &HASH) };
+    let is_signed = |got: &AssertionSelection<'_>| {
+        let Assertion { credential_id, response, extensions, .. } = got.get(0).unwrap();
+        assert_eq!((credential_id, extensions.app_id), (&id[..], Some(true)));
+        RustCrypto.verify(&public_key, &[response.auth_data, &HASH], response.signature).unwrap();
+    };
+    let mut buffer = vec![0; 2048];
+    let ceremony = GetAssertion::new(&options, &mut buffer, RustCrypto, rng()).over_ctap1();
+    let got = run(ceremony, &mut Plugged::new(&mut key), &mut User("", ""), clock(now)).unwrap();
+    is_signed(&got);
+    assert_eq!(key.touches, 2);
+    get(&mut key, &options, is_signed).unwrap();
+    assert_eq!(key.touches, 3);
 }

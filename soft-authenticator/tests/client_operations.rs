@@ -46,14 +46,21 @@ impl Transport for Plugged<'_> {
         self.requests.push(request.to_vec());
         self.response = match protocol {
             Protocol::Ctap2 => self.key.call(request),
-            Protocol::Ctap1 => self.key.call_u2f(request),
+            Protocol::Ctap1 => {
+                let response = self.key.call_u2f(request);
+                let now = self.key.now;
+                self.key.touches += u32::from(self.key.engine.u2f_awaits_touch(now));
+                self.key.engine.touch_for_u2f(now, true);
+                response
+            }
         };
         Ok(())
     }
 
     fn receive(&mut self, buffer: &mut [u8], _: Duration) -> Result<Received, Self::Error> {
-        buffer[..self.response.len()].copy_from_slice(&self.response);
-        Ok(Received::Response(self.response.len()))
+        let response = std::mem::take(&mut self.response);
+        buffer[..response.len()].copy_from_slice(&response);
+        Ok(if response.is_empty() { Received::Nothing } else { Received::Response(response.len()) })
     }
 
     fn cancel(&mut self) -> Result<(), Self::Error> {

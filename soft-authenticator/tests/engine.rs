@@ -28,6 +28,7 @@ mod model;
 mod persistent;
 mod pin_policy;
 mod power;
+mod power_sweep;
 mod profiles;
 mod reset_and_selection;
 mod resumability;

@@ -180,6 +180,7 @@ fn no_secret_key_stays_in_the_scratch_area_however_a_command_ends() {
 
 #[test]
 fn a_platform_that_knows_no_vendor_command_refuses_all() {
-    let refused = VirtualPlatform::vendor_command(&mut MemoryStore::new(), 7, &[]);
+    let mut store: Box<dyn Store + Send> = Box::new(MemoryStore::<1>::new());
+    let refused = VirtualPlatform::vendor_command(&mut store, 7, &[]);
     assert_eq!(refused, Err(Status::INVALID_PARAMETER));
 }

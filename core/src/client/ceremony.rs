@@ -12,9 +12,10 @@ use super::{
 };
 use crate::{
     Instant, Status,
+    cbor::{self, Raw},
     crypto::Crypto,
     ctap1,
-    ctap2::{Command, ResponseError, decode_response, encode_command, get_info},
+    ctap2::{Command, ResponseError, decode_response, encode_command, get_info, response_body},
     transport::KeepAlive,
 };
 
@@ -48,6 +49,10 @@ pub struct Ceremony<'b, O, C, R> {
     shown: Option<KeepAlive>,
     /// When the same request is sent again.
     again: Option<Instant>,
+    /// Responses have to be canonical.
+    strict: bool,
+    /// Version 1 is not spoken.
+    ctap2_only: bool,
     /// In milliseconds.
     timeout: u64,
     deadline: Instant,
@@ -104,6 +109,8 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
             under_way: false,
             shown: None,
             again: None,
+            strict: false,
+            ctap2_only: false,
             timeout,
             deadline: Instant::from_millis(u64::MAX),
             cancelled: None,
@@ -115,6 +122,19 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
     #[must_use]
     pub fn within(self, timeout: Duration) -> Self {
         Self { timeout: millis(timeout), ..self }
+    }
+
+    /// The same without tolerance: a response that is not in the canonical form of CTAP2 is an error, as the standard has it
+    /// and some authenticators do not.
+    #[must_use]
+    pub fn strict(self) -> Self {
+        Self { strict: true, ..self }
+    }
+
+    /// The same without authenticators of version 1 (U2F).
+    #[must_use]
+    pub fn ctap2_only(self) -> Self {
+        Self { ctap2_only: true, ..self }
     }
 
     /// The same with an authenticator of which the transport knows that it speaks version 1 (U2F) alone. Without this it
@@ -297,6 +317,12 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
         if end > self.buffer.len() {
             return self.no_more(Cause::BufferTooSmall { needed: end });
         }
+        if self.strict && !self.facts.ctap1 {
+            let response = self.buffer.get(self.kept..end).unwrap_or_default();
+            if let Ok(body @ [_, ..]) = response_body(response) {
+                cbor::decode::<Raw<'_>>(body)?;
+            }
+        }
         match self.stage {
             Stage::GetInfo if self.facts.ctap1 => self.examine_version(len),
             Stage::GetInfo => self.examine(len),
@@ -313,13 +339,16 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
             // take it for one.
             Err(ResponseError::Status(
                 Status::INVALID_COMMAND | Status::INVALID_PARAMETER | Status::INVALID_LENGTH,
-            )) if O::CTAP1 => {
+            )) if O::CTAP1 && !self.ctap2_only => {
                 return self.ask_version();
             }
             info => info?,
         };
         self.facts = Facts::of(&info);
         self.operation.examine(&info, &self.facts)?;
+        if O::KEEPS_INFO {
+            self.kept = len;
+        }
         match self.operation.stored_token() {
             Some(token) => self.authorization.adopt(token),
             None => {

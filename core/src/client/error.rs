@@ -164,6 +164,8 @@ pub enum InvalidOption {
     RpId,
     /// The origin may not use the API.
     Origin,
+    /// The AppID is not one that the origin may use.
+    AppId,
     /// The user handle is not 1 to 64 bytes long.
     UserId,
     /// The algorithms are empty, or one has another type than public-key.

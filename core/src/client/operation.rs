@@ -24,6 +24,9 @@ pub trait Operation {
     /// Whether it can be done with an authenticator of version 1.
     const CTAP1: bool = false;
 
+    /// Whether what getInfo answered is kept, as the first of the responses.
+    const KEEPS_INFO: bool = false;
+
     /// Checks the options before anything is sent.
     fn check(&self) -> Result<(), Cause> {
         Ok(())

@@ -5,7 +5,7 @@ use core::fmt;
 use super::{
     Ceremony, ClientData,
     origin::Origin,
-    rp_id::{PublicSuffixes, RelatedOrigins, SuffixRules, is_related, may_claim},
+    rp_id::{PublicSuffixes, RelatedOrigins, SuffixRules, is_facet, is_related, may_claim},
 };
 use crate::cbor::Overflow;
 
@@ -16,6 +16,8 @@ pub enum OriginError {
     Origin,
     /// It may not use the RP ID.
     RpId,
+    /// It may not use the AppID.
+    AppId,
 }
 
 impl fmt::Display for OriginError {
@@ -23,6 +25,7 @@ impl fmt::Display for OriginError {
         f.write_str(match self {
             Self::Origin => "the origin may not use the API: it takes a domain, and https or localhost",
             Self::RpId => "the RP ID is not one that the origin may use",
+            Self::AppId => "the AppID is not one that the origin may use",
         })
     }
 }
@@ -33,6 +36,12 @@ impl core::error::Error for OriginError {}
 pub trait ClientDataCollector {
     /// The RP ID of the ceremony: `requested`, if the origin may use it, or else the origin's own. Errors: [`OriginError`].
     fn rp_id<'s>(&'s self, requested: Option<&'s str>) -> Result<&'s str, OriginError>;
+
+    /// Checks that the origin may use `app_id`, an AppID of U2F. By default it may not. Errors: [`OriginError::AppId`].
+    fn check_app_id(&self, app_id: &str) -> Result<(), OriginError> {
+        let _ = app_id;
+        Err(OriginError::AppId)
+    }
 
     /// Writes the client data, and returns the length. Errors: [`Overflow`] with the size it takes.
     fn write(&self, kind: Ceremony, challenge: &[u8], buffer: &mut [u8]) -> Result<usize, Overflow>;
@@ -73,6 +82,13 @@ impl<S: PublicSuffixes, R: RelatedOrigins> ClientDataCollector for DefaultClient
                 .is_some_and(|body| is_related(body, &origin, &self.suffixes) == Ok(true))
         };
         if may_claim(rp_id, host, &self.suffixes) || related() { Ok(rp_id) } else { Err(OriginError::RpId) }
+    }
+
+    fn check_app_id(&self, app_id: &str) -> Result<(), OriginError> {
+        match Origin::parse(self.origin) {
+            Some(origin) if is_facet(app_id, &origin, &self.suffixes) => Ok(()),
+            _ => Err(OriginError::AppId),
+        }
     }
 
     fn write(&self, kind: Ceremony, challenge: &[u8], buffer: &mut [u8]) -> Result<usize, Overflow> {

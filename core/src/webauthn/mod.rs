@@ -18,7 +18,7 @@ pub use options::{
     Requirement,
 };
 pub use origin::Origin;
-pub use rp_id::{PublicSuffixes, RelatedOrigins, SuffixRules, is_related, may_claim, origin_matches};
+pub use rp_id::{PublicSuffixes, RelatedOrigins, SuffixRules, is_facet, is_related, may_claim, origin_matches};
 
 message! {
     /// An attestation object (WebAuthn L3 §6.5.4).

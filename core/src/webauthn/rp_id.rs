@@ -94,6 +94,25 @@ pub fn may_claim(rp_id: &str, host: &str, suffixes: &impl PublicSuffixes) -> boo
     is_domain(rp_id) && is_domain(host) && is_within(host, rp_id) && (rp_id == host || registrable())
 }
 
+/// Whether a page of `origin` may use `app_id`, an AppID of U2F (FIDO AppID and Facet Specification §3.1.2): it is the
+/// origin itself, or a URL over https under the same registrable domain. Lists of facets are not fetched.
+pub fn is_facet(app_id: &str, origin: &Origin<'_>, suffixes: &impl PublicSuffixes) -> bool {
+    if Origin::parse(app_id) == Some(*origin) {
+        return true;
+    }
+    let hosts = Origin::of_url(app_id).and_then(|url| Some((url.effective_domain()?, origin.effective_domain()?)));
+    app_id.starts_with("https://")
+        && hosts.is_some_and(|(url, host)| {
+            url == host || registrable(url, suffixes).is_some_and(|domain| Some(domain) == registrable(host, suffixes))
+        })
+}
+
+/// The registrable domain of `host`: its public suffix and the label before. `None`: there is none.
+fn registrable<'d>(host: &'d str, suffixes: &impl PublicSuffixes) -> Option<&'d str> {
+    let name = host.strip_suffix(suffixes.public_suffix(host))?.strip_suffix('.')?;
+    host.get(name.rfind('.').map_or(0, |dot| dot.saturating_add(1))..)
+}
+
 /// Whether `well_known`, the body of `https://RP_ID/.well-known/webauthn`, says that pages of `origin` may use the RP ID
 /// (WebAuthn L3 §5.11.1). At most five registrable labels are looked at. Errors: the body is not what it should be.
 pub fn is_related(well_known: &[u8], origin: &Origin<'_>, suffixes: &impl PublicSuffixes) -> Result<bool, json::Error> {

@@ -4,6 +4,7 @@
 mod client;
 mod manage;
 mod platform;
+mod shared_flash;
 
 use std::{cell::Cell, rc::Rc, time::Duration};
 
@@ -19,6 +20,7 @@ use rand_core::SeedableRng;
 pub use client::*;
 pub use manage::*;
 pub use platform::*;
+pub use shared_flash::SharedFlash;
 
 /// What the user does when a touch is awaited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,10 +12,12 @@ use keyfob_core::{
 };
 use keyfob_soft_authenticator::{
     engine::Platform,
-    store::{Blobs, Change, Found, MemoryStore, Number, Setting, Store, StoreError},
+    store::{Blobs, Change, FlashStore, Found, MemoryStore, Number, Setting, Store, StoreError},
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::CryptoRng;
+
+use super::SharedFlash;
 
 /// Calls of the seams that a lookup makes, for tests that compare them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,10 +81,13 @@ pub enum Fault {
     ReadsAfter(u32),
 }
 
+/// Small pages, so that many commands reach the end of one.
+pub type BenchFlash = SharedFlash<1024, 4>;
+
 /// A store that outlives its engine. Clones are the same store.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct BenchStore {
-    pub memory: Rc<RefCell<MemoryStore<ROOM>>>,
+    pub memory: Rc<RefCell<Box<dyn Store>>>,
     pub slow: Rc<Cell<u32>>,
     pub fault: Rc<Cell<Fault>>,
     /// Pieces of upkeep there are to do.
@@ -93,7 +98,34 @@ pub struct BenchStore {
     applied: Rc<Cell<u32>>,
 }
 
+impl Default for BenchStore {
+    fn default() -> Self {
+        Self::on(Box::new(MemoryStore::<ROOM>::new()))
+    }
+}
+
 impl BenchStore {
+    fn on(store: Box<dyn Store>) -> Self {
+        Self {
+            memory: Rc::new(RefCell::new(store)),
+            slow: Rc::default(),
+            fault: Rc::default(),
+            untidy: Rc::default(),
+            vendor: Rc::default(),
+            asked: Rc::default(),
+            applied: Rc::default(),
+        }
+    }
+
+    /// What the flash holds, as after a power cut.
+    pub fn on_flash(flash: &BenchFlash) -> Self {
+        let store: FlashStore<_, _, ROOM, 2> = FlashStore::new(flash.clone(), RustCrypto, &[0x5E; 32]).unwrap();
+        let store = Self::on(Box::new(store));
+        // Another life, another randomness.
+        store.applied.set(flash.get().operations as u32);
+        store
+    }
+
     /// Commits that were made.
     pub fn applied(&self) -> u32 {
         self.applied.get()
@@ -111,7 +143,7 @@ impl BenchStore {
     }
 
     pub fn credentials(&self) -> usize {
-        self.memory.borrow().len()
+        self.memory.borrow_mut().count().unwrap() as usize
     }
 
     fn check_read(&self) -> Result<(), StoreError> {
@@ -151,7 +183,7 @@ impl Store for BenchStore {
     }
 
     fn large_blobs_capacity(&self) -> usize {
-        self.memory.borrow().large_blobs_capacity()
+        self.memory.borrow_mut().large_blobs_capacity()
     }
 
     fn large_blobs_len(&mut self) -> Result<usize, StoreError> {

@@ -3,6 +3,8 @@
 
 mod flash;
 mod model;
+#[cfg(feature = "file-store")]
+mod scale;
 #[path = "../harness/shared_flash.rs"]
 mod shared_flash;
 mod suite;

@@ -10,24 +10,22 @@
 
 use rand_core::CryptoRng;
 
-use super::{
-    Cause, Error, GetAssertion, MakeCredential, Stage, UserInteraction,
-    manage::{Call, Select},
-    run, run_async,
-};
+use super::{Error, GetAssertion, MakeCredential, UserInteraction, manage::Select, run, run_async};
 use crate::{
     Instant,
     crypto::{Crypto, Hash},
-    ctap2::{Command, get_info},
+    ctap2::get_info,
     transport::{AsyncTransport, Transport},
     webauthn::{ClientDataCollector, CreationOptions, RequestOptions},
 };
 
+mod info;
 mod json;
 mod policy;
 mod prepare;
 mod responses;
 
+pub use info::Info;
 pub use policy::Policy;
 pub use prepare::{Creation, Request};
 pub use responses::{AuthenticationResponse, RegistrationResponse, ResponseSelection};
@@ -101,15 +99,29 @@ where
     /// What the authenticator says about itself now, all of it. `buffer` as in [`MakeCredential::new`]. Errors: the
     /// operation's.
     pub fn info<'b>(&mut self, buffer: &'b mut [u8]) -> Result<get_info::Response<'b>, Error> {
-        let call = Call::new(Command::GET_INFO, &[], buffer, self.crypto.clone(), &mut self.rng);
-        decode_info(run(call, &mut self.transport, &mut self.user, &mut self.clock)?)
+        let info = Info::ceremony(buffer, self.crypto.clone(), &mut self.rng);
+        run(self.policy.rule(info), &mut self.transport, &mut self.user, &mut self.clock)
+    }
+
+    /// Signs in, and reads or writes a large blob. `memory` and `buffer` as in [`GetAssertion::with_memory`]. Errors: the
+    /// ceremony's.
+    pub fn get_assertion_with_memory<'b>(
+        &mut self,
+        request: &'b Request<'b>,
+        memory: &'b mut [u8],
+        buffer: &'b mut [u8],
+    ) -> Result<ResponseSelection<'b>, Error> {
+        let (crypto, rng) = (self.crypto.clone(), &mut self.rng);
+        let ceremony = GetAssertion::with_memory(&request.options, memory, buffer, crypto, rng);
+        let assertions = run(self.policy.rule(ceremony), &mut self.transport, &mut self.user, &mut self.clock)?;
+        Ok(ResponseSelection { client_data_json: request.client_data_json, assertions })
     }
 
     /// Waits until the user touches this authenticator, to tell it from others. `buffer` as in [`MakeCredential::new`].
     /// Errors: the operation's.
     pub fn selection(&mut self, buffer: &mut [u8]) -> Result<(), Error> {
         let select = Select::new(buffer, self.crypto.clone(), &mut self.rng);
-        run(select, &mut self.transport, &mut self.user, &mut self.clock)
+        run(self.policy.rule(select), &mut self.transport, &mut self.user, &mut self.clock)
     }
 }
 
@@ -127,8 +139,8 @@ where
         buffer: &'b mut [u8],
     ) -> Result<RegistrationResponse<'b>, Error> {
         let ceremony = MakeCredential::new(&creation.options, buffer, self.crypto.clone(), &mut self.rng);
-        let attestation = run(ceremony, &mut self.transport, &mut self.user, &mut self.clock)?;
-        Ok(RegistrationResponse { client_data_json: creation.client_data_json, attestation })
+        let attestation = run(self.policy.rule(ceremony), &mut self.transport, &mut self.user, &mut self.clock)?;
+        Ok(RegistrationResponse::new(creation, attestation))
     }
 
     fn get_assertion<'b>(
@@ -136,9 +148,7 @@ where
         request: &'b Request<'b>,
         buffer: &'b mut [u8],
     ) -> Result<ResponseSelection<'b>, Error> {
-        let ceremony = GetAssertion::new(&request.options, buffer, self.crypto.clone(), &mut self.rng);
-        let assertions = run(ceremony, &mut self.transport, &mut self.user, &mut self.clock)?;
-        Ok(ResponseSelection { client_data_json: request.client_data_json, assertions })
+        self.get_assertion_with_memory(request, &mut [], buffer)
     }
 }
 
@@ -153,14 +163,14 @@ where
 {
     /// [`Fido2Client::info`].
     pub async fn info_async<'b>(&mut self, buffer: &'b mut [u8]) -> Result<get_info::Response<'b>, Error> {
-        let call = Call::new(Command::GET_INFO, &[], buffer, self.crypto.clone(), &mut self.rng);
-        decode_info(run_async(call, &mut self.transport, &mut self.user, &mut self.clock).await?)
+        let info = Info::ceremony(buffer, self.crypto.clone(), &mut self.rng);
+        run_async(self.policy.rule(info), &mut self.transport, &mut self.user, &mut self.clock).await
     }
 
     /// [`Fido2Client::selection`].
     pub async fn selection_async(&mut self, buffer: &mut [u8]) -> Result<(), Error> {
         let select = Select::new(buffer, self.crypto.clone(), &mut self.rng);
-        run_async(select, &mut self.transport, &mut self.user, &mut self.clock).await
+        run_async(self.policy.rule(select), &mut self.transport, &mut self.user, &mut self.clock).await
     }
 
     /// [`WebAuthnClient::make_credential`].
@@ -170,22 +180,22 @@ where
         buffer: &'b mut [u8],
     ) -> Result<RegistrationResponse<'b>, Error> {
         let ceremony = MakeCredential::new(&creation.options, buffer, self.crypto.clone(), &mut self.rng);
-        let attestation = run_async(ceremony, &mut self.transport, &mut self.user, &mut self.clock).await?;
-        Ok(RegistrationResponse { client_data_json: creation.client_data_json, attestation })
+        let attestation =
+            run_async(self.policy.rule(ceremony), &mut self.transport, &mut self.user, &mut self.clock).await?;
+        Ok(RegistrationResponse::new(creation, attestation))
     }
 
-    /// [`WebAuthnClient::get_assertion`].
+    /// [`WebAuthnClient::get_assertion`], and with `memory` [`Fido2Client::get_assertion_with_memory`].
     pub async fn get_assertion_async<'b>(
         &mut self,
         request: &'b Request<'b>,
+        memory: &'b mut [u8],
         buffer: &'b mut [u8],
     ) -> Result<ResponseSelection<'b>, Error> {
-        let ceremony = GetAssertion::new(&request.options, buffer, self.crypto.clone(), &mut self.rng);
-        let assertions = run_async(ceremony, &mut self.transport, &mut self.user, &mut self.clock).await?;
+        let (crypto, rng) = (self.crypto.clone(), &mut self.rng);
+        let ceremony = GetAssertion::with_memory(&request.options, memory, buffer, crypto, rng);
+        let assertions =
+            run_async(self.policy.rule(ceremony), &mut self.transport, &mut self.user, &mut self.clock).await?;
         Ok(ResponseSelection { client_data_json: request.client_data_json, assertions })
     }
-}
-
-fn decode_info(body: &[u8]) -> Result<get_info::Response<'_>, Error> {
-    crate::cbor::decode_tolerant(body).map_err(|error| Error::new(Stage::Done, Cause::Decode(error)))
 }

@@ -43,6 +43,8 @@ impl<'o> Creation<'o> {
     ) -> Result<Self, Error> {
         let collected =
             Collected::write(Ceremony::Create, options.rp.id, options.challenge, collector, crypto, buffer)?;
+        let extensions = MakeExtensions::of_options(options.extensions).map_err(invalid)?;
+        check_app_id(collector, extensions.app_id_exclude)?;
         let selection = options.authenticator_selection.unwrap_or_default();
         let attestation = options.attestation.unwrap_or_default();
         let listed = options.pub_key_cred_params;
@@ -61,7 +63,7 @@ impl<'o> Creation<'o> {
             },
             attestation: if policy.scrub_attestation { attestation } else { Conveyance::Direct },
             attestation_formats: options.attestation_formats.unwrap_or(List::Slice(&[])),
-            extensions: MakeExtensions::of_options(options.extensions).map_err(invalid)?,
+            extensions,
             timeout: timeout(options.timeout),
         };
         Ok(Self { client_data_json: collected.json, options })
@@ -87,11 +89,13 @@ impl<'o> Request<'o> {
         buffer: &'o mut [u8],
     ) -> Result<Self, Error> {
         let collected = Collected::write(Ceremony::Get, options.rp_id, options.challenge, collector, crypto, buffer)?;
+        let extensions = GetExtensions::of_options(options.extensions).map_err(invalid)?;
+        check_app_id(collector, extensions.app_id)?;
         let options = GetOptions {
             allow_list: options.allow_credentials.unwrap_or(List::Slice(&[])),
             user_verification: options.user_verification.unwrap_or(Requirement::Preferred),
             preferred_without_uv: policy.preferred_without_uv,
-            extensions: GetExtensions::of_options(options.extensions).map_err(invalid)?,
+            extensions,
             timeout: timeout(options.timeout),
             ..GetOptions::new(collected.rp_id, collected.hash)
         };
@@ -101,6 +105,10 @@ impl<'o> Request<'o> {
 
 fn invalid(option: InvalidOption) -> Error {
     Error::new(Stage::Options, Cause::InvalidOption(option))
+}
+
+fn check_app_id(collector: &impl ClientDataCollector, app_id: Option<&str>) -> Result<(), Error> {
+    app_id.map_or(Ok(()), |app_id| collector.check_app_id(app_id).map_err(|error| invalid(error.into())))
 }
 
 fn timeout(millis: Option<u64>) -> Duration {
@@ -147,6 +155,7 @@ impl From<OriginError> for InvalidOption {
         match error {
             OriginError::Origin => Self::Origin,
             OriginError::RpId => Self::RpId,
+            OriginError::AppId => Self::AppId,
         }
     }
 }

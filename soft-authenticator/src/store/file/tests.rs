@@ -377,3 +377,75 @@ fn a_full_disk_lets_a_key_be_reset_and_its_pin_be_tried_from_the_first_moment() 
     let mut again = Bench::with(bench.bytes()).unwrap();
     assert_eq!(again.store.count().unwrap(), 0);
 }
+
+#[test]
+fn what_one_relying_party_has_is_found_in_as_many_reads_whatever_others_have() {
+    let mut bench = Bench::new();
+    bench.store.commit(&[put(ME, &[1; 200])]).unwrap();
+    let mut reads = Vec::new();
+    for others in [10, 100, 1000, 10_000] {
+        let mut held = bench.store.count().unwrap();
+        while held < others {
+            let hashes: Vec<_> = (held..others.min(held + 1000))
+                .map(|other| {
+                    let mut hash = [0; 32];
+                    ChaCha20Rng::seed_from_u64(other.into()).fill_bytes(&mut hash);
+                    hash
+                })
+                .collect();
+            let puts: Vec<_> = hashes.iter().map(|hash| put(hash, &[2; 200])).collect();
+            bench.store.commit(&puts).unwrap();
+            held = bench.store.count().unwrap();
+        }
+        let before = bench.disk.0.lock().unwrap().reads;
+        assert_eq!(bench.store.find(ME, None, &mut [0; MAX_RECORD]).unwrap().unwrap().number, 1);
+        reads.push(bench.disk.0.lock().unwrap().reads - before);
+    }
+    // The height of a tree: at most a page more for ten times as many.
+    assert!(reads.windows(2).all(|pair| pair[1] <= pair[0] + 1) && reads[0] <= 4, "{reads:?}");
+}
+
+/// A file that the first version with this format wrote, in two commits, and closed: lines of 32 bytes, where the first
+/// stands, how often it comes, and the length of all. Zeros are left out.
+const FORMAT_1: &str = include_str!("format-1.hex");
+
+fn released(fixture: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for line in fixture.lines() {
+        let [offset, times, hex] = line.split(' ').collect::<Vec<_>>().try_into().unwrap();
+        bytes.resize(offset.parse().unwrap(), 0);
+        let line: Vec<u8> =
+            (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
+        bytes.extend(line.repeat(times.parse().unwrap()));
+    }
+    bytes
+}
+
+#[test]
+fn a_store_of_each_released_format_is_opened_and_goes_on() {
+    let mut bench = Bench::with(released(FORMAT_1)).unwrap();
+    let found = contents(&mut bench.store);
+    assert_eq!(found.settings, [(Setting::Seed as u8, vec![7; 32]), (Setting::PinRetries as u8, vec![8])]);
+    let numbers: Vec<_> =
+        found.credentials.iter().map(|(number, rp, record)| (*number, rp[0], record.clone())).collect();
+    let expected = (0..5u8).rev().map(|index| (u32::from(index) + 1, 1 + index % 2, vec![index; 100]));
+    assert_eq!(numbers, expected.collect::<Vec<_>>());
+    assert_eq!(found.large_blobs, [3; 100]);
+    bench.store.commit(&[put(ME, b"new")]).unwrap();
+    assert_eq!(newest(&mut bench.store), 6);
+}
+
+#[test]
+fn a_store_of_a_later_format_is_refused_by_name() {
+    let bench = furnished();
+    let transaction = bench.store.database.as_ref().unwrap().begin_write().unwrap();
+    transaction.open_table(META).unwrap().insert(META_FORMAT, FORMAT + 1).unwrap();
+    transaction.commit().unwrap();
+    let reason = Bench::with(bench.bytes()).err().unwrap();
+    assert!(matches!(reason, OpenErrorReason::Newer(2)), "{reason:?}");
+    let error = OpenError { path: "key.keyfob".into(), reason };
+    assert_eq!(
+        error.to_string(),
+        "key.keyfob was written by a later version: it has format 2, and this version knows 1"
+    );
+}

@@ -1,0 +1,342 @@
+//! Every command that changes anything, on a flash whose power is cut at every write and every erasure, before it, after
+//! it, and within it. What comes up is the state before the commit that was under way, or the one after it.
+
+use keyfob_core::{
+    Status,
+    cbor::{List, Text},
+    ctap1::{Control, Request as U2fRequest},
+    ctap2::{
+        CredentialDescriptor, UserEntity,
+        bio_enrollment::{self, subcommand as bio},
+        config::{SetMinPinLength, subcommand as config},
+        credential_management::{Params, subcommand as cred_mgmt},
+        get_assertion::{self, Request},
+        make_credential,
+    },
+    pin_uv::{Protocol::Two, Token},
+};
+use keyfob_soft_authenticator::{
+    engine::Config,
+    store::{
+        Blobs, Change, MAX_RECORD, Setting, Store,
+        flash::{Cut, SimulatedFlash, Tear},
+    },
+};
+
+use super::{harness::*, user_verification::SENSOR};
+
+/// A key with all that there is.
+const CONFIG: Config<'static> = Config { enterprise: MANAGED.enterprise, ..SENSOR };
+/// Little more than credentials, settings and two arrays take, so that pages are freed within commands, too.
+const PAGES: usize = 13;
+const TEARS: [Tear; 5] = [Tear::Before, Tear::After, Tear::Within(1), Tear::Within(2), Tear::Within(3)];
+const SETTINGS: [Setting; 11] = [
+    Setting::Seed,
+    Setting::Pin,
+    Setting::PinRetries,
+    Setting::SignCount,
+    Setting::UvRetries,
+    Setting::Options,
+    Setting::MinPinRpIds,
+    Setting::PersistentToken,
+    Setting::Identifier,
+    Setting::StoreState,
+    Setting::Fingerprints,
+];
+
+/// A key as it was before a command.
+struct Prepared {
+    flash: BenchFlash,
+    wrapped: Vec<u8>,
+    resident: Vec<u8>,
+    key_handle: Vec<u8>,
+    finger: Vec<u8>,
+}
+
+type Run = fn(&mut Key, &Prepared) -> Status;
+
+fn code<T>(result: Result<T, Status>) -> Status {
+    result.map_or_else(|status| status, |_| Status::OK)
+}
+
+/// Does the rest only with a token.
+fn with_token(
+    key: &mut Key,
+    permissions: keyfob_core::pin_uv::Permissions,
+    rest: impl FnOnce(&mut Key, &Token) -> Status,
+) -> Status {
+    match key.token(Two, PIN, permissions, None) {
+        Ok(token) => rest(key, &token),
+        Err(status) => status,
+    }
+}
+
+fn make(key: &mut Key, user: &[u8], rk: bool, uv: bool) -> Status {
+    let options = make_credential::Options { rk: Some(rk), uv: uv.then_some(true), ..Default::default() };
+    code(key.make(&make_credential::Request { options: Some(options), ..registration(user) }))
+}
+
+fn sign_in(key: &mut Key, uv: bool) -> Status {
+    let options = get_assertion::Options { uv: uv.then_some(true), ..Default::default() };
+    code(key.get(&Request { options: Some(options), ..assertion() }))
+}
+
+fn u2f(key: &mut Key, request: &U2fRequest<'_>) -> Status {
+    let mut apdu = vec![0; 400];
+    let len = request.encode(&mut apdu).unwrap();
+    key.call_u2f(&apdu[..len]);
+    let now = key.now;
+    key.engine.touch_for_u2f(now, true);
+    let answer = key.call_u2f(&apdu[..len]);
+    if answer.ends_with(&[0x90, 0]) { Status::OK } else { Status::OTHER }
+}
+
+fn write_blobs(key: &mut Key, token: Option<&Token>) -> Status {
+    let array = blob_array(700);
+    match key.write_fragment(token, 0, &array[..500], Some(700)) {
+        Status::OK => key.write_fragment(token, 500, &array[500..], None),
+        status => status,
+    }
+}
+
+fn bio_with(key: &mut Key, sub_command: u64, params: bio_enrollment::Params<'_>) -> Status {
+    with_token(key, BE, |key, token| code(key.bio(Some(token), sub_command, &params)))
+}
+
+fn manage_with(key: &mut Key, sub_command: u64, params: &Params<'_>) -> Status {
+    with_token(key, CM, |key, token| status(&key.manage(token, sub_command, Some(&encoded(params)))))
+}
+
+const MIN_PIN_LENGTH: SetMinPinLength<'static> = SetMinPinLength {
+    new_min_pin_length: Some(6),
+    min_pin_length_rp_ids: Some(List::Slice(const { &[Text::new(RP)] })),
+    force_change_pin: None,
+    pin_complexity_policy: None,
+};
+
+/// Commands of a key without a PIN.
+const OPEN: &[(&str, Run)] = &[
+    ("makeCredential, discoverable", |key, _| make(key, b"new", true, false)),
+    ("makeCredential, overwriting", |key, _| make(key, b"second", true, false)),
+    ("getAssertion", |key, _| sign_in(key, false)),
+    ("getAssertion, not discoverable", |key, prepared| {
+        let list = [CredentialDescriptor::new(&prepared.wrapped)];
+        code(key.get(&listed(assertion(), &list)))
+    }),
+    ("setPIN", |key, _| key.set_pin(Two, PIN)),
+    ("reset", |key, _| key.status(&[0x07])),
+    ("largeBlobs", |key, _| write_blobs(key, None)),
+    ("enableEnterpriseAttestation", |key, _| key.configure(None, config::ENABLE_ENTERPRISE_ATTESTATION, None)),
+    ("toggleAlwaysUv", |key, _| key.configure(None, config::TOGGLE_ALWAYS_UV, None)),
+    ("enableLongTouchForReset", |key, _| key.configure(None, config::ENABLE_LONG_TOUCH_FOR_RESET, None)),
+    ("setMinPINLength", |key, _| key.set_min_pin_length(None, &MIN_PIN_LENGTH)),
+    ("U2F_AUTHENTICATE", |key, prepared| {
+        let (application, key_handle) = (&rp_id_hash(RP), &prepared.key_handle[..]);
+        let control = Control::ENFORCE_USER_PRESENCE;
+        u2f(key, &U2fRequest::Authenticate { control, challenge: &HASH, application, key_handle })
+    }),
+];
+
+/// Commands of a key with a PIN and a finger.
+const PROTECTED: &[(&str, Run)] = &[
+    ("changePIN", |key, _| key.change_pin(Two, PIN, "5678")),
+    ("changePIN, wrong", |key, _| key.change_pin(Two, "8765", "5678")),
+    ("getPinUvAuthTokenUsingPin", |key, _| code(key.token(Two, PIN, MC, None))),
+    ("getPinUvAuthTokenUsingPin, wrong", |key, _| code(key.token(Two, "8765", MC, None))),
+    ("getPinUvAuthTokenUsingPin, persistent", |key, _| code(key.token(Two, PIN, PCMR, None))),
+    ("getPinUvAuthTokenUsingUv, wrong", |key, _| {
+        key.verdicts = vec![false];
+        code(key.uv_token(Two, MC, None))
+    }),
+    ("makeCredential, with UV", |key, _| make(key, b"new", true, true)),
+    ("makeCredential, overwriting with UV", |key, _| make(key, b"first", true, true)),
+    ("getAssertion, with UV", |key, _| sign_in(key, true)),
+    ("getAssertion, with wrong UV", |key, _| {
+        key.verdicts = vec![false, false, false];
+        sign_in(key, true)
+    }),
+    ("deleteCredential", |key, prepared| {
+        let credential_id = Some(CredentialDescriptor::new(&prepared.resident));
+        manage_with(key, cred_mgmt::DELETE_CREDENTIAL, &Params { credential_id, ..Params::default() })
+    }),
+    ("updateUserInformation", |key, prepared| {
+        let credential_id = Some(CredentialDescriptor::new(&prepared.resident));
+        let user = Some(UserEntity { id: b"first", name: Some("renamed"), display_name: None });
+        manage_with(key, cred_mgmt::UPDATE_USER_INFORMATION, &Params { credential_id, user, rp_id_hash: None })
+    }),
+    ("largeBlobs, with PIN", |key, _| with_token(key, LBW, |key, token| write_blobs(key, Some(token)))),
+    ("setMinPINLength, with PIN", |key, _| {
+        with_token(key, ACFG, |key, token| key.set_min_pin_length(Some(token), &MIN_PIN_LENGTH))
+    }),
+    ("enrollBegin and enrollCaptureNextSample", |key, _| with_token(key, BE, |key, token| code(key.enrol(token)))),
+    ("setFriendlyName", |key, prepared| {
+        let template_id = Some(&prepared.finger[..]);
+        let params = bio_enrollment::Params { template_id, template_friendly_name: Some("left"), ..Default::default() };
+        bio_with(key, bio::SET_FRIENDLY_NAME, params)
+    }),
+    ("removeEnrollment", |key, prepared| {
+        let params = bio_enrollment::Params { template_id: Some(&prepared.finger), ..Default::default() };
+        bio_with(key, bio::REMOVE_ENROLLMENT, params)
+    }),
+    ("reset, with PIN", |key, _| key.status(&[0x07])),
+];
+
+fn plug_in(flash: &BenchFlash) -> Key {
+    Key::try_with(CONFIG, BenchStore::on_flash(flash)).unwrap()
+}
+
+/// A key with two credentials and an array, whose counter has been written so many times.
+fn prepare(protected: bool, churn: u32) -> Prepared {
+    let flash = BenchFlash::new(SimulatedFlash::new(PAGES));
+    let mut key = plug_in(&flash);
+    let resident = key.make(&resident(b"first")).unwrap().id().to_vec();
+    assert_eq!(make(&mut key, b"second", true, false), Status::OK);
+    let wrapped = key.make(&registration(b"wrapped")).unwrap().id().to_vec();
+    let application = &rp_id_hash(RP);
+    let key_handle = key.make(&registration(b"u2f")).unwrap().id().to_vec();
+    let control = Control::ENFORCE_USER_PRESENCE;
+    let request = U2fRequest::Authenticate { control, challenge: &HASH, application, key_handle: &key_handle };
+    assert_eq!(u2f(&mut key, &request), Status::OK);
+    assert_eq!(key.write_fragment(None, 0, &blob_array(600), Some(600)), Status::OK);
+    let mut finger = Vec::new();
+    if protected {
+        assert_eq!(key.set_pin(Two, PIN), Status::OK);
+        let token = key.token(Two, PIN, BE, None).unwrap();
+        finger = key.enrol(&token).unwrap();
+    }
+    for count in 2..churn + 2 {
+        key.store.memory.borrow_mut().commit(&[Change::Set(Setting::SignCount, &count.to_be_bytes())]).unwrap();
+    }
+    Prepared { flash, wrapped, resident, key_handle, finger }
+}
+
+/// All that a store keeps, and what a key says that comes up with it.
+#[derive(Clone, PartialEq)]
+struct State {
+    settings: Vec<Option<Vec<u8>>>,
+    credentials: Vec<(u32, [u8; 32], Vec<u8>)>,
+    large_blobs: Vec<u8>,
+    retries: (u64, bool),
+    sign_in: Result<Vec<u8>, Status>,
+}
+
+impl State {
+    fn of(flash: &BenchFlash) -> Self {
+        let mut store = BenchStore::on_flash(flash);
+        let settings = SETTINGS.map(|setting| store.setting(setting)).to_vec();
+        let (mut credentials, mut before, mut out) = (Vec::new(), None, [0; MAX_RECORD]);
+        while let Some((rp_id_hash, found)) = store.walk(before, &mut out).unwrap() {
+            credentials.push((found.number, rp_id_hash, out[..found.len].to_vec()));
+            before = Some(found.number);
+        }
+        let mut large_blobs = vec![0; store.large_blobs_len().unwrap()];
+        store.read_large_blobs(Blobs::Committed, 0, &mut large_blobs).unwrap();
+        // On a copy: a sign-in counts.
+        let mut key = plug_in(&flash.copy());
+        let retries = key.retries();
+        let sign_in = key.get(&assertion()).map(|got| got.id);
+        Self { settings, credentials, large_blobs, retries, sign_in }
+    }
+
+    fn pin_retries(&self) -> u64 {
+        self.retries.0
+    }
+}
+
+/// Runs a command with the power cut at every operation. Returns how many operations it takes, and how many cuts were made.
+fn sweep(name: &str, prepared: &Prepared, run: Run) -> (u64, u64) {
+    // What the command does, commit by commit.
+    let whole = prepared.flash.copy();
+    let mut key = plug_in(&whole);
+    let (operations, applied) = (whole.get().operations, key.store.applied());
+    let expected = run(&mut key, prepared);
+    let (operations, commits) = (whole.get().operations - operations, key.store.applied() - applied);
+    assert!(commits > 0, "{name} changes nothing: {expected:?}");
+    let mut states: Vec<State> = (1..=commits)
+        .map(|commit| {
+            let flash = prepared.flash.copy();
+            let mut key = plug_in(&flash);
+            key.store.fail_at(commit, Fault::Before);
+            run(&mut key, prepared);
+            State::of(&flash)
+        })
+        .collect();
+    states.push(State::of(&whole));
+    let mut cuts = 0;
+    for operation in 0..operations {
+        for tear in TEARS {
+            let flash = prepared.flash.copy();
+            let mut key = plug_in(&flash);
+            let before = key.store.applied();
+            flash.get().cut(Cut { operation, tear });
+            run(&mut key, prepared);
+            assert!(flash.get().is_off());
+            let made = (key.store.applied() - before) as usize;
+            drop(key);
+            flash.get().power_on();
+            let state = State::of(&flash);
+            let place =
+                format!("{name}: {tear:?} operation {operation} of {operations}, after commit {made} of {commits}");
+            let next = states.get(made + 1);
+            assert!(state == states[made] || Some(&state) == next, "{place}: neither the old state nor the new one");
+            let most = states[made].pin_retries().max(next.map_or(0, State::pin_retries));
+            assert!(state.pin_retries() <= most, "{place}: PIN retries grew");
+            cuts += 1 + recover(&flash, &state, operation, &place);
+        }
+    }
+    (operations, cuts)
+}
+
+/// Cuts the power again while the key that came up tidies, more and more often.
+fn recover(flash: &BenchFlash, state: &State, operation: u64, place: &str) -> u64 {
+    for again in 0..2 {
+        flash
+            .get()
+            .cut(Cut { operation: (operation + again) % 4, tear: TEARS[(operation + again) as usize % TEARS.len()] });
+        let store = BenchStore::on_flash(flash);
+        while store.memory.borrow_mut().tidy() == Ok(true) && !flash.get().is_off() {}
+        flash.get().power_on();
+    }
+    let store = BenchStore::on_flash(flash);
+    while store.memory.borrow_mut().tidy().unwrap() {}
+    assert!(State::of(flash) == *state, "{place}: lost in the recovery");
+    2
+}
+
+#[test]
+fn whatever_is_cut_wherever_the_old_state_or_the_new_one_comes_up() {
+    let (mut operations, mut cuts) = (0, 0);
+    // The log in its first pages, then once around it and a little more.
+    for churn in [0, 240, 251] {
+        for (protected, commands) in [(false, OPEN), (true, PROTECTED)] {
+            let prepared = prepare(protected, churn);
+            for (name, run) in commands {
+                let swept = sweep(name, &prepared, *run);
+                (operations, cuts) = (operations + swept.0, cuts + swept.1);
+            }
+        }
+    }
+    let commands = OPEN.len() + PROTECTED.len();
+    println!("power cuts: {commands} commands in 3 states of the log, {operations} writes and erasures, {cuts} cuts");
+}
+
+#[test]
+fn a_first_power_up_can_be_cut_anywhere() {
+    let mut cuts = 0;
+    for tear in TEARS {
+        for operation in 0.. {
+            let flash = BenchFlash::new(SimulatedFlash::new(PAGES));
+            flash.get().cut(Cut { operation, tear });
+            let done = Key::try_with(CONFIG, BenchStore::on_flash(&flash)).is_ok() && !flash.get().is_off();
+            if done {
+                break;
+            }
+            flash.get().power_on();
+            let mut key = plug_in(&flash);
+            assert_eq!(make(&mut key, b"first", true, false), Status::OK);
+            assert_eq!(sign_in(&mut key.power_cut(), false), Status::OK);
+            cuts += 1;
+        }
+    }
+    println!("power cuts: first power-up, {cuts} cuts");
+}
