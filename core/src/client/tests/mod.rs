@@ -17,6 +17,7 @@ mod device;
 mod faults;
 mod fido2;
 mod hostile;
+mod json;
 mod machine;
 mod manage;
 mod outcome;
