@@ -3,8 +3,12 @@
 //! ```text
 //! Input ──▶ Ceremony::step ──▶ Output        facts          what getInfo said; whether and how the user is verified
 //!              │                             authorization  PIN, built-in user verification, token: shared by all
-//!              ├─ authorization              make_credential, get_assertion   requests, and the checks of their answers
-//!              └─ operation                  manage         PIN, credentials, fingerprints, blobs, configuration, reset
+//!              ├─ authorization              make_credential, get_assertion   options and outcomes
+//!              └─ operation                  registration, authentication     requests, and the checks of their answers
+//!                                            preflight      which of a list is there, without the user
+//!                                            u2f            answers of version 1 as those of version 2
+//!                                            extensions     prf, large blobs, credProtect, … as relying parties know them
+//!                                            manage         PIN, credentials, fingerprints, blobs, configuration, reset
 //!                                            drive          loops over a transport, blocking and async
 //!                                            fido2          a client in one value: WebAuthn above the ceremonies
 //! ```

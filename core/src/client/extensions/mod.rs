@@ -53,8 +53,8 @@ pub struct MakeExtensions<'o> {
     pub prf: Option<Option<PrfInput<'o>>>,
     /// uvm: whether to tell how the user was verified.
     pub uvm: bool,
-    /// Further inputs, as the authenticator takes them: a map with text keys, in canonical order. They go out whether the
-    /// authenticator knows them or not.
+    /// All that goes to the authenticator, in place of what the members above make: a map with text keys, in canonical
+    /// order.
     pub other: Option<RawMap<'o>>,
 }
 
@@ -78,8 +78,8 @@ pub struct GetExtensions<'o> {
     pub prf_by_credential: List<'o, PrfOfCredential<'o>>,
     /// uvm: whether to tell how the user was verified.
     pub uvm: bool,
-    /// Further inputs, as the authenticator takes them: a map with text keys, in canonical order. They go out whether the
-    /// authenticator knows them or not.
+    /// All that goes to the authenticator, in place of what the members above make: a map with text keys, in canonical
+    /// order.
     pub other: Option<RawMap<'o>>,
 }
 
