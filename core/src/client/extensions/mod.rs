@@ -23,7 +23,7 @@ pub(super) mod inputs;
 mod results;
 mod webauthn;
 
-pub use webauthn::ClientOutputs;
+pub use webauthn::{ClientOutputs, CredProps, LargeBlobOutputs, PrfOutputs, PrfValues, SaltOutputs};
 
 /// Extension inputs of a registration. By default none is used.
 #[derive(Clone, Copy, Debug, Default)]
