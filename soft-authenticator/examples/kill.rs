@@ -94,7 +94,7 @@ impl Model {
                 of_chosen = [self.credentials[&number].0; 32];
                 vec![Change::Replace { number, rp_id_hash: &of_chosen, record: &record }, state]
             }
-            (_, Some(number)) if self.credentials.len() >= MOST || which % 3 == 0 => {
+            (_, Some(number)) if self.credentials.len() >= MOST || which.is_multiple_of(3) => {
                 vec![Change::Delete(number), put, state]
             }
             _ => vec![put, state],
