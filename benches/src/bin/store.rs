@@ -362,15 +362,11 @@ fn main() {
         table(&rows[rows.len() - 1..]);
     }
     let start = Instant::now();
-    FileStore::open(&path)
-        .and_then(|mut store| {
-            let opened = start.elapsed();
-            let start = Instant::now();
-            store.commit(&[Change::Erase]).expect("erased");
-            eprintln!("opened in {opened:.1?}, erased in {:.1?}", start.elapsed());
-            Ok(())
-        })
-        .expect("a store");
+    let mut store = FileStore::open(&path).expect("a store");
+    let opened = start.elapsed();
+    let start = Instant::now();
+    store.commit(&[Change::Erase]).expect("erased");
+    eprintln!("opened in {opened:.1?}, erased in {:.1?}", start.elapsed());
     println!();
     table(&rows);
     if let Some(file) = arguments.get(2) {
