@@ -154,11 +154,12 @@ class Program:
             ours = [line for line in frames if '/rustc/' not in line and '/registry/' not in line]
             yield f'0x{address:x} ' + ' < '.join('/'.join(line.split('/')[-3:]) for line in ours[:3])
 
-    def reach(self, start):
+    def reach(self, start, without=frozenset()):
+        """The functions that `start` can reach, not by way of those `without`."""
         seen, todo = set(), [start]
         while todo:
             address = todo.pop()
-            if address not in seen:
+            if address not in seen and address not in without:
                 seen.add(address)
                 todo += self.calls[address] | self.jumps[address]
         return seen

@@ -17,6 +17,12 @@ pub fn array<const N: usize>(from: &[u8]) -> [u8; N] {
     out
 }
 
+/// Where `inner` lies in `outer`, which it is a part of. `None` when it is not.
+pub fn offset(outer: &[u8], inner: &[u8]) -> Option<usize> {
+    let at = inner.as_ptr().addr().checked_sub(outer.as_ptr().addr())?;
+    outer.len().checked_sub(inner.len()).filter(|last| at <= *last).map(|_| at)
+}
+
 /// Moves the bytes of `range` to `to`, within one slice. Nothing is moved when either lies outside of it.
 pub fn shift(bytes: &mut [u8], range: core::ops::Range<usize>, to: usize) {
     let Some(len) = range.end.checked_sub(range.start).filter(|_| range.end <= bytes.len()) else { return };
@@ -37,6 +43,13 @@ pub fn shift(bytes: &mut [u8], range: core::ops::Range<usize>, to: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_is_found_where_it_lies() {
+        let bytes = [1, 1, 1, 1];
+        assert_eq!([0, 2, 4].map(|at| offset(&bytes, &bytes[at..])), [Some(0), Some(2), Some(4)]);
+        assert_eq!([offset(&bytes[2..], &bytes), offset(&bytes[..2], &bytes[1..])], [None, None]);
+    }
 
     #[test]
     fn bytes_move_within_a_slice_in_either_direction_and_never_past_its_ends() {

@@ -147,6 +147,23 @@ fn every_path_on_the_page_exists() {
 }
 
 #[test]
+fn every_defect_on_the_page_has_its_test() {
+    let table = table();
+    let tests: String = ["core/src/client/tests/defects.rs", "host/tests/cli.rs"]
+        .iter()
+        .map(|file| fs::read_to_string(Path::new(ROOT).join(file)).unwrap())
+        .collect();
+    let mut defects = 0;
+    for row in table.lines().filter(|line| line.strip_prefix("| ").is_some_and(|row| row.starts_with(char::is_numeric)))
+    {
+        let test = row.rsplit(" | ").next().and_then(|cell| cell.split('`').nth(1)).unwrap();
+        assert!(tests.contains(&format!("#[test]\nfn {test}() {{")), "{test}");
+        defects += 1;
+    }
+    assert_eq!(defects, 20);
+}
+
+#[test]
 fn a_path_that_does_not_exist_is_found_out() {
     for path in [
         "client::Fido3Client",

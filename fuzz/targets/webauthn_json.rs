@@ -12,7 +12,7 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
 fuzz_target!(|bytes: &[u8]| {
-    let mut buffer = vec![0; bytes.len()];
+    let mut buffer = vec![0; bytes.len() + bytes.len() / 8];
     match CreationOptions::from_json(bytes, &mut buffer) {
         Ok(options) => {
             let json = written(|buffer| options.to_json(buffer));
@@ -24,12 +24,12 @@ fuzz_target!(|bytes: &[u8]| {
             assert_eq!(theirs["timeout"].as_u64(), options.timeout);
             assert_eq!(items(&theirs["pubKeyCredParams"]), options.pub_key_cred_params.len());
             assert_eq!(items(&theirs["excludeCredentials"]), options.exclude_credentials.map_or(0, |list| list.len()));
-            let mut again = vec![0; json.len()];
+            let mut again = vec![0; json.len() + json.len() / 8];
             assert_eq!(CreationOptions::from_json(&json, &mut again), Ok(options));
         }
         Err(error) => refused(bytes, error, &["rp", "user", "challenge", "pubKeyCredParams"]),
     }
-    let mut buffer = vec![0; bytes.len()];
+    let mut buffer = vec![0; bytes.len() + bytes.len() / 8];
     match RequestOptions::from_json(bytes, &mut buffer) {
         Ok(options) => {
             let json = written(|buffer| options.to_json(buffer));
@@ -37,7 +37,7 @@ fuzz_target!(|bytes: &[u8]| {
             assert_eq!(theirs["challenge"], encoded(options.challenge));
             assert_eq!(theirs["rpId"].as_str(), options.rp_id);
             assert_eq!(items(&theirs["allowCredentials"]), options.allow_credentials.map_or(0, |list| list.len()));
-            let mut again = vec![0; json.len()];
+            let mut again = vec![0; json.len() + json.len() / 8];
             assert_eq!(RequestOptions::from_json(&json, &mut again), Ok(options));
         }
         Err(error) => refused(bytes, error, &["challenge"]),
@@ -82,7 +82,7 @@ fn refused(bytes: &[u8], error: Error, required: &[&str]) {
     assert!(error.offset <= bytes.len());
     let theirs = serde_json::from_slice::<Value>(bytes).ok();
     match error.kind {
-        // The buffer was as long as the document.
+        // The buffer was as long as it has to be.
         ErrorKind::Overflow(_) => panic!("{error} of {} bytes", bytes.len()),
         ErrorKind::Missing if required.contains(&error.member.unwrap_or_default()) => {}
         ErrorKind::Missing | ErrorKind::UnexpectedType | ErrorKind::NotBase64Url | ErrorKind::OutOfRange => {}

@@ -5,16 +5,21 @@ use std::time;
 use keyfob_core::{
     Instant,
     client::{
-        self, GetAssertion, GetOptions, MakeCredential, MakeOptions, PinEntry, Prompt, Requirement, UserInteraction,
+        self, PinEntry, Prompt, Reason, UserInteraction,
+        fido2::{Fido2Client, WebAuthnClient},
+        manage::SetPin,
     },
     cose::{Algorithm, CoseKey},
-    crypto::{Hash, RustCrypto},
-    ctap2::{CredentialParameters, RpEntity, UserEntity},
-    pin_uv::Protocol,
+    crypto::RustCrypto,
+    ctap2::{CredentialParameters, UserEntity, get_info::DEFAULT_MIN_PIN_LENGTH},
+    pin_uv::{MAX_PIN_BYTES, PaddedPin, PinError},
     trace::{Hex, Tracer},
     transport::hid::HidTransport,
     verify::{self, AssertionResponse, Expected, RegistrationResponse, StoredCredential},
-    webauthn::{AttestationObject, Ceremony, ClientData},
+    webauthn::{
+        AttestationConveyance, AuthenticatorSelection, CreationOptions, DefaultClientDataCollector, RelyingParty,
+        RequestOptions, Requirement,
+    },
 };
 use keyfob_soft_authenticator::{
     devices::{InProcess, KeyOptions, VIRTUAL_KEY_AAGUID, VirtualKey},
@@ -22,17 +27,18 @@ use keyfob_soft_authenticator::{
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
+use unicode_normalization::UnicodeNormalization;
 
-use crate::{
-    pin,
-    trace::{Style, Trace},
-};
+use crate::trace::{Style, Trace};
 
 const RP_ID: &str = "example.org";
 const ORIGIN: &str = "https://example.org";
 const USER_ID: &[u8] = b"user-0001";
 /// Room for the longest message over HID.
 const MESSAGE: usize = 7609;
+
+/// Room for client data and what goes with it, in bytes.
+const CLIENT_DATA: usize = 256;
 
 /// How the demo runs.
 #[derive(clap::Args)]
@@ -60,18 +66,24 @@ enum AlgorithmChoice {
 }
 
 /// The user of the demo: has a PIN and says nothing, for the trace says it all.
-struct DemoUser<'p>(&'p str);
+struct DemoUser(String);
 
-impl UserInteraction for DemoUser<'_> {
+impl UserInteraction for DemoUser {
     fn request_pin(&mut self, _: &Prompt<'_>, pin: &mut PinEntry) -> bool {
-        pin.set(self.0);
+        pin.set(&self.0);
         true
+    }
+
+    fn request_new_pin(&mut self, prompt: &Prompt<'_>, pin: &mut PinEntry) -> bool {
+        self.request_pin(prompt, pin) && prompt.reason == Reason::First
     }
 }
 
 /// Runs the demo. Errors: what the user has to know, in a line.
 pub fn run(arguments: &Arguments) -> Result<(), String> {
-    let padded_pin = pin::check(&arguments.pin, 4)?;
+    // A PIN has one form, however the keyboard spells it (CTAP 2.3 §6.5.1).
+    let pin: String = arguments.pin.nfc().collect();
+    check_pin(&pin)?;
     let algorithm = match arguments.algorithm {
         AlgorithmChoice::Es256 => Algorithm::ES256,
         AlgorithmChoice::Eddsa => Algorithm::EDDSA,
@@ -95,28 +107,36 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
     let style = if arguments.json { Style::Json } else { Style::Text };
     let trace = Trace::new(style);
     let mut transport = Tracer::new(HidTransport::new(InProcess(key), clock, nonce), |event| trace.event(event));
-    let mut user = DemoUser(&arguments.pin);
+    let mut user = DemoUser(pin);
     let mut buffer = vec![0; MESSAGE];
 
     trace.step("1. Set a PIN");
-    pin::set(&mut transport, &RustCrypto, &mut rng, Protocol::Two, &padded_pin)?;
+    let set_pin = SetPin::new(&mut buffer, RustCrypto, &mut rng);
+    client::run(set_pin, &mut transport, &mut user, clock).map_err(failed)?;
 
     trace.step("2. Register");
-    let challenge = challenge(&mut rng);
-    let client_data = client_data(Ceremony::Create, &challenge)?;
-    let client_data_hash = RustCrypto.sha256(&[&client_data]);
-    let rp = RpEntity { id: RP_ID, name: Some("Example") };
+    let challenges = [challenge(&mut rng), challenge(&mut rng)];
+    let collector = DefaultClientDataCollector::new(ORIGIN);
+    let mut client = Fido2Client::new(transport, collector, user, RustCrypto, rng, clock);
+    let rp = RelyingParty { id: Some(RP_ID), name: "Example" };
     let account = UserEntity { id: USER_ID, name: Some("alice"), display_name: Some("Alice") };
     let parameters = [CredentialParameters::new(algorithm)];
-    let mut options = MakeOptions::new(&client_data_hash, rp, account, &parameters);
-    options.resident_key = Requirement::Required;
-    let ceremony = MakeCredential::new(&options, &mut buffer, RustCrypto, &mut rng);
-    let attestation = client::run(ceremony, &mut transport, &mut user, clock).map_err(failed)?;
+    let options = CreationOptions {
+        attestation: Some(AttestationConveyance::Direct),
+        authenticator_selection: Some(AuthenticatorSelection {
+            resident_key: Some(Requirement::Required),
+            ..AuthenticatorSelection::default()
+        }),
+        ..CreationOptions::new(rp, account, &challenges[0], &parameters)
+    };
+    let mut client_data = [0; CLIENT_DATA];
+    let creation = client.creation(&options, &mut client_data).map_err(failed)?;
+    let registered = client.make_credential(&creation, &mut buffer).map_err(failed)?;
 
     trace.step("3. Verify the registration, as a relying party");
     let algorithms = [algorithm];
     let mut expected = Expected {
-        challenge: &challenge,
+        challenge: &challenges[0],
         origins: &[ORIGIN],
         top_origins: None,
         rp_id: RP_ID,
@@ -128,12 +148,8 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
         policy: verify::Policy::STANDARD,
     };
     let response = RegistrationResponse {
-        client_data_json: &client_data,
-        attestation_object: AttestationObject {
-            fmt: attestation.response.fmt,
-            att_stmt: attestation.response.att_stmt.unwrap_or(keyfob_core::attestation::RawStatement::EMPTY),
-            auth_data: attestation.response.auth_data,
-        },
+        client_data_json: registered.client_data_json,
+        attestation_object: registered.attestation_object(),
     };
     let registration = verify::registration(&RustCrypto, &expected, &response).map_err(refused)?;
     trace.fact("verified", "type, challenge, origin, rpIdHash, flags, algorithm, attestation");
@@ -145,17 +161,18 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
     let sign_count = registration.auth_data.sign_count;
 
     trace.step("4. Sign in, without a name");
-    let challenge = self::challenge(&mut rng);
-    let client_data = self::client_data(Ceremony::Get, &challenge)?;
-    let client_data_hash = RustCrypto.sha256(&[&client_data]);
-    let mut options = GetOptions::new(RP_ID, &client_data_hash);
-    options.user_verification = Requirement::Required;
-    let ceremony = GetAssertion::new(&options, &mut buffer, RustCrypto, &mut rng);
-    let selection = client::run(ceremony, &mut transport, &mut user, clock).map_err(failed)?;
-    let assertion = selection.get(0).ok_or("the key answered without an assertion")?;
+    let options = RequestOptions {
+        rp_id: Some(RP_ID),
+        user_verification: Some(Requirement::Required),
+        ..RequestOptions::new(&challenges[1])
+    };
+    let mut client_data = [0; CLIENT_DATA];
+    let request = client.request(&options, &mut client_data).map_err(failed)?;
+    let responses = client.get_assertion(&request, &mut buffer).map_err(failed)?;
+    let signed_in = responses.get(0).ok_or("the key answered without an assertion")?;
 
     trace.step("5. Verify the sign-in, as a relying party");
-    expected.challenge = &challenge;
+    expected.challenge = &challenges[1];
     let stored = StoredCredential {
         id: &credential_id,
         public_key: keyfob_core::cbor::decode::<CoseKey<'_>>(&public_key[..len]).map_err(|error| error.to_string())?,
@@ -164,11 +181,11 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
         backup_eligible: Some(false),
     };
     let response = AssertionResponse {
-        credential_id: assertion.credential_id,
-        client_data_json: &client_data,
-        authenticator_data: assertion.response.auth_data,
-        signature: assertion.response.signature,
-        user_handle: assertion.response.user.map(|user| user.id),
+        credential_id: signed_in.credential_id(),
+        client_data_json: signed_in.client_data_json,
+        authenticator_data: signed_in.assertion.response.auth_data,
+        signature: signed_in.assertion.response.signature,
+        user_handle: signed_in.user_handle(),
     };
     verify::assertion(&RustCrypto, &expected, &stored, &response).map_err(refused)?;
     trace.fact("verified", "type, challenge, origin, rpIdHash, flags, signature, counter, user");
@@ -182,12 +199,13 @@ fn challenge(rng: &mut impl Rng) -> [u8; 32] {
     challenge
 }
 
-fn client_data(kind: Ceremony, challenge: &[u8]) -> Result<Vec<u8>, String> {
-    let client_data = ClientData { kind, challenge, origin: ORIGIN, cross_origin: false, top_origin: None };
-    let mut json = vec![0; 512];
-    let len = client_data.write(&mut json).map_err(|error| error.to_string())?;
-    json.truncate(len);
-    Ok(json)
+/// Checks the PIN without a key. Errors: one line for the user.
+fn check_pin(pin: &str) -> Result<(), String> {
+    PaddedPin::new(pin, DEFAULT_MIN_PIN_LENGTH).map(drop).map_err(|error| match error {
+        PinError::TooShort => format!("the PIN is too short: it takes at least {DEFAULT_MIN_PIN_LENGTH} characters"),
+        PinError::TooLong => format!("the PIN is too long: it takes at most {MAX_PIN_BYTES} bytes"),
+        PinError::TrailingZero => "the PIN must not end in a zero byte".into(),
+    })
 }
 
 fn failed(error: client::Error) -> String {

@@ -10,7 +10,6 @@ use std::{
 use clap::{Parser, Subcommand};
 
 mod demo;
-mod pin;
 mod serve;
 mod trace;
 

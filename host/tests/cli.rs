@@ -36,6 +36,22 @@ fn the_demo_in_json_is_one_object_a_line() {
     assert_eq!(objects.last().unwrap()["step"], "Registered and signed in.");
 }
 
+/// Defect 17 of `docs/fido2-client.md`.
+#[test]
+fn a_pin_goes_out_in_its_one_form_however_it_was_typed() {
+    let sent = |pin: &str| {
+        let output = run(&["demo", "--json", "--seed", "1", "--pin", pin]);
+        assert!(output.status.success());
+        let lines = String::from_utf8(output.stdout).unwrap();
+        let objects = lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        objects.filter(|object| object["to"] == "key").map(|object| object["hex"].clone()).collect::<Vec<_>>()
+    };
+    let composed = sent("p\u{ea}che");
+    assert!(composed.len() > 5);
+    assert_eq!(composed, sent("pe\u{302}che"));
+    assert_ne!(composed, sent("peche"));
+}
+
 /// Checks that the command fails with this exit code and one line that says why.
 fn fails(arguments: &[&str], code: i32, why: &str) {
     let output = run(arguments);

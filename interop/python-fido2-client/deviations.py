@@ -7,7 +7,12 @@ ours insists on user verification, python-fido2 is told to.
 
 from fido2.utils import websafe_decode
 from routes import RP
-from trace import GET, GET_AGREEMENT, GET_INFO, GET_RETRIES, MAKE, NO_CREDENTIALS, PIN, SELECTION, Exchange
+from trace import GET, GET_AGREEMENT, GET_INFO, GET_RETRIES, MAKE, NO_CREDENTIALS, PIN, SELECTION, U2F, Exchange
+
+U2F_VERSION = bytes.fromhex("000300000000000000")
+U2F_TOUCH = bytes.fromhex("00010000000040") + bytes(64) + bytes(2)
+U2F_AUTHENTICATE = 0x02
+U2F_WRONG_DATA = bytes.fromhex("6a80")
 
 INSTEAD, DEVIATIONS = {}, {}
 
@@ -64,6 +69,32 @@ def _(case, options):
     return requiring(case, options) if evaluated else options
 
 
+@deviation("U2F", "a key is asked for getInfo whatever its capabilities say, and for U2F_V2 before it is spoken to")
+def _(said, case, options):
+    return [Exchange(GET_INFO, {}), Exchange(U2F, U2F_VERSION), *said] if case.is_u2f() else said
+
+
+@deviation("18", "U2F: ids are looked for before a touch is asked for, which there is also when none is found")
+def _(said, case, options):
+    if not case.is_u2f() or case.ceremony == "create":
+        return said
+    rewritten, asked = [], set()
+    for each in said:
+        apdu = each.parameters
+        if each.command != U2F or apdu[1] != U2F_AUTHENTICATE:
+            rewritten.append(each)
+            continue
+        looked_for = apdu[:2] + b"\x07" + apdu[3:7] + bytes(32) + apdu[39:]
+        if looked_for not in asked:
+            asked.add(looked_for)
+            rewritten.append(Exchange(U2F, looked_for))
+        if each.answer != U2F_WRONG_DATA:
+            rewritten.append(each)
+    if asked and all(each.answer == U2F_WRONG_DATA for each in said if each.command == U2F and each.answer):
+        rewritten += [Exchange(U2F, U2F_TOUCH)] * 2  # the key asks for the touch, then has it
+    return rewritten
+
+
 @deviation("14", "one getInfo a ceremony")
 def _(said, case, options):
     return said[:1] + [each for each in said[1:] if each.command != GET_INFO]
@@ -87,13 +118,18 @@ def _(said, case, options):
 
 @deviation("7", "what can be known beforehand is refused beforehand")
 def _(said, case, options):
-    return said if any(each.command in (MAKE, GET) for each in said) else said[:1]
+    return said if any(each.command in (MAKE, GET, U2F) for each in said) else said[:1]
 
 
 @deviation("13", "transports do not go out")
 def _(said, case, options):
-    return [each.with_parameters({key: list(map(bare, each.parameters[key]))}) if key in each.parameters else each
-            for each in said for key in [{MAKE: 5, GET: 3}.get(each.command)]]
+    rewritten = []
+    for each in said:
+        key = {MAKE: 5, GET: 3}.get(each.command)
+        if key and key in each.parameters:
+            each = each.with_parameters({key: list(map(bare, each.parameters[key]))})
+        rewritten.append(each)
+    return rewritten
 
 
 def bare(descriptor):
@@ -109,6 +145,8 @@ def listed(case, options):
 @deviation("probes", "a list that fits into one request is not asked about beforehand")
 def _(said, case, options):
     descriptors = listed(case, options)
+    if case.is_u2f():
+        return said
     if "evalByCredential" in options.get("extensions", {}).get("prf", {}):
         return said  # what is to be evaluated depends on the credential
     if not descriptors or len(descriptors) > said[0].answer.get(7, 1):

@@ -17,6 +17,7 @@ CHALLENGE = websafe_encode(bytes(range(32)))
 FOREIGN = bytes(range(64))
 REQUIREMENTS = ("discouraged", "preferred", "required")
 SALT = websafe_encode(bytes([0x22]) * 32)
+U2F = "u2f_only"
 PROFILES = ("fido2_3_full", "yubikey5_like", "minimal_2_0")
 
 
@@ -31,6 +32,9 @@ class Case:
     def is_full(self):
         """Whether the key evaluates secrets in a registration, for one thing."""
         return "fido2_3_full" in self.serve
+
+    def is_u2f(self):
+        return U2F in self.serve
 
     def prepare(self, address):
         """Gives a fresh key its PIN and its credentials, and returns the options that name them."""
@@ -55,7 +59,8 @@ class Case:
         client = Fido2Client(
             device, DefaultClientDataCollector(ORIGIN), user_interaction=User(self.pin), extensions=self.extras["with"]
         )
-        selection = {"residentKey": "required", "userVerification": "required" if self.pin else "discouraged"}
+        discoverable = "discouraged" if U2F in self.serve else "required"
+        selection = {"residentKey": discoverable, "userVerification": "required" if self.pin else "discouraged"}
         options = creation(selection, self.extras.get("registered", {}))
         options["user"]["id"] = websafe_encode(b"user %d" % index)
         return client.make_credential(for_python(options)).raw_id
@@ -146,6 +151,15 @@ def cases(extensions):
             options = request("required" if pin else "discouraged", inputs)
             extras = {**plain, "registered": registered}
             yield Case(f"get: {state}, {name}", "get", options, pin, on, (1, 0), extras)
+    on = ("--profile", U2F)
+    for rk, uv in itertools.product(REQUIREMENTS, REQUIREMENTS):
+        selection = {"residentKey": rk, "userVerification": uv}
+        yield Case(f"create: {U2F}, rk {rk}, uv {uv}", "create", creation(selection), None, on, extras=plain)
+    for lists in ((0, 1), (1, 0), (1, 2)):
+        selection = {"residentKey": "discouraged", "userVerification": "discouraged"}
+        yield Case(f"create: {U2F}, exclude {lists}", "create", creation(selection), None, on, lists, extras=plain)
+        yield Case(f"get: {U2F}, allow {lists}", "get", request("preferred"), None, on, lists, extras=plain)
+    yield Case(f"get: {U2F}, any", "get", request("preferred"), None, on, extras=plain)
     transports = {**plain, "descriptor": {"transports": ["usb", "nfc"]}}
     on = ("--profile", "fido2_3_full")
     yield Case("get: transports", "get", request("discouraged"), None, on, (1, 0), transports)

@@ -17,6 +17,7 @@ GET_RETRIES, GET_AGREEMENT = 0x01, 0x02
 TOKEN_SUBCOMMANDS = (0x05, 0x06, 0x09)
 NO_CREDENTIALS = 0x2E
 CTAPHID_CBOR = 0x10
+U2F = "U2F"  # in place of a command, with an APDU in place of the parameters
 PROVEN = b"proven"
 PROTOCOLS = {1: PinProtocolV1(), 2: PinProtocolV2()}
 # Where the proof and the number of its protocol are.
@@ -38,9 +39,13 @@ class Exchange:
         return self.bytes() == other.bytes()
 
     def bytes(self):
+        if self.command == U2F:
+            return self.parameters
         return bytes([self.command]) + (cbor.encode(self.parameters) if self.parameters else b"")
 
     def __repr__(self):
+        if self.command == U2F:
+            return f"U2F {self.parameters.hex()} -> {self.answer[-2:].hex()}"
         return f"{self.command:02x} {self.parameters}" + (f" -> {self.status:02x}" if self.status else "")
 
     def is_pin(self, *subcommands):
@@ -58,7 +63,7 @@ class Reader:
 
     def read(self, command, request, response):
         if command != CTAPHID_CBOR:
-            raise AssertionError("a message of U2F")
+            return Exchange(U2F, request, answer=response)
         command, parameters = request[0], cbor.decode(request[1:]) if request[1:] else {}
         if request != Exchange(command, parameters).bytes():
             raise AssertionError(f"{request.hex()} is not canonical")
@@ -72,7 +77,7 @@ class Reader:
                     self._salts(inputs[name])
         if command in PROOF:
             self._proof(command, parameters)
-        return Exchange(command, parameters, response[0], answer)
+        return Exchange(command, parameters, response[0] if response else 0, answer)
 
     def _pin(self, parameters, response):
         protocol = PROTOCOLS[parameters[1]]

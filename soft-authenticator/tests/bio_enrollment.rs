@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use keyfob_core::{
     Status,
+    cbor::RawMap,
+    crypto::RustCrypto,
     ctap2::{
         Command,
-        bio_enrollment::{FINGERPRINT, Params, Request, SampleStatus, TOUCH_SENSOR, subcommand::*},
+        bio_enrollment::{FINGERPRINT, Params, Request, SampleStatus, TOUCH_SENSOR, authenticated_head, subcommand::*},
         get_assertion, make_credential,
     },
     pin_uv::{Protocol::Two, Token},
@@ -330,6 +332,32 @@ fn a_name_is_stored_replaced_and_limited() {
     }
     let long = "x".repeat(MAX_FRIENDLY_NAME + 1);
     assert_eq!(key.bio(Some(&token), SET_FRIENDLY_NAME, &named(&id, &long)).unwrap_err(), Status::INVALID_LENGTH);
+}
+
+#[test]
+fn a_member_of_a_wrong_type_is_refused_and_changes_nothing() {
+    let (mut key, token, id) = enrolled();
+    let commits = key.store.applied();
+    let members: [(u8, &[u8]); 5] = [(1, &[1]), (2, &[5]), (3, &[0xA0]), (4, &[2]), (5, &byte_string(&[0; 32]))];
+    for map in each_of_a_wrong_type(&members).into_iter().chain(each_of_a_wrong_type(&[(6, &[0xF5])])) {
+        let request = [&[0x09], &map[..]].concat();
+        assert_eq!(key.status(&request), Status::CBOR_UNEXPECTED_TYPE, "{request:02x?}");
+    }
+    let name = [0x61, b'n'];
+    for map in each_of_a_wrong_type(&[(1, &byte_string(&id)), (2, &name), (3, &[0x19, 0x75, 0x30])]) {
+        let head = authenticated_head(SET_FRIENDLY_NAME);
+        let param = token.authenticate(&RustCrypto, Two, &[&head, &map]);
+        let refused = key.bio_by(&Request {
+            modality: Some(FINGERPRINT),
+            sub_command: Some(SET_FRIENDLY_NAME),
+            sub_command_params: Some(RawMap(&map)),
+            pin_uv_auth_protocol: Some(2),
+            pin_uv_auth_param: Some(param.as_bytes()),
+            get_modality: None,
+        });
+        assert_eq!(refused.unwrap_err(), Status::CBOR_UNEXPECTED_TYPE, "{map:02x?}");
+    }
+    assert_eq!(key.store.applied(), commits);
 }
 
 /// 6.7 enumerateEnrollments: there are none → INVALID_OPTION

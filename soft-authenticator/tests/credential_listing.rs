@@ -13,7 +13,7 @@ use keyfob_core::{
 };
 use keyfob_soft_authenticator::{
     Caps,
-    engine::{Config, SEQUENCE_TIMEOUT},
+    engine::{Config, Policy, SEQUENCE_TIMEOUT},
 };
 
 use super::{credential_management::*, harness::*};
@@ -90,6 +90,18 @@ fn where_there_is_nothing_to_list_there_are_no_credentials() {
     assert_eq!(key.manage(&token, ENUMERATE_RPS_BEGIN, None), [Status::NO_CREDENTIALS.0]);
     let response = key.manage(&token, ENUMERATE_CREDENTIALS_BEGIN, Some(&rp_params(RP)));
     assert_eq!(response, [Status::NO_CREDENTIALS.0]);
+}
+
+/// 6.8 enumerateRPsBegin: there is nothing, with the policy of some keys → OK
+#[test]
+fn a_key_may_list_no_relying_parties_successfully() {
+    let policy = Policy { no_rps_is_success: true, ..Policy::STRICT };
+    let mut key = Key::with(Config { policy, ..Config::new([0xAA; 16]) });
+    key.set_pin(Two, PIN);
+    let token = key.unbound(CM);
+    let response = key.manage(&token, ENUMERATE_RPS_BEGIN, None);
+    assert_eq!(read(&response), Response { total_rps: Some(0), ..Response::default() });
+    assert_eq!(key.manage_next(ENUMERATE_RPS_GET_NEXT_RP), [Status::NOT_ALLOWED.0]);
 }
 
 /// 6.8: going on without a beginning of the same kind → NOT_ALLOWED

@@ -13,7 +13,7 @@ use keyfob_core::{
     },
     pin_uv::Protocol::{One, Two},
 };
-use keyfob_soft_authenticator::engine::Config;
+use keyfob_soft_authenticator::engine::{Config, Policy};
 
 use super::harness::*;
 
@@ -144,6 +144,28 @@ fn step_7_without_a_matching_credential_nobody_is_asked_to_touch() {
     let mut key = three();
     refused(&mut key, &Request { rp_id: "other.example", ..assertion() }, Status::NO_CREDENTIALS);
     refused(&mut key, &allow(&[CredentialDescriptor::new(&[0; 32])]), Status::NO_CREDENTIALS);
+}
+
+/// 6.2.2 step 7: no matching credential, with the policy of CTAP 2.0, after a touch → NO_CREDENTIALS
+/// 6.2.2 step 7: no matching credential, with the policy of CTAP 2.0, declined → OPERATION_DENIED
+#[test]
+fn step_7_a_key_may_ask_for_a_touch_before_it_tells_that_there_is_nothing() {
+    let policy = Policy { no_credentials_after_touch: true, ..Policy::STRICT };
+    let mut key = Key::with(Config { policy, ..Config::new([0xAA; 16]) });
+    let commits = key.store.applied();
+    for (finger, expected) in [(Finger::Touches, Status::NO_CREDENTIALS), (Finger::Declines, Status::OPERATION_DENIED)]
+    {
+        key.finger = finger;
+        assert_eq!(key.get(&assertion()).unwrap_err(), expected);
+    }
+    assert_eq!((key.touches, key.polls), (1, 1));
+    let options = Some(Options { up: Some(false), ..Options::default() });
+    assert_eq!(
+        key.get(&Request { options, ..assertion() }).unwrap_err(),
+        Status::NO_CREDENTIALS,
+        "a silent one at once"
+    );
+    assert_eq!((key.touches, key.store.applied()), (1, commits));
 }
 
 /// 6.2.2 step 7: an allow list of another relying party's credentials, or of another type → NO_CREDENTIALS

@@ -130,6 +130,7 @@ fn a_long_touch_counts_as_a_touch() {
     assert_eq!(key.engine.buffer()[0], 0);
 }
 
+/// 6.6: over another transport than those of transportsForReset → OPERATION_DENIED
 #[test]
 fn a_reset_is_accepted_over_the_transports_that_are_named() {
     const BOTH: [Text<'static>; 2] = [Text::new("usb"), Text::new("nfc")];

@@ -2,8 +2,8 @@
 //!
 //! [`Reader`] checks form and type in a single pass and borrows everything it returns. It knows two sets of rules:
 //! *strict* for requests (canonical form, depth 4) and *tolerant* for responses, where real authenticators misorder keys
-//! and pad integers (any definite-length CBOR, depth 16; of two equal keys the later one counts, and a text key whose length
-//! is padded is an unknown member). Indefinite lengths are refused under both: no string that comes
+//! and pad integers (any definite-length CBOR, depth 16; of two equal keys the later one counts, a text key whose length is padded
+//! is an unknown member, and a text that ends within a character ends before it, as names do that were cut). Indefinite lengths are refused under both: no string that comes
 //! in pieces can be borrowed. [`Writer`] only writes canonical form as long as its caller writes keys in order, which the
 //! tables of [`message!`](crate::message) do.
 

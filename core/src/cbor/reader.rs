@@ -119,7 +119,15 @@ impl<'a> Reader<'a> {
     pub fn text(&mut self) -> Result<&'a str, Error> {
         let length = self.head_of(TEXT)?;
         let bytes = self.take(length)?;
-        core::str::from_utf8(bytes).map_err(|_| self.error(ErrorKind::NotUtf8))
+        match core::str::from_utf8(bytes) {
+            Ok(text) => Ok(text),
+            // A name that was cut to its first bytes may end within a character.
+            Err(error) if !self.strict && error.error_len().is_none() => {
+                let whole = bytes.get(..error.valid_up_to()).unwrap_or_default();
+                core::str::from_utf8(whole).map_err(|_| self.error(ErrorKind::NotUtf8))
+            }
+            Err(_) => Err(self.error(ErrorKind::NotUtf8)),
+        }
     }
 
     /// A text string that was checked before, as its bytes.

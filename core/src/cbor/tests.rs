@@ -181,6 +181,9 @@ fn text_is_utf8() {
     assert_eq!(strict(b"\x62\xc3\xa4"), Ok(()));
     assert_eq!(tolerant(b"\x61\xff"), Err(ErrorKind::NotUtf8));
     assert_eq!(decode::<&str>(b"\x61\xff").unwrap_err().kind(), ErrorKind::NotUtf8);
+    assert_eq!(decode_tolerant::<&str>(b"\x64ab\xe2\x82"), Ok("ab"), "cut within a character");
+    assert_eq!(decode_tolerant::<&str>(b"\x64ab\xe2a").unwrap_err().kind(), ErrorKind::NotUtf8);
+    assert_eq!(decode::<&str>(b"\x64ab\xe2\x82").unwrap_err().kind(), ErrorKind::NotUtf8);
     assert_eq!(decode::<List<'_, &str>>(b"\x82\x61a\x62a\xff").unwrap_err().kind(), ErrorKind::NotUtf8);
 }
 

@@ -12,7 +12,7 @@ use core::{convert::Infallible, time::Duration};
 use rand_core::CryptoRng;
 
 use super::{
-    Attestation, Cause, InvalidOption, MakeOptions, Requirement,
+    Attestation, Cause, Conveyance, InvalidOption, MakeOptions, Requirement,
     authorization::Grant,
     descriptors::{Part, assemble, candidates, measure, write},
     extensions::{
@@ -27,7 +27,9 @@ use super::{
 };
 use crate::{
     Status,
+    attestation::{Packed, RawStatement, Statement},
     auth_data::{AuthData, Flags},
+    bytes,
     cbor::{List, RawMap, Write},
     cose::Algorithm,
     crypto::{Crypto, Hash},
@@ -64,6 +66,8 @@ pub struct Registration<'o> {
     enterprise: bool,
     /// Secrets of the new credential are asked for.
     evaluates: bool,
+    /// The attestation is taken out.
+    anonymizes: bool,
     phase: Phase,
     preflight: Preflight<'o>,
 }
@@ -75,6 +79,7 @@ impl<'o> Registration<'o> {
             resident_key: false,
             enterprise: false,
             evaluates: false,
+            anonymizes: false,
             phase: Phase::AppId,
             preflight: Preflight::new(),
         }
@@ -154,9 +159,9 @@ impl<'o> Registration<'o> {
         Ok(assemble(|buffer| encode(&request, buffer), &parts, buffer)?)
     }
 
-    fn check<C: Crypto, R>(&self, means: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<(), Cause> {
+    fn check<C: Crypto, R>(&mut self, means: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<(), Cause> {
         decode_response::<Response<'_>>(room.response())?; // to the end
-        let (Attestation { auth_data, extensions, .. }, _) = Attestation::decode(room.response())?;
+        let (Attestation { auth_data, extensions, statement, .. }, _) = Attestation::decode(room.response())?;
         check_auth_data(means.crypto, &auth_data, self.options.rp.id, means.grant)?;
         let attested = auth_data.attested_credential_data.ok_or(Cause::AttestedCredentialDataMissing)?;
         if attested.credential_id.is_empty() {
@@ -180,6 +185,13 @@ impl<'o> Registration<'o> {
             (Some(salts), Some(encrypted)) => hmac::open(means, encrypted, &salts, &mut clear)?,
             _ => 0,
         };
+        if self.options.attestation == Conveyance::None {
+            // A self attestation of an unknown model tells nothing.
+            let anonymous = attested.aaguid == &[0; 16];
+            self.anonymizes = !(anonymous && matches!(statement, Statement::Packed(Packed { x5c: None, .. })));
+            let at = bytes::offset(room.response(), attested.aaguid).unwrap_or(usize::MAX);
+            room.bytes.get_mut(at..at.saturating_add(16)).unwrap_or_default().fill(0);
+        }
         if self.evaluates { hmac::keep(room, clear.get_mut(..len).unwrap_or_default()) } else { Ok(()) }
     }
 }
@@ -365,6 +377,11 @@ impl Operation for Registration<'_> {
     {
         let inputs = &self.options.extensions;
         let (mut attestation, behind) = Attestation::decode(responses)?;
+        if self.anonymizes {
+            let response = &mut attestation.response;
+            (response.fmt, response.att_stmt, response.ep_att) = ("none", Some(RawStatement::EMPTY), None);
+            attestation.statement = Statement::None;
+        }
         let results = &mut attestation.extensions;
         *results = MakeResults {
             app_id_exclude: inputs.app_id_exclude.map(|_| true),

@@ -42,6 +42,9 @@ pub fn request(facts: &Facts, buffer: &mut [u8]) -> Result<usize, Cause> {
 
 /// Whether the authenticator was touched. Errors: what it answered instead.
 pub fn accept(facts: &Facts, response: &[u8]) -> Result<(), Cause> {
+    if facts.ctap1 {
+        return Ok(ctap1::response_data(response).map(drop)?);
+    }
     match response_body(response) {
         Ok(_) => Ok(()),
         Err(ResponseError::Status(Status::PIN_NOT_SET | Status::PIN_INVALID | Status::PIN_AUTH_INVALID))

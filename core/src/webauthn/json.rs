@@ -105,8 +105,8 @@ const REQUEST: Shape = Shape::Object(&[
 
 impl<'b> CreationOptions<'b> {
     /// Reads PublicKeyCredentialCreationOptionsJSON (WebAuthn L3 §5.1.8). What is read lies in `buffer` as CBOR; a buffer
-    /// of the document's length is large enough for documents up to 64 kB. Members that are `null` or that this version
-    /// does not know count as absent, in extensions too.
+    /// that is an eighth longer than the document is large enough. Members that are `null` or that this version does not
+    /// know count as absent, in extensions too.
     ///
     /// # Errors
     /// [`Error`] names the member and the place: no JSON, another type than the standard's, a required member that is

@@ -75,7 +75,7 @@ fn run(arguments: &[String]) -> Result<Vec<u8>, String> {
         Fido2Client::new(transport, DefaultClientDataCollector::new(origin), user, RustCrypto, source, now);
     client.policy = if options.python_fido2 { Policy::PYTHON_FIDO2 } else { Policy::STANDARD };
     let (mut read, mut collected, mut messages) =
-        (vec![0; json.len()], vec![0; 8 * json.len() + 512], vec![0; MESSAGES]);
+        (vec![0; json.len() + json.len() / 8], vec![0; 8 * json.len() + 512], vec![0; MESSAGES]);
     if *operation == "create" {
         let options = CreationOptions::from_json(&json, &mut read).map_err(|error| error.to_string())?;
         let creation = client.creation(&options, &mut collected).map_err(failure)?;

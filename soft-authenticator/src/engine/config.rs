@@ -135,13 +135,24 @@ pub struct Policy {
     pub touch_timeout: Status,
     /// PIN retries before any PIN is set: `false` answers the number, `true` answers PIN_NOT_SET as YubiKeys do.
     pub retries_need_pin: bool,
+    /// A sign-in without a matching credential: `false` answers NO_CREDENTIALS at once (CTAP 2.3 §6.2.2 step 7), `true`
+    /// after a touch as CTAP 2.0 has it, so that nobody learns unnoticed what is not here.
+    pub no_credentials_after_touch: bool,
+    /// enumerateRPsBegin without any relying party: `false` answers NO_CREDENTIALS, `true` a success with totalRPs 0.
+    pub no_rps_is_success: bool,
 }
 
 impl Policy {
     /// The standard's words.
-    pub const STRICT: Policy = Policy { touch_timeout: Status::OPERATION_DENIED, retries_need_pin: false };
+    pub const STRICT: Policy = Policy {
+        touch_timeout: Status::OPERATION_DENIED,
+        retries_need_pin: false,
+        no_credentials_after_touch: false,
+        no_rps_is_success: false,
+    };
     /// As YubiKeys answer.
-    pub const YUBIKEY: Policy = Policy { touch_timeout: Status::USER_ACTION_TIMEOUT, retries_need_pin: true };
+    pub const YUBIKEY: Policy =
+        Policy { touch_timeout: Status::USER_ACTION_TIMEOUT, retries_need_pin: true, ..Policy::STRICT };
 
     pub(super) fn touch_refused(self, status: Status) -> Status {
         if status == Status::USER_ACTION_TIMEOUT { self.touch_timeout } else { status }

@@ -42,6 +42,7 @@ pub(super) struct Listing {
 enum Answer {
     Empty,
     Metadata,
+    NoRps,
     Next,
 }
 
@@ -55,6 +56,7 @@ impl<P: Platform> Engine<'_, P> {
         match answer {
             Answer::Empty => self.ok(),
             Answer::Metadata => authenticator.write_metadata(message),
+            Answer::NoRps => reply(&Response { total_rps: Some(0), ..Response::default() }, message),
             Answer::Next => authenticator.write_next(now, message, scratch),
         }
     }
@@ -129,7 +131,8 @@ impl<P: Platform> Authenticator<'_, P> {
             listing.total = listing.total.saturating_add(1);
         }
         if listing.total == 0 {
-            return Err(Status::NO_CREDENTIALS);
+            let success = rp_id_hash.is_none() && self.config.policy.no_rps_is_success;
+            return if success { Ok(Answer::NoRps) } else { Err(Status::NO_CREDENTIALS) };
         }
         (listing.before, listing.left) = (None, listing.total);
         self.sequence = Some(Sequence::Listing(listing));

@@ -67,6 +67,9 @@ impl<P: Platform> Engine<'_, P> {
             if authenticator.work.probe {
                 return Err(if authenticator.pin.is_set { Status::PIN_INVALID } else { Status::PIN_NOT_SET });
             }
+            if authenticator.work.total == 0 {
+                return Err(Status::NO_CREDENTIALS);
+            }
             authenticator.work.user_present = true;
             authenticator.token.consume();
         }
@@ -131,7 +134,8 @@ impl<P: Platform> Authenticator<'_, P> {
             None => self.locate_discoverable(scratch)?,
         }
         if self.work.total == 0 {
-            return Err(Status::NO_CREDENTIALS);
+            let touch = up && self.config.policy.no_credentials_after_touch;
+            return if touch { Ok(Next::Touch) } else { Err(Status::NO_CREDENTIALS) };
         }
         // 10: nobody is asked to touch for what cannot be done
         self.work.asked = self.asked_of_assertion(request.extensions, up, allow_list.is_some())?;

@@ -48,6 +48,9 @@ suite!(pages_of_131072_words_of_32, super::fresh::<131_072, 32>(3));
 suite!(pages_of_1024_words_of_1, super::fresh::<1024, 1>(30));
 suite!(pages_of_512_words_of_2, super::fresh::<512, 2>(60));
 
+/// An operation, and when the power fails from its beginning on, if it does.
+type CutOp = (Op, Option<Cut>);
+
 fn tear() -> impl Strategy<Value = Tear> {
     prop_oneof![Just(Tear::Before), Just(Tear::After), any::<u64>().prop_map(Tear::Within)]
 }
@@ -68,7 +71,7 @@ fn is_on<const PAGE: usize, const WORD: usize>(model: &Model, flash: &SharedFlas
 fn survives<const PAGE: usize, const WORD: usize>(
     flash: &SharedFlash<PAGE, WORD>,
     filled: usize,
-    ops: &[(Op, Option<Cut>)],
+    ops: &[CutOp],
 ) -> Case {
     let mut model = Model::default();
     let mut store = mount(flash);
@@ -106,7 +109,7 @@ fn survives<const PAGE: usize, const WORD: usize>(
 fn cuts_leave_the_old_state_or_the_new_one<const PAGE: usize, const WORD: usize>(pages: usize, filled: usize) {
     let config = Config { cases: 60, failure_persistence: None, ..Config::default() };
     let ops = vec((op(), option::weighted(0.5, cut())), 0..40);
-    let run = |ops: Vec<(Op, Option<Cut>)>| survives(&fresh::<PAGE, WORD>(pages), filled, &ops);
+    let run = |ops: Vec<CutOp>| survives(&fresh::<PAGE, WORD>(pages), filled, &ops);
     TestRunner::new(config).run(&ops, run).unwrap();
 }
 
@@ -128,7 +131,8 @@ fn cuts_leave_the_old_state_or_the_new_one_of_a_full_store() {
 fn pages_that_do_not_erase_are_retired_and_nothing_is_lost() {
     let config = Config { cases: 60, failure_persistence: None, ..Config::default() };
     let ops = (vec((op(), option::weighted(0.3, cut())), 0..40), vec(0..14usize, 1..3), 0..20usize);
-    let run = |(ops, broken, filled): (Vec<(Op, Option<Cut>)>, Vec<usize>, usize)| {
+    type Broken = (Vec<CutOp>, Vec<usize>, usize);
+    let run = |(ops, broken, filled): Broken| {
         let flash = fresh::<2048, 4>(14);
         flash.get().broken = broken;
         survives(&flash, filled, &ops)

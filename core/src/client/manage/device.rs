@@ -10,7 +10,7 @@ use crate::{
         Cause, Ceremony,
         facts::{Facts, Purpose},
         operation::{Means, Operation, Progress, Room},
-        touch,
+        touch, u2f,
     },
     crypto::Crypto,
     ctap2::{Command, encode_command, encode_request, get_info, response_body},
@@ -35,7 +35,13 @@ impl Operation for Selection {
     type Outcome<'b> = ();
     type Item<'m> = Infallible;
 
+    const CTAP1: bool = true;
+
     fn examine(&mut self, _: &get_info::Response<'_>, _: &Facts) -> Result<(), Cause> {
+        Ok(())
+    }
+
+    fn examine_ctap1(&mut self, _: &Facts) -> Result<(), Cause> {
         Ok(())
     }
 
@@ -57,6 +63,9 @@ impl Operation for Selection {
         means: &mut Means<'_, C, R>,
         room: &mut Room<'_>,
     ) -> Result<Progress, Cause> {
+        if means.facts.ctap1 && u2f::waits(room.response()) {
+            return Ok(Progress::Again);
+        }
         touch::accept(means.facts, room.response()).map(|()| Progress::Complete)
     }
 

@@ -1,17 +1,21 @@
 //! What clients are known to get wrong, and this one does not. The numbers are those of `docs/fido2-client.md`.
 
+use rand_chacha::rand_core::CryptoRng;
+
 use super::{
-    device::{Device, Flaw, ID, PIN, RP_ID, User},
+    device::{Device, Flaw, ID, PIN, RP_ID, User, at, rng},
     fido2::{Client, ORIGIN, client, creation, request, stub},
+    u2f::{APP_ID, Key},
     *,
 };
 use crate::{
     Instant,
+    attestation::{RawStatement, Statement},
     cbor::{self, Text},
-    client::fido2::{Policy, WebAuthnClient},
+    client::fido2::{Fido2Client, Policy, WebAuthnClient},
     crypto::StubCrypto,
     ctap2::{Command, get_assertion, make_credential},
-    webauthn::{AuthenticatorSelection, CreationOptions, RelyingParty, RequestOptions},
+    webauthn::{AuthenticatorSelection, CreationOptions, DefaultClientDataCollector, RelyingParty, RequestOptions},
 };
 
 /// Registers, and says what came of it.
@@ -42,6 +46,22 @@ fn with_pin(user: User) -> Client<'static, StubCrypto, impl FnMut() -> Instant> 
 fn discoverable() -> CreationOptions<'static> {
     let selection = AuthenticatorSelection { resident_key: Some(Requirement::Required), ..Default::default() };
     CreationOptions { authenticator_selection: Some(selection), ..creation() }
+}
+
+/// A client of a key of U2F with one credential.
+fn u2f(
+    application: &str,
+) -> Fido2Client<
+    'static,
+    Key,
+    DefaultClientDataCollector<'static>,
+    User,
+    StubCrypto,
+    impl CryptoRng,
+    impl FnMut() -> Instant,
+> {
+    let collector = DefaultClientDataCollector::new(ORIGIN);
+    Fido2Client::new(Key::of(application), collector, User::default(), StubCrypto, rng(), || at(0))
 }
 
 const ALLOWED: &[CredentialDescriptor<'static>] = &[CredentialDescriptor::new(ID)];
@@ -75,6 +95,49 @@ fn an_answer_that_is_not_canonical_does_not_make_the_key_one_of_u2f() {
     client.transport.tampered = Some((0, info.to_vec()));
     assert_eq!(register(&mut client, &creation()).unwrap(), ID);
     assert_eq!(client.transport.commands(), [Command::GET_INFO.0, Command::MAKE_CREDENTIAL.0]);
+
+    let mut client = stub();
+    client.transport.tampered = Some((0, info.to_vec()));
+    client.policy.strict_cbor = true;
+    let error = register(&mut client, &creation()).unwrap_err();
+    assert!(matches!((error.stage, error.cause), (Stage::GetInfo, Cause::Decode(_))), "{error}");
+    assert_eq!(client.transport.commands(), [Command::GET_INFO.0]);
+}
+
+/// Options with these extensions.
+fn extended<'b>(extensions: &str, buffer: &'b mut [u8]) -> CreationOptions<'b> {
+    let json = format!(
+        r#"{{"rp": {{"id": "example.org", "name": ""}}, "user": {{"id": "AQ", "name": "", "displayName": ""}},
+        "challenge": "AQID", "pubKeyCredParams": [{{"type": "public-key", "alg": -7}}], "extensions": {extensions}}}"#
+    );
+    CreationOptions::from_json(json.as_bytes(), buffer).unwrap()
+}
+
+/// Defect 4.
+#[test]
+fn what_is_wrong_with_extensions_is_a_typed_error() {
+    let mut client = with_pin(User::with_pins([PIN]));
+    let invalid = Cause::InvalidOption(InvalidOption::Extensions);
+    for (extensions, code, cause) in [
+        (r#"{"largeBlob": {"support": "required"}}"#, ErrorCode::ConfigurationUnsupported, Cause::LargeBlobUnsupported),
+        (
+            r#"{"credentialProtectionPolicy": "userVerificationRequired", "enforceCredentialProtectionPolicy": true}"#,
+            ErrorCode::ConfigurationUnsupported,
+            Cause::CredProtectUnsupported,
+        ),
+        (r#"{"credentialProtectionPolicy": "userVerificationWelcome"}"#, ErrorCode::BadRequest, invalid),
+        (r#"{"prf": {"evalByCredential": {"AQ": {"first": "AQ"}}}}"#, ErrorCode::BadRequest, invalid),
+        (r#"{"largeBlob": {"read": true}}"#, ErrorCode::BadRequest, invalid),
+    ] {
+        let mut buffer = [0; 512];
+        let error = register(&mut client, &extended(extensions, &mut buffer)).unwrap_err();
+        assert_eq!((error.code, error.cause), (code, cause), "{extensions}");
+    }
+    // What cannot be had and is not required is left out.
+    let mut buffer = [0; 512];
+    register(&mut client, &extended(r#"{"largeBlob": {"support": "preferred"}, "prf": {}}"#, &mut buffer)).unwrap();
+    let sent: make_credential::Request<'_> = cbor::decode(client.transport.last()).unwrap();
+    assert_eq!((sent.extensions, client.user.prompts.len()), (None, 1));
 }
 
 /// Defect 5.
@@ -114,6 +177,37 @@ fn what_the_key_cannot_do_is_found_out_before_the_pin_is_asked_for() {
     let error = register(&mut client, &creation()).unwrap_err();
     assert_eq!((error.code, error.cause), (ErrorCode::ConfigurationUnsupported, Cause::NoCommonAlgorithm));
     assert_eq!((client.user.prompts.len(), client.user.pins.len()), (0, 1));
+}
+
+/// Defect 8.
+#[test]
+fn an_attestation_that_was_not_asked_for_is_taken_out_unless_it_is_of_the_credential_itself() {
+    const OWN: &[u8] = b"\xA2\x63alg\x26\x63sig\x41\x01";
+    const CERTIFIED: &[u8] = b"\xA3\x63alg\x26\x63sig\x41\x01\x63x5c\x81\x41\x01";
+    let mut client = stub();
+    let mut conveyed = |(format, statement), asked, policy| {
+        client.transport.attestation = (format, RawStatement(statement));
+        client.policy = policy;
+        let (mut json, mut buffer) = ([0; 256], [0; 2048]);
+        let options = CreationOptions { attestation: asked, ..creation() };
+        let creation = client.creation(&options, &mut json).unwrap();
+        let response = client.make_credential(&creation, &mut buffer).unwrap();
+        let object = response.attestation_object();
+        let scrubbed = (object.fmt, object.att_stmt, response.attestation.statement)
+            == ("none", RawStatement::EMPTY, Statement::None);
+        assert!(scrubbed || (object.fmt, object.att_stmt) == (format, RawStatement(statement)));
+        !scrubbed
+    };
+    let certified = ("packed", CERTIFIED);
+    for asked in [None, Some(Conveyance::None)] {
+        assert!(!conveyed(certified, asked, Policy::STANDARD));
+        assert!(!conveyed(("later", b"\xA1\x61a\x01"), asked, Policy::STANDARD));
+        assert!(conveyed(("packed", OWN), asked, Policy::STANDARD));
+        assert!(conveyed(certified, asked, Policy::PYTHON_FIDO2));
+    }
+    for asked in [Conveyance::Indirect, Conveyance::Direct, Conveyance::Enterprise] {
+        assert!(conveyed(certified, Some(asked), Policy::STANDARD));
+    }
 }
 
 /// Defect 9.
@@ -167,6 +261,19 @@ fn a_key_that_is_silent_is_cancelled_at_once_and_only_once() {
     assert!(client.transport.now.get() - before < 4_000);
 }
 
+/// Defect 12.
+#[test]
+fn a_key_that_objects_to_a_listed_credential_does_not_have_it() {
+    const OTHERS: &[CredentialDescriptor<'static>] = &[CredentialDescriptor::new(b"x"), CredentialDescriptor::new(ID)];
+    for objection in [Status::INVALID_CREDENTIAL, Status::NO_CREDENTIALS, Status::OTHER, Status::INVALID_PARAMETER] {
+        let mut client = stub();
+        client.transport.max_list = Some(1);
+        client.transport.refusals = [objection].into();
+        let options = RequestOptions { allow_credentials: Some(List::Slice(OTHERS)), ..request() };
+        assert_eq!(sign_in(&mut client, &options).unwrap(), [ID], "{objection}");
+    }
+}
+
 /// Defect 13.
 #[test]
 fn descriptors_go_out_without_their_transports() {
@@ -188,6 +295,65 @@ fn get_info_is_asked_once_in_a_ceremony() {
         .unwrap();
     let commands = client.transport.commands();
     assert_eq!(commands.iter().filter(|command| **command == Command::GET_INFO.0).count(), 1, "{commands:?}");
+}
+
+/// Defect 15.
+#[test]
+fn credentials_of_an_app_id_are_found_if_the_origin_may_use_it() {
+    let mut client = u2f(APP_ID);
+    let credentials = List::Slice(ALLOWED);
+    let mut buffer = [0; 512];
+    let json = r#"{"rpId": "example.org", "challenge": "AQID", "extensions": {"appid": "https://example.org/appid"},
+        "allowCredentials": [{"type": "public-key", "id": "YSBjcmVkZW50aWFsIGlk"}]}"#;
+    let options = RequestOptions::from_json(json.as_bytes(), &mut buffer).unwrap();
+    assert_eq!(options.allow_credentials, Some(credentials));
+    let (mut json, mut buffer) = ([0; 256], [0; 1024]);
+    let request = client.request(&options, &mut json).unwrap();
+    let selection = client.get_assertion(&request, &mut buffer).unwrap();
+    assert_eq!(selection.get(0).unwrap().assertion.extensions.app_id, Some(true));
+
+    client.collector.origin = "https://login.example.com";
+    let foreign = RequestOptions { rp_id: None, ..options };
+    let error = client.request(&foreign, &mut [0; 256]).unwrap_err();
+    assert_eq!((error.code, error.cause), (ErrorCode::BadRequest, Cause::InvalidOption(InvalidOption::AppId)));
+}
+
+/// Defect 16.
+#[test]
+fn a_pin_that_gives_no_permission_or_is_stale_or_missing_is_no_dead_end() {
+    // It gives no permission: it is not asked for.
+    let mut client = with_pin(User::with_pins([PIN]));
+    client.transport.options.no_mc_ga_permissions_with_client_pin = Some(true);
+    let error = register(&mut client, &creation()).unwrap_err();
+    assert_eq!((error.cause, client.user.pins.len()), (Cause::UvUnavailable, 1));
+
+    // It is stale: it is changed, and used at once.
+    let mut client = with_pin(User { new_pins: ["654321"].into(), ..User::with_pins([PIN]) });
+    client.transport.force_pin_change = Some(true);
+    register(&mut client, &creation()).unwrap();
+    assert_eq!((client.transport.pin, client.user.prompts.len()), ("654321", 1));
+
+    // There is none: it is set, and used at once. Who does not want to is told what is missing.
+    let selection = AuthenticatorSelection { user_verification: Some(Requirement::Required), ..Default::default() };
+    let options = CreationOptions { authenticator_selection: Some(selection), ..creation() };
+    let mut client = with_pin(User { new_pins: ["654321"].into(), ..User::default() });
+    client.transport.options.client_pin = Some(false);
+    register(&mut client, &options).unwrap();
+    assert_eq!((client.transport.pin, client.user.prompts.len()), ("654321", 0));
+    client.transport.options.client_pin = Some(false);
+    assert_eq!(register(&mut client, &options).unwrap_err().cause, Cause::PinNotSet);
+}
+
+/// Defect 18.
+#[test]
+fn a_key_of_u2f_without_the_credential_collects_a_touch_before_it_says_so() {
+    let mut client = u2f("elsewhere");
+    let options = RequestOptions { allow_credentials: Some(List::Slice(ALLOWED)), ..request() };
+    let mut json = [0; 256];
+    let request = client.request(&options, &mut json).unwrap();
+    let error = client.get_assertion(&request, &mut [0; 1024]).unwrap_err();
+    assert_eq!((error.code, error.cause), (ErrorCode::DeviceIneligible, Cause::Status(Status::NO_CREDENTIALS)));
+    assert_eq!(client.transport.script(), "2vct", "the touch comes last");
 }
 
 /// Defect 19.

@@ -8,22 +8,31 @@ use crate::{
     Instant, Status,
     attestation::RawStatement,
     auth_data::{AttestedCredentialData, AuthData, Flags},
-    cbor::{self, List, Writer},
+    cbor::{self, List, RawMap, Writer},
     client::{Cause, PinEntry, Prompt, Reason, UserInteraction},
     cose::{Algorithm, CoseKey, Curve},
     crypto::{Crypto, P256Secret},
+    ctap1,
     ctap2::{
         Command, CredentialDescriptor, CredentialParameters, UserEntity,
         client_pin::{self, subcommand},
-        encode_response, get_assertion, get_info, make_credential,
+        encode_response, get_assertion, get_info,
+        large_blobs::INITIAL_ARRAY,
+        make_credential,
     },
     pin_uv::{PinHash, Protocol, SharedSecret, Token, decapsulate},
     transport::{self, KeepAlive, Received, Transport},
 };
 
+mod extensions;
+
+use extensions::key_of;
+
 pub const RP_ID: &str = "example.org";
 pub const HASH: &[u8; 32] = &[0x5A; 32];
 pub const ID: &[u8] = b"a credential id";
+/// What it answers to messages of version 1.
+const NO_U2F: [u8; 2] = ctap1::StatusWord::INS_NOT_SUPPORTED.0.to_be_bytes();
 pub const PIN: &str = "1234";
 
 /// What a device gets wrong in its answer to a command.
@@ -40,6 +49,17 @@ pub enum Flaw {
     CredentialOmitted,
     Statement,
     Trailing,
+}
+
+/// What happens to a request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Fault {
+    /// It cannot be sent.
+    Unplugged,
+    /// It is not answered.
+    Silent,
+    /// It is sent, and the answer does not arrive.
+    Lost,
 }
 
 /// The authenticator. Fields are its knobs and what it has seen.
@@ -64,6 +84,8 @@ pub struct Device<C> {
     /// What the commands are refused with, one after the other; then they succeed.
     pub refusals: VecDeque<Status>,
     pub flaw: Option<Flaw>,
+    /// The format and the statement with which it attests.
+    pub attestation: (&'static str, RawStatement<'static>),
     pub credentials: Vec<Vec<u8>>,
     pub padding: usize,
     /// What tokens have to be asked for: this relying party, or none.
@@ -79,11 +101,20 @@ pub struct Device<C> {
     /// Replaces the response with this index.
     pub tampered: Option<(usize, Vec<u8>)>,
     pub silent: bool,
+    /// Whether it refuses to register beside an excluded credential.
+    pub excludes: bool,
+    /// What it answers to questions without a touch.
+    pub probes: Option<Status>,
+    /// What happens to the request with this index.
+    pub fault: Option<(usize, Fault)>,
+    /// The large-blob array.
+    pub blobs: Vec<u8>,
 
     token: Option<(Protocol, Token)>,
     next: usize,
     verified: bool,
     events: VecDeque<Event>,
+    unplugged: bool,
     pub requests: Vec<Vec<u8>>,
     pub responses: Vec<Vec<u8>>,
     pub cancels: usize,
@@ -119,6 +150,7 @@ impl<C: Crypto> Device<C> {
             uv: VecDeque::new(),
             refusals: VecDeque::new(),
             flaw: None,
+            attestation: ("none", RawStatement::EMPTY),
             credentials: vec![ID.to_vec()],
             padding: 0,
             rp_id: Some(RP_ID),
@@ -128,16 +160,27 @@ impl<C: Crypto> Device<C> {
             permissions: Vec::new(),
             tampered: None,
             silent: false,
+            excludes: false,
+            probes: None,
+            fault: None,
+            blobs: INITIAL_ARRAY.to_vec(),
             token: None,
             next: 0,
             verified: false,
             events: VecDeque::new(),
+            unplugged: false,
             requests: Vec::new(),
             responses: Vec::new(),
             cancels: 0,
             reconnects: 0,
             now: Rc::default(),
         }
+    }
+
+    /// With a knob turned.
+    pub fn altered(mut self, knob: impl FnOnce(&mut Self)) -> Self {
+        knob(&mut self);
+        self
     }
 
     /// A PIN is set, tokens have permissions.
@@ -192,9 +235,16 @@ impl<C: Crypto> Device<C> {
             Command::MAKE_CREDENTIAL if self.script.is_empty() => {
                 self.make(&cbor::decode(&request[1..]).unwrap(), &mut out)
             }
+            Command::LARGE_BLOBS if self.script.is_empty() => {
+                self.large_blobs(&cbor::decode(&request[1..]).unwrap(), &mut out)
+            }
+            Command::SELECTION if self.script.is_empty() => {
+                out[0] = 0;
+                Ok(1)
+            }
             Command::GET_ASSERTION => self.get(&cbor::decode(&request[1..]).unwrap(), &mut out),
             Command::GET_NEXT_ASSERTION if self.next >= self.credentials.len() => Err(Status::NOT_ALLOWED),
-            Command::GET_NEXT_ASSERTION => Ok(self.assertion(None, &mut out)),
+            Command::GET_NEXT_ASSERTION => Ok(self.assertion(None, None, &mut out)),
             _ => match self.script.pop_front() {
                 Some(answer) => {
                     out[..answer.len()].copy_from_slice(&answer);
@@ -367,7 +417,7 @@ impl<C: Crypto> Device<C> {
         if self.options.always_uv == Some(true) && !self.verified { Err(Status::PUAT_REQUIRED) } else { Ok(()) }
     }
 
-    fn auth_data(&self, attested: bool, out: &mut [u8]) -> usize {
+    fn auth_data(&self, attested: bool, outputs: Option<&[u8]>, out: &mut [u8]) -> usize {
         let mut rp_id_hash = self.crypto.sha256(&[RP_ID.as_bytes()]);
         if self.flaw == Some(Flaw::RpIdHash) {
             rp_id_hash[31] ^= 1;
@@ -385,7 +435,7 @@ impl<C: Crypto> Device<C> {
                 credential_id: if self.flaw == Some(Flaw::EmptyCredentialId) { &[] } else { ID },
                 public_key: CoseKey::Ec2 { algorithm, curve: Curve::P256, x: &[1; 32], y: &[2; 32] },
             }),
-            extensions: None,
+            extensions: outputs.map(RawMap),
         };
         let mut w = Writer::new(out);
         auth_data.encode(&mut w);
@@ -395,14 +445,19 @@ impl<C: Crypto> Device<C> {
     fn make(&mut self, request: &make_credential::Request, out: &mut [u8]) -> Result<usize, Status> {
         let options = request.options.unwrap_or_default();
         self.authorize(request.client_data_hash, request.pin_uv_auth_param, request.pin_uv_auth_protocol, options.uv)?;
+        let known = |listed: CredentialDescriptor| self.credentials.iter().any(|known| known == listed.id);
+        if self.excludes && request.exclude_list.is_some_and(|list| list.iter().any(known)) {
+            return Err(Status::CREDENTIAL_EXCLUDED);
+        }
+        let outputs = request.extensions.map(|inputs| self.make_outputs(inputs));
         let mut auth_data = [0; 512];
-        let len = self.auth_data(true, &mut auth_data);
+        let len = self.auth_data(true, outputs.as_deref(), &mut auth_data);
         let response = make_credential::Response {
-            fmt: if self.flaw == Some(Flaw::Statement) { "packed" } else { "none" },
+            fmt: if self.flaw == Some(Flaw::Statement) { "packed" } else { self.attestation.0 },
             auth_data: &auth_data[..len],
-            att_stmt: Some(RawStatement::EMPTY),
+            att_stmt: Some(self.attestation.1),
             ep_att: None,
-            large_blob_key: None,
+            large_blob_key: request.extensions.and_then(key_of),
             unsigned_extension_outputs: None,
         };
         let len = encode_response(&response, out).unwrap();
@@ -411,7 +466,24 @@ impl<C: Crypto> Device<C> {
 
     fn get(&mut self, request: &get_assertion::Request, out: &mut [u8]) -> Result<usize, Status> {
         let options = request.options.unwrap_or_default();
-        self.authorize(request.client_data_hash, request.pin_uv_auth_param, request.pin_uv_auth_protocol, options.uv)?;
+        let probes = options.up == Some(false);
+        if probes {
+            assert_eq!((request.client_data_hash, request.extensions), (&[0; 32], None), "worth something");
+            if let Some(status) = self.probes {
+                return Err(status);
+            }
+        }
+        // What the command is refused with is not for questions.
+        let refusals = if probes { std::mem::take(&mut self.refusals) } else { VecDeque::new() };
+        let (param, protocol) = (request.pin_uv_auth_param, request.pin_uv_auth_protocol);
+        let always_uv = self.options.always_uv.take_if(|_| probes);
+        let authorized = self.authorize(request.client_data_hash, param, protocol, options.uv);
+        self.options.always_uv = self.options.always_uv.or(always_uv);
+        self.refusals.extend(refusals);
+        authorized?;
+        if request.allow_list.is_some_and(|list| list.len() > self.max_list.unwrap_or(1)) {
+            return Err(Status::LIMIT_EXCEEDED);
+        }
         self.next = 0;
         if let Some(list) = &request.allow_list {
             let known = |listed: CredentialDescriptor| self.credentials.iter().any(|known| known == listed.id);
@@ -420,12 +492,17 @@ impl<C: Crypto> Device<C> {
             }
         }
         let several = request.allow_list.is_none() && self.credentials.len() > 1;
-        Ok(self.assertion(several.then_some(self.credentials.len() as u64), out))
+        if let Some(list) = &request.allow_list {
+            let listed = |known: &Vec<u8>| list.iter().any(|listed| known == listed.id);
+            self.next = self.credentials.iter().position(listed).unwrap();
+        }
+        Ok(self.assertion(several.then_some(self.credentials.len() as u64), request.extensions, out))
     }
 
-    fn assertion(&mut self, number_of_credentials: Option<u64>, out: &mut [u8]) -> usize {
+    fn assertion(&mut self, number_of_credentials: Option<u64>, inputs: Option<RawMap<'_>>, out: &mut [u8]) -> usize {
+        let outputs = inputs.map(|inputs| self.get_outputs(inputs));
         let mut auth_data = [0; 512];
-        let len = self.auth_data(false, &mut auth_data);
+        let len = self.auth_data(false, outputs.as_deref(), &mut auth_data);
         let padding = "x".repeat(self.padding);
         let id: &[u8] = match self.flaw {
             Some(Flaw::EmptyCredentialId) => &[],
@@ -439,7 +516,7 @@ impl<C: Crypto> Device<C> {
             user: Some(UserEntity { id: id.get(..1).unwrap_or(b"-"), name: Some(&padding), display_name: None }),
             number_of_credentials,
             user_selected: None,
-            large_blob_key: None,
+            large_blob_key: inputs.and_then(key_of),
             unsigned_extension_outputs: None,
         };
         self.next += 1;
@@ -451,10 +528,21 @@ impl<C: Crypto> Transport for Device<C> {
     type Error = ();
 
     fn send(&mut self, protocol: transport::Protocol, request: &[u8]) -> Result<(), ()> {
-        assert_eq!(protocol, transport::Protocol::Ctap2);
-        let response = self.answer(request);
+        let fault = self.fault.filter(|(index, _)| *index == self.requests.len()).map(|(_, fault)| fault);
         self.events.clear();
-        if !self.silent {
+        if fault == Some(Fault::Unplugged) {
+            return Err(());
+        }
+        let response = match protocol {
+            transport::Protocol::Ctap2 => self.answer(request),
+            transport::Protocol::Ctap1 => {
+                self.requests.push(request.to_vec());
+                self.responses.push(NO_U2F.to_vec());
+                NO_U2F.to_vec()
+            }
+        };
+        self.unplugged = fault == Some(Fault::Lost);
+        if !self.silent && fault != Some(Fault::Silent) {
             let alive = [KeepAlive::Processing, KeepAlive::Processing, KeepAlive::UpNeeded, KeepAlive::UpNeeded];
             self.events.extend(alive.map(Event::KeepAlive));
             self.events.push_back(Event::Response(response));
@@ -464,6 +552,9 @@ impl<C: Crypto> Transport for Device<C> {
 
     fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> Result<Received, ()> {
         assert!(wait <= Duration::from_millis(100));
+        if self.unplugged {
+            return Err(());
+        }
         self.now.set(self.now.get() + 10);
         Ok(match self.events.pop_front() {
             Some(Event::KeepAlive(status)) => Received::KeepAlive(status),
@@ -480,7 +571,7 @@ impl<C: Crypto> Transport for Device<C> {
 
     fn cancel(&mut self) -> Result<(), ()> {
         self.cancels += 1;
-        if !self.silent {
+        if !self.silent && self.fault.is_none_or(|(_, fault)| fault != Fault::Silent) {
             self.events = [Event::Response(vec![Status::KEEPALIVE_CANCEL.0])].into();
         }
         Ok(())
@@ -504,6 +595,8 @@ pub struct User {
     pub manages: bool,
     pub refuses_uv: bool,
     pub cancels: bool,
+    /// Cancels while this request is under way, counted from 1.
+    pub cancels_at: Option<usize>,
     pub prompts: Vec<(Reason, Option<u8>)>,
     pub new_prompts: Vec<Reason>,
     pub uv_prompts: Vec<(Reason, Option<u8>)>,
@@ -547,7 +640,7 @@ impl UserInteraction for User {
     }
 
     fn cancelled(&mut self) -> bool {
-        self.cancels
+        self.cancels || self.cancels_at.is_some_and(|request| self.processings >= request)
     }
 }
 

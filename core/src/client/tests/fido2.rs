@@ -3,7 +3,8 @@
 use std::{cell::Cell, rc::Rc};
 
 use super::{
-    device::{Device, ID, PIN, RP_ID, User, at, rng},
+    device::{Device, ID, PIN, RP_ID, User, at, rng, status},
+    u2f::Key,
     *,
 };
 use crate::{
@@ -11,6 +12,7 @@ use crate::{
     client::fido2::{Fido2Client, Policy, WebAuthnClient},
     crypto::{Hash, RustCrypto, StubCrypto},
     ctap2::{Command, make_credential},
+    transport::{self, AsyncTransport, Received, Transport},
     webauthn::{
         AuthenticatorSelection, CreationOptions, DefaultClientDataCollector, RelyingParty, RequestOptions, SuffixRules,
     },
@@ -164,6 +166,7 @@ fn the_whole_of_get_info_is_there_on_request() {
     assert_eq!(info.certifications, Some(cbor::RawMap(b"\xA1\x64FIDO\x01")));
     client.transport.tampered = Some((client.transport.requests.len(), vec![0, 0xA1]));
     assert!(matches!(client.info(&mut [0; 1024]).unwrap_err().cause, Cause::Decode(_)));
+    assert_eq!(client.transport.commands(), [Command::GET_INFO.0; 2]);
 }
 
 #[test]
@@ -244,4 +247,81 @@ fn suffixes_of_the_callers_are_taken_into_account() {
     let error = client.creation(&creation(), &mut [0; 256]).unwrap_err();
     assert_eq!(error.cause, Cause::InvalidOption(InvalidOption::RpId));
     assert_eq!(std::format!("{client:?}"), "Fido2Client(..)");
+}
+
+#[test]
+fn canonical_responses_are_taken_by_a_strict_client_too() {
+    let mut client = client(StubCrypto, Device::with_pin(StubCrypto, Protocol::Two), User::with_pins([PIN]));
+    client.policy.strict_cbor = true;
+    let mut json = [0; 256];
+    let creation = client.creation(&creation(), &mut json).unwrap();
+    assert_eq!(client.make_credential(&creation, &mut [0; 1024]).unwrap().credential_id(), ID);
+}
+
+#[test]
+fn authenticators_of_version_1_are_left_alone_where_that_is_the_policy() {
+    let collector = DefaultClientDataCollector::new(ORIGIN);
+    let mut client = Fido2Client::new(Key::of(RP_ID), collector, User::default(), StubCrypto, rng(), || at(0));
+    let mut buffer = [0; 1024];
+    let info = client.info(&mut buffer).unwrap();
+    assert_eq!((info.has_version("U2F_V2"), info.aaguid), (true, &[0; 16]));
+    assert_eq!(client.transport.script(), "2v");
+    let mut json = [0; 256];
+    let creation = client.creation(&creation(), &mut json).unwrap();
+    assert_eq!(client.make_credential(&creation, &mut buffer).unwrap().credential_id(), ID);
+    client.selection(&mut [0; 1024]).unwrap();
+    assert_eq!(client.transport.script(), "2v2vR2vt");
+    client.policy.ctap1 = false;
+    let error = client.make_credential(&creation, &mut [0; 1024]).unwrap_err();
+    assert_eq!(error.cause, status(Status::INVALID_COMMAND));
+    assert_eq!(client.info(&mut [0; 1024]).unwrap_err().cause, status(Status::INVALID_COMMAND));
+    assert_eq!(client.transport.script(), "2v2vR2vt22");
+}
+
+#[test]
+fn the_same_is_done_over_an_async_transport() {
+    use core::{
+        pin::pin,
+        task::{Context, Poll, Waker},
+    };
+    fn now<T>(future: impl Future<Output = T>) -> T {
+        let mut context = Context::from_waker(Waker::noop());
+        match pin!(future).poll(&mut context) {
+            Poll::Ready(value) => value,
+            Poll::Pending => panic!("nothing is waited for"),
+        }
+    }
+
+    /// A blocking transport is an async one that never waits.
+    struct Ready(Device<StubCrypto>);
+
+    impl AsyncTransport for Ready {
+        type Error = ();
+
+        async fn send(&mut self, protocol: transport::Protocol, request: &[u8]) -> Result<(), ()> {
+            Transport::send(&mut self.0, protocol, request)
+        }
+        async fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> Result<Received, ()> {
+            Transport::receive(&mut self.0, buffer, wait)
+        }
+        async fn cancel(&mut self) -> Result<(), ()> {
+            Transport::cancel(&mut self.0)
+        }
+        async fn reconnect(&mut self) -> Result<(), ()> {
+            Transport::reconnect(&mut self.0)
+        }
+    }
+
+    let device = Ready(Device::with_pin(StubCrypto, Protocol::Two));
+    let collector = DefaultClientDataCollector::new(ORIGIN);
+    let mut client = Fido2Client::new(device, collector, User::with_pins([PIN, PIN]), StubCrypto, rng(), || at(0));
+    assert_eq!(now(client.info_async(&mut [0; 1024])).unwrap().max_msg_size(), 1200);
+    now(client.selection_async(&mut [0; 1024])).unwrap();
+    let (mut json, mut buffer) = ([0; 256], [0; 1024]);
+    let creation = client.creation(&creation(), &mut json).unwrap();
+    assert_eq!(now(client.make_credential_async(&creation, &mut buffer)).unwrap().credential_id(), ID);
+    let mut json = [0; 256];
+    let request = client.request(&request(), &mut json).unwrap();
+    let selection = now(client.get_assertion_async(&request, &mut [], &mut buffer)).unwrap();
+    assert_eq!(selection.get(0).unwrap().credential_id(), ID);
 }

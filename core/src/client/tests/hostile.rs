@@ -2,13 +2,19 @@
 
 use proptest::{collection::vec, prelude::*};
 
-use super::*;
+use super::{
+    extensions::{GetExtensions, MakeExtensions, PrfInput},
+    *,
+};
 use crate::transport::KeepAlive;
+
+const PRF: PrfInput<'static> = PrfInput { first: b"one", second: Some(b"two") };
 
 pub type MakeDevice = fn() -> Device<StubCrypto>;
 pub type Run = fn(&mut Device<StubCrypto>, &mut [u8]) -> Result<usize, Error>;
 
-/// The ceremonies whose every response is then replaced: by PIN, by built-in user verification, with several assertions.
+/// The ceremonies whose every response is then replaced: by PIN, by built-in user verification, with several assertions,
+/// with lists that are searched and secrets that are evaluated.
 pub fn ceremonies() -> Vec<(MakeDevice, Run)> {
     fn several(mut device: Device<StubCrypto>) -> Device<StubCrypto> {
         device.credentials = vec![b"one".to_vec(), b"two".to_vec()];
@@ -20,6 +26,19 @@ pub fn ceremonies() -> Vec<(MakeDevice, Run)> {
     fn get(device: &mut Device<StubCrypto>, buffer: &mut [u8]) -> Result<usize, Error> {
         get_in(buffer, StubCrypto, device, &get_options(), &mut User::with_pins([PIN, PIN])).map(|(ids, _)| ids.len())
     }
+    fn make_after_search(device: &mut Device<StubCrypto>, buffer: &mut [u8]) -> Result<usize, Error> {
+        let list = [CredentialDescriptor::new(b"one"), CredentialDescriptor::new(b"two")];
+        let extensions = MakeExtensions { prf: Some(Some(PRF)), cred_blob: Some(b"blob"), ..MakeExtensions::NONE };
+        let options = MakeOptions { exclude_list: List::Slice(&list), extensions, ..make_options() };
+        make_in(buffer, StubCrypto, device, &options, &mut User::with_pins([PIN, PIN])).map(|id| id.len())
+    }
+    fn get_after_search(device: &mut Device<StubCrypto>, buffer: &mut [u8]) -> Result<usize, Error> {
+        let list = [CredentialDescriptor::new(b"one"), CredentialDescriptor::new(ID)];
+        let extensions = GetExtensions { prf: Some(PRF), ..GetExtensions::NONE };
+        let options = GetOptions { allow_list: List::Slice(&list), extensions, ..get_options() };
+        get_in(buffer, StubCrypto, device, &options, &mut User::with_pins([PIN, PIN])).map(|(ids, _)| ids.len())
+    }
+    let extended = || Device::with_pin(StubCrypto, Protocol::Two).extended();
     let by_pin = || Device::with_pin(StubCrypto, Protocol::Two);
     let by_old_pin = || {
         let mut device = Device::with_pin(StubCrypto, Protocol::One);
@@ -27,7 +46,14 @@ pub fn ceremonies() -> Vec<(MakeDevice, Run)> {
         device
     };
     let with_several = || several(Device::with_uv(StubCrypto));
-    vec![(by_pin, make), (by_pin, get), (by_old_pin, make), (with_several, get)]
+    vec![
+        (by_pin, make),
+        (by_pin, get),
+        (by_old_pin, make),
+        (with_several, get),
+        (extended, make_after_search),
+        (extended, get_after_search),
+    ]
 }
 
 /// The requests and responses of an undisturbed run.
@@ -56,7 +82,7 @@ proptest! {
 
     #[test]
     fn arbitrary_bytes_in_place_of_any_response_never_panic(
-        bytes in vec(any::<u8>(), 0..300), success in any::<bool>(), which in 0..4_usize, index in 0..6_usize,
+        bytes in vec(any::<u8>(), 0..300), success in any::<bool>(), which in 0..6_usize, index in 0..8_usize,
     ) {
         let (device, run) = ceremonies()[which];
         let mut device = device();

@@ -17,11 +17,16 @@ mod device;
 mod faults;
 mod fido2;
 mod hostile;
+mod json;
 mod machine;
 mod manage;
 mod outcome;
+mod preflight;
+mod quirks;
 mod requests;
+mod steps;
 mod u2f;
+mod uv_table;
 
 use device::{Device, Flaw, HASH, ID, PIN, RP_ID, User, at, rng, status};
 

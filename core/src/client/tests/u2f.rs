@@ -18,10 +18,10 @@ use crate::{
 
 const CERTIFICATE: &[u8] = &[0x30, 0x03, 1, 2, 3];
 const SIGNATURE: &[u8] = &[0x30, 0x02, 5, 6];
-const APP_ID: &str = "https://example.org/appid";
+pub const APP_ID: &str = "https://example.org/appid";
 
 /// A key of version 1 with one credential.
-struct Key {
+pub struct Key {
     application: [u8; 32],
     handle: Vec<u8>,
     /// How often it asks for a touch before it is touched.
@@ -38,7 +38,7 @@ struct Key {
 }
 
 impl Key {
-    fn of(rp_id: &str) -> Self {
+    pub fn of(rp_id: &str) -> Self {
         Self {
             application: StubCrypto.sha256(&[rp_id.as_bytes()]),
             handle: ID.to_vec(),
@@ -93,7 +93,7 @@ impl Key {
     }
 
     /// What was sent of version 1, by instruction and control; `R` for a registration at the relying party.
-    fn script(&self) -> String {
+    pub fn script(&self) -> String {
         let letters = self.sent.iter().map(|(protocol, request)| match protocol {
             Speaks::Ctap2 => '2',
             Speaks::Ctap1 => match ctap1::Request::decode(request).unwrap() {

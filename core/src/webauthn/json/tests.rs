@@ -116,6 +116,28 @@ fn what_is_wrong_with_options_is_said_with_its_member_and_its_place() {
 }
 
 #[test]
+fn a_buffer_that_is_an_eighth_longer_than_the_document_is_large_enough() {
+    // What grows most: records with short names.
+    let entries: Vec<_> =
+        (0..=u16::MAX).map(|id| format!("\"{}\":{{\"first\":\"\"}}", encoded(&id.to_be_bytes()))).collect();
+    for count in [0, 1, 10, 100, 1000] {
+        let record = entries[..count].join(",");
+        let json = format!(r#"{{"challenge":"","extensions":{{"prf":{{"evalByCredential":{{{record}}}}}}}}}"#);
+        let mut buffer = vec![0; json.len() + json.len() / 8];
+        assert!(RequestOptions::from_json(json.as_bytes(), &mut buffer).is_ok(), "{count}");
+    }
+    // And long texts.
+    let texts = vec![format!("\"{}\"", "x".repeat(256)); 300].join(",");
+    let json = format!(r#"{{"challenge":"","hints":[{texts}]}}"#);
+    let mut buffer = vec![0; json.len() + json.len() / 8];
+    assert!(RequestOptions::from_json(json.as_bytes(), &mut buffer).is_ok());
+}
+
+fn encoded(bytes: &[u8]) -> String {
+    base64url::chars(bytes).collect()
+}
+
+#[test]
 fn a_buffer_that_is_too_small_is_told_what_it_takes() {
     let mut buffer = vec![0; 2000];
     let needed = to_cbor(CREATION.as_bytes(), &super::CREATION, &mut buffer).unwrap();
@@ -232,7 +254,7 @@ fn every_response_of_the_standards_vectors_is_written_and_holds_what_it_held() {
     assert_eq!(vectors.len(), 15);
     for (name, vector) in vectors {
         let bytes = |ceremony: &str, member: &str| hex(vector[ceremony][member].as_str().unwrap());
-        let encoded = |bytes: &[u8]| Value::String(base64url::chars(bytes).collect());
+        let encoded = |bytes: &[u8]| Value::String(encoded(bytes));
 
         let (client_data_json, object) = (bytes("reg", "clientDataJSON"), bytes("reg", "attestationObject"));
         let attestation_object = AttestationObject::decode(&object).unwrap();

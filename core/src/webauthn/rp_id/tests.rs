@@ -140,3 +140,24 @@ fn a_body_that_is_not_what_it_should_be_is_refused() {
         assert_eq!(related(body, "https://example.com"), Err(kind), "{body}");
     }
 }
+
+#[test]
+fn an_app_id_is_the_origin_or_a_url_under_its_registrable_domain() {
+    for (app_id, origin, allowed) in [
+        ("https://example.com/appid.json", "https://example.com", true),
+        ("https://example.com/appid.json", "https://login.example.com:8443", true),
+        ("https://a.example.com", "https://b.example.com", true),
+        ("http://localhost:3000", "http://localhost:3000", true),
+        ("https://localhost/a", "https://localhost", true),
+        ("https://me.github.io/a", "https://me.github.io", true),
+        ("https://me.github.io/a", "https://you.github.io", false),
+        ("https://example.com.evil.org/", "https://example.com", false),
+        ("https://com/", "https://example.com", false),
+        ("http://example.com/appid.json", "https://example.com", false),
+        ("https://192.0.2.1/", "https://192.0.2.1:80", false),
+        ("example.com", "https://example.com", false),
+        ("", "https://example.com", false),
+    ] {
+        assert_eq!(is_facet(app_id, &Origin::parse(origin).unwrap(), &RULES), allowed, "{app_id} for {origin}");
+    }
+}
