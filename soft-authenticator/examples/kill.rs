@@ -181,7 +181,7 @@ fn main() {
         let mut out = child.0.stdout.take().unwrap();
         let mut said = Vec::new();
         // One in six while it opens the file; the others after up to seven commits and a part of one.
-        if dice.next_u32() % 6 == 0 {
+        if dice.next_u32().is_multiple_of(6) {
             thread::sleep(opening.mul_f64(f64::from(dice.next_u32() % 1000) / 1000.0));
         } else {
             let mut byte = [0];

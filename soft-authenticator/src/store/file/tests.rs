@@ -266,7 +266,7 @@ fn a_damaged_store_is_refused_and_left_as_it_is_or_has_lost_nothing() {
     for bytes in [furnished().bytes(), bench.bytes()] {
         let (mut refusals, mut harmless) = (0, 0);
         let used = bytes.iter().rposition(|byte| *byte != 0).unwrap();
-        for place in (0..used).step_by(251) {
+        for place in (0..used).step_by(509) {
             let mut damaged = bytes.clone();
             damaged[place] ^= 0x10;
             match Bench::with(damaged.clone()) {
@@ -280,7 +280,7 @@ fn a_damaged_store_is_refused_and_left_as_it_is_or_has_lost_nothing() {
                 }
             }
         }
-        assert!(refusals > 20 && harmless > 20, "{refusals} refusals, {harmless} without harm");
+        assert!(refusals > 10 && harmless > 10, "{refusals} refusals, {harmless} without harm");
     }
 }
 
