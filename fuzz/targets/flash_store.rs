@@ -148,10 +148,14 @@ fn promise(mut input: Input<'_>) {
             _ => {
                 let erase = (kind & 0x7F == 0x7E).then_some(Step::Erase);
                 let known = if erase.is_some() { Model::default() } else { model.clone() };
-                let steps: Vec<Step> = erase.into_iter().chain(step(&mut input, &known)).chain(match kind & 0x40 {
-                    0 => None,
-                    _ => Some(Step::Set(2, vec![kind])),
-                }).collect();
+                let steps: Vec<Step> = erase
+                    .into_iter()
+                    .chain(step(&mut input, &known))
+                    .chain(match kind & 0x40 {
+                        0 => None,
+                        _ => Some(Step::Set(2, vec![kind])),
+                    })
+                    .collect();
                 steps.iter().for_each(|step| step.on(&mut after, &mut number));
                 let changes: Vec<Change<'_>> = steps.iter().map(Step::change).collect();
                 store.commit(&changes)
