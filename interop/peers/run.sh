@@ -3,8 +3,9 @@
 # extensions as far as each has them. What comes of it is judged by python-fido2's relying party. Ours is asked first, so
 # that a failure of the checks themselves is seen.
 #
-# Needs: Rust, crates.io once, Python 3.10 or newer with venv, and PyPI once. Nothing else: no device, no privileges. The
-# first build of the peers takes minutes. Exit status: 0 if all is well, 77 where something cannot be had.
+# Needs: Rust, crates.io once, Python 3.10 or newer with venv, and PyPI once; for fido-authenticator also a C compiler and
+# Debian's libclang-dev, which it installs where it may, and without which it leaves that one out. No device, no
+# privileges. The first build of the peers takes minutes. Exit status: 0 if all is well, 77 where something cannot be had.
 #
 #   KEYFOB        a keyfob to test instead of the one that is built here
 #   KEYFOB_CACHE  where the Python environment is kept, ~/.cache/keyfob without it
@@ -17,9 +18,20 @@ need_fido2
 need_example webauthn
 manifest=$here/Cargo.toml
 cargo fetch --locked --quiet --manifest-path "$manifest" || { echo "crates.io does not give the peers"; exit 77; }
-cargo build --locked --quiet --manifest-path "$manifest"
+packages=(keyfob-peer-opensk)
+libclang() { ls /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so* 2>/dev/null | head -n 1; }
+if [ -z "$(libclang)" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends libclang-dev; } \
+        >/dev/null 2>&1 || true
+fi
+if [ -n "$(libclang)" ] && command -v cc >/dev/null; then
+    packages+=(keyfob-peer-trussed)
+else
+    echo "skipped: fido-authenticator: no libclang and C compiler to build it with"
+fi
+cargo build --locked --quiet --manifest-path "$manifest" "${packages[@]/#/--package=}"
 target=$(cargo metadata --locked --no-deps --format-version 1 --manifest-path "$manifest" |
     python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')
 
 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$here/../python-fido2 "$KEPT/bin/python" "$here/check.py" "$EXAMPLE" \
-    "$KEYFOB serve --tcp 127.0.0.1:0" "$target/debug/keyfob-peer-opensk"
+    "$KEYFOB serve --tcp 127.0.0.1:0" "${packages[@]/#/$target/debug/}"
