@@ -6,7 +6,7 @@ use keyfob_core::{
     Instant,
     client::{Cause, Ceremony, Error, GetAssertion, Input, MakeCredential, Output, manage},
     crypto::Crypto,
-    transport::{KeepAlive, hid::HostEvent},
+    transport::{KeepAlive, Protocol, hid::HostEvent},
 };
 use rand_core::CryptoRng;
 
@@ -75,6 +75,7 @@ machines!(
     manage::UpdateUser<'o, 'b, C, R>,
     manage::ReadLargeBlobs<'o, 'b, C, R>,
     manage::WriteLargeBlobs<'o, 'b, C, R>,
+    manage::ListFingerprints<'b, C, R>,
     manage::Configure<'o, 'b, C, R>
 );
 
@@ -84,26 +85,40 @@ impl<const CHANGE: bool, C: Crypto, R: CryptoRng> Machine for Ceremony<'_, manag
     }
 }
 
+/// Takes what a ceremony shows on the way, and passes on what it wants.
+fn without_items<'m, I>(output: Output<'m, I>, take: impl FnOnce(I)) -> Output<'m> {
+    match output {
+        Output::Item(item) => {
+            take(item);
+            Output::Show(KeepAlive::Processing)
+        }
+        Output::Send(exchange) => Output::Send(exchange),
+        Output::Wait { buf, limit } => Output::Wait { buf, limit },
+        Output::CancelDevice => Output::CancelDevice,
+        Output::AskPin(prompt) => Output::AskPin(prompt),
+        Output::AskNewPin(prompt) => Output::AskNewPin(prompt),
+        Output::AskUv(prompt) => Output::AskUv(prompt),
+        Output::Show(status) => Output::Show(status),
+        Output::Reconnect => Output::Reconnect,
+        Output::Done => Output::Done,
+    }
+}
+
 /// A list, and the ids in it.
 pub struct Listing<'o, 'b, C, R>(pub manage::ListCredentials<'o, 'b, C, R>, pub Vec<Vec<u8>>);
 
+/// An enrolment, and the samples that were taken.
+pub struct Sampling<'b, C, R>(pub manage::Enroll<'b, C, R>, pub Vec<manage::Sample>);
+
+impl<C: Crypto, R: CryptoRng> Machine for Sampling<'_, C, R> {
+    fn step(&mut self, now: Instant, input: Input<'_>) -> Result<Output<'_>, Error> {
+        Ok(without_items(self.0.step(now, input)?, |sample| self.1.push(sample)))
+    }
+}
+
 impl<'o: 'b, 'b, C: Crypto, R: CryptoRng> Machine for Listing<'o, 'b, C, R> {
     fn step(&mut self, now: Instant, input: Input<'_>) -> Result<Output<'_>, Error> {
-        Ok(match self.0.step(now, input)? {
-            Output::Item(item) => {
-                self.1.push(item.id.to_vec());
-                Output::Show(KeepAlive::Processing)
-            }
-            Output::Send(exchange) => Output::Send(exchange),
-            Output::Wait { buf, limit } => Output::Wait { buf, limit },
-            Output::CancelDevice => Output::CancelDevice,
-            Output::AskPin(prompt) => Output::AskPin(prompt),
-            Output::AskNewPin(prompt) => Output::AskNewPin(prompt),
-            Output::AskUv(prompt) => Output::AskUv(prompt),
-            Output::Show(status) => Output::Show(status),
-            Output::Reconnect => Output::Reconnect,
-            Output::Done => Output::Done,
-        })
+        Ok(without_items(self.0.step(now, input)?, |item| self.1.push(item.id.to_vec())))
     }
 }
 
@@ -135,7 +150,7 @@ impl<C: Backend> World<'_, C> {
             };
             input = match output {
                 Output::Send(exchange) => {
-                    self.begin(exchange.request());
+                    self.begin(exchange.protocol, exchange.request());
                     Input::Time
                 }
                 Output::Wait { buf, limit } => {
@@ -181,6 +196,7 @@ impl<C: Backend> World<'_, C> {
                     no_new_pin |= new_pin.is_none();
                     new_pin.as_deref().map_or(Input::NoPin, Input::Pin)
                 }
+                Output::AskUv(_) if self.flash.ledger().fingerprints > 0 => Input::UserVerification(true),
                 Output::AskUv(_) if self.corrupted > 0 => Input::UserVerification(self.dice.percent(50)),
                 Output::AskUv(_) => return Err("built-in user verification where there is none".into()),
                 Output::Show(_) => Input::Time,
@@ -195,11 +211,11 @@ impl<C: Backend> World<'_, C> {
     }
 
     /// Sends one request of the caller's own and returns the answer, if one comes within `limit` milliseconds.
-    pub fn exchange(&mut self, request: &[u8], limit: u64) -> Option<Vec<u8>> {
+    pub fn exchange(&mut self, protocol: Protocol, request: &[u8], limit: u64) -> Option<Vec<u8>> {
         let mut buffer = vec![0; self.config.max_msg_size];
         buffer[..request.len()].copy_from_slice(request);
         self.turns = 0;
-        self.begin(request);
+        self.begin(protocol, request);
         let until = self.now + limit;
         loop {
             match self.advance(until, &mut buffer) {

@@ -37,6 +37,8 @@ pub struct Ledger {
     pub pin_hash: Option<[u8; 16]>,
     /// PIN retries, once they were written.
     pub retries: Option<u8>,
+    /// How many fingerprints are enrolled.
+    pub fingerprints: usize,
     /// How often the retries rose without a new PIN or a reset: as often as the right PIN was compared.
     pub rises: u32,
     /// Ids of the credentials that the user ever asked to delete.
@@ -114,6 +116,7 @@ impl Ledger {
                     *self = Ledger { resets: self.resets + 1, wrong, unwanted, next: 1, ..Ledger::default() };
                 }
                 Change::Set(Setting::Pin, value) => self.pin_hash = Some(bytes::array(value)),
+                Change::Set(Setting::Fingerprints, value) => self.fingerprints = fingerprints(value),
                 Change::Set(Setting::PinRetries, value) => {
                     if self.retries.is_some_and(|old| value[0] > old) && !new_pin {
                         self.rises += 1;
@@ -161,6 +164,16 @@ impl Ledger {
     }
 }
 
+/// How many entries a list of fingerprints has: `id 2 | length of the name 1 | name` each.
+fn fingerprints(mut list: &[u8]) -> usize {
+    let mut count = 0;
+    while let Some((&[_, _, len], rest)) = list.split_first_chunk() {
+        list = &rest[usize::from(len)..];
+        count += 1;
+    }
+    count
+}
+
 impl Store for Flash {
     fn get(&mut self, setting: Setting, out: &mut [u8]) -> Result<Option<usize>, StoreError> {
         self.medium.borrow_mut().0.get(setting, out)
@@ -205,7 +218,10 @@ impl Store for Flash {
 
     fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
         let (store, ledger) = &mut *self.medium.borrow_mut();
-        store.commit(changes)?;
+        let of_fingers = changes.iter().any(|change| matches!(change, Change::Set(Setting::Fingerprints, _)));
+        if !(of_fingers && self.mutation == Some(Mutation::LosesFingerprints)) {
+            store.commit(changes)?;
+        }
         ledger.enter(changes);
         Ok(())
     }

@@ -44,6 +44,8 @@ pub enum Mutation {
     TouchesItself,
     /// A power cut gives back the PIN retries.
     RetriesRise,
+    /// A fingerprint that was enrolled is not stored.
+    LosesFingerprints,
 }
 
 /// How a world is run.

@@ -74,15 +74,13 @@ pub struct Wanted<'a> {
     pub excluded: bool,
 }
 
-/// Whether the PIN is asked for: `None` when it is needed and cannot be had.
-fn asks_pin(config: &Config<'_>, pin_is_set: bool, needed: bool, wanted: bool) -> Option<bool> {
+/// Whether the user can be verified as far as that is needed or wanted: by a finger, where one is enrolled; otherwise by
+/// the PIN, and one that is asked for must be there to be given.
+fn verifies(config: &Config<'_>, ledger: &Ledger, needed: bool, wanted: bool) -> bool {
+    let pin_is_set = ledger.pin_hash.is_some();
     let usable = config.caps.has(Caps::CLIENT_PIN) && !config.caps.has(Caps::NO_MC_GA_WITH_PIN) && pin_is_set;
-    if needed && !usable { None } else { Some(usable && (needed || wanted)) }
-}
-
-/// A PIN that is asked for must be there to be given.
-fn pin_works(asked: Option<bool>, ledger: &Ledger) -> bool {
-    asked.is_some_and(|asked| !asked || ledger.retries != Some(0))
+    let asked = usable && (needed || wanted);
+    ledger.fingerprints > 0 || ((usable || !needed) && (!asked || ledger.retries != Some(0)))
 }
 
 /// Whether a discoverable credential is made.
@@ -110,7 +108,7 @@ pub fn can_register(config: &Config<'_>, ledger: &Ledger, wanted: &Wanted<'_>) -
         && (!discoverable || caps.has(Caps::DISCOVERABLE))
         && (!discoverable || replaces || ledger.stored.len() < CREDENTIALS)
         && !wanted.excluded
-        && pin_works(asks_pin(config, pin_is_set, needed, preferred), ledger)
+        && verifies(config, ledger, needed, preferred)
 }
 
 /// Whether this sign-in has to succeed. `candidates`: live credentials that may be used; `discoverable`: no list.
@@ -123,7 +121,7 @@ pub fn can_sign_in(
 ) -> bool {
     let needed = user_verification == Requirement::Required;
     let preferred = user_verification == Requirement::Preferred || discoverable;
-    candidates > 0 && pin_works(asks_pin(config, ledger.pin_hash.is_some(), needed, preferred), ledger)
+    candidates > 0 && verifies(config, ledger, needed, preferred)
 }
 
 /// The PIN that is set, among those that were ever chosen. Errors: one is set that nobody chose.

@@ -7,13 +7,17 @@ use std::marker::PhantomData;
 
 use keyfob_core::{
     Instant,
-    transport::hid::{
-        Capabilities, Command, DeviceConfig, ErrorCode, Failure, Host, HostEvent, MAX_MESSAGE, REPORT_LEN,
-        UnknownChannels,
+    ctap2::bio_enrollment::SampleStatus,
+    transport::{
+        Protocol,
+        hid::{
+            Capabilities, Command, DeviceConfig, ErrorCode, Failure, Host, HostEvent, MAX_MESSAGE, REPORT_LEN,
+            UnknownChannels,
+        },
     },
 };
 use keyfob_soft_authenticator::{
-    engine::{Config, Engine, Platform, Wait},
+    engine::{Config, Engine, Platform, TemplateId, Wait},
     hid::HidAuthenticator,
 };
 use rand_chacha::ChaCha8Rng;
@@ -47,6 +51,18 @@ pub enum Finger {
     Away,
 }
 
+/// A fingerprint sensor: its templates, also those of which the authenticator does not know or no longer.
+#[derive(Default)]
+pub struct Sensor {
+    /// The templates that are complete.
+    pub templates: Vec<TemplateId>,
+    /// The one that is being made, and the good samples it still needs.
+    unfinished: Option<(TemplateId, u8)>,
+}
+
+/// Bad samples of a finger, in 100.
+const POOR_SAMPLES: u64 = 20;
+
 /// Turns of the world within one ceremony, far more than any takes: what loops without time passing ends here.
 const MAX_TURNS: u64 = 3_000_000;
 
@@ -62,6 +78,10 @@ pub struct World<'w, C: Backend> {
     pub finger: Finger,
     /// When the user last consented.
     pub consented: Option<u64>,
+    /// When a finger was last found to be the user's.
+    pub verified: Option<u64>,
+    /// What the fingerprint sensor has.
+    pub sensor: Sensor,
     /// When the power is cut, if it is.
     pub cut_at: Option<u64>,
     /// After how many atoms of the engine the power is cut, if it is.
@@ -96,8 +116,9 @@ pub struct World<'w, C: Backend> {
     processor_free: u64,
     touch_due: Option<(u64, bool)>,
     nonce: u64,
-    /// The request under way, and whether it still waits for the channel to open.
+    /// The request under way, what it is, and whether it still waits for the channel to open.
     request: Vec<u8>,
+    command: Command,
     queued: bool,
     reopened: bool,
     /// The client's handle is dead, and it has not noticed yet.
@@ -127,6 +148,8 @@ impl<'w, C: Backend> World<'w, C> {
             faults: Faults::NONE,
             finger: Finger::Touches(0),
             consented: None,
+            verified: None,
+            sensor: Sensor::default(),
             cut_at: None,
             cut_after: None,
             cuts: 0,
@@ -150,6 +173,7 @@ impl<'w, C: Backend> World<'w, C> {
             touch_due: None,
             nonce,
             request: Vec::new(),
+            command: Command::CBOR,
             queued: false,
             reopened: false,
             unplugged: false,
@@ -184,7 +208,11 @@ impl<'w, C: Backend> World<'w, C> {
     }
 
     /// Begins a request, after INIT unless the channel is open and quiet.
-    pub fn begin(&mut self, request: &[u8]) {
+    pub fn begin(&mut self, protocol: Protocol, request: &[u8]) {
+        self.command = match protocol {
+            Protocol::Ctap1 => Command::MSG,
+            Protocol::Ctap2 => Command::CBOR,
+        };
         self.request.clear();
         self.request.extend_from_slice(request);
         self.reopened = false;
@@ -196,7 +224,7 @@ impl<'w, C: Backend> World<'w, C> {
         }
         if self.queued {
             self.open();
-        } else if self.host.send(self.instant(), Command::CBOR, request.len()).is_err() {
+        } else if self.host.send(self.instant(), self.command, request.len()).is_err() {
             unreachable!("a quiet channel takes every message up to {MAX_MESSAGE} bytes");
         }
     }
@@ -291,6 +319,7 @@ impl<'w, C: Backend> World<'w, C> {
         self.up.unplug();
         self.down.unplug();
         self.flash.power_lost();
+        self.sensor.unfinished = None;
         self.touch_due = None;
         (self.cut_at, self.cut_after) = (None, None);
         self.processor_free = self.now;
@@ -329,7 +358,7 @@ impl<'w, C: Backend> World<'w, C> {
             return false;
         }
         let now = self.instant();
-        if self.device.waits_for() != Some(Wait::Touch) {
+        if !self.asks_user() {
             self.touch_due = None;
         }
         let mut busy = true;
@@ -342,9 +371,9 @@ impl<'w, C: Backend> World<'w, C> {
                     self.processor_free = self.now + self.atom;
                     self.cut_after = self.cut_after.map(|left| left.saturating_sub(1));
                 }
-                Some(Wait::Touch | Wait::LongTouch) => busy = self.finger_turn(now),
-                // Its keys have no sensor; one that is idle tidies up.
-                Some(Wait::UserVerification | Wait::Sample) | None => {
+                _ if self.asks_user() => busy = self.finger_turn(now),
+                // One that is idle tidies up.
+                _ => {
                     busy = false;
                     self.device.tick(now);
                 }
@@ -362,13 +391,23 @@ impl<'w, C: Backend> World<'w, C> {
         busy
     }
 
+    /// Whether something waits for the user's finger: a command, or a U2F client that will ask again.
+    fn asks_user(&self) -> bool {
+        match self.device.waits_for() {
+            Some(Wait::Touch | Wait::LongTouch | Wait::UserVerification | Wait::Sample) => true,
+            Some(Wait::Processing) => false,
+            None => self.device.u2f_awaits_touch(self.instant()),
+        }
+    }
+
     fn finger_turn(&mut self, now: Instant) -> bool {
         let due = *self.touch_due.get_or_insert(match self.finger {
             Finger::Touches(after) => (self.now + after, true),
             Finger::Declines(after) => (self.now + after, false),
             Finger::Away => (u64::MAX, false),
         });
-        if self.mutation == Some(Mutation::TouchesItself) {
+        let wait = self.device.waits_for();
+        if self.mutation == Some(Mutation::TouchesItself) && wait == Some(Wait::Touch) {
             self.device.touch(now, true);
             return true;
         }
@@ -378,11 +417,41 @@ impl<'w, C: Backend> World<'w, C> {
             }
             self.note(|| if due.1 { "user touches".into() } else { "user declines".into() });
             self.touch_due = None;
-            self.device.touch(now, due.1);
+            match wait {
+                Some(Wait::UserVerification) if due.1 => self.verify(now),
+                Some(Wait::Sample) if due.1 => self.sample(now),
+                _ => self.device.touch(now, due.1),
+            }
             return true;
         }
         self.device.tick(now);
-        self.device.waits_for() != Some(Wait::Touch)
+        self.device.waits_for() != wait
+    }
+
+    /// The sensor looks whether the finger is one that the authenticator knows.
+    fn verify(&mut self, now: Instant) {
+        let matched = self.device.engine().fingerprints().iter().any(|id| self.sensor.templates.contains(id));
+        if matched {
+            self.verified = Some(self.now);
+        }
+        self.device.verify(now, matched);
+    }
+
+    /// The sensor takes a sample, good or bad.
+    fn sample(&mut self, now: Instant) {
+        let Some(id) = self.device.engine().enrolls() else { return };
+        let unfinished = self.sensor.unfinished.filter(|(other, _)| *other == id);
+        let (_, mut left) = unfinished.unwrap_or((id, self.config.user_verification.samples));
+        let mut status = SampleStatus::POOR_QUALITY;
+        if !self.dice.percent(POOR_SAMPLES) {
+            status = SampleStatus::GOOD;
+            left -= 1;
+        }
+        self.sensor.unfinished = Some((id, left)).filter(|_| left > 0);
+        if left == 0 {
+            self.sensor.templates.push(id);
+        }
+        self.device.sample(now, status, left);
     }
 
     fn rival_turn(&mut self) -> bool {
@@ -426,7 +495,7 @@ impl<'w, C: Backend> World<'w, C> {
             HostEvent::Opened(_) => {
                 if std::mem::take(&mut self.queued) {
                     let (now, len) = (self.instant(), self.request.len());
-                    self.host.send(now, Command::CBOR, len).expect("the channel was just opened");
+                    self.host.send(now, self.command, len).expect("the channel was just opened");
                 }
                 None
             }

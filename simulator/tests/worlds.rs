@@ -74,3 +74,8 @@ fn a_success_without_a_touch_is_found_out() {
 fn retries_that_rise_are_found_out() {
     found_out(Mutation::RetriesRise, &["PIN retries changed", "PIN retries are", "PIN retries rose"]);
 }
+
+#[test]
+fn a_lost_fingerprint_is_found_out() {
+    found_out(Mutation::LosesFingerprints, &["fingerprints are listed", "an undisturbed ceremony fails"]);
+}

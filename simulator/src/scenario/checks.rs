@@ -70,8 +70,9 @@ impl<C: Backend> Script<'_, C> {
             return Err("a success without the user's consent".into());
         }
         let entered = pin.is_some_and(|pin| course.entered.iter().any(|entered| entered == pin));
-        if flags.has(Flags::UV) && !entered {
-            return Err("the user counts as verified without the right PIN".into());
+        let matched = self.world.verified.is_some_and(|at| at >= begun);
+        if flags.has(Flags::UV) && !entered && !matched {
+            return Err("the user counts as verified without the right PIN or finger".into());
         }
         Ok(())
     }
@@ -97,10 +98,7 @@ impl<C: Backend> Script<'_, C> {
         }
     }
 
-    pub(super) fn requirement(&mut self, probe: Option<()>) -> Requirement {
-        match probe {
-            Some(()) => Requirement::Discouraged,
-            None => self.world.dice.pick(&[Requirement::Discouraged, Requirement::Preferred, Requirement::Required]),
-        }
+    pub(super) fn requirement(&mut self) -> Requirement {
+        self.world.dice.pick(&[Requirement::Discouraged, Requirement::Preferred, Requirement::Required])
     }
 }

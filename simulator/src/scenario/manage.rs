@@ -22,7 +22,7 @@ use crate::{
 
 /// Whom a management command takes to do it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Needs {
+pub(super) enum Needs {
     /// Nobody.
     Nothing,
     /// The user, where a PIN is set.
@@ -46,7 +46,7 @@ impl<C: Backend> Script<'_, C> {
     }
 
     /// Whether the user can do what needs `caps`, and needs them to be verified.
-    fn can(&self, caps: Caps, needs: Needs) -> bool {
+    pub(super) fn can(&self, caps: Caps, needs: Needs) -> bool {
         let (config, ledger) = (&self.world.config, self.world.flash.ledger());
         let issues = Caps::CLIENT_PIN.with(Caps::TOKEN_PERMISSIONS);
         let by_pin = config.caps.has(issues) && ledger.pin_hash.is_some() && ledger.retries != Some(0);
@@ -59,7 +59,7 @@ impl<C: Backend> Script<'_, C> {
     }
 
     /// Runs an operation. Whether it succeeded, and must have been seen to by nobody but client and authenticator.
-    fn operate(
+    pub(super) fn operate(
         &mut self,
         machine: &mut dyn Machine,
         (plan, cooperative): (Plan, bool),
@@ -199,7 +199,7 @@ impl<C: Backend> Script<'_, C> {
     }
 
     /// Sets the first PIN, or changes it.
-    fn new_pin(&mut self) -> Check {
+    pub(super) fn new_pin(&mut self) -> Check {
         let (mut plan, cooperative) = self.plan(false)?;
         let timeout = plan.timeout;
         let (old, new) = (self.pin()?, new_pin(&mut self.world.dice));

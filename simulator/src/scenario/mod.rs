@@ -19,12 +19,14 @@ use crate::{
 };
 
 mod checks;
+mod fingers;
 mod manage;
 mod pin;
 mod register;
 mod setup;
 mod sign_in;
 
+use register::Kind;
 use setup::{Intensity, configuration, intensity, user_handle};
 
 /// Engines per world that start from a new buffer; further power cuts keep the engine's value.
@@ -111,7 +113,7 @@ impl<C: Backend> Script<'_, C> {
         for _ in 0..self.world.dice.between(2, 8) {
             self.disturb();
             match self.world.dice.below(27) {
-                0..9 => self.register(None)?,
+                0..9 => self.register(Kind::Any)?,
                 9..16 => self.sign_in(None)?,
                 16..18 => self.set_pin()?,
                 18 => self.reset()?,
@@ -133,6 +135,7 @@ impl<C: Backend> Script<'_, C> {
             }
         }
         self.account()?;
+        self.fingers()?;
         match self.world.leak() {
             Some(secret) => Err(format!("a secret was sent in clear: {secret:02x?}")),
             None => Ok(()),
@@ -179,7 +182,7 @@ impl<C: Backend> Script<'_, C> {
             .rfind(|&index| self.known[index].vouched && self.known[index].lives(&self.world.flash.ledger()));
         match live {
             Some(index) => self.sign_in(Some(index)),
-            None => self.register(Some(())),
+            None => self.register(Kind::Probe),
         }
     }
 

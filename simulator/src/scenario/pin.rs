@@ -5,6 +5,7 @@ use keyfob_core::{
     cose::CoseKey,
     ctap2::{self, Command, client_pin},
     pin_uv::{self, PaddedPin, PinHash, Protocol},
+    transport,
 };
 use keyfob_soft_authenticator::Caps;
 
@@ -88,7 +89,7 @@ impl<C: Backend> Script<'_, C> {
     fn pin_exchange(&mut self, request: &client_pin::Request<'_>) -> Option<Vec<u8>> {
         let mut message = [0; 512];
         let len = ctap2::encode_request(Command::CLIENT_PIN, request, &mut message).ok()?;
-        self.world.exchange(&message[..len], 60_000)
+        self.world.exchange(transport::Protocol::Ctap2, &message[..len], 60_000)
     }
 
     fn pin_outcome(&mut self, status: Option<u8>, set: bool, possible: bool) -> Check {
@@ -114,7 +115,7 @@ impl<C: Backend> Script<'_, C> {
         }
         self.world.note(|| "reset".into());
         let before = self.world.flash.ledger().resets;
-        let answer = self.world.exchange(&[Command::RESET.0], 60_000);
+        let answer = self.world.exchange(transport::Protocol::Ctap2, &[Command::RESET.0], 60_000);
         let after = self.world.flash.ledger().resets;
         let ok = answer.as_deref() == Some(&[0]);
         if self.world.disturbed > 0 || !self.quiet {

@@ -3,7 +3,7 @@
 use keyfob_core::{
     attestation::RawStatement,
     cbor::List,
-    client::{MakeCredential, MakeOptions},
+    client::{MakeCredential, MakeOptions, Requirement},
     cose::Algorithm,
     crypto::Hash,
     ctap2::{CredentialDescriptor, CredentialParameters, RpEntity, UserEntity},
@@ -17,30 +17,44 @@ use crate::{
     tap::Backend,
 };
 
+/// Which registration.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// What chance chooses.
+    Any,
+    /// One that needs nothing but a touch.
+    Probe,
+    /// One whose user is verified by a finger.
+    ByFinger,
+}
+
 impl<C: Backend> Script<'_, C> {
-    /// Registers what chance chooses; as a probe, something that needs nothing but a touch.
-    pub(super) fn register(&mut self, probe: Option<()>) -> Check {
+    /// Registers. Only where chance chooses do people not cooperate.
+    pub(super) fn register(&mut self, kind: Kind) -> Check {
         let begun = self.world.now;
-        let (plan, cooperative) = self.plan(probe.is_some())?;
+        let (plan, cooperative) = self.plan(kind != Kind::Any)?;
         let timeout = plan.timeout;
         let crypto = self.world.crypto();
         let dice = &mut self.world.dice;
         let rp = dice.below(RPS.len() as u64) as usize;
         let user_id = self.users[dice.below(self.users.len() as u64) as usize].clone();
-        let algorithms = match probe {
-            Some(()) => &[Algorithm::ES256][..],
-            None => dice.pick(&[
+        let algorithms = match kind {
+            Kind::Probe | Kind::ByFinger => &[Algorithm::ES256][..],
+            Kind::Any => dice.pick(&[
                 &[Algorithm::ES256][..],
                 &[Algorithm::EDDSA, Algorithm::ES256],
                 &[Algorithm::EDDSA],
                 &[Algorithm::RS256, Algorithm::ES256],
             ]),
         };
-        let resident_key = self.requirement(probe);
-        let user_verification = self.requirement(probe);
+        let (resident_key, user_verification) = match kind {
+            Kind::Any => (self.requirement(), self.requirement()),
+            Kind::Probe => (Requirement::Discouraged, Requirement::Discouraged),
+            Kind::ByFinger => (Requirement::Discouraged, Requirement::Required),
+        };
         let dice = &mut self.world.dice;
-        let excluded: Vec<Known> = match probe {
-            None if dice.percent(30) => self.known.iter().filter(|_| dice.percent(40)).take(5).cloned().collect(),
+        let excluded: Vec<Known> = match kind {
+            Kind::Any if dice.percent(30) => self.known.iter().filter(|_| dice.percent(40)).take(5).cloned().collect(),
             _ => Vec::new(),
         };
         let challenge: [u8; 16] = dice.bytes();
@@ -107,6 +121,9 @@ impl<C: Backend> Script<'_, C> {
         let flags = registration.auth_data.flags;
         self.check_user(begun, flags, &course, pin.as_deref())?;
         let clean = self.world.disturbed == 0 && self.quiet;
+        if kind == Kind::ByFinger && !course.entered.is_empty() {
+            return Err("the PIN was asked for although a finger is enrolled".into());
+        }
         if clean && excluded {
             return Err("a registration succeeded although a credential was excluded".into());
         }

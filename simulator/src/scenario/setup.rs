@@ -46,6 +46,9 @@ pub fn configuration<C: Backend>(dice: &mut Dice) -> Config<'static> {
     if config.caps.has(Caps::CLIENT_PIN) && dice.percent(10) {
         config.caps = config.caps.with(Caps::NO_MC_GA_WITH_PIN);
     }
+    if dice.percent(30) {
+        config.caps = config.caps.with(Caps::BUILT_IN_UV).with(Caps::BIO_ENROLL);
+    }
     config.caps = config.caps.consistent();
     config.max_msg_size = dice.pick(&[1024, 1200, 2048, 7609]);
     config.min_pin_length = dice.pick(&[4, 4, 6, 8]);

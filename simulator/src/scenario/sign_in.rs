@@ -23,7 +23,7 @@ impl<C: Backend> Script<'_, C> {
         let crypto = self.world.crypto();
         let user_verification = match only {
             Some(_) => Requirement::Discouraged,
-            None => self.requirement(None),
+            None => self.requirement(),
         };
         let dice = &mut self.world.dice;
         let rp = match only {
