@@ -88,6 +88,10 @@ impl Model {
                 }
                 Intent::Delete(which) => {
                     let Some(index) = which.checked_rem(next.credentials.len()) else { continue };
+                    // One that this commit adds has no number yet that anybody knows.
+                    if next.credentials[index].0 > self.newest || planned.contains(&Planned::Erase) {
+                        continue;
+                    }
                     planned.push(Planned::Delete(next.credentials.remove(index).0));
                 }
                 Intent::Replace(which, seed, len) => {
