@@ -93,8 +93,14 @@ fn survives<const PAGE: usize, const WORD: usize>(
             flash.get().power_on();
             old.power_cut();
             new.power_cut();
-            model = if is_on(&old, flash) { old } else { new };
             store = mount(flash);
+            if is_on(&old, flash) {
+                model = old;
+            } else {
+                let erases = matches!(op, Op::Commit(intents) if intents.contains(&Intent::Erase));
+                new.adopt(if erases { 0 } else { old.newest }, &mut store)?;
+                model = new;
+            }
         } else {
             done?;
         }

@@ -9,7 +9,7 @@ use crate::same;
 const SETTINGS: [Setting; 4] = [Setting::Pin, Setting::PinRetries, Setting::SignCount, Setting::MinPinRpIds];
 
 /// One change, before it is known what there is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Intent {
     Erase,
     Set(usize, u8, usize),
@@ -88,6 +88,10 @@ impl Model {
                 }
                 Intent::Delete(which) => {
                     let Some(index) = which.checked_rem(next.credentials.len()) else { continue };
+                    // One that this commit adds has no number yet that anybody knows.
+                    if next.credentials[index].0 > self.newest || planned.contains(&Planned::Erase) {
+                        continue;
+                    }
                     planned.push(Planned::Delete(next.credentials.remove(index).0));
                 }
                 Intent::Replace(which, seed, len) => {
@@ -121,6 +125,20 @@ impl Model {
         (next, planned)
     }
 
+    /// Takes over the numbers that the store gave to credentials that are newer than `newest`. They rise, but a commit that
+    /// was cut may have used some up.
+    pub fn adopt(&mut self, newest: u32, store: &mut impl Store) -> Case {
+        let mut given = walked(store).into_iter().map(|(_, number, _)| number);
+        let mut above = u32::MAX;
+        for credential in self.credentials.iter_mut().rev().take_while(|credential| credential.0 > newest) {
+            let Some(number) = given.next() else { break }; // what is missing, check tells
+            prop_assert!((newest + 1..above).contains(&number), "number {number} was given before");
+            (credential.0, above) = (number, number);
+        }
+        self.newest = self.newest.max(self.credentials.last().map_or(0, |credential| credential.0));
+        Ok(())
+    }
+
     /// Does one operation on both.
     pub fn step(&mut self, store: &mut impl Store, op: &Op) -> Case {
         match op {
@@ -128,7 +146,11 @@ impl Model {
                 let (next, planned) = self.after(intents);
                 let changes: Vec<Change<'_>> = planned.iter().map(Planned::change).collect();
                 match store.commit(&changes) {
-                    Ok(()) => *self = next,
+                    Ok(()) => {
+                        let newest = if planned.contains(&Planned::Erase) { 0 } else { self.newest };
+                        *self = next;
+                        self.adopt(newest, store)?;
+                    }
                     Err(error) => {
                         same!(error, StoreError::Full);
                         let grows = |planned: &Planned| matches!(planned, Planned::Put(..) | Planned::Replace(..));

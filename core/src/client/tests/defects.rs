@@ -268,7 +268,7 @@ fn a_key_that_objects_to_a_listed_credential_does_not_have_it() {
     for objection in [Status::INVALID_CREDENTIAL, Status::NO_CREDENTIALS, Status::OTHER, Status::INVALID_PARAMETER] {
         let mut client = stub();
         client.transport.max_list = Some(1);
-        client.transport.refusals = [objection].into();
+        client.transport.objections = [objection].into();
         let options = RequestOptions { allow_credentials: Some(List::Slice(OTHERS)), ..request() };
         assert_eq!(sign_in(&mut client, &options).unwrap(), [ID], "{objection}");
     }

@@ -83,6 +83,8 @@ pub struct Device<C> {
     pub uv: VecDeque<Status>,
     /// What the commands are refused with, one after the other; then they succeed.
     pub refusals: VecDeque<Status>,
+    /// What questions about credentials are refused with, one after the other; then they are answered.
+    pub objections: VecDeque<Status>,
     pub flaw: Option<Flaw>,
     /// The format and the statement with which it attests.
     pub attestation: (&'static str, RawStatement<'static>),
@@ -149,6 +151,7 @@ impl<C: Crypto> Device<C> {
             uv_retries: 5,
             uv: VecDeque::new(),
             refusals: VecDeque::new(),
+            objections: VecDeque::new(),
             flaw: None,
             attestation: ("none", RawStatement::EMPTY),
             credentials: vec![ID.to_vec()],
@@ -472,6 +475,9 @@ impl<C: Crypto> Device<C> {
             if let Some(status) = self.probes {
                 return Err(status);
             }
+        }
+        if probes && let Some(status) = self.objections.pop_front() {
+            return Err(status);
         }
         // What the command is refused with is not for questions.
         let refusals = if probes { std::mem::take(&mut self.refusals) } else { VecDeque::new() };

@@ -194,8 +194,10 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> FlashStore<F
                 }
                 Change::Put { rp_id_hash, record } => {
                     let entry = plain(Kind::Credential, next, self.seal.tag(rp_id_hash));
-                    self.append(entry, &[rp_id_hash, record], starts, ends)?;
                     next = next.checked_add(1).ok_or(StoreError::Full)?;
+                    // A page that is begun before the batch ends has to know it: the credential may be gone before the page.
+                    self.log.next = next;
+                    self.append(entry, &[rp_id_hash, record], starts, ends)?;
                 }
                 Change::LargeBlobs(len) => {
                     let len = u16::try_from(len).map_err(|_| StoreError::Full)?;
