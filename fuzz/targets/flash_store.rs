@@ -126,7 +126,7 @@ fn tear(input: &mut Input<'_>) -> Tear {
 fn promise(mut input: Input<'_>) {
     let mut flash = Flash::new(PAGES);
     let (mut model, mut next) = (Model::default(), 1);
-    if input.byte() % 4 == 0 {
+    if input.byte().is_multiple_of(4) {
         flash.broken.push(usize::from(input.byte()) % PAGES);
     }
     while !input.is_empty() {
@@ -182,7 +182,7 @@ fn promise(mut input: Input<'_>) {
 /// Anything on the flash, or a store of which bits have been cleared.
 fn anything(mut input: Input<'_>) {
     let mut flash = Flash::new(PAGES);
-    if input.byte() % 2 == 0 {
+    if input.byte().is_multiple_of(2) {
         flash = Flash::with(input.0.to_vec());
         input = Input(&input.0[input.0.len() / 2..]);
     } else {
@@ -218,5 +218,5 @@ fn anything(mut input: Input<'_>) {
 
 fuzz_target!(|data: &[u8]| {
     let mut input = Input(data);
-    if input.byte() % 4 == 0 { anything(input) } else { promise(input) }
+    if input.byte().is_multiple_of(4) { anything(input) } else { promise(input) }
 });
