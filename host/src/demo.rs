@@ -52,7 +52,7 @@ pub struct Arguments {
     /// The algorithm of the credential.
     #[arg(long, value_enum, default_value_t = AlgorithmChoice::Es256)]
     algorithm: AlgorithmChoice,
-    /// Randomness from this seed, the same in every run.
+    /// Randomness from this seed, the same in every run, but for credentials' keys where AWS-LC makes them.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
 }

@@ -32,7 +32,7 @@ pub struct Arguments {
     /// The key's fingerprint sensor, and what it sees.
     #[arg(long, value_enum, default_value_t = UvPolicy::None)]
     uv: UvPolicy,
-    /// Randomness from this seed, the same in every run. For tests only.
+    /// Randomness from this seed, the same in every run, but for credentials' keys where AWS-LC makes them. For tests only.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Keep PIN, credentials and counters in this file, which is made if it is not there. Its owner alone can read it, and

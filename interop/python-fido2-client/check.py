@@ -19,10 +19,10 @@ SEED = "7"
 def run(keyfob, case, client, change=lambda options: options):
     """What a client and a fresh key say for a case, the options, and what comes of it."""
     with VirtualKey(keyfob, "--seed", SEED, *case.serve) as key:
-        options = case.prepare(key.address)
+        options, ids = case.prepare(key.address)
         with Recorder(key.address) as recorder:
             response, error = client(recorder.address, case.ceremony, ORIGIN, change(options), case.pin)
-        return read(recorder.exchanges), options, response, error
+        return read(recorder.exchanges, ids), options, response, error
 
 
 def compare(keyfob, program, case):

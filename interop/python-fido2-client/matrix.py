@@ -37,7 +37,7 @@ class Case:
         return U2F in self.serve
 
     def prepare(self, address):
-        """Gives a fresh key its PIN and its credentials, and returns the options that name them."""
+        """Gives a fresh key its PIN and its credentials, and returns the options that name them, and the ids."""
         device = open_device(*address)
         try:
             if self.pin:
@@ -53,7 +53,7 @@ class Case:
         options = json.loads(json.dumps(self.options).replace("FIRST_ID", websafe_encode(ids[0]) if ids else ""))
         if listed:
             options["excludeCredentials" if self.ceremony == "create" else "allowCredentials"] = listed
-        return options
+        return options, ids
 
     def _register(self, device, index):
         client = Fido2Client(

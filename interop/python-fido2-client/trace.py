@@ -45,7 +45,7 @@ class Exchange:
 
     def __repr__(self):
         if self.command == U2F:
-            return f"U2F {self.parameters.hex()} -> {self.answer[-2:].hex()}"
+            return f"U2F {self.parameters.hex()} -> {(self.answer or bytes())[-2:].hex()}"
         return f"{self.command:02x} {self.parameters}" + (f" -> {self.status:02x}" if self.status else "")
 
     def is_pin(self, *subcommands):
@@ -58,12 +58,13 @@ class Exchange:
 class Reader:
     """Reads what was recorded from the beginning, and learns secrets as they are made."""
 
-    def __init__(self):
+    def __init__(self, ids):
+        self._ids = ids
         self._agreed, self._token = None, None
 
     def read(self, command, request, response):
         if command != CTAPHID_CBOR:
-            return Exchange(U2F, request, answer=response)
+            return Exchange(U2F, self._without_ids(request), answer=response)
         command, parameters = request[0], cbor.decode(request[1:]) if request[1:] else {}
         if request != Exchange(command, parameters).bytes():
             raise AssertionError(f"{request.hex()} is not canonical")
@@ -78,6 +79,12 @@ class Reader:
         if command in PROOF:
             self._proof(command, parameters)
         return Exchange(command, parameters, response[0] if response else 0, answer)
+
+    def _without_ids(self, request):
+        """A key handle holds a secret key, which is another one for every key where AWS-LC makes it."""
+        for number, id in enumerate(self._ids):
+            request = request.replace(id, bytes([number]) * len(id))
+        return request
 
     def _pin(self, parameters, response):
         protocol = PROTOCOLS[parameters[1]]
@@ -121,6 +128,7 @@ class Reader:
         return protocol.kdf(PLATFORM_KEY.exchange(ec.ECDH(), theirs))
 
 
-def read(exchanges):
-    reader = Reader()
+def read(exchanges, ids):
+    """What was said to a key that has credentials with these ids."""
+    reader = Reader(ids)
     return [reader.read(*exchange) for exchange in exchanges]
