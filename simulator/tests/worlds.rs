@@ -26,6 +26,12 @@ fn a_pin_that_was_entered_and_not_tried_costs_no_attempt() {
 }
 
 #[test]
+fn a_late_double_in_the_place_of_a_lost_report_is_no_authenticators_fault() {
+    // A registration's last report is lost, and the double of one of getInfo's with the same number comes instead.
+    assert!(run(1_005_052, Options::default()).is_ok());
+}
+
+#[test]
 fn a_seed_replays_its_world_exactly() {
     let options = Options { trace: true, ..Options::default() };
     for seed in 0..50 {
