@@ -82,6 +82,11 @@ fn retries_that_rise_are_found_out() {
 }
 
 #[test]
+fn a_counter_that_falls_back_is_found_out() {
+    found_out(Mutation::LosesCount, &["the counter of U2F does not grow", "does not verify: SignCount"]);
+}
+
+#[test]
 fn a_lost_fingerprint_is_found_out() {
     found_out(Mutation::LosesFingerprints, &["fingerprints are listed", "an undisturbed ceremony fails"]);
 }
