@@ -346,6 +346,7 @@ fn uvm_names_the_finger_that_gave_the_token_and_the_pin_again_after_it_gave_anot
     assert_eq!(method(&key.get_next().unwrap()), finger);
 }
 
+/// 7 authenticate: a credential that requires user verification → WRONG_DATA
 #[test]
 fn u2f_knows_no_credential_that_requires_user_verification() {
     use keyfob_core::ctap1::{Control, Request, StatusWord};
