@@ -9,7 +9,6 @@ import clients
 import deviations
 from matrix import cases
 from recorder import Recorder
-from routes import ORIGIN
 from trace import read
 from virtual_key import VirtualKey
 
@@ -21,7 +20,7 @@ def run(keyfob, case, client, change=lambda options: options):
     with VirtualKey(keyfob, "--seed", SEED, *case.serve) as key:
         options, ids = case.prepare(key.address)
         with Recorder(key.address) as recorder:
-            response, error = client(recorder.address, case.ceremony, ORIGIN, change(options), case.pin)
+            response, error = client(recorder.address, case, change(options))
         return read(recorder.exchanges, ids), options, response, error
 
 

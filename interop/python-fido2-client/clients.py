@@ -52,14 +52,15 @@ def for_python(options):
     return {**options, "extensions": {**extensions, "credBlob": websafe_decode(extensions["credBlob"])}}
 
 
-def theirs(address, ceremony, origin, options, pin):
+def theirs(address, case, options):
     """What python-fido2 returns: the response, or the name of the error's code."""
     device = open_device(*address)
     try:
         client = Fido2Client(
-            device, DefaultClientDataCollector(origin), user_interaction=User(pin), extensions=EXTENSIONS
+            device, DefaultClientDataCollector(case.origin), user_interaction=User(case.pin), extensions=EXTENSIONS
         )
-        if ceremony == "create":
+        client._enterprise_rpid_list = case.enterprise  # it has no other way to say it
+        if case.ceremony == "create":
             return dict(client.make_credential(for_python(options))), None
         return dict(client.get_assertion(options).get_response(0)), None
     except ClientError as error:
@@ -70,11 +71,13 @@ def theirs(address, ceremony, origin, options, pin):
         device.close()
 
 
-def ours(program, address, ceremony, origin, options, pin):
+def ours(program, address, case, options):
     """The same of ours."""
-    command = [program, "{}:{}".format(*address), ceremony, origin, "--python-fido2", "--fixed-randomness"]
-    if pin is not None:
-        command += ["--pin", pin]
+    command = [program, "{}:{}".format(*address), case.ceremony, case.origin, "--python-fido2", "--fixed-randomness"]
+    if case.pin is not None:
+        command += ["--pin", case.pin]
+    for rp_id in case.enterprise or ():
+        command += ["--enterprise", rp_id]
     done = subprocess.run(command, input=json.dumps(options), capture_output=True, text=True, timeout=60)
     if done.returncode:
         return None, done.stderr.split(":")[0].strip().lower() or done.stderr

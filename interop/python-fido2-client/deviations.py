@@ -5,6 +5,7 @@ A deviation rewrites what python-fido2 sent to what ours has to send, so that ev
 ours insists on user verification, python-fido2 is told to.
 """
 
+from fido2.rpid import verify_rp_id
 from fido2.utils import websafe_decode
 from routes import RP
 from trace import GET, GET_AGREEMENT, GET_INFO, GET_RETRIES, MAKE, NO_CREDENTIALS, PIN, SELECTION, U2F, Exchange
@@ -118,7 +119,9 @@ def _(said, case, options):
 
 @deviation("7", "what can be known beforehand is refused beforehand")
 def _(said, case, options):
-    return said if any(each.command in (MAKE, GET, U2F) for each in said) else said[:1]
+    if any(each.command in (MAKE, GET, U2F) for each in said):
+        return said
+    return said[:1] if verify_rp_id(RP["id"], case.origin) else []
 
 
 @deviation("13", "transports do not go out")

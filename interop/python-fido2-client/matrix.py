@@ -5,7 +5,7 @@ import json
 
 from clients import for_python
 from fido2.client import DefaultClientDataCollector, Fido2Client
-from fido2.ctap2 import Ctap2
+from fido2.ctap2 import Config, Ctap2
 from fido2.ctap2.pin import ClientPin
 from fido2.utils import websafe_encode
 from routes import ORIGIN, RP, User
@@ -28,6 +28,8 @@ class Case:
     def __init__(self, name, ceremony, options, pin=None, serve=(), lists=(0, 0), extras=None):
         self.name, self.ceremony, self.options, self.pin = name, ceremony, options, pin
         self.serve, self.lists, self.extras = serve, lists, extras or {}
+        self.origin = self.extras.get("origin", ORIGIN)
+        self.enterprise = self.extras.get("enterprise")
 
     def is_full(self):
         """Whether the key evaluates secrets in a registration, for one thing."""
@@ -42,6 +44,8 @@ class Case:
         try:
             if self.pin:
                 ClientPin(Ctap2(device)).set_pin(self.pin)
+            if "--enterprise" in self.serve:
+                enable_enterprise_attestation(Ctap2(device), self.pin)
             owned, foreign = self.lists
             ids = [self._register(device, index) for index in range(max(owned, self.ceremony == "get"))][:owned]
         finally:
@@ -64,6 +68,12 @@ class Case:
         options = creation(selection, self.extras.get("registered", {}))
         options["user"]["id"] = websafe_encode(b"user %d" % index)
         return client.make_credential(for_python(options)).raw_id
+
+
+def enable_enterprise_attestation(ctap, pin):
+    permission, client_pin = ClientPin.PERMISSION.AUTHENTICATOR_CFG, ClientPin(ctap)
+    token = client_pin.get_pin_token(pin, permission)
+    Config(ctap, client_pin.protocol, token).enable_enterprise_attestation()
 
 
 def creation(selection, extensions=None):
@@ -171,3 +181,25 @@ def cases(extensions):
     yield Case("create: no RP ID", "create", derived, None, on, extras=plain)
     yield Case("create: many excluded", "create", creation({}), PIN, on, (2, 20), extras=plain)
     yield Case("get: many allowed", "get", request("required"), PIN, on, (2, 20), extras=plain)
+    for uv, pin in itertools.product(("auto", "mismatch"), (None, PIN)):
+        on = ("--profile", "fido2_3_full", "--uv", uv)
+        state = f"a sensor, {uv}, {'PIN' if pin else 'no PIN'}"
+        for requirement in REQUIREMENTS:
+            selection = {"residentKey": "required", "userVerification": requirement}
+            yield Case(f"create: {state}, uv {requirement}", "create", creation(selection), pin, on, extras=plain)
+            yield Case(f"get: {state}, uv {requirement}", "get", request(requirement), pin, on, extras=plain)
+    attested = {**creation({"userVerification": "discouraged"}), "attestation": "enterprise"}
+    for ids in (None, [RP["id"]], ["example.org"]):
+        on = ("--profile", "fido2_3_full", "--enterprise", RP["id"])
+        extras = {**plain, "enterprise": ids}
+        yield Case(f"create: enterprise, for {ids or 'all'}", "create", attested, PIN, on, extras=extras)
+    on = ("--profile", "fido2_3_full")
+    yield Case("create: enterprise, not capable", "create", attested, None, on, extras=plain)
+    for origin in ("https://example.com:8443", "https://login.example.com", "https://example.org", "http://example.com",
+                   "https://badexample.com", "http://localhost"):
+        extras = {**plain, "origin": origin}
+        selection = {"userVerification": "discouraged"}
+        yield Case(f"create: from {origin}", "create", creation(selection), None, on, extras=extras)
+        yield Case(f"get: from {origin}", "get", request("discouraged"), None, on, extras=extras)
+    on = ("--profile", "fido2_3_full", "--touch", "deny")
+    yield Case("create: no touch", "create", creation({"userVerification": "discouraged"}), None, on, extras=plain)

@@ -2,7 +2,8 @@
 //! output. The security key is one that `keyfob serve` serves, or any other that takes CTAPHID reports over TCP.
 //!
 //! ```text
-//! cargo run --example webauthn -- ADDRESS:PORT create|get ORIGIN [--pin PIN] [--python-fido2] [--fixed-randomness]
+//! cargo run --example webauthn -- ADDRESS:PORT create|get ORIGIN [--pin PIN] [--enterprise RP_ID]... [--python-fido2]
+//!     [--fixed-randomness]
 //! cargo run --example webauthn -- ADDRESS:PORT OPERATION [ARGUMENT...] [--pin PIN]
 //! ```
 //!
@@ -63,6 +64,7 @@ fn run(arguments: &[String]) -> Result<Vec<u8>, String> {
     let now = move || Instant::from_millis(u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX));
     let mut transport = HidTransport::new(TcpPipe::new(stream), now, [0x11; 8]);
     let mut source = Source { fixed: options.fixed_randomness };
+    let enterprise: Vec<&str> = options.enterprise.iter().map(String::as_str).collect();
     let new_pin = words.first().filter(|_| matches!(*operation, "set-pin" | "change-pin"));
     let mut user = User { pin: options.pin, new_pin: new_pin.map(|word| (*word).to_owned()) };
     let ([origin], "create" | "get") = (words, *operation) else {
@@ -74,6 +76,7 @@ fn run(arguments: &[String]) -> Result<Vec<u8>, String> {
     let mut client =
         Fido2Client::new(transport, DefaultClientDataCollector::new(origin), user, RustCrypto, source, now);
     client.policy = if options.python_fido2 { Policy::PYTHON_FIDO2 } else { Policy::STANDARD };
+    client.policy.enterprise_rp_ids = (!enterprise.is_empty()).then_some(&enterprise);
     let (mut read, mut collected, mut messages) =
         (vec![0; json.len() + json.len() / 8], vec![0; 8 * json.len() + 512], vec![0; MESSAGES]);
     if *operation == "create" {
@@ -98,6 +101,8 @@ fn run(arguments: &[String]) -> Result<Vec<u8>, String> {
 #[derive(Default)]
 struct Options {
     pin: Option<String>,
+    /// The relying parties that get enterprise attestation; whoever asks, where there are none.
+    enterprise: Vec<String>,
     python_fido2: bool,
     fixed_randomness: bool,
 }
@@ -108,6 +113,7 @@ fn split(arguments: &[String]) -> (Options, Vec<&str>) {
     while let Some(argument) = rest.next() {
         match argument.as_str() {
             "--pin" => options.pin = rest.next().cloned(),
+            "--enterprise" => options.enterprise.extend(rest.next().cloned()),
             "--python-fido2" => options.python_fido2 = true,
             "--fixed-randomness" => options.fixed_randomness = true,
             word => words.push(word),

@@ -50,8 +50,13 @@ impl<P: Platform> Engine<'_, P> {
     #[inline(never)]
     pub(super) fn credential_management(&mut self, now: Instant) -> Outcome {
         let (message, scratch, authenticator) = self.parts();
+        // Every request but the two that go on with an enumeration ends it.
+        let listing = match authenticator.sequence.take() {
+            Some(Sequence::Listing(listing)) => Some(listing),
+            _ => None,
+        };
         let request: Request<'_> = cbor::decode(message).map_err(cbor::Error::status)?;
-        let answer = authenticator.manage_credentials(now, &request, scratch)?;
+        let answer = authenticator.manage_credentials(now, &request, listing, scratch)?;
         let (message, scratch, authenticator) = self.parts_mut();
         match answer {
             Answer::Empty => self.ok(),
@@ -67,14 +72,10 @@ impl<P: Platform> Authenticator<'_, P> {
         &mut self,
         now: Instant,
         request: &Request<'_>,
+        listing: Option<Listing>,
         scratch: &mut [u8],
     ) -> Result<Answer, Status> {
         self.scratch_used = MAX_RECORD;
-        // Every subcommand but the two that go on with an enumeration ends it.
-        let listing = match self.sequence.take() {
-            Some(Sequence::Listing(listing)) => Some(listing),
-            _ => None,
-        };
         match request.sub_command {
             subcommand::GET_CREDS_METADATA => {
                 self.authorize_reading(now, request, None)?;
