@@ -87,6 +87,9 @@ impl Flash {
             Some(Mutation::LosesCredentials) => {
                 (1..100).for_each(|number| store.commit(&[Change::Delete(number)]).unwrap_or_default());
             }
+            Some(Mutation::LosesCount) => {
+                store.commit(&[Change::Set(Setting::SignCount, &[0; 4])]).unwrap_or_default();
+            }
             Some(Mutation::RetriesRise) => {
                 let mut value = [0; Setting::MAX_LEN];
                 if store.get(Setting::PinRetries, &mut value) == Ok(Some(1)) {

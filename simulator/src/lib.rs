@@ -46,6 +46,8 @@ pub enum Mutation {
     RetriesRise,
     /// A fingerprint that was enrolled is not stored.
     LosesFingerprints,
+    /// A power cut takes back the signature counter.
+    LosesCount,
 }
 
 /// How a world is run.

@@ -34,8 +34,9 @@ pub enum Fate {
     Arrives,
     /// It was lost, doubled or delayed.
     Disturbed(&'static str),
-    /// It arrives with other bytes.
-    Corrupted,
+    /// A message can arrive that nobody sent: bits are flipped, or an older report of the same name is still under way and
+    /// comes in the place of this one, which no checksum tells.
+    Corrupted(&'static str),
 }
 
 /// One direction of the pipe.
@@ -62,14 +63,14 @@ impl Wire {
         }
         let mut report = *report;
         if dice.per_mille(faults.lose) {
-            return Fate::Disturbed("lost");
+            return self.gap(&report, "lost");
         }
         if dice.per_mille(faults.corrupt) {
             // Early bytes matter most, and a few bits at most, as on a real wire.
             let range = dice.pick(&[7, 16, 64]);
             (0..dice.between(1, 3)).for_each(|_| report[dice.below(range) as usize] ^= 1 << dice.below(8));
             self.put(self.last, report);
-            return Fate::Corrupted;
+            return Fate::Corrupted("flipped");
         }
         if dice.per_mille(faults.double) {
             let again = self.last + dice.pick(&[0, 1, 50, 700]);
@@ -79,8 +80,9 @@ impl Wire {
         }
         if dice.per_mille(faults.delay) {
             let late = self.last + dice.pick(&[2, 5, 100, 600, MAX_DELAY]);
+            let fate = self.gap(&report, "delayed");
             self.put(late, report);
-            return Fate::Disturbed("delayed");
+            return fate;
         }
         self.put(self.last, report);
         Fate::Arrives
@@ -107,6 +109,13 @@ impl Wire {
     /// The message bytes that were sent, by channel.
     pub fn seen(&self) -> impl Iterator<Item = &[u8]> {
         self.seen.values().map(Vec::as_slice)
+    }
+
+    /// The fate of a report that is missing at its time: whether another of the same channel and the same command or
+    /// sequence number can take its place.
+    fn gap(&self, report: &[u8; REPORT_LEN], how: &'static str) -> Fate {
+        let replaced = self.under_way.iter().any(|(_, other)| other[..5] == report[..5]);
+        if replaced { Fate::Corrupted(how) } else { Fate::Disturbed(how) }
     }
 
     fn put(&mut self, at: u64, report: [u8; REPORT_LEN]) {

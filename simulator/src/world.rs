@@ -90,7 +90,7 @@ pub struct World<'w, C: Backend> {
     pub cuts: u64,
     /// Reports that did not arrive as they were sent, since the last [`World::settle`].
     pub disturbed: u64,
-    /// Those among them whose bytes were changed.
+    /// Those among them by which a message can come to hold bytes that were not sent in it.
     pub corrupted: u64,
     /// Another client.
     pub rival: Option<Rival>,
@@ -200,6 +200,11 @@ impl<'w, C: Backend> World<'w, C> {
     /// The first secret that was sent in clear.
     pub fn leak(&self) -> Option<Vec<u8>> {
         self.secrets.found_in(self.up.seen().chain(self.down.seen()))
+    }
+
+    /// From now on the user does this, also where the authenticator has been waiting for a while.
+    pub fn resolve(&mut self, finger: Finger) {
+        (self.finger, self.touch_due) = (finger, None);
     }
 
     /// Whether too much happened for one ceremony.
@@ -407,7 +412,7 @@ impl<'w, C: Backend> World<'w, C> {
             Finger::Away => (u64::MAX, false),
         });
         let wait = self.device.waits_for();
-        if self.mutation == Some(Mutation::TouchesItself) && wait == Some(Wait::Touch) {
+        if self.mutation == Some(Mutation::TouchesItself) && matches!(wait, None | Some(Wait::Touch)) {
             self.device.touch(now, true);
             return true;
         }
@@ -480,10 +485,10 @@ impl<'w, C: Backend> World<'w, C> {
                 self.disturbed += 1;
                 self.note(|| format!("        .. {how}"));
             }
-            Fate::Corrupted => {
+            Fate::Corrupted(how) => {
                 self.disturbed += 1;
                 self.corrupted += 1;
-                self.note(|| "        .. corrupted".into());
+                self.note(|| format!("        .. {how}, corrupted"));
             }
         }
     }

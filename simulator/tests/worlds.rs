@@ -26,6 +26,12 @@ fn a_pin_that_was_entered_and_not_tried_costs_no_attempt() {
 }
 
 #[test]
+fn a_late_double_in_the_place_of_a_lost_report_is_no_authenticators_fault() {
+    // A registration's last report is lost, and the double of one of getInfo's with the same number comes instead.
+    assert!(run(1_005_052, Options::default()).is_ok());
+}
+
+#[test]
 fn a_seed_replays_its_world_exactly() {
     let options = Options { trace: true, ..Options::default() };
     for seed in 0..50 {
@@ -73,6 +79,11 @@ fn a_success_without_a_touch_is_found_out() {
 #[test]
 fn retries_that_rise_are_found_out() {
     found_out(Mutation::RetriesRise, &["PIN retries changed", "PIN retries are", "PIN retries rose"]);
+}
+
+#[test]
+fn a_counter_that_falls_back_is_found_out() {
+    found_out(Mutation::LosesCount, &["the counter of U2F does not grow", "does not verify: SignCount"]);
 }
 
 #[test]

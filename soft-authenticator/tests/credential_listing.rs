@@ -153,10 +153,11 @@ fn an_enumeration_goes_on_29_seconds_later_and_not_after_its_token() {
 type Interruption = (&'static str, fn(&mut Key, &Token));
 
 /// What ends an enumeration.
-fn interruptions() -> [Interruption; 6] {
+fn interruptions() -> [Interruption; 7] {
     [
         ("another command", |key, _| drop(key.command(Command::GET_INFO))),
         ("garbage", |key, _| drop(key.call(&[0xFF]))),
+        ("a malformed request", |key, _| drop(key.call(&[Command::CREDENTIAL_MANAGEMENT.0, 0xFF]))),
         ("another subcommand", |key, token| drop(key.manage(token, GET_CREDS_METADATA, None))),
         ("an unknown subcommand", |key, _| drop(key.manage_next(8))),
         ("another channel", |key, _| key.engine.channel_changed()),

@@ -322,6 +322,32 @@ fn uvm_names_the_finger_that_verified_the_user_in_this_command() {
 }
 
 #[test]
+fn uvm_names_the_finger_that_gave_the_token_and_the_pin_again_after_it_gave_another() {
+    let config = super::user_verification::SENSOR;
+    let mut key = Key::with(config);
+    key.set_pin(Two, PIN);
+    let token = key.token(Two, PIN, BE, None).unwrap();
+    key.enrol(&token).unwrap();
+    make(&mut key, resident(b"one"), &MAKE).unwrap();
+    make(&mut key, resident(b"two"), &MAKE).unwrap();
+    let ask = raw(&GetAssertionInputs { uvm: Some(true), ..GET });
+    let method = |got: &Got| answers(got).uvm.unwrap().iter().next().unwrap().user_verification_method;
+    let finger = u64::from(config.user_verification.modality);
+    for expected in [finger, 0x800] {
+        let token = if expected == finger { key.uv_token(Two, GA, None) } else { key.token(Two, PIN, GA, None) };
+        let token = token.unwrap();
+        let got = key.get_with(Two, &token, asking(&ask)).unwrap();
+        assert_eq!(method(&got), expected);
+        assert_eq!(method(&key.get_next().unwrap()), expected, "the same for the account after it");
+    }
+    let options = Some(get_assertion::Options { uv: Some(true), ..Default::default() });
+    let got = key.get(&get_assertion::Request { options, ..asking(&ask) }).unwrap();
+    assert_eq!(method(&got), finger, "the command's own verification counts, not the last token's");
+    assert_eq!(method(&key.get_next().unwrap()), finger);
+}
+
+/// 7 authenticate: a credential that requires user verification → WRONG_DATA
+#[test]
 fn u2f_knows_no_credential_that_requires_user_verification() {
     use keyfob_core::ctap1::{Control, Request, StatusWord};
     for (level, expected) in [(LISTED, StatusWord::CONDITIONS_NOT_SATISFIED), (REQUIRED, StatusWord::WRONG_DATA)] {

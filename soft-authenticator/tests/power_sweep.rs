@@ -1,6 +1,8 @@
 //! Every command that changes anything, on a flash whose power is cut at every write and every erasure, before it, after
 //! it, and within it. What comes up is the state before the commit that was under way, or the one after it.
 
+use std::io::Write;
+
 use keyfob_core::{
     Status,
     cbor::{List, Text},
@@ -45,7 +47,7 @@ const SETTINGS: [Setting; 11] = [
 ];
 
 /// A key as it was before a command.
-struct Prepared {
+pub struct Prepared {
     flash: BenchFlash,
     wrapped: Vec<u8>,
     resident: Vec<u8>,
@@ -53,7 +55,7 @@ struct Prepared {
     finger: Vec<u8>,
 }
 
-type Run = fn(&mut Key, &Prepared) -> Status;
+pub type Command = (&'static str, fn(&mut Key, &Prepared) -> Status);
 
 fn code<T>(result: Result<T, Status>) -> Status {
     result.map_or_else(|status| status, |_| Status::OK)
@@ -115,7 +117,7 @@ const MIN_PIN_LENGTH: SetMinPinLength<'static> = SetMinPinLength {
 };
 
 /// Commands of a key without a PIN.
-const OPEN: &[(&str, Run)] = &[
+pub const OPEN: &[Command] = &[
     ("makeCredential, discoverable", |key, _| make(key, b"new", true, false)),
     ("makeCredential, overwriting", |key, _| make(key, b"second", true, false)),
     ("getAssertion", |key, _| sign_in(key, false)),
@@ -138,7 +140,7 @@ const OPEN: &[(&str, Run)] = &[
 ];
 
 /// Commands of a key with a PIN and a finger.
-const PROTECTED: &[(&str, Run)] = &[
+pub const PROTECTED: &[Command] = &[
     ("changePIN", |key, _| key.change_pin(Two, PIN, "5678")),
     ("changePIN, wrong", |key, _| key.change_pin(Two, "8765", "5678")),
     ("getPinUvAuthTokenUsingPin", |key, _| code(key.token(Two, PIN, MC, None))),
@@ -181,12 +183,14 @@ const PROTECTED: &[(&str, Run)] = &[
     ("reset, with PIN", |key, _| key.status(&[0x07])),
 ];
 
+const LOG: Mount = |flash| Box::new(on_flash(flash.clone()));
+
 fn plug_in(flash: &BenchFlash) -> Key {
     Key::try_with(CONFIG, BenchStore::on_flash(flash)).unwrap()
 }
 
 /// A key with two credentials and an array, whose counter has been written so many times.
-fn prepare(protected: bool, churn: u32) -> Prepared {
+pub fn prepare(protected: bool, churn: u32) -> Prepared {
     let flash = BenchFlash::new(SimulatedFlash::new(PAGES));
     let mut key = plug_in(&flash);
     let resident = key.make(&resident(b"first")).unwrap().id().to_vec();
@@ -245,14 +249,21 @@ impl State {
 
 /// What a sweep comes to.
 #[derive(Default)]
-struct Swept {
+pub struct Swept {
     operations: u64,
     erasures: u64,
     cuts: u64,
 }
 
-/// Runs a command with the power cut at every operation.
-fn sweep(name: &str, prepared: &Prepared, run: Run) -> Swept {
+/// When the power fails: at an operation, or after the command.
+fn cuts(operations: u64) -> impl Iterator<Item = Option<Cut>> {
+    let within = (0..operations).flat_map(|operation| TEARS.map(|tear| Some(Cut { operation, tear })));
+    within.chain([None])
+}
+
+/// Runs a command with the power cut at every operation, on the store that `mount` makes. What is right, the log itself
+/// says, without cuts. `Err` says what is wrong.
+pub fn sweep((name, run): Command, prepared: &Prepared, mount: Mount) -> Result<Swept, String> {
     // What the command does, commit by commit.
     let whole = prepared.flash.copy();
     let mut key = plug_in(&whole);
@@ -273,45 +284,68 @@ fn sweep(name: &str, prepared: &Prepared, run: Run) -> Swept {
         })
         .collect();
     states.push(State::of(&whole));
-    let mut cuts = 0;
-    for operation in 0..operations {
-        for tear in TEARS {
-            let flash = prepared.flash.copy();
-            let mut key = plug_in(&flash);
-            let before = key.store.applied();
-            flash.get().cut(Cut { operation, tear });
-            run(&mut key, prepared);
-            assert!(flash.get().is_off());
-            let made = (key.store.applied() - before) as usize;
-            drop(key);
-            flash.get().power_on();
-            let state = State::of(&flash);
-            let place =
-                format!("{name}: {tear:?} operation {operation} of {operations}, after commit {made} of {commits}");
-            let next = states.get(made + 1);
-            assert!(state == states[made] || Some(&state) == next, "{place}: neither the old state nor the new one");
-            let most = states[made].pin_retries().max(next.map_or(0, State::pin_retries));
-            assert!(state.pin_retries() <= most, "{place}: PIN retries grew");
-            cuts += 1 + recover(&flash, &state, operation, &place);
+    let mut swept = Swept { operations, erasures, cuts: 0 };
+    for cut in cuts(operations) {
+        let flash = prepared.flash.copy();
+        let mut key = Key::try_with(CONFIG, BenchStore::mounted(&flash, mount)).unwrap();
+        let before = key.store.applied();
+        if let Some(cut) = cut {
+            flash.get().cut(cut);
         }
+        let answer = run(&mut key, prepared);
+        let failed = flash.get().is_off();
+        let made = (key.store.applied() - before) as usize;
+        drop(key);
+        flash.get().power_on();
+        let state = State::of(&flash);
+        let place = format!("{name}: {cut:?} of {operations} operations, after commit {made} of {commits}");
+        check(&state, &states, made, answer).map_err(|what| format!("{place}: {what}"))?;
+        if failed != cut.is_some() {
+            return Err(format!("{place}: the power did not fail in it"));
+        }
+        swept.cuts += 1 + recover(&flash, &state, cut, mount).map_err(|what| format!("{place}: {what}"))?;
     }
-    Swept { operations, erasures, cuts }
+    Ok(swept)
 }
 
-/// Cuts the power again while the key that came up tidies, more and more often.
-fn recover(flash: &BenchFlash, state: &State, operation: u64, place: &str) -> u64 {
+/// Whether this may be what comes up after so many of the commits that lead from one state to the next.
+fn check(state: &State, states: &[State], made: usize, answer: Status) -> Result<(), &'static str> {
+    if answer == Status::PIN_INVALID && state.pin_retries() >= states[0].pin_retries() {
+        return Err("the PIN was compared, and the attempt is not counted");
+    }
+    let next = states.get(made + 1);
+    if *state != states[made] && Some(state) != next {
+        let missing = states[..made].contains(state);
+        return Err(if missing {
+            "an acknowledged commit is missing"
+        } else {
+            "neither the old state nor the new one"
+        });
+    }
+    let most = states[made].pin_retries().max(next.map_or(0, State::pin_retries));
+    if state.pin_retries() > most { Err("PIN retries grew") } else { Ok(()) }
+}
+
+/// Cuts the power again while the key that came up tidies, more and more often. How often.
+fn recover(flash: &BenchFlash, state: &State, cut: Option<Cut>, mount: Mount) -> Result<u64, &'static str> {
+    let operation = cut.map_or(0, |cut| cut.operation);
     for again in 0..2 {
         flash
             .get()
             .cut(Cut { operation: (operation + again) % 4, tear: TEARS[(operation + again) as usize % TEARS.len()] });
-        let store = BenchStore::on_flash(flash);
+        let store = BenchStore::mounted(flash, mount);
         while store.memory.borrow_mut().tidy() == Ok(true) && !flash.get().is_off() {}
         flash.get().power_on();
     }
-    let store = BenchStore::on_flash(flash);
+    let store = BenchStore::mounted(flash, mount);
     while store.memory.borrow_mut().tidy().unwrap() {}
-    assert!(State::of(flash) == *state, "{place}: lost in the recovery");
-    2
+    if State::of(flash) == *state { Ok(2) } else { Err("lost in the recovery") }
+}
+
+/// Says something that is seen without `--nocapture`, too, as what `println` says is not.
+#[allow(clippy::explicit_write)]
+fn say(line: std::fmt::Arguments<'_>) {
+    writeln!(std::io::stdout(), "{line}").unwrap();
 }
 
 #[test]
@@ -321,8 +355,8 @@ fn whatever_is_cut_wherever_the_old_state_or_the_new_one_comes_up() {
     for churn in [0, 150, 240, 251] {
         for (protected, commands) in [(false, OPEN), (true, PROTECTED)] {
             let prepared = prepare(protected, churn);
-            for (name, run) in commands {
-                let swept = sweep(name, &prepared, *run);
+            for command in commands {
+                let swept = sweep(*command, &prepared, LOG).unwrap_or_else(|wrong| panic!("{wrong}"));
                 all.operations += swept.operations;
                 all.erasures += swept.erasures;
                 all.cuts += swept.cuts;
@@ -331,10 +365,10 @@ fn whatever_is_cut_wherever_the_old_state_or_the_new_one_comes_up() {
     }
     let commands = OPEN.len() + PROTECTED.len();
     let Swept { operations, erasures, cuts } = all;
-    println!(
-        "power cuts: {commands} commands in 4 states of the log, {operations} operations, {erasures} of them erasures"
-    );
-    println!("power cuts: {cuts} cuts");
+    say(format_args!(
+        "power cuts: {commands} commands in 4 states of the log x every operation = {cuts} cuts \
+         ({operations} operations, {erasures} of them erasures)"
+    ));
     assert!(erasures > 20, "a sweep that comes to few erasures");
 }
 
@@ -356,5 +390,5 @@ fn a_first_power_up_can_be_cut_anywhere() {
             cuts += 1;
         }
     }
-    println!("power cuts: first power-up, {cuts} cuts");
+    say(format_args!("power cuts: first power-up, {cuts} cuts"));
 }

@@ -74,6 +74,7 @@ fn sign(key: &mut Key, control: Control, registration: &[u8]) -> Vec<u8> {
     key.call_u2f(&authentication(control, &rp_id_hash(RP), key_handle(registration)))
 }
 
+/// 7 version: without a touch → NO_ERROR
 #[test]
 fn the_version_is_told_without_a_touch() {
     assert_eq!(Key::new().call_u2f(&apdu(&Request::Version)), b"U2F_V2\x90\x00");
@@ -142,6 +143,8 @@ fn a_sign_in_carries_presence_and_a_counter_that_grows() {
     }
 }
 
+/// 7 authenticate: check-only, a key handle of this key and application → CONDITIONS_NOT_SATISFIED
+/// 7 authenticate: check-only, another application's key handle or an unknown one → WRONG_DATA
 #[test]
 fn a_check_tells_known_handles_from_others_and_uses_no_touch() {
     let mut key = Key::new();
@@ -165,6 +168,7 @@ fn a_check_tells_known_handles_from_others_and_uses_no_touch() {
     assert_eq!(key.store.setting(Setting::SignCount), Some(vec![0, 0, 0, 1]));
 }
 
+/// 7 authenticate: an unknown key handle, before a touch is asked for → WRONG_DATA
 #[test]
 fn an_unknown_handle_is_refused_before_a_touch_is_asked_for() {
     let mut key = Key::new();
@@ -173,6 +177,7 @@ fn an_unknown_handle_is_refused_before_a_touch_is_asked_for() {
     assert!(!key.engine.u2f_awaits_touch(key.now));
 }
 
+/// 7 authenticate: presence is not enforced, with and without a touch → NO_ERROR
 #[test]
 fn a_sign_in_that_does_not_enforce_presence_says_whether_there_was_one() {
     let mut key = Key::new();
@@ -191,6 +196,7 @@ fn a_sign_in_that_does_not_enforce_presence_says_whether_there_was_one() {
     }
 }
 
+/// 7 register: no touch, or one before the request → CONDITIONS_NOT_SATISFIED
 #[test]
 fn a_touch_that_nobody_asked_for_is_not_kept() {
     let mut key = Key::new();
@@ -203,6 +209,7 @@ fn a_touch_that_nobody_asked_for_is_not_kept() {
     assert!(!key.engine.u2f_awaits_touch(now), "declined");
 }
 
+/// 7: a second request after one touch → CONDITIONS_NOT_SATISFIED
 #[test]
 fn one_touch_is_good_for_one_request() {
     let mut key = Key::new();
@@ -210,6 +217,7 @@ fn one_touch_is_good_for_one_request() {
     assert_eq!(status_word(&key.call_u2f(&registration(&HASH))), StatusWord::CONDITIONS_NOT_SATISFIED);
 }
 
+/// 7: a touch 10 seconds after the question, or a request 10 seconds after the touch → CONDITIONS_NOT_SATISFIED
 #[test]
 fn a_touch_counts_for_ten_seconds_after_the_question_and_ten_after_itself() {
     let almost = Duration::from_millis(9_999);
@@ -229,6 +237,7 @@ fn a_touch_counts_for_ten_seconds_after_the_question_and_ten_after_itself() {
     }
 }
 
+/// 7: a CTAP2 command, another channel or a power cut between the touch and the request → CONDITIONS_NOT_SATISFIED
 #[test]
 fn a_touch_for_u2f_is_no_touch_for_ctap2_or_another_channel() {
     let interruptions: [fn(&mut Key); 3] = [
@@ -275,6 +284,7 @@ fn a_credential_of_ctap2_signs_in_with_u2f() {
     RustCrypto.verify(&made.key(), &parts, response.signature).unwrap();
 }
 
+/// 7 authenticate: a discoverable credential, or one with another algorithm than ES256 → WRONG_DATA
 #[test]
 fn discoverable_credentials_and_other_algorithms_are_unknown_to_u2f() {
     let mut key = Key::new();
@@ -288,6 +298,7 @@ fn discoverable_credentials_and_other_algorithms_are_unknown_to_u2f() {
     }
 }
 
+/// 7: a PIN is set → NO_ERROR
 #[test]
 fn a_pin_does_not_stand_in_the_way_of_u2f() {
     let mut key = Key::new();
@@ -295,6 +306,7 @@ fn a_pin_does_not_stand_in_the_way_of_u2f() {
     assert_eq!(status_word(&registered(&mut key)), StatusWord::NO_ERROR);
 }
 
+/// 7: alwaysUv, whatever the request → COMMAND_NOT_ALLOWED
 #[test]
 fn with_always_uv_there_is_no_u2f() {
     let key = Key::new();
@@ -306,6 +318,7 @@ fn with_always_uv_there_is_no_u2f() {
     assert!(!lists_u2f(&mut key));
 }
 
+/// 7: not supported → COMMAND_NOT_ALLOWED
 #[test]
 fn u2f_is_listed_when_it_is_there() {
     assert!(lists_u2f(&mut Key::new()));
@@ -320,6 +333,10 @@ fn lists_u2f(key: &mut Key) -> bool {
     info.has_version("U2F_V2")
 }
 
+/// 7: a request with a wrong length → WRONG_LENGTH
+/// 7: another class → CLA_NOT_SUPPORTED
+/// 7: another instruction → INS_NOT_SUPPORTED
+/// 7 authenticate: another control byte → INCORRECT_P1_P2
 #[test]
 fn what_is_malformed_is_answered_with_a_status_word() {
     let mut register_63 = vec![0, 1, 0, 0, 0, 0, 63];
@@ -347,6 +364,7 @@ fn what_is_malformed_is_answered_with_a_status_word() {
     assert_eq!(key.engine.buffer()[..2], StatusWord::WRONG_LENGTH.0.to_be_bytes());
 }
 
+/// 6.3: after a request of U2F → NOT_ALLOWED
 #[test]
 fn a_u2f_request_ends_a_sequence() {
     let mut key = Key::new();
@@ -417,6 +435,7 @@ fn touched_or_not(key: &mut Key, apdu: &[u8]) -> Vec<u8> {
     key.call_u2f(apdu)
 }
 
+/// 7 authenticate: a key handle from before a reset → WRONG_DATA
 #[test]
 fn a_reset_makes_key_handles_worthless() {
     let mut key = Key::new();

@@ -61,6 +61,20 @@ impl Store for Counting {
         self.0.walk(before, out)
     }
 
+    fn find_id(&mut self, id: &[u8], out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.find_id(id, out)
+    }
+
+    fn walk_rps(&mut self, before: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.walk_rps(before, out)
+    }
+
+    fn count_rps(&mut self, out: &mut [u8]) -> Result<u32, StoreError> {
+        self.0.count_rps(out)
+    }
+
     fn count(&mut self) -> Result<u32, StoreError> {
         self.0.count()
     }
@@ -156,6 +170,8 @@ struct Row {
     credentials: u32,
     open: Duration,
     find: Duration,
+    /// How many relying parties there are, and the first.
+    first_rp: Duration,
     walk: Duration,
     /// What a client does, and the credentials the engine asked the store for.
     sign_in: (Duration, u64),
@@ -174,6 +190,10 @@ fn measure(path: &Path, credentials: u32, oldest: &[u8; 32]) -> Row {
     let mut out = [0; MAX_RECORD];
     let mine = RustCrypto.sha256(&[MINE.as_bytes()]);
     let find = median(201, || assert!(store.find(&mine, None, &mut out).expect("a store").is_some()));
+    let first_rp = median(201, || {
+        store.count_rps(&mut out).expect("a store");
+        assert!(store.walk_rps(None, &mut out).expect("a store").is_some());
+    });
     let walk = median(1, || {
         let mut before = None;
         while let Some((_, found)) = store.walk(before, &mut out).expect("a store") {
@@ -234,7 +254,7 @@ fn measure(path: &Path, credentials: u32, oldest: &[u8; 32]) -> Row {
         let delete = DeleteCredential::new(oldest, &mut buffer, RustCrypto, &mut rng);
         client::run(delete, &mut transport, &mut Owner, clock).expect("deleted");
     });
-    Row { credentials, open, find, walk, sign_in, register, delete_newest, delete_oldest, setting, file }
+    Row { credentials, open, find, first_rp, walk, sign_in, register, delete_newest, delete_oldest, setting, file }
 }
 
 fn millis(time: Duration) -> f64 {
@@ -253,16 +273,17 @@ fn shown(time: Duration) -> String {
 
 fn table(rows: &[Row]) {
     println!(
-        "| credentials | open | find | sign in | register | delete the newest | delete the oldest | set | walk all | file |"
+        "| credentials | open | find | first RP | sign in | register | delete the newest | delete the oldest | set | walk all | file |"
     );
-    println!("|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
+    println!("|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
     for row in rows {
         let counted = |(time, asked): (Duration, u64)| format!("{} ({asked})", shown(time));
         println!(
-            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {:.1} MB |",
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {:.1} MB |",
             row.credentials,
             shown(row.open),
             shown(row.find),
+            shown(row.first_rp),
             counted(row.sign_in),
             counted(row.register),
             counted(row.delete_newest),

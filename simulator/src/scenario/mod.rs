@@ -25,6 +25,7 @@ mod pin;
 mod register;
 mod setup;
 mod sign_in;
+mod u2f;
 
 use register::Kind;
 use setup::{Intensity, configuration, intensity, user_handle};
@@ -136,6 +137,7 @@ impl<C: Backend> Script<'_, C> {
         }
         self.account()?;
         self.fingers()?;
+        self.u2f()?;
         match self.world.leak() {
             Some(secret) => Err(format!("a secret was sent in clear: {secret:02x?}")),
             None => Ok(()),

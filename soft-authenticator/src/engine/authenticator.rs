@@ -52,6 +52,8 @@ pub(super) struct Authenticator<'c, P: Platform> {
     pub options: Options,
     pub key_agreement: Option<(P256Secret, P256Point)>,
     pub token: TokenState,
+    /// Whether built-in user verification gave the token, not the PIN.
+    pub token_by_uv: bool,
     pub sequence: Option<Sequence>,
     /// What is agreed on with the platform, during a command or a sequence of assertions.
     pub shared: Option<SharedSecret>,
@@ -233,6 +235,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
             options: Options::new(&config),
             key_agreement: None,
             token: TokenState::default(),
+            token_by_uv: false,
             sequence: None,
             shared: None,
             salts: None,

@@ -229,6 +229,7 @@ impl<P: Platform> Authenticator<'_, P> {
             persistent = self.persistent_token()?;
             &persistent
         } else {
+            self.token_by_uv = self.work.attempt == Attempt::Verified;
             self.token.issue(&mut self.rng, now, protocol, permissions, rp_id_hash, user_present)
         };
         let shared = self.shared.as_ref().ok_or(Status::OTHER)?;

@@ -51,15 +51,16 @@ const ENCRYPTED: usize = 16 + 2 * SALT;
 
 /// User verification methods of the FIDO registry of predefined values (§3.1).
 mod method {
-    pub const PRESENCE_INTERNAL: u64 = 0x0001;
-    pub const NONE: u64 = 0x0200;
-    pub const PASSCODE_EXTERNAL: u64 = 0x0800;
+    pub const PRESENCE_INTERNAL: u32 = 0x0001;
+    pub const NONE: u32 = 0x0200;
+    pub const PASSCODE_EXTERNAL: u32 = 0x0800;
 }
 
 /// What the request at hand asks of the extensions that are switched on and apply to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Asked {
-    pub uvm: bool,
+    /// `uvm`: how the user is verified, if they are.
+    pub uvm: Option<u32>,
     pub cred_protect: Option<Level>,
     /// In a registration: whether the blob that came is stored. In an assertion: to return it.
     pub cred_blob: Option<bool>,
@@ -128,7 +129,7 @@ impl<P: Platform> Authenticator<'_, P> {
             return Ok(Asked::default());
         }
         let inputs: MakeCredentialInputs<'_> = inputs(extensions)?;
-        let mut asked = Asked { uvm: self.has(Caps::UVM) && inputs.uvm == Some(true), ..Asked::default() };
+        let mut asked = Asked { uvm: self.uvm_asked(inputs.uvm), ..Asked::default() };
         if self.has(Caps::CRED_PROTECT) {
             asked.cred_protect = inputs.cred_protect;
             if asked.cred_protect.is_some_and(|level| !(1..=3).contains(&level.0)) {
@@ -176,7 +177,7 @@ impl<P: Platform> Authenticator<'_, P> {
             return Ok(Asked::default());
         }
         let inputs: GetAssertionInputs<'_> = inputs(extensions)?;
-        let mut asked = Asked { uvm: self.has(Caps::UVM) && inputs.uvm == Some(true), ..Asked::default() };
+        let mut asked = Asked { uvm: self.uvm_asked(inputs.uvm), ..Asked::default() };
         asked.cred_blob = inputs.cred_blob.filter(|asked| *asked && self.has(Caps::CRED_BLOB));
         asked.salts = self.has(Caps::HMAC_SECRET) && inputs.hmac_secret.is_some();
         if asked.salts && !up {
@@ -255,17 +256,28 @@ impl<P: Platform> Authenticator<'_, P> {
         Ok(out.get(..len))
     }
 
-    /// How the user was verified, for `uvm`.
+    /// Where `uvm` is asked for: how the user is verified, if they are. Built-in user verification may have been for this
+    /// command or for its token.
+    fn uvm_asked(&self, uvm: Option<bool>) -> Option<u32> {
+        let by_token = self.work.attempt != Attempt::Verified;
+        let method = if by_token && !self.token_by_uv {
+            method::PASSCODE_EXTERNAL
+        } else {
+            self.config.user_verification.modality
+        };
+        (self.has(Caps::UVM) && uvm == Some(true)).then_some(method)
+    }
+
+    /// The output of `uvm`.
     fn uvm(&self) -> [uvm::Method; 1] {
-        let user_verification_method = match (self.work.user_verified, self.work.user_present) {
-            (true, _) if self.work.attempt == Attempt::Verified => self.config.user_verification.modality.into(),
-            (true, _) => method::PASSCODE_EXTERNAL,
-            (false, true) => method::PRESENCE_INTERNAL,
-            (false, false) => method::NONE,
+        let user_verification_method = match (self.work.asked.uvm, self.work.user_present) {
+            (Some(method), _) if self.work.user_verified => method,
+            (_, true) => method::PRESENCE_INTERNAL,
+            (_, false) => method::NONE,
         };
         let (key_protection, matcher_protection) = (self.config.key_protection, self.config.matcher_protection);
         [uvm::Method {
-            user_verification_method,
+            user_verification_method: user_verification_method.into(),
             key_protection: key_protection.into(),
             matcher_protection: matcher_protection.into(),
         }]
@@ -281,7 +293,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let mut encrypted = [0; ENCRYPTED];
         let methods = self.uvm();
         let outputs = MakeCredentialOutputs {
-            uvm: asked.uvm.then_some(List::Slice(&methods)),
+            uvm: asked.uvm.map(|_| List::Slice(&methods[..])),
             cred_blob: asked.cred_blob,
             cred_protect: asked.cred_protect,
             hmac_secret: asked.hmac_secret.then_some(true),
@@ -307,7 +319,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let methods = self.uvm();
         let cred_blob = opened.stored.as_ref().and_then(|stored| stored.credential.cred_blob).unwrap_or_default();
         let outputs = GetAssertionOutputs {
-            uvm: asked.uvm.then_some(List::Slice(&methods)),
+            uvm: asked.uvm.map(|_| List::Slice(&methods[..])),
             cred_blob: asked.cred_blob.map(|_| cred_blob),
             hmac_secret: self.evaluate(id, &mut encrypted)?,
             third_party_payment: asked.third_party_payment.then_some(opened.properties.third_party_payment),

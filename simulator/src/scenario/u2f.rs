@@ -1,0 +1,270 @@
+//! U2F, as a platform of version 1 does it: it asks, and asks again until the user has touched. What must come of it: a
+//! signature over the right bytes, a counter that grows, a touch for every proof of presence, and one set of credentials
+//! with version 2.
+
+use keyfob_core::{
+    client::manage::{Configure, Setting},
+    cose::{Algorithm, CoseKey},
+    crypto::{Hash, Verify},
+    ctap1::{AuthenticateResponse, Control, MAX_KEY_HANDLE, RegisterResponse, Request, StatusWord, VERSION},
+    transport::Protocol,
+};
+use keyfob_soft_authenticator::Caps;
+
+use super::{Check, Script, manage::Needs};
+use crate::{
+    model::{Known, RPS},
+    tap::Backend,
+    world::Finger,
+};
+
+/// How long a platform waits before it asks again, in milliseconds: 200 to 500 are usual.
+const PAUSE: u64 = 250;
+/// How often it asks: for longer than any user takes who touches at all, 6 s.
+const ATTEMPTS: u32 = 30;
+/// How long it waits for an answer, in milliseconds.
+const PATIENCE: u64 = 60_000;
+
+impl<C: Backend> Script<'_, C> {
+    /// Where there is U2F: uses it under bad conditions, then sees in peace that it works.
+    pub(super) fn u2f(&mut self) -> Check {
+        if !self.world.config.caps.has(Caps::U2F) {
+            return Ok(());
+        }
+        self.world.consented = None; // every touch from here on is for one answer
+        for _ in 0..3 {
+            self.disturb();
+            let fingers = [Finger::Touches(0), Finger::Touches(400), Finger::Declines(100), Finger::Away];
+            let finger = self.world.dice.pick(&fingers);
+            self.world.resolve(finger);
+            match (self.world.dice.below(3), self.vouched().last()) {
+                (0, Some(&index)) => self.check(index)?,
+                (1, Some(&index)) => self.authenticate(index, Control::ENFORCE_USER_PRESENCE)?,
+                _ => self.register_u2f().map(drop)?,
+            }
+            self.account()?;
+        }
+        self.heal();
+        self.u2f_in_peace()?;
+        self.account()
+    }
+
+    fn u2f_in_peace(&mut self) -> Check {
+        let delay = self.world.dice.pick(&[10, 400, 6_000]);
+        self.world.finger = Finger::Touches(delay);
+        let version = self.ask(&Request::Version);
+        if version != Some([VERSION, &StatusWord::NO_ERROR.0.to_be_bytes()].concat()) {
+            return Err(format!("the version of U2F is {version:02x?}"));
+        }
+        let index = self.register_u2f()?.ok_or("an undisturbed registration of U2F fails")?;
+        for index in self.vouched() {
+            self.check(index)?;
+        }
+        self.authenticate(index, Control::ENFORCE_USER_PRESENCE)?;
+        self.authenticate(index, Control::DONT_ENFORCE_USER_PRESENCE)?;
+        // The power is cut in the midst of a sign-in: what was counted stays counted.
+        self.world.cut_after = Some(self.world.dice.between(1, 2));
+        self.quiet = false;
+        self.authenticate(index, Control::ENFORCE_USER_PRESENCE)?;
+        self.heal();
+        self.world.finger = Finger::Touches(delay);
+        for index in self.vouched() {
+            self.authenticate(index, Control::ENFORCE_USER_PRESENCE)?;
+        }
+        // A credential of U2F is one of version 2.
+        self.sign_in(Some(index))?;
+        self.refuse_with_always_uv(index)
+    }
+
+    /// Credentials of which it is known whether they work.
+    fn vouched(&self) -> Vec<usize> {
+        let ledger = self.world.flash.ledger();
+        (0..self.known.len()).filter(|&index| self.known[index].vouched && self.known[index].lives(&ledger)).collect()
+    }
+
+    /// With alwaysUv there is no U2F, for it verifies nobody.
+    fn refuse_with_always_uv(&mut self, index: usize) -> Check {
+        let plan = self.plan(true)?;
+        let caps = Caps::CONFIG.with(Caps::ALWAYS_UV);
+        let by_finger = self.world.config.caps.has(caps) && self.world.flash.ledger().fingerprints > 0;
+        let possible = by_finger || self.can(caps, Needs::PinIfSet);
+        self.world.note(|| format!("switch alwaysUv on, can be: {possible}"));
+        let mut buffer = vec![0; self.world.config.max_msg_size];
+        let (crypto, rng) = (self.world.crypto(), self.world.dice.fork());
+        let mut machine = Configure::new(Setting::ToggleAlwaysUv, &mut buffer, crypto, rng).within(plan.0.timeout);
+        if !self.operate(&mut machine, plan, possible)?.0 {
+            return Ok(());
+        }
+        let (hash, known) = ([0; 32], self.known[index].clone());
+        let [enforced, checked] = [Control::ENFORCE_USER_PRESENCE, Control::CHECK_ONLY].map(|control| {
+            Request::Authenticate { control, challenge: &hash, application: &hash, key_handle: &known.id }
+        });
+        let register = Request::Register { control: Control::NONE, challenge: &hash, application: &hash };
+        for request in [Request::Version, register, enforced, checked] {
+            let status = self.ask(&request).and_then(|answer| status_word(&answer));
+            if status != Some(StatusWord::COMMAND_NOT_ALLOWED) {
+                return Err(format!("U2F answers {status:?} although alwaysUv is on"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Registers. The new credential's place, if there is one.
+    fn register_u2f(&mut self) -> Result<Option<usize>, String> {
+        let (crypto, challenge, rp) = self.begin_u2f();
+        let application = crypto.sha256(&[RPS[rp].as_bytes()]);
+        self.world.note(|| format!("register at {} with U2F", RPS[rp]));
+        let request = Request::Register { control: Control::NONE, challenge: &challenge, application: &application };
+        let answer = self.ask_for_touch(&request, StatusWord::NO_ERROR)?;
+        let response = answer.as_ref().and_then(|answer| RegisterResponse::decode(answer).ok());
+        let verified = response.filter(|response| {
+            let RegisterResponse { public_key, key_handle, certificate, signature } = *response;
+            // The certificate's key is a BIT STRING with an uncompressed point.
+            let certified = certificate.windows(69).find(|window| window.starts_with(&[3, 66, 0, 4]));
+            let signer = certified.and_then(|window| CoseKey::from_raw(Algorithm::ES256, &window[4..68]));
+            let parts = [&[0][..], &application, &challenge, key_handle, public_key];
+            signer.is_some_and(|signer| crypto.verify(&signer, &parts, signature).is_ok())
+        });
+        let (Some(_), Some(response)) = (&answer, verified) else {
+            return if answer.is_some() { self.refuse("a registration").map(|()| None) } else { Ok(None) };
+        };
+        self.take_consent()?;
+        if self.known.iter().any(|known| known.id == response.key_handle) {
+            return Err("a key handle was given out twice".into());
+        }
+        let known = Known {
+            id: response.key_handle.to_vec(),
+            rp,
+            user_id: self.users[0].clone(), // U2F has none
+            algorithm: Algorithm::ES256,
+            public: response.public_key[1..].to_vec(),
+            sign_count: 0,
+            discoverable: false,
+            resets: self.world.flash.ledger().resets,
+            vouched: true,
+        };
+        self.known.push(known);
+        let owed = self.clean();
+        self.succeed(owed);
+        Ok(Some(self.known.len() - 1))
+    }
+
+    /// Asks whether the authenticator has a credential, also in the name of another relying party.
+    fn check(&mut self, index: usize) -> Check {
+        let (crypto, challenge, _) = self.begin_u2f();
+        let known = self.known[index].clone();
+        for (rp, rp_id) in RPS.iter().enumerate() {
+            let application = &crypto.sha256(&[rp_id.as_bytes()]);
+            let control = Control::CHECK_ONLY;
+            let request = Request::Authenticate { control, challenge: &challenge, application, key_handle: &known.id };
+            let status = self.ask(&request).and_then(|answer| status_word(&answer));
+            let expected = if rp == known.rp { knows(&known) } else { StatusWord::WRONG_DATA };
+            if self.clean() && status != Some(expected) {
+                return Err(format!("U2F answers {status:?} to a check, not {expected:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Signs in.
+    fn authenticate(&mut self, index: usize, control: Control) -> Check {
+        let (crypto, challenge, _) = self.begin_u2f();
+        let known = self.known[index].clone();
+        if known.id.len() > MAX_KEY_HANDLE {
+            return Ok(());
+        }
+        let application = &crypto.sha256(&[RPS[known.rp].as_bytes()]);
+        self.world.note(|| format!("sign in at {} with U2F, {control:?}", RPS[known.rp]));
+        let request = Request::Authenticate { control, challenge: &challenge, application, key_handle: &known.id };
+        let expected = match knows(&known) {
+            StatusWord::WRONG_DATA => StatusWord::WRONG_DATA,
+            _ => StatusWord::NO_ERROR,
+        };
+        let Some(answer) = self.ask_for_touch(&request, expected)? else { return Ok(()) };
+        let response = AuthenticateResponse::decode(&answer).ok().filter(|response| {
+            let parts = [&application[..], &[response.user_presence], &response.counter.to_be_bytes(), &challenge];
+            crypto.verify(&known.key(), &parts, response.signature).is_ok()
+        });
+        let Some(response) = response else { return self.refuse("an authentication") };
+        if response.counter <= known.sign_count {
+            return Err(format!("the counter of U2F does not grow: {}, {}", known.sign_count, response.counter));
+        }
+        match (response.user_presence, control) {
+            (1, _) => self.take_consent()?,
+            (0, Control::DONT_ENFORCE_USER_PRESENCE) => {}
+            (presence, _) => return Err(format!("U2F signs with the user's presence {presence}")),
+        }
+        self.known[index].sign_count = response.counter;
+        let owed = self.clean();
+        self.succeed(owed);
+        Ok(())
+    }
+
+    fn begin_u2f(&mut self) -> (crate::tap::Tap<C>, [u8; 32], usize) {
+        let rp = self.world.dice.below(RPS.len() as u64) as usize;
+        (self.world.crypto(), self.world.dice.bytes(), rp)
+    }
+
+    /// Asks once.
+    fn ask(&mut self, request: &Request<'_>) -> Option<Vec<u8>> {
+        let mut apdu = [0; 400];
+        let len = request.encode(&mut apdu).expect("a key handle has 255 bytes at most");
+        self.world.exchange(Protocol::Ctap1, &apdu[..len], PATIENCE)
+    }
+
+    /// Asks until the user has touched. The answer, if it is one of success. Errors: in peace it does not end as
+    /// `expected`, or a user who does not touch is not waited for.
+    fn ask_for_touch(&mut self, request: &Request<'_>, expected: StatusWord) -> Result<Option<Vec<u8>>, String> {
+        self.summary.ceremonies += 1;
+        let mut status = None;
+        for _ in 0..ATTEMPTS {
+            let answer = self.ask(request);
+            status = answer.as_deref().and_then(status_word);
+            match status {
+                Some(StatusWord::NO_ERROR) => return Ok(answer),
+                Some(StatusWord::CONDITIONS_NOT_SATISFIED) => self.world.idle(PAUSE),
+                _ => break,
+            }
+        }
+        let touches = matches!(self.world.finger, Finger::Touches(_));
+        let waits = expected == StatusWord::NO_ERROR && !touches;
+        let expected = if waits { StatusWord::CONDITIONS_NOT_SATISFIED } else { expected };
+        if self.clean() && status != Some(expected) {
+            return Err(format!("U2F answers {status:?}, not {expected:?}"));
+        }
+        Ok(None)
+    }
+
+    /// Nothing was disturbed. If something was, what follows is not undisturbed either.
+    fn clean(&mut self) -> bool {
+        self.quiet &= self.world.disturbed == 0;
+        self.quiet
+    }
+
+    /// Refuses an answer that does not verify. It may be that to another request: answers have no names.
+    fn refuse(&mut self, what: &str) -> Check {
+        if self.clean() {
+            return Err(format!("{what} of U2F does not verify"));
+        }
+        self.world.note(|| "the relying party refuses".into());
+        Ok(())
+    }
+
+    /// One touch is good for one answer.
+    fn take_consent(&mut self) -> Check {
+        self.world.consented.take().map(drop).ok_or_else(|| "a success of U2F without the user's consent".into())
+    }
+}
+
+/// How a check is answered: of a discoverable credential, and of one with another algorithm, U2F knows nothing.
+fn knows(known: &Known) -> StatusWord {
+    if known.algorithm == Algorithm::ES256 && !known.discoverable {
+        StatusWord::CONDITIONS_NOT_SATISFIED
+    } else {
+        StatusWord::WRONG_DATA
+    }
+}
+
+fn status_word(answer: &[u8]) -> Option<StatusWord> {
+    answer.last_chunk().map(|word| StatusWord(u16::from_be_bytes(*word)))
+}
