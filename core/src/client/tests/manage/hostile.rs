@@ -143,8 +143,15 @@ fn every_step_ends_with_an_unplug_a_silence_a_lost_answer_or_a_cancellation_and_
 
 #[test]
 fn every_flipped_bit_of_every_response_is_a_typed_error_or_read_as_another_and_the_next_operation_works() {
-    for (device, run) in operations() {
-        for (index, response) in responses(device, run).into_iter().enumerate() {
+    for (number, (device, run)) in operations().into_iter().enumerate() {
+        let mut undisturbed = device();
+        run(&mut undisturbed, &mut user()).unwrap();
+        for (index, command) in undisturbed.commands().into_iter().enumerate() {
+            // The way to a token is the same for all: five of them go it.
+            if number >= 5 && [Command::GET_INFO.0, Command::CLIENT_PIN.0].contains(&command) {
+                continue;
+            }
+            let response = &undisturbed.responses[index];
             for bit in 0..response.len() * 8 {
                 let mut flipped = response.clone();
                 flipped[bit / 8] ^= 1 << (bit % 8);
