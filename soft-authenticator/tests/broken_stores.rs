@@ -5,7 +5,7 @@ use keyfob_soft_authenticator::store::{Blobs, Change, Found, Number, Setting, St
 
 use super::{
     harness::*,
-    power_sweep::{OPEN, PROTECTED, prepare, sweep},
+    power_sweep::{COMMANDS, Command, prepare, sweep},
 };
 
 /// What a store does wrong.
@@ -162,21 +162,22 @@ impl NorFlash for Cached {
 fn the_sweep_finds_out_every_broken_store() {
     let (torn, missing) = ("neither the old state nor the new one", "an acknowledged commit is missing");
     let uncounted = "the PIN was compared, and the attempt is not counted";
-    let cases: [(bool, &str, Mount, &str); 9] = [
-        (false, "makeCredential, discoverable", |flash| Broken::boxed(flash, Flaw::Splits), torn),
-        (false, "makeCredential, overwriting", |flash| Broken::boxed(flash, Flaw::Splits), torn),
-        (false, "reset", |flash| Broken::boxed(flash, Flaw::Splits), torn),
-        (true, "deleteCredential", |flash| Broken::boxed(flash, Flaw::SettingsFirst), torn),
-        (true, "getPinUvAuthTokenUsingPin, wrong", |flash| Broken::boxed(flash, Flaw::LateSettings), uncounted),
-        (false, "getAssertion", |flash| Broken::boxed(flash, Flaw::LateSettings), missing),
-        (false, "getAssertion", |flash| Broken::boxed(flash, Flaw::FreesTooMuch), "lost in the recovery"),
-        (false, "getAssertion", |flash| Box::new(on_flash(Cached { flash: flash.clone(), last: None })), missing),
-        (false, "largeBlobs", |flash| Box::new(on_flash(Cached { flash: flash.clone(), last: None })), missing),
+    let cases: [(&str, Mount, &str); 9] = [
+        ("makeCredential, discoverable", |flash| Broken::boxed(flash, Flaw::Splits), torn),
+        ("makeCredential, overwriting", |flash| Broken::boxed(flash, Flaw::Splits), torn),
+        ("reset", |flash| Broken::boxed(flash, Flaw::Splits), torn),
+        ("deleteCredential", |flash| Broken::boxed(flash, Flaw::SettingsFirst), torn),
+        ("getPinUvAuthTokenUsingPin, wrong", |flash| Broken::boxed(flash, Flaw::LateSettings), uncounted),
+        ("getAssertion", |flash| Broken::boxed(flash, Flaw::LateSettings), missing),
+        ("getAssertion", |flash| Broken::boxed(flash, Flaw::FreesTooMuch), "lost in the recovery"),
+        ("getAssertion", |flash| Box::new(on_flash(Cached { flash: flash.clone(), last: None })), missing),
+        ("largeBlobs", |flash| Box::new(on_flash(Cached { flash: flash.clone(), last: None })), missing),
     ];
-    for (protected, name, mount, expected) in cases {
-        let commands = if protected { PROTECTED } else { OPEN };
-        let command = commands.iter().find(|command| command.0 == name).unwrap();
-        let wrong = sweep(*command, &prepare(protected, 0), mount).err();
+    for (name, mount, expected) in cases {
+        let named = |command: &&Command| command.0 == name;
+        let (setup, command) =
+            COMMANDS.iter().find_map(|(setup, commands)| Some((*setup, *commands.iter().find(named)?))).unwrap();
+        let wrong = sweep(command, &prepare(setup, 0), mount).err();
         assert!(wrong.as_ref().is_some_and(|wrong| wrong.ends_with(expected)), "{name}: {wrong:?}, not {expected}");
     }
 }

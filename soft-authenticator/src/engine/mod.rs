@@ -267,8 +267,8 @@ impl<'b, P: Platform> Engine<'b, P> {
     /// Goes on with a pending command. Without one, answers [`Status::NOT_ALLOWED`].
     pub fn resume(&mut self, now: Instant, event: Event) -> Progress {
         let (command, touched) = match (&self.pending, event) {
-            (Pending::Nothing, _) => return self.fail(Status::NOT_ALLOWED),
-            (Pending::U2f, event) => return self.u2f_continue(event),
+            (Pending::U2f, event) if self.has_u2f() => return self.u2f_continue(event),
+            (Pending::Nothing | Pending::U2f, _) => return self.fail(Status::NOT_ALLOWED),
             // What is committed is told to the platform: else a replaced credential would be lost to both.
             (Pending::Work(command), Event::Cancel) if self.authenticator.work.committed => (*command, false),
             (_, Event::Cancel) => return self.fail(Status::KEEPALIVE_CANCEL),
