@@ -20,8 +20,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use keyfob_core::{
+    cose::Algorithm,
+    ctap2::{RpEntity, UserEntity},
+};
 use keyfob_soft_authenticator::store::{
-    Blobs, Change, FileStore, MAX_RECORD, Number, Setting, Store, file::OpenErrorReason,
+    Blobs, Change, Credential, FileStore, MAX_RECORD, Number, Setting, Store, file::OpenErrorReason,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
@@ -29,6 +33,24 @@ use rand_core::{Rng, SeedableRng};
 const RETRIES: u8 = 8;
 const MOST: usize = 60;
 const KEPT: [Setting; 5] = [Setting::Seed, Setting::Pin, Setting::PinRetries, Setting::SignCount, Setting::StoreState];
+
+fn record(id: &[u8], secret: &[u8]) -> Vec<u8> {
+    let mut record = [0; MAX_RECORD];
+    let credential = Credential {
+        id,
+        algorithm: Algorithm::ES256,
+        secret,
+        rp: RpEntity { id: "example.org", name: None },
+        user: UserEntity { id, name: None, display_name: None },
+        cred_protect: None,
+        cred_blob: None,
+        large_blob_key: None,
+        third_party_payment: None,
+        large_blob: None,
+    };
+    let len = credential.encode(&mut record).unwrap();
+    record[..len].to_vec()
+}
 
 /// What the store ought to hold.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -54,10 +76,20 @@ impl Model {
             let record = out[..found.len].to_vec();
             assert_eq!(store.find(&rp_id_hash, Some(found.number + 1), &mut out).unwrap(), Some(found));
             assert!(out[..found.len] == record, "the index leads to another record");
+            let id = Credential::decode(&record).unwrap().id;
+            assert_eq!(store.find_id(id, &mut out).unwrap(), Some((rp_id_hash, found)));
             model.credentials.insert(found.number, (rp_id_hash[0], record));
             before = Some(found.number);
         }
         assert_eq!(store.count().unwrap() as usize, model.credentials.len());
+        let mut newest: BTreeMap<u8, Number> = BTreeMap::new();
+        let mut before = None;
+        while let Some((rp_id_hash, found)) = store.walk_rps(before, &mut out).unwrap() {
+            newest.insert(rp_id_hash[0], found.number);
+            before = Some(found.number);
+        }
+        let expected = model.credentials.iter().map(|(number, (rp, _))| (*rp, *number)).collect();
+        assert!(newest == expected, "the newest of each relying party are {expected:?}, found {newest:?}");
         model.large_blobs = vec![0; store.large_blobs_len().unwrap()];
         store.read_large_blobs(Blobs::Committed, 0, &mut model.large_blobs).unwrap();
         model
@@ -71,8 +103,9 @@ impl Model {
     fn commit(&mut self, dice: &mut ChaCha20Rng, store: Option<&mut FileStore>) {
         let mut value = [0; 32];
         dice.fill_bytes(&mut value);
-        let mut record = vec![0; 100 + dice.next_u32() as usize % 600];
-        dice.fill_bytes(&mut record);
+        let mut secret = vec![0; dice.next_u32() as usize % 600];
+        dice.fill_bytes(&mut secret);
+        let record = record(&value, &secret);
         let rp = (dice.next_u32() % 20) as u8;
         let which = dice.next_u32() as usize;
         let chosen = which.checked_rem(self.credentials.len());

@@ -7,6 +7,7 @@ mod attestation;
 mod authenticator_config;
 mod bad_input;
 mod bio_enrollment;
+mod broken_stores;
 mod client_ceremonies;
 mod client_operations;
 mod client_pin;

@@ -18,12 +18,16 @@ use super::harness::*;
 const NONE: GetAssertionInput<'static> = GetAssertionInput { read: None, write: None, original_size: None };
 const READ: GetAssertionInput<'static> = GetAssertionInput { read: Some(true), ..NONE };
 
-fn key() -> Key {
+pub const CONFIG: Config<'static> = {
     let config = Config::new([0; 16]);
-    Key::with(Config { caps: config.caps.without(Caps::LARGE_BLOBS).with(Caps::LARGE_BLOB_EXTENSION), ..config })
+    Config { caps: config.caps.without(Caps::LARGE_BLOBS).with(Caps::LARGE_BLOB_EXTENSION), ..config }
+};
+
+fn key() -> Key {
+    Key::with(CONFIG)
 }
 
-fn support(support: Support<'_>) -> Vec<u8> {
+pub fn support(support: Support<'_>) -> Vec<u8> {
     let large_blob = Some(MakeCredentialInput { support });
     raw(&MakeCredentialInputs { large_blob, ..Default::default() })
 }
@@ -33,11 +37,11 @@ fn with_blob(key: &mut Key, user: &[u8]) -> Made {
     key.make(&extended(resident(user), &support(Support::REQUIRED))).unwrap()
 }
 
-fn write(blob: &[u8]) -> GetAssertionInput<'_> {
+pub fn write(blob: &[u8]) -> GetAssertionInput<'_> {
     GetAssertionInput { write: Some(blob), original_size: Some(1000), ..NONE }
 }
 
-fn ask(input: GetAssertionInput<'_>) -> Vec<u8> {
+pub fn ask(input: GetAssertionInput<'_>) -> Vec<u8> {
     raw(&GetAssertionInputs { large_blob: Some(input), ..Default::default() })
 }
 

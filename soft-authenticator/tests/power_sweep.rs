@@ -1,6 +1,8 @@
 //! Every command that changes anything, on a flash whose power is cut at every write and every erasure, before it, after
 //! it, and within it. What comes up is the state before the commit that was under way, or the one after it.
 
+use std::io::Write;
+
 use keyfob_core::{
     Status,
     cbor::{List, Text},
@@ -13,6 +15,7 @@ use keyfob_core::{
         get_assertion::{self, Request},
         make_credential,
     },
+    extensions::large_blob::Support,
     pin_uv::{Protocol::Two, Token},
 };
 use keyfob_soft_authenticator::{
@@ -23,10 +26,31 @@ use keyfob_soft_authenticator::{
     },
 };
 
-use super::{harness::*, user_verification::SENSOR};
+use super::{harness::*, large_blob, user_verification::SENSOR};
 
-/// A key with all that there is.
-const CONFIG: Config<'static> = Config { enterprise: MANAGED.enterprise, ..SENSOR };
+/// What kind of key it is.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Setup {
+    /// With all that there is, and no PIN yet.
+    Open,
+    /// With a PIN and a finger.
+    Protected,
+    /// With large blobs that are kept with their credentials. It cannot have both.
+    LargeBlobExtension,
+}
+
+impl Setup {
+    fn config(self) -> Config<'static> {
+        match self {
+            Self::LargeBlobExtension => large_blob::CONFIG,
+            _ => Config { enterprise: MANAGED.enterprise, ..SENSOR },
+        }
+    }
+}
+
+/// The commands that change anything.
+pub const COMMANDS: [(Setup, &[Command]); 3] =
+    [(Setup::Open, OPEN), (Setup::Protected, PROTECTED), (Setup::LargeBlobExtension, LARGE_BLOB_EXTENSION)];
 /// Little more than credentials, settings and two arrays take, so that pages are freed within commands, too.
 const PAGES: usize = 13;
 const TEARS: [Tear; 5] = [Tear::Before, Tear::After, Tear::Within(1), Tear::Within(2), Tear::Within(3)];
@@ -45,7 +69,8 @@ const SETTINGS: [Setting; 11] = [
 ];
 
 /// A key as it was before a command.
-struct Prepared {
+pub struct Prepared {
+    setup: Setup,
     flash: BenchFlash,
     wrapped: Vec<u8>,
     resident: Vec<u8>,
@@ -53,7 +78,7 @@ struct Prepared {
     finger: Vec<u8>,
 }
 
-type Run = fn(&mut Key, &Prepared) -> Status;
+pub type Command = (&'static str, fn(&mut Key, &Prepared) -> Status);
 
 fn code<T>(result: Result<T, Status>) -> Status {
     result.map_or_else(|status| status, |_| Status::OK)
@@ -115,7 +140,7 @@ const MIN_PIN_LENGTH: SetMinPinLength<'static> = SetMinPinLength {
 };
 
 /// Commands of a key without a PIN.
-const OPEN: &[(&str, Run)] = &[
+const OPEN: &[Command] = &[
     ("makeCredential, discoverable", |key, _| make(key, b"new", true, false)),
     ("makeCredential, overwriting", |key, _| make(key, b"second", true, false)),
     ("getAssertion", |key, _| sign_in(key, false)),
@@ -138,7 +163,7 @@ const OPEN: &[(&str, Run)] = &[
 ];
 
 /// Commands of a key with a PIN and a finger.
-const PROTECTED: &[(&str, Run)] = &[
+const PROTECTED: &[Command] = &[
     ("changePIN", |key, _| key.change_pin(Two, PIN, "5678")),
     ("changePIN, wrong", |key, _| key.change_pin(Two, "8765", "5678")),
     ("getPinUvAuthTokenUsingPin", |key, _| code(key.token(Two, PIN, MC, None))),
@@ -181,15 +206,29 @@ const PROTECTED: &[(&str, Run)] = &[
     ("reset, with PIN", |key, _| key.status(&[0x07])),
 ];
 
-fn plug_in(flash: &BenchFlash) -> Key {
-    Key::try_with(CONFIG, BenchStore::on_flash(flash)).unwrap()
+/// Commands of a key with the extension `largeBlob`.
+const LARGE_BLOB_EXTENSION: &[Command] = &[("getAssertion, with a large blob", |key, prepared| {
+    let (blob, list) = ([5; 200], [CredentialDescriptor::new(&prepared.resident)]);
+    let ask = large_blob::ask(large_blob::write(&blob));
+    code(key.get(&listed(asking(&ask), &list)))
+})];
+
+const LOG: Mount = |flash| Box::new(on_flash(flash.clone()));
+
+fn plug_in(flash: &BenchFlash, setup: Setup, mount: Mount) -> Key {
+    Key::try_with(setup.config(), BenchStore::mounted(flash, mount)).unwrap()
 }
 
 /// A key with two credentials and an array, whose counter has been written so many times.
-fn prepare(protected: bool, churn: u32) -> Prepared {
+pub fn prepare(setup: Setup, churn: u32) -> Prepared {
     let flash = BenchFlash::new(SimulatedFlash::new(PAGES));
-    let mut key = plug_in(&flash);
-    let resident = key.make(&resident(b"first")).unwrap().id().to_vec();
+    let mut key = plug_in(&flash, setup, LOG);
+    let with_blob = large_blob::support(Support::REQUIRED);
+    let first = match setup {
+        Setup::LargeBlobExtension => extended(resident(b"first"), &with_blob),
+        _ => resident(b"first"),
+    };
+    let resident = key.make(&first).unwrap().id().to_vec();
     assert_eq!(make(&mut key, b"second", true, false), Status::OK);
     let wrapped = key.make(&registration(b"wrapped")).unwrap().id().to_vec();
     let application = &rp_id_hash(RP);
@@ -197,9 +236,11 @@ fn prepare(protected: bool, churn: u32) -> Prepared {
     let control = Control::ENFORCE_USER_PRESENCE;
     let request = U2fRequest::Authenticate { control, challenge: &HASH, application, key_handle: &key_handle };
     assert_eq!(u2f(&mut key, &request), Status::OK);
-    assert_eq!(key.write_fragment(None, 0, &blob_array(600), Some(600)), Status::OK);
+    if setup != Setup::LargeBlobExtension {
+        assert_eq!(key.write_fragment(None, 0, &blob_array(600), Some(600)), Status::OK);
+    }
     let mut finger = Vec::new();
-    if protected {
+    if setup == Setup::Protected {
         assert_eq!(key.set_pin(Two, PIN), Status::OK);
         let token = key.token(Two, PIN, BE, None).unwrap();
         finger = key.enrol(&token).unwrap();
@@ -207,7 +248,7 @@ fn prepare(protected: bool, churn: u32) -> Prepared {
     for count in 2..churn + 2 {
         key.store.memory.borrow_mut().commit(&[Change::Set(Setting::SignCount, &count.to_be_bytes())]).unwrap();
     }
-    Prepared { flash, wrapped, resident, key_handle, finger }
+    Prepared { setup, flash, wrapped, resident, key_handle, finger }
 }
 
 /// All that a store keeps, and what a key says that comes up with it.
@@ -221,7 +262,7 @@ struct State {
 }
 
 impl State {
-    fn of(flash: &BenchFlash) -> Self {
+    fn of(flash: &BenchFlash, setup: Setup) -> Self {
         let mut store = BenchStore::on_flash(flash);
         let settings = SETTINGS.map(|setting| store.setting(setting)).to_vec();
         let (mut credentials, mut before, mut out) = (Vec::new(), None, [0; MAX_RECORD]);
@@ -232,7 +273,7 @@ impl State {
         let mut large_blobs = vec![0; store.large_blobs_len().unwrap()];
         store.read_large_blobs(Blobs::Committed, 0, &mut large_blobs).unwrap();
         // On a copy: a sign-in counts.
-        let mut key = plug_in(&flash.copy());
+        let mut key = plug_in(&flash.copy(), setup, LOG);
         let retries = key.retries();
         let sign_in = key.get(&assertion()).map(|got| got.id);
         Self { settings, credentials, large_blobs, retries, sign_in }
@@ -245,17 +286,24 @@ impl State {
 
 /// What a sweep comes to.
 #[derive(Default)]
-struct Swept {
+pub struct Swept {
     operations: u64,
     erasures: u64,
     cuts: u64,
 }
 
-/// Runs a command with the power cut at every operation.
-fn sweep(name: &str, prepared: &Prepared, run: Run) -> Swept {
+/// When the power fails: at an operation, or after the command.
+fn cuts(operations: u64) -> impl Iterator<Item = Option<Cut>> {
+    let within = (0..operations).flat_map(|operation| TEARS.map(|tear| Some(Cut { operation, tear })));
+    within.chain([None])
+}
+
+/// Runs a command with the power cut at every operation, on the store that `mount` makes. What is right, the log itself
+/// says, without cuts. `Err` says what is wrong.
+pub fn sweep((name, run): Command, prepared: &Prepared, mount: Mount) -> Result<Swept, String> {
     // What the command does, commit by commit.
-    let whole = prepared.flash.copy();
-    let mut key = plug_in(&whole);
+    let (whole, setup) = (prepared.flash.copy(), prepared.setup);
+    let mut key = plug_in(&whole, setup, LOG);
     let erased = || whole.get().erasures.iter().map(|count| u64::from(*count)).sum::<u64>();
     let (applied, erased_before) = (key.store.applied(), erased());
     let operations = whole.get().operations;
@@ -266,52 +314,81 @@ fn sweep(name: &str, prepared: &Prepared, run: Run) -> Swept {
     let mut states: Vec<State> = (1..=commits)
         .map(|commit| {
             let flash = prepared.flash.copy();
-            let mut key = plug_in(&flash);
+            let mut key = plug_in(&flash, setup, LOG);
             key.store.fail_at(commit, Fault::Before);
             run(&mut key, prepared);
-            State::of(&flash)
+            State::of(&flash, setup)
         })
         .collect();
-    states.push(State::of(&whole));
-    let mut cuts = 0;
-    for operation in 0..operations {
-        for tear in TEARS {
-            let flash = prepared.flash.copy();
-            let mut key = plug_in(&flash);
-            let before = key.store.applied();
-            flash.get().cut(Cut { operation, tear });
-            run(&mut key, prepared);
-            assert!(flash.get().is_off());
-            let made = (key.store.applied() - before) as usize;
-            drop(key);
-            flash.get().power_on();
-            let state = State::of(&flash);
-            let place =
-                format!("{name}: {tear:?} operation {operation} of {operations}, after commit {made} of {commits}");
-            let next = states.get(made + 1);
-            assert!(state == states[made] || Some(&state) == next, "{place}: neither the old state nor the new one");
-            let most = states[made].pin_retries().max(next.map_or(0, State::pin_retries));
-            assert!(state.pin_retries() <= most, "{place}: PIN retries grew");
-            cuts += 1 + recover(&flash, &state, operation, &place);
+    states.push(State::of(&whole, setup));
+    let mut swept = Swept { operations, erasures, cuts: 0 };
+    for cut in cuts(operations) {
+        let flash = prepared.flash.copy();
+        let mut key = plug_in(&flash, setup, mount);
+        let before = key.store.applied();
+        if let Some(cut) = cut {
+            flash.get().cut(cut);
         }
+        let answer = run(&mut key, prepared);
+        let failed = flash.get().is_off();
+        let made = (key.store.applied() - before) as usize;
+        drop(key);
+        flash.get().power_on();
+        let state = State::of(&flash, setup);
+        let place = format!("{name}: {cut:?} of {operations} operations, after commit {made} of {commits}");
+        check(&state, &states, made, answer).map_err(|what| format!("{place}: {what}"))?;
+        if failed != cut.is_some() {
+            return Err(format!("{place}: the power did not fail in it"));
+        }
+        swept.cuts += 1 + recover(&flash, setup, &state, cut, mount).map_err(|what| format!("{place}: {what}"))?;
     }
-    Swept { operations, erasures, cuts }
+    Ok(swept)
 }
 
-/// Cuts the power again while the key that came up tidies, more and more often.
-fn recover(flash: &BenchFlash, state: &State, operation: u64, place: &str) -> u64 {
+/// Whether this may be what comes up after so many of the commits that lead from one state to the next.
+fn check(state: &State, states: &[State], made: usize, answer: Status) -> Result<(), &'static str> {
+    if answer == Status::PIN_INVALID && state.pin_retries() >= states[0].pin_retries() {
+        return Err("the PIN was compared, and the attempt is not counted");
+    }
+    let next = states.get(made + 1);
+    if *state != states[made] && Some(state) != next {
+        let missing = states[..made].contains(state);
+        return Err(if missing {
+            "an acknowledged commit is missing"
+        } else {
+            "neither the old state nor the new one"
+        });
+    }
+    let most = states[made].pin_retries().max(next.map_or(0, State::pin_retries));
+    if state.pin_retries() > most { Err("PIN retries grew") } else { Ok(()) }
+}
+
+/// Cuts the power again while the key that came up tidies, more and more often. How often.
+fn recover(
+    flash: &BenchFlash,
+    setup: Setup,
+    state: &State,
+    cut: Option<Cut>,
+    mount: Mount,
+) -> Result<u64, &'static str> {
+    let operation = cut.map_or(0, |cut| cut.operation);
     for again in 0..2 {
         flash
             .get()
             .cut(Cut { operation: (operation + again) % 4, tear: TEARS[(operation + again) as usize % TEARS.len()] });
-        let store = BenchStore::on_flash(flash);
+        let store = BenchStore::mounted(flash, mount);
         while store.memory.borrow_mut().tidy() == Ok(true) && !flash.get().is_off() {}
         flash.get().power_on();
     }
-    let store = BenchStore::on_flash(flash);
+    let store = BenchStore::mounted(flash, mount);
     while store.memory.borrow_mut().tidy().unwrap() {}
-    assert!(State::of(flash) == *state, "{place}: lost in the recovery");
-    2
+    if State::of(flash, setup) == *state { Ok(2) } else { Err("lost in the recovery") }
+}
+
+/// Says something that is seen without `--nocapture`, too, as what `println` says is not.
+#[allow(clippy::explicit_write)]
+fn say(line: std::fmt::Arguments<'_>) {
+    writeln!(std::io::stdout(), "{line}").unwrap();
 }
 
 #[test]
@@ -319,22 +396,22 @@ fn whatever_is_cut_wherever_the_old_state_or_the_new_one_comes_up() {
     let mut all = Swept::default();
     // The log in its first pages, and once around and more, at several places.
     for churn in [0, 150, 240, 251] {
-        for (protected, commands) in [(false, OPEN), (true, PROTECTED)] {
-            let prepared = prepare(protected, churn);
-            for (name, run) in commands {
-                let swept = sweep(name, &prepared, *run);
+        for (setup, commands) in COMMANDS {
+            let prepared = prepare(setup, churn);
+            for command in commands {
+                let swept = sweep(*command, &prepared, LOG).unwrap_or_else(|wrong| panic!("{wrong}"));
                 all.operations += swept.operations;
                 all.erasures += swept.erasures;
                 all.cuts += swept.cuts;
             }
         }
     }
-    let commands = OPEN.len() + PROTECTED.len();
+    let commands: usize = COMMANDS.iter().map(|(_, commands)| commands.len()).sum();
     let Swept { operations, erasures, cuts } = all;
-    println!(
-        "power cuts: {commands} commands in 4 states of the log, {operations} operations, {erasures} of them erasures"
-    );
-    println!("power cuts: {cuts} cuts");
+    say(format_args!(
+        "power cuts: {commands} commands in 4 states of the log x every operation = {cuts} cuts \
+         ({operations} operations, {erasures} of them erasures)"
+    ));
     assert!(erasures > 20, "a sweep that comes to few erasures");
 }
 
@@ -345,16 +422,17 @@ fn a_first_power_up_can_be_cut_anywhere() {
         for operation in 0.. {
             let flash = BenchFlash::new(SimulatedFlash::new(PAGES));
             flash.get().cut(Cut { operation, tear });
-            let done = Key::try_with(CONFIG, BenchStore::on_flash(&flash)).is_ok() && !flash.get().is_off();
+            let done =
+                Key::try_with(Setup::Open.config(), BenchStore::on_flash(&flash)).is_ok() && !flash.get().is_off();
             if done {
                 break;
             }
             flash.get().power_on();
-            let mut key = plug_in(&flash);
+            let mut key = plug_in(&flash, Setup::Open, LOG);
             assert_eq!(make(&mut key, b"first", true, false), Status::OK);
             assert_eq!(sign_in(&mut key.power_cut(), false), Status::OK);
             cuts += 1;
         }
     }
-    println!("power cuts: first power-up, {cuts} cuts");
+    say(format_args!("power cuts: first power-up, {cuts} cuts"));
 }

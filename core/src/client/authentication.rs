@@ -14,7 +14,7 @@ use rand_core::CryptoRng;
 use super::{
     Assertion, AssertionSelection, Cause, GetOptions, InvalidOption, Requirement,
     authorization::Grant,
-    descriptors::{Part, assemble, candidates, measure, write},
+    descriptors::{Part, assemble, candidates, measure, write_ids},
     extensions::{
         LargeBlobAccess,
         hmac::{self, Salts, Sealed},
@@ -158,7 +158,7 @@ impl<'o> Authentication<'o> {
         };
         let encode = |request: &Request<'_>, buffer: &mut [u8]| encode_request(Command::GET_ASSERTION, request, buffer);
         let end = |request: &Request<'_>| measure(|buffer| encode(request, buffer)).saturating_sub(1);
-        let list = Part { at: end(&to_list), replaced: 1, write: &|w| write(ids.clone(), w) };
+        let list = Part { at: end(&to_list), replaced: 1, write: &|w| write_ids(ids.clone(), w) };
         let map = Part { at: end(&to_extensions), replaced: 1, write: &|w| extensions.write(w) };
         let parts = [request.allow_list.map(|_| list), request.extensions.map(|_| map)];
         Ok(assemble(|buffer| encode(&request, buffer), &parts, buffer)?)
@@ -182,11 +182,14 @@ impl<'o> Authentication<'o> {
         if !(1..=MAX_CREDENTIAL_ID).contains(&credential_id.len()) {
             return Err(Cause::InvalidCredentialId);
         }
-        if !options.allow_list.is_empty() && !options.allow_list.iter().any(|allowed| allowed.id == credential_id) {
+        let mut allowed = candidates(&options.allow_list, means.facts);
+        if !options.allow_list.is_empty() && !allowed.any(|allowed| allowed == credential_id) {
             return Err(Cause::CredentialNotAllowed);
         }
-        let total = response.number_of_credentials.unwrap_or(1).max(1);
-        let total = usize::try_from(total).unwrap_or(usize::MAX);
+        let total = usize::try_from(response.number_of_credentials.unwrap_or(1)).unwrap_or(usize::MAX);
+        if self.len == 0 && !(1..=self.most(means.facts)).contains(&total) {
+            return Err(Cause::NumberOfCredentials);
+        }
         let has_key = response.large_blob_key.is_some();
         let outputs: GetAssertionOutputs<'_> =
             auth_data.extensions.map_or(Ok(GetAssertionOutputs::default()), |map| map.decode())?;
@@ -199,6 +202,16 @@ impl<'o> Authentication<'o> {
             hmac::keep(room, clear.get_mut(..len).unwrap_or_default())?;
         }
         Ok((total, has_key))
+    }
+
+    /// How many assertions there may be. Of a list the authenticator picks one (CTAP 2.3 §6.2.2); the version before that
+    /// has it return all of them.
+    fn most(&self, facts: &Facts) -> usize {
+        match self.phase {
+            _ if self.options.allow_list.is_empty() => usize::MAX,
+            Phase::Whole if !facts.selection => candidates(&self.options.allow_list, facts).count(),
+            _ => 1,
+        }
     }
 
     /// Takes a fragment of the large-blob array, or word that one was stored.
@@ -376,7 +389,10 @@ impl<'o> Operation for Authentication<'o> {
                 return Ok(Progress::Prepared);
             }
             _ if means.facts.ctap1 && u2f::waits(room.response()) => return Ok(Progress::Again),
-            Phase::Nobody => return Err(Cause::Status(Status::NO_CREDENTIALS)),
+            Phase::Nobody => {
+                let none = Cause::Status(Status::NO_CREDENTIALS);
+                return Err(touch::end(means.facts, room.response(), none));
+            }
             // The assertions are there: what becomes of a blob does not take them back.
             Phase::ReadBlobs | Phase::WriteBlobs => {
                 return Ok(self.blobs(means, room.response()).unwrap_or(Progress::Enough));
@@ -403,11 +419,15 @@ impl<'o> Operation for Authentication<'o> {
                 }
                 Ok(Progress::Complete)
             }
-            // An authenticator of before 2.1 has already been touched.
-            Err(Cause::Status(Status::NO_CREDENTIALS)) if means.facts.selection && self.len == 0 => {
+            // Some wait for a touch before they say so, as version 2.0 has it.
+            Err(Cause::Status(Status::NO_CREDENTIALS | Status::INVALID_CREDENTIAL))
+                if self.len == 0 && !room.touched =>
+            {
                 self.phase = Phase::Nobody;
                 Ok(Progress::Prepared)
             }
+            // The assertions that are there are not taken back.
+            Err(Cause::Status(_)) if self.phase == Phase::Next => Ok(Progress::Enough),
             Err(Cause::Status(Status::REQUEST_TOO_LARGE | Status::LIMIT_EXCEEDED))
                 if self.phase == Phase::Whole && list.len() > 1 =>
             {

@@ -19,11 +19,10 @@ use crate::{
     transport::KeepAlive,
 };
 
+mod giving_up;
+
 /// The smallest buffer a ceremony takes, in bytes: the smallest maxMsgSize (CTAP 2.3 §6.4).
 pub const MIN_BUFFER: usize = get_info::DEFAULT_MAX_MSG_SIZE;
-
-/// How long the answer to a cancellation is waited for. A slow key finishes its computation first.
-const DRAIN_LIMIT: Duration = Duration::from_secs(3);
 
 /// How long an authenticator of version 1 that waits for a touch is left alone before it is asked again.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
@@ -47,6 +46,8 @@ pub struct Ceremony<'b, O, C, R> {
     /// A request is under way: only then can the authenticator answer or be cancelled.
     under_way: bool,
     shown: Option<KeepAlive>,
+    /// A touch was asked for during the request.
+    touched: bool,
     /// When the same request is sent again.
     again: Option<Instant>,
     /// Responses have to be canonical.
@@ -108,6 +109,7 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
             showing: None,
             under_way: false,
             shown: None,
+            touched: false,
             again: None,
             strict: false,
             ctap2_only: false,
@@ -195,7 +197,7 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
         let buf = self.buffer.get_mut(self.kept..).unwrap_or_default();
         match next {
             Next::Send(len) => {
-                self.under_way = true;
+                (self.under_way, self.touched) = (true, false);
                 Output::Send(Exchange { buf, len, protocol })
             }
             Next::Wait | Next::Item(_) => Output::Wait { buf, limit },
@@ -230,6 +232,7 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
             }
             Input::KeepAlive(status) if self.under_way && self.shown != Some(status) => {
                 self.shown = Some(status);
+                self.touched |= status == KeepAlive::UpNeeded;
                 Ok(Next::Show(status))
             }
             Input::Time | Input::KeepAlive(_) => Ok(Next::Wait),
@@ -238,7 +241,9 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
             Input::Pin(_) | Input::NoPin | Input::UserVerification(_) | Input::Reconnected => self.answer(input),
         }?;
         match next {
-            Next::Send(_) | Next::AskPin | Next::AskNewPin | Next::AskUv | Next::Reconnect if now >= self.deadline => {
+            Next::Send(_) | Next::AskPin | Next::AskNewPin | Next::AskUv | Next::Reconnect
+                if now >= self.deadline && self.cancelled.is_none() =>
+            {
                 Err(Cause::Timeout)
             }
             next => Ok(next),
@@ -265,25 +270,6 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
     fn ask_version(&mut self) -> Result<Next, Cause> {
         self.facts.ctap1 = true;
         Ok(Next::Send(ctap1::Request::Version.encode(self.buffer)?))
-    }
-
-    /// Ends the ceremony with `cause`, at once or after the authenticator has given up.
-    fn give_up(&mut self, now: Instant, cause: Cause) -> Result<Next, Cause> {
-        if !self.under_way {
-            return Err(cause);
-        }
-        self.cancelled = Some((cause, now.plus(DRAIN_LIMIT)));
-        Ok(Next::CancelDevice)
-    }
-
-    /// Waits for the answer to the cancelled request, whatever it is: until then the channel is not free.
-    fn drain(&mut self, now: Instant, input: Input<'_>) -> Result<Next, Cause> {
-        match (self.cancelled, input) {
-            (Some((cause, _)), Input::Response(_) | Input::TransportFailed) => Err(cause),
-            (Some((cause, limit)), _) if now >= limit => Err(cause),
-            (_, Input::Time | Input::KeepAlive(_) | Input::Cancel) => Ok(Next::Wait),
-            _ => Err(Cause::WrongState),
-        }
     }
 
     fn transport_failed(&mut self) -> Result<Next, Cause> {
@@ -357,7 +343,7 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
             }
         }
         self.encode(true)?;
-        self.authorize(|authorization, cx| authorization.begin(cx))
+        self.set_out()
     }
 
     /// The same with an authenticator of version 1, of which nothing is known.
@@ -368,6 +354,15 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
         self.facts.max_msg_size = get_info::DEFAULT_MAX_MSG_SIZE;
         self.facts.max_credential_id_length = Some(ctap1::MAX_KEY_HANDLE);
         self.operation.examine_ctap1(&self.facts)?;
+        self.set_out()
+    }
+
+    /// Begins with what needs no authorization.
+    fn set_out(&mut self) -> Result<Next, Cause> {
+        if self.operation.prelude(&self.facts) {
+            self.stage = Stage::Command;
+            return self.command();
+        }
         self.authorize(|authorization, cx| authorization.begin(cx))
     }
 
@@ -434,12 +429,13 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
 
     fn accept(&mut self, now: Instant, end: usize) -> Result<Next, Cause> {
         let bytes = self.buffer.get_mut(self.kept..).unwrap_or_default();
-        let mut room = Room { bytes, len: end.saturating_sub(self.kept) };
+        let mut room = Room { bytes, len: end.saturating_sub(self.kept), touched: self.touched };
         let mut means = means(&self.crypto, &mut self.rng, &self.facts, &self.authorization);
         let progress = self.operation.accept(&mut means, &mut room);
         let end = self.kept.saturating_add(room.len);
         match progress {
             Ok(Progress::Prepared) => self.command(),
+            Ok(Progress::Authorize) => self.authorize(|authorization, cx| authorization.begin(cx)),
             Ok(Progress::Again) => {
                 self.again = Some(now.plus(POLL_INTERVAL));
                 match self.shown.replace(KeepAlive::UpNeeded) {

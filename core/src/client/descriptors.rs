@@ -1,5 +1,5 @@
-//! Credential lists as they go to the authenticator: without transports, which some refuse, and without credentials
-//! that it cannot have made.
+//! Lists of a relying party as they go to the authenticator: without what is of an unknown type; credentials without
+//! transports, which some refuse, and without those that it cannot have made.
 
 use super::facts::Facts;
 use crate::{
@@ -17,12 +17,17 @@ pub fn candidates<'a>(list: &Descriptors<'a>, facts: &Facts) -> impl Iterator<It
     list.iter().filter(move |descriptor| facts.could_hold(descriptor)).map(|descriptor| descriptor.id)
 }
 
-/// Writes the list of `ids`, which is walked twice.
-pub fn write<'a>(ids: impl Iterator<Item = &'a [u8]> + Clone, w: &mut Writer<'_>) {
-    w.array(ids.clone().count());
-    for id in ids {
-        CredentialDescriptor::new(id).write(w);
+/// Writes a list of `items`, which are walked twice.
+pub fn write<T: Write>(items: impl Iterator<Item = T> + Clone, w: &mut Writer<'_>) {
+    w.array(items.clone().count());
+    for item in items {
+        item.write(w);
     }
+}
+
+/// Writes the list of `ids`.
+pub fn write_ids<'a>(ids: impl Iterator<Item = &'a [u8]> + Clone, w: &mut Writer<'_>) {
+    write(ids.map(CredentialDescriptor::new), w);
 }
 
 /// A part of a request that is written into its place later: `write` writes it at `at` over `replaced` bytes.

@@ -102,8 +102,10 @@ pub enum Cause {
     CredProtectUnsupported,
     /// A large blob is required, and the authenticator has none, or none for credentials that are not discoverable.
     LargeBlobUnsupported,
-    /// The authenticator supports none of the relying party's algorithms.
+    /// The authenticator supports none of the relying party's algorithms. Told after a touch.
     NoCommonAlgorithm,
+    /// The relying party wants an authenticator that is attached in another way.
+    AttachmentMismatch,
 
     /// The authenticator does not have this command, this part of it, or this setting.
     Unsupported,
@@ -154,6 +156,8 @@ pub enum Cause {
     CredentialNotAllowed,
     /// The credential is not named, and the allow list does not have exactly one entry.
     CredentialMissing,
+    /// The authenticator claims to have no assertion, or more than one where it has to pick one from the allow list.
+    NumberOfCredentials,
 }
 
 /// The options that are checked before anything is sent.
@@ -168,7 +172,7 @@ pub enum InvalidOption {
     AppId,
     /// The user handle is not 1 to 64 bytes long.
     UserId,
-    /// The algorithms are empty, or one has another type than public-key.
+    /// There are no algorithms, or none of a type that is known.
     Algorithms,
     /// A large-blob array is too short to be one.
     LargeBlobArray,
@@ -199,6 +203,7 @@ impl Cause {
         match self {
             Self::Status(status) => code_of(status),
             Self::Cancelled | Self::Timeout => ErrorCode::Timeout,
+            Self::AttachmentMismatch => ErrorCode::DeviceIneligible,
             Self::InvalidOption(_)
             | Self::RequestTooLarge { .. }
             | Self::ListTooLong { .. }

@@ -28,7 +28,7 @@ pub struct MakeOptions<'o> {
     pub rp: RpEntity<'o>,
     /// The user; the handle has 1 to 64 bytes.
     pub user: UserEntity<'o>,
-    /// Algorithms the relying party accepts, best first; at least one.
+    /// Algorithms the relying party accepts, best first; at least one. Those of an unknown type are left out.
     pub pub_key_cred_params: List<'o, CredentialParameters<'o>>,
     /// Credentials that must not be on the authenticator.
     pub exclude_list: List<'o, CredentialDescriptor<'o>>,
@@ -40,7 +40,7 @@ pub struct MakeOptions<'o> {
     pub preferred_without_uv: PreferredWithoutUv,
     /// Enterprise attestation, 1: vendor-facilitated, 2: platform-managed; sent to authenticators where it is enabled.
     pub enterprise_attestation: Option<u64>,
-    /// How much of the attestation is returned.
+    /// How much of the attestation is returned; for none, the outcome's format and statement are those of "none".
     pub attestation: Conveyance,
     /// Attestation formats the relying party prefers, best first (2.2).
     pub attestation_formats: List<'o, Text<'o>>,

@@ -52,6 +52,17 @@ pub trait Operation {
     fn timeout(&self) -> Duration {
         DEFAULT_TIMEOUT
     }
+    /// Whether there are requests before authorization is asked for, until [`Progress::Authorize`].
+    fn prelude(&mut self, facts: &Facts) -> bool {
+        let _ = facts;
+        false
+    }
+    /// Writes the request that tells the authenticator that the ceremony is given up, once; `None` when there is nothing
+    /// to tell.
+    fn farewell<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>, buffer: &mut [u8]) -> Option<usize> {
+        let _ = (means, buffer);
+        None
+    }
     /// Takes note of the grant, and says whether there is a command to send.
     fn granted<C: Crypto>(&mut self, crypto: &C, grant: Grant<'_>) -> bool {
         let _ = (crypto, grant);
@@ -109,6 +120,8 @@ pub struct Room<'a> {
     pub bytes: &'a mut [u8],
     /// Of the response.
     pub len: usize,
+    /// The authenticator has asked for a touch.
+    pub touched: bool,
 }
 
 impl Room<'_> {
@@ -132,6 +145,8 @@ pub enum Progress {
     Again,
     /// It is used up, and was only a preparation: authorization can still help.
     Prepared,
+    /// It is used up, and was the last that needs no authorization.
+    Authorize,
     /// It is shown.
     Show {
         /// It is kept, not used up.

@@ -6,7 +6,7 @@ use rand_core::CryptoRng;
 
 use super::{
     Cause,
-    descriptors::{Descriptors, Part, assemble, candidates, measure, write},
+    descriptors::{Descriptors, Part, assemble, candidates, measure, write_ids},
     facts::Facts,
     operation::Means,
     u2f,
@@ -84,7 +84,7 @@ impl<'o> Preflight<'o> {
         let room = means.facts.max_msg_size.min(buffer.len());
         loop {
             let ids = candidates(list, means.facts).skip(self.done).take(batch);
-            let part = Part { at, replaced: 1, write: &|w| write(ids.clone(), w) };
+            let part = Part { at, replaced: 1, write: &|w| write_ids(ids.clone(), w) };
             match assemble(encode, &[Some(part)], buffer.get_mut(..room).unwrap_or_default()) {
                 Err(_) if batch > 1 => batch = batch.saturating_sub(1),
                 result => {
@@ -93,6 +93,11 @@ impl<'o> Preflight<'o> {
                 }
             }
         }
+    }
+
+    /// Whether there is nothing left to ask.
+    pub fn is_over(&self, list: &Descriptors<'o>, facts: &Facts) -> bool {
+        self.found.is_some() || candidates(list, facts).nth(self.done).is_none()
     }
 
     /// Takes the answer. Errors: one that is malformed; whatever else the authenticator objects to, the credentials are not

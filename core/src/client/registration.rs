@@ -1,7 +1,8 @@
 //! The operation of [`MakeCredential`](super::MakeCredential).
 //!
 //! ```text
-//! appidExclude ──▶ found: a touch, CREDENTIAL_EXCLUDED
+//! appidExclude, before anyone is asked for anything ──▶ found: a touch, CREDENTIAL_EXCLUDED
+//! no common algorithm ───────────────────────────────────────▶ a touch, NoCommonAlgorithm
 //! exclude list in one message ─────────────────────────────────────────▶ authenticatorMakeCredential
 //! a longer one ──▶ preflight ──▶ found: with that one, none: without ──▶ authenticatorMakeCredential
 //! version 1    ──▶ preflight ──▶ found: a touch, CREDENTIAL_EXCLUDED; none ──▶ register
@@ -14,7 +15,7 @@ use rand_core::CryptoRng;
 use super::{
     Attestation, Cause, Conveyance, InvalidOption, MakeOptions, Requirement,
     authorization::Grant,
-    descriptors::{Part, assemble, candidates, measure, write},
+    descriptors::{Part, assemble, candidates, measure, write, write_ids},
     extensions::{
         MakeResults,
         hmac::{self, Salts, Sealed},
@@ -29,7 +30,6 @@ use crate::{
     Status,
     attestation::{Packed, RawStatement, Statement},
     auth_data::{AuthData, Flags},
-    bytes,
     cbor::{List, RawMap, Write},
     cose::Algorithm,
     crypto::{Crypto, Hash},
@@ -52,8 +52,6 @@ enum Phase {
     Preflight,
     /// Registers, with the one that was found, if any.
     Picked,
-    /// Collects a touch, and fails.
-    Excluded,
 }
 
 /// The operation of [`MakeCredential`](super::MakeCredential).
@@ -66,8 +64,8 @@ pub struct Registration<'o> {
     enterprise: bool,
     /// Secrets of the new credential are asked for.
     evaluates: bool,
-    /// The attestation is taken out.
-    anonymizes: bool,
+    /// What it fails with after a touch: without one, a site could find out about an authenticator behind its user's back.
+    refusal: Option<Cause>,
     phase: Phase,
     preflight: Preflight<'o>,
 }
@@ -79,15 +77,20 @@ impl<'o> Registration<'o> {
             resident_key: false,
             enterprise: false,
             evaluates: false,
-            anonymizes: false,
-            phase: Phase::AppId,
+            refusal: None,
+            phase: Phase::Whole,
             preflight: Preflight::new(),
         }
     }
 
-    fn begin(&mut self) {
+    fn search(&mut self, phase: Phase) {
         self.preflight = Preflight::new();
-        self.phase = if self.options.extensions.app_id_exclude.is_some() { Phase::AppId } else { Phase::Whole };
+        self.phase = phase;
+    }
+
+    /// What the relying party accepts; what is of an unknown type is left out (WebAuthn L3 §5.1.3).
+    fn accepted(&self) -> impl Iterator<Item = CredentialParameters<'o>> + Clone + use<'o> {
+        self.options.pub_key_cred_params.iter().filter(|params| params.kind == PUBLIC_KEY)
     }
 
     /// What secrets are asked for. Those of a user who was not verified are others, and not for prf if they can be avoided.
@@ -128,12 +131,12 @@ impl<'o> Registration<'o> {
         let extends = options.extensions.other.is_some() || inputs != MakeCredentialInputs::default();
 
         // What may be long is written into its place afterwards.
-        let to_list = Request {
+        let to_params = Request {
             client_data_hash: options.client_data_hash,
             rp: options.rp,
             user: options.user,
-            pub_key_cred_params: options.pub_key_cred_params,
-            exclude_list: ids.clone().next().map(|_| List::Slice(&[])),
+            pub_key_cred_params: List::Slice(&[]),
+            exclude_list: None,
             extensions: None,
             options: None,
             pin_uv_auth_param: None,
@@ -141,6 +144,7 @@ impl<'o> Registration<'o> {
             enterprise_attestation: None,
             attestation_formats_preference: None,
         };
+        let to_list = Request { exclude_list: ids.clone().next().map(|_| List::Slice(&[])), ..to_params };
         let to_extensions = Request { extensions: extends.then_some(RawMap::EMPTY), ..to_list };
         let request = Request {
             options: Some(asked).filter(|asked| *asked != Options::default()),
@@ -153,22 +157,23 @@ impl<'o> Registration<'o> {
         let encode =
             |request: &Request<'_>, buffer: &mut [u8]| encode_request(Command::MAKE_CREDENTIAL, request, buffer);
         let end = |request: &Request<'_>| measure(|buffer| encode(request, buffer)).saturating_sub(1);
-        let list = Part { at: end(&to_list), replaced: 1, write: &|w| write(ids.clone(), w) };
+        let params = Part { at: end(&to_params), replaced: 1, write: &|w| write(self.accepted(), w) };
+        let list = Part { at: end(&to_list), replaced: 1, write: &|w| write_ids(ids.clone(), w) };
         let map = Part { at: end(&to_extensions), replaced: 1, write: &|w| extensions.write(w) };
-        let parts = [request.exclude_list.map(|_| list), request.extensions.map(|_| map)];
+        let parts = [Some(params), request.exclude_list.map(|_| list), request.extensions.map(|_| map)];
         Ok(assemble(|buffer| encode(&request, buffer), &parts, buffer)?)
     }
 
-    fn check<C: Crypto, R>(&mut self, means: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<(), Cause> {
+    fn check<C: Crypto, R>(&self, means: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<(), Cause> {
         decode_response::<Response<'_>>(room.response())?; // to the end
-        let (Attestation { auth_data, extensions, statement, .. }, _) = Attestation::decode(room.response())?;
+        let (Attestation { auth_data, extensions, .. }, _) = Attestation::decode(room.response())?;
         check_auth_data(means.crypto, &auth_data, self.options.rp.id, means.grant)?;
         let attested = auth_data.attested_credential_data.ok_or(Cause::AttestedCredentialDataMissing)?;
         if attested.credential_id.is_empty() {
             return Err(Cause::InvalidCredentialId); // more than 1,023 bytes do not decode
         }
         let algorithm = attested.public_key.algorithm();
-        if !self.options.pub_key_cred_params.iter().any(|asked| asked.algorithm == algorithm) {
+        if !self.accepted().any(|asked| asked.algorithm == algorithm) {
             return Err(Cause::AlgorithmMismatch);
         }
         if let Some(protection) = self.options.extensions.cred_protect
@@ -185,13 +190,6 @@ impl<'o> Registration<'o> {
             (Some(salts), Some(encrypted)) => hmac::open(means, encrypted, &salts, &mut clear)?,
             _ => 0,
         };
-        if self.options.attestation == Conveyance::None {
-            // A self attestation of an unknown model tells nothing.
-            let anonymous = attested.aaguid == &[0; 16];
-            self.anonymizes = !(anonymous && matches!(statement, Statement::Packed(Packed { x5c: None, .. })));
-            let at = bytes::offset(room.response(), attested.aaguid).unwrap_or(usize::MAX);
-            room.bytes.get_mut(at..at.saturating_add(16)).unwrap_or_default().fill(0);
-        }
         if self.evaluates { hmac::keep(room, clear.get_mut(..len).unwrap_or_default()) } else { Ok(()) }
     }
 }
@@ -206,7 +204,6 @@ impl Operation for Registration<'_> {
 
     fn check(&self) -> Result<(), Cause> {
         let options = self.options;
-        let params = &options.pub_key_cred_params;
         if options.rp.id.is_empty() {
             return Err(Cause::InvalidOption(InvalidOption::RpId));
         }
@@ -214,7 +211,7 @@ impl Operation for Registration<'_> {
         if !(1..=64).contains(&options.user.id.len()) {
             return Err(Cause::InvalidOption(InvalidOption::UserId));
         }
-        if params.is_empty() || !params.iter().all(|params| params.kind == PUBLIC_KEY) {
+        if self.accepted().next().is_none() {
             return Err(Cause::InvalidOption(InvalidOption::Algorithms));
         }
         Ok(())
@@ -231,9 +228,7 @@ impl Operation for Registration<'_> {
         };
         if let Some(listed) = &info.algorithms {
             let offered = |wanted: CredentialParameters| listed.iter().any(|listed| listed == wanted);
-            if !options.pub_key_cred_params.iter().any(offered) {
-                return Err(Cause::NoCommonAlgorithm);
-            }
+            self.refusal = (!self.accepted().any(offered)).then_some(Cause::NoCommonAlgorithm);
         }
         self.enterprise = facts.options.ep == Some(true);
         self.evaluates = (inputs.prf.flatten().is_some() || inputs.hmac_get_secret.is_some())
@@ -250,13 +245,15 @@ impl Operation for Registration<'_> {
         if options.user_verification == Requirement::Required {
             return Err(Cause::UvUnavailable);
         }
-        if !options.pub_key_cred_params.iter().any(|params| params.algorithm == Algorithm::ES256) {
-            return Err(Cause::NoCommonAlgorithm);
-        }
+        let offered = self.accepted().any(|params| params.algorithm == Algorithm::ES256);
+        self.refusal = (!offered).then_some(Cause::NoCommonAlgorithm);
         options.extensions.examine(facts, false)
     }
 
     fn purpose(&self) -> Purpose<'_> {
+        if self.refusal.is_some() {
+            return Purpose::NONE;
+        }
         let prf = self.evaluates && self.options.extensions.prf.is_some();
         Purpose {
             permissions: Permissions::MC.with(if self.options.exclude_list.is_empty() {
@@ -279,8 +276,18 @@ impl Operation for Registration<'_> {
         self.options.timeout
     }
 
+    fn prelude(&mut self, facts: &Facts) -> bool {
+        let asks = self.options.extensions.app_id_exclude.is_some()
+            && self.refusal.is_none()
+            && candidates(&self.options.exclude_list, facts).next().is_some();
+        if asks {
+            self.search(Phase::AppId);
+        }
+        asks
+    }
+
     fn granted<C: Crypto>(&mut self, _: &C, _: Grant<'_>) -> bool {
-        self.begin();
+        self.search(Phase::Whole);
         true
     }
 
@@ -289,7 +296,10 @@ impl Operation for Registration<'_> {
         means: &mut Means<'_, C, R>,
         buffer: &mut [u8],
     ) -> Result<usize, Cause> {
-        self.command(means, core::iter::empty(), buffer)
+        match self.refusal {
+            Some(_) => touch::request(means.facts, buffer),
+            None => self.command(means, core::iter::empty(), buffer),
+        }
     }
 
     fn request<C: Crypto, R: CryptoRng>(
@@ -299,13 +309,15 @@ impl Operation for Registration<'_> {
         buffer: &mut [u8],
     ) -> Result<usize, Cause> {
         let (options, list) = (self.options, &self.options.exclude_list);
+        if self.refusal.is_some() {
+            return touch::request(means.facts, buffer);
+        }
         loop {
             self.phase = match self.phase {
                 Phase::AppId => {
                     let app_id = options.extensions.app_id_exclude.unwrap_or_default();
                     match self.preflight.request(list, app_id, false, means, buffer)? {
                         Some(len) => return Ok(len),
-                        None if self.preflight.found.is_some() => Phase::Excluded,
                         None => Phase::Whole,
                     }
                 }
@@ -324,12 +336,9 @@ impl Operation for Registration<'_> {
                 }
                 Phase::Preflight => match self.preflight.request(list, options.rp.id, true, means, buffer)? {
                     Some(len) => return Ok(len),
-                    // Version 1 has no exclude list.
-                    None if means.facts.ctap1 && self.preflight.found.is_some() => Phase::Excluded,
                     None => Phase::Picked,
                 },
                 Phase::Picked => return self.command(means, self.preflight.found.iter().copied(), buffer),
-                Phase::Excluded => return touch::request(means.facts, buffer),
             }
         }
     }
@@ -339,14 +348,21 @@ impl Operation for Registration<'_> {
         means: &mut Means<'_, C, R>,
         room: &mut Room<'_>,
     ) -> Result<Progress, Cause> {
-        match self.phase {
-            Phase::AppId | Phase::Preflight => {
-                self.preflight.accept(&self.options.exclude_list, means.facts, room.response())?;
+        let list = &self.options.exclude_list;
+        match (self.phase, self.refusal) {
+            (Phase::AppId | Phase::Preflight, None) => {
+                self.preflight.accept(list, means.facts, room.response())?;
+                // Version 1 has no exclude list.
+                if self.preflight.found.is_some() && (self.phase == Phase::AppId || means.facts.ctap1) {
+                    self.refusal = Some(Cause::Status(Status::CREDENTIAL_EXCLUDED));
+                } else if self.phase == Phase::AppId && self.preflight.is_over(list, means.facts) {
+                    return Ok(Progress::Authorize);
+                }
                 return Ok(Progress::Prepared);
             }
             _ if means.facts.ctap1 && u2f::waits(room.response()) => return Ok(Progress::Again),
-            Phase::Excluded => return Err(Cause::Status(Status::CREDENTIAL_EXCLUDED)),
-            Phase::Whole | Phase::Picked => {}
+            (_, Some(refusal)) => return Err(touch::end(means.facts, room.response(), refusal)),
+            (Phase::Whole | Phase::Picked, None) => {}
         }
         if means.facts.ctap1 {
             u2f::registration(room, &means.crypto.sha256(&[self.options.rp.id.as_bytes()]))?;
@@ -361,10 +377,9 @@ impl Operation for Registration<'_> {
                 Ok(Progress::Prepared)
             }
             Err(Cause::Status(Status::REQUEST_TOO_LARGE | Status::LIMIT_EXCEEDED))
-                if self.phase == Phase::Whole && !self.options.exclude_list.is_empty() =>
+                if self.phase == Phase::Whole && !list.is_empty() =>
             {
-                self.preflight = Preflight::new();
-                self.phase = Phase::Preflight;
+                self.search(Phase::Preflight);
                 Ok(Progress::Prepared)
             }
             Err(cause) => Err(cause),
@@ -377,7 +392,7 @@ impl Operation for Registration<'_> {
     {
         let inputs = &self.options.extensions;
         let (mut attestation, behind) = Attestation::decode(responses)?;
-        if self.anonymizes {
+        if self.options.attestation == Conveyance::None && !tells_nothing(&attestation) {
             let response = &mut attestation.response;
             (response.fmt, response.att_stmt, response.ep_att) = ("none", Some(RawStatement::EMPTY), None);
             attestation.statement = Statement::None;
@@ -393,6 +408,12 @@ impl Operation for Registration<'_> {
         };
         Ok(attestation)
     }
+}
+
+/// Whether it is a self attestation of an unknown model, which stays (WebAuthn L3 §5.1.3).
+fn tells_nothing(attestation: &Attestation<'_>) -> bool {
+    attestation.auth_data.attested_credential_data.is_some_and(|attested| *attested.aaguid == [0; 16])
+        && matches!(attestation.statement, Statement::Packed(Packed { x5c: None, .. }))
 }
 
 /// The checks that registrations and assertions share (WebAuthn L3 §7.1, §7.2).

@@ -1,7 +1,7 @@
 //! A touch, and nothing else: to select an authenticator, or because it is not to be told at once from one that has what
-//! was asked for.
+//! was asked for, or can do it.
 
-use super::{Cause, facts::Facts};
+use super::{Cause, ErrorCode, facts::Facts};
 use crate::{
     Status,
     cbor::List,
@@ -53,5 +53,18 @@ pub fn accept(facts: &Facts, response: &[u8]) -> Result<(), Cause> {
             Ok(())
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// What a ceremony that is to fail with `cause` after a touch fails with: if there was none, not with that.
+pub fn end(facts: &Facts, response: &[u8], cause: Cause) -> Cause {
+    match response_body(response) {
+        Err(ResponseError::Status(status))
+            if !facts.ctap1
+                && (status == Status::OPERATION_DENIED || Cause::Status(status).code() == ErrorCode::Timeout) =>
+        {
+            Cause::Status(status)
+        }
+        _ => cause,
     }
 }

@@ -189,7 +189,7 @@ impl<P: Platform> Authenticator<'_, P> {
     ) -> Result<Option<Opened<'s>>, StoreError> {
         let (mut last, mut stored) = (None, None);
         while let Some(found) = self.find(rp_id_hash, last, scratch)? {
-            if decode(scratch, found).is_some_and(|credential| credential.id.ct_eq(id).into()) {
+            if found.credential(scratch).is_some_and(|credential| credential.id.ct_eq(id).into()) {
                 stored = Some(found.number);
             }
             last = Some(found.number);
@@ -222,7 +222,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let mut before = before;
         while let Some(found) = self.find(rp_id_hash, before, scratch)? {
             // A record that cannot be read is passed over, so that it does not hide the others.
-            let credential = decode(scratch, found);
+            let credential = found.credential(scratch);
             if credential.is_some_and(|credential| !properties(&credential).hide_it(user_verified, false)) {
                 return Ok(opened(scratch, found));
             }
@@ -251,7 +251,7 @@ impl<P: Platform> Authenticator<'_, P> {
     ) -> Result<Option<Number>, StoreError> {
         let mut before = None;
         while let Some(found) = self.find(rp_id_hash, before, scratch)? {
-            if decode(scratch, found).is_some_and(|credential| credential.user.id == user_id) {
+            if found.credential(scratch).is_some_and(|credential| credential.user.id == user_id) {
                 return Ok(Some(found.number));
             }
             before = Some(found.number);
@@ -276,10 +276,6 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 }
 
-fn decode(scratch: &[u8], found: Found) -> Option<Credential<'_>> {
-    scratch.get(..found.len).and_then(Credential::decode)
-}
-
 fn properties(credential: &Credential<'_>) -> Properties {
     Properties {
         cred_protect: credential.cred_protect.unwrap_or(Level::USER_VERIFICATION_OPTIONAL),
@@ -288,7 +284,7 @@ fn properties(credential: &Credential<'_>) -> Properties {
 }
 
 fn opened(scratch: &[u8], found: Found) -> Option<Opened<'_>> {
-    let credential = decode(scratch, found)?;
+    let credential = found.credential(scratch)?;
     Some(Opened {
         algorithm: credential.algorithm,
         secret: credential.secret,

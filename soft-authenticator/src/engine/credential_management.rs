@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     caps::Caps,
-    store::{Change, Credential, Found, MAX_RECORD, Number, Setting, Store, StoreError},
+    store::{Change, Credential, Found, MAX_RECORD, Number, Setting, Store, StoreError, find_readable},
 };
 
 /// An enumeration that is under way.
@@ -127,9 +127,13 @@ impl<P: Platform> Authenticator<'_, P> {
         scratch: &mut [u8],
     ) -> Result<Answer, Status> {
         let mut listing = Listing { rp_id_hash, before: None, total: 0, left: 0, deadline: now, by_token };
-        while let Some((_, found)) = self.next_of(&listing, scratch).map_err(store_status)? {
-            listing.before = Some(found.number);
-            listing.total = listing.total.saturating_add(1);
+        if rp_id_hash.is_none() {
+            listing.total = self.store.count_rps(scratch).map_err(store_status)?;
+        } else {
+            while let Some((_, found)) = self.next_of(&listing, scratch).map_err(store_status)? {
+                listing.before = Some(found.number);
+                listing.total = listing.total.saturating_add(1);
+            }
         }
         if listing.total == 0 {
             let success = rp_id_hash.is_none() && self.config.policy.no_rps_is_success;
@@ -153,35 +157,9 @@ impl<P: Platform> Authenticator<'_, P> {
 
     /// What a listing goes on with, its record in `scratch`. A relying party is represented by its newest credential.
     fn next_of(&mut self, listing: &Listing, scratch: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
-        if let Some(rp_id_hash) = listing.rp_id_hash {
-            let found = self.readable(&rp_id_hash, listing.before, scratch)?;
-            return Ok(found.map(|found| (rp_id_hash, found)));
-        }
-        let mut before = listing.before;
-        while let Some((rp_id_hash, found)) = self.store.walk(before, scratch)? {
-            if self.readable(&rp_id_hash, None, scratch)? == Some(found) {
-                return Ok(Some((rp_id_hash, found)));
-            }
-            before = Some(found.number);
-        }
-        Ok(None)
-    }
-
-    /// The newest credential of a relying party older than `before` whose record can be read, its record in `scratch`.
-    fn readable(
-        &mut self,
-        rp_id_hash: &[u8; 32],
-        before: Option<Number>,
-        scratch: &mut [u8],
-    ) -> Result<Option<Found>, StoreError> {
-        let mut before = before;
-        while let Some(found) = self.store.find(rp_id_hash, before, scratch)? {
-            if record(scratch, found).is_some() {
-                return Ok(Some(found));
-            }
-            before = Some(found.number);
-        }
-        Ok(None)
+        let Some(rp_id_hash) = listing.rp_id_hash else { return self.store.walk_rps(listing.before, scratch) };
+        let found = find_readable(&mut self.store, &rp_id_hash, listing.before, scratch)?;
+        Ok(found.map(|found| (rp_id_hash, found)))
     }
 
     fn delete_credential(&mut self, now: Instant, request: &Request<'_>, scratch: &mut [u8]) -> Result<Answer, Status> {
@@ -198,7 +176,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let descriptor = params.credential_id.ok_or(Status::MISSING_PARAMETER)?;
         let user = params.user.ok_or(Status::MISSING_PARAMETER)?;
         let (rp_id_hash, found) = self.authorize_change(now, request, &descriptor, scratch)?;
-        let old = record(scratch, found).ok_or(Status::OTHER)?;
+        let old = found.credential(scratch).ok_or(Status::OTHER)?;
         if old.user.id != user.id {
             return Err(Status::INVALID_PARAMETER);
         }
@@ -220,29 +198,16 @@ impl<P: Platform> Authenticator<'_, P> {
         let message: [&[u8]; 2] = [&authenticated_head(request.sub_command), raw_params(request)];
         let (param, protocol) = (request.pin_uv_auth_param, request.pin_uv_auth_protocol);
         self.authorize(now, param, protocol, &message, Permissions::CM)?;
-        let target = self.find_by_id(descriptor, scratch).map_err(store_status)?;
+        let target = match descriptor.kind {
+            PUBLIC_KEY => self.store.find_id(descriptor.id, scratch).map_err(store_status)?,
+            _ => None,
+        };
         match (target, self.token.rp_id_hash()) {
             (Some((rp_id_hash, _)), Some(bound)) if rp_id_hash != *bound => Err(Status::PIN_AUTH_INVALID),
             (Some(target), _) => Ok(target),
             (None, Some(_)) => Err(Status::PIN_AUTH_INVALID),
             (None, None) => Err(Status::NO_CREDENTIALS),
         }
-    }
-
-    fn find_by_id(
-        &mut self,
-        descriptor: &CredentialDescriptor<'_>,
-        scratch: &mut [u8],
-    ) -> Result<Option<([u8; 32], Found)>, StoreError> {
-        let mut before = None;
-        while let Some((rp_id_hash, found)) = self.store.walk(before, scratch)? {
-            let matches = record(scratch, found).is_some_and(|credential| credential.id == descriptor.id);
-            if matches && descriptor.kind == PUBLIC_KEY {
-                return Ok(Some((rp_id_hash, found)));
-            }
-            before = Some(found.number);
-        }
-        Ok(None)
     }
 
     fn commit_credentials(&mut self, change: Change<'_>) -> Result<Answer, Status> {
@@ -270,7 +235,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let Some(Sequence::Listing(mut listing)) = self.sequence.take() else { return Err(Status::NOT_ALLOWED) };
         let found = self.next_of(&listing, scratch).map_err(store_status)?;
         let (rp_id_hash, found) = found.ok_or(Status::NOT_ALLOWED)?;
-        let credential = record(scratch, found).ok_or(Status::OTHER)?;
+        let credential = found.credential(scratch).ok_or(Status::OTHER)?;
         let total = (listing.before.is_none()).then_some(u64::from(listing.total));
         let outcome = match listing.rp_id_hash {
             None => {
@@ -323,10 +288,6 @@ fn raw_params<'m>(request: &Request<'m>) -> &'m [u8] {
 /// A name as it is stored: cut, and none if empty.
 fn kept(name: Option<&str>) -> Option<&str> {
     name.filter(|name| !name.is_empty()).map(truncate)
-}
-
-fn record(scratch: &[u8], found: Found) -> Option<Credential<'_>> {
-    scratch.get(..found.len).and_then(Credential::decode)
 }
 
 fn reply(response: &Response<'_>, message: &mut [u8]) -> Outcome {

@@ -1,8 +1,8 @@
 //! What must survive power loss.
 //!
 //! A store keeps a few small settings and the discoverable credentials. It is a handful of calls, and a commit is all or
-//! nothing: after a power cut the old state or the new one is there, never a mixture. Records are opaque to the store,
-//! except for the hash of the relying party's id, by which it finds them.
+//! nothing: after a power cut the old state or the new one is there, never a mixture. The store finds credentials by the
+//! hash of the relying party's id and by their own id, which it reads in the record; all else in a record is opaque to it.
 
 use core::fmt;
 
@@ -122,6 +122,13 @@ pub struct Found {
     pub len: usize,
 }
 
+impl Found {
+    /// Reads the record at the front of `out`. `None` for one that this version cannot read.
+    pub fn credential(self, out: &[u8]) -> Option<Credential<'_>> {
+        out.get(..self.len).and_then(Credential::decode)
+    }
+}
+
 /// Which large-blob bytes are meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blobs {
@@ -148,6 +155,47 @@ pub trait Store {
     /// The newest credential of any relying party that is older than `before`, or the newest of all, and the hash of its
     /// relying party's id; its record is copied to the front of `out`.
     fn walk(&mut self, before: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError>;
+
+    /// The newest credential of any relying party that has this id, and the hash of its relying party's id; its record is
+    /// copied to the front of `out`. A record that is not a [`Credential`] has no id.
+    ///
+    /// Walks all credentials, unless the store has an index.
+    fn find_id(&mut self, id: &[u8], out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
+        let mut before = None;
+        while let Some((rp_id_hash, found)) = self.walk(before, out)? {
+            if found.credential(out).is_some_and(|credential| credential.id == id) {
+                return Ok(Some((rp_id_hash, found)));
+            }
+            before = Some(found.number);
+        }
+        Ok(None)
+    }
+
+    /// As [`Store::walk`], but each relying party comes once, with its newest [`Credential`].
+    ///
+    /// Walks the credentials of those that came before, unless the store has an index.
+    fn walk_rps(&mut self, before: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
+        let mut before = before;
+        while let Some((rp_id_hash, found)) = self.walk(before, out)? {
+            if find_readable(self, &rp_id_hash, None, out)? == Some(found) {
+                return Ok(Some((rp_id_hash, found)));
+            }
+            before = Some(found.number);
+        }
+        Ok(None)
+    }
+
+    /// How many relying parties have a [`Credential`]. `out` is for records.
+    ///
+    /// Walks all credentials, unless the store has an index.
+    fn count_rps(&mut self, out: &mut [u8]) -> Result<u32, StoreError> {
+        let (mut before, mut count) = (None, 0u32);
+        while let Some((_, found)) = self.walk_rps(before, out)? {
+            before = Some(found.number);
+            count = count.saturating_add(1);
+        }
+        Ok(count)
+    }
 
     /// How many credentials there are.
     fn count(&mut self) -> Result<u32, StoreError>;
@@ -184,6 +232,23 @@ pub trait Store {
     }
 }
 
+/// The newest credential of a relying party that is older than `before` and whose record is a [`Credential`].
+pub(crate) fn find_readable<S: Store + ?Sized>(
+    store: &mut S,
+    rp_id_hash: &[u8; 32],
+    before: Option<Number>,
+    out: &mut [u8],
+) -> Result<Option<Found>, StoreError> {
+    let mut before = before;
+    while let Some(found) = store.find(rp_id_hash, before, out)? {
+        if found.credential(out).is_some() {
+            return Ok(Some(found));
+        }
+        before = Some(found.number);
+    }
+    Ok(None)
+}
+
 /// What points to a store is a store.
 macro_rules! store_behind {
     ($pointer:ty) => {
@@ -207,6 +272,22 @@ macro_rules! store_behind {
                 out: &mut [u8],
             ) -> Result<Option<([u8; 32], Found)>, StoreError> {
                 S::walk(self, before, out)
+            }
+
+            fn find_id(&mut self, id: &[u8], out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
+                S::find_id(self, id, out)
+            }
+
+            fn walk_rps(
+                &mut self,
+                before: Option<Number>,
+                out: &mut [u8],
+            ) -> Result<Option<([u8; 32], Found)>, StoreError> {
+                S::walk_rps(self, before, out)
+            }
+
+            fn count_rps(&mut self, out: &mut [u8]) -> Result<u32, StoreError> {
+                S::count_rps(self, out)
             }
 
             fn count(&mut self) -> Result<u32, StoreError> {

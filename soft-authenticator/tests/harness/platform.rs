@@ -5,6 +5,7 @@ use std::{
     rc::Rc,
 };
 
+use embedded_storage::nor_flash::NorFlash;
 use keyfob_core::{
     Status,
     cose::Algorithm,
@@ -84,6 +85,14 @@ pub enum Fault {
 /// Small pages, so that many commands reach the end of one.
 pub type BenchFlash = SharedFlash<1024, 4>;
 
+/// Makes a store of what a flash holds.
+pub type Mount = fn(&BenchFlash) -> Box<dyn Store>;
+
+/// The log on a flash.
+pub fn on_flash<F: NorFlash>(flash: F) -> FlashStore<F, RustCrypto, ROOM, 2> {
+    FlashStore::new(flash, RustCrypto, &[0x5E; 32]).unwrap()
+}
+
 /// A store that outlives its engine. Clones are the same store.
 #[derive(Clone)]
 pub struct BenchStore {
@@ -119,8 +128,12 @@ impl BenchStore {
 
     /// What the flash holds, as after a power cut.
     pub fn on_flash(flash: &BenchFlash) -> Self {
-        let store: FlashStore<_, _, ROOM, 2> = FlashStore::new(flash.clone(), RustCrypto, &[0x5E; 32]).unwrap();
-        let store = Self::on(Box::new(store));
+        Self::mounted(flash, |flash| Box::new(on_flash(flash.clone())))
+    }
+
+    /// What another store finds on the flash.
+    pub fn mounted(flash: &BenchFlash, mount: Mount) -> Self {
+        let store = Self::on(mount(flash));
         // Another life, another randomness.
         store.applied.set(flash.get().operations as u32);
         store

@@ -1,9 +1,13 @@
 //! The flash log, on flashes of several geometries.
 
+use std::{cell::Cell, future::poll_fn, task::Poll};
+
+use embedded_storage::nor_flash::{NorFlash, ReadNorFlash};
+use embedded_storage_async::nor_flash;
 use keyfob_core::crypto::RustCrypto;
 use keyfob_soft_authenticator::store::{
     Change, FlashStore, Setting, Store, StoreError,
-    flash::{Cut, FlashError, SimulatedFlash, Tear},
+    flash::{Blocking, Cut, FlashError, PowerIsOff, SimulatedFlash, Tear},
 };
 use proptest::{
     collection::vec,
@@ -47,6 +51,80 @@ suite!(pages_of_4096_words_of_256, super::fresh::<4096, 256>(10));
 suite!(pages_of_131072_words_of_32, super::fresh::<131_072, 32>(3));
 suite!(pages_of_1024_words_of_1, super::fresh::<1024, 1>(30));
 suite!(pages_of_512_words_of_2, super::fresh::<512, 2>(60));
+
+/// A flash whose driver is asynchronous: busy for a while before each operation, which is awaited again and again.
+struct Slow<const PAGE: usize, const WORD: usize>(SharedFlash<PAGE, WORD>);
+
+/// How often such a driver is busy before it is done.
+const BUSY: usize = 3;
+
+async fn busy() {
+    let mut left = BUSY;
+    poll_fn(|_| match left.checked_sub(1) {
+        None => Poll::Ready(()),
+        Some(less) => {
+            left = less;
+            Poll::Pending
+        }
+    })
+    .await;
+}
+
+impl<const PAGE: usize, const WORD: usize> nor_flash::ErrorType for Slow<PAGE, WORD> {
+    type Error = PowerIsOff;
+}
+
+impl<const PAGE: usize, const WORD: usize> nor_flash::ReadNorFlash for Slow<PAGE, WORD> {
+    const READ_SIZE: usize = <SharedFlash<PAGE, WORD> as ReadNorFlash>::READ_SIZE;
+
+    async fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), PowerIsOff> {
+        busy().await;
+        self.0.read(offset, bytes)
+    }
+
+    fn capacity(&self) -> usize {
+        self.0.capacity()
+    }
+}
+
+impl<const PAGE: usize, const WORD: usize> nor_flash::NorFlash for Slow<PAGE, WORD> {
+    const WRITE_SIZE: usize = WORD;
+    const ERASE_SIZE: usize = PAGE;
+
+    async fn erase(&mut self, from: u32, to: u32) -> Result<(), PowerIsOff> {
+        busy().await;
+        self.0.erase(from, to)
+    }
+
+    async fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), PowerIsOff> {
+        busy().await;
+        self.0.write(offset, bytes)
+    }
+}
+
+impl<const PAGE: usize, const WORD: usize> Medium for Slow<PAGE, WORD> {
+    type Store<'m> = FlashStore<Blocking<Self>, RustCrypto, 40, 2>;
+    const BOUNDED: bool = true;
+
+    fn open(&mut self) -> Self::Store<'_> {
+        FlashStore::new(Blocking::new(Self(self.0.clone())), RustCrypto, &KEY).unwrap()
+    }
+}
+
+suite!(with_an_asynchronous_driver, super::Slow(super::fresh::<4096, 4>(8)));
+
+#[test]
+fn whoever_waits_for_an_asynchronous_driver_may_do_so_each_time_that_it_is_busy() {
+    let flash = fresh::<4096, 4>(8);
+    let waits = Cell::new(0);
+    let driver = Blocking::with_wait(Slow(flash.clone()), || waits.set(waits.get() + 1));
+    let mut store = FlashStore::<_, _, 40, 2>::new(driver, RustCrypto, &KEY).unwrap();
+    store.commit(&[Change::Set(Setting::Pin, &[1])]).unwrap();
+    let SimulatedFlash { operations, reads, .. } = *flash.get();
+    assert_eq!(waits.get(), (operations + reads) * BUSY as u64);
+    // What an asynchronous driver has written, a blocking one reads.
+    assert_eq!(mount(&store.into_flash().into_inner().0).get(Setting::Pin, &mut [0]), Ok(Some(1)));
+}
 
 /// An operation, and when the power fails from its beginning on, if it does.
 type CutOp = (Op, Option<Cut>);

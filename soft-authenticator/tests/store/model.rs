@@ -1,12 +1,41 @@
 //! A store as it is meant, small enough to be read, and the operations that a store and the model are both given.
 
-use keyfob_soft_authenticator::store::{Change, MAX_RECORD, Setting, Store, StoreError};
+use keyfob_core::{
+    cose::Algorithm,
+    ctap2::{RpEntity, UserEntity},
+};
+use keyfob_soft_authenticator::store::{Change, Credential, MAX_RECORD, Setting, Store, StoreError};
 use proptest::{collection::vec, prelude::*};
 
-use super::suite::{Case, bytes, found, large_blobs, setting, walked};
+use super::suite::{Case, bytes, found, found_by_id, large_blobs, setting, walked, walked_rps};
 use crate::same;
 
 const SETTINGS: [Setting; 4] = [Setting::Pin, Setting::PinRetries, Setting::SignCount, Setting::MinPinRpIds];
+
+/// Ids that credentials have.
+const IDS: u8 = 6;
+
+/// A record of about so many bytes: of a credential with one of a few ids, or one that cannot be read.
+fn record(seed: u8, len: usize) -> Vec<u8> {
+    let bytes = bytes(seed, len);
+    // What a record takes besides the secret.
+    let Some((_, secret)) = bytes.split_at_checked(80) else { return bytes };
+    let (id, mut record) = ([seed % IDS; 16], [0; MAX_RECORD]);
+    let credential = Credential {
+        id: &id,
+        algorithm: Algorithm::ES256,
+        secret,
+        rp: RpEntity { id: "example.org", name: None },
+        user: UserEntity { id: &id, name: None, display_name: None },
+        cred_protect: None,
+        cred_blob: None,
+        large_blob_key: None,
+        third_party_payment: None,
+        large_blob: None,
+    };
+    let len = credential.encode(&mut record).unwrap();
+    record[..len].to_vec()
+}
 
 /// One change, before it is known what there is.
 #[derive(Clone, Debug, PartialEq)]
@@ -101,11 +130,11 @@ impl Model {
                     if !self.credentials.iter().any(|old| old.0 == credential.0) || planned.contains(&Planned::Erase) {
                         continue;
                     }
-                    credential.2 = bytes(seed, len);
+                    credential.2 = record(seed, len);
                     planned.push(Planned::Replace(credential.0, [credential.1; 32], credential.2.clone()));
                 }
                 Intent::Put(rp, seed, len) => {
-                    let record = bytes(seed, len);
+                    let record = record(seed, len);
                     next.newest += 1;
                     next.credentials.push((next.newest, rp, record.clone()));
                     planned.push(Planned::Put([rp; 32], record));
@@ -187,12 +216,24 @@ impl Model {
         let newest_first = self.credentials.iter().rev();
         let all: Vec<_> =
             newest_first.clone().map(|(number, rp, record)| ([*rp; 32], *number, record.clone())).collect();
-        same!(walked(store), all);
+        same!(walked(store), all.clone());
         for rp in 0..3 {
             let of_rp = newest_first.clone().filter(|credential| credential.1 == rp);
             let of_rp: Vec<_> = of_rp.map(|(number, _, record)| (*number, record.clone())).collect();
             same!(found(store, &[rp; 32]), of_rp);
         }
+        let readable: Vec<_> =
+            all.iter().filter_map(|(_, number, record)| Some((*number, Credential::decode(record)?.id))).collect();
+        for id in 0..IDS {
+            let expected = readable.iter().find(|(_, of)| *of == [id; 16]).map(|(number, _)| *number);
+            same!(found_by_id(store, &[id; 16]), all.iter().find(|(_, number, _)| Some(*number) == expected).cloned());
+        }
+        let is_readable = |number: u32| readable.iter().any(|(of, _)| *of == number);
+        let newest_of = |rp: [u8; 32]| all.iter().find(|(of, number, _)| *of == rp && is_readable(*number));
+        let rps: Vec<_> =
+            all.iter().filter(|credential| newest_of(credential.0) == Some(*credential)).cloned().collect();
+        same!(store.count_rps(&mut [0; MAX_RECORD]), Ok(rps.len() as u32));
+        same!(walked_rps(store), rps);
         same!(store.count(), Ok(self.credentials.len() as u32));
         same!(large_blobs(store), self.large_blobs.clone());
         Ok(())

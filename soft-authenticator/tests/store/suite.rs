@@ -1,6 +1,6 @@
 //! What every store promises, whatever it is kept on: `suite!(name, medium)` makes a test of each of these.
 
-use keyfob_soft_authenticator::store::{Blobs, Change, MAX_RECORD, Setting, Store, StoreError};
+use keyfob_soft_authenticator::store::{Blobs, Change, Found, MAX_RECORD, Setting, Store, StoreError};
 use proptest::{
     collection::vec,
     prelude::*,
@@ -75,9 +75,27 @@ pub fn found(store: &mut impl Store, rp_id_hash: &[u8; 32]) -> Vec<(u32, Vec<u8>
 }
 
 /// Relying parties, numbers and records, newest first.
-pub fn walked(store: &mut impl Store) -> Vec<([u8; 32], u32, Vec<u8>)> {
+pub fn walked(store: &mut impl Store) -> Vec<Walked> {
+    all(|before, out| store.walk(before, out))
+}
+
+/// The same, of the newest credential of each relying party.
+pub fn walked_rps(store: &mut impl Store) -> Vec<Walked> {
+    all(|before, out| store.walk_rps(before, out))
+}
+
+pub fn found_by_id(store: &mut impl Store, id: &[u8]) -> Option<Walked> {
+    let mut out = [0; MAX_RECORD];
+    let (rp_id_hash, found) = store.find_id(id, &mut out).unwrap()?;
+    Some((rp_id_hash, found.number, out[..found.len].to_vec()))
+}
+
+type Walked = ([u8; 32], u32, Vec<u8>);
+type Step = Result<Option<([u8; 32], Found)>, StoreError>;
+
+fn all(mut walk: impl FnMut(Option<u32>, &mut [u8]) -> Step) -> Vec<Walked> {
     let (mut all, mut before, mut out) = (Vec::new(), None, [0; MAX_RECORD]);
-    while let Some((rp_id_hash, found)) = store.walk(before, &mut out).unwrap() {
+    while let Some((rp_id_hash, found)) = walk(before, &mut out).unwrap() {
         all.push((rp_id_hash, found.number, out[..found.len].to_vec()));
         before = Some(found.number);
     }

@@ -140,7 +140,7 @@ where
     ) -> Result<RegistrationResponse<'b>, Error> {
         let ceremony = MakeCredential::new(&creation.options, buffer, self.crypto.clone(), &mut self.rng);
         let attestation = run(self.policy.rule(ceremony), &mut self.transport, &mut self.user, &mut self.clock)?;
-        Ok(RegistrationResponse::new(creation, attestation))
+        Ok(RegistrationResponse { client_data_json: creation.client_data_json, attestation })
     }
 
     fn get_assertion<'b>(
@@ -182,7 +182,7 @@ where
         let ceremony = MakeCredential::new(&creation.options, buffer, self.crypto.clone(), &mut self.rng);
         let attestation =
             run_async(self.policy.rule(ceremony), &mut self.transport, &mut self.user, &mut self.clock).await?;
-        Ok(RegistrationResponse::new(creation, attestation))
+        Ok(RegistrationResponse { client_data_json: creation.client_data_json, attestation })
     }
 
     /// [`WebAuthnClient::get_assertion`], and with `memory` [`Fido2Client::get_assertion_with_memory`].

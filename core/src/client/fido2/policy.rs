@@ -1,10 +1,13 @@
 //! Where the standards leave a choice.
 
+use core::time::Duration;
+
 use rand_core::CryptoRng;
 
 use crate::{
-    client::{Ceremony, PreferredWithoutUv, operation::Operation},
+    client::{Ceremony, DEFAULT_TIMEOUT, PreferredWithoutUv, operation::Operation},
     crypto::Crypto,
+    webauthn::Attachment,
 };
 
 /// What a client does where the standards leave it the choice.
@@ -21,6 +24,13 @@ pub struct Policy<'p> {
     pub strict_cbor: bool,
     /// Whether authenticators of version 1 (U2F) are used. One of version 2 is never taken for one.
     pub ctap1: bool,
+    /// Where the client's authenticators are. A registration that asks for another attachment, and hints at nothing else,
+    /// is refused before anything is sent (WebAuthn L3 §5.1.3). `None`: the caller has chosen one that will do.
+    pub attachment: Option<Attachment>,
+    /// The shortest time that a ceremony has, whatever its options say.
+    pub min_timeout: Duration,
+    /// The longest time that a ceremony has, whatever its options say.
+    pub max_timeout: Duration,
 }
 
 impl Policy<'static> {
@@ -31,6 +41,10 @@ impl Policy<'static> {
         enterprise_rp_ids: None,
         strict_cbor: false,
         ctap1: true,
+        attachment: Some(Attachment::CrossPlatform),
+        // WebAuthn L3 §15.1
+        min_timeout: Duration::from_secs(300),
+        max_timeout: Duration::from_secs(600),
     };
 
     /// What python-fido2 does.
@@ -38,6 +52,9 @@ impl Policy<'static> {
         preferred_without_uv: PreferredWithoutUv::Error,
         scrub_attestation: false,
         strict_cbor: true,
+        attachment: None,
+        min_timeout: Duration::ZERO,
+        max_timeout: Duration::MAX,
         ..Self::STANDARD
     };
 }
@@ -58,11 +75,34 @@ impl Policy<'_> {
         if self.ctap1 { ceremony } else { ceremony.ctap2_only() }
     }
 
+    /// How long a ceremony may take whose options say `millis`.
+    pub(super) fn timeout(&self, millis: Option<u64>) -> Duration {
+        millis.map_or(DEFAULT_TIMEOUT, Duration::from_millis).max(self.min_timeout).min(self.max_timeout)
+    }
+
+    /// Whether a relying party that asks for `wanted` may be given the client's authenticators. Hints are wishes, which
+    /// count for more than the attachment where the two contradict each other (WebAuthn L3 §5.8.7).
+    pub(super) fn serves<'h>(&self, wanted: Option<Attachment>, mut hints: impl Iterator<Item = &'h str>) -> bool {
+        wanted.is_none()
+            || self.attachment.is_none()
+            || wanted == self.attachment
+            || hints.any(|hint| of_hint(hint) == self.attachment)
+    }
+
     /// The kind of enterprise attestation that `rp_id` is to have, as the authenticator takes it.
     pub(super) fn enterprise(&self, rp_id: &str) -> Option<u64> {
         match self.enterprise_rp_ids {
             None => Some(1),
             Some(listed) => listed.contains(&rp_id).then_some(2),
         }
+    }
+}
+
+/// The attachment of the authenticators that a hint means (WebAuthn L3 §5.8.7).
+fn of_hint(hint: &str) -> Option<Attachment> {
+    match hint {
+        "security-key" | "hybrid" => Some(Attachment::CrossPlatform),
+        "client-device" => Some(Attachment::Platform),
+        _ => None,
     }
 }

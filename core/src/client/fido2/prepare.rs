@@ -1,13 +1,11 @@
 //! From what a relying party asks for to what a ceremony takes (WebAuthn L3 §5.1.3 and §5.1.4, up to the authenticator).
 
-use core::time::Duration;
-
 use super::Policy;
 use crate::{
     bytes,
     cbor::{List, Overflow},
     client::{
-        Cause, Conveyance, DEFAULT_TIMEOUT, Error, GetOptions, InvalidOption, MakeOptions, Requirement, Stage,
+        Cause, Conveyance, Error, GetOptions, InvalidOption, MakeOptions, Requirement, Stage,
         extensions::{GetExtensions, MakeExtensions},
     },
     cose::Algorithm,
@@ -32,8 +30,9 @@ pub struct Creation<'o> {
 impl<'o> Creation<'o> {
     /// Checks the origin and writes the client data to `buffer`, which takes that, the RP ID and 32 bytes.
     ///
-    /// Errors, at [`Stage::Options`]: [`Cause::InvalidOption`] with [`InvalidOption::Origin`] or [`InvalidOption::RpId`];
-    /// [`Cause::BufferTooSmall`].
+    /// Errors, at [`Stage::Options`]: [`Cause::InvalidOption`] with [`InvalidOption::Origin`], [`InvalidOption::RpId`],
+    /// [`InvalidOption::AppId`] or [`InvalidOption::Extensions`]; [`Cause::AttachmentMismatch`] by
+    /// [`Policy::attachment`]; [`Cause::BufferTooSmall`].
     pub fn new(
         options: &CreationOptions<'o>,
         collector: &impl ClientDataCollector,
@@ -46,6 +45,10 @@ impl<'o> Creation<'o> {
         let extensions = MakeExtensions::of_options(options.extensions).map_err(invalid)?;
         check_app_id(collector, extensions.app_id_exclude)?;
         let selection = options.authenticator_selection.unwrap_or_default();
+        let hints = options.hints.unwrap_or(List::Slice(&[]));
+        if !policy.serves(selection.attachment, hints.iter().map(|hint| hint.as_str())) {
+            return Err(Error::new(Stage::Options, Cause::AttachmentMismatch));
+        }
         let attestation = options.attestation.unwrap_or_default();
         let listed = options.pub_key_cred_params;
         let options = MakeOptions {
@@ -64,7 +67,7 @@ impl<'o> Creation<'o> {
             attestation: if policy.scrub_attestation { attestation } else { Conveyance::Direct },
             attestation_formats: options.attestation_formats.unwrap_or(List::Slice(&[])),
             extensions,
-            timeout: timeout(options.timeout),
+            timeout: policy.timeout(options.timeout),
         };
         Ok(Self { client_data_json: collected.json, options })
     }
@@ -96,7 +99,7 @@ impl<'o> Request<'o> {
             user_verification: options.user_verification.unwrap_or(Requirement::Preferred),
             preferred_without_uv: policy.preferred_without_uv,
             extensions,
-            timeout: timeout(options.timeout),
+            timeout: policy.timeout(options.timeout),
             ..GetOptions::new(collected.rp_id, collected.hash)
         };
         Ok(Self { client_data_json: collected.json, options })
@@ -109,10 +112,6 @@ fn invalid(option: InvalidOption) -> Error {
 
 fn check_app_id(collector: &impl ClientDataCollector, app_id: Option<&str>) -> Result<(), Error> {
     app_id.map_or(Ok(()), |app_id| collector.check_app_id(app_id).map_err(|error| invalid(error.into())))
-}
-
-fn timeout(millis: Option<u64>) -> Duration {
-    millis.map_or(DEFAULT_TIMEOUT, Duration::from_millis)
 }
 
 /// What the collector says, in the caller's buffer.

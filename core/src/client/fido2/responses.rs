@@ -1,10 +1,8 @@
 //! What a relying party gets (WebAuthn L3 §5.1, §5.2).
 
-use super::Creation;
 use crate::{
-    attestation::{RawStatement, Statement},
-    client::{Assertion, AssertionSelection, Attestation, Conveyance, UserInteraction},
-    ctap2::make_credential::Response,
+    attestation::RawStatement,
+    client::{Assertion, AssertionSelection, Attestation, UserInteraction},
     webauthn::AttestationObject,
 };
 
@@ -18,14 +16,6 @@ pub struct RegistrationResponse<'b> {
 }
 
 impl<'b> RegistrationResponse<'b> {
-    pub(super) fn new(creation: &Creation<'b>, attestation: Attestation<'b>) -> Self {
-        let attestation = match creation.options.attestation {
-            Conveyance::None => unattested(attestation),
-            Conveyance::Indirect | Conveyance::Direct | Conveyance::Enterprise => attestation,
-        };
-        Self { client_data_json: creation.client_data_json, attestation }
-    }
-
     /// The new credential's id.
     pub fn credential_id(&self) -> &'b [u8] {
         // An attestation without it is not made.
@@ -40,19 +30,6 @@ impl<'b> RegistrationResponse<'b> {
             att_stmt: response.att_stmt.unwrap_or(RawStatement::EMPTY),
             auth_data: response.auth_data,
         }
-    }
-}
-
-/// The attestation without a statement, unless it is a self attestation (WebAuthn L3 §5.1.3).
-fn unattested(attestation: Attestation<'_>) -> Attestation<'_> {
-    let anonymous = attestation.auth_data.attested_credential_data.is_some_and(|attested| *attested.aaguid == [0; 16]);
-    match attestation.statement {
-        Statement::Packed(packed) if packed.x5c.is_none() && anonymous => attestation,
-        _ => Attestation {
-            response: Response { fmt: "none", att_stmt: Some(RawStatement::EMPTY), ..attestation.response },
-            statement: Statement::None,
-            ..attestation
-        },
     }
 }
 

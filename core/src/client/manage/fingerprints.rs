@@ -26,8 +26,8 @@ use crate::{
 };
 
 /// The operation that enrols a finger. Each sample that was taken, good or bad, is an item, a [`Sample`]; the outcome is
-/// the template's id. One that is cancelled leaves an unfinished enrolment behind, which the next one ends, or
-/// [`ChangeFingerprints::cancel_enrollment`].
+/// the template's id. One that is cancelled, or whose time is up, is ended at the authenticator too; one that is dropped
+/// leaves an unfinished enrolment behind, which the next one ends, or [`ChangeFingerprints::cancel_enrollment`].
 pub type Enroll<'b, C, R> = Ceremony<'b, Enrollment, C, R>;
 
 /// The operation that asks about the sensor. Its outcome is the authenticator's response.
@@ -43,7 +43,12 @@ impl<'b, C: Crypto, R: CryptoRng> Enroll<'b, C, R> {
     /// An operation that has not begun. `timeout`: how long the authenticator waits for each sample, in milliseconds; if
     /// `None` it decides. `buffer` has at least [`MIN_BUFFER`](crate::client::MIN_BUFFER) bytes.
     pub fn new(timeout: Option<u64>, buffer: &'b mut [u8], crypto: C, rng: R) -> Self {
-        Self::with(Enrollment { timeout, command: Command::BIO_ENROLLMENT, begun: false }, buffer, crypto, rng)
+        Self::with(
+            Enrollment { timeout, command: Command::BIO_ENROLLMENT, begun: false, ended: false },
+            buffer,
+            crypto,
+            rng,
+        )
     }
 }
 
@@ -107,6 +112,8 @@ pub struct Enrollment {
     timeout: Option<u64>,
     command: Command,
     begun: bool,
+    /// It was given up, and the authenticator told so.
+    ended: bool,
 }
 
 /// The template's id in the first response.
@@ -142,6 +149,14 @@ impl Operation for Enrollment {
             sub_command = subcommand::ENROLL_CAPTURE_NEXT_SAMPLE;
         }
         encode(means.crypto, self.command, sub_command, &params, means.grant, buffer)
+    }
+
+    fn farewell<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>, buffer: &mut [u8]) -> Option<usize> {
+        if core::mem::replace(&mut self.ended, true) {
+            return None;
+        }
+        let sub_command = subcommand::CANCEL_CURRENT_ENROLLMENT;
+        encode(means.crypto, self.command, sub_command, &Params::default(), Grant::None, buffer).ok()
     }
 
     fn accept<C: Crypto, R: CryptoRng>(

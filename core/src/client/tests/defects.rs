@@ -176,6 +176,7 @@ fn what_the_key_cannot_do_is_found_out_before_the_pin_is_asked_for() {
     client.transport.algorithms = Some(vec![CredentialParameters::new(Algorithm::EDDSA)]);
     let error = register(&mut client, &creation()).unwrap_err();
     assert_eq!((error.code, error.cause), (ErrorCode::ConfigurationUnsupported, Cause::NoCommonAlgorithm));
+    assert_eq!(client.transport.commands(), [4, 4, 1], "a touch comes before the word");
     assert_eq!((client.user.prompts.len(), client.user.pins.len()), (0, 1));
 }
 
@@ -255,6 +256,7 @@ fn a_key_that_is_silent_is_cancelled_at_once_and_only_once() {
     assert_eq!(client.transport.cancels, 1);
     assert!(client.transport.now.get() < 3_500, "{} ms", client.transport.now.get());
     client.user.cancels = false;
+    client.policy.min_timeout = Duration::ZERO;
     let options = CreationOptions { timeout: Some(500), ..creation() };
     let before = client.transport.now.get();
     assert_eq!(register(&mut client, &options).unwrap_err().cause, Cause::Timeout);

@@ -9,7 +9,7 @@ use crate::{
     attestation::RawStatement,
     auth_data::{AttestedCredentialData, AuthData, Flags},
     cbor::{self, List, RawMap, Writer},
-    client::{Cause, PinEntry, Prompt, Reason, UserInteraction},
+    client::Cause,
     cose::{Algorithm, CoseKey, Curve},
     crypto::{Crypto, P256Secret},
     ctap1,
@@ -25,14 +25,17 @@ use crate::{
 };
 
 mod extensions;
+mod pin;
+mod user;
+mod wire;
 
 use extensions::key_of;
+pub use user::User;
+pub use wire::Fault;
 
 pub const RP_ID: &str = "example.org";
 pub const HASH: &[u8; 32] = &[0x5A; 32];
 pub const ID: &[u8] = b"a credential id";
-/// What it answers to messages of version 1.
-const NO_U2F: [u8; 2] = ctap1::StatusWord::INS_NOT_SUPPORTED.0.to_be_bytes();
 pub const PIN: &str = "1234";
 
 /// What a device gets wrong in its answer to a command.
@@ -49,17 +52,6 @@ pub enum Flaw {
     CredentialOmitted,
     Statement,
     Trailing,
-}
-
-/// What happens to a request.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Fault {
-    /// It cannot be sent.
-    Unplugged,
-    /// It is not answered.
-    Silent,
-    /// It is sent, and the answer does not arrive.
-    Lost,
 }
 
 /// The authenticator. Fields are its knobs and what it has seen.
@@ -107,6 +99,10 @@ pub struct Device<C> {
     pub excludes: bool,
     /// What it answers to questions without a touch.
     pub probes: Option<Status>,
+    /// How many assertions it claims to have, in place of how many there are.
+    pub claimed: Option<u64>,
+    /// Whether it waits for a touch before it says that it has no credential.
+    pub touched_first: bool,
     /// What happens to the request with this index.
     pub fault: Option<(usize, Fault)>,
     /// The large-blob array.
@@ -115,7 +111,7 @@ pub struct Device<C> {
     token: Option<(Protocol, Token)>,
     next: usize,
     verified: bool,
-    events: VecDeque<Event>,
+    events: VecDeque<wire::Event>,
     unplugged: bool,
     pub requests: Vec<Vec<u8>>,
     pub responses: Vec<Vec<u8>>,
@@ -123,11 +119,6 @@ pub struct Device<C> {
     pub reconnects: usize,
     /// Milliseconds; passes while one waits for the authenticator.
     pub now: Rc<Cell<u64>>,
-}
-
-enum Event {
-    KeepAlive(KeepAlive),
-    Response(Vec<u8>),
 }
 
 impl<C: Crypto> Device<C> {
@@ -165,6 +156,8 @@ impl<C: Crypto> Device<C> {
             silent: false,
             excludes: false,
             probes: None,
+            claimed: None,
+            touched_first: false,
             fault: None,
             blobs: INITIAL_ARRAY.to_vec(),
             token: None,
@@ -287,111 +280,6 @@ impl<C: Crypto> Device<C> {
         encode_response(&info, out).unwrap()
     }
 
-    fn client_pin(&mut self, request: &client_pin::Request, out: &mut [u8]) -> Result<usize, Status> {
-        let secret = P256Secret([7; 32]);
-        let public = self.crypto.p256_public(&secret).unwrap();
-        let mut response = client_pin::Response::default();
-        let mut encrypted = [0; 64];
-        let sub_command = request.sub_command.unwrap();
-        match sub_command {
-            subcommand::GET_PIN_RETRIES => {
-                response.pin_retries = Some(self.retries);
-                response.power_cycle_state = Some(self.strikes >= 3);
-            }
-            subcommand::GET_UV_RETRIES => response.uv_retries = Some(self.uv_retries),
-            subcommand::GET_KEY_AGREEMENT => {
-                assert!(request.pin_uv_auth_protocol.is_some());
-                response.key_agreement = Some(CoseKey::key_agreement(&public));
-            }
-            _ => {
-                let protocol = request.pin_uv_auth_protocol.and_then(Protocol::from_number);
-                let protocol = protocol.ok_or(Status::INVALID_PARAMETER)?;
-                if let subcommand::SET_PIN | subcommand::CHANGE_PIN = sub_command {
-                    return self.new_pin(request, protocol, &secret, out);
-                }
-                self.permissions.extend(request.permissions);
-                let with_permissions = self.options.pin_uv_auth_token == Some(true);
-                if request.permissions.is_some() != with_permissions
-                    || request.rp_id != self.rp_id.filter(|_| with_permissions)
-                {
-                    return Err(Status::INVALID_PARAMETER);
-                }
-                let key = request.key_agreement.unwrap();
-                let shared = decapsulate(&self.crypto, protocol, &secret, &key).unwrap();
-                if sub_command == subcommand::GET_TOKEN_USING_UV {
-                    if self.uv_retries == 0 {
-                        return Err(Status::UV_BLOCKED);
-                    }
-                    if let Some(status) = self.uv.pop_front() {
-                        self.uv_retries -= 1;
-                        return Err(status);
-                    }
-                } else {
-                    self.check_pin(&shared, request.pin_hash_enc.unwrap())?;
-                }
-                let token = match self.token_bytes {
-                    Some(bytes) => Token::new(protocol, &bytes).unwrap(),
-                    None => Token::generate(&mut self.rng),
-                };
-                let len = shared.encrypt(&self.crypto, &mut self.rng, token.as_bytes(), &mut encrypted).unwrap();
-                response.pin_uv_auth_token = Some(&encrypted[..len]);
-                self.token = Some((protocol, token));
-            }
-        }
-        Ok(encode_response(&response, out).unwrap())
-    }
-
-    fn check_pin(&mut self, shared: &SharedSecret, pin_hash_enc: &[u8]) -> Result<(), Status> {
-        if self.retries == 0 {
-            return Err(Status::PIN_BLOCKED);
-        }
-        if self.strikes >= 3 {
-            return Err(Status::PIN_AUTH_BLOCKED);
-        }
-        let mut hash = [0; 16];
-        let len = shared.decrypt(&self.crypto, pin_hash_enc, &mut hash).unwrap();
-        self.retries -= 1;
-        if !PinHash::of(&self.crypto, self.pin.as_bytes()).matches(&hash[..len]) {
-            self.strikes += 1;
-            return Err(match (self.retries, self.strikes) {
-                (0, _) => Status::PIN_BLOCKED,
-                (_, 3..) => Status::PIN_AUTH_BLOCKED,
-                _ => Status::PIN_INVALID,
-            });
-        }
-        self.retries = 8;
-        self.strikes = 0;
-        Ok(())
-    }
-
-    fn new_pin(
-        &mut self,
-        request: &client_pin::Request,
-        protocol: Protocol,
-        secret: &P256Secret,
-        out: &mut [u8],
-    ) -> Result<usize, Status> {
-        let shared = decapsulate(&self.crypto, protocol, secret, &request.key_agreement.unwrap()).unwrap();
-        let new_pin_enc = request.new_pin_enc.unwrap();
-        let message = [new_pin_enc, request.pin_hash_enc.unwrap_or_default()];
-        if !shared.verify(&self.crypto, &message, request.pin_uv_auth_param.unwrap()) {
-            return Err(Status::PIN_AUTH_INVALID);
-        }
-        if let Some(hash) = request.pin_hash_enc {
-            self.check_pin(&shared, hash)?;
-        }
-        if let Some(status) = self.refusals.pop_front() {
-            return Err(status);
-        }
-        let mut padded = [0; 64];
-        assert_eq!(shared.decrypt(&self.crypto, new_pin_enc, &mut padded), Ok(64));
-        let pin = std::str::from_utf8(&padded).unwrap().trim_end_matches('\0');
-        self.pin = Box::leak(pin.to_owned().into_boxed_str());
-        self.options.client_pin = Some(true);
-        out[0] = Status::OK.0;
-        Ok(1)
-    }
-
     /// Authorization of a command: whether the user is verified.
     fn authorize(
         &mut self,
@@ -502,7 +390,8 @@ impl<C: Crypto> Device<C> {
             let listed = |known: &Vec<u8>| list.iter().any(|listed| known == listed.id);
             self.next = self.credentials.iter().position(listed).unwrap();
         }
-        Ok(self.assertion(several.then_some(self.credentials.len() as u64), request.extensions, out))
+        let claimed = self.claimed.or(several.then_some(self.credentials.len() as u64));
+        Ok(self.assertion(claimed, request.extensions, out))
     }
 
     fn assertion(&mut self, number_of_credentials: Option<u64>, inputs: Option<RawMap<'_>>, out: &mut [u8]) -> usize {
@@ -527,126 +416,6 @@ impl<C: Crypto> Device<C> {
         };
         self.next += 1;
         encode_response(&response, out).unwrap() + usize::from(self.flaw == Some(Flaw::Trailing))
-    }
-}
-
-impl<C: Crypto> Transport for Device<C> {
-    type Error = ();
-
-    fn send(&mut self, protocol: transport::Protocol, request: &[u8]) -> Result<(), ()> {
-        let fault = self.fault.filter(|(index, _)| *index == self.requests.len()).map(|(_, fault)| fault);
-        self.events.clear();
-        if fault == Some(Fault::Unplugged) {
-            return Err(());
-        }
-        let response = match protocol {
-            transport::Protocol::Ctap2 => self.answer(request),
-            transport::Protocol::Ctap1 => {
-                self.requests.push(request.to_vec());
-                self.responses.push(NO_U2F.to_vec());
-                NO_U2F.to_vec()
-            }
-        };
-        self.unplugged = fault == Some(Fault::Lost);
-        if !self.silent && fault != Some(Fault::Silent) {
-            let alive = [KeepAlive::Processing, KeepAlive::Processing, KeepAlive::UpNeeded, KeepAlive::UpNeeded];
-            self.events.extend(alive.map(Event::KeepAlive));
-            self.events.push_back(Event::Response(response));
-        }
-        Ok(())
-    }
-
-    fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> Result<Received, ()> {
-        assert!(wait <= Duration::from_millis(100));
-        if self.unplugged {
-            return Err(());
-        }
-        self.now.set(self.now.get() + 10);
-        Ok(match self.events.pop_front() {
-            Some(Event::KeepAlive(status)) => Received::KeepAlive(status),
-            Some(Event::Response(response)) => {
-                buffer.get_mut(..response.len()).ok_or(())?.copy_from_slice(&response);
-                Received::Response(response.len())
-            }
-            None => {
-                self.now.set(self.now.get() + wait.as_millis() as u64);
-                Received::Nothing
-            }
-        })
-    }
-
-    fn cancel(&mut self) -> Result<(), ()> {
-        self.cancels += 1;
-        if !self.silent && self.fault.is_none_or(|(_, fault)| fault != Fault::Silent) {
-            self.events = [Event::Response(vec![Status::KEEPALIVE_CANCEL.0])].into();
-        }
-        Ok(())
-    }
-
-    fn reconnect(&mut self) -> Result<(), ()> {
-        self.reconnects += 1;
-        if self.power_cycles {
-            self.strikes = 0;
-        }
-        Ok(())
-    }
-}
-
-/// The user: what is entered, one after the other, and what was shown.
-#[derive(Default)]
-pub struct User {
-    pub pins: VecDeque<&'static str>,
-    pub new_pins: VecDeque<&'static str>,
-    /// Is asked for nothing that is of one relying party.
-    pub manages: bool,
-    pub refuses_uv: bool,
-    pub cancels: bool,
-    /// Cancels while this request is under way, counted from 1.
-    pub cancels_at: Option<usize>,
-    pub prompts: Vec<(Reason, Option<u8>)>,
-    pub new_prompts: Vec<Reason>,
-    pub uv_prompts: Vec<(Reason, Option<u8>)>,
-    pub touches: usize,
-    pub processings: usize,
-}
-
-impl User {
-    pub fn with_pins<const N: usize>(pins: [&'static str; N]) -> Self {
-        Self { pins: pins.into(), ..Self::default() }
-    }
-
-    pub fn manager<const N: usize>(pins: [&'static str; N]) -> Self {
-        Self { manages: true, ..Self::with_pins(pins) }
-    }
-}
-
-impl UserInteraction for User {
-    fn prompt_up(&mut self) {
-        self.touches += 1;
-    }
-
-    fn processing(&mut self) {
-        self.processings += 1;
-    }
-
-    fn request_pin(&mut self, prompt: &Prompt<'_>, pin: &mut PinEntry) -> bool {
-        assert_eq!(prompt.rp_id, (!self.manages).then_some(RP_ID));
-        self.prompts.push((prompt.reason, prompt.retries));
-        self.pins.pop_front().map(|entered| pin.set(entered)).is_some()
-    }
-
-    fn request_new_pin(&mut self, prompt: &Prompt<'_>, pin: &mut PinEntry) -> bool {
-        self.new_prompts.push(prompt.reason);
-        self.new_pins.pop_front().map(|entered| pin.set(entered)).is_some()
-    }
-
-    fn request_uv(&mut self, prompt: &Prompt<'_>) -> bool {
-        self.uv_prompts.push((prompt.reason, prompt.retries));
-        !self.refuses_uv
-    }
-
-    fn cancelled(&mut self) -> bool {
-        self.cancels || self.cancels_at.is_some_and(|request| self.processings >= request)
     }
 }
 

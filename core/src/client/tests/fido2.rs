@@ -14,7 +14,8 @@ use crate::{
     ctap2::{Command, make_credential},
     transport::{self, AsyncTransport, Received, Transport},
     webauthn::{
-        AuthenticatorSelection, CreationOptions, DefaultClientDataCollector, RelyingParty, RequestOptions, SuffixRules,
+        Attachment, AuthenticatorSelection, CreationOptions, DefaultClientDataCollector, RelyingParty, RequestOptions,
+        SuffixRules,
     },
 };
 
@@ -90,7 +91,7 @@ fn options_become_those_of_the_ceremony_with_the_defaults_of_the_standard() {
     };
     let made = client.creation(&options, &mut json).unwrap().options;
     assert_eq!((made.resident_key, made.user_verification), (Requirement::Required, Requirement::Required));
-    assert_eq!((made.attestation, made.timeout), (Conveyance::Enterprise, Duration::from_millis(5)));
+    assert_eq!((made.attestation, made.timeout), (Conveyance::Enterprise, Duration::from_secs(300)));
     assert_eq!((made.enterprise_attestation, made.exclude_list.len()), (Some(1), 1));
     let algorithms: Vec<_> = made.pub_key_cred_params.iter().map(|params| params.algorithm).collect();
     assert_eq!(algorithms, [Algorithm::ES256, Algorithm::RS256]);
@@ -104,7 +105,7 @@ fn options_become_those_of_the_ceremony_with_the_defaults_of_the_standard() {
     };
     let got = client.request(&options, &mut json).unwrap().options;
     assert_eq!((got.rp_id, got.user_verification), (RP_ID, Requirement::Discouraged));
-    assert_eq!((got.timeout, got.allow_list.len()), (Duration::from_millis(5), 1));
+    assert_eq!((got.timeout, got.allow_list.len()), (Duration::from_secs(300), 1));
 }
 
 #[test]
@@ -225,7 +226,8 @@ fn time_runs_out_and_users_cancel_and_the_two_are_told_apart() {
     let mut client = stub();
     client.transport.silent = true;
     let mut json = [0; 256];
-    let prepared = client.request(&RequestOptions { timeout: Some(1_000), ..request() }, &mut json).unwrap();
+    let mut prepared = client.request(&request(), &mut json).unwrap();
+    prepared.options.timeout = Duration::from_secs(1);
     let error = client.get_assertion(&prepared, &mut [0; 1024]).unwrap_err();
     assert_eq!((error.code, error.cause), (ErrorCode::Timeout, Cause::Timeout));
     assert!((1_000..5_000).contains(&client.transport.now.get()));
@@ -324,4 +326,70 @@ fn the_same_is_done_over_an_async_transport() {
     let request = client.request(&request(), &mut json).unwrap();
     let selection = now(client.get_assertion_async(&request, &mut [], &mut buffer)).unwrap();
     assert_eq!(selection.get(0).unwrap().credential_id(), ID);
+}
+
+#[test]
+fn the_time_of_the_options_is_brought_into_the_range_of_the_policy() {
+    let mut client = stub();
+    let mut asked = |policy: Policy<'static>, millis| {
+        client.policy = policy;
+        let (creation, request) =
+            (CreationOptions { timeout: millis, ..creation() }, RequestOptions { timeout: millis, ..request() });
+        let made = client.creation(&creation, &mut [0; 256]).unwrap().options.timeout;
+        assert_eq!(client.request(&request, &mut [0; 256]).unwrap().options.timeout, made);
+        made.as_millis()
+    };
+    for (given, taken) in [
+        (None, 300_000),
+        (Some(0), 300_000),
+        (Some(299_999), 300_000),
+        (Some(400_000), 400_000),
+        (Some(600_001), 600_000),
+        (Some(u64::MAX), 600_000),
+    ] {
+        assert_eq!(asked(Policy::STANDARD, given), taken);
+    }
+    assert_eq!(asked(Policy::PYTHON_FIDO2, Some(1)), 1);
+    assert_eq!(asked(Policy::PYTHON_FIDO2, Some(u64::MAX)), u128::from(u64::MAX));
+    let short = Policy { max_timeout: Duration::from_secs(60), min_timeout: Duration::ZERO, ..Policy::STANDARD };
+    assert_eq!((asked(short, None), asked(short, Some(5))), (60_000, 5));
+}
+
+#[test]
+fn a_registration_that_wants_another_attachment_is_refused_unless_its_hints_say_otherwise() {
+    const PLATFORM: Option<Attachment> = Some(Attachment::Platform);
+    const CROSS_PLATFORM: Option<Attachment> = Some(Attachment::CrossPlatform);
+    let mut client = stub();
+    let mut refused = |own: Option<Attachment>, attachment: Option<Attachment>, hints: &[&str]| {
+        client.policy = Policy { attachment: own, ..Policy::STANDARD };
+        let hints: Vec<_> = hints.iter().map(|hint| cbor::Text::new(hint)).collect();
+        let selection = AuthenticatorSelection { attachment, ..Default::default() };
+        let options = CreationOptions {
+            authenticator_selection: Some(selection),
+            hints: Some(List::Slice(&hints)),
+            ..creation()
+        };
+        match client.creation(&options, &mut [0; 256]) {
+            Ok(_) => false,
+            Err(Error { code: ErrorCode::DeviceIneligible, stage: Stage::Options, cause }) => {
+                assert_eq!(cause, Cause::AttachmentMismatch);
+                true
+            }
+            Err(error) => panic!("{error}"),
+        }
+    };
+    let own = Policy::STANDARD.attachment;
+    assert_eq!(own, CROSS_PLATFORM);
+    assert!(refused(own, PLATFORM, &[]));
+    assert!(refused(own, PLATFORM, &["client-device", "later"]));
+    assert!(!refused(own, PLATFORM, &["client-device", "security-key"]));
+    assert!(!refused(own, PLATFORM, &["hybrid"]));
+    // Hints alone are wishes.
+    for hints in [&[][..], &["client-device"], &["security-key"], &["later"]] {
+        assert!(!refused(own, CROSS_PLATFORM, hints));
+        assert!(!refused(own, None, hints));
+    }
+    assert!(refused(PLATFORM, CROSS_PLATFORM, &["hybrid"]));
+    assert!(!refused(PLATFORM, CROSS_PLATFORM, &["client-device"]));
+    assert!(!refused(Policy::PYTHON_FIDO2.attachment, PLATFORM, &[]));
 }

@@ -3,12 +3,13 @@
 use serde_json::{Value, json};
 
 use super::{
-    device::{ID, RP_ID},
     fido2::{ORIGIN, stub},
+    *,
 };
 use crate::{
-    cbor::Text,
+    cbor::{self, Text},
     client::fido2::WebAuthnClient,
+    ctap2::{get_assertion, make_credential},
     json::WriteError,
     webauthn::{CreationOptions, RequestOptions, base64url},
 };
@@ -69,4 +70,53 @@ fn options_in_json_become_responses_in_json() {
     assert_eq!(json["response"]["signature"], encoded(response.assertion.response.signature));
     assert_eq!(json["response"]["userHandle"], encoded(response.user_handle().unwrap()));
     assert_eq!(json["clientExtensionResults"], json!({}));
+}
+
+#[test]
+fn words_that_this_version_does_not_know_count_as_absent_in_json() {
+    let client = stub();
+    let user = json!({"id": "dXNlcg", "name": "alice", "displayName": "Alice"});
+    let later = json!({"type": "later", "id": "AQ", "transports": ["later", "usb"]});
+    let known = json!({"type": "public-key", "id": encoded(ID), "transports": ["later"]});
+    let text = json!({
+        "rp": {"id": RP_ID, "name": "Example"},
+        "user": user,
+        "challenge": "AQID",
+        "pubKeyCredParams": [
+            {"type": "later", "alg": -7}, {"type": "public-key", "alg": -70000}, {"type": "public-key", "alg": -7},
+        ],
+        "authenticatorSelection": {
+            "authenticatorAttachment": "later", "residentKey": "later", "requireResidentKey": true,
+            "userVerification": "later",
+        },
+        "hints": ["later"],
+        "attestation": "later",
+        "attestationFormats": ["later"],
+        "excludeCredentials": [later, known],
+    })
+    .to_string();
+    let (mut read, mut collected) = (vec![0; 2 * text.len()], [0; 512]);
+    let options = CreationOptions::from_json(text.as_bytes(), &mut read).unwrap();
+    let made = client.creation(&options, &mut collected).unwrap().options;
+    assert_eq!((made.user_verification, made.attestation), (Requirement::Preferred, Conveyance::None));
+    assert_eq!(made.resident_key, Requirement::Required, "the older member decides");
+    let mut device = Device::new(StubCrypto);
+    make_stub(&mut device, &made, &mut User::default()).unwrap();
+    let sent: make_credential::Request = cbor::decode(device.last()).unwrap();
+    let algorithms: Vec<_> = sent.pub_key_cred_params.iter().map(|params| params.algorithm).collect();
+    assert_eq!(algorithms, [Algorithm(-70_000), Algorithm::ES256]);
+    assert_eq!(sent.exclude_list, Some(List::Slice(&[CredentialDescriptor::new(ID)])));
+
+    let text = json!({
+        "challenge": "AQID", "rpId": RP_ID, "userVerification": "later", "hints": ["later"],
+        "allowCredentials": [later, known],
+    })
+    .to_string();
+    let (mut read, mut collected) = (vec![0; 2 * text.len()], [0; 512]);
+    let options = RequestOptions::from_json(text.as_bytes(), &mut read).unwrap();
+    let got = client.request(&options, &mut collected).unwrap().options;
+    assert_eq!(got.user_verification, Requirement::Preferred);
+    assert_eq!(get_stub(&mut device, &got, &mut User::default()).unwrap().0, [ID]);
+    let sent: get_assertion::Request = cbor::decode(device.last()).unwrap();
+    assert_eq!(sent.allow_list, Some(List::Slice(&[CredentialDescriptor::new(ID)])));
 }

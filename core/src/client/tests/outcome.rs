@@ -1,6 +1,7 @@
 //! What is made of the answers.
 
 use super::*;
+use crate::ctap2::CredentialType;
 
 fn allow<'a>(list: &'a [CredentialDescriptor<'a>]) -> GetOptions<'a> {
     GetOptions { allow_list: List::Slice(list), ..get_options() }
@@ -75,6 +76,10 @@ fn a_credential_that_is_not_in_the_allow_list_is_refused() {
     let list = [CredentialDescriptor::new(ID)];
     assert_eq!(flawed_get(Flaw::OtherCredentialId, &allow(&list)), Err(Cause::CredentialNotAllowed));
     assert_eq!(flawed_get(Flaw::OtherCredentialId, &get_options()).unwrap(), [b"another"]);
+    // One of an unknown type is not in it.
+    let later = CredentialDescriptor { kind: CredentialType("later"), ..CredentialDescriptor::new(b"another") };
+    let list = [CredentialDescriptor::new(ID), later];
+    assert_eq!(flawed_get(Flaw::OtherCredentialId, &allow(&list)), Err(Cause::CredentialNotAllowed));
 }
 
 #[test]
@@ -168,12 +173,43 @@ fn assertions_that_fill_the_buffer_to_the_last_byte_are_kept() {
 }
 
 #[test]
-fn an_error_while_assertions_are_fetched_is_an_error() {
+fn an_authenticator_that_refuses_the_other_assertions_does_not_take_those_back_that_it_gave() {
     let mut device = Device::new(StubCrypto);
     device.credentials = ids(3);
     device.tampered = Some((3, vec![Status::NOT_ALLOWED.0]));
+    let (fetched, total) = get_stub(&mut device, &get_options(), &mut User::default()).unwrap();
+    assert_eq!((fetched, total), (ids(2), 3));
+    // A malformed one is no refusal.
+    device.tampered = Some((device.requests.len() + 3, vec![0, 0xA1]));
     let error = get(StubCrypto, &mut device, &get_options(), &mut User::default()).unwrap_err();
-    assert_eq!((error.stage, error.cause), (Stage::Command, status(Status::NOT_ALLOWED)));
+    assert!(matches!((error.stage, error.cause), (Stage::Command, Cause::Decode(_))), "{error}");
+}
+
+#[test]
+fn of_an_allow_list_one_assertion_is_returned_as_the_standard_has_it() {
+    let other = CredentialDescriptor::new(b"another");
+    let (one, two) = ([CredentialDescriptor::new(ID)], [CredentialDescriptor::new(ID), other]);
+    let claims = |claimed, options: &GetOptions, selects: bool| {
+        let mut device = Device::new(StubCrypto);
+        (device.claimed, device.max_list) = (Some(claimed), Some(2));
+        device.credentials = vec![ID.to_vec(), b"another".to_vec()];
+        if selects {
+            device.amend = |info| info.versions = List::Slice(const { &[crate::cbor::Text::new("FIDO_2_1")] });
+        }
+        get_stub(&mut device, options, &mut User::default()).map(|(ids, total)| (ids.len(), total))
+    };
+    let too_many = Err(Cause::NumberOfCredentials);
+    for selects in [true, false] {
+        assert_eq!(claims(1, &allow(&one), selects), Ok((1, 1)));
+        assert_eq!(claims(2, &allow(&one), selects), too_many);
+        assert_eq!(claims(3, &allow(&two), selects), too_many);
+        assert_eq!(claims(0, &allow(&two), selects), too_many);
+        assert_eq!(claims(0, &get_options(), selects), too_many);
+        assert_eq!(claims(2, &get_options(), selects), Ok((2, 2)));
+    }
+    // Version 2.0 has the authenticator return all of those that are listed.
+    assert_eq!(claims(2, &allow(&two), false), Ok((2, 2)));
+    assert_eq!(claims(2, &allow(&two), true), too_many);
 }
 
 #[test]

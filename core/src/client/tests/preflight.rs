@@ -150,20 +150,62 @@ fn an_authenticator_with_selection_is_touched_by_that() {
 }
 
 #[test]
-fn the_app_id_is_asked_for_without_the_token_and_before_the_exclude_list() {
+fn a_touch_comes_before_the_word_that_there_is_no_credential_and_only_one() {
+    let list = descriptors(&IDS[..1]);
+    for options in [GetOptions { allow_list: List::Slice(&list), ..get_options() }, get_options()] {
+        for refusal in [Status::NO_CREDENTIALS, Status::INVALID_CREDENTIAL] {
+            let mut device = with(&IDS[1..2], 1);
+            device.refusals = [refusal].into();
+            let cause = get_stub(&mut device, &options, &mut User::default()).unwrap_err();
+            assert_eq!((cause, device.commands()), (status(Status::NO_CREDENTIALS), vec![4, 2, 1]));
+
+            let mut device = with(&IDS[1..2], 1).altered(|device| device.touched_first = true);
+            device.refusals = [refusal].into();
+            let cause = get_stub(&mut device, &options, &mut User::default()).unwrap_err();
+            assert_eq!((cause, device.commands()), (status(refusal), vec![4, 2]));
+        }
+    }
+    // Who does not touch it does not learn why.
+    let options = GetOptions { allow_list: List::Slice(&list), ..get_options() };
+    let mut device = with(&IDS[1..2], 1);
+    device.tampered = Some((2, vec![Status::USER_ACTION_TIMEOUT.0]));
+    let cause = get_stub(&mut device, &options, &mut User::default()).unwrap_err();
+    assert_eq!(cause, status(Status::USER_ACTION_TIMEOUT));
+}
+
+#[test]
+fn the_app_id_is_asked_for_before_the_pin_and_an_excluded_credential_spares_it() {
     let list = descriptors(&IDS[..1]);
     let extensions = MakeExtensions { app_id_exclude: Some("https://example.org"), ..MakeExtensions::NONE };
     let options = MakeOptions { exclude_list: List::Slice(&list), extensions, ..make_options() };
     let mut device = Device::with_pin(StubCrypto, Protocol::Two);
     device.credentials = vec![];
     make_stub(&mut device, &options, &mut User::with_pins([PIN])).unwrap();
+    assert_eq!(device.commands(), [4, 2, 6, 6, 6, 1], "the question, then the token");
     let asked = device.requests.iter().find(|request| request[0] == Command::GET_ASSERTION.0).unwrap();
     let asked: get_assertion::Request = cbor::decode(&asked[1..]).unwrap();
     assert_eq!((asked.rp_id, asked.pin_uv_auth_param), ("https://example.org", None));
 
     device.credentials = vec![IDS[0].to_vec()];
-    let cause = make_stub(&mut device, &options, &mut User::with_pins([PIN])).unwrap_err();
-    assert_eq!(cause, status(Status::CREDENTIAL_EXCLUDED));
+    (device.requests, device.responses) = (vec![], vec![]);
+    let mut user = User::with_pins([PIN]);
+    let cause = make_stub(&mut device, &options, &mut user).unwrap_err();
+    assert_eq!((cause, user.prompts.len()), (status(Status::CREDENTIAL_EXCLUDED), 0));
+    assert_eq!(device.commands(), [4, 2, 1]);
     let touch: make_credential::Request = cbor::decode(device.last()).unwrap();
     assert_eq!(touch.rp.id, ".dummy");
+}
+
+#[test]
+fn the_app_id_of_a_long_list_is_asked_for_in_batches_and_of_an_empty_one_not_at_all() {
+    let list = descriptors(&IDS);
+    let extensions = MakeExtensions { app_id_exclude: Some("https://example.org"), ..MakeExtensions::NONE };
+    let options = MakeOptions { exclude_list: List::Slice(&list), extensions, ..make_options() };
+    let mut device = with(&[], 4);
+    make_stub(&mut device, &options, &mut User::default()).unwrap();
+    assert_eq!(batches(&device), [4, 4, 1, 4, 4, 1], "for the AppID, then for the RP ID");
+    let options = MakeOptions { exclude_list: List::Slice(&[]), ..options };
+    let mut device = with(&[], 4);
+    make_stub(&mut device, &options, &mut User::default()).unwrap();
+    assert_eq!(device.commands(), [4, 1]);
 }

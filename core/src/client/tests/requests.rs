@@ -132,10 +132,6 @@ fn what_the_authenticator_cannot_do_is_found_before_the_user_is_asked() {
         fails(|device| device.options.rk = None, required),
         (ErrorCode::ConfigurationUnsupported, Cause::ResidentKeyUnsupported)
     );
-    assert_eq!(
-        fails(|device| device.algorithms = Some(vec![CredentialParameters::new(Algorithm::EDDSA)]), make_options()),
-        (ErrorCode::ConfigurationUnsupported, Cause::NoCommonAlgorithm)
-    );
     let protect = CredProtect { level: Level::USER_VERIFICATION_REQUIRED, enforce: true };
     let extensions = MakeExtensions { cred_protect: Some(protect), ..MakeExtensions::NONE };
     assert_eq!(
@@ -206,5 +202,62 @@ fn a_refusal_of_the_command_carries_its_status_and_the_code_it_stands_for() {
         device.refusals = [refusal].into();
         let error = make(StubCrypto, &mut device, &make_options(), &mut User::default()).unwrap_err();
         assert_eq!(error, Error { code, stage: Stage::Command, cause: status(refusal) });
+    }
+}
+
+#[test]
+fn algorithms_of_an_unknown_type_are_left_out_and_unknown_algorithms_are_not() {
+    let mut device = Device::new(StubCrypto);
+    let later = CredentialParameters { kind: CredentialType("later"), ..ES256[0] };
+    let unknown = CredentialParameters::new(Algorithm(-70_000));
+    let listed = [later, unknown, later, ES256[0]];
+    let transports = [CredentialDescriptor::new(ID)];
+    let options = MakeOptions {
+        pub_key_cred_params: List::Slice(&listed),
+        exclude_list: List::Slice(&transports),
+        ..make_options()
+    };
+    make_stub(&mut device, &options, &mut User::default()).unwrap();
+    let request: make_credential::Request = cbor::decode(device.last()).unwrap();
+    assert_eq!(request.pub_key_cred_params.iter().collect::<Vec<_>>(), [unknown, ES256[0]]);
+    assert_eq!(request.exclude_list, Some(List::Slice(&transports)));
+
+    // A credential of an algorithm that was asked for under another type only is none that was asked for.
+    let listed = [later, unknown];
+    let options = MakeOptions { pub_key_cred_params: List::Slice(&listed), ..make_options() };
+    assert_eq!(make_stub(&mut device, &options, &mut User::default()), Err(Cause::AlgorithmMismatch));
+}
+
+#[test]
+fn that_there_is_no_common_algorithm_is_told_after_a_touch_and_without_a_pin() {
+    let none = |knob: fn(&mut Device<StubCrypto>)| {
+        let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+        device.algorithms = Some(vec![CredentialParameters::new(Algorithm::EDDSA)]);
+        knob(&mut device);
+        let mut user = User::with_pins([PIN]);
+        let list = [CredentialDescriptor::new(b"one"), CredentialDescriptor::new(ID)];
+        let extensions = MakeExtensions { app_id_exclude: Some("https://example.org"), ..MakeExtensions::NONE };
+        let options = MakeOptions { exclude_list: List::Slice(&list), extensions, ..make_options() };
+        let error = make(StubCrypto, &mut device, &options, &mut user).unwrap_err();
+        assert_eq!((error.stage, user.prompts.len()), (Stage::Command, 0));
+        (error.cause, device)
+    };
+    let (cause, device) = none(|_| ());
+    assert_eq!((cause, device.commands()), (Cause::NoCommonAlgorithm, vec![4, 1]));
+    assert_eq!(cause.code(), ErrorCode::ConfigurationUnsupported);
+    let touch: make_credential::Request = cbor::decode(device.last()).unwrap();
+    assert_eq!((touch.rp.id, touch.pin_uv_auth_param), (".dummy", Some(&[][..])));
+
+    let selecting: fn(&mut Device<StubCrypto>) =
+        |device| device.amend = |info| info.versions = List::Slice(const { &[cbor::Text::new("FIDO_2_1")] });
+    let (cause, device) = none(selecting);
+    assert_eq!((cause, device.commands()), (Cause::NoCommonAlgorithm, vec![4, 0x0B]));
+
+    // Who does not touch it does not learn why.
+    for denial in [Status::USER_ACTION_TIMEOUT, Status::OPERATION_DENIED, Status::KEEPALIVE_CANCEL] {
+        let mut device = Device::new(StubCrypto);
+        device.algorithms = Some(vec![CredentialParameters::new(Algorithm::EDDSA)]);
+        device.refusals = [denial].into();
+        assert_eq!(make_stub(&mut device, &make_options(), &mut User::default()), Err(status(denial)));
     }
 }

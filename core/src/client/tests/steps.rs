@@ -98,13 +98,21 @@ fn blob(
     device: &mut Device<StubCrypto>,
     access: LargeBlobAccess<'_>,
 ) -> Result<(Option<bool>, Option<Vec<u8>>), Error> {
+    blob_of(device, access, &mut User::with_pins([PIN, PIN]))
+}
+
+fn blob_of(
+    device: &mut Device<StubCrypto>,
+    access: LargeBlobAccess<'_>,
+    user: &mut User,
+) -> Result<(Option<bool>, Option<Vec<u8>>), Error> {
     let list = [CredentialDescriptor::new(ID)];
     let extensions = GetExtensions { large_blob: Some(access), ..GetExtensions::NONE };
     let options = GetOptions { allow_list: List::Slice(&list), extensions, ..get_options() };
     let (mut memory, mut buffer) = ([0; 4096], [0; 1024]);
     let ceremony = GetAssertion::with_memory(&options, &mut memory, &mut buffer, StubCrypto, rng());
     let now = device.now.clone();
-    let got = run(ceremony, device, &mut User::with_pins([PIN, PIN]), || at(now.get()))?;
+    let got = run(ceremony, device, user, || at(now.get()))?;
     let blob = got.large_blob(&StubCrypto, 0, &mut [0; 2048]).unwrap().map(<[u8]>::to_vec);
     Ok((got.get(0).unwrap().extensions.large_blob_written, blob))
 }
@@ -145,6 +153,45 @@ fn whatever_happens_to_a_large_blob_the_sign_in_succeeds() {
     device.blobs[0] ^= 1;
     assert_eq!(blob(&mut device, LargeBlobAccess::Read).unwrap(), (None, None));
     assert_eq!(blob(&mut device, write).unwrap(), (Some(true), None));
+}
+
+#[test]
+fn every_step_of_a_large_blob_ends_with_a_silence_or_a_cancellation_and_the_next_works() {
+    let text: Vec<u8> = (0..900_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    for access in [LargeBlobAccess::Read, LargeBlobAccess::Write(&text)] {
+        let filled = || {
+            let mut device = Device::with_pin(StubCrypto, Protocol::Two).extended();
+            blob(&mut device, LargeBlobAccess::Write(&text)).unwrap();
+            (device.requests, device.responses) = (vec![], vec![]);
+            device
+        };
+        let mut undisturbed = filled();
+        blob(&mut undisturbed, access).unwrap();
+        let steps = undisturbed.requests.len();
+        assert!(undisturbed.commands().iter().filter(|command| **command == 0x0C).count() > 1);
+        for index in 0..steps {
+            for cancels in [false, true] {
+                let mut device = filled();
+                let mut user = User::with_pins([PIN, PIN]);
+                if cancels {
+                    user.cancels_at = Some(index + 1);
+                } else {
+                    device.fault = Some((index, Fault::Silent));
+                }
+                let before = device.now.get();
+                let error = blob_of(&mut device, access, &mut user).unwrap_err();
+                let expected = if cancels { Cause::Cancelled } else { Cause::Timeout };
+                assert_eq!((error.cause, device.requests.len(), device.cancels), (expected, index + 1, 1));
+                let longest = DEFAULT_TIMEOUT + Duration::from_secs(4);
+                assert!(device.now.get() - before <= longest.as_millis() as u64);
+                device.fault = None;
+                let (written, read) = blob(&mut device, access).unwrap();
+                // An array that was written in part has another hash than it says, and is as good as empty.
+                let torn = matches!(access, LargeBlobAccess::Write(_));
+                assert_eq!((written, read), if torn { (Some(true), None) } else { (None, Some(text.clone())) });
+            }
+        }
+    }
 }
 
 #[test]

@@ -290,13 +290,17 @@ fn what_version_1_cannot_do_is_found_before_the_user_is_asked() {
     for (options, cause) in [
         (MakeOptions { resident_key: Requirement::Required, ..options }, Cause::ResidentKeyUnsupported),
         (MakeOptions { user_verification: Requirement::Required, ..options }, Cause::UvUnavailable),
-        (MakeOptions { pub_key_cred_params: List::Slice(&other), ..options }, Cause::NoCommonAlgorithm),
         (MakeOptions { extensions, ..options }, Cause::CredProtectUnsupported),
     ] {
         let mut key = Key::of(RP_ID);
         assert_eq!((make(&mut key, &options), key.script().as_str()), (Err(cause), "2v"));
         assert_eq!(cause.code(), ErrorCode::ConfigurationUnsupported);
     }
+    // That it does not have the algorithm is told after a touch, as it is by others.
+    let mut key = Key::of(RP_ID);
+    key.patience = 1;
+    let cause = make(&mut key, &MakeOptions { pub_key_cred_params: List::Slice(&other), ..options });
+    assert_eq!((cause, key.script().as_str()), (Err(Cause::NoCommonAlgorithm), "2vtt"));
     let list = [CredentialDescriptor::new(ID)];
     let required = GetOptions { user_verification: Requirement::Required, ..allowing(&list) };
     assert_eq!(get(&mut Key::of(RP_ID), &required, |_| ()), Err(Cause::UvUnavailable));
@@ -426,4 +430,34 @@ fn keep_alives_do_not_disturb_the_wait_for_a_touch() {
     assert!(matches!(ceremony.step(at(100), Input::KeepAlive(KeepAlive::Processing)), Ok(Output::Wait { .. })));
     assert!(matches!(ceremony.step(at(199), Input::Time), Ok(Output::Wait { .. })));
     assert!(matches!(ceremony.step(at(200), Input::Time), Ok(Output::Send(_))));
+}
+
+#[test]
+fn every_flipped_bit_of_every_answer_is_a_typed_error_or_read_as_another_and_the_next_ceremony_works() {
+    let list = [CredentialDescriptor::new(ID)];
+    let (get_options, make_options) = (allowing(&list), make_options());
+    type Run<'r> = &'r dyn Fn(&mut Key) -> Result<(), Cause>;
+    let runs: [Run<'_>; 2] = [&|key| make(key, &make_options).map(drop), &|key| get(key, &get_options, |_| ())];
+    for run in runs {
+        let mut key = Key::of(RP_ID);
+        run(&mut key).unwrap();
+        for (index, response) in key.responses.iter().enumerate().skip(1) {
+            for bit in 0..response.len() * 8 {
+                let mut flipped = response.clone();
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                let mut key = Key::of(RP_ID);
+                key.tampered = Some((index, flipped.clone()));
+                let cause = run(&mut key).err();
+                let typed = matches!(
+                    cause,
+                    Some(Cause::Ctap1(_) | Cause::Crypto(_) | Cause::Status(_) | Cause::UserNotPresent)
+                );
+                // What is signed and who signs it may be anything; the version and status words say one thing only.
+                let says_one_thing = index == 1 || bit / 8 >= response.len() - 2;
+                assert!(typed || (cause.is_none() && !says_one_thing), "{index} {flipped:02x?}: {cause:?}");
+                key.tampered = None;
+                assert_eq!(run(&mut key), Ok(()), "after {cause:?}");
+            }
+        }
+    }
 }

@@ -162,8 +162,8 @@ impl<R: ReportIo, C: FnMut() -> Instant> Transport for HidTransport<R, C> {
         self.request(command_of(protocol), request)
     }
 
-    /// `buffer` has to hold the request at its front until the response comes: a busy authenticator is asked again. If
-    /// it does not, a busy authenticator is an error.
+    /// `buffer` has to hold the request at its front until the response comes: a busy authenticator is asked again, and
+    /// one that has forgotten the channel is asked on a new one. If it does not, these are errors.
     fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> Result<Received, Self::Error> {
         let until = (self.link.clock)().plus(wait);
         let received = self.drive(Goal::Event(until), Message::Buffer(buffer));
@@ -290,8 +290,8 @@ impl<R: AsyncReportIo, C: FnMut() -> Instant> AsyncTransport for AsyncHidTranspo
         self.request(command_of(protocol), request).await
     }
 
-    /// `buffer` has to hold the request at its front until the response comes: a busy authenticator is asked again. If
-    /// it does not, a busy authenticator is an error.
+    /// `buffer` has to hold the request at its front until the response comes: a busy authenticator is asked again, and
+    /// one that has forgotten the channel is asked on a new one. If it does not, these are errors.
     async fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> Result<Received, Self::Error> {
         let until = (self.link.clock)().plus(wait);
         let received = self.drive(Goal::Event(until), Message::Buffer(buffer)).await;
@@ -321,6 +321,8 @@ pub(super) struct Link<C> {
     info: Option<DeviceInfo>,
     /// A request that waits for the channel to open.
     queued: Option<(Command, usize)>,
+    /// The request, while the authenticator cannot have begun with it.
+    fresh: Option<Command>,
     fingerprint: u32,
     len: usize,
     /// Whether the current wait has looked at the pipe.
@@ -330,7 +332,17 @@ pub(super) struct Link<C> {
 impl<C: FnMut() -> Instant> Link<C> {
     fn new(clock: C, nonce: [u8; 8]) -> Self {
         let nonce = u64::from_be_bytes(nonce);
-        Self { clock, host: Host::new(), nonce, info: None, queued: None, fingerprint: 0, len: 0, looked: false }
+        Self {
+            clock,
+            host: Host::new(),
+            nonce,
+            info: None,
+            queued: None,
+            fresh: None,
+            fingerprint: 0,
+            len: 0,
+            looked: false,
+        }
     }
 
     pub(super) fn open(&mut self) {
@@ -343,6 +355,7 @@ impl<C: FnMut() -> Instant> Link<C> {
     fn begin(&mut self, command: Command, request: &[u8]) -> Result<(), Failure> {
         self.len = request.len();
         self.fingerprint = fingerprint(request);
+        self.fresh = Some(command);
         if self.host.is_ready() {
             return self.host.send((self.clock)(), command, request.len());
         }
@@ -353,18 +366,21 @@ impl<C: FnMut() -> Instant> Link<C> {
 
     fn transmit(&mut self, goal: Goal, message: &[u8]) -> Option<[u8; REPORT_LEN]> {
         // Sent again because the authenticator was busy: never anything but the request.
-        if matches!(goal, Goal::Event(_))
-            && self.host.needs_request()
-            && message.get(..self.len).map(fingerprint) != Some(self.fingerprint)
-        {
+        if matches!(goal, Goal::Event(_)) && self.host.needs_request() && !self.is_request(message) {
             self.host.give_up();
         }
         self.host.transmit((self.clock)(), message)
     }
 
+    /// Whether the request is still there.
+    fn is_request(&self, message: &[u8]) -> bool {
+        message.get(..self.len).map(fingerprint) == Some(self.fingerprint)
+    }
+
     /// The CANCEL packet, if it can go out now; otherwise it follows the request, or ends it.
     fn cancel(&mut self) -> Option<[u8; REPORT_LEN]> {
         self.host.cancel();
+        self.fresh = None;
         if self.host.needs_request() { None } else { self.host.transmit((self.clock)(), &[]) }
     }
 
@@ -389,12 +405,26 @@ impl<C: FnMut() -> Instant> Link<C> {
             Some(report) => self.host.receive(now, &report, buffer),
             None => self.host.expire(now),
         };
-        if let Some(HostEvent::Opened(info)) = event {
-            self.info = Some(info);
-            if let Some((command, len)) = self.queued.take() {
-                self.host.send(now, command, len)?;
-                return Ok(None);
+        match event {
+            Some(HostEvent::Opened(info)) => {
+                self.info = Some(info);
+                if let Some((command, len)) = self.queued.take() {
+                    self.host.send(now, command, len)?;
+                    return Ok(None);
+                }
             }
+            Some(HostEvent::KeepAlive(_)) => self.fresh = None,
+            // It was restarted, or has given the channel's place to others.
+            Some(HostEvent::Error(ErrorCode::INVALID_CHANNEL)) => {
+                if let Some(command) = self.fresh.take()
+                    && self.is_request(buffer)
+                {
+                    self.open();
+                    self.queued = Some((command, self.len));
+                    return Ok(None);
+                }
+            }
+            _ => {}
         }
         Ok(event)
     }

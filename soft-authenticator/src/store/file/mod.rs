@@ -12,39 +12,17 @@ use std::{
 use keyfob_core::bytes;
 use redb::{
     Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, ReadableTableMetadata, StorageBackend,
-    TableDefinition, WriteTransaction, backends::FileBackend,
+    backends::FileBackend,
 };
 
-use super::{Blobs, Change, Found, MAX_RECORD, Number, Setting, Store, StoreError};
+use super::{Blobs, Change, Credential, Found, MAX_RECORD, Number, Setting, Store, StoreError};
 use disk::Disk;
+use tables::*;
 
 mod disk;
+mod tables;
 #[cfg(test)]
 mod tests;
-
-/// The format of the tables.
-const FORMAT: u32 = 1;
-/// Numbers of the store's own.
-const META: TableDefinition<&str, u32> = TableDefinition::new("meta");
-const META_FORMAT: &str = "format";
-const META_NEXT: &str = "next";
-/// Settings, by their number.
-const SETTINGS: TableDefinition<u8, &[u8]> = TableDefinition::new("settings");
-/// Records, by the hash of the RP ID: what replaces a record takes the room of the replaced one.
-const RECORDS: TableDefinition<(&[u8; 32], Number), &[u8]> = TableDefinition::new("records");
-/// The hash of the RP ID of each credential.
-const NUMBERS: TableDefinition<Number, &[u8; 32]> = TableDefinition::new("numbers");
-/// The large-blob array.
-const LARGE_BLOBS: TableDefinition<(), &[u8]> = TableDefinition::new("large blobs");
-
-/// Takes pages within a transaction.
-const PAGES: TableDefinition<u32, &[u8]> = TableDefinition::new("pages");
-/// More than half a page, in bytes, which takes a whole one.
-const PAGE_FILLED: usize = 3 << 10;
-/// Pages that are free after a credential is added. Those of the credentials that are replaced come out of the half of
-/// them, so that there are always some for settings, deletions and a reset: one of these takes about ten, and gives as
-/// many back when the next one is made.
-const RESERVE: u32 = 64;
 
 /// Memory for pages that were read, in bytes. Tests count what is read.
 const CACHE: usize = if cfg!(test) { 0 } else { 16 << 20 };
@@ -168,8 +146,7 @@ impl FileStore {
             return Err(OpenErrorReason::Foreign);
         }
         let database = open_database(&disk).map_err(redb::Error::from)?;
-        // A later version migrates here what earlier ones have written: there is a test for each released format.
-        match format_of(&database)? {
+        match make_tables(&database)? {
             FORMAT => {}
             newer => return Err(OpenErrorReason::Newer(newer)),
         }
@@ -212,14 +189,14 @@ impl FileStore {
                 }
                 Change::Delete(number) => {
                     if let Some(rp_id_hash) = transaction.open_table(NUMBERS)?.remove(*number)? {
-                        transaction.open_table(RECORDS)?.remove((rp_id_hash.value(), *number))?;
+                        set_record(&transaction, rp_id_hash.value(), *number, None)?;
                     }
                 }
                 Change::Replace { number, record, .. } => {
                     let record = within(record, MAX_RECORD)?;
                     let numbers = transaction.open_table(NUMBERS)?;
                     let rp_id_hash = numbers.get(*number)?.ok_or(StoreError::Failed)?;
-                    transaction.open_table(RECORDS)?.insert((rp_id_hash.value(), *number), record)?;
+                    set_record(&transaction, rp_id_hash.value(), *number, Some(record))?;
                 }
                 Change::LargeBlobs(len) => {
                     // What was staged before an erasure is erased with it.
@@ -262,59 +239,8 @@ fn open_database(disk: &Disk) -> Result<Database, DatabaseError> {
     Builder::new().set_cache_size(CACHE).set_check_integrity_on_open(true).create_with_backend(disk.clone())
 }
 
-/// The format of the tables. New ones are made if there are none.
-fn format_of(database: &Database) -> Result<u32, redb::Error> {
-    let mut transaction = database.begin_write()?;
-    transaction.set_two_phase_commit(true);
-    let found = transaction.open_table(META)?.get(META_FORMAT)?.map(|format| format.value());
-    if found.is_none() {
-        create_tables(&transaction)?;
-        transaction.open_table(META)?.insert(META_FORMAT, FORMAT)?;
-        transaction.commit()?;
-    }
-    Ok(found.unwrap_or(FORMAT))
-}
-
-fn create_tables(transaction: &WriteTransaction) -> Result<(), redb::Error> {
-    transaction.open_table(META)?;
-    transaction.open_table(SETTINGS)?;
-    transaction.open_table(RECORDS)?;
-    transaction.open_table(NUMBERS)?;
-    transaction.open_table(LARGE_BLOBS)?;
-    Ok(())
-}
-
-fn erase(transaction: &WriteTransaction) -> Result<(), redb::Error> {
-    transaction.delete_table(SETTINGS)?;
-    transaction.delete_table(RECORDS)?;
-    transaction.delete_table(NUMBERS)?;
-    transaction.delete_table(LARGE_BLOBS)?;
-    create_tables(transaction)?;
-    transaction.open_table(META)?.remove(META_NEXT)?;
-    Ok(())
-}
-
-fn put(transaction: &WriteTransaction, rp_id_hash: &[u8; 32], record: &[u8]) -> Result<(), Refused> {
-    let mut meta = transaction.open_table(META)?;
-    let number = meta.get(META_NEXT)?.map_or(1, |next| next.value());
-    let next = number.checked_add(1).ok_or(StoreError::Full)?;
-    let mut numbers = transaction.open_table(NUMBERS)?;
-    if numbers.len()? >= u64::from(FileStore::MAX_CREDENTIALS) {
-        return Err(StoreError::Full.into());
-    }
-    numbers.insert(number, rp_id_hash)?;
-    transaction.open_table(RECORDS)?.insert((rp_id_hash, number), record)?;
-    meta.insert(META_NEXT, next)?;
-    Ok(())
-}
-
 fn within(bytes: &[u8], max: usize) -> Result<&[u8], StoreError> {
     if bytes.len() > max { Err(StoreError::TooLong) } else { Ok(bytes) }
-}
-
-/// Copies a value to the front of `out`.
-fn copied(value: &[u8], out: &mut [u8]) -> Result<usize, StoreError> {
-    Ok(bytes::copy(out.get_mut(..value.len()).ok_or(StoreError::TooLong)?, value))
 }
 
 /// The pages that must be free after a commit: some when the store grows by it, fewer when it may, none after what must
@@ -332,18 +258,6 @@ fn pages_left(changes: &[Change<'_>]) -> u32 {
     } else {
         0
     }
-}
-
-/// Makes sure that so many pages are free when the transaction is committed: takes them, and gives them back.
-fn leave_free(transaction: &WriteTransaction, pages: u32) -> Result<(), redb::Error> {
-    if pages > 0 {
-        let mut reserve = transaction.open_table(PAGES)?;
-        for page in 0..pages {
-            reserve.insert_reserve(page, PAGE_FILLED)?;
-        }
-    }
-    transaction.delete_table(PAGES)?;
-    Ok(())
 }
 
 impl Store for FileStore {
@@ -375,10 +289,32 @@ impl Store for FileStore {
             let read = store.database()?.begin_read()?;
             let numbers = read.open_table(NUMBERS)?;
             let Some(found) = numbers.range(..before.unwrap_or(Number::MAX))?.next_back() else { return Ok(None) };
-            let (number, rp_id_hash) = found?;
-            let (number, rp_id_hash) = (number.value(), rp_id_hash.value());
-            let record = read.open_table(RECORDS)?.get((rp_id_hash, number))?.ok_or(StoreError::Failed)?;
-            Ok(Some((*rp_id_hash, Found { number, len: copied(record.value(), out)? })))
+            record_of(&read, found?.0.value(), out).map(Some)
+        })
+    }
+
+    fn find_id(&mut self, id: &[u8], out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
+        self.call(|store| {
+            let read = store.database()?.begin_read()?;
+            let ids = read.open_table(IDS)?;
+            let Some(found) = ids.range((id, 0)..=(id, Number::MAX))?.next_back() else { return Ok(None) };
+            record_of(&read, found?.0.value().1, out).map(Some)
+        })
+    }
+
+    fn walk_rps(&mut self, before: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
+        self.call(|store| {
+            let read = store.database()?.begin_read()?;
+            let newest = read.open_table(NEWEST)?;
+            let Some(found) = newest.range(..before.unwrap_or(Number::MAX))?.next_back() else { return Ok(None) };
+            record_of(&read, found?.0.value(), out).map(Some)
+        })
+    }
+
+    fn count_rps(&mut self, _: &mut [u8]) -> Result<u32, StoreError> {
+        self.call(|store| {
+            let count = store.database()?.begin_read()?.open_table(NEWEST)?.len()?;
+            Ok(u32::try_from(count).unwrap_or(u32::MAX))
         })
     }
 

@@ -4,10 +4,14 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use keyfob_core::{
+    cose::Algorithm,
+    ctap2::{RpEntity, UserEntity},
+};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
-use super::*;
+use super::{super::Credential, *};
 
 /// What a disk loses when its power fails is decided for pieces of this many bytes.
 const SECTOR: usize = 512;
@@ -157,9 +161,69 @@ fn contents(store: &mut FileStore) -> Contents {
         before = Some(found.number);
     }
     assert_eq!(store.count().unwrap() as usize, credentials.len());
+    check_indexes(store, &credentials);
     let mut large_blobs = vec![0; store.large_blobs_len().unwrap()];
     store.read_large_blobs(Blobs::Committed, 0, &mut large_blobs).unwrap();
     Contents { settings, credentials, large_blobs }
+}
+
+/// Compares the indexes with the credentials, newest first, from which they follow.
+fn check_indexes(store: &mut FileStore, credentials: &[(Number, [u8; 32], Vec<u8>)]) {
+    let mut out = [0; MAX_RECORD];
+    let readable: Vec<_> = credentials
+        .iter()
+        .filter_map(|(number, rp, record)| Some((*number, *rp, Credential::decode(record)?.id, record)))
+        .collect();
+    for (_, _, id, _) in &readable {
+        let (number, rp_id_hash, _, record) = readable.iter().find(|credential| credential.2 == *id).unwrap();
+        let found = Found { number: *number, len: record.len() };
+        assert_eq!(store.find_id(id, &mut out).unwrap(), Some((*rp_id_hash, found)));
+        assert_eq!(&out[..found.len], &record[..]);
+    }
+    let read = store.database.as_ref().unwrap().begin_read().unwrap();
+    assert_eq!(read.open_table(IDS).unwrap().len().unwrap() as usize, readable.len(), "ids of others");
+    let mut seen = HashSet::new();
+    let newest: Vec<_> = readable.iter().filter(|credential| seen.insert(credential.1)).collect();
+    let (mut listed, mut before) = (Vec::new(), None);
+    while let Some((rp_id_hash, found)) = store.walk_rps(before, &mut out).unwrap() {
+        listed.push((found.number, rp_id_hash, out[..found.len].to_vec()));
+        before = Some(found.number);
+    }
+    assert_eq!(store.count_rps(&mut []).unwrap() as usize, listed.len());
+    assert_eq!(
+        listed,
+        newest.iter().map(|(number, rp, _, record)| (*number, *rp, (*record).clone())).collect::<Vec<_>>()
+    );
+}
+
+fn record_of_user<'a>(id: &'a [u8], name: Option<&'a str>) -> Credential<'a> {
+    Credential {
+        id,
+        algorithm: Algorithm::ES256,
+        secret: &[7; 32],
+        rp: RpEntity { id: "example.org", name: None },
+        user: UserEntity { id, name, display_name: None },
+        cred_protect: None,
+        cred_blob: None,
+        large_blob_key: None,
+        third_party_payment: None,
+        large_blob: None,
+    }
+}
+
+/// An id as the authenticator makes them.
+fn id(number: u32) -> [u8; 32] {
+    let mut id = [0; 32];
+    ChaCha20Rng::seed_from_u64(number.into()).fill_bytes(&mut id);
+    id
+}
+
+/// The record of a credential with this id, about so many bytes of it.
+fn credential(number: u32, len: usize) -> Vec<u8> {
+    let mut record = [0; MAX_RECORD];
+    let id = id(number);
+    let len = record_of_user(&id, Some(&"n".repeat(len - 150))).encode(&mut record).unwrap();
+    record[..len].to_vec()
 }
 
 const ME: &[u8; 32] = &[1; 32];
@@ -175,7 +239,9 @@ fn furnished() -> Bench {
     let store = &mut bench.store;
     store.commit(&[Change::Set(Setting::Seed, &[7; 32]), Change::Set(Setting::PinRetries, &[8])]).unwrap();
     for number in 0..5u8 {
-        store.commit(&[put(if number % 2 == 0 { ME } else { OTHER }, &[number; 400])]).unwrap();
+        // Two of each, and one that cannot be read.
+        let record = if number == 1 { vec![number; 400] } else { credential(number.into(), 400) };
+        store.commit(&[put(if number % 2 == 0 { ME } else { OTHER }, &record)]).unwrap();
     }
     store.stage(0, &[3; 1000]).unwrap();
     store.commit(&[Change::LargeBlobs(1000)]).unwrap();
@@ -187,11 +253,12 @@ type Commit<'a> = (&'a str, &'a [Change<'a>]);
 /// A commit of every kind.
 fn with_commits(work: impl Fn(Commit<'_>)) {
     let state = Change::Set(Setting::StoreState, &[5; 16]);
+    let (new, updated) = (&credential(9, 700), &credential(1, 500));
     work(("setting", &[Change::Set(Setting::PinRetries, &[7])]));
-    work(("registration", &[put(ME, &[9; 700]), state]));
-    work(("registration again", &[Change::Delete(3), put(ME, &[9; 700]), state]));
-    work(("update", &[Change::Replace { number: 2, rp_id_hash: OTHER, record: &[9; 500] }, state]));
-    work(("deletion", &[Change::Delete(1), state]));
+    work(("registration", &[put(ME, new), state]));
+    work(("registration again", &[Change::Delete(5), put(ME, new), state]));
+    work(("update", &[Change::Replace { number: 2, rp_id_hash: OTHER, record: updated }, state]));
+    work(("deletion", &[Change::Delete(4), state]));
     work(("large blobs", &[Change::LargeBlobs(3000)]));
     work(("reset", &[Change::Erase, Change::Set(Setting::Seed, &[8; 32])]));
 }
@@ -302,7 +369,7 @@ fn filled() -> (Bench, u32) {
     }
     let mut made = 5;
     loop {
-        match bench.store.commit(&[put(OTHER, &[6; 700]), Change::Set(Setting::StoreState, &[5; 16])]) {
+        match bench.store.commit(&[put(OTHER, &credential(made, 700)), Change::Set(Setting::StoreState, &[5; 16])]) {
             Ok(()) => made += 1,
             Err(error) => {
                 assert_eq!(error, StoreError::Full);
@@ -340,16 +407,17 @@ fn a_full_disk_takes_no_new_credential_and_everything_else() {
         store.commit(&[Change::Set(Setting::SignCount, &round.to_be_bytes())]).unwrap();
         if round % 10 == 0 {
             // Whatever still fits may go in.
-            while store.commit(&[put(ME, &[1; 700])]) != Err(StoreError::Full) {
+            while store.commit(&[put(ME, &credential(round + 100_000, 700))]) != Err(StoreError::Full) {
                 numbers.insert(0, newest(store));
             }
             // A credential is overwritten by a new one, and updated.
             let index = round as usize / 10 % numbers.len();
             let old = numbers.remove(index);
-            store.commit(&[Change::Delete(old), put(OTHER, &[2; 700])]).unwrap();
+            store.commit(&[Change::Delete(old), put(OTHER, &credential(round, 700))]).unwrap();
             let number = newest(store);
             numbers.insert(0, number);
-            store.commit(&[Change::Replace { number, rp_id_hash: OTHER, record: &[3; 700] }]).unwrap();
+            let record = &credential(round + 1, 700);
+            store.commit(&[Change::Replace { number, rp_id_hash: OTHER, record }]).unwrap();
         }
     }
     let store = &mut bench.store;
@@ -361,7 +429,7 @@ fn a_full_disk_takes_no_new_credential_and_everything_else() {
         store.commit(&[Change::Delete(number)]).unwrap();
     }
     while setting(store, Setting::Options).is_none() {
-        store.commit(&[put(ME, &[1; 700]), Change::Set(Setting::Options, &[1])]).unwrap();
+        store.commit(&[put(ME, &credential(7, 700)), Change::Set(Setting::Options, &[1])]).unwrap();
     }
     store.commit(&[Change::Erase, Change::Set(Setting::Seed, &[9; 32])]).unwrap();
     assert_eq!((store.count().unwrap(), setting(store, Setting::Seed)), (0, Some(vec![9; 32])));
@@ -379,35 +447,45 @@ fn a_full_disk_lets_a_key_be_reset_and_its_pin_be_tried_from_the_first_moment() 
 }
 
 #[test]
-fn what_one_relying_party_has_is_found_in_as_many_reads_whatever_others_have() {
+fn what_is_asked_for_is_found_in_as_many_reads_whatever_others_have() {
     let mut bench = Bench::new();
-    bench.store.commit(&[put(ME, &[1; 200])]).unwrap();
-    let mut reads = Vec::new();
+    bench.store.commit(&[put(ME, &credential(0, 200))]).unwrap();
+    let mut reads: Vec<[u64; 4]> = Vec::new();
     for others in [10, 100, 1000, 10_000] {
         let mut held = bench.store.count().unwrap();
         while held < others {
-            let hashes: Vec<_> = (held..others.min(held + 1000))
-                .map(|other| {
-                    let mut hash = [0; 32];
-                    ChaCha20Rng::seed_from_u64(other.into()).fill_bytes(&mut hash);
-                    hash
-                })
-                .collect();
-            let puts: Vec<_> = hashes.iter().map(|hash| put(hash, &[2; 200])).collect();
+            let made: Vec<_> =
+                (held..others.min(held + 1000)).map(|other| (id(other), credential(other, 200))).collect();
+            let puts: Vec<_> = made.iter().map(|(hash, record)| put(hash, record)).collect();
             bench.store.commit(&puts).unwrap();
             held = bench.store.count().unwrap();
         }
-        let before = bench.disk.0.lock().unwrap().reads;
-        assert_eq!(bench.store.find(ME, None, &mut [0; MAX_RECORD]).unwrap().unwrap().number, 1);
-        reads.push(bench.disk.0.lock().unwrap().reads - before);
+        let (disk, store, mut out) = (&bench.disk, &mut bench.store, [0; MAX_RECORD]);
+        let mut counted = |call: &mut dyn FnMut(&mut FileStore)| {
+            let before = disk.0.lock().unwrap().reads;
+            call(store);
+            disk.0.lock().unwrap().reads - before
+        };
+        reads.push([
+            counted(&mut |store| assert_eq!(store.find(ME, None, &mut out).unwrap().unwrap().number, 1)),
+            counted(&mut |store| assert_eq!(store.find_id(&id(0), &mut out).unwrap().unwrap().1.number, 1)),
+            counted(&mut |store| assert_eq!(store.walk_rps(Some(2), &mut out).unwrap().unwrap().1.number, 1)),
+            counted(&mut |store| assert_eq!(store.count_rps(&mut out).unwrap(), others)),
+        ]);
     }
-    // The height of a tree: at most a page more for ten times as many.
-    assert!(reads.windows(2).all(|pair| pair[1] <= pair[0] + 1) && reads[0] <= 4, "{reads:?}");
+    // The height of a tree for each that is looked into, three at most: at most a page more for ten times as many.
+    for (call, trees) in [1, 3, 3, 0].into_iter().enumerate() {
+        let of_call: Vec<_> = reads.iter().map(|reads| reads[call]).collect();
+        assert!(of_call.windows(2).all(|pair| pair[1] <= pair[0] + trees) && of_call[0] <= 8, "{call}: {of_call:?}");
+    }
 }
 
-/// A file that the first version with this format wrote, in two commits, and closed: lines of 32 bytes, where the first
+/// Files that the first version with this format wrote, in two commits, and closed: lines of 32 bytes, where the first
 /// stands, how often it comes, and the length of all. Zeros are left out.
 const FORMAT_1: &str = include_str!("format-1.hex");
+/// With records that can be read.
+const FORMAT_1_CREDENTIALS: &str = include_str!("format-1-credentials.hex");
+const FORMAT_2: &str = include_str!("format-2.hex");
 
 fn released(fixture: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -435,6 +513,76 @@ fn a_store_of_each_released_format_is_opened_and_goes_on() {
     assert_eq!(newest(&mut bench.store), 6);
 }
 
+/// What `format-1-credentials.hex` and `format-2.hex` hold: credentials of three relying parties in turn, and two that
+/// cannot be read.
+fn released_contents() -> Contents {
+    let mut credentials: Vec<_> = (0..6u8)
+        .map(|index| (u32::from(index) + 1, [[1, 2, 3][usize::from(index) % 3]; 32], released_record(index)))
+        .collect();
+    credentials.extend([(7, [1; 32], vec![9; 100]), (8, [4; 32], vec![9; 100])]);
+    credentials.reverse();
+    let settings = vec![(Setting::Seed as u8, vec![7; 32]), (Setting::PinRetries as u8, vec![8])];
+    Contents { settings, credentials, large_blobs: vec![3; 100] }
+}
+
+fn released_record(id: u8) -> Vec<u8> {
+    let (id, mut record) = ([id; 32], [0; MAX_RECORD]);
+    let len = record_of_user(&id, None).encode(&mut record).unwrap();
+    record[..len].to_vec()
+}
+
+#[test]
+fn a_store_of_an_earlier_format_gets_what_that_did_not_have() {
+    for (fixture, format) in [(FORMAT_1_CREDENTIALS, 1), (FORMAT_2, 2)] {
+        let bytes = released(fixture);
+        let database =
+            open_database(&Disk(Arc::new(SimDisk(Mutex::new(State { bytes: bytes.clone(), ..State::default() })))));
+        let meta = database.unwrap().begin_read().unwrap().open_table(META).unwrap();
+        assert_eq!(meta.get(META_FORMAT).unwrap().unwrap().value(), format);
+        let mut bench = Bench::with(bytes).unwrap();
+        // With the indexes.
+        assert_eq!(contents(&mut bench.store), released_contents());
+        assert_eq!(bench.store.count_rps(&mut []), Ok(3));
+        bench.store.commit(&[put(ME, &credential(1, 300)), Change::Delete(6)]).unwrap();
+        let held = contents(&mut bench.store);
+        assert_eq!(contents(&mut Bench::with(bench.bytes()).unwrap().store), held);
+    }
+}
+
+#[test]
+fn a_store_whose_migration_is_cut_anywhere_is_migrated_the_next_time() {
+    let released = released(FORMAT_1_CREDENTIALS);
+    let expected = released_contents();
+    let end = Bench::with(released.clone()).unwrap().disk.0.lock().unwrap().changes;
+    for cut_at in 0..end {
+        let state =
+            State { synced: released.clone(), bytes: released.clone(), cut_at: Some(cut_at), ..State::default() };
+        let disk = Arc::new(SimDisk(Mutex::new(state)));
+        let mut cut = Bench { store: Bench::new().store, disk: disk.clone() };
+        if let Ok(store) = FileStore::over(disk) {
+            cut.store = store;
+        }
+        for seed in 0..4 {
+            let bytes = cut.bytes_after_power_cut(&mut ChaCha20Rng::seed_from_u64(seed));
+            assert_eq!(contents(&mut Bench::with(bytes).unwrap().store), expected, "{cut_at} of {end}");
+        }
+        assert_eq!(contents(&mut Bench::with(cut.bytes()).unwrap().store), expected, "{cut_at} of {end}");
+    }
+}
+
+#[test]
+fn a_store_is_migrated_on_a_full_disk() {
+    let bytes = released(FORMAT_1_CREDENTIALS);
+    let full = |room| {
+        let blocks: HashSet<u64> = (0..(bytes.len() as u64).div_ceil(BLOCK)).collect();
+        let room = Some(blocks.len() + room);
+        State { synced: bytes.clone(), bytes: bytes.clone(), blocks, room, ..State::default() }
+    };
+    // What was set aside in the file is enough for a few.
+    let mut bench = Bench::on(SimDisk(Mutex::new(full(0)))).unwrap();
+    assert_eq!(contents(&mut bench.store), released_contents());
+}
+
 #[test]
 fn a_store_of_a_later_format_is_refused_by_name() {
     let bench = furnished();
@@ -442,10 +590,10 @@ fn a_store_of_a_later_format_is_refused_by_name() {
     transaction.open_table(META).unwrap().insert(META_FORMAT, FORMAT + 1).unwrap();
     transaction.commit().unwrap();
     let reason = Bench::with(bench.bytes()).err().unwrap();
-    assert!(matches!(reason, OpenErrorReason::Newer(2)), "{reason:?}");
+    assert!(matches!(reason, OpenErrorReason::Newer(3)), "{reason:?}");
     let error = OpenError { path: "key.keyfob".into(), reason };
     assert_eq!(
         error.to_string(),
-        "key.keyfob was written by a later version: it has format 2, and this version knows 1"
+        "key.keyfob was written by a later version: it has format 3, and this version knows 2"
     );
 }

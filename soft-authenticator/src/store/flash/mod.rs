@@ -11,6 +11,8 @@ use keyfob_core::{
 };
 use zeroize::Zeroizing;
 
+#[cfg(feature = "async-flash")]
+mod blocking;
 mod commit;
 mod index;
 mod layout;
@@ -19,6 +21,8 @@ mod seal;
 #[cfg(feature = "std")]
 mod simulated;
 
+#[cfg(feature = "async-flash")]
+pub use blocking::Blocking;
 #[cfg(feature = "std")]
 pub use simulated::{Cut, PowerIsOff, SimulatedFlash, Tear};
 

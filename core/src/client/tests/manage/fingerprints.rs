@@ -64,32 +64,71 @@ fn an_enrolment_whose_token_runs_out_is_an_error() {
     assert_eq!((template, samples.len()), (Err(status(Status::PIN_AUTH_INVALID)), 1));
 }
 
-#[test]
-fn an_enrolment_that_the_user_cancels_can_be_ended_on_the_authenticator() {
-    let mut device = sensor([ok("bio_enrollment_enroll_begin"), vec![0]]);
-    let mut buffer = [0; 1024];
-    let mut ceremony = Enroll::new(None, &mut buffer, StubCrypto, rng());
+/// Steps an enrolment to its first sample.
+fn begun<'b>(buffer: &'b mut [u8], device: &mut Device<StubCrypto>) -> Enroll<'b, StubCrypto, rand_chacha::ChaCha8Rng> {
+    let mut ceremony = Enroll::new(None, buffer, StubCrypto, rng());
     let mut input = Input::Start;
     loop {
         input = match ceremony.step(at(0), input).unwrap() {
-            Output::Send(exchange) => {
-                let response = device.answer(exchange.request());
-                exchange.buf[..response.len()].copy_from_slice(&response);
-                Input::Response(response.len())
-            }
+            Output::Send(exchange) => Input::Response(answered(exchange, device)),
             Output::AskPin(_) => Input::Pin(PIN),
             Output::Item(sample) => {
                 assert_eq!(sample.remaining, 2);
-                break;
+                return ceremony;
             }
             other => panic!("{other:?}"),
         };
     }
+}
+
+fn answered(exchange: Exchange<'_>, device: &mut Device<StubCrypto>) -> usize {
+    let response = device.answer(exchange.request());
+    exchange.buf[..response.len()].copy_from_slice(&response);
+    response.len()
+}
+
+const CANCEL_CURRENT: &str = "a201010203";
+
+#[test]
+fn an_enrolment_that_the_user_cancels_is_ended_on_the_authenticator() {
+    // While a sample is shown.
+    let mut device = sensor([ok("bio_enrollment_enroll_begin"), vec![0]]);
+    let mut buffer = [0; 1024];
+    let mut ceremony = begun(&mut buffer, &mut device);
     assert_eq!(ceremony.step(at(1), Input::Response(1)).unwrap_err().cause, Cause::WrongState);
-    assert_eq!(ceremony.step(at(1), Input::Cancel).unwrap_err().cause, Cause::Cancelled);
+    let Ok(Output::Send(exchange)) = ceremony.step(at(1), Input::Cancel) else { panic!() };
+    assert_eq!(exchange.request()[1..], hex(CANCEL_CURRENT));
+    let len = answered(exchange, &mut device);
+    assert_eq!(ceremony.step(at(2), Input::Response(len)).unwrap_err().cause, Cause::Cancelled);
+
+    // While the sensor waits for a finger: first the request, then the enrolment. Also when the time is up.
+    for (input, now, cause) in [(Input::Cancel, 1, Cause::Cancelled), (Input::Time, 300_000, Cause::Timeout)] {
+        let mut device = sensor([ok("bio_enrollment_enroll_begin"), ok("bio_enrollment_enroll_next"), vec![0]]);
+        let mut ceremony = begun(&mut buffer, &mut device);
+        let Ok(Output::Send(exchange)) = ceremony.step(at(0), Input::Time) else { panic!() };
+        answered(exchange, &mut device);
+        assert!(matches!(ceremony.step(at(now), input), Ok(Output::CancelDevice)));
+        let Ok(Output::Send(exchange)) = ceremony.step(at(now + 2_999), Input::Response(1)) else { panic!() };
+        assert_eq!(exchange.request()[1..], hex(CANCEL_CURRENT));
+        assert!(matches!(ceremony.step(at(now + 5_998), Input::Time), Ok(Output::Wait { .. })));
+        assert_eq!(ceremony.step(at(now + 5_999), Input::Time).unwrap_err().cause, cause);
+    }
+
+    // Before it has begun there is nothing to end.
+    let mut user = User { cancels_at: Some(2), ..User::manager([PIN]) };
+    let (result, _) = enroll(&mut device, &mut user);
+    assert_eq!(result, Err(Cause::Cancelled));
+    assert_eq!(device.commands().last(), Some(&Command::CLIENT_PIN.0));
+}
+
+#[test]
+fn an_unfinished_enrolment_can_be_ended() {
+    let mut device = sensor([ok("bio_enrollment_enroll_begin"), vec![0]]);
+    let mut buffer = [0; 1024];
+    drop(begun(&mut buffer, &mut device));
     let ceremony = ChangeFingerprints::cancel_enrollment(&mut buffer, StubCrypto, rng());
     run_op(ceremony, &mut device).unwrap();
-    assert_eq!(device.requests.last().unwrap()[1..], hex("a201010203"));
+    assert_eq!(device.requests.last().unwrap()[1..], hex(CANCEL_CURRENT));
 }
 
 #[test]

@@ -3,117 +3,173 @@
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
+use crate::{client::tests::device::Fault, ctap2::UserEntity};
 
 type MakeDevice = fn() -> Device<StubCrypto>;
-type Run = fn(&mut Device<StubCrypto>) -> Result<(), Cause>;
+type Run = fn(&mut Device<StubCrypto>, &mut User) -> Result<(), Cause>;
+
+/// Has every PIN that is asked for.
+fn user() -> User {
+    User { new_pins: [PIN, PIN].into(), ..User::manager([PIN, PIN, PIN]) }
+}
+
+fn full() -> Device<StubCrypto> {
+    let mut device = scripted(
+        |options| {
+            options.cred_mgmt = Some(true);
+            options.bio_enroll = Some(true);
+            options.large_blobs = Some(true);
+            options.per_cred_mgmt_ro = Some(true);
+            options.authnr_cfg = Some(true);
+            options.ep = Some(false);
+        },
+        [],
+    );
+    device.amend = |info| info.enc_identifier = Some(&[5; 32]);
+    device
+}
+
+fn with(script: &[&str]) -> Device<StubCrypto> {
+    full().altered(|device| device.script = script.iter().map(|name| ok(name)).collect())
+}
+
+/// Answers that consist of a status.
+fn empty_answers() -> Device<StubCrypto> {
+    full().altered(|device| device.script = [vec![0], vec![0]].into())
+}
+
+/// Runs an operation, whose outcome does not matter.
+macro_rules! run {
+    ($operation:ident :: $new:ident $(, $argument:expr)*) => {{
+        let run: Run = |device, user| {
+            let mut buffer = [0; 1024];
+            run_with($operation::$new($($argument,)* &mut buffer, StubCrypto, rng()), device, user, |_| ()).map(drop)
+        };
+        run
+    }};
+}
 
 /// An operation of each kind, and a device on which it succeeds.
 fn operations() -> Vec<(MakeDevice, Run)> {
-    fn full() -> Device<StubCrypto> {
-        let mut device = scripted(
-            |options| {
-                options.cred_mgmt = Some(true);
-                options.bio_enroll = Some(true);
-                options.large_blobs = Some(true);
-                options.per_cred_mgmt_ro = Some(true);
-                options.authnr_cfg = Some(true);
-                options.ep = Some(false);
-            },
-            [],
-        );
-        device.amend = |info| info.enc_identifier = Some(&[5; 32]);
-        device
-    }
-    fn with(script: &[&str]) -> Device<StubCrypto> {
-        let mut device = full();
-        device.script = script.iter().map(|name| ok(name)).collect();
-        device
-    }
-    fn empty_answer() -> Device<StubCrypto> {
-        let mut device = full();
-        device.script = [vec![0]].into();
-        device
-    }
-    fn change_pin(device: &mut Device<StubCrypto>) -> Result<(), Cause> {
-        let mut buffer = [0; 1024];
-        let mut user = User { new_pins: [PIN, PIN].into(), ..User::manager([PIN, PIN, PIN]) };
-        run_with(ChangePin::new(&mut buffer, StubCrypto, rng()), device, &mut user, |_| ())
-    }
-    fn token(device: &mut Device<StubCrypto>) -> Result<(), Cause> {
-        let mut buffer = [0; 1024];
-        run_op(GetPersistentToken::new(&mut buffer, StubCrypto, rng()), device).map(drop)
-    }
-    fn list_rps(device: &mut Device<StubCrypto>) -> Result<(), Cause> {
-        let mut buffer = [0; 1024];
-        run_op(ListRelyingParties::new(Access::User, &mut buffer, StubCrypto, rng()), device).map(drop)
-    }
-    fn metadata(device: &mut Device<StubCrypto>) -> Result<(), Cause> {
-        let mut buffer = [0; 1024];
-        run_op(CredentialsMetadata::new(Access::User, &mut buffer, StubCrypto, rng()), device).map(drop)
-    }
-    fn delete(device: &mut Device<StubCrypto>) -> Result<(), Cause> {
-        let mut buffer = [0; 1024];
-        run_op(DeleteCredential::new(b"id", &mut buffer, StubCrypto, rng()), device)
-    }
-    fn enroll(device: &mut Device<StubCrypto>) -> Result<(), Cause> {
-        let mut buffer = [0; 1024];
-        run_op(Enroll::new(None, &mut buffer, StubCrypto, rng()), device).map(drop)
-    }
-    fn fingers(device: &mut Device<StubCrypto>) -> Result<(), Cause> {
-        let mut buffer = [0; 1024];
-        run_op(ListFingerprints::new(&mut buffer, StubCrypto, rng()), device).map(drop)
-    }
-    fn read(device: &mut Device<StubCrypto>) -> Result<(), Cause> {
-        let (mut memory, mut buffer) = ([0; 600], [0; 1024]);
-        run_op(ReadLargeBlobs::new(&mut memory, &mut buffer, StubCrypto, rng()), device).map(drop)
-    }
-    fn configure(device: &mut Device<StubCrypto>) -> Result<(), Cause> {
-        let mut buffer = [0; 1024];
-        run_op(Configure::new(Setting::EnterpriseAttestation, &mut buffer, StubCrypto, rng()), device)
-    }
-    fn reset(device: &mut Device<StubCrypto>) -> Result<(), Cause> {
-        let mut buffer = [0; 1024];
-        run_op(Reset::new(&mut buffer, StubCrypto, rng()), device)
-    }
+    const ALICE: UserEntity<'_> = UserEntity { id: b"alice", name: Some("alice"), display_name: None };
     vec![
-        (full, change_pin),
-        (full, token),
+        (|| full().altered(|device| device.options.client_pin = Some(false)), run!(SetPin::new)),
+        (full, run!(ChangePin::new)),
+        (full, run!(Retries::of_pin)),
+        (full, run!(GetPersistentToken::new)),
         (
             || {
                 let next = "credential_management_rp_next";
                 with(&["credential_management_rp_begin", next, next])
             },
-            list_rps,
+            run!(ListRelyingParties::new, Access::User),
         ),
-        (|| with(&["credential_management_metadata"]), metadata),
-        (empty_answer, delete),
-        (|| with(&["bio_enrollment_enroll_begin", "bio_enrollment_enroll_next", "bio_enrollment_enroll_last"]), enroll),
-        (|| with(&["bio_enrollment_enumerate"]), fingers),
-        (|| with(&["large_blobs_array"]), read),
-        (empty_answer, configure),
-        (empty_answer, reset),
+        (
+            || {
+                let next = "credential_management_credential_next";
+                with(&["credential_management_credential_begin", next, next, next, next])
+            },
+            run!(ListCredentials::new, &[7; 32], Access::User),
+        ),
+        (|| with(&["credential_management_metadata"]), run!(CredentialsMetadata::new, Access::User)),
+        (empty_answers, run!(DeleteCredential::new, b"id")),
+        (empty_answers, run!(UpdateUser::new, b"id", ALICE)),
+        (
+            || with(&["bio_enrollment_enroll_begin", "bio_enrollment_enroll_next", "bio_enrollment_enroll_last"]),
+            run!(Enroll::new, None),
+        ),
+        (|| with(&["bio_enrollment_sensor_info"]), run!(SensorInfo::new)),
+        (|| with(&["bio_enrollment_enumerate"]), run!(ListFingerprints::new)),
+        (empty_answers, run!(ChangeFingerprints::rename, b"id", "thumb")),
+        (|| with(&["large_blobs_array"]), run!(ReadLargeBlobs::new, &mut [0; 600])),
+        (empty_answers, run!(WriteLargeBlobs::new, &[0; 1200])),
+        (empty_answers, run!(Configure::new, Setting::EnterpriseAttestation)),
+        (full, run!(Select::new)),
+        (empty_answers, run!(Reset::new)),
+        (empty_answers, run!(Call::new, Command(0x41), &[1])),
     ]
 }
 
 /// The responses of an undisturbed run.
 fn responses(device: MakeDevice, run: Run) -> Vec<Vec<u8>> {
     let mut device = device();
-    run(&mut device).unwrap();
+    run(&mut device, &mut user()).unwrap();
     device.responses
+}
+
+/// Runs the operation again, undisturbed, as on a device that has done nothing yet.
+fn again(mut disturbed: Device<StubCrypto>, device: MakeDevice, run: Run) -> Result<(), Cause> {
+    let fresh = device();
+    (disturbed.tampered, disturbed.fault) = (None, None);
+    (disturbed.script, disturbed.pin, disturbed.options) = (fresh.script, fresh.pin, fresh.options);
+    (disturbed.strikes, disturbed.retries) = (0, 8);
+    run(&mut disturbed, &mut user())
 }
 
 /// Runs the operation while one response is replaced, and then again with none replaced.
 fn disturbed(device: MakeDevice, run: Run, index: usize, response: Vec<u8>) -> Result<(), Cause> {
     let mut disturbed = device();
     disturbed.tampered = Some((index, response));
-    let result = run(&mut disturbed);
+    let result = run(&mut disturbed, &mut user());
     assert!(disturbed.requests.len() < 30);
-    let fresh = device();
-    disturbed.tampered = None;
-    (disturbed.script, disturbed.pin) = (fresh.script, fresh.pin);
-    (disturbed.strikes, disturbed.retries) = (0, 8);
-    assert_eq!(run(&mut disturbed), Ok(()), "after {result:?}");
+    assert_eq!(again(disturbed, device, run), Ok(()), "after {result:?}");
     result
+}
+
+#[test]
+fn every_step_ends_with_an_unplug_a_silence_a_lost_answer_or_a_cancellation_and_the_next_operation_works() {
+    let faults = [Fault::Unplugged, Fault::Lost, Fault::Silent].map(Some);
+    for (device, run) in operations() {
+        for index in 0..responses(device, run).len() {
+            for fault in faults.into_iter().chain([None]) {
+                let (mut disturbed, mut user) = (device(), user());
+                disturbed.fault = fault.map(|fault| (index, fault));
+                user.cancels_at = Some(index + 1).filter(|_| fault.is_none());
+                let expected = match fault {
+                    None => Cause::Cancelled,
+                    Some(Fault::Silent) => Cause::Timeout,
+                    Some(_) => Cause::Transport,
+                };
+                assert_eq!(run(&mut disturbed, &mut user), Err(expected), "{index}");
+                let longest = DEFAULT_TIMEOUT + Duration::from_secs(4);
+                assert!(disturbed.now.get() <= longest.as_millis() as u64);
+                let cancelled = matches!(expected, Cause::Cancelled | Cause::Timeout);
+                assert_eq!(disturbed.cancels, usize::from(cancelled));
+                assert_eq!(again(disturbed, device, run), Ok(()), "{index} {fault:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_flipped_bit_of_every_response_is_a_typed_error_or_read_as_another_and_the_next_operation_works() {
+    for (number, (device, run)) in operations().into_iter().enumerate() {
+        let mut undisturbed = device();
+        run(&mut undisturbed, &mut user()).unwrap();
+        for (index, command) in undisturbed.commands().into_iter().enumerate() {
+            // The way to a token is the same for all: five of them go it.
+            if number >= 5 && [Command::GET_INFO.0, Command::CLIENT_PIN.0].contains(&command) {
+                continue;
+            }
+            let response = &undisturbed.responses[index];
+            for bit in 0..response.len() * 8 {
+                let mut flipped = response.clone();
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                let result = disturbed(device, run, index, flipped);
+                let caller = matches!(
+                    result,
+                    Err(Cause::Transport
+                        | Cause::Cancelled
+                        | Cause::Timeout
+                        | Cause::WrongState
+                        | Cause::InvalidOption(_))
+                );
+                assert!(!caller, "{index} {bit} {result:?}");
+                // The head of the map.
+                assert!(bit / 8 != 1 || result.is_err(), "{index} {bit}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -156,7 +212,7 @@ proptest! {
 
     #[test]
     fn arbitrary_bytes_in_place_of_any_response_never_panic(
-        bytes in vec(any::<u8>(), 0..300), success in any::<bool>(), which in 0..10_usize, index in 0..7_usize,
+        bytes in vec(any::<u8>(), 0..300), success in any::<bool>(), which in 0..operations().len(), index in 0..7_usize,
     ) {
         let (device, run) = operations()[which];
         let mut response = bytes;
@@ -168,7 +224,7 @@ proptest! {
 
     #[test]
     fn one_changed_byte_in_any_response_never_panics(
-        which in 0..10_usize, index in 0..7_usize, at in any::<prop::sample::Index>(), byte in any::<u8>(),
+        which in 0..operations().len(), index in 0..7_usize, at in any::<prop::sample::Index>(), byte in any::<u8>(),
     ) {
         let (device, run) = operations()[which];
         let responses = responses(device, run);

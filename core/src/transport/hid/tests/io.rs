@@ -376,12 +376,51 @@ fn a_silent_device_is_a_timeout_and_may_come_back() {
 }
 
 #[test]
-fn a_restarted_device_is_opened_anew() {
+fn a_restarted_device_is_opened_anew_and_asked_again() {
     let mut transport = blocking();
     transport.open().unwrap();
     transport.io.bench.device.reset();
-    assert_eq!(transport.wink(), Err(HidError::Device(ErrorCode::INVALID_CHANNEL)));
     assert_eq!(transport.wink(), Ok(()));
+    assert_eq!(transport.io.written, [Command::INIT, Command::WINK, Command::INIT, Command::WINK]);
+
+    transport.io.bench.device.reset();
+    let mut buffer: Vec<u8> = (0..200).collect();
+    transport.send(Protocol::Ctap2, &buffer.clone()).unwrap();
+    let received = loop {
+        if let Received::Response(len) = transport.receive(&mut buffer, Duration::from_millis(100)).unwrap() {
+            break len;
+        }
+    };
+    assert_eq!((received, buffer), (200, (0..200).collect()));
+}
+
+#[test]
+fn a_restarted_device_is_not_asked_again_for_what_it_may_have_begun_or_what_is_no_longer_there() {
+    let forgotten = Err(HidError::Device(ErrorCode::INVALID_CHANNEL));
+    // The buffer no longer holds the request.
+    let mut transport = blocking();
+    transport.open().unwrap();
+    transport.io.bench.device.reset();
+    transport.send(Protocol::Ctap2, &[4]).unwrap();
+    assert_eq!(transport.receive(&mut [0; 64], Duration::from_millis(100)), forgotten);
+    // It is cancelled.
+    transport.open().unwrap();
+    transport.io.bench.device.reset();
+    transport.send(Protocol::Ctap2, &[4]).unwrap();
+    transport.cancel().unwrap();
+    assert_eq!(transport.receive(&mut [4; 64], Duration::from_millis(100)), forgotten);
+    // It was at work.
+    transport.open().unwrap();
+    transport.io.work = 1_000;
+    let mut buffer = [4; 64];
+    transport.send(Protocol::Ctap2, &[4]).unwrap();
+    assert_eq!(
+        transport.receive(&mut buffer, Duration::from_millis(100)),
+        Ok(Received::KeepAlive(KeepAlive::UpNeeded))
+    );
+    transport.io.bench.device.reset();
+    transport.cancel().unwrap();
+    assert_eq!(transport.receive(&mut buffer, Duration::from_millis(100)), forgotten);
 }
 
 #[test]

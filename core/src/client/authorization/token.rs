@@ -1,0 +1,97 @@
+//! Asking for a token, by PIN or by built-in user verification, and what comes of it (CTAP 2.3 §6.5.5.7).
+
+use rand_core::CryptoRng;
+use zeroize::Zeroize;
+
+use super::{Agreement, Authorization, Context, Next, State, send};
+use crate::{
+    Status,
+    client::{Cause, Reason, facts::Method},
+    cose::CoseKey,
+    crypto::Crypto,
+    ctap2::{
+        ResponseError,
+        client_pin::{Request, Response, subcommand},
+    },
+    pin_uv::{SharedSecret, Token},
+};
+
+/// Writes the request for a token: with permissions where the authenticator knows them.
+pub(super) fn ask_token<C: Crypto, R: CryptoRng>(
+    cx: &mut Context<'_, C, R>,
+    method: Option<Method>,
+    Agreement { public, shared }: &Agreement,
+    pin_hash: Option<&[u8; 16]>,
+) -> Result<Next, Cause> {
+    let mut encrypted = [0; 32];
+    let pin_hash_enc = match pin_hash {
+        Some(hash) => {
+            let len = shared.encrypt(cx.crypto, cx.rng, hash, &mut encrypted)?;
+            encrypted.get(..len)
+        }
+        None => None,
+    };
+    let with_permissions = cx.facts.options.pin_uv_auth_token == Some(true);
+    let sub_command = match method {
+        Some(Method::BuiltInToken) => subcommand::GET_TOKEN_USING_UV,
+        _ if with_permissions => subcommand::GET_TOKEN_USING_PIN,
+        _ => subcommand::GET_PIN_TOKEN,
+    };
+    let request = Request {
+        pin_uv_auth_protocol: Some(shared.protocol().number()),
+        sub_command: Some(sub_command),
+        key_agreement: Some(CoseKey::key_agreement(public)),
+        pin_hash_enc,
+        permissions: with_permissions.then_some(u64::from(cx.purpose.permissions.0)),
+        rp_id: cx.purpose.rp_id.filter(|_| with_permissions),
+        ..Request::default()
+    };
+    send(cx, &request)
+}
+
+/// The token of a response.
+pub(super) fn open_token<C: Crypto>(
+    crypto: &C,
+    shared: &SharedSecret,
+    response: &Response<'_>,
+) -> Result<Token, Cause> {
+    let encrypted = response.pin_uv_auth_token.ok_or(Cause::missing(0x02))?;
+    let mut clear = [0; 32];
+    let token = shared.decrypt(crypto, encrypted, &mut clear).ok();
+    let token = token.and_then(|len| Token::new(shared.protocol(), clear.get(..len)?));
+    clear.zeroize();
+    token.ok_or(Cause::InvalidToken)
+}
+
+impl Authorization {
+    pub(super) fn token_response<C, R>(
+        &mut self,
+        cx: &mut Context<'_, C, R>,
+        token: Result<Result<Token, Cause>, ResponseError>,
+    ) -> Result<Next, Cause> {
+        match (token, self.method) {
+            (Ok(token), _) => {
+                self.token = token?;
+                self.granted(cx)
+            }
+            (Err(ResponseError::Status(Status::PIN_INVALID)), Some(Method::Pin)) => {
+                self.reason = Reason::Wrong;
+                self.ask_retries(cx, State::PinRetries)
+            }
+            (Err(ResponseError::Status(Status::PIN_AUTH_BLOCKED)), Some(Method::Pin)) => {
+                self.reason = Reason::Wrong;
+                self.reconnect()
+            }
+            (Err(ResponseError::Status(Status::PIN_POLICY_VIOLATION)), Some(Method::Pin)) => {
+                self.method = Some(Method::ChangePin);
+                self.reason = Reason::First;
+                self.begin(cx)
+            }
+            (Err(ResponseError::Status(Status::UV_INVALID)), Some(Method::BuiltInToken)) => self.uv_failed(cx),
+            (Err(ResponseError::Status(Status::UV_BLOCKED)), Some(Method::BuiltInToken)) => {
+                self.fall_back(cx, Reason::UvFailed, Cause::Status(Status::UV_BLOCKED))
+            }
+            (Err(error), _) => Err(error.into()),
+        }
+    }
+}

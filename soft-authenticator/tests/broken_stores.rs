@@ -1,0 +1,183 @@
+//! Stores that break the promise, each in one way: the sweep of `power_sweep.rs` has to find it.
+
+use embedded_storage::nor_flash::{ErrorType, NorFlash, ReadNorFlash};
+use keyfob_soft_authenticator::store::{Blobs, Change, Found, Number, Setting, Store, StoreError, flash::PowerIsOff};
+
+use super::{
+    harness::*,
+    power_sweep::{COMMANDS, Command, prepare, sweep},
+};
+
+/// What a store does wrong.
+#[derive(Clone, Copy, PartialEq)]
+enum Flaw {
+    /// Every change is a commit of its own.
+    Splits,
+    /// What tells of a change is there before it: settings are a commit of their own, and the first.
+    SettingsFirst,
+    /// A setting is on the medium when the next commit is: an attempt at the PIN is counted after the comparison.
+    LateSettings,
+    /// The next piece of upkeep frees more than it may.
+    FreesTooMuch,
+}
+
+struct Broken {
+    store: Box<dyn Store>,
+    flaw: Flaw,
+    late: Option<(Setting, Vec<u8>)>,
+}
+
+impl Broken {
+    fn boxed(flash: &BenchFlash, flaw: Flaw) -> Box<dyn Store> {
+        Box::new(Self { store: Box::new(on_flash(flash.clone())), flaw, late: None })
+    }
+}
+
+impl Store for Broken {
+    fn get(&mut self, setting: Setting, out: &mut [u8]) -> Result<Option<usize>, StoreError> {
+        match &self.late {
+            Some((late, value)) if *late == setting => {
+                out[..value.len()].copy_from_slice(value);
+                Ok(Some(value.len()))
+            }
+            _ => self.store.get(setting, out),
+        }
+    }
+
+    fn find(&mut self, rp: &[u8; 32], before: Option<Number>, out: &mut [u8]) -> Result<Option<Found>, StoreError> {
+        self.store.find(rp, before, out)
+    }
+
+    fn walk(&mut self, before: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
+        self.store.walk(before, out)
+    }
+
+    fn count(&mut self) -> Result<u32, StoreError> {
+        self.store.count()
+    }
+
+    fn remaining(&mut self) -> Result<u32, StoreError> {
+        self.store.remaining()
+    }
+
+    fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
+        if let Some((setting, value)) = self.late.take() {
+            self.store.commit(&[Change::Set(setting, &value)])?;
+        }
+        let is_setting = |change: &Change<'_>| matches!(change, Change::Set(..));
+        match (self.flaw, changes) {
+            (Flaw::Splits, _) => changes.iter().try_for_each(|change| self.store.commit(&[*change])),
+            (Flaw::SettingsFirst, _) => {
+                let (settings, rest): (Vec<_>, Vec<_>) = changes.iter().copied().partition(is_setting);
+                self.store.commit(&settings)?;
+                self.store.commit(&rest)
+            }
+            (Flaw::LateSettings, [Change::Set(setting, value)]) => {
+                self.late = Some((*setting, value.to_vec()));
+                Ok(())
+            }
+            _ => self.store.commit(changes),
+        }
+    }
+
+    fn large_blobs_capacity(&self) -> usize {
+        self.store.large_blobs_capacity()
+    }
+
+    fn large_blobs_len(&mut self) -> Result<usize, StoreError> {
+        self.store.large_blobs_len()
+    }
+
+    fn read_large_blobs(&mut self, blobs: Blobs, offset: usize, out: &mut [u8]) -> Result<(), StoreError> {
+        self.store.read_large_blobs(blobs, offset, out)
+    }
+
+    fn stage(&mut self, offset: usize, bytes: &[u8]) -> Result<(), StoreError> {
+        self.store.stage(offset, bytes)
+    }
+
+    fn tidy(&mut self) -> Result<bool, StoreError> {
+        if self.flaw == Flaw::FreesTooMuch {
+            self.store.commit(&[Change::Delete(1)])?;
+        }
+        self.store.tidy()
+    }
+}
+
+/// A flash that keeps the last write to itself until there is another: what is read is right, what is on the medium is not.
+struct Cached {
+    flash: BenchFlash,
+    last: Option<(u32, Vec<u8>)>,
+}
+
+impl Cached {
+    fn flush(&mut self) -> Result<(), PowerIsOff> {
+        match self.last.take() {
+            Some((offset, bytes)) => self.flash.write(offset, &bytes),
+            None => Ok(()),
+        }
+    }
+}
+
+impl ErrorType for Cached {
+    type Error = PowerIsOff;
+}
+
+impl ReadNorFlash for Cached {
+    const READ_SIZE: usize = BenchFlash::READ_SIZE;
+
+    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), PowerIsOff> {
+        self.flash.read(offset, bytes)?;
+        let Some((at, last)) = &self.last else { return Ok(()) };
+        for (byte, place) in bytes.iter_mut().zip(offset..) {
+            if let Some(byte_of_last) = place.checked_sub(*at).and_then(|index| last.get(index as usize)) {
+                *byte = *byte_of_last;
+            }
+        }
+        Ok(())
+    }
+
+    fn capacity(&self) -> usize {
+        self.flash.capacity()
+    }
+}
+
+impl NorFlash for Cached {
+    const WRITE_SIZE: usize = BenchFlash::WRITE_SIZE;
+    const ERASE_SIZE: usize = BenchFlash::ERASE_SIZE;
+
+    fn erase(&mut self, from: u32, to: u32) -> Result<(), PowerIsOff> {
+        self.flush()?;
+        self.flash.erase(from, to)
+    }
+
+    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), PowerIsOff> {
+        self.flush()?;
+        self.last = Some((offset, bytes.to_vec()));
+        Ok(())
+    }
+}
+
+#[test]
+fn the_sweep_finds_out_every_broken_store() {
+    let (torn, missing) = ("neither the old state nor the new one", "an acknowledged commit is missing");
+    let uncounted = "the PIN was compared, and the attempt is not counted";
+    let cases: [(&str, Mount, &str); 9] = [
+        ("makeCredential, discoverable", |flash| Broken::boxed(flash, Flaw::Splits), torn),
+        ("makeCredential, overwriting", |flash| Broken::boxed(flash, Flaw::Splits), torn),
+        ("reset", |flash| Broken::boxed(flash, Flaw::Splits), torn),
+        ("deleteCredential", |flash| Broken::boxed(flash, Flaw::SettingsFirst), torn),
+        ("getPinUvAuthTokenUsingPin, wrong", |flash| Broken::boxed(flash, Flaw::LateSettings), uncounted),
+        ("getAssertion", |flash| Broken::boxed(flash, Flaw::LateSettings), missing),
+        ("getAssertion", |flash| Broken::boxed(flash, Flaw::FreesTooMuch), "lost in the recovery"),
+        ("getAssertion", |flash| Box::new(on_flash(Cached { flash: flash.clone(), last: None })), missing),
+        ("largeBlobs", |flash| Box::new(on_flash(Cached { flash: flash.clone(), last: None })), missing),
+    ];
+    for (name, mount, expected) in cases {
+        let named = |command: &&Command| command.0 == name;
+        let (setup, command) =
+            COMMANDS.iter().find_map(|(setup, commands)| Some((*setup, *commands.iter().find(named)?))).unwrap();
+        let wrong = sweep(command, &prepare(setup, 0), mount).err();
+        assert!(wrong.as_ref().is_some_and(|wrong| wrong.ends_with(expected)), "{name}: {wrong:?}, not {expected}");
+    }
+}
