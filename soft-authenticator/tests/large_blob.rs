@@ -118,6 +118,20 @@ fn a_blob_that_is_too_long_or_has_no_place_is_not_written_and_the_sign_in_goes_o
 }
 
 #[test]
+fn a_blob_for_which_the_store_has_no_room_is_not_written_and_the_sign_in_goes_on() {
+    let mut key = key();
+    let made = with_blob(&mut key, b"u");
+    asked(&mut key, &made, write(b"old"));
+    key.store.fail_at(1, Fault::Full);
+    let got = asked(&mut key, &made, write(b"new"));
+    let written = output(got.unsigned.as_ref()).unwrap();
+    assert_eq!(written, UnsignedOutput { written: Some(false), ..Default::default() });
+    assert!(got.is_by(&made));
+    assert_eq!(got.auth_data().sign_count, 2, "the signature is counted by itself");
+    has(&mut key, &made, Some(b"old"));
+}
+
+#[test]
 fn a_protected_blob_is_written_only_by_a_verified_user() {
     let mut key = key();
     let made = with_blob(&mut key, b"u");

@@ -84,7 +84,8 @@ fn the_version_is_told_without_a_touch() {
 fn a_registration_is_signed_over_what_the_standard_says() {
     let certified = Config { attestation: Attestation::Certified(virtual_key_certificate()), ..CONFIG };
     let none = Config { attestation: Attestation::None, ..CONFIG };
-    for config in [CONFIG, none, certified] {
+    let u2f = Config { attestation: Attestation::FidoU2f(virtual_key_certificate()), ..CONFIG };
+    for config in [CONFIG, none, certified, u2f] {
         let mut key = Key::with(config);
         let response = registered(&mut key);
         let response = RegisterResponse::decode(&response).unwrap();
@@ -92,7 +93,7 @@ fn a_registration_is_signed_over_what_the_standard_says() {
         let parts = [&[0][..], &application, &HASH, response.key_handle, response.public_key];
         let leaf = virtual_key_certificate().chain[0];
         let signer = match config.attestation {
-            Attestation::Certified(_) => {
+            Attestation::Certified(_) | Attestation::FidoU2f(_) => {
                 assert_eq!(response.certificate, leaf);
                 let start = leaf.windows(2).position(|window| window == [0, 4]).unwrap() + 1;
                 leaf[start..start + 65].try_into().unwrap()

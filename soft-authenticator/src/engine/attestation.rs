@@ -17,6 +17,7 @@ use super::{
     extensions::MAX_OUTPUTS,
     large_blob,
 };
+use crate::caps::Caps;
 
 /// An attestation statement format that this authenticator writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,10 +71,16 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// The attestation key, unless it is the credential's own.
-    fn certified(&self) -> Option<Certified<'_>> {
+    pub fn certified(&self) -> Option<Certified<'_>> {
         match (self.config.enterprise, self.config.attestation) {
-            (Some(enterprise), _) if self.work.enterprise => Some(enterprise.certified),
-            (_, Attestation::Certified(certified) | Attestation::FidoU2f(certified)) => Some(certified),
+            (Some(enterprise), _) if self.has(Caps::ENTERPRISE_ATTESTATION) && self.work.enterprise => {
+                Some(enterprise.certified)
+            }
+            (_, Attestation::Certified(certified) | Attestation::FidoU2f(certified))
+                if self.has(Caps::CERTIFIED_ATTESTATION) =>
+            {
+                Some(certified)
+            }
             _ => None,
         }
     }

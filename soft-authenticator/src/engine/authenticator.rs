@@ -389,8 +389,8 @@ impl<'c, P: Platform> Authenticator<'c, P> {
     }
 
     /// Whether salts came that have not been decrypted yet.
-    pub const fn needs_salts(&self) -> bool {
-        self.work.asked.salts && self.salts.is_none()
+    pub fn needs_salts(&self) -> bool {
+        self.has(Caps::HMAC_SECRET) && self.work.asked.salts && self.salts.is_none()
     }
 
     /// The protocol of this number, if it is switched on.

@@ -244,7 +244,10 @@ impl<P: Platform> Authenticator<'_, P> {
 
     /// The outputs of `hmac-secret` for the credential with this id, encrypted into `out`. `None` without salts.
     fn evaluate<'o>(&mut self, id: &[u8], out: &'o mut [u8; ENCRYPTED]) -> Result<Option<&'o [u8]>, Status> {
-        let (Some(shared), Some(Salts { salts, len })) = (&self.shared, &self.salts) else { return Ok(None) };
+        let (true, Some(shared), Some(Salts { salts, len })) = (self.has(Caps::HMAC_SECRET), &self.shared, &self.salts)
+        else {
+            return Ok(None);
+        };
         let purpose = if self.work.user_verified { Purpose::CredRandomWithUv } else { Purpose::CredRandomWithoutUv };
         let cred_random = self.credential_keys.secret(&self.crypto, purpose, &self.work.rp_id_hash, id);
         let mut outputs = Zeroizing::new([0; 2 * SALT]);

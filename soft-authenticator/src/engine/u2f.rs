@@ -15,7 +15,7 @@ use keyfob_core::{
 };
 
 use super::{
-    Attestation, Certified, Engine, Event, Next, Pending, Platform, Progress, Wait,
+    Certified, Engine, Event, Next, Pending, Platform, Progress, Wait,
     authenticator::Authenticator,
     certificate::{self, MAX_CERTIFICATE},
     split,
@@ -166,10 +166,8 @@ impl<P: Platform> Authenticator<'_, P> {
 
     /// The configured certificate, where U2F can use it: with ES256.
     fn u2f_certificate(&self) -> Option<(&'_ [u8], &'_ [u8])> {
-        match self.config.attestation {
-            Attestation::Certified(Certified { algorithm: Algorithm::ES256, secret, chain: [leaf, ..] }) => {
-                Some((secret, leaf))
-            }
+        match self.certified()? {
+            Certified { algorithm: Algorithm::ES256, secret, chain: [leaf, ..] } => Some((secret, leaf)),
             _ => None,
         }
     }
