@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Writes the seeds: real messages, so that the fuzzers start inside the format and not at its door."""
 import pathlib
+import zlib
 
 HERE = pathlib.Path(__file__).parent
 
@@ -147,6 +148,13 @@ POINTS = [
     ('zero', 'the point (0, 0)', '0000' + '00' * 96 + '00' '2020'),
 ]
 
+
+def page_head(erasures):
+    """The head of a page of the flash log, with words of four bytes."""
+    head = b'kfob\x01\0\x04\0' + erasures.to_bytes(4, 'little')
+    return (head + zlib.crc32(head).to_bytes(4, 'little')).hex()
+
+
 # Time, action, report: channel, command, length, data.
 INIT = '01' '07' '1f' '86' '0008' '0008' '0102030405060708'
 DEVICE = [
@@ -247,6 +255,30 @@ OPTIONS = [(name, 'WebAuthn L3 section 5.1', text.encode().hex()) for name, text
      '"prf":{"evalByCredential":{"AQID":{"first":"AQ"},"BA":{"first":"Ag","second":"Aw"}}}}}'),
 ]] + [('response', 'composed', '0002aabb' '0001cc' 'a263707266a167726573756c7473a165666972737442010265617070696464f4f5f626')]
 
+# Operations on a store in flash, from which the power may be cut: 02 commits, 01 is an array, 00 tidies, fe and 7e reset; with
+# the highest bit, the lower ones are the operation that is cut, and how follows.
+PUT, LONG, SET = '0203000100c8', '02030102030a', '02070105000a'
+# Two pages, each its erasures, and flags and kind, length, tag, key and data of each piece: the page's beginning, credentials,
+# a deletion, retired pages, a part of an array.
+FORGED = ('02' '01' '00040000' '0100000000000000' '32280101' '0102030405060708' '33000101' '0000000000000000'
+          '37040000' '0300040000000000' '8000' '02' '00040005' '0200000000000000' '3a28020103' '0102030405060708'
+          '62100103' '0102030405060708' '35000001' '0000000000000000' '8000')
+FLASH = [
+    ('life', 'everything once', '0101' + PUT * 3 + SET + '02010005012c' '020001' '01070100' '0005' '7e070109000a' + PUT),
+    ('cut', 'a credential is put, updated and deleted, without power',
+     '0101' + PUT * 2 + '8202110301020190' '86000301020190' '83012201000500fa' '82031100010000' + PUT),
+    ('array_cut', 'the large-blob array, and another', '0101' '01070200' '8502330900fa' '8101010180' '01030040'),
+    ('reset_cut', 'a reset, in the middle', '0101' + PUT * 4 + 'fe02070109000a' + PUT + 'fe01070109000a' + SET),
+    ('full', 'no room for more', '0101' + LONG * 40 + SET * 4 + '0201000500c8' '7e070109000a' + LONG),
+    ('around', 'the log goes around, and is cut while pages are freed',
+     '0101' + PUT * 4 + (LONG + '020000' + SET * 4 + '0003' '84021205') * 9),
+    ('broken', 'a page does not erase', '010403' + PUT * 4 + (LONG + '020000' + SET * 4 + '0007') * 9),
+    ('damaged', 'bits are cleared', '0001' '04' + (PUT[2:] * 3 + SET[2:]) + '03' '000000' '001400' '00ff7f' '0207000000'),
+    ('raw', 'a page that was prepared', '0000' '14' '0010' + page_head(1) + '00' * 8 + '0207000000' '03' '03'),
+    ('forged', 'pieces with the right CRC', '0002%04x' % (len(FORGED) // 2) + FORGED
+     + '0207000000' '0100' '0203000100c8' '03'),
+]
+
 
 def write(target, seeds):
     folder = HERE / target
@@ -276,3 +308,4 @@ write('engine_commands', COMMANDS)
 write('client_machine', CLIENT)
 write('inflate', INFLATE)
 write('large_blob_array', ARRAY)
+write('flash_store', FLASH)

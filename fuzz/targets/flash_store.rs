@@ -11,7 +11,10 @@ use keyfob_soft_authenticator::store::{
 use libfuzzer_sys::fuzz_target;
 
 const PAGE: usize = 512;
-const PAGES: usize = 36;
+/// Little more than what is reserved and a few credentials take: so that it gets full, and goes around.
+const PAGES: usize = 20;
+/// Operations on one flash: enough to go around it.
+const STEPS: usize = 40;
 const SETTINGS: [Setting; 3] = [Setting::Pin, Setting::PinRetries, Setting::SignCount];
 
 type Flash = SimulatedFlash<PAGE, 4>;
@@ -68,8 +71,7 @@ fn mount(flash: &mut Flash) -> OnFlash<'_> {
     FlashStore::new(flash, StubCrypto, &[1; 32]).expect("the flash is in order")
 }
 
-fn contents(flash: &mut Flash) -> Model {
-    let mut store = mount(flash);
+fn contents(store: &mut OnFlash<'_>) -> Model {
     let mut model = Model::default();
     for (which, setting) in SETTINGS.iter().enumerate() {
         let mut out = [0; Setting::MAX_LEN];
@@ -86,10 +88,12 @@ fn contents(flash: &mut Flash) -> Model {
     model
 }
 
-/// The number that the next credential would get.
-fn number_of_the_next(mut flash: Flash) -> Option<u32> {
+/// The number that the next credential would get. On a full store it takes the place of the oldest.
+fn number_of_the_next(mut flash: Flash, model: &Model) -> Option<u32> {
     let mut store = mount(&mut flash);
-    store.commit(&[Change::Put { rp_id_hash: &[9; 32], record: &[] }]).ok()?;
+    let put = Change::Put { rp_id_hash: &[9; 32], record: &[] };
+    let oldest = model.credentials.first().map(|credential| Change::Delete(credential.0));
+    store.commit(&[put]).or_else(|error| store.commit(&[oldest.ok_or(error)?, put])).ok()?;
     Some(store.walk(None, &mut [0; MAX_RECORD]).expect("it is there")?.1.number)
 }
 
@@ -129,13 +133,18 @@ fn promise(mut input: Input<'_>) {
     if input.byte().is_multiple_of(4) {
         flash.broken.push(usize::from(input.byte()) % PAGES);
     }
-    while !input.is_empty() {
+    let mut store = mount(&mut flash);
+    for _ in 0..STEPS {
+        if input.is_empty() {
+            return;
+        }
         let kind = input.byte();
         if kind & 0x80 != 0 {
+            let flash = store.into_flash();
             flash.cut(Cut { operation: u64::from(kind & 0x1F), tear: tear(&mut input) });
+            store = mount(flash);
         }
         let (mut after, mut number) = (model.clone(), next);
-        let mut store = mount(&mut flash);
         let done = match kind % 4 {
             0 => (0..input.byte() % 8).try_for_each(|_| store.tidy().map(drop)),
             1 => {
@@ -161,48 +170,120 @@ fn promise(mut input: Input<'_>) {
                 store.commit(&changes)
             }
         };
-        drop(store);
+        let flash = store.into_flash();
         let off = flash.is_off();
         flash.power_on();
-        let found = contents(&mut flash);
+        // A look at the numbers changes the flash.
+        let copy = (number != next || off).then(|| flash.clone());
+        store = mount(flash);
+        let found = contents(&mut store);
         match done {
             Ok(()) if !off => assert!(found == after, "a commit that was made is not there"),
             Err(StoreError::Full) if !off => assert!(found == model, "a commit that was refused left something"),
             Err(error) if !off => panic!("with power: {error:?}"),
             _ => assert!(found == model || found == after, "neither the old state nor the new one"),
         }
-        let given = number_of_the_next(flash.clone());
-        let expected = if found == model { vec![next, number] } else { vec![number] };
-        assert!(given.is_none_or(|given| expected.contains(&given)), "a number is used twice, or left out");
-        next = given.unwrap_or(*expected.last().expect("there is one"));
+        // A commit that was cut may have used numbers up.
+        let expected = match done {
+            Ok(()) if !off => [number, number],
+            Err(_) if !off => [next, next],
+            _ if found == model => [next, number],
+            _ => [number, number],
+        };
+        next = expected[0];
+        if let Some(copy) = copy {
+            let given = number_of_the_next(copy, &found).unwrap_or(next);
+            assert!(expected.contains(&given), "a number is used twice, or left out: {given}, expected {expected:?}");
+            next = given;
+        }
         model = found;
     }
 }
 
-/// Anything on the flash, or a store of which bits have been cleared.
-fn anything(mut input: Input<'_>) {
-    let mut flash = Flash::new(PAGES);
-    if input.byte().is_multiple_of(2) {
-        flash = Flash::with(input.0.to_vec());
-        input = Input(&input.0[input.0.len() / 2..]);
-    } else {
-        let mut store = mount(&mut flash);
-        for _ in 0..input.byte() {
-            if let Some(step) = step(&mut input, &Model::default()) {
-                let _ = store.commit(&[step.change()]);
+/// Bit by bit, as the standard defines it.
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 })
+    })
+}
+
+/// Writes `parts` and their CRC to the front of a page and returns what is left of it; nothing if there is no room.
+fn summed<'p>(page: &'p mut [u8], parts: &[u8]) -> &'p mut [u8] {
+    let crc = crc32(parts).to_le_bytes();
+    let whole = [parts, &crc].concat();
+    let Some((front, _)) = page.split_at_mut_checked(whole.len()) else { return &mut [] };
+    front.copy_from_slice(&whole);
+    page.get_mut(whole.len().next_multiple_of(4)..).unwrap_or_default()
+}
+
+/// Pages of pieces that say anything, each with the CRC that it ought to have. One bit decides whether a piece's length,
+/// key and sequence number are as they ought to be, too.
+fn forged(input: &mut Input<'_>) -> Vec<u8> {
+    let mut bytes = vec![0xFF; PAGES * PAGE];
+    let mut sequence = 0u32;
+    for page in bytes.chunks_mut(PAGE).take(usize::from(input.byte()) % PAGES) {
+        let head = [&b"kfob\x01\0\x04\0"[..], &u32::from(input.byte()).to_le_bytes()].concat();
+        let mut rest = summed(page, &head);
+        while !input.is_empty() {
+            let (kind, len) = (input.byte(), input.byte());
+            if kind & 0x80 != 0 {
+                break;
             }
+            let surprise = if kind & 8 != 0 { input.byte() } else { 0 };
+            let total = u16::from(len) + u16::from(surprise);
+            sequence = sequence.wrapping_add(1 + u32::from(surprise & 0xF));
+            let (tag, key) = (u16::from(input.byte() % 3), u32::from(input.byte()) | u32::from(surprise) << 16);
+            let mut piece = vec![kind & 7, kind >> 4 & 7, len, 0];
+            piece.extend([total.to_le_bytes(), tag.to_le_bytes()].concat());
+            piece.extend([key.to_le_bytes(), sequence.to_le_bytes()].concat());
+            let begin: [u8; 8] = input.chunk();
+            piece.extend((0..usize::from(len)).map(|at| begin.get(at).copied().unwrap_or(len)));
+            rest = summed(rest, &piece);
         }
-        drop(store);
-        let mut damaged = flash.bytes().to_vec();
-        for _ in 0..input.byte() % 16 {
-            let at = input.word() % damaged.len();
-            damaged[at] &= input.byte();
-        }
-        flash = Flash::with(damaged);
     }
+    bytes
+}
+
+/// A store of which bits have been cleared.
+fn damaged(input: &mut Input<'_>) -> Vec<u8> {
+    let mut flash = Flash::new(PAGES);
+    let mut store = mount(&mut flash);
+    for _ in 0..input.byte() {
+        if let Some(step) = step(input, &Model::default()) {
+            let _ = store.commit(&[step.change()]);
+        }
+    }
+    drop(store);
+    let mut damaged = flash.bytes().to_vec();
+    for _ in 0..input.byte() % 16 {
+        let at = input.word() % damaged.len();
+        damaged[at] &= input.byte();
+    }
+    damaged
+}
+
+/// Anything on the flash.
+fn anything(mut input: Input<'_>) {
+    let found = match input.byte() % 4 {
+        0 => {
+            let (pages, begin) = (usize::from(input.byte()) % (PAGES + 1), input.slice());
+            let mut raw = begin.to_vec();
+            raw.resize(pages * PAGE, 0xFF);
+            raw
+        }
+        1 => damaged(&mut input),
+        _ => {
+            let mut pages = Input(input.slice());
+            forged(&mut pages)
+        }
+    };
+    let mut flash = Flash::with(found);
     let Ok(mut store) = FlashStore::<_, _, 16, 1>::new(&mut flash, StubCrypto, &[1; 32]) else { return };
     let mut out = [0; MAX_RECORD];
-    while !input.is_empty() {
+    for _ in 0..STEPS {
+        if input.is_empty() {
+            return;
+        }
         match input.byte() % 8 {
             0 => drop(store.get(SETTINGS[usize::from(input.byte() % 3)], &mut out)),
             1 => drop(store.find(&[input.byte() % 3; 32], None, &mut out)),

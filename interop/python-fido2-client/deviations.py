@@ -14,6 +14,15 @@ U2F_VERSION = bytes.fromhex("000300000000000000")
 U2F_TOUCH = bytes.fromhex("00010000000040") + bytes(64) + bytes(2)
 U2F_AUTHENTICATE = 0x02
 U2F_WRONG_DATA = bytes.fromhex("6a80")
+# A registration that comes to nothing but a touch.
+NOBODY = {
+    1: bytes(32),
+    2: {"id": ".dummy"},
+    3: {"id": b"\x01", "name": "dummy"},
+    4: [{"alg": -7, "type": "public-key"}],
+    8: b"",
+    9: 1,
+}
 
 INSTEAD, DEVIATIONS = {}, {}
 
@@ -145,7 +154,7 @@ def listed(case, options):
     return [{"id": websafe_decode(each["id"]), "type": each["type"]} for each in members]
 
 
-@deviation("probes", "a list that fits into one request is not asked about beforehand")
+@deviation("probes", "a list that fits into one request is not asked about beforehand; a touch comes before the word that none is there")
 def _(said, case, options):
     descriptors = listed(case, options)
     if case.is_u2f():
@@ -163,8 +172,8 @@ def _(said, case, options):
         if each.command == GET:
             each = each.with_parameters({3: descriptors})
         rewritten.append(each)
-    if rewritten[-1].status == NO_CREDENTIALS and "FIDO_2_1" in said[0].answer[1]:
-        rewritten.append(Exchange(SELECTION, {}))
+    if rewritten[-1].status == NO_CREDENTIALS:  # this key says so without a touch
+        rewritten.append(Exchange(SELECTION, {}) if "FIDO_2_1" in said[0].answer[1] else Exchange(MAKE, NOBODY))
     return rewritten
 
 

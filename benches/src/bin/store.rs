@@ -40,6 +40,8 @@ use rand_core::{Rng, SeedableRng};
 const MINE: &str = "example.org";
 const HASH: &[u8; 32] = &[7; 32];
 const PIN: &str = "123456";
+/// Runs of what is measured.
+const RUNS: u32 = 21;
 /// Runs of what takes long, or cannot be done often.
 const FEW: usize = 5;
 /// Credentials in one commit, where they are only put there to be there.
@@ -184,7 +186,6 @@ struct Row {
 }
 
 fn measure(path: &Path, credentials: u32, oldest: &[[u8; 32]]) -> Row {
-    let runs = if credentials < 100_000 { 21 } else { FEW as u32 };
     let open = fastest(FEW as u32, || drop(FileStore::open(path).expect("a store")));
     let mut store = FileStore::open(path).expect("a store");
     let file = fs::metadata(path).expect("a file").len();
@@ -201,7 +202,7 @@ fn measure(path: &Path, credentials: u32, oldest: &[[u8; 32]]) -> Row {
             before = Some(found.number);
         }
     });
-    let setting = fastest(runs, || store.commit(&[Change::Set(Setting::PinRetries, &[8])]).expect("a store"));
+    let setting = fastest(RUNS, || store.commit(&[Change::Set(Setting::PinRetries, &[8])]).expect("a store"));
 
     let asked = Arc::new(AtomicU64::new(0));
     let config = Config::new(VIRTUAL_KEY_AAGUID);
@@ -227,7 +228,7 @@ fn measure(path: &Path, credentials: u32, oldest: &[[u8; 32]]) -> Row {
     }
     let mut user = 0u32;
     let mut newest = Vec::new();
-    let register = counted(runs, &mut || {
+    let register = counted(RUNS, &mut || {
         user += 1;
         let id = user.to_be_bytes();
         let parameters = [CredentialParameters::new(Algorithm::ES256)];
@@ -240,13 +241,13 @@ fn measure(path: &Path, credentials: u32, oldest: &[[u8; 32]]) -> Row {
         let auth_data = keyfob_core::auth_data::AuthData::decode(made.response.auth_data).expect("well-formed");
         newest.push(auth_data.attested_credential_data.expect("a credential").credential_id.to_vec());
     });
-    let sign_in = counted(runs, &mut || {
+    let sign_in = counted(RUNS, &mut || {
         let mut options = GetOptions::new(MINE, HASH);
         options.user_verification = Requirement::Discouraged;
         let ceremony = GetAssertion::new(&options, &mut buffer, RustCrypto, &mut rng);
         client::run(ceremony, &mut transport, &mut Owner, clock).expect("an assertion");
     });
-    let delete_newest = counted(runs, &mut || {
+    let delete_newest = counted(RUNS, &mut || {
         let id = newest.pop().expect("as many as were made");
         let delete = DeleteCredential::new(&id, &mut buffer, RustCrypto, &mut rng);
         client::run(delete, &mut transport, &mut Owner, clock).expect("deleted");

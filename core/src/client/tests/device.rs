@@ -103,6 +103,8 @@ pub struct Device<C> {
     pub claimed: Option<u64>,
     /// Whether it waits for a touch before it says that it has no credential.
     pub touched_first: bool,
+    /// Whether it answers what it was asked although that is cancelled by now.
+    pub too_late: bool,
     /// What happens to the request with this index.
     pub fault: Option<(usize, Fault)>,
     /// The large-blob array.
@@ -158,6 +160,7 @@ impl<C: Crypto> Device<C> {
             probes: None,
             claimed: None,
             touched_first: false,
+            too_late: false,
             fault: None,
             blobs: INITIAL_ARRAY.to_vec(),
             token: None,

@@ -16,6 +16,7 @@ mod defects;
 mod device;
 mod faults;
 mod fido2;
+mod frames;
 mod hostile;
 mod json;
 mod machine;

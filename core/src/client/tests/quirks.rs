@@ -61,8 +61,11 @@ fn an_authenticator_that_wants_verification_for_questions_without_a_touch_is_not
     let list = [CredentialDescriptor::new(b"one"), CredentialDescriptor::new(ID)];
     let mut device = Device::new(StubCrypto);
     device.probes = Some(Status::PUAT_REQUIRED);
-    let options = MakeOptions { exclude_list: List::Slice(&list), ..make_options() };
-    make_stub(&mut device, &options, &mut User::default()).unwrap();
+    let extensions = MakeExtensions { app_id_exclude: Some("https://example.org"), ..MakeExtensions::NONE };
+    for extensions in [MakeExtensions::NONE, extensions] {
+        let options = MakeOptions { exclude_list: List::Slice(&list), extensions, ..make_options() };
+        make_stub(&mut device, &options, &mut User::default()).unwrap();
+    }
 }
 
 #[test]

@@ -81,8 +81,9 @@ fn every_step_ends_with_an_unplug_a_silence_or_a_lost_answer() {
 #[test]
 fn every_step_can_be_cancelled_and_its_answer_is_waited_for() {
     for (device, run) in runs() {
-        for request in 1..=requests(device, run) {
-            let mut device = device();
+        let steps = 1..=requests(device, run);
+        for (request, too_late) in steps.flat_map(|request| [(request, false), (request, true)]) {
+            let mut device = device().altered(|device| device.too_late = too_late);
             let mut user = User { cancels_at: Some(request), ..user() };
             assert_eq!(run(&mut device, &mut user).unwrap_err().cause, Cause::Cancelled, "request {request}");
             assert_eq!((device.requests.len(), device.cancels), (request, 1));

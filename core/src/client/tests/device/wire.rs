@@ -71,7 +71,7 @@ impl<C: Crypto> Transport for Device<C> {
 
     fn cancel(&mut self) -> Result<(), ()> {
         self.cancels += 1;
-        if !self.silent && self.fault.is_none_or(|(_, fault)| fault != Fault::Silent) {
+        if !self.too_late && !self.silent && self.fault.is_none_or(|(_, fault)| fault != Fault::Silent) {
             self.events = [Event::Response(vec![Status::KEEPALIVE_CANCEL.0])].into();
         }
         Ok(())

@@ -121,8 +121,9 @@ fn every_step_ends_with_an_unplug_a_silence_a_lost_answer_or_a_cancellation_and_
     let faults = [Fault::Unplugged, Fault::Lost, Fault::Silent].map(Some);
     for (device, run) in operations() {
         for index in 0..responses(device, run).len() {
-            for fault in faults.into_iter().chain([None]) {
-                let (mut disturbed, mut user) = (device(), user());
+            for (fault, too_late) in faults.map(|fault| (fault, false)).into_iter().chain([(None, false), (None, true)])
+            {
+                let (mut disturbed, mut user) = (device().altered(|device| device.too_late = too_late), user());
                 disturbed.fault = fault.map(|fault| (index, fault));
                 user.cancels_at = Some(index + 1).filter(|_| fault.is_none());
                 let expected = match fault {

@@ -1,0 +1,168 @@
+//! Every report of every answer in a ceremony over CTAPHID: lost, doubled, the last of its message, or behind those of a
+//! foreign channel. A typed error or the result, in time, and the next ceremony on the same channel works.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    rc::Rc,
+    time::Duration,
+};
+
+use super::{
+    extensions::{GetExtensions, MakeExtensions, PrfInput},
+    *,
+};
+use crate::{
+    Instant,
+    transport::{
+        ReportIo,
+        hid::{self, DeviceConfig, DeviceEvent, HidTransport},
+    },
+};
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fault {
+    Lost,
+    Doubled,
+    /// Those behind it in the message are lost.
+    Cut,
+    /// A message of another channel comes first, and never ends.
+    Foreign,
+}
+
+/// The small authenticator at the end of a pipe.
+struct Pipe {
+    hid: hid::Device,
+    buffer: Vec<u8>,
+    key: Device<StubCrypto>,
+    now: Rc<Cell<u64>>,
+    reports: VecDeque<[u8; 64]>,
+    sent: usize,
+    /// What happens to the report with this index.
+    fault: Option<(usize, Fault)>,
+}
+
+impl Pipe {
+    /// Passes on what the authenticator has to send.
+    fn pass(&mut self) {
+        let mut cut = false;
+        while let Some(report) = self.hid.transmit(at(self.now.get()), &self.buffer) {
+            let fault = self.fault.filter(|(index, _)| *index == self.sent).map(|(_, fault)| fault);
+            self.sent += 1;
+            if fault == Some(Fault::Foreign) {
+                let mut foreign = report;
+                foreign[3] ^= 0x55;
+                (foreign[4], foreign[5]) = (0x90, 1); // CBOR, of 256 bytes and more
+                self.reports.push_back(foreign);
+                foreign[4] = 0;
+                self.reports.push_back(foreign);
+            }
+            if !cut && fault != Some(Fault::Lost) {
+                self.reports.push_back(report);
+            }
+            if fault == Some(Fault::Doubled) {
+                self.reports.push_back(report);
+            }
+            cut |= fault == Some(Fault::Cut);
+        }
+    }
+}
+
+impl ReportIo for Rc<RefCell<Pipe>> {
+    type Error = ();
+
+    fn write(&mut self, report: &[u8; 64]) -> Result<(), ()> {
+        let mut pipe = self.borrow_mut();
+        let Pipe { hid, buffer, key, now, .. } = &mut *pipe;
+        if let Some(DeviceEvent::Request { len, .. }) = hid.receive(at(now.get()), report, buffer) {
+            let response = key.answer(&buffer[..len]);
+            buffer[..response.len()].copy_from_slice(&response);
+            hid.respond(response.len());
+        }
+        pipe.pass();
+        Ok(())
+    }
+
+    fn read(&mut self, wait: Duration) -> Result<Option<[u8; 64]>, ()> {
+        let mut pipe = self.borrow_mut();
+        let report = pipe.reports.pop_front();
+        if report.is_none() {
+            pipe.now.set(pipe.now.get() + wait.as_millis() as u64);
+        }
+        Ok(report)
+    }
+}
+
+const PRF: PrfInput<'static> = PrfInput { first: b"one", second: Some(b"two") };
+
+/// The channel to a small authenticator, and its other end.
+struct Bench {
+    transport: HidTransport<Rc<RefCell<Pipe>>, Box<dyn FnMut() -> Instant>>,
+    pipe: Rc<RefCell<Pipe>>,
+    now: Rc<Cell<u64>>,
+}
+
+type Run = fn(&mut Bench) -> Result<(), Cause>;
+
+impl Bench {
+    fn new(fault: Option<(usize, Fault)>) -> Self {
+        let mut key = Device::with_pin(StubCrypto, Protocol::Two).extended();
+        (key.padding, key.max_list) = (100, Some(2));
+        let now = key.now.clone();
+        let (hid, buffer) = (hid::Device::new(DeviceConfig::default()), vec![0; 2048]);
+        let pipe = Pipe { hid, buffer, key, now: now.clone(), reports: VecDeque::new(), sent: 0, fault };
+        let (pipe, clock) = (Rc::new(RefCell::new(pipe)), now.clone());
+        let transport = HidTransport::new(pipe.clone(), Box::new(move || at(clock.get())) as Box<_>, [7; 8]);
+        Self { transport, pipe, now }
+    }
+
+    /// Runs a ceremony for a user who knows the PIN.
+    fn run<'b, O: operation::Operation + 'b>(
+        &mut self,
+        ceremony: Ceremony<'b, O, StubCrypto, rand_chacha::ChaCha8Rng>,
+    ) -> Result<(), Cause> {
+        let mut user = User::with_pins([PIN, PIN]);
+        let result = run(ceremony, &mut self.transport, &mut user, || at(self.now.get()));
+        result.map(drop).map_err(|error| error.cause)
+    }
+}
+
+fn register(bench: &mut Bench) -> Result<(), Cause> {
+    let list = [CredentialDescriptor::new(b"one"), CredentialDescriptor::new(b"two"), CredentialDescriptor::new(b"3")];
+    let extensions = MakeExtensions { prf: Some(Some(PRF)), ..MakeExtensions::NONE };
+    let options = MakeOptions { exclude_list: List::Slice(&list), extensions, ..make_options() };
+    bench.run(MakeCredential::new(&options, &mut [0; 1024], StubCrypto, rng()))
+}
+
+fn sign_in(bench: &mut Bench) -> Result<(), Cause> {
+    let list = [CredentialDescriptor::new(b"one"), CredentialDescriptor::new(b"two"), CredentialDescriptor::new(ID)];
+    let extensions = GetExtensions { prf: Some(PRF), ..GetExtensions::NONE };
+    let options = GetOptions { allow_list: List::Slice(&list), extensions, ..get_options() };
+    bench.run(GetAssertion::new(&options, &mut [0; 1024], StubCrypto, rng()))
+}
+
+#[test]
+fn whatever_becomes_of_a_report_the_ceremony_ends_in_time_and_the_next_one_works() {
+    let mut failed = 0;
+    for ceremony in [register as Run, sign_in] {
+        let mut undisturbed = Bench::new(None);
+        ceremony(&mut undisturbed).unwrap();
+        let reports = undisturbed.pipe.borrow().sent;
+        for index in 0..reports {
+            for fault in [Fault::Lost, Fault::Doubled, Fault::Cut, Fault::Foreign] {
+                let mut bench = Bench::new(Some((index, fault)));
+                let result = ceremony(&mut bench);
+                match fault {
+                    Fault::Lost => assert_eq!(result, Err(Cause::Transport), "{index}"),
+                    Fault::Foreign => assert_eq!(result, Ok(()), "{index}"),
+                    Fault::Doubled | Fault::Cut => assert!(matches!(result, Ok(()) | Err(Cause::Transport)), "{index}"),
+                }
+                failed += usize::from(result.is_err());
+                // An authenticator that says nothing is given 10 s.
+                assert!(bench.now.get() <= 10_500, "{index} {fault:?}: {} ms", bench.now.get());
+                assert_eq!(ceremony(&mut bench), Ok(()), "after report {index} {fault:?}");
+            }
+        }
+    }
+    assert!(failed > 50, "{failed}");
+}
