@@ -66,7 +66,7 @@ fn a_listed_credential_comes_with_what_extensions_gave_it() {
     let listed = read(&response);
     assert_eq!((listed.cred_protect.map(|level| level.0), listed.third_party_payment), (Some(3), Some(true)));
     assert!(made.large_blob_key.is_some());
-    assert_eq!(listed.large_blob_key.map(<[u8]>::to_vec), made.large_blob_key);
+    assert_eq!(listed.large_blob_key.map(|key| key.0.to_vec()), made.large_blob_key);
 }
 
 #[test]

@@ -74,6 +74,8 @@ pub struct Authentication<'o> {
     evaluates: bool,
     /// … for prf, from an authenticator that can verify the user.
     verifies: bool,
+    /// One of the assertions at least has a key of a large blob.
+    has_key: bool,
     large_blob: LargeBlob<'o>,
     len: usize,
     total: usize,
@@ -89,6 +91,7 @@ impl<'o> Authentication<'o> {
             by_app_id: false,
             evaluates: false,
             verifies: false,
+            has_key: false,
             large_blob: LargeBlob::new(memory),
             len: 0,
             total: 1,
@@ -105,7 +108,9 @@ impl<'o> Authentication<'o> {
         let of_found = inputs.prf_by_credential.iter().find(|input| Some(input.id) == self.preflight.found);
         let prf = of_found.map(|input| input.eval).or(inputs.prf);
         let salts = prf.map(|input| Salts::of_prf(means.crypto, &input));
-        salts.or_else(|| inputs.hmac_get_secret.as_ref().map(Salts::of_hmac)).filter(|_| self.evaluates)
+        // What is asked for as prf is not given raw secrets.
+        let raw = inputs.hmac_get_secret.as_ref().filter(|_| !inputs.evaluates_prf());
+        salts.or_else(|| raw.map(Salts::of_hmac)).filter(|_| self.evaluates)
     }
 
     /// Writes the command, with an allow list of `ids`.
@@ -212,6 +217,11 @@ impl<'o> Authentication<'o> {
             Phase::Whole if !facts.selection => candidates(&self.options.allow_list, facts).count(),
             _ => 1,
         }
+    }
+
+    /// Whether the large-blob array has to be read, the assertions being there.
+    fn needs_array(&self) -> bool {
+        self.options.extensions.large_blob.is_some() && self.large_blob.is_in_array() && self.has_key
     }
 
     /// Takes a fragment of the large-blob array, or word that one was stored.
@@ -369,7 +379,7 @@ impl<'o> Operation for Authentication<'o> {
                 Phase::WriteBlobs => {
                     if let Some(LargeBlobAccess::Write(blob)) = options.extensions.large_blob {
                         let (assertion, _) = Assertion::decode(kept, self.only)?;
-                        self.large_blob.put(assertion.response.large_blob_key, blob, means)?;
+                        self.large_blob.put(assertion.response.large_blob_key.map(|key| key.0), blob, means)?;
                     }
                     return self.large_blob.give(means, buffer);
                 }
@@ -409,11 +419,12 @@ impl<'o> Operation for Authentication<'o> {
                     self.total = total;
                 }
                 self.len = self.len.saturating_add(1);
+                self.has_key |= has_key;
                 if self.len < self.total {
                     self.phase = Phase::Next;
                     return Ok(Progress::More);
                 }
-                if self.options.extensions.large_blob.is_some() && self.large_blob.is_in_array() && has_key {
+                if self.needs_array() {
                     self.phase = Phase::ReadBlobs;
                     return Ok(Progress::More);
                 }
@@ -427,6 +438,10 @@ impl<'o> Operation for Authentication<'o> {
                 Ok(Progress::Prepared)
             }
             // The assertions that are there are not taken back.
+            Err(Cause::Status(_)) if self.phase == Phase::Next && self.needs_array() => {
+                self.phase = Phase::ReadBlobs;
+                Ok(Progress::Prepared)
+            }
             Err(Cause::Status(_)) if self.phase == Phase::Next => Ok(Progress::Enough),
             Err(Cause::Status(Status::REQUEST_TOO_LARGE | Status::LIMIT_EXCEEDED))
                 if self.phase == Phase::Whole && list.len() > 1 =>

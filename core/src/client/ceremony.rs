@@ -3,6 +3,7 @@
 use core::{fmt, time::Duration};
 
 use rand_core::CryptoRng;
+use zeroize::Zeroize;
 
 use super::{
     Cause, Error, Exchange, Input, Output, Stage,
@@ -178,6 +179,7 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
         let error = Error { code: cause.code(), stage: self.stage, cause };
         if cause != Cause::WrongState {
             self.authorization.wipe();
+            self.buffer.zeroize(); // secrets of extensions may have been kept
             self.failed = Some(error);
         }
         error
@@ -223,6 +225,10 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
         }
         let next = match input {
             Input::Start => self.start(now),
+            // There is nothing left to give up.
+            Input::Time | Input::KeepAlive(_) | Input::Cancel if self.showing.is_some_and(|showing| showing.last) => {
+                self.shown()
+            }
             Input::Cancel => self.give_up(now, Cause::Cancelled),
             Input::Time | Input::KeepAlive(_) if now >= self.deadline => self.give_up(now, Cause::Timeout),
             Input::Time if self.showing.is_some() => self.shown(),
@@ -331,6 +337,9 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
             info => info?,
         };
         self.facts = Facts::of(&info);
+        if let Some(rp_id) = self.operation.purpose().rp_id {
+            self.facts = self.facts.with_rp_id(rp_id);
+        }
         self.operation.examine(&info, &self.facts)?;
         if O::KEEPS_INFO {
             self.kept = len;

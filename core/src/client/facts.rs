@@ -157,6 +157,16 @@ impl Facts {
         if self.ctap1 { transport::Protocol::Ctap1 } else { transport::Protocol::Ctap2 }
     }
 
+    /// The same, without ids that no request for this relying party has room for: whoever made them, it was not this
+    /// authenticator.
+    pub fn with_rp_id(mut self, rp_id: &str) -> Self {
+        // getAssertion with an allow list of one id of three bytes' head, the option `up` and the longest proof.
+        const AROUND: usize = 110;
+        let room = self.max_msg_size.saturating_sub(AROUND).saturating_sub(rp_id.len());
+        self.max_credential_id_length = Some(self.max_credential_id_length.map_or(room, |limit| limit.min(room)));
+        self
+    }
+
     /// Whether the authenticator could have made a credential with this descriptor.
     pub fn could_hold(&self, descriptor: &CredentialDescriptor<'_>) -> bool {
         descriptor.kind == PUBLIC_KEY && self.max_credential_id_length.is_none_or(|limit| descriptor.id.len() <= limit)

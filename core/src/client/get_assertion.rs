@@ -127,7 +127,7 @@ impl<'b> AssertionSelection<'b> {
         work: &'w mut [u8],
     ) -> Result<Option<&'w [u8]>, large_blob::Error> {
         let Some(Assertion { response, .. }) = self.get(index) else { return Ok(None) };
-        if let (Some(array), Some(Ok(key))) = (self.array, response.large_blob_key.map(TryInto::try_into)) {
+        if let (Some(array), Some(Ok(key))) = (self.array, response.large_blob_key.map(|key| key.0.try_into())) {
             return find(crypto, key, array, work);
         }
         let outputs = response.unsigned_extension_outputs.and_then(|map| map.decode::<UnsignedOutputs<'_>>().ok());

@@ -17,7 +17,7 @@ use super::{
     authorization::Grant,
     descriptors::{Part, assemble, candidates, measure, write, write_ids},
     extensions::{
-        MakeResults,
+        LargeBlobSupport, MakeResults,
         hmac::{self, Salts, Sealed},
         inputs::has_hmac_secret,
     },
@@ -98,7 +98,9 @@ impl<'o> Registration<'o> {
         let inputs = &self.options.extensions;
         let prf = inputs.prf.flatten().filter(|_| means.grant.verifies() || !means.facts.can_verify());
         let salts = prf.map(|input| Salts::of_prf(means.crypto, &input));
-        salts.or_else(|| inputs.hmac_get_secret.as_ref().map(Salts::of_hmac)).filter(|_| self.evaluates)
+        // What is asked for as prf is not given raw secrets.
+        let raw = inputs.hmac_get_secret.as_ref().filter(|_| inputs.prf.is_none());
+        salts.or_else(|| raw.map(Salts::of_hmac)).filter(|_| self.evaluates)
     }
 
     /// Writes the command, with an exclude list of `ids`.
@@ -182,6 +184,10 @@ impl<'o> Registration<'o> {
             && extensions.cred_protect.is_none_or(|level| level < protection.level)
         {
             return Err(Cause::CredProtectUnsupported);
+        }
+        if self.options.extensions.large_blob == Some(LargeBlobSupport::Required) && extensions.large_blob != Some(true)
+        {
+            return Err(Cause::LargeBlobUnsupported);
         }
         let outputs: MakeCredentialOutputs<'_> =
             auth_data.extensions.map_or(Ok(MakeCredentialOutputs::default()), |map| map.decode())?;
@@ -371,7 +377,9 @@ impl Operation for Registration<'_> {
             Ok(()) => Ok(Progress::Complete),
             // Without a place in the store it is better than nothing.
             Err(Cause::Status(Status::KEY_STORE_FULL))
-                if self.resident_key && self.options.resident_key == Requirement::Preferred =>
+                if self.resident_key
+                    && self.options.resident_key == Requirement::Preferred
+                    && self.options.extensions.examine(means.facts, false).is_ok() =>
             {
                 self.resident_key = false;
                 Ok(Progress::Prepared)

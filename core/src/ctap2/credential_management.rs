@@ -4,7 +4,7 @@ use super::{CredentialDescriptor, RpEntity, UserEntity};
 use crate::{
     cbor::{Error, RawMap},
     cose::CoseKey,
-    extensions::cred_protect::Level,
+    extensions::{cred_protect::Level, large_blob_key::LargeBlobKey},
     message,
 };
 
@@ -92,7 +92,7 @@ message! {
         /// The credential's protection.
         0x0A => cred_protect: optional Level,
         /// The credential's large-blob key.
-        0x0B => large_blob_key: optional &'a [u8],
+        0x0B => large_blob_key: optional LargeBlobKey<'a>,
         /// Whether third parties may use the credential for payments (2.2).
         0x0C => third_party_payment: optional bool,
     }

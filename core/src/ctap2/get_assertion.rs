@@ -3,6 +3,7 @@
 use super::{CredentialDescriptor, UserEntity};
 use crate::{
     cbor::{List, RawMap},
+    extensions::large_blob_key::LargeBlobKey,
     message,
 };
 
@@ -57,7 +58,7 @@ message! {
         /// Whether the user chose on the authenticator (2.1).
         0x06 => user_selected: optional bool,
         /// The credential's large-blob key (2.1).
-        0x07 => large_blob_key: optional &'a [u8],
+        0x07 => large_blob_key: optional LargeBlobKey<'a>,
         /// Extension outputs that are not signed (2.2).
         0x08 => unsigned_extension_outputs: optional RawMap<'a>,
     }

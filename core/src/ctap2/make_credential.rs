@@ -4,6 +4,7 @@ use super::{CredentialDescriptor, CredentialParameters, RpEntity, UserEntity};
 use crate::{
     attestation::RawStatement,
     cbor::{List, RawMap, Text},
+    extensions::large_blob_key::LargeBlobKey,
     message,
 };
 
@@ -63,7 +64,7 @@ message! {
         /// Whether enterprise attestation was given (2.1).
         0x04 => ep_att: optional bool,
         /// The credential's large-blob key (2.1).
-        0x05 => large_blob_key: optional &'a [u8],
+        0x05 => large_blob_key: optional LargeBlobKey<'a>,
         /// Extension outputs that are not signed (2.2).
         0x06 => unsigned_extension_outputs: optional RawMap<'a>,
     }

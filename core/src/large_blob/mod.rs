@@ -114,6 +114,9 @@ impl<'b> Array<'b> {
 
     /// The same when it is known whether the hash is right.
     pub(crate) fn of(memory: &'b mut [u8], len: usize, intact: bool) -> Result<Self, Error> {
+        if len > memory.len() {
+            return Err(Error::ArrayTooLong { needed: len.saturating_add(OVERHEAD) }); // it is there, and not empty
+        }
         let serialized = memory.get(..len).and_then(split_hash).filter(|_| intact);
         let Some((array, _)) = serialized else {
             return Ok(Self { intact: false, ..Self::empty(memory)? });

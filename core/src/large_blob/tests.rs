@@ -257,6 +257,14 @@ fn memory_that_is_too_small_is_an_error_with_the_size_needed_and_changes_nothing
     panic!("500 bytes were not enough");
 }
 
+#[test]
+fn an_array_that_does_not_fit_into_its_memory_is_not_taken_for_an_empty_one() {
+    let mut memory = [0; 100];
+    for len in [101, usize::MAX] {
+        assert!(matches!(Array::open(&StubCrypto, &mut memory, len), Err(Error::ArrayTooLong { .. })));
+    }
+}
+
 proptest! {
     #[test]
     fn what_is_compressed_decompresses(data in vec(prop_oneof![Just(0), Just(1), any::<u8>()], 0..3000)) {

@@ -9,7 +9,7 @@ use keyfob_core::{
         self, CredentialDescriptor, PUBLIC_KEY, UserEntity,
         credential_management::{Request, Response, authenticated_head, subcommand},
     },
-    extensions::cred_protect::Level,
+    extensions::{cred_protect::Level, large_blob_key::LargeBlobKey},
     pin_uv::Permissions,
 };
 use zeroize::Zeroizing;
@@ -270,7 +270,7 @@ impl<P: Platform> Authenticator<'_, P> {
             public_key: Some(CoseKey::from_raw(credential.algorithm, public).ok_or(Status::OTHER)?),
             total_credentials: total,
             cred_protect: self.has(Caps::CRED_PROTECT).then_some(protection),
-            large_blob_key: large_blob_key.as_ref().map(|key| &key[..]),
+            large_blob_key: large_blob_key.as_ref().map(|key| LargeBlobKey(&key[..])),
             third_party_payment: self
                 .has(Caps::THIRD_PARTY_PAYMENT)
                 .then_some(credential.third_party_payment == Some(true)),

@@ -10,6 +10,7 @@ use keyfob_core::{
         self, Command, CredentialDescriptor, PUBLIC_KEY, UserEntity,
         get_assertion::{Request, Response},
     },
+    extensions::large_blob_key::LargeBlobKey,
     pin_uv::Permissions,
 };
 
@@ -277,7 +278,7 @@ impl<P: Platform> Authenticator<'_, P> {
             user,
             number_of_credentials: (self.sequence.is_none() && several).then_some(u64::from(work.total)),
             user_selected: None,
-            large_blob_key: large_blob_key.as_ref().map(|key| &key[..]),
+            large_blob_key: large_blob_key.as_ref().map(|key| LargeBlobKey(&key[..])),
             unsigned_extension_outputs: large_blob::assertion_outputs(&work.asked, stored, &mut unsigned)?,
         };
         let len = ctap2::encode_response(&response, message).map_err(|_| Status::OTHER)?;

@@ -190,7 +190,7 @@ impl Key {
                 auth_data: response.auth_data.into(),
                 att_stmt: response.att_stmt.unwrap().0.into(),
                 ep_att: response.ep_att,
-                large_blob_key: response.large_blob_key.map(Into::into),
+                large_blob_key: response.large_blob_key.map(|key| key.0.into()),
                 unsigned: response.unsigned_extension_outputs.map(|outputs| outputs.0.into()),
             }
         })
@@ -220,7 +220,7 @@ impl Key {
                 user_name: response.user.and_then(|user| user.name).map(Into::into),
                 display_name: response.user.and_then(|user| user.display_name).map(Into::into),
                 number: response.number_of_credentials,
-                large_blob_key: response.large_blob_key.map(Into::into),
+                large_blob_key: response.large_blob_key.map(|key| key.0.into()),
                 unsigned: response.unsigned_extension_outputs.map(|outputs| outputs.0.into()),
             }
         })

@@ -101,7 +101,10 @@ pub fn open<C: Crypto, R>(
     let Agreement { shared, .. } = means.agreement.ok_or(Cause::WrongState)?;
     match shared.decrypt(means.crypto, encrypted, clear) {
         Ok(len) if len == salts.len => Ok(len),
-        _ => Err(Cause::InvalidHmacOutput),
+        _ => {
+            clear.zeroize();
+            Err(Cause::InvalidHmacOutput)
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
         credential_management::{Params, Request, Response, authenticated_head, subcommand},
         decode_response, encode_request, get_info, response_body,
     },
-    extensions::cred_protect::Level,
+    extensions::{cred_protect::Level, large_blob_key::LargeBlobKey},
     pin_uv::{Permissions, Token},
 };
 
@@ -222,7 +222,7 @@ pub struct Credential<'m> {
     /// Its protection; `None` when the authenticator does not say.
     pub cred_protect: Option<Level>,
     /// The key of its large blob, where it has one.
-    pub large_blob_key: Option<&'m [u8]>,
+    pub large_blob_key: Option<LargeBlobKey<'m>>,
     /// Whether third parties may use it for payments; `None` when the authenticator does not say (2.2).
     pub third_party_payment: Option<bool>,
 }

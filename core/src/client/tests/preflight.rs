@@ -209,3 +209,17 @@ fn the_app_id_of_a_long_list_is_asked_for_in_batches_and_of_an_empty_one_not_at_
     make_stub(&mut device, &options, &mut User::default()).unwrap();
     assert_eq!(device.commands(), [4, 1]);
 }
+
+#[test]
+fn a_credential_for_which_no_request_has_room_is_not_this_authenticators() {
+    let long = [7; 950];
+    let list = [CredentialDescriptor::new(&long), CredentialDescriptor::new(&IDS[0])];
+    let mut device = with(&IDS[..1], 8).altered(|device| device.max_msg_size = Some(1024));
+    let options = MakeOptions { exclude_list: List::Slice(&list), ..make_options() };
+    let refused = make_in(&mut [0; 2048], StubCrypto, &mut device, &options, &mut User::default());
+    assert_eq!(refused.unwrap_err().cause, Cause::Status(Status::CREDENTIAL_EXCLUDED));
+    let options = GetOptions { allow_list: List::Slice(&list), ..get_options() };
+    let (ids, _) = get_in(&mut [0; 2048], StubCrypto, &mut device, &options, &mut User::default()).unwrap();
+    assert_eq!(ids, [IDS[0].to_vec()]);
+    assert!(device.requests.iter().all(|request| request.len() < 200));
+}

@@ -3,7 +3,9 @@
 //! (outcome), answers that are not canonical and still no U2F (u2f).
 
 use super::{
-    extensions::{CredProtect, GetExtensions, HmacSalts, MakeExtensions, MakeResults, PrfInput},
+    extensions::{
+        CredProtect, GetExtensions, HmacSalts, LargeBlobSupport, MakeExtensions, MakeResults, PrfInput, PrfOfCredential,
+    },
     *,
 };
 use crate::{
@@ -221,4 +223,72 @@ fn a_blob_that_is_too_long_is_not_sent_and_further_inputs_go_as_they_are() {
     let level = Level::USER_VERIFICATION_OPTIONAL_WITH_CREDENTIAL_ID_LIST;
     assert_eq!(made.extensions, MakeResults { cred_protect: Some(level), ..MakeResults::default() });
     assert_eq!(cbor::decode::<make_credential::Request>(device.last()).unwrap().extensions, Some(other));
+}
+
+#[test]
+fn a_large_blob_that_is_required_is_not_given_up_for_a_full_store() {
+    let mut device = Device::with_pin(StubCrypto, Protocol::Two).extended();
+    device.refusals = [Status::KEY_STORE_FULL].into();
+    let extensions = MakeExtensions { large_blob: Some(LargeBlobSupport::Required), ..MakeExtensions::NONE };
+    let options = MakeOptions { resident_key: Preferred, extensions, ..make_options() };
+    let made = make_stub(&mut device, &options, &mut User::with_pins([PIN, PIN]));
+    assert_eq!(made.unwrap_err(), status(Status::KEY_STORE_FULL));
+}
+
+#[test]
+fn a_credential_without_the_large_blob_that_is_required_is_an_error() {
+    let extensions = MakeExtensions { large_blob: Some(LargeBlobSupport::Required), ..MakeExtensions::NONE };
+    let options = MakeOptions { resident_key: Required, extensions, ..make_options() };
+    let mut device = Device::with_pin(StubCrypto, Protocol::Two).extended();
+    make_stub(&mut device, &options, &mut User::with_pins([PIN])).unwrap();
+    // The last of four members is the key.
+    let mut response = device.responses.last().unwrap().clone();
+    assert_eq!(response[1], 0xA4);
+    response[1] = 0xA3;
+    response.truncate(response.len() - 35);
+    let mut without = Device::with_pin(StubCrypto, Protocol::Two).extended();
+    without.tampered = Some((device.responses.len() - 1, response));
+    let made = make_stub(&mut without, &options, &mut User::with_pins([PIN]));
+    assert_eq!(made.unwrap_err(), Cause::LargeBlobUnsupported);
+}
+
+#[test]
+fn what_is_asked_for_as_prf_is_not_given_raw_secrets() {
+    let mut device = Device::with_pin(StubCrypto, Protocol::Two).extended();
+    let raw = HmacSalts { salt1: &[1; 32], salt2: None };
+    let list = [CredentialDescriptor::new(b"one"), CredentialDescriptor::new(ID)];
+    let by_credential = [PrfOfCredential { id: b"one", eval: PrfInput { first: b"a", second: None } }];
+    let extensions = GetExtensions {
+        prf_by_credential: List::Slice(&by_credential),
+        hmac_get_secret: Some(raw),
+        ..GetExtensions::NONE
+    };
+    let options = GetOptions { allow_list: List::Slice(&list), extensions, ..get_options() };
+    let (mut buffer, mut user) = ([0; 1024], User::with_pins([PIN]));
+    let ceremony = GetAssertion::new(&options, &mut buffer, StubCrypto, rng());
+    let got = run(ceremony, &mut device, &mut user, at_rest).unwrap();
+    assert_eq!(got.get(0).unwrap().extensions.hmac_outputs, None);
+
+    let extensions = MakeExtensions { prf: Some(None), hmac_get_secret: Some(raw), ..MakeExtensions::NONE };
+    let (options, mut buffer) = (MakeOptions { extensions, ..make_options() }, [0; 1024]);
+    let ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, rng());
+    let made = run(ceremony, &mut device, &mut User::with_pins([PIN]), at_rest).unwrap();
+    assert_eq!(made.extensions.hmac_outputs, None);
+}
+
+#[test]
+fn a_ceremony_that_fails_leaves_no_secrets_behind() {
+    let salts = HmacSalts { salt1: &[1; 32], salt2: None };
+    let extensions = GetExtensions { hmac_get_secret: Some(salts), ..GetExtensions::NONE };
+    let options = GetOptions { extensions, ..get_options() };
+    let mut device = Device::new(StubCrypto).extended();
+    device.protocols = Some(vec![2]);
+    device.credentials = vec![b"one".to_vec(), b"two".to_vec()];
+    // getInfo, the agreement, the first assertion, and one that is cut.
+    device.tampered = Some((3, vec![0, 0xA1]));
+    let mut buffer = [0; 1024];
+    let ceremony = GetAssertion::new(&options, &mut buffer, StubCrypto, rng());
+    run(ceremony, &mut device, &mut User::default(), at_rest).map(drop).unwrap_err();
+    assert_eq!(device.commands(), [4, 6, 2, 8]);
+    assert_eq!(buffer, [0; 1024]);
 }

@@ -129,6 +129,24 @@ fn a_large_blob_takes_as_many_messages_as_it_needs() {
 }
 
 #[test]
+fn the_blob_of_one_of_several_assertions_is_read_whatever_the_last_one_has() {
+    for claimed in [None, Some(3)] {
+        let mut device = Device::with_pin(StubCrypto, Protocol::Two).extended();
+        blob(&mut device, LargeBlobAccess::Write(b"a blob")).unwrap();
+        device.credentials.push(b"two".to_vec()); // the answer for it has no key; a third one is refused
+        device.claimed = claimed;
+        let extensions = GetExtensions { large_blob: Some(LargeBlobAccess::Read), ..GetExtensions::NONE };
+        let options = GetOptions { extensions, ..get_options() };
+        let (mut memory, mut buffer) = ([0; 4096], [0; 1024]);
+        let ceremony = GetAssertion::with_memory(&options, &mut memory, &mut buffer, StubCrypto, rng());
+        let got = run(ceremony, &mut device, &mut User::with_pins([PIN]), || at(0)).unwrap();
+        assert_eq!(got.len(), 2);
+        let mut work = [0; 2048];
+        assert_eq!(got.large_blob(&StubCrypto, 0, &mut work).unwrap(), Some(&b"a blob"[..]));
+    }
+}
+
+#[test]
 fn whatever_happens_to_a_large_blob_the_sign_in_succeeds() {
     let write = LargeBlobAccess::Write(b"a blob");
     let mut device = Device::with_pin(StubCrypto, Protocol::Two).extended();

@@ -4,7 +4,10 @@ use super::*;
 use crate::{
     cbor::{RawMap, Text},
     ctap2::large_blobs,
-    extensions::{GetAssertionInputs, GetAssertionOutputs, MakeCredentialInputs, MakeCredentialOutputs, hmac_secret},
+    extensions::{
+        GetAssertionInputs, GetAssertionOutputs, MakeCredentialInputs, MakeCredentialOutputs, hmac_secret,
+        large_blob_key::LargeBlobKey,
+    },
 };
 
 fn written(value: &impl cbor::Write) -> Vec<u8> {
@@ -15,9 +18,9 @@ fn written(value: &impl cbor::Write) -> Vec<u8> {
 }
 
 /// The large-blob key, where it is asked for.
-pub fn key_of(inputs: RawMap<'_>) -> Option<&'static [u8]> {
+pub fn key_of(inputs: RawMap<'_>) -> Option<LargeBlobKey<'static>> {
     let inputs: GetAssertionInputs = inputs.decode().ok()?;
-    inputs.large_blob_key.map(|_| &[5; 32][..])
+    inputs.large_blob_key.map(|_| LargeBlobKey(&[5; 32]))
 }
 
 impl<C: Crypto> Device<C> {

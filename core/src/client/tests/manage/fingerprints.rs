@@ -200,3 +200,24 @@ fn published_proofs_are_made() {
     let published = hex("37df1de180faa6ebdf6d0813114a622ec49d1e467a2d4da3da60425d852322b1");
     assert_eq!(request.pin_uv_auth_param.unwrap(), published);
 }
+
+#[test]
+fn a_cancellation_that_comes_when_the_finger_is_enrolled_comes_too_late() {
+    let mut device = sensor([ok_hex("a30442689605000600")]);
+    let mut buffer = [0; 1024];
+    let mut ceremony = Enroll::new(None, &mut buffer, StubCrypto, rng());
+    let mut input = Input::Start;
+    loop {
+        input = match ceremony.step(at(0), input).unwrap() {
+            Output::Send(exchange) => Input::Response(answered(exchange, &mut device)),
+            Output::AskPin(_) => Input::Pin(PIN),
+            Output::Item(sample) => {
+                assert_eq!(sample.remaining, 0);
+                Input::Cancel
+            }
+            Output::Done => break,
+            other => panic!("{other:?}"),
+        };
+    }
+    assert_eq!(ceremony.finish().unwrap(), hex("6896"));
+}
