@@ -4,7 +4,7 @@ use keyfob_core::{
     Status,
     auth_data::Flags,
     cbor::RawMap,
-    ctap2::CredentialDescriptor,
+    ctap2::{Command, CredentialDescriptor},
     extensions::{
         GetAssertionInputs, MakeCredentialInputs, UnsignedOutputs,
         large_blob::{GetAssertionInput, MakeCredentialInput, Support, UnsignedOutput},
@@ -177,6 +177,20 @@ fn every_credential_of_a_sequence_reads_its_own_blob() {
     for (got, blob) in [(first, b"b"), (second, b"a")] {
         assert_eq!(output(got.unsigned.as_ref()).unwrap().blob, Some(&blob[..]));
     }
+}
+
+/// 12 largeBlob: cancelled once the blob is stored → OK
+#[test]
+fn a_cancellation_after_a_blob_is_stored_does_not_keep_that_from_the_platform() {
+    let mut key = key();
+    let made = with_blob(&mut key, b"u");
+    let (ask, list, commits) = (ask(write(b"blob")), [made.descriptor()], key.store.applied());
+    let request = message(Command::GET_ASSERTION, &listed(asking(&ask), &list));
+    assert_eq!(status(&key.call_cancelled(&request, 1)), Status::KEEPALIVE_CANCEL);
+    assert_eq!(key.store.applied(), commits, "while a touch is awaited");
+    let response = key.call_cancelled(&request, 2);
+    assert_eq!((status(&response), key.store.applied()), (Status::OK, commits + 1));
+    has(&mut key, &made, Some(b"blob"));
 }
 
 #[test]

@@ -193,6 +193,27 @@ fn a_reset_stands_even_if_the_store_cannot_be_read_afterwards() {
     assert_eq!(key.set_pin(Two, PIN), Status::OK);
 }
 
+#[test]
+fn a_reset_that_failed_leaves_in_memory_what_the_store_says_and_no_token() {
+    for fault in [Fault::Before, Fault::After] {
+        let was_made = fault(0) == Fault::After(0);
+        let mut key = Key::with_pin();
+        let wrapped = key.make(&registration(b"wrapped")).unwrap();
+        let token = key.token(Two, PIN, MC, None).unwrap();
+        key.token(Two, "wrong", MC, None).unwrap_err();
+        key.store.fail_at(1, fault);
+        assert_eq!(key.command(Command::RESET), [Status::OTHER.0]);
+        let list = [wrapped.descriptor()];
+        let allow_list = Some(List::Slice(&list[..]));
+        let got = key.get(&Request { allow_list, ..assertion() });
+        assert_eq!(got.map(|got| got.is_by(&wrapped)), if was_made { Err(Status::NO_CREDENTIALS) } else { Ok(true) });
+        assert_eq!(key.retries().0, if was_made { 8 } else { 7 });
+        let expected = if was_made { Status::OK } else { Status::PIN_AUTH_INVALID };
+        assert_eq!(key.set_pin(Two, PIN), expected);
+        assert_eq!(key.make_with(Two, &token, resident(b"u")).unwrap_err(), Status::PIN_AUTH_INVALID);
+    }
+}
+
 /// 6.9: touched → OK
 /// 6.9: declined → OPERATION_DENIED
 /// 6.9: not touched in time → USER_ACTION_TIMEOUT

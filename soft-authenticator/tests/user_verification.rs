@@ -403,11 +403,26 @@ fn a_reset_gives_the_attempts_back() {
     assert_eq!(key.uv_retries(), 5);
 }
 
+fn without_pin() -> Key {
+    Key::with(Config { caps: FACE.caps.without(Caps::CLIENT_PIN).consistent(), ..FACE })
+}
+
+/// 6.1.2 step 1: empty pinUvAuthParam, touched, tokens but no clientPin → PIN_NOT_SET
+/// 6.2.2 step 1: empty pinUvAuthParam, touched, tokens but no clientPin → PIN_NOT_SET
+#[test]
+fn a_key_that_verifies_and_has_no_pin_waits_for_a_touch_when_it_is_probed() {
+    let mut key = without_pin();
+    let probe = make_credential::Request { pin_uv_auth_param: Some(&[]), ..registration(b"u") };
+    assert_eq!(key.make(&probe).unwrap_err(), Status::PIN_NOT_SET);
+    let probe = get_assertion::Request { pin_uv_auth_param: Some(&[]), ..assertion() };
+    assert_eq!(key.get(&probe).unwrap_err(), Status::PIN_NOT_SET);
+    assert_eq!((key.asked, key.touches), (0, 2));
+}
+
 /// 6.5.5: a subcommand for PINs, no clientPin → INVALID_SUBCOMMAND
 #[test]
 fn a_key_that_verifies_needs_no_pin() {
-    let caps = FACE.caps.without(Caps::CLIENT_PIN).consistent();
-    let mut key = Key::with(Config { caps, ..FACE });
+    let mut key = without_pin();
     let token = key.uv_token(Two, MC, None).unwrap();
     key.make_with(Two, &token, resident(b"u")).unwrap();
     for sub_command in [subcommand::GET_PIN_RETRIES, subcommand::SET_PIN, subcommand::GET_TOKEN_USING_PIN] {

@@ -166,7 +166,7 @@ pub(super) struct Work {
     /// A probe with an empty pinUvAuthParam.
     pub probe: bool,
     pub excluded: bool,
-    /// A credential is in the store: nothing takes it back.
+    /// A credential, or its blob, is in the store: nothing takes it back.
     pub committed: bool,
     /// Built-in user verification, within this command.
     pub attempt: Attempt,

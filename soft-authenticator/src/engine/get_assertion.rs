@@ -22,10 +22,7 @@ use super::{
     large_blob::{self, MAX_UNSIGNED_OUTPUTS},
     user_verification::Attempt,
 };
-use crate::{
-    caps::Caps,
-    store::{Change, Number, Setting},
-};
+use crate::store::{Change, Number, Setting};
 
 /// What is done next, in `Work::step`.
 mod step {
@@ -89,7 +86,7 @@ impl<P: Platform> Engine<'_, P> {
 impl<P: Platform> Authenticator<'_, P> {
     fn get_assertion(&mut self, now: Instant, request: &Request<'_>, scratch: &mut [u8]) -> Outcome {
         // 1
-        if request.pin_uv_auth_param.is_some_and(<[u8]>::is_empty) && self.has(Caps::CLIENT_PIN) {
+        if request.pin_uv_auth_param.is_some_and(<[u8]>::is_empty) && self.issues_tokens() {
             self.work.probe = true;
             return Ok(Next::Touch);
         }

@@ -54,7 +54,10 @@ impl<P: Platform> Authenticator<'_, P> {
         let replace = Change::Replace { number, rp_id_hash: &rp_id_hash, record };
         let state = state.as_ref().map(|state| Change::Set(crate::store::Setting::StoreState, state));
         match self.commit(&[Some(count), Some(replace), state]) {
-            Ok(()) => self.work.asked.large_blob = LargeBlob::Written(true),
+            Ok(()) => {
+                self.work.asked.large_blob = LargeBlob::Written(true);
+                self.work.committed = true;
+            }
             Err(StoreError::Full) => {}
             Err(error) => return Err(store_status(error)),
         }

@@ -86,7 +86,7 @@ impl<P: Platform> Engine<'_, P> {
 impl<P: Platform> Authenticator<'_, P> {
     fn make_credential(&mut self, now: Instant, request: &Request<'_>, scratch: &mut [u8]) -> Outcome {
         // 1
-        if request.pin_uv_auth_param.is_some_and(<[u8]>::is_empty) && self.has(Caps::CLIENT_PIN) {
+        if request.pin_uv_auth_param.is_some_and(<[u8]>::is_empty) && self.issues_tokens() {
             self.work.probe = true;
             return Ok(Next::Touch);
         }

@@ -4,11 +4,11 @@ use keyfob_core::{Instant, Status};
 
 use super::{
     Engine, Next, Outcome, Platform, RESET_WINDOW,
-    authenticator::{Options, PinState, store_status},
+    authenticator::{Options, PinState},
     credential::CredentialKeys,
     persistent::Fresh,
 };
-use crate::store::{Change, Store};
+use crate::store::Change;
 
 impl<P: Platform> Engine<'_, P> {
     pub(super) fn reset(&mut self, now: Instant) -> Outcome {
@@ -31,14 +31,15 @@ impl<P: Platform> Engine<'_, P> {
         let fresh = Fresh::new(&mut authenticator.rng);
         let [seed, token, identifier, store_state] = fresh.changes();
         let changes = [Change::Erase, seed, token, identifier, store_state];
-        authenticator.store.commit(&changes).map_err(store_status)?;
+        // Tokens go first: a commit that fails may have been made all the same.
+        authenticator.forget();
+        authenticator.commit_or_reload(&changes)?;
         // Nothing is read back: a store that fails now must not leave the old state in memory.
         authenticator.credential_keys = CredentialKeys::derive(&authenticator.crypto, &*fresh.seed);
         authenticator.pin = PinState { is_set: false, retries: authenticator.config.max_pin_retries, mismatches: 0 };
         authenticator.uv_retries = authenticator.config.user_verification.max_retries;
         authenticator.fingerprints.clear();
         authenticator.options = Options::new(&authenticator.config);
-        authenticator.forget();
         self.ok()
     }
 }

@@ -1,6 +1,7 @@
 //! The stores, each against the same promises: `suite.rs` says what every store does, whatever it is kept on.
 #![allow(clippy::disallowed_methods)]
 
+mod driver_errors;
 mod flash;
 mod model;
 #[cfg(feature = "file-store")]

@@ -24,6 +24,8 @@ const BLOCK: usize = 64;
 const LEAST: usize = 16;
 /// Places in a page that are tried before it is given up.
 const TRIES: usize = 4;
+/// Blocks in which these places may lie: each is at most two behind the one before, and the first at most in the second.
+const PLACES: usize = 2 * TRIES;
 /// Pages that may fail.
 pub const MAX_RETIRED: usize = 8;
 
@@ -199,7 +201,7 @@ impl<F: NorFlash> Log<F> {
         while let Some(page) = self.free_page(self.ready) {
             let prepared = matches!(self.page_head(page)?, PageHead::Prepared { .. });
             // Where its first piece may be: all of it is looked at when it is begun.
-            if !prepared || !self.is_blank(page, (0..=TRIES).fold(Self::FIRST, |at, _| Self::next_block(at)))? {
+            if !prepared || !self.is_blank(page, (0..PLACES).fold(Self::FIRST, |at, _| Self::next_block(at)))? {
                 break;
             }
             self.ready = self.ready.saturating_add(1);
@@ -278,6 +280,9 @@ impl<F: NorFlash> Log<F> {
             self.at = if suspect { Self::next_block(Self::FIRST) } else { Self::FIRST };
             self.head = page;
             for _ in 0..TRIES {
+                if self.at.saturating_add(Self::size(LEAST) as u32) >= Self::PAGE {
+                    break;
+                }
                 let first = self.order == 0;
                 self.order = self.order.checked_add(1).ok_or(StoreError::Failed)?;
                 let order = self.order.to_le_bytes();
@@ -401,23 +406,29 @@ impl<F: NorFlash> Log<F> {
         Ok(None)
     }
 
-    /// How a page begins, if it is in use.
+    /// How a page begins, if it is in use. Of several attempts to begin it, the last is the one that entries follow.
     fn opening(&mut self, page: u32) -> Result<Option<Opening>, StoreError> {
         if !matches!(self.page_head(page)?, PageHead::Prepared { .. }) {
             return Ok(None);
         }
-        let mut at = Self::FIRST;
-        for _ in 0..=TRIES {
+        let (mut at, mut last) = (Self::FIRST, None);
+        for _ in 0..PLACES {
             if let Some((piece, end)) = self.piece(page, at)?.filter(|(piece, _)| piece.entry.kind == Kind::Page) {
                 let mut order = [0; 4];
                 if usize::from(piece.len) == order.len() {
                     self.read(self.place(page, at.saturating_add(HEAD as u32)), &mut order)?;
-                    return Ok(Some(Opening { order: u32::from_le_bytes(order), end }));
+                    last = Some(Opening { order: u32::from_le_bytes(order), end });
+                    // A piece that is there though its write was reported to fail has nothing behind it.
+                    let mut behind = [0xFF];
+                    self.read(self.place(page, end.min(Self::PAGE.saturating_sub(1))), &mut behind)?;
+                    if behind != [0xFF] {
+                        break;
+                    }
                 }
             }
             at = Self::next_block(at);
         }
-        Ok(None)
+        Ok(last)
     }
 
     fn page_head(&mut self, page: u32) -> Result<PageHead, StoreError> {
