@@ -344,6 +344,20 @@ fn values_are_not_in_the_clear_and_open_only_with_the_key() {
 }
 
 #[test]
+fn two_values_that_are_written_to_one_place_after_a_roll_back_have_two_nonces() {
+    let before = used().get().bytes().to_vec();
+    let after = |value: u8| {
+        let flash = with_bytes(before.clone());
+        mount(&flash).commit(&[Change::Set(Setting::Pin, &[value; 32])]).unwrap();
+        flash.get().bytes().to_vec()
+    };
+    let (one, other) = (after(1), after(2));
+    let piece = before.iter().zip(&one).position(|(before, after)| before != after).unwrap();
+    assert_eq!(one[..piece + 16], other[..piece + 16], "the same place and the same head");
+    assert_ne!(one[piece + 16..][..12], other[piece + 16..][..12], "the nonces");
+}
+
+#[test]
 fn a_value_in_another_ones_place_does_not_open() {
     let flash = fresh::<4096, 4>(6);
     let mut store = mount(&flash);

@@ -167,7 +167,7 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> FlashStore<F
     /// Adds a sealed entry.
     fn append(&mut self, entry: Entry, parts: &[&[u8]], starts: bool, ends: bool) -> Result<(), StoreError> {
         let mut scratch: Scratch = Zeroizing::new([0; MAX_SEALED]);
-        let sealed = self.seal.seal(&entry, &self.log.nonce(), parts, &mut *scratch)?;
+        let sealed = self.seal.seal(&entry, &self.log.position(), parts, &mut *scratch)?;
         let total = u16::try_from(sealed.len()).map_err(|_| StoreError::TooLong)?;
         self.log.append(Entry { total, ..entry }, Source::Bytes(sealed), starts, ends)
     }

@@ -1,4 +1,7 @@
 //! Values are sealed under keys of the device: AES-256-GCM, bound to what they are.
+//!
+//! The nonce is 96 bits of an HMAC of the value, what it is, and where it is written: a flash that was rolled back or
+//! formatted has every place again, and still never two values under one nonce.
 
 use keyfob_core::{
     bytes,
@@ -18,13 +21,15 @@ pub struct Seal<C> {
     crypto: C,
     values: Zeroizing<[u8; 32]>,
     tags: Zeroizing<[u8; 32]>,
+    nonces: Zeroizing<[u8; 32]>,
 }
 
 impl<C: Hash + Cipher> Seal<C> {
     pub fn new(crypto: C, device_key: &[u8; 32]) -> Self {
         let values = Zeroizing::new(crypto.hkdf_sha256(&[], device_key, b"keyfob flash values"));
         let tags = Zeroizing::new(crypto.hkdf_sha256(&[], device_key, b"keyfob flash tags"));
-        Self { crypto, values, tags }
+        let nonces = Zeroizing::new(crypto.hkdf_sha256(&[], device_key, b"keyfob flash nonces"));
+        Self { crypto, values, tags, nonces }
     }
 
     /// Two bytes by which a relying party's credentials are found, and which tell nobody else which party it is.
@@ -32,11 +37,11 @@ impl<C: Hash + Cipher> Seal<C> {
         u16::from_le_bytes(bytes::array(&self.crypto.hmac_sha256(&*self.tags, &[rp_id_hash])))
     }
 
-    /// Seals the concatenated `parts` into `out` and returns the sealed value. The nonce is never used again.
+    /// Seals the concatenated `parts` into `out` and returns the sealed value. `position` is where it will lie, and when.
     pub fn seal<'o>(
         &self,
         entry: &Entry,
-        nonce: &[u8; NONCE],
+        position: &[u8; 12],
         parts: &[&[u8]],
         out: &'o mut [u8],
     ) -> Result<&'o [u8], StoreError> {
@@ -44,10 +49,10 @@ impl<C: Hash + Cipher> Seal<C> {
         let out = out.get_mut(..len.saturating_add(OVERHEAD)).ok_or(StoreError::TooLong)?;
         let (front, rest) = out.split_first_chunk_mut::<NONCE>().ok_or(StoreError::TooLong)?;
         let (value, back) = rest.split_last_chunk_mut::<TAG>().ok_or(StoreError::TooLong)?;
-        *front = *nonce;
         parts.iter().copied().flatten().zip(value.iter_mut()).for_each(|(from, to)| *to = *from);
-        *back =
-            self.crypto.aes256_gcm_seal(&self.values, nonce, &what(entry), value).map_err(|_| StoreError::Failed)?;
+        let what = what(entry);
+        *front = bytes::array(&self.crypto.hmac_sha256(&*self.nonces, &[position, &what, value]));
+        *back = self.crypto.aes256_gcm_seal(&self.values, front, &what, value).map_err(|_| StoreError::Failed)?;
         Ok(out)
     }
 

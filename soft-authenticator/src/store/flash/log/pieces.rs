@@ -26,12 +26,12 @@ pub struct Reader {
 }
 
 impl<F: NorFlash> Log<F> {
-    /// What distinguishes the entry that is written next from all others that ever were: where it is, and when.
-    pub fn nonce(&self) -> [u8; 12] {
-        let mut nonce = [0; 12];
+    /// What distinguishes the entry that is written next from all others of this log: where it is, and when.
+    pub fn position(&self) -> [u8; 12] {
+        let mut position = [0; 12];
         let parts = [self.sequence, self.order, self.place(self.head, self.at)].map(u32::to_le_bytes);
-        parts.iter().flatten().zip(&mut nonce).for_each(|(from, to)| *to = *from);
-        nonce
+        parts.iter().flatten().zip(&mut position).for_each(|(from, to)| *to = *from);
+        position
     }
 
     /// The next piece, where it is, and the place behind it. `None` at the end.
