@@ -78,9 +78,10 @@ fn has_all<const PAGE: usize, const WORD: usize>(flash: &Unreliable<PAGE, WORD>,
     walked.len() == usize::from(count) && walked.iter().all(|credential| credential.2 == RECORD)
 }
 
-/// Every run of one or three writes that fail, among those that fill the first two pages.
+/// Every run of one, three or four writes that fail, among those that fill the first two pages. Four are too many for a
+/// commit, which may have been made or not, and for a page, which is retired.
 fn failures_lose_nothing<const PAGE: usize, const WORD: usize>(pages: usize) {
-    for (made, count) in [(true, 1), (true, 3), (false, 1), (false, 3)] {
+    for (made, count) in [(true, 1), (true, 3), (true, 4), (false, 1), (false, 3)] {
         for first in 0.. {
             let flash = Unreliable::<PAGE, WORD>::new(pages, first..first + count, made);
             let mut store = flash.mount();
@@ -88,8 +89,8 @@ fn failures_lose_nothing<const PAGE: usize, const WORD: usize>(pages: usize) {
             let mut put = 0;
             while flash.flash.get().bytes()[2 * PAGE..].iter().all(|byte| *byte == 0xFF) {
                 let done = store.commit(&[Change::Put { rp_id_hash: &[put; 32], record: &RECORD }]);
-                assert_eq!(done, Ok(()), "{case}");
-                put += 1;
+                assert!(done.is_ok() || count > 3, "{case}: {done:?}");
+                put = store.count().unwrap() as u8;
             }
             if flash.writes.get() < first + count {
                 assert!(first > 10);
