@@ -155,11 +155,18 @@ impl<F: NorFlash> Log<F> {
         Ok(())
     }
 
-    /// Ends mounting: which pages are free is known when the retired ones are.
-    pub fn mounted(&mut self) -> Result<(), StoreError> {
-        if self.retired.iter().any(|page| u32::from(*page) == self.tail) && self.tail != self.head {
+    /// Leaves pages at the tail that are retired: one that was not changed when its erasure failed looks as if it were in
+    /// use. Whether there was one.
+    pub fn leave_retired_tail(&mut self) -> Result<bool, StoreError> {
+        let tail = self.tail;
+        while self.is_retired(self.tail) && self.tail != self.head {
             self.release_tail()?;
         }
+        Ok(self.tail != tail)
+    }
+
+    /// Ends mounting: which pages are free is known when the retired ones are.
+    pub fn mounted(&mut self) -> Result<(), StoreError> {
         self.count_ready()?;
         self.suspect = self.free_page(0).filter(|_| self.ready > 0);
         Ok(())
@@ -355,6 +362,10 @@ impl<F: NorFlash> Log<F> {
         Cursor { page: self.tail, order: self.tail_order, at: Self::FIRST }
     }
 
+    fn is_retired(&self, page: u32) -> bool {
+        self.retired.iter().any(|retired| u32::from(*retired) == page)
+    }
+
     /// The free page with this index behind the head.
     fn free_page(&self, mut index: u32) -> Option<u32> {
         let mut page = self.head;
@@ -363,7 +374,7 @@ impl<F: NorFlash> Log<F> {
             if page == self.tail && self.order > 0 {
                 return None;
             }
-            if !self.retired.iter().any(|retired| u32::from(*retired) == page) {
+            if !self.is_retired(page) {
                 if index == 0 {
                     return Some(page);
                 }

@@ -90,6 +90,8 @@ pub struct FlashStore<F, C, const N: usize, const B: usize = 4> {
     erased: u32,
     /// A page failed, and the log does not say so yet.
     unreported: bool,
+    /// What was read while mounting has more credentials than the index has room for.
+    overfull: bool,
     /// The medium failed, and has not been looked at since.
     lost: bool,
 }
@@ -125,6 +127,7 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> FlashStore<F
             sweep: None,
             erased: 0,
             unreported: false,
+            overfull: false,
             lost: false,
         };
         if store.room() < Self::MAX_ENTRY {
@@ -154,9 +157,27 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> FlashStore<F
     /// Reads everything anew.
     fn mount(&mut self) -> Result<(), FlashError> {
         self.lost = true;
-        self.index.reset();
         (self.staged, self.sweep, self.erased, self.unreported) = (0, None, 0, false);
         self.log.mount()?;
+        self.read_log()?;
+        if self.log.leave_retired_tail()? && self.overfull {
+            // Credentials that are gone may have taken the room of others.
+            self.log.retired.clear();
+            self.read_log()?;
+        }
+        if self.overfull {
+            return Err(FlashError::TooMany);
+        }
+        self.index.drop_staged();
+        self.log.mounted()?;
+        self.lost = false;
+        Ok(())
+    }
+
+    /// Reads the log from its tail on: what counts, and which pages are retired.
+    fn read_log(&mut self) -> Result<(), FlashError> {
+        self.index.reset();
+        self.overfull = false;
         if let Some(begin) = self.log.begin() {
             self.replay(begin)?;
         }
@@ -172,9 +193,6 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> FlashStore<F
                 self.index.forget(|place| self.log.is_in(place, page));
             }
         }
-        self.index.drop_staged();
-        self.log.mounted()?;
-        self.lost = false;
         Ok(())
     }
 
@@ -222,7 +240,12 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> FlashStore<F
             Kind::Erase => (self.log.next, self.erased) = (1, order),
             _ => {}
         }
-        self.index.apply(entry, place)
+        match self.index.apply(entry, place) {
+            // Which pages do not count, the log may say further on.
+            Err(StoreError::Full) if self.lost => self.overfull = true,
+            applied => applied?,
+        }
+        Ok(())
     }
 
     /// Makes sure that the medium was looked at since it failed.

@@ -77,9 +77,14 @@ impl<F: NorFlash> Log<F> {
     pub fn read_data(&mut self, reader: &mut Reader, mut out: &mut [u8]) -> Result<(), StoreError> {
         while !out.is_empty() {
             if reader.left == 0 {
-                let order = self.opening(reader.page)?.ok_or(StoreError::Failed)?.order;
-                let (page, opening) = self.next_in_use(reader.page, order)?.ok_or(StoreError::Failed)?;
-                let (piece, _) = self.piece(page, opening.end)?.ok_or(StoreError::Failed)?;
+                let (mut page, mut opening) = (reader.page, self.opening(reader.page)?.ok_or(StoreError::Failed)?);
+                // A page whose beginning was given up, though it was made, has nothing in it.
+                let piece = loop {
+                    (page, opening) = self.next_in_use(page, opening.order)?.ok_or(StoreError::Failed)?;
+                    if let Some((piece, _)) = self.piece(page, opening.end)? {
+                        break piece;
+                    }
+                };
                 if !piece.continues || piece.len == 0 {
                     return Err(StoreError::Failed);
                 }
