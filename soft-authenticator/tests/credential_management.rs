@@ -255,6 +255,32 @@ fn an_update_replaces_both_names_and_neither_id_nor_key() {
     assert!(got.is_by(&a) && got.id == a.id());
 }
 
+#[test]
+fn an_empty_user_id_is_kept_replaced_listed_and_updated() {
+    let mut key = Key::with_pin();
+    let mut made = Vec::new();
+    for name in ["first", "second"] {
+        let token = key.token(Two, PIN, Permissions::MC, Some(RP)).unwrap();
+        made.push(
+            key.make_with(Two, &token, make_credential::Request { user: user(b"", name, ""), ..resident(b"") })
+                .unwrap(),
+        );
+    }
+    let got = key.get(&assertion()).unwrap();
+    assert_eq!(
+        (got.user_id, got.number),
+        (None, None),
+        "the second replaced the first, and nothing is left of its user"
+    );
+    assert_eq!(got.id, made[1].id());
+    let token = key.unbound(CM);
+    for name in ["second", "third"] {
+        let user = user(b"", name, "");
+        assert_eq!(key.manage(&token, UPDATE_USER_INFORMATION, Some(&user_params(&made[1], user))), [0]);
+        assert_eq!(key.manage_users_of(RP), (made[1].id().to_vec(), Some(name.into())));
+    }
+}
+
 /// 6.8 updateUserInformation: another user's id → INVALID_PARAMETER
 #[test]
 fn an_update_for_another_user_is_refused() {
@@ -342,6 +368,10 @@ fn a_member_of_a_wrong_type_is_refused_and_changes_nothing() {
             assert_eq!(response, [Status::CBOR_UNEXPECTED_TYPE.0], "{map:02x?}");
         }
     }
+    let user = with_icon(&user, &[5]);
+    let params = [&[0xA2, 2], &id[..], &[3], &user].concat();
+    let response = key.manage(&token, UPDATE_USER_INFORMATION, Some(&params));
+    assert_eq!(response, [Status::CBOR_UNEXPECTED_TYPE.0], "a member that 2.1 removed");
     for len in [0, 31, 33] {
         let params = [&[0xA1, 1], &byte_string(&vec![0; len])[..]].concat();
         let response = key.manage(&token, ENUMERATE_CREDENTIALS_BEGIN, Some(&params));

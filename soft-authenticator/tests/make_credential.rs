@@ -132,14 +132,14 @@ fn step_3_parameters_of_another_type_are_passed_over_and_every_one_is_checked() 
     }
 }
 
-/// 6.1.2: user id empty or over 64 bytes → INVALID_LENGTH
+/// 6.1.2: user id over 64 bytes → INVALID_LENGTH
 #[test]
-fn user_ids_have_1_to_64_bytes_and_rp_ids_at_most_255() {
+fn user_ids_have_at_most_64_bytes_and_rp_ids_at_most_255() {
     for len in 0..=80 {
         let id = vec![1; len];
         for request in [registration(&id), resident(&id)] {
             let made = Key::new().make(&request);
-            if (1..=64).contains(&len) {
+            if len <= 64 {
                 made.unwrap();
             } else {
                 assert_eq!(made.unwrap_err(), Status::INVALID_LENGTH);
@@ -150,6 +150,31 @@ fn user_ids_have_1_to_64_bytes_and_rp_ids_at_most_255() {
     for (id, fits) in [(&long[..255], true), (&long[..], false)] {
         let request = Request { rp: RpEntity { id, name: Some(&long) }, ..resident(&[1; 64]) };
         assert_eq!(Key::new().make(&request).is_ok(), fits);
+    }
+}
+
+/// 6.1.2: icon of rp or user is not a text → CBOR_UNEXPECTED_TYPE
+#[test]
+fn icons_are_gone_since_2_1_and_ignored_but_a_wrong_type_is_still_one() {
+    let name = Some("name");
+    let rp = RpEntity { id: RP, name };
+    let user = UserEntity { id: b"u", name, display_name: Some("display name") };
+    let request = message(Command::MAKE_CREDENTIAL, &Request { rp, user, ..registration(b"u") });
+    for entity in [encoded(&rp), encoded(&user)] {
+        let at = request.windows(entity.len()).position(|window| window == entity).unwrap();
+        for (icon, expected) in [
+            (&b"\x61x"[..], Status::OK),
+            (b"\x60", Status::OK),
+            (b"\x41x", Status::CBOR_UNEXPECTED_TYPE),
+            (b"\x05", Status::CBOR_UNEXPECTED_TYPE),
+            (b"\xf6", Status::CBOR_UNEXPECTED_TYPE),
+            (b"\xa0", Status::CBOR_UNEXPECTED_TYPE),
+            (b"\x61\xff", Status::INVALID_CBOR),
+        ] {
+            let mut request = request.clone();
+            request.splice(at..at + entity.len(), with_icon(&entity, icon));
+            assert_eq!(Key::new().status(&request), expected, "icon {icon:02x?} in {entity:02x?}");
+        }
     }
 }
 

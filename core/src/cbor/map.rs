@@ -125,6 +125,18 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Reads the next key of a map with text keys if it is `key`, that of a member which the standard has removed. Under the
+    /// tolerant rules it is a member like any other that is not in the table.
+    #[inline]
+    pub fn take_removed_key<const N: usize>(
+        &mut self,
+        map: &mut Map<'a>,
+        key: &'static [u8; N],
+    ) -> Result<bool, Error> {
+        map.disturbed = true;
+        if self.strict { self.take_key(map, key) } else { Ok(false) }
+    }
+
     /// Skips a member of a map with text keys that is not in the table. Under the tolerant rules it may be one that stands
     /// further up in the table; then nothing is read the first time.
     pub fn other_member(&mut self, map: &mut Map<'a>) -> Result<(), Error> {

@@ -17,11 +17,14 @@
 /// `int` maps have integer keys 1 to 255, `text` maps have text keys. The rows stand in canonical order, the order in
 /// which they are written. A `required` member has its type, an `optional` one an `Option` of it. The macro makes the
 /// struct, `Read` (unknown members are skipped, a missing required one is an error that names it) and `Write`.
+///
+/// Members that the standard has removed stand in a table of their own behind the first, `ignoring { b"icon": &'a str, }`.
+/// They are never written and what they say is dropped, but in a request their type is checked.
 #[macro_export]
 macro_rules! message {
     ($(#[$meta:meta])* pub $keys:ident struct $name:ident $(<$lt:lifetime>)? {
         $($(#[$doc:meta])* $key:literal => $field:ident: $presence:ident $ty:ty,)*
-    }) => {
+    } $(ignoring { $($removed:literal: $removed_ty:ty,)* })?) => {
         $(#[$meta])*
         pub struct $name $(<$lt>)? {
             $($(#[$doc])* pub $field: $crate::message!(@type $presence $ty),)*
@@ -31,7 +34,7 @@ macro_rules! message {
             fn read(r: &mut $crate::cbor::Reader<'a>) -> Result<Self, $crate::cbor::Error> {
                 let mut map = r.map()?;
                 $(let mut $field: Option<$ty> = None;)*
-                $crate::message!(@members $keys r map $($key $field)*);
+                $crate::message!(@members $keys r map [$($($removed $removed_ty),*)?] $($key $field)*);
                 r.leave();
                 Ok(Self { $($field: $crate::message!(@take $keys $presence $field r $key),)* })
             }
@@ -49,7 +52,7 @@ macro_rules! message {
     (@type required $ty:ty) => { $ty };
     (@type optional $ty:ty) => { Option<$ty> };
 
-    (@members int $r:ident $map:ident $($key:literal $field:ident)*) => {
+    (@members int $r:ident $map:ident [] $($key:literal $field:ident)*) => {
         while let Some(key) = $r.next_int(&mut $map)? {
             match key {
                 $($key => $field = $crate::cbor::Read::read_member($r).map_err(|error| error.within($key))?,)*
@@ -57,7 +60,7 @@ macro_rules! message {
             }
         }
     };
-    (@members text $r:ident $map:ident $($key:literal $field:ident)*) => {
+    (@members text $r:ident $map:ident [$($removed:literal $removed_ty:ty),*] $($key:literal $field:ident)*) => {
         loop {
             $(if $r.take_key(&mut $map, const {
                 &$crate::cbor::encoded_key::<{ $crate::cbor::encoded_key_len($key) }>($key)
@@ -67,6 +70,12 @@ macro_rules! message {
             if $map.is_done() {
                 break;
             }
+            $(if $r.take_removed_key(&mut $map, const {
+                &$crate::cbor::encoded_key::<{ $crate::cbor::encoded_key_len($removed) }>($removed)
+            })? {
+                <$removed_ty as $crate::cbor::Read>::read_member($r)?;
+                continue;
+            })*
             $r.other_member(&mut $map)?;
         }
     };

@@ -37,6 +37,8 @@ message! {
         b"id" => id: required &'a str,
         /// A name for display.
         b"name" => name: optional &'a str,
+    } ignoring {
+        b"icon": &'a str,
     }
 }
 
@@ -44,12 +46,14 @@ message! {
     /// PublicKeyCredentialUserEntity.
     #[derive(Clone, Copy, Debug, PartialEq)]
     pub text struct UserEntity<'a> {
-        /// The user handle, 1 to 64 bytes.
+        /// The user handle: at most 64 bytes (CTAP 2.3 §6.1), at least 1 in WebAuthn (L3 §5.4.3).
         b"id" => id: required &'a [u8],
         /// The account's name.
         b"name" => name: optional &'a str,
         /// The user's name for display.
         b"displayName" => display_name: optional &'a str,
+    } ignoring {
+        b"icon": &'a str,
     }
 }
 

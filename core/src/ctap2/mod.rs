@@ -114,9 +114,9 @@ pub fn decode_response<'a, T: Read<'a>>(response: &'a [u8]) -> Result<T, Respons
     Ok(value)
 }
 
-/// Reads subCommandParams, the member with key `member`; absent ones are an empty map.
+/// Reads subCommandParams, the member with key `member` of a request; absent ones are an empty map.
 fn params<'a, T: Read<'a>>(params: Option<RawMap<'a>>, member: u8) -> Result<T, cbor::Error> {
-    params.unwrap_or(RawMap::EMPTY).decode().map_err(|error| error.within(member))
+    cbor::decode(params.unwrap_or(RawMap::EMPTY).0).map_err(|error| error.within(member))
 }
 
 #[cfg(test)]

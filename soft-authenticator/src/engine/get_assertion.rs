@@ -267,6 +267,7 @@ impl<P: Platform> Authenticator<'_, P> {
             name: credential.user.name.filter(|_| identified),
             display_name: credential.user.display_name.filter(|_| identified),
         });
+        let user = user.filter(|user| !user.id.is_empty() || user.name.is_some() || user.display_name.is_some());
         let mut unsigned = [0; MAX_UNSIGNED_OUTPUTS];
         let response = Response {
             credential: Some(CredentialDescriptor::new(id)),

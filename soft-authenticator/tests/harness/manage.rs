@@ -40,6 +40,12 @@ pub fn encoded<T: Write>(value: &T) -> Vec<u8> {
     buffer
 }
 
+/// An RP or a user with a name, as it is encoded, and the member that version 2.1 removed.
+pub fn with_icon(entity: &[u8], icon: &[u8]) -> Vec<u8> {
+    let name = entity.windows(5).position(|window| window == b"\x64name").unwrap();
+    [&[entity[0] + 1], &entity[1..name], b"\x64icon", icon, &entity[name..]].concat()
+}
+
 impl Key {
     /// A token with `permissions`, bound to no relying party, under protocol two.
     pub fn unbound(&mut self, permissions: Permissions) -> Token {
