@@ -4,7 +4,9 @@ use keyfob_core::{
     Status,
     auth_data::Flags,
     cbor::{List, RawMap},
-    ctap2::{RpEntity, get_assertion, make_credential},
+    cose::{Algorithm, CoseKey},
+    crypto::{RustCrypto, Sign, Verify},
+    ctap2::{CredentialDescriptor, RpEntity, get_assertion, make_credential},
     extensions::{
         GetAssertionInputs, GetAssertionOutputs, MakeCredentialInputs, MakeCredentialOutputs, cred_protect::Level,
     },
@@ -194,15 +196,38 @@ fn an_excluded_credential_is_told_whatever_the_extensions() {
     assert_eq!(make(&mut key, request, &inputs).unwrap_err(), Status::CREDENTIAL_EXCLUDED);
 }
 
+/// An id that was made before blobs were wrapped, for [`RP`], from a seed of sevens: ES256, the scalar 0303…03.
+const OLD_ID: &str = concat!(
+    "01000102030405060708090a0b65c7011be20324799b5ec644bc6c09315cb00aa9",
+    "322ffe32ee6cd954f5d1ad9822e219b43c28a1f275804ce013c87e892c44c6d172"
+);
+
 #[test]
-fn cred_blob_is_stored_with_a_discoverable_credential_up_to_32_bytes() {
+fn an_id_from_before_blobs_were_wrapped_still_opens_and_has_none() {
+    let id: Vec<u8> =
+        (0..OLD_ID.len()).step_by(2).map(|at| u8::from_str_radix(&OLD_ID[at..at + 2], 16).unwrap()).collect();
+    let mut key = Key::new().set(Setting::Seed, &[7; 32]);
+    let (list, ask) = ([CredentialDescriptor::new(&id)], raw(&GetAssertionInputs { cred_blob: Some(true), ..GET }));
+    let got = key.get(&listed(asking(&ask), &list)).unwrap();
+    assert_eq!(answers(&got).cred_blob, Some(&b""[..]));
+    let mut public = [0; 64];
+    let len = RustCrypto.public_key(Algorithm::ES256, &[3; 32], &mut public).unwrap();
+    let key = CoseKey::from_raw(Algorithm::ES256, &public[..len]).unwrap();
+    RustCrypto.verify(&key, &[&got.auth_data, &HASH], &got.signature).unwrap();
+}
+
+#[test]
+fn cred_blob_of_up_to_32_bytes_is_kept_in_the_store_or_in_the_id() {
     for len in [0, 1, 31, 32, 33, 200] {
         let blob = vec![0xB1; len];
+        let stored = len <= 32;
         let inputs = MakeCredentialInputs { cred_blob: Some(&blob), ..MAKE };
-        for (request, stored) in [(resident(b"u"), len <= 32), (registration(b"u"), false)] {
+        // A length and the blob, if there is one.
+        let wrapped = 66 + if stored && len > 0 { 1 + len } else { 0 };
+        for (request, id_len) in [(resident(b"u"), 32), (registration(b"u"), wrapped)] {
             let mut key = Key::new();
             let made = make(&mut key, request, &inputs).unwrap();
-            assert_eq!(outputs(&made).cred_blob, Some(stored), "{len} bytes");
+            assert_eq!((outputs(&made).cred_blob, made.id().len()), (Some(stored), id_len), "{len} bytes");
             let (list, ask) = ([made.descriptor()], raw(&GetAssertionInputs { cred_blob: Some(true), ..GET }));
             let mut key = key.power_cut();
             let got = key.get(&listed(asking(&ask), &list)).unwrap();

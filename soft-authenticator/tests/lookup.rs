@@ -10,11 +10,13 @@ use keyfob_core::{
 
 use super::harness::*;
 
-/// A key with a PIN and so many credentials that `credProtect` hides, one of them wrapped.
+/// A key with a PIN and credentials that `credProtect` hides: so many in the store, and two wrapped, one with a blob.
 fn key(stored: u8) -> (Key, Vec<Vec<u8>>) {
     let mut key = Key::new();
     let hidden = b"\xA1\x6BcredProtect\x03";
     let mut ids = vec![key.make(&extended(registration(b"w"), hidden)).unwrap().id().to_vec()];
+    let with_blob = b"\xA2\x68credBlob\x44blob\x6BcredProtect\x03";
+    ids.push(key.make(&extended(registration(b"w"), with_blob)).unwrap().id().to_vec());
     for user in 0..stored {
         ids.push(key.make(&extended(resident(&[user]), hidden)).unwrap().id().to_vec());
     }
@@ -28,6 +30,7 @@ fn foreign(usual: usize) -> Vec<Vec<u8>> {
     another.command(Command::RESET); // for another seed
     let mut ids = vec![
         another.make(&registration(b"w")).unwrap().id().to_vec(),
+        another.make(&extended(registration(b"w"), b"\xA1\x68credBlob\x44blob")).unwrap().id().to_vec(),
         another.make(&resident(b"s")).unwrap().id().to_vec(),
     ];
     for len in [0, 1, 16, 31, 32, 33, usual - 1, usual, usual + 1, 98, 99, 1023, 2000] {

@@ -166,8 +166,8 @@ struct Model {
     force_pin_change: bool,
     /// The oldest first.
     stored: Vec<Stored>,
-    /// The id and protection of one that is not discoverable, of each relying party.
-    wrapped: [Option<(Vec<u8>, u64)>; 2],
+    /// The id of one that is not discoverable and what it was made with, of each relying party.
+    wrapped: [Option<(Vec<u8>, Extensions)>; 2],
     blobs: Vec<u8>,
     token: Option<Held>,
     /// The persistent token that was got last, and whether it still counts.

@@ -181,8 +181,8 @@ pub(super) struct Work {
     pub algorithm: Option<Algorithm>,
     pub rp_id_hash: [u8; 32],
     pub client_data_hash: [u8; 32],
-    pub id: Vec<u8, { credential::MAX_ID }>,
-    pub secret: Vec<u8, MAX_SECRET>,
+    pub id: Vec<u8, { credential::MAX_ID }, u16>,
+    pub secret: Vec<u8, MAX_SECRET, u16>,
     /// The stored credential at hand, and how many there are.
     pub number: Option<Number>,
     pub total: u32,

@@ -2,7 +2,10 @@
 
 use keyfob_core::{Status, auth_data::MAX_CREDENTIAL_ID, cbor::Text, cose::Algorithm, crypto::ML_DSA_SEED};
 
-use super::{UserVerification, credential::OVERHEAD};
+use super::{
+    UserVerification,
+    credential::{OVERHEAD, STORED_ID, WRAPPED_BLOB},
+};
 use crate::{
     caps::Caps,
     store::{MAX_RECORD, StoreError},
@@ -12,7 +15,7 @@ use crate::{
 /// the status, the rest of the authenticator data (55) and CBOR.
 const REGISTRATION: usize = 90;
 /// What each extension adds to it, at most, in bytes.
-const OUTPUTS: [(Caps, usize); 10] = [
+const OUTPUTS: [(Caps, usize); 8] = [
     (Caps::UVM, 15),
     (Caps::CRED_BLOB, 10),
     (Caps::CRED_PROTECT, 13),
@@ -20,10 +23,10 @@ const OUTPUTS: [(Caps, usize); 10] = [
     (Caps::HMAC_SECRET_MC, 97),
     (Caps::CONFIG, 15),
     (Caps::PIN_COMPLEXITY, 21),
-    (Caps::LARGE_BLOBS, 35),
-    (Caps::LARGE_BLOB_EXTENSION, 24),
     (Caps::ENTERPRISE_ATTESTATION, 2),
 ];
+/// What each adds only if the credential is discoverable.
+const DISCOVERABLE_OUTPUTS: [(Caps, usize); 2] = [(Caps::LARGE_BLOBS, 35), (Caps::LARGE_BLOB_EXTENSION, 24)];
 /// The head of a byte string of under 65,536 bytes, in bytes.
 const CBOR_HEAD: usize = 3;
 
@@ -51,7 +54,7 @@ pub struct Config<'c> {
     /// The newest version that getInfo names, if all that the version requires is there.
     pub newest_version: Version,
     /// The longest message, in bytes: at least 1,024, over HID at most 7,609. An algorithm whose registrations do not fit
-    /// is not offered: with every extension ML-DSA-44 takes 4,119 bytes, ML-DSA-65 5,648 and ML-DSA-87 7,606.
+    /// is not offered: with every extension ML-DSA-44 takes 4,117 bytes, ML-DSA-65 5,646 and ML-DSA-87 7,604.
     pub max_msg_size: usize,
     /// The shortest PIN, in code points: 4 to 63.
     pub min_pin_length: u8,
@@ -323,15 +326,21 @@ impl<'c> Config<'c> {
     /// Whether registrations of credentials of `algorithm` fit in a message.
     pub(super) fn has_room_for(&self, algorithm: Algorithm) -> bool {
         let credential = Sizes::of(algorithm);
-        let outputs = OUTPUTS.iter().filter(|(caps, _)| self.caps.has(*caps)).map(|(_, len)| *len);
+        let sum = |outputs: &[(Caps, usize)]| {
+            let there = outputs.iter().filter(|(caps, _)| self.caps.has(*caps));
+            there.fold(0usize, |sum, (_, len)| sum.saturating_add(*len))
+        };
+        // The id of a credential that is not discoverable holds its secret key and its blob.
+        let wrapped = [OVERHEAD, credential.secret, sum(&[(Caps::CRED_BLOB, WRAPPED_BLOB)])];
+        let wrapped = wrapped.into_iter().fold(0, usize::saturating_add);
+        let discoverable = sum(&DISCOVERABLE_OUTPUTS).saturating_add(STORED_ID);
         let statement = |Certified { algorithm, chain, .. }: Certified<'_>| {
             let certificates = chain.iter().map(|der| der.len().saturating_add(CBOR_HEAD));
             certificates.fold(Sizes::of(algorithm).signature, usize::saturating_add)
         };
         let longest = self.certificates().map(statement).fold(credential.signature, usize::max);
-        [OVERHEAD, credential.secret, credential.public, longest]
+        [wrapped.max(discoverable), credential.public, longest, sum(&OUTPUTS)]
             .into_iter()
-            .chain(outputs)
             .fold(REGISTRATION, usize::saturating_add)
             <= self.max_msg_size
     }

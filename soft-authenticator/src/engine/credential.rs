@@ -2,6 +2,8 @@
 //!
 //! A wrapped id is `version 1 | nonce 12 | AES-256-GCM(algorithm 4 | properties 1 | secret key) | tag 16`, with the version
 //! and the rpIdHash as additional data. It opens only on this authenticator, for this relying party, until the next reset.
+//! With a blob of the extension `credBlob`, `length 1 | blob` stands between properties and secret key, and the properties
+//! say so.
 //!
 //! Secrets besides the key, such as those of `hmac-secret`, are not kept anywhere: they follow from the seed and from the
 //! credential's id. No id comes twice, a stored one being random and a wrapped one sealed with a random nonce, and a reset
@@ -17,7 +19,7 @@ use rand_core::CryptoRng;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{Platform, authenticator::Authenticator};
+use super::{MAX_CRED_BLOB_LENGTH, Platform, authenticator::Authenticator};
 use crate::store::{Credential, Found, Number, Store, StoreError};
 
 const VERSION: u8 = 1;
@@ -31,8 +33,10 @@ const BODY: usize = 1 + NONCE;
 pub(super) const OVERHEAD: usize = BODY + ALGORITHM + PROPERTIES + TAG;
 /// The length of an ES256 credential's wrapped id, in bytes.
 const USUAL_ID: usize = OVERHEAD + 32;
+/// What the longest blob adds to a wrapped id, in bytes.
+pub(super) const WRAPPED_BLOB: usize = 1 + MAX_CRED_BLOB_LENGTH;
 /// The longest id this authenticator makes, in bytes.
-pub(super) const MAX_ID: usize = OVERHEAD + MAX_SECRET;
+pub(super) const MAX_ID: usize = OVERHEAD + WRAPPED_BLOB + MAX_SECRET;
 /// The length of a discoverable credential's id, in bytes. Random, and shorter than any wrapped one.
 pub(super) const STORED_ID: usize = 32;
 
@@ -42,6 +46,18 @@ pub(super) struct Properties {
     /// One of the standard's three levels.
     pub cred_protect: Level,
     pub third_party_payment: bool,
+}
+
+/// In the byte of a wrapped id's properties: a blob follows.
+const HAS_BLOB: u8 = 1 << 3;
+
+/// What a wrapped id holds.
+pub(super) struct Wrapped<'s> {
+    pub algorithm: Algorithm,
+    pub properties: Properties,
+    /// The blob of `credBlob`, at most [`MAX_CRED_BLOB_LENGTH`] bytes. An empty one takes no room.
+    pub cred_blob: &'s [u8],
+    pub secret: &'s [u8],
 }
 
 impl Properties {
@@ -104,19 +120,23 @@ impl CredentialKeys {
         Zeroizing::new(crypto.hmac_sha256(&self.secrets, &[&[purpose as u8], rp_id_hash, id]))
     }
 
-    /// Wraps a secret key into `id` and returns the id's length.
-    #[allow(clippy::too_many_arguments)] // what is sealed, and into what
+    /// Wraps a credential into `id` and returns the id's length.
     pub fn wrap<C: Cipher, R: CryptoRng + ?Sized>(
         &self,
         crypto: &C,
         rng: &mut R,
         rp_id_hash: &[u8; 32],
-        algorithm: Algorithm,
-        properties: Properties,
-        secret: &[u8],
+        credential: &Wrapped<'_>,
         id: &mut [u8; MAX_ID],
     ) -> Result<usize, Error> {
-        let len = OVERHEAD.saturating_add(secret.len());
+        let Wrapped { algorithm, properties, cred_blob, secret } = *credential;
+        let (blob_len, has_blob) = match u8::try_from(cred_blob.len()) {
+            Ok(0) => (None, 0),
+            Ok(len) if cred_blob.len() <= MAX_CRED_BLOB_LENGTH => (Some([len]), HAS_BLOB),
+            _ => return Err(Error::InvalidLength),
+        };
+        let blob_len = blob_len.as_ref().map_or(&[][..], |len| &len[..]);
+        let len = [blob_len.len(), cred_blob.len(), secret.len()].into_iter().fold(OVERHEAD, usize::saturating_add);
         let id = id.get_mut(..len).ok_or(Error::OutputTooSmall)?;
         let mut nonce = [0; NONCE];
         rng.fill_bytes(&mut nonce);
@@ -126,21 +146,24 @@ impl CredentialKeys {
         bytes::copy(head, &[VERSION]);
         bytes::copy(head.get_mut(1..).unwrap_or_default(), &nonce);
         bytes::copy(front, &algorithm.0.to_be_bytes());
-        bytes::copy(front.get_mut(ALGORITHM..).unwrap_or_default(), &[properties.to_byte()]);
-        bytes::copy(back, secret);
+        bytes::copy(front.get_mut(ALGORITHM..).unwrap_or_default(), &[properties.to_byte() | has_blob]);
+        let mut back = back;
+        for part in [blob_len, cred_blob, secret] {
+            let copied = bytes::copy(back, part);
+            back = back.get_mut(copied..).unwrap_or_default();
+        }
         bytes::copy(tag, &crypto.aes256_gcm_seal(&self.wrapping, &nonce, &additional_data(rp_id_hash), body)?);
         Ok(len)
     }
 
-    /// Opens an id into the front of `out`: the algorithm, the properties and the secret key. `None` for a foreign or
-    /// damaged id; whether it looks like one of ours makes no difference in time.
+    /// Opens an id into the front of `out`. `None` for a foreign or damaged id; whether it looks like one of ours makes no difference in time.
     fn unwrap<'s, C: Cipher>(
         &self,
         crypto: &C,
         rp_id_hash: &[u8; 32],
         id: &[u8],
         out: &'s mut [u8; MAX_ID],
-    ) -> Option<(Algorithm, Properties, &'s [u8])> {
+    ) -> Option<Wrapped<'s>> {
         let possible = id.first() == Some(&VERSION) && id.len() > OVERHEAD && id.len() <= MAX_ID;
         let id = if possible { id } else { &[0; USUAL_ID] };
         let (nonce, rest) = id.get(1..)?.split_first_chunk::<NONCE>()?;
@@ -150,8 +173,13 @@ impl CredentialKeys {
         let opened = crypto.aes256_gcm_open(&self.wrapping, nonce, &additional_data(rp_id_hash), out, tag);
         opened.ok().filter(|()| possible)?;
         let (algorithm, rest) = out.split_first_chunk::<ALGORITHM>()?;
-        let (properties, secret) = rest.split_first()?;
-        Some((Algorithm(i32::from_be_bytes(*algorithm)), Properties::from_byte(*properties), secret))
+        let (properties, rest) = rest.split_first()?;
+        let (cred_blob, secret) = match rest.split_first() {
+            Some((len, rest)) if properties & HAS_BLOB != 0 => rest.split_at_checked(usize::from(*len))?,
+            _ => (&[][..], rest),
+        };
+        let algorithm = Algorithm(i32::from_be_bytes(*algorithm));
+        Some(Wrapped { algorithm, properties: Properties::from_byte(*properties), cred_blob, secret })
     }
 }
 
@@ -166,6 +194,8 @@ pub(super) struct Opened<'s> {
     pub algorithm: Algorithm,
     pub secret: &'s [u8],
     pub properties: Properties,
+    /// The blob of `credBlob`, empty if there is none.
+    pub cred_blob: &'s [u8],
     /// What the store has of it. A wrapped one is known by the id it was opened with.
     pub stored: Option<Stored<'s>>,
 }
@@ -203,11 +233,13 @@ impl<P: Platform> Authenticator<'_, P> {
         if let (Some(_), Some(found)) = (stored, found) {
             return Ok(opened(scratch, found));
         }
-        let Some((algorithm, properties, secret)) = unwrapped else { return Ok(None) };
-        self.scratch_used = self.scratch_used.max(secret.len());
-        let len = bytes::copy(scratch, secret);
-        let secret = scratch.get(..len).unwrap_or_default();
-        Ok(Some(Opened { algorithm, secret, properties, stored: None }))
+        let Some(Wrapped { algorithm, properties, cred_blob, secret }) = unwrapped else { return Ok(None) };
+        self.scratch_used = self.scratch_used.max(secret.len().saturating_add(cred_blob.len()));
+        let (secret_place, blob_place) = scratch.split_at_mut_checked(secret.len()).unwrap_or_default();
+        bytes::copy(secret_place, secret);
+        let len = bytes::copy(blob_place, cred_blob);
+        let cred_blob = blob_place.get(..len).unwrap_or_default();
+        Ok(Some(Opened { algorithm, secret: secret_place, properties, cred_blob, stored: None }))
     }
 
     /// The newest discoverable credential of a relying party that is older than `before` and that `credProtect` does not
@@ -289,6 +321,7 @@ fn opened(scratch: &[u8], found: Found) -> Option<Opened<'_>> {
         algorithm: credential.algorithm,
         secret: credential.secret,
         properties: properties(&credential),
+        cred_blob: credential.cred_blob.unwrap_or_default(),
         stored: Some(Stored { number: found.number, credential }),
     })
 }

@@ -137,7 +137,7 @@ impl<P: Platform> Authenticator<'_, P> {
             }
         }
         if self.has(Caps::CRED_BLOB) {
-            asked.cred_blob = inputs.cred_blob.map(|blob| discoverable && blob.len() <= MAX_CRED_BLOB_LENGTH);
+            asked.cred_blob = inputs.cred_blob.map(|blob| blob.len() <= MAX_CRED_BLOB_LENGTH);
         }
         asked.hmac_secret = self.has(Caps::HMAC_SECRET) && inputs.hmac_secret == Some(true);
         if self.has(Caps::HMAC_SECRET_MC) && inputs.hmac_secret_mc.is_some() {
@@ -196,6 +196,14 @@ impl<P: Platform> Authenticator<'_, P> {
         }
         asked.third_party_payment = self.has(Caps::THIRD_PARTY_PAYMENT) && inputs.third_party_payment == Some(true);
         Ok(asked)
+    }
+
+    /// The blob of a registration that is stored.
+    pub fn blob_of_registration<'m>(&self, extensions: Option<RawMap<'m>>) -> Result<Option<&'m [u8]>, Status> {
+        match self.work.asked.cred_blob {
+            Some(true) => Ok(inputs::<MakeCredentialInputs<'_>>(extensions)?.cred_blob),
+            _ => Ok(None),
+        }
     }
 
     /// Whether any extension is switched on: else inputs are not even looked at.
@@ -320,10 +328,9 @@ impl<P: Platform> Authenticator<'_, P> {
         }
         let mut encrypted = [0; ENCRYPTED];
         let methods = self.uvm();
-        let cred_blob = opened.stored.as_ref().and_then(|stored| stored.credential.cred_blob).unwrap_or_default();
         let outputs = GetAssertionOutputs {
             uvm: asked.uvm.map(|_| List::Slice(&methods[..])),
-            cred_blob: asked.cred_blob.map(|_| cred_blob),
+            cred_blob: asked.cred_blob.map(|_| opened.cred_blob),
             hmac_secret: self.evaluate(id, &mut encrypted)?,
             third_party_payment: asked.third_party_payment.then_some(opened.properties.third_party_payment),
         };

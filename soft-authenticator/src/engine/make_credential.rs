@@ -7,7 +7,6 @@ use keyfob_core::{
     cose::Algorithm,
     crypto::{MAX_PUBLIC, MAX_SECRET, Sign},
     ctap2::{Command, CredentialDescriptor, PUBLIC_KEY, RpEntity, UserEntity, make_credential::Request},
-    extensions::MakeCredentialInputs,
     extensions::cred_protect::Level,
     pin_uv::Permissions,
 };
@@ -16,8 +15,8 @@ use super::{
     Engine, Next, Outcome, Platform,
     authenticator::{Authenticator, store_status},
     config::Sizes,
-    credential::{MAX_ID, Properties, STORED_ID},
-    extensions::{LargeBlob, inputs},
+    credential::{MAX_ID, Properties, STORED_ID, Wrapped},
+    extensions::LargeBlob,
     user_verification::Attempt,
 };
 use crate::{
@@ -69,7 +68,18 @@ impl<P: Platform> Engine<'_, P> {
         }
         match self.authenticator.work.step {
             step::GENERATE if self.authenticator.needs_salts() => self.take_salts(Command::MAKE_CREDENTIAL),
-            step::GENERATE => self.authenticator.generate_credential(),
+            step::GENERATE => {
+                let (message, _, authenticator) = self.parts();
+                let work = &authenticator.work;
+                // The blob of a discoverable credential is stored with it, later.
+                let cred_blob = if work.asked.cred_blob == Some(true) && !work.discoverable {
+                    let request: Request<'_> = cbor::decode(message).map_err(cbor::Error::status)?;
+                    authenticator.blob_of_registration(request.extensions)?.unwrap_or_default()
+                } else {
+                    &[]
+                };
+                authenticator.generate_credential(cred_blob)
+            }
             step::COMMIT => {
                 let (message, scratch, authenticator) = self.parts();
                 let request: Request<'_> = cbor::decode(message).map_err(cbor::Error::status)?;
@@ -218,8 +228,8 @@ impl<P: Platform> Authenticator<'_, P> {
         user_verified && self.token.user_present()
     }
 
-    /// 16: the key pair, and the credential's id.
-    pub(super) fn generate_credential(&mut self) -> Outcome {
+    /// 16: the key pair, and the credential's id, which holds `cred_blob` if the credential is not discoverable.
+    pub(super) fn generate_credential(&mut self, cred_blob: &[u8]) -> Outcome {
         let work = &mut self.work;
         let algorithm = work.algorithm.ok_or(Status::OTHER)?;
         // In place: a secret that is moved leaves a copy behind.
@@ -241,8 +251,9 @@ impl<P: Platform> Authenticator<'_, P> {
                 cred_protect: work.asked.cred_protect.unwrap_or(Level::USER_VERIFICATION_OPTIONAL),
                 third_party_payment: work.asked.third_party_payment,
             };
+            let credential = Wrapped { algorithm, properties, cred_blob, secret: &work.secret };
             self.credential_keys
-                .wrap(&self.crypto, &mut self.rng, &work.rp_id_hash, algorithm, properties, &work.secret, &mut id)
+                .wrap(&self.crypto, &mut self.rng, &work.rp_id_hash, &credential, &mut id)
                 .map_err(|_| Status::OTHER)?
         };
         work.id = Vec::from_slice(id.get(..id_len).unwrap_or_default()).unwrap_or_default(); // as long as `id`
@@ -254,10 +265,7 @@ impl<P: Platform> Authenticator<'_, P> {
     fn store_credential(&mut self, request: &Request<'_>, scratch: &mut [u8]) -> Outcome {
         let rp_id_hash = self.work.rp_id_hash;
         let replaced = self.number_of_user(&rp_id_hash, request.user.id, scratch).map_err(store_status)?;
-        let cred_blob = match self.work.asked.cred_blob {
-            Some(true) => inputs::<MakeCredentialInputs<'_>>(request.extensions)?.cred_blob,
-            _ => None,
-        };
+        let cred_blob = self.blob_of_registration(request.extensions)?;
         let state = self.new_store_state();
         let work = &self.work;
         let credential = Credential {

@@ -159,7 +159,7 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     fn generate_key_handle(&mut self) -> Outcome {
-        self.generate_credential().map_err(failed)?;
+        self.generate_credential(&[]).map_err(failed)?;
         self.work.step = if self.u2f_certificate().is_some() { step::ATTEST } else { step::CERTIFY };
         Ok(Next::Work)
     }

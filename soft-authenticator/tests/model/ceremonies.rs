@@ -62,12 +62,12 @@ pub fn make(
         let large_blob_key = made.large_blob_key;
         model.stored.push(Stored { rp, user, id, name: None, asked: extensions, large_blob_key });
     } else {
-        model.wrapped[rp] = Some((id, extensions.level));
+        model.wrapped[rp] = Some((id, extensions));
     }
 }
 
-/// Checks an assertion: by `stored`, or by one that is not. `named`: the user's name is told.
-pub fn check(model: &mut Model, got: Result<Got, Status>, stored: Option<&Stored>, named: bool) {
+/// Checks an assertion: by `stored`, or by one that is not, with `blob`. `named`: the user's name is told.
+pub fn check(model: &mut Model, got: Result<Got, Status>, stored: Option<&Stored>, blob: Option<u8>, named: bool) {
     let got = got.unwrap();
     model.sign_count += 1;
     assert_eq!(got.auth_data().sign_count, model.sign_count);
@@ -76,13 +76,13 @@ pub fn check(model: &mut Model, got: Result<Got, Status>, stored: Option<&Stored
     assert_eq!(got.large_blob_key, stored.and_then(|stored| stored.large_blob_key.clone()));
     let extensions: keyfob_core::extensions::GetAssertionOutputs<'_> =
         keyfob_core::cbor::decode(got.auth_data().extensions.unwrap().0).unwrap();
-    let blob = stored.and_then(|stored| stored.asked.blob).map(|blob| vec![blob; 32]);
+    let blob = stored.map_or(blob, |stored| stored.asked.blob).map(|blob| vec![blob; 32]);
     assert_eq!(extensions.cred_blob, Some(&blob.unwrap_or_default()[..]));
 }
 
 pub fn get(key: &mut Key, model: &mut Model, rp: usize, presents: bool, silent: bool, wrapped: bool) {
     let options = get_assertion::Options { up: Some(!silent), ..Default::default() };
-    let (id, level) = model.wrapped[rp].clone().unwrap_or((vec![0; 60], 0));
+    let (id, asked) = model.wrapped[rp].clone().unwrap_or((vec![0; 60], Extensions::default()));
     let list = [CredentialDescriptor::new(&id)];
     let inputs = raw(&GetAssertionInputs { cred_blob: Some(true), large_blob_key: Some(true), ..Default::default() });
     let request = get_assertion::Request {
@@ -101,7 +101,8 @@ pub fn get(key: &mut Key, model: &mut Model, rp: usize, presents: bool, silent: 
         true => vec![],
         false => model.visible(rp, presented).into_iter().cloned().collect(),
     };
-    let found = if wrapped { model.wrapped[rp].is_some() && (presented || level < 3) } else { !visible.is_empty() };
+    let found =
+        if wrapped { model.wrapped[rp].is_some() && (presented || asked.level < 3) } else { !visible.is_empty() };
     let expected = if model.always_uv && !silent && !presented {
         Status::PUAT_REQUIRED
     } else if presented && !model.verify(GA, rp) {
@@ -122,7 +123,7 @@ pub fn get(key: &mut Key, model: &mut Model, rp: usize, presents: bool, silent: 
     }
     let several = visible.len() > 1;
     assert_eq!(got.as_ref().unwrap().number, several.then_some(visible.len() as u64));
-    check(model, got, visible.first(), several && presented);
+    check(model, got, visible.first(), asked.blob, several && presented);
     let rest: Vec<u8> = visible.iter().skip(1).rev().map(|stored| stored.user).collect();
     model.sequence = Some(Sequence::Users(rest, presented)).filter(|_| several);
 }
@@ -133,7 +134,7 @@ pub fn next(key: &mut Key, model: &mut Model, rp_of_sequence: usize) {
         Some(Sequence::Users(users, verified)) if !users.is_empty() => {
             let (user, verified) = (users.pop().unwrap(), *verified);
             let stored = model.find(rp_of_sequence, user).cloned();
-            check(model, got, stored.as_ref(), verified);
+            check(model, got, stored.as_ref(), None, verified);
         }
         _ => assert_eq!(got.unwrap_err(), Status::NOT_ALLOWED),
     }
