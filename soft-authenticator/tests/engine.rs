@@ -1,6 +1,7 @@
 //! The engine against the checklists of CTAP 2.3: messages in, messages out, with real cryptography and a simulated clock.
 #![allow(clippy::disallowed_methods)]
 
+mod aborts;
 mod algorithms;
 mod always_uv;
 mod attestation;

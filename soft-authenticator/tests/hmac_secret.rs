@@ -70,6 +70,11 @@ fn ask(input: Input<'_>) -> Vec<u8> {
     raw(&GetAssertionInputs { hmac_secret: Some(input), ..Default::default() })
 }
 
+/// The inputs that ask for one salt's secret, after a key agreement.
+pub fn ask_for_one(key: &mut Key) -> Vec<u8> {
+    ask(Salts::new(key, Two, &ONE).input())
+}
+
 /// The secrets of a credential for `salts`, with or without the PIN.
 fn evaluate(key: &mut Key, protocol: Protocol, made: &Made, salts: &[u8], verified: bool) -> Vec<u8> {
     let token = verified.then(|| key.token(Two, PIN, GA, None).unwrap());

@@ -249,10 +249,7 @@ fn a_write_ends_with_every_other_command_with_its_channel_and_after_30_seconds()
         ("another command", |key| drop(key.command(Command::GET_INFO))),
         ("another channel", |key| key.engine.channel_changed()),
         ("30 seconds", |key| key.wait(SEQUENCE_TIMEOUT)),
-        ("a power cycle", |key| {
-            let now = key.now;
-            key.engine.power_cycle(now).unwrap();
-        }),
+        ("a power cycle", Key::power_cycle),
     ];
     let array = blob_array(40);
     for (name, end) in ends {

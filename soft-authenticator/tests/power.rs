@@ -49,8 +49,7 @@ fn a_power_cycle_forgets_a_pending_command() {
     let mut key = Key::new();
     let request = message(Command::MAKE_CREDENTIAL, &resident(b"u"));
     assert!(matches!(key.begin(&request), Progress::Pending(_)));
-    let now = key.now;
-    key.engine.power_cycle(now).unwrap();
+    key.power_cycle();
     assert_eq!(key.resume(Event::Touched), Progress::Reply(1));
     assert_eq!(key.engine.buffer()[0], Status::NOT_ALLOWED.0);
     assert_eq!(key.store.credentials(), 0);

@@ -70,9 +70,9 @@ const SETTINGS: [Setting; 11] = [
 
 /// A key as it was before a command.
 pub struct Prepared {
-    setup: Setup,
-    flash: BenchFlash,
-    wrapped: Vec<u8>,
+    pub setup: Setup,
+    pub flash: BenchFlash,
+    pub wrapped: Vec<u8>,
     resident: Vec<u8>,
     key_handle: Vec<u8>,
     finger: Vec<u8>,
@@ -80,12 +80,12 @@ pub struct Prepared {
 
 pub type Command = (&'static str, fn(&mut Key, &Prepared) -> Status);
 
-fn code<T>(result: Result<T, Status>) -> Status {
+pub fn code<T>(result: Result<T, Status>) -> Status {
     result.map_or_else(|status| status, |_| Status::OK)
 }
 
 /// Does the rest only with a token.
-fn with_token(
+pub fn with_token(
     key: &mut Key,
     permissions: keyfob_core::pin_uv::Permissions,
     rest: impl FnOnce(&mut Key, &Token) -> Status,
@@ -106,7 +106,7 @@ fn sign_in(key: &mut Key, uv: bool) -> Status {
     code(key.get(&Request { options: Some(options), ..assertion() }))
 }
 
-fn u2f(key: &mut Key, request: &U2fRequest<'_>) -> Status {
+pub fn u2f(key: &mut Key, request: &U2fRequest<'_>) -> Status {
     let mut apdu = vec![0; 400];
     let len = request.encode(&mut apdu).unwrap();
     key.call_u2f(&apdu[..len]);
@@ -213,9 +213,9 @@ const LARGE_BLOB_EXTENSION: &[Command] = &[("getAssertion, with a large blob", |
     code(key.get(&listed(asking(&ask), &list)))
 })];
 
-const LOG: Mount = |flash| Box::new(on_flash(flash.clone()));
+pub const LOG: Mount = |flash| Box::new(on_flash(flash.clone()));
 
-fn plug_in(flash: &BenchFlash, setup: Setup, mount: Mount) -> Key {
+pub fn plug_in(flash: &BenchFlash, setup: Setup, mount: Mount) -> Key {
     Key::try_with(setup.config(), BenchStore::mounted(flash, mount)).unwrap()
 }
 
@@ -253,7 +253,7 @@ pub fn prepare(setup: Setup, churn: u32) -> Prepared {
 
 /// All that a store keeps, and what a key says that comes up with it.
 #[derive(Clone, PartialEq)]
-struct State {
+pub struct State {
     settings: Vec<Option<Vec<u8>>>,
     credentials: Vec<(u32, [u8; 32], Vec<u8>)>,
     large_blobs: Vec<u8>,
@@ -262,7 +262,7 @@ struct State {
 }
 
 impl State {
-    fn of(flash: &BenchFlash, setup: Setup) -> Self {
+    pub fn of(flash: &BenchFlash, setup: Setup) -> Self {
         let mut store = BenchStore::on_flash(flash);
         let settings = SETTINGS.map(|setting| store.setting(setting)).to_vec();
         let (mut credentials, mut before, mut out) = (Vec::new(), None, [0; MAX_RECORD]);
@@ -277,6 +277,15 @@ impl State {
         let retries = key.retries();
         let sign_in = key.get(&assertion()).map(|got| got.id);
         Self { settings, credentials, large_blobs, retries, sign_in }
+    }
+
+    /// What there is once a command has made so many of its commits.
+    pub fn after(commits: u32, run: fn(&mut Key, &Prepared) -> Status, prepared: &Prepared) -> Self {
+        let flash = prepared.flash.copy();
+        let mut key = plug_in(&flash, prepared.setup, LOG);
+        key.store.fail_at(commits + 1, Fault::Before);
+        run(&mut key, prepared);
+        Self::of(&flash, prepared.setup)
     }
 
     fn pin_retries(&self) -> u64 {
@@ -311,15 +320,7 @@ pub fn sweep((name, run): Command, prepared: &Prepared, mount: Mount) -> Result<
     let operations = whole.get().operations - operations;
     let (commits, erasures) = (key.store.applied() - applied, erased() - erased_before);
     assert!(commits > 0, "{name} changes nothing: {expected:?}");
-    let mut states: Vec<State> = (1..=commits)
-        .map(|commit| {
-            let flash = prepared.flash.copy();
-            let mut key = plug_in(&flash, setup, LOG);
-            key.store.fail_at(commit, Fault::Before);
-            run(&mut key, prepared);
-            State::of(&flash, setup)
-        })
-        .collect();
+    let mut states: Vec<State> = (0..commits).map(|made| State::after(made, run, prepared)).collect();
     states.push(State::of(&whole, setup));
     let mut swept = Swept { operations, erasures, cuts: 0 };
     for cut in cuts(operations) {

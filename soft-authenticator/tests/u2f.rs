@@ -241,11 +241,8 @@ fn a_touch_counts_for_ten_seconds_after_the_question_and_ten_after_itself() {
 /// 7: a CTAP2 command, another channel or a power cut between the touch and the request → CONDITIONS_NOT_SATISFIED
 #[test]
 fn a_touch_for_u2f_is_no_touch_for_ctap2_or_another_channel() {
-    let interruptions: [fn(&mut Key); 3] = [
-        |key| drop(key.command(Command::GET_INFO)),
-        |key| key.engine.channel_changed(),
-        |key| key.engine.power_cycle(key.now).unwrap(),
-    ];
+    let interruptions: [fn(&mut Key); 3] =
+        [|key| drop(key.command(Command::GET_INFO)), |key| key.engine.channel_changed(), Key::power_cycle];
     for interrupt in interruptions {
         let mut key = Key::new();
         key.call_u2f(&registration(&HASH));

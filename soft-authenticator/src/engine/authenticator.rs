@@ -76,6 +76,7 @@ pub(super) struct Authenticator<'c, P: Platform> {
 pub(super) struct PinState {
     pub is_set: bool,
     pub retries: u8,
+    /// Attempts in a row since power-up, each counted before it is compared.
     pub mismatches: u8,
 }
 
@@ -170,6 +171,8 @@ pub(super) struct Work {
     pub committed: bool,
     /// Built-in user verification, within this command.
     pub attempt: Attempt,
+    /// A PIN attempt is counted, and the PIN has not been found right.
+    pub pin_unproven: bool,
     pub user_verified: bool,
     pub user_present: bool,
     pub discoverable: bool,
@@ -380,9 +383,17 @@ impl<'c, P: Platform> Authenticator<'c, P> {
         (self.sequence, self.shared, self.salts) = (None, None, None);
     }
 
-    /// A command ends. What it agreed on with the platform is kept for the assertions that may follow.
+    /// A command ends, finished or aborted. What it agreed on with the platform is kept for the assertions that may
+    /// follow.
     pub fn end_work(&mut self) {
+        if self.work.pin_unproven {
+            self.key_agreement = None; // a mismatch, or what counts as one (CTAP 2.3 §6.5.5)
+        }
         self.work.wipe();
+        // An enrolment whose id the platform was never told: nobody can go on with it.
+        if matches!(&self.sequence, Some(Sequence::Enrollment(enrollment)) if enrollment.is_new) {
+            self.sequence = None;
+        }
         if !matches!(self.sequence, Some(Sequence::Assertions(_))) {
             (self.shared, self.salts) = (None, None);
         }

@@ -28,7 +28,7 @@ pub(super) struct Enrollment {
     /// Samples that are still needed.
     remaining: u8,
     /// No sample has been answered yet: the platform does not know the id.
-    is_new: bool,
+    pub is_new: bool,
 }
 
 /// What goes back to the platform.

@@ -1,4 +1,5 @@
-//! authenticatorClientPIN (CTAP 2.3 §6.5.5). The decrement of the retries is committed before the PIN is compared.
+//! authenticatorClientPIN (CTAP 2.3 §6.5.5). An attempt is counted as one with a wrong PIN, in the store and for the three
+//! in a row, before the PIN is compared. Only the right PIN takes that back, so an abort in between costs the attempt.
 
 use keyfob_core::{
     Instant, Status,
@@ -173,7 +174,7 @@ impl<P: Platform> Authenticator<'_, P> {
                 self.work.step = step::DECREMENT;
                 Ok(Answer::Work)
             }
-            step::DECREMENT => self.decrement_retries(),
+            step::DECREMENT => self.count_pin_attempt(),
             step::COMPARE => self.compare_pin(pin_hash_enc),
             _ => {
                 let shared = self.shared.as_ref().ok_or(Status::OTHER)?;
@@ -205,7 +206,7 @@ impl<P: Platform> Authenticator<'_, P> {
                 self.work.step = step::DECREMENT;
                 Ok(Answer::Work)
             }
-            step::DECREMENT => self.decrement_retries(),
+            step::DECREMENT => self.count_pin_attempt(),
             step::COMPARE => self.compare_pin(pin_hash_enc),
             _ if self.options.force_pin_change => {
                 Err(if legacy { Status::PIN_INVALID } else { Status::PIN_POLICY_VIOLATION })
@@ -315,8 +316,12 @@ impl<P: Platform> Authenticator<'_, P> {
         })
     }
 
-    /// Counts the attempt before anything is compared.
-    fn decrement_retries(&mut self) -> Result<Answer, Status> {
+    /// Counts the attempt before anything is compared, and as a mismatch: else whoever aborts the command before the
+    /// comparison would have as many attempts per power-up as there are retries.
+    fn count_pin_attempt(&mut self) -> Result<Answer, Status> {
+        // First: a commit that fails may have been made.
+        self.pin.mismatches = self.pin.mismatches.saturating_add(1);
+        self.work.pin_unproven = true;
         let retries = self.pin.retries.saturating_sub(1);
         self.store.commit(&[Change::Set(Setting::PinRetries, &[retries])]).map_err(store_status)?;
         self.pin.retries = retries;
@@ -331,8 +336,6 @@ impl<P: Platform> Authenticator<'_, P> {
         let (stored, _) = self.stored_pin()?;
         let matches = decrypted.is_ok_and(|len| stored.matches(given.get(..len).unwrap_or_default()));
         if !matches {
-            self.key_agreement = None;
-            self.pin.mismatches = self.pin.mismatches.saturating_add(1);
             return Err(match (self.pin.retries, self.pin.needs_power_cycle()) {
                 (0, _) => Status::PIN_BLOCKED,
                 (_, true) => Status::PIN_AUTH_BLOCKED,
@@ -349,6 +352,7 @@ impl<P: Platform> Authenticator<'_, P> {
         self.uv_retries = uv_retries;
         self.pin.retries = retries;
         self.pin.mismatches = 0;
+        self.work.pin_unproven = false;
         self.work.step = step::GRANT;
         Ok(Answer::Work)
     }

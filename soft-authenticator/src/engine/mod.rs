@@ -10,7 +10,9 @@
 //!
 //! Work comes in atoms. Every call of [`Engine::begin`] or [`Engine::resume`] does at most one slow thing, a scalar
 //! multiplication or a write to the store, and returns [`Progress::Pending`] when there is more, so that the driver can
-//! send keep-alives and notice a cancellation in between.
+//! send keep-alives and notice a cancellation in between. Between two atoms anything can come: CANCEL, INIT, another channel,
+//! a power cut. So state in memory and in the store that belongs together changes in one atom, and what counts (an attempt,
+//! a touch, a signature) is counted before its result can be seen.
 //!
 //! The handlers of commands are not inlined: the frames of all would add up beneath each, and stack is what a
 //! microcontroller has least of.

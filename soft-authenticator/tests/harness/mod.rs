@@ -31,6 +31,28 @@ pub enum Finger {
     Sleeps,
 }
 
+/// What can come between two atoms of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Abort {
+    /// The platform cancels.
+    Cancel,
+    /// The platform opens its channel anew.
+    Init,
+    /// Another channel speaks.
+    OtherChannel,
+    /// The power fails and comes back; the engine is the same value.
+    PowerCycle,
+    /// The power fails, and another engine comes up.
+    PowerCut,
+}
+
+impl Abort {
+    pub const ALL: [Abort; 5] = [Self::Cancel, Self::Init, Self::OtherChannel, Self::PowerCycle, Self::PowerCut];
+}
+
+/// What the bench's platform takes for the answer to a request that is never answered.
+const NO_ANSWER: [u8; 1] = [Status::KEEPALIVE_CANCEL.0];
+
 pub struct Key {
     pub engine: Engine<'static, Bench>,
     pub now: Instant,
@@ -47,6 +69,10 @@ pub struct Key {
     template: Option<(TemplateId, u8)>,
     /// Polls of the last command, `begin` not counted.
     pub polls: u32,
+    /// Polls of all commands.
+    pub atoms: u32,
+    /// What comes in place of a poll, counted from now over all commands; the next one is number 1.
+    pub adversary: Option<(u32, Abort)>,
     pub rng: ChaCha20Rng,
     config: Config<'static>,
     slow: Rc<Cell<u32>>,
@@ -65,11 +91,8 @@ impl Key {
     /// A key that is plugged in with what `store` holds.
     pub fn try_with(config: Config<'static>, store: BenchStore) -> Result<Self, ConfigError> {
         let slow = store.slow.clone();
-        let crypto = BenchCrypto { slow: slow.clone() };
-        let buffer = vec![0; config.buffer_len()].leak();
         let now = Instant::from_millis(5000);
-        let rng = ChaCha20Rng::seed_from_u64(store.applied().into());
-        let engine = Engine::new(buffer, config, crypto, rng, store.clone(), now)?;
+        let engine = plug_in(config, &store, now)?;
         let rng = ChaCha20Rng::seed_from_u64(99);
         Ok(Self {
             engine,
@@ -82,6 +105,8 @@ impl Key {
             samples: Vec::new(),
             template: None,
             polls: 0,
+            atoms: 0,
+            adversary: None,
             rng,
             config,
             slow,
@@ -94,6 +119,32 @@ impl Key {
         drop(engine);
         store.fault.set(Fault::None);
         Self::try_with(config, store).unwrap()
+    }
+
+    /// The power fails and comes back; the engine is the same value.
+    pub fn power_cycle(&mut self) {
+        self.store.attempts.set(0);
+        self.engine.power_cycle(self.now).unwrap();
+    }
+
+    /// Something comes between two atoms. `None` where the request is never answered.
+    pub fn abort(&mut self, abort: Abort) -> Option<Progress> {
+        match abort {
+            Abort::Cancel => return Some(self.resume(Event::Cancel)),
+            Abort::Init => self.engine.abort(),
+            Abort::OtherChannel => self.engine.channel_changed(),
+            Abort::PowerCycle => self.power_cycle(),
+            Abort::PowerCut => self.engine = plug_in(self.config, &self.store, self.now).unwrap(),
+        }
+        None
+    }
+
+    /// What comes in place of this poll, if anything does.
+    fn interrupt(&mut self) -> Option<Abort> {
+        self.atoms += 1;
+        let (atom, _) = self.adversary.as_mut()?;
+        *atom -= 1;
+        self.adversary.take_if(|(atom, _)| *atom == 0).map(|(_, abort)| abort)
     }
 
     /// A key with a PIN.
@@ -154,7 +205,13 @@ impl Key {
                 Progress::Reply(len) => return self.engine.buffer()[..len].to_vec(),
                 Progress::Pending(wait) => assert_eq!(wait, Wait::Processing),
             }
-            progress = self.resume(Event::Tick);
+            progress = match self.interrupt() {
+                None => self.resume(Event::Tick),
+                Some(abort) => match self.abort(abort) {
+                    Some(progress) => progress,
+                    None => return NO_ANSWER.to_vec(),
+                },
+            };
         }
     }
 
@@ -179,6 +236,13 @@ impl Key {
             assert_eq!(&self.engine.buffer()[..request.len()], request, "a pending request stays in the buffer");
             self.polls += 1;
             assert!(self.polls < 1_000, "a command without an end");
+            if let Some(abort) = self.interrupt() {
+                match self.abort(abort) {
+                    Some(next) => progress = next,
+                    None => return NO_ANSWER.to_vec(),
+                }
+                continue;
+            }
             let event = match (wait, self.finger) {
                 _ if self.polls == cancel_at => Event::Cancel,
                 (Wait::Processing, _) => Event::Tick,
@@ -223,6 +287,15 @@ impl Key {
     pub fn status(&mut self, request: &[u8]) -> Status {
         status(&self.call(request))
     }
+}
+
+/// Another engine, with what `store` holds.
+fn plug_in(config: Config<'static>, store: &BenchStore, now: Instant) -> Result<Engine<'static, Bench>, ConfigError> {
+    store.attempts.set(0);
+    let crypto = BenchCrypto { slow: store.slow.clone() };
+    let buffer = vec![0; config.buffer_len()].leak();
+    let rng = ChaCha20Rng::seed_from_u64(store.applied().into());
+    Engine::new(buffer, config, crypto, rng, store.clone(), now)
 }
 
 /// The status of a response. An error has no body.

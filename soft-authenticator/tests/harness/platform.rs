@@ -103,6 +103,8 @@ pub struct BenchStore {
     pub untidy: Rc<Cell<u32>>,
     /// Vendor commands that were carried out, with their parameters.
     pub vendor: Rc<RefCell<Vec<VendorCommand>>>,
+    /// Attempts at the PIN in a row since power-up, as they are counted in the store.
+    pub attempts: Rc<Cell<u8>>,
     asked: Rc<Cell<u32>>,
     applied: Rc<Cell<u32>>,
 }
@@ -121,6 +123,7 @@ impl BenchStore {
             fault: Rc::default(),
             untidy: Rc::default(),
             vendor: Rc::default(),
+            attempts: Rc::default(),
             asked: Rc::default(),
             applied: Rc::default(),
         }
@@ -157,6 +160,19 @@ impl BenchStore {
 
     pub fn credentials(&self) -> usize {
         self.memory.borrow_mut().count().unwrap() as usize
+    }
+
+    /// Sees that no power-up has more than three attempts at the PIN in a row, whatever comes between the atoms of a
+    /// command. `before`: the retries that were left.
+    fn watch_attempts(&self, changes: &[Change<'_>], before: Option<Vec<u8>>) {
+        let another_pin = |change: &Change<'_>| matches!(change, Change::Erase | Change::Set(Setting::Pin, _));
+        for change in changes {
+            let Change::Set(Setting::PinRetries, left) = change else { continue };
+            let right = changes.iter().any(another_pin) || before.as_deref().is_some_and(|before| *left > before);
+            let attempts = if right { 0 } else { self.attempts.get() + 1 };
+            assert!(attempts <= 3, "{attempts} attempts at the PIN in one power-up");
+            self.attempts.set(attempts);
+        }
     }
 
     fn check_read(&self) -> Result<(), StoreError> {
@@ -235,7 +251,11 @@ impl Store for BenchStore {
         if self.fault.get() == Fault::Full(self.asked.get()) {
             return Err(StoreError::Full);
         }
+        let mut retries = [0];
+        let before = self.memory.borrow_mut().get(Setting::PinRetries, &mut retries);
+        let before = matches!(before, Ok(Some(1))).then(|| retries.to_vec());
         self.memory.borrow_mut().commit(changes)?;
+        self.watch_attempts(changes, before);
         self.applied.set(self.applied.get() + 1);
         if self.fault.get() == Fault::After(self.asked.get()) {
             return Err(StoreError::Failed);
