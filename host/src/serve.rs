@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::ValueEnum;
-use keyfob_core::transport::hid::UnknownChannels;
+use keyfob_core::transport::hid::{MAX_MESSAGE, UnknownChannels};
 use keyfob_soft_authenticator::{
     Caps,
     devices::{self, Finger, KeyOptions, Touch, VIRTUAL_KEY_AAGUID, VirtualKey, tcp},
@@ -171,13 +171,15 @@ pub fn run(arguments: Arguments) -> Result<(), String> {
         TouchPolicy::Deny => Touch::Deny,
         TouchPolicy::Prompt => ask_on_terminal(),
     };
+    options.wink = Some(Box::new(|| say(format_args!("The key winks."))));
     if arguments.strict_channels {
         options.unknown_channels = UnknownChannels::Strict;
     }
     if let Some(path) = &arguments.store {
         options.store = Some(Box::new(FileStore::open(path).map_err(|error| error.to_string())?));
     }
-    let mut buffer = vec![0; config.buffer_len()];
+    // A PING may be as long as a message can be, whatever the profile takes of CTAP.
+    let mut buffer = vec![0; config.buffer_len().max(MAX_MESSAGE)];
     let mut key = VirtualKey::new(&mut buffer, options).map_err(|error| format!("cannot make a key: {error:?}"))?;
 
     say(format_args!("Serving a virtual security key on tcp {address}. Stop with Ctrl-C."));

@@ -41,7 +41,7 @@ def _(key):
     equal(device.ping(b"still here"), b"still here")
 
 
-@check("WINK is answered; LOCK keeps another channel out until it ends")
+@check("WINK is answered; LOCK, where it is known, keeps another channel out until it ends", "--lock")
 def _(key):
     device = key.plug_in()
     device.wink()

@@ -539,6 +539,7 @@ fn device_config(config: &Config<'_>, lenient: bool) -> DeviceConfig {
         max_message: config.max_msg_size,
         capabilities: Capabilities::WINK.with(Capabilities::CBOR).with(Capabilities::NMSG),
         unknown_channels: if lenient { UnknownChannels::Lenient } else { UnknownChannels::Strict },
+        lock: true,
         ..DeviceConfig::default()
     }
 }

@@ -1,5 +1,7 @@
 //! An authenticator behind CTAPHID: framing and engine as one machine, still without I/O and without a clock.
 
+use core::mem;
+
 use keyfob_core::{
     Instant,
     ctap2::bio_enrollment::SampleStatus,
@@ -11,6 +13,24 @@ use keyfob_core::{
 
 use crate::engine::{ConfigError, Engine, Event, Platform, Progress, Wait};
 
+/// What the driver has to do besides touches and the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HidEvent {
+    /// CTAPHID_WINK: show the authenticator, blink or beep (CTAP 2.3 §11.2.9.2.1). The transport has answered it.
+    Wink,
+    /// A vendor command, where [`DeviceConfig::vendor_commands`] allows them: its bytes are the first `len` of
+    /// [`HidAuthenticator::vendor_buffer`]. Answer it with [`HidAuthenticator::respond_to_vendor`] or
+    /// [`HidAuthenticator::refuse_vendor`]; until then every channel is told CHANNEL_BUSY.
+    Vendor {
+        /// 40 to 7F.
+        command: Command,
+        /// Bytes in the request.
+        len: usize,
+    },
+    /// The vendor command under way is given up: do not answer it.
+    VendorAborted,
+}
+
 /// An engine with CTAPHID around it. Reports go in and come out; the driver passes on touches and the time.
 pub struct HidAuthenticator<'b, P: Platform> {
     framing: hid::Device,
@@ -20,6 +40,8 @@ pub struct HidAuthenticator<'b, P: Platform> {
     channel: Option<u32>,
     /// A command has ended since the store was last found tidy.
     untidy: bool,
+    /// A vendor command is under way.
+    vendor: bool,
 }
 
 impl<'b, P: Platform> HidAuthenticator<'b, P> {
@@ -28,7 +50,7 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
         let capabilities = config.capabilities.without(Capabilities::NMSG);
         let capabilities = if engine.has_u2f() { capabilities } else { capabilities.with(Capabilities::NMSG) };
         let config = DeviceConfig { capabilities, ..config };
-        Self { framing: hid::Device::new(config), engine, waits_for: None, channel: None, untidy: false }
+        Self { framing: hid::Device::new(config), engine, waits_for: None, channel: None, untidy: false, vendor: false }
     }
 
     /// The engine.
@@ -42,12 +64,13 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
         self.framing.reset();
         self.waits_for = None;
         self.untidy = false;
+        self.vendor = false;
         self.engine.power_cycle(now)
     }
 
-    /// Takes one report.
-    pub fn receive(&mut self, now: Instant, report: &[u8; REPORT_LEN]) {
-        match self.framing.receive(now, report, self.engine.buffer()) {
+    /// Takes one report. Returns what the driver has to do about it.
+    pub fn receive(&mut self, now: Instant, report: &[u8; REPORT_LEN]) -> Option<HidEvent> {
+        match self.framing.receive(now, report, self.engine.whole_buffer()) {
             Some(DeviceEvent::Request { command: command @ (Command::CBOR | Command::MSG), len }) => {
                 let channel = self.framing.channel();
                 if channel != self.channel {
@@ -60,19 +83,48 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
                 };
                 self.advance(progress);
             }
-            Some(DeviceEvent::Request { .. }) => self.framing.refuse(hid::ErrorCode::INVALID_CMD),
+            Some(DeviceEvent::Request { command, len }) => {
+                self.vendor = true;
+                return Some(HidEvent::Vendor { command, len });
+            }
             Some(DeviceEvent::Cancel) => self.resume(now, Event::Cancel),
             Some(DeviceEvent::Aborted) => {
+                if mem::take(&mut self.vendor) {
+                    return Some(HidEvent::VendorAborted);
+                }
                 self.engine.abort();
                 self.waits_for = None;
             }
-            Some(DeviceEvent::Wink) | None => {}
+            Some(DeviceEvent::Wink) => return Some(HidEvent::Wink),
+            None => {}
+        }
+        None
+    }
+
+    /// Where a vendor command lies and its response is written: the engine's whole buffer. Only between
+    /// [`HidEvent::Vendor`] and the answer is it the driver's.
+    pub fn vendor_buffer(&mut self) -> &mut [u8] {
+        self.engine.whole_buffer()
+    }
+
+    /// Answers the vendor command under way with the first `len` bytes of [`HidAuthenticator::vendor_buffer`], at most
+    /// [`hid::MAX_MESSAGE`]. Without one nothing happens.
+    pub fn respond_to_vendor(&mut self, len: usize) {
+        if mem::take(&mut self.vendor) {
+            self.framing.respond(len);
+        }
+    }
+
+    /// Refuses the vendor command under way. Without one nothing happens.
+    pub fn refuse_vendor(&mut self, code: hid::ErrorCode) {
+        if mem::take(&mut self.vendor) {
+            self.framing.refuse(code);
         }
     }
 
     /// The next report to send, if there is one now.
     pub fn transmit(&mut self, now: Instant) -> Option<[u8; REPORT_LEN]> {
-        self.framing.transmit(now, self.engine.buffer())
+        self.framing.transmit(now, self.engine.whole_buffer())
     }
 
     /// What the pending command waits for. While it is [`Wait::Processing`], call [`HidAuthenticator::tick`] as soon as

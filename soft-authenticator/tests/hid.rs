@@ -6,12 +6,12 @@ use keyfob_core::{
     Instant, Status,
     ctap2::{Command, bio_enrollment::SampleStatus, make_credential},
     pin_uv::Protocol::Two,
-    transport::hid::{DeviceConfig, REPORT_LEN},
+    transport::hid::{self, DeviceConfig, ErrorCode, REPORT_LEN},
 };
 use keyfob_soft_authenticator::{
     Caps,
     engine::{Config, Wait},
-    hid::HidAuthenticator,
+    hid::{HidAuthenticator, HidEvent},
 };
 
 use super::{harness::*, user_verification::SENSOR};
@@ -21,6 +21,11 @@ const KEEPALIVE: u8 = 0xBB;
 const CANCEL: u8 = 0x91;
 const MSG: u8 = 0x83;
 const INIT: u8 = 0x86;
+const PING: u8 = 0x81;
+const LOCK: u8 = 0x84;
+const WINK: u8 = 0x88;
+const ERROR: u8 = 0xBF;
+const VENDOR: u8 = 0xC1;
 
 struct Plugged {
     hid: HidAuthenticator<'static, Bench>,
@@ -30,7 +35,11 @@ struct Plugged {
 
 impl Plugged {
     fn new(key: Key) -> Self {
-        let hid = HidAuthenticator::new(key.engine, DeviceConfig::default());
+        Self::with(key, DeviceConfig::default())
+    }
+
+    fn with(key: Key, config: DeviceConfig) -> Self {
+        let hid = HidAuthenticator::new(key.engine, config);
         Self { hid, store: key.store, now: key.now }
     }
 
@@ -41,7 +50,8 @@ impl Plugged {
         report[15..19].try_into().unwrap()
     }
 
-    fn send(&mut self, channel: [u8; 4], command: u8, message: &[u8]) {
+    /// Sends a message; what the driver has to do about its last report.
+    fn send(&mut self, channel: [u8; 4], command: u8, message: &[u8]) -> Option<HidEvent> {
         let len = (message.len() as u16).to_be_bytes();
         let mut stream = [&channel[..], &[command], &len].concat();
         let (first, rest) = message.split_at(message.len().min(57));
@@ -54,9 +64,8 @@ impl Plugged {
             stream.extend_from_slice(part);
             stream.resize(start + REPORT_LEN, 0);
         }
-        for report in stream.chunks_exact(REPORT_LEN) {
-            self.hid.receive(self.now, report.try_into().unwrap());
-        }
+        let reports = stream.chunks_exact(REPORT_LEN);
+        reports.map(|report| self.hid.receive(self.now, report.try_into().unwrap())).last().flatten()
     }
 
     /// Works until the user or nothing is awaited.
@@ -321,4 +330,120 @@ fn an_idle_authenticator_tidies_its_store_until_there_is_nothing_to_do() {
     plugged.store.untidy.set(1);
     plugged.hid.tick(plugged.now);
     assert_eq!(plugged.store.untidy.get(), 1, "not while a command is pending");
+}
+
+#[test]
+fn wink_reaches_the_driver_and_is_answered() {
+    let mut plugged = Plugged::new(Key::new());
+    let channel = plugged.open();
+    assert_eq!(plugged.send(channel, WINK, &[]), Some(HidEvent::Wink));
+    assert_eq!(plugged.next(), Some((WINK, 0)));
+    assert_eq!(plugged.send(channel, WINK, &[1]), None, "a wrong length is refused");
+    assert_eq!(plugged.next(), Some((ERROR, ErrorCode::INVALID_LEN.0)));
+}
+
+fn vendor(key: Key) -> Plugged {
+    Plugged::with(key, DeviceConfig { vendor_commands: true, ..DeviceConfig::default() })
+}
+
+#[test]
+fn a_vendor_command_reaches_the_driver_which_answers_or_refuses_it() {
+    let mut plugged = vendor(Key::new());
+    let channel = plugged.open();
+    let event = Some(HidEvent::Vendor { command: hid::Command(0x41), len: 300 });
+    assert_eq!(plugged.send(channel, VENDOR, &[7; 300]), event);
+    assert_eq!(plugged.hid.vendor_buffer()[..300], [7; 300]);
+    assert_eq!((plugged.next(), plugged.hid.deadline()), (None, None), "no keep-alives");
+    plugged.hid.vendor_buffer()[..2].copy_from_slice(&[8, 9]);
+    plugged.hid.respond_to_vendor(2);
+    let answer = plugged.hid.transmit(plugged.now).unwrap();
+    assert_eq!((&answer[..4], &answer[4..10]), (&channel[..], &[VENDOR, 0, 2, 8, 9, 0][..]));
+
+    assert_eq!(plugged.send(channel, VENDOR, &[7; 300]), event);
+    plugged.hid.refuse_vendor(ErrorCode::INVALID_PAR);
+    assert_eq!(plugged.next(), Some((ERROR, ErrorCode::INVALID_PAR.0)));
+}
+
+#[test]
+fn vendor_commands_are_unknown_unless_configured() {
+    let mut plugged = Plugged::new(Key::new());
+    let channel = plugged.open();
+    assert_eq!(plugged.send(channel, VENDOR, &[7; 300]), None);
+    assert_eq!(plugged.next(), Some((ERROR, ErrorCode::INVALID_CMD.0)));
+}
+
+#[test]
+fn a_vendor_command_that_was_given_up_is_not_answered_in_place_of_the_next_request() {
+    let mut plugged = vendor(Key::new());
+    let channel = plugged.open();
+    plugged.send(channel, VENDOR, &[]);
+    assert_eq!(plugged.send(channel, INIT, &[2; 8]), Some(HidEvent::VendorAborted));
+    assert_eq!(plugged.next(), Some((INIT, 2)));
+    plugged.send(channel, CBOR, &[Command::SELECTION.0]);
+    assert_eq!(plugged.next(), Some((KEEPALIVE, 2)));
+    plugged.hid.respond_to_vendor(2);
+    plugged.hid.refuse_vendor(ErrorCode::OTHER);
+    assert_eq!(plugged.next(), None);
+    plugged.hid.touch(plugged.now, true);
+    assert_eq!(plugged.answer(), Some(Status::OK));
+}
+
+#[test]
+fn ping_reaches_as_far_as_the_buffer_and_leaves_a_sequence_alone() {
+    let max_msg_size = 2_048;
+    let config = Config { max_msg_size, ..Config::new([0; 16]) };
+    let room = config.buffer_len();
+    assert!(room > max_msg_size && room <= hid::MAX_MESSAGE);
+    let mut key = Key::with(config);
+    key.make(&resident(b"a")).unwrap();
+    key.make(&resident(b"b")).unwrap();
+    let mut plugged = Plugged::with(key, DeviceConfig { max_message: max_msg_size, ..DeviceConfig::default() });
+    let channel = plugged.open();
+    assert_eq!(plugged.call(channel, &message(Command::GET_ASSERTION, &assertion())), Status::OK);
+    plugged.send(channel, PING, &vec![0xA5; room]);
+    let mut echo = Vec::new();
+    while let Some(report) = plugged.hid.transmit(plugged.now) {
+        let head = if echo.is_empty() { 7 } else { 5 };
+        echo.extend_from_slice(&report[head..]);
+    }
+    assert_eq!(echo[..room], vec![0xA5; room]);
+    plugged.send(channel, PING, &vec![0; room + 1]);
+    assert_eq!(plugged.next(), Some((ERROR, ErrorCode::INVALID_LEN.0)));
+    plugged.send(channel, CBOR, &vec![0; max_msg_size + 1]);
+    assert_eq!(plugged.next(), Some((ERROR, ErrorCode::INVALID_LEN.0)));
+    assert_eq!(plugged.call(channel, &[Command::GET_NEXT_ASSERTION.0]), Status::OK);
+}
+
+#[test]
+fn lock_is_unknown_unless_configured() {
+    for (lock, expected) in [(false, (ERROR, ErrorCode::INVALID_CMD.0)), (true, (LOCK, 0))] {
+        let mut plugged = Plugged::with(Key::new(), DeviceConfig { lock, ..DeviceConfig::default() });
+        let channel = plugged.open();
+        plugged.send(channel, LOCK, &[10]);
+        assert_eq!(plugged.next(), Some(expected));
+    }
+}
+
+#[test]
+fn a_request_that_comes_one_packet_every_400_ms_keeps_others_out_for_three_seconds_at_most() {
+    let mut plugged = Plugged::new(Key::new());
+    let (slow, other) = (plugged.open(), plugged.open());
+    let start = plugged.now;
+    let first = [&slow[..], &[CBOR, 0x04, 0x00], &[1; 57]].concat();
+    plugged.hid.receive(plugged.now, &first.try_into().unwrap());
+    let mut sequence = 0;
+    loop {
+        plugged.now = plugged.now.plus(Duration::from_millis(400));
+        plugged.send(other, PING, &[]);
+        match plugged.next() {
+            Some((ERROR, code)) if code == ErrorCode::CHANNEL_BUSY.0 => {}
+            Some((ERROR, code)) if code == ErrorCode::MSG_TIMEOUT.0 => break,
+            next => panic!("{next:?}"),
+        }
+        assert!(plugged.now.since(start) <= Duration::from_secs(3));
+        let next = [&slow[..], &[sequence], &[1; 59]].concat();
+        plugged.hid.receive(plugged.now, &next.try_into().unwrap());
+        sequence += 1;
+    }
+    assert_eq!(plugged.next(), Some((PING, 0)));
 }

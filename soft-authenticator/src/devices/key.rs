@@ -5,14 +5,14 @@ use std::time;
 use keyfob_core::{
     Instant,
     ctap2::bio_enrollment::SampleStatus,
-    transport::hid::{Capabilities, DeviceConfig, REPORT_LEN, UnknownChannels},
+    transport::hid::{Capabilities, Command, DeviceConfig, ErrorCode, REPORT_LEN, UnknownChannels},
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
 use crate::{
     engine::{Config, ConfigError, Engine, Platform, TemplateId, Wait},
-    hid::HidAuthenticator,
+    hid::{HidAuthenticator, HidEvent},
     store::{MemoryStore, Store},
 };
 
@@ -71,6 +71,12 @@ pub enum Touch {
     Ask(Box<dyn FnMut(bool) -> Option<bool> + Send>),
 }
 
+/// What a virtual key does about WINK.
+pub type Wink = Box<dyn FnMut() + Send>;
+/// How a virtual key answers vendor commands, CTAPHID 40 to 7F: the command, the buffer and how many bytes at its front
+/// are the request. It writes the response over it and returns its length, or refuses.
+pub type VendorCommands = Box<dyn FnMut(Command, &mut [u8], usize) -> Result<usize, ErrorCode> + Send>;
+
 /// How a virtual key behaves.
 pub struct KeyOptions<'b> {
     /// What it is.
@@ -85,12 +91,18 @@ pub struct KeyOptions<'b> {
     pub unknown_channels: UnknownChannels,
     /// Whether it speaks CTAP2. Without, U2F is all there is.
     pub ctap2: bool,
+    /// Whether it knows CTAPHID_LOCK, with which one channel keeps the others out for up to 10 s.
+    pub lock: bool,
+    /// Called for each WINK that came in; without one WINK is answered, and that is all.
+    pub wink: Option<Wink>,
+    /// Answers vendor commands; without one they are refused with INVALID_CMD.
+    pub vendor_commands: Option<VendorCommands>,
     /// Where it keeps what outlives it; in memory without one.
     pub store: Option<Box<dyn Store + Send>>,
 }
 
 impl<'b> KeyOptions<'b> {
-    /// A key that is touched at once, by the right finger, lenient about channels.
+    /// A key that is touched at once, by the right finger, lenient about channels, without LOCK and vendor commands.
     pub const fn new(config: Config<'b>) -> Self {
         Self {
             config,
@@ -99,6 +111,9 @@ impl<'b> KeyOptions<'b> {
             finger: Finger::Matches,
             unknown_channels: UnknownChannels::Lenient,
             ctap2: true,
+            lock: false,
+            wink: None,
+            vendor_commands: None,
             store: None,
         }
     }
@@ -108,6 +123,8 @@ impl<'b> KeyOptions<'b> {
 pub struct VirtualKey<'b> {
     hid: HidAuthenticator<'b, VirtualPlatform>,
     touch: Touch,
+    wink: Option<Wink>,
+    vendor_commands: Option<VendorCommands>,
     finger: Finger,
     /// The template that the sensor is making, and the good samples it still needs.
     template: Option<(TemplateId, u8)>,
@@ -118,7 +135,8 @@ pub struct VirtualKey<'b> {
 }
 
 impl<'b> VirtualKey<'b> {
-    /// Makes a key and plugs it in. The buffer takes [`Config::buffer_len`] bytes. Errors: [`KeyError`].
+    /// Makes a key and plugs it in. The buffer takes [`Config::buffer_len`] bytes; a longer one takes longer PINGs and
+    /// vendor commands, up to [`MAX_MESSAGE`](keyfob_core::transport::hid::MAX_MESSAGE). Errors: [`KeyError`].
     pub fn new(buffer: &'b mut [u8], options: KeyOptions<'b>) -> Result<Self, KeyError> {
         let rng = match options.seed {
             Some(seed) => ChaCha20Rng::seed_from_u64(seed),
@@ -133,6 +151,8 @@ impl<'b> VirtualKey<'b> {
             max_message: options.config.max_msg_size,
             unknown_channels: options.unknown_channels,
             capabilities: Capabilities::WINK.with(ctap2),
+            vendor_commands: options.vendor_commands.is_some(),
+            lock: options.lock,
             ..DeviceConfig::default()
         };
         let store = options.store.unwrap_or_else(|| Box::new(MemoryStore::<CREDENTIALS>::new()));
@@ -141,6 +161,8 @@ impl<'b> VirtualKey<'b> {
         Ok(Self {
             hid: HidAuthenticator::new(engine, device),
             touch: options.touch,
+            wink: options.wink,
+            vendor_commands: options.vendor_commands,
             finger: options.finger,
             template: None,
             samples: options.config.user_verification.samples,
@@ -173,7 +195,27 @@ impl<'b> VirtualKey<'b> {
     /// Takes one report.
     pub fn receive(&mut self, report: &[u8; REPORT_LEN]) {
         let now = self.now();
-        self.hid.receive(now, report);
+        match self.hid.receive(now, report) {
+            Some(HidEvent::Wink) => {
+                if let Some(wink) = &mut self.wink {
+                    wink();
+                }
+            }
+            Some(HidEvent::Vendor { command, len }) => self.vendor_command(command, len),
+            // It was answered at once.
+            Some(HidEvent::VendorAborted) | None => {}
+        }
+    }
+
+    fn vendor_command(&mut self, command: Command, len: usize) {
+        let answer = match &mut self.vendor_commands {
+            Some(answer) => answer(command, self.hid.vendor_buffer(), len),
+            None => Err(ErrorCode::INVALID_CMD),
+        };
+        match answer {
+            Ok(len) => self.hid.respond_to_vendor(len),
+            Err(code) => self.hid.refuse_vendor(code),
+        }
     }
 
     /// The next report to send, if there is one now.

@@ -220,6 +220,11 @@ impl<'b, P: Platform> Engine<'b, P> {
         self.buffer.get_mut(..size).unwrap_or_default()
     }
 
+    /// The whole buffer, for messages of a transport that are not CTAP's. The scratch area is wiped between commands.
+    pub(crate) fn whole_buffer(&mut self) -> &mut [u8] {
+        self.buffer
+    }
+
     /// The store.
     pub fn store(&mut self) -> &mut P::Store {
         &mut self.authenticator.store

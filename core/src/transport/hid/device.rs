@@ -6,13 +6,13 @@ use heapless::{Deque, Vec};
 
 use super::message::{Incoming, Outgoing};
 use super::{
-    BROADCAST, Capabilities, Command, ErrorCode, INIT_RESPONSE_LEN, MAX_MESSAGE, NONCE_LEN, PACKET_TIMEOUT,
-    PROTOCOL_VERSION, Packet, REPORT_LEN, single,
+    BROADCAST, Capabilities, Command, ErrorCode, INIT_RESPONSE_LEN, MAX_MESSAGE, MESSAGE_TIMEOUT, NONCE_LEN,
+    PACKET_TIMEOUT, PROTOCOL_VERSION, Packet, REPORT_LEN, single,
 };
 use crate::{Instant, bytes, transport::KeepAlive};
 
-/// Channels remembered at a time.
-const CHANNELS: usize = 8;
+/// A made-up channel that would be given out within this many INITs is not given out: a client already has it.
+const SOON: u32 = 8;
 /// Control packets waiting to be sent.
 const CONTROLS: usize = 8;
 /// A keep-alive at least every 100 ms (CTAP 2.3 §11.2.9.1.6); 10 ms are left to the driver.
@@ -27,16 +27,20 @@ pub struct DeviceConfig {
     pub version: [u8; 3],
     /// What the INIT response claims and which of WINK, CBOR and MSG are answered.
     pub capabilities: Capabilities,
-    /// The longest message accepted, in bytes. The buffer's length limits it too.
+    /// The longest CBOR or MSG message accepted, in bytes: maxMsgSize. The buffer's length limits it too, and alone it
+    /// limits PING and vendor commands, which are messages of CTAPHID and not of CTAP.
     pub max_message: usize,
     /// What happens to channels that were never given out.
     pub unknown_channels: UnknownChannels,
-    /// Whether commands 40 to 7F become [`DeviceEvent::Request`]s.
+    /// Whether commands 40 to 7F become [`DeviceEvent::Request`]s. If not, they are refused with INVALID_CMD.
     pub vendor_commands: bool,
+    /// Whether LOCK is known (§11.2.9.2.2). If not, it is refused with INVALID_CMD: the command is optional, and the
+    /// channel that holds a lock keeps all others out for up to 10 s, again and again. It has no capability bit.
+    pub lock: bool,
 }
 
 impl Default for DeviceConfig {
-    /// CTAP1 and CTAP2 with WINK, the longest messages, strict about channels, no vendor commands.
+    /// CTAP1 and CTAP2 with WINK, the longest messages, strict about channels, no vendor commands, no LOCK.
     fn default() -> Self {
         Self {
             version: [0; 3],
@@ -44,6 +48,7 @@ impl Default for DeviceConfig {
             max_message: MAX_MESSAGE,
             unknown_channels: UnknownChannels::Strict,
             vendor_commands: false,
+            lock: false,
         }
     }
 }
@@ -86,21 +91,40 @@ struct Control {
 #[derive(Clone, Copy, Debug)]
 enum Phase {
     Idle,
-    Assembling { message: Incoming, due: Instant },
-    Processing { channel: u32, command: Command, cancelled: bool, keep_alive: Option<(KeepAlive, Instant)> },
+    /// The next packet has to come by `due`, the last one by `end`.
+    Assembling {
+        message: Incoming,
+        due: Instant,
+        end: Instant,
+    },
+    Processing {
+        channel: u32,
+        command: Command,
+        cancelled: bool,
+        keep_alive: Option<(KeepAlive, Instant)>,
+    },
     Responding(Outgoing),
 }
 
 /// The authenticator's end: channels, one transaction, one lock. Takes reports, hands out requests.
+///
+/// Channels are numbered from 1 on, and every channel that was given out since power-up stays open. So no number of
+/// INITs closes the channel of another client, and none is refused because there are too many. After 2^32 channels,
+/// which takes 49 days at one INIT per millisecond, numbers are given out again, but never that of the channel that has
+/// the transaction.
+///
+/// No channel keeps the authenticator busy without end: a message has to come in within 3 s, with at most 500 ms between
+/// two packets, and a lock ends after 10 s. How long a request stays pending is up to the caller. A client that begins
+/// one request after the other can still keep others waiting, because the standard has no order among channels.
 ///
 /// The buffer given to [`Device::receive`] and [`Device::transmit`] must be one and the same. From
 /// [`DeviceEvent::Request`] to [`Device::respond`] it is the caller's; packets that come in meanwhile do not touch it.
 #[derive(Debug)]
 pub struct Device {
     config: DeviceConfig,
-    /// Least recently used first.
-    channels: Vec<u32, CHANNELS>,
     pub(super) last_channel: u32,
+    /// How many channels up to the last one were given out since power-up.
+    given: u32,
     phase: Phase,
     lock: Option<(u32, Instant)>,
     controls: Deque<Control, CONTROLS>,
@@ -109,7 +133,7 @@ pub struct Device {
 impl Device {
     /// A device that has just been plugged in.
     pub fn new(config: DeviceConfig) -> Self {
-        Self { config, channels: Vec::new(), last_channel: 0, phase: Phase::Idle, lock: None, controls: Deque::new() }
+        Self { config, last_channel: 0, given: 0, phase: Phase::Idle, lock: None, controls: Deque::new() }
     }
 
     /// A power cycle: forgets channels, transaction and lock. Channel numbers are not used again soon.
@@ -117,7 +141,8 @@ impl Device {
         *self = Self { last_channel: self.last_channel, ..Self::new(self.config) };
     }
 
-    /// Takes one report. Call [`Device::transmit`] afterwards.
+    /// Takes one report. Send all that [`Device::transmit`] returns before the next one: of more than eight answers that
+    /// wait, the oldest are lost.
     pub fn receive(&mut self, now: Instant, report: &[u8; REPORT_LEN], buffer: &mut [u8]) -> Option<DeviceEvent> {
         self.expire(now);
         match Packet::parse(report) {
@@ -131,7 +156,7 @@ impl Device {
                 }
             }
             Packet::Continuation { channel, sequence, data } => {
-                let Phase::Assembling { message, due } = &mut self.phase else { return None };
+                let Phase::Assembling { message, due, end } = &mut self.phase else { return None };
                 // Also when another client's message was refused: its remaining packets are not refused one by one.
                 if message.channel != channel {
                     return None;
@@ -141,7 +166,7 @@ impl Device {
                     self.error(channel, ErrorCode::INVALID_SEQ);
                     return None;
                 }
-                *due = now.plus(PACKET_TIMEOUT);
+                *due = now.plus(PACKET_TIMEOUT).min(*end);
                 let message = *message;
                 self.complete(message)
             }
@@ -246,7 +271,7 @@ impl Device {
             return self.init(message, data);
         }
         // 5. one transaction at a time
-        match self.busy_channel() {
+        match self.channel() {
             None => {}
             Some(busy) if busy == channel && matches!(self.phase, Phase::Assembling { .. }) => {
                 self.phase = Phase::Idle;
@@ -273,7 +298,8 @@ impl Device {
             }
             _ => {
                 message.start(data, buffer);
-                self.phase = Phase::Assembling { message, due: now.plus(PACKET_TIMEOUT) };
+                let (due, end) = (now.plus(PACKET_TIMEOUT), now.plus(MESSAGE_TIMEOUT));
+                self.phase = Phase::Assembling { message, due, end };
                 Ok(self.complete(message))
             }
         }
@@ -282,13 +308,14 @@ impl Device {
     /// Whether the command is known and the length is one it can have.
     fn check(&self, message: Incoming, room: usize) -> Result<(), ErrorCode> {
         let has = |capability| self.config.capabilities.contains(capability);
-        let longest = self.config.max_message.min(room).min(MAX_MESSAGE);
+        let longest = room.min(MAX_MESSAGE);
+        let longest_ctap = longest.min(self.config.max_message);
         let (known, lengths) = match message.command {
             Command::PING => (true, 0..=longest),
-            Command::LOCK => (true, 1..=1),
+            Command::LOCK => (self.config.lock, 1..=1),
             Command::WINK => (has(Capabilities::WINK), 0..=0),
-            Command::CBOR => (has(Capabilities::CBOR), 1..=longest),
-            Command::MSG => (!has(Capabilities::NMSG), 1..=longest),
+            Command::CBOR => (has(Capabilities::CBOR), 1..=longest_ctap),
+            Command::MSG => (!has(Capabilities::NMSG), 1..=longest_ctap),
             other => (other.is_vendor() && self.config.vendor_commands, 0..=longest),
         };
         if !known {
@@ -323,7 +350,7 @@ impl Device {
         let channel = if message.channel == BROADCAST {
             self.allocate()
         } else {
-            if self.busy_channel() == Some(message.channel) {
+            if self.channel() == Some(message.channel) {
                 event = matches!(self.phase, Phase::Processing { .. }).then_some(DeviceEvent::Aborted);
                 self.phase = Phase::Idle;
             }
@@ -352,50 +379,43 @@ impl Device {
         }
     }
 
-    fn busy_channel(&self) -> Option<u32> {
-        match self.phase {
-            Phase::Idle => None,
-            Phase::Assembling { message, .. } => Some(message.channel),
-            Phase::Processing { channel, .. } => Some(channel),
-            Phase::Responding(message) => Some(message.channel),
+    /// Whether the channel may be used.
+    fn knows(&mut self, channel: u32) -> bool {
+        if channel == 0 || self.is_given(channel) {
+            return channel != 0;
         }
+        let ahead = channel.wrapping_sub(self.last_channel);
+        let lenient = self.config.unknown_channels == UnknownChannels::Lenient;
+        if lenient && ahead <= SOON {
+            self.give(ahead);
+        }
+        lenient
     }
 
-    /// Whether the channel may be used; marks it as used.
-    fn knows(&mut self, channel: u32) -> bool {
-        let lenient = self.config.unknown_channels == UnknownChannels::Lenient;
-        let known = channel != 0 && (lenient || self.channels.contains(&channel));
-        if known {
-            self.remember(channel);
-        }
-        known
+    /// Whether the channel was given out since power-up.
+    fn is_given(&self, channel: u32) -> bool {
+        self.last_channel.wrapping_sub(channel) < self.given
+    }
+
+    /// Gives out the next `count` channels.
+    fn give(&mut self, count: u32) {
+        self.last_channel = self.last_channel.wrapping_add(count);
+        self.given = self.given.saturating_add(count);
     }
 
     fn allocate(&mut self) -> u32 {
-        // Ends: at most CHANNELS + 2 numbers are taken.
-        let mut channel = self.last_channel.wrapping_add(1);
-        while channel == 0 || channel == BROADCAST || self.channels.contains(&channel) {
-            channel = channel.wrapping_add(1);
+        // Ends: at most three numbers are passed over. While there is a lock, there are no new channels.
+        let passed_over = [Some(0), Some(BROADCAST), self.channel()];
+        loop {
+            self.give(1);
+            if !passed_over.contains(&Some(self.last_channel)) {
+                return self.last_channel;
+            }
         }
-        self.last_channel = channel;
-        self.remember(channel);
-        channel
-    }
-
-    /// Puts the channel last. The least recently used one makes room, unless it is busy or holds the lock.
-    fn remember(&mut self, channel: u32) {
-        self.channels.retain(|&known| known != channel);
-        if self.channels.is_full() {
-            let kept = [self.busy_channel(), self.lock.map(|(holder, _)| holder)];
-            let oldest = self.channels.iter().copied().find(|known| !kept.contains(&Some(*known)));
-            self.channels.retain(|&known| Some(known) != oldest);
-        }
-        // There is room: two channels at most are kept back.
-        let _ = self.channels.push(channel);
     }
 
     fn expire(&mut self, now: Instant) {
-        if let Phase::Assembling { message, due } = self.phase
+        if let Phase::Assembling { message, due, .. } = self.phase
             && due <= now
         {
             self.phase = Phase::Idle;
@@ -405,15 +425,32 @@ impl Device {
     }
 
     fn error(&mut self, channel: u32, code: ErrorCode) {
+        // Made-up channels do not push out the answers of clients.
+        if code == ErrorCode::INVALID_CHANNEL && self.controls.is_full() {
+            return;
+        }
         self.control(channel, Command::ERROR, &[code.0]);
     }
 
     fn control(&mut self, channel: u32, command: Command, data: &[u8]) {
-        // A client that asks without reading loses the oldest answers, so that its INIT is still answered.
         if self.controls.is_full() {
-            self.controls.pop_front();
+            self.make_room(channel);
         }
         let data = Vec::from_slice(data).unwrap_or_default();
         let _ = self.controls.push_back(Control { channel, command, data });
+    }
+
+    /// Drops an answer for one to `channel`: the oldest of the same channel, so that a client that asks without reading
+    /// loses its own answers and its INIT is still answered; where it has none, the oldest of all.
+    fn make_room(&mut self, channel: u32) {
+        let same = self.controls.iter().position(|control| control.channel == channel).unwrap_or(0);
+        for position in 0..self.controls.len() {
+            let control = self.controls.pop_front();
+            if position != same
+                && let Some(control) = control
+            {
+                let _ = self.controls.push_back(control);
+            }
+        }
     }
 }

@@ -59,6 +59,8 @@ const NONCE_LEN: usize = 8;
 const INIT_RESPONSE_LEN: usize = 17;
 /// How long a message may pause between two packets. The standard leaves it open; test suites want 400 ms to 1 s.
 const PACKET_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long a message may take to come in. The longest, 129 packets, takes 129 ms over USB.
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(3);
 
 macro_rules! named_byte {
     ($type:ident: $($(#[$doc:meta])* $name:ident = $value:literal;)*) => {

@@ -81,8 +81,10 @@ fn every_broadcast_init_allocates_another_channel() {
 #[test]
 fn channel_numbers_wrap_around_zero_and_broadcast() {
     let (mut bench, first) = Bench::open();
+    bench.pending(first);
     bench.device.last_channel = BROADCAST - 1;
-    assert_eq!((first, bench.allocate()), (1, 2));
+    assert_eq!((first, bench.allocate()), (1, 2), "a channel with a transaction is passed over too");
+    bench.finish(first, Command::CBOR);
 }
 
 #[test]
@@ -131,21 +133,28 @@ fn a_lenient_device_accepts_channels_it_never_gave_out_and_never_gives_them_to_a
 }
 
 #[test]
-fn eight_channels_are_kept_and_the_least_recently_used_one_is_recycled() {
+fn no_number_of_inits_closes_the_channel_of_another_client() {
     let (mut bench, first) = Bench::open();
-    let others: Vec<u32> = (0..7).map(|_| bench.allocate()).collect();
-    assert_eq!(bench.ask(first, Command::PING, &[1]), [(first, Command::PING, vec![1])]);
-    bench.allocate();
-    assert_eq!(bench.ask(first, Command::PING, &[1]), [(first, Command::PING, vec![1])]);
-    assert_eq!(bench.ask(others[0], Command::PING, &[1]), [error(others[0], ErrorCode::INVALID_CHANNEL)]);
-    assert_eq!(bench.ask(others[1], Command::PING, &[1]), [(others[1], Command::PING, vec![1])]);
+    let others: Vec<u32> = (0..10_000).map(|_| bench.allocate()).collect();
+    for channel in [first, others[0], others[5_000], others[9_999]] {
+        assert_eq!(bench.ask(channel, Command::PING, &[1]), [(channel, Command::PING, vec![1])]);
+    }
+    let next = others[9_999] + 1;
+    assert_eq!(bench.ask(next, Command::PING, &[1]), [error(next, ErrorCode::INVALID_CHANNEL)]);
 }
 
 #[test]
-fn a_busy_channel_is_never_recycled() {
+fn a_channel_that_was_open_for_a_year_is_still_open() {
+    let (mut bench, channel) = Bench::open();
+    bench.wait(365 * 24 * 3_600_000);
+    assert_eq!(bench.ask(channel, Command::PING, &[1]), [(channel, Command::PING, vec![1])]);
+}
+
+#[test]
+fn inits_do_not_end_the_transaction_of_another_channel() {
     let (mut bench, channel) = Bench::open();
     bench.pending(channel);
-    for _ in 0..20 {
+    for _ in 0..1_000 {
         bench.allocate();
     }
     assert_eq!(bench.receive(&claim(channel, Command::CANCEL, 0)), Some(DeviceEvent::Cancel));
@@ -154,7 +163,7 @@ fn a_busy_channel_is_never_recycled() {
 
 #[test]
 fn reset_forgets_channels_transaction_and_lock() {
-    let (mut bench, channel) = Bench::open();
+    let (mut bench, channel) = Bench::with_lock();
     bench.ask(channel, Command::LOCK, &[10]);
     bench.pending(channel);
     bench.device.reset();
@@ -183,6 +192,27 @@ fn a_message_longer_than_the_maximum_is_refused() {
     let channel = bench.allocate();
     assert_eq!(bench.answers_to(&claim(channel, Command::CBOR, 1201)), [error(channel, ErrorCode::INVALID_LEN)]);
     assert_eq!(bench.ask(channel, Command::PING, &[1; 1200]), [(channel, Command::PING, vec![1; 1200])]);
+}
+
+#[test]
+fn ping_and_vendor_commands_reach_as_far_as_the_buffer_whatever_ctap_takes() {
+    let config = DeviceConfig { max_message: 1200, vendor_commands: true, ..DeviceConfig::default() };
+    let mut bench = Bench::new(config);
+    let channel = bench.allocate();
+    let data: Vec<u8> = (0..MAX_MESSAGE).map(|i| i as u8).collect();
+    for room in [1201, 3_000, MAX_MESSAGE] {
+        bench.buffer = vec![0; room];
+        assert_eq!(bench.ask(channel, Command::PING, &data[..room]), [(channel, Command::PING, data[..room].to_vec())]);
+        let vendor = Command(0x41);
+        let event = bench.message(channel, vendor, &data[..room]);
+        assert_eq!(event, Some(DeviceEvent::Request { command: vendor, len: room }));
+        bench.finish(channel, vendor);
+        let longer = room as u16 + 1;
+        for command in [Command::PING, vendor, Command::CBOR, Command::MSG] {
+            assert_eq!(bench.answers_to(&claim(channel, command, longer)), [error(channel, ErrorCode::INVALID_LEN)]);
+        }
+        assert_eq!(bench.answers_to(&claim(channel, Command::MSG, 1201)), [error(channel, ErrorCode::INVALID_LEN)]);
+    }
 }
 
 #[test]
@@ -311,6 +341,37 @@ fn an_unfinished_message_times_out_500_ms_after_its_last_packet() {
     bench.wait(1);
     assert_eq!(bench.answers(), [error(channel, ErrorCode::MSG_TIMEOUT)]);
     assert_eq!((bench.answers(), bench.device.deadline()), (vec![], None));
+}
+
+#[test]
+fn a_message_that_comes_slowly_times_out_three_seconds_after_its_first_packet() {
+    let (mut bench, channel) = Bench::open();
+    let other = bench.allocate();
+    bench.receive(&claim(channel, Command::CBOR, 7_609));
+    for sequence in 0..7 {
+        bench.wait(400);
+        assert_eq!(bench.answers_to(&continuation(channel, sequence)), []);
+        assert_eq!(bench.ask(other, Command::PING, &[1]), [error(other, ErrorCode::CHANNEL_BUSY)]);
+    }
+    assert_eq!(bench.device.deadline(), Some(at(bench.now + 200)), "2.8 of 3 s are over");
+    bench.wait(199);
+    assert_eq!(bench.answers_to(&continuation(channel, 7)), []);
+    assert_eq!(bench.device.deadline(), Some(at(bench.now + 1)));
+    bench.wait(1);
+    let timeout = error(channel, ErrorCode::MSG_TIMEOUT);
+    assert_eq!(bench.ask(other, Command::PING, &[1]), [timeout, (other, Command::PING, vec![1])]);
+    assert_eq!(bench.answers_to(&continuation(channel, 8)), [], "the rest is spurious");
+}
+
+#[test]
+fn the_longest_message_may_take_almost_three_seconds() {
+    let (mut bench, channel) = Bench::open();
+    let data = vec![5; MAX_MESSAGE];
+    for packet in packets(channel, Command::PING, &data) {
+        assert_eq!(bench.receive(&packet), None);
+        bench.wait(23);
+    }
+    assert_eq!(bench.answers(), [(channel, Command::PING, data)]);
 }
 
 #[test]

@@ -229,6 +229,20 @@ fn a_flood_of_unread_answers_does_not_lose_the_last_init() {
 }
 
 #[test]
+fn a_flood_of_one_channel_or_of_made_up_ones_does_not_push_out_anothers_answer() {
+    let (mut bench, channel) = Bench::open();
+    let other = bench.allocate();
+    bench.message(other, Command::WINK, &[]);
+    for number in 0..100 {
+        bench.receive(&claim(channel, Command(0x66), 0));
+        bench.receive(&claim(0x5555_0000 + number, Command::PING, 0));
+    }
+    let answers = bench.answers();
+    assert_eq!(answers[0], (other, Command::WINK, vec![]));
+    assert!(answers.len() <= 8 && answers.contains(&error(channel, ErrorCode::INVALID_CMD)));
+}
+
+#[test]
 fn a_ready_report_makes_the_deadline_lie_in_the_past() {
     let (mut bench, channel) = Bench::open();
     bench.message(channel, Command::PING, &[1]);
@@ -240,7 +254,7 @@ fn a_ready_report_makes_the_deadline_lie_in_the_past() {
 
 #[test]
 fn a_lock_keeps_other_channels_and_new_clients_out_until_it_ends() {
-    let (mut bench, channel) = Bench::open();
+    let (mut bench, channel) = Bench::with_lock();
     let other = bench.allocate();
     assert_eq!(bench.ask(channel, Command::LOCK, &[10]), [(channel, Command::LOCK, vec![])]);
     bench.wait(9_999);
@@ -255,7 +269,7 @@ fn a_lock_keeps_other_channels_and_new_clients_out_until_it_ends() {
 
 #[test]
 fn lock_zero_ends_the_lock() {
-    let (mut bench, channel) = Bench::open();
+    let (mut bench, channel) = Bench::with_lock();
     let other = bench.allocate();
     bench.ask(channel, Command::LOCK, &[10]);
     assert_eq!(bench.ask(channel, Command::LOCK, &[0]), [(channel, Command::LOCK, vec![])]);
@@ -264,9 +278,24 @@ fn lock_zero_ends_the_lock() {
 
 #[test]
 fn lock_takes_one_byte_of_at_most_ten_seconds() {
-    let (mut bench, channel) = Bench::open();
+    let (mut bench, channel) = Bench::with_lock();
     for data in [&[][..], &[1, 1]] {
         assert_eq!(bench.ask(channel, Command::LOCK, data), [error(channel, ErrorCode::INVALID_LEN)]);
     }
     assert_eq!(bench.ask(channel, Command::LOCK, &[11]), [error(channel, ErrorCode::INVALID_PAR)]);
+}
+
+#[test]
+fn lock_is_unknown_unless_configured() {
+    let (mut bench, channel) = Bench::open();
+    for data in [&[][..], &[0], &[10], &[11], &[1, 1]] {
+        assert_eq!(bench.ask(channel, Command::LOCK, data), [error(channel, ErrorCode::INVALID_CMD)]);
+    }
+    let other = bench.allocate();
+    assert_eq!(bench.ask(other, Command::PING, &[1]), [(other, Command::PING, vec![1])]);
+    for lock in [false, true] {
+        let mut bench = Bench::new(DeviceConfig { lock, ..DeviceConfig::default() });
+        let answers = bench.ask(BROADCAST, Command::INIT, &NONCE);
+        assert_eq!(answers[0].2[16], 0x05, "it has no capability bit");
+    }
 }

@@ -31,7 +31,12 @@ type Blocking = HidTransport<Pipe, Box<dyn FnMut() -> Instant>>;
 fn pipe() -> (Pipe, Box<dyn FnMut() -> Instant>) {
     let clock = Rc::new(Cell::new(1_000));
     let pipe = Pipe {
-        bench: Bench::new(DeviceConfig { version: [1, 2, 3], vendor_commands: true, ..DeviceConfig::default() }),
+        bench: Bench::new(DeviceConfig {
+            version: [1, 2, 3],
+            vendor_commands: true,
+            lock: true,
+            ..DeviceConfig::default()
+        }),
         clock: clock.clone(),
         work: 0,
         request: None,

@@ -95,6 +95,13 @@ impl Bench {
         (bench, channel)
     }
 
+    /// A device that knows LOCK, with an open channel.
+    fn with_lock() -> (Self, u32) {
+        let mut bench = Self::new(DeviceConfig { lock: true, ..DeviceConfig::default() });
+        let channel = bench.allocate();
+        (bench, channel)
+    }
+
     fn wait(&mut self, millis: u64) {
         self.now += millis;
     }

@@ -94,7 +94,9 @@ proptest! {
         answers: bool,
     ) {
         let unknown_channels = if lenient { UnknownChannels::Lenient } else { UnknownChannels::Strict };
-        let mut bench = Bench::new(DeviceConfig { unknown_channels, vendor_commands: lenient, ..Default::default() });
+        let vendor_commands = lenient;
+        let config = DeviceConfig { unknown_channels, vendor_commands, lock: !lenient, ..Default::default() };
+        let mut bench = Bench::new(config);
         bench.buffer = vec![0; 70 + room];
         let mut pending = false;
         for (report, millis) in reports {
