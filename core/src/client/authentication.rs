@@ -25,7 +25,8 @@ use super::{
     operation::{Means, Operation, Progress, Room},
     preflight::Preflight,
     registration::check_auth_data,
-    touch, u2f,
+    touch::Touch,
+    u2f,
 };
 use crate::{
     Status,
@@ -66,6 +67,7 @@ pub struct Authentication<'o> {
     options: &'o GetOptions<'o>,
     phase: Phase,
     preflight: Preflight<'o>,
+    touch: Touch,
     /// The credential that is meant when the authenticator names none: the only one that was asked for.
     only: Option<&'o [u8]>,
     /// The credential is one of the AppID.
@@ -87,6 +89,7 @@ impl<'o> Authentication<'o> {
             options,
             phase: Phase::Whole,
             preflight: Preflight::new(),
+            touch: Touch::new(),
             only: None,
             by_app_id: false,
             evaluates: false,
@@ -373,7 +376,7 @@ impl<'o> Operation for Authentication<'o> {
                     self.only = self.preflight.found;
                     return self.command(means, self.only.iter().copied(), buffer);
                 }
-                Phase::Nobody => return touch::request(means.facts, buffer),
+                Phase::Nobody => return self.touch.request(means.facts, buffer),
                 Phase::Next => return Ok(encode_command(Command::GET_NEXT_ASSERTION, buffer)?),
                 Phase::ReadBlobs => return self.large_blob.ask(means.facts.max_msg_size, buffer),
                 Phase::WriteBlobs => {
@@ -398,11 +401,8 @@ impl<'o> Operation for Authentication<'o> {
                 self.preflight.accept(list, means.facts, room.response())?;
                 return Ok(Progress::Prepared);
             }
+            Phase::Nobody => return self.touch.end(means.facts, room, Cause::Status(Status::NO_CREDENTIALS)),
             _ if means.facts.ctap1 && u2f::waits(room.response()) => return Ok(Progress::Again),
-            Phase::Nobody => {
-                let none = Cause::Status(Status::NO_CREDENTIALS);
-                return Err(touch::end(means.facts, room.response(), none));
-            }
             // The assertions are there: what becomes of a blob does not take them back.
             Phase::ReadBlobs | Phase::WriteBlobs => {
                 return Ok(self.blobs(means, room.response()).unwrap_or(Progress::Enough));

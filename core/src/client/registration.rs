@@ -24,7 +24,8 @@ use super::{
     facts::{Facts, Purpose},
     operation::{Means, Operation, Progress, Room},
     preflight::Preflight,
-    touch, u2f,
+    touch::Touch,
+    u2f,
 };
 use crate::{
     Status,
@@ -66,6 +67,7 @@ pub struct Registration<'o> {
     evaluates: bool,
     /// What it fails with after a touch: without one, a site could find out about an authenticator behind its user's back.
     refusal: Option<Cause>,
+    touch: Touch,
     phase: Phase,
     preflight: Preflight<'o>,
 }
@@ -78,6 +80,7 @@ impl<'o> Registration<'o> {
             enterprise: false,
             evaluates: false,
             refusal: None,
+            touch: Touch::new(),
             phase: Phase::Whole,
             preflight: Preflight::new(),
         }
@@ -303,7 +306,7 @@ impl Operation for Registration<'_> {
         buffer: &mut [u8],
     ) -> Result<usize, Cause> {
         match self.refusal {
-            Some(_) => touch::request(means.facts, buffer),
+            Some(_) => self.touch.request(means.facts, buffer),
             None => self.command(means, core::iter::empty(), buffer),
         }
     }
@@ -316,7 +319,7 @@ impl Operation for Registration<'_> {
     ) -> Result<usize, Cause> {
         let (options, list) = (self.options, &self.options.exclude_list);
         if self.refusal.is_some() {
-            return touch::request(means.facts, buffer);
+            return self.touch.request(means.facts, buffer);
         }
         loop {
             self.phase = match self.phase {
@@ -366,8 +369,8 @@ impl Operation for Registration<'_> {
                 }
                 return Ok(Progress::Prepared);
             }
+            (_, Some(refusal)) => return self.touch.end(means.facts, room, refusal),
             _ if means.facts.ctap1 && u2f::waits(room.response()) => return Ok(Progress::Again),
-            (_, Some(refusal)) => return Err(touch::end(means.facts, room.response(), refusal)),
             (Phase::Whole | Phase::Picked, None) => {}
         }
         if means.facts.ctap1 {
@@ -388,6 +391,11 @@ impl Operation for Registration<'_> {
                 if self.phase == Phase::Whole && !list.is_empty() =>
             {
                 self.search(Phase::Preflight);
+                Ok(Progress::Prepared)
+            }
+            // Some say so without a touch.
+            Err(cause @ Cause::Status(Status::CREDENTIAL_EXCLUDED | Status::UNSUPPORTED_ALGORITHM)) if !room.touched => {
+                self.refusal = Some(cause);
                 Ok(Progress::Prepared)
             }
             Err(cause) => Err(cause),

@@ -1,7 +1,19 @@
-//! A touch, and nothing else: to select an authenticator, or because it is not to be told at once from one that has what
-//! was asked for, or can do it.
+//! A touch, and nothing else: to select an authenticator, or because a site must not be able to tell, without a touch,
+//! whether this authenticator holds the credential or can do what was asked for.
+//!
+//! ```text
+//! version 1                   register for no application
+//! authenticatorSelection      ──▶ not there after all ──▶ a dummy registration
+//! 2.0, with clientPin         an empty pinUvAuthParam ──▶ refused before a touch, no PIN set ──▶ a dummy registration
+//! 2.0, without                a dummy registration
+//! ```
 
-use super::{Cause, ErrorCode, facts::Facts};
+use super::{
+    Cause, ErrorCode,
+    facts::Facts,
+    operation::{Progress, Room},
+    u2f,
+};
 use crate::{
     Status,
     cbor::List,
@@ -13,58 +25,106 @@ use crate::{
     },
 };
 
-/// Writes the request: authenticatorSelection, or where there is none a registration of nobody.
-pub fn request(facts: &Facts, buffer: &mut [u8]) -> Result<usize, Cause> {
-    if facts.ctap1 {
-        let nobody = [0; 32];
-        let register = ctap1::Request::Register { control: Control::NONE, challenge: &nobody, application: &nobody };
-        return Ok(register.encode(buffer)?);
-    }
-    if facts.selection {
-        return Ok(encode_command(Command::SELECTION, buffer)?);
-    }
-    let request = make_credential::Request {
-        client_data_hash: &[0; 32],
-        rp: RpEntity { id: ".dummy", name: None },
-        user: UserEntity { id: &[1], name: Some("dummy"), display_name: None },
-        pub_key_cred_params: List::Slice(const { &[CredentialParameters::new(Algorithm::ES256)] }),
-        exclude_list: None,
-        extensions: None,
-        options: None,
-        // An empty one asks for a touch and nothing else; some authenticators insist on a protocol beside it.
-        pin_uv_auth_param: Some(&[]),
-        pin_uv_auth_protocol: Some(1),
-        enterprise_attestation: None,
-        attestation_formats_preference: None,
-    };
-    Ok(encode_request(Command::MAKE_CREDENTIAL, &request, buffer)?)
+/// One touch to be asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Touch {
+    /// What asks for a touch alone was refused without one: a dummy registration asks for it.
+    registers: bool,
 }
 
-/// Whether the authenticator was touched. Errors: what it answered instead.
-pub fn accept(facts: &Facts, response: &[u8]) -> Result<(), Cause> {
-    if facts.ctap1 {
-        return Ok(ctap1::response_data(response).map(drop)?);
+impl Touch {
+    pub const fn new() -> Self {
+        Self { registers: false }
     }
-    match response_body(response) {
-        Ok(_) => Ok(()),
-        Err(ResponseError::Status(Status::PIN_NOT_SET | Status::PIN_INVALID | Status::PIN_AUTH_INVALID))
-            if !facts.selection =>
-        {
-            Ok(())
-        }
-        Err(error) => Err(error.into()),
-    }
-}
 
-/// What a ceremony that is to fail with `cause` after a touch fails with: if there was none, not with that.
-pub fn end(facts: &Facts, response: &[u8], cause: Cause) -> Cause {
-    match response_body(response) {
-        Err(ResponseError::Status(status))
-            if !facts.ctap1
-                && (status == Status::OPERATION_DENIED || Cause::Status(status).code() == ErrorCode::Timeout) =>
-        {
-            Cause::Status(status)
+    /// Writes the request.
+    pub fn request(self, facts: &Facts, buffer: &mut [u8]) -> Result<usize, Cause> {
+        if facts.ctap1 {
+            let none = [0; 32];
+            let register = ctap1::Request::Register { control: Control::NONE, challenge: &none, application: &none };
+            return Ok(register.encode(buffer)?);
         }
-        _ => cause,
+        if facts.selection && !self.registers {
+            return Ok(encode_command(Command::SELECTION, buffer)?);
+        }
+        let asks = self.asks_by_pin(facts);
+        // Not discoverable, so that the authenticator stores nothing.
+        let request = make_credential::Request {
+            client_data_hash: &[0; 32],
+            rp: RpEntity { id: ".dummy", name: None },
+            user: UserEntity { id: &[1], name: Some("dummy"), display_name: None },
+            pub_key_cred_params: List::Slice(const { &[CredentialParameters::new(Algorithm::ES256)] }),
+            exclude_list: None,
+            extensions: None,
+            options: None,
+            // An empty one asks for a touch and nothing else; some authenticators insist on a protocol beside it.
+            pin_uv_auth_param: asks.then_some(&[]),
+            pin_uv_auth_protocol: asks.then_some(1),
+            enterprise_attestation: None,
+            attestation_formats_preference: None,
+        };
+        Ok(encode_request(Command::MAKE_CREDENTIAL, &request, buffer)?)
+    }
+
+    /// Whether the request is an empty pinUvAuthParam, which only authenticators with clientPin know (CTAP 2.0 §5.1).
+    const fn asks_by_pin(self, facts: &Facts) -> bool {
+        !facts.selection && !self.registers && facts.options.client_pin.is_some()
+    }
+
+    /// Takes the answer: [`Progress::Complete`] when the authenticator was touched, otherwise how to go on.
+    ///
+    /// # Errors
+    /// What the authenticator answered instead.
+    pub fn accept(&mut self, facts: &Facts, room: &Room<'_>) -> Result<Progress, Cause> {
+        if facts.ctap1 {
+            if u2f::waits(room.response()) {
+                return Ok(Progress::Again);
+            }
+            return Ok(ctap1::response_data(room.response()).map(|_| Progress::Complete)?);
+        }
+        let status = match response_body(room.response()) {
+            Ok(_) => return Ok(Progress::Complete),
+            Err(ResponseError::Status(status)) => status,
+            Err(error) => return Err(error.into()),
+        };
+        let pin_set = facts.options.client_pin == Some(true);
+        match status {
+            // The standard has this one after the touch, and for nothing else.
+            Status::PIN_INVALID if self.asks_by_pin(facts) && (room.touched || pin_set) => Ok(Progress::Complete),
+            // These also refuse any pinUvAuthParam, at once, where the authenticator does not know what an empty one means.
+            Status::PIN_NOT_SET | Status::PIN_AUTH_INVALID if self.asks_by_pin(facts) && room.touched => {
+                Ok(Progress::Complete)
+            }
+            // With a PIN set, a registration without it is refused at once.
+            Status::PIN_INVALID | Status::PIN_NOT_SET | Status::PIN_AUTH_INVALID
+                if self.asks_by_pin(facts) && !pin_set =>
+            {
+                self.registers = true;
+                Ok(Progress::Prepared)
+            }
+            Status::INVALID_COMMAND if facts.selection && !self.registers => {
+                self.registers = true;
+                Ok(Progress::Prepared)
+            }
+            status => Err(Cause::Status(status)),
+        }
+    }
+
+    /// Takes the answer within a ceremony that is to fail with `cause` after a touch.
+    ///
+    /// # Errors
+    /// `cause` after the touch. Without one, never that: the refusal or the timeout, and [`Cause::UserNotPresent`] when the
+    /// authenticator could not be made to ask for a touch.
+    pub fn end(&mut self, facts: &Facts, room: &Room<'_>, cause: Cause) -> Result<Progress, Cause> {
+        match self.accept(facts, room) {
+            Ok(Progress::Complete) => Err(cause),
+            // Not as the status that it is: no authorization would help.
+            Err(Cause::Status(status))
+                if status != Status::OPERATION_DENIED && Cause::Status(status).code() != ErrorCode::Timeout =>
+            {
+                Err(Cause::UserNotPresent)
+            }
+            other => other,
+        }
     }
 }

@@ -10,26 +10,28 @@ use crate::{
         Cause, Ceremony,
         facts::{Facts, Purpose},
         operation::{Means, Operation, Progress, Room},
-        touch, u2f,
+        touch::Touch,
     },
     crypto::Crypto,
     ctap2::{Command, encode_command, encode_request, get_info, response_body},
 };
 
 /// The operation that waits until the user touches this authenticator, to tell it from others. One without
-/// authenticatorSelection is made to ask for a touch by a registration that comes to nothing.
+/// authenticatorSelection is made to ask for a touch by a dummy registration.
 pub type Select<'b, C, R> = Ceremony<'b, Selection, C, R>;
 
 impl<'b, C: Crypto, R: CryptoRng> Select<'b, C, R> {
     /// An operation that has not begun. `buffer` has at least [`MIN_BUFFER`](crate::client::MIN_BUFFER) bytes.
     pub fn new(buffer: &'b mut [u8], crypto: C, rng: R) -> Self {
-        Self::with(Selection, buffer, crypto, rng)
+        Self::with(Selection { touch: Touch::new() }, buffer, crypto, rng)
     }
 }
 
 /// The operation of [`Select`].
 #[derive(Debug)]
-pub struct Selection;
+pub struct Selection {
+    touch: Touch,
+}
 
 impl Operation for Selection {
     type Outcome<'b> = ();
@@ -55,7 +57,7 @@ impl Operation for Selection {
         _: &[u8],
         buffer: &mut [u8],
     ) -> Result<usize, Cause> {
-        touch::request(means.facts, buffer)
+        self.touch.request(means.facts, buffer)
     }
 
     fn accept<C: Crypto, R: CryptoRng>(
@@ -63,10 +65,7 @@ impl Operation for Selection {
         means: &mut Means<'_, C, R>,
         room: &mut Room<'_>,
     ) -> Result<Progress, Cause> {
-        if means.facts.ctap1 && u2f::waits(room.response()) {
-            return Ok(Progress::Again);
-        }
-        touch::accept(means.facts, room.response()).map(|()| Progress::Complete)
+        self.touch.accept(means.facts, room)
     }
 
     fn outcome<'b>(self, _: &'b [u8]) -> Result<(), Cause>

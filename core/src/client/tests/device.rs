@@ -103,6 +103,8 @@ pub struct Device<C> {
     pub claimed: Option<u64>,
     /// Whether it waits for a touch before it says that it has no credential.
     pub touched_first: bool,
+    /// What it answers without asking for a touch, beside that it has no credential.
+    pub at_once: &'static [Status],
     /// Whether it answers what it was asked although that is cancelled by now.
     pub too_late: bool,
     /// What happens to the request with this index.
@@ -160,6 +162,7 @@ impl<C: Crypto> Device<C> {
             probes: None,
             claimed: None,
             touched_first: false,
+            at_once: &[],
             too_late: false,
             fault: None,
             blobs: INITIAL_ARRAY.to_vec(),

@@ -26,6 +26,7 @@ mod preflight;
 mod quirks;
 mod requests;
 mod steps;
+mod touch;
 mod u2f;
 mod uv_table;
 

@@ -264,6 +264,11 @@ fn a_key_with_none_of_the_credentials_collects_a_touch_before_it_says_so() {
     let list = [CredentialDescriptor::new(b"other")];
     assert_eq!(get(&mut key, &allowing(&list), |_| ()), Err(status(Status::NO_CREDENTIALS)));
     assert_eq!(key.script(), "2vctt");
+    // What it refuses without a touch is no touch.
+    let mut key = Key::of(RP_ID);
+    key.tampered = Some((3, StatusWord::WRONG_DATA.0.to_be_bytes().to_vec()));
+    let refused = Cause::Ctap1(ctap1::ResponseError::Status(StatusWord::WRONG_DATA));
+    assert_eq!(get(&mut key, &allowing(&list), |_| ()), Err(refused));
 }
 
 #[test]

@@ -42,7 +42,8 @@ impl<C: Crypto> Transport for Device<C> {
         };
         self.unplugged = fault == Some(Fault::Lost);
         if !self.silent && fault != Some(Fault::Silent) {
-            let touch = self.touched_first || !matches!(&response[..], [status] if NOT_THERE.contains(status));
+            let at_once = |status: u8| NOT_THERE.contains(&status) || self.at_once.contains(&Status(status));
+            let touch = self.touched_first || !matches!(&response[..], [status] if at_once(*status));
             let alive = [KeepAlive::Processing, KeepAlive::Processing, KeepAlive::UpNeeded, KeepAlive::UpNeeded];
             self.events.extend(alive.into_iter().take(if touch { 4 } else { 2 }).map(Event::KeepAlive));
             self.events.push_back(Event::Response(response));
