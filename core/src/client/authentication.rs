@@ -217,7 +217,7 @@ impl<'o> Authentication<'o> {
     fn most(&self, facts: &Facts) -> usize {
         match self.phase {
             _ if self.options.allow_list.is_empty() => usize::MAX,
-            Phase::Whole if !facts.selection => candidates(&self.options.allow_list, facts).count(),
+            Phase::Whole if !facts.is_2_1 => candidates(&self.options.allow_list, facts).count(),
             _ => 1,
         }
     }

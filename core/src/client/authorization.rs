@@ -323,7 +323,7 @@ impl Authorization {
             }
             State::Token => {
                 let Agreement { shared, .. } = self.agreement.as_ref().ok_or(Cause::WrongState)?;
-                let token = response.map(|response| open_token(cx.crypto, shared, &response));
+                let token = response.map(|response| open_token(cx.crypto, cx.facts, shared, &response));
                 if !cx.purpose.agreement {
                     self.agreement = None; // not taken: what is moved out is not wiped
                 }

@@ -105,8 +105,8 @@ pub struct Facts {
     pub ctap1: bool,
     pub options: Options,
     pub extensions: Known,
-    /// Whether it has authenticatorSelection.
-    pub selection: bool,
+    /// Whether it is of version 2.1 or later, and so has authenticatorSelection.
+    pub is_2_1: bool,
     /// In bytes.
     pub max_cred_blob_length: usize,
     /// In bytes.
@@ -133,8 +133,7 @@ impl Facts {
             ctap1: false,
             options: info.options.unwrap_or_default(),
             extensions: Known::of(info),
-            // Every version from 2.1 on has the command.
-            selection: info.versions.iter().any(|version| {
+            is_2_1: info.versions.iter().any(|version| {
                 version.as_str().starts_with("FIDO_2_") && version != "FIDO_2_0" && version != "FIDO_2_1_PRE"
             }),
             max_cred_blob_length: info.max_cred_blob_length.unwrap_or(0),

@@ -394,7 +394,9 @@ impl Operation for Registration<'_> {
                 Ok(Progress::Prepared)
             }
             // Some say so without a touch.
-            Err(cause @ Cause::Status(Status::CREDENTIAL_EXCLUDED | Status::UNSUPPORTED_ALGORITHM)) if !room.touched => {
+            Err(cause @ Cause::Status(Status::CREDENTIAL_EXCLUDED | Status::UNSUPPORTED_ALGORITHM))
+                if !room.touched =>
+            {
                 self.refusal = Some(cause);
                 Ok(Progress::Prepared)
             }

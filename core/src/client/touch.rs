@@ -44,7 +44,7 @@ impl Touch {
             let register = ctap1::Request::Register { control: Control::NONE, challenge: &none, application: &none };
             return Ok(register.encode(buffer)?);
         }
-        if facts.selection && !self.registers {
+        if facts.is_2_1 && !self.registers {
             return Ok(encode_command(Command::SELECTION, buffer)?);
         }
         let asks = self.asks_by_pin(facts);
@@ -68,7 +68,7 @@ impl Touch {
 
     /// Whether the request is an empty pinUvAuthParam, which only authenticators with clientPin know (CTAP 2.0 §5.1).
     const fn asks_by_pin(self, facts: &Facts) -> bool {
-        !facts.selection && !self.registers && facts.options.client_pin.is_some()
+        !facts.is_2_1 && !self.registers && facts.options.client_pin.is_some()
     }
 
     /// Takes the answer: [`Progress::Complete`] when the authenticator was touched, otherwise how to go on.
@@ -102,7 +102,7 @@ impl Touch {
                 self.registers = true;
                 Ok(Progress::Prepared)
             }
-            Status::INVALID_COMMAND if facts.selection && !self.registers => {
+            Status::INVALID_COMMAND if facts.is_2_1 && !self.registers => {
                 self.registers = true;
                 Ok(Progress::Prepared)
             }

@@ -28,7 +28,7 @@ mod token;
 
 pub use identifier::{CRED_STORE_STATE, DEVICE_IDENTIFIER, Purpose};
 pub use pin::{MAX_PIN_BYTES, PaddedPin, PinError, PinHash};
-pub use token::{INITIAL_USAGE_LIMIT, MAX_USAGE_PERIOD, Permissions, Token, TokenState, USER_PRESENT_LIMIT};
+pub use token::{INITIAL_USAGE_LIMIT, MAX_TOKEN, MAX_USAGE_PERIOD, Permissions, Token, TokenState, USER_PRESENT_LIMIT};
 
 /// A PIN/UV auth protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -90,6 +90,18 @@ fn protocol_one_decrypts_a_token_of_16_bytes() {
 }
 
 #[test]
+fn a_token_of_version_2_0_authenticates_with_all_of_its_bytes() {
+    let bytes: Vec<u8> = (1..=144).collect();
+    for length in 0..=144 {
+        let token = Token::of_version_2_0(&RustCrypto, &bytes[..length]);
+        assert_eq!(token.is_some(), [16, 32, 48, 64, 80, 96, 112, 128].contains(&length), "{length}");
+        let Some(token) = token else { continue };
+        let param = token.authenticate(&RustCrypto, Protocol::One, &[b"message"]);
+        assert_eq!(param.as_bytes(), &RustCrypto.hmac_sha256(&bytes[..length], &[b"message"])[..16], "{length}");
+    }
+}
+
+#[test]
 fn protocol_two_encrypts_pins_as_the_vectors_do() {
     let shared = shared_secret(Protocol::Two);
     let mut out = [0; 80];

@@ -53,11 +53,22 @@ impl Permissions {
     }
 }
 
-/// The token itself, as either end holds it: 32 bytes, or 16 from an authenticator of version 2.0. Wiped on drop.
-#[derive(Clone, Default)]
+/// The longest token that is taken, in bytes. CTAP 2.0 §5.5.4 has no bound; 128 bytes are the most that is known.
+pub const MAX_TOKEN: usize = 128;
+/// The block of HMAC-SHA-256, in bytes.
+const HMAC_BLOCK: usize = 64;
+
+/// The token itself, as either end holds it: 16 or 32 bytes, from an authenticator of version 2.0 also more. Wiped on drop.
+#[derive(Clone)]
 pub struct Token {
-    bytes: [u8; 32],
+    bytes: [u8; HMAC_BLOCK],
     length: usize,
+}
+
+impl Default for Token {
+    fn default() -> Self {
+        Self { bytes: [0; HMAC_BLOCK], length: 0 }
+    }
 }
 
 impl Drop for Token {
@@ -81,14 +92,34 @@ impl Token {
         allowed.then(|| Self { bytes: crate::bytes::array(bytes), length })
     }
 
+    /// The token of an authenticator of version 2.0, whose protocol one allows any multiple of 16 bytes (CTAP 2.0 §5.5.4).
+    /// `None` for other lengths, and for more than [`MAX_TOKEN`] bytes.
+    ///
+    /// One that is longer than a block of HMAC-SHA-256, 64 bytes, is kept as its hash: the key that HMAC makes of it (RFC
+    /// 2104 §2).
+    pub fn of_version_2_0<C: Hash>(crypto: &C, bytes: &[u8]) -> Option<Self> {
+        let allowed = (16..=MAX_TOKEN).contains(&bytes.len()) && bytes.len() % 16 == 0;
+        allowed.then(|| match bytes.len() {
+            length @ ..=HMAC_BLOCK => Self { bytes: crate::bytes::array(bytes), length },
+            _ => {
+                let mut hash = crypto.sha256(&[bytes]);
+                let token = Self { bytes: crate::bytes::array(&hash), length: hash.len() };
+                hash.zeroize();
+                token
+            }
+        })
+    }
+
     /// A fresh random token of 32 bytes.
     pub fn generate<R: CryptoRng + ?Sized>(rng: &mut R) -> Self {
-        let mut token = Self { bytes: [0; 32], length: 32 };
-        rng.fill_bytes(&mut token.bytes);
+        let mut token = Self { length: 32, ..Self::default() };
+        if let Some(bytes) = token.bytes.first_chunk_mut::<32>() {
+            rng.fill_bytes(bytes);
+        }
         token
     }
 
-    /// The token's bytes, to be encrypted.
+    /// The token's bytes, to be encrypted or stored; see [`Token::of_version_2_0`] for those that are longer than 64.
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
     }

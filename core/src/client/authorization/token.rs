@@ -6,14 +6,17 @@ use zeroize::Zeroize;
 use super::{Agreement, Authorization, Context, Next, State, send};
 use crate::{
     Status,
-    client::{Cause, Reason, facts::Method},
+    client::{
+        Cause, Reason,
+        facts::{Facts, Method},
+    },
     cose::CoseKey,
     crypto::Crypto,
     ctap2::{
         ResponseError,
         client_pin::{Request, Response, subcommand},
     },
-    pin_uv::{SharedSecret, Token},
+    pin_uv::{MAX_TOKEN, Protocol, SharedSecret, Token},
 };
 
 /// Writes the request for a token: with permissions where the authenticator knows them.
@@ -49,16 +52,20 @@ pub(super) fn ask_token<C: Crypto, R: CryptoRng>(
     send(cx, &request)
 }
 
-/// The token of a response.
+/// The token of a response. Version 2.1 fixed its length, protocol one had allowed any multiple of 16 bytes.
 pub(super) fn open_token<C: Crypto>(
     crypto: &C,
+    facts: &Facts,
     shared: &SharedSecret,
     response: &Response<'_>,
 ) -> Result<Token, Cause> {
     let encrypted = response.pin_uv_auth_token.ok_or(Cause::missing(0x02))?;
-    let mut clear = [0; 32];
-    let token = shared.decrypt(crypto, encrypted, &mut clear).ok();
-    let token = token.and_then(|len| Token::new(shared.protocol(), clear.get(..len)?));
+    let mut clear = [0; MAX_TOKEN];
+    let token = shared.decrypt(crypto, encrypted, &mut clear).ok().and_then(|len| clear.get(..len));
+    let token = token.and_then(|token| match shared.protocol() {
+        Protocol::One if !facts.is_2_1 => Token::of_version_2_0(crypto, token),
+        protocol => Token::new(protocol, token),
+    });
     clear.zeroize();
     token.ok_or(Cause::InvalidToken)
 }

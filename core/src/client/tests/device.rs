@@ -89,7 +89,7 @@ pub struct Device<C> {
     /// The answers to commands of management, one after the other.
     pub script: VecDeque<Vec<u8>>,
     /// The bytes of the tokens it issues, in place of random ones.
-    pub token_bytes: Option<[u8; 32]>,
+    pub token_bytes: Option<Vec<u8>>,
     /// The permissions that were asked for.
     pub permissions: Vec<u64>,
     /// Replaces the response with this index.
@@ -112,7 +112,7 @@ pub struct Device<C> {
     /// The large-blob array.
     pub blobs: Vec<u8>,
 
-    token: Option<(Protocol, Token)>,
+    token: Option<(Protocol, Vec<u8>)>,
     next: usize,
     verified: bool,
     events: VecDeque<wire::Event>,
@@ -204,7 +204,7 @@ impl<C: Crypto> Device<C> {
     /// The pinUvAuthParam of `message` with the last token.
     pub fn proof(&self, message: &[&[u8]]) -> Vec<u8> {
         let (protocol, token) = self.token.as_ref().unwrap();
-        token.authenticate(&self.crypto, *protocol, message).as_bytes().to_vec()
+        self.crypto.hmac_sha256(token, message)[..protocol.mac_len()].to_vec()
     }
 
     /// Built-in user verification is set up, tokens have permissions.
@@ -299,9 +299,8 @@ impl<C: Crypto> Device<C> {
         }
         self.verified = match param {
             Some(param) => {
-                let (issued, token) = self.token.as_ref().ok_or(Status::PIN_AUTH_INVALID)?;
-                let valid = token.authenticate(&self.crypto, *issued, &[hash]).matches(param);
-                if !valid || protocol != Some(issued.number()) {
+                let (issued, _) = self.token.as_ref().ok_or(Status::PIN_AUTH_INVALID)?;
+                if self.proof(&[hash]) != param || protocol != Some(issued.number()) {
                     return Err(Status::PIN_AUTH_INVALID);
                 }
                 if uv.is_some() {

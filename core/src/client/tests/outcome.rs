@@ -110,6 +110,30 @@ fn a_token_of_another_length_than_its_protocols_is_refused() {
     assert_eq!(make_stub(&mut device, &make_options(), &mut User::with_pins([PIN])), Err(Cause::InvalidToken));
 }
 
+/// Only an authenticator of version 2.0 with protocol one may choose the length.
+#[cfg(feature = "rustcrypto")]
+#[test]
+fn tokens_of_an_authenticator_of_version_2_0_have_any_multiple_of_16_bytes() {
+    use crate::{cbor::Text, crypto::RustCrypto, ctap2::get_info};
+    let version_2_1: fn(&mut get_info::Response<'static>) =
+        |info| info.versions = List::Slice(const { &[Text::new("FIDO_2_0"), Text::new("FIDO_2_1")] });
+    let taken = |length: u8, protocol, later: bool| {
+        let mut device = Device::with_pin(RustCrypto, protocol);
+        device.token_bytes = Some((0..length).collect());
+        if later {
+            device.amend = version_2_1;
+        }
+        make(RustCrypto, &mut device, &make_options(), &mut User::with_pins([PIN])).map_err(|error| error.cause)
+    };
+    for length in [16, 32, 48, 64, 80, 96, 112, 128, 144, 160] {
+        let expected = |fits: bool| if fits { Ok(ID.to_vec()) } else { Err(Cause::InvalidToken) };
+        assert_eq!(taken(length, Protocol::One, false), expected(length <= 128), "2.0: {length}");
+        assert_eq!(taken(length, Protocol::One, true), expected(length <= 32), "2.1: {length}");
+        assert_eq!(taken(length, Protocol::Two, false), expected(length == 32), "protocol two: {length}");
+    }
+    assert_eq!(taken(0, Protocol::One, false), Err(Cause::InvalidToken));
+}
+
 #[test]
 fn the_outcome_shows_all_that_was_answered() {
     let mut device = Device::new(StubCrypto);

@@ -1,14 +1,16 @@
 //! What counts as a touch, and what authenticators say without one.
 
-use super::{manage::Select, *};
+use super::*;
 use crate::{
     cbor::{self, Text},
+    client::manage::Select,
     ctap2::{Command, get_info, make_credential},
 };
 
 const OLD: fn(&mut get_info::Response<'static>) =
     |info| info.versions = List::Slice(const { &[Text::new("FIDO_2_0"), Text::new("FIDO_2_1_PRE")] });
-const NEW: fn(&mut get_info::Response<'static>) = |info| info.versions = List::Slice(const { &[Text::new("FIDO_2_1")] });
+const NEW: fn(&mut get_info::Response<'static>) =
+    |info| info.versions = List::Slice(const { &[Text::new("FIDO_2_1")] });
 
 /// Statuses with which some authenticators refuse any pinUvAuthParam.
 const REFUSALS: [Status; 3] = [Status::PIN_AUTH_INVALID, Status::PIN_NOT_SET, Status::PIN_INVALID];
@@ -30,7 +32,9 @@ fn select(device: &mut Device<StubCrypto>) -> Result<(), Cause> {
 /// The pinUvAuthParam of every registration that was asked for.
 fn params(device: &Device<StubCrypto>) -> Vec<Option<Vec<u8>>> {
     let made = device.requests.iter().filter(|request| request[0] == Command::MAKE_CREDENTIAL.0);
-    let read = |request: &Vec<u8>| cbor::decode::<make_credential::Request>(&request[1..]).unwrap().pin_uv_auth_param.map(<[u8]>::to_vec);
+    let read = |request: &Vec<u8>| {
+        cbor::decode::<make_credential::Request>(&request[1..]).unwrap().pin_uv_auth_param.map(<[u8]>::to_vec)
+    };
     made.map(read).collect()
 }
 
@@ -102,7 +106,7 @@ fn an_authenticator_that_cannot_be_made_to_ask_for_a_touch_does_not_tell_what_it
         let mut device = old(Some(true)).altered(|device| device.amend = amend);
         device.tampered = Some((2, vec![refusal.0]));
         let cause = get_stub(&mut device, &allowing(LISTED), &mut User::default()).unwrap_err();
-        assert_eq!(device.sub_commands(), [], "no authorization helps");
+        assert!(device.sub_commands().is_empty(), "no authorization helps");
         cause
     };
     for refusal in [Status::OTHER, Status::INVALID_OPTION, Status::PUAT_REQUIRED, Status::PIN_AUTH_BLOCKED] {

@@ -7,7 +7,7 @@ impl<C: Crypto> Device<C> {
         let secret = P256Secret([7; 32]);
         let public = self.crypto.p256_public(&secret).unwrap();
         let mut response = client_pin::Response::default();
-        let mut encrypted = [0; 64];
+        let mut encrypted = [0; 256];
         let sub_command = request.sub_command.unwrap();
         match sub_command {
             subcommand::GET_PIN_RETRIES => {
@@ -45,11 +45,9 @@ impl<C: Crypto> Device<C> {
                 } else {
                     self.check_pin(&shared, request.pin_hash_enc.unwrap())?;
                 }
-                let token = match self.token_bytes {
-                    Some(bytes) => Token::new(protocol, &bytes).unwrap(),
-                    None => Token::generate(&mut self.rng),
-                };
-                let len = shared.encrypt(&self.crypto, &mut self.rng, token.as_bytes(), &mut encrypted).unwrap();
+                let random = Token::generate(&mut self.rng);
+                let token = self.token_bytes.clone().unwrap_or(random.as_bytes().to_vec());
+                let len = shared.encrypt(&self.crypto, &mut self.rng, &token, &mut encrypted).unwrap();
                 response.pin_uv_auth_token = Some(&encrypted[..len]);
                 self.token = Some((protocol, token));
             }

@@ -192,7 +192,7 @@ fn published_proofs_are_made() {
     use crate::crypto::RustCrypto;
     let mut device = Device::managed(RustCrypto);
     device.options.bio_enroll = Some(true);
-    device.token_bytes = Some([0x11; 32]);
+    device.token_bytes = Some(vec![0x11; 32]);
     device.script = [ok("bio_enrollment_enumerate")].into();
     let mut buffer = [0; 1024];
     run_op(ListFingerprints::new(&mut buffer, RustCrypto, rng()), &mut device).unwrap();

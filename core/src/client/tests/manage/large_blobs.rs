@@ -182,7 +182,7 @@ fn published_proofs_are_made() {
     );
     let mut device = Device::managed(RustCrypto);
     device.options.large_blobs = Some(true);
-    device.token_bytes = Some([0x11; 32]);
+    device.token_bytes = Some(vec![0x11; 32]);
     device.script = [vec![0]].into();
     let mut buffer = [0; 1024];
     run_op(WriteLargeBlobs::new(&array, &mut buffer, RustCrypto, rng()), &mut device).unwrap();
