@@ -67,6 +67,11 @@ pub struct Assertion<'b> {
 }
 
 impl<'b> Assertion<'b> {
+    /// The user handle for the relying party: the user's id, `None` where it has no bytes.
+    pub fn user_handle(&self) -> Option<&'b [u8]> {
+        self.response.user.map(|user| user.id).filter(|id| !id.is_empty())
+    }
+
     /// Reads a response, and returns what lies behind it.
     pub(super) fn decode(response: &'b [u8], only: Option<&'b [u8]>) -> Result<(Self, &'b [u8]), Cause> {
         let mut r = Reader::tolerant(response_body(response)?);

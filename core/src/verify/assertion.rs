@@ -17,7 +17,7 @@ pub struct StoredCredential<'a> {
     pub public_key: CoseKey<'a>,
     /// The signature counter of its last use.
     pub sign_count: u32,
-    /// The user handle of the account it belongs to.
+    /// The user handle of the account it belongs to. An empty one is not sent: [`AssertionResponse::user_handle`].
     pub user_handle: &'a [u8],
     /// Whether it was backup eligible when it was registered. `None` where that is not known.
     pub backup_eligible: Option<bool>,
@@ -34,7 +34,8 @@ pub struct AssertionResponse<'a> {
     pub authenticator_data: &'a [u8],
     /// The signature over authenticator data and the hash of client data.
     pub signature: &'a [u8],
-    /// The user handle the authenticator stored, if it returned one.
+    /// The user handle the authenticator stored, if it returned one. An empty one counts as none: clients send `null`
+    /// for a user id of no bytes, and some send `""` for none.
     pub user_handle: Option<&'a [u8]>,
 }
 
@@ -61,8 +62,9 @@ pub fn assertion<'a>(
     // 6.
     let known = expected.user_handle;
     check(known.is_none_or(|handle| handle == credential.user_handle), Error::UserHandle)?;
-    check(known.or(response.user_handle).is_some(), Error::UserHandle)?;
-    check(response.user_handle.is_none_or(|handle| handle == credential.user_handle), Error::UserHandle)?;
+    let returned = response.user_handle.filter(|handle| !handle.is_empty());
+    let named = known.is_some() || returned.is_some() || credential.user_handle.is_empty();
+    check(named && returned.is_none_or(|handle| handle == credential.user_handle), Error::UserHandle)?;
     // 8. to 14.
     client_data(expected, Ceremony::Get, response.client_data_json)?;
     // 15. to 18.

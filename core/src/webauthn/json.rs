@@ -203,7 +203,7 @@ pub struct AuthenticationResponseJson<'a> {
     pub authenticator_data: &'a [u8],
     /// The signature.
     pub signature: &'a [u8],
-    /// The user handle, where the authenticator gave one.
+    /// The user handle, where the authenticator gave one. An empty one is left out.
     pub user_handle: Option<&'a [u8]>,
     /// Where the authenticator is.
     pub attachment: Option<Attachment>,
@@ -225,7 +225,7 @@ impl AuthenticationResponseJson<'_> {
         response.bytes("clientDataJSON", self.client_data_json);
         response.bytes("authenticatorData", self.authenticator_data);
         response.bytes("signature", self.signature);
-        if let Some(user_handle) = self.user_handle {
+        if let Some(user_handle) = self.user_handle.filter(|handle| !handle.is_empty()) {
             response.bytes("userHandle", user_handle);
         }
         response.finish();

@@ -223,7 +223,7 @@ impl<T: Transport> Prover for SecurityKey<T> {
                 "clientDataJSON": encode(&client_data),
                 "authenticatorData": encode(assertion.response.auth_data),
                 "signature": encode(assertion.response.signature),
-                "userHandle": assertion.response.user.map(|user| encode(user.id)),
+                "userHandle": assertion.user_handle().map(encode),
             },
             "getClientExtensionResults": {},
         }))

@@ -73,8 +73,9 @@ impl<'b> AuthenticationResponse<'b> {
         self.assertion.credential_id
     }
 
-    /// The user handle.
+    /// The user handle: `None` also for a user id of no bytes, since a relying party never gets an empty user handle
+    /// (WebAuthn L3 §5.2.2).
     pub fn user_handle(&self) -> Option<&'b [u8]> {
-        self.assertion.response.user.map(|user| user.id)
+        self.assertion.user_handle()
     }
 }

@@ -82,6 +82,8 @@ pub struct Device<C> {
     pub attestation: (&'static str, RawStatement<'static>),
     pub credentials: Vec<Vec<u8>>,
     pub padding: usize,
+    /// The id of every user, in place of the first byte of the credential's.
+    pub user_id: Option<&'static [u8]>,
     /// What tokens have to be asked for: this relying party, or none.
     pub rp_id: Option<&'static str>,
     /// Adds to what getInfo says.
@@ -151,6 +153,7 @@ impl<C: Crypto> Device<C> {
             attestation: ("none", RawStatement::EMPTY),
             credentials: vec![ID.to_vec()],
             padding: 0,
+            user_id: None,
             rp_id: Some(RP_ID),
             amend: |_| (),
             script: VecDeque::new(),
@@ -413,7 +416,7 @@ impl<C: Crypto> Device<C> {
             credential: (self.flaw != Some(Flaw::CredentialOmitted)).then_some(CredentialDescriptor::new(id)),
             auth_data: &auth_data[..len],
             signature: &[9; 70],
-            user: Some(UserEntity { id: id.get(..1).unwrap_or(b"-"), name: Some(&padding), display_name: None }),
+            user: Some(UserEntity { id: self.user_id.or(id.get(..1)).unwrap_or(b"-"), name: Some(&padding), display_name: None }),
             number_of_credentials,
             user_selected: None,
             large_blob_key: inputs.and_then(key_of),

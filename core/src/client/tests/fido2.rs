@@ -67,6 +67,20 @@ fn it_registers_and_signs_in_with_the_pin_and_real_cryptography() {
 }
 
 #[test]
+fn a_user_id_of_no_bytes_is_no_user_handle() {
+    let (mut client, mut collected, mut buffer) = (stub(), [0; 256], [0; 2048]);
+    client.transport.user_id = Some(b"");
+    let request = client.request(&request(), &mut collected).unwrap();
+    let selection = client.get_assertion(&request, &mut buffer).unwrap();
+    let response = selection.get(0).unwrap();
+    assert_eq!((response.user_handle(), response.assertion.response.user.unwrap().id), (None, &b""[..]));
+    let mut json = [0; 2048];
+    let len = response.to_json(&request.options.extensions, None, &mut json).unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&json[..len]).unwrap();
+    assert!(json["response"].get("userHandle").is_none());
+}
+
+#[test]
 fn options_become_those_of_the_ceremony_with_the_defaults_of_the_standard() {
     let client = stub();
     let mut json = [0; 256];

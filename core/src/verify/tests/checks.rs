@@ -245,7 +245,22 @@ fn an_account_that_was_not_stated_must_be_named_by_the_user_handle() {
     };
     assert_eq!(unstated(None), Err(Error::UserHandle));
     assert_eq!(unstated(Some(b"alice")), Err(Error::UserHandle));
+    assert_eq!(unstated(Some(b"")), Err(Error::UserHandle), "an empty one is none");
     assert_eq!(unstated(Some(b"user")), Ok(()));
+}
+
+#[test]
+fn an_empty_user_handle_is_that_of_no_response_and_counts_as_none() {
+    for stated in [None, Some(&b""[..])] {
+        for (returned, result) in [(None, Ok(())), (Some(&b""[..]), Ok(())), (Some(b"user"), Err(Error::UserHandle))] {
+            let verified = assert_with(|expected, credential, response| {
+                (expected.user_handle, credential.user_handle, response.user_handle) = (stated, b"", returned);
+            });
+            assert_eq!(verified, result, "{stated:?} {returned:?}");
+        }
+    }
+    let stated = assert_with(|_, _, response| response.user_handle = Some(b""));
+    assert_eq!(stated, Ok(()), "of an account that was stated");
 }
 
 #[test]
