@@ -14,7 +14,7 @@
 use rand_core::CryptoRng;
 
 use super::{
-    Cause, Prompt, Reason, Requirement,
+    Cause, DEFAULT_PIN_ATTEMPTS, Prompt, Reason, Requirement,
     facts::{Facts, Method, Purpose},
 };
 use crate::{
@@ -32,6 +32,10 @@ use crate::{
 
 mod new_pin;
 mod token;
+
+/// Attempts at built-in user verification, at most: no authenticator allows more in a row (CTAP 2.3 §6.5.2). One that
+/// tells no retries could otherwise ask for ever.
+const MAX_UV_ATTEMPTS: u64 = 25;
 
 use token::{ask_token, open_token};
 
@@ -122,6 +126,11 @@ pub struct Authorization {
     reason: Reason,
     retries: Option<u8>,
     uv_attempts: u64,
+    /// PINs that the user may give, and those that were given and not taken.
+    pub pin_attempts: u8,
+    pins_refused: u8,
+    /// The authenticator has refused the PIN of `pin_hash`: it is not sent again.
+    wrong: bool,
     /// What may happen once per ceremony.
     reconnected: bool,
     renewed: bool,
@@ -142,6 +151,9 @@ impl Authorization {
             reason: Reason::First,
             retries: None,
             uv_attempts: 0,
+            pin_attempts: DEFAULT_PIN_ATTEMPTS,
+            pins_refused: 0,
+            wrong: false,
             reconnected: false,
             renewed: false,
             demanded: false,
@@ -215,27 +227,57 @@ impl Authorization {
         }
     }
 
-    /// Takes the PIN. Errors: [`Cause::WrongState`] when none was asked for; encoding.
+    /// Takes the PIN; an empty one is none.
+    ///
+    /// # Errors
+    /// [`Cause::WrongState`] when none was asked for. When it was the last that the user may give: [`Cause::PinLength`],
+    /// PIN_INVALID. Those of [`Authorization::no_pin`]; encoding.
     pub fn pin<C: Crypto, R: CryptoRng>(&mut self, cx: &mut Context<'_, C, R>, pin: &str) -> Result<Next, Cause> {
-        if self.state == State::NewPin {
-            return self.new_pin(cx, pin);
-        }
-        if self.state != State::Pin {
-            return Err(Cause::WrongState);
+        match self.state {
+            State::Pin | State::NewPin if pin.is_empty() => return self.no_pin(),
+            State::NewPin => return self.new_pin(cx, pin),
+            State::Pin => {}
+            _ => return Err(Cause::WrongState),
         }
         // The length that is required of new PINs may have grown since this one was set.
         let changes = self.method == Some(Method::ChangePin);
         let min_length = cx.facts.min_pin_length.min(if changes { DEFAULT_MIN_PIN_LENGTH } else { usize::MAX });
         match PaddedPin::new(pin, min_length) {
             Ok(pin) => {
-                self.pin_hash = Some(pin.hash(cx.crypto));
+                let hash = pin.hash(cx.crypto);
+                if self.wrong && self.pin_hash.as_ref().is_some_and(|wrong| wrong.matches(&hash.0)) {
+                    // It would only spend another attempt.
+                    self.refuse_pin(Reason::Wrong, Cause::Status(Status::PIN_INVALID))?;
+                    return Ok(Next::AskPin);
+                }
+                (self.pin_hash, self.wrong) = (Some(hash), false);
                 if changes && self.new_pin.is_none() { Ok(self.ask_new_pin(Reason::First)) } else { self.agree(cx) }
             }
             Err(error) => {
-                self.reason = error.into();
+                self.refuse_pin(error.into(), Cause::PinLength)?;
                 Ok(Next::AskPin)
             }
         }
+    }
+
+    /// Takes note that a PIN was not taken for `reason`. Errors: `last` when it was the last that the user may give.
+    fn refuse_pin(&mut self, reason: Reason, last: Cause) -> Result<(), Cause> {
+        self.reason = reason;
+        self.pins_refused = self.pins_refused.saturating_add(1);
+        if self.pins_refused < self.pin_attempts { Ok(()) } else { Err(last) }
+    }
+
+    /// The authenticator found the PIN wrong. Errors as in [`Authorization::refuse_pin`]; encoding.
+    fn wrong_pin<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Next, Cause> {
+        self.wrong = true;
+        self.refuse_pin(Reason::Wrong, Cause::Status(Status::PIN_INVALID))?;
+        self.ask_retries(cx, State::PinRetries)
+    }
+
+    /// The authenticator takes no PIN until it was without power. Whether this one was wrong is not known.
+    fn blocked_pin(&mut self) -> Result<Next, Cause> {
+        self.refuse_pin(Reason::Wrong, Cause::Status(Status::PIN_AUTH_BLOCKED))?;
+        self.reconnect()
     }
 
     /// There is no PIN. Errors: [`Cause::PinRequired`], or what the ceremony cannot go on without; [`Cause::WrongState`]
@@ -297,7 +339,10 @@ impl Authorization {
             State::UvRetries => {
                 self.retries = tolerate_status(response)?.uv_retries.map(clamp);
                 let exhausted = cx.facts.uv_attempts.is_some_and(|limit| self.uv_attempts >= limit);
-                if self.retries == Some(0) || (exhausted && cx.facts.pin(cx.purpose.permissions).is_some()) {
+                if self.retries == Some(0)
+                    || self.uv_attempts >= MAX_UV_ATTEMPTS
+                    || (exhausted && cx.facts.pin(cx.purpose.permissions).is_some())
+                {
                     return self.fall_back(cx, Reason::UvFailed, Cause::Status(Status::UV_BLOCKED));
                 }
                 self.reason = Reason::Wrong;
@@ -314,7 +359,6 @@ impl Authorization {
                     Some(Method::Pin | Method::BuiltInToken) => {
                         let hash = self.pin_hash.as_ref().map(|hash| &hash.0);
                         let sent = ask_token(cx, self.method, agreement, hash);
-                        self.pin_hash = None;
                         self.state = State::Token;
                         sent
                     }

@@ -140,6 +140,14 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
         Self { ctap2_only: true, ..self }
     }
 
+    /// The same for a user who may give this many PINs, the first included: what is wrong, too short or too long counts. The
+    /// same wrong PIN is sent to the authenticator once. [`DEFAULT_PIN_ATTEMPTS`](super::DEFAULT_PIN_ATTEMPTS) without this.
+    #[must_use]
+    pub fn pin_attempts(mut self, attempts: u8) -> Self {
+        self.authorization.pin_attempts = attempts;
+        self
+    }
+
     /// The same with an authenticator of which the transport knows that it speaks version 1 (U2F) alone. Without this it
     /// is found out: such an authenticator does not know authenticatorGetInfo.
     #[must_use]

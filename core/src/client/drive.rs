@@ -22,12 +22,12 @@ pub trait UserInteraction {
     fn prompt_up(&mut self) {}
     /// The authenticator computes.
     fn processing(&mut self) {}
-    /// Asks for the PIN, in Unicode NFC. `false` is "none".
+    /// Asks for the PIN, in Unicode NFC. `false` is "none", and so is an empty PIN.
     fn request_pin(&mut self, prompt: &Prompt<'_>, pin: &mut PinEntry) -> bool {
         let _ = (prompt, pin);
         false
     }
-    /// Asks for a new PIN, in Unicode NFC. `false` is "none".
+    /// Asks for a new PIN, in Unicode NFC. `false` is "none", and so is an empty PIN.
     fn request_new_pin(&mut self, prompt: &Prompt<'_>, pin: &mut PinEntry) -> bool {
         let _ = (prompt, pin);
         false

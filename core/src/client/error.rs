@@ -125,6 +125,8 @@ pub enum Cause {
     PinNotSet,
     /// A PIN was asked for and not given.
     PinRequired,
+    /// The last PIN that the user could give is shorter or longer than the authenticator takes. It was not sent.
+    PinLength,
     /// The authenticator wants its PIN changed before it takes it.
     PinChangeRequired,
     /// Built-in user verification was declined and there is no PIN to fall back to.
@@ -209,6 +211,7 @@ impl Cause {
             | Self::ListTooLong { .. }
             | Self::LargeBlobArrayTooLong { .. }
             | Self::PinRequired
+            | Self::PinLength
             | Self::PinChangeRequired
             | Self::PinAlreadySet
             | Self::TokenRevoked

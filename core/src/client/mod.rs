@@ -55,6 +55,10 @@ pub use make_credential::{Attestation, MakeCredential, MakeOptions};
 /// How long a ceremony may take when its options do not say: 300 s (WebAuthn L3 §5.4, recommended default).
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
 
+/// How many PINs a user may give in a ceremony when nobody says otherwise: as many wrong ones as an authenticator takes at
+/// most (CTAP 2.3 §6.5.2).
+pub const DEFAULT_PIN_ATTEMPTS: u8 = 8;
+
 /// What happens when user verification is preferred, and the authenticator supports it but it is not set up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PreferredWithoutUv {
@@ -73,7 +77,7 @@ pub enum Input<'i> {
     Response(usize),
     /// The authenticator is alive.
     KeepAlive(KeepAlive),
-    /// The PIN, in Unicode NFC, after [`Output::AskPin`] or [`Output::AskNewPin`].
+    /// The PIN, in Unicode NFC, after [`Output::AskPin`] or [`Output::AskNewPin`]. An empty one is [`Input::NoPin`].
     Pin(&'i str),
     /// There is no PIN to give, after [`Output::AskPin`] or [`Output::AskNewPin`].
     NoPin,

@@ -45,16 +45,16 @@ impl Authorization {
     }
 
     pub(super) fn new_pin<C, R>(&mut self, cx: &mut Context<'_, C, R>, pin: &str) -> Result<Next, Cause> {
-        if pin.chars().count() > cx.facts.max_pin_length {
-            return Ok(self.ask_new_pin(Reason::TooLong));
-        }
-        match PaddedPin::new(pin, cx.facts.min_pin_length) {
+        let reason = match PaddedPin::new(pin, cx.facts.min_pin_length) {
+            _ if pin.chars().count() > cx.facts.max_pin_length => Reason::TooLong,
             Ok(pin) => {
                 self.new_pin = Some(pin);
-                self.agree(cx)
+                return self.agree(cx);
             }
-            Err(error) => Ok(self.ask_new_pin(error.into())),
-        }
+            Err(error) => error.into(),
+        };
+        self.refuse_pin(reason, Cause::PinLength)?;
+        Ok(self.ask_new_pin(reason))
     }
 
     pub(super) fn send_new_pin<C: Crypto, R: CryptoRng>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Next, Cause> {
@@ -100,15 +100,12 @@ impl Authorization {
             }
             Ok(()) => self.granted(cx),
             // The current PIN was right: it need not be asked for again.
-            Err(ResponseError::Status(Status::PIN_POLICY_VIOLATION)) => Ok(self.ask_new_pin(Reason::Policy)),
-            Err(ResponseError::Status(Status::PIN_INVALID)) if changes => {
-                self.reason = Reason::Wrong;
-                self.ask_retries(cx, State::PinRetries)
+            Err(ResponseError::Status(status @ Status::PIN_POLICY_VIOLATION)) => {
+                self.refuse_pin(Reason::Policy, Cause::Status(status))?;
+                Ok(self.ask_new_pin(Reason::Policy))
             }
-            Err(ResponseError::Status(Status::PIN_AUTH_BLOCKED)) if changes => {
-                self.reason = Reason::Wrong;
-                self.reconnect()
-            }
+            Err(ResponseError::Status(Status::PIN_INVALID)) if changes => self.wrong_pin(cx),
+            Err(ResponseError::Status(Status::PIN_AUTH_BLOCKED)) if changes => self.blocked_pin(),
             Err(error) => Err(error.into()),
         }
     }

@@ -78,20 +78,16 @@ impl Authorization {
     ) -> Result<Next, Cause> {
         match (token, self.method) {
             (Ok(token), _) => {
+                self.pin_hash = None;
                 self.token = token?;
                 self.granted(cx)
             }
-            (Err(ResponseError::Status(Status::PIN_INVALID)), Some(Method::Pin)) => {
-                self.reason = Reason::Wrong;
-                self.ask_retries(cx, State::PinRetries)
-            }
-            (Err(ResponseError::Status(Status::PIN_AUTH_BLOCKED)), Some(Method::Pin)) => {
-                self.reason = Reason::Wrong;
-                self.reconnect()
-            }
+            (Err(ResponseError::Status(Status::PIN_INVALID)), Some(Method::Pin)) => self.wrong_pin(cx),
+            (Err(ResponseError::Status(Status::PIN_AUTH_BLOCKED)), Some(Method::Pin)) => self.blocked_pin(),
             (Err(ResponseError::Status(Status::PIN_POLICY_VIOLATION)), Some(Method::Pin)) => {
                 self.method = Some(Method::ChangePin);
                 self.reason = Reason::First;
+                self.pin_hash = None;
                 self.begin(cx)
             }
             (Err(ResponseError::Status(Status::UV_INVALID)), Some(Method::BuiltInToken)) => self.uv_failed(cx),

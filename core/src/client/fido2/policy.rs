@@ -5,7 +5,7 @@ use core::time::Duration;
 use rand_core::CryptoRng;
 
 use crate::{
-    client::{Ceremony, DEFAULT_TIMEOUT, PreferredWithoutUv, operation::Operation},
+    client::{Ceremony, DEFAULT_PIN_ATTEMPTS, DEFAULT_TIMEOUT, PreferredWithoutUv, operation::Operation},
     crypto::Crypto,
     webauthn::Attachment,
 };
@@ -24,6 +24,8 @@ pub struct Policy<'p> {
     pub strict_cbor: bool,
     /// Whether authenticators of version 1 (U2F) are used. One of version 2 is never taken for one.
     pub ctap1: bool,
+    /// How many PINs the user may give in a ceremony, as in [`Ceremony::pin_attempts`].
+    pub pin_attempts: u8,
     /// Where the client's authenticators are. A registration that asks for another attachment, and hints at nothing else,
     /// is refused before anything is sent (WebAuthn L3 §5.1.3). `None`: the caller has chosen one that will do.
     pub attachment: Option<Attachment>,
@@ -41,6 +43,7 @@ impl Policy<'static> {
         enterprise_rp_ids: None,
         strict_cbor: false,
         ctap1: true,
+        pin_attempts: DEFAULT_PIN_ATTEMPTS,
         attachment: Some(Attachment::CrossPlatform),
         // WebAuthn L3 §15.1
         min_timeout: Duration::from_secs(300),
@@ -52,6 +55,7 @@ impl Policy<'static> {
         preferred_without_uv: PreferredWithoutUv::Error,
         scrub_attestation: false,
         strict_cbor: true,
+        pin_attempts: 1,
         attachment: None,
         min_timeout: Duration::ZERO,
         max_timeout: Duration::MAX,
@@ -71,6 +75,7 @@ impl Policy<'_> {
         &self,
         ceremony: Ceremony<'b, O, C, R>,
     ) -> Ceremony<'b, O, C, R> {
+        let ceremony = ceremony.pin_attempts(self.pin_attempts);
         let ceremony = if self.strict_cbor { ceremony.strict() } else { ceremony };
         if self.ctap1 { ceremony } else { ceremony.ctap2_only() }
     }

@@ -200,7 +200,7 @@ fn without_a_pin_the_ceremony_fails_as_a_bad_request() {
 #[test]
 fn three_wrong_pins_take_one_power_cycle_and_the_prompt_comes_after_it() {
     let mut device = Device::with_pin(StubCrypto, Protocol::Two);
-    let mut user = User::with_pins(["0000", "0000", "0000", PIN]);
+    let mut user = User::with_pins(["0000", "0001", "0002", PIN]);
     make_stub(&mut device, &make_options(), &mut user).unwrap();
     assert_eq!(device.reconnects, 1);
     assert_eq!(user.prompts.last(), Some(&(Reason::Wrong, Some(5))));
@@ -210,7 +210,7 @@ fn three_wrong_pins_take_one_power_cycle_and_the_prompt_comes_after_it() {
 fn a_soft_lock_that_no_power_cycle_lifts_ends_the_ceremony() {
     let mut device = Device::with_pin(StubCrypto, Protocol::Two);
     device.power_cycles = false;
-    let mut user = User::with_pins(["0000"; 4]);
+    let mut user = User::with_pins(["0000", "0001", "0002", "0003"]);
     assert_eq!(make_stub(&mut device, &make_options(), &mut user), Err(status(Status::PIN_AUTH_BLOCKED)));
     assert_eq!((device.reconnects, user.prompts.len()), (1, 3));
     // A lock that was there before is found before the user types in vain.
@@ -221,7 +221,7 @@ fn a_soft_lock_that_no_power_cycle_lifts_ends_the_ceremony() {
 #[test]
 fn a_second_soft_lock_in_one_ceremony_ends_it() {
     let mut device = Device::with_pin(StubCrypto, Protocol::Two);
-    let mut user = User::with_pins(["0000"; 8]);
+    let mut user = User::with_pins(["0000", "0001", "0002", "0003", "0004", "0005", "0006", "0007"]);
     assert_eq!(make_stub(&mut device, &make_options(), &mut user), Err(status(Status::PIN_AUTH_BLOCKED)));
     assert_eq!((device.reconnects, user.prompts.len()), (1, 6));
 }

@@ -416,7 +416,11 @@ impl<C: Crypto> Device<C> {
             credential: (self.flaw != Some(Flaw::CredentialOmitted)).then_some(CredentialDescriptor::new(id)),
             auth_data: &auth_data[..len],
             signature: &[9; 70],
-            user: Some(UserEntity { id: self.user_id.or(id.get(..1)).unwrap_or(b"-"), name: Some(&padding), display_name: None }),
+            user: Some(UserEntity {
+                id: self.user_id.or(id.get(..1)).unwrap_or(b"-"),
+                name: Some(&padding),
+                display_name: None,
+            }),
             number_of_credentials,
             user_selected: None,
             large_blob_key: inputs.and_then(key_of),

@@ -276,7 +276,7 @@ fn run_awaited<'b, O: Operation + 'b>(
 #[test]
 fn the_async_driver_does_what_the_blocking_one_does() {
     let mut device = Device::with_pin(StubCrypto, Protocol::Two);
-    let mut user = User::with_pins(["0000", "0000", "0000", PIN]);
+    let mut user = User::with_pins(["0000", "0001", "0002", PIN]);
     let (make, get) = (make_options(), get_options());
     let mut buffer = [0; 1024];
     let ceremony = MakeCredential::new(&make, &mut buffer, StubCrypto, rng());

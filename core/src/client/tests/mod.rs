@@ -22,6 +22,7 @@ mod json;
 mod machine;
 mod manage;
 mod outcome;
+mod pin_attempts;
 mod preflight;
 mod quirks;
 mod requests;
