@@ -307,6 +307,10 @@ impl<'o> Operation for Authentication<'o> {
         self.options.timeout
     }
 
+    fn searches(&self) -> bool {
+        matches!(self.phase, Phase::Preflight | Phase::AppId)
+    }
+
     fn granted<C: Crypto>(&mut self, _: &C, _: Grant<'_>) -> bool {
         self.phase = Phase::Whole;
         self.preflight = Preflight::new();

@@ -251,6 +251,7 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
             }
             Input::Time | Input::KeepAlive(_) => Ok(Next::Wait),
             Input::Response(len) => self.response(now, len),
+            Input::Unreadable => self.unreadable(now),
             Input::TransportFailed => self.transport_failed(),
             Input::Pin(_) | Input::NoPin | Input::UserVerification(_) | Input::Reconnected => self.answer(input),
         }?;
@@ -291,6 +292,19 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
             return Err(Cause::Status(Status::PIN_AUTH_BLOCKED)); // the one who waits for a power cycle does not get it
         }
         self.no_more(Cause::Transport)
+    }
+
+    /// The authenticator could not read the request. A key handle that it cannot read is not its own.
+    fn unreadable(&mut self, now: Instant) -> Result<Next, Cause> {
+        if !self.under_way {
+            return Err(Cause::WrongState);
+        }
+        if !(self.facts.ctap1 && self.stage == Stage::Command && self.operation.searches()) {
+            return self.transport_failed();
+        }
+        let buffer = self.buffer.get_mut(self.kept..).unwrap_or_default();
+        let len = ctap1::encode_status(&[], ctap1::StatusWord::WRONG_DATA, buffer)?;
+        self.response(now, len)
     }
 
     /// No further response can be had: enough, or the error `otherwise`.
@@ -439,7 +453,8 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
         let needed = match measure {
             true => self.operation.measure(&mut means, buffer),
             false => self.operation.request(&mut means, kept, buffer),
-        }?;
+        };
+        let needed = needed.map_err(|cause| cause.behind(self.kept))?;
         let limit = self.facts.max_msg_size;
         if needed > limit { Err(Cause::RequestTooLarge { needed, limit }) } else { Ok(needed) }
     }
@@ -478,7 +493,7 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
             Err(Cause::Status(status)) if !self.accepted && !self.facts.ctap1 => {
                 self.authorize(|authorization, cx| authorization.refused(cx, status))
             }
-            Err(cause @ Cause::BufferTooSmall { .. }) => self.no_more(cause),
+            Err(cause @ Cause::BufferTooSmall { .. }) => self.no_more(cause.behind(self.kept)),
             Err(cause) => Err(cause),
         }
     }

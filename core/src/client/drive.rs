@@ -179,7 +179,8 @@ fn reconnected<E>(result: Result<(), E>) -> Input<'static> {
 
 fn received<E>(result: Result<Received, E>, user: &mut impl UserInteraction) -> Input<'static> {
     match result {
-        Ok(Received::Response(len)) => Input::Response(len),
+        Ok(Received::Response(len) | Received::TooLong(len)) => Input::Response(len),
+        Ok(Received::Unreadable) => Input::Unreadable,
         Ok(_) if user.cancelled() => Input::Cancel,
         Ok(Received::KeepAlive(status)) => Input::KeepAlive(status),
         Ok(Received::Nothing) => Input::Time,

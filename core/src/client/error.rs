@@ -200,6 +200,14 @@ impl Cause {
         Self::Decode(cbor::Error::new(ErrorKind::Missing, 0).within(member))
     }
 
+    /// The same in a buffer whose first `kept` bytes are in use.
+    pub(super) const fn behind(self, kept: usize) -> Self {
+        match self {
+            Self::BufferTooSmall { needed } => Self::BufferTooSmall { needed: needed.saturating_add(kept) },
+            cause => cause,
+        }
+    }
+
     /// The class of the failure.
     pub const fn code(self) -> ErrorCode {
         match self {

@@ -73,8 +73,12 @@ pub enum PreferredWithoutUv {
 pub enum Input<'i> {
     /// Begin. Once, first.
     Start,
-    /// The response to the request under way has come, this many bytes in the buffer of [`Output::Wait`].
+    /// The response to the request under way has come, this many bytes in the buffer of [`Output::Wait`]. More than the
+    /// buffer holds: it has come and is lost.
     Response(usize),
+    /// The authenticator cannot read the request under way, and has said so below the message
+    /// ([`Received::Unreadable`](crate::transport::Received::Unreadable)).
+    Unreadable,
     /// The authenticator is alive.
     KeepAlive(KeepAlive),
     /// The PIN, in Unicode NFC, after [`Output::AskPin`] or [`Output::AskNewPin`]. An empty one is [`Input::NoPin`].
@@ -98,6 +102,7 @@ impl fmt::Debug for Input<'_> {
         match self {
             Self::Start => f.write_str("Start"),
             Self::Response(len) => write!(f, "Response({len})"),
+            Self::Unreadable => f.write_str("Unreadable"),
             Self::KeepAlive(status) => write!(f, "KeepAlive({status:?})"),
             Self::Pin(_) => f.write_str("Pin(..)"),
             Self::NoPin => f.write_str("NoPin"),

@@ -57,6 +57,10 @@ pub trait Operation {
         let _ = facts;
         false
     }
+    /// Whether the request under way only asks whether a credential is there.
+    fn searches(&self) -> bool {
+        false
+    }
     /// Writes the request that tells the authenticator that the ceremony is given up, once; `None` when there is nothing
     /// to tell.
     fn farewell<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>, buffer: &mut [u8]) -> Option<usize> {

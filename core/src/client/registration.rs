@@ -295,6 +295,10 @@ impl Operation for Registration<'_> {
         asks
     }
 
+    fn searches(&self) -> bool {
+        self.refusal.is_none() && matches!(self.phase, Phase::Preflight | Phase::AppId)
+    }
+
     fn granted<C: Crypto>(&mut self, _: &C, _: Grant<'_>) -> bool {
         self.search(Phase::Whole);
         true

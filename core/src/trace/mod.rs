@@ -66,7 +66,7 @@ pub enum Event<'e> {
     Cancel,
     /// The client has the authenticator's power taken away and given back.
     Reconnect,
-    /// The transport failed; its error goes to the caller.
+    /// The transport failed, or has no response to give: that, or its error, goes to the caller.
     Failed,
 }
 

@@ -62,7 +62,8 @@ impl<T, S: FnMut(&Event<'_>)> Tracer<T, S> {
                 self.keep_alive = Some(status);
                 (self.show)(&Event::KeepAlive(status));
             }
-            _ => {}
+            Received::TooLong(_) | Received::Unreadable => (self.show)(&Event::Failed),
+            Received::KeepAlive(_) | Received::Nothing => {}
         }
     }
 

@@ -58,6 +58,12 @@ pub enum Received {
     KeepAlive(KeepAlive),
     /// The response, this many bytes at the front of the buffer.
     Response(usize),
+    /// The response has this many bytes, more than the buffer holds. It is lost.
+    TooLong(usize),
+    /// The authenticator cannot read the request: it answered with CTAPHID_ERROR and INVALID_LEN or OTHER. Some of U2F
+    /// answer so to a key handle of others that is longer than their own. Any other error of the framing is
+    /// [`Transport::Error`].
+    Unreadable,
 }
 
 /// A channel to one authenticator that carries whole messages, blocking.

@@ -33,7 +33,7 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
         match (self.cancelled, input) {
             (Some((cause, _)), Input::TransportFailed) => Err(cause),
             (Some((cause, limit)), _) if now >= limit => Err(cause),
-            (Some((cause, _)), Input::Response(_)) => self.take_leave(now, cause),
+            (Some((cause, _)), Input::Response(_) | Input::Unreadable) => self.take_leave(now, cause),
             (_, Input::Time | Input::KeepAlive(_) | Input::Cancel) => Ok(Next::Wait),
             _ => Err(Cause::WrongState),
         }

@@ -142,6 +142,22 @@ fn sign_in(bench: &mut Bench) -> Result<(), Cause> {
 }
 
 #[test]
+fn a_response_that_is_longer_than_the_buffer_says_what_it_takes_and_the_next_ceremony_works() {
+    let mut bench = Bench::new(None);
+    bench.pipe.borrow_mut().key.padding = 1100;
+    let result = sign_in(&mut bench);
+    let needed = bench.pipe.borrow().key.responses.last().unwrap().len();
+    assert_eq!((result, needed > 1024), (Err(Cause::BufferTooSmall { needed }), true));
+    bench.pipe.borrow_mut().key.padding = 100;
+    assert_eq!(sign_in(&mut bench), Ok(()));
+    // The first of several is kept; the next has less room.
+    bench.pipe.borrow_mut().key.padding = 600;
+    bench.pipe.borrow_mut().key.credentials = vec![b"one".to_vec(), b"two".to_vec()];
+    let options = get_options();
+    assert_eq!(bench.run(GetAssertion::new(&options, &mut [0; 1024], StubCrypto, rng())), Ok(()));
+}
+
+#[test]
 fn whatever_becomes_of_a_report_the_ceremony_ends_in_time_and_the_next_one_works() {
     let mut failed = 0;
     for ceremony in [register as Run, sign_in] {

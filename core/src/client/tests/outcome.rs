@@ -189,7 +189,7 @@ fn assertions_that_fill_the_buffer_to_the_last_byte_are_kept() {
                 assert_eq!(total, 3);
             }
             Err(cause) => {
-                assert_eq!(cause, Cause::Transport);
+                assert_eq!(cause, Cause::BufferTooSmall { needed: device.responses[1].len() });
                 assert!(device.responses[1].len() > 1024, "{padding}");
             }
         }

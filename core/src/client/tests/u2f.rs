@@ -29,6 +29,8 @@ pub struct Key {
     asked: usize,
     /// Replaces the response with this index.
     tampered: Option<(usize, Vec<u8>)>,
+    /// The request with this index is refused below the message.
+    unreadable: Option<usize>,
     /// What it answers to messages of version 2.
     ctap2: u8,
     sent: Vec<(Speaks, Vec<u8>)>,
@@ -45,6 +47,7 @@ impl Key {
             patience: 0,
             asked: 0,
             tampered: None,
+            unreadable: None,
             ctap2: Status::INVALID_COMMAND.0,
             sent: Vec::new(),
             responses: Vec::new(),
@@ -129,6 +132,9 @@ impl Transport for Key {
             self.now += wait.as_millis() as u64;
             return Ok(Received::Nothing);
         };
+        if self.unreadable == Some(self.sent.len() - 1) {
+            return Ok(Received::Unreadable);
+        }
         buffer.get_mut(..response.len()).ok_or(())?.copy_from_slice(&response);
         Ok(Received::Response(response.len()))
     }
@@ -269,6 +275,25 @@ fn a_key_with_none_of_the_credentials_collects_a_touch_before_it_says_so() {
     key.tampered = Some((3, StatusWord::WRONG_DATA.0.to_be_bytes().to_vec()));
     let refused = Cause::Ctap1(ctap1::ResponseError::Status(StatusWord::WRONG_DATA));
     assert_eq!(get(&mut key, &allowing(&list), |_| ()), Err(refused));
+}
+
+#[test]
+fn a_key_handle_that_the_key_cannot_read_is_not_its_own_and_the_ceremony_goes_on() {
+    let long = [1; 200];
+    let list = [CredentialDescriptor::new(&long), CredentialDescriptor::new(ID)];
+    let unreadable = |index| Key { unreadable: Some(index), ..Key::of(RP_ID) };
+    let mut key = unreadable(2);
+    assert_eq!(get(&mut key, &allowing(&list), |got| got.credential_id.to_vec()), Ok(ID.to_vec()));
+    assert_eq!(key.script(), "2vccA");
+    let mut key = unreadable(2);
+    let options = MakeOptions { exclude_list: List::Slice(&list[..1]), ..make_options() };
+    make(&mut key, &options).unwrap();
+    assert_eq!(key.script(), "2vcR");
+    // Any other request is not a question about a key handle.
+    for index in [0, 1, 3, 4] {
+        assert_eq!(get(&mut unreadable(index), &allowing(&list), |_| ()).is_ok(), index == 3, "{index}");
+    }
+    assert_eq!(make(&mut unreadable(2), &make_options()), Err(Cause::Transport));
 }
 
 #[test]

@@ -48,8 +48,13 @@ pub enum Failure {
     Pending,
     /// The request is longer than [`MAX_MESSAGE`].
     RequestTooLong,
-    /// The response is longer than the buffer.
+    /// The response is longer than [`MAX_MESSAGE`].
     ResponseTooLong,
+    /// The response is longer than the buffer.
+    BufferTooSmall {
+        /// The response's length, in bytes.
+        needed: usize,
+    },
     /// The authenticator is silent, or stopped in the middle of its response.
     Timeout,
     /// A packet of the response is missing, doubled or out of place.
@@ -326,7 +331,8 @@ impl Host {
                 Some(HostEvent::KeepAlive(status.into()))
             }
             _ if command != request.command => Some(self.fail(Failure::UnexpectedCommand(command))),
-            _ if usize::from(len) > buffer.len().min(MAX_MESSAGE) => Some(self.fail(Failure::ResponseTooLong)),
+            _ if usize::from(len) > MAX_MESSAGE => Some(self.fail(Failure::ResponseTooLong)),
+            _ if usize::from(len) > buffer.len() => Some(self.fail(Failure::BufferTooSmall { needed: len.into() })),
             _ => {
                 let mut response = Incoming::new(channel, command, len);
                 response.start(data, buffer);

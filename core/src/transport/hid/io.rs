@@ -167,7 +167,7 @@ impl<R: ReportIo, C: FnMut() -> Instant> Transport for HidTransport<R, C> {
     fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> Result<Received, Self::Error> {
         let until = (self.link.clock)().plus(wait);
         let received = self.drive(Goal::Event(until), Message::Buffer(buffer));
-        unknown_command(received, buffer)
+        heard_above(received, buffer)
     }
 
     fn cancel(&mut self) -> Result<(), Self::Error> {
@@ -295,7 +295,7 @@ impl<R: AsyncReportIo, C: FnMut() -> Instant> AsyncTransport for AsyncHidTranspo
     async fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> Result<Received, Self::Error> {
         let until = (self.link.clock)().plus(wait);
         let received = self.drive(Goal::Event(until), Message::Buffer(buffer)).await;
-        unknown_command(received, buffer)
+        heard_above(received, buffer)
     }
 
     async fn cancel(&mut self) -> Result<(), Self::Error> {
@@ -440,14 +440,16 @@ fn received<E>(event: HostEvent) -> Result<Received, HidError<E>> {
     }
 }
 
-/// An authenticator without CTAPHID_CBOR, or CTAPHID_MSG, says so below the message; above it is the status
-/// CTAP1_ERR_INVALID_COMMAND, of the same number.
-fn unknown_command<E>(received: Result<Received, HidError<E>>, buffer: &mut [u8]) -> Result<Received, HidError<E>> {
+/// What a failed transaction means above the framing. An authenticator without CTAPHID_CBOR, or CTAPHID_MSG, says so below
+/// the message; above it is the status CTAP1_ERR_INVALID_COMMAND, of the same number.
+fn heard_above<E>(received: Result<Received, HidError<E>>, buffer: &mut [u8]) -> Result<Received, HidError<E>> {
     match (received, buffer) {
         (Err(HidError::Device(ErrorCode::INVALID_CMD)), [status, ..]) => {
             *status = ErrorCode::INVALID_CMD.0;
             Ok(Received::Response(1))
         }
+        (Err(HidError::Device(ErrorCode::INVALID_LEN | ErrorCode::OTHER)), _) => Ok(Received::Unreadable),
+        (Err(HidError::Failed(Failure::BufferTooSmall { needed })), _) => Ok(Received::TooLong(needed)),
         (received, _) => received,
     }
 }

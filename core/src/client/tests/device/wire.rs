@@ -60,7 +60,10 @@ impl<C: Crypto> Transport for Device<C> {
         Ok(match self.events.pop_front() {
             Some(Event::KeepAlive(status)) => Received::KeepAlive(status),
             Some(Event::Response(response)) => {
-                buffer.get_mut(..response.len()).ok_or(())?.copy_from_slice(&response);
+                let Some(place) = buffer.get_mut(..response.len()) else {
+                    return Ok(Received::TooLong(response.len()));
+                };
+                place.copy_from_slice(&response);
                 Received::Response(response.len())
             }
             None => {

@@ -404,7 +404,7 @@ fn a_response_to_another_command_fails() {
 fn a_response_longer_than_the_buffer_fails() {
     let mut client = Client::requested(Command::CBOR);
     let event = client.receive(&claim(CHANNEL, Command::CBOR, 1025));
-    assert_eq!(event, Some(HostEvent::Failed(Failure::ResponseTooLong)));
+    assert_eq!(event, Some(HostEvent::Failed(Failure::BufferTooSmall { needed: 1025 })));
     let mut client = Client::requested(Command::CBOR);
     client.buffer = vec![0; 70_000];
     let event = client.receive(&claim(CHANNEL, Command::CBOR, 7610));

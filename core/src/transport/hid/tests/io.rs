@@ -371,6 +371,72 @@ fn cancelling_while_the_device_is_busy_with_another_client_ends_at_once() {
     assert!(!transport.io.written.contains(&Command::CANCEL));
 }
 
+/// A device that opens a channel and then refuses everything.
+struct Refusing(ErrorCode, Option<[u8; 64]>);
+
+impl ReportIo for Refusing {
+    type Error = Unplugged;
+
+    fn write(&mut self, report: &[u8; 64]) -> Result<(), Unplugged> {
+        let mut answer = [0; 64];
+        answer[..4].copy_from_slice(&report[..4]);
+        if report[4] == 0x86 {
+            answer[4..7].copy_from_slice(&[0x86, 0, 17]);
+            answer[7..15].copy_from_slice(&report[7..15]);
+            answer[15..19].copy_from_slice(&[1, 2, 3, 4]);
+        } else {
+            answer[4..8].copy_from_slice(&[0xBF, 0, 1, self.0.0]);
+        }
+        self.1 = Some(answer);
+        Ok(())
+    }
+
+    fn read(&mut self, _: Duration) -> Result<Option<[u8; 64]>, Unplugged> {
+        Ok(self.1.take())
+    }
+}
+
+#[test]
+fn a_request_that_the_device_cannot_read_is_told_from_the_other_errors() {
+    for code in [1, 2, 3, 4, 5, 6, 0x0A, 0x0B, 0x7F].map(ErrorCode) {
+        for protocol in [Protocol::Ctap1, Protocol::Ctap2] {
+            let mut now = 0;
+            let clock = move || {
+                now += 1000;
+                at(now)
+            };
+            let mut transport = HidTransport::new(Refusing(code, None), clock, [7; 8]);
+            transport.send(protocol, &[4]).unwrap();
+            let mut buffer = buffer(&[4]);
+            let received = loop {
+                match transport.receive(&mut buffer, SECOND) {
+                    Ok(Received::Nothing) => {}
+                    received => break received,
+                }
+            };
+            let expected = match code {
+                ErrorCode::INVALID_CMD => Ok(Received::Response(1)),
+                ErrorCode::INVALID_LEN | ErrorCode::OTHER => Ok(Received::Unreadable),
+                code => Err(HidError::Device(code)),
+            };
+            assert_eq!(received, expected, "{protocol:?}");
+        }
+    }
+}
+
+#[test]
+fn a_response_that_is_longer_than_the_buffer_is_told_with_its_length_and_the_next_one_comes() {
+    let mut transport = blocking();
+    transport.send(Protocol::Ctap2, &[4; 100]).unwrap();
+    assert_eq!(transport.receive(&mut [4; 99], SECOND), Ok(Received::TooLong(100)));
+    transport.send(Protocol::Ctap2, &[5, 6]).unwrap();
+    assert_eq!(transport.receive(&mut buffer(&[5, 6]), SECOND), Ok(Received::Response(2)));
+    let (pipe, clock) = pipe();
+    let mut transport = AsyncHidTransport::new(pipe, clock, [7; 8]);
+    poll(transport.send(Protocol::Ctap2, &[4; 100]), 1).unwrap().unwrap();
+    assert_eq!(poll(transport.receive(&mut [4; 99], SECOND), 1), Some(Ok(Received::TooLong(100))));
+}
+
 #[test]
 fn a_silent_device_is_a_timeout_and_may_come_back() {
     let mut transport = blocking();
