@@ -3,7 +3,7 @@
 use rand_core::CryptoRng;
 use zeroize::Zeroize;
 
-use super::{Agreement, Authorization, Context, Next, State, send};
+use super::{Agreement, Authorization, Context, Next, send};
 use crate::{
     Status,
     client::{

@@ -125,7 +125,7 @@ fn an_async_transport_makes_no_difference() {
     for (pin, new_pin, cause, asked, asked_for_new) in [
         ("", "", Cause::PinRequired, 1, 0),
         ("123", "", Cause::PinLength, MOST, 0),
-        ("0000", "", status(Status::PIN_INVALID), MOST, 0),
+        ("0000", "5678", status(Status::PIN_INVALID), MOST, 1),
         (PIN, "", Cause::PinRequired, 1, 1),
         (PIN, "123", Cause::PinLength, 1, MOST),
     ] {
