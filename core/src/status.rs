@@ -123,6 +123,8 @@ status! {
     UNAUTHORIZED_PERMISSION = 0x40;
     /// Anything else.
     OTHER = 0x7F;
+    /// The first of the errors that an extension defines.
+    EXTENSION_FIRST = 0xE0;
 }
 
 impl Status {

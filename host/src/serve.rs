@@ -9,18 +9,21 @@ use std::{
 };
 
 use clap::ValueEnum;
-use keyfob_core::transport::hid::{MAX_MESSAGE, UnknownChannels};
+use keyfob_core::{
+    cose::Algorithm,
+    transport::hid::{MAX_MESSAGE, UnknownChannels},
+};
 use keyfob_soft_authenticator::{
-    Caps,
-    devices::{self, Finger, KeyOptions, Touch, VIRTUAL_KEY_AAGUID, VirtualKey, tcp},
-    engine::{Attestation, Config, Enterprise, Policy},
+    devices::{Finger, KeyOptions, Touch, VirtualKey, tcp},
     store::FileStore,
 };
 
 use crate::say;
 
+mod key;
+
 /// What the virtual key is, and where.
-#[derive(clap::Args)]
+#[derive(clap::Args, Clone)]
 pub struct Arguments {
     /// Listen here. Each message is one 64-byte CTAPHID report, both ways; connecting plugs the key in. Port 0 takes any
     /// free port and prints it.
@@ -46,6 +49,16 @@ pub struct Arguments {
     /// The answers where the standard leaves room, in place of the profile's.
     #[arg(long, value_enum)]
     policy: Option<PolicyChoice>,
+    /// Options of getInfo that the key has or has not, in place of the profile's: NAME or NAME=true, and NAME=false, with
+    /// commas between them. What needs an option that is switched off goes with it.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = key::option)]
+    options: Vec<key::OptionSwitch>,
+    /// The algorithms of its credentials, in this order and no others: names or COSE numbers, with commas between them.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = key::algorithm, allow_hyphen_values = true)]
+    algorithms: Vec<Algorithm>,
+    /// The key has a vendor command of authenticatorConfig, which does nothing.
+    #[arg(long)]
+    vendor_commands: bool,
     /// How registrations are attested.
     #[arg(long, value_enum, default_value_t = AttestationChoice::Own)]
     attestation: AttestationChoice,
@@ -53,6 +66,9 @@ pub struct Arguments {
     /// vendor-facilitated. Once for each of them.
     #[arg(long, value_name = "RP_ID")]
     enterprise: Vec<String>,
+    /// The key knows CTAPHID_LOCK, with which one channel keeps the others out for up to 10 s at a time.
+    #[arg(long)]
+    lock: bool,
     /// Refuse channels that were never given out, as the standard has it.
     #[arg(long)]
     strict_channels: bool,
@@ -68,7 +84,7 @@ enum TouchPolicy {
     Prompt,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Profile {
     /// Everything that CTAP 2.3 has.
     #[value(name = "fido2_3_full")]
@@ -87,15 +103,18 @@ enum Profile {
     Minimal,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum PolicyChoice {
     /// The standard's words.
     Strict,
     /// As YubiKeys answer: PIN_NOT_SET to getPINRetries before there is a PIN, USER_ACTION_TIMEOUT without a touch.
     Yubikey,
+    /// The rules of CTAP 2.0 where later versions changed them.
+    #[value(name = "ctap2_0")]
+    Ctap20,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum UvPolicy {
     /// The key has no sensor.
     None,
@@ -107,7 +126,7 @@ enum UvPolicy {
     Never,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum AttestationChoice {
     /// Format "packed", signed with the credential's own key.
     Own,
@@ -126,44 +145,14 @@ pub fn run(arguments: Arguments) -> Result<(), String> {
         .map_err(|error| format!("cannot listen on {}: {}", arguments.tcp, plain(&error)))?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
 
-    let profile = match arguments.profile {
-        Profile::Full => Config::fido2_3_full,
-        Profile::Yubikey5 => Config::yubikey5_like,
-        Profile::Arculus => Config::arculus_like,
-        Profile::U2fOnly => Config::u2f_only,
-        Profile::Minimal => Config::minimal_2_0,
-    };
-    let mut config = profile(VIRTUAL_KEY_AAGUID);
-    match arguments.policy {
-        Some(PolicyChoice::Strict) => config.policy = Policy::STRICT,
-        Some(PolicyChoice::Yubikey) => config.policy = Policy::YUBIKEY,
-        None => {}
-    }
-    config.attestation = match arguments.attestation {
-        AttestationChoice::Own => Attestation::Own,
-        AttestationChoice::Certified => Attestation::Certified(devices::virtual_key_certificate()),
-        AttestationChoice::FidoU2f => Attestation::FidoU2f(devices::virtual_key_certificate()),
-        AttestationChoice::None => Attestation::None,
-    };
     let rp_ids: Vec<&str> = arguments.enterprise.iter().map(String::as_str).collect();
-    if !rp_ids.is_empty() {
-        if !config.caps.has(Caps::ENTERPRISE_ATTESTATION) {
-            return Err("this profile has no enterprise attestation".into());
-        }
-        config.enterprise =
-            Some(Enterprise { certified: devices::virtual_key_enterprise_certificate(), rp_ids: &rp_ids });
-    }
-    let finger = match arguments.uv {
-        UvPolicy::None => None,
-        UvPolicy::Auto => Some(Finger::Matches),
-        UvPolicy::Mismatch => Some(Finger::Differs),
-        UvPolicy::Never => Some(Finger::Never),
-    };
-    if finger.is_some() {
-        config.caps = config.caps.with(Caps::BUILT_IN_UV).with(Caps::BIO_ENROLL);
-    }
+    let config = key::config(&arguments, &rp_ids)?;
     let mut options = KeyOptions::new(config);
-    options.finger = finger.unwrap_or(Finger::Never);
+    options.finger = match arguments.uv {
+        UvPolicy::Auto => Finger::Matches,
+        UvPolicy::Mismatch => Finger::Differs,
+        UvPolicy::None | UvPolicy::Never => Finger::Never,
+    };
     options.ctap2 = !matches!(arguments.profile, Profile::U2fOnly);
     options.seed = arguments.seed;
     options.touch = match arguments.touch {
@@ -172,6 +161,7 @@ pub fn run(arguments: Arguments) -> Result<(), String> {
         TouchPolicy::Prompt => ask_on_terminal(),
     };
     options.wink = Some(Box::new(|| say(format_args!("The key winks."))));
+    options.lock = arguments.lock;
     if arguments.strict_channels {
         options.unknown_channels = UnknownChannels::Strict;
     }
@@ -180,7 +170,7 @@ pub fn run(arguments: Arguments) -> Result<(), String> {
     }
     // A PING may be as long as a message can be, whatever the profile takes of CTAP.
     let mut buffer = vec![0; config.buffer_len().max(MAX_MESSAGE)];
-    let mut key = VirtualKey::new(&mut buffer, options).map_err(|error| format!("cannot make a key: {error:?}"))?;
+    let mut key = VirtualKey::new(&mut buffer, options).map_err(|error| format!("cannot make a key: {error}"))?;
 
     say(format_args!("Serving a virtual security key on tcp {address}. Stop with Ctrl-C."));
     tcp::serve(&listener, &mut key).map_err(|error| format!("the socket failed: {}", plain(&error)))

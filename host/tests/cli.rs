@@ -74,7 +74,7 @@ fn what_the_user_got_wrong_is_said_in_a_line() {
     fails(&["serve", "--tcp", "127.0.0.1:99999"], 1, "cannot listen on 127.0.0.1:99999");
     fails(&["serve", "--tcp", "nonsense"], 1, "cannot listen on nonsense");
     let minimal = ["serve", "--tcp", "127.0.0.1:0", "--profile", "minimal_2_0", "--enterprise", "example.com"];
-    fails(&minimal, 1, "this profile has no enterprise attestation");
+    fails(&minimal, 1, "--profile minimal_2_0 and --enterprise do not go together: enterprise attestation is");
     // Usage errors, as the argument parser words them: 2.
     fails(&["serve"], 2, "required arguments");
     fails(&["serve", "--tcp", "127.0.0.1:0", "--profile", "unknown"], 2, "invalid value 'unknown'");

@@ -1,6 +1,10 @@
 //! What an authenticator can do: compiled in, and switched on.
 
+use core::fmt;
+
 use keyfob_core::cose::Algorithm;
+
+use crate::engine::ConfigError;
 
 /// A set of capabilities.
 ///
@@ -90,6 +94,47 @@ impl Caps {
     /// Everything this version knows. Algorithms that the crypto backend lacks are not offered all the same.
     pub const ALL: Caps = Caps(((1 << 29) - 1) | (0xff << 48));
 
+    /// What a person reads of each.
+    const NAMES: &'static [(Caps, &'static str)] = &[
+        (Caps::DISCOVERABLE, "discoverable credentials"),
+        (Caps::CLIENT_PIN, "a PIN"),
+        (Caps::PROTOCOL_ONE, "PIN/UV auth protocol one"),
+        (Caps::PROTOCOL_TWO, "PIN/UV auth protocol two"),
+        (Caps::TOKEN_PERMISSIONS, "tokens with permissions"),
+        (Caps::MAKE_CRED_UV_NOT_RQD, "makeCredUvNotRqd"),
+        (Caps::EDDSA, "EdDSA"),
+        (Caps::SELECTION, "authenticatorSelection"),
+        (Caps::NO_MC_GA_WITH_PIN, "noMcGaPermissionsWithClientPin"),
+        (Caps::CERTIFIED_ATTESTATION, "attestation with a certificate"),
+        (Caps::CRED_MGMT, "credential management"),
+        (Caps::PERSISTENT_CRED_MGMT, "read-only credential management"),
+        (Caps::LARGE_BLOBS, "large blobs"),
+        (Caps::LARGE_BLOB_EXTENSION, "the extension largeBlob"),
+        (Caps::CONFIG, "authenticatorConfig"),
+        (Caps::ALWAYS_UV, "alwaysUv"),
+        (Caps::ENTERPRISE_ATTESTATION, "enterprise attestation"),
+        (Caps::LONG_TOUCH_FOR_RESET, "a long touch for reset"),
+        (Caps::PIN_COMPLEXITY, "the PIN complexity policy"),
+        (Caps::BUILT_IN_UV, "built-in user verification"),
+        (Caps::BIO_ENROLL, "fingerprints"),
+        (Caps::U2F, "U2F"),
+        (Caps::CRED_PROTECT, "the extension credProtect"),
+        (Caps::HMAC_SECRET, "the extension hmac-secret"),
+        (Caps::HMAC_SECRET_MC, "the extension hmac-secret-mc"),
+        (Caps::CRED_BLOB, "the extension credBlob"),
+        (Caps::THIRD_PARTY_PAYMENT, "the extension thirdPartyPayment"),
+        (Caps::UVM, "the extension uvm"),
+        (Caps::IDENTIFIER, "the encrypted identifiers"),
+        (Caps::ES384, "ES384"),
+        (Caps::ES512, "ES512"),
+        (Caps::ES256K, "ES256K"),
+        (Caps::RS256, "RS256"),
+        (Caps::PS256, "PS256"),
+        (Caps::ML_DSA_44, "ML-DSA-44"),
+        (Caps::ML_DSA_65, "ML-DSA-65"),
+        (Caps::ML_DSA_87, "ML-DSA-87"),
+    ];
+
     /// What each of some capabilities needs. What a row needs has its own row before it.
     pub(crate) const NEEDS: &'static [(Caps, Caps)] = &[
         (Caps::NO_MC_GA_WITH_PIN, Caps::CLIENT_PIN),
@@ -112,8 +157,12 @@ impl Caps {
 
     /// These without the ones that lack what they need, and without one of two that exclude each other.
     pub const fn consistent(self) -> Caps {
-        let verifies = self.has(Caps::CLIENT_PIN) || self.has(Caps::BUILT_IN_UV);
-        let mut caps = if verifies { self } else { self.without(Caps::TOKEN_PERMISSIONS) };
+        let protocols = Caps::PROTOCOL_ONE.with(Caps::PROTOCOL_TWO);
+        let agrees = self.has(Caps::PROTOCOL_ONE) || self.has(Caps::PROTOCOL_TWO);
+        let mut caps = if agrees { self } else { self.without(Caps::CLIENT_PIN.with(Caps::BUILT_IN_UV)) };
+        if !caps.has(Caps::CLIENT_PIN) && !caps.has(Caps::BUILT_IN_UV) {
+            caps = caps.without(Caps::TOKEN_PERMISSIONS.with(protocols));
+        }
         let mut rows = Self::NEEDS;
         while let [(cap, needs), rest @ ..] = rows {
             if caps.has(*cap) && !caps.has(*needs) {
@@ -121,7 +170,34 @@ impl Caps {
             }
             rows = rest;
         }
-        if caps.has(Caps::LARGE_BLOBS) { caps.without(Caps::LARGE_BLOB_EXTENSION) } else { caps }
+        if caps.has(Caps::LARGE_BLOBS) {
+            caps = caps.without(Caps::LARGE_BLOB_EXTENSION);
+        }
+        // What is left out may be what something else needs.
+        if caps.0 == self.0 { caps } else { caps.consistent() }
+    }
+
+    /// The first contradiction in here, for a check at compile time: `None` if all can work together.
+    pub const fn contradiction(self) -> Option<ConfigError> {
+        let protocol = self.has(Caps::PROTOCOL_ONE) || self.has(Caps::PROTOCOL_TWO);
+        let (pin, uv) = (self.has(Caps::CLIENT_PIN), self.has(Caps::BUILT_IN_UV));
+        if (pin || uv) != protocol {
+            return Some(ConfigError::PinProtocol);
+        }
+        if !pin && (!uv && self.has(Caps::TOKEN_PERMISSIONS) || self.has(Caps::NO_MC_GA_WITH_PIN)) {
+            return Some(ConfigError::TokenWithoutPin);
+        }
+        let mut rows = Self::NEEDS;
+        while let [(cap, needs), rest @ ..] = rows {
+            if self.has(*cap) && !self.has(*needs) {
+                return Some(ConfigError::Needs(*cap, *needs));
+            }
+            rows = rest;
+        }
+        if self.has(Caps::LARGE_BLOBS.with(Caps::LARGE_BLOB_EXTENSION)) {
+            return Some(ConfigError::Excludes(Caps::LARGE_BLOBS, Caps::LARGE_BLOB_EXTENSION));
+        }
+        None
     }
 
     /// Whether all of `caps` are in here.
@@ -161,6 +237,23 @@ impl Caps {
         match Caps::of(algorithm) {
             Some(caps) => self.has(caps),
             None => false,
+        }
+    }
+}
+
+/// The capabilities by name, with commas between them.
+impl fmt::Display for Caps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = *self;
+        let mut separator = "";
+        for (caps, name) in Self::NAMES.iter().filter(|(caps, _)| self.has(*caps)) {
+            write!(f, "{separator}{name}")?;
+            rest = rest.without(*caps);
+            separator = ", ";
+        }
+        match rest {
+            Caps::NONE => Ok(()),
+            Caps(unknown) => write!(f, "{separator}unknown capabilities {unknown:#x}"),
         }
     }
 }

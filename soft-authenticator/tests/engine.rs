@@ -30,6 +30,7 @@ mod message_layer;
 mod model;
 mod persistent;
 mod pin_policy;
+mod policy_2_0;
 mod power;
 mod power_sweep;
 mod profiles;

@@ -253,20 +253,95 @@ fn every_configuration_that_contradicts_itself_is_refused() {
         (Config { max_pin_retries: 0, ..CONFIG }, ConfigError::MaxPinRetries),
         (Config { max_pin_retries: 9, ..CONFIG }, ConfigError::MaxPinRetries),
         (Config { max_credential_count_in_list: 0, ..CONFIG }, ConfigError::MaxCredentialCountInList),
-        (Config { attestation: Attestation::Certified(no_chain), ..CONFIG }, ConfigError::Attestation),
-        (Config { attestation: Attestation::Certified(rsa), ..CONFIG }, ConfigError::Attestation),
-        (Config { attestation: certified, ..caps(Caps::NONE) }, ConfigError::Attestation),
-        (Config { attestation: TWICE, max_msg_size: 1024, ..CONFIG }, ConfigError::Attestation),
-        (Config { attestation: Attestation::FidoU2f(rsa), ..CONFIG }, ConfigError::Attestation),
+        (Config { attestation: Attestation::Certified(no_chain), ..CONFIG }, ConfigError::AttestationChain),
+        (Config { attestation: Attestation::Certified(rsa), ..CONFIG }, ConfigError::AttestationAlgorithm),
+        (Config { attestation: certified, ..caps(Caps::NONE) }, ConfigError::AttestationOff),
+        (Config { attestation: TWICE, max_msg_size: 1024, ..CONFIG }, ConfigError::AttestationTooLong),
+        (Config { attestation: Attestation::FidoU2f(rsa), ..CONFIG }, ConfigError::AttestationAlgorithm),
         (
             Config { enterprise: Some(Enterprise { certified: no_chain, rp_ids: &[] }), ..CONFIG },
-            ConfigError::Attestation,
+            ConfigError::AttestationChain,
         ),
-        (Config { enterprise: Some(Enterprise { certified: rsa, rp_ids: &[] }), ..CONFIG }, ConfigError::Attestation),
+        (
+            Config { enterprise: Some(Enterprise { certified: rsa, rp_ids: &[] }), ..CONFIG },
+            ConfigError::AttestationAlgorithm,
+        ),
+        (
+            Config { enterprise: MANAGED.enterprise, ..caps(CONFIG.caps.without(Caps::ENTERPRISE_ATTESTATION)) },
+            ConfigError::EnterpriseOff,
+        ),
+        (Config { algorithms: Some(&[]), ..CONFIG }, ConfigError::Algorithms),
+        (Config { algorithms: Some(&[Algorithm::ES256; 17]), ..CONFIG }, ConfigError::Algorithms),
+        (
+            Config { algorithms: Some(&ES256_EDDSA), ..caps(CONFIG.caps.without(Caps::EDDSA)) },
+            ConfigError::AlgorithmOff(Algorithm::EDDSA),
+        ),
+        (
+            Config { algorithms: Some(&[Algorithm::ML_DSA_87]), max_msg_size: 1024, ..CONFIG },
+            ConfigError::AlgorithmTooLong(Algorithm::ML_DSA_87),
+        ),
+        (
+            Config { algorithms: Some(&[Algorithm::RS256]), ..caps(CONFIG.caps.without(Caps::U2F)) },
+            ConfigError::AlgorithmUnsupported(Algorithm::RS256),
+        ),
+        (Config { algorithms: Some(&[Algorithm::EDDSA]), ..CONFIG }, ConfigError::U2fAlgorithm),
     ] {
         let result = Key::try_with(config, BenchStore::default());
-        assert_eq!(result.map(|_| ()).unwrap_err(), expected);
+        let error = result.map(|_| ()).unwrap_err();
+        assert_eq!(error, expected);
+        let sentence = error.to_string();
+        assert!(sentence.len() > 20 && !sentence.contains(&format!("{error:?}")), "{sentence}");
     }
+}
+
+const ES256_EDDSA: [Algorithm; 2] = [Algorithm::ES256, Algorithm::EDDSA];
+
+#[test]
+fn a_contradiction_is_said_in_a_sentence_that_names_both_sides() {
+    for (error, sentence) in [
+        (
+            ConfigError::Needs(Caps::BIO_ENROLL, Caps::BUILT_IN_UV.with(Caps::CLIENT_PIN)),
+            "fingerprints cannot work without all of these: a PIN, built-in user verification",
+        ),
+        (
+            ConfigError::Excludes(Caps::LARGE_BLOBS, Caps::LARGE_BLOB_EXTENSION),
+            "large blobs and the extension largeBlob exclude each other: switch one off",
+        ),
+        (
+            ConfigError::NotCompiled(Caps::EDDSA.with(Caps(1 << 63))),
+            "switched on, but not compiled in: EdDSA, unknown capabilities 0x8000000000000000",
+        ),
+        (
+            ConfigError::AlgorithmOff(Algorithm::EDDSA),
+            "the list of algorithms has EDDSA, whose capability is switched off",
+        ),
+    ] {
+        let error: Box<dyn core::error::Error> = Box::new(error);
+        assert_eq!(error.to_string(), sentence);
+    }
+    for bit in (0..64).map(|bit| Caps(1 << bit)).filter(|bit| Caps::ALL.has(*bit)) {
+        assert!(!bit.to_string().contains("unknown"), "{bit:?} has a name");
+    }
+}
+
+#[test]
+fn a_list_of_algorithms_is_offered_in_its_order_and_no_other_is() {
+    let mut key = Key::with(Config { algorithms: Some(&[Algorithm::EDDSA, Algorithm::ES256]), ..CONFIG });
+    let listed = key.info(|info| info.algorithms.unwrap().iter().map(|one| one.algorithm).collect::<Vec<_>>());
+    assert_eq!(listed, [Algorithm::EDDSA, Algorithm::ES256]);
+    for (algorithm, expected) in [
+        (Algorithm::EDDSA, Status::OK),
+        (Algorithm::ES256, Status::OK),
+        (Algorithm::ES384, Status::UNSUPPORTED_ALGORITHM),
+    ] {
+        let wanted = [ctap2::CredentialParameters::new(algorithm)];
+        let pub_key_cred_params = keyfob_core::cbor::List::Slice(&wanted[..]);
+        let made = key.make(&ctap2::make_credential::Request { pub_key_cred_params, ..registration(b"u") });
+        assert_eq!(made.err().unwrap_or(Status::OK), expected, "{algorithm:?}");
+    }
+    let without_es256 =
+        Config { algorithms: Some(&[Algorithm::EDDSA]), caps: CONFIG.caps.without(Caps::U2F), ..CONFIG };
+    assert_eq!(Key::with(without_es256).make(&registration(b"u")).unwrap_err(), Status::UNSUPPORTED_ALGORITHM);
 }
 
 #[test]

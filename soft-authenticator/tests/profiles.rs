@@ -1,6 +1,7 @@
 //! The named profiles: each is an authenticator that works, and getInfo says what it is.
 
 use keyfob_core::{
+    Status,
     cbor::List,
     cose::Algorithm,
     ctap2::{self, Command, CredentialParameters, client_pin, get_info::Response},
@@ -9,12 +10,24 @@ use keyfob_core::{
 use keyfob_soft_authenticator::{
     Caps,
     devices::virtual_key_certificate,
-    engine::{Attestation, Config, Policy},
+    engine::{Attestation, Config, Policy, Version},
 };
 
 use super::harness::*;
 
 const AAGUID: [u8; 16] = [0xAA; 16];
+/// getPINRetries, with the protocol that version 2.0 demands.
+const RETRIES: client_pin::Request<'static> = client_pin::Request {
+    pin_uv_auth_protocol: Some(1),
+    sub_command: Some(client_pin::subcommand::GET_PIN_RETRIES),
+    key_agreement: None,
+    pin_uv_auth_param: None,
+    new_pin_enc: None,
+    pin_hash_enc: None,
+    permissions: None,
+    rp_id: None,
+};
+
 /// Those that answer CTAP2.
 fn profiles() -> [Config<'static>; 4] {
     [
@@ -85,7 +98,8 @@ fn every_profile_takes_a_pin_with_each_of_its_protocols() {
             }
             let mut key = Key::with(config);
             key.set_pin(protocol, PIN);
-            assert_eq!(key.retries(), (8, false));
+            let retries = client_pin::Request { pin_uv_auth_protocol: Some(protocol.number()), ..RETRIES };
+            assert_eq!(key.call(&message(Command::CLIENT_PIN, &retries)), [0, 0xA1, 3, 8]);
             key.legacy_token(protocol, PIN).unwrap();
         }
     }
@@ -103,15 +117,16 @@ fn a_card_is_for_nfc_with_messages_of_1024_bytes_and_es256() {
 
 #[test]
 fn only_the_profile_of_a_yubikey_answers_as_yubikeys_do() {
-    let request = client_pin::Request {
-        sub_command: Some(client_pin::subcommand::GET_PIN_RETRIES),
-        ..client_pin::Request::default()
-    };
     for config in profiles() {
-        let yubikey = config.transports.len() == 2;
-        assert_eq!(config.policy, if yubikey { Policy::YUBIKEY } else { Policy::STRICT });
-        let expected = if yubikey { keyfob_core::Status::PIN_NOT_SET } else { keyfob_core::Status::OK };
-        assert_eq!(Key::with(config).client_pin(&request), expected);
+        let (policy, expected) = if config.transports.len() == 2 {
+            (Policy::YUBIKEY, Status::PIN_NOT_SET)
+        } else if config.newest_version == Version::Fido2_0 {
+            (Policy { probe_with_pin: Status::PIN_INVALID, ..Policy::CTAP2_0 }, Status::OK)
+        } else {
+            (Policy::STRICT, Status::OK)
+        };
+        assert_eq!(config.policy, policy);
+        assert_eq!(Key::with(config).client_pin(&RETRIES), expected);
     }
 }
 

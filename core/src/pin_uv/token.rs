@@ -143,12 +143,19 @@ pub struct TokenState {
     used: bool,
     user_present: bool,
     user_verified: bool,
+    unlimited: bool,
 }
 
 impl TokenState {
+    /// The state of an authenticator of version 2.0. Its tokens live until they are replaced: time does not void them, use
+    /// does not use them up, and use does not bind them to a relying party. Only the user's presence passes.
+    pub fn without_limits() -> Self {
+        Self { unlimited: true, ..Self::default() }
+    }
+
     /// Voids the token.
     pub fn stop_using(&mut self) {
-        *self = Self::default();
+        *self = Self { unlimited: self.unlimited, ..Self::default() };
     }
 
     /// Issues a fresh token after user verification and returns it. `rp_id_hash` binds it from the start.
@@ -170,6 +177,7 @@ impl TokenState {
             used: false,
             user_present,
             user_verified: true,
+            unlimited: self.unlimited,
         };
         &self.token
     }
@@ -177,7 +185,8 @@ impl TokenState {
     /// Applies the timers. To be called before the state is used.
     pub fn observe(&mut self, now: Instant) {
         let age = now.since(self.issued);
-        if self.protocol.is_some() && (age >= MAX_USAGE_PERIOD || (!self.used && age >= INITIAL_USAGE_LIMIT)) {
+        let expired = age >= MAX_USAGE_PERIOD || (!self.used && age >= INITIAL_USAGE_LIMIT);
+        if self.protocol.is_some() && expired && !self.unlimited {
             self.stop_using();
         }
         if age >= USER_PRESENT_LIMIT {
@@ -223,7 +232,9 @@ impl TokenState {
 
     /// Binds an unbound token to the first relying party it is used for.
     pub fn bind_rp(&mut self, rp_id_hash: &[u8; 32]) {
-        self.rp_id_hash.get_or_insert(*rp_id_hash);
+        if !self.unlimited {
+            self.rp_id_hash.get_or_insert(*rp_id_hash);
+        }
     }
 
     /// Whether the token vouches for user verification.
@@ -239,7 +250,9 @@ impl TokenState {
     /// After an operation that tested user presence: clears both flags and every permission but large-blob write.
     pub fn consume(&mut self) {
         self.user_present = false;
-        self.user_verified = false;
-        self.permissions = Permissions(self.permissions.0 & Permissions::LBW.0);
+        if !self.unlimited {
+            self.user_verified = false;
+            self.permissions = Permissions(self.permissions.0 & Permissions::LBW.0);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::time;
 
 use keyfob_core::{
-    Instant,
+    Instant, Status,
     ctap2::bio_enrollment::SampleStatus,
     transport::hid::{Capabilities, Command, DeviceConfig, ErrorCode, REPORT_LEN, UnknownChannels},
 };
@@ -35,7 +35,15 @@ impl Platform for VirtualPlatform {
     type Crypto = VirtualCrypto;
     type Rng = ChaCha20Rng;
     type Store = Box<dyn Store + Send>;
+
+    /// Those of [`VIRTUAL_VENDOR_COMMANDS`] do nothing.
+    fn vendor_command(_: &mut Self::Store, id: u64, _: &[u8]) -> Result<(), Status> {
+        if VIRTUAL_VENDOR_COMMANDS.contains(&id) { Ok(()) } else { Err(Status::INVALID_PARAMETER) }
+    }
 }
+
+/// Vendor commands of authenticatorConfig for a virtual key, [`Config::vendor_commands`]: one that does nothing.
+pub const VIRTUAL_VENDOR_COMMANDS: &[u64] = &[u64::from_be_bytes(*b"keyfob\x00\x01")];
 
 /// Why a virtual key cannot be made.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +53,17 @@ pub enum KeyError {
     /// The system's random source failed.
     Random(getrandom::Error),
 }
+
+impl core::fmt::Display for KeyError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Config(error) => error.fmt(f),
+            Self::Random(error) => write!(f, "the system's random source failed: {error}"),
+        }
+    }
+}
+
+impl core::error::Error for KeyError {}
 
 /// What the fingerprint sensor of a virtual key sees, where it has one ([`crate::Caps::BIO_ENROLL`]) or another way to
 /// verify its user ([`crate::Caps::BUILT_IN_UV`]).

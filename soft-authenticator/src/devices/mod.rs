@@ -13,4 +13,6 @@ pub use attestation::{
     VIRTUAL_KEY_AAGUID, VIRTUAL_KEY_ROOT, virtual_key_certificate, virtual_key_enterprise_certificate,
 };
 pub use in_process::InProcess;
-pub use key::{Finger, KeyError, KeyOptions, Touch, VirtualCrypto, VirtualKey, VirtualPlatform};
+pub use key::{
+    Finger, KeyError, KeyOptions, Touch, VIRTUAL_VENDOR_COMMANDS, VirtualCrypto, VirtualKey, VirtualPlatform,
+};

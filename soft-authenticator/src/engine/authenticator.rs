@@ -237,7 +237,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
             fingerprints: Vec::new(),
             options: Options::new(&config),
             key_agreement: None,
-            token: TokenState::default(),
+            token: if config.policy.rules_2_0 { TokenState::without_limits() } else { TokenState::default() },
             token_by_uv: false,
             sequence: None,
             shared: None,
@@ -248,9 +248,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
             public: Vec::new(),
             scratch_used: 0,
         };
-        if config.certificates().any(|certified| !authenticator.crypto.algorithms().contains(&certified.algorithm)) {
-            return Err(ConfigError::Attestation);
-        }
+        config.check_backend(authenticator.crypto.algorithms())?;
         authenticator.power_up(now)?;
         Ok(authenticator)
     }
@@ -342,7 +340,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
 
     /// Whether a credential that is not discoverable can be made without user verification.
     pub fn make_cred_uv_not_rqd(&self) -> bool {
-        self.has(Caps::MAKE_CRED_UV_NOT_RQD) && !self.always_uv()
+        self.has(Caps::MAKE_CRED_UV_NOT_RQD) && !self.always_uv() && !self.config.policy.rules_2_0
     }
 
     /// Whether there is an enterprise attestation to be given, once it is enabled.
@@ -419,8 +417,16 @@ impl<'c, P: Platform> Authenticator<'c, P> {
         if param.is_none() {
             return Ok(None);
         }
-        let number = number.ok_or(Status::MISSING_PARAMETER)?;
-        self.protocol(number).map(Some).ok_or(Status::INVALID_PARAMETER)
+        let policy = self.config.policy;
+        let number = number.ok_or(policy.by_version(Status::MISSING_PARAMETER, Status::PIN_AUTH_INVALID))?;
+        let unsupported = policy.by_version(Status::INVALID_PARAMETER, Status::PIN_AUTH_INVALID);
+        self.protocol(number).map(Some).ok_or(unsupported)
+    }
+
+    /// Version 2.0 refuses a pinUvAuthParam where nothing is set up that it could prove. Later ones pass it over.
+    pub fn check_param_is_expected(&self, param: Option<&[u8]>) -> Result<(), Status> {
+        let unexpected = param.is_some() && !self.is_protected() && self.config.policy.rules_2_0;
+        if unexpected { Err(Status::PIN_NOT_SET) } else { Ok(()) }
     }
 
     /// Whether a presented token lets `permission` be used for this relying party (CTAP 2.3 §6.1.2 step 11).

@@ -105,7 +105,7 @@ impl<P: Platform> Authenticator<'_, P> {
                 Ok(Answer::Body(Body::UvRetries(self.uv_retries())))
             }
             _ if !pin => Err(Status::INVALID_SUBCOMMAND),
-            subcommand::GET_PIN_RETRIES => self.get_pin_retries(),
+            subcommand::GET_PIN_RETRIES => self.get_pin_retries(request),
             subcommand::SET_PIN => self.set_pin(request),
             subcommand::CHANGE_PIN => self.change_pin(request),
             subcommand::GET_PIN_TOKEN => self.get_token(now, request, true),
@@ -118,7 +118,10 @@ impl<P: Platform> Authenticator<'_, P> {
         self.protocol(required(request.pin_uv_auth_protocol)?).ok_or(Status::INVALID_PARAMETER)
     }
 
-    fn get_pin_retries(&self) -> Result<Answer, Status> {
+    fn get_pin_retries(&self, request: &Request<'_>) -> Result<Answer, Status> {
+        if self.config.policy.rules_2_0 {
+            self.required_protocol(request)?; // every subcommand has one
+        }
         if !self.pin.is_set && self.config.policy.retries_need_pin {
             return Err(Status::PIN_NOT_SET);
         }
@@ -141,7 +144,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let new_pin_enc = required(request.new_pin_enc)?;
         let protocol = self.required_protocol(request)?;
         if self.pin.is_set {
-            return Err(Status::PIN_AUTH_INVALID);
+            return Err(self.config.policy.by_version(Status::PIN_AUTH_INVALID, Status::NOT_ALLOWED));
         }
         if self.work.step == step::START {
             self.shared = Some(self.decapsulate(protocol, &key)?);
@@ -271,8 +274,14 @@ impl<P: Platform> Authenticator<'_, P> {
 
     fn permissions_asked(&self, request: &Request<'_>, legacy: bool) -> Result<Permissions, Status> {
         if legacy {
-            let none = self.has(Caps::NO_MC_GA_WITH_PIN);
-            return Ok(if none { Permissions::default() } else { Permissions::MC.with(Permissions::GA) });
+            let all = Permissions::MC.with(Permissions::GA);
+            // Version 2.0 knows no permissions, and the prototypes of management take its tokens.
+            let managing = Permissions::CM.with(Permissions::BE);
+            return Ok(match (self.has(Caps::NO_MC_GA_WITH_PIN), self.config.policy.rules_2_0) {
+                (true, _) => Permissions::default(),
+                (false, true) => all.with(managing),
+                (false, false) => all,
+            });
         }
         // Undefined bits are ignored; all defined ones lie in the low byte.
         Ok(Permissions((required(request.permissions)? & 0x7F) as u8))

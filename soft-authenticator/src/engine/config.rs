@@ -30,6 +30,9 @@ const DISCOVERABLE_OUTPUTS: [(Caps, usize); 2] = [(Caps::LARGE_BLOBS, 35), (Caps
 /// The head of a byte string of under 65,536 bytes, in bytes.
 const CBOR_HEAD: usize = 3;
 
+/// The longest list of algorithms: more do not fit in a getInfo.
+pub(super) const MAX_LIST: usize = 16;
+
 /// The longest blob of the extension `credBlob`, in bytes: the least that CTAP 2.3 §12.2 allows.
 pub const MAX_CRED_BLOB_LENGTH: usize = 32;
 
@@ -70,6 +73,9 @@ pub struct Config<'c> {
     pub transports: &'c [Text<'c>],
     /// Transports over which a reset is accepted, some of `transports`; all of them when `None`.
     pub transports_for_reset: Option<&'c [Text<'c>]>,
+    /// The algorithms that credentials may have, in the order of getInfo: 1 to 16, each with its capability. Without a list,
+    /// all whose capabilities are switched on, in the order of the crypto backend.
+    pub algorithms: Option<&'c [Algorithm]>,
     /// Vendor commands of authenticatorConfig, which [`super::Platform::vendor_command`] carries out.
     pub vendor_commands: &'c [u64],
     /// Firmware version that getInfo names.
@@ -143,6 +149,13 @@ pub struct Policy {
     pub no_credentials_after_touch: bool,
     /// enumerateRPsBegin without any relying party: `false` answers NO_CREDENTIALS, `true` a success with totalRPs 0.
     pub no_rps_is_success: bool,
+    /// The answer to an empty pinUvAuthParam where a PIN is set, after the touch: [`Status::PIN_INVALID`] by CTAP 2.3
+    /// §6.1.2 step 1, or [`Status::PIN_AUTH_INVALID`] as test suites of version 2.0 ask.
+    pub probe_with_pin: Status,
+    /// The rules of version 2.0 where later ones changed them: then getInfo names no later one. `docs/policies.md` has all
+    /// of them. Tokens have no limits, neither of time nor of use nor to a relying party, so they live until they are
+    /// replaced; a PIN that is set is always demanded of makeCredential; a pinUvAuthParam is refused where none is set.
+    pub rules_2_0: bool,
 }
 
 impl Policy {
@@ -152,10 +165,30 @@ impl Policy {
         retries_need_pin: false,
         no_credentials_after_touch: false,
         no_rps_is_success: false,
+        probe_with_pin: Status::PIN_INVALID,
+        rules_2_0: false,
     };
     /// As YubiKeys answer.
     pub const YUBIKEY: Policy =
         Policy { touch_timeout: Status::USER_ACTION_TIMEOUT, retries_need_pin: true, ..Policy::STRICT };
+
+    /// As keys of version 2.0 answer, and as test suites of that generation ask.
+    pub const CTAP2_0: Policy = Policy {
+        no_credentials_after_touch: true,
+        probe_with_pin: Status::PIN_AUTH_INVALID,
+        rules_2_0: true,
+        ..Policy::STRICT
+    };
+
+    /// The status of the later versions, or that of version 2.0 where its rules hold.
+    pub(super) const fn by_version(self, later: Status, version_2_0: Status) -> Status {
+        if self.rules_2_0 { version_2_0 } else { later }
+    }
+
+    /// The answer to an empty pinUvAuthParam, after the touch.
+    pub(super) const fn probe_answer(self, pin_is_set: bool) -> Status {
+        if pin_is_set { self.probe_with_pin } else { Status::PIN_NOT_SET }
+    }
 
     pub(super) fn touch_refused(self, status: Status) -> Status {
         if status == Status::USER_ACTION_TIMEOUT { self.touch_timeout } else { status }
@@ -176,9 +209,18 @@ pub enum ConfigError {
     Needs(Caps, Caps),
     /// The first capability excludes the second.
     Excludes(Caps, Caps),
-    /// Built-in user verification without tokens with permissions or with numbers out of their bounds, or fingerprints
-    /// without it or without a PIN to enrol them.
+    /// Built-in user verification with numbers out of their bounds.
     UserVerification,
+    /// A list of algorithms that is empty or too long.
+    Algorithms,
+    /// The list of algorithms has one whose capability is switched off.
+    AlgorithmOff(Algorithm),
+    /// The list of algorithms has one whose registrations do not fit in a message.
+    AlgorithmTooLong(Algorithm),
+    /// The list of algorithms has one that the crypto backend does not sign with.
+    AlgorithmUnsupported(Algorithm),
+    /// U2F, and a list of algorithms without ES256.
+    U2fAlgorithm,
     /// A message size under 1,024 or over 65,535 bytes.
     MaxMsgSize,
     /// A shortest PIN under 4 or over 63 code points.
@@ -195,9 +237,16 @@ pub enum ConfigError {
     MaxPinRetries,
     /// A credential list must hold at least one entry.
     MaxCredentialCountInList,
-    /// Certified attestation without a certificate, without its capability, with an algorithm that the backend does not
-    /// sign with, or with a chain that leaves no room in a message.
-    Attestation,
+    /// Attestation with a certificate, without its capability.
+    AttestationOff,
+    /// An attestation key without a certificate.
+    AttestationChain,
+    /// An attestation key with an algorithm that the backend does not sign with, or with another than ES256 for fido-u2f.
+    AttestationAlgorithm,
+    /// A chain of attestation certificates that leaves no room in a message.
+    AttestationTooLong,
+    /// Enterprise attestation without its capability.
+    EnterpriseOff,
     /// The buffer is too small.
     BufferTooSmall {
         /// The bytes it takes.
@@ -226,6 +275,7 @@ impl<'c> Config<'c> {
             user_verification: UserVerification::TOUCH_SENSOR,
             transports: const { &[Text::new("usb")] },
             transports_for_reset: None,
+            algorithms: None,
             vendor_commands: &[],
             firmware_version: None,
             max_credential_count_in_list: 64,
@@ -247,32 +297,22 @@ impl<'c> Config<'c> {
         MAX_CREDENTIAL_ID
     }
 
-    /// Checks the configuration against what is compiled and against itself.
-    pub(super) fn check(&self, compiled: Caps) -> Result<(), ConfigError> {
+    /// Checks the configuration against what is compiled and against itself. What only the crypto backend and the store
+    /// can tell is checked when the authenticator is made.
+    ///
+    /// # Errors
+    ///
+    /// The first contradiction: [`ConfigError`].
+    pub fn check(&self, compiled: Caps) -> Result<(), ConfigError> {
         let caps = self.caps;
         if !compiled.has(caps) {
             return Err(ConfigError::NotCompiled(caps.without(compiled)));
         }
-        let protocol = caps.has(Caps::PROTOCOL_ONE) || caps.has(Caps::PROTOCOL_TWO);
-        let (pin, uv) = (caps.has(Caps::CLIENT_PIN), caps.has(Caps::BUILT_IN_UV));
-        if (pin || uv) != protocol {
-            return Err(ConfigError::PinProtocol);
+        if let Some(contradiction) = caps.contradiction() {
+            return Err(contradiction);
         }
-        if !pin && (!uv && caps.has(Caps::TOKEN_PERMISSIONS) || caps.has(Caps::NO_MC_GA_WITH_PIN)) {
-            return Err(ConfigError::TokenWithoutPin);
-        }
-        if uv && !(caps.has(Caps::TOKEN_PERMISSIONS) && self.user_verification.is_valid())
-            || caps.has(Caps::BIO_ENROLL) && !(uv && pin)
-        {
+        if caps.has(Caps::BUILT_IN_UV) && !self.user_verification.is_valid() {
             return Err(ConfigError::UserVerification);
-        }
-        for &(cap, needs) in Caps::NEEDS {
-            if caps.has(cap) && !caps.has(needs) {
-                return Err(ConfigError::Needs(cap, needs));
-            }
-        }
-        if caps.has(Caps::LARGE_BLOBS.with(Caps::LARGE_BLOB_EXTENSION)) {
-            return Err(ConfigError::Excludes(Caps::LARGE_BLOBS, Caps::LARGE_BLOB_EXTENSION));
         }
         if !(1024..=65_535).contains(&self.max_msg_size) {
             return Err(ConfigError::MaxMsgSize);
@@ -300,18 +340,61 @@ impl<'c> Config<'c> {
         if self.max_credential_count_in_list == 0 {
             return Err(ConfigError::MaxCredentialCountInList);
         }
+        self.check_algorithms()?;
         self.check_attestation()
     }
 
+    fn check_algorithms(&self) -> Result<(), ConfigError> {
+        let Some(algorithms) = self.algorithms else { return Ok(()) };
+        if !(1..=MAX_LIST).contains(&algorithms.len()) {
+            return Err(ConfigError::Algorithms);
+        }
+        for &algorithm in algorithms {
+            if !self.caps.allows(algorithm) {
+                return Err(ConfigError::AlgorithmOff(algorithm));
+            }
+            if !self.has_room_for(algorithm) {
+                return Err(ConfigError::AlgorithmTooLong(algorithm));
+            }
+        }
+        let u2f = self.caps.has(Caps::U2F) && !algorithms.contains(&Algorithm::ES256);
+        if u2f { Err(ConfigError::U2fAlgorithm) } else { Ok(()) }
+    }
+
     fn check_attestation(&self) -> Result<(), ConfigError> {
-        let u2f = matches!(self.attestation, Attestation::FidoU2f(key) if key.algorithm != Algorithm::ES256);
-        let misplaced = match self.attestation {
-            Attestation::Certified(_) | Attestation::FidoU2f(_) => !self.caps.has(Caps::CERTIFIED_ATTESTATION),
-            Attestation::None | Attestation::Own => false,
-        };
-        let without_chain = self.certificates().any(|certified| certified.chain.is_empty());
-        let wrong = u2f || misplaced || without_chain || !self.has_room_for(Algorithm::ES256);
-        if wrong { Err(ConfigError::Attestation) } else { Ok(()) }
+        let is_certified = matches!(self.attestation, Attestation::Certified(_) | Attestation::FidoU2f(_));
+        if is_certified && !self.caps.has(Caps::CERTIFIED_ATTESTATION) {
+            return Err(ConfigError::AttestationOff);
+        }
+        if self.enterprise.is_some() && !self.caps.has(Caps::ENTERPRISE_ATTESTATION) {
+            return Err(ConfigError::EnterpriseOff);
+        }
+        if matches!(self.attestation, Attestation::FidoU2f(key) if key.algorithm != Algorithm::ES256) {
+            return Err(ConfigError::AttestationAlgorithm);
+        }
+        if self.certificates().any(|certified| certified.chain.is_empty()) {
+            return Err(ConfigError::AttestationChain);
+        }
+        if self.has_room_for(Algorithm::ES256) { Ok(()) } else { Err(ConfigError::AttestationTooLong) }
+    }
+
+    /// Checks the configuration against the algorithms of the crypto backend, as the engine does when it is made.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::AlgorithmUnsupported`], [`ConfigError::AttestationAlgorithm`].
+    pub fn check_backend(&self, signs_with: &[Algorithm]) -> Result<(), ConfigError> {
+        let listed = self.algorithms.unwrap_or_default();
+        if let Some(unsupported) = listed.iter().find(|algorithm| !signs_with.contains(algorithm)) {
+            return Err(ConfigError::AlgorithmUnsupported(*unsupported));
+        }
+        let attests = |certified: Certified<'_>| signs_with.contains(&certified.algorithm);
+        if self.certificates().all(attests) { Ok(()) } else { Err(ConfigError::AttestationAlgorithm) }
+    }
+
+    /// Whether the list of algorithms, if there is one, has `algorithm`.
+    pub(super) fn lists(&self, algorithm: Algorithm) -> bool {
+        self.algorithms.is_none_or(|algorithms| algorithms.contains(&algorithm))
     }
 
     /// The certified keys of the configuration.

@@ -205,7 +205,8 @@ impl<P: Platform> Authenticator<'_, P> {
         match (target, self.token.rp_id_hash()) {
             (Some((rp_id_hash, _)), Some(bound)) if rp_id_hash != *bound => Err(Status::PIN_AUTH_INVALID),
             (Some(target), _) => Ok(target),
-            (None, Some(_)) => Err(Status::PIN_AUTH_INVALID),
+            // An id that is not here is nobody's.
+            (None, Some(_)) => Err(self.config.policy.by_version(Status::PIN_AUTH_INVALID, Status::NO_CREDENTIALS)),
             (None, None) => Err(Status::NO_CREDENTIALS),
         }
     }

@@ -237,8 +237,9 @@ impl<P: Platform> Authenticator<'_, P> {
         };
         let protocol = self.protocol(input.pin_uv_auth_protocol.unwrap_or(1)).ok_or(unsupported)?;
         let shared = self.decapsulate(protocol, &input.key_agreement)?;
+        let policy = self.config.policy;
         if !shared.verify(&self.crypto, &[input.salt_enc], input.salt_auth) {
-            return Err(Status::PIN_AUTH_INVALID);
+            return Err(policy.by_version(Status::PIN_AUTH_INVALID, Status::EXTENSION_FIRST));
         }
         let mut salts = Zeroizing::new([0; 2 * SALT]);
         match shared.decrypt(&self.crypto, input.salt_enc, &mut *salts) {
@@ -246,7 +247,7 @@ impl<P: Platform> Authenticator<'_, P> {
                 (self.shared, self.salts) = (Some(shared), Some(Salts { salts, len }));
                 Ok(())
             }
-            _ => Err(Status::INVALID_PARAMETER),
+            _ => Err(policy.by_version(Status::INVALID_PARAMETER, Status::INVALID_LENGTH)),
         }
     }
 

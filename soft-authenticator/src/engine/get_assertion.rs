@@ -63,7 +63,7 @@ impl<P: Platform> Engine<'_, P> {
         let authenticator = &mut self.authenticator;
         if touched {
             if authenticator.work.probe {
-                return Err(if authenticator.pin.is_set { Status::PIN_INVALID } else { Status::PIN_NOT_SET });
+                return Err(authenticator.config.policy.probe_answer(authenticator.pin.is_set));
             }
             if authenticator.work.total == 0 {
                 return Err(Status::NO_CREDENTIALS);
@@ -111,6 +111,7 @@ impl<P: Platform> Authenticator<'_, P> {
         }
         let rp_id_hash = self.hash_rp_id(request.rp_id);
         // 6
+        self.check_param_is_expected(param)?;
         let mut user_verified = false;
         if let (true, Some(protocol), Some(param)) = (self.is_protected(), protocol, param) {
             let hash = request.client_data_hash;

@@ -11,12 +11,9 @@ use keyfob_core::{
 
 use super::{
     Engine, MAX_CRED_BLOB_LENGTH, Next, Outcome, Platform, Version, attestation::Format, authenticator::Authenticator,
-    authenticator_config::MAX_RP_IDS, extensions::EXTENSIONS,
+    authenticator_config::MAX_RP_IDS, config::MAX_LIST, extensions::EXTENSIONS,
 };
 use crate::{caps::Caps, store::Store};
-
-/// More algorithms than this are not listed.
-const MAX_ALGORITHMS: usize = 16;
 
 impl<P: Platform> Engine<'_, P> {
     #[inline(never)]
@@ -29,12 +26,12 @@ impl<P: Platform> Engine<'_, P> {
         } else {
             None
         };
-        let algorithms: Vec<_, MAX_ALGORITHMS> = authenticator
-            .crypto
-            .algorithms()
+        let algorithms: Vec<_, MAX_LIST> = config
+            .algorithms
+            .unwrap_or(authenticator.crypto.algorithms())
             .iter()
             .filter(|algorithm: &&Algorithm| authenticator.signs_with(**algorithm))
-            .take(MAX_ALGORITHMS)
+            .take(MAX_LIST)
             .map(|algorithm| CredentialParameters::new(*algorithm))
             .collect();
         let mut protocols: Vec<u64, 2> = Vec::from([2, 1]);
@@ -144,6 +141,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let required =
             Caps::TOKEN_PERMISSIONS.with(Caps::PROTOCOL_TWO).with(Caps::HMAC_SECRET).with(Caps::CRED_PROTECT);
         let manageable = !self.has(Caps::DISCOVERABLE) || self.has(Caps::CRED_MGMT);
-        version <= self.config.newest_version && self.has(required) && manageable
+        let wanted = version <= self.config.newest_version && !self.config.policy.rules_2_0;
+        wanted && self.has(required) && manageable
     }
 }

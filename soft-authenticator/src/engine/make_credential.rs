@@ -58,7 +58,7 @@ impl<P: Platform> Engine<'_, P> {
         if touched {
             if work.probe {
                 let pin_is_set = self.authenticator.pin.is_set;
-                return Err(if pin_is_set { Status::PIN_INVALID } else { Status::PIN_NOT_SET });
+                return Err(self.authenticator.config.policy.probe_answer(pin_is_set));
             }
             if work.excluded {
                 return Err(Status::CREDENTIAL_EXCLUDED);
@@ -119,7 +119,8 @@ impl<P: Platform> Authenticator<'_, P> {
         if options.rk.is_some() && !self.has(Caps::DISCOVERABLE) {
             return Err(Status::UNSUPPORTED_OPTION);
         }
-        if options.up == Some(false) {
+        // Version 2.0 knows no `up` here.
+        if options.up == Some(false) || options.up.is_some() && self.config.policy.rules_2_0 {
             return Err(Status::INVALID_OPTION);
         }
         let discoverable = options.rk == Some(true);
@@ -137,6 +138,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let enterprise = self.is_enterprise(request)?;
         let rp_id_hash = self.hash_rp_id(request.rp.id);
         // 10, 11
+        self.check_param_is_expected(param)?;
         let mut user_verified = false;
         if let (true, Some(protocol), Some(param)) = (self.is_protected(), protocol, param) {
             let hash = request.client_data_hash;
@@ -218,6 +220,7 @@ impl<P: Platform> Authenticator<'_, P> {
     /// Whether credentials of `algorithm` can be made here.
     pub(super) fn signs_with(&self, algorithm: Algorithm) -> bool {
         P::COMPILED.allows(algorithm)
+            && self.config.lists(algorithm)
             && self.config.caps.allows(algorithm)
             && self.config.has_room_for(algorithm)
             && self.crypto.algorithms().contains(&algorithm)

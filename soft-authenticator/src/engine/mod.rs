@@ -40,6 +40,7 @@ mod bio_enrollment;
 mod certificate;
 mod client_pin;
 mod config;
+mod config_error;
 mod credential;
 mod credential_management;
 mod extensions;

@@ -1,7 +1,7 @@
 //! Configurations with a name: what an authenticator of a kind can do. A feature that this version does not have yet is
 //! switched on here all the same; getInfo lists it once it works.
 
-use keyfob_core::cbor::Text;
+use keyfob_core::{Status, cbor::Text};
 
 use super::{Config, Policy, Version};
 use crate::caps::Caps;
@@ -22,6 +22,16 @@ const KEY_2_1: Caps = Caps::DISCOVERABLE
     .with(Caps::CRED_PROTECT)
     .with(Caps::HMAC_SECRET)
     .with(Caps::CRED_BLOB);
+
+// A profile that contradicts itself does not compile.
+const _: () = {
+    const AAGUID: [u8; 16] = [0; 16];
+    assert!(Config::fido2_3_full(AAGUID).caps.contradiction().is_none());
+    assert!(Config::yubikey5_like(AAGUID).caps.contradiction().is_none());
+    assert!(Config::arculus_like(AAGUID).caps.contradiction().is_none());
+    assert!(Config::u2f_only(AAGUID).caps.contradiction().is_none());
+    assert!(Config::minimal_2_0(AAGUID).caps.contradiction().is_none());
+};
 
 impl Config<'_> {
     /// Everything that CTAP 2.3 has and this version knows: [`Config::new`].
@@ -61,13 +71,15 @@ impl Config<'_> {
         Self { caps: Caps::U2F.with(Caps::CERTIFIED_ATTESTATION), max_msg_size: 1024, ..Self::new(aaguid) }
     }
 
-    /// The least that passkeys need of CTAP 2.0: discoverable credentials with ES256, and a PIN.
+    /// The least that passkeys need of CTAP 2.0: discoverable credentials with ES256, and a PIN. It behaves as version 2.0
+    /// has it, but answers an empty pinUvAuthParam as later versions do, on which old browsers insist.
     pub const fn minimal_2_0(aaguid: [u8; 16]) -> Self {
         Self {
             caps: Caps::DISCOVERABLE.with(PIN_2_0),
             newest_version: Version::Fido2_0,
             max_msg_size: 1024,
             max_credential_count_in_list: 1,
+            policy: Policy { probe_with_pin: Status::PIN_INVALID, ..Policy::CTAP2_0 },
             ..Self::new(aaguid)
         }
     }
