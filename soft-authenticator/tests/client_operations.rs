@@ -5,7 +5,7 @@ use std::time::Duration;
 use keyfob_core::{
     Status,
     client::{
-        Cause, Error, PinEntry, Prompt, UserInteraction,
+        Cause, Error, PinEntry, Prompt, Session, UserInteraction,
         manage::{
             Access, ChangePin, Configure, CredentialsMetadata, DeleteCredential, ListCredentials, ListRelyingParties,
             Metadata, ReadLargeBlobs, Reset, SetPin, Setting as ClientSetting, UpdateUser, WriteLargeBlobs,
@@ -13,7 +13,7 @@ use keyfob_core::{
         run, run_each,
     },
     crypto::RustCrypto,
-    ctap2::{RpEntity, UserEntity, config::SetMinPinLength, make_credential},
+    ctap2::{RpEntity, UserEntity, config::SetMinPinLength, large_blobs::INITIAL_ARRAY, make_credential},
     large_blob::{Array, OVERHEAD},
     transport::{Protocol, Received, Transport},
 };
@@ -166,6 +166,50 @@ fn the_client_lists_renames_and_deletes_credentials() {
     delete(&mut key, &before[1].3).unwrap();
     assert!(listed(&mut key).is_empty());
     assert_eq!(metadata(&mut key).existing, 0);
+}
+
+/// Knows the PIN, and how often it was asked for.
+struct Asked(u32);
+
+impl UserInteraction for Asked {
+    fn request_pin(&mut self, _: &Prompt<'_>, pin: &mut PinEntry) -> bool {
+        self.0 += 1;
+        pin.set(PIN);
+        true
+    }
+}
+
+#[test]
+fn an_errand_over_six_relying_parties_asks_for_the_pin_once() {
+    let mut key = Key::new();
+    let parties = ["a.example", "b.example", "c.example", "d.example", "e.example", "f.example"];
+    for id in parties {
+        key.make(&make_credential::Request { rp: RpEntity { id, name: None }, ..resident(b"user") }).unwrap();
+    }
+    conduct!(&mut key, User("", PIN), |buffer| SetPin::new(buffer, RustCrypto, rng())).unwrap();
+
+    let (mut session, mut user, mut found, mut ids) = (Session::new(), Asked(0), Vec::new(), Vec::new());
+    macro_rules! in_session {
+        ($operation:expr, $each:expr) => {
+            conduct!(&mut key, user, |buffer| $operation(buffer).in_session(&mut session), $each).unwrap()
+        };
+    }
+    in_session!(|buffer| ListRelyingParties::new(Access::User, buffer, RustCrypto, rng()), |item| found
+        .push((item.rp.id.to_owned(), *item.rp_id_hash)));
+    for (_, hash) in &found {
+        in_session!(|buffer| ListCredentials::new(hash, Access::User, buffer, RustCrypto, rng()), |item| ids
+            .push(item.id.to_vec()));
+    }
+    assert_eq!((found.len(), ids.len(), user.0), (6, 6, 1));
+
+    // Another permission, and a token that has run out of time, take another token and not the user.
+    in_session!(|buffer| Configure::new(ClientSetting::ToggleAlwaysUv, buffer, RustCrypto, rng()), |_| ());
+    key.now = key.now.plus(Duration::from_secs(700));
+    for id in &ids {
+        in_session!(|buffer| DeleteCredential::new(id, buffer, RustCrypto, rng()), |_| ());
+    }
+    in_session!(|buffer| WriteLargeBlobs::new(&INITIAL_ARRAY, buffer, RustCrypto, rng()), |_| ());
+    assert_eq!((key.store.credentials(), user.0), (0, 1));
 }
 
 #[test]

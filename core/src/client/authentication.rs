@@ -402,7 +402,7 @@ impl<'o> Operation for Authentication<'o> {
         let list = &self.options.allow_list;
         match self.phase {
             Phase::Preflight | Phase::AppId => {
-                self.preflight.accept(list, means.facts, room.response())?;
+                self.preflight.accept(list, means, room.response())?;
                 return Ok(Progress::Prepared);
             }
             Phase::Nobody => return self.touch.end(means.facts, room, Cause::Status(Status::NO_CREDENTIALS)),

@@ -31,12 +31,14 @@ use crate::{
 };
 
 mod new_pin;
+mod renewal;
 mod token;
 
 /// Attempts at built-in user verification, at most: no authenticator allows more in a row (CTAP 2.3 §6.5.2). One that
 /// tells no retries could otherwise ask for ever.
 const MAX_UV_ATTEMPTS: u64 = 25;
 
+pub use renewal::refuses_token;
 use token::{ask_token, open_token};
 
 /// What an operation may use.
@@ -131,7 +133,11 @@ pub struct Authorization {
     pins_refused: u8,
     /// The authenticator has refused the PIN of `pin_hash`: it is not sent again.
     wrong: bool,
-    /// What may happen once per ceremony.
+    /// The token is one of the session.
+    lent: bool,
+    /// The PIN's hash is kept for the session.
+    keeps_pin: bool,
+    /// What may happen once per ceremony, and a renewal once per request.
     reconnected: bool,
     renewed: bool,
     demanded: bool,
@@ -154,6 +160,8 @@ impl Authorization {
             pin_attempts: DEFAULT_PIN_ATTEMPTS,
             pins_refused: 0,
             wrong: false,
+            lent: false,
+            keeps_pin: false,
             reconnected: false,
             renewed: false,
             demanded: false,
@@ -213,10 +221,17 @@ impl Authorization {
         self.method = Some(Method::Stored);
     }
 
+    /// Whether the authenticator has been sent a new PIN, and has not answered.
+    pub fn is_setting_pin(&self) -> bool {
+        self.state == State::NewPinSent
+    }
+
     /// Sets out on the chosen method.
     pub fn begin<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Next, Cause> {
         match self.method {
             None | Some(Method::Stored) => self.granted(cx),
+            Some(Method::Pin | Method::BuiltInToken) if self.lent => self.granted(cx),
+            Some(Method::Pin) if self.pin_hash.is_some() && !self.wrong => self.agree(cx),
             Some(Method::SetPin) => Ok(self.ask_new_pin(Reason::First)),
             Some(Method::Pin | Method::ChangePin) => self.ask_retries(cx, State::PinRetries),
             Some(Method::BuiltInToken | Method::BuiltInOption) => {
@@ -276,6 +291,7 @@ impl Authorization {
 
     /// The authenticator takes no PIN until it was without power. Whether this one was wrong is not known.
     fn blocked_pin(&mut self) -> Result<Next, Cause> {
+        self.pin_hash = None;
         self.refuse_pin(Reason::Wrong, Cause::Status(Status::PIN_AUTH_BLOCKED))?;
         self.reconnect()
     }
@@ -391,14 +407,11 @@ impl Authorization {
                 self.fall_back(cx, Reason::UvFailed, refusal)
             }
             (Status::UV_INVALID, Some(Method::BuiltInOption)) => self.uv_failed(cx),
-            (Status::PIN_AUTH_INVALID | Status::PIN_TOKEN_EXPIRED, Some(Method::Pin | Method::BuiltInToken))
-                if !self.renewed =>
-            {
-                self.renewed = true;
-                self.reason = Reason::TokenRefused;
-                self.begin(cx)
+            (Status::PUAT_REQUIRED, Some(Method::Pin | Method::BuiltInToken)) if self.lent => self.renew(cx),
+            (status, Some(Method::Pin | Method::BuiltInToken)) if refuses_token(status) && self.renews() => {
+                self.renew(cx)
             }
-            (Status::PIN_AUTH_INVALID | Status::PIN_TOKEN_EXPIRED, Some(Method::Stored)) => Err(Cause::TokenRevoked),
+            (status, Some(Method::Stored)) if refuses_token(status) => Err(Cause::TokenRevoked),
             // What proves an extension's input is made with the same keys as a token.
             (Status::PIN_AUTH_INVALID, None) if cx.purpose.agreement && !self.renewed => {
                 self.renewed = true;

@@ -9,18 +9,21 @@ use super::{
     Cause, Error, Exchange, Input, Output, Stage,
     authorization::{self, Authorization, Context},
     facts::Facts,
-    operation::{Means, Operation, Progress, Room},
+    operation::{Forgets, Means, Operation, Progress, Room},
+    session::Memory,
 };
 use crate::{
     Instant, Status,
     cbor::{self, Raw},
     crypto::Crypto,
     ctap1,
-    ctap2::{Command, ResponseError, decode_response, encode_command, get_info, response_body},
+    ctap2::{get_info, response_body},
     transport::KeepAlive,
 };
 
 mod giving_up;
+mod setting_out;
+mod settings;
 
 /// The smallest buffer a ceremony takes, in bytes: the smallest maxMsgSize (CTAP 2.3 §6.4).
 pub const MIN_BUFFER: usize = get_info::DEFAULT_MAX_MSG_SIZE;
@@ -29,9 +32,10 @@ pub const MIN_BUFFER: usize = get_info::DEFAULT_MAX_MSG_SIZE;
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// A ceremony: a value to be stepped until [`Output::Done`]. Dropping it is safe at any time: the next request on the
-/// channel resynchronises.
-pub struct Ceremony<'b, O, C, R> {
+/// channel resynchronises. `S` is what it remembers beyond its end: nothing, or a [`Session`](super::Session).
+pub struct Ceremony<'b, O, C, R, S = ()> {
     operation: O,
+    memory: S,
     buffer: &'b mut [u8],
     /// Accepted responses at the front of the buffer, in bytes.
     kept: usize,
@@ -63,7 +67,7 @@ pub struct Ceremony<'b, O, C, R> {
     failed: Option<Error>,
 }
 
-impl<O, C, R> fmt::Debug for Ceremony<'_, O, C, R> {
+impl<O, C, R, S> fmt::Debug for Ceremony<'_, O, C, R, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Ceremony({:?}, ..)", self.stage)
     }
@@ -94,11 +98,12 @@ enum Next {
     Done,
 }
 
-impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
-    pub(super) fn with(operation: O, buffer: &'b mut [u8], crypto: C, rng: R) -> Self {
+impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R, S> {
+    fn remembering(operation: O, buffer: &'b mut [u8], crypto: C, rng: R, memory: S) -> Self {
         let timeout = millis(operation.timeout());
         Self {
             operation,
+            memory,
             buffer,
             kept: 0,
             crypto,
@@ -119,40 +124,6 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
             cancelled: None,
             failed: None,
         }
-    }
-
-    /// The same ceremony with another limit on its time, the user's typing included.
-    #[must_use]
-    pub fn within(self, timeout: Duration) -> Self {
-        Self { timeout: millis(timeout), ..self }
-    }
-
-    /// The same without tolerance: a response that is not in the canonical form of CTAP2 is an error, as the standard has it
-    /// and some authenticators do not.
-    #[must_use]
-    pub fn strict(self) -> Self {
-        Self { strict: true, ..self }
-    }
-
-    /// The same without authenticators of version 1 (U2F).
-    #[must_use]
-    pub fn ctap2_only(self) -> Self {
-        Self { ctap2_only: true, ..self }
-    }
-
-    /// The same for a user who may give this many PINs, the first included: what is wrong, too short or too long counts. The
-    /// same wrong PIN is sent to the authenticator once. [`DEFAULT_PIN_ATTEMPTS`](super::DEFAULT_PIN_ATTEMPTS) without this.
-    #[must_use]
-    pub fn pin_attempts(mut self, attempts: u8) -> Self {
-        self.authorization.pin_attempts = attempts;
-        self
-    }
-
-    /// The same with an authenticator of which the transport knows that it speaks version 1 (U2F) alone. Without this it
-    /// is found out: such an authenticator does not know authenticatorGetInfo.
-    #[must_use]
-    pub fn over_ctap1(self) -> Self {
-        Self { facts: Facts { ctap1: true, ..self.facts }, ..self }
     }
 
     /// Says what happened at `now`, returns what to do next.
@@ -186,6 +157,10 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
     fn fail(&mut self, cause: Cause) -> Error {
         let error = Error { code: cause.code(), stage: self.stage, cause };
         if cause != Cause::WrongState {
+            if let Some(session) = self.memory.session() {
+                // What it knows may be the reason.
+                session.forget(if self.stage == Stage::Authorization { Forgets::Pin } else { Forgets::Info });
+            }
             self.authorization.wipe();
             self.buffer.zeroize(); // secrets of extensions may have been kept
             self.failed = Some(error);
@@ -265,28 +240,6 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
         }
     }
 
-    fn start(&mut self, now: Instant) -> Result<Next, Cause> {
-        if self.stage != Stage::Options {
-            return Err(Cause::WrongState);
-        }
-        if self.buffer.len() < MIN_BUFFER {
-            return Err(Cause::BufferTooSmall { needed: MIN_BUFFER });
-        }
-        self.operation.check()?;
-        self.deadline = now.plus(Duration::from_millis(self.timeout));
-        self.stage = Stage::GetInfo;
-        if self.facts.ctap1 {
-            self.ask_version()
-        } else {
-            Ok(Next::Send(encode_command(Command::GET_INFO, self.buffer)?))
-        }
-    }
-
-    fn ask_version(&mut self) -> Result<Next, Cause> {
-        self.facts.ctap1 = true;
-        Ok(Next::Send(ctap1::Request::Version.encode(self.buffer)?))
-    }
-
     fn transport_failed(&mut self) -> Result<Next, Cause> {
         if self.authorization.reconnecting() {
             return Err(Cause::Status(Status::PIN_AUTH_BLOCKED)); // the one who waits for a power cycle does not get it
@@ -339,62 +292,16 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
         }
         match self.stage {
             Stage::GetInfo if self.facts.ctap1 => self.examine_version(len),
-            Stage::GetInfo => self.examine(len),
+            Stage::GetInfo => {
+                if let Some(session) = self.memory.session() {
+                    session.keep_info(self.buffer.get(..len).unwrap_or_default());
+                }
+                self.examine(len)
+            }
             Stage::Authorization => self.authorize(|authorization, cx| authorization.response(cx, len)),
             Stage::Command => self.accept(now, end),
             Stage::Options | Stage::Done => Err(Cause::WrongState),
         }
-    }
-
-    /// Everything that can be known to fail is found out here, before the user is bothered.
-    fn examine(&mut self, len: usize) -> Result<Next, Cause> {
-        let info = match decode_response(self.buffer.get(..len).unwrap_or_default()) {
-            // Not an authenticator of version 2: perhaps one of version 1. An answer that is malformed is no reason to
-            // take it for one.
-            Err(ResponseError::Status(
-                Status::INVALID_COMMAND | Status::INVALID_PARAMETER | Status::INVALID_LENGTH,
-            )) if O::CTAP1 && !self.ctap2_only => {
-                return self.ask_version();
-            }
-            info => info?,
-        };
-        self.facts = Facts::of(&info);
-        if let Some(rp_id) = self.operation.purpose().rp_id {
-            self.facts = self.facts.with_rp_id(rp_id);
-        }
-        self.operation.examine(&info, &self.facts)?;
-        if O::KEEPS_INFO {
-            self.kept = len;
-        }
-        match self.operation.stored_token() {
-            Some(token) => self.authorization.adopt(token),
-            None => {
-                let method = self.operation.method(&self.facts)?;
-                self.authorization.choose(method, &self.facts, &self.operation.purpose());
-            }
-        }
-        self.encode(true)?;
-        self.set_out()
-    }
-
-    /// The same with an authenticator of version 1, of which nothing is known.
-    fn examine_version(&mut self, len: usize) -> Result<Next, Cause> {
-        if ctap1::response_data(self.buffer.get(..len).unwrap_or_default()) != Ok(ctap1::VERSION) {
-            return Err(Cause::Status(Status::INVALID_COMMAND));
-        }
-        self.facts.max_msg_size = get_info::DEFAULT_MAX_MSG_SIZE;
-        self.facts.max_credential_id_length = Some(ctap1::MAX_KEY_HANDLE);
-        self.operation.examine_ctap1(&self.facts)?;
-        self.set_out()
-    }
-
-    /// Begins with what needs no authorization.
-    fn set_out(&mut self) -> Result<Next, Cause> {
-        if self.operation.prelude(&self.facts) {
-            self.stage = Stage::Command;
-            return self.command();
-        }
-        self.authorize(|authorization, cx| authorization.begin(cx))
     }
 
     fn answer(&mut self, input: Input<'_>) -> Result<Next, Cause> {
@@ -419,9 +326,18 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
             rng: &mut self.rng,
             facts: &self.facts,
             purpose: self.operation.purpose(),
-            buffer: self.buffer,
+            buffer: self.buffer.get_mut(self.kept..).unwrap_or_default(),
         };
         let next = step(&mut self.authorization, &mut cx)?;
+        let granted = next == authorization::Next::Granted;
+        if let Some(session) = self.memory.session() {
+            if self.authorization.is_setting_pin() {
+                session.forget(Forgets::All);
+            } else if granted {
+                session.keep(&self.authorization, &self.facts, &cx.purpose);
+                session.forget(O::FORGETS);
+            }
+        }
         self.stage = Stage::Authorization;
         Ok(match next {
             authorization::Next::Send(len) => Next::Send(len),
@@ -477,6 +393,7 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
             }
             Ok(progress) => {
                 self.accepted = true;
+                self.authorization.accepted();
                 if let Progress::More | Progress::Complete = progress {
                     self.kept = end;
                 }
@@ -490,7 +407,12 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
                     _ => self.command(),
                 }
             }
-            Err(Cause::Status(status)) if !self.accepted && !self.facts.ctap1 => {
+            // Some take a token for one command only: a session has another without the user.
+            Err(Cause::Status(status))
+                if !self.facts.ctap1
+                    && (!self.accepted
+                        || (authorization::refuses_token(status) && self.authorization.renews_by_itself())) =>
+            {
                 self.authorize(|authorization, cx| authorization.refused(cx, status))
             }
             Err(cause @ Cause::BufferTooSmall { .. }) => self.no_more(cause.behind(self.kept)),
@@ -515,7 +437,14 @@ fn means<'a, C, R>(
     facts: &'a Facts,
     authorization: &'a Authorization,
 ) -> Means<'a, C, R> {
-    Means { crypto, rng, facts, grant: authorization.grant(facts), agreement: authorization.agreement() }
+    Means {
+        crypto,
+        rng,
+        facts,
+        grant: authorization.grant(facts),
+        renews: authorization.renews(),
+        agreement: authorization.agreement(),
+    }
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -5,7 +5,7 @@ use core::{fmt, time::Duration};
 use rand_core::CryptoRng;
 use zeroize::Zeroize;
 
-use super::{AssertionSelection, Ceremony, Error, Input, Output, Prompt, operation::Operation};
+use super::{AssertionSelection, Ceremony, Error, Input, Output, Prompt, operation::Operation, session::Memory};
 use crate::{
     Instant,
     crypto::Crypto,
@@ -94,8 +94,8 @@ impl fmt::Debug for PinEntry {
 
 /// Runs a ceremony over a blocking transport. `clock` tells the time. Errors: the ceremony's; what the transport's own
 /// error was, the transport knows.
-pub fn run<'b, O: Operation + 'b, C: Crypto, R: CryptoRng>(
-    ceremony: Ceremony<'b, O, C, R>,
+pub fn run<'b, O: Operation + 'b, C: Crypto, R: CryptoRng, S: Memory>(
+    ceremony: Ceremony<'b, O, C, R, S>,
     transport: &mut impl Transport,
     user: &mut impl UserInteraction,
     clock: impl FnMut() -> Instant,
@@ -104,8 +104,8 @@ pub fn run<'b, O: Operation + 'b, C: Crypto, R: CryptoRng>(
 }
 
 /// [`run`] that gives `each` what the ceremony has to show on the way, one after the other.
-pub fn run_each<'b, O: Operation + 'b, C: Crypto, R: CryptoRng>(
-    mut ceremony: Ceremony<'b, O, C, R>,
+pub fn run_each<'b, O: Operation + 'b, C: Crypto, R: CryptoRng, S: Memory>(
+    mut ceremony: Ceremony<'b, O, C, R, S>,
     transport: &mut impl Transport,
     user: &mut impl UserInteraction,
     mut clock: impl FnMut() -> Instant,
@@ -132,8 +132,8 @@ pub fn run_each<'b, O: Operation + 'b, C: Crypto, R: CryptoRng>(
 }
 
 /// Runs a ceremony over an async transport: [`run`] with awaits. The future may be dropped at any time.
-pub async fn run_async<'b, O: Operation + 'b, C: Crypto, R: CryptoRng>(
-    ceremony: Ceremony<'b, O, C, R>,
+pub async fn run_async<'b, O: Operation + 'b, C: Crypto, R: CryptoRng, S: Memory>(
+    ceremony: Ceremony<'b, O, C, R, S>,
     transport: &mut impl AsyncTransport,
     user: &mut impl UserInteraction,
     clock: impl FnMut() -> Instant,
@@ -142,8 +142,8 @@ pub async fn run_async<'b, O: Operation + 'b, C: Crypto, R: CryptoRng>(
 }
 
 /// [`run_async`] that gives `each` what the ceremony has to show on the way, one after the other.
-pub async fn run_each_async<'b, O: Operation + 'b, C: Crypto, R: CryptoRng>(
-    mut ceremony: Ceremony<'b, O, C, R>,
+pub async fn run_each_async<'b, O: Operation + 'b, C: Crypto, R: CryptoRng, S: Memory>(
+    mut ceremony: Ceremony<'b, O, C, R, S>,
     transport: &mut impl AsyncTransport,
     user: &mut impl UserInteraction,
     mut clock: impl FnMut() -> Instant,

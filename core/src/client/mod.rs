@@ -9,6 +9,7 @@
 //!                                            u2f            answers of version 1 as those of version 2
 //!                                            extensions     prf, large blobs, credProtect, … as relying parties know them
 //!                                            manage         PIN, credentials, fingerprints, blobs, configuration, reset
+//!                                            session        what the operations of one errand share
 //!                                            drive          loops over a transport, blocking and async
 //!                                            fido2          a client in one value: WebAuthn above the ceremonies
 //! ```
@@ -42,6 +43,7 @@ pub mod manage;
 mod operation;
 mod preflight;
 mod registration;
+mod session;
 mod touch;
 mod u2f;
 
@@ -51,6 +53,7 @@ pub use drive::{PinEntry, UserInteraction, run, run_async, run_each, run_each_as
 pub use error::{Cause, Error, ErrorCode, InvalidOption, Stage};
 pub use get_assertion::{Assertion, AssertionSelection, GetAssertion, GetOptions};
 pub use make_credential::{Attestation, MakeCredential, MakeOptions};
+pub use session::{Memory, Session};
 
 /// How long a ceremony may take when its options do not say: 300 s (WebAuthn L3 §5.4, recommended default).
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);

@@ -27,6 +27,9 @@ pub trait Operation {
     /// Whether what getInfo answered is kept, as the first of the responses.
     const KEEPS_INFO: bool = false;
 
+    /// What a session has to forget when it is done.
+    const FORGETS: Forgets = Forgets::Nothing;
+
     /// Checks the options before anything is sent.
     fn check(&self) -> Result<(), Cause> {
         Ok(())
@@ -109,12 +112,26 @@ pub trait Operation {
         Self: 'b;
 }
 
+/// What a session has to forget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forgets {
+    Nothing,
+    /// What getInfo said.
+    Info,
+    /// Also the PIN: it may be another by now.
+    Pin,
+    /// Also the token.
+    All,
+}
+
 /// What a request is made with, and a response opened with.
 pub struct Means<'a, C, R> {
     pub crypto: &'a C,
     pub rng: &'a mut R,
     pub facts: &'a Facts,
     pub grant: Grant<'a>,
+    /// A token that is refused is renewed.
+    pub renews: bool,
     /// Where [`Purpose::agreement`] wants it; before it is granted there is none.
     pub agreement: Option<&'a Agreement>,
 }

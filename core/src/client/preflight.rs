@@ -6,6 +6,7 @@ use rand_core::CryptoRng;
 
 use super::{
     Cause,
+    authorization::refuses_token,
     descriptors::{Descriptors, Part, assemble, candidates, measure, write_ids},
     facts::Facts,
     operation::Means,
@@ -34,12 +35,16 @@ pub struct Preflight<'o> {
     batch: usize,
     /// How many the authenticator takes at most.
     most: usize,
+    /// The token was not taken for a question: it is asked without.
+    unproven: bool,
+    /// The question went out with a token.
+    proves: bool,
     pub found: Option<&'o [u8]>,
 }
 
 impl<'o> Preflight<'o> {
     pub const fn new() -> Self {
-        Self { done: 0, batch: 0, most: usize::MAX, found: None }
+        Self { done: 0, batch: 0, most: usize::MAX, unproven: false, proves: false, found: None }
     }
 
     /// Writes the next question; `None` when one is found, or all are done with. `proven`: the token is for this `rp_id`.
@@ -68,7 +73,8 @@ impl<'o> Preflight<'o> {
             return Ok(Some(check.encode(buffer)?));
         }
         // A credential with credProtect level 3 is only seen with proof of user verification.
-        let proof = means.grant.authenticate(means.crypto, &[&NO_HASH]).filter(|_| proven);
+        let proof = means.grant.authenticate(means.crypto, &[&NO_HASH]).filter(|_| proven && !self.unproven);
+        self.proves = proof.is_some();
         let request = Request {
             rp_id,
             client_data_hash: &NO_HASH,
@@ -100,9 +106,18 @@ impl<'o> Preflight<'o> {
         self.found.is_some() || candidates(list, facts).nth(self.done).is_none()
     }
 
-    /// Takes the answer. Errors: one that is malformed; whatever else the authenticator objects to, the credentials are not
-    /// there for it.
-    pub fn accept(&mut self, list: &Descriptors<'o>, facts: &Facts, response: &[u8]) -> Result<(), Cause> {
+    /// Takes the answer. Whatever the authenticator objects to, the credentials are not there for it; unless it is the
+    /// token, without which the same is asked again.
+    ///
+    /// # Errors
+    /// An answer that is malformed. A token that was not taken and is renewed.
+    pub fn accept<C, R>(
+        &mut self,
+        list: &Descriptors<'o>,
+        means: &Means<'_, C, R>,
+        response: &[u8],
+    ) -> Result<(), Cause> {
+        let facts = means.facts;
         let known = facts.ctap1 && u2f::knows(response)?;
         let named = match decode_response::<Response<'_>>(response) {
             _ if facts.ctap1 => Some(&[][..]).filter(|_| !known),
@@ -112,6 +127,10 @@ impl<'o> Preflight<'o> {
             {
                 self.most = self.batch >> 1;
                 return Ok(());
+            }
+            Err(ResponseError::Status(status)) if self.proves && refuses_token(status) => {
+                self.unproven = !means.renews;
+                return if means.renews { Err(Cause::Status(status)) } else { Ok(()) };
             }
             Err(ResponseError::Status(_)) => Some(&[][..]),
             Err(error) => return Err(error.into()),

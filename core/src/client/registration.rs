@@ -364,7 +364,7 @@ impl Operation for Registration<'_> {
         let list = &self.options.exclude_list;
         match (self.phase, self.refusal) {
             (Phase::AppId | Phase::Preflight, None) => {
-                self.preflight.accept(list, means.facts, room.response())?;
+                self.preflight.accept(list, means, room.response())?;
                 // Version 1 has no exclude list.
                 if self.preflight.found.is_some() && (self.phase == Phase::AppId || means.facts.ctap1) {
                     self.refusal = Some(Cause::Status(Status::CREDENTIAL_EXCLUDED));

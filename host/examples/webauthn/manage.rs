@@ -8,7 +8,7 @@
 use keyfob_core::{
     Instant,
     client::{
-        self,
+        self, Session,
         manage::{
             Access, ChangePin, Configure, CredentialsMetadata, DeleteCredential, ListCredentials, ListRelyingParties,
             Reset, Retries, Select, SetPin, Setting, UpdateUser,
@@ -31,7 +31,6 @@ pub fn run(
     source: Source,
     now: impl FnMut() -> Instant + Copy,
 ) -> Result<Vec<u8>, String> {
-    let pin = user.pin.clone();
     let mut memory = vec![0; MESSAGES];
     let buffer = &mut memory[..];
     match (operation, words) {
@@ -64,20 +63,19 @@ pub fn run(
             done(client::run(DeleteCredential::new(&id, buffer, RustCrypto, source), transport, user, now))
         }
         ("credentials", []) => {
-            let count = CredentialsMetadata::new(Access::User, buffer, RustCrypto, source);
+            let mut session = Session::new();
+            let count = CredentialsMetadata::new(Access::User, buffer, RustCrypto, source).in_session(&mut session);
             let count = client::run(count, transport, user, now).map_err(failure)?;
             let mut lines = format!("{count:?}\n");
             let mut relying_parties = Vec::new();
-            user.pin.clone_from(&pin);
-            let list = ListRelyingParties::new(Access::User, &mut memory, RustCrypto, source);
+            let list = ListRelyingParties::new(Access::User, &mut memory, RustCrypto, source).in_session(&mut session);
             client::run_each(list, transport, user, now, |item| {
                 relying_parties.push((item.rp.id.to_owned(), *item.rp_id_hash));
             })
             .map_err(failure)?;
             for (rp_id, hash) in &relying_parties {
-                user.pin.clone_from(&pin);
                 let list = ListCredentials::new(hash, Access::User, &mut memory, RustCrypto, source);
-                client::run_each(list, transport, user, now, |item| {
+                client::run_each(list.in_session(&mut session), transport, user, now, |item| {
                     let (id, handle) = (encoded(item.id), encoded(item.user.id));
                     lines += &format!("{rp_id} {id} {handle} {}\n", item.user.name.unwrap_or_default());
                 })

@@ -78,7 +78,9 @@ impl Authorization {
     ) -> Result<Next, Cause> {
         match (token, self.method) {
             (Ok(token), _) => {
-                self.pin_hash = None;
+                if !self.keeps_pin {
+                    self.pin_hash = None;
+                }
                 self.token = token?;
                 self.granted(cx)
             }

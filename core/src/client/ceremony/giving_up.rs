@@ -11,14 +11,14 @@ use rand_core::CryptoRng;
 use super::{Ceremony, Next, means};
 use crate::{
     Instant,
-    client::{Cause, Input, Stage, operation::Operation},
+    client::{Cause, Input, Stage, operation::Operation, session::Memory},
     crypto::Crypto,
 };
 
 /// How long the answer to a cancellation is waited for. A slow key finishes its computation first.
 const DRAIN_LIMIT: Duration = Duration::from_secs(3);
 
-impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
+impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R, S> {
     /// Ends the ceremony with `cause`, at once or after the authenticator has given up.
     pub(super) fn give_up(&mut self, now: Instant, cause: Cause) -> Result<Next, Cause> {
         if !self.under_way {

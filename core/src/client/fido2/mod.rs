@@ -10,7 +10,10 @@
 
 use rand_core::CryptoRng;
 
-use super::{Error, GetAssertion, MakeCredential, UserInteraction, manage::Select, run, run_async};
+use super::{
+    Ceremony, Error, GetAssertion, MakeCredential, Session, UserInteraction, manage::Select, operation::Operation, run,
+    run_async, run_each, run_each_async,
+};
 use crate::{
     Instant,
     crypto::{Crypto, Hash},
@@ -123,6 +126,22 @@ where
         let select = Select::new(buffer, self.crypto.clone(), &mut self.rng);
         run(self.policy.rule(select), &mut self.transport, &mut self.user, &mut self.clock)
     }
+
+    /// Runs an operation of [`manage`](super::manage) in `session`, so that the user is asked once for all that are run in
+    /// it, and gives `each` what the operation shows on the way. `operation` makes it with the client's cryptography and
+    /// random source.
+    ///
+    /// # Errors
+    /// Those of the operation.
+    pub fn manage<'b, O: Operation + 'b>(
+        &mut self,
+        session: &mut Session,
+        operation: impl for<'r> FnOnce(C, &'r mut R) -> Ceremony<'b, O, C, &'r mut R>,
+        each: impl FnMut(O::Item<'_>),
+    ) -> Result<O::Outcome<'b>, Error> {
+        let ceremony = operation(self.crypto.clone(), &mut self.rng).in_session(session);
+        run_each(self.policy.rule(ceremony), &mut self.transport, &mut self.user, &mut self.clock, each)
+    }
 }
 
 impl<T, D, U, C, R, K> WebAuthnClient for Fido2Client<'_, T, D, U, C, R, K>
@@ -171,6 +190,17 @@ where
     pub async fn selection_async(&mut self, buffer: &mut [u8]) -> Result<(), Error> {
         let select = Select::new(buffer, self.crypto.clone(), &mut self.rng);
         run_async(self.policy.rule(select), &mut self.transport, &mut self.user, &mut self.clock).await
+    }
+
+    /// [`Fido2Client::manage`].
+    pub async fn manage_async<'b, O: Operation + 'b>(
+        &mut self,
+        session: &mut Session,
+        operation: impl for<'r> FnOnce(C, &'r mut R) -> Ceremony<'b, O, C, &'r mut R>,
+        each: impl FnMut(O::Item<'_>),
+    ) -> Result<O::Outcome<'b>, Error> {
+        let ceremony = operation(self.crypto.clone(), &mut self.rng).in_session(session);
+        run_each_async(self.policy.rule(ceremony), &mut self.transport, &mut self.user, &mut self.clock, each).await
     }
 
     /// [`WebAuthnClient::make_credential`].

@@ -5,7 +5,9 @@ use core::time::Duration;
 use rand_core::CryptoRng;
 
 use crate::{
-    client::{Ceremony, DEFAULT_PIN_ATTEMPTS, DEFAULT_TIMEOUT, PreferredWithoutUv, operation::Operation},
+    client::{
+        Ceremony, DEFAULT_PIN_ATTEMPTS, DEFAULT_TIMEOUT, PreferredWithoutUv, operation::Operation, session::Memory,
+    },
     crypto::Crypto,
     webauthn::Attachment,
 };
@@ -71,10 +73,10 @@ impl Default for Policy<'static> {
 
 impl Policy<'_> {
     /// `ceremony` under this policy.
-    pub(super) fn rule<'b, O: Operation + 'b, C: Crypto, R: CryptoRng>(
+    pub(super) fn rule<'b, O: Operation + 'b, C: Crypto, R: CryptoRng, S: Memory>(
         &self,
-        ceremony: Ceremony<'b, O, C, R>,
-    ) -> Ceremony<'b, O, C, R> {
+        ceremony: Ceremony<'b, O, C, R, S>,
+    ) -> Ceremony<'b, O, C, R, S> {
         let ceremony = ceremony.pin_attempts(self.pin_attempts);
         let ceremony = if self.strict_cbor { ceremony.strict() } else { ceremony };
         if self.ctap1 { ceremony } else { ceremony.ctap2_only() }

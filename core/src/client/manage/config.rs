@@ -10,7 +10,7 @@ use crate::{
         Cause, Ceremony, InvalidOption, Requirement,
         facts::{Facts, Purpose},
         manage::proven,
-        operation::{Means, Operation, Progress, Room},
+        operation::{Forgets, Means, Operation, Progress, Room},
     },
     crypto::Crypto,
     ctap2::{
@@ -100,6 +100,7 @@ impl Operation for Configuration<'_> {
     where
         Self: 'b;
     type Item<'m> = Infallible;
+    const FORGETS: Forgets = Forgets::Info;
 
     fn check(&self) -> Result<(), Cause> {
         match self.setting {

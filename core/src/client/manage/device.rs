@@ -9,7 +9,7 @@ use crate::{
     client::{
         Cause, Ceremony,
         facts::{Facts, Purpose},
-        operation::{Means, Operation, Progress, Room},
+        operation::{Forgets, Means, Operation, Progress, Room},
         touch::Touch,
     },
     crypto::Crypto,
@@ -94,6 +94,7 @@ pub struct Resetting;
 impl Operation for Resetting {
     type Outcome<'b> = ();
     type Item<'m> = Infallible;
+    const FORGETS: Forgets = Forgets::All;
 
     fn examine(&mut self, _: &get_info::Response<'_>, _: &Facts) -> Result<(), Cause> {
         Ok(())
@@ -153,6 +154,7 @@ impl Operation for AnyCommand<'_> {
     where
         Self: 'b;
     type Item<'m> = Infallible;
+    const FORGETS: Forgets = Forgets::All;
 
     fn examine(&mut self, _: &get_info::Response<'_>, _: &Facts) -> Result<(), Cause> {
         Ok(())

@@ -12,7 +12,7 @@ use crate::{
         authorization::Grant,
         facts::{Facts, Purpose},
         manage::proven,
-        operation::{Means, Operation, Progress, Room},
+        operation::{Forgets, Means, Operation, Progress, Room},
     },
     crypto::{Crypto, Hash},
     ctap2::{
@@ -126,6 +126,7 @@ fn template_id(response: &[u8]) -> Result<&[u8], Cause> {
 impl Operation for Enrollment {
     type Outcome<'b> = &'b [u8];
     type Item<'m> = Sample;
+    const FORGETS: Forgets = Forgets::Info;
 
     fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<(), Cause> {
         self.command = command(facts)?;
@@ -256,6 +257,7 @@ impl<A: Answer> Operation for BioEnrollment<'_, A> {
     where
         Self: 'b;
     type Item<'m> = Infallible;
+    const FORGETS: Forgets = Forgets::Info;
 
     fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<(), Cause> {
         self.command = command(facts)?;

@@ -139,6 +139,37 @@ fn a_credential_that_was_not_asked_for_is_not_found() {
 }
 
 #[test]
+fn a_token_that_is_not_taken_for_a_question_is_renewed_once_and_then_left_out() {
+    let list = descriptors(&IDS[..3]);
+    let get = GetOptions { allow_list: List::Slice(&list), ..get_options() };
+    let make = MakeOptions { exclude_list: List::Slice(&list), ..make_options() };
+    for refusal in [Status::PIN_AUTH_INVALID, Status::PIN_TOKEN_EXPIRED] {
+        // How often it is refused; how often the user is asked; whether the questions have a proof.
+        let (proven, bare) = ([true; 5], [true, true, false, false, false]);
+        for (refused, asked, proofs) in [(0, 1, &proven[..3]), (1, 2, &proven[..4]), (2, 2, &bare[..])] {
+            for registers in [false, true] {
+                let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+                (device.credentials, device.max_list) = (vec![IDS[2].to_vec()], Some(1));
+                (device.objections, device.excludes) = (vec![refusal; refused].into(), true);
+                let mut user = User::with_pins([PIN, PIN, PIN]);
+                if registers {
+                    let cause = make_stub(&mut device, &make, &mut user).unwrap_err();
+                    assert_eq!(cause, status(Status::CREDENTIAL_EXCLUDED), "{refused}");
+                } else {
+                    assert_eq!(get_stub(&mut device, &get, &mut user).unwrap().0, [IDS[2].to_vec()], "{refused}");
+                }
+                assert_eq!(user.prompts.len(), asked);
+                let questions = device.requests.iter().filter(|request| request[0] == Command::GET_ASSERTION.0);
+                let questions = questions.map(|request| cbor::decode::<get_assertion::Request>(&request[1..]).unwrap());
+                let questions = questions.filter(|request| request.options.is_some_and(|options| options.up.is_some()));
+                let proven: Vec<bool> = questions.map(|request| request.pin_uv_auth_param.is_some()).collect();
+                assert_eq!(proven, proofs);
+            }
+        }
+    }
+}
+
+#[test]
 fn an_authenticator_with_selection_is_touched_by_that() {
     let selecting: fn(&mut crate::ctap2::get_info::Response<'static>) =
         |info| info.versions = List::Slice(const { &[cbor::Text::new("FIDO_2_3")] });

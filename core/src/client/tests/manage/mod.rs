@@ -14,6 +14,7 @@ mod fingerprints;
 mod hostile;
 mod large_blobs;
 mod pin;
+mod session;
 
 type Outcome<'b, O> = <O as Operation>::Outcome<'b>;
 

@@ -1,0 +1,54 @@
+//! Tokens that are used again: what a session lends and takes back, and another one in place of one that is refused.
+
+use super::{Authorization, Context, Next};
+use crate::{
+    Status,
+    client::{Cause, Reason, facts::Method},
+    pin_uv::{PinHash, Token},
+};
+
+/// Whether a command with this status did not take its token.
+pub const fn refuses_token(status: Status) -> bool {
+    matches!(status, Status::PIN_AUTH_INVALID | Status::PIN_TOKEN_EXPIRED)
+}
+
+impl Authorization {
+    /// Takes what a session has: a token for this purpose, the hash of the PIN.
+    pub fn borrow(&mut self, token: Option<&Token>, pin_hash: Option<&PinHash>) {
+        self.keeps_pin = true;
+        self.pin_hash = pin_hash.cloned();
+        if let (Some(token), Some(Method::Pin | Method::BuiltInToken)) = (token, self.method) {
+            self.token = token.clone();
+            self.lent = true;
+        }
+    }
+
+    /// What a session can use again: the token that was granted by PIN or by built-in user verification, and the hash of
+    /// that PIN.
+    pub fn obtained(&self) -> Option<(&Token, Option<&PinHash>)> {
+        let obtained = matches!(self.method, Some(Method::Pin | Method::BuiltInToken)) && !self.lent;
+        obtained.then_some((&self.token, self.pin_hash.as_ref().filter(|_| !self.wrong)))
+    }
+
+    /// Whether a token that is refused is renewed.
+    pub fn renews(&self) -> bool {
+        matches!(self.method, Some(Method::Pin | Method::BuiltInToken)) && (self.lent || !self.renewed)
+    }
+
+    /// Whether it is renewed without the user.
+    pub fn renews_by_itself(&self) -> bool {
+        self.renews() && self.method == Some(Method::Pin) && self.pin_hash.is_some() && !self.wrong
+    }
+
+    /// A response to the command was accepted: the next request may find the token used up.
+    pub fn accepted(&mut self) {
+        self.renewed = false;
+    }
+
+    /// Obtains another token in place of the one that was refused.
+    pub(super) fn renew<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Next, Cause> {
+        self.renewed = !core::mem::take(&mut self.lent);
+        self.reason = Reason::TokenRefused;
+        self.begin(cx)
+    }
+}

@@ -1,0 +1,129 @@
+//! What the operations of one errand share, so that the user is asked once.
+
+use core::fmt;
+
+use super::{
+    authorization::Authorization,
+    facts::{Facts, Purpose},
+    operation::Forgets,
+};
+use crate::{
+    bytes,
+    pin_uv::{Permissions, PinHash, Token},
+};
+
+/// The longest answer to getInfo that is kept, in bytes. A longer one is asked for by each operation.
+const MAX_INFO: usize = 1024;
+
+/// What operations with one authenticator share: what getInfo said, the PIN/UV auth token with its permissions, and the hash
+/// of the PIN, with which a token is renewed. Token and hash are wiped on drop, and never printed.
+///
+/// ```text
+/// ListRelyingParties ──▶ getInfo, the PIN, a token ──▶ the list
+/// ListCredentials    ──▶                               the list
+/// DeleteCredential   ──▶ (the token is refused) ──▶ another token, without the user ──▶ deleted
+/// ```
+///
+/// An operation joins by [`Ceremony::in_session`](super::Ceremony::in_session). It uses the token if that has the
+/// permissions it takes. Another one, for other permissions or in place of one that the authenticator no longer takes, is
+/// obtained with the same PIN. The user is asked again when the PIN is wrong by now, and for each token of built-in user
+/// verification.
+///
+/// A session is for management. A registration or a sign-in in it uses what getInfo said and nothing else, for the user
+/// agrees to each. It ends the token, which the next operation renews. The caller drops the session when the errand is done
+/// or the authenticator is gone.
+#[derive(Default)]
+pub struct Session {
+    info: Option<Info>,
+    token: Token,
+    /// Those of the token; none without one.
+    permissions: Permissions,
+    pin_hash: Option<PinHash>,
+}
+
+/// What getInfo answered.
+struct Info {
+    bytes: [u8; MAX_INFO],
+    len: usize,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Session({:?}, ..)", self.permissions)
+    }
+}
+
+impl Session {
+    /// A session that knows nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The permissions of the token; none without one.
+    pub const fn permissions(&self) -> Permissions {
+        self.permissions
+    }
+
+    /// Writes what getInfo answered to `buffer`, and returns its length.
+    pub(super) fn recall_info(&self, buffer: &mut [u8]) -> Option<usize> {
+        let Info { bytes, len } = self.info.as_ref()?;
+        bytes::copy(buffer.get_mut(..*len)?, bytes);
+        Some(*len)
+    }
+
+    pub(super) fn keep_info(&mut self, answer: &[u8]) {
+        let fits = answer.len() <= MAX_INFO;
+        self.info = fits.then(|| Info { bytes: bytes::array(answer), len: answer.len() });
+    }
+
+    /// Gives an operation what it can use.
+    pub(super) fn lend(&self, authorization: &mut Authorization, purpose: &Purpose<'_>) {
+        if serves(purpose) {
+            let token = Some(&self.token).filter(|_| self.permissions.has(purpose.permissions));
+            authorization.borrow(token, self.pin_hash.as_ref());
+        }
+    }
+
+    /// Takes what an operation has obtained.
+    pub(super) fn keep(&mut self, authorization: &Authorization, facts: &Facts, purpose: &Purpose<'_>) {
+        if let Some((token, pin_hash)) = authorization.obtained().filter(|_| serves(purpose)) {
+            self.token = token.clone();
+            self.pin_hash = pin_hash.cloned();
+            // Before version 2.1 a token is for everything.
+            let limited = facts.options.pin_uv_auth_token == Some(true);
+            self.permissions = if limited { purpose.permissions } else { Permissions(u8::MAX) };
+        }
+    }
+
+    pub(super) fn forget(&mut self, what: Forgets) {
+        match what {
+            Forgets::Nothing => {}
+            Forgets::Info => self.info = None,
+            Forgets::Pin => (self.info, self.pin_hash) = (None, None),
+            Forgets::All => *self = Self::default(),
+        }
+    }
+}
+
+/// Whether it is management that takes a token.
+fn serves(purpose: &Purpose<'_>) -> bool {
+    purpose.rp_id.is_none() && purpose.permissions != Permissions::NONE
+}
+
+/// Where a ceremony keeps what is used again: nowhere, or in a [`Session`].
+pub trait Memory {
+    /// The session.
+    fn session(&mut self) -> Option<&mut Session>;
+}
+
+impl Memory for () {
+    fn session(&mut self) -> Option<&mut Session> {
+        None
+    }
+}
+
+impl Memory for &mut Session {
+    fn session(&mut self) -> Option<&mut Session> {
+        Some(self)
+    }
+}
