@@ -15,8 +15,9 @@ use keyfob_core::{
     crypto::RustCrypto,
     ctap2::{RpEntity, UserEntity, config::SetMinPinLength, large_blobs::INITIAL_ARRAY, make_credential},
     large_blob::{Array, OVERHEAD},
-    transport::{Protocol, Received, Transport},
+    transport::{KeepAlive, Protocol, Received, Transport},
 };
+use keyfob_soft_authenticator::{engine::Config, store::MemoryStore};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
@@ -29,13 +30,15 @@ const BLOB_KEY: [u8; 32] = [5; 32];
 pub struct Plugged<'k> {
     pub key: &'k mut Key,
     pub response: Vec<u8>,
+    /// The key has asked for a touch, which the client was not told yet.
+    pub asked: bool,
     /// The requests so far.
     pub requests: Vec<Vec<u8>>,
 }
 
 impl<'k> Plugged<'k> {
     pub fn new(key: &'k mut Key) -> Self {
-        Self { key, response: Vec::new(), requests: Vec::new() }
+        Self { key, response: Vec::new(), asked: false, requests: Vec::new() }
     }
 }
 
@@ -44,6 +47,7 @@ impl Transport for Plugged<'_> {
 
     fn send(&mut self, protocol: Protocol, request: &[u8]) -> Result<(), Self::Error> {
         self.requests.push(request.to_vec());
+        let touches = self.key.touches;
         self.response = match protocol {
             Protocol::Ctap2 => self.key.call(request),
             Protocol::Ctap1 => {
@@ -54,10 +58,14 @@ impl Transport for Plugged<'_> {
                 response
             }
         };
+        self.asked = protocol == Protocol::Ctap2 && self.key.touches > touches;
         Ok(())
     }
 
     fn receive(&mut self, buffer: &mut [u8], _: Duration) -> Result<Received, Self::Error> {
+        if std::mem::take(&mut self.asked) {
+            return Ok(Received::KeepAlive(KeepAlive::UpNeeded));
+        }
         let response = std::mem::take(&mut self.response);
         buffer[..response.len()].copy_from_slice(&response);
         Ok(if response.is_empty() { Received::Nothing } else { Received::Response(response.len()) })
@@ -181,7 +189,8 @@ impl UserInteraction for Asked {
 
 #[test]
 fn an_errand_over_six_relying_parties_asks_for_the_pin_once() {
-    let mut key = Key::new();
+    let store = BenchStore::on(Box::new(MemoryStore::<6>::new()));
+    let mut key = Key::try_with(Config::new([0xAA; 16]), store).unwrap();
     let parties = ["a.example", "b.example", "c.example", "d.example", "e.example", "f.example"];
     for id in parties {
         key.make(&make_credential::Request { rp: RpEntity { id, name: None }, ..resident(b"user") }).unwrap();
