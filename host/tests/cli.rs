@@ -139,6 +139,15 @@ fn a_key_for_u2f_only_says_so_and_refuses_ctap2() {
 }
 
 #[test]
+fn a_channel_is_locked_only_where_that_is_switched_on() {
+    for (switches, answer) in [(&[][..], [0xBF, 0, 1, 0x01]), (&["--lock"], [0x84, 0, 0, 0])] {
+        let mut served = Served::new(switches);
+        let (channel, _) = served.init();
+        assert_eq!(served.call(&channel, 0x84, &[1])[4..8], answer, "{switches:?}");
+    }
+}
+
+#[test]
 fn a_reader_that_has_enough_ends_the_demo_quietly() {
     let mut demo = keyfob(&["demo"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(demo.stdout.take());

@@ -13,7 +13,7 @@ use keyfob_core::{
 use keyfob_soft_authenticator::{
     Caps,
     devices::virtual_key_certificate,
-    engine::{Attestation, Certified, Config, ConfigError, Engine, Enterprise, Version},
+    engine::{Attestation, Certified, Config, ConfigError, Engine, Enterprise, Policy, Version},
 };
 
 use super::harness::*;
@@ -253,6 +253,8 @@ fn every_configuration_that_contradicts_itself_is_refused() {
         (Config { max_pin_retries: 0, ..CONFIG }, ConfigError::MaxPinRetries),
         (Config { max_pin_retries: 9, ..CONFIG }, ConfigError::MaxPinRetries),
         (Config { max_credential_count_in_list: 0, ..CONFIG }, ConfigError::MaxCredentialCountInList),
+        (Config { policy: Policy { touch_timeout: Status::OK, ..Policy::STRICT }, ..CONFIG }, ConfigError::Policy),
+        (Config { policy: Policy { probe_with_pin: Status::OK, ..Policy::STRICT }, ..CONFIG }, ConfigError::Policy),
         (Config { attestation: Attestation::Certified(no_chain), ..CONFIG }, ConfigError::AttestationChain),
         (Config { attestation: Attestation::Certified(rsa), ..CONFIG }, ConfigError::AttestationAlgorithm),
         (Config { attestation: certified, ..caps(Caps::NONE) }, ConfigError::AttestationOff),

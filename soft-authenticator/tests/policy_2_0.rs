@@ -39,8 +39,12 @@ fn retries(protocol: Option<u64>) -> client_pin::Request<'static> {
 fn an_empty_pin_auth_answers_after_the_touch_and_tells_whether_a_pin_is_set() {
     let make = make_credential::Request { pin_uv_auth_param: Some(&[]), ..registration(b"u") };
     let get = get_assertion::Request { pin_uv_auth_param: Some(&[]), ..assertion() };
-    let minimal = Config::minimal_2_0([0xAA; 16]);
-    for (config, with_pin) in [(CONFIG, Status::PIN_AUTH_INVALID), (minimal, Status::PIN_INVALID)] {
+    let older = Config { policy: Policy { probe_with_pin: Status::PIN_INVALID, ..Policy::CTAP2_0 }, ..CONFIG };
+    for (config, with_pin) in [
+        (CONFIG, Status::PIN_AUTH_INVALID),
+        (Config::minimal_2_0([0xAA; 16]), Status::PIN_AUTH_INVALID),
+        (older, Status::PIN_INVALID),
+    ] {
         let mut key = Key::with(config);
         assert_eq!(key.make(&make).unwrap_err(), Status::PIN_NOT_SET);
         assert_eq!(key.get(&get).unwrap_err(), Status::PIN_NOT_SET);

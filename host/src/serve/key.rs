@@ -47,27 +47,18 @@ pub fn option(text: &str) -> Result<OptionSwitch, String> {
     })
 }
 
-/// The algorithms that a key can have by name, in the order of their COSE numbers' age.
-const ALGORITHMS: [Algorithm; 10] = [
-    Algorithm::ES256,
-    Algorithm::EDDSA,
-    Algorithm::ES384,
-    Algorithm::ES512,
-    Algorithm::ES256K,
-    Algorithm::RS256,
-    Algorithm::PS256,
-    Algorithm::ML_DSA_44,
-    Algorithm::ML_DSA_65,
-    Algorithm::ML_DSA_87,
-];
+/// The algorithms that a key can have: all of them have small negative numbers.
+fn algorithms() -> impl Iterator<Item = Algorithm> {
+    (-300..0).rev().map(Algorithm).filter(|algorithm| Caps::of(*algorithm).is_some())
+}
 
 /// Reads one of `--algorithms`: a name, however it is written, or a COSE number.
 pub fn algorithm(text: &str) -> Result<Algorithm, String> {
     let plain = |name: &str| name.replace(['-', '_'], "").to_ascii_lowercase();
-    let named = ALGORITHMS.into_iter().find(|algorithm| plain(&format!("{algorithm:?}")) == plain(text));
-    let numbered = text.parse().ok().map(Algorithm).filter(|algorithm| ALGORITHMS.contains(algorithm));
+    let named = algorithms().find(|algorithm| plain(&format!("{algorithm:?}")) == plain(text));
+    let numbered = text.parse().ok().map(Algorithm).filter(|algorithm| Caps::of(*algorithm).is_some());
     named.or(numbered).ok_or_else(|| {
-        let known: Vec<String> = ALGORITHMS.iter().map(|algorithm| format!("{algorithm:?}")).collect();
+        let known: Vec<String> = algorithms().map(|algorithm| format!("{algorithm:?}")).collect();
         format!("the algorithms are {}", known.join(", "))
     })
 }

@@ -180,6 +180,12 @@ impl Policy {
         ..Policy::STRICT
     };
 
+    /// Whether its statuses are among those that deployed authenticators answer.
+    fn is_sound(self) -> bool {
+        [Status::OPERATION_DENIED, Status::USER_ACTION_TIMEOUT].contains(&self.touch_timeout)
+            && [Status::PIN_INVALID, Status::PIN_AUTH_INVALID].contains(&self.probe_with_pin)
+    }
+
     /// The status of the later versions, or that of version 2.0 where its rules hold.
     pub(super) const fn by_version(self, later: Status, version_2_0: Status) -> Status {
         if self.rules_2_0 { version_2_0 } else { later }
@@ -237,6 +243,8 @@ pub enum ConfigError {
     MaxPinRetries,
     /// A credential list must hold at least one entry.
     MaxCredentialCountInList,
+    /// A policy with a status that says another thing than what has happened.
+    Policy,
     /// Attestation with a certificate, without its capability.
     AttestationOff,
     /// An attestation key without a certificate.
@@ -339,6 +347,9 @@ impl<'c> Config<'c> {
         }
         if self.max_credential_count_in_list == 0 {
             return Err(ConfigError::MaxCredentialCountInList);
+        }
+        if !self.policy.is_sound() {
+            return Err(ConfigError::Policy);
         }
         self.check_algorithms()?;
         self.check_attestation()

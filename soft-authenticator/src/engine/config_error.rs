@@ -50,6 +50,10 @@ impl fmt::Display for ConfigError {
             Self::VendorCommands => "vendor commands need authenticatorConfig, which is switched off",
             Self::MaxPinRetries => "a PIN has 1 to 8 attempts",
             Self::MaxCredentialCountInList => "a list of credentials has room for at least one",
+            Self::Policy => {
+                "a policy answers a touch that nobody gave with OPERATION_DENIED or USER_ACTION_TIMEOUT, and an empty \
+                 pinUvAuthParam with PIN_INVALID or PIN_AUTH_INVALID"
+            }
             Self::AttestationOff => "attestation with a certificate is configured, but its capability is switched off",
             Self::AttestationChain => "an attestation key has no certificate",
             Self::AttestationAlgorithm => {

@@ -1,7 +1,7 @@
 //! Configurations with a name: what an authenticator of a kind can do. A feature that this version does not have yet is
 //! switched on here all the same; getInfo lists it once it works.
 
-use keyfob_core::{Status, cbor::Text};
+use keyfob_core::cbor::Text;
 
 use super::{Config, Policy, Version};
 use crate::caps::Caps;
@@ -72,14 +72,14 @@ impl Config<'_> {
     }
 
     /// The least that passkeys need of CTAP 2.0: discoverable credentials with ES256, and a PIN. It behaves as version 2.0
-    /// has it, but answers an empty pinUvAuthParam as later versions do, on which old browsers insist.
+    /// has it.
     pub const fn minimal_2_0(aaguid: [u8; 16]) -> Self {
         Self {
             caps: Caps::DISCOVERABLE.with(PIN_2_0),
             newest_version: Version::Fido2_0,
             max_msg_size: 1024,
             max_credential_count_in_list: 1,
-            policy: Policy { probe_with_pin: Status::PIN_INVALID, ..Policy::CTAP2_0 },
+            policy: Policy::CTAP2_0,
             ..Self::new(aaguid)
         }
     }

@@ -1,7 +1,10 @@
 //! Every switch with every other: each key serves, or is refused in a sentence that names both sides.
 
 use clap::Parser;
-use keyfob_core::Instant;
+use keyfob_core::{
+    Instant,
+    ctap2::{decode_response, get_info},
+};
 use keyfob_soft_authenticator::{
     devices::{KeyOptions, VirtualKey},
     engine::Progress,
@@ -124,6 +127,42 @@ fn an_option_or_algorithm_that_is_not_known_is_a_usage_error() {
         let error = Command::try_parse_from(["keyfob", "--tcp", "127.0.0.1:0", &argument]).map(drop).unwrap_err();
         assert!(error.to_string().contains(said), "{error}");
     }
+}
+
+/// What getInfo of the key with these switches says.
+fn told<T>(switches: &[&str], look: impl FnOnce(&get_info::Response<'_>) -> T) -> T {
+    let arguments = parse(switches);
+    let rp_ids: Vec<&str> = arguments.enterprise.iter().map(String::as_str).collect();
+    let config = config(&arguments, &rp_ids).unwrap();
+    let mut buffer = vec![0; config.buffer_len()];
+    let mut key = VirtualKey::new(&mut buffer, KeyOptions { seed: Some(1), ..KeyOptions::new(config) }).unwrap();
+    let engine = key.authenticator().engine();
+    engine.buffer()[0] = 4;
+    let Progress::Reply(len) = engine.begin(Instant::default(), 1) else { panic!("getInfo waits for nothing") };
+    look(&decode_response(&engine.buffer()[..len]).unwrap())
+}
+
+#[test]
+fn get_info_tells_what_the_switches_ask_for() {
+    let commands =
+        |switches| told(switches, |info| info.authenticator_config_commands.unwrap().iter().collect::<Vec<_>>());
+    assert_eq!(commands(&[]), [2, 3, 4]);
+    assert_eq!(commands(&["--enterprise", "example.com", "--vendor-commands"]), [1, 2, 3, 4, 0xFF]);
+    told(&["--vendor-commands"], |info| {
+        assert!(info.vendor_prototype_config_commands.unwrap().iter().eq(VIRTUAL_VENDOR_COMMANDS.iter().copied()));
+    });
+    told(&["--options", "makeCredUvNotRqd=false,clientPin=false"], |info| {
+        let options = info.options.unwrap();
+        assert_eq!((options.make_cred_uv_not_rqd, options.client_pin, options.pin_uv_auth_token), (None, None, None));
+        assert!(info.pin_uv_auth_protocols.is_none(), "what needs a PIN goes with it");
+    });
+    told(&["--profile", "arculus_like", "--options", "makeCredUvNotRqd"], |info| {
+        assert_eq!(info.options.unwrap().make_cred_uv_not_rqd, Some(true));
+    });
+    told(&["--algorithms", "EdDSA,ES256"], |info| {
+        assert!(info.algorithms.unwrap().iter().map(|one| one.algorithm).eq([Algorithm::EDDSA, Algorithm::ES256]));
+    });
+    told(&["--policy", "ctap2_0"], |info| assert!(info.versions.iter().eq(["U2F_V2", "FIDO_2_0"])));
 }
 
 #[test]
