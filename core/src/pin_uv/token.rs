@@ -98,7 +98,7 @@ impl Token {
     /// One that is longer than a block of HMAC-SHA-256, 64 bytes, is kept as its hash: the key that HMAC makes of it (RFC
     /// 2104 §2).
     pub fn of_version_2_0<C: Hash>(crypto: &C, bytes: &[u8]) -> Option<Self> {
-        let allowed = (16..=MAX_TOKEN).contains(&bytes.len()) && bytes.len() % 16 == 0;
+        let allowed = (16..=MAX_TOKEN).contains(&bytes.len()) && bytes.len().is_multiple_of(16);
         allowed.then(|| match bytes.len() {
             length @ ..=HMAC_BLOCK => Self { bytes: crate::bytes::array(bytes), length },
             _ => {
