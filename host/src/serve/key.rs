@@ -119,9 +119,12 @@ fn described<'a>(arguments: &'a Arguments, rp_ids: &'a [&'a str]) -> Config<'a> 
     config
 }
 
+/// Undoes a switch.
+type LeaveOut = fn(&mut Arguments);
+
 /// Names what does not go together: the profile, and each switch without which the key could be made.
 fn contradiction(arguments: &Arguments, error: ConfigError) -> String {
-    let switches: [(&str, fn(&mut Arguments)); 7] = [
+    let switches: [(&str, LeaveOut); 7] = [
         ("--policy", |arguments| arguments.policy = None),
         ("--uv", |arguments| arguments.uv = UvPolicy::None),
         ("--attestation", |arguments| arguments.attestation = AttestationChoice::Own),
@@ -130,7 +133,7 @@ fn contradiction(arguments: &Arguments, error: ConfigError) -> String {
         ("--algorithms", |arguments| arguments.algorithms.clear()),
         ("--vendor-commands", |arguments| arguments.vendor_commands = false),
     ];
-    let is_to_blame = |leave_out: fn(&mut Arguments)| {
+    let is_to_blame = |leave_out: LeaveOut| {
         let mut others = arguments.clone();
         leave_out(&mut others);
         let rp_ids: Vec<&str> = others.enterprise.iter().map(String::as_str).collect();
