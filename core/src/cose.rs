@@ -14,21 +14,30 @@ use crate::{
     crypto::P256Point,
 };
 
-/// A COSE algorithm identifier. Values this version does not name are kept as they came.
+/// A COSE algorithm identifier. Values this version does not name are kept as they came; one that does not fit in 32 bits,
+/// as WebAuthn's identifiers do, is read as [`Algorithm::RESERVED`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Algorithm(pub i32);
 
 macro_rules! algorithms {
-    ($($(#[$doc:meta])* $name:ident = $value:literal;)*) => {
+    ($($(#[$doc:meta])* $constant:ident = $value:literal $name:literal;)*) => {
         impl Algorithm {
-            $($(#[$doc])* pub const $name: Algorithm = Algorithm($value);)*
+            $($(#[$doc])* pub const $constant: Algorithm = Algorithm($value);)*
 
             /// The registered name, where this version knows it.
             pub const fn name(self) -> Option<&'static str> {
                 match self.0 {
-                    $($value => Some(stringify!($name)),)*
+                    $($value => Some($name),)*
                     _ => None,
                 }
+            }
+
+            /// The algorithm with this registered name, in upper or lower case; `None` for a name that this version does
+            /// not know.
+            pub fn from_name(name: &str) -> Option<Self> {
+                [$(Self::$constant),*]
+                    .into_iter()
+                    .find(|known| known.name().is_some_and(|known| known.eq_ignore_ascii_case(name)))
             }
         }
     };
@@ -36,39 +45,49 @@ macro_rules! algorithms {
 
 algorithms! {
     /// ECDSA on P-256 with SHA-256.
-    ES256 = -7;
-    /// EdDSA, on Ed25519 in WebAuthn.
-    EDDSA = -8;
+    ES256 = -7 "ES256";
+    /// EdDSA: on Ed25519, the only curve that WebAuthn L3 §5.8.5 allows with it.
+    EDDSA = -8 "EdDSA";
     /// ECDSA on P-256 with SHA-256, fully specified.
-    ESP256 = -9;
+    ESP256 = -9 "ESP256";
     /// Ed25519, fully specified.
-    ED25519 = -19;
+    ED25519 = -19 "Ed25519";
     /// The nominal algorithm of key agreement keys.
-    ECDH_ES_HKDF_256 = -25;
+    ECDH_ES_HKDF_256 = -25 "ECDH-ES + HKDF-256";
     /// ECDSA on P-384 with SHA-384.
-    ES384 = -35;
+    ES384 = -35 "ES384";
     /// ECDSA on P-521 with SHA-512.
-    ES512 = -36;
+    ES512 = -36 "ES512";
     /// RSASSA-PSS with SHA-256.
-    PS256 = -37;
+    PS256 = -37 "PS256";
     /// ECDSA on secp256k1 with SHA-256.
-    ES256K = -47;
+    ES256K = -47 "ES256K";
     /// ML-DSA-44.
-    ML_DSA_44 = -48;
+    ML_DSA_44 = -48 "ML-DSA-44";
     /// ML-DSA-65.
-    ML_DSA_65 = -49;
+    ML_DSA_65 = -49 "ML-DSA-65";
     /// ML-DSA-87.
-    ML_DSA_87 = -50;
+    ML_DSA_87 = -50 "ML-DSA-87";
     /// ECDSA on P-384 with SHA-384, fully specified.
-    ESP384 = -51;
+    ESP384 = -51 "ESP384";
     /// ECDSA on P-521 with SHA-512, fully specified.
-    ESP512 = -52;
+    ESP512 = -52 "ESP512";
     /// Ed448, fully specified.
-    ED448 = -53;
+    ED448 = -53 "Ed448";
     /// RSASSA-PKCS1-v1_5 with SHA-256.
-    RS256 = -257;
+    RS256 = -257 "RS256";
     /// RSASSA-PKCS1-v1_5 with SHA-1.
-    RS1 = -65535;
+    RS1 = -65535 "RS1";
+}
+
+impl Algorithm {
+    /// The value that is reserved (RFC 9053 §2): no key has it, and no backend knows it.
+    pub const RESERVED: Algorithm = Algorithm(0);
+
+    /// The algorithm with this identifier, or [`Algorithm::RESERVED`] for one that does not fit in 32 bits.
+    pub fn from_identifier(identifier: i64) -> Self {
+        i32::try_from(identifier).map_or(Self::RESERVED, Self)
+    }
 }
 
 impl fmt::Debug for Algorithm {
@@ -83,8 +102,12 @@ impl fmt::Debug for Algorithm {
 impl Read<'_> for Algorithm {
     #[inline]
     fn read(r: &mut Reader<'_>) -> Result<Self, Error> {
-        let value = r.integer()?;
-        i32::try_from(value).map(Self).map_err(|_| r.error(ErrorKind::OutOfRange))
+        match r.integer() {
+            Ok(identifier) => Ok(Self::from_identifier(identifier)),
+            // It is read to its end; to refuse it would refuse the algorithms beside it.
+            Err(error) if error.kind() == ErrorKind::OutOfRange => Ok(Self::RESERVED),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -160,7 +183,8 @@ pub enum CoseKey<'a> {
         /// The public key.
         public: &'a [u8],
     },
-    /// A key of a type this version does not read. Nothing can be done with it but to pass it on.
+    /// A key of a type this version does not read, or of an algorithm that does not fit in 32 bits. Nothing can be done with
+    /// it but to pass it on.
     Other {
         /// What the key is for.
         algorithm: Algorithm,
@@ -195,15 +219,15 @@ impl<'a> CoseKey<'a> {
             let (x, y) = raw.split_at_checked(size)?;
             (y.len() == size).then_some(Self::Ec2 { algorithm, curve, x, y })
         };
+        let okp = |curve, size| (raw.len() == size).then_some(Self::Okp { algorithm, curve, x: raw });
         let akp = |size| (raw.len() == size).then_some(Self::Akp { algorithm, public: raw });
         match algorithm {
             Algorithm::ES256 | Algorithm::ESP256 => ec2(Curve::P256, 32),
             Algorithm::ES384 | Algorithm::ESP384 => ec2(Curve::P384, 48),
             Algorithm::ES512 | Algorithm::ESP512 => ec2(Curve::P521, 66),
             Algorithm::ES256K => ec2(Curve::SECP256K1, 32),
-            Algorithm::EDDSA | Algorithm::ED25519 => {
-                (raw.len() == 32).then_some(Self::Okp { algorithm, curve: Curve::ED25519, x: raw })
-            }
+            Algorithm::EDDSA | Algorithm::ED25519 => okp(Curve::ED25519, 32),
+            Algorithm::ED448 => okp(Curve::ED448, 57),
             Algorithm::ML_DSA_44 => akp(1312),
             Algorithm::ML_DSA_65 => akp(1952),
             Algorithm::ML_DSA_87 => akp(2592),
@@ -213,6 +237,12 @@ impl<'a> CoseKey<'a> {
             }
             _ => None,
         }
+    }
+
+    /// The key that begins at `start` and ends where `r` stands.
+    fn other(algorithm: Algorithm, kty: i64, start: &'a [u8], r: &Reader<'a>) -> Self {
+        let raw = start.get(..start.len().saturating_sub(r.rest().len())).unwrap_or_default();
+        Self::Other { algorithm, kty, raw: RawMap(raw) }
     }
 
     /// The point of a key on P-256. `None` when the key is of another kind or a coordinate is not 32 bytes long.
@@ -267,6 +297,8 @@ impl<'a> Read<'a> for CoseKey<'a> {
         let missing = r.error(ErrorKind::Missing);
         let algorithm = algorithm.ok_or(missing)?;
         Ok(match kty.ok_or(missing)? {
+            // What is kept of it has its own identifier.
+            kty if algorithm == Algorithm::RESERVED => Self::other(algorithm, kty, start, r),
             KTY_EC2 => Self::Ec2 {
                 algorithm,
                 curve: curve.ok_or(missing)?,
@@ -276,10 +308,7 @@ impl<'a> Read<'a> for CoseKey<'a> {
             KTY_OKP => Self::Okp { algorithm, curve: curve.ok_or(missing)?, x: second.ok_or(missing)? },
             KTY_RSA => Self::Rsa { algorithm, n: first.ok_or(missing)?, e: second.ok_or(missing)? },
             KTY_AKP => Self::Akp { algorithm, public: first.ok_or(missing)? },
-            kty => {
-                let raw = start.get(..start.len().saturating_sub(r.rest().len())).unwrap_or_default();
-                Self::Other { algorithm, kty, raw: RawMap(raw) }
-            }
+            kty => Self::other(algorithm, kty, start, r),
         })
     }
 }
@@ -327,3 +356,6 @@ impl Write for CoseKey<'_> {
 fn is_other(kty: i64) -> bool {
     !matches!(kty, KTY_OKP | KTY_EC2 | KTY_RSA | KTY_AKP)
 }
+
+#[cfg(test)]
+mod tests;

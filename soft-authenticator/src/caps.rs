@@ -91,8 +91,19 @@ impl Caps {
     pub const ML_DSA_65: Caps = Caps(1 << 54);
     /// ML-DSA-87 credentials.
     pub const ML_DSA_87: Caps = Caps(1 << 55);
+    /// ESP256 credentials: ES256 under its fully specified identifier (RFC 9864).
+    pub const ESP256: Caps = Caps(1 << 56);
+    /// Ed25519 credentials: EdDSA under its fully specified identifier.
+    pub const ED25519: Caps = Caps(1 << 57);
+    /// ESP384 credentials: ES384 under its fully specified identifier.
+    pub const ESP384: Caps = Caps(1 << 58);
+    /// ESP512 credentials: ES512 under its fully specified identifier.
+    pub const ESP512: Caps = Caps(1 << 59);
+    /// The fully specified identifiers. WebAuthn L3 §5.8.5 recommends the older ones, so [`crate::engine::Config::new`]
+    /// has none of these.
+    pub const FULLY_SPECIFIED: Caps = Caps::ESP256.with(Caps::ED25519).with(Caps::ESP384).with(Caps::ESP512);
     /// Everything this version knows. Algorithms that the crypto backend lacks are not offered all the same.
-    pub const ALL: Caps = Caps(((1 << 29) - 1) | (0xff << 48));
+    pub const ALL: Caps = Caps(((1 << 29) - 1) | (0xfff << 48));
 
     /// What a person reads of each.
     const NAMES: &'static [(Caps, &'static str)] = &[
@@ -133,6 +144,10 @@ impl Caps {
         (Caps::ML_DSA_44, "ML-DSA-44"),
         (Caps::ML_DSA_65, "ML-DSA-65"),
         (Caps::ML_DSA_87, "ML-DSA-87"),
+        (Caps::ESP256, "ESP256"),
+        (Caps::ED25519, "Ed25519"),
+        (Caps::ESP384, "ESP384"),
+        (Caps::ESP512, "ESP512"),
     ];
 
     /// What each of some capabilities needs. What a row needs has its own row before it.
@@ -228,6 +243,10 @@ impl Caps {
             Algorithm::ML_DSA_44 => Some(Caps::ML_DSA_44),
             Algorithm::ML_DSA_65 => Some(Caps::ML_DSA_65),
             Algorithm::ML_DSA_87 => Some(Caps::ML_DSA_87),
+            Algorithm::ESP256 => Some(Caps::ESP256),
+            Algorithm::ED25519 => Some(Caps::ED25519),
+            Algorithm::ESP384 => Some(Caps::ESP384),
+            Algorithm::ESP512 => Some(Caps::ESP512),
             _ => None,
         }
     }

@@ -2,13 +2,39 @@
 
 use keyfob_core::{
     Status,
+    attestation::{RawStatement, Statement},
     cbor::List,
     cose::Algorithm,
-    ctap2::{self, Command, CredentialParameters, get_assertion, get_info, make_credential::Request},
+    ctap2::{
+        self, Command, CredentialParameters, credential_management::subcommand::*, get_assertion, get_info,
+        make_credential::Request,
+    },
+    pin_uv::{Permissions, Protocol::Two},
 };
-use keyfob_soft_authenticator::{Caps, engine::Config};
+use keyfob_soft_authenticator::{
+    Caps,
+    devices::{VIRTUAL_KEY_AAGUID, virtual_key_certificate},
+    engine::{Attestation, Config},
+};
 
-use super::harness::*;
+use super::{
+    credential_management::{read, rp_params},
+    harness::*,
+};
+
+/// The fully specified algorithms, and the older identifier of each.
+const FULLY_SPECIFIED: [(Algorithm, Algorithm); 4] = [
+    (Algorithm::ESP256, Algorithm::ES256),
+    (Algorithm::ED25519, Algorithm::EDDSA),
+    (Algorithm::ESP384, Algorithm::ES384),
+    (Algorithm::ESP512, Algorithm::ES512),
+];
+
+/// A key that offers them besides the others.
+fn fully_specified() -> Key {
+    let config = Config::new([0; 16]);
+    Key::with(Config { caps: config.caps.with(Caps::FULLY_SPECIFIED), ..config })
+}
 
 fn offered(key: &mut Key) -> Vec<Algorithm> {
     let response = key.command(Command::GET_INFO);
@@ -101,5 +127,74 @@ fn an_algorithm_is_offered_only_where_its_registrations_fit_in_a_message() {
         assert_eq!(with(smallest).make(&request).unwrap().key().algorithm(), algorithm);
         assert!(!offered(&mut with(smallest - 1)).contains(&algorithm));
         assert_eq!(with(smallest - 1).make(&request).unwrap_err(), Status::UNSUPPORTED_ALGORITHM);
+    }
+}
+
+#[test]
+fn fully_specified_algorithms_are_offered_only_where_they_are_configured() {
+    let mut usual = Key::new();
+    for (algorithm, _) in FULLY_SPECIFIED {
+        assert!(!offered(&mut usual).contains(&algorithm));
+        let list = parameters(&[algorithm]);
+        let made = usual.make(&Request { pub_key_cred_params: List::Slice(&list), ..registration(b"u") });
+        assert_eq!(made.unwrap_err(), Status::UNSUPPORTED_ALGORITHM);
+    }
+    let expected: Vec<_> = ALGORITHMS.into_iter().chain(FULLY_SPECIFIED.map(|(algorithm, _)| algorithm)).collect();
+    assert_eq!(offered(&mut fully_specified()), expected);
+}
+
+#[test]
+fn a_credential_keeps_the_identifier_that_was_asked_for_wherever_it_is_read() {
+    for (newer, older) in FULLY_SPECIFIED {
+        for algorithm in [newer, older] {
+            let mut key = fully_specified();
+            let list = parameters(&[algorithm, if algorithm == newer { older } else { newer }]);
+            let requests = [resident(b"u"), registration(b"u")];
+            let made = requests.map(|request| {
+                let made = key.make(&Request { pub_key_cred_params: List::Slice(&list), ..request }).unwrap();
+                assert_eq!(made.key().algorithm(), algorithm);
+                let statement = Statement::decode(&made.fmt, Some(RawStatement(&made.att_stmt))).unwrap();
+                assert!(matches!(statement, Statement::Packed(packed) if packed.alg == algorithm));
+                made
+            });
+            let mut key = key.power_cut();
+            for made in &made {
+                let allowed = [made.descriptor()];
+                assert!(key.get(&listed(assertion(), &allowed)).unwrap().is_by(made), "{algorithm:?}");
+            }
+            assert_eq!(key.set_pin(Two, PIN), Status::OK);
+            let token = key.unbound(Permissions::CM);
+            let response = key.manage(&token, ENUMERATE_CREDENTIALS_BEGIN, Some(&rp_params(RP)));
+            assert_eq!(read(&response).public_key, Some(made[0].key()));
+        }
+    }
+}
+
+#[test]
+fn a_key_handle_of_a_fully_specified_algorithm_is_attested_as_packed_and_unknown_to_u2f() {
+    let config = Config::new(VIRTUAL_KEY_AAGUID);
+    let attestation = Attestation::FidoU2f(virtual_key_certificate());
+    let mut key = Key::with(Config { caps: config.caps.with(Caps::ESP256), attestation, ..config });
+    let list = parameters(&[Algorithm::ESP256]);
+    let made = key.make(&Request { pub_key_cred_params: List::Slice(&list), ..registration(b"u") }).unwrap();
+    assert_eq!(made.fmt, "packed");
+    let request = super::u2f::authentication(keyfob_core::ctap1::Control::CHECK_ONLY, &rp_id_hash(RP), made.id());
+    assert_eq!(key.call_u2f(&request), [0x6A, 0x80]);
+}
+
+#[test]
+fn an_algorithm_outside_32_bits_is_passed_over() {
+    let list = parameters(&[Algorithm(-65_535), Algorithm::ES256]);
+    let request =
+        message(Command::MAKE_CREDENTIAL, &Request { pub_key_cred_params: List::Slice(&list), ..registration(b"u") });
+    let at = request.windows(3).position(|window| window == b"\x39\xff\xfe").unwrap();
+    for too_large in [&b"\x3a\x80\x00\x00\x00"[..], b"\x1b\xff\xff\xff\xff\xff\xff\xff\xff"] {
+        let request = [&request[..at], too_large, &request[at + 3..]].concat();
+        let mut key = Key::new();
+        assert_eq!(key.status(&request), Status::OK);
+        // And where there is nothing else.
+        let last = request.iter().rposition(|byte| *byte == 0x26).unwrap();
+        let request = [&request[..last], too_large, &request[last + 1..]].concat();
+        assert_eq!(key.status(&request), Status::UNSUPPORTED_ALGORITHM);
     }
 }

@@ -315,7 +315,7 @@ fn a_contradiction_is_said_in_a_sentence_that_names_both_sides() {
         ),
         (
             ConfigError::AlgorithmOff(Algorithm::EDDSA),
-            "the list of algorithms has EDDSA, whose capability is switched off",
+            "the list of algorithms has EdDSA, whose capability is switched off",
         ),
     ] {
         let error: Box<dyn core::error::Error> = Box::new(error);

@@ -35,7 +35,7 @@ pub fn registration(application: &[u8; 32]) -> Vec<u8> {
     apdu(&Request::Register { control: Control::NONE, challenge: &HASH, application })
 }
 
-fn authentication(control: Control, application: &[u8; 32], key_handle: &[u8]) -> Vec<u8> {
+pub fn authentication(control: Control, application: &[u8; 32], key_handle: &[u8]) -> Vec<u8> {
     apdu(&Request::Authenticate { control, challenge: &HASH, application, key_handle })
 }
 

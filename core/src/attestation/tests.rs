@@ -76,3 +76,10 @@ fn a_statement_is_a_map_or_an_array() {
     assert_eq!(cbor::decode::<RawStatement<'_>>(b"").unwrap_err().kind(), ErrorKind::Truncated);
     assert_eq!(cbor::decode::<RawStatement<'_>>(b"\x82\x00").unwrap_err().kind(), ErrorKind::Truncated);
 }
+
+#[test]
+fn a_statement_whose_algorithm_is_outside_32_bits_is_read_as_of_none() {
+    let statement = b"\xa2\x63alg\x1b\x00\x00\x00\x01\x00\x00\x00\x00\x63sig\x42\x30\x00";
+    let Ok(Statement::Packed(packed)) = decode("packed", statement) else { panic!("not packed") };
+    assert_eq!(packed.alg, Algorithm::RESERVED);
+}

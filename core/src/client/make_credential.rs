@@ -28,7 +28,8 @@ pub struct MakeOptions<'o> {
     pub rp: RpEntity<'o>,
     /// The user; the handle has 1 to 64 bytes.
     pub user: UserEntity<'o>,
-    /// Algorithms the relying party accepts, best first; at least one. Those of an unknown type are left out.
+    /// Algorithms the relying party accepts, best first; at least one. Those of an unknown type and
+    /// [`Algorithm::RESERVED`](crate::cose::Algorithm::RESERVED) are left out.
     pub pub_key_cred_params: List<'o, CredentialParameters<'o>>,
     /// Credentials that must not be on the authenticator.
     pub exclude_list: List<'o, CredentialDescriptor<'o>>,

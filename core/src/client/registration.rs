@@ -91,9 +91,11 @@ impl<'o> Registration<'o> {
         self.phase = phase;
     }
 
-    /// What the relying party accepts; what is of an unknown type is left out (WebAuthn L3 §5.1.3).
+    /// What the relying party accepts; what is of an unknown type (WebAuthn L3 §5.1.3), or no algorithm, is left out.
     fn accepted(&self) -> impl Iterator<Item = CredentialParameters<'o>> + Clone + use<'o> {
-        self.options.pub_key_cred_params.iter().filter(|params| params.kind == PUBLIC_KEY)
+        let known =
+            |params: &CredentialParameters<'o>| params.kind == PUBLIC_KEY && params.algorithm != Algorithm::RESERVED;
+        self.options.pub_key_cred_params.iter().filter(known)
     }
 
     /// What secrets are asked for. Those of a user who was not verified are others, and not for prf if they can be avoided.

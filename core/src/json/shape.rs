@@ -5,15 +5,20 @@
 //! tolerant reader: heads whose count is known only at the end of an array are longer than they need be.
 
 use super::{Error, ErrorKind, JsonStr, Reader, Type};
-use crate::{cbor::Writer, webauthn::base64url};
+use crate::{
+    cbor::{Write, Writer},
+    cose::Algorithm,
+    webauthn::base64url,
+};
 
 /// What a value has to be. The types are those of Web IDL, as WebAuthn names them.
 #[derive(Clone, Copy, Debug)]
 pub enum Shape {
     /// `boolean`.
     Bool,
-    /// `long`: a whole number of 32 bits.
-    Long,
+    /// `COSEAlgorithmIdentifier`: a number. One that is not whole or does not fit in 32 bits is no algorithm's; it is read as
+    /// [`Algorithm::RESERVED`], so that the algorithms beside it count.
+    Algorithm,
     /// `unsigned long`: a whole number of 32 bits that is not negative.
     UnsignedLong,
     /// `DOMString`.
@@ -77,7 +82,11 @@ fn value(r: &mut Reader<'_>, w: &mut Writer<'_>, shape: &'static Shape) -> Resul
     let out_of_range = r.error(ErrorKind::OutOfRange);
     match shape {
         Shape::Bool => w.bool(r.bool()?),
-        Shape::Long => w.integer(i32::try_from(r.integer()?).map_err(|_| out_of_range)?.into()),
+        Shape::Algorithm => match r.integer() {
+            Ok(identifier) => Algorithm::from_identifier(identifier).write(w),
+            Err(error) if error.kind == ErrorKind::OutOfRange => Algorithm::RESERVED.write(w),
+            Err(error) => return Err(error),
+        },
         Shape::UnsignedLong => w.unsigned(u32::try_from(r.integer()?).map_err(|_| out_of_range)?.into()),
         Shape::Text => {
             let text = r.string()?;

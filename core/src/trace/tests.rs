@@ -195,7 +195,7 @@ fn nested_members_and_values_have_names() {
         &response(Command::CLIENT_PIN, "00a101a5010203381820012141aa2241bb"),
         &[
             "<- authenticatorClientPIN: OK (0x00), 17 bytes",
-            "keyAgreement: {kty: 2 / EC2 /, alg: -25 / ECDH_ES_HKDF_256 /, crv: 1 / P-256 /, x: h'aa', y: h'bb'}",
+            "keyAgreement: {kty: 2 / EC2 /, alg: -25 / ECDH-ES + HKDF-256 /, crv: 1 / P-256 /, x: h'aa', y: h'bb'}",
         ],
     );
 }

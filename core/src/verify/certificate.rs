@@ -36,6 +36,8 @@ const SECP384R1: &[u8] = b"\x2B\x81\x04\x00\x22";
 const SECP521R1: &[u8] = b"\x2B\x81\x04\x00\x23";
 /// id-Ed25519, 1.3.101.112 (RFC 8410 §3).
 const ED25519: &[u8] = b"\x2B\x65\x70";
+/// id-Ed448, 1.3.101.113.
+const ED448: &[u8] = b"\x2B\x65\x71";
 /// ecdsa-with-SHA256, 1.2.840.10045.4.3.2 (RFC 5758 §3.2).
 const ECDSA_SHA256: &[u8] = b"\x2A\x86\x48\xCE\x3D\x04\x03\x02";
 /// ecdsa-with-SHA384, 1.2.840.10045.4.3.3.
@@ -155,6 +157,7 @@ impl<'a> Certificate<'a> {
                 ECDSA_SHA384 => Algorithm::ES384,
                 ECDSA_SHA512 => Algorithm::ES512,
                 ED25519 => Algorithm::EDDSA,
+                ED448 => Algorithm::ED448,
                 _ => return Some(Err(crypto::Error::Unsupported)),
             };
             Some(issuer.public_key(algorithm).map(|key| (key, signature)).ok_or(crypto::Error::Unsupported))
@@ -174,10 +177,11 @@ impl<'a> Certificate<'a> {
             (EC_PUBLIC_KEY, Some(SECP384R1)) => Curve::P384,
             (EC_PUBLIC_KEY, Some(SECP521R1)) => Curve::P521,
             (ED25519, None) => Curve::ED25519,
+            (ED448, None) => Curve::ED448,
             _ => return None,
         };
         let raw = match (curve, self.key) {
-            (Curve::ED25519, key) => key,
+            (Curve::ED25519 | Curve::ED448, key) => key,
             (_, [0x04, point @ ..]) => point, // uncompressed, SEC 1 §2.3.3
             _ => return None,
         };

@@ -73,7 +73,10 @@ const CREATION: Shape = Shape::Object(&[
     Member::required("challenge", Shape::Bytes),
     Member::required(
         "pubKeyCredParams",
-        Shape::Array(&Shape::Object(&[Member::required("type", Shape::Text), Member::required("alg", Shape::Long)])),
+        Shape::Array(&Shape::Object(&[
+            Member::required("type", Shape::Text),
+            Member::required("alg", Shape::Algorithm),
+        ])),
     ),
     Member::optional("timeout", Shape::UnsignedLong),
     Member::optional("excludeCredentials", DESCRIPTORS),

@@ -13,7 +13,7 @@ use super::{
     App, Reply,
     members::{Members, decode, encode},
     problem::{Flaw, Problem},
-    session, verifier,
+    session,
 };
 use crate::store::{Account, Credential};
 
@@ -99,7 +99,7 @@ pub(super) fn shown(credential: &Credential) -> Value {
     let flags = Flags(credential.flags);
     json!({
         "id": encode(&credential.id),
-        "algorithm": verifier::name(Algorithm(credential.algorithm)),
+        "algorithm": Algorithm(credential.algorithm).name(),
         "signCount": credential.sign_count,
         "flags": {
             "userPresent": flags.has(Flags::UP),

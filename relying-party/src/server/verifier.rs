@@ -27,16 +27,16 @@ const KNOWN: &[Algorithm] = &[
     Algorithm::ML_DSA_87,
     Algorithm::RS256,
     Algorithm::PS256,
+    Algorithm::ESP256,
+    Algorithm::ED25519,
+    Algorithm::ESP384,
+    Algorithm::ESP512,
+    Algorithm::ED448,
 ];
 
-/// The name of an algorithm as JOSE writes it: "ES256", "ML-DSA-44".
-pub fn name(algorithm: Algorithm) -> Option<String> {
-    Some(algorithm.name()?.replace('_', "-"))
-}
-
-/// The algorithm of such a name, in any case.
+/// The algorithm of a registered name, in any case: "ES256", "ML-DSA-44".
 pub fn named(text: &str) -> Option<Algorithm> {
-    KNOWN.iter().copied().find(|known| name(*known).is_some_and(|name| name.eq_ignore_ascii_case(text)))
+    Algorithm::from_name(text).filter(|algorithm| KNOWN.contains(algorithm))
 }
 
 /// The algorithm of a COSE identifier.

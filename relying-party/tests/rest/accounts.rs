@@ -1,7 +1,8 @@
 //! Registering, signing in, and one's own keys.
 
+use keyfob_core::cose::Algorithm;
 use keyfob_relying_party::client::Prover;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     rsa::{RSA, RsaForge},
@@ -72,6 +73,32 @@ fn a_key_of_every_algorithm_that_may_be_asked_for_registers_and_signs_in() {
         let refused = browser.post("/attestation/options", &json!({ "username": "alice", "algorithms": [name] }));
         assert_eq!(refused.code(), "wrong-value", "{name}");
     }
+}
+
+#[test]
+fn fully_specified_algorithms_are_asked_for_by_name_and_kept_apart_from_the_older_ones() {
+    let world = World::new();
+    let mut browser = world.browser();
+    let asked = |browser: &mut Browser<'_>, body: Value| {
+        let options = browser.post("/attestation/options", &body).ok();
+        let list = options["pubKeyCredParams"].as_array().unwrap();
+        list.iter().map(|params| params["alg"].as_i64().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(asked(&mut browser, json!({ "username": "alice" })), [-7, -8, -257]);
+    let names = json!(["ESP256", "Ed25519", "esp384", "ESP512", "Ed448", -9]);
+    let body = json!({ "username": "alice", "algorithms": names });
+    assert_eq!(asked(&mut browser, body), [-9, -19, -51, -52, -53, -9]);
+
+    let body = json!({ "username": "alice", "algorithms": ["ESP256"] });
+    let options = browser.post("/attestation/options", &body).ok();
+    assert_eq!(browser.post("/attestation/result", &Forge::new(1).create(&options)).code(), "algorithm");
+    let mut forge = Forge { algorithm: Algorithm::ESP256, ..Forge::new(2) };
+    let options = browser.post("/attestation/options", &body).ok();
+    let registered = browser.post("/attestation/result", &forge.create(&options)).ok();
+    assert_eq!(registered["credential"]["algorithm"], "ESP256");
+    let options = browser.sign_in_options("alice");
+    forge.count = 2;
+    browser.post("/assertion/result", &forge.get(&options, None)).ok();
 }
 
 #[test]

@@ -45,6 +45,7 @@ impl<C: Backend> Script<'_, C> {
                 &[Algorithm::EDDSA, Algorithm::ES256],
                 &[Algorithm::EDDSA],
                 &[Algorithm::RS256, Algorithm::ES256],
+                &[Algorithm::ED25519, Algorithm::ESP256],
             ]),
         };
         let (resident_key, user_verification) = match kind {

@@ -47,6 +47,9 @@ pub fn configuration<C: Backend>(dice: &mut Dice) -> Config<'static> {
         config.caps = config.caps.with(Caps::NO_MC_GA_WITH_PIN);
     }
     if dice.percent(30) {
+        config.caps = config.caps.with(Caps::FULLY_SPECIFIED);
+    }
+    if dice.percent(30) {
         config.caps = config.caps.with(Caps::BUILT_IN_UV).with(Caps::BIO_ENROLL);
     }
     config.caps = config.caps.consistent();

@@ -265,7 +265,8 @@ pub enum ConfigError {
 }
 
 impl<'c> Config<'c> {
-    /// Everything this version knows that takes no sensor, attested by the credentials' own keys.
+    /// Everything this version knows that takes no sensor, attested by the credentials' own keys. Of algorithms with two
+    /// identifiers only the one that WebAuthn L3 §5.8.5 recommends ([`Caps::FULLY_SPECIFIED`] adds the other).
     pub const fn new(aaguid: [u8; 16]) -> Self {
         Self {
             aaguid,
@@ -273,7 +274,8 @@ impl<'c> Config<'c> {
                 .without(Caps::NO_MC_GA_WITH_PIN)
                 .without(Caps::LARGE_BLOB_EXTENSION)
                 .without(Caps::BUILT_IN_UV)
-                .without(Caps::BIO_ENROLL),
+                .without(Caps::BIO_ENROLL)
+                .without(Caps::FULLY_SPECIFIED),
             newest_version: Version::Fido2_3,
             max_msg_size: 7609,
             min_pin_length: 4,
@@ -450,13 +452,13 @@ pub(super) struct Sizes {
 impl Sizes {
     pub const fn of(algorithm: Algorithm) -> Self {
         let (secret, public, signature) = match algorithm {
-            Algorithm::ES384 => (144, 110, 104),
-            Algorithm::ES512 => (198, 146, 139),
+            Algorithm::ES384 | Algorithm::ESP384 => (144, 110, 104),
+            Algorithm::ES512 | Algorithm::ESP512 => (198, 146, 139),
             Algorithm::RS256 | Algorithm::PS256 => (256, 272, 256),
             Algorithm::ML_DSA_44 => (ML_DSA_SEED, 1322, 2420),
             Algorithm::ML_DSA_65 => (ML_DSA_SEED, 1962, 3309),
             Algorithm::ML_DSA_87 => (ML_DSA_SEED, 2602, 4627),
-            // ES256, ES256K, EdDSA
+            // ES256, ES256K, EdDSA, ESP256, Ed25519
             _ => (96, 78, 72),
         };
         Self { secret, public, signature }

@@ -321,7 +321,7 @@ impl<C: Crypto> Device<C> {
         if self.flaw == Some(Flaw::RpIdHash) {
             rp_id_hash[31] ^= 1;
         }
-        let algorithm = if self.flaw == Some(Flaw::Algorithm) { Algorithm::ES384 } else { Algorithm::ES256 };
+        let algorithm = if self.flaw == Some(Flaw::Algorithm) { Algorithm::ESP256 } else { Algorithm::ES256 };
         let attested = attested != (self.flaw == Some(Flaw::Attested));
         let auth_data = AuthData {
             rp_id_hash: &rp_id_hash,

@@ -100,12 +100,14 @@ fn options_are_checked_before_anything_is_sent() {
     let no_id = UserEntity { id: &[], ..make.user };
     let long_id = UserEntity { id: &[1; 65], ..make.user };
     let other_type = [CredentialParameters { kind: CredentialType("something else"), ..ES256[0] }];
+    let reserved = [CredentialParameters::new(Algorithm::RESERVED)];
     for (options, invalid) in [
         (MakeOptions { rp: RpEntity { id: "", name: None }, ..make }, InvalidOption::RpId),
         (MakeOptions { user: no_id, ..make }, InvalidOption::UserId),
         (MakeOptions { user: long_id, ..make }, InvalidOption::UserId),
         (MakeOptions { pub_key_cred_params: List::Slice(&[]), ..make }, InvalidOption::Algorithms),
         (MakeOptions { pub_key_cred_params: List::Slice(&other_type), ..make }, InvalidOption::Algorithms),
+        (MakeOptions { pub_key_cred_params: List::Slice(&reserved), ..make }, InvalidOption::Algorithms),
     ] {
         let error = super::make(StubCrypto, &mut device, &options, &mut User::default()).unwrap_err();
         let cause = Cause::InvalidOption(invalid);
@@ -210,7 +212,8 @@ fn algorithms_of_an_unknown_type_are_left_out_and_unknown_algorithms_are_not() {
     let mut device = Device::new(StubCrypto);
     let later = CredentialParameters { kind: CredentialType("later"), ..ES256[0] };
     let unknown = CredentialParameters::new(Algorithm(-70_000));
-    let listed = [later, unknown, later, ES256[0]];
+    let none = CredentialParameters::new(Algorithm::RESERVED);
+    let listed = [later, unknown, none, later, ES256[0]];
     let transports = [CredentialDescriptor::new(ID)];
     let options = MakeOptions {
         pub_key_cred_params: List::Slice(&listed),

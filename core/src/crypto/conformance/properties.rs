@@ -51,7 +51,7 @@ const P521_ORDER: &[u8; 66] = hex!(
 const SECP256K1_ORDER: &[u8; 32] = hex!("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141");
 
 /// `from` with its lowest bit of byte `at` flipped.
-fn flipped<const N: usize>(from: &[u8; N], at: usize) -> [u8; N] {
+pub(super) fn flipped<const N: usize>(from: &[u8; N], at: usize) -> [u8; N] {
     let mut out = *from;
     if let Some(byte) = out.get_mut(at) {
         *byte ^= 1;

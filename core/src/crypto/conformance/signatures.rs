@@ -1,7 +1,8 @@
 //! Known signatures.
 
-use super::{Failure, check, hex};
+use super::{Failure, check, hex, properties::flipped};
 use crate::{
+    bytes,
     cose::{Algorithm, CoseKey, Curve},
     crypto::{Error, MAX_PUBLIC, MAX_SIGNATURE, Sign, Verify},
 };
@@ -182,6 +183,7 @@ pub(super) fn verify<C: Verify>(crypto: &C) -> Result<(), Failure> {
         ),
         "Ed25519: an assertion of a hardware key",
     )?;
+    ed448(crypto)?;
     // secp256k1: the larger of s and -s, which WebAuthn allows.
     let key = CoseKey::from_raw(Algorithm::ES256K, SECP256K1_GENERATOR).ok_or("ES256K: the raw form of a key")?;
     let larger = hex!(
@@ -190,5 +192,73 @@ pub(super) fn verify<C: Verify>(crypto: &C) -> Result<(), Failure> {
     check(
         matches!(crypto.verify(&key, &[b"Satoshi Nakamoto"], larger), Ok(()) | Err(Error::Unsupported)),
         "ES256K: the larger s",
+    )
+}
+
+/// The public key of RFC 8032 §7.4, "1 octet", and its signature of 0x03.
+const ED448_KEY: &[u8; 57] = hex!(
+    "43ba28f430cdff456ae531545f7ecd0ac834a55d9358c0372bfa0c6c6798c0866aea01eb00742802b8438ea4cb82169c235160627b4c3a9480"
+);
+const ED448_SIGNATURE: &[u8; 114] = hex!(
+    "26b8f91727bd62897af15e41eb43c377efb9c610d48f2335cb0bd0087810f4352541b143c4b981b7e18f62de8ccdf633fc1bf037ab7cd779805e0dbcc0aae1cbcee1afb2e027df36bc04dcecbf154336c19f0af7e0a6472905e799f1953d2a0ff3348ab21aa4adafd1d234441cf807c03a00"
+);
+/// The order of Ed448's group, little-endian (RFC 8032 §5.2).
+const ED448_ORDER: [u8; 57] = *hex!(
+    "f34458ab92c27823558fc58d72c26c219036d6ae49db4ec4e923ca7cffffffffffffffffffffffffffffffffffffffffffffffffffffff3f00"
+);
+
+/// Ed448 is verified only, so what [`super::properties`] asks of algorithms that are signed with stands here.
+fn ed448<C: Verify>(crypto: &C) -> Result<(), Failure> {
+    let verify = |x: &[u8], message: &[&[u8]], signature: &[u8]| {
+        let key = CoseKey::Okp { algorithm: Algorithm::ED448, curve: Curve::ED448, x };
+        crypto.verify(&key, message, signature)
+    };
+    match verify(ED448_KEY, &[b"", b"\x03"], ED448_SIGNATURE) {
+        Err(Error::Unsupported) => return Ok(()),
+        result => check(result.is_ok(), "Ed448: RFC 8032, 1 octet")?,
+    }
+    check(
+        verify(ED448_KEY, &[b"\x02"], ED448_SIGNATURE) == Err(Error::Mismatch)
+            && verify(ED448_KEY, &[], ED448_SIGNATURE) == Err(Error::Mismatch),
+        "Ed448: another message is refused",
+    )?;
+    for at in 0..ED448_SIGNATURE.len() {
+        check(
+            verify(ED448_KEY, &[b"\x03"], &flipped(ED448_SIGNATURE, at)) == Err(Error::Mismatch),
+            "Ed448: every byte of the signature counts",
+        )?;
+    }
+    let cut = ED448_SIGNATURE.split_last().map(|(_, cut)| cut).unwrap_or_default();
+    check(verify(ED448_KEY, &[b"\x03"], cut) == Err(Error::Mismatch), "Ed448: a cut signature is refused")?;
+    let mut altered = *ED448_SIGNATURE;
+    let mut carry = 0_u16;
+    for (byte, order) in altered.iter_mut().skip(ED448_ORDER.len()).zip(ED448_ORDER) {
+        carry = carry.wrapping_add(u16::from(*byte)).wrapping_add(u16::from(order));
+        *byte = carry.to_le_bytes()[0];
+        carry >>= 8;
+    }
+    check(
+        verify(ED448_KEY, &[b"\x03"], &altered) == Err(Error::Mismatch),
+        "Ed448: S past the order is refused (RFC 8032 §8.4)",
+    )?;
+    // Beside the sign, the last byte of a point is zero.
+    check(
+        verify(&flipped(ED448_KEY, 56), &[b"\x03"], ED448_SIGNATURE) == Err(Error::InvalidKey),
+        "Ed448: a key in another form is refused",
+    )?;
+    // The neutral element, and the other points of small order: y of -1 and of 0.
+    let minus_one = hex!(
+        "fefffffffffffffffffffffffffffffffffffffffffffffffffffffffeffffffffffffffffffffffffffffffffffffffffffffffffffffff00"
+    );
+    for y in [&flipped(&[0; 57], 0), minus_one, &[0; 57]] {
+        let mut forged = [0; 114];
+        bytes::copy(&mut forged, y);
+        check(verify(y, &[b"\x03"], &forged) == Err(Error::InvalidKey), "Ed448: a key of small order is refused")?;
+    }
+    let key = CoseKey::Okp { algorithm: Algorithm::ED448, curve: Curve::ED25519, x: ED448_KEY };
+    check(
+        crypto.verify(&key, &[b"\x03"], ED448_SIGNATURE) == Err(Error::InvalidKey)
+            && verify(cut, &[b"\x03"], ED448_SIGNATURE) == Err(Error::InvalidKey),
+        "Ed448: a key of another curve or length is refused",
     )
 }

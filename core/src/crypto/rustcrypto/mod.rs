@@ -30,11 +30,13 @@ use crate::{
 
 mod ecdsa;
 mod ed25519;
+#[cfg(feature = "ed448")]
+mod ed448;
 #[cfg(feature = "ml-dsa")]
 mod ml_dsa;
 
 /// Every trait of [`super`], in portable Rust: ES256 and EdDSA on Ed25519, and by features ES384, ES512, ES256K and
-/// ML-DSA, each under all of its identifiers.
+/// ML-DSA, each under all of its identifiers; Ed448, by a feature, is verified only.
 ///
 /// A secret key is the scalar for ECDSA, big-endian, as long as a coordinate: 32, 48 or 66 bytes; for Ed25519 it is 64
 /// bytes, the seed of RFC 8032, then the public key; for ML-DSA it is the seed, 32 bytes.
@@ -260,6 +262,8 @@ impl Verify for RustCrypto {
             Algorithm::ES512 | Algorithm::ESP512 => ecdsa::verify::<NistP521>(key, message, signature),
             #[cfg(feature = "es256k")]
             Algorithm::ES256K => ecdsa::verify::<Secp256k1>(key, message, signature),
+            #[cfg(feature = "ed448")]
+            Algorithm::ED448 => ed448::verify(key, message, signature),
             #[cfg(feature = "ml-dsa")]
             Algorithm::ML_DSA_44 => ml_dsa::verify::<MlDsa44>(key, message, signature),
             #[cfg(feature = "ml-dsa")]

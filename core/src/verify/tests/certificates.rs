@@ -145,8 +145,18 @@ fn a_certification_authority_is_refused() {
 fn a_certificates_key_serves_only_its_own_algorithm() {
     let der = leaf();
     let certificate = Certificate::parse(&der).unwrap();
-    assert!(certificate.public_key(Algorithm::ES256).is_some());
-    for algorithm in [Algorithm::EDDSA, Algorithm::ES384, Algorithm::ES256K, Algorithm::RS256, Algorithm::ML_DSA_44] {
+    for algorithm in [Algorithm::ES256, Algorithm::ESP256] {
+        assert_eq!(certificate.public_key(algorithm).map(|key| key.algorithm()), Some(algorithm));
+    }
+    for algorithm in [
+        Algorithm::EDDSA,
+        Algorithm::ES384,
+        Algorithm::ESP384,
+        Algorithm::ED448,
+        Algorithm::ES256K,
+        Algorithm::RS256,
+        Algorithm::ML_DSA_44,
+    ] {
         assert_eq!(certificate.public_key(algorithm), None, "{algorithm:?}");
     }
     assert_eq!(verify(&[&der], Algorithm::EDDSA, &[0; 64]), Err(Error::CertificateKey));

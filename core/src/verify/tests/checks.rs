@@ -4,7 +4,6 @@ use super::*;
 use crate::{
     attestation::RawStatement,
     cbor::{ErrorKind, Writer},
-    webauthn::ClientData,
 };
 
 const CHALLENGE: &[u8] = b"sixteen bytes or more";

@@ -3,6 +3,8 @@ mod checks;
 mod vectors;
 mod w3c;
 
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+
 use self::vectors::*;
 use super::*;
 use crate::{
@@ -10,7 +12,7 @@ use crate::{
     cbor,
     crypto::{RustCrypto, Sign},
     ctap2::make_credential,
-    webauthn::AttestationObject,
+    webauthn::{AttestationObject, ClientData},
 };
 
 const SECRET: [u8; 32] = [7; 32];
@@ -174,4 +176,85 @@ fn an_eddsa_assertion_of_the_standard_verifies() {
     let (auth_data, hash) = (hex(EDDSA_AUTH_DATA), hex(EDDSA_CLIENT_DATA_HASH));
     assert_eq!(signature(&RustCrypto, &key, &[&auth_data, &hash], &hex(EDDSA_SIGNATURE)), Ok(()));
     assert_eq!(signature(&RustCrypto, &key, &[&hash, &auth_data], &hex(EDDSA_SIGNATURE)), Err(Error::Signature));
+}
+
+/// A registration and its assertion with a key of `algorithm`, self-attested by a statement that names `stated`.
+fn with_key_of(algorithm: Algorithm, stated: Algorithm, asked: &[Algorithm]) -> Result<(), Error> {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let (mut secret, mut public, mut signature) = ([0; 100], [0; 3000], [0; 5000]);
+    let (secret_len, public_len) = RustCrypto.generate(algorithm, &mut rng, &mut secret, &mut public).unwrap();
+    let public_key = CoseKey::from_raw(algorithm, &public[..public_len]).unwrap();
+    let client_data = |kind| ClientData {
+        kind,
+        challenge: b"sixteen bytes or more",
+        origin: "https://example.org",
+        cross_origin: false,
+        top_origin: None,
+    };
+    let (mut json, mut data) = ([0; 256], [0; 3000]);
+    let len = client_data(Ceremony::Create).write(&mut json).unwrap();
+    let json = &json[..len];
+    let rp_id_hash = RustCrypto.sha256(&[b"example.org"]);
+    let credential = AttestedCredentialData { aaguid: &[0; 16], credential_id: b"id", public_key };
+    let mut auth_data = AuthData {
+        rp_id_hash: &rp_id_hash,
+        flags: Flags::UP,
+        sign_count: 0,
+        attested_credential_data: Some(credential),
+        extensions: None,
+    };
+    let len = written(&auth_data, &mut data);
+    let message: [&[u8]; 2] = [&data[..len], &RustCrypto.sha256(&[json])];
+    let sig_len = RustCrypto.sign(algorithm, &secret[..secret_len], &message, &mut signature).unwrap();
+    let packed = crate::attestation::Packed { alg: stated, sig: &signature[..sig_len], x5c: None };
+    let mut statement = [0; 5000];
+    let statement_len = cbor::encode(&packed, &mut statement).unwrap();
+    let attestation_object = AttestationObject {
+        fmt: "packed",
+        att_stmt: crate::attestation::RawStatement(&statement[..statement_len]),
+        auth_data: &data[..len],
+    };
+    let expected = Expected { algorithms: asked, ..expected(b"sixteen bytes or more") };
+    let response = RegistrationResponse { client_data_json: json, attestation_object };
+    let registered = registration(&RustCrypto, &expected, &response)?;
+    assert_eq!(registered.credential.public_key, public_key);
+
+    auth_data.attested_credential_data = None;
+    let (mut json, mut data) = ([0; 256], [0; 37]);
+    let len = client_data(Ceremony::Get).write(&mut json).unwrap();
+    written(&auth_data, &mut data);
+    let message: [&[u8]; 2] = [&data, &RustCrypto.sha256(&[&json[..len]])];
+    let sig_len = RustCrypto.sign(algorithm, &secret[..secret_len], &message, &mut signature).unwrap();
+    let response = AssertionResponse {
+        credential_id: b"id",
+        client_data_json: &json[..len],
+        authenticator_data: &data,
+        signature: &signature[..sig_len],
+        user_handle: None,
+    };
+    assertion(&RustCrypto, &expected, &stored(&credential), &response).map(drop)
+}
+
+fn written(auth_data: &AuthData<'_>, buffer: &mut [u8]) -> usize {
+    let mut w = cbor::Writer::new(buffer);
+    auth_data.encode(&mut w);
+    w.finish().unwrap()
+}
+
+#[test]
+fn a_key_of_a_fully_specified_algorithm_is_verified_as_that_one_and_no_other() {
+    let pairs = [
+        (Algorithm::ES256, Algorithm::ESP256),
+        (Algorithm::EDDSA, Algorithm::ED25519),
+        (Algorithm::ES384, Algorithm::ESP384),
+        (Algorithm::ES512, Algorithm::ESP512),
+    ];
+    let known = |(older, _): &(Algorithm, Algorithm)| RustCrypto.algorithms().contains(older);
+    for (older, newer) in pairs.into_iter().filter(known) {
+        for (this, other) in [(older, newer), (newer, older)] {
+            assert_eq!(with_key_of(this, this, &[other, this]), Ok(()), "{this:?}");
+            assert_eq!(with_key_of(this, this, &[other]), Err(Error::Algorithm), "{this:?}");
+            assert_eq!(with_key_of(this, other, &[this, other]), Err(Error::AttestationAlgorithm), "{this:?}");
+        }
+    }
 }

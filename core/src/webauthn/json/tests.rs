@@ -110,9 +110,21 @@ fn what_is_wrong_with_options_is_said_with_its_member_and_its_place() {
         let error = refused(&json.replace('|', ""));
         assert_eq!(error, Error { kind, offset: json.find('|').unwrap(), member }, "{json}");
     }
-    let (json, mut buffer) = (CREATION.replace("-257", "-2147483649"), [0; 900]);
+    let (json, mut buffer) = (CREATION.replace("60000", "4294967296"), [0; 900]);
     let error = CreationOptions::from_json(json.as_bytes(), &mut buffer);
-    assert_eq!(error.map_err(|error| (error.kind, error.member)), Err((OutOfRange, Some("alg"))));
+    assert_eq!(error.map_err(|error| (error.kind, error.member)), Err((OutOfRange, Some("timeout"))));
+}
+
+#[test]
+fn an_algorithm_outside_32_bits_does_not_hide_those_beside_it() {
+    for alg in ["-2147483649", "2147483648", "4294967289", "-9223372036854775809", "1e300"] {
+        let (json, mut buffer) = (CREATION.replace("-257", alg), [0; 900]);
+        let options = CreationOptions::from_json(json.as_bytes(), &mut buffer).unwrap();
+        let read: Vec<_> = options.pub_key_cred_params.iter().map(|params| params.algorithm).collect();
+        assert_eq!(read, [Algorithm::ES256, Algorithm::RESERVED], "{alg}");
+    }
+    let (json, mut buffer) = (CREATION.replace("-257", "\"-257\""), [0; 900]);
+    assert_eq!(CreationOptions::from_json(json.as_bytes(), &mut buffer).unwrap_err().kind, ErrorKind::UnexpectedType);
 }
 
 #[test]

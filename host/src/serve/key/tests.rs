@@ -107,7 +107,7 @@ fn the_switches_that_contradict_a_profile_are_named() {
         ),
         (
             &["--profile", "arculus_like", "--algorithms", "ML-DSA-44,ES256"],
-            "--profile arculus_like and --algorithms do not go together: the list of algorithms has ML_DSA_44, whose \
+            "--profile arculus_like and --algorithms do not go together: the list of algorithms has ML-DSA-44, whose \
              registrations are longer than the longest message",
         ),
     ] {
@@ -171,4 +171,14 @@ fn a_list_of_algorithms_switches_on_what_it_names() {
     let config = config(&arguments, &[]).unwrap();
     assert_eq!(config.algorithms, Some(&[Algorithm::EDDSA, Algorithm::ES256][..]));
     assert!(config.caps.allows(Algorithm::EDDSA));
+
+    // The fully specified ones are there only when they are named.
+    let none = parse(&[]);
+    assert!(!super::config(&none, &[]).unwrap().caps.allows(Algorithm::ESP256));
+    let arguments = parse(&["--algorithms=es256,esp256,-19,ESP384,esp512"]);
+    let config = super::config(&arguments, &[]).unwrap();
+    let newer = [Algorithm::ESP256, Algorithm::ED25519, Algorithm::ESP384, Algorithm::ESP512];
+    let listed = [&[Algorithm::ES256][..], &newer].concat();
+    assert_eq!(config.algorithms, Some(&listed[..]));
+    assert!(config.caps.has(Caps::FULLY_SPECIFIED));
 }
