@@ -104,16 +104,15 @@ pub enum Statement<'a> {
 
 impl<'a> Statement<'a> {
     /// Reads the statement of `format` under the tolerant rules; an absent statement is an empty map.
-    /// Errors: what is wrong with a statement of a known format. Of a compound one each element is read, fewer than two
+    /// Errors: a member that is there twice, in any format; what is wrong with a statement of a known one. Of a compound one each element is read, fewer than two
     /// are [`ErrorKind::Missing`] and one within another is [`ErrorKind::Forbidden`].
     pub fn decode(format: &'a str, statement: Option<RawStatement<'a>>) -> Result<Self, Error> {
         let statement = statement.unwrap_or(RawStatement::EMPTY);
         match format {
-            "none" => Ok(Self::None),
-            "packed" => cbor::decode_tolerant(statement.0).map(Self::Packed),
-            "fido-u2f" => cbor::decode_tolerant(statement.0).map(Self::FidoU2f),
+            "packed" => cbor::decode_unique(statement.0).map(Self::Packed),
+            "fido-u2f" => cbor::decode_unique(statement.0).map(Self::FidoU2f),
             "compound" => {
-                let elements: List<'a, Element<'a>> = cbor::decode_tolerant(statement.0)?;
+                let elements: List<'a, Element<'a>> = cbor::decode_unique(statement.0)?;
                 for element in &elements {
                     element.decode()?;
                 }
@@ -122,7 +121,10 @@ impl<'a> Statement<'a> {
                     _ => Ok(Self::Compound(elements)),
                 }
             }
-            format => Ok(Self::Other { format, statement }),
+            format => {
+                Reader::tolerant(statement.0).expect_unique_keys()?;
+                Ok(if format == "none" { Self::None } else { Self::Other { format, statement } })
+            }
         }
     }
 

@@ -71,7 +71,7 @@ pub struct AttestedCredentialData<'a> {
 impl<'a> AuthData<'a> {
     /// Reads authenticator data under the tolerant CBOR rules. Errors: [`ErrorKind::Truncated`],
     /// [`ErrorKind::TrailingBytes`], [`ErrorKind::OutOfRange`] for a credential id over 1,023 bytes, and what is wrong
-    /// with the key or the extensions; offsets inside CBOR count from its start.
+    /// with the key or the extensions, members that are there twice among that; offsets inside CBOR count from its start.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, Error> {
         let (rp_id_hash, rest) = chunk::<32>(bytes)?;
         let (&[flags], rest) = chunk::<1>(rest)?;
@@ -94,7 +94,7 @@ impl<'a> AuthData<'a> {
         let mut extensions = None;
         if flags.has(Flags::ED) {
             let mut r = Reader::tolerant(rest);
-            extensions = Some(RawMap::read(&mut r)?);
+            extensions = Some(r.read_unique()?);
             rest = r.rest();
         }
         if !rest.is_empty() {

@@ -140,9 +140,10 @@ impl Curve {
 const KTY_OKP: i64 = 1;
 const KTY_EC2: i64 = 2;
 const KTY_RSA: i64 = 3;
+const KTY_SYMMETRIC: i64 = 4;
 const KTY_AKP: i64 = 7;
 
-/// A COSE public key. Coordinates are as they came: their lengths and whether the point lies on its curve are checked by
+/// A COSE public key. A key that has a member twice, or one that only private keys have, is refused. Coordinates are as they came: their lengths and whether the point lies on its curve are checked by
 /// the one who uses the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -277,9 +278,12 @@ impl<'a> Read<'a> for CoseKey<'a> {
         // -1 is a curve or, for RSA and AKP, a byte string.
         let (mut kty, mut algorithm, mut curve) = (None, None, None);
         let (mut first, mut second, mut third) = (None, None, None);
+        let mut labels = 0;
+        r.expect_unique_keys()?;
         let start = r.rest();
         let mut map = r.map()?;
         while let Some(key) = r.next_int(&mut map)? {
+            labels |= bit(key);
             match key {
                 1 => kty = Some(r.integer()?),
                 3 => algorithm = Some(Algorithm::read(r)?),
@@ -295,8 +299,11 @@ impl<'a> Read<'a> for CoseKey<'a> {
         }
         r.leave();
         let missing = r.error(ErrorKind::Missing);
-        let algorithm = algorithm.ok_or(missing)?;
-        Ok(match kty.ok_or(missing)? {
+        let (kty, algorithm) = (kty.ok_or(missing)?, algorithm.ok_or(missing)?);
+        if labels & private_labels(kty) != 0 {
+            return Err(r.error(ErrorKind::PrivateKey));
+        }
+        Ok(match kty {
             // What is kept of it has its own identifier.
             kty if algorithm == Algorithm::RESERVED => Self::other(algorithm, kty, start, r),
             KTY_EC2 => Self::Ec2 {
@@ -350,6 +357,25 @@ impl Write for CoseKey<'_> {
             Self::Other { .. } => {}
         }
     }
+}
+
+/// The bit of a negative label, -1 to -31; none for any other.
+fn bit(label: i16) -> u32 {
+    u32::try_from(!label).ok().filter(|place| *place < 31).map_or(0, |place| 1u32.wrapping_shl(place))
+}
+
+/// The labels that only secret keys of a type have (RFC 9053 §7, RFC 8230 §4, and for AKP the registry of COSE key type
+/// parameters): d of EC2 and OKP; d, the primes and what follows from them of RSA; priv of AKP; the key itself of a
+/// symmetric one.
+fn private_labels(kty: i64) -> u32 {
+    let (first, last) = match kty {
+        KTY_EC2 | KTY_OKP => (-4, -4),
+        KTY_RSA => (-3, -12),
+        KTY_AKP => (-2, -2),
+        KTY_SYMMETRIC => (-1, -1),
+        _ => return 0,
+    };
+    (last..=first).fold(0, |labels, label| labels | bit(label))
 }
 
 /// Whether `kty` is of no type that has its own variant.

@@ -1,7 +1,7 @@
 //! Statements of every format.
 
 use super::*;
-use crate::{Status, vectors::hex};
+use crate::{Status, auth_data::AuthData, vectors::hex, webauthn::AttestationObject};
 
 const SELF_ELEMENT: &[u8] = b"\xa2\x63fmt\x66packed\x67attStmt\xa2\x63alg\x26\x63sig\x42\x30\x00";
 const U2F_ELEMENT: &[u8] = b"\xa2\x63fmt\x68fido-u2f\x67attStmt\xa2\x63sig\x42\x30\x00\x63x5c\x81\x42\x30\x00";
@@ -82,4 +82,39 @@ fn a_statement_whose_algorithm_is_outside_32_bits_is_read_as_of_none() {
     let statement = b"\xa2\x63alg\x1b\x00\x00\x00\x01\x00\x00\x00\x00\x63sig\x42\x30\x00";
     let Ok(Statement::Packed(packed)) = decode("packed", statement) else { panic!("not packed") };
     assert_eq!(packed.alg, Algorithm::RESERVED);
+}
+
+#[test]
+fn a_member_that_is_there_twice_is_refused_in_what_is_signed() {
+    for (format, statement) in [
+        ("packed", &b"\xa3\x63alg\x26\x63sig\x42\x30\x00\x63alg\x26"[..]),
+        ("packed", b"\xa4\x61x\xf5\x63alg\x26\x61x\xf5\x63sig\x42\x30\x00"),
+        ("fido-u2f", b"\xa3\x63x5c\x81\x42\x30\x00\x63sig\x42\x30\x00\x63x5c\x81\x42\x30\x00"),
+        ("none", b"\xa2\x61x\xf5\x61x\xf5"),
+        ("vendor", b"\x81\xa2\x61x\xf5\x61x\xf5"),
+        ("compound", b"\x82\xa3\x63fmt\x64none\x63fmt\x64none\x67attStmt\xa0\xa2\x63fmt\x64none\x67attStmt\xa0"),
+    ] {
+        assert_eq!(decode(format, statement), Err(ErrorKind::KeyOrder), "{format}");
+    }
+
+    // Extension outputs; the key is that of the vectors of COSE keys.
+    let head = [&[0x5a; 32][..], &[0x81, 0, 0, 0, 1]].concat();
+    let with = |extensions: &[u8]| AuthData::decode(&[&head, extensions].concat()).map(drop).map_err(Error::kind);
+    assert_eq!(with(b"\xa2\x68credBlob\x41\x00\x61x\xf5"), Ok(()));
+    assert_eq!(with(b"\xa2\x68credBlob\x41\x00\x68credBlob\x41\x01"), Err(ErrorKind::KeyOrder));
+    assert_eq!(with(b"\xa3\x61x\xf5\x68credBlob\x41\x00\x61x\xf5"), Err(ErrorKind::KeyOrder));
+    assert_eq!(with(b"\xa1\x61x\xa2\x01\xf5\x01\xf5"), Err(ErrorKind::KeyOrder));
+
+    let object = |members: &str| {
+        let members: Vec<_> = members.split(' ').collect();
+        let bytes = hex(&format!("{:02x}{}", 0xa0 + members.len(), members.concat()));
+        AttestationObject::decode(&bytes).map(drop).map_err(Error::kind)
+    };
+    let (fmt, statement, data) = ("63666d74646e6f6e65", "6761747453746d74a0", "68617574684461746141aa");
+    for order in [[fmt, statement, data], [data, fmt, statement], [statement, data, fmt]] {
+        assert_eq!(object(&order.join(" ")), Ok(()));
+        for twice in [fmt, statement, data, "6178f5 6178f5"] {
+            assert_eq!(object(&format!("{} {twice}", order.join(" "))), Err(ErrorKind::KeyOrder), "{twice}");
+        }
+    }
 }

@@ -41,6 +41,8 @@ pub enum ErrorKind {
     WrongLength,
     /// A number is too large for its member.
     OutOfRange,
+    /// A COSE key has a member that only private keys have.
+    PrivateKey,
 }
 
 impl Error {
@@ -74,7 +76,7 @@ impl Error {
         match self.kind {
             ErrorKind::UnexpectedType => Status::CBOR_UNEXPECTED_TYPE,
             ErrorKind::Missing => Status::MISSING_PARAMETER,
-            ErrorKind::WrongLength | ErrorKind::OutOfRange => Status::INVALID_PARAMETER,
+            ErrorKind::WrongLength | ErrorKind::OutOfRange | ErrorKind::PrivateKey => Status::INVALID_PARAMETER,
             _ => Status::INVALID_CBOR,
         }
     }

@@ -2,10 +2,11 @@
 //!
 //! [`Reader`] checks form and type in a single pass and borrows everything it returns. It knows two sets of rules:
 //! *strict* for requests (canonical form, depth 4) and *tolerant* for responses, where real authenticators misorder keys
-//! and pad integers (any definite-length CBOR, depth 16; of two equal keys the later one counts, a text key whose length is padded
-//! is an unknown member, and a text that ends within a character ends before it, as names do that were cut). Indefinite lengths are refused under both: no string that comes
-//! in pieces can be borrowed. [`Writer`] only writes canonical form as long as its caller writes keys in order, which the
-//! tables of [`message!`](crate::message) do.
+//! and pad integers (any definite-length CBOR, depth 16; of two equal keys the later one counts, a text key whose length is
+//! padded is an unknown member, and a text that ends within a character ends before it, as names do that were cut). What is
+//! signed or trusted is read by [`Reader::read_unique`], which refuses a map that has a key twice. Indefinite lengths are
+//! refused under both: no string that comes in pieces can be borrowed. [`Writer`] only writes canonical form as long as its
+//! caller writes keys in order, which the tables of [`message!`](crate::message) do.
 
 mod error;
 mod item;
@@ -13,6 +14,7 @@ mod list;
 mod map;
 mod message;
 mod reader;
+mod unique;
 mod writer;
 
 pub use error::{Error, ErrorKind};
@@ -57,6 +59,14 @@ pub fn decode<'a, T: Read<'a>>(bytes: &'a [u8]) -> Result<T, Error> {
 pub fn decode_tolerant<'a, T: Read<'a>>(bytes: &'a [u8]) -> Result<T, Error> {
     let mut r = Reader::tolerant(bytes);
     let value = T::read(&mut r)?;
+    r.finish()?;
+    Ok(value)
+}
+
+/// Decodes one item under the tolerant rules, in which no map may have a key twice; nothing may follow it.
+pub fn decode_unique<'a, T: Read<'a>>(bytes: &'a [u8]) -> Result<T, Error> {
+    let mut r = Reader::tolerant(bytes);
+    let value = r.read_unique()?;
     r.finish()?;
     Ok(value)
 }

@@ -269,3 +269,75 @@ proptest! {
         prop_assert_eq!(minicbor::decode::<i64>(&buffer[..len]).unwrap(), value);
     }
 }
+
+#[test]
+fn a_key_that_is_there_twice_is_found_however_it_is_encoded_and_wherever_it_stands() {
+    let unique = |bytes: &str| Reader::tolerant(&crate::vectors::hex(bytes)).expect_unique_keys().map_err(Error::kind);
+    for once in [
+        "a0",
+        "00",
+        "80",
+        "f5",
+        "fb0000000000000000",
+        "a3010002000300",
+        "a3030002000100",
+        "a300006130004130 00",
+        "a2010020 00",
+        // A key in another map is another key; a name that was cut within a character is passed over.
+        "a201a1010002a10100",
+        "82a10100a10100",
+        "a26161a16161006162a1616100",
+        "a162696461c3",
+        // Keys that are items of other types.
+        "a2810100810200",
+        "a2c00000c10000",
+        "a2f400f500",
+        "a2fb000000000000000000fb000000000000000100",
+    ] {
+        assert_eq!(unique(&once.replace(' ', "")), Ok(()), "{once}");
+    }
+    for twice in [
+        "a201000100",
+        "a2010018 0100",
+        "a203001b000000000000000300",
+        "a3010002000100",
+        "a420000300010020 00",
+        "a261610061 6100",
+        "a261610078016100",
+        "a24161005801 6100",
+        "a101a201000100",
+        "81a201000100",
+        "c0a201000100",
+        "a2a20100010000 0000",
+        "a101a101a10182a0a201000100",
+        "a2810100810100",
+        "a2c00000c00000",
+        "a2f400f400",
+    ] {
+        let twice = twice.replace(' ', "");
+        assert_eq!(unique(&twice), Err(ErrorKind::KeyOrder), "{twice}");
+    }
+    // Malformed is malformed.
+    assert_eq!(unique("a20100"), Err(ErrorKind::Truncated));
+    assert_eq!(unique("bf"), Err(ErrorKind::Malformed));
+    assert_eq!(unique(&"81".repeat(17)), Err(ErrorKind::TooDeep));
+}
+
+#[test]
+fn a_map_whose_keys_do_not_ascend_is_checked_up_to_64_entries() {
+    let map = |keys: &[u8]| {
+        let entries = keys.iter().flat_map(|key| [0x18, *key, 0xf5]);
+        [0xb8, keys.len() as u8].into_iter().chain(entries).collect::<Vec<_>>()
+    };
+    let check = |keys: &[u8]| Reader::tolerant(&map(keys)).expect_unique_keys().map_err(Error::kind);
+    let ascending: Vec<u8> = (24..=255).collect();
+    assert_eq!(check(&ascending), Ok(()));
+    let descending: Vec<u8> = ascending.iter().rev().copied().collect();
+    assert_eq!(check(&descending[..64]), Ok(()));
+    assert_eq!(check(&descending[..65]), Err(ErrorKind::KeyOrder));
+    for at in 0..63 {
+        let mut twice = descending[..64].to_vec();
+        twice[63] = twice[at];
+        assert_eq!(check(&twice), Err(ErrorKind::KeyOrder), "{at}");
+    }
+}

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     auth_data::AuthData,
-    cbor::{List, Read, Reader},
+    cbor::{List, Reader},
     crypto::{Cipher, Crypto},
     ctap2::{CredentialDescriptor, get_assertion::Response, response_body},
     extensions::UnsignedOutputs,
@@ -75,7 +75,7 @@ impl<'b> Assertion<'b> {
     /// Reads a response, and returns what lies behind it.
     pub(super) fn decode(response: &'b [u8], only: Option<&'b [u8]>) -> Result<(Self, &'b [u8]), Cause> {
         let mut r = Reader::tolerant(response_body(response)?);
-        let response = Response::read(&mut r)?;
+        let response: Response<'_> = r.read_unique()?;
         let named = response.credential.map(|credential| credential.id);
         let auth_data = AuthData::decode(response.auth_data)?;
         let assertion = Self {

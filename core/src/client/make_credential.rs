@@ -12,7 +12,7 @@ use super::{
 use crate::{
     attestation::Statement,
     auth_data::AuthData,
-    cbor::{List, Read, Reader, Text},
+    cbor::{List, Reader, Text},
     crypto::Crypto,
     ctap2::{
         CredentialDescriptor, CredentialParameters, RpEntity, UserEntity, make_credential::Response, response_body,
@@ -95,7 +95,7 @@ impl<'b> Attestation<'b> {
     /// Reads a response, and what is kept behind it.
     pub(super) fn decode(response: &'b [u8]) -> Result<(Self, &'b [u8]), Cause> {
         let mut r = Reader::tolerant(response_body(response)?);
-        let response = Response::read(&mut r)?;
+        let response: Response<'_> = r.read_unique()?;
         let auth_data = AuthData::decode(response.auth_data)?;
         let statement = Statement::decode(response.fmt, response.att_stmt)?;
         let extensions = MakeResults::read(&response, &auth_data)?;

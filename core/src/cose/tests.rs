@@ -84,3 +84,64 @@ fn every_name_is_the_name_of_one_algorithm() {
     assert_eq!(names.map(|known| known.name().unwrap()), ["ESP256", "Ed25519", "ESP384", "ESP512", "Ed448"]);
     assert_eq!((Algorithm::from_name("ES257"), Algorithm::RESERVED.name()), (None, None));
 }
+
+/// A key of each type, members in canonical order, and the labels that make it a private one.
+const KEYS: [(&str, &[&str]); 5] = [
+    ("0102 0326 2001 214102 224103", &["23"]),
+    ("0101 0327 2006 214102", &["23"]),
+    ("0103 03390100 204107 2143010001", &["22", "23", "24", "25", "26", "27", "28", "29", "2a", "2b"]),
+    ("0107 03382f 204107", &["21"]),
+    ("0104 0305", &["20"]),
+];
+
+fn map(members: &[&str]) -> Vec<u8> {
+    hex(&format!("{:02x}{}", 0xa0 + members.len(), members.concat()))
+}
+
+#[test]
+fn a_key_with_a_member_twice_is_refused() {
+    for (members, _) in &KEYS[..4] {
+        let members: Vec<_> = members.split(' ').collect();
+        assert!(cbor::decode_tolerant::<CoseKey<'_>>(&map(&members)).is_ok());
+        let reversed: Vec<_> = members.iter().rev().copied().collect();
+        assert!(cbor::decode_tolerant::<CoseKey<'_>>(&map(&reversed)).is_ok());
+        for at in 0..members.len() {
+            for order in [&members, &reversed] {
+                let mut twice = order.clone();
+                twice.push(members[at]);
+                let bytes = map(&twice);
+                for read in [cbor::decode::<CoseKey<'_>>, cbor::decode_tolerant] {
+                    assert_eq!(read(&bytes).unwrap_err().kind(), ErrorKind::KeyOrder, "{twice:?}");
+                }
+            }
+        }
+        // The same label with a longer head, and a label that this version does not know.
+        for more in [["180205", "0205"], ["1802f4", "02f4"], ["6161f4", "780161f4"]] {
+            let mut twice = members.clone();
+            twice.extend(more);
+            let error = cbor::decode_tolerant::<CoseKey<'_>>(&map(&twice)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::KeyOrder, "{twice:?}");
+        }
+    }
+}
+
+#[test]
+fn a_key_with_a_private_member_is_no_public_key() {
+    for (members, private) in KEYS {
+        let members: Vec<_> = members.split(' ').collect();
+        for label in private {
+            let secret = format!("{label}4101");
+            let mut first = vec![secret.as_str()];
+            first.extend(&members);
+            let mut last = members.clone();
+            last.push(&secret);
+            let bytes = map(&last);
+            for read in [cbor::decode::<CoseKey<'_>>, cbor::decode_tolerant] {
+                assert_eq!(read(&bytes).unwrap_err().kind(), ErrorKind::PrivateKey, "{last:?}");
+            }
+            let error = cbor::decode_tolerant::<CoseKey<'_>>(&map(&first)).unwrap_err();
+            assert!([ErrorKind::PrivateKey, ErrorKind::UnexpectedType].contains(&error.kind()), "{first:?}");
+        }
+    }
+    assert_eq!(Error::new(ErrorKind::PrivateKey, 0).status(), crate::Status::INVALID_PARAMETER);
+}

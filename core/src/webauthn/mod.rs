@@ -35,9 +35,9 @@ message! {
 
 impl<'a> AttestationObject<'a> {
     /// Reads an attestation object under the tolerant CBOR rules: clients write its members in any order.
-    /// Errors: what is wrong with it, bytes that follow it among that.
+    /// Errors: what is wrong with it, members that are there twice and bytes that follow it among that.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, cbor::Error> {
-        cbor::decode_tolerant(bytes)
+        cbor::decode_unique(bytes)
     }
 }
 

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     cbor::{ErrorKind, Read},
+    client::{Assertion, Attestation},
     ctap2::{Command, ResponseError, client_pin, decode_response, get_assertion, get_info, make_credential},
     vectors::{self, value::Value},
 };
@@ -150,4 +151,36 @@ fn every_damage_to_every_vector_of_a_response_is_a_typed_error_or_read_as_anothe
         }
     }
     assert!(seen >= 10, "{seen}");
+}
+
+/// A response with one member more, the one at `at` once more.
+fn with_twice(response: &[u8], at: usize) -> Vec<u8> {
+    let mut entries = Value::parse(response).entries().to_vec();
+    entries.push(entries[at].clone());
+    [vec![0], Value::Map(entries).encode()].concat()
+}
+
+#[test]
+fn a_response_that_has_a_member_twice_is_refused_but_for_get_info() {
+    let twice = |name: &str| {
+        let bytes = vectors::bytes(name);
+        let count = Value::parse(&bytes).entries().len();
+        (0..count).map(move |at| with_twice(&bytes, at)).collect::<Vec<_>>()
+    };
+    let refused = |cause: Cause| matches!(cause, Cause::Decode(error) if error.kind() == ErrorKind::KeyOrder);
+    for name in ["make_credential_self", "make_credential_x5c"] {
+        let response = [&[0], &vectors::bytes(name)[..]].concat();
+        assert!(Attestation::decode(&response).is_ok());
+        for response in twice(name) {
+            assert!(Attestation::decode(&response).is_err_and(refused), "{name}");
+        }
+    }
+    let response = [&[0], &vectors::bytes("get_assertion_2_0")[..]].concat();
+    assert!(Assertion::decode(&response, Some(b"id")).is_ok());
+    for response in twice("get_assertion_2_0") {
+        assert!(Assertion::decode(&response, Some(b"id")).is_err_and(refused));
+    }
+    for response in twice("get_info_2_0") {
+        assert!(decode_response::<get_info::Response<'_>>(&response).is_ok());
+    }
 }

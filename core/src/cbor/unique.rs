@@ -1,0 +1,119 @@
+//! Maps in which a key may stand only once, however it is encoded.
+//!
+//! The strict rules see to that by the order of keys. Under the tolerant ones of two equal keys the later one counts, which is
+//! not good enough for what is signed or trusted: two readers could take different ones.
+
+use super::{
+    Error, ErrorKind, Read, Reader,
+    reader::{ARRAY, BYTES, MAP, NEGATIVE, TAG, TEXT, UNSIGNED},
+};
+
+/// A map whose keys do not ascend may have this many entries: each key is compared with all before it.
+const MAX_UNORDERED: u64 = 64;
+
+/// A key as it compares with others: its major type, its value or length, and its bytes unless the value says all.
+type Key<'a> = (u8, u64, &'a [u8]);
+
+impl<'a> Reader<'a> {
+    /// Checks, without reading it, that no map in the next item has a key twice, at any depth. Integers and strings are equal
+    /// when their values are, whatever the length of their heads.
+    ///
+    /// # Errors
+    /// [`ErrorKind::KeyOrder`] for a key that is there twice, and for a map of more than 64 entries whose keys do not ascend;
+    /// what is wrong with the item's form.
+    pub fn expect_unique_keys(&self) -> Result<(), Error> {
+        let (mut canonical, mut item) = (*self, *self);
+        canonical.strict = true;
+        // Nearly every item is canonical, and the order of its keys has been checked.
+        if self.strict || canonical.skip_item().is_ok() { Ok(()) } else { item.pass(true) }
+    }
+
+    /// Reads an item in which no map may have a key twice.
+    ///
+    /// # Errors
+    /// Those of [`Reader::expect_unique_keys`], and what is wrong with the item as a `T`.
+    pub fn read_unique<T: Read<'a>>(&mut self) -> Result<T, Error> {
+        let mut canonical = *self;
+        canonical.strict = true;
+        if let Ok(value) = T::read(&mut canonical) {
+            canonical.strict = self.strict;
+            *self = canonical;
+            return Ok(value);
+        }
+        self.expect_unique_keys()?;
+        T::read(self)
+    }
+
+    /// Passes over one item. Not [`Reader::skip`], which refuses a name that was cut within a character.
+    fn pass(&mut self, unique: bool) -> Result<(), Error> {
+        let (major, value) = self.head()?;
+        match major {
+            BYTES | TEXT => self.take(value).map(drop),
+            ARRAY => {
+                self.enter()?;
+                (0..value).try_for_each(|_| self.pass(unique))?;
+                self.leave();
+                Ok(())
+            }
+            MAP => {
+                self.enter()?;
+                if unique {
+                    self.pass_entries(value)?;
+                } else {
+                    (0..value).try_for_each(|_| self.pass(false).and_then(|()| self.pass(false)))?;
+                }
+                self.leave();
+                Ok(())
+            }
+            TAG => {
+                self.enter()?;
+                self.pass(unique)?;
+                self.leave();
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn pass_entries(&mut self, count: u64) -> Result<(), Error> {
+        let first = *self;
+        let (mut last, mut ascending) = (None, true);
+        for before in 0..count {
+            let key = self.key()?;
+            ascending &= last.is_none_or(|last| last < key);
+            last = Some(key);
+            if !ascending && (count > MAX_UNORDERED || first.has_key(before, key)?) {
+                return Err(self.error(ErrorKind::KeyOrder));
+            }
+            self.pass(true)?;
+        }
+        Ok(())
+    }
+
+    /// Whether one of the first `count` entries from here on has this key.
+    fn has_key(mut self, count: u64, key: Key<'_>) -> Result<bool, Error> {
+        for _ in 0..count {
+            if self.key()? == key {
+                return Ok(true);
+            }
+            self.pass(false)?;
+        }
+        Ok(false)
+    }
+
+    fn key(&mut self) -> Result<Key<'a>, Error> {
+        let start = self.rest;
+        let mut head = *self;
+        let (major, value) = head.head()?;
+        self.pass(true)?;
+        Ok((
+            major,
+            value,
+            match major {
+                UNSIGNED | NEGATIVE => &[],
+                BYTES | TEXT => head.take(value)?,
+                _ => self.since(start),
+            },
+        ))
+    }
+}
