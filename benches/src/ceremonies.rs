@@ -6,7 +6,7 @@ use keyfob_core::{
     Instant,
     auth_data::AuthData,
     bytes,
-    cbor::{List, Overflow},
+    cbor::{List, Overflow, RawMap},
     cose::Algorithm,
     crypto::{Agreement, Cipher, Hash, RustCrypto, Sign},
     ctap2::{
@@ -96,14 +96,20 @@ impl Authenticator for Key {
 
 /// A registration at example.com.
 pub(crate) fn registration(discoverable: bool) -> Vec<u8> {
+    registration_with(discoverable, None, None)
+}
+
+/// The same, with an excluded credential and with extension inputs.
+pub(crate) fn registration_with(discoverable: bool, excluded: Option<&[u8]>, inputs: Option<&[u8]>) -> Vec<u8> {
+    let excluded = excluded.map(CredentialDescriptor::new);
     encoded(|buffer| {
         let request = make_credential::Request {
             client_data_hash: &[0x5A; 32],
             rp: RpEntity { id: "example.com", name: Some("Example RP") },
             user: UserEntity { id: &[7; 32], name: Some("alice@example.com"), display_name: Some("Alice Example") },
             pub_key_cred_params: List::Slice(&[CredentialParameters::new(Algorithm::ES256)]),
-            exclude_list: None,
-            extensions: None,
+            exclude_list: excluded.as_ref().map(|id| List::Slice(std::slice::from_ref(id))),
+            extensions: inputs.map(RawMap),
             options: Some(make_credential::Options { rk: Some(discoverable), ..make_credential::Options::default() }),
             pin_uv_auth_param: None,
             pin_uv_auth_protocol: None,
@@ -116,6 +122,11 @@ pub(crate) fn registration(discoverable: bool) -> Vec<u8> {
 
 /// A sign-in at example.com, with this id or with any discoverable credential.
 pub(crate) fn sign_in(id: Option<&[u8]>) -> Vec<u8> {
+    sign_in_with(id, None)
+}
+
+/// The same, with options.
+pub(crate) fn sign_in_with(id: Option<&[u8]>, options: Option<get_assertion::Options>) -> Vec<u8> {
     encoded(|buffer| {
         let allowed = id.map(CredentialDescriptor::new);
         let request = get_assertion::Request {
@@ -123,7 +134,7 @@ pub(crate) fn sign_in(id: Option<&[u8]>) -> Vec<u8> {
             client_data_hash: &[0xA5; 32],
             allow_list: allowed.as_ref().map(|id| List::Slice(std::slice::from_ref(id))),
             extensions: None,
-            options: None,
+            options,
             pin_uv_auth_param: None,
             pin_uv_auth_protocol: None,
         };
@@ -173,40 +184,6 @@ pub fn discoverable() -> Box<dyn FnMut()> {
 /// A registration and a sign-in with a wrapped credential.
 pub fn wrapped() -> Box<dyn FnMut()> {
     ceremony(Key::new(), false)
-}
-
-/// A sign-in with an id that the key does not find, besides a credential that it has.
-fn lookup(id: &[u8]) -> Box<dyn FnMut()> {
-    let mut key = Key::new();
-    assert_eq!(key.answer(&registration(true))[0], 0);
-    let request = sign_in(Some(id));
-    Box::new(move || assert_eq!(black_box(key.answer(&request)), [0x2E]))
-}
-
-/// An id that looks like one of the key's.
-pub fn unknown_id() -> Box<dyn FnMut()> {
-    let mut id = wrapped_id(1);
-    if let Some(last) = id.last_mut() {
-        *last ^= 1;
-    }
-    lookup(&id)
-}
-
-/// An id of another key.
-pub fn foreign_id() -> Box<dyn FnMut()> {
-    lookup(&wrapped_id(2))
-}
-
-/// An id that no key of this kind makes.
-pub fn malformed_id() -> Box<dyn FnMut()> {
-    lookup(&vec![0xC1; wrapped_id(1).len()])
-}
-
-/// An id that the key with this seed makes.
-fn wrapped_id(seed: u64) -> Vec<u8> {
-    let mut key = Key::with(Config::new(VIRTUAL_KEY_AAGUID), seed);
-    let response = key.answer(&registration(false));
-    response[credential_id(response)].into()
 }
 
 const PIN: &str = "123456";

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 pub mod ceremonies;
 pub mod commands;
+pub mod lookups;
 pub mod messages;
 
 /// One thing to measure: prepared once, run many times.
@@ -16,13 +17,14 @@ pub struct Operation {
 }
 
 /// Runs the operation that the first argument names as often as the second says. With one argument, lists the names.
-pub fn run_one(mut arguments: impl Iterator<Item = String>, operations: &[Operation]) -> ExitCode {
+pub fn run_one(mut arguments: impl Iterator<Item = String>, operations: &[&[Operation]]) -> ExitCode {
+    let mut operations = operations.iter().copied().flatten();
     let (name, times) = (arguments.next(), arguments.next());
     let Some(times) = times else {
-        operations.iter().for_each(|operation| println!("{}", operation.name));
+        operations.for_each(|operation| println!("{}", operation.name));
         return ExitCode::SUCCESS;
     };
-    let operation = operations.iter().find(|operation| name.as_deref() == Some(operation.name));
+    let operation = operations.find(|operation| name.as_deref() == Some(operation.name));
     let (Some(operation), Ok(times)) = (operation, times.parse::<u32>()) else {
         eprintln!("NAME TIMES");
         return ExitCode::FAILURE;
@@ -32,7 +34,7 @@ pub fn run_one(mut arguments: impl Iterator<Item = String>, operations: &[Operat
     ExitCode::SUCCESS
 }
 
-/// Everything that is measured, but for [`commands::COMMANDS`].
+/// Everything that is measured, but for [`commands::COMMANDS`] and [`lookups::LOOKUPS`].
 pub const OPERATIONS: &[Operation] = &[
     Operation { name: "decode GetInfo", prepare: messages::decode_get_info },
     Operation { name: "decode makeCredential request", prepare: messages::decode_make_credential_request },
@@ -45,8 +47,5 @@ pub const OPERATIONS: &[Operation] = &[
     Operation { name: "register and sign in, wrapped", prepare: ceremonies::wrapped },
     Operation { name: "key agreement of a PIN token", prepare: ceremonies::pin_token_floor },
     Operation { name: "PIN token, both sides", prepare: ceremonies::pin_token },
-    Operation { name: "look for an unknown id", prepare: ceremonies::unknown_id },
-    Operation { name: "look for a foreign id", prepare: ceremonies::foreign_id },
-    Operation { name: "look for a malformed id", prepare: ceremonies::malformed_id },
     Operation { name: "answer GetInfo", prepare: ceremonies::own_get_info },
 ];

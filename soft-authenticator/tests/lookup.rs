@@ -4,7 +4,7 @@
 use keyfob_core::{
     Status,
     cbor::List,
-    ctap2::{Command, CredentialDescriptor, make_credential::Request},
+    ctap2::{Command, CredentialDescriptor, get_assertion, make_credential::Request},
     pin_uv::Protocol::Two,
 };
 
@@ -53,6 +53,10 @@ fn every_id_that_is_not_to_be_found_costs_the_same_calls() {
             let list = [CredentialDescriptor::new(id)];
             assert_eq!(key.get(&listed(assertion(), &list)).unwrap_err(), Status::NO_CREDENTIALS);
             let assertion = CALLS.replace(Calls::default());
+            let options = Some(get_assertion::Options { up: Some(false), ..Default::default() });
+            let silent = get_assertion::Request { options, ..listed(super::harness::assertion(), &list) };
+            assert_eq!(key.get(&silent).unwrap_err(), Status::NO_CREDENTIALS);
+            assert_eq!(CALLS.replace(Calls::default()), assertion);
             // As an excluded credential it is none, so a registration goes on to the touch.
             let request = Request { exclude_list: Some(List::Slice(&list)), ..registration(b"v") };
             key.begin(&message(Command::MAKE_CREDENTIAL, &request));
@@ -60,6 +64,8 @@ fn every_id_that_is_not_to_be_found_costs_the_same_calls() {
             costs.push((assertion, CALLS.replace(Calls::default())));
         }
         assert!(costs[0].0.opens == 1 && costs[0].0.hashes > 0, "{:?}", costs[0]);
+        // Each credential is read once, and then there is no other.
+        assert_eq!(costs[0].0.finds, u32::from(stored) + 1);
         assert!(costs.iter().all(|cost| *cost == costs[0]), "{costs:?}");
     }
 }

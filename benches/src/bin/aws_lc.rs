@@ -37,7 +37,7 @@ const OPERATIONS: [Operation; 3] = [
 
 fn main() -> ExitCode {
     if std::env::args().len() > 1 {
-        return run_one(std::env::args().skip(1), &OPERATIONS);
+        return run_one(std::env::args().skip(1), &[&OPERATIONS]);
     }
     let mut operations = OPERATIONS.map(|operation| (operation.name, (operation.prepare)()));
     let mut shortest = [f64::INFINITY; 3];

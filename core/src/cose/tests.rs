@@ -8,14 +8,8 @@ use crate::{
 };
 
 /// Integers that do not fit in 32 bits, or not even in 64.
-const TOO_LARGE: [&str; 6] = [
-    "1a80000000",
-    "3a80000000",
-    "1b0000000100000000",
-    "3afffffff8",
-    "1bffffffffffffffff",
-    "3bffffffffffffffff",
-];
+const TOO_LARGE: [&str; 6] =
+    ["1a80000000", "3a80000000", "1b0000000100000000", "3afffffff8", "1bffffffffffffffff", "3bffffffffffffffff"];
 
 #[test]
 fn an_identifier_outside_32_bits_is_read_as_the_reserved_one() {

@@ -102,6 +102,9 @@ pub trait Cipher {
     fn aes256_gcm_seal(&self, key: &[u8; 32], nonce: &[u8; 12], aad: &[u8], data: &mut [u8])
     -> Result<[u8; 16], Error>;
     /// The inverse. Errors: [`Error::Mismatch`] when the tag is wrong; `data` then has no meaning.
+    ///
+    /// It takes the same work whether or not the tag is right: a backend decrypts in any case. Otherwise time tells which
+    /// credential ids are the authenticator's, those that `credProtect` hides among them.
     fn aes256_gcm_open(
         &self,
         key: &[u8; 32],

@@ -16,7 +16,7 @@ use keyfob_core::{
     extensions::cred_protect::Level,
 };
 use rand_core::CryptoRng;
-use subtle::ConstantTimeEq;
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq, ConstantTimeGreater};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{MAX_CRED_BLOB_LENGTH, Platform, authenticator::Authenticator};
@@ -62,9 +62,13 @@ pub(super) struct Wrapped<'s> {
 
 impl Properties {
     /// Whether `credProtect` hides the credential. `listed`: the relying party named it.
-    pub fn hide_it(&self, user_verified: bool, listed: bool) -> bool {
-        let listed_is_enough = Level::USER_VERIFICATION_OPTIONAL_WITH_CREDENTIAL_ID_LIST;
-        !user_verified && (self.cred_protect > listed_is_enough || self.cred_protect == listed_is_enough && !listed)
+    pub fn hide_it(&self, user_verified: bool, listed: bool) -> Choice {
+        let shown = if listed {
+            Level::USER_VERIFICATION_OPTIONAL_WITH_CREDENTIAL_ID_LIST
+        } else {
+            Level::USER_VERIFICATION_OPTIONAL
+        };
+        self.cred_protect.0.ct_gt(&shown.0) & !Choice::from(u8::from(user_verified))
     }
 
     const fn to_byte(self) -> u8 {
@@ -156,30 +160,37 @@ impl CredentialKeys {
         Ok(len)
     }
 
-    /// Opens an id into the front of `out`. `None` for a foreign or damaged id; whether it looks like one of ours makes no difference in time.
+    /// Opens an id into the front of `out`, and says whether it is one that was wrapped here for this relying party. For any
+    /// other, what comes out means nothing, after the same work. `None` never comes: the lengths are checked.
     fn unwrap<'s, C: Cipher>(
         &self,
         crypto: &C,
         rp_id_hash: &[u8; 32],
         id: &[u8],
         out: &'s mut [u8; MAX_ID],
-    ) -> Option<Wrapped<'s>> {
+    ) -> Option<(Choice, &'s [u8])> {
         let possible = id.first() == Some(&VERSION) && id.len() > OVERHEAD && id.len() <= MAX_ID;
         let id = if possible { id } else { &[0; USUAL_ID] };
         let (nonce, rest) = id.get(1..)?.split_first_chunk::<NONCE>()?;
         let (body, tag) = rest.split_last_chunk::<TAG>()?;
         let out = out.get_mut(..body.len())?;
         bytes::copy(out, body);
-        let opened = crypto.aes256_gcm_open(&self.wrapping, nonce, &additional_data(rp_id_hash), out, tag);
-        opened.ok().filter(|()| possible)?;
-        let (algorithm, rest) = out.split_first_chunk::<ALGORITHM>()?;
+        let opened = crypto.aes256_gcm_open(&self.wrapping, nonce, &additional_data(rp_id_hash), out, tag).is_ok();
+        Some((Choice::from(u8::from(opened)) & Choice::from(u8::from(possible)), &*out))
+    }
+}
+
+impl<'s> Wrapped<'s> {
+    /// Reads what an id was opened into. `None` for what is none of this version's.
+    fn read(opened: &'s [u8]) -> Option<Self> {
+        let (algorithm, rest) = opened.split_first_chunk::<ALGORITHM>()?;
         let (properties, rest) = rest.split_first()?;
         let (cred_blob, secret) = match rest.split_first() {
             Some((len, rest)) if properties & HAS_BLOB != 0 => rest.split_at_checked(usize::from(*len))?,
             _ => (&[][..], rest),
         };
         let algorithm = Algorithm(i32::from_be_bytes(*algorithm));
-        Some(Wrapped { algorithm, properties: Properties::from_byte(*properties), cred_blob, secret })
+        Some(Self { algorithm, properties: Properties::from_byte(*properties), cred_blob, secret })
     }
 }
 
@@ -187,6 +198,25 @@ fn additional_data(rp_id_hash: &[u8; 32]) -> [u8; 33] {
     let mut data = [VERSION; 33];
     bytes::copy(data.get_mut(1..).unwrap_or_default(), rp_id_hash);
     data
+}
+
+/// Where a credential is that the relying party named and that may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Located {
+    /// In the store, under this number.
+    Stored(Number),
+    /// In its own id.
+    Wrapped,
+}
+
+impl Located {
+    /// The number of a stored one.
+    pub const fn number(self) -> Option<Number> {
+        match self {
+            Self::Stored(number) => Some(number),
+            Self::Wrapped => None,
+        }
+    }
 }
 
 /// A credential of this authenticator, opened in the scratch area.
@@ -207,39 +237,55 @@ pub(super) struct Stored<'s> {
 }
 
 impl<P: Platform> Authenticator<'_, P> {
-    /// The credential that `id` stands for, if it is this authenticator's and this relying party's.
+    /// Where the credential is that `id` stands for, if it is this authenticator's and this relying party's, and
+    /// `credProtect` does not hide it.
     ///
-    /// An id that is unknown, foreign or malformed takes as long as that of a credential which `credProtect` hides:
-    /// everything is looked through and opened, whatever came of it before.
-    pub fn open<'s>(
+    /// An id that is unknown, foreign or malformed takes the same work as that of a credential which is hidden: every
+    /// credential of the relying party is read once, the id is opened, and what came of it is put together without a branch.
+    /// How many credentials the relying party has does show.
+    pub fn locate(
         &mut self,
         rp_id_hash: &[u8; 32],
         id: &[u8],
-        scratch: &'s mut [u8],
-    ) -> Result<Option<Opened<'s>>, StoreError> {
-        let (mut last, mut stored) = (None, None);
-        while let Some(found) = self.find(rp_id_hash, last, scratch)? {
-            if found.credential(scratch).is_some_and(|credential| credential.id.ct_eq(id).into()) {
-                stored = Some(found.number);
+        user_verified: bool,
+        scratch: &mut [u8],
+    ) -> Result<Option<Located>, StoreError> {
+        // As long as any id of this authenticator, so that lengths make no difference.
+        let mut wanted = [0; MAX_ID];
+        bytes::copy(&mut wanted, id);
+        let (mut stored, mut shown, mut number) = (Choice::from(0), Choice::from(0), Number::default());
+        let mut before = None;
+        while let Some(found) = self.find(rp_id_hash, before, scratch)? {
+            if let Some(credential) = found.credential(scratch) {
+                let prefix = wanted.get(..credential.id.len()).unwrap_or_default();
+                let same = credential.id.ct_eq(prefix) & credential.id.len().ct_eq(&id.len());
+                stored |= same;
+                shown |= same & !properties(&credential).hide_it(user_verified, true);
+                number.conditional_assign(&found.number, same);
             }
-            last = Some(found.number);
+            before = Some(found.number);
         }
-        let found = match stored.or(last) {
-            Some(number) => self.find(rp_id_hash, number.checked_add(1), scratch)?,
-            None => None,
-        };
         let mut wrapped = Zeroizing::new([0; MAX_ID]);
-        let unwrapped = self.credential_keys.unwrap(&self.crypto, rp_id_hash, id, &mut wrapped);
-        if let (Some(_), Some(found)) = (stored, found) {
-            return Ok(opened(scratch, found));
+        if let Some((is_ours, opened)) = self.credential_keys.unwrap(&self.crypto, rp_id_hash, id, &mut wrapped) {
+            let properties = Properties::from_byte(opened.get(ALGORITHM).copied().unwrap_or_default());
+            shown |= is_ours & !properties.hide_it(user_verified, true);
         }
-        let Some(Wrapped { algorithm, properties, cred_blob, secret }) = unwrapped else { return Ok(None) };
+        let located = if stored.into() { Located::Stored(number) } else { Located::Wrapped };
+        Ok(Some(located).filter(|_| shown.into()))
+    }
+
+    /// The credential that is wrapped in `id`.
+    pub fn open_wrapped<'s>(&mut self, rp_id_hash: &[u8; 32], id: &[u8], scratch: &'s mut [u8]) -> Option<Opened<'s>> {
+        let mut wrapped = Zeroizing::new([0; MAX_ID]);
+        let (is_ours, opened) = self.credential_keys.unwrap(&self.crypto, rp_id_hash, id, &mut wrapped)?;
+        let Wrapped { algorithm, properties, cred_blob, secret } =
+            Wrapped::read(Some(opened).filter(|_| is_ours.into())?)?;
         self.scratch_used = self.scratch_used.max(secret.len().saturating_add(cred_blob.len()));
         let (secret_place, blob_place) = scratch.split_at_mut_checked(secret.len()).unwrap_or_default();
         bytes::copy(secret_place, secret);
         let len = bytes::copy(blob_place, cred_blob);
         let cred_blob = blob_place.get(..len).unwrap_or_default();
-        Ok(Some(Opened { algorithm, secret: secret_place, properties, cred_blob, stored: None }))
+        Some(Opened { algorithm, secret: secret_place, properties, cred_blob, stored: None })
     }
 
     /// The newest discoverable credential of a relying party that is older than `before` and that `credProtect` does not
@@ -255,7 +301,7 @@ impl<P: Platform> Authenticator<'_, P> {
         while let Some(found) = self.find(rp_id_hash, before, scratch)? {
             // A record that cannot be read is passed over, so that it does not hide the others.
             let credential = found.credential(scratch);
-            if credential.is_some_and(|credential| !properties(&credential).hide_it(user_verified, false)) {
+            if credential.is_some_and(|credential| (!properties(&credential).hide_it(user_verified, false)).into()) {
                 return Ok(opened(scratch, found));
             }
             before = Some(found.number);

@@ -158,12 +158,11 @@ impl<P: Platform> Authenticator<'_, P> {
         let (rp_id_hash, user_verified) = (self.work.rp_id_hash, self.work.user_verified);
         for descriptor in list.iter().filter(|descriptor| descriptor.kind == PUBLIC_KEY) {
             // Every entry is looked at, so that the time taken does not tell which one matched.
-            let opened = self.open(&rp_id_hash, descriptor.id, scratch).map_err(store_status)?;
-            let usable = opened.filter(|opened| !opened.properties.hide_it(user_verified, true));
-            let Some(number) = usable.map(|opened| opened.stored.map(|stored| stored.number)) else { continue };
+            let located = self.locate(&rp_id_hash, descriptor.id, user_verified, scratch).map_err(store_status)?;
+            let Some(located) = located else { continue };
             if self.work.total == 0 {
                 self.work.total = 1;
-                self.work.number = number;
+                self.work.number = located.number();
                 self.work.id = heapless::Vec::from_slice(descriptor.id).unwrap_or_default(); // fits: it was opened
             }
         }
@@ -231,10 +230,10 @@ impl<P: Platform> Authenticator<'_, P> {
         let rp_id_hash = self.work.rp_id_hash;
         let wrapped_id = core::mem::take(&mut self.work.id);
         let opened = match self.work.number {
-            Some(number) => self.open_number(&rp_id_hash, number, scratch),
-            None => self.open(&rp_id_hash, &wrapped_id, scratch),
+            Some(number) => self.open_number(&rp_id_hash, number, scratch).map_err(store_status)?,
+            None => self.open_wrapped(&rp_id_hash, &wrapped_id, scratch),
         };
-        let opened = opened.map_err(store_status)?.ok_or(Status::NO_CREDENTIALS)?;
+        let opened = opened.ok_or(Status::NO_CREDENTIALS)?;
         let stored = opened.stored.as_ref().map(|stored| stored.credential);
         let id = stored.map_or(&wrapped_id[..], |credential| credential.id);
         let mut outputs = [0; MAX_OUTPUTS];

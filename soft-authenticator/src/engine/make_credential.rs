@@ -211,8 +211,8 @@ impl<P: Platform> Authenticator<'_, P> {
         }
         let mut excluded = false;
         for descriptor in list.iter().filter(|descriptor| descriptor.kind == PUBLIC_KEY) {
-            let opened = self.open(rp_id_hash, descriptor.id, scratch).map_err(store_status)?;
-            excluded |= opened.is_some_and(|opened| !opened.properties.hide_it(user_verified, true));
+            let located = self.locate(rp_id_hash, descriptor.id, user_verified, scratch).map_err(store_status)?;
+            excluded |= located.is_some();
         }
         Ok(excluded)
     }

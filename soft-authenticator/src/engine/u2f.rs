@@ -18,6 +18,7 @@ use super::{
     Certified, Engine, Event, Next, Pending, Platform, Progress, Wait,
     authenticator::Authenticator,
     certificate::{self, MAX_CERTIFICATE},
+    credential::Located,
     split,
 };
 use crate::{
@@ -256,10 +257,12 @@ impl<P: Platform> Authenticator<'_, P> {
         key_handle: &[u8],
         scratch: &'s mut [u8],
     ) -> Result<&'s [u8], StatusWord> {
-        let opened = self.open(application, key_handle, scratch).map_err(|_| StatusWord::UNKNOWN)?;
-        opened
-            .filter(|opened| opened.stored.is_none() && opened.algorithm == Algorithm::ES256)
-            .filter(|opened| !opened.properties.hide_it(false, true))
+        let located = self.locate(application, key_handle, false, scratch).map_err(|_| StatusWord::UNKNOWN)?;
+        if located != Some(Located::Wrapped) {
+            return Err(StatusWord::WRONG_DATA);
+        }
+        self.open_wrapped(application, key_handle, scratch)
+            .filter(|opened| opened.algorithm == Algorithm::ES256)
             .map(|opened| opened.secret)
             .ok_or(StatusWord::WRONG_DATA)
     }

@@ -32,6 +32,7 @@ mod ecdsa;
 mod ed25519;
 #[cfg(feature = "ed448")]
 mod ed448;
+mod gcm;
 #[cfg(feature = "ml-dsa")]
 mod ml_dsa;
 
@@ -126,9 +127,7 @@ impl Cipher for RustCrypto {
         data: &mut [u8],
         tag: &[u8; 16],
     ) -> Result<(), Error> {
-        Aes256Gcm::new(key.into())
-            .decrypt_inout_detached(nonce.into(), aad, data.into(), tag.into())
-            .map_err(|_| Error::Mismatch)
+        gcm::open(key, nonce, aad, data, tag)
     }
 }
 

@@ -1,0 +1,143 @@
+//! Whole commands that look for a credential id and find nothing they may tell: each takes the same instructions, so that time
+//! does not tell a credential that `credProtect` hides from an id that the key does not know.
+
+use std::hint::black_box;
+
+use keyfob_core::{Instant, bytes, ctap2::get_assertion};
+use keyfob_soft_authenticator::{
+    devices::VIRTUAL_KEY_AAGUID,
+    engine::{Config, Event, Progress, Wait},
+};
+
+use crate::{
+    Operation,
+    ceremonies::{Key, credential_id, registration, registration_with, sign_in_with},
+};
+
+/// How the key is asked.
+#[derive(Clone, Copy)]
+enum Question {
+    /// A sign-in.
+    SignIn,
+    /// A sign-in without a touch.
+    Silent,
+    /// A registration that excludes the credential; it is given up when a touch is awaited.
+    Exclude,
+}
+
+/// The id that is looked for.
+#[derive(Clone, Copy)]
+enum Sought {
+    /// One that looks like the key's.
+    Unknown,
+    /// One that looks like that of a stored credential.
+    UnknownStored,
+    /// Another key's.
+    Foreign,
+    /// That of another relying party.
+    OtherRp,
+    /// As long as the key's, but of another form.
+    Malformed,
+    /// Of the credential in the store, which is hidden.
+    HiddenStored,
+    /// Of a wrapped credential that is hidden.
+    HiddenWrapped,
+}
+
+/// Every question about every id.
+pub const LOOKUPS: &[Operation] = &[
+    Operation { name: "sign in: unknown id", prepare: || ask(Question::SignIn, Sought::Unknown) },
+    Operation { name: "sign in: unknown id of 32 bytes", prepare: || ask(Question::SignIn, Sought::UnknownStored) },
+    Operation { name: "sign in: foreign id", prepare: || ask(Question::SignIn, Sought::Foreign) },
+    Operation { name: "sign in: id of another RP", prepare: || ask(Question::SignIn, Sought::OtherRp) },
+    Operation { name: "sign in: malformed id", prepare: || ask(Question::SignIn, Sought::Malformed) },
+    Operation { name: "sign in: hidden id, stored", prepare: || ask(Question::SignIn, Sought::HiddenStored) },
+    Operation { name: "sign in: hidden id, wrapped", prepare: || ask(Question::SignIn, Sought::HiddenWrapped) },
+    Operation { name: "sign in silently: unknown id", prepare: || ask(Question::Silent, Sought::Unknown) },
+    Operation {
+        name: "sign in silently: unknown id of 32 bytes",
+        prepare: || ask(Question::Silent, Sought::UnknownStored),
+    },
+    Operation { name: "sign in silently: foreign id", prepare: || ask(Question::Silent, Sought::Foreign) },
+    Operation { name: "sign in silently: id of another RP", prepare: || ask(Question::Silent, Sought::OtherRp) },
+    Operation { name: "sign in silently: malformed id", prepare: || ask(Question::Silent, Sought::Malformed) },
+    Operation { name: "sign in silently: hidden id, stored", prepare: || ask(Question::Silent, Sought::HiddenStored) },
+    Operation {
+        name: "sign in silently: hidden id, wrapped",
+        prepare: || ask(Question::Silent, Sought::HiddenWrapped),
+    },
+    Operation { name: "register: unknown id excluded", prepare: || ask(Question::Exclude, Sought::Unknown) },
+    Operation {
+        name: "register: unknown id of 32 bytes excluded",
+        prepare: || ask(Question::Exclude, Sought::UnknownStored),
+    },
+    Operation { name: "register: foreign id excluded", prepare: || ask(Question::Exclude, Sought::Foreign) },
+    Operation { name: "register: id of another RP excluded", prepare: || ask(Question::Exclude, Sought::OtherRp) },
+    Operation { name: "register: malformed id excluded", prepare: || ask(Question::Exclude, Sought::Malformed) },
+    Operation {
+        name: "register: hidden id excluded, stored",
+        prepare: || ask(Question::Exclude, Sought::HiddenStored),
+    },
+    Operation {
+        name: "register: hidden id excluded, wrapped",
+        prepare: || ask(Question::Exclude, Sought::HiddenWrapped),
+    },
+];
+
+fn ask(question: Question, sought: Sought) -> Box<dyn FnMut()> {
+    let (mut key, [wrapped, stored, of_another_rp]) = key();
+    let id = match sought {
+        Sought::Unknown => {
+            let mut id = wrapped;
+            if let Some(last) = id.last_mut() {
+                *last ^= 1;
+            }
+            id
+        }
+        Sought::UnknownStored => stored.iter().map(|byte| !byte).collect(),
+        Sought::Foreign => made(&mut Key::with(Config::new(VIRTUAL_KEY_AAGUID), 2), &registration(false)),
+        Sought::OtherRp => of_another_rp,
+        Sought::Malformed => vec![0xC1; wrapped.len()],
+        Sought::HiddenStored => stored,
+        Sought::HiddenWrapped => wrapped,
+    };
+    let silently = get_assertion::Options { up: Some(false), ..Default::default() };
+    match question {
+        Question::SignIn => nothing(key, sign_in_with(Some(&id), None)),
+        Question::Silent => nothing(key, sign_in_with(Some(&id), Some(silently))),
+        Question::Exclude => {
+            let request = registration_with(false, Some(&id), None);
+            Box::new(move || {
+                let len = bytes::copy(key.engine.buffer(), &request);
+                let progress = key.engine.begin(Instant::default(), black_box(len));
+                assert_eq!(progress, Progress::Pending(Wait::Touch));
+                assert_eq!(key.engine.resume(Instant::default(), Event::Cancel), Progress::Reply(1));
+            })
+        }
+    }
+}
+
+/// Asks `key` again and again for what it does not find.
+fn nothing(mut key: Key, request: Vec<u8>) -> Box<dyn FnMut()> {
+    Box::new(move || assert_eq!(black_box(key.answer(&request)), [0x2E]))
+}
+
+/// A key that has two credentials which `credProtect` hides, and one of another relying party. Returns their ids: a wrapped
+/// one, a stored one, the other's.
+fn key() -> (Key, [Vec<u8>; 3]) {
+    let mut key = Key::new();
+    let hidden = b"\xA1\x6BcredProtect\x03";
+    let wrapped = made(&mut key, &registration_with(false, None, Some(hidden)));
+    let stored = made(&mut key, &registration_with(true, None, Some(hidden)));
+    let mut elsewhere = registration(false);
+    let at = elsewhere.windows(11).position(|window| window == b"example.com").expect("the RP ID");
+    elsewhere[at..at + 11].copy_from_slice(b"example.net");
+    let of_another_rp = made(&mut key, &elsewhere);
+    (key, [wrapped, stored, of_another_rp])
+}
+
+/// The id of the credential that `request` makes.
+fn made(key: &mut Key, request: &[u8]) -> Vec<u8> {
+    let response = key.answer(request);
+    response[credential_id(response)].into()
+}
