@@ -17,7 +17,7 @@ use keyfob_soft_authenticator::{
     store::{Change, Setting, Store},
 };
 
-use super::harness::*;
+use super::{harness::*, user_verification::SENSOR};
 
 const VENDOR: Config<'static> = Config { vendor_commands: &[7, u64::MAX, REFUSED_VENDOR_COMMAND], ..MANAGED };
 
@@ -282,6 +282,30 @@ fn a_forced_change_refuses_tokens_and_the_same_pin() {
     assert_eq!(key.change_pin(Two, PIN, "4321"), Status::OK);
     key.token(Two, "4321", MC, None).unwrap();
     assert_eq!(key.change_pin(Two, "4321", "4321"), Status::OK, "only a forced change must be one");
+}
+
+/// 6.11 setMinPINLength: a change is forced again, a token from before → PIN_AUTH_INVALID
+#[test]
+fn each_forced_change_voids_every_token_also_while_a_change_is_due_already() {
+    let complex = SetMinPinLength { pin_complexity_policy: Some(true), ..SetMinPinLength::default() };
+    for (first, second) in [(FORCE, FORCE), (FORCE, min(5)), (min(5), min(5)), (min(5), FORCE), (complex, complex)] {
+        let mut key = Key::with(SENSOR);
+        assert_eq!(key.set_pin(Two, PIN), Status::OK);
+        let token = key.unbound(BE);
+        key.enrol(&token).unwrap();
+        let token = key.unbound(ACFG);
+        assert_eq!(key.set_min_pin_length(Some(&token), &first), Status::OK);
+        // The PIN gives no token now, and the finger still does.
+        let token = key.uv_token(Two, ACFG.with(MC), None).unwrap();
+        let persistent = key.store.setting(Setting::PersistentToken);
+        assert_eq!(key.set_min_pin_length(Some(&token), &second), Status::OK, "{second:?}");
+        assert_eq!(key.make_with(Two, &token, resident(b"u")).unwrap_err(), Status::PIN_AUTH_INVALID, "{second:?}");
+        assert_ne!(key.store.setting(Setting::PersistentToken), persistent, "{second:?}");
+        let token = key.uv_token(Two, ACFG.with(MC), None).unwrap();
+        assert_eq!(key.set_min_pin_length(Some(&token), &SetMinPinLength::default()), Status::OK);
+        let forces_nothing = !matches!(second.new_min_pin_length, Some(5)) && first.new_min_pin_length.is_none();
+        assert_eq!(key.make_with(Two, &token, resident(b"u")).is_ok(), forces_nothing, "{second:?}");
+    }
 }
 
 /// 6.11 setMinPINLength: more RP IDs than maxRPIDsForSetMinPINLength → KEY_STORE_FULL

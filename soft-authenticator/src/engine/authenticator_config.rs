@@ -69,11 +69,13 @@ impl<P: Platform> Authenticator<'_, P> {
         let options = self.options;
         match number {
             subcommand::ENABLE_ENTERPRISE_ATTESTATION => {
-                self.set_options(Options { enterprise_attestation: true, ..options }, &[])
+                self.set_options(Options { enterprise_attestation: true, ..options }, &[], false)
             }
-            subcommand::TOGGLE_ALWAYS_UV => self.set_options(Options { always_uv: !options.always_uv, ..options }, &[]),
+            subcommand::TOGGLE_ALWAYS_UV => {
+                self.set_options(Options { always_uv: !options.always_uv, ..options }, &[], false)
+            }
             subcommand::ENABLE_LONG_TOUCH_FOR_RESET => {
-                self.set_options(Options { long_touch_for_reset: true, ..options }, &[])
+                self.set_options(Options { long_touch_for_reset: true, ..options }, &[], false)
             }
             subcommand::SET_MIN_PIN_LENGTH => self.set_min_pin_length(request),
             _ => self.vendor_prototype(request),
@@ -108,17 +110,20 @@ impl<P: Platform> Authenticator<'_, P> {
             *place = self.hash_rp_id(rp_id.as_str());
             len = len.saturating_add(RP_ID_HASH);
         }
-        // Whether the PIN is as the policy says only shows when it is set.
-        let stricter = options.pin_complexity && !self.options.pin_complexity;
-        options.force_pin_change |= params.force_change_pin == Some(true)
+        // Whether the PIN is as the policy says only shows when it is set: not before a change that is still due.
+        let demanded = params.pin_complexity_policy == Some(true) && options.force_pin_change;
+        let stricter = options.pin_complexity && (demanded || !self.options.pin_complexity);
+        let forced = params.force_change_pin == Some(true)
             || (self.pin.is_set && (stricter || self.stored_pin_length()? < options.min_pin_length));
-        self.set_options(options, hashes.get(..len).unwrap_or_default())
+        options.force_pin_change |= forced;
+        self.set_options(options, hashes.get(..len).unwrap_or_default(), forced)
     }
 
-    /// Puts `options` in force, and the list of relying parties unless it is empty. A PIN that must be changed voids all
-    /// tokens, the persistent one too.
-    fn set_options(&mut self, options: Options, rp_ids: &[u8]) -> Result<(), Status> {
-        if options == self.options && rp_ids.is_empty() {
+    /// Puts `options` in force, and the list of relying parties unless it is empty. A change of PIN that this command
+    /// forces voids all tokens, the persistent one too, also when a change was forced before: built-in user verification
+    /// may have given a token since.
+    fn set_options(&mut self, options: Options, rp_ids: &[u8], forced: bool) -> Result<(), Status> {
+        if options == self.options && rp_ids.is_empty() && !forced {
             return Ok(());
         }
         let stored = options.to_bytes();
@@ -126,7 +131,6 @@ impl<P: Platform> Authenticator<'_, P> {
         let rp_ids_set = Change::Set(Setting::MinPinRpIds, rp_ids);
         let token = Token::generate(&mut self.rng);
         let token_set = Change::Set(Setting::PersistentToken, token.as_bytes());
-        let forced = options.force_pin_change && !self.options.force_pin_change;
         if forced {
             self.token.stop_using(); // first: a commit that fails may have been made
         }
