@@ -147,7 +147,11 @@ impl<'b> Key<'b> {
         let mut progress = self.engine.begin(self.now, request.len());
         for _ in 0..10 {
             let event = match (progress, self.finger) {
-                (Progress::Reply(len), _) => return self.engine.buffer()[..len].to_vec(),
+                (Progress::Reply(len), _) => {
+                    let response = self.engine.buffer()[..len].to_vec();
+                    self.engine.response_sent();
+                    return response;
+                }
                 (Progress::Pending(Wait::Processing), _) => Event::Tick,
                 (Progress::Pending(Wait::Touch | Wait::LongTouch), Finger::Touches) => Event::LongTouched,
                 (Progress::Pending(Wait::UserVerification), Finger::Touches) => Event::Verified(true),

@@ -54,6 +54,8 @@ struct Model {
     /// The large-blob array.
     blobs: Vec<u8>,
     sign_count: u32,
+    /// The last count that is reserved.
+    reserved: u32,
     /// Users that getNextAssertion still has to return, the next one last; until when, and with which flags.
     sequence: (Vec<u8>, Instant, Flags),
     powered_up: Instant,
@@ -145,6 +147,7 @@ fuzz_target!(|bytes: &[u8]| {
             13 => {
                 key.engine.power_cycle(key.now).expect("the store works");
                 (model.strikes, model.token, model.powered_up) = (0, None, key.now);
+                model.sign_count = model.reserved;
             }
             14 => reset(&mut key, &mut model),
             16..18 => change_credential(&mut key, &mut model, input.byte(), None),
@@ -243,6 +246,9 @@ fn assertion<'a>(rp: usize, up: bool) -> get_assertion::Request<'a> {
 fn check(model: &mut Model, response: &[u8], user: Option<u8>, number: Option<u64>, flags: Flags) {
     let response: get_assertion::Response<'_> = ctap2::decode_response(response).expect("a response");
     let auth_data = AuthData::decode(response.auth_data).expect("authenticator data");
+    if model.sign_count == model.reserved {
+        model.reserved += u32::from(Config::new([0; 16]).sign_count_block);
+    }
     model.sign_count += 1;
     assert_eq!((auth_data.sign_count, auth_data.flags), (model.sign_count, flags));
     assert_eq!(response.user.map(|user| user.id.to_vec()), user.map(|user| vec![user]));

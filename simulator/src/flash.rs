@@ -41,6 +41,8 @@ pub struct Ledger {
     pub fingerprints: usize,
     /// How often the retries rose without a new PIN or a reset: as often as the right PIN was compared.
     pub rises: u32,
+    /// Credentials that were replaced and are kept until the answer has arrived: they answer to their ids only.
+    pub superseded: Vec<Number>,
     /// Ids of the credentials that the user ever asked to delete.
     pub unwanted: Vec<Vec<u8>>,
     /// What no engine may do to its store.
@@ -109,6 +111,12 @@ impl Flash {
 }
 
 impl Ledger {
+    /// The discoverable credentials that are listed, and sign in without a list, the newest first.
+    pub fn listed(&self) -> impl Iterator<Item = &Stored> {
+        let listed = self.stored.iter().rev().filter(|(number, _)| !self.superseded.contains(number));
+        listed.map(|(_, stored)| stored)
+    }
+
     fn enter(&mut self, changes: &[Change<'_>]) {
         let new_pin = changes.iter().any(|change| matches!(change, Change::Set(Setting::Pin, _)));
         let mut deleted = None;
@@ -119,6 +127,9 @@ impl Ledger {
                     *self = Ledger { resets: self.resets + 1, wrong, unwanted, next: 1, ..Ledger::default() };
                 }
                 Change::Set(Setting::Pin, value) => self.pin_hash = Some(bytes::array(value)),
+                Change::Set(Setting::Superseded, value) => {
+                    self.superseded = value.chunks(8).map(|entry| Number::from_be_bytes(bytes::array(entry))).collect();
+                }
                 Change::Set(Setting::Fingerprints, value) => self.fingerprints = fingerprints(value),
                 Change::Set(Setting::PinRetries, value) => {
                     if self.retries.is_some_and(|old| value[0] > old) && !new_pin {
@@ -127,7 +138,11 @@ impl Ledger {
                     self.retries = Some(value[0]);
                 }
                 Change::Delete(number) => {
-                    deleted = self.stored.iter().find(|(kept, _)| *kept == number).map(|(_, stored)| stored.clone());
+                    // One that was replaced goes when the other is known, or together with it.
+                    if !self.superseded.contains(&number) {
+                        deleted =
+                            self.stored.iter().find(|(kept, _)| *kept == number).map(|(_, stored)| stored.clone());
+                    }
                     self.stored.retain(|(kept, _)| *kept != number);
                 }
                 Change::Put { rp_id_hash, record } => {

@@ -42,6 +42,8 @@ pub struct HidAuthenticator<'b, P: Platform> {
     untidy: bool,
     /// A vendor command is under way.
     vendor: bool,
+    /// The engine's last answer is on its way, or has just been sent.
+    answers: bool,
 }
 
 impl<'b, P: Platform> HidAuthenticator<'b, P> {
@@ -50,7 +52,15 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
         let capabilities = config.capabilities.without(Capabilities::NMSG);
         let capabilities = if engine.has_u2f() { capabilities } else { capabilities.with(Capabilities::NMSG) };
         let config = DeviceConfig { capabilities, ..config };
-        Self { framing: hid::Device::new(config), engine, waits_for: None, channel: None, untidy: false, vendor: false }
+        Self {
+            framing: hid::Device::new(config),
+            engine,
+            waits_for: None,
+            channel: None,
+            untidy: false,
+            vendor: false,
+            answers: false,
+        }
     }
 
     /// The engine.
@@ -63,14 +73,20 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
     pub fn power_cycle(&mut self, now: Instant) -> Result<(), ConfigError> {
         self.framing.reset();
         self.waits_for = None;
-        self.untidy = false;
-        self.vendor = false;
+        (self.untidy, self.vendor, self.answers) = (false, false, false);
         self.engine.power_cycle(now)
     }
 
     /// Takes one report. Returns what the driver has to do about it.
     pub fn receive(&mut self, now: Instant, report: &[u8; REPORT_LEN]) -> Option<HidEvent> {
-        match self.framing.receive(now, report, self.engine.whole_buffer()) {
+        self.settle_answer();
+        let event = self.framing.receive(now, report, self.engine.whole_buffer());
+        if self.answers && self.framing.channel().is_none() {
+            // INIT, in the middle of the answer.
+            self.answers = false;
+            self.engine.abort();
+        }
+        match event {
             Some(DeviceEvent::Request { command: command @ (Command::CBOR | Command::MSG), len }) => {
                 let channel = self.framing.channel();
                 if channel != self.channel {
@@ -122,7 +138,7 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
         }
     }
 
-    /// The next report to send, if there is one now.
+    /// The next report to send, if there is one now. The one before has been sent then.
     pub fn transmit(&mut self, now: Instant) -> Option<[u8; REPORT_LEN]> {
         self.framing.transmit(now, self.engine.whole_buffer())
     }
@@ -167,10 +183,22 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
         }
     }
 
+    /// Tells the engine when the last report of an answer is out. Whether it had something to do.
+    fn settle_answer(&mut self) -> bool {
+        if !self.answers || self.framing.channel().is_some() {
+            return false;
+        }
+        self.answers = false;
+        self.engine.response_sent()
+    }
+
     /// Goes on with a pending command, or applies its timeout. While there is none, tidies the store up, a piece at a time.
+    /// Reports that [`HidAuthenticator::transmit`] has given must have been sent.
     pub fn tick(&mut self, now: Instant) {
         if self.waits_for.is_some() {
             self.resume(now, Event::Tick);
+        } else if self.settle_answer() {
+            // That was one piece of work.
         } else if self.is_untidy() {
             self.untidy = self.engine.tidy();
         }
@@ -206,6 +234,7 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
                 self.waits_for = None;
                 self.untidy = true;
                 self.framing.respond(len);
+                self.answers = self.framing.channel().is_some();
             }
             Progress::Pending(wait) => {
                 self.waits_for = Some(wait);

@@ -113,7 +113,10 @@ fn sweep((name, run): Command, prepared: &Prepared) -> u32 {
             let answer = run(&mut key, prepared);
             assert!(key.adversary.is_none() && !key.engine.is_pending(), "{place}");
             let made = key.store.applied() - before;
-            assert!(State::of(&flash, setup) == states[made as usize], "{place}: half of commit {made} of {commits}");
+            assert!(
+                State::of(&flash, prepared) == states[made as usize],
+                "{place}: half of commit {made} of {commits}"
+            );
             // What is in memory is what is in the store.
             let in_store = Told::by(&mut plug_in(&flash.copy(), setup, LOG));
             assert_eq!(Told::by(&mut key), in_store, "{place}");

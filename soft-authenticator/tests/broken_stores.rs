@@ -19,6 +19,8 @@ enum Flaw {
     LateSettings,
     /// The next piece of upkeep frees more than it may.
     FreesTooMuch,
+    /// A credential that is replaced is gone at once, before the answer is out.
+    KeepsNothing,
 }
 
 struct Broken {
@@ -75,6 +77,16 @@ impl Store for Broken {
             (Flaw::LateSettings, [Change::Set(setting, value)]) => {
                 self.late = Some((*setting, value.to_vec()));
                 Ok(())
+            }
+            (Flaw::KeepsNothing, _) => {
+                let mut kept = [0; Setting::MAX_LEN];
+                self.store.commit(changes)?;
+                match self.store.get(Setting::Superseded, &mut kept)? {
+                    Some(8..) => {
+                        self.store.commit(&[Change::Delete(Number::from_be_bytes(kept[..4].try_into().unwrap()))])
+                    }
+                    _ => Ok(()),
+                }
             }
             _ => self.store.commit(changes),
         }
@@ -161,10 +173,12 @@ impl NorFlash for Cached {
 #[test]
 fn the_sweep_finds_out_every_broken_store() {
     let (torn, missing) = ("neither the old state nor the new one", "an acknowledged commit is missing");
+    let lost = "a credential that the relying party knows is gone";
     let uncounted = "the PIN was compared, and the attempt is not counted";
-    let cases: [(&str, Mount, &str); 9] = [
+    let cases: [(&str, Mount, &str); 10] = [
         ("makeCredential, discoverable", |flash| Broken::boxed(flash, Flaw::Splits), torn),
         ("makeCredential, overwriting", |flash| Broken::boxed(flash, Flaw::Splits), torn),
+        ("makeCredential, overwriting", |flash| Broken::boxed(flash, Flaw::KeepsNothing), lost),
         ("reset", |flash| Broken::boxed(flash, Flaw::Splits), torn),
         ("deleteCredential", |flash| Broken::boxed(flash, Flaw::SettingsFirst), torn),
         ("getPinUvAuthTokenUsingPin, wrong", |flash| Broken::boxed(flash, Flaw::LateSettings), uncounted),

@@ -120,6 +120,60 @@ fn going_on_needs_a_beginning_of_the_same_kind() {
     assert_eq!(key.manage_next(ENUMERATE_RPS_GET_NEXT_RP), none);
 }
 
+/// 6.8 enumerateRPsGetNextRP: the credentials of a relying party were listed in between → OK
+#[test]
+fn relying_parties_are_listed_on_after_the_credentials_of_one_of_them() {
+    let (mut key, _) = stocked();
+    let token = key.unbound(CM);
+    let first = key.manage(&token, ENUMERATE_RPS_BEGIN, None);
+    assert_eq!(read(&first).total_rps, Some(2));
+    let rps = [read(&first).rp.unwrap().id.to_string(), {
+        let credentials = key.manage(&token, ENUMERATE_CREDENTIALS_BEGIN, Some(&rp_params(RP)));
+        assert_eq!(read(&credentials).total_credentials, Some(2));
+        let second = key.manage_next(ENUMERATE_RPS_GET_NEXT_RP);
+        read(&second).rp.unwrap().id.to_string()
+    }];
+    assert!(rps.contains(&RP.to_string()) && rps.contains(&OTHER_RP.to_string()), "{rps:?}");
+    // The enumeration of credentials goes on as well.
+    assert_eq!(key.manage_next(ENUMERATE_CREDENTIALS_GET_NEXT_CREDENTIAL)[0], 0);
+    assert_eq!(key.manage_next(ENUMERATE_RPS_GET_NEXT_RP), [Status::NOT_ALLOWED.0], "there were two");
+}
+
+#[test]
+fn nothing_to_list_in_between_ends_no_enumeration_of_relying_parties() {
+    let (mut key, _) = stocked();
+    let token = key.unbound(CM);
+    assert_eq!(key.manage(&token, ENUMERATE_RPS_BEGIN, None)[0], 0);
+    let none = key.manage(&token, ENUMERATE_CREDENTIALS_BEGIN, Some(&rp_params("nobody.example")));
+    assert_eq!(none, [Status::NO_CREDENTIALS.0]);
+    assert_eq!(key.manage_next(ENUMERATE_RPS_GET_NEXT_RP)[0], 0);
+}
+
+#[test]
+fn each_of_two_enumerations_has_30_seconds_of_its_own() {
+    let (mut key, _) = stocked();
+    let token = key.unbound(CM);
+    assert_eq!(key.manage(&token, ENUMERATE_RPS_BEGIN, None)[0], 0);
+    key.wait(Duration::from_secs(20));
+    assert_eq!(key.manage(&token, ENUMERATE_CREDENTIALS_BEGIN, Some(&rp_params(RP)))[0], 0);
+    key.wait(Duration::from_secs(10));
+    assert_eq!(key.manage_next(ENUMERATE_RPS_GET_NEXT_RP), [Status::NOT_ALLOWED.0]);
+}
+
+#[test]
+fn two_enumerations_end_with_every_other_command_with_their_channel_and_after_30_seconds() {
+    for (name, interrupt) in interruptions() {
+        for next in [ENUMERATE_RPS_GET_NEXT_RP, ENUMERATE_CREDENTIALS_GET_NEXT_CREDENTIAL] {
+            let (mut key, _) = stocked();
+            let token = key.unbound(CM);
+            assert_eq!(key.manage(&token, ENUMERATE_RPS_BEGIN, None)[0], 0);
+            assert_eq!(key.manage(&token, ENUMERATE_CREDENTIALS_BEGIN, Some(&rp_params(RP)))[0], 0);
+            interrupt(&mut key, &token);
+            assert_eq!(key.manage_next(next), [Status::NOT_ALLOWED.0], "{name}");
+        }
+    }
+}
+
 /// 6.8: going on after another command, on another channel, or after 30 seconds → NOT_ALLOWED
 #[test]
 fn an_enumeration_ends_with_every_other_command_with_its_channel_and_after_30_seconds() {

@@ -88,7 +88,8 @@ fn a_store_that_cannot_be_read_is_told_when_the_power_comes() {
         let failed = Key::try_with(Config::new([0xAA; 16]), key.store.clone()).err();
         key.store.fault.set(Fault::None);
         if failed.is_none() {
-            assert_eq!(read, 6, "of seed, PIN, its attempts, those of verification, fingerprints and options");
+            let settings = "seed, PIN, its attempts, those of verification, fingerprints, what was replaced, options";
+            assert_eq!(read, 7, "{settings}");
             return;
         }
         assert_eq!(failed, Some(ConfigError::Store(StoreError::Failed)));

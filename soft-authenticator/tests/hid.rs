@@ -447,3 +447,78 @@ fn a_request_that_comes_one_packet_every_400_ms_keeps_others_out_for_three_secon
     }
     assert_eq!(plugged.next(), Some((PING, 0)));
 }
+
+/// A key with a discoverable credential, plugged in, a channel, and the credential.
+fn registered() -> (Plugged, [u8; 4], Made) {
+    let mut key = Key::new();
+    let made = key.make(&resident(b"u")).unwrap();
+    let mut plugged = Plugged::new(key);
+    let channel = plugged.open();
+    (plugged, channel, made)
+}
+
+/// Whether an allow list finds the credential.
+fn finds(plugged: &mut Plugged, channel: [u8; 4], made: &Made) -> bool {
+    let list = [made.descriptor()];
+    let answer = plugged.call(channel, &message(Command::GET_ASSERTION, &listed(assertion(), &list)));
+    assert!(matches!(answer, Status::OK | Status::NO_CREDENTIALS));
+    answer.is_ok()
+}
+
+/// 11.2: CTAPHID_INIT after a registration has been committed → OK
+#[test]
+fn init_after_the_commit_of_a_registration_leaves_the_old_credential_working() {
+    // INIT after so many reports of the answer; `None`: before there is one.
+    for reports in [None, Some(0), Some(1), Some(3)] {
+        let (mut plugged, channel, old) = registered();
+        let commits = plugged.store.applied();
+        plugged.send(channel, CBOR, &message(Command::MAKE_CREDENTIAL, &resident(b"u")));
+        plugged.hid.touch(plugged.now, true);
+        while plugged.store.applied() == commits {
+            plugged.hid.tick(plugged.now);
+        }
+        if let Some(reports) = reports {
+            plugged.work();
+            for _ in 0..reports {
+                assert!(plugged.next().is_some());
+            }
+        }
+        plugged.send(channel, INIT, &[2; 8]);
+        while plugged.next().is_some() {}
+        for _ in 0..3 {
+            plugged.hid.tick(plugged.now);
+        }
+        assert!(finds(&mut plugged, channel, &old), "INIT after {reports:?} reports");
+    }
+}
+
+#[test]
+fn the_old_credential_goes_when_the_last_report_of_the_answer_is_out() {
+    let (mut plugged, channel, old) = registered();
+    assert_eq!(plugged.call(channel, &message(Command::MAKE_CREDENTIAL, &resident(b"u"))), Status::OK);
+    assert_eq!(plugged.store.credentials(), 2, "nothing is given up before the driver has sent the report");
+    assert_eq!(plugged.hid.deadline(), Some(Instant::default()), "there is something to do");
+    plugged.hid.tick(plugged.now);
+    assert_eq!(plugged.store.credentials(), 1);
+    assert!(!finds(&mut plugged, channel, &old));
+}
+
+#[test]
+fn a_request_that_follows_at_once_shows_that_the_last_report_was_sent() {
+    let (mut plugged, channel, old) = registered();
+    assert_eq!(plugged.call(channel, &message(Command::MAKE_CREDENTIAL, &resident(b"u"))), Status::OK);
+    assert!(!finds(&mut plugged, channel, &old), "without a tick between");
+}
+
+#[test]
+fn a_key_that_is_unplugged_within_the_answer_keeps_the_old_credential() {
+    let (mut plugged, channel, old) = registered();
+    plugged.send(channel, CBOR, &message(Command::MAKE_CREDENTIAL, &resident(b"u")));
+    plugged.hid.touch(plugged.now, true);
+    plugged.work();
+    assert!(plugged.next().is_some());
+    plugged.hid.power_cycle(plugged.now).unwrap();
+    plugged.hid.tick(plugged.now);
+    let channel = plugged.open();
+    assert!(finds(&mut plugged, channel, &old));
+}

@@ -32,12 +32,14 @@ enum Step {
         resident: bool,
         token: bool,
         extensions: Option<Extensions>,
+        /// INIT takes the answer away.
+        loss: Option<Loss>,
     },
     Get {
         rp: usize,
         token: bool,
         silent: bool,
-        wrapped: bool,
+        list: Listed,
     },
     Next,
     SetPin(usize),
@@ -80,6 +82,19 @@ enum Step {
     Garbage(u8, u8),
 }
 
+/// Whom an allow list names.
+#[derive(Clone, Copy, Debug)]
+enum Listed {
+    /// There is none.
+    Nobody,
+    /// The credential that is not discoverable.
+    Wrapped,
+    /// A user's discoverable credential.
+    User(u8),
+    /// The one that it has replaced.
+    Replaced(u8),
+}
+
 /// What a registration asks for.
 #[derive(Clone, Copy, Debug, Default)]
 struct Extensions {
@@ -92,13 +107,21 @@ fn step() -> impl Strategy<Value = Step> {
     let fingers = [Finger::Touches, Finger::Touches, Finger::Touches, Finger::Declines, Finger::Sleeps];
     let (rp, user, pin) = (0..2usize, 1..7u8, 0..4usize);
     let persistent_pin = pin.clone();
+    let loss = proptest::option::weighted(0.4, prop_oneof![Just(Loss::BeforeTheAnswer), Just(Loss::WithinTheAnswer)]);
+    let list = prop_oneof![
+        4 => Just(Listed::Nobody),
+        4 => Just(Listed::Wrapped),
+        1 => user.clone().prop_map(Listed::User),
+        2 => user.clone().prop_map(Listed::Replaced),
+    ];
     let extensions = proptest::option::of((1..=3u64, any::<Option<u8>>(), proptest::bool::weighted(0.3)))
         .prop_map(|asked| asked.map(|(level, blob, blob_key)| Extensions { level, blob, blob_key }));
     prop_oneof![
-        6 => (rp.clone(), user.clone(), any::<bool>(), any::<bool>(), extensions)
-            .prop_map(|(rp, user, resident, token, extensions)| Step::Make { rp, user, resident, token, extensions }),
-        5 => (rp.clone(), any::<bool>(), any::<bool>(), any::<bool>())
-            .prop_map(|(rp, token, silent, wrapped)| Step::Get { rp, token, silent, wrapped }),
+        6 => (rp.clone(), user.clone(), any::<bool>(), any::<bool>(), extensions, loss).prop_map(
+            |(rp, user, resident, token, extensions, loss)| Step::Make { rp, user, resident, token, extensions, loss }
+        ),
+        5 => (rp.clone(), any::<bool>(), any::<bool>(), list)
+            .prop_map(|(rp, token, silent, list)| Step::Get { rp, token, silent, list }),
         3 => Just(Step::Next),
         2 => pin.clone().prop_map(Step::SetPin),
         1 => (pin.clone(), pin.clone()).prop_map(|(old, new)| Step::ChangePin(old, new)),
@@ -152,8 +175,7 @@ struct Held {
 #[derive(Debug, PartialEq)]
 enum Sequence {
     Users(Vec<u8>, bool),
-    Rps(Vec<usize>),
-    Credentials(Vec<Vec<u8>>),
+    Listings { rps: Option<Vec<usize>>, credentials: Option<Vec<Vec<u8>>> },
 }
 
 /// What a key ought to know.
@@ -166,6 +188,8 @@ struct Model {
     force_pin_change: bool,
     /// The oldest first.
     stored: Vec<Stored>,
+    /// Credentials that were replaced by the one with this id, of which nobody may know.
+    replaced: Vec<(Stored, Vec<u8>)>,
     /// The id of one that is not discoverable and what it was made with, of each relying party.
     wrapped: [Option<(Vec<u8>, Extensions)>; 2],
     blobs: Vec<u8>,
@@ -174,6 +198,8 @@ struct Model {
     persistent: Option<(Token, bool)>,
     presents_persistent: bool,
     sign_count: u32,
+    /// The last count that is reserved.
+    reserved: u32,
     sequence: Option<Sequence>,
 }
 
@@ -187,12 +213,14 @@ impl Model {
             min_pin_length: 4,
             force_pin_change: false,
             stored: Vec::new(),
+            replaced: Vec::new(),
             wrapped: [None, None],
             blobs: INITIAL_ARRAY.to_vec(),
             token: None,
             persistent: None,
             presents_persistent: false,
             sign_count: 0,
+            reserved: 0,
             sequence: None,
         }
     }
@@ -282,6 +310,25 @@ impl Model {
         self.stored.iter().rev().filter(seen).collect()
     }
 
+    /// The user's credential is not any more, and `id` takes its place. It is kept while there is room.
+    fn replace(&mut self, rp: usize, user: u8, id: &[u8]) {
+        let Some(at) = self.stored.iter().position(|stored| (stored.rp, stored.user) == (rp, user)) else { return };
+        let room = self.stored.len() + self.replaced.len() < ROOM && self.replaced.len() < 4;
+        let old = self.stored.remove(at);
+        // Of one that is not known to have arrived, nobody knows.
+        let earlier = self.replaced.iter().position(|(_, by)| *by == old.id);
+        match earlier.map(|at| self.replaced.remove(at).0) {
+            Some(earlier) => self.replaced.push((earlier, id.to_vec())),
+            None if room => self.replaced.push((old, id.to_vec())),
+            None => {}
+        }
+    }
+
+    /// The relying party knows `id`: what it has replaced goes.
+    fn settle(&mut self, id: &[u8]) {
+        self.replaced.retain(|(_, by)| by != id);
+    }
+
     fn find(&self, rp: usize, user: u8) -> Option<&Stored> {
         self.stored.iter().find(|stored| (stored.rp, stored.user) == (rp, user))
     }
@@ -300,20 +347,20 @@ fn take(mut key: Key, model: &mut Model, step: Step, protocol: Protocol, last_rp
     model
         .token
         .take_if(|held| key.now.since(held.issued) >= if held.used { MAX_USAGE_PERIOD } else { INITIAL_USAGE_LIMIT });
-    let goes_on = match (&model.sequence, step) {
-        (_, Step::Finger(_) | Step::Present { .. }) | (Some(Sequence::Users(..)), Step::Next) => true,
-        (Some(Sequence::Rps(_)), Step::NextListed(of_rp)) => !of_rp,
-        (Some(Sequence::Credentials(_)), Step::NextListed(of_rp)) => of_rp,
-        _ => false,
-    };
+    let goes_on = matches!(
+        (&model.sequence, step),
+        (_, Step::Finger(_) | Step::Present { .. })
+            | (Some(Sequence::Users(..)), Step::Next)
+            | (Some(Sequence::Listings { .. }), Step::NextListed(_) | Step::List(_))
+    );
     model.sequence.take_if(|_| !goes_on);
     match step {
-        Step::Make { rp, user, resident, token, extensions } => {
-            make(&mut key, model, (rp, user), resident, token, extensions);
+        Step::Make { rp, user, resident, token, extensions, loss } => {
+            make(&mut key, model, (rp, user), resident, token, extensions, loss);
         }
-        Step::Get { rp, token, silent, wrapped } => {
+        Step::Get { rp, token, silent, list } => {
             *last_rp = rp;
-            get(&mut key, model, rp, token, silent, wrapped);
+            get(&mut key, model, rp, token, silent, list);
         }
         Step::Next => next(&mut key, model, *last_rp),
         Step::SetPin(pin) => {
@@ -367,7 +414,8 @@ fn take(mut key: Key, model: &mut Model, step: Step, protocol: Protocol, last_rp
             assert_eq!(status_of(&response), expected);
             if expected.is_ok() {
                 let metadata: Response<'_> = ctap2::decode_response(&response).unwrap();
-                let (there, room) = (model.stored.len() as u64, (ROOM - model.stored.len()) as u64);
+                let there = model.stored.len() as u64;
+                let room = (ROOM - model.stored.len() - model.replaced.len()) as u64;
                 assert_eq!(metadata.existing_resident_credentials_count, Some(there));
                 assert_eq!(metadata.max_possible_remaining_resident_credentials_count, Some(room));
             }
@@ -380,13 +428,15 @@ fn take(mut key: Key, model: &mut Model, step: Step, protocol: Protocol, last_rp
                 false => subcommand::ENUMERATE_RPS_GET_NEXT_RP,
             });
             let more = match &model.sequence {
-                Some(Sequence::Rps(rps)) => !rps.is_empty(),
-                Some(Sequence::Credentials(ids)) => !ids.is_empty(),
+                Some(Sequence::Listings { rps, .. }) if !of_rp => rps.as_ref().is_some_and(|rps| !rps.is_empty()),
+                Some(Sequence::Listings { credentials, .. }) => credentials.as_ref().is_some_and(|ids| !ids.is_empty()),
                 _ => false,
             };
-            match more {
-                true => compare_listed(model, &response, None),
-                false => assert_eq!(status_of(&response), Status::NOT_ALLOWED),
+            if more {
+                compare_listed(model, of_rp, &response, None);
+            } else {
+                assert_eq!(status_of(&response), Status::NOT_ALLOWED);
+                model.sequence = None;
             }
         }
         Step::Delete(rp, user) => change(&mut key, model, rp, user, None),
@@ -414,7 +464,7 @@ fn take(mut key: Key, model: &mut Model, step: Step, protocol: Protocol, last_rp
             let finger = key.finger;
             key = key.power_cut();
             key.finger = finger;
-            (model.strikes, model.token) = (0, None);
+            (model.strikes, model.token, model.sign_count) = (0, None, model.reserved);
         }
         Step::Reset => {
             let in_time = key.now.as_millis() - 5000 < 10_000;
@@ -453,7 +503,7 @@ proptest! {
             // After every step but those in the middle of a sequence, which any other command would end.
             if model.sequence.is_none() {
                 prop_assert_eq!(key.retries(), (model.retries, model.strikes >= 3));
-                prop_assert_eq!(key.store.credentials(), model.stored.len());
+                prop_assert_eq!(key.store.credentials(), model.stored.len() + model.replaced.len());
                 let told = key.info(|info| (info.options.unwrap().always_uv, info.min_pin_length, info.force_pin_change));
                 let forced = model.force_pin_change.then_some(true).or(told.2.filter(|forced| !forced));
                 prop_assert_eq!(told, (Some(model.always_uv), Some(model.min_pin_length), forced));

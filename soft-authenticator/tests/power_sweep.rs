@@ -54,7 +54,7 @@ pub const COMMANDS: [(Setup, &[Command]); 3] =
 /// Little more than credentials, settings and two arrays take, so that pages are freed within commands, too.
 const PAGES: usize = 13;
 const TEARS: [Tear; 5] = [Tear::Before, Tear::After, Tear::Within(1), Tear::Within(2), Tear::Within(3)];
-const SETTINGS: [Setting; 11] = [
+const SETTINGS: [Setting; 12] = [
     Setting::Seed,
     Setting::Pin,
     Setting::PinRetries,
@@ -66,6 +66,7 @@ const SETTINGS: [Setting; 11] = [
     Setting::Identifier,
     Setting::StoreState,
     Setting::Fingerprints,
+    Setting::Superseded,
 ];
 
 /// A key as it was before a command.
@@ -74,6 +75,7 @@ pub struct Prepared {
     pub flash: BenchFlash,
     pub wrapped: Vec<u8>,
     resident: Vec<u8>,
+    second: Vec<u8>,
     key_handle: Vec<u8>,
     finger: Vec<u8>,
 }
@@ -229,7 +231,7 @@ pub fn prepare(setup: Setup, churn: u32) -> Prepared {
         _ => resident(b"first"),
     };
     let resident = key.make(&first).unwrap().id().to_vec();
-    assert_eq!(make(&mut key, b"second", true, false), Status::OK);
+    let second = key.make(&super::harness::resident(b"second")).unwrap().id().to_vec();
     let wrapped = key.make(&registration(b"wrapped")).unwrap().id().to_vec();
     let application = &rp_id_hash(RP);
     let key_handle = key.make(&registration(b"u2f")).unwrap().id().to_vec();
@@ -248,7 +250,7 @@ pub fn prepare(setup: Setup, churn: u32) -> Prepared {
     for count in 2..churn + 2 {
         key.store.memory.borrow_mut().commit(&[Change::Set(Setting::SignCount, &count.to_be_bytes())]).unwrap();
     }
-    Prepared { setup, flash, wrapped, resident, key_handle, finger }
+    Prepared { setup, flash, wrapped, resident, second, key_handle, finger }
 }
 
 /// All that a store keeps, and what a key says that comes up with it.
@@ -259,10 +261,13 @@ pub struct State {
     large_blobs: Vec<u8>,
     retries: (u64, bool),
     sign_in: Result<Vec<u8>, Status>,
+    /// What sign-ins with the credentials answer that the relying party knew before the command.
+    known: [Status; 2],
 }
 
 impl State {
-    pub fn of(flash: &BenchFlash, setup: Setup) -> Self {
+    pub fn of(flash: &BenchFlash, prepared: &Prepared) -> Self {
+        let setup = prepared.setup;
         let mut store = BenchStore::on_flash(flash);
         let settings = SETTINGS.map(|setting| store.setting(setting)).to_vec();
         let (mut credentials, mut before, mut out) = (Vec::new(), None, [0; MAX_RECORD]);
@@ -276,7 +281,11 @@ impl State {
         let mut key = plug_in(&flash.copy(), setup, LOG);
         let retries = key.retries();
         let sign_in = key.get(&assertion()).map(|got| got.id);
-        Self { settings, credentials, large_blobs, retries, sign_in }
+        let known = [&prepared.resident, &prepared.second].map(|id| {
+            let list = [CredentialDescriptor::new(id)];
+            code(key.get(&listed(assertion(), &list)))
+        });
+        Self { settings, credentials, large_blobs, retries, sign_in, known }
     }
 
     /// What there is once a command has made so many of its commits.
@@ -285,7 +294,7 @@ impl State {
         let mut key = plug_in(&flash, prepared.setup, LOG);
         key.store.fail_at(commits + 1, Fault::Before);
         run(&mut key, prepared);
-        Self::of(&flash, prepared.setup)
+        Self::of(&flash, prepared)
     }
 
     fn pin_retries(&self) -> u64 {
@@ -321,7 +330,7 @@ pub fn sweep((name, run): Command, prepared: &Prepared, mount: Mount) -> Result<
     let (commits, erasures) = (key.store.applied() - applied, erased() - erased_before);
     assert!(commits > 0, "{name} changes nothing: {expected:?}");
     let mut states: Vec<State> = (0..commits).map(|made| State::after(made, run, prepared)).collect();
-    states.push(State::of(&whole, setup));
+    states.push(State::of(&whole, prepared));
     let mut swept = Swept { operations, erasures, cuts: 0 };
     for cut in cuts(operations) {
         let flash = prepared.flash.copy();
@@ -335,13 +344,17 @@ pub fn sweep((name, run): Command, prepared: &Prepared, mount: Mount) -> Result<
         let made = (key.store.applied() - before) as usize;
         drop(key);
         flash.get().power_on();
-        let state = State::of(&flash, setup);
+        let state = State::of(&flash, prepared);
         let place = format!("{name}: {cut:?} of {operations} operations, after commit {made} of {commits}");
+        let takes = name.starts_with("reset") || name == "deleteCredential";
+        if !takes && !answer.is_ok() && state.known.contains(&Status::NO_CREDENTIALS) {
+            return Err(format!("{place}: a credential that the relying party knows is gone"));
+        }
         check(&state, &states, made, answer).map_err(|what| format!("{place}: {what}"))?;
         if failed != cut.is_some() {
             return Err(format!("{place}: the power did not fail in it"));
         }
-        swept.cuts += 1 + recover(&flash, setup, &state, cut, mount).map_err(|what| format!("{place}: {what}"))?;
+        swept.cuts += 1 + recover(&flash, prepared, &state, cut, mount).map_err(|what| format!("{place}: {what}"))?;
     }
     Ok(swept)
 }
@@ -367,7 +380,7 @@ fn check(state: &State, states: &[State], made: usize, answer: Status) -> Result
 /// Cuts the power again while the key that came up tidies, more and more often. How often.
 fn recover(
     flash: &BenchFlash,
-    setup: Setup,
+    prepared: &Prepared,
     state: &State,
     cut: Option<Cut>,
     mount: Mount,
@@ -383,7 +396,7 @@ fn recover(
     }
     let store = BenchStore::mounted(flash, mount);
     while store.memory.borrow_mut().tidy().unwrap() {}
-    if State::of(flash, setup) == *state { Ok(2) } else { Err("lost in the recovery") }
+    if State::of(flash, prepared) == *state { Ok(2) } else { Err("lost in the recovery") }
 }
 
 /// Says something that is seen without `--nocapture`, too, as what `println` says is not.

@@ -166,7 +166,7 @@ fn a_check_tells_known_handles_from_others_and_uses_no_touch() {
         assert_eq!(status_word(&key.call_u2f(request)), expected);
     }
     assert_eq!(status_word(&sign(&mut key, ENFORCE, &registration)), StatusWord::NO_ERROR, "the touch is still there");
-    assert_eq!(key.store.setting(Setting::SignCount), Some(vec![0, 0, 0, 1]));
+    assert_eq!(key.store.setting(Setting::SignCount), Some(vec![0, 0, 0, 100]), "counts up to there");
 }
 
 /// 7 authenticate: an unknown key handle, before a touch is asked for → WRONG_DATA

@@ -99,8 +99,8 @@ impl<C: Backend> Script<'_, C> {
         let rp_id_hash = crypto.sha256(&[RPS[rp].as_bytes()]);
         let expected: Vec<Vec<u8>> = {
             let ledger = self.world.flash.ledger();
-            let of_rp = ledger.stored.iter().rev().filter(|(_, stored)| stored.rp_id_hash == rp_id_hash);
-            of_rp.map(|(_, stored)| stored.id.clone()).collect()
+            let of_rp = ledger.listed().filter(|stored| stored.rp_id_hash == rp_id_hash);
+            of_rp.map(|stored| stored.id.clone()).collect()
         };
         let possible = self.can(Caps::CRED_MGMT, Needs::Pin);
         self.world.note(|| format!("list {}, can be: {possible}", RPS[rp]));

@@ -54,13 +54,8 @@ impl<C: Backend> Script<'_, C> {
             let ledger = self.world.flash.ledger();
             let live: Vec<Vec<u8>> =
                 self.known.iter().filter(|known| known.lives(&ledger)).map(|known| known.id.clone()).collect();
-            let accounts: Vec<Vec<u8>> = ledger
-                .stored
-                .iter()
-                .rev()
-                .filter(|(_, stored)| stored.rp_id_hash == rp_id_hash)
-                .map(|(_, stored)| stored.id.clone())
-                .collect();
+            let of_rp = ledger.listed().filter(|stored| stored.rp_id_hash == rp_id_hash);
+            let accounts: Vec<Vec<u8>> = of_rp.map(|stored| stored.id.clone()).collect();
             let listed = |known: &&Known| known.rp == rp && known.lives(&ledger) && allowed.contains(&known.id);
             let candidates = if discoverable { accounts.len() } else { self.known.iter().filter(listed).count() };
             let possible = model::can_sign_in(&self.world.config, &ledger, candidates, discoverable, user_verification);

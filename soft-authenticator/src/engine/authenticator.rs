@@ -16,12 +16,14 @@ use super::{
     attestation::Format,
     bio_enrollment::Enrollment,
     credential,
-    credential_management::Listing,
+    credential_management::Listings,
     extensions::{Asked, Salts},
     fingerprints::{MAX_FINGERPRINTS, TemplateId},
     get_assertion::Assertions,
     large_blobs::Upload,
     persistent::Fresh,
+    sign_count::Counts,
+    superseded::Kept,
     u2f::Touch,
     user_verification::Attempt,
 };
@@ -50,6 +52,12 @@ pub(super) struct Authenticator<'c, P: Platform> {
     /// Ids of the fingerprints that are enrolled.
     pub fingerprints: Vec<TemplateId, MAX_FINGERPRINTS>,
     pub options: Options,
+    /// Reserved counts of signatures, once there was a signature since power-up.
+    pub sign_counts: Option<Counts>,
+    /// Discoverable credentials that were replaced and are kept.
+    pub superseded: Kept,
+    /// Whether the last answer tells of a credential that has replaced the last one of these.
+    pub answers_replacement: bool,
     pub key_agreement: Option<(P256Secret, P256Point)>,
     pub token: TokenState,
     /// Whether built-in user verification gave the token, not the PIN.
@@ -138,8 +146,8 @@ impl Options {
 pub(super) enum Sequence {
     /// getAssertion, getNextAssertion and so on.
     Assertions(Assertions),
-    /// An enumeration of relying parties or credentials.
-    Listing(Listing),
+    /// Enumerations of relying parties and credentials.
+    Listings(Listings),
     /// A large-blob array that is being written.
     Upload(Upload),
     /// enrollBegin, enrollCaptureNextSample and so on.
@@ -152,7 +160,7 @@ impl Sequence {
         match self {
             Self::Assertions(_) => matches!(command, Command::GET_NEXT_ASSERTION),
             Self::Upload(_) => matches!(command, Command::LARGE_BLOBS),
-            Self::Listing(_) => {
+            Self::Listings(_) => {
                 matches!(command, Command::CREDENTIAL_MANAGEMENT | Command::CREDENTIAL_MANAGEMENT_PREVIEW)
             }
             Self::Enrollment(_) => matches!(command, Command::BIO_ENROLLMENT | Command::BIO_ENROLLMENT_PREVIEW),
@@ -169,6 +177,8 @@ pub(super) struct Work {
     pub excluded: bool,
     /// A credential, or its blob, is in the store: nothing takes it back.
     pub committed: bool,
+    /// There is no room to keep what a registration replaces.
+    pub replaces_at_once: bool,
     /// Built-in user verification, within this command.
     pub attempt: Attempt,
     /// A PIN attempt is counted, and the PIN has not been found right.
@@ -236,6 +246,9 @@ impl<'c, P: Platform> Authenticator<'c, P> {
             uv_retries: 0,
             fingerprints: Vec::new(),
             options: Options::new(&config),
+            sign_counts: None,
+            superseded: Kept::default(),
+            answers_replacement: false,
             key_agreement: None,
             token: if config.policy.rules_2_0 { TokenState::without_limits() } else { TokenState::default() },
             token_by_uv: false,
@@ -283,10 +296,12 @@ impl<'c, P: Platform> Authenticator<'c, P> {
             }
         }
         self.credential_keys = credential::CredentialKeys::derive(&self.crypto, &*value);
+        self.sign_counts = None;
         self.pin.is_set = self.store.get(Setting::Pin, &mut *value)?.is_some();
         self.pin.retries = self.load_retries(Setting::PinRetries, self.config.max_pin_retries)?;
         self.uv_retries = self.load_retries(Setting::UvRetries, self.config.user_verification.max_retries)?;
         self.load_fingerprints(&mut [0; Setting::MAX_LEN])?;
+        self.load_superseded()?;
         self.options = match self.store.get(Setting::Options, &mut *value)? {
             Some(2) => {
                 let stored = Options::from_bytes(bytes::array(&*value));
@@ -348,9 +363,9 @@ impl<'c, P: Platform> Authenticator<'c, P> {
         self.has(Caps::ENTERPRISE_ATTESTATION) && self.config.enterprise.is_some()
     }
 
-    /// Commits those of the changes that there are, at most three.
+    /// Commits those of the changes that there are, at most five.
     pub fn commit(&mut self, changes: &[Option<Change<'_>>]) -> Result<(), StoreError> {
-        let mut all = Vec::<_, 3>::new();
+        let mut all = Vec::<_, 5>::new();
         for change in changes.iter().flatten() {
             all.push(*change).map_err(|_| StoreError::Failed)?;
         }
@@ -481,15 +496,5 @@ impl<'c, P: Platform> Authenticator<'c, P> {
     /// SHA-256 of an RP ID.
     pub fn hash_rp_id(&self, rp_id: &str) -> [u8; 32] {
         self.crypto.sha256(&[rp_id.as_bytes()])
-    }
-
-    /// The signature counter.
-    pub fn sign_count(&mut self) -> Result<u32, StoreError> {
-        let mut value = [0; 4];
-        match self.store.get(Setting::SignCount, &mut value)? {
-            Some(4) => Ok(u32::from_be_bytes(bytes::array(&value))),
-            Some(_) => Err(StoreError::Failed), // a counter never goes back
-            None => Ok(0),
-        }
     }
 }

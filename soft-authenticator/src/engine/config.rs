@@ -5,6 +5,7 @@ use keyfob_core::{Status, auth_data::MAX_CREDENTIAL_ID, cbor::Text, cose::Algori
 use super::{
     UserVerification,
     credential::{OVERHEAD, STORED_ID, WRAPPED_BLOB},
+    sign_count::MAX_BLOCK,
 };
 use crate::{
     caps::Caps,
@@ -91,6 +92,9 @@ pub struct Config<'c> {
     pub key_protection: u16,
     /// The matcher's protection, likewise.
     pub matcher_protection: u16,
+    /// How many counts of signatures are reserved in one commit: 1 to 100. The counter jumps by up to that many at a power
+    /// cut, and never falls back or repeats. 1 commits each count, as silent assertions and sign-ins wear a flash.
+    pub sign_count_block: u8,
     /// Where deployed authenticators disagree.
     pub policy: Policy,
 }
@@ -241,6 +245,8 @@ pub enum ConfigError {
     VendorCommands,
     /// No PIN attempts, or more than 8.
     MaxPinRetries,
+    /// No counts of signatures in a block, or more than 100.
+    SignCountBlock,
     /// A credential list must hold at least one entry.
     MaxCredentialCountInList,
     /// A policy with a status that says another thing than what has happened.
@@ -293,6 +299,7 @@ impl<'c> Config<'c> {
             enterprise: None,
             key_protection: 1,
             matcher_protection: 1,
+            sign_count_block: MAX_BLOCK,
             policy: Policy::STRICT,
         }
     }
@@ -346,6 +353,9 @@ impl<'c> Config<'c> {
         }
         if !(1..=8).contains(&self.max_pin_retries) {
             return Err(ConfigError::MaxPinRetries);
+        }
+        if !(1..=MAX_BLOCK).contains(&self.sign_count_block) {
+            return Err(ConfigError::SignCountBlock);
         }
         if self.max_credential_count_in_list == 0 {
             return Err(ConfigError::MaxCredentialCountInList);

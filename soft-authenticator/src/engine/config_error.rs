@@ -49,6 +49,7 @@ impl fmt::Display for ConfigError {
             }
             Self::VendorCommands => "vendor commands need authenticatorConfig, which is switched off",
             Self::MaxPinRetries => "a PIN has 1 to 8 attempts",
+            Self::SignCountBlock => "counts of signatures are reserved in blocks of 1 to 100",
             Self::MaxCredentialCountInList => "a list of credentials has room for at least one",
             Self::Policy => {
                 "a policy answers a touch that nobody gave with OPERATION_DENIED or USER_ACTION_TIMEOUT, and an empty \

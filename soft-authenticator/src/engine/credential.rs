@@ -288,8 +288,8 @@ impl<P: Platform> Authenticator<'_, P> {
         Some(Opened { algorithm, secret: secret_place, properties, cred_blob, stored: None })
     }
 
-    /// The newest discoverable credential of a relying party that is older than `before` and that `credProtect` does not
-    /// hide.
+    /// The newest discoverable credential of a relying party that is older than `before`, was not replaced, and that
+    /// `credProtect` does not hide.
     pub fn open_stored<'s>(
         &mut self,
         rp_id_hash: &[u8; 32],
@@ -300,7 +300,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let mut before = before;
         while let Some(found) = self.find(rp_id_hash, before, scratch)? {
             // A record that cannot be read is passed over, so that it does not hide the others.
-            let credential = found.credential(scratch);
+            let credential = found.credential(scratch).filter(|_| !self.superseded.has(found.number));
             if credential.is_some_and(|credential| (!properties(&credential).hide_it(user_verified, false)).into()) {
                 return Ok(opened(scratch, found));
             }
@@ -320,17 +320,18 @@ impl<P: Platform> Authenticator<'_, P> {
         Ok(found.filter(|found| found.number == number).and_then(|found| opened(scratch, found)))
     }
 
-    /// The number of the credential that this relying party has for this user.
-    pub fn number_of_user(
+    /// The credential that this relying party has for this user, its record in `scratch`: not one that was replaced.
+    pub fn credential_of_user(
         &mut self,
         rp_id_hash: &[u8; 32],
         user_id: &[u8],
         scratch: &mut [u8],
-    ) -> Result<Option<Number>, StoreError> {
+    ) -> Result<Option<Found>, StoreError> {
         let mut before = None;
         while let Some(found) = self.find(rp_id_hash, before, scratch)? {
-            if found.credential(scratch).is_some_and(|credential| credential.user.id == user_id) {
-                return Ok(Some(found.number));
+            let credential = found.credential(scratch).filter(|_| !self.superseded.has(found.number));
+            if credential.is_some_and(|credential| credential.user.id == user_id) {
+                return Ok(Some(found));
             }
             before = Some(found.number);
         }

@@ -21,14 +21,22 @@ use super::{
 };
 use crate::{
     caps::Caps,
-    store::{Change, Credential, Found, MAX_RECORD, Number, Setting, Store, StoreError, find_readable},
+    store::{Change, Credential, Found, MAX_RECORD, Number, Store, StoreError, find_readable},
 };
+
+/// The enumerations that are under way: some platforms list the credentials of a relying party in the middle of the relying
+/// parties, and go on with those.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Listings {
+    rps: Option<Listing>,
+    credentials: Option<Listing>,
+    /// The relying party whose credentials are listed.
+    rp_id_hash: [u8; 32],
+}
 
 /// An enumeration that is under way.
 #[derive(Clone, Copy)]
-pub(super) struct Listing {
-    /// The relying party whose credentials are listed; `None` lists relying parties.
-    rp_id_hash: Option<[u8; 32]>,
+struct Listing {
     /// The one listed last.
     before: Option<Number>,
     total: u32,
@@ -38,31 +46,41 @@ pub(super) struct Listing {
     by_token: bool,
 }
 
+impl Listings {
+    /// The enumeration of credentials, or of relying parties.
+    const fn of(&mut self, of_rp: bool) -> &mut Option<Listing> {
+        if of_rp { &mut self.credentials } else { &mut self.rps }
+    }
+}
+
 /// What goes back to the platform.
 enum Answer {
     Empty,
     Metadata,
     NoRps,
-    Next,
+    /// What comes next of the credentials, or of the relying parties.
+    Next {
+        of_rp: bool,
+    },
 }
 
 impl<P: Platform> Engine<'_, P> {
     #[inline(never)]
     pub(super) fn credential_management(&mut self, now: Instant) -> Outcome {
         let (message, scratch, authenticator) = self.parts();
-        // Every request but the two that go on with an enumeration ends it.
-        let listing = match authenticator.sequence.take() {
-            Some(Sequence::Listing(listing)) => Some(listing),
-            _ => None,
+        // Every request but those of enumerations ends both.
+        let listings = match authenticator.sequence.take() {
+            Some(Sequence::Listings(listings)) => listings,
+            _ => Listings::default(),
         };
         let request: Request<'_> = cbor::decode(message).map_err(cbor::Error::status)?;
-        let answer = authenticator.manage_credentials(now, &request, listing, scratch)?;
+        let answer = authenticator.manage_credentials(now, &request, listings, scratch)?;
         let (message, scratch, authenticator) = self.parts_mut();
         match answer {
             Answer::Empty => self.ok(),
             Answer::Metadata => authenticator.write_metadata(message),
             Answer::NoRps => reply(&Response { total_rps: Some(0), ..Response::default() }, message),
-            Answer::Next => authenticator.write_next(now, message, scratch),
+            Answer::Next { of_rp } => authenticator.write_next(now, of_rp, message, scratch),
         }
     }
 }
@@ -72,7 +90,7 @@ impl<P: Platform> Authenticator<'_, P> {
         &mut self,
         now: Instant,
         request: &Request<'_>,
-        listing: Option<Listing>,
+        listings: Listings,
         scratch: &mut [u8],
     ) -> Result<Answer, Status> {
         self.scratch_used = MAX_RECORD;
@@ -86,14 +104,15 @@ impl<P: Platform> Authenticator<'_, P> {
                 self.start_listing(now, None, by_token, scratch)
             }
             subcommand::ENUMERATE_CREDENTIALS_BEGIN => {
+                self.sequence = Some(Sequence::Listings(Listings { credentials: None, ..listings }));
                 self.presented(request.pin_uv_auth_param, request.pin_uv_auth_protocol)?;
                 let params = request.params().map_err(cbor::Error::status)?;
                 let rp_id_hash = params.rp_id_hash.ok_or(Status::MISSING_PARAMETER)?;
                 let by_token = self.authorize_reading(now, request, Some(rp_id_hash))?;
                 self.start_listing(now, Some(*rp_id_hash), by_token, scratch)
             }
-            subcommand::ENUMERATE_RPS_GET_NEXT_RP => self.go_on_listing(now, listing, false),
-            subcommand::ENUMERATE_CREDENTIALS_GET_NEXT_CREDENTIAL => self.go_on_listing(now, listing, true),
+            subcommand::ENUMERATE_RPS_GET_NEXT_RP => self.go_on_listing(now, listings, false),
+            subcommand::ENUMERATE_CREDENTIALS_GET_NEXT_CREDENTIAL => self.go_on_listing(now, listings, true),
             subcommand::DELETE_CREDENTIAL => self.delete_credential(now, request, scratch),
             subcommand::UPDATE_USER_INFORMATION => self.update_user(now, request, scratch),
             _ => Err(Status::INVALID_SUBCOMMAND),
@@ -126,11 +145,12 @@ impl<P: Platform> Authenticator<'_, P> {
         by_token: bool,
         scratch: &mut [u8],
     ) -> Result<Answer, Status> {
-        let mut listing = Listing { rp_id_hash, before: None, total: 0, left: 0, deadline: now, by_token };
+        let mut listing = Listing { before: None, total: 0, left: 0, deadline: now, by_token };
         if rp_id_hash.is_none() {
             listing.total = self.store.count_rps(scratch).map_err(store_status)?;
         } else {
-            while let Some((_, found)) = self.next_of(&listing, scratch).map_err(store_status)? {
+            let rp_id_hash = rp_id_hash.as_ref();
+            while let Some((_, found)) = self.next_of(rp_id_hash, listing.before, scratch).map_err(store_status)? {
                 listing.before = Some(found.number);
                 listing.total = listing.total.saturating_add(1);
             }
@@ -140,26 +160,49 @@ impl<P: Platform> Authenticator<'_, P> {
             return if success { Ok(Answer::NoRps) } else { Err(Status::NO_CREDENTIALS) };
         }
         (listing.before, listing.left) = (None, listing.total);
-        self.sequence = Some(Sequence::Listing(listing));
-        Ok(Answer::Next)
+        let of_rp = rp_id_hash.is_some();
+        let mut listings = self.listings();
+        *listings.of(of_rp) = Some(listing);
+        listings.rp_id_hash = rp_id_hash.unwrap_or_default();
+        self.sequence = Some(Sequence::Listings(listings));
+        Ok(Answer::Next { of_rp })
     }
 
-    fn go_on_listing(&mut self, now: Instant, listing: Option<Listing>, of_rp: bool) -> Result<Answer, Status> {
-        let listing = listing.filter(|listing| {
-            listing.rp_id_hash.is_some() == of_rp
-                && listing.left > 0
-                && now < listing.deadline
-                && (self.token.in_use() || !listing.by_token)
+    fn listings(&self) -> Listings {
+        match self.sequence {
+            Some(Sequence::Listings(listings)) => listings,
+            _ => Listings::default(),
+        }
+    }
+
+    fn go_on_listing(&mut self, now: Instant, mut listings: Listings, of_rp: bool) -> Result<Answer, Status> {
+        let goes_on = listings.of(of_rp).is_some_and(|listing| {
+            listing.left > 0 && now < listing.deadline && (self.token.in_use() || !listing.by_token)
         });
-        self.sequence = Some(Sequence::Listing(listing.ok_or(Status::NOT_ALLOWED)?));
-        Ok(Answer::Next)
+        if !goes_on {
+            return Err(Status::NOT_ALLOWED);
+        }
+        self.sequence = Some(Sequence::Listings(listings));
+        Ok(Answer::Next { of_rp })
     }
 
-    /// What a listing goes on with, its record in `scratch`. A relying party is represented by its newest credential.
-    fn next_of(&mut self, listing: &Listing, scratch: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
-        let Some(rp_id_hash) = listing.rp_id_hash else { return self.store.walk_rps(listing.before, scratch) };
-        let found = find_readable(&mut self.store, &rp_id_hash, listing.before, scratch)?;
-        Ok(found.map(|found| (rp_id_hash, found)))
+    /// What the listing of a relying party's credentials goes on with, or without one that of relying parties; its record
+    /// in `scratch`. A relying party is represented by its newest credential.
+    fn next_of(
+        &mut self,
+        rp_id_hash: Option<&[u8; 32]>,
+        mut before: Option<Number>,
+        scratch: &mut [u8],
+    ) -> Result<Option<([u8; 32], Found)>, StoreError> {
+        // The newest of a relying party was not replaced.
+        let Some(rp_id_hash) = rp_id_hash else { return self.store.walk_rps(before, scratch) };
+        while let Some(found) = find_readable(&mut self.store, rp_id_hash, before, scratch)? {
+            if !self.superseded.has(found.number) {
+                return Ok(Some((*rp_id_hash, found)));
+            }
+            before = Some(found.number);
+        }
+        Ok(None)
     }
 
     fn delete_credential(&mut self, now: Instant, request: &Request<'_>, scratch: &mut [u8]) -> Result<Answer, Status> {
@@ -167,7 +210,11 @@ impl<P: Platform> Authenticator<'_, P> {
         let params = request.params().map_err(cbor::Error::status)?;
         let descriptor = params.credential_id.ok_or(Status::MISSING_PARAMETER)?;
         let (_, found) = self.authorize_change(now, request, &descriptor, scratch)?;
-        self.commit_credentials(Change::Delete(found.number))
+        let (along, kept) = self.deletion(found, scratch);
+        let state = self.new_store_state();
+        let changes = [Some(Change::Delete(found.number)), along.map(Change::Delete), None];
+        self.commit_credentials(changes, kept, state).map_err(store_status)?;
+        Ok(Answer::Empty)
     }
 
     fn update_user(&mut self, now: Instant, request: &Request<'_>, scratch: &mut [u8]) -> Result<Answer, Status> {
@@ -184,7 +231,10 @@ impl<P: Platform> Authenticator<'_, P> {
         let mut new = Zeroizing::new([0; MAX_RECORD]);
         let len = Credential { user, ..old }.encode(&mut *new).map_err(|_| Status::KEY_STORE_FULL)?;
         let record = new.get(..len).unwrap_or_default();
-        self.commit_credentials(Change::Replace { number: found.number, rp_id_hash: &rp_id_hash, record })
+        let state = self.new_store_state();
+        let replace = Change::Replace { number: found.number, rp_id_hash: &rp_id_hash, record };
+        self.commit_credentials([Some(replace), None, None], None, state).map_err(store_status)?;
+        Ok(Answer::Empty)
     }
 
     /// Finds the credential that a token with `cm` may change, its record in `scratch`.
@@ -211,17 +261,8 @@ impl<P: Platform> Authenticator<'_, P> {
         }
     }
 
-    fn commit_credentials(&mut self, change: Change<'_>) -> Result<Answer, Status> {
-        let committed = match self.new_store_state() {
-            Some(state) => self.store.commit(&[change, Change::Set(Setting::StoreState, &state)]),
-            None => self.store.commit(&[change]),
-        };
-        committed.map_err(store_status)?;
-        Ok(Answer::Empty)
-    }
-
     fn write_metadata(&mut self, message: &mut [u8]) -> Outcome {
-        let existing = self.store.count().map_err(store_status)?;
+        let existing = self.store.count().map_err(store_status)?.saturating_sub(self.superseded.len());
         let remaining = self.store.remaining().map_err(store_status)?;
         let response = Response {
             existing_resident_credentials_count: Some(existing.into()),
@@ -232,23 +273,26 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// The next relying party or credential of the enumeration under way.
-    fn write_next(&mut self, now: Instant, message: &mut [u8], scratch: &mut [u8]) -> Outcome {
-        let Some(Sequence::Listing(mut listing)) = self.sequence.take() else { return Err(Status::NOT_ALLOWED) };
-        let found = self.next_of(&listing, scratch).map_err(store_status)?;
+    fn write_next(&mut self, now: Instant, of_rp: bool, message: &mut [u8], scratch: &mut [u8]) -> Outcome {
+        let mut listings = self.listings();
+        self.sequence = None;
+        let mut listing = listings.of(of_rp).ok_or(Status::NOT_ALLOWED)?;
+        let rp_id_hash = of_rp.then_some(&listings.rp_id_hash);
+        let found = self.next_of(rp_id_hash, listing.before, scratch).map_err(store_status)?;
         let (rp_id_hash, found) = found.ok_or(Status::NOT_ALLOWED)?;
         let credential = found.credential(scratch).ok_or(Status::OTHER)?;
         let total = (listing.before.is_none()).then_some(u64::from(listing.total));
-        let outcome = match listing.rp_id_hash {
-            None => {
-                let (rp, rp_id_hash) = (Some(credential.rp), Some(&rp_id_hash));
-                reply(&Response { rp, rp_id_hash, total_rps: total, ..Response::default() }, message)
-            }
-            Some(_) => self.write_credential(&rp_id_hash, &credential, total, message),
+        let outcome = if of_rp {
+            self.write_credential(&rp_id_hash, &credential, total, message)
+        } else {
+            let (rp, rp_id_hash) = (Some(credential.rp), Some(&rp_id_hash));
+            reply(&Response { rp, rp_id_hash, total_rps: total, ..Response::default() }, message)
         };
         listing.before = Some(found.number);
         listing.left = listing.left.saturating_sub(1);
         listing.deadline = now.plus(SEQUENCE_TIMEOUT);
-        self.sequence = Some(Sequence::Listing(listing));
+        *listings.of(of_rp) = Some(listing);
+        self.sequence = Some(Sequence::Listings(listings));
         outcome
     }
 

@@ -22,7 +22,7 @@ use super::{
     large_blob::{self, MAX_UNSIGNED_OUTPUTS},
     user_verification::Attempt,
 };
-use crate::store::{Change, Number, Setting};
+use crate::store::Number;
 
 /// What is done next, in `Work::step`.
 mod step {
@@ -209,15 +209,16 @@ impl<P: Platform> Authenticator<'_, P> {
     /// Counts the signature before it is made, and stores a new blob of the extension `largeBlob` with it.
     #[inline(never)]
     fn count_assertion(&mut self, message: &[u8], scratch: &mut [u8]) -> Outcome {
-        let count = self.sign_count().map_err(store_status)?.saturating_add(1).to_be_bytes();
-        let count = Change::Set(Setting::SignCount, &count);
+        if self.settle_superseded()? {
+            return Ok(Next::Work);
+        }
         if self.work.asked.large_blob == LargeBlob::Write {
-            self.write_large_blob(message, scratch, count)?;
+            self.write_large_blob(message, scratch)?;
             if self.work.asked.large_blob == LargeBlob::Written(false) {
                 return Ok(Next::Work);
             }
         } else {
-            self.commit(&[Some(count)]).map_err(store_status)?;
+            self.count_signature([None; 2]).map_err(store_status)?;
         }
         self.work.step = step::WRITE;
         Ok(Next::Work)

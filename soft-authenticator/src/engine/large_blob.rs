@@ -14,7 +14,7 @@ use super::{
     authenticator::{Authenticator, store_status},
     extensions::{Asked, LargeBlob, inputs},
 };
-use crate::store::{Change, Credential, MAX_RECORD, StoreError};
+use crate::store::{Change, Credential, MAX_RECORD, Setting, StoreError};
 
 /// The longest blob, in bytes: a response with it fits in the smallest message. Long names leave less room.
 const MAX_LARGE_BLOB: usize = 400;
@@ -24,9 +24,9 @@ const SIZE: usize = 8;
 pub(super) const MAX_UNSIGNED_OUTPUTS: usize = 48 + MAX_LARGE_BLOB;
 
 impl<P: Platform> Authenticator<'_, P> {
-    /// Stores the blob of the request in `message` in one commit with `count`. One that does not fit, or does not belong
-    /// there, is not stored; then the next call commits `count` alone.
-    pub fn write_large_blob(&mut self, message: &[u8], scratch: &mut [u8], count: Change<'_>) -> Result<(), Status> {
+    /// Stores the blob of the request in `message` in one commit with the count of the signature. One that does not fit, or
+    /// does not belong there, is not stored; then the signature is still to be counted.
+    pub fn write_large_blob(&mut self, message: &[u8], scratch: &mut [u8]) -> Result<(), Status> {
         self.work.asked.large_blob = LargeBlob::Written(false);
         let Some(number) = self.work.number.filter(|_| self.work.user_verified || !self.is_protected()) else {
             return Ok(());
@@ -52,8 +52,8 @@ impl<P: Platform> Authenticator<'_, P> {
         };
         let record = record.get(..len).unwrap_or_default();
         let replace = Change::Replace { number, rp_id_hash: &rp_id_hash, record };
-        let state = state.as_ref().map(|state| Change::Set(crate::store::Setting::StoreState, state));
-        match self.commit(&[Some(count), Some(replace), state]) {
+        let state = state.as_ref().map(|state| Change::Set(Setting::StoreState, state));
+        match self.count_signature([Some(replace), state]) {
             Ok(()) => {
                 self.work.asked.large_blob = LargeBlob::Written(true);
                 self.work.committed = true;

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     caps::Caps,
-    store::{Change, Credential, MAX_RECORD, Setting},
+    store::{Change, Credential, MAX_RECORD, StoreError},
 };
 use rand_core::Rng;
 
@@ -264,10 +264,12 @@ impl<P: Platform> Authenticator<'_, P> {
         Ok(Next::Work)
     }
 
-    /// 17: a discoverable credential replaces the one that the relying party has for this user.
+    /// 17: a discoverable credential replaces the one that the relying party has for this user; that one is kept until the
+    /// answer is known to have arrived, if there is room for both.
     fn store_credential(&mut self, request: &Request<'_>, scratch: &mut [u8]) -> Outcome {
         let rp_id_hash = self.work.rp_id_hash;
-        let replaced = self.number_of_user(&rp_id_hash, request.user.id, scratch).map_err(store_status)?;
+        let replaced = self.credential_of_user(&rp_id_hash, request.user.id, scratch).map_err(store_status)?;
+        let replacement = self.replacement(replaced, scratch, &self.work.id, self.work.replaces_at_once);
         let cred_blob = self.blob_of_registration(request.extensions)?;
         let state = self.new_store_state();
         let work = &self.work;
@@ -290,14 +292,17 @@ impl<P: Platform> Authenticator<'_, P> {
         self.scratch_used = MAX_RECORD;
         let len = credential.encode(scratch).map_err(|_| Status::LIMIT_EXCEEDED)?;
         let record = scratch.get(..len).ok_or(Status::OTHER)?;
-        let changes = [
-            replaced.map(Change::Delete),
-            Some(Change::Put { rp_id_hash: &rp_id_hash, record }),
-            state.as_ref().map(|state| Change::Set(Setting::StoreState, state)),
-        ];
-        self.commit(&changes).map_err(store_status)?;
-        self.work.committed = true;
-        self.work.step = step::WRITE;
+        let [first, second] = replacement.deleted.map(|number| number.map(Change::Delete));
+        let changes = [first, second, Some(Change::Put { rp_id_hash: &rp_id_hash, record })];
+        match self.commit_credentials(changes, replacement.kept, state) {
+            Ok(()) => {
+                self.answers_replacement = replacement.keeps;
+                self.work.committed = true;
+                self.work.step = step::WRITE;
+            }
+            Err(StoreError::Full) if replacement.keeps => self.work.replaces_at_once = true,
+            Err(error) => return Err(store_status(error)),
+        }
         Ok(Next::Work)
     }
 }

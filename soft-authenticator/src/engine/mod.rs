@@ -54,6 +54,8 @@ mod persistent;
 pub mod pin_policy;
 mod profiles;
 mod reset;
+mod sign_count;
+mod superseded;
 mod u2f;
 mod user_verification;
 
@@ -345,8 +347,14 @@ impl<'b, P: Platform> Engine<'b, P> {
         !matches!(self.pending, Pending::Nothing)
     }
 
-    /// Drops the command under way without an answer.
+    /// Drops the command under way without an answer, or the answer before all of it is sent.
     pub fn abort(&mut self) {
+        self.authenticator.answers_replacement = false;
+        self.end();
+    }
+
+    /// Ends the command under way.
+    fn end(&mut self) {
         self.pending = Pending::Nothing;
         self.authenticator.end_work();
         self.wipe_scratch();
@@ -376,7 +384,7 @@ impl<'b, P: Platform> Engine<'b, P> {
     fn proceed(&mut self, now: Instant, command: Command, outcome: Outcome) -> Progress {
         match outcome {
             Ok(Next::Reply(len)) => {
-                self.abort();
+                self.end();
                 Progress::Reply(len)
             }
             Ok(Next::Touch) => self.await_touch(now, command, Wait::Touch),

@@ -7,6 +7,7 @@ use super::{
     authenticator::{Options, PinState},
     credential::CredentialKeys,
     persistent::Fresh,
+    superseded::Kept,
 };
 use crate::store::Change;
 
@@ -39,6 +40,8 @@ impl<P: Platform> Engine<'_, P> {
         authenticator.pin = PinState { is_set: false, retries: authenticator.config.max_pin_retries, mismatches: 0 };
         authenticator.uv_retries = authenticator.config.user_verification.max_retries;
         authenticator.fingerprints.clear();
+        authenticator.sign_counts = None;
+        authenticator.superseded = Kept::default();
         authenticator.options = Options::new(&authenticator.config);
         self.ok()
     }

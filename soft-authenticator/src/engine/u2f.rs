@@ -21,10 +21,7 @@ use super::{
     credential::Located,
     split,
 };
-use crate::{
-    caps::Caps,
-    store::{Change, Setting, Store},
-};
+use crate::caps::Caps;
 
 /// How long after a refusal a touch counts: platforms ask again every 200 to 500 ms, some go through a list of keys first.
 pub const TOUCH_AWAITED: Duration = Duration::from_secs(10);
@@ -225,9 +222,7 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     fn count_authentication(&mut self) -> Outcome {
-        let count = self.sign_count().map_err(|_| StatusWord::UNKNOWN)?.saturating_add(1);
-        let counted = self.store.commit(&[Change::Set(Setting::SignCount, &count.to_be_bytes())]);
-        counted.map_err(|_| StatusWord::UNKNOWN)?;
+        self.count_signature([None; 2]).map_err(|_| StatusWord::UNKNOWN)?;
         self.work.step = step::SIGN;
         Ok(Next::Work)
     }

@@ -32,7 +32,7 @@ pub enum Setting {
     Pin = 2,
     /// PIN attempts left, one byte.
     PinRetries = 3,
-    /// The signature counter, four bytes, big-endian.
+    /// Up to where counts of signatures are reserved, four bytes, big-endian: every count that was used is at most that.
     SignCount = 4,
     /// Attempts of built-in user verification left, one byte.
     UvRetries = 5,
@@ -48,6 +48,8 @@ pub enum Setting {
     StoreState = 10,
     /// Enrolled fingerprints: their ids and names.
     Fingerprints = 11,
+    /// Discoverable credentials that were replaced and are kept: up to four, 8 bytes each.
+    Superseded = 12,
 }
 
 impl Setting {

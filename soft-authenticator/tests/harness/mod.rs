@@ -53,6 +53,15 @@ impl Abort {
 /// What the bench's platform takes for the answer to a request that is never answered.
 const NO_ANSWER: [u8; 1] = [Status::KEEPALIVE_CANCEL.0];
 
+/// When INIT comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// Between the commit and the answer. What is answered then stands for no answer.
+    BeforeTheAnswer,
+    /// While the answer is sent.
+    WithinTheAnswer,
+}
+
 pub struct Key {
     pub engine: Engine<'static, Bench>,
     pub now: Instant,
@@ -74,6 +83,8 @@ pub struct Key {
     /// What comes in place of a poll, counted from now over all commands; the next one is number 1.
     pub adversary: Option<(u32, Abort)>,
     pub rng: ChaCha20Rng,
+    /// Whether, and when, INIT on its channel takes the answer away.
+    pub loses: Option<Loss>,
     config: Config<'static>,
     slow: Rc<Cell<u32>>,
 }
@@ -108,6 +119,7 @@ impl Key {
             atoms: 0,
             adversary: None,
             rng,
+            loses: None,
             config,
             slow,
         })
@@ -223,16 +235,29 @@ impl Key {
     }
 
     fn run(&mut self, request: &[u8], cancel_at: u32) -> Vec<u8> {
+        let commits = self.store.applied();
         let mut progress = self.begin(request);
         self.polls = 0;
         loop {
             let wait = match progress {
                 Progress::Reply(len) => {
                     assert!(!self.engine.is_pending());
-                    return self.engine.buffer()[..len].to_vec();
+                    let response = self.engine.buffer()[..len].to_vec();
+                    self.slow.set(0);
+                    if self.loses.is_some() {
+                        self.engine.abort();
+                    } else {
+                        self.engine.response_sent();
+                    }
+                    assert!(self.slow.get() <= 1, "the end did {} slow things", self.slow.get());
+                    return response;
                 }
                 Progress::Pending(wait) => wait,
             };
+            if self.loses == Some(Loss::BeforeTheAnswer) && self.store.applied() > commits {
+                self.engine.abort();
+                return vec![Status::OTHER.0];
+            }
             assert_eq!(&self.engine.buffer()[..request.len()], request, "a pending request stays in the buffer");
             self.polls += 1;
             assert!(self.polls < 1_000, "a command without an end");

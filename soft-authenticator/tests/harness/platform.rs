@@ -142,6 +142,11 @@ impl BenchStore {
         store
     }
 
+    /// Commits that were asked for: made, or refused for want of room.
+    pub fn asked(&self) -> u32 {
+        self.asked.get()
+    }
+
     /// Commits that were made.
     pub fn applied(&self) -> u32 {
         self.applied.get()
@@ -254,13 +259,12 @@ impl Store for BenchStore {
         let mut retries = [0];
         let before = self.memory.borrow_mut().get(Setting::PinRetries, &mut retries);
         let before = matches!(before, Ok(Some(1))).then(|| retries.to_vec());
-        self.memory.borrow_mut().commit(changes)?;
-        self.watch_attempts(changes, before);
-        self.applied.set(self.applied.get() + 1);
-        if self.fault.get() == Fault::After(self.asked.get()) {
-            return Err(StoreError::Failed);
+        let made = self.memory.borrow_mut().commit(changes);
+        if made.is_ok() {
+            self.watch_attempts(changes, before);
+            self.applied.set(self.applied.get() + 1);
         }
-        Ok(())
+        if self.fault.get() == Fault::After(self.asked.get()) { Err(StoreError::Failed) } else { made }
     }
 }
 

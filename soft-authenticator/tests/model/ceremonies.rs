@@ -8,6 +8,8 @@ use keyfob_core::{
     extensions::{GetAssertionInputs, MakeCredentialInputs, cred_protect::Level},
 };
 
+use keyfob_soft_authenticator::store::{MAX_RECORD, Store};
+
 use super::{super::harness::*, *};
 
 pub fn make(
@@ -17,6 +19,7 @@ pub fn make(
     discoverable: bool,
     presents: bool,
     asked: Option<Extensions>,
+    loss: Option<Loss>,
 ) {
     let user_id = [user];
     let request = if discoverable { resident(&user_id) } else { registration(&user_id) };
@@ -31,10 +34,13 @@ pub fn make(
     });
     let request = if asked.is_some() { extended(request, &inputs) } else { request };
     let held = model.token.as_ref().filter(|_| presents);
+    // The large-blob key stands in the answer.
+    key.loses = loss.filter(|loss| *loss == Loss::WithinTheAnswer || !extensions.blob_key);
     let made = match held {
         Some(Held { protocol, token, .. }) => key.make_with(*protocol, token, request),
         None => key.make(&request),
     };
+    let loss = key.loses.take();
     let presented = held.is_some();
 
     let replaces = model.find(rp, user).is_some();
@@ -49,16 +55,26 @@ pub fn make(
         Status::OPERATION_DENIED
     } else {
         model.touched();
-        let full = discoverable && !replaces && model.stored.len() == ROOM;
+        let full = discoverable && !replaces && model.stored.len() + model.replaced.len() == ROOM;
         if full { Status::KEY_STORE_FULL } else { Status::OK }
     };
+    if expected.is_ok() && discoverable && loss == Some(Loss::BeforeTheAnswer) {
+        assert!(made.is_err(), "there is no answer");
+        let id = newest(key, rp);
+        model.replace(rp, user, &id);
+        model.stored.push(Stored { rp, user, id, name: None, asked: extensions, large_blob_key: None });
+        return;
+    }
     assert_eq!(code(&made), expected);
     let Ok(made) = made else { return };
     assert_eq!((made.has(Flags::UV), made.auth_data().sign_count), (presented, model.sign_count));
     assert_eq!(made.large_blob_key.is_some(), extensions.blob_key);
     let id = made.id().to_vec();
     if discoverable {
-        model.stored.retain(|stored| (stored.rp, stored.user) != (rp, user));
+        model.replace(rp, user, &id);
+        if loss.is_none() {
+            model.settle(&id);
+        }
         let large_blob_key = made.large_blob_key;
         model.stored.push(Stored { rp, user, id, name: None, asked: extensions, large_blob_key });
     } else {
@@ -66,9 +82,19 @@ pub fn make(
     }
 }
 
+/// The id of a relying party's newest credential, as the store has it.
+fn newest(key: &mut Key, rp: usize) -> Vec<u8> {
+    let mut out = [0; MAX_RECORD];
+    let found = key.store.memory.borrow_mut().find(&rp_id_hash(RPS[rp]), None, &mut out).unwrap().unwrap();
+    found.credential(&out).unwrap().id.to_vec()
+}
+
 /// Checks an assertion: by `stored`, or by one that is not, with `blob`. `named`: the user's name is told.
 pub fn check(model: &mut Model, got: Result<Got, Status>, stored: Option<&Stored>, blob: Option<u8>, named: bool) {
     let got = got.unwrap();
+    if model.sign_count == model.reserved {
+        model.reserved += 100;
+    }
     model.sign_count += 1;
     assert_eq!(got.auth_data().sign_count, model.sign_count);
     assert_eq!(got.user_id, stored.map(|stored| vec![stored.user]));
@@ -80,15 +106,30 @@ pub fn check(model: &mut Model, got: Result<Got, Status>, stored: Option<&Stored
     assert_eq!(extensions.cred_blob, Some(&blob.unwrap_or_default()[..]));
 }
 
-pub fn get(key: &mut Key, model: &mut Model, rp: usize, presents: bool, silent: bool, wrapped: bool) {
+/// The id of the credential that a list names, what it was made with, and the credential if it is discoverable.
+fn target(model: &Model, rp: usize, list: Listed) -> Option<(Vec<u8>, Extensions, Option<Stored>)> {
+    let of = |stored: &Stored| (stored.id.clone(), stored.asked, Some(stored.clone()));
+    match list {
+        Listed::Nobody => None,
+        Listed::Wrapped => model.wrapped[rp].clone().map(|(id, asked)| (id, asked, None)),
+        Listed::User(user) => model.find(rp, user).map(of),
+        Listed::Replaced(user) => {
+            let replaced = model.replaced.iter().find(|(stored, _)| (stored.rp, stored.user) == (rp, user));
+            replaced.map(|(stored, _)| of(stored))
+        }
+    }
+}
+
+pub fn get(key: &mut Key, model: &mut Model, rp: usize, presents: bool, silent: bool, list: Listed) {
     let options = get_assertion::Options { up: Some(!silent), ..Default::default() };
-    let (id, asked) = model.wrapped[rp].clone().unwrap_or((vec![0; 60], Extensions::default()));
+    let (is_listed, target) = (!matches!(list, Listed::Nobody), target(model, rp, list));
+    let id = target.as_ref().map_or(vec![0; 60], |(id, ..)| id.clone());
     let list = [CredentialDescriptor::new(&id)];
     let inputs = raw(&GetAssertionInputs { cred_blob: Some(true), large_blob_key: Some(true), ..Default::default() });
     let request = get_assertion::Request {
         rp_id: RPS[rp],
         options: Some(options),
-        allow_list: wrapped.then_some(List::Slice(&list)),
+        allow_list: is_listed.then_some(List::Slice(&list)),
         ..asking(&inputs)
     };
     let held = model.token.as_ref().filter(|_| presents);
@@ -97,12 +138,15 @@ pub fn get(key: &mut Key, model: &mut Model, rp: usize, presents: bool, silent: 
         None => key.get(&request),
     };
     let presented = held.is_some();
-    let visible: Vec<Stored> = match wrapped {
-        true => vec![],
-        false => model.visible(rp, presented).into_iter().cloned().collect(),
+    let visible: Vec<Stored> = match &target {
+        Some((_, asked, stored)) => stored.iter().filter(|_| presented || asked.level < 3).cloned().collect(),
+        None if is_listed => vec![],
+        None => model.visible(rp, presented).into_iter().cloned().collect(),
     };
-    let found =
-        if wrapped { model.wrapped[rp].is_some() && (presented || asked.level < 3) } else { !visible.is_empty() };
+    let found = match &target {
+        Some((_, asked, _)) => presented || asked.level < 3,
+        None => !visible.is_empty(),
+    };
     let expected = if model.always_uv && !silent && !presented {
         Status::PUAT_REQUIRED
     } else if presented && !model.verify(GA, rp) {
@@ -121,9 +165,13 @@ pub fn get(key: &mut Key, model: &mut Model, rp: usize, presents: bool, silent: 
     if !silent {
         model.touched();
     }
+    if is_listed {
+        model.settle(&id);
+    }
     let several = visible.len() > 1;
     assert_eq!(got.as_ref().unwrap().number, several.then_some(visible.len() as u64));
-    check(model, got, visible.first(), asked.blob, several && presented);
+    let blob = target.and_then(|(_, asked, _)| asked.blob);
+    check(model, got, visible.first(), blob, several && presented);
     let rest: Vec<u8> = visible.iter().skip(1).rev().map(|stored| stored.user).collect();
     model.sequence = Some(Sequence::Users(rest, presented)).filter(|_| several);
 }

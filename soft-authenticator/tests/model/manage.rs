@@ -30,15 +30,15 @@ pub fn manage(key: &mut Key, model: &Model, sub_command: u64, params: Option<&Pa
 }
 
 /// Compares one answer of an enumeration with what is next in it.
-pub fn compare_listed(model: &mut Model, response: &[u8], total: Option<u64>) {
+pub fn compare_listed(model: &mut Model, of_rp: bool, response: &[u8], total: Option<u64>) {
     let response: Response<'_> = ctap2::decode_response(response).unwrap();
     match model.sequence.as_mut() {
-        Some(Sequence::Rps(rps)) => {
+        Some(Sequence::Listings { rps: Some(rps), .. }) if !of_rp => {
             let rp = RPS[rps.pop().unwrap()];
             assert_eq!((response.rp.unwrap().id, response.rp_id_hash), (rp, Some(&rp_id_hash(rp))));
             assert_eq!(response.total_rps, total);
         }
-        Some(Sequence::Credentials(ids)) => {
+        Some(Sequence::Listings { credentials: Some(ids), .. }) if of_rp => {
             let id = ids.pop().unwrap();
             let stored = model.stored.iter().find(|stored| stored.id == id).unwrap();
             let user = response.user.unwrap();
@@ -62,25 +62,31 @@ pub fn list(key: &mut Key, model: &mut Model, rp: Option<usize>) {
         }
     };
     let expected = model.authorize_cm(rp, true);
+    let outer = match model.sequence.take() {
+        Some(Sequence::Listings { rps, .. }) if rp.is_some() => rps,
+        _ => None,
+    };
     let (sequence, total) = match rp {
         Some(rp) => {
             let ids: Vec<_> = model.visible(rp, true).iter().rev().map(|stored| stored.id.clone()).collect();
             let total = ids.len();
-            (Sequence::Credentials(ids), total)
+            (Sequence::Listings { rps: outer.clone(), credentials: Some(ids) }, total)
         }
         None => {
             let newest = |rp: &usize| model.stored.iter().rposition(|stored| stored.rp == *rp);
             let mut rps: Vec<usize> = (0..2).filter(|rp| newest(rp).is_some()).collect();
             rps.sort_by_key(newest);
             let total = rps.len();
-            (Sequence::Rps(rps), total)
+            (Sequence::Listings { rps: Some(rps), credentials: None }, total)
         }
     };
     let expected = if expected.is_ok() && total == 0 { Status::NO_CREDENTIALS } else { expected };
     assert_eq!(status_of(&response), expected);
     if expected.is_ok() {
         model.sequence = Some(sequence);
-        compare_listed(model, &response, Some(total as u64));
+        compare_listed(model, rp.is_some(), &response, Some(total as u64));
+    } else {
+        model.sequence = outer.map(|rps| Sequence::Listings { rps: Some(rps), credentials: None });
     }
 }
 
@@ -103,7 +109,10 @@ pub fn change(key: &mut Key, model: &mut Model, rp: usize, user: u8, name: Optio
         return;
     }
     match name {
-        None => model.stored.retain(|stored| stored.id != id),
+        None => {
+            model.stored.retain(|stored| stored.id != id);
+            model.settle(&id);
+        }
         Some(name) => {
             model
                 .stored

@@ -1,0 +1,213 @@
+//! Discoverable credentials that another registration of the same user has replaced, and that are kept until the platform
+//! has the other one.
+//!
+//! A registration is committed before its answer leaves, and the answer may be lost: INIT on the channel, a plug that is
+//! pulled, a power cut. The relying party then knows the old credential only, so the old one must go on to work. It goes
+//! when one of these shows that the new one is known:
+//!
+//! - [`Engine::response_sent`]: the last report of the answer is out;
+//! - an allow list names the new one in a sign-in that it answers. A sign-in without a list shows nothing of the kind: the
+//!   authenticator has chosen the credential, not the relying party.
+//!
+//! Until then the old one answers to its id, in allow lists and in exclude lists, and in nothing else: to list, count and
+//! sign in without a list there is one credential for each user. The new one is the one that management lists, so to
+//! delete it deletes the user's credential, and the old one with it.
+//!
+//! Which ones are kept stands in one small setting, [`Setting::Superseded`], which changes in one commit with the
+//! credentials: the records and the stores know nothing of it, and no record is written twice. A user has at most one that
+//! is kept: of two answers that were lost in a row, the first credential is dropped, as nobody knows it.
+
+use keyfob_core::{Status, bytes};
+
+use super::{
+    Engine, Platform,
+    authenticator::{Authenticator, store_status},
+};
+use crate::store::{Change, Found, Number, Setting, Store, StoreError};
+
+/// How many are kept at a time, of different users. A credential that would be one more is replaced at once, and so is one
+/// for which a full store has no second place.
+const MAX_SUPERSEDED: usize = 4;
+/// The beginning of a credential's id, in bytes. Ids in the store are random.
+const ID_START: usize = 4;
+/// An entry as it is stored: `number 4 BE | beginning of the new one's id 4`.
+const ENTRY: usize = 4 + ID_START;
+
+/// A credential that was replaced and is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Superseded {
+    pub number: Number,
+    /// How the id of the one that replaced it begins.
+    by: [u8; ID_START],
+}
+
+impl Superseded {
+    pub fn new(number: Number, by: &[u8]) -> Self {
+        Self { number, by: bytes::array(by) }
+    }
+}
+
+/// The credentials that are kept, the one that was replaced last at the end. The places behind it have number 0, which no
+/// credential has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Kept([Superseded; MAX_SUPERSEDED]);
+
+impl Kept {
+    /// Reads a list as it is stored. A damaged one is empty: then there are two credentials of a user, and none is lost.
+    fn from_bytes(stored: &[u8]) -> Self {
+        let (mut kept, (entries, rest)) = (Self::default(), stored.as_chunks::<ENTRY>());
+        if entries.len() <= MAX_SUPERSEDED && rest.is_empty() {
+            for (place, [n0, n1, n2, n3, by @ ..]) in kept.0.iter_mut().zip(entries) {
+                *place = Superseded { number: Number::from_be_bytes([*n0, *n1, *n2, *n3]), by: *by };
+            }
+        }
+        kept
+    }
+
+    /// The list as it is stored: so many bytes of the array.
+    fn to_bytes(self) -> ([u8; ENTRY * MAX_SUPERSEDED], usize) {
+        let mut stored = [0; ENTRY * MAX_SUPERSEDED];
+        for (place, entry) in stored.as_chunks_mut::<ENTRY>().0.iter_mut().zip(self.entries()) {
+            bytes::copy(place, &entry.number.to_be_bytes());
+            bytes::copy(place.get_mut(4..).unwrap_or_default(), &entry.by);
+        }
+        (stored, self.entries().count().saturating_mul(ENTRY))
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &Superseded> {
+        self.0.iter().filter(|entry| entry.number != 0)
+    }
+
+    /// Whether this credential is one that is kept.
+    pub fn has(&self, number: Number) -> bool {
+        self.entries().any(|entry| entry.number == number)
+    }
+
+    /// What the credential with this id has replaced.
+    pub fn replaced_by(&self, id: &[u8]) -> Option<Superseded> {
+        self.entries().find(|entry| id.starts_with(&entry.by)).copied()
+    }
+
+    pub fn len(&self) -> u32 {
+        u32::try_from(self.entries().count()).unwrap_or(u32::MAX)
+    }
+
+    /// The list with one more, or `None` when it is full.
+    fn with(mut self, entry: Superseded) -> Option<Self> {
+        *self.0.iter_mut().find(|place| place.number == 0)? = entry;
+        Some(self)
+    }
+
+    fn without(self, number: Number) -> Self {
+        let mut kept = Self::default();
+        let others = self.entries().filter(|entry| entry.number != number);
+        kept.0.iter_mut().zip(others).for_each(|(place, entry)| *place = *entry);
+        kept
+    }
+}
+
+/// What a registration does to the credentials that its user has.
+#[derive(Default)]
+pub(super) struct Replacement {
+    /// The credentials that go.
+    pub deleted: [Option<Number>; 2],
+    /// Which credentials are kept from then on, where that changes.
+    pub kept: Option<Kept>,
+    /// Whether the user's credential is kept.
+    pub keeps: bool,
+}
+
+impl<P: Platform> Engine<'_, P> {
+    /// The driver tells that the last report of the response is out, before the next request begins: the credential that a
+    /// registration has replaced goes. Does at most one write to the store, and nothing after other commands; returns
+    /// whether there was something to do.
+    ///
+    /// For a driver that never says it, every answer may have been lost: the credential goes when an allow list names the
+    /// new one, or when that is deleted.
+    pub fn response_sent(&mut self) -> bool {
+        let sent = !self.is_pending() && core::mem::take(&mut self.authenticator.answers_replacement);
+        if sent {
+            self.authenticator.drop_last_superseded();
+        }
+        sent
+    }
+}
+
+impl<P: Platform> Authenticator<'_, P> {
+    /// Reads which credentials are kept.
+    pub fn load_superseded(&mut self) -> Result<(), StoreError> {
+        let mut stored = [0; Setting::MAX_LEN];
+        let len = self.store.get(Setting::Superseded, &mut stored)?.unwrap_or(0);
+        self.superseded = Kept::from_bytes(stored.get(..len).unwrap_or_default());
+        Ok(())
+    }
+
+    /// What to do with the credential that the user has when one with `id` is registered. `at_once`: nothing is kept.
+    pub fn replacement(&self, replaced: Option<Found>, scratch: &[u8], id: &[u8], at_once: bool) -> Replacement {
+        let Some(replaced) = replaced else { return Replacement::default() };
+        let known = replaced.credential(scratch).and_then(|credential| self.superseded.replaced_by(credential.id));
+        let number = known.map_or(replaced.number, |known| known.number);
+        let others = self.superseded.without(number);
+        match others.with(Superseded::new(number, id)).filter(|_| !at_once) {
+            // The answer that told of the one in between was lost, as far as is known.
+            Some(kept) => {
+                Replacement { deleted: [known.map(|_| replaced.number), None], kept: Some(kept), keeps: true }
+            }
+            None => Replacement {
+                deleted: [Some(replaced.number), known.map(|known| known.number)],
+                kept: known.map(|_| others),
+                keeps: false,
+            },
+        }
+    }
+
+    /// The credentials that a deletion of this one takes along, and which are kept from then on, where that changes.
+    pub fn deletion(&self, found: Found, scratch: &[u8]) -> (Option<Number>, Option<Kept>) {
+        let credential = found.credential(scratch);
+        let replaced = credential.and_then(|credential| self.superseded.replaced_by(credential.id));
+        let gone = replaced.map_or(found.number, |replaced| replaced.number);
+        let kept = self.superseded.has(gone).then(|| self.superseded.without(gone));
+        (replaced.map(|replaced| replaced.number), kept)
+    }
+
+    /// Drops what the credential that an allow list has named has replaced. Whether there was something.
+    pub fn settle_superseded(&mut self) -> Result<bool, Status> {
+        let replaced = self.work.number.and_then(|_| self.superseded.replaced_by(&self.work.id));
+        let settled = replaced.map(|replaced| self.drop_superseded(replaced)).transpose();
+        settled.map(|settled| settled.is_some()).map_err(store_status)
+    }
+
+    fn drop_last_superseded(&mut self) {
+        if let Some(last) = self.superseded.entries().last().copied() {
+            let _ = self.drop_superseded(last); // it is kept until the new one is named, then
+        }
+    }
+
+    fn drop_superseded(&mut self, replaced: Superseded) -> Result<(), StoreError> {
+        let kept = self.superseded.without(replaced.number);
+        self.commit_credentials([Some(Change::Delete(replaced.number)), None, None], Some(kept), None)
+    }
+
+    /// Commits changes of the discoverable credentials: with which of them are kept from then on, and with
+    /// a new state unless nothing changes that a platform can list.
+    pub fn commit_credentials(
+        &mut self,
+        [first, second, third]: [Option<Change<'_>>; 3],
+        kept: Option<Kept>,
+        state: Option<[u8; 16]>,
+    ) -> Result<(), StoreError> {
+        let list = kept.map(Kept::to_bytes);
+        let list = list.as_ref().map(|(list, len)| list.get(..*len).unwrap_or_default());
+        let list = list.map(|list| Change::Set(Setting::Superseded, list));
+        let state = state.as_ref().map(|state| Change::Set(Setting::StoreState, state));
+        let committed = self.commit(&[first, second, third, list, state]);
+        match (committed, kept) {
+            (Ok(()), Some(kept)) => self.superseded = kept,
+            (Ok(()), None) | (Err(StoreError::Full), _) => {}
+            (Err(_), _) => {
+                let _ = self.load_superseded(); // it may have been made; if the store does not say, the next power-up asks
+            }
+        }
+        committed
+    }
+}
