@@ -6,6 +6,7 @@ import sys
 import ceremonies  # noqa: F401 - each of these adds its checks
 import fingers  # noqa: F401
 import pin  # noqa: F401
+import policies  # noqa: F401
 import transport  # noqa: F401
 import u2f  # noqa: F401
 from runner import run

@@ -192,7 +192,23 @@ impl Caps {
         if caps.0 == self.0 { caps } else { caps.consistent() }
     }
 
-    /// The first contradiction in here, for a check at compile time: `None` if all can work together.
+    /// The first contradiction in here: `None` if all can work together. A product checks its own when it is compiled:
+    ///
+    /// ```
+    /// use keyfob_soft_authenticator::{Caps, engine::Config};
+    ///
+    /// const CAPS: Caps = Config::minimal_2_0([0; 16]).caps.with(Caps::HMAC_SECRET);
+    /// const _: () = assert!(CAPS.contradiction().is_none());
+    /// ```
+    ///
+    /// This does not compile, because read-only credential management needs credential management:
+    ///
+    /// ```compile_fail
+    /// use keyfob_soft_authenticator::{Caps, engine::Config};
+    ///
+    /// const CAPS: Caps = Config::minimal_2_0([0; 16]).caps.with(Caps::PERSISTENT_CRED_MGMT);
+    /// const _: () = assert!(CAPS.contradiction().is_none());
+    /// ```
     pub const fn contradiction(self) -> Option<ConfigError> {
         let protocol = self.has(Caps::PROTOCOL_ONE) || self.has(Caps::PROTOCOL_TWO);
         let (pin, uv) = (self.has(Caps::CLIENT_PIN), self.has(Caps::BUILT_IN_UV));
