@@ -187,6 +187,14 @@ impl<'w, C: Backend> World<'w, C> {
         }
     }
 
+    /// Lets an idle device do what it does once an answer is out: a credential that was replaced goes.
+    pub fn rest(&mut self) {
+        if self.device.waits_for().is_none() {
+            let now = self.instant();
+            self.device.tick(now);
+        }
+    }
+
     /// The present, as the machines take it.
     pub fn instant(&self) -> Instant {
         Instant::from_millis(self.now)

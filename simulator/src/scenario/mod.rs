@@ -196,6 +196,7 @@ impl<C: Backend> Script<'_, C> {
 
     /// What must hold at any time.
     fn account(&mut self) -> Check {
+        self.world.rest();
         self.summary.disturbed += self.world.disturbed;
         let (rises, retries, wrong) = {
             let ledger = self.world.flash.ledger();
