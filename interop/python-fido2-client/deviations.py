@@ -14,15 +14,6 @@ U2F_VERSION = bytes.fromhex("000300000000000000")
 U2F_TOUCH = bytes.fromhex("00010000000040") + bytes(64) + bytes(2)
 U2F_AUTHENTICATE = 0x02
 U2F_WRONG_DATA = bytes.fromhex("6a80")
-# A registration that comes to nothing but a touch.
-NOBODY = {
-    1: bytes(32),
-    2: {"id": ".dummy"},
-    3: {"id": b"\x01", "name": "dummy"},
-    4: [{"alg": -7, "type": "public-key"}],
-    8: b"",
-    9: 1,
-}
 
 INSTEAD, DEVIATIONS = {}, {}
 
@@ -172,8 +163,9 @@ def _(said, case, options):
         if each.command == GET:
             each = each.with_parameters({3: descriptors})
         rewritten.append(each)
-    if rewritten[-1].status == NO_CREDENTIALS:  # this key says so without a touch
-        rewritten.append(Exchange(SELECTION, {}) if "FIDO_2_1" in said[0].answer[1] else Exchange(MAKE, NOBODY))
+    # This key says so without a touch. One of version 2.0 has asked for the touch itself.
+    if rewritten[-1].status == NO_CREDENTIALS and "FIDO_2_1" in said[0].answer[1]:
+        rewritten.append(Exchange(SELECTION, {}))
     return rewritten
 
 
