@@ -155,7 +155,7 @@ impl<'a> Reader<'a> {
     /// Checks the key that lies between `start` and here against the key before it: by major type, then by length, then
     /// byte by byte (CTAP 2.3 §8).
     #[inline]
-    pub(super) fn order(&self, map: &mut Map<'a>, start: &'a [u8]) -> Result<(), Error> {
+    pub(super) fn order(&mut self, map: &mut Map<'a>, start: &'a [u8]) -> Result<(), Error> {
         let previous = core::mem::replace(&mut map.previous, start);
         let length = start.len().saturating_sub(self.rest.len());
         let shorter = core::mem::replace(&mut map.length, length);
@@ -168,6 +168,7 @@ impl<'a> Reader<'a> {
             Ordering::Equal => previous.get(..length) < start.get(..length),
             other => other.is_lt(),
         };
+        self.canonical &= ordered;
         if ordered || !self.strict { Ok(()) } else { Err(self.error(ErrorKind::KeyOrder)) }
     }
 }

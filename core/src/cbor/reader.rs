@@ -25,6 +25,8 @@ pub struct Reader<'a> {
     pub(super) rest: &'a [u8],
     end: usize,
     pub(super) strict: bool,
+    /// Under the tolerant rules: whether every head was in its shortest form and every key came after the one before it.
+    pub(super) canonical: bool,
     /// Levels of nesting that are left.
     depth: u8,
 }
@@ -33,13 +35,13 @@ impl<'a> Reader<'a> {
     /// A reader under the rules for requests: canonical form, depth 4.
     #[inline]
     pub const fn strict(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes, end: bytes.len(), strict: true, depth: STRICT_DEPTH }
+        Self { rest: bytes, end: bytes.len(), strict: true, canonical: true, depth: STRICT_DEPTH }
     }
 
     /// A reader under the rules for responses: any definite-length form, depth 16.
     #[inline]
     pub const fn tolerant(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes, end: bytes.len(), strict: false, depth: TOLERANT_DEPTH }
+        Self { rest: bytes, end: bytes.len(), strict: false, canonical: true, depth: TOLERANT_DEPTH }
     }
 
     /// Bytes read so far.
@@ -345,8 +347,11 @@ impl<'a> Reader<'a> {
             27 => (u64::from_be_bytes(self.array_of()?), 1 << 32),
             _ => return Err(self.error(ErrorKind::Malformed)),
         };
-        if self.strict && value < least {
-            return Err(self.error(ErrorKind::NotShortest));
+        if value < least {
+            if self.strict {
+                return Err(self.error(ErrorKind::NotShortest));
+            }
+            self.canonical = false;
         }
         Ok(value)
     }

@@ -22,10 +22,8 @@ impl<'a> Reader<'a> {
     /// [`ErrorKind::KeyOrder`] for a key that is there twice, and for a map of more than 64 entries whose keys do not ascend;
     /// what is wrong with the item's form.
     pub fn expect_unique_keys(&self) -> Result<(), Error> {
-        let (mut canonical, mut item) = (*self, *self);
-        canonical.strict = true;
-        // Nearly every item is canonical, and the order of its keys has been checked.
-        if self.strict || canonical.skip_item().is_ok() { Ok(()) } else { item.pass(true) }
+        let mut item = *self;
+        if self.strict { Ok(()) } else { item.pass(true) }
     }
 
     /// Reads an item in which no map may have a key twice.
@@ -33,15 +31,15 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// Those of [`Reader::expect_unique_keys`], and what is wrong with the item as a `T`.
     pub fn read_unique<T: Read<'a>>(&mut self) -> Result<T, Error> {
-        let mut canonical = *self;
-        canonical.strict = true;
-        if let Ok(value) = T::read(&mut canonical) {
-            canonical.strict = self.strict;
-            *self = canonical;
-            return Ok(value);
+        let start = *self;
+        self.canonical = true;
+        let value = T::read(self)?;
+        // Nearly every item is canonical, and then no key is there twice.
+        if !self.canonical {
+            start.expect_unique_keys()?;
         }
-        self.expect_unique_keys()?;
-        T::read(self)
+        self.canonical &= start.canonical;
+        Ok(value)
     }
 
     /// Passes over one item. Not [`Reader::skip`], which refuses a name that was cut within a character.
