@@ -58,6 +58,20 @@ fn a_finger_that_takes_one_sample_is_enrolled() {
 }
 
 #[test]
+fn a_buffer_that_is_too_short_for_a_later_request_says_what_it_has_to_be() {
+    // A template id of 600 bytes is kept in front, and is a part of the next request.
+    let begun = [ok_hex("a304590258"), vec![7; 600], hex("05000601")].concat();
+    let enroll_in = |buffer: &mut [u8]| {
+        let mut device = sensor([begun.clone(), ok_hex("a205000600")]);
+        let ceremony = Enroll::new(None, buffer, StubCrypto, rng());
+        run_op(ceremony, &mut device).map(<[u8]>::to_vec)
+    };
+    let Err(Cause::BufferTooSmall { needed }) = enroll_in(&mut [0; 1024]) else { panic!("it should not fit") };
+    assert_eq!(enroll_in(&mut vec![0; needed - 1]), Err(Cause::BufferTooSmall { needed }));
+    assert_eq!(enroll_in(&mut vec![0; needed]), Ok(vec![7; 600]));
+}
+
+#[test]
 fn an_enrolment_whose_token_runs_out_is_an_error() {
     let mut device = sensor([ok("bio_enrollment_enroll_begin"), vec![Status::PIN_AUTH_INVALID.0]]);
     let (template, samples) = enroll(&mut device, &mut User::manager([PIN, PIN]));

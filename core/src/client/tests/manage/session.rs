@@ -17,6 +17,7 @@ fn device<const N: usize>(script: [Vec<u8>; N]) -> Device<StubCrypto> {
             options.authnr_cfg = Some(true);
             options.always_uv = Some(false);
             options.large_blobs = Some(true);
+            options.bio_enroll = Some(false);
         },
         script,
     )
@@ -242,6 +243,20 @@ fn a_token_that_is_used_up_within_an_operation_is_renewed() {
     let mut errand = Errand::new([vec![0], refusal(), refusal(), refusal(), refusal()]);
     let written = errand.run(WriteLargeBlobs::new(&array, &mut [0; 1300], StubCrypto, rng()));
     assert_eq!(written, Err(status(Status::PIN_AUTH_INVALID)));
+}
+
+#[test]
+fn a_token_that_is_used_up_within_an_enrolment_is_renewed_and_the_template_is_kept() {
+    let mut errand = Errand::new([
+        ok("bio_enrollment_enroll_begin"),
+        refused(Status::PIN_AUTH_INVALID),
+        ok("bio_enrollment_enroll_next"),
+        refused(Status::PIN_TOKEN_EXPIRED),
+        ok("bio_enrollment_enroll_last"),
+    ]);
+    let mut buffer = [0; 1024];
+    let template = errand.run(Enroll::new(None, &mut buffer, StubCrypto, rng())).map(<[u8]>::to_vec);
+    assert_eq!((template, errand.asked()), (Ok(hex("6896")), (1, 1)));
 }
 
 #[test]
