@@ -4,9 +4,11 @@ use std::{cell::RefCell, rc::Rc};
 
 use keyfob_core::{
     cose::{Algorithm, CoseKey},
-    crypto::{Agreement, Cipher, Crypto, Error, Hash, P256Point, P256Secret, RustCrypto, Sign, StubCrypto, Verify},
+    crypto::{
+        Agreement, Cipher, Crypto, Error, HEDGE, Hash, P256Point, P256Secret, RustCrypto, Sign, StubCrypto, Verify,
+    },
 };
-use rand_core::CryptoRng;
+use rand_core::TryCryptoRng;
 
 use crate::Mutation;
 
@@ -142,7 +144,7 @@ impl<C: Cipher> Cipher for Tap<C> {
 }
 
 impl<C: Agreement> Agreement for Tap<C> {
-    fn p256_generate<R: CryptoRng + ?Sized>(&self, rng: &mut R) -> Result<(P256Secret, P256Point), Error> {
+    fn p256_generate<R: TryCryptoRng + ?Sized>(&self, rng: &mut R) -> Result<(P256Secret, P256Point), Error> {
         let pair = self.inner.p256_generate(rng)?;
         self.secrets.add(&pair.0.0);
         Ok(pair)
@@ -164,7 +166,7 @@ impl<C: Sign> Sign for Tap<C> {
         self.inner.algorithms()
     }
 
-    fn generate<R: CryptoRng + ?Sized>(
+    fn generate<R: TryCryptoRng + ?Sized>(
         &self,
         algorithm: Algorithm,
         rng: &mut R,
@@ -180,14 +182,15 @@ impl<C: Sign> Sign for Tap<C> {
         self.inner.public_key(algorithm, secret, public)
     }
 
-    fn sign(
+    fn sign_hedged(
         &self,
         algorithm: Algorithm,
         secret: &[u8],
         message: &[&[u8]],
+        hedge: Option<&[u8; HEDGE]>,
         signature: &mut [u8],
     ) -> Result<usize, Error> {
-        let len = self.inner.sign(algorithm, secret, message, signature)?;
+        let len = self.inner.sign_hedged(algorithm, secret, message, hedge, signature)?;
         if self.mutation == Some(Mutation::WrongSignature) {
             signature[len - 1] ^= 1;
         }

@@ -75,6 +75,9 @@ impl Caps {
     /// The device identifier and the store's state in getInfo, encrypted (2.2, 2.3). Needs
     /// [`Caps::PERSISTENT_CRED_MGMT`].
     pub const IDENTIFIER: Caps = Caps(1 << 28);
+    /// Each signature is verified before it leaves (verify after sign), so that a fault while it was made, which could
+    /// give the key away, shows. A signature with an ES256 key then costs four times as much: see `docs/cryptography.md`.
+    pub const SIGNATURE_CHECK: Caps = Caps(1 << 47);
     /// ES384 credentials.
     pub const ES384: Caps = Caps(1 << 48);
     /// ES512 credentials.
@@ -103,7 +106,7 @@ impl Caps {
     /// has none of these.
     pub const FULLY_SPECIFIED: Caps = Caps::ESP256.with(Caps::ED25519).with(Caps::ESP384).with(Caps::ESP512);
     /// Everything this version knows. Algorithms that the crypto backend lacks are not offered all the same.
-    pub const ALL: Caps = Caps(((1 << 29) - 1) | (0xfff << 48));
+    pub const ALL: Caps = Caps(((1 << 29) - 1) | (0x1fff << 47));
 
     /// What a person reads of each.
     const NAMES: &'static [(Caps, &'static str)] = &[
@@ -144,6 +147,7 @@ impl Caps {
         (Caps::ML_DSA_44, "ML-DSA-44"),
         (Caps::ML_DSA_65, "ML-DSA-65"),
         (Caps::ML_DSA_87, "ML-DSA-87"),
+        (Caps::SIGNATURE_CHECK, "a check of each signature"),
         (Caps::ESP256, "ESP256"),
         (Caps::ED25519, "Ed25519"),
         (Caps::ESP384, "ESP384"),

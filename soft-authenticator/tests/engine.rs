@@ -19,6 +19,7 @@ mod faults;
 mod flash_costs;
 mod get_assertion;
 mod get_info;
+mod hardening;
 mod harness;
 mod hid;
 mod hmac_secret;

@@ -70,6 +70,11 @@ fn is_signed(response: &AuthenticateResponse<'_>, public_key: &[u8; 65]) -> bool
     RustCrypto.verify(&es256(public_key), &parts, response.signature).is_ok()
 }
 
+/// A sign-in that asks for no touch.
+pub fn sign_unasked(key: &mut Key, registration: &[u8]) -> Vec<u8> {
+    sign(key, Control::DONT_ENFORCE_USER_PRESENCE, registration)
+}
+
 fn sign(key: &mut Key, control: Control, registration: &[u8]) -> Vec<u8> {
     key.call_u2f(&authentication(control, &rp_id_hash(RP), key_handle(registration)))
 }

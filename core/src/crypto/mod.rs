@@ -12,7 +12,7 @@
 //! integrator composes two backends with one `match`. Methods take `&self`; a backend that owns a peripheral keeps it in
 //! a cell. Every backend runs the same [`conformance`] suite.
 
-use rand_core::CryptoRng;
+use rand_core::TryCryptoRng;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
@@ -51,6 +51,19 @@ pub enum Error {
     Mismatch,
     /// The backend's hardware failed.
     Failed,
+    /// The random source failed.
+    RandomSource,
+}
+
+/// Fills `bytes` with random ones.
+///
+/// # Errors
+/// [`Error::RandomSource`]: the source failed. The bytes are zero then.
+pub fn fill_random<R: TryCryptoRng + ?Sized>(rng: &mut R, bytes: &mut [u8]) -> Result<(), Error> {
+    rng.try_fill_bytes(bytes).map_err(|_| {
+        bytes.zeroize();
+        Error::RandomSource
+    })
 }
 
 /// A running SHA-256.
@@ -165,8 +178,8 @@ impl core::fmt::Debug for P256Secret {
 
 /// ECDH on P-256, the key agreement of the PIN/UV auth protocols.
 pub trait Agreement {
-    /// A fresh key pair.
-    fn p256_generate<R: CryptoRng + ?Sized>(&self, rng: &mut R) -> Result<(P256Secret, P256Point), Error>;
+    /// A fresh key pair. Errors: [`Error::RandomSource`].
+    fn p256_generate<R: TryCryptoRng + ?Sized>(&self, rng: &mut R) -> Result<(P256Secret, P256Point), Error>;
     /// The public point of `secret`. Errors: [`Error::InvalidKey`] for zero or a value past the group's order.
     fn p256_public(&self, secret: &P256Secret) -> Result<P256Point, Error>;
     /// The x coordinate of the shared point. Errors: [`Error::InvalidKey`] when `peer` is not on the curve.
@@ -182,8 +195,9 @@ pub trait Sign {
     /// The algorithms this backend signs with, in order of preference.
     fn algorithms(&self) -> &[Algorithm];
 
-    /// Generates a key pair, writes both halves and returns their lengths: `(secret, public)`.
-    fn generate<R: CryptoRng + ?Sized>(
+    /// Generates a key pair, writes both halves and returns their lengths: `(secret, public)`. When it fails, what is
+    /// written has no meaning.
+    fn generate<R: TryCryptoRng + ?Sized>(
         &self,
         algorithm: Algorithm,
         rng: &mut R,
@@ -196,13 +210,51 @@ pub trait Sign {
 
     /// Signs the concatenated `message` in WebAuthn's signature format (DER for ECDSA) and returns the length.
     /// Does not recompute the public key where the algorithm allows it.
+    ///
+    /// `hedge` is 32 random bytes that go into the signature's nonce beside the key and the message (RFC 6979 §3.6 for
+    /// ECDSA, `rnd` of FIPS 204 §3.4 for ML-DSA): two signatures of one message then differ, so that a fault in one of
+    /// them gives the key away no more than with a random nonce. Predictable bytes do no harm. Without them the
+    /// signature follows from the key and the message, unless the backend adds randomness of its own.
+    fn sign_hedged(
+        &self,
+        algorithm: Algorithm,
+        secret: &[u8],
+        message: &[&[u8]],
+        hedge: Option<&[u8; HEDGE]>,
+        signature: &mut [u8],
+    ) -> Result<usize, Error>;
+
+    /// [`Sign::sign_hedged`] without random bytes.
     fn sign(
         &self,
         algorithm: Algorithm,
         secret: &[u8],
         message: &[&[u8]],
         signature: &mut [u8],
-    ) -> Result<usize, Error>;
+    ) -> Result<usize, Error> {
+        self.sign_hedged(algorithm, secret, message, None, signature)
+    }
+
+    /// Verifies a signature that was just made with `secret`, under the public key that belongs to it: a fault while it
+    /// was made shows. A secret that was altered before does not.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`], and those of [`Sign::public_key`].
+    fn check_signature(
+        &self,
+        algorithm: Algorithm,
+        secret: &[u8],
+        message: &[&[u8]],
+        signature: &[u8],
+    ) -> Result<(), Error>
+    where
+        Self: Verify,
+    {
+        let mut public = [0; MAX_PUBLIC];
+        let len = self.public_key(algorithm, secret, &mut public)?;
+        let key = public.get(..len).and_then(|public| CoseKey::from_raw(algorithm, public));
+        self.verify(&key.ok_or(Error::InvalidKey)?, message, signature)
+    }
 }
 
 /// Signature verification, for the relying party.
@@ -216,6 +268,9 @@ pub trait Verify {
 /// Everything an authenticator or a client needs for the PIN/UV auth protocols.
 pub trait Crypto: Hash + Cipher + Agreement {}
 impl<T: Hash + Cipher + Agreement> Crypto for T {}
+
+/// Random bytes that hedge a signature.
+pub const HEDGE: usize = 32;
 
 /// The seed that an ML-DSA key is expanded from, in bytes (FIPS 204 §5.1).
 pub const ML_DSA_SEED: usize = 32;
@@ -249,3 +304,33 @@ pub const MAX_SIGNATURE: usize = if cfg!(feature = "ml-dsa") {
 } else {
     72
 };
+
+/// A random source that fails.
+#[cfg(test)]
+pub(crate) struct NoRandom;
+
+#[cfg(test)]
+mod no_random {
+    use rand_core::{TryCryptoRng, TryRng};
+
+    use super::NoRandom;
+
+    impl TryRng for NoRandom {
+        type Error = core::fmt::Error;
+
+        fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+            Err(core::fmt::Error)
+        }
+
+        fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+            Err(core::fmt::Error)
+        }
+
+        fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+            bytes.iter_mut().take(1).for_each(|byte| *byte = 1); // half done
+            Err(core::fmt::Error)
+        }
+    }
+
+    impl TryCryptoRng for NoRandom {}
+}

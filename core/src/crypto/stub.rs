@@ -1,6 +1,6 @@
 //! A backend that protects nothing.
 
-use rand_core::CryptoRng;
+use rand_core::TryCryptoRng;
 
 use super::{Agreement, Cipher, Error, Hash, P256_ORDER, P256Point, P256Secret, Sha256, Sign, Verify, der};
 use crate::{
@@ -165,9 +165,9 @@ fn public(secret: &[u8]) -> Result<P256Point, Error> {
 }
 
 impl Agreement for StubCrypto {
-    fn p256_generate<R: CryptoRng + ?Sized>(&self, rng: &mut R) -> Result<(P256Secret, P256Point), Error> {
+    fn p256_generate<R: TryCryptoRng + ?Sized>(&self, rng: &mut R) -> Result<(P256Secret, P256Point), Error> {
         let mut secret = P256Secret([0; 32]);
-        rng.fill_bytes(&mut secret.0);
+        super::fill_random(rng, &mut secret.0)?;
         // Below the order, and not zero.
         secret.0[0] = 1;
         let point = public(&secret.0)?;
@@ -216,7 +216,7 @@ impl Sign for StubCrypto {
         &[Algorithm::ES256, Algorithm::EDDSA, Algorithm::ESP256, Algorithm::ED25519]
     }
 
-    fn generate<R: CryptoRng + ?Sized>(
+    fn generate<R: TryCryptoRng + ?Sized>(
         &self,
         algorithm: Algorithm,
         rng: &mut R,
@@ -236,11 +236,12 @@ impl Sign for StubCrypto {
         write_public(algorithm, &public(secret)?, out)
     }
 
-    fn sign(
+    fn sign_hedged(
         &self,
         algorithm: Algorithm,
         secret: &[u8],
         message: &[&[u8]],
+        _hedge: Option<&[u8; super::HEDGE]>,
         signature: &mut [u8],
     ) -> Result<usize, Error> {
         let is_ec2 = is_ec2(algorithm)?;

@@ -13,7 +13,7 @@
 
 use core::fmt;
 
-use rand_core::CryptoRng;
+use rand_core::TryCryptoRng;
 
 use crate::{
     bytes,
@@ -189,7 +189,7 @@ impl<'b> Array<'b> {
     /// Stores `blob` under `key`, in place of the one that is there. `work` has room for [`bound`] of the blob and
     /// [`Array::largest`] behind it. Errors: [`Error::ArrayTooLong`], [`Error::WorkTooSmall`], [`Error::Crypto`]; then
     /// the array is as it was.
-    pub fn put<C: Crypto, R: CryptoRng + ?Sized>(
+    pub fn put<C: Crypto, R: TryCryptoRng + ?Sized>(
         &mut self,
         crypto: &C,
         rng: &mut R,
@@ -203,7 +203,7 @@ impl<'b> Array<'b> {
         let (ciphertext, work) = work.split_at_mut_checked(length.saturating_add(TAG)).ok_or(too_small)?;
         let (data, place) = ciphertext.split_at_mut_checked(length).ok_or(too_small)?;
         let mut nonce = [0; 12];
-        rng.fill_bytes(&mut nonce);
+        crypto::fill_random(rng, &mut nonce)?;
         let orig_size = blob.len() as u64;
         let tag = crypto.aes256_gcm_seal(key, &nonce, &associated(orig_size), data)?;
         bytes::copy(place, &tag);

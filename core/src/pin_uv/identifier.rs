@@ -5,13 +5,13 @@
 //! IV 16 | AES-128-CBC(first 16 bytes of HKDF-SHA-256(persistent token, purpose), IV, value 16)
 //! ```
 
-use rand_core::CryptoRng;
+use rand_core::TryCryptoRng;
 use zeroize::Zeroizing;
 
 use super::Token;
 use crate::{
     bytes,
-    crypto::{Cipher, Hash},
+    crypto::{Cipher, Error, Hash, fill_random},
 };
 
 /// What a value is encrypted as.
@@ -24,17 +24,17 @@ pub const DEVICE_IDENTIFIER: Purpose = Purpose("encIdentifier");
 pub const CRED_STORE_STATE: Purpose = Purpose("encCredStoreState");
 
 impl Token {
-    /// Encrypts `value` under this persistent token, with a fresh IV.
-    pub fn encrypt_value<C: Hash + Cipher, R: CryptoRng + ?Sized>(
+    /// Encrypts `value` under this persistent token, with a fresh IV. Errors: [`Error::RandomSource`].
+    pub fn encrypt_value<C: Hash + Cipher, R: TryCryptoRng + ?Sized>(
         &self,
         crypto: &C,
         rng: &mut R,
         purpose: Purpose,
         value: &[u8; 16],
-    ) -> [u8; 32] {
+    ) -> Result<[u8; 32], Error> {
         let mut iv = [0; 16];
-        rng.fill_bytes(&mut iv);
-        self.encrypt_value_with_iv(crypto, iv, purpose, value)
+        fill_random(rng, &mut iv)?;
+        Ok(self.encrypt_value_with_iv(crypto, iv, purpose, value))
     }
 
     pub(super) fn encrypt_value_with_iv<C: Hash + Cipher>(

@@ -12,14 +12,14 @@
 
 use core::fmt;
 
-use rand_core::CryptoRng;
+use rand_core::TryCryptoRng;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
 use crate::{
     bytes,
     cose::CoseKey,
-    crypto::{Agreement, Cipher, Error, Hash, P256Point, P256Secret},
+    crypto::{Agreement, Cipher, Error, Hash, P256Point, P256Secret, fill_random},
 };
 
 mod identifier;
@@ -143,8 +143,9 @@ impl SharedSecret {
     }
 
     /// Encrypts `plaintext` into `out` and returns the ciphertext's length, [`Protocol::overhead`] more than the
-    /// plaintext's. Errors: [`Error::InvalidLength`] unless it is whole 16-byte blocks, [`Error::OutputTooSmall`].
-    pub fn encrypt<C: Cipher, R: CryptoRng + ?Sized>(
+    /// plaintext's. Errors: [`Error::InvalidLength`] unless it is whole 16-byte blocks, [`Error::OutputTooSmall`],
+    /// [`Error::RandomSource`].
+    pub fn encrypt<C: Cipher, R: TryCryptoRng + ?Sized>(
         &self,
         crypto: &C,
         rng: &mut R,
@@ -153,18 +154,20 @@ impl SharedSecret {
     ) -> Result<usize, Error> {
         let mut iv = [0; IV];
         if self.protocol == Protocol::Two {
-            rng.fill_bytes(&mut iv);
+            fill_random(rng, &mut iv)?;
         }
         self.encrypt_with_iv(crypto, iv, plaintext, out)
     }
 
-    fn encrypt_with_iv<C: Cipher>(
+    /// [`SharedSecret::encrypt`] with an IV that is random and used once; protocol one takes zeros in its place.
+    pub fn encrypt_with_iv<C: Cipher>(
         &self,
         crypto: &C,
         iv: [u8; IV],
         plaintext: &[u8],
         out: &mut [u8],
     ) -> Result<usize, Error> {
+        let iv = if self.protocol == Protocol::Two { iv } else { [0; IV] };
         let overhead = self.protocol.overhead();
         let length = overhead.saturating_add(plaintext.len());
         let out = out.get_mut(..length).ok_or(Error::OutputTooSmall)?;
@@ -200,8 +203,8 @@ impl SharedSecret {
 }
 
 /// The platform's half of key agreement: a fresh key for the authenticator, and the secret shared with it.
-/// Errors: [`Error::InvalidKey`] when the authenticator's key is not a point on P-256.
-pub fn encapsulate<C: Hash + Agreement, R: CryptoRng + ?Sized>(
+/// Errors: [`Error::InvalidKey`] when the authenticator's key is not a point on P-256, [`Error::RandomSource`].
+pub fn encapsulate<C: Hash + Agreement, R: TryCryptoRng + ?Sized>(
     crypto: &C,
     rng: &mut R,
     protocol: Protocol,

@@ -8,7 +8,10 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
 use super::*;
-use crate::{Instant, crypto::RustCrypto};
+use crate::{
+    Instant,
+    crypto::{NoRandom, RustCrypto},
+};
 
 fn hex<const N: usize>(text: &str) -> [u8; N] {
     assert_eq!(text.len(), 2 * N);
@@ -173,7 +176,7 @@ fn identifier_and_store_state_are_encrypted_as_the_vectors_are() {
         (CRED_STORE_STATE, b"store-state-1234", "000102030405060708090a0b0c0d0e0f9d8353747bccca46a54c782a0228f43b"),
     ] {
         assert_eq!(token.encrypt_value_with_iv(&RustCrypto, IV, purpose, value), hex::<32>(expected));
-        let encrypted = token.encrypt_value(&RustCrypto, &mut rng(), purpose, value);
+        let encrypted = token.encrypt_value(&RustCrypto, &mut rng(), purpose, value).unwrap();
         assert_ne!(encrypted[..16], IV, "the IV is random");
         assert_eq!(token.decrypt_value(&RustCrypto, purpose, &encrypted), Some(*value));
         for len in [0, 15, 16, 31] {
@@ -208,7 +211,7 @@ fn secrets_do_not_show_in_debug_output() {
         shared_secret(Protocol::Two),
         PaddedPin::new("1234", 4).unwrap(),
         PinHash::of(&RustCrypto, b"1234"),
-        Token::generate(&mut rng())
+        Token::generate(&mut rng()).unwrap()
     );
     assert_eq!(text, "SharedSecret(Two, ..) PaddedPin(..) PinHash(..) Token(..)");
 }
@@ -219,7 +222,7 @@ fn at(seconds: u64) -> Instant {
 
 fn issue(state: &mut TokenState) -> Token {
     let permissions = Permissions::MC.with(Permissions::LBW);
-    state.issue(&mut rng(), at(100), Protocol::Two, permissions, None, true).clone()
+    state.issue(&mut rng(), at(100), Protocol::Two, permissions, None, true).unwrap().clone()
 }
 
 fn accepts(state: &mut TokenState, token: &Token, now: Instant) -> bool {
@@ -275,7 +278,7 @@ fn a_token_is_void_under_the_other_protocol_and_after_the_next_one() {
     let token = issue(&mut state);
     let param = token.authenticate(&RustCrypto, Protocol::One, &[b"m"]);
     assert!(!state.verify(&RustCrypto, at(101), Protocol::One, &[b"m"], param.as_bytes()));
-    state.issue(&mut ChaCha20Rng::seed_from_u64(2), at(101), Protocol::Two, Permissions::MC, None, false);
+    state.issue(&mut ChaCha20Rng::seed_from_u64(2), at(101), Protocol::Two, Permissions::MC, None, false).unwrap();
     assert!(!accepts(&mut state, &token, at(102)));
 }
 
@@ -310,4 +313,24 @@ proptest! {
         let whole = len >= protocol.overhead() && (len - protocol.overhead()) % 16 == 0;
         prop_assert_eq!(result.is_ok(), whole);
     }
+}
+
+#[test]
+fn a_random_source_that_fails_gives_no_token_no_ciphertext_and_no_key_and_voids_the_token_before() {
+    let failed = Error::RandomSource;
+    assert_eq!(Token::generate(&mut NoRandom).map(|_| ()).unwrap_err(), failed);
+    let mut state = TokenState::default();
+    issue(&mut state);
+    assert!(state.in_use());
+    let issued = state.issue(&mut NoRandom, at(101), Protocol::Two, Permissions::MC, None, true);
+    assert_eq!(issued.map(|_| ()).unwrap_err(), failed);
+    assert!(!state.in_use() && !state.permits(Permissions::MC));
+
+    let shared = SharedSecret::derive(&RustCrypto, Protocol::Two, &[1; 32]);
+    assert_eq!(shared.encrypt(&RustCrypto, &mut NoRandom, &[0; 16], &mut [0; 32]), Err(failed));
+    let (_, point) = RustCrypto.p256_generate(&mut rng()).unwrap();
+    let key = CoseKey::key_agreement(&point);
+    assert_eq!(encapsulate(&RustCrypto, &mut NoRandom, Protocol::Two, &key).map(|_| ()).unwrap_err(), failed);
+    let token = Token::generate(&mut rng()).unwrap();
+    assert_eq!(token.encrypt_value(&RustCrypto, &mut NoRandom, DEVICE_IDENTIFIER, &[0; 16]), Err(failed));
 }

@@ -2,11 +2,14 @@
 
 use core::{fmt, time::Duration};
 
-use rand_core::CryptoRng;
+use rand_core::TryCryptoRng;
 use zeroize::Zeroize;
 
 use super::{Mac, Protocol};
-use crate::{Instant, crypto::Hash};
+use crate::{
+    Instant,
+    crypto::{Error, Hash, fill_random},
+};
 
 /// A token that has not been used this long after its issue is void. 30 s on USB, BLE and internal transports.
 pub const INITIAL_USAGE_LIMIT: Duration = Duration::from_secs(30);
@@ -110,13 +113,11 @@ impl Token {
         })
     }
 
-    /// A fresh random token of 32 bytes.
-    pub fn generate<R: CryptoRng + ?Sized>(rng: &mut R) -> Self {
+    /// A fresh random token of 32 bytes. Errors: [`Error::RandomSource`].
+    pub fn generate<R: TryCryptoRng + ?Sized>(rng: &mut R) -> Result<Self, Error> {
         let mut token = Self { length: 32, ..Self::default() };
-        if let Some(bytes) = token.bytes.first_chunk_mut::<32>() {
-            rng.fill_bytes(bytes);
-        }
-        token
+        fill_random(rng, token.bytes.first_chunk_mut::<32>().ok_or(Error::Failed)?)?;
+        Ok(token)
     }
 
     /// The token's bytes, to be encrypted or stored; see [`Token::of_version_2_0`] for those that are longer than 64.
@@ -159,7 +160,8 @@ impl TokenState {
     }
 
     /// Issues a fresh token after user verification and returns it. `rp_id_hash` binds it from the start.
-    pub fn issue<R: CryptoRng + ?Sized>(
+    /// Errors: [`Error::RandomSource`]; then no token is in use.
+    pub fn issue<R: TryCryptoRng + ?Sized>(
         &mut self,
         rng: &mut R,
         now: Instant,
@@ -167,9 +169,10 @@ impl TokenState {
         permissions: Permissions,
         rp_id_hash: Option<[u8; 32]>,
         user_present: bool,
-    ) -> &Token {
+    ) -> Result<&Token, Error> {
+        self.stop_using();
         *self = Self {
-            token: Token::generate(rng),
+            token: Token::generate(rng)?,
             protocol: Some(protocol),
             permissions,
             rp_id_hash,
@@ -179,7 +182,7 @@ impl TokenState {
             user_verified: true,
             unlimited: self.unlimited,
         };
-        &self.token
+        Ok(&self.token)
     }
 
     /// Applies the timers. To be called before the state is used.

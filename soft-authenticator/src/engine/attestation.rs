@@ -7,7 +7,7 @@ use keyfob_core::{
     auth_data::{AttestedCredentialData, AuthData, Flags},
     cbor::{List, Text, Write, Writer},
     cose::{Algorithm, CoseKey},
-    crypto::{MAX_SIGNATURE, Sign},
+    crypto::MAX_SIGNATURE,
 };
 
 use super::{
@@ -161,7 +161,7 @@ impl<P: Platform> Authenticator<'_, P> {
             None => (work.algorithm.ok_or(Status::OTHER)?, &work.secret[..]),
         };
         let mut signature = room_for_signature(alg);
-        let len = self.crypto.sign(alg, secret, parts, &mut signature).map_err(|_| Status::OTHER)?;
+        let len = self.sign(alg, secret, parts, &mut signature)?;
         let sig = signature.get(..len).ok_or(Status::OTHER)?;
         let chain = certified.map(|certified| certified.chain);
         let statement = match (work.format, chain) {

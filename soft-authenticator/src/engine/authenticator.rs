@@ -5,7 +5,7 @@ use keyfob_core::{
     Instant, Status, bytes,
     cbor::Text,
     cose::Algorithm,
-    crypto::{Hash, MAX_PUBLIC, MAX_SECRET, P256Point, P256Secret, Sign},
+    crypto::{self, HEDGE, Hash, MAX_PUBLIC, MAX_SECRET, P256Point, P256Secret, Sign},
     ctap2::Command,
     pin_uv::{Permissions, Protocol, SharedSecret, TokenState},
 };
@@ -194,6 +194,10 @@ pub(super) struct Work {
     pub algorithm: Option<Algorithm>,
     pub rp_id_hash: [u8; 32],
     pub client_data_hash: [u8; 32],
+    /// Random bytes for the signatures, if they are hedged.
+    pub hedge: Option<[u8; HEDGE]>,
+    /// The IV under which outputs of `hmac-secret` are encrypted.
+    pub iv: [u8; 16],
     pub id: Vec<u8, { credential::MAX_ID }, u16>,
     pub secret: Vec<u8, MAX_SECRET, u16>,
     /// The stored credential at hand, and how many there are.
@@ -225,6 +229,11 @@ pub(super) fn store_status(error: StoreError) -> Status {
         StoreError::Full => Status::KEY_STORE_FULL,
         _ => Status::OTHER,
     }
+}
+
+/// What a failure of the crypto backend, or of the random source, is to the platform.
+pub(super) fn crypto_status(_: crypto::Error) -> Status {
+    Status::OTHER
 }
 
 impl<'c, P: Platform> Authenticator<'c, P> {
@@ -271,7 +280,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
         self.powered_up = now;
         self.forget();
         self.pin.mismatches = 0;
-        self.load().map_err(ConfigError::Store)
+        self.load()
     }
 
     /// Forgets what neither a power cut nor a reset leaves standing.
@@ -283,14 +292,14 @@ impl<'c, P: Platform> Authenticator<'c, P> {
     }
 
     /// Reads settings; an empty store gets its seed.
-    pub fn load(&mut self) -> Result<(), StoreError> {
+    pub fn load(&mut self) -> Result<(), ConfigError> {
         let mut value = Zeroizing::new([0; SEED]);
         match self.store.get(Setting::Seed, &mut *value)? {
             Some(SEED) => {}
             // A new seed would void every wrapped credential: not because of damage.
-            Some(_) => return Err(StoreError::Failed),
+            Some(_) => return Err(StoreError::Failed.into()),
             None => {
-                let fresh = Fresh::new(&mut self.rng);
+                let fresh = Fresh::new(&mut self.rng).map_err(|_| ConfigError::RandomSource)?;
                 self.store.commit(&fresh.changes())?;
                 bytes::copy(&mut *value, &*fresh.seed);
             }
@@ -308,7 +317,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
                 // A new configuration may be stricter.
                 Options { min_pin_length: stored.min_pin_length.max(self.config.min_pin_length), ..stored }
             }
-            Some(_) => return Err(StoreError::Failed), // damage must not loosen a policy
+            Some(_) => return Err(StoreError::Failed.into()), // damage must not loosen a policy
             None => Options::new(&self.config),
         };
         Ok(())

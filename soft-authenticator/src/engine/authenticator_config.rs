@@ -8,7 +8,7 @@ use keyfob_core::{
 
 use super::{
     Engine, Outcome, Platform,
-    authenticator::{Authenticator, Options},
+    authenticator::{Authenticator, Options, crypto_status},
 };
 use crate::{
     caps::Caps,
@@ -129,7 +129,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let stored = options.to_bytes();
         let options_set = Change::Set(Setting::Options, &stored);
         let rp_ids_set = Change::Set(Setting::MinPinRpIds, rp_ids);
-        let token = Token::generate(&mut self.rng);
+        let token = Token::generate(&mut self.rng).map_err(crypto_status)?;
         let token_set = Change::Set(Setting::PersistentToken, token.as_bytes());
         if forced {
             self.token.stop_using(); // first: a commit that fails may have been made

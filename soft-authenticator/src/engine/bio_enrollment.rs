@@ -180,7 +180,7 @@ impl<P: Platform> Authenticator<'_, P> {
         if self.fingerprints.is_full() {
             return Err(Status::FP_DATABASE_FULL);
         }
-        let id = self.new_template_id();
+        let id = self.new_template_id()?;
         let remaining = self.config.user_verification.samples;
         self.sequence = Some(Sequence::Enrollment(Enrollment { id, remaining, is_new: true }));
         Ok(Answer::Sample(timeout(params)))

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Engine, Next, Outcome, Platform,
-    authenticator::{Authenticator, Options, store_status},
+    authenticator::{Authenticator, Options, crypto_status, store_status},
     user_verification::Attempt,
 };
 use crate::{
@@ -132,7 +132,7 @@ impl<P: Platform> Authenticator<'_, P> {
     fn get_key_agreement(&mut self, request: &Request<'_>) -> Result<Answer, Status> {
         self.required_protocol(request)?;
         if self.key_agreement.is_none() {
-            self.key_agreement = Some(self.crypto.p256_generate(&mut self.rng).map_err(|_| Status::OTHER)?);
+            self.key_agreement = Some(self.crypto.p256_generate(&mut self.rng).map_err(crypto_status)?);
         }
         let (_, public) = self.key_agreement.as_ref().ok_or(Status::OTHER)?;
         Ok(Answer::Body(Body::KeyAgreement(*public)))
@@ -234,7 +234,8 @@ impl<P: Platform> Authenticator<'_, P> {
             &persistent
         } else {
             self.token_by_uv = self.work.attempt == Attempt::Verified;
-            self.token.issue(&mut self.rng, now, protocol, permissions, rp_id_hash, user_present)
+            let issued = self.token.issue(&mut self.rng, now, protocol, permissions, rp_id_hash, user_present);
+            issued.map_err(crypto_status)?
         };
         let shared = self.shared.as_ref().ok_or(Status::OTHER)?;
         let mut out = [0; ENCRYPTED_TOKEN];
@@ -411,7 +412,7 @@ impl<P: Platform> Authenticator<'_, P> {
         }
         let retries = self.config.max_pin_retries;
         let options = Options { force_pin_change: false, ..self.options };
-        let token = Token::generate(&mut self.rng);
+        let token = Token::generate(&mut self.rng).map_err(crypto_status)?;
         self.token.stop_using(); // first: a commit that fails may have been made
         self.commit_or_reload(&[
             Change::Set(Setting::Pin, &*value),

@@ -95,6 +95,10 @@ pub struct Config<'c> {
     /// How many counts of signatures are reserved in one commit: 1 to 100. The counter jumps by up to that many at a power
     /// cut, and never falls back or repeats. 1 commits each count, as silent assertions and sign-ins wear a flash.
     pub sign_count_block: u8,
+    /// Whether fresh random bytes go into each signature's nonce ([`keyfob_core::crypto::Sign::sign_hedged`]). Without them
+    /// a signature by ECDSA, EdDSA or ML-DSA follows from the key and the message, and a fault while one message is
+    /// signed a second time can give the key away. On by default: it costs under 1 % of a signature.
+    pub hedged_signatures: bool,
     /// Where deployed authenticators disagree.
     pub policy: Policy,
 }
@@ -268,6 +272,14 @@ pub enum ConfigError {
     },
     /// The store cannot be read or written.
     Store(StoreError),
+    /// The random source failed, which gives an empty store its secrets.
+    RandomSource,
+}
+
+impl From<StoreError> for ConfigError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
 }
 
 impl<'c> Config<'c> {
@@ -278,6 +290,7 @@ impl<'c> Config<'c> {
             aaguid,
             caps: Caps::ALL
                 .without(Caps::NO_MC_GA_WITH_PIN)
+                .without(Caps::SIGNATURE_CHECK)
                 .without(Caps::LARGE_BLOB_EXTENSION)
                 .without(Caps::BUILT_IN_UV)
                 .without(Caps::BIO_ENROLL)
@@ -300,6 +313,7 @@ impl<'c> Config<'c> {
             key_protection: 1,
             matcher_protection: 1,
             sign_count_block: MAX_BLOCK,
+            hedged_signatures: true,
             policy: Policy::STRICT,
         }
     }

@@ -67,6 +67,7 @@ impl fmt::Display for ConfigError {
             Self::EnterpriseOff => "enterprise attestation is configured, but its capability is switched off",
             Self::Store(StoreError::Full) => "the store is full",
             Self::Store(_) => "the store cannot be read or written",
+            Self::RandomSource => "the random source failed, which gives an empty store its secrets",
         };
         f.write_str(sentence)
     }

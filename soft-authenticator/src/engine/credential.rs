@@ -12,10 +12,10 @@
 use keyfob_core::{
     bytes,
     cose::Algorithm,
-    crypto::{Cipher, Error, Hash, MAX_SECRET},
+    crypto::{Cipher, Error, Hash, MAX_SECRET, fill_random},
     extensions::cred_protect::Level,
 };
-use rand_core::CryptoRng;
+use rand_core::TryCryptoRng;
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq, ConstantTimeGreater};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -125,7 +125,7 @@ impl CredentialKeys {
     }
 
     /// Wraps a credential into `id` and returns the id's length.
-    pub fn wrap<C: Cipher, R: CryptoRng + ?Sized>(
+    pub fn wrap<C: Cipher, R: TryCryptoRng + ?Sized>(
         &self,
         crypto: &C,
         rng: &mut R,
@@ -143,7 +143,7 @@ impl CredentialKeys {
         let len = [blob_len.len(), cred_blob.len(), secret.len()].into_iter().fold(OVERHEAD, usize::saturating_add);
         let id = id.get_mut(..len).ok_or(Error::OutputTooSmall)?;
         let mut nonce = [0; NONCE];
-        rng.fill_bytes(&mut nonce);
+        fill_random(rng, &mut nonce)?;
         let (head, rest) = id.split_at_mut_checked(BODY).ok_or(Error::OutputTooSmall)?;
         let (body, tag) = rest.split_at_mut_checked(rest.len().saturating_sub(TAG)).ok_or(Error::OutputTooSmall)?;
         let (front, back) = body.split_at_mut_checked(ALGORITHM + PROPERTIES).ok_or(Error::OutputTooSmall)?;

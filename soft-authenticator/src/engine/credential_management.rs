@@ -211,7 +211,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let descriptor = params.credential_id.ok_or(Status::MISSING_PARAMETER)?;
         let (_, found) = self.authorize_change(now, request, &descriptor, scratch)?;
         let (along, kept) = self.deletion(found, scratch);
-        let state = self.new_store_state();
+        let state = self.new_store_state()?;
         let changes = [Some(Change::Delete(found.number)), along.map(Change::Delete), None];
         self.commit_credentials(changes, kept, state).map_err(store_status)?;
         Ok(Answer::Empty)
@@ -231,7 +231,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let mut new = Zeroizing::new([0; MAX_RECORD]);
         let len = Credential { user, ..old }.encode(&mut *new).map_err(|_| Status::KEY_STORE_FULL)?;
         let record = new.get(..len).unwrap_or_default();
-        let state = self.new_store_state();
+        let state = self.new_store_state()?;
         let replace = Change::Replace { number: found.number, rp_id_hash: &rp_id_hash, record };
         self.commit_credentials([Some(replace), None, None], None, state).map_err(store_status)?;
         Ok(Answer::Empty)

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Engine, MAX_CRED_BLOB_LENGTH, Next, Outcome, Platform,
-    authenticator::{Authenticator, store_status},
+    authenticator::{Authenticator, crypto_status, store_status},
     credential::{Opened, Purpose},
     user_verification::Attempt,
 };
@@ -252,7 +252,7 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// The outputs of `hmac-secret` for the credential with this id, encrypted into `out`. `None` without salts.
-    fn evaluate<'o>(&mut self, id: &[u8], out: &'o mut [u8; ENCRYPTED]) -> Result<Option<&'o [u8]>, Status> {
+    fn evaluate<'o>(&self, id: &[u8], out: &'o mut [u8; ENCRYPTED]) -> Result<Option<&'o [u8]>, Status> {
         let (true, Some(shared), Some(Salts { salts, len })) = (self.has(Caps::HMAC_SECRET), &self.shared, &self.salts)
         else {
             return Ok(None);
@@ -263,8 +263,8 @@ impl<P: Platform> Authenticator<'_, P> {
         for (output, salt) in outputs.as_chunks_mut::<SALT>().0.iter_mut().zip(salts.as_chunks::<SALT>().0) {
             *output = self.crypto.hmac_sha256(&*cred_random, &[salt]);
         }
-        let outputs = outputs.get(..*len).unwrap_or_default();
-        let len = shared.encrypt(&self.crypto, &mut self.rng, outputs, out).map_err(|_| Status::OTHER)?;
+        let outputs = outputs.get(..*len).ok_or(Status::OTHER)?;
+        let len = shared.encrypt_with_iv(&self.crypto, self.work.iv, outputs, out).map_err(crypto_status)?;
         Ok(out.get(..len))
     }
 

@@ -4,12 +4,11 @@
 //! not in it, because power failed in the middle or because it was removed, must not match.
 
 use heapless::Vec;
-use keyfob_core::{Status, bytes};
-use rand_core::Rng;
+use keyfob_core::{Status, bytes, crypto::fill_random};
 
 use super::{
     Engine, Platform,
-    authenticator::{Authenticator, store_status},
+    authenticator::{Authenticator, crypto_status, store_status},
 };
 use crate::store::{Change, Setting, Store, StoreError};
 
@@ -78,14 +77,14 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// An id that no enrolled fingerprint has.
-    pub fn new_template_id(&mut self) -> TemplateId {
+    pub fn new_template_id(&mut self) -> Result<TemplateId, Status> {
         let mut id = [0; 2];
-        self.rng.fill_bytes(&mut id);
+        fill_random(&mut self.rng, &mut id).map_err(crypto_status)?;
         // Ends: at most MAX_FINGERPRINTS ids are taken.
         while self.fingerprints.contains(&id) {
             id = u16::from_be_bytes(id).wrapping_add(1).to_be_bytes();
         }
-        id
+        Ok(id)
     }
 
     /// Enrols a fingerprint, without a name. Errors: [`Status::FP_DATABASE_FULL`].

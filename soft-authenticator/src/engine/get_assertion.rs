@@ -5,7 +5,6 @@ use keyfob_core::{
     Instant, Status,
     auth_data::{AuthData, Flags},
     cbor::{self, List, Writer},
-    crypto::Sign,
     ctap2::{
         self, Command, CredentialDescriptor, PUBLIC_KEY, UserEntity,
         get_assertion::{Request, Response},
@@ -212,6 +211,7 @@ impl<P: Platform> Authenticator<'_, P> {
         if self.settle_superseded()? {
             return Ok(Next::Work);
         }
+        self.draw_randomness()?;
         if self.work.asked.large_blob == LargeBlob::Write {
             self.write_large_blob(message, scratch)?;
             if self.work.asked.large_blob == LargeBlob::Written(false) {
@@ -257,10 +257,7 @@ impl<P: Platform> Authenticator<'_, P> {
         auth_data.encode(&mut w);
         let auth_data = w.written().ok_or(Status::OTHER)?;
         let mut signature = room_for_signature(opened.algorithm);
-        let len = self
-            .crypto
-            .sign(opened.algorithm, opened.secret, &[auth_data, &work.client_data_hash], &mut signature)
-            .map_err(|_| Status::OTHER)?;
+        let len = self.sign(opened.algorithm, opened.secret, &[auth_data, &work.client_data_hash], &mut signature)?;
 
         let identified = several && work.user_verified;
         let user = stored.map(|credential| UserEntity {

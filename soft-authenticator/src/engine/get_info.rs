@@ -47,7 +47,7 @@ impl<P: Platform> Engine<'_, P> {
         let min_pin_can_be_set = has_config && pin;
         let long_touch = authenticator.has(Caps::LONG_TOUCH_FOR_RESET);
         let complexity = authenticator.has(Caps::PIN_COMPLEXITY);
-        let identifiers = authenticator.encrypted_identifiers();
+        let identifiers = authenticator.encrypted_identifiers()?;
         let built_in_uv = authenticator.has(Caps::BUILT_IN_UV);
         let bio_enroll = authenticator.has(Caps::BIO_ENROLL).then_some(!authenticator.fingerprints.is_empty());
         let options = get_info::Options {

@@ -39,7 +39,7 @@ impl<P: Platform> Authenticator<'_, P> {
         bytes::copy(kept, &input.original_size.unwrap_or_default().to_be_bytes());
         bytes::copy(kept.get_mut(SIZE..).unwrap_or_default(), blob);
 
-        let state = self.new_store_state();
+        let state = self.new_store_state()?;
         let rp_id_hash = self.work.rp_id_hash;
         let opened = self.open_number(&rp_id_hash, number, scratch).map_err(store_status)?;
         let Some(stored) = opened.and_then(|opened| opened.stored) else { return Ok(()) };

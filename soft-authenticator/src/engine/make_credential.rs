@@ -5,7 +5,7 @@ use keyfob_core::{
     Instant, Status,
     cbor::{self, List},
     cose::Algorithm,
-    crypto::{MAX_PUBLIC, MAX_SECRET, Sign},
+    crypto::{MAX_PUBLIC, MAX_SECRET, Sign, fill_random},
     ctap2::{Command, CredentialDescriptor, PUBLIC_KEY, RpEntity, UserEntity, make_credential::Request},
     extensions::cred_protect::Level,
     pin_uv::Permissions,
@@ -13,7 +13,7 @@ use keyfob_core::{
 
 use super::{
     Engine, Next, Outcome, Platform,
-    authenticator::{Authenticator, store_status},
+    authenticator::{Authenticator, crypto_status, store_status},
     config::Sizes,
     credential::{MAX_ID, Properties, STORED_ID, Wrapped},
     extensions::LargeBlob,
@@ -23,7 +23,6 @@ use crate::{
     caps::Caps,
     store::{Change, Credential, MAX_RECORD, StoreError},
 };
-use rand_core::Rng;
 
 /// Names are cut to this many bytes at a character's boundary (CTAP 2.3 §6.1.2 allows 64 and more).
 const MAX_NAME: usize = 64;
@@ -241,13 +240,13 @@ impl<P: Platform> Authenticator<'_, P> {
         self.public.clear();
         self.public.resize(sizes.public.min(MAX_PUBLIC), 0).map_err(|_| Status::OTHER)?;
         let generated = self.crypto.generate(algorithm, &mut self.rng, &mut work.secret, &mut self.public);
-        let (secret_len, public_len) = generated.map_err(|_| Status::OTHER)?;
+        let (secret_len, public_len) = generated.map_err(crypto_status)?;
         work.secret.truncate(secret_len);
         self.public.truncate(public_len);
 
         let mut id = [0; MAX_ID];
         let id_len = if work.discoverable {
-            self.rng.fill_bytes(id.get_mut(..STORED_ID).unwrap_or_default());
+            fill_random(&mut self.rng, id.get_mut(..STORED_ID).ok_or(Status::OTHER)?).map_err(crypto_status)?;
             STORED_ID
         } else {
             let properties = Properties {
@@ -259,8 +258,10 @@ impl<P: Platform> Authenticator<'_, P> {
                 .wrap(&self.crypto, &mut self.rng, &work.rp_id_hash, &credential, &mut id)
                 .map_err(|_| Status::OTHER)?
         };
-        work.id = Vec::from_slice(id.get(..id_len).unwrap_or_default()).unwrap_or_default(); // as long as `id`
+        let id = id.get(..id_len).ok_or(Status::OTHER)?;
+        work.id = Vec::from_slice(id).map_err(|_| Status::OTHER)?;
         work.step = if work.discoverable { step::COMMIT } else { step::WRITE };
+        self.draw_randomness()?;
         Ok(Next::Work)
     }
 
@@ -271,7 +272,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let replaced = self.credential_of_user(&rp_id_hash, request.user.id, scratch).map_err(store_status)?;
         let replacement = self.replacement(replaced, scratch, &self.work.id, self.work.replaces_at_once);
         let cred_blob = self.blob_of_registration(request.extensions)?;
-        let state = self.new_store_state();
+        let state = self.new_store_state()?;
         let work = &self.work;
         let credential = Credential {
             id: &work.id,

@@ -25,7 +25,7 @@ use keyfob_core::{
     crypto,
     ctap2::{Command, bio_enrollment::SampleStatus},
 };
-use rand_core::CryptoRng;
+use rand_core::TryCryptoRng;
 use zeroize::Zeroize;
 
 use crate::{
@@ -55,6 +55,7 @@ pub mod pin_policy;
 mod profiles;
 mod reset;
 mod sign_count;
+mod signing;
 mod superseded;
 mod u2f;
 mod user_verification;
@@ -80,10 +81,11 @@ pub const SEQUENCE_TIMEOUT: Duration = Duration::from_secs(30);
 pub trait Platform {
     /// The capabilities that are compiled in. A configuration can only switch on what is here.
     const COMPILED: Caps = Caps::ALL;
-    /// The cryptography.
-    type Crypto: crypto::Crypto + crypto::Sign;
-    /// The random source.
-    type Rng: CryptoRng;
+    /// The cryptography. It verifies nothing but its own signatures, with [`Caps::SIGNATURE_CHECK`].
+    type Crypto: crypto::Crypto + crypto::Sign + crypto::Verify;
+    /// The random source. When it fails, the command that needs it is answered with [`Status::OTHER`] and has changed
+    /// nothing.
+    type Rng: TryCryptoRng;
     /// What survives power loss.
     type Store: Store;
 

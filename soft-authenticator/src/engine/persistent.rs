@@ -3,14 +3,15 @@
 
 use keyfob_core::{
     Status,
+    crypto::{Error, fill_random},
     pin_uv::{CRED_STORE_STATE, DEVICE_IDENTIFIER, Protocol, Purpose, Token},
 };
-use rand_core::CryptoRng;
+use rand_core::TryCryptoRng;
 use zeroize::Zeroizing;
 
 use super::{
     Platform,
-    authenticator::{Authenticator, SEED, store_status},
+    authenticator::{Authenticator, SEED, crypto_status, store_status},
 };
 use crate::{
     caps::Caps,
@@ -26,10 +27,11 @@ pub(super) struct Fresh {
 }
 
 impl Fresh {
-    pub fn new<R: CryptoRng + ?Sized>(rng: &mut R) -> Self {
+    /// Errors: [`Error::RandomSource`].
+    pub fn new<R: TryCryptoRng + ?Sized>(rng: &mut R) -> Result<Self, Error> {
         let mut seed = Zeroizing::new([0; SEED]);
-        rng.fill_bytes(&mut *seed);
-        Self { seed, token: Token::generate(rng), identifier: random(rng), store_state: random(rng) }
+        fill_random(rng, &mut *seed)?;
+        Ok(Self { seed, token: Token::generate(rng)?, identifier: random(rng)?, store_state: random(rng)? })
     }
 
     pub fn changes(&self) -> [Change<'_>; 4] {
@@ -42,10 +44,10 @@ impl Fresh {
     }
 }
 
-fn random<R: CryptoRng + ?Sized>(rng: &mut R) -> [u8; 16] {
+fn random<R: TryCryptoRng + ?Sized>(rng: &mut R) -> Result<[u8; 16], Error> {
     let mut bytes = [0; 16];
-    rng.fill_bytes(&mut bytes);
-    bytes
+    fill_random(rng, &mut bytes)?;
+    Ok(bytes)
 }
 
 impl<P: Platform> Authenticator<'_, P> {
@@ -72,22 +74,24 @@ impl<P: Platform> Authenticator<'_, P> {
 
     /// A fresh state of the discoverable credentials, to be stored in the same commit as each of their changes. `None`
     /// where nobody is told.
-    pub fn new_store_state(&mut self) -> Option<[u8; 16]> {
-        self.has(Caps::IDENTIFIER).then(|| random(&mut self.rng))
+    pub fn new_store_state(&mut self) -> Result<Option<[u8; 16]>, Status> {
+        self.has(Caps::IDENTIFIER).then(|| random(&mut self.rng)).transpose().map_err(crypto_status)
     }
 
     /// encIdentifier and encCredStoreState. `None` without the capability, and where the store does not tell.
-    pub fn encrypted_identifiers(&mut self) -> Option<[[u8; 32]; 2]> {
-        let token = self.has(Caps::IDENTIFIER).then(|| self.persistent_token().ok()).flatten()?;
+    pub fn encrypted_identifiers(&mut self) -> Result<Option<[[u8; 32]; 2]>, Status> {
+        let token = self.has(Caps::IDENTIFIER).then(|| self.persistent_token().ok());
+        let Some(token) = token.flatten() else { return Ok(None) };
         let identifier = self.encrypted(&token, Setting::Identifier, DEVICE_IDENTIFIER)?;
         let store_state = self.encrypted(&token, Setting::StoreState, CRED_STORE_STATE)?;
-        Some([identifier, store_state])
+        Ok(identifier.zip(store_state).map(<[_; 2]>::from))
     }
 
-    fn encrypted(&mut self, token: &Token, setting: Setting, purpose: Purpose) -> Option<[u8; 32]> {
+    fn encrypted(&mut self, token: &Token, setting: Setting, purpose: Purpose) -> Result<Option<[u8; 32]>, Status> {
         let mut value = [0; 16];
-        let len = self.store.get(setting, &mut value).ok().flatten();
-        let whole = len == Some(value.len());
-        whole.then(|| token.encrypt_value(&self.crypto, &mut self.rng, purpose, &value))
+        if self.store.get(setting, &mut value) != Ok(Some(value.len())) {
+            return Ok(None);
+        }
+        token.encrypt_value(&self.crypto, &mut self.rng, purpose, &value).map(Some).map_err(crypto_status)
     }
 }

@@ -4,7 +4,7 @@ use keyfob_core::{Instant, Status};
 
 use super::{
     Engine, Next, Outcome, Platform, RESET_WINDOW,
-    authenticator::{Options, PinState},
+    authenticator::{Options, PinState, crypto_status},
     credential::CredentialKeys,
     persistent::Fresh,
     superseded::Kept,
@@ -29,7 +29,7 @@ impl<P: Platform> Engine<'_, P> {
     pub(super) fn reset_continue(&mut self) -> Outcome {
         let authenticator = &mut self.authenticator;
         // A new seed makes every wrapped credential worthless; it is there in the same instant as the rest is gone.
-        let fresh = Fresh::new(&mut authenticator.rng);
+        let fresh = Fresh::new(&mut authenticator.rng).map_err(crypto_status)?;
         let [seed, token, identifier, store_state] = fresh.changes();
         let changes = [Change::Erase, seed, token, identifier, store_state];
         // Tokens go first: a commit that fails may have been made all the same.

@@ -10,7 +10,7 @@ use core::time::Duration;
 use keyfob_core::{
     Instant, Status, bytes,
     cose::Algorithm,
-    crypto::{MAX_SIGNATURE, Sign},
+    crypto::MAX_SIGNATURE,
     ctap1::{self, AuthenticateResponse, Control, RegisterResponse, Request, StatusWord},
 };
 
@@ -222,6 +222,7 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     fn count_authentication(&mut self) -> Outcome {
+        self.draw_randomness().map_err(failed)?;
         self.count_signature([None; 2]).map_err(|_| StatusWord::UNKNOWN)?;
         self.work.step = step::SIGN;
         Ok(Next::Work)
@@ -281,7 +282,7 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     fn sign_es256(&self, secret: &[u8], parts: &[&[u8]], signature: &mut [u8]) -> Result<usize, StatusWord> {
-        self.crypto.sign(Algorithm::ES256, secret, parts, signature).map_err(|_| StatusWord::UNKNOWN)
+        self.sign(Algorithm::ES256, secret, parts, signature).map_err(failed)
     }
 }
 

@@ -8,15 +8,15 @@ use std::{
 use embedded_storage::nor_flash::NorFlash;
 use keyfob_core::{
     Status,
-    cose::Algorithm,
-    crypto::{Agreement, Cipher, Error, Hash, P256Point, P256Secret, RustCrypto, Sign},
+    cose::{Algorithm, CoseKey},
+    crypto::{Agreement, Cipher, Error, HEDGE, Hash, P256Point, P256Secret, RustCrypto, Sign, Verify},
 };
 use keyfob_soft_authenticator::{
     engine::Platform,
     store::{Blobs, Change, FlashStore, Found, MemoryStore, Number, Setting, Store, StoreError},
 };
 use rand_chacha::ChaCha20Rng;
-use rand_core::CryptoRng;
+use rand_core::{SeedableRng, TryCryptoRng, TryRng};
 
 use super::SharedFlash;
 
@@ -33,6 +33,10 @@ thread_local! {
     pub static CALLS: Cell<Calls> = const { Cell::new(Calls { finds: 0, opens: 0, hashes: 0 }) };
     /// Whether whatever takes a scalar multiplication fails.
     pub static BROKEN: Cell<bool> = const { Cell::new(false) };
+    /// How often the engine's random source still gives what is asked of it.
+    pub static RANDOM: Cell<u32> = const { Cell::new(u32::MAX) };
+    /// Whether a bit of every signature is wrong.
+    pub static WRONG_SIGNATURES: Cell<bool> = const { Cell::new(false) };
 }
 
 fn counted(count: impl FnOnce(&mut Calls)) {
@@ -48,7 +52,7 @@ pub struct Bench;
 
 impl Platform for Bench {
     type Crypto = BenchCrypto;
-    type Rng = ChaCha20Rng;
+    type Rng = BenchRng;
     type Store = BenchStore;
 
     fn vendor_command(store: &mut BenchStore, id: u64, params: &[u8]) -> Result<(), Status> {
@@ -335,7 +339,7 @@ impl Cipher for BenchCrypto {
 }
 
 impl Agreement for BenchCrypto {
-    fn p256_generate<R: CryptoRng + ?Sized>(&self, rng: &mut R) -> Result<(P256Secret, P256Point), Error> {
+    fn p256_generate<R: TryCryptoRng + ?Sized>(&self, rng: &mut R) -> Result<(P256Secret, P256Point), Error> {
         self.slow()?.p256_generate(rng)
     }
 
@@ -353,7 +357,7 @@ impl Sign for BenchCrypto {
         RustCrypto.algorithms()
     }
 
-    fn generate<R: CryptoRng + ?Sized>(
+    fn generate<R: TryCryptoRng + ?Sized>(
         &self,
         algorithm: Algorithm,
         rng: &mut R,
@@ -367,13 +371,65 @@ impl Sign for BenchCrypto {
         self.slow()?.public_key(algorithm, secret, public)
     }
 
-    fn sign(
+    fn sign_hedged(
         &self,
         algorithm: Algorithm,
         secret: &[u8],
         message: &[&[u8]],
+        hedge: Option<&[u8; HEDGE]>,
         signature: &mut [u8],
     ) -> Result<usize, Error> {
-        self.slow()?.sign(algorithm, secret, message, signature)
+        let len = self.slow()?.sign_hedged(algorithm, secret, message, hedge, signature)?;
+        signature[len - 1] ^= u8::from(WRONG_SIGNATURES.get());
+        Ok(len)
     }
 }
+
+impl Verify for BenchCrypto {
+    fn verify(&self, key: &CoseKey<'_>, message: &[&[u8]], signature: &[u8]) -> Result<(), Error> {
+        self.slow()?.verify(key, message, signature)
+    }
+}
+
+/// A random source that gives out after [`RANDOM`] draws.
+pub struct BenchRng(ChaCha20Rng);
+
+impl BenchRng {
+    pub fn new(seed: u32) -> Self {
+        Self(ChaCha20Rng::seed_from_u64(seed.into()))
+    }
+
+    fn draw(&mut self) -> Result<&mut ChaCha20Rng, RandomGone> {
+        RANDOM.set(RANDOM.get().checked_sub(1).ok_or(RandomGone)?);
+        Ok(&mut self.0)
+    }
+}
+
+#[derive(Debug)]
+pub struct RandomGone;
+
+impl std::fmt::Display for RandomGone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the random source failed")
+    }
+}
+
+impl std::error::Error for RandomGone {}
+
+impl TryRng for BenchRng {
+    type Error = RandomGone;
+
+    fn try_next_u32(&mut self) -> Result<u32, RandomGone> {
+        self.draw()?.try_next_u32().map_err(|never| match never {})
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, RandomGone> {
+        self.draw()?.try_next_u64().map_err(|never| match never {})
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), RandomGone> {
+        self.draw()?.try_fill_bytes(bytes).map_err(|never| match never {})
+    }
+}
+
+impl TryCryptoRng for BenchRng {}

@@ -14,7 +14,7 @@ use aws_lc_rs::{
         RsaKeyPair, RsaParameters, RsaPublicKeyComponents, RsaSignatureEncoding,
     },
 };
-use rand_core::CryptoRng;
+use rand_core::TryCryptoRng;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -146,7 +146,7 @@ impl Sign for AwsLc {
         ]
     }
 
-    fn generate<R: CryptoRng + ?Sized>(
+    fn generate<R: TryCryptoRng + ?Sized>(
         &self,
         algorithm: Algorithm,
         rng: &mut R,
@@ -167,7 +167,7 @@ impl Sign for AwsLc {
             }
             Method::MlDsa(..) => {
                 let secret: &mut [u8; ML_DSA_SEED] = secret.first_chunk_mut().ok_or(Error::OutputTooSmall)?;
-                rng.fill_bytes(secret);
+                super::fill_random(rng, secret)?;
                 (method.load(secret)?, secret.len())
             }
         };
@@ -184,15 +184,17 @@ impl Sign for AwsLc {
         }
     }
 
-    fn sign(
+    // The library's own randomness goes into each nonce: the bytes given are for the algorithms that are not its own.
+    fn sign_hedged(
         &self,
         algorithm: Algorithm,
         secret: &[u8],
         message: &[&[u8]],
+        hedge: Option<&[u8; super::HEDGE]>,
         signature: &mut [u8],
     ) -> Result<usize, Error> {
         let Some(method) = Method::of(algorithm) else {
-            return RustCrypto.sign(algorithm, secret, message, signature);
+            return RustCrypto.sign_hedged(algorithm, secret, message, hedge, signature);
         };
         let key = match self.fresh.take() {
             Some(fresh) if fresh.algorithm == algorithm && bool::from(fresh.secret.ct_eq(secret)) => fresh.key,
@@ -279,7 +281,7 @@ impl Cipher for AwsLc {
 }
 
 impl Agreement for AwsLc {
-    fn p256_generate<R: CryptoRng + ?Sized>(&self, rng: &mut R) -> Result<(P256Secret, P256Point), Error> {
+    fn p256_generate<R: TryCryptoRng + ?Sized>(&self, rng: &mut R) -> Result<(P256Secret, P256Point), Error> {
         RustCrypto.p256_generate(rng)
     }
 

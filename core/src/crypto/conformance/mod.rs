@@ -11,7 +11,7 @@
 //! firmware. It is about 25 kB of code and constants (Thumb, opt-level s) and absent from every image that does not call
 //! it. It does about 120 scalar multiplications and hashes one megabyte: some ten seconds on a Cortex-M4 at 100 MHz.
 
-use rand_core::CryptoRng;
+use rand_core::TryCryptoRng;
 
 use super::{Agreement, Cipher, Hash, Sign, Verify};
 
@@ -32,7 +32,7 @@ pub type Failure = &'static str;
 pub fn run<C, R>(crypto: &C, rng: &mut R) -> Result<(), Failure>
 where
     C: Hash + Cipher + Agreement + Sign + Verify,
-    R: CryptoRng + ?Sized,
+    R: TryCryptoRng + ?Sized,
 {
     known_answers(crypto)?;
     ml_dsa::keys(crypto)?;

@@ -1,14 +1,14 @@
 //! What holds for every backend, whatever its numbers are.
 
-use rand_core::CryptoRng;
+use rand_core::TryCryptoRng;
 
 use super::{Failure, check, hex};
 use crate::{
     bytes,
     cose::{Algorithm, CoseKey, Curve},
     crypto::{
-        Agreement, Cipher, Error, Hash, MAX_PUBLIC, MAX_SECRET, MAX_SIGNATURE, P256_ORDER, P256Point, P256Secret,
-        Sha256, Sign, Verify, der,
+        Agreement, Cipher, Error, HEDGE, Hash, MAX_PUBLIC, MAX_SECRET, MAX_SIGNATURE, P256_ORDER, P256Point,
+        P256Secret, Sha256, Sign, Verify, der,
     },
 };
 
@@ -17,7 +17,7 @@ use crate::{
 pub fn properties<C, R>(crypto: &C, rng: &mut R) -> Result<(), Failure>
 where
     C: Hash + Cipher + Agreement + Sign + Verify,
-    R: CryptoRng + ?Sized,
+    R: TryCryptoRng + ?Sized,
 {
     hash(crypto)?;
     cbc(crypto)?;
@@ -148,7 +148,7 @@ fn gcm<C: Cipher>(crypto: &C) -> Result<(), Failure> {
     Ok(())
 }
 
-fn agreement<C: Agreement, R: CryptoRng + ?Sized>(crypto: &C, rng: &mut R) -> Result<(), Failure> {
+fn agreement<C: Agreement, R: TryCryptoRng + ?Sized>(crypto: &C, rng: &mut R) -> Result<(), Failure> {
     let mut generate = || crypto.p256_generate(rng).map_err(|_| "P-256: generating a key");
     let (ours, our_point) = generate()?;
     let (theirs, their_point) = generate()?;
@@ -183,7 +183,7 @@ fn agreement<C: Agreement, R: CryptoRng + ?Sized>(crypto: &C, rng: &mut R) -> Re
     Ok(())
 }
 
-fn signatures<C: Sign + Verify, R: CryptoRng + ?Sized>(
+fn signatures<C: Sign + Verify, R: TryCryptoRng + ?Sized>(
     crypto: &C,
     rng: &mut R,
     algorithm: Algorithm,
@@ -216,6 +216,15 @@ fn signatures<C: Sign + Verify, R: CryptoRng + ?Sized>(
     check(verify(&[b"me", b"ssage"], signed).is_ok(), "signatures: parts verify like the whole")?;
     check(verify(&[b"messagf"], signed) == mismatch, "signatures: another message is refused")?;
     check(verify(&[b"message", b"\0"], signed) == mismatch, "signatures: a longer message is refused")?;
+    let mut hedged = [0; MAX_SIGNATURE];
+    let hedge = Some(&[0x5A; HEDGE]);
+    let hedged_len = crypto.sign_hedged(algorithm, secret, &[b"message"], hedge, &mut hedged).unwrap_or_default();
+    let hedged = hedged.get(..hedged_len).unwrap_or_default();
+    check(verify(&[b"message"], hedged).is_ok(), "signatures: a hedged one verifies")?;
+    let own = |signature: &[u8]| crypto.check_signature(algorithm, secret, &[b"message"], signature);
+    check(own(signed).is_ok() && own(hedged).is_ok(), "signatures: what was just signed passes the check")?;
+    let faulty = flipped(&signature, 40);
+    check(own(faulty.get(..len).unwrap_or_default()) == mismatch, "signatures: one with a fault fails the check")?;
     for at in [0, 1, 2, 3, 4, 5, 16, 31, 32, 33, 36, 40, 63, len.saturating_sub(1)] {
         let altered = flipped(&signature, at);
         check(
@@ -435,7 +444,7 @@ fn ed25519<C: Verify>(crypto: &C, key: &CoseKey<'_>, signature: &[u8]) -> Result
     )
 }
 
-fn unsupported<C: Sign + Verify, R: CryptoRng + ?Sized>(crypto: &C, rng: &mut R) -> Result<(), Failure> {
+fn unsupported<C: Sign + Verify, R: TryCryptoRng + ?Sized>(crypto: &C, rng: &mut R) -> Result<(), Failure> {
     // RFC 9053 reserves the value.
     let algorithm = Algorithm(0);
     let unsupported = Err(Error::Unsupported);

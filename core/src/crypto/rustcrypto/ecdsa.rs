@@ -11,14 +11,14 @@ use p256::{
         point::AffineCoordinates,
     },
 };
-use rand_core::CryptoRng;
+use rand_core::TryCryptoRng;
 use sha2::{Digest, Sha256, digest::block_api::BlockSizeUser};
 use zeroize::Zeroizing;
 
 use crate::{
     bytes,
     cose::{self, CoseKey},
-    crypto::{Error, der},
+    crypto::{Error, HEDGE, der},
 };
 
 /// A curve and the hash it is used with.
@@ -55,12 +55,13 @@ impl Curve for k256::Secp256k1 {
 }
 
 #[inline(never)]
-pub fn generate<C: Curve, R: CryptoRng + ?Sized>(
+pub fn generate<C: Curve, R: TryCryptoRng + ?Sized>(
     rng: &mut R,
     secret: &mut [u8],
     public: &mut [u8],
 ) -> Result<(usize, usize), Error> {
-    let scalar = Zeroizing::new(NonZeroScalar::<C>::generate_from_rng(rng));
+    let scalar = NonZeroScalar::<C>::try_generate_from_rng(rng).map_err(|_| Error::RandomSource)?;
+    let scalar = Zeroizing::new(scalar);
     let repr = Zeroizing::new(FieldBytes::<C>::from(&*scalar));
     let secret = secret.get_mut(..repr.len()).ok_or(Error::OutputTooSmall)?;
     let public = write_point::<C>(&scalar, public)?;
@@ -73,8 +74,14 @@ pub fn public_key<C: Curve>(secret: &[u8], public: &mut [u8]) -> Result<usize, E
 }
 
 #[inline(never)]
-pub fn sign<C: Curve>(secret: &[u8], message: &[&[u8]], signature: &mut [u8]) -> Result<usize, Error> {
-    let (signed, _) = sign_prehashed_rfc6979::<C, C::Hash>(&*scalar(secret)?, &hash::<C>(message), &[]);
+pub fn sign<C: Curve>(
+    secret: &[u8],
+    message: &[&[u8]],
+    hedge: Option<&[u8; HEDGE]>,
+    signature: &mut [u8],
+) -> Result<usize, Error> {
+    let hedge = hedge.map_or(&[][..], |hedge| hedge);
+    let (signed, _) = sign_prehashed_rfc6979::<C, C::Hash>(&*scalar(secret)?, &hash::<C>(message), hedge);
     let (r, s) = signed.split_bytes();
     der::write(&r, &s, signature)
 }

@@ -4,17 +4,18 @@ use ed25519_dalek::{
     Signature, SigningKey, VerifyingKey,
     hazmat::{ExpandedSecretKey, raw_sign_byupdate},
 };
-use rand_core::CryptoRng;
+use rand_core::TryCryptoRng;
 use sha2::{Digest, Sha512};
 use zeroize::Zeroizing;
 
 use crate::{
+    bytes,
     cose::{CoseKey, Curve},
-    crypto::Error,
+    crypto::{Error, HEDGE, fill_random},
 };
 
 #[inline(never)]
-pub fn generate<R: CryptoRng + ?Sized>(
+pub fn generate<R: TryCryptoRng + ?Sized>(
     rng: &mut R,
     secret: &mut [u8],
     public: &mut [u8],
@@ -22,7 +23,7 @@ pub fn generate<R: CryptoRng + ?Sized>(
     let secret = secret.first_chunk_mut().ok_or(Error::OutputTooSmall)?;
     let public = public.first_chunk_mut().ok_or(Error::OutputTooSmall)?;
     let mut seed = Zeroizing::new([0; 32]);
-    rng.fill_bytes(&mut *seed);
+    fill_random(rng, &mut *seed)?;
     let key = SigningKey::from_bytes(&seed);
     *secret = key.to_keypair_bytes();
     *public = key.verifying_key().to_bytes();
@@ -38,12 +39,25 @@ pub fn public_key(secret: &[u8], public: &mut [u8]) -> Result<usize, Error> {
 }
 
 #[inline(never)]
-pub fn sign(secret: &[u8], message: &[&[u8]], signature: &mut [u8]) -> Result<usize, Error> {
+pub fn sign(
+    secret: &[u8],
+    message: &[&[u8]],
+    hedge: Option<&[u8; HEDGE]>,
+    signature: &mut [u8],
+) -> Result<usize, Error> {
     let (seed, public) = halves(secret)?;
     let signature = signature.first_chunk_mut().ok_or(Error::OutputTooSmall)?;
     let public = VerifyingKey::from_bytes(public).map_err(|_| Error::InvalidKey)?;
+    let mut key = ExpandedSecretKey::from(seed);
+    if let Some(hedge) = hedge {
+        // The nonce is the hash of this prefix and the message: any prefix that nobody else knows will do.
+        let prefix = Zeroizing::new(<[u8; 64]>::from(
+            Sha512::new().chain_update(key.hash_prefix).chain_update(hedge).finalize(),
+        ));
+        key.hash_prefix = bytes::array(&*prefix);
+    }
     let signed = raw_sign_byupdate(
-        &ExpandedSecretKey::from(seed),
+        &key,
         |hash: &mut Sha512| {
             message.iter().for_each(|part| Digest::update(hash, part));
             Ok(())

@@ -1,29 +1,31 @@
 //! ML-DSA without pre-hashing and with an empty context (FIPS 204 §5.2, §5.3; RFC 9881). A secret is the seed ξ, 32 bytes,
 //! from which everything else is expanded at every use: it takes the least of the store and the most of the stack.
 //!
-//! Signatures are of the deterministic variant (FIPS 204 §3.4).
+//! Signatures are of the hedged variant where random bytes are given, else of the deterministic one (FIPS 204 §3.4).
+
+use core::convert::Infallible;
 
 use ml_dsa::{
     EncodedVerifyingKey, Keypair, MlDsaParams, Seed, Signature, SigningKey, VerifyingKey,
-    signature::{MultipartSigner, MultipartVerifier},
+    signature::{MultipartVerifier, RandomizedMultipartSigner},
 };
-use rand_core::CryptoRng;
+use rand_core::{TryCryptoRng, TryRng};
 use zeroize::Zeroizing;
 
 use crate::{
     bytes,
     cose::CoseKey,
-    crypto::{Error, ML_DSA_SEED},
+    crypto::{Error, HEDGE, ML_DSA_SEED, fill_random},
 };
 
 #[inline(never)]
-pub fn generate<P: MlDsaParams, R: CryptoRng + ?Sized>(
+pub fn generate<P: MlDsaParams, R: TryCryptoRng + ?Sized>(
     rng: &mut R,
     secret: &mut [u8],
     public: &mut [u8],
 ) -> Result<(usize, usize), Error> {
     let secret: &mut [u8; ML_DSA_SEED] = secret.first_chunk_mut().ok_or(Error::OutputTooSmall)?;
-    rng.fill_bytes(secret);
+    fill_random(rng, secret)?;
     Ok((secret.len(), public_key::<P>(secret, public)?))
 }
 
@@ -33,8 +35,18 @@ pub fn public_key<P: MlDsaParams>(secret: &[u8], public: &mut [u8]) -> Result<us
 }
 
 #[inline(never)]
-pub fn sign<P: MlDsaParams>(secret: &[u8], message: &[&[u8]], signature: &mut [u8]) -> Result<usize, Error> {
-    let signed: Signature<P> = expand::<P>(secret)?.try_multipart_sign(message).map_err(|_| Error::Failed)?;
+pub fn sign<P: MlDsaParams>(
+    secret: &[u8],
+    message: &[&[u8]],
+    hedge: Option<&[u8; HEDGE]>,
+    signature: &mut [u8],
+) -> Result<usize, Error> {
+    // The deterministic variant takes zeros for `rnd`.
+    let mut rnd = Rnd(hedge.unwrap_or(&[0; HEDGE]));
+    let signed: Signature<P> = expand::<P>(secret)?
+        .expanded_key()
+        .try_multipart_sign_with_rng(&mut rnd, message)
+        .map_err(|_| Error::Failed)?;
     write(signature, &signed.encode())
 }
 
@@ -55,3 +67,25 @@ fn write(out: &mut [u8], bytes: &[u8]) -> Result<usize, Error> {
     let out = out.get_mut(..bytes.len()).ok_or(Error::OutputTooSmall)?;
     Ok(bytes::copy(out, bytes))
 }
+
+/// The random bytes of one signature, `rnd` (FIPS 204 §5.2), where the crate takes a random source.
+struct Rnd<'r>(&'r [u8; HEDGE]);
+
+impl TryRng for Rnd<'_> {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(u32::from_le_bytes(bytes::array(self.0)))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(u64::from_le_bytes(bytes::array(self.0)))
+    }
+
+    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
+        bytes::copy(out, self.0);
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Rnd<'_> {}

@@ -18,11 +18,11 @@ use p256::{NistP256, elliptic_curve::ecdh::diffie_hellman};
 use p384::NistP384;
 #[cfg(feature = "es512")]
 use p521::NistP521;
-use rand_core::CryptoRng;
+use rand_core::TryCryptoRng;
 use sha2::Digest;
 use zeroize::Zeroizing;
 
-use super::{Agreement, Cipher, Error, Hash, P256Point, P256Secret, Sha256, Sign, Verify};
+use super::{Agreement, Cipher, Error, HEDGE, Hash, P256Point, P256Secret, Sha256, Sign, Verify};
 use crate::{
     bytes,
     cose::{Algorithm, CoseKey},
@@ -132,7 +132,7 @@ impl Cipher for RustCrypto {
 }
 
 impl Agreement for RustCrypto {
-    fn p256_generate<R: CryptoRng + ?Sized>(&self, rng: &mut R) -> Result<(P256Secret, P256Point), Error> {
+    fn p256_generate<R: TryCryptoRng + ?Sized>(&self, rng: &mut R) -> Result<(P256Secret, P256Point), Error> {
         let (mut secret, mut public) = (P256Secret([0; 32]), [0; 64]);
         ecdsa::generate::<NistP256, R>(rng, &mut secret.0, &mut public)?;
         Ok((secret, P256Point::from_bytes(&public)))
@@ -177,7 +177,7 @@ impl Sign for RustCrypto {
         ]
     }
 
-    fn generate<R: CryptoRng + ?Sized>(
+    fn generate<R: TryCryptoRng + ?Sized>(
         &self,
         algorithm: Algorithm,
         rng: &mut R,
@@ -223,28 +223,29 @@ impl Sign for RustCrypto {
         }
     }
 
-    fn sign(
+    fn sign_hedged(
         &self,
         algorithm: Algorithm,
         secret: &[u8],
         message: &[&[u8]],
+        hedge: Option<&[u8; HEDGE]>,
         signature: &mut [u8],
     ) -> Result<usize, Error> {
         match algorithm {
-            Algorithm::ES256 | Algorithm::ESP256 => ecdsa::sign::<NistP256>(secret, message, signature),
-            Algorithm::EDDSA | Algorithm::ED25519 => ed25519::sign(secret, message, signature),
+            Algorithm::ES256 | Algorithm::ESP256 => ecdsa::sign::<NistP256>(secret, message, hedge, signature),
+            Algorithm::EDDSA | Algorithm::ED25519 => ed25519::sign(secret, message, hedge, signature),
             #[cfg(feature = "es384")]
-            Algorithm::ES384 | Algorithm::ESP384 => ecdsa::sign::<NistP384>(secret, message, signature),
+            Algorithm::ES384 | Algorithm::ESP384 => ecdsa::sign::<NistP384>(secret, message, hedge, signature),
             #[cfg(feature = "es512")]
-            Algorithm::ES512 | Algorithm::ESP512 => ecdsa::sign::<NistP521>(secret, message, signature),
+            Algorithm::ES512 | Algorithm::ESP512 => ecdsa::sign::<NistP521>(secret, message, hedge, signature),
             #[cfg(feature = "es256k")]
-            Algorithm::ES256K => ecdsa::sign::<Secp256k1>(secret, message, signature),
+            Algorithm::ES256K => ecdsa::sign::<Secp256k1>(secret, message, hedge, signature),
             #[cfg(feature = "ml-dsa")]
-            Algorithm::ML_DSA_44 => ml_dsa::sign::<MlDsa44>(secret, message, signature),
+            Algorithm::ML_DSA_44 => ml_dsa::sign::<MlDsa44>(secret, message, hedge, signature),
             #[cfg(feature = "ml-dsa")]
-            Algorithm::ML_DSA_65 => ml_dsa::sign::<MlDsa65>(secret, message, signature),
+            Algorithm::ML_DSA_65 => ml_dsa::sign::<MlDsa65>(secret, message, hedge, signature),
             #[cfg(feature = "ml-dsa")]
-            Algorithm::ML_DSA_87 => ml_dsa::sign::<MlDsa87>(secret, message, signature),
+            Algorithm::ML_DSA_87 => ml_dsa::sign::<MlDsa87>(secret, message, hedge, signature),
             _ => Err(Error::Unsupported),
         }
     }
@@ -279,7 +280,10 @@ mod tests {
     use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
     use super::*;
-    use crate::crypto::conformance::{self, KNOWN_SIGNATURES};
+    use crate::crypto::{
+        NoRandom,
+        conformance::{self, KNOWN_SIGNATURES},
+    };
 
     #[test]
     fn it_conforms() {
@@ -295,6 +299,34 @@ mod tests {
             };
             assert_eq!(conformance::deterministic_signature(&RustCrypto, known, &secret), Ok(()));
         }
+    }
+
+    #[test]
+    fn its_hedged_signatures_follow_from_the_random_bytes_and_nothing_else_new() {
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        for &algorithm in RustCrypto.algorithms() {
+            let (mut secret, mut public) = ([0; 66], [0; 2592]);
+            let (len, _) = RustCrypto.generate(algorithm, &mut rng, &mut secret, &mut public).unwrap();
+            let sign = |hedge: Option<&[u8; HEDGE]>| {
+                let mut signature = vec![0; 4627];
+                let len = RustCrypto.sign_hedged(algorithm, &secret[..len], &[b"mess", b"age"], hedge, &mut signature);
+                signature[..len.unwrap()].to_vec()
+            };
+            let (plain, one, two) = (sign(None), sign(Some(&[1; HEDGE])), sign(Some(&[2; HEDGE])));
+            assert!(plain != one && one != two && plain != two, "{algorithm:?}");
+            assert_eq!((sign(None), sign(Some(&[1; HEDGE]))), (plain, one), "{algorithm:?}");
+        }
+    }
+
+    #[test]
+    fn a_random_source_that_fails_makes_no_key() {
+        for &algorithm in RustCrypto.algorithms() {
+            let (mut secret, mut public) = ([0; 66], [0; 2592]);
+            let generated = RustCrypto.generate(algorithm, &mut NoRandom, &mut secret, &mut public);
+            assert_eq!(generated, Err(Error::RandomSource), "{algorithm:?}");
+            assert_eq!(secret, [0; 66]);
+        }
+        assert!(RustCrypto.p256_generate(&mut NoRandom).is_err());
     }
 
     #[cfg(feature = "ml-dsa")]

@@ -45,7 +45,7 @@ impl<C: Crypto> Device<C> {
                 } else {
                     self.check_pin(&shared, request.pin_hash_enc.unwrap())?;
                 }
-                let random = Token::generate(&mut self.rng);
+                let random = Token::generate(&mut self.rng).unwrap();
                 let token = self.token_bytes.clone().unwrap_or(random.as_bytes().to_vec());
                 let len = shared.encrypt(&self.crypto, &mut self.rng, &token, &mut encrypted).unwrap();
                 response.pin_uv_auth_token = Some(&encrypted[..len]);
