@@ -17,8 +17,8 @@ use keyfob_core::{
     transport::hid::HidTransport,
     verify::{self, AssertionResponse, Expected, RegistrationResponse, StoredCredential},
     webauthn::{
-        AttestationConveyance, AuthenticatorSelection, CreationOptions, DefaultClientDataCollector, RelyingParty,
-        RequestOptions, Requirement,
+        AttestationConveyance, AuthenticatorSelection, CreationOptions, DefaultClientDataCollector, PublicSuffixList,
+        RelyingParty, RequestOptions, Requirement,
     },
 };
 use keyfob_soft_authenticator::{
@@ -116,7 +116,7 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
 
     trace.step("2. Register");
     let challenges = [challenge(&mut rng), challenge(&mut rng)];
-    let collector = DefaultClientDataCollector::new(ORIGIN);
+    let collector = DefaultClientDataCollector::new(ORIGIN).with_suffixes(PublicSuffixList);
     let mut client = Fido2Client::new(transport, collector, user, RustCrypto, rng, clock);
     let rp = RelyingParty { id: Some(RP_ID), name: "Example" };
     let account = UserEntity { id: USER_ID, name: Some("alice"), display_name: Some("Alice") };

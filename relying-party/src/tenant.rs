@@ -1,6 +1,6 @@
 //! Relying parties that one server serves, each with accounts of its own.
 
-use keyfob_core::webauthn;
+use keyfob_core::webauthn::{PublicSuffixList, origin_matches};
 
 /// A relying party.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl Tenant {
     }
 
     fn checked(self) -> Result<Self, String> {
-        match self.origins.iter().find(|origin| !webauthn::origin_matches(&self.rp_id, origin)) {
+        match self.origins.iter().find(|origin| !origin_matches(&self.rp_id, origin, &PublicSuffixList)) {
             Some(origin) => Err(format!("{origin} is no origin that may use the RP ID {}", self.rp_id)),
             None => Ok(self),
         }
@@ -58,6 +58,10 @@ mod tests {
             assert!(Tenant::parse(&format!("example.com={origin}")).is_err(), "{origin}");
         }
         assert!(Tenant::parse("https://example.com").is_err());
+        // Whoever registers a name under it could sign in for the whole registry.
+        for suffix in ["co.uk=https://bank.co.uk", "github.io=https://me.github.io", "com=https://example.com"] {
+            assert!(Tenant::parse(suffix).is_err(), "{suffix}");
+        }
         assert!(Tenant::parse("").is_err());
     }
 }

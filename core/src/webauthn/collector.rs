@@ -5,7 +5,7 @@ use core::fmt;
 use super::{
     Ceremony, ClientData,
     origin::Origin,
-    rp_id::{PublicSuffixes, RelatedOrigins, SuffixRules, is_facet, is_related, may_claim},
+    rp_id::{PublicSuffixes, RelatedOrigins, is_facet, is_related, may_claim},
 };
 use crate::cbor::Overflow;
 
@@ -49,24 +49,29 @@ pub trait ClientDataCollector {
 
 /// The collector for an origin, by the rules of the web.
 #[derive(Clone, Copy, Debug)]
-pub struct DefaultClientDataCollector<'a, S = SuffixRules<'static>, R = ()> {
+pub struct DefaultClientDataCollector<'a, S = (), R = ()> {
     /// The origin that asks, serialised: `https://example.org`.
     pub origin: &'a str,
     /// Whether it asks from a frame that is not same-origin with its ancestors.
     pub cross_origin: bool,
     /// The origin of the top-level page of such a frame.
     pub top_origin: Option<&'a str>,
-    /// The public suffixes.
+    /// The public suffixes; `()` for none, with which only the origin's own host is an RP ID or an AppID.
     pub suffixes: S,
     /// The related origins.
     pub related_origins: R,
 }
 
 impl<'a> DefaultClientDataCollector<'a> {
-    /// A collector for a page of its own. Only the last label of a domain is taken for a public suffix, and no related
-    /// origins are known.
+    /// A collector for a page of its own, without a list of public suffixes: its RP ID is the host, and no other.
     pub const fn new(origin: &'a str) -> Self {
-        Self { origin, cross_origin: false, top_origin: None, suffixes: SuffixRules(""), related_origins: () }
+        Self { origin, cross_origin: false, top_origin: None, suffixes: (), related_origins: () }
+    }
+
+    /// The same with a list of public suffixes: its RP ID may be a parent domain of the host too.
+    pub const fn with_suffixes<S: PublicSuffixes>(self, suffixes: S) -> DefaultClientDataCollector<'a, S> {
+        let Self { origin, cross_origin, top_origin, .. } = self;
+        DefaultClientDataCollector { origin, cross_origin, top_origin, suffixes, related_origins: () }
     }
 }
 

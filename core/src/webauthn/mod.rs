@@ -8,7 +8,10 @@ mod collector;
 mod json;
 mod options;
 mod origin;
+mod punycode;
 mod rp_id;
+#[cfg(feature = "psl")]
+mod suffix_list;
 
 pub use client_data::{Ceremony, ClientData, CollectedClientData};
 pub use collector::{ClientDataCollector, DefaultClientDataCollector, OriginError};
@@ -19,6 +22,8 @@ pub use options::{
 };
 pub use origin::Origin;
 pub use rp_id::{PublicSuffixes, RelatedOrigins, SuffixRules, is_facet, is_related, may_claim, origin_matches};
+#[cfg(feature = "psl")]
+pub use suffix_list::PublicSuffixList;
 
 message! {
     /// An attestation object (WebAuthn L3 §6.5.4).

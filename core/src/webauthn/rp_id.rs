@@ -2,7 +2,10 @@
 
 use heapless::{String, Vec};
 
-use super::origin::{Origin, is_domain, is_within};
+use super::{
+    origin::{Origin, is_domain, is_within},
+    punycode::is_a_label_of,
+};
 use crate::json::{self, Reader};
 
 /// Registrable labels that a relying party may have in its related origins (WebAuthn L3 §5.11.1 asks for at least five).
@@ -12,21 +15,38 @@ const MAX_LABEL: usize = 63;
 /// The longest URL of a related origin that is read, in bytes: a domain of 253, and some path.
 const MAX_URL: usize = 320;
 
-/// Knows under which domains anybody can register a name.
+/// Knows under which domains anybody can register a name. Without that knowledge, `()`, an origin may use its own host
+/// and no other: no parent domain, no related origin.
 pub trait PublicSuffixes {
-    /// The public suffix of `domain`, which ends `domain` with whole labels; never empty when `domain` is not.
-    fn public_suffix<'d>(&self, domain: &'d str) -> &'d str;
+    /// The public suffix of `domain`, which ends `domain` with whole labels; never empty when `domain` is not. Both are
+    /// lower-case ASCII, names in other scripts in their `xn--` form. `None`: it is not known.
+    fn public_suffix<'d>(&self, domain: &'d str) -> Option<&'d str>;
 }
 
-/// Public suffixes by rules in the format of publicsuffix.org, one a line, `//` before comments: the list itself, or one
-/// of one's own. Without a rule the last label is the suffix. Rules in other scripts than ASCII match nothing.
+/// Nothing is known.
+impl PublicSuffixes for () {
+    fn public_suffix<'d>(&self, _: &'d str) -> Option<&'d str> {
+        None
+    }
+}
+
+impl<T: PublicSuffixes + ?Sized> PublicSuffixes for &T {
+    fn public_suffix<'d>(&self, domain: &'d str) -> Option<&'d str> {
+        (**self).public_suffix(domain)
+    }
+}
+
+/// Public suffixes by rules in the format of publicsuffix.org, one a line, `//` before comments: the list itself, its
+/// private section included, or one of one's own. Rules in other scripts match names in their `xn--` form. A domain that
+/// no rule matches ends in a suffix of one label, as the list has it. Text without a rule knows nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SuffixRules<'a>(pub &'a str);
 
 impl PublicSuffixes for SuffixRules<'_> {
-    fn public_suffix<'d>(&self, domain: &'d str) -> &'d str {
+    fn public_suffix<'d>(&self, domain: &'d str) -> Option<&'d str> {
         let rules =
             self.0.lines().filter_map(|line| line.split_whitespace().next()).filter(|rule| !rule.starts_with("//"));
+        rules.clone().next()?;
         let mut labels = 1;
         for rule in rules {
             let exception = rule.strip_prefix('!');
@@ -39,14 +59,15 @@ impl PublicSuffixes for SuffixRules<'_> {
         }
         let start =
             domain.rmatch_indices('.').nth(labels.saturating_sub(1)).map_or(0, |(dot, _)| dot.saturating_add(1));
-        domain.get(start..).unwrap_or(domain)
+        domain.get(start..)
     }
 }
 
 /// How many labels `rule` has, if it matches `domain`.
 fn matches(rule: &str, domain: &str) -> Option<usize> {
     let mut labels = domain.rsplit('.');
-    let all = rule.rsplit('.').all(|wanted| labels.next().is_some_and(|label| wanted == "*" || wanted == label));
+    let all =
+        rule.rsplit('.').all(|wanted| labels.next().is_some_and(|label| wanted == "*" || is_a_label_of(label, wanted)));
     all.then(|| rule.split('.').count())
 }
 
@@ -77,25 +98,26 @@ impl<T: RelatedOrigins + ?Sized> RelatedOrigins for &T {
     }
 }
 
-/// Whether a page of `origin` may use `rp_id`: its scheme is https, or http on localhost, and its host is `rp_id` or a
-/// subdomain of it. Both are lower-case ASCII, as serialised origins are; hosts that are addresses have no RP ID.
-///
-/// An `rp_id` that is a public suffix (`com`, `co.uk`) is not recognised as one; [`may_claim`] does that.
-pub fn origin_matches(rp_id: &str, origin: &str) -> bool {
-    Origin::parse(origin).is_some_and(|origin| {
-        origin.is_secure() && is_domain(rp_id) && origin.effective_domain().is_some_and(|host| is_within(host, rp_id))
-    })
+/// Whether a page of `origin` may use `rp_id`: its scheme is https, or http on localhost, and [`may_claim`] holds for its
+/// host.
+pub fn origin_matches(rp_id: &str, origin: &str, suffixes: &impl PublicSuffixes) -> bool {
+    let origin = Origin::parse(origin).filter(Origin::is_secure);
+    origin.and_then(|origin| origin.effective_domain()).is_some_and(|host| may_claim(rp_id, host, suffixes))
 }
 
 /// Whether `rp_id` is `host`, or a registrable suffix of it: one that is no public suffix, nor part of one (HTML Standard,
-/// "is a registrable domain suffix of or is equal to").
+/// "is a registrable domain suffix of or is equal to"). Where the suffixes are not known it has to be `host`.
 pub fn may_claim(rp_id: &str, host: &str, suffixes: &impl PublicSuffixes) -> bool {
-    let registrable = || suffixes.public_suffix(rp_id) != rp_id && !is_within(suffixes.public_suffix(host), rp_id);
-    is_domain(rp_id) && is_domain(host) && is_within(host, rp_id) && (rp_id == host || registrable())
+    let is_registrable = || {
+        let known = suffixes.public_suffix(rp_id).zip(suffixes.public_suffix(host));
+        known.is_some_and(|(of_rp_id, of_host)| of_rp_id != rp_id && !is_within(of_host, rp_id))
+    };
+    is_domain(rp_id) && is_domain(host) && is_within(host, rp_id) && (rp_id == host || is_registrable())
 }
 
 /// Whether a page of `origin` may use `app_id`, an AppID of U2F (FIDO AppID and Facet Specification §3.1.2): it is the
-/// origin itself, or a URL over https under the same registrable domain. Lists of facets are not fetched.
+/// origin itself, or a URL over https of the same host or under the same registrable domain. Lists of facets are not
+/// fetched.
 pub fn is_facet(app_id: &str, origin: &Origin<'_>, suffixes: &impl PublicSuffixes) -> bool {
     if Origin::parse(app_id) == Some(*origin) {
         return true;
@@ -109,12 +131,12 @@ pub fn is_facet(app_id: &str, origin: &Origin<'_>, suffixes: &impl PublicSuffixe
 
 /// The registrable domain of `host`: its public suffix and the label before. `None`: there is none.
 fn registrable<'d>(host: &'d str, suffixes: &impl PublicSuffixes) -> Option<&'d str> {
-    let name = host.strip_suffix(suffixes.public_suffix(host))?.strip_suffix('.')?;
+    let name = host.strip_suffix(suffixes.public_suffix(host)?)?.strip_suffix('.')?;
     host.get(name.rfind('.').map_or(0, |dot| dot.saturating_add(1))..)
 }
 
 /// Whether `well_known`, the body of `https://RP_ID/.well-known/webauthn`, says that pages of `origin` may use the RP ID
-/// (WebAuthn L3 §5.11.1). At most five registrable labels are looked at. Errors: the body is not what it should be.
+/// (WebAuthn L3 §5.11.1). At most five registrable labels are looked at; without public suffixes there are none. Errors: the body is not what it should be.
 pub fn is_related(well_known: &[u8], origin: &Origin<'_>, suffixes: &impl PublicSuffixes) -> Result<bool, json::Error> {
     let mut listed = None;
     let mut r = Reader::new(well_known)?;
@@ -150,7 +172,7 @@ fn names(
 ) -> bool {
     let Some(listed) = Origin::of_url(url) else { return false };
     let label = listed.effective_domain().and_then(|domain| {
-        let name = domain.strip_suffix(suffixes.public_suffix(domain))?.strip_suffix('.')?;
+        let name = domain.strip_suffix(suffixes.public_suffix(domain)?)?.strip_suffix('.')?;
         String::try_from(name.rsplit('.').next()?).ok()
     });
     let Some(label) = label else { return false };

@@ -112,15 +112,19 @@ fn text_that_no_bytes_encode_to_is_refused() {
     assert_eq!(decode("Zm9vZm9vZm9v"), Err(Error::Overflow(Overflow { needed: 9 })));
 }
 
+fn matches(rp_id: &str, origin: &str) -> bool {
+    origin_matches(rp_id, origin, &SuffixRules("org"))
+}
+
 #[test]
 fn an_rp_id_serves_its_host_and_its_subdomains_over_https() {
     for origin in ["https://example.org", "https://login.example.org", "https://a.b.example.org:8443"] {
-        assert!(origin_matches("example.org", origin), "{origin}");
+        assert!(matches("example.org", origin), "{origin}");
     }
     for origin in ["http://localhost", "http://localhost:8080", "https://localhost"] {
-        assert!(origin_matches("localhost", origin), "{origin}");
+        assert!(matches("localhost", origin), "{origin}");
     }
-    assert!(origin_matches("app.localhost", "http://app.localhost:3000"));
+    assert!(matches("app.localhost", "http://app.localhost:3000"));
 }
 
 #[test]
@@ -151,15 +155,15 @@ fn an_rp_id_does_not_serve_other_origins() {
         "https://EXAMPLE.org",
         "android:apk-key-hash:example.org",
     ] {
-        assert!(!origin_matches("example.org", origin), "{origin}");
+        assert!(!matches("example.org", origin), "{origin}");
     }
-    assert!(!origin_matches("", "https://example.org"));
-    assert!(!origin_matches("", "https://example.org."));
-    assert!(!origin_matches(".org", "https://example.org"));
-    assert!(!origin_matches("127.0.0.1", "https://127.0.0.1"));
-    assert!(!origin_matches("0.0.1", "https://127.0.0.1"));
-    assert!(!origin_matches("[::1]", "https://[::1]"));
-    assert!(!origin_matches("evil-localhost", "http://evil-localhost"));
+    assert!(!matches("", "https://example.org"));
+    assert!(!matches("", "https://example.org."));
+    assert!(!matches(".org", "https://example.org"));
+    assert!(!matches("127.0.0.1", "https://127.0.0.1"));
+    assert!(!matches("0.0.1", "https://127.0.0.1"));
+    assert!(!matches("[::1]", "https://[::1]"));
+    assert!(!matches("evil-localhost", "http://evil-localhost"));
 }
 
 #[test]

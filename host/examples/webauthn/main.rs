@@ -28,7 +28,7 @@ use keyfob_core::{
     crypto::RustCrypto,
     json::WriteError,
     transport::hid::HidTransport,
-    webauthn::{CreationOptions, DefaultClientDataCollector, RequestOptions},
+    webauthn::{CreationOptions, DefaultClientDataCollector, PublicSuffixList, RequestOptions},
 };
 use keyfob_soft_authenticator::devices::tcp::TcpPipe;
 use rand_chacha::rand_core::{TryCryptoRng, TryRng};
@@ -73,8 +73,8 @@ fn run(arguments: &[String]) -> Result<Vec<u8>, String> {
 
     let mut json = Vec::new();
     io::stdin().read_to_end(&mut json).map_err(|error| error.to_string())?;
-    let mut client =
-        Fido2Client::new(transport, DefaultClientDataCollector::new(origin), user, RustCrypto, source, now);
+    let collector = DefaultClientDataCollector::new(origin).with_suffixes(PublicSuffixList);
+    let mut client = Fido2Client::new(transport, collector, user, RustCrypto, source, now);
     client.policy = if options.python_fido2 { Policy::PYTHON_FIDO2 } else { Policy::STANDARD };
     client.policy.enterprise_rp_ids = (!enterprise.is_empty()).then_some(&enterprise);
     let (mut read, mut collected, mut messages) =

@@ -13,7 +13,7 @@ use keyfob_core::{
     crypto::{Hash, RustCrypto},
     ctap2::{CredentialDescriptor, CredentialParameters, RpEntity, UserEntity},
     transport::{ReportIo, Transport, hid::HidTransport},
-    webauthn::{AttestationObject, Ceremony, ClientData, origin_matches},
+    webauthn::{AttestationObject, Ceremony, ClientData, PublicSuffixList, origin_matches},
 };
 use keyfob_soft_authenticator::{
     devices::{InProcess, KeyOptions, VIRTUAL_KEY_AAGUID, VirtualKey, tcp::TcpPipe},
@@ -231,7 +231,7 @@ impl<T: Transport> Prover for SecurityKey<T> {
 }
 
 fn check_origin(rp_id: &str, origin: &str) -> Result<(), Error> {
-    if origin_matches(rp_id, origin) { Ok(()) } else { Err(Error::Origin(rp_id.into())) }
+    if origin_matches(rp_id, origin, &PublicSuffixList) { Ok(()) } else { Err(Error::Origin(rp_id.into())) }
 }
 
 fn client_data(kind: Ceremony, options: &Value, origin: &str) -> Result<Vec<u8>, Error> {

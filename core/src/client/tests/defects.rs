@@ -4,7 +4,7 @@ use rand_chacha::rand_core::CryptoRng;
 
 use super::{
     device::{Device, Flaw, ID, PIN, RP_ID, User, at, rng},
-    fido2::{Client, ORIGIN, client, creation, request, stub},
+    fido2::{Client, ORIGIN, client, collector, creation, request, stub},
     u2f::{APP_ID, Key},
     *,
 };
@@ -15,7 +15,9 @@ use crate::{
     client::fido2::{Fido2Client, Policy, WebAuthnClient},
     crypto::StubCrypto,
     ctap2::{Command, get_assertion, make_credential},
-    webauthn::{AuthenticatorSelection, CreationOptions, DefaultClientDataCollector, RelyingParty, RequestOptions},
+    webauthn::{
+        AuthenticatorSelection, CreationOptions, DefaultClientDataCollector, RelyingParty, RequestOptions, SuffixRules,
+    },
 };
 
 /// Registers, and says what came of it.
@@ -54,14 +56,13 @@ fn u2f(
 ) -> Fido2Client<
     'static,
     Key,
-    DefaultClientDataCollector<'static>,
+    DefaultClientDataCollector<'static, SuffixRules<'static>>,
     User,
     StubCrypto,
     impl CryptoRng,
     impl FnMut() -> Instant,
 > {
-    let collector = DefaultClientDataCollector::new(ORIGIN);
-    Fido2Client::new(Key::of(application), collector, User::default(), StubCrypto, rng(), || at(0))
+    Fido2Client::new(Key::of(application), collector(), User::default(), StubCrypto, rng(), || at(0))
 }
 
 const ALLOWED: &[CredentialDescriptor<'static>] = &[CredentialDescriptor::new(ID)];

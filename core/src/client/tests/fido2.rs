@@ -8,7 +8,8 @@ use super::{
     *,
 };
 use crate::{
-    Instant, cbor,
+    Instant,
+    cbor::{self, Text},
     client::fido2::{Fido2Client, Policy, WebAuthnClient},
     crypto::{Hash, RustCrypto, StubCrypto},
     ctap2::{Command, make_credential},
@@ -21,12 +22,24 @@ use crate::{
 
 pub const ORIGIN: &str = "https://login.example.org:8443";
 
-pub type Client<'p, C, K> =
-    Fido2Client<'p, Device<C>, DefaultClientDataCollector<'static>, User, C, rand_chacha::ChaCha8Rng, K>;
+/// Speaks for [`ORIGIN`], with a list of public suffixes.
+pub fn collector() -> DefaultClientDataCollector<'static, SuffixRules<'static>> {
+    DefaultClientDataCollector::new(ORIGIN).with_suffixes(SuffixRules("org"))
+}
+
+pub type Client<'p, C, K> = Fido2Client<
+    'p,
+    Device<C>,
+    DefaultClientDataCollector<'static, SuffixRules<'static>>,
+    User,
+    C,
+    rand_chacha::ChaCha8Rng,
+    K,
+>;
 
 pub fn client<C: Crypto>(crypto: C, device: Device<C>, user: User) -> Client<'static, C, impl FnMut() -> Instant> {
     let now: Rc<Cell<u64>> = device.now.clone();
-    Fido2Client::new(device, DefaultClientDataCollector::new(ORIGIN), user, crypto, rng(), move || at(now.get()))
+    Fido2Client::new(device, collector(), user, crypto, rng(), move || at(now.get()))
 }
 
 pub fn stub() -> Client<'static, StubCrypto, impl FnMut() -> Instant> {
@@ -276,8 +289,7 @@ fn canonical_responses_are_taken_by_a_strict_client_too() {
 
 #[test]
 fn authenticators_of_version_1_are_left_alone_where_that_is_the_policy() {
-    let collector = DefaultClientDataCollector::new(ORIGIN);
-    let mut client = Fido2Client::new(Key::of(RP_ID), collector, User::default(), StubCrypto, rng(), || at(0));
+    let mut client = Fido2Client::new(Key::of(RP_ID), collector(), User::default(), StubCrypto, rng(), || at(0));
     let mut buffer = [0; 1024];
     let info = client.info(&mut buffer).unwrap();
     assert_eq!((info.has_version("U2F_V2"), info.aaguid), (true, &[0; 16]));
@@ -329,8 +341,7 @@ fn the_same_is_done_over_an_async_transport() {
     }
 
     let device = Ready(Device::with_pin(StubCrypto, Protocol::Two));
-    let collector = DefaultClientDataCollector::new(ORIGIN);
-    let mut client = Fido2Client::new(device, collector, User::with_pins([PIN, PIN]), StubCrypto, rng(), || at(0));
+    let mut client = Fido2Client::new(device, collector(), User::with_pins([PIN, PIN]), StubCrypto, rng(), || at(0));
     assert_eq!(now(client.info_async(&mut [0; 1024])).unwrap().max_msg_size(), 1200);
     now(client.selection_async(&mut [0; 1024])).unwrap();
     let (mut json, mut buffer) = ([0; 256], [0; 1024]);
@@ -406,4 +417,41 @@ fn a_registration_that_wants_another_attachment_is_refused_unless_its_hints_say_
     assert!(refused(PLATFORM, CROSS_PLATFORM, &["hybrid"]));
     assert!(!refused(PLATFORM, CROSS_PLATFORM, &["client-device"]));
     assert!(!refused(Policy::PYTHON_FIDO2.attachment, PLATFORM, &[]));
+}
+
+/// The formats that the key is asked for, of a registration that lists "packed".
+fn formats_asked(attestation: Option<Conveyance>, policy: Policy<'static>, version: &'static str) -> Vec<String> {
+    let mut device = Device::new(StubCrypto);
+    device.amend = match version {
+        "FIDO_2_0" => |info| info.versions = List::Slice(const { &[Text::new("FIDO_2_0")] }),
+        "FIDO_2_3" => |info| info.versions = List::Slice(const { &[Text::new("FIDO_2_1"), Text::new("FIDO_2_3")] }),
+        _ => |info| info.attestation_formats = Some(List::Slice(const { &[Text::new("packed")] })),
+    };
+    let mut client = client(StubCrypto, device, User::default());
+    client.policy = policy;
+    let attestation_formats = Some(List::Slice(const { &[Text::new("packed")] }));
+    let options = CreationOptions { attestation, attestation_formats, ..creation() };
+    let mut json = [0; 256];
+    let creation = client.creation(&options, &mut json).unwrap();
+    client.make_credential(&creation, &mut [0; 1024]).unwrap();
+    let sent: make_credential::Request = cbor::decode(client.transport.last()).unwrap();
+    sent.attestation_formats_preference
+        .map_or(Vec::new(), |names| names.iter().map(|name| name.as_str().to_owned()).collect())
+}
+
+#[test]
+fn where_no_attestation_is_wanted_the_key_is_asked_for_none_whatever_formats_are_listed() {
+    for version in ["FIDO_2_3", "2.2 that lists formats"] {
+        for attestation in [None, Some(Conveyance::None)] {
+            assert_eq!(formats_asked(attestation, Policy::STANDARD, version), ["none"], "{version}");
+            assert_eq!(formats_asked(attestation, Policy::PYTHON_FIDO2, version), ["packed"], "all is passed on");
+        }
+        for attestation in [Conveyance::Indirect, Conveyance::Direct, Conveyance::Enterprise] {
+            assert_eq!(formats_asked(Some(attestation), Policy::STANDARD, version), ["packed"], "{version}");
+        }
+    }
+    for attestation in [Conveyance::None, Conveyance::Direct] {
+        let asked = formats_asked(Some(attestation), Policy::STANDARD, "FIDO_2_0");
+        assert_eq!(asked, [""; 0], "a key of 2.0 does not know the member");
+    }
 }

@@ -34,9 +34,30 @@ fn a_public_suffix_follows_the_longest_rule_and_exceptions_come_first() {
         ("example.unlisted", "unlisted"),
         ("localhost", "localhost"),
     ] {
-        assert_eq!(RULES.public_suffix(domain), suffix, "{domain}");
+        assert_eq!(RULES.public_suffix(domain), Some(suffix), "{domain}");
     }
-    assert_eq!(SuffixRules("").public_suffix("a.example.org"), "org");
+    for nothing in ["", "\n", "// org\n"] {
+        assert_eq!(SuffixRules(nothing).public_suffix("a.example.org"), None);
+    }
+}
+
+#[test]
+fn rules_in_other_scripts_match_names_in_their_xn_form() {
+    let rules = SuffixRules("cn\n公司.cn\n*.भारत\n!बैंक.भारत\n中国\nxn--p1ai\n");
+    for (domain, suffix) in [
+        ("shishi.xn--55qx5d.cn", "xn--55qx5d.cn"),
+        ("xn--55qx5d.cn", "xn--55qx5d.cn"),
+        ("example.xn--fiqs8s", "xn--fiqs8s"),
+        ("a.b.xn--h2brj9c", "b.xn--h2brj9c"),
+        ("a.xn--i1b2bwdrf.xn--h2brj9c", "xn--h2brj9c"),
+        ("example.xn--p1ai", "xn--p1ai"),
+        ("xn--55qx5e.cn", "cn"),
+    ] {
+        assert_eq!(rules.public_suffix(domain), Some(suffix), "{domain}");
+    }
+    // The registry's own suffix is no RP ID of those under it.
+    assert!(!may_claim("xn--55qx5d.cn", "shop.xn--55qx5d.cn", &rules));
+    assert!(may_claim("shop.xn--55qx5d.cn", "www.shop.xn--55qx5d.cn", &rules));
 }
 
 #[test]
