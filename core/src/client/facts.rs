@@ -107,6 +107,8 @@ pub struct Facts {
     pub extensions: Known,
     /// Whether it is of version 2.1 or later, and so has authenticatorSelection.
     pub is_2_1: bool,
+    /// Whether it knows attestationFormatsPreference (2.2): an older one may refuse a member that it does not know.
+    pub attestation_formats: bool,
     /// In bytes.
     pub max_cred_blob_length: usize,
     /// In bytes.
@@ -136,6 +138,8 @@ impl Facts {
             is_2_1: info.versions.iter().any(|version| {
                 version.as_str().starts_with("FIDO_2_") && version != "FIDO_2_0" && version != "FIDO_2_1_PRE"
             }),
+            attestation_formats: info.attestation_formats.is_some()
+                || info.versions.iter().any(|version| matches!(version.as_str(), "FIDO_2_2" | "FIDO_2_3")),
             max_cred_blob_length: info.max_cred_blob_length.unwrap_or(0),
             max_msg_size: info.max_msg_size(),
             max_credential_count_in_list: limit(info.max_credential_count_in_list),

@@ -7,7 +7,7 @@ use rand_core::CryptoRng;
 use super::{
     Cause, Ceremony, DEFAULT_TIMEOUT, PreferredWithoutUv, Requirement,
     authentication::Authentication,
-    extensions::{GetExtensions, GetResults, hmac},
+    extensions::{GetExtensions, GetResults, hmac, results::GetAsked},
 };
 use crate::{
     auth_data::AuthData,
@@ -96,6 +96,7 @@ pub struct AssertionSelection<'b> {
     pub(super) len: usize,
     pub(super) total: usize,
     pub(super) only: Option<&'b [u8]>,
+    pub(super) asked: GetAsked,
     /// Outputs of hmac-secret lie behind each response.
     pub(super) evaluated: bool,
     pub(super) app_id: Option<bool>,
@@ -131,7 +132,9 @@ impl<'b> AssertionSelection<'b> {
         index: usize,
         work: &'w mut [u8],
     ) -> Result<Option<&'w [u8]>, large_blob::Error> {
-        let Some(Assertion { response, .. }) = self.get(index) else { return Ok(None) };
+        let Some(Assertion { response, .. }) = self.get(index).filter(|_| self.asked.large_blob) else {
+            return Ok(None);
+        };
         if let (Some(array), Some(Ok(key))) = (self.array, response.large_blob_key.map(|key| key.0.try_into())) {
             return find(crypto, key, array, work);
         }
@@ -156,6 +159,7 @@ impl<'b> AssertionSelection<'b> {
             let (outputs, behind) = if selection.evaluated { hmac::kept(behind) } else { (None, behind) };
             rest = behind;
             let results = &mut assertion.extensions;
+            *results = results.asked_by(selection.asked);
             results.app_id = selection.app_id;
             results.hmac_outputs = outputs;
             results.large_blob_written =

@@ -158,7 +158,8 @@ impl<'o> Registration<'o> {
             pin_uv_auth_param: proof.as_ref().map(|(param, _)| param.as_bytes()),
             pin_uv_auth_protocol: proof.as_ref().map(|(_, protocol)| *protocol),
             enterprise_attestation: options.enterprise_attestation.filter(|_| self.enterprise),
-            attestation_formats_preference: Some(options.attestation_formats).filter(|formats| !formats.is_empty()),
+            attestation_formats_preference: Some(options.attestation_formats)
+                .filter(|formats| means.facts.attestation_formats && !formats.is_empty()),
             ..to_extensions
         };
         let encode =
@@ -428,7 +429,7 @@ impl Operation for Registration<'_> {
             hmac_secret: inputs.creates_secret().then_some(results.hmac_secret == Some(true)),
             hmac_outputs: if self.evaluates { hmac::kept(behind).0 } else { None },
             large_blob: inputs.large_blob.map(|_| results.large_blob == Some(true)),
-            ..*results
+            ..results.asked_by(inputs)
         };
         Ok(attestation)
     }

@@ -233,11 +233,12 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    /// A whole number, without fraction and exponent. Errors: [`ErrorKind::OutOfRange`] for any other number.
+    /// A whole number of 64 bits, however it is written: `60000`, `60000.0` and `6e4` are the same in JavaScript.
+    /// Errors: [`ErrorKind::OutOfRange`] for any other number.
     pub fn integer(&mut self) -> Result<i64, Error> {
         self.expect(Type::Number)?;
         let out_of_range = self.error(ErrorKind::OutOfRange);
-        self.skip()?.parse().map_err(|_| out_of_range)
+        whole(self.skip()?).ok_or(out_of_range)
     }
 
     /// Skips one value of any type, checks its form to the end, and returns it as it stands in the document.
@@ -361,6 +362,25 @@ impl<'a> Reader<'a> {
     fn since(&self, start: &'a str) -> &'a str {
         start.get(..start.len().saturating_sub(self.rest.len())).unwrap_or_default()
     }
+}
+
+/// The value of a well-formed number, if it is whole and fits.
+fn whole(number: &str) -> Option<i64> {
+    let (negative, digits) = number.strip_prefix('-').map_or((false, number), |digits| (true, digits));
+    let (mantissa, exponent) = digits.split_once(['e', 'E']).unwrap_or((digits, "0"));
+    let (units, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    // An exponent that does not fit is too large or too small for every number but zero.
+    let exponent: i64 = exponent.parse().unwrap_or(if exponent.starts_with('-') { i64::MIN } else { i64::MAX });
+    let mut place = exponent.saturating_add(i64::try_from(units.len()).ok()?);
+    let mut value = 0_i64;
+    for digit in units.bytes().chain(fraction.bytes()).map(|digit| i64::from(digit.wrapping_sub(b'0'))) {
+        place = place.saturating_sub(1);
+        if digit != 0 {
+            let part = 10_i64.checked_pow(u32::try_from(place).ok()?)?.checked_mul(digit)?;
+            value = if negative { value.checked_sub(part)? } else { value.checked_add(part)? };
+        }
+    }
+    Some(value)
 }
 
 /// A string as it stands in a document, without its quotes. Compares as the text it stands for.

@@ -145,10 +145,38 @@ fn a_member_is_kept_once() {
 }
 
 #[test]
-fn only_whole_numbers_are_integers() {
+fn whole_numbers_are_integers_however_they_are_written() {
     let integer = |text: &str| Reader::new(text.as_bytes()).unwrap().integer().map_err(|error| error.kind);
     assert_eq!(integer(" -9223372036854775808"), Ok(i64::MIN));
-    for text in ["1.0", "1e2", "9223372036854775808"] {
+    for (text, value) in [
+        ("60000.0", 60_000),
+        ("6e4", 60_000),
+        ("6E+4", 60_000),
+        ("-7.0", -7),
+        ("-0", 0),
+        ("-0.0", 0),
+        ("600000e-1", 60_000),
+        ("1.25e2", 125),
+        ("0.000", 0),
+        ("0e99999999999999999999", 0),
+        ("0e-99999999999999999999", 0),
+        ("9223372036854775807.000", i64::MAX),
+        ("-9.223372036854775808e18", i64::MIN),
+    ] {
+        assert_eq!(integer(text), Ok(value), "{text}");
+    }
+    for text in [
+        "1.5",
+        "-7.1",
+        "1e-1",
+        "125e-2",
+        "1e19",
+        "1e400",
+        "1e99999999999999999999",
+        "1e-99999999999999999999",
+        "9223372036854775808",
+        "-9223372036854775809",
+    ] {
         assert_eq!(integer(text), Err(ErrorKind::OutOfRange), "{text}");
     }
     assert_eq!(integer("-"), Err(ErrorKind::Malformed));

@@ -20,7 +20,7 @@ use crate::{
 
 pub(super) mod hmac;
 pub(super) mod inputs;
-mod results;
+pub(super) mod results;
 mod webauthn;
 
 pub use webauthn::{ClientOutputs, CredProps, LargeBlobOutputs, PrfOutputs, PrfValues, SaltOutputs};

@@ -3,7 +3,7 @@
 use super::Policy;
 use crate::{
     bytes,
-    cbor::{List, Overflow},
+    cbor::{List, Overflow, Text},
     client::{
         Cause, Conveyance, Error, GetOptions, InvalidOption, MakeOptions, Requirement, Stage,
         extensions::{GetExtensions, MakeExtensions},
@@ -17,6 +17,9 @@ use crate::{
 /// What an empty list of algorithms means (WebAuthn L3 §5.1.3 step 9).
 const DEFAULT_PARAMETERS: &[CredentialParameters<'static>] =
     &[CredentialParameters::new(Algorithm::ES256), CredentialParameters::new(Algorithm::RS256)];
+
+/// What goes to the authenticator where no attestation is wanted.
+const NO_ATTESTATION: &[Text<'static>] = &[Text::new("none")];
 
 /// A registration that may begin.
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +68,11 @@ impl<'o> Creation<'o> {
                 _ => None,
             },
             attestation: if policy.scrub_attestation { attestation } else { Conveyance::Direct },
-            attestation_formats: options.attestation_formats.unwrap_or(List::Slice(&[])),
+            attestation_formats: match attestation {
+                // Step 11 of WebAuthn L3 §5.1.3: none is wanted, whatever formats are listed.
+                Conveyance::None if policy.scrub_attestation => List::Slice(NO_ATTESTATION),
+                _ => options.attestation_formats.unwrap_or(List::Slice(&[])),
+            },
             extensions,
             timeout: policy.timeout(options.timeout),
         };

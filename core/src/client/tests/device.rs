@@ -52,6 +52,8 @@ pub enum Flaw {
     CredentialOmitted,
     Statement,
     Trailing,
+    /// Outputs of extensions that were not asked for.
+    Unasked,
 }
 
 /// The authenticator. Fields are its knobs and what it has seen.
@@ -348,7 +350,10 @@ impl<C: Crypto> Device<C> {
         if self.excludes && request.exclude_list.is_some_and(|list| list.iter().any(known)) {
             return Err(Status::CREDENTIAL_EXCLUDED);
         }
-        let outputs = request.extensions.map(|inputs| self.make_outputs(inputs));
+        let outputs = match self.flaw {
+            Some(Flaw::Unasked) => Some(extensions::all_make_outputs()),
+            _ => request.extensions.map(|inputs| self.make_outputs(inputs)),
+        };
         let mut auth_data = [0; 512];
         let len = self.auth_data(true, outputs.as_deref(), &mut auth_data);
         let response = make_credential::Response {
@@ -403,7 +408,10 @@ impl<C: Crypto> Device<C> {
     }
 
     fn assertion(&mut self, number_of_credentials: Option<u64>, inputs: Option<RawMap<'_>>, out: &mut [u8]) -> usize {
-        let outputs = inputs.map(|inputs| self.get_outputs(inputs));
+        let outputs = match self.flaw {
+            Some(Flaw::Unasked) => Some(extensions::all_get_outputs()),
+            _ => inputs.map(|inputs| self.get_outputs(inputs)),
+        };
         let mut auth_data = [0; 512];
         let len = self.auth_data(false, outputs.as_deref(), &mut auth_data);
         let padding = "x".repeat(self.padding);

@@ -244,3 +244,36 @@ fn an_absurd_number_of_assertions_ends_with_the_buffer() {
     assert!(fetched.len() < 10);
     assert_eq!(total, 200);
 }
+
+#[test]
+fn outputs_of_extensions_that_were_not_asked_for_do_not_reach_the_caller() {
+    let device = || {
+        let mut device = Device::new(StubCrypto);
+        device.flaw = Some(Flaw::Unasked);
+        device
+    };
+    let mut buffer = [0; 1024];
+    let options = make_options();
+    let ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, rng());
+    let attestation = run(ceremony, &mut device(), &mut User::default(), || at(0)).unwrap();
+    assert_eq!(attestation.extensions, MakeResults::default());
+    let mut buffer = [0; 1024];
+    let extensions = MakeExtensions { min_pin_length: true, uvm: true, ..MakeExtensions::NONE };
+    let options = MakeOptions { extensions, ..make_options() };
+    let ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, rng());
+    let results = run(ceremony, &mut device(), &mut User::default(), || at(0)).unwrap().extensions;
+    assert!(results.min_pin_length == Some(4) && results.uvm.is_some());
+    assert_eq!(MakeResults { min_pin_length: None, uvm: None, ..results }, MakeResults::default());
+
+    let mut buffer = [0; 1024];
+    let options = get_options();
+    let ceremony = GetAssertion::new(&options, &mut buffer, StubCrypto, rng());
+    let selection = run(ceremony, &mut device(), &mut User::default(), || at(0)).unwrap();
+    assert_eq!(selection.get(0).unwrap().extensions, GetResults::default());
+    let mut buffer = [0; 1024];
+    let extensions = GetExtensions { cred_blob: true, ..GetExtensions::NONE };
+    let options = GetOptions { extensions, ..get_options() };
+    let ceremony = GetAssertion::new(&options, &mut buffer, StubCrypto, rng());
+    let results = run(ceremony, &mut device(), &mut User::default(), || at(0)).unwrap().get(0).unwrap().extensions;
+    assert_eq!(results, GetResults { cred_blob: Some(b"blob"), ..GetResults::default() });
+}

@@ -5,8 +5,8 @@ use crate::{
     cbor::{RawMap, Text},
     ctap2::large_blobs,
     extensions::{
-        GetAssertionInputs, GetAssertionOutputs, MakeCredentialInputs, MakeCredentialOutputs, hmac_secret,
-        large_blob_key::LargeBlobKey,
+        GetAssertionInputs, GetAssertionOutputs, MakeCredentialInputs, MakeCredentialOutputs, cred_protect::Level,
+        hmac_secret, large_blob_key::LargeBlobKey, uvm,
     },
 };
 
@@ -15,6 +15,32 @@ fn written(value: &impl cbor::Write) -> Vec<u8> {
     let len = cbor::encode(value, &mut out).unwrap();
     out.truncate(len);
     out
+}
+
+const UVM: uvm::Output<'static> =
+    List::Slice(&[uvm::Method { user_verification_method: 2, key_protection: 1, matcher_protection: 1 }]);
+
+/// Every output of a registration that says something by itself.
+pub fn all_make_outputs() -> Vec<u8> {
+    written(&MakeCredentialOutputs {
+        uvm: Some(UVM),
+        cred_blob: Some(true),
+        cred_protect: Some(Level::USER_VERIFICATION_REQUIRED),
+        hmac_secret: Some(true),
+        min_pin_length: Some(4),
+        hmac_secret_mc: None,
+        pin_complexity_policy: Some(true),
+    })
+}
+
+/// The same of a sign-in.
+pub fn all_get_outputs() -> Vec<u8> {
+    written(&GetAssertionOutputs {
+        uvm: Some(UVM),
+        cred_blob: Some(b"blob"),
+        hmac_secret: None,
+        third_party_payment: Some(true),
+    })
 }
 
 /// The large-blob key, where it is asked for.
