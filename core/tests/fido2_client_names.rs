@@ -6,6 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use keyfob_core::{
+    Status,
+    client::{Cause, ErrorCode},
+};
+
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 /// The documentation of `fido2.client`, kept beside the repository.
 const DOCUMENTATION: &str = "../shared/seeds/000_47291938c7ff099c.txt";
@@ -161,6 +166,70 @@ fn every_defect_on_the_page_has_its_test() {
         defects += 1;
     }
     assert_eq!(defects, 20);
+}
+
+/// The error code that python-fido2 2.2.1 makes of a status: `_ctap2client_err` in `fido2/client/__init__.py`.
+fn code_of_python_fido2(status: Status) -> ErrorCode {
+    match status {
+        Status::CREDENTIAL_EXCLUDED | Status::NO_CREDENTIALS => ErrorCode::DeviceIneligible,
+        Status::KEEPALIVE_CANCEL | Status::ACTION_TIMEOUT | Status::USER_ACTION_TIMEOUT => ErrorCode::Timeout,
+        Status::UNSUPPORTED_ALGORITHM | Status::UNSUPPORTED_OPTION | Status::KEY_STORE_FULL => {
+            ErrorCode::ConfigurationUnsupported
+        }
+        Status::INVALID_COMMAND
+        | Status::CBOR_UNEXPECTED_TYPE
+        | Status::INVALID_CBOR
+        | Status::MISSING_PARAMETER
+        | Status::INVALID_OPTION
+        | Status::PUAT_REQUIRED
+        | Status::PIN_INVALID
+        | Status::PIN_BLOCKED
+        | Status::PIN_NOT_SET
+        | Status::PIN_POLICY_VIOLATION
+        | Status::PIN_TOKEN_EXPIRED
+        | Status::PIN_AUTH_INVALID
+        | Status::PIN_AUTH_BLOCKED
+        | Status::REQUEST_TOO_LARGE
+        | Status::OPERATION_DENIED => ErrorCode::BadRequest,
+        _ => ErrorCode::OtherError,
+    }
+}
+
+/// How python-fido2 writes it.
+const fn python_name(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::OtherError => "OTHER_ERROR",
+        ErrorCode::BadRequest => "BAD_REQUEST",
+        ErrorCode::ConfigurationUnsupported => "CONFIGURATION_UNSUPPORTED",
+        ErrorCode::DeviceIneligible => "DEVICE_INELIGIBLE",
+        ErrorCode::Timeout => "TIMEOUT",
+    }
+}
+
+#[test]
+fn the_page_and_the_comparison_state_each_status_with_another_error_code_than_in_python_fido2() {
+    let page = table();
+    let rows: BTreeSet<&str> = page.lines().filter(|line| line.starts_with("| the error code of ")).collect();
+    let deviations = fs::read_to_string(Path::new(ROOT).join("interop/python-fido2-client/deviations.py")).unwrap();
+    let mut differences = 0;
+    for status in (0..=255).map(Status) {
+        let (theirs, ours) = (code_of_python_fido2(status), Cause::Status(status).code());
+        if theirs == ours {
+            continue;
+        }
+        differences += 1;
+        let name = status.name().unwrap();
+        let row = format!(
+            "| the error code of {name} (0x{:02X}) | `{}` | `client::ErrorCode::{ours:?}`",
+            status.0,
+            python_name(theirs)
+        );
+        assert!(rows.iter().any(|stated| stated.starts_with(&row)), "{row}");
+        let line = format!("    0x{:02X}: ClientError.ERR.{},  # {name}", status.0, python_name(ours));
+        assert!(deviations.lines().any(|stated| stated == line), "{line}");
+    }
+    assert_eq!((differences, rows.len()), (4, 4));
+    assert_eq!(deviations.matches(": ClientError.ERR.").count(), 4);
 }
 
 #[test]

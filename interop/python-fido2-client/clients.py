@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Mapping
 
+import deviations
 from cryptography.hazmat.primitives.asymmetric import ec
 from fido2.client import ClientError, DefaultClientDataCollector, Fido2Client
 from fido2.ctap2.extensions import (
@@ -53,7 +54,7 @@ def for_python(options):
 
 
 def theirs(address, case, options):
-    """What python-fido2 returns: the response, or the name of the error's code."""
+    """What python-fido2 returns: the response, or the name of the error's code, as ours has it where they differ."""
     device = open_device(*address)
     try:
         client = Fido2Client(
@@ -64,7 +65,8 @@ def theirs(address, case, options):
             return dict(client.make_credential(for_python(options))), None
         return dict(client.get_assertion(options).get_response(0)), None
     except ClientError as error:
-        return None, error.code.name.replace("_", "").lower()
+        status = getattr(error.cause, "code", None)
+        return None, deviations.CODES.get(status, error.code).name.replace("_", "").lower()
     except (ValueError, TypeError) as error:
         return None, type(error).__name__
     finally:

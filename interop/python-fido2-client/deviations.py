@@ -5,6 +5,7 @@ A deviation rewrites what python-fido2 sent to what ours has to send, so that ev
 ours insists on user verification, python-fido2 is told to.
 """
 
+from fido2.client import ClientError
 from fido2.rpid import verify_rp_id
 from fido2.utils import websafe_decode
 from routes import RP
@@ -16,6 +17,15 @@ U2F_AUTHENTICATE = 0x02
 U2F_WRONG_DATA = bytes.fromhex("6a80")
 
 INSTEAD, DEVIATIONS = {}, {}
+
+# Statuses of a key that become another error code in ours than in python-fido2, which has OTHER_ERROR for each. The reasons
+# stand in docs/fido2-client.md.
+CODES = {
+    0x05: ClientError.ERR.TIMEOUT,  # TIMEOUT
+    0x16: ClientError.ERR.CONFIGURATION_UNSUPPORTED,  # UNSUPPORTED_EXTENSION
+    0x3C: ClientError.ERR.BAD_REQUEST,  # UV_BLOCKED
+    0x3F: ClientError.ERR.BAD_REQUEST,  # UV_INVALID
+}
 
 
 def instead(number, reason):
