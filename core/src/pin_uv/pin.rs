@@ -1,10 +1,11 @@
 //! PINs as the protocols carry them (CTAP 2.3 §6.5.1).
 
-use core::fmt;
+use core::{fmt, hint::black_box};
 
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
+use super::UserVerified;
 use crate::{bytes, crypto::Hash};
 
 /// The longest PIN, in bytes of UTF-8.
@@ -106,6 +107,11 @@ impl PinHash {
         let half = Self(bytes::array(&hash));
         hash.zeroize();
         half
+    }
+
+    /// The evidence that `other` is the same. Compared twice, so that one comparison that a fault skips is not enough.
+    pub fn verify(&self, other: &[u8]) -> Option<UserVerified> {
+        (self.matches(other) && black_box(self).matches(black_box(other))).then(UserVerified::new)
     }
 
     /// Whether both are the same, compared in constant time; a wrong length never is.

@@ -220,9 +220,13 @@ fn at(seconds: u64) -> Instant {
     Instant::from_millis(seconds * 1000)
 }
 
+fn verified() -> UserVerified {
+    UserVerified::by_sensor(true).unwrap()
+}
+
 fn issue(state: &mut TokenState) -> Token {
     let permissions = Permissions::MC.with(Permissions::LBW);
-    state.issue(&mut rng(), at(100), Protocol::Two, permissions, None, true).unwrap().clone()
+    state.issue(&mut rng(), at(100), Protocol::Two, permissions, None, true, verified()).unwrap().clone()
 }
 
 fn accepts(state: &mut TokenState, token: &Token, now: Instant) -> bool {
@@ -259,7 +263,7 @@ fn a_consumed_token_keeps_only_large_blob_write() {
     issue(&mut state);
     state.consume();
     assert!(!state.permits(Permissions::MC) && state.permits(Permissions::LBW));
-    assert!(!state.user_verified() && !state.user_present());
+    assert!(state.user_verified().is_none() && !state.user_present());
 }
 
 #[test]
@@ -278,7 +282,9 @@ fn a_token_is_void_under_the_other_protocol_and_after_the_next_one() {
     let token = issue(&mut state);
     let param = token.authenticate(&RustCrypto, Protocol::One, &[b"m"]);
     assert!(!state.verify(&RustCrypto, at(101), Protocol::One, &[b"m"], param.as_bytes()));
-    state.issue(&mut ChaCha20Rng::seed_from_u64(2), at(101), Protocol::Two, Permissions::MC, None, false).unwrap();
+    state
+        .issue(&mut ChaCha20Rng::seed_from_u64(2), at(101), Protocol::Two, Permissions::MC, None, false, verified())
+        .unwrap();
     assert!(!accepts(&mut state, &token, at(102)));
 }
 
@@ -322,7 +328,7 @@ fn a_random_source_that_fails_gives_no_token_no_ciphertext_and_no_key_and_voids_
     let mut state = TokenState::default();
     issue(&mut state);
     assert!(state.in_use());
-    let issued = state.issue(&mut NoRandom, at(101), Protocol::Two, Permissions::MC, None, true);
+    let issued = state.issue(&mut NoRandom, at(101), Protocol::Two, Permissions::MC, None, true, verified());
     assert_eq!(issued.map(|_| ()).unwrap_err(), failed);
     assert!(!state.in_use() && !state.permits(Permissions::MC));
 
@@ -333,4 +339,13 @@ fn a_random_source_that_fails_gives_no_token_no_ciphertext_and_no_key_and_voids_
     assert_eq!(encapsulate(&RustCrypto, &mut NoRandom, Protocol::Two, &key).map(|_| ()).unwrap_err(), failed);
     let token = Token::generate(&mut rng()).unwrap();
     assert_eq!(token.encrypt_value(&RustCrypto, &mut NoRandom, DEVICE_IDENTIFIER, &[0; 16]), Err(failed));
+}
+
+#[test]
+fn only_the_whole_right_hash_is_evidence_that_the_user_was_verified() {
+    let hash = PinHash([7; 16]);
+    assert!(hash.verify(&[7; 16]).is_some_and(UserVerified::holds));
+    for wrong in [&[][..], &[7], &[7; 15], &[7; 17], &[7; 32], &[8; 16]] {
+        assert!(hash.verify(wrong).is_none(), "{wrong:?}");
+    }
 }

@@ -5,7 +5,7 @@ use core::{fmt, time::Duration};
 use rand_core::TryCryptoRng;
 use zeroize::Zeroize;
 
-use super::{Mac, Protocol};
+use super::{Mac, Protocol, UserVerified};
 use crate::{
     Instant,
     crypto::{Error, Hash, fill_random},
@@ -145,6 +145,8 @@ pub struct TokenState {
     user_present: bool,
     user_verified: bool,
     unlimited: bool,
+    /// What it was issued for, as long as it is in use.
+    evidence: Option<UserVerified>,
 }
 
 impl TokenState {
@@ -160,7 +162,8 @@ impl TokenState {
     }
 
     /// Issues a fresh token after user verification and returns it. `rp_id_hash` binds it from the start.
-    /// Errors: [`Error::RandomSource`]; then no token is in use.
+    /// Errors: [`Error::RandomSource`]; [`Error::Mismatch`] for evidence that does not hold. No token is in use then.
+    #[allow(clippy::too_many_arguments)] // what a token is bound to
     pub fn issue<R: TryCryptoRng + ?Sized>(
         &mut self,
         rng: &mut R,
@@ -169,8 +172,12 @@ impl TokenState {
         permissions: Permissions,
         rp_id_hash: Option<[u8; 32]>,
         user_present: bool,
+        verified: UserVerified,
     ) -> Result<&Token, Error> {
         self.stop_using();
+        if !verified.holds() {
+            return Err(Error::Mismatch);
+        }
         *self = Self {
             token: Token::generate(rng)?,
             protocol: Some(protocol),
@@ -181,6 +188,7 @@ impl TokenState {
             user_present,
             user_verified: true,
             unlimited: self.unlimited,
+            evidence: Some(verified),
         };
         Ok(&self.token)
     }
@@ -240,9 +248,9 @@ impl TokenState {
         }
     }
 
-    /// Whether the token vouches for user verification.
-    pub const fn user_verified(&self) -> bool {
-        self.user_verified
+    /// The user verification that the token vouches for.
+    pub fn user_verified(&self) -> Option<UserVerified> {
+        self.evidence.filter(|verified| self.user_verified && verified.holds())
     }
 
     /// Whether the user was present when the token was issued, a short while ago.

@@ -94,7 +94,9 @@ impl<P: Platform> Authenticator<'_, P> {
         let algorithm = work.algorithm.ok_or(Status::OTHER)?;
         let auth_data = AuthData {
             rp_id_hash: &work.rp_id_hash,
-            flags: Flags::default().with(Flags::UP, work.user_present).with(Flags::UV, work.user_verified),
+            flags: Flags::default()
+                .with(Flags::UP, work.user_present.is_some())
+                .with(Flags::UV, work.user_verified.is_some()),
             sign_count,
             attested_credential_data: Some(AttestedCredentialData {
                 // U2F knows no models.
@@ -141,6 +143,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let certified = self.certified();
         let auth_data = w.written().and_then(|written| written.get(start..start.saturating_add(len)));
         let auth_data = auth_data.ok_or(Status::OTHER)?;
+        self.look_again(auth_data)?;
         let (packed, u2f);
         let parts: &[&[u8]] = match work.format {
             Format::None => {

@@ -7,7 +7,7 @@ use keyfob_core::{
     cose::Algorithm,
     crypto::{self, HEDGE, Hash, MAX_PUBLIC, MAX_SECRET, P256Point, P256Secret, Sign},
     ctap2::Command,
-    pin_uv::{Permissions, Protocol, SharedSecret, TokenState},
+    pin_uv::{Permissions, Protocol, SharedSecret, TokenState, UserVerified},
 };
 use zeroize::{Zeroize, Zeroizing};
 
@@ -24,6 +24,7 @@ use super::{
     persistent::Fresh,
     sign_count::Counts,
     superseded::Kept,
+    proof::UserPresent,
     u2f::Touch,
     user_verification::Attempt,
 };
@@ -183,8 +184,10 @@ pub(super) struct Work {
     pub attempt: Attempt,
     /// A PIN attempt is counted, and the PIN has not been found right.
     pub pin_unproven: bool,
-    pub user_verified: bool,
-    pub user_present: bool,
+    /// The evidence that the right PIN was given to this command.
+    pub pin_verified: Option<UserVerified>,
+    pub user_verified: Option<UserVerified>,
+    pub user_present: Option<UserPresent>,
     pub discoverable: bool,
     /// What the request asks of the extensions.
     pub asked: Asked,
@@ -210,6 +213,16 @@ pub(super) struct Work {
 }
 
 impl Work {
+    /// Whether the user is verified.
+    pub fn is_verified(&self) -> bool {
+        self.user_verified.is_some_and(UserVerified::holds)
+    }
+
+    /// Whether the user is present.
+    pub fn is_present(&self) -> bool {
+        self.user_present.is_some_and(UserPresent::holds)
+    }
+
     /// Forgets everything, secrets first.
     pub fn wipe(&mut self) {
         self.secret.as_mut_slice().zeroize();
@@ -453,7 +466,8 @@ impl<'c, P: Platform> Authenticator<'c, P> {
         if unexpected { Err(Status::PIN_NOT_SET) } else { Ok(()) }
     }
 
-    /// Whether a presented token lets `permission` be used for this relying party (CTAP 2.3 §6.1.2 step 11).
+    /// The user verification of a presented token that lets `permission` be used for this relying party (CTAP 2.3 §6.1.2
+    /// step 11).
     pub fn verify_token(
         &mut self,
         now: Instant,
@@ -462,17 +476,14 @@ impl<'c, P: Platform> Authenticator<'c, P> {
         client_data_hash: &[u8; 32],
         permission: Permissions,
         rp_id_hash: &[u8; 32],
-    ) -> Result<(), Status> {
+    ) -> Result<UserVerified, Status> {
         let token = &mut self.token;
         let valid = token.verify(&self.crypto, now, protocol, &[client_data_hash], param)
-            && token.user_verified()
             && token.permits(permission)
             && token.allows_rp(rp_id_hash);
-        if !valid {
-            return Err(Status::PIN_AUTH_INVALID);
-        }
+        let verified = token.user_verified().filter(|_| valid).ok_or(Status::PIN_AUTH_INVALID)?;
         token.bind_rp(rp_id_hash);
-        Ok(())
+        Ok(verified)
     }
 
     /// The pinUvAuthParam that a management command came with, and its protocol.

@@ -10,14 +10,14 @@ use keyfob_core::{
         self, Command,
         client_pin::{Request, Response, subcommand},
     },
-    pin_uv::{self, MAX_PIN_BYTES, PaddedPin, Permissions, PinHash, Protocol, SharedSecret, Token},
+    pin_uv::{self, MAX_PIN_BYTES, PaddedPin, Permissions, PinHash, Protocol, SharedSecret, Token, UserVerified},
 };
 use zeroize::Zeroizing;
 
 use super::{
     Engine, Next, Outcome, Platform,
     authenticator::{Authenticator, Options, crypto_status, store_status},
-    user_verification::Attempt,
+    proof::UserPresent,
 };
 use crate::{
     caps::Caps,
@@ -31,10 +31,12 @@ const STORED_PIN: usize = 17;
 
 /// What is done next, in `Work::step`.
 mod step {
-    pub const START: u8 = 0;
-    pub const DECREMENT: u8 = 1;
-    pub const COMPARE: u8 = 2;
-    pub const GRANT: u8 = 3;
+    use super::super::proof::STEPS;
+
+    pub const START: u8 = STEPS[0];
+    pub const DECREMENT: u8 = STEPS[1];
+    pub const COMPARE: u8 = STEPS[2];
+    pub const GRANT: u8 = STEPS[3];
 }
 
 impl<P: Platform> Engine<'_, P> {
@@ -151,6 +153,9 @@ impl<P: Platform> Authenticator<'_, P> {
             self.work.step = step::COMPARE;
             return Ok(Answer::Work);
         }
+        if self.work.step != step::COMPARE {
+            return Err(Status::OTHER);
+        }
         let shared = self.shared.as_ref().ok_or(Status::OTHER)?;
         if !shared.verify(&self.crypto, &[new_pin_enc], param) {
             return Err(Status::PIN_AUTH_INVALID);
@@ -179,7 +184,8 @@ impl<P: Platform> Authenticator<'_, P> {
             }
             step::DECREMENT => self.count_pin_attempt(),
             step::COMPARE => self.compare_pin(pin_hash_enc),
-            _ => {
+            step::GRANT => {
+                self.right_pin()?;
                 let shared = self.shared.as_ref().ok_or(Status::OTHER)?;
                 let pin = self.new_pin(shared, new_pin_enc)?;
                 if self.options.force_pin_change && self.stored_pin()?.0.matches(&pin.hash(&self.crypto).0) {
@@ -188,6 +194,7 @@ impl<P: Platform> Authenticator<'_, P> {
                 self.store_pin(&pin)?;
                 Ok(Answer::Empty)
             }
+            _ => Err(Status::OTHER),
         }
     }
 
@@ -211,11 +218,20 @@ impl<P: Platform> Authenticator<'_, P> {
             }
             step::DECREMENT => self.count_pin_attempt(),
             step::COMPARE => self.compare_pin(pin_hash_enc),
-            _ if self.options.force_pin_change => {
+            step::GRANT if self.options.force_pin_change => {
                 Err(if legacy { Status::PIN_INVALID } else { Status::PIN_POLICY_VIOLATION })
             }
-            _ => self.grant(now, request, protocol, permissions, false),
+            step::GRANT => {
+                let verified = self.right_pin()?;
+                self.grant(now, request, protocol, permissions, verified, false)
+            }
+            _ => Err(Status::OTHER),
         }
+    }
+
+    /// The evidence that this command was given the right PIN.
+    fn right_pin(&self) -> Result<UserVerified, Status> {
+        self.work.pin_verified.filter(|verified| verified.holds()).ok_or(Status::OTHER)
     }
 
     /// Issues a token.
@@ -225,16 +241,21 @@ impl<P: Platform> Authenticator<'_, P> {
         request: &Request<'_>,
         protocol: Protocol,
         permissions: Permissions,
+        verified: UserVerified,
         user_present: bool,
     ) -> Result<Answer, Status> {
         let rp_id_hash = request.rp_id.map(|rp_id| self.hash_rp_id(rp_id));
         let persistent;
         let token = if permissions == Permissions::PCMR {
+            if !verified.holds() {
+                return Err(Status::OTHER);
+            }
             persistent = self.persistent_token()?;
             &persistent
         } else {
-            self.token_by_uv = self.work.attempt == Attempt::Verified;
-            let issued = self.token.issue(&mut self.rng, now, protocol, permissions, rp_id_hash, user_present);
+            self.token_by_uv = self.work.attempt.verified().is_some();
+            let issued =
+                self.token.issue(&mut self.rng, now, protocol, permissions, rp_id_hash, user_present, verified);
             issued.map_err(crypto_status)?
         };
         let shared = self.shared.as_ref().ok_or(Status::OTHER)?;
@@ -261,15 +282,18 @@ impl<P: Platform> Authenticator<'_, P> {
                 self.work.step = step::GRANT;
                 Ok(Answer::Work)
             }
-            _ if self.work.attempt == Attempt::Verified => {
-                let present = self.config.user_verification.proves_presence;
-                self.grant(now, request, protocol, permissions, present)
-            }
-            _ => {
-                let internal_retry = self.config.user_verification.preferred_platform_attempts <= 1;
-                self.start_verification(Command::CLIENT_PIN, internal_retry)?;
-                Ok(Answer::Verification)
-            }
+            step::GRANT => match self.work.attempt.verified() {
+                Some(verified) => {
+                    let present = self.presence(None).is_some_and(UserPresent::holds);
+                    self.grant(now, request, protocol, permissions, verified, present)
+                }
+                None => {
+                    let internal_retry = self.config.user_verification.preferred_platform_attempts <= 1;
+                    self.start_verification(Command::CLIENT_PIN, internal_retry)?;
+                    Ok(Answer::Verification)
+                }
+            },
+            _ => Err(Status::OTHER),
         }
     }
 
@@ -344,14 +368,14 @@ impl<P: Platform> Authenticator<'_, P> {
         let mut given = Zeroizing::new([0; 32]);
         let decrypted = shared.decrypt(&self.crypto, pin_hash_enc, &mut *given);
         let (stored, _) = self.stored_pin()?;
-        let matches = decrypted.is_ok_and(|len| stored.matches(given.get(..len).unwrap_or_default()));
-        if !matches {
+        let given = decrypted.ok().and_then(|len| given.get(..len));
+        let Some(verified) = given.and_then(|given| stored.verify(given)) else {
             return Err(match (self.pin.retries, self.pin.needs_power_cycle()) {
                 (0, _) => Status::PIN_BLOCKED,
                 (_, true) => Status::PIN_AUTH_BLOCKED,
                 _ => Status::PIN_INVALID,
             });
-        }
+        };
         let (retries, uv_retries) = (self.config.max_pin_retries, self.config.user_verification.max_retries);
         let changes = [
             Change::Set(Setting::PinRetries, &[retries]),
@@ -363,6 +387,7 @@ impl<P: Platform> Authenticator<'_, P> {
         self.pin.retries = retries;
         self.pin.mismatches = 0;
         self.work.pin_unproven = false;
+        self.work.pin_verified = Some(verified);
         self.work.step = step::GRANT;
         Ok(Answer::Work)
     }

@@ -21,7 +21,6 @@ use super::{
     Engine, MAX_CRED_BLOB_LENGTH, Next, Outcome, Platform,
     authenticator::{Authenticator, crypto_status, store_status},
     credential::{Opened, Purpose},
-    user_verification::Attempt,
 };
 use crate::{
     caps::Caps,
@@ -257,7 +256,7 @@ impl<P: Platform> Authenticator<'_, P> {
         else {
             return Ok(None);
         };
-        let purpose = if self.work.user_verified { Purpose::CredRandomWithUv } else { Purpose::CredRandomWithoutUv };
+        let purpose = if self.work.is_verified() { Purpose::CredRandomWithUv } else { Purpose::CredRandomWithoutUv };
         let cred_random = self.credential_keys.secret(&self.crypto, purpose, &self.work.rp_id_hash, id);
         let mut outputs = Zeroizing::new([0; 2 * SALT]);
         for (output, salt) in outputs.as_chunks_mut::<SALT>().0.iter_mut().zip(salts.as_chunks::<SALT>().0) {
@@ -271,7 +270,7 @@ impl<P: Platform> Authenticator<'_, P> {
     /// Where `uvm` is asked for: how the user is verified, if they are. Built-in user verification may have been for this
     /// command or for its token.
     fn uvm_asked(&self, uvm: Option<bool>) -> Option<u32> {
-        let by_token = self.work.attempt != Attempt::Verified;
+        let by_token = self.work.attempt.verified().is_none();
         let method = if by_token && !self.token_by_uv {
             method::PASSCODE_EXTERNAL
         } else {
@@ -282,8 +281,8 @@ impl<P: Platform> Authenticator<'_, P> {
 
     /// The output of `uvm`.
     fn uvm(&self) -> [uvm::Method; 1] {
-        let user_verification_method = match (self.work.asked.uvm, self.work.user_present) {
-            (Some(method), _) if self.work.user_verified => method,
+        let user_verification_method = match (self.work.asked.uvm, self.work.is_present()) {
+            (Some(method), _) if self.work.is_verified() => method,
             (_, true) => method::PRESENCE_INTERNAL,
             (_, false) => method::NONE,
         };

@@ -10,7 +10,7 @@ use keyfob_core::{
         get_assertion::{Request, Response},
     },
     extensions::large_blob_key::LargeBlobKey,
-    pin_uv::Permissions,
+    pin_uv::{Permissions, UserVerified},
 };
 
 use super::{
@@ -19,22 +19,24 @@ use super::{
     authenticator::{Authenticator, Sequence, store_status},
     extensions::{Asked, LargeBlob, MAX_OUTPUTS},
     large_blob::{self, MAX_UNSIGNED_OUTPUTS},
-    user_verification::Attempt,
+    proof::UserPresent,
 };
 use crate::store::Number;
 
 /// What is done next, in `Work::step`.
 mod step {
-    pub const COUNT: u8 = 0;
-    pub const WRITE: u8 = 1;
+    use super::super::proof::STEPS;
+
+    pub const COUNT: u8 = STEPS[0];
+    pub const WRITE: u8 = STEPS[1];
 }
 
 /// The rest of the assertions that one request asked for.
 pub(super) struct Assertions {
     rp_id_hash: [u8; 32],
     client_data_hash: [u8; 32],
-    user_verified: bool,
-    user_present: bool,
+    user_verified: Option<UserVerified>,
+    user_present: Option<UserPresent>,
     asked: Asked,
     total: u32,
     left: u32,
@@ -58,27 +60,32 @@ impl<P: Platform> Engine<'_, P> {
     }
 
     #[inline(never)]
-    pub(super) fn get_assertion_continue(&mut self, now: Instant, touched: bool) -> Outcome {
+    pub(super) fn get_assertion_continue(&mut self, now: Instant, present: Option<UserPresent>) -> Outcome {
         let authenticator = &mut self.authenticator;
-        if touched {
+        if present.is_some() {
             if authenticator.work.probe {
                 return Err(authenticator.config.policy.probe_answer(authenticator.pin.is_set));
             }
             if authenticator.work.total == 0 {
                 return Err(Status::NO_CREDENTIALS);
             }
-            authenticator.work.user_present = true;
+            authenticator.work.user_present = present;
             authenticator.token.consume();
         }
         if authenticator.needs_salts() {
             return self.take_salts(Command::GET_ASSERTION);
         }
-        if authenticator.work.step == step::COUNT {
-            let (message, scratch, authenticator) = self.parts();
-            return authenticator.count_assertion(message, scratch);
+        match authenticator.work.step {
+            step::COUNT => {
+                let (message, scratch, authenticator) = self.parts();
+                authenticator.count_assertion(message, scratch)
+            }
+            step::WRITE => {
+                let (message, scratch, authenticator) = self.parts_mut();
+                authenticator.write_assertion(now, message, scratch).map(Next::Reply)
+            }
+            _ => Err(Status::OTHER),
         }
-        let (message, scratch, authenticator) = self.parts_mut();
-        authenticator.write_assertion(now, message, scratch).map(Next::Reply)
     }
 }
 
@@ -111,16 +118,15 @@ impl<P: Platform> Authenticator<'_, P> {
         let rp_id_hash = self.hash_rp_id(request.rp_id);
         // 6
         self.check_param_is_expected(param)?;
-        let mut user_verified = false;
+        let mut user_verified = None;
         if let (true, Some(protocol), Some(param)) = (self.is_protected(), protocol, param) {
             let hash = request.client_data_hash;
-            self.verify_token(now, protocol, param, hash, Permissions::GA, &rp_id_hash)?;
-            user_verified = true;
+            user_verified = Some(self.verify_token(now, protocol, param, hash, Permissions::GA, &rp_id_hash)?);
         } else if uv {
-            if self.work.attempt != Attempt::Verified {
+            user_verified = self.work.attempt.verified();
+            if user_verified.is_none() {
                 return self.start_verification(Command::GET_ASSERTION, true);
             }
-            user_verified = true;
         }
         // 7
         self.work.rp_id_hash = rp_id_hash;
@@ -141,10 +147,8 @@ impl<P: Platform> Authenticator<'_, P> {
         if !up {
             return Ok(Next::Work);
         }
-        if !self.verification_vouches_for_presence() && !self.token_vouches_for_presence(user_verified) {
-            return Ok(Next::Touch);
-        }
-        self.work.user_present = true;
+        let Some(present) = self.presence(user_verified) else { return Ok(Next::Touch) };
+        self.work.user_present = Some(present);
         self.token.consume();
         Ok(Next::Work)
     }
@@ -154,7 +158,7 @@ impl<P: Platform> Authenticator<'_, P> {
         if list.len() > usize::from(self.config.max_credential_count_in_list) {
             return Err(Status::LIMIT_EXCEEDED);
         }
-        let (rp_id_hash, user_verified) = (self.work.rp_id_hash, self.work.user_verified);
+        let (rp_id_hash, user_verified) = (self.work.rp_id_hash, self.work.is_verified());
         for descriptor in list.iter().filter(|descriptor| descriptor.kind == PUBLIC_KEY) {
             // Every entry is looked at, so that the time taken does not tell which one matched.
             let located = self.locate(&rp_id_hash, descriptor.id, user_verified, scratch).map_err(store_status)?;
@@ -162,7 +166,7 @@ impl<P: Platform> Authenticator<'_, P> {
             if self.work.total == 0 {
                 self.work.total = 1;
                 self.work.number = located.number();
-                self.work.id = heapless::Vec::from_slice(descriptor.id).unwrap_or_default(); // fits: it was opened
+                self.work.id = heapless::Vec::from_slice(descriptor.id).map_err(|_| Status::OTHER)?;
             }
         }
         Ok(())
@@ -170,7 +174,7 @@ impl<P: Platform> Authenticator<'_, P> {
 
     /// 12: finds the newest discoverable credential and counts them all.
     fn locate_discoverable(&mut self, scratch: &mut [u8]) -> Result<(), Status> {
-        let (rp_id_hash, user_verified) = (self.work.rp_id_hash, self.work.user_verified);
+        let (rp_id_hash, user_verified) = (self.work.rp_id_hash, self.work.is_verified());
         let mut before = None;
         while let Some(opened) = self.open_stored(&rp_id_hash, before, user_verified, scratch).map_err(store_status)? {
             before = opened.stored.map(|stored| stored.number);
@@ -190,6 +194,7 @@ impl<P: Platform> Authenticator<'_, P> {
             self.forget_sequence();
             return Err(Status::NOT_ALLOWED);
         }
+        let user_verified = user_verified.is_some_and(UserVerified::holds);
         let opened = self.open_stored(&rp_id_hash, Some(number), user_verified, scratch).map_err(store_status)?;
         let number = opened.and_then(|opened| opened.stored).ok_or(Status::NOT_ALLOWED)?.number;
         let (Some(Sequence::Assertions(sequence)), work) = (&self.sequence, &mut self.work) else {
@@ -247,7 +252,9 @@ impl<P: Platform> Authenticator<'_, P> {
 
         let auth_data = AuthData {
             rp_id_hash: &rp_id_hash,
-            flags: Flags::default().with(Flags::UP, work.user_present).with(Flags::UV, work.user_verified),
+            flags: Flags::default()
+                .with(Flags::UP, work.user_present.is_some())
+                .with(Flags::UV, work.user_verified.is_some()),
             sign_count,
             attested_credential_data: None,
             extensions,
@@ -256,10 +263,11 @@ impl<P: Platform> Authenticator<'_, P> {
         let mut w = Writer::new(&mut auth_data_bytes);
         auth_data.encode(&mut w);
         let auth_data = w.written().ok_or(Status::OTHER)?;
+        self.look_again(auth_data)?;
         let mut signature = room_for_signature(opened.algorithm);
         let len = self.sign(opened.algorithm, opened.secret, &[auth_data, &work.client_data_hash], &mut signature)?;
 
-        let identified = several && work.user_verified;
+        let identified = several && work.is_verified();
         let user = stored.map(|credential| UserEntity {
             id: credential.user.id,
             name: credential.user.name.filter(|_| identified),

@@ -28,7 +28,7 @@ impl<P: Platform> Authenticator<'_, P> {
     /// does not belong there, is not stored; then the signature is still to be counted.
     pub fn write_large_blob(&mut self, message: &[u8], scratch: &mut [u8]) -> Result<(), Status> {
         self.work.asked.large_blob = LargeBlob::Written(false);
-        let Some(number) = self.work.number.filter(|_| self.work.user_verified || !self.is_protected()) else {
+        let Some(number) = self.work.number.filter(|_| self.work.is_verified() || !self.is_protected()) else {
             return Ok(());
         };
         let request: Request<'_> = cbor::decode(message).map_err(cbor::Error::status)?;
@@ -50,7 +50,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let Ok(len) = Credential { large_blob: Some(kept), ..stored.credential }.encode(&mut *record) else {
             return Ok(());
         };
-        let record = record.get(..len).unwrap_or_default();
+        let Some(record) = record.get(..len) else { return Ok(()) };
         let replace = Change::Replace { number, rp_id_hash: &rp_id_hash, record };
         let state = state.as_ref().map(|state| Change::Set(Setting::StoreState, state));
         match self.count_signature([Some(replace), state]) {

@@ -17,7 +17,7 @@ use super::{
     config::Sizes,
     credential::{MAX_ID, Properties, STORED_ID, Wrapped},
     extensions::LargeBlob,
-    user_verification::Attempt,
+    proof::UserPresent,
 };
 use crate::{
     caps::Caps,
@@ -38,9 +38,11 @@ const PLATFORM_MANAGED: u64 = 2;
 
 /// What is done next, in `Work::step`.
 mod step {
-    pub const GENERATE: u8 = 0;
-    pub const COMMIT: u8 = 1;
-    pub const WRITE: u8 = 2;
+    use super::super::proof::STEPS;
+
+    pub const GENERATE: u8 = STEPS[0];
+    pub const COMMIT: u8 = STEPS[1];
+    pub const WRITE: u8 = STEPS[2];
 }
 
 impl<P: Platform> Engine<'_, P> {
@@ -52,9 +54,9 @@ impl<P: Platform> Engine<'_, P> {
     }
 
     #[inline(never)]
-    pub(super) fn make_credential_continue(&mut self, touched: bool) -> Outcome {
+    pub(super) fn make_credential_continue(&mut self, present: Option<UserPresent>) -> Outcome {
         let work = &mut self.authenticator.work;
-        if touched {
+        if present.is_some() {
             if work.probe {
                 let pin_is_set = self.authenticator.pin.is_set;
                 return Err(self.authenticator.config.policy.probe_answer(pin_is_set));
@@ -62,7 +64,7 @@ impl<P: Platform> Engine<'_, P> {
             if work.excluded {
                 return Err(Status::CREDENTIAL_EXCLUDED);
             }
-            work.user_present = true;
+            work.user_present = present;
             self.authenticator.token.consume();
         }
         match self.authenticator.work.step {
@@ -84,10 +86,11 @@ impl<P: Platform> Engine<'_, P> {
                 let request: Request<'_> = cbor::decode(message).map_err(cbor::Error::status)?;
                 authenticator.store_credential(&request, scratch)
             }
-            _ => {
+            step::WRITE => {
                 let (message, _, authenticator) = self.parts_mut();
                 authenticator.write_attestation(message).map(Next::Reply)
             }
+            _ => Err(Status::OTHER),
         }
     }
 }
@@ -138,20 +141,19 @@ impl<P: Platform> Authenticator<'_, P> {
         let rp_id_hash = self.hash_rp_id(request.rp.id);
         // 10, 11
         self.check_param_is_expected(param)?;
-        let mut user_verified = false;
+        let mut user_verified = None;
         if let (true, Some(protocol), Some(param)) = (self.is_protected(), protocol, param) {
             let hash = request.client_data_hash;
-            self.verify_token(now, protocol, param, hash, Permissions::MC, &rp_id_hash)?;
-            user_verified = true;
+            user_verified = Some(self.verify_token(now, protocol, param, hash, Permissions::MC, &rp_id_hash)?);
         } else if uv {
-            if self.work.attempt != Attempt::Verified {
+            user_verified = self.work.attempt.verified();
+            if user_verified.is_none() {
                 return self.start_verification(Command::MAKE_CREDENTIAL, true);
             }
-            user_verified = true;
         }
         // 12
         let excluded = match &request.exclude_list {
-            Some(list) => self.excludes(list, &rp_id_hash, user_verified, scratch)?,
+            Some(list) => self.excludes(list, &rp_id_hash, user_verified.is_some(), scratch)?,
             None => false,
         };
         // 15: nobody is asked to touch for what cannot be done, and an excluded credential is all that is told
@@ -171,13 +173,11 @@ impl<P: Platform> Authenticator<'_, P> {
         work.rp_id_hash = rp_id_hash;
         work.client_data_hash = *request.client_data_hash;
         // 13, 14
-        if !self.verification_vouches_for_presence() && !self.token_vouches_for_presence(user_verified) {
-            return Ok(Next::Touch);
-        }
+        let Some(present) = self.presence(user_verified) else { return Ok(Next::Touch) };
         if excluded {
             return Err(Status::CREDENTIAL_EXCLUDED);
         }
-        self.work.user_present = true;
+        self.work.user_present = Some(present);
         self.token.consume();
         Ok(Next::Work)
     }
@@ -223,11 +223,6 @@ impl<P: Platform> Authenticator<'_, P> {
             && self.config.caps.allows(algorithm)
             && self.config.has_room_for(algorithm)
             && self.crypto.algorithms().contains(&algorithm)
-    }
-
-    /// Whether a touch can be spared, because the token was issued with one a moment ago.
-    pub(super) fn token_vouches_for_presence(&self, user_verified: bool) -> bool {
-        user_verified && self.token.user_present()
     }
 
     /// 16: the key pair, and the credential's id, which holds `cred_blob` if the credential is not discoverable.

@@ -53,6 +53,7 @@ mod make_credential;
 mod persistent;
 pub mod pin_policy;
 mod profiles;
+mod proof;
 mod reset;
 mod sign_count;
 mod signing;
@@ -66,6 +67,7 @@ pub use u2f::{TOUCH_AWAITED, TOUCH_KEPT};
 pub use user_verification::{FINGERPRINT, UserVerification};
 
 use authenticator::Authenticator;
+use proof::UserPresent;
 use user_verification::{Attempt, Refusal};
 
 /// How long the engine waits for a touch. CTAP 2.3 §6 asks for at least 10 s, 30 s is usual.
@@ -278,18 +280,18 @@ impl<'b, P: Platform> Engine<'b, P> {
 
     /// Goes on with a pending command. Without one, answers [`Status::NOT_ALLOWED`].
     pub fn resume(&mut self, now: Instant, event: Event) -> Progress {
-        let (command, touched) = match (&self.pending, event) {
+        let (command, present) = match (&self.pending, event) {
             (Pending::U2f, event) if self.has_u2f() => return self.u2f_continue(event),
             (Pending::Nothing | Pending::U2f, _) => return self.fail(Status::NOT_ALLOWED),
             // What is committed is told to the platform: else a replaced credential would be lost to both.
-            (Pending::Work(command), Event::Cancel) if self.authenticator.work.committed => (*command, false),
+            (Pending::Work(command), Event::Cancel) if self.authenticator.work.committed => (*command, None),
             (_, Event::Cancel) => return self.fail(Status::KEEPALIVE_CANCEL),
             (Pending::Touch(command, deadline, _), _) if now >= *deadline => {
                 let status = self.refused(*command, Status::USER_ACTION_TIMEOUT);
                 return self.fail(status);
             }
-            (Pending::Touch(command, _, Wait::Touch), Event::Touched) => (*command, true),
-            (Pending::Touch(command, ..), Event::LongTouched) => (*command, true),
+            (Pending::Touch(command, _, Wait::Touch), Event::Touched) => (*command, UserPresent::by_touch(event)),
+            (Pending::Touch(command, ..), Event::LongTouched) => (*command, UserPresent::by_touch(event)),
             (Pending::Touch(command, ..), Event::Denied) => {
                 let status = self.refused(*command, Status::OPERATION_DENIED);
                 return self.fail(status);
@@ -316,19 +318,20 @@ impl<'b, P: Platform> Engine<'b, P> {
                 };
                 return self.proceed(now, command, outcome);
             }
-            (Pending::Work(command), _) => (*command, false),
+            (Pending::Work(command), _) => (*command, None),
         };
-        if let Attempt::Counted { matched, more } = self.authenticator.work.attempt {
-            let outcome = self.judge_attempt(now, command, matched, more);
+        if let Attempt::Counted { verified, more } = self.authenticator.work.attempt {
+            let outcome = self.judge_attempt(now, command, verified, more);
             return self.proceed(now, command, outcome);
         }
         let outcome = match command {
-            Command::MAKE_CREDENTIAL => self.make_credential_continue(touched),
-            Command::GET_ASSERTION | Command::GET_NEXT_ASSERTION => self.get_assertion_continue(now, touched),
+            Command::MAKE_CREDENTIAL => self.make_credential_continue(present),
+            Command::GET_ASSERTION | Command::GET_NEXT_ASSERTION => self.get_assertion_continue(now, present),
             Command::CLIENT_PIN => self.client_pin(now),
-            Command::RESET => self.reset_continue(),
+            Command::RESET => self.reset_continue(present),
             Command::LARGE_BLOBS => self.large_blobs_continue(),
-            Command::SELECTION => self.ok(),
+            Command::SELECTION if present.is_some_and(UserPresent::holds) => self.ok(),
+            Command::SELECTION => Err(Status::OTHER),
             _ => Err(Status::INVALID_COMMAND),
         };
         self.proceed(now, command, outcome)

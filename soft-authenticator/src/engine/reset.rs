@@ -8,6 +8,7 @@ use super::{
     credential::CredentialKeys,
     persistent::Fresh,
     superseded::Kept,
+    proof::UserPresent,
 };
 use crate::store::Change;
 
@@ -26,7 +27,8 @@ impl<P: Platform> Engine<'_, P> {
     }
 
     #[inline(never)]
-    pub(super) fn reset_continue(&mut self) -> Outcome {
+    pub(super) fn reset_continue(&mut self, present: Option<UserPresent>) -> Outcome {
+        present.filter(|present| present.holds()).ok_or(Status::OTHER)?;
         let authenticator = &mut self.authenticator;
         // A new seed makes every wrapped credential worthless; it is there in the same instant as the rest is gone.
         let fresh = Fresh::new(&mut authenticator.rng).map_err(crypto_status)?;

@@ -2,6 +2,7 @@
 
 use keyfob_core::{
     Status,
+    auth_data::Flags,
     cose::Algorithm,
     crypto::{self, Sign},
 };
@@ -26,6 +27,17 @@ impl<P: Platform> Authenticator<'_, P> {
             crypto::fill_random(&mut self.rng, &mut self.work.iv).map_err(crypto_status)?;
         }
         Ok(())
+    }
+
+    /// A second look at authenticator data that is about to be signed: the relying party and the flags are those of the
+    /// checks that were passed. Its flags say that there was evidence; this asks the evidence.
+    pub fn look_again(&self, auth_data: &[u8]) -> Result<(), Status> {
+        let (rp_id_hash, rest) = auth_data.split_first_chunk::<32>().ok_or(Status::OTHER)?;
+        let flags = Flags(*rest.first().ok_or(Status::OTHER)?);
+        let intact = *rp_id_hash == self.work.rp_id_hash
+            && flags.has(Flags::UP) == self.work.is_present()
+            && flags.has(Flags::UV) == self.work.is_verified();
+        if intact { Ok(()) } else { Err(Status::OTHER) }
     }
 
     /// Signs `message` and returns the signature's length. With [`Caps::SIGNATURE_CHECK`] a signature that does not verify

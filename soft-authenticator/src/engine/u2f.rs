@@ -19,6 +19,7 @@ use super::{
     authenticator::Authenticator,
     certificate::{self, MAX_CERTIFICATE},
     credential::Located,
+    proof::UserPresent,
     split,
 };
 use crate::caps::Caps;
@@ -30,11 +31,13 @@ pub const TOUCH_KEPT: Duration = Duration::from_secs(10);
 
 /// What is done next, in `Work::step`.
 mod step {
-    pub const GENERATE: u8 = 0;
-    pub const CERTIFY: u8 = 1;
-    pub const ATTEST: u8 = 2;
-    pub const COUNT: u8 = 3;
-    pub const SIGN: u8 = 4;
+    use super::super::proof::STEPS;
+
+    pub const GENERATE: u8 = STEPS[0];
+    pub const CERTIFY: u8 = STEPS[1];
+    pub const ATTEST: u8 = STEPS[2];
+    pub const COUNT: u8 = STEPS[3];
+    pub const SIGN: u8 = STEPS[4];
 }
 
 /// The touch between two requests.
@@ -96,11 +99,12 @@ impl<P: Platform> Engine<'_, P> {
                 authenticator.write_registration(message, scratch)
             }
             (_, step::COUNT) => self.authenticator.count_authentication(),
-            _ => {
+            (_, step::SIGN) => {
                 let len = self.request;
                 let (message, scratch, authenticator) = self.parts_mut();
                 authenticator.write_authentication(message, len, scratch)
             }
+            _ => Err(StatusWord::UNKNOWN),
         };
         self.proceed_u2f(outcome)
     }
@@ -148,7 +152,7 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     fn register(&mut self, now: Instant, challenge: &[u8; 32], application: &[u8; 32]) -> Outcome {
-        self.require_touch(now)?;
+        self.work.user_present = Some(self.require_touch(now)?);
         self.work.algorithm = Some(Algorithm::ES256);
         self.work.client_data_hash = *challenge;
         self.work.rp_id_hash = *application;
@@ -175,7 +179,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let signed = certificate::to_be_signed(&bytes::array(&self.public));
         let mut signature = [0; MAX_SIGNATURE];
         let len = self.sign_es256(&self.work.secret, &[&signed], &mut signature)?;
-        let signature = signature.get(..len).unwrap_or_default();
+        let signature = signature.get(..len).ok_or(StatusWord::UNKNOWN)?;
         self.scratch_used = MAX_CERTIFICATE;
         self.work.certificate = certificate::write(&signed, signature, scratch).map_err(|_| StatusWord::UNKNOWN)?;
         self.work.step = step::ATTEST;
@@ -183,15 +187,19 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     fn write_registration(&mut self, message: &mut [u8], scratch: &[u8]) -> Outcome {
+        if !self.work.is_present() {
+            return Err(StatusWord::UNKNOWN);
+        }
         let work = &self.work;
-        let own: (&[u8], &[u8]) = (&work.secret, scratch.get(..work.certificate).unwrap_or_default());
+        let certificate = scratch.get(..work.certificate).ok_or(StatusWord::UNKNOWN)?;
+        let own: (&[u8], &[u8]) = (&work.secret, certificate);
         let (secret, certificate) = self.u2f_certificate().unwrap_or(own);
         let mut public_key = [4; 65];
         bytes::copy(public_key.get_mut(1..).unwrap_or_default(), &self.public);
         let parts = [&[0][..], &work.rp_id_hash, &work.client_data_hash, &work.id, &public_key];
         let mut signature = [0; MAX_SIGNATURE];
         let len = self.sign_es256(secret, &parts, &mut signature)?;
-        let signature = signature.get(..len).unwrap_or_default();
+        let signature = signature.get(..len).ok_or(StatusWord::UNKNOWN)?;
         let response = RegisterResponse { public_key: &public_key, key_handle: &work.id, certificate, signature };
         response.encode(message).map(Next::Reply).map_err(|_| StatusWord::UNKNOWN)
     }
@@ -209,8 +217,7 @@ impl<P: Platform> Authenticator<'_, P> {
         match control {
             Control::CHECK_ONLY => return Err(StatusWord::CONDITIONS_NOT_SATISFIED),
             Control::ENFORCE_USER_PRESENCE => {
-                self.require_touch(now)?;
-                self.work.user_present = true;
+                self.work.user_present = Some(self.require_touch(now)?);
             }
             Control::DONT_ENFORCE_USER_PRESENCE => self.work.user_present = self.take_touch(now),
             _ => return Err(StatusWord::INCORRECT_P1_P2),
@@ -236,11 +243,15 @@ impl<P: Platform> Authenticator<'_, P> {
             return Err(StatusWord::UNKNOWN);
         };
         let secret = self.open_key_handle(application, key_handle, scratch)?;
-        let user_presence = u8::from(self.work.user_present);
+        let user_presence = u8::from(self.work.user_present.is_some());
+        // A second look: what was checked when the request came is what is signed.
+        if *application != self.work.rp_id_hash || (user_presence == 1) != self.work.is_present() {
+            return Err(StatusWord::UNKNOWN);
+        }
         let parts = [&application[..], &[user_presence], &counter.to_be_bytes(), challenge];
         let mut signature = [0; MAX_SIGNATURE];
         let len = self.sign_es256(secret, &parts, &mut signature)?;
-        let signature = signature.get(..len).unwrap_or_default();
+        let signature = signature.get(..len).ok_or(StatusWord::UNKNOWN)?;
         let response = AuthenticateResponse { user_presence, counter, signature };
         response.encode(message).map(Next::Reply).map_err(|_| StatusWord::UNKNOWN)
     }
@@ -264,18 +275,18 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// Uses up the touch that was kept, if there is one.
-    fn take_touch(&mut self, now: Instant) -> bool {
-        let kept = matches!(self.touch, Touch::Kept(until) if now < until);
-        if kept {
+    fn take_touch(&mut self, now: Instant) -> Option<UserPresent> {
+        let kept = UserPresent::by_kept(self.touch, now);
+        if kept.is_some() {
             self.touch = Touch::Unasked;
         }
         kept
     }
 
     /// Uses up the touch that was kept, or asks for one.
-    fn require_touch(&mut self, now: Instant) -> Result<(), StatusWord> {
-        if self.take_touch(now) {
-            return Ok(());
+    fn require_touch(&mut self, now: Instant) -> Result<UserPresent, StatusWord> {
+        if let Some(present) = self.take_touch(now) {
+            return Ok(present);
         }
         self.touch = Touch::Awaited(now.plus(TOUCH_AWAITED));
         Err(StatusWord::CONDITIONS_NOT_SATISFIED)

@@ -3,11 +3,12 @@
 //! The driver lets the user try and says what came of it; the decrement of the retries is committed before the engine
 //! looks at that. Once the user is verified, the command that asked begins again with that knowledge.
 
-use keyfob_core::{Instant, Status, ctap2::Command};
+use keyfob_core::{Instant, Status, ctap2::Command, pin_uv::UserVerified};
 
 use super::{
     Engine, Next, Outcome, Platform, Progress,
     authenticator::{Authenticator, store_status},
+    proof::UserPresent,
 };
 use crate::{
     caps::Caps,
@@ -60,7 +61,7 @@ impl UserVerification {
 }
 
 /// How far the verification has come, within one command.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) enum Attempt {
     /// Nobody was asked.
     #[default]
@@ -68,9 +69,19 @@ pub(super) enum Attempt {
     /// The user tries, and after that may try this often.
     Trying { more: u8 },
     /// The attempt is counted; nobody has looked yet at what came of it.
-    Counted { matched: bool, more: u8 },
+    Counted { verified: Option<UserVerified>, more: u8 },
     /// The user is verified.
-    Verified,
+    Verified(UserVerified),
+}
+
+impl Attempt {
+    /// The evidence, once the user is verified.
+    pub fn verified(self) -> Option<UserVerified> {
+        match self {
+            Self::Verified(verified) => Some(verified).filter(|verified| verified.holds()),
+            _ => None,
+        }
+    }
 }
 
 /// Why the user is not verified.
@@ -85,16 +96,22 @@ pub(super) enum Refusal {
 impl<P: Platform> Engine<'_, P> {
     /// The user has tried: the attempt is counted, whatever came of it.
     pub(super) fn user_tried(&mut self, now: Instant, command: Command, matched: bool) -> Progress {
-        let outcome = self.authenticator.count_attempt(matched);
+        let outcome = self.authenticator.count_attempt(UserVerified::by_sensor(matched));
         self.proceed(now, command, outcome)
     }
 
     /// Looks at what came of the attempt that was counted.
-    pub(super) fn judge_attempt(&mut self, now: Instant, command: Command, matched: bool, more: u8) -> Outcome {
+    pub(super) fn judge_attempt(
+        &mut self,
+        now: Instant,
+        command: Command,
+        verified: Option<UserVerified>,
+        more: u8,
+    ) -> Outcome {
         let authenticator = &mut self.authenticator;
-        if matched {
+        if let Some(verified) = verified.filter(|verified| verified.holds()) {
             authenticator.set_uv_retries(authenticator.config.user_verification.max_retries)?;
-            authenticator.work.attempt = Attempt::Verified;
+            authenticator.work.attempt = Attempt::Verified(verified);
             return self.run(now, command);
         }
         match more.checked_sub(1) {
@@ -129,9 +146,14 @@ impl<P: Platform> Authenticator<'_, P> {
         Ok(Next::Verification)
     }
 
-    /// Whether the user was verified by this command, in a way that proves presence as well.
-    pub fn verification_vouches_for_presence(&self) -> bool {
-        self.work.attempt == Attempt::Verified && self.config.user_verification.proves_presence
+    /// The evidence of presence that makes a touch needless: this command verified the user in a way that proves it, or the
+    /// token that verifies the user was issued to one who was present a moment ago.
+    pub fn presence(&self, user_verified: Option<UserVerified>) -> Option<UserPresent> {
+        let proves = self.config.user_verification.proves_presence;
+        let verified = self.work.attempt.verified();
+        verified
+            .and_then(|verified| UserPresent::by_verification(verified, proves))
+            .or_else(|| user_verified.and_then(|_| UserPresent::by_token(&self.token)))
     }
 
     /// The status of a command whose user is not verified.
@@ -148,10 +170,10 @@ impl<P: Platform> Authenticator<'_, P> {
         }
     }
 
-    fn count_attempt(&mut self, matched: bool) -> Outcome {
+    fn count_attempt(&mut self, verified: Option<UserVerified>) -> Outcome {
         let Attempt::Trying { more } = self.work.attempt else { return Err(Status::OTHER) };
         self.set_uv_retries(self.uv_retries.saturating_sub(1))?;
-        self.work.attempt = Attempt::Counted { matched, more };
+        self.work.attempt = Attempt::Counted { verified, more };
         Ok(Next::Work)
     }
 

@@ -1,0 +1,56 @@
+//! Evidence of checks: values that only the checks make, and that a fault in memory does not make either.
+
+use core::hint::black_box;
+
+/// What intact evidence holds: sixteen ones and sixteen zeros.
+pub(super) const HOLDS: u32 = 0x3CA5_C35A;
+
+/// Evidence that the user was verified. The comparison of PINs ([`super::PinHash::verify`]), the verdict of built-in user
+/// verification and a token that was presented ([`super::TokenState::verify`]) make it; nothing else can.
+///
+/// It is a number far from zero and from all ones, because on a chip a fault may set the flag of an `Option` where no
+/// check ever was: who relies on it asks whether it [`holds`](UserVerified::holds).
+#[derive(Clone, Copy)]
+pub struct UserVerified(u32);
+
+impl UserVerified {
+    pub(super) const fn new() -> Self {
+        Self(HOLDS)
+    }
+
+    /// By built-in user verification: `matched` is what it says.
+    pub fn by_sensor(matched: bool) -> Option<Self> {
+        matched.then(Self::new)
+    }
+
+    /// Whether this is evidence still.
+    pub fn holds(self) -> bool {
+        // Read again, whatever the compiler knows of it.
+        black_box(self.0) == HOLDS
+    }
+}
+
+impl core::fmt::Debug for UserVerified {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(if self.holds() { "UserVerified" } else { "UserVerified(broken)" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evidence_is_sixteen_bits_away_from_memory_that_is_cleared_or_set() {
+        assert_eq!((HOLDS ^ 0).count_ones(), 16);
+        assert_eq!((HOLDS ^ u32::MAX).count_ones(), 16);
+    }
+
+    #[test]
+    fn evidence_with_any_bit_altered_does_not_hold() {
+        assert!(UserVerified::by_sensor(true).unwrap().holds() && UserVerified::by_sensor(false).is_none());
+        for bit in 0..32 {
+            assert!(!UserVerified(HOLDS ^ 1 << bit).holds());
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What a command goes on with from one atom to the next, so that a fault in memory is noticed: steps, and the evidence
+//! that the user was present. That the user was verified is [`keyfob_core::pin_uv::UserVerified`].
+
+use core::hint::black_box;
+
+use keyfob_core::pin_uv::{TokenState, UserVerified};
+
+use super::{Event, u2f::Touch};
+use keyfob_core::Instant;
+
+/// Numbers for the steps of a command, the first one that of a command that begins. Words of the extended Hamming code: any
+/// two differ in four bits at least.
+pub(super) const STEPS: [u8; 5] = [0x00, 0x0F, 0x33, 0x3C, 0x55];
+
+/// What intact evidence holds.
+const HOLDS: u32 = 0xC35A_3CA5;
+
+/// Evidence that the user was present. Only what noticed it makes one: who relies on it asks whether it
+/// [`holds`](UserPresent::holds).
+#[derive(Clone, Copy)]
+pub(super) struct UserPresent(u32);
+
+impl UserPresent {
+    /// By a touch that was awaited.
+    pub fn by_touch(event: Event) -> Option<Self> {
+        matches!(event, Event::Touched | Event::LongTouched).then_some(Self(HOLDS))
+    }
+
+    /// By user verification that proves presence.
+    pub fn by_verification(verified: UserVerified, proves_presence: bool) -> Option<Self> {
+        (proves_presence && verified.holds()).then_some(Self(HOLDS))
+    }
+
+    /// By a token that was issued to a user who was present a moment ago.
+    pub fn by_token(token: &TokenState) -> Option<Self> {
+        token.user_present().then_some(Self(HOLDS))
+    }
+
+    /// By a touch that U2F has kept.
+    pub fn by_kept(touch: Touch, now: Instant) -> Option<Self> {
+        matches!(touch, Touch::Kept(until) if now < until).then_some(Self(HOLDS))
+    }
+
+    /// Whether this is evidence still.
+    pub fn holds(self) -> bool {
+        black_box(self.0) == HOLDS // read again, whatever the compiler knows of it
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_two_steps_differ_in_four_bits_at_least() {
+        for (at, one) in STEPS.iter().enumerate() {
+            for other in STEPS.iter().skip(at + 1) {
+                assert!((one ^ other).count_ones() >= 4, "{one:#x} and {other:#x}");
+            }
+        }
+        assert_eq!(STEPS[0], 0, "a command that begins");
+    }
+
+    #[test]
+    fn evidence_of_presence_is_far_from_other_memory_and_breaks_with_any_bit() {
+        for other in [0, u32::MAX] {
+            assert_eq!((HOLDS ^ other).count_ones(), 16);
+        }
+        assert!(UserPresent::by_touch(Event::Touched).is_some_and(UserPresent::holds));
+        assert!(
+            [Event::Denied, Event::Tick, Event::Cancel, Event::Verified(true)]
+                .map(UserPresent::by_touch)
+                .iter()
+                .all(Option::is_none)
+        );
+        for bit in 0..32 {
+            assert!(!UserPresent(HOLDS ^ 1 << bit).holds());
+        }
+    }
+}
