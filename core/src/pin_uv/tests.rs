@@ -342,6 +342,22 @@ fn a_random_source_that_fails_gives_no_token_no_ciphertext_and_no_key_and_voids_
 }
 
 #[test]
+fn a_token_or_a_mac_of_an_impossible_length_is_never_empty() {
+    let shared = shared_secret(Protocol::Two);
+    for length in [0, 1, 15, 33, usize::MAX] {
+        let mac = Mac { length, ..shared.authenticate(&RustCrypto, &[b"m"]) };
+        assert!(!mac.matches(&[]) && !mac.matches(&mac.bytes[..1]), "{length}");
+    }
+    let state = TokenState::default();
+    assert!(!state.in_use());
+    let nothing = Token::default().authenticate(&RustCrypto, Protocol::Two, &[b"m"]);
+    let empty_key = Protocol::Two.authenticate(&RustCrypto, &[], &[b"m"]);
+    assert!(!TokenState::default().verify(&RustCrypto, at(1), Protocol::Two, &[b"m"], nothing.as_bytes()));
+    // HMAC pads its key with zeros, so that a token of zeros and none are the same: the state above refuses both.
+    assert!(nothing.matches(empty_key.as_bytes()));
+}
+
+#[test]
 fn only_the_whole_right_hash_is_evidence_that_the_user_was_verified() {
     let hash = PinHash([7; 16]);
     assert!(hash.verify(&[7; 16]).is_some_and(UserVerified::holds));

@@ -56,6 +56,8 @@ impl Permissions {
     }
 }
 
+/// The length of the shortest token, in bytes.
+const SHORT: usize = 16;
 /// The longest token that is taken, in bytes. CTAP 2.0 §5.5.4 has no bound; 128 bytes are the most that is known.
 pub const MAX_TOKEN: usize = 128;
 /// The block of HMAC-SHA-256, in bytes.
@@ -91,7 +93,7 @@ impl Token {
     /// 32 in protocol two.
     pub fn new(protocol: Protocol, bytes: &[u8]) -> Option<Self> {
         let length = bytes.len();
-        let allowed = length == 32 || (protocol == Protocol::One && length == 16);
+        let allowed = length == 32 || (protocol == Protocol::One && length == SHORT);
         allowed.then(|| Self { bytes: crate::bytes::array(bytes), length })
     }
 
@@ -122,7 +124,9 @@ impl Token {
 
     /// The token's bytes, to be encrypted or stored; see [`Token::of_version_2_0`] for those that are longer than 64.
     pub fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..self.length).unwrap_or_default()
+        // Never a shorter one, which could be guessed, whatever has become of the length.
+        let length = self.length.max(SHORT);
+        self.bytes.get(..length).unwrap_or(&self.bytes)
     }
 
     /// The pinUvAuthParam of the concatenated `message`.
@@ -220,8 +224,9 @@ impl TokenState {
         param: &[u8],
     ) -> bool {
         self.observe(now);
-        let valid =
-            self.protocol == Some(protocol) && self.token.authenticate(crypto, protocol, message).matches(param);
+        let valid = self.protocol == Some(protocol)
+            && self.evidence.is_some_and(UserVerified::holds)
+            && self.token.authenticate(crypto, protocol, message).matches(param);
         self.used |= valid;
         valid
     }

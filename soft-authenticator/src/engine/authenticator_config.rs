@@ -116,7 +116,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let forced = params.force_change_pin == Some(true)
             || (self.pin.is_set && (stricter || self.stored_pin_length()? < options.min_pin_length));
         options.force_pin_change |= forced;
-        self.set_options(options, hashes.get(..len).unwrap_or_default(), forced)
+        self.set_options(options, hashes.get(..len).ok_or(Status::OTHER)?, forced)
     }
 
     /// Puts `options` in force, and the list of relying parties unless it is empty. A change of PIN that this command

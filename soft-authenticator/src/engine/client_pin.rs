@@ -381,7 +381,8 @@ impl<P: Platform> Authenticator<'_, P> {
             Change::Set(Setting::PinRetries, &[retries]),
             Change::Set(Setting::UvRetries, &[uv_retries]), // the right PIN lifts that block too
         ];
-        let changes = if self.has(Caps::BUILT_IN_UV) { &changes[..] } else { changes.get(..1).unwrap_or_default() };
+        let [pin_retries, _] = changes;
+        let changes = if self.has(Caps::BUILT_IN_UV) { &changes[..] } else { &[pin_retries] };
         self.store.commit(changes).map_err(store_status)?;
         self.uv_retries = uv_retries;
         self.pin.retries = retries;

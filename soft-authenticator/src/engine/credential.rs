@@ -281,7 +281,8 @@ impl<P: Platform> Authenticator<'_, P> {
         let Wrapped { algorithm, properties, cred_blob, secret } =
             Wrapped::read(Some(opened).filter(|_| is_ours.into())?)?;
         self.scratch_used = self.scratch_used.max(secret.len().saturating_add(cred_blob.len()));
-        let (secret_place, blob_place) = scratch.split_at_mut_checked(secret.len()).unwrap_or_default();
+        let places = scratch.split_at_mut_checked(secret.len());
+        let (secret_place, blob_place) = places.ok_or(StoreError::Failed)?;
         bytes::copy(secret_place, secret);
         let len = bytes::copy(blob_place, cred_blob);
         let cred_blob = blob_place.get(..len).unwrap_or_default();

@@ -230,7 +230,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let user = UserEntity { id: user.id, name: kept(user.name), display_name: kept(user.display_name) };
         let mut new = Zeroizing::new([0; MAX_RECORD]);
         let len = Credential { user, ..old }.encode(&mut *new).map_err(|_| Status::KEY_STORE_FULL)?;
-        let record = new.get(..len).unwrap_or_default();
+        let record = new.get(..len).ok_or(Status::OTHER)?;
         let state = self.new_store_state()?;
         let replace = Change::Replace { number: found.number, rp_id_hash: &rp_id_hash, record };
         self.commit_credentials([Some(replace), None, None], None, state).map_err(store_status)?;

@@ -176,7 +176,7 @@ impl<P: Platform> Authenticator<'_, P> {
 
     /// Certifies the credential's key with itself, into the scratch area.
     fn certify(&mut self, scratch: &mut [u8]) -> Outcome {
-        let signed = certificate::to_be_signed(&bytes::array(&self.public));
+        let signed = certificate::to_be_signed(&self.public_es256()?);
         let mut signature = [0; MAX_SIGNATURE];
         let len = self.sign_es256(&self.work.secret, &[&signed], &mut signature)?;
         let signature = signature.get(..len).ok_or(StatusWord::UNKNOWN)?;
@@ -195,7 +195,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let own: (&[u8], &[u8]) = (&work.secret, certificate);
         let (secret, certificate) = self.u2f_certificate().unwrap_or(own);
         let mut public_key = [4; 65];
-        bytes::copy(public_key.get_mut(1..).unwrap_or_default(), &self.public);
+        *public_key.last_chunk_mut::<64>().ok_or(StatusWord::UNKNOWN)? = self.public_es256()?;
         let parts = [&[0][..], &work.rp_id_hash, &work.client_data_hash, &work.id, &public_key];
         let mut signature = [0; MAX_SIGNATURE];
         let len = self.sign_es256(secret, &parts, &mut signature)?;
@@ -290,6 +290,11 @@ impl<P: Platform> Authenticator<'_, P> {
         }
         self.touch = Touch::Awaited(now.plus(TOUCH_AWAITED));
         Err(StatusWord::CONDITIONS_NOT_SATISFIED)
+    }
+
+    /// The public key of the registration.
+    fn public_es256(&self) -> Result<[u8; 64], StatusWord> {
+        self.public.as_slice().try_into().map_err(|_| StatusWord::UNKNOWN)
     }
 
     fn sign_es256(&self, secret: &[u8], parts: &[&[u8]], signature: &mut [u8]) -> Result<usize, StatusWord> {

@@ -1,7 +1,10 @@
 //! What is made of the answers.
 
 use super::*;
-use crate::ctap2::CredentialType;
+use crate::{
+    client::extensions::{GetExtensions, GetResults, MakeExtensions, MakeResults},
+    ctap2::CredentialType,
+};
 
 fn allow<'a>(list: &'a [CredentialDescriptor<'a>]) -> GetOptions<'a> {
     GetOptions { allow_list: List::Slice(list), ..get_options() }
