@@ -8,7 +8,7 @@ use keyfob_core::{
     bytes,
     cbor::{List, Overflow, RawMap},
     cose::Algorithm,
-    crypto::{Agreement, Cipher, Hash, RustCrypto, Sign},
+    crypto::{Agreement, Cipher, HEDGE, Hash, RustCrypto, Sign},
     ctap2::{
         Command, CredentialDescriptor, CredentialParameters, RpEntity, UserEntity,
         client_pin::{self, subcommand},
@@ -22,7 +22,7 @@ use keyfob_soft_authenticator::{
     store::MemoryStore,
 };
 use rand_chacha::ChaCha20Rng;
-use rand_core::SeedableRng;
+use rand_core::{Rng, SeedableRng};
 
 /// A virtual key's, and a store in memory.
 pub(crate) struct BenchPlatform;
@@ -68,7 +68,7 @@ impl Key {
     }
 }
 
-/// A P-256 key pair and two ES256 signatures over messages of the ceremonies' sizes.
+/// A P-256 key pair and two ES256 signatures over messages of the ceremonies' sizes, hedged as the ceremonies' are.
 pub fn floor() -> Box<dyn FnMut()> {
     let mut rng = ChaCha20Rng::seed_from_u64(1);
     let (mut secret, mut public, mut signature) = ([0; 64], [0; 64], [0; 72]);
@@ -77,9 +77,47 @@ pub fn floor() -> Box<dyn FnMut()> {
         let secret = &secret[..len];
         for (auth_data, hash) in [(&[1; 164][..], &[2; 32]), (&[1; 37][..], &[2; 32])] {
             let message: [&[u8]; 2] = [black_box(auth_data), hash];
-            black_box(RustCrypto.sign(Algorithm::ES256, secret, &message, &mut signature)).expect("a signature");
+            let mut hedge = [0; HEDGE];
+            rng.fill_bytes(&mut hedge);
+            let signed = RustCrypto.sign_hedged(Algorithm::ES256, secret, &message, Some(&hedge), &mut signature);
+            black_box(signed).expect("a signature");
         }
     })
+}
+
+/// An ES256 signature over a sign-in: with random bytes in its nonce or without, and checked or not.
+fn signature(hedged: bool, checked: bool) -> Box<dyn FnMut()> {
+    let mut rng = ChaCha20Rng::seed_from_u64(1);
+    let (mut secret, mut public, mut signature) = ([0; 32], [0; 64], [0; 72]);
+    RustCrypto.generate(Algorithm::ES256, &mut rng, &mut secret, &mut public).expect("a key");
+    Box::new(move || {
+        let message: [&[u8]; 2] = [black_box(&[1; 37]), &[2; 32]];
+        let mut hedge = [0; HEDGE];
+        if hedged {
+            rng.fill_bytes(&mut hedge);
+        }
+        let hedge = hedged.then_some(&hedge);
+        let signed = RustCrypto.sign_hedged(Algorithm::ES256, &secret, &message, hedge, &mut signature);
+        let len = black_box(signed).expect("a signature");
+        if checked {
+            RustCrypto.check_signature(Algorithm::ES256, &secret, &message, &signature[..len]).expect("it verifies");
+        }
+    })
+}
+
+/// A signature that follows from the key and the message.
+pub fn sign() -> Box<dyn FnMut()> {
+    signature(false, false)
+}
+
+/// The same with random bytes, as the engine signs.
+pub fn sign_hedged() -> Box<dyn FnMut()> {
+    signature(true, false)
+}
+
+/// The same, checked before it leaves.
+pub fn sign_checked() -> Box<dyn FnMut()> {
+    signature(true, true)
 }
 
 /// An authenticator of ours or of others, called with bytes.
