@@ -1,17 +1,20 @@
 //! Evidence of checks: values that only the checks make, and that a fault in memory does not make either.
 
-use core::hint::black_box;
+use core::{hint::black_box, num::NonZeroU32};
 
-/// What intact evidence holds: sixteen ones and sixteen zeros.
-pub(super) const HOLDS: u32 = 0x3CA5_C35A;
+/// What intact evidence holds: sixteen ones and sixteen zeros. Memory that is cleared holds none.
+const HOLDS: NonZeroU32 = match NonZeroU32::new(0x3CA5_C35A) {
+    Some(holds) => holds,
+    None => NonZeroU32::MAX,
+};
 
 /// Evidence that the user was verified. The comparison of PINs ([`super::PinHash::verify`]), the verdict of built-in user
 /// verification and a token that was presented ([`super::TokenState::verify`]) make it; nothing else can.
 ///
-/// It is a number far from zero and from all ones, because on a chip a fault may set the flag of an `Option` where no
-/// check ever was: who relies on it asks whether it [`holds`](UserVerified::holds).
+/// It is a number far from zero and from all ones, because on a chip a fault may alter memory where no check ever was:
+/// who relies on it asks whether it [`holds`](UserVerified::holds).
 #[derive(Clone, Copy)]
-pub struct UserVerified(u32);
+pub struct UserVerified(NonZeroU32);
 
 impl UserVerified {
     pub(super) const fn new() -> Self {
@@ -42,15 +45,16 @@ mod tests {
 
     #[test]
     fn evidence_is_sixteen_bits_away_from_memory_that_is_cleared_or_set() {
-        assert_eq!((HOLDS ^ 0).count_ones(), 16);
-        assert_eq!((HOLDS ^ u32::MAX).count_ones(), 16);
+        assert_eq!((HOLDS.get().count_ones(), HOLDS.get().count_zeros()), (16, 16));
+        assert_eq!(size_of::<Option<UserVerified>>(), 4, "none is a zero");
     }
 
     #[test]
     fn evidence_with_any_bit_altered_does_not_hold() {
         assert!(UserVerified::by_sensor(true).unwrap().holds() && UserVerified::by_sensor(false).is_none());
         for bit in 0..32 {
-            assert!(!UserVerified(HOLDS ^ 1 << bit).holds());
+            let altered = NonZeroU32::new(HOLDS.get() ^ 1 << bit).unwrap();
+            assert!(!UserVerified(altered).holds());
         }
     }
 }

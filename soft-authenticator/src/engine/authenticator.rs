@@ -184,8 +184,6 @@ pub(super) struct Work {
     pub attempt: Attempt,
     /// A PIN attempt is counted, and the PIN has not been found right.
     pub pin_unproven: bool,
-    /// The evidence that the right PIN was given to this command.
-    pub pin_verified: Option<UserVerified>,
     pub user_verified: Option<UserVerified>,
     pub user_present: Option<UserPresent>,
     pub discoverable: bool,
@@ -197,10 +195,8 @@ pub(super) struct Work {
     pub algorithm: Option<Algorithm>,
     pub rp_id_hash: [u8; 32],
     pub client_data_hash: [u8; 32],
-    /// Random bytes for the signatures, if they are hedged.
-    pub hedge: Option<[u8; HEDGE]>,
-    /// The IV under which outputs of `hmac-secret` are encrypted.
-    pub iv: [u8; 16],
+    /// Random bytes for the response.
+    pub random: [u8; HEDGE],
     pub id: Vec<u8, { credential::MAX_ID }, u16>,
     pub secret: Vec<u8, MAX_SECRET, u16>,
     /// The stored credential at hand, and how many there are.

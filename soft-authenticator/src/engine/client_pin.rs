@@ -231,7 +231,7 @@ impl<P: Platform> Authenticator<'_, P> {
 
     /// The evidence that this command was given the right PIN.
     fn right_pin(&self) -> Result<UserVerified, Status> {
-        self.work.pin_verified.filter(|verified| verified.holds()).ok_or(Status::OTHER)
+        self.work.user_verified.filter(|verified| verified.holds()).ok_or(Status::OTHER)
     }
 
     /// Issues a token.
@@ -388,7 +388,7 @@ impl<P: Platform> Authenticator<'_, P> {
         self.pin.retries = retries;
         self.pin.mismatches = 0;
         self.work.pin_unproven = false;
-        self.work.pin_verified = Some(verified);
+        self.work.user_verified = Some(verified);
         self.work.step = step::GRANT;
         Ok(Answer::Work)
     }

@@ -263,7 +263,7 @@ impl<P: Platform> Authenticator<'_, P> {
             *output = self.crypto.hmac_sha256(&*cred_random, &[salt]);
         }
         let outputs = outputs.get(..*len).ok_or(Status::OTHER)?;
-        let len = shared.encrypt_with_iv(&self.crypto, self.work.iv, outputs, out).map_err(crypto_status)?;
+        let len = shared.encrypt_with_iv(&self.crypto, self.response_iv(), outputs, out).map_err(crypto_status)?;
         Ok(out.get(..len))
     }
 

@@ -1,24 +1,29 @@
 //! What a command goes on with from one atom to the next, so that a fault in memory is noticed: steps, and the evidence
 //! that the user was present. That the user was verified is [`keyfob_core::pin_uv::UserVerified`].
 
-use core::hint::black_box;
+use core::{hint::black_box, num::NonZeroU32};
 
-use keyfob_core::pin_uv::{TokenState, UserVerified};
+use keyfob_core::{
+    Instant,
+    pin_uv::{TokenState, UserVerified},
+};
 
 use super::{Event, u2f::Touch};
-use keyfob_core::Instant;
 
 /// Numbers for the steps of a command, the first one that of a command that begins. Words of the extended Hamming code: any
 /// two differ in four bits at least.
 pub(super) const STEPS: [u8; 5] = [0x00, 0x0F, 0x33, 0x3C, 0x55];
 
-/// What intact evidence holds.
-const HOLDS: u32 = 0xC35A_3CA5;
+/// What intact evidence holds: sixteen ones and sixteen zeros. Memory that is cleared holds none.
+const HOLDS: NonZeroU32 = match NonZeroU32::new(0xC35A_3CA5) {
+    Some(holds) => holds,
+    None => NonZeroU32::MAX,
+};
 
 /// Evidence that the user was present. Only what noticed it makes one: who relies on it asks whether it
 /// [`holds`](UserPresent::holds).
 #[derive(Clone, Copy)]
-pub(super) struct UserPresent(u32);
+pub(super) struct UserPresent(NonZeroU32);
 
 impl UserPresent {
     /// By a touch that was awaited.
@@ -63,9 +68,7 @@ mod tests {
 
     #[test]
     fn evidence_of_presence_is_far_from_other_memory_and_breaks_with_any_bit() {
-        for other in [0, u32::MAX] {
-            assert_eq!((HOLDS ^ other).count_ones(), 16);
-        }
+        assert_eq!((HOLDS.get().count_ones(), HOLDS.get().count_zeros()), (16, 16));
         assert!(UserPresent::by_touch(Event::Touched).is_some_and(UserPresent::holds));
         assert!(
             [Event::Denied, Event::Tick, Event::Cancel, Event::Verified(true)]
@@ -74,7 +77,8 @@ mod tests {
                 .all(Option::is_none)
         );
         for bit in 0..32 {
-            assert!(!UserPresent(HOLDS ^ 1 << bit).holds());
+            let altered = NonZeroU32::new(HOLDS.get() ^ 1 << bit).unwrap();
+            assert!(!UserPresent(altered).holds());
         }
     }
 }

@@ -3,8 +3,9 @@
 use keyfob_core::{
     Status,
     auth_data::Flags,
+    bytes,
     cose::Algorithm,
-    crypto::{self, Sign},
+    crypto::{self, Hash, Sign},
 };
 use zeroize::Zeroize;
 
@@ -18,15 +19,16 @@ impl<P: Platform> Authenticator<'_, P> {
     /// Draws the random bytes that the response takes. It comes before the commit, so that a random source that fails has
     /// changed nothing.
     pub fn draw_randomness(&mut self) -> Result<(), Status> {
-        if self.config.hedged_signatures {
-            let mut hedge = [0; crypto::HEDGE];
-            crypto::fill_random(&mut self.rng, &mut hedge).map_err(crypto_status)?;
-            self.work.hedge = Some(hedge);
-        }
-        if self.salts.is_some() {
-            crypto::fill_random(&mut self.rng, &mut self.work.iv).map_err(crypto_status)?;
+        if self.config.hedged_signatures || self.salts.is_some() {
+            crypto::fill_random(&mut self.rng, &mut self.work.random).map_err(crypto_status)?;
         }
         Ok(())
+    }
+
+    /// The IV under which outputs of `hmac-secret` are encrypted: a hash of the random bytes, since it is told to everyone
+    /// and the signature's are not.
+    pub fn response_iv(&self) -> [u8; 16] {
+        bytes::array(&self.crypto.sha256(&[b"IV", &self.work.random]))
     }
 
     /// A second look at authenticator data that is about to be signed: the relying party and the flags are those of the
@@ -50,7 +52,8 @@ impl<P: Platform> Authenticator<'_, P> {
         message: &[&[u8]],
         signature: &mut [u8],
     ) -> Result<usize, Status> {
-        let signed = self.crypto.sign_hedged(algorithm, secret, message, self.work.hedge.as_ref(), signature);
+        let hedge = self.config.hedged_signatures.then_some(&self.work.random);
+        let signed = self.crypto.sign_hedged(algorithm, secret, message, hedge, signature);
         let len = signed.map_err(crypto_status)?;
         if self.has(Caps::SIGNATURE_CHECK) {
             let made = signature.get(..len).ok_or(Status::OTHER)?;
