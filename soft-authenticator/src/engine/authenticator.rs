@@ -22,9 +22,9 @@ use super::{
     get_assertion::Assertions,
     large_blobs::Upload,
     persistent::Fresh,
+    proof::UserPresent,
     sign_count::Counts,
     superseded::Kept,
-    proof::UserPresent,
     u2f::Touch,
     user_verification::Attempt,
 };

@@ -7,8 +7,8 @@ use super::{
     authenticator::{Options, PinState, crypto_status},
     credential::CredentialKeys,
     persistent::Fresh,
-    superseded::Kept,
     proof::UserPresent,
+    superseded::Kept,
 };
 use crate::store::Change;
 
