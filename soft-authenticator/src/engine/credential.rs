@@ -282,7 +282,7 @@ impl<P: Platform> Authenticator<'_, P> {
             Wrapped::read(Some(opened).filter(|_| is_ours.into())?)?;
         self.scratch_used = self.scratch_used.max(secret.len().saturating_add(cred_blob.len()));
         let places = scratch.split_at_mut_checked(secret.len());
-        let (secret_place, blob_place) = places.ok_or(StoreError::Failed)?;
+        let (secret_place, blob_place) = places?;
         bytes::copy(secret_place, secret);
         let len = bytes::copy(blob_place, cred_blob);
         let cred_blob = blob_place.get(..len).unwrap_or_default();
