@@ -274,6 +274,6 @@ fn an_engine_stays_small() {
     let engine = size_of::<Engine<'_, Bench>>() - size_of::<BenchStore>() - keys;
     let hid = size_of::<HidAuthenticator<'_, VirtualPlatform>>() - size_of::<Engine<'_, VirtualPlatform>>();
     println!("engine {engine}, framing {hid}");
-    assert!(engine <= 1_744, "{engine} bytes");
+    assert!(engine <= 1_800, "{engine} bytes");
     assert!(hid <= 512, "{hid} bytes");
 }
