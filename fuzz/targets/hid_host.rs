@@ -14,6 +14,8 @@ use libfuzzer_sys::fuzz_target;
 const MOST_REPORTS: usize = 129 + 1;
 const NONCE: [u8; 8] = [1; 8];
 const PING: [u8; 70] = [5; 70];
+/// How long a transaction may take, and a pause after CHANNEL_BUSY.
+const LIMIT: Duration = Duration::from_millis(600_100);
 
 fuzz_target!(|bytes: &[u8]| {
     let mut input = Input(bytes);
@@ -31,6 +33,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
 
     let mut under_way = None;
+    let mut since = now;
     while !input.is_empty() {
         now = now.plus(Duration::from_millis(16) * input.byte().into());
         let event = match input.byte() % 8 {
@@ -38,13 +41,13 @@ fuzz_target!(|bytes: &[u8]| {
                 let (command, len) = (Command(input.byte() & 0x7F), input.word());
                 if host.send(now, command, len).is_ok() {
                     assert!(under_way.is_none() && len <= MAX_MESSAGE);
-                    under_way = Some(command);
+                    (under_way, since) = (Some(command), now);
                 }
                 None
             }
             1 => {
                 host.open(now, NONCE);
-                under_way = Some(Command::INIT);
+                (under_way, since) = (Some(Command::INIT), now);
                 None
             }
             2 => {
@@ -77,6 +80,8 @@ fuzz_target!(|bytes: &[u8]| {
             under_way = None;
         }
         assert_eq!(host.deadline().is_some(), under_way.is_some());
+        assert!(host.deadline().is_none_or(|deadline| deadline <= since.plus(LIMIT)), "a transaction without end");
+        assert!(!matches!(event, Some(HostEvent::KeepAlive(_))) || now <= since.plus(LIMIT));
     }
 
     // The device does not know the channel that the reports made up; the host then asks for another.

@@ -99,9 +99,9 @@ pub trait AsyncTransport {
 pub trait ReportIo {
     /// What can go wrong below.
     type Error;
-    /// Writes one report.
+    /// Writes one report. Has to come back within a bounded time, with an error if need be: nothing above it can end it.
     fn write(&mut self, report: &[u8; 64]) -> Result<(), Self::Error>;
-    /// Reads one report, waiting at most `wait`; `None` when none came.
+    /// Reads one report, waiting at most `wait`; `None` when none came, or not a whole one.
     fn read(&mut self, wait: Duration) -> Result<Option<[u8; 64]>, Self::Error>;
 }
 
@@ -110,7 +110,7 @@ pub trait ReportIo {
 pub trait AsyncReportIo {
     /// What can go wrong below.
     type Error;
-    /// See [`ReportIo::write`].
+    /// See [`ReportIo::write`]. The caller can also drop it with the future that awaits it.
     async fn write(&mut self, report: &[u8; 64]) -> Result<(), Self::Error>;
     /// See [`ReportIo::read`].
     async fn read(&mut self, wait: Duration) -> Result<Option<[u8; 64]>, Self::Error>;

@@ -1,6 +1,10 @@
 //! A virtual key in the same process, as a pipe of reports.
 
-use std::{convert::Infallible, thread, time::Duration};
+use std::{
+    convert::Infallible,
+    thread,
+    time::{Duration, Instant},
+};
 
 use keyfob_core::transport::{ReportIo, hid::REPORT_LEN};
 
@@ -18,20 +22,18 @@ impl ReportIo for InProcess<'_> {
     }
 
     fn read(&mut self, wait: Duration) -> Result<Option<[u8; REPORT_LEN]>, Infallible> {
-        let mut left = wait;
+        let start = Instant::now();
         loop {
             if let Some(report) = self.0.transmit() {
                 return Ok(Some(report));
             }
-            let pause = self.0.work().unwrap_or(left).min(left);
-            if pause.is_zero() {
-                if left.is_zero() {
-                    return Ok(self.0.transmit());
-                }
-                continue;
+            let pause = self.0.work();
+            // The work takes time too, and there may be more of it than `wait` has room for.
+            let left = wait.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                return Ok(self.0.transmit());
             }
-            thread::sleep(pause);
-            left = left.saturating_sub(pause);
+            thread::sleep(pause.unwrap_or(left).min(left));
         }
     }
 }

@@ -40,6 +40,8 @@ struct Pipe {
     sent: usize,
     /// What happens to the report with this index.
     fault: Option<(usize, Fault)>,
+    /// After so many reads, every read brings this report, a millisecond later.
+    flood: Option<(usize, [u8; 64])>,
 }
 
 impl Pipe {
@@ -85,6 +87,14 @@ impl ReportIo for Rc<RefCell<Pipe>> {
 
     fn read(&mut self, wait: Duration) -> Result<Option<[u8; 64]>, ()> {
         let mut pipe = self.borrow_mut();
+        if let Some((reads, report)) = &mut pipe.flood {
+            if *reads == 0 {
+                let report = *report;
+                pipe.now.set(pipe.now.get() + 1);
+                return Ok(Some(report));
+            }
+            *reads -= 1;
+        }
         let report = pipe.reports.pop_front();
         if report.is_none() {
             pipe.now.set(pipe.now.get() + wait.as_millis() as u64);
@@ -110,10 +120,17 @@ impl Bench {
         (key.padding, key.max_list) = (100, Some(2));
         let now = key.now.clone();
         let (hid, buffer) = (hid::Device::new(DeviceConfig::default()), vec![0; 2048]);
-        let pipe = Pipe { hid, buffer, key, now: now.clone(), reports: VecDeque::new(), sent: 0, fault };
+        let pipe = Pipe { hid, buffer, key, now: now.clone(), reports: VecDeque::new(), sent: 0, fault, flood: None };
         let (pipe, clock) = (Rc::new(RefCell::new(pipe)), now.clone());
         let transport = HidTransport::new(pipe.clone(), Box::new(move || at(clock.get())) as Box<_>, [7; 8]);
         Self { transport, pipe, now }
+    }
+
+    /// The same, but every read after `reads` brings this report.
+    fn flooded(reads: usize, report: [u8; 64]) -> Self {
+        let bench = Self::new(None);
+        bench.pipe.borrow_mut().flood = Some((reads, report));
+        bench
     }
 
     /// Runs a ceremony for a user who knows the PIN.
@@ -181,4 +198,32 @@ fn whatever_becomes_of_a_report_the_ceremony_ends_in_time_and_the_next_one_works
         }
     }
     assert!(failed > 50, "{failed}");
+}
+
+/// U2F, for a key of which it is known that it speaks nothing else.
+fn register_over_u2f(bench: &mut Bench) -> Result<(), Cause> {
+    bench.run(MakeCredential::new(&make_options(), &mut [0; 1024], StubCrypto, rng()).over_ctap1())
+}
+
+#[test]
+fn a_flood_of_reports_ends_the_ceremony_in_time_and_the_next_one_works() {
+    // A message of another channel that never ends; keep-alives of this one; packets of this one that belong to nothing.
+    let foreign = hid::Packet::Continuation { channel: 9, sequence: 0, data: &[] }.report();
+    let keep_alive = hid::Packet::Initialization { channel: 1, command: hid::Command::KEEPALIVE, len: 1, data: &[2] };
+    let stray = hid::Packet::Continuation { channel: 1, sequence: 9, data: &[] }.report();
+    for ceremony in [register as Run, sign_in, register_over_u2f] {
+        for flood in [foreign, keep_alive.report(), stray] {
+            for reads in 0..12 {
+                let mut bench = Bench::flooded(reads, flood);
+                let result = ceremony(&mut bench);
+                assert!(matches!(result, Err(Cause::Transport | Cause::Timeout)), "{reads}: {result:?}");
+                // The ceremony's own limit, and the answer to its cancellation.
+                let limit = DEFAULT_TIMEOUT.as_millis() as u64 + 3_500;
+                assert!(bench.now.get() <= limit, "{reads}: {} ms", bench.now.get());
+                bench.pipe.borrow_mut().flood = None;
+                bench.pipe.borrow_mut().reports.clear();
+                assert_eq!(register(&mut bench), Ok(()), "{reads}");
+            }
+        }
+    }
 }

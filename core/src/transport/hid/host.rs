@@ -14,6 +14,13 @@ const BUSY_PAUSE: Duration = Duration::from_millis(100);
 /// How long a busy authenticator is asked again: the usual user-action timeout of the other client's request.
 const BUSY_LIMIT: Duration = Duration::from_secs(30);
 
+/// How long a request may take to go out, from its first packet to its last. An authenticator waits at most 3 s for it, or
+/// less.
+const SEND_LIMIT: Duration = Duration::from_secs(10);
+/// How long a transaction may take, keep-alives or not: the longest timeout that WebAuthn recommends (L3 §15.1). What is
+/// above the transport gives up earlier, and cancels.
+const TRANSACTION_LIMIT: Duration = Duration::from_secs(600);
+
 /// How long an authenticator may be silent before its response begins. A keep-alive starts the time anew.
 ///
 /// The standard has no number. INIT, PING, WINK and LOCK are answered by the transport. CTAP2 has keep-alives every
@@ -55,7 +62,8 @@ pub enum Failure {
         /// The response's length, in bytes.
         needed: usize,
     },
-    /// The authenticator is silent, or stopped in the middle of its response.
+    /// The authenticator is silent, stopped in the middle of its response, or does not end its keep-alives; or the pipe
+    /// takes the request too slowly.
     Timeout,
     /// A packet of the response is missing, doubled or out of place.
     Sequence,
@@ -114,12 +122,17 @@ enum Phase {
 /// The request lies in the buffer given to [`Host::transmit`] until the response comes back over it in the buffer
 /// given to [`Host::receive`]. A busy authenticator is asked again every 100 ms for 30 s, so the request has to stay
 /// where it is until then.
+///
+/// Every transaction ends: a request goes out within 10 s, an authenticator may be silent for 3 s to 30 s, a response may
+/// pause for 500 ms, and 10 minutes after its beginning keep-alives no longer prolong it.
 #[derive(Clone, Copy, Debug)]
 pub struct Host {
     channel: Option<u32>,
     phase: Phase,
     /// When the authenticator has been silent for too long.
     due: Instant,
+    /// When the transaction ends at the latest.
+    end: Instant,
     /// A pause after CHANNEL_BUSY: nothing is sent before.
     pause: Option<Instant>,
     /// When the transaction was first refused as busy.
@@ -136,7 +149,7 @@ impl Host {
     /// A client without a channel.
     pub const fn new() -> Self {
         let never = Instant::from_millis(0);
-        Self { channel: None, phase: Phase::Closed, due: never, pause: None, busy_since: None }
+        Self { channel: None, phase: Phase::Closed, due: never, end: never, pause: None, busy_since: None }
     }
 
     /// Asks for a channel, or resynchronises the one there is: whatever was under way is dropped at both ends.
@@ -197,23 +210,33 @@ impl Host {
             return None;
         }
         let channel = self.init_channel();
-        let (command, report) = match &mut self.phase {
+        let (report, wait) = match &mut self.phase {
             Phase::Opening { nonce, sent: sent @ false } => {
                 *sent = true;
-                (Command::INIT, single(channel, Command::INIT, nonce))
+                (single(channel, Command::INIT, nonce), Some(patience(Command::INIT)))
             }
-            Phase::Requesting { request, cancel } => match request.next(buffer) {
-                Some(report) => (request.command, report),
-                None if *cancel == Cancel::Wanted => {
-                    *cancel = Cancel::Sent;
-                    (request.command, single(channel, Command::CANCEL, &[]))
+            Phase::Requesting { request, cancel } => {
+                let begins = !request.is_begun();
+                if !begins && !request.is_done() && self.due <= now {
+                    return None; // `expire` ends it
                 }
-                None => return None,
-            },
+                let report = match request.next(buffer) {
+                    Some(report) => report,
+                    None if *cancel == Cancel::Wanted => {
+                        *cancel = Cancel::Sent;
+                        single(channel, Command::CANCEL, &[])
+                    }
+                    None => return None,
+                };
+                let wait = if request.is_done() { Some(patience(request.command)) } else { None };
+                (report, wait.or(begins.then_some(SEND_LIMIT)))
+            }
             _ => return None,
         };
         self.pause = None;
-        self.due = now.plus(patience(command));
+        if let Some(wait) = wait {
+            self.due = now.plus(wait).min(self.end);
+        }
         Some(report)
     }
 
@@ -228,16 +251,26 @@ impl Host {
         }
     }
 
-    /// Gives up when it is time to. Call it when nothing came in by [`Host::deadline`], after the last report waiting
-    /// has been taken.
-    pub fn expire(&mut self, now: Instant) -> Option<HostEvent> {
+    /// Whether [`Host::expire`] ends the transaction.
+    pub(super) fn is_overdue(&self, now: Instant) -> bool {
         match self.phase {
-            Phase::Closed | Phase::Idle => None,
+            Phase::Closed | Phase::Idle => false,
+            Phase::Refused => true,
+            _ => self.pause.is_none() && self.due <= now,
+        }
+    }
+
+    /// Gives up when it is time to. Call it at [`Host::deadline`], after the reports that wait then have been taken, but
+    /// no later because others come in.
+    pub fn expire(&mut self, now: Instant) -> Option<HostEvent> {
+        if !self.is_overdue(now) {
+            return None;
+        }
+        match self.phase {
             Phase::Refused => {
                 self.end(Phase::Closed);
                 Some(HostEvent::Error(ErrorCode::CHANNEL_BUSY))
             }
-            _ if self.pause.is_some() || now < self.due => None,
             Phase::Opening { .. } => {
                 // A channel that does not answer may be one the authenticator has forgotten.
                 self.channel = None;
@@ -263,7 +296,8 @@ impl Host {
     }
 
     fn start(&mut self, now: Instant, command: Command, phase: Phase) {
-        *self = Self { channel: self.channel, phase, due: now.plus(patience(command)), pause: None, busy_since: None };
+        let (due, end) = (now.plus(patience(command)), now.plus(TRANSACTION_LIMIT));
+        *self = Self { channel: self.channel, phase, due, end, pause: None, busy_since: None };
     }
 
     fn init_channel(&self) -> u32 {
@@ -325,9 +359,10 @@ impl Host {
             Command::ERROR => Some(self.refused(error_code(data))),
             // No answer to a request that is not out yet; an INIT response is a late one and never answers a request.
             _ if !request.is_done() || command == Command::INIT => None,
+            Command::KEEPALIVE if self.end <= now => Some(self.fail(Failure::Timeout)),
             Command::KEEPALIVE => {
                 let [status] = bytes::array(data);
-                self.due = now.plus(patience(request.command));
+                self.due = now.plus(patience(request.command)).min(self.end);
                 Some(HostEvent::KeepAlive(status.into()))
             }
             _ if command != request.command => Some(self.fail(Failure::UnexpectedCommand(command))),
@@ -376,7 +411,7 @@ impl Host {
     /// Another client keeps the authenticator busy: wait a little, but not for ever.
     fn busy(&mut self, now: Instant) -> Option<HostEvent> {
         let since = *self.busy_since.get_or_insert(now);
-        if now.since(since) >= BUSY_LIMIT {
+        if now.since(since) >= BUSY_LIMIT || self.end <= now {
             return Some(self.refused(ErrorCode::CHANNEL_BUSY));
         }
         self.pause = Some(now.plus(BUSY_PAUSE));

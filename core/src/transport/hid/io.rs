@@ -28,6 +28,8 @@ impl<E> From<Failure> for HidError<E> {
 enum Goal {
     /// The request is written.
     Sent,
+    /// Something happened; the machine's own limits are the only ones.
+    Answer,
     /// Something happened, or the time has come.
     Event(Instant),
 }
@@ -35,10 +37,10 @@ enum Goal {
 /// Reports that are dropped before a request goes out, at most: as many as Linux keeps for a reader of hidraw. Packets
 /// carry no transaction number, so an answer left over from before would be taken for that of this request, its answer
 /// for that of the next, and so on without end.
-const LEFT_OVER: usize = 64;
-
-/// The time that never comes; the machine has limits of its own.
-const NEVER: Goal = Goal::Event(Instant::from_millis(u64::MAX));
+///
+/// As many are looked through when the time is up: the answer may wait behind them. Those that come in later do not
+/// count, so a flood of them ends no transaction late.
+pub(super) const LEFT_OVER: usize = 64;
 
 /// The one buffer: read-only while the request goes out of it.
 enum Message<'m> {
@@ -96,7 +98,7 @@ impl<R: ReportIo, C: FnMut() -> Instant> HidTransport<R, C> {
     /// [`HidError`]; [`ErrorCode::CHANNEL_BUSY`] after 30 s, [`Failure::Timeout`] after 3 s of silence.
     pub fn open(&mut self) -> Result<DeviceInfo, HidError<R::Error>> {
         self.link.open();
-        self.drive(NEVER, Message::Request(&[]))?;
+        self.drive(Goal::Answer, Message::Request(&[]))?;
         self.link.info.ok_or(HidError::Failed(Failure::NotOpen))
     }
 
@@ -104,13 +106,16 @@ impl<R: ReportIo, C: FnMut() -> Instant> HidTransport<R, C> {
     /// response's length.
     ///
     /// # Errors
-    /// [`HidError`]; [`Failure::RequestTooLong`] also when `len` is more than `buffer` holds.
+    /// [`HidError`]; [`Failure::RequestTooLong`] also when `len` is more than `buffer` holds; [`Failure::Timeout`] after
+    /// 10 minutes at the latest, whatever comes in.
     pub fn command(&mut self, command: Command, buffer: &mut [u8], len: usize) -> Result<usize, HidError<R::Error>> {
         let request = buffer.get(..len).ok_or(Failure::RequestTooLong)?;
         self.request(command, request)?;
         loop {
-            if let Received::Response(len) = self.drive(NEVER, Message::Buffer(buffer))? {
-                return Ok(len);
+            match self.drive(Goal::Answer, Message::Buffer(buffer))? {
+                Received::Response(len) => return Ok(len),
+                Received::KeepAlive(_) => {}
+                Received::Nothing => return Err(Failure::NotOpen.into()),
             }
         }
     }
@@ -219,7 +224,7 @@ impl<R: AsyncReportIo, C: FnMut() -> Instant> AsyncHidTransport<R, C> {
     /// [`HidError`]; [`ErrorCode::CHANNEL_BUSY`] after 30 s, [`Failure::Timeout`] after 3 s of silence.
     pub async fn open(&mut self) -> Result<DeviceInfo, HidError<R::Error>> {
         self.link.open();
-        self.drive(NEVER, Message::Request(&[])).await?;
+        self.drive(Goal::Answer, Message::Request(&[])).await?;
         self.link.info.ok_or(HidError::Failed(Failure::NotOpen))
     }
 
@@ -227,7 +232,8 @@ impl<R: AsyncReportIo, C: FnMut() -> Instant> AsyncHidTransport<R, C> {
     /// response's length.
     ///
     /// # Errors
-    /// [`HidError`]; [`Failure::RequestTooLong`] also when `len` is more than `buffer` holds.
+    /// [`HidError`]; [`Failure::RequestTooLong`] also when `len` is more than `buffer` holds; [`Failure::Timeout`] after
+    /// 10 minutes at the latest, whatever comes in.
     pub async fn command(
         &mut self,
         command: Command,
@@ -237,8 +243,10 @@ impl<R: AsyncReportIo, C: FnMut() -> Instant> AsyncHidTransport<R, C> {
         let request = buffer.get(..len).ok_or(Failure::RequestTooLong)?;
         self.request(command, request).await?;
         loop {
-            if let Received::Response(len) = self.drive(NEVER, Message::Buffer(buffer)).await? {
-                return Ok(len);
+            match self.drive(Goal::Answer, Message::Buffer(buffer)).await? {
+                Received::Response(len) => return Ok(len),
+                Received::KeepAlive(_) => {}
+                Received::Nothing => return Err(Failure::NotOpen.into()),
             }
         }
     }
@@ -327,6 +335,8 @@ pub(super) struct Link<C> {
     len: usize,
     /// Whether the current wait has looked at the pipe.
     looked: bool,
+    /// Reports without a meaning that were taken since the time was up.
+    late: usize,
 }
 
 impl<C: FnMut() -> Instant> Link<C> {
@@ -342,6 +352,7 @@ impl<C: FnMut() -> Instant> Link<C> {
             fingerprint: 0,
             len: 0,
             looked: false,
+            late: 0,
         }
     }
 
@@ -366,7 +377,7 @@ impl<C: FnMut() -> Instant> Link<C> {
 
     fn transmit(&mut self, goal: Goal, message: &[u8]) -> Option<[u8; REPORT_LEN]> {
         // Sent again because the authenticator was busy: never anything but the request.
-        if matches!(goal, Goal::Event(_)) && self.host.needs_request() && !self.is_request(message) {
+        if !matches!(goal, Goal::Sent) && self.host.needs_request() && !self.is_request(message) {
             self.host.give_up();
         }
         self.host.transmit((self.clock)(), message)
@@ -390,7 +401,7 @@ impl<C: FnMut() -> Instant> Link<C> {
         let deadline = self.host.deadline();
         let until = match goal {
             Goal::Sent if self.queued.is_none() && !self.host.needs_request() => return None,
-            Goal::Sent => deadline?,
+            Goal::Sent | Goal::Answer => deadline?,
             Goal::Event(until) if self.looked && until <= now => return None,
             Goal::Event(until) => deadline.map_or(until, |deadline| deadline.min(until)),
         };
@@ -398,11 +409,11 @@ impl<C: FnMut() -> Instant> Link<C> {
         Some(until.since(now))
     }
 
-    /// Takes what was read. The time is only up when nothing was there.
+    /// Takes what was read, and looks at the clock, whether or not something was.
     fn heard(&mut self, report: Option<[u8; REPORT_LEN]>, buffer: &mut [u8]) -> Result<Option<HostEvent>, Failure> {
         let now = (self.clock)();
         let event = match report {
-            Some(report) => self.host.receive(now, &report, buffer),
+            Some(report) => self.host.receive(now, &report, buffer).or_else(|| self.look_at_clock(now)),
             None => self.host.expire(now),
         };
         match event {
@@ -427,6 +438,16 @@ impl<C: FnMut() -> Instant> Link<C> {
             _ => {}
         }
         Ok(event)
+    }
+
+    /// After a report that said nothing: whether the time is up, and enough of what waited was looked through.
+    fn look_at_clock(&mut self, now: Instant) -> Option<HostEvent> {
+        self.late = if self.host.is_overdue(now) { self.late.saturating_add(1) } else { 0 };
+        if self.late < LEFT_OVER {
+            return None;
+        }
+        self.late = 0;
+        self.host.expire(now)
     }
 }
 

@@ -30,6 +30,10 @@ impl Outgoing {
         self.packets = 0;
     }
 
+    pub fn is_begun(&self) -> bool {
+        self.packets > 0
+    }
+
     pub fn is_done(&self) -> bool {
         self.packets > 0 && carried(self.packets) >= self.len.into()
     }
