@@ -17,6 +17,8 @@ use libfuzzer_sys::fuzz_target;
 const MOST_REPORTS: usize = 129 + 8 + 1;
 /// What a PING of two packets takes.
 const PING: [u8; 70] = [5; 70];
+/// How long a message may take to come in.
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(3);
 
 fuzz_target!(|bytes: &[u8]| {
     let mut input = Input(bytes);
@@ -26,6 +28,7 @@ fuzz_target!(|bytes: &[u8]| {
         max_message: PING.len() + input.word(),
         unknown_channels: if flags & 1 == 0 { UnknownChannels::Strict } else { UnknownChannels::Lenient },
         vendor_commands: flags & 2 != 0,
+        lock: flags & 4 != 0,
         ..Default::default()
     };
     let mut buffer = vec![0; PING.len() + input.word() % MAX_MESSAGE];
@@ -33,6 +36,9 @@ fuzz_target!(|bytes: &[u8]| {
     let mut now = Instant::default();
     let mut pending = None;
     let mut cancelled = false;
+    let first = allocate(&mut device, now, &mut buffer);
+    // When the last packet came that can begin a message.
+    let mut begun = now;
 
     while !input.is_empty() {
         now = now.plus(Duration::from_millis(4) * input.byte().into());
@@ -46,17 +52,25 @@ fuzz_target!(|bytes: &[u8]| {
                 pending = None;
             }
             2 => device.keep_alive(input.byte().into()),
-            3 => drop(drain(&mut device, now, &buffer)),
+            3 => {
+                drain(&mut device, now, &buffer);
+                let assembles = pending.is_none() && device.channel().is_some();
+                assert!(!assembles || now.since(begun) < MESSAGE_TIMEOUT, "a message without end");
+            }
             _ => {
-                let before = buffer.clone();
-                let event = device.receive(now, &input.report(), &mut buffer);
+                let (before, report) = (buffer.clone(), input.report());
+                if matches!(Packet::parse(&report), Packet::Initialization { .. }) {
+                    begun = now;
+                }
+                let event = device.receive(now, &report, &mut buffer);
                 if pending.is_some() {
                     assert_eq!(buffer, before, "a pending request stays in the buffer");
                 }
                 match event {
                     Some(DeviceEvent::Request { command, len }) => {
                         assert_eq!(pending, None, "one request at a time");
-                        assert!(len <= buffer.len().min(config.max_message).min(MAX_MESSAGE));
+                        let ctap = if command.is_vendor() { MAX_MESSAGE } else { config.max_message };
+                        assert!(len <= buffer.len().min(ctap).min(MAX_MESSAGE));
                         assert!(len > 0 || command.is_vendor());
                         assert!(config.vendor_commands || matches!(command, Command::CBOR | Command::MSG));
                         (pending, cancelled) = (Some(command), false);
@@ -77,9 +91,27 @@ fuzz_target!(|bytes: &[u8]| {
     device.respond(1);
     now = now.plus(Duration::from_secs(11));
     drain(&mut device, now, &buffer);
+    let last = allocate(&mut device, now, &mut buffer);
+    assert_ne!(first, last);
+    // No reports close a channel.
+    for channel in [first, last] {
+        let ping = [
+            Packet::Initialization { channel, command: Command::PING, len: 70, data: &PING[..57] }.report(),
+            Packet::Continuation { channel, sequence: 0, data: &PING[57..] }.report(),
+        ];
+        for report in &ping {
+            assert_eq!(device.receive(now, report, &mut buffer), None);
+        }
+        assert_eq!(drain(&mut device, now, &buffer), ping);
+        assert_eq!(device.deadline(), None, "nothing is left to do");
+    }
+});
+
+/// A new channel.
+fn allocate(device: &mut Device, now: Instant, buffer: &mut [u8]) -> u32 {
     let init = Packet::Initialization { channel: BROADCAST, command: Command::INIT, len: 8, data: &[7; 8] }.report();
-    assert_eq!(device.receive(now, &init, &mut buffer), None);
-    let [answer] = drain(&mut device, now, &buffer)[..] else { panic!("one answer to INIT") };
+    assert_eq!(device.receive(now, &init, buffer), None);
+    let [answer] = drain(device, now, buffer)[..] else { panic!("one answer to INIT") };
     let Packet::Initialization { channel: BROADCAST, command: Command::INIT, len: 17, data } = Packet::parse(&answer)
     else {
         panic!("{answer:02x?}")
@@ -87,17 +119,8 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(data[..8], [7; 8]);
     let channel = u32::from_be_bytes(*data[8..].first_chunk().expect("57 bytes"));
     assert!(channel != 0 && channel != BROADCAST);
-
-    let ping = [
-        Packet::Initialization { channel, command: Command::PING, len: 70, data: &PING[..57] }.report(),
-        Packet::Continuation { channel, sequence: 0, data: &PING[57..] }.report(),
-    ];
-    for report in &ping {
-        assert_eq!(device.receive(now, report, &mut buffer), None);
-    }
-    assert_eq!(drain(&mut device, now, &buffer), ping);
-    assert_eq!(device.deadline(), None, "nothing is left to do");
-});
+    channel
+}
 
 /// Everything there is to send.
 fn drain(device: &mut Device, now: Instant, buffer: &[u8]) -> Vec<[u8; REPORT_LEN]> {
