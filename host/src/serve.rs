@@ -1,7 +1,7 @@
 //! `keyfob serve`: a virtual key on a socket.
 
 use std::{
-    io::{self, BufRead},
+    io::{self, BufRead, Write},
     net::TcpListener,
     path::PathBuf,
     sync::mpsc,
@@ -14,7 +14,10 @@ use keyfob_core::{
     transport::hid::{MAX_MESSAGE, UnknownChannels},
 };
 use keyfob_soft_authenticator::{
-    devices::{Finger, KeyOptions, Touch, VirtualKey, tcp},
+    devices::{
+        Finger, KeyOptions, Touch, VirtualKey,
+        tcp::{self, Visit},
+    },
     store::FileStore,
 };
 
@@ -25,8 +28,8 @@ mod key;
 /// What the virtual key is, and where.
 #[derive(clap::Args, Clone)]
 pub struct Arguments {
-    /// Listen here. Each message is one 64-byte CTAPHID report, both ways; connecting plugs the key in. Port 0 takes any
-    /// free port and prints it.
+    /// Listen here. Each message is one 64-byte CTAPHID report, both ways; a connection that begins with INIT plugs the key
+    /// in, any other is closed. Port 0 takes any free port and prints it.
     #[arg(long, value_name = "ADDRESS:PORT")]
     tcp: String,
     /// Whether its user touches the key.
@@ -160,8 +163,10 @@ pub fn run(arguments: Arguments) -> Result<(), String> {
         TouchPolicy::Deny => Touch::Deny,
         TouchPolicy::Prompt => ask_on_terminal(),
     };
-    options.wink = Some(Box::new(|| say(format_args!("The key winks."))));
     options.lock = arguments.lock;
+    let notes = Notes::new();
+    let winks = notes.clone();
+    options.wink = Some(Box::new(move || winks.say("The key winks.".into())));
     if arguments.strict_channels {
         options.unknown_channels = UnknownChannels::Strict;
     }
@@ -172,8 +177,47 @@ pub fn run(arguments: Arguments) -> Result<(), String> {
     let mut buffer = vec![0; config.buffer_len().max(MAX_MESSAGE)];
     let mut key = VirtualKey::new(&mut buffer, options).map_err(|error| format!("cannot make a key: {error}"))?;
 
+    if !address.ip().is_loopback() {
+        eprintln!(
+            "keyfob: warning: {address} is not a loopback address: whoever reaches it can use and reset this key."
+        );
+    }
     say(format_args!("Serving a virtual security key on tcp {address}. Stop with Ctrl-C."));
-    tcp::serve(&listener, &mut key).map_err(|error| format!("the socket failed: {}", plain(&error)))
+    tcp::serve(&listener, &mut key, |visit| notes.say(line(visit)))
+        .map_err(|error| format!("the socket failed: {}", plain(&error)))
+}
+
+fn line(visit: Visit) -> String {
+    match visit {
+        Visit::PluggedIn(peer) => format!("{peer} plugged the key in."),
+        Visit::Left(peer) => format!("{peer} left; the key is unplugged."),
+        Visit::Busy(peer) => format!("{peer} was turned away: another client uses the key."),
+        Visit::Stranger(peer) => format!("{peer} was closed: it did not begin with a CTAPHID INIT."),
+    }
+}
+
+/// Lines that do not have to be read. A thread of its own prints them, and drops some when the reader is slow: a pipe that
+/// is full or closed must not stop the key.
+#[derive(Clone)]
+struct Notes(mpsc::SyncSender<String>);
+
+impl Notes {
+    fn new() -> Self {
+        let (lines, received) = mpsc::sync_channel::<String>(64);
+        thread::spawn(move || {
+            for line in received {
+                let mut out = io::stdout().lock();
+                if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
+                    return;
+                }
+            }
+        });
+        Self(lines)
+    }
+
+    fn say(&self, line: String) {
+        let _ = self.0.try_send(line);
+    }
 }
 
 /// A finger that asks: Enter touches, "n" declines.

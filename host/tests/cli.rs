@@ -164,3 +164,41 @@ fn output_that_cannot_be_written_is_a_failure() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8(output.stderr).unwrap().starts_with("keyfob: cannot write to the standard output"));
 }
+
+#[test]
+fn serve_says_who_plugs_in_and_leaves_and_goes_on_when_nobody_reads() {
+    let mut server = keyfob(&["serve", "--tcp", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let first = lines.next().unwrap();
+    let address = first.split_whitespace().find(|word| word.starts_with("127.0.0.1:")).unwrap().trim_end_matches('.');
+    let (mut init, mut answer) = ([0; 64], [0; 64]);
+    init[..15].copy_from_slice(&[0xFF, 0xFF, 0xFF, 0xFF, 0x86, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8]);
+    let mut plug_in = || {
+        let mut client = TcpStream::connect(address).unwrap();
+        client.write_all(&init).unwrap();
+        client.read_exact(&mut answer).unwrap();
+        client.local_addr().unwrap()
+    };
+    let peer = plug_in();
+    assert_eq!(lines.next().unwrap(), format!("{peer} plugged the key in."));
+    assert_eq!(lines.next().unwrap(), format!("{peer} left; the key is unplugged."));
+    drop(lines);
+    for _ in 0..3 {
+        plug_in();
+    }
+    server.kill().unwrap();
+    server.wait().unwrap();
+}
+
+#[test]
+fn serve_warns_of_an_address_that_others_can_reach() {
+    for (address, warns) in [("0.0.0.0:0", true), ("127.0.0.1:0", false)] {
+        let mut command = keyfob(&["serve", "--tcp", address]);
+        let mut server = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        server.kill().unwrap();
+        let said = String::from_utf8(server.wait_with_output().unwrap().stderr).unwrap();
+        assert_eq!(said.contains("is not a loopback address"), warns, "{said}");
+    }
+}

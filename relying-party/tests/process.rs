@@ -193,7 +193,7 @@ fn a_key_on_a_socket_registers_and_signs_in_later() {
     thread::spawn(move || {
         let config = Config::new(VIRTUAL_KEY_AAGUID);
         let mut buffer = vec![0; config.buffer_len()];
-        tcp::serve(&listener, &mut VirtualKey::new(&mut buffer, KeyOptions::new(config)).unwrap())
+        tcp::serve(&listener, &mut VirtualKey::new(&mut buffer, KeyOptions::new(config)).unwrap(), |_| ())
     });
     let (url, common) = (serving.url(), ["--key", &key]);
     for arguments in [vec!["register", "--user", "alice"], vec!["sign-in", "--user", "alice"]] {

@@ -115,7 +115,7 @@ impl<R: ReportIo, C: FnMut() -> Instant> HidTransport<R, C> {
             match self.drive(Goal::Answer, Message::Buffer(buffer))? {
                 Received::Response(len) => return Ok(len),
                 Received::KeepAlive(_) => {}
-                Received::Nothing => return Err(Failure::NotOpen.into()),
+                _ => return Err(Failure::NotOpen.into()),
             }
         }
     }
@@ -246,7 +246,7 @@ impl<R: AsyncReportIo, C: FnMut() -> Instant> AsyncHidTransport<R, C> {
             match self.drive(Goal::Answer, Message::Buffer(buffer)).await? {
                 Received::Response(len) => return Ok(len),
                 Received::KeepAlive(_) => {}
-                Received::Nothing => return Err(Failure::NotOpen.into()),
+                _ => return Err(Failure::NotOpen.into()),
             }
         }
     }
