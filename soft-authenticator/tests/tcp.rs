@@ -252,7 +252,8 @@ fn plugging_in_keeps_credentials_pin_and_counter_and_forgets_the_token() {
     let mut client = Client::new(address);
     assert_eq!(client.make(b"w", Some(&token)), Status::PIN_AUTH_INVALID);
     assert_eq!(client.make(b"w", None), Status::PUAT_REQUIRED);
-    assert_eq!(client.get(), 3);
+    let count = client.get();
+    assert!((3..=102).contains(&count), "{count}: after a power cycle it goes on, at most a block of 100 further");
 }
 
 #[test]

@@ -74,7 +74,7 @@ enum Event {
 pub fn serve(listener: &TcpListener, key: &mut VirtualKey<'_>, mut watch: impl FnMut(Visit)) -> io::Result<()> {
     let (events, received) = mpsc::sync_channel(QUEUE);
     let listener = listener.try_clone()?;
-    thread::spawn(move || accept(&listener, &events));
+    thread::Builder::new().spawn(move || accept(&listener, &events))?;
     let mut plugged: Option<TcpPipe> = None;
     loop {
         if let Some(pipe) = &mut plugged
