@@ -301,7 +301,7 @@ fn the_pin_policy_is_told_to_listed_relying_parties_only() {
     let mut key = Key::new();
     assert_eq!(told(&mut key, RP), (None, None), "nobody is listed");
     let listed = ["one.example", RP, "two.example"].map(rp_id_hash).concat();
-    let mut key = key.set(Setting::MinPinRpIds, &listed).set(Setting::Options, &[1 << 4, 9]);
+    let mut key = key.set(Setting::Options, &[1 << 4, 9]).set(Setting::MinPinRpIds, &listed);
     assert_eq!(told(&mut key, RP), (Some(9), Some(true)));
     assert_eq!(told(&mut key, "two.example"), (Some(9), Some(true)));
     assert_eq!(told(&mut key, "three.example"), (None, None));

@@ -22,7 +22,9 @@ use keyfob_soft_authenticator::{
 use super::{
     harness::*,
     power::token_request,
+    power_sweep::SETTINGS,
     u2f::{self, touched},
+    user_verification::SENSOR,
 };
 
 /// 6.5.5 wrong PIN: the retry counter is damaged → PIN_BLOCKED
@@ -34,6 +36,71 @@ fn a_damaged_retry_counter_gives_no_attempts_away() {
         let mut key = key.power_cut();
         assert_eq!(key.token(Two, PIN, GA, None).unwrap_err(), Status::PIN_BLOCKED, "{damaged:?}");
     }
+}
+
+/// A key whose power comes back when these settings are gone. `Err`: it does not come up.
+fn without(key: Key, lost: &[Setting], config: Config<'static>) -> Result<Key, ConfigError> {
+    let store = BenchStore::default();
+    for setting in SETTINGS.into_iter().filter(|setting| !lost.contains(setting)) {
+        if let Some(value) = key.store.setting(setting) {
+            store.memory.borrow_mut().commit(&[Change::Set(setting, &value)]).unwrap();
+        }
+    }
+    Key::try_with(config, store)
+}
+
+/// 6.5.5 wrong PIN: the retry counter is missing, and a PIN is set → PIN_BLOCKED
+/// 6.5.5 setPIN: the PIN is lost, and its retry counter is there → PIN_AUTH_INVALID
+#[test]
+fn a_pin_without_its_counter_or_a_counter_without_its_pin_leaves_no_attempt_but_a_reset() {
+    let config = Config::new([0xAA; 16]);
+    for lost in [Setting::PinRetries, Setting::Pin] {
+        let mut key = without(Key::with_pin(), &[lost], config).unwrap();
+        assert_eq!(key.retries(), (0, false), "{lost:?}");
+        assert_eq!(key.token(Two, PIN, GA, None).unwrap_err(), Status::PIN_BLOCKED);
+        assert_eq!(key.set_pin(Two, PIN), Status::PIN_AUTH_INVALID);
+        assert_eq!(
+            key.make(&resident(b"u")).unwrap_err(),
+            Status::PUAT_REQUIRED,
+            "what the PIN protected, it protects"
+        );
+        assert_eq!(key.status(&[Command::RESET.0]), Status::OK);
+        assert_eq!((key.retries(), key.set_pin(Two, PIN)), ((8, false), Status::OK));
+    }
+    let mut key = without(Key::new(), &[], config).unwrap();
+    assert_eq!((key.retries(), key.set_pin(Two, PIN)), ((8, false), Status::OK), "neither was ever stored");
+}
+
+#[test]
+fn a_fingerprint_without_the_counter_of_its_attempts_is_blocked_until_the_right_pin() {
+    let enrolled = || {
+        let mut key = Key::with(SENSOR);
+        assert_eq!(key.set_pin(Two, PIN), Status::OK);
+        let token = key.unbound(BE);
+        key.enrol(&token).unwrap();
+        key
+    };
+    let mut key = without(enrolled(), &[Setting::UvRetries], SENSOR).unwrap();
+    assert_eq!(key.uv_retries(), 0);
+    assert_eq!(key.uv_token(Two, MC, None).unwrap_err(), Status::UV_BLOCKED);
+    key.token(Two, PIN, MC, None).unwrap();
+    key.uv_token(Two, MC, None).unwrap();
+    // Without a fingerprint nobody can have been verified: a PIN of a firmware without a sensor is no witness.
+    let mut key = without(Key::with_pin(), &[], SENSOR).unwrap();
+    assert_eq!(key.uv_retries(), 5);
+}
+
+#[test]
+fn options_that_something_says_were_stored_are_not_loosened_when_they_are_lost() {
+    let failed = Some(ConfigError::Store(StoreError::Failed));
+    let config = Config::new([0xAA; 16]);
+    assert_eq!(without(Key::with_pin(), &[Setting::Options], config).err(), failed, "they come with a PIN");
+    let listed = || Key::new().set(Setting::Options, &[0, 6]).set(Setting::MinPinRpIds, &rp_id_hash(RP));
+    assert_eq!(without(listed(), &[Setting::Options], config).err(), failed, "they come with the relying parties");
+    // A store that is older than options has no persistent token either.
+    let old = [Setting::Options, Setting::PersistentToken];
+    without(Key::with_pin(), &old, config).unwrap().token(Two, PIN, GA, None).unwrap();
+    without(Key::new(), &[], config).unwrap();
 }
 
 #[test]

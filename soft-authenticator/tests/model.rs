@@ -9,6 +9,7 @@ use keyfob_core::{
     },
     pin_uv::{INITIAL_USAGE_LIMIT, MAX_USAGE_PERIOD, Permissions, Protocol, Protocol::One, Protocol::Two, Token},
 };
+use keyfob_soft_authenticator::engine::RESET_WINDOW;
 use proptest::{collection::vec, prelude::*};
 
 use super::harness::*;
@@ -48,6 +49,13 @@ enum Step {
         pin: usize,
         permissions: Permissions,
         rp: Option<usize>,
+    },
+    /// Gets a token, or changes the PIN to another one, and something comes in place of a poll.
+    AbortedAttempt {
+        pin: usize,
+        other: Option<usize>,
+        poll: u32,
+        abort: Abort,
     },
     /// Gets the persistent token.
     Persistent(usize),
@@ -127,6 +135,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (pin.clone(), pin.clone()).prop_map(|(old, new)| Step::ChangePin(old, new)),
         8 => (pin, 0..PERMISSIONS.len(), proptest::option::weighted(0.2, rp.clone()))
             .prop_map(|(pin, index, rp)| Step::Token { pin, permissions: PERMISSIONS[index], rp }),
+        5 => (0..4usize, proptest::option::of(0..4usize), 1..4u32, 0..Abort::ALL.len()).prop_map(
+            |(pin, other, poll, abort)| Step::AbortedAttempt { pin, other, poll, abort: Abort::ALL[abort] }
+        ),
         1 => persistent_pin.prop_map(Step::Persistent),
         1 => any::<bool>().prop_map(|persistent| Step::Present { persistent }),
         1 => Just(Step::Metadata),
@@ -244,6 +255,24 @@ impl Model {
                 }
             }
         }
+    }
+
+    /// The same with an abort in place of a poll: the first would have counted the attempt, the second compared the PIN,
+    /// the third made use of it. What was counted and not compared is a mismatch.
+    fn aborted_attempt(&mut self, pin: usize, poll: u32, abort: Abort) -> Status {
+        let right = self.pin == Some(pin);
+        let may_try = self.pin.is_some() && self.retries > 0 && self.strikes < 3;
+        match poll {
+            _ if !may_try => return self.attempt(pin),
+            1 => {}
+            2 => (self.retries, self.strikes) = (self.retries - 1, self.strikes + 1),
+            _ if !right => return self.attempt(pin),
+            _ => (self.retries, self.strikes) = (8, 0),
+        }
+        if matches!(abort, Abort::PowerCycle | Abort::PowerCut) {
+            (self.strikes, self.token) = (0, None);
+        }
+        Status::KEEPALIVE_CANCEL
     }
 
     fn too_short(&self, pin: usize) -> bool {
@@ -396,6 +425,16 @@ fn take(mut key: Key, model: &mut Model, step: Step, protocol: Protocol, last_rp
                 model.token = Some(Held { protocol, token, permissions, rp, issued: key.now, used: false });
             }
         }
+        Step::AbortedAttempt { pin, other, poll, abort } => {
+            let expected = model.aborted_attempt(pin, poll, abort);
+            key.adversary = Some((poll, abort));
+            let answer = match other {
+                Some(other) => key.change_pin(protocol, PINS[pin], PINS[other]),
+                None => code(&key.token(protocol, PINS[pin], MC, None)),
+            };
+            key.adversary = None;
+            assert_eq!(answer, expected);
+        }
         Step::Persistent(pin) => {
             let expected = match model.attempt(pin) {
                 Status::OK if model.force_pin_change => Status::PIN_POLICY_VIOLATION,
@@ -467,7 +506,7 @@ fn take(mut key: Key, model: &mut Model, step: Step, protocol: Protocol, last_rp
             (model.strikes, model.token, model.sign_count) = (0, None, model.reserved);
         }
         Step::Reset => {
-            let in_time = key.now.as_millis() - 5000 < 10_000;
+            let in_time = key.now.since(key.powered_up) < RESET_WINDOW;
             let expected = match key.finger {
                 _ if !in_time => Status::NOT_ALLOWED,
                 Finger::Touches => Status::OK,

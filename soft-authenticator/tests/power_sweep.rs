@@ -54,7 +54,7 @@ pub const COMMANDS: [(Setup, &[Command]); 3] =
 /// Little more than credentials, settings and two arrays take, so that pages are freed within commands, too.
 const PAGES: usize = 13;
 const TEARS: [Tear; 5] = [Tear::Before, Tear::After, Tear::Within(1), Tear::Within(2), Tear::Within(3)];
-const SETTINGS: [Setting; 12] = [
+pub const SETTINGS: [Setting; 12] = [
     Setting::Seed,
     Setting::Pin,
     Setting::PinRetries,

@@ -185,7 +185,8 @@ fn the_last_attempt_blocks_until_the_right_pin() {
 #[test]
 fn a_blocked_pin_blocks_built_in_verification() {
     let key = registered(FACE);
-    let blocked = [Change::Set(Setting::Pin, &[1; 17]), Change::Set(Setting::PinRetries, &[0])];
+    let options = Change::Set(Setting::Options, &[0, 4]); // they come with every PIN
+    let blocked = [Change::Set(Setting::Pin, &[1; 17]), Change::Set(Setting::PinRetries, &[0]), options];
     key.store.memory.borrow_mut().commit(&blocked).unwrap();
     let mut key = key.power_cut();
     assert_eq!(key.uv_retries(), 0);

@@ -315,10 +315,9 @@ impl<'c, P: Platform> Authenticator<'c, P> {
         }
         self.credential_keys = credential::CredentialKeys::derive(&self.crypto, &*value);
         self.sign_counts = None;
-        self.pin.is_set = self.store.get(Setting::Pin, &mut *value)?.is_some();
-        self.pin.retries = self.load_retries(Setting::PinRetries, self.config.max_pin_retries)?;
-        self.uv_retries = self.load_retries(Setting::UvRetries, self.config.user_verification.max_retries)?;
+        self.load_pin()?;
         self.load_fingerprints(&mut [0; Setting::MAX_LEN])?;
+        self.load_uv_retries()?;
         self.load_superseded()?;
         self.options = match self.store.get(Setting::Options, &mut *value)? {
             Some(2) => {
@@ -327,6 +326,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
                 Options { min_pin_length: stored.min_pin_length.max(self.config.min_pin_length), ..stored }
             }
             Some(_) => return Err(StoreError::Failed.into()), // damage must not loosen a policy
+            None if self.options_were_stored()? => return Err(StoreError::Failed.into()),
             None => Options::new(&self.config),
         };
         Ok(())
@@ -339,16 +339,6 @@ impl<'c, P: Platform> Authenticator<'c, P> {
             let _ = self.load(); // if it does not say, the next power-up asks again
         }
         committed
-    }
-
-    fn load_retries(&mut self, setting: Setting, max: u8) -> Result<u8, StoreError> {
-        let mut value = [0];
-        match self.store.get(setting, &mut value) {
-            Ok(None) => Ok(max),
-            Ok(Some(1)) => Ok(value[0].min(max)),
-            Ok(Some(_)) | Err(StoreError::TooLong) => Ok(0), // damaged: no attempt is given away
-            Err(error) => Err(error),
-        }
     }
 
     /// Whether `caps` are compiled in and switched on.

@@ -50,6 +50,7 @@ mod get_info;
 mod large_blob;
 mod large_blobs;
 mod make_credential;
+mod missing;
 mod persistent;
 pub mod pin_policy;
 mod profiles;

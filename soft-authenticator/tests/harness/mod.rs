@@ -66,6 +66,7 @@ pub enum Loss {
 pub struct Key {
     pub engine: Engine<'static, Bench>,
     pub now: Instant,
+    pub powered_up: Instant,
     pub finger: Finger,
     pub store: BenchStore,
     /// Touches so far.
@@ -111,6 +112,7 @@ impl Key {
         Ok(Self {
             engine,
             now,
+            powered_up: now,
             finger: Finger::Touches,
             store,
             touches: 0,
@@ -139,6 +141,7 @@ impl Key {
 
     /// The power fails and comes back; the engine is the same value.
     pub fn power_cycle(&mut self) {
+        self.powered_up = self.now;
         self.store.attempts.set(0);
         self.engine.power_cycle(self.now).unwrap();
     }
@@ -150,7 +153,10 @@ impl Key {
             Abort::Init => self.engine.abort(),
             Abort::OtherChannel => self.engine.channel_changed(),
             Abort::PowerCycle => self.power_cycle(),
-            Abort::PowerCut => self.engine = plug_in(self.config, &self.store, self.now).unwrap(),
+            Abort::PowerCut => {
+                self.powered_up = self.now;
+                self.engine = plug_in(self.config, &self.store, self.now).unwrap();
+            }
         }
         None
     }
