@@ -10,7 +10,7 @@ use keyfob_soft_authenticator::store::{
     Blobs, Change, Credential, Found, MemoryStore, Number, Setting, Store, StoreError,
 };
 
-use crate::Mutation;
+use crate::{Mutation, model::Attempts};
 
 /// Room for this many discoverable credentials: little, so that the store is full at times.
 pub const CREDENTIALS: usize = 5;
@@ -37,6 +37,8 @@ pub struct Ledger {
     pub pin_hash: Option<[u8; 16]>,
     /// PIN retries, once they were written.
     pub retries: Option<u8>,
+    /// Attempts at the PIN in a row.
+    pub attempts: Attempts,
     /// How many fingerprints are enrolled.
     pub fingerprints: usize,
     /// How often the retries rose without a new PIN or a reset: as often as the right PIN was compared.
@@ -84,7 +86,8 @@ impl Flash {
 
     /// The power is gone. A good store does nothing here.
     pub fn power_lost(&self) {
-        let (store, _) = &mut *self.medium.borrow_mut();
+        let (store, ledger) = &mut *self.medium.borrow_mut();
+        ledger.attempts = Attempts::default();
         match self.mutation {
             Some(Mutation::LosesCredentials) => {
                 (1..100).for_each(|number| store.commit(&[Change::Delete(number)]).unwrap_or_default());
@@ -134,6 +137,9 @@ impl Ledger {
                 Change::Set(Setting::PinRetries, value) => {
                     if self.retries.is_some_and(|old| value[0] > old) && !new_pin {
                         self.rises += 1;
+                    }
+                    if let Err(wrong) = self.attempts.stored(self.retries, value[0], new_pin) {
+                        self.wrong = Some(wrong);
                     }
                     self.retries = Some(value[0]);
                 }

@@ -6,6 +6,7 @@
 //!   client machine ── hid::Host ══ Wire ══ HidAuthenticator ── Flash   │ decides everything
 //!                        rival ══╝  ║  ╚══ Tap (crypto)                │
 //!                          loss, bit flips, doubles, delays            │
+//!                     adversary ══ between two atoms ══╝               │
 //!   clock, finger, plug ── World                                       ┘
 //! ```
 //!
@@ -17,6 +18,7 @@
 
 use std::fmt;
 
+pub mod adversary;
 pub mod ceremony;
 pub mod dice;
 pub mod flash;
@@ -48,6 +50,8 @@ pub enum Mutation {
     LosesFingerprints,
     /// A power cut takes back the signature counter.
     LosesCount,
+    /// An attempt at the PIN that is aborted before the comparison is none of the three in a row.
+    ForgetsAttempts,
 }
 
 /// How a world is run.

@@ -49,6 +49,26 @@ impl Known {
     }
 }
 
+/// Attempts at the PIN in a row since power-up, by what is stored: each takes one of the retries, and the right PIN,
+/// another PIN or a reset ends the row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Attempts(u8);
+
+impl Attempts {
+    /// The most that one power-up has (CTAP 2.3 §6.5.5).
+    const MOST: u8 = 3;
+
+    /// The retries that are left are stored, `before` was stored. Errors: there are too many in a row.
+    pub fn stored(&mut self, before: Option<u8>, left: u8, other_pin: bool) -> Result<(), String> {
+        let right = other_pin || before.is_none_or(|before| left > before);
+        self.0 = if right { 0 } else { self.0 + 1 };
+        if self.0 > Self::MOST {
+            return Err(format!("{} attempts at the PIN in one power-up", self.0));
+        }
+        Ok(())
+    }
+}
+
 /// The raw form of a verified key.
 pub fn raw(key: &CoseKey<'_>) -> Vec<u8> {
     match key {

@@ -24,6 +24,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::{
     Mutation,
+    adversary::Adversary,
     dice::Dice,
     flash::Flash,
     rival::Rival,
@@ -94,6 +95,8 @@ pub struct World<'w, C: Backend> {
     pub corrupted: u64,
     /// Another client.
     pub rival: Option<Rival>,
+    /// Who strikes between two atoms.
+    pub adversary: Option<Adversary>,
     /// What is stored.
     pub flash: Flash,
     /// What must not be seen on the wire.
@@ -107,7 +110,7 @@ pub struct World<'w, C: Backend> {
     pub(crate) mutation: Option<Mutation>,
     pub(crate) turns: u64,
     lenient: bool,
-    device: HidAuthenticator<'w, Simulated<C>>,
+    pub(crate) device: HidAuthenticator<'w, Simulated<C>>,
     spare_buffers: Vec<&'w mut [u8]>,
     up: Wire,
     down: Wire,
@@ -116,6 +119,8 @@ pub struct World<'w, C: Backend> {
     processor_free: u64,
     touch_due: Option<(u64, bool)>,
     nonce: u64,
+    /// The channel on which the client last spoke.
+    pub(crate) channel: [u8; 4],
     /// The request under way, what it is, and whether it still waits for the channel to open.
     request: Vec<u8>,
     command: Command,
@@ -156,6 +161,7 @@ impl<'w, C: Backend> World<'w, C> {
             disturbed: 0,
             corrupted: 0,
             rival: None,
+            adversary: None,
             flash,
             secrets,
             log: trace.then(Vec::new),
@@ -172,6 +178,7 @@ impl<'w, C: Backend> World<'w, C> {
             processor_free: 0,
             touch_due: None,
             nonce,
+            channel: [0; 4],
             request: Vec::new(),
             command: Command::CBOR,
             queued: false,
@@ -271,7 +278,7 @@ impl<'w, C: Backend> World<'w, C> {
     /// name, and its answer, which no packet can be told from, would meet the next request.
     pub fn settle(&mut self) {
         self.faults = Faults::NONE;
-        self.rival = None;
+        (self.rival, self.adversary) = (None, None);
         (self.cut_at, self.cut_after) = (None, None);
         self.finger = Finger::Away;
         self.idle(crate::wire::MAX_DELAY + 1_000);
@@ -375,6 +382,10 @@ impl<'w, C: Backend> World<'w, C> {
             self.touch_due = None;
         }
         let mut busy = true;
+        if self.is_struck(now) {
+            self.device_sends(now);
+            return true;
+        }
         if let Some(report) = self.up.receive(self.now) {
             self.device.receive(now, &report);
         } else {
@@ -383,6 +394,7 @@ impl<'w, C: Backend> World<'w, C> {
                     self.device.tick(now);
                     self.processor_free = self.now + self.atom;
                     self.cut_after = self.cut_after.map(|left| left.saturating_sub(1));
+                    self.adversary.iter_mut().for_each(Adversary::count);
                 }
                 _ if self.asks_user() => busy = self.finger_turn(now),
                 // One that is idle tidies up.
@@ -392,6 +404,12 @@ impl<'w, C: Backend> World<'w, C> {
                 }
             }
         }
+        self.device_sends(now) || busy
+    }
+
+    /// Sends what the authenticator has to say now. Whether there was anything.
+    fn device_sends(&mut self, now: Instant) -> bool {
+        let mut busy = false;
         while let Some(report) = self.device.transmit(now) {
             busy = true;
             self.note(|| format!("device  -> {}", describe(&report)));
@@ -481,6 +499,9 @@ impl<'w, C: Backend> World<'w, C> {
     }
 
     fn send_up(&mut self, report: &[u8; REPORT_LEN]) {
+        if !report.starts_with(&[0xFF; 4]) {
+            self.channel = [report[0], report[1], report[2], report[3]];
+        }
         self.note(|| format!("client  -> {}", describe(report)));
         let fate = self.up.send(self.now, report, self.faults, &mut self.dice);
         self.suffer(fate);

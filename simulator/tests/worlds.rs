@@ -90,3 +90,8 @@ fn a_counter_that_falls_back_is_found_out() {
 fn a_lost_fingerprint_is_found_out() {
     found_out(Mutation::LosesFingerprints, &["fingerprints are listed", "an undisturbed ceremony fails"]);
 }
+
+#[test]
+fn attempts_at_the_pin_that_are_aborted_and_not_counted_are_found_out() {
+    found_out(Mutation::ForgetsAttempts, &["attempts at the PIN in one power-up"]);
+}

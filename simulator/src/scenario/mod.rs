@@ -9,6 +9,7 @@ use keyfob_core::{
 
 use crate::{
     Failure, Options, Summary,
+    adversary::Adversary,
     ceremony::{Entry, Plan},
     dice::Dice,
     model::{self, Known},
@@ -20,6 +21,7 @@ use crate::{
 
 mod checks;
 mod fingers;
+mod guess;
 mod manage;
 mod pin;
 mod register;
@@ -34,14 +36,19 @@ use setup::{Intensity, configuration, intensity, user_handle};
 const LIVES: usize = 3;
 /// One world in this many has real cryptography.
 const REAL_EVERY: u64 = 64;
+/// Guessing of the PIN by software in a world with an adversary, in 100 ceremonies.
+const GUESSES: u64 = 40;
+/// The worlds of one seed in this many have an adversary, the one before the next multiple.
+const ADVERSARY_EVERY: u64 = 4;
 
 /// Runs the world of `seed`. Errors: what was wrong in it.
 pub fn run(seed: u64, options: Options) -> Result<Summary, Failure> {
     let mut dice = Dice::new(seed);
+    let adversary = seed % ADVERSARY_EVERY == ADVERSARY_EVERY - 1;
     if dice.below(REAL_EVERY) == 0 {
-        Script::<RustCrypto>::play(dice, options)
+        Script::<RustCrypto>::play(dice, adversary, options)
     } else {
-        Script::<StubCrypto>::play(dice, options)
+        Script::<StubCrypto>::play(dice, adversary, options)
     }
 }
 
@@ -74,11 +81,11 @@ type Check = Result<(), String>;
 struct Digest(u32, Vec<Vec<u8>>, Option<[u8; 16]>);
 
 impl<C: Backend> Script<'_, C> {
-    fn play(mut dice: Dice, options: Options) -> Result<Summary, Failure> {
+    fn play(mut dice: Dice, adversary: bool, options: Options) -> Result<Summary, Failure> {
         let config = configuration::<C>(&mut dice);
         let mut memory = vec![vec![0; config.buffer_len()]; LIVES];
         let buffers = memory.iter_mut().map(Vec::as_mut_slice).collect();
-        let intensity = intensity(&mut dice);
+        let intensity = intensity(adversary, &mut dice);
         let users = (0..3).map(|_| user_handle(&mut dice)).collect();
         let mut world = World::<C>::new(dice, config, buffers, options.mutation, options.trace);
         world.note(|| format!("{config:?} {intensity:?}"));
@@ -125,6 +132,10 @@ impl<C: Backend> Script<'_, C> {
                 }
             }
             self.account()?;
+            if self.intensity.adversary && self.world.dice.percent(GUESSES) {
+                self.guess()?;
+                self.account()?;
+            }
             if self.world.dice.percent(40) {
                 self.probe()?;
             }
@@ -146,10 +157,11 @@ impl<C: Backend> Script<'_, C> {
 
     /// Chooses what goes wrong during the next ceremony.
     fn disturb(&mut self) {
-        let Intensity { faults, rival, cuts, .. } = self.intensity;
+        let Intensity { faults, rival, cuts, adversary, .. } = self.intensity;
         let now = self.world.now;
         self.world.faults = faults;
         self.world.rival = None;
+        self.world.adversary = None;
         (self.world.cut_at, self.world.cut_after) = (None, None);
         let dice = &mut self.world.dice;
         if rival && dice.percent(60) {
@@ -162,7 +174,12 @@ impl<C: Backend> Script<'_, C> {
                 self.world.cut_at = Some(now + dice.pick(&[1, 10, 100, 3_000]) + dice.below(40));
             }
         }
-        if faults != Faults::NONE || self.world.rival.is_some() || self.cut_planned() {
+        if adversary && dice.percent(50) {
+            let pause = dice.pick(&[1, 3, 10, 30]);
+            self.world.adversary = Some(Adversary::restless(pause, dice));
+        }
+        if faults != Faults::NONE || self.world.rival.is_some() || self.cut_planned() || self.world.adversary.is_some()
+        {
             self.quiet = false;
         }
     }

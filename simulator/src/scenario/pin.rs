@@ -3,11 +3,13 @@
 use keyfob_core::{
     Status,
     cose::CoseKey,
+    crypto::P256Point,
     ctap2::{self, Command, client_pin},
-    pin_uv::{self, PaddedPin, PinHash, Protocol},
+    pin_uv::{self, PaddedPin, PinHash, Protocol, SharedSecret},
     transport,
 };
 use keyfob_soft_authenticator::Caps;
+use rand_core::CryptoRng;
 
 use super::{Check, Script};
 use crate::{dice::Dice, tap::Backend, world::Finger};
@@ -39,18 +41,9 @@ impl<C: Backend> Script<'_, C> {
         if self.quiet && old.is_some() {
             self.world.replug(); // lifts PIN_AUTH_BLOCKED
         }
-        let request = client_pin::Request {
-            pin_uv_auth_protocol: Some(protocol.number()),
-            sub_command: Some(client_pin::subcommand::GET_KEY_AGREEMENT),
-            ..client_pin::Request::default()
-        };
-        let Some(answer) = self.pin_exchange(&request) else { return self.pin_outcome(None, false, possible) };
-        let shared = ctap2::decode_response::<client_pin::Response<'_>>(&answer)
-            .ok()
-            .and_then(|response| response.key_agreement)
-            .and_then(|key| pin_uv::encapsulate(&crypto, &mut rng, protocol, &key).ok());
-        let Some((public, shared)) = shared else {
-            return self.pin_outcome(answer.first().copied(), false, possible);
+        let (public, shared) = match self.agree(protocol, &mut rng) {
+            Ok(agreed) => agreed,
+            Err(status) => return self.pin_outcome(status, false, possible),
         };
         let (mut new_pin_enc, mut pin_hash_enc) = ([0; 80], [0; 32]);
         let encrypt = |rng: &mut _, clear: &[u8], out: &mut [u8]| {
@@ -86,7 +79,26 @@ impl<C: Backend> Script<'_, C> {
         self.world.secrets.add(&PinHash::of(&self.world.crypto(), pin.as_bytes()).0);
     }
 
-    fn pin_exchange(&mut self, request: &client_pin::Request<'_>) -> Option<Vec<u8>> {
+    /// Agrees on a secret with the authenticator. Errors: the status of the answer, if there was one.
+    pub(super) fn agree<R: CryptoRng>(
+        &mut self,
+        protocol: Protocol,
+        rng: &mut R,
+    ) -> Result<(P256Point, SharedSecret), Option<u8>> {
+        let request = client_pin::Request {
+            pin_uv_auth_protocol: Some(protocol.number()),
+            sub_command: Some(client_pin::subcommand::GET_KEY_AGREEMENT),
+            ..client_pin::Request::default()
+        };
+        let answer = self.pin_exchange(&request).ok_or(None)?;
+        ctap2::decode_response::<client_pin::Response<'_>>(&answer)
+            .ok()
+            .and_then(|response| response.key_agreement)
+            .and_then(|key| pin_uv::encapsulate(&self.world.crypto(), rng, protocol, &key).ok())
+            .ok_or(answer.first().copied())
+    }
+
+    pub(super) fn pin_exchange(&mut self, request: &client_pin::Request<'_>) -> Option<Vec<u8>> {
         let mut message = [0; 512];
         let len = ctap2::encode_request(Command::CLIENT_PIN, request, &mut message).ok()?;
         self.world.exchange(transport::Protocol::Ctap2, &message[..len], 60_000)

@@ -17,6 +17,8 @@ pub struct Intensity {
     pub rival: bool,
     /// Power cuts, in 100 ceremonies.
     pub cuts: u64,
+    /// Whether there is an adversary.
+    pub adversary: bool,
     /// Users who do not cooperate, in 100 ceremonies.
     pub moody: u64,
 }
@@ -68,7 +70,7 @@ pub fn configuration<C: Backend>(dice: &mut Dice) -> Config<'static> {
 }
 
 /// A random intensity; a third of all worlds is calm.
-pub fn intensity(dice: &mut Dice) -> Intensity {
+pub fn intensity(adversary: bool, dice: &mut Dice) -> Intensity {
     let calm = dice.percent(35);
     let per_mille = if calm { 0 } else { dice.pick(&[0, 2, 10, 50, 200]) };
     let mut share = || if per_mille == 0 { 0 } else { dice.below(per_mille + 1) };
@@ -77,6 +79,7 @@ pub fn intensity(dice: &mut Dice) -> Intensity {
         faults,
         rival: !calm && dice.percent(30),
         cuts: if calm { 0 } else { dice.pick(&[0, 0, 20, 60]) },
+        adversary,
         moody: dice.pick(&[0, 20, 60]),
     }
 }
