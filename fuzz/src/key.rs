@@ -32,12 +32,38 @@ pub struct WatchedStore {
     memory: MemoryStore<ROOM>,
     /// Whether anything but the attempts of PIN and user verification was changed.
     pub changed: bool,
+    /// Attempts at the PIN in a row since power-up.
+    attempts: u8,
+    /// The power fails in the next commit, before it is made or after it.
+    tears: Option<Tear>,
+}
+
+/// What becomes of a commit in which the power fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tear {
+    /// It is not made.
+    Before,
+    /// It is made.
+    After,
 }
 
 impl WatchedStore {
     /// Number of credentials.
     pub fn credentials(&self) -> usize {
         self.memory.len()
+    }
+
+    /// Sees that no power-up has more than three attempts at the PIN in a row.
+    fn watch_attempts(&mut self, changes: &[Change<'_>]) {
+        let mut before = [0];
+        let known = self.memory.get(Setting::PinRetries, &mut before) == Ok(Some(1));
+        let another_pin = |change: &Change<'_>| matches!(change, Change::Erase | Change::Set(Setting::Pin, _));
+        for change in changes {
+            let Change::Set(Setting::PinRetries, left) = change else { continue };
+            let right = changes.iter().any(another_pin) || known && **left > before[..];
+            self.attempts = if right { 0 } else { self.attempts + 1 };
+            assert!(self.attempts <= 3, "{} attempts at the PIN in one power-up", self.attempts);
+        }
     }
 }
 
@@ -84,7 +110,15 @@ impl Store for WatchedStore {
     }
 
     fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
+        let tears = self.tears.take();
+        if tears == Some(Tear::Before) {
+            return Err(StoreError::Failed);
+        }
+        self.watch_attempts(changes);
         self.memory.commit(changes)?;
+        if tears == Some(Tear::After) {
+            return Err(StoreError::Failed);
+        }
         self.changed |=
             changes.iter().any(|change| !matches!(change, Change::Set(Setting::PinRetries | Setting::UvRetries, _)));
         Ok(())
@@ -110,10 +144,44 @@ pub enum Finger {
     Sleeps,
 }
 
+/// What can come between two atoms of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Abort {
+    /// The platform cancels.
+    Cancel,
+    /// The platform opens its channel anew.
+    Init,
+    /// Another channel speaks.
+    OtherChannel,
+    /// The power fails.
+    PowerCut,
+    /// The power fails in the next commit.
+    TornCommit(Tear),
+}
+
+impl Abort {
+    /// Every one.
+    pub const ALL: [Abort; 6] = [
+        Self::Cancel,
+        Self::Init,
+        Self::OtherChannel,
+        Self::PowerCut,
+        Self::TornCommit(Tear::Before),
+        Self::TornCommit(Tear::After),
+    ];
+}
+
 /// An engine with a clock and a finger, and the platform's side of its PIN.
 pub struct Key<'b> {
     pub engine: Engine<'b, Bench>,
     pub now: Instant,
+    pub powered_up: Instant,
+    /// How often the power came back.
+    pub power_ups: u32,
+    /// What comes in place of a poll, counted from now over all commands; the next one is number 1.
+    pub adversary: Option<(u8, Abort)>,
+    /// Whether it came.
+    pub aborted: bool,
     pub finger: Finger,
     rng: ChaCha8Rng,
 }
@@ -136,7 +204,51 @@ impl<'b> Key<'b> {
     /// A key that has just been plugged in. The buffer has to have [`Config::buffer_len`] bytes.
     pub fn new(buffer: &'b mut [u8], config: Config<'b>) -> Self {
         let now = Instant::from_millis(5000);
-        Self { engine: plug_in(buffer, config, now), now, finger: Finger::Touches, rng: rng() }
+        let engine = plug_in(buffer, config, now);
+        Self {
+            engine,
+            now,
+            powered_up: now,
+            power_ups: 0,
+            adversary: None,
+            aborted: false,
+            finger: Finger::Touches,
+            rng: rng(),
+        }
+    }
+
+    /// The power fails and comes back.
+    pub fn power_cycle(&mut self) {
+        let store = self.engine.store();
+        (store.attempts, store.tears) = (0, None);
+        self.engine.power_cycle(self.now).expect("the store works");
+        self.powered_up = self.now;
+        self.power_ups += 1;
+    }
+
+    /// What comes in place of this poll, if anything does.
+    fn interrupt(&mut self) -> Option<Abort> {
+        let (poll, _) = self.adversary.as_mut()?;
+        *poll -= 1;
+        self.adversary.take_if(|(poll, _)| *poll == 0).map(|(_, abort)| abort)
+    }
+
+    /// An abort comes. `None` where the command goes on, and its next commit is torn.
+    fn abort(&mut self, abort: Abort) -> Option<Progress> {
+        self.aborted = true;
+        match abort {
+            Abort::Cancel => return Some(self.engine.resume(self.now, Event::Cancel)),
+            Abort::Init => self.engine.abort(),
+            Abort::OtherChannel => self.engine.channel_changed(),
+            Abort::PowerCut => self.power_cycle(),
+            Abort::TornCommit(tear) => {
+                self.engine.store().tears = Some(tear);
+                return None;
+            }
+        }
+        // What the platform takes for the answer to a request that is never answered.
+        self.engine.buffer()[0] = Status::KEEPALIVE_CANCEL.0;
+        Some(Progress::Reply(1))
     }
 
     /// Sends a request, does what it waits for, and returns the response.
@@ -145,7 +257,20 @@ impl<'b> Key<'b> {
             *to = *from;
         }
         let mut progress = self.engine.begin(self.now, request.len());
+        let mut torn = false;
         for _ in 0..10 {
+            if matches!(progress, Progress::Pending(_))
+                && let Some(abort) = self.interrupt()
+            {
+                match self.abort(abort) {
+                    Some(next) => progress = next,
+                    None => torn = true,
+                }
+            }
+            if torn && matches!(progress, Progress::Reply(_)) {
+                self.power_cycle();
+                return vec![Status::OTHER.0];
+            }
             let event = match (progress, self.finger) {
                 (Progress::Reply(len), _) => {
                     let response = self.engine.buffer()[..len].to_vec();
