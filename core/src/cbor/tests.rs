@@ -341,3 +341,16 @@ fn a_map_whose_keys_do_not_ascend_is_checked_up_to_64_entries() {
         assert_eq!(check(&twice), Err(ErrorKind::KeyOrder), "{at}");
     }
 }
+
+/// A map of 64 entries whose keys do not ascend, the first of them the same again, and so on: to look into a key each time
+/// that another is compared with it would take 64 to the power of the depth.
+#[test]
+fn maps_that_are_keys_of_maps_are_gone_through_once() {
+    let nested = (0..15).fold(vec![0xa0], |inner, _| {
+        let entries = (0..63_u8).rev().flat_map(|key| [0x18, key + 24, 0]);
+        [0xb8, 64].into_iter().chain(inner).chain([0]).chain(entries).collect()
+    });
+    assert_eq!(Reader::tolerant(&nested).expect_unique_keys(), Ok(()));
+    let twice = [&[0xa1, 0xa1], &nested[..], &[0, 0]].concat();
+    assert_eq!(Reader::tolerant(&twice).expect_unique_keys().map_err(Error::kind), Err(ErrorKind::TooDeep));
+}

@@ -77,7 +77,7 @@ impl<'a> Reader<'a> {
         let first = *self;
         let (mut last, mut ascending) = (None, true);
         for before in 0..count {
-            let key = self.key()?;
+            let key = self.key(true)?;
             ascending &= last.is_none_or(|last| last < key);
             last = Some(key);
             if !ascending && (count > MAX_UNORDERED || first.has_key(before, key)?) {
@@ -91,7 +91,7 @@ impl<'a> Reader<'a> {
     /// Whether one of the first `count` entries from here on has this key.
     fn has_key(mut self, count: u64, key: Key<'_>) -> Result<bool, Error> {
         for _ in 0..count {
-            if self.key()? == key {
+            if self.key(false)? == key {
                 return Ok(true);
             }
             self.pass(false)?;
@@ -99,11 +99,12 @@ impl<'a> Reader<'a> {
         Ok(false)
     }
 
-    fn key(&mut self) -> Result<Key<'a>, Error> {
+    /// Passes over a key. What is in it is checked when it is `unique`: once, not each time that it is compared.
+    fn key(&mut self, unique: bool) -> Result<Key<'a>, Error> {
         let start = self.rest;
         let mut head = *self;
         let (major, value) = head.head()?;
-        self.pass(true)?;
+        self.pass(unique)?;
         Ok((
             major,
             value,
