@@ -333,6 +333,8 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, 
         if let Some(session) = self.memory.session() {
             if self.authorization.is_setting_pin() {
                 session.forget(Forgets::All);
+            } else if self.authorization.is_trying_pin() {
+                session.forget_pin(&cx.purpose);
             } else if granted {
                 session.keep(&self.authorization, &self.facts, &cx.purpose);
                 session.forget(O::FORGETS);

@@ -95,6 +95,14 @@ impl Session {
         }
     }
 
+    /// Forgets the PIN while the authenticator is asked whether it is right: a ceremony that is dropped meanwhile must not
+    /// have it sent again, which could spend another attempt.
+    pub(super) fn forget_pin(&mut self, purpose: &Purpose<'_>) {
+        if serves(purpose) {
+            self.pin_hash = None;
+        }
+    }
+
     pub(super) fn forget(&mut self, what: Forgets) {
         match what {
             Forgets::Nothing => {}

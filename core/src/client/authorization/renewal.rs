@@ -1,6 +1,6 @@
 //! Tokens that are used again: what a session lends and takes back, and another one in place of one that is refused.
 
-use super::{Authorization, Context, Next};
+use super::{Authorization, Context, Next, State};
 use crate::{
     Status,
     client::{Cause, Reason, facts::Method},
@@ -38,6 +38,11 @@ impl Authorization {
     /// Whether it is renewed without the user.
     pub fn renews_by_itself(&self) -> bool {
         self.renews() && self.method == Some(Method::Pin) && self.pin_hash.is_some() && !self.wrong
+    }
+
+    /// Whether the authenticator has been sent the PIN and has not answered.
+    pub fn is_trying_pin(&self) -> bool {
+        self.method == Some(Method::Pin) && self.state == State::Token
     }
 
     /// A response to the command was accepted: the next request may find the token used up.

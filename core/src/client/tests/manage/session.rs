@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     ctap2::{client_pin::subcommand::*, credential_management},
     large_blob::OVERHEAD,
+    transport::{Received, Transport},
 };
 
 const CM: u64 = Permissions::CM.0 as u64;
@@ -189,6 +190,46 @@ fn a_pin_that_is_another_by_now_costs_one_attempt_and_is_asked_for() {
     for _ in 0..2 {
         assert_eq!(errand.count(), Err(Cause::PinRequired));
         assert_eq!(errand.device.retries, 7);
+    }
+}
+
+/// A ceremony may be dropped at any time: it is not known then what the authenticator made of the PIN, or it was wrong.
+#[test]
+fn a_pin_is_not_sent_again_after_a_ceremony_that_was_dropped_while_it_was_tried() {
+    for requests in [3, 4] {
+        let mut errand = Errand::new([metadata(), refused(Status::PIN_AUTH_INVALID)]);
+        errand.count().unwrap();
+        errand.device.pin = "9999";
+        let mut buffer = [0; 1024];
+        let ceremony = CredentialsMetadata::new(Access::User, &mut buffer, StubCrypto, rng());
+        drop_after(requests, ceremony.in_session(&mut errand.session), &mut errand.device);
+        errand.device.script = [refused(Status::PIN_AUTH_INVALID), metadata()].into();
+        errand.user = User::manager(["9999"]);
+        errand.count().unwrap();
+        assert_eq!(errand.user.prompts, [(Reason::TokenRefused, Some(7))], "{requests}");
+    }
+}
+
+/// Steps a ceremony until this many requests were sent, and drops it.
+fn drop_after<'b, O: Operation + 'b>(
+    mut requests: usize,
+    mut ceremony: Ceremony<'b, O, StubCrypto, rand_chacha::ChaCha8Rng, &mut Session>,
+    device: &mut Device<StubCrypto>,
+) {
+    let mut input = Input::Start;
+    while requests > 0 {
+        input = match ceremony.step(at(0), input).unwrap() {
+            Output::Send(exchange) => {
+                device.send(exchange.protocol, exchange.request()).unwrap();
+                requests -= 1;
+                Input::Time
+            }
+            Output::Wait { buf, limit } => match device.receive(buf, limit.min(Duration::from_millis(100))).unwrap() {
+                Received::Response(len) => Input::Response(len),
+                _ => Input::Time,
+            },
+            _ => Input::Time,
+        };
     }
 }
 
