@@ -1,5 +1,5 @@
-//! Whole commands that look for a credential id and find nothing they may tell: each takes the same instructions, so that time
-//! does not tell a credential that `credProtect` hides from an id that the key does not know.
+//! Whole commands that name a credential id and must not tell whether it exists. Each takes the same instructions, so
+//! that time does not tell a credential that `credProtect` hides from an id that the key does not know.
 
 use std::hint::black_box;
 
@@ -117,7 +117,7 @@ fn ask(question: Question, sought: Sought) -> Box<dyn FnMut()> {
     }
 }
 
-/// Asks `key` again and again for what it does not find.
+/// Asks `key` again and again for a credential that it does not find.
 fn nothing(mut key: Key, request: Vec<u8>) -> Box<dyn FnMut()> {
     Box::new(move || assert_eq!(black_box(key.answer(&request)), [0x2E]))
 }

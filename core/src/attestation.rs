@@ -103,9 +103,13 @@ pub enum Statement<'a> {
 }
 
 impl<'a> Statement<'a> {
-    /// Reads the statement of `format` under the tolerant rules; an absent statement is an empty map.
-    /// Errors: a member that is there twice, in any format; what is wrong with a statement of a known one. Of a compound one each element is read, fewer than two
-    /// are [`ErrorKind::Missing`] and one within another is [`ErrorKind::Forbidden`].
+    /// Reads the statement of `format` under the tolerant rules; an absent statement is an empty map. Each element of a
+    /// compound statement is read too.
+    ///
+    /// # Errors
+    /// A member that stands twice, in any format; what is wrong with a statement of a known format.
+    /// [`ErrorKind::Missing`]: a compound statement has fewer than two elements. [`ErrorKind::Forbidden`]: one compound
+    /// statement lies within another.
     pub fn decode(format: &'a str, statement: Option<RawStatement<'a>>) -> Result<Self, Error> {
         let statement = statement.unwrap_or(RawStatement::EMPTY);
         match format {

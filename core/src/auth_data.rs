@@ -69,9 +69,12 @@ pub struct AttestedCredentialData<'a> {
 }
 
 impl<'a> AuthData<'a> {
-    /// Reads authenticator data under the tolerant CBOR rules. Errors: [`ErrorKind::Truncated`],
-    /// [`ErrorKind::TrailingBytes`], [`ErrorKind::OutOfRange`] for a credential id over 1,023 bytes, and what is wrong
-    /// with the key or the extensions, members that are there twice among that; offsets inside CBOR count from its start.
+    /// Reads authenticator data under the tolerant CBOR rules.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Truncated`], [`ErrorKind::TrailingBytes`]; [`ErrorKind::OutOfRange`] for a credential id over 1,023
+    /// bytes; what is wrong with the key or the extensions, such as a member that stands twice. Offsets inside CBOR
+    /// count from its start.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, Error> {
         let (rp_id_hash, rest) = chunk::<32>(bytes)?;
         let (&[flags], rest) = chunk::<1>(rest)?;

@@ -143,8 +143,9 @@ const KTY_RSA: i64 = 3;
 const KTY_SYMMETRIC: i64 = 4;
 const KTY_AKP: i64 = 7;
 
-/// A COSE public key. A key that has a member twice, or one that only private keys have, is refused. Coordinates are as they came: their lengths and whether the point lies on its curve are checked by
-/// the one who uses the key.
+/// A COSE public key. A key is refused when a member stands in it twice, or when it has a member that only private keys
+/// have. Coordinates are not checked here: the code that uses the key checks their lengths, and whether the point lies
+/// on its curve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CoseKey<'a> {

@@ -28,8 +28,8 @@ mod key;
 /// What the virtual key is, and where.
 #[derive(clap::Args, Clone)]
 pub struct Arguments {
-    /// Listen here. Each message is one 64-byte CTAPHID report, both ways; a connection that begins with INIT plugs the key
-    /// in, any other is closed. Port 0 takes any free port and prints it.
+    /// Listen here. Each message is one 64-byte CTAPHID report, both ways. A connection that begins with INIT on the
+    /// broadcast channel plugs the key in; any other is closed. Port 0 takes any free port and prints it.
     #[arg(long, value_name = "ADDRESS:PORT")]
     tcp: String,
     /// Whether its user touches the key.
@@ -42,7 +42,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Keep PIN, credentials and counters in this file, which is made if it is not there. Its owner alone can read it, and
-    /// everything lies in it in clear. Without, the key forgets when it is stopped.
+    /// everything lies in it in clear. Without this, the key forgets all when it is stopped.
     // With a seed, every run would make the keys of the last one again.
     #[arg(long, value_name = "FILE", conflicts_with = "seed")]
     store: Option<PathBuf>,
@@ -52,21 +52,22 @@ pub struct Arguments {
     /// The answers where the standard leaves room, in place of the profile's.
     #[arg(long, value_enum)]
     policy: Option<PolicyChoice>,
-    /// Options of getInfo that the key has or has not, in place of the profile's: NAME or NAME=true, and NAME=false, with
-    /// commas between them. What needs an option that is switched off goes with it.
+    /// Switches options of getInfo on (NAME or NAME=true) or off (NAME=false), with commas between them; the other
+    /// options are those of the profile. What needs an option that is switched off is switched off too.
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = key::option)]
     options: Vec<key::OptionSwitch>,
-    /// The algorithms of its credentials, in this order and no others: names or COSE numbers, with commas between them.
+    /// The algorithms of its credentials, no others, in this order: names or COSE numbers, with commas between them.
+    /// Without this, those of the profile.
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = key::algorithm, allow_hyphen_values = true)]
     algorithms: Vec<Algorithm>,
-    /// The key has a vendor command of authenticatorConfig, which does nothing.
+    /// The key has one vendor command of authenticatorConfig (FF), which does nothing.
     #[arg(long)]
     vendor_commands: bool,
     /// How registrations are attested.
     #[arg(long, value_enum, default_value_t = AttestationChoice::Own)]
     attestation: AttestationChoice,
-    /// Capable of enterprise attestation, which clients enable. This relying party gets it when it is asked for as
-    /// vendor-facilitated. Once for each of them.
+    /// The key is capable of enterprise attestation, once a client has enabled it. This relying party gets it when it
+    /// asks for the vendor-facilitated kind. May be given several times.
     #[arg(long, value_name = "RP_ID")]
     enterprise: Vec<String>,
     /// The key knows CTAPHID_LOCK, with which one channel keeps the others out for up to 10 s at a time.
@@ -142,7 +143,10 @@ enum AttestationChoice {
     None,
 }
 
-/// Serves until it is stopped. Errors: what the user has to know, in a line.
+/// Serves until it is stopped.
+///
+/// # Errors
+/// What the user has to know, in a line.
 pub fn run(arguments: Arguments) -> Result<(), String> {
     let listener = TcpListener::bind(&arguments.tcp)
         .map_err(|error| format!("cannot listen on {}: {}", arguments.tcp, plain(&error)))?;
@@ -179,7 +183,7 @@ pub fn run(arguments: Arguments) -> Result<(), String> {
 
     if !address.ip().is_loopback() {
         eprintln!(
-            "keyfob: warning: {address} is not a loopback address: whoever reaches it can use and reset this key."
+            "keyfob: warning: {address} is not a loopback address: every machine that reaches it can use and reset this key."
         );
     }
     say(format_args!("Serving a virtual security key on tcp {address}. Stop with Ctrl-C."));
@@ -191,13 +195,15 @@ fn line(visit: Visit) -> String {
     match visit {
         Visit::PluggedIn(peer) => format!("{peer} plugged the key in."),
         Visit::Left(peer) => format!("{peer} left; the key is unplugged."),
-        Visit::Busy(peer) => format!("{peer} was turned away: another client uses the key."),
-        Visit::Stranger(peer) => format!("{peer} was closed: it did not begin with a CTAPHID INIT."),
+        Visit::Busy(peer) => format!("{peer} was refused: another client uses the key."),
+        Visit::Stranger(peer) => {
+            format!("The connection of {peer} was closed: it did not begin with CTAPHID_INIT on the broadcast channel.")
+        }
     }
 }
 
-/// Lines that do not have to be read. A thread of its own prints them, and drops some when the reader is slow: a pipe that
-/// is full or closed must not stop the key.
+/// Lines that may get lost. A thread of its own prints them, and drops some when the reader is slow: a pipe that is
+/// full or closed must not stop the key.
 #[derive(Clone)]
 struct Notes(mpsc::SyncSender<String>);
 

@@ -33,7 +33,7 @@ pub struct Arguments {
     /// Answer in the words and codes of the Arculus FIDO2 server.
     #[arg(long)]
     arculus_compat: bool,
-    /// Let whoever knows a name add a key to its account, as conformance tests do. Not for production.
+    /// Let anyone who knows a name add a key to its account, as conformance tests do. Not for production.
     #[arg(long)]
     open_registration: bool,
     /// Answer a name that has no account as if it had one.

@@ -75,8 +75,9 @@ impl Caps {
     /// The device identifier and the store's state in getInfo, encrypted (2.2, 2.3). Needs
     /// [`Caps::PERSISTENT_CRED_MGMT`].
     pub const IDENTIFIER: Caps = Caps(1 << 28);
-    /// Each signature is verified before it leaves (verify after sign), so that a fault while it was made, which could
-    /// give the key away, shows. A signature with an ES256 key then costs four times as much: see `docs/cryptography.md`.
+    /// Each signature is verified before it leaves (verify after sign), so that a faulty one, which could
+    /// give the key away, is not sent. A signature with ES256 then costs nearly five times as much: see
+    /// `docs/cryptography.md`.
     pub const SIGNATURE_CHECK: Caps = Caps(1 << 47);
     /// ES384 credentials.
     pub const ES384: Caps = Caps(1 << 48);
@@ -102,13 +103,13 @@ impl Caps {
     pub const ESP384: Caps = Caps(1 << 58);
     /// ESP512 credentials: ES512 under its fully specified identifier.
     pub const ESP512: Caps = Caps(1 << 59);
-    /// The fully specified identifiers. WebAuthn L3 §5.8.5 recommends the older ones, so [`crate::engine::Config::new`]
-    /// has none of these.
+    /// The fully specified identifiers. WebAuthn L3 §5.8.5 recommends the older ones, so
+    /// [`crate::engine::Config::new`] switches none of these on.
     pub const FULLY_SPECIFIED: Caps = Caps::ESP256.with(Caps::ED25519).with(Caps::ESP384).with(Caps::ESP512);
-    /// Everything this version knows. Algorithms that the crypto backend lacks are not offered all the same.
+    /// Everything this version knows. Algorithms that the crypto backend lacks are not offered.
     pub const ALL: Caps = Caps(((1 << 29) - 1) | (0x1fff << 47));
 
-    /// What a person reads of each.
+    /// The name of each, as error texts have it.
     const NAMES: &'static [(Caps, &'static str)] = &[
         (Caps::DISCOVERABLE, "discoverable credentials"),
         (Caps::CLIENT_PIN, "a PIN"),
@@ -154,7 +155,7 @@ impl Caps {
         (Caps::ESP512, "ESP512"),
     ];
 
-    /// What each of some capabilities needs. What a row needs has its own row before it.
+    /// Capabilities, and what each needs. If something needed needs others in turn, its row comes first.
     pub(crate) const NEEDS: &'static [(Caps, Caps)] = &[
         (Caps::NO_MC_GA_WITH_PIN, Caps::CLIENT_PIN),
         (Caps::BUILT_IN_UV, Caps::TOKEN_PERMISSIONS),

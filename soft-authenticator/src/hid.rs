@@ -16,7 +16,8 @@ use crate::engine::{ConfigError, Engine, Event, Platform, Progress, Wait};
 /// What the driver has to do besides touches and the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HidEvent {
-    /// CTAPHID_WINK: show the authenticator, blink or beep (CTAP 2.3 §11.2.9.2.1). The transport has answered it.
+    /// CTAPHID_WINK: blink or beep, so that the user sees which authenticator it is (CTAP 2.3 §11.2.9.2.1). The
+    /// transport has answered it.
     Wink,
     /// A vendor command, where [`DeviceConfig::vendor_commands`] allows them: its bytes are the first `len` of
     /// [`HidAuthenticator::vendor_buffer`]. Answer it with [`HidAuthenticator::respond_to_vendor`] or
@@ -124,14 +125,14 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
     }
 
     /// Answers the vendor command under way with the first `len` bytes of [`HidAuthenticator::vendor_buffer`], at most
-    /// [`hid::MAX_MESSAGE`]. Without one nothing happens.
+    /// [`hid::MAX_MESSAGE`] bytes. Without such a command nothing happens.
     pub fn respond_to_vendor(&mut self, len: usize) {
         if mem::take(&mut self.vendor) {
             self.framing.respond(len);
         }
     }
 
-    /// Refuses the vendor command under way. Without one nothing happens.
+    /// Refuses the vendor command under way. Without such a command nothing happens.
     pub fn refuse_vendor(&mut self, code: hid::ErrorCode) {
         if mem::take(&mut self.vendor) {
             self.framing.refuse(code);
@@ -161,7 +162,7 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
         let touched = match self.waits_for {
             Some(Wait::Touch) => Event::Touched,
             Some(Wait::LongTouch) => Event::LongTouched,
-            // A touch verifies nobody, but whoever is asked can decline.
+            // A touch does not verify the user, but the user can decline.
             Some(Wait::UserVerification | Wait::Sample) if consent => return,
             Some(Wait::UserVerification | Wait::Sample) => Event::Denied,
             Some(Wait::Processing) | None => return self.engine.touch_for_u2f(now, consent),
@@ -183,7 +184,7 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
         }
     }
 
-    /// Tells the engine when the last report of an answer is out. Whether it had something to do.
+    /// Tells the engine when the last report of an answer is out. Returns whether the engine had something to do.
     fn settle_answer(&mut self) -> bool {
         if !self.answers || self.framing.channel().is_some() {
             return false;

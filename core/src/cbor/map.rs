@@ -125,8 +125,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads the next key of a map with text keys if it is `key`, that of a member which the standard has removed. Under the
-    /// tolerant rules it is a member like any other that is not in the table.
+    /// Reads the next key of a map with text keys if it is `key`: the key of a member that the standard has removed.
+    /// Under the tolerant rules such a member is treated like any other that is not in the table.
     #[inline]
     pub fn take_removed_key<const N: usize>(
         &mut self,

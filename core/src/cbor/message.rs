@@ -18,8 +18,8 @@
 /// which they are written. A `required` member has its type, an `optional` one an `Option` of it. The macro makes the
 /// struct, `Read` (unknown members are skipped, a missing required one is an error that names it) and `Write`.
 ///
-/// Members that the standard has removed stand in a table of their own behind the first, `ignoring { b"icon": &'a str, }`.
-/// They are never written and what they say is dropped, but in a request their type is checked.
+/// Members that the standard has removed stand in a second table: `ignoring { b"icon": &'a str, }`. They are never
+/// written, and their values are dropped, but in a request their type is checked.
 #[macro_export]
 macro_rules! message {
     ($(#[$meta:meta])* pub $keys:ident struct $name:ident $(<$lt:lifetime>)? {

@@ -1,12 +1,13 @@
 //! CTAP2 canonical CBOR (CTAP 2.3 §8): one strict reader, one canonical writer, one table macro.
 //!
 //! [`Reader`] checks form and type in a single pass and borrows everything it returns. It knows two sets of rules:
-//! *strict* for requests (canonical form, depth 4) and *tolerant* for responses, where real authenticators misorder keys
-//! and pad integers (any definite-length CBOR, depth 16; of two equal keys the later one counts, a text key whose length is
-//! padded is an unknown member, and a text that ends within a character ends before it, as names do that were cut). What is
-//! signed or trusted is read by [`Reader::read_unique`], which refuses a map that has a key twice. Indefinite lengths are
-//! refused under both: no string that comes in pieces can be borrowed. [`Writer`] only writes canonical form as long as its
-//! caller writes keys in order, which the tables of [`message!`](crate::message) do.
+//! *strict* for requests (canonical form, depth 4) and *tolerant* for responses, where real authenticators misorder
+//! keys and pad integers (any definite-length CBOR, depth 16). Under the tolerant rules the later of two equal keys
+//! counts, a text key whose length is padded is an unknown member, and an incomplete character at the end of a text is
+//! left out, as in names that were cut. What is signed or trusted is read by [`Reader::read_unique`], which refuses a
+//! map that has a key twice. Indefinite lengths are refused under both: a string that comes in pieces cannot be
+//! borrowed. [`Writer`] only writes canonical form as long as its caller writes keys in order, which the tables of
+//! [`message!`](crate::message) do.
 
 mod error;
 mod item;

@@ -1,17 +1,17 @@
 //! Maps in which a key may stand only once, however it is encoded.
 //!
-//! The strict rules see to that by the order of keys. Under the tolerant ones of two equal keys the later one counts, which is
-//! not good enough for what is signed or trusted: two readers could take different ones.
+//! The strict rules ensure that by the order of keys. Under the tolerant rules the later of two equal keys counts. That
+//! is not enough for what is signed or trusted: two readers could use different ones.
 
 use super::{
     Error, ErrorKind, Read, Reader,
     reader::{ARRAY, BYTES, MAP, NEGATIVE, TAG, TEXT, UNSIGNED},
 };
 
-/// A map whose keys do not ascend may have this many entries: each key is compared with all before it.
+/// A map whose keys do not ascend may have at most this many entries, because each key is compared with all before it.
 const MAX_UNORDERED: u64 = 64;
 
-/// A key as it compares with others: its major type, its value or length, and its bytes unless the value says all.
+/// A key as it is compared: its major type, its value or length, and its bytes if there are more.
 type Key<'a> = (u8, u64, &'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -19,8 +19,8 @@ impl<'a> Reader<'a> {
     /// when their values are, whatever the length of their heads.
     ///
     /// # Errors
-    /// [`ErrorKind::KeyOrder`] for a key that is there twice, and for a map of more than 64 entries whose keys do not ascend;
-    /// what is wrong with the item's form.
+    /// [`ErrorKind::KeyOrder`] for a key that stands twice, and for a map of more than 64 entries whose keys do not
+    /// ascend; what is wrong with the item's form.
     pub fn expect_unique_keys(&self) -> Result<(), Error> {
         let mut item = *self;
         if self.strict { Ok(()) } else { item.pass(true) }
@@ -34,7 +34,7 @@ impl<'a> Reader<'a> {
         let start = *self;
         self.canonical = true;
         let value = T::read(self)?;
-        // Nearly every item is canonical, and then no key is there twice.
+        // Nearly every item is canonical, and a canonical item has no key twice.
         if !self.canonical {
             start.expect_unique_keys()?;
         }

@@ -62,7 +62,7 @@ impl PinEntry {
         Self { bytes: [0; Self::ROOM], length: 0 }
     }
 
-    /// Enters `pin`. The end of one that is far too long is dropped; it is too long all the same.
+    /// Enters `pin`. The end of one that is far too long is dropped; what is left is still too long.
     pub fn set(&mut self, pin: &str) {
         self.clear();
         self.length = pin.floor_char_boundary(Self::ROOM);

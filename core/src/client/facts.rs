@@ -160,8 +160,7 @@ impl Facts {
         if self.ctap1 { transport::Protocol::Ctap1 } else { transport::Protocol::Ctap2 }
     }
 
-    /// The same, without ids that no request for this relying party has room for: whoever made them, it was not this
-    /// authenticator.
+    /// The same, without ids that no request for this relying party has room for: this authenticator has not made them.
     pub fn with_rp_id(mut self, rp_id: &str) -> Self {
         // getAssertion with an allow list of one id of three bytes' head, the option `up` and the longest proof.
         const AROUND: usize = 110;

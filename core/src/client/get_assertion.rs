@@ -62,7 +62,7 @@ pub struct Assertion<'b> {
     pub response: Response<'b>,
     /// Its authenticator data.
     pub auth_data: AuthData<'b>,
-    /// What came of the extensions.
+    /// The results of the extensions.
     pub extensions: GetResults<'b>,
 }
 

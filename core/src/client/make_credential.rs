@@ -77,7 +77,7 @@ impl<'o> MakeOptions<'o> {
     }
 }
 
-/// What came of a registration. Checked: the relying party, user presence, user verification where it was done or
+/// The result of a registration. Checked: the relying party, user presence, user verification where it was done or
 /// required, the algorithm, the credential id, and the form of everything. Signatures are the relying party's to verify.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Attestation<'b> {
@@ -87,7 +87,7 @@ pub struct Attestation<'b> {
     pub auth_data: AuthData<'b>,
     /// Its attestation statement.
     pub statement: Statement<'b>,
-    /// What came of the extensions.
+    /// The results of the extensions.
     pub extensions: MakeResults<'b>,
 }
 

@@ -58,8 +58,8 @@ pub use session::{Memory, Session};
 /// How long a ceremony may take when its options do not say: 300 s (WebAuthn L3 §5.4, recommended default).
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// How many PINs a user may give in a ceremony when nobody says otherwise: as many wrong ones as an authenticator takes at
-/// most (CTAP 2.3 §6.5.2).
+/// How many PINs a user may give in a ceremony by default: the most wrong ones that an authenticator allows (CTAP 2.3
+/// §6.5.2).
 pub const DEFAULT_PIN_ATTEMPTS: u8 = 8;
 
 /// What happens when user verification is preferred, and the authenticator supports it but it is not set up.

@@ -106,8 +106,8 @@ impl<'o> Preflight<'o> {
         self.found.is_some() || candidates(list, facts).nth(self.done).is_none()
     }
 
-    /// Takes the answer. Whatever the authenticator objects to, the credentials are not there for it; unless it is the
-    /// token, without which the same is asked again.
+    /// Takes the answer. An error of the authenticator means that the credentials are not there. If the error refuses
+    /// the token, the same question is asked again without it.
     ///
     /// # Errors
     /// An answer that is malformed. A token that was not taken and is renewed.

@@ -1,4 +1,4 @@
-//! What the operations of one errand share, so that the user is asked once.
+//! What a series of operations shares, so that the user is asked once.
 
 use core::fmt;
 
@@ -12,7 +12,7 @@ use crate::{
     pin_uv::{Permissions, PinHash, Token},
 };
 
-/// The longest answer to getInfo that is kept, in bytes. A longer one is asked for by each operation.
+/// The longest answer to getInfo that is kept, in bytes. If it is longer, each operation asks again.
 const MAX_INFO: usize = 1024;
 
 /// What operations with one authenticator share: what getInfo said, the PIN/UV auth token with its permissions, and the hash
@@ -24,13 +24,13 @@ const MAX_INFO: usize = 1024;
 /// DeleteCredential   ──▶ (the token is refused) ──▶ another token, without the user ──▶ deleted
 /// ```
 ///
-/// An operation joins by [`Ceremony::in_session`](super::Ceremony::in_session). It uses the token if that has the
-/// permissions it takes. Another one, for other permissions or in place of one that the authenticator no longer takes, is
-/// obtained with the same PIN. The user is asked again when the PIN is wrong by now, and for each token of built-in user
-/// verification.
+/// An operation joins by [`Ceremony::in_session`](super::Ceremony::in_session). It uses the session's token if the
+/// token has the permissions that the operation needs. If not, or if the authenticator no longer accepts the token, the
+/// operation obtains another token with the same PIN. The user is asked again when the PIN was changed, and for each
+/// token of built-in user verification.
 ///
-/// A session is for management. A registration or a sign-in in it uses what getInfo said and nothing else, for the user
-/// agrees to each. It ends the token, which the next operation renews. The caller drops the session when the errand is done
+/// A session is for management. A registration or a sign-in in it uses only what getInfo said, because the user has to
+/// agree to each. It voids the token; the next operation obtains another. Drop the session when its operations are done
 /// or the authenticator is gone.
 #[derive(Default)]
 pub struct Session {
@@ -118,7 +118,7 @@ fn serves(purpose: &Purpose<'_>) -> bool {
     purpose.rp_id.is_none() && purpose.permissions != Permissions::NONE
 }
 
-/// Where a ceremony keeps what is used again: nowhere, or in a [`Session`].
+/// Where a ceremony keeps what later ones use: nowhere, or in a [`Session`].
 pub trait Memory {
     /// The session.
     fn session(&mut self) -> Option<&mut Session>;

@@ -113,8 +113,8 @@ impl Touch {
     /// Takes the answer within a ceremony that is to fail with `cause` after a touch.
     ///
     /// # Errors
-    /// `cause` after the touch. Without one, never that: the refusal or the timeout, and [`Cause::UserNotPresent`] when the
-    /// authenticator could not be made to ask for a touch.
+    /// `cause` after the touch. Without a touch never `cause`: the refusal or the timeout, and
+    /// [`Cause::UserNotPresent`] when the authenticator could not be made to ask for a touch.
     pub fn end(&mut self, facts: &Facts, room: &Room<'_>, cause: Cause) -> Result<Progress, Cause> {
         match self.accept(facts, room) {
             Ok(Progress::Complete) => Err(cause),

@@ -116,7 +116,7 @@ pub trait Cipher {
     -> Result<[u8; 16], Error>;
     /// The inverse. Errors: [`Error::Mismatch`] when the tag is wrong; `data` then has no meaning.
     ///
-    /// It takes the same work whether or not the tag is right: a backend decrypts in any case. Otherwise time tells which
+    /// It takes the same work whether or not the tag is right: a backend always decrypts. Otherwise time tells which
     /// credential ids are the authenticator's, those that `credProtect` hides among them.
     fn aes256_gcm_open(
         &self,
@@ -178,7 +178,10 @@ impl core::fmt::Debug for P256Secret {
 
 /// ECDH on P-256, the key agreement of the PIN/UV auth protocols.
 pub trait Agreement {
-    /// A fresh key pair. Errors: [`Error::RandomSource`].
+    /// A fresh key pair.
+    ///
+    /// # Errors
+    /// [`Error::RandomSource`]: the random source failed.
     fn p256_generate<R: TryCryptoRng + ?Sized>(&self, rng: &mut R) -> Result<(P256Secret, P256Point), Error>;
     /// The public point of `secret`. Errors: [`Error::InvalidKey`] for zero or a value past the group's order.
     fn p256_public(&self, secret: &P256Secret) -> Result<P256Point, Error>;
@@ -212,9 +215,10 @@ pub trait Sign {
     /// Does not recompute the public key where the algorithm allows it.
     ///
     /// `hedge` is 32 random bytes that go into the signature's nonce beside the key and the message (RFC 6979 §3.6 for
-    /// ECDSA, `rnd` of FIPS 204 §3.4 for ML-DSA): two signatures of one message then differ, so that a fault in one of
-    /// them gives the key away no more than with a random nonce. Predictable bytes do no harm. Without them the
-    /// signature follows from the key and the message, unless the backend adds randomness of its own.
+    /// ECDSA, the prefix of RFC 8032 §5.1.6 for EdDSA, `rnd` of FIPS 204 §3.4 for ML-DSA). Two signatures of one
+    /// message then have different nonces, so that a fault in one of them does not give the key away by comparison.
+    /// Predictable bytes do no harm. Without `hedge` the signature follows from the key and the message, unless the
+    /// backend adds randomness of its own.
     fn sign_hedged(
         &self,
         algorithm: Algorithm,
@@ -235,8 +239,8 @@ pub trait Sign {
         self.sign_hedged(algorithm, secret, message, None, signature)
     }
 
-    /// Verifies a signature that was just made with `secret`, under the public key that belongs to it: a fault while it
-    /// was made shows. A secret that was altered before does not.
+    /// Verifies a signature that was just made with `secret`, under the public key that belongs to it. So a fault while
+    /// it was made is noticed; a secret that was altered before is not.
     ///
     /// # Errors
     /// [`Error::Mismatch`], and those of [`Sign::public_key`].

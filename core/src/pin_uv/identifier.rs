@@ -24,7 +24,10 @@ pub const DEVICE_IDENTIFIER: Purpose = Purpose("encIdentifier");
 pub const CRED_STORE_STATE: Purpose = Purpose("encCredStoreState");
 
 impl Token {
-    /// Encrypts `value` under this persistent token, with a fresh IV. Errors: [`Error::RandomSource`].
+    /// Encrypts `value` under this persistent token, with a fresh IV.
+    ///
+    /// # Errors
+    /// [`Error::RandomSource`]: the random source failed.
     pub fn encrypt_value<C: Hash + Cipher, R: TryCryptoRng + ?Sized>(
         &self,
         crypto: &C,

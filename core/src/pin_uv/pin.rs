@@ -109,7 +109,8 @@ impl PinHash {
         half
     }
 
-    /// The evidence that `other` is the same. Compared twice, so that one comparison that a fault skips is not enough.
+    /// The evidence that `other` is the same; `None` if not. It is compared twice, because a fault may skip one
+    /// comparison.
     pub fn verify(&self, other: &[u8]) -> Option<UserVerified> {
         (self.matches(other) && black_box(self).matches(black_box(other))).then(UserVerified::new)
     }

@@ -1,4 +1,4 @@
-//! Evidence of checks: values that only the checks make, and that a fault in memory does not make either.
+//! Evidence of checks: values that only the checks make, and that a fault in memory is unlikely to make.
 
 use core::{hint::black_box, num::NonZeroU32};
 
@@ -11,8 +11,8 @@ const HOLDS: NonZeroU32 = match NonZeroU32::new(0x3CA5_C35A) {
 /// Evidence that the user was verified. The comparison of PINs ([`super::PinHash::verify`]), the verdict of built-in user
 /// verification and a token that was presented ([`super::TokenState::verify`]) make it; nothing else can.
 ///
-/// It is a number far from zero and from all ones, because on a chip a fault may alter memory where no check ever was:
-/// who relies on it asks whether it [`holds`](UserVerified::holds).
+/// It is a number that differs from zero and from all ones in 16 bits, because a fault on a chip may alter memory. Code
+/// that relies on the evidence asks whether it [`holds`](UserVerified::holds).
 #[derive(Clone, Copy)]
 pub struct UserVerified(NonZeroU32);
 
@@ -21,14 +21,14 @@ impl UserVerified {
         Self(HOLDS)
     }
 
-    /// By built-in user verification: `matched` is what it says.
+    /// Evidence by built-in user verification; `None` unless the user `matched`.
     pub fn by_sensor(matched: bool) -> Option<Self> {
         matched.then(Self::new)
     }
 
-    /// Whether this is evidence still.
+    /// Whether the evidence is intact.
     pub fn holds(self) -> bool {
-        // Read again, whatever the compiler knows of it.
+        // The compiler must not leave the comparison out.
         black_box(self.0) == HOLDS
     }
 }

@@ -58,12 +58,13 @@ impl Permissions {
 
 /// The length of the shortest token, in bytes.
 const SHORT: usize = 16;
-/// The longest token that is taken, in bytes. CTAP 2.0 §5.5.4 has no bound; 128 bytes are the most that is known.
+/// The longest token that is accepted, in bytes. CTAP 2.0 §5.5.4 has no bound; no authenticator is known to send more.
 pub const MAX_TOKEN: usize = 128;
 /// The block of HMAC-SHA-256, in bytes.
 const HMAC_BLOCK: usize = 64;
 
-/// The token itself, as either end holds it: 16 or 32 bytes, from an authenticator of version 2.0 also more. Wiped on drop.
+/// The token itself, as either end holds it: 16 or 32 bytes, and up to [`MAX_TOKEN`] from an authenticator of version
+/// 2.0. Wiped on drop.
 #[derive(Clone)]
 pub struct Token {
     bytes: [u8; HMAC_BLOCK],
@@ -100,8 +101,8 @@ impl Token {
     /// The token of an authenticator of version 2.0, whose protocol one allows any multiple of 16 bytes (CTAP 2.0 §5.5.4).
     /// `None` for other lengths, and for more than [`MAX_TOKEN`] bytes.
     ///
-    /// One that is longer than a block of HMAC-SHA-256, 64 bytes, is kept as its hash: the key that HMAC makes of it (RFC
-    /// 2104 §2).
+    /// A token that is longer than a block of HMAC-SHA-256, 64 bytes, is kept as its hash: HMAC uses that as its key
+    /// (RFC 2104 §2).
     pub fn of_version_2_0<C: Hash>(crypto: &C, bytes: &[u8]) -> Option<Self> {
         let allowed = (16..=MAX_TOKEN).contains(&bytes.len()) && bytes.len().is_multiple_of(16);
         allowed.then(|| match bytes.len() {
@@ -115,7 +116,10 @@ impl Token {
         })
     }
 
-    /// A fresh random token of 32 bytes. Errors: [`Error::RandomSource`].
+    /// A fresh random token of 32 bytes.
+    ///
+    /// # Errors
+    /// [`Error::RandomSource`]: the random source failed.
     pub fn generate<R: TryCryptoRng + ?Sized>(rng: &mut R) -> Result<Self, Error> {
         let mut token = Self { length: 32, ..Self::default() };
         fill_random(rng, token.bytes.first_chunk_mut::<32>().ok_or(Error::Failed)?)?;
@@ -166,7 +170,10 @@ impl TokenState {
     }
 
     /// Issues a fresh token after user verification and returns it. `rp_id_hash` binds it from the start.
-    /// Errors: [`Error::RandomSource`]; [`Error::Mismatch`] for evidence that does not hold. No token is in use then.
+    ///
+    /// # Errors
+    /// [`Error::RandomSource`]: the random source failed. [`Error::Mismatch`]: the evidence does not hold. No token is
+    /// in use then.
     #[allow(clippy::too_many_arguments)] // what a token is bound to
     pub fn issue<R: TryCryptoRng + ?Sized>(
         &mut self,

@@ -60,9 +60,9 @@ pub enum Received {
     Response(usize),
     /// The response has this many bytes, more than the buffer holds. It is lost.
     TooLong(usize),
-    /// The authenticator cannot read the request: it answered with CTAPHID_ERROR and INVALID_LEN or OTHER. Some of U2F
-    /// answer so to a key handle of others that is longer than their own. Any other error of the framing is
-    /// [`Transport::Error`].
+    /// The authenticator cannot read the request: it answered with CTAPHID_ERROR and INVALID_LEN or OTHER. Some U2F
+    /// authenticators answer so to a foreign key handle that is longer than their own. Any other error of the framing
+    /// is [`Transport::Error`].
     Unreadable,
 }
 
@@ -99,7 +99,8 @@ pub trait AsyncTransport {
 pub trait ReportIo {
     /// What can go wrong below.
     type Error;
-    /// Writes one report. Has to come back within a bounded time, with an error if need be: nothing above it can end it.
+    /// Writes one report. It has to return within a bounded time, with an error if need be: the caller cannot interrupt
+    /// it.
     fn write(&mut self, report: &[u8; 64]) -> Result<(), Self::Error>;
     /// Reads one report, waiting at most `wait`; `None` when none came, or not a whole one.
     fn read(&mut self, wait: Duration) -> Result<Option<[u8; 64]>, Self::Error>;

@@ -40,7 +40,9 @@ message! {
 
 impl<'a> AttestationObject<'a> {
     /// Reads an attestation object under the tolerant CBOR rules: clients write its members in any order.
-    /// Errors: what is wrong with it, members that are there twice and bytes that follow it among that.
+    ///
+    /// # Errors
+    /// What is wrong with it, such as a member that stands twice, or bytes that follow it.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, cbor::Error> {
         cbor::decode_unique(bytes)
     }

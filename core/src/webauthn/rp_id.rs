@@ -15,8 +15,8 @@ const MAX_LABEL: usize = 63;
 /// The longest URL of a related origin that is read, in bytes: a domain of 253, and some path.
 const MAX_URL: usize = 320;
 
-/// Knows under which domains anybody can register a name. Without that knowledge, `()`, an origin may use its own host
-/// and no other: no parent domain, no related origin.
+/// Knows the public suffixes: domains under which names are registered by different owners. Without that knowledge,
+/// `()`, an origin may use its own host only: no parent domain, no related origin.
 pub trait PublicSuffixes {
     /// The public suffix of `domain`, which ends `domain` with whole labels; never empty when `domain` is not. Both are
     /// lower-case ASCII, names in other scripts in their `xn--` form. `None`: it is not known.
@@ -37,8 +37,8 @@ impl<T: PublicSuffixes + ?Sized> PublicSuffixes for &T {
 }
 
 /// Public suffixes by rules in the format of publicsuffix.org, one a line, `//` before comments: the list itself, its
-/// private section included, or one of one's own. Rules in other scripts match names in their `xn--` form. A domain that
-/// no rule matches ends in a suffix of one label, as the list has it. Text without a rule knows nothing.
+/// private section included, or a list of the caller's. Rules in other scripts match names in their `xn--` form. A
+/// domain that no rule matches ends in a suffix of one label, as the list has it. Text without a rule knows nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SuffixRules<'a>(pub &'a str);
 
@@ -106,7 +106,7 @@ pub fn origin_matches(rp_id: &str, origin: &str, suffixes: &impl PublicSuffixes)
 }
 
 /// Whether `rp_id` is `host`, or a registrable suffix of it: one that is no public suffix, nor part of one (HTML Standard,
-/// "is a registrable domain suffix of or is equal to"). Where the suffixes are not known it has to be `host`.
+/// "is a registrable domain suffix of or is equal to"). Without public suffixes it has to be `host`.
 pub fn may_claim(rp_id: &str, host: &str, suffixes: &impl PublicSuffixes) -> bool {
     let is_registrable = || {
         let known = suffixes.public_suffix(rp_id).zip(suffixes.public_suffix(host));
@@ -136,7 +136,10 @@ fn registrable<'d>(host: &'d str, suffixes: &impl PublicSuffixes) -> Option<&'d 
 }
 
 /// Whether `well_known`, the body of `https://RP_ID/.well-known/webauthn`, says that pages of `origin` may use the RP ID
-/// (WebAuthn L3 §5.11.1). At most five registrable labels are looked at; without public suffixes there are none. Errors: the body is not what it should be.
+/// (WebAuthn L3 §5.11.1). At most five registrable labels are looked at; without public suffixes there are none.
+///
+/// # Errors
+/// The body is not JSON of the form that the standard gives.
 pub fn is_related(well_known: &[u8], origin: &Origin<'_>, suffixes: &impl PublicSuffixes) -> Result<bool, json::Error> {
     let mut listed = None;
     let mut r = Reader::new(well_known)?;

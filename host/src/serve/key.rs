@@ -1,4 +1,4 @@
-//! The key that the switches of `keyfob serve` describe, or why there can be none.
+//! The key that the switches of `keyfob serve` describe, or why they do not go together.
 
 use clap::ValueEnum;
 use keyfob_core::{cose::Algorithm, crypto::Sign};
@@ -63,7 +63,10 @@ pub fn algorithm(text: &str) -> Result<Algorithm, String> {
     })
 }
 
-/// The configuration that the switches describe. Errors: what does not go together, in a sentence.
+/// The configuration that the switches describe.
+///
+/// # Errors
+/// What does not go together, in a sentence.
 pub fn config<'a>(arguments: &'a Arguments, rp_ids: &'a [&'a str]) -> Result<Config<'a>, String> {
     let config = described(arguments, rp_ids);
     check(&config).map(|()| config).map_err(|error| contradiction(arguments, error))
@@ -142,7 +145,7 @@ fn contradiction(arguments: &Arguments, error: ConfigError) -> String {
     let mut blamed: Vec<&str> =
         switches.iter().filter(|(_, leave_out)| is_to_blame(*leave_out)).map(|(name, _)| *name).collect();
     if blamed.is_empty() {
-        blamed.push("these switches"); // more than one of them cannot be
+        blamed.push("these switches"); // several of them contradict the profile
     }
     let profile = arguments.profile.to_possible_value();
     let profile = profile.as_ref().map_or("", |value| value.get_name());

@@ -112,9 +112,9 @@ pub struct KeyOptions<'b> {
     pub ctap2: bool,
     /// Whether it knows CTAPHID_LOCK, with which one channel keeps the others out for up to 10 s.
     pub lock: bool,
-    /// Called for each WINK that came in; without one WINK is answered, and that is all.
+    /// Called for each WINK that came in. WINK is answered in any case.
     pub wink: Option<Wink>,
-    /// Answers vendor commands; without one they are refused with INVALID_CMD.
+    /// Answers vendor commands of CTAPHID; with `None` they are refused with INVALID_CMD.
     pub vendor_commands: Option<VendorCommands>,
     /// Where it keeps what outlives it; in memory without one.
     pub store: Option<Box<dyn Store + Send>>,
@@ -155,7 +155,10 @@ pub struct VirtualKey<'b> {
 
 impl<'b> VirtualKey<'b> {
     /// Makes a key and plugs it in. The buffer takes [`Config::buffer_len`] bytes; a longer one takes longer PINGs and
-    /// vendor commands, up to [`MAX_MESSAGE`](keyfob_core::transport::hid::MAX_MESSAGE). Errors: [`KeyError`].
+    /// vendor commands, up to [`MAX_MESSAGE`](keyfob_core::transport::hid::MAX_MESSAGE).
+    ///
+    /// # Errors
+    /// [`KeyError`].
     pub fn new(buffer: &'b mut [u8], options: KeyOptions<'b>) -> Result<Self, KeyError> {
         let rng = match options.seed {
             Some(seed) => ChaCha20Rng::seed_from_u64(seed),

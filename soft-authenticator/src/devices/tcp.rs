@@ -9,7 +9,8 @@
 //! key: a web page can open connections to this machine, but what it sends begins with a line of HTTP or a TLS record.
 //!
 //! One client is plugged in at a time. Another one waits for a second, because a client that power-cycles the key
-//! reconnects while it leaves; then it gets CHANNEL_BUSY on the broadcast channel and is closed.
+//! reconnects before its old connection is gone. After that second it gets CHANNEL_BUSY on the broadcast channel and is
+//! closed.
 
 use std::{
     collections::VecDeque,
@@ -37,9 +38,9 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 const LONGEST_WRITE: Duration = Duration::from_secs(5);
 /// How long a client waits for the one that is plugged in to leave.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How long the key waits where it has nothing to do: long enough to be idle, short enough not to matter.
+/// How long the key waits at a time while it has nothing to do.
 const IDLE: Duration = Duration::from_secs(60);
-/// Connections at a time. Beyond, the oldest that has not said anything makes room for a new one.
+/// Connections at a time. One more closes the oldest that has not sent a whole report yet.
 const CONNECTIONS: usize = 32;
 /// Reports that wait for the key; the client's next ones wait in its socket.
 const QUEUE: usize = 16;
@@ -53,7 +54,7 @@ pub enum Visit {
     PluggedIn(SocketAddr),
     /// It has left, and the key is unplugged.
     Left(SocketAddr),
-    /// A client was turned away, because another one was plugged in.
+    /// A client was refused, because another one was plugged in.
     Busy(SocketAddr),
     /// A connection was closed, because it did not begin with INIT on the broadcast channel.
     Stranger(SocketAddr),
@@ -69,8 +70,10 @@ enum Event {
     Failed(io::Error),
 }
 
-/// Serves a key to one client after another, and tells `watch` who comes and goes. Errors: the listener's, or the key does
-/// not power up.
+/// Serves a key to one client after another, and tells `watch` who comes and goes.
+///
+/// # Errors
+/// The listener's; the key does not power up; no thread can be started.
 pub fn serve(listener: &TcpListener, key: &mut VirtualKey<'_>, mut watch: impl FnMut(Visit)) -> io::Result<()> {
     let (events, received) = mpsc::sync_channel(QUEUE);
     let listener = listener.try_clone()?;
@@ -105,7 +108,7 @@ pub fn serve(listener: &TcpListener, key: &mut VirtualKey<'_>, mut watch: impl F
     }
 }
 
-/// Sends what the key has to say. Whether the client took it.
+/// Sends the key's reports. Returns whether the client took them.
 fn send(pipe: &mut TcpPipe, key: &mut VirtualKey<'_>) -> bool {
     while let Some(report) = key.transmit() {
         if pipe.write(&report).is_err() {
@@ -130,7 +133,7 @@ fn accept(listener: &TcpListener, events: &SyncSender<Event>) {
                 // Without a thread for it, the connection is closed.
                 let _ = thread::Builder::new().spawn(move || attend(stream, peer, &door, &events));
             }
-            // That client has gone before it came.
+            // That client closed before it was accepted.
             Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) => {}
             Err(error) => {
                 let _ = events.send(Event::Failed(error));
@@ -206,8 +209,8 @@ fn forward(
     }
 }
 
-/// Says CHANNEL_BUSY. Then waits up to `patience` until the client has closed: the system throws an answer away with a
-/// connection that is closed before all that came in was read.
+/// Answers CHANNEL_BUSY. Then waits up to `patience` until the client has closed, because the system drops the answer
+/// when a connection is closed before all that came in was read.
 fn turn_away(mut stream: &TcpStream, patience: Duration) -> io::Result<()> {
     let data = &[ErrorCode::CHANNEL_BUSY.0];
     let busy = Packet::Initialization { channel: BROADCAST, command: Command::ERROR, len: 1, data };
@@ -258,7 +261,7 @@ impl Door {
         Silent(self, stream)
     }
 
-    /// Closes the oldest connection that has not said anything. Whether there was one.
+    /// Closes the oldest connection that has not sent a report. Returns whether there was one.
     fn close_oldest_silent(&self) -> bool {
         let oldest = lock(&self.silent).pop_front();
         oldest.is_some_and(|stream| stream.shutdown(Shutdown::Both).is_ok())

@@ -204,7 +204,7 @@ pub(super) struct Work {
     pub total: u32,
     /// Bytes of a certificate in the scratch area.
     pub certificate: usize,
-    /// The length of a large-blob array of which all is staged.
+    /// The length of a large-blob array that is staged as a whole.
     pub large_blobs: usize,
 }
 
@@ -332,7 +332,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
         Ok(())
     }
 
-    /// Commits `changes`. If that fails, the store is asked what is in force: it may have been made all the same.
+    /// Commits `changes`. If that fails, the store is asked what is in force: it may have been made.
     pub fn commit_or_reload(&mut self, changes: &[Change<'_>]) -> Result<(), Status> {
         let committed = self.store.commit(changes).map_err(store_status);
         if committed.is_err() {
@@ -411,7 +411,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
             self.key_agreement = None; // a mismatch, or what counts as one (CTAP 2.3 §6.5.5)
         }
         self.work.wipe();
-        // An enrolment whose id the platform was never told: nobody can go on with it.
+        // An enrolment whose id the platform was never told cannot go on.
         if matches!(&self.sequence, Some(Sequence::Enrollment(enrollment)) if enrollment.is_new) {
             self.sequence = None;
         }
@@ -446,7 +446,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
         self.protocol(number).map(Some).ok_or(unsupported)
     }
 
-    /// Version 2.0 refuses a pinUvAuthParam where nothing is set up that it could prove. Later ones pass it over.
+    /// Version 2.0 refuses a pinUvAuthParam where neither PIN nor fingerprint is set up. Later versions ignore it.
     pub fn check_param_is_expected(&self, param: Option<&[u8]>) -> Result<(), Status> {
         let unexpected = param.is_some() && !self.is_protected() && self.config.policy.rules_2_0;
         if unexpected { Err(Status::PIN_NOT_SET) } else { Ok(()) }

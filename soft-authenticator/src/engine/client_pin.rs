@@ -350,10 +350,10 @@ impl<P: Platform> Authenticator<'_, P> {
         })
     }
 
-    /// Counts the attempt before anything is compared, and as a mismatch: else whoever aborts the command before the
-    /// comparison would have as many attempts per power-up as there are retries.
+    /// Counts the attempt as a mismatch before anything is compared. Otherwise a program that aborts the command before
+    /// the comparison would have as many attempts per power-up as there are retries.
     fn count_pin_attempt(&mut self) -> Result<Answer, Status> {
-        // First: a commit that fails may have been made.
+        // This comes first: a commit that fails may have been made.
         self.pin.mismatches = self.pin.mismatches.saturating_add(1);
         self.work.pin_unproven = true;
         let retries = self.pin.retries.saturating_sub(1);

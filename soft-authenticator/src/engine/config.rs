@@ -92,12 +92,13 @@ pub struct Config<'c> {
     pub key_protection: u16,
     /// The matcher's protection, likewise.
     pub matcher_protection: u16,
-    /// How many counts of signatures are reserved in one commit: 1 to 100. The counter jumps by up to that many at a power
-    /// cut, and never falls back or repeats. 1 commits each count, as silent assertions and sign-ins wear a flash.
+    /// How many counts of signatures are reserved in one commit: 1 to 100. The counter jumps by up to that many at a
+    /// power cut, and never falls back or repeats. With 1, each count is committed, and each sign-in wears the flash, a
+    /// silent one too.
     pub sign_count_block: u8,
     /// Whether fresh random bytes go into each signature's nonce ([`keyfob_core::crypto::Sign::sign_hedged`]). Without them
-    /// a signature by ECDSA, EdDSA or ML-DSA follows from the key and the message, and a fault while one message is
-    /// signed a second time can give the key away. On by default: it costs under 1 % of a signature.
+    /// a signature by ECDSA, EdDSA or ML-DSA follows from the key and the message, and a fault while a
+    /// message is signed a second time can give the key away. On by default: it costs under 1 % of a signature.
     pub hedged_signatures: bool,
     /// Where deployed authenticators disagree.
     pub policy: Policy,
@@ -147,22 +148,22 @@ impl core::fmt::Debug for Certified<'_> {
 /// Choices where the standard leaves room or deployed authenticators disagree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// The answer when nobody touches in time: [`Status::OPERATION_DENIED`] by the steps of CTAP 2.3 §6.1, or
+    /// The answer when there is no touch in time: [`Status::OPERATION_DENIED`] by the steps of CTAP 2.3 §6.1, or
     /// [`Status::USER_ACTION_TIMEOUT`] as many authenticators say.
     pub touch_timeout: Status,
     /// PIN retries before any PIN is set: `false` answers the number, `true` answers PIN_NOT_SET as YubiKeys do.
     pub retries_need_pin: bool,
     /// A sign-in without a matching credential: `false` answers NO_CREDENTIALS at once (CTAP 2.3 §6.2.2 step 7), `true`
-    /// after a touch as CTAP 2.0 has it, so that nobody learns unnoticed what is not here.
+    /// after a touch, as in CTAP 2.0, so that a site cannot find out without the user's notice.
     pub no_credentials_after_touch: bool,
     /// enumerateRPsBegin without any relying party: `false` answers NO_CREDENTIALS, `true` a success with totalRPs 0.
     pub no_rps_is_success: bool,
     /// The answer to an empty pinUvAuthParam where a PIN is set, after the touch: [`Status::PIN_INVALID`] by CTAP 2.3
-    /// §6.1.2 step 1, or [`Status::PIN_AUTH_INVALID`] as test suites of version 2.0 ask.
+    /// §6.1.2 step 1, or [`Status::PIN_AUTH_INVALID`] as test suites of version 2.0 expect.
     pub probe_with_pin: Status,
-    /// The rules of version 2.0 where later ones changed them: then getInfo names no later one. `docs/policies.md` has all
-    /// of them. Tokens have no limits, neither of time nor of use nor to a relying party, so they live until they are
-    /// replaced; a PIN that is set is always demanded of makeCredential; a pinUvAuthParam is refused where none is set.
+    /// The rules of version 2.0 where later versions changed them; getInfo then names no later version.
+    /// `docs/policies.md` lists them. Tokens live until they are replaced: they have no limits of time, of use or to a
+    /// relying party. If a PIN is set, makeCredential always needs it. If none is set, a pinUvAuthParam is refused.
     pub rules_2_0: bool,
 }
 
@@ -180,7 +181,7 @@ impl Policy {
     pub const YUBIKEY: Policy =
         Policy { touch_timeout: Status::USER_ACTION_TIMEOUT, retries_need_pin: true, ..Policy::STRICT };
 
-    /// As keys of version 2.0 answer, and as test suites of that generation ask.
+    /// As keys of version 2.0 answer, and as test suites of that version expect.
     pub const CTAP2_0: Policy = Policy {
         no_credentials_after_touch: true,
         probe_with_pin: Status::PIN_AUTH_INVALID,
@@ -188,7 +189,7 @@ impl Policy {
         ..Policy::STRICT
     };
 
-    /// Whether its statuses are among those that deployed authenticators answer.
+    /// Whether its statuses are among those that fit.
     fn is_sound(self) -> bool {
         [Status::OPERATION_DENIED, Status::USER_ACTION_TIMEOUT].contains(&self.touch_timeout)
             && [Status::PIN_INVALID, Status::PIN_AUTH_INVALID].contains(&self.probe_with_pin)
@@ -241,19 +242,19 @@ pub enum ConfigError {
     MinPinLength,
     /// A longest PIN under 8, over 63 or under the shortest.
     MaxPinLength,
-    /// A description of a PIN complexity policy that there is not.
+    /// A description of a PIN complexity policy, whose capability is switched off.
     PinComplexityPolicyUrl,
-    /// No transport for resets, or one over which the authenticator does not speak.
+    /// No transport for resets, or one that is not among the transports.
     TransportsForReset,
     /// Vendor commands without authenticatorConfig.
     VendorCommands,
     /// No PIN attempts, or more than 8.
     MaxPinRetries,
-    /// No counts of signatures in a block, or more than 100.
+    /// A block of signature counts of 0, or of more than 100.
     SignCountBlock,
     /// A credential list must hold at least one entry.
     MaxCredentialCountInList,
-    /// A policy with a status that says another thing than what has happened.
+    /// A policy with a status that does not fit: see [`Policy::touch_timeout`] and [`Policy::probe_with_pin`].
     Policy,
     /// Attestation with a certificate, without its capability.
     AttestationOff,
@@ -272,7 +273,7 @@ pub enum ConfigError {
     },
     /// The store cannot be read or written.
     Store(StoreError),
-    /// The random source failed, which gives an empty store its secrets.
+    /// The random source failed, so that an empty store gets no secrets.
     RandomSource,
 }
 

@@ -1,4 +1,4 @@
-//! What a person reads about a configuration that cannot work: both sides of the contradiction, or the bounds.
+//! The texts of configuration errors: both sides of the contradiction, or the bounds.
 
 use core::fmt;
 
@@ -11,8 +11,10 @@ impl fmt::Display for ConfigError {
             Self::NotCompiled(caps) => return write!(f, "switched on, but not compiled in: {caps}"),
             Self::Needs(caps, needed) => return write!(f, "{caps} cannot work without all of these: {needed}"),
             Self::Excludes(one, other) => return write!(f, "{one} and {other} exclude each other: switch one off"),
-            Self::BufferTooSmall { needed } => return write!(f, "the buffer is too small: it takes {needed} bytes"),
-            Self::Algorithms => return write!(f, "the list of algorithms has none, or more than {MAX_LIST}"),
+            Self::BufferTooSmall { needed } => {
+                return write!(f, "the buffer is too small: the authenticator needs {needed} bytes");
+            }
+            Self::Algorithms => return write!(f, "the list of algorithms has to name 1 to {MAX_LIST}"),
             Self::AlgorithmOff(algorithm) => {
                 return write!(f, "the list of algorithms has {algorithm:?}, whose capability is switched off");
             }
@@ -37,28 +39,30 @@ impl fmt::Display for ConfigError {
             }
             Self::U2fAlgorithm => "U2F needs ES256, which the list of algorithms leaves out",
             Self::UserVerification => {
-                "built-in user verification takes 1 to 25 attempts, 1 to 5 of them within a command, at least one by \
-                 the platform and at least one sample"
+                "built-in user verification has to have 1 to 25 attempts, 1 to 5 of them within one command, at least \
+                 one by the platform, and at least one sample"
             }
-            Self::MaxMsgSize => "the longest message has 1,024 to 65,535 bytes",
-            Self::MinPinLength => "the shortest PIN has 4 to 63 characters",
-            Self::MaxPinLength => "the longest PIN has 8 to 63 characters, and is not under the shortest",
+            Self::MaxMsgSize => "the longest message has to have 1,024 to 65,535 bytes",
+            Self::MinPinLength => "the shortest PIN has to have 4 to 63 characters",
+            Self::MaxPinLength => {
+                "the longest PIN has to have 8 to 63 characters, and at least as many as the shortest"
+            }
             Self::PinComplexityPolicyUrl => "a PIN complexity policy is described, but its capability is switched off",
             Self::TransportsForReset => {
-                "resets are allowed over no transport, or over one that is not among the transports"
+                "the list of transports for resets is empty, or has one that is not among the transports"
             }
             Self::VendorCommands => "vendor commands need authenticatorConfig, which is switched off",
-            Self::MaxPinRetries => "a PIN has 1 to 8 attempts",
-            Self::SignCountBlock => "counts of signatures are reserved in blocks of 1 to 100",
-            Self::MaxCredentialCountInList => "a list of credentials has room for at least one",
+            Self::MaxPinRetries => "a PIN has to have 1 to 8 attempts",
+            Self::SignCountBlock => "counts of signatures have to be reserved in blocks of 1 to 100",
+            Self::MaxCredentialCountInList => "a list of credentials has to have room for at least one",
             Self::Policy => {
-                "a policy answers a touch that nobody gave with OPERATION_DENIED or USER_ACTION_TIMEOUT, and an empty \
+                "a policy has to answer a missing touch with OPERATION_DENIED or USER_ACTION_TIMEOUT, and an empty \
                  pinUvAuthParam with PIN_INVALID or PIN_AUTH_INVALID"
             }
             Self::AttestationOff => "attestation with a certificate is configured, but its capability is switched off",
             Self::AttestationChain => "an attestation key has no certificate",
             Self::AttestationAlgorithm => {
-                "an attestation key has an algorithm that the crypto backend does not sign with, or another than \
+                "an attestation key has an algorithm that the crypto backend does not sign with, or one other than \
                  ES256 for fido-u2f"
             }
             Self::AttestationTooLong => {
@@ -67,7 +71,7 @@ impl fmt::Display for ConfigError {
             Self::EnterpriseOff => "enterprise attestation is configured, but its capability is switched off",
             Self::Store(StoreError::Full) => "the store is full",
             Self::Store(_) => "the store cannot be read or written",
-            Self::RandomSource => "the random source failed, which gives an empty store its secrets",
+            Self::RandomSource => "the random source failed, so that the empty store has no secrets",
         };
         f.write_str(sentence)
     }

@@ -161,7 +161,7 @@ impl CredentialKeys {
     }
 
     /// Opens an id into the front of `out`, and says whether it is one that was wrapped here for this relying party. For any
-    /// other, what comes out means nothing, after the same work. `None` never comes: the lengths are checked.
+    /// other id, the result has no meaning, after the same work. `None` never comes: the lengths are checked.
     fn unwrap<'s, C: Cipher>(
         &self,
         crypto: &C,
@@ -240,9 +240,9 @@ impl<P: Platform> Authenticator<'_, P> {
     /// Where the credential is that `id` stands for, if it is this authenticator's and this relying party's, and
     /// `credProtect` does not hide it.
     ///
-    /// An id that is unknown, foreign or malformed takes the same work as that of a credential which is hidden: every
-    /// credential of the relying party is read once, the id is opened, and what came of it is put together without a branch.
-    /// How many credentials the relying party has does show.
+    /// An id that is unknown, foreign or malformed takes the same work as the id of a hidden credential: every
+    /// credential of the relying party is read once, the id is opened, and both results are combined without a branch.
+    /// Time tells only how many credentials the relying party has.
     pub fn locate(
         &mut self,
         rp_id_hash: &[u8; 32],

@@ -24,8 +24,8 @@ use crate::{
     store::{Change, Credential, Found, MAX_RECORD, Number, Store, StoreError, find_readable},
 };
 
-/// The enumerations that are under way: some platforms list the credentials of a relying party in the middle of the relying
-/// parties, and go on with those.
+/// The enumerations that are under way. There are two, because some platforms list the credentials of a relying party
+/// while they list the relying parties, and then go on with those.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Listings {
     rps: Option<Listing>,
@@ -255,7 +255,7 @@ impl<P: Platform> Authenticator<'_, P> {
         match (target, self.token.rp_id_hash()) {
             (Some((rp_id_hash, _)), Some(bound)) if rp_id_hash != *bound => Err(Status::PIN_AUTH_INVALID),
             (Some(target), _) => Ok(target),
-            // An id that is not here is nobody's.
+            // An id that is not here belongs to no relying party.
             (None, Some(_)) => Err(self.config.policy.by_version(Status::PIN_AUTH_INVALID, Status::NO_CREDENTIALS)),
             (None, None) => Err(Status::NO_CREDENTIALS),
         }

@@ -141,7 +141,7 @@ impl<P: Platform> Authenticator<'_, P> {
             let touch = up && self.config.policy.no_credentials_after_touch;
             return if touch { Ok(Next::Touch) } else { Err(Status::NO_CREDENTIALS) };
         }
-        // 10: nobody is asked to touch for what cannot be done
+        // 10: no touch is asked for what cannot be done
         self.work.asked = self.asked_of_assertion(request.extensions, up, allow_list.is_some())?;
         // 8, 9
         if !up {

@@ -156,7 +156,7 @@ impl<P: Platform> Authenticator<'_, P> {
             Some(list) => self.excludes(list, &rp_id_hash, user_verified.is_some(), scratch)?,
             None => false,
         };
-        // 15: nobody is asked to touch for what cannot be done, and an excluded credential is all that is told
+        // 15: no touch is asked for what cannot be done, and an excluded credential is all that is told
         let asked = match excluded {
             false => self.asked_of_registration(request.extensions, &rp_id_hash, discoverable)?,
             true => Default::default(),

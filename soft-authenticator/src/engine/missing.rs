@@ -7,8 +7,8 @@ use zeroize::Zeroizing;
 
 impl<P: Platform> Authenticator<'_, P> {
     /// Whether a PIN is set, and its retries. Every commit of a PIN has both, so one without the other is damage, and
-    /// counts as a PIN without an attempt left: a lost counter gives none away, and a lost PIN does not unlock what it
-    /// protected. A reset is the way out.
+    /// counts as a PIN without an attempt left: a lost counter gives no attempts away, and a lost PIN does not unlock
+    /// what it protected. Only a reset helps.
     pub fn load_pin(&mut self) -> Result<(), StoreError> {
         let is_set = self.is_stored(Setting::Pin)?;
         let max = self.config.max_pin_retries;
@@ -43,7 +43,7 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// Whether something says that options were stored: the relying parties of setMinPINLength, or a PIN. Both come with
-    /// options in one commit. A PIN without a persistent token is older than options: it came without.
+    /// options in one commit. A PIN without a persistent token was stored by a version without options.
     pub fn options_were_stored(&mut self) -> Result<bool, StoreError> {
         let by_pin = self.pin.is_set && self.is_stored(Setting::PersistentToken)?;
         Ok(by_pin || self.is_stored(Setting::MinPinRpIds)?)

@@ -135,7 +135,7 @@ pub enum Event {
     Verified(bool),
     /// The sensor has taken a sample.
     Sample {
-        /// What became of it. The first good sample of another finger than before begins a new template.
+        /// Its quality. The first good sample of another finger than before begins a new template.
         status: SampleStatus,
         /// Good samples that are still needed. At 0 the template is complete, and the sensor keeps it.
         remaining: u8,

@@ -73,7 +73,7 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// A fresh state of the discoverable credentials, to be stored in the same commit as each of their changes. `None`
-    /// where nobody is told.
+    /// where getInfo does not tell it.
     pub fn new_store_state(&mut self) -> Result<Option<[u8; 16]>, Status> {
         self.has(Caps::IDENTIFIER).then(|| random(&mut self.rng)).transpose().map_err(crypto_status)
     }

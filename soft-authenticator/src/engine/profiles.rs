@@ -1,5 +1,5 @@
 //! Configurations with a name: what an authenticator of a kind can do. A feature that this version does not have yet is
-//! switched on here all the same; getInfo lists it once it works.
+//! switched on here too; getInfo lists it once it works.
 
 use keyfob_core::cbor::Text;
 
@@ -71,8 +71,8 @@ impl Config<'_> {
         Self { caps: Caps::U2F.with(Caps::CERTIFIED_ATTESTATION), max_msg_size: 1024, ..Self::new(aaguid) }
     }
 
-    /// The least that passkeys need of CTAP 2.0: discoverable credentials with ES256, and a PIN. It behaves as version 2.0
-    /// has it.
+    /// The least that passkeys need of CTAP 2.0: discoverable credentials with ES256, and a PIN. It follows the rules
+    /// of version 2.0: [`Policy::CTAP2_0`].
     pub const fn minimal_2_0(aaguid: [u8; 16]) -> Self {
         Self {
             caps: Caps::DISCOVERABLE.with(PIN_2_0),

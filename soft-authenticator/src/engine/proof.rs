@@ -10,8 +10,8 @@ use keyfob_core::{
 
 use super::{Event, u2f::Touch};
 
-/// Numbers for the steps of a command, the first one that of a command that begins. Words of the extended Hamming code: any
-/// two differ in four bits at least.
+/// Numbers for the steps of a command, the first one that of a command that begins. They are words of the extended
+/// Hamming code: any two differ in at least four bits.
 pub(super) const STEPS: [u8; 5] = [0x00, 0x0F, 0x33, 0x3C, 0x55];
 
 /// What intact evidence holds: sixteen ones and sixteen zeros. Memory that is cleared holds none.
@@ -20,8 +20,8 @@ const HOLDS: NonZeroU32 = match NonZeroU32::new(0xC35A_3CA5) {
     None => NonZeroU32::MAX,
 };
 
-/// Evidence that the user was present. Only what noticed it makes one: who relies on it asks whether it
-/// [`holds`](UserPresent::holds).
+/// Evidence that the user was present. Only code that noticed the user makes it; code that relies on it asks
+/// whether it [`holds`](UserPresent::holds).
 #[derive(Clone, Copy)]
 pub(super) struct UserPresent(NonZeroU32);
 
@@ -46,9 +46,9 @@ impl UserPresent {
         matches!(touch, Touch::Kept(until) if now < until).then_some(Self(HOLDS))
     }
 
-    /// Whether this is evidence still.
+    /// Whether the evidence is intact.
     pub fn holds(self) -> bool {
-        black_box(self.0) == HOLDS // read again, whatever the compiler knows of it
+        black_box(self.0) == HOLDS // the compiler must not leave the comparison out
     }
 }
 

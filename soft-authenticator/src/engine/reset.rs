@@ -34,7 +34,7 @@ impl<P: Platform> Engine<'_, P> {
         let fresh = Fresh::new(&mut authenticator.rng).map_err(crypto_status)?;
         let [seed, token, identifier, store_state] = fresh.changes();
         let changes = [Change::Erase, seed, token, identifier, store_state];
-        // Tokens go first: a commit that fails may have been made all the same.
+        // Tokens go first: a commit that fails may have been made.
         authenticator.forget();
         authenticator.commit_or_reload(&changes)?;
         // Nothing is read back: a store that fails now must not leave the old state in memory.

@@ -1,17 +1,17 @@
 //! The signature counter (WebAuthn L3 §6.1.1), one for all credentials and for U2F.
 //!
-//! Each signature is counted, and not each count is committed: a program that asks for silent assertions without a pause
-//! would wear the flash out within days. The store says up to where counts are reserved; those are used from RAM, and when
-//! they run out the next [`Config::sign_count_block`](super::Config::sign_count_block) are reserved in one commit, before
-//! the first of them is used. After a power cut the counter goes on behind what was reserved: it jumps, and neither falls
-//! back nor repeats.
+//! Each signature is counted, but not each count is committed. Otherwise a program that asks for silent assertions
+//! without a pause would wear out the flash within days. The store holds the last count that is reserved. Reserved
+//! counts are used from RAM; when they run out, the next [`Config::sign_count_block`](super::Config::sign_count_block)
+//! are reserved in one commit, before the first of them is used. After a power cut the counter goes on after the last
+//! reserved count: it jumps, and neither falls back nor repeats.
 
 use keyfob_core::bytes;
 
 use super::{Platform, authenticator::Authenticator};
 use crate::store::{Change, Setting, Store, StoreError};
 
-/// The longest block of counts. It bounds the jump at a power cut.
+/// The largest block, in counts. It bounds the jump at a power cut.
 pub(super) const MAX_BLOCK: u8 = 100;
 
 /// Counts that are reserved since the last power-up.
@@ -58,7 +58,7 @@ impl<P: Platform> Authenticator<'_, P> {
             && let Err(error) = self.commit(&changes)
         {
             if reserves && error != StoreError::Full {
-                self.sign_counts = None; // which block is in force, only the store knows
+                self.sign_counts = None; // only the store knows which block is in force
             }
             return Err(error);
         }

@@ -25,14 +25,14 @@ impl<P: Platform> Authenticator<'_, P> {
         Ok(())
     }
 
-    /// The IV under which outputs of `hmac-secret` are encrypted: a hash of the random bytes, since it is told to everyone
-    /// and the signature's are not.
+    /// The IV under which outputs of `hmac-secret` are encrypted: a hash of the random bytes, because the IV is public,
+    /// and the bytes that hedge the signature are not.
     pub fn response_iv(&self) -> [u8; 16] {
         bytes::array(&self.crypto.sha256(&[b"IV", &self.work.random]))
     }
 
-    /// A second look at authenticator data that is about to be signed: the relying party and the flags are those of the
-    /// checks that were passed. Its flags say that there was evidence; this asks the evidence.
+    /// Checks authenticator data again before it is signed: the relying party and the flags have to be those of the
+    /// checks that were passed, and the evidence for the flags has to hold.
     pub fn look_again(&self, auth_data: &[u8]) -> Result<(), Status> {
         let (rp_id_hash, rest) = auth_data.split_first_chunk::<32>().ok_or(Status::OTHER)?;
         let flags = Flags(*rest.first().ok_or(Status::OTHER)?);
@@ -43,7 +43,7 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// Signs `message` and returns the signature's length. With [`Caps::SIGNATURE_CHECK`] a signature that does not verify
-    /// goes nowhere.
+    /// is wiped, and the command fails.
     #[inline(never)]
     pub fn sign(
         &self,

@@ -14,8 +14,9 @@
 //! delete it deletes the user's credential, and the old one with it.
 //!
 //! Which ones are kept stands in one small setting, [`Setting::Superseded`], which changes in one commit with the
-//! credentials: the records and the stores know nothing of it, and no record is written twice. A user has at most one that
-//! is kept: of two answers that were lost in a row, the first credential is dropped, as nobody knows it.
+//! credentials: the records and the stores know nothing of it, and no record is written twice. A user has at most one
+//! that is kept: when two answers are lost in a row, the credential of the first answer is dropped, because the relying
+//! party does not know it.
 
 use keyfob_core::{Status, bytes};
 
@@ -64,7 +65,7 @@ impl Kept {
         kept
     }
 
-    /// The list as it is stored: so many bytes of the array.
+    /// The list as it is stored, and its length in the array, in bytes.
     fn to_bytes(self) -> ([u8; ENTRY * MAX_SUPERSEDED], usize) {
         let mut stored = [0; ENTRY * MAX_SUPERSEDED];
         for (place, entry) in stored.as_chunks_mut::<ENTRY>().0.iter_mut().zip(self.entries()) {
@@ -118,12 +119,12 @@ pub(super) struct Replacement {
 }
 
 impl<P: Platform> Engine<'_, P> {
-    /// The driver tells that the last report of the response is out, before the next request begins: the credential that a
-    /// registration has replaced goes. Does at most one write to the store, and nothing after other commands; returns
-    /// whether there was something to do.
+    /// To be called when the last report of the response is out, before the next request begins. Deletes the credential
+    /// that a registration has replaced, in at most one write to the store; after other commands it does nothing.
+    /// Returns whether there was something to do.
     ///
-    /// For a driver that never says it, every answer may have been lost: the credential goes when an allow list names the
-    /// new one, or when that is deleted.
+    /// A driver that never calls this keeps the old credential until an allow list names the new one, or until the new
+    /// one is deleted.
     pub fn response_sent(&mut self) -> bool {
         let sent = !self.is_pending() && core::mem::take(&mut self.authenticator.answers_replacement);
         if sent {
@@ -149,7 +150,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let number = known.map_or(replaced.number, |known| known.number);
         let others = self.superseded.without(number);
         match others.with(Superseded::new(number, id)).filter(|_| !at_once) {
-            // The answer that told of the one in between was lost, as far as is known.
+            // As far as is known, the answer for the credential in between was lost.
             Some(kept) => {
                 Replacement { deleted: [known.map(|_| replaced.number), None], kept: Some(kept), keeps: true }
             }
@@ -161,7 +162,7 @@ impl<P: Platform> Authenticator<'_, P> {
         }
     }
 
-    /// The credentials that a deletion of this one takes along, and which are kept from then on, where that changes.
+    /// The credential that is deleted together with this one, and the list of those that are kept then, if it changes.
     pub fn deletion(&self, found: Found, scratch: &[u8]) -> (Option<Number>, Option<Kept>) {
         let credential = found.credential(scratch);
         let replaced = credential.and_then(|credential| self.superseded.replaced_by(credential.id));
@@ -170,7 +171,7 @@ impl<P: Platform> Authenticator<'_, P> {
         (replaced.map(|replaced| replaced.number), kept)
     }
 
-    /// Drops what the credential that an allow list has named has replaced. Whether there was something.
+    /// Deletes the credential that was replaced by the one that an allow list has named. Returns whether there was one.
     pub fn settle_superseded(&mut self) -> Result<bool, Status> {
         let replaced = self.work.number.and_then(|_| self.superseded.replaced_by(&self.work.id));
         let settled = replaced.map(|replaced| self.drop_superseded(replaced)).transpose();
@@ -205,7 +206,8 @@ impl<P: Platform> Authenticator<'_, P> {
             (Ok(()), Some(kept)) => self.superseded = kept,
             (Ok(()), None) | (Err(StoreError::Full), _) => {}
             (Err(_), _) => {
-                let _ = self.load_superseded(); // it may have been made; if the store does not say, the next power-up asks
+                // The commit may have been made. If the store does not say, the next power-up asks.
+                let _ = self.load_superseded();
             }
         }
         committed

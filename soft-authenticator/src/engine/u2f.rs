@@ -43,7 +43,7 @@ mod step {
 /// The touch between two requests.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) enum Touch {
-    /// Nobody asked for one.
+    /// No request has asked for one.
     #[default]
     Unasked,
     /// A request was refused: a touch until then counts.

@@ -1,6 +1,6 @@
 //! Built-in user verification: performBuiltInUv (CTAP 2.3 §6.5.3.1), for every command that verifies the user.
 //!
-//! The driver lets the user try and says what came of it; the decrement of the retries is committed before the engine
+//! The driver lets the user try and passes the result on; the decrement of the retries is committed before the engine
 //! looks at that. Once the user is verified, the command that asked begins again with that knowledge.
 
 use keyfob_core::{Instant, Status, ctap2::Command, pin_uv::UserVerified};
@@ -63,12 +63,12 @@ impl UserVerification {
 /// How far the verification has come, within one command.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) enum Attempt {
-    /// Nobody was asked.
+    /// The user was not asked yet.
     #[default]
     Unasked,
     /// The user tries, and after that may try this often.
     Trying { more: u8 },
-    /// The attempt is counted; nobody has looked yet at what came of it.
+    /// The attempt is counted; its result was not looked at yet.
     Counted { verified: Option<UserVerified>, more: u8 },
     /// The user is verified.
     Verified(UserVerified),
@@ -94,13 +94,13 @@ pub(super) enum Refusal {
 }
 
 impl<P: Platform> Engine<'_, P> {
-    /// The user has tried: the attempt is counted, whatever came of it.
+    /// The user has tried: the attempt is counted before its result is looked at.
     pub(super) fn user_tried(&mut self, now: Instant, command: Command, matched: bool) -> Progress {
         let outcome = self.authenticator.count_attempt(UserVerified::by_sensor(matched));
         self.proceed(now, command, outcome)
     }
 
-    /// Looks at what came of the attempt that was counted.
+    /// Looks at the result of the attempt that was counted.
     pub(super) fn judge_attempt(
         &mut self,
         now: Instant,

@@ -1,4 +1,4 @@
-//! Tokens that are used again: what a session lends and takes back, and another one in place of one that is refused.
+//! Tokens that are used again: what a session lends and takes back, and how a token that is refused is replaced.
 
 use super::{Authorization, Context, Next, State};
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
     pin_uv::{PinHash, Token},
 };
 
-/// Whether a command with this status did not take its token.
+/// Whether this status says that the command's token was refused.
 pub const fn refuses_token(status: Status) -> bool {
     matches!(status, Status::PIN_AUTH_INVALID | Status::PIN_TOKEN_EXPIRED)
 }
@@ -35,7 +35,7 @@ impl Authorization {
         matches!(self.method, Some(Method::Pin | Method::BuiltInToken)) && (self.lent || !self.renewed)
     }
 
-    /// Whether it is renewed without the user.
+    /// Whether it is renewed without asking the user.
     pub fn renews_by_itself(&self) -> bool {
         self.renews() && self.method == Some(Method::Pin) && self.pin_hash.is_some() && !self.wrong
     }

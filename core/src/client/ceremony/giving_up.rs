@@ -1,4 +1,4 @@
-//! The end of a ceremony that nobody waits for any longer: the authenticator is told, and its answer awaited.
+//! The end of a ceremony that is given up: the authenticator is told, and its answer is awaited.
 //!
 //! ```text
 //! Cancel, or the time is up ──▶ CancelDevice ──▶ its answer ──▶ farewell ──▶ its answer ──▶ the error

@@ -78,7 +78,7 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, 
         self.set_out()
     }
 
-    /// The same with an authenticator of version 1, of which nothing is known.
+    /// The same with an authenticator of version 1, which says nothing about itself.
     pub(super) fn examine_version(&mut self, len: usize) -> Result<Next, Cause> {
         if ctap1::response_data(self.buffer.get(..len).unwrap_or_default()) != Ok(ctap1::VERSION) {
             return Err(Cause::Status(Status::INVALID_COMMAND));

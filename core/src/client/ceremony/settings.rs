@@ -19,8 +19,8 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
         Self::remembering(operation, buffer, crypto, rng, ())
     }
 
-    /// The same in a session, with what operations before it have obtained. A ceremony of a relying party, a registration
-    /// or a sign-in, asks the user all the same.
+    /// The same in a session: it uses what earlier operations have obtained. A registration or a sign-in asks the user
+    /// in any case.
     #[must_use]
     pub fn in_session(self, session: &mut Session) -> Ceremony<'b, O, C, R, &mut Session> {
         let Self { operation, buffer, crypto, rng, facts, strict, ctap2_only, timeout, authorization, .. } = self;
@@ -36,8 +36,8 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, 
         Self { timeout: millis(timeout), ..self }
     }
 
-    /// The same without tolerance: a response that is not in the canonical form of CTAP2 is an error, as the standard has it
-    /// and some authenticators do not.
+    /// The same without tolerance: a response that is not in the canonical form of CTAP2 is an error, as the standard
+    /// says. Some authenticators do not keep to it.
     #[must_use]
     pub fn strict(self) -> Self {
         Self { strict: true, ..self }
@@ -49,16 +49,17 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, 
         Self { ctap2_only: true, ..self }
     }
 
-    /// The same for a user who may give this many PINs, the first included: what is wrong, too short or too long counts. The
-    /// same wrong PIN is sent to the authenticator once. [`DEFAULT_PIN_ATTEMPTS`](super::DEFAULT_PIN_ATTEMPTS) without this.
+    /// The same for a user who may give at most this many PINs, the first included. A PIN that is wrong, too short or
+    /// too long counts. The same wrong PIN is sent to the authenticator only once. Default:
+    /// [`DEFAULT_PIN_ATTEMPTS`](super::DEFAULT_PIN_ATTEMPTS).
     #[must_use]
     pub fn pin_attempts(mut self, attempts: u8) -> Self {
         self.authorization.pin_attempts = attempts;
         self
     }
 
-    /// The same with an authenticator of which the transport knows that it speaks version 1 (U2F) alone. Without this it
-    /// is found out: such an authenticator does not know authenticatorGetInfo.
+    /// The same with an authenticator that, as the transport knows, speaks version 1 (U2F) only. Without this the
+    /// ceremony finds it out: such an authenticator does not know authenticatorGetInfo.
     #[must_use]
     pub fn over_ctap1(self) -> Self {
         Self { facts: Facts { ctap1: true, ..self.facts }, ..self }

@@ -181,7 +181,7 @@ message! {
     }
 }
 
-/// What came of the extensions of a registration; `None` where nothing did.
+/// The results of a registration's extensions; `None` where there is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct MakeResults<'b> {
     /// appidExclude: whether it was taken into account.
@@ -206,7 +206,7 @@ pub struct MakeResults<'b> {
     pub uvm: Option<uvm::Output<'b>>,
 }
 
-/// What came of the extensions of a sign-in; `None` where nothing did. The blob that was read is
+/// The results of a sign-in's extensions; `None` where there is none. The blob that was read is
 /// [`AssertionSelection::large_blob`](super::AssertionSelection::large_blob).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct GetResults<'b> {

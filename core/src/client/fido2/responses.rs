@@ -11,7 +11,7 @@ use crate::{
 pub struct RegistrationResponse<'b> {
     /// The client data.
     pub client_data_json: &'b [u8],
-    /// What the authenticator answered, and what came of the extensions.
+    /// What the authenticator answered, and the results of the extensions.
     pub attestation: Attestation<'b>,
 }
 
@@ -38,7 +38,7 @@ impl<'b> RegistrationResponse<'b> {
 pub struct ResponseSelection<'b> {
     /// The client data of all of them.
     pub client_data_json: &'b [u8],
-    /// What the authenticator answered, and what came of the extensions, the most recent credential first.
+    /// What the authenticator answered, and the results of the extensions, the most recent credential first.
     pub assertions: AssertionSelection<'b>,
 }
 
@@ -63,7 +63,7 @@ impl<'b> ResponseSelection<'b> {
 pub struct AuthenticationResponse<'b> {
     /// The client data.
     pub client_data_json: &'b [u8],
-    /// What the authenticator answered, and what came of the extensions.
+    /// What the authenticator answered, and the results of the extensions.
     pub assertion: Assertion<'b>,
 }
 

@@ -50,7 +50,7 @@ pub fn sign(
     let public = VerifyingKey::from_bytes(public).map_err(|_| Error::InvalidKey)?;
     let mut key = ExpandedSecretKey::from(seed);
     if let Some(hedge) = hedge {
-        // The nonce is the hash of this prefix and the message: any prefix that nobody else knows will do.
+        // The nonce is the hash of this prefix and the message: any secret prefix will do.
         let prefix = Zeroizing::new(<[u8; 64]>::from(
             Sha512::new().chain_update(key.hash_prefix).chain_update(hedge).finalize(),
         ));

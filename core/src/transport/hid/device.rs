@@ -108,14 +108,14 @@ enum Phase {
 
 /// The authenticator's end: channels, one transaction, one lock. Takes reports, hands out requests.
 ///
-/// Channels are numbered from 1 on, and every channel that was given out since power-up stays open. So no number of
-/// INITs closes the channel of another client, and none is refused because there are too many. After 2^32 channels,
-/// which takes 49 days at one INIT per millisecond, numbers are given out again, but never that of the channel that has
+/// Channels are numbered from 1 on, and every channel that was given out since power-up stays open. So INITs never
+/// close the channel of another client, and none is refused because there are too many. After 2^32 channels, which
+/// takes 49 days at one INIT per millisecond, numbers are given out again, but never the number of the channel that has
 /// the transaction.
 ///
 /// No channel keeps the authenticator busy without end: a message has to come in within 3 s, with at most 500 ms between
-/// two packets, and a lock ends after 10 s. How long a request stays pending is up to the caller. A client that begins
-/// one request after the other can still keep others waiting, because the standard has no order among channels.
+/// two packets, and a lock ends after 10 s. How long a request stays pending is up to the caller. A client that sends
+/// one request after the other can still keep others waiting, because the standard does not order channels.
 ///
 /// The buffer given to [`Device::receive`] and [`Device::transmit`] must be one and the same. From
 /// [`DeviceEvent::Request`] to [`Device::respond`] it is the caller's; packets that come in meanwhile do not touch it.

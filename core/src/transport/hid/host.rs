@@ -123,8 +123,8 @@ enum Phase {
 /// given to [`Host::receive`]. A busy authenticator is asked again every 100 ms for 30 s, so the request has to stay
 /// where it is until then.
 ///
-/// Every transaction ends: a request goes out within 10 s, an authenticator may be silent for 3 s to 30 s, a response may
-/// pause for 500 ms, and 10 minutes after its beginning keep-alives no longer prolong it.
+/// Every transaction ends: a request goes out within 10 s, an authenticator may be silent for 3 s to 30 s by command, a
+/// response may pause for 500 ms, and keep-alives prolong a transaction to 10 minutes at most.
 #[derive(Clone, Copy, Debug)]
 pub struct Host {
     channel: Option<u32>,

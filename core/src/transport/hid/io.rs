@@ -38,8 +38,8 @@ enum Goal {
 /// carry no transaction number, so an answer left over from before would be taken for that of this request, its answer
 /// for that of the next, and so on without end.
 ///
-/// As many are looked through when the time is up: the answer may wait behind them. Those that come in later do not
-/// count, so a flood of them ends no transaction late.
+/// When the time is up, as many more are read, because the answer may wait behind them. After that the transaction
+/// ends, so a flood of reports does not prolong it.
 pub(super) const LEFT_OVER: usize = 64;
 
 /// The one buffer: read-only while the request goes out of it.

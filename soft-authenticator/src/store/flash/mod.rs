@@ -76,8 +76,9 @@ impl From<StoreError> for FlashError {
 /// `B` times [`CHUNK`] bytes (16 bytes of RAM each time).
 ///
 /// The whole flash is its own. Pages may have any size from about 400 bytes on, words any up to 256. Settings and
-/// credentials are sealed under `device_key`, which should be a secret of the chip: whoever can read the flash learns how
-/// many credentials there are and when they change, not what they are. Whoever can write it can bring back an old state.
+/// credentials are sealed under `device_key`, which should be a secret of the chip: a person who can read the flash
+/// learns how many credentials there are and when they change, not what they are. A person who can write it can
+/// bring back an old state.
 pub struct FlashStore<F, C, const N: usize, const B: usize = 4> {
     log: Log<F>,
     index: Index<N, B>,
