@@ -51,7 +51,7 @@ impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, 
 
     /// The same for a user who may give at most this many PINs, the first included. A PIN that is wrong, too short or
     /// too long counts. The same wrong PIN is sent to the authenticator only once. Default:
-    /// [`DEFAULT_PIN_ATTEMPTS`](super::DEFAULT_PIN_ATTEMPTS).
+    /// [`DEFAULT_PIN_ATTEMPTS`](crate::client::DEFAULT_PIN_ATTEMPTS).
     #[must_use]
     pub fn pin_attempts(mut self, attempts: u8) -> Self {
         self.authorization.pin_attempts = attempts;
