@@ -320,3 +320,17 @@ fn a_store_of_before_has_no_credential_that_is_kept() {
     let mut key = key.power_cut();
     assert_eq!((by(&mut key, made.id()), managed(&mut key).1), (Status::OK, 1));
 }
+
+#[test]
+fn the_answer_to_another_user_or_to_another_command_lets_no_credential_go() {
+    let mut key = roomy();
+    let old = key.make(&resident(b"u")).unwrap();
+    lose(&mut key, b"u", Loss::WithinTheAnswer);
+    key.make(&resident(b"new")).unwrap();
+    key.make(&registration(b"w")).unwrap();
+    key.get(&assertion()).unwrap();
+    key.info(|_| ());
+    assert_eq!(by(&mut key, old.id()), Status::OK, "nothing tells that its successor is known");
+    key.make(&resident(b"new")).unwrap();
+    assert_eq!((by(&mut key, old.id()), key.store.credentials()), (Status::OK, 3), "only its own was settled");
+}

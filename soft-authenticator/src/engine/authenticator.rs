@@ -203,7 +203,7 @@ pub(super) struct Work {
     pub number: Option<Number>,
     pub total: u32,
     /// Bytes of a certificate in the scratch area.
-    pub certificate: usize,
+    pub certificate: u16,
     /// The length of a large-blob array that is staged as a whole.
     pub large_blobs: usize,
 }

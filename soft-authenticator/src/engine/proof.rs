@@ -53,6 +53,17 @@ impl UserPresent {
 }
 
 #[cfg(test)]
+impl UserPresent {
+    /// Evidence with one bit altered.
+    pub const fn broken() -> Self {
+        match NonZeroU32::new(HOLDS.get() ^ 1) {
+            Some(altered) => Self(altered),
+            None => Self(NonZeroU32::MIN),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

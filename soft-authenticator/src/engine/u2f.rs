@@ -181,7 +181,8 @@ impl<P: Platform> Authenticator<'_, P> {
         let len = self.sign_es256(&self.work.secret, &[&signed], &mut signature)?;
         let signature = signature.get(..len).ok_or(StatusWord::UNKNOWN)?;
         self.scratch_used = MAX_CERTIFICATE;
-        self.work.certificate = certificate::write(&signed, signature, scratch).map_err(|_| StatusWord::UNKNOWN)?;
+        let len = certificate::write(&signed, signature, scratch).map_err(|_| StatusWord::UNKNOWN)?;
+        self.work.certificate = u16::try_from(len).map_err(|_| StatusWord::UNKNOWN)?;
         self.work.step = step::ATTEST;
         Ok(Next::Work)
     }
@@ -191,7 +192,7 @@ impl<P: Platform> Authenticator<'_, P> {
             return Err(StatusWord::UNKNOWN);
         }
         let work = &self.work;
-        let certificate = scratch.get(..work.certificate).ok_or(StatusWord::UNKNOWN)?;
+        let certificate = scratch.get(..usize::from(work.certificate)).ok_or(StatusWord::UNKNOWN)?;
         let own: (&[u8], &[u8]) = (&work.secret, certificate);
         let (secret, certificate) = self.u2f_certificate().unwrap_or(own);
         let mut public_key = [4; 65];
