@@ -342,15 +342,23 @@ fn a_map_whose_keys_do_not_ascend_is_checked_up_to_64_entries() {
     }
 }
 
-/// A map of 64 entries whose keys do not ascend, the first of them the same again, and so on: to look into a key each time
-/// that another is compared with it would take 64 to the power of the depth.
+/// To compare a key with those before it means to go through all that is in them. Maps of 64 entries whose keys do not
+/// ascend, one within the first key of another or within its first value, would take 64 to the power of the depth, or 64
+/// times the depth times the length.
 #[test]
-fn maps_that_are_keys_of_maps_are_gone_through_once() {
-    let nested = (0..15).fold(vec![0xa0], |inner, _| {
-        let entries = (0..63_u8).rev().flat_map(|key| [0x18, key + 24, 0]);
-        [0xb8, 64].into_iter().chain(inner).chain([0]).chain(entries).collect()
-    });
-    assert_eq!(Reader::tolerant(&nested).expect_unique_keys(), Ok(()));
-    let twice = [&[0xa1, 0xa1], &nested[..], &[0, 0]].concat();
-    assert_eq!(Reader::tolerant(&twice).expect_unique_keys().map_err(Error::kind), Err(ErrorKind::TooDeep));
+fn maps_within_maps_are_gone_through_again_up_to_a_bound() {
+    let nested = |before: &[u8], after: &[u8]| {
+        (0..15).fold(vec![0xa0], |inner, _| {
+            let entries = (0..63_u8).rev().flat_map(|key| [0x18, key + 24, 0]);
+            [0xb8, 64].iter().chain(before).copied().chain(inner).chain(after.iter().copied()).chain(entries).collect()
+        })
+    };
+    for item in [nested(&[], &[0]), nested(&[0x19, 1, 0], &[])] {
+        assert_eq!(Reader::tolerant(&item).expect_unique_keys().map_err(Error::kind), Err(ErrorKind::KeyOrder));
+    }
+    // What authenticators send out of order is far from it.
+    let few = [&[0xa3, 3, 0, 2, 0x98, 200][..], &[0; 200], &[1, 0]].concat();
+    assert_eq!(Reader::tolerant(&few).expect_unique_keys(), Ok(()));
+    let many = [&[0xa3, 3, 0, 2, 0x99, 0x10, 0][..], &[0; 4096], &[1, 0]].concat();
+    assert_eq!(Reader::tolerant(&many).expect_unique_keys().map_err(Error::kind), Err(ErrorKind::KeyOrder));
 }
