@@ -88,7 +88,10 @@ fn fido_u2f<'a>(
     let leaf = statement.x5c.iter().next().and_then(Certificate::parse).ok_or(Error::Certificate)?;
     let key = leaf.public_key(Algorithm::ES256).ok_or(Error::CertificateKey)?;
     // 4.
-    let CoseKey::Ec2 { curve: Curve::P256, x, y, .. } = credential.public_key else { return Err(Error::CredentialKey) };
+    // The key's algorithm is not signed. The signing procedure knows ES256 and no other.
+    let CoseKey::Ec2 { algorithm: Algorithm::ES256, curve: Curve::P256, x, y } = credential.public_key else {
+        return Err(Error::CredentialKey);
+    };
     if (x.len(), y.len()) != (32, 32) {
         return Err(Error::CredentialKey);
     }

@@ -411,6 +411,8 @@ fn a_u2f_registration_is_signed_by_its_one_certificate_over_all_it_says() {
         CoseKey::Ec2 { algorithm: Algorithm::ES256, curve: Curve::P384, x: &X, y: &X },
         CoseKey::Ec2 { algorithm: Algorithm::ES256, curve: Curve::P256, x: &X, y: &X[1..] },
         CoseKey::Okp { algorithm: Algorithm::EDDSA, curve: Curve::ED25519, x: &X },
+        // What is signed does not say which algorithm the key is for: it is ES256.
+        CoseKey::Ec2 { algorithm: Algorithm::ESP256, curve: Curve::P256, x: &X, y: &Y },
     ] {
         let credential = AttestedCredentialData { public_key, ..CREDENTIAL };
         assert_eq!(u2f(&[&leaf], &credential, &message), Err(Error::CredentialKey), "{public_key:?}");
