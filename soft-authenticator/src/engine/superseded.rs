@@ -17,6 +17,11 @@
 //! credentials: the records and the stores know nothing of it, and no record is written twice. A user has at most one
 //! that is kept: when two answers are lost in a row, the credential of the first answer is dropped, because the relying
 //! party does not know it.
+//!
+//! One case is not covered. An answer arrives, and the engine does not hear of it: the power fails before
+//! [`Engine::response_sent`], or the driver never calls it. If no allow list names the new credential before the same
+//! user registers again, and the answer to that is lost, then the credential in between is dropped although the relying
+//! party knows it.
 
 use keyfob_core::{Status, bytes};
 
