@@ -51,7 +51,7 @@ impl Before {
         let hash = setting(key, Setting::Pin);
         model.pin = hash.map(|hash| {
             let is_it = |pin: &&str| PinHash::of(&StubCrypto, pin.as_bytes()).0[..] == hash[..16];
-            PINS.iter().position(|pin| is_it(&pin)).expect("a PIN that somebody chose")
+            PINS.iter().position(is_it).expect("a PIN that somebody chose")
         });
         self.settle_retries(key, model);
         self.settle_credentials(key, model);
@@ -91,7 +91,7 @@ impl Before {
         while let Some((hash, found)) = key.engine.store().walk(before, &mut record).expect("a store") {
             let credential = found.credential(&record).expect("a credential");
             let is_it = |rp: &&str| StubCrypto.sha256(&[rp.as_bytes()]) == hash;
-            let rp = RPS.iter().position(|rp| is_it(&rp)).expect("a relying party");
+            let rp = RPS.iter().position(is_it).expect("a relying party");
             if !kept.contains(&found.number) {
                 stored.push((rp, credential.user.id[0], credential.id.to_vec()));
             }
