@@ -270,9 +270,14 @@ impl Model {
             _ => (self.retries, self.strikes) = (8, 0),
         }
         if matches!(abort, Abort::PowerCycle | Abort::PowerCut) {
-            (self.strikes, self.token) = (0, None);
+            self.power_up();
         }
         Status::KEEPALIVE_CANCEL
+    }
+
+    /// The power was away: the counter goes on behind the counts that were reserved.
+    fn power_up(&mut self) {
+        (self.strikes, self.token, self.sign_count) = (0, None, self.reserved);
     }
 
     fn too_short(&self, pin: usize) -> bool {
@@ -503,7 +508,7 @@ fn take(mut key: Key, model: &mut Model, step: Step, protocol: Protocol, last_rp
             let finger = key.finger;
             key = key.power_cut();
             key.finger = finger;
-            (model.strikes, model.token, model.sign_count) = (0, None, model.reserved);
+            model.power_up();
         }
         Step::Reset => {
             let in_time = key.now.since(key.powered_up) < RESET_WINDOW;
