@@ -20,11 +20,9 @@ from fido2.ctap2.extensions import (
     ThirdPartyPaymentExtension,
 )
 from fido2.utils import websafe_decode
+from randomness import BYTE, PLATFORM_KEY
 from routes import User
 from tcp_connection import open_device
-
-BYTE = b"\x11"
-PLATFORM_KEY = ec.derive_private_key(int.from_bytes(BYTE * 32, "big"), ec.SECP256R1())
 
 
 def fix_randomness():

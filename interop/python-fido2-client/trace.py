@@ -5,12 +5,12 @@ left does not depend on the key's randomness, which the two clients draw differe
 is another.
 """
 
-from clients import PLATFORM_KEY
 from cryptography.hazmat.primitives.asymmetric import ec
 from fido2 import cbor
 from fido2.cose import CoseKey
 from fido2.ctap2.pin import PinProtocolV1, PinProtocolV2
 from fido2.utils import sha256
+from randomness import PLATFORM_KEY
 
 MAKE, GET, GET_INFO, PIN, NEXT, SELECTION, LARGE_BLOBS = 0x01, 0x02, 0x04, 0x06, 0x08, 0x0B, 0x0C
 GET_RETRIES, GET_AGREEMENT = 0x01, 0x02
