@@ -1,6 +1,10 @@
 //! A crypto backend that remembers every secret that passes through it, and that a test can break.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{
+    cell::RefCell,
+    collections::{BTreeSet, HashMap},
+    rc::Rc,
+};
 
 use keyfob_core::{
     cose::{Algorithm, CoseKey},
@@ -48,16 +52,20 @@ impl Secrets {
     /// The first secret that can be read in one of `streams`.
     pub fn found_in<'s>(&self, streams: impl Iterator<Item = &'s [u8]>) -> Option<Vec<u8>> {
         let secrets = self.0.borrow();
+        // A key is used often, so it was added often; and most places of a stream begin no secret.
         let mut begins = vec![false; 1 << 16];
         let begin = |bytes: &[u8]| usize::from(u16::from_be_bytes([bytes[0], bytes[1]]));
-        secrets.iter().for_each(|secret| begins[begin(secret)] = true);
+        let mut by_start = HashMap::<&[u8], BTreeSet<&[u8]>>::new();
+        for secret in secrets.iter() {
+            begins[begin(secret)] = true;
+            by_start.entry(&secret[..MIN_SECRET]).or_default().insert(secret);
+        }
         for stream in streams {
-            for at in 0..stream.len().saturating_sub(MIN_SECRET - 1) {
-                let rest = &stream[at..];
-                if begins[begin(rest)]
-                    && let Some(secret) = secrets.iter().find(|secret| rest.starts_with(secret))
-                {
-                    return Some(secret.clone());
+            for start in stream.windows(MIN_SECRET).enumerate().filter(|(_, start)| begins[begin(start)]) {
+                let rest = &stream[start.0..];
+                let mut candidates = by_start.get(start.1).into_iter().flatten();
+                if let Some(secret) = candidates.find(|secret| rest.starts_with(secret)) {
+                    return Some(secret.to_vec());
                 }
             }
         }

@@ -9,7 +9,7 @@ use keyfob_core::{
         credential_management::{Response, subcommand::*},
         make_credential,
     },
-    pin_uv::Protocol::Two,
+    pin_uv::{Protocol::Two, Token},
 };
 use keyfob_soft_authenticator::{
     engine::{Config, Event, Progress},
@@ -61,6 +61,11 @@ fn managed(key: &mut Key) -> (Vec<Vec<u8>>, u64) {
         ids.push(id(&read(&key.manage_next(ENUMERATE_CREDENTIALS_GET_NEXT_CREDENTIAL))));
     }
     (ids, count)
+}
+
+fn with_token(key: &mut Key) -> Token {
+    assert_eq!(key.set_pin(Two, PIN), Status::OK);
+    key.unbound(CM)
 }
 
 #[test]
@@ -133,16 +138,63 @@ fn a_driver_that_never_says_that_the_answer_is_out_loses_no_credential_that_is_k
 }
 
 #[test]
-fn of_answers_that_are_lost_in_a_row_the_credential_before_them_is_kept_and_no_more() {
-    let mut key = Key::new();
+fn of_answers_that_are_lost_in_a_row_the_first_credential_works_and_four_are_kept() {
+    let mut key = roomy();
     let old = key.make(&resident(b"u")).unwrap();
-    for _ in 0..4 {
+    for lost in 1..8 {
         lose(&mut key, b"u", Loss::BeforeTheAnswer);
-        assert_eq!((by(&mut key, old.id()), key.store.credentials()), (Status::OK, 2));
+        assert_eq!((by(&mut key, old.id()), key.store.credentials()), (Status::OK, 1 + lost.min(4)));
     }
     let new = key.make(&resident(b"u")).unwrap();
     assert_eq!((by(&mut key, old.id()), by(&mut key, new.id())), (Status::NO_CREDENTIALS, Status::OK));
     assert_eq!(key.store.credentials(), 1);
+}
+
+#[test]
+fn an_answer_that_arrives_before_the_power_fails_is_not_lost_to_the_next_registration() {
+    let mut key = roomy();
+    let old = key.make(&resident(b"u")).unwrap();
+    key.loses = Some(Loss::WithinTheAnswer);
+    let known = key.make(&resident(b"u")).unwrap();
+    key.loses = None;
+    let mut key = key.power_cut();
+    lose(&mut key, b"u", Loss::BeforeTheAnswer);
+    assert_eq!((by(&mut key, old.id()), key.store.credentials()), (Status::OK, 3));
+    assert_eq!(by(&mut key, known.id()), Status::OK);
+    assert_eq!((by(&mut key, old.id()), key.store.credentials()), (Status::NO_CREDENTIALS, 2), "what is older goes");
+    let token = with_token(&mut key);
+    assert_eq!(key.manage(&token, DELETE_CREDENTIAL, Some(&id_params(&known))), [0]);
+    assert_eq!((key.store.credentials(), managed(&mut key).1), (1, 1), "the newest stays");
+}
+
+#[test]
+fn a_deletion_takes_all_that_are_older_along() {
+    for middle in [false, true] {
+        let mut key = roomy();
+        let old = key.make(&resident(b"u")).unwrap();
+        key.loses = Some(Loss::WithinTheAnswer);
+        let [known, _, newest] = [(); 3].map(|()| key.make(&resident(b"u")).unwrap());
+        key.loses = None;
+        let token = with_token(&mut key);
+        assert_eq!(key.store.credentials(), 4);
+        let deleted = if middle { &known } else { &newest };
+        assert_eq!(key.manage(&token, DELETE_CREDENTIAL, Some(&id_params(deleted))), [0]);
+        assert_eq!(key.store.credentials(), if middle { 2 } else { 0 });
+        assert_eq!((by(&mut key, old.id()), managed(&mut key).1), (Status::NO_CREDENTIALS, middle.into()));
+    }
+}
+
+#[test]
+fn in_a_full_store_what_was_known_is_not_given_up_for_what_may_not_be() {
+    let mut key = Key::new();
+    let made: Vec<Made> = (1..ROOM as u8).map(|user| key.make(&resident(&[user])).unwrap()).collect();
+    for _ in 0..3 {
+        lose(&mut key, &[1], Loss::BeforeTheAnswer);
+        assert_eq!((by(&mut key, made[0].id()), key.store.credentials()), (Status::OK, ROOM));
+    }
+    let new = key.make(&resident(&[1])).unwrap();
+    assert_eq!((by(&mut key, made[0].id()), by(&mut key, new.id())), (Status::NO_CREDENTIALS, Status::OK));
+    assert_eq!(key.store.credentials(), ROOM - 1);
 }
 
 #[test]

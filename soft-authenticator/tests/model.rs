@@ -99,8 +99,8 @@ enum Listed {
     Wrapped,
     /// A user's discoverable credential.
     User(u8),
-    /// The one that it has replaced.
-    Replaced(u8),
+    /// One that was replaced and is kept: the newest of the user's, or the oldest.
+    Replaced { user: u8, newest: bool },
 }
 
 /// What a registration asks for.
@@ -120,7 +120,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => Just(Listed::Nobody),
         4 => Just(Listed::Wrapped),
         1 => user.clone().prop_map(Listed::User),
-        2 => user.clone().prop_map(Listed::Replaced),
+        2 => (user.clone(), any::<bool>()).prop_map(|(user, newest)| Listed::Replaced { user, newest }),
     ];
     let extensions = proptest::option::of((1..=3u64, any::<Option<u8>>(), proptest::bool::weighted(0.3)))
         .prop_map(|asked| asked.map(|(level, blob, blob_key)| Extensions { level, blob, blob_key }));
@@ -199,7 +199,7 @@ struct Model {
     force_pin_change: bool,
     /// The oldest first.
     stored: Vec<Stored>,
-    /// Credentials that were replaced by the one with this id, of which nobody may know.
+    /// Credentials that were replaced, the oldest first, and the id of the one that their user has now.
     replaced: Vec<(Stored, Vec<u8>)>,
     /// The id of one that is not discoverable and what it was made with, of each relying party.
     wrapped: [Option<(Vec<u8>, Extensions)>; 2],
@@ -349,18 +349,18 @@ impl Model {
         let Some(at) = self.stored.iter().position(|stored| (stored.rp, stored.user) == (rp, user)) else { return };
         let room = self.stored.len() + self.replaced.len() < ROOM && self.replaced.len() < 4;
         let old = self.stored.remove(at);
-        // Of one that is not known to have arrived, nobody knows.
-        let earlier = self.replaced.iter().position(|(_, by)| *by == old.id);
-        match earlier.map(|at| self.replaced.remove(at).0) {
-            Some(earlier) => self.replaced.push((earlier, id.to_vec())),
-            None if room => self.replaced.push((old, id.to_vec())),
-            None => {}
+        self.replaced.iter_mut().filter(|(_, by)| *by == old.id).for_each(|(_, by)| *by = id.to_vec());
+        if room {
+            self.replaced.push((old, id.to_vec()));
         }
     }
 
-    /// The relying party knows `id`: what it has replaced goes.
+    /// The relying party knows `id`: what is older of the same user goes.
     fn settle(&mut self, id: &[u8]) {
-        self.replaced.retain(|(_, by)| by != id);
+        let own = self.replaced.iter().position(|(stored, _)| stored.id == id);
+        let (older, by) = own.map_or((usize::MAX, id.to_vec()), |own| (own, self.replaced[own].1.clone()));
+        let mut place = 0..;
+        self.replaced.retain(|(_, of)| place.next() >= Some(older) || *of != by);
     }
 
     fn find(&self, rp: usize, user: u8) -> Option<&Stored> {

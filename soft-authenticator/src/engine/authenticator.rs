@@ -373,7 +373,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
 
     /// Commits those of the changes that there are, at most five.
     pub fn commit(&mut self, changes: &[Option<Change<'_>>]) -> Result<(), StoreError> {
-        let mut all = Vec::<_, 5>::new();
+        let mut all = Vec::<_, 7>::new();
         for change in changes.iter().flatten() {
             all.push(*change).map_err(|_| StoreError::Failed)?;
         }

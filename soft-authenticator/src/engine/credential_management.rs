@@ -18,6 +18,7 @@ use super::{
     Engine, Next, Outcome, Platform, SEQUENCE_TIMEOUT,
     authenticator::{Authenticator, Sequence, store_status},
     make_credential::truncate,
+    superseded::Kept,
 };
 use crate::{
     caps::Caps,
@@ -212,8 +213,8 @@ impl<P: Platform> Authenticator<'_, P> {
         let (_, found) = self.authorize_change(now, request, &descriptor, scratch)?;
         let (along, kept) = self.deletion(found, scratch);
         let state = self.new_store_state()?;
-        let changes = [Some(Change::Delete(found.number)), along.map(Change::Delete), None];
-        self.commit_credentials(changes, kept, state).map_err(store_status)?;
+        let changes = [Some(Change::Delete(found.number)), None];
+        self.commit_credentials(changes, along, kept, state).map_err(store_status)?;
         Ok(Answer::Empty)
     }
 
@@ -233,7 +234,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let record = new.get(..len).ok_or(Status::OTHER)?;
         let state = self.new_store_state()?;
         let replace = Change::Replace { number: found.number, rp_id_hash: &rp_id_hash, record };
-        self.commit_credentials([Some(replace), None, None], None, state).map_err(store_status)?;
+        self.commit_credentials([Some(replace), None], Kept::default(), None, state).map_err(store_status)?;
         Ok(Answer::Empty)
     }
 

@@ -18,6 +18,7 @@ use super::{
     credential::{MAX_ID, Properties, STORED_ID, Wrapped},
     extensions::LargeBlob,
     proof::UserPresent,
+    superseded::Kept,
 };
 use crate::{
     caps::Caps,
@@ -288,15 +289,17 @@ impl<P: Platform> Authenticator<'_, P> {
         self.scratch_used = MAX_RECORD;
         let len = credential.encode(scratch).map_err(|_| Status::LIMIT_EXCEEDED)?;
         let record = scratch.get(..len).ok_or(Status::OTHER)?;
-        let [first, second] = replacement.deleted.map(|number| number.map(Change::Delete));
-        let changes = [first, second, Some(Change::Put { rp_id_hash: &rp_id_hash, record })];
-        match self.commit_credentials(changes, replacement.kept, state) {
+        let put = Change::Put { rp_id_hash: &rp_id_hash, record };
+        let changes = [replacement.deleted.map(Change::Delete), Some(put)];
+        match self.commit_credentials(changes, Kept::default(), replacement.kept, state) {
             Ok(()) => {
-                self.answers_replacement = replacement.keeps;
+                self.answers_replacement = replacement.kept.is_some();
                 self.work.committed = true;
                 self.work.step = step::WRITE;
             }
-            Err(StoreError::Full) if replacement.keeps => self.work.replaces_at_once = true,
+            Err(StoreError::Full) if replacement.kept.is_some() && !self.work.replaces_at_once => {
+                self.work.replaces_at_once = true
+            }
             Err(error) => return Err(store_status(error)),
         }
         Ok(Next::Work)

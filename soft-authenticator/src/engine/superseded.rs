@@ -14,14 +14,12 @@
 //! delete it deletes the user's credential, and the old one with it.
 //!
 //! Which ones are kept stands in one small setting, [`Setting::Superseded`], which changes in one commit with the
-//! credentials: the records and the stores know nothing of it, and no record is written twice. A user has at most one
-//! that is kept: when two answers are lost in a row, the credential of the first answer is dropped, because the relying
-//! party does not know it.
+//! credentials: the records and the stores know nothing of it, and no record is written twice.
 //!
-//! One case is not covered. An answer arrives, and the engine does not hear of it: the power fails before
-//! [`Engine::response_sent`], or the driver never calls it. If no allow list names the new credential before the same
-//! user registers again, and the answer to that is lost, then the credential in between is dropped although the relying
-//! party knows it.
+//! A user can have several that are kept, because an answer of which nothing was heard may have arrived or not: the power
+//! fails before [`Engine::response_sent`], or the driver never calls it. They all point to the credential that the user has
+//! now, the oldest first, and when one of them is named in an allow list, those before it go. Where there is no room for
+//! one more, the credential of the last answer that nothing was heard of is dropped, and those before it stay.
 
 use keyfob_core::{Status, bytes};
 
@@ -89,9 +87,22 @@ impl Kept {
         self.entries().any(|entry| entry.number == number)
     }
 
-    /// What the credential with this id has replaced.
-    pub fn replaced_by(&self, id: &[u8]) -> Option<Superseded> {
-        self.entries().find(|entry| id.starts_with(&entry.by)).copied()
+    /// Those that are older than the credential with this number and id, of the same user.
+    fn older_than(&self, number: Number, id: &[u8]) -> Self {
+        let mut entries = self.entries().enumerate();
+        let own = entries.find(|(_, entry)| entry.number == number).map(|(place, own)| (place, own.by));
+        self.filtered(|place, entry| match own {
+            Some((own, by)) => place < own && entry.by == by,
+            None => id.starts_with(&entry.by),
+        })
+    }
+
+    pub fn numbers(&self) -> impl Iterator<Item = Number> {
+        self.entries().map(|entry| entry.number)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries().next().is_none()
     }
 
     pub fn len(&self) -> u32 {
@@ -104,27 +115,36 @@ impl Kept {
         Some(self)
     }
 
-    fn without(self, number: Number) -> Self {
-        let mut kept = Self::default();
-        let others = self.entries().filter(|entry| entry.number != number);
-        kept.0.iter_mut().zip(others).for_each(|(place, entry)| *place = *entry);
-        kept
+    fn without(&self, gone: &Self) -> Self {
+        self.filtered(|_, entry| !gone.has(entry.number))
+    }
+
+    /// The list in which those of `older` point to another credential.
+    fn now_by(mut self, older: &Self, id: &[u8]) -> Self {
+        let entries = self.0.iter_mut().filter(|entry| older.has(entry.number));
+        entries.for_each(|entry| entry.by = bytes::array(id));
+        self
+    }
+
+    fn filtered(&self, stays: impl Fn(usize, &Superseded) -> bool) -> Self {
+        let mut filtered = Self::default();
+        let entries = self.entries().enumerate().filter(|(place, entry)| stays(*place, entry));
+        filtered.0.iter_mut().zip(entries).for_each(|(place, (_, entry))| *place = *entry);
+        filtered
     }
 }
 
 /// What a registration does to the credentials that its user has.
 #[derive(Default)]
 pub(super) struct Replacement {
-    /// The credentials that go.
-    pub deleted: [Option<Number>; 2],
+    /// The credential that goes.
+    pub deleted: Option<Number>,
     /// Which credentials are kept from then on, where that changes.
     pub kept: Option<Kept>,
-    /// Whether the user's credential is kept.
-    pub keeps: bool,
 }
 
 impl<P: Platform> Engine<'_, P> {
-    /// To be called when the last report of the response is out, before the next request begins. Deletes the credential
+    /// To be called when the last report of the response is out, before the next request begins. Deletes the credentials
     /// that a registration has replaced, in at most one write to the store; after other commands it does nothing.
     /// Returns whether there was something to do.
     ///
@@ -148,57 +168,54 @@ impl<P: Platform> Authenticator<'_, P> {
         Ok(())
     }
 
-    /// What to do with the credential that the user has when one with `id` is registered. `at_once`: nothing is kept.
+    /// What to do with the credential that the user has when one with `id` is registered. `at_once`: there is no room for
+    /// both.
     pub fn replacement(&self, replaced: Option<Found>, scratch: &[u8], id: &[u8], at_once: bool) -> Replacement {
         let Some(replaced) = replaced else { return Replacement::default() };
-        let known = replaced.credential(scratch).and_then(|credential| self.superseded.replaced_by(credential.id));
-        let number = known.map_or(replaced.number, |known| known.number);
-        let others = self.superseded.without(number);
-        match others.with(Superseded::new(number, id)).filter(|_| !at_once) {
-            // As far as is known, the answer for the credential in between was lost.
-            Some(kept) => {
-                Replacement { deleted: [known.map(|_| replaced.number), None], kept: Some(kept), keeps: true }
-            }
-            None => Replacement {
-                deleted: [Some(replaced.number), known.map(|known| known.number)],
-                kept: known.map(|_| others),
-                keeps: false,
-            },
+        let old_id = replaced.credential(scratch).map_or(&[][..], |credential| credential.id);
+        let older = self.superseded.older_than(replaced.number, old_id);
+        let kept = self.superseded.now_by(&older, id);
+        match kept.with(Superseded::new(replaced.number, id)).filter(|_| !at_once) {
+            Some(kept) => Replacement { deleted: None, kept: Some(kept) },
+            None => Replacement { deleted: Some(replaced.number), kept: (!older.is_empty()).then_some(kept) },
         }
     }
 
-    /// The credential that is deleted together with this one, and the list of those that are kept then, if it changes.
-    pub fn deletion(&self, found: Found, scratch: &[u8]) -> (Option<Number>, Option<Kept>) {
-        let credential = found.credential(scratch);
-        let replaced = credential.and_then(|credential| self.superseded.replaced_by(credential.id));
-        let gone = replaced.map_or(found.number, |replaced| replaced.number);
-        let kept = self.superseded.has(gone).then(|| self.superseded.without(gone));
-        (replaced.map(|replaced| replaced.number), kept)
+    /// The credentials that are deleted together with this one, and the list of those that are kept then, if it changes.
+    pub fn deletion(&self, found: Found, scratch: &[u8]) -> (Kept, Option<Kept>) {
+        let id = found.credential(scratch).map_or(&[][..], |credential| credential.id);
+        let older = self.superseded.older_than(found.number, id);
+        let kept = self.superseded.without(&older).filtered(|_, entry| entry.number != found.number);
+        (older, (kept != self.superseded).then_some(kept))
     }
 
-    /// Deletes the credential that was replaced by the one that an allow list has named. Returns whether there was one.
+    /// Deletes the credentials that are older than the one that an allow list has named. Returns whether there were any.
     pub fn settle_superseded(&mut self) -> Result<bool, Status> {
-        let replaced = self.work.number.and_then(|_| self.superseded.replaced_by(&self.work.id));
-        let settled = replaced.map(|replaced| self.drop_superseded(replaced)).transpose();
-        settled.map(|settled| settled.is_some()).map_err(store_status)
+        let Some(number) = self.work.number else { return Ok(false) };
+        let older = self.superseded.older_than(number, &self.work.id);
+        self.drop_superseded(older).map_err(store_status)
     }
 
     fn drop_last_superseded(&mut self) {
-        if let Some(last) = self.superseded.entries().last().copied() {
-            let _ = self.drop_superseded(last); // it is kept until the new one is named, then
+        let Some(last) = self.superseded.entries().last() else { return };
+        let older = self.superseded.filtered(|_, entry| entry.by == last.by);
+        let _ = self.drop_superseded(older); // they are kept until the new one is named, then
+    }
+
+    fn drop_superseded(&mut self, gone: Kept) -> Result<bool, StoreError> {
+        if gone.is_empty() {
+            return Ok(false);
         }
+        let kept = self.superseded.without(&gone);
+        self.commit_credentials([None, None], gone, Some(kept), None).map(|()| true)
     }
 
-    fn drop_superseded(&mut self, replaced: Superseded) -> Result<(), StoreError> {
-        let kept = self.superseded.without(replaced.number);
-        self.commit_credentials([Some(Change::Delete(replaced.number)), None, None], Some(kept), None)
-    }
-
-    /// Commits changes of the discoverable credentials: with which of them are kept from then on, and with
-    /// a new state unless nothing changes that a platform can list.
+    /// Commits changes of the discoverable credentials: without those that are `gone`, with which of them are kept from
+    /// then on, and with a new state unless nothing changes that a platform can list.
     pub fn commit_credentials(
         &mut self,
-        [first, second, third]: [Option<Change<'_>>; 3],
+        [first, second]: [Option<Change<'_>>; 2],
+        gone: Kept,
         kept: Option<Kept>,
         state: Option<[u8; 16]>,
     ) -> Result<(), StoreError> {
@@ -206,7 +223,9 @@ impl<P: Platform> Authenticator<'_, P> {
         let list = list.as_ref().map(|(list, len)| list.get(..*len).unwrap_or_default());
         let list = list.map(|list| Change::Set(Setting::Superseded, list));
         let state = state.as_ref().map(|state| Change::Set(Setting::StoreState, state));
-        let committed = self.commit(&[first, second, third, list, state]);
+        let mut gone = gone.numbers().map(Change::Delete);
+        let [third, fourth, fifth, sixth] = [gone.next(), gone.next(), gone.next(), gone.next()];
+        let committed = self.commit(&[first, second, third, fourth, fifth, sixth, list, state]);
         match (committed, kept) {
             (Ok(()), Some(kept)) => self.superseded = kept,
             (Ok(()), None) | (Err(StoreError::Full), _) => {}

@@ -113,9 +113,10 @@ fn target(model: &Model, rp: usize, list: Listed) -> Option<(Vec<u8>, Extensions
         Listed::Nobody => None,
         Listed::Wrapped => model.wrapped[rp].clone().map(|(id, asked)| (id, asked, None)),
         Listed::User(user) => model.find(rp, user).map(of),
-        Listed::Replaced(user) => {
-            let replaced = model.replaced.iter().find(|(stored, _)| (stored.rp, stored.user) == (rp, user));
-            replaced.map(|(stored, _)| of(stored))
+        Listed::Replaced { user, newest } => {
+            let stored = model.replaced.iter().map(|(stored, _)| stored);
+            let mut of_user = stored.filter(|stored| (stored.rp, stored.user) == (rp, user));
+            if newest { of_user.next_back() } else { of_user.next() }.map(of)
         }
     }
 }
