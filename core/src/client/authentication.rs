@@ -14,7 +14,7 @@ use rand_core::CryptoRng;
 use super::{
     Assertion, AssertionSelection, Cause, GetOptions, InvalidOption, Requirement,
     authorization::Grant,
-    descriptors::{Part, assemble, candidates, measure, write_ids},
+    descriptors::{candidates, descriptors},
     extensions::{
         LargeBlobAccess,
         hmac::{self, Salts, Sealed},
@@ -32,7 +32,7 @@ use super::{
 use crate::{
     Status,
     auth_data::MAX_CREDENTIAL_ID,
-    cbor::{List, RawMap, Write},
+    cbor::{With, Write},
     crypto::Crypto,
     ctap1::{self, Control},
     ctap2::{
@@ -148,29 +148,21 @@ impl<'o> Authentication<'o> {
         };
         let extends = options.extensions.other.is_some() || inputs != GetAssertionInputs::default();
 
-        // What may be long is written into its place afterwards.
-        let to_list = Request {
+        let request = Request {
             rp_id: self.rp_id(),
             client_data_hash: options.client_data_hash,
-            allow_list: ids.clone().next().map(|_| List::Slice(&[])),
+            allow_list: None,
             extensions: None,
-            options: None,
-            pin_uv_auth_param: None,
-            pin_uv_auth_protocol: None,
-        };
-        let to_extensions = Request { extensions: extends.then_some(RawMap::EMPTY), ..to_list };
-        let request = Request {
             options: grant.uv_option().map(|uv| Options { uv: Some(uv), ..Options::default() }),
             pin_uv_auth_param: proof.as_ref().map(|(param, _)| param.as_bytes()),
             pin_uv_auth_protocol: proof.as_ref().map(|(_, protocol)| *protocol),
-            ..to_extensions
         };
-        let encode = |request: &Request<'_>, buffer: &mut [u8]| encode_request(Command::GET_ASSERTION, request, buffer);
-        let end = |request: &Request<'_>| measure(|buffer| encode(request, buffer)).saturating_sub(1);
-        let list = Part { at: end(&to_list), replaced: 1, write: &|w| write_ids(ids.clone(), w) };
-        let map = Part { at: end(&to_extensions), replaced: 1, write: &|w| extensions.write(w) };
-        let parts = [request.allow_list.map(|_| list), request.extensions.map(|_| map)];
-        Ok(assemble(|buffer| encode(&request, buffer), &parts, buffer)?)
+        let allow_list = descriptors(ids);
+        let with = [
+            (0x03, (!allow_list.is_empty()).then_some(&allow_list as &dyn Write)),
+            (0x04, extends.then_some(extensions)),
+        ];
+        Ok(encode_request(Command::GET_ASSERTION, &With(&request, &with), buffer)?)
     }
 
     /// Whether the command has to name the one credential it is for, for another reason than the list's length.

@@ -15,7 +15,7 @@ use rand_core::CryptoRng;
 use super::{
     Attestation, Cause, Conveyance, InvalidOption, MakeOptions, Requirement,
     authorization::Grant,
-    descriptors::{Part, assemble, candidates, measure, write, write_ids},
+    descriptors::{candidates, descriptors},
     extensions::{
         LargeBlobSupport, MakeResults,
         hmac::{self, Salts, Sealed},
@@ -31,7 +31,7 @@ use crate::{
     Status,
     attestation::{Packed, RawStatement, Statement},
     auth_data::{AuthData, Flags},
-    cbor::{List, RawMap, Write},
+    cbor::{Array, With, Write},
     cose::Algorithm,
     crypto::{Crypto, Hash},
     ctap1::{self, Control},
@@ -137,39 +137,27 @@ impl<'o> Registration<'o> {
         };
         let extends = options.extensions.other.is_some() || inputs != MakeCredentialInputs::default();
 
-        // What may be long is written into its place afterwards.
-        let to_params = Request {
+        let request = Request {
             client_data_hash: options.client_data_hash,
             rp: options.rp,
             user: options.user,
-            pub_key_cred_params: List::Slice(&[]),
+            pub_key_cred_params: options.pub_key_cred_params,
             exclude_list: None,
             extensions: None,
-            options: None,
-            pin_uv_auth_param: None,
-            pin_uv_auth_protocol: None,
-            enterprise_attestation: None,
-            attestation_formats_preference: None,
-        };
-        let to_list = Request { exclude_list: ids.clone().next().map(|_| List::Slice(&[])), ..to_params };
-        let to_extensions = Request { extensions: extends.then_some(RawMap::EMPTY), ..to_list };
-        let request = Request {
             options: Some(asked).filter(|asked| *asked != Options::default()),
             pin_uv_auth_param: proof.as_ref().map(|(param, _)| param.as_bytes()),
             pin_uv_auth_protocol: proof.as_ref().map(|(_, protocol)| *protocol),
             enterprise_attestation: options.enterprise_attestation.filter(|_| self.enterprise),
             attestation_formats_preference: Some(options.attestation_formats)
                 .filter(|formats| means.facts.attestation_formats && !formats.is_empty()),
-            ..to_extensions
         };
-        let encode =
-            |request: &Request<'_>, buffer: &mut [u8]| encode_request(Command::MAKE_CREDENTIAL, request, buffer);
-        let end = |request: &Request<'_>| measure(|buffer| encode(request, buffer)).saturating_sub(1);
-        let params = Part { at: end(&to_params), replaced: 1, write: &|w| write(self.accepted(), w) };
-        let list = Part { at: end(&to_list), replaced: 1, write: &|w| write_ids(ids.clone(), w) };
-        let map = Part { at: end(&to_extensions), replaced: 1, write: &|w| extensions.write(w) };
-        let parts = [Some(params), request.exclude_list.map(|_| list), request.extensions.map(|_| map)];
-        Ok(assemble(|buffer| encode(&request, buffer), &parts, buffer)?)
+        let (accepted, exclude_list) = (Array(self.accepted()), descriptors(ids));
+        let with = [
+            (0x04, Some(&accepted as &dyn Write)),
+            (0x05, (!exclude_list.is_empty()).then_some(&exclude_list as &dyn Write)),
+            (0x06, extends.then_some(extensions)),
+        ];
+        Ok(encode_request(Command::MAKE_CREDENTIAL, &With(&request, &with), buffer)?)
     }
 
     fn check<C: Crypto, R>(&self, means: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<(), Cause> {

@@ -2,9 +2,9 @@
 
 use core::fmt;
 
-use super::names::{Kind, Member, cose_members};
+use super::names::{Kind, Names, cose_members};
 use crate::{
-    cbor::{Item, Reader},
+    cbor::{Item, Member, Reader},
     cose::Algorithm,
 };
 
@@ -96,16 +96,16 @@ fn item(f: &mut fmt::Formatter<'_>, r: &mut Reader<'_>, kind: Kind) -> fmt::Resu
             if shown.len() < text.len() { write!(f, "… / {} bytes /", text.len()) } else { Ok(()) }
         }
         Item::Array(count) => {
-            let inner = if let Kind::Maps(members) = kind { Kind::Map(members) } else { Kind::Plain };
+            let inner = if let Kind::Maps(names) = kind { Kind::Map(names) } else { Kind::Plain };
             nested(f, r, ("[", "]"), count, |f, r| self::item(f, r, inner))
         }
         Item::Map(count) => {
-            let members = match kind {
-                Kind::Map(members) => members,
+            let names = match kind {
+                Kind::Map(names) => names,
                 Kind::Cose => cose_members(start),
-                _ => &[],
+                _ => Names::NONE,
             };
-            nested(f, r, ("{", "}"), count, |f, r| entry(f, r, members))
+            nested(f, r, ("{", "}"), count, |f, r| entry(f, r, names))
         }
         Item::Tag(tag) => {
             write!(f, "{tag}(")?;
@@ -142,9 +142,9 @@ fn nested<'a>(
     f.write_str(close)
 }
 
-fn entry(f: &mut fmt::Formatter<'_>, r: &mut Reader<'_>, members: &[Member]) -> fmt::Result {
+fn entry(f: &mut fmt::Formatter<'_>, r: &mut Reader<'_>, names: Names) -> fmt::Result {
     let key = r.skip().unwrap_or_default();
-    let (name, kind) = find(key, members);
+    let (name, kind) = find(key, names);
     match name {
         Some(name) => write!(f, "{name}: ")?,
         None => write!(f, "{}: ", Value(key, Kind::Plain))?,
@@ -152,11 +152,10 @@ fn entry(f: &mut fmt::Formatter<'_>, r: &mut Reader<'_>, members: &[Member]) -> 
     item(f, r, kind)
 }
 
-/// The name that an encoded key has in `members`, and what its value is.
-pub(super) fn find(key: &[u8], members: &[Member]) -> (Option<&'static str>, Kind) {
-    let number = Reader::tolerant(key).integer().ok();
-    match members.iter().find(|member| Some(i64::from(member.0)) == number) {
-        Some(Member(_, name, kind)) => (Some(name), *kind),
+/// The member that has an encoded key in `names`, and what its value is.
+pub(super) fn find(key: &[u8], names: Names) -> (Option<Member>, Kind) {
+    match Reader::tolerant(key).integer().ok().and_then(|key| names.find(key)) {
+        Some((member, kind)) => (Some(member), kind),
         // The algorithm of credential parameters and attestation statements.
         None if key == b"\x63alg" => (None, Kind::Algorithm),
         None => (None, Kind::Plain),

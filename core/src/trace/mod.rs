@@ -15,14 +15,14 @@
 //! | `mod.rs` | [`Event`], as text and member by member |
 //! | `tracer.rs` | [`Tracer`] and [`text`] |
 //! | `diagnostic.rs` | CBOR in diagnostic notation |
-//! | `names.rs` | the names of the members, one table a command |
+//! | `names.rs` | the commands, and what the values of some members are |
 
 use core::fmt;
 
 use crate::{
     Status,
     auth_data::AuthData,
-    cbor::{Error, Item, Reader},
+    cbor::{Error, Item, Member, Reader},
     ctap2::Command,
     transport::{
         KeepAlive, Protocol,
@@ -40,7 +40,7 @@ pub use diagnostic::{Diagnostic, Hex};
 pub use tracer::{Tracer, text};
 
 use diagnostic::{Bits, Bytes, MANY, Value, find};
-use names::{CAPABILITIES, FLAGS, Kind, Member, Names};
+use names::{CAPABILITIES, FLAGS, Kind, Known, Names};
 
 /// Where something goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl Event<'_> {
             _ => return Ok(()),
         };
         let Some(body @ [_, ..]) = message.get(1..) else { return Ok(()) };
-        let Some(names) = Names::of(command) else {
+        let Some(known) = Known::of(command) else {
             return each(format_args!("body"), format_args!("h'{}'", Hex(body)));
         };
         if let Err(error) = check(Reader::tolerant(body)) {
@@ -92,7 +92,7 @@ impl Event<'_> {
         if let (true, Err(error)) = (is_request, check(Reader::strict(body))) {
             each(format_args!("not canonical"), format_args!("{error}"))?;
         }
-        members(body, if is_request { names.request } else { names.response }, &mut each)
+        members(body, if is_request { known.request } else { known.response }, &mut each)
     }
 }
 
@@ -137,7 +137,7 @@ fn check(mut r: Reader<'_>) -> Result<(), Error> {
 /// The members of a well-formed body.
 fn members(
     body: &[u8],
-    table: &[Member],
+    names: Names,
     each: &mut dyn FnMut(fmt::Arguments<'_>, fmt::Arguments<'_>) -> fmt::Result,
 ) -> fmt::Result {
     let mut r = Reader::tolerant(body);
@@ -146,7 +146,7 @@ fn members(
     };
     for _ in 0..count.min(MANY) {
         let (Ok(key), Ok(value)) = (r.skip(), r.skip()) else { break };
-        match find(key, table) {
+        match find(key, names) {
             (Some(name), Kind::AuthData) => auth_data(name, value, each)?,
             (Some(name), kind) => each(format_args!("{name}"), format_args!("{}", Value(value, kind)))?,
             (None, kind) => each(format_args!("{}", Value(key, Kind::Plain)), format_args!("{}", Value(value, kind)))?,
@@ -160,7 +160,7 @@ fn members(
 
 /// The parts of authenticator data; a value that is none is shown as it is, with what is wrong with it.
 fn auth_data(
-    name: &str,
+    name: Member,
     value: &[u8],
     each: &mut dyn FnMut(fmt::Arguments<'_>, fmt::Arguments<'_>) -> fmt::Result,
 ) -> fmt::Result {
@@ -225,8 +225,8 @@ pub struct CommandName(pub Command);
 
 impl fmt::Display for CommandName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match Names::of(self.0) {
-            Some(names) => f.write_str(names.name),
+        match Known::of(self.0) {
+            Some(known) => f.write_str(known.name),
             None => write!(f, "command 0x{:02x}", self.0.0),
         }
     }

@@ -5,7 +5,7 @@ use core::convert::Infallible;
 use rand_core::CryptoRng;
 
 use crate::{
-    cbor::{RawMap, Write, Writer},
+    cbor::{RawMap, With, Write},
     client::{
         Cause, Ceremony, InvalidOption, Requirement,
         facts::{Facts, Purpose},
@@ -47,11 +47,11 @@ impl Setting<'_> {
         }
     }
 
-    fn write_params(&self, w: &mut Writer<'_>) {
+    fn params(&self) -> Option<&dyn Write> {
         match self {
-            Self::MinPinLength(params) => params.write(w),
-            Self::Vendor(params) => params.write(w),
-            _ => {}
+            Self::MinPinLength(params) => Some(params),
+            Self::Vendor(params) => Some(params),
+            _ => None,
         }
     }
 
@@ -136,22 +136,15 @@ impl Operation for Configuration<'_> {
     ) -> Result<usize, Cause> {
         let sub_command = self.setting.sub_command();
         let head = authenticated_head(sub_command);
-        proven::encode(
-            means.crypto,
-            means.grant,
-            &head,
-            |w| self.setting.write_params(w),
-            buffer,
-            |proven, buffer| {
-                let request = Request {
-                    sub_command,
-                    sub_command_params: proven.params,
-                    pin_uv_auth_protocol: proven.protocol,
-                    pin_uv_auth_param: proven.param,
-                };
-                encode_request(Command::CONFIG, &request, buffer)
-            },
-        )
+        proven::encode(means.crypto, means.grant, &head, self.setting.params(), buffer, |proven, buffer| {
+            let request = Request {
+                sub_command,
+                sub_command_params: None,
+                pin_uv_auth_protocol: proven.protocol,
+                pin_uv_auth_param: proven.param,
+            };
+            encode_request(Command::CONFIG, &With(&request, &[(0x02, proven.params)]), buffer)
+        })
     }
 
     fn accept<C: Crypto, R: CryptoRng>(

@@ -6,7 +6,7 @@ use rand_core::CryptoRng;
 
 use crate::{
     Status,
-    cbor::{Write, Writer},
+    cbor::{With, Write},
     client::{
         Cause, Ceremony, Requirement,
         facts::{Facts, Purpose},
@@ -354,20 +354,16 @@ impl<K: Kind> Operation for CredentialManagement<'_, K> {
         let encode = |sub_command, proven: Proven<'_>, buffer: &mut [u8]| {
             let request = Request {
                 sub_command,
-                sub_command_params: proven.params,
+                sub_command_params: None,
                 pin_uv_auth_protocol: proven.protocol,
                 pin_uv_auth_param: proven.param,
             };
-            encode_request(self.command, &request, buffer)
+            encode_request(self.command, &With(&request, &[(0x02, proven.params)]), buffer)
         };
         if let Some(next) = self.kind.next() {
             return Ok(encode(next, Proven::default(), buffer)?);
         }
-        let params = |w: &mut Writer<'_>| {
-            if let Some(params) = &self.params {
-                params.write(w);
-            }
-        };
+        let params = self.params.as_ref().map(|params| params as &dyn Write);
         let head = authenticated_head(self.sub_command);
         proven::encode(means.crypto, means.grant, &head, params, buffer, |proven, buffer| {
             encode(self.sub_command, proven, buffer)

@@ -6,7 +6,7 @@ use rand_core::CryptoRng;
 
 use crate::{
     Status,
-    cbor::{List, Read, Reader, Write, Writer},
+    cbor::{List, Read, Reader, With, Write},
     client::{
         Cause, Ceremony, Requirement,
         authorization::Grant,
@@ -312,20 +312,16 @@ fn encode<C: Hash>(
     grant: Grant<'_>,
     buffer: &mut [u8],
 ) -> Result<usize, Cause> {
-    let write = |w: &mut Writer<'_>| {
-        if *params != Params::default() {
-            params.write(w);
-        }
-    };
-    proven::encode(crypto, grant, &authenticated_head(sub_command), write, buffer, |proven, buffer| {
+    let params = (*params != Params::default()).then_some(params as &dyn Write);
+    proven::encode(crypto, grant, &authenticated_head(sub_command), params, buffer, |proven, buffer| {
         let request = Request {
             modality: Some(FINGERPRINT),
             sub_command: Some(sub_command),
-            sub_command_params: proven.params,
+            sub_command_params: None,
             pin_uv_auth_protocol: proven.protocol,
             pin_uv_auth_param: proven.param,
             get_modality: None,
         };
-        encode_request(command, &request, buffer)
+        encode_request(command, &With(&request, &[(0x03, proven.params)]), buffer)
     })
 }
