@@ -156,5 +156,5 @@ impl Write for Statement<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "webauthn"))]
 mod tests;

@@ -7,12 +7,12 @@
 
 use core::fmt;
 
+mod point;
 mod spki;
 
-use crate::{
-    cbor::{Error, ErrorKind, RawMap, Read, Reader, Write, Writer},
-    crypto::P256Point,
-};
+pub use point::P256Point;
+
+use crate::cbor::{Error, ErrorKind, RawMap, Read, Reader, Write, Writer};
 
 /// A COSE algorithm identifier. Values this version does not name are kept as they came; one that does not fit in 32 bits,
 /// as WebAuthn's identifiers do, is read as [`Algorithm::RESERVED`].

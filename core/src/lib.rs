@@ -37,28 +37,30 @@
 )]
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
-// What AWS-LC hands out lies on the heap; nothing else in this crate does.
-#[cfg(feature = "aws-lc")]
-extern crate alloc;
-
 pub mod attestation;
 pub mod auth_data;
 pub mod bytes;
 pub mod cbor;
+#[cfg(feature = "client")]
 pub mod client;
 pub mod cose;
 pub mod crypto;
 pub mod ctap1;
 pub mod ctap2;
 pub mod extensions;
+#[cfg(feature = "webauthn")]
 pub mod json;
+#[cfg(feature = "client")]
 pub mod large_blob;
 pub mod pin_uv;
 pub mod status;
 pub mod time;
+#[cfg(feature = "trace")]
 pub mod trace;
 pub mod transport;
+#[cfg(feature = "verify")]
 pub mod verify;
+#[cfg(feature = "webauthn")]
 pub mod webauthn;
 
 #[cfg(test)]

@@ -137,6 +137,7 @@ macro_rules! algorithm {
 pub fn algorithms(secret: &mut [u8], public: &mut [u8], signature: &mut [u8]) {
     let machines: &[(fn(&mut [u8], &mut [u8]), fn(&[u8], &[u8], &mut [u8]))] = &[
         (es256_generate, es256_sign),
+        #[cfg(feature = "eddsa")]
         (eddsa_generate, eddsa_sign),
         #[cfg(feature = "es384")]
         (es384_generate, es384_sign),
@@ -159,7 +160,7 @@ pub fn algorithms(secret: &mut [u8], public: &mut [u8], signature: &mut [u8]) {
 
 #[cfg(feature = "rustcrypto")]
 algorithm!(es256_generate, es256_sign, ES256);
-#[cfg(feature = "rustcrypto")]
+#[cfg(feature = "eddsa")]
 algorithm!(eddsa_generate, eddsa_sign, EDDSA);
 #[cfg(feature = "es384")]
 algorithm!(es384_generate, es384_sign, ES384);

@@ -1,4 +1,4 @@
-//! The seam to cryptography: four small traits, so that one backend's ES256 can stand beside another's RSA.
+//! The seam to cryptography: five small traits, so that one backend's ES256 can stand beside another's RSA.
 //!
 //! | trait | what it does | who needs it |
 //! |---|---|---|
@@ -15,21 +15,15 @@
 use rand_core::TryCryptoRng;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::{
-    bytes,
-    cose::{Algorithm, CoseKey},
-};
+pub use crate::cose::P256Point;
+use crate::cose::{Algorithm, CoseKey};
 
-#[cfg(feature = "aws-lc")]
-mod aws_lc;
 pub mod conformance;
 pub mod der;
 #[cfg(feature = "rustcrypto")]
 mod rustcrypto;
 #[cfg(any(test, feature = "stub-crypto"))]
 mod stub;
-#[cfg(feature = "aws-lc")]
-pub use aws_lc::AwsLc;
 #[cfg(feature = "rustcrypto")]
 pub use rustcrypto::RustCrypto;
 #[cfg(any(test, feature = "stub-crypto"))]
@@ -126,32 +120,6 @@ pub trait Cipher {
         data: &mut [u8],
         tag: &[u8; 16],
     ) -> Result<(), Error>;
-}
-
-/// A point on P-256, each coordinate 32 bytes big-endian. Not known to be on the curve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct P256Point {
-    /// The x coordinate.
-    pub x: [u8; 32],
-    /// The y coordinate.
-    pub y: [u8; 32],
-}
-
-impl P256Point {
-    /// The point of `x‖y`.
-    pub fn from_bytes(raw: &[u8; 64]) -> Self {
-        let (x, y) = raw.split_at_checked(32).unwrap_or_default();
-        Self { x: bytes::array(x), y: bytes::array(y) }
-    }
-
-    /// `x‖y`, the raw public key of [`Sign::generate`].
-    pub fn to_bytes(&self) -> [u8; 64] {
-        let mut raw = [0; 64];
-        let (x, y) = raw.split_at_mut_checked(32).unwrap_or_default();
-        bytes::copy(x, &self.x);
-        bytes::copy(y, &self.y);
-        raw
-    }
 }
 
 /// The order of P-256's group (SP 800-186 §3.2.1.3).
@@ -280,17 +248,20 @@ pub const HEDGE: usize = 32;
 pub const ML_DSA_SEED: usize = 32;
 
 /// The longest secret key of the algorithms built in, in bytes: RSA's primes, a scalar of P-521, or Ed25519's seed and
-/// public key.
-pub const MAX_SECRET: usize = if cfg!(feature = "aws-lc") {
+/// public key. It has room for Ed25519 without `eddsa` too, for a backend of one's own.
+pub const MAX_SECRET: usize = if cfg!(feature = "rsa") {
     256
 } else if cfg!(feature = "es512") {
     66
 } else {
     64
 };
-/// The longest raw public key of the algorithms built in, in bytes: that of ML-DSA-87, or `x‖y` on the largest curve.
+/// The longest raw public key of the algorithms built in, in bytes: that of ML-DSA-87, RSA's modulus and exponent, or
+/// `x‖y` on the largest curve.
 pub const MAX_PUBLIC: usize = if cfg!(feature = "ml-dsa") {
     2592
+} else if cfg!(feature = "rsa") {
+    259
 } else if cfg!(feature = "es512") {
     132
 } else if cfg!(feature = "es384") {
@@ -298,9 +269,12 @@ pub const MAX_PUBLIC: usize = if cfg!(feature = "ml-dsa") {
 } else {
     64
 };
-/// The longest signature of the algorithms built in, in bytes: that of ML-DSA-87, or the DER of ECDSA on the largest curve.
+/// The longest signature of the algorithms built in, in bytes: that of ML-DSA-87, of RSA, or the DER of ECDSA on the
+/// largest curve.
 pub const MAX_SIGNATURE: usize = if cfg!(feature = "ml-dsa") {
     4627
+} else if cfg!(feature = "rsa") {
+    256
 } else if cfg!(feature = "es512") {
     139
 } else if cfg!(feature = "es384") {
@@ -310,10 +284,10 @@ pub const MAX_SIGNATURE: usize = if cfg!(feature = "ml-dsa") {
 };
 
 /// A random source that fails.
-#[cfg(test)]
+#[cfg(all(test, feature = "rustcrypto"))]
 pub(crate) struct NoRandom;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "rustcrypto"))]
 mod no_random {
     use rand_core::{TryCryptoRng, TryRng};
 

@@ -23,7 +23,7 @@ const TOUCH_POLL: time::Duration = time::Duration::from_millis(20);
 
 /// What a virtual key computes with.
 #[cfg(feature = "aws-lc")]
-pub type VirtualCrypto = keyfob_core::crypto::AwsLc;
+pub type VirtualCrypto = keyfob_aws_lc::AwsLc;
 /// What a virtual key computes with.
 #[cfg(not(feature = "aws-lc"))]
 pub type VirtualCrypto = keyfob_core::crypto::RustCrypto;

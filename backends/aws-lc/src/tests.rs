@@ -1,10 +1,10 @@
-use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
-
-use super::*;
-use crate::crypto::{
+use keyfob_core::crypto::{
     MAX_PUBLIC, MAX_SECRET, MAX_SIGNATURE,
     conformance::{self, KNOWN_SIGNATURES},
 };
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+
+use super::*;
 
 fn generate<C: Sign>(crypto: &C, algorithm: Algorithm) -> (Vec<u8>, Vec<u8>) {
     let (mut secret, mut public) = (vec![0; MAX_SECRET], vec![0; MAX_PUBLIC]);

@@ -8,9 +8,8 @@ use aws_lc_rs::{
     signature::{KeyPair, RsaKeyPair, RsaPublicKeyComponents},
 };
 use crypto_bigint::{Limb, NonZero, Odd, U1024, U2048, Uint};
+use keyfob_core::{bytes, crypto::Error};
 use zeroize::Zeroizing;
-
-use crate::{bytes, crypto::Error};
 
 /// The modulus, in bytes; also the two primes.
 pub const MODULUS: usize = 256;

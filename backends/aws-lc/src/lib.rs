@@ -1,11 +1,25 @@
-//! The crypto traits on AWS-LC, for hosts: RSA, and elliptic curves at the speed of assembly. It is built from C.
+//! keyfob's crypto traits on AWS-LC, for hosts: RSA, and elliptic curves at the speed of assembly. AWS-LC is built from C.
 //!
 //! | by AWS-LC | by [`RustCrypto`] |
 //! |---|---|
 //! | ES256, ES384, ES512, RS256, PS256, ML-DSA | EdDSA, ES256K, hashes, ciphers, key agreement |
 
-use alloc::vec::Vec;
-use core::cell::Cell;
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::disallowed_methods
+    )
+)]
+#![cfg_attr(test, allow(clippy::disallowed_methods))]
+
+use std::cell::Cell;
 
 use aws_lc_rs::{
     digest::{self, Digest},
@@ -14,20 +28,22 @@ use aws_lc_rs::{
         RsaKeyPair, RsaParameters, RsaPublicKeyComponents, RsaSignatureEncoding,
     },
 };
+use keyfob_core::{
+    bytes,
+    cose::{Algorithm, CoseKey},
+    crypto::{
+        Agreement, Cipher, Error, HEDGE, Hash, ML_DSA_SEED, P256Point, P256Secret, RustCrypto, Sign, Verify,
+        fill_random,
+    },
+};
 use rand_core::TryCryptoRng;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::{Agreement, Cipher, Error, Hash, ML_DSA_SEED, P256Point, P256Secret, RustCrypto, Sign, Verify};
-use crate::{
-    bytes,
-    cose::{Algorithm, CoseKey},
-};
-
 mod ec;
 mod rsa;
 
-/// Every trait of [`super`]: what AWS-LC does best by AWS-LC, the rest by [`RustCrypto`].
+/// Every trait of [`keyfob_core::crypto`]: what AWS-LC does best by AWS-LC, the rest by [`RustCrypto`].
 ///
 /// A secret key on a NIST curve is the scalar and the public key, `d‖x‖y`: with the public key at hand AWS-LC loads it in
 /// half the time. The bare scalar that [`RustCrypto`] stores is taken as well. An RSA secret is the two primes of a
@@ -41,8 +57,8 @@ pub struct AwsLc {
     fresh: Cell<Option<Fresh>>,
 }
 
-impl core::fmt::Debug for AwsLc {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl std::fmt::Debug for AwsLc {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("AwsLc")
     }
 }
@@ -167,7 +183,7 @@ impl Sign for AwsLc {
             }
             Method::MlDsa(..) => {
                 let secret: &mut [u8; ML_DSA_SEED] = secret.first_chunk_mut().ok_or(Error::OutputTooSmall)?;
-                super::fill_random(rng, secret)?;
+                fill_random(rng, secret)?;
                 (method.load(secret)?, secret.len())
             }
         };
@@ -190,7 +206,7 @@ impl Sign for AwsLc {
         algorithm: Algorithm,
         secret: &[u8],
         message: &[&[u8]],
-        hedge: Option<&[u8; super::HEDGE]>,
+        hedge: Option<&[u8; HEDGE]>,
         signature: &mut [u8],
     ) -> Result<usize, Error> {
         let Some(method) = Method::of(algorithm) else {

@@ -1,19 +1,12 @@
 //! Keys on NIST curves, between their stored form and AWS-LC's.
 
-use alloc::vec::Vec;
-
 use aws_lc_rs::{
     digest,
     encoding::{AsBigEndian, EcPrivateKeyBin},
     signature::{self, EcdsaKeyPair, EcdsaSigningAlgorithm, EcdsaVerificationAlgorithm, KeyPair, ParsedPublicKey},
 };
+use keyfob_core::{bytes, cose, crypto::Error};
 use zeroize::Zeroizing;
-
-use crate::{
-    bytes,
-    cose::{self},
-    crypto::Error,
-};
 
 /// A curve and the hash it is used with.
 pub struct Curve {
