@@ -71,8 +71,10 @@ message! {
 }
 
 impl<'a> Element<'a> {
-    /// Reads the statement. Errors: what is wrong with a statement of a known format; [`ErrorKind::Forbidden`] for a
-    /// "compound" one.
+    /// Reads the statement.
+    ///
+    /// # Errors
+    /// What is wrong with a statement of a known format; [`ErrorKind::Forbidden`] for a "compound" one.
     pub fn decode(&self) -> Result<Statement<'a>, Error> {
         match self.format {
             "compound" => Err(Reader::tolerant(self.statement.0).error(ErrorKind::Forbidden)),

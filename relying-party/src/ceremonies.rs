@@ -66,7 +66,10 @@ impl Arguments {
     }
 }
 
-/// Registers. Errors: what the user has to know, in a line.
+/// Registers.
+///
+/// # Errors
+/// What the user has to know, in a line.
 pub fn register(register: Register) -> Result<(), String> {
     let arguments = register.arguments;
     if arguments.user.is_none() {
@@ -77,7 +80,10 @@ pub fn register(register: Register) -> Result<(), String> {
     arguments.run(if register.sign_in { &ceremonies } else { &ceremonies[..1] })
 }
 
-/// Signs in. Errors: what the user has to know, in a line.
+/// Signs in.
+///
+/// # Errors
+/// What the user has to know, in a line.
 pub fn sign_in(arguments: Arguments) -> Result<(), String> {
     if !matches!(arguments.key, KeyChoice::Tcp(_)) {
         return Err(
@@ -103,7 +109,10 @@ pub struct Backend {
     quiet: bool,
 }
 
-/// Serves devices until it is told to stop. Errors: what the user has to know, in a line.
+/// Serves devices until it is told to stop.
+///
+/// # Errors
+/// What the user has to know, in a line.
 pub fn backend(arguments: Backend) -> Result<(), String> {
     let router = backend::router(&arguments.server, !arguments.quiet).map_err(|error| error.to_string())?;
     serve::runtime()?.block_on(async {

@@ -56,7 +56,10 @@ pub struct Arguments {
     quiet: bool,
 }
 
-/// Serves until it is told to stop. Errors: what the user has to know, in a line.
+/// Serves until it is told to stop.
+///
+/// # Errors
+/// What the user has to know, in a line.
 pub fn run(arguments: Arguments) -> Result<(), String> {
     runtime()?.block_on(serve(arguments))
 }
@@ -94,13 +97,19 @@ async fn serve(arguments: Arguments) -> Result<(), String> {
     until_stopped(listener, router).await
 }
 
-/// Serves until it is told to stop. Errors: a line for the user.
+/// Serves until it is told to stop.
+///
+/// # Errors
+/// A line for the user.
 pub async fn until_stopped(listener: TcpListener, router: Router) -> Result<(), String> {
     let served = axum::serve(listener, router).with_graceful_shutdown(stopped()).await;
     served.map_err(|error| format!("the socket failed: {}", plain(&error)))
 }
 
-/// Listens. Errors: a line for the user.
+/// Listens.
+///
+/// # Errors
+/// A line for the user.
 pub async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), String> {
     let listener = TcpListener::bind(address).await;
     let listener = listener.map_err(|error| format!("cannot listen on {address}: {}", plain(&error)))?;
@@ -108,7 +117,10 @@ pub async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), St
     Ok((listener, address))
 }
 
-/// Threads to serve with. Errors: a line for the user.
+/// Threads to serve with.
+///
+/// # Errors
+/// A line for the user.
 pub fn runtime() -> Result<Runtime, String> {
     let runtime = runtime::Builder::new_multi_thread().enable_all().build();
     runtime.map_err(|error| format!("no threads: {error}"))

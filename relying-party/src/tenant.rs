@@ -19,7 +19,10 @@ impl Tenant {
         Self { rp_id: rp_id.into(), name: rp_id.into(), origins: vec![format!("https://{rp_id}")] }
     }
 
-    /// Reads `RP_ID` or `RP_ID=ORIGIN,ORIGIN`. Errors: a line for the user, when an origin may not use the RP ID.
+    /// Reads `RP_ID` or `RP_ID=ORIGIN,ORIGIN`.
+    ///
+    /// # Errors
+    /// A line for the user, when an origin may not use the RP ID.
     pub fn parse(text: &str) -> Result<Self, String> {
         let Some((rp_id, origins)) = text.split_once('=') else {
             let tenant = Self::new(text);

@@ -123,7 +123,10 @@ impl<'o: 'b, 'b, C: Crypto, R: CryptoRng> Machine for Listing<'o, 'b, C, R> {
 }
 
 impl<C: Backend> World<'_, C> {
-    /// Runs a ceremony to its end. Errors: it does not end, or says what it must not say.
+    /// Runs a ceremony to its end.
+    ///
+    /// # Errors
+    /// It does not end, or says what it must not say.
     pub fn conduct(&mut self, machine: &mut dyn Machine, mut plan: Plan) -> Result<Course, String> {
         let begun = self.now;
         let bound = begun + plan.timeout.as_millis() as u64 + plan.typing + GRACE;

@@ -58,7 +58,10 @@ impl Attempts {
     /// The most that one power-up has (CTAP 2.3 §6.5.5).
     const MOST: u8 = 3;
 
-    /// The retries that are left are stored, `before` was stored. Errors: there are too many in a row.
+    /// The retries that are left are stored, `before` was stored.
+    ///
+    /// # Errors
+    /// There are too many in a row.
     pub fn stored(&mut self, before: Option<u8>, left: u8, other_pin: bool) -> Result<(), String> {
         let right = other_pin || before.is_none_or(|before| left > before);
         self.0 = if right { 0 } else { self.0 + 1 };
@@ -144,7 +147,10 @@ pub fn can_sign_in(
     candidates > 0 && verifies(config, ledger, needed, preferred)
 }
 
-/// The PIN that is set, among those that were ever chosen. Errors: one is set that nobody chose.
+/// The PIN that is set, among those that were ever chosen.
+///
+/// # Errors
+/// One is set that nobody chose.
 pub fn current_pin(crypto: &impl Hash, ledger: &Ledger, chosen: &[String]) -> Result<Option<String>, String> {
     let Some(hash) = ledger.pin_hash else { return Ok(None) };
     let matches = |pin: &&String| PinHash::of(crypto, pin.as_bytes()).matches(&hash);

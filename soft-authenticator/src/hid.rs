@@ -70,7 +70,10 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
     }
 
     /// Unplugs the authenticator and plugs it in again: channels, tokens and pending commands are gone, what is stored
-    /// stays. Errors: [`ConfigError::Store`].
+    /// stays.
+    ///
+    /// # Errors
+    /// [`ConfigError::Store`].
     pub fn power_cycle(&mut self, now: Instant) -> Result<(), ConfigError> {
         self.framing.reset();
         self.waits_for = None;

@@ -105,7 +105,9 @@ impl fmt::Display for RequestError {
 
 impl<'a> Request<'a> {
     /// Reads a request in short or extended length encoding. P2 and the expected length are not looked at.
-    /// Errors: [`RequestError`].
+    ///
+    /// # Errors
+    /// [`RequestError`].
     pub fn decode(apdu: &'a [u8]) -> Result<Self, RequestError> {
         let apdu = Apdu::decode(apdu).ok_or(RequestError::Length)?;
         if apdu.class != 0 {
@@ -132,7 +134,9 @@ impl<'a> Request<'a> {
     }
 
     /// Writes the request in extended length encoding. A key handle is cut after [`MAX_KEY_HANDLE`] bytes.
-    /// Errors: [`Overflow`] with the size it takes.
+    ///
+    /// # Errors
+    /// [`Overflow`] with the size it takes.
     pub fn encode(&self, buffer: &mut [u8]) -> Result<usize, Overflow> {
         let mut w = Writer::new(buffer);
         match *self {

@@ -36,8 +36,10 @@ impl fmt::Display for ResponseError {
     }
 }
 
-/// Splits the status word off a response. Errors: [`ResponseError::Length`] for fewer than two bytes,
-/// [`ResponseError::Status`].
+/// Splits the status word off a response.
+///
+/// # Errors
+/// [`ResponseError::Length`] for fewer than two bytes, [`ResponseError::Status`].
 pub fn response_data(response: &[u8]) -> Result<&[u8], ResponseError> {
     let (data, &status) = response.split_last_chunk().ok_or(ResponseError::Length)?;
     match StatusWord(u16::from_be_bytes(status)) {
@@ -46,7 +48,10 @@ pub fn response_data(response: &[u8]) -> Result<&[u8], ResponseError> {
     }
 }
 
-/// Writes a response that is `data` and a status word: [`VERSION`], or nothing and an error. Errors: [`Overflow`].
+/// Writes a response that is `data` and a status word: [`VERSION`], or nothing and an error.
+///
+/// # Errors
+/// [`Overflow`].
 pub fn encode_status(data: &[u8], status: StatusWord, buffer: &mut [u8]) -> Result<usize, Overflow> {
     let mut w = Writer::new(buffer);
     w.raw(data);
@@ -68,7 +73,10 @@ pub struct RegisterResponse<'a> {
 }
 
 impl<'a> RegisterResponse<'a> {
-    /// Reads a response with its status word. Errors: [`ResponseError`].
+    /// Reads a response with its status word.
+    ///
+    /// # Errors
+    /// [`ResponseError`].
     pub fn decode(response: &'a [u8]) -> Result<Self, ResponseError> {
         let data = response_data(response)?;
         let (&reserved, rest) = data.split_first().ok_or(ResponseError::Length)?;
@@ -87,7 +95,9 @@ impl<'a> RegisterResponse<'a> {
     }
 
     /// Writes the response and [`StatusWord::NO_ERROR`]. A key handle is cut after [`MAX_KEY_HANDLE`] bytes.
-    /// Errors: [`Overflow`] with the size it takes.
+    ///
+    /// # Errors
+    /// [`Overflow`] with the size it takes.
     pub fn encode(&self, buffer: &mut [u8]) -> Result<usize, Overflow> {
         let key_handle = self.key_handle.get(..MAX_KEY_HANDLE).unwrap_or(self.key_handle);
         let mut w = Writer::new(buffer);
@@ -114,7 +124,10 @@ pub struct AuthenticateResponse<'a> {
 }
 
 impl<'a> AuthenticateResponse<'a> {
-    /// Reads a response with its status word. Errors: [`ResponseError`].
+    /// Reads a response with its status word.
+    ///
+    /// # Errors
+    /// [`ResponseError`].
     pub fn decode(response: &'a [u8]) -> Result<Self, ResponseError> {
         let data = response_data(response)?;
         let (&user_presence, rest) = data.split_first().ok_or(ResponseError::Length)?;
@@ -126,7 +139,10 @@ impl<'a> AuthenticateResponse<'a> {
         Ok(Self { user_presence, counter: u32::from_be_bytes(counter), signature })
     }
 
-    /// Writes the response and [`StatusWord::NO_ERROR`]. Errors: [`Overflow`] with the size it takes.
+    /// Writes the response and [`StatusWord::NO_ERROR`].
+    ///
+    /// # Errors
+    /// [`Overflow`] with the size it takes.
     pub fn encode(&self, buffer: &mut [u8]) -> Result<usize, Overflow> {
         let mut w = Writer::new(buffer);
         w.byte(self.user_presence);

@@ -21,7 +21,8 @@ pub struct Method {
 }
 
 impl Read<'_> for Method {
-    /// Errors: [`ErrorKind::WrongLength`] for an array of other than three items, among others.
+    /// # Errors
+    /// [`ErrorKind::WrongLength`] for an array of other than three items, among others.
     fn read(r: &mut Reader<'_>) -> Result<Self, Error> {
         if r.array()? != 3 {
             return Err(r.error(ErrorKind::WrongLength));

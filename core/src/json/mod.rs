@@ -128,7 +128,10 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// A reader at the front of `document`. Errors: [`ErrorKind::NotUtf8`].
+    /// A reader at the front of `document`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotUtf8`].
     pub fn new(document: &'a [u8]) -> Result<Self, Error> {
         match core::str::from_utf8(document) {
             Ok(rest) => Ok(Self { rest, end: rest.len(), depth: MAX_DEPTH, opened: false }),
@@ -147,7 +150,10 @@ impl<'a> Reader<'a> {
         Error { kind, offset: self.offset(), member: None }
     }
 
-    /// Checks that nothing but white space is left. Errors: [`ErrorKind::TrailingBytes`].
+    /// Checks that nothing but white space is left.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TrailingBytes`].
     pub fn finish(&mut self) -> Result<(), Error> {
         match self.peek() {
             None => Ok(()),
@@ -155,7 +161,10 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The type of the next value, without reading it. Errors: [`ErrorKind::Truncated`], [`ErrorKind::Unexpected`].
+    /// The type of the next value, without reading it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Truncated`], [`ErrorKind::Unexpected`].
     pub fn next_type(&mut self) -> Result<Type, Error> {
         match self.peek() {
             Some(b'{') => Ok(Type::Object),
@@ -234,7 +243,9 @@ impl<'a> Reader<'a> {
     }
 
     /// A whole number of 64 bits, however it is written: `60000`, `60000.0` and `6e4` are the same in JavaScript.
-    /// Errors: [`ErrorKind::OutOfRange`] for any other number.
+    ///
+    /// # Errors
+    /// [`ErrorKind::OutOfRange`] for any other number.
     pub fn integer(&mut self) -> Result<i64, Error> {
         self.expect(Type::Number)?;
         let out_of_range = self.error(ErrorKind::OutOfRange);
@@ -266,7 +277,10 @@ impl<'a> Reader<'a> {
         Ok(self.since(start))
     }
 
-    /// Keeps the value of a known member. Errors: [`ErrorKind::Duplicate`] when it was kept before.
+    /// Keeps the value of a known member.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Duplicate`] when it was kept before.
     pub fn once<T>(&self, slot: &mut Option<T>, value: T) -> Result<(), Error> {
         match slot.replace(value) {
             None => Ok(()),
@@ -405,7 +419,10 @@ impl<'a> JsonStr<'a> {
         Unescaped { chars: self.escaped.chars() }
     }
 
-    /// Copies the text to the front of `buffer`. Errors: [`Overflow`] with the size it takes.
+    /// Copies the text to the front of `buffer`.
+    ///
+    /// # Errors
+    /// [`Overflow`] with the size it takes.
     pub fn copy_to<'b>(&self, buffer: &'b mut [u8]) -> Result<&'b str, Overflow> {
         let mut w = Writer::new(buffer);
         for char in self.chars() {

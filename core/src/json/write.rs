@@ -52,7 +52,9 @@ pub fn encode<T: Write + ?Sized>(value: &T, shape: Option<&Shape>, buffer: &mut 
     })
 }
 
-/// Has `write` write to the front of `buffer`, while `value` lies at its end as CBOR. Errors:
+/// Has `write` write to the front of `buffer`, while `value` lies at its end as CBOR.
+///
+/// # Errors
 /// [`WriteError::Overflow`] with a size that it takes at least, and those of `write`.
 pub fn with_cbor<T: Write + ?Sized>(
     value: &T,
@@ -143,7 +145,10 @@ impl<'w, 'b> Object<'w, 'b> {
         w.byte(b'"');
     }
 
-    /// A member that says what an item of CBOR says. Errors: as in [`from_cbor`].
+    /// A member that says what an item of CBOR says.
+    ///
+    /// # Errors
+    /// As in [`from_cbor`].
     pub fn cbor(&mut self, name: &str, item: &[u8]) -> Result<(), cbor::Error> {
         from_cbor(&mut Reader::tolerant(item), self.member(name), None)
     }

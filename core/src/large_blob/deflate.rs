@@ -20,8 +20,10 @@ pub const fn bound(len: usize) -> usize {
     len.saturating_add(blocks.saturating_mul(5))
 }
 
-/// Compresses `data` into `out` and returns the length. Errors: [`Error::WorkTooSmall`] unless `out` has [`bound`]
-/// bytes.
+/// Compresses `data` into `out` and returns the length.
+///
+/// # Errors
+/// [`Error::WorkTooSmall`] unless `out` has [`bound`] bytes.
 pub fn deflate(data: &[u8], out: &mut [u8]) -> Result<usize, Error> {
     let needed = bound(data.len());
     let out = out.get_mut(..needed).ok_or(Error::WorkTooSmall { needed })?;

@@ -79,7 +79,10 @@ pub(super) const OFFSETS: [(u16, u8); DISTANCES] = [
     (24577, 13),
 ];
 
-/// Decompresses `compressed` into `out`, which it has to fill exactly. Errors: [`Error::Compression`].
+/// Decompresses `compressed` into `out`, which it has to fill exactly.
+///
+/// # Errors
+/// [`Error::Compression`].
 pub fn inflate(compressed: &[u8], out: &mut [u8]) -> Result<(), Error> {
     let mut bits = Bits { bytes: compressed, held: 0, count: 0 };
     let mut out = Out { bytes: out, len: 0 };

@@ -97,16 +97,21 @@ impl fmt::Debug for Array<'_> {
 }
 
 impl<'b> Array<'b> {
-    /// An array without elements. Errors: [`Error::ArrayTooLong`] unless `memory` has [`OVERHEAD`] bytes.
+    /// An array without elements.
+    ///
+    /// # Errors
+    /// [`Error::ArrayTooLong`] unless `memory` has [`OVERHEAD`] bytes.
     pub fn empty(memory: &'b mut [u8]) -> Result<Self, Error> {
         let array = Self { bytes: memory, end: HEAD, count: 0, intact: true };
         array.fits(0, 0)?;
         Ok(array)
     }
 
-    /// Takes the serialized array in the first `len` bytes of `memory`, which has [`OVERHEAD`] more. One with a wrong hash
-    /// was not written to its end, and counts as empty ([`Array::is_intact`]).
-    /// Errors: [`Error::Malformed`], [`Error::ArrayTooLong`].
+    /// Takes the serialized array in the first `len` bytes of `memory`, which has [`OVERHEAD`] more. One with a wrong
+    /// hash was not written to its end, and counts as empty ([`Array::is_intact`]).
+    ///
+    /// # Errors
+    /// [`Error::Malformed`], [`Error::ArrayTooLong`].
     pub fn open<C: Hash>(crypto: &C, memory: &'b mut [u8], len: usize) -> Result<Self, Error> {
         let intact = memory.get(..len).is_some_and(|serialized| is_whole(crypto, serialized));
         Self::of(memory, len, intact)
@@ -180,15 +185,20 @@ impl<'b> Array<'b> {
         (0..self.count).map_while(move |_| reader.skip().ok())
     }
 
-    /// The blob of `key`, in `work`: `None` when there is none. `work` has room for the blob and, in front of it, for its
-    /// ciphertext. Errors: [`Error::WorkTooSmall`], [`Error::Compression`], [`Error::Crypto`].
+    /// The blob of `key`, in `work`: `None` when there is none. `work` has room for the blob and, in front of it, for
+    /// its ciphertext.
+    ///
+    /// # Errors
+    /// [`Error::WorkTooSmall`], [`Error::Compression`], [`Error::Crypto`].
     pub fn get<'w, C: Cipher>(&self, crypto: &C, key: &Key, work: &'w mut [u8]) -> Result<Option<&'w [u8]>, Error> {
         open(crypto, key, self.elements(), work)
     }
 
     /// Stores `blob` under `key`, in place of the one that is there. `work` has room for [`bound`] of the blob and
-    /// [`Array::largest`] behind it. Errors: [`Error::ArrayTooLong`], [`Error::WorkTooSmall`], [`Error::Crypto`]; then
-    /// the array is as it was.
+    /// [`Array::largest`] behind it.
+    ///
+    /// # Errors
+    /// [`Error::ArrayTooLong`], [`Error::WorkTooSmall`], [`Error::Crypto`]; then the array is as it was.
     pub fn put<C: Crypto, R: TryCryptoRng + ?Sized>(
         &mut self,
         crypto: &C,
@@ -222,15 +232,20 @@ impl<'b> Array<'b> {
     }
 
     /// Removes the blob of `key` and says whether there was one. `work` has [`Array::largest`] bytes.
-    /// Errors: [`Error::WorkTooSmall`], [`Error::Crypto`]; then the array is as it was.
+    ///
+    /// # Errors
+    /// [`Error::WorkTooSmall`], [`Error::Crypto`]; then the array is as it was.
     pub fn remove<C: Cipher>(&mut self, crypto: &C, key: &Key, work: &mut [u8]) -> Result<bool, Error> {
         self.size_of(crypto, key, work)?;
         Ok(self.retain(|element| !opens(crypto, key, element, work)) > 0)
     }
 
-    /// Removes the blobs that none of `keys` opens: when these are the keys of all credentials on the authenticator, the
-    /// credentials of those blobs are gone. What is not a blob stays. Returns how many were removed. `work` has
-    /// [`Array::largest`] bytes. Errors: [`Error::WorkTooSmall`]; then the array is as it was.
+    /// Removes the blobs that none of `keys` opens: when these are the keys of all credentials on the authenticator,
+    /// the credentials of those blobs are gone. What is not a blob stays. Returns how many were removed. `work` has
+    /// [`Array::largest`] bytes.
+    ///
+    /// # Errors
+    /// [`Error::WorkTooSmall`]; then the array is as it was.
     pub fn collect_garbage<C: Cipher>(&mut self, crypto: &C, keys: &[Key], work: &mut [u8]) -> Result<usize, Error> {
         let needed = self.largest();
         if work.len() < needed {

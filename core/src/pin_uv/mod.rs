@@ -146,8 +146,10 @@ impl SharedSecret {
     }
 
     /// Encrypts `plaintext` into `out` and returns the ciphertext's length, [`Protocol::overhead`] more than the
-    /// plaintext's. Errors: [`Error::InvalidLength`] unless it is whole 16-byte blocks, [`Error::OutputTooSmall`],
-    /// [`Error::RandomSource`].
+    /// plaintext's.
+    ///
+    /// # Errors
+    /// [`Error::InvalidLength`] unless it is whole 16-byte blocks, [`Error::OutputTooSmall`], [`Error::RandomSource`].
     pub fn encrypt<C: Cipher, R: TryCryptoRng + ?Sized>(
         &self,
         crypto: &C,
@@ -181,8 +183,10 @@ impl SharedSecret {
         Ok(length)
     }
 
-    /// Decrypts `ciphertext` into `out` and returns the plaintext's length. Errors: [`Error::InvalidLength`] for a
-    /// ciphertext that is not whole blocks or lacks its IV, [`Error::OutputTooSmall`].
+    /// Decrypts `ciphertext` into `out` and returns the plaintext's length.
+    ///
+    /// # Errors
+    /// [`Error::InvalidLength`] for a ciphertext that is not whole blocks or lacks its IV, [`Error::OutputTooSmall`].
     pub fn decrypt<C: Cipher>(&self, crypto: &C, ciphertext: &[u8], out: &mut [u8]) -> Result<usize, Error> {
         let (iv, body) = ciphertext.split_at_checked(self.protocol.overhead()).ok_or(Error::InvalidLength)?;
         if body.len() % BLOCK != 0 {
@@ -206,7 +210,9 @@ impl SharedSecret {
 }
 
 /// The platform's half of key agreement: a fresh key for the authenticator, and the secret shared with it.
-/// Errors: [`Error::InvalidKey`] when the authenticator's key is not a point on P-256, [`Error::RandomSource`].
+///
+/// # Errors
+/// [`Error::InvalidKey`] when the authenticator's key is not a point on P-256, [`Error::RandomSource`].
 pub fn encapsulate<C: Hash + Agreement, R: TryCryptoRng + ?Sized>(
     crypto: &C,
     rng: &mut R,
@@ -218,8 +224,10 @@ pub fn encapsulate<C: Hash + Agreement, R: TryCryptoRng + ?Sized>(
     Ok((public, shared(crypto, protocol, &secret, &peer)?))
 }
 
-/// The authenticator's half of key agreement. Errors: [`Error::InvalidKey`] when the platform's key is not a point on
-/// P-256.
+/// The authenticator's half of key agreement.
+///
+/// # Errors
+/// [`Error::InvalidKey`] when the platform's key is not a point on P-256.
 pub fn decapsulate<C: Hash + Agreement>(
     crypto: &C,
     protocol: Protocol,

@@ -40,7 +40,10 @@ impl fmt::Debug for PaddedPin {
 }
 
 impl PaddedPin {
-    /// Pads `pin`, which the caller has brought into Unicode NFC. Errors: [`PinError`].
+    /// Pads `pin`, which the caller has brought into Unicode NFC.
+    ///
+    /// # Errors
+    /// [`PinError`].
     pub fn new(pin: &str, min_length: usize) -> Result<Self, PinError> {
         if pin.len() > MAX_PIN_BYTES {
             return Err(PinError::TooLong);

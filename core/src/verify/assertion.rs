@@ -46,9 +46,12 @@ pub struct Assertion<'a> {
     pub auth_data: AuthData<'a>,
 }
 
-/// Verifies the response to an authentication against the credential stored under its id. Errors: the check that failed.
+/// Verifies the response to an authentication against the credential stored under its id.
 ///
 /// [`Error::SignCount`] comes after every other check.
+///
+/// # Errors
+/// The check that failed.
 pub fn assertion<'a>(
     crypto: &(impl Hash + Verify),
     expected: &Expected<'_>,

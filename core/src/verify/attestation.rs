@@ -25,7 +25,8 @@ pub enum Attestation<'a> {
 /// Runs the verification procedure of `format` over the bytes of authenticator data and the hash of client data.
 /// `credential` is the attested credential data in `auth_data`.
 ///
-/// Errors: [`Error::Format`] for a format this version does not verify, [`Error::Statement`], [`Error::StatementNotEmpty`],
+/// # Errors
+/// [`Error::Format`] for a format this version does not verify, [`Error::Statement`], [`Error::StatementNotEmpty`],
 /// [`Error::AttestationAlgorithm`], [`Error::Certificate`], [`Error::CertificateKey`], [`Error::CredentialKey`],
 /// [`Error::Aaguid`], [`Error::Signature`], [`Error::Crypto`].
 pub fn attestation<'a>(

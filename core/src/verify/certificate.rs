@@ -144,8 +144,10 @@ impl<'a> Certificate<'a> {
         self.is_end_entity() != Some(true)
     }
 
-    /// Checks that `issuer`'s key signed this certificate. Errors: [`Error::Chain`], or the backend does not know the
-    /// algorithm: [`Error::Crypto`].
+    /// Checks that `issuer`'s key signed this certificate.
+    ///
+    /// # Errors
+    /// [`Error::Chain`], or the backend does not know the algorithm: [`Error::Crypto`].
     pub(super) fn is_signed_by(&self, crypto: &impl Verify, issuer: &Self) -> Result<(), Error> {
         let mut rest = self.signature;
         let mut parts = || {

@@ -20,9 +20,9 @@ pub struct Anchors<'a> {
 /// Checks that `x5c`, an attestation certificate and its chain in order, leads to an anchor, and that all of it is valid
 /// now. A leaf that is an anchor itself is trusted as it is. Lengths of paths and constraints of names are not checked.
 ///
-/// Errors: [`Error::Certificate`] for one that is malformed, [`Error::Validity`], [`Error::RootInChain`],
-/// [`Error::Chain`] when it leads nowhere or is out of order, [`Error::Crypto`] for a signature that the backend cannot
-/// verify.
+/// # Errors
+/// [`Error::Certificate`] for one that is malformed, [`Error::Validity`], [`Error::RootInChain`], [`Error::Chain`] when
+/// it leads nowhere or is out of order, [`Error::Crypto`] for a signature that the backend cannot verify.
 pub fn chain(crypto: &impl Verify, x5c: List<'_, &[u8]>, anchors: &Anchors<'_>) -> Result<(), Error> {
     let now = digits(anchors.now).ok_or(Error::Validity)?;
     let mut certificates = x5c.iter();

@@ -27,7 +27,10 @@ pub struct Registration<'a> {
     pub attestation: Attestation<'a>,
 }
 
-/// Verifies the response to a registration. Errors: the check that failed.
+/// Verifies the response to a registration.
+///
+/// # Errors
+/// The check that failed.
 pub fn registration<'a>(
     crypto: &(impl Hash + Verify),
     expected: &Expected<'_>,

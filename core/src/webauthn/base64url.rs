@@ -17,7 +17,10 @@ pub enum Error {
     Overflow(Overflow),
 }
 
-/// Encodes `bytes` into `buffer` and returns the length. Errors: [`Overflow`] with the size it takes.
+/// Encodes `bytes` into `buffer` and returns the length.
+///
+/// # Errors
+/// [`Overflow`] with the size it takes.
 pub fn encode(bytes: &[u8], buffer: &mut [u8]) -> Result<usize, Overflow> {
     let mut w = Writer::new(buffer);
     for char in chars(bytes) {
@@ -64,7 +67,10 @@ pub const fn decoded_len(length: usize) -> usize {
     (length >> 2).saturating_mul(3).saturating_add(rest.saturating_sub(1))
 }
 
-/// Decodes `text` into `buffer` and returns the length. Errors: [`Error`].
+/// Decodes `text` into `buffer` and returns the length.
+///
+/// # Errors
+/// [`Error`].
 pub fn decode(text: impl IntoIterator<Item = char>, buffer: &mut [u8]) -> Result<usize, Error> {
     let mut w = Writer::new(buffer);
     let (mut bits, mut count) = (0u32, 0u32);

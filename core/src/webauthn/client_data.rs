@@ -45,7 +45,9 @@ pub struct ClientData<'a> {
 
 impl ClientData<'_> {
     /// Writes the client data, byte for byte as WebAuthn L3 §5.8.1.1 serialises it, and returns the length.
-    /// Errors: [`Overflow`] with the size it takes.
+    ///
+    /// # Errors
+    /// [`Overflow`] with the size it takes.
     pub fn write(&self, buffer: &mut [u8]) -> Result<usize, Overflow> {
         let mut w = Writer::new(buffer);
         w.raw(b"{\"type\":");
@@ -83,8 +85,10 @@ pub struct CollectedClientData<'a> {
 }
 
 impl<'a> CollectedClientData<'a> {
-    /// Reads client data; members it does not know are ignored. Errors: [`Error`], whose offset counts after a byte
-    /// order mark.
+    /// Reads client data; members it does not know are ignored.
+    ///
+    /// # Errors
+    /// [`Error`], whose offset counts after a byte order mark.
     pub fn parse(client_data_json: &'a [u8]) -> Result<Self, Error> {
         let (mut kind, mut challenge, mut origin, mut cross_origin, mut top_origin) = (None, None, None, None, None);
         let mut token_binding = None;
@@ -133,7 +137,10 @@ impl<'a> CollectedClientData<'a> {
     }
 }
 
-/// Whether the value is a TokenBinding (WebAuthn L2 §5.8.1). Errors: it is no object, or its status no string.
+/// Whether the value is a TokenBinding (WebAuthn L2 §5.8.1).
+///
+/// # Errors
+/// It is no object, or its status no string.
 fn is_token_binding(mut r: Reader<'_>) -> Result<bool, Error> {
     let mut known = false;
     r.object()?;

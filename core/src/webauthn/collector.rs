@@ -34,16 +34,25 @@ impl core::error::Error for OriginError {}
 
 /// Speaks for the page, or the program, that asks for a ceremony.
 pub trait ClientDataCollector {
-    /// The RP ID of the ceremony: `requested`, if the origin may use it, or else the origin's own. Errors: [`OriginError`].
+    /// The RP ID of the ceremony: `requested`, if the origin may use it, or else the origin's own.
+    ///
+    /// # Errors
+    /// [`OriginError`].
     fn rp_id<'s>(&'s self, requested: Option<&'s str>) -> Result<&'s str, OriginError>;
 
-    /// Checks that the origin may use `app_id`, an AppID of U2F. By default it may not. Errors: [`OriginError::AppId`].
+    /// Checks that the origin may use `app_id`, an AppID of U2F. By default it may not.
+    ///
+    /// # Errors
+    /// [`OriginError::AppId`].
     fn check_app_id(&self, app_id: &str) -> Result<(), OriginError> {
         let _ = app_id;
         Err(OriginError::AppId)
     }
 
-    /// Writes the client data, and returns the length. Errors: [`Overflow`] with the size it takes.
+    /// Writes the client data, and returns the length.
+    ///
+    /// # Errors
+    /// [`Overflow`] with the size it takes.
     fn write(&self, kind: Ceremony, challenge: &[u8], buffer: &mut [u8]) -> Result<usize, Overflow>;
 }
 

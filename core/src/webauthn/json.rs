@@ -120,7 +120,10 @@ impl<'b> CreationOptions<'b> {
     }
 
     /// Writes PublicKeyCredentialCreationOptionsJSON to the front of `buffer`, which also holds its CBOR meanwhile, and
-    /// returns the length. Errors: as in [`json::encode`].
+    /// returns the length.
+    ///
+    /// # Errors
+    /// As in [`json::encode`].
     pub fn to_json(&self, buffer: &mut [u8]) -> Result<usize, WriteError> {
         json::encode(self, Some(&CREATION), buffer)
     }

@@ -29,7 +29,9 @@ use crate::{
     server::{Flaw, Json, Outside, Problem, Reply, members::Members},
 };
 
-/// A backend of the FIDO server at this address. With `log`, it writes a line about every request. Errors:
+/// A backend of the FIDO server at this address. With `log`, it writes a line about every request.
+///
+/// # Errors
 /// [`Error::Network`] for an address that is none.
 pub fn router(server: &str, log: bool) -> Result<Router, Error> {
     Server::new(server)?;

@@ -23,8 +23,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server at an `http` address, as it is written in a browser. Errors: [`Error::Network`] for another scheme: this
-    /// program speaks no TLS.
+    /// A server at an `http` address, as it is written in a browser.
+    ///
+    /// # Errors
+    /// [`Error::Network`] for another scheme: this program speaks no TLS.
     pub fn new(url: &str) -> Result<Self, Error> {
         let url = url.trim_end_matches('/');
         if !url.starts_with("http://") {
@@ -47,12 +49,18 @@ impl Server {
         self.cookies = pairs.map(|(name, value)| (name.into(), value.into())).collect();
     }
 
-    /// Posts to a path of the API. Errors: [`Error::Network`], [`Error::Refused`].
+    /// Posts to a path of the API.
+    ///
+    /// # Errors
+    /// [`Error::Network`], [`Error::Refused`].
     pub fn post(&mut self, path: &str, body: &Value) -> Result<Value, Error> {
         self.post_to(&format!("{PREFIX}{path}"), body)
     }
 
-    /// Posts to a path of the server. Errors: [`Error::Network`], [`Error::Refused`].
+    /// Posts to a path of the server.
+    ///
+    /// # Errors
+    /// [`Error::Network`], [`Error::Refused`].
     pub fn post_to(&mut self, path: &str, body: &Value) -> Result<Value, Error> {
         let network = |error: ureq::Error| Error::Network(error.to_string());
         let mut request = self.agent.post(format!("{}{path}", self.url)).header("content-type", "application/json");

@@ -61,13 +61,22 @@ impl FromStr for KeyChoice {
 
 /// Whatever proves a possession: a key, to those who do not care how it is reached.
 pub trait Prover {
-    /// Registers: from the options of a registration to a credential. Errors: [`Error`].
+    /// Registers: from the options of a registration to a credential.
+    ///
+    /// # Errors
+    /// [`Error`].
     fn create(&mut self, origin: &str, options: &Value) -> Result<Value, Error>;
-    /// Signs in: from the options of a sign-in to a credential. Errors: [`Error`].
+    /// Signs in: from the options of a sign-in to a credential.
+    ///
+    /// # Errors
+    /// [`Error`].
     fn get(&mut self, origin: &str, options: &Value) -> Result<Value, Error>;
 }
 
-/// Opens a key, and has work done with it. Errors: [`Error::Key`], and those of the work.
+/// Opens a key, and has work done with it.
+///
+/// # Errors
+/// [`Error::Key`], and those of the work.
 pub fn with_key<T>(
     choice: &KeyChoice,
     pin: Option<String>,
@@ -120,7 +129,10 @@ fn instant(start: time::Instant) -> Instant {
 }
 
 impl<R: ReportIo> SecurityKey<HidTransport<R, Box<dyn FnMut() -> Instant>>> {
-    /// A key that takes CTAPHID reports. Errors: [`Error::Key`].
+    /// A key that takes CTAPHID reports.
+    ///
+    /// # Errors
+    /// [`Error::Key`].
     pub fn over_hid(io: R, pin: Option<String>) -> Result<Self, Error> {
         let start = time::Instant::now();
         let clock: Box<dyn FnMut() -> Instant> = Box::new(move || instant(start));
@@ -130,7 +142,10 @@ impl<R: ReportIo> SecurityKey<HidTransport<R, Box<dyn FnMut() -> Instant>>> {
 }
 
 impl<T: Transport> SecurityKey<T> {
-    /// A key behind this transport, and a user with this PIN. Errors: [`Error::Key`].
+    /// A key behind this transport, and a user with this PIN.
+    ///
+    /// # Errors
+    /// [`Error::Key`].
     pub fn new(transport: T, pin: Option<String>) -> Result<Self, Error> {
         let seed = random::bytes().map_err(|error| Error::Key(error.to_string()))?;
         let rng = ChaCha20Rng::from_seed(seed);

@@ -71,7 +71,10 @@ async fn own(app: &App, headers: &HeaderMap) -> Result<Account, Problem> {
     }
 }
 
-/// The credential id of a public key credential: `id`, and `rawId` the same where it is there. Errors: [`Problem::Member`].
+/// The credential id of a public key credential: `id`, and `rawId` the same where it is there.
+///
+/// # Errors
+/// [`Problem::Member`].
 pub(super) fn credential_id(body: &Members<'_>) -> Result<Vec<u8>, Problem> {
     let id = body.required_bytes("id")?;
     match body.required_text("type")? {

@@ -222,7 +222,10 @@ pub(super) async fn result(
 }
 
 impl App {
-    /// What an attestation proved. Errors: its certificate does not lead to one of those that are asked for.
+    /// What an attestation proved.
+    ///
+    /// # Errors
+    /// Its certificate does not lead to one of those that are asked for.
     fn worth(&self, attestation: &Attestation<'_>) -> Result<&'static str, verify::Error> {
         let roots: Vec<&[u8]> = self.options.attestation_roots.iter().map(Vec::as_slice).collect();
         match attestation {

@@ -14,7 +14,10 @@ pub struct Members<'v> {
 }
 
 impl<'v> Members<'v> {
-    /// The members of the body itself. Errors: it is no object.
+    /// The members of the body itself.
+    ///
+    /// # Errors
+    /// It is no object.
     pub fn of(body: &'v Value) -> Result<Self, Problem> {
         let members = body.as_object().ok_or(Problem::Member("the body".into(), Flaw::Type("an object")))?;
         Ok(Self { members, path: "" })
@@ -79,7 +82,10 @@ impl<'v> Members<'v> {
         self.object(name)?.ok_or_else(|| self.flaw(name, Flaw::Missing))
     }
 
-    /// All members, strings, as a Cookie header has them. Errors: a name or a value that cannot stand there.
+    /// All members, strings, as a Cookie header has them.
+    ///
+    /// # Errors
+    /// A name or a value that cannot stand there.
     pub fn pairs(&self) -> Result<String, Problem> {
         let token = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\",;\\=".contains(&byte));
         let mut header = String::new();

@@ -94,7 +94,10 @@ impl App {
         (self.clock)()
     }
 
-    /// The relying party of a request: the header's, else the body's, else the first. Errors: [`Problem::Tenant`].
+    /// The relying party of a request: the header's, else the body's, else the first.
+    ///
+    /// # Errors
+    /// [`Problem::Tenant`].
     fn tenant(&self, headers: &HeaderMap, rp_id: Option<&str>) -> Result<&Tenant, Problem> {
         let header = headers.get(TENANT_HEADER).map(|value| String::from_utf8_lossy(value.as_bytes()));
         let Some(wanted) = header.as_deref().or(rp_id) else {
@@ -117,7 +120,10 @@ pub fn system_clock() -> Clock {
     })
 }
 
-/// All routes over a storage. Errors: the storage's.
+/// All routes over a storage.
+///
+/// # Errors
+/// The storage's.
 pub async fn router(
     storage: Box<dyn Storage>,
     options: Options,

@@ -45,8 +45,10 @@ pub struct Sqlite {
 }
 
 impl Sqlite {
-    /// Opens a database, and makes it where there is none. Errors: the file is not a database of this version, or
-    /// cannot be read or written.
+    /// Opens a database, and makes it where there is none.
+    ///
+    /// # Errors
+    /// The file is not a database of this version, or cannot be read or written.
     pub fn open(path: &Path) -> Result<Self, StorageError> {
         Self::with(Connection::open(path)?)
     }

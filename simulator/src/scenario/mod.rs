@@ -41,7 +41,10 @@ const GUESSES: u64 = 40;
 /// The worlds of one seed in this many have an adversary, the one before the next multiple.
 const ADVERSARY_EVERY: u64 = 4;
 
-/// Runs the world of `seed`. Errors: what was wrong in it.
+/// Runs the world of `seed`.
+///
+/// # Errors
+/// What was wrong in it.
 pub fn run(seed: u64, options: Options) -> Result<Summary, Failure> {
     let mut dice = Dice::new(seed);
     let adversary = seed % ADVERSARY_EVERY == ADVERSARY_EVERY - 1;

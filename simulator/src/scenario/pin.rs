@@ -79,7 +79,10 @@ impl<C: Backend> Script<'_, C> {
         self.world.secrets.add(&PinHash::of(&self.world.crypto(), pin.as_bytes()).0);
     }
 
-    /// Agrees on a secret with the authenticator. Errors: the status of the answer, if there was one.
+    /// Agrees on a secret with the authenticator.
+    ///
+    /// # Errors
+    /// The status of the answer, if there was one.
     pub(super) fn agree<R: CryptoRng>(
         &mut self,
         protocol: Protocol,

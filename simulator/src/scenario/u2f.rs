@@ -212,8 +212,10 @@ impl<C: Backend> Script<'_, C> {
         self.world.exchange(Protocol::Ctap1, &apdu[..len], PATIENCE)
     }
 
-    /// Asks until the user has touched. The answer, if it is one of success. Errors: in peace it does not end as
-    /// `expected`, or a user who does not touch is not waited for.
+    /// Asks until the user has touched. The answer, if it is one of success.
+    ///
+    /// # Errors
+    /// In peace it does not end as `expected`, or a user who does not touch is not waited for.
     fn ask_for_touch(&mut self, request: &Request<'_>, expected: StatusWord) -> Result<Option<Vec<u8>>, String> {
         self.summary.ceremonies += 1;
         let mut status = None;

@@ -208,7 +208,10 @@ impl<'b> VirtualKey<'b> {
         self.touch = touch;
     }
 
-    /// Unplugs the key and plugs it in again. Errors: [`ConfigError::Store`].
+    /// Unplugs the key and plugs it in again.
+    ///
+    /// # Errors
+    /// [`ConfigError::Store`].
     pub fn power_cycle(&mut self) -> Result<(), ConfigError> {
         let now = self.now();
         self.hid.power_cycle(now)

@@ -317,8 +317,10 @@ impl ReportIo for TcpPipe {
         self.stream.write_all(report)
     }
 
-    /// A report that comes in pieces is kept until it is whole. Errors: [`ErrorKind::UnexpectedEof`] when the other end
-    /// has closed.
+    /// A report that comes in pieces is kept until it is whole.
+    ///
+    /// # Errors
+    /// [`ErrorKind::UnexpectedEof`] when the other end has closed.
     fn read(&mut self, wait: Duration) -> io::Result<Option<[u8; REPORT_LEN]>> {
         if wait.is_zero() {
             self.stream.set_nonblocking(true)?;
