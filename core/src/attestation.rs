@@ -1,4 +1,4 @@
-//! Attestation statements (WebAuthn L3 §8): one type per format, unknown formats as they came.
+//! Attestation statements (WebAuthn L3 §8): one type per format. Statements of unknown formats are kept as bytes.
 
 use crate::{
     cbor::{self, Error, ErrorKind, List, Read, Reader, Write, Writer},
@@ -6,7 +6,7 @@ use crate::{
     message,
 };
 
-/// An attestation statement, kept as the bytes it came in: a map, or an array in the format "compound".
+/// An attestation statement as bytes: a CBOR map, or an array in the format "compound".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RawStatement<'a>(pub &'a [u8]);
 
@@ -74,7 +74,7 @@ impl<'a> Element<'a> {
     /// Reads the statement.
     ///
     /// # Errors
-    /// What is wrong with a statement of a known format; [`ErrorKind::Forbidden`] for a "compound" one.
+    /// A statement of a known format is malformed; [`ErrorKind::Forbidden`] for a "compound" one.
     pub fn decode(&self) -> Result<Statement<'a>, Error> {
         match self.format {
             "compound" => Err(Reader::tolerant(self.statement.0).error(ErrorKind::Forbidden)),
@@ -105,13 +105,12 @@ pub enum Statement<'a> {
 }
 
 impl<'a> Statement<'a> {
-    /// Reads the statement of `format` under the tolerant rules; an absent statement is an empty map. Each element of a
-    /// compound statement is read too.
+    /// Reads the statement of `format` under the tolerant rules. An absent statement counts as an empty map. Each
+    /// element of a compound statement is also read.
     ///
     /// # Errors
-    /// A member that stands twice, in any format; what is wrong with a statement of a known format.
-    /// [`ErrorKind::Missing`]: a compound statement has fewer than two elements. [`ErrorKind::Forbidden`]: one compound
-    /// statement lies within another.
+    /// A member appears twice, in any format; a statement of a known format is malformed. [`ErrorKind::Missing`]: a
+    /// compound statement has fewer than two elements. [`ErrorKind::Forbidden`]: a compound statement contains another.
     pub fn decode(format: &'a str, statement: Option<RawStatement<'a>>) -> Result<Self, Error> {
         let statement = statement.unwrap_or(RawStatement::EMPTY);
         match format {

@@ -42,12 +42,12 @@ impl Flags {
     }
 }
 
-/// Authenticator data, read or to be written.
+/// Authenticator data, to read or to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuthData<'a> {
     /// SHA-256 of the RP ID.
     pub rp_id_hash: &'a [u8; 32],
-    /// The flags; AT and ED follow from the members below when written.
+    /// The flags. On writing, AT and ED are set from the members below.
     pub flags: Flags,
     /// The signature counter.
     pub sign_count: u32,
@@ -73,8 +73,8 @@ impl<'a> AuthData<'a> {
     ///
     /// # Errors
     /// [`ErrorKind::Truncated`], [`ErrorKind::TrailingBytes`]; [`ErrorKind::OutOfRange`] for a credential id over 1,023
-    /// bytes; what is wrong with the key or the extensions, such as a member that stands twice. Offsets inside CBOR
-    /// count from its start.
+    /// bytes; the key or the extensions are malformed, for example a member appears twice. An offset inside CBOR counts
+    /// from the start of that CBOR.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, Error> {
         let (rp_id_hash, rest) = chunk::<32>(bytes)?;
         let (&[flags], rest) = chunk::<1>(rest)?;

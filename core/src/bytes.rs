@@ -1,4 +1,4 @@
-//! Copies that cannot panic.
+//! Copying bytes without a panic.
 
 /// Copies as many bytes as both sides hold and returns that number.
 #[inline]
@@ -17,17 +17,18 @@ pub fn array<const N: usize>(from: &[u8]) -> [u8; N] {
     out
 }
 
-/// Where `inner` lies in `outer`, which it is a part of. `None` when it is not.
+/// The offset of `inner` in `outer`. `None` when `inner` is not a part of `outer`.
 pub fn offset(outer: &[u8], inner: &[u8]) -> Option<usize> {
     let at = inner.as_ptr().addr().checked_sub(outer.as_ptr().addr())?;
     outer.len().checked_sub(inner.len()).filter(|last| at <= *last).map(|_| at)
 }
 
-/// Moves the bytes of `range` to `to`, within one slice. Nothing is moved when either lies outside of it.
+/// Moves the bytes of `range` to `to` within one slice. Nothing is moved when the range or its new place lies outside
+/// the slice.
 pub fn shift(bytes: &mut [u8], range: core::ops::Range<usize>, to: usize) {
     let Some(len) = range.end.checked_sub(range.start).filter(|_| range.end <= bytes.len()) else { return };
     let Some(span) = bytes.get_mut(range.start.min(to)..range.start.max(to).saturating_add(len)) else { return };
-    // The span begins with the one place and ends with the other.
+    // The old place is at one end of the span, the new place at the other.
     let cells = core::cell::Cell::from_mut(span).as_slice_of_cells();
     let (Some(front), Some(back)) = (cells.get(..len), cells.len().checked_sub(len).and_then(|at| cells.get(at..)))
     else {

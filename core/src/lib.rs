@@ -1,7 +1,7 @@
 //! keyfob-core: CTAP2 / FIDO2 for machines without a heap.
 //!
-//! Everything that both ends of the protocol share, the client, and the relying party's verification. Nothing here
-//! allocates, blocks, reads a clock or owns a socket.
+//! This crate holds the code that both ends of the protocol share, the client, and the relying party's verification. It
+//! does not allocate, block, read a clock or own a socket.
 //!
 //! ```text
 //!   client                 verify            state machines and checks: what to ask, what to believe
@@ -18,9 +18,10 @@
 //!   trace                                    shows what goes through a transport, for people
 //! ```
 //!
-//! A request to a security key goes from [`client`] through [`ctap2`] and [`cbor`] into a buffer of the caller's, through
-//! [`transport`] to the key, and its response comes back the same way. The other end, the key itself, is the crate
-//! `keyfob-soft-authenticator`, on the same messages. Both ends take the time and the user's actions as inputs.
+//! A request to a security key goes from [`client`] through [`ctap2`] and [`cbor`] into a buffer of the caller's,
+//! through [`transport`] to the key, and its response comes back the same way. The other end, the key itself, is the
+//! crate `keyfob-soft-authenticator`, which uses the same messages. Both ends take the time and the user's actions as
+//! inputs.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

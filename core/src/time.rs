@@ -1,4 +1,4 @@
-//! Time as an input: every machine is told what time it is and never asks.
+//! Time as an input: the caller passes the current time to every state machine, so none of them reads a clock.
 
 use core::time::Duration;
 
@@ -24,7 +24,7 @@ impl Instant {
         Self(self.0.saturating_add(millis))
     }
 
-    /// Time from `earlier` to here, zero when `earlier` lies ahead.
+    /// The time from `earlier` to this instant. Zero when `earlier` is later.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }

@@ -11,13 +11,13 @@ pub const VERSION: &[u8] = b"U2F_V2";
 /// The first byte of the response to a registration.
 const RESERVED: u8 = 0x05;
 
-/// Why a response could not be used.
+/// Why a response could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ResponseError {
     /// The authenticator answered with an error.
     Status(StatusWord),
-    /// The answer ends too early, or goes on where it should have ended.
+    /// The response is too short or too long.
     Length,
     /// The first byte of a registration is not 5.
     Reserved(u8),
@@ -39,7 +39,7 @@ impl fmt::Display for ResponseError {
 /// Splits the status word off a response.
 ///
 /// # Errors
-/// [`ResponseError::Length`] for fewer than two bytes, [`ResponseError::Status`].
+/// [`ResponseError::Length`] for fewer than two bytes; [`ResponseError::Status`] for any other status than NO_ERROR.
 pub fn response_data(response: &[u8]) -> Result<&[u8], ResponseError> {
     let (data, &status) = response.split_last_chunk().ok_or(ResponseError::Length)?;
     match StatusWord(u16::from_be_bytes(status)) {
@@ -51,7 +51,7 @@ pub fn response_data(response: &[u8]) -> Result<&[u8], ResponseError> {
 /// Writes a response that is `data` and a status word: [`VERSION`], or nothing and an error.
 ///
 /// # Errors
-/// [`Overflow`].
+/// [`Overflow`] with the size that the response needs.
 pub fn encode_status(data: &[u8], status: StatusWord, buffer: &mut [u8]) -> Result<usize, Overflow> {
     let mut w = Writer::new(buffer);
     w.raw(data);
@@ -62,7 +62,7 @@ pub fn encode_status(data: &[u8], status: StatusWord, buffer: &mut [u8]) -> Resu
 /// The response to a registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RegisterResponse<'a> {
-    /// The new public key, an uncompressed point on P-256: 04, x, y. Whether it is one is not checked here.
+    /// The new public key, an uncompressed point on P-256: 04, x, y. This type does not check that it is one.
     pub public_key: &'a [u8; 65],
     /// The credential, at most [`MAX_KEY_HANDLE`] bytes.
     pub key_handle: &'a [u8],
@@ -94,10 +94,10 @@ impl<'a> RegisterResponse<'a> {
         Ok(Self { public_key, key_handle, certificate, signature })
     }
 
-    /// Writes the response and [`StatusWord::NO_ERROR`]. A key handle is cut after [`MAX_KEY_HANDLE`] bytes.
+    /// Writes the response and [`StatusWord::NO_ERROR`]. A key handle is truncated to [`MAX_KEY_HANDLE`] bytes.
     ///
     /// # Errors
-    /// [`Overflow`] with the size it takes.
+    /// [`Overflow`] with the size that the response needs.
     pub fn encode(&self, buffer: &mut [u8]) -> Result<usize, Overflow> {
         let key_handle = self.key_handle.get(..MAX_KEY_HANDLE).unwrap_or(self.key_handle);
         let mut w = Writer::new(buffer);
@@ -142,7 +142,7 @@ impl<'a> AuthenticateResponse<'a> {
     /// Writes the response and [`StatusWord::NO_ERROR`].
     ///
     /// # Errors
-    /// [`Overflow`] with the size it takes.
+    /// [`Overflow`] with the size that the response needs.
     pub fn encode(&self, buffer: &mut [u8]) -> Result<usize, Overflow> {
         let mut w = Writer::new(buffer);
         w.byte(self.user_presence);
@@ -153,7 +153,7 @@ impl<'a> AuthenticateResponse<'a> {
     }
 }
 
-/// The DER SEQUENCE that comes first, and what follows it.
+/// The first DER SEQUENCE and the rest of the bytes.
 fn element(bytes: &[u8]) -> Result<(&[u8], &[u8]), ResponseError> {
     let (head, content) = match *bytes {
         [0x30, length @ 0..=0x7F, ..] => (2usize, usize::from(length)),

@@ -1,5 +1,5 @@
-//! What getInfo says to none but a holder of the persistent pinUvAuthToken: encIdentifier and encCredStoreState (CTAP 2.3
-//! §6.4).
+//! encIdentifier and encCredStoreState, two members of getInfo that only a holder of the persistent pinUvAuthToken can
+//! decrypt (CTAP 2.3 §6.4).
 //!
 //! ```text
 //! IV 16 | AES-128-CBC(first 16 bytes of HKDF-SHA-256(persistent token, purpose), IV, value 16)
@@ -14,13 +14,13 @@ use crate::{
     crypto::{Cipher, Error, Hash, fill_random},
 };
 
-/// What a value is encrypted as.
+/// The purpose of an encrypted value, from which its key is derived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Purpose(&'static str);
 
-/// encIdentifier: what tells this authenticator from others of its model.
+/// encIdentifier: distinguishes this authenticator from others of its model.
 pub const DEVICE_IDENTIFIER: Purpose = Purpose("encIdentifier");
-/// encCredStoreState: new with each change of the discoverable credentials.
+/// encCredStoreState: changes with each change of the discoverable credentials.
 pub const CRED_STORE_STATE: Purpose = Purpose("encCredStoreState");
 
 impl Token {
@@ -56,8 +56,9 @@ impl Token {
         out
     }
 
-    /// The value of an encIdentifier or encCredStoreState. There is nothing in it by which a wrong token is noticed: the
-    /// value is compared with one that is known. `None` unless `encrypted` is 32 bytes long.
+    /// The value of an encIdentifier or encCredStoreState. `None` unless `encrypted` is 32 bytes long. With a wrong
+    /// token this returns a wrong value, because nothing authenticates the ciphertext: compare the value with a known
+    /// one.
     pub fn decrypt_value<C: Hash + Cipher>(&self, crypto: &C, purpose: Purpose, encrypted: &[u8]) -> Option<[u8; 16]> {
         let (iv, rest) = encrypted.split_first_chunk::<16>()?;
         let mut block: [u8; 16] = rest.try_into().ok()?;

@@ -62,7 +62,7 @@ impl Protocol {
         self as u64
     }
 
-    /// How many bytes encryption adds.
+    /// How many bytes encryption adds to the plaintext.
     pub const fn overhead(self) -> usize {
         match self {
             Self::One => 0,
@@ -91,19 +91,20 @@ pub struct Mac {
 }
 
 impl Mac {
-    /// The bytes to send: 16 in protocol one, 32 in protocol two.
+    /// The bytes to send: 16 with protocol one, 32 with protocol two.
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or(&self.bytes)
     }
 
-    /// Whether `param` is this value, compared in constant time; a wrong length never is.
+    /// Whether `param` equals this value. Compares in constant time; a wrong length never matches.
     pub fn matches(&self, param: &[u8]) -> bool {
-        // A length that a fault has altered must not make an empty value of it, which everyone knows.
+        // A fault in memory may alter the length. An empty value would match an empty `param`, so a length below 16
+        // never matches.
         self.length >= Protocol::One.mac_len() && self.as_bytes().ct_eq(param).into()
     }
 }
 
-/// What platform and authenticator share after key agreement. Wiped on drop.
+/// The keys that platform and authenticator share after key agreement. Wiped on drop.
 #[derive(Clone)]
 pub struct SharedSecret {
     protocol: Protocol,
@@ -149,7 +150,8 @@ impl SharedSecret {
     /// plaintext's.
     ///
     /// # Errors
-    /// [`Error::InvalidLength`] unless it is whole 16-byte blocks, [`Error::OutputTooSmall`], [`Error::RandomSource`].
+    /// [`Error::InvalidLength`] if the plaintext is not a multiple of 16 bytes, [`Error::OutputTooSmall`],
+    /// [`Error::RandomSource`].
     pub fn encrypt<C: Cipher, R: TryCryptoRng + ?Sized>(
         &self,
         crypto: &C,
@@ -164,7 +166,8 @@ impl SharedSecret {
         self.encrypt_with_iv(crypto, iv, plaintext, out)
     }
 
-    /// [`SharedSecret::encrypt`] with an IV that is random and used once; protocol one takes zeros in its place.
+    /// [`SharedSecret::encrypt`] with a given IV, which must be random and used only once. Protocol one ignores it and
+    /// uses zeros.
     pub fn encrypt_with_iv<C: Cipher>(
         &self,
         crypto: &C,
@@ -186,7 +189,8 @@ impl SharedSecret {
     /// Decrypts `ciphertext` into `out` and returns the plaintext's length.
     ///
     /// # Errors
-    /// [`Error::InvalidLength`] for a ciphertext that is not whole blocks or lacks its IV, [`Error::OutputTooSmall`].
+    /// [`Error::InvalidLength`] if the ciphertext is not a multiple of 16 bytes or has no IV,
+    /// [`Error::OutputTooSmall`].
     pub fn decrypt<C: Cipher>(&self, crypto: &C, ciphertext: &[u8], out: &mut [u8]) -> Result<usize, Error> {
         let (iv, body) = ciphertext.split_at_checked(self.protocol.overhead()).ok_or(Error::InvalidLength)?;
         if body.len() % BLOCK != 0 {

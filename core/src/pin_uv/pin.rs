@@ -1,4 +1,4 @@
-//! PINs as the protocols carry them (CTAP 2.3 §6.5.1).
+//! PINs in the form that the PIN/UV auth protocols use (CTAP 2.3 §6.5.1).
 
 use core::{fmt, hint::black_box};
 
@@ -20,7 +20,7 @@ pub enum PinError {
     TooShort,
     /// More than 63 bytes of UTF-8.
     TooLong,
-    /// A PIN cannot end in a zero byte: the padding would swallow it.
+    /// The PIN ends in a zero byte, which could not be told from the padding.
     TrailingZero,
 }
 
@@ -43,7 +43,7 @@ impl PaddedPin {
     /// Pads `pin`, which the caller has brought into Unicode NFC.
     ///
     /// # Errors
-    /// [`PinError`].
+    /// [`PinError`]: the PIN is too short, too long, or ends in a zero byte.
     pub fn new(pin: &str, min_length: usize) -> Result<Self, PinError> {
         if pin.len() > MAX_PIN_BYTES {
             return Err(PinError::TooLong);
@@ -76,7 +76,7 @@ impl PaddedPin {
         self.stripped().len()
     }
 
-    /// Length in Unicode code points: bytes that do not continue another.
+    /// Length in Unicode code points: the number of bytes that are not UTF-8 continuation bytes.
     pub fn code_points(&self) -> usize {
         self.stripped().iter().filter(|byte| **byte & 0xC0 != 0x80).count()
     }
@@ -112,13 +112,13 @@ impl PinHash {
         half
     }
 
-    /// The evidence that `other` is the same; `None` if not. It is compared twice, because a fault may skip one
-    /// comparison.
+    /// Evidence of user verification if `other` equals this hash, otherwise `None`. Compares twice, because a fault may
+    /// skip one comparison.
     pub fn verify(&self, other: &[u8]) -> Option<UserVerified> {
         (self.matches(other) && black_box(self).matches(black_box(other))).then(UserVerified::new)
     }
 
-    /// Whether both are the same, compared in constant time; a wrong length never is.
+    /// Whether `other` equals this hash. Compares in constant time; a wrong length never matches.
     pub fn matches(&self, other: &[u8]) -> bool {
         self.0.as_slice().ct_eq(other).into()
     }

@@ -353,7 +353,8 @@ fn a_token_or_a_mac_of_an_impossible_length_is_never_empty() {
     let nothing = Token::default().authenticate(&RustCrypto, Protocol::Two, &[b"m"]);
     let empty_key = Protocol::Two.authenticate(&RustCrypto, &[], &[b"m"]);
     assert!(!TokenState::default().verify(&RustCrypto, at(1), Protocol::Two, &[b"m"], nothing.as_bytes()));
-    // HMAC pads its key with zeros, so that a token of zeros and none are the same: the state above refuses both.
+    // HMAC pads its key with zeros, so a token of zeros and an empty token give the same MAC. The state above refuses
+    // both.
     assert!(nothing.matches(empty_key.as_bytes()));
 }
 

@@ -17,8 +17,8 @@ pub enum Attestation<'a> {
     None,
     /// That the credential's own key signed.
     SelfAttestation,
-    /// That the key of the first of these certificates signed. Whether they lead to a trust anchor, and whether they are
-    /// valid now, is not checked.
+    /// That the key of the first of these certificates signed. [`attestation`] does not check whether the certificates
+    /// lead to a trust anchor and are valid now.
     Certificates(List<'a, &'a [u8]>),
 }
 
@@ -88,8 +88,7 @@ fn fido_u2f<'a>(
     }
     let leaf = statement.x5c.iter().next().and_then(Certificate::parse).ok_or(Error::Certificate)?;
     let key = leaf.public_key(Algorithm::ES256).ok_or(Error::CertificateKey)?;
-    // 4.
-    // The key's algorithm is not signed. The signing procedure knows ES256 and no other.
+    // 4. The signature does not cover the key's algorithm, and the signing procedure of U2F uses only ES256.
     let CoseKey::Ec2 { algorithm: Algorithm::ES256, curve: Curve::P256, x, y } = credential.public_key else {
         return Err(Error::CredentialKey);
     };

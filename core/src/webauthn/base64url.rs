@@ -7,9 +7,9 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 /// Why a text is not the base64url form of any bytes, or could not be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// A character outside the alphabet, padding among them.
+    /// A character outside the alphabet, for example padding.
     Character,
-    /// No bytes encode to a text of this length.
+    /// A length that no encoding has.
     Length,
     /// Bits after the last byte are not zero.
     TrailingBits,
@@ -20,7 +20,7 @@ pub enum Error {
 /// Encodes `bytes` into `buffer` and returns the length.
 ///
 /// # Errors
-/// [`Overflow`] with the size it takes.
+/// [`Overflow`] with the size that the text needs.
 pub fn encode(bytes: &[u8], buffer: &mut [u8]) -> Result<usize, Overflow> {
     let mut w = Writer::new(buffer);
     for char in chars(bytes) {
@@ -34,9 +34,10 @@ pub const fn encoded_len(length: usize) -> usize {
     length.saturating_mul(4).div_ceil(3)
 }
 
-/// Encodes the first `length` bytes of `buffer` to its front. Characters that do not fit are lost.
+/// Encodes the first `length` bytes of `buffer` in place. Characters that do not fit are lost.
 pub fn encode_in_place(buffer: &mut [u8], length: usize) {
-    // From the last group of three bytes to the first: its four characters lie behind all that is still to be read.
+    // Goes from the last group of three bytes to the first, because the four characters of a group then never overwrite
+    // bytes that are still to be read.
     for group in (0..length.div_ceil(3)).rev() {
         let from = group.saturating_mul(3);
         let bytes = buffer.get(from..from.saturating_add(3).min(length)).unwrap_or_default();
@@ -60,7 +61,7 @@ pub fn chars(bytes: &[u8]) -> impl Iterator<Item = char> {
     })
 }
 
-/// How many bytes a text of `length` characters stands for.
+/// How many bytes a text of `length` characters decodes to.
 pub const fn decoded_len(length: usize) -> usize {
     // Three bytes for every four characters; a remainder of two is one byte, one of three is two.
     let rest = length & 3;
@@ -70,7 +71,7 @@ pub const fn decoded_len(length: usize) -> usize {
 /// Decodes `text` into `buffer` and returns the length.
 ///
 /// # Errors
-/// [`Error`].
+/// [`Error`]: the text is not base64url, or the buffer is too small.
 pub fn decode(text: impl IntoIterator<Item = char>, buffer: &mut [u8]) -> Result<usize, Error> {
     let mut w = Writer::new(buffer);
     let (mut bits, mut count) = (0u32, 0u32);

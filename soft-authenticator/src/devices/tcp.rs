@@ -1,16 +1,17 @@
 //! A virtual key on a TCP socket.
 //!
-//! Each message is exactly one 64-byte CTAPHID report without a report id, both ways; a shorter rest at the end of a
-//! connection does not count. The first report of a connection plugs the key in and powers it up, closing the connection
-//! unplugs it: credentials, PIN and counters stay; tokens, channels, the latch after three wrong PINs and the reset window
-//! do not.
+//! The connection carries 64-byte CTAPHID reports without a report id in both directions; an incomplete report at its
+//! end is ignored. The first report of a connection plugs the key in and powers it up; closing the connection unplugs
+//! it. Credentials, PIN and counters stay. Tokens, channels, the block after three wrong PINs and the time limit for a
+//! reset do not.
 //!
-//! The first report has to be INIT on the broadcast channel. Any other connection is closed, and nothing of it reaches the
-//! key: a web page can open connections to this machine, but what it sends begins with a line of HTTP or a TLS record.
+//! The first report must be INIT on the broadcast channel. Any other connection is closed, and its bytes do not reach
+//! the key. This protects the key from web pages, which can open connections to this machine: their first bytes are
+//! HTTP or TLS.
 //!
-//! One client is plugged in at a time. Another one waits for a second, because a client that power-cycles the key
-//! reconnects before its old connection is gone. After that second it gets CHANNEL_BUSY on the broadcast channel and is
-//! closed.
+//! One client is plugged in at a time. Another client waits for up to one second, because a client that power-cycles
+//! the key reconnects before its old connection is gone. After that second it gets CHANNEL_BUSY on the broadcast
+//! channel and its connection is closed.
 
 use std::{
     collections::VecDeque,
@@ -31,20 +32,19 @@ use keyfob_core::transport::{
 
 use super::VirtualKey;
 
-/// The shortest time a socket waits; zero would mean for ever.
+/// The shortest time that a socket waits. Zero is not a valid timeout.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
-/// A peer that takes no report for this long has failed; a client is unplugged, so that it does not keep the key from
-/// others.
+/// A client that accepts no report for this long is unplugged, so that others can use the key.
 const LONGEST_WRITE: Duration = Duration::from_secs(5);
 /// How long a client waits for the one that is plugged in to leave.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How long the key waits at a time while it has nothing to do.
+/// How long one wait lasts while the key has nothing to do.
 const IDLE: Duration = Duration::from_secs(60);
-/// Connections at a time. One more closes the oldest that has not sent a whole report yet.
+/// How many connections may be open. One more closes the oldest connection that has not sent a whole report yet.
 const CONNECTIONS: usize = 32;
-/// Reports that wait for the key; the client's next ones wait in its socket.
+/// How many reports can wait for the key. Further ones wait in the socket.
 const QUEUE: usize = 16;
-/// How every INIT on the broadcast channel begins.
+/// The first bytes of every INIT on the broadcast channel.
 const FIRST: [u8; 5] = [0xFF, 0xFF, 0xFF, 0xFF, 0x80 | Command::INIT.0];
 
 /// What happened at the socket.
@@ -52,7 +52,7 @@ const FIRST: [u8; 5] = [0xFF, 0xFF, 0xFF, 0xFF, 0x80 | Command::INIT.0];
 pub enum Visit {
     /// A client plugged the key in.
     PluggedIn(SocketAddr),
-    /// It has left, and the key is unplugged.
+    /// The client has left, and the key is unplugged.
     Left(SocketAddr),
     /// A client was refused, because another one was plugged in.
     Busy(SocketAddr),
@@ -60,7 +60,7 @@ pub enum Visit {
     Stranger(SocketAddr),
 }
 
-/// What the connections tell the key.
+/// Events from the connections' threads for the key's thread.
 enum Event {
     PluggedIn(TcpPipe, SocketAddr),
     Report([u8; REPORT_LEN]),
@@ -70,10 +70,10 @@ enum Event {
     Failed(io::Error),
 }
 
-/// Serves a key to one client after another, and tells `watch` who comes and goes.
+/// Serves a key to one client after another. `watch` is called for each event.
 ///
 /// # Errors
-/// The listener's; the key does not power up; no thread can be started.
+/// The listener failed, the key does not power up, or no thread can be started.
 pub fn serve(listener: &TcpListener, key: &mut VirtualKey<'_>, mut watch: impl FnMut(Visit)) -> io::Result<()> {
     let (events, received) = mpsc::sync_channel(QUEUE);
     let listener = listener.try_clone()?;
@@ -83,7 +83,7 @@ pub fn serve(listener: &TcpListener, key: &mut VirtualKey<'_>, mut watch: impl F
         if let Some(pipe) = &mut plugged
             && !send(pipe, key)
         {
-            // Its thread finds the connection closed and says that it has left.
+            // The connection's thread then reads the end and sends `Left`.
             pipe.close();
             plugged = None;
         }
@@ -118,22 +118,22 @@ fn send(pipe: &mut TcpPipe, key: &mut VirtualKey<'_>) -> bool {
     true
 }
 
-/// Accepts connections, each on a thread of its own.
+/// Accepts connections and starts a thread for each.
 fn accept(listener: &TcpListener, events: &SyncSender<Event>) {
     let door = Arc::new(Door::default());
     loop {
         match listener.accept() {
             Ok((stream, peer)) => {
-                // One of these is this thread's.
+                // One of the references is this thread's own.
                 if Arc::strong_count(&door) > CONNECTIONS && !door.close_oldest_silent() {
                     let _ = turn_away(&stream, Duration::ZERO);
                     continue;
                 }
                 let (door, events) = (door.clone(), events.clone());
-                // Without a thread for it, the connection is closed.
+                // If no thread can be started, the connection is closed.
                 let _ = thread::Builder::new().spawn(move || attend(stream, peer, &door, &events));
             }
-            // That client closed before it was accepted.
+            // The client closed the connection before it was accepted.
             Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) => {}
             Err(error) => {
                 let _ = events.send(Event::Failed(error));
@@ -143,7 +143,7 @@ fn accept(listener: &TcpListener, events: &SyncSender<Event>) {
     }
 }
 
-/// One connection from its beginning to its end. An error is the end of it.
+/// Serves one connection to its end. An error ends it.
 fn attend(stream: TcpStream, peer: SocketAddr, door: &Door, events: &SyncSender<Event>) {
     let refused = match admit(&stream, door) {
         Ok(Admission::Plugged(mut pipe, first)) => {
@@ -163,7 +163,7 @@ fn attend(stream: TcpStream, peer: SocketAddr, door: &Door, events: &SyncSender<
 }
 
 enum Admission {
-    /// With the first report.
+    /// The connection and its first report.
     Plugged(TcpPipe, [u8; REPORT_LEN]),
     Busy,
     Stranger,
@@ -191,7 +191,7 @@ fn admit(stream: &TcpStream, door: &Door) -> io::Result<Admission> {
     Ok(if door.enter() { Admission::Plugged(pipe, first) } else { Admission::Busy })
 }
 
-/// Hands the key every report of a client that is plugged in.
+/// Passes every report of a plugged-in client to the key.
 fn forward(
     pipe: &mut TcpPipe,
     peer: SocketAddr,
@@ -209,8 +209,8 @@ fn forward(
     }
 }
 
-/// Answers CHANNEL_BUSY. Then waits up to `patience` until the client has closed, because the system drops the answer
-/// when a connection is closed before all that came in was read.
+/// Answers CHANNEL_BUSY. Then waits up to `patience` until the client has closed, because the operating system drops
+/// the answer when a connection with unread input is closed.
 fn turn_away(mut stream: &TcpStream, patience: Duration) -> io::Result<()> {
     let data = &[ErrorCode::CHANNEL_BUSY.0];
     let busy = Packet::Initialization { channel: BROADCAST, command: Command::ERROR, len: 1, data };
@@ -227,7 +227,7 @@ fn turn_away(mut stream: &TcpStream, patience: Duration) -> io::Result<()> {
     Ok(())
 }
 
-/// What the connections share.
+/// State that all connections share.
 #[derive(Default)]
 struct Door {
     /// Whether a client is plugged in.
@@ -238,7 +238,7 @@ struct Door {
 }
 
 impl Door {
-    /// Plugs in as soon as no other client is, within [`PATIENCE`].
+    /// Plugs in as soon as no other client is plugged in, within [`PATIENCE`]. Returns whether that succeeded.
     fn enter(&self) -> bool {
         let waited = self.left.wait_timeout_while(lock(&self.occupied), PATIENCE, |occupied| *occupied);
         let (mut occupied, _) = waited.unwrap_or_else(PoisonError::into_inner);
@@ -254,7 +254,7 @@ impl Door {
         *lock(&self.occupied)
     }
 
-    /// Notes a connection that has not said anything.
+    /// Registers a connection that has not sent a report yet.
     fn wait_silently(&self, stream: TcpStream) -> Silent<'_> {
         let stream = Arc::new(stream);
         lock(&self.silent).push_back(stream.clone());
@@ -268,7 +268,7 @@ impl Door {
     }
 }
 
-/// A connection that has not said anything, until it is dropped.
+/// The registration of a connection that has not sent a report yet, until it is dropped.
 struct Silent<'d>(&'d Door, Arc<TcpStream>);
 
 impl Drop for Silent<'_> {
@@ -284,7 +284,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Either end of the socket, as a pipe of reports.
 pub struct TcpPipe {
     stream: TcpStream,
-    /// A report that has come in part.
+    /// A report that was received in part.
     partial: [u8; REPORT_LEN],
     filled: usize,
 }
@@ -299,7 +299,7 @@ impl TcpPipe {
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 
-    /// Whether the report that was just read, or the part of one that is here, can begin with `head`.
+    /// Whether the report that was just read, or the received part of it, can begin with `head`.
     fn may_begin_with(&self, head: &[u8], report: Option<&[u8; REPORT_LEN]>) -> bool {
         let here = match report {
             Some(report) => report.as_slice(),
@@ -317,10 +317,10 @@ impl ReportIo for TcpPipe {
         self.stream.write_all(report)
     }
 
-    /// A report that comes in pieces is kept until it is whole.
+    /// Reads one report. The parts of an incomplete report are kept until the rest comes.
     ///
     /// # Errors
-    /// [`ErrorKind::UnexpectedEof`] when the other end has closed.
+    /// [`ErrorKind::UnexpectedEof`] when the other end has closed the connection.
     fn read(&mut self, wait: Duration) -> io::Result<Option<[u8; REPORT_LEN]>> {
         if wait.is_zero() {
             self.stream.set_nonblocking(true)?;
