@@ -23,6 +23,7 @@
 //! crate `keyfob-soft-authenticator`, which uses the same messages. Both ends take the time and the user's actions as
 //! inputs.
 #![cfg_attr(not(test), no_std)]
+#![cfg_attr(docsrs, feature(doc_cfg))] // docs.rs says which feature an item needs
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 #![cfg_attr(
@@ -48,6 +49,7 @@ pub mod cose;
 pub mod crypto;
 pub mod ctap1;
 pub mod ctap2;
+mod errors;
 pub mod extensions;
 #[cfg(feature = "webauthn")]
 pub mod json;

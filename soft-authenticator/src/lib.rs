@@ -1,5 +1,6 @@
 //! keyfob-soft-authenticator: the other end of CTAP, an authenticator without a heap, and a virtual security key around it.
 #![cfg_attr(not(feature = "std"), no_std)]
+#![cfg_attr(docsrs, feature(doc_cfg))] // docs.rs says which feature an item needs
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 #![cfg_attr(
@@ -19,6 +20,7 @@ pub mod caps;
 #[cfg(feature = "std")]
 pub mod devices;
 pub mod engine;
+mod errors;
 pub mod hid;
 pub mod store;
 

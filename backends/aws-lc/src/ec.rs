@@ -61,7 +61,10 @@ impl Curve {
         Ok((key, secret.len()))
     }
 
-    /// The key of `d‖x‖y`, or of `d` alone. Errors: [`Error::InvalidKey`].
+    /// The key of `d‖x‖y`, or of `d` alone.
+    ///
+    /// # Errors
+    /// [`Error::InvalidKey`].
     pub fn load(&self, secret: &[u8]) -> Result<EcdsaKeyPair, Error> {
         let (scalar, public) = secret.split_at_checked(self.size).ok_or(Error::InvalidKey)?;
         if !public.is_empty() && public.len() != self.size.saturating_mul(2) {
@@ -84,7 +87,10 @@ impl Curve {
         EcdsaKeyPair::from_private_key_der(self.signing, &der).map_err(|_| Error::InvalidKey)
     }
 
-    /// The public key at `(x, y)`. Errors: [`Error::InvalidKey`].
+    /// The public key at `(x, y)`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidKey`].
     pub fn parse(&self, x: &[u8], y: &[u8]) -> Result<ParsedPublicKey, Error> {
         if x.len() != self.size || y.len() != self.size {
             return Err(Error::InvalidKey);

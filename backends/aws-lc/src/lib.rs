@@ -100,7 +100,10 @@ impl Method {
         })
     }
 
-    /// The key that `secret` stands for. Errors: [`Error::InvalidKey`].
+    /// The key that `secret` stands for.
+    ///
+    /// # Errors
+    /// [`Error::InvalidKey`].
     fn load(&self, secret: &[u8]) -> Result<Loaded, Error> {
         match *self {
             Self::Ec(curve) => Ok(Loaded::Ec(curve.load(secret)?, curve.hash)),

@@ -30,7 +30,10 @@ pub fn generate(secret: &mut [u8]) -> Result<(RsaKeyPair, usize), Error> {
     Ok((key, secret.len()))
 }
 
-/// The key of `p‖q`, with all that follows from them. Errors: [`Error::InvalidKey`].
+/// The key of `p‖q`, with all that follows from them.
+///
+/// # Errors
+/// [`Error::InvalidKey`].
 #[allow(non_snake_case, reason = "the names of PKCS #1")]
 pub fn load(secret: &[u8]) -> Result<RsaKeyPair, Error> {
     let secret: &[u8; MODULUS] = secret.try_into().map_err(|_| Error::InvalidKey)?;
@@ -75,7 +78,10 @@ pub fn public_key(key: &RsaKeyPair, public: &mut [u8]) -> Result<usize, Error> {
 }
 
 /// The inverse of the public exponent e modulo `m`: with `m = e·a + r`, it is `(k·m + 1) / e = k·a + (k·r + 1) / e` for the
-/// one `k < e` with `k·r ≡ -1 (mod e)`. Errors: [`Error::InvalidKey`] when `m` is a multiple of e.
+/// one `k < e` with `k·r ≡ -1 (mod e)`.
+///
+/// # Errors
+/// [`Error::InvalidKey`] when `m` is a multiple of e.
 fn exponent<const LIMBS: usize>(m: &Uint<LIMBS>) -> Result<Zeroizing<Uint<LIMBS>>, Error> {
     let e = NonZero::new(Limb::from_u32(65_537)).into_option().ok_or(Error::InvalidKey)?;
     let (a, r) = m.div_rem_limb(e);

@@ -79,7 +79,7 @@ fn keys_that_are_lists_are_ordered_from_their_first_byte() {
 fn an_error_says_what_and_where() {
     let error = decode::<Table<'_>>(b"\xa2\x01\x07\x02\xa1\x62id\x01").unwrap_err();
     assert_eq!((error.kind(), error.offset(), error.member()), (ErrorKind::UnexpectedType, 8, Some(2)));
-    assert_eq!(error.to_string(), "UnexpectedType at byte 8, member 0x02");
+    assert_eq!(error.to_string(), "an item has another type than the standard's, at byte 8, in member 0x02");
     let error = decode::<Table<'_>>(b"\xa1\x02\xa1\x62id\x61x").unwrap_err();
     assert_eq!((error.kind(), error.member()), (ErrorKind::Missing, Some(1)));
     assert_eq!(size_of::<Error>(), 4);

@@ -1,7 +1,5 @@
 //! The canonical writer. It counts on past the end of its buffer, so an overflow names the size that was needed.
 
-use core::fmt;
-
 use crate::bytes;
 
 /// Writes CBOR items into a slice, front to back.
@@ -16,12 +14,6 @@ pub struct Writer<'b> {
 pub struct Overflow {
     /// The bytes the message takes.
     pub needed: usize,
-}
-
-impl fmt::Display for Overflow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the message takes {} bytes, more than the buffer holds", self.needed)
-    }
 }
 
 impl<'b> Writer<'b> {

@@ -1,7 +1,5 @@
 //! What a ceremony ends with when it does not succeed: a WebAuthn-like code, the stage, and the cause.
 
-use core::fmt;
-
 use crate::{
     Status,
     cbor::{self, ErrorKind, Overflow},
@@ -303,33 +301,3 @@ impl From<Overflow> for Cause {
         Self::BufferTooSmall { needed: overflow.needed }
     }
 }
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} at stage {:?}: {}", self.code, self.stage, self.cause)
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Status(status) => write!(f, "the authenticator answered {status}"),
-            Self::Ctap1(error) => write!(f, "U2F: {error}"),
-            Self::Decode(error) => write!(f, "malformed answer: {error}"),
-            Self::BufferTooSmall { needed } => write!(f, "the buffer should have {needed} bytes"),
-            Self::RequestTooLarge { needed, limit } => {
-                write!(f, "the request takes {needed} bytes, the authenticator at most {limit}")
-            }
-            Self::ListTooLong { count, limit } => {
-                write!(f, "the list has {count} credentials, the authenticator takes {limit}")
-            }
-            Self::LargeBlobArrayTooLong { needed, limit } => {
-                write!(f, "the large-blob array takes {needed} bytes, the authenticator has {limit}")
-            }
-            Self::PinRequired => f.write_str("PIN required but not provided"),
-            cause => fmt::Debug::fmt(cause, f),
-        }
-    }
-}
-
-impl core::error::Error for Error {}

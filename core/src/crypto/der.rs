@@ -17,8 +17,10 @@ const LONG: u8 = 0x80;
 /// Longer numbers, in bytes, would need another form of length. P-521 has 66.
 const MAX_NUMBER: usize = 124;
 
-/// Writes the signature of two big-endian numbers and returns its length. Errors: [`Error::OutputTooSmall`], and
-/// [`Error::InvalidLength`] for numbers that are longer than those of any curve.
+/// Writes the signature of two big-endian numbers and returns its length.
+///
+/// # Errors
+/// [`Error::OutputTooSmall`], and [`Error::InvalidLength`] for numbers that are longer than those of any curve.
 pub fn write(r: &[u8], s: &[u8], out: &mut [u8]) -> Result<usize, Error> {
     let (r, s) = (Magnitude::of(r), Magnitude::of(s));
     if r.bytes.len().max(s.bytes.len()) > MAX_NUMBER {

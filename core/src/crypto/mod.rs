@@ -97,7 +97,10 @@ pub trait Hash {
 
 /// The block-cipher modes CTAP uses. All work in place.
 pub trait Cipher {
-    /// AES-256-CBC without padding. Errors: [`Error::InvalidLength`] unless `data` is whole 16-byte blocks.
+    /// AES-256-CBC without padding.
+    ///
+    /// # Errors
+    /// [`Error::InvalidLength`] unless `data` is whole 16-byte blocks.
     fn aes256_cbc_encrypt(&self, key: &[u8; 32], iv: &[u8; 16], data: &mut [u8]) -> Result<(), Error>;
     /// The inverse of [`Cipher::aes256_cbc_encrypt`].
     fn aes256_cbc_decrypt(&self, key: &[u8; 32], iv: &[u8; 16], data: &mut [u8]) -> Result<(), Error>;
@@ -151,9 +154,15 @@ pub trait Agreement {
     /// # Errors
     /// [`Error::RandomSource`]: the random source failed.
     fn p256_generate<R: TryCryptoRng + ?Sized>(&self, rng: &mut R) -> Result<(P256Secret, P256Point), Error>;
-    /// The public point of `secret`. Errors: [`Error::InvalidKey`] for zero or a value past the group's order.
+    /// The public point of `secret`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidKey`] for zero or a value past the group's order.
     fn p256_public(&self, secret: &P256Secret) -> Result<P256Point, Error>;
-    /// The x coordinate of the shared point. Errors: [`Error::InvalidKey`] when `peer` is not on the curve.
+    /// The x coordinate of the shared point.
+    ///
+    /// # Errors
+    /// [`Error::InvalidKey`] when `peer` is not on the curve.
     fn p256_shared(&self, secret: &P256Secret, peer: &P256Point) -> Result<[u8; 32], Error>;
 }
 
@@ -233,7 +242,9 @@ pub trait Sign {
 pub trait Verify {
     /// Checks `signature` over the concatenated `message`. ECDSA signatures are strict DER. The key is looked at first: an
     /// invalid one is [`Error::InvalidKey`] whatever the signature is.
-    /// Errors: [`Error::Mismatch`], [`Error::InvalidKey`], [`Error::Unsupported`].
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`], [`Error::InvalidKey`], [`Error::Unsupported`].
     fn verify(&self, key: &CoseKey<'_>, message: &[&[u8]], signature: &[u8]) -> Result<(), Error>;
 }
 

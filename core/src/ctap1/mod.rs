@@ -9,8 +9,6 @@
 //! A request is an [`Apdu`], a response ends in a [`StatusWord`]. When CTAP2 is mapped to U2F, the application is the
 //! SHA-256 of the RP ID and the challenge is the client data hash.
 
-use core::fmt;
-
 use crate::cbor::{Overflow, Writer};
 
 mod apdu;
@@ -90,16 +88,6 @@ impl RequestError {
             Self::Length => StatusWord::WRONG_LENGTH,
             Self::Class(_) => StatusWord::CLA_NOT_SUPPORTED,
             Self::Instruction(_) => StatusWord::INS_NOT_SUPPORTED,
-        }
-    }
-}
-
-impl fmt::Display for RequestError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Length => f.write_str("the request has a wrong length"),
-            Self::Class(class) => write!(f, "class 0x{class:02x} is not that of U2F"),
-            Self::Instruction(instruction) => write!(f, "instruction 0x{instruction:02x} is not one of U2F"),
         }
     }
 }

@@ -1,7 +1,5 @@
 //! Responses of U2F.
 
-use core::fmt;
-
 use super::{MAX_KEY_HANDLE, StatusWord};
 use crate::cbor::{Overflow, Writer};
 
@@ -23,17 +21,6 @@ pub enum ResponseError {
     Reserved(u8),
     /// A certificate or a signature is not DER.
     Der,
-}
-
-impl fmt::Display for ResponseError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Status(status) => write!(f, "the authenticator answered {status}"),
-            Self::Length => f.write_str("the response has a wrong length"),
-            Self::Reserved(byte) => write!(f, "a registration begins with 0x{byte:02x} instead of 0x05"),
-            Self::Der => f.write_str("a certificate or a signature is not DER"),
-        }
-    }
 }
 
 /// Splits the status word off a response.

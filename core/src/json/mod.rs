@@ -74,16 +74,6 @@ pub enum ErrorKind {
     Overflow(Overflow),
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} at byte {}", self.kind, self.offset)?;
-        match self.member {
-            None => Ok(()),
-            Some(member) => write!(f, ", member {member}"),
-        }
-    }
-}
-
 /// The types of value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Type {

@@ -186,7 +186,7 @@ fn whole_numbers_are_integers_however_they_are_written() {
 #[test]
 fn the_innermost_member_of_an_error_stays() {
     let error = Reader::new(b"").unwrap().error(ErrorKind::Missing).within("first").within("prf");
-    assert_eq!(error.to_string(), "Missing at byte 0, member first");
+    assert_eq!(error.to_string(), "a required member is missing, at byte 0, in member first");
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! Writing JSON: strings as WebAuthn serialises them, objects member by member, and CBOR items.
 
-use core::fmt;
-
 use super::shape::{ENTRY, Shape};
 use crate::{
     bytes,
@@ -16,15 +14,6 @@ pub enum WriteError {
     Overflow(Overflow),
     /// The CBOR is malformed or has no JSON equivalent.
     Cbor(cbor::Error),
-}
-
-impl fmt::Display for WriteError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Overflow(overflow) => overflow.fmt(f),
-            Self::Cbor(error) => error.fmt(f),
-        }
-    }
 }
 
 impl From<Overflow> for WriteError {

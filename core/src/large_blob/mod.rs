@@ -68,20 +68,6 @@ impl From<crypto::Error> for Error {
     }
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Malformed(error) => write!(f, "malformed large-blob array: {error}"),
-            Self::Compression => f.write_str("the blob does not decompress"),
-            Self::ArrayTooLong { needed } => write!(f, "the array takes {needed} bytes"),
-            Self::WorkTooSmall { needed } => write!(f, "{needed} bytes of working memory are needed"),
-            Self::Crypto(error) => write!(f, "{error:?}"),
-        }
-    }
-}
-
-impl core::error::Error for Error {}
-
 /// A large-blob array in the caller's memory.
 pub struct Array<'b> {
     /// The elements begin after [`HEAD`] bytes.

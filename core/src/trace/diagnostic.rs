@@ -27,7 +27,7 @@ impl fmt::Display for Diagnostic<'_> {
         let mut r = Reader::tolerant(self.0);
         match r.skip().and_then(|_| r.finish()) {
             Ok(()) => write!(f, "{}", Value(self.0, Kind::Plain)),
-            Err(error) => write!(f, "{} / {error} /", Bytes(self.0)),
+            Err(error) => write!(f, "{} / {error:?} /", Bytes(self.0)),
         }
     }
 }

@@ -72,7 +72,10 @@ pub enum Event<'e> {
 
 impl Event<'_> {
     /// Calls `each` with the name and the value of every member of a CTAP2 message. Of authenticator data the parts are
-    /// members; a body that cannot be read is the one member `body`, in hexadecimal. Errors: those of `each`.
+    /// members; a body that cannot be read is the one member `body`, in hexadecimal.
+    ///
+    /// # Errors
+    /// Those of `each`.
     pub fn members(&self, mut each: impl FnMut(fmt::Arguments<'_>, fmt::Arguments<'_>) -> fmt::Result) -> fmt::Result {
         let (command, message, is_request) = match *self {
             Event::Request(Protocol::Ctap2, message) => (command_of(message), message, true),
@@ -87,10 +90,10 @@ impl Event<'_> {
             return each(format_args!("body"), format_args!("h'{}'", Hex(body)));
         };
         if let Err(error) = check(Reader::tolerant(body)) {
-            return each(format_args!("body"), format_args!("h'{}' / {error} /", Hex(body)));
+            return each(format_args!("body"), format_args!("h'{}' / {error:?} /", Hex(body)));
         }
         if let (true, Err(error)) = (is_request, check(Reader::strict(body))) {
-            each(format_args!("not canonical"), format_args!("{error}"))?;
+            each(format_args!("not canonical"), format_args!("{error:?}"))?;
         }
         members(body, if is_request { known.request } else { known.response }, &mut each)
     }
@@ -169,7 +172,7 @@ fn auth_data(
     };
     let data = match AuthData::decode(bytes) {
         Ok(data) => data,
-        Err(error) => return each(format_args!("{name}"), format_args!("h'{}' / {error} /", Hex(bytes))),
+        Err(error) => return each(format_args!("{name}"), format_args!("h'{}' / {error:?} /", Hex(bytes))),
     };
     let mut part = |part: &str, value: &dyn fmt::Display| each(format_args!("{name}.{part}"), format_args!("{value}"));
     part("rpIdHash", &Bytes(data.rp_id_hash))?;

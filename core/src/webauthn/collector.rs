@@ -1,7 +1,5 @@
 //! The caller of a ceremony: which RP IDs its origin may use, and its client data (WebAuthn L3 §5.1.3, §5.1.4, §5.8.1).
 
-use core::fmt;
-
 use super::{
     Ceremony, ClientData,
     origin::Origin,
@@ -19,18 +17,6 @@ pub enum OriginError {
     /// It may not use the AppID.
     AppId,
 }
-
-impl fmt::Display for OriginError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Origin => "the origin may not use the API: it takes a domain, and https or localhost",
-            Self::RpId => "the RP ID is not one that the origin may use",
-            Self::AppId => "the AppID is not one that the origin may use",
-        })
-    }
-}
-
-impl core::error::Error for OriginError {}
 
 /// Represents the page or program that calls for a ceremony.
 pub trait ClientDataCollector {

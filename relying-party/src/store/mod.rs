@@ -138,6 +138,8 @@ impl fmt::Display for StorageError {
     }
 }
 
+impl std::error::Error for StorageError {}
+
 /// What a call of [`Storage`] comes to.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StorageError>> + Send + 'a>>;
 

@@ -1,8 +1,13 @@
 //! Certificate chains: the conformance tests Resp-5, with chains that are made here.
 
+use getrandom::SysRng;
+use keyfob_core::{
+    cose::Algorithm,
+    crypto::{MAX_PUBLIC, MAX_SECRET, MAX_SIGNATURE, RustCrypto, Sign},
+};
 use rcgen::{
-    BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
-    PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, SignatureAlgorithm, SigningKey, date_time_ymd,
+    BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType, IsCa, Issuer, KeyIdMethod,
+    PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PublicKeyData, SignatureAlgorithm, SigningKey, date_time_ymd,
 };
 use serde_json::json;
 
@@ -12,6 +17,52 @@ use super::world::*;
 const NOW: i64 = 1_795_303_612;
 /// id-fido-gen-ce-aaguid (WebAuthn L3 §8.2.1).
 const AAGUID_EXTENSION: &[u64] = &[1, 3, 6, 1, 4, 1, 45_724, 1, 1, 4];
+
+/// A key pair for rcgen, on keyfob's own cryptography: rcgen's would be a second AWS-LC.
+struct KeyPair {
+    algorithm: &'static SignatureAlgorithm,
+    secret: Vec<u8>,
+    /// The point, uncompressed (SEC 1 §2.3.3).
+    public: Vec<u8>,
+}
+
+impl KeyPair {
+    fn generate_for(algorithm: &'static SignatureAlgorithm) -> Self {
+        let (mut secret, mut public) = (vec![0; MAX_SECRET], vec![0; MAX_PUBLIC]);
+        let (secret_len, public_len) =
+            RustCrypto.generate(cose(algorithm), &mut SysRng, &mut secret, &mut public).unwrap();
+        secret.truncate(secret_len);
+        Self { algorithm, secret, public: [&[4], &public[..public_len]].concat() }
+    }
+
+    /// Twenty bytes that name this key: what rcgen hashes for.
+    fn name(&self) -> &[u8] {
+        &self.public[1..21]
+    }
+}
+
+impl PublicKeyData for KeyPair {
+    fn der_bytes(&self) -> &[u8] {
+        &self.public
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        self.algorithm
+    }
+}
+
+impl SigningKey for KeyPair {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        let mut signature = vec![0; MAX_SIGNATURE];
+        let length = RustCrypto.sign(cose(self.algorithm), &self.secret, &[message], &mut signature).unwrap();
+        signature.truncate(length);
+        Ok(signature)
+    }
+}
+
+fn cose(algorithm: &'static SignatureAlgorithm) -> Algorithm {
+    if *algorithm == PKCS_ECDSA_P384_SHA384 { Algorithm::ES384 } else { Algorithm::ES256 }
+}
 
 /// A certificate and its key.
 struct Certified {
@@ -64,8 +115,14 @@ fn model(head: &[u8], byte: u8) -> CustomExtension {
     CustomExtension::from_oid_content(AAGUID_EXTENSION, [head, &[byte; 16]].concat())
 }
 
-fn certify(params: CertificateParams, issuer: Option<&Certified>, algorithm: &'static SignatureAlgorithm) -> Certified {
-    let key = KeyPair::generate_for(algorithm).unwrap();
+fn certify(
+    mut params: CertificateParams,
+    issuer: Option<&Certified>,
+    algorithm: &'static SignatureAlgorithm,
+) -> Certified {
+    let key = KeyPair::generate_for(algorithm);
+    params.serial_number = Some([&[1], &key.name()[1..]].concat().into());
+    params.key_identifier_method = KeyIdMethod::PreSpecified(key.name().to_vec());
     let certificate = match issuer {
         Some(issuer) => params.signed_by(&key, &issuer.issuer()),
         None => params.self_signed(&key),
@@ -141,7 +198,7 @@ fn resp_5_p_2_to_p_4_a_chain_that_leads_to_what_is_trusted_is_accepted() {
 #[test]
 fn resp_5_f_2_f_13_f_14_the_signature_is_by_the_key_of_the_first_certificate() {
     let Chain { root, middle, leaf } = &Chain::new();
-    for key in [&middle.key, &root.key, &KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap()] {
+    for key in [&middle.key, &root.key, &KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)] {
         assert_eq!(register(root, key, &[leaf, middle]), "signature");
     }
 }
