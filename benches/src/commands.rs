@@ -1,4 +1,4 @@
-//! The authenticator's side of each command, alone: requests are made once and asked again and again.
+//! The authenticator's side of each command alone. Each request is made once and sent again and again.
 
 use std::hint::black_box;
 
@@ -28,7 +28,8 @@ use crate::{
     ceremonies::{self, Agreed, Key, encoded, registration, set_pin, sign_in},
 };
 
-/// One row a command, or a subcommand whose work is another. ES256, PIN/UV auth protocol two, a memory store.
+/// One row for each command, and for each subcommand that does different work. With ES256, PIN/UV auth protocol two and
+/// a memory store.
 pub const COMMANDS: &[Operation] = &[
     Operation { name: "makeCredential", prepare: || repeated(Key::new(), registration(false)) },
     Operation { name: "makeCredential, discoverable", prepare: || repeated(Key::new(), registration(true)) },
@@ -91,7 +92,7 @@ pub const COMMANDS: &[Operation] = &[
     },
 ];
 
-/// Asks `key` the same again and again.
+/// Sends the same request to `key` again and again.
 fn repeated(mut key: Key, request: Vec<u8>) -> Box<dyn FnMut()> {
     Box::new(move || assert_eq!(black_box(key.answer(&request))[0], 0))
 }
@@ -261,7 +262,8 @@ fn enumerate_fingers() -> Box<dyn FnMut()> {
     repeated(key, request(subcommand::ENUMERATE_ENROLLMENTS))
 }
 
-/// A request of U2F, with the touch that it needs: it is refused, and asked again. `request` gets a key handle.
+/// A U2F request with its touch: it is refused, the key is touched, and the request is sent again. `request` gets a key
+/// handle.
 fn u2f(request: impl FnOnce(&[u8]) -> ctap1::Request<'_>) -> Box<dyn FnMut()> {
     let mut key = Key::new();
     let register = ctap1::Request::Register { control: Control::NONE, challenge: &[1; 32], application: &[2; 32] };

@@ -1,4 +1,4 @@
-//! The machines that are measured. A row is a function and the type of its state; `stack.py` finds it by its name.
+//! The measured machines. Each row is a function and the type of its state; `stack.py` finds it by its name.
 
 use core::hint::black_box;
 
@@ -22,7 +22,7 @@ use keyfob_soft_authenticator::store::{Blobs, Change, FlashStore, Setting, Store
 use crate::seams::Pages;
 use crate::seams::{Chip, Noise};
 
-/// Notes the size of a machine's state where `stack.py` finds it.
+/// Records the size of a machine's state in a symbol that `stack.py` reads.
 macro_rules! state {
     ($machine:ident, $ty:ty) => {
         const _: () = {
@@ -112,7 +112,7 @@ pub fn flash_store(store: &mut FlashLog, changes: &[Change<'_>], out: &mut [u8])
     let _ = black_box(store.tidy());
 }
 
-/// Key generation and signature of one algorithm, alone.
+/// Key generation and signature of one algorithm alone.
 #[cfg(feature = "rustcrypto")]
 macro_rules! algorithm {
     ($generate:ident, $sign:ident, $algorithm:ident) => {

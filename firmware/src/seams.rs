@@ -1,4 +1,4 @@
-//! The integrator's side of the seams, as little as there can be: every answer is unknown to the optimiser.
+//! Minimal implementations of the traits that an integrator provides. The optimiser does not know their results.
 
 use core::{convert::Infallible, hint::black_box};
 
@@ -11,7 +11,7 @@ use keyfob_soft_authenticator::{
 };
 use rand_core::{TryCryptoRng, TryRng};
 
-/// A chip with nothing around it.
+/// A platform without hardware.
 pub struct Chip;
 
 impl Platform for Chip {
@@ -24,8 +24,8 @@ impl Platform for Chip {
     type Store = Flash;
 }
 
-/// All, but for what `footprint` leaves out: `KEYFOB_PROFILE` is the number of a named configuration, `KEYFOB_WITHOUT` the
-/// bits of [`Caps`].
+/// All capabilities except those that `footprint` removes. `KEYFOB_PROFILE` is the number of a named configuration,
+/// `KEYFOB_WITHOUT` the bits of [`Caps`] to remove.
 const COMPILED: Caps = {
     let all = match option_env!("KEYFOB_PROFILE") {
         None => Caps::ALL,

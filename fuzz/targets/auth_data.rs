@@ -1,4 +1,4 @@
-//! Authenticator data: what decodes must survive being written and read again.
+//! Authenticator data: a decoded value must be the same after it was written and read again.
 #![no_main]
 
 use keyfob_core::{auth_data::AuthData, cbor::Writer};
@@ -12,7 +12,7 @@ fuzz_target!(|bytes: &[u8]| {
     let written = w.written().expect("writing chooses the shortest form, so it fits");
     assert_eq!(written.len(), data.encoded_len());
     assert_eq!(AuthData::decode(written), Ok(data));
-    // Without a key there is nothing to choose a form for.
+    // Without a key there is only one encoding.
     if data.attested_credential_data.is_none() {
         assert_eq!(written, bytes);
     }

@@ -1,5 +1,5 @@
-//! Ceremonies under arbitrary inputs in arbitrary order. An engine answers their requests, and what it says is passed on,
-//! changed, or replaced.
+//! Ceremonies with arbitrary inputs in arbitrary order. An engine answers their requests; its answers are passed on,
+//! changed or replaced.
 #![no_main]
 
 use std::time::Duration;
@@ -62,7 +62,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-/// Either ceremony.
+/// A registration or a sign-in.
 trait Machine {
     fn step(&mut self, now: Instant, happened: Happened<'_>) -> Result<Output<'_>, Error>;
     fn finish(self) -> Result<(), Error>;
@@ -84,7 +84,8 @@ macro_rules! machine {
 machine!(MakeCredential);
 machine!(GetAssertion);
 
-/// Steps a ceremony with whatever the input says; when the input is at its end, with what the ceremony wants.
+/// Steps a ceremony with the inputs from the fuzzer. When they are used up, with the inputs that the ceremony waits
+/// for.
 fn wander(mut ceremony: impl Machine, key: &mut Key<'_>, input: &mut Input<'_>) {
     let mut started = false;
     let mut expected = Happened::Time;
@@ -118,7 +119,7 @@ fn wander(mut ceremony: impl Machine, key: &mut Key<'_>, input: &mut Input<'_>) 
             224..=231 => Happened::Cancel,
             _ => Happened::Time,
         };
-        // When nobody answers a question, the ceremony's own time runs out.
+        // When a question is not answered, the ceremony's own timeout ends it.
         let millis = match kind {
             _ if input.is_empty() => 1000,
             0..64 => 1,
@@ -136,7 +137,7 @@ fn wander(mut ceremony: impl Machine, key: &mut Key<'_>, input: &mut Input<'_>) 
                         expected = Happened::Time;
                     }
                     Output::Wait { buf, .. } => {
-                        // The response goes where the machine wants it.
+                        // The response goes into the machine's buffer.
                         for (to, from) in buf.iter_mut().zip(&answer) {
                             *to = *from;
                         }
@@ -154,7 +155,7 @@ fn wander(mut ceremony: impl Machine, key: &mut Key<'_>, input: &mut Input<'_>) 
             }
             Err(error) if error.cause == Cause::WrongState => {
                 assert!(failed.is_none());
-                // Nothing has changed.
+                // An input that was not expected changes nothing.
                 expected = Happened::Time;
             }
             Err(error) => {

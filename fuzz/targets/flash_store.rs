@@ -1,5 +1,5 @@
-//! The flash log: arbitrary operations, with arbitrary power cuts and pages that do not erase, against a model; and any
-//! bytes on the flash, from which it may refuse to start, but not fall over.
+//! The flash log: arbitrary operations with arbitrary power cuts and pages that do not erase, compared with a model.
+//! Also arbitrary bytes on the flash: the store may refuse to start, but must not panic.
 #![no_main]
 
 use keyfob_core::crypto::StubCrypto;
@@ -11,16 +11,16 @@ use keyfob_soft_authenticator::store::{
 use libfuzzer_sys::fuzz_target;
 
 const PAGE: usize = 512;
-/// Little more than what is reserved and a few credentials take: so that it gets full, and goes around.
+/// Slightly more pages than are reserved and a few credentials need, so that the log becomes full and wraps around.
 const PAGES: usize = 20;
-/// Operations on one flash: enough to go around it.
+/// How many operations are run on one flash: enough for the log to wrap around.
 const STEPS: usize = 40;
 const SETTINGS: [Setting; 3] = [Setting::Pin, Setting::PinRetries, Setting::SignCount];
 
 type Flash = SimulatedFlash<PAGE, 4>;
 type OnFlash<'f> = FlashStore<&'f mut Flash, StubCrypto, 16, 1>;
 
-/// What the store ought to hold.
+/// The expected contents of the store.
 #[derive(Clone, Default, PartialEq, Debug)]
 struct Model {
     settings: [Option<Vec<u8>>; 3],
@@ -29,7 +29,7 @@ struct Model {
     large_blobs: Vec<u8>,
 }
 
-/// What a commit does.
+/// An operation.
 enum Step {
     Erase,
     Set(usize, Vec<u8>),
@@ -88,7 +88,7 @@ fn contents(store: &mut OnFlash<'_>) -> Model {
     model
 }
 
-/// The number that the next credential would get. On a full store it takes the place of the oldest.
+/// The number that the next credential would get. On a full store, the credential replaces the oldest.
 fn number_of_the_next(mut flash: Flash, model: &Model) -> Option<u32> {
     let mut store = mount(&mut flash);
     let put = Change::Put { rp_id_hash: &[9; 32], record: &[] };
@@ -126,7 +126,7 @@ fn tear(input: &mut Input<'_>) -> Tear {
     }
 }
 
-/// The promise: whatever is cut, the old state or the new one.
+/// Checks that after a power cut the store has the old state or the new one.
 fn promise(mut input: Input<'_>) {
     let mut flash = Flash::new(PAGES);
     let (mut model, mut next) = (Model::default(), 1);
@@ -173,7 +173,7 @@ fn promise(mut input: Input<'_>) {
         let flash = store.into_flash();
         let off = flash.is_off();
         flash.power_on();
-        // A look at the numbers changes the flash.
+        // Reading the next number changes the flash, so a copy is used.
         let copy = (number != next || off).then(|| flash.clone());
         store = mount(flash);
         let found = contents(&mut store);
@@ -183,7 +183,7 @@ fn promise(mut input: Input<'_>) {
             Err(error) if !off => panic!("with power: {error:?}"),
             _ => assert!(found == model || found == after, "neither the old state nor the new one"),
         }
-        // A commit that was cut may have used numbers up.
+        // A commit that was cut may have used numbers.
         let expected = match done {
             Ok(()) if !off => [number, number],
             Err(_) if !off => [next, next],
@@ -200,14 +200,15 @@ fn promise(mut input: Input<'_>) {
     }
 }
 
-/// Bit by bit, as the standard defines it.
+/// CRC-32 bit by bit, as the standard defines it.
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 })
     })
 }
 
-/// Writes `parts` and their CRC to the front of a page and returns what is left of it; nothing if there is no room.
+/// Writes `parts` and their CRC to the front of a page and returns the rest of the page. Writes nothing if there is no
+/// room.
 fn summed<'p>(page: &'p mut [u8], parts: &[u8]) -> &'p mut [u8] {
     let crc = crc32(parts).to_le_bytes();
     let whole = [parts, &crc].concat();
@@ -216,8 +217,8 @@ fn summed<'p>(page: &'p mut [u8], parts: &[u8]) -> &'p mut [u8] {
     page.get_mut(whole.len().next_multiple_of(4)..).unwrap_or_default()
 }
 
-/// Pages of pieces that say anything, each with the CRC that it ought to have. One bit decides whether a piece's length,
-/// key and sequence number are as they ought to be, too.
+/// Pages with arbitrary pieces, each with a correct CRC. One bit decides whether a piece's length, key and sequence
+/// number are also correct.
 fn forged(input: &mut Input<'_>) -> Vec<u8> {
     let mut bytes = vec![0xFF; PAGES * PAGE];
     let mut sequence = 0u32;
@@ -244,7 +245,7 @@ fn forged(input: &mut Input<'_>) -> Vec<u8> {
     bytes
 }
 
-/// A store of which bits have been cleared.
+/// A store's flash with some bits cleared.
 fn damaged(input: &mut Input<'_>) -> Vec<u8> {
     let mut flash = Flash::new(PAGES);
     let mut store = mount(&mut flash);
@@ -262,7 +263,7 @@ fn damaged(input: &mut Input<'_>) -> Vec<u8> {
     damaged
 }
 
-/// Anything on the flash.
+/// Opens and uses a store on arbitrary flash contents.
 fn anything(mut input: Input<'_>) {
     let found = match input.byte() % 4 {
         0 => {

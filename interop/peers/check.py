@@ -20,7 +20,7 @@ PIN, NEW_PIN = "1234", "new pin"
 
 
 class Peer:
-    """A program that serves an authenticator, and our client for it."""
+    """A program that serves an authenticator, and our client that uses it."""
 
     def __init__(self, client, *command):
         self._client, self._command = client, command
@@ -50,7 +50,7 @@ class Peer:
 
 
 class Refused(Exception):
-    """What our client says when it fails."""
+    """Our client's error message."""
 
 
 @contextmanager
@@ -65,7 +65,7 @@ def refused(words):
 
 
 class RelyingParty:
-    """One with its accounts, and their credentials."""
+    """A relying party with its accounts and their credentials."""
 
     def __init__(self, peer):
         self._peer, self._server = peer, Fido2Server(RP, attestation="direct")

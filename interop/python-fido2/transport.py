@@ -19,7 +19,7 @@ USER = {"id": b"user", "name": "user"}
 @check("getInfo is canonical and says what the key can do")
 def _(key):
     device = key.plug_in()
-    # By default the library refuses a response that it would have encoded otherwise.
+    # By default the library refuses a response that it would have encoded differently.
     info = Ctap2(device, strict_cbor=True).info
     equal(bytes(info.aaguid)[:6], b"keyfob")
     for option, value in {"rk": True, "clientPin": False, "pinUvAuthToken": True, "makeCredUvNotRqd": True}.items():
@@ -139,7 +139,7 @@ def _(key):
 
     def cancelled(run):
         event = Event()
-        # What the client of a person does who gives up: first the prompt, a moment later the event.
+        # When a person gives up, the client first shows the prompt, and sets the event a moment later.
         run(User(None, lambda: Timer(0.25, event.set).start()), event)
 
     def register(user, event):
@@ -156,7 +156,7 @@ def _(key):
 
     for run in (register, select, reset):
         cancelled(run)
-    # The timeout that a relying party sets is an event too.
+    # The timeout of a relying party is also an event.
     with client_fails(ClientError.ERR.TIMEOUT, CtapError.ERR.KEEPALIVE_CANCEL):
         client(device, User()).make_credential({**dict(options()), "timeout": 300})
     # An event that is set before the request is sent.
@@ -168,7 +168,7 @@ def _(key):
 
 
 def touch_after(key, asked):
-    """Touches at the question that comes after `asked` others, whose prompts nobody read."""
+    """Touches at the question that comes after `asked` other questions, whose prompts were not read."""
 
     def touch():
         for _ in range(asked):
@@ -178,7 +178,7 @@ def touch_after(key, asked):
     return touch
 
 
-# Requests as bytes, and what the key answers (CTAP 2.3 §8.1; INVALID_CBOR covers everything that is not canonical).
+# Requests as bytes, and the key's answers (CTAP 2.3 §8.1; INVALID_CBOR covers everything that is not canonical).
 MALFORMED = {
     "an unknown command": ("3f", "INVALID_COMMAND"),
     "a vendor command": ("bf", "INVALID_COMMAND"),
@@ -206,7 +206,7 @@ MALFORMED = {
 @check("malformed requests are answered with the standard's status")
 def _(key):
     device = key.plug_in()
-    # Not even a command byte: CTAPHID's own error.
+    # Without a command byte the answer is an error of CTAPHID.
     with answers(CtapError.ERR.INVALID_LENGTH):
         device.call(CTAPHID.CBOR, b"")
     wrong = {}

@@ -1,4 +1,5 @@
-"""The Flask application of flask_application.py and `keyfob-rp backend`, each before the server: backend-proxied."""
+"""The backend-proxied pattern: the Flask application of flask_application.py and `keyfob-rp backend`, each in front of
+the server."""
 
 import logging
 import threading
@@ -58,6 +59,6 @@ with Server() as server, Key() as key:
     check("Flask: signing out ends the session", me(token).status_code == 401)
     http.shutdown()
 
-# The server is gone.
+# The server has been stopped.
 answer = application.test_client().post("/fido/register", json={"operation": "register", "username": "alice"})
 check(f"Flask: a server that is gone is told: {answer.json['errorMessage']}", answer.status_code == 502, answer.text)

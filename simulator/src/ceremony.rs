@@ -1,4 +1,4 @@
-//! The client's loop: it does what a ceremony wants, with the world around it, and sees that the ceremony ends.
+//! The client's loop: it drives a ceremony in the simulated world and checks that the ceremony ends.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -12,31 +12,31 @@ use rand_core::CryptoRng;
 
 use crate::{Mutation, tap::Backend, world::World};
 
-/// How long after its deadline a ceremony may still take: 3 s for the answer to its cancellation, and a moment for the
-/// clock's steps. The user's typing comes on top, for nobody interrupts it.
+/// How long a ceremony may continue after its deadline: 3 s for the answer to its cancellation, and 200 ms for the
+/// clock's steps. The time of the user's typing is added, because nothing interrupts it.
 const GRACE: u64 = 3_000 + 200;
 
 /// What the user enters when asked for the PIN.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
-    /// This.
+    /// This PIN.
     Pin(String),
-    /// Nothing.
+    /// Nothing: the user declines.
     None,
 }
 
 /// How the user and the client's owner behave during one ceremony.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// What is entered, in order; afterwards nothing.
+    /// The entries in order. Afterwards the user enters nothing.
     pub entries: VecDeque<Entry>,
-    /// The new PIN, for when one is asked for.
+    /// The new PIN, if the ceremony asks for one.
     pub new_pin: Option<String>,
     /// How long each entry takes, in milliseconds.
     pub typing: u64,
-    /// When the caller cancels, in milliseconds from the beginning.
+    /// When the caller cancels, in milliseconds from the start.
     pub cancel_after: Option<u64>,
-    /// Whether the caller can take the power away and give it back.
+    /// Whether the caller can power-cycle the authenticator.
     pub reconnects: bool,
     /// The ceremony's timeout.
     pub timeout: Duration,
@@ -47,9 +47,10 @@ pub struct Plan {
 pub struct Course {
     /// How it ended.
     pub result: Result<(), Error>,
-    /// What was entered.
+    /// The PINs that were entered.
     pub entered: Vec<String>,
-    /// No new PIN was given, so that the PIN entered last was not tried, or was right.
+    /// Whether the ceremony asked for a new PIN and got none. Then the PIN that was entered last was not tried, or was
+    /// right.
     pub no_new_pin: bool,
 }
 
@@ -85,7 +86,7 @@ impl<const CHANGE: bool, C: Crypto, R: CryptoRng> Machine for Ceremony<'_, manag
     }
 }
 
-/// Takes what a ceremony shows on the way, and passes on what it wants.
+/// Passes the items that a ceremony shows to `take`, and returns every other output.
 fn without_items<'m, I>(output: Output<'m, I>, take: impl FnOnce(I)) -> Output<'m> {
     match output {
         Output::Item(item) => {
@@ -104,10 +105,10 @@ fn without_items<'m, I>(output: Output<'m, I>, take: impl FnOnce(I)) -> Output<'
     }
 }
 
-/// A list, and the ids in it.
+/// A listing ceremony, and the ids that it has shown.
 pub struct Listing<'o, 'b, C, R>(pub manage::ListCredentials<'o, 'b, C, R>, pub Vec<Vec<u8>>);
 
-/// An enrolment, and the samples that were taken.
+/// An enrolment, and the samples that it has shown.
 pub struct Sampling<'b, C, R>(pub manage::Enroll<'b, C, R>, pub Vec<manage::Sample>);
 
 impl<C: Crypto, R: CryptoRng> Machine for Sampling<'_, C, R> {
@@ -126,7 +127,7 @@ impl<C: Backend> World<'_, C> {
     /// Runs a ceremony to its end.
     ///
     /// # Errors
-    /// It does not end, or says what it must not say.
+    /// The ceremony does not end, or has an output that it must not have.
     pub fn conduct(&mut self, machine: &mut dyn Machine, mut plan: Plan) -> Result<Course, String> {
         let begun = self.now;
         let bound = begun + plan.timeout.as_millis() as u64 + plan.typing + GRACE;
@@ -213,7 +214,7 @@ impl<C: Backend> World<'_, C> {
         }
     }
 
-    /// Sends one request of the caller's own and returns the answer, if one comes within `limit` milliseconds.
+    /// Sends one request without a ceremony and returns the answer, if one comes within `limit` milliseconds.
     pub fn exchange(&mut self, protocol: Protocol, request: &[u8], limit: u64) -> Option<Vec<u8>> {
         let mut buffer = vec![0; self.config.max_msg_size];
         buffer[..request.len()].copy_from_slice(request);
@@ -232,7 +233,7 @@ impl<C: Backend> World<'_, C> {
         }
     }
 
-    /// Pulls the plug and puts it back: a new device for the client, without a channel.
+    /// Unplugs the key and plugs it in again. For the client it is a new device without a channel.
     pub fn replug(&mut self) {
         self.power_cycle();
         self.host = keyfob_core::transport::hid::Host::new();

@@ -1,6 +1,7 @@
 //! Runs worlds: `keyfob-simulator --worlds 1000000 [--seed N] [--trace] [--jobs 2]`.
 //!
-//! Worlds have the seeds N, N + 1, and so on. The first that fails is printed with the command that replays it.
+//! The worlds have the seeds N, N + 1, and so on. The first world that fails is printed with the command that replays
+//! it.
 
 use std::{
     panic,

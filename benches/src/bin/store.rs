@@ -4,7 +4,8 @@
 //! $ cargo run --release -p keyfob-benches --bin store -- FOLDER [MOST [PLOT.svg]]
 //! ```
 //!
-//! FOLDER takes the store, up to 2 GB for a million credentials, and says which filesystem is measured.
+//! The store is made in FOLDER, so FOLDER decides which filesystem is measured. It needs up to 2 GB for a million
+//! credentials.
 #![allow(clippy::disallowed_methods)]
 
 use std::{
@@ -40,14 +41,14 @@ use rand_core::{Rng, SeedableRng};
 const MINE: &str = "example.org";
 const HASH: &[u8; 32] = &[7; 32];
 const PIN: &str = "123456";
-/// Runs of what is measured.
+/// How often an operation is run.
 const RUNS: u32 = 21;
-/// Runs of what takes long, or cannot be done often.
+/// How often an operation is run that takes long or cannot be repeated often.
 const FEW: usize = 5;
-/// Credentials in one commit, where they are only put there to be there.
+/// How many credentials one commit stores when the store is filled.
 const AT_ONCE: u32 = 1000;
 
-/// A file store that counts the credentials it is asked for.
+/// A file store that counts the credentials that the engine reads.
 struct Counting(FileStore, Arc<AtomicU64>);
 
 impl Store for Counting {
@@ -122,7 +123,7 @@ impl UserInteraction for Owner {
     }
 }
 
-/// The fastest of some runs: what takes longer, the machine has done something else meanwhile.
+/// The fastest of some runs. Slower runs were interrupted by other work of the machine.
 fn fastest(times: u32, mut run: impl FnMut()) -> Duration {
     let timed = |_| {
         let start = Instant::now();
@@ -132,7 +133,7 @@ fn fastest(times: u32, mut run: impl FnMut()) -> Duration {
     (0..times).map(timed).min().unwrap_or_default()
 }
 
-/// Puts other people's credentials into the store, each at a relying party of its own. Returns the ids of the first.
+/// Fills the store with credentials, each of another relying party. Returns the ids of the first ones.
 fn fill(store: &mut FileStore, from: u32, to: u32) -> Vec<[u8; 32]> {
     let mut dice = ChaCha20Rng::seed_from_u64(from.into());
     let mut first = Vec::new();
@@ -173,10 +174,10 @@ struct Row {
     credentials: u32,
     open: Duration,
     find: Duration,
-    /// How many relying parties there are, and the first.
+    /// Counting the relying parties and reading the first.
     first_rp: Duration,
     walk: Duration,
-    /// What a client does, and the credentials the engine asked the store for.
+    /// A client's operation: its time, and how many credentials the engine read from the store.
     sign_in: (Duration, u64),
     register: (Duration, u64),
     delete_newest: (Duration, u64),
@@ -221,7 +222,7 @@ fn measure(path: &Path, credentials: u32, oldest: &[[u8; 32]]) -> Row {
         (time, asked.load(Ordering::Relaxed) / u64::from(times))
     };
 
-    // The first of all is the one that has no PIN yet.
+    // The key has no PIN yet in the first row.
     if credentials == 10 {
         let set = SetPin::new(&mut buffer, RustCrypto, &mut rng);
         client::run(set, &mut transport, &mut Owner, clock).expect("a PIN");
@@ -265,7 +266,7 @@ fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// Milliseconds, with as many digits as say something.
+/// Milliseconds with the significant digits.
 fn shown(time: Duration) -> String {
     let time = millis(time);
     match time {
@@ -357,7 +358,8 @@ fn main() {
     let mut held = 0;
     for credentials in (1..=6).map(|power| 10u32.pow(power)).filter(|credentials| *credentials <= most) {
         let mut store = FileStore::open(&path).expect("a store");
-        // One of mine among the first, and some room for those that are registered and deleted.
+        // One credential of the measured relying party among the first, and room for those that are registered and
+        // deleted.
         if held == 0 {
             let mut mine = [0; MAX_RECORD];
             let len = Credential {

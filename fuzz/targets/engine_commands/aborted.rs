@@ -1,4 +1,4 @@
-//! What a command that was aborted between two of its atoms may have done: nothing, or all of a commit.
+//! The allowed effects of a command that was aborted between two of its atoms: none, or those of a whole commit.
 
 use keyfob_core::{
     auth_data::Flags,
@@ -11,7 +11,7 @@ use keyfob_soft_authenticator::store::{Blobs, MAX_RECORD, Number, Setting, Store
 
 use crate::model::{Model, PINS, RETRIES, RPS};
 
-/// What there was before.
+/// The state before the command.
 pub struct Before {
     seed: Vec<u8>,
     retries: u64,
@@ -33,7 +33,7 @@ impl Before {
         }
     }
 
-    /// Sees that nothing is done by halves, and brings the model to what was done.
+    /// Checks that no commit was done in part, and updates the model to the new state.
     pub fn settle(self, key: &mut Key<'_>, model: &mut Model) {
         // Any other command ends a sequence.
         let info = key.call(&[Command::GET_INFO.0]);
@@ -43,7 +43,7 @@ impl Before {
             *model = Model::new(key.powered_up);
             return;
         }
-        // A touch has used up the token, if there was one before the abort.
+        // If there was a touch before the abort, it has used up the token.
         model.token = None;
         model.always_uv = info.options.and_then(|options| options.always_uv) == Some(true);
         model.min_pin_length = info.min_pin_length.expect("a length");
@@ -58,7 +58,7 @@ impl Before {
         settle_blobs(key, model);
     }
 
-    /// An attempt counts in the store and in memory, or in neither.
+    /// Checks that an attempt counts in the store and in memory, or in neither.
     fn settle_retries(&self, key: &mut Key<'_>, model: &mut Model) {
         let (left, _) = key.retries();
         let stored = setting(key, Setting::PinRetries).map_or(RETRIES, |stored| stored[0].into());
@@ -75,9 +75,9 @@ impl Before {
         }
     }
 
-    /// No account loses its credential, and the counter does not fall.
+    /// Checks that no account has lost its credential and that the counter has not decreased.
     fn settle_credentials(&self, key: &mut Key<'_>, model: &mut Model) {
-        // Before the first block there is none.
+        // The setting is absent until the first block of counts is reserved.
         let reserved = setting(key, Setting::SignCount).unwrap_or(vec![0; 4]);
         model.reserved = u32::from_be_bytes(reserved.try_into().expect("four bytes"));
         assert!(model.reserved >= self.reserved, "the counter fell");
@@ -106,13 +106,13 @@ impl Before {
     }
 }
 
-/// Credentials that were replaced and are kept, by the setting that lists them: 8 bytes each, the number first.
+/// The replaced credentials that are kept. The setting lists them with 8 bytes each, the number first.
 pub fn superseded(key: &mut Key<'_>) -> Vec<Number> {
     let listed = setting(key, Setting::Superseded).unwrap_or_default();
     listed.as_chunks::<8>().0.iter().map(|[a, b, c, d, ..]| Number::from_be_bytes([*a, *b, *c, *d])).collect()
 }
 
-/// The array in force is one that somebody wrote as a whole.
+/// Checks that the large-blob array is one that was written completely.
 fn settle_blobs(key: &mut Key<'_>, model: &mut Model) {
     let store = key.engine.store();
     let len = store.large_blobs_len().expect("a store");

@@ -1,5 +1,5 @@
-//! A finger is enrolled, listed and used, and what must come of it: the list is what is stored, and everything on it is a
-//! template that the sensor has completed.
+//! Enrols, lists and uses a finger. The list must be the stored one, and everything on it must be a template that the
+//! sensor has completed.
 
 use keyfob_core::client::manage::{Enroll, ListFingerprints};
 use keyfob_soft_authenticator::Caps;
@@ -8,7 +8,7 @@ use super::{Check, Kind, Script, manage::Needs};
 use crate::{ceremony::Sampling, tap::Backend};
 
 impl<C: Backend> Script<'_, C> {
-    /// Where there is a sensor: enrols a finger under bad conditions, then sees in peace what came of it.
+    /// If there is a sensor, enrols a finger under bad conditions, then checks the result without faults.
     pub(super) fn fingers(&mut self) -> Check {
         if !self.world.config.caps.has(Caps::BIO_ENROLL) {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Management through the client's own operations, and what must come of it: the old state or the new one, nothing half.
+//! Management with the client's own operations. The result must be the old state or the new one, never a part of both.
 
 use keyfob_core::{
     cbor::{List, Text},
@@ -20,19 +20,19 @@ use crate::{
     tap::Backend,
 };
 
-/// Whom a management command takes to do it.
+/// Which authorization a management command needs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Needs {
-    /// Nobody.
+    /// None.
     Nothing,
-    /// The user, where a PIN is set.
+    /// The PIN, if one is set.
     PinIfSet,
-    /// The user.
+    /// A PIN.
     Pin,
 }
 
 impl<C: Backend> Script<'_, C> {
-    /// Does what chance chooses.
+    /// Runs a random operation.
     pub(super) fn manage(&mut self) -> Check {
         match self.world.dice.below(7) {
             0 => self.list(),
@@ -45,7 +45,7 @@ impl<C: Backend> Script<'_, C> {
         }
     }
 
-    /// Whether the user can do what needs `caps`, and needs them to be verified.
+    /// Whether an operation that needs these capabilities and this authorization is possible.
     pub(super) fn can(&self, caps: Caps, needs: Needs) -> bool {
         let (config, ledger) = (&self.world.config, self.world.flash.ledger());
         let issues = Caps::CLIENT_PIN.with(Caps::TOKEN_PERMISSIONS);
@@ -58,7 +58,7 @@ impl<C: Backend> Script<'_, C> {
             }
     }
 
-    /// Runs an operation. Whether it succeeded, and must have been seen to by nobody but client and authenticator.
+    /// Runs an operation. Returns whether it succeeded, and whether no fault disturbed it.
     pub(super) fn operate(
         &mut self,
         machine: &mut dyn Machine,
@@ -75,7 +75,7 @@ impl<C: Backend> Script<'_, C> {
         Ok((course.result.is_ok(), self.quiet && self.world.disturbed == 0))
     }
 
-    /// A credential that is stored or was once, if there is one: its id and its user handle.
+    /// The id and user handle of a credential that is or was stored, if there is one.
     fn target(&mut self) -> (Vec<u8>, Vec<u8>) {
         let stored: Vec<_> = {
             let ledger = self.world.flash.ledger();
@@ -156,7 +156,8 @@ impl<C: Backend> Script<'_, C> {
         let mut array = machine.finish().map_err(|error| format!("done, but no outcome: {error}"))?;
         let stored = self.world.flash.large_blobs();
         let same = if stored.is_empty() { array.is_empty() } else { array.serialize(&crypto) == stored };
-        // What stands for an empty array ends with a real hash, which a stand-in for the cryptography does not know.
+        // An authenticator without an array returns the empty array with a real SHA-256 hash, which the stub of the
+        // cryptography does not accept.
         let intact = stored.is_empty() || array.is_intact();
         if clean && !(intact && same) { Err("large blobs are read that are not stored".into()) } else { Ok(()) }
     }
@@ -184,7 +185,7 @@ impl<C: Backend> Script<'_, C> {
         Ok(())
     }
 
-    /// Says who may learn how long the shortest PIN is: a setting that changes nothing else.
+    /// Sets the relying parties that may read the minimum PIN length. This setting has no other effect.
     fn configure(&mut self) -> Check {
         let plan = self.plan(false)?;
         let possible = self.can(Caps::CONFIG.with(Caps::CLIENT_PIN), Needs::PinIfSet);

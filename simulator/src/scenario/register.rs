@@ -1,4 +1,4 @@
-//! Registrations, and what must come of them.
+//! Registrations and the checks of their results.
 
 use keyfob_core::{
     attestation::RawStatement,
@@ -17,19 +17,19 @@ use crate::{
     tap::Backend,
 };
 
-/// Which registration.
+/// The kind of a registration.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// What chance chooses.
+    /// A random one.
     Any,
-    /// One that needs nothing but a touch.
+    /// One that needs only a touch.
     Probe,
-    /// One whose user is verified by a finger.
+    /// One with user verification by fingerprint.
     ByFinger,
 }
 
 impl<C: Backend> Script<'_, C> {
-    /// Registers. Only where chance chooses do people not cooperate.
+    /// Registers. Only in a random registration may the user not cooperate.
     pub(super) fn register(&mut self, kind: Kind) -> Check {
         let begun = self.world.now;
         let (plan, cooperative) = self.plan(kind != Kind::Any)?;

@@ -1,4 +1,4 @@
-//! Sign-ins, and what must come of them.
+//! Sign-ins and the checks of their results.
 
 use keyfob_core::{
     cbor::List,
@@ -16,7 +16,7 @@ use crate::{
 };
 
 impl<C: Backend> Script<'_, C> {
-    /// Signs in: to the credential at `only`, with nothing but a touch, or to what chance chooses.
+    /// Signs in with the credential at `only`, with only a touch; or, without `only`, in a random way.
     pub(super) fn sign_in(&mut self, only: Option<usize>) -> Check {
         let begun = self.world.now;
         let (plan, cooperative) = self.plan(only.is_some())?;
@@ -86,7 +86,7 @@ impl<C: Backend> Script<'_, C> {
         let mut verified = false;
         for assertion in selection.iter() {
             let Some(index) = self.known.iter().position(|known| known.id == assertion.credential_id) else {
-                // A registration whose end the client did not see.
+                // The credential may be from a registration whose end the client did not see.
                 if clean && !accounts.iter().any(|id| id == assertion.credential_id) {
                     return Err("an assertion of a credential that does not exist".into());
                 }
