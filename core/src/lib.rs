@@ -69,5 +69,7 @@ pub mod webauthn;
 #[cfg(test)]
 mod vectors;
 
+/// The traits of the random sources that this crate takes.
+pub use rand_core;
 pub use status::Status;
 pub use time::Instant;

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 /// A point on the caller's monotonic clock, in milliseconds since any fixed moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Instant(u64);
 
 impl Instant {
@@ -27,6 +28,25 @@ impl Instant {
     /// The time from `earlier` to this instant. Zero when `earlier` is later.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// embassy-time's clock. [`Instant::now`] is what ceremonies and transports take as theirs.
+#[cfg(feature = "embassy-time")]
+mod embassy {
+    use super::Instant;
+
+    impl Instant {
+        /// The time of embassy-time's driver.
+        pub fn now() -> Self {
+            embassy_time::Instant::now().into()
+        }
+    }
+
+    impl From<embassy_time::Instant> for Instant {
+        fn from(instant: embassy_time::Instant) -> Self {
+            Self::from_millis(instant.as_millis())
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use core::hint::black_box;
 
 use keyfob_core::{
     Instant, cbor,
-    client::{GetAssertion, Input, MakeCredential},
+    client::{Ceremony, GetAssertion, Input, MakeCredential},
     crypto::StubCrypto,
     ctap2::{decode_response, get_info, make_credential},
     transport::hid::{Device, Host, REPORT_LEN},
@@ -68,7 +68,7 @@ pub fn hid_host(host: &mut Host, now: Instant, report: &[u8; REPORT_LEN], buffer
     black_box(host.expire(now));
 }
 
-type ClientMakeCredential<'m> = MakeCredential<'m, 'm, StubCrypto, Noise>;
+type ClientMakeCredential<'m> = Ceremony<'m, MakeCredential<'m>, StubCrypto, Noise>;
 state!(client_make_credential, ClientMakeCredential<'_>);
 #[inline(never)]
 #[unsafe(no_mangle)]
@@ -76,7 +76,7 @@ pub fn client_make_credential(ceremony: &mut ClientMakeCredential<'_>, now: Inst
     let _ = black_box(ceremony.step(now, input));
 }
 
-type ClientGetAssertion<'m> = GetAssertion<'m, 'm, StubCrypto, Noise>;
+type ClientGetAssertion<'m> = Ceremony<'m, GetAssertion<'m, 'static>, StubCrypto, Noise>;
 state!(client_get_assertion, ClientGetAssertion<'_>);
 #[inline(never)]
 #[unsafe(no_mangle)]

@@ -10,7 +10,7 @@ use core::hint::black_box;
 
 use keyfob_core::{
     Instant,
-    client::{GetAssertion, GetOptions, Input, MakeCredential, MakeOptions},
+    client::{Ceremony, GetAssertion, GetOptions, Input, MakeCredential, MakeOptions},
     cose::Algorithm,
     crypto::StubCrypto,
     ctap2::{CredentialParameters, RpEntity, UserEntity},
@@ -40,12 +40,12 @@ extern "C" fn start() -> ! {
     let user = black_box(UserEntity { id: &[1], name: None, display_name: None });
     let algorithms = black_box([CredentialParameters::new(Algorithm::ES256)]);
     let options = black_box(MakeOptions::new(&hash, rp, user, &algorithms));
-    let mut ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, Noise);
+    let mut ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, StubCrypto, Noise);
     machines::client_make_credential(black_box(&mut ceremony), now, black_box(Input::Response(9)));
     let _ = black_box(ceremony.finish());
 
     let options = black_box(GetOptions::new("example.org", &hash));
-    let mut ceremony = GetAssertion::new(&options, &mut buffer, StubCrypto, Noise);
+    let mut ceremony = Ceremony::new(GetAssertion::new(&options), &mut buffer, StubCrypto, Noise);
     machines::client_get_assertion(black_box(&mut ceremony), now, black_box(Input::Response(9)));
     let _ = black_box(ceremony.finish());
 

@@ -5,9 +5,10 @@
 use std::time::Duration;
 
 use keyfob_core::{
-    Instant, Status,
+    Status,
     client::{
-        Cause, Error, GetAssertion, GetOptions, Input as Happened, MakeCredential, MakeOptions, Output, Requirement,
+        Cause, Ceremony, GetAssertion, GetOptions, Input as Happened, MakeCredential, MakeOptions, Operation, Output,
+        Requirement,
     },
     cose::Algorithm,
     crypto::StubCrypto,
@@ -53,40 +54,22 @@ fuzz_target!(|bytes: &[u8]| {
         for id in [b"user", b"more"] {
             let user = UserEntity { id, ..user };
             let options = MakeOptions { user, ..make };
-            let ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, rng());
+            let ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, StubCrypto, rng());
             wander(ceremony, &mut key, &mut Input(&[]));
         }
-        wander(GetAssertion::new(&get, &mut buffer, StubCrypto, rng()), &mut key, &mut input);
+        wander(Ceremony::new(GetAssertion::new(&get), &mut buffer, StubCrypto, rng()), &mut key, &mut input);
     } else {
-        wander(MakeCredential::new(&make, &mut buffer, StubCrypto, rng()), &mut key, &mut input);
+        wander(Ceremony::new(MakeCredential::new(&make), &mut buffer, StubCrypto, rng()), &mut key, &mut input);
     }
 });
 
-/// A registration or a sign-in.
-trait Machine {
-    fn step(&mut self, now: Instant, happened: Happened<'_>) -> Result<Output<'_>, Error>;
-    fn finish(self) -> Result<(), Error>;
-}
-
-macro_rules! machine {
-    ($type:ident) => {
-        impl<'o: 'b, 'b> Machine for $type<'o, 'b, StubCrypto, ChaCha8Rng> {
-            fn step(&mut self, now: Instant, happened: Happened<'_>) -> Result<Output<'_>, Error> {
-                self.step(now, happened)
-            }
-
-            fn finish(self) -> Result<(), Error> {
-                self.finish().map(drop)
-            }
-        }
-    };
-}
-machine!(MakeCredential);
-machine!(GetAssertion);
-
 /// Steps a ceremony with the inputs from the fuzzer. When they are used up, with the inputs that the ceremony waits
 /// for.
-fn wander(mut ceremony: impl Machine, key: &mut Key<'_>, input: &mut Input<'_>) {
+fn wander<O: Operation>(
+    mut ceremony: Ceremony<'_, O, StubCrypto, ChaCha8Rng>,
+    key: &mut Key<'_>,
+    input: &mut Input<'_>,
+) {
     let mut started = false;
     let mut expected = Happened::Time;
     let mut answer = Vec::new();

@@ -3,10 +3,9 @@
 use std::{collections::VecDeque, time::Duration};
 
 use keyfob_core::{
-    Instant,
-    client::{Cause, Ceremony, Error, GetAssertion, Input, MakeCredential, Output, manage},
+    client::{Cause, Ceremony, Error, Input, Operation, Output},
     crypto::Crypto,
-    transport::{KeepAlive, Protocol, hid::HostEvent},
+    transport::{Protocol, hid::HostEvent},
 };
 use rand_core::CryptoRng;
 
@@ -54,81 +53,17 @@ pub struct Course {
     pub no_new_pin: bool,
 }
 
-/// Any ceremony.
-pub trait Machine {
-    /// See [`keyfob_core::client::Ceremony::step`].
-    fn step(&mut self, now: Instant, input: Input<'_>) -> Result<Output<'_>, Error>;
-}
-
-macro_rules! machines {
-    ($($machine:ty),*) => {$(
-        impl<'o: 'b, 'b, C: Crypto, R: CryptoRng> Machine for $machine {
-            fn step(&mut self, now: Instant, input: Input<'_>) -> Result<Output<'_>, Error> {
-                self.step(now, input)
-            }
-        }
-    )*};
-}
-machines!(
-    MakeCredential<'o, 'b, C, R>,
-    GetAssertion<'o, 'b, C, R>,
-    manage::DeleteCredential<'o, 'b, C, R>,
-    manage::UpdateUser<'o, 'b, C, R>,
-    manage::ReadLargeBlobs<'o, 'b, C, R>,
-    manage::WriteLargeBlobs<'o, 'b, C, R>,
-    manage::ListFingerprints<'b, C, R>,
-    manage::Configure<'o, 'b, C, R>
-);
-
-impl<const CHANGE: bool, C: Crypto, R: CryptoRng> Machine for Ceremony<'_, manage::NewPin<CHANGE>, C, R> {
-    fn step(&mut self, now: Instant, input: Input<'_>) -> Result<Output<'_>, Error> {
-        self.step(now, input)
-    }
-}
-
-/// Passes the items that a ceremony shows to `take`, and returns every other output.
-fn without_items<'m, I>(output: Output<'m, I>, take: impl FnOnce(I)) -> Output<'m> {
-    match output {
-        Output::Item(item) => {
-            take(item);
-            Output::Show(KeepAlive::Processing)
-        }
-        Output::Send(exchange) => Output::Send(exchange),
-        Output::Wait { buf, limit } => Output::Wait { buf, limit },
-        Output::CancelDevice => Output::CancelDevice,
-        Output::AskPin(prompt) => Output::AskPin(prompt),
-        Output::AskNewPin(prompt) => Output::AskNewPin(prompt),
-        Output::AskUv(prompt) => Output::AskUv(prompt),
-        Output::Show(status) => Output::Show(status),
-        Output::Reconnect => Output::Reconnect,
-        Output::Done => Output::Done,
-    }
-}
-
-/// A listing ceremony, and the ids that it has shown.
-pub struct Listing<'o, 'b, C, R>(pub manage::ListCredentials<'o, 'b, C, R>, pub Vec<Vec<u8>>);
-
-/// An enrolment, and the samples that it has shown.
-pub struct Sampling<'b, C, R>(pub manage::Enroll<'b, C, R>, pub Vec<manage::Sample>);
-
-impl<C: Crypto, R: CryptoRng> Machine for Sampling<'_, C, R> {
-    fn step(&mut self, now: Instant, input: Input<'_>) -> Result<Output<'_>, Error> {
-        Ok(without_items(self.0.step(now, input)?, |sample| self.1.push(sample)))
-    }
-}
-
-impl<'o: 'b, 'b, C: Crypto, R: CryptoRng> Machine for Listing<'o, 'b, C, R> {
-    fn step(&mut self, now: Instant, input: Input<'_>) -> Result<Output<'_>, Error> {
-        Ok(without_items(self.0.step(now, input)?, |item| self.1.push(item.id.to_vec())))
-    }
-}
-
 impl<C: Backend> World<'_, C> {
-    /// Runs a ceremony to its end.
+    /// Runs a ceremony to its end, and gives `each` what it shows on the way.
     ///
     /// # Errors
     /// The ceremony does not end, or has an output that it must not have.
-    pub fn conduct(&mut self, machine: &mut dyn Machine, mut plan: Plan) -> Result<Course, String> {
+    pub fn conduct<O: Operation, B: Crypto, R: CryptoRng>(
+        &mut self,
+        ceremony: &mut Ceremony<'_, O, B, R>,
+        mut plan: Plan,
+        mut each: impl FnMut(O::Item<'_>),
+    ) -> Result<Course, String> {
         let begun = self.now;
         let bound = begun + plan.timeout.as_millis() as u64 + plan.typing + GRACE;
         let cancel_at = plan.cancel_after.map(|after| begun + after);
@@ -145,7 +80,7 @@ impl<C: Backend> World<'_, C> {
                 let took = self.now - begun;
                 return Err(format!("a ceremony does not end: {took} ms, {} turns", self.turns));
             }
-            let output = match machine.step(self.instant(), input) {
+            let output = match ceremony.step(self.instant(), input) {
                 Ok(output) => output,
                 Err(error) if error.cause == Cause::WrongState => {
                     return Err(format!("the ceremony refuses an input it asked for: {error}"));
@@ -204,6 +139,10 @@ impl<C: Backend> World<'_, C> {
                 Output::AskUv(_) if self.corrupted > 0 => Input::UserVerification(self.dice.percent(50)),
                 Output::AskUv(_) => return Err("built-in user verification where there is none".into()),
                 Output::Show(_) => Input::Time,
+                Output::Item(item) => {
+                    each(item);
+                    Input::Time
+                }
                 Output::Reconnect if plan.reconnects => {
                     self.replug();
                     Input::Reconnected

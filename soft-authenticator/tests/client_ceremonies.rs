@@ -5,7 +5,7 @@ use std::time::Duration;
 use keyfob_core::{
     Instant, Status,
     client::{
-        Assertion, AssertionSelection, Attestation, Cause, Error, GetAssertion, GetOptions, MakeCredential,
+        Assertion, AssertionSelection, Attestation, Cause, Ceremony, Error, GetAssertion, GetOptions, MakeCredential,
         MakeOptions, Requirement,
         extensions::{
             CredProtect, GetExtensions, GetResults, HmacOutputs, HmacSalts, LargeBlobAccess, LargeBlobSupport,
@@ -43,7 +43,7 @@ fn make<T>(
 ) -> Result<(T, Vec<u8>), Error> {
     let (mut buffer, now) = (vec![0; 2048], key.now);
     let mut plugged = Plugged::new(key);
-    let ceremony = MakeCredential::new(options, &mut buffer, RustCrypto, rng());
+    let ceremony = Ceremony::new(MakeCredential::new(options), &mut buffer, RustCrypto, rng());
     let made = run(ceremony, &mut plugged, &mut user, clock(now))?;
     Ok((read(&made), plugged.requests.iter().map(|request| request[0]).collect()))
 }
@@ -52,11 +52,11 @@ fn make<T>(
 fn get<T>(
     key: &mut Key,
     options: &GetOptions<'_>,
-    read: impl FnOnce(&AssertionSelection<'_>) -> T,
+    read: impl FnOnce(&AssertionSelection<'_, '_>) -> T,
 ) -> Result<(T, Vec<u8>), Error> {
     let (mut buffer, mut memory, now) = (vec![0; 2048], vec![0; 8192], key.now);
     let mut plugged = Plugged::new(key);
-    let ceremony = GetAssertion::with_memory(options, &mut memory, &mut buffer, RustCrypto, rng());
+    let ceremony = Ceremony::new(GetAssertion::with_memory(options, &mut memory), &mut buffer, RustCrypto, rng());
     let got = run(ceremony, &mut plugged, &mut User(PIN, ""), clock(now))?;
     Ok((read(&got), plugged.requests.iter().map(|request| request[0]).collect()))
 }
@@ -130,7 +130,7 @@ fn prf_asks_a_user_who_could_be_verified_to_be() {
     assert_eq!(error.cause, Cause::PinNotSet);
     assert_eq!(key.set_pin(Two, PIN), Status::OK);
     let verified =
-        |got: &AssertionSelection<'_>| got.get(0).unwrap().auth_data.flags.has(keyfob_core::auth_data::Flags::UV);
+        |got: &AssertionSelection<'_, '_>| got.get(0).unwrap().auth_data.flags.has(keyfob_core::auth_data::Flags::UV);
     assert!(get(&mut key, &options, verified).unwrap().0);
 }
 
@@ -238,7 +238,7 @@ fn blob(key: &mut Key, id: &[u8], write: Option<&[u8]>) -> Result<(Option<bool>,
     let access = write.map_or(LargeBlobAccess::Read, LargeBlobAccess::Write);
     let extensions = GetExtensions { large_blob: Some(access), ..GetExtensions::NONE };
     let options = GetOptions { allow_list: (&list[..]).into(), extensions, ..GetOptions::new(RP, &HASH) };
-    let read = |got: &AssertionSelection<'_>| {
+    let read = |got: &AssertionSelection<'_, '_>| {
         let blob = got.large_blob(&RustCrypto, 0, &mut [0; 4096]).unwrap().map(<[u8]>::to_vec);
         (got.get(0).unwrap().extensions.large_blob_written, blob)
     };
@@ -329,7 +329,7 @@ fn excluded_credentials_of_the_app_id_are_found() {
 
     let extensions = GetExtensions { app_id: Some(app_id), ..GetExtensions::NONE };
     let options = GetOptions { allow_list: (&list[..]).into(), extensions, ..GetOptions::new(RP, &HASH) };
-    let read = |got: &AssertionSelection<'_>| {
+    let read = |got: &AssertionSelection<'_, '_>| {
         let Assertion { credential_id, extensions, .. } = got.get(0).unwrap();
         (credential_id.to_vec(), extensions.app_id)
     };
@@ -353,7 +353,7 @@ fn a_key_of_version_1_registers_and_signs_in_and_version_2_knows_the_credential(
     let user = UserEntity { id: b"a", name: None, display_name: None };
     let options = MakeOptions::new(&HASH, RpEntity { id: app_id, name: None }, user, ES256);
     let (mut buffer, now) = (vec![0; 2048], key.now);
-    let ceremony = MakeCredential::new(&options, &mut buffer, RustCrypto, rng()).over_ctap1();
+    let ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, RustCrypto, rng()).over_ctap1();
     let made = run(ceremony, &mut Plugged::new(&mut key), &mut User("", ""), clock(now)).unwrap();
     let (id, public_key) = (id_of(&made), made.auth_data.attested_credential_data.unwrap().public_key);
     assert_eq!((made.response.fmt, made.auth_data.extensions, key.touches), ("fido-u2f", None, 1));
@@ -361,13 +361,13 @@ fn a_key_of_version_1_registers_and_signs_in_and_version_2_knows_the_credential(
     let list = [CredentialDescriptor::new(&[9; 40]), CredentialDescriptor::new(&id)];
     let extensions = GetExtensions { app_id: Some(app_id), ..GetExtensions::NONE };
     let options = GetOptions { allow_list: (&list[..]).into(), extensions, ..GetOptions::new(RP, &HASH) };
-    let is_signed = |got: &AssertionSelection<'_>| {
+    let is_signed = |got: &AssertionSelection<'_, '_>| {
         let Assertion { credential_id, response, extensions, .. } = got.get(0).unwrap();
         assert_eq!((credential_id, extensions.app_id), (&id[..], Some(true)));
         RustCrypto.verify(&public_key, &[response.auth_data, &HASH], response.signature).unwrap();
     };
     let mut buffer = vec![0; 2048];
-    let ceremony = GetAssertion::new(&options, &mut buffer, RustCrypto, rng()).over_ctap1();
+    let ceremony = Ceremony::new(GetAssertion::new(&options), &mut buffer, RustCrypto, rng()).over_ctap1();
     let got = run(ceremony, &mut Plugged::new(&mut key), &mut User("", ""), clock(now)).unwrap();
     is_signed(&got);
     assert_eq!(key.touches, 2);

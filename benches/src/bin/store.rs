@@ -22,7 +22,8 @@ use std::{
 
 use keyfob_core::{
     client::{
-        self, GetAssertion, GetOptions, MakeCredential, MakeOptions, PinEntry, Prompt, Requirement, UserInteraction,
+        self, Ceremony, GetAssertion, GetOptions, MakeCredential, MakeOptions, PinEntry, Prompt, Requirement,
+        UserInteraction,
         manage::{DeleteCredential, SetPin},
     },
     cose::Algorithm,
@@ -224,7 +225,7 @@ fn measure(path: &Path, credentials: u32, oldest: &[[u8; 32]]) -> Row {
 
     // The key has no PIN yet in the first row.
     if credentials == 10 {
-        let set = SetPin::new(&mut buffer, RustCrypto, &mut rng);
+        let set = Ceremony::new(SetPin, &mut buffer, RustCrypto, &mut rng);
         client::run(set, &mut transport, &mut Owner, clock).expect("a PIN");
     }
     let mut user = 0u32;
@@ -237,7 +238,7 @@ fn measure(path: &Path, credentials: u32, oldest: &[[u8; 32]]) -> Row {
         let account = UserEntity { id: &id, name: None, display_name: None };
         let mut options = MakeOptions::new(HASH, RpEntity { id: &rp_id, name: None }, account, &parameters);
         options.resident_key = Requirement::Required;
-        let ceremony = MakeCredential::new(&options, &mut buffer, RustCrypto, &mut rng);
+        let ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, RustCrypto, &mut rng);
         let made = client::run(ceremony, &mut transport, &mut Owner, clock).expect("a credential");
         let auth_data = keyfob_core::auth_data::AuthData::decode(made.response.auth_data).expect("well-formed");
         newest.push(auth_data.attested_credential_data.expect("a credential").credential_id.to_vec());
@@ -245,18 +246,18 @@ fn measure(path: &Path, credentials: u32, oldest: &[[u8; 32]]) -> Row {
     let sign_in = counted(RUNS, &mut || {
         let mut options = GetOptions::new(MINE, HASH);
         options.user_verification = Requirement::Discouraged;
-        let ceremony = GetAssertion::new(&options, &mut buffer, RustCrypto, &mut rng);
+        let ceremony = Ceremony::new(GetAssertion::new(&options), &mut buffer, RustCrypto, &mut rng);
         client::run(ceremony, &mut transport, &mut Owner, clock).expect("an assertion");
     });
     let delete_newest = counted(RUNS, &mut || {
         let id = newest.pop().expect("as many as were made");
-        let delete = DeleteCredential::new(&id, &mut buffer, RustCrypto, &mut rng);
+        let delete = Ceremony::new(DeleteCredential::new(&id), &mut buffer, RustCrypto, &mut rng);
         client::run(delete, &mut transport, &mut Owner, clock).expect("deleted");
     });
     let mut oldest = oldest.iter();
     let delete_oldest = counted(FEW as u32, &mut || {
         let oldest = oldest.next().expect("as many as that");
-        let delete = DeleteCredential::new(oldest, &mut buffer, RustCrypto, &mut rng);
+        let delete = Ceremony::new(DeleteCredential::new(oldest), &mut buffer, RustCrypto, &mut rng);
         client::run(delete, &mut transport, &mut Owner, clock).expect("deleted");
     });
     Row { credentials, open, find, first_rp, walk, sign_in, register, delete_newest, delete_oldest, setting, file }

@@ -10,6 +10,7 @@ use crate::{
 
 /// Why a ceremony failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Error {
     /// What to tell a relying party.
     pub code: ErrorCode,
@@ -22,6 +23,7 @@ pub struct Error {
 /// The class of a failure. The numbers are those of the common client libraries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ErrorCode {
     /// None of the others.
     OtherError = 1,
@@ -37,6 +39,7 @@ pub enum ErrorCode {
 
 /// The part of a ceremony in which it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Stage {
     /// The options, before anything was sent.
     Options,
@@ -53,6 +56,7 @@ pub enum Stage {
 /// What a ceremony failed of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Cause {
     /// The authenticator answered with an error.
     Status(Status),
@@ -163,6 +167,7 @@ pub enum Cause {
 /// The options that are checked before anything is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum InvalidOption {
     /// The RP ID is empty, or not one that the origin may use.
     RpId,

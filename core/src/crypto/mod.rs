@@ -22,6 +22,7 @@ pub mod conformance;
 pub mod der;
 #[cfg(feature = "rustcrypto")]
 mod rustcrypto;
+mod shared;
 #[cfg(any(test, feature = "stub-crypto"))]
 mod stub;
 #[cfg(feature = "rustcrypto")]
@@ -32,6 +33,7 @@ pub use stub::StubCrypto;
 /// Why a backend could not do what was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Error {
     /// The backend does not know this algorithm.
     Unsupported,

@@ -12,6 +12,7 @@ const RESERVED: u8 = 0x05;
 /// Why a response could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ResponseError {
     /// The authenticator answered with an error.
     Status(StatusWord),

@@ -4,6 +4,7 @@ use core::fmt;
 
 /// A status word. Values that this version does not name are kept unchanged.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct StatusWord(pub u16);
 
 impl StatusWord {

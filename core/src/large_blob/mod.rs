@@ -42,6 +42,7 @@ pub const OVERHEAD: usize = HEAD + HASH_LENGTH;
 /// Why an operation on an array or a blob failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Error {
     /// The hash is right but the bytes are not an array. Nothing in them can be kept: start again with
     /// [`Array::empty`].

@@ -8,9 +8,12 @@ use core::time::Duration;
 
 pub mod fault;
 pub mod hid;
+#[cfg(feature = "embedded-io-async")]
+pub mod stream;
 
 /// Which protocol a request speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Protocol {
     /// CTAP1/U2F: a raw APDU (CTAPHID_MSG).
     Ctap1,
@@ -20,6 +23,7 @@ pub enum Protocol {
 
 /// The status in a keep-alive message (CTAP 2.3 §11.2.9.1.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum KeepAlive {
     /// The authenticator is computing.
     Processing,
@@ -51,6 +55,7 @@ impl From<KeepAlive> for u8 {
 
 /// The result of [`Transport::receive`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Received {
     /// Nothing came within the given time.
     Nothing,
@@ -115,4 +120,60 @@ pub trait AsyncReportIo {
     async fn write(&mut self, report: &[u8; 64]) -> Result<(), Self::Error>;
     /// See [`ReportIo::read`].
     async fn read(&mut self, wait: Duration) -> Result<Option<[u8; 64]>, Self::Error>;
+}
+
+impl<T: Transport + ?Sized> Transport for &mut T {
+    type Error = T::Error;
+
+    fn send(&mut self, protocol: Protocol, request: &[u8]) -> Result<(), T::Error> {
+        (**self).send(protocol, request)
+    }
+    fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> Result<Received, T::Error> {
+        (**self).receive(buffer, wait)
+    }
+    fn cancel(&mut self) -> Result<(), T::Error> {
+        (**self).cancel()
+    }
+    fn reconnect(&mut self) -> Result<(), T::Error> {
+        (**self).reconnect()
+    }
+}
+
+impl<T: AsyncTransport + ?Sized> AsyncTransport for &mut T {
+    type Error = T::Error;
+
+    async fn send(&mut self, protocol: Protocol, request: &[u8]) -> Result<(), T::Error> {
+        (**self).send(protocol, request).await
+    }
+    async fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> Result<Received, T::Error> {
+        (**self).receive(buffer, wait).await
+    }
+    async fn cancel(&mut self) -> Result<(), T::Error> {
+        (**self).cancel().await
+    }
+    async fn reconnect(&mut self) -> Result<(), T::Error> {
+        (**self).reconnect().await
+    }
+}
+
+impl<T: ReportIo + ?Sized> ReportIo for &mut T {
+    type Error = T::Error;
+
+    fn write(&mut self, report: &[u8; 64]) -> Result<(), T::Error> {
+        (**self).write(report)
+    }
+    fn read(&mut self, wait: Duration) -> Result<Option<[u8; 64]>, T::Error> {
+        (**self).read(wait)
+    }
+}
+
+impl<T: AsyncReportIo + ?Sized> AsyncReportIo for &mut T {
+    type Error = T::Error;
+
+    async fn write(&mut self, report: &[u8; 64]) -> Result<(), T::Error> {
+        (**self).write(report).await
+    }
+    async fn read(&mut self, wait: Duration) -> Result<Option<[u8; 64]>, T::Error> {
+        (**self).read(wait).await
+    }
 }

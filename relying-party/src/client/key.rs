@@ -178,7 +178,7 @@ impl<T: Transport> Prover for SecurityKey<T> {
         make.resident_key = requirement(&selection["residentKey"], rk);
         self.user.asked = false;
         let start = self.start;
-        let ceremony = MakeCredential::new(&make, &mut self.buffer, RustCrypto, &mut self.rng);
+        let ceremony = client::Ceremony::new(MakeCredential::new(&make), &mut self.buffer, RustCrypto, &mut self.rng);
         let made = client::run(ceremony, &mut self.transport, &mut self.user, || instant(start));
         let made = made.map_err(Error::Ceremony)?;
 
@@ -224,7 +224,7 @@ impl<T: Transport> Prover for SecurityKey<T> {
         get.user_verification = requirement(&options["userVerification"], Requirement::Preferred);
         self.user.asked = false;
         let start = self.start;
-        let ceremony = GetAssertion::new(&get, &mut self.buffer, RustCrypto, &mut self.rng);
+        let ceremony = client::Ceremony::new(GetAssertion::new(&get), &mut self.buffer, RustCrypto, &mut self.rng);
         let selection = client::run(ceremony, &mut self.transport, &mut self.user, || instant(start));
         let selection = selection.map_err(Error::Ceremony)?;
         let assertion = selection.get(0).ok_or(Error::Key("it answers without an assertion".into()))?;

@@ -2,23 +2,23 @@
 
 use keyfob_core::{
     cbor::{List, Text},
-    client::manage::{
-        Access, ChangePin, Configure, DeleteCredential, ListCredentials, ReadLargeBlobs, SetPin, Setting, UpdateUser,
-        WriteLargeBlobs,
+    client::{
+        Ceremony, Operation,
+        manage::{
+            Access, ChangePin, Configure, DeleteCredential, ListCredentials, ReadLargeBlobs, SetPin, Setting,
+            UpdateUser, WriteLargeBlobs,
+        },
     },
-    crypto::Hash,
+    crypto::{Crypto, Hash},
     ctap2::{UserEntity, config::SetMinPinLength},
     large_blob::{Array, OVERHEAD},
     pin_uv::PaddedPin,
 };
 use keyfob_soft_authenticator::{Caps, store::Store};
+use rand_core::CryptoRng;
 
 use super::{Check, Script, pin::new_pin};
-use crate::{
-    ceremony::{Listing, Machine, Plan},
-    model::RPS,
-    tap::Backend,
-};
+use crate::{ceremony::Plan, model::RPS, tap::Backend};
 
 /// Which authorization a management command needs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -59,15 +59,16 @@ impl<C: Backend> Script<'_, C> {
     }
 
     /// Runs an operation. Returns whether it succeeded, and whether no fault disturbed it.
-    pub(super) fn operate(
+    pub(super) fn operate<O: Operation, B: Crypto, R: CryptoRng>(
         &mut self,
-        machine: &mut dyn Machine,
+        ceremony: &mut Ceremony<'_, O, B, R>,
         (plan, cooperative): (Plan, bool),
         possible: bool,
+        each: impl FnMut(O::Item<'_>),
     ) -> Result<(bool, bool), String> {
         let pin = self.pin()?;
         (self.before, self.retries_before) = (self.digest(), self.world.flash.retries());
-        let course = self.world.conduct(machine, plan)?;
+        let course = self.world.conduct(ceremony, plan, each)?;
         let owed = self.conclude(&course, pin.as_deref(), cooperative, possible)?;
         if course.result.is_ok() {
             self.succeed(owed);
@@ -106,11 +107,11 @@ impl<C: Backend> Script<'_, C> {
         self.world.note(|| format!("list {}, can be: {possible}", RPS[rp]));
         let mut buffer = vec![0; self.world.config.max_msg_size];
         let rng = self.world.dice.fork();
-        let operation =
-            ListCredentials::new(&rp_id_hash, Access::User, &mut buffer, crypto, rng).within(plan.0.timeout);
-        let mut listing = Listing(operation, Vec::new());
-        let (done, clean) = self.operate(&mut listing, plan, possible)?;
-        if done && clean && listing.1 != expected {
+        let mut machine = Ceremony::new(ListCredentials::new(&rp_id_hash, Access::User), &mut buffer, crypto, rng)
+            .within(plan.0.timeout);
+        let mut listed = Vec::new();
+        let (done, clean) = self.operate(&mut machine, plan, possible, |item| listed.push(item.id.to_vec()))?;
+        if done && clean && listed != expected {
             return Err("a credential is not listed".into());
         }
         Ok(())
@@ -124,8 +125,8 @@ impl<C: Backend> Script<'_, C> {
         self.world.flash.may_delete(&id);
         let mut buffer = vec![0; self.world.config.max_msg_size];
         let (crypto, rng) = (self.world.crypto(), self.world.dice.fork());
-        let mut machine = DeleteCredential::new(&id, &mut buffer, crypto, rng).within(plan.0.timeout);
-        let (done, clean) = self.operate(&mut machine, plan, possible)?;
+        let mut machine = Ceremony::new(DeleteCredential::new(&id), &mut buffer, crypto, rng).within(plan.0.timeout);
+        let (done, clean) = self.operate(&mut machine, plan, possible, |_| ())?;
         if done && clean && self.is_stored(&id) { Err("a deleted credential is still there".into()) } else { Ok(()) }
     }
 
@@ -137,8 +138,8 @@ impl<C: Backend> Script<'_, C> {
         let user = UserEntity { id: &user_id, name: Some("renamed@example.org"), display_name: None };
         let mut buffer = vec![0; self.world.config.max_msg_size];
         let (crypto, rng) = (self.world.crypto(), self.world.dice.fork());
-        let mut machine = UpdateUser::new(&id, user, &mut buffer, crypto, rng).within(plan.0.timeout);
-        self.operate(&mut machine, plan, possible).map(drop)
+        let mut machine = Ceremony::new(UpdateUser::new(&id, user), &mut buffer, crypto, rng).within(plan.0.timeout);
+        self.operate(&mut machine, plan, possible, |_| ()).map(drop)
     }
 
     fn read_large_blobs(&mut self) -> Check {
@@ -148,8 +149,9 @@ impl<C: Backend> Script<'_, C> {
         let mut buffer = vec![0; self.world.config.max_msg_size];
         let (crypto, rng) = (self.world.crypto(), self.world.dice.fork());
         self.world.note(|| format!("read large blobs, can be: {possible}"));
-        let mut machine = ReadLargeBlobs::new(&mut memory, &mut buffer, crypto.clone(), rng).within(plan.0.timeout);
-        let (done, clean) = self.operate(&mut machine, plan, possible)?;
+        let mut machine =
+            Ceremony::new(ReadLargeBlobs::new(&mut memory), &mut buffer, crypto.clone(), rng).within(plan.0.timeout);
+        let (done, clean) = self.operate(&mut machine, plan, possible, |_| ())?;
         if !done {
             return Ok(());
         }
@@ -177,8 +179,8 @@ impl<C: Backend> Script<'_, C> {
         self.arrays.push(array.clone());
         self.world.note(|| format!("write {} bytes of large blobs, can be: {possible}", array.len()));
         let mut buffer = vec![0; self.world.config.max_msg_size];
-        let mut machine = WriteLargeBlobs::new(&array, &mut buffer, crypto, rng).within(plan.0.timeout);
-        let (done, clean) = self.operate(&mut machine, plan, possible)?;
+        let mut machine = Ceremony::new(WriteLargeBlobs::new(&array), &mut buffer, crypto, rng).within(plan.0.timeout);
+        let (done, clean) = self.operate(&mut machine, plan, possible, |_| ())?;
         if done && clean && self.world.flash.large_blobs() != array {
             return Err("large blobs were written and are not stored".into());
         }
@@ -194,9 +196,9 @@ impl<C: Backend> Script<'_, C> {
         let setting = SetMinPinLength { min_pin_length_rp_ids: Some(List::Slice(&rp_ids)), ..Default::default() };
         let mut buffer = vec![0; self.world.config.max_msg_size];
         let (crypto, rng) = (self.world.crypto(), self.world.dice.fork());
-        let mut machine =
-            Configure::new(Setting::MinPinLength(setting), &mut buffer, crypto, rng).within(plan.0.timeout);
-        self.operate(&mut machine, plan, possible).map(drop)
+        let mut machine = Ceremony::new(Configure::new(Setting::MinPinLength(setting)), &mut buffer, crypto, rng)
+            .within(plan.0.timeout);
+        self.operate(&mut machine, plan, possible, |_| ()).map(drop)
     }
 
     /// Sets the first PIN, or changes it.
@@ -215,12 +217,12 @@ impl<C: Backend> Script<'_, C> {
         let (crypto, rng) = (self.world.crypto(), self.world.dice.fork());
         let (done, clean) = match old {
             None => {
-                let mut machine = SetPin::new(&mut buffer, crypto, rng).within(timeout);
-                self.operate(&mut machine, (plan, cooperative), possible)?
+                let mut machine = Ceremony::new(SetPin, &mut buffer, crypto, rng).within(timeout);
+                self.operate(&mut machine, (plan, cooperative), possible, |_| ())?
             }
             Some(_) => {
-                let mut machine = ChangePin::new(&mut buffer, crypto, rng).within(timeout);
-                self.operate(&mut machine, (plan, cooperative), possible)?
+                let mut machine = Ceremony::new(ChangePin, &mut buffer, crypto, rng).within(timeout);
+                self.operate(&mut machine, (plan, cooperative), possible, |_| ())?
             }
         };
         if done && clean && self.pin()?.as_ref() != Some(&new) {

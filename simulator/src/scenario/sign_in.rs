@@ -2,11 +2,10 @@
 
 use keyfob_core::{
     cbor::List,
-    client::{GetAssertion, GetOptions, Requirement},
+    client::{Ceremony, GetAssertion, GetOptions, Requirement},
     crypto::Hash,
     ctap2::CredentialDescriptor,
-    verify,
-    webauthn::Ceremony,
+    verify, webauthn,
 };
 
 use super::{Check, Script, client_data, origin};
@@ -41,7 +40,7 @@ impl<C: Backend> Script<'_, C> {
             allowed.push(stranger[..dice.pick(&[1, 32, 65, 97])].to_vec());
         }
         let challenge: [u8; 16] = dice.bytes();
-        let (client_data, hash) = client_data(&crypto, Ceremony::Get, &challenge, RPS[rp]);
+        let (client_data, hash) = client_data(&crypto, webauthn::Ceremony::Get, &challenge, RPS[rp]);
         let list: Vec<_> = allowed.iter().map(|id| CredentialDescriptor::new(id)).collect();
         let options = GetOptions {
             allow_list: List::Slice(&list),
@@ -68,9 +67,9 @@ impl<C: Backend> Script<'_, C> {
         });
         let mut buffer = vec![0; self.world.config.max_msg_size];
         let rng = self.world.dice.fork();
-        let mut machine = GetAssertion::new(&options, &mut buffer, crypto.clone(), rng);
+        let mut machine = Ceremony::new(GetAssertion::new(&options), &mut buffer, crypto.clone(), rng);
         (self.before, self.retries_before) = (self.digest(), self.world.flash.retries());
-        let course = self.world.conduct(&mut machine, plan)?;
+        let course = self.world.conduct(&mut machine, plan, |_| ())?;
         let owed = self.conclude(&course, pin.as_deref(), cooperative, possible)?;
         let Ok(()) = course.result else { return Ok(()) };
 

@@ -3,7 +3,10 @@
 //! share their credentials.
 
 use keyfob_core::{
-    client::manage::{Configure, Setting},
+    client::{
+        Ceremony,
+        manage::{Configure, Setting},
+    },
     cose::{Algorithm, CoseKey},
     crypto::{Hash, Verify},
     ctap1::{AuthenticateResponse, Control, MAX_KEY_HANDLE, RegisterResponse, Request, StatusWord, VERSION},
@@ -91,8 +94,9 @@ impl<C: Backend> Script<'_, C> {
         self.world.note(|| format!("switch alwaysUv on, can be: {possible}"));
         let mut buffer = vec![0; self.world.config.max_msg_size];
         let (crypto, rng) = (self.world.crypto(), self.world.dice.fork());
-        let mut machine = Configure::new(Setting::ToggleAlwaysUv, &mut buffer, crypto, rng).within(plan.0.timeout);
-        if !self.operate(&mut machine, plan, possible)?.0 {
+        let mut machine =
+            Ceremony::new(Configure::new(Setting::ToggleAlwaysUv), &mut buffer, crypto, rng).within(plan.0.timeout);
+        if !self.operate(&mut machine, plan, possible, |_| ())?.0 {
             return Ok(());
         }
         let (hash, known) = ([0; 32], self.known[index].clone());

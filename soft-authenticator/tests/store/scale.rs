@@ -9,13 +9,14 @@ use keyfob_core::{
     Instant,
     cbor::List,
     client::{
-        self, GetAssertion, GetOptions, MakeCredential, MakeOptions, PinEntry, Prompt, Requirement, UserInteraction,
+        self, Ceremony, GetAssertion, GetOptions, MakeCredential, MakeOptions, Operation, PinEntry, Prompt,
+        Requirement, UserInteraction,
         manage::{Access, DeleteCredential, ListRelyingParties, SetPin, UpdateUser},
     },
     cose::Algorithm,
     crypto::{Hash, RustCrypto},
     ctap2::{CredentialDescriptor, CredentialParameters, RpEntity, UserEntity},
-    transport::hid::HidTransport,
+    transport::{Transport, hid::HidTransport},
 };
 use keyfob_soft_authenticator::{
     devices::{InProcess, KeyOptions, VirtualKey},
@@ -128,6 +129,20 @@ fn filled(file: &mut InFile, others: u32) -> FileStore {
     store
 }
 
+/// Runs one operation after the other.
+struct Client<T> {
+    transport: T,
+    rng: ChaCha20Rng,
+    buffer: Vec<u8>,
+}
+
+impl<T: Transport> Client<T> {
+    fn run<O: Operation>(&mut self, operation: O) -> O::Outcome<'_> {
+        let ceremony = Ceremony::new(operation, &mut self.buffer, RustCrypto, &mut self.rng);
+        client::run(ceremony, &mut self.transport, &mut Owner, Instant::default).unwrap()
+    }
+}
+
 #[test]
 fn what_a_client_does_asks_for_as_many_records_whatever_others_have() {
     let mut asked = Vec::new();
@@ -139,23 +154,17 @@ fn what_a_client_does_asks_for_as_many_records_whatever_others_have() {
         options.store = Some(Box::new(Counting(filled(&mut file, others), count.clone())));
         let mut buffer = vec![0; config.buffer_len()];
         let clock = || Instant::default();
-        let mut transport = HidTransport::new(InProcess(VirtualKey::new(&mut buffer, options).unwrap()), clock, [1; 8]);
-        let (mut rng, mut buffer) = (ChaCha20Rng::seed_from_u64(1), vec![0; 7609]);
+        let transport = HidTransport::new(InProcess(VirtualKey::new(&mut buffer, options).unwrap()), clock, [1; 8]);
+        let mut client = Client { transport, rng: ChaCha20Rng::seed_from_u64(1), buffer: vec![0; 7609] };
         let mut steps = Vec::new();
         let mut records = |subtracted| {
             steps.push(count.swap(0, Ordering::Relaxed) - subtracted);
         };
-        macro_rules! run {
-            ($operation:ident($($argument:expr),*)) => {{
-                let operation = $operation::new($($argument,)* &mut buffer, RustCrypto, &mut rng);
-                client::run(operation, &mut transport, &mut Owner, clock).unwrap()
-            }};
-        }
 
         for allowed in [&[][..], &[CredentialDescriptor::new(&MINE)]] {
             let mut options = GetOptions::new(RP_ID, &[2; 32]);
             (options.allow_list, options.user_verification) = (List::Slice(allowed), Requirement::Discouraged);
-            run!(GetAssertion(&options));
+            client.run(GetAssertion::new(&options));
             records(0);
         }
         for user in [b"known", b"newer"] {
@@ -165,15 +174,15 @@ fn what_a_client_does_asks_for_as_many_records_whatever_others_have() {
                 (RpEntity { id: RP_ID, name: None }, UserEntity { id: user, name: None, display_name: None });
             let mut options = MakeOptions::new(&[1; 32], rp, user, &parameters);
             (options.resident_key, options.exclude_list) = (Requirement::Required, List::Slice(&excluded));
-            run!(MakeCredential(&options));
+            client.run(MakeCredential::new(&options));
             records(0);
         }
-        run!(SetPin());
-        run!(UpdateUser(&OLDEST, UserEntity { id: b"known", name: Some("new"), display_name: None }));
+        client.run(SetPin);
+        client.run(UpdateUser::new(&OLDEST, UserEntity { id: b"known", name: Some("new"), display_name: None }));
         records(0);
         // One for each that is listed.
-        records(run!(ListRelyingParties(Access::User)) as u32);
-        run!(DeleteCredential(&OLDEST));
+        records(client.run(ListRelyingParties::new(Access::User)) as u32);
+        client.run(DeleteCredential::new(&OLDEST));
         records(0);
         asked.push(steps);
     }

@@ -49,6 +49,7 @@ pub struct DeviceInfo {
 /// Why a transaction failed at the client's end. The channel must be opened again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Failure {
     /// The channel is not open.
     NotOpen,

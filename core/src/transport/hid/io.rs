@@ -8,6 +8,7 @@ use crate::transport::{AsyncReportIo, AsyncTransport, Protocol, Received, Report
 
 /// Why a transaction over HID failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum HidError<E> {
     /// The pipe failed.
     Io(E),
@@ -80,6 +81,11 @@ impl<R: ReportIo, C: FnMut() -> Instant> HidTransport<R, C> {
     /// but it must differ from those of other clients of the same authenticator, so take it from a random source.
     pub fn new(io: R, clock: C, nonce: [u8; 8]) -> Self {
         Self { io, link: Link::new(clock, nonce) }
+    }
+
+    /// The pipe. What is read from it or written to it here is missing in the transaction under way.
+    pub fn io_mut(&mut self) -> &mut R {
+        &mut self.io
     }
 
     /// The pipe, for instance to close it.
@@ -216,6 +222,11 @@ impl<R: AsyncReportIo, C: FnMut() -> Instant> AsyncHidTransport<R, C> {
     /// but it must differ from those of other clients of the same authenticator, so take it from a random source.
     pub fn new(io: R, clock: C, nonce: [u8; 8]) -> Self {
         Self { io, link: Link::new(clock, nonce) }
+    }
+
+    /// The pipe. What is read from it or written to it here is missing in the transaction under way.
+    pub fn io_mut(&mut self) -> &mut R {
+        &mut self.io
     }
 
     /// The pipe, for instance to close it.

@@ -113,6 +113,7 @@ impl Command {
 
 /// Why an authenticator refused a message: the one byte of an ERROR message (§11.2.9.1.5).
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ErrorCode(pub u8);
 
 named_byte! { ErrorCode:
