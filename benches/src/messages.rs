@@ -1,7 +1,7 @@
 //! Messages of the sizes that real authenticators and platforms send, encoded by our own encoder.
 //!
-//! "Decode" means that every member is read, every list is iterated, and canonical form is checked if the reader is
-//! strict.
+//! "Decode" means that every member is read, every list is iterated, and canonical form is checked, also that of the COSE
+//! key and of the extension outputs in authData.
 
 use std::hint::black_box;
 
@@ -13,6 +13,7 @@ use keyfob_core::{
     ctap2::{
         CredentialDescriptor, CredentialParameters, RpEntity, UserEntity, get_assertion, get_info, make_credential,
     },
+    extensions::MakeCredentialInputs,
 };
 
 const ES256: CredentialParameters<'static> = CredentialParameters::new(Algorithm::ES256);
@@ -219,7 +220,7 @@ pub fn decode_get_info() -> Box<dyn FnMut()> {
     })
 }
 
-/// Decodes a makeCredential request and iterates its lists.
+/// Decodes a makeCredential request and its extension inputs, and iterates its lists.
 pub fn decode_make_credential_request() -> Box<dyn FnMut()> {
     let message = make_credential_request();
     assert_eq!(message.len(), 386);
@@ -231,17 +232,19 @@ pub fn decode_make_credential_request() -> Box<dyn FnMut()> {
         for descriptor in request.exclude_list.iter().flat_map(|list| list.iter()) {
             black_box(descriptor);
         }
+        let inputs = request.extensions.map(|extensions| extensions.decode::<MakeCredentialInputs<'_>>());
+        black_box(inputs.transpose()).expect("well-formed");
         black_box(&request);
     })
 }
 
-/// Decodes a makeCredential response with its authData, COSE key and statement, under the rules for responses.
+/// Decodes a makeCredential response with its authData, COSE key and statement.
 pub fn decode_make_credential_response() -> Box<dyn FnMut()> {
     let message = make_credential_response();
     assert_eq!(message.len(), 1027);
     Box::new(move || {
         let response: make_credential::Response<'_> = cbor::decode(black_box(&message)).expect("well-formed");
-        black_box(AuthData::decode(response.auth_data)).expect("well-formed");
+        black_box(AuthData::decode_strict(response.auth_data)).expect("well-formed");
         let statement = Statement::decode(response.fmt, response.att_stmt).expect("well-formed");
         if let Statement::Packed(Packed { x5c: Some(chain), .. }) = statement {
             for certificate in &chain {
@@ -258,7 +261,7 @@ pub fn decode_get_assertion_response() -> Box<dyn FnMut()> {
     assert_eq!(message.len(), 241);
     Box::new(move || {
         let response: get_assertion::Response<'_> = cbor::decode(black_box(&message)).expect("well-formed");
-        black_box(AuthData::decode(response.auth_data)).expect("well-formed");
+        black_box(AuthData::decode_strict(response.auth_data)).expect("well-formed");
         black_box(&response);
     })
 }

@@ -22,11 +22,37 @@ impl RawStatement<'_> {
 
 impl<'a> Read<'a> for RawStatement<'a> {
     fn read(r: &mut Reader<'a>) -> Result<Self, Error> {
+        if let Some(raw) = packed_statement(r) {
+            return Ok(Self(raw));
+        }
         if !r.next_is_map() {
             r.clone().array()?;
         }
         r.skip().map(Self)
     }
+}
+
+/// Nearly every statement is of the format "packed" and in canonical form. Reads nothing if this is none.
+#[inline]
+fn packed_statement<'a>(r: &mut Reader<'a>) -> Option<&'a [u8]> {
+    let mut ahead = *r;
+    ahead.enter().ok()?;
+    let certified = ahead.skip_known(b"\xa3\x63alg");
+    (certified || ahead.skip_known(b"\xa2\x63alg")).then_some(())?;
+    ahead.integer().ok()?;
+    ahead.skip_known(b"\x63sig").then_some(())?;
+    ahead.bytes().ok()?;
+    if certified {
+        ahead.skip_known(b"\x63x5c").then_some(())?;
+        for _ in 0..ahead.array().ok()? {
+            ahead.bytes().ok()?;
+        }
+        ahead.leave();
+    }
+    ahead.leave();
+    let raw = ahead.since(r.rest());
+    *r = ahead;
+    Some(raw)
 }
 
 impl Write for RawStatement<'_> {

@@ -6,6 +6,10 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(data) = AuthData::decode(bytes) else { return };
+    // The strict rules accept less, and read the same.
+    if let Ok(strict) = AuthData::decode_strict(bytes) {
+        assert_eq!(strict, data);
+    }
     let mut buffer = vec![0; bytes.len()];
     let mut w = Writer::new(&mut buffer);
     data.encode(&mut w);

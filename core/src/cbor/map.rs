@@ -14,10 +14,12 @@ const OTHER_KEY: i16 = i16::MIN;
 #[derive(Debug)]
 pub struct Map<'a> {
     left: u64,
-    /// The message from the key before on.
-    previous: &'a [u8],
-    /// Encoded length of the key before.
+    /// The initial byte of the key before.
+    initial: u8,
+    /// Encoded length of the key before, 0 if there is none.
     length: usize,
+    /// The message from the key before on, unless that took one byte.
+    previous: &'a [u8],
     /// In a map with text keys: whether a key came that is not in the table or not in its order.
     disturbed: bool,
     /// In a map with text keys: how many entries were left when the table was last gone through again.
@@ -26,7 +28,7 @@ pub struct Map<'a> {
 
 impl Map<'_> {
     pub(super) const fn new(left: u64) -> Self {
-        Self { left, previous: &[], length: 0, disturbed: false, retried: 0 }
+        Self { left, initial: 0, length: 0, previous: &[], disturbed: false, retried: 0 }
     }
 
     /// Whether every entry has been read.
@@ -75,17 +77,14 @@ impl<'a> Reader<'a> {
         if map.left == 0 {
             return Ok(None);
         }
-        // Nearly every key is one byte, 0 to 23 or -1 to -24, after a smaller one.
-        if let Some((&byte, rest)) = self.rest.split_first()
-            && byte < 0x40
-            && byte & 0x1F < 24
-            && map.previous.first().is_none_or(|previous| *previous < byte)
+        // Nearly every key is one byte, 1 to 23, after a smaller one.
+        if let Some((&key @ 1..24, rest)) = self.rest.split_first()
+            && key > map.initial
         {
             map.left = map.left.wrapping_sub(1);
-            (map.previous, map.length) = (self.rest, 1);
+            (map.initial, map.length) = (key, 1);
             self.rest = rest;
-            let value = i16::from(byte & 0x1F);
-            return Ok(Some(if byte < 0x20 { value } else { !value }));
+            return Ok(Some(i16::from(key)));
         }
         self.rare_int(map)
     }
@@ -118,7 +117,7 @@ impl<'a> Reader<'a> {
                 if map.disturbed {
                     self.order(map, start)?;
                 }
-                (map.previous, map.length) = (start, N);
+                (map.initial, map.length, map.previous) = (key.first().copied().unwrap_or_default(), N, start);
                 Ok(true)
             }
             _ => Ok(false),
@@ -156,16 +155,18 @@ impl<'a> Reader<'a> {
     /// byte by byte (CTAP 2.3 §8).
     #[inline]
     pub(super) fn order(&mut self, map: &mut Map<'a>, start: &'a [u8]) -> Result<(), Error> {
-        let previous = core::mem::replace(&mut map.previous, start);
+        let (before, shorter, previous) = (map.initial, map.length, map.previous);
         let length = start.len().saturating_sub(self.rest.len());
-        let shorter = core::mem::replace(&mut map.length, length);
-        let (Some(before), Some(now)) = (previous.first(), start.first()) else { return Ok(()) };
+        let Some(&now) = start.first().filter(|_| length > 0) else { return Ok(()) };
+        (map.initial, map.length, map.previous) = (now, length, start);
         let ordered = match (before >> 5).cmp(&(now >> 5)).then(shorter.cmp(&length)) {
+            _ if shorter == 0 => true,
             // Mostly the heads are the same and the first characters differ already.
             Ordering::Equal if length > 1 && before == now && previous.get(1) != start.get(1) => {
                 previous.get(1) < start.get(1)
             }
-            Ordering::Equal => previous.get(..length) < start.get(..length),
+            Ordering::Equal if length > 1 => previous.get(..length) < start.get(..length),
+            Ordering::Equal => before < now,
             other => other.is_lt(),
         };
         self.canonical &= ordered;

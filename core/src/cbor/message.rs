@@ -22,13 +22,16 @@
 /// The standard's name of a member of an `int` map is its field's in camel case. Where it is another, the row says it
 /// behind the key: `0x0C "forcePINChange" => force_pin_change: optional bool`.
 ///
+/// A message that comes in one form nearly always is `usually` read by a function that knows this form: it returns
+/// `None`, and reads nothing, when the message has another.
+///
 /// Members that the standard has removed stand in a second table: `ignoring { b"icon": &'a str, }`. They are never
 /// written, and their values are dropped, but in a request their type is checked.
 #[macro_export]
 macro_rules! message {
     ($(#[$meta:meta])* pub $keys:ident struct $name:ident $(<$lt:lifetime>)? {
         $($(#[$doc:meta])* $key:literal $($name_of:literal)? => $field:ident: $presence:ident $ty:ty,)*
-    } $(ignoring { $($removed:literal: $removed_ty:ty,)* })?) => {
+    } $(ignoring { $($removed:literal: $removed_ty:ty,)* })? $(usually $usual:path)?) => {
         $(#[$meta])*
         pub struct $name $(<$lt>)? {
             $($(#[$doc])* pub $field: $crate::message!(@type $presence $ty),)*
@@ -36,6 +39,9 @@ macro_rules! message {
 
         impl<'a> $crate::cbor::Read<'a> for $name $(<$lt>)? $(where 'a: $lt, $lt: 'a)? {
             fn read(r: &mut $crate::cbor::Reader<'a>) -> Result<Self, $crate::cbor::Error> {
+                $(if let Some(usual) = $usual(r) {
+                    return Ok(usual);
+                })?
                 let mut map = r.map()?;
                 $(let mut $field: Option<$ty> = None;)*
                 $crate::message!(@members $keys r map [$($($removed $removed_ty),*)?] $($key $field)*);
@@ -52,7 +58,7 @@ macro_rules! message {
             fn write(&self, w: &mut $crate::cbor::Writer<'_>) {
                 w.map(0usize $(.saturating_add(usize::from($crate::message!(@present $presence self.$field))))*);
                 $(if let Some(value) = $crate::message!(@value $presence self.$field) {
-                    w.text_bytes($key);
+                    w.known($crate::message!(@encoded $key));
                     $crate::cbor::Write::write(value, w);
                 })*
             }
@@ -101,22 +107,22 @@ macro_rules! message {
     };
     (@members text $r:ident $map:ident [$($removed:literal $removed_ty:ty),*] $($key:literal $field:ident)*) => {
         loop {
-            $(if $r.take_key(&mut $map, const {
-                &$crate::cbor::encoded_key::<{ $crate::cbor::encoded_key_len($key) }>($key)
-            })? {
+            $(if $r.take_key(&mut $map, $crate::message!(@encoded $key))? {
                 $field = $crate::cbor::Read::read_member($r)?;
             })*
             if $map.is_done() {
                 break;
             }
-            $(if $r.take_removed_key(&mut $map, const {
-                &$crate::cbor::encoded_key::<{ $crate::cbor::encoded_key_len($removed) }>($removed)
-            })? {
+            $(if $r.take_removed_key(&mut $map, $crate::message!(@encoded $removed))? {
                 <$removed_ty as $crate::cbor::Read>::read_member($r)?;
                 continue;
             })*
             $r.other_member(&mut $map)?;
         }
+    };
+
+    (@encoded $key:literal) => {
+        const { &$crate::cbor::encoded_key::<{ $crate::cbor::encoded_key_len($key) }>($key) }
     };
 
     (@take $keys:ident optional $field:ident $r:ident $key:literal) => { $field };

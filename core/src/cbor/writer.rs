@@ -48,11 +48,19 @@ impl<'b> Writer<'b> {
     /// Bytes as they are, outside of CBOR or already encoded.
     #[inline]
     pub fn raw(&mut self, raw: &[u8]) {
-        let end = self.length.saturating_add(raw.len());
-        if let Some(to) = self.buffer.get_mut(self.length..end) {
+        if let Some(to) = self.buffer.get_mut(self.length..).and_then(|rest| rest.get_mut(..raw.len())) {
             bytes::copy(to, raw);
         }
-        self.length = end;
+        self.length = self.length.saturating_add(raw.len());
+    }
+
+    /// Bytes as they are, of a length that is known when compiled.
+    #[inline]
+    pub fn known<const N: usize>(&mut self, known: &[u8; N]) {
+        if let Some(to) = self.buffer.get_mut(self.length..).and_then(|rest| rest.first_chunk_mut()) {
+            *to = *known;
+        }
+        self.length = self.length.saturating_add(N);
     }
 
     /// One byte as it is.
@@ -78,7 +86,9 @@ impl<'b> Writer<'b> {
 
     /// Writes over what was written at `at`, where that fitted.
     pub fn overwrite(&mut self, at: usize, bytes: &[u8]) {
-        bytes::copy(self.buffer.get_mut(at..).unwrap_or_default(), bytes);
+        if let Some(to) = self.buffer.get_mut(at..) {
+            bytes::copy(to, bytes);
+        }
     }
 
     /// An unsigned integer.
@@ -154,16 +164,16 @@ impl<'b> Writer<'b> {
 
     fn long_head(&mut self, major: u8, value: u64) {
         if let Ok(value) = u8::try_from(value) {
-            self.raw(&[major | 24, value]);
+            self.known(&[major | 24, value]);
         } else if let Ok(value) = u16::try_from(value) {
-            self.byte(major | 25);
-            self.raw(&value.to_be_bytes());
+            let [high, low] = value.to_be_bytes();
+            self.known(&[major | 25, high, low]);
         } else if let Ok(value) = u32::try_from(value) {
             self.byte(major | 26);
-            self.raw(&value.to_be_bytes());
+            self.known(&value.to_be_bytes());
         } else {
             self.byte(major | 27);
-            self.raw(&value.to_be_bytes());
+            self.known(&value.to_be_bytes());
         }
     }
 }

@@ -24,8 +24,13 @@ impl<'a> Read<'a> for CredentialType<'a> {
 }
 
 impl Write for CredentialType<'_> {
+    #[inline]
     fn write(&self, w: &mut Writer<'_>) {
-        w.text(self.0);
+        if *self == PUBLIC_KEY {
+            w.known(b"\x6apublic-key");
+        } else {
+            w.text(self.0);
+        }
     }
 }
 
@@ -86,7 +91,20 @@ message! {
         b"alg" => algorithm: required Algorithm,
         /// [`PUBLIC_KEY`].
         b"type" => kind: required CredentialType<'a>,
-    }
+    } usually usual_parameters
+}
+
+/// Parameters for public-key credentials, in canonical form.
+#[inline]
+fn usual_parameters<'a>(r: &mut Reader<'a>) -> Option<CredentialParameters<'a>> {
+    let mut ahead = *r;
+    ahead.enter().ok()?;
+    ahead.skip_known(b"\xa2\x63alg").then_some(())?;
+    let algorithm = Algorithm::read(&mut ahead).ok()?;
+    ahead.skip_known(b"\x64type\x6apublic-key").then_some(())?;
+    ahead.leave();
+    *r = ahead;
+    Some(CredentialParameters::new(algorithm))
 }
 
 impl CredentialParameters<'_> {
