@@ -4,8 +4,6 @@ use core::fmt;
 
 use keyfob_core::cose::Algorithm;
 
-use crate::engine::ConfigError;
-
 /// A set of capabilities.
 ///
 /// A platform names the capabilities that it compiles ([`crate::engine::Platform::COMPILED`]); the linker drops the
@@ -195,45 +193,6 @@ impl Caps {
         }
         // Another capability may need one that was removed.
         if caps.0 == self.0 { caps } else { caps.consistent() }
-    }
-
-    /// The first contradiction in this set. `None` if there is none. A product can check its set at compile time:
-    ///
-    /// ```
-    /// use keyfob_soft_authenticator::{Caps, engine::Config};
-    ///
-    /// const CAPS: Caps = Config::minimal_2_0([0; 16]).caps.with(Caps::HMAC_SECRET);
-    /// const _: () = assert!(CAPS.contradiction().is_none());
-    /// ```
-    ///
-    /// This does not compile, because read-only credential management needs credential management:
-    ///
-    /// ```compile_fail
-    /// use keyfob_soft_authenticator::{Caps, engine::Config};
-    ///
-    /// const CAPS: Caps = Config::minimal_2_0([0; 16]).caps.with(Caps::PERSISTENT_CRED_MGMT);
-    /// const _: () = assert!(CAPS.contradiction().is_none());
-    /// ```
-    pub const fn contradiction(self) -> Option<ConfigError> {
-        let protocol = self.has(Caps::PROTOCOL_ONE) || self.has(Caps::PROTOCOL_TWO);
-        let (pin, uv) = (self.has(Caps::CLIENT_PIN), self.has(Caps::BUILT_IN_UV));
-        if (pin || uv) != protocol {
-            return Some(ConfigError::PinProtocol);
-        }
-        if !pin && (!uv && self.has(Caps::TOKEN_PERMISSIONS) || self.has(Caps::NO_MC_GA_WITH_PIN)) {
-            return Some(ConfigError::TokenWithoutPin);
-        }
-        let mut rows = Self::NEEDS;
-        while let [(cap, needs), rest @ ..] = rows {
-            if self.has(*cap) && !self.has(*needs) {
-                return Some(ConfigError::Needs(*cap, *needs));
-            }
-            rows = rest;
-        }
-        if self.has(Caps::LARGE_BLOBS.with(Caps::LARGE_BLOB_EXTENSION)) {
-            return Some(ConfigError::Excludes(Caps::LARGE_BLOBS, Caps::LARGE_BLOB_EXTENSION));
-        }
-        None
     }
 
     /// Whether all of `caps` are in here.

@@ -7,8 +7,10 @@ use keyfob_core::{
 };
 
 use super::{
-    Engine, Outcome, Platform,
-    authenticator::{Authenticator, Options, crypto_status},
+    authenticator::{Authenticator, crypto_status},
+    call::{Call, Outcome, decode, ok},
+    platform::Platform,
+    state::Options,
 };
 use crate::{
     caps::Caps,
@@ -28,14 +30,14 @@ const SUBCOMMANDS: [(u64, Caps); 4] = [
     (subcommand::ENABLE_LONG_TOUCH_FOR_RESET, Caps::LONG_TOUCH_FOR_RESET),
 ];
 
-impl<P: Platform> Engine<'_, P> {
-    #[inline(never)]
-    pub(super) fn authenticator_config(&mut self, now: Instant) -> Outcome {
-        let (message, _, authenticator) = self.parts();
-        let request: Request<'_> = cbor::decode(message).map_err(cbor::Error::status)?;
-        authenticator.configure(now, &request)?;
-        self.ok()
+#[inline(never)]
+pub(super) fn step<P: Platform>(call: &mut Call<'_, '_, P>) -> Outcome {
+    if !call.authenticator.has(Caps::CONFIG) {
+        return Err(Status::INVALID_COMMAND);
     }
+    let request: Request<'_> = decode(call.message, call.request)?;
+    call.authenticator.configure(call.now, &request)?;
+    ok(call.message)
 }
 
 impl<P: Platform> Authenticator<'_, P> {

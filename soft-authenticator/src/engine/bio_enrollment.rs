@@ -1,34 +1,38 @@
 //! authenticatorBioEnrollment, and its prototype (CTAP 2.3 §6.7).
 
+use core::time::Duration;
+
 use heapless::Vec;
 use keyfob_core::{
     Instant, Status,
     cbor::{self, List},
-    ctap2::{
-        self,
-        bio_enrollment::{
-            FINGERPRINT, Params, Request, Response, SampleStatus, TemplateInfo, authenticated_head, subcommand,
-        },
+    ctap2::bio_enrollment::{
+        FINGERPRINT, Params, Request, Response, SampleStatus, TemplateInfo, authenticated_head, subcommand,
     },
     pin_uv::Permissions,
 };
 
 use super::{
-    Engine, MAX_FRIENDLY_NAME, Next, Outcome, Platform, TemplateId, USER_ACTION_TIMEOUT,
-    authenticator::{Authenticator, Sequence, store_status},
-    fingerprints::{MAX_FINGERPRINTS, entries},
+    authenticator::{Authenticator, store_status},
+    call::{Call, Cause, Next, Outcome, decode, ok, reply},
+    fingerprints::entries,
+    platform::{Platform, USER_ACTION_TIMEOUT},
+    state::{MAX_FINGERPRINTS, MAX_FRIENDLY_NAME, TemplateId},
 };
-use crate::store::Setting;
-use core::time::Duration;
+use crate::{caps::Caps, store::Setting};
+
+/// The enrolment under way, if there is one.
+#[derive(Default)]
+pub(super) struct Run(Option<Enrollment>);
 
 /// A finger that is being enrolled.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Enrollment {
+#[derive(Clone, Copy)]
+struct Enrollment {
     id: TemplateId,
     /// Samples that are still needed.
     remaining: u8,
     /// No sample has been answered yet: the platform does not know the id.
-    pub is_new: bool,
+    is_new: bool,
 }
 
 /// What goes back to the platform.
@@ -39,71 +43,67 @@ enum Answer {
     Body(Response<'static>),
 }
 
-impl<P: Platform> Engine<'_, P> {
-    #[inline(never)]
-    pub(super) fn bio_enrollment(&mut self, now: Instant) -> Outcome {
-        let (message, _, authenticator) = self.parts();
-        let request: Request<'_> = cbor::decode(message).map_err(cbor::Error::status)?;
-        match authenticator.bio_enrollment(now, &request)? {
-            Answer::Empty => self.ok(),
-            Answer::Sample(timeout) => Ok(Next::Sample(timeout)),
-            Answer::Enumeration => self.enumerate_enrollments(),
-            Answer::Body(response) => self.reply(&response),
-        }
+impl Run {
+    /// The fingerprint that is being enrolled.
+    pub fn enrolls(&self) -> Option<TemplateId> {
+        self.0.map(|enrollment| enrollment.id)
     }
 
-    /// The fingerprint that is being enrolled. When it is another one than before, the sensor begins a new template;
-    /// when there is none, it drops the one that is not complete.
-    pub fn enrolls(&self) -> Option<TemplateId> {
-        match &self.authenticator.sequence {
-            Some(Sequence::Enrollment(enrollment)) => Some(enrollment.id),
-            _ => None,
+    /// Goes on with the enrolment under way.
+    fn enroll_capture_next_sample(&self, params: &Params<'_>) -> Result<Answer, Status> {
+        let same = self.enrolls().is_some_and(|id| params.template_id == Some(&id));
+        if same { Ok(Answer::Sample(timeout(params))) } else { Err(Status::INVALID_PARAMETER) }
+    }
+
+    /// The command ends. Whether the next one can go on: not with an enrolment whose id the platform was never told.
+    pub fn end(&mut self) -> bool {
+        self.0.take_if(|enrollment| enrollment.is_new);
+        self.0.is_some()
+    }
+
+    #[inline(never)]
+    pub fn step<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, cause: Cause) -> Outcome {
+        let Call { now, authenticator, .. } = call;
+        if !authenticator.has(Caps::BIO_ENROLL) {
+            return Err(Status::INVALID_COMMAND);
+        }
+        if let Cause::Sample(status, remaining) = cause {
+            return self.sample(call, status, remaining);
+        }
+        let request: Request<'_> = decode(call.message, call.request)?;
+        match authenticator.bio_enrollment(self, *now, &request)? {
+            Answer::Empty => ok(call.message),
+            Answer::Sample(timeout) => Ok(Next::Sample(timeout)),
+            Answer::Enumeration => authenticator.enumerate_enrollments(call.message),
+            Answer::Body(response) => reply(&response, call.message),
         }
     }
 
     /// A sample was taken, or the time for it has passed.
     #[inline(never)]
-    pub(super) fn sample(&mut self, status: SampleStatus, remaining: u8) -> Outcome {
-        let authenticator = &mut self.authenticator;
-        let Some(Sequence::Enrollment(enrollment)) = &mut authenticator.sequence else { return Err(Status::OTHER) };
+    fn sample<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, status: SampleStatus, remaining: u8) -> Outcome {
+        let enrollment = self.0.as_mut().ok_or(Status::OTHER)?;
         if status == SampleStatus::GOOD {
             enrollment.remaining = remaining;
         }
         let Enrollment { id, remaining, is_new } = *enrollment;
         enrollment.is_new = false;
         if remaining == 0 {
-            authenticator.forget_sequence();
-            authenticator.add_fingerprint(id)?;
+            self.0 = None;
+            call.authenticator.add_fingerprint(id)?;
         }
-        self.reply(&Response {
+        let response = Response {
             template_id: is_new.then_some(&id[..]),
             last_enroll_sample_status: Some(status),
             remaining_samples: Some(remaining.into()),
             ..Response::default()
-        })
-    }
-
-    fn enumerate_enrollments(&mut self) -> Outcome {
-        let mut stored = [0; Setting::MAX_LEN];
-        let stored = self.authenticator.stored_fingerprints(&mut stored).map_err(store_status)?;
-        let entries = entries(stored).ok_or(Status::OTHER)?;
-        let mut infos: Vec<_, MAX_FINGERPRINTS> = Vec::new();
-        for (id, name) in &entries {
-            // Also an empty one: python-fido2 takes it for granted.
-            let info = TemplateInfo { template_id: id, template_friendly_name: Some(name) };
-            infos.push(info).map_err(|_| Status::OTHER)?;
-        }
-        self.reply(&Response { template_infos: Some(List::Slice(&infos)), ..Response::default() })
-    }
-
-    fn reply(&mut self, response: &Response<'_>) -> Outcome {
-        let (message, _, _) = self.parts_mut();
-        ctap2::encode_response(response, message).map(Next::Reply).map_err(|_| Status::OTHER)
+        };
+        reply(&response, call.message)
     }
 }
 
 impl<P: Platform> Authenticator<'_, P> {
-    fn bio_enrollment(&mut self, now: Instant, request: &Request<'_>) -> Result<Answer, Status> {
+    fn bio_enrollment(&mut self, run: &mut Run, now: Instant, request: &Request<'_>) -> Result<Answer, Status> {
         if request.get_modality == Some(true) {
             return Ok(Answer::Body(Response { modality: Some(FINGERPRINT), ..Response::default() }));
         }
@@ -114,16 +114,16 @@ impl<P: Platform> Authenticator<'_, P> {
         match sub_command {
             subcommand::GET_FINGERPRINT_SENSOR_INFO => Ok(Answer::Body(self.fingerprint_sensor_info())),
             subcommand::CANCEL_CURRENT_ENROLLMENT => {
-                self.forget_sequence();
+                run.0 = None;
                 Ok(Answer::Empty)
             }
             subcommand::ENROLL_BEGIN => {
                 let params = self.authorized(now, request, |_| Ok(()))?;
-                self.enroll_begin(&params)
+                self.enroll_begin(run, &params)
             }
             subcommand::ENROLL_CAPTURE_NEXT_SAMPLE => {
                 let params = self.authorized(now, request, |params| template_id(params).map(drop))?;
-                self.enroll_capture_next_sample(&params)
+                run.enroll_capture_next_sample(&params)
             }
             subcommand::ENUMERATE_ENROLLMENTS => {
                 self.authorized(now, request, |_| Ok(()))?;
@@ -176,23 +176,27 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// Begins an enrolment; one that was under way ends.
-    fn enroll_begin(&mut self, params: &Params<'_>) -> Result<Answer, Status> {
+    fn enroll_begin(&mut self, run: &mut Run, params: &Params<'_>) -> Result<Answer, Status> {
         if self.fingerprints.is_full() {
             return Err(Status::FP_DATABASE_FULL);
         }
         let id = self.new_template_id()?;
         let remaining = self.config.user_verification.samples;
-        self.sequence = Some(Sequence::Enrollment(Enrollment { id, remaining, is_new: true }));
+        run.0 = Some(Enrollment { id, remaining, is_new: true });
         Ok(Answer::Sample(timeout(params)))
     }
 
-    fn enroll_capture_next_sample(&mut self, params: &Params<'_>) -> Result<Answer, Status> {
-        match &self.sequence {
-            Some(Sequence::Enrollment(Enrollment { id, .. })) if *id == *template_id(params)? => {
-                Ok(Answer::Sample(timeout(params)))
-            }
-            _ => Err(Status::INVALID_PARAMETER),
+    fn enumerate_enrollments(&mut self, message: &mut [u8]) -> Outcome {
+        let mut stored = [0; Setting::MAX_LEN];
+        let stored = self.stored_fingerprints(&mut stored).map_err(store_status)?;
+        let entries = entries(stored).ok_or(Status::OTHER)?;
+        let mut infos: Vec<_, MAX_FINGERPRINTS> = Vec::new();
+        for (id, name) in &entries {
+            // Also an empty one: python-fido2 takes it for granted.
+            let info = TemplateInfo { template_id: id, template_friendly_name: Some(name) };
+            infos.push(info).map_err(|_| Status::OTHER)?;
         }
+        reply(&Response { template_infos: Some(List::Slice(&infos)), ..Response::default() }, message)
     }
 }
 

@@ -3,11 +3,11 @@
 
 use keyfob_core::{
     Instant, Status,
-    cbor::{self, Overflow},
+    cbor::Overflow,
     cose::CoseKey,
     crypto::{Agreement, Error},
     ctap2::{
-        self, Command,
+        self,
         client_pin::{Request, Response, subcommand},
     },
     pin_uv::{self, MAX_PIN_BYTES, PaddedPin, Permissions, PinHash, Protocol, SharedSecret, Token, UserVerified},
@@ -15,9 +15,11 @@ use keyfob_core::{
 use zeroize::Zeroizing;
 
 use super::{
-    Engine, Next, Outcome, Platform,
-    authenticator::{Authenticator, Options, crypto_status, store_status},
-    proof::UserPresent,
+    authenticator::{Authenticator, crypto_status, store_status},
+    call::{Call, Cause, Next, Outcome, decode, ok, written},
+    platform::Platform,
+    proof::{Counted, UserPresent},
+    state::Options,
 };
 use crate::{
     caps::Caps,
@@ -29,30 +31,57 @@ const ENCRYPTED_TOKEN: usize = 48;
 /// A PIN's hash and its length.
 const STORED_PIN: usize = 17;
 
-/// What is done next, in `Work::step`.
-mod step {
-    use super::super::proof::STEPS;
-
-    pub const START: u8 = STEPS[0];
-    pub const DECREMENT: u8 = STEPS[1];
-    pub const COMPARE: u8 = STEPS[2];
-    pub const GRANT: u8 = STEPS[3];
+/// A subcommand under way.
+#[derive(Default)]
+pub(super) struct Run {
+    step: Step,
+    /// What is agreed on with the platform.
+    shared: Option<SharedSecret>,
+    /// A PIN attempt is counted, and the PIN has not been found right.
+    pub unproven: bool,
 }
 
-impl<P: Platform> Engine<'_, P> {
-    /// One step of the command; the first when `Work` is fresh.
+/// What is done next.
+#[derive(Clone, Copy, Default)]
+enum Step {
+    #[default]
+    Agree,
+    /// A PIN attempt is counted.
+    Count,
+    /// The PIN is compared.
+    Compare(Counted),
+    /// The PIN was right.
+    Proven(UserVerified),
+    /// Without a PIN: the first PIN is set, or the user is verified for a token.
+    Agreed,
+}
+
+impl Run {
     #[inline(never)]
-    pub(super) fn client_pin(&mut self, now: Instant) -> Outcome {
-        let (message, _, authenticator) = self.parts();
-        let request: Request<'_> = cbor::decode(message).map_err(cbor::Error::status)?;
-        match authenticator.client_pin(now, &request)? {
+    pub fn step<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, cause: Cause) -> Outcome {
+        if !call.authenticator.issues_tokens() {
+            return Err(Status::INVALID_COMMAND);
+        }
+        let request: Request<'_> = decode(call.message, call.request)?;
+        match call.authenticator.client_pin(self, call.now, cause, &request)? {
             Answer::Work => Ok(Next::Work),
-            Answer::Verification => Ok(Next::Verification),
-            Answer::Empty => self.ok(),
-            Answer::Body(answer) => {
-                let (message, _, _) = self.parts_mut();
-                answer.encode(message).map(Next::Reply).map_err(|_| Status::OTHER)
-            }
+            Answer::Verification { more } => Ok(Next::Verification { more }),
+            Answer::Empty => ok(call.message),
+            Answer::Body(answer) => written(answer.encode(call.message)),
+        }
+    }
+
+    fn agreed(&self) -> Result<&SharedSecret, Status> {
+        self.shared.as_ref().ok_or(Status::OTHER)
+    }
+}
+
+#[cfg(test)]
+impl Run {
+    /// A fault alters the evidence of the count, once there is some.
+    pub const fn break_count(&mut self) {
+        if let Step::Compare(counted) = &mut self.step {
+            *counted = Counted::broken();
         }
     }
 }
@@ -60,7 +89,7 @@ impl<P: Platform> Engine<'_, P> {
 /// What goes back to the platform.
 enum Answer {
     Work,
-    Verification,
+    Verification { more: u8 },
     Empty,
     Body(Body),
 }
@@ -96,22 +125,30 @@ fn required<T>(member: Option<T>) -> Result<T, Status> {
 }
 
 impl<P: Platform> Authenticator<'_, P> {
-    fn client_pin(&mut self, now: Instant, request: &Request<'_>) -> Result<Answer, Status> {
+    fn client_pin(
+        &mut self,
+        run: &mut Run,
+        now: Instant,
+        cause: Cause,
+        request: &Request<'_>,
+    ) -> Result<Answer, Status> {
         let pin = self.has(Caps::CLIENT_PIN);
         match required(request.sub_command)? {
             subcommand::GET_KEY_AGREEMENT => self.get_key_agreement(request),
             subcommand::GET_TOKEN_USING_UV if self.has(Caps::TOKEN_PERMISSIONS) => {
-                self.get_token_using_uv(now, request)
+                self.get_token_using_uv(run, now, cause, request)
             }
             subcommand::GET_UV_RETRIES if self.has(Caps::BUILT_IN_UV) => {
                 Ok(Answer::Body(Body::UvRetries(self.uv_retries())))
             }
             _ if !pin => Err(Status::INVALID_SUBCOMMAND),
             subcommand::GET_PIN_RETRIES => self.get_pin_retries(request),
-            subcommand::SET_PIN => self.set_pin(request),
-            subcommand::CHANGE_PIN => self.change_pin(request),
-            subcommand::GET_PIN_TOKEN => self.get_token(now, request, true),
-            subcommand::GET_TOKEN_USING_PIN if self.has(Caps::TOKEN_PERMISSIONS) => self.get_token(now, request, false),
+            subcommand::SET_PIN => self.set_pin(run, request),
+            subcommand::CHANGE_PIN => self.change_pin(run, request),
+            subcommand::GET_PIN_TOKEN => self.get_token(run, now, request, true),
+            subcommand::GET_TOKEN_USING_PIN if self.has(Caps::TOKEN_PERMISSIONS) => {
+                self.get_token(run, now, request, false)
+            }
             _ => Err(Status::INVALID_SUBCOMMAND),
         }
     }
@@ -140,7 +177,7 @@ impl<P: Platform> Authenticator<'_, P> {
         Ok(Answer::Body(Body::KeyAgreement(*public)))
     }
 
-    fn set_pin(&mut self, request: &Request<'_>) -> Result<Answer, Status> {
+    fn set_pin(&mut self, run: &mut Run, request: &Request<'_>) -> Result<Answer, Status> {
         let key = required(request.key_agreement)?;
         let param = required(request.pin_uv_auth_param)?;
         let new_pin_enc = required(request.new_pin_enc)?;
@@ -148,102 +185,93 @@ impl<P: Platform> Authenticator<'_, P> {
         if self.pin.is_set {
             return Err(self.config.policy.by_version(Status::PIN_AUTH_INVALID, Status::NOT_ALLOWED));
         }
-        if self.work.step == step::START {
-            self.shared = Some(self.decapsulate(protocol, &key)?);
-            self.work.step = step::COMPARE;
-            return Ok(Answer::Work);
+        match run.step {
+            Step::Agree => self.agree(run, protocol, &key, Step::Agreed),
+            Step::Agreed => {
+                let shared = run.agreed()?;
+                if !shared.verify(&self.crypto, &[new_pin_enc], param) {
+                    return Err(Status::PIN_AUTH_INVALID);
+                }
+                let pin = self.new_pin(shared, new_pin_enc)?;
+                self.store_pin(&pin)?;
+                Ok(Answer::Empty)
+            }
+            Step::Count | Step::Compare(_) | Step::Proven(_) => Err(Status::OTHER),
         }
-        if self.work.step != step::COMPARE {
-            return Err(Status::OTHER);
-        }
-        let shared = self.shared.as_ref().ok_or(Status::OTHER)?;
-        if !shared.verify(&self.crypto, &[new_pin_enc], param) {
-            return Err(Status::PIN_AUTH_INVALID);
-        }
-        let pin = self.new_pin(shared, new_pin_enc)?;
-        self.store_pin(&pin)?;
-        Ok(Answer::Empty)
     }
 
-    fn change_pin(&mut self, request: &Request<'_>) -> Result<Answer, Status> {
+    fn change_pin(&mut self, run: &mut Run, request: &Request<'_>) -> Result<Answer, Status> {
         let key = required(request.key_agreement)?;
         let param = required(request.pin_uv_auth_param)?;
         let new_pin_enc = required(request.new_pin_enc)?;
         let pin_hash_enc = required(request.pin_hash_enc)?;
         let protocol = self.required_protocol(request)?;
-        match self.work.step {
-            step::START => {
+        match run.step {
+            Step::Agree => {
                 self.check_pin_attempt()?;
-                let shared = self.decapsulate(protocol, &key)?;
-                if !shared.verify(&self.crypto, &[new_pin_enc, pin_hash_enc], param) {
+                let answer = self.agree(run, protocol, &key, Step::Count)?;
+                if !run.agreed()?.verify(&self.crypto, &[new_pin_enc, pin_hash_enc], param) {
                     return Err(Status::PIN_AUTH_INVALID);
                 }
-                self.shared = Some(shared);
-                self.work.step = step::DECREMENT;
-                Ok(Answer::Work)
+                Ok(answer)
             }
-            step::DECREMENT => self.count_pin_attempt(),
-            step::COMPARE => self.compare_pin(pin_hash_enc),
-            step::GRANT => {
-                self.right_pin()?;
-                let shared = self.shared.as_ref().ok_or(Status::OTHER)?;
-                let pin = self.new_pin(shared, new_pin_enc)?;
+            Step::Count => self.count_pin_attempt(run),
+            Step::Compare(counted) => self.compare_pin(run, counted, pin_hash_enc),
+            Step::Proven(verified) if verified.holds() => {
+                let pin = self.new_pin(run.agreed()?, new_pin_enc)?;
                 if self.options.force_pin_change && self.stored_pin()?.0.matches(&pin.hash(&self.crypto).0) {
                     return Err(Status::PIN_POLICY_VIOLATION);
                 }
                 self.store_pin(&pin)?;
                 Ok(Answer::Empty)
             }
-            _ => Err(Status::OTHER),
+            Step::Proven(_) | Step::Agreed => Err(Status::OTHER),
         }
     }
 
     /// getPinToken, and getPinUvAuthTokenUsingPinWithPermissions.
-    fn get_token(&mut self, now: Instant, request: &Request<'_>, legacy: bool) -> Result<Answer, Status> {
+    fn get_token(
+        &mut self,
+        run: &mut Run,
+        now: Instant,
+        request: &Request<'_>,
+        legacy: bool,
+    ) -> Result<Answer, Status> {
         let key = required(request.key_agreement)?;
         let pin_hash_enc = required(request.pin_hash_enc)?;
         let permissions = self.permissions_asked(request, legacy)?;
         let protocol = self.required_protocol(request)?;
-        match self.work.step {
-            step::START => {
+        match run.step {
+            Step::Agree => {
                 if !legacy {
                     self.check_permissions(request, permissions, true)?;
                 } else if request.permissions.is_some() || request.rp_id.is_some() {
                     return Err(Status::INVALID_PARAMETER);
                 }
                 self.check_pin_attempt()?;
-                self.shared = Some(self.decapsulate(protocol, &key)?);
-                self.work.step = step::DECREMENT;
-                Ok(Answer::Work)
+                self.agree(run, protocol, &key, Step::Count)
             }
-            step::DECREMENT => self.count_pin_attempt(),
-            step::COMPARE => self.compare_pin(pin_hash_enc),
-            step::GRANT if self.options.force_pin_change => {
+            Step::Count => self.count_pin_attempt(run),
+            Step::Compare(counted) => self.compare_pin(run, counted, pin_hash_enc),
+            Step::Proven(_) if self.options.force_pin_change => {
                 Err(if legacy { Status::PIN_INVALID } else { Status::PIN_POLICY_VIOLATION })
             }
-            step::GRANT => {
-                let verified = self.right_pin()?;
-                self.grant(now, request, protocol, permissions, verified, false)
-            }
-            _ => Err(Status::OTHER),
+            Step::Proven(verified) => self.grant(run, now, request, permissions, verified, false),
+            Step::Agreed => Err(Status::OTHER),
         }
     }
 
-    /// The evidence that this command was given the right PIN.
-    fn right_pin(&self) -> Result<UserVerified, Status> {
-        self.work.user_verified.filter(|verified| verified.holds()).ok_or(Status::OTHER)
-    }
-
-    /// Issues a token.
+    /// Issues a token to a user who was `verified`.
     fn grant(
         &mut self,
+        run: &Run,
         now: Instant,
         request: &Request<'_>,
-        protocol: Protocol,
         permissions: Permissions,
         verified: UserVerified,
         user_present: bool,
     ) -> Result<Answer, Status> {
+        let shared = run.agreed()?;
         let rp_id_hash = request.rp_id.map(|rp_id| self.hash_rp_id(rp_id));
         let persistent;
         let token = if permissions == Permissions::PCMR {
@@ -253,24 +281,29 @@ impl<P: Platform> Authenticator<'_, P> {
             persistent = self.persistent_token()?;
             &persistent
         } else {
-            self.token_by_uv = self.work.attempt.verified().is_some();
-            let issued =
-                self.token.issue(&mut self.rng, now, protocol, permissions, rp_id_hash, user_present, verified);
+            self.token_by_uv = matches!(run.step, Step::Agreed);
+            let (token, protocol) = (&mut self.token, shared.protocol());
+            let issued = token.issue(&mut self.rng, now, protocol, permissions, rp_id_hash, user_present, verified);
             issued.map_err(crypto_status)?
         };
-        let shared = self.shared.as_ref().ok_or(Status::OTHER)?;
         let mut out = [0; ENCRYPTED_TOKEN];
         let len = shared.encrypt(&self.crypto, &mut self.rng, token.as_bytes(), &mut out).map_err(|_| Status::OTHER)?;
         Ok(Answer::Body(Body::Token(out, len)))
     }
 
     /// getPinUvAuthTokenUsingUvWithPermissions.
-    fn get_token_using_uv(&mut self, now: Instant, request: &Request<'_>) -> Result<Answer, Status> {
+    fn get_token_using_uv(
+        &mut self,
+        run: &mut Run,
+        now: Instant,
+        cause: Cause,
+        request: &Request<'_>,
+    ) -> Result<Answer, Status> {
         let key = required(request.key_agreement)?;
         let permissions = self.permissions_asked(request, false)?;
         let protocol = self.required_protocol(request)?;
-        match self.work.step {
-            step::START => {
+        match (run.step, cause.verified()) {
+            (Step::Agree, _) => {
                 self.check_permissions(request, permissions, false)?;
                 if !self.uv_is_configured() {
                     return Err(Status::NOT_ALLOWED);
@@ -278,23 +311,25 @@ impl<P: Platform> Authenticator<'_, P> {
                 if self.uv_retries() == 0 {
                     return Err(Status::UV_BLOCKED);
                 }
-                self.shared = Some(self.decapsulate(protocol, &key)?);
-                self.work.step = step::GRANT;
-                Ok(Answer::Work)
+                self.agree(run, protocol, &key, Step::Agreed)
             }
-            step::GRANT => match self.work.attempt.verified() {
-                Some(verified) => {
-                    let present = self.presence(None).is_some_and(UserPresent::holds);
-                    self.grant(now, request, protocol, permissions, verified, present)
-                }
-                None => {
-                    let internal_retry = self.config.user_verification.preferred_platform_attempts <= 1;
-                    self.start_verification(Command::CLIENT_PIN, internal_retry)?;
-                    Ok(Answer::Verification)
-                }
+            (Step::Agreed, None) => match self.start_verification(true)? {
+                Next::Verification { more } => Ok(Answer::Verification { more }),
+                _ => Err(Status::OTHER),
             },
-            _ => Err(Status::OTHER),
+            (Step::Agreed, Some(verified)) => {
+                let present = self.presence(Some(verified), None).is_some_and(UserPresent::holds);
+                self.grant(run, now, request, permissions, verified, present)
+            }
+            (Step::Count | Step::Compare(_) | Step::Proven(_), _) => Err(Status::OTHER),
         }
+    }
+
+    /// Agrees on a secret with the platform.
+    fn agree(&self, run: &mut Run, protocol: Protocol, key: &CoseKey<'_>, next: Step) -> Result<Answer, Status> {
+        run.shared = Some(self.decapsulate(protocol, key)?);
+        run.step = next;
+        Ok(Answer::Work)
     }
 
     fn permissions_asked(&self, request: &Request<'_>, legacy: bool) -> Result<Permissions, Status> {
@@ -341,7 +376,7 @@ impl<P: Platform> Authenticator<'_, P> {
         if self.pin.needs_power_cycle() { Err(Status::PIN_AUTH_BLOCKED) } else { Ok(()) }
     }
 
-    pub(super) fn decapsulate(&self, protocol: Protocol, key: &CoseKey<'_>) -> Result<SharedSecret, Status> {
+    pub fn decapsulate(&self, protocol: Protocol, key: &CoseKey<'_>) -> Result<SharedSecret, Status> {
         // Without a key of ours, the platform cannot have agreed on anything.
         let (secret, _) = self.key_agreement.as_ref().ok_or(Status::INVALID_PARAMETER)?;
         pin_uv::decapsulate(&self.crypto, protocol, secret, key).map_err(|error| match error {
@@ -352,19 +387,23 @@ impl<P: Platform> Authenticator<'_, P> {
 
     /// Counts the attempt as a mismatch before anything is compared. Otherwise a program that aborts the command before
     /// the comparison would have as many attempts per power-up as there are retries.
-    fn count_pin_attempt(&mut self) -> Result<Answer, Status> {
+    fn count_pin_attempt(&mut self, run: &mut Run) -> Result<Answer, Status> {
         // This comes first: a commit that fails may have been made.
         self.pin.mismatches = self.pin.mismatches.saturating_add(1);
-        self.work.pin_unproven = true;
+        run.unproven = true;
         let retries = self.pin.retries.saturating_sub(1);
-        self.store.commit(&[Change::Set(Setting::PinRetries, &[retries])]).map_err(store_status)?;
+        let committed = self.store.commit(&[Change::Set(Setting::PinRetries, &[retries])]);
+        let counted = Counted::by_commit(committed).map_err(store_status)?;
         self.pin.retries = retries;
-        self.work.step = step::COMPARE;
+        run.step = Step::Compare(counted);
         Ok(Answer::Work)
     }
 
-    fn compare_pin(&mut self, pin_hash_enc: &[u8]) -> Result<Answer, Status> {
-        let shared = self.shared.as_ref().ok_or(Status::OTHER)?;
+    fn compare_pin(&mut self, run: &mut Run, counted: Counted, pin_hash_enc: &[u8]) -> Result<Answer, Status> {
+        if !counted.holds() {
+            return Err(Status::OTHER);
+        }
+        let shared = run.agreed()?;
         let mut given = Zeroizing::new([0; 32]);
         let decrypted = shared.decrypt(&self.crypto, pin_hash_enc, &mut *given);
         let (stored, _) = self.stored_pin()?;
@@ -387,9 +426,8 @@ impl<P: Platform> Authenticator<'_, P> {
         self.uv_retries = uv_retries;
         self.pin.retries = retries;
         self.pin.mismatches = 0;
-        self.work.pin_unproven = false;
-        self.work.user_verified = Some(verified);
-        self.work.step = step::GRANT;
+        run.unproven = false;
+        run.step = Step::Proven(verified);
         Ok(Answer::Work)
     }
 

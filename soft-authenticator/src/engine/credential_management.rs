@@ -1,12 +1,13 @@
 //! authenticatorCredentialManagement and its prototype (CTAP 2.3 §6.8).
 
+use core::mem;
+
 use keyfob_core::{
-    Instant, Status,
-    cbor::{self, Overflow},
+    Instant, Status, cbor,
     cose::CoseKey,
     crypto::{MAX_PUBLIC, Sign},
     ctap2::{
-        self, CredentialDescriptor, PUBLIC_KEY, UserEntity,
+        CredentialDescriptor, PUBLIC_KEY, UserEntity,
         credential_management::{Request, Response, authenticated_head, subcommand},
     },
     extensions::{cred_protect::Level, large_blob_key::LargeBlobKey},
@@ -15,10 +16,11 @@ use keyfob_core::{
 use zeroize::Zeroizing;
 
 use super::{
-    Engine, Next, Outcome, Platform, SEQUENCE_TIMEOUT,
-    authenticator::{Authenticator, Sequence, store_status},
-    make_credential::truncate,
-    superseded::Kept,
+    authenticator::{Authenticator, store_status},
+    call::{Call, Outcome, decode, ok, reply},
+    kept::Kept,
+    names::truncate,
+    platform::{Platform, SEQUENCE_TIMEOUT},
 };
 use crate::{
     caps::Caps,
@@ -48,6 +50,28 @@ struct Listing {
 }
 
 impl Listings {
+    /// The command ends. Whether the next one can go on with an enumeration.
+    pub const fn end(&self) -> bool {
+        self.rps.is_some() || self.credentials.is_some()
+    }
+
+    #[inline(never)]
+    pub fn step<P: Platform>(&mut self, call: &mut Call<'_, '_, P>) -> Outcome {
+        let Call { now, authenticator, scratch, .. } = call;
+        if !authenticator.has(Caps::CRED_MGMT) {
+            return Err(Status::INVALID_COMMAND);
+        }
+        // Every request but those of enumerations ends both.
+        let before = mem::take(self);
+        let request: Request<'_> = decode(call.message, call.request)?;
+        match authenticator.manage_credentials(self, *now, &request, before, scratch)? {
+            Answer::Empty => ok(call.message),
+            Answer::Metadata => authenticator.write_metadata(call.message),
+            Answer::NoRps => reply(&Response { total_rps: Some(0), ..Response::default() }, call.message),
+            Answer::Next { of_rp } => authenticator.write_next(self, *now, of_rp, call.message, scratch),
+        }
+    }
+
     /// The enumeration of credentials, or of relying parties.
     const fn of(&mut self, of_rp: bool) -> &mut Option<Listing> {
         if of_rp { &mut self.credentials } else { &mut self.rps }
@@ -65,30 +89,10 @@ enum Answer {
     },
 }
 
-impl<P: Platform> Engine<'_, P> {
-    #[inline(never)]
-    pub(super) fn credential_management(&mut self, now: Instant) -> Outcome {
-        let (message, scratch, authenticator) = self.parts();
-        // Every request but those of enumerations ends both.
-        let listings = match authenticator.sequence.take() {
-            Some(Sequence::Listings(listings)) => listings,
-            _ => Listings::default(),
-        };
-        let request: Request<'_> = cbor::decode(message).map_err(cbor::Error::status)?;
-        let answer = authenticator.manage_credentials(now, &request, listings, scratch)?;
-        let (message, scratch, authenticator) = self.parts_mut();
-        match answer {
-            Answer::Empty => self.ok(),
-            Answer::Metadata => authenticator.write_metadata(message),
-            Answer::NoRps => reply(&Response { total_rps: Some(0), ..Response::default() }, message),
-            Answer::Next { of_rp } => authenticator.write_next(now, of_rp, message, scratch),
-        }
-    }
-}
-
 impl<P: Platform> Authenticator<'_, P> {
     fn manage_credentials(
         &mut self,
+        run: &mut Listings,
         now: Instant,
         request: &Request<'_>,
         listings: Listings,
@@ -102,18 +106,18 @@ impl<P: Platform> Authenticator<'_, P> {
             }
             subcommand::ENUMERATE_RPS_BEGIN => {
                 let by_token = self.authorize_reading(now, request, None)?;
-                self.start_listing(now, None, by_token, scratch)
+                self.start_listing(run, now, None, by_token, scratch)
             }
             subcommand::ENUMERATE_CREDENTIALS_BEGIN => {
-                self.sequence = Some(Sequence::Listings(Listings { credentials: None, ..listings }));
+                *run = Listings { credentials: None, ..listings };
                 self.presented(request.pin_uv_auth_param, request.pin_uv_auth_protocol)?;
                 let params = request.params().map_err(cbor::Error::status)?;
                 let rp_id_hash = params.rp_id_hash.ok_or(Status::MISSING_PARAMETER)?;
                 let by_token = self.authorize_reading(now, request, Some(rp_id_hash))?;
-                self.start_listing(now, Some(*rp_id_hash), by_token, scratch)
+                self.start_listing(run, now, Some(*rp_id_hash), by_token, scratch)
             }
-            subcommand::ENUMERATE_RPS_GET_NEXT_RP => self.go_on_listing(now, listings, false),
-            subcommand::ENUMERATE_CREDENTIALS_GET_NEXT_CREDENTIAL => self.go_on_listing(now, listings, true),
+            subcommand::ENUMERATE_RPS_GET_NEXT_RP => self.go_on_listing(run, now, listings, false),
+            subcommand::ENUMERATE_CREDENTIALS_GET_NEXT_CREDENTIAL => self.go_on_listing(run, now, listings, true),
             subcommand::DELETE_CREDENTIAL => self.delete_credential(now, request, scratch),
             subcommand::UPDATE_USER_INFORMATION => self.update_user(now, request, scratch),
             _ => Err(Status::INVALID_SUBCOMMAND),
@@ -141,6 +145,7 @@ impl<P: Platform> Authenticator<'_, P> {
 
     fn start_listing(
         &mut self,
+        run: &mut Listings,
         now: Instant,
         rp_id_hash: Option<[u8; 32]>,
         by_token: bool,
@@ -162,28 +167,25 @@ impl<P: Platform> Authenticator<'_, P> {
         }
         (listing.before, listing.left) = (None, listing.total);
         let of_rp = rp_id_hash.is_some();
-        let mut listings = self.listings();
-        *listings.of(of_rp) = Some(listing);
-        listings.rp_id_hash = rp_id_hash.unwrap_or_default();
-        self.sequence = Some(Sequence::Listings(listings));
+        *run.of(of_rp) = Some(listing);
+        run.rp_id_hash = rp_id_hash.unwrap_or_default(); // none of a relying party
         Ok(Answer::Next { of_rp })
     }
 
-    fn listings(&self) -> Listings {
-        match self.sequence {
-            Some(Sequence::Listings(listings)) => listings,
-            _ => Listings::default(),
-        }
-    }
-
-    fn go_on_listing(&mut self, now: Instant, mut listings: Listings, of_rp: bool) -> Result<Answer, Status> {
+    fn go_on_listing(
+        &self,
+        run: &mut Listings,
+        now: Instant,
+        mut listings: Listings,
+        of_rp: bool,
+    ) -> Result<Answer, Status> {
         let goes_on = listings.of(of_rp).is_some_and(|listing| {
             listing.left > 0 && now < listing.deadline && (self.token.in_use() || !listing.by_token)
         });
         if !goes_on {
             return Err(Status::NOT_ALLOWED);
         }
-        self.sequence = Some(Sequence::Listings(listings));
+        *run = listings;
         Ok(Answer::Next { of_rp })
     }
 
@@ -274,9 +276,15 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// The next relying party or credential of the enumeration under way.
-    fn write_next(&mut self, now: Instant, of_rp: bool, message: &mut [u8], scratch: &mut [u8]) -> Outcome {
-        let mut listings = self.listings();
-        self.sequence = None;
+    fn write_next(
+        &mut self,
+        run: &mut Listings,
+        now: Instant,
+        of_rp: bool,
+        message: &mut [u8],
+        scratch: &mut [u8],
+    ) -> Outcome {
+        let mut listings = mem::take(run);
         let mut listing = listings.of(of_rp).ok_or(Status::NOT_ALLOWED)?;
         let rp_id_hash = of_rp.then_some(&listings.rp_id_hash);
         let found = self.next_of(rp_id_hash, listing.before, scratch).map_err(store_status)?;
@@ -293,7 +301,7 @@ impl<P: Platform> Authenticator<'_, P> {
         listing.left = listing.left.saturating_sub(1);
         listing.deadline = now.plus(SEQUENCE_TIMEOUT);
         *listings.of(of_rp) = Some(listing);
-        self.sequence = Some(Sequence::Listings(listings));
+        *run = listings;
         outcome
     }
 
@@ -334,8 +342,4 @@ fn raw_params<'m>(request: &Request<'m>) -> &'m [u8] {
 /// A name as it is stored: cut, and none if empty.
 fn kept(name: Option<&str>) -> Option<&str> {
     name.filter(|name| !name.is_empty()).map(truncate)
-}
-
-fn reply(response: &Response<'_>, message: &mut [u8]) -> Outcome {
-    ctap2::encode_response(response, message).map(Next::Reply).map_err(|Overflow { .. }| Status::OTHER)
 }

@@ -3,15 +3,16 @@
 
 use keyfob_core::{
     Instant, Status,
-    cbor::{self, Writer},
+    cbor::Writer,
     crypto::{Hash, Sha256},
     ctap2::large_blobs::{FRAGMENT_OVERHEAD, HASH_LENGTH, INITIAL_ARRAY, Request, authenticated_head},
     pin_uv::Permissions,
 };
 
 use super::{
-    Engine, Next, Outcome, Platform, SEQUENCE_TIMEOUT,
-    authenticator::{Authenticator, Sequence, store_status},
+    authenticator::{Authenticator, store_status},
+    call::{Call, Cause, Next, Outcome, decode, ok, written},
+    platform::{Platform, SEQUENCE_TIMEOUT},
 };
 use crate::store::{Blobs, Change, Store, StoreError};
 
@@ -25,40 +26,50 @@ pub(super) struct Upload {
     deadline: Instant,
 }
 
-impl<P: Platform> Engine<'_, P> {
+/// How far a write has come.
+#[derive(Clone, Copy, Default)]
+pub(super) enum Run {
+    #[default]
+    Idle,
+    /// The next fragment is awaited.
+    Upload(Upload),
+    /// All fragments are staged: so many bytes.
+    Commit(usize),
+}
+
+impl Run {
+    /// The command ends. Whether the next one can go on with a write.
+    pub const fn end(&self) -> bool {
+        matches!(self, Self::Upload(_))
+    }
+
     #[inline(never)]
-    pub(super) fn large_blobs(&mut self, now: Instant) -> Outcome {
-        let (message, _, authenticator) = self.parts();
-        let request: Request<'_> = cbor::decode(message).map_err(cbor::Error::status)?;
+    pub fn step<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, cause: Cause) -> Outcome {
+        let Call { now, authenticator, .. } = call;
+        if authenticator.large_blobs_capacity() == 0 {
+            return Err(Status::INVALID_COMMAND);
+        }
+        if let (Self::Commit(len), Cause::Work) = (*self, cause) {
+            *self = Self::Idle;
+            authenticator.commit_large_blobs(len, call.scratch)?;
+            return ok(call.message);
+        }
+        let request: Request<'_> = decode(call.message, call.request)?;
         let offset = request.offset.ok_or(Status::INVALID_PARAMETER)?;
         match (request.get, request.set) {
             (Some(get), None) => {
                 if request.length.or(request.pin_uv_auth_protocol).is_some() || request.pin_uv_auth_param.is_some() {
                     return Err(Status::INVALID_PARAMETER);
                 }
-                let (message, _, authenticator) = self.parts_mut();
-                authenticator.read_large_blobs(get, offset, message)
+                authenticator.read_large_blobs(get, offset, call.message)
             }
-            (None, Some(set)) => match authenticator.stage_large_blobs(now, &request, set, offset)? {
-                Staged::Part => self.ok(),
-                Staged::All => Ok(Next::Work),
-            },
+            (None, Some(set)) => {
+                authenticator.stage_large_blobs(self, *now, &request, set, offset)?;
+                if self.end() { ok(call.message) } else { Ok(Next::Work) }
+            }
             _ => Err(Status::INVALID_PARAMETER),
         }
     }
-
-    /// All fragments are there.
-    #[inline(never)]
-    pub(super) fn large_blobs_continue(&mut self) -> Outcome {
-        let (_, scratch, authenticator) = self.parts();
-        authenticator.commit_large_blobs(scratch)?;
-        self.ok()
-    }
-}
-
-enum Staged {
-    Part,
-    All,
 }
 
 impl<P: Platform> Authenticator<'_, P> {
@@ -87,21 +98,22 @@ impl<P: Platform> Authenticator<'_, P> {
             w.bytes_head(get);
             self.store.read_large_blobs(Blobs::Committed, offset, w.reserve(get)).map_err(store_status)?;
         }
-        w.finish().map(Next::Reply).map_err(|_| Status::OTHER)
+        written(w.finish())
     }
 
     fn stage_large_blobs(
         &mut self,
+        run: &mut Run,
         now: Instant,
         request: &Request<'_>,
         set: &[u8],
         offset: u64,
-    ) -> Result<Staged, Status> {
+    ) -> Result<(), Status> {
         if set.len() > self.max_fragment() {
             return Err(Status::INVALID_LENGTH);
         }
         let upload = if offset == 0 {
-            self.sequence = None;
+            *run = Run::Idle;
             let length = request.length.ok_or(Status::INVALID_PARAMETER)?;
             let expected = usize::try_from(length).ok().filter(|length| *length <= self.large_blobs_capacity());
             let expected = expected.ok_or(Status::LARGE_BLOB_STORAGE_FULL)?;
@@ -113,11 +125,9 @@ impl<P: Platform> Authenticator<'_, P> {
             if request.length.is_some() {
                 return Err(Status::INVALID_PARAMETER);
             }
-            match self.sequence {
-                Some(Sequence::Upload(upload)) if now < upload.deadline && u64::try_from(upload.next) == Ok(offset) => {
-                    upload
-                }
-                _ => return Err(Status::INVALID_SEQ),
+            match *run {
+                Run::Upload(upload) if now < upload.deadline && u64::try_from(upload.next) == Ok(offset) => upload,
+                Run::Upload(_) | Run::Idle | Run::Commit(_) => return Err(Status::INVALID_SEQ),
             }
         };
         if self.needs_token() {
@@ -131,19 +141,18 @@ impl<P: Platform> Authenticator<'_, P> {
             return Err(Status::INVALID_PARAMETER);
         }
         // What was staged and may not have been, the platform does not go on with.
-        self.sequence = None;
+        *run = Run::Idle;
         self.store.stage(upload.next, set).map_err(large_blob_status)?;
-        if next == upload.expected {
-            self.work.large_blobs = next;
-            return Ok(Staged::All);
-        }
-        self.sequence = Some(Sequence::Upload(Upload { next, deadline: now.plus(SEQUENCE_TIMEOUT), ..upload }));
-        Ok(Staged::Part)
+        *run = if next == upload.expected {
+            Run::Commit(next)
+        } else {
+            Run::Upload(Upload { next, deadline: now.plus(SEQUENCE_TIMEOUT), ..upload })
+        };
+        Ok(())
     }
 
     /// Puts what is staged in force, if the hash at its end is right.
-    fn commit_large_blobs(&mut self, scratch: &mut [u8]) -> Result<(), Status> {
-        let len = self.work.large_blobs;
+    fn commit_large_blobs(&mut self, len: usize, scratch: &mut [u8]) -> Result<(), Status> {
         let hashed = len.saturating_sub(HASH_LENGTH);
         let mut hash = self.crypto.sha256_start();
         let mut offset = 0usize;

@@ -10,8 +10,8 @@ use rand_core::TryCryptoRng;
 use zeroize::Zeroizing;
 
 use super::{
-    Platform,
     authenticator::{Authenticator, SEED, crypto_status, store_status},
+    platform::Platform,
 };
 use crate::{
     caps::Caps,

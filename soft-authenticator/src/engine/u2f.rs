@@ -8,19 +8,23 @@
 use core::time::Duration;
 
 use keyfob_core::{
-    Instant, Status, bytes,
+    Instant, Status,
     cose::Algorithm,
     crypto::MAX_SIGNATURE,
     ctap1::{self, AuthenticateResponse, Control, RegisterResponse, Request, StatusWord},
 };
 
 use super::{
-    Certified, Engine, Event, Next, Pending, Platform, Progress, Wait,
     authenticator::Authenticator,
+    call::{self, Call, Next},
+    ceremony::Ceremony,
     certificate::{self, MAX_CERTIFICATE},
+    config::Certified,
     credential::Located,
-    proof::UserPresent,
-    split,
+    new_credential::NewCredential,
+    platform::Platform,
+    proof::{Counted, UserPresent},
+    state::Touch,
 };
 use crate::caps::Caps;
 
@@ -29,232 +33,171 @@ pub const TOUCH_AWAITED: Duration = Duration::from_secs(10);
 /// How long a touch is kept for the next request.
 pub const TOUCH_KEPT: Duration = Duration::from_secs(10);
 
-/// What is done next, in `Work::step`.
-mod step {
-    use super::super::proof::STEPS;
-
-    pub const GENERATE: u8 = STEPS[0];
-    pub const CERTIFY: u8 = STEPS[1];
-    pub const ATTEST: u8 = STEPS[2];
-    pub const COUNT: u8 = STEPS[3];
-    pub const SIGN: u8 = STEPS[4];
+/// A request under way.
+#[derive(Default)]
+pub(super) struct Run {
+    step: Step,
+    pub ceremony: Ceremony,
+    new: NewCredential,
+    /// Bytes of a certificate in the scratch area.
+    certificate: u16,
 }
 
-/// The touch between two requests.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) enum Touch {
-    /// No request has asked for one.
+/// What is done next.
+#[derive(Clone, Copy, Default)]
+enum Step {
     #[default]
-    Unasked,
-    /// A request was refused: a touch until then counts.
-    Awaited(Instant),
-    /// The user touched: it counts until then.
-    Kept(Instant),
+    Check,
+    Generate,
+    Certify,
+    Attest,
+    Count,
+    Sign(Counted),
 }
 
 type Outcome = Result<Next, StatusWord>;
 
-impl<P: Platform> Engine<'_, P> {
-    /// Starts the U2F request, an APDU, that lies in the first `len` bytes of the buffer. A command that was pending is
-    /// dropped. The response, with its status word, comes as for [`Engine::begin`]; a touch is never waited for
-    /// ([`Engine::u2f_awaits_touch`]). While U2F is switched off, and with alwaysUv, the answer is
-    /// [`StatusWord::COMMAND_NOT_ALLOWED`].
-    pub fn begin_u2f(&mut self, now: Instant, len: usize) -> Progress {
-        self.abort();
-        self.authenticator.end_sequence_before(None);
-        self.request = len;
-        let outcome = if self.authenticator.u2f_is_on() { self.u2f(now) } else { Err(StatusWord::COMMAND_NOT_ALLOWED) };
-        self.proceed_u2f(outcome)
-    }
+/// Writes a status word alone.
+pub(super) fn refuse(status: StatusWord, message: &mut [u8]) -> call::Outcome {
+    let (place, _) = message.split_first_chunk_mut::<2>().ok_or(Status::OTHER)?;
+    *place = status.0.to_be_bytes();
+    Ok(Next::Reply(2))
+}
 
-    /// Whether the configuration has U2F.
-    pub fn has_u2f(&self) -> bool {
-        self.authenticator.has(Caps::U2F)
-    }
-
-    /// Whether a U2F request was refused for want of a touch, and a touch would be kept for the next one.
-    pub fn u2f_awaits_touch(&self, now: Instant) -> bool {
-        matches!(self.authenticator.touch, Touch::Awaited(until) if now < until)
-    }
-
-    /// The user touched the authenticator while no command was pending, or declined. Only U2F remembers it, and only if it
-    /// has asked.
-    pub fn touch_for_u2f(&mut self, now: Instant, consent: bool) {
-        if self.u2f_awaits_touch(now) {
-            self.authenticator.touch = if consent { Touch::Kept(now.plus(TOUCH_KEPT)) } else { Touch::Unasked };
-        }
-    }
-
+impl Run {
     #[inline(never)]
-    pub(super) fn u2f_continue(&mut self, event: Event) -> Progress {
-        let outcome = match (event, self.authenticator.work.step) {
-            (Event::Cancel, _) => Err(StatusWord::CONDITIONS_NOT_SATISFIED),
-            (_, step::GENERATE) => self.authenticator.generate_key_handle(),
-            (_, step::CERTIFY) => {
-                let (_, scratch, authenticator) = self.parts_mut();
-                authenticator.certify(scratch)
-            }
-            (_, step::ATTEST) => {
-                let (message, scratch, authenticator) = self.parts_mut();
-                authenticator.write_registration(message, scratch)
-            }
-            (_, step::COUNT) => self.authenticator.count_authentication(),
-            (_, step::SIGN) => {
-                let len = self.request;
-                let (message, scratch, authenticator) = self.parts_mut();
-                authenticator.write_authentication(message, len, scratch)
-            }
-            _ => Err(StatusWord::UNKNOWN),
+    pub fn step<P: Platform>(&mut self, call: &mut Call<'_, '_, P>) -> call::Outcome {
+        if !call.authenticator.u2f_is_on() {
+            return refuse(StatusWord::COMMAND_NOT_ALLOWED, call.message);
+        }
+        let outcome = match self.step {
+            Step::Check => self.check(call),
+            Step::Generate => self.generate(call.authenticator),
+            Step::Certify => self.certify(call.authenticator, call.scratch),
+            Step::Attest => self.attest(call),
+            Step::Count => self.count(call.authenticator),
+            Step::Sign(counted) => self.sign(call, counted),
         };
-        self.proceed_u2f(outcome)
+        outcome.or_else(|status| refuse(status, call.message))
     }
 
-    fn u2f(&mut self, now: Instant) -> Outcome {
-        let (message, scratch) = split(self.buffer, self.authenticator.config.max_msg_size);
-        let apdu = message.get(..self.request).ok_or(StatusWord::WRONG_LENGTH)?;
+    fn check<P: Platform>(&mut self, call: &mut Call<'_, '_, P>) -> Outcome {
+        let Call { now, authenticator, scratch, .. } = call;
+        let apdu = call.message.get(..call.request).ok_or(StatusWord::WRONG_LENGTH)?;
         match Request::decode(apdu).map_err(|error| error.status_word())? {
             Request::Version => {
-                let len = ctap1::encode_status(ctap1::VERSION, StatusWord::NO_ERROR, message);
+                let len = ctap1::encode_status(ctap1::VERSION, StatusWord::NO_ERROR, call.message);
                 len.map(Next::Reply).map_err(|_| StatusWord::UNKNOWN)
             }
             Request::Register { challenge, application, .. } => {
-                self.authenticator.register(now, challenge, application)
+                self.ceremony.user_present = Some(authenticator.require_touch(*now)?);
+                self.ceremony.client_data_hash = *challenge;
+                self.ceremony.rp_id_hash = *application;
+                self.step = Step::Generate;
+                Ok(Next::Work)
             }
             Request::Authenticate { control, challenge, application, key_handle } => {
-                self.authenticator.authenticate(now, control, challenge, application, key_handle, scratch)
+                authenticator.open_key_handle(application, key_handle, scratch)?;
+                self.ceremony.user_present = match control {
+                    Control::CHECK_ONLY => return Err(StatusWord::CONDITIONS_NOT_SATISFIED),
+                    Control::ENFORCE_USER_PRESENCE => Some(authenticator.require_touch(*now)?),
+                    Control::DONT_ENFORCE_USER_PRESENCE => authenticator.take_touch(*now),
+                    _ => return Err(StatusWord::INCORRECT_P1_P2),
+                };
+                self.ceremony.client_data_hash = *challenge;
+                self.ceremony.rp_id_hash = *application;
+                self.step = Step::Count;
+                Ok(Next::Work)
             }
         }
     }
 
-    fn proceed_u2f(&mut self, outcome: Outcome) -> Progress {
-        match outcome {
-            Ok(Next::Reply(len)) => {
-                self.abort();
-                Progress::Reply(len)
-            }
-            Ok(_) => {
-                self.pending = Pending::U2f;
-                Progress::Pending(Wait::Processing)
-            }
-            Err(status) => {
-                self.abort();
-                bytes::copy(self.buffer, &status.0.to_be_bytes());
-                Progress::Reply(2)
-            }
+    fn generate<P: Platform>(&mut self, authenticator: &mut Authenticator<'_, P>) -> Outcome {
+        authenticator.generate(&self.ceremony, &mut self.new, false, &[]).map_err(failed)?;
+        authenticator.draw_randomness(&mut self.ceremony).map_err(failed)?;
+        self.step = if authenticator.u2f_certificate().is_some() { Step::Attest } else { Step::Certify };
+        Ok(Next::Work)
+    }
+
+    /// Certifies the credential's key with itself, into the scratch area.
+    #[inline(never)]
+    fn certify<P: Platform>(&mut self, authenticator: &mut Authenticator<'_, P>, scratch: &mut [u8]) -> Outcome {
+        let signed = certificate::to_be_signed(&self.public_key()?);
+        let mut signature = [0; MAX_SIGNATURE];
+        let secret = &self.new.secret;
+        let signature = authenticator.sign_es256(&self.ceremony, secret, &[&signed], &mut signature)?;
+        authenticator.scratch_used = MAX_CERTIFICATE;
+        let len = certificate::write(&signed, signature, scratch).map_err(|_| StatusWord::UNKNOWN)?;
+        self.certificate = u16::try_from(len).map_err(|_| StatusWord::UNKNOWN)?;
+        self.step = Step::Attest;
+        Ok(Next::Work)
+    }
+
+    #[inline(never)]
+    fn attest<P: Platform>(&mut self, call: &mut Call<'_, '_, P>) -> Outcome {
+        let (Self { ceremony, new, .. }, authenticator) = (&*self, &*call.authenticator);
+        if !ceremony.is_present() {
+            return Err(StatusWord::UNKNOWN);
         }
+        let certificate = call.scratch.get(..usize::from(self.certificate)).ok_or(StatusWord::UNKNOWN)?;
+        let own: (&[u8], &[u8]) = (&new.secret, certificate);
+        let (secret, certificate) = authenticator.u2f_certificate().unwrap_or(own);
+        let mut public_key = [4; 65];
+        *public_key.last_chunk_mut::<64>().ok_or(StatusWord::UNKNOWN)? = self.public_key()?;
+        let parts = [&[0][..], &ceremony.rp_id_hash, &ceremony.client_data_hash, &new.id, &public_key];
+        let mut signature = [0; MAX_SIGNATURE];
+        let signature = authenticator.sign_es256(ceremony, secret, &parts, &mut signature)?;
+        let response = RegisterResponse { public_key: &public_key, key_handle: &new.id, certificate, signature };
+        response.encode(call.message).map(Next::Reply).map_err(|_| StatusWord::UNKNOWN)
+    }
+
+    fn count<P: Platform>(&mut self, authenticator: &mut Authenticator<'_, P>) -> Outcome {
+        authenticator.draw_randomness(&mut self.ceremony).map_err(failed)?;
+        let counted = authenticator.count_signature([None; 2]).map_err(|_| StatusWord::UNKNOWN)?;
+        self.step = Step::Sign(counted);
+        Ok(Next::Work)
+    }
+
+    #[inline(never)]
+    fn sign<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, counted: Counted) -> Outcome {
+        let (ceremony, authenticator) = (&self.ceremony, &mut *call.authenticator);
+        let counter = authenticator.sign_count().map_err(|_| StatusWord::UNKNOWN)?;
+        let request = call.message.get(..call.request).map(Request::decode);
+        let Some(Ok(Request::Authenticate { challenge, application, key_handle, .. })) = request else {
+            return Err(StatusWord::UNKNOWN);
+        };
+        let secret = authenticator.open_key_handle(application, key_handle, call.scratch)?;
+        let user_presence = u8::from(ceremony.user_present.is_some());
+        // A second look: what was checked when the request came is what is signed.
+        let intact = *application == ceremony.rp_id_hash && (user_presence == 1) == ceremony.is_present();
+        if !intact || !counted.holds() {
+            return Err(StatusWord::UNKNOWN);
+        }
+        let parts = [&application[..], &[user_presence], &counter.to_be_bytes(), challenge];
+        let mut signature = [0; MAX_SIGNATURE];
+        let signature = authenticator.sign_es256(ceremony, secret, &parts, &mut signature)?;
+        let response = AuthenticateResponse { user_presence, counter, signature };
+        response.encode(call.message).map(Next::Reply).map_err(|_| StatusWord::UNKNOWN)
+    }
+
+    /// The public key of the registration.
+    fn public_key(&self) -> Result<[u8; 64], StatusWord> {
+        self.new.public.as_slice().try_into().map_err(|_| StatusWord::UNKNOWN)
     }
 }
 
 impl<P: Platform> Authenticator<'_, P> {
     /// Whether U2F is answered: not with alwaysUv, since it verifies nobody (CTAP 2.3 §7.2.4).
-    pub(super) fn u2f_is_on(&self) -> bool {
+    pub fn u2f_is_on(&self) -> bool {
         self.has(Caps::U2F) && !self.always_uv()
-    }
-
-    fn register(&mut self, now: Instant, challenge: &[u8; 32], application: &[u8; 32]) -> Outcome {
-        self.work.user_present = Some(self.require_touch(now)?);
-        self.work.algorithm = Some(Algorithm::ES256);
-        self.work.client_data_hash = *challenge;
-        self.work.rp_id_hash = *application;
-        self.work.step = step::GENERATE;
-        Ok(Next::Work)
-    }
-
-    fn generate_key_handle(&mut self) -> Outcome {
-        self.generate_credential(&[]).map_err(failed)?;
-        self.work.step = if self.u2f_certificate().is_some() { step::ATTEST } else { step::CERTIFY };
-        Ok(Next::Work)
     }
 
     /// The configured certificate, where U2F can use it: with ES256.
     fn u2f_certificate(&self) -> Option<(&'_ [u8], &'_ [u8])> {
-        match self.certified()? {
+        match self.certified(false)? {
             Certified { algorithm: Algorithm::ES256, secret, chain: [leaf, ..] } => Some((secret, leaf)),
             _ => None,
         }
-    }
-
-    /// Certifies the credential's key with itself, into the scratch area.
-    fn certify(&mut self, scratch: &mut [u8]) -> Outcome {
-        let signed = certificate::to_be_signed(&self.public_es256()?);
-        let mut signature = [0; MAX_SIGNATURE];
-        let len = self.sign_es256(&self.work.secret, &[&signed], &mut signature)?;
-        let signature = signature.get(..len).ok_or(StatusWord::UNKNOWN)?;
-        self.scratch_used = MAX_CERTIFICATE;
-        let len = certificate::write(&signed, signature, scratch).map_err(|_| StatusWord::UNKNOWN)?;
-        self.work.certificate = u16::try_from(len).map_err(|_| StatusWord::UNKNOWN)?;
-        self.work.step = step::ATTEST;
-        Ok(Next::Work)
-    }
-
-    fn write_registration(&mut self, message: &mut [u8], scratch: &[u8]) -> Outcome {
-        if !self.work.is_present() {
-            return Err(StatusWord::UNKNOWN);
-        }
-        let work = &self.work;
-        let certificate = scratch.get(..usize::from(work.certificate)).ok_or(StatusWord::UNKNOWN)?;
-        let own: (&[u8], &[u8]) = (&work.secret, certificate);
-        let (secret, certificate) = self.u2f_certificate().unwrap_or(own);
-        let mut public_key = [4; 65];
-        *public_key.last_chunk_mut::<64>().ok_or(StatusWord::UNKNOWN)? = self.public_es256()?;
-        let parts = [&[0][..], &work.rp_id_hash, &work.client_data_hash, &work.id, &public_key];
-        let mut signature = [0; MAX_SIGNATURE];
-        let len = self.sign_es256(secret, &parts, &mut signature)?;
-        let signature = signature.get(..len).ok_or(StatusWord::UNKNOWN)?;
-        let response = RegisterResponse { public_key: &public_key, key_handle: &work.id, certificate, signature };
-        response.encode(message).map(Next::Reply).map_err(|_| StatusWord::UNKNOWN)
-    }
-
-    fn authenticate(
-        &mut self,
-        now: Instant,
-        control: Control,
-        challenge: &[u8; 32],
-        application: &[u8; 32],
-        key_handle: &[u8],
-        scratch: &mut [u8],
-    ) -> Outcome {
-        self.open_key_handle(application, key_handle, scratch)?;
-        match control {
-            Control::CHECK_ONLY => return Err(StatusWord::CONDITIONS_NOT_SATISFIED),
-            Control::ENFORCE_USER_PRESENCE => {
-                self.work.user_present = Some(self.require_touch(now)?);
-            }
-            Control::DONT_ENFORCE_USER_PRESENCE => self.work.user_present = self.take_touch(now),
-            _ => return Err(StatusWord::INCORRECT_P1_P2),
-        }
-        self.work.client_data_hash = *challenge;
-        self.work.rp_id_hash = *application;
-        self.work.step = step::COUNT;
-        Ok(Next::Work)
-    }
-
-    fn count_authentication(&mut self) -> Outcome {
-        self.draw_randomness().map_err(failed)?;
-        self.count_signature([None; 2]).map_err(|_| StatusWord::UNKNOWN)?;
-        self.work.step = step::SIGN;
-        Ok(Next::Work)
-    }
-
-    /// The request still lies in the first `len` bytes of the message.
-    fn write_authentication(&mut self, message: &mut [u8], len: usize, scratch: &mut [u8]) -> Outcome {
-        let counter = self.sign_count().map_err(|_| StatusWord::UNKNOWN)?;
-        let request = Request::decode(message.get(..len).unwrap_or_default());
-        let Ok(Request::Authenticate { challenge, application, key_handle, .. }) = request else {
-            return Err(StatusWord::UNKNOWN);
-        };
-        let secret = self.open_key_handle(application, key_handle, scratch)?;
-        let user_presence = u8::from(self.work.user_present.is_some());
-        // A second look: what was checked when the request came is what is signed.
-        if *application != self.work.rp_id_hash || (user_presence == 1) != self.work.is_present() {
-            return Err(StatusWord::UNKNOWN);
-        }
-        let parts = [&application[..], &[user_presence], &counter.to_be_bytes(), challenge];
-        let mut signature = [0; MAX_SIGNATURE];
-        let len = self.sign_es256(secret, &parts, &mut signature)?;
-        let signature = signature.get(..len).ok_or(StatusWord::UNKNOWN)?;
-        let response = AuthenticateResponse { user_presence, counter, signature };
-        response.encode(message).map(Next::Reply).map_err(|_| StatusWord::UNKNOWN)
     }
 
     /// The secret key behind a key handle that U2F may use: a credential that is not discoverable, with ES256, and not
@@ -293,13 +236,15 @@ impl<P: Platform> Authenticator<'_, P> {
         Err(StatusWord::CONDITIONS_NOT_SATISFIED)
     }
 
-    /// The public key of the registration.
-    fn public_es256(&self) -> Result<[u8; 64], StatusWord> {
-        self.public.as_slice().try_into().map_err(|_| StatusWord::UNKNOWN)
-    }
-
-    fn sign_es256(&self, secret: &[u8], parts: &[&[u8]], signature: &mut [u8]) -> Result<usize, StatusWord> {
-        self.sign(Algorithm::ES256, secret, parts, signature).map_err(failed)
+    fn sign_es256<'s>(
+        &self,
+        ceremony: &Ceremony,
+        secret: &[u8],
+        parts: &[&[u8]],
+        signature: &'s mut [u8],
+    ) -> Result<&'s [u8], StatusWord> {
+        let len = self.sign(&ceremony.random, Algorithm::ES256, secret, parts, signature).map_err(failed)?;
+        signature.get(..len).ok_or(StatusWord::UNKNOWN)
     }
 }
 
