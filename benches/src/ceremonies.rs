@@ -52,7 +52,7 @@ impl Key {
     }
 
     pub(crate) fn answer(&mut self, request: &[u8]) -> &[u8] {
-        let len = bytes::copy(self.engine.buffer(), request);
+        let len = bytes::put(self.engine.buffer(), request);
         let progress = self.engine.begin(Instant::default(), len);
         self.finish(progress)
     }

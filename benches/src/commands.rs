@@ -255,7 +255,7 @@ fn enumerate_fingers() -> Box<dyn FnMut()> {
         encoded(|buffer| encode_request(Command::BIO_ENROLLMENT, &request, buffer))
     };
     let enroll = request(subcommand::ENROLL_BEGIN);
-    let len = bytes::copy(key.engine.buffer(), &enroll);
+    let len = bytes::put(key.engine.buffer(), &enroll);
     key.engine.begin(Instant::default(), len);
     let sample = Event::Sample { status: SampleStatus::GOOD, remaining: 0 };
     assert!(matches!(key.engine.resume(Instant::default(), sample), Progress::Reply(_)));
@@ -275,13 +275,13 @@ fn u2f(request: impl FnOnce(&[u8]) -> ctap1::Request<'_>) -> Box<dyn FnMut()> {
 
 fn touched<'k>(key: &'k mut Key, apdu: &[u8]) -> &'k [u8] {
     let now = Instant::default();
-    let len = bytes::copy(key.engine.buffer(), apdu);
+    let len = bytes::put(key.engine.buffer(), apdu);
     let progress = key.engine.begin_u2f(now, len);
     if !key.engine.u2f_awaits_touch(now) {
         return key.finish(progress);
     }
     key.engine.touch_for_u2f(now, true);
-    let len = bytes::copy(key.engine.buffer(), apdu);
+    let len = bytes::put(key.engine.buffer(), apdu);
     let progress = key.engine.begin_u2f(now, len);
     key.finish(progress)
 }

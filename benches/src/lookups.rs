@@ -109,7 +109,7 @@ fn ask(question: Question, sought: Sought) -> Box<dyn FnMut()> {
         Question::Exclude => {
             let request = registration_with(false, Some(&id), None);
             Box::new(move || {
-                let len = bytes::copy(key.engine.buffer(), &request);
+                let len = bytes::put(key.engine.buffer(), &request);
                 let progress = key.engine.begin(Instant::default(), black_box(len));
                 assert_eq!(progress, Progress::Pending(Wait::Touch));
                 assert_eq!(key.engine.resume(Instant::default(), Event::Cancel), Progress::Reply(1));

@@ -1,20 +1,124 @@
-//! Copying bytes without a panic.
+//! Copies and parts of byte strings that cannot panic.
+//!
+//! Lengths that have to agree are asserted in debug builds: the tests, the fuzzers and the simulator run with these
+//! assertions. A release build has no panic site: it goes on with what there is. Where a part may be shorter than asked
+//! for, the name says so: [`copy_prefix`], [`padded`].
+
+use core::ops::Range;
+
+/// Copies `from` to `to`, which has the same length.
+#[inline]
+pub fn copy(to: &mut [u8], from: &[u8]) {
+    debug_assert_eq!(to.len(), from.len(), "a copy has the length of its source");
+    copy_prefix(to, from);
+}
+
+/// Copies `from` to the front of `to`, which is as long or longer, and returns the length of `from`.
+#[inline]
+pub fn put(to: &mut [u8], from: &[u8]) -> usize {
+    debug_assert!(from.len() <= to.len(), "{} bytes do not fit in {}", from.len(), to.len());
+    copy_prefix(to, from)
+}
 
 /// Copies as many bytes as both sides hold and returns that number.
 #[inline]
-pub fn copy(to: &mut [u8], from: &[u8]) -> usize {
+pub fn copy_prefix(to: &mut [u8], from: &[u8]) -> usize {
     for (to, from) in to.iter_mut().zip(from) {
         *to = *from;
     }
     to.len().min(from.len())
 }
 
-/// The first `N` bytes of `from`, zero-filled when it is shorter.
+/// The `N` bytes of `from`.
 #[inline]
 pub fn array<const N: usize>(from: &[u8]) -> [u8; N] {
+    debug_assert_eq!(from.len(), N, "an array has the length of its source");
+    padded(from)
+}
+
+/// The first `N` bytes of `from`, which has as many or more.
+#[inline]
+pub fn first<const N: usize>(from: &[u8]) -> [u8; N] {
+    debug_assert!(from.len() >= N, "{} bytes hold no {N}", from.len());
+    padded(from)
+}
+
+/// The first `N` bytes of `from`, filled up with zeros where it is shorter.
+#[inline]
+pub fn padded<const N: usize>(from: &[u8]) -> [u8; N] {
     let mut out = [0; N];
-    copy(&mut out, from);
+    copy_prefix(&mut out, from);
     out
+}
+
+/// The parts, one behind the other, which are `N` bytes together.
+#[inline]
+pub fn concat<const N: usize>(parts: &[&[u8]]) -> [u8; N] {
+    let mut out = [0; N];
+    let len = join(&mut out, parts);
+    debug_assert_eq!(len, N, "the parts fill the array");
+    out
+}
+
+/// Copies the parts, one behind the other, to the front of `to`, which has room for them, and returns their length.
+pub fn join(to: &mut [u8], parts: &[&[u8]]) -> usize {
+    parts.iter().fold(0, |at, part| at.saturating_add(put(rest_mut(to, at), part)))
+}
+
+/// The first `len` bytes, all of which are there.
+#[inline]
+pub fn front(bytes: &[u8], len: usize) -> &[u8] {
+    debug_assert!(len <= bytes.len(), "{len} bytes of {}", bytes.len());
+    bytes.get(..len).unwrap_or_default()
+}
+
+/// The first `len` bytes, all of which are there.
+#[inline]
+pub fn front_mut(bytes: &mut [u8], len: usize) -> &mut [u8] {
+    debug_assert!(len <= bytes.len(), "{len} bytes of {}", bytes.len());
+    bytes.get_mut(..len).unwrap_or_default()
+}
+
+/// The bytes from `at` on, which lies within them or at their end.
+#[inline]
+pub fn rest(bytes: &[u8], at: usize) -> &[u8] {
+    debug_assert!(at <= bytes.len(), "from {at} on, of {}", bytes.len());
+    bytes.get(at..).unwrap_or_default()
+}
+
+/// The bytes from `at` on, which lies within them or at their end.
+#[inline]
+pub fn rest_mut(bytes: &mut [u8], at: usize) -> &mut [u8] {
+    debug_assert!(at <= bytes.len(), "from {at} on, of {}", bytes.len());
+    bytes.get_mut(at..).unwrap_or_default()
+}
+
+/// The bytes of `range`, all of which are there.
+#[inline]
+pub fn part(bytes: &[u8], range: Range<usize>) -> &[u8] {
+    rest(front(bytes, range.end), range.start)
+}
+
+/// The bytes before `at` and those from there on; `at` lies within them or at their end.
+#[inline]
+pub fn split(bytes: &[u8], at: usize) -> (&[u8], &[u8]) {
+    debug_assert!(at <= bytes.len(), "at {at}, of {}", bytes.len());
+    bytes.split_at_checked(at).unwrap_or_default()
+}
+
+/// The bytes before `at` and those from there on; `at` lies within them or at their end.
+#[inline]
+pub fn split_mut(bytes: &mut [u8], at: usize) -> (&mut [u8], &mut [u8]) {
+    debug_assert!(at <= bytes.len(), "at {at}, of {}", bytes.len());
+    bytes.split_at_mut_checked(at).unwrap_or_default()
+}
+
+/// The text of `bytes`, which are UTF-8.
+#[inline]
+pub fn text(bytes: &[u8]) -> &str {
+    let text = core::str::from_utf8(bytes);
+    debug_assert!(text.is_ok(), "text is UTF-8");
+    text.unwrap_or_default()
 }
 
 /// The offset of `inner` in `outer`. `None` when `inner` is not a part of `outer`.
@@ -25,7 +129,7 @@ pub fn offset(outer: &[u8], inner: &[u8]) -> Option<usize> {
 
 /// Moves the bytes of `range` to `to` within one slice. Nothing is moved when the range or its new place lies outside
 /// the slice.
-pub fn shift(bytes: &mut [u8], range: core::ops::Range<usize>, to: usize) {
+pub fn shift(bytes: &mut [u8], range: Range<usize>, to: usize) {
     let Some(len) = range.end.checked_sub(range.start).filter(|_| range.end <= bytes.len()) else { return };
     let Some(span) = bytes.get_mut(range.start.min(to)..range.start.max(to).saturating_add(len)) else { return };
     // The old place is at one end of the span, the new place at the other.

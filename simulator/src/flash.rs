@@ -129,9 +129,9 @@ impl Ledger {
                     let (wrong, unwanted) = (self.wrong.take(), std::mem::take(&mut self.unwanted));
                     *self = Ledger { resets: self.resets + 1, wrong, unwanted, next: 1, ..Ledger::default() };
                 }
-                Change::Set(Setting::Pin, value) => self.pin_hash = Some(bytes::array(value)),
+                Change::Set(Setting::Pin, value) => self.pin_hash = Some(bytes::first(value)),
                 Change::Set(Setting::Superseded, value) => {
-                    self.superseded = value.chunks(8).map(|entry| Number::from_be_bytes(bytes::array(entry))).collect();
+                    self.superseded = value.chunks(8).map(|entry| Number::from_be_bytes(bytes::first(entry))).collect();
                 }
                 Change::Set(Setting::Fingerprints, value) => self.fingerprints = fingerprints(value),
                 Change::Set(Setting::PinRetries, value) => {

@@ -57,7 +57,7 @@ impl Curve {
         let key = EcdsaKeyPair::generate(self.signing).map_err(|_| Error::Failed)?;
         let private: EcPrivateKeyBin<'_> = key.private_key().as_be_bytes().map_err(|_| Error::Failed)?;
         bytes::copy(scalar, private.as_ref());
-        bytes::copy(public, key.public_key().as_ref().get(1..).unwrap_or_default());
+        bytes::copy(public, bytes::rest(key.public_key().as_ref(), 1));
         Ok((key, secret.len()))
     }
 

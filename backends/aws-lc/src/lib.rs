@@ -119,7 +119,7 @@ impl Loaded {
     fn public_key(&self, public: &mut [u8]) -> Result<usize, Error> {
         match self {
             // Behind the byte that says it is not compressed.
-            Self::Ec(key, _) => write(public, key.public_key().as_ref().get(1..).unwrap_or_default()),
+            Self::Ec(key, _) => write(public, bytes::rest(key.public_key().as_ref(), 1)),
             Self::Rsa(key, _) => rsa::public_key(key, public),
             Self::MlDsa(key) => write(public, key.public_key().as_ref()),
         }
@@ -321,7 +321,7 @@ fn hashed(algorithm: &'static digest::Algorithm, message: &[&[u8]]) -> Digest {
 
 fn write(out: &mut [u8], bytes: &[u8]) -> Result<usize, Error> {
     let out = out.get_mut(..bytes.len()).ok_or(Error::OutputTooSmall)?;
-    Ok(bytes::copy(out, bytes))
+    Ok(bytes::put(out, bytes))
 }
 
 #[cfg(test)]

@@ -87,7 +87,7 @@ impl<'b> Writer<'b> {
     /// Writes over what was written at `at`, where that fitted.
     pub fn overwrite(&mut self, at: usize, bytes: &[u8]) {
         if let Some(to) = self.buffer.get_mut(at..) {
-            bytes::copy(to, bytes);
+            bytes::copy_prefix(to, bytes);
         }
     }
 

@@ -91,7 +91,7 @@ impl PinEntry {
     pub fn set(&mut self, pin: &str) {
         self.clear();
         self.length = pin.floor_char_boundary(Self::ROOM);
-        crate::bytes::copy(&mut self.bytes, pin.as_bytes());
+        crate::bytes::copy_prefix(&mut self.bytes, pin.as_bytes());
     }
 
     /// Forgets what was entered.

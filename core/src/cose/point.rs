@@ -14,16 +14,12 @@ pub struct P256Point {
 impl P256Point {
     /// The point of `x‖y`.
     pub fn from_bytes(raw: &[u8; 64]) -> Self {
-        let (x, y) = raw.split_at_checked(32).unwrap_or_default();
+        let (x, y) = bytes::split(raw, 32);
         Self { x: bytes::array(x), y: bytes::array(y) }
     }
 
     /// `x‖y`, the raw public key of [`Sign::generate`](crate::crypto::Sign::generate).
     pub fn to_bytes(&self) -> [u8; 64] {
-        let mut raw = [0; 64];
-        let (x, y) = raw.split_at_mut_checked(32).unwrap_or_default();
-        bytes::copy(x, &self.x);
-        bytes::copy(y, &self.y);
-        raw
+        bytes::concat(&[&self.x, &self.y])
     }
 }

@@ -87,11 +87,10 @@ impl<'a> Magnitude<'a> {
 
     /// Writes the integer and returns what is left of `out`, which is large enough.
     fn write<'o>(&self, out: &'o mut [u8]) -> &'o mut [u8] {
-        let (out, rest) = out.split_at_mut_checked(self.size()).unwrap_or_default();
-        bytes::copy(out, &[INTEGER, self.len().to_le_bytes()[0], 0]);
-        let start = if self.padded { 3 } else { 2 };
-        bytes::copy(out.get_mut(start..).unwrap_or_default(), self.bytes);
-        rest
+        let head = [INTEGER, self.len().to_le_bytes()[0], 0];
+        let head = bytes::front(&head, if self.padded { 3 } else { 2 });
+        let len = bytes::join(out, &[head, self.bytes]);
+        bytes::rest_mut(out, len)
     }
 }
 

@@ -9,7 +9,10 @@
 
 use core::{fmt, str::Chars};
 
-use crate::cbor::{Overflow, Writer};
+use crate::{
+    bytes,
+    cbor::{Overflow, Writer},
+};
 
 mod shape;
 mod write;
@@ -362,12 +365,18 @@ impl<'a> Reader<'a> {
     }
 
     fn advance(&mut self, length: usize) {
-        self.rest = self.rest.get(length..).unwrap_or_default();
+        self.rest = split(self.rest, length).1;
     }
 
     fn since(&self, start: &'a str) -> &'a str {
-        start.get(..start.len().saturating_sub(self.rest.len())).unwrap_or_default()
+        split(start, start.len().saturating_sub(self.rest.len())).0
     }
+}
+
+/// The text before `at` and that from there on; a character begins or ends there.
+fn split(text: &str, at: usize) -> (&str, &str) {
+    debug_assert!(text.is_char_boundary(at));
+    text.split_at_checked(at).unwrap_or_default()
 }
 
 /// The value of a well-formed number, if it is an integer and fits.
@@ -421,7 +430,7 @@ impl<'a> JsonStr<'a> {
             w.raw(char.encode_utf8(&mut [0; 4]).as_bytes());
         }
         let length = w.finish()?;
-        Ok(core::str::from_utf8(buffer.get(..length).unwrap_or_default()).unwrap_or_default())
+        Ok(bytes::text(bytes::front(buffer, length)))
     }
 }
 

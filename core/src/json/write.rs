@@ -53,7 +53,7 @@ pub fn with_cbor<T: Write + ?Sized>(
     let len = cbor::encode(value, buffer)?;
     let front = buffer.len().saturating_sub(len);
     bytes::shift(buffer, 0..len, front);
-    let (front, back) = buffer.split_at_mut_checked(front).unwrap_or_default();
+    let (front, back) = bytes::split_mut(buffer, front);
     write(back, front).map_err(|error| match error {
         WriteError::Overflow(Overflow { needed }) => Overflow { needed: needed.saturating_add(len) }.into(),
         error => error,

@@ -36,11 +36,8 @@ fn store(data: &[u8], out: &mut [u8]) -> usize {
     loop {
         let (block, next) = rest.split_at_checked(STORED).unwrap_or((rest, &[]));
         let [low, high] = (block.len() as u16).to_le_bytes();
-        let out = out.get_mut(at..).unwrap_or_default();
-        let (head, body) = out.split_at_mut_checked(5).unwrap_or_default();
-        bytes::copy(head, &[next.is_empty().into(), low, high, !low, !high]);
-        bytes::copy(body, block);
-        at = at.saturating_add(5).saturating_add(block.len());
+        let head = [next.is_empty().into(), low, high, !low, !high];
+        at = at.saturating_add(bytes::join(bytes::rest_mut(out, at), &[&head, block]));
         if next.is_empty() {
             return at;
         }
@@ -98,9 +95,9 @@ fn repetition(data: &[u8], at: usize) -> Option<(usize, usize)> {
 
 /// The symbol, the extra bits and their number for a length or a distance.
 fn encode(table: &[(u16, u8)], value: usize) -> (usize, u16, u32) {
-    let at = table.iter().rposition(|(base, _)| usize::from(*base) <= value).unwrap_or(0);
-    let (base, bits) = table.get(at).copied().unwrap_or_default();
-    (at, value.wrapping_sub(base.into()) as u16, bits.into())
+    let entry = table.iter().enumerate().rfind(|(_, (base, _))| usize::from(*base) <= value);
+    debug_assert!(entry.is_some(), "every table begins with the least value");
+    entry.map_or((0, 0, 0), |(at, (base, bits))| (at, value.wrapping_sub((*base).into()) as u16, u32::from(*bits)))
 }
 
 /// The lowest `count` bits of `code` in reverse order, because codes are written from their most significant bit.

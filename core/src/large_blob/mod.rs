@@ -152,15 +152,10 @@ impl<'b> Array<'b> {
     pub fn serialize<C: Hash>(&mut self, crypto: &C) -> &[u8] {
         let (length, head) = head(self.count);
         let start = HEAD.saturating_sub(length);
-        if let Some(place) = self.bytes.get_mut(start..HEAD) {
-            bytes::copy(place, &head);
-        }
-        let hash = left_hash(crypto, self.bytes.get(start..self.end).unwrap_or_default());
-        let end = self.end.saturating_add(HASH_LENGTH);
-        if let Some(place) = self.bytes.get_mut(self.end..end) {
-            bytes::copy(place, &hash);
-        }
-        self.bytes.get(start..end).unwrap_or_default()
+        bytes::put(bytes::rest_mut(self.bytes, start), bytes::front(&head, length));
+        let hash = left_hash(crypto, bytes::part(self.bytes, start..self.end));
+        let len = bytes::put(bytes::rest_mut(self.bytes, self.end), &hash);
+        bytes::part(self.bytes, start..self.end.saturating_add(len))
     }
 
     /// Where the serialized array lies in the memory, once it is [serialized](Array::serialize).
@@ -214,7 +209,7 @@ impl<'b> Array<'b> {
         let replaced = self.size_of(crypto, key, work)?;
         self.fits(measure.len(), replaced)?;
         self.retain(|element| !opens(crypto, key, element, work));
-        let mut w = Writer::new(self.bytes.get_mut(self.end..).unwrap_or_default());
+        let mut w = Writer::new(bytes::rest_mut(self.bytes, self.end));
         element.write(&mut w);
         self.end = self.end.saturating_add(w.len());
         self.count = self.count.saturating_add(1);
@@ -285,7 +280,7 @@ impl<'b> Array<'b> {
     }
 
     fn reader(&self, from: usize) -> Reader<'_> {
-        Reader::tolerant(self.bytes.get(from..self.end).unwrap_or_default())
+        Reader::tolerant(bytes::part(self.bytes, from..self.end))
     }
 
     fn fits(&self, added: usize, removed: usize) -> Result<(), Error> {
@@ -336,7 +331,7 @@ pub(crate) fn is_whole<C: Hash>(crypto: &C, serialized: &[u8]) -> bool {
 }
 
 fn left_hash<C: Hash>(crypto: &C, array: &[u8]) -> [u8; HASH_LENGTH] {
-    bytes::array(&crypto.sha256(&[array]))
+    bytes::first(&crypto.sha256(&[array]))
 }
 
 /// Checks that an array is well-formed to its end. Returns the number of elements and the offset of the first.
@@ -365,11 +360,7 @@ fn blob_map(element: &[u8]) -> Option<LargeBlobMap<'_>> {
 
 /// The additional authenticated data of a blob (CTAP 2.3 §6.10.3).
 fn associated(orig_size: u64) -> [u8; 12] {
-    let mut data = *b"blob\0\0\0\0\0\0\0\0";
-    if let Some((_, size)) = data.split_first_chunk_mut::<4>() {
-        bytes::copy(size, &orig_size.to_le_bytes());
-    }
-    data
+    bytes::concat(&[b"blob", &orig_size.to_le_bytes()])
 }
 
 /// Decrypts an element into `work`. Returns the length of the compressed blob and its origSize. `None` when the element

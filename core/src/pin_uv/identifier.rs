@@ -49,11 +49,7 @@ impl Token {
     ) -> [u8; 32] {
         let mut block = *value;
         crypto.aes128_cbc_encrypt(&self.value_key(crypto, purpose), &iv, &mut block);
-        let mut out = [0; 32];
-        let (front, back) = out.split_at_mut_checked(iv.len()).unwrap_or_default();
-        bytes::copy(front, &iv);
-        bytes::copy(back, &block);
-        out
+        bytes::concat(&[&iv, &block])
     }
 
     /// The value of an encIdentifier or encCredStoreState. `None` unless `encrypted` is 32 bytes long. With a wrong
@@ -68,6 +64,6 @@ impl Token {
 
     fn value_key<C: Hash>(&self, crypto: &C, purpose: Purpose) -> Zeroizing<[u8; 16]> {
         let long = Zeroizing::new(crypto.hkdf_sha256(&[0; 32], self.as_bytes(), purpose.0.as_bytes()));
-        Zeroizing::new(bytes::array(&*long))
+        Zeroizing::new(bytes::first(&*long))
     }
 }

@@ -180,7 +180,7 @@ impl SharedSecret {
         let length = overhead.saturating_add(plaintext.len());
         let out = out.get_mut(..length).ok_or(Error::OutputTooSmall)?;
         let (front, body) = out.split_at_mut_checked(overhead).ok_or(Error::OutputTooSmall)?;
-        bytes::copy(front, &iv);
+        bytes::copy(front, bytes::front(&iv, overhead));
         bytes::copy(body, plaintext);
         crypto.aes256_cbc_encrypt(&self.aes_key, &iv, body)?;
         Ok(length)
@@ -198,7 +198,7 @@ impl SharedSecret {
         }
         let out = out.get_mut(..body.len()).ok_or(Error::OutputTooSmall)?;
         bytes::copy(out, body);
-        crypto.aes256_cbc_decrypt(&self.aes_key, &bytes::array(iv), out)?;
+        crypto.aes256_cbc_decrypt(&self.aes_key, &bytes::padded(iv), out)?;
         Ok(body.len())
     }
 

@@ -51,7 +51,7 @@ impl PaddedPin {
         if pin.ends_with('\0') {
             return Err(PinError::TrailingZero);
         }
-        let padded = Self(bytes::array(pin.as_bytes()));
+        let padded = Self(bytes::padded(pin.as_bytes()));
         if padded.code_points() < min_length { Err(PinError::TooShort) } else { Ok(padded) }
     }
 
@@ -68,7 +68,7 @@ impl PaddedPin {
     /// The PIN without its padding.
     pub fn stripped(&self) -> &[u8] {
         let length = self.0.iter().rposition(|byte| *byte != 0).map_or(0, |last| last.saturating_add(1));
-        self.0.get(..length).unwrap_or_default()
+        bytes::front(&self.0, length)
     }
 
     /// Length in bytes.
@@ -107,7 +107,7 @@ impl PinHash {
     /// The hash of a PIN without padding.
     pub fn of<C: Hash>(crypto: &C, pin: &[u8]) -> Self {
         let mut hash = crypto.sha256(&[pin]);
-        let half = Self(bytes::array(&hash));
+        let half = Self(bytes::first(&hash));
         hash.zeroize();
         half
     }

@@ -95,7 +95,7 @@ impl Token {
     pub fn new(protocol: Protocol, bytes: &[u8]) -> Option<Self> {
         let length = bytes.len();
         let allowed = length == 32 || (protocol == Protocol::One && length == SHORT);
-        allowed.then(|| Self { bytes: crate::bytes::array(bytes), length })
+        allowed.then(|| Self { bytes: crate::bytes::padded(bytes), length })
     }
 
     /// The token of an authenticator of version 2.0. There, protocol one allows any multiple of 16 bytes (CTAP 2.0
@@ -106,10 +106,10 @@ impl Token {
     pub fn of_version_2_0<C: Hash>(crypto: &C, bytes: &[u8]) -> Option<Self> {
         let allowed = (16..=MAX_TOKEN).contains(&bytes.len()) && bytes.len().is_multiple_of(16);
         allowed.then(|| match bytes.len() {
-            length @ ..=HMAC_BLOCK => Self { bytes: crate::bytes::array(bytes), length },
+            length @ ..=HMAC_BLOCK => Self { bytes: crate::bytes::padded(bytes), length },
             _ => {
                 let mut hash = crypto.sha256(&[bytes]);
-                let token = Self { bytes: crate::bytes::array(&hash), length: hash.len() };
+                let token = Self { bytes: crate::bytes::padded(&hash), length: hash.len() };
                 hash.zeroize();
                 token
             }

@@ -4,6 +4,7 @@ use core::fmt;
 
 use super::names::{Kind, Names, cose_members};
 use crate::{
+    bytes,
     cbor::{Item, Member, Reader},
     cose::Algorithm,
 };
@@ -50,8 +51,8 @@ impl fmt::Display for Bytes<'_> {
         if len <= LONG_BYTES {
             return write!(f, "h'{}'", Hex(self.0));
         }
-        let front = self.0.get(..FRONT).unwrap_or_default();
-        let tail = self.0.get(len.saturating_sub(TAIL)..).unwrap_or_default();
+        let front = bytes::front(self.0, FRONT);
+        let tail = bytes::rest(self.0, len.saturating_sub(TAIL));
         write!(f, "h'{}…{}' / {len} bytes /", Hex(front), Hex(tail))
     }
 }
@@ -91,7 +92,7 @@ fn item(f: &mut fmt::Formatter<'_>, r: &mut Reader<'_>, kind: Kind) -> fmt::Resu
         Item::Negative(value) => number(f, !i128::from(value), kind),
         Item::Bytes(bytes) => write!(f, "{}", Bytes(bytes)),
         Item::Text(text) => {
-            let shown = text.get(..text.floor_char_boundary(LONG_TEXT)).unwrap_or_default();
+            let shown = text.get(..text.floor_char_boundary(LONG_TEXT)).unwrap_or(text);
             write!(f, "{shown:?}")?;
             if shown.len() < text.len() { write!(f, "… / {} bytes /", text.len()) } else { Ok(()) }
         }
@@ -143,7 +144,7 @@ fn nested<'a>(
 }
 
 fn entry(f: &mut fmt::Formatter<'_>, r: &mut Reader<'_>, names: Names) -> fmt::Result {
-    let key = r.skip().unwrap_or_default();
+    let Ok(key) = r.skip() else { return f.write_str("?") };
     let (name, kind) = find(key, names);
     match name {
         Some(name) => write!(f, "{name}: ")?,

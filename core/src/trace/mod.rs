@@ -22,6 +22,7 @@ use core::fmt;
 use crate::{
     Status,
     auth_data::AuthData,
+    bytes,
     cbor::{Error, Item, Member, Reader},
     ctap2::Command,
     transport::{
@@ -129,7 +130,7 @@ impl fmt::Display for Event<'_> {
 }
 
 fn command_of(request: &[u8]) -> Command {
-    Command(request.first().copied().unwrap_or_default())
+    Command(request.first().map_or(0, |command| *command))
 }
 
 fn check(mut r: Reader<'_>) -> Result<(), Error> {
@@ -182,7 +183,7 @@ fn auth_data(
         part("aaguid", &Bytes(attested.aaguid))?;
         part("credentialId", &Bytes(attested.credential_id))?;
         // Behind the RP ID's hash, flags, counter, AAGUID, the length and the id.
-        let key = bytes.get(55_usize.saturating_add(attested.credential_id.len())..).unwrap_or_default();
+        let key = bytes::rest(bytes, 55_usize.saturating_add(attested.credential_id.len()));
         part("credentialPublicKey", &Value(key, Kind::Cose))?;
     }
     data.extensions.map_or(Ok(()), |extensions| part("extensions", &Value(extensions.0, Kind::Plain)))

@@ -4,6 +4,7 @@ use super::{Error, certificate::Certificate, signature};
 use crate::{
     attestation::{FidoU2f, Packed, RawStatement, Statement},
     auth_data::AttestedCredentialData,
+    bytes,
     cbor::List,
     cose::{Algorithm, CoseKey, Curve},
     crypto::Verify,
@@ -96,7 +97,7 @@ fn fido_u2f<'a>(
         return Err(Error::CredentialKey);
     }
     // 5.
-    let rp_id_hash = auth_data.get(..32).unwrap_or_default();
+    let rp_id_hash = bytes::front(auth_data, 32);
     let message: [&[u8]; 7] = [&[0], rp_id_hash, client_data_hash, credential.credential_id, &[4], x, y];
     // 6.
     signature(crypto, &key, &message, statement.sig)?;

@@ -1,6 +1,9 @@
 //! base64url without padding (RFC 4648 §5), as WebAuthn writes bytes in JSON.
 
-use crate::cbor::{Overflow, Writer};
+use crate::{
+    bytes,
+    cbor::{Overflow, Writer},
+};
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -40,10 +43,9 @@ pub fn encode_in_place(buffer: &mut [u8], length: usize) {
     // bytes that are still to be read.
     for group in (0..length.div_ceil(3)).rev() {
         let from = group.saturating_mul(3);
-        let bytes = buffer.get(from..from.saturating_add(3).min(length)).unwrap_or_default();
-        let [first, second, third] = crate::bytes::array(bytes);
+        let [first, second, third] = bytes::padded(bytes::part(buffer, from..from.saturating_add(3).min(length)));
         let bits = u32::from_be_bytes([0, first, second, third]);
-        let characters = buffer.get_mut(group.saturating_mul(4)..).unwrap_or_default().iter_mut();
+        let characters = bytes::rest_mut(buffer, group.saturating_mul(4)).iter_mut();
         for (place, shift) in characters.take(length.saturating_sub(from).saturating_add(1)).zip([18, 12, 6, 0]) {
             *place = digit(bits >> shift) as u8; // ASCII
         }
@@ -55,7 +57,7 @@ pub fn chars(bytes: &[u8]) -> impl Iterator<Item = char> {
     let (groups, last) = bytes.as_chunks::<3>();
     let last = (!last.is_empty()).then_some(last);
     groups.iter().map(<[u8; 3]>::as_slice).chain(last).flat_map(|group| {
-        let [first, second, third] = crate::bytes::array(group);
+        let [first, second, third] = bytes::padded(group);
         let bits = u32::from_be_bytes([0, first, second, third]);
         [18, 12, 6, 0].into_iter().map(move |shift| digit(bits >> shift)).take(group.len().saturating_add(1))
     })

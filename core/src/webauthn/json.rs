@@ -3,6 +3,7 @@
 use super::{Attachment, AttestationObject, CreationOptions, RequestOptions};
 use crate::{
     auth_data::AuthData,
+    bytes,
     cbor::{self, List, RawMap, Read, Text, Writer},
     json::{self, Error, ErrorKind, Member, Object, Shape, WriteError, to_cbor},
 };
@@ -148,7 +149,7 @@ fn read<'b, T: Read<'b>>(json: &[u8], shape: &'static Shape, buffer: &'b mut [u8
     let length = to_cbor(json, shape, buffer)?;
     // The shape requires everything that the table requires, so this does not fail.
     let unexpected = Error { kind: ErrorKind::UnexpectedType, offset: 0, member: None };
-    cbor::decode_tolerant(buffer.get(..length).unwrap_or_default()).map_err(|_| unexpected)
+    cbor::decode_tolerant(bytes::front(buffer, length)).map_err(|_| unexpected)
 }
 
 /// RegistrationResponseJSON (WebAuthn L3 §5.1): a new credential for the relying party. The members that repeat parts

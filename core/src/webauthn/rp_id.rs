@@ -6,7 +6,10 @@ use super::{
     origin::{Origin, is_domain, is_within},
     punycode::is_a_label_of,
 };
-use crate::json::{self, Reader};
+use crate::{
+    bytes,
+    json::{self, Reader},
+};
 
 /// How many registrable labels a relying party may have in its related origins (WebAuthn L3 §5.11.1 requires at least
 /// five).
@@ -154,7 +157,7 @@ pub fn is_related(well_known: &[u8], origin: &Origin<'_>, suffixes: &impl Public
                 let mut buffer = [0; MAX_URL];
                 let len = r.string()?.copy_to(&mut buffer).map_or(0, str::len);
                 buffer.make_ascii_lowercase();
-                let url = buffer.get(..len).and_then(|url| core::str::from_utf8(url).ok()).unwrap_or_default();
+                let url = bytes::text(bytes::front(&buffer, len));
                 related |= names(url, origin, suffixes, &mut labels);
             }
             r.once(&mut listed, related)?;

@@ -25,6 +25,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use keyfob_core::bytes;
 use keyfob_core::transport::{
     ReportIo,
     hid::{BROADCAST, Command, ErrorCode, Packet, REPORT_LEN},
@@ -303,7 +304,7 @@ impl TcpPipe {
     fn may_begin_with(&self, head: &[u8], report: Option<&[u8; REPORT_LEN]>) -> bool {
         let here = match report {
             Some(report) => report.as_slice(),
-            None => self.partial.get(..self.filled).unwrap_or_default(),
+            None => bytes::front(&self.partial, self.filled),
         };
         here.iter().zip(head).all(|(here, head)| here == head)
     }
@@ -327,7 +328,7 @@ impl ReportIo for TcpPipe {
         } else {
             self.stream.set_read_timeout(Some(wait.max(SHORTEST_WAIT)))?;
         }
-        let read = self.stream.read(self.partial.get_mut(self.filled..).unwrap_or_default());
+        let read = self.stream.read(bytes::rest_mut(&mut self.partial, self.filled));
         if wait.is_zero() {
             self.stream.set_nonblocking(false)?;
         }

@@ -86,29 +86,33 @@ impl From<StoreError> for ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sentence = match self {
-            Self::NotCompiled(caps) => return write!(f, "switched on, but not compiled in: {caps}"),
-            Self::Needs(caps, needed) => return write!(f, "{caps} cannot work without all of these: {needed}"),
-            Self::Excludes(one, other) => return write!(f, "{one} and {other} exclude each other: switch one off"),
+        match self {
+            Self::NotCompiled(caps) => write!(f, "switched on, but not compiled in: {caps}"),
+            Self::Needs(caps, needed) => write!(f, "{caps} cannot work without all of these: {needed}"),
+            Self::Excludes(one, other) => write!(f, "{one} and {other} exclude each other: switch one off"),
             Self::BufferTooSmall { needed } => {
-                return write!(f, "the buffer is too small: the authenticator needs {needed} bytes");
+                write!(f, "the buffer is too small: the authenticator needs {needed} bytes")
             }
-            Self::Algorithms => return write!(f, "the list of algorithms has to name 1 to {MAX_LIST}"),
+            Self::Algorithms => write!(f, "the list of algorithms has to name 1 to {MAX_LIST}"),
             Self::AlgorithmOff(algorithm) => {
-                return write!(f, "the list of algorithms has {algorithm:?}, whose capability is switched off");
+                write!(f, "the list of algorithms has {algorithm:?}, whose capability is switched off")
             }
-            Self::AlgorithmTooLong(algorithm) => {
-                return write!(
-                    f,
-                    "the list of algorithms has {algorithm:?}, whose registrations are longer than the longest message"
-                );
-            }
+            Self::AlgorithmTooLong(algorithm) => write!(
+                f,
+                "the list of algorithms has {algorithm:?}, whose registrations are longer than the longest message"
+            ),
             Self::AlgorithmUnsupported(algorithm) => {
-                return write!(
-                    f,
-                    "the list of algorithms has {algorithm:?}, which the crypto backend does not sign with"
-                );
+                write!(f, "the list of algorithms has {algorithm:?}, which the crypto backend does not sign with")
             }
+            _ => f.write_str(self.of_bounds().or(self.of_attestation()).unwrap_or("the configuration cannot work")),
+        }
+    }
+}
+
+impl ConfigError {
+    /// The sentence of an error that says nothing but that something is out of its bounds.
+    const fn of_bounds(self) -> Option<&'static str> {
+        Some(match self {
             Self::PinProtocol => {
                 "a PIN or built-in user verification needs a PIN/UV auth protocol, and a protocol needs one of them"
             }
@@ -138,6 +142,13 @@ impl fmt::Display for ConfigError {
                 "a policy has to answer a missing touch with OPERATION_DENIED or USER_ACTION_TIMEOUT, and an empty \
                  pinUvAuthParam with PIN_INVALID or PIN_AUTH_INVALID"
             }
+            _ => return None,
+        })
+    }
+
+    /// The sentence of an error of attestation, or of what the authenticator runs on.
+    const fn of_attestation(self) -> Option<&'static str> {
+        Some(match self {
             Self::AttestationOff => "attestation with a certificate is configured, but its capability is switched off",
             Self::AttestationChain => "an attestation key has no certificate",
             Self::AttestationAlgorithm => {
@@ -151,8 +162,8 @@ impl fmt::Display for ConfigError {
             Self::Store(StoreError::Full) => "the store is full",
             Self::Store(_) => "the store cannot be read or written",
             Self::RandomSource => "the random source failed, so that the empty store has no secrets",
-        };
-        f.write_str(sentence)
+            _ => return None,
+        })
     }
 }
 

@@ -63,12 +63,12 @@ impl<P: Platform> Authenticator<'_, P> {
     ) -> Result<Option<Located>, StoreError> {
         // As long as any id of this authenticator, so that lengths make no difference.
         let mut wanted = [0; MAX_ID];
-        bytes::copy(&mut wanted, id);
+        bytes::copy_prefix(&mut wanted, id);
         let (mut stored, mut shown, mut number) = (Choice::from(0), Choice::from(0), Number::default());
         let mut before = None;
         while let Some(found) = self.find(rp_id_hash, before, scratch)? {
             if let Some(credential) = found.credential(scratch) {
-                let prefix = wanted.get(..credential.id.len()).unwrap_or_default();
+                let prefix = wanted.get(..credential.id.len()).unwrap_or(&wanted);
                 let same = credential.id.ct_eq(prefix) & credential.id.len().ct_eq(&id.len());
                 stored |= same;
                 shown |= same & !properties(&credential).hide_it(user_verified, true);
@@ -92,12 +92,10 @@ impl<P: Platform> Authenticator<'_, P> {
         let Wrapped { algorithm, properties, cred_blob, secret } =
             Wrapped::read(Some(opened).filter(|_| is_ours.into())?)?;
         self.scratch_used = self.scratch_used.max(secret.len().saturating_add(cred_blob.len()));
-        let places = scratch.split_at_mut_checked(secret.len());
-        let (secret_place, blob_place) = places?;
-        bytes::copy(secret_place, secret);
-        let len = bytes::copy(blob_place, cred_blob);
-        let cred_blob = blob_place.get(..len).unwrap_or_default();
-        Some(Opened { algorithm, secret: secret_place, properties, cred_blob, stored: None })
+        let copied = scratch.get_mut(..secret.len().checked_add(cred_blob.len())?)?;
+        bytes::join(copied, &[secret, cred_blob]);
+        let (secret, cred_blob) = bytes::split(copied, secret.len());
+        Some(Opened { algorithm, secret, properties, cred_blob, stored: None })
     }
 
     /// The newest discoverable credential of a relying party that is older than `before`, was not replaced, and that

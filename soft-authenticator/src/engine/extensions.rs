@@ -5,7 +5,7 @@
 //! The outputs are written with the response, once for each credential of a sequence.
 
 use keyfob_core::{
-    Status,
+    Status, bytes,
     cbor::{self, List, RawMap, Write},
     crypto::Hash,
     extensions::{
@@ -162,7 +162,7 @@ impl<P: Platform> Authenticator<'_, P> {
     fn tells_pin_policy_to(&mut self, rp_id_hash: &[u8; 32]) -> Result<bool, Status> {
         let mut listed = [0; Setting::MAX_LEN];
         let len = self.store.get(Setting::MinPinRpIds, &mut listed).map_err(store_status)?.unwrap_or(0);
-        let (hashes, _) = listed.get(..len).unwrap_or_default().as_chunks::<32>();
+        let (hashes, _) = bytes::front(&listed, len).as_chunks::<32>();
         Ok(hashes.contains(rp_id_hash))
     }
 

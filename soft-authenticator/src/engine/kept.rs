@@ -22,7 +22,7 @@ pub(super) struct Superseded {
 
 impl Superseded {
     pub fn new(number: Number, by: &[u8]) -> Self {
-        Self { number, by: bytes::array(by) }
+        Self { number, by: bytes::first(by) }
     }
 }
 
@@ -47,8 +47,7 @@ impl Kept {
     pub fn to_bytes(self) -> ([u8; ENTRY * MAX_SUPERSEDED], usize) {
         let mut stored = [0; ENTRY * MAX_SUPERSEDED];
         for (place, entry) in stored.as_chunks_mut::<ENTRY>().0.iter_mut().zip(self.entries()) {
-            bytes::copy(place, &entry.number.to_be_bytes());
-            bytes::copy(place.get_mut(4..).unwrap_or_default(), &entry.by);
+            *place = bytes::concat(&[&entry.number.to_be_bytes(), &entry.by]);
         }
         (stored, self.entries().count().saturating_mul(ENTRY))
     }
@@ -97,7 +96,7 @@ impl Kept {
     /// The list in which those of `older` point to another credential.
     pub fn now_by(mut self, older: &Self, id: &[u8]) -> Self {
         let entries = self.0.iter_mut().filter(|entry| older.has(entry.number));
-        entries.for_each(|entry| entry.by = bytes::array(id));
+        entries.for_each(|entry| entry.by = bytes::first(id));
         self
     }
 

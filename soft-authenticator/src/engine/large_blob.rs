@@ -40,9 +40,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let (Some(blob), Some(size)) = (input.write, input.original_size) else { return Err(Status::OTHER) };
         let mut kept = Zeroizing::new([0; SIZE + MAX_LARGE_BLOB]);
         let Some(kept) = kept.get_mut(..SIZE.saturating_add(blob.len())) else { return Ok(None) };
-        let (head, body) = kept.split_at_mut_checked(SIZE).ok_or(Status::OTHER)?;
-        bytes::copy(head, &size.to_be_bytes());
-        bytes::copy(body, blob);
+        bytes::join(kept, &[&size.to_be_bytes(), blob]);
 
         let state = self.new_store_state()?;
         let rp_id_hash = &ceremony.rp_id_hash;

@@ -89,7 +89,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
         self.load_superseded()?;
         self.options = match self.store.get(Setting::Options, &mut *value)? {
             Some(2) => {
-                let stored = Options::from_bytes(bytes::array(&*value));
+                let stored = Options::from_bytes(bytes::first(&*value));
                 // A new configuration may be stricter.
                 Options { min_pin_length: stored.min_pin_length.max(self.config.min_pin_length), ..stored }
             }

@@ -14,11 +14,14 @@
 //! a power cut. So state in memory and in the store that belongs together changes in one atom, and what counts (an attempt,
 //! a touch, a signature) is counted before its result can be seen.
 //!
+//! Files import downwards only: types and constants; the state that outlives a command (`authenticator`); what several
+//! commands do with it; `commands`, one file each with what it remembers between its atoms; and this file, which drives them.
+//!
 //! The handlers of commands are not inlined: the frames of all would add up beneath each, and stack is what a
 //! microcontroller has least of.
 
 use keyfob_core::{
-    Instant, Status,
+    Instant, Status, bytes,
     cbor::Text,
     ctap1::StatusWord,
     ctap2::{Command, bio_enrollment::SampleStatus},
@@ -26,31 +29,25 @@ use keyfob_core::{
 };
 use zeroize::Zeroize;
 
-#[cfg(doc)]
-use crate::caps::Caps;
-use crate::store::{MAX_RECORD, Store};
+use crate::{
+    caps::Caps,
+    store::{MAX_RECORD, Store},
+};
 
 mod attestation;
 mod authenticator;
-mod authenticator_config;
-mod bio_enrollment;
 mod call;
 mod ceremony;
 mod certificate;
-mod client_pin;
+mod commands;
 mod config;
 mod config_error;
 mod credential;
-mod credential_management;
 mod extensions;
 mod fingerprints;
-mod get_assertion;
-mod get_info;
 mod kept;
 mod large_blob;
-mod large_blobs;
 mod load;
-mod make_credential;
 mod names;
 mod new_credential;
 mod persistent;
@@ -58,9 +55,6 @@ pub mod pin_policy;
 mod platform;
 mod profiles;
 mod proof;
-mod reset;
-mod running;
-mod selection;
 mod sensor;
 mod sign_count;
 mod signing;
@@ -68,22 +62,21 @@ mod state;
 mod superseded;
 #[cfg(all(test, feature = "std"))]
 mod tests;
-mod u2f;
 mod user_verification;
 mod wrapping;
 
+pub use commands::u2f::{TOUCH_AWAITED, TOUCH_KEPT};
 pub use config::{Attestation, Certified, Config, Enterprise, Policy, Version};
 pub use config_error::ConfigError;
 pub use platform::{Event, LONG_TOUCH, Platform, Progress, RESET_WINDOW, SEQUENCE_TIMEOUT, USER_ACTION_TIMEOUT, Wait};
 pub use sensor::{FINGERPRINT, UserVerification};
 pub use state::{MAX_FINGERPRINTS, MAX_FRIENDLY_NAME, TemplateId};
-pub use u2f::{TOUCH_AWAITED, TOUCH_KEPT};
 pub use wrapping::MAX_CRED_BLOB_LENGTH;
 
 use authenticator::Authenticator;
 use call::{Call, Cause, Next, Outcome};
+use commands::{Running, u2f};
 use proof::{Counted, UserPresent};
-use running::Running;
 use state::Touch;
 use user_verification::Refusal;
 
@@ -288,7 +281,7 @@ impl<'b, P: Platform> Engine<'b, P> {
 
     /// Whether the configuration has U2F.
     pub fn has_u2f(&self) -> bool {
-        self.authenticator.has(crate::caps::Caps::U2F)
+        self.authenticator.has(Caps::U2F)
     }
 
     /// Whether a U2F request was refused for want of a touch, and a touch would be kept for the next one.
@@ -399,6 +392,6 @@ impl<P: Platform> Drop for Engine<'_, P> {
 
 /// The message, and the scratch area behind it.
 fn split(buffer: &mut [u8], at: usize) -> (&mut [u8], &mut [u8]) {
-    let (message, scratch) = buffer.split_at_mut_checked(at).unwrap_or_default();
-    (message, scratch.get_mut(..MAX_RECORD).unwrap_or_default())
+    let (message, scratch) = bytes::split_mut(buffer, at);
+    (message, bytes::front_mut(scratch, MAX_RECORD))
 }

@@ -29,7 +29,7 @@ impl<P: Platform> Authenticator<'_, P> {
     /// The IV under which outputs of `hmac-secret` are encrypted: a hash of the random bytes, because the IV is public,
     /// and the bytes that hedge the signature are not.
     pub fn response_iv(&self, ceremony: &Ceremony) -> [u8; 16] {
-        bytes::array(&self.crypto.sha256(&[b"IV", &ceremony.random]))
+        bytes::first(&self.crypto.sha256(&[b"IV", &ceremony.random]))
     }
 
     /// Signs `message` and returns the signature's length. With [`Caps::SIGNATURE_CHECK`] a signature that does not verify

@@ -21,7 +21,7 @@
 //! now, the oldest first, and when one of them is named in an allow list, those before it go. Where there is no room for
 //! one more, the credential of the last answer that nothing was heard of is dropped, and those before it stay.
 
-use keyfob_core::Status;
+use keyfob_core::{Status, bytes};
 
 use super::{
     authenticator::{Authenticator, store_status},
@@ -44,7 +44,7 @@ impl<P: Platform> Authenticator<'_, P> {
     pub fn load_superseded(&mut self) -> Result<(), StoreError> {
         let mut stored = [0; Setting::MAX_LEN];
         let len = self.store.get(Setting::Superseded, &mut stored)?.unwrap_or(0);
-        self.superseded = Kept::from_bytes(stored.get(..len).unwrap_or_default());
+        self.superseded = Kept::from_bytes(bytes::front(&stored, len));
         Ok(())
     }
 
@@ -100,7 +100,7 @@ impl<P: Platform> Authenticator<'_, P> {
         state: Option<[u8; 16]>,
     ) -> Result<(), StoreError> {
         let list = kept.map(Kept::to_bytes);
-        let list = list.as_ref().map(|(list, len)| list.get(..*len).unwrap_or_default());
+        let list = list.as_ref().map(|(list, len)| bytes::front(list, *len));
         let list = list.map(|list| Change::Set(Setting::Superseded, list));
         let state = state.as_ref().map(|state| Change::Set(Setting::StoreState, state));
         let mut gone = gone.numbers().map(Change::Delete);

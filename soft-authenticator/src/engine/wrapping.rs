@@ -146,16 +146,9 @@ impl CredentialKeys {
         fill_random(rng, &mut nonce)?;
         let (head, rest) = id.split_at_mut_checked(BODY).ok_or(Error::OutputTooSmall)?;
         let (body, tag) = rest.split_at_mut_checked(rest.len().saturating_sub(TAG)).ok_or(Error::OutputTooSmall)?;
-        let (front, back) = body.split_at_mut_checked(ALGORITHM + PROPERTIES).ok_or(Error::OutputTooSmall)?;
-        bytes::copy(head, &[VERSION]);
-        bytes::copy(head.get_mut(1..).unwrap_or_default(), &nonce);
-        bytes::copy(front, &algorithm.0.to_be_bytes());
-        bytes::copy(front.get_mut(ALGORITHM..).unwrap_or_default(), &[properties.to_byte() | has_blob]);
-        let mut back = back;
-        for part in [blob_len, cred_blob, secret] {
-            let copied = bytes::copy(back, part);
-            back = back.get_mut(copied..).unwrap_or_default();
-        }
+        bytes::join(head, &[&[VERSION], &nonce]);
+        let properties = [properties.to_byte() | has_blob];
+        bytes::join(body, &[&algorithm.0.to_be_bytes(), &properties, blob_len, cred_blob, secret]);
         bytes::copy(tag, &crypto.aes256_gcm_seal(&self.wrapping, &nonce, &additional_data(rp_id_hash), body)?);
         Ok(len)
     }
@@ -195,7 +188,5 @@ impl<'s> Wrapped<'s> {
 }
 
 fn additional_data(rp_id_hash: &[u8; 32]) -> [u8; 33] {
-    let mut data = [VERSION; 33];
-    bytes::copy(data.get_mut(1..).unwrap_or_default(), rp_id_hash);
-    data
+    bytes::concat(&[&[VERSION], rp_id_hash])
 }

@@ -136,7 +136,7 @@ impl<const N: usize, const B: usize> Store for MemoryStore<N, B> {
     fn get(&mut self, setting: Setting, out: &mut [u8]) -> Result<Option<usize>, StoreError> {
         let Some(kept) = self.settings.iter().find(|kept| kept.setting == setting) else { return Ok(None) };
         let out = out.get_mut(..kept.value.len()).ok_or(StoreError::TooLong)?;
-        Ok(Some(bytes::copy(out, &kept.value)))
+        Ok(Some(bytes::put(out, &kept.value)))
     }
 
     fn find(

@@ -74,9 +74,9 @@ impl Hash for RustCrypto {
         // From a whole block, because that constructor cannot fail (RFC 2104 §2).
         let mut block = Zeroizing::new([0; 64]);
         if key.len() > block.len() {
-            bytes::copy(&mut *block, &*Zeroizing::new(self.sha256(&[key])));
+            bytes::put(&mut *block, &*Zeroizing::new(self.sha256(&[key])));
         } else {
-            bytes::copy(&mut *block, key);
+            bytes::put(&mut *block, key);
         }
         let mut mac = Hmac::<sha2::Sha256>::new((&*block).into());
         for part in parts {

@@ -6,7 +6,7 @@
 use core::fmt;
 
 use super::hid::REPORT_LEN;
-use crate::Status;
+use crate::{Status, bytes};
 
 mod io;
 #[cfg(test)]
@@ -251,7 +251,7 @@ impl<'c> Wire<'c> {
         if self.happens(|faults| faults.drop, |counts| &mut counts.dropped) {
             return None;
         }
-        let response = buffer.get_mut(..len).unwrap_or_default();
+        let response = bytes::front_mut(buffer, len);
         if !response.is_empty() && self.happens(|faults| faults.corrupt, |counts| &mut counts.corrupted) {
             self.flip(response);
         }

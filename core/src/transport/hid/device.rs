@@ -293,7 +293,7 @@ impl Device {
                 Ok(Some(DeviceEvent::Wink))
             }
             Command::LOCK => {
-                let [seconds, ..] = bytes::array::<1>(data);
+                let [seconds] = bytes::padded(data);
                 if seconds > MAX_LOCK {
                     return Err(ErrorCode::INVALID_PAR);
                 }
@@ -443,7 +443,9 @@ impl Device {
         if self.controls.is_full() {
             self.make_room(channel);
         }
-        let data = Vec::from_slice(data).unwrap_or_default();
+        let data = Vec::from_slice(data);
+        debug_assert!(data.is_ok(), "answers of the transport are short");
+        let data = data.unwrap_or_default();
         let _ = self.controls.push_back(Control { channel, command, data });
     }
 

@@ -315,7 +315,7 @@ impl Host {
         match command {
             Command::INIT if usize::from(len) >= INIT_RESPONSE_LEN && data.starts_with(&nonce) => {
                 let [_, _, _, _, _, _, _, _, c0, c1, c2, c3, protocol_version, major, minor, build, flags] =
-                    bytes::array::<INIT_RESPONSE_LEN>(data);
+                    bytes::first::<INIT_RESPONSE_LEN>(data);
                 self.channel = Some(u32::from_be_bytes([c0, c1, c2, c3]));
                 self.end(Phase::Idle);
                 let version = [major, minor, build];
@@ -365,7 +365,7 @@ impl Host {
             _ if !request.is_done() || command == Command::INIT => None,
             Command::KEEPALIVE if self.end <= now => Some(self.fail(Failure::Timeout)),
             Command::KEEPALIVE => {
-                let [status] = bytes::array(data);
+                let [status] = bytes::padded(data);
                 self.due = now.plus(patience(request.command)).min(self.end);
                 Some(HostEvent::KeepAlive(status.into()))
             }
@@ -445,6 +445,6 @@ impl Host {
 }
 
 fn error_code(data: &[u8]) -> ErrorCode {
-    let [code] = bytes::array(data);
+    let [code] = bytes::padded(data);
     ErrorCode(code)
 }

@@ -45,7 +45,7 @@ impl Outgoing {
             return None;
         }
         let message = buffer.get(..self.len.into()).unwrap_or(buffer);
-        let data = message.get(carried(self.packets)..).unwrap_or_default();
+        let data = message.get(carried(self.packets)..).unwrap_or(&[]); // of a driver that answers more than it has
         let Self { channel, command, len, .. } = *self;
         let packet = match self.packets.checked_sub(1) {
             None => Packet::Initialization { channel, command, len, data },
@@ -95,7 +95,7 @@ impl Incoming {
     fn store(&mut self, data: &[u8], buffer: &mut [u8]) {
         // The padding after the message is not copied.
         if let Some(room) = buffer.get_mut(carried(self.packets)..self.len.into()) {
-            bytes::copy(room, data);
+            bytes::copy_prefix(room, data);
         }
         self.packets = self.packets.saturating_add(1);
     }

@@ -169,7 +169,7 @@ pub(super) fn record_of(read: &ReadTransaction, number: Number, out: &mut [u8]) 
 
 /// Copies a value to the front of `out`.
 pub(super) fn copied(value: &[u8], out: &mut [u8]) -> Result<usize, StoreError> {
-    Ok(bytes::copy(out.get_mut(..value.len()).ok_or(StoreError::TooLong)?, value))
+    Ok(bytes::put(out.get_mut(..value.len()).ok_or(StoreError::TooLong)?, value))
 }
 
 /// Makes sure that so many pages are free when the transaction is committed: takes them, and gives them back.

@@ -291,7 +291,7 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> FlashStore<F
             let value = self.open(credential.place, &mut scratch)?;
             let (hash, record) = value.split_first_chunk::<RP_ID_HASH>().ok_or(StoreError::Failed)?;
             if rp_id_hash.is_none_or(|wanted| wanted == hash) {
-                bytes::copy(out.get_mut(..record.len()).ok_or(StoreError::TooLong)?, record);
+                bytes::put(out.get_mut(..record.len()).ok_or(StoreError::TooLong)?, record);
                 return Ok(Some((*hash, Found { number: credential.number, len: record.len() })));
             }
         }
@@ -305,7 +305,7 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> Store for Fl
         let Some(slot) = self.index.setting(setting as u8) else { return Ok(None) };
         let mut scratch: Scratch = Zeroizing::new([0; MAX_SEALED]);
         let value = self.open(slot.place, &mut scratch)?;
-        Ok(Some(bytes::copy(out.get_mut(..value.len()).ok_or(StoreError::TooLong)?, value)))
+        Ok(Some(bytes::put(out.get_mut(..value.len()).ok_or(StoreError::TooLong)?, value)))
     }
 
     fn find(
@@ -376,12 +376,12 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> Store for Fl
         while !out.is_empty() {
             let place = self.index.blob(number, offset / CHUNK).ok_or(StoreError::Failed)?;
             let mut scratch: Scratch = Zeroizing::new([0; MAX_SEALED]);
-            let piece = self.open(place, &mut scratch)?.get(offset % CHUNK..).unwrap_or_default();
-            let len = bytes::copy(out, piece);
+            let piece = self.open(place, &mut scratch)?.get(offset % CHUNK..).ok_or(StoreError::Failed)?;
+            let len = bytes::copy_prefix(out, piece);
             if len == 0 {
                 return Err(StoreError::Failed);
             }
-            out = out.get_mut(len..).unwrap_or_default();
+            out = bytes::rest_mut(out, len);
             offset = offset.saturating_add(len);
         }
         Ok(())

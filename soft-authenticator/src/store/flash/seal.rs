@@ -34,7 +34,7 @@ impl<C: Hash + Cipher> Seal<C> {
 
     /// Two bytes by which a relying party's credentials are found, and which tell nobody else which party it is.
     pub fn tag(&self, rp_id_hash: &[u8; 32]) -> u16 {
-        u16::from_le_bytes(bytes::array(&self.crypto.hmac_sha256(&*self.tags, &[rp_id_hash])))
+        u16::from_le_bytes(bytes::first(&self.crypto.hmac_sha256(&*self.tags, &[rp_id_hash])))
     }
 
     /// Seals the concatenated `parts` into `out` and returns the sealed value. `position` is where it will lie, and when.
@@ -51,7 +51,7 @@ impl<C: Hash + Cipher> Seal<C> {
         let (value, back) = rest.split_last_chunk_mut::<TAG>().ok_or(StoreError::TooLong)?;
         parts.iter().copied().flatten().zip(value.iter_mut()).for_each(|(from, to)| *to = *from);
         let what = what(entry);
-        *front = bytes::array(&self.crypto.hmac_sha256(&*self.nonces, &[position, &what, value]));
+        *front = bytes::first(&self.crypto.hmac_sha256(&*self.nonces, &[position, &what, value]));
         *back = self.crypto.aes256_gcm_seal(&self.values, front, &what, value).map_err(|_| StoreError::Failed)?;
         Ok(out)
     }

@@ -8,10 +8,10 @@ use keyfob_core::{
     ctap2::{CredentialParameters, get_info},
 };
 
-use super::{
+use super::authenticator_config::MAX_RP_IDS;
+use crate::engine::{
     attestation::Format,
     authenticator::Authenticator,
-    authenticator_config::MAX_RP_IDS,
     call::{Call, Outcome, reply},
     config::Version,
     config_error::MAX_LIST,
@@ -22,7 +22,7 @@ use super::{
 use crate::{caps::Caps, store::Store};
 
 #[inline(never)]
-pub(super) fn step<P: Platform>(call: &mut Call<'_, '_, P>) -> Outcome {
+pub fn step<P: Platform>(call: &mut Call<'_, '_, P>) -> Outcome {
     let authenticator = &mut *call.authenticator;
     let (config, state, uv) = (authenticator.config, authenticator.options, authenticator.config.user_verification);
     let there = |caps| authenticator.has(caps);

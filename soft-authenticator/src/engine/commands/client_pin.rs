@@ -2,7 +2,7 @@
 //! in a row, before the PIN is compared. Only the right PIN takes that back, so an abort in between costs the attempt.
 
 use keyfob_core::{
-    Instant, Status,
+    Instant, Status, bytes,
     cbor::Overflow,
     cose::CoseKey,
     crypto::{Agreement, Error},
@@ -14,7 +14,7 @@ use keyfob_core::{
 };
 use zeroize::Zeroizing;
 
-use super::{
+use crate::engine::{
     authenticator::{Authenticator, crypto_status, store_status},
     call::{Call, Cause, Next, Outcome, decode, ok, written},
     platform::Platform,
@@ -33,7 +33,7 @@ const STORED_PIN: usize = 17;
 
 /// A subcommand under way.
 #[derive(Default)]
-pub(super) struct Run {
+pub struct Run {
     step: Step,
     /// What is agreed on with the platform.
     shared: Option<SharedSecret>,
@@ -440,18 +440,15 @@ impl<P: Platform> Authenticator<'_, P> {
     fn stored_pin(&mut self) -> Result<(PinHash, u8), Status> {
         let mut value = Zeroizing::new([0; STORED_PIN]);
         let found = self.store.get(Setting::Pin, &mut *value).map_err(store_status)?;
-        let hash = PinHash(keyfob_core::bytes::array(&*value));
-        match value.last() {
-            Some(length) if found == Some(STORED_PIN) => Ok((hash, *length)),
-            _ => Err(Status::OTHER),
-        }
+        let (hash, [length]) = value.split_first_chunk().ok_or(Status::OTHER)? else { return Err(Status::OTHER) };
+        if found == Some(STORED_PIN) { Ok((PinHash(*hash), *length)) } else { Err(Status::OTHER) }
     }
 
     /// The new PIN, decrypted and within the policy.
     fn new_pin(&self, shared: &SharedSecret, new_pin_enc: &[u8]) -> Result<PaddedPin, Status> {
         let mut padded = Zeroizing::new([0; 64]);
         let decrypted = shared.decrypt(&self.crypto, new_pin_enc, &mut *padded);
-        let pin = decrypted.map(|len| PaddedPin::from_decrypted(padded.get(..len).unwrap_or_default()));
+        let pin = decrypted.map(|len| PaddedPin::from_decrypted(bytes::front(&*padded, len)));
         let pin = match pin {
             Ok(Some(pin)) => pin,
             Err(Error::InvalidLength) => return Err(Status::PIN_AUTH_INVALID),
@@ -469,11 +466,8 @@ impl<P: Platform> Authenticator<'_, P> {
     /// Puts a PIN in force. All tokens are void, the persistent one too.
     fn store_pin(&mut self, pin: &PaddedPin) -> Result<(), Status> {
         let hash = pin.hash(&self.crypto);
-        let mut value = Zeroizing::new([0; STORED_PIN]);
-        keyfob_core::bytes::copy(&mut *value, &hash.0);
-        if let Some(length) = value.last_mut() {
-            *length = pin.code_points() as u8; // at most 63
-        }
+        let length = pin.code_points() as u8; // at most 63
+        let value: Zeroizing<[u8; STORED_PIN]> = Zeroizing::new(bytes::concat(&[&hash.0, &[length]]));
         let retries = self.config.max_pin_retries;
         let options = Options { force_pin_change: false, ..self.options };
         let token = Token::generate(&mut self.rng).map_err(crypto_status)?;

@@ -2,13 +2,13 @@
 
 use keyfob_core::Status;
 
-use super::{
+use crate::caps::Caps;
+use crate::engine::{
     call::{Call, Cause, Next, Outcome, ok},
     platform::Platform,
 };
-use crate::caps::Caps;
 
-pub(super) fn step<P: Platform>(call: &mut Call<'_, '_, P>, cause: Cause) -> Outcome {
+pub fn step<P: Platform>(call: &mut Call<'_, '_, P>, cause: Cause) -> Outcome {
     match cause {
         _ if !call.authenticator.has(Caps::SELECTION) => Err(Status::INVALID_COMMAND),
         Cause::Begin => Ok(Next::Touch),

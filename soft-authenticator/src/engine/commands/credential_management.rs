@@ -15,7 +15,7 @@ use keyfob_core::{
 };
 use zeroize::Zeroizing;
 
-use super::{
+use crate::engine::{
     authenticator::{Authenticator, store_status},
     call::{Call, Outcome, decode, ok, reply},
     kept::Kept,
@@ -30,7 +30,7 @@ use crate::{
 /// The enumerations that are under way. There are two, because some platforms list the credentials of a relying party
 /// while they list the relying parties, and then go on with those.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Listings {
+pub struct Listings {
     rps: Option<Listing>,
     credentials: Option<Listing>,
     /// The relying party whose credentials are listed.

@@ -12,7 +12,7 @@ use keyfob_core::{
     pin_uv::Permissions,
 };
 
-use super::{
+use crate::engine::{
     authenticator::{Authenticator, store_status},
     call::{Call, Cause, Next, Outcome, decode, ok, reply},
     fingerprints::entries,
@@ -23,7 +23,7 @@ use crate::{caps::Caps, store::Setting};
 
 /// The enrolment under way, if there is one.
 #[derive(Default)]
-pub(super) struct Run(Option<Enrollment>);
+pub struct Run(Option<Enrollment>);
 
 /// A finger that is being enrolled.
 #[derive(Clone, Copy)]
@@ -112,57 +112,50 @@ impl<P: Platform> Authenticator<'_, P> {
             return Err(Status::INVALID_PARAMETER);
         }
         match sub_command {
-            subcommand::GET_FINGERPRINT_SENSOR_INFO => Ok(Answer::Body(self.fingerprint_sensor_info())),
-            subcommand::CANCEL_CURRENT_ENROLLMENT => {
-                run.0 = None;
-                Ok(Answer::Empty)
-            }
+            subcommand::GET_FINGERPRINT_SENSOR_INFO => return Ok(Answer::Body(self.fingerprint_sensor_info())),
+            subcommand::CANCEL_CURRENT_ENROLLMENT => run.0 = None,
             subcommand::ENROLL_BEGIN => {
-                let params = self.authorized(now, request, |_| Ok(()))?;
-                self.enroll_begin(run, &params)
+                let params = self.authorized(now, request, sub_command)?.0;
+                return self.enroll_begin(run, &params);
             }
             subcommand::ENROLL_CAPTURE_NEXT_SAMPLE => {
-                let params = self.authorized(now, request, |params| template_id(params).map(drop))?;
-                run.enroll_capture_next_sample(&params)
+                let params = self.authorized(now, request, sub_command)?.0;
+                return run.enroll_capture_next_sample(&params);
             }
             subcommand::ENUMERATE_ENROLLMENTS => {
-                self.authorized(now, request, |_| Ok(()))?;
-                if self.fingerprints.is_empty() { Err(Status::INVALID_OPTION) } else { Ok(Answer::Enumeration) }
+                self.authorized(now, request, sub_command)?;
+                let empty = self.fingerprints.is_empty();
+                return if empty { Err(Status::INVALID_OPTION) } else { Ok(Answer::Enumeration) };
             }
             subcommand::SET_FRIENDLY_NAME => {
-                let params = self.authorized(now, request, |params| {
-                    template_id(params)?;
-                    let name = params.template_friendly_name.ok_or(Status::MISSING_PARAMETER)?;
-                    if name.len() > MAX_FRIENDLY_NAME { Err(Status::INVALID_LENGTH) } else { Ok(()) }
-                })?;
-                self.name_fingerprint(template_id(&params)?, params.template_friendly_name.unwrap_or_default())?;
-                Ok(Answer::Empty)
+                let (_, id, name) = self.authorized(now, request, sub_command)?;
+                self.name_fingerprint(id, name)?;
             }
             subcommand::REMOVE_ENROLLMENT => {
-                let params = self.authorized(now, request, |params| template_id(params).map(drop))?;
-                self.remove_fingerprint(template_id(&params)?)?;
-                Ok(Answer::Empty)
+                let (_, id, _) = self.authorized(now, request, sub_command)?;
+                self.remove_fingerprint(id)?;
             }
-            _ => Err(Status::INVALID_SUBCOMMAND),
+            _ => return Err(Status::INVALID_SUBCOMMAND),
         }
+        Ok(Answer::Empty)
     }
 
-    /// The parameters of a subcommand whose platform has proved that it may enrol. `check` looks for mandatory ones,
-    /// before the proof is looked at.
+    /// The parameters of a subcommand whose platform has proved that it may enrol, and those that it cannot do without.
+    /// They are looked for before the proof is looked at.
     fn authorized<'r>(
         &mut self,
         now: Instant,
         request: &Request<'r>,
-        check: impl FnOnce(&Params<'r>) -> Result<(), Status>,
-    ) -> Result<Params<'r>, Status> {
+        sub_command: u64,
+    ) -> Result<(Params<'r>, &'r [u8], &'r str), Status> {
         let (param, protocol) = (request.pin_uv_auth_param, request.pin_uv_auth_protocol);
         self.presented(param, protocol)?;
         let params = request.params().map_err(cbor::Error::status)?;
-        check(&params)?;
-        let head = authenticated_head(request.sub_command.unwrap_or_default());
+        let (id, name) = mandatory(sub_command, &params)?;
+        let head = authenticated_head(sub_command);
         let raw = request.sub_command_params.map_or(&[][..], |params| params.0);
         self.authorize(now, param, protocol, &[&head, raw], Permissions::BE)?;
-        Ok(params)
+        Ok((params, id, name))
     }
 
     fn fingerprint_sensor_info(&self) -> Response<'static> {
@@ -200,8 +193,17 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 }
 
-fn template_id<'p>(params: &Params<'p>) -> Result<&'p [u8], Status> {
-    params.template_id.ok_or(Status::MISSING_PARAMETER)
+/// The id and the name that a subcommand cannot do without. They are empty for one that takes none.
+fn mandatory<'p>(sub_command: u64, params: &Params<'p>) -> Result<(&'p [u8], &'p str), Status> {
+    if matches!(sub_command, subcommand::ENROLL_BEGIN | subcommand::ENUMERATE_ENROLLMENTS) {
+        return Ok((&[], ""));
+    }
+    let id = params.template_id.ok_or(Status::MISSING_PARAMETER)?;
+    if sub_command != subcommand::SET_FRIENDLY_NAME {
+        return Ok((id, ""));
+    }
+    let name = params.template_friendly_name.ok_or(Status::MISSING_PARAMETER)?;
+    if name.len() > MAX_FRIENDLY_NAME { Err(Status::INVALID_LENGTH) } else { Ok((id, name)) }
 }
 
 /// How long a sample may take: what the platform says, within the engine's own limit.

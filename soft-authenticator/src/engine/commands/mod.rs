@@ -1,20 +1,29 @@
-//! The command under way. A new command is a file of its own and a line in each list here.
+//! The command under way. A new command is a file beside this one, and a line in each list here.
 
 use keyfob_core::{Status, ctap2::Command};
 
 use super::{
-    TemplateId, authenticator_config, bio_enrollment,
     call::{Call, Cause, Outcome},
-    client_pin,
     config::Policy,
-    credential_management, get_assertion, get_info, large_blobs, make_credential,
     platform::Platform,
-    reset, selection, u2f,
+    state::TemplateId,
 };
+
+mod authenticator_config;
+mod bio_enrollment;
+mod client_pin;
+mod credential_management;
+mod get_assertion;
+mod get_info;
+mod large_blobs;
+mod make_credential;
+mod reset;
+mod selection;
+pub mod u2f;
 
 /// A command and how far it has come, or the sequence that it has left. What it holds stays in place: secrets are wiped
 /// where they lie when another command begins.
-pub(super) enum Running {
+pub enum Running {
     Nothing,
     MakeCredential(make_credential::Run),
     GetAssertion(get_assertion::Run),

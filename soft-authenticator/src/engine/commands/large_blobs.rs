@@ -2,14 +2,14 @@
 //! and the hash at the end is right.
 
 use keyfob_core::{
-    Instant, Status,
+    Instant, Status, bytes,
     cbor::Writer,
     crypto::{Hash, Sha256},
     ctap2::large_blobs::{FRAGMENT_OVERHEAD, HASH_LENGTH, INITIAL_ARRAY, Request, authenticated_head},
     pin_uv::Permissions,
 };
 
-use super::{
+use crate::engine::{
     authenticator::{Authenticator, store_status},
     call::{Call, Cause, Next, Outcome, decode, ok, written},
     platform::{Platform, SEQUENCE_TIMEOUT},
@@ -18,7 +18,7 @@ use crate::store::{Blobs, Change, Store, StoreError};
 
 /// A write that is under way.
 #[derive(Clone, Copy)]
-pub(super) struct Upload {
+pub struct Upload {
     /// The length of the whole array, in bytes.
     expected: usize,
     /// Where the next fragment belongs.
@@ -28,7 +28,7 @@ pub(super) struct Upload {
 
 /// How far a write has come.
 #[derive(Clone, Copy, Default)]
-pub(super) enum Run {
+pub enum Run {
     #[default]
     Idle,
     /// The next fragment is awaited.
@@ -93,7 +93,7 @@ impl<P: Platform> Authenticator<'_, P> {
         w.map(1);
         w.unsigned(1);
         if stored == 0 {
-            w.bytes(INITIAL_ARRAY.get(offset..).and_then(|rest| rest.get(..get)).unwrap_or_default());
+            w.bytes(bytes::part(&INITIAL_ARRAY, offset..offset.saturating_add(get)));
         } else {
             w.bytes_head(get);
             self.store.read_large_blobs(Blobs::Committed, offset, w.reserve(get)).map_err(store_status)?;

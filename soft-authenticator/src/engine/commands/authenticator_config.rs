@@ -6,7 +6,7 @@ use keyfob_core::{
     pin_uv::{Permissions, Token},
 };
 
-use super::{
+use crate::engine::{
     authenticator::{Authenticator, crypto_status},
     call::{Call, Outcome, decode, ok},
     platform::Platform,
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How many relying parties may learn the shortest PIN: maxRPIDsForSetMinPINLength.
-pub(super) const MAX_RP_IDS: usize = 8;
+pub const MAX_RP_IDS: usize = 8;
 /// SHA-256 of an RP ID, in bytes.
 const RP_ID_HASH: usize = 32;
 
@@ -31,7 +31,7 @@ const SUBCOMMANDS: [(u64, Caps); 4] = [
 ];
 
 #[inline(never)]
-pub(super) fn step<P: Platform>(call: &mut Call<'_, '_, P>) -> Outcome {
+pub fn step<P: Platform>(call: &mut Call<'_, '_, P>) -> Outcome {
     if !call.authenticator.has(Caps::CONFIG) {
         return Err(Status::INVALID_COMMAND);
     }

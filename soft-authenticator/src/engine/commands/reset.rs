@@ -2,7 +2,7 @@
 
 use keyfob_core::Status;
 
-use super::{
+use crate::engine::{
     authenticator::{Authenticator, crypto_status},
     call::{Call, Cause, Next, Outcome, ok},
     kept::Kept,
@@ -14,7 +14,7 @@ use super::{
 use crate::store::Change;
 
 #[inline(never)]
-pub(super) fn step<P: Platform>(call: &mut Call<'_, '_, P>, cause: Cause) -> Outcome {
+pub fn step<P: Platform>(call: &mut Call<'_, '_, P>, cause: Cause) -> Outcome {
     let authenticator = &mut *call.authenticator;
     match cause {
         Cause::Begin => {

@@ -14,7 +14,8 @@ use keyfob_core::{
     ctap1::{self, AuthenticateResponse, Control, RegisterResponse, Request, StatusWord},
 };
 
-use super::{
+use crate::caps::Caps;
+use crate::engine::{
     authenticator::Authenticator,
     call::{self, Call, Next},
     ceremony::Ceremony,
@@ -26,7 +27,6 @@ use super::{
     proof::{Counted, UserPresent},
     state::Touch,
 };
-use crate::caps::Caps;
 
 /// How long after a refusal a touch counts: platforms ask again every 200 to 500 ms, some go through a list of keys first.
 pub const TOUCH_AWAITED: Duration = Duration::from_secs(10);
@@ -35,7 +35,7 @@ pub const TOUCH_KEPT: Duration = Duration::from_secs(10);
 
 /// A request under way.
 #[derive(Default)]
-pub(super) struct Run {
+pub struct Run {
     step: Step,
     pub ceremony: Ceremony,
     new: NewCredential,
@@ -58,7 +58,7 @@ enum Step {
 type Outcome = Result<Next, StatusWord>;
 
 /// Writes a status word alone.
-pub(super) fn refuse(status: StatusWord, message: &mut [u8]) -> call::Outcome {
+pub fn refuse(status: StatusWord, message: &mut [u8]) -> call::Outcome {
     let (place, _) = message.split_first_chunk_mut::<2>().ok_or(Status::OTHER)?;
     *place = status.0.to_be_bytes();
     Ok(Next::Reply(2))

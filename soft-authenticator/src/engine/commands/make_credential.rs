@@ -8,7 +8,7 @@ use keyfob_core::{
     pin_uv::{Permissions, UserVerified},
 };
 
-use super::{
+use crate::engine::{
     attestation::Attested,
     authenticator::{Authenticator, store_status},
     call::{Call, Cause, Next, Outcome, decode},
@@ -38,7 +38,7 @@ const PLATFORM_MANAGED: u64 = 2;
 
 /// A registration under way.
 #[derive(Default)]
-pub(super) struct Run {
+pub struct Run {
     step: Step,
     pub ceremony: Ceremony,
     discoverable: bool,

@@ -15,7 +15,7 @@ use keyfob_core::{
 };
 use zeroize::Zeroize;
 
-use super::{
+use crate::engine::{
     attestation::room_for_signature,
     authenticator::{Authenticator, store_status},
     call::{Call, Cause, Next, Outcome, decode, reply},
@@ -32,7 +32,7 @@ use crate::store::Number;
 
 /// A sign-in under way, or the sequence that it has left.
 #[derive(Default)]
-pub(super) struct Run {
+pub struct Run {
     step: Step,
     pub ceremony: Ceremony,
     /// How many credentials there are.
