@@ -150,6 +150,37 @@ mod tests {
     use super::*;
 
     #[test]
+    fn parts_stand_one_behind_the_other() {
+        assert_eq!(concat::<5>(&[&[1, 2], &[], &[3, 4, 5]]), [1, 2, 3, 4, 5]);
+        let mut to = [0; 4];
+        assert_eq!((join(&mut to, &[&[1], &[2, 3]]), to), (3, [1, 2, 3, 0]));
+        assert_eq!((padded(&[1, 2]), padded(&[1, 2, 3, 4])), ([1, 2, 0], [1, 2, 3]));
+        assert_eq!((part(&to, 1..3), split(&to, 4)), (&[2, 3][..], (&to[..], &[][..])));
+    }
+
+    #[test]
+    #[cfg(debug_assertions)]
+    fn lengths_that_disagree_are_noticed() {
+        let mistakes: [fn(); 12] = [
+            || copy(&mut [0; 2], &[1]),
+            || copy(&mut [0; 1], &[1, 2]),
+            || _ = put(&mut [0; 1], &[1, 2]),
+            || _ = array::<2>(&[1]),
+            || _ = array::<2>(&[1, 2, 3]),
+            || _ = first::<2>(&[1]),
+            || _ = concat::<3>(&[&[1], &[2]]),
+            || _ = concat::<1>(&[&[1], &[2]]),
+            || _ = front(&[1], 2),
+            || _ = rest(&[1], 2),
+            || _ = split(&[1], 2),
+            || _ = text(&[0xFF]),
+        ];
+        for (at, mistake) in mistakes.iter().enumerate() {
+            assert!(std::panic::catch_unwind(mistake).is_err(), "mistake {at}");
+        }
+    }
+
+    #[test]
     fn a_part_is_found_where_it_lies() {
         let bytes = [1, 1, 1, 1];
         assert_eq!([0, 2, 4].map(|at| offset(&bytes, &bytes[at..])), [Some(0), Some(2), Some(4)]);

@@ -133,7 +133,7 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
         self.facts.max_msg_size = get_info::DEFAULT_MAX_MSG_SIZE;
         self.facts.max_credential_id_length = Some(ctap1::MAX_KEY_HANDLE);
         let first = self.operation.examine(&decode_response(CTAP1_INFO)?, &self.facts)?;
-        bytes::copy(self.buffer, CTAP1_INFO);
+        bytes::copy_prefix(self.buffer, CTAP1_INFO);
         self.examined(first, CTAP1_INFO.len())
     }
 
