@@ -286,7 +286,7 @@ impl<'b> Key<'b> {
                 }
                 (Progress::Pending(_), Finger::Declines) => Event::Denied,
                 (Progress::Pending(_), Finger::Sleeps) => {
-                    self.now = self.engine.deadline().expect("nobody is awaited for ever");
+                    self.now = self.engine.deadline().expect("every wait for the user has a deadline");
                     Event::Tick
                 }
             };

@@ -155,5 +155,5 @@ pub fn can_sign_in(
 pub fn current_pin(crypto: &impl Hash, ledger: &Ledger, chosen: &[String]) -> Result<Option<String>, String> {
     let Some(hash) = ledger.pin_hash else { return Ok(None) };
     let matches = |pin: &&String| PinHash::of(crypto, pin.as_bytes()).matches(&hash);
-    chosen.iter().find(matches).cloned().map(Some).ok_or_else(|| "a PIN is set that nobody chose".into())
+    chosen.iter().find(matches).cloned().map(Some).ok_or_else(|| "a PIN is set that was never chosen".into())
 }

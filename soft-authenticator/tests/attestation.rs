@@ -1,4 +1,4 @@
-//! Attestation, as a relying party verifies it.
+//! Attestation, verified by core's relying-party verification.
 
 use keyfob_core::{
     Status,
@@ -28,7 +28,7 @@ const NONE: Config<'static> = Config { attestation: Attestation::None, ..OWN };
 const CERTIFIED: Config<'static> =
     Config { attestation: Attestation::Certified(virtual_key_certificate()), ..Config::new(VIRTUAL_KEY_AAGUID) };
 
-/// Registers with a client's data and verifies what comes back.
+/// Registers with client data and verifies the response.
 fn register(
     key: &mut Key,
     algorithm: Algorithm,
@@ -137,7 +137,7 @@ fn a_platform_gets_the_first_format_of_its_list_that_there_is_or_the_usual_one()
 
 const U2F: Config<'static> = Config { attestation: Attestation::FidoU2f(virtual_key_certificate()), ..CERTIFIED };
 
-/// Whether `made` carries a statement of U2F by the virtual key's certificate.
+/// Whether `made` has a U2F statement with the virtual key's certificate.
 fn is_u2f(made: &Made) -> bool {
     let Ok(Statement::FidoU2f(FidoU2f { sig, x5c })) = Statement::decode(&made.fmt, Some(RawStatement(&made.att_stmt)))
     else {
@@ -205,7 +205,7 @@ fn get_info_names_the_formats_there_are() {
     }
 }
 
-/// A key that attests to enterprises, once that is enabled.
+/// A key with enterprise attestation, `enabled` or not.
 fn enterprise(enabled: bool) -> Key {
     let enterprise = Enterprise { certified: virtual_key_certificate(), rp_ids: &["work.example", RP] };
     let key = Key::with(Config { enterprise: Some(enterprise), ..Config::new(VIRTUAL_KEY_AAGUID) });

@@ -38,7 +38,7 @@ const FORCE: SetMinPinLength<'static> = SetMinPinLength {
     pin_complexity_policy: None,
 };
 
-/// Every subcommand, with good parameters.
+/// Every subcommand, with valid parameters.
 fn subcommands() -> [(u64, Option<Vec<u8>>); 5] {
     [
         (ENABLE_ENTERPRISE_ATTESTATION, None),
@@ -277,7 +277,7 @@ fn a_forced_change_refuses_tokens_and_the_same_pin() {
         assert_eq!(key.legacy_token(protocol, "0000").unwrap_err(), Status::PIN_INVALID);
         assert_eq!(key.retries(), (7, false));
         assert_eq!(key.change_pin(protocol, PIN, PIN), Status::PIN_POLICY_VIOLATION);
-        assert_eq!(key.retries(), (8, false), "the right PIN, all the same");
+        assert_eq!(key.retries(), (8, false), "the PIN was right");
     }
     assert_eq!(key.change_pin(Two, PIN, "4321"), Status::OK);
     key.token(Two, "4321", MC, None).unwrap();
@@ -295,7 +295,7 @@ fn each_forced_change_voids_every_token_also_while_a_change_is_due_already() {
         key.enrol(&token).unwrap();
         let token = key.unbound(ACFG);
         assert_eq!(key.set_min_pin_length(Some(&token), &first), Status::OK);
-        // The PIN gives no token now, and the finger still does.
+        // A token cannot be obtained with the PIN now, but still with the finger.
         let token = key.uv_token(Two, ACFG.with(MC), None).unwrap();
         let persistent = key.store.setting(Setting::PersistentToken);
         assert_eq!(key.set_min_pin_length(Some(&token), &second), Status::OK, "{second:?}");

@@ -36,7 +36,7 @@ const fn named<'n>(id: &'n [u8], name: &'n str) -> Params<'n> {
     Params { template_friendly_name: Some(name), ..template(id) }
 }
 
-/// A key with a PIN, and a token to enrol with.
+/// A key with a PIN, and a token for enrolment.
 fn ready() -> (Key, Token) {
     let mut key = Key::with(SENSOR);
     key.set_pin(Two, PIN);
@@ -44,7 +44,7 @@ fn ready() -> (Key, Token) {
     (key, token)
 }
 
-/// The same with a finger.
+/// A key with a PIN and an enrolled finger, a token and the finger's id.
 fn enrolled() -> (Key, Token, Vec<u8>) {
     let (mut key, token) = ready();
     let id = key.enrol(&token).unwrap();
@@ -406,7 +406,7 @@ fn a_damaged_list_is_a_failure_and_not_an_empty_one() {
     }
 }
 
-/// Cuts the power at the one commit of `command`, before or after it is made; `check` looks at the key that comes up.
+/// Cuts the power at the only commit of `command`, before or after it is made; `check` checks the key after power-up.
 fn cut(command: impl Fn(&mut Key, &Token, &[u8]) -> Result<Bio, Status>, check: impl Fn(&[(Vec<u8>, String)], bool)) {
     for (fault, made) in [(Fault::Before as fn(u32) -> Fault, false), (Fault::After, true)] {
         let (mut key, token, id) = enrolled();

@@ -1,4 +1,4 @@
-//! The client's two ceremonies against the engine: extensions, long lists, a first PIN.
+//! The client's two ceremonies with the engine: extensions, long lists, a first PIN.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ fn options<'o>(user: &'o [u8], extensions: MakeExtensions<'o>) -> MakeOptions<'o
     MakeOptions { resident_key: Requirement::Required, extensions, ..options }
 }
 
-/// Registers: what `read` makes of it, and the commands that were sent.
+/// Registers. Returns the result of `read`, and the commands that were sent.
 fn make<T>(
     key: &mut Key,
     options: &MakeOptions<'_>,
@@ -48,7 +48,7 @@ fn make<T>(
     Ok((read(&made), plugged.requests.iter().map(|request| request[0]).collect()))
 }
 
-/// Signs in, with memory for a large blob.
+/// Signs in with memory for a large blob.
 fn get<T>(
     key: &mut Key,
     options: &GetOptions<'_>,
@@ -61,7 +61,7 @@ fn get<T>(
     Ok((read(&got), plugged.requests.iter().map(|request| request[0]).collect()))
 }
 
-/// Every look at it takes 10 ms.
+/// A clock that advances by 10 ms with every reading.
 fn clock(mut now: Instant) -> impl FnMut() -> Instant {
     move || {
         now = now.plus(Duration::from_millis(10));
@@ -73,7 +73,7 @@ fn id_of(made: &Attestation<'_>) -> Vec<u8> {
     made.auth_data.attested_credential_data.unwrap().credential_id.to_vec()
 }
 
-/// A credential, without a PIN or with [`PIN`].
+/// Registers a credential, without a PIN or with [`PIN`].
 fn registered(key: &mut Key, user: &[u8], extensions: MakeExtensions<'_>) -> Vec<u8> {
     make(key, &options(user, extensions), User(PIN, ""), id_of).unwrap().0
 }
@@ -100,7 +100,7 @@ fn a_pseudo_random_function_gives_a_registration_and_every_sign_in_the_same_outp
         assert_eq!(enabled, Some(true));
         let inputs = GetExtensions { prf: Some(INPUT), ..GetExtensions::NONE };
         if key.options().client_pin == Some(false) {
-            // The secrets of a user who was not verified are others.
+            // Without user verification the secrets are different.
             assert_eq!(at_once, None);
             assert_eq!(key.set_pin(Two, PIN), Status::OK);
         } else {
@@ -232,7 +232,7 @@ fn extensions_that_the_key_does_not_have_are_left_out() {
     make(&mut key, &options, User("", ""), read).unwrap();
 }
 
-/// Writes, or reads when there is nothing to write.
+/// Writes a large blob, or reads it if there is nothing to write.
 fn blob(key: &mut Key, id: &[u8], write: Option<&[u8]>) -> Result<(Option<bool>, Option<Vec<u8>>), Error> {
     let list = [CredentialDescriptor::new(id)];
     let access = write.map_or(LargeBlobAccess::Read, LargeBlobAccess::Write);
@@ -294,7 +294,7 @@ fn long_lists_are_searched_before_the_user_is_asked_for_a_touch() {
             assert_eq!(found, id);
             assert!(sent.iter().filter(|command| **command == Command::GET_ASSERTION.0).count() > 2, "{sent:?}");
         } else {
-            // Whose protection hides it from users who are not verified.
+            // Its protection hides it from users who are not verified.
             excluded.unwrap();
             assert_eq!(got.unwrap_err().cause, Cause::Status(Status::NO_CREDENTIALS));
         }

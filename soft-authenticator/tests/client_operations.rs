@@ -1,4 +1,4 @@
-//! The client's management operations against the engine, message by message.
+//! The client's management operations with the engine, message by message.
 
 use std::time::Duration;
 
@@ -26,11 +26,11 @@ use super::harness::*;
 const CAPACITY: usize = 1024;
 const BLOB_KEY: [u8; 32] = [5; 32];
 
-/// A key plugged in, and the answer that was not fetched yet.
+/// A plugged-in key as a transport, and the answer that was not received yet.
 pub struct Plugged<'k> {
     pub key: &'k mut Key,
     pub response: Vec<u8>,
-    /// The key has asked for a touch, which the client was not told yet.
+    /// Whether the key waits for a touch and the client does not know yet.
     pub asked: bool,
     /// The requests so far.
     pub requests: Vec<Vec<u8>>,
@@ -80,7 +80,7 @@ impl Transport for Plugged<'_> {
     }
 }
 
-/// Knows a PIN, and the one to come.
+/// A user who knows a PIN and the new PIN.
 pub struct User(pub &'static str, pub &'static str);
 
 impl UserInteraction for User {
@@ -112,7 +112,7 @@ fn conduct<'b, O: Operation>(
     run_each(ceremony, &mut Plugged::new(key), user, || now, each)
 }
 
-/// A credential as the client lists it: relying party, user handle, name, id.
+/// A credential in the client's list: relying party, user handle, name, id.
 type Listed = (String, Vec<u8>, Option<String>, Vec<u8>);
 
 /// Every credential.
@@ -173,7 +173,7 @@ fn the_client_lists_renames_and_deletes_credentials() {
     assert_eq!(metadata(&mut key).existing, 0);
 }
 
-/// Knows the PIN, and how often it was asked for.
+/// A user who knows the PIN and counts how often it was asked for.
 struct Asked(u32);
 
 impl UserInteraction for Asked {
@@ -274,7 +274,7 @@ fn the_client_reads_the_large_blob_it_wrote() {
     }
 }
 
-/// What the key keeps, as the client sees it: credentials, the large blob, whether alwaysUv is on.
+/// The key's state as the client reads it: credentials, the large blob, whether alwaysUv is on.
 fn kept(key: &mut Key) -> impl PartialEq + std::fmt::Debug + use<> {
     (listed(key), read_blob(key), key.options().always_uv)
 }

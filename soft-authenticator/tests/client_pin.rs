@@ -200,7 +200,7 @@ fn a_ciphertext_that_is_not_whole_blocks_does_not_decrypt() {
                 ..session.request(SET_PIN)
             };
             let expected = if protocol == One && len == 0 {
-                Status::INVALID_PARAMETER // decrypts to nothing, which is not 64 bytes
+                Status::INVALID_PARAMETER // decrypts to an empty plaintext, which is not 64 bytes
             } else {
                 Status::PIN_AUTH_INVALID
             };
@@ -459,7 +459,7 @@ fn a_token_lives_30_seconds_unused_and_10_minutes_in_use() {
         key.wait(Duration::from_secs(used));
         (first, key.get_with(Two, &token, assertion()).unwrap_err())
     };
-    // Without credentials a valid token is told from an invalid one, and not used up.
+    // Without credentials, the status shows whether the token is valid, and the token is not used up.
     assert_eq!(expired(29, 0).0, Status::NO_CREDENTIALS);
     assert_eq!(expired(30, 0).0, Status::PIN_AUTH_INVALID);
     assert_eq!(expired(29, 570), (Status::NO_CREDENTIALS, Status::NO_CREDENTIALS));

@@ -134,7 +134,7 @@ fn relying_parties_are_listed_on_after_the_credentials_of_one_of_them() {
         read(&second).rp.unwrap().id.to_string()
     }];
     assert!(rps.contains(&RP.to_string()) && rps.contains(&OTHER_RP.to_string()), "{rps:?}");
-    // The enumeration of credentials goes on as well.
+    // The enumeration of credentials also continues.
     assert_eq!(key.manage_next(ENUMERATE_CREDENTIALS_GET_NEXT_CREDENTIAL)[0], 0);
     assert_eq!(key.manage_next(ENUMERATE_RPS_GET_NEXT_RP), [Status::NOT_ALLOWED.0], "there were two");
 }
@@ -195,7 +195,7 @@ fn an_enumeration_goes_on_29_seconds_later_and_not_after_its_token() {
     let (mut key, _) = stocked();
     let token = key.unbound(CM);
     key.wait(Duration::from_secs(29));
-    key.manage(&token, ENUMERATE_RPS_BEGIN, None); // from here on the token is good for ten minutes after its issue
+    key.manage(&token, ENUMERATE_RPS_BEGIN, None); // used once, the token is valid until ten minutes after its issue
     key.wait(Duration::from_secs(29));
     assert_eq!(key.manage_next(ENUMERATE_RPS_GET_NEXT_RP)[0], 0);
     key.wait(Duration::from_secs(600 - 58 - 1));
@@ -206,7 +206,7 @@ fn an_enumeration_goes_on_29_seconds_later_and_not_after_its_token() {
 
 type Interruption = (&'static str, fn(&mut Key, &Token));
 
-/// What ends an enumeration.
+/// The events that end an enumeration.
 fn interruptions() -> [Interruption; 7] {
     [
         ("another command", |key, _| drop(key.command(Command::GET_INFO))),

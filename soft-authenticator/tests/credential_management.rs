@@ -56,7 +56,7 @@ pub fn user<'a>(id: &'a [u8], name: &'a str, display_name: &'a str) -> UserEntit
     UserEntity { id, name: Some(name), display_name: Some(display_name) }
 }
 
-/// Every subcommand that needs a token, with good parameters.
+/// Every subcommand that needs a token, with valid parameters.
 fn gated(made: &Made) -> [(u64, Option<Vec<u8>>); 5] {
     [
         (GET_CREDS_METADATA, None),
@@ -131,7 +131,7 @@ fn the_proof_covers_the_parameters_as_they_came() {
         pin_uv_auth_param: Some(param.as_bytes()),
     };
     assert_eq!(key.status(&message(Command::CREDENTIAL_MANAGEMENT, &request)), Status::PIN_AUTH_INVALID);
-    // Unknown members are covered, too, and ignored.
+    // Unknown members are also covered, and ignored.
     let mut params = params;
     params[0] += 1;
     params.extend([0x18, 0x63, 0xF5]);

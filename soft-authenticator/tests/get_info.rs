@@ -1,4 +1,4 @@
-//! authenticatorGetInfo: what it says follows from the configuration and the state.
+//! authenticatorGetInfo: its members follow from the configuration and the state.
 
 use keyfob_core::{
     Status,

@@ -28,7 +28,7 @@ use super::harness::*;
 const ONE: [u8; 32] = [1; 32];
 const TWO: [u8; 64] = [2; 64];
 
-/// Salts on their way.
+/// Encrypted salts with their key agreement.
 struct Salts {
     session: Session,
     encrypted: Vec<u8>,
@@ -70,7 +70,7 @@ fn ask(input: Input<'_>) -> Vec<u8> {
     raw(&GetAssertionInputs { hmac_secret: Some(input), ..Default::default() })
 }
 
-/// The inputs that ask for one salt's secret, after a key agreement.
+/// The extension inputs for one salt, after a key agreement.
 pub fn ask_for_one(key: &mut Key) -> Vec<u8> {
     ask(Salts::new(key, Two, &ONE).input())
 }

@@ -16,7 +16,7 @@ use keyfob_soft_authenticator::{
 
 use super::harness::*;
 
-/// Room in the bench's store, in bytes.
+/// The capacity of the test store for the array, in bytes.
 const CAPACITY: u64 = 1024;
 
 fn request(request: &Request<'_>) -> Vec<u8> {
@@ -41,7 +41,7 @@ fn all(key: &mut Key) -> Vec<u8> {
     key.read_blobs(0, CAPACITY).unwrap()
 }
 
-/// A key whose messages have 1,024 bytes.
+/// A key with a maxMsgSize of 1,024 bytes.
 fn small() -> Key {
     Key::with(Config { max_msg_size: 1024, ..Config::new([0xAA; 16]) })
 }
@@ -225,7 +225,7 @@ fn every_fragment_needs_its_own_proof() {
     let array = blob_array(60);
     assert_eq!(key.write_fragment(Some(&token), 0, &array[..20], Some(60)), Status::OK);
     assert_eq!(key.write_fragment(None, 20, &array[20..40], None), Status::PUAT_REQUIRED);
-    // The proof of another offset, or of another fragment.
+    // The pinUvAuthParam of another offset, or of another fragment.
     let head = keyfob_core::ctap2::large_blobs::authenticated_head(0);
     let param = token.authenticate(&RustCrypto, Two, &[&head, &RustCrypto.sha256(&[&array[20..40]])]);
     let moved = Request {

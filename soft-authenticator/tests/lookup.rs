@@ -1,5 +1,5 @@
-//! What it takes to look for a credential id: the same for ids that are unknown, foreign, malformed or hidden, so that
-//! time does not tell them apart. `benches/count-instructions` counts the instructions.
+//! The work of a lookup by credential id is the same for ids that are unknown, foreign, malformed or hidden, so that
+//! the time does not distinguish them. `benches/count-instructions` counts the instructions.
 
 use keyfob_core::{
     Status,
@@ -10,7 +10,8 @@ use keyfob_core::{
 
 use super::harness::*;
 
-/// A key with a PIN and credentials that `credProtect` hides: so many in the store, and two wrapped, one with a blob.
+/// A key with a PIN and credentials that `credProtect` hides: `stored` ones in the store, and two wrapped, one of them
+/// with a blob.
 fn key(stored: u8) -> (Key, Vec<Vec<u8>>) {
     let mut key = Key::new();
     let hidden = b"\xA1\x6BcredProtect\x03";
@@ -24,7 +25,7 @@ fn key(stored: u8) -> (Key, Vec<Vec<u8>>) {
     (key, ids)
 }
 
-/// Ids that are none of the key's.
+/// Ids that do not belong to the key.
 fn foreign(usual: usize) -> Vec<Vec<u8>> {
     let mut another = Key::new();
     another.command(Command::RESET); // for another seed
@@ -57,14 +58,14 @@ fn every_id_that_is_not_to_be_found_costs_the_same_calls() {
             let silent = get_assertion::Request { options, ..listed(super::harness::assertion(), &list) };
             assert_eq!(key.get(&silent).unwrap_err(), Status::NO_CREDENTIALS);
             assert_eq!(CALLS.replace(Calls::default()), assertion);
-            // As an excluded credential it is none, so a registration goes on to the touch.
+            // A hidden credential is not excluded, so a registration continues to the touch.
             let request = Request { exclude_list: Some(List::Slice(&list)), ..registration(b"v") };
             key.begin(&message(Command::MAKE_CREDENTIAL, &request));
             key.engine.abort();
             costs.push((assertion, CALLS.replace(Calls::default())));
         }
         assert!(costs[0].0.opens == 1 && costs[0].0.hashes > 0, "{:?}", costs[0]);
-        // Each credential is read once, and then there is no other.
+        // Each credential is read once; one more call finds that there is no other.
         assert_eq!(costs[0].0.finds, u32::from(stored) + 1);
         assert!(costs.iter().all(|cost| *cost == costs[0]), "{costs:?}");
     }

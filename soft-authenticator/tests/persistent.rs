@@ -1,4 +1,4 @@
-//! The persistent token, and what getInfo tells its holders (CTAP 2.3 §6.4, §6.5).
+//! The persistent token, and the encrypted identifiers in getInfo (CTAP 2.3 §6.4, §6.5).
 
 use keyfob_core::{
     Status,
@@ -27,7 +27,7 @@ fn stocked() -> Key {
     key
 }
 
-/// The device identifier and the store's state, as the holder of `token` sees them.
+/// The device identifier and the store's state, decrypted with `token`.
 fn identifiers(key: &mut Key, token: &Token) -> (Vec<u8>, Vec<u8>) {
     key.info(|info| {
         let decrypt =

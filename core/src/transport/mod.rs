@@ -79,7 +79,7 @@ pub trait Transport {
     fn send(&mut self, protocol: Protocol, request: &[u8]) -> Result<(), Self::Error>;
     /// Waits at most `wait` for a keep-alive or the response, which is written to `buffer`.
     fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> Result<Received, Self::Error>;
-    /// Asks the authenticator to give up the pending request; its response still has to be received.
+    /// Asks the authenticator to cancel the pending request. Its response must still be received.
     fn cancel(&mut self) -> Result<(), Self::Error>;
     /// Switches the authenticator's power off and on, where the transport can do that (NFC).
     fn reconnect(&mut self) -> Result<(), Self::Error>;

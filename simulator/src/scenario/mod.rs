@@ -230,7 +230,7 @@ impl<C: Backend> Script<'_, C> {
             return Err("PIN retries rose without the right PIN".into());
         }
         if !self.arrays.contains(&self.world.flash.large_blobs()) {
-            return Err("a large-blob array that nobody wrote as a whole".into());
+            return Err("the large-blob array was never written as a whole".into());
         }
         if self.world.flash.retries() != retries {
             return Err("PIN retries changed behind the engine's back".into());

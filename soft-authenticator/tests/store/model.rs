@@ -1,4 +1,4 @@
-//! A store as it is meant, small enough to be read, and the operations that a store and the model are both given.
+//! A small model of a store, and the operations that are applied to a store and to the model.
 
 use keyfob_core::{
     cose::Algorithm,
@@ -12,13 +12,13 @@ use crate::same;
 
 const SETTINGS: [Setting; 4] = [Setting::Pin, Setting::PinRetries, Setting::SignCount, Setting::MinPinRpIds];
 
-/// Ids that credentials have.
+/// How many different ids credentials have.
 const IDS: u8 = 6;
 
-/// A record of about so many bytes: of a credential with one of a few ids, or one that cannot be read.
+/// A record of about `len` bytes: of a credential with one of a few ids, or an unreadable one.
 fn record(seed: u8, len: usize) -> Vec<u8> {
     let bytes = bytes(seed, len);
-    // What a record takes besides the secret.
+    // The bytes of a record in addition to the secret.
     let Some((_, secret)) = bytes.split_at_checked(80) else { return bytes };
     let (id, mut record) = ([seed % IDS; 16], [0; MAX_RECORD]);
     let credential = Credential {
@@ -37,12 +37,12 @@ fn record(seed: u8, len: usize) -> Vec<u8> {
     record[..len].to_vec()
 }
 
-/// One change, before it is known what there is.
+/// A change that does not depend on the contents of the store yet.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Intent {
     Erase,
     Set(usize, u8, usize),
-    /// Of the credential with this index, if there is one.
+    /// Deletes the credential with this index, if there is one.
     Delete(usize),
     Replace(usize, u8, usize),
     Put(u8, u8, usize),
@@ -52,7 +52,7 @@ pub enum Intent {
 #[derive(Clone, Debug)]
 pub enum Op {
     Commit(Vec<Intent>),
-    /// Stages so many bytes after those that are staged, or first of all.
+    /// Stages this many bytes, after the staged ones or from the start.
     Stage(bool, u8, usize),
     Tidy(usize),
 }
@@ -82,7 +82,7 @@ pub fn ops() -> impl Strategy<Value = Vec<Op>> {
     vec(op(), 0..40)
 }
 
-/// What a store ought to hold.
+/// The expected contents of a store.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Model {
     pub settings: [Option<Vec<u8>>; SETTINGS.len()],
@@ -95,12 +95,12 @@ pub struct Model {
 }
 
 impl Model {
-    /// What was staged is gone.
+    /// Drops the staged bytes.
     pub fn power_cut(&mut self) {
         self.staged = None;
     }
 
-    /// The model after a commit of `intents`, and what the commit is.
+    /// The model after a commit of `intents`, and the changes of the commit.
     pub fn after(&self, intents: &[Intent]) -> (Self, Vec<Planned>) {
         let mut next = self.clone();
         let mut planned = Vec::new();
@@ -117,14 +117,14 @@ impl Model {
                 }
                 Intent::Delete(which) => {
                     let Some(index) = which.checked_rem(next.credentials.len()) else { continue };
-                    // One that this commit adds has no number yet that anybody knows.
+                    // The number of a credential that this commit adds is not known yet.
                     if next.credentials[index].0 > self.newest || planned.contains(&Planned::Erase) {
                         continue;
                     }
                     planned.push(Planned::Delete(next.credentials.remove(index).0));
                 }
                 Intent::Replace(which, seed, len) => {
-                    // Only what was there before the commit.
+                    // Only credentials from before the commit can be deleted.
                     let Some(index) = which.checked_rem(next.credentials.len()) else { continue };
                     let credential = &mut next.credentials[index];
                     if !self.credentials.iter().any(|old| old.0 == credential.0) || planned.contains(&Planned::Erase) {
@@ -141,7 +141,7 @@ impl Model {
                 }
                 Intent::LargeBlobs(len) => {
                     let Some(staged) = next.staged.take_if(|staged| staged.len() >= len) else { continue };
-                    // One to a commit.
+                    // At most one per commit.
                     if planned.iter().any(|planned| matches!(planned, Planned::LargeBlobs(_) | Planned::Erase)) {
                         next.staged = Some(staged);
                         continue;
@@ -154,13 +154,13 @@ impl Model {
         (next, planned)
     }
 
-    /// Takes over the numbers that the store gave to credentials that are newer than `newest`. They rise, but a commit that
-    /// was cut may have used some up.
+    /// Takes over the store's numbers of credentials that are newer than `newest`. Numbers increase, but an interrupted
+    /// commit may have used some.
     pub fn adopt(&mut self, newest: u32, store: &mut impl Store) -> Case {
         let mut given = walked(store).into_iter().map(|(_, number, _)| number);
         let mut above = u32::MAX;
         for credential in self.credentials.iter_mut().rev().take_while(|credential| credential.0 > newest) {
-            let Some(number) = given.next() else { break }; // what is missing, check tells
+            let Some(number) = given.next() else { break }; // `check` reports missing ones
             prop_assert!((newest + 1..above).contains(&number), "number {number} was given before");
             (credential.0, above) = (number, number);
         }
@@ -168,7 +168,7 @@ impl Model {
         Ok(())
     }
 
-    /// Does one operation on both.
+    /// Applies one operation to store and model.
     pub fn step(&mut self, store: &mut impl Store, op: &Op) -> Case {
         match op {
             Op::Commit(intents) => {
@@ -183,7 +183,7 @@ impl Model {
                     Err(error) => {
                         same!(error, StoreError::Full);
                         let grows = |planned: &Planned| matches!(planned, Planned::Put(..) | Planned::Replace(..));
-                        prop_assert!(planned.iter().any(grows), "full for want of what is reserved");
+                        prop_assert!(planned.iter().any(grows), "full because of the reserved room");
                     }
                 }
             }
@@ -208,7 +208,7 @@ impl Model {
         Ok(())
     }
 
-    /// Whether the store holds what the model holds.
+    /// Checks that the store has the contents of the model.
     pub fn check(&self, store: &mut impl Store) -> Case {
         for (which, value) in self.settings.iter().enumerate() {
             same!(setting(store, SETTINGS[which]), value.clone());
@@ -240,7 +240,7 @@ impl Model {
     }
 }
 
-/// One change, with what it carries.
+/// A change with its data.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Planned {
     Erase,

@@ -1,4 +1,4 @@
-//! What the engine asks of the store does not grow with what others have there.
+//! The number of records that the engine reads does not grow with the credentials of other relying parties.
 
 use std::sync::{
     Arc,
@@ -28,7 +28,7 @@ use rand_core::SeedableRng;
 
 use crate::{Medium, in_file::InFile};
 
-/// A store that counts the records it is asked for.
+/// A store that counts the records that are read.
 struct Counting(FileStore, Arc<AtomicU32>);
 
 impl Counting {
@@ -116,7 +116,8 @@ fn record(id: &[u8]) -> Vec<u8> {
     record[..len].to_vec()
 }
 
-/// The oldest credential is somebody else's, then comes mine, then so many others'. Each has a relying party of its own.
+/// A store in which the oldest credential is another user's, then comes the tested one, then `others` more. Each has
+/// its own relying party.
 fn filled(file: &mut InFile, others: u32) -> FileStore {
     let mut store = file.open();
     let mut all = vec![([1; 32], record(&OLDEST)), (RustCrypto.sha256(&[RP_ID.as_bytes()]), record(&MINE))];

@@ -1,4 +1,4 @@
-//! What every store promises, whatever it is kept on: `suite!(name, medium)` makes a test of each of these.
+//! The tests that every store must pass on any medium. `suite!(name, medium)` makes a test of each function here.
 
 use keyfob_soft_authenticator::store::{Blobs, Change, Found, MAX_RECORD, Setting, Store, StoreError};
 use proptest::{
@@ -9,20 +9,20 @@ use proptest::{
 
 use super::model::{Model, Op, ops};
 
-/// What a store is kept on. It outlives the store.
+/// The medium of a store. It survives the store.
 pub trait Medium {
     type Store<'m>: Store
     where
         Self: 'm;
 
-    /// Whether a test can fill it.
+    /// Whether a test may fill it.
     const BOUNDED: bool;
 
-    /// The store with what is kept, as after a power cut.
+    /// Opens the store on the medium, as after a power cut.
     fn open(&mut self) -> Self::Store<'_>;
 }
 
-/// Makes a test of every promise. `$medium` makes a fresh medium.
+/// Makes a test of every function. `$medium` makes a new medium.
 #[macro_export]
 macro_rules! suite {
     ($name:ident, $medium:expr) => {
@@ -79,7 +79,7 @@ pub fn walked(store: &mut impl Store) -> Vec<Walked> {
     all(|before, out| store.walk(before, out))
 }
 
-/// The same, of the newest credential of each relying party.
+/// Relying parties, numbers and records of the newest credential of each relying party.
 pub fn walked_rps(store: &mut impl Store) -> Vec<Walked> {
     all(|before, out| store.walk_rps(before, out))
 }
@@ -323,7 +323,7 @@ pub fn a_full_store_still_overwrites_counts_and_resets<M: Medium>(make: impl Fn(
         }
         assert_eq!(store.commit(&[put(&B, &[0; MAX_RECORD])]), Err(StoreError::Full));
     }
-    // What makeCredential does with a user it knows.
+    // The commit of makeCredential for a known user.
     let newest = records.last().unwrap().clone();
     let over = [Change::Delete(last), put(&A, &newest), Change::Set(Setting::StoreState, &[1; 16])];
     store.commit(&over).unwrap();
@@ -359,7 +359,7 @@ pub fn a_store_does_what_the_model_does<M: Medium>(make: impl Fn() -> M) {
     runner.run(&vec(ops(), 1..6), run).unwrap();
 }
 
-/// Runs a test case's assertion on two values.
+/// Asserts in a test case that two values are equal.
 #[macro_export]
 macro_rules! same {
     ($left:expr, $right:expr) => {{
@@ -373,5 +373,5 @@ pub fn bytes(seed: u8, len: usize) -> Vec<u8> {
     (0..len).map(|index| seed.wrapping_mul(31).wrapping_add(index as u8)).collect()
 }
 
-/// What a test case comes to.
+/// The result of a test case.
 pub type Case = Result<(), TestCaseError>;
