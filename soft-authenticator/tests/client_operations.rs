@@ -99,7 +99,7 @@ pub fn rng() -> ChaCha20Rng {
     ChaCha20Rng::seed_from_u64(8)
 }
 
-/// Runs an operation, and gives each of its items to `each`.
+/// Runs an operation and calls `each` with each of its items.
 fn conduct<'b, O: Operation>(
     key: &mut Key,
     user: &mut impl UserInteraction,
@@ -217,7 +217,7 @@ fn an_errand_over_six_relying_parties_asks_for_the_pin_once() {
     }
     assert_eq!((found.len(), ids.len(), errand.user.0), (6, 6, 1));
 
-    // Another permission, and a token that has run out of time, take another token and not the user.
+    // Another permission, or an expired token, needs a new token but not the user.
     errand.run(Configure::new(ClientSetting::ToggleAlwaysUv), |_| ());
     errand.key.now = errand.key.now.plus(Duration::from_secs(700));
     for id in &ids {

@@ -181,7 +181,7 @@ fn what_a_client_does_asks_for_as_many_records_whatever_others_have() {
         client.run(SetPin);
         client.run(UpdateUser::new(&OLDEST, UserEntity { id: b"known", name: Some("new"), display_name: None }));
         records(0);
-        // One for each that is listed.
+        // One read for each listed one.
         records(client.run(ListRelyingParties::new(Access::User)) as u32);
         client.run(DeleteCredential::new(&OLDEST));
         records(0);
