@@ -1,19 +1,19 @@
 //! Copies and parts of byte strings that cannot panic.
 //!
-//! Lengths that have to agree are asserted in debug builds: the tests, the fuzzers and the simulator run with these
-//! assertions. A release build has no panic site: it goes on with what there is. Where a part may be shorter than asked
-//! for, the name says so: [`copy_prefix`], [`padded`].
+//! Debug builds assert that lengths agree; the tests, the fuzzers and the simulator run with these assertions. A
+//! release build has no panic site: it uses as many bytes as there are. A function whose result may be shorter than
+//! requested has a name that says so: [`copy_prefix`], [`padded`].
 
 use core::ops::Range;
 
-/// Copies `from` to `to`, which has the same length.
+/// Copies `from` to `to`, which must have the same length.
 #[inline]
 pub fn copy(to: &mut [u8], from: &[u8]) {
     debug_assert_eq!(to.len(), from.len(), "a copy has the length of its source");
     copy_prefix(to, from);
 }
 
-/// Copies `from` to the front of `to`, which is as long or longer, and returns the length of `from`.
+/// Copies `from` to the front of `to`, which must be at least as long, and returns the length of `from`.
 #[inline]
 pub fn put(to: &mut [u8], from: &[u8]) -> usize {
     debug_assert!(from.len() <= to.len(), "{} bytes do not fit in {}", from.len(), to.len());
@@ -29,21 +29,21 @@ pub fn copy_prefix(to: &mut [u8], from: &[u8]) -> usize {
     to.len().min(from.len())
 }
 
-/// The `N` bytes of `from`.
+/// The bytes of `from`, which must be `N` bytes.
 #[inline]
 pub fn array<const N: usize>(from: &[u8]) -> [u8; N] {
     debug_assert_eq!(from.len(), N, "an array has the length of its source");
     padded(from)
 }
 
-/// The first `N` bytes of `from`, which has as many or more.
+/// The first `N` bytes of `from`, which must have at least `N` bytes.
 #[inline]
 pub fn first<const N: usize>(from: &[u8]) -> [u8; N] {
     debug_assert!(from.len() >= N, "{} bytes hold no {N}", from.len());
     padded(from)
 }
 
-/// The first `N` bytes of `from`, filled up with zeros where it is shorter.
+/// The first `N` bytes of `from`, padded with zeros if it is shorter.
 #[inline]
 pub fn padded<const N: usize>(from: &[u8]) -> [u8; N] {
     let mut out = [0; N];
@@ -51,7 +51,7 @@ pub fn padded<const N: usize>(from: &[u8]) -> [u8; N] {
     out
 }
 
-/// The parts, one behind the other, which are `N` bytes together.
+/// The concatenated parts, which must be `N` bytes in total.
 #[inline]
 pub fn concat<const N: usize>(parts: &[&[u8]]) -> [u8; N] {
     let mut out = [0; N];
@@ -60,60 +60,60 @@ pub fn concat<const N: usize>(parts: &[&[u8]]) -> [u8; N] {
     out
 }
 
-/// Copies the parts, one behind the other, to the front of `to`, which has room for them, and returns their length.
+/// Copies the concatenated parts to the front of `to`, which must have room for them, and returns their total length.
 pub fn join(to: &mut [u8], parts: &[&[u8]]) -> usize {
     parts.iter().fold(0, |at, part| at.saturating_add(put(rest_mut(to, at), part)))
 }
 
-/// The first `len` bytes, all of which are there.
+/// The first `len` bytes. There must be at least `len` bytes.
 #[inline]
 pub fn front(bytes: &[u8], len: usize) -> &[u8] {
     debug_assert!(len <= bytes.len(), "{len} bytes of {}", bytes.len());
     bytes.get(..len).unwrap_or_default()
 }
 
-/// The first `len` bytes, all of which are there.
+/// The first `len` bytes. There must be at least `len` bytes.
 #[inline]
 pub fn front_mut(bytes: &mut [u8], len: usize) -> &mut [u8] {
     debug_assert!(len <= bytes.len(), "{len} bytes of {}", bytes.len());
     bytes.get_mut(..len).unwrap_or_default()
 }
 
-/// The bytes from `at` on, which lies within them or at their end.
+/// The bytes from `at` on. `at` must not be greater than the length.
 #[inline]
 pub fn rest(bytes: &[u8], at: usize) -> &[u8] {
     debug_assert!(at <= bytes.len(), "from {at} on, of {}", bytes.len());
     bytes.get(at..).unwrap_or_default()
 }
 
-/// The bytes from `at` on, which lies within them or at their end.
+/// The bytes from `at` on. `at` must not be greater than the length.
 #[inline]
 pub fn rest_mut(bytes: &mut [u8], at: usize) -> &mut [u8] {
     debug_assert!(at <= bytes.len(), "from {at} on, of {}", bytes.len());
     bytes.get_mut(at..).unwrap_or_default()
 }
 
-/// The bytes of `range`, all of which are there.
+/// The bytes of `range`, which must lie within `bytes`.
 #[inline]
 pub fn part(bytes: &[u8], range: Range<usize>) -> &[u8] {
     rest(front(bytes, range.end), range.start)
 }
 
-/// The bytes before `at` and those from there on; `at` lies within them or at their end.
+/// The bytes before `at` and the bytes from `at` on. `at` must not be greater than the length.
 #[inline]
 pub fn split(bytes: &[u8], at: usize) -> (&[u8], &[u8]) {
     debug_assert!(at <= bytes.len(), "at {at}, of {}", bytes.len());
     bytes.split_at_checked(at).unwrap_or_default()
 }
 
-/// The bytes before `at` and those from there on; `at` lies within them or at their end.
+/// The bytes before `at` and the bytes from `at` on. `at` must not be greater than the length.
 #[inline]
 pub fn split_mut(bytes: &mut [u8], at: usize) -> (&mut [u8], &mut [u8]) {
     debug_assert!(at <= bytes.len(), "at {at}, of {}", bytes.len());
     bytes.split_at_mut_checked(at).unwrap_or_default()
 }
 
-/// The text of `bytes`, which are UTF-8.
+/// The text of `bytes`, which must be UTF-8.
 #[inline]
 pub fn text(bytes: &[u8]) -> &str {
     let text = core::str::from_utf8(bytes);

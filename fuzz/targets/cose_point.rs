@@ -39,7 +39,7 @@ fn check(key: &CoseKey<'_>) {
     let random = SystemRandom::new();
     let private = agreement::EphemeralPrivateKey::generate(&agreement::ECDH_P256, &random).expect("randomness");
     let peer = agreement::UnparsedPublicKey::new(&agreement::ECDH_P256, &point);
-    assert_eq!(agreement::agree_ephemeral(private, &peer, |_| ()).is_ok(), valid, "the other opinions agree");
+    assert_eq!(agreement::agree_ephemeral(private, &peer, |_| ()).is_ok(), valid, "p256 and ring agree");
 
     assert_eq!(pin_uv::encapsulate(&RustCrypto, &mut rng(), Protocol::Two, key).is_ok(), valid);
     let secret = P256Secret([1; 32]);

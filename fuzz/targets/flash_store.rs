@@ -179,7 +179,7 @@ fn promise(mut input: Input<'_>) {
         let found = contents(&mut store);
         match done {
             Ok(()) if !off => assert!(found == after, "a commit that was made is not there"),
-            Err(StoreError::Full) if !off => assert!(found == model, "a commit that was refused left something"),
+            Err(StoreError::Full) if !off => assert!(found == model, "a refused commit changed something"),
             Err(error) if !off => panic!("with power: {error:?}"),
             _ => assert!(found == model || found == after, "neither the old state nor the new one"),
         }

@@ -156,7 +156,7 @@ const ATTEMPTS: [Attempt; 3] = [
 /// The aborts that leave the power on.
 const BY_SOFTWARE: [Abort; 3] = [Abort::Cancel, Abort::Init, Abort::OtherChannel];
 
-/// 6.5.5 wrong PIN: the fourth after three that were aborted once they were counted → PIN_AUTH_BLOCKED
+/// 6.5.5 wrong PIN: the fourth, after three that were aborted after they were counted → PIN_AUTH_BLOCKED
 #[test]
 fn an_attempt_that_is_aborted_once_it_is_counted_is_one_of_the_three_in_a_row() {
     for (name, attempt) in ATTEMPTS {

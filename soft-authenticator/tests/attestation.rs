@@ -146,7 +146,7 @@ fn is_u2f(made: &Made) -> bool {
     assert!(x5c.iter().eq(virtual_key_certificate().chain.iter().copied()));
     let auth_data = made.auth_data();
     let credential = auth_data.attested_credential_data.unwrap();
-    assert_eq!(credential.aaguid, &[0; 16], "U2F knows no models");
+    assert_eq!(credential.aaguid, &[0; 16], "U2F has no AAGUID");
     let point = credential.public_key.p256_point().unwrap().to_bytes();
     let message = [&[0][..], auth_data.rp_id_hash, &HASH, credential.credential_id, &[4], &point];
     let mut public = [0; 64];
@@ -238,7 +238,7 @@ fn enterprise_attestation_is_given_to_listed_relying_parties_or_to_the_platforms
     assert_eq!(enterprise(true).make(&request).unwrap().fmt, "packed", "what is asked for is the certificate");
 }
 
-/// 6.1.2 step 9: enterpriseAttestation given, not enabled, whatever its value → INVALID_PARAMETER
+/// 6.1.2 step 9: enterpriseAttestation with any value, not enabled → INVALID_PARAMETER
 /// 6.1.2 step 9: enterpriseAttestation neither 1 nor 2 → INVALID_OPTION
 #[test]
 fn enterprise_attestation_is_refused_where_it_is_not_enabled_and_then_for_its_value() {

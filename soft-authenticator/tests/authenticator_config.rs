@@ -195,7 +195,7 @@ fn set_min_pin_length_needs_parameters() {
     assert_eq!(Key::new().configure(None, SET_MIN_PIN_LENGTH, Some(&[0xA0])), Status::OK);
 }
 
-/// 6.11 setMinPINLength: shorter than now, or longer than maxPINLength → PIN_POLICY_VIOLATION
+/// 6.11 setMinPINLength: shorter than the current length, or longer than maxPINLength → PIN_POLICY_VIOLATION
 #[test]
 fn the_shortest_pin_only_grows_and_not_beyond_the_longest() {
     let mut key = Key::new();
@@ -230,8 +230,8 @@ fn a_stricter_configuration_holds_against_what_was_set_before() {
     }
 }
 
-/// 6.11 setMinPINLength: the PIN is too short now, and a token is asked for → PIN_POLICY_VIOLATION
-/// 6.11 setMinPINLength: the PIN is too short now, a token from before → PIN_AUTH_INVALID
+/// 6.11 setMinPINLength: the PIN is now too short, and a token is requested → PIN_POLICY_VIOLATION
+/// 6.11 setMinPINLength: the PIN is now too short, a token from before → PIN_AUTH_INVALID
 #[test]
 fn a_pin_that_is_too_short_for_the_new_length_must_be_changed() {
     let mut key = with_pin();

@@ -360,7 +360,7 @@ fn a_member_of_a_wrong_type_is_refused_and_changes_nothing() {
     assert_eq!(key.store.applied(), commits);
 }
 
-/// 6.7 enumerateEnrollments: there are none → INVALID_OPTION
+/// 6.7 enumerateEnrollments: no finger is enrolled → INVALID_OPTION
 /// 6.7 setFriendlyName, removeEnrollment: unknown template id → INVALID_OPTION
 #[test]
 fn unknown_templates_and_an_empty_list_are_invalid_options() {
@@ -415,7 +415,7 @@ fn cut(command: impl Fn(&mut Key, &Token, &[u8]) -> Result<Bio, Status>, check: 
         assert_eq!(command(&mut key, &token, &id).unwrap_err(), Status::OTHER);
         let known = key.engine.fingerprints().to_vec();
         let mut key = key.power_cut();
-        assert_eq!(key.engine.fingerprints(), known, "what failed is known as it is stored");
+        assert_eq!(key.engine.fingerprints(), known, "after a failure the list is as it is stored");
         let token = key.token(Two, PIN, BE, None).unwrap();
         check(&list(&mut key, &token), made);
     }

@@ -188,7 +188,7 @@ fn the_results_of_a_registration_are_what_the_key_says_and_what_the_client_knows
             large_blob: Some(true),
             ..MakeResults::default()
         };
-        assert_eq!(made.extensions, expected, "the shortest PIN is none of this relying party's business");
+        assert_eq!(made.extensions, expected, "this relying party may not read the minimum PIN length");
         id_of(made)
     })
     .unwrap();
@@ -298,7 +298,7 @@ fn long_lists_are_searched_before_the_user_is_asked_for_a_touch() {
             excluded.unwrap();
             assert_eq!(got.unwrap_err().cause, Cause::Status(Status::NO_CREDENTIALS));
         }
-        assert_eq!(key.touches, touches + 2, "one touch each, whatever came of it");
+        assert_eq!(key.touches, touches + 2, "one touch each, with any result");
     }
 }
 

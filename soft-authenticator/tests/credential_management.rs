@@ -175,7 +175,7 @@ fn the_stores_state_is_a_new_one_with_every_discoverable_credential() {
     }
 }
 
-/// 6.8: a relying party's token for all, or for what is another's → PIN_AUTH_INVALID
+/// 6.8: a token bound to a relying party, for all credentials or for another's → PIN_AUTH_INVALID
 #[test]
 fn a_bound_token_reads_and_changes_only_what_is_its_relying_partys() {
     let (mut key, [a, _, c]) = stocked();
@@ -188,7 +188,12 @@ fn a_bound_token_reads_and_changes_only_what_is_its_relying_partys() {
     let params = user_params(&c, user(b"c", "x", "y"));
     assert_eq!(key.manage(&token, UPDATE_USER_INFORMATION, Some(&params)), refused);
     let unknown = encoded(&Params { credential_id: Some(CredentialDescriptor::new(&[9; 32])), ..Params::default() });
-    assert_eq!(key.manage(&token, DELETE_CREDENTIAL, Some(&unknown)), refused, "whether it is there is not told");
+    assert_eq!(
+        key.manage(&token, DELETE_CREDENTIAL, Some(&unknown)),
+        refused,
+        "the status does not reveal whether it
+    exists"
+    );
     assert_eq!(key.manage(&token, ENUMERATE_CREDENTIALS_BEGIN, Some(&rp_params(RP)))[0], 0);
     assert_eq!(key.manage(&token, DELETE_CREDENTIAL, Some(&id_params(&a))), [0]);
 }

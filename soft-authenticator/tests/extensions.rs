@@ -151,7 +151,7 @@ fn cred_protect_passes_over_hidden_entries_of_an_allow_list() {
     assert!(verified(&mut key, listed(assertion(), &list)).unwrap().is_by(&hidden));
 }
 
-/// 6.3: what is left is hidden by credProtect → NOT_ALLOWED
+/// 6.3: every remaining credential is hidden by credProtect → NOT_ALLOWED
 #[test]
 fn cred_protect_leaves_hidden_credentials_out_of_a_sequence() {
     let mut key = Key::with_pin();
@@ -307,7 +307,7 @@ fn the_pin_policy_is_told_to_listed_relying_parties_only() {
     assert_eq!(told(&mut key, "two.example"), (Some(9), Some(true)));
     assert_eq!(told(&mut key, "three.example"), (None, None));
     let made = key.make(&extended(resident(b"u"), b"\xA1\x6CminPinLength\xF4")).unwrap();
-    assert!(!made.has(Flags::ED), "false does not ask");
+    assert!(!made.has(Flags::ED), "false does not request it");
 }
 
 #[test]

@@ -177,7 +177,7 @@ fn a_crypto_backend_that_fails_registers_signs_and_agrees_on_nothing() {
     assert_eq!(key.make(&registration(b"v")).unwrap_err(), Status::OTHER);
     assert_eq!(key.make_with(Two, &token, resident(b"v")).unwrap_err(), Status::PIN_AUTH_INVALID, "used up");
     assert_eq!(key.get(&listed(assertion(), &[made.descriptor()])).unwrap_err(), Status::OTHER);
-    assert_eq!(key.client_pin(&session.request(GET_KEY_AGREEMENT)), Status::OK, "the pair of before");
+    assert_eq!(key.client_pin(&session.request(GET_KEY_AGREEMENT)), Status::OK, "the same key pair as before");
     let pin_hash_enc = key.encrypt(&session, &pin_hash(PIN));
     let pin_hash_enc = Some(&pin_hash_enc[..]);
     let request = client_pin::Request { pin_hash_enc, permissions: Some(1), ..session.request(GET_TOKEN_USING_PIN) };

@@ -62,7 +62,7 @@ fn a_random_source_that_fails_is_a_status_and_nothing_is_half_done() {
     let mut key = Key::new();
     make(&mut key, b"u");
     assert_eq!(fails_at_each_draw(&mut key, |_| vec![Command::RESET.0], 0), 4);
-    assert_eq!(key.get(&assertion()).unwrap_err(), Status::NO_CREDENTIALS, "the reset that had its randomness");
+    assert_eq!(key.get(&assertion()).unwrap_err(), Status::NO_CREDENTIALS, "the reset whose draws succeeded");
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn a_new_key_has_an_array_with_nothing_in_it() {
     }
 }
 
-/// 6.10: no offset, one past the end, get and set both or neither, or a member that get has not → INVALID_PARAMETER
+/// 6.10: no offset, one past the end, both or neither of get and set, or a member not of get → INVALID_PARAMETER
 #[test]
 fn a_request_says_where_and_either_get_or_set() {
     let get = Request { get: Some(1), offset: Some(0), ..Request::default() };
@@ -154,7 +154,7 @@ fn a_fragment_past_the_length_is_refused() {
     assert_eq!(key.write_fragment(None, 0, &array, Some(99)), Status::INVALID_PARAMETER);
     assert_eq!(key.write_fragment(None, 0, &array[..50], Some(100)), Status::OK);
     assert_eq!(key.write_fragment(None, 50, &[0; 51], None), Status::INVALID_PARAMETER);
-    assert_eq!(key.write_fragment(None, 50, &array[50..], None), Status::OK, "the right one is still taken");
+    assert_eq!(key.write_fragment(None, 50, &array[50..], None), Status::OK, "the right one is still accepted");
 }
 
 #[test]
@@ -241,7 +241,7 @@ fn every_fragment_needs_its_own_proof() {
     assert_eq!(all(&mut key), array);
 }
 
-/// 6.10 set: going on after another command, on another channel, or after 30 seconds → INVALID_SEQ
+/// 6.10 set: a later fragment after another command, on another channel, or after 30 seconds → INVALID_SEQ
 #[test]
 fn a_write_ends_with_every_other_command_with_its_channel_and_after_30_seconds() {
     type End = (&'static str, fn(&mut Key));

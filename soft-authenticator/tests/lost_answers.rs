@@ -161,7 +161,12 @@ fn an_answer_that_arrives_before_the_power_fails_is_not_lost_to_the_next_registr
     lose(&mut key, b"u", Loss::BeforeTheAnswer);
     assert_eq!((by(&mut key, old.id()), key.store.credentials()), (Status::OK, 3));
     assert_eq!(by(&mut key, known.id()), Status::OK);
-    assert_eq!((by(&mut key, old.id()), key.store.credentials()), (Status::NO_CREDENTIALS, 2), "what is older goes");
+    assert_eq!(
+        (by(&mut key, old.id()), key.store.credentials()),
+        (Status::NO_CREDENTIALS, 2),
+        "older credentials are
+    removed"
+    );
     let token = with_token(&mut key);
     assert_eq!(key.manage(&token, DELETE_CREDENTIAL, Some(&id_params(&known))), [0]);
     assert_eq!((key.store.credentials(), managed(&mut key).1), (1, 1), "the newest stays");
@@ -383,7 +388,7 @@ fn the_answer_to_another_user_or_to_another_command_lets_no_credential_go() {
     key.make(&registration(b"w")).unwrap();
     key.get(&assertion()).unwrap();
     key.info(|_| ());
-    assert_eq!(by(&mut key, old.id()), Status::OK, "nothing tells that its successor is known");
+    assert_eq!(by(&mut key, old.id()), Status::OK, "it is not known whether the client knows its successor");
     key.make(&resident(b"new")).unwrap();
     assert_eq!((by(&mut key, old.id()), key.store.credentials()), (Status::OK, 3), "only its own was settled");
 }

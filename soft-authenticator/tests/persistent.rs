@@ -77,7 +77,7 @@ fn it_leaves_the_other_token_alone() {
     assert_eq!(key.manage(&token, GET_CREDS_METADATA, None)[0], 0);
 }
 
-/// 6.8: the persistent token, to change something → PIN_AUTH_INVALID
+/// 6.8: a change with the persistent token → PIN_AUTH_INVALID
 #[test]
 fn it_reads_everything_and_changes_nothing() {
     let mut key = stocked();
@@ -87,7 +87,7 @@ fn it_reads_everything_and_changes_nothing() {
     assert_eq!(key.manage(&token, GET_CREDS_METADATA, None)[0], 0);
     assert_eq!(key.manage(&token, ENUMERATE_RPS_BEGIN, None)[0], 0);
     key.wait(std::time::Duration::from_secs(29));
-    assert_eq!(key.manage_next(ENUMERATE_RPS_GET_NEXT_RP)[0], 0, "no token has to be in use");
+    assert_eq!(key.manage_next(ENUMERATE_RPS_GET_NEXT_RP)[0], 0, "it needs no token in use");
     let response = key.manage(&token, ENUMERATE_CREDENTIALS_BEGIN, Some(&of_rp));
     let response: keyfob_core::ctap2::credential_management::Response<'_> =
         keyfob_core::ctap2::decode_response(&response).unwrap();
@@ -103,7 +103,7 @@ fn it_reads_everything_and_changes_nothing() {
     assert_eq!(key.store.applied(), commits);
 }
 
-/// 6.8: the persistent token, after another PIN or a reset → PIN_AUTH_INVALID
+/// 6.8: the persistent token after a PIN change or a reset → PIN_AUTH_INVALID
 #[test]
 fn a_changed_pin_and_a_reset_void_it() {
     let mut key = stocked();

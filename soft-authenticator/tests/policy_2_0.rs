@@ -108,8 +108,8 @@ fn an_id_that_is_not_here_is_not_found_though_the_token_is_bound() {
     }
 }
 
-/// 6.1.2: a pinUvAuthParam where nothing is set up, with the policy of CTAP 2.0 → PIN_NOT_SET
-/// 6.2.2: a pinUvAuthParam where nothing is set up, with the policy of CTAP 2.0 → PIN_NOT_SET
+/// 6.1.2: a pinUvAuthParam, and neither PIN nor user verification is set up, with the policy of CTAP 2.0 → PIN_NOT_SET
+/// 6.2.2: a pinUvAuthParam, and neither PIN nor user verification is set up, with the policy of CTAP 2.0 → PIN_NOT_SET
 /// 6.1.2: pinUvAuthParam without a protocol or with one that is off, with the policy of CTAP 2.0 → PIN_AUTH_INVALID
 /// 6.2.2: pinUvAuthParam without a protocol or with one that is off, with the policy of CTAP 2.0 → PIN_AUTH_INVALID
 #[test]

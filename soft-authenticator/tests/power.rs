@@ -37,7 +37,7 @@ fn credentials_pin_and_counter_outlive_a_power_cut_and_tokens_do_not() {
     assert_eq!(key.get_next().unwrap_err(), Status::NOT_ALLOWED);
     let got = key.get(&assertion()).unwrap();
     assert!(got.is_by(&stored));
-    assert_eq!(got.auth_data().sign_count, 101, "behind what was reserved");
+    assert_eq!(got.auth_data().sign_count, 101, "after the reserved counts");
     let list = [wrapped.descriptor()];
     let allow_list = Some(List::Slice(&list[..]));
     assert!(key.get(&Request { allow_list, ..assertion() }).unwrap().is_by(&wrapped));

@@ -426,7 +426,7 @@ fn whatever_is_cut_wherever_the_old_state_or_the_new_one_comes_up() {
         "power cuts: {commands} commands in 4 states of the log x every operation = {cuts} cuts \
          ({operations} operations, {erasures} of them erasures)"
     ));
-    assert!(erasures > 20, "a sweep that comes to few erasures");
+    assert!(erasures > 20, "a sweep with too few erasures");
 }
 
 #[test]

@@ -193,11 +193,11 @@ fn a_blocked_pin_blocks_built_in_verification() {
     assert_eq!(key.uv_token(Two, GA, None).unwrap_err(), Status::UV_BLOCKED);
 }
 
-/// 6.1.2 step 11: uv true, nobody came in time → USER_ACTION_TIMEOUT
+/// 6.1.2 step 11: uv true, no user came in time → USER_ACTION_TIMEOUT
 /// 6.1.2 step 11: uv true, declined → OPERATION_DENIED
-/// 6.2.2 step 6: uv true, nobody came in time → USER_ACTION_TIMEOUT
+/// 6.2.2 step 6: uv true, no user came in time → USER_ACTION_TIMEOUT
 /// 6.2.2 step 6: uv true, declined → OPERATION_DENIED
-/// 6.5.5 getPinUvAuthTokenUsingUvWithPermissions: nobody came in time → USER_ACTION_TIMEOUT
+/// 6.5.5 getPinUvAuthTokenUsingUvWithPermissions: no user came in time → USER_ACTION_TIMEOUT
 /// 6.5.5 getPinUvAuthTokenUsingUvWithPermissions: declined → OPERATION_DENIED
 #[test]
 fn a_user_who_sleeps_or_declines_loses_no_attempt() {
@@ -274,7 +274,7 @@ fn with_always_uv_the_user_is_verified_unasked() {
     assert_eq!(key.asked, 2, "a silent assertion is exempt");
 }
 
-/// 6.2.2 step 6: a token by verification that a sign-in has used up → PIN_AUTH_INVALID
+/// 6.2.2 step 6: a token from user verification that a sign-in has used up → PIN_AUTH_INVALID
 #[test]
 fn a_token_by_verification_does_what_it_was_given_for() {
     let mut key = registered(FACE);
@@ -498,8 +498,8 @@ fn a_way_to_verify_that_contradicts_itself_is_refused() {
     assert_eq!(Key::try_with(alone, BenchStore::default()).map(drop).unwrap_err(), ConfigError::PinProtocol);
 }
 
-/// 6.1.2 step 11: a token by verification without permission mc → PIN_AUTH_INVALID
-/// 6.2.2 step 6: another relying party's token by verification → PIN_AUTH_INVALID
+/// 6.1.2 step 11: a token from user verification without permission mc → PIN_AUTH_INVALID
+/// 6.2.2 step 6: another relying party's token from user verification → PIN_AUTH_INVALID
 #[test]
 fn permissions_of_a_token_by_verification_are_those_asked_for() {
     let mut key = registered(FACE);

@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn evidence_is_sixteen_bits_away_from_memory_that_is_cleared_or_set() {
         assert_eq!((HOLDS.get().count_ones(), HOLDS.get().count_zeros()), (16, 16));
-        assert_eq!(size_of::<Option<UserVerified>>(), 4, "none is a zero");
+        assert_eq!(size_of::<Option<UserVerified>>(), 4, "`None` is a zero");
     }
 
     #[test]

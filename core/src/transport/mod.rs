@@ -75,7 +75,7 @@ pub enum Received {
 pub trait Transport {
     /// What can go wrong below.
     type Error;
-    /// Sends one request. A request already under way is abandoned: the channel resynchronises first.
+    /// Sends one request. If another request is pending, it is dropped: the channel resynchronises first.
     fn send(&mut self, protocol: Protocol, request: &[u8]) -> Result<(), Self::Error>;
     /// Waits at most `wait` for a keep-alive or the response, which is written to `buffer`.
     fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> Result<Received, Self::Error>;

@@ -1,5 +1,5 @@
-//! Reports over a byte stream of `embedded-io-async`: a socket, a serial port, a pipe. Each report is 64 bytes, one after the
-//! other, as a virtual key on a TCP socket has them.
+//! Reports over a byte stream of `embedded-io-async`: a socket, a serial port, a pipe. The stream carries reports of 64
+//! bytes without separators, as a virtual key on a TCP socket does.
 //!
 //! ```
 //! use core::time::Duration;
@@ -27,10 +27,10 @@ pub enum StreamError<E> {
     Ended,
 }
 
-/// A pipe of reports over the stream `S`; `D` waits.
+/// A pipe of reports over the stream `S`, with the delay `D`.
 ///
-/// A read or write that is dropped loses nothing, and leaves no torn report, if the stream's own `read` and `write` change
-/// nothing when they are dropped.
+/// A dropped read or write loses no bytes and leaves no incomplete report, if dropping the stream's own `read` and
+/// `write` has no effect.
 #[derive(Debug)]
 pub struct StreamIo<S, D> {
     stream: S,
@@ -39,7 +39,7 @@ pub struct StreamIo<S, D> {
     outgoing: Partial,
 }
 
-/// A report of which `len` bytes are here, or gone.
+/// A report with `len` bytes already received or sent.
 #[derive(Debug)]
 struct Partial {
     bytes: [u8; REPORT_LEN],
@@ -47,27 +47,27 @@ struct Partial {
 }
 
 impl Partial {
-    /// The bytes from `len` on.
+    /// The bytes after the first `len`.
     fn rest(&mut self) -> &mut [u8] {
         self.bytes.get_mut(self.len..).unwrap_or_default()
     }
 }
 
 impl<S, D> StreamIo<S, D> {
-    /// Reports over `stream`. `delay` returns after the time that it is given.
+    /// Reports over `stream`. `delay` waits for the given time.
     pub fn new(stream: S, delay: D) -> Self {
         let report = |len| Partial { bytes: [0; REPORT_LEN], len };
         Self { stream, delay, incoming: report(0), outgoing: report(REPORT_LEN) }
     }
 
-    /// The stream, for instance to close it.
+    /// The stream, for example to close it.
     pub fn into_inner(self) -> S {
         self.stream
     }
 }
 
 impl<S: Read + Write, D: AsyncFnMut(Duration)> StreamIo<S, D> {
-    /// Writes what is left of the outgoing report.
+    /// Writes the rest of the outgoing report.
     async fn flush(&mut self) -> Result<(), StreamError<S::Error>> {
         while self.outgoing.len < REPORT_LEN {
             match self.stream.write(self.outgoing.rest()).await.map_err(StreamError::Stream)? {
@@ -83,7 +83,7 @@ impl<S: Read + Write, D: AsyncFnMut(Duration)> AsyncReportIo for StreamIo<S, D> 
     type Error = StreamError<S::Error>;
 
     async fn write(&mut self, report: &[u8; REPORT_LEN]) -> Result<(), Self::Error> {
-        self.flush().await?; // the rest of one whose write was dropped
+        self.flush().await?; // the rest of a report whose write was dropped
         self.outgoing = Partial { bytes: *report, len: 0 };
         self.flush().await
     }

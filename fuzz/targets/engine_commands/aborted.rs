@@ -51,7 +51,7 @@ impl Before {
         let hash = setting(key, Setting::Pin);
         model.pin = hash.map(|hash| {
             let is_it = |pin: &&str| PinHash::of(&StubCrypto, pin.as_bytes()).0[..] == hash[..16];
-            PINS.iter().position(is_it).expect("a PIN that somebody chose")
+            PINS.iter().position(is_it).expect("one of the chosen PINs")
         });
         self.settle_retries(key, model);
         self.settle_credentials(key, model);
@@ -62,7 +62,7 @@ impl Before {
     fn settle_retries(&self, key: &mut Key<'_>, model: &mut Model) {
         let (left, _) = key.retries();
         let stored = setting(key, Setting::PinRetries).map_or(RETRIES, |stored| stored[0].into());
-        assert_eq!(stored, left, "what is in memory is what is in the store");
+        assert_eq!(stored, left, "memory and store agree");
         model.powered_up = key.powered_up;
         (model.retries, model.strikes) = match left {
             RETRIES => (left, 0),
@@ -122,7 +122,7 @@ fn settle_blobs(key: &mut Key<'_>, model: &mut Model) {
     let mut array = vec![0; len];
     store.read_large_blobs(Blobs::Committed, 0, &mut array).expect("a store");
     let (data, hash) = array.split_at(len - large_blobs::HASH_LENGTH);
-    assert!(StubCrypto.sha256(&[data]).starts_with(hash), "half of an array");
+    assert!(StubCrypto.sha256(&[data]).starts_with(hash), "an incomplete array");
     model.blobs = array;
 }
 

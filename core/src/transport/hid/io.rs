@@ -83,12 +83,12 @@ impl<R: ReportIo, C: FnMut() -> Instant> HidTransport<R, C> {
         Self { io, link: Link::new(clock, nonce) }
     }
 
-    /// The pipe. What is read from it or written to it here is missing in the transaction under way.
+    /// The pipe. Reports that are read from it or written to it directly are missing in a pending transaction.
     pub fn io_mut(&mut self) -> &mut R {
         &mut self.io
     }
 
-    /// The pipe, for instance to close it.
+    /// The pipe, for example to close it.
     pub fn into_io(self) -> R {
         self.io
     }
@@ -224,12 +224,12 @@ impl<R: AsyncReportIo, C: FnMut() -> Instant> AsyncHidTransport<R, C> {
         Self { io, link: Link::new(clock, nonce) }
     }
 
-    /// The pipe. What is read from it or written to it here is missing in the transaction under way.
+    /// The pipe. Reports that are read from it or written to it directly are missing in a pending transaction.
     pub fn io_mut(&mut self) -> &mut R {
         &mut self.io
     }
 
-    /// The pipe, for instance to close it.
+    /// The pipe, for example to close it.
     pub fn into_io(self) -> R {
         self.io
     }

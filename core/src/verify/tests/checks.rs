@@ -244,7 +244,7 @@ fn an_account_that_was_not_stated_must_be_named_by_the_user_handle() {
     };
     assert_eq!(unstated(None), Err(Error::UserHandle));
     assert_eq!(unstated(Some(b"alice")), Err(Error::UserHandle));
-    assert_eq!(unstated(Some(b"")), Err(Error::UserHandle), "an empty one is none");
+    assert_eq!(unstated(Some(b"")), Err(Error::UserHandle), "an empty one counts as absent");
     assert_eq!(unstated(Some(b"user")), Ok(()));
 }
 
@@ -259,7 +259,7 @@ fn an_empty_user_handle_is_that_of_no_response_and_counts_as_none() {
         }
     }
     let stated = assert_with(|_, _, response| response.user_handle = Some(b""));
-    assert_eq!(stated, Ok(()), "of an account that was stated");
+    assert_eq!(stated, Ok(()), "for a known account");
 }
 
 #[test]
