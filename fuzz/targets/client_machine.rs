@@ -134,6 +134,7 @@ fn wander<O: Operation>(
                     }
                     Output::Show(_) | Output::CancelDevice => expected = Happened::Time,
                     Output::Done => done = true,
+                    other => panic!("an output that this target does not know: {other:?}"),
                 }
             }
             Err(error) if error.cause == Cause::WrongState => {

@@ -149,6 +149,7 @@ impl<C: Backend> World<'_, C> {
                 }
                 Output::Reconnect => Input::TransportFailed,
                 Output::Done => return Ok(Course { result: Ok(()), entered, no_new_pin }),
+                other => return Err(format!("an output that the simulator does not know: {other:?}")),
             };
         }
     }

@@ -74,6 +74,7 @@ pub enum PreferredWithoutUv {
 }
 
 /// What happened, told to a ceremony.
+#[non_exhaustive]
 pub enum Input<'i> {
     /// Begin. Once, first.
     Start,
@@ -120,6 +121,7 @@ impl fmt::Debug for Input<'_> {
 }
 
 /// What a ceremony wants next. `I` is what it shows on the way: the items of a list, the samples of a finger.
+#[non_exhaustive]
 pub enum Output<'m, I = Infallible> {
     /// Send a request, then go on with [`Input::Time`].
     Send(Exchange<'m>),
@@ -208,6 +210,7 @@ pub struct Prompt<'m> {
 /// Why the user is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum Reason {
     /// For the first time.
     First,
