@@ -43,10 +43,12 @@ pub fn encode_in_place(buffer: &mut [u8], length: usize) {
     // bytes that are still to be read.
     for group in (0..length.div_ceil(3)).rev() {
         let from = group.saturating_mul(3);
-        let [first, second, third] = bytes::padded(bytes::part(buffer, from..from.saturating_add(3).min(length)));
+        let Some(three) = buffer.get(from..from.saturating_add(3).min(length)) else { continue };
+        let [first, second, third] = bytes::padded(three);
         let bits = u32::from_be_bytes([0, first, second, third]);
-        let characters = bytes::rest_mut(buffer, group.saturating_mul(4)).iter_mut();
-        for (place, shift) in characters.take(length.saturating_sub(from).saturating_add(1)).zip([18, 12, 6, 0]) {
+        let Some(characters) = buffer.get_mut(group.saturating_mul(4)..) else { continue };
+        let count = length.saturating_sub(from).saturating_add(1);
+        for (place, shift) in characters.iter_mut().take(count).zip([18, 12, 6, 0]) {
             *place = digit(bits >> shift) as u8; // ASCII
         }
     }
