@@ -16,6 +16,7 @@
 use std::{
     collections::VecDeque,
     io::{self, ErrorKind, Read, Write},
+    iter, mem,
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
@@ -25,10 +26,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use keyfob_core::bytes;
-use keyfob_core::transport::{
-    ReportIo,
-    hid::{BROADCAST, Command, ErrorCode, Packet, REPORT_LEN},
+use keyfob_core::{
+    bytes,
+    transport::{
+        ReportIo,
+        hid::{BROADCAST, Command, ErrorCode, Packet, REPORT_LEN},
+    },
 };
 
 use super::VirtualKey;
@@ -43,8 +46,10 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const IDLE: Duration = Duration::from_secs(60);
 /// How many connections may be open. One more closes the oldest connection that has not sent a whole report yet.
 const CONNECTIONS: usize = 32;
-/// How many reports can wait for the key. Further ones wait in the socket.
+/// How many batches of reports can wait for the key. Further ones wait in the socket.
 const QUEUE: usize = 16;
+/// How many bytes are read at once: those of a request with one or two ids.
+const READ: usize = 16 * REPORT_LEN;
 /// The first bytes of every INIT on the broadcast channel.
 const FIRST: [u8; 5] = [0xFF, 0xFF, 0xFF, 0xFF, 0x80 | Command::INIT.0];
 
@@ -64,7 +69,7 @@ pub enum Visit {
 /// Events from the connections' threads for the key's thread.
 enum Event {
     PluggedIn(TcpPipe, SocketAddr),
-    Report([u8; REPORT_LEN]),
+    Reports(Vec<[u8; REPORT_LEN]>),
     Left(SocketAddr),
     Refused(Visit),
     /// The listener failed.
@@ -80,9 +85,10 @@ pub fn serve(listener: &TcpListener, key: &mut VirtualKey<'_>, mut watch: impl F
     let listener = listener.try_clone()?;
     thread::Builder::new().spawn(move || accept(&listener, &events))?;
     let mut plugged: Option<TcpPipe> = None;
+    let mut message = Vec::new();
     loop {
         if let Some(pipe) = &mut plugged
-            && !send(pipe, key)
+            && !send(pipe, key, &mut message)
         {
             // The connection's thread then reads the end and sends `Left`.
             pipe.close();
@@ -95,8 +101,8 @@ pub fn serve(listener: &TcpListener, key: &mut VirtualKey<'_>, mut watch: impl F
                 plugged = Some(pipe);
                 watch(Visit::PluggedIn(peer));
             }
-            Ok(Event::Report(report)) if plugged.is_some() => key.receive(&report),
-            Ok(Event::Report(_)) => {}
+            Ok(Event::Reports(reports)) if plugged.is_some() => reports.iter().for_each(|report| key.receive(report)),
+            Ok(Event::Reports(_)) => {}
             Ok(Event::Left(peer)) => {
                 plugged = None;
                 watch(Visit::Left(peer));
@@ -109,14 +115,15 @@ pub fn serve(listener: &TcpListener, key: &mut VirtualKey<'_>, mut watch: impl F
     }
 }
 
-/// Sends the key's reports. Returns whether the client took them.
-fn send(pipe: &mut TcpPipe, key: &mut VirtualKey<'_>) -> bool {
+/// Sends the key's reports, all of a message in one system call. Returns whether the client took them. `message` is empty
+/// before and after the call.
+fn send(pipe: &mut TcpPipe, key: &mut VirtualKey<'_>, message: &mut Vec<u8>) -> bool {
     while let Some(report) = key.transmit() {
-        if pipe.write(&report).is_err() {
-            return false;
-        }
+        message.extend_from_slice(&report);
     }
-    true
+    let sent = message.is_empty() || pipe.stream.write_all(message).is_ok();
+    message.clear();
+    sent
 }
 
 /// Accepts connections and starts a thread for each.
@@ -173,6 +180,7 @@ enum Admission {
 /// Waits for the first report and then for the key.
 fn admit(stream: &TcpStream, door: &Door) -> io::Result<Admission> {
     stream.set_nodelay(true)?;
+    stream.set_write_timeout(Some(LONGEST_WRITE))?;
     let mut pipe = TcpPipe::new(stream.try_clone()?);
     let silent = door.wait_silently(stream.try_clone()?);
     let mut since = Instant::now();
@@ -202,11 +210,13 @@ fn forward(
     let gone = |_| io::Error::from(ErrorKind::BrokenPipe);
     let writer = TcpPipe::new(pipe.stream.try_clone()?);
     events.send(Event::PluggedIn(writer, peer)).map_err(gone)?;
-    events.send(Event::Report(first)).map_err(gone)?;
+    let mut reports = vec![first];
     loop {
-        if let Some(report) = pipe.read(IDLE)? {
-            events.send(Event::Report(report)).map_err(gone)?;
+        reports.extend(iter::from_fn(|| pipe.take()));
+        if !reports.is_empty() {
+            events.send(Event::Reports(mem::take(&mut reports))).map_err(gone)?;
         }
+        pipe.fill(IDLE)?;
     }
 }
 
@@ -243,7 +253,7 @@ impl Door {
     fn enter(&self) -> bool {
         let waited = self.left.wait_timeout_while(lock(&self.occupied), PATIENCE, |occupied| *occupied);
         let (mut occupied, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        !std::mem::replace(&mut occupied, true)
+        !mem::replace(&mut occupied, true)
     }
 
     fn leave(&self) {
@@ -285,15 +295,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Either end of the socket, as a pipe of reports.
 pub struct TcpPipe {
     stream: TcpStream,
-    /// A report that was received in part.
-    partial: [u8; REPORT_LEN],
-    filled: usize,
+    /// Reports that were read and are not handed out yet. The last one may be there in part.
+    buffer: [u8; READ],
+    from: usize,
+    to: usize,
+    /// The timeouts of the socket as they were set last, because setting one is a system call.
+    read_timeout: Option<Duration>,
+    is_write_bounded: bool,
 }
 
 impl TcpPipe {
     /// A pipe over a connected socket.
     pub const fn new(stream: TcpStream) -> Self {
-        Self { stream, partial: [0; REPORT_LEN], filled: 0 }
+        Self { stream, buffer: [0; READ], from: 0, to: 0, read_timeout: None, is_write_bounded: false }
     }
 
     fn close(&self) {
@@ -302,11 +316,43 @@ impl TcpPipe {
 
     /// Whether the report that was just read, or the received part of it, can begin with `head`.
     fn may_begin_with(&self, head: &[u8], report: Option<&[u8; REPORT_LEN]>) -> bool {
-        let here = match report {
-            Some(report) => report.as_slice(),
-            None => bytes::front(&self.partial, self.filled),
-        };
+        let here = report.map_or(self.waiting(), |report| report);
         here.iter().zip(head).all(|(here, head)| here == head)
+    }
+
+    fn waiting(&self) -> &[u8] {
+        self.buffer.get(self.from..self.to).unwrap_or_default()
+    }
+
+    /// The next whole report that was read.
+    fn take(&mut self) -> Option<[u8; REPORT_LEN]> {
+        let report = *self.waiting().first_chunk()?;
+        self.from = self.from.saturating_add(REPORT_LEN);
+        Some(report)
+    }
+
+    /// Reads as much as there is, and waits at most `wait` for it. To be called when there is no whole report.
+    fn fill(&mut self, wait: Duration) -> io::Result<()> {
+        bytes::shift(&mut self.buffer, self.from..self.to, 0);
+        (self.from, self.to) = (0, self.to.saturating_sub(self.from));
+        if wait.is_zero() {
+            self.stream.set_nonblocking(true)?;
+        } else if self.read_timeout != Some(wait) {
+            self.stream.set_read_timeout(Some(wait.max(SHORTEST_WAIT)))?;
+            self.read_timeout = Some(wait);
+        }
+        let read = self.stream.read(self.buffer.get_mut(self.to..).unwrap_or_default());
+        if wait.is_zero() {
+            self.stream.set_nonblocking(false)?;
+        }
+        match read {
+            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+            Ok(count) => self.to = self.to.saturating_add(count),
+            Err(error)
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 }
 
@@ -314,7 +360,10 @@ impl ReportIo for TcpPipe {
     type Error = io::Error;
 
     fn write(&mut self, report: &[u8; REPORT_LEN]) -> io::Result<()> {
-        self.stream.set_write_timeout(Some(LONGEST_WRITE))?;
+        if !self.is_write_bounded {
+            self.stream.set_write_timeout(Some(LONGEST_WRITE))?;
+            self.is_write_bounded = true;
+        }
         self.stream.write_all(report)
     }
 
@@ -323,28 +372,10 @@ impl ReportIo for TcpPipe {
     /// # Errors
     /// [`ErrorKind::UnexpectedEof`] when the other end has closed the connection.
     fn read(&mut self, wait: Duration) -> io::Result<Option<[u8; REPORT_LEN]>> {
-        if wait.is_zero() {
-            self.stream.set_nonblocking(true)?;
-        } else {
-            self.stream.set_read_timeout(Some(wait.max(SHORTEST_WAIT)))?;
+        if let Some(report) = self.take() {
+            return Ok(Some(report));
         }
-        let read = self.stream.read(bytes::rest_mut(&mut self.partial, self.filled));
-        if wait.is_zero() {
-            self.stream.set_nonblocking(false)?;
-        }
-        match read {
-            Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
-            Ok(count) => {
-                self.filled = self.filled.saturating_add(count);
-                if self.filled < REPORT_LEN {
-                    return Ok(None);
-                }
-                self.filled = 0;
-                Ok(Some(self.partial))
-            }
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(None),
-            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(None),
-            Err(error) => Err(error),
-        }
+        self.fill(wait)?;
+        Ok(self.take())
     }
 }
