@@ -36,6 +36,25 @@ fn identifiers(key: &mut Key, token: &Token) -> (Vec<u8>, Vec<u8>) {
     })
 }
 
+#[test]
+fn the_keys_of_the_identifiers_are_derived_once_and_again_when_the_token_changes() {
+    let mut key = stocked();
+    let derivations = |key: &mut Key| {
+        CALLS.set(Calls::default());
+        key.info(|_| ());
+        CALLS.get().hashes
+    };
+    assert_eq!((derivations(&mut key) > 0, derivations(&mut key)), (true, 0));
+    let token = key.persistent();
+    let before = identifiers(&mut key, &token);
+    assert_eq!(key.change_pin(Two, PIN, "98765432"), Status::OK);
+    assert!(derivations(&mut key) > 0);
+    let token = key.token(Two, "98765432", PCMR, None).unwrap();
+    assert_eq!(identifiers(&mut key, &token), before);
+    let mut key = key.power_cut();
+    assert_eq!((derivations(&mut key) > 0, derivations(&mut key)), (true, 0));
+}
+
 /// 6.5.5 getPinUvAuthTokenUsingPinWithPermissions: pcmr with another permission → UNAUTHORIZED_PERMISSION
 #[test]
 fn the_permission_pcmr_is_granted_alone_and_only_where_it_is_supported() {

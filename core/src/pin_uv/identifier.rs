@@ -24,32 +24,10 @@ pub const DEVICE_IDENTIFIER: Purpose = Purpose("encIdentifier");
 pub const CRED_STORE_STATE: Purpose = Purpose("encCredStoreState");
 
 impl Token {
-    /// Encrypts `value` under this persistent token, with a fresh IV.
-    ///
-    /// # Errors
-    /// [`Error::RandomSource`]: the random source failed.
-    pub fn encrypt_value<C: Hash + Cipher, R: TryCryptoRng + ?Sized>(
-        &self,
-        crypto: &C,
-        rng: &mut R,
-        purpose: Purpose,
-        value: &[u8; 16],
-    ) -> Result<[u8; 32], Error> {
-        let mut iv = [0; 16];
-        fill_random(rng, &mut iv)?;
-        Ok(self.encrypt_value_with_iv(crypto, iv, purpose, value))
-    }
-
-    pub(super) fn encrypt_value_with_iv<C: Hash + Cipher>(
-        &self,
-        crypto: &C,
-        iv: [u8; 16],
-        purpose: Purpose,
-        value: &[u8; 16],
-    ) -> [u8; 32] {
-        let mut block = *value;
-        crypto.aes128_cbc_encrypt(&self.value_key(crypto, purpose), &iv, &mut block);
-        bytes::concat(&[&iv, &block])
+    /// The key under which this persistent token encrypts a value.
+    pub fn value_key<C: Hash>(&self, crypto: &C, purpose: Purpose) -> ValueKey {
+        let long = Zeroizing::new(crypto.hkdf_sha256(&[0; 32], self.as_bytes(), purpose.0.as_bytes()));
+        ValueKey(Zeroizing::new(bytes::first(&*long)))
     }
 
     /// The value of an encIdentifier or encCredStoreState. `None` unless `encrypted` is 32 bytes long. With a wrong
@@ -58,12 +36,33 @@ impl Token {
     pub fn decrypt_value<C: Hash + Cipher>(&self, crypto: &C, purpose: Purpose, encrypted: &[u8]) -> Option<[u8; 16]> {
         let (iv, rest) = encrypted.split_first_chunk::<16>()?;
         let mut block: [u8; 16] = rest.try_into().ok()?;
-        crypto.aes128_cbc_decrypt(&self.value_key(crypto, purpose), iv, &mut block);
+        crypto.aes128_cbc_decrypt(&self.value_key(crypto, purpose).0, iv, &mut block);
         Some(block)
     }
+}
 
-    fn value_key<C: Hash>(&self, crypto: &C, purpose: Purpose) -> Zeroizing<[u8; 16]> {
-        let long = Zeroizing::new(crypto.hkdf_sha256(&[0; 32], self.as_bytes(), purpose.0.as_bytes()));
-        Zeroizing::new(bytes::first(&*long))
+/// Encrypts encIdentifier, or encCredStoreState. It stays the same as long as the persistent token does.
+pub struct ValueKey(Zeroizing<[u8; 16]>);
+
+impl ValueKey {
+    /// Encrypts `value` with a fresh IV.
+    ///
+    /// # Errors
+    /// [`Error::RandomSource`]: the random source failed.
+    pub fn encrypt<C: Cipher, R: TryCryptoRng + ?Sized>(
+        &self,
+        crypto: &C,
+        rng: &mut R,
+        value: &[u8; 16],
+    ) -> Result<[u8; 32], Error> {
+        let mut iv = [0; 16];
+        fill_random(rng, &mut iv)?;
+        Ok(self.encrypt_with_iv(crypto, iv, value))
+    }
+
+    pub(super) fn encrypt_with_iv<C: Cipher>(&self, crypto: &C, iv: [u8; 16], value: &[u8; 16]) -> [u8; 32] {
+        let mut block = *value;
+        crypto.aes128_cbc_encrypt(&self.0, &iv, &mut block);
+        bytes::concat(&[&iv, &block])
     }
 }

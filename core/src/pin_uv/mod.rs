@@ -27,7 +27,7 @@ mod pin;
 mod proof;
 mod token;
 
-pub use identifier::{CRED_STORE_STATE, DEVICE_IDENTIFIER, Purpose};
+pub use identifier::{CRED_STORE_STATE, DEVICE_IDENTIFIER, Purpose, ValueKey};
 pub use pin::{MAX_PIN_BYTES, PaddedPin, PinError, PinHash};
 pub use proof::UserVerified;
 pub use token::{INITIAL_USAGE_LIMIT, MAX_TOKEN, MAX_USAGE_PERIOD, Permissions, Token, TokenState, USER_PRESENT_LIMIT};

@@ -5,7 +5,7 @@ use keyfob_core::{
     Instant, Status,
     cbor::Text,
     crypto::{self, Hash, P256Point, P256Secret},
-    pin_uv::{Permissions, Protocol, TokenState, UserVerified},
+    pin_uv::{Permissions, Protocol, TokenState, UserVerified, ValueKey},
 };
 
 use super::{
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     caps::Caps,
-    store::{Change, Store, StoreError},
+    store::{Change, Setting, Store, StoreError},
 };
 
 /// The seed of the credential keys, in bytes.
@@ -32,6 +32,8 @@ pub(super) struct Authenticator<'c, P: Platform> {
     pub store: P::Store,
     pub powered_up: Instant,
     pub credential_keys: CredentialKeys,
+    /// The keys of encIdentifier and encCredStoreState, once getInfo was asked with this persistent token.
+    pub identifier_keys: Option<[ValueKey; 2]>,
     pub pin: PinState,
     /// Attempts of built-in user verification left.
     pub uv_retries: u8,
@@ -72,6 +74,9 @@ pub(super) fn crypto_status(_: crypto::Error) -> Status {
 impl<P: Platform> Authenticator<'_, P> {
     /// Commits `changes`. If that fails, the store is asked what is in force: it may have been made.
     pub fn commit_or_reload(&mut self, changes: &[Change<'_>]) -> Result<(), Status> {
+        if changes.iter().any(|change| matches!(change, Change::Set(Setting::PersistentToken, _))) {
+            self.identifier_keys = None; // they follow from it
+        }
         let committed = self.store.commit(changes).map_err(store_status);
         if committed.is_err() {
             let _ = self.load(); // if it does not say, the next power-up asks again

@@ -34,6 +34,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
             store,
             powered_up: now,
             credential_keys: CredentialKeys::default(),
+            identifier_keys: None,
             pin: PinState { is_set: false, retries: 0, mismatches: 0 },
             uv_retries: 0,
             fingerprints: Vec::new(),
@@ -82,7 +83,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
             }
         }
         self.credential_keys = CredentialKeys::derive(&self.crypto, &*value);
-        self.sign_counts = None;
+        (self.sign_counts, self.identifier_keys) = (None, None);
         self.load_pin()?;
         self.load_fingerprints(&mut [0; Setting::MAX_LEN])?;
         self.load_uv_retries()?;
