@@ -209,7 +209,7 @@ pub(crate) fn credential_id(response: &[u8]) -> Range<usize> {
 }
 
 pub(crate) fn encoded(encode: impl FnOnce(&mut [u8]) -> Result<usize, Overflow>) -> Vec<u8> {
-    let mut buffer = vec![0; 2048];
+    let mut buffer = vec![0; 8192];
     let len = encode(&mut buffer).expect("fits");
     buffer.truncate(len);
     buffer
@@ -252,21 +252,22 @@ pub(crate) struct Agreed {
 }
 
 impl Agreed {
-    pub(crate) fn new(key: &mut Key, rng: &mut ChaCha20Rng) -> Self {
+    pub(crate) fn new(key: &mut impl Authenticator, rng: &mut ChaCha20Rng) -> Self {
         let request = client_pin::Request {
             pin_uv_auth_protocol: Some(2),
             sub_command: Some(subcommand::GET_KEY_AGREEMENT),
             ..client_pin::Request::default()
         };
-        let response = key.answer(&encoded(|buffer| encode_request(Command::CLIENT_PIN, &request, buffer)));
-        let response: client_pin::Response<'_> = decode_response(response).expect("a key");
+        let request = encoded(|buffer| encode_request(Command::CLIENT_PIN, &request, buffer));
+        let response = key.call(&request);
+        let response: client_pin::Response<'_> = decode_response(response.as_ref()).expect("a key");
         let peer = response.key_agreement.expect("a key");
         let (point, shared) = pin_uv::encapsulate(&RustCrypto, rng, Protocol::Two, &peer).expect("a point");
         Self { point, shared }
     }
 
     /// setPIN.
-    fn set_pin_request(&mut self, rng: &mut ChaCha20Rng) -> Vec<u8> {
+    pub(crate) fn set_pin_request(&mut self, rng: &mut ChaCha20Rng) -> Vec<u8> {
         let new_pin = self.encrypt(rng, PaddedPin::new(PIN, 4).expect("a PIN").as_bytes());
         let param = self.shared.authenticate(&RustCrypto, &[&new_pin]);
         let request = client_pin::Request {

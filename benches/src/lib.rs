@@ -3,10 +3,13 @@
 
 use std::process::ExitCode;
 
+#[cfg(feature = "aws-lc")]
+pub mod aws_lc;
 pub mod ceremonies;
 pub mod commands;
 pub mod lookups;
 pub mod messages;
+pub mod scale;
 
 /// A measured operation. It is prepared once and run many times.
 pub struct Operation {

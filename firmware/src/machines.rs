@@ -16,7 +16,7 @@ use keyfob_core::{
 };
 use keyfob_soft_authenticator::engine::{self, Event};
 #[cfg(feature = "flash-log")]
-use keyfob_soft_authenticator::store::{Blobs, Change, FlashStore, Setting, Store};
+use keyfob_soft_authenticator::store::{Blobs, Change, FlashStore, Query, Setting, Store};
 
 #[cfg(feature = "flash-log")]
 use crate::seams::Pages;
@@ -105,7 +105,7 @@ state!(flash_store, FlashLog);
 pub fn flash_store(store: &mut FlashLog, changes: &[Change<'_>], out: &mut [u8]) {
     let _ = black_box(store.get(black_box(Setting::Pin), out));
     let _ = black_box(store.find(black_box(&[0; 32]), black_box(None), out));
-    let _ = black_box(store.walk(black_box(None), out));
+    let _ = black_box(store.next(black_box(Query::All), black_box(None), out));
     let _ = black_box(store.commit(changes));
     let _ = black_box(store.stage(black_box(0), out));
     let _ = black_box(store.read_large_blobs(Blobs::Committed, black_box(0), out));

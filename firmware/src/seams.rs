@@ -7,7 +7,7 @@ use keyfob_core::crypto::StubCrypto;
 use keyfob_soft_authenticator::{
     Caps,
     engine::{Config, Platform},
-    store::{Blobs, Change, Found, Number, Setting, Store, StoreError},
+    store::{Blobs, Change, Found, Number, Query, Setting, Store, StoreError},
 };
 use rand_core::{TryCryptoRng, TryRng};
 
@@ -84,17 +84,12 @@ impl Store for Flash {
         black_box(Ok(None))
     }
 
-    fn find(&mut self, _: &[u8; 32], _: Option<Number>, out: &mut [u8]) -> Result<Option<Found>, StoreError> {
+    fn next(&mut self, _: Query<'_>, _: Option<Number>, out: &mut [u8]) -> Result<Option<Found>, StoreError> {
         black_box(out);
         black_box(Ok(None))
     }
 
-    fn walk(&mut self, _: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
-        black_box(out);
-        black_box(Ok(None))
-    }
-
-    fn count(&mut self) -> Result<u32, StoreError> {
+    fn count(&mut self, _: Query<'_>) -> Result<u32, StoreError> {
         black_box(Ok(0))
     }
 

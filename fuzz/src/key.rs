@@ -10,7 +10,7 @@ use keyfob_core::{
 };
 use keyfob_soft_authenticator::{
     engine::{Config, Engine, Event, Platform, Progress, Wait},
-    store::{Blobs, Change, Found, MemoryStore, Number, Setting, Store, StoreError},
+    store::{Blobs, Change, Found, MemoryStore, Number, Query, Setting, Store, StoreError},
 };
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
@@ -72,21 +72,12 @@ impl Store for WatchedStore {
         self.memory.get(setting, out)
     }
 
-    fn find(
-        &mut self,
-        rp_id_hash: &[u8; 32],
-        before: Option<Number>,
-        out: &mut [u8],
-    ) -> Result<Option<Found>, StoreError> {
-        self.memory.find(rp_id_hash, before, out)
+    fn next(&mut self, query: Query<'_>, before: Option<Number>, out: &mut [u8]) -> Result<Option<Found>, StoreError> {
+        self.memory.next(query, before, out)
     }
 
-    fn walk(&mut self, before: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
-        self.memory.walk(before, out)
-    }
-
-    fn count(&mut self) -> Result<u32, StoreError> {
-        self.memory.count()
+    fn count(&mut self, query: Query<'_>) -> Result<u32, StoreError> {
+        self.memory.count(query)
     }
 
     fn large_blobs_capacity(&self) -> usize {

@@ -2,10 +2,10 @@
 //! Also arbitrary bytes on the flash: the store may refuse to start, but must not panic.
 #![no_main]
 
-use keyfob_core::crypto::StubCrypto;
+use keyfob_core::{crypto::StubCrypto, extensions::cred_protect::Level};
 use keyfob_fuzz::Input;
 use keyfob_soft_authenticator::store::{
-    Blobs, Change, FlashStore, MAX_RECORD, Setting, Store, StoreError,
+    Blobs, Change, FlashStore, MAX_RECORD, Query, Setting, Store, StoreError,
     flash::{Cut, SimulatedFlash, Tear},
 };
 use libfuzzer_sys::fuzz_target;
@@ -79,8 +79,8 @@ fn contents(store: &mut OnFlash<'_>) -> Model {
         model.settings[which] = len.map(|len| out[..len].to_vec());
     }
     let (mut before, mut out) = (None, [0; MAX_RECORD]);
-    while let Some((rp_id_hash, found)) = store.walk(before, &mut out).expect("a credential is whole") {
-        model.credentials.insert(0, (found.number, rp_id_hash[0], out[..found.len].to_vec()));
+    while let Some(found) = store.next(Query::All, before, &mut out).expect("a credential is whole") {
+        model.credentials.insert(0, (found.number, found.rp_id_hash[0], out[..found.len].to_vec()));
         before = Some(found.number);
     }
     model.large_blobs = vec![0; store.large_blobs_len().expect("the store works")];
@@ -94,7 +94,7 @@ fn number_of_the_next(mut flash: Flash, model: &Model) -> Option<u32> {
     let put = Change::Put { rp_id_hash: &[9; 32], record: &[] };
     let oldest = model.credentials.first().map(|credential| Change::Delete(credential.0));
     store.commit(&[put]).or_else(|error| store.commit(&[oldest.ok_or(error)?, put])).ok()?;
-    Some(store.walk(None, &mut [0; MAX_RECORD]).expect("it is there")?.1.number)
+    Some(store.next(Query::All, None, &mut [0; MAX_RECORD]).expect("it is there")?.number)
 }
 
 fn bytes(input: &mut Input<'_>, most: usize) -> Vec<u8> {
@@ -287,8 +287,13 @@ fn anything(mut input: Input<'_>) {
         }
         match input.byte() % 8 {
             0 => drop(store.get(SETTINGS[usize::from(input.byte() % 3)], &mut out)),
-            1 => drop(store.find(&[input.byte() % 3; 32], None, &mut out)),
-            2 => drop(store.walk(Some(input.byte().into()), &mut out)),
+            1 => {
+                let (rp_id_hash, protection) = (&[input.byte() % 3; 32], Level(input.byte().into()));
+                let query = Query::RelyingParty { rp_id_hash, protection };
+                drop(store.count(query));
+                drop(store.next(query, None, &mut out));
+            }
+            2 => drop(store.next(Query::All, Some(input.byte().into()), &mut out)),
             3 => drop(store.tidy()),
             4 => drop(store.stage(0, &bytes(&mut input, 512))),
             5 => drop(store.commit(&[Change::LargeBlobs(input.word())])),

@@ -7,7 +7,7 @@ use std::{
 
 use keyfob_core::bytes;
 use keyfob_soft_authenticator::store::{
-    Blobs, Change, Credential, Found, MemoryStore, Number, Setting, Store, StoreError,
+    Blobs, Change, Credential, Found, MemoryStore, Number, Query, Setting, Store, StoreError,
 };
 
 use crate::{Mutation, model::Attempts};
@@ -203,21 +203,12 @@ impl Store for Flash {
         self.medium.borrow_mut().0.get(setting, out)
     }
 
-    fn find(
-        &mut self,
-        rp_id_hash: &[u8; 32],
-        before: Option<Number>,
-        out: &mut [u8],
-    ) -> Result<Option<Found>, StoreError> {
-        self.medium.borrow_mut().0.find(rp_id_hash, before, out)
+    fn next(&mut self, query: Query<'_>, before: Option<Number>, out: &mut [u8]) -> Result<Option<Found>, StoreError> {
+        self.medium.borrow_mut().0.next(query, before, out)
     }
 
-    fn walk(&mut self, before: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
-        self.medium.borrow_mut().0.walk(before, out)
-    }
-
-    fn count(&mut self) -> Result<u32, StoreError> {
-        self.medium.borrow_mut().0.count()
+    fn count(&mut self, query: Query<'_>) -> Result<u32, StoreError> {
+        self.medium.borrow_mut().0.count(query)
     }
 
     fn large_blobs_capacity(&self) -> usize {

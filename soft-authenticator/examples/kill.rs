@@ -23,9 +23,10 @@ use std::{
 use keyfob_core::{
     cose::Algorithm,
     ctap2::{RpEntity, UserEntity},
+    extensions::cred_protect::Level,
 };
 use keyfob_soft_authenticator::store::{
-    Blobs, Change, Credential, FileStore, MAX_RECORD, Number, Setting, Store, file::OpenErrorReason,
+    Blobs, Change, Credential, FileStore, MAX_RECORD, Number, Query, Setting, Store, file::OpenErrorReason,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
@@ -72,20 +73,27 @@ impl Model {
             }
         }
         let mut before = None;
-        while let Some((rp_id_hash, found)) = store.walk(before, &mut out).unwrap() {
+        while let Some(found) = store.next(Query::All, before, &mut out).unwrap() {
             let record = out[..found.len].to_vec();
-            assert_eq!(store.find(&rp_id_hash, Some(found.number + 1), &mut out).unwrap(), Some(found));
-            assert!(out[..found.len] == record, "the index leads to another record");
-            let id = Credential::decode(&record).unwrap().id;
-            assert_eq!(store.find_id(id, &mut out).unwrap(), Some((rp_id_hash, found)));
+            let Credential { id, user, .. } = Credential::decode(&record).unwrap();
+            let (rp_id_hash, protection) = (&found.rp_id_hash, Level::USER_VERIFICATION_REQUIRED);
+            for query in [
+                Query::RelyingParty { rp_id_hash, protection },
+                Query::User { rp_id_hash, user_id: user.id },
+                Query::Id(id),
+                Query::Listed { rp_id_hash, id, protection },
+            ] {
+                assert_eq!(store.next(query, Some(found.number + 1), &mut out).unwrap(), Some(found));
+                assert!(out[..found.len] == record, "the index leads to another record");
+            }
             model.credentials.insert(found.number, (rp_id_hash[0], record));
             before = Some(found.number);
         }
-        assert_eq!(store.count().unwrap() as usize, model.credentials.len());
+        assert_eq!(store.count(Query::All).unwrap() as usize, model.credentials.len());
         let mut newest: BTreeMap<u8, Number> = BTreeMap::new();
         let mut before = None;
-        while let Some((rp_id_hash, found)) = store.walk_rps(before, &mut out).unwrap() {
-            newest.insert(rp_id_hash[0], found.number);
+        while let Some(found) = store.next(Query::RelyingParties, before, &mut out).unwrap() {
+            newest.insert(found.rp_id_hash[0], found.number);
             before = Some(found.number);
         }
         let expected = model.credentials.iter().map(|(number, (rp, _))| (*rp, *number)).collect();

@@ -1,7 +1,9 @@
 //! Stores with one defect each, which the sweep of `power_sweep.rs` must find.
 
 use embedded_storage::nor_flash::{ErrorType, NorFlash, ReadNorFlash};
-use keyfob_soft_authenticator::store::{Blobs, Change, Found, Number, Setting, Store, StoreError, flash::PowerIsOff};
+use keyfob_soft_authenticator::store::{
+    Blobs, Change, Found, Number, Query, Setting, Store, StoreError, flash::PowerIsOff,
+};
 
 use super::{
     harness::*,
@@ -46,16 +48,12 @@ impl Store for Broken {
         }
     }
 
-    fn find(&mut self, rp: &[u8; 32], before: Option<Number>, out: &mut [u8]) -> Result<Option<Found>, StoreError> {
-        self.store.find(rp, before, out)
+    fn next(&mut self, query: Query<'_>, before: Option<Number>, out: &mut [u8]) -> Result<Option<Found>, StoreError> {
+        self.store.next(query, before, out)
     }
 
-    fn walk(&mut self, before: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
-        self.store.walk(before, out)
-    }
-
-    fn count(&mut self) -> Result<u32, StoreError> {
-        self.store.count()
+    fn count(&mut self, query: Query<'_>) -> Result<u32, StoreError> {
+        self.store.count(query)
     }
 
     fn remaining(&mut self) -> Result<u32, StoreError> {

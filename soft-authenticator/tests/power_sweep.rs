@@ -21,7 +21,7 @@ use keyfob_core::{
 use keyfob_soft_authenticator::{
     engine::Config,
     store::{
-        Blobs, Change, MAX_RECORD, Setting, Store,
+        Blobs, Change, MAX_RECORD, Query, Setting, Store,
         flash::{Cut, SimulatedFlash, Tear},
     },
 };
@@ -271,8 +271,8 @@ impl State {
         let mut store = BenchStore::on_flash(flash);
         let settings = SETTINGS.map(|setting| store.setting(setting)).to_vec();
         let (mut credentials, mut before, mut out) = (Vec::new(), None, [0; MAX_RECORD]);
-        while let Some((rp_id_hash, found)) = store.walk(before, &mut out).unwrap() {
-            credentials.push((found.number, rp_id_hash, out[..found.len].to_vec()));
+        while let Some(found) = store.next(Query::All, before, &mut out).unwrap() {
+            credentials.push((found.number, found.rp_id_hash, out[..found.len].to_vec()));
             before = Some(found.number);
         }
         let mut large_blobs = vec![0; store.large_blobs_len().unwrap()];

@@ -6,28 +6,12 @@
 //! because it reads a clock and builds C.
 #![allow(clippy::disallowed_methods)]
 
-use std::{hint::black_box, process::ExitCode, time::Instant};
+use std::{process::ExitCode, time::Instant};
 
-use aws_lc_rs::{
-    rand::SystemRandom,
-    signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair},
-};
-use keyfob_benches::{Operation, ceremonies, run_one};
+use keyfob_benches::{Operation, aws_lc::floor, ceremonies, run_one};
 
 const RUNS: u32 = 5000;
 const LIMIT: f64 = 1.15;
-
-/// Calls AWS-LC directly, with its own storage format for keys.
-fn floor() -> Box<dyn FnMut()> {
-    let rng = SystemRandom::new();
-    let stored = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &rng).expect("a key");
-    Box::new(move || {
-        let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).expect("a key");
-        black_box(key.sign(&rng, black_box(&[1; 196]))).expect("a signature");
-        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, stored.as_ref()).expect("the key");
-        black_box(key.sign(&rng, black_box(&[1; 69]))).expect("a signature");
-    })
-}
 
 const OPERATIONS: [Operation; 3] = [
     Operation { name: "AWS-LC: key pair and two signatures", prepare: floor },

@@ -51,6 +51,16 @@ impl<'a, T> List<'a, T> {
     }
 }
 
+impl<'a, T> ListIter<'a, T> {
+    /// The encoded items that are left, and what follows them; empty over a slice.
+    pub const fn rest(&self) -> &'a [u8] {
+        match self {
+            Self::Cbor(items) => items.reader.rest(),
+            Self::Slice(_) => &[],
+        }
+    }
+}
+
 impl<T> Clone for ListIter<'_, T> {
     fn clone(&self) -> Self {
         match self {

@@ -7,7 +7,7 @@ use keyfob_core::{
     pin_uv::PinHash,
 };
 use keyfob_fuzz::key::Key;
-use keyfob_soft_authenticator::store::{Blobs, MAX_RECORD, Number, Setting, Store};
+use keyfob_soft_authenticator::store::{Blobs, MAX_RECORD, Number, Query, Setting, Store};
 
 use crate::model::{Model, PINS, RETRIES, RPS};
 
@@ -88,9 +88,9 @@ impl Before {
         }
         let kept = superseded(key);
         let (mut stored, mut before, mut record) = (Vec::new(), None, [0; MAX_RECORD]);
-        while let Some((hash, found)) = key.engine.store().walk(before, &mut record).expect("a store") {
+        while let Some(found) = key.engine.store().next(Query::All, before, &mut record).expect("a store") {
             let credential = found.credential(&record).expect("a credential");
-            let is_it = |rp: &&str| StubCrypto.sha256(&[rp.as_bytes()]) == hash;
+            let is_it = |rp: &&str| StubCrypto.sha256(&[rp.as_bytes()]) == found.rp_id_hash;
             let rp = RPS.iter().position(is_it).expect("a relying party");
             if !kept.contains(&found.number) {
                 stored.push((rp, credential.user.id[0], credential.id.to_vec()));

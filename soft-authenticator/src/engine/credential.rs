@@ -1,33 +1,23 @@
 //! Credentials, wherever they are kept: in the store, or wrapped in their own id.
 
 use keyfob_core::{bytes, cose::Algorithm, extensions::cred_protect::Level};
-use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::{
     authenticator::Authenticator,
     platform::Platform,
-    wrapping::{ALGORITHM, MAX_ID, Properties, Purpose, Wrapped},
+    wrapping::{ALGORITHM, MAX_ID, Properties, Purpose, Wrapped, shown},
 };
-use crate::store::{Credential, Found, Number, Store, StoreError};
+use crate::store::{Credential, Found, Number, Query, Store, StoreError};
 
 /// Where a credential is that the relying party named and that may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Located {
-    /// In the store, under this number.
-    Stored(Number),
+    /// In the store.
+    Stored,
     /// In its own id.
     Wrapped,
-}
-
-impl Located {
-    /// The number of a stored one.
-    pub const fn number(self) -> Option<Number> {
-        match self {
-            Self::Stored(number) => Some(number),
-            Self::Wrapped => None,
-        }
-    }
 }
 
 /// A credential of this authenticator, opened in the scratch area.
@@ -51,38 +41,36 @@ impl<P: Platform> Authenticator<'_, P> {
     /// Where the credential is that `id` stands for, if it is this authenticator's and this relying party's, and
     /// `credProtect` does not hide it.
     ///
-    /// An id that is unknown, foreign or malformed takes the same work as the id of a hidden credential: every
-    /// credential of the relying party is read once, the id is opened, and both results are combined without a branch.
-    /// Time tells only how many credentials the relying party has.
+    /// An id that is unknown, foreign or malformed takes the same work as the id of a hidden credential: the store looks
+    /// for it in its index and reads no record, the id is opened, and both results are combined without a branch.
     pub fn locate(
         &mut self,
         rp_id_hash: &[u8; 32],
         id: &[u8],
         user_verified: bool,
-        scratch: &mut [u8],
     ) -> Result<Option<Located>, StoreError> {
-        // As long as any id of this authenticator, so that lengths make no difference.
-        let mut wanted = [0; MAX_ID];
-        bytes::copy_prefix(&mut wanted, id);
-        let (mut stored, mut shown, mut number) = (Choice::from(0), Choice::from(0), Number::default());
-        let mut before = None;
-        while let Some(found) = self.find(rp_id_hash, before, scratch)? {
-            if let Some(credential) = found.credential(scratch) {
-                let prefix = wanted.get(..credential.id.len()).unwrap_or(&wanted);
-                let same = credential.id.ct_eq(prefix) & credential.id.len().ct_eq(&id.len());
-                stored |= same;
-                shown |= same & !properties(&credential).hide_it(user_verified, true);
-                number.conditional_assign(&found.number, same);
-            }
-            before = Some(found.number);
-        }
+        let listed = Query::Listed { rp_id_hash, id, protection: shown(user_verified, true) };
+        let stored = !self.store.count(listed)?.ct_eq(&0);
+        let mut shown = stored;
         let mut wrapped = Zeroizing::new([0; MAX_ID]);
         if let Some((is_ours, opened)) = self.credential_keys.unwrap(&self.crypto, rp_id_hash, id, &mut wrapped) {
             let properties = Properties::from_byte(opened.get(ALGORITHM).copied().unwrap_or_default());
-            shown |= is_ours & !properties.hide_it(user_verified, true);
+            shown |= is_ours & !properties.hide_it(user_verified);
         }
-        let located = if stored.into() { Located::Stored(number) } else { Located::Wrapped };
+        let located = if stored.into() { Located::Stored } else { Located::Wrapped };
         Ok(Some(located).filter(|_| shown.into()))
+    }
+
+    /// The number of the credential in the store that `id` stands for.
+    pub fn number_of(
+        &mut self,
+        rp_id_hash: &[u8; 32],
+        id: &[u8],
+        user_verified: bool,
+        scratch: &mut [u8],
+    ) -> Result<Option<Number>, StoreError> {
+        let listed = Query::Listed { rp_id_hash, id, protection: shown(user_verified, true) };
+        Ok(self.next(listed, None, scratch)?.map(|found| found.number))
     }
 
     /// The credential that is wrapped in `id`.
@@ -107,16 +95,19 @@ impl<P: Platform> Authenticator<'_, P> {
         user_verified: bool,
         scratch: &'s mut [u8],
     ) -> Result<Option<Opened<'s>>, StoreError> {
-        let mut before = before;
-        while let Some(found) = self.find(rp_id_hash, before, scratch)? {
-            // A record that cannot be read is passed over, so that it does not hide the others.
-            let credential = found.credential(scratch).filter(|_| !self.superseded.has(found.number));
-            if credential.is_some_and(|credential| (!properties(&credential).hide_it(user_verified, false)).into()) {
-                return Ok(opened(scratch, found));
-            }
-            before = Some(found.number);
-        }
-        Ok(None)
+        let query = Query::RelyingParty { rp_id_hash, protection: shown(user_verified, false) };
+        Ok(self.next_current(query, before, scratch)?.and_then(|found| opened(scratch, found)))
+    }
+
+    /// How many these are.
+    pub fn count_stored(
+        &mut self,
+        rp_id_hash: &[u8; 32],
+        user_verified: bool,
+        scratch: &mut [u8],
+    ) -> Result<u32, StoreError> {
+        let query = Query::RelyingParty { rp_id_hash, protection: shown(user_verified, false) };
+        self.count_current(query, scratch)
     }
 
     /// The discoverable credential with this number.
@@ -126,7 +117,8 @@ impl<P: Platform> Authenticator<'_, P> {
         number: Number,
         scratch: &'s mut [u8],
     ) -> Result<Option<Opened<'s>>, StoreError> {
-        let found = self.find(rp_id_hash, number.checked_add(1), scratch)?;
+        let query = Query::RelyingParty { rp_id_hash, protection: shown(true, false) };
+        let found = self.next(query, number.checked_add(1), scratch)?;
         Ok(found.filter(|found| found.number == number).and_then(|found| opened(scratch, found)))
     }
 
@@ -137,15 +129,33 @@ impl<P: Platform> Authenticator<'_, P> {
         user_id: &[u8],
         scratch: &mut [u8],
     ) -> Result<Option<Found>, StoreError> {
-        let mut before = None;
-        while let Some(found) = self.find(rp_id_hash, before, scratch)? {
-            let credential = found.credential(scratch).filter(|_| !self.superseded.has(found.number));
-            if credential.is_some_and(|credential| credential.user.id == user_id) {
-                return Ok(Some(found));
-            }
-            before = Some(found.number);
+        self.next_current(Query::User { rp_id_hash, user_id }, None, scratch)
+    }
+
+    /// The newest credential that is asked for, is older than `before` and was not replaced, its record in `scratch`.
+    pub fn next_current(
+        &mut self,
+        query: Query<'_>,
+        before: Option<Number>,
+        scratch: &mut [u8],
+    ) -> Result<Option<Found>, StoreError> {
+        let mut found = self.next(query, before, scratch)?;
+        // A few at most.
+        while let Some(Found { number, .. }) = found.filter(|found| self.superseded.has(found.number)) {
+            found = self.next(query, Some(number), scratch)?;
         }
-        Ok(None)
+        Ok(found)
+    }
+
+    /// How many of the credentials that are asked for were not replaced.
+    pub fn count_current(&mut self, query: Query<'_>, scratch: &mut [u8]) -> Result<u32, StoreError> {
+        let mut count = self.store.count(query)?;
+        let kept = self.superseded;
+        for number in kept.numbers() {
+            let found = self.next(query, number.checked_add(1), scratch)?;
+            count = count.saturating_sub(found.is_some_and(|found| found.number == number).into());
+        }
+        Ok(count)
     }
 
     /// The large-blob key of a credential that was made with one.
@@ -153,13 +163,13 @@ impl<P: Platform> Authenticator<'_, P> {
         self.credential_keys.secret(&self.crypto, Purpose::LargeBlobKey, rp_id_hash, id)
     }
 
-    fn find(
+    fn next(
         &mut self,
-        rp_id_hash: &[u8; 32],
+        query: Query<'_>,
         before: Option<Number>,
         scratch: &mut [u8],
     ) -> Result<Option<Found>, StoreError> {
-        let found = self.store.find(rp_id_hash, before, scratch)?;
+        let found = self.store.next(query, before, scratch)?;
         self.scratch_used = self.scratch_used.max(found.map_or(0, |found| found.len));
         Ok(found)
     }

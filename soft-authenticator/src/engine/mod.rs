@@ -55,6 +55,7 @@ pub mod pin_policy;
 mod platform;
 mod profiles;
 mod proof;
+mod search;
 mod sensor;
 mod sign_count;
 mod signing;

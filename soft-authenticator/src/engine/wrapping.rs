@@ -61,14 +61,9 @@ pub(super) struct Wrapped<'s> {
 }
 
 impl Properties {
-    /// Whether `credProtect` hides the credential. `listed`: the relying party named it.
-    pub fn hide_it(&self, user_verified: bool, listed: bool) -> Choice {
-        let shown = if listed {
-            Level::USER_VERIFICATION_OPTIONAL_WITH_CREDENTIAL_ID_LIST
-        } else {
-            Level::USER_VERIFICATION_OPTIONAL
-        };
-        self.cred_protect.0.ct_gt(&shown.0) & !Choice::from(u8::from(user_verified))
+    /// Whether `credProtect` hides the credential from a relying party that named it.
+    pub fn hide_it(&self, user_verified: bool) -> Choice {
+        self.cred_protect.0.ct_gt(&shown(user_verified, true).0)
     }
 
     pub const fn to_byte(self) -> u8 {
@@ -77,6 +72,15 @@ impl Properties {
 
     pub const fn from_byte(byte: u8) -> Self {
         Self { cred_protect: Level((byte & 3) as u64), third_party_payment: byte & 1 << 2 != 0 }
+    }
+}
+
+/// The strongest `credProtect` that does not hide a credential. `listed`: the relying party named it.
+pub(super) const fn shown(user_verified: bool, listed: bool) -> Level {
+    match (user_verified, listed) {
+        (true, _) => Level::USER_VERIFICATION_REQUIRED,
+        (false, true) => Level::USER_VERIFICATION_OPTIONAL_WITH_CREDENTIAL_ID_LIST,
+        (false, false) => Level::USER_VERIFICATION_OPTIONAL,
     }
 }
 

@@ -13,7 +13,7 @@ use keyfob_core::{
 };
 use keyfob_soft_authenticator::{
     engine::Platform,
-    store::{Blobs, Change, FlashStore, Found, MemoryStore, Number, Setting, Store, StoreError},
+    store::{Blobs, Change, FlashStore, Found, MemoryStore, Number, Query, Setting, Store, StoreError},
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::{SeedableRng, TryCryptoRng, TryRng};
@@ -168,7 +168,7 @@ impl BenchStore {
     }
 
     pub fn credentials(&self) -> usize {
-        self.memory.borrow_mut().count().unwrap() as usize
+        self.memory.borrow_mut().count(Query::All).unwrap() as usize
     }
 
     /// Checks that there are at most three consecutive PIN attempts per power-up, whatever interrupts a command.
@@ -200,24 +200,16 @@ impl Store for BenchStore {
         self.memory.borrow_mut().get(setting, out)
     }
 
-    fn find(
-        &mut self,
-        rp_id_hash: &[u8; 32],
-        before: Option<Number>,
-        out: &mut [u8],
-    ) -> Result<Option<Found>, StoreError> {
+    fn next(&mut self, query: Query<'_>, before: Option<Number>, out: &mut [u8]) -> Result<Option<Found>, StoreError> {
         counted(|calls| calls.finds += 1);
         self.check_read()?;
-        self.memory.borrow_mut().find(rp_id_hash, before, out)
+        self.memory.borrow_mut().next(query, before, out)
     }
 
-    fn walk(&mut self, before: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
+    fn count(&mut self, query: Query<'_>) -> Result<u32, StoreError> {
+        counted(|calls| calls.finds += 1);
         self.check_read()?;
-        self.memory.borrow_mut().walk(before, out)
-    }
-
-    fn count(&mut self) -> Result<u32, StoreError> {
-        self.memory.borrow_mut().count()
+        self.memory.borrow_mut().count(query)
     }
 
     fn large_blobs_capacity(&self) -> usize {

@@ -8,7 +8,7 @@ use keyfob_core::{
     extensions::{GetAssertionInputs, MakeCredentialInputs, cred_protect::Level},
 };
 
-use keyfob_soft_authenticator::store::{MAX_RECORD, Store};
+use keyfob_soft_authenticator::store::{MAX_RECORD, Query, Store};
 
 use super::{super::harness::*, *};
 
@@ -84,8 +84,9 @@ pub fn make(
 
 /// The id of a relying party's newest credential in the store.
 fn newest(key: &mut Key, rp: usize) -> Vec<u8> {
-    let mut out = [0; MAX_RECORD];
-    let found = key.store.memory.borrow_mut().find(&rp_id_hash(RPS[rp]), None, &mut out).unwrap().unwrap();
+    let (rp_id_hash, mut out) = (rp_id_hash(RPS[rp]), [0; MAX_RECORD]);
+    let query = Query::RelyingParty { rp_id_hash: &rp_id_hash, protection: Level::USER_VERIFICATION_REQUIRED };
+    let found = key.store.memory.borrow_mut().next(query, None, &mut out).unwrap().unwrap();
     found.credential(&out).unwrap().id.to_vec()
 }
 

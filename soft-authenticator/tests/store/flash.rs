@@ -4,9 +4,9 @@ use std::{cell::Cell, future::poll_fn, task::Poll};
 
 use embedded_storage::nor_flash::{NorFlash, ReadNorFlash};
 use embedded_storage_async::nor_flash;
-use keyfob_core::crypto::RustCrypto;
+use keyfob_core::{crypto::RustCrypto, extensions::cred_protect::Level};
 use keyfob_soft_authenticator::store::{
-    Change, FlashStore, Setting, Store, StoreError,
+    Change, FlashStore, Query, Setting, Store, StoreError,
     flash::{Blocking, Cut, FlashError, PowerIsOff, SimulatedFlash, Tear},
 };
 use proptest::{
@@ -241,7 +241,7 @@ fn a_page_that_does_not_erase_is_reported_after_a_power_cut_too() {
     let erased = flash.get().erasures[3];
     let mut store = mount(&flash);
     assert_eq!(store.retired(), [3, 4]);
-    assert_eq!(store.count(), Ok(20));
+    assert_eq!(store.count(Query::All), Ok(20));
     for count in 0..1000u32 {
         store.commit(&[Change::Set(Setting::SignCount, &count.to_be_bytes())]).unwrap();
     }
@@ -310,7 +310,7 @@ fn a_flash_that_holds_something_else_is_refused_until_it_is_formatted() {
     let mut flash = with_bytes(vec![0x3C; 6 * 4096]);
     assert_eq!(refused(&flash), FlashError::Foreign);
     OnFlash::<4096, 4>::format(&mut flash).unwrap();
-    assert_eq!(mount(&flash).count(), Ok(0));
+    assert_eq!(mount(&flash).count(Query::All), Ok(0));
 }
 
 #[test]
@@ -328,7 +328,7 @@ fn more_credentials_than_the_index_has_room_for_are_refused() {
     }
     let error = FlashStore::<_, _, 2, 2>::new(flash.clone(), RustCrypto, &KEY).err();
     assert_eq!(error, Some(FlashError::TooMany));
-    assert_eq!(mount(&flash).count(), Ok(3));
+    assert_eq!(mount(&flash).count(Query::All), Ok(3));
 }
 
 #[test]
@@ -339,8 +339,9 @@ fn values_are_not_in_the_clear_and_open_only_with_the_key() {
     assert!(!has(&[0xA5; 8]) && !has(b"nobody") && !has(&[0x77; 8]));
     let mut other = OnFlash::<4096, 4>::new(flash, RustCrypto, &[0; 32]).unwrap();
     assert_eq!(other.get(Setting::Seed, &mut [0; 32]), Err(StoreError::Failed));
-    assert_eq!(other.walk(None, &mut [0; 100]), Err(StoreError::Failed));
-    assert_eq!(other.find(&[0x77; 32], None, &mut [0; 100]), Ok(None));
+    assert_eq!(other.next(Query::All, None, &mut [0; 100]), Err(StoreError::Failed));
+    let query = Query::RelyingParty { rp_id_hash: &[0x77; 32], protection: Level::USER_VERIFICATION_REQUIRED };
+    assert_eq!(other.next(query, None, &mut [0; 100]), Ok(None));
 }
 
 #[test]

@@ -3,11 +3,12 @@
 use keyfob_core::{
     cose::Algorithm,
     ctap2::{RpEntity, UserEntity},
+    extensions::cred_protect::Level,
 };
-use keyfob_soft_authenticator::store::{Change, Credential, MAX_RECORD, Setting, Store, StoreError};
+use keyfob_soft_authenticator::store::{Change, Credential, MAX_RECORD, Query, Setting, Store, StoreError};
 use proptest::{collection::vec, prelude::*};
 
-use super::suite::{Case, bytes, found, found_by_id, large_blobs, setting, walked, walked_rps};
+use super::suite::{Case, asked, bytes, large_blobs, setting, walked};
 use crate::same;
 
 const SETTINGS: [Setting; 4] = [Setting::Pin, Setting::PinRetries, Setting::SignCount, Setting::MinPinRpIds];
@@ -15,19 +16,23 @@ const SETTINGS: [Setting; 4] = [Setting::Pin, Setting::PinRetries, Setting::Sign
 /// How many different ids credentials have.
 const IDS: u8 = 6;
 
-/// A record of about `len` bytes: of a credential with one of a few ids, or an unreadable one.
-fn record(seed: u8, len: usize) -> Vec<u8> {
+/// Ids that users have.
+const USERS: u8 = 4;
+
+/// A record of about so many bytes: of a credential with one of a few ids, users and protections, or one that cannot be
+/// read.
+pub fn record(seed: u8, len: usize) -> Vec<u8> {
     let bytes = bytes(seed, len);
-    // The bytes of a record in addition to the secret.
-    let Some((_, secret)) = bytes.split_at_checked(80) else { return bytes };
-    let (id, mut record) = ([seed % IDS; 16], [0; MAX_RECORD]);
+    // What a record takes besides the secret.
+    let Some((_, secret)) = bytes.split_at_checked(90) else { return bytes };
+    let (id, user, mut record) = ([seed % IDS; 16], [seed / 7 % USERS; 8], [0; MAX_RECORD]);
     let credential = Credential {
         id: &id,
         algorithm: Algorithm::ES256,
         secret,
         rp: RpEntity { id: "example.org", name: None },
-        user: UserEntity { id: &id, name: None, display_name: None },
-        cred_protect: None,
+        user: UserEntity { id: &user, name: None, display_name: None },
+        cred_protect: Some(Level((seed / 3 % 4).into())).filter(|level| level.0 > 0),
         cred_blob: None,
         large_blob_key: None,
         third_party_payment: None,
@@ -214,27 +219,44 @@ impl Model {
             same!(setting(store, SETTINGS[which]), value.clone());
         }
         let newest_first = self.credentials.iter().rev();
-        let all: Vec<_> =
-            newest_first.clone().map(|(number, rp, record)| ([*rp; 32], *number, record.clone())).collect();
+        let all: Vec<_> = newest_first.map(|(number, rp, record)| ([*rp; 32], *number, record.clone())).collect();
         same!(walked(store), all.clone());
-        for rp in 0..3 {
-            let of_rp = newest_first.clone().filter(|credential| credential.1 == rp);
-            let of_rp: Vec<_> = of_rp.map(|(number, _, record)| (*number, record.clone())).collect();
-            same!(found(store, &[rp; 32]), of_rp);
-        }
         let readable: Vec<_> =
-            all.iter().filter_map(|(_, number, record)| Some((*number, Credential::decode(record)?.id))).collect();
+            all.iter().filter_map(|credential| Some((credential, Credential::decode(&credential.2)?))).collect();
+        let those = |asked_for: &dyn Fn(&[u8; 32], &Credential<'_>) -> bool| -> Vec<_> {
+            let asked_for = readable.iter().filter(|(credential, record)| asked_for(&credential.0, record));
+            asked_for.map(|(credential, _)| (*credential).clone()).collect()
+        };
+        let mut seen = Vec::new();
+        let mut newest = those(&|_, _| true);
+        newest.retain(|credential| {
+            !seen.contains(&credential.0) && {
+                seen.push(credential.0);
+                true
+            }
+        });
+        same!(asked(store, Query::RelyingParties), newest);
         for id in 0..IDS {
-            let expected = readable.iter().find(|(_, of)| *of == [id; 16]).map(|(number, _)| *number);
-            same!(found_by_id(store, &[id; 16]), all.iter().find(|(_, number, _)| Some(*number) == expected).cloned());
+            same!(asked(store, Query::Id(&[id; 16])), those(&|_, credential| credential.id == [id; 16]));
         }
-        let is_readable = |number: u32| readable.iter().any(|(of, _)| *of == number);
-        let newest_of = |rp: [u8; 32]| all.iter().find(|(of, number, _)| *of == rp && is_readable(*number));
-        let rps: Vec<_> =
-            all.iter().filter(|credential| newest_of(credential.0) == Some(*credential)).cloned().collect();
-        same!(store.count_rps(&mut [0; MAX_RECORD]), Ok(rps.len() as u32));
-        same!(walked_rps(store), rps);
-        same!(store.count(), Ok(self.credentials.len() as u32));
+        for rp in 0..3 {
+            let rp_id_hash = &[rp; 32];
+            for user in 0..USERS {
+                let expected = those(&|of, credential| of == rp_id_hash && credential.user.id == [user; 8]);
+                same!(asked(store, Query::User { rp_id_hash, user_id: &[user; 8] }), expected);
+            }
+            for protection in [1, 2, 3].map(Level) {
+                let shown = |of: &[u8; 32], credential: &Credential<'_>| {
+                    of == rp_id_hash && credential.cred_protect.is_none_or(|level| level.0 <= protection.0)
+                };
+                same!(asked(store, Query::RelyingParty { rp_id_hash, protection }), those(&shown));
+                for id in 0..IDS {
+                    let listed = Query::Listed { rp_id_hash, id: &[id; 16], protection };
+                    let expected = those(&|of, credential| shown(of, credential) && credential.id == [id; 16]);
+                    same!(asked(store, listed), expected);
+                }
+            }
+        }
         same!(large_blobs(store), self.large_blobs.clone());
         Ok(())
     }

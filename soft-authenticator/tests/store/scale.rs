@@ -21,7 +21,7 @@ use keyfob_core::{
 use keyfob_soft_authenticator::{
     devices::{InProcess, KeyOptions, VirtualKey},
     engine::Config,
-    store::{Change, Credential, FileStore, Found, MAX_RECORD, Number, Setting, Store, StoreError},
+    store::{Change, Credential, FileStore, Found, MAX_RECORD, Number, Query, Setting, Store, StoreError},
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -42,32 +42,14 @@ impl Store for Counting {
         self.0.get(setting, out)
     }
 
-    fn find(&mut self, rp: &[u8; 32], before: Option<Number>, out: &mut [u8]) -> Result<Option<Found>, StoreError> {
+    fn next(&mut self, query: Query<'_>, before: Option<Number>, out: &mut [u8]) -> Result<Option<Found>, StoreError> {
         self.count_one();
-        self.0.find(rp, before, out)
+        self.0.next(query, before, out)
     }
 
-    fn walk(&mut self, before: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
+    fn count(&mut self, query: Query<'_>) -> Result<u32, StoreError> {
         self.count_one();
-        self.0.walk(before, out)
-    }
-
-    fn find_id(&mut self, id: &[u8], out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
-        self.count_one();
-        self.0.find_id(id, out)
-    }
-
-    fn walk_rps(&mut self, before: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
-        self.count_one();
-        self.0.walk_rps(before, out)
-    }
-
-    fn count_rps(&mut self, out: &mut [u8]) -> Result<u32, StoreError> {
-        self.0.count_rps(out)
-    }
-
-    fn count(&mut self) -> Result<u32, StoreError> {
-        self.0.count()
+        self.0.count(query)
     }
 
     fn remaining(&mut self) -> Result<u32, StoreError> {

@@ -24,7 +24,7 @@ use crate::engine::{
 };
 use crate::{
     caps::Caps,
-    store::{Change, Credential, Found, MAX_RECORD, Number, Store, StoreError, find_readable},
+    store::{Change, Credential, Found, MAX_RECORD, Number, Query, Store},
 };
 
 /// The enumerations that are under way. There are two, because some platforms list the credentials of a relying party
@@ -152,20 +152,13 @@ impl<P: Platform> Authenticator<'_, P> {
         scratch: &mut [u8],
     ) -> Result<Answer, Status> {
         let mut listing = Listing { before: None, total: 0, left: 0, deadline: now, by_token };
-        if rp_id_hash.is_none() {
-            listing.total = self.store.count_rps(scratch).map_err(store_status)?;
-        } else {
-            let rp_id_hash = rp_id_hash.as_ref();
-            while let Some((_, found)) = self.next_of(rp_id_hash, listing.before, scratch).map_err(store_status)? {
-                listing.before = Some(found.number);
-                listing.total = listing.total.saturating_add(1);
-            }
-        }
+        let query = listed(rp_id_hash.as_ref());
+        listing.total = self.count_current(query, scratch).map_err(store_status)?;
         if listing.total == 0 {
             let success = rp_id_hash.is_none() && self.config.policy.no_rps_is_success;
             return if success { Ok(Answer::NoRps) } else { Err(Status::NO_CREDENTIALS) };
         }
-        (listing.before, listing.left) = (None, listing.total);
+        listing.left = listing.total;
         let of_rp = rp_id_hash.is_some();
         *run.of(of_rp) = Some(listing);
         run.rp_id_hash = rp_id_hash.unwrap_or_default(); // none of a relying party
@@ -189,30 +182,11 @@ impl<P: Platform> Authenticator<'_, P> {
         Ok(Answer::Next { of_rp })
     }
 
-    /// What the listing of a relying party's credentials goes on with, or without one that of relying parties; its record
-    /// in `scratch`. A relying party is represented by its newest credential.
-    fn next_of(
-        &mut self,
-        rp_id_hash: Option<&[u8; 32]>,
-        mut before: Option<Number>,
-        scratch: &mut [u8],
-    ) -> Result<Option<([u8; 32], Found)>, StoreError> {
-        // The newest of a relying party was not replaced.
-        let Some(rp_id_hash) = rp_id_hash else { return self.store.walk_rps(before, scratch) };
-        while let Some(found) = find_readable(&mut self.store, rp_id_hash, before, scratch)? {
-            if !self.superseded.has(found.number) {
-                return Ok(Some((*rp_id_hash, found)));
-            }
-            before = Some(found.number);
-        }
-        Ok(None)
-    }
-
     fn delete_credential(&mut self, now: Instant, request: &Request<'_>, scratch: &mut [u8]) -> Result<Answer, Status> {
         self.presented(request.pin_uv_auth_param, request.pin_uv_auth_protocol)?;
         let params = request.params().map_err(cbor::Error::status)?;
         let descriptor = params.credential_id.ok_or(Status::MISSING_PARAMETER)?;
-        let (_, found) = self.authorize_change(now, request, &descriptor, scratch)?;
+        let found = self.authorize_change(now, request, &descriptor, scratch)?;
         let (along, kept) = self.deletion(found, scratch);
         let state = self.new_store_state()?;
         let changes = [Some(Change::Delete(found.number)), None];
@@ -225,7 +199,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let params = request.params().map_err(cbor::Error::status)?;
         let descriptor = params.credential_id.ok_or(Status::MISSING_PARAMETER)?;
         let user = params.user.ok_or(Status::MISSING_PARAMETER)?;
-        let (rp_id_hash, found) = self.authorize_change(now, request, &descriptor, scratch)?;
+        let found = self.authorize_change(now, request, &descriptor, scratch)?;
         let old = found.credential(scratch).ok_or(Status::OTHER)?;
         if old.user.id != user.id {
             return Err(Status::INVALID_PARAMETER);
@@ -235,7 +209,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let len = Credential { user, ..old }.encode(&mut *new).map_err(|_| Status::KEY_STORE_FULL)?;
         let record = new.get(..len).ok_or(Status::OTHER)?;
         let state = self.new_store_state()?;
-        let replace = Change::Replace { number: found.number, rp_id_hash: &rp_id_hash, record };
+        let replace = Change::Replace { number: found.number, rp_id_hash: &found.rp_id_hash, record };
         self.commit_credentials([Some(replace), None], Kept::default(), None, state).map_err(store_status)?;
         Ok(Answer::Empty)
     }
@@ -247,16 +221,16 @@ impl<P: Platform> Authenticator<'_, P> {
         request: &Request<'_>,
         descriptor: &CredentialDescriptor<'_>,
         scratch: &mut [u8],
-    ) -> Result<([u8; 32], Found), Status> {
+    ) -> Result<Found, Status> {
         let message: [&[u8]; 2] = [&authenticated_head(request.sub_command), raw_params(request)];
         let (param, protocol) = (request.pin_uv_auth_param, request.pin_uv_auth_protocol);
         self.authorize(now, param, protocol, &message, Permissions::CM)?;
         let target = match descriptor.kind {
-            PUBLIC_KEY => self.store.find_id(descriptor.id, scratch).map_err(store_status)?,
+            PUBLIC_KEY => self.store.next(Query::Id(descriptor.id), None, scratch).map_err(store_status)?,
             _ => None,
         };
         match (target, self.token.rp_id_hash()) {
-            (Some((rp_id_hash, _)), Some(bound)) if rp_id_hash != *bound => Err(Status::PIN_AUTH_INVALID),
+            (Some(found), Some(bound)) if found.rp_id_hash != *bound => Err(Status::PIN_AUTH_INVALID),
             (Some(target), _) => Ok(target),
             // An id that is not here belongs to no relying party.
             (None, Some(_)) => Err(self.config.policy.by_version(Status::PIN_AUTH_INVALID, Status::NO_CREDENTIALS)),
@@ -265,7 +239,7 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     fn write_metadata(&mut self, message: &mut [u8]) -> Outcome {
-        let existing = self.store.count().map_err(store_status)?.saturating_sub(self.superseded.len());
+        let existing = self.store.count(Query::All).map_err(store_status)?.saturating_sub(self.superseded.len());
         let remaining = self.store.remaining().map_err(store_status)?;
         let response = Response {
             existing_resident_credentials_count: Some(existing.into()),
@@ -286,15 +260,15 @@ impl<P: Platform> Authenticator<'_, P> {
     ) -> Outcome {
         let mut listings = mem::take(run);
         let mut listing = listings.of(of_rp).ok_or(Status::NOT_ALLOWED)?;
-        let rp_id_hash = of_rp.then_some(&listings.rp_id_hash);
-        let found = self.next_of(rp_id_hash, listing.before, scratch).map_err(store_status)?;
-        let (rp_id_hash, found) = found.ok_or(Status::NOT_ALLOWED)?;
+        let query = listed(of_rp.then_some(&listings.rp_id_hash));
+        let found = self.next_current(query, listing.before, scratch).map_err(store_status)?;
+        let found = found.ok_or(Status::NOT_ALLOWED)?;
         let credential = found.credential(scratch).ok_or(Status::OTHER)?;
         let total = (listing.before.is_none()).then_some(u64::from(listing.total));
         let outcome = if of_rp {
-            self.write_credential(&rp_id_hash, &credential, total, message)
+            self.write_credential(&found.rp_id_hash, &credential, total, message)
         } else {
-            let (rp, rp_id_hash) = (Some(credential.rp), Some(&rp_id_hash));
+            let (rp, rp_id_hash) = (Some(credential.rp), Some(&found.rp_id_hash));
             reply(&Response { rp, rp_id_hash, total_rps: total, ..Response::default() }, message)
         };
         listing.before = Some(found.number);
@@ -331,6 +305,14 @@ impl<P: Platform> Authenticator<'_, P> {
             ..Response::default()
         };
         reply(&response, message)
+    }
+}
+
+/// What is listed: the credentials of a relying party, or without one the relying parties, each with its newest credential.
+const fn listed(rp_id_hash: Option<&[u8; 32]>) -> Query<'_> {
+    match rp_id_hash {
+        Some(rp_id_hash) => Query::RelyingParty { rp_id_hash, protection: Level::USER_VERIFICATION_REQUIRED },
+        None => Query::RelyingParties,
     }
 }
 

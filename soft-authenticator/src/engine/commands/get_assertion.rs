@@ -5,9 +5,9 @@ use heapless::Vec;
 use keyfob_core::{
     Instant, Status,
     auth_data::AuthData,
-    cbor::{List, Writer},
+    cbor::Writer,
     ctap2::{
-        CredentialDescriptor, PUBLIC_KEY, UserEntity,
+        CredentialDescriptor, UserEntity,
         get_assertion::{Request, Response},
     },
     extensions::{GetAssertionInputs, large_blob_key::LargeBlobKey},
@@ -21,10 +21,12 @@ use crate::engine::{
     call::{Call, Cause, Next, Outcome, decode, reply},
     ceremony::{Ceremony, LargeBlob},
     config::Policy,
+    credential::Located,
     extensions::{MAX_OUTPUTS, inputs},
     large_blob::{self, MAX_UNSIGNED_OUTPUTS},
     platform::{Platform, SEQUENCE_TIMEOUT},
     proof::{Counted, UserPresent},
+    search::Search,
     signing::look_again,
     wrapping::MAX_ID,
 };
@@ -63,11 +65,20 @@ enum Step {
     Nothing,
     /// A touch signs in.
     Touch,
+    /// The next entry of the allow list is looked at.
+    Search(Listed, Option<UserVerified>),
     Salts,
     Count,
     Write(Counted),
     /// getNextAssertion goes on.
     Next,
+}
+
+/// How far the allow list was looked through, and whether the first credential that was found is in the store.
+#[derive(Clone, Copy)]
+struct Listed {
+    search: Search,
+    is_stored: bool,
 }
 
 impl Run {
@@ -87,9 +98,14 @@ impl Run {
     pub const fn refused(&self, policy: Policy, status: Status) -> Status {
         match self.step {
             Step::Probe => Status::OPERATION_DENIED,
-            Step::Check | Step::Nothing | Step::Touch | Step::Salts | Step::Count | Step::Write(_) | Step::Next => {
-                policy.touch_refused(status)
-            }
+            Step::Check
+            | Step::Search(..)
+            | Step::Nothing
+            | Step::Touch
+            | Step::Salts
+            | Step::Count
+            | Step::Write(_)
+            | Step::Next => policy.touch_refused(status),
         }
     }
 
@@ -100,6 +116,7 @@ impl Run {
         }
         match self.step {
             Step::Check => self.check(call, cause.verified()),
+            Step::Search(search, by_sensor) => self.go_on(call, search, by_sensor),
             Step::Probe | Step::Nothing | Step::Touch => Err(Status::OTHER),
             Step::Salts => self.take_salts(call),
             Step::Count => self.count(call),
@@ -133,19 +150,80 @@ impl Run {
             return authenticator.start_verification(false);
         }
         // 7
-        let allow_list = request.allow_list.filter(|list| !list.is_empty());
-        match &allow_list {
-            Some(list) => self.locate_listed(authenticator, list, scratch)?,
-            None => self.locate_discoverable(authenticator, scratch)?,
+        if let Some(list) = request.allow_list.filter(|list| !list.is_empty()) {
+            let most = authenticator.config.max_credential_count_in_list;
+            let search = Listed { search: Search::new(call.message, &list, most)?, is_stored: false };
+            if let Some(search) = self.search(authenticator, call.message, scratch, search)? {
+                self.step = Step::Search(search, by_sensor);
+                return Ok(Next::Work);
+            }
+        } else {
+            self.locate_discoverable(authenticator, scratch)?;
         }
+        self.found(authenticator, &request, by_sensor)
+    }
+
+    /// Goes on with the list.
+    #[inline(never)]
+    fn go_on<P: Platform>(
+        &mut self,
+        call: &mut Call<'_, '_, P>,
+        search: Listed,
+        by_sensor: Option<UserVerified>,
+    ) -> Outcome {
+        let Call { authenticator, scratch, .. } = call;
+        if let Some(search) = self.search(authenticator, call.message, scratch, search)? {
+            self.step = Step::Search(search, by_sensor);
+            return Ok(Next::Work);
+        }
+        let request: Request<'_> = decode(call.message, call.request)?;
+        self.found(authenticator, &request, by_sensor)
+    }
+
+    /// 11: looks at the next entry of the list, and finds the first credential that may be used. Every entry is looked at,
+    /// so that the time taken does not tell which one matched. Returns what is left of the list.
+    fn search<P: Platform>(
+        &mut self,
+        authenticator: &mut Authenticator<'_, P>,
+        message: &[u8],
+        scratch: &mut [u8],
+        Listed { mut search, mut is_stored }: Listed,
+    ) -> Result<Option<Listed>, Status> {
+        let (rp_id_hash, user_verified) = (&self.ceremony.rp_id_hash, self.ceremony.is_verified());
+        if let Some(id) = search.next(message)? {
+            let located = authenticator.locate(rp_id_hash, id, user_verified).map_err(store_status)?;
+            if let Some(located) = located.filter(|_| self.total == 0) {
+                self.total = 1;
+                self.id = Vec::from_slice(id).map_err(|_| Status::OTHER)?;
+                is_stored = located == Located::Stored;
+            }
+        }
+        if !search.is_done() {
+            return Ok(Some(Listed { search, is_stored }));
+        }
+        if is_stored {
+            let number = authenticator.number_of(rp_id_hash, &self.id, user_verified, scratch);
+            self.number = number.map_err(store_status)?;
+        }
+        Ok(None)
+    }
+
+    /// 8 to 10: what follows from how many credentials there are.
+    fn found<P: Platform>(
+        &mut self,
+        authenticator: &mut Authenticator<'_, P>,
+        request: &Request<'_>,
+        by_sensor: Option<UserVerified>,
+    ) -> Outcome {
+        let up = request.options.is_none_or(|options| options.up != Some(false));
         if self.total == 0 {
             self.step = Step::Nothing;
             let touch = up && authenticator.config.policy.no_credentials_after_touch;
             return if touch { Ok(Next::Touch) } else { Err(Status::NO_CREDENTIALS) };
         }
         // 10: no touch is asked for what cannot be done
-        self.ceremony.asked =
-            authenticator.asked_of_assertion(request.extensions, up, allow_list.is_some(), by_sensor.is_some())?;
+        let listed = request.allow_list.is_some_and(|list| !list.is_empty());
+        self.ceremony.asked = authenticator.asked_of_assertion(request.extensions, up, listed, by_sensor.is_some())?;
         // 8, 9
         if !up {
             self.step = Step::Count;
@@ -174,32 +252,10 @@ impl Run {
                 self.step = if self.ceremony.asked.salts { Step::Salts } else { Step::Count };
                 Ok(())
             }
-            Step::Check | Step::Salts | Step::Count | Step::Write(_) | Step::Next => Err(Status::OTHER),
-        }
-    }
-
-    /// 11: finds the first credential of the list that may be used.
-    fn locate_listed<P: Platform>(
-        &mut self,
-        authenticator: &mut Authenticator<'_, P>,
-        list: &List<'_, CredentialDescriptor<'_>>,
-        scratch: &mut [u8],
-    ) -> Result<(), Status> {
-        if list.len() > usize::from(authenticator.config.max_credential_count_in_list) {
-            return Err(Status::LIMIT_EXCEEDED);
-        }
-        let (rp_id_hash, user_verified) = (&self.ceremony.rp_id_hash, self.ceremony.is_verified());
-        for descriptor in list.iter().filter(|descriptor| descriptor.kind == PUBLIC_KEY) {
-            // Every entry is looked at, so that the time taken does not tell which one matched.
-            let located = authenticator.locate(rp_id_hash, descriptor.id, user_verified, scratch);
-            let Some(located) = located.map_err(store_status)? else { continue };
-            if self.total == 0 {
-                self.total = 1;
-                self.number = located.number();
-                self.id = Vec::from_slice(descriptor.id).map_err(|_| Status::OTHER)?;
+            Step::Check | Step::Search(..) | Step::Salts | Step::Count | Step::Write(_) | Step::Next => {
+                Err(Status::OTHER)
             }
         }
-        Ok(())
     }
 
     /// 12: finds the newest discoverable credential and counts them all.
@@ -209,14 +265,9 @@ impl Run {
         scratch: &mut [u8],
     ) -> Result<(), Status> {
         let (rp_id_hash, user_verified) = (&self.ceremony.rp_id_hash, self.ceremony.is_verified());
-        let mut before = None;
-        while let Some(opened) =
-            authenticator.open_stored(rp_id_hash, before, user_verified, scratch).map_err(store_status)?
-        {
-            before = opened.stored.map(|stored| stored.number);
-            self.total = self.total.saturating_add(1);
-            self.number = self.number.or(before);
-        }
+        self.total = authenticator.count_stored(rp_id_hash, user_verified, scratch).map_err(store_status)?;
+        let newest = authenticator.open_stored(rp_id_hash, None, user_verified, scratch).map_err(store_status)?;
+        self.number = newest.and_then(|newest| newest.stored).map(|stored| stored.number);
         Ok(())
     }
 

@@ -2,8 +2,7 @@
 
 use keyfob_core::{
     Status,
-    cbor::List,
-    ctap2::{CredentialDescriptor, PUBLIC_KEY, RpEntity, UserEntity, make_credential::Request},
+    ctap2::{PUBLIC_KEY, RpEntity, UserEntity, make_credential::Request},
     extensions::{MakeCredentialInputs, cred_protect::Level},
     pin_uv::{Permissions, UserVerified},
 };
@@ -20,6 +19,7 @@ use crate::engine::{
     new_credential::NewCredential,
     platform::Platform,
     proof::UserPresent,
+    search::Search,
 };
 use crate::{
     caps::Caps,
@@ -53,6 +53,12 @@ enum Step {
     Check,
     /// A touch answers an empty pinUvAuthParam.
     Probe,
+    /// The next entry of the exclude list is looked at.
+    Search {
+        search: Search,
+        excluded: bool,
+        by_sensor: Option<UserVerified>,
+    },
     /// A touch tells that a credential is excluded.
     Excluded,
     /// A touch makes the credential.
@@ -78,9 +84,13 @@ impl Run {
         match self.step {
             Step::Excluded => Status::CREDENTIAL_EXCLUDED,
             Step::Probe => Status::OPERATION_DENIED,
-            Step::Check | Step::Touch | Step::Salts | Step::Generate | Step::Commit { .. } | Step::Write => {
-                policy.touch_refused(status)
-            }
+            Step::Check
+            | Step::Search { .. }
+            | Step::Touch
+            | Step::Salts
+            | Step::Generate
+            | Step::Commit { .. }
+            | Step::Write => policy.touch_refused(status),
         }
     }
 
@@ -91,6 +101,7 @@ impl Run {
         }
         match self.step {
             Step::Check => self.check(call, cause.verified()),
+            Step::Search { search, excluded, by_sensor } => self.search(call, search, excluded, by_sensor),
             Step::Probe | Step::Excluded | Step::Touch => Err(Status::OTHER),
             Step::Salts => self.take_salts(call),
             Step::Generate => self.generate(call),
@@ -102,10 +113,10 @@ impl Run {
         }
     }
 
-    /// 1 to 15
+    /// 1 to 11
     #[inline(never)]
     fn check<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, by_sensor: Option<UserVerified>) -> Outcome {
-        let Call { now, authenticator, scratch, .. } = call;
+        let Call { now, authenticator, .. } = call;
         let request: Request<'_> = decode(call.message, call.request)?;
         // 1
         let param = request.pin_uv_auth_param;
@@ -134,10 +145,56 @@ impl Run {
             return authenticator.start_verification(false);
         }
         // 12
-        let excluded = match &request.exclude_list {
-            Some(list) => authenticator.excludes(list, &self.ceremony, scratch)?,
-            None => false,
-        };
+        let mut excluded = false;
+        if let Some(list) = request.exclude_list.filter(|list| !list.is_empty()) {
+            let mut search = Search::new(call.message, &list, authenticator.config.max_credential_count_in_list)?;
+            excluded = self.excludes(authenticator, search.next(call.message)?)?;
+            if !search.is_done() {
+                self.step = Step::Search { search, excluded, by_sensor };
+                return Ok(Next::Work);
+            }
+        }
+        self.decide(authenticator, &request, excluded, by_sensor)
+    }
+
+    /// 12: goes on with the list. Every entry is looked at, so that the time taken does not tell which one matched.
+    #[inline(never)]
+    fn search<P: Platform>(
+        &mut self,
+        call: &mut Call<'_, '_, P>,
+        mut search: Search,
+        mut excluded: bool,
+        by_sensor: Option<UserVerified>,
+    ) -> Outcome {
+        let Call { authenticator, .. } = call;
+        excluded |= self.excludes(authenticator, search.next(call.message)?)?;
+        if !search.is_done() {
+            self.step = Step::Search { search, excluded, by_sensor };
+            return Ok(Next::Work);
+        }
+        let request: Request<'_> = decode(call.message, call.request)?;
+        self.decide(authenticator, &request, excluded, by_sensor)
+    }
+
+    /// Whether the credential with this id is on this authenticator, and may be told to be.
+    fn excludes<P: Platform>(
+        &self,
+        authenticator: &mut Authenticator<'_, P>,
+        id: Option<&[u8]>,
+    ) -> Result<bool, Status> {
+        let Some(id) = id else { return Ok(false) };
+        let (rp_id_hash, user_verified) = (&self.ceremony.rp_id_hash, self.ceremony.is_verified());
+        Ok(authenticator.locate(rp_id_hash, id, user_verified).map_err(store_status)?.is_some())
+    }
+
+    /// 13 to 15
+    fn decide<P: Platform>(
+        &mut self,
+        authenticator: &mut Authenticator<'_, P>,
+        request: &Request<'_>,
+        excluded: bool,
+        by_sensor: Option<UserVerified>,
+    ) -> Outcome {
         // 15: no touch is asked for what cannot be done, and an excluded credential is all that is told
         if !excluded {
             let (rp_id_hash, extensions) = (&self.ceremony.rp_id_hash, request.extensions);
@@ -170,7 +227,9 @@ impl Run {
                 self.step = if self.ceremony.asked.salts { Step::Salts } else { Step::Generate };
                 Ok(())
             }
-            Step::Check | Step::Salts | Step::Generate | Step::Commit { .. } | Step::Write => Err(Status::OTHER),
+            Step::Check | Step::Search { .. } | Step::Salts | Step::Generate | Step::Commit { .. } | Step::Write => {
+                Err(Status::OTHER)
+            }
         }
     }
 
@@ -292,25 +351,6 @@ impl<P: Platform> Authenticator<'_, P> {
             PLATFORM_MANAGED => Ok(true),
             _ => Err(Status::INVALID_OPTION),
         }
-    }
-
-    /// 12: whether a credential of the list is on this authenticator, and may be told to be.
-    fn excludes(
-        &mut self,
-        list: &List<'_, CredentialDescriptor<'_>>,
-        ceremony: &Ceremony,
-        scratch: &mut [u8],
-    ) -> Result<bool, Status> {
-        if list.len() > usize::from(self.config.max_credential_count_in_list) {
-            return Err(Status::LIMIT_EXCEEDED);
-        }
-        let (rp_id_hash, user_verified) = (&ceremony.rp_id_hash, ceremony.is_verified());
-        let mut excluded = false;
-        for descriptor in list.iter().filter(|descriptor| descriptor.kind == PUBLIC_KEY) {
-            let located = self.locate(rp_id_hash, descriptor.id, user_verified, scratch).map_err(store_status)?;
-            excluded |= located.is_some();
-        }
-        Ok(excluded)
     }
 }
 

@@ -208,7 +208,7 @@ impl<P: Platform> Authenticator<'_, P> {
         key_handle: &[u8],
         scratch: &'s mut [u8],
     ) -> Result<&'s [u8], StatusWord> {
-        let located = self.locate(application, key_handle, false, scratch).map_err(|_| StatusWord::UNKNOWN)?;
+        let located = self.locate(application, key_handle, false).map_err(|_| StatusWord::UNKNOWN)?;
         if located != Some(Located::Wrapped) {
             return Err(StatusWord::WRONG_DATA);
         }

@@ -118,7 +118,9 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> FlashStore<F
         let mut cursor = self.sweep.filter(|sweep| sweep.order == self.log.tail_order).unwrap_or(self.log.tail());
         while let Some((piece, place)) = self.log.next_in_page(&mut cursor)? {
             if !piece.continues && self.index.is_live(&piece.entry, place) {
+                let tags = self.index.tags(&piece.entry);
                 self.batch(|store| store.log.append(piece.entry, Source::Log(place), true, true))?;
+                self.index.keep_tags(&piece.entry, tags);
                 self.sweep = Some(cursor);
                 return Ok(());
             }
