@@ -110,8 +110,9 @@ impl<'a, T: Read<'a>> Read<'a> for List<'a, T> {
 impl<'a, T: Read<'a> + Write + Copy> Write for List<'a, T> {
     fn write(&self, w: &mut Writer<'_>) {
         w.array(self.len());
-        for item in self {
-            item.write(w);
+        match self {
+            Self::Cbor(_) => self.iter().for_each(|item| item.write(w)),
+            Self::Slice(items) => items.iter().for_each(|item| item.write(w)),
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Maps: their keys, one after the other, and the order they have to come in.
 
-use core::cmp::Ordering;
-
 use super::{
     Error, ErrorKind, Reader,
-    reader::{NEGATIVE, UNSIGNED},
+    reader::{ARRAY, MAP, NEGATIVE, TAG, UNSIGNED},
 };
+
+/// The keys 0 to 23 as they are encoded.
+const SMALL_KEYS: &[u8] = &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23];
 
 /// The key of a map that no member can have: of another type, or far away.
 const OTHER_KEY: i16 = i16::MIN;
@@ -14,11 +15,9 @@ const OTHER_KEY: i16 = i16::MIN;
 #[derive(Debug)]
 pub struct Map<'a> {
     left: u64,
-    /// The initial byte of the key before.
-    initial: u8,
-    /// Encoded length of the key before, 0 if there is none.
-    length: usize,
-    /// The message from the key before on, unless that took one byte.
+    /// In a map with integer keys: the key before, as long as all are 1 to 23; then 24.
+    small: u8,
+    /// The message from the key before on, unless that is `small`.
     previous: &'a [u8],
     /// In a map with text keys: whether a key came that is not in the table or not in its order.
     disturbed: bool,
@@ -28,7 +27,7 @@ pub struct Map<'a> {
 
 impl Map<'_> {
     pub(super) const fn new(left: u64) -> Self {
-        Self { left, initial: 0, length: 0, previous: &[], disturbed: false, retried: 0 }
+        Self { left, small: 0, previous: &[], disturbed: false, retried: 0 }
     }
 
     /// Whether every entry has been read.
@@ -79,10 +78,10 @@ impl<'a> Reader<'a> {
         }
         // Nearly every key is one byte, 1 to 23, after a smaller one.
         if let Some((&key @ 1..24, rest)) = self.rest.split_first()
-            && key > map.initial
+            && key > map.small
         {
             map.left = map.left.wrapping_sub(1);
-            (map.initial, map.length) = (key, 1);
+            map.small = key;
             self.rest = rest;
             return Ok(Some(i16::from(key)));
         }
@@ -91,6 +90,10 @@ impl<'a> Reader<'a> {
 
     fn rare_int(&mut self, map: &mut Map<'a>) -> Result<Option<i16>, Error> {
         map.left = map.left.saturating_sub(1);
+        if let Some(previous @ [1..=255, ..]) = SMALL_KEYS.get(usize::from(map.small)..) {
+            map.previous = previous;
+        }
+        map.small = 24;
         let start = self.rest;
         let key = match start.first().map(|initial| initial >> 5) {
             Some(UNSIGNED) => i64::try_from(self.unsigned()?).unwrap_or(i64::MAX),
@@ -117,7 +120,7 @@ impl<'a> Reader<'a> {
                 if map.disturbed {
                     self.order(map, start)?;
                 }
-                (map.initial, map.length, map.previous) = (key.first().copied().unwrap_or_default(), N, start);
+                map.previous = start;
                 Ok(true)
             }
             _ => Ok(false),
@@ -155,19 +158,18 @@ impl<'a> Reader<'a> {
     /// byte by byte (CTAP 2.3 §8).
     #[inline]
     pub(super) fn order(&mut self, map: &mut Map<'a>, start: &'a [u8]) -> Result<(), Error> {
-        let (before, shorter, previous) = (map.initial, map.length, map.previous);
+        let previous = core::mem::replace(&mut map.previous, start);
         let length = start.len().saturating_sub(self.rest.len());
-        let Some(&now) = start.first().filter(|_| length > 0) else { return Ok(()) };
-        (map.initial, map.length, map.previous) = (now, length, start);
-        let ordered = match (before >> 5).cmp(&(now >> 5)).then(shorter.cmp(&length)) {
-            _ if shorter == 0 => true,
-            // Mostly the heads are the same and the first characters differ already.
-            Ordering::Equal if length > 1 && before == now && previous.get(1) != start.get(1) => {
-                previous.get(1) < start.get(1)
+        let (Some(before), Some(now)) = (previous.first(), start.first()) else { return Ok(()) };
+        let (older, newer) = (previous.get(..length), start.get(..length));
+        let ordered = match (before >> 5, now >> 5) {
+            (major @ (ARRAY | MAP | TAG), same) if major == same => {
+                (self.at(previous).pass_again(&mut { u32::MAX })?, older) < (length, newer)
             }
-            Ordering::Equal if length > 1 => previous.get(..length) < start.get(..length),
-            Ordering::Equal => before < now,
-            other => other.is_lt(),
+            // Mostly the heads are the same and the first characters differ already.
+            _ if length > 1 && before == now && previous.get(1) != start.get(1) => previous.get(1) < start.get(1),
+            // Shortest heads are in the order of the lengths that they say.
+            _ => older < newer,
         };
         self.canonical &= ordered;
         if ordered || !self.strict { Ok(()) } else { Err(self.error(ErrorKind::KeyOrder)) }

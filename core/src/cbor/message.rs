@@ -56,7 +56,7 @@ macro_rules! message {
     (@writes text $name:ident $(<$lt:lifetime>)? { $($key:literal [] $field:ident $presence:ident,)* }) => {
         impl $(<$lt>)? $crate::cbor::Write for $name $(<$lt>)? {
             fn write(&self, w: &mut $crate::cbor::Writer<'_>) {
-                w.map(0usize $(.saturating_add(usize::from($crate::message!(@present $presence self.$field))))*);
+                w.map(0usize $(.wrapping_add(usize::from($crate::message!(@present $presence self.$field))))*);
                 $(if let Some(value) = $crate::message!(@value $presence self.$field) {
                     w.known($crate::message!(@encoded $key));
                     $crate::cbor::Write::write(value, w);
@@ -71,7 +71,7 @@ macro_rules! message {
 
             #[inline]
             fn write_with(&self, w: &mut $crate::cbor::Writer<'_>, with: &[(u8, Option<&dyn $crate::cbor::Write>)]) {
-                w.map(0usize $(.saturating_add(usize::from(
+                w.map(0usize $(.wrapping_add(usize::from(
                     $crate::message!(@present $presence self.$field) || $crate::cbor::given(with, $key).is_some()
                 )))*);
                 $(if let Some(value) = $crate::cbor::given(with, $key) {

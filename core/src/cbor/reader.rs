@@ -130,8 +130,10 @@ impl<'a> Reader<'a> {
             Ok(text) => Ok(text),
             // A name that was cut to its first bytes may end within a character.
             Err(error) if !self.strict && error.error_len().is_none() => {
-                let whole = bytes.get(..error.valid_up_to()).unwrap_or_default();
-                core::str::from_utf8(whole).map_err(|_| self.error(ErrorKind::NotUtf8))
+                match bytes.get(..error.valid_up_to()).map(core::str::from_utf8) {
+                    Some(Ok(whole)) => Ok(whole),
+                    _ => Err(self.error(ErrorKind::NotUtf8)),
+                }
             }
             Err(_) => Err(self.error(ErrorKind::NotUtf8)),
         }
@@ -203,6 +205,22 @@ impl<'a> Reader<'a> {
         self.depth.checked_sub(1)?;
         self.rest = rest;
         Some(value)
+    }
+
+    /// The negative integer of at most 16 bits between `before` and `after`, if another level of nesting is allowed: a map
+    /// whose encoding is known but for one value.
+    #[inline]
+    pub(crate) fn known_map_of_negative(&mut self, before: &[u8], after: &[u8]) -> Option<i32> {
+        let (value, rest) = match self.rest.strip_prefix(before)? {
+            [head @ 0x20..=0x37, rest @ ..] => (i32::from(head & 0x1F), rest),
+            [0x38, value @ 24..=255, rest @ ..] => (i32::from(*value), rest),
+            [0x39, high @ 1..=255, low, rest @ ..] => (i32::from(u16::from_be_bytes([*high, *low])), rest),
+            _ => return None,
+        };
+        let rest = rest.strip_prefix(after)?;
+        self.depth.checked_sub(1)?;
+        self.rest = rest;
+        Some(!value)
     }
 
     /// Skips the next item if it is encoded as `known`, and says whether it was.

@@ -115,15 +115,16 @@ impl<'a> Reader<'a> {
         Ok((major, inside))
     }
 
-    /// Passes over an item that was passed before. Every item in it counts.
-    fn pass_again(&mut self, left: &mut u32) -> Result<(), Error> {
+    /// Passes over an item that was passed before and returns its length. Every item in it counts.
+    pub(super) fn pass_again(&mut self, left: &mut u32) -> Result<usize, Error> {
+        let start = self.rest;
         let mut items = 1u64;
         while items > 0 {
             *left = left.checked_sub(1).ok_or(self.error(ErrorKind::KeyOrder))?;
             let (_, inside) = self.pass_head()?;
             items = items.wrapping_sub(1).saturating_add(inside);
         }
-        Ok(())
+        Ok(start.len().saturating_sub(self.rest.len()))
     }
 
     /// Checks that the current key, which ends here, is none of those before it.

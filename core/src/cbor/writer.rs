@@ -6,6 +6,7 @@ use crate::bytes;
 #[derive(Debug)]
 pub struct Writer<'b> {
     buffer: &'b mut [u8],
+    /// Does not wrap: the parts of a message lie in memory, which has fewer bytes than a `usize` counts.
     length: usize,
 }
 
@@ -51,7 +52,7 @@ impl<'b> Writer<'b> {
         if let Some(to) = self.buffer.get_mut(self.length..).and_then(|rest| rest.get_mut(..raw.len())) {
             bytes::copy(to, raw);
         }
-        self.length = self.length.saturating_add(raw.len());
+        self.length = self.length.wrapping_add(raw.len());
     }
 
     /// Bytes as they are, of a length that is known when compiled.
@@ -60,7 +61,7 @@ impl<'b> Writer<'b> {
         if let Some(to) = self.buffer.get_mut(self.length..).and_then(|rest| rest.first_chunk_mut()) {
             *to = *known;
         }
-        self.length = self.length.saturating_add(N);
+        self.length = self.length.wrapping_add(N);
     }
 
     /// One byte as it is.
@@ -69,7 +70,7 @@ impl<'b> Writer<'b> {
         if let Some(to) = self.buffer.get_mut(self.length) {
             *to = byte;
         }
-        self.length = self.length.saturating_add(1);
+        self.length = self.length.wrapping_add(1);
     }
 
     /// Makes room for `length` bytes and returns it to be filled, empty after an overflow.
@@ -106,8 +107,7 @@ impl<'b> Writer<'b> {
     /// A byte string.
     #[inline]
     pub fn bytes(&mut self, value: &[u8]) {
-        self.head(0x40, value.len() as u64);
-        self.raw(value);
+        self.string(0x40, value);
     }
 
     /// The head of a byte string of `length` bytes, which the caller writes with [`Writer::raw`].
@@ -125,8 +125,7 @@ impl<'b> Writer<'b> {
     /// A text string from bytes that the caller knows to be UTF-8.
     #[inline]
     pub fn text_bytes(&mut self, value: &[u8]) {
-        self.head(0x60, value.len() as u64);
-        self.raw(value);
+        self.string(0x60, value);
     }
 
     /// The head of a text string of `length` bytes, which the caller writes with [`Writer::raw`].
@@ -151,6 +150,22 @@ impl<'b> Writer<'b> {
     #[inline]
     pub fn bool(&mut self, value: bool) {
         self.byte(if value { 0xF5 } else { 0xF4 });
+    }
+
+    #[inline]
+    fn string(&mut self, major: u8, value: &[u8]) {
+        // Most strings are short; one check is enough for such a head and what follows.
+        let rest = self.buffer.get_mut(self.length..).filter(|_| value.len() < 24);
+        if let Some([head, rest @ ..]) = rest
+            && let Some(to) = rest.get_mut(..value.len())
+        {
+            *head = major | value.len() as u8;
+            bytes::copy(to, value);
+            self.length = self.length.wrapping_add(1).wrapping_add(value.len());
+        } else {
+            self.head(major, value.len() as u64);
+            self.raw(value);
+        }
     }
 
     #[inline]
