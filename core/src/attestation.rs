@@ -32,7 +32,8 @@ impl<'a> Read<'a> for RawStatement<'a> {
     }
 }
 
-/// Nearly every statement is of the format "packed" and in canonical form. Reads nothing if this is none.
+/// A fast path, because nearly every statement has the format "packed" and canonical form. Reads nothing if this one
+/// does not.
 #[inline]
 fn packed_statement<'a>(r: &mut Reader<'a>) -> Option<&'a [u8]> {
     let mut ahead = *r;

@@ -82,7 +82,7 @@ impl<'a> AuthData<'a> {
     /// Reads authenticator data whose COSE key and extension outputs must be in canonical form.
     ///
     /// # Errors
-    /// Those of [`AuthData::decode`], and what is not canonical or nested more than four deep.
+    /// The errors of [`AuthData::decode`]; a key or extensions that are not canonical or nested more than four deep.
     pub fn decode_strict(bytes: &'a [u8]) -> Result<Self, Error> {
         Self::read(bytes, Reader::strict)
     }
@@ -180,7 +180,7 @@ mod tests {
         assert!(AuthData::decode(&canonical).is_ok());
 
         let unordered_outputs = encoded(b"\xa2\x6bhmac-secret\xf5\x6bcredProtect\x02");
-        // The key lies behind 55 bytes and the id; its first member is 01 02.
+        // The key comes after 55 bytes and the id; its first member is 01 02.
         let mut padded_key = canonical.clone();
         padded_key.splice(72..74, [0x01, 0x18, 0x02]);
         let mut unordered_key = canonical;

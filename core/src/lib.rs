@@ -69,7 +69,7 @@ pub mod webauthn;
 #[cfg(test)]
 mod vectors;
 
-/// The traits of the random sources that this crate takes.
+/// The traits for random sources.
 pub use rand_core;
 pub use status::Status;
 pub use time::Instant;

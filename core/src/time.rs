@@ -31,13 +31,13 @@ impl Instant {
     }
 }
 
-/// embassy-time's clock. [`Instant::now`] is what ceremonies and transports take as theirs.
+/// embassy-time's clock. Pass [`Instant::now`] to ceremonies and transports as their clock.
 #[cfg(feature = "embassy-time")]
 mod embassy {
     use super::Instant;
 
     impl Instant {
-        /// The time of embassy-time's driver.
+        /// The current time of embassy-time's driver.
         pub fn now() -> Self {
             embassy_time::Instant::now().into()
         }

@@ -203,7 +203,7 @@ COMMANDS = [
     ('pin_token_make_get_next', 'a life',
      '0700' '4900' 'c000' '4900' 'c002' '4900' 'c004' '4900' '8200' '05' '06' '05' '0d' '0e'),
     ('wrong_pins', 'a blocked PIN', '0700' + '0901' * 3 + '0d' + '0901' * 3 + '0d' + '0901' * 3),
-    ('aborted', 'attempts at the PIN that nobody compares, a sign-in, a torn commit',
+    ('aborted', 'PIN attempts that are not compared, a sign-in, a torn commit',
      '0700' + '290101' * 4 + '0d' + '290501' * 4 + '0d' + '4900' '200000' '210100' '221100' '281111' '0e'),
     ('times', 'a token and a sequence run out', '0700' '4900' '0cff' 'c000' '4000' '0200' '0cff' '05'),
     ('last_moment', 'a sequence asked for when it runs out', '4000' '4002' '0200' '0c77' '05' '0200' '0c78' '05'),

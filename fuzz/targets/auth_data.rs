@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(data) = AuthData::decode(bytes) else { return };
-    // The strict rules accept less, and read the same.
+    // The strict rules accept fewer inputs, and read them as the same values.
     if let Ok(strict) = AuthData::decode_strict(bytes) {
         assert_eq!(strict, data);
     }

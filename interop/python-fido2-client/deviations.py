@@ -58,12 +58,12 @@ def deviation(number, reason):
     return add
 
 
-@instead("1", "the RP ID goes out where it follows from the origin")
+@instead("1", "the RP ID is also sent if it follows from the origin")
 def _(case, options):
     return options if case.ceremony == "create" or "rpId" in options else {**options, "rpId": RP["id"]}
 
 
-@instead("uv: accounts", "a sign-in with any account, and a registration of one, verify the user where they can")
+@instead("uv: accounts", "discoverable sign-ins and registrations verify the user if possible")
 def _(case, options):
     discoverable = (
         "allowCredentials" not in options
@@ -73,19 +73,19 @@ def _(case, options):
     return requiring(case, options) if discoverable and case.pin else options
 
 
-@instead("uv: prf", "secrets are evaluated with user verification only (w3c/webauthn#2337)")
+@instead("uv: prf", "secrets are evaluated only with user verification (w3c/webauthn#2337)")
 def _(case, options):
     prf = options.get("extensions", {}).get("prf", {})
     evaluated = ("eval" in prf or "evalByCredential" in prf) and (case.ceremony == "get" or case.is_full())
     return requiring(case, options) if evaluated else options
 
 
-@deviation("U2F", "a key is asked for getInfo whatever its capabilities say, and for U2F_V2 before it is spoken to")
+@deviation("U2F", "getInfo is requested for any capabilities, and the U2F version before other U2F requests")
 def _(said, case, options):
     return [Exchange(GET_INFO, {}), Exchange(U2F, U2F_VERSION), *said] if case.is_u2f() else said
 
 
-@deviation("18", "U2F: ids are looked for before a touch is asked for, which there is also when none is found")
+@deviation("18", "U2F: ids are checked before a touch is requested; a touch is also requested if none is found")
 def _(said, case, options):
     if not case.is_u2f() or case.ceremony == "create":
         return said
@@ -106,18 +106,18 @@ def _(said, case, options):
     return rewritten
 
 
-@deviation("14", "one getInfo a ceremony")
+@deviation("14", "one getInfo per ceremony")
 def _(said, case, options):
     return said[:1] + [each for each in said[1:] if each.command != GET_INFO]
 
 
-@deviation("agreement", "one key agreement a ceremony, for secrets and for the token")
+@deviation("agreement", "one key agreement per ceremony, for secrets and for the token")
 def _(said, case, options):
     places = [place for place, each in enumerate(said) if each.is_pin(GET_AGREEMENT)]
     return [each for place, each in enumerate(said) if place not in places[:-1]]
 
 
-@deviation("6", "the user is told how many attempts are left before a PIN is asked for")
+@deviation("6", "the user sees the remaining attempts before a PIN is requested")
 def _(said, case, options):
     rewritten = []
     for each, after in zip(said, [*said[1:], None]):
@@ -127,14 +127,14 @@ def _(said, case, options):
     return rewritten
 
 
-@deviation("7", "what can be known beforehand is refused beforehand")
+@deviation("7", "requests that cannot succeed are refused before they are sent")
 def _(said, case, options):
     if any(each.command in (MAKE, GET, U2F) for each in said):
         return said
     return said[:1] if verify_rp_id(RP["id"], case.origin) else []
 
 
-@deviation("13", "transports do not go out")
+@deviation("13", "transports are not sent")
 def _(said, case, options):
     rewritten = []
     for each in said:
@@ -155,7 +155,7 @@ def listed(case, options):
     return [{"id": websafe_decode(each["id"]), "type": each["type"]} for each in members]
 
 
-@deviation("probes", "a list that fits into one request is not asked about beforehand; a touch comes before the word that none is there")
+@deviation("probes", "a list that fits into one request is not probed; the touch comes before the answer that none matches")
 def _(said, case, options):
     descriptors = listed(case, options)
     if case.is_u2f():

@@ -99,7 +99,7 @@ def refuses_flipped_registrations(server, state, response):
         refused(verify, client_data, auth_data, {**statement, "sig": flipped})
 
 
-@check("the virtual key's root vouches for the certificate, to the last bit", "--attestation", "certified")
+@check("the virtual key's root signed the certificate, and any flipped bit is refused", "--attestation", "certified")
 def _(key):
     server = relying_party("certified", ES256.ALGORITHM)
     made, state, response = register(server, ThroughClient(key.plug_in(), None), account(1))
@@ -188,7 +188,7 @@ for _attestation, _algorithm, _discoverable, (_pin, _protocol) in product(
     )(ceremony(_attestation, _algorithm.ALGORITHM, _discoverable, _pin, _protocol))
 
 
-@check("an excluded credential makes the key ineligible, also behind a list that takes two requests")
+@check("an excluded credential makes the key ineligible, also in a list that takes two requests")
 def _(key):
     device = key.plug_in()
     server = relying_party("own", ES256.ALGORITHM)
@@ -264,7 +264,7 @@ def _(key):
     equal(server.authenticate_complete(state, [old, new], response), new)
 
 
-@check("an algorithm that the key does not have is unsupported, an unknown one in the list is passed over")
+@check("an algorithm that the key does not have is unsupported, an unknown one in the list is skipped")
 def _(key):
     device = key.plug_in()
     route = ThroughClient(device, None)
@@ -276,7 +276,7 @@ def _(key):
     equal(made.credential_data.public_key[3], EdDSA.ALGORITHM)
 
 
-@check("behind a PIN, a credential that is not discoverable can do without it, and no other can")
+@check("with a PIN set, only a non-discoverable credential can be registered without it")
 def _(key):
     device = key.plug_in()
     server = relying_party("own", ES256.ALGORITHM)

@@ -16,7 +16,7 @@ EDDSA = {"type": "public-key", "alg": -8}
 USER = {"id": b"user", "name": "user"}
 
 
-@check("getInfo is canonical and says what the key can do")
+@check("getInfo is canonical and lists the key's capabilities")
 def _(key):
     device = key.plug_in()
     # By default the library refuses a response that it would have encoded differently.
@@ -41,7 +41,7 @@ def _(key):
     equal(device.ping(b"still here"), b"still here")
 
 
-@check("WINK is answered; LOCK, where it is known, keeps another channel out until it ends", "--lock")
+@check("WINK is answered; LOCK, if it is supported, locks out another channel until it ends", "--lock")
 def _(key):
     device = key.plug_in()
     device.wink()
@@ -60,7 +60,7 @@ def _(key):
         device.lock(11)
 
 
-@check("a key that is strict about channels takes those that it gave out, and no other", "--strict-channels")
+@check("a key that is strict about channels accepts only allocated ones", "--strict-channels")
 def _(key):
     device = key.plug_in()
     Ctap2(device).make_credential(bytes(32), RP, USER, [ES256])
@@ -78,7 +78,7 @@ def _(key):
     Ctap2(key.plug_in()).get_assertion(RP["id"], bytes(32)).verify(bytes(32), credential.public_key)
 
 
-@check("a client that unplugs in the middle of a request or a report leaves a key that works")
+@check("the key works after a client has unplugged in the middle of a request or a report")
 def _(key):
     for request in (b"\x04", b"\x01" + bytes(3000)):
         device = key.plug_in()
@@ -88,7 +88,7 @@ def _(key):
         Ctap2(key.plug_in())
 
 
-@check("selection, by the command and as the client does it")
+@check("selection, with the command and with the client")
 def _(key):
     device = key.plug_in()
     for pin in (None, "1234"):
@@ -103,7 +103,7 @@ def options():
     return relying_party("own", ES256["alg"]).register_begin(account(1), user_verification="discouraged")[0].public_key
 
 
-@check("who declines to touch is told so", "--touch", "deny")
+@check("a user who declines to touch gets OPERATION_DENIED", "--touch", "deny")
 def _(key):
     device = key.plug_in()
     with client_fails(ClientError.ERR.BAD_REQUEST, CtapError.ERR.OPERATION_DENIED):
@@ -133,7 +133,7 @@ def _(key):
         client(device, User(None, lambda: key.answer_touch(False))).make_credential(options())
 
 
-@check("a request that waits for a touch can be cancelled, and the key goes on", "--touch", "prompt")
+@check("a request that waits for a touch can be cancelled, and the key then works", "--touch", "prompt")
 def _(key):
     device = key.plug_in()
 

@@ -54,7 +54,7 @@ with Server() as server, Key() as key:
     token = done.json()["session"]
     me = lambda token: requests.get(base + "/me", headers={"Authorization": f"Bearer {token}"}, timeout=30)  # noqa: E731
     check("Flask: its own session says who signed in", me(token).json()["username"] == "Flask", me(token).text)
-    check("Flask: a made-up session is nobody", me("x").status_code == 401)
+    check("Flask: an invented session is refused", me("x").status_code == 401)
     requests.post(base + "/sign-out", headers={"Authorization": f"Bearer {token}"}, timeout=30)
     check("Flask: signing out ends the session", me(token).status_code == 401)
     http.shutdown()

@@ -220,4 +220,4 @@ class ThroughU2f:
                 if error.code != APDU.USE_NOT_SATISFIED:
                     raise
                 time.sleep(0.1)
-        raise RuntimeError("nobody touched the key")
+        raise RuntimeError("the key was not touched")

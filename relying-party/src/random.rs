@@ -3,7 +3,7 @@
 /// Fresh random bytes.
 ///
 /// # Errors
-/// The system's, which has none to give.
+/// The system's random source failed.
 pub fn bytes<const N: usize>() -> Result<[u8; N], getrandom::Error> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes)?;

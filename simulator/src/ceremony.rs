@@ -54,7 +54,7 @@ pub struct Course {
 }
 
 impl<C: Backend> World<'_, C> {
-    /// Runs a ceremony to its end, and gives `each` what it shows on the way.
+    /// Runs a ceremony to its end, and calls `each` with every item that it shows.
     ///
     /// # Errors
     /// The ceremony does not end, or has an output that it must not have.

@@ -3,7 +3,7 @@
 //! The worlds have the seeds N, N + 1, and so on. The first world that fails is printed with the command that replays
 //! it.
 //!
-//! `cargo run --profile simulate -p keyfob-simulator` is as fast as a release, with debug assertions on.
+//! `cargo run --profile simulate -p keyfob-simulator` is as fast as a release build, and has debug assertions on.
 
 use std::{
     panic,

@@ -184,7 +184,7 @@ impl UserInteraction for Asked {
     }
 }
 
-/// A user, a key and what they share.
+/// Several operations with one key, one user and one session.
 struct Errand {
     key: Key,
     user: Asked,

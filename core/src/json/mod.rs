@@ -373,7 +373,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The text before `at` and that from there on; a character begins or ends there.
+/// The text before `at` and the text from `at` on. `at` must be at a character boundary.
 fn split(text: &str, at: usize) -> (&str, &str) {
     debug_assert!(text.is_char_boundary(at));
     text.split_at_checked(at).unwrap_or_default()

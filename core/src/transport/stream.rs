@@ -17,7 +17,7 @@ use embedded_io_async::{Read, Write};
 
 use super::{AsyncReportIo, hid::REPORT_LEN};
 
-/// Why a report could not be carried.
+/// Why a report could not be read or written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum StreamError<E> {

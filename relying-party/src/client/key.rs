@@ -1,4 +1,4 @@
-//! What a browser does with a security key: from options in JSON to a credential in JSON.
+//! The client's part of a ceremony, which a browser does otherwise: from options in JSON to a credential in JSON.
 
 use std::{net::TcpStream, str::FromStr, time};
 
@@ -34,13 +34,13 @@ const MESSAGE: usize = 7609;
 /// The AAGUID's place in authenticator data, in bytes (WebAuthn L3 §6.5.2).
 const AAGUID: std::ops::Range<usize> = 37..53;
 
-/// Which key.
+/// The choice of a key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum KeyChoice {
     /// A virtual key that lives as long as this process.
     #[default]
     InProcess,
-    /// The same with what an Arculus card can do: messages of 1,024 bytes, ES256 only.
+    /// An in-process key with the capabilities of an Arculus card: messages of 1,024 bytes, ES256 only.
     Card,
     /// A virtual key that `keyfob serve --tcp` serves.
     Tcp(String),
@@ -59,24 +59,24 @@ impl FromStr for KeyChoice {
     }
 }
 
-/// Whatever proves a possession: a key, to those who do not care how it is reached.
+/// A security key, independent of its transport.
 pub trait Prover {
-    /// Registers: from the options of a registration to a credential.
+    /// Performs a registration with these options and returns the credential.
     ///
     /// # Errors
-    /// [`Error`].
+    /// [`Error`]: the options cannot be used, or the key failed.
     fn create(&mut self, origin: &str, options: &Value) -> Result<Value, Error>;
-    /// Signs in: from the options of a sign-in to a credential.
+    /// Performs a sign-in with these options and returns the credential.
     ///
     /// # Errors
-    /// [`Error`].
+    /// [`Error`]: the options cannot be used, or the key failed.
     fn get(&mut self, origin: &str, options: &Value) -> Result<Value, Error>;
 }
 
-/// Opens a key, and has work done with it.
+/// Opens a key and calls `work` with it.
 ///
 /// # Errors
-/// [`Error::Key`], and those of the work.
+/// [`Error::Key`]; the errors of `work`.
 pub fn with_key<T>(
     choice: &KeyChoice,
     pin: Option<String>,
@@ -108,7 +108,7 @@ pub struct SecurityKey<T> {
     buffer: Vec<u8>,
 }
 
-/// A user who knows a PIN, or none.
+/// A user who may know a PIN.
 struct User {
     pin: Option<String>,
     asked: bool,
@@ -116,7 +116,7 @@ struct User {
 
 impl UserInteraction for User {
     fn request_pin(&mut self, _: &Prompt<'_>, entry: &mut PinEntry) -> bool {
-        // A PIN that was wrong is wrong again, and each attempt counts.
+        // A wrong PIN stays wrong, and each attempt counts, so it is entered only once.
         let Some(pin) = self.pin.as_ref().filter(|_| !self.asked) else { return false };
         self.asked = true;
         entry.set(pin);
@@ -132,7 +132,7 @@ impl<R: ReportIo> SecurityKey<HidTransport<R, Box<dyn FnMut() -> Instant>>> {
     /// A key that takes CTAPHID reports.
     ///
     /// # Errors
-    /// [`Error::Key`].
+    /// [`Error::Key`]: the key cannot be opened.
     pub fn over_hid(io: R, pin: Option<String>) -> Result<Self, Error> {
         let start = time::Instant::now();
         let clock: Box<dyn FnMut() -> Instant> = Box::new(move || instant(start));
@@ -145,7 +145,7 @@ impl<T: Transport> SecurityKey<T> {
     /// A key behind this transport, and a user with this PIN.
     ///
     /// # Errors
-    /// [`Error::Key`].
+    /// [`Error::Key`]: the key cannot be opened.
     pub fn new(transport: T, pin: Option<String>) -> Result<Self, Error> {
         let seed = random::bytes().map_err(|error| Error::Key(error.to_string()))?;
         let rng = ChaCha20Rng::from_seed(seed);
@@ -189,7 +189,7 @@ impl<T: Transport> Prover for SecurityKey<T> {
             auth_data: &[],
         };
         if !matches!(options["attestation"].as_str(), Some("direct" | "indirect" | "enterprise")) {
-            // WebAuthn L3 §5.1.3 step 22.4, "none": nobody learns the model.
+            // WebAuthn L3 §5.1.3 step 22.4, "none": the relying party does not learn the model.
             (object.fmt, object.att_stmt) = ("none", RawStatement::EMPTY);
             auth_data.get_mut(AAGUID).unwrap_or_default().fill(0);
         }

@@ -1,4 +1,4 @@
-//! Certificate chains: the conformance tests Resp-5, with chains that are made here.
+//! Certificate chains: the conformance tests Resp-5, with generated chains.
 
 use getrandom::SysRng;
 use keyfob_core::{
@@ -18,7 +18,7 @@ const NOW: i64 = 1_795_303_612;
 /// id-fido-gen-ce-aaguid (WebAuthn L3 §8.2.1).
 const AAGUID_EXTENSION: &[u64] = &[1, 3, 6, 1, 4, 1, 45_724, 1, 1, 4];
 
-/// A key pair for rcgen, on keyfob's own cryptography: rcgen's would be a second AWS-LC.
+/// A key pair for rcgen with keyfob's own cryptography, because rcgen's would build a second AWS-LC.
 struct KeyPair {
     algorithm: &'static SignatureAlgorithm,
     secret: Vec<u8>,
@@ -35,7 +35,7 @@ impl KeyPair {
         Self { algorithm, secret, public: [&[4], &public[..public_len]].concat() }
     }
 
-    /// Twenty bytes that name this key: what rcgen hashes for.
+    /// A key identifier of twenty bytes, which rcgen would otherwise compute with its own hash.
     fn name(&self) -> &[u8] {
         &self.public[1..21]
     }
@@ -77,7 +77,7 @@ impl Certified {
     }
 }
 
-/// What a certificate says before it is signed: valid from 2020 to 2060.
+/// The parameters of a certificate that is valid from 2020 to 2060.
 fn params(name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
@@ -96,7 +96,7 @@ fn authority(name: &str, issuer: Option<&Certified>, change: impl FnOnce(&mut Ce
     certify(params, issuer, &PKCS_ECDSA_P256_SHA256)
 }
 
-/// A model's certificate for packed attestation, all of whose AAGUID is zero.
+/// An attestation certificate for packed attestation, with an AAGUID of zeros.
 fn leaf(
     issuer: &Certified,
     algorithm: &'static SignatureAlgorithm,
@@ -110,7 +110,7 @@ fn leaf(
     certify(params, Some(issuer), algorithm)
 }
 
-/// The extension that names a model: an AAGUID of so many equal bytes behind the head of its octet string.
+/// The extension with the AAGUID: the head of its octet string, and an AAGUID of 16 equal bytes.
 fn model(head: &[u8], byte: u8) -> CustomExtension {
     CustomExtension::from_oid_content(AAGUID_EXTENSION, [head, &[byte; 16]].concat())
 }
@@ -147,8 +147,8 @@ impl Chain {
     }
 }
 
-/// Registers at a server that trusts `anchor` alone, with a packed statement by `key` and this chain. Returns "ok", or the
-/// word of the refusal.
+/// Registers with a server that trusts only `anchor`, with a packed statement by `key` and this chain. Returns "ok" or
+/// the code word of the refusal.
 fn register(anchor: &Certified, key: &KeyPair, x5c: &[&Certified]) -> String {
     let mut options = options();
     options.attestation_roots = vec![anchor.der.clone()];
@@ -188,7 +188,7 @@ fn resp_5_p_2_to_p_4_a_chain_that_leads_to_what_is_trusted_is_accepted() {
     assert_eq!(register(middle, &leaf.key, &[leaf]), "ok");
     assert_eq!(register(middle, &leaf.key, &[leaf, middle]), "ok");
     assert_eq!(register(leaf, &leaf.key, &[leaf]), "ok"); // P-3
-    // An authority that allows one more below it is enough of a path.
+    // A path length of one is enough for this chain.
     let root = &authority("narrow root", None, |params| params.is_ca = IsCa::Ca(BasicConstraints::Constrained(1)));
     let middle = &authority("middle", Some(root), |_| ());
     let leaf = &self::leaf(middle, &PKCS_ECDSA_P256_SHA256, |_| ());
@@ -236,7 +236,7 @@ fn resp_5_f_9_a_chain_ends_at_what_is_trusted() {
     assert_eq!(register(root, &leaf.key, &[leaf]), "certificate-chain");
     // The same names, other keys.
     assert_eq!(register(root, &leaf.key, &[leaf, &other.middle]), "certificate-chain");
-    // Not by an authority: the leaf of one model vouches for no other.
+    // The issuer is not an authority: a leaf cannot sign another certificate.
     let below = &self::leaf(leaf, &PKCS_ECDSA_P256_SHA256, |params| {
         params.distinguished_name.push(DnType::CommonName, "another model");
     });

@@ -60,9 +60,9 @@ struct Script<'w, C: Backend> {
     summary: Summary,
     known: Vec<Known>,
     users: Vec<Vec<u8>>,
-    /// Every PIN that somebody tried to set.
+    /// Every PIN that a ceremony tried to set.
     chosen: Vec<String>,
-    /// Every large-blob array that somebody tried to write.
+    /// Every large-blob array that a ceremony tried to write.
     arrays: Vec<Vec<u8>>,
     /// How often the right PIN was entered.
     proofs: u32,

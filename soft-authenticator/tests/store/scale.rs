@@ -112,7 +112,7 @@ fn filled(file: &mut InFile, others: u32) -> FileStore {
     store
 }
 
-/// Runs one operation after the other.
+/// A client that runs operations one after another.
 struct Client<T> {
     transport: T,
     rng: ChaCha20Rng,
