@@ -1,4 +1,4 @@
-//! What AWS-LC takes alone for a registration and a sign-in.
+//! The cryptography of a registration and a sign-in with AWS-LC alone.
 
 use std::hint::black_box;
 

@@ -1,5 +1,5 @@
-//! Commands at a key with few discoverable credentials and with many: how long the whole command takes, and how long its
-//! longest step.
+//! Commands with a key that has few or many discoverable credentials: the time of the whole command and of its longest
+//! step.
 
 use std::{
     hint::black_box,
@@ -30,12 +30,12 @@ use rand_core::{Rng, SeedableRng};
 
 use crate::ceremonies::{Agreed, Authenticator, encoded};
 
-/// The relying party that is asked for.
+/// The relying party of the commands.
 const MINE: &str = "example.org";
 const HASH: &[u8; 32] = &[7; 32];
-/// Ids in a list.
+/// How many ids are in a list.
 const LISTED: usize = 64;
-/// Credentials in one commit, where they are only put there to be there.
+/// How many credentials one commit stores when the store is filled.
 const AT_ONCE: u32 = 1000;
 
 struct Scaled;
@@ -46,7 +46,7 @@ impl Platform for Scaled {
     type Store = Box<dyn Store>;
 }
 
-/// A key with a PIN to come.
+/// A key whose PIN is set later.
 struct Key {
     engine: Engine<'static, Scaled>,
     /// The longest step of the last command.
@@ -75,21 +75,21 @@ impl Authenticator for Key {
     }
 }
 
-/// Whose credentials fill the store.
+/// The relying parties whose credentials fill the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whose {
-    /// One relying party's, the one that is asked for.
+    /// All belong to the relying party of the commands.
     Mine,
-    /// Others', each of a relying party of its own.
+    /// Each belongs to another relying party.
     Others,
 }
 
-/// What a command took.
+/// The times of a command.
 #[derive(Clone, Copy)]
 pub struct Cost {
     /// The command's name.
     pub name: &'static str,
-    /// From the first byte to the last, at least.
+    /// The shortest time from the first byte to the last.
     pub whole: Duration,
     /// Its longest step.
     pub longest_step: Duration,
@@ -114,7 +114,7 @@ fn record(id: &[u8; 32], rp_id: &str, user: &[u8]) -> Vec<u8> {
     record[..len].to_vec()
 }
 
-/// Fills a store up to so many credentials, at most so many in a commit, while it is tidied.
+/// Fills a store up to a number of credentials, with a maximum number per commit, and tidies it meanwhile.
 pub fn fill(store: &mut dyn Store, whose: Whose, to: u32, at_once: u32) {
     let from = store.count(Query::All).expect("a store");
     let mut dice = ChaCha20Rng::seed_from_u64(from.into());
@@ -137,7 +137,7 @@ pub fn fill(store: &mut dyn Store, whose: Whose, to: u32, at_once: u32) {
     }
 }
 
-/// Runs every command that looks into the store, each so many times, and returns the fastest.
+/// Runs every command that reads the store, each several times, and returns the fastest runs.
 pub fn commands(store: Box<dyn Store>, times: usize) -> Vec<Cost> {
     let config = Config::new(VIRTUAL_KEY_AAGUID);
     let buffer = Box::leak(vec![0; config.buffer_len()].into_boxed_slice());
@@ -158,12 +158,12 @@ struct Bench {
     key: Key,
     costs: Vec<Cost>,
     times: usize,
-    /// The last user that was registered here.
+    /// The last user that this function registered.
     user: u32,
 }
 
 impl Bench {
-    /// Asks, and returns the response; keeps the shortest times.
+    /// Sends a request and returns the response. Keeps the shortest times.
     fn ask(&mut self, name: &'static str, request: &[u8]) -> Vec<u8> {
         let start = Instant::now();
         let response = self.key.call(request).as_ref().to_vec();
@@ -298,7 +298,7 @@ fn raw(value: &impl Write) -> Vec<u8> {
     bytes
 }
 
-/// All credentials of the relying party that is asked for.
+/// All credentials of the relying party of the commands.
 pub fn mine(store: &mut dyn Store) -> u32 {
     let rp_id_hash = &RustCrypto.sha256(&[MINE.as_bytes()]);
     let protection = Level::USER_VERIFICATION_REQUIRED;

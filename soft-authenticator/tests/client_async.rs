@@ -1,5 +1,5 @@
-//! The client on executors: its futures move between threads where their parts do, a user who is awaited holds nothing up,
-//! and a future that is dropped leaves the key usable. The key stands at the end of a pipe of HID reports.
+//! The client on executors: its futures are `Send` if their parts are, waiting for a user does not block the executor,
+//! and a dropped future leaves the key usable. The key is at the end of a pipe of HID reports.
 
 use std::{
     future::Future,
@@ -48,7 +48,7 @@ type Report = [u8; 64];
 
 /// How an executor waits.
 trait Timer {
-    /// What `future` yields within `wait`.
+    /// The output of `future`, if it is ready within `wait`.
     async fn within<F: Future + Send>(wait: Duration, future: F) -> Option<F::Output>;
 }
 
@@ -99,7 +99,7 @@ fn clock() -> impl FnMut() -> Instant + Clone + Send + 'static {
     move || Instant::from_millis(start.elapsed().as_millis() as u64)
 }
 
-/// Plugs in a key that works in a thread of its own.
+/// Plugs in a key that works in its own thread.
 fn plug<T: Timer>(touch: Touch) -> AsyncHidTransport<Pipe<T>, impl FnMut() -> Instant + Send + 'static> {
     let (to, requests) = mpsc::channel::<Report>();
     let (answers, from) = channel::unbounded_channel();
@@ -125,7 +125,7 @@ fn plug<T: Timer>(touch: Touch) -> AsyncHidTransport<Pipe<T>, impl FnMut() -> In
     AsyncHidTransport::new(Pipe { to, from, timer: std::marker::PhantomData }, clock(), [1; 8])
 }
 
-/// Knows the PIN, after a moment.
+/// A user who enters the PIN after a moment.
 struct Slow;
 
 impl AsyncUserInteraction for Slow {
@@ -142,7 +142,7 @@ impl AsyncUserInteraction for Slow {
     }
 }
 
-/// Knows the PIN at once.
+/// A user who enters the PIN at once.
 struct Quick;
 
 impl UserInteraction for Quick {
@@ -156,7 +156,7 @@ fn rng() -> ChaCha20Rng {
     ChaCha20Rng::seed_from_u64(8)
 }
 
-/// The future, if it can move between threads.
+/// Checks that a future is `Send`.
 fn movable<F: Future + Send>(future: F) -> F {
     future
 }
@@ -245,7 +245,7 @@ async fn a_client_of_webauthn_is_spawned_on_threads() {
     task.await.unwrap();
 }
 
-/// Waits for the PIN from elsewhere.
+/// A user whose PIN comes from another task.
 struct Dialog(Option<oneshot::Receiver<&'static str>>);
 
 impl AsyncUserInteraction for Dialog {
@@ -274,7 +274,7 @@ async fn a_pin_dialog_does_not_hold_up_the_executor() {
     let (options, mut buffer) = (make_options(), [0; 4096]);
     let ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, RustCrypto, rng());
     let mut user = Dialog(Some(dialog));
-    // Both on one thread: the PIN is typed by a task that runs while the ceremony waits for it.
+    // Both on one thread: the PIN comes from a task that runs while the ceremony waits for it.
     let ceremony = run_async(ceremony, &mut transport, &mut user, clock());
     let typing = async move {
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -288,7 +288,7 @@ async fn a_pin_dialog_does_not_hold_up_the_executor() {
 struct Polls<F>(u32, Pin<Box<F>>);
 
 impl<F: Future> Future for Polls<F> {
-    /// `None`: it would have gone on.
+    /// `None` if it was not finished.
     type Output = Option<F::Output>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -349,7 +349,7 @@ async fn on_embassy(done: mpsc::Sender<Vec<u8>>) {
     let made = run_async(ceremony, &mut transport, &mut Blocking(Quick), clock()).await.unwrap();
     let id = made.auth_data.attested_credential_data.unwrap().credential_id.to_vec();
     let options = GetOptions::new("example.org", &HASH);
-    // Dropped, and done again.
+    // The ceremony is dropped and repeated.
     for wait in [1, 60_000] {
         let mut buffer = [0; 4096];
         let ceremony = Ceremony::new(GetAssertion::new(&options), &mut buffer, RustCrypto, rng());

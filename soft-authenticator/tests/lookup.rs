@@ -44,7 +44,7 @@ fn foreign(usual: usize) -> Vec<Vec<u8>> {
     ids
 }
 
-/// Sends a request and lets the key look through its list, until a touch is awaited. Returns the steps that takes.
+/// Sends a request and lets the key check its list until a touch is awaited. Returns the number of steps.
 fn looked_through(key: &mut Key, request: &[u8]) -> u32 {
     let (mut progress, mut steps) = (key.begin(request), 1);
     while progress == Progress::Pending(Wait::Processing) {
@@ -80,7 +80,7 @@ fn every_id_that_is_not_to_be_found_costs_the_same_calls() {
             costs.push((assertion, CALLS.replace(Calls::default())));
         }
         assert!(costs[0].0.opens == 1 && costs[0].0.hashes > 0, "{:?}", costs[0]);
-        // One look at the index, whatever is in the store.
+        // One lookup in the index, for any contents of the store.
         assert_eq!(costs[0].0.finds, 1);
         assert!(costs.iter().all(|cost| *cost == costs[0]), "{costs:?}");
     }

@@ -1,13 +1,13 @@
-//! A discoverable registration and a sign-in over TCP, with a store in memory and with one in a file, beside AWS-LC's part
-//! in them in the same run.
+//! A discoverable registration and a sign-in over TCP, with a store in memory and with one in a file, compared in one
+//! run with their cryptography alone.
 //!
 //! ```console
 //! $ cargo run --release -p keyfob-benches --features aws-lc --bin serve -- FOLDER
 //! ```
 //!
-//! FOLDER takes the file, and says which filesystem is measured. Prints the shortest of many runs of each, and fails when a
-//! registration and sign-in take more than 1.7 times as long as their cryptography, or 3.4 times with the file. Nothing in
-//! CI runs this: it reads a clock, and builds C.
+//! The file is made in FOLDER, so FOLDER decides which filesystem is measured. Prints the shortest of many runs of
+//! each, and fails when a registration and sign-in take more than 1.7 times as long as their cryptography, or 3.4 times
+//! with the file. CI does not run this, because it reads a clock and builds C.
 #![allow(clippy::disallowed_methods)]
 
 use std::{
@@ -34,7 +34,7 @@ use keyfob_soft_authenticator::{
 };
 
 const RUNS: u32 = 3000;
-/// Runs with a file, each of which syncs it.
+/// How many runs use a file; each run syncs it.
 const FILE_RUNS: u32 = 500;
 
 /// A client that sends each request in one call.
@@ -86,7 +86,7 @@ impl Client {
         response
     }
 
-    /// A registration and a sign-in at a relying party of its own.
+    /// A registration and a sign-in at a new relying party.
     fn register_and_sign_in(&mut self, rp: u32) {
         let rp_id = format!("site-{rp:06}.example");
         let mut buffer = [0; 1024];
@@ -132,7 +132,7 @@ fn main() -> ExitCode {
         run();
         *shortest = shortest.min(start.elapsed().as_secs_f64());
     };
-    // In turn, so that all see the same machine.
+    // In turn, so that all run under the same load of the machine.
     for run in 0..RUNS {
         let [bare, memory, file] = &mut shortest;
         timed(bare, &mut floor);

@@ -1,11 +1,12 @@
-//! Commands at a file store and at a flash log with few credentials and with many: prints the tables of docs/store.md.
+//! Commands with a file store and with a flash log, with few credentials and with many: prints the tables of
+//! docs/store.md.
 //!
 //! ```console
 //! $ cargo run --release -p keyfob-benches --bin store -- FOLDER [MOST]
 //! ```
 //!
-//! FOLDER takes the files, up to 2 GB for a million credentials, and says which filesystem is measured. More than MOST
-//! credentials are not tried.
+//! The files are made in FOLDER, so FOLDER decides which filesystem is measured. They need up to 2 GB for a million
+//! credentials. MOST is the largest number of credentials that is measured.
 #![allow(clippy::disallowed_methods)]
 
 use std::{
@@ -18,9 +19,9 @@ use keyfob_benches::scale::{Cost, Whose, commands, fill};
 use keyfob_core::crypto::RustCrypto;
 use keyfob_soft_authenticator::store::{Change, FileStore, FlashStore, Setting, Store, flash::SimulatedFlash};
 
-/// Runs of each command.
+/// How often each command is run.
 const RUNS: usize = 21;
-/// Runs of what takes long.
+/// How often a command is run that takes long.
 const FEW: usize = 5;
 
 /// A column of a table.
@@ -30,7 +31,7 @@ struct Column {
     costs: Vec<Cost>,
 }
 
-/// Milliseconds, with as many digits as say something.
+/// Milliseconds with the significant digits.
 fn shown(time: Duration) -> String {
     let millis = time.as_secs_f64() * 1e3;
     match millis {
@@ -55,7 +56,7 @@ fn table(columns: &[Column]) {
     println!();
 }
 
-/// The fastest of some runs: what takes longer, the machine has done something else meanwhile.
+/// The fastest of some runs. Slower runs were interrupted by other work of the machine.
 fn fastest(times: usize, mut run: impl FnMut()) -> Duration {
     let timed = |_| {
         let start = Instant::now();
@@ -70,7 +71,7 @@ fn file(path: &Path, whose: Whose, sizes: &[u32], columns: &mut Vec<Column>) {
     for credentials in sizes {
         let mut store = FileStore::open(path).expect("a store");
         let start = Instant::now();
-        // There is room for those that are registered.
+        // There is room for the credentials that are registered.
         fill(&mut store, whose, (*credentials).min(FileStore::MAX_CREDENTIALS - 100), u32::MAX);
         let filled = start.elapsed();
         drop(store);

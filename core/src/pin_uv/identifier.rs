@@ -41,7 +41,7 @@ impl Token {
     }
 }
 
-/// Encrypts encIdentifier, or encCredStoreState. It stays the same as long as the persistent token does.
+/// The key for encIdentifier or encCredStoreState. It changes only with the persistent token.
 pub struct ValueKey(Zeroizing<[u8; 16]>);
 
 impl ValueKey {

@@ -16,14 +16,13 @@ const SETTINGS: [Setting; 4] = [Setting::Pin, Setting::PinRetries, Setting::Sign
 /// How many different ids credentials have.
 const IDS: u8 = 6;
 
-/// Ids that users have.
+/// How many different ids users have.
 const USERS: u8 = 4;
 
-/// A record of about so many bytes: of a credential with one of a few ids, users and protections, or one that cannot be
-/// read.
+/// A record of about `len` bytes: of a credential with one of a few ids, users and protections, or an unreadable one.
 pub fn record(seed: u8, len: usize) -> Vec<u8> {
     let bytes = bytes(seed, len);
-    // What a record takes besides the secret.
+    // The bytes of a record in addition to the secret.
     let Some((_, secret)) = bytes.split_at_checked(90) else { return bytes };
     let (id, user, mut record) = ([seed % IDS; 16], [seed / 7 % USERS; 8], [0; MAX_RECORD]);
     let credential = Credential {

@@ -65,7 +65,7 @@ pub fn setting(store: &mut impl Store, setting: Setting) -> Option<Vec<u8>> {
     len.map(|len| out[..len].to_vec())
 }
 
-/// Numbers and records of a relying party, also those that cannot be read, newest first.
+/// Numbers and records of a relying party, including unreadable ones, newest first.
 pub fn found(store: &mut impl Store, rp_id_hash: &[u8; 32]) -> Vec<(u32, Vec<u8>)> {
     let of_rp = walked(store).into_iter().filter(|(of, ..)| of == rp_id_hash);
     of_rp.map(|(_, number, record)| (number, record)).collect()
@@ -78,7 +78,7 @@ pub fn walked(store: &mut impl Store) -> Vec<Walked> {
     asked(store, Query::All)
 }
 
-/// The same, of what a query asks for.
+/// Relying parties, numbers and records for a query.
 pub fn asked(store: &mut impl Store, query: Query<'_>) -> Vec<Walked> {
     let (mut all, mut before, mut out) = (Vec::new(), None, [0; MAX_RECORD]);
     while let Some(found) = store.next(query, before, &mut out).unwrap() {
