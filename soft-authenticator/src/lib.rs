@@ -25,3 +25,8 @@ pub mod hid;
 pub mod store;
 
 pub use caps::Caps;
+
+/// The code in the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
