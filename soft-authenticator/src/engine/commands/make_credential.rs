@@ -2,6 +2,7 @@
 
 use keyfob_core::{
     Status,
+    cbor::{List, RawMap, Text},
     ctap2::{PUBLIC_KEY, RpEntity, UserEntity, make_credential::Request},
     extensions::{MakeCredentialInputs, cred_protect::Level},
     pin_uv::{Permissions, UserVerified},
@@ -70,6 +71,25 @@ enum Step {
         at_once: bool,
     },
     Write,
+}
+
+/// What the last checks need of the request.
+#[derive(Clone, Copy)]
+struct Wishes<'m> {
+    extensions: Option<RawMap<'m>>,
+    formats: Option<List<'m, Text<'m>>>,
+}
+
+impl<'m> Wishes<'m> {
+    const fn of(request: &Request<'m>) -> Self {
+        Self { extensions: request.extensions, formats: request.attestation_formats_preference }
+    }
+
+    /// Apart, so that the request is not on the stack below the checks.
+    #[inline(never)]
+    fn read(message: &'m [u8], len: usize) -> Result<Self, Status> {
+        Ok(Self::of(&decode(message, len)?))
+    }
 }
 
 impl Run {
@@ -154,7 +174,7 @@ impl Run {
                 return Ok(Next::Work);
             }
         }
-        self.decide(authenticator, &request, excluded, by_sensor)
+        self.decide(authenticator, Wishes::of(&request), excluded, by_sensor)
     }
 
     /// 12: goes on with the list. Every entry is looked at, so that the time taken does not tell which one matched.
@@ -172,8 +192,8 @@ impl Run {
             self.step = Step::Search { search, excluded, by_sensor };
             return Ok(Next::Work);
         }
-        let request: Request<'_> = decode(call.message, call.request)?;
-        self.decide(authenticator, &request, excluded, by_sensor)
+        let wishes = Wishes::read(call.message, call.request)?;
+        self.decide(authenticator, wishes, excluded, by_sensor)
     }
 
     /// Whether the credential with this id is on this authenticator, and may be told to be.
@@ -191,18 +211,18 @@ impl Run {
     fn decide<P: Platform>(
         &mut self,
         authenticator: &mut Authenticator<'_, P>,
-        request: &Request<'_>,
+        wishes: Wishes<'_>,
         excluded: bool,
         by_sensor: Option<UserVerified>,
     ) -> Outcome {
         // 15: no touch is asked for what cannot be done, and an excluded credential is all that is told
         if !excluded {
-            let (rp_id_hash, extensions) = (&self.ceremony.rp_id_hash, request.extensions);
+            let (rp_id_hash, extensions) = (&self.ceremony.rp_id_hash, wishes.extensions);
             self.ceremony.asked =
                 authenticator.asked_of_registration(extensions, rp_id_hash, self.discoverable, by_sensor.is_some())?;
         }
-        let preference = request.attestation_formats_preference;
-        self.attested.format = authenticator.choose_format(self.new.algorithm, preference, self.attested.enterprise);
+        self.attested.format =
+            authenticator.choose_format(self.new.algorithm, wishes.formats, self.attested.enterprise);
         // 13, 14
         self.step = if excluded { Step::Excluded } else { Step::Touch };
         let Some(present) = authenticator.presence(by_sensor, self.ceremony.user_verified) else {
