@@ -95,6 +95,7 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// Writes the response, signed.
+    #[inline(never)]
     pub fn write_attestation(
         &mut self,
         ceremony: &Ceremony,
