@@ -11,7 +11,7 @@
 //! # }
 //! ```
 
-use core::{future::poll_fn, pin::pin, task::Poll, time::Duration};
+use core::{fmt, future::poll_fn, pin::pin, task::Poll, time::Duration};
 
 use embedded_io_async::{Read, Write};
 
@@ -26,6 +26,17 @@ pub enum StreamError<E> {
     /// The stream has ended.
     Ended,
 }
+
+impl<E: fmt::Debug> fmt::Display for StreamError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stream(error) => write!(f, "the stream failed: {error:?}"),
+            Self::Ended => f.write_str("the stream has ended"),
+        }
+    }
+}
+
+impl<E: fmt::Debug> core::error::Error for StreamError<E> {}
 
 /// A pipe of reports over the stream `S`, with the delay `D`.
 ///
@@ -91,12 +102,15 @@ impl<S: Read + Write, D: AsyncFnMut(Duration)> AsyncReportIo for StreamIo<S, D> 
     async fn read(&mut self, wait: Duration) -> Result<Option<[u8; REPORT_LEN]>, Self::Error> {
         let mut delay = pin!((self.delay)(wait));
         while self.incoming.len < REPORT_LEN {
-            let mut read = pin!(self.stream.read(self.incoming.rest()));
-            let came = poll_fn(|cx| match read.as_mut().poll(cx) {
-                Poll::Ready(came) => Poll::Ready(Some(came)),
-                Poll::Pending => delay.as_mut().poll(cx).map(|()| None),
-            });
-            match came.await {
+            let came = {
+                let mut read = pin!(self.stream.read(self.incoming.rest()));
+                poll_fn(|cx| match read.as_mut().poll(cx) {
+                    Poll::Ready(came) => Poll::Ready(Some(came)),
+                    Poll::Pending => delay.as_mut().poll(cx).map(|()| None),
+                })
+                .await
+            };
+            match came {
                 None => return Ok(None),
                 Some(Ok(0)) => return Err(StreamError::Ended),
                 Some(Ok(came)) => self.incoming.len = self.incoming.len.saturating_add(came),
