@@ -68,7 +68,7 @@ pub enum Visit {
 
 /// Events from the connections' threads for the key's thread.
 enum Event {
-    PluggedIn(TcpPipe, SocketAddr),
+    PluggedIn(Box<TcpPipe>, SocketAddr),
     Reports(Vec<[u8; REPORT_LEN]>),
     Left(SocketAddr),
     Refused(Visit),
@@ -98,7 +98,7 @@ pub fn serve(listener: &TcpListener, key: &mut VirtualKey<'_>, mut watch: impl F
         match received.recv_timeout(wait) {
             Ok(Event::PluggedIn(pipe, peer)) => {
                 key.power_cycle().map_err(|error| io::Error::other(format!("the key does not power up: {error:?}")))?;
-                plugged = Some(pipe);
+                plugged = Some(*pipe);
                 watch(Visit::PluggedIn(peer));
             }
             Ok(Event::Reports(reports)) if plugged.is_some() => reports.iter().for_each(|report| key.receive(report)),
@@ -172,7 +172,7 @@ fn attend(stream: TcpStream, peer: SocketAddr, door: &Door, events: &SyncSender<
 
 enum Admission {
     /// The connection and its first report.
-    Plugged(TcpPipe, [u8; REPORT_LEN]),
+    Plugged(Box<TcpPipe>, [u8; REPORT_LEN]),
     Busy,
     Stranger,
 }
@@ -197,7 +197,7 @@ fn admit(stream: &TcpStream, door: &Door) -> io::Result<Admission> {
         }
     };
     drop(silent);
-    Ok(if door.enter() { Admission::Plugged(pipe, first) } else { Admission::Busy })
+    Ok(if door.enter() { Admission::Plugged(Box::new(pipe), first) } else { Admission::Busy })
 }
 
 /// Passes every report of a plugged-in client to the key.
@@ -209,7 +209,7 @@ fn forward(
 ) -> io::Result<()> {
     let gone = |_| io::Error::from(ErrorKind::BrokenPipe);
     let writer = TcpPipe::new(pipe.stream.try_clone()?);
-    events.send(Event::PluggedIn(writer, peer)).map_err(gone)?;
+    events.send(Event::PluggedIn(Box::new(writer), peer)).map_err(gone)?;
     let mut reports = vec![first];
     loop {
         reports.extend(iter::from_fn(|| pipe.take()));

@@ -53,8 +53,12 @@ fn insert(map: &mut [u8], key: &[u8], len: usize) {
     if let Some(head) = map.first_mut() {
         *head = head.saturating_add(1);
     }
-    if let Some(behind) = map.get_mut(place..) {
-        behind.rotate_right(len.min(behind.len()));
+    // Rotates by `len` to the right: reversed as a whole, and each part again.
+    let Some(behind) = map.get_mut(place..) else { return };
+    behind.reverse();
+    if let Some((entry, rest)) = behind.split_at_mut_checked(len) {
+        entry.reverse();
+        rest.reverse();
     }
 }
 

@@ -125,6 +125,7 @@ pub(super) fn keep_id(room: &mut Room<'_>, id: &[u8]) -> Result<(), Cause> {
 
 /// Where assertions are.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::large_enum_variant)] // there is no heap to put it on
 pub(super) enum Source<'b> {
     /// Kept responses, one after the other.
     Kept(&'b [u8]),

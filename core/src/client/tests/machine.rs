@@ -220,10 +220,7 @@ fn nothing_secret_is_printed() {
 fn errors_say_what_happened() {
     let cause = Cause::RequestTooLarge { needed: 5, limit: 4 };
     let error = Error { code: cause.code(), stage: Stage::GetInfo, cause };
-    assert_eq!(
-        error.to_string(),
-        "BadRequest at stage GetInfo: the request takes 5 bytes, the authenticator at most 4"
-    );
+    assert_eq!(error.to_string(), "bad request at getInfo: the request takes 5 bytes, and the authenticator at most 4");
 }
 
 /// A blocking device as an async one: every wait yields once.

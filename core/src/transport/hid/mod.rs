@@ -81,6 +81,7 @@ macro_rules! named_byte {
 
 /// A CTAPHID command, without the bit that marks an initialization packet (§11.2.9).
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Command(pub u8);
 
 named_byte! { Command:

@@ -69,7 +69,7 @@ impl Disk {
     fn fill(&self, from: u64, to: u64) -> io::Result<()> {
         for offset in (from..to).step_by(ZEROS.len()) {
             let len = usize::try_from(to.saturating_sub(offset)).unwrap_or(usize::MAX).min(ZEROS.len());
-            self.write(offset, bytes::front(&ZEROS, len))?;
+            self.write(offset, bytes::front(ZEROS, len))?;
         }
         Ok(())
     }

@@ -18,9 +18,11 @@ pub(super) const SETTINGS: TableDefinition<u8, &[u8]> = TableDefinition::new("se
 pub(super) const RECORDS: TableDefinition<(&[u8; 32], Number), &[u8]> = TableDefinition::new("records");
 /// The hash of the RP ID of each credential.
 pub(super) const NUMBERS: TableDefinition<Number, &[u8; 32]> = TableDefinition::new("numbers");
+/// The type of a table by id.
+type ById = TableDefinition<'static, (&'static [u8], Number), (&'static [u8; 32], u8)>;
 /// What a list of ids is compared with: relying party and protection of each credential, by its id. Like all that follow, it
 /// has those whose record can be read.
-pub(super) const IDS: TableDefinition<(&[u8], Number), (&[u8; 32], u8)> = TableDefinition::new("by id");
+pub(super) const IDS: ById = TableDefinition::new("by id");
 /// The newest credential of each relying party.
 pub(super) const NEWEST: TableDefinition<Number, ()> = TableDefinition::new("newest");
 /// The credentials of each user of a relying party.
