@@ -19,8 +19,9 @@ type Key<'a> = (u8, u64, &'a [u8]);
 
 /// An array, a tag or a map around the next item. They are kept in a list, which takes less stack than a recursion.
 struct Open<'a> {
-    /// How many items are left in it, of a map keys and values.
-    left: u64,
+    /// How many items are left in it, of a map keys and values. More than there can be are as many as can be counted in
+    /// pairs: sixteen of these lie on the stack.
+    left: u32,
     /// The keys of a map.
     keys: Option<Keys<'a>>,
 }
@@ -59,6 +60,7 @@ impl<'a> Reader<'a> {
             if !complete {
                 r.enter()?;
                 let keys = Keys { first: r.rest, current: r.rest, previous: None };
+                let inside = u32::try_from(inside).unwrap_or(u32::MAX ^ 1);
                 let opened = Open { left: inside, keys: (major == MAP).then_some(keys) };
                 open.push(opened).map_err(|_| r.error(ErrorKind::TooDeep))?;
             }
