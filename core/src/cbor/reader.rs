@@ -17,7 +17,7 @@ const NULL: u8 = 0xF6;
 /// Nesting allowed in requests (CTAP 2.3 §8).
 const STRICT_DEPTH: u8 = 4;
 /// Nesting allowed in responses.
-const TOLERANT_DEPTH: u8 = 16;
+pub(super) const TOLERANT_DEPTH: u8 = 16;
 
 /// Reads CBOR items from a slice, front to back.
 #[derive(Clone, Copy, Debug)]

@@ -7,40 +7,31 @@ use heapless::Vec;
 
 use super::{
     Error, ErrorKind, Read, Reader,
-    reader::{ARRAY, BYTES, MAP, NEGATIVE, TAG, TEXT, UNSIGNED},
+    reader::{ARRAY, BYTES, MAP, NEGATIVE, TAG, TEXT, TOLERANT_DEPTH, UNSIGNED},
 };
 
 /// At most this many items are gone through again: where keys do not ascend, each is compared with all before it. A map of
 /// 64 small entries takes nearly as many. Without a limit, maps within maps would take time without measure.
 const MAX_COMPARED: u32 = 4096;
 
-/// How deep such items are nested at most. COSE keys and attestation statements of every format take half of it.
-const DEPTH: usize = 8;
-
 /// A key as it is compared: its major type, its value or length, and its bytes if there are more.
 type Key<'a> = (u8, u64, &'a [u8]);
 
 /// An array, a tag or a map around the next item. They are kept in a list, which takes less stack than a recursion.
-struct Open {
-    /// How many items are left in it, of a map keys and values. More than there can be are as many as can be counted in
-    /// pairs: eight of these lie on the stack.
-    left: u32,
+struct Open<'a> {
+    /// How many items are left in it, of a map keys and values.
+    left: u64,
     /// The keys of a map.
-    keys: Option<Keys>,
+    keys: Option<Keys<'a>>,
 }
 
-/// The keys of a map, each by how many bytes of the message are left from there on.
-struct Keys {
-    first: u32,
+/// The keys of a map, each as the rest of the message from there on.
+struct Keys<'a> {
+    first: &'a [u8],
     /// The key that is being read, or was read last.
-    current: u32,
+    current: &'a [u8],
     /// The key before, as long as all keys ascend.
-    previous: Option<u32>,
-}
-
-/// How many bytes are left. A message of more than 4 GiB is not read here.
-fn left_in(rest: &[u8]) -> u32 {
-    u32::try_from(rest.len()).unwrap_or(u32::MAX)
+    previous: Option<&'a [u8]>,
 }
 
 impl<'a> Reader<'a> {
@@ -50,25 +41,24 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`ErrorKind::KeyOrder`] for a key that stands twice, and where keys do not ascend and more than 4,096 items would have
-    /// to be compared, as in a map of 65 entries; [`ErrorKind::TooDeep`] for more than eight levels; what is wrong with the item's form.
+    /// to be compared, as in a map of 65 entries; what is wrong with the item's form.
     pub fn expect_unique_keys(&self) -> Result<(), Error> {
         if self.strict {
             return Ok(());
         }
         let (mut r, mut left) = (*self, MAX_COMPARED);
-        let mut open: Vec<Open, DEPTH> = Vec::new();
+        let mut open: Vec<Open<'a>, { TOLERANT_DEPTH as usize }> = Vec::new();
         loop {
             if let Some(Open { left, keys: Some(keys) }) = open.last_mut()
                 && *left & 1 == 0
             {
-                keys.current = left_in(r.rest);
+                keys.current = r.rest;
             }
             let (major, inside) = r.pass_head()?;
             let mut complete = !matches!(major, ARRAY | MAP | TAG);
             if !complete {
                 r.enter()?;
-                let keys = Keys { first: left_in(r.rest), current: left_in(r.rest), previous: None };
-                let inside = u32::try_from(inside).unwrap_or(u32::MAX ^ 1);
+                let keys = Keys { first: r.rest, current: r.rest, previous: None };
                 let opened = Open { left: inside, keys: (major == MAP).then_some(keys) };
                 open.push(opened).map_err(|_| r.error(ErrorKind::TooDeep))?;
             }
@@ -80,7 +70,7 @@ impl<'a> Reader<'a> {
                         complete = false;
                         around.left = around.left.wrapping_sub(1);
                         if let (Some(keys), 1) = (&mut around.keys, around.left & 1) {
-                            self.expect_new_key(r, keys, &mut left)?;
+                            r.expect_new_key(keys, &mut left)?;
                         }
                     }
                     Some(Open { left: 0, .. }) => {
@@ -137,28 +127,24 @@ impl<'a> Reader<'a> {
         Ok(start.len().saturating_sub(self.rest.len()))
     }
 
-    /// Checks that the current key, which ends at `end`, is none of those before it.
-    fn expect_new_key(&self, end: Self, keys: &mut Keys, left: &mut u32) -> Result<(), Error> {
-        let rest = |left: u32| {
-            let start = self.rest.len().checked_sub(usize::try_from(left).ok()?)?;
-            self.rest.get(start..)
-        };
-        let at = |left| rest(left).map(|rest| end.at(rest)).ok_or(end.error(ErrorKind::TooDeep));
-        let key = at(keys.current)?.key()?;
+    /// Checks that the current key, which ends here, is none of those before it.
+    fn expect_new_key(&self, keys: &mut Keys<'a>, left: &mut u32) -> Result<(), Error> {
+        let at = |rest| self.at(rest);
+        let key = at(keys.current).key()?;
         let ascends = match keys.previous {
-            Some(previous) => at(previous)?.key()? < key,
-            None => keys.first == keys.current,
+            Some(previous) => at(previous).key()? < key,
+            None => keys.first.len() == keys.current.len(),
         };
         keys.previous = Some(keys.current).filter(|_| ascends);
-        if !ascends && at(keys.first)?.has_key(key, keys.current, left)? {
-            return Err(end.error(ErrorKind::KeyOrder));
+        if !ascends && at(keys.first).has_key(key, keys.current, left)? {
+            return Err(self.error(ErrorKind::KeyOrder));
         }
         Ok(())
     }
 
     /// Whether an entry between here and `end` has this key.
-    fn has_key(mut self, key: Key<'_>, end: u32, left: &mut u32) -> Result<bool, Error> {
-        while left_in(self.rest) > end {
+    fn has_key(mut self, key: Key<'_>, end: &[u8], left: &mut u32) -> Result<bool, Error> {
+        while self.rest.len() > end.len() {
             let start = self;
             self.pass_again(left)?;
             if start.key()? == key {
