@@ -16,7 +16,7 @@ use crate::{
 pub(super) const CANCEL_POLL: Duration = Duration::from_millis(100);
 
 /// What the user sees and says, one after the other: a PIN dialog that is open holds up the ceremony. For async executors there
-/// is [`AsyncUserInteraction`]. The defaults show nothing, give no PIN, agree to built-in user verification, choose the
+/// is [`AsyncUserInteraction`](super::AsyncUserInteraction). The defaults show nothing, give no PIN, agree to built-in user verification, choose the
 /// account of the most recent credential and never cancel.
 pub trait UserInteraction {
     /// The authenticator waits for a touch.
