@@ -74,7 +74,7 @@ class Elf:
 
 
 class Program:
-    """The functions of a program, their frames and their calls."""
+    """The functions of a program, their frames and who calls whom."""
 
     def __init__(self, path):
         self.elf = Elf(path)
@@ -92,7 +92,7 @@ class Program:
         self.names = set(names)
         self.frames = self.elf.stack_sizes()
         self.estimated = set()
-        # A call keeps the caller's frame; before a tail jump the frame is already released.
+        # A call keeps the caller's frame, a jump out of the function has already given it back.
         self.calls = collections.defaultdict(set)
         self.jumps = collections.defaultdict(set)
         self.indirect = collections.Counter()
@@ -113,7 +113,7 @@ class Program:
             address = int(match[1], 16)
             while after is not None and address >= after:
                 here, after = after, next(current, None)
-            # After the end of a function comes padding.
+            # Behind the end of a function lies padding.
             if here is not None and (address < here + self.functions[here].size or not self.functions[here].size):
                 bodies[here].append((match[2], match[3]))
                 self.lines.append((address, here, match[3]))
@@ -143,8 +143,7 @@ class Program:
                 sys.exit(f'{function.name} calls 0x{target:x}, which is no function')
 
     def sites(self, path, pattern):
-        """The source lines from which matching functions are called. A call that several places share has all their
-        lines."""
+        """Source lines from which functions that match are called; a call that several places share is named by all."""
         match = {address for address, function in self.functions.items() if pattern.search(function.name)}
         calls = {address for address, here, operands in self.lines
                  if here not in match and any(operands.startswith(f'{target:x} <') for target in match)}
@@ -156,7 +155,7 @@ class Program:
             yield f'0x{address:x} ' + ' < '.join('/'.join(line.split('/')[-3:]) for line in ours[:3])
 
     def reach(self, start, without=frozenset()):
-        """The functions that `start` can reach without passing through `without`."""
+        """The functions that `start` can reach, not by way of those `without`."""
         seen, todo = set(), [start]
         while todo:
             address = todo.pop()
@@ -207,7 +206,7 @@ class Program:
 
 
 def frame(body):
-    """The stack that straight-line instructions use, for routines without a size from the compiler."""
+    """The stack that straight-line instructions take, for routines the compiler gave no size."""
     size = 0
     for operation, operands in body:
         mnemonic = operation.split('.')[0]
@@ -225,7 +224,7 @@ def frame(body):
 
 
 def short_name(name):
-    """The last part of a path, without its type arguments."""
+    """The last part of a path, without the types it is made for."""
     while (plain := re.sub(r'::<[^<>]*>|<[^<>]*>', '', name)) != name and plain.rpartition('::')[2]:
         name = plain
     return name.rpartition('::')[2]

@@ -1,4 +1,4 @@
-//! An authenticator without real cryptography, for the targets that need one.
+//! A key without real cryptography, for the targets that need one.
 
 use keyfob_core::{
     Instant, Status,
@@ -10,14 +10,14 @@ use keyfob_core::{
 };
 use keyfob_soft_authenticator::{
     engine::{Config, Engine, Event, Platform, Progress, Wait},
-    store::{Blobs, Change, Found, MemoryStore, Number, Query, Setting, Store, StoreError},
+    store::{Blobs, Change, Found, MemoryStore, Number, Setting, Store, StoreError},
 };
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
-/// How many credentials fit in the store.
+/// Credentials that fit in the store.
 pub const ROOM: usize = 3;
 
-/// The engine's platform.
+/// The engine's seams.
 pub struct Bench;
 
 impl Platform for Bench {
@@ -26,19 +26,19 @@ impl Platform for Bench {
     type Store = WatchedStore;
 }
 
-/// A store that records changes.
+/// A store that notes what is done to it.
 #[derive(Default)]
 pub struct WatchedStore {
     memory: MemoryStore<ROOM>,
-    /// Whether anything was changed except the counts of PIN and user verification attempts.
+    /// Whether anything but the attempts of PIN and user verification was changed.
     pub changed: bool,
-    /// Consecutive PIN attempts since power-up.
+    /// Attempts at the PIN in a row since power-up.
     attempts: u8,
-    /// The power fails in the next commit, before or after the commit is made.
+    /// The power fails in the next commit, before it is made or after it.
     tears: Option<Tear>,
 }
 
-/// The result of a commit during which the power fails.
+/// What becomes of a commit in which the power fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tear {
     /// It is not made.
@@ -53,7 +53,7 @@ impl WatchedStore {
         self.memory.len()
     }
 
-    /// Checks that there are at most three consecutive PIN attempts per power-up.
+    /// Sees that no power-up has more than three attempts at the PIN in a row.
     fn watch_attempts(&mut self, changes: &[Change<'_>]) {
         let mut before = [0];
         let known = self.memory.get(Setting::PinRetries, &mut before) == Ok(Some(1));
@@ -72,12 +72,21 @@ impl Store for WatchedStore {
         self.memory.get(setting, out)
     }
 
-    fn next(&mut self, query: Query<'_>, before: Option<Number>, out: &mut [u8]) -> Result<Option<Found>, StoreError> {
-        self.memory.next(query, before, out)
+    fn find(
+        &mut self,
+        rp_id_hash: &[u8; 32],
+        before: Option<Number>,
+        out: &mut [u8],
+    ) -> Result<Option<Found>, StoreError> {
+        self.memory.find(rp_id_hash, before, out)
     }
 
-    fn count(&mut self, query: Query<'_>) -> Result<u32, StoreError> {
-        self.memory.count(query)
+    fn walk(&mut self, before: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
+        self.memory.walk(before, out)
+    }
+
+    fn count(&mut self) -> Result<u32, StoreError> {
+        self.memory.count()
     }
 
     fn large_blobs_capacity(&self) -> usize {
@@ -116,17 +125,17 @@ impl Store for WatchedStore {
     }
 }
 
-/// A deterministic random source.
+/// A source of randomness that is the same every time.
 pub fn rng() -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(1)
 }
 
-/// Plugs an engine in. The buffer must have [`Config::buffer_len`] bytes.
+/// Plugs an engine in. The buffer has to have [`Config::buffer_len`] bytes.
 pub fn plug_in<'b>(buffer: &'b mut [u8], config: Config<'b>, now: Instant) -> Engine<'b, Bench> {
     Engine::new(buffer, config, StubCrypto, rng(), WatchedStore::default(), now).expect("a configuration that works")
 }
 
-/// How the user acts when a touch is awaited.
+/// What the user does when a touch is awaited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finger {
     Touches,
@@ -135,14 +144,14 @@ pub enum Finger {
     Sleeps,
 }
 
-/// An interruption between two atoms of a command.
+/// What can come between two atoms of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Abort {
     /// The platform cancels.
     Cancel,
-    /// The platform resynchronises its channel with INIT.
+    /// The platform opens its channel anew.
     Init,
-    /// Another channel sends a request.
+    /// Another channel speaks.
     OtherChannel,
     /// The power fails.
     PowerCut,
@@ -151,7 +160,7 @@ pub enum Abort {
 }
 
 impl Abort {
-    /// All interruptions.
+    /// Every one.
     pub const ALL: [Abort; 6] = [
         Self::Cancel,
         Self::Init,
@@ -167,12 +176,11 @@ pub struct Key<'b> {
     pub engine: Engine<'b, Bench>,
     pub now: Instant,
     pub powered_up: Instant,
-    /// How often the key was powered up.
+    /// How often the power came back.
     pub power_ups: u32,
-    /// The interruption that replaces a poll, and the number of that poll: counted from now over all commands, the next
-    /// poll is number 1.
+    /// What comes in place of a poll, counted from now over all commands; the next one is number 1.
     pub adversary: Option<(u8, Abort)>,
-    /// Whether the interruption has come.
+    /// Whether it came.
     pub aborted: bool,
     pub finger: Finger,
     rng: ChaCha8Rng,
@@ -193,7 +201,7 @@ pub fn status(response: &[u8]) -> Status {
 }
 
 impl<'b> Key<'b> {
-    /// A key that has just been plugged in. The buffer must have [`Config::buffer_len`] bytes.
+    /// A key that has just been plugged in. The buffer has to have [`Config::buffer_len`] bytes.
     pub fn new(buffer: &'b mut [u8], config: Config<'b>) -> Self {
         let now = Instant::from_millis(5000);
         let engine = plug_in(buffer, config, now);
@@ -218,14 +226,14 @@ impl<'b> Key<'b> {
         self.power_ups += 1;
     }
 
-    /// The interruption that replaces this poll, if any.
+    /// What comes in place of this poll, if anything does.
     fn interrupt(&mut self) -> Option<Abort> {
         let (poll, _) = self.adversary.as_mut()?;
         *poll -= 1;
         self.adversary.take_if(|(poll, _)| *poll == 0).map(|(_, abort)| abort)
     }
 
-    /// Interrupts the command. `None` if the command goes on and the power fails in its next commit.
+    /// An abort comes. `None` where the command goes on, and its next commit is torn.
     fn abort(&mut self, abort: Abort) -> Option<Progress> {
         self.aborted = true;
         match abort {
@@ -238,12 +246,12 @@ impl<'b> Key<'b> {
                 return None;
             }
         }
-        // The request is never answered, so this stands for its answer.
+        // What the platform takes for the answer to a request that is never answered.
         self.engine.buffer()[0] = Status::KEEPALIVE_CANCEL.0;
         Some(Progress::Reply(1))
     }
 
-    /// Sends a request, provides the user actions that it waits for, and returns the response.
+    /// Sends a request, does what it waits for, and returns the response.
     pub fn call(&mut self, request: &[u8]) -> Vec<u8> {
         for (to, from) in self.engine.buffer().iter_mut().zip(request) {
             *to = *from;
@@ -277,7 +285,7 @@ impl<'b> Key<'b> {
                 }
                 (Progress::Pending(_), Finger::Declines) => Event::Denied,
                 (Progress::Pending(_), Finger::Sleeps) => {
-                    self.now = self.engine.deadline().expect("every wait for the user has a deadline");
+                    self.now = self.engine.deadline().expect("nobody is awaited for ever");
                     Event::Tick
                 }
             };
@@ -308,7 +316,7 @@ impl<'b> Key<'b> {
         out
     }
 
-    /// setPIN, or changePIN if there is an old PIN.
+    /// setPIN, or changePIN where there is an old one.
     pub fn set_pin(&mut self, protocol: Protocol, old: Option<&str>, new: &str) -> Status {
         let (point, shared) = self.agree(protocol);
         let new_pin_enc = self.encrypt(&shared, PaddedPin::new(new, 0).expect("a short PIN").as_bytes());
@@ -326,7 +334,7 @@ impl<'b> Key<'b> {
         status(&response)
     }
 
-    /// Gets a token that is not bound to a relying party.
+    /// A token bound to no relying party.
     pub fn token(&mut self, protocol: Protocol, pin: &str, permissions: Permissions) -> Result<Token, Status> {
         let (point, shared) = self.agree(protocol);
         let pin_hash_enc = self.encrypt(&shared, &PinHash::of(&StubCrypto, pin.as_bytes()).0);

@@ -1,4 +1,4 @@
-"""All ceremonies that both clients perform: options, and the state of the key."""
+"""Every ceremony that both clients are asked for: options, and the state of the key."""
 
 import itertools
 import json
@@ -51,7 +51,7 @@ class Case:
         finally:
             device.close()
         others = [bytes([index]) + FOREIGN for index in range(foreign)]
-        # The key's credentials are not the first in the list.
+        # Those of the key are not the first.
         listed = [{"type": "public-key", "id": websafe_encode(id), **self.extras.get("descriptor", {})}
                   for id in others + ids]
         options = json.loads(json.dumps(self.options).replace("FIRST_ID", websafe_encode(ids[0]) if ids else ""))
@@ -92,7 +92,7 @@ def request(verification, extensions=None):
     return {**options, "extensions": extensions} if extensions else options
 
 
-# The extension inputs of a registration, as JSON values.
+# Extension inputs of a registration. Values are in JSON.
 MAKE = {
     "credProps": {"credProps": True},
     "prf": {"prf": {}},
@@ -119,7 +119,7 @@ MAKE = {
         "minPinLength": True,
     },
 }
-# The extension inputs of a sign-in with one credential of the key.
+# Of a sign-in with one credential of the key.
 GET = {
     "prf": {"prf": {"eval": {"first": "AQ"}}},
     "prf, two": {"prf": {"eval": {"first": "AQ", "second": "Ag"}}},
@@ -134,7 +134,7 @@ REGISTERED = {"prf": {}, "largeBlob": {"support": "required"}, "credBlob": "AQID
 
 
 def cases(extensions):
-    """All ceremonies. `extensions` are the extension objects for python-fido2."""
+    """All of them. `extensions` are python-fido2's, to register with."""
     plain = {"with": extensions}
     for serve, pin in itertools.product(PROFILES, (None, PIN)):
         on = ("--profile", serve)

@@ -1,4 +1,4 @@
-"""The fixed values that both clients use in place of randomness."""
+"""What both clients have in place of randomness."""
 
 from cryptography.hazmat.primitives.asymmetric import ec
 

@@ -1,4 +1,4 @@
-//! The relying parties of a server. Each has its own accounts.
+//! Relying parties that one server serves, each with accounts of its own.
 
 use keyfob_core::webauthn::{PublicSuffixList, origin_matches};
 
@@ -7,9 +7,9 @@ use keyfob_core::webauthn::{PublicSuffixList, origin_matches};
 pub struct Tenant {
     /// The RP ID, a domain.
     pub rp_id: String,
-    /// The name that authenticators display.
+    /// What authenticators show for it.
     pub name: String,
-    /// The origins of its pages and apps, serialised.
+    /// The origins its pages and apps have, serialised.
     pub origins: Vec<String>,
 }
 
@@ -19,10 +19,7 @@ impl Tenant {
         Self { rp_id: rp_id.into(), name: rp_id.into(), origins: vec![format!("https://{rp_id}")] }
     }
 
-    /// Reads `RP_ID` or `RP_ID=ORIGIN,ORIGIN`.
-    ///
-    /// # Errors
-    /// A message for the user, in one line: an origin may not use the RP ID.
+    /// Reads `RP_ID` or `RP_ID=ORIGIN,ORIGIN`. Errors: a line for the user, when an origin may not use the RP ID.
     pub fn parse(text: &str) -> Result<Self, String> {
         let Some((rp_id, origins)) = text.split_once('=') else {
             let tenant = Self::new(text);
@@ -32,7 +29,7 @@ impl Tenant {
         Self { rp_id: rp_id.into(), name: rp_id.into(), origins }.checked()
     }
 
-    /// The relying party localhost of a server on this machine, with its page at that port.
+    /// The tenant of a server on this machine, whose page is at that port.
     pub fn localhost(port: u16) -> Self {
         let origins = vec!["http://localhost".into(), format!("http://localhost:{port}"), "https://localhost".into()];
         Self { rp_id: "localhost".into(), name: "keyfob".into(), origins }
@@ -55,13 +52,13 @@ mod tests {
         assert_eq!(Tenant::parse("example.com").unwrap(), Tenant::new("example.com"));
         let tenant = Tenant::parse("example.com=https://a.example.com,https://example.com:8443").unwrap();
         assert_eq!(tenant.origins, ["https://a.example.com", "https://example.com:8443"]);
-        // A parent domain ends at a dot, the scheme must be https, and the port is not a part of the domain.
+        // The boundary is a dot, the scheme is https, the port is no part of the domain.
         for origin in ["https://evil-example.com", "http://example.com", "https://example.com.evil.org", "example.com"]
         {
             assert!(Tenant::parse(&format!("example.com={origin}")).is_err(), "{origin}");
         }
         assert!(Tenant::parse("https://example.com").is_err());
-        // With a public suffix as RP ID, every owner of a name under it could sign in for all others.
+        // Whoever registers a name under it could sign in for the whole registry.
         for suffix in ["co.uk=https://bank.co.uk", "github.io=https://me.github.io", "com=https://example.com"] {
             assert!(Tenant::parse(suffix).is_err(), "{suffix}");
         }

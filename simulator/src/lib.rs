@@ -10,8 +10,7 @@
 //!   clock, finger, plug ── World                                       ┘
 //! ```
 //!
-//! There are no threads, no sockets and no real time: a world is a function of its seed, so a failure is replayed with
-//! its seed.
+//! No threads, no sockets, no real time: a world is a function of its seed, and a failure is replayed by its number.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -32,46 +31,46 @@ pub mod world;
 
 pub use scenario::run;
 
-/// A deliberate defect in a world, to check that the simulator notices it.
+/// A world in which something is broken on purpose, to see that it is noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutation {
     /// The authenticator's signatures are wrong.
     WrongSignature,
-    /// AES-CBC does not encrypt: PINs and tokens are sent in clear.
+    /// AES-CBC does nothing: PINs and tokens are sent in clear.
     PlaintextOnTheWire,
     /// Discoverable credentials do not survive a power cut.
     LosesCredentials,
-    /// The authenticator does not answer, and no timeout applies.
+    /// The authenticator is silent and nobody looks at the clock.
     NeverEnds,
-    /// The authenticator takes every wait for the user as a touch.
+    /// The authenticator takes every wait for a touch.
     TouchesItself,
-    /// A power cut restores the PIN retries.
+    /// A power cut gives back the PIN retries.
     RetriesRise,
-    /// An enrolled fingerprint is not stored.
+    /// A fingerprint that was enrolled is not stored.
     LosesFingerprints,
-    /// A power cut resets the signature counter to an earlier value.
+    /// A power cut takes back the signature counter.
     LosesCount,
-    /// A PIN attempt that is aborted before the comparison does not count as one of the three in a row.
+    /// An attempt at the PIN that is aborted before the comparison is none of the three in a row.
     ForgetsAttempts,
 }
 
-/// Options for running a world.
+/// How a world is run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// Whether to keep a log.
+    /// Keep a log.
     pub trace: bool,
-    /// The defect, if any.
+    /// Break something.
     pub mutation: Option<Mutation>,
 }
 
-/// What happened in a world without a failure.
+/// What happened in a world in which nothing was wrong.
 #[derive(Clone, Debug, Default)]
 pub struct Summary {
-    /// Ceremonies that were begun.
+    /// Ceremonies begun.
     pub ceremonies: u64,
     /// Ceremonies that succeeded and were verified.
     pub successes: u64,
-    /// Ceremonies that were required to succeed, and did.
+    /// Ceremonies that had to succeed, and did.
     pub owed: u64,
     /// Power cuts.
     pub cuts: u64,
@@ -83,10 +82,10 @@ pub struct Summary {
     pub log: Vec<String>,
 }
 
-/// A failure in a world.
+/// What was wrong in a world.
 #[derive(Clone, Debug)]
 pub struct Failure {
-    /// What was expected and did not happen, or happened and must not.
+    /// What was expected and did not happen, or the other way round.
     pub what: String,
     /// The log, if one was kept.
     pub log: Vec<String>,

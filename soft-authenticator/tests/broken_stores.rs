@@ -1,27 +1,25 @@
-//! Stores with one defect each, which the sweep of `power_sweep.rs` must find.
+//! Stores that break the promise, each in one way: the sweep of `power_sweep.rs` has to find it.
 
 use embedded_storage::nor_flash::{ErrorType, NorFlash, ReadNorFlash};
-use keyfob_soft_authenticator::store::{
-    Blobs, Change, Found, Number, Query, Setting, Store, StoreError, flash::PowerIsOff,
-};
+use keyfob_soft_authenticator::store::{Blobs, Change, Found, Number, Setting, Store, StoreError, flash::PowerIsOff};
 
 use super::{
     harness::*,
     power_sweep::{COMMANDS, Command, prepare, sweep},
 };
 
-/// The defect of a store.
+/// What a store does wrong.
 #[derive(Clone, Copy, PartialEq)]
 enum Flaw {
-    /// Every change is a separate commit.
+    /// Every change is a commit of its own.
     Splits,
-    /// Settings are a separate commit, before the changes that they belong to.
+    /// What tells of a change is there before it: settings are a commit of their own, and the first.
     SettingsFirst,
-    /// A setting is written only with the next commit, so a PIN attempt is counted after the comparison.
+    /// A setting is on the medium when the next commit is: an attempt at the PIN is counted after the comparison.
     LateSettings,
-    /// The next piece of tidying frees more than it may.
+    /// The next piece of upkeep frees more than it may.
     FreesTooMuch,
-    /// A replaced credential is removed at once, before the answer is sent.
+    /// A credential that is replaced is gone at once, before the answer is out.
     KeepsNothing,
 }
 
@@ -48,12 +46,16 @@ impl Store for Broken {
         }
     }
 
-    fn next(&mut self, query: Query<'_>, before: Option<Number>, out: &mut [u8]) -> Result<Option<Found>, StoreError> {
-        self.store.next(query, before, out)
+    fn find(&mut self, rp: &[u8; 32], before: Option<Number>, out: &mut [u8]) -> Result<Option<Found>, StoreError> {
+        self.store.find(rp, before, out)
     }
 
-    fn count(&mut self, query: Query<'_>) -> Result<u32, StoreError> {
-        self.store.count(query)
+    fn walk(&mut self, before: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
+        self.store.walk(before, out)
+    }
+
+    fn count(&mut self) -> Result<u32, StoreError> {
+        self.store.count()
     }
 
     fn remaining(&mut self) -> Result<u32, StoreError> {
@@ -114,7 +116,7 @@ impl Store for Broken {
     }
 }
 
-/// A flash that delays each write until the next one: reads return the right data, but the medium lacks the last write.
+/// A flash that keeps the last write to itself until there is another: what is read is right, what is on the medium is not.
 struct Cached {
     flash: BenchFlash,
     last: Option<(u32, Vec<u8>)>,

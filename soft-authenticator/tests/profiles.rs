@@ -1,4 +1,4 @@
-//! Each named profile is an authenticator that works, and getInfo describes it.
+//! The named profiles: each is an authenticator that works, and getInfo says what it is.
 
 use keyfob_core::{
     Status,
@@ -28,7 +28,7 @@ const RETRIES: client_pin::Request<'static> = client_pin::Request {
     rp_id: None,
 };
 
-/// The profiles with CTAP2.
+/// Those that answer CTAP2.
 fn profiles() -> [Config<'static>; 4] {
     [
         Config::fido2_3_full(AAGUID),

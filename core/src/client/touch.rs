@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// One touch to be asked for.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Touch {
     /// What asks for a touch alone was refused without one: a dummy registration asks for it.
     registers: bool,

@@ -6,8 +6,10 @@
 //! version       nothing                                                       → "U2F_V2"
 //! ```
 //!
-//! A request is an [`Apdu`], a response ends in a [`StatusWord`]. When CTAP2 is mapped to U2F, the application is the
-//! SHA-256 of the RP ID and the challenge is the client data hash.
+//! A request is an [`Apdu`], a response ends in a [`StatusWord`]. For CTAP2 the application is SHA-256 of the RP ID and the
+//! challenge is the hash of client data.
+
+use core::fmt;
 
 use crate::cbor::{Overflow, Writer};
 
@@ -26,17 +28,16 @@ const REGISTER: u8 = 0x01;
 const AUTHENTICATE: u8 = 0x02;
 const GET_VERSION: u8 = 0x03;
 
-/// The control byte in P1: whether to sign, and whether the user must be present. Values that this version does not
-/// name are kept unchanged.
+/// What P1 asks of the user. Values this version does not name are kept as they came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Control(pub u8);
 
 impl Control {
-    /// No control. Most registrations carry this, because authenticators ignore P1 there.
+    /// Nothing is said: what most registrations carry, as authenticators ignore it there.
     pub const NONE: Control = Control(0x00);
-    /// Sign if the user is present.
+    /// Sign, when the user is present.
     pub const ENFORCE_USER_PRESENCE: Control = Control(0x03);
-    /// Do not sign, only tell whether the key handle is known: [`StatusWord::CONDITIONS_NOT_SATISFIED`] means yes.
+    /// Do not sign, say whether the key handle is known: [`StatusWord::CONDITIONS_NOT_SATISFIED`] means yes.
     pub const CHECK_ONLY: Control = Control(0x07);
     /// Sign, whether or not the user is present.
     pub const DONT_ENFORCE_USER_PRESENCE: Control = Control(0x08);
@@ -47,7 +48,7 @@ impl Control {
 pub enum Request<'a> {
     /// Makes a credential.
     Register {
-        /// [`Control::NONE`], or another value, which authenticators ignore.
+        /// [`Control::NONE`].
         control: Control,
         /// SHA-256 of the client data.
         challenge: &'a [u8; 32],
@@ -75,14 +76,14 @@ pub enum Request<'a> {
 pub enum RequestError {
     /// The APDU or its data has a wrong length.
     Length,
-    /// The class byte is not the one of U2F.
+    /// The class is not that of U2F.
     Class(u8),
-    /// The instruction byte is not one of U2F.
+    /// The instruction is not one of U2F.
     Instruction(u8),
 }
 
 impl RequestError {
-    /// The status word that an authenticator answers.
+    /// What an authenticator answers.
     pub const fn status_word(self) -> StatusWord {
         match self {
             Self::Length => StatusWord::WRONG_LENGTH,
@@ -92,11 +93,19 @@ impl RequestError {
     }
 }
 
+impl fmt::Display for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Length => f.write_str("the request has a wrong length"),
+            Self::Class(class) => write!(f, "class 0x{class:02x} is not that of U2F"),
+            Self::Instruction(instruction) => write!(f, "instruction 0x{instruction:02x} is not one of U2F"),
+        }
+    }
+}
+
 impl<'a> Request<'a> {
-    /// Reads a request in short or extended length encoding. P2 and the expected length are ignored.
-    ///
-    /// # Errors
-    /// [`RequestError`]: a wrong length, class or instruction.
+    /// Reads a request in short or extended length encoding. P2 and the expected length are not looked at.
+    /// Errors: [`RequestError`].
     pub fn decode(apdu: &'a [u8]) -> Result<Self, RequestError> {
         let apdu = Apdu::decode(apdu).ok_or(RequestError::Length)?;
         if apdu.class != 0 {
@@ -122,10 +131,8 @@ impl<'a> Request<'a> {
         .ok_or(RequestError::Length)
     }
 
-    /// Writes the request in extended length encoding. A key handle is truncated to [`MAX_KEY_HANDLE`] bytes.
-    ///
-    /// # Errors
-    /// [`Overflow`] with the size that the request needs.
+    /// Writes the request in extended length encoding. A key handle is cut after [`MAX_KEY_HANDLE`] bytes.
+    /// Errors: [`Overflow`] with the size it takes.
     pub fn encode(&self, buffer: &mut [u8]) -> Result<usize, Overflow> {
         let mut w = Writer::new(buffer);
         match *self {
@@ -143,7 +150,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// The challenge, the application, and the rest of the data.
+/// Challenge, application, and what follows them.
 fn hashes(data: &[u8]) -> Option<(&[u8; 32], &[u8; 32], &[u8])> {
     let (challenge, rest) = data.split_first_chunk()?;
     let (application, rest) = rest.split_first_chunk()?;

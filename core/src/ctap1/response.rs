@@ -1,5 +1,7 @@
 //! Responses of U2F.
 
+use core::fmt;
+
 use super::{MAX_KEY_HANDLE, StatusWord};
 use crate::cbor::{Overflow, Writer};
 
@@ -9,14 +11,13 @@ pub const VERSION: &[u8] = b"U2F_V2";
 /// The first byte of the response to a registration.
 const RESERVED: u8 = 0x05;
 
-/// Why a response could not be read.
+/// Why a response could not be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ResponseError {
     /// The authenticator answered with an error.
     Status(StatusWord),
-    /// The response is too short or too long.
+    /// The answer ends too early, or goes on where it should have ended.
     Length,
     /// The first byte of a registration is not 5.
     Reserved(u8),
@@ -24,10 +25,19 @@ pub enum ResponseError {
     Der,
 }
 
-/// Splits the status word off a response.
-///
-/// # Errors
-/// [`ResponseError::Length`] for fewer than two bytes; [`ResponseError::Status`] for any other status than NO_ERROR.
+impl fmt::Display for ResponseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "the authenticator answered {status}"),
+            Self::Length => f.write_str("the response has a wrong length"),
+            Self::Reserved(byte) => write!(f, "a registration begins with 0x{byte:02x} instead of 0x05"),
+            Self::Der => f.write_str("a certificate or a signature is not DER"),
+        }
+    }
+}
+
+/// Splits the status word off a response. Errors: [`ResponseError::Length`] for fewer than two bytes,
+/// [`ResponseError::Status`].
 pub fn response_data(response: &[u8]) -> Result<&[u8], ResponseError> {
     let (data, &status) = response.split_last_chunk().ok_or(ResponseError::Length)?;
     match StatusWord(u16::from_be_bytes(status)) {
@@ -36,10 +46,7 @@ pub fn response_data(response: &[u8]) -> Result<&[u8], ResponseError> {
     }
 }
 
-/// Writes a response that is `data` and a status word: [`VERSION`], or nothing and an error.
-///
-/// # Errors
-/// [`Overflow`] with the size that the response needs.
+/// Writes a response that is `data` and a status word: [`VERSION`], or nothing and an error. Errors: [`Overflow`].
 pub fn encode_status(data: &[u8], status: StatusWord, buffer: &mut [u8]) -> Result<usize, Overflow> {
     let mut w = Writer::new(buffer);
     w.raw(data);
@@ -50,7 +57,7 @@ pub fn encode_status(data: &[u8], status: StatusWord, buffer: &mut [u8]) -> Resu
 /// The response to a registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RegisterResponse<'a> {
-    /// The new public key, an uncompressed point on P-256: 04, x, y. This type does not check that it is one.
+    /// The new public key, an uncompressed point on P-256: 04, x, y. Whether it is one is not checked here.
     pub public_key: &'a [u8; 65],
     /// The credential, at most [`MAX_KEY_HANDLE`] bytes.
     pub key_handle: &'a [u8],
@@ -61,10 +68,7 @@ pub struct RegisterResponse<'a> {
 }
 
 impl<'a> RegisterResponse<'a> {
-    /// Reads a response with its status word.
-    ///
-    /// # Errors
-    /// [`ResponseError`].
+    /// Reads a response with its status word. Errors: [`ResponseError`].
     pub fn decode(response: &'a [u8]) -> Result<Self, ResponseError> {
         let data = response_data(response)?;
         let (&reserved, rest) = data.split_first().ok_or(ResponseError::Length)?;
@@ -82,10 +86,8 @@ impl<'a> RegisterResponse<'a> {
         Ok(Self { public_key, key_handle, certificate, signature })
     }
 
-    /// Writes the response and [`StatusWord::NO_ERROR`]. A key handle is truncated to [`MAX_KEY_HANDLE`] bytes.
-    ///
-    /// # Errors
-    /// [`Overflow`] with the size that the response needs.
+    /// Writes the response and [`StatusWord::NO_ERROR`]. A key handle is cut after [`MAX_KEY_HANDLE`] bytes.
+    /// Errors: [`Overflow`] with the size it takes.
     pub fn encode(&self, buffer: &mut [u8]) -> Result<usize, Overflow> {
         let key_handle = self.key_handle.get(..MAX_KEY_HANDLE).unwrap_or(self.key_handle);
         let mut w = Writer::new(buffer);
@@ -112,10 +114,7 @@ pub struct AuthenticateResponse<'a> {
 }
 
 impl<'a> AuthenticateResponse<'a> {
-    /// Reads a response with its status word.
-    ///
-    /// # Errors
-    /// [`ResponseError`].
+    /// Reads a response with its status word. Errors: [`ResponseError`].
     pub fn decode(response: &'a [u8]) -> Result<Self, ResponseError> {
         let data = response_data(response)?;
         let (&user_presence, rest) = data.split_first().ok_or(ResponseError::Length)?;
@@ -127,10 +126,7 @@ impl<'a> AuthenticateResponse<'a> {
         Ok(Self { user_presence, counter: u32::from_be_bytes(counter), signature })
     }
 
-    /// Writes the response and [`StatusWord::NO_ERROR`].
-    ///
-    /// # Errors
-    /// [`Overflow`] with the size that the response needs.
+    /// Writes the response and [`StatusWord::NO_ERROR`]. Errors: [`Overflow`] with the size it takes.
     pub fn encode(&self, buffer: &mut [u8]) -> Result<usize, Overflow> {
         let mut w = Writer::new(buffer);
         w.byte(self.user_presence);
@@ -141,7 +137,7 @@ impl<'a> AuthenticateResponse<'a> {
     }
 }
 
-/// The first DER SEQUENCE and the rest of the bytes.
+/// The DER SEQUENCE that comes first, and what follows it.
 fn element(bytes: &[u8]) -> Result<(&[u8], &[u8]), ResponseError> {
     let (head, content) = match *bytes {
         [0x30, length @ 0..=0x7F, ..] => (2usize, usize::from(length)),

@@ -2,9 +2,8 @@
 
 use core::fmt;
 
-/// A status word. Values that this version does not name are kept unchanged.
+/// A status word. Values this version does not name are kept as they came.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct StatusWord(pub u16);
 
 impl StatusWord {
@@ -12,20 +11,19 @@ impl StatusWord {
     pub const NO_ERROR: StatusWord = StatusWord(0x9000);
     /// The data has a wrong length.
     pub const WRONG_LENGTH: StatusWord = StatusWord(0x6700);
-    /// The user must be present. As the answer to [`Control::CHECK_ONLY`](super::Control::CHECK_ONLY): the key handle
-    /// is known.
+    /// The user must be present; or, of a check, that the key handle is known.
     pub const CONDITIONS_NOT_SATISFIED: StatusWord = StatusWord(0x6985);
-    /// The command is not allowed now, because U2F is switched off.
+    /// The command is not allowed: U2F is switched off for now.
     pub const COMMAND_NOT_ALLOWED: StatusWord = StatusWord(0x6986);
     /// The key handle is not known.
     pub const WRONG_DATA: StatusWord = StatusWord(0x6A80);
-    /// A parameter has a value without a meaning.
+    /// A parameter has a value that means nothing.
     pub const INCORRECT_P1_P2: StatusWord = StatusWord(0x6A86);
     /// The instruction is not supported.
     pub const INS_NOT_SUPPORTED: StatusWord = StatusWord(0x6D00);
     /// The class is not supported.
     pub const CLA_NOT_SUPPORTED: StatusWord = StatusWord(0x6E00);
-    /// The authenticator failed.
+    /// Something failed within the authenticator.
     pub const UNKNOWN: StatusWord = StatusWord(0x6F00);
 
     /// The standard's name without its prefix, where the standard has one.

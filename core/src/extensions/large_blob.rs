@@ -9,14 +9,14 @@ use crate::{
 /// The extension's identifier.
 pub const ID: &str = "largeBlob";
 
-/// Whether a registration requires large-blob support. Values that this version does not name are kept unchanged.
+/// How much a registration depends on large blobs. Values this version does not name are kept as they came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Support<'a>(pub &'a str);
 
 impl Support<'static> {
-    /// Without support, the registration fails.
+    /// Fails without.
     pub const REQUIRED: Support<'static> = Support("required");
-    /// Without support, the registration succeeds.
+    /// Goes on without.
     pub const PREFERRED: Support<'static> = Support("preferred");
 }
 
@@ -36,7 +36,7 @@ message! {
     /// The input of a registration.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub text struct MakeCredentialInput<'a> {
-        /// Whether support is required.
+        /// How much it depends on large blobs.
         b"support" => support: required Support<'a>,
     }
 }

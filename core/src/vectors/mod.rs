@@ -1,5 +1,4 @@
-//! Test vectors from `core/vectors`, recorded from other implementations or composed, and the tests that each of them
-//! must pass.
+//! Messages of others and composed ones, from `core/vectors`, with what every one of them must bear. For tests.
 
 mod bad_input;
 mod round_trip;
@@ -21,14 +20,14 @@ pub struct Vector {
     pub name: &'static str,
     /// Canonical CBOR, without the command or status byte.
     pub bytes: Vec<u8>,
-    /// The required members, as [`value::Value::key`] writes them.
+    /// The members without which it must be refused, as [`value::Value::key`] writes them.
     pub required: Vec<&'static str>,
     pub codec: Codec,
     /// The name of its type.
     pub ty: &'static str,
 }
 
-/// Functions that read a message and write it again.
+/// Reads a message and writes it again.
 #[derive(Clone, Copy)]
 pub struct Codec {
     pub strict: fn(&[u8]) -> Result<Vec<u8>, Error>,
@@ -64,7 +63,7 @@ fn parse(block: &'static str) -> Vector {
     }
 }
 
-/// Reads `$ty` with `$decode`, writes it, checks that it reads as the same value, and returns the written bytes.
+/// Reads `$ty` under `$decode`, checks that what is written reads as the same again, and gives what was written.
 macro_rules! round_trip {
     ($decode:path, $ty:ty) => {
         |bytes| {

@@ -1,4 +1,4 @@
-//! A CBOR item as a tree, for tests that change it.
+//! A CBOR item as a tree, to change it in tests.
 
 use minicbor::{Decoder, data::Type};
 
@@ -11,7 +11,7 @@ pub enum Value {
     Array(Vec<Value>),
     Map(Vec<(Value, Value)>),
     Bool(bool),
-    /// Encoded bytes, for items that canonical CBOR does not have.
+    /// As it is: what canonical CBOR does not have.
     Raw(&'static [u8]),
 }
 
@@ -31,7 +31,7 @@ impl Value {
         ]
     }
 
-    /// Every message that differs from this one in that one item, or the whole, has another type.
+    /// Every message in which one item of this one, or all of it, is of another type.
     pub fn with_other_types(&self) -> impl Iterator<Item = Vec<u8>> {
         (0..self.count()).flat_map(move |at| {
             Self::of_every_type().map(|other| {
@@ -83,7 +83,7 @@ impl Value {
         self.encode()[0] >> 5
     }
 
-    /// The number of items: this one and all in it, including keys.
+    /// This item and all within it, keys too.
     pub fn count(&self) -> usize {
         1 + match self {
             Self::Array(items) => items.iter().map(Self::count).sum(),
@@ -92,7 +92,7 @@ impl Value {
         }
     }
 
-    /// The item with the number `at`, in the order of [`Value::count`].
+    /// The item number `at`, counted as by [`Value::count`].
     pub fn at(&mut self, at: usize) -> &mut Value {
         if at == 0 {
             return self;

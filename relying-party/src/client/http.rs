@@ -11,22 +11,20 @@ use super::Error;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The longest answer, in bytes.
 const MAX_ANSWER: u64 = 1024 * 1024;
-/// The path of the API, with the prefix of the Python sample.
+/// The API below a server's address, under the Python sample's prefix.
 const PREFIX: &str = "/fidoapi/certify/";
 
-/// A server and its cookies.
+/// A server, and what it wants to be told again.
 pub struct Server {
     url: String,
     agent: Agent,
-    /// The names and values that the server set last.
+    /// Names and values, as the server set them last.
     cookies: Vec<(String, String)>,
 }
 
 impl Server {
-    /// A server at an `http` URL.
-    ///
-    /// # Errors
-    /// [`Error::Network`] for another scheme, because this program does not support TLS.
+    /// A server at an `http` address, as it is written in a browser. Errors: [`Error::Network`] for another scheme: this
+    /// program speaks no TLS.
     pub fn new(url: &str) -> Result<Self, Error> {
         let url = url.trim_end_matches('/');
         if !url.starts_with("http://") {
@@ -37,30 +35,24 @@ impl Server {
         Ok(Self { url: url.into(), agent: config.into(), cookies: Vec::new() })
     }
 
-    /// The cookies as the value of a Cookie header.
+    /// The cookies to be sent, as one header.
     pub fn cookies(&self) -> String {
         let pairs: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         pairs.join("; ")
     }
 
-    /// Sets cookies that an earlier [`Server::cookies`] returned.
+    /// Takes over cookies that were kept elsewhere, as [`Server::cookies`] gave them.
     pub fn set_cookies(&mut self, header: &str) {
         let pairs = header.split(';').filter_map(|pair| pair.trim().split_once('='));
         self.cookies = pairs.map(|(name, value)| (name.into(), value.into())).collect();
     }
 
-    /// Posts to a path of the API.
-    ///
-    /// # Errors
-    /// [`Error::Network`]: no usable answer. [`Error::Refused`]: the server refused the request.
+    /// Posts to a path of the API. Errors: [`Error::Network`], [`Error::Refused`].
     pub fn post(&mut self, path: &str, body: &Value) -> Result<Value, Error> {
         self.post_to(&format!("{PREFIX}{path}"), body)
     }
 
-    /// Posts to a path of the server.
-    ///
-    /// # Errors
-    /// [`Error::Network`]: no usable answer. [`Error::Refused`]: the server refused the request.
+    /// Posts to a path of the server. Errors: [`Error::Network`], [`Error::Refused`].
     pub fn post_to(&mut self, path: &str, body: &Value) -> Result<Value, Error> {
         let network = |error: ureq::Error| Error::Network(error.to_string());
         let mut request = self.agent.post(format!("{}{path}", self.url)).header("content-type", "application/json");
@@ -85,7 +77,7 @@ impl Server {
         }
     }
 
-    /// The server's origin in a browser on this machine.
+    /// The server's origin as a browser on this machine has it.
     pub(super) fn origin_on_localhost(&self) -> String {
         let authority = self.url.trim_start_matches("http://").split('/').next().unwrap_or_default();
         match authority.rsplit_once(':') {
@@ -95,7 +87,7 @@ impl Server {
     }
 }
 
-/// The name and the value of the cookie in a Set-Cookie header.
+/// The name and the value that a Set-Cookie header begins with.
 fn cookie(header: &str) -> Option<(String, String)> {
     let (name, value) = header.split(';').next()?.trim().split_once('=')?;
     Some((name.into(), value.into()))

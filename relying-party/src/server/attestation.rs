@@ -84,7 +84,7 @@ pub(super) async fn options(
     app.begin(&headers, ceremony, reply).await
 }
 
-/// The request's requirements on the authenticator.
+/// What a request asks of the authenticator.
 struct Wishes {
     user_verification: &'static str,
     resident_key: &'static str,
@@ -94,8 +94,7 @@ struct Wishes {
 }
 
 impl Wishes {
-    /// Reads the flat members of the Python sample's server and the nested members of WebAuthn. The nested ones have
-    /// precedence.
+    /// Reads the flat members of the Python sample's server and the nested ones of WebAuthn, which win.
     fn read(body: &Members<'_>) -> Result<Self, Problem> {
         const ATTACHMENTS: &[&str] = &["platform", "cross-platform"];
         let mut wishes = Self {
@@ -114,7 +113,7 @@ impl Wishes {
             if let Some(word) = selection.word("authenticatorAttachment", ATTACHMENTS)? {
                 wishes.attachment = Some(word);
             }
-            // WebAuthn L3 §5.4.4: residentKey. If it is absent, requireResidentKey decides.
+            // WebAuthn L3 §5.4.4: residentKey, and where it is not there what requireResidentKey means.
             let required = selection.flag("requireResidentKey")?;
             let word = selection.word("residentKey", REQUIREMENTS)?;
             if let Some(word) = word.or(required.map(|required| if required { "required" } else { "discouraged" })) {
@@ -151,7 +150,7 @@ pub(super) async fn result(
     headers: HeaderMap,
     body: Result<Json, Problem>,
 ) -> Result<Reply, Problem> {
-    // The ceremony is used up, even if the request is refused for another reason.
+    // Whatever else is wrong: this was the attempt.
     let ceremony = app.take(&headers, Kind::Create).await;
     let Json(body) = body?;
     let body = Members::of(&body)?;
@@ -223,10 +222,7 @@ pub(super) async fn result(
 }
 
 impl App {
-    /// The kind of proof in an attestation, for the credential record.
-    ///
-    /// # Errors
-    /// Its certificate does not lead to one of the attestation roots.
+    /// What an attestation proved. Errors: its certificate does not lead to one of those that are asked for.
     fn worth(&self, attestation: &Attestation<'_>) -> Result<&'static str, verify::Error> {
         let roots: Vec<&[u8]> = self.options.attestation_roots.iter().map(Vec::as_slice).collect();
         match attestation {
@@ -251,7 +247,7 @@ fn name<'v>(body: &Members<'v>, member: &str) -> Result<&'v str, Problem> {
     }
 }
 
-/// The transports in a client's response, limited in number and length.
+/// The transports that a client names, at most as many and as long as there can be.
 fn transports(response: &Members<'_>) -> Result<Vec<String>, Problem> {
     let mut transports = Vec::new();
     for value in response.list("transports")?.iter().take(16) {

@@ -1,4 +1,4 @@
-//! Reads the members of a JSON body. An error names the member.
+//! Reading the members of a JSON body; what is wrong with one is said with its name.
 
 use keyfob_core::webauthn::base64url;
 use serde_json::{Map, Value};
@@ -9,15 +9,12 @@ use super::problem::{Flaw, Problem};
 #[derive(Clone, Copy)]
 pub struct Members<'v> {
     members: &'v Map<String, Value>,
-    /// The object's path in the body.
+    /// Where the object lies in the body.
     path: &'static str,
 }
 
 impl<'v> Members<'v> {
-    /// The members of the body itself.
-    ///
-    /// # Errors
-    /// The body is not an object.
+    /// The members of the body itself. Errors: it is no object.
     pub fn of(body: &'v Value) -> Result<Self, Problem> {
         let members = body.as_object().ok_or(Problem::Member("the body".into(), Flaw::Type("an object")))?;
         Ok(Self { members, path: "" })
@@ -28,64 +25,61 @@ impl<'v> Members<'v> {
         self.members.get(name).filter(|value| !value.is_null())
     }
 
-    /// An optional string.
+    /// A string, if it is there.
     pub fn text(&self, name: &str) -> Result<Option<&'v str>, Problem> {
         let Some(value) = self.get(name) else { return Ok(None) };
         value.as_str().map(Some).ok_or_else(|| self.flaw(name, Flaw::Type("a string")))
     }
 
-    /// A required string.
+    /// A string that must be there.
     pub fn required_text(&self, name: &str) -> Result<&'v str, Problem> {
         self.text(name)?.ok_or_else(|| self.flaw(name, Flaw::Missing))
     }
 
-    /// An optional string that must be one of these words.
+    /// One of these words, if it is there.
     pub fn word(&self, name: &str, words: &[&'static str]) -> Result<Option<&'static str>, Problem> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         let word = words.iter().find(|word| **word == text).copied();
         word.map(Some).ok_or_else(|| self.flaw(name, Flaw::Value))
     }
 
-    /// An optional `true` or `false`.
+    /// `true` or `false`, if it is there.
     pub fn flag(&self, name: &str) -> Result<Option<bool>, Problem> {
         let Some(value) = self.get(name) else { return Ok(None) };
         value.as_bool().map(Some).ok_or_else(|| self.flaw(name, Flaw::Type("true or false")))
     }
 
-    /// Optional bytes in base64url.
+    /// Bytes in base64url, if they are there.
     pub fn bytes(&self, name: &str) -> Result<Option<Vec<u8>>, Problem> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         decode(text).map(Some).ok_or_else(|| self.flaw(name, Flaw::Encoding))
     }
 
-    /// Required bytes in base64url, at least one.
+    /// Bytes in base64url that must be there, at least one.
     pub fn required_bytes(&self, name: &str) -> Result<Vec<u8>, Problem> {
         let bytes = self.bytes(name)?.ok_or_else(|| self.flaw(name, Flaw::Missing))?;
         if bytes.is_empty() { Err(self.flaw(name, Flaw::Empty)) } else { Ok(bytes) }
     }
 
-    /// An optional array; empty when it is absent.
+    /// An array, empty where it is not there.
     pub fn list(&self, name: &str) -> Result<&'v [Value], Problem> {
         let Some(value) = self.get(name) else { return Ok(&[]) };
         value.as_array().map(Vec::as_slice).ok_or_else(|| self.flaw(name, Flaw::Type("an array")))
     }
 
-    /// An optional object.
+    /// An object, if it is there.
     pub fn object(&self, name: &'static str) -> Result<Option<Members<'v>>, Problem> {
         let Some(value) = self.get(name) else { return Ok(None) };
         let members = value.as_object().ok_or_else(|| self.flaw(name, Flaw::Type("an object")))?;
         Ok(Some(Members { members, path: name }))
     }
 
-    /// A required object.
+    /// An object that must be there.
     pub fn required_object(&self, name: &'static str) -> Result<Members<'v>, Problem> {
         self.object(name)?.ok_or_else(|| self.flaw(name, Flaw::Missing))
     }
 
-    /// All members, which must be strings, in the form of a Cookie header.
-    ///
-    /// # Errors
-    /// A name or a value that is not allowed in a Cookie header.
+    /// All members, strings, as a Cookie header has them. Errors: a name or a value that cannot stand there.
     pub fn pairs(&self) -> Result<String, Problem> {
         let token = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\",;\\=".contains(&byte));
         let mut header = String::new();
@@ -111,7 +105,7 @@ pub fn encode(bytes: &[u8]) -> String {
     base64url::chars(bytes).collect()
 }
 
-/// Decodes base64url without padding. `None` when `text` is something else.
+/// The bytes of base64url without padding. `None` when it is not that.
 pub fn decode(text: &str) -> Option<Vec<u8>> {
     let mut bytes = vec![0; text.len()];
     let length = base64url::decode(text.chars(), &mut bytes).ok()?;

@@ -1,4 +1,4 @@
-//! Why a request is refused: a stable code word, a sentence for people, and an HTTP status.
+//! Why a request is refused: what is wrong in a stable word, a sentence for people, and an HTTP status.
 
 use axum::{
     http::StatusCode,
@@ -12,15 +12,15 @@ use crate::store::StorageError;
 /// What is wrong with a member of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
-    /// It is missing.
+    /// It is not there.
     Missing,
-    /// It does not have this JSON type.
+    /// It is of another JSON type.
     Type(&'static str),
     /// It is not base64url without padding.
     Encoding,
     /// It is empty.
     Empty,
-    /// Its value is not allowed.
+    /// It has a value that it cannot have.
     Value,
 }
 
@@ -30,11 +30,11 @@ pub enum Flaw {
 pub enum Problem {
     /// No route has this path.
     NotFound,
-    /// The route does not support the method.
+    /// The route has other methods.
     Method,
     /// The body is too long.
     TooLarge,
-    /// The content type is not JSON.
+    /// The body is not announced as JSON.
     MediaType,
     /// The body ended early, or could not be read.
     Body,
@@ -42,42 +42,41 @@ pub enum Problem {
     Json(String),
     /// A member of the body, by its path.
     Member(String, Flaw),
-    /// This server does not serve the relying party.
+    /// Nobody serves this relying party here.
     Tenant(String),
-    /// The session has no ceremony of this kind: it was not begun, has expired, was already answered, or the cookie is
-    /// missing.
+    /// The session has no ceremony of this kind: none begun, over, answered already, or no cookie.
     Session,
-    /// The session is not signed in.
+    /// Nobody is signed in.
     SignedOut,
-    /// The request comes from a page of another origin.
+    /// A page of another origin asks.
     ForeignOrigin,
     /// There is no account of that name.
     NoAccount,
-    /// The account exists. Only its signed-in user may add a key.
+    /// The account exists, and adding to it takes being signed in.
     AccountExists,
-    /// The credential is already registered, with this or another account.
+    /// The credential is registered already, with whatever account.
     CredentialExists,
     /// The credential is not registered.
     UnknownCredential,
     /// The account has no such credential.
     NoCredential,
-    /// The authenticator attachment is not the requested one.
+    /// The authenticator is attached another way than was asked for.
     Attachment,
-    /// The attestation object is malformed.
+    /// The attestation object is not CBOR of its form.
     AttestationObject(keyfob_core::cbor::Error),
-    /// The registration does not verify.
+    /// A registration that does not verify.
     Registration(verify::Error),
-    /// The assertion does not verify.
+    /// An assertion that does not verify.
     Assertion(verify::Error),
     /// The credential changed while it was used.
     Conflict,
     /// The storage is full.
     Full,
-    /// The FIDO server cannot be reached.
+    /// The server behind this one is not reached.
     Upstream(String),
-    /// The FIDO server refused the request, with this status and body.
+    /// The server behind this one refuses, with this status and body.
     Relayed(u16, Value),
-    /// An internal error.
+    /// Something on this side.
     Internal(String),
 }
 
@@ -118,7 +117,7 @@ impl Problem {
         }
     }
 
-    /// A code word for programs. It does not change between versions.
+    /// A word for programs. It does not change.
     pub fn code(&self) -> &'static str {
         match self {
             Self::NotFound => "not-found",
@@ -152,7 +151,7 @@ impl Problem {
         }
     }
 
-    /// A sentence for people. It is never empty and reveals nothing about the server's internals.
+    /// A sentence for people. Never empty; tells nothing about this side's inside.
     pub fn message(&self) -> String {
         match self {
             Self::NotFound => "there is nothing at this path".into(),
@@ -191,8 +190,8 @@ impl Problem {
         }
     }
 
-    /// The status and the body of the answer. With `arculus`, with the messages of the server that the Python sample
-    /// was written for.
+    /// The status and the body of the answer. With `arculus`, in the words of the server that the Python sample was
+    /// written for.
     pub fn answer(&self, arculus: bool) -> (StatusCode, Value) {
         let status = if arculus { self.arculus_status() } else { self.status() };
         if let Self::Relayed(_, body) = self {
@@ -215,7 +214,7 @@ impl Problem {
     }
 }
 
-/// An empty answer that carries the problem; the outermost layer encodes it.
+/// An empty answer that carries the problem; the outermost layer writes it out.
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
@@ -224,7 +223,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// The code word and the sentence of a failed check of WebAuthn L3 §7.
+/// A check of WebAuthn L3 §7 that failed: its word and its sentence.
 fn refusal(error: &verify::Error) -> (&'static str, &'static str) {
     use verify::Error;
     match error {

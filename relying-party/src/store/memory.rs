@@ -1,4 +1,4 @@
-//! Ceremonies and sessions in the memory of this process. A restart ends all of them.
+//! What is remembered for a while, in this process: a restart ends every ceremony and every session.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -7,11 +7,10 @@ use std::{
 
 use super::{Account, Ceremony, Kind, SessionId};
 
-/// How many ceremonies, and how many sessions, are kept at the same time. Beyond that, the one that would expire first
-/// is dropped.
+/// Ceremonies, and sessions, that are remembered at once. The one that would expire first makes room.
 pub const MAX_REMEMBERED: usize = 100_000;
 
-/// The ceremonies that have begun and the sessions that are signed in.
+/// Ceremonies that have begun and sessions that are signed in.
 #[derive(Debug)]
 pub struct Remembered {
     ceremonies: Expiring<(SessionId, Kind), Ceremony>,
@@ -19,17 +18,17 @@ pub struct Remembered {
 }
 
 impl Remembered {
-    /// An empty store for at most `limit` of each.
+    /// Nothing yet. At most `limit` of each are remembered.
     pub fn new(limit: usize) -> Self {
         Self { ceremonies: Expiring::new(limit), sessions: Expiring::new(limit) }
     }
 
-    /// Stores a ceremony. It replaces another of its kind in the session.
+    /// Remembers a ceremony; another of its kind in the session is forgotten.
     pub fn begin(&mut self, session: SessionId, ceremony: Ceremony, expires: i64) {
         self.ceremonies.put((session, ceremony.kind), ceremony, expires);
     }
 
-    /// Removes and returns a ceremony.
+    /// Takes a ceremony out.
     pub fn take(&mut self, session: SessionId, kind: Kind, now: i64) -> Option<Ceremony> {
         self.ceremonies.take(&(session, kind), now)
     }
@@ -39,7 +38,7 @@ impl Remembered {
         self.sessions.put(session, account, expires);
     }
 
-    /// The account that is signed in.
+    /// Who is signed in.
     pub fn signed_in(&self, session: SessionId, now: i64) -> Option<Account> {
         self.sessions.get(&session, now).cloned()
     }
@@ -50,13 +49,13 @@ impl Remembered {
     }
 }
 
-/// Values with an expiry time.
+/// Values with a time after which they are gone.
 #[derive(Debug)]
 struct Expiring<K, V> {
     values: HashMap<K, (V, (i64, u64))>,
     /// Keys in the order in which they expire.
     order: BTreeMap<(i64, u64), K>,
-    /// A counter that distinguishes values with the same expiry time.
+    /// Tells values apart that expire at the same time.
     next: u64,
     limit: usize,
 }

@@ -1,8 +1,7 @@
-//! The server's storage: accounts and their credentials, which are permanent, and ceremonies and sessions, which
-//! expire.
+//! What the server remembers: accounts and their credentials for good, ceremonies and sessions for a while.
 //!
-//! Handlers use only [`Storage`]. Each of its calls is atomic: it happens or it does not. A condition that must hold
-//! between reading and writing is part of the call, so that several servers may share one database.
+//! Handlers know only [`Storage`]. Each of its calls is whole: it happens or it does not, and what has to hold between
+//! reading and writing is part of the call, so that several servers may share one database.
 
 use std::{fmt, pin::Pin};
 
@@ -12,7 +11,7 @@ mod sqlite;
 pub use memory::{MAX_REMEMBERED, Remembered};
 pub use sqlite::Sqlite;
 
-/// Identifies a session: the cookie's value.
+/// Names a session: the cookie's value.
 pub type SessionId = [u8; 16];
 
 /// A person at a relying party.
@@ -20,18 +19,18 @@ pub type SessionId = [u8; 16];
 pub struct Account {
     /// The relying party.
     pub rp_id: String,
-    /// The user handle: random, so that it reveals nothing (WebAuthn L3 §14.6.1).
+    /// The user handle: random, tells nothing (WebAuthn L3 §14.6.1).
     pub handle: Vec<u8>,
-    /// The chosen account name; unique at the relying party.
+    /// The name that was chosen; unique at the relying party.
     pub name: String,
-    /// The name for display.
+    /// The name to be shown.
     pub display_name: String,
 }
 
 /// A credential record (WebAuthn L3 §4).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credential {
-    /// The credential id; unique at the relying party.
+    /// Its id; unique at the relying party.
     pub id: Vec<u8>,
     /// The account's user handle.
     pub handle: Vec<u8>,
@@ -43,34 +42,34 @@ pub struct Credential {
     pub sign_count: u32,
     /// The flags of its last use.
     pub flags: u8,
-    /// Whether the user was verified at its registration or in a later sign-in.
+    /// Whether the user was verified at its registration or since.
     pub uv_initialized: bool,
     /// Whether it may be backed up; does not change.
     pub backup_eligible: bool,
-    /// The authenticator's transports, as reported by the client.
+    /// How the client reached the authenticator, as it said.
     pub transports: Vec<String>,
-    /// The AAGUID, as reported by the authenticator.
+    /// The authenticator's model, as it said.
     pub aaguid: [u8; 16],
     /// The attestation statement's format.
     pub format: String,
-    /// What the statement proved: "none", "self", "certificate" if its issuer was not checked, or "trusted".
+    /// What the statement proved: "none", "self", "certificate" whose issuer was not asked for, or "trusted".
     pub attestation: String,
-    /// The attestation object, so that it can be verified again.
+    /// The attestation object, so that it can be judged again.
     pub attestation_object: Vec<u8>,
-    /// The client data that was signed with it.
+    /// The client data that it was made over.
     pub client_data_json: Vec<u8>,
     /// When it was registered, in seconds since 1970.
     pub created: i64,
-    /// When it was last used, in seconds since 1970.
+    /// When it signed last, in seconds since 1970.
     pub last_used: Option<i64>,
 }
 
-/// The changes of a sign-in to a credential record.
+/// What a sign-in changes in a credential record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Use {
     /// The counter that the assertion was checked against.
     pub previous: u32,
-    /// The counter in the assertion.
+    /// The counter it brought.
     pub sign_count: u32,
     /// Its flags.
     pub flags: u8,
@@ -78,7 +77,7 @@ pub struct Use {
     pub at: i64,
 }
 
-/// The kind of a ceremony.
+/// Which ceremony.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// A registration.
@@ -87,7 +86,7 @@ pub enum Kind {
     Get,
 }
 
-/// A ceremony that has begun, with the values to check its answer against.
+/// A ceremony that has begun: what its answer is checked against.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ceremony {
     /// Which.
@@ -96,37 +95,37 @@ pub struct Ceremony {
     pub rp_id: String,
     /// The challenge.
     pub challenge: [u8; 32],
-    /// The account; `None` for a sign-in to the account of the credential that answers.
+    /// The account it is for; `None` when whoever answers signs in.
     pub account: Option<Account>,
-    /// Whether the user must be verified.
+    /// Whether the user has to be verified.
     pub user_verification: bool,
-    /// Whether a registration was begun without being signed in. It may then only create a new account.
+    /// Whether whoever began a registration was not signed in: it may only make a new account.
     pub new_account: bool,
-    /// In a registration, the requested COSE algorithms.
+    /// The COSE algorithms that were asked for, in a registration.
     pub algorithms: Vec<i32>,
-    /// In a registration, the requested authenticator attachment.
+    /// The authenticator attachment that was asked for, in a registration.
     pub attachment: Option<String>,
-    /// In a sign-in, the ids of the allowed credentials.
+    /// The ids of the credentials that were asked for, in a sign-in.
     pub allowed: Vec<Vec<u8>>,
 }
 
-/// The result of storing a credential.
+/// What came of storing a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stored {
-    /// It is stored durably.
+    /// It is stored, durably.
     Yes,
-    /// An account already has a credential with that id.
+    /// Some account has a credential with that id.
     CredentialExists,
-    /// The name belongs to another account, or to one to which this ceremony must not add.
+    /// The name belongs to another account, or to one that must not be added to.
     AccountExists,
 }
 
-/// The storage failed, and the call had no effect.
+/// The storage failed. What was asked for has not happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StorageError {
     /// There is no room.
     Full,
-    /// Any other failure, with a message for the log.
+    /// Anything else, in words for the log.
     Failed(String),
 }
 
@@ -139,16 +138,14 @@ impl fmt::Display for StorageError {
     }
 }
 
-impl std::error::Error for StorageError {}
-
-/// The future of a call of [`Storage`].
+/// What a call of [`Storage`] comes to.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StorageError>> + Send + 'a>>;
 
-/// The server's storage. Every call can fail with [`StorageError`].
+/// A place to remember. Errors of every call: [`StorageError`].
 pub trait Storage: Send + Sync {
     /// Whether the storage works.
     fn ping(&self) -> Answer<'_, ()>;
-    /// The random secret of this database, which was generated with it.
+    /// A secret of this database, random, made with it.
     fn secret(&self) -> Answer<'_, [u8; 32]>;
 
     /// The account of that name.
@@ -157,24 +154,22 @@ pub trait Storage: Send + Sync {
     fn account_by_handle(&self, rp_id: &str, handle: &[u8]) -> Answer<'_, Option<Account>>;
     /// An account's credentials, the oldest first.
     fn credentials(&self, rp_id: &str, handle: &[u8]) -> Answer<'_, Vec<Credential>>;
-    /// The credential with that id, of any account.
+    /// The credential with that id, whoever's it is.
     fn credential(&self, rp_id: &str, id: &[u8]) -> Answer<'_, Option<Credential>>;
-    /// Stores a credential, and its account if it does not exist yet. With `new_account` it must not exist.
+    /// Stores a credential, and its account where there is none yet. With `new_account` there must be none.
     fn register(&self, account: &Account, credential: &Credential, new_account: bool) -> Answer<'_, Stored>;
-    /// Records a use. Returns `false` and changes nothing if the credential was deleted or its counter is not
-    /// [`Use::previous`] any more.
+    /// Notes a use. `false`, and nothing is noted, when the credential is gone or its counter is no more the previous one.
     fn use_credential(&self, rp_id: &str, id: &[u8], used: Use) -> Answer<'_, bool>;
-    /// Deletes an account's credential, and the account with its last one. Returns `false` if the account has no
-    /// credential with that id.
+    /// Deletes an account's credential, and the account with its last one. `false` when the account has none with that id.
     fn delete_credential(&self, rp_id: &str, handle: &[u8], id: &[u8]) -> Answer<'_, bool>;
 
-    /// Stores a ceremony until it expires. It replaces another of its kind in the session.
+    /// Remembers a ceremony until its time is over; another of its kind in the session is forgotten.
     fn begin(&self, session: SessionId, ceremony: Ceremony, expires: i64) -> Answer<'_, ()>;
-    /// Removes and returns a ceremony, so that a second call finds none. `None` also when it has expired.
+    /// Takes a ceremony out: a second call finds none. None either when its time is over.
     fn take(&self, session: SessionId, kind: Kind, now: i64) -> Answer<'_, Option<Ceremony>>;
     /// Signs the session in.
     fn sign_in(&self, session: SessionId, account: Account, expires: i64) -> Answer<'_, ()>;
-    /// The account that is signed in.
+    /// Who is signed in.
     fn signed_in(&self, session: SessionId, now: i64) -> Answer<'_, Option<Account>>;
     /// Signs the session out.
     fn sign_out(&self, session: SessionId) -> Answer<'_, ()>;

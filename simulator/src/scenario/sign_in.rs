@@ -1,11 +1,12 @@
-//! Sign-ins and the checks of their results.
+//! Sign-ins, and what must come of them.
 
 use keyfob_core::{
     cbor::List,
-    client::{Ceremony, GetAssertion, GetOptions, Requirement},
+    client::{GetAssertion, GetOptions, Requirement},
     crypto::Hash,
     ctap2::CredentialDescriptor,
-    verify, webauthn,
+    verify,
+    webauthn::Ceremony,
 };
 
 use super::{Check, Script, client_data, origin};
@@ -15,7 +16,7 @@ use crate::{
 };
 
 impl<C: Backend> Script<'_, C> {
-    /// Signs in with the credential at `only`, with only a touch; or, without `only`, in a random way.
+    /// Signs in: to the credential at `only`, with nothing but a touch, or to what chance chooses.
     pub(super) fn sign_in(&mut self, only: Option<usize>) -> Check {
         let begun = self.world.now;
         let (plan, cooperative) = self.plan(only.is_some())?;
@@ -40,7 +41,7 @@ impl<C: Backend> Script<'_, C> {
             allowed.push(stranger[..dice.pick(&[1, 32, 65, 97])].to_vec());
         }
         let challenge: [u8; 16] = dice.bytes();
-        let (client_data, hash) = client_data(&crypto, webauthn::Ceremony::Get, &challenge, RPS[rp]);
+        let (client_data, hash) = client_data(&crypto, Ceremony::Get, &challenge, RPS[rp]);
         let list: Vec<_> = allowed.iter().map(|id| CredentialDescriptor::new(id)).collect();
         let options = GetOptions {
             allow_list: List::Slice(&list),
@@ -67,9 +68,9 @@ impl<C: Backend> Script<'_, C> {
         });
         let mut buffer = vec![0; self.world.config.max_msg_size];
         let rng = self.world.dice.fork();
-        let mut machine = Ceremony::new(GetAssertion::new(&options), &mut buffer, crypto.clone(), rng);
+        let mut machine = GetAssertion::new(&options, &mut buffer, crypto.clone(), rng);
         (self.before, self.retries_before) = (self.digest(), self.world.flash.retries());
-        let course = self.world.conduct(&mut machine, plan, |_| ())?;
+        let course = self.world.conduct(&mut machine, plan)?;
         let owed = self.conclude(&course, pin.as_deref(), cooperative, possible)?;
         let Ok(()) = course.result else { return Ok(()) };
 
@@ -85,7 +86,7 @@ impl<C: Backend> Script<'_, C> {
         let mut verified = false;
         for assertion in selection.iter() {
             let Some(index) = self.known.iter().position(|known| known.id == assertion.credential_id) else {
-                // The credential may be from a registration whose end the client did not see.
+                // A registration whose end the client did not see.
                 if clean && !accounts.iter().any(|id| id == assertion.credential_id) {
                     return Err("an assertion of a credential that does not exist".into());
                 }

@@ -1,37 +1,33 @@
-//! A small model of a store, and the operations that are applied to a store and to the model.
+//! A store as it is meant, small enough to be read, and the operations that a store and the model are both given.
 
 use keyfob_core::{
     cose::Algorithm,
     ctap2::{RpEntity, UserEntity},
-    extensions::cred_protect::Level,
 };
-use keyfob_soft_authenticator::store::{Change, Credential, MAX_RECORD, Query, Setting, Store, StoreError};
+use keyfob_soft_authenticator::store::{Change, Credential, MAX_RECORD, Setting, Store, StoreError};
 use proptest::{collection::vec, prelude::*};
 
-use super::suite::{Case, asked, bytes, large_blobs, setting, walked};
+use super::suite::{Case, bytes, found, found_by_id, large_blobs, setting, walked, walked_rps};
 use crate::same;
 
 const SETTINGS: [Setting; 4] = [Setting::Pin, Setting::PinRetries, Setting::SignCount, Setting::MinPinRpIds];
 
-/// How many different ids credentials have.
+/// Ids that credentials have.
 const IDS: u8 = 6;
 
-/// How many different ids users have.
-const USERS: u8 = 4;
-
-/// A record of about `len` bytes: of a credential with one of a few ids, users and protections, or an unreadable one.
-pub fn record(seed: u8, len: usize) -> Vec<u8> {
+/// A record of about so many bytes: of a credential with one of a few ids, or one that cannot be read.
+fn record(seed: u8, len: usize) -> Vec<u8> {
     let bytes = bytes(seed, len);
-    // The bytes of a record in addition to the secret.
-    let Some((_, secret)) = bytes.split_at_checked(90) else { return bytes };
-    let (id, user, mut record) = ([seed % IDS; 16], [seed / 7 % USERS; 8], [0; MAX_RECORD]);
+    // What a record takes besides the secret.
+    let Some((_, secret)) = bytes.split_at_checked(80) else { return bytes };
+    let (id, mut record) = ([seed % IDS; 16], [0; MAX_RECORD]);
     let credential = Credential {
         id: &id,
         algorithm: Algorithm::ES256,
         secret,
         rp: RpEntity { id: "example.org", name: None },
-        user: UserEntity { id: &user, name: None, display_name: None },
-        cred_protect: Some(Level((seed / 3 % 4).into())).filter(|level| level.0 > 0),
+        user: UserEntity { id: &id, name: None, display_name: None },
+        cred_protect: None,
         cred_blob: None,
         large_blob_key: None,
         third_party_payment: None,
@@ -41,12 +37,12 @@ pub fn record(seed: u8, len: usize) -> Vec<u8> {
     record[..len].to_vec()
 }
 
-/// A change that does not depend on the contents of the store yet.
+/// One change, before it is known what there is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Intent {
     Erase,
     Set(usize, u8, usize),
-    /// Deletes the credential with this index, if there is one.
+    /// Of the credential with this index, if there is one.
     Delete(usize),
     Replace(usize, u8, usize),
     Put(u8, u8, usize),
@@ -56,7 +52,7 @@ pub enum Intent {
 #[derive(Clone, Debug)]
 pub enum Op {
     Commit(Vec<Intent>),
-    /// Stages this many bytes, after the staged ones or from the start.
+    /// Stages so many bytes after those that are staged, or first of all.
     Stage(bool, u8, usize),
     Tidy(usize),
 }
@@ -86,7 +82,7 @@ pub fn ops() -> impl Strategy<Value = Vec<Op>> {
     vec(op(), 0..40)
 }
 
-/// The expected contents of a store.
+/// What a store ought to hold.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Model {
     pub settings: [Option<Vec<u8>>; SETTINGS.len()],
@@ -99,12 +95,12 @@ pub struct Model {
 }
 
 impl Model {
-    /// Drops the staged bytes.
+    /// What was staged is gone.
     pub fn power_cut(&mut self) {
         self.staged = None;
     }
 
-    /// The model after a commit of `intents`, and the changes of the commit.
+    /// The model after a commit of `intents`, and what the commit is.
     pub fn after(&self, intents: &[Intent]) -> (Self, Vec<Planned>) {
         let mut next = self.clone();
         let mut planned = Vec::new();
@@ -121,14 +117,14 @@ impl Model {
                 }
                 Intent::Delete(which) => {
                     let Some(index) = which.checked_rem(next.credentials.len()) else { continue };
-                    // The number of a credential that this commit adds is not known yet.
+                    // One that this commit adds has no number yet that anybody knows.
                     if next.credentials[index].0 > self.newest || planned.contains(&Planned::Erase) {
                         continue;
                     }
                     planned.push(Planned::Delete(next.credentials.remove(index).0));
                 }
                 Intent::Replace(which, seed, len) => {
-                    // Only credentials from before the commit can be deleted.
+                    // Only what was there before the commit.
                     let Some(index) = which.checked_rem(next.credentials.len()) else { continue };
                     let credential = &mut next.credentials[index];
                     if !self.credentials.iter().any(|old| old.0 == credential.0) || planned.contains(&Planned::Erase) {
@@ -145,7 +141,7 @@ impl Model {
                 }
                 Intent::LargeBlobs(len) => {
                     let Some(staged) = next.staged.take_if(|staged| staged.len() >= len) else { continue };
-                    // At most one per commit.
+                    // One to a commit.
                     if planned.iter().any(|planned| matches!(planned, Planned::LargeBlobs(_) | Planned::Erase)) {
                         next.staged = Some(staged);
                         continue;
@@ -158,13 +154,13 @@ impl Model {
         (next, planned)
     }
 
-    /// Takes over the store's numbers of credentials that are newer than `newest`. Numbers increase, but an interrupted
-    /// commit may have used some.
+    /// Takes over the numbers that the store gave to credentials that are newer than `newest`. They rise, but a commit that
+    /// was cut may have used some up.
     pub fn adopt(&mut self, newest: u32, store: &mut impl Store) -> Case {
         let mut given = walked(store).into_iter().map(|(_, number, _)| number);
         let mut above = u32::MAX;
         for credential in self.credentials.iter_mut().rev().take_while(|credential| credential.0 > newest) {
-            let Some(number) = given.next() else { break }; // `check` reports missing ones
+            let Some(number) = given.next() else { break }; // what is missing, check tells
             prop_assert!((newest + 1..above).contains(&number), "number {number} was given before");
             (credential.0, above) = (number, number);
         }
@@ -172,7 +168,7 @@ impl Model {
         Ok(())
     }
 
-    /// Applies one operation to store and model.
+    /// Does one operation on both.
     pub fn step(&mut self, store: &mut impl Store, op: &Op) -> Case {
         match op {
             Op::Commit(intents) => {
@@ -187,7 +183,7 @@ impl Model {
                     Err(error) => {
                         same!(error, StoreError::Full);
                         let grows = |planned: &Planned| matches!(planned, Planned::Put(..) | Planned::Replace(..));
-                        prop_assert!(planned.iter().any(grows), "full because of the reserved room");
+                        prop_assert!(planned.iter().any(grows), "full for want of what is reserved");
                     }
                 }
             }
@@ -212,56 +208,39 @@ impl Model {
         Ok(())
     }
 
-    /// Checks that the store has the contents of the model.
+    /// Whether the store holds what the model holds.
     pub fn check(&self, store: &mut impl Store) -> Case {
         for (which, value) in self.settings.iter().enumerate() {
             same!(setting(store, SETTINGS[which]), value.clone());
         }
         let newest_first = self.credentials.iter().rev();
-        let all: Vec<_> = newest_first.map(|(number, rp, record)| ([*rp; 32], *number, record.clone())).collect();
+        let all: Vec<_> =
+            newest_first.clone().map(|(number, rp, record)| ([*rp; 32], *number, record.clone())).collect();
         same!(walked(store), all.clone());
-        let readable: Vec<_> =
-            all.iter().filter_map(|credential| Some((credential, Credential::decode(&credential.2)?))).collect();
-        let those = |asked_for: &dyn Fn(&[u8; 32], &Credential<'_>) -> bool| -> Vec<_> {
-            let asked_for = readable.iter().filter(|(credential, record)| asked_for(&credential.0, record));
-            asked_for.map(|(credential, _)| (*credential).clone()).collect()
-        };
-        let mut seen = Vec::new();
-        let mut newest = those(&|_, _| true);
-        newest.retain(|credential| {
-            !seen.contains(&credential.0) && {
-                seen.push(credential.0);
-                true
-            }
-        });
-        same!(asked(store, Query::RelyingParties), newest);
-        for id in 0..IDS {
-            same!(asked(store, Query::Id(&[id; 16])), those(&|_, credential| credential.id == [id; 16]));
-        }
         for rp in 0..3 {
-            let rp_id_hash = &[rp; 32];
-            for user in 0..USERS {
-                let expected = those(&|of, credential| of == rp_id_hash && credential.user.id == [user; 8]);
-                same!(asked(store, Query::User { rp_id_hash, user_id: &[user; 8] }), expected);
-            }
-            for protection in [1, 2, 3].map(Level) {
-                let shown = |of: &[u8; 32], credential: &Credential<'_>| {
-                    of == rp_id_hash && credential.cred_protect.is_none_or(|level| level.0 <= protection.0)
-                };
-                same!(asked(store, Query::RelyingParty { rp_id_hash, protection }), those(&shown));
-                for id in 0..IDS {
-                    let listed = Query::Listed { rp_id_hash, id: &[id; 16], protection };
-                    let expected = those(&|of, credential| shown(of, credential) && credential.id == [id; 16]);
-                    same!(asked(store, listed), expected);
-                }
-            }
+            let of_rp = newest_first.clone().filter(|credential| credential.1 == rp);
+            let of_rp: Vec<_> = of_rp.map(|(number, _, record)| (*number, record.clone())).collect();
+            same!(found(store, &[rp; 32]), of_rp);
         }
+        let readable: Vec<_> =
+            all.iter().filter_map(|(_, number, record)| Some((*number, Credential::decode(record)?.id))).collect();
+        for id in 0..IDS {
+            let expected = readable.iter().find(|(_, of)| *of == [id; 16]).map(|(number, _)| *number);
+            same!(found_by_id(store, &[id; 16]), all.iter().find(|(_, number, _)| Some(*number) == expected).cloned());
+        }
+        let is_readable = |number: u32| readable.iter().any(|(of, _)| *of == number);
+        let newest_of = |rp: [u8; 32]| all.iter().find(|(of, number, _)| *of == rp && is_readable(*number));
+        let rps: Vec<_> =
+            all.iter().filter(|credential| newest_of(credential.0) == Some(*credential)).cloned().collect();
+        same!(store.count_rps(&mut [0; MAX_RECORD]), Ok(rps.len() as u32));
+        same!(walked_rps(store), rps);
+        same!(store.count(), Ok(self.credentials.len() as u32));
         same!(large_blobs(store), self.large_blobs.clone());
         Ok(())
     }
 }
 
-/// A change with its data.
+/// One change, with what it carries.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Planned {
     Erase,

@@ -146,7 +146,6 @@ impl<'o> MakeExtensions<'o> {
             pin_complexity_policy: inputs.pin_complexity_policy == Some(true),
             prf: prf.transpose()?,
             uvm: inputs.uvm == Some(true),
-            own: None,
             other: None,
         })
     }
@@ -176,7 +175,6 @@ impl<'o> GetExtensions<'o> {
             prf: prf.eval,
             prf_by_credential: prf.eval_by_credential.unwrap_or(List::Slice(&[])),
             uvm: inputs.uvm == Some(true),
-            own: None,
             other: None,
         })
     }

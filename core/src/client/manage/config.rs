@@ -1,22 +1,22 @@
 //! Settings of the authenticator (CTAP 2.3 §6.11).
 
-use core::{convert::Infallible, time::Duration};
+use core::convert::Infallible;
 
 use rand_core::CryptoRng;
 
 use crate::{
-    cbor::{RawMap, With, Write},
+    cbor::{RawMap, Write, Writer},
     client::{
-        Cause, DEFAULT_TIMEOUT, InvalidOption, Requirement,
+        Cause, Ceremony, InvalidOption, Requirement,
         facts::{Facts, Purpose},
         manage::proven,
-        operation::{First, Forgets, Means, Operation, Sealed},
+        operation::{Forgets, Means, Operation, Progress, Room},
     },
     crypto::Crypto,
     ctap2::{
         Command,
         config::{Request, SetMinPinLength, VendorPrototype, authenticated_head, subcommand},
-        encode_request, get_info,
+        encode_request, get_info, response_body,
     },
     pin_uv::Permissions,
 };
@@ -47,11 +47,11 @@ impl Setting<'_> {
         }
     }
 
-    fn params(&self) -> Option<&dyn Write> {
+    fn write_params(&self, w: &mut Writer<'_>) {
         match self {
-            Self::MinPinLength(params) => Some(params),
-            Self::Vendor(params) => Some(params),
-            _ => None,
+            Self::MinPinLength(params) => params.write(w),
+            Self::Vendor(params) => params.write(w),
+            _ => {}
         }
     }
 
@@ -78,36 +78,40 @@ impl Setting<'_> {
     }
 }
 
-/// Changes a setting.
-#[derive(Clone, Copy, Debug)]
-pub struct Configure<'o> {
-    setting: Setting<'o>,
-}
+/// The operation that changes a setting.
+pub type Configure<'o, 'b, C, R> = Ceremony<'b, Configuration<'o>, C, R>;
 
-impl<'o> Configure<'o> {
-    /// `setting` to be changed.
-    pub const fn new(setting: Setting<'o>) -> Self {
-        Self { setting }
+impl<'o: 'b, 'b, C: Crypto, R: CryptoRng> Configure<'o, 'b, C, R> {
+    /// An operation that has not begun. `buffer` has at least [`MIN_BUFFER`](crate::client::MIN_BUFFER) bytes.
+    pub fn new(setting: Setting<'o>, buffer: &'b mut [u8], crypto: C, rng: R) -> Self {
+        Self::with(Configuration { setting }, buffer, crypto, rng)
     }
 }
 
-impl Sealed for Configure<'_> {}
+/// The operation of [`Configure`].
+#[derive(Debug)]
+pub struct Configuration<'o> {
+    setting: Setting<'o>,
+}
 
-impl Operation for Configure<'_> {
-    type Outcome<'b> = ();
+impl Operation for Configuration<'_> {
+    type Outcome<'b>
+        = ()
+    where
+        Self: 'b;
     type Item<'m> = Infallible;
     const FORGETS: Forgets = Forgets::Info;
 
-    fn check(&self) -> Result<Duration, Cause> {
+    fn check(&self) -> Result<(), Cause> {
         match self.setting {
             Setting::Vendor(params) if params.decode::<VendorPrototype>().is_err() => {
                 Err(Cause::InvalidOption(InvalidOption::VendorParameters))
             }
-            _ => Ok(DEFAULT_TIMEOUT),
+            _ => Ok(()),
         }
     }
 
-    fn examine(&mut self, info: &get_info::Response<'_>, _: &Facts) -> Result<First, Cause> {
+    fn examine(&mut self, info: &get_info::Response<'_>, _: &Facts) -> Result<(), Cause> {
         if !self.setting.is_supported(info) {
             return Err(Cause::Unsupported);
         }
@@ -117,7 +121,7 @@ impl Operation for Configure<'_> {
         {
             return Err(Cause::ListTooLong { count: ids.len(), limit });
         }
-        Ok(First::Authorize)
+        Ok(())
     }
 
     fn purpose(&self) -> Purpose<'_> {
@@ -129,22 +133,40 @@ impl Operation for Configure<'_> {
         means: &mut Means<'_, C, R>,
         _: &[u8],
         buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
+    ) -> Result<usize, Cause> {
         let sub_command = self.setting.sub_command();
         let head = authenticated_head(sub_command);
-        proven::encode(means.crypto, means.grant, &head, self.setting.params(), buffer, |proven, buffer| {
-            let request = Request {
-                sub_command,
-                sub_command_params: None,
-                pin_uv_auth_protocol: proven.protocol,
-                pin_uv_auth_param: proven.param,
-            };
-            encode_request(Command::CONFIG, &With(&request, &[(0x02, proven.params)]), buffer)
-        })
-        .map(Some)
+        proven::encode(
+            means.crypto,
+            means.grant,
+            &head,
+            |w| self.setting.write_params(w),
+            buffer,
+            |proven, buffer| {
+                let request = Request {
+                    sub_command,
+                    sub_command_params: proven.params,
+                    pin_uv_auth_protocol: proven.protocol,
+                    pin_uv_auth_param: proven.param,
+                };
+                encode_request(Command::CONFIG, &request, buffer)
+            },
+        )
     }
 
-    fn outcome(self, _: &[u8]) -> Result<(), Cause> {
+    fn accept<C: Crypto, R: CryptoRng>(
+        &mut self,
+        _: &mut Means<'_, C, R>,
+        room: &mut Room<'_>,
+    ) -> Result<Progress, Cause> {
+        response_body(room.response())?;
+        Ok(Progress::Complete)
+    }
+
+    fn outcome<'b>(self, _: &'b [u8]) -> Result<(), Cause>
+    where
+        Self: 'b,
+    {
         Ok(())
     }
 }

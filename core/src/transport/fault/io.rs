@@ -1,5 +1,4 @@
-//! [`FaultInjector`] as a transport and as a pipe of reports. The blocking and the async code differ only in the
-//! awaits.
+//! The injector at work: blocking and async, alike but for the awaits.
 
 use core::time::Duration;
 

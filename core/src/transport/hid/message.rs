@@ -1,5 +1,4 @@
-//! Splits messages into packets and puts them together again, for both ends and both directions. The bytes lie in the
-//! caller's buffer.
+//! Messages to packets and back. Both ends use it in both directions; the bytes lie in the caller's buffer.
 
 use super::{CONTINUATION_DATA, Command, INIT_DATA, Packet, REPORT_LEN};
 use crate::bytes;
@@ -12,7 +11,7 @@ fn carried(packets: u8) -> usize {
     }
 }
 
-/// A message that is being sent, at most [`super::MAX_MESSAGE`] bytes long.
+/// A message on its way out. At most [`super::MAX_MESSAGE`] bytes long.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Outgoing {
     pub channel: u32,
@@ -39,13 +38,13 @@ impl Outgoing {
         self.packets > 0 && carried(self.packets) >= self.len.into()
     }
 
-    /// The next packet of the message in `buffer[..len]`. `None` after the last.
+    /// The next packet of the message in `buffer[..len]`, `None` after the last.
     pub fn next(&mut self, buffer: &[u8]) -> Option<[u8; REPORT_LEN]> {
         if self.is_done() {
             return None;
         }
         let message = buffer.get(..self.len.into()).unwrap_or(buffer);
-        let data = message.get(carried(self.packets)..).unwrap_or(&[]); // of a driver that answers more than it has
+        let data = message.get(carried(self.packets)..).unwrap_or_default();
         let Self { channel, command, len, .. } = *self;
         let packet = match self.packets.checked_sub(1) {
             None => Packet::Initialization { channel, command, len, data },
@@ -59,7 +58,7 @@ impl Outgoing {
 /// A continuation packet came out of order.
 pub(super) struct WrongSequence;
 
-/// A message that is being received. The caller has checked that it fits into the buffer.
+/// A message on its way in. The caller has checked that it fits into the buffer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Incoming {
     pub channel: u32,
@@ -93,9 +92,9 @@ impl Incoming {
     }
 
     fn store(&mut self, data: &[u8], buffer: &mut [u8]) {
-        // The padding after the message is not copied.
+        // The padding after the message stays out of the buffer.
         if let Some(room) = buffer.get_mut(carried(self.packets)..self.len.into()) {
-            bytes::copy_prefix(room, data);
+            bytes::copy(room, data);
         }
         self.packets = self.packets.saturating_add(1);
     }

@@ -1,0 +1,171 @@
+//! authenticatorLargeBlobs (CTAP 2.3 §6.10). Fragments are staged; the array in force stays until the last one is there
+//! and the hash at the end is right.
+
+use keyfob_core::{
+    Instant, Status,
+    cbor::{self, Writer},
+    crypto::{Hash, Sha256},
+    ctap2::large_blobs::{FRAGMENT_OVERHEAD, HASH_LENGTH, INITIAL_ARRAY, Request, authenticated_head},
+    pin_uv::Permissions,
+};
+
+use super::{
+    Engine, Next, Outcome, Platform, SEQUENCE_TIMEOUT,
+    authenticator::{Authenticator, Sequence, store_status},
+};
+use crate::store::{Blobs, Change, Store, StoreError};
+
+/// A write that is under way.
+#[derive(Clone, Copy)]
+pub(super) struct Upload {
+    /// The length of the whole array, in bytes.
+    expected: usize,
+    /// Where the next fragment belongs.
+    next: usize,
+    deadline: Instant,
+}
+
+impl<P: Platform> Engine<'_, P> {
+    #[inline(never)]
+    pub(super) fn large_blobs(&mut self, now: Instant) -> Outcome {
+        let (message, _, authenticator) = self.parts();
+        let request: Request<'_> = cbor::decode(message).map_err(cbor::Error::status)?;
+        let offset = request.offset.ok_or(Status::INVALID_PARAMETER)?;
+        match (request.get, request.set) {
+            (Some(get), None) => {
+                if request.length.or(request.pin_uv_auth_protocol).is_some() || request.pin_uv_auth_param.is_some() {
+                    return Err(Status::INVALID_PARAMETER);
+                }
+                let (message, _, authenticator) = self.parts_mut();
+                authenticator.read_large_blobs(get, offset, message)
+            }
+            (None, Some(set)) => match authenticator.stage_large_blobs(now, &request, set, offset)? {
+                Staged::Part => self.ok(),
+                Staged::All => Ok(Next::Work),
+            },
+            _ => Err(Status::INVALID_PARAMETER),
+        }
+    }
+
+    /// All fragments are there.
+    #[inline(never)]
+    pub(super) fn large_blobs_continue(&mut self) -> Outcome {
+        let (_, scratch, authenticator) = self.parts();
+        authenticator.commit_large_blobs(scratch)?;
+        self.ok()
+    }
+}
+
+enum Staged {
+    Part,
+    All,
+}
+
+impl<P: Platform> Authenticator<'_, P> {
+    /// The longest large-blob array, in bytes; 0 where there is no authenticatorLargeBlobs.
+    pub fn large_blobs_capacity(&self) -> usize {
+        if self.has_large_blob_key() { self.store.large_blobs_capacity() } else { 0 }
+    }
+
+    fn max_fragment(&self) -> usize {
+        self.config.max_msg_size.saturating_sub(FRAGMENT_OVERHEAD)
+    }
+
+    fn read_large_blobs(&mut self, get: u64, offset: u64, message: &mut [u8]) -> Outcome {
+        let get = usize::try_from(get).ok().filter(|get| *get <= self.max_fragment()).ok_or(Status::INVALID_LENGTH)?;
+        let stored = self.store.large_blobs_len().map_err(store_status)?;
+        let len = if stored == 0 { INITIAL_ARRAY.len() } else { stored };
+        let offset = usize::try_from(offset).ok().filter(|offset| *offset <= len).ok_or(Status::INVALID_PARAMETER)?;
+        let get = get.min(len.saturating_sub(offset));
+        let mut w = Writer::new(message);
+        w.byte(Status::OK.0);
+        w.map(1);
+        w.unsigned(1);
+        if stored == 0 {
+            w.bytes(INITIAL_ARRAY.get(offset..).and_then(|rest| rest.get(..get)).unwrap_or_default());
+        } else {
+            w.bytes_head(get);
+            self.store.read_large_blobs(Blobs::Committed, offset, w.reserve(get)).map_err(store_status)?;
+        }
+        w.finish().map(Next::Reply).map_err(|_| Status::OTHER)
+    }
+
+    fn stage_large_blobs(
+        &mut self,
+        now: Instant,
+        request: &Request<'_>,
+        set: &[u8],
+        offset: u64,
+    ) -> Result<Staged, Status> {
+        if set.len() > self.max_fragment() {
+            return Err(Status::INVALID_LENGTH);
+        }
+        let upload = if offset == 0 {
+            self.sequence = None;
+            let length = request.length.ok_or(Status::INVALID_PARAMETER)?;
+            let expected = usize::try_from(length).ok().filter(|length| *length <= self.large_blobs_capacity());
+            let expected = expected.ok_or(Status::LARGE_BLOB_STORAGE_FULL)?;
+            if expected < INITIAL_ARRAY.len() {
+                return Err(Status::INVALID_PARAMETER);
+            }
+            Upload { expected, next: 0, deadline: now }
+        } else {
+            if request.length.is_some() {
+                return Err(Status::INVALID_PARAMETER);
+            }
+            match self.sequence {
+                Some(Sequence::Upload(upload)) if now < upload.deadline && u64::try_from(upload.next) == Ok(offset) => {
+                    upload
+                }
+                _ => return Err(Status::INVALID_SEQ),
+            }
+        };
+        if self.needs_token() {
+            let head = authenticated_head(u32::try_from(upload.next).map_err(|_| Status::INVALID_PARAMETER)?);
+            let message: [&[u8]; 2] = [&head, &self.crypto.sha256(&[set])];
+            let (param, protocol) = (request.pin_uv_auth_param, request.pin_uv_auth_protocol);
+            self.authorize(now, param, protocol, &message, Permissions::LBW)?;
+        }
+        let next = upload.next.saturating_add(set.len());
+        if next > upload.expected {
+            return Err(Status::INVALID_PARAMETER);
+        }
+        // What was staged and may not have been, the platform does not go on with.
+        self.sequence = None;
+        self.store.stage(upload.next, set).map_err(large_blob_status)?;
+        if next == upload.expected {
+            self.work.large_blobs = next;
+            return Ok(Staged::All);
+        }
+        self.sequence = Some(Sequence::Upload(Upload { next, deadline: now.plus(SEQUENCE_TIMEOUT), ..upload }));
+        Ok(Staged::Part)
+    }
+
+    /// Puts what is staged in force, if the hash at its end is right.
+    fn commit_large_blobs(&mut self, scratch: &mut [u8]) -> Result<(), Status> {
+        let len = self.work.large_blobs;
+        let hashed = len.saturating_sub(HASH_LENGTH);
+        let mut hash = self.crypto.sha256_start();
+        let mut offset = 0usize;
+        while offset < hashed {
+            let piece = scratch.len().min(hashed.saturating_sub(offset)).max(1);
+            let piece = scratch.get_mut(..piece).ok_or(Status::OTHER)?;
+            self.store.read_large_blobs(Blobs::Staged, offset, piece).map_err(store_status)?;
+            hash.update(piece);
+            offset = offset.saturating_add(piece.len());
+        }
+        let mut expected = [0; HASH_LENGTH];
+        self.store.read_large_blobs(Blobs::Staged, hashed, &mut expected).map_err(store_status)?;
+        if !hash.finish().starts_with(&expected) {
+            return Err(Status::INTEGRITY_FAILURE);
+        }
+        self.store.commit(&[Change::LargeBlobs(len)]).map_err(large_blob_status)
+    }
+}
+
+fn large_blob_status(error: StoreError) -> Status {
+    match error {
+        StoreError::Full => Status::LARGE_BLOB_STORAGE_FULL,
+        _ => Status::OTHER,
+    }
+}
