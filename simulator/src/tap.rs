@@ -61,10 +61,11 @@ impl Secrets {
             by_start.entry(&secret[..MIN_SECRET]).or_default().insert(secret);
         }
         for stream in streams {
-            for start in stream.windows(MIN_SECRET).enumerate().filter(|(_, start)| begins[begin(start)]) {
-                let rest = &stream[start.0..];
-                let mut candidates = by_start.get(start.1).into_iter().flatten();
-                if let Some(secret) = candidates.find(|secret| rest.starts_with(secret)) {
+            for (at, start) in stream.windows(MIN_SECRET).enumerate() {
+                if begins[begin(start)]
+                    && let Some(candidates) = by_start.get(start)
+                    && let Some(secret) = candidates.iter().find(|secret| stream[at..].starts_with(secret))
+                {
                     return Some(secret.to_vec());
                 }
             }

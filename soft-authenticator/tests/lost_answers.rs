@@ -198,6 +198,18 @@ fn in_a_full_store_what_was_known_is_not_given_up_for_what_may_not_be() {
 }
 
 #[test]
+fn an_answer_in_a_full_store_lets_no_credential_of_another_user_go() {
+    let mut key = Key::new();
+    let made: Vec<Made> = (0..ROOM as u8 - 2).map(|user| key.make(&resident(&[user])).unwrap()).collect();
+    lose(&mut key, &[0], Loss::BeforeTheAnswer);
+    lose(&mut key, &[1], Loss::BeforeTheAnswer);
+    assert_eq!(key.store.credentials(), ROOM);
+    let new = key.make(&resident(&[0])).unwrap();
+    assert_eq!((by(&mut key, made[0].id()), by(&mut key, new.id())), (Status::NO_CREDENTIALS, Status::OK));
+    assert_eq!((by(&mut key, made[1].id()), key.store.credentials()), (Status::OK, ROOM - 1));
+}
+
+#[test]
 fn in_a_full_store_a_credential_is_replaced_at_once() {
     let mut key = Key::new();
     let made: Vec<Made> = (0..ROOM as u8).map(|user| key.make(&resident(&[user])).unwrap()).collect();

@@ -371,7 +371,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
         self.has(Caps::ENTERPRISE_ATTESTATION) && self.config.enterprise.is_some()
     }
 
-    /// Commits those of the changes that there are, at most five.
+    /// Commits those of the changes that there are, at most seven.
     pub fn commit(&mut self, changes: &[Option<Change<'_>>]) -> Result<(), StoreError> {
         let mut all = Vec::<_, 7>::new();
         for change in changes.iter().flatten() {
