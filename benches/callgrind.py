@@ -1,17 +1,17 @@
-"""Counts instructions under callgrind. For the scripts of this folder."""
+"""Counts instructions with callgrind. Used by the scripts of this folder."""
 import json
 import re
 import subprocess
 import sys
 
 FEW, MANY = 3, 13
-# A start-up varies by some hundred instructions. An operation below SHORT instructions runs VERY_MANY times, so that this
-# does not show in its count.
+# The start-up of a program varies by some hundred instructions. An operation below SHORT instructions runs VERY_MANY
+# times, so that this does not affect its count.
 SHORT, VERY_MANY = 100_000, 1003
 
 
 def build(folder, package, program, *features):
-    """Builds `program` with profile bench and returns where it lies."""
+    """Builds `program` with profile bench and returns its path."""
     command = ["cargo", "build", "--profile", "bench", "-p", package, "--bin", program, "--features", ",".join(features),
                "--message-format", "json-render-diagnostics"]
     output = subprocess.run(command, cwd=folder, check=True, stdout=subprocess.PIPE, text=True).stdout
@@ -20,7 +20,8 @@ def build(folder, package, program, *features):
 
 
 def instructions(*command):
-    """Instructions of one operation, of a program whose last argument says how often it runs: start-up drops out."""
+    """The instructions of one operation. The last argument of the program says how often it runs, so the start-up can
+    be subtracted."""
     few = collected(*command, FEW)
     count = (collected(*command, MANY) - few) // (MANY - FEW)
     return count if count >= SHORT else (collected(*command, VERY_MANY) - few) // (VERY_MANY - FEW)

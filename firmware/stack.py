@@ -74,7 +74,7 @@ class Elf:
 
 
 class Program:
-    """The functions of a program, their frames and who calls whom."""
+    """The functions of a program, their frames and their calls."""
 
     def __init__(self, path):
         self.elf = Elf(path)
@@ -92,7 +92,7 @@ class Program:
         self.names = set(names)
         self.frames = self.elf.stack_sizes()
         self.estimated = set()
-        # A call keeps the caller's frame, a jump out of the function has already given it back.
+        # A call keeps the caller's frame; before a tail jump the frame is already released.
         self.calls = collections.defaultdict(set)
         self.jumps = collections.defaultdict(set)
         self.indirect = collections.Counter()
@@ -113,7 +113,7 @@ class Program:
             address = int(match[1], 16)
             while after is not None and address >= after:
                 here, after = after, next(current, None)
-            # Behind the end of a function lies padding.
+            # After the end of a function comes padding.
             if here is not None and (address < here + self.functions[here].size or not self.functions[here].size):
                 bodies[here].append((match[2], match[3]))
                 self.lines.append((address, here, match[3]))
@@ -143,7 +143,8 @@ class Program:
                 sys.exit(f'{function.name} calls 0x{target:x}, which is no function')
 
     def sites(self, path, pattern):
-        """Source lines from which functions that match are called; a call that several places share is named by all."""
+        """The source lines from which matching functions are called. A call that several places share has all their
+        lines."""
         match = {address for address, function in self.functions.items() if pattern.search(function.name)}
         calls = {address for address, here, operands in self.lines
                  if here not in match and any(operands.startswith(f'{target:x} <') for target in match)}
@@ -155,7 +156,7 @@ class Program:
             yield f'0x{address:x} ' + ' < '.join('/'.join(line.split('/')[-3:]) for line in ours[:3])
 
     def reach(self, start, without=frozenset()):
-        """The functions that `start` can reach, not by way of those `without`."""
+        """The functions that `start` can reach without passing through `without`."""
         seen, todo = set(), [start]
         while todo:
             address = todo.pop()
@@ -206,7 +207,7 @@ class Program:
 
 
 def frame(body):
-    """The stack that straight-line instructions take, for routines the compiler gave no size."""
+    """The stack that straight-line instructions use, for routines without a size from the compiler."""
     size = 0
     for operation, operands in body:
         mnemonic = operation.split('.')[0]
@@ -224,7 +225,7 @@ def frame(body):
 
 
 def short_name(name):
-    """The last part of a path, without the types it is made for."""
+    """The last part of a path, without its type arguments."""
     while (plain := re.sub(r'::<[^<>]*>|<[^<>]*>', '', name)) != name and plain.rpartition('::')[2]:
         name = plain
     return name.rpartition('::')[2]

@@ -1,10 +1,10 @@
-# What the run.sh of every folder shares. To be sourced.
+# Functions for the run.sh of every folder, which sources this file.
 #
 #   KEYFOB        a keyfob to test instead of the one that is built here
-#   KEYFOB_CACHE  where downloads are kept, ~/.cache/keyfob without it
+#   KEYFOB_CACHE  where downloads are kept; ~/.cache/keyfob by default
 
-# Makes KEYFOB the absolute path of the keyfob under test. Where there is a C compiler it has AWS-LC, and with it RS256 and
-# PS256.
+# Sets KEYFOB to the absolute path of the keyfob under test. With a C compiler it is built with AWS-LC, and so with
+# RS256 and PS256.
 need_keyfob() {
     if [ -z "${KEYFOB:-}" ]; then
         local manifest target features=
@@ -19,7 +19,7 @@ need_keyfob() {
     KEYFOB=$(realpath "$KEYFOB")
 }
 
-# Makes KEPT a folder of this name that stays for the next run; a temporary one where nothing can be kept.
+# Sets KEPT to a folder of this name that stays for the next run, or to a temporary one if the cache is not writable.
 keep() {
     local cache=${KEYFOB_CACHE:-${HOME:-/nonexistent}/.cache/keyfob}
     if mkdir -p "$cache" 2>/dev/null && [ -w "$cache" ]; then
@@ -30,7 +30,7 @@ keep() {
     fi
 }
 
-# Makes KEYFOB_RP the absolute path of the keyfob-rp under test.
+# Sets KEYFOB_RP to the absolute path of the keyfob-rp under test.
 need_keyfob_rp() {
     if [ -z "${KEYFOB_RP:-}" ]; then
         local manifest target
@@ -43,7 +43,7 @@ need_keyfob_rp() {
     KEYFOB_RP=$(realpath "$KEYFOB_RP")
 }
 
-# Makes EXAMPLE the absolute path of this example of the keyfob package.
+# Sets EXAMPLE to the absolute path of this example of the keyfob package.
 need_example() {
     local manifest target
     manifest=$(dirname "${BASH_SOURCE[0]}")/../Cargo.toml
@@ -53,7 +53,7 @@ need_example() {
     EXAMPLE=$(realpath "$target/debug/examples/$1")
 }
 
-# Makes KEPT a Python environment with python-fido2 2.2.1. Exits with 77 where PyPI does not give it.
+# Sets KEPT to a Python environment with python-fido2 2.2.1. Exits with 77 if it cannot be installed from PyPI.
 need_fido2() {
     local fido2=2.2.1 installed
     keep python-fido2

@@ -1,4 +1,4 @@
-//! Ceremonies from bytes to bytes, and what their cryptography alone costs.
+//! Ceremonies from request bytes to response bytes, and their cryptography alone.
 
 use std::{hint::black_box, ops::Range};
 
@@ -24,7 +24,7 @@ use keyfob_soft_authenticator::{
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
-/// A virtual key's, and a store in memory.
+/// The platform of a virtual key, with a store in memory.
 pub(crate) struct BenchPlatform;
 
 impl Platform for BenchPlatform {
@@ -44,7 +44,7 @@ impl Key {
     }
 
     pub(crate) fn with(config: Config<'static>, seed: u64) -> Self {
-        // Lives as long as the benchmark does.
+        // The buffer lives as long as the benchmark.
         let buffer = Box::leak(vec![0; config.buffer_len()].into_boxed_slice());
         let rng = ChaCha20Rng::seed_from_u64(seed);
         let engine = Engine::new(buffer, config, VirtualCrypto::default(), rng, MemoryStore::new(), Instant::default());
@@ -52,7 +52,7 @@ impl Key {
     }
 
     pub(crate) fn answer(&mut self, request: &[u8]) -> &[u8] {
-        let len = bytes::copy(self.engine.buffer(), request);
+        let len = bytes::put(self.engine.buffer(), request);
         let progress = self.engine.begin(Instant::default(), len);
         self.finish(progress)
     }
@@ -68,7 +68,7 @@ impl Key {
     }
 }
 
-/// A P-256 key pair and two ES256 signatures over messages of the ceremonies' sizes, hedged as the ceremonies' are.
+/// A P-256 key pair and two ES256 signatures, hedged and over messages of the same sizes as in the ceremonies.
 pub fn floor() -> Box<dyn FnMut()> {
     let mut rng = ChaCha20Rng::seed_from_u64(1);
     let (mut secret, mut public, mut signature) = ([0; 64], [0; 64], [0; 72]);
@@ -85,7 +85,7 @@ pub fn floor() -> Box<dyn FnMut()> {
     })
 }
 
-/// An ES256 signature over a sign-in: with random bytes in its nonce or without, and checked or not.
+/// An ES256 signature of a sign-in: with or without random bytes in its nonce, checked or not.
 fn signature(hedged: bool, checked: bool) -> Box<dyn FnMut()> {
     let mut rng = ChaCha20Rng::seed_from_u64(1);
     let (mut secret, mut public, mut signature) = ([0; 32], [0; 64], [0; 72]);
@@ -105,24 +105,24 @@ fn signature(hedged: bool, checked: bool) -> Box<dyn FnMut()> {
     })
 }
 
-/// A signature that follows from the key and the message.
+/// A deterministic signature.
 pub fn sign() -> Box<dyn FnMut()> {
     signature(false, false)
 }
 
-/// The same with random bytes, as the engine signs.
+/// A signature with random bytes in its nonce, as in the engine.
 pub fn sign_hedged() -> Box<dyn FnMut()> {
     signature(true, false)
 }
 
-/// The same, checked before it leaves.
+/// A signature with random bytes in its nonce, which is verified before it is returned.
 pub fn sign_checked() -> Box<dyn FnMut()> {
     signature(true, true)
 }
 
-/// An authenticator of ours or of others, called with bytes.
+/// An authenticator, ours or another one, that is called with bytes.
 pub trait Authenticator {
-    /// Answers a request, command byte first, with a response, status byte first.
+    /// Answers a request, which begins with the command byte, with a response, which begins with the status byte.
     fn call(&mut self, request: &[u8]) -> impl AsRef<[u8]>;
 }
 
@@ -137,7 +137,7 @@ pub(crate) fn registration(discoverable: bool) -> Vec<u8> {
     registration_with(discoverable, None, None)
 }
 
-/// The same, with an excluded credential and with extension inputs.
+/// A registration at example.com with an excluded credential and with extension inputs.
 pub(crate) fn registration_with(discoverable: bool, excluded: Option<&[u8]>, inputs: Option<&[u8]>) -> Vec<u8> {
     let excluded = excluded.map(CredentialDescriptor::new);
     encoded(|buffer| {
@@ -163,7 +163,7 @@ pub(crate) fn sign_in(id: Option<&[u8]>) -> Vec<u8> {
     sign_in_with(id, None)
 }
 
-/// The same, with options.
+/// A sign-in at example.com with options.
 pub(crate) fn sign_in_with(id: Option<&[u8]>, options: Option<get_assertion::Options>) -> Vec<u8> {
     encoded(|buffer| {
         let allowed = id.map(CredentialDescriptor::new);
@@ -180,10 +180,11 @@ pub(crate) fn sign_in_with(id: Option<&[u8]>, options: Option<get_assertion::Opt
     })
 }
 
-/// A registration and a sign-in: with a discoverable credential and no allow list, or with one that the allow list names.
+/// A registration and a sign-in: with a discoverable credential and no allow list, or with a wrapped credential and an
+/// allow list.
 pub fn ceremony(mut authenticator: impl Authenticator + 'static, discoverable: bool) -> Box<dyn FnMut()> {
     let register = registration(discoverable);
-    // Where a credential's id lies does not change from response to response.
+    // The credential's id is at the same place in every response.
     let id = credential_id(authenticator.call(&register).as_ref());
     let placeholder = vec![0xC1; id.len()];
     let mut sign_in = sign_in((!discoverable).then_some(&placeholder));
@@ -198,7 +199,7 @@ pub fn ceremony(mut authenticator: impl Authenticator + 'static, discoverable: b
     })
 }
 
-/// Where the credential's id lies in a response to makeCredential.
+/// The place of the credential's id in a response to makeCredential.
 pub(crate) fn credential_id(response: &[u8]) -> Range<usize> {
     let decoded: make_credential::Response<'_> = decode_response(response).expect("a registration");
     let auth_data = AuthData::decode(decoded.auth_data).expect("well-formed");
@@ -208,7 +209,7 @@ pub(crate) fn credential_id(response: &[u8]) -> Range<usize> {
 }
 
 pub(crate) fn encoded(encode: impl FnOnce(&mut [u8]) -> Result<usize, Overflow>) -> Vec<u8> {
-    let mut buffer = vec![0; 2048];
+    let mut buffer = vec![0; 8192];
     let len = encode(&mut buffer).expect("fits");
     buffer.truncate(len);
     buffer
@@ -226,7 +227,7 @@ pub fn wrapped() -> Box<dyn FnMut()> {
 
 const PIN: &str = "123456";
 
-/// Key agreement and a token in protocol two, platform and authenticator.
+/// Key agreement and a token with protocol two, the work of platform and authenticator.
 pub fn pin_token() -> Box<dyn FnMut()> {
     let mut key = Key::new();
     let mut rng = ChaCha20Rng::seed_from_u64(2);
@@ -251,21 +252,22 @@ pub(crate) struct Agreed {
 }
 
 impl Agreed {
-    pub(crate) fn new(key: &mut Key, rng: &mut ChaCha20Rng) -> Self {
+    pub(crate) fn new(key: &mut impl Authenticator, rng: &mut ChaCha20Rng) -> Self {
         let request = client_pin::Request {
             pin_uv_auth_protocol: Some(2),
             sub_command: Some(subcommand::GET_KEY_AGREEMENT),
             ..client_pin::Request::default()
         };
-        let response = key.answer(&encoded(|buffer| encode_request(Command::CLIENT_PIN, &request, buffer)));
-        let response: client_pin::Response<'_> = decode_response(response).expect("a key");
+        let request = encoded(|buffer| encode_request(Command::CLIENT_PIN, &request, buffer));
+        let response = key.call(&request);
+        let response: client_pin::Response<'_> = decode_response(response.as_ref()).expect("a key");
         let peer = response.key_agreement.expect("a key");
         let (point, shared) = pin_uv::encapsulate(&RustCrypto, rng, Protocol::Two, &peer).expect("a point");
         Self { point, shared }
     }
 
     /// setPIN.
-    fn set_pin_request(&mut self, rng: &mut ChaCha20Rng) -> Vec<u8> {
+    pub(crate) fn set_pin_request(&mut self, rng: &mut ChaCha20Rng) -> Vec<u8> {
         let new_pin = self.encrypt(rng, PaddedPin::new(PIN, 4).expect("a PIN").as_bytes());
         let param = self.shared.authenticate(&RustCrypto, &[&new_pin]);
         let request = client_pin::Request {
@@ -276,7 +278,7 @@ impl Agreed {
         encoded(|buffer| encode_request(Command::CLIENT_PIN, &request, buffer))
     }
 
-    /// changePIN, to the same one.
+    /// changePIN to the same PIN.
     pub(crate) fn change_pin_request(&mut self, rng: &mut ChaCha20Rng) -> Vec<u8> {
         let new_pin = self.encrypt(rng, PaddedPin::new(PIN, 4).expect("a PIN").as_bytes());
         let hash = self.encrypt(rng, &PinHash::of(&RustCrypto, PIN.as_bytes()).0);
@@ -332,7 +334,7 @@ impl Agreed {
     }
 }
 
-/// GetInfo of the engine itself.
+/// GetInfo with our engine.
 pub fn own_get_info() -> Box<dyn FnMut()> {
     let mut key = Key::new();
     Box::new(move || {
@@ -340,7 +342,7 @@ pub fn own_get_info() -> Box<dyn FnMut()> {
     })
 }
 
-/// What a token costs in cryptography alone: three multiplications, two key derivations, the ciphers.
+/// The cryptography of a token alone: three scalar multiplications, two key derivations, encryption and decryption.
 pub fn pin_token_floor() -> Box<dyn FnMut()> {
     let mut rng = ChaCha20Rng::seed_from_u64(2);
     let (secret, public) = RustCrypto.p256_generate(&mut rng).expect("a key");

@@ -1,4 +1,4 @@
-//! The authenticator's side of each command, alone: requests are made once and asked again and again.
+//! The authenticator's side of each command alone. Each request is made once and sent again and again.
 
 use std::hint::black_box;
 
@@ -28,7 +28,8 @@ use crate::{
     ceremonies::{self, Agreed, Key, encoded, registration, set_pin, sign_in},
 };
 
-/// One row a command, or a subcommand whose work is another. ES256, PIN/UV auth protocol two, a memory store.
+/// One row for each command, and for each subcommand that does different work. With ES256, PIN/UV auth protocol two and
+/// a memory store.
 pub const COMMANDS: &[Operation] = &[
     Operation { name: "makeCredential", prepare: || repeated(Key::new(), registration(false)) },
     Operation { name: "makeCredential, discoverable", prepare: || repeated(Key::new(), registration(true)) },
@@ -91,7 +92,7 @@ pub const COMMANDS: &[Operation] = &[
     },
 ];
 
-/// Asks `key` the same again and again.
+/// Sends the same request to `key` again and again.
 fn repeated(mut key: Key, request: Vec<u8>) -> Box<dyn FnMut()> {
     Box::new(move || assert_eq!(black_box(key.answer(&request))[0], 0))
 }
@@ -254,14 +255,15 @@ fn enumerate_fingers() -> Box<dyn FnMut()> {
         encoded(|buffer| encode_request(Command::BIO_ENROLLMENT, &request, buffer))
     };
     let enroll = request(subcommand::ENROLL_BEGIN);
-    let len = bytes::copy(key.engine.buffer(), &enroll);
+    let len = bytes::put(key.engine.buffer(), &enroll);
     key.engine.begin(Instant::default(), len);
     let sample = Event::Sample { status: SampleStatus::GOOD, remaining: 0 };
     assert!(matches!(key.engine.resume(Instant::default(), sample), Progress::Reply(_)));
     repeated(key, request(subcommand::ENUMERATE_ENROLLMENTS))
 }
 
-/// A request of U2F, with the touch that it needs: it is refused, and asked again. `request` gets a key handle.
+/// A U2F request with its touch: it is refused, the key is touched, and the request is sent again. `request` gets a key
+/// handle.
 fn u2f(request: impl FnOnce(&[u8]) -> ctap1::Request<'_>) -> Box<dyn FnMut()> {
     let mut key = Key::new();
     let register = ctap1::Request::Register { control: Control::NONE, challenge: &[1; 32], application: &[2; 32] };
@@ -273,13 +275,13 @@ fn u2f(request: impl FnOnce(&[u8]) -> ctap1::Request<'_>) -> Box<dyn FnMut()> {
 
 fn touched<'k>(key: &'k mut Key, apdu: &[u8]) -> &'k [u8] {
     let now = Instant::default();
-    let len = bytes::copy(key.engine.buffer(), apdu);
+    let len = bytes::put(key.engine.buffer(), apdu);
     let progress = key.engine.begin_u2f(now, len);
     if !key.engine.u2f_awaits_touch(now) {
         return key.finish(progress);
     }
     key.engine.touch_for_u2f(now, true);
-    let len = bytes::copy(key.engine.buffer(), apdu);
+    let len = bytes::put(key.engine.buffer(), apdu);
     let progress = key.engine.begin_u2f(now, len);
     key.finish(progress)
 }

@@ -1,22 +1,26 @@
-//! What is measured: each operation once, for criterion and for the instruction counter.
+//! The measured operations, shared by criterion and the instruction counter.
 #![allow(clippy::disallowed_methods)]
 
 use std::process::ExitCode;
 
+#[cfg(feature = "aws-lc")]
+pub mod aws_lc;
 pub mod ceremonies;
 pub mod commands;
 pub mod lookups;
 pub mod messages;
+pub mod scale;
 
-/// One thing to measure: prepared once, run many times.
+/// A measured operation. It is prepared once and run many times.
 pub struct Operation {
-    /// Its name, as the tables have it.
+    /// Its name in the tables.
     pub name: &'static str,
-    /// Prepares the operation and returns what runs it.
+    /// Prepares the operation and returns a function that runs it.
     pub prepare: fn() -> Box<dyn FnMut()>,
 }
 
-/// Runs the operation that the first argument names as often as the second says. With one argument, lists the names.
+/// Runs the operation with the name in the first argument as often as the second argument says. With one argument,
+/// lists the names.
 pub fn run_one(mut arguments: impl Iterator<Item = String>, operations: &[&[Operation]]) -> ExitCode {
     let mut operations = operations.iter().copied().flatten();
     let (name, times) = (arguments.next(), arguments.next());
@@ -34,7 +38,7 @@ pub fn run_one(mut arguments: impl Iterator<Item = String>, operations: &[&[Oper
     ExitCode::SUCCESS
 }
 
-/// Everything that is measured, but for [`commands::COMMANDS`] and [`lookups::LOOKUPS`].
+/// All measured operations except [`commands::COMMANDS`] and [`lookups::LOOKUPS`].
 pub const OPERATIONS: &[Operation] = &[
     Operation { name: "decode GetInfo", prepare: messages::decode_get_info },
     Operation { name: "decode makeCredential request", prepare: messages::decode_make_credential_request },

@@ -1,5 +1,6 @@
-//! Whole commands that name a credential id and must not tell whether it exists. Each takes the same instructions, so
-//! that time does not tell a credential that `credProtect` hides from an id that the key does not know.
+//! Whole commands with a credential id that must not reveal whether the credential exists. Each takes the same number
+//! of instructions, so that the time does not distinguish a credential that `credProtect` hides from an id that the key
+//! does not know.
 
 use std::hint::black_box;
 
@@ -14,37 +15,37 @@ use crate::{
     ceremonies::{Key, credential_id, registration, registration_with, sign_in_with},
 };
 
-/// How the key is asked.
+/// The request.
 #[derive(Clone, Copy)]
 enum Question {
     /// A sign-in.
     SignIn,
     /// A sign-in without a touch.
     Silent,
-    /// A registration that excludes the credential; it is given up when a touch is awaited.
+    /// A registration that excludes the credential. It is cancelled when the key waits for a touch.
     Exclude,
 }
 
-/// The id that is looked for.
+/// The id in the request.
 #[derive(Clone, Copy)]
 enum Sought {
-    /// One that looks like the key's.
+    /// An unknown id in the form of the key's wrapped credentials.
     Unknown,
-    /// One that looks like that of a stored credential.
+    /// An unknown id in the form of the key's stored credentials.
     UnknownStored,
-    /// Another key's.
+    /// An id of another key.
     Foreign,
-    /// That of another relying party.
+    /// An id of another relying party.
     OtherRp,
-    /// As long as the key's, but of another form.
+    /// An id with the length of the key's ids but not their form.
     Malformed,
-    /// Of the credential in the store, which is hidden.
+    /// The id of a hidden credential in the store.
     HiddenStored,
-    /// Of a wrapped credential that is hidden.
+    /// The id of a hidden wrapped credential.
     HiddenWrapped,
 }
 
-/// Every question about every id.
+/// Every request with every id.
 pub const LOOKUPS: &[Operation] = &[
     Operation { name: "sign in: unknown id", prepare: || ask(Question::SignIn, Sought::Unknown) },
     Operation { name: "sign in: unknown id of 32 bytes", prepare: || ask(Question::SignIn, Sought::UnknownStored) },
@@ -108,8 +109,11 @@ fn ask(question: Question, sought: Sought) -> Box<dyn FnMut()> {
         Question::Exclude => {
             let request = registration_with(false, Some(&id), None);
             Box::new(move || {
-                let len = bytes::copy(key.engine.buffer(), &request);
-                let progress = key.engine.begin(Instant::default(), black_box(len));
+                let len = bytes::put(key.engine.buffer(), &request);
+                let mut progress = key.engine.begin(Instant::default(), black_box(len));
+                while progress == Progress::Pending(Wait::Processing) {
+                    progress = key.engine.resume(Instant::default(), Event::Tick);
+                }
                 assert_eq!(progress, Progress::Pending(Wait::Touch));
                 assert_eq!(key.engine.resume(Instant::default(), Event::Cancel), Progress::Reply(1));
             })
@@ -117,13 +121,13 @@ fn ask(question: Question, sought: Sought) -> Box<dyn FnMut()> {
     }
 }
 
-/// Asks `key` again and again for a credential that it does not find.
+/// Sends `key` again and again a request with a credential that it does not find.
 fn nothing(mut key: Key, request: Vec<u8>) -> Box<dyn FnMut()> {
     Box::new(move || assert_eq!(black_box(key.answer(&request)), [0x2E]))
 }
 
-/// A key that has two credentials which `credProtect` hides, and one of another relying party. Returns their ids: a wrapped
-/// one, a stored one, the other's.
+/// A key with two credentials that `credProtect` hides, and one of another relying party. Also returns their ids: the
+/// wrapped one, the stored one, the other relying party's.
 fn key() -> (Key, [Vec<u8>; 3]) {
     let mut key = Key::new();
     let hidden = b"\xA1\x6BcredProtect\x03";

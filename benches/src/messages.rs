@@ -1,6 +1,7 @@
-//! Messages of the sizes that real authenticators and platforms send, built by our own encoder.
+//! Messages of the sizes that real authenticators and platforms send, encoded by our own encoder.
 //!
-//! "Decode" means: every member touched, every list walked, canonical form checked where the reader is strict.
+//! "Decode" means that every member is read, every list is iterated, and canonical form is checked, also that of the COSE
+//! key and of the extension outputs in authData.
 
 use std::hint::black_box;
 
@@ -12,6 +13,7 @@ use keyfob_core::{
     ctap2::{
         CredentialDescriptor, CredentialParameters, RpEntity, UserEntity, get_assertion, get_info, make_credential,
     },
+    extensions::MakeCredentialInputs,
 };
 
 const ES256: CredentialParameters<'static> = CredentialParameters::new(Algorithm::ES256);
@@ -21,7 +23,7 @@ const RS256: CredentialParameters<'static> = CredentialParameters::new(Algorithm
 const AAGUID: &[u8; 16] = &[1, 32, 63, 94, 125, 156, 187, 218, 249, 24, 55, 86, 117, 148, 179, 210];
 const EXTENSIONS: &[u8] = b"\xa2\x6bcredProtect\x02\x6bhmac-secret\xf5";
 
-/// Bytes that look random: `start`, then 31 more each time, as in the shared vectors.
+/// Bytes that look random: `start`, then each byte is 31 more than the one before, as in the shared vectors.
 fn pattern(start: u8, length: usize) -> Vec<u8> {
     (0..length).scan(start, |byte, _| Some(std::mem::replace(byte, byte.wrapping_add(31)))).collect()
 }
@@ -82,7 +84,7 @@ pub fn get_info() -> Vec<u8> {
     })
 }
 
-/// A response with nothing but what is required.
+/// A response with only the required members.
 fn small<'a>(versions: List<'a, Text<'a>>) -> get_info::Response<'a> {
     get_info::Response {
         versions,
@@ -198,7 +200,7 @@ pub fn get_assertion_response() -> Vec<u8> {
     })
 }
 
-/// Walks every list of a GetInfo and touches every member.
+/// Decodes a GetInfo: iterates every list and reads every member.
 pub fn decode_get_info() -> Box<dyn FnMut()> {
     let message = get_info();
     assert_eq!(message.len(), 380);
@@ -218,7 +220,7 @@ pub fn decode_get_info() -> Box<dyn FnMut()> {
     })
 }
 
-/// Walks the lists of a makeCredential request.
+/// Decodes a makeCredential request and its extension inputs, and iterates its lists.
 pub fn decode_make_credential_request() -> Box<dyn FnMut()> {
     let message = make_credential_request();
     assert_eq!(message.len(), 386);
@@ -230,17 +232,19 @@ pub fn decode_make_credential_request() -> Box<dyn FnMut()> {
         for descriptor in request.exclude_list.iter().flat_map(|list| list.iter()) {
             black_box(descriptor);
         }
+        let inputs = request.extensions.map(|extensions| extensions.decode::<MakeCredentialInputs<'_>>());
+        black_box(inputs.transpose()).expect("well-formed");
         black_box(&request);
     })
 }
 
-/// A makeCredential response with its authData, COSE key and statement, under the rules for responses.
+/// Decodes a makeCredential response with its authData, COSE key and statement.
 pub fn decode_make_credential_response() -> Box<dyn FnMut()> {
     let message = make_credential_response();
     assert_eq!(message.len(), 1027);
     Box::new(move || {
         let response: make_credential::Response<'_> = cbor::decode(black_box(&message)).expect("well-formed");
-        black_box(AuthData::decode(response.auth_data)).expect("well-formed");
+        black_box(AuthData::decode_strict(response.auth_data)).expect("well-formed");
         let statement = Statement::decode(response.fmt, response.att_stmt).expect("well-formed");
         if let Statement::Packed(Packed { x5c: Some(chain), .. }) = statement {
             for certificate in &chain {
@@ -251,13 +255,13 @@ pub fn decode_make_credential_response() -> Box<dyn FnMut()> {
     })
 }
 
-/// A getAssertion response with its authData.
+/// Decodes a getAssertion response with its authData.
 pub fn decode_get_assertion_response() -> Box<dyn FnMut()> {
     let message = get_assertion_response();
     assert_eq!(message.len(), 241);
     Box::new(move || {
         let response: get_assertion::Response<'_> = cbor::decode(black_box(&message)).expect("well-formed");
-        black_box(AuthData::decode(response.auth_data)).expect("well-formed");
+        black_box(AuthData::decode_strict(response.auth_data)).expect("well-formed");
         black_box(&response);
     })
 }
@@ -294,7 +298,7 @@ fn small_response<'a>(versions: &'a [Text<'a>]) -> get_info::Response<'a> {
     }
 }
 
-/// The makeCredential request of [`make_credential_request`].
+/// Encodes the request of [`make_credential_request`].
 pub fn encode_make_credential_request() -> Box<dyn FnMut()> {
     let (user, excluded, param) = (pattern(0x09, 32), pattern(0x07, 64), pattern(0x03, 32));
     let mut buffer = [0; 512];
@@ -328,7 +332,7 @@ mod tests {
             };
             let theirs = hex.as_str().expect("hexadecimal digits");
             assert_eq!(ours.len(), theirs.len() / 2, "{name}");
-            // The first keys and heads are the same too: what differs are values.
+            // The first keys and heads are also the same: only values differ.
             assert_eq!(format!("{:02x}{:02x}", ours[0], ours[1]), theirs[..4], "{name}");
         }
     }

@@ -1,4 +1,4 @@
-//! Attestation statements (WebAuthn L3 §8): one type per format, unknown formats as they came.
+//! Attestation statements (WebAuthn L3 §8): one type per format. Statements of unknown formats are kept as bytes.
 
 use crate::{
     cbor::{self, Error, ErrorKind, List, Read, Reader, Write, Writer},
@@ -6,7 +6,7 @@ use crate::{
     message,
 };
 
-/// An attestation statement, kept as the bytes it came in: a map, or an array in the format "compound".
+/// An attestation statement as bytes: a CBOR map, or an array in the format "compound".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RawStatement<'a>(pub &'a [u8]);
 
@@ -22,11 +22,38 @@ impl RawStatement<'_> {
 
 impl<'a> Read<'a> for RawStatement<'a> {
     fn read(r: &mut Reader<'a>) -> Result<Self, Error> {
+        if let Some(raw) = packed_statement(r) {
+            return Ok(Self(raw));
+        }
         if !r.next_is_map() {
             r.clone().array()?;
         }
         r.skip().map(Self)
     }
+}
+
+/// A fast path, because nearly every statement has the format "packed" and canonical form. Reads nothing if this one
+/// does not.
+#[inline]
+fn packed_statement<'a>(r: &mut Reader<'a>) -> Option<&'a [u8]> {
+    let mut ahead = *r;
+    ahead.enter().ok()?;
+    let certified = ahead.skip_known(b"\xa3\x63alg");
+    (certified || ahead.skip_known(b"\xa2\x63alg")).then_some(())?;
+    ahead.integer().ok()?;
+    ahead.skip_known(b"\x63sig").then_some(())?;
+    ahead.bytes().ok()?;
+    if certified {
+        ahead.skip_known(b"\x63x5c").then_some(())?;
+        for _ in 0..ahead.array().ok()? {
+            ahead.bytes().ok()?;
+        }
+        ahead.leave();
+    }
+    ahead.leave();
+    let raw = ahead.since(r.rest());
+    *r = ahead;
+    Some(raw)
 }
 
 impl Write for RawStatement<'_> {
@@ -71,8 +98,10 @@ message! {
 }
 
 impl<'a> Element<'a> {
-    /// Reads the statement. Errors: what is wrong with a statement of a known format; [`ErrorKind::Forbidden`] for a
-    /// "compound" one.
+    /// Reads the statement.
+    ///
+    /// # Errors
+    /// A statement of a known format is malformed; [`ErrorKind::Forbidden`] for a "compound" one.
     pub fn decode(&self) -> Result<Statement<'a>, Error> {
         match self.format {
             "compound" => Err(Reader::tolerant(self.statement.0).error(ErrorKind::Forbidden)),
@@ -103,13 +132,12 @@ pub enum Statement<'a> {
 }
 
 impl<'a> Statement<'a> {
-    /// Reads the statement of `format` under the tolerant rules; an absent statement is an empty map. Each element of a
-    /// compound statement is read too.
+    /// Reads the statement of `format` under the tolerant rules. An absent statement counts as an empty map. Each
+    /// element of a compound statement is also read.
     ///
     /// # Errors
-    /// A member that stands twice, in any format; what is wrong with a statement of a known format.
-    /// [`ErrorKind::Missing`]: a compound statement has fewer than two elements. [`ErrorKind::Forbidden`]: one compound
-    /// statement lies within another.
+    /// A member appears twice, in any format; a statement of a known format is malformed. [`ErrorKind::Missing`]: a
+    /// compound statement has fewer than two elements. [`ErrorKind::Forbidden`]: a compound statement contains another.
     pub fn decode(format: &'a str, statement: Option<RawStatement<'a>>) -> Result<Self, Error> {
         let statement = statement.unwrap_or(RawStatement::EMPTY);
         match format {
@@ -156,5 +184,5 @@ impl Write for Statement<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "webauthn"))]
 mod tests;

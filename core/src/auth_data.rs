@@ -42,12 +42,12 @@ impl Flags {
     }
 }
 
-/// Authenticator data, read or to be written.
+/// Authenticator data, to read or to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuthData<'a> {
     /// SHA-256 of the RP ID.
     pub rp_id_hash: &'a [u8; 32],
-    /// The flags; AT and ED follow from the members below when written.
+    /// The flags. On writing, AT and ED are set from the members below.
     pub flags: Flags,
     /// The signature counter.
     pub sign_count: u32,
@@ -73,9 +73,22 @@ impl<'a> AuthData<'a> {
     ///
     /// # Errors
     /// [`ErrorKind::Truncated`], [`ErrorKind::TrailingBytes`]; [`ErrorKind::OutOfRange`] for a credential id over 1,023
-    /// bytes; what is wrong with the key or the extensions, such as a member that stands twice. Offsets inside CBOR
-    /// count from its start.
+    /// bytes; the key or the extensions are malformed, for example a member appears twice. An offset inside CBOR counts
+    /// from the start of that CBOR.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, Error> {
+        Self::read(bytes, Reader::tolerant)
+    }
+
+    /// Reads authenticator data whose COSE key and extension outputs must be in canonical form.
+    ///
+    /// # Errors
+    /// The errors of [`AuthData::decode`]; a key or extensions that are not canonical or nested more than four deep.
+    pub fn decode_strict(bytes: &'a [u8]) -> Result<Self, Error> {
+        Self::read(bytes, Reader::strict)
+    }
+
+    #[inline]
+    fn read(bytes: &'a [u8], reader: fn(&'a [u8]) -> Reader<'a>) -> Result<Self, Error> {
         let (rp_id_hash, rest) = chunk::<32>(bytes)?;
         let (&[flags], rest) = chunk::<1>(rest)?;
         let (&sign_count, mut rest) = chunk::<4>(rest)?;
@@ -89,14 +102,14 @@ impl<'a> AuthData<'a> {
                 return Err(Error::new(ErrorKind::OutOfRange, 53));
             }
             let (credential_id, after) = after.split_at_checked(length).ok_or(Error::new(ErrorKind::Truncated, 55))?;
-            let mut r = Reader::tolerant(after);
+            let mut r = reader(after);
             let public_key = CoseKey::read(&mut r)?;
             rest = r.rest();
             attested_credential_data = Some(AttestedCredentialData { aaguid, credential_id, public_key });
         }
         let mut extensions = None;
         if flags.has(Flags::ED) {
-            let mut r = Reader::tolerant(rest);
+            let mut r = reader(rest);
             extensions = Some(r.read_unique()?);
             rest = r.rest();
         }
@@ -136,4 +149,50 @@ impl<'a> AuthData<'a> {
 
 fn chunk<const N: usize>(bytes: &[u8]) -> Result<(&[u8; N], &[u8]), Error> {
     bytes.split_first_chunk().ok_or(Error::new(ErrorKind::Truncated, 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cose::{Algorithm, Curve};
+
+    const KEY: CoseKey<'static> =
+        CoseKey::Ec2 { algorithm: Algorithm::ES256, curve: Curve::P256, x: &[7; 32], y: &[9; 32] };
+
+    fn encoded(extensions: &[u8]) -> Vec<u8> {
+        let attested = AttestedCredentialData { aaguid: &[1; 16], credential_id: &[2; 16], public_key: KEY };
+        let data = AuthData {
+            rp_id_hash: &[3; 32],
+            flags: Flags::UP,
+            sign_count: 1,
+            attested_credential_data: Some(attested),
+            extensions: Some(RawMap(extensions)),
+        };
+        let mut buffer = vec![0; data.encoded_len()];
+        data.encode(&mut Writer::new(&mut buffer));
+        buffer
+    }
+
+    #[test]
+    fn a_key_and_outputs_that_are_not_canonical_are_refused_only_by_the_strict_rules() {
+        let canonical = encoded(b"\xa2\x6bcredProtect\x02\x6bhmac-secret\xf5");
+        assert_eq!(AuthData::decode_strict(&canonical), AuthData::decode(&canonical));
+        assert!(AuthData::decode(&canonical).is_ok());
+
+        let unordered_outputs = encoded(b"\xa2\x6bhmac-secret\xf5\x6bcredProtect\x02");
+        // The key comes after 55 bytes and the id; its first member is 01 02.
+        let mut padded_key = canonical.clone();
+        padded_key.splice(72..74, [0x01, 0x18, 0x02]);
+        let mut unordered_key = canonical;
+        unordered_key.splice(72..76, [0x03, 0x26, 0x01, 0x02]);
+        for (bytes, kind) in [
+            (unordered_outputs, ErrorKind::KeyOrder),
+            (padded_key, ErrorKind::NotShortest),
+            (unordered_key, ErrorKind::KeyOrder),
+        ] {
+            assert_eq!(AuthData::decode_strict(&bytes).map_err(Error::kind), Err(kind));
+            let tolerated = AuthData::decode(&bytes).expect("only its form is wrong");
+            assert_eq!(tolerated.attested_credential_data.map(|attested| attested.public_key), Some(KEY));
+        }
+    }
 }

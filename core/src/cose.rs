@@ -7,11 +7,14 @@
 
 use core::fmt;
 
+mod point;
 mod spki;
 
+pub use point::P256Point;
+
 use crate::{
+    bytes,
     cbor::{Error, ErrorKind, RawMap, Read, Reader, Write, Writer},
-    crypto::P256Point,
 };
 
 /// A COSE algorithm identifier. Values this version does not name are kept as they came; one that does not fit in 32 bits,
@@ -243,7 +246,7 @@ impl<'a> CoseKey<'a> {
 
     /// The key that begins at `start` and ends where `r` stands.
     fn other(algorithm: Algorithm, kty: i64, start: &'a [u8], r: &Reader<'a>) -> Self {
-        let raw = start.get(..start.len().saturating_sub(r.rest().len())).unwrap_or_default();
+        let raw = bytes::front(start, start.len().saturating_sub(r.rest().len()));
         Self::Other { algorithm, kty, raw: RawMap(raw) }
     }
 

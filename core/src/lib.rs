@@ -1,7 +1,7 @@
 //! keyfob-core: CTAP2 / FIDO2 for machines without a heap.
 //!
-//! Everything that both ends of the protocol share, the client, and the relying party's verification. Nothing here
-//! allocates, blocks, reads a clock or owns a socket.
+//! This crate holds the code that both ends of the protocol share, the client, and the relying party's verification. It
+//! does not allocate, block, read a clock or own a socket.
 //!
 //! ```text
 //!   client                 verify            state machines and checks: what to ask, what to believe
@@ -18,10 +18,12 @@
 //!   trace                                    shows what goes through a transport, for people
 //! ```
 //!
-//! A request to a security key goes from [`client`] through [`ctap2`] and [`cbor`] into a buffer of the caller's, through
-//! [`transport`] to the key, and its response comes back the same way. The other end, the key itself, is the crate
-//! `keyfob-soft-authenticator`, on the same messages. Both ends take the time and the user's actions as inputs.
+//! A request to a security key goes from [`client`] through [`ctap2`] and [`cbor`] into a buffer of the caller's,
+//! through [`transport`] to the key, and its response comes back the same way. The other end, the key itself, is the
+//! crate `keyfob-soft-authenticator`, which uses the same messages. Both ends take the time and the user's actions as
+//! inputs.
 #![cfg_attr(not(test), no_std)]
+#![cfg_attr(docsrs, feature(doc_cfg))] // docs.rs says which feature an item needs
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 #![cfg_attr(
@@ -37,32 +39,37 @@
 )]
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
-// What AWS-LC hands out lies on the heap; nothing else in this crate does.
-#[cfg(feature = "aws-lc")]
-extern crate alloc;
-
 pub mod attestation;
 pub mod auth_data;
 pub mod bytes;
 pub mod cbor;
+#[cfg(feature = "client")]
 pub mod client;
 pub mod cose;
 pub mod crypto;
 pub mod ctap1;
 pub mod ctap2;
+mod errors;
 pub mod extensions;
+#[cfg(feature = "webauthn")]
 pub mod json;
+#[cfg(feature = "client")]
 pub mod large_blob;
 pub mod pin_uv;
 pub mod status;
 pub mod time;
+#[cfg(feature = "trace")]
 pub mod trace;
 pub mod transport;
+#[cfg(feature = "verify")]
 pub mod verify;
+#[cfg(feature = "webauthn")]
 pub mod webauthn;
 
 #[cfg(test)]
 mod vectors;
 
+/// The traits for random sources.
+pub use rand_core;
 pub use status::Status;
 pub use time::Instant;

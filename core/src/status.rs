@@ -2,8 +2,9 @@
 
 use core::fmt;
 
-/// A status byte. Values this version does not name are kept as they came.
+/// A status byte. Values that this version does not name are kept unchanged.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Status(pub u8);
 
 macro_rules! status {
@@ -41,7 +42,7 @@ status! {
     LOCK_REQUIRED = 0x0A;
     /// The channel is not allowed for this command.
     INVALID_CHANNEL = 0x0B;
-    /// A CBOR item has another type than the standard's.
+    /// A CBOR item has not the type that the standard requires.
     CBOR_UNEXPECTED_TYPE = 0x11;
     /// The CBOR is malformed or not canonical.
     INVALID_CBOR = 0x12;
@@ -85,13 +86,13 @@ status! {
     KEEPALIVE_CANCEL = 0x2D;
     /// No matching credential.
     NO_CREDENTIALS = 0x2E;
-    /// The user did nothing in time.
+    /// The user did not act in time.
     USER_ACTION_TIMEOUT = 0x2F;
     /// The command is not allowed now.
     NOT_ALLOWED = 0x30;
     /// Wrong PIN.
     PIN_INVALID = 0x31;
-    /// No PIN retries left: only a reset helps.
+    /// No PIN retries are left: the authenticator must be reset.
     PIN_BLOCKED = 0x32;
     /// pinUvAuthParam does not verify, or the token lacks the permission.
     PIN_AUTH_INVALID = 0x33;

@@ -1,9 +1,10 @@
-//! Time as an input: every machine is told what time it is and never asks.
+//! Time as an input: the caller passes the current time to every state machine, so none of them reads a clock.
 
 use core::time::Duration;
 
 /// A point on the caller's monotonic clock, in milliseconds since any fixed moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Instant(u64);
 
 impl Instant {
@@ -24,9 +25,28 @@ impl Instant {
         Self(self.0.saturating_add(millis))
     }
 
-    /// Time from `earlier` to here, zero when `earlier` lies ahead.
+    /// The time from `earlier` to this instant. Zero when `earlier` is later.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// embassy-time's clock. Pass [`Instant::now`] to ceremonies and transports as their clock.
+#[cfg(feature = "embassy-time")]
+mod embassy {
+    use super::Instant;
+
+    impl Instant {
+        /// The current time of embassy-time's driver.
+        pub fn now() -> Self {
+            embassy_time::Instant::now().into()
+        }
+    }
+
+    impl From<embassy_time::Instant> for Instant {
+        fn from(instant: embassy_time::Instant) -> Self {
+            Self::from_millis(instant.as_millis())
+        }
     }
 }
 

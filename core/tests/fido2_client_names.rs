@@ -203,6 +203,7 @@ const fn python_name(code: ErrorCode) -> &'static str {
         ErrorCode::ConfigurationUnsupported => "CONFIGURATION_UNSUPPORTED",
         ErrorCode::DeviceIneligible => "DEVICE_INELIGIBLE",
         ErrorCode::Timeout => "TIMEOUT",
+        _ => panic!("a code that this test does not know"),
     }
 }
 

@@ -1,10 +1,10 @@
-//! The machines that are measured. A row is a function and the type of its state; `stack.py` finds it by its name.
+//! The measured machines. Each row is a function and the type of its state; `stack.py` finds it by its name.
 
 use core::hint::black_box;
 
 use keyfob_core::{
     Instant, cbor,
-    client::{GetAssertion, Input, MakeCredential},
+    client::{Ceremony, GetAssertion, Input, MakeCredential},
     crypto::StubCrypto,
     ctap2::{decode_response, get_info, make_credential},
     transport::hid::{Device, Host, REPORT_LEN},
@@ -16,13 +16,13 @@ use keyfob_core::{
 };
 use keyfob_soft_authenticator::engine::{self, Event};
 #[cfg(feature = "flash-log")]
-use keyfob_soft_authenticator::store::{Blobs, Change, FlashStore, Setting, Store};
+use keyfob_soft_authenticator::store::{Blobs, Change, FlashStore, Query, Setting, Store};
 
 #[cfg(feature = "flash-log")]
 use crate::seams::Pages;
 use crate::seams::{Chip, Noise};
 
-/// Notes the size of a machine's state where `stack.py` finds it.
+/// Records the size of a machine's state in a symbol that `stack.py` reads.
 macro_rules! state {
     ($machine:ident, $ty:ty) => {
         const _: () = {
@@ -68,7 +68,7 @@ pub fn hid_host(host: &mut Host, now: Instant, report: &[u8; REPORT_LEN], buffer
     black_box(host.expire(now));
 }
 
-type ClientMakeCredential<'m> = MakeCredential<'m, 'm, StubCrypto, Noise>;
+type ClientMakeCredential<'m> = Ceremony<'m, MakeCredential<'m>, StubCrypto, Noise>;
 state!(client_make_credential, ClientMakeCredential<'_>);
 #[inline(never)]
 #[unsafe(no_mangle)]
@@ -76,7 +76,7 @@ pub fn client_make_credential(ceremony: &mut ClientMakeCredential<'_>, now: Inst
     let _ = black_box(ceremony.step(now, input));
 }
 
-type ClientGetAssertion<'m> = GetAssertion<'m, 'm, StubCrypto, Noise>;
+type ClientGetAssertion<'m> = Ceremony<'m, GetAssertion<'m, 'static>, StubCrypto, Noise>;
 state!(client_get_assertion, ClientGetAssertion<'_>);
 #[inline(never)]
 #[unsafe(no_mangle)]
@@ -105,14 +105,14 @@ state!(flash_store, FlashLog);
 pub fn flash_store(store: &mut FlashLog, changes: &[Change<'_>], out: &mut [u8]) {
     let _ = black_box(store.get(black_box(Setting::Pin), out));
     let _ = black_box(store.find(black_box(&[0; 32]), black_box(None), out));
-    let _ = black_box(store.walk(black_box(None), out));
+    let _ = black_box(store.next(black_box(Query::All), black_box(None), out));
     let _ = black_box(store.commit(changes));
     let _ = black_box(store.stage(black_box(0), out));
     let _ = black_box(store.read_large_blobs(Blobs::Committed, black_box(0), out));
     let _ = black_box(store.tidy());
 }
 
-/// Key generation and signature of one algorithm, alone.
+/// Key generation and signature of one algorithm alone.
 #[cfg(feature = "rustcrypto")]
 macro_rules! algorithm {
     ($generate:ident, $sign:ident, $algorithm:ident) => {
@@ -137,6 +137,7 @@ macro_rules! algorithm {
 pub fn algorithms(secret: &mut [u8], public: &mut [u8], signature: &mut [u8]) {
     let machines: &[(fn(&mut [u8], &mut [u8]), fn(&[u8], &[u8], &mut [u8]))] = &[
         (es256_generate, es256_sign),
+        #[cfg(feature = "eddsa")]
         (eddsa_generate, eddsa_sign),
         #[cfg(feature = "es384")]
         (es384_generate, es384_sign),
@@ -159,7 +160,7 @@ pub fn algorithms(secret: &mut [u8], public: &mut [u8], signature: &mut [u8]) {
 
 #[cfg(feature = "rustcrypto")]
 algorithm!(es256_generate, es256_sign, ES256);
-#[cfg(feature = "rustcrypto")]
+#[cfg(feature = "eddsa")]
 algorithm!(eddsa_generate, eddsa_sign, EDDSA);
 #[cfg(feature = "es384")]
 algorithm!(es384_generate, es384_sign, ES384);

@@ -1,7 +1,8 @@
-//! keyfob on a microcontroller: nothing but the machines, so that what they cost can be read off the program.
+//! keyfob on a microcontroller: only the state machines, so that their cost can be measured on the linked program.
 //!
-//! Each machine is one function that is not inlined, called once with data the optimiser knows nothing about. With
-//! cryptography behind a stand-in and no formatting, the program must hold neither a panic nor an allocation.
+//! Each machine is one function that is not inlined and is called once with data that the optimiser does not know. With
+//! a stub in place of the cryptography and without formatting, the program must contain neither a panic nor an
+//! allocation.
 #![no_std]
 #![no_main]
 
@@ -9,7 +10,7 @@ use core::hint::black_box;
 
 use keyfob_core::{
     Instant,
-    client::{GetAssertion, GetOptions, Input, MakeCredential, MakeOptions},
+    client::{Ceremony, GetAssertion, GetOptions, Input, MakeCredential, MakeOptions},
     cose::Algorithm,
     crypto::StubCrypto,
     ctap2::{CredentialParameters, RpEntity, UserEntity},
@@ -22,7 +23,7 @@ use crate::seams::{Chip, Flash, Noise};
 mod machines;
 mod seams;
 
-/// The reset handler. It runs nowhere: it keeps every machine in the program.
+/// The reset handler. It is never run; it only keeps every machine in the program.
 #[unsafe(no_mangle)]
 extern "C" fn start() -> ! {
     let mut buffer = black_box([0; 1024]);
@@ -39,12 +40,12 @@ extern "C" fn start() -> ! {
     let user = black_box(UserEntity { id: &[1], name: None, display_name: None });
     let algorithms = black_box([CredentialParameters::new(Algorithm::ES256)]);
     let options = black_box(MakeOptions::new(&hash, rp, user, &algorithms));
-    let mut ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, Noise);
+    let mut ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, StubCrypto, Noise);
     machines::client_make_credential(black_box(&mut ceremony), now, black_box(Input::Response(9)));
     let _ = black_box(ceremony.finish());
 
     let options = black_box(GetOptions::new("example.org", &hash));
-    let mut ceremony = GetAssertion::new(&options, &mut buffer, StubCrypto, Noise);
+    let mut ceremony = Ceremony::new(GetAssertion::new(&options), &mut buffer, StubCrypto, Noise);
     machines::client_get_assertion(black_box(&mut ceremony), now, black_box(Input::Response(9)));
     let _ = black_box(ceremony.finish());
 

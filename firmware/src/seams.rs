@@ -1,4 +1,4 @@
-//! The integrator's side of the seams, as little as there can be: every answer is unknown to the optimiser.
+//! Minimal implementations of the traits that an integrator provides. The optimiser does not know their results.
 
 use core::{convert::Infallible, hint::black_box};
 
@@ -7,11 +7,11 @@ use keyfob_core::crypto::StubCrypto;
 use keyfob_soft_authenticator::{
     Caps,
     engine::{Config, Platform},
-    store::{Blobs, Change, Found, Number, Setting, Store, StoreError},
+    store::{Blobs, Change, Found, Number, Query, Setting, Store, StoreError},
 };
 use rand_core::{TryCryptoRng, TryRng};
 
-/// A chip with nothing around it.
+/// A platform without hardware.
 pub struct Chip;
 
 impl Platform for Chip {
@@ -24,8 +24,8 @@ impl Platform for Chip {
     type Store = Flash;
 }
 
-/// All, but for what `footprint` leaves out: `KEYFOB_PROFILE` is the number of a named configuration, `KEYFOB_WITHOUT` the
-/// bits of [`Caps`].
+/// All capabilities except those that `footprint` removes. `KEYFOB_PROFILE` is the number of a named configuration,
+/// `KEYFOB_WITHOUT` the bits of [`Caps`] to remove.
 const COMPILED: Caps = {
     let all = match option_env!("KEYFOB_PROFILE") {
         None => Caps::ALL,
@@ -84,17 +84,12 @@ impl Store for Flash {
         black_box(Ok(None))
     }
 
-    fn find(&mut self, _: &[u8; 32], _: Option<Number>, out: &mut [u8]) -> Result<Option<Found>, StoreError> {
+    fn next(&mut self, _: Query<'_>, _: Option<Number>, out: &mut [u8]) -> Result<Option<Found>, StoreError> {
         black_box(out);
         black_box(Ok(None))
     }
 
-    fn walk(&mut self, _: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
-        black_box(out);
-        black_box(Ok(None))
-    }
-
-    fn count(&mut self) -> Result<u32, StoreError> {
+    fn count(&mut self, _: Query<'_>) -> Result<u32, StoreError> {
         black_box(Ok(0))
     }
 

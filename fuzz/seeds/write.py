@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the seeds: real messages, so that the fuzzers start inside the format and not at its door."""
+"""Writes the seeds. They are real messages, so that the fuzzers start with valid input."""
 import pathlib
 import zlib
 
@@ -9,7 +9,7 @@ VECTORS = HERE.parent.parent / 'core' / 'vectors'
 
 
 def vectors():
-    """Name, type and CBOR of the messages that the tests of core read too."""
+    """The name, type and CBOR of the messages that core's tests also read."""
     for block in (VECTORS / 'messages.txt').read_text().split('\n\n[')[1:]:
         name, members = block.split(']\n', 1)
         members = dict(line.split(' =', 1) for line in members.splitlines())
@@ -51,7 +51,7 @@ AUTH_DATA = [
      'a16b686d61632d7365637265745820' + '5a' * 32),
 ]
 
-# What the messages hardly hold: every head, the edges of every length, and forms that canonical CBOR forbids.
+# Items that are rare in the messages: every head, the limits of every length, and forms that canonical CBOR forbids.
 ITEMS = [
     ('integers', 'RFC 8949 appendix A', '8a00171818190100' '1a00010000' '1b0000000100000000' '203863390100'
      '3b7fffffffffffffff' '1bffffffffffffffff'),
@@ -122,7 +122,7 @@ SIGNATURES = [
     ('smallest', 'two zeros', '3006020100020100'),
 ]
 
-# What follows is made for the targets that take their input apart: see `Input` in src/lib.rs.
+# The following seeds are for the targets that read their input with `Input` in src/lib.rs.
 ORDER = 'ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551'
 MESSAGE = '0007' + b'message'.hex()
 
@@ -203,7 +203,7 @@ COMMANDS = [
     ('pin_token_make_get_next', 'a life',
      '0700' '4900' 'c000' '4900' 'c002' '4900' 'c004' '4900' '8200' '05' '06' '05' '0d' '0e'),
     ('wrong_pins', 'a blocked PIN', '0700' + '0901' * 3 + '0d' + '0901' * 3 + '0d' + '0901' * 3),
-    ('aborted', 'attempts at the PIN that nobody compares, a sign-in, a torn commit',
+    ('aborted', 'PIN attempts that are not compared, a sign-in, a torn commit',
      '0700' + '290101' * 4 + '0d' + '290501' * 4 + '0d' + '4900' '200000' '210100' '221100' '281111' '0e'),
     ('times', 'a token and a sequence run out', '0700' '4900' '0cff' 'c000' '4000' '0200' '0cff' '05'),
     ('last_moment', 'a sequence asked for when it runs out', '4000' '4002' '0200' '0c77' '05' '0200' '0c78' '05'),
@@ -239,7 +239,7 @@ ARRAY = [
 ]
 
 
-# Options in JSON, every member that is known among them; one response's id, user and extension results.
+# Options in JSON with every known member; the id, user and extension results of one response.
 OPTIONS = [(name, 'WebAuthn L3 section 5.1', text.encode().hex()) for name, text in [
     ('creation', '{"rp":{"id":"example.org","name":"Ex\\u00e4mple"},"user":{"id":"dXNlcg","name":"a","displayName":"b"},'
      '"challenge":"-_8A","pubKeyCredParams":[{"type":"public-key","alg":-7},{"type":"public-key","alg":-257}],'
@@ -257,11 +257,11 @@ OPTIONS = [(name, 'WebAuthn L3 section 5.1', text.encode().hex()) for name, text
      '"prf":{"evalByCredential":{"AQID":{"first":"AQ"},"BA":{"first":"Ag","second":"Aw"}}}}}'),
 ]] + [('response', 'composed', '0002aabb' '0001cc' 'a263707266a167726573756c7473a165666972737442010265617070696464f4f5f626')]
 
-# Operations on a store in flash, from which the power may be cut: 02 commits, 01 is an array, 00 tidies, fe and 7e reset; with
-# the highest bit, the lower ones are the operation that is cut, and how follows.
+# Operations on a store in flash: 02 commits, 01 writes an array, 00 tidies, fe and 7e reset. With the highest bit set,
+# the power is cut in the operation in the lower bits; the kind of cut follows.
 PUT, LONG, SET = '0203000100c8', '02030102030a', '02070105000a'
-# Two pages, each its erasures, and flags and kind, length, tag, key and data of each piece: the page's beginning, credentials,
-# a deletion, retired pages, a part of an array.
+# Two pages. Each has its number of erasures, and for each piece its flags and kind, length, tag, key and data: the
+# page's beginning, credentials, a deletion, retired pages, a part of an array.
 FORGED = ('02' '01' '00040000' '0100000000000000' '32280101' '0102030405060708' '33000101' '0000000000000000'
           '37040000' '0300040000000000' '8000' '02' '00040005' '0200000000000000' '3a28020103' '0102030405060708'
           '62100103' '0102030405060708' '35000001' '0000000000000000' '8000')

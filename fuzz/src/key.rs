@@ -1,4 +1,4 @@
-//! A key without real cryptography, for the targets that need one.
+//! An authenticator without real cryptography, for the targets that need one.
 
 use keyfob_core::{
     Instant, Status,
@@ -10,14 +10,14 @@ use keyfob_core::{
 };
 use keyfob_soft_authenticator::{
     engine::{Config, Engine, Event, Platform, Progress, Wait},
-    store::{Blobs, Change, Found, MemoryStore, Number, Setting, Store, StoreError},
+    store::{Blobs, Change, Found, MemoryStore, Number, Query, Setting, Store, StoreError},
 };
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
-/// Credentials that fit in the store.
+/// How many credentials fit in the store.
 pub const ROOM: usize = 3;
 
-/// The engine's seams.
+/// The engine's platform.
 pub struct Bench;
 
 impl Platform for Bench {
@@ -26,19 +26,19 @@ impl Platform for Bench {
     type Store = WatchedStore;
 }
 
-/// A store that notes what is done to it.
+/// A store that records changes.
 #[derive(Default)]
 pub struct WatchedStore {
     memory: MemoryStore<ROOM>,
-    /// Whether anything but the attempts of PIN and user verification was changed.
+    /// Whether anything was changed except the counts of PIN and user verification attempts.
     pub changed: bool,
-    /// Attempts at the PIN in a row since power-up.
+    /// Consecutive PIN attempts since power-up.
     attempts: u8,
-    /// The power fails in the next commit, before it is made or after it.
+    /// The power fails in the next commit, before or after the commit is made.
     tears: Option<Tear>,
 }
 
-/// What becomes of a commit in which the power fails.
+/// The result of a commit during which the power fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tear {
     /// It is not made.
@@ -53,7 +53,7 @@ impl WatchedStore {
         self.memory.len()
     }
 
-    /// Sees that no power-up has more than three attempts at the PIN in a row.
+    /// Checks that there are at most three consecutive PIN attempts per power-up.
     fn watch_attempts(&mut self, changes: &[Change<'_>]) {
         let mut before = [0];
         let known = self.memory.get(Setting::PinRetries, &mut before) == Ok(Some(1));
@@ -72,21 +72,12 @@ impl Store for WatchedStore {
         self.memory.get(setting, out)
     }
 
-    fn find(
-        &mut self,
-        rp_id_hash: &[u8; 32],
-        before: Option<Number>,
-        out: &mut [u8],
-    ) -> Result<Option<Found>, StoreError> {
-        self.memory.find(rp_id_hash, before, out)
+    fn next(&mut self, query: Query<'_>, before: Option<Number>, out: &mut [u8]) -> Result<Option<Found>, StoreError> {
+        self.memory.next(query, before, out)
     }
 
-    fn walk(&mut self, before: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
-        self.memory.walk(before, out)
-    }
-
-    fn count(&mut self) -> Result<u32, StoreError> {
-        self.memory.count()
+    fn count(&mut self, query: Query<'_>) -> Result<u32, StoreError> {
+        self.memory.count(query)
     }
 
     fn large_blobs_capacity(&self) -> usize {
@@ -125,17 +116,17 @@ impl Store for WatchedStore {
     }
 }
 
-/// A source of randomness that is the same every time.
+/// A deterministic random source.
 pub fn rng() -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(1)
 }
 
-/// Plugs an engine in. The buffer has to have [`Config::buffer_len`] bytes.
+/// Plugs an engine in. The buffer must have [`Config::buffer_len`] bytes.
 pub fn plug_in<'b>(buffer: &'b mut [u8], config: Config<'b>, now: Instant) -> Engine<'b, Bench> {
     Engine::new(buffer, config, StubCrypto, rng(), WatchedStore::default(), now).expect("a configuration that works")
 }
 
-/// What the user does when a touch is awaited.
+/// How the user acts when a touch is awaited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finger {
     Touches,
@@ -144,14 +135,14 @@ pub enum Finger {
     Sleeps,
 }
 
-/// What can come between two atoms of a command.
+/// An interruption between two atoms of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Abort {
     /// The platform cancels.
     Cancel,
-    /// The platform opens its channel anew.
+    /// The platform resynchronises its channel with INIT.
     Init,
-    /// Another channel speaks.
+    /// Another channel sends a request.
     OtherChannel,
     /// The power fails.
     PowerCut,
@@ -160,7 +151,7 @@ pub enum Abort {
 }
 
 impl Abort {
-    /// Every one.
+    /// All interruptions.
     pub const ALL: [Abort; 6] = [
         Self::Cancel,
         Self::Init,
@@ -176,11 +167,12 @@ pub struct Key<'b> {
     pub engine: Engine<'b, Bench>,
     pub now: Instant,
     pub powered_up: Instant,
-    /// How often the power came back.
+    /// How often the key was powered up.
     pub power_ups: u32,
-    /// What comes in place of a poll, counted from now over all commands; the next one is number 1.
+    /// The interruption that replaces a poll, and the number of that poll: counted from now over all commands, the next
+    /// poll is number 1.
     pub adversary: Option<(u8, Abort)>,
-    /// Whether it came.
+    /// Whether the interruption has come.
     pub aborted: bool,
     pub finger: Finger,
     rng: ChaCha8Rng,
@@ -201,7 +193,7 @@ pub fn status(response: &[u8]) -> Status {
 }
 
 impl<'b> Key<'b> {
-    /// A key that has just been plugged in. The buffer has to have [`Config::buffer_len`] bytes.
+    /// A key that has just been plugged in. The buffer must have [`Config::buffer_len`] bytes.
     pub fn new(buffer: &'b mut [u8], config: Config<'b>) -> Self {
         let now = Instant::from_millis(5000);
         let engine = plug_in(buffer, config, now);
@@ -226,14 +218,14 @@ impl<'b> Key<'b> {
         self.power_ups += 1;
     }
 
-    /// What comes in place of this poll, if anything does.
+    /// The interruption that replaces this poll, if any.
     fn interrupt(&mut self) -> Option<Abort> {
         let (poll, _) = self.adversary.as_mut()?;
         *poll -= 1;
         self.adversary.take_if(|(poll, _)| *poll == 0).map(|(_, abort)| abort)
     }
 
-    /// An abort comes. `None` where the command goes on, and its next commit is torn.
+    /// Interrupts the command. `None` if the command goes on and the power fails in its next commit.
     fn abort(&mut self, abort: Abort) -> Option<Progress> {
         self.aborted = true;
         match abort {
@@ -246,12 +238,12 @@ impl<'b> Key<'b> {
                 return None;
             }
         }
-        // What the platform takes for the answer to a request that is never answered.
+        // The request is never answered, so this stands for its answer.
         self.engine.buffer()[0] = Status::KEEPALIVE_CANCEL.0;
         Some(Progress::Reply(1))
     }
 
-    /// Sends a request, does what it waits for, and returns the response.
+    /// Sends a request, provides the user actions that it waits for, and returns the response.
     pub fn call(&mut self, request: &[u8]) -> Vec<u8> {
         for (to, from) in self.engine.buffer().iter_mut().zip(request) {
             *to = *from;
@@ -285,7 +277,7 @@ impl<'b> Key<'b> {
                 }
                 (Progress::Pending(_), Finger::Declines) => Event::Denied,
                 (Progress::Pending(_), Finger::Sleeps) => {
-                    self.now = self.engine.deadline().expect("nobody is awaited for ever");
+                    self.now = self.engine.deadline().expect("every wait for the user has a deadline");
                     Event::Tick
                 }
             };
@@ -316,7 +308,7 @@ impl<'b> Key<'b> {
         out
     }
 
-    /// setPIN, or changePIN where there is an old one.
+    /// setPIN, or changePIN if there is an old PIN.
     pub fn set_pin(&mut self, protocol: Protocol, old: Option<&str>, new: &str) -> Status {
         let (point, shared) = self.agree(protocol);
         let new_pin_enc = self.encrypt(&shared, PaddedPin::new(new, 0).expect("a short PIN").as_bytes());
@@ -334,7 +326,7 @@ impl<'b> Key<'b> {
         status(&response)
     }
 
-    /// A token bound to no relying party.
+    /// Gets a token that is not bound to a relying party.
     pub fn token(&mut self, protocol: Protocol, pin: &str, permissions: Permissions) -> Result<Token, Status> {
         let (point, shared) = self.agree(protocol);
         let pin_hash_enc = self.encrypt(&shared, &PinHash::of(&StubCrypto, pin.as_bytes()).0);

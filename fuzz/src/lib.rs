@@ -1,14 +1,14 @@
-//! What several targets check, and how they take an input apart.
+//! Code that several targets share: reading an input, and checks.
 
 pub mod key;
 
 use keyfob_core::transport::hid::{BROADCAST, Command, Packet, REPORT_LEN};
 
-/// An input, taken apart from its front. Behind its end there are zeros.
+/// An input that is read from its front. After its end, zeros are read.
 pub struct Input<'a>(pub &'a [u8]);
 
 impl<'a> Input<'a> {
-    /// Whether everything is taken.
+    /// Whether the whole input was read.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -32,7 +32,7 @@ impl<'a> Input<'a> {
         chunk
     }
 
-    /// A length of two bytes and as many bytes, or as many as there are.
+    /// A length of two bytes and that many bytes, or fewer at the end of the input.
     pub fn slice(&mut self) -> &'a [u8] {
         let length = self.word().min(self.0.len());
         let (slice, rest) = self.0.split_at(length);
@@ -40,8 +40,8 @@ impl<'a> Input<'a> {
         slice
     }
 
-    /// A CTAPHID report: the channel, often one that is in use; the byte that says what kind of packet it is; the length
-    /// that an initialization packet claims; the data, padded with zeros.
+    /// A CTAPHID report: the channel, often one that is in use; the byte with the packet's type and command or sequence
+    /// number; the length in an initialization packet; the data, padded with zeros.
     pub fn report(&mut self) -> [u8; REPORT_LEN] {
         let channel = match self.byte() {
             small @ 0..16 => small.into(),
@@ -59,7 +59,8 @@ impl<'a> Input<'a> {
     }
 }
 
-/// Changes bytes of `parts`, which are thought of as one: behind the count, two bytes say where and one says how.
+/// Changes bytes of `parts`, which count as one sequence. The input has a count, and for each change two bytes for the
+/// place and one for the change.
 pub fn edit(input: &mut Input<'_>, parts: &mut [&mut [u8]]) -> bool {
     let mut edited = false;
     for _ in 0..input.byte() % 4 {
@@ -73,7 +74,8 @@ pub fn edit(input: &mut Input<'_>, parts: &mut [&mut [u8]]) -> bool {
     edited
 }
 
-/// Decodes `$bytes` as `$ty` under both sets of rules. Whatever decodes must survive being written and read again.
+/// Decodes `$bytes` as `$ty` under both sets of rules. A decoded value must be the same after it was written and read
+/// again.
 #[macro_export]
 macro_rules! round_trip {
     ($bytes:expr, $ty:ty) => {{
@@ -81,7 +83,7 @@ macro_rules! round_trip {
         let bytes: &[u8] = $bytes;
         let mut buffer = vec![0; bytes.len()];
         if let Ok(value) = cbor::decode::<$ty>(bytes) {
-            // Canonical input can only lose members that are not known, so it never grows.
+            // Writing canonical input again can only drop unknown members, so it is never longer.
             let length = cbor::encode(&value, &mut buffer).expect("fits where it came from");
             let written = &buffer[..length];
             assert!(length < bytes.len() || written == bytes, "same length, other bytes: {written:02x?}");

@@ -1,7 +1,8 @@
-//! Attestation objects, arbitrary ones: what is signed in one that is accepted is what was signed in the standard's own.
+//! Arbitrary attestation objects: if one is accepted, its signed parts are those of a vector of the standard.
 //!
-//! The seeds are the vectors "packed-self-es256" and "packed-es256" of WebAuthn L3 §16; nobody knows how to sign anything
-//! else with their keys. What the signature does not cover may be another: the order of members, a certificate's rest.
+//! The seeds are the vectors "packed-self-es256" and "packed-es256" of WebAuthn L3 §16. The fuzzer has no private keys
+//! to sign anything else. The parts that the signature does not cover may differ: the order of members, other parts of
+//! a certificate.
 #![no_main]
 
 use keyfob_core::{

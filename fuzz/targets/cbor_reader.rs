@@ -1,4 +1,4 @@
-//! The CBOR reader against minicbor, which knows what CBOR is, and against a canonical form made with its help.
+//! The CBOR reader compared with minicbor, and with a canonical form that is made with minicbor.
 #![no_main]
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ fuzz_target!(|bytes: &[u8]| {
     values(bytes);
 });
 
-/// One item of any type: who accepts it, and how long it is.
+/// Compares one item of any type: which readers accept it, and its length.
 fn items(bytes: &[u8]) {
     let mut strict = Reader::strict(bytes);
     let mut tolerant = Reader::tolerant(bytes);
@@ -67,7 +67,7 @@ fn canonical(d: &mut Decoder<'_>, depth: usize) -> Option<Vec<u8>> {
                 // CTAP 2.3 §8: by major type, by length, byte by byte.
                 let order = (key.first().map(|initial| initial >> 5), key.len(), key);
                 if entries.insert(order, canonical(d, inside?)?).is_some() {
-                    return None; // a key twice
+                    return None; // a duplicate key
                 }
             }
             e.writer_mut().extend(entries.into_iter().flat_map(|((_, _, key), value)| [key, value]).flatten());
@@ -82,7 +82,7 @@ fn canonical(d: &mut Decoder<'_>, depth: usize) -> Option<Vec<u8>> {
     Some(e.into_writer())
 }
 
-/// Typed values: both sides read the same, and strict is what the writer writes.
+/// Typed values: both libraries read the same value, and the strict reader accepts exactly what the writer writes.
 fn values<'a>(bytes: &'a [u8]) {
     /// `$ours` and `$theirs` read one value, `$write` writes it.
     macro_rules! value {
@@ -108,7 +108,7 @@ fn values<'a>(bytes: &'a [u8]) {
     value!(Reader::integer, Decoder::i64, Writer::integer);
     value!(Reader::bool, Decoder::bool, Writer::bool);
     value!(Reader::bytes, Decoder::bytes, Writer::bytes);
-    // A tolerant reader leaves out a character within which a text is cut; the oracle refuses such a text.
+    // If a text is cut inside a character, the tolerant reader drops that character; the oracle refuses the text.
     let whole_text = |r: &mut Reader<'a>| {
         let text = r.text().map_err(drop)?;
         let taken = bytes.get(..r.offset()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Client data: what is read is what serde_json reads, and what is written is read again.
+//! Client data: our reader reads the same as serde_json, and reads what we write.
 #![no_main]
 
 use keyfob_core::{
@@ -22,7 +22,7 @@ fn read(bytes: &[u8]) {
     let json = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     let theirs = serde_json::from_slice::<Value>(json).ok();
     let ours = CollectedClientData::parse(bytes);
-    // A number that no f64 holds can stand in a member that we skip.
+    // A member that we skip may hold a number that does not fit an f64.
     let (Ok(ours), Some(theirs)) = (&ours, &theirs) else {
         if let Some(theirs) = theirs {
             refused(&theirs, ours.expect_err("the other case").kind);
@@ -36,12 +36,13 @@ fn read(bytes: &[u8]) {
     assert_eq!(theirs["crossOrigin"].as_bool().unwrap_or(false), ours.cross_origin);
 }
 
-/// Whether JSON was refused for a reason: the standard's members are not there, of another type, or there twice.
+/// Checks that JSON was refused for a valid reason: a member of the standard is missing, has another type, or appears
+/// twice.
 fn refused(theirs: &Value, error: ErrorKind) {
     let complete = ["type", "challenge", "origin"].iter().all(|member| theirs[member].is_string())
         && theirs.get("topOrigin").is_none_or(Value::is_string)
         && theirs.get("crossOrigin").is_none_or(Value::is_boolean);
-    // Of a member that is there twice they keep the last, and the first may be of another type.
+    // serde_json keeps the last of duplicate members, and the first may have another type.
     let allowed = match error {
         ErrorKind::Duplicate | ErrorKind::TooDeep | ErrorKind::UnexpectedType => true,
         ErrorKind::Missing => !complete,

@@ -1,13 +1,14 @@
-//! Ceremonies under arbitrary inputs in arbitrary order. An engine answers their requests, and what it says is passed on,
-//! changed, or replaced.
+//! Ceremonies with arbitrary inputs in arbitrary order. An engine answers their requests; its answers are passed on,
+//! changed or replaced.
 #![no_main]
 
 use std::time::Duration;
 
 use keyfob_core::{
-    Instant, Status,
+    Status,
     client::{
-        Cause, Error, GetAssertion, GetOptions, Input as Happened, MakeCredential, MakeOptions, Output, Requirement,
+        Cause, Ceremony, GetAssertion, GetOptions, Input as Happened, MakeCredential, MakeOptions, Operation, Output,
+        Requirement,
     },
     cose::Algorithm,
     crypto::StubCrypto,
@@ -53,39 +54,22 @@ fuzz_target!(|bytes: &[u8]| {
         for id in [b"user", b"more"] {
             let user = UserEntity { id, ..user };
             let options = MakeOptions { user, ..make };
-            let ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, rng());
+            let ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, StubCrypto, rng());
             wander(ceremony, &mut key, &mut Input(&[]));
         }
-        wander(GetAssertion::new(&get, &mut buffer, StubCrypto, rng()), &mut key, &mut input);
+        wander(Ceremony::new(GetAssertion::new(&get), &mut buffer, StubCrypto, rng()), &mut key, &mut input);
     } else {
-        wander(MakeCredential::new(&make, &mut buffer, StubCrypto, rng()), &mut key, &mut input);
+        wander(Ceremony::new(MakeCredential::new(&make), &mut buffer, StubCrypto, rng()), &mut key, &mut input);
     }
 });
 
-/// Either ceremony.
-trait Machine {
-    fn step(&mut self, now: Instant, happened: Happened<'_>) -> Result<Output<'_>, Error>;
-    fn finish(self) -> Result<(), Error>;
-}
-
-macro_rules! machine {
-    ($type:ident) => {
-        impl<'o: 'b, 'b> Machine for $type<'o, 'b, StubCrypto, ChaCha8Rng> {
-            fn step(&mut self, now: Instant, happened: Happened<'_>) -> Result<Output<'_>, Error> {
-                self.step(now, happened)
-            }
-
-            fn finish(self) -> Result<(), Error> {
-                self.finish().map(drop)
-            }
-        }
-    };
-}
-machine!(MakeCredential);
-machine!(GetAssertion);
-
-/// Steps a ceremony with whatever the input says; when the input is at its end, with what the ceremony wants.
-fn wander(mut ceremony: impl Machine, key: &mut Key<'_>, input: &mut Input<'_>) {
+/// Steps a ceremony with the inputs from the fuzzer. When they are used up, with the inputs that the ceremony waits
+/// for.
+fn wander<O: Operation>(
+    mut ceremony: Ceremony<'_, O, StubCrypto, ChaCha8Rng>,
+    key: &mut Key<'_>,
+    input: &mut Input<'_>,
+) {
     let mut started = false;
     let mut expected = Happened::Time;
     let mut answer = Vec::new();
@@ -118,7 +102,7 @@ fn wander(mut ceremony: impl Machine, key: &mut Key<'_>, input: &mut Input<'_>) 
             224..=231 => Happened::Cancel,
             _ => Happened::Time,
         };
-        // When nobody answers a question, the ceremony's own time runs out.
+        // When a question is not answered, the ceremony's own timeout ends it.
         let millis = match kind {
             _ if input.is_empty() => 1000,
             0..64 => 1,
@@ -136,7 +120,7 @@ fn wander(mut ceremony: impl Machine, key: &mut Key<'_>, input: &mut Input<'_>) 
                         expected = Happened::Time;
                     }
                     Output::Wait { buf, .. } => {
-                        // The response goes where the machine wants it.
+                        // The response goes into the machine's buffer.
                         for (to, from) in buf.iter_mut().zip(&answer) {
                             *to = *from;
                         }
@@ -150,11 +134,12 @@ fn wander(mut ceremony: impl Machine, key: &mut Key<'_>, input: &mut Input<'_>) 
                     }
                     Output::Show(_) | Output::CancelDevice => expected = Happened::Time,
                     Output::Done => done = true,
+                    other => panic!("an output that this target does not know: {other:?}"),
                 }
             }
             Err(error) if error.cause == Cause::WrongState => {
                 assert!(failed.is_none());
-                // Nothing has changed.
+                // An input that was not expected changes nothing.
                 expected = Happened::Time;
             }
             Err(error) => {

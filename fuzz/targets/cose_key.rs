@@ -16,7 +16,7 @@ fuzz_target!(|bytes: &[u8]| {
         assert_eq!(key.p256_point().is_some(), on_p256);
     }
 
-    // The same bytes as a raw key, behind an algorithm.
+    // The same bytes as a raw key after an algorithm.
     if let Some((algorithm, raw)) = bytes.split_first_chunk()
         && let algorithm = Algorithm(i32::from(i16::from_be_bytes(*algorithm)))
         && let Some(key) = CoseKey::from_raw(algorithm, raw)

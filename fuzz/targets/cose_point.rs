@@ -1,4 +1,4 @@
-//! Public keys on P-256: nothing is done with a point that is not on the curve, as p256 and ring see it.
+//! Public keys on P-256: a point that is not on the curve, according to p256 and ring, is refused.
 #![no_main]
 
 use keyfob_core::{
@@ -19,7 +19,7 @@ fuzz_target!(|bytes: &[u8]| {
     let mut input = Input(bytes);
     let algorithm = Algorithm([-7, -9, -25, -8][usize::from(input.byte() % 4)]);
     let curve = Curve([1, 1, 1, 2, 3, 6, 7, 8][usize::from(input.byte() % 8)]);
-    // A point on the curve where the first number is one, then changed; or any.
+    // A point on the curve, if the first 32 bytes are a valid scalar, and then changed; otherwise arbitrary bytes.
     let mut public = match RustCrypto.p256_public(&P256Secret(input.chunk())) {
         Ok(point) => point.to_bytes(),
         Err(_) => input.chunk(),
@@ -39,14 +39,14 @@ fn check(key: &CoseKey<'_>) {
     let random = SystemRandom::new();
     let private = agreement::EphemeralPrivateKey::generate(&agreement::ECDH_P256, &random).expect("randomness");
     let peer = agreement::UnparsedPublicKey::new(&agreement::ECDH_P256, &point);
-    assert_eq!(agreement::agree_ephemeral(private, &peer, |_| ()).is_ok(), valid, "the other opinions agree");
+    assert_eq!(agreement::agree_ephemeral(private, &peer, |_| ()).is_ok(), valid, "p256 and ring agree");
 
     assert_eq!(pin_uv::encapsulate(&RustCrypto, &mut rng(), Protocol::Two, key).is_ok(), valid);
     let secret = P256Secret([1; 32]);
     let shared = key.p256_point().map(|point| RustCrypto.p256_shared(&secret, &point));
     assert_eq!(shared.is_some_and(|shared| shared.is_ok()), valid);
 
-    // A signature that is well-formed, and not by this key unless it is the one of this secret.
+    // A well-formed signature, which must not verify unless the key belongs to this secret.
     if matches!(key.algorithm(), Algorithm::ES256 | Algorithm::ESP256) {
         let mut signature = [0; 72];
         let length = RustCrypto.sign(Algorithm::ES256, &secret.0, &[b"message"], &mut signature).expect("a scalar");

@@ -1,11 +1,11 @@
-//! U2F's raw messages: what can be read survives being written and read again.
+//! U2F's raw messages: a message is the same after it was written and read again.
 #![no_main]
 
 use keyfob_core::ctap1::{Apdu, AuthenticateResponse, RegisterResponse, Request};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    // Requests may come in short encoding, and are written in the extended one.
+    // A request in short encoding is written in the longer extended encoding.
     let mut buffer = vec![0; bytes.len() + 16];
     if let Ok(request) = Request::decode(bytes) {
         let apdu = Apdu::decode(bytes).expect("a request is an APDU");

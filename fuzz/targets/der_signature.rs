@@ -1,4 +1,4 @@
-//! The DER form of ECDSA signatures, against the one of the ecdsa crate.
+//! The DER form of ECDSA signatures, compared with the ecdsa crate.
 #![no_main]
 
 use keyfob_core::crypto::der;
@@ -8,7 +8,7 @@ use p256::ecdsa::Signature;
 
 fuzz_target!(|bytes: &[u8]| {
     let ours = der::read::<32>(bytes);
-    // They also refuse what is not a scalar; that is left to the verifier here.
+    // The ecdsa crate also refuses numbers that are not scalars. Here the verifier does that.
     let in_range = ours.and_then(|(r, s)| Signature::from_scalars(r, s).ok());
     assert_eq!(in_range, Signature::from_der(bytes).ok());
     if let Some((r, s)) = ours {

@@ -1,5 +1,5 @@
-//! The engine under arbitrary requests of CTAP2 and U2F, events, times and power cycles: it answers, it recovers, and a request that fails
-//! has changed nothing.
+//! The engine with arbitrary CTAP2 and U2F requests, events, times and power cycles: it always answers and recovers,
+//! and a failed request changes nothing.
 #![no_main]
 
 use std::time::Duration;
@@ -96,7 +96,7 @@ fuzz_target!(|bytes: &[u8]| {
         waits_for = check(&mut engine, progress, form);
     }
 
-    // Whatever is pending comes to its end, and the engine is there for the next request.
+    // A pending request ends, and then the engine accepts the next one.
     let mut polls = 0;
     while let Some(wait) = waits_for {
         let event = match wait {
@@ -114,12 +114,12 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(engine.buffer()[0], Status::OK.0);
 });
 
-/// What a response looks like.
+/// The form of a response.
 #[derive(Clone, Copy, PartialEq)]
 enum Form {
     /// A status, and a body if that is OK.
     Ctap2,
-    /// A body if all went well, and a status word.
+    /// A body on success, and a status word.
     U2f,
 }
 
@@ -142,7 +142,7 @@ fn put(engine: &mut Engine<'_, Bench>, request: &[u8]) {
     engine.store().changed = false;
 }
 
-/// What the command waits for, after a look at its response if there is one.
+/// Checks the response if there is one. Otherwise returns what the command waits for.
 fn check(engine: &mut Engine<'_, Bench>, progress: Progress, form: Form) -> Option<Wait> {
     match progress {
         Progress::Reply(len) => {

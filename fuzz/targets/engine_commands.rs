@@ -1,5 +1,5 @@
-//! The engine under sequences of well-formed commands, against a model of a key that is small enough to be read. Any command
-//! may be aborted between two of its atoms.
+//! The engine with sequences of well-formed commands, compared with a small model of an authenticator. Any command may
+//! be aborted between two of its atoms.
 #![no_main]
 
 use std::time::Duration;
@@ -80,7 +80,8 @@ fuzz_target!(|bytes: &[u8]| {
             26..29 => write_blobs(&mut key, &mut model, input.byte(), flag, other),
             29..32 => read_blobs(&mut key, &model, input.byte()),
             _ => {
-                // Garbage. A touch would use up the token, a reset would forget everything, and a sequence would go on.
+                // An arbitrary request. Excluded are commands that the model would have to follow: those with a touch,
+                // which uses up the token, a reset, and getNext commands.
                 let command = Command(input.byte());
                 if ![Command::RESET, Command::SELECTION, Command::GET_NEXT_ASSERTION].contains(&command) {
                     key.call(&[command.0, input.byte(), 0x61]);
@@ -91,11 +92,12 @@ fuzz_target!(|bytes: &[u8]| {
         if let Some(before) = before.filter(|_| std::mem::take(&mut key.aborted)) {
             before.settle(&mut key, &mut model);
         }
-        // After every step but those in the middle of a sequence, which any other command would end.
+        // After every step, except in the middle of a getNextAssertion sequence, which any other command would end.
         if model.sequence.0.is_empty() {
             assert_eq!(key.retries(), (model.retries, model.strikes >= 3));
         }
-        // Beside those that are listed there are those whose replacement may not be known.
+        // In addition to the listed credentials, the store keeps replaced ones whose replacement the client may not
+        // know.
         let kept = superseded(&mut key).len();
         assert_eq!(key.engine.store().credentials(), model.stored.len() + kept);
     }

@@ -1,26 +1,26 @@
-//! The flash log: arbitrary operations, with arbitrary power cuts and pages that do not erase, against a model; and any
-//! bytes on the flash, from which it may refuse to start, but not fall over.
+//! The flash log: arbitrary operations with arbitrary power cuts and pages that do not erase, compared with a model.
+//! Also arbitrary bytes on the flash: the store may refuse to start, but must not panic.
 #![no_main]
 
-use keyfob_core::crypto::StubCrypto;
+use keyfob_core::{crypto::StubCrypto, extensions::cred_protect::Level};
 use keyfob_fuzz::Input;
 use keyfob_soft_authenticator::store::{
-    Blobs, Change, FlashStore, MAX_RECORD, Setting, Store, StoreError,
+    Blobs, Change, FlashStore, MAX_RECORD, Query, Setting, Store, StoreError,
     flash::{Cut, SimulatedFlash, Tear},
 };
 use libfuzzer_sys::fuzz_target;
 
 const PAGE: usize = 512;
-/// Little more than what is reserved and a few credentials take: so that it gets full, and goes around.
+/// Slightly more pages than are reserved and a few credentials need, so that the log becomes full and wraps around.
 const PAGES: usize = 20;
-/// Operations on one flash: enough to go around it.
+/// How many operations are run on one flash: enough for the log to wrap around.
 const STEPS: usize = 40;
 const SETTINGS: [Setting; 3] = [Setting::Pin, Setting::PinRetries, Setting::SignCount];
 
 type Flash = SimulatedFlash<PAGE, 4>;
 type OnFlash<'f> = FlashStore<&'f mut Flash, StubCrypto, 16, 1>;
 
-/// What the store ought to hold.
+/// The expected contents of the store.
 #[derive(Clone, Default, PartialEq, Debug)]
 struct Model {
     settings: [Option<Vec<u8>>; 3],
@@ -29,7 +29,7 @@ struct Model {
     large_blobs: Vec<u8>,
 }
 
-/// What a commit does.
+/// An operation.
 enum Step {
     Erase,
     Set(usize, Vec<u8>),
@@ -79,8 +79,8 @@ fn contents(store: &mut OnFlash<'_>) -> Model {
         model.settings[which] = len.map(|len| out[..len].to_vec());
     }
     let (mut before, mut out) = (None, [0; MAX_RECORD]);
-    while let Some((rp_id_hash, found)) = store.walk(before, &mut out).expect("a credential is whole") {
-        model.credentials.insert(0, (found.number, rp_id_hash[0], out[..found.len].to_vec()));
+    while let Some(found) = store.next(Query::All, before, &mut out).expect("a credential is whole") {
+        model.credentials.insert(0, (found.number, found.rp_id_hash[0], out[..found.len].to_vec()));
         before = Some(found.number);
     }
     model.large_blobs = vec![0; store.large_blobs_len().expect("the store works")];
@@ -88,13 +88,13 @@ fn contents(store: &mut OnFlash<'_>) -> Model {
     model
 }
 
-/// The number that the next credential would get. On a full store it takes the place of the oldest.
+/// The number that the next credential would get. On a full store, the credential replaces the oldest.
 fn number_of_the_next(mut flash: Flash, model: &Model) -> Option<u32> {
     let mut store = mount(&mut flash);
     let put = Change::Put { rp_id_hash: &[9; 32], record: &[] };
     let oldest = model.credentials.first().map(|credential| Change::Delete(credential.0));
     store.commit(&[put]).or_else(|error| store.commit(&[oldest.ok_or(error)?, put])).ok()?;
-    Some(store.walk(None, &mut [0; MAX_RECORD]).expect("it is there")?.1.number)
+    Some(store.next(Query::All, None, &mut [0; MAX_RECORD]).expect("it is there")?.number)
 }
 
 fn bytes(input: &mut Input<'_>, most: usize) -> Vec<u8> {
@@ -126,7 +126,7 @@ fn tear(input: &mut Input<'_>) -> Tear {
     }
 }
 
-/// The promise: whatever is cut, the old state or the new one.
+/// Checks that after a power cut the store has the old state or the new one.
 fn promise(mut input: Input<'_>) {
     let mut flash = Flash::new(PAGES);
     let (mut model, mut next) = (Model::default(), 1);
@@ -173,17 +173,17 @@ fn promise(mut input: Input<'_>) {
         let flash = store.into_flash();
         let off = flash.is_off();
         flash.power_on();
-        // A look at the numbers changes the flash.
+        // Reading the next number changes the flash, so a copy is used.
         let copy = (number != next || off).then(|| flash.clone());
         store = mount(flash);
         let found = contents(&mut store);
         match done {
             Ok(()) if !off => assert!(found == after, "a commit that was made is not there"),
-            Err(StoreError::Full) if !off => assert!(found == model, "a commit that was refused left something"),
+            Err(StoreError::Full) if !off => assert!(found == model, "a refused commit changed something"),
             Err(error) if !off => panic!("with power: {error:?}"),
             _ => assert!(found == model || found == after, "neither the old state nor the new one"),
         }
-        // A commit that was cut may have used numbers up.
+        // A commit that was cut may have used numbers.
         let expected = match done {
             Ok(()) if !off => [number, number],
             Err(_) if !off => [next, next],
@@ -200,14 +200,15 @@ fn promise(mut input: Input<'_>) {
     }
 }
 
-/// Bit by bit, as the standard defines it.
+/// CRC-32 bit by bit, as the standard defines it.
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 })
     })
 }
 
-/// Writes `parts` and their CRC to the front of a page and returns what is left of it; nothing if there is no room.
+/// Writes `parts` and their CRC to the front of a page and returns the rest of the page. Writes nothing if there is no
+/// room.
 fn summed<'p>(page: &'p mut [u8], parts: &[u8]) -> &'p mut [u8] {
     let crc = crc32(parts).to_le_bytes();
     let whole = [parts, &crc].concat();
@@ -216,8 +217,8 @@ fn summed<'p>(page: &'p mut [u8], parts: &[u8]) -> &'p mut [u8] {
     page.get_mut(whole.len().next_multiple_of(4)..).unwrap_or_default()
 }
 
-/// Pages of pieces that say anything, each with the CRC that it ought to have. One bit decides whether a piece's length,
-/// key and sequence number are as they ought to be, too.
+/// Pages with arbitrary pieces, each with a correct CRC. One bit decides whether a piece's length, key and sequence
+/// number are also correct.
 fn forged(input: &mut Input<'_>) -> Vec<u8> {
     let mut bytes = vec![0xFF; PAGES * PAGE];
     let mut sequence = 0u32;
@@ -244,7 +245,7 @@ fn forged(input: &mut Input<'_>) -> Vec<u8> {
     bytes
 }
 
-/// A store of which bits have been cleared.
+/// A store's flash with some bits cleared.
 fn damaged(input: &mut Input<'_>) -> Vec<u8> {
     let mut flash = Flash::new(PAGES);
     let mut store = mount(&mut flash);
@@ -262,7 +263,7 @@ fn damaged(input: &mut Input<'_>) -> Vec<u8> {
     damaged
 }
 
-/// Anything on the flash.
+/// Opens and uses a store on arbitrary flash contents.
 fn anything(mut input: Input<'_>) {
     let found = match input.byte() % 4 {
         0 => {
@@ -286,8 +287,13 @@ fn anything(mut input: Input<'_>) {
         }
         match input.byte() % 8 {
             0 => drop(store.get(SETTINGS[usize::from(input.byte() % 3)], &mut out)),
-            1 => drop(store.find(&[input.byte() % 3; 32], None, &mut out)),
-            2 => drop(store.walk(Some(input.byte().into()), &mut out)),
+            1 => {
+                let (rp_id_hash, protection) = (&[input.byte() % 3; 32], Level(input.byte().into()));
+                let query = Query::RelyingParty { rp_id_hash, protection };
+                let _ = store.count(query);
+                let _ = store.next(query, None, &mut out);
+            }
+            2 => drop(store.next(Query::All, Some(input.byte().into()), &mut out)),
             3 => drop(store.tidy()),
             4 => drop(store.stage(0, &bytes(&mut input, 512))),
             5 => drop(store.commit(&[Change::LargeBlobs(input.word())])),

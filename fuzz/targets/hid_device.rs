@@ -1,4 +1,4 @@
-//! The authenticator's end of CTAPHID under arbitrary reports at arbitrary times. Afterwards it still works.
+//! The authenticator's end of CTAPHID with arbitrary reports at arbitrary times. Afterwards it must still work.
 #![no_main]
 
 use std::time::Duration;
@@ -13,11 +13,11 @@ use keyfob_core::{
 use keyfob_fuzz::Input;
 use libfuzzer_sys::fuzz_target;
 
-/// The longest answer, every waiting control packet and a keep-alive.
+/// The maximum number of reports to send: the longest answer, all control packets and a keep-alive.
 const MOST_REPORTS: usize = 129 + 8 + 1;
-/// What a PING of two packets takes.
+/// The data of a PING of two packets.
 const PING: [u8; 70] = [5; 70];
-/// How long a message may take to come in.
+/// How long a message may take to arrive.
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(3);
 
 fuzz_target!(|bytes: &[u8]| {
@@ -37,7 +37,7 @@ fuzz_target!(|bytes: &[u8]| {
     let mut pending = None;
     let mut cancelled = false;
     let first = allocate(&mut device, now, &mut buffer);
-    // When the last packet came that can begin a message.
+    // The time of the last packet that can begin a message.
     let mut begun = now;
 
     while !input.is_empty() {
@@ -87,13 +87,13 @@ fuzz_target!(|bytes: &[u8]| {
         }
     }
 
-    // Locks and unfinished messages have run out.
+    // Locks and unfinished messages have timed out.
     device.respond(1);
     now = now.plus(Duration::from_secs(11));
     drain(&mut device, now, &buffer);
     let last = allocate(&mut device, now, &mut buffer);
     assert_ne!(first, last);
-    // No reports close a channel.
+    // No report can close a channel.
     for channel in [first, last] {
         let ping = [
             Packet::Initialization { channel, command: Command::PING, len: 70, data: &PING[..57] }.report(),
@@ -107,7 +107,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-/// A new channel.
+/// Allocates a new channel.
 fn allocate(device: &mut Device, now: Instant, buffer: &mut [u8]) -> u32 {
     let init = Packet::Initialization { channel: BROADCAST, command: Command::INIT, len: 8, data: &[7; 8] }.report();
     assert_eq!(device.receive(now, &init, buffer), None);
@@ -122,7 +122,7 @@ fn allocate(device: &mut Device, now: Instant, buffer: &mut [u8]) -> u32 {
     channel
 }
 
-/// Everything there is to send.
+/// All reports that are ready.
 fn drain(device: &mut Device, now: Instant, buffer: &[u8]) -> Vec<[u8; REPORT_LEN]> {
     let reports: Vec<_> = std::iter::from_fn(|| device.transmit(now, buffer)).take(MOST_REPORTS + 1).collect();
     assert!(reports.len() <= MOST_REPORTS);

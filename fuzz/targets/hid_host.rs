@@ -1,4 +1,4 @@
-//! The client's end of CTAPHID under arbitrary reports at arbitrary times. Afterwards it works with a device.
+//! The client's end of CTAPHID with arbitrary reports at arbitrary times. Afterwards it must work with a device.
 #![no_main]
 
 use std::time::Duration;
@@ -10,11 +10,11 @@ use keyfob_core::{
 use keyfob_fuzz::Input;
 use libfuzzer_sys::fuzz_target;
 
-/// The longest request and a cancellation.
+/// The maximum number of reports to send: the longest request and a CANCEL.
 const MOST_REPORTS: usize = 129 + 1;
 const NONCE: [u8; 8] = [1; 8];
 const PING: [u8; 70] = [5; 70];
-/// How long a transaction may take, and a pause after CHANNEL_BUSY.
+/// The longest time of a transaction, plus a pause after CHANNEL_BUSY.
 const LIMIT: Duration = Duration::from_millis(600_100);
 
 fuzz_target!(|bytes: &[u8]| {
@@ -84,7 +84,7 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(!matches!(event, Some(HostEvent::KeepAlive(_))) || now <= since.plus(LIMIT));
     }
 
-    // The device does not know the channel that the reports made up; the host then asks for another.
+    // The device does not know a channel that the reports invented, so the host then opens another.
     let mut device = Device::new(DeviceConfig::default());
     let mut answer = vec![0; MAX_MESSAGE];
     buffer.resize(MAX_MESSAGE, 0);
@@ -97,7 +97,7 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(buffer[..PING.len()], PING);
 });
 
-/// Passes reports to and fro until something happened.
+/// Passes reports in both directions until the host has an event.
 fn run(host: &mut Host, device: &mut Device, now: Instant, buffer: &mut [u8], answer: &mut [u8]) -> HostEvent {
     for _ in 0..8 {
         while let Some(report) = host.transmit(now, buffer) {

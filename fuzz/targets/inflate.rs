@@ -1,4 +1,4 @@
-//! Decompression and compression of blobs against miniz_oxide.
+//! Decompression and compression of blobs, compared with miniz_oxide.
 #![no_main]
 
 use keyfob_core::large_blob::{bound, deflate, inflate};
@@ -21,7 +21,7 @@ fuzz_target!(|bytes: &[u8]| {
     let mut restored = vec![0; data.len()];
     inflate(&compressed[..len], &mut restored).expect("our own");
     assert_eq!(restored, data);
-    // One byte less or more is another blob.
+    // A buffer of one byte less or more is refused.
     let mut longer = vec![0; data.len() + 1];
     assert!(inflate(&compressed[..len], &mut longer).is_err());
 });

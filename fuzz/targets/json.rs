@@ -1,11 +1,11 @@
-//! The JSON reader against serde_json.
+//! The JSON reader compared with serde_json.
 #![no_main]
 
 use keyfob_core::json::{Error, ErrorKind, Reader, Type};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
-/// As far as objects and arrays may be nested.
+/// How deeply objects and arrays may be nested.
 const MAX_DEPTH: usize = 16;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -17,14 +17,14 @@ fuzz_target!(|bytes: &[u8]| {
             assert!(depth(ours) <= MAX_DEPTH);
         }
         (Ok(_), Err(error)) => panic!("valid to us: {error}"),
-        // They nest deeper.
+        // serde_json allows deeper nesting.
         (Err(error), Ok(_)) => assert_eq!(error.kind, ErrorKind::TooDeep),
         (Err(_), Err(_)) => {}
     }
     match (&ours, &skipped) {
         (Ok(_), Ok(text)) => assert_eq!(serde_json::from_str::<Value>(text).ok(), ours.ok()),
         (Ok(_), Err(error)) => panic!("read but not skipped: {error:?}"),
-        // A number that no f64 holds is JSON, but has no value to compare.
+        // A number that does not fit an f64 is JSON, but serde_json has no value to compare.
         (Err(error), Ok(_)) => assert_eq!(error.kind, ErrorKind::Missing),
         (Err(_), Err(error)) => assert!(error.offset <= bytes.len()),
     }

@@ -1,4 +1,4 @@
-//! A large-blob array: its elements of any kind, and a few steps of storing and removing blobs.
+//! A large-blob array with arbitrary elements, and a few steps that store and remove blobs.
 #![no_main]
 
 use std::collections::BTreeMap;
@@ -28,7 +28,7 @@ fuzz_target!(|bytes: &[u8]| {
         Err(error) => panic!("{error}"),
     };
     assert!(array.is_intact());
-    // What the keys open from the start is not in the model.
+    // Blobs that the keys can decrypt from the start are not in the model, so they are removed.
     for key in 0..4 {
         array.remove(&StubCrypto, &key_of(key), &mut work).expect("room for every element");
     }

@@ -1,4 +1,5 @@
-//! Every message of the protocol, from arbitrary bytes and back. The input is the CBOR behind the command or status byte.
+//! Every message of the protocol: decodes arbitrary bytes and encodes them again. The input is the CBOR after the
+//! command or status byte.
 #![no_main]
 
 use keyfob_core::{
@@ -49,7 +50,7 @@ fuzz_target!(|bytes: &[u8]| {
     for format in ["none", "packed", "fido-u2f", "compound", "other"] {
         if let Ok(statement) = Statement::decode(format, Some(RawStatement(bytes))) {
             assert_eq!(statement.format(), format);
-            // "none" is written as a map whatever was there, even if nothing was.
+            // The statement of "none" is always written as an empty map, also if it was absent.
             let mut buffer = vec![0; bytes.len().max(1)];
             let length = cbor::encode(&statement, &mut buffer).expect("the shortest form fits");
             assert_eq!(Statement::decode(format, Some(RawStatement(&buffer[..length]))), Ok(statement));

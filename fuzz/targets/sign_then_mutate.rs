@@ -1,4 +1,4 @@
-//! A signature verifies, however the message is cut into parts, and no longer once a byte is another, wherever it stands.
+//! A signature verifies for any split of the message into parts, and does not verify once any byte is changed.
 #![no_main]
 
 use keyfob_core::{
@@ -34,7 +34,7 @@ fuzz_target!(|bytes: &[u8]| {
     {
         assert_ne!(verify(algorithm, public, &[&message], signature), Some(true));
     }
-    // A part more or less is another message.
+    // A message with more or less bytes must not verify.
     message = original.1;
     message.push(input.byte());
     assert_eq!(verify(algorithm, &original.0, &[&message], &original.2), Some(false));

@@ -1,7 +1,7 @@
-//! Signature verification against ring: both accept, or both refuse.
+//! Signature verification compared with ring: both accept or both refuse.
 //!
-//! There is one difference, and it is meant: a key of small order is refused here, while ring verifies with it. Both
-//! compute `[S]B − [h]A` and compare its encoding, so points with a part of small order are judged alike.
+//! There is one intended difference: we refuse a key of small order, while ring verifies with it. Both compute `[S]B −
+//! [h]A` and compare its encoding, so both treat points with a small-order component in the same way.
 #![no_main]
 
 use curve25519_dalek::{constants::EIGHT_TORSION, edwards::CompressedEdwardsY};
@@ -35,7 +35,7 @@ fn es256(how: u8, rng: &mut ChaCha8Rng, input: &mut Input<'_>) {
     let (secret, mut public) = generate(Algorithm::ES256, rng);
     let mut buffer = [0; 72];
     let mut signature = match how % 4 {
-        // Two numbers of the input's choice.
+        // Two numbers from the input.
         0 => {
             let length = der::write(&input.chunk::<32>(), &input.chunk::<32>(), &mut buffer).expect("there is room");
             buffer[..length].to_vec()
@@ -61,20 +61,20 @@ fn es256(how: u8, rng: &mut ChaCha8Rng, input: &mut Input<'_>) {
 fn ed25519(how: u8, rng: &mut ChaCha8Rng, input: &mut Input<'_>) {
     let (mut secret, mut public) = generate(Algorithm::EDDSA, rng);
     match how % 4 {
-        // The key, and with it the hash that is signed, moved by a point of small order.
+        // The key plus a point of small order, which also changes the hash that is signed.
         0 => {
             let point = CompressedEdwardsY::from_slice(&public).expect("32 bytes").decompress().expect("a key");
             public = (point + EIGHT_TORSION[usize::from(input.byte() % 8)]).compress().to_bytes().to_vec();
             secret[32..].copy_from_slice(&public);
         }
-        // A key of small order, or anything.
+        // A key of small order, or arbitrary bytes.
         1 => public = EIGHT_TORSION[usize::from(input.byte() % 8)].compress().to_bytes().to_vec(),
         2 => public = input.chunk::<32>().to_vec(),
         _ => {}
     }
     let mut message = input.slice().to_vec();
     let mut signature = [0; 64];
-    // One that signs where it can, or any.
+    // A signature by the secret key if that is possible, or arbitrary bytes.
     if how & 4 != 0 || RustCrypto.sign(Algorithm::EDDSA, &secret, &[&message], &mut signature).is_err() {
         signature = input.chunk();
     }

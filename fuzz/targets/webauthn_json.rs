@@ -1,5 +1,5 @@
-//! The JSON of WebAuthn: options are read as serde_json reads them, and written and read again unchanged; what is refused
-//! was wrong where the error says; responses are JSON to serde_json.
+//! The JSON of WebAuthn. Options are read as serde_json reads them, and are the same after they were written and read
+//! again. A refused document has an error at the place that the error names. Responses are valid JSON for serde_json.
 #![no_main]
 
 use keyfob_core::{
@@ -49,7 +49,7 @@ fn encoded(bytes: &[u8]) -> String {
     base64url::chars(bytes).collect()
 }
 
-/// Whether serde_json reads the number that we read: `6e4` is 60000 to us, and not an integer to serde_json.
+/// Whether serde_json reads the same number. `6e4` is the integer 60000 for us, but not an integer for serde_json.
 fn is_number(theirs: &Value, ours: Option<u64>) -> bool {
     match theirs.as_u64() {
         Some(number) => ours == Some(number),
@@ -61,8 +61,8 @@ fn items(list: &Value) -> usize {
     list.as_array().map_or(0, Vec::len)
 }
 
-/// What serde_json reads in what we have read. It refuses numbers that no f64 holds, which can stand in members that we
-/// skip; then it is what it reads in what we write of it.
+/// serde_json's value of a document that we have read. serde_json refuses numbers that do not fit an f64, which may be
+/// in members that we skip; then it is serde_json's value of the document that we wrote.
 fn says(bytes: &[u8], written: &[u8]) -> Value {
     let read = |json: &[u8]| serde_json::from_slice(json);
     read(bytes).unwrap_or_else(|_| read(written).expect("what is written is JSON"))
@@ -85,12 +85,12 @@ fn written(write: impl Fn(&mut [u8]) -> Result<usize, WriteError>) -> Vec<u8> {
     }
 }
 
-/// A document is refused for a reason.
+/// Checks that a document was refused for a valid reason.
 fn refused(bytes: &[u8], error: Error, required: &[&str]) {
     assert!(error.offset <= bytes.len());
     let theirs = serde_json::from_slice::<Value>(bytes).ok();
     match error.kind {
-        // The buffer was as long as it has to be.
+        // The buffer was long enough, so an overflow is a failure.
         ErrorKind::Overflow(_) => panic!("{error} of {} bytes", bytes.len()),
         ErrorKind::Missing if required.contains(&error.member.unwrap_or_default()) => {}
         ErrorKind::Missing | ErrorKind::UnexpectedType | ErrorKind::NotBase64Url | ErrorKind::OutOfRange => {}
@@ -99,7 +99,7 @@ fn refused(bytes: &[u8], error: Error, required: &[&str]) {
     }
 }
 
-/// A response with arbitrary extension results.
+/// Writes a response with arbitrary extension results.
 fn response(bytes: &[u8]) {
     let mut input = Input(bytes);
     let (id, user) = (input.slice(), input.slice());

@@ -71,21 +71,17 @@ pub fn main() -> Result<(), Box<dyn Error>> {
 
     let (mut session, mut buffer) = (Session::new(), [0; 4096]);
     let (mut parties, mut ids) = (Vec::new(), Vec::new());
-    client.manage(&mut session, |crypto, rng| SetPin::new(&mut buffer, crypto, rng), |_| ())?;
-    client.manage(
-        &mut session,
-        |crypto, rng| ListRelyingParties::new(Access::User, &mut buffer, crypto, rng),
-        |found| parties.push(*found.rp_id_hash),
-    )?;
+    client.manage(&mut session, SetPin, &mut buffer, |_| ())?;
+    client.manage(&mut session, ListRelyingParties::new(Access::User), &mut buffer, |found| {
+        parties.push(*found.rp_id_hash)
+    })?;
     for rp_id_hash in &parties {
-        client.manage(
-            &mut session,
-            |crypto, rng| ListCredentials::new(rp_id_hash, Access::User, &mut buffer, crypto, rng),
-            |found| ids.push(found.id.to_vec()),
-        )?;
+        client.manage(&mut session, ListCredentials::new(rp_id_hash, Access::User), &mut buffer, |found| {
+            ids.push(found.id.to_vec())
+        })?;
     }
     let id = ids.first().ok_or("no credential is listed")?;
-    client.manage(&mut session, |crypto, rng| DeleteCredential::new(id, &mut buffer, crypto, rng), |_| ())?;
+    client.manage(&mut session, DeleteCredential::new(id), &mut buffer, |_| ())?;
     println!("Listed {} credentials, deleted one. The PIN was asked for {} time.", ids.len(), client.user.asked);
     assert_eq!((ids.len(), client.user.asked), (2, 1));
     Ok(())

@@ -5,7 +5,7 @@ use std::time;
 use keyfob_core::{
     Instant,
     client::{
-        self, PinEntry, Prompt, Reason, UserInteraction,
+        self, Ceremony, PinEntry, Prompt, Reason, UserInteraction,
         fido2::{Fido2Client, WebAuthnClient},
         manage::SetPin,
     },
@@ -111,7 +111,7 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
     let mut buffer = vec![0; MESSAGE];
 
     trace.step("1. Set a PIN");
-    let set_pin = SetPin::new(&mut buffer, RustCrypto, &mut rng);
+    let set_pin = Ceremony::new(SetPin, &mut buffer, RustCrypto, &mut rng);
     client::run(set_pin, &mut transport, &mut user, clock).map_err(failed)?;
 
     trace.step("2. Register");

@@ -13,7 +13,8 @@ use std::{
 use keyfob_core::{
     Instant,
     client::{
-        self, GetAssertion, GetOptions, MakeCredential, MakeOptions, PinEntry, Prompt, Requirement, UserInteraction,
+        self, Ceremony, GetAssertion, GetOptions, MakeCredential, MakeOptions, PinEntry, Prompt, Requirement,
+        UserInteraction,
     },
     cose::Algorithm,
     crypto::RustCrypto,
@@ -106,7 +107,7 @@ fn a_key_with_a_store_outlives_its_process() {
     let user = UserEntity { id: b"user-1", name: Some("alice"), display_name: None };
     let mut options = MakeOptions::new(HASH, RpEntity { id: RP_ID, name: None }, user, &parameters);
     options.resident_key = Requirement::Required;
-    let ceremony = MakeCredential::new(&options, &mut buffer, RustCrypto, &mut rng);
+    let ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, RustCrypto, &mut rng);
     client::run(ceremony, &mut served.transport(), &mut Nobody, clock()).unwrap();
     drop(served);
 
@@ -114,7 +115,7 @@ fn a_key_with_a_store_outlives_its_process() {
     for _ in 0..3 {
         let served = Served::new(&file);
         let options = GetOptions::new(RP_ID, HASH);
-        let ceremony = GetAssertion::new(&options, &mut buffer, RustCrypto, &mut rng);
+        let ceremony = Ceremony::new(GetAssertion::new(&options), &mut buffer, RustCrypto, &mut rng);
         let selection = client::run(ceremony, &mut served.transport(), &mut Nobody, clock()).unwrap();
         let assertion = selection.get(0).unwrap();
         assert_eq!(assertion.response.user.unwrap().id, b"user-1");

@@ -1,4 +1,5 @@
-"""Has libfido2's tools verify what our client makes, and refuse it with one bit flipped. Usage: check.py KEYFOB CLIENT"""
+"""Checks that libfido2's tools verify our client's results, and refuse them with one bit flipped. Usage: check.py
+KEYFOB CLIENT"""
 
 import base64
 import json
@@ -13,7 +14,7 @@ from fido2.webauthn import AttestationObject, AuthenticatorData
 from routes import ORIGIN, RP
 from virtual_key import VirtualKey
 
-# What libfido2 knows, by the name of its type.
+# The algorithms of libfido2, by the name of the type.
 ALGORITHMS = {"es256": -7, "es384": -35, "eddsa": -8, "rs256": -257}
 ATTESTATIONS = ("own", "certified")
 # The lines of a registration in which a bit is flipped.
@@ -21,7 +22,7 @@ CLIENT_DATA_HASH, RP_ID, AUTH_DATA, SIGNATURE = 0, 1, 3, 5
 
 
 def tool(name, type, lines, *files):
-    """Whether a tool verifies these lines, and what it prints."""
+    """Whether a tool verifies these lines, and its output."""
     text = "".join(f"{line}\n" for line in lines)
     done = subprocess.run([name, "-V", *files, type], input=text, capture_output=True, text=True, check=False)
     return done.returncode == 0, done.stdout, done.stderr
@@ -32,7 +33,7 @@ def encoded(data):
 
 
 def flipped(line):
-    """A line of base64 with a bit of its last byte but three flipped."""
+    """A line of base64 with a flipped bit in the fourth byte from its end."""
     data = bytearray(base64.b64decode(line))
     data[-4] ^= 1
     return encoded(bytes(data))

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Debian's libfido2, by its tools `fido2-cred -V` and `fido2-assert -V`, verifies what our client makes of the virtual key's
-# answers, for every algorithm and attestation that it knows; and refuses each with one bit flipped.
+# Debian's libfido2 tools `fido2-cred -V` and `fido2-assert -V` verify our client's registrations and sign-ins with the
+# virtual key, for every algorithm and attestation that libfido2 supports, and refuse each with one bit flipped.
 #
 # Needs: Rust, a C compiler for RS256, Python 3.10 or newer with venv, PyPI once, and Debian's fido2-tools, which this
-# installs where it may. Exit status: 0 if all is well, 77 where something cannot be had.
+# script installs if it may. Exit status: 0 if all checks pass, 77 if something that it needs is not available.
 #
 #   KEYFOB        a keyfob to ask instead of the one that is built here
 #   KEYFOB_CACHE  where the Python environment is kept, ~/.cache/keyfob without it

@@ -1,5 +1,5 @@
-"""Our client with the authenticators of others: every ceremony and operation that they have. What comes of it is judged by
-python-fido2's relying party. Usage: check.py CLIENT PEER..."""
+"""Our client with other projects' authenticators: every ceremony and operation that they support. python-fido2's
+relying party verifies the results. Usage: check.py CLIENT PEER..."""
 
 import json
 import re
@@ -20,7 +20,7 @@ PIN, NEW_PIN = "1234", "new pin"
 
 
 class Peer:
-    """A program that serves an authenticator, and our client for it."""
+    """A program that serves an authenticator, and our client that uses it."""
 
     def __init__(self, client, *command):
         self._client, self._command = client, command
@@ -50,7 +50,7 @@ class Peer:
 
 
 class Refused(Exception):
-    """What our client says when it fails."""
+    """Our client's error message."""
 
 
 @contextmanager
@@ -65,7 +65,7 @@ def refused(words):
 
 
 class RelyingParty:
-    """One with its accounts, and their credentials."""
+    """A relying party with its accounts and their credentials."""
 
     def __init__(self, peer):
         self._peer, self._server = peer, Fido2Server(RP, attestation="direct")
@@ -117,7 +117,7 @@ def option(name):
     return lambda peer: name in peer.info.options
 
 
-@check("registers without a PIN, signs in with an allow list, and is refused what is excluded")
+@check("registers without a PIN, signs in with an allow list, and is refused an excluded credential")
 def _(peer, rp):
     first, _ = rp.register()
     second, _ = rp.register()
@@ -127,7 +127,7 @@ def _(peer, rp):
         rp.register(exclude=[first])
 
 
-@check("is refused a sign-in with credentials of others")
+@check("is refused a sign-in with another key's credentials")
 def _(peer, rp):
     first, _ = rp.register()
     stranger = type(first).create(first.aaguid, bytes(len(first.credential_id)), first.public_key)
@@ -135,7 +135,7 @@ def _(peer, rp):
         rp.sign_in(allow=[stranger])
 
 
-@check("tells keys apart by a touch", lambda peer: "FIDO_2_1" in peer.info.versions)
+@check("selects a key by a touch", lambda peer: "FIDO_2_1" in peer.info.versions)
 def _(peer, rp):
     peer.run("select")
 
@@ -242,7 +242,7 @@ def _(peer, rp):
     equal(listed(), {})
 
 
-@check("always verifies the user when told to", option("alwaysUv"))
+@check("always verifies the user when configured so", option("alwaysUv"))
 def _(peer, rp):
     peer.run("set-pin", PIN)
     peer.run("always-uv", pin=PIN)
@@ -251,7 +251,7 @@ def _(peer, rp):
     rp.register(pin=PIN)
 
 
-@check("wants longer PINs when told to", option("setMinPINLength"))
+@check("requires longer PINs when configured so", option("setMinPINLength"))
 def _(peer, rp):
     peer.run("set-pin", PIN)
     peer.run("min-pin-length", "6", pin=PIN)
@@ -261,7 +261,7 @@ def _(peer, rp):
     rp.register(pin=NEW_PIN)
 
 
-@check("forgets everything when it is reset")
+@check("erases everything when it is reset")
 def _(peer, rp):
     credential, _ = rp.register()
     if "clientPin" in peer.info.options:

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Authenticators that others wrote, each as a program of its own, with our client: registration, sign-in, PIN, management and
-# extensions as far as each has them. What comes of it is judged by python-fido2's relying party. Ours is asked first, so
-# that a failure of the checks themselves is seen.
+# Our client with authenticators from other projects, each in its own process: registration, sign-in, PIN, management
+# and extensions, if the authenticator supports them. python-fido2's relying party verifies the results. Our own
+# authenticator runs first, to detect errors in the checks themselves.
 #
-# Needs: Rust, crates.io once, Python 3.10 or newer with venv, and PyPI once; for fido-authenticator also a C compiler and
-# Debian's libclang-dev, which it installs where it may, and without which it leaves that one out. No device, no
-# privileges. The first build of the peers takes minutes. Exit status: 0 if all is well, 77 where something cannot be had.
+# Needs: Rust, crates.io once, Python 3.10 or newer with venv, and PyPI once; for fido-authenticator also a C compiler
+# and Debian's libclang-dev, which this script installs if it may; without them it skips fido-authenticator. No device,
+# no privileges. The first build of the peers takes minutes. Exit status: 0 if all checks pass, 77 if something that it
+# needs is not available.
 #
 #   KEYFOB        a keyfob to test instead of the one that is built here
 #   KEYFOB_CACHE  where the Python environment is kept, ~/.cache/keyfob without it

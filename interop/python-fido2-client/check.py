@@ -16,7 +16,7 @@ SEED = "7"
 
 
 def run(keyfob, case, client, change=lambda options: options):
-    """What a client and a fresh key say for a case, the options, and what comes of it."""
+    """The messages between a client and a fresh key in a case, the options, and the result."""
     with VirtualKey(keyfob, "--seed", SEED, *case.serve) as key:
         options, ids = case.prepare(key.address)
         with Recorder(key.address) as recorder:
@@ -25,7 +25,7 @@ def run(keyfob, case, client, change=lambda options: options):
 
 
 def compare(keyfob, program, case):
-    """How many messages ours and python-fido2 send, the deviations, and what is wrong."""
+    """The number of messages of our client and of python-fido2, the deviations, and the errors."""
     said, options, response, error = run(keyfob, case, clients.theirs)
     their_count = len(said)
     _, used = deviations.changed(case, options)

@@ -1,5 +1,5 @@
-"""The two clients: python-fido2's `Fido2Client`, and ours on the command line. The same options, the same key, the same
-randomness: 11 11 11 ... for both."""
+"""The two clients: python-fido2's `Fido2Client`, and ours on the command line. Both get the same options, the same key
+and the same randomness: 11 11 11 ..."""
 
 import json
 import os
@@ -26,7 +26,7 @@ from tcp_connection import open_device
 
 
 def fix_randomness():
-    """Has python-fido2 agree on keys with the same one always, and encrypt with the same IV."""
+    """Makes python-fido2 use a fixed key for key agreement and a fixed IV for encryption."""
     os.urandom = lambda length: BYTE * length
     ec.generate_private_key = lambda curve, backend=None: PLATFORM_KEY
 
@@ -44,7 +44,7 @@ EXTENSIONS = [
 
 
 def for_python(options):
-    """python-fido2 wants this one member as bytes."""
+    """Converts the options for python-fido2, which expects credBlob as bytes."""
     extensions = options.get("extensions", {})
     if "credBlob" not in extensions:
         return options
@@ -52,13 +52,14 @@ def for_python(options):
 
 
 def theirs(address, case, options):
-    """What python-fido2 returns: the response, or the name of the error's code, as ours has it where they differ."""
+    """python-fido2's result: the response, or the name of the error code, replaced by ours where they are known to
+    differ."""
     device = open_device(*address)
     try:
         client = Fido2Client(
             device, DefaultClientDataCollector(case.origin), user_interaction=User(case.pin), extensions=EXTENSIONS
         )
-        client._enterprise_rpid_list = case.enterprise  # it has no other way to say it
+        client._enterprise_rpid_list = case.enterprise  # there is no public way to set it
         if case.ceremony == "create":
             return dict(client.make_credential(for_python(options))), None
         return dict(client.get_assertion(options).get_response(0)), None
@@ -72,7 +73,7 @@ def theirs(address, case, options):
 
 
 def ours(program, address, case, options):
-    """The same of ours."""
+    """Our client's result."""
     command = [program, "{}:{}".format(*address), case.ceremony, case.origin, "--python-fido2", "--fixed-randomness"]
     if case.pin is not None:
         command += ["--pin", case.pin]
@@ -85,7 +86,8 @@ def ours(program, address, case, options):
 
 
 def differences(ours, theirs):
-    """Where two responses differ that should not. The credential's id is of the key's randomness, so is what is signed."""
+    """The unexpected differences between two responses. The credential's id and the signature depend on the key's
+    randomness, so they are not compared."""
     theirs = {**theirs, "response": dict(theirs["response"])}
     wrong = []
     for path in (["type"], ["authenticatorAttachment"], ["response", "clientDataJSON"], ["response", "userHandle"]):
@@ -93,7 +95,7 @@ def differences(ours, theirs):
         if values[0] != values[1]:
             wrong.append(f"  {'.'.join(path)} is {values[0]!r} instead of {values[1]!r}")
     results = [shape(one["clientExtensionResults"]) for one in (ours, theirs)]
-    # python-fido2 leaves these in the authenticator data, and says nothing of a blob that was not written.
+    # python-fido2 does not return these outputs, which are in the authenticator data, nor that a blob was not written.
     for member in ("credBlob", "getCredBlob"):
         results[0].pop(member, None)
     if results[0].get("largeBlob") == {"written": False}:
@@ -104,7 +106,8 @@ def differences(ours, theirs):
 
 
 def shape(value):
-    """Results without the values of secrets, which are the key's randomness. An empty one is none."""
+    """The extension results without the values of secrets, which depend on the key's randomness. Empty results count as
+    absent."""
     if isinstance(value, Mapping):
         members = {name: shape(member) for name, member in value.items() if member is not None}
         return {name: member for name, member in members.items() if isinstance(member, bool) or member}

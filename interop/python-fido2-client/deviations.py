@@ -1,8 +1,8 @@
-"""Where ours sends something else than python-fido2, on purpose. The numbers are those of python-fido2's defects in the
-survey of clients; what has none is what browsers do.
+"""The intended differences between our client and python-fido2. A number refers to a defect of python-fido2 in the
+survey of clients; a difference without a number follows browsers.
 
-A deviation rewrites what python-fido2 sent to what ours has to send, so that every byte of ours is accounted for. Where
-ours insists on user verification, python-fido2 is told to.
+A deviation rewrites python-fido2's messages to the messages that our client must send, so that every byte of ours is
+checked. If our client requires user verification, python-fido2 gets options that require it.
 """
 
 from fido2.client import ClientError
@@ -18,8 +18,8 @@ U2F_WRONG_DATA = bytes.fromhex("6a80")
 
 INSTEAD, DEVIATIONS = {}, {}
 
-# Statuses of a key that become another error code in ours than in python-fido2, which has OTHER_ERROR for each. The reasons
-# stand in docs/fido2-client.md.
+# Statuses of a key that our client maps to another error code than python-fido2, which maps each to OTHER_ERROR. The
+# reasons are in docs/fido2-client.md.
 CODES = {
     0x05: ClientError.ERR.TIMEOUT,  # TIMEOUT
     0x16: ClientError.ERR.CONFIGURATION_UNSUPPORTED,  # UNSUPPORTED_EXTENSION
@@ -29,8 +29,8 @@ CODES = {
 
 
 def instead(number, reason):
-    """Adds a function from a case and its options to the options that python-fido2 is to be given, the same ones where it
-    does not apply."""
+    """Registers a function that takes a case and its options and returns the options for python-fido2. If it does not
+    apply, it returns the same options."""
 
     def add(function):
         INSTEAD[number] = (reason, function)
@@ -48,8 +48,8 @@ def requiring(case, options):
 
 
 def deviation(number, reason):
-    """Adds a function from a list of exchanges, the case and its options to a list, the same one where it does not
-    apply."""
+    """Registers a function that takes a list of exchanges, the case and its options, and returns a list of exchanges.
+    If it does not apply, it returns the same list."""
 
     def add(function):
         DEVIATIONS[number] = (reason, function)
@@ -58,12 +58,12 @@ def deviation(number, reason):
     return add
 
 
-@instead("1", "the RP ID goes out where it follows from the origin")
+@instead("1", "the RP ID is also sent if it follows from the origin")
 def _(case, options):
     return options if case.ceremony == "create" or "rpId" in options else {**options, "rpId": RP["id"]}
 
 
-@instead("uv: accounts", "a sign-in with any account, and a registration of one, verify the user where they can")
+@instead("uv: accounts", "discoverable sign-ins and registrations verify the user if possible")
 def _(case, options):
     discoverable = (
         "allowCredentials" not in options
@@ -73,19 +73,19 @@ def _(case, options):
     return requiring(case, options) if discoverable and case.pin else options
 
 
-@instead("uv: prf", "secrets are evaluated with user verification only (w3c/webauthn#2337)")
+@instead("uv: prf", "secrets are evaluated only with user verification (w3c/webauthn#2337)")
 def _(case, options):
     prf = options.get("extensions", {}).get("prf", {})
     evaluated = ("eval" in prf or "evalByCredential" in prf) and (case.ceremony == "get" or case.is_full())
     return requiring(case, options) if evaluated else options
 
 
-@deviation("U2F", "a key is asked for getInfo whatever its capabilities say, and for U2F_V2 before it is spoken to")
+@deviation("U2F", "getInfo is requested for any capabilities, and the U2F version before other U2F requests")
 def _(said, case, options):
     return [Exchange(GET_INFO, {}), Exchange(U2F, U2F_VERSION), *said] if case.is_u2f() else said
 
 
-@deviation("18", "U2F: ids are looked for before a touch is asked for, which there is also when none is found")
+@deviation("18", "U2F: ids are checked before a touch is requested; a touch is also requested if none is found")
 def _(said, case, options):
     if not case.is_u2f() or case.ceremony == "create":
         return said
@@ -102,22 +102,22 @@ def _(said, case, options):
         if each.answer != U2F_WRONG_DATA:
             rewritten.append(each)
     if asked and all(each.answer == U2F_WRONG_DATA for each in said if each.command == U2F and each.answer):
-        rewritten += [Exchange(U2F, U2F_TOUCH)] * 2  # the key asks for the touch, then has it
+        rewritten += [Exchange(U2F, U2F_TOUCH)] * 2  # first without the touch, then with it
     return rewritten
 
 
-@deviation("14", "one getInfo a ceremony")
+@deviation("14", "one getInfo per ceremony")
 def _(said, case, options):
     return said[:1] + [each for each in said[1:] if each.command != GET_INFO]
 
 
-@deviation("agreement", "one key agreement a ceremony, for secrets and for the token")
+@deviation("agreement", "one key agreement per ceremony, for secrets and for the token")
 def _(said, case, options):
     places = [place for place, each in enumerate(said) if each.is_pin(GET_AGREEMENT)]
     return [each for place, each in enumerate(said) if place not in places[:-1]]
 
 
-@deviation("6", "the user is told how many attempts are left before a PIN is asked for")
+@deviation("6", "the user sees the remaining attempts before a PIN is requested")
 def _(said, case, options):
     rewritten = []
     for each, after in zip(said, [*said[1:], None]):
@@ -127,14 +127,14 @@ def _(said, case, options):
     return rewritten
 
 
-@deviation("7", "what can be known beforehand is refused beforehand")
+@deviation("7", "requests that cannot succeed are refused before they are sent")
 def _(said, case, options):
     if any(each.command in (MAKE, GET, U2F) for each in said):
         return said
     return said[:1] if verify_rp_id(RP["id"], case.origin) else []
 
 
-@deviation("13", "transports do not go out")
+@deviation("13", "transports are not sent")
 def _(said, case, options):
     rewritten = []
     for each in said:
@@ -150,18 +150,18 @@ def bare(descriptor):
 
 
 def listed(case, options):
-    """The descriptors of the options, as they go out."""
+    """The descriptors in the options as they are sent."""
     members = options.get("excludeCredentials" if case.ceremony == "create" else "allowCredentials", [])
     return [{"id": websafe_decode(each["id"]), "type": each["type"]} for each in members]
 
 
-@deviation("probes", "a list that fits into one request is not asked about beforehand; a touch comes before the word that none is there")
+@deviation("probes", "a list that fits into one request is not probed; the touch comes before the answer that none matches")
 def _(said, case, options):
     descriptors = listed(case, options)
     if case.is_u2f():
         return said
     if "evalByCredential" in options.get("extensions", {}).get("prf", {}):
-        return said  # what is to be evaluated depends on the credential
+        return said  # the input to evaluate depends on the credential
     if not descriptors or len(descriptors) > said[0].answer.get(7, 1):
         return said
     rewritten = []
@@ -173,14 +173,14 @@ def _(said, case, options):
         if each.command == GET:
             each = each.with_parameters({3: descriptors})
         rewritten.append(each)
-    # This key says so without a touch. One of version 2.0 has asked for the touch itself.
+    # This key answers without a touch. A key of version 2.0 asks for a touch itself.
     if rewritten[-1].status == NO_CREDENTIALS and "FIDO_2_1" in said[0].answer[1]:
         rewritten.append(Exchange(SELECTION, {}))
     return rewritten
 
 
 def changed(case, options):
-    """The options that python-fido2 is to be given, and the deviations that were used."""
+    """The options for python-fido2, and the deviations that were applied."""
     used = set()
     for number, (_, change) in INSTEAD.items():
         after = change(case, options)
@@ -191,7 +191,7 @@ def changed(case, options):
 
 
 def expected(said, case, options):
-    """What ours has to send, and the deviations that were used."""
+    """The messages that our client must send, and the deviations that were applied."""
     used = set()
     for number, (_, rewrite) in DEVIATIONS.items():
         rewritten = rewrite(said, case, options)

@@ -1,4 +1,4 @@
-"""Every ceremony that both clients are asked for: options, and the state of the key."""
+"""All ceremonies that both clients perform: options, and the state of the key."""
 
 import itertools
 import json
@@ -51,7 +51,7 @@ class Case:
         finally:
             device.close()
         others = [bytes([index]) + FOREIGN for index in range(foreign)]
-        # Those of the key are not the first.
+        # The key's credentials are not the first in the list.
         listed = [{"type": "public-key", "id": websafe_encode(id), **self.extras.get("descriptor", {})}
                   for id in others + ids]
         options = json.loads(json.dumps(self.options).replace("FIRST_ID", websafe_encode(ids[0]) if ids else ""))
@@ -92,7 +92,7 @@ def request(verification, extensions=None):
     return {**options, "extensions": extensions} if extensions else options
 
 
-# Extension inputs of a registration. Values are in JSON.
+# The extension inputs of a registration, as JSON values.
 MAKE = {
     "credProps": {"credProps": True},
     "prf": {"prf": {}},
@@ -119,7 +119,7 @@ MAKE = {
         "minPinLength": True,
     },
 }
-# Of a sign-in with one credential of the key.
+# The extension inputs of a sign-in with one credential of the key.
 GET = {
     "prf": {"prf": {"eval": {"first": "AQ"}}},
     "prf, two": {"prf": {"eval": {"first": "AQ", "second": "Ag"}}},
@@ -134,7 +134,7 @@ REGISTERED = {"prf": {}, "largeBlob": {"support": "required"}, "credBlob": "AQID
 
 
 def cases(extensions):
-    """All of them. `extensions` are python-fido2's, to register with."""
+    """All ceremonies. `extensions` are the extension objects for python-fido2."""
     plain = {"with": extensions}
     for serve, pin in itertools.product(PROFILES, (None, PIN)):
         on = ("--profile", serve)

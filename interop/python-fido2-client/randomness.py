@@ -1,4 +1,4 @@
-"""What both clients have in place of randomness."""
+"""The fixed values that both clients use in place of randomness."""
 
 from cryptography.hazmat.primitives.asymmetric import ec
 

@@ -1,6 +1,6 @@
-"""Stands between a client and a key, and writes down what they say: CTAPHID messages, not reports.
+"""A proxy between a client and a key that records their messages: whole CTAPHID messages, not reports.
 
-It takes one client after the other, on a port of its own, and plugs the key in for each.
+It accepts one client after another on its own port, and plugs the key in for each.
 """
 
 import socket
@@ -13,7 +13,7 @@ INIT_PACKET = 0x80
 
 
 class Messages:
-    """Puts the reports of one end together to messages."""
+    """Assembles the reports of one end into messages."""
 
     def __init__(self, take):
         self._take = take
@@ -64,7 +64,7 @@ class Recorder:
 
     @staticmethod
     def _pump(source, sink, messages):
-        """Passes reports on until one end closes, and then tells the other."""
+        """Forwards reports until one end closes, and then closes the other."""
         source.settimeout(None)
         report = b""
         while part := source.recv(REPORT_LEN - len(report)):

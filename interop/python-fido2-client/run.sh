@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# python-fido2 2.2.1's `Fido2Client`, as it comes from PyPI, and ours are asked for the same ceremonies of the same virtual
-# key, with the same randomness. What they send has to be the same byte for byte, but for what deviations.py lists.
+# The unmodified `Fido2Client` of python-fido2 2.2.1 and our client perform the same ceremonies with the same virtual
+# key and the same randomness. Their messages must be equal byte for byte, except for the deviations in deviations.py.
 #
 # Needs: Rust, Python 3.10 or newer with venv, and PyPI once. Nothing else: no device, no privileges. Takes about two
-# minutes. Exit status: 0 if all is well, 77 where the library cannot be had.
+# minutes. Exit status: 0 if all checks pass, 77 if the library is not available.
 #
 #   KEYFOB        a keyfob to ask instead of the one that is built here
 #   KEYFOB_CACHE  where the Python environment is kept, ~/.cache/keyfob without it
 #
-# An argument is a part of the names of the ceremonies to compare.
+# With an argument, only the ceremonies whose names contain it are compared.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

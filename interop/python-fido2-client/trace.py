@@ -1,8 +1,8 @@
-"""What was said in a ceremony, with what is random taken out of it.
+"""The messages of a ceremony without their random parts.
 
-The keys of the clients are known, so everything that they encrypt is decrypted here, and every proof is verified. What is
-left does not depend on the key's randomness, which the two clients draw differently: a message more, and all that follows
-is another.
+The clients' keys are known, so everything that they encrypt is decrypted here, and every pinUvAuthParam is verified.
+The rest does not depend on the key's randomness, which differs as soon as one client sends one message more than the
+other.
 """
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -20,7 +20,7 @@ CTAPHID_CBOR = 0x10
 U2F = "U2F"  # in place of a command, with an APDU in place of the parameters
 PROVEN = b"proven"
 PROTOCOLS = {1: PinProtocolV1(), 2: PinProtocolV2()}
-# Where the proof and the number of its protocol are.
+# The members of pinUvAuthParam and pinUvAuthProtocol.
 PROOF = {MAKE: (8, 9), GET: (6, 7), LARGE_BLOBS: (5, 6)}
 
 
@@ -31,7 +31,7 @@ class Exchange:
         self.command, self.parameters, self.status, self.answer = command, parameters, status, answer
 
     def with_parameters(self, changed):
-        """The same with these parameters, those that are None left out."""
+        """This exchange with these parameters. Parameters that are None are removed."""
         parameters = {key: value for key, value in {**self.parameters, **changed}.items() if value is not None}
         return Exchange(self.command, parameters, self.status, self.answer)
 
@@ -56,7 +56,7 @@ class Exchange:
 
 
 class Reader:
-    """Reads what was recorded from the beginning, and learns secrets as they are made."""
+    """Reads the recorded messages in order and derives the secrets that they establish."""
 
     def __init__(self, ids):
         self._ids = ids
@@ -81,7 +81,7 @@ class Reader:
         return Exchange(command, parameters, response[0] if response else 0, answer)
 
     def _without_ids(self, request):
-        """A key handle holds a secret key, which is another one for every key where AWS-LC makes it."""
+        """A key handle contains a private key, which is always random if AWS-LC makes it."""
         for number, id in enumerate(self._ids):
             request = request.replace(id, bytes([number]) * len(id))
         return request
@@ -104,7 +104,7 @@ class Reader:
 
     def _proof(self, command, parameters):
         place, version = PROOF[command]
-        if not parameters.get(place):  # an empty one asks for a touch
+        if not parameters.get(place):  # an empty pinUvAuthParam asks for a touch
             return
         message = parameters[1 if command == MAKE else 2]
         if command == LARGE_BLOBS:
@@ -129,6 +129,6 @@ class Reader:
 
 
 def read(exchanges, ids):
-    """What was said to a key that has credentials with these ids."""
+    """The messages to a key that has credentials with these ids."""
     reader = Reader(ids)
     return [reader.read(*exchange) for exchange in exchanges]

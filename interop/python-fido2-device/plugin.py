@@ -1,8 +1,8 @@
-"""Plugs a virtual key into python-fido2's device tests, which are made for keys on USB and for people.
+"""Connects a virtual key to python-fido2's device tests, which expect a USB key and a person.
 
-The tests look for devices with three functions of `fido2.hid`; they are replaced before the tests' conftest takes them.
-For hands they have an option, `--controller`: a board that pulls plugs and touches keys when it is asked by HTTP. The
-plugin answers in the board's place. The tests stay as they are.
+The tests find devices with three functions of `fido2.hid`, which this plugin replaces before the tests' conftest
+imports them. In place of a person the tests can use `--controller`, a board that unplugs and touches keys on HTTP
+requests. This plugin answers those requests. The tests are unmodified.
 
 Options: `--keyfob PATH`; `--serve OPTION`, once for each option of `keyfob serve`; `--passes N`: fail if fewer tests
 pass; and `--repair`: after a test that failed, reset the key and set the suite's PIN again. Without it one failure between
@@ -20,7 +20,7 @@ from virtual_key import VirtualKey
 
 
 class Board:
-    """A virtual key in a socket that can be switched off. Each time it is switched on it has a new path, as on USB."""
+    """A virtual key that can be switched off and on. Each time it is switched on it has a new path, as on USB."""
 
     def __init__(self, key):
         self._key = key
@@ -54,8 +54,8 @@ class Board:
 
 
 def http_server(board):
-    """Serves `/usbN/power/on` and `/usbN/power/off`. Touches and fingers need no help: the key is served with `--touch auto` and
-    `--uv auto`."""
+    """Serves `/usbN/power/on` and `/usbN/power/off`. Touches and fingerprints need no requests, because the key is
+    served with `--touch auto` and `--uv auto`."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):

@@ -1,21 +1,22 @@
 #!/usr/bin/env bash
 # The device tests of python-fido2 2.2.1, from its source distribution, against `keyfob serve`.
 #
-# A gate: no test may fail, and at least as many have to pass as the file `passes` says. What is skipped, and why, is
-# counted at the end; the tests skip what getInfo does not name.
+# No test may fail, and at least as many must pass as the file `passes` says. The skipped tests are counted at the end
+# with their reasons; the tests skip features that are not in getInfo.
 #
-# The key answers as YubiKeys do (`--policy yubikey`), for these tests are made for them: before there is a PIN,
-# `test_set_and_reset` wants PIN_NOT_SET as the answer to getPINRetries, where the strict key tells their number. With
-# `--policy strict` that test fails for each protocol, and leaves the key without the PIN that the tests behind it need;
-# see `--repair` in plugin.py. The attestation has a certificate, for the tests that compare it with an enterprise's.
-# The key has a fingerprint sensor that sees the right finger at once.
+# The key answers as YubiKeys do (`--policy yubikey`), because these tests are written for them: before a PIN is set,
+# `test_set_and_reset` expects PIN_NOT_SET as the answer to getPINRetries, while the strict key returns their number.
+# With `--policy strict` that test fails for each protocol and leaves the key without the PIN that later tests need; see
+# `--repair` in plugin.py. The key attests with a certificate, for the tests that compare it with enterprise
+# attestation. It has a fingerprint sensor that always sees an enrolled finger.
 #
-# Needs: Rust, a C compiler for RS256 and PS256 (8 of the tests), Python 3.10 or newer with venv, and PyPI once. Nothing else: no device, no privileges.
+# Needs: Rust, a C compiler for RS256 and PS256 (8 of the tests), Python 3.10 or newer with venv, and PyPI once. It
+# needs no device and no privileges.
 #
 #   KEYFOB        a keyfob to test instead of the one that is built here
 #   KEYFOB_CACHE  where the Python environment is kept, ~/.cache/keyfob without it
 #
-# Arguments go to pytest: `--repair`, `-k NAME`. With any, the number of passes does not matter.
+# Arguments are passed to pytest: `--repair`, `-k NAME`. With arguments, the number of passes is not checked.
 set -euo pipefail
 
 fido2=2.2.1

@@ -33,7 +33,7 @@ def descriptor(credential_id):
 
 
 def relying_party(attestation, *algorithms):
-    """The library's relying party, which insists on this kind of attestation."""
+    """The library's relying party, which requires this kind of attestation."""
 
     def verify_attestation(attestation_object, client_data_hash):
         fmt, kind = ATTESTATIONS[attestation]
@@ -59,7 +59,7 @@ def flips(data):
 
 
 def refused(verify, *parts):
-    """Fails unless the relying party refuses these parts, whatever it says why."""
+    """Fails unless the relying party refuses these parts, for any reason."""
     try:
         verify(*parts)
     except Exception:  # noqa: BLE001 - the same parts were accepted without the flipped bit a moment ago
@@ -77,8 +77,8 @@ def refuses_flipped_registrations(server, state, response):
 
     verify(client_data, auth_data, statement)
     if fmt == "none":
-        # Nothing is signed. What the relying party compares: the RP ID's hash and the flags UP and UV in authData;
-        # type, challenge and origin in the client data; the empty statement.
+        # Nothing is signed. The relying party compares the RP ID's hash and the flags UP and UV in authData; type,
+        # challenge and origin in the client data; and the empty statement.
         for flipped in flips(auth_data[:32]):
             refused(verify, client_data, flipped + auth_data[32:], statement)
         flags = [1] + [4] * (state["user_verification"] == "required")
@@ -99,7 +99,7 @@ def refuses_flipped_registrations(server, state, response):
         refused(verify, client_data, auth_data, {**statement, "sig": flipped})
 
 
-@check("the virtual key's root vouches for the certificate, to the last bit", "--attestation", "certified")
+@check("the virtual key's root signed the certificate, and any flipped bit is refused", "--attestation", "certified")
 def _(key):
     server = relying_party("certified", ES256.ALGORITHM)
     made, state, response = register(server, ThroughClient(key.plug_in(), None), account(1))
@@ -144,7 +144,7 @@ def ceremony(attestation, algorithm, discoverable, pin, protocol):
         device = key.plug_in()
         if pin:
             ClientPin(Ctap2(device), protocol).set_pin(pin)
-        # "preferred" is not checked: the library refuses it on a key without a PIN, by its authors' choice.
+        # "preferred" is not checked, because the library refuses it on a key without a PIN.
         verification = "required" if pin else "discouraged"
         # Without a PIN the protocol does not matter, and with protocol two the library's client negotiates it itself.
         v1 = protocol and protocol.VERSION == 1
@@ -188,7 +188,7 @@ for _attestation, _algorithm, _discoverable, (_pin, _protocol) in product(
     )(ceremony(_attestation, _algorithm.ALGORITHM, _discoverable, _pin, _protocol))
 
 
-@check("an excluded credential makes the key ineligible, also behind a list that takes two requests")
+@check("an excluded credential makes the key ineligible, also in a list that takes two requests")
 def _(key):
     device = key.plug_in()
     server = relying_party("own", ES256.ALGORITHM)
@@ -244,7 +244,7 @@ def _(key):
 
     assertions = sign_in(None)
     equal([entry.number_of_credentials for entry in assertions], [3, None, None])
-    # Names are for verified users only.
+    # Names are returned only to verified users.
     equal([dict(entry.user) for entry in assertions], [{"id": account(each)["id"]} for each in (3, 2, 1)])
     ClientPin(Ctap2(device)).set_pin(PIN)
     equal([dict(entry.user) for entry in sign_in(PIN)], [account(each) for each in (3, 2, 1)])
@@ -264,7 +264,7 @@ def _(key):
     equal(server.authenticate_complete(state, [old, new], response), new)
 
 
-@check("an algorithm that the key does not have is unsupported, an unknown one in the list is passed over")
+@check("an algorithm that the key does not have is unsupported, an unknown one in the list is skipped")
 def _(key):
     device = key.plug_in()
     route = ThroughClient(device, None)
@@ -276,7 +276,7 @@ def _(key):
     equal(made.credential_data.public_key[3], EdDSA.ALGORITHM)
 
 
-@check("behind a PIN, a credential that is not discoverable can do without it, and no other can")
+@check("with a PIN set, only a non-discoverable credential can be registered without it")
 def _(key):
     device = key.plug_in()
     server = relying_party("own", ES256.ALGORITHM)

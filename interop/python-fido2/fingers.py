@@ -60,7 +60,7 @@ def _(key):
     server.authenticate_complete(state, [made.credential_data], response)
 
 
-@check("a poor sample is told, and a finger that is not enrolled never verifies", "--uv", "mismatch")
+@check("a poor sample is reported, and a finger that is not enrolled never verifies", "--uv", "mismatch")
 def _(key):
     ctap2 = with_pin(key)
     context = enrolment(ctap2).enroll()

@@ -10,7 +10,7 @@ from runner import answers, check, equal
 
 ES256 = [{"type": "public-key", "alg": -7}]
 USER = {"id": b"user", "name": "user"}
-# Seconds after plugging in: CTAP 2.3 §6.6.
+# How many seconds after plugging in a reset is allowed: CTAP 2.3 §6.6.
 RESET_WINDOW = 10
 
 RIGHT, WRONG, NEW = "right-1234", "wrong-1234", "new-🔑-1234"
@@ -110,14 +110,14 @@ def _(plug_in):
             register(token)
     token = pin.get_pin_token(RIGHT, make, RP["id"])
     register(token)
-    # With one touch a token is used up.
+    # One touch uses up a token.
     with answers(CtapError.ERR.PIN_AUTH_INVALID):
         register(token)
     token = pin.get_pin_token(RIGHT, make, RP["id"])
     pin = plug_in()
     with answers(CtapError.ERR.PIN_AUTH_INVALID):
         register(token)
-    # And none at all is not enough for a discoverable credential.
+    # Without a token, a discoverable credential is refused.
     with answers(CtapError.ERR.PUAT_REQUIRED):
         pin.ctap.make_credential(bytes(32), RP, USER, ES256, options={"rk": True})
 

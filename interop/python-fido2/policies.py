@@ -1,4 +1,4 @@
-"""What the policies answer where versions 2.0 and 2.3 differ, as docs/policies.md has it."""
+"""The answers of the policies where versions 2.0 and 2.3 differ, as listed in docs/policies.md."""
 
 from fido2.ctap import CtapError
 from fido2.ctap2 import Ctap2, CredentialManagement
@@ -46,7 +46,7 @@ def sign_in(ctap, **members):
 
 
 def legacy_token(pin):
-    """getPinToken, which the library only sends to keys without permissions."""
+    """getPinToken, which the library sends only to keys without token permissions."""
     key_agreement, shared = pin._get_shared_secret()
     pin_hash_enc = pin.protocol.encrypt(shared, sha256(PIN.encode())[:16])
     response = pin.ctap.client_pin(1, GET_PIN_TOKEN, key_agreement=key_agreement, pin_hash_enc=pin_hash_enc)

@@ -1,7 +1,7 @@
-"""Two ways through python-fido2 to a credential and a signature, with one interface.
+"""Two ways to use python-fido2 for a registration and a sign-in, with one interface.
 
-`ThroughClient` is what applications use: `Fido2Client`. It always takes the newest PIN/UV auth protocol that both sides
-know. `ThroughCtap` sends the commands itself, so that protocol one can be chosen.
+`ThroughClient` uses `Fido2Client`, as applications do. It always takes the newest PIN/UV auth protocol that both sides
+support. `ThroughCtap` sends the commands itself, so that protocol one can be chosen.
 """
 
 from fido2.client import DefaultClientDataCollector, Fido2Client, UserInteraction
@@ -21,7 +21,7 @@ ORIGIN = "https://example.com"
 
 
 class User(UserInteraction):
-    """Knows a PIN, and does something when the key waits for a touch."""
+    """A user who knows a PIN and acts when the key waits for a touch."""
 
     def __init__(self, pin=None, when_touch_is_needed=lambda: None):
         self.pin = pin

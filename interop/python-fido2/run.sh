@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# python-fido2 2.2.1, as it comes from PyPI, against `keyfob serve`.
+# The unmodified python-fido2 2.2.1 from PyPI against `keyfob serve`.
 #
-# Needs: Rust, Python 3.10 or newer with venv, and PyPI once. Nothing else: no device, no privileges.
-# Takes half a minute, and the first time a build of keyfob. One line a check; exit status 0 if all passed, 77 where the
-# library cannot be had.
+# Needs: Rust, Python 3.10 or newer with venv, and PyPI once. Nothing else: no device, no privileges. Takes half a
+# minute, and the first time also a build of keyfob. Prints one line per check. Exit status: 0 if all checks pass, 77 if
+# the library is not available.
 #
 #   KEYFOB        a keyfob to test instead of the one that is built here
 #   KEYFOB_CACHE  where the Python environment is kept, ~/.cache/keyfob without it

@@ -23,7 +23,7 @@ def check(name, *options):
 
 
 def run(keyfob):
-    """Runs every check against a key of its own. Returns the number of those that failed."""
+    """Runs every check against its own key. Returns the number of failed checks."""
     failed = 0
     for name, options, function in _checks:
         start = time.monotonic()

@@ -1,7 +1,7 @@
-"""A virtual key on a TCP socket, as python-fido2's HID layer sees it.
+"""A virtual key on a TCP socket for python-fido2's HID layer.
 
-The library leaves the way to the device open: a `CtapHidConnection` reads and writes reports. Here a report is 64 bytes
-on a socket, without a report id. Connecting plugs the key in, closing unplugs it.
+The library's `CtapHidConnection` is an interface that reads and writes reports. Here it sends 64-byte reports without a
+report id over a socket. Connecting plugs the key in, closing unplugs it.
 """
 
 import socket
@@ -10,8 +10,8 @@ from fido2.hid import CtapHidDevice
 from fido2.hid.base import CtapHidConnection, HidDescriptor
 
 REPORT_LEN = 64
-# Seconds. The key shows itself every 100 ms while it works; a silence of this length is a fault, and must not hang a
-# run.
+# Seconds. The key sends a keep-alive every 100 ms while it works, so a silence of this length is a failure, and the run
+# must not hang.
 SILENCE = 20
 
 
@@ -37,7 +37,7 @@ class TcpConnection(CtapHidConnection):
 
 
 def descriptor(host, port):
-    """What a descriptor of a USB key would say."""
+    """The descriptor that a USB key would have."""
     return HidDescriptor(f"tcp:{host}:{port}", 0, 0, REPORT_LEN, REPORT_LEN, "keyfob", None)
 
 

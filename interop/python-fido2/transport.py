@@ -16,10 +16,10 @@ EDDSA = {"type": "public-key", "alg": -8}
 USER = {"id": b"user", "name": "user"}
 
 
-@check("getInfo is canonical and says what the key can do")
+@check("getInfo is canonical and lists the key's capabilities")
 def _(key):
     device = key.plug_in()
-    # By default the library refuses a response that it would have encoded otherwise.
+    # By default the library refuses a response that it would have encoded differently.
     info = Ctap2(device, strict_cbor=True).info
     equal(bytes(info.aaguid)[:6], b"keyfob")
     for option, value in {"rk": True, "clientPin": False, "pinUvAuthToken": True, "makeCredUvNotRqd": True}.items():
@@ -41,7 +41,7 @@ def _(key):
     equal(device.ping(b"still here"), b"still here")
 
 
-@check("WINK is answered; LOCK, where it is known, keeps another channel out until it ends", "--lock")
+@check("WINK is answered; LOCK, if it is supported, locks out another channel until it ends", "--lock")
 def _(key):
     device = key.plug_in()
     device.wink()
@@ -60,7 +60,7 @@ def _(key):
         device.lock(11)
 
 
-@check("a key that is strict about channels takes those that it gave out, and no other", "--strict-channels")
+@check("a key that is strict about channels accepts only allocated ones", "--strict-channels")
 def _(key):
     device = key.plug_in()
     Ctap2(device).make_credential(bytes(32), RP, USER, [ES256])
@@ -78,7 +78,7 @@ def _(key):
     Ctap2(key.plug_in()).get_assertion(RP["id"], bytes(32)).verify(bytes(32), credential.public_key)
 
 
-@check("a client that unplugs in the middle of a request or a report leaves a key that works")
+@check("the key works after a client has unplugged in the middle of a request or a report")
 def _(key):
     for request in (b"\x04", b"\x01" + bytes(3000)):
         device = key.plug_in()
@@ -88,7 +88,7 @@ def _(key):
         Ctap2(key.plug_in())
 
 
-@check("selection, by the command and as the client does it")
+@check("selection, with the command and with the client")
 def _(key):
     device = key.plug_in()
     for pin in (None, "1234"):
@@ -103,7 +103,7 @@ def options():
     return relying_party("own", ES256["alg"]).register_begin(account(1), user_verification="discouraged")[0].public_key
 
 
-@check("who declines to touch is told so", "--touch", "deny")
+@check("a user who declines to touch gets OPERATION_DENIED", "--touch", "deny")
 def _(key):
     device = key.plug_in()
     with client_fails(ClientError.ERR.BAD_REQUEST, CtapError.ERR.OPERATION_DENIED):
@@ -133,13 +133,13 @@ def _(key):
         client(device, User(None, lambda: key.answer_touch(False))).make_credential(options())
 
 
-@check("a request that waits for a touch can be cancelled, and the key goes on", "--touch", "prompt")
+@check("a request that waits for a touch can be cancelled, and the key then works", "--touch", "prompt")
 def _(key):
     device = key.plug_in()
 
     def cancelled(run):
         event = Event()
-        # What the client of a person does who gives up: first the prompt, a moment later the event.
+        # When a person gives up, the client first shows the prompt, and sets the event a moment later.
         run(User(None, lambda: Timer(0.25, event.set).start()), event)
 
     def register(user, event):
@@ -156,7 +156,7 @@ def _(key):
 
     for run in (register, select, reset):
         cancelled(run)
-    # The timeout that a relying party sets is an event too.
+    # The timeout of a relying party is also an event.
     with client_fails(ClientError.ERR.TIMEOUT, CtapError.ERR.KEEPALIVE_CANCEL):
         client(device, User()).make_credential({**dict(options()), "timeout": 300})
     # An event that is set before the request is sent.
@@ -168,7 +168,7 @@ def _(key):
 
 
 def touch_after(key, asked):
-    """Touches at the question that comes after `asked` others, whose prompts nobody read."""
+    """Touches at the question that comes after `asked` other questions, whose prompts were not read."""
 
     def touch():
         for _ in range(asked):
@@ -178,7 +178,7 @@ def touch_after(key, asked):
     return touch
 
 
-# Requests as bytes, and what the key answers (CTAP 2.3 §8.1; INVALID_CBOR covers everything that is not canonical).
+# Requests as bytes, and the key's answers (CTAP 2.3 §8.1; INVALID_CBOR covers everything that is not canonical).
 MALFORMED = {
     "an unknown command": ("3f", "INVALID_COMMAND"),
     "a vendor command": ("bf", "INVALID_COMMAND"),
@@ -206,7 +206,7 @@ MALFORMED = {
 @check("malformed requests are answered with the standard's status")
 def _(key):
     device = key.plug_in()
-    # Not even a command byte: CTAPHID's own error.
+    # Without a command byte the answer is an error of CTAPHID.
     with answers(CtapError.ERR.INVALID_LENGTH):
         device.call(CTAPHID.CBOR, b"")
     wrong = {}

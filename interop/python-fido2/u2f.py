@@ -1,4 +1,4 @@
-"""U2F with the library's Ctap1: registration, signing in, key handles that CTAP2 knows too."""
+"""U2F with the library's Ctap1: registration, sign-in, and key handles that also work with CTAP2."""
 
 import time
 from hashlib import sha256
@@ -17,7 +17,7 @@ APPLICATION = sha256(RP["id"].encode()).digest()
 
 
 def polled(request):
-    """What the clients of U2F do: ask until the user has touched."""
+    """Repeats a request until the user has touched the key, as U2F clients do."""
     for _ in range(20):
         try:
             return request()

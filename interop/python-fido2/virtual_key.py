@@ -1,4 +1,4 @@
-"""`keyfob serve` as a process of its own, for as long as a `with` block lasts."""
+"""`keyfob serve` in its own process, for the duration of a `with` block."""
 
 import re
 import subprocess
@@ -30,7 +30,8 @@ class VirtualKey:
         self._process.stdout.close()
 
     def plug_in(self):
-        """Unplugs the key, if it is plugged in, and plugs it in: a power cycle. One client holds it at a time."""
+        """Unplugs the key if it is plugged in, and plugs it in again: a power cycle. Only one client can be plugged in
+        at a time."""
         if self._device:
             self._device.close()
         self._device = open_device(*self.address)

@@ -21,7 +21,7 @@ PATIENCE = 120  # seconds; a loaded machine is slow to start a browser
 
 
 class Page:
-    """The page, used as a person does: by labels and names of buttons."""
+    """The page, used as a person uses it: by labels and button names."""
 
     def __init__(self, server):
         options = webdriver.ChromeOptions()
@@ -35,7 +35,7 @@ class Page:
         self.authenticator = None
 
     def plug_in(self, **options):
-        """A new authenticator in place of the last one."""
+        """Replaces the authenticator by a new one."""
         if self.authenticator:
             self.driver.execute_cdp_cmd("WebAuthn.removeVirtualAuthenticator", {"authenticatorId": self.authenticator})
         options = {"protocol": "ctap2", "ctap2Version": "ctap2_1", "transport": "usb", "hasResidentKey": True,
@@ -48,7 +48,7 @@ class Page:
         return self.driver.execute_cdp_cmd(f"WebAuthn.{command}", parameters)
 
     def open(self):
-        """A visitor whom the page has never seen."""
+        """Opens the page as a new visitor."""
         self.driver.delete_all_cookies()
         self.driver.get(self._url)
         self.wait(lambda: self.shown("outside"))
@@ -63,7 +63,7 @@ class Page:
         return self.element(name).is_displayed()
 
     def press(self, button):
-        """Presses a button and waits for what the page says."""
+        """Presses a button and waits for the page's message."""
         if isinstance(button, str):
             button = self.element(button)
         button.click()
@@ -93,14 +93,14 @@ class Page:
         return self.press("sign-in")
 
     def keys(self):
-        """What the page says of each key."""
+        """The page's text for each key."""
         items = self.driver.find_elements(By.CSS_SELECTOR, "#keys li")
         return [dict(zip([term.text for term in item.find_elements(By.TAG_NAME, "dt")],
                          [value.text for value in item.find_elements(By.TAG_NAME, "dd")])) for item in items]
 
 
 def ceremonies(page, algorithm):
-    """Creates an account, looks at the key, signs in with and without a name."""
+    """Creates an account, checks the listed key, and signs in with and without a name."""
     name = f"user of {algorithm}"
     page.plug_in()
     said = page.create(name, algorithm=algorithm, attestation="direct")
@@ -118,8 +118,8 @@ def ceremonies(page, algorithm):
 
 
 def refusals(page, name):
-    """Answers that a browser gives only when its authenticator is told to."""
-    # The word for an assertion, and the server's sentence.
+    """Responses that a browser gives only when its virtual authenticator is configured so."""
+    # The configured property, and the server's message.
     for bits, choices, sentence in (
         ({"isBogusSignature": True}, {}, "the signature does not verify"),
         ({"isBadUP": True}, {}, "the user was not present"),
@@ -182,7 +182,7 @@ def account(page):
 
 
 def accessible(page):
-    """What a keyboard and a screen reader need."""
+    """Checks the page for keyboards and screen readers."""
     page.open()
     nameless = page.driver.execute_script("""
         return [...document.querySelectorAll('button, input, select, a')]

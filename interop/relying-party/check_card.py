@@ -8,7 +8,7 @@ from server import KEYFOB_RP, Backend, Key, Server, check
 
 
 def run(*arguments):
-    """What the command prints: one JSON object a ceremony."""
+    """The command's output: one JSON object per ceremony."""
     done = subprocess.run([KEYFOB_RP, *arguments], capture_output=True, text=True, timeout=60)
     answers, decoder, text = [], json.JSONDecoder(), done.stdout.strip()
     while text:

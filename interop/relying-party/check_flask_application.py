@@ -1,4 +1,5 @@
-"""The Flask application of flask_application.py and `keyfob-rp backend`, each before the server: backend-proxied."""
+"""The backend-proxied pattern: the Flask application of flask_application.py and `keyfob-rp backend`, each in front of
+the server."""
 
 import logging
 import threading
@@ -53,11 +54,11 @@ with Server() as server, Key() as key:
     token = done.json()["session"]
     me = lambda token: requests.get(base + "/me", headers={"Authorization": f"Bearer {token}"}, timeout=30)  # noqa: E731
     check("Flask: its own session says who signed in", me(token).json()["username"] == "Flask", me(token).text)
-    check("Flask: a made-up session is nobody", me("x").status_code == 401)
+    check("Flask: an invented session is refused", me("x").status_code == 401)
     requests.post(base + "/sign-out", headers={"Authorization": f"Bearer {token}"}, timeout=30)
     check("Flask: signing out ends the session", me(token).status_code == 401)
     http.shutdown()
 
-# The server is gone.
+# The server has been stopped.
 answer = application.test_client().post("/fido/register", json={"operation": "register", "username": "alice"})
 check(f"Flask: a server that is gone is told: {answer.json['errorMessage']}", answer.status_code == 502, answer.text)

@@ -6,7 +6,7 @@ import pathlib
 
 from server import Server, check
 
-# The sample stands in the document that the project keeps beside its sources.
+# The sample is in a document that the project keeps outside its repository.
 DOCUMENT = pathlib.Path(__file__).parents[3] / "shared/seeds/002_9c85245ef1a324bf.txt"
 ADDRESS = "https://fido.example.com"
 
@@ -23,7 +23,7 @@ for options in [], ["--arculus-compat"]:
         program = {}
         exec(compile(sample.replace(ADDRESS, server.url), DOCUMENT.name, "exec"), program)
         answers = {}
-        # It prints what `.json()` gives it, and stops with an exception where there is no JSON or no challenge.
+        # The sample prints the result of `.json()`, and stops with an exception if there is no JSON or no challenge.
         for function, word in (("register_user", "Registration:"), ("authenticate_user", "Authentication:")):
             with contextlib.redirect_stdout(io.StringIO()) as output:
                 program[function]()

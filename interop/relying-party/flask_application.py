@@ -19,7 +19,7 @@ SESSION = 12 * 60 * 60  # seconds that a session of this backend lasts
 
 
 class FidoError(Exception):
-    """What went wrong, as it is told to the app."""
+    """An error with the message for the app."""
 
     def __init__(self, status, message, body=None):
         super().__init__(message)
@@ -28,7 +28,7 @@ class FidoError(Exception):
 
 
 class FidoServer:
-    """The FIDO server's REST API. Keeps nothing: every call brings its cookies and gives them back."""
+    """The FIDO server's REST API. It is stateless: every call takes cookies and returns them."""
 
     def __init__(self, url):
         self._url = url.rstrip("/")
@@ -57,7 +57,7 @@ class FidoServer:
 
 
 class Sessions:
-    """Who has signed in: random names, kept in this process."""
+    """The sessions of users who are signed in: random tokens, kept in this process."""
 
     def __init__(self):
         self._sessions = {}
@@ -82,7 +82,7 @@ class Sessions:
 
 
 def member(body, name, kind=str):
-    """A member of a request that must be there."""
+    """A required member of a request."""
     value = body.get(name)
     if not isinstance(value, kind) or not value:
         raise FidoError(400, f"{name} is missing, or not what it should be")
@@ -90,7 +90,7 @@ def member(body, name, kind=str):
 
 
 def application(fido_server_url):
-    """The application, before the FIDO server at this address."""
+    """The application in front of the FIDO server at this address."""
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
     server, sessions = FidoServer(fido_server_url), Sessions()
@@ -128,7 +128,7 @@ def application(fido_server_url):
             case "authenticateComplete":
                 answer = server.complete_authentication(member(content, "cardResponseData", dict),
                                                         member(content, "cookies", dict))
-                # The server says who it was; what the app says is not asked.
+                # The user name comes from the server's answer, not from the app.
                 return {**answer, "session": sessions.open(answer["username"])}
         raise FidoError(400, "operation is none of this path")
 

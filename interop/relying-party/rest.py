@@ -29,7 +29,7 @@ class FidoKey:
         self._device = open_device("127.0.0.1", key.port)
         ctap = Ctap2(self._device)
         if not ctap.info.options["clientPin"]:
-            ClientPin(ctap).set_pin(PIN)  # without one, this client refuses where verification is preferred
+            ClientPin(ctap).set_pin(PIN)  # without a PIN, this client refuses "preferred" user verification
         self._client = Fido2Client(self._device, DefaultClientDataCollector(origin), User())
 
     def create(self, options):
@@ -45,12 +45,12 @@ class FidoKey:
 
 
 def strip(options):
-    """Without what only the API has."""
+    """The options without the members that only the API has."""
     return {name: value for name, value in options.items() if name not in ("status", "errorMessage", "cookies")}
 
 
 def changed(credential, **members):
-    """A credential with other members in its response."""
+    """A credential with changed members in its response."""
     return {**credential, "response": {**credential["response"], **members}}
 
 

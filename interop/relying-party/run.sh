@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Clients that others wrote against `keyfob-rp serve`: the document's Python sample, python-fido2's client, our own with a
-# card like the document's, a Flask application before the server, and headless Chromium with its own virtual authenticator on the page.
+# Clients from other projects against `keyfob-rp serve`: the document's Python sample, python-fido2's client, our own
+# client with a card like the document's, a Flask application in front of the server, and headless Chromium with its own
+# virtual authenticator on the page.
 #
-# Needs: Rust, Python 3.10 or newer with venv, PyPI once, and for the browser Debian's chromium and chromium-driver, which
-# it installs where it may. One line a check; exit status 0 if all passed.
+# Needs: Rust, Python 3.10 or newer with venv, PyPI once, and for the browser Debian's chromium and chromium-driver,
+# which this script installs if it may. Prints one line per check. Exit status: 0 if all checks pass.
 #
 #   KEYFOB_RP     a keyfob-rp to test instead of the one that is built here
 #   KEYFOB        the same for keyfob

@@ -1,4 +1,4 @@
-"""`keyfob-rp` and `keyfob` as processes of their own, for as long as a `with` block lasts."""
+"""`keyfob-rp` and `keyfob` in their own processes, for the duration of a `with` block."""
 
 import re
 import subprocess
@@ -9,7 +9,7 @@ KEYFOB_RP, KEYFOB = sys.argv[1:3]
 
 
 class Process:
-    """A command that says on its first line where it listens."""
+    """A command whose first line of output is the address where it listens."""
 
     def __init__(self, *command):
         self._command = command
@@ -33,7 +33,7 @@ class Process:
 
 
 class Server(Process):
-    """The FIDO server, with a database that goes away with it."""
+    """The FIDO server, with a temporary database."""
 
     def __init__(self, *options):
         self._folder = tempfile.TemporaryDirectory()
@@ -58,7 +58,7 @@ class Key(Process):
 
 
 def check(what, holds, detail=""):
-    """One line a check; the first that fails ends the run."""
+    """Prints one line per check. The first failure ends the run."""
     print(f"{'ok' if holds else 'FAILED'}  {what}", flush=True)
     if not holds:
         sys.exit(f"failed: {what}: {detail}")

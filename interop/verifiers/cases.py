@@ -1,4 +1,4 @@
-"""Registrations and sign-ins with a virtual key, for others to judge, and where one bit is to be flipped in them."""
+"""Registrations and sign-ins with a virtual key for the verifiers, and the bits to flip in them."""
 
 import json
 import pathlib
@@ -21,18 +21,18 @@ from virtual_key import VirtualKey
 PIN = "a1b2c3d4"
 CERTIFICATES = pathlib.Path(__file__).parents[2] / "soft-authenticator/src/devices/attestation"
 ROOT = CERTIFICATES / "root.der"
-# Bytes. Divisible by 3, so that base64url leaves no bit over that could be flipped without changing the challenge.
+# Bytes. Divisible by 3, so that base64url has no unused bit, which could be flipped without changing the challenge.
 CHALLENGE = 33
-# Their signatures are DER: a sequence of two integers. ES256, ES384, ES512, ES256K, ESP256, ESP384, ESP512.
+# Algorithms whose signatures are DER, a sequence of two integers: ES256, ES384, ES512, ES256K, ESP256, ESP384, ESP512.
 ECDSA = {-7, -35, -36, -47, -9, -51, -52}
 IN_DER_HEADS = ", DER heads"
-# What is longer than this, in bytes, is flipped in one of so many bytes only: keys and signatures of ML-DSA. Odd, so
-# that each of the eight bits has its turn.
+# In values of more than LONG bytes, keys and signatures of ML-DSA, a bit is flipped only in every STEP-th byte. STEP is
+# odd, so that each of the eight bits is used.
 LONG, STEP = 1024, 13
 
 
 def attestations(keyfob):
-    """What `keyfob serve --attestation` takes."""
+    """The values of `keyfob serve --attestation`."""
     usage = subprocess.run([keyfob, "serve", "--help"], capture_output=True, text=True, check=True).stdout
     _, _, usage = usage.partition("--attestation")
     listed = re.search(r"Possible values:\n((?:\s+- .*\n)+)", usage)
@@ -43,7 +43,8 @@ def attestations(keyfob):
 
 
 def cases(keyfob, every_bit, serve):
-    """One case for each attestation and algorithm, one for enterprises, and one for U2F where the key speaks it."""
+    """One case for each attestation and algorithm, one for enterprise attestation, and one for U2F if the key supports
+    it."""
     options = {attestation: ["--attestation", attestation] for attestation in attestations(keyfob)}
     if not any(option.startswith("--profile") for option in serve):
         options["enterprise"] = ["--enterprise", RP["id"]]
@@ -60,7 +61,7 @@ def cases(keyfob, every_bit, serve):
                 enable_enterprise_attestation(Ctap2(device))
             route = ThroughClient(device, PIN if verified else None)
             for entry in info.algorithms:
-                # U2F has no other algorithm; an enterprise's certificate is the same for all.
+                # U2F has only ES256; for enterprise attestation, one algorithm is enough.
                 if attestation in ("fido-u2f", "enterprise") and entry["alg"] != -7:
                     continue
                 name = CoseKey.for_alg(entry["alg"]).__name__
@@ -111,10 +112,10 @@ def case(name, attestation, every_bit, verified, route, algorithm):
 
 
 def flips(algorithm, made, got, every_bit, verified):
-    """Where a bit is flipped, and in which part: [ceremony, member of the response, byte, mask, part]."""
+    """The bits to flip: [ceremony, member of the response, byte, mask, part]."""
 
     def bits(ceremony, member, data, value, part, heads=(), allowed=0xFF):
-        """In the places of `value`, which is somewhere in `data`, the bytes of this member."""
+        """The bits in the bytes of `value`, a part of `data`, which are the bytes of this member."""
         if data.count(value) != 1:
             raise RuntimeError(f"{part} is {data.count(value)} times in {member}")
         start = data.index(value)
@@ -138,8 +139,8 @@ def flips(algorithm, made, got, every_bit, verified):
         return [["registration", "attestationObject", place, flag, "authData"] for flag in flags]
 
     if decoded["fmt"] == "none":
-        # Nothing is signed. What a relying party compares: type, challenge and origin, which is the same in either
-        # case; the RP ID's hash, UP and UV.
+        # Nothing is signed. A relying party compares type, challenge and origin, where upper and lower case are equal;
+        # the RP ID's hash, UP and UV.
         parsed = json.loads(client_data)
         yield from in_client_data(parsed["type"].encode())
         yield from in_client_data(parsed["challenge"].encode())
@@ -170,7 +171,7 @@ def flips(algorithm, made, got, every_bit, verified):
 
 
 def der_heads(der, start=0, end=None):
-    """Where DER says how it is encoded: places of tags and lengths, and of the number of a bit string's unused bits."""
+    """The places of DER tags and lengths, and of the number of unused bits in a bit string."""
     end = len(der) if end is None else end
     while start < end:
         tag, length = der[start], der[start + 1]
@@ -188,7 +189,7 @@ def der_heads(der, start=0, end=None):
 
 
 class ThroughU2f:
-    """As a client does it with a key that speaks U2F only."""
+    """Registers and signs in as a client does with a U2F-only key."""
 
     def __init__(self, device):
         self._ctap = Ctap1(device)
@@ -211,7 +212,7 @@ class ThroughU2f:
 
     @staticmethod
     def _touched(command, *arguments):
-        """Asks until the key has been touched, for a few seconds."""
+        """Repeats a request for a few seconds until the key was touched."""
         for _ in range(50):
             try:
                 return command(*arguments)
@@ -219,4 +220,4 @@ class ThroughU2f:
                 if error.code != APDU.USE_NOT_SATISFIED:
                     raise
                 time.sleep(0.1)
-        raise RuntimeError("nobody touched the key")
+        raise RuntimeError("the key was not touched")

@@ -1,4 +1,5 @@
-"""Has every library judge every case, and prints a table. Usage: check.py PATH-TO-KEYFOB [--every-bit] [SERVE OPTION]..."""
+"""Runs every case through every library and prints a table. Usage: check.py PATH-TO-KEYFOB [--every-bit] [SERVE
+OPTION]..."""
 
 import json
 import os
@@ -24,7 +25,7 @@ JUDGES = {
     ),
 }
 
-# What a library does not verify, by algorithm: what it says then, and why. Any other refusal is a failure.
+# The algorithms that a library does not verify: its message, and the reason. Any other refusal is a failure.
 NOT_LISTED = ("Unsupported credential public key alg", "its list of COSE algorithms does not have it")
 NO_ML_DSA = ("does not support use of ML-DSA", "Web Cryptography has it from Node 24 on")
 UNSUPPORTED = {
@@ -38,8 +39,8 @@ UNSUPPORTED = {
     },
 }
 
-# Flips in heads of DER that a library accepts, and that change no value: parts, and why. In any other library, and in any
-# other place, an accepted flip is a failure.
+# Flipped bits that a library accepts because they are in DER heads and change no value: the parts, and the reason. Any
+# other accepted flip is a failure.
 LENIENT = {
     "fido2.server": ("attStmt.x5c" + IN_DER_HEADS, "it passes over the unused bits of a certificate's signature"),
     "@simplewebauthn/server": (IN_DER_HEADS, "its parser passes over classes, lengths and unused bits that do not fit"),
@@ -47,7 +48,7 @@ LENIENT = {
 
 
 def verdicts(command, judged):
-    """What a judge says to every case, in their order."""
+    """The verdicts of a library on all cases, in order."""
     rp = {"id": RP["id"], "origin": ORIGIN, "root": websafe_encode(ROOT.read_bytes()), "cases": judged}
     done = subprocess.run(command, input=json.dumps(rp), stdout=subprocess.PIPE, text=True, check=True)
     lines = [json.loads(line) for line in done.stdout.splitlines()]

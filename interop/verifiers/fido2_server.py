@@ -9,9 +9,10 @@ from fido2.server import Fido2Server
 from fido2.utils import websafe_decode
 from judge import judge
 
-warnings.simplefilter("ignore")  # some flips make a certificate that only its parser minds
+warnings.simplefilter("ignore")  # some flips make a certificate about which only the parser warns
 
-# The library asks for the types of its classes each time it reads a response: four fifths of the time here.
+# The library determines the types of its classes each time it reads a response, which takes four fifths of the time
+# here.
 fido2.utils.get_type_hints = functools.cache(fido2.utils.get_type_hints)
 
 

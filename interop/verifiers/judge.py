@@ -1,4 +1,4 @@
-"""What the two judges in Python share. simplewebauthn.mjs does the same in JavaScript.
+"""Common code of the two verifiers in Python. simplewebauthn.mjs does the same in JavaScript.
 
 A judge reads one object with all cases from its standard input, and writes one line for each: null or why the case is
 not verified, and which flips are accepted.
@@ -18,7 +18,7 @@ def judge(register, authenticate):
         try:
             registered = register(case, rp)
             authenticate(case, rp, registered)
-        except Exception as error:  # noqa: BLE001 - whatever a library raises is its verdict
+        except Exception as error:  # noqa: BLE001 - any exception is a refusal
             print(json.dumps({"refused": f"{type(error).__name__}: {error}"}), flush=True)
             continue
 
@@ -37,7 +37,7 @@ def judge(register, authenticate):
                 else:
                     authenticate(case, rp, registered)
                 accepted.append(flip)
-            except Exception:  # noqa: BLE001, S110 - without the flip it was accepted a moment ago
+            except Exception:  # noqa: BLE001, S110 - the same response was accepted without the flip
                 pass
             case[ceremony] = original
         print(json.dumps({"refused": None, "accepted": accepted}), flush=True)

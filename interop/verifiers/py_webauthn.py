@@ -9,7 +9,7 @@ from judge import judge
 from webauthn import verify_authentication_response, verify_registration_response
 from webauthn.helpers.cose import COSEAlgorithmIdentifier
 
-warnings.simplefilter("ignore")  # some flips make a certificate that only its parser minds
+warnings.simplefilter("ignore")  # some flips make a certificate about which only the parser warns
 
 
 def register(case, rp):

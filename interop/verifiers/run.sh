@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# Three relying parties that others wrote judge what the virtual key makes: python-fido2's server and webauthn, both
-# from PyPI, and @simplewebauthn/server from npm. Each has to verify every algorithm of the key with every attestation,
-# and has to refuse each registration and each sign-in in which one bit is flipped.
+# Three relying parties from other projects verify the virtual key's responses: python-fido2's server and webauthn, both
+# from PyPI, and @simplewebauthn/server from npm. Each must verify every algorithm of the key with every attestation,
+# and must refuse each registration and each sign-in in which one bit is flipped.
 #
 # Needs: Rust, a C compiler for RS256 and PS256, Python 3.10 or newer with venv, Node 20 or newer with npm, and PyPI and
-# the npm registry once. Nothing else: no device, no privileges. Exit status: 0 if all is well, 77 where the libraries
-# cannot be had.
+# the npm registry once. No device, no privileges. Exit status: 0 if all checks pass, 77 if the libraries are not
+# available.
 #
 #   KEYFOB        a keyfob to test instead of the one that is built here
 #   KEYFOB_CACHE  where the libraries are kept, ~/.cache/keyfob without it
 #
-# One bit of every byte is flipped, another from byte to byte; in what is longer than 1,024 bytes, keys and signatures of
-# ML-DSA, in one of 13 bytes. With --every-bit all eight of all bytes are, which takes twenty times as long. Other
-# arguments go to `keyfob serve`.
+# In every byte one bit is flipped, a different one from byte to byte; in values of more than 1,024 bytes, keys and
+# signatures of ML-DSA, only in one of 13 bytes. With --every-bit all eight bits of all bytes are flipped, which takes
+# twenty times as long. Other arguments are passed to `keyfob serve`.
 set -euo pipefail
 
 fido2=2.2.1
@@ -20,7 +20,7 @@ webauthn=3.0.1
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/../lib.sh"
 
-# The last line of what it says is the reason.
+# Prints the reason as the last line.
 unavailable() { echo "$1"; exit 77; }
 major=$(node --version 2>/dev/null | sed 's/^v\([0-9]*\).*/\1/')
 [ "${major:-0}" -ge 20 ] || unavailable "there is no Node 20 or newer"

@@ -1,4 +1,4 @@
-// The judge `@simplewebauthn/server`. It reads and writes what judge.py does.
+// The verifier `@simplewebauthn/server`. Its input and output are those of judge.py.
 import { createRequire } from "node:module";
 import { text } from "node:stream/consumers";
 
@@ -55,7 +55,7 @@ for (const each of rp.cases) {
       await (ceremony === "registration" ? register(each, flipped) : authenticate(each, flipped, credential));
       accepted.push(flip);
     } catch {
-      // Without the flip it was accepted a moment ago.
+      // The same response was accepted without the flip.
     }
   }
   console.log(JSON.stringify({ refused: null, accepted }));

@@ -1,11 +1,12 @@
-//! Ceremonies per second of a server on this machine, clients and keys included: bounded in number, then it stops.
+//! Measures the ceremonies per second of a server on this machine, including clients and keys, with a fixed number of
+//! ceremonies.
 //!
 //! ```text
 //! keyfob-rp serve --quiet --listen 127.0.0.1:8080 --database /tmp/load.sqlite
 //! cargo run --release -p keyfob-relying-party --example load -- http://127.0.0.1:8080 4 250
 //! ```
 //!
-//! Each of so many clients registers a new account with its own key and signs in to it, so many times.
+//! Each of CLIENTS clients does this ROUNDS times: it registers a new account with its own key and signs in to it.
 
 use std::{env, process::ExitCode, thread, time::Instant};
 

@@ -10,25 +10,26 @@ use serde_json::Value;
 
 use crate::serve;
 
-/// Where, who, and with what key.
+/// The server, the account and the key.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// The FIDO server: client-direct.
+    /// The FIDO server, for the client-direct pattern.
     #[arg(long, value_name = "URL", required_unless_present = "backend")]
     server: Option<String>,
-    /// A backend before the FIDO server: backend-proxied.
+    /// A backend in front of the FIDO server, for the backend-proxied pattern.
     #[arg(long, value_name = "URL", conflicts_with = "server")]
     backend: Option<String>,
-    /// The account's name. To sign in it may be left out: the key knows.
+    /// The account's name. It may be left out for a sign-in, because a discoverable credential names the account.
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
-    /// The relying party, where it is not the server's first.
+    /// The relying party. By default, the server's first.
     #[arg(long, value_name = "RP_ID")]
     rp_id: Option<String>,
-    /// The origin that the client data names: by default https and the RP ID, or the server's own on this machine.
+    /// The origin in the client data. By default https:// and the RP ID, or the server's own origin if it runs on this
+    /// machine.
     #[arg(long, value_name = "ORIGIN")]
     origin: Option<String>,
-    /// The key: in-process, card for one with what an Arculus card can do, or tcp:ADDRESS:PORT for one of `keyfob serve`.
+    /// The key: in-process; card, which has the capabilities of an Arculus card; or tcp:ADDRESS:PORT of `keyfob serve`.
     #[arg(long, value_name = "KEY", default_value = "in-process", value_parser = |text: &str| text.parse::<KeyChoice>())]
     key: KeyChoice,
     /// The key's PIN.
@@ -36,17 +37,17 @@ pub struct Arguments {
     pin: Option<String>,
 }
 
-/// How to register.
+/// The arguments of `register`.
 #[derive(clap::Args)]
 pub struct Register {
     #[command(flatten)]
     arguments: Arguments,
-    /// Sign in with the new key as well: one in this process is gone afterwards.
+    /// Also sign in with the new key. An in-process key exists only until this command ends.
     #[arg(long)]
     sign_in: bool,
 }
 
-/// Which ceremony: its function for either pattern.
+/// A function that performs a ceremony, in one of the two patterns.
 type Run = fn(&mut Server, &mut dyn Prover, &Who<'_>) -> Result<Value, Error>;
 
 impl Arguments {
@@ -66,7 +67,10 @@ impl Arguments {
     }
 }
 
-/// Registers. Errors: what the user has to know, in a line.
+/// Runs `keyfob-rp register`.
+///
+/// # Errors
+/// A message for the user, in one line.
 pub fn register(register: Register) -> Result<(), String> {
     let arguments = register.arguments;
     if arguments.user.is_none() {
@@ -77,7 +81,10 @@ pub fn register(register: Register) -> Result<(), String> {
     arguments.run(if register.sign_in { &ceremonies } else { &ceremonies[..1] })
 }
 
-/// Signs in. Errors: what the user has to know, in a line.
+/// Runs `keyfob-rp sign-in`.
+///
+/// # Errors
+/// A message for the user, in one line.
 pub fn sign_in(arguments: Arguments) -> Result<(), String> {
     if !matches!(arguments.key, KeyChoice::Tcp(_)) {
         return Err(
@@ -89,7 +96,7 @@ pub fn sign_in(arguments: Arguments) -> Result<(), String> {
     arguments.run(&[[client::sign_in, client::sign_in_through]])
 }
 
-/// Where the backend is, and what is behind it.
+/// The arguments of `backend`.
 #[derive(clap::Args)]
 pub struct Backend {
     /// The FIDO server.
@@ -98,12 +105,15 @@ pub struct Backend {
     /// Listen here. Port 0 takes any free port and prints it.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8081")]
     listen: SocketAddr,
-    /// Write no line about each request.
+    /// Do not log requests.
     #[arg(long)]
     quiet: bool,
 }
 
-/// Serves devices until it is told to stop. Errors: what the user has to know, in a line.
+/// Runs `keyfob-rp backend` until it is stopped.
+///
+/// # Errors
+/// A message for the user, in one line.
 pub fn backend(arguments: Backend) -> Result<(), String> {
     let router = backend::router(&arguments.server, !arguments.quiet).map_err(|error| error.to_string())?;
     serve::runtime()?.block_on(async {

@@ -1,4 +1,4 @@
-//! keyfob-relying-party: the web service that lets people in with their keys, and clients for it.
+//! keyfob-relying-party: a web service where people sign in with security keys, and clients for it.
 //!
 //! ```text
 //!   keyfob-rp serve                     keyfob-rp register, sign-in        keyfob-rp backend
@@ -12,8 +12,9 @@
 //!      └────────────── keyfob_core::verify ───────────┘ keyfob_core::client, keyfob_soft_authenticator
 //! ```
 //!
-//! A registration is two requests: the server gives options with a challenge and remembers them under a session cookie;
-//! what the key answers is verified against them and stored. Signing in is the same with the stored credential.
+//! A registration is two requests. The first returns options with a challenge, which the server stores under a session
+//! cookie. The second brings the key's response, which is verified against them; the credential is stored. A sign-in
+//! works in the same way with the stored credential.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 #![allow(clippy::disallowed_methods)]

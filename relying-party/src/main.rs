@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 mod ceremonies;
 mod serve;
 
-/// A server that lets people in with their security keys, and clients for it.
+/// A server where people sign in with security keys, and clients for it.
 #[derive(Parser)]
 #[command(name = "keyfob-rp", version, arg_required_else_help = true)]
 struct Arguments {
@@ -19,9 +19,9 @@ struct Arguments {
 enum Command {
     /// Serves the REST interface and its page.
     Serve(serve::Arguments),
-    /// Serves devices, before a FIDO server that only this reaches.
+    /// Serves devices, in front of a FIDO server that only this backend can reach.
     Backend(ceremonies::Backend),
-    /// Registers a virtual key at a server, or through a backend.
+    /// Registers a virtual key with a server or through a backend.
     Register(ceremonies::Register),
     /// Signs in with a virtual key.
     SignIn(ceremonies::Arguments),

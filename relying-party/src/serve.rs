@@ -14,49 +14,53 @@ use tokio::{
     runtime::{self, Runtime},
 };
 
-/// Where the server is, and how it behaves.
+/// The arguments of `serve`.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Listen here. Port 0 takes any free port and prints it.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// The database, an SQLite file. It is made where there is none.
+    /// The database, an SQLite file. It is created if it does not exist.
     #[arg(long, value_name = "FILE", default_value = "keyfob-rp.sqlite")]
     database: PathBuf,
-    /// A relying party to serve: its RP ID, and its origins where they are others than https and the RP ID. The first
-    /// one where a request names none. Without any: localhost and example.com.
+    /// A relying party to serve: its RP ID, and its origins if they are not https:// and the RP ID. May be given
+    /// several times; a request that names none is for the first. By default: localhost and example.com.
     #[arg(long = "tenant", value_name = "RP_ID[=ORIGIN,…]", value_parser = Tenant::parse)]
     tenants: Vec<Tenant>,
     /// How long a ceremony may take, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(i64).range(10..=3600))]
     timeout: i64,
-    /// Answer in the words and codes of the Arculus FIDO2 server.
+    /// Answer with the messages and codes of the Arculus FIDO2 server.
     #[arg(long)]
     arculus_compat: bool,
-    /// Let anyone who knows a name add a key to its account, as conformance tests do. Not for production.
+    /// Let anyone who knows an account's name add a key to it, as conformance tests require. Not for production.
     #[arg(long)]
     open_registration: bool,
-    /// Answer a name that has no account as if it had one.
+    /// Answer a sign-in for a name without an account as if the account existed.
     #[arg(long)]
     hide_accounts: bool,
-    /// A certificate, a DER file, to which attestation certificates must lead. May be given several times.
+    /// A DER file with a trusted certificate to which attestation certificates must lead. May be given several times.
     #[arg(long = "attestation-root", value_name = "FILE")]
     attestation_roots: Vec<PathBuf>,
-    /// Register only keys that their maker attests.
+    /// Register only keys with an attestation by their manufacturer.
     #[arg(long)]
     require_attestation: bool,
-    /// Let a key's signature counter fall or stay, as synchronised passkeys do, and copies of a key.
+    /// Accept a signature counter that does not increase. Synchronised passkeys have such a counter, but cloned keys
+    /// too.
     #[arg(long)]
     accept_falling_counters: bool,
-    /// Let a key become one that may be backed up, and cease to be. The standard says that this does not change.
+    /// Accept a change of a key's backup eligibility, which in the standard does not change.
     #[arg(long)]
     accept_changing_backup_eligibility: bool,
-    /// Write no line about each request.
+    /// Do not log requests.
     #[arg(long)]
     quiet: bool,
 }
 
-/// Serves until it is told to stop. Errors: what the user has to know, in a line.
+/// Serves until it is stopped.
+///
+/// # Errors
+/// A message for the user, in one line.
 pub fn run(arguments: Arguments) -> Result<(), String> {
     runtime()?.block_on(serve(arguments))
 }
@@ -94,13 +98,19 @@ async fn serve(arguments: Arguments) -> Result<(), String> {
     until_stopped(listener, router).await
 }
 
-/// Serves until it is told to stop. Errors: a line for the user.
+/// Serves until it is stopped.
+///
+/// # Errors
+/// A message for the user, in one line.
 pub async fn until_stopped(listener: TcpListener, router: Router) -> Result<(), String> {
     let served = axum::serve(listener, router).with_graceful_shutdown(stopped()).await;
     served.map_err(|error| format!("the socket failed: {}", plain(&error)))
 }
 
-/// Listens. Errors: a line for the user.
+/// Opens the listening socket.
+///
+/// # Errors
+/// A message for the user, in one line.
 pub async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), String> {
     let listener = TcpListener::bind(address).await;
     let listener = listener.map_err(|error| format!("cannot listen on {address}: {}", plain(&error)))?;
@@ -108,13 +118,16 @@ pub async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), St
     Ok((listener, address))
 }
 
-/// Threads to serve with. Errors: a line for the user.
+/// The threads of the server.
+///
+/// # Errors
+/// A message for the user, in one line.
 pub fn runtime() -> Result<Runtime, String> {
     let runtime = runtime::Builder::new_multi_thread().enable_all().build();
     runtime.map_err(|error| format!("no threads: {error}"))
 }
 
-/// Until Ctrl-C, or the signal of a service manager; what has begun is finished first.
+/// Waits for Ctrl-C or the signal of a service manager. The server then finishes the requests that have begun.
 async fn stopped() {
     let interrupted = tokio::signal::ctrl_c();
     #[cfg(unix)]

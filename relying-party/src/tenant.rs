@@ -1,4 +1,4 @@
-//! Relying parties that one server serves, each with accounts of its own.
+//! The relying parties of a server. Each has its own accounts.
 
 use keyfob_core::webauthn::{PublicSuffixList, origin_matches};
 
@@ -7,9 +7,9 @@ use keyfob_core::webauthn::{PublicSuffixList, origin_matches};
 pub struct Tenant {
     /// The RP ID, a domain.
     pub rp_id: String,
-    /// What authenticators show for it.
+    /// The name that authenticators display.
     pub name: String,
-    /// The origins its pages and apps have, serialised.
+    /// The origins of its pages and apps, serialised.
     pub origins: Vec<String>,
 }
 
@@ -19,7 +19,10 @@ impl Tenant {
         Self { rp_id: rp_id.into(), name: rp_id.into(), origins: vec![format!("https://{rp_id}")] }
     }
 
-    /// Reads `RP_ID` or `RP_ID=ORIGIN,ORIGIN`. Errors: a line for the user, when an origin may not use the RP ID.
+    /// Reads `RP_ID` or `RP_ID=ORIGIN,ORIGIN`.
+    ///
+    /// # Errors
+    /// A message for the user, in one line: an origin may not use the RP ID.
     pub fn parse(text: &str) -> Result<Self, String> {
         let Some((rp_id, origins)) = text.split_once('=') else {
             let tenant = Self::new(text);
@@ -29,7 +32,7 @@ impl Tenant {
         Self { rp_id: rp_id.into(), name: rp_id.into(), origins }.checked()
     }
 
-    /// The tenant of a server on this machine, whose page is at that port.
+    /// The relying party localhost of a server on this machine, with its page at that port.
     pub fn localhost(port: u16) -> Self {
         let origins = vec!["http://localhost".into(), format!("http://localhost:{port}"), "https://localhost".into()];
         Self { rp_id: "localhost".into(), name: "keyfob".into(), origins }
@@ -52,13 +55,13 @@ mod tests {
         assert_eq!(Tenant::parse("example.com").unwrap(), Tenant::new("example.com"));
         let tenant = Tenant::parse("example.com=https://a.example.com,https://example.com:8443").unwrap();
         assert_eq!(tenant.origins, ["https://a.example.com", "https://example.com:8443"]);
-        // The boundary is a dot, the scheme is https, the port is no part of the domain.
+        // A parent domain ends at a dot, the scheme must be https, and the port is not a part of the domain.
         for origin in ["https://evil-example.com", "http://example.com", "https://example.com.evil.org", "example.com"]
         {
             assert!(Tenant::parse(&format!("example.com={origin}")).is_err(), "{origin}");
         }
         assert!(Tenant::parse("https://example.com").is_err());
-        // Whoever registers a name under it could sign in for the whole registry.
+        // With a public suffix as RP ID, every owner of a name under it could sign in for all others.
         for suffix in ["co.uk=https://bank.co.uk", "github.io=https://me.github.io", "com=https://example.com"] {
             assert!(Tenant::parse(suffix).is_err(), "{suffix}");
         }

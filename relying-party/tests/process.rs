@@ -1,4 +1,4 @@
-//! The command as a process: what it prints, and what is left when it is killed.
+//! The command as a process: its output, and the database after it was killed.
 #![allow(clippy::disallowed_methods)]
 
 use std::{
@@ -25,7 +25,7 @@ use keyfob_soft_authenticator::{
 };
 use serde_json::{Value, json};
 
-/// A folder that goes away.
+/// A temporary folder.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -46,7 +46,7 @@ impl Drop for Folder {
     }
 }
 
-/// A process that serves, and where.
+/// A serving process and its address.
 struct Serving {
     child: Child,
     port: u16,
@@ -106,7 +106,7 @@ fn a_registration_that_was_acknowledged_survives_a_kill_and_no_challenge_is_acce
     let (url, stop) = (serving.url(), AtomicBool::new(false));
     let acknowledged = Mutex::new(BTreeSet::new());
 
-    // One answer that is held back until after the kill.
+    // One response is held back until after the kill.
     let (held, cookies) = client::with_key(&KeyChoice::InProcess, None, |key| {
         let mut server = serving.server();
         let options = server.post("attestation/options", &json!({ "username": "held" }))?;
@@ -165,7 +165,7 @@ fn a_key_registers_and_signs_in_directly_and_through_a_backend() {
     let folder = Folder::new("patterns");
     let serving = Serving::with(&folder.database(), &["--quiet"]);
     let backend = Serving::start(&["backend", "--quiet", "--server", &serving.url()]);
-    // The origin is the FIDO server's, whoever stands before it.
+    // The origin is the FIDO server's, also with a backend in front of it.
     let origin = serving.url();
     for (name, arguments) in [
         ("direct", vec!["--server".to_owned(), serving.url()]),
@@ -202,7 +202,7 @@ fn a_key_on_a_socket_registers_and_signs_in_later() {
         let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(answer["username"], "alice");
     }
-    // This credential is not discoverable: without a name the key finds nothing, and says so.
+    // This credential is not discoverable, so without a name the key reports that it has none.
     let output = run(&[["sign-in", "--server"].as_slice(), &[&url], &common].concat());
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success() && said.starts_with("keyfob-rp: the key: "), "{said}");
@@ -213,7 +213,7 @@ fn what_went_wrong_is_said_in_a_line() {
     let folder = Folder::new("errors");
     let serving = Serving::with(&folder.database(), &["--quiet"]);
     let url = serving.url();
-    let gone = "http://127.0.0.1:9"; // the discard port: nobody listens
+    let gone = "http://127.0.0.1:9"; // the discard port, where nothing listens
     for (arguments, why) in [
         (vec!["register", "--server", &url], "an account needs a name"),
         (vec!["register", "--server", gone, "--user", "a"], "the server does not answer as it should"),
@@ -264,7 +264,7 @@ fn a_request_under_way_is_answered_before_the_server_stops() {
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.contains(r#""status":"ok""#), "{answer}");
     assert!(serving.child.wait().unwrap().success());
-    // The log: one JSON object for each request, and nothing in it that is nobody's business.
+    // The log has one JSON object for each request, without personal data.
     let mut log = String::new();
     serving.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
     let line: Value = serde_json::from_str(&log).unwrap();

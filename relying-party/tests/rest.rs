@@ -1,4 +1,4 @@
-//! The server as its clients meet it, without a socket: requests in, answers out, a virtual key between.
+//! The server's interface without a socket: requests and answers, with a virtual key.
 #![allow(clippy::disallowed_methods)]
 
 #[path = "rest/world.rs"]

@@ -1,5 +1,5 @@
-//! An adversary that strikes between two atoms of the authenticator's work: it knows when, as one who tries often enough
-//! does.
+//! An adversary that interrupts the authenticator between two atoms of its work. It hits the exact moment; a real
+//! attacker gets there by trying often enough.
 
 use keyfob_core::{
     Instant,
@@ -8,51 +8,51 @@ use keyfob_core::{
 
 use crate::{Mutation, dice::Dice, tap::Backend, world::World};
 
-/// What comes between two atoms.
+/// An interruption between two atoms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blow {
     /// CANCEL on the client's channel.
     Cancel,
     /// INIT on the client's channel.
     Init,
-    /// INIT from someone who wants a channel, and a request on another one.
+    /// INIT on the broadcast channel, and a request on another channel.
     Strangers,
     /// The power is cut.
     PowerCut,
 }
 
 impl Blow {
-    /// Those that take no more than software on the host.
+    /// The interruptions that software on the host can cause.
     pub const BY_SOFTWARE: [Blow; 3] = [Self::Cancel, Self::Init, Self::Strangers];
     const ALL: [Blow; 4] = [Self::Cancel, Self::Init, Self::Strangers, Self::PowerCut];
 }
 
-/// The adversary. It strikes only while a command is under way.
+/// The adversary. It strikes only while a command is pending.
 pub struct Adversary {
     /// Atoms until the next blow; `None` after the last.
     left: Option<u64>,
     blow: Blow,
-    /// The most atoms between two blows, where there is more than one.
+    /// The maximum number of atoms between two blows. `None` if there is only one blow.
     pause: Option<u64>,
 }
 
 impl Adversary {
-    /// One that strikes once, after so many atoms.
+    /// An adversary that strikes once, after this many atoms.
     pub fn once(atoms: u64, blow: Blow) -> Self {
         Self { left: Some(atoms), blow, pause: None }
     }
 
-    /// One that strikes again and again, after at most `pause` atoms.
+    /// An adversary that strikes again and again, each time after at most `pause` atoms.
     pub fn restless(pause: u64, dice: &mut Dice) -> Self {
         Self { left: Some(dice.below(pause + 1)), blow: dice.pick(&Blow::ALL), pause: Some(pause) }
     }
 
-    /// An atom is done.
+    /// Counts an atom of work.
     pub fn count(&mut self) {
         self.left = self.left.map(|left| left.saturating_sub(1));
     }
 
-    /// What comes now, if anything does.
+    /// The blow that comes now, if any.
     pub fn strike(&mut self, dice: &mut Dice) -> Option<Blow> {
         if self.left != Some(0) {
             return None;

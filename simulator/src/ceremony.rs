@@ -1,42 +1,41 @@
-//! The client's loop: it does what a ceremony wants, with the world around it, and sees that the ceremony ends.
+//! The client's loop: it drives a ceremony in the simulated world and checks that the ceremony ends.
 
 use std::{collections::VecDeque, time::Duration};
 
 use keyfob_core::{
-    Instant,
-    client::{Cause, Ceremony, Error, GetAssertion, Input, MakeCredential, Output, manage},
+    client::{Cause, Ceremony, Error, Input, Operation, Output},
     crypto::Crypto,
-    transport::{KeepAlive, Protocol, hid::HostEvent},
+    transport::{Protocol, hid::HostEvent},
 };
 use rand_core::CryptoRng;
 
 use crate::{Mutation, tap::Backend, world::World};
 
-/// How long after its deadline a ceremony may still take: 3 s for the answer to its cancellation, and a moment for the
-/// clock's steps. The user's typing comes on top, for nobody interrupts it.
+/// How long a ceremony may continue after its deadline: 3 s for the answer to its cancellation, and 200 ms for the
+/// clock's steps. The time of the user's typing is added, because nothing interrupts it.
 const GRACE: u64 = 3_000 + 200;
 
 /// What the user enters when asked for the PIN.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
-    /// This.
+    /// This PIN.
     Pin(String),
-    /// Nothing.
+    /// Nothing: the user declines.
     None,
 }
 
 /// How the user and the client's owner behave during one ceremony.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// What is entered, in order; afterwards nothing.
+    /// The entries in order. Afterwards the user enters nothing.
     pub entries: VecDeque<Entry>,
-    /// The new PIN, for when one is asked for.
+    /// The new PIN, if the ceremony asks for one.
     pub new_pin: Option<String>,
     /// How long each entry takes, in milliseconds.
     pub typing: u64,
-    /// When the caller cancels, in milliseconds from the beginning.
+    /// When the caller cancels, in milliseconds from the start.
     pub cancel_after: Option<u64>,
-    /// Whether the caller can take the power away and give it back.
+    /// Whether the caller can power-cycle the authenticator.
     pub reconnects: bool,
     /// The ceremony's timeout.
     pub timeout: Duration,
@@ -47,84 +46,24 @@ pub struct Plan {
 pub struct Course {
     /// How it ended.
     pub result: Result<(), Error>,
-    /// What was entered.
+    /// The PINs that were entered.
     pub entered: Vec<String>,
-    /// No new PIN was given, so that the PIN entered last was not tried, or was right.
+    /// Whether the ceremony asked for a new PIN and got none. Then the PIN that was entered last was not tried, or was
+    /// right.
     pub no_new_pin: bool,
 }
 
-/// Any ceremony.
-pub trait Machine {
-    /// See [`keyfob_core::client::Ceremony::step`].
-    fn step(&mut self, now: Instant, input: Input<'_>) -> Result<Output<'_>, Error>;
-}
-
-macro_rules! machines {
-    ($($machine:ty),*) => {$(
-        impl<'o: 'b, 'b, C: Crypto, R: CryptoRng> Machine for $machine {
-            fn step(&mut self, now: Instant, input: Input<'_>) -> Result<Output<'_>, Error> {
-                self.step(now, input)
-            }
-        }
-    )*};
-}
-machines!(
-    MakeCredential<'o, 'b, C, R>,
-    GetAssertion<'o, 'b, C, R>,
-    manage::DeleteCredential<'o, 'b, C, R>,
-    manage::UpdateUser<'o, 'b, C, R>,
-    manage::ReadLargeBlobs<'o, 'b, C, R>,
-    manage::WriteLargeBlobs<'o, 'b, C, R>,
-    manage::ListFingerprints<'b, C, R>,
-    manage::Configure<'o, 'b, C, R>
-);
-
-impl<const CHANGE: bool, C: Crypto, R: CryptoRng> Machine for Ceremony<'_, manage::NewPin<CHANGE>, C, R> {
-    fn step(&mut self, now: Instant, input: Input<'_>) -> Result<Output<'_>, Error> {
-        self.step(now, input)
-    }
-}
-
-/// Takes what a ceremony shows on the way, and passes on what it wants.
-fn without_items<'m, I>(output: Output<'m, I>, take: impl FnOnce(I)) -> Output<'m> {
-    match output {
-        Output::Item(item) => {
-            take(item);
-            Output::Show(KeepAlive::Processing)
-        }
-        Output::Send(exchange) => Output::Send(exchange),
-        Output::Wait { buf, limit } => Output::Wait { buf, limit },
-        Output::CancelDevice => Output::CancelDevice,
-        Output::AskPin(prompt) => Output::AskPin(prompt),
-        Output::AskNewPin(prompt) => Output::AskNewPin(prompt),
-        Output::AskUv(prompt) => Output::AskUv(prompt),
-        Output::Show(status) => Output::Show(status),
-        Output::Reconnect => Output::Reconnect,
-        Output::Done => Output::Done,
-    }
-}
-
-/// A list, and the ids in it.
-pub struct Listing<'o, 'b, C, R>(pub manage::ListCredentials<'o, 'b, C, R>, pub Vec<Vec<u8>>);
-
-/// An enrolment, and the samples that were taken.
-pub struct Sampling<'b, C, R>(pub manage::Enroll<'b, C, R>, pub Vec<manage::Sample>);
-
-impl<C: Crypto, R: CryptoRng> Machine for Sampling<'_, C, R> {
-    fn step(&mut self, now: Instant, input: Input<'_>) -> Result<Output<'_>, Error> {
-        Ok(without_items(self.0.step(now, input)?, |sample| self.1.push(sample)))
-    }
-}
-
-impl<'o: 'b, 'b, C: Crypto, R: CryptoRng> Machine for Listing<'o, 'b, C, R> {
-    fn step(&mut self, now: Instant, input: Input<'_>) -> Result<Output<'_>, Error> {
-        Ok(without_items(self.0.step(now, input)?, |item| self.1.push(item.id.to_vec())))
-    }
-}
-
 impl<C: Backend> World<'_, C> {
-    /// Runs a ceremony to its end. Errors: it does not end, or says what it must not say.
-    pub fn conduct(&mut self, machine: &mut dyn Machine, mut plan: Plan) -> Result<Course, String> {
+    /// Runs a ceremony to its end, and calls `each` with every item that it shows.
+    ///
+    /// # Errors
+    /// The ceremony does not end, or has an output that it must not have.
+    pub fn conduct<O: Operation, B: Crypto, R: CryptoRng>(
+        &mut self,
+        ceremony: &mut Ceremony<'_, O, B, R>,
+        mut plan: Plan,
+        mut each: impl FnMut(O::Item<'_>),
+    ) -> Result<Course, String> {
         let begun = self.now;
         let bound = begun + plan.timeout.as_millis() as u64 + plan.typing + GRACE;
         let cancel_at = plan.cancel_after.map(|after| begun + after);
@@ -141,7 +80,7 @@ impl<C: Backend> World<'_, C> {
                 let took = self.now - begun;
                 return Err(format!("a ceremony does not end: {took} ms, {} turns", self.turns));
             }
-            let output = match machine.step(self.instant(), input) {
+            let output = match ceremony.step(self.instant(), input) {
                 Ok(output) => output,
                 Err(error) if error.cause == Cause::WrongState => {
                     return Err(format!("the ceremony refuses an input it asked for: {error}"));
@@ -200,17 +139,22 @@ impl<C: Backend> World<'_, C> {
                 Output::AskUv(_) if self.corrupted > 0 => Input::UserVerification(self.dice.percent(50)),
                 Output::AskUv(_) => return Err("built-in user verification where there is none".into()),
                 Output::Show(_) => Input::Time,
+                Output::Item(item) => {
+                    each(item);
+                    Input::Time
+                }
                 Output::Reconnect if plan.reconnects => {
                     self.replug();
                     Input::Reconnected
                 }
                 Output::Reconnect => Input::TransportFailed,
                 Output::Done => return Ok(Course { result: Ok(()), entered, no_new_pin }),
+                other => return Err(format!("an output that the simulator does not know: {other:?}")),
             };
         }
     }
 
-    /// Sends one request of the caller's own and returns the answer, if one comes within `limit` milliseconds.
+    /// Sends one request without a ceremony and returns the answer, if one comes within `limit` milliseconds.
     pub fn exchange(&mut self, protocol: Protocol, request: &[u8], limit: u64) -> Option<Vec<u8>> {
         let mut buffer = vec![0; self.config.max_msg_size];
         buffer[..request.len()].copy_from_slice(request);
@@ -229,7 +173,7 @@ impl<C: Backend> World<'_, C> {
         }
     }
 
-    /// Pulls the plug and puts it back: a new device for the client, without a channel.
+    /// Unplugs the key and plugs it in again. For the client it is a new device without a channel.
     pub fn replug(&mut self) {
         self.power_cycle();
         self.host = keyfob_core::transport::hid::Host::new();

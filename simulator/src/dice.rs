@@ -1,4 +1,4 @@
-//! The world's randomness: everything that happens by chance is thrown here, from one seed.
+//! The world's randomness: every random decision comes from here, from one seed.
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
@@ -13,12 +13,13 @@ impl Dice {
         Self(ChaCha8Rng::seed_from_u64(seed))
     }
 
-    /// A generator of its own for a part of the world, so that its appetite does not change what others throw.
+    /// A separate generator for a part of the world, so that the number of values that it takes does not change the
+    /// others' values.
     pub fn fork(&mut self) -> ChaCha8Rng {
         ChaCha8Rng::seed_from_u64(self.0.next_u64())
     }
 
-    /// A number below `n`, which is not zero. The bias is of no concern here.
+    /// A number below `n`, which must not be zero. It is slightly biased, which does not matter here.
     pub fn below(&mut self, n: u64) -> u64 {
         self.0.next_u64() % n
     }
@@ -38,7 +39,7 @@ impl Dice {
         self.below(1000) < n
     }
 
-    /// One of `choices`, which are not none.
+    /// One of `choices`, which must not be empty.
     pub fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.below(choices.len() as u64) as usize]
     }

@@ -1,4 +1,4 @@
-//! The store of the simulated authenticator: it outlives the engine, and keeps account of what was done to it.
+//! The store of the simulated authenticator. It survives the engine and records what was done to it.
 
 use std::{
     cell::{Ref, RefCell},
@@ -7,12 +7,12 @@ use std::{
 
 use keyfob_core::bytes;
 use keyfob_soft_authenticator::store::{
-    Blobs, Change, Credential, Found, MemoryStore, Number, Setting, Store, StoreError,
+    Blobs, Change, Credential, Found, MemoryStore, Number, Query, Setting, Store, StoreError,
 };
 
 use crate::{Mutation, model::Attempts};
 
-/// Room for this many discoverable credentials: little, so that the store is full at times.
+/// How many discoverable credentials fit: few, so that the store is sometimes full.
 pub const CREDENTIALS: usize = 5;
 
 /// A discoverable credential in the store.
@@ -26,7 +26,7 @@ pub struct Stored {
     pub user_id: Vec<u8>,
 }
 
-/// What is in the store, and what ever happened that must not.
+/// The store's contents, and the first forbidden event.
 #[derive(Default)]
 pub struct Ledger {
     /// The discoverable credentials, oldest first.
@@ -43,11 +43,11 @@ pub struct Ledger {
     pub fingerprints: usize,
     /// How often the retries rose without a new PIN or a reset: as often as the right PIN was compared.
     pub rises: u32,
-    /// Credentials that were replaced and are kept until the answer has arrived: they answer to their ids only.
+    /// Credentials that were replaced and are kept until the answer has arrived. They are found only by their ids.
     pub superseded: Vec<Number>,
-    /// Ids of the credentials that the user ever asked to delete.
+    /// The ids of all credentials that the user has asked to delete.
     pub unwanted: Vec<Vec<u8>>,
-    /// What no engine may do to its store.
+    /// The first forbidden change to the store, if any.
     pub wrong: Option<String>,
     next: Number,
 }
@@ -71,7 +71,7 @@ impl Flash {
         Ref::map(self.medium.borrow(), |(_, ledger)| ledger)
     }
 
-    /// The user asks to delete the credential with this id.
+    /// Records that the user asks to delete the credential with this id.
     pub fn may_delete(&self, id: &[u8]) {
         self.medium.borrow_mut().1.unwanted.push(id.to_vec());
     }
@@ -84,7 +84,7 @@ impl Flash {
         array
     }
 
-    /// The power is gone. A good store does nothing here.
+    /// The power is cut. A correct store does nothing here.
     pub fn power_lost(&self) {
         let (store, ledger) = &mut *self.medium.borrow_mut();
         ledger.attempts = Attempts::default();
@@ -105,7 +105,7 @@ impl Flash {
         }
     }
 
-    /// The PIN retries as the medium has them.
+    /// The stored PIN retries.
     pub fn retries(&self) -> Option<u8> {
         let mut value = [0; Setting::MAX_LEN];
         let found = self.medium.borrow_mut().0.get(Setting::PinRetries, &mut value);
@@ -114,7 +114,7 @@ impl Flash {
 }
 
 impl Ledger {
-    /// The discoverable credentials that are listed, and sign in without a list, the newest first.
+    /// The discoverable credentials that are listed and that sign in without an allow list, newest first.
     pub fn listed(&self) -> impl Iterator<Item = &Stored> {
         let listed = self.stored.iter().rev().filter(|(number, _)| !self.superseded.contains(number));
         listed.map(|(_, stored)| stored)
@@ -129,9 +129,9 @@ impl Ledger {
                     let (wrong, unwanted) = (self.wrong.take(), std::mem::take(&mut self.unwanted));
                     *self = Ledger { resets: self.resets + 1, wrong, unwanted, next: 1, ..Ledger::default() };
                 }
-                Change::Set(Setting::Pin, value) => self.pin_hash = Some(bytes::array(value)),
+                Change::Set(Setting::Pin, value) => self.pin_hash = Some(bytes::first(value)),
                 Change::Set(Setting::Superseded, value) => {
-                    self.superseded = value.chunks(8).map(|entry| Number::from_be_bytes(bytes::array(entry))).collect();
+                    self.superseded = value.chunks(8).map(|entry| Number::from_be_bytes(bytes::first(entry))).collect();
                 }
                 Change::Set(Setting::Fingerprints, value) => self.fingerprints = fingerprints(value),
                 Change::Set(Setting::PinRetries, value) => {
@@ -144,7 +144,7 @@ impl Ledger {
                     self.retries = Some(value[0]);
                 }
                 Change::Delete(number) => {
-                    // One that was replaced goes when the other is known, or together with it.
+                    // A replaced credential is removed when its replacement is known, or together with it.
                     if !self.superseded.contains(&number) {
                         deleted =
                             self.stored.iter().find(|(kept, _)| *kept == number).map(|(_, stored)| stored.clone());
@@ -158,7 +158,7 @@ impl Ledger {
                     };
                     let (id, user_id) = (credential.id.to_vec(), credential.user.id.to_vec());
                     let stored = Stored { id, rp_id_hash: *rp_id_hash, user_id };
-                    // The only reason to remove a credential is a new one of the same account.
+                    // Apart from deletion, a credential may be removed only for a new one of the same account.
                     if deleted
                         .take()
                         .is_some_and(|old| (old.rp_id_hash, &old.user_id) != (stored.rp_id_hash, &stored.user_id))
@@ -188,7 +188,7 @@ impl Ledger {
     }
 }
 
-/// How many entries a list of fingerprints has: `id 2 | length of the name 1 | name` each.
+/// How many entries a list of fingerprints has. Each is `id 2 | length of the name 1 | name`.
 fn fingerprints(mut list: &[u8]) -> usize {
     let mut count = 0;
     while let Some((&[_, _, len], rest)) = list.split_first_chunk() {
@@ -203,21 +203,12 @@ impl Store for Flash {
         self.medium.borrow_mut().0.get(setting, out)
     }
 
-    fn find(
-        &mut self,
-        rp_id_hash: &[u8; 32],
-        before: Option<Number>,
-        out: &mut [u8],
-    ) -> Result<Option<Found>, StoreError> {
-        self.medium.borrow_mut().0.find(rp_id_hash, before, out)
+    fn next(&mut self, query: Query<'_>, before: Option<Number>, out: &mut [u8]) -> Result<Option<Found>, StoreError> {
+        self.medium.borrow_mut().0.next(query, before, out)
     }
 
-    fn walk(&mut self, before: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
-        self.medium.borrow_mut().0.walk(before, out)
-    }
-
-    fn count(&mut self) -> Result<u32, StoreError> {
-        self.medium.borrow_mut().0.count()
+    fn count(&mut self, query: Query<'_>) -> Result<u32, StoreError> {
+        self.medium.borrow_mut().0.count(query)
     }
 
     fn large_blobs_capacity(&self) -> usize {

@@ -10,7 +10,8 @@
 //!   clock, finger, plug ── World                                       ┘
 //! ```
 //!
-//! No threads, no sockets, no real time: a world is a function of its seed, and a failure is replayed by its number.
+//! There are no threads, no sockets and no real time: a world is a function of its seed, so a failure is replayed with
+//! its seed.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -31,46 +32,46 @@ pub mod world;
 
 pub use scenario::run;
 
-/// A world in which something is broken on purpose, to see that it is noticed.
+/// A deliberate defect in a world, to check that the simulator notices it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutation {
     /// The authenticator's signatures are wrong.
     WrongSignature,
-    /// AES-CBC does nothing: PINs and tokens are sent in clear.
+    /// AES-CBC does not encrypt: PINs and tokens are sent in clear.
     PlaintextOnTheWire,
     /// Discoverable credentials do not survive a power cut.
     LosesCredentials,
-    /// The authenticator is silent and nobody looks at the clock.
+    /// The authenticator does not answer, and no timeout applies.
     NeverEnds,
-    /// The authenticator takes every wait for a touch.
+    /// The authenticator takes every wait for the user as a touch.
     TouchesItself,
-    /// A power cut gives back the PIN retries.
+    /// A power cut restores the PIN retries.
     RetriesRise,
-    /// A fingerprint that was enrolled is not stored.
+    /// An enrolled fingerprint is not stored.
     LosesFingerprints,
-    /// A power cut takes back the signature counter.
+    /// A power cut resets the signature counter to an earlier value.
     LosesCount,
-    /// An attempt at the PIN that is aborted before the comparison is none of the three in a row.
+    /// A PIN attempt that is aborted before the comparison does not count as one of the three in a row.
     ForgetsAttempts,
 }
 
-/// How a world is run.
+/// Options for running a world.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// Keep a log.
+    /// Whether to keep a log.
     pub trace: bool,
-    /// Break something.
+    /// The defect, if any.
     pub mutation: Option<Mutation>,
 }
 
-/// What happened in a world in which nothing was wrong.
+/// What happened in a world without a failure.
 #[derive(Clone, Debug, Default)]
 pub struct Summary {
-    /// Ceremonies begun.
+    /// Ceremonies that were begun.
     pub ceremonies: u64,
     /// Ceremonies that succeeded and were verified.
     pub successes: u64,
-    /// Ceremonies that had to succeed, and did.
+    /// Ceremonies that were required to succeed, and did.
     pub owed: u64,
     /// Power cuts.
     pub cuts: u64,
@@ -82,10 +83,10 @@ pub struct Summary {
     pub log: Vec<String>,
 }
 
-/// What was wrong in a world.
+/// A failure in a world.
 #[derive(Clone, Debug)]
 pub struct Failure {
-    /// What was expected and did not happen, or the other way round.
+    /// What was expected and did not happen, or happened and must not.
     pub what: String,
     /// The log, if one was kept.
     pub log: Vec<String>,

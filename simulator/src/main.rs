@@ -1,6 +1,9 @@
 //! Runs worlds: `keyfob-simulator --worlds 1000000 [--seed N] [--trace] [--jobs 2]`.
 //!
-//! Worlds have the seeds N, N + 1, and so on. The first that fails is printed with the command that replays it.
+//! The worlds have the seeds N, N + 1, and so on. The first world that fails is printed with the command that replays
+//! it.
+//!
+//! `cargo run --profile simulate -p keyfob-simulator` is as fast as a release build, and has debug assertions on.
 
 use std::{
     panic,
@@ -85,7 +88,9 @@ fn work(arguments: &Arguments, job: u64, done: &AtomicU64, failed: &AtomicU64, s
                 failed.fetch_add(1, Ordering::Relaxed);
                 stop.store(!arguments.keep_going, Ordering::Relaxed);
                 println!("seed {seed}: {failure}");
-                println!("  replay: cargo run --release -p keyfob-simulator -- --worlds 1 --seed {seed} --trace");
+                println!(
+                    "  replay: cargo run --profile simulate -p keyfob-simulator -- --worlds 1 --seed {seed} --trace"
+                );
             }
         }
         done.fetch_add(1, Ordering::Relaxed);

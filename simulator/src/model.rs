@@ -1,4 +1,4 @@
-//! What the relying parties and the user know: the credentials that must work, and the PIN.
+//! The knowledge of the relying parties and the user: the credentials that must work, and the PIN.
 
 use keyfob_core::{
     client::Requirement,
@@ -20,7 +20,7 @@ pub struct Known {
     pub id: Vec<u8>,
     /// Which of [`RPS`].
     pub rp: usize,
-    /// The user handle, as the authenticator has it.
+    /// The user handle that the authenticator stores.
     pub user_id: Vec<u8>,
     /// The algorithm of its key.
     pub algorithm: Algorithm,
@@ -30,9 +30,9 @@ pub struct Known {
     pub sign_count: u32,
     /// Kept in the authenticator's store.
     pub discoverable: bool,
-    /// How often the authenticator had been reset.
+    /// How often the authenticator had been reset at the registration.
     pub resets: u32,
-    /// Whether the key is what the authenticator made: an attestation signature vouches for it, or the wire was clean.
+    /// Whether the key is certainly the authenticator's: an attestation signature proves it, or the wire had no fault.
     pub vouched: bool,
 }
 
@@ -49,16 +49,19 @@ impl Known {
     }
 }
 
-/// Attempts at the PIN in a row since power-up, by what is stored: each takes one of the retries, and the right PIN,
-/// another PIN or a reset ends the row.
+/// Consecutive PIN attempts since power-up, counted by the store's changes: each attempt takes one of the retries; the
+/// right PIN, a new PIN or a reset ends the sequence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attempts(u8);
 
 impl Attempts {
-    /// The most that one power-up has (CTAP 2.3 §6.5.5).
+    /// The maximum per power-up (CTAP 2.3 §6.5.5).
     const MOST: u8 = 3;
 
-    /// The retries that are left are stored, `before` was stored. Errors: there are too many in a row.
+    /// Records that `left` retries are stored and `before` was stored until now.
+    ///
+    /// # Errors
+    /// There were too many consecutive attempts.
     pub fn stored(&mut self, before: Option<u8>, left: u8, other_pin: bool) -> Result<(), String> {
         let right = other_pin || before.is_none_or(|before| left > before);
         self.0 = if right { 0 } else { self.0 + 1 };
@@ -78,15 +81,15 @@ pub fn raw(key: &CoseKey<'_>) -> Vec<u8> {
     }
 }
 
-/// A registration, as far as it matters whether it has to succeed.
+/// The properties of a registration that decide whether it must succeed.
 pub struct Wanted<'a> {
-    /// Which of [`RPS`], as the hash of its id.
+    /// SHA-256 of the RP ID, one of [`RPS`].
     pub rp_id_hash: [u8; 32],
     /// The user handle.
     pub user_id: &'a [u8],
     /// Acceptable algorithms.
     pub algorithms: &'a [Algorithm],
-    /// A discoverable credential.
+    /// Whether to make a discoverable credential.
     pub resident_key: Requirement,
     /// User verification.
     pub user_verification: Requirement,
@@ -94,8 +97,8 @@ pub struct Wanted<'a> {
     pub excluded: bool,
 }
 
-/// Whether the user can be verified as far as that is needed or wanted: by a finger, where one is enrolled; otherwise by
-/// the PIN, and one that is asked for must be there to be given.
+/// Whether user verification does not prevent the ceremony. If a finger is enrolled, it verifies the user; otherwise
+/// the PIN does, and if a PIN is asked for, it must be set.
 fn verifies(config: &Config<'_>, ledger: &Ledger, needed: bool, wanted: bool) -> bool {
     let pin_is_set = ledger.pin_hash.is_some();
     let usable = config.caps.has(Caps::CLIENT_PIN) && !config.caps.has(Caps::NO_MC_GA_WITH_PIN) && pin_is_set;
@@ -103,7 +106,7 @@ fn verifies(config: &Config<'_>, ledger: &Ledger, needed: bool, wanted: bool) ->
     ledger.fingerprints > 0 || ((usable || !needed) && (!asked || ledger.retries != Some(0)))
 }
 
-/// Whether a discoverable credential is made.
+/// Whether the authenticator makes a discoverable credential.
 pub fn makes_discoverable(config: &Config<'_>, resident_key: Requirement) -> bool {
     match resident_key {
         Requirement::Required => true,
@@ -112,7 +115,7 @@ pub fn makes_discoverable(config: &Config<'_>, resident_key: Requirement) -> boo
     }
 }
 
-/// Whether this registration has to succeed when everyone cooperates; it has to fail otherwise.
+/// Whether this registration must succeed if the user and the caller cooperate. If not, it must fail.
 pub fn can_register(config: &Config<'_>, ledger: &Ledger, wanted: &Wanted<'_>) -> bool {
     let caps = config.caps;
     let discoverable = makes_discoverable(config, wanted.resident_key);
@@ -131,7 +134,8 @@ pub fn can_register(config: &Config<'_>, ledger: &Ledger, wanted: &Wanted<'_>) -
         && verifies(config, ledger, needed, preferred)
 }
 
-/// Whether this sign-in has to succeed. `candidates`: live credentials that may be used; `discoverable`: no list.
+/// Whether this sign-in must succeed. `candidates` are the existing credentials that may be used; `discoverable` means
+/// that there is no allow list.
 pub fn can_sign_in(
     config: &Config<'_>,
     ledger: &Ledger,
@@ -144,9 +148,12 @@ pub fn can_sign_in(
     candidates > 0 && verifies(config, ledger, needed, preferred)
 }
 
-/// The PIN that is set, among those that were ever chosen. Errors: one is set that nobody chose.
+/// The current PIN, one of all PINs that were ever chosen.
+///
+/// # Errors
+/// The current PIN is not one of `chosen`.
 pub fn current_pin(crypto: &impl Hash, ledger: &Ledger, chosen: &[String]) -> Result<Option<String>, String> {
     let Some(hash) = ledger.pin_hash else { return Ok(None) };
     let matches = |pin: &&String| PinHash::of(crypto, pin.as_bytes()).matches(&hash);
-    chosen.iter().find(matches).cloned().map(Some).ok_or_else(|| "a PIN is set that nobody chose".into())
+    chosen.iter().find(matches).cloned().map(Some).ok_or_else(|| "a PIN is set that was never chosen".into())
 }

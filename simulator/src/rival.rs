@@ -1,4 +1,4 @@
-//! Another client of the same authenticator, on a channel of its own, with nothing sensible to say.
+//! Another client of the same authenticator, on its own channel, that sends random requests.
 
 use std::collections::VecDeque;
 
@@ -11,22 +11,22 @@ use crate::dice::Dice;
 
 /// The other client.
 pub struct Rival {
-    /// Reports that came for it or passed by.
+    /// All reports that it can read: its own and the client's.
     pub inbox: VecDeque<[u8; REPORT_LEN]>,
     host: Host,
     buffer: Vec<u8>,
     next: u64,
-    /// The longest pause between two ideas, in milliseconds.
+    /// The longest pause between two actions, in milliseconds.
     pause: u64,
 }
 
 impl Rival {
-    /// A client that has an idea at least every `pause` milliseconds.
+    /// A client that acts at least every `pause` milliseconds.
     pub fn new(now: u64, pause: u64) -> Self {
         Self { inbox: VecDeque::new(), host: Host::new(), buffer: vec![0; 1024], next: now, pause }
     }
 
-    /// When it wants a turn.
+    /// When its next action is due.
     pub fn deadline(&self) -> u64 {
         match self.host.deadline() {
             _ if !self.inbox.is_empty() => 0,
@@ -35,7 +35,7 @@ impl Rival {
         }
     }
 
-    /// Does what is due and returns the report to send, if there is one.
+    /// Performs the action that is due and returns the report to send, if there is one.
     pub fn turn(&mut self, now: u64, dice: &mut Dice) -> Option<[u8; REPORT_LEN]> {
         let instant = Instant::from_millis(now);
         while let Some(report) = self.inbox.pop_front() {
@@ -58,7 +58,7 @@ impl Rival {
                 return None;
             }
             2 => {
-                // Noise on a channel that nobody has.
+                // Noise on a channel that was never allocated.
                 let mut report: [u8; REPORT_LEN] = dice.bytes();
                 report[0] |= 0x40;
                 return Some(report);
@@ -87,7 +87,7 @@ impl Rival {
                 (Command::CBOR, 1)
             }
         };
-        // Refused while its last transaction is under way; then this was not its turn.
+        // The host refuses while its last transaction is pending; then this action is skipped.
         let _ = self.host.send(now, command, len);
         None
     }

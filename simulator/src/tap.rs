@@ -1,4 +1,4 @@
-//! A crypto backend that remembers every secret that passes through it, and that a test can break.
+//! A crypto backend that records every secret that passes through it, and in which a test can plant a defect.
 
 use std::{
     cell::RefCell,
@@ -16,9 +16,9 @@ use rand_core::TryCryptoRng;
 
 use crate::Mutation;
 
-/// What a world can be built on.
+/// A crypto backend that a world can use.
 pub trait Backend: Crypto + Sign + Verify + Clone + Default {
-    /// Whether signatures of real certificates verify.
+    /// Whether the backend verifies the signatures of real certificates.
     const REAL: bool;
 }
 
@@ -30,17 +30,17 @@ impl Backend for StubCrypto {
     const REAL: bool = false;
 }
 
-/// The secrets of a world: keys and plaintexts, none of which may be seen on the wire.
+/// The secrets of a world: keys and plaintexts. None may appear on the wire.
 #[derive(Clone, Default)]
 pub struct Secrets(Rc<RefCell<Vec<Vec<u8>>>>);
 
-/// Shorter secrets are not looked for: they would be found by chance.
+/// The shortest secret that is searched for, in bytes. A shorter one would be found by chance.
 const MIN_SECRET: usize = 8;
-/// Longer ones are cut: an Ed25519 secret ends in its public key.
+/// Longer secrets are truncated to this many bytes, because an Ed25519 secret ends with its public key.
 const MAX_SECRET: usize = 32;
 
 impl Secrets {
-    /// Remembers a secret, without the zeros that pad it.
+    /// Records a secret without its zero padding.
     pub fn add(&self, secret: &[u8]) {
         let len = secret.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         let secret = &secret[..len.min(MAX_SECRET)];
@@ -49,10 +49,11 @@ impl Secrets {
         }
     }
 
-    /// The first secret that can be read in one of `streams`.
+    /// The first secret that appears in one of `streams`.
     pub fn found_in<'s>(&self, streams: impl Iterator<Item = &'s [u8]>) -> Option<Vec<u8>> {
         let secrets = self.0.borrow();
-        // A key is used often, so it was added often; and most places of a stream begin no secret.
+        // A key is added each time it is used, and at most places of a stream no secret begins. So first mark the two
+        // bytes with which secrets begin.
         let mut begins = vec![false; 1 << 16];
         let begin = |bytes: &[u8]| usize::from(u16::from_be_bytes([bytes[0], bytes[1]]));
         let mut by_start = HashMap::<&[u8], BTreeSet<&[u8]>>::new();
@@ -74,7 +75,7 @@ impl Secrets {
     }
 }
 
-/// A backend under observation.
+/// An observed backend.
 #[derive(Clone)]
 pub struct Tap<C> {
     inner: C,
@@ -83,7 +84,7 @@ pub struct Tap<C> {
 }
 
 impl<C: Backend> Tap<C> {
-    /// Observes a fresh backend.
+    /// Observes a new backend.
     pub fn new(secrets: Secrets, mutation: Option<Mutation>) -> Self {
         Self { inner: C::default(), secrets, mutation }
     }

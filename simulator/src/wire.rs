@@ -1,4 +1,4 @@
-//! One direction of a pipe of reports, with what can go wrong on it.
+//! One direction of a pipe of reports, with faults.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -6,16 +6,16 @@ use keyfob_core::transport::hid::REPORT_LEN;
 
 use crate::dice::Dice;
 
-/// How likely each fault is, per report, in thousandths.
+/// The probability of each fault per report, in thousandths.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
     /// The report is lost.
     pub lose: u64,
     /// Some bits are flipped.
     pub corrupt: u64,
-    /// It comes twice.
+    /// The report comes twice.
     pub double: u64,
-    /// It comes late, and with that out of order.
+    /// The report comes late, and so out of order.
     pub delay: u64,
 }
 
@@ -27,15 +27,15 @@ impl Faults {
     pub const NONE: Faults = Faults { lose: 0, corrupt: 0, double: 0, delay: 0 };
 }
 
-/// What became of a report that was sent.
+/// What happened to a report that was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It arrives as it was sent.
+    /// It arrives unchanged.
     Arrives,
     /// It was lost, doubled or delayed.
     Disturbed(&'static str),
-    /// A message can arrive that nobody sent: bits are flipped, or an older report of the same name is still under way and
-    /// comes in the place of this one, which no checksum tells.
+    /// A message may arrive that was not sent: bits were flipped, or an older report with the same channel and the same
+    /// command or sequence number arrives in place of this one. No checksum detects that.
     Corrupted(&'static str),
 }
 
@@ -45,7 +45,7 @@ pub struct Wire {
     /// Sorted by the time of arrival, in milliseconds.
     under_way: VecDeque<(u64, [u8; REPORT_LEN])>,
     last: u64,
-    /// Everything that was sent, without framing: the message bytes of each channel one after the other.
+    /// All message bytes that were sent on each channel, without the framing.
     seen: BTreeMap<[u8; 4], Vec<u8>>,
 }
 
@@ -66,7 +66,7 @@ impl Wire {
             return self.gap(&report, "lost");
         }
         if dice.per_mille(faults.corrupt) {
-            // Early bytes matter most, and a few bits at most, as on a real wire.
+            // Mostly bytes at the front, because they have the most effect; and only a few bits, as on a real wire.
             let range = dice.pick(&[7, 16, 64]);
             (0..dice.between(1, 3)).for_each(|_| report[dice.below(range) as usize] ^= 1 << dice.below(8));
             self.put(self.last, report);
@@ -101,7 +101,7 @@ impl Wire {
         self.under_way.front().map(|(at, _)| *at)
     }
 
-    /// Drops everything that is under way: the plug is pulled.
+    /// Drops all reports in the pipe, because the plug is pulled.
     pub fn unplug(&mut self) {
         self.under_way.clear();
     }
@@ -111,8 +111,8 @@ impl Wire {
         self.seen.values().map(Vec::as_slice)
     }
 
-    /// The fate of a report that is missing at its time: whether another of the same channel and the same command or
-    /// sequence number can take its place.
+    /// The fate of a report that does not arrive in time: whether another report with the same channel and the same
+    /// command or sequence number can take its place.
     fn gap(&self, report: &[u8; REPORT_LEN], how: &'static str) -> Fate {
         let replaced = self.under_way.iter().any(|(_, other)| other[..5] == report[..5]);
         if replaced { Fate::Corrupted(how) } else { Fate::Disturbed(how) }

@@ -1,7 +1,7 @@
 //! The world: a clock, a pipe, an authenticator at one end, a client at the other, a user, a rival, and the plug.
 //!
-//! Nothing here runs by itself. [`World::advance`] does everything that is due at the present millisecond, then moves the
-//! clock to the next one at which something is due.
+//! Nothing here runs by itself. [`World::advance`] does everything that is due in the current millisecond, then moves
+//! the clock to the next millisecond in which something is due.
 
 use std::marker::PhantomData;
 
@@ -32,7 +32,7 @@ use crate::{
     wire::{Fate, Faults, Wire},
 };
 
-/// What the simulated authenticator runs on.
+/// The platform of the simulated authenticator.
 pub struct Simulated<C>(PhantomData<C>);
 
 impl<C: Backend> Platform for Simulated<C> {
@@ -41,7 +41,7 @@ impl<C: Backend> Platform for Simulated<C> {
     type Store = Flash;
 }
 
-/// What the user does whenever the authenticator waits for a touch. Times in milliseconds.
+/// How the user acts when the authenticator waits for a touch. Times in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finger {
     /// Touches after this long.
@@ -52,58 +52,59 @@ pub enum Finger {
     Away,
 }
 
-/// A fingerprint sensor: its templates, also those of which the authenticator does not know or no longer.
+/// A fingerprint sensor with its templates, including those that the authenticator does not know.
 #[derive(Default)]
 pub struct Sensor {
     /// The templates that are complete.
     pub templates: Vec<TemplateId>,
-    /// The one that is being made, and the good samples it still needs.
+    /// The template that is being enrolled, and how many good samples it still needs.
     unfinished: Option<(TemplateId, u8)>,
 }
 
-/// Bad samples of a finger, in 100.
+/// How many of 100 samples are poor.
 const POOR_SAMPLES: u64 = 20;
 
-/// Turns of the world within one ceremony, far more than any takes: what loops without time passing ends here.
+/// The maximum number of turns within one ceremony, far more than any ceremony takes. It ends a loop in which no time
+/// passes.
 const MAX_TURNS: u64 = 3_000_000;
 
 /// The world. Times are in milliseconds since its beginning.
 pub struct World<'w, C: Backend> {
-    /// The present.
+    /// The current time.
     pub now: u64,
-    /// Chance.
+    /// The source of random decisions.
     pub dice: Dice,
-    /// What goes wrong on the pipe at present.
+    /// The current faults on the pipe.
     pub faults: Faults,
     /// What the user does.
     pub finger: Finger,
     /// When the user last consented.
     pub consented: Option<u64>,
-    /// When a finger was last found to be the user's.
+    /// When the sensor last verified the user.
     pub verified: Option<u64>,
-    /// What the fingerprint sensor has.
+    /// The fingerprint sensor.
     pub sensor: Sensor,
-    /// When the power is cut, if it is.
+    /// When the power will be cut, if at all.
     pub cut_at: Option<u64>,
-    /// After how many atoms of the engine the power is cut, if it is.
+    /// After how many atoms of the engine the power will be cut, if at all.
     pub cut_after: Option<u64>,
     /// Power cuts so far.
     pub cuts: u64,
-    /// Reports that did not arrive as they were sent, since the last [`World::settle`].
+    /// How many reports did not arrive unchanged since the last [`World::settle`].
     pub disturbed: u64,
-    /// Those among them by which a message can come to hold bytes that were not sent in it.
+    /// How many of these may have put bytes into a message that were not sent in it.
     pub corrupted: u64,
     /// Another client.
     pub rival: Option<Rival>,
-    /// Who strikes between two atoms.
+    /// The adversary that interrupts between two atoms, if any.
     pub adversary: Option<Adversary>,
-    /// What is stored.
+    /// The authenticator's store.
     pub flash: Flash,
-    /// What must not be seen on the wire.
+    /// The secrets that must not appear on the wire.
     pub secrets: Secrets,
     /// The readable log, if one is kept.
     pub log: Option<Vec<String>>,
-    /// What the authenticator is.
+    /// The authenticator's configuration.
     pub config: Config<'static>,
     /// The client's end.
     pub(crate) host: Host,
@@ -119,19 +120,19 @@ pub struct World<'w, C: Backend> {
     processor_free: u64,
     touch_due: Option<(u64, bool)>,
     nonce: u64,
-    /// The channel on which the client last spoke.
+    /// The channel on which the client last sent a report.
     pub(crate) channel: [u8; 4],
-    /// The request under way, what it is, and whether it still waits for the channel to open.
+    /// The pending request, its command, and whether it still waits for the channel to open.
     request: Vec<u8>,
     command: Command,
     queued: bool,
     reopened: bool,
-    /// The client's handle is dead, and it has not noticed yet.
+    /// Whether the client's handle is invalid and the client does not know yet.
     unplugged: bool,
 }
 
 impl<'w, C: Backend> World<'w, C> {
-    /// A world with an authenticator that was just plugged in. Each of `buffers` serves one life of an engine.
+    /// A world with an authenticator that was just plugged in. Each of `buffers` is for one engine.
     pub fn new(
         mut dice: Dice,
         config: Config<'static>,
@@ -194,7 +195,7 @@ impl<'w, C: Backend> World<'w, C> {
         }
     }
 
-    /// Lets an idle device do what it does once an answer is out: a credential that was replaced goes.
+    /// Lets an idle device finish its work after an answer was sent, such as removing a replaced credential.
     pub fn rest(&mut self) {
         if self.device.waits_for().is_none() {
             let now = self.instant();
@@ -202,12 +203,12 @@ impl<'w, C: Backend> World<'w, C> {
         }
     }
 
-    /// The present, as the machines take it.
+    /// The current time as an [`Instant`].
     pub fn instant(&self) -> Instant {
         Instant::from_millis(self.now)
     }
 
-    /// The backend under observation.
+    /// The observed backend.
     pub fn crypto(&self) -> Tap<C> {
         Tap::new(self.secrets.clone(), self.mutation)
     }
@@ -217,12 +218,12 @@ impl<'w, C: Backend> World<'w, C> {
         self.secrets.found_in(self.up.seen().chain(self.down.seen()))
     }
 
-    /// From now on the user does this, also where the authenticator has been waiting for a while.
+    /// Sets how the user acts from now on, also for an authenticator that is already waiting.
     pub fn resolve(&mut self, finger: Finger) {
         (self.finger, self.touch_due) = (finger, None);
     }
 
-    /// Whether too much happened for one ceremony.
+    /// Whether one ceremony took more than the maximum number of turns.
     pub fn exhausted(&self) -> bool {
         self.turns > MAX_TURNS
     }
@@ -238,7 +239,7 @@ impl<'w, C: Backend> World<'w, C> {
         self.reopened = false;
         self.unplugged = false;
         self.queued = !self.host.is_ready();
-        // As the driver does: what is still in the pipe answers an earlier request.
+        // As the driver does, drop reports that are still in the pipe: they answer an earlier request.
         while let Some(report) = self.down.receive(self.now) {
             self.note(|| format!("client drops {}", describe(&report)));
         }
@@ -256,13 +257,13 @@ impl<'w, C: Backend> World<'w, C> {
         self.host.open(now, self.nonce.to_be_bytes());
     }
 
-    /// Asks the authenticator to give up. `false` when the request has not begun, and now will not.
+    /// Asks the authenticator to cancel. Returns `false` if the request has not begun; then it never begins.
     pub fn cancel(&mut self) -> bool {
         self.host.cancel();
         !std::mem::take(&mut self.queued)
     }
 
-    /// Lets time pass without the client: it reads nothing and sends nothing.
+    /// Lets time pass while the client reads nothing and sends nothing.
     pub fn idle(&mut self, millis: u64) {
         self.turns = 0;
         let until = self.now + millis;
@@ -273,9 +274,10 @@ impl<'w, C: Backend> World<'w, C> {
         }
     }
 
-    /// Ends every disturbance and waits until its traces are gone. They are not only in the pipe: where reports were
-    /// disturbed, the authenticator may be at a request that the client takes for answered, or that came under another
-    /// name, and its answer, which no packet can be told from, would meet the next request.
+    /// Ends all faults and waits until they have no effect any more. Emptying the pipe is not enough: after a fault,
+    /// the authenticator may still work on a request that the client considers answered, or that arrived as another
+    /// command. The answer would be taken as the answer to the next request, because packets carry no transaction
+    /// number.
     pub fn settle(&mut self) {
         self.faults = Faults::NONE;
         (self.rival, self.adversary) = (None, None);
@@ -291,7 +293,7 @@ impl<'w, C: Backend> World<'w, C> {
         self.note(|| "the wire is healed".into());
     }
 
-    /// Lets the world go on until the client's transaction has an event or the time has come. `buffer` holds the request,
+    /// Runs the world until the client's transaction has an event or `until` is reached. `buffer` holds the request,
     /// then the response.
     pub fn advance(&mut self, until: u64, buffer: &mut [u8]) -> Option<HostEvent> {
         loop {
@@ -331,9 +333,9 @@ impl<'w, C: Backend> World<'w, C> {
         }
     }
 
-    /// Takes the power away and gives it back. A new engine gives out channel numbers from the first on, so there the
-    /// clients see what a USB host sees: the device is gone, and the handles with it. The same engine keeps its numbers,
-    /// and the clients notice nothing but silence.
+    /// Cuts the power and restores it. A new engine numbers its channels from the first again, so the clients must
+    /// notice, as on USB, that the device and their handles are gone. The same engine continues its numbering, and the
+    /// clients notice only that no answer comes.
     pub fn power_cycle(&mut self) {
         self.cuts += 1;
         self.up.unplug();
@@ -362,7 +364,7 @@ impl<'w, C: Backend> World<'w, C> {
         }
     }
 
-    /// Everything that is due now, once. Whether anything was.
+    /// Does everything that is due now, once. Returns whether anything was.
     fn turn(&mut self) -> bool {
         self.turns += 1;
         if self.cut_at.is_some_and(|at| at <= self.now) || self.cut_after == Some(0) {
@@ -397,7 +399,7 @@ impl<'w, C: Backend> World<'w, C> {
                     self.adversary.iter_mut().for_each(Adversary::count);
                 }
                 _ if self.asks_user() => busy = self.finger_turn(now),
-                // One that is idle tidies up.
+                // An idle device tidies its store.
                 _ => {
                     busy = false;
                     self.device.tick(now);
@@ -407,7 +409,7 @@ impl<'w, C: Backend> World<'w, C> {
         self.device_sends(now) || busy
     }
 
-    /// Sends what the authenticator has to say now. Whether there was anything.
+    /// Sends the authenticator's reports that are ready. Returns whether there were any.
     fn device_sends(&mut self, now: Instant) -> bool {
         let mut busy = false;
         while let Some(report) = self.device.transmit(now) {
@@ -459,7 +461,7 @@ impl<'w, C: Backend> World<'w, C> {
         self.device.waits_for() != wait
     }
 
-    /// The sensor looks whether the finger is one that the authenticator knows.
+    /// The sensor checks whether the finger is an enrolled one.
     fn verify(&mut self, now: Instant) {
         let matched = self.device.engine().fingerprints().iter().any(|id| self.sensor.templates.contains(id));
         if matched {
@@ -522,8 +524,8 @@ impl<'w, C: Backend> World<'w, C> {
         }
     }
 
-    /// What the client's driver does by itself: the request follows INIT, and a channel that the authenticator has
-    /// forgotten is opened anew, once per request, as long as the buffer still holds the request.
+    /// Does what the client's driver does by itself: sends the request after INIT, and opens a new channel if the
+    /// authenticator has forgotten the old one, once per request, if the buffer still holds the request.
     fn heard(&mut self, event: HostEvent, buffer: &[u8]) -> Option<HostEvent> {
         match event {
             HostEvent::Opened(_) => {
@@ -573,7 +575,7 @@ fn device_config(config: &Config<'_>, lenient: bool) -> DeviceConfig {
     }
 }
 
-/// A report for the log: its channel, what it is, and its first bytes.
+/// A report for the log: its channel, its command or sequence number, and its first bytes.
 fn describe(report: &[u8; REPORT_LEN]) -> String {
     use keyfob_core::transport::hid::Packet;
     let hex = |data: &[u8]| data.iter().take(12).map(|byte| format!("{byte:02x}")).collect::<String>();

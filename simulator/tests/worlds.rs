@@ -1,8 +1,8 @@
-//! Many worlds in which nothing may be wrong, and broken worlds in which that must be seen.
+//! Many worlds that must not fail, and worlds with a deliberate defect that must fail.
 
 use keyfob_simulator::{Failure, Mutation, Options, run};
 
-/// Worlds per test run. A failure of one is replayed by its number.
+/// Worlds per test run. A failure is replayed with its seed.
 const WORLDS: u64 = 3_000;
 
 #[test]
@@ -19,7 +19,7 @@ fn nothing_is_wrong_in_thousands_of_worlds() {
 
 #[test]
 fn a_pin_that_was_entered_and_not_tried_costs_no_attempt() {
-    // The user gives the PIN that is, and none that shall be.
+    // The user enters the current PIN and no new one.
     for seed in [1286, 8786] {
         assert!(run(seed, Options::default()).is_ok(), "world {seed}");
     }
@@ -27,7 +27,8 @@ fn a_pin_that_was_entered_and_not_tried_costs_no_attempt() {
 
 #[test]
 fn a_late_double_in_the_place_of_a_lost_report_is_no_authenticators_fault() {
-    // A registration's last report is lost, and the double of one of getInfo's with the same number comes instead.
+    // A registration's last report is lost, and a second copy of a getInfo report with the same sequence number comes
+    // in its place.
     assert!(run(1_005_052, Options::default()).is_ok());
 }
 
@@ -41,7 +42,8 @@ fn a_seed_replays_its_world_exactly() {
     }
 }
 
-/// Runs broken worlds, and checks that they are found out: some for the first reason, the others for one of the rest.
+/// Runs worlds with a defect and checks that they fail: some for the first reason, the others for one of the other
+/// reasons.
 fn found_out(mutation: Mutation, reasons: &[&str]) {
     let options = Options { mutation: Some(mutation), ..Options::default() };
     let failures: Vec<String> = (0..150).filter_map(|seed| run(seed, options).err()).map(|found| found.what).collect();

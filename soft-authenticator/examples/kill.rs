@@ -1,13 +1,13 @@
-//! Kills a process that commits to a file store, again and again, and looks at what the file holds.
+//! Kills a process that commits to a file store, again and again, and checks the file.
 //!
 //! ```console
 //! $ cargo run -p keyfob-soft-authenticator --example kill -- FILE KILLS SEED
 //! ```
 //!
-//! FILE is made and must not be there. The process commits without a pause and says so after every commit; it is killed (SIGKILL
-//! on Unix) at a random point of a commit, or while it opens the file. Then the store must hold what was acknowledged, and the
-//! commit that was under way whole or not at all. What it holds, the next process goes on with. `kill-store` beside
-//! this folder runs it on a temporary file.
+//! FILE must not exist; it is created. The process commits without a pause and reports every commit. It is killed
+//! (SIGKILL on Unix) at a random point of a commit, or while it opens the file. Then the store must have all reported
+//! commits, and the interrupted commit completely or not at all. The next process continues with this store.
+//! `kill-store` in the parent folder runs this on a temporary file.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::{
@@ -23,9 +23,10 @@ use std::{
 use keyfob_core::{
     cose::Algorithm,
     ctap2::{RpEntity, UserEntity},
+    extensions::cred_protect::Level,
 };
 use keyfob_soft_authenticator::store::{
-    Blobs, Change, Credential, FileStore, MAX_RECORD, Number, Setting, Store, file::OpenErrorReason,
+    Blobs, Change, Credential, FileStore, MAX_RECORD, Number, Query, Setting, Store, file::OpenErrorReason,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
@@ -52,7 +53,7 @@ fn record(id: &[u8], secret: &[u8]) -> Vec<u8> {
     record[..len].to_vec()
 }
 
-/// What the store ought to hold.
+/// The expected contents of the store.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Model {
     settings: BTreeMap<u8, Vec<u8>>,
@@ -72,20 +73,27 @@ impl Model {
             }
         }
         let mut before = None;
-        while let Some((rp_id_hash, found)) = store.walk(before, &mut out).unwrap() {
+        while let Some(found) = store.next(Query::All, before, &mut out).unwrap() {
             let record = out[..found.len].to_vec();
-            assert_eq!(store.find(&rp_id_hash, Some(found.number + 1), &mut out).unwrap(), Some(found));
-            assert!(out[..found.len] == record, "the index leads to another record");
-            let id = Credential::decode(&record).unwrap().id;
-            assert_eq!(store.find_id(id, &mut out).unwrap(), Some((rp_id_hash, found)));
+            let Credential { id, user, .. } = Credential::decode(&record).unwrap();
+            let (rp_id_hash, protection) = (&found.rp_id_hash, Level::USER_VERIFICATION_REQUIRED);
+            for query in [
+                Query::RelyingParty { rp_id_hash, protection },
+                Query::User { rp_id_hash, user_id: user.id },
+                Query::Id(id),
+                Query::Listed { rp_id_hash, id, protection },
+            ] {
+                assert_eq!(store.next(query, Some(found.number + 1), &mut out).unwrap(), Some(found));
+                assert!(out[..found.len] == record, "the index leads to another record");
+            }
             model.credentials.insert(found.number, (rp_id_hash[0], record));
             before = Some(found.number);
         }
-        assert_eq!(store.count().unwrap() as usize, model.credentials.len());
+        assert_eq!(store.count(Query::All).unwrap() as usize, model.credentials.len());
         let mut newest: BTreeMap<u8, Number> = BTreeMap::new();
         let mut before = None;
-        while let Some((rp_id_hash, found)) = store.walk_rps(before, &mut out).unwrap() {
-            newest.insert(rp_id_hash[0], found.number);
+        while let Some(found) = store.next(Query::RelyingParties, before, &mut out).unwrap() {
+            newest.insert(found.rp_id_hash[0], found.number);
             before = Some(found.number);
         }
         let expected = model.credentials.iter().map(|(number, (rp, _))| (*rp, *number)).collect();
@@ -99,7 +107,7 @@ impl Model {
         self.settings.get(&(Setting::PinRetries as u8)).map_or(RETRIES, |value| value[0])
     }
 
-    /// Decides on a commit, does it to the model, and hands it to `store` if there is one.
+    /// Chooses a commit, applies it to the model, and to `store` if there is one.
     fn commit(&mut self, dice: &mut ChaCha20Rng, store: Option<&mut FileStore>) {
         let mut value = [0; 32];
         dice.fill_bytes(&mut value);
@@ -154,7 +162,7 @@ impl Model {
     }
 }
 
-/// The process that is killed: commits what `seed` decides, and says a byte after each.
+/// The process that is killed. It makes the commits of `seed` and writes a byte after each.
 fn work(path: &Path, seed: u64, next: Number) {
     let mut store = FileStore::open(path).unwrap();
     let mut model = Model::read(&mut store, next);
@@ -167,7 +175,7 @@ fn work(path: &Path, seed: u64, next: Number) {
     }
 }
 
-/// Ends with whoever started it, even by a panic.
+/// A child process that is killed when this value is dropped, even by a panic.
 struct Killed(Child);
 
 impl Drop for Killed {
@@ -180,11 +188,12 @@ impl Drop for Killed {
 #[derive(Debug, Default)]
 struct Tally {
     acknowledged: u64,
-    /// Killed before the file was open; in a commit that was then found not made, and made.
+    /// How often the process was killed: before the file was open; in a commit that was then not made; in a commit that
+    /// was made.
     while_opening: u32,
     not_made: u32,
     made: u32,
-    /// The file was found in use while a process had it.
+    /// How often the file was found in use while a process had it open.
     in_use: u32,
     retries_spent: u64,
 }
@@ -213,7 +222,7 @@ fn main() {
         let mut child = Killed(process.spawn().unwrap());
         let mut out = child.0.stdout.take().unwrap();
         let mut said = Vec::new();
-        // One in six while it opens the file; the others after up to seven commits and a part of one.
+        // One in six is killed while it opens the file, the others after up to seven commits and a part of one.
         if dice.next_u32().is_multiple_of(6) {
             thread::sleep(opening.mul_f64(f64::from(dice.next_u32() % 1000) / 1000.0));
         } else {

@@ -1,20 +1,18 @@
-//! What an authenticator can do: compiled in, and switched on.
+//! Capabilities of an authenticator: which are compiled in, and which are switched on.
 
 use core::fmt;
 
 use keyfob_core::cose::Algorithm;
 
-use crate::engine::ConfigError;
-
 /// A set of capabilities.
 ///
-/// A platform names those it compiles ([`crate::engine::Platform::COMPILED`]); the linker drops the code of the others.
-/// A configuration switches some of these on, and getInfo is computed from it.
+/// A platform names the capabilities that it compiles ([`crate::engine::Platform::COMPILED`]); the linker drops the
+/// code of the others. A configuration switches some of the compiled ones on, and getInfo is computed from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caps(pub u64);
 
 impl Caps {
-    /// Nothing but non-discoverable credentials with ES256.
+    /// Only non-discoverable credentials with ES256.
     pub const NONE: Caps = Caps(0);
     /// Discoverable credentials.
     pub const DISCOVERABLE: Caps = Caps(1 << 0);
@@ -32,15 +30,15 @@ impl Caps {
     pub const EDDSA: Caps = Caps(1 << 6);
     /// authenticatorSelection.
     pub const SELECTION: Caps = Caps(1 << 7);
-    /// A PIN gives no permission to register or sign in.
+    /// The PIN does not give the permissions to register and sign in.
     pub const NO_MC_GA_WITH_PIN: Caps = Caps(1 << 8);
-    /// Attestation with a certificate, where one is configured.
+    /// Attestation with a certificate, if one is configured.
     pub const CERTIFIED_ATTESTATION: Caps = Caps(1 << 9);
     /// authenticatorCredentialManagement, and its prototype.
     pub const CRED_MGMT: Caps = Caps(1 << 10);
     /// Read-only credential management with a persistent token (2.2).
     pub const PERSISTENT_CRED_MGMT: Caps = Caps(1 << 11);
-    /// authenticatorLargeBlobs and the extension `largeBlobKey`, where the store has room for them.
+    /// authenticatorLargeBlobs and the extension `largeBlobKey`, if the store has room for large blobs.
     pub const LARGE_BLOBS: Caps = Caps(1 << 12);
     /// The extension `largeBlob` (2.3), which excludes [`Caps::LARGE_BLOBS`].
     pub const LARGE_BLOB_EXTENSION: Caps = Caps(1 << 13);
@@ -75,9 +73,8 @@ impl Caps {
     /// The device identifier and the store's state in getInfo, encrypted (2.2, 2.3). Needs
     /// [`Caps::PERSISTENT_CRED_MGMT`].
     pub const IDENTIFIER: Caps = Caps(1 << 28);
-    /// Each signature is verified before it leaves (verify after sign), so that a faulty one, which could
-    /// give the key away, is not sent. A signature with ES256 then costs nearly five times as much: see
-    /// `docs/cryptography.md`.
+    /// Verifies each signature before it is sent, because a faulty signature could reveal the private key. A signature
+    /// with ES256 then costs nearly five times as much: see `docs/cryptography.md`.
     pub const SIGNATURE_CHECK: Caps = Caps(1 << 47);
     /// ES384 credentials.
     pub const ES384: Caps = Caps(1 << 48);
@@ -106,10 +103,10 @@ impl Caps {
     /// The fully specified identifiers. WebAuthn L3 §5.8.5 recommends the older ones, so
     /// [`crate::engine::Config::new`] switches none of these on.
     pub const FULLY_SPECIFIED: Caps = Caps::ESP256.with(Caps::ED25519).with(Caps::ESP384).with(Caps::ESP512);
-    /// Everything this version knows. Algorithms that the crypto backend lacks are not offered.
+    /// All capabilities of this version. Algorithms that the crypto backend lacks are not offered.
     pub const ALL: Caps = Caps(((1 << 29) - 1) | (0x1fff << 47));
 
-    /// The name of each, as error texts have it.
+    /// The name of each capability in error messages.
     const NAMES: &'static [(Caps, &'static str)] = &[
         (Caps::DISCOVERABLE, "discoverable credentials"),
         (Caps::CLIENT_PIN, "a PIN"),
@@ -155,7 +152,8 @@ impl Caps {
         (Caps::ESP512, "ESP512"),
     ];
 
-    /// Capabilities, and what each needs. If something needed needs others in turn, its row comes first.
+    /// Each capability and the capabilities that it needs. A capability's own needs come in an earlier row than the
+    /// capabilities that need it.
     pub(crate) const NEEDS: &'static [(Caps, Caps)] = &[
         (Caps::NO_MC_GA_WITH_PIN, Caps::CLIENT_PIN),
         (Caps::BUILT_IN_UV, Caps::TOKEN_PERMISSIONS),
@@ -175,7 +173,7 @@ impl Caps {
         (Caps::LARGE_BLOB_EXTENSION, Caps::DISCOVERABLE),
     ];
 
-    /// These without the ones that lack what they need, and without one of two that exclude each other.
+    /// These capabilities without those whose needs are missing, and without one of two that exclude each other.
     pub const fn consistent(self) -> Caps {
         let protocols = Caps::PROTOCOL_ONE.with(Caps::PROTOCOL_TWO);
         let agrees = self.has(Caps::PROTOCOL_ONE) || self.has(Caps::PROTOCOL_TWO);
@@ -193,47 +191,8 @@ impl Caps {
         if caps.has(Caps::LARGE_BLOBS) {
             caps = caps.without(Caps::LARGE_BLOB_EXTENSION);
         }
-        // What is left out may be what something else needs.
+        // Another capability may need one that was removed.
         if caps.0 == self.0 { caps } else { caps.consistent() }
-    }
-
-    /// The first contradiction in here: `None` if all can work together. A product checks its own when it is compiled:
-    ///
-    /// ```
-    /// use keyfob_soft_authenticator::{Caps, engine::Config};
-    ///
-    /// const CAPS: Caps = Config::minimal_2_0([0; 16]).caps.with(Caps::HMAC_SECRET);
-    /// const _: () = assert!(CAPS.contradiction().is_none());
-    /// ```
-    ///
-    /// This does not compile, because read-only credential management needs credential management:
-    ///
-    /// ```compile_fail
-    /// use keyfob_soft_authenticator::{Caps, engine::Config};
-    ///
-    /// const CAPS: Caps = Config::minimal_2_0([0; 16]).caps.with(Caps::PERSISTENT_CRED_MGMT);
-    /// const _: () = assert!(CAPS.contradiction().is_none());
-    /// ```
-    pub const fn contradiction(self) -> Option<ConfigError> {
-        let protocol = self.has(Caps::PROTOCOL_ONE) || self.has(Caps::PROTOCOL_TWO);
-        let (pin, uv) = (self.has(Caps::CLIENT_PIN), self.has(Caps::BUILT_IN_UV));
-        if (pin || uv) != protocol {
-            return Some(ConfigError::PinProtocol);
-        }
-        if !pin && (!uv && self.has(Caps::TOKEN_PERMISSIONS) || self.has(Caps::NO_MC_GA_WITH_PIN)) {
-            return Some(ConfigError::TokenWithoutPin);
-        }
-        let mut rows = Self::NEEDS;
-        while let [(cap, needs), rest @ ..] = rows {
-            if self.has(*cap) && !self.has(*needs) {
-                return Some(ConfigError::Needs(*cap, *needs));
-            }
-            rows = rest;
-        }
-        if self.has(Caps::LARGE_BLOBS.with(Caps::LARGE_BLOB_EXTENSION)) {
-            return Some(ConfigError::Excludes(Caps::LARGE_BLOBS, Caps::LARGE_BLOB_EXTENSION));
-        }
-        None
     }
 
     /// Whether all of `caps` are in here.
@@ -241,7 +200,7 @@ impl Caps {
         self.0 & caps.0 == caps.0
     }
 
-    /// Both together.
+    /// The union of both.
     pub const fn with(self, caps: Caps) -> Caps {
         Caps(self.0 | caps.0)
     }
@@ -251,7 +210,7 @@ impl Caps {
         Caps(self.0 & !caps.0)
     }
 
-    /// The capability to make credentials of `algorithm`; `None` for one that this version makes none of.
+    /// The capability to make credentials of `algorithm`. `None` if this version cannot make them.
     pub const fn of(algorithm: Algorithm) -> Option<Caps> {
         match algorithm {
             Algorithm::ES256 => Some(Caps::NONE),

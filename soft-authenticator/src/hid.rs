@@ -1,4 +1,4 @@
-//! An authenticator behind CTAPHID: framing and engine as one machine, still without I/O and without a clock.
+//! An authenticator behind CTAPHID: framing and engine as one state machine, without I/O and without a clock.
 
 use core::mem;
 
@@ -13,42 +13,43 @@ use keyfob_core::{
 
 use crate::engine::{ConfigError, Engine, Event, Platform, Progress, Wait};
 
-/// What the driver has to do besides touches and the time.
+/// What the driver must do, in addition to touches and the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HidEvent {
-    /// CTAPHID_WINK: blink or beep, so that the user sees which authenticator it is (CTAP 2.3 §11.2.9.2.1). The
-    /// transport has answered it.
+    /// CTAPHID_WINK: blink or beep, so that the user sees which authenticator this is (CTAP 2.3 §11.2.9.2.1). The WINK
+    /// is already answered.
     Wink,
-    /// A vendor command, where [`DeviceConfig::vendor_commands`] allows them: its bytes are the first `len` of
+    /// A vendor command, if [`DeviceConfig::vendor_commands`] allows them. Its bytes are the first `len` of
     /// [`HidAuthenticator::vendor_buffer`]. Answer it with [`HidAuthenticator::respond_to_vendor`] or
-    /// [`HidAuthenticator::refuse_vendor`]; until then every channel is told CHANNEL_BUSY.
+    /// [`HidAuthenticator::refuse_vendor`]; until then every channel gets CHANNEL_BUSY.
     Vendor {
         /// 40 to 7F.
         command: Command,
         /// Bytes in the request.
         len: usize,
     },
-    /// The vendor command under way is given up: do not answer it.
+    /// The pending vendor command was given up: do not answer it.
     VendorAborted,
 }
 
-/// An engine with CTAPHID around it. Reports go in and come out; the driver passes on touches and the time.
+/// An engine with CTAPHID around it. It takes and returns reports; the driver passes touches and the time.
 pub struct HidAuthenticator<'b, P: Platform> {
     framing: hid::Device,
     engine: Engine<'b, P>,
     waits_for: Option<Wait>,
     /// The channel of the last request.
     channel: Option<u32>,
-    /// A command has ended since the store was last found tidy.
+    /// Whether a command has ended since the store was last tidy.
     untidy: bool,
-    /// A vendor command is under way.
+    /// Whether a vendor command is pending.
     vendor: bool,
-    /// The engine's last answer is on its way, or has just been sent.
+    /// Whether the engine's last answer is being sent, or was sent and the engine does not know yet.
     answers: bool,
 }
 
 impl<'b, P: Platform> HidAuthenticator<'b, P> {
-    /// An authenticator that has just been plugged in. That it answers U2F or not, INIT says as the engine is configured.
+    /// An authenticator that has just been plugged in. The engine's configuration, not `config`, decides whether the
+    /// INIT response says that U2F is supported.
     pub fn new(engine: Engine<'b, P>, config: DeviceConfig) -> Self {
         let capabilities = config.capabilities.without(Capabilities::NMSG);
         let capabilities = if engine.has_u2f() { capabilities } else { capabilities.with(Capabilities::NMSG) };
@@ -70,7 +71,10 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
     }
 
     /// Unplugs the authenticator and plugs it in again: channels, tokens and pending commands are gone, what is stored
-    /// stays. Errors: [`ConfigError::Store`].
+    /// stays.
+    ///
+    /// # Errors
+    /// [`ConfigError::Store`]: the store failed.
     pub fn power_cycle(&mut self, now: Instant) -> Result<(), ConfigError> {
         self.framing.reset();
         self.waits_for = None;
@@ -78,12 +82,12 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
         self.engine.power_cycle(now)
     }
 
-    /// Takes one report. Returns what the driver has to do about it.
+    /// Takes one report. Returns what the driver must do.
     pub fn receive(&mut self, now: Instant, report: &[u8; REPORT_LEN]) -> Option<HidEvent> {
         self.settle_answer();
         let event = self.framing.receive(now, report, self.engine.whole_buffer());
         if self.answers && self.framing.channel().is_none() {
-            // INIT, in the middle of the answer.
+            // INIT has ended the transaction in the middle of the answer.
             self.answers = false;
             self.engine.abort();
         }
@@ -118,13 +122,13 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
         None
     }
 
-    /// Where a vendor command lies and its response is written: the engine's whole buffer. Only between
-    /// [`HidEvent::Vendor`] and the answer is it the driver's.
+    /// The buffer for a vendor command and its response: the engine's whole buffer. Use it only between
+    /// [`HidEvent::Vendor`] and the answer.
     pub fn vendor_buffer(&mut self) -> &mut [u8] {
         self.engine.whole_buffer()
     }
 
-    /// Answers the vendor command under way with the first `len` bytes of [`HidAuthenticator::vendor_buffer`], at most
+    /// Answers the pending vendor command with the first `len` bytes of [`HidAuthenticator::vendor_buffer`], at most
     /// [`hid::MAX_MESSAGE`] bytes. Without such a command nothing happens.
     pub fn respond_to_vendor(&mut self, len: usize) {
         if mem::take(&mut self.vendor) {
@@ -132,14 +136,14 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
         }
     }
 
-    /// Refuses the vendor command under way. Without such a command nothing happens.
+    /// Refuses the pending vendor command. Without such a command nothing happens.
     pub fn refuse_vendor(&mut self, code: hid::ErrorCode) {
         if mem::take(&mut self.vendor) {
             self.framing.refuse(code);
         }
     }
 
-    /// The next report to send, if there is one now. The one before has been sent then.
+    /// The next report to send, if there is one now. Call it only after the previous report was sent.
     pub fn transmit(&mut self, now: Instant) -> Option<[u8; REPORT_LEN]> {
         self.framing.transmit(now, self.engine.whole_buffer())
     }
@@ -150,14 +154,14 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
         self.waits_for
     }
 
-    /// Whether U2F has asked for a touch, for its next request.
+    /// Whether a U2F request was refused because it needs a touch, so that a touch now counts for the next request.
     pub fn u2f_awaits_touch(&self, now: Instant) -> bool {
         self.engine.u2f_awaits_touch(now)
     }
 
     /// The user touched the authenticator, or declined. Where [`HidAuthenticator::waits_for`] says [`Wait::LongTouch`],
-    /// the touch must have lasted [`LONG_TOUCH`](crate::engine::LONG_TOUCH). Without a command or a platform that waits
-    /// for it nothing happens.
+    /// the touch must have lasted [`LONG_TOUCH`](crate::engine::LONG_TOUCH). If no command and no U2F client waits for
+    /// a touch, nothing happens.
     pub fn touch(&mut self, now: Instant, consent: bool) {
         let touched = match self.waits_for {
             Some(Wait::Touch) => Event::Touched,
@@ -170,21 +174,21 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
         self.resume(now, if consent { touched } else { Event::Denied });
     }
 
-    /// The user tried to be verified: see [`Event::Verified`]. Without a command that waits for it nothing happens.
+    /// The result of a verification attempt: see [`Event::Verified`]. If no command waits for it, nothing happens.
     pub fn verify(&mut self, now: Instant, matched: bool) {
         if self.waits_for == Some(Wait::UserVerification) {
             self.resume(now, Event::Verified(matched));
         }
     }
 
-    /// The sensor has taken a sample: see [`Event::Sample`]. Without a command that waits for it nothing happens.
+    /// The sensor has taken a sample: see [`Event::Sample`]. If no command waits for it, nothing happens.
     pub fn sample(&mut self, now: Instant, status: SampleStatus, remaining: u8) {
         if self.waits_for == Some(Wait::Sample) {
             self.resume(now, Event::Sample { status, remaining });
         }
     }
 
-    /// Tells the engine when the last report of an answer is out. Returns whether the engine had something to do.
+    /// Tells the engine that the last report of an answer was sent. Returns whether the engine had something to do.
     fn settle_answer(&mut self) -> bool {
         if !self.answers || self.framing.channel().is_some() {
             return false;
@@ -193,8 +197,8 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
         self.engine.response_sent()
     }
 
-    /// Goes on with a pending command, or applies its timeout. While there is none, tidies the store up, a piece at a time.
-    /// Reports that [`HidAuthenticator::transmit`] has given must have been sent.
+    /// Continues a pending command, or applies its timeout. While no command is pending, tidies the store up, one piece
+    /// per call. Call it only after every report from [`HidAuthenticator::transmit`] was sent.
     pub fn tick(&mut self, now: Instant) {
         if self.waits_for.is_some() {
             self.resume(now, Event::Tick);
@@ -205,13 +209,13 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
         }
     }
 
-    /// Whether nothing is under way, and the last command may have left something to tidy up.
+    /// Whether nothing is pending, and the last command may have left something to tidy up.
     const fn is_untidy(&self) -> bool {
         self.untidy && self.framing.channel().is_none()
     }
 
-    /// When to call [`HidAuthenticator::tick`] and [`HidAuthenticator::transmit`] though nothing came in; in the past
-    /// when there is something to do now.
+    /// When to call [`HidAuthenticator::tick`] and [`HidAuthenticator::transmit`] if no report comes in. A time in the
+    /// past when there is something to do now.
     pub fn deadline(&self) -> Option<Instant> {
         let engine = match self.waits_for {
             Some(Wait::Processing) => Some(Instant::default()),

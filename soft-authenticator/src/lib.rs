@@ -1,5 +1,6 @@
 //! keyfob-soft-authenticator: the other end of CTAP, an authenticator without a heap, and a virtual security key around it.
 #![cfg_attr(not(feature = "std"), no_std)]
+#![cfg_attr(docsrs, feature(doc_cfg))] // docs.rs says which feature an item needs
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 #![cfg_attr(
@@ -19,7 +20,13 @@ pub mod caps;
 #[cfg(feature = "std")]
 pub mod devices;
 pub mod engine;
+mod errors;
 pub mod hid;
 pub mod store;
 
 pub use caps::Caps;
+
+/// The code in the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -1,5 +1,5 @@
-//! Every command with an abort between every two of its atoms: a cancellation, INIT, another channel, a power cut. What is
-//! in memory and what is in the store belong together afterwards, and what counts was counted before it could be seen.
+//! Every command with an abort between every two of its atoms: a cancellation, INIT, another channel, a power cut.
+//! Afterwards memory and store agree, and everything that counts was counted before its result could be observed.
 
 use keyfob_core::{
     Status,
@@ -25,7 +25,7 @@ use super::{
 
 const WRONG: &str = "8765";
 
-/// Commands that pause and change nothing but a counter.
+/// Commands that pause and change only a counter.
 const MORE: [(Setup, &[Command]); 2] = [(Setup::Open, MORE_OPEN), (Setup::Protected, MORE_PROTECTED)];
 
 const MORE_OPEN: &[Command] = &[
@@ -61,7 +61,7 @@ const MORE_PROTECTED: &[Command] = &[
     }),
 ];
 
-/// What a key says of itself without counting anything.
+/// The state of a key, as far as it can be read without counting anything.
 #[derive(Debug, PartialEq)]
 struct Told {
     options: String,
@@ -95,7 +95,7 @@ impl Told {
     }
 }
 
-/// Runs a command with an abort in place of every poll, of every kind. How many aborts.
+/// Runs a command with every kind of abort in place of every poll. Returns the number of aborts.
 fn sweep((name, run): Command, prepared: &Prepared) -> u32 {
     let setup = prepared.setup;
     let mut key = plug_in(&prepared.flash.copy(), setup, LOG);
@@ -117,10 +117,10 @@ fn sweep((name, run): Command, prepared: &Prepared) -> u32 {
                 State::of(&flash, prepared) == states[made as usize],
                 "{place}: half of commit {made} of {commits}"
             );
-            // What is in memory is what is in the store.
+            // Memory and store agree.
             let in_store = Told::by(&mut plug_in(&flash.copy(), setup, LOG));
             assert_eq!(Told::by(&mut key), in_store, "{place}");
-            // The command starts anew, unless all of it was done.
+            // The command can be run again, unless it was done completely.
             if made < commits || commits == 0 {
                 assert_eq!(run(&mut key, prepared), expected, "{place}, again");
             } else if abort == Abort::Cancel {
@@ -156,7 +156,7 @@ const ATTEMPTS: [Attempt; 3] = [
 /// The aborts that leave the power on.
 const BY_SOFTWARE: [Abort; 3] = [Abort::Cancel, Abort::Init, Abort::OtherChannel];
 
-/// 6.5.5 wrong PIN: the fourth after three that were aborted once they were counted → PIN_AUTH_BLOCKED
+/// 6.5.5 wrong PIN: the fourth, after three that were aborted after they were counted → PIN_AUTH_BLOCKED
 #[test]
 fn an_attempt_that_is_aborted_once_it_is_counted_is_one_of_the_three_in_a_row() {
     for (name, attempt) in ATTEMPTS {
@@ -271,14 +271,14 @@ fn with_finger() -> Key {
     key
 }
 
-/// Every command that lets the user be verified.
+/// Every command with built-in user verification.
 const VERIFYING: [fn(&mut Key) -> Status; 3] = [
     |key| code(key.uv_token(Two, MC, None)),
     |key| code(key.make(&super::user_verification::made_with_uv(b"u", false))),
     |key| code(key.get(&got_with_uv())),
 ];
 
-/// The poll that looks at the finger in [`VERIFYING`]: getting a token agrees on a secret before it asks.
+/// The poll that checks the finger in [`VERIFYING`]. Getting a token does a key agreement before.
 const JUDGED: [u32; 3] = [3, 2, 2];
 
 #[test]
@@ -306,7 +306,7 @@ fn a_verification_vouches_for_its_own_command_only() {
     let mut key = with_finger();
     key.make(&super::user_verification::made_with_uv(b"u", true)).unwrap();
     for abort in Abort::ALL {
-        // The finger has matched, and the counter is yet to be written.
+        // The finger has matched, and the counter is not written yet.
         key.asked = 0;
         key.adversary = Some((3, abort));
         assert_eq!(key.get(&got_with_uv()).unwrap_err(), Status::KEEPALIVE_CANCEL);
@@ -317,7 +317,7 @@ fn a_verification_vouches_for_its_own_command_only() {
     }
 }
 
-/// A token that lets one credential be made and signed in with, and the commands it is used up by.
+/// The commands that use up a token.
 const SPENDING: [fn(&mut Key, &Token) -> Status; 2] = [
     |key, token| code(key.make_with(Two, token, resident(b"new"))),
     |key, token| code(key.get_with(Two, token, assertion())),

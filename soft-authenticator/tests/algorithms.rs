@@ -1,4 +1,4 @@
-//! Credentials of every algorithm, and which of them are offered.
+//! Credentials with every algorithm, and the list of algorithms in getInfo.
 
 use keyfob_core::{
     Status,
@@ -30,7 +30,7 @@ const FULLY_SPECIFIED: [(Algorithm, Algorithm); 4] = [
     (Algorithm::ESP512, Algorithm::ES512),
 ];
 
-/// A key that offers them besides the others.
+/// A key that offers these in addition to the others.
 fn fully_specified() -> Key {
     let config = Config::new([0; 16]);
     Key::with(Config { caps: config.caps.with(Caps::FULLY_SPECIFIED), ..config })
@@ -192,7 +192,7 @@ fn an_algorithm_outside_32_bits_is_passed_over() {
         let request = [&request[..at], too_large, &request[at + 3..]].concat();
         let mut key = Key::new();
         assert_eq!(key.status(&request), Status::OK);
-        // And where there is nothing else.
+        // It is also used if the list has no other.
         let last = request.iter().rposition(|byte| *byte == 0x26).unwrap();
         let request = [&request[..last], too_large, &request[last + 1..]].concat();
         assert_eq!(key.status(&request), Status::UNSUPPORTED_ALGORITHM);

@@ -10,7 +10,7 @@ use keyfob_soft_authenticator::{Caps, engine::Config, store::Setting};
 
 use super::harness::*;
 
-/// Stored options: alwaysUv is on, and PINs have four characters at least.
+/// Stored options: alwaysUv is on, and the minimum PIN length is four.
 const ALWAYS: &[u8] = &[1, 4];
 
 /// A key with a credential, on which alwaysUv is then switched on.

@@ -1,4 +1,4 @@
-//! Attestation, as a relying party verifies it.
+//! Attestation, verified by core's relying-party verification.
 
 use keyfob_core::{
     Status,
@@ -28,7 +28,7 @@ const NONE: Config<'static> = Config { attestation: Attestation::None, ..OWN };
 const CERTIFIED: Config<'static> =
     Config { attestation: Attestation::Certified(virtual_key_certificate()), ..Config::new(VIRTUAL_KEY_AAGUID) };
 
-/// Registers with a client's data and verifies what comes back.
+/// Registers with client data and verifies the response.
 fn register(
     key: &mut Key,
     algorithm: Algorithm,
@@ -137,7 +137,7 @@ fn a_platform_gets_the_first_format_of_its_list_that_there_is_or_the_usual_one()
 
 const U2F: Config<'static> = Config { attestation: Attestation::FidoU2f(virtual_key_certificate()), ..CERTIFIED };
 
-/// Whether `made` carries a statement of U2F by the virtual key's certificate.
+/// Whether `made` has a U2F statement with the virtual key's certificate.
 fn is_u2f(made: &Made) -> bool {
     let Ok(Statement::FidoU2f(FidoU2f { sig, x5c })) = Statement::decode(&made.fmt, Some(RawStatement(&made.att_stmt)))
     else {
@@ -146,7 +146,7 @@ fn is_u2f(made: &Made) -> bool {
     assert!(x5c.iter().eq(virtual_key_certificate().chain.iter().copied()));
     let auth_data = made.auth_data();
     let credential = auth_data.attested_credential_data.unwrap();
-    assert_eq!(credential.aaguid, &[0; 16], "U2F knows no models");
+    assert_eq!(credential.aaguid, &[0; 16], "U2F has no AAGUID");
     let point = credential.public_key.p256_point().unwrap().to_bytes();
     let message = [&[0][..], auth_data.rp_id_hash, &HASH, credential.credential_id, &[4], &point];
     let mut public = [0; 64];
@@ -205,7 +205,7 @@ fn get_info_names_the_formats_there_are() {
     }
 }
 
-/// A key that attests to enterprises, once that is enabled.
+/// A key with enterprise attestation, `enabled` or not.
 fn enterprise(enabled: bool) -> Key {
     let enterprise = Enterprise { certified: virtual_key_certificate(), rp_ids: &["work.example", RP] };
     let key = Key::with(Config { enterprise: Some(enterprise), ..Config::new(VIRTUAL_KEY_AAGUID) });
@@ -238,7 +238,7 @@ fn enterprise_attestation_is_given_to_listed_relying_parties_or_to_the_platforms
     assert_eq!(enterprise(true).make(&request).unwrap().fmt, "packed", "what is asked for is the certificate");
 }
 
-/// 6.1.2 step 9: enterpriseAttestation given, not enabled, whatever its value → INVALID_PARAMETER
+/// 6.1.2 step 9: enterpriseAttestation with any value, not enabled → INVALID_PARAMETER
 /// 6.1.2 step 9: enterpriseAttestation neither 1 nor 2 → INVALID_OPTION
 #[test]
 fn enterprise_attestation_is_refused_where_it_is_not_enabled_and_then_for_its_value() {

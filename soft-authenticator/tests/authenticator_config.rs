@@ -38,7 +38,7 @@ const FORCE: SetMinPinLength<'static> = SetMinPinLength {
     pin_complexity_policy: None,
 };
 
-/// Every subcommand, with good parameters.
+/// Every subcommand, with valid parameters.
 fn subcommands() -> [(u64, Option<Vec<u8>>); 5] {
     [
         (ENABLE_ENTERPRISE_ATTESTATION, None),
@@ -195,7 +195,7 @@ fn set_min_pin_length_needs_parameters() {
     assert_eq!(Key::new().configure(None, SET_MIN_PIN_LENGTH, Some(&[0xA0])), Status::OK);
 }
 
-/// 6.11 setMinPINLength: shorter than now, or longer than maxPINLength → PIN_POLICY_VIOLATION
+/// 6.11 setMinPINLength: shorter than the current length, or longer than maxPINLength → PIN_POLICY_VIOLATION
 #[test]
 fn the_shortest_pin_only_grows_and_not_beyond_the_longest() {
     let mut key = Key::new();
@@ -230,8 +230,8 @@ fn a_stricter_configuration_holds_against_what_was_set_before() {
     }
 }
 
-/// 6.11 setMinPINLength: the PIN is too short now, and a token is asked for → PIN_POLICY_VIOLATION
-/// 6.11 setMinPINLength: the PIN is too short now, a token from before → PIN_AUTH_INVALID
+/// 6.11 setMinPINLength: the PIN is now too short, and a token is requested → PIN_POLICY_VIOLATION
+/// 6.11 setMinPINLength: the PIN is now too short, a token from before → PIN_AUTH_INVALID
 #[test]
 fn a_pin_that_is_too_short_for_the_new_length_must_be_changed() {
     let mut key = with_pin();
@@ -277,7 +277,7 @@ fn a_forced_change_refuses_tokens_and_the_same_pin() {
         assert_eq!(key.legacy_token(protocol, "0000").unwrap_err(), Status::PIN_INVALID);
         assert_eq!(key.retries(), (7, false));
         assert_eq!(key.change_pin(protocol, PIN, PIN), Status::PIN_POLICY_VIOLATION);
-        assert_eq!(key.retries(), (8, false), "the right PIN, all the same");
+        assert_eq!(key.retries(), (8, false), "the PIN was right");
     }
     assert_eq!(key.change_pin(Two, PIN, "4321"), Status::OK);
     key.token(Two, "4321", MC, None).unwrap();
@@ -295,7 +295,7 @@ fn each_forced_change_voids_every_token_also_while_a_change_is_due_already() {
         key.enrol(&token).unwrap();
         let token = key.unbound(ACFG);
         assert_eq!(key.set_min_pin_length(Some(&token), &first), Status::OK);
-        // The PIN gives no token now, and the finger still does.
+        // A token cannot be obtained with the PIN now, but still with the finger.
         let token = key.uv_token(Two, ACFG.with(MC), None).unwrap();
         let persistent = key.store.setting(Setting::PersistentToken);
         assert_eq!(key.set_min_pin_length(Some(&token), &second), Status::OK, "{second:?}");

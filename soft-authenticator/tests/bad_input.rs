@@ -1,5 +1,5 @@
-//! Requests that are not as the standard says: every member with every wrong type, cut off, missing and far too long. The
-//! right status, no touch, nothing stored.
+//! Requests that violate the standard: every member with every wrong type, truncated, missing and much too long. The
+//! answer has the right status, no touch is requested, and nothing is stored.
 
 use keyfob_core::{
     Status,
@@ -19,7 +19,7 @@ enum Item {
     Text(&'static str),
     Array(Vec<Item>),
     Map(Vec<(Item, Item)>),
-    /// Encoded: a boolean, or what CTAP has no use for.
+    /// An encoded item: a boolean, or a type that CTAP does not use.
     Raw(&'static [u8]),
 }
 use Item::{Array, Bytes, Int, Map, Raw};
@@ -59,7 +59,7 @@ impl Item {
         }
     }
 
-    /// Every item below this one, each as the way to it.
+    /// The paths to all items below this one.
     fn paths(&self) -> Vec<Vec<usize>> {
         let below: Vec<&Item> = match self {
             Array(items) => items.iter().collect(),
@@ -83,7 +83,7 @@ impl Item {
         }
     }
 
-    /// The keys on the way.
+    /// The keys on the path.
     fn name(&self, path: &[usize]) -> String {
         let Some((first, rest)) = path.split_first() else { return String::new() };
         match self {
@@ -126,7 +126,7 @@ fn salts() -> Item {
     int(&[(1, key), (2, bytes(48)), (3, bytes(32)), (4, Int(2))])
 }
 
-/// Requests with every member there is, as good as they can be on a key without a PIN.
+/// Requests with every member, as valid as possible for a key without a PIN.
 fn requests() -> [(Command, Item, &'static [usize]); 2] {
     let make_extensions = text(&[
         ("uvm", TRUE),
@@ -173,7 +173,7 @@ fn requests() -> [(Command, Item, &'static [usize]); 2] {
     [(Command::MAKE_CREDENTIAL, make, &[0, 1, 2, 3]), (Command::GET_ASSERTION, get, &[0, 1])]
 }
 
-/// A key with a credential that the request for an assertion finds, at the id of 66 bytes.
+/// A key with a credential whose id, of 66 bytes, is put into the getAssertion request.
 fn key(request: &mut Item, command: Command) -> Key {
     let mut key = Key::new();
     if command == Command::GET_ASSERTION {
@@ -219,10 +219,10 @@ fn every_member_of_every_wrong_type_is_an_unexpected_type() {
                 }
                 let mut request = request.clone();
                 *request.at(&path) = wrong.clone();
-                // A map without its required members is none of the wrong type; a COSE key says by its type what it has.
+                // An empty map lacks its required members; in a COSE key, the type decides which members it has.
                 let expected = match (in_cose_key, wrong) {
                     (true, _) => &[Status::CBOR_UNEXPECTED_TYPE, Status::MISSING_PARAMETER, Status::INVALID_CBOR][..],
-                    // Floats have no place in CTAP at all.
+                    // CTAP does not use floats.
                     (false, Raw(b"\xF9\x3C\x00")) => &[Status::CBOR_UNEXPECTED_TYPE, Status::INVALID_CBOR],
                     (false, _) => &[Status::CBOR_UNEXPECTED_TYPE],
                 };

@@ -36,7 +36,7 @@ const fn named<'n>(id: &'n [u8], name: &'n str) -> Params<'n> {
     Params { template_friendly_name: Some(name), ..template(id) }
 }
 
-/// A key with a PIN, and a token to enrol with.
+/// A key with a PIN, and a token for enrolment.
 fn ready() -> (Key, Token) {
     let mut key = Key::with(SENSOR);
     key.set_pin(Two, PIN);
@@ -44,7 +44,7 @@ fn ready() -> (Key, Token) {
     (key, token)
 }
 
-/// The same with a finger.
+/// A key with a PIN and an enrolled finger, a token and the finger's id.
 fn enrolled() -> (Key, Token, Vec<u8>) {
     let (mut key, token) = ready();
     let id = key.enrol(&token).unwrap();
@@ -360,7 +360,7 @@ fn a_member_of_a_wrong_type_is_refused_and_changes_nothing() {
     assert_eq!(key.store.applied(), commits);
 }
 
-/// 6.7 enumerateEnrollments: there are none → INVALID_OPTION
+/// 6.7 enumerateEnrollments: no finger is enrolled → INVALID_OPTION
 /// 6.7 setFriendlyName, removeEnrollment: unknown template id → INVALID_OPTION
 #[test]
 fn unknown_templates_and_an_empty_list_are_invalid_options() {
@@ -406,7 +406,7 @@ fn a_damaged_list_is_a_failure_and_not_an_empty_one() {
     }
 }
 
-/// Cuts the power at the one commit of `command`, before or after it is made; `check` looks at the key that comes up.
+/// Cuts the power at the only commit of `command`, before or after it is made; `check` checks the key after power-up.
 fn cut(command: impl Fn(&mut Key, &Token, &[u8]) -> Result<Bio, Status>, check: impl Fn(&[(Vec<u8>, String)], bool)) {
     for (fault, made) in [(Fault::Before as fn(u32) -> Fault, false), (Fault::After, true)] {
         let (mut key, token, id) = enrolled();
@@ -415,7 +415,7 @@ fn cut(command: impl Fn(&mut Key, &Token, &[u8]) -> Result<Bio, Status>, check: 
         assert_eq!(command(&mut key, &token, &id).unwrap_err(), Status::OTHER);
         let known = key.engine.fingerprints().to_vec();
         let mut key = key.power_cut();
-        assert_eq!(key.engine.fingerprints(), known, "what failed is known as it is stored");
+        assert_eq!(key.engine.fingerprints(), known, "after a failure the list is as it is stored");
         let token = key.token(Two, PIN, BE, None).unwrap();
         check(&list(&mut key, &token), made);
     }

@@ -1,25 +1,27 @@
-//! Stores that break the promise, each in one way: the sweep of `power_sweep.rs` has to find it.
+//! Stores with one defect each, which the sweep of `power_sweep.rs` must find.
 
 use embedded_storage::nor_flash::{ErrorType, NorFlash, ReadNorFlash};
-use keyfob_soft_authenticator::store::{Blobs, Change, Found, Number, Setting, Store, StoreError, flash::PowerIsOff};
+use keyfob_soft_authenticator::store::{
+    Blobs, Change, Found, Number, Query, Setting, Store, StoreError, flash::PowerIsOff,
+};
 
 use super::{
     harness::*,
     power_sweep::{COMMANDS, Command, prepare, sweep},
 };
 
-/// What a store does wrong.
+/// The defect of a store.
 #[derive(Clone, Copy, PartialEq)]
 enum Flaw {
-    /// Every change is a commit of its own.
+    /// Every change is a separate commit.
     Splits,
-    /// What tells of a change is there before it: settings are a commit of their own, and the first.
+    /// Settings are a separate commit, before the changes that they belong to.
     SettingsFirst,
-    /// A setting is on the medium when the next commit is: an attempt at the PIN is counted after the comparison.
+    /// A setting is written only with the next commit, so a PIN attempt is counted after the comparison.
     LateSettings,
-    /// The next piece of upkeep frees more than it may.
+    /// The next piece of tidying frees more than it may.
     FreesTooMuch,
-    /// A credential that is replaced is gone at once, before the answer is out.
+    /// A replaced credential is removed at once, before the answer is sent.
     KeepsNothing,
 }
 
@@ -46,16 +48,12 @@ impl Store for Broken {
         }
     }
 
-    fn find(&mut self, rp: &[u8; 32], before: Option<Number>, out: &mut [u8]) -> Result<Option<Found>, StoreError> {
-        self.store.find(rp, before, out)
+    fn next(&mut self, query: Query<'_>, before: Option<Number>, out: &mut [u8]) -> Result<Option<Found>, StoreError> {
+        self.store.next(query, before, out)
     }
 
-    fn walk(&mut self, before: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
-        self.store.walk(before, out)
-    }
-
-    fn count(&mut self) -> Result<u32, StoreError> {
-        self.store.count()
+    fn count(&mut self, query: Query<'_>) -> Result<u32, StoreError> {
+        self.store.count(query)
     }
 
     fn remaining(&mut self) -> Result<u32, StoreError> {
@@ -116,7 +114,7 @@ impl Store for Broken {
     }
 }
 
-/// A flash that keeps the last write to itself until there is another: what is read is right, what is on the medium is not.
+/// A flash that delays each write until the next one: reads return the right data, but the medium lacks the last write.
 struct Cached {
     flash: BenchFlash,
     last: Option<(u32, Vec<u8>)>,

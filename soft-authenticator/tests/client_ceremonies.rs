@@ -1,11 +1,11 @@
-//! The client's two ceremonies against the engine: extensions, long lists, a first PIN.
+//! The client's two ceremonies with the engine: extensions, long lists, a first PIN.
 
 use std::time::Duration;
 
 use keyfob_core::{
     Instant, Status,
     client::{
-        Assertion, AssertionSelection, Attestation, Cause, Error, GetAssertion, GetOptions, MakeCredential,
+        Assertion, AssertionSelection, Attestation, Cause, Ceremony, Error, GetAssertion, GetOptions, MakeCredential,
         MakeOptions, Requirement,
         extensions::{
             CredProtect, GetExtensions, GetResults, HmacOutputs, HmacSalts, LargeBlobAccess, LargeBlobSupport,
@@ -34,7 +34,7 @@ fn options<'o>(user: &'o [u8], extensions: MakeExtensions<'o>) -> MakeOptions<'o
     MakeOptions { resident_key: Requirement::Required, extensions, ..options }
 }
 
-/// Registers: what `read` makes of it, and the commands that were sent.
+/// Registers. Returns the result of `read`, and the commands that were sent.
 fn make<T>(
     key: &mut Key,
     options: &MakeOptions<'_>,
@@ -43,25 +43,25 @@ fn make<T>(
 ) -> Result<(T, Vec<u8>), Error> {
     let (mut buffer, now) = (vec![0; 2048], key.now);
     let mut plugged = Plugged::new(key);
-    let ceremony = MakeCredential::new(options, &mut buffer, RustCrypto, rng());
+    let ceremony = Ceremony::new(MakeCredential::new(options), &mut buffer, RustCrypto, rng());
     let made = run(ceremony, &mut plugged, &mut user, clock(now))?;
     Ok((read(&made), plugged.requests.iter().map(|request| request[0]).collect()))
 }
 
-/// Signs in, with memory for a large blob.
+/// Signs in with memory for a large blob.
 fn get<T>(
     key: &mut Key,
     options: &GetOptions<'_>,
-    read: impl FnOnce(&AssertionSelection<'_>) -> T,
+    read: impl FnOnce(&AssertionSelection<'_, '_>) -> T,
 ) -> Result<(T, Vec<u8>), Error> {
     let (mut buffer, mut memory, now) = (vec![0; 2048], vec![0; 8192], key.now);
     let mut plugged = Plugged::new(key);
-    let ceremony = GetAssertion::with_memory(options, &mut memory, &mut buffer, RustCrypto, rng());
+    let ceremony = Ceremony::new(GetAssertion::with_memory(options, &mut memory), &mut buffer, RustCrypto, rng());
     let got = run(ceremony, &mut plugged, &mut User(PIN, ""), clock(now))?;
     Ok((read(&got), plugged.requests.iter().map(|request| request[0]).collect()))
 }
 
-/// Every look at it takes 10 ms.
+/// A clock that advances by 10 ms with every reading.
 fn clock(mut now: Instant) -> impl FnMut() -> Instant {
     move || {
         now = now.plus(Duration::from_millis(10));
@@ -73,7 +73,7 @@ fn id_of(made: &Attestation<'_>) -> Vec<u8> {
     made.auth_data.attested_credential_data.unwrap().credential_id.to_vec()
 }
 
-/// A credential, without a PIN or with [`PIN`].
+/// Registers a credential, without a PIN or with [`PIN`].
 fn registered(key: &mut Key, user: &[u8], extensions: MakeExtensions<'_>) -> Vec<u8> {
     make(key, &options(user, extensions), User(PIN, ""), id_of).unwrap().0
 }
@@ -100,7 +100,7 @@ fn a_pseudo_random_function_gives_a_registration_and_every_sign_in_the_same_outp
         assert_eq!(enabled, Some(true));
         let inputs = GetExtensions { prf: Some(INPUT), ..GetExtensions::NONE };
         if key.options().client_pin == Some(false) {
-            // The secrets of a user who was not verified are others.
+            // Without user verification the secrets are different.
             assert_eq!(at_once, None);
             assert_eq!(key.set_pin(Two, PIN), Status::OK);
         } else {
@@ -130,7 +130,7 @@ fn prf_asks_a_user_who_could_be_verified_to_be() {
     assert_eq!(error.cause, Cause::PinNotSet);
     assert_eq!(key.set_pin(Two, PIN), Status::OK);
     let verified =
-        |got: &AssertionSelection<'_>| got.get(0).unwrap().auth_data.flags.has(keyfob_core::auth_data::Flags::UV);
+        |got: &AssertionSelection<'_, '_>| got.get(0).unwrap().auth_data.flags.has(keyfob_core::auth_data::Flags::UV);
     assert!(get(&mut key, &options, verified).unwrap().0);
 }
 
@@ -188,7 +188,7 @@ fn the_results_of_a_registration_are_what_the_key_says_and_what_the_client_knows
             large_blob: Some(true),
             ..MakeResults::default()
         };
-        assert_eq!(made.extensions, expected, "the shortest PIN is none of this relying party's business");
+        assert_eq!(made.extensions, expected, "this relying party may not read the minimum PIN length");
         id_of(made)
     })
     .unwrap();
@@ -232,13 +232,13 @@ fn extensions_that_the_key_does_not_have_are_left_out() {
     make(&mut key, &options, User("", ""), read).unwrap();
 }
 
-/// Writes, or reads when there is nothing to write.
+/// Writes a large blob, or reads it if there is nothing to write.
 fn blob(key: &mut Key, id: &[u8], write: Option<&[u8]>) -> Result<(Option<bool>, Option<Vec<u8>>), Error> {
     let list = [CredentialDescriptor::new(id)];
     let access = write.map_or(LargeBlobAccess::Read, LargeBlobAccess::Write);
     let extensions = GetExtensions { large_blob: Some(access), ..GetExtensions::NONE };
     let options = GetOptions { allow_list: (&list[..]).into(), extensions, ..GetOptions::new(RP, &HASH) };
-    let read = |got: &AssertionSelection<'_>| {
+    let read = |got: &AssertionSelection<'_, '_>| {
         let blob = got.large_blob(&RustCrypto, 0, &mut [0; 4096]).unwrap().map(<[u8]>::to_vec);
         (got.get(0).unwrap().extensions.large_blob_written, blob)
     };
@@ -294,11 +294,11 @@ fn long_lists_are_searched_before_the_user_is_asked_for_a_touch() {
             assert_eq!(found, id);
             assert!(sent.iter().filter(|command| **command == Command::GET_ASSERTION.0).count() > 2, "{sent:?}");
         } else {
-            // Whose protection hides it from users who are not verified.
+            // Its protection hides it from users who are not verified.
             excluded.unwrap();
             assert_eq!(got.unwrap_err().cause, Cause::Status(Status::NO_CREDENTIALS));
         }
-        assert_eq!(key.touches, touches + 2, "one touch each, whatever came of it");
+        assert_eq!(key.touches, touches + 2, "one touch each, with any result");
     }
 }
 
@@ -329,7 +329,7 @@ fn excluded_credentials_of_the_app_id_are_found() {
 
     let extensions = GetExtensions { app_id: Some(app_id), ..GetExtensions::NONE };
     let options = GetOptions { allow_list: (&list[..]).into(), extensions, ..GetOptions::new(RP, &HASH) };
-    let read = |got: &AssertionSelection<'_>| {
+    let read = |got: &AssertionSelection<'_, '_>| {
         let Assertion { credential_id, extensions, .. } = got.get(0).unwrap();
         (credential_id.to_vec(), extensions.app_id)
     };
@@ -353,7 +353,7 @@ fn a_key_of_version_1_registers_and_signs_in_and_version_2_knows_the_credential(
     let user = UserEntity { id: b"a", name: None, display_name: None };
     let options = MakeOptions::new(&HASH, RpEntity { id: app_id, name: None }, user, ES256);
     let (mut buffer, now) = (vec![0; 2048], key.now);
-    let ceremony = MakeCredential::new(&options, &mut buffer, RustCrypto, rng()).over_ctap1();
+    let ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, RustCrypto, rng()).over_ctap1();
     let made = run(ceremony, &mut Plugged::new(&mut key), &mut User("", ""), clock(now)).unwrap();
     let (id, public_key) = (id_of(&made), made.auth_data.attested_credential_data.unwrap().public_key);
     assert_eq!((made.response.fmt, made.auth_data.extensions, key.touches), ("fido-u2f", None, 1));
@@ -361,13 +361,13 @@ fn a_key_of_version_1_registers_and_signs_in_and_version_2_knows_the_credential(
     let list = [CredentialDescriptor::new(&[9; 40]), CredentialDescriptor::new(&id)];
     let extensions = GetExtensions { app_id: Some(app_id), ..GetExtensions::NONE };
     let options = GetOptions { allow_list: (&list[..]).into(), extensions, ..GetOptions::new(RP, &HASH) };
-    let is_signed = |got: &AssertionSelection<'_>| {
+    let is_signed = |got: &AssertionSelection<'_, '_>| {
         let Assertion { credential_id, response, extensions, .. } = got.get(0).unwrap();
         assert_eq!((credential_id, extensions.app_id), (&id[..], Some(true)));
         RustCrypto.verify(&public_key, &[response.auth_data, &HASH], response.signature).unwrap();
     };
     let mut buffer = vec![0; 2048];
-    let ceremony = GetAssertion::new(&options, &mut buffer, RustCrypto, rng()).over_ctap1();
+    let ceremony = Ceremony::new(GetAssertion::new(&options), &mut buffer, RustCrypto, rng()).over_ctap1();
     let got = run(ceremony, &mut Plugged::new(&mut key), &mut User("", ""), clock(now)).unwrap();
     is_signed(&got);
     assert_eq!(key.touches, 2);

@@ -1,11 +1,11 @@
-//! The client's management operations against the engine, message by message.
+//! The client's management operations with the engine, message by message.
 
 use std::time::Duration;
 
 use keyfob_core::{
     Status,
     client::{
-        Cause, Error, PinEntry, Prompt, Session, UserInteraction,
+        Cause, Ceremony, Error, Operation, PinEntry, Prompt, Session, UserInteraction,
         manage::{
             Access, ChangePin, Configure, CredentialsMetadata, DeleteCredential, ListCredentials, ListRelyingParties,
             Metadata, ReadLargeBlobs, Reset, SetPin, Setting as ClientSetting, UpdateUser, WriteLargeBlobs,
@@ -26,11 +26,11 @@ use super::harness::*;
 const CAPACITY: usize = 1024;
 const BLOB_KEY: [u8; 32] = [5; 32];
 
-/// A key plugged in, and the answer that was not fetched yet.
+/// A plugged-in key as a transport, and the answer that was not received yet.
 pub struct Plugged<'k> {
     pub key: &'k mut Key,
     pub response: Vec<u8>,
-    /// The key has asked for a touch, which the client was not told yet.
+    /// Whether the key waits for a touch and the client does not know yet.
     pub asked: bool,
     /// The requests so far.
     pub requests: Vec<Vec<u8>>,
@@ -80,7 +80,7 @@ impl Transport for Plugged<'_> {
     }
 }
 
-/// Knows a PIN, and the one to come.
+/// A user who knows a PIN and the new PIN.
 pub struct User(pub &'static str, pub &'static str);
 
 impl UserInteraction for User {
@@ -99,53 +99,50 @@ pub fn rng() -> ChaCha20Rng {
     ChaCha20Rng::seed_from_u64(8)
 }
 
-/// Runs an operation, made with a buffer, and gives each of its items to `each`.
-macro_rules! conduct {
-    ($key:expr, $user:expr, |$buffer:ident| $operation:expr, $each:expr) => {{
-        let mut memory = vec![0; 2048];
-        let $buffer = &mut memory[..];
-        let now = $key.now;
-        let mut plugged = Plugged::new($key);
-        run_each($operation, &mut plugged, &mut $user, || now, $each)
-    }};
-    ($key:expr, $user:expr, |$buffer:ident| $operation:expr) => {
-        conduct!($key, $user, |$buffer| $operation, |_| ())
-    };
+/// Runs an operation and calls `each` with each of its items.
+fn conduct<'b, O: Operation>(
+    key: &mut Key,
+    user: &mut impl UserInteraction,
+    buffer: &'b mut [u8; 2048],
+    operation: O,
+    each: impl FnMut(O::Item<'_>),
+) -> Result<O::Outcome<'b>, Error> {
+    let now = key.now;
+    let ceremony = Ceremony::new(operation, buffer, RustCrypto, rng());
+    run_each(ceremony, &mut Plugged::new(key), user, || now, each)
 }
 
-/// A credential as the client lists it: relying party, user handle, name, id.
+/// A credential in the client's list: relying party, user handle, name, id.
 type Listed = (String, Vec<u8>, Option<String>, Vec<u8>);
 
 /// Every credential.
 fn listed(key: &mut Key) -> Vec<Listed> {
     let mut rps = Vec::new();
-    conduct!(key, User(PIN, ""), |buffer| ListRelyingParties::new(Access::User, buffer, RustCrypto, rng()), |item| rps
-        .push((item.rp.id.to_owned(), *item.rp_id_hash)))
+    conduct(key, &mut User(PIN, ""), &mut [0; 2048], ListRelyingParties::new(Access::User), |item| {
+        rps.push((item.rp.id.to_owned(), *item.rp_id_hash))
+    })
     .unwrap();
     let mut all = Vec::new();
     for (rp, hash) in &rps {
-        let seen = conduct!(
-            key,
-            User(PIN, ""),
-            |buffer| ListCredentials::new(hash, Access::User, buffer, RustCrypto, rng()),
-            |item| all.push((rp.clone(), item.user.id.to_vec(), item.user.name.map(Into::into), item.id.to_vec()))
-        );
+        let seen = conduct(key, &mut User(PIN, ""), &mut [0; 2048], ListCredentials::new(hash, Access::User), |item| {
+            all.push((rp.clone(), item.user.id.to_vec(), item.user.name.map(Into::into), item.id.to_vec()))
+        });
         assert!(seen.unwrap() > 0);
     }
     all
 }
 
 fn metadata(key: &mut Key) -> Metadata {
-    conduct!(key, User(PIN, ""), |buffer| CredentialsMetadata::new(Access::User, buffer, RustCrypto, rng())).unwrap()
+    conduct(key, &mut User(PIN, ""), &mut [0; 2048], CredentialsMetadata::new(Access::User), |_| ()).unwrap()
 }
 
 fn delete(key: &mut Key, id: &[u8]) -> Result<(), Error> {
-    conduct!(key, User(PIN, ""), |buffer| DeleteCredential::new(id, buffer, RustCrypto, rng()))
+    conduct(key, &mut User(PIN, ""), &mut [0; 2048], DeleteCredential::new(id), |_| ())
 }
 
 fn rename(key: &mut Key, id: &[u8], user_id: &[u8], name: &str) -> Result<(), Error> {
     let user = UserEntity { id: user_id, name: Some(name), display_name: None };
-    conduct!(key, User(PIN, ""), |buffer| UpdateUser::new(id, user, buffer, RustCrypto, rng()))
+    conduct(key, &mut User(PIN, ""), &mut [0; 2048], UpdateUser::new(id, user), |_| ())
 }
 
 /// A key with two credentials at one relying party, one at another, and a PIN.
@@ -154,7 +151,7 @@ fn stocked() -> Key {
     for (rp, user) in [(RP, b"a"), ("example.com", b"b"), (RP, b"c")] {
         key.make(&make_credential::Request { rp: RpEntity { id: rp, name: None }, ..resident(user) }).unwrap();
     }
-    conduct!(&mut key, User("", PIN), |buffer| SetPin::new(buffer, RustCrypto, rng())).unwrap();
+    conduct(&mut key, &mut User("", PIN), &mut [0; 2048], SetPin, |_| ()).unwrap();
     key
 }
 
@@ -176,7 +173,7 @@ fn the_client_lists_renames_and_deletes_credentials() {
     assert_eq!(metadata(&mut key).existing, 0);
 }
 
-/// Knows the PIN, and how often it was asked for.
+/// A user who knows the PIN and counts how often it was asked for.
 struct Asked(u32);
 
 impl UserInteraction for Asked {
@@ -184,6 +181,21 @@ impl UserInteraction for Asked {
         self.0 += 1;
         pin.set(PIN);
         true
+    }
+}
+
+/// Several operations with one key, one user and one session.
+struct Errand {
+    key: Key,
+    user: Asked,
+    session: Session,
+}
+
+impl Errand {
+    fn run<O: Operation>(&mut self, operation: O, each: impl FnMut(O::Item<'_>)) {
+        let (now, mut buffer) = (self.key.now, [0; 2048]);
+        let ceremony = Ceremony::new(operation, &mut buffer, RustCrypto, rng()).in_session(&mut self.session);
+        run_each(ceremony, &mut Plugged::new(&mut self.key), &mut self.user, || now, each).map(drop).unwrap();
     }
 }
 
@@ -195,30 +207,24 @@ fn an_errand_over_six_relying_parties_asks_for_the_pin_once() {
     for id in parties {
         key.make(&make_credential::Request { rp: RpEntity { id, name: None }, ..resident(b"user") }).unwrap();
     }
-    conduct!(&mut key, User("", PIN), |buffer| SetPin::new(buffer, RustCrypto, rng())).unwrap();
+    conduct(&mut key, &mut User("", PIN), &mut [0; 2048], SetPin, |_| ()).unwrap();
 
-    let (mut session, mut user, mut found, mut ids) = (Session::new(), Asked(0), Vec::new(), Vec::new());
-    macro_rules! in_session {
-        ($operation:expr, $each:expr) => {
-            conduct!(&mut key, user, |buffer| $operation(buffer).in_session(&mut session), $each).unwrap()
-        };
-    }
-    in_session!(|buffer| ListRelyingParties::new(Access::User, buffer, RustCrypto, rng()), |item| found
-        .push((item.rp.id.to_owned(), *item.rp_id_hash)));
+    let (mut found, mut ids) = (Vec::new(), Vec::new());
+    let mut errand = Errand { key, user: Asked(0), session: Session::new() };
+    errand.run(ListRelyingParties::new(Access::User), |item| found.push((item.rp.id.to_owned(), *item.rp_id_hash)));
     for (_, hash) in &found {
-        in_session!(|buffer| ListCredentials::new(hash, Access::User, buffer, RustCrypto, rng()), |item| ids
-            .push(item.id.to_vec()));
+        errand.run(ListCredentials::new(hash, Access::User), |item| ids.push(item.id.to_vec()));
     }
-    assert_eq!((found.len(), ids.len(), user.0), (6, 6, 1));
+    assert_eq!((found.len(), ids.len(), errand.user.0), (6, 6, 1));
 
-    // Another permission, and a token that has run out of time, take another token and not the user.
-    in_session!(|buffer| Configure::new(ClientSetting::ToggleAlwaysUv, buffer, RustCrypto, rng()), |_| ());
-    key.now = key.now.plus(Duration::from_secs(700));
+    // Another permission, or an expired token, needs a new token but not the user.
+    errand.run(Configure::new(ClientSetting::ToggleAlwaysUv), |_| ());
+    errand.key.now = errand.key.now.plus(Duration::from_secs(700));
     for id in &ids {
-        in_session!(|buffer| DeleteCredential::new(id, buffer, RustCrypto, rng()), |_| ());
+        errand.run(DeleteCredential::new(id), |_| ());
     }
-    in_session!(|buffer| WriteLargeBlobs::new(&INITIAL_ARRAY, buffer, RustCrypto, rng()), |_| ());
-    assert_eq!((key.store.credentials(), user.0), (0, 1));
+    errand.run(WriteLargeBlobs::new(&INITIAL_ARRAY), |_| ());
+    assert_eq!((errand.key.store.credentials(), errand.user.0), (0, 1));
 }
 
 #[test]
@@ -226,15 +232,15 @@ fn the_client_changes_the_pin_and_settings() {
     let mut key = stocked();
     let longer = SetMinPinLength { new_min_pin_length: Some(6), ..SetMinPinLength::default() };
     for setting in [ClientSetting::ToggleAlwaysUv, ClientSetting::MinPinLength(longer)] {
-        conduct!(&mut key, User(PIN, ""), |buffer| Configure::new(setting, buffer, RustCrypto, rng())).unwrap();
+        conduct(&mut key, &mut User(PIN, ""), &mut [0; 2048], Configure::new(setting), |_| ()).unwrap();
     }
     assert_eq!(key.options().always_uv, Some(true));
     assert_eq!(key.info(|info| (info.min_pin_length, info.force_pin_change)), (Some(6), Some(true)));
-    let changed = conduct!(&mut key, User(PIN, "123456"), |buffer| ChangePin::new(buffer, RustCrypto, rng()));
+    let changed = conduct(&mut key, &mut User(PIN, "123456"), &mut [0; 2048], ChangePin, |_| ());
     changed.unwrap();
     assert_ne!(key.info(|info| info.force_pin_change), Some(true));
     key.token(keyfob_core::pin_uv::Protocol::Two, "123456", MC, None).unwrap();
-    conduct!(&mut key, User("", ""), |buffer| Reset::new(buffer, RustCrypto, rng())).unwrap();
+    conduct(&mut key, &mut User("", ""), &mut [0; 2048], Reset, |_| ()).unwrap();
     assert_eq!((key.options().client_pin, key.options().always_uv), (Some(false), Some(false)));
     assert_eq!(key.store.credentials(), 0);
 }
@@ -244,7 +250,7 @@ fn read_blob(key: &mut Key) -> (bool, Option<Vec<u8>>) {
     let mut buffer = vec![0; 2048];
     let now = key.now;
     let mut plugged = Plugged::new(key);
-    let operation = ReadLargeBlobs::new(&mut memory, &mut buffer, RustCrypto, rng());
+    let operation = Ceremony::new(ReadLargeBlobs::new(&mut memory), &mut buffer, RustCrypto, rng());
     let array = run(operation, &mut plugged, &mut User(PIN, ""), || now).unwrap();
     let blob = array.get(&RustCrypto, &BLOB_KEY, &mut [0; 4096]).unwrap().map(<[u8]>::to_vec);
     (array.is_intact(), blob)
@@ -255,7 +261,7 @@ fn write_blob(key: &mut Key, blob: &[u8]) -> Result<(), Error> {
     let mut array = Array::empty(&mut memory).unwrap();
     array.put(&RustCrypto, &mut rng(), &BLOB_KEY, blob, &mut [0; 4096]).unwrap();
     let array = array.serialize(&RustCrypto).to_vec();
-    conduct!(key, User(PIN, ""), |buffer| WriteLargeBlobs::new(&array, buffer, RustCrypto, rng()))
+    conduct(key, &mut User(PIN, ""), &mut [0; 2048], WriteLargeBlobs::new(&array), |_| ())
 }
 
 #[test]
@@ -268,7 +274,7 @@ fn the_client_reads_the_large_blob_it_wrote() {
     }
 }
 
-/// What the key keeps, as the client sees it: credentials, the large blob, whether alwaysUv is on.
+/// The key's state as the client reads it: credentials, the large blob, whether alwaysUv is on.
 fn kept(key: &mut Key) -> impl PartialEq + std::fmt::Debug + use<> {
     (listed(key), read_blob(key), key.options().always_uv)
 }
@@ -281,9 +287,7 @@ fn a_commit_that_fails_leaves_the_client_the_old_state_or_the_new_one() {
         |key, id| rename(key, id, b"c", "Cleo"),
         |key, _| write_blob(key, b"new"),
         |key, _| {
-            conduct!(key, User(PIN, ""), |buffer| {
-                Configure::new(ClientSetting::ToggleAlwaysUv, buffer, RustCrypto, rng())
-            })
+            conduct(key, &mut User(PIN, ""), &mut [0; 2048], Configure::new(ClientSetting::ToggleAlwaysUv), |_| ())
         },
     ];
     for change in changes {

@@ -140,11 +140,11 @@ fn set_pin_checks_in_the_standards_order() {
     assert_eq!(key.client_pin(&Request { pin_uv_auth_param: short, ..full }), Status::PIN_AUTH_INVALID);
     assert_eq!(key.store.applied(), 1, "only the seed of the first boot");
     assert_eq!(key.client_pin(&full), Status::OK);
-    assert_eq!(key.client_pin(&both), Status::PIN_AUTH_INVALID, "a PIN that is set comes before the key");
+    assert_eq!(key.client_pin(&both), Status::PIN_AUTH_INVALID, "the check for a set PIN comes before that of the key");
     assert_eq!(key.client_pin(&full), Status::PIN_AUTH_INVALID);
 }
 
-/// 6.5.5 setPIN: decrypted to other than 64 bytes → INVALID_PARAMETER
+/// 6.5.5 setPIN: the plaintext is not 64 bytes → INVALID_PARAMETER
 /// 6.5.5 setPIN: under minPINLength code points, or over 63 bytes → PIN_POLICY_VIOLATION
 #[test]
 fn a_new_pin_is_64_bytes_with_4_code_points_and_at_most_63_bytes() {
@@ -200,7 +200,7 @@ fn a_ciphertext_that_is_not_whole_blocks_does_not_decrypt() {
                 ..session.request(SET_PIN)
             };
             let expected = if protocol == One && len == 0 {
-                Status::INVALID_PARAMETER // decrypts to nothing, which is not 64 bytes
+                Status::INVALID_PARAMETER // decrypts to an empty plaintext, which is not 64 bytes
             } else {
                 Status::PIN_AUTH_INVALID
             };
@@ -244,8 +244,8 @@ fn change_pin_checks_in_the_standards_order() {
     key.token(Two, WRONG, MC, None).unwrap();
 }
 
-/// 6.5.5 changePIN: wrong PIN, whatever the new one → PIN_INVALID
-/// 6.5.5 changePIN: right PIN, the new one breaks the policy → PIN_POLICY_VIOLATION
+/// 6.5.5 changePIN: wrong PIN, with any new PIN → PIN_INVALID
+/// 6.5.5 changePIN: right PIN, the new PIN violates the policy → PIN_POLICY_VIOLATION
 #[test]
 fn change_pin_counts_a_wrong_pin_before_it_looks_at_the_new_one() {
     let mut key = with_pin(One);
@@ -257,7 +257,7 @@ fn change_pin_counts_a_wrong_pin_before_it_looks_at_the_new_one() {
     key.token(One, PIN, MC, None).unwrap();
 }
 
-/// 6.5.5 changePIN: a token from before → PIN_AUTH_INVALID
+/// 6.5.5 changePIN: a token from before the change → PIN_AUTH_INVALID
 #[test]
 fn change_pin_voids_the_token() {
     let mut key = with_pin(Two);
@@ -459,14 +459,14 @@ fn a_token_lives_30_seconds_unused_and_10_minutes_in_use() {
         key.wait(Duration::from_secs(used));
         (first, key.get_with(Two, &token, assertion()).unwrap_err())
     };
-    // Without credentials a valid token is told from an invalid one, and not used up.
+    // Without credentials, the status shows whether the token is valid, and the token is not used up.
     assert_eq!(expired(29, 0).0, Status::NO_CREDENTIALS);
     assert_eq!(expired(30, 0).0, Status::PIN_AUTH_INVALID);
     assert_eq!(expired(29, 570), (Status::NO_CREDENTIALS, Status::NO_CREDENTIALS));
     assert_eq!(expired(29, 571), (Status::NO_CREDENTIALS, Status::PIN_AUTH_INVALID));
 }
 
-/// 6.5.5 token: after a newer one, of either protocol → PIN_AUTH_INVALID
+/// 6.5.5 token: after a newer token, of either protocol → PIN_AUTH_INVALID
 #[test]
 fn a_new_token_voids_the_one_before_of_either_protocol() {
     let mut key = with_pin(Two);

@@ -81,7 +81,7 @@ fn protection_and_payment_are_mentioned_only_where_they_are_supported() {
     assert_eq!((read(&response).cred_protect, read(&response).third_party_payment), (None, None));
 }
 
-/// 6.8 enumerateRPsBegin, enumerateCredentialsBegin: there is nothing → NO_CREDENTIALS
+/// 6.8 enumerateRPsBegin, enumerateCredentialsBegin: there are no credentials → NO_CREDENTIALS
 #[test]
 fn where_there_is_nothing_to_list_there_are_no_credentials() {
     let mut key = Key::new();
@@ -92,7 +92,7 @@ fn where_there_is_nothing_to_list_there_are_no_credentials() {
     assert_eq!(response, [Status::NO_CREDENTIALS.0]);
 }
 
-/// 6.8 enumerateRPsBegin: there is nothing, with the policy of some keys → OK
+/// 6.8 enumerateRPsBegin: there are no credentials, with the policy of some keys → OK
 #[test]
 fn a_key_may_list_no_relying_parties_successfully() {
     let policy = Policy { no_rps_is_success: true, ..Policy::STRICT };
@@ -104,7 +104,7 @@ fn a_key_may_list_no_relying_parties_successfully() {
     assert_eq!(key.manage_next(ENUMERATE_RPS_GET_NEXT_RP), [Status::NOT_ALLOWED.0]);
 }
 
-/// 6.8: going on without a beginning of the same kind → NOT_ALLOWED
+/// 6.8: getNext without begin of the same kind → NOT_ALLOWED
 #[test]
 fn going_on_needs_a_beginning_of_the_same_kind() {
     let (mut key, _) = stocked();
@@ -134,7 +134,7 @@ fn relying_parties_are_listed_on_after_the_credentials_of_one_of_them() {
         read(&second).rp.unwrap().id.to_string()
     }];
     assert!(rps.contains(&RP.to_string()) && rps.contains(&OTHER_RP.to_string()), "{rps:?}");
-    // The enumeration of credentials goes on as well.
+    // The enumeration of credentials also continues.
     assert_eq!(key.manage_next(ENUMERATE_CREDENTIALS_GET_NEXT_CREDENTIAL)[0], 0);
     assert_eq!(key.manage_next(ENUMERATE_RPS_GET_NEXT_RP), [Status::NOT_ALLOWED.0], "there were two");
 }
@@ -174,7 +174,7 @@ fn two_enumerations_end_with_every_other_command_with_their_channel_and_after_30
     }
 }
 
-/// 6.8: going on after another command, on another channel, or after 30 seconds → NOT_ALLOWED
+/// 6.8: getNext after another command, on another channel, or after 30 seconds → NOT_ALLOWED
 #[test]
 fn an_enumeration_ends_with_every_other_command_with_its_channel_and_after_30_seconds() {
     for (name, interrupt) in interruptions() {
@@ -189,13 +189,13 @@ fn an_enumeration_ends_with_every_other_command_with_its_channel_and_after_30_se
     }
 }
 
-/// 6.8: going on after the token's end → NOT_ALLOWED
+/// 6.8: getNext after the token has expired → NOT_ALLOWED
 #[test]
 fn an_enumeration_goes_on_29_seconds_later_and_not_after_its_token() {
     let (mut key, _) = stocked();
     let token = key.unbound(CM);
     key.wait(Duration::from_secs(29));
-    key.manage(&token, ENUMERATE_RPS_BEGIN, None); // from here on the token is good for ten minutes after its issue
+    key.manage(&token, ENUMERATE_RPS_BEGIN, None); // used once, the token is valid until ten minutes after its issue
     key.wait(Duration::from_secs(29));
     assert_eq!(key.manage_next(ENUMERATE_RPS_GET_NEXT_RP)[0], 0);
     key.wait(Duration::from_secs(600 - 58 - 1));
@@ -206,7 +206,7 @@ fn an_enumeration_goes_on_29_seconds_later_and_not_after_its_token() {
 
 type Interruption = (&'static str, fn(&mut Key, &Token));
 
-/// What ends an enumeration.
+/// The events that end an enumeration.
 fn interruptions() -> [Interruption; 7] {
     [
         ("another command", |key, _| drop(key.command(Command::GET_INFO))),

@@ -56,7 +56,7 @@ pub fn user<'a>(id: &'a [u8], name: &'a str, display_name: &'a str) -> UserEntit
     UserEntity { id, name: Some(name), display_name: Some(display_name) }
 }
 
-/// Every subcommand that needs a token, with good parameters.
+/// Every subcommand that needs a token, with valid parameters.
 fn gated(made: &Made) -> [(u64, Option<Vec<u8>>); 5] {
     [
         (GET_CREDS_METADATA, None),
@@ -131,7 +131,7 @@ fn the_proof_covers_the_parameters_as_they_came() {
         pin_uv_auth_param: Some(param.as_bytes()),
     };
     assert_eq!(key.status(&message(Command::CREDENTIAL_MANAGEMENT, &request)), Status::PIN_AUTH_INVALID);
-    // Unknown members are covered, too, and ignored.
+    // Unknown members are also covered, and ignored.
     let mut params = params;
     params[0] += 1;
     params.extend([0x18, 0x63, 0xF5]);
@@ -175,7 +175,7 @@ fn the_stores_state_is_a_new_one_with_every_discoverable_credential() {
     }
 }
 
-/// 6.8: a relying party's token for all, or for what is another's → PIN_AUTH_INVALID
+/// 6.8: a token bound to a relying party, for all credentials or for another's → PIN_AUTH_INVALID
 #[test]
 fn a_bound_token_reads_and_changes_only_what_is_its_relying_partys() {
     let (mut key, [a, _, c]) = stocked();
@@ -188,7 +188,12 @@ fn a_bound_token_reads_and_changes_only_what_is_its_relying_partys() {
     let params = user_params(&c, user(b"c", "x", "y"));
     assert_eq!(key.manage(&token, UPDATE_USER_INFORMATION, Some(&params)), refused);
     let unknown = encoded(&Params { credential_id: Some(CredentialDescriptor::new(&[9; 32])), ..Params::default() });
-    assert_eq!(key.manage(&token, DELETE_CREDENTIAL, Some(&unknown)), refused, "whether it is there is not told");
+    assert_eq!(
+        key.manage(&token, DELETE_CREDENTIAL, Some(&unknown)),
+        refused,
+        "the status does not reveal whether it
+    exists"
+    );
     assert_eq!(key.manage(&token, ENUMERATE_CREDENTIALS_BEGIN, Some(&rp_params(RP)))[0], 0);
     assert_eq!(key.manage(&token, DELETE_CREDENTIAL, Some(&id_params(&a))), [0]);
 }

@@ -1,4 +1,4 @@
-//! The engine against the checklists of CTAP 2.3: messages in, messages out, with real cryptography and a simulated clock.
+//! The engine tested against the checklists of CTAP 2.3, with messages, real cryptography and a simulated clock.
 #![allow(clippy::disallowed_methods)]
 
 mod aborts;

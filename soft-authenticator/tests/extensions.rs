@@ -1,4 +1,4 @@
-//! The extensions of CTAP 2.3 §12 that keep or tell something small. `hmac-secret` and `largeBlob` have files of their own.
+//! The extensions of CTAP 2.3 §12 except `hmac-secret` and `largeBlob`, which have their own files.
 
 use keyfob_core::{
     Status,
@@ -43,7 +43,7 @@ const GET: GetAssertionInputs<'static> = GetAssertionInputs {
 
 type Make<'a> = make_credential::Request<'a>;
 
-/// Registers, with the PIN if there is one.
+/// Registers, with the PIN if one is set.
 fn make(key: &mut Key, request: Make<'_>, inputs: &MakeCredentialInputs<'_>) -> Result<Made, Status> {
     let inputs = raw(inputs);
     match key.store.setting(Setting::Pin) {
@@ -119,7 +119,7 @@ fn cred_protect_gives_each_level_and_no_other() {
 /// 6.2.2 step 7: every credential is hidden by credProtect → NO_CREDENTIALS
 #[test]
 fn cred_protect_hides_a_credential_as_its_level_says() {
-    // level, whether it is found: by nobody's name, by its id
+    // level; whether it is found without an allow list; whether it is found by its id
     for (level, unnamed, named) in [(OPTIONAL, true, true), (LISTED, false, true), (REQUIRED, false, false)] {
         let inputs = MakeCredentialInputs { cred_protect: Some(level), ..MAKE };
         let mut key = Key::with_pin();
@@ -151,7 +151,7 @@ fn cred_protect_passes_over_hidden_entries_of_an_allow_list() {
     assert!(verified(&mut key, listed(assertion(), &list)).unwrap().is_by(&hidden));
 }
 
-/// 6.3: what is left is hidden by credProtect → NOT_ALLOWED
+/// 6.3: every remaining credential is hidden by credProtect → NOT_ALLOWED
 #[test]
 fn cred_protect_leaves_hidden_credentials_out_of_a_sequence() {
     let mut key = Key::with_pin();
@@ -196,7 +196,8 @@ fn an_excluded_credential_is_told_whatever_the_extensions() {
     assert_eq!(make(&mut key, request, &inputs).unwrap_err(), Status::CREDENTIAL_EXCLUDED);
 }
 
-/// An id that was made before blobs were wrapped, for [`RP`], from a seed of sevens: ES256, the scalar 0303…03.
+/// An id in the format of an earlier version, without a blob, for [`RP`], from a seed of sevens: ES256, the scalar
+/// 0303…03.
 const OLD_ID: &str = concat!(
     "01000102030405060708090a0b65c7011be20324799b5ec644bc6c09315cb00aa9",
     "322ffe32ee6cd954f5d1ad9822e219b43c28a1f275804ce013c87e892c44c6d172"
@@ -222,7 +223,7 @@ fn cred_blob_of_up_to_32_bytes_is_kept_in_the_store_or_in_the_id() {
         let blob = vec![0xB1; len];
         let stored = len <= 32;
         let inputs = MakeCredentialInputs { cred_blob: Some(&blob), ..MAKE };
-        // A length and the blob, if there is one.
+        // A length byte and the blob, if there is one.
         let wrapped = 66 + if stored && len > 0 { 1 + len } else { 0 };
         for (request, id_len) in [(resident(b"u"), 32), (registration(b"u"), wrapped)] {
             let mut key = Key::new();
@@ -299,14 +300,14 @@ fn the_pin_policy_is_told_to_listed_relying_parties_only() {
         (outputs.min_pin_length, outputs.pin_complexity_policy)
     };
     let mut key = Key::new();
-    assert_eq!(told(&mut key, RP), (None, None), "nobody is listed");
+    assert_eq!(told(&mut key, RP), (None, None), "no relying party is listed");
     let listed = ["one.example", RP, "two.example"].map(rp_id_hash).concat();
     let mut key = key.set(Setting::Options, &[1 << 4, 9]).set(Setting::MinPinRpIds, &listed);
     assert_eq!(told(&mut key, RP), (Some(9), Some(true)));
     assert_eq!(told(&mut key, "two.example"), (Some(9), Some(true)));
     assert_eq!(told(&mut key, "three.example"), (None, None));
     let made = key.make(&extended(resident(b"u"), b"\xA1\x6CminPinLength\xF4")).unwrap();
-    assert!(!made.has(Flags::ED), "false does not ask");
+    assert!(!made.has(Flags::ED), "false does not request it");
 }
 
 #[test]
@@ -455,7 +456,7 @@ fn every_change_of_the_discoverable_credentials_changes_the_stores_state_with_it
     let config = Config::new([0; 16]);
     let mut key = Key::new();
     let mut states = vec![key.store.setting(Setting::StoreState)];
-    // What is replaced goes in a second one, unseen.
+    // The replaced credential is removed in a second commit, which the state does not show.
     for (user, expected) in [(b"a", 1), (b"b", 1), (b"a", 2)] {
         let commits = key.store.applied();
         key.make(&resident(user)).unwrap();
@@ -470,5 +471,5 @@ fn every_change_of_the_discoverable_credentials_changes_the_stores_state_with_it
     let mut key = Key::with(Config { caps: config.caps.without(Caps::IDENTIFIER), ..config });
     let state = key.store.setting(Setting::StoreState);
     key.make(&resident(b"u")).unwrap();
-    assert_eq!(key.store.setting(Setting::StoreState), state, "nobody is told");
+    assert_eq!(key.store.setting(Setting::StoreState), state, "the relying party is not told");
 }

@@ -1,4 +1,5 @@
-//! What is damaged or fails: a store, a setting, a crypto backend. And what a command that ends leaves behind.
+//! Failures of the store, damaged settings and failures of the crypto backend; and that no secrets are left in memory
+//! when a command ends.
 
 use std::mem::forget;
 
@@ -38,7 +39,7 @@ fn a_damaged_retry_counter_gives_no_attempts_away() {
     }
 }
 
-/// A key whose power comes back when these settings are gone. `Err`: it does not come up.
+/// Powers a key up again after these settings were lost. `Err` if it does not power up.
 fn without(key: Key, lost: &[Setting], config: Config<'static>) -> Result<Key, ConfigError> {
     let store = BenchStore::default();
     for setting in SETTINGS.into_iter().filter(|setting| !lost.contains(setting)) {
@@ -85,7 +86,8 @@ fn a_fingerprint_without_the_counter_of_its_attempts_is_blocked_until_the_right_
     assert_eq!(key.uv_token(Two, MC, None).unwrap_err(), Status::UV_BLOCKED);
     key.token(Two, PIN, MC, None).unwrap();
     key.uv_token(Two, MC, None).unwrap();
-    // Without a fingerprint nobody can have been verified: a PIN of a firmware without a sensor is no witness.
+    // Without a fingerprint, built-in verification was not possible, so the missing counter is not a fault. The PIN may
+    // come from a firmware without a sensor.
     let mut key = without(Key::with_pin(), &[], SENSOR).unwrap();
     assert_eq!(key.uv_retries(), 5);
 }
@@ -97,7 +99,7 @@ fn options_that_something_says_were_stored_are_not_loosened_when_they_are_lost()
     assert_eq!(without(Key::with_pin(), &[Setting::Options], config).err(), failed, "they come with a PIN");
     let listed = || Key::new().set(Setting::Options, &[0, 6]).set(Setting::MinPinRpIds, &rp_id_hash(RP));
     assert_eq!(without(listed(), &[Setting::Options], config).err(), failed, "they come with the relying parties");
-    // A store that is older than options has no persistent token either.
+    // A store from before there were options has no persistent token either.
     let old = [Setting::Options, Setting::PersistentToken];
     without(Key::with_pin(), &old, config).unwrap().token(Two, PIN, GA, None).unwrap();
     without(Key::new(), &[], config).unwrap();
@@ -175,7 +177,7 @@ fn a_crypto_backend_that_fails_registers_signs_and_agrees_on_nothing() {
     assert_eq!(key.make(&registration(b"v")).unwrap_err(), Status::OTHER);
     assert_eq!(key.make_with(Two, &token, resident(b"v")).unwrap_err(), Status::PIN_AUTH_INVALID, "used up");
     assert_eq!(key.get(&listed(assertion(), &[made.descriptor()])).unwrap_err(), Status::OTHER);
-    assert_eq!(key.client_pin(&session.request(GET_KEY_AGREEMENT)), Status::OK, "the pair of before");
+    assert_eq!(key.client_pin(&session.request(GET_KEY_AGREEMENT)), Status::OK, "the same key pair as before");
     let pin_hash_enc = key.encrypt(&session, &pin_hash(PIN));
     let pin_hash_enc = Some(&pin_hash_enc[..]);
     let request = client_pin::Request { pin_hash_enc, permissions: Some(1), ..session.request(GET_TOKEN_USING_PIN) };
@@ -186,7 +188,7 @@ fn a_crypto_backend_that_fails_registers_signs_and_agrees_on_nothing() {
     assert_eq!(key.retries(), (8, false));
 }
 
-/// The scratch area after a command that worked on a secret key came to its `end`, which takes the engine.
+/// The scratch area after a command with a secret key was ended by `end`, which consumes the engine.
 fn scratch_after(sign_in: bool, end: fn(Engine<'_, Bench>)) -> Vec<u8> {
     let (config, store, now) = (Config::new([0; 16]), BenchStore::default(), Instant::default());
     let crypto = BenchCrypto { slow: store.slow.clone() };

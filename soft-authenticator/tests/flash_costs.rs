@@ -1,4 +1,4 @@
-//! What commands cost on flash, with few credentials and with many: `docs/store.md` has the table that this prints.
+//! The cost of commands on flash, with few credentials and with many. This prints the table of `docs/store.md`.
 
 use keyfob_core::{Status, crypto::RustCrypto, pin_uv::Protocol::Two};
 use keyfob_soft_authenticator::{
@@ -12,7 +12,7 @@ use super::harness::*;
 type Flash = SharedFlash<4096, 4>;
 
 const SIGN_INS: u32 = 10_000;
-/// Credentials, and pages that they fit in.
+/// Numbers of credentials, and of pages in which they fit.
 const SIZES: [(u32, usize); 4] = [(25, 8), (100, 16), (250, 32), (500, 64)];
 
 fn mount(flash: &Flash) -> FlashStore<Flash, RustCrypto, 510, 4> {
@@ -27,7 +27,7 @@ fn tidy(store: &mut dyn Store) {
     while store.tidy().unwrap() {}
 }
 
-/// What an operation took.
+/// The cost of an operation.
 #[derive(Clone, Copy, Debug, Default)]
 struct Cost {
     writes: u64,
@@ -48,7 +48,7 @@ fn cost(flash: &Flash, operation: impl FnOnce()) -> Cost {
     Cost { writes: after.0 - before.0 - erasures, erasures, bytes_read: after.2 - before.2 }
 }
 
-/// The mean of several runs, each followed by a tidying that does not count.
+/// The mean of several runs. After each run the store is tidied, which is not counted.
 fn mean(flash: &Flash, key: &mut Key, mut run: impl FnMut(&mut Key)) -> (f64, f64) {
     const RUNS: u32 = 20;
     let mut sum = Cost::default();
@@ -66,7 +66,7 @@ fn filled(credentials: u32, pages: usize) -> Flash {
     let mut key = plug_in(&flash);
     for number in 1..credentials {
         let rp_id_hash = rp_id_hash(&number.to_string());
-        // As long as a record of an ES256 key with names.
+        // A record with the length of one for an ES256 key with names.
         let put = Change::Put { rp_id_hash: &rp_id_hash, record: &[number as u8; 300] };
         key.store.memory.borrow_mut().commit(&[put]).unwrap();
     }
@@ -75,8 +75,8 @@ fn filled(credentials: u32, pages: usize) -> Flash {
     flash
 }
 
-/// Erasures in [`SIGN_INS`] sign-ins whose counts are reserved in blocks, tidied in between; with the power cut and back at
-/// every `cycle`th.
+/// The erasures in [`SIGN_INS`] sign-ins with counts reserved in blocks of `block`. The store is tidied in between, and
+/// the power is cycled at every `cycle`th sign-in.
 fn erasures(flash: &Flash, block: u32, cycle: Option<u32>) -> u64 {
     let flash = flash.copy();
     let mut store = mount(&flash);

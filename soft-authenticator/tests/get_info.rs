@@ -1,4 +1,4 @@
-//! authenticatorGetInfo: what it says follows from the configuration and the state.
+//! authenticatorGetInfo: its members follow from the configuration and the state.
 
 use keyfob_core::{
     Status,
@@ -146,7 +146,7 @@ fn what_is_switched_off_is_not_mentioned() {
     });
     let none = Config { attestation: Attestation::None, firmware_version: Some(7), ..CONFIG };
     info(&mut Key::with(none), |info| {
-        assert!(info.attestation_formats.is_none(), "none alone is not told");
+        assert!(info.attestation_formats.is_none(), "the format none alone is not listed");
         assert_eq!(info.firmware_version, Some(7));
     });
 }

@@ -1,4 +1,4 @@
-//! What fails closed: a random source that fails, a signature with a fault.
+//! Faults after which a command fails closed: a failing random source, a faulty signature.
 
 use keyfob_core::{
     Status,
@@ -19,8 +19,8 @@ use super::{
     u2f::{self, touched},
 };
 
-/// The random source fails at each draw of a command in turn: the answer is a status, and the store is as it was. Then it
-/// works again, and so does the command. Returns how many draws the command takes.
+/// Makes the random source fail at each draw of a command in turn. The answer must be an error, and the store
+/// unchanged. When the random source works again, the command must succeed. Returns how many draws the command takes.
 fn fails_at_each_draw(key: &mut Key, request: impl Fn(&mut Key) -> Vec<u8>, commits_before: u32) -> u32 {
     for draws in 0..20 {
         let request = request(key);
@@ -55,14 +55,14 @@ fn a_random_source_that_fails_is_a_status_and_nothing_is_half_done() {
     assert_eq!(fails_at_each_draw(&mut key, |_| vec![Command::GET_INFO.0], 0), 2);
 
     assert_eq!(fails_at_each_draw(&mut key, |key| set_pin_message(&mut |request| key.call(request), PIN), 0), 1);
-    // Of the attempt, only its count and the right PIN are committed before.
+    // Before, only the count of the attempt and the reset of the counter are committed.
     assert_eq!(fails_at_each_draw(&mut key, |key| token_request(key, PIN), 2), 2, "the token and its IV");
     assert_eq!(key.retries(), (8, false));
 
     let mut key = Key::new();
     make(&mut key, b"u");
     assert_eq!(fails_at_each_draw(&mut key, |_| vec![Command::RESET.0], 0), 4);
-    assert_eq!(key.get(&assertion()).unwrap_err(), Status::NO_CREDENTIALS, "the reset that had its randomness");
+    assert_eq!(key.get(&assertion()).unwrap_err(), Status::NO_CREDENTIALS, "the reset whose draws succeeded");
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn a_random_source_that_fails_registers_and_signs_nothing_by_u2f() {
     assert_eq!(key.store.applied(), commits);
 }
 
-/// Whether a registration that `config` attests has the signature that follows from the key and the message alone.
+/// Whether a registration with `config` has a deterministic signature.
 fn is_deterministic(config: Config<'static>) -> bool {
     let certified = virtual_key_certificate();
     let config = Config { aaguid: VIRTUAL_KEY_AAGUID, attestation: Attestation::Certified(certified), ..config };

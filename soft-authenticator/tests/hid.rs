@@ -1,4 +1,4 @@
-//! The engine behind CTAPHID: what the framing passes on, and what it keeps from the engine.
+//! The engine behind CTAPHID: which messages the framing passes to the engine, and which it answers itself.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ impl Plugged {
         report[15..19].try_into().unwrap()
     }
 
-    /// Sends a message; what the driver has to do about its last report.
+    /// Sends a message. Returns the event of its last report.
     fn send(&mut self, channel: [u8; 4], command: u8, message: &[u8]) -> Option<HidEvent> {
         let len = (message.len() as u16).to_be_bytes();
         let mut stream = [&channel[..], &[command], &len].concat();
@@ -68,19 +68,19 @@ impl Plugged {
         reports.map(|report| self.hid.receive(self.now, report.try_into().unwrap())).last().flatten()
     }
 
-    /// Works until the user or nothing is awaited.
+    /// Works until the user is awaited or nothing is pending.
     fn work(&mut self) {
         while self.hid.waits_for() == Some(Wait::Processing) {
             self.hid.tick(self.now);
         }
     }
 
-    /// The next report's command and the first byte of its data.
+    /// The command of the next report and the first byte of its data.
     fn next(&mut self) -> Option<(u8, u8)> {
         self.hid.transmit(self.now).map(|report| (report[4], report[7]))
     }
 
-    /// All reports there are now; the status of the last message.
+    /// Takes all reports that are ready. Returns the status of the last message.
     fn answer(&mut self) -> Option<Status> {
         self.work();
         let mut status = None;
@@ -448,7 +448,7 @@ fn a_request_that_comes_one_packet_every_400_ms_keeps_others_out_for_three_secon
     assert_eq!(plugged.next(), Some((PING, 0)));
 }
 
-/// A key with a discoverable credential, plugged in, a channel, and the credential.
+/// A plugged-in key with a discoverable credential, a channel, and the credential.
 fn registered() -> (Plugged, [u8; 4], Made) {
     let mut key = Key::new();
     let made = key.make(&resident(b"u")).unwrap();
@@ -468,7 +468,7 @@ fn finds(plugged: &mut Plugged, channel: [u8; 4], made: &Made) -> bool {
 /// 11.2: CTAPHID_INIT after a registration has been committed → OK
 #[test]
 fn init_after_the_commit_of_a_registration_leaves_the_old_credential_working() {
-    // INIT after so many reports of the answer; `None`: before there is one.
+    // INIT comes after this many reports of the answer; with `None`, before the answer.
     for reports in [None, Some(0), Some(1), Some(3)] {
         let (mut plugged, channel, old) = registered();
         let commits = plugged.store.applied();

@@ -28,7 +28,7 @@ use super::harness::*;
 const ONE: [u8; 32] = [1; 32];
 const TWO: [u8; 64] = [2; 64];
 
-/// Salts on their way.
+/// Encrypted salts with their key agreement.
 struct Salts {
     session: Session,
     encrypted: Vec<u8>,
@@ -70,7 +70,7 @@ fn ask(input: Input<'_>) -> Vec<u8> {
     raw(&GetAssertionInputs { hmac_secret: Some(input), ..Default::default() })
 }
 
-/// The inputs that ask for one salt's secret, after a key agreement.
+/// The extension inputs for one salt, after a key agreement.
 pub fn ask_for_one(key: &mut Key) -> Vec<u8> {
     ask(Salts::new(key, Two, &ONE).input())
 }
@@ -139,7 +139,7 @@ fn a_credential_that_was_made_without_the_extension_has_secrets_too() {
 }
 
 /// 12 hmac-secret: wrong saltAuth → PIN_AUTH_INVALID
-/// 12 hmac-secret: a key off the curve, an unknown protocol, or salts that are not 32 or 64 bytes → INVALID_PARAMETER
+/// 12 hmac-secret: a point not on the curve, an unknown protocol, or salts not of 32 or 64 bytes → INVALID_PARAMETER
 #[test]
 fn salts_are_looked_at_after_the_touch_and_before_anything_is_counted() {
     let (mut key, [wrapped, _]) = key();
@@ -328,7 +328,7 @@ fn the_longest_response_fits_in_the_smallest_message_that_a_configuration_allows
     }
 }
 
-/// 6.6: a credential from before is used → NO_CREDENTIALS
+/// 6.6: sign-in with a credential from before the reset → NO_CREDENTIALS
 #[test]
 fn a_reset_takes_the_secrets_away() {
     let (mut key, [wrapped, _]) = key();

@@ -62,7 +62,7 @@ fn has(key: &mut Key, made: &Made, blob: Option<&[u8]>) {
     assert_eq!(output(got.unsigned.as_ref()), expected);
 }
 
-/// 12 largeBlob: required, of a credential that is not discoverable → LARGE_BLOB_STORAGE_FULL
+/// 12 largeBlob: required, for a non-discoverable credential → LARGE_BLOB_STORAGE_FULL
 /// 12 largeBlob: support is neither required nor preferred → INVALID_OPTION
 #[test]
 fn a_discoverable_credential_can_have_a_blob_and_others_cannot() {

@@ -16,7 +16,7 @@ use keyfob_soft_authenticator::{
 
 use super::harness::*;
 
-/// Room in the bench's store, in bytes.
+/// The capacity of the test store for the array, in bytes.
 const CAPACITY: u64 = 1024;
 
 fn request(request: &Request<'_>) -> Vec<u8> {
@@ -41,7 +41,7 @@ fn all(key: &mut Key) -> Vec<u8> {
     key.read_blobs(0, CAPACITY).unwrap()
 }
 
-/// A key whose messages have 1,024 bytes.
+/// A key with a maxMsgSize of 1,024 bytes.
 fn small() -> Key {
     Key::with(Config { max_msg_size: 1024, ..Config::new([0xAA; 16]) })
 }
@@ -57,7 +57,7 @@ fn a_new_key_has_an_array_with_nothing_in_it() {
     }
 }
 
-/// 6.10: no offset, one past the end, get and set both or neither, or a member that get has not → INVALID_PARAMETER
+/// 6.10: no offset, one past the end, both or neither of get and set, or a member not of get → INVALID_PARAMETER
 #[test]
 fn a_request_says_where_and_either_get_or_set() {
     let get = Request { get: Some(1), offset: Some(0), ..Request::default() };
@@ -154,7 +154,7 @@ fn a_fragment_past_the_length_is_refused() {
     assert_eq!(key.write_fragment(None, 0, &array, Some(99)), Status::INVALID_PARAMETER);
     assert_eq!(key.write_fragment(None, 0, &array[..50], Some(100)), Status::OK);
     assert_eq!(key.write_fragment(None, 50, &[0; 51], None), Status::INVALID_PARAMETER);
-    assert_eq!(key.write_fragment(None, 50, &array[50..], None), Status::OK, "the right one is still taken");
+    assert_eq!(key.write_fragment(None, 50, &array[50..], None), Status::OK, "the right one is still accepted");
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn every_fragment_needs_its_own_proof() {
     let array = blob_array(60);
     assert_eq!(key.write_fragment(Some(&token), 0, &array[..20], Some(60)), Status::OK);
     assert_eq!(key.write_fragment(None, 20, &array[20..40], None), Status::PUAT_REQUIRED);
-    // The proof of another offset, or of another fragment.
+    // The pinUvAuthParam of another offset, or of another fragment.
     let head = keyfob_core::ctap2::large_blobs::authenticated_head(0);
     let param = token.authenticate(&RustCrypto, Two, &[&head, &RustCrypto.sha256(&[&array[20..40]])]);
     let moved = Request {
@@ -241,7 +241,7 @@ fn every_fragment_needs_its_own_proof() {
     assert_eq!(all(&mut key), array);
 }
 
-/// 6.10 set: going on after another command, on another channel, or after 30 seconds → INVALID_SEQ
+/// 6.10 set: a later fragment after another command, on another channel, or after 30 seconds → INVALID_SEQ
 #[test]
 fn a_write_ends_with_every_other_command_with_its_channel_and_after_30_seconds() {
     type End = (&'static str, fn(&mut Key));

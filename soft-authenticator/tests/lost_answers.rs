@@ -1,5 +1,5 @@
-//! What is committed when the answer is lost: to INIT, to a failure, to a power cut. The credential that the relying party
-//! knows goes on to work.
+//! Registrations whose answer is lost after the commit, because of INIT, a failure or a power cut. The credential that
+//! the relying party knows must still work.
 
 use keyfob_core::{
     Status,
@@ -24,14 +24,14 @@ use super::{
 
 const LOSSES: [Loss; 2] = [Loss::BeforeTheAnswer, Loss::WithinTheAnswer];
 
-/// Registers a discoverable credential, and INIT takes the answer away.
+/// Registers a discoverable credential; the answer is lost because of INIT.
 fn lose(key: &mut Key, user: &[u8], loss: Loss) {
     key.loses = Some(loss);
     let _ = key.make(&resident(user));
     key.loses = None;
 }
 
-/// Signs in with an allow list.
+/// Signs in with the id in the allow list.
 fn by(key: &mut Key, id: &[u8]) -> Status {
     let list = [CredentialDescriptor::new(id)];
     key.get(&listed(assertion(), &list)).map_or_else(
@@ -43,7 +43,7 @@ fn by(key: &mut Key, id: &[u8]) -> Status {
     )
 }
 
-/// What management lists at [`RP`]: the ids, and how many credentials it counts in all.
+/// The ids that credential management lists at [`RP`], and its total number of credentials.
 fn managed(key: &mut Key) -> (Vec<Vec<u8>>, u64) {
     if key.retries() == (8, false) && key.store.setting(Setting::Pin).is_none() {
         assert_eq!(key.set_pin(Two, PIN), Status::OK);
@@ -161,7 +161,12 @@ fn an_answer_that_arrives_before_the_power_fails_is_not_lost_to_the_next_registr
     lose(&mut key, b"u", Loss::BeforeTheAnswer);
     assert_eq!((by(&mut key, old.id()), key.store.credentials()), (Status::OK, 3));
     assert_eq!(by(&mut key, known.id()), Status::OK);
-    assert_eq!((by(&mut key, old.id()), key.store.credentials()), (Status::NO_CREDENTIALS, 2), "what is older goes");
+    assert_eq!(
+        (by(&mut key, old.id()), key.store.credentials()),
+        (Status::NO_CREDENTIALS, 2),
+        "older credentials are
+    removed"
+    );
     let token = with_token(&mut key);
     assert_eq!(key.manage(&token, DELETE_CREDENTIAL, Some(&id_params(&known))), [0]);
     assert_eq!((key.store.credentials(), managed(&mut key).1), (1, 1), "the newest stays");
@@ -220,7 +225,7 @@ fn in_a_full_store_a_credential_is_replaced_at_once() {
     assert_eq!((managed(&mut key).1, key.store.credentials()), (ROOM as u64, ROOM));
 }
 
-/// A key with room for many.
+/// A key with room for many credentials.
 fn roomy() -> Key {
     let store = BenchStore::on(Box::new(keyfob_soft_authenticator::store::MemoryStore::<20>::new()));
     Key::try_with(Config::new([0xAA; 16]), store).unwrap()
@@ -275,7 +280,8 @@ fn a_reset_forgets_what_is_kept() {
     lose(&mut key, b"u", Loss::BeforeTheAnswer);
     assert_eq!(key.status(&[Command::RESET.0]), Status::OK);
     assert_eq!((by(&mut key, old.id()), key.store.setting(Setting::Superseded)), (Status::NO_CREDENTIALS, None));
-    // Numbers begin anew: the first of the new ones is not one that was replaced.
+    // The numbers start again, so a new credential may get the number of a replaced one, and must not count as
+    // replaced.
     key.make(&resident(b"a")).unwrap();
     key.make(&resident(b"b")).unwrap();
     assert_eq!(managed(&mut key).1, 2);
@@ -378,7 +384,7 @@ fn a_store_of_before_has_no_credential_that_is_kept() {
     let mut key = Key::new();
     let made = key.make(&resident(b"u")).unwrap();
     assert_eq!(key.store.setting(Setting::Superseded), None, "a first registration writes no list");
-    // What an earlier version left where it replaced: the number is another, and there is no list.
+    // The state after a replacement by an earlier version: another number, and no list of replaced credentials.
     let store = key.store.clone();
     store.memory.borrow_mut().commit(&[Change::Delete(99)]).unwrap();
     let mut key = key.power_cut();
@@ -394,7 +400,7 @@ fn the_answer_to_another_user_or_to_another_command_lets_no_credential_go() {
     key.make(&registration(b"w")).unwrap();
     key.get(&assertion()).unwrap();
     key.info(|_| ());
-    assert_eq!(by(&mut key, old.id()), Status::OK, "nothing tells that its successor is known");
+    assert_eq!(by(&mut key, old.id()), Status::OK, "it is not known whether the client knows its successor");
     key.make(&resident(b"new")).unwrap();
     assert_eq!((by(&mut key, old.id()), key.store.credentials()), (Status::OK, 3), "only its own was settled");
 }

@@ -100,7 +100,7 @@ fn step_3_the_first_supported_algorithm_is_taken_in_the_order_of_the_request() {
     }
 }
 
-/// 6.1.2 step 3: no algorithm of the list is supported → UNSUPPORTED_ALGORITHM
+/// 6.1.2 step 3: no algorithm in the list is supported → UNSUPPORTED_ALGORITHM
 #[test]
 fn step_3_no_supported_algorithm_is_refused_before_the_options() {
     let options = Some(Options { up: Some(false), ..OPTIONS });
@@ -191,7 +191,7 @@ fn step_5_uv_without_built_in_user_verification_is_an_invalid_option() {
     assert!(key.make_with(Two, &token, request(true)).unwrap().has(Flags::UV), "with a param, uv counts as false");
 }
 
-/// 6.1.2 step 5: rk given, getInfo has none → UNSUPPORTED_OPTION
+/// 6.1.2 step 5: rk given, and getInfo has no rk → UNSUPPORTED_OPTION
 #[test]
 fn step_5_rk_is_unsupported_where_get_info_does_not_name_it() {
     let mut key = without(Caps::DISCOVERABLE.with(Caps::CRED_BLOB));
@@ -269,7 +269,7 @@ fn step_11_a_valid_token_verifies_the_user_and_is_used_up() {
     let token = key.token(Two, PIN, MC.with(GA), Some(RP)).unwrap();
     let made = key.make_with(Two, &token, resident(b"u")).unwrap();
     assert!(made.has(Flags::UV) && made.has(Flags::UP));
-    assert_eq!(key.touches, 1, "a token from a PIN does not vouch for presence");
+    assert_eq!(key.touches, 1, "a token from a PIN does not prove presence");
     assert_eq!(key.make_with(Two, &token, registration(b"v")).unwrap_err(), Status::PIN_AUTH_INVALID);
     assert_eq!(key.get_with(Two, &token, assertion()).unwrap_err(), Status::PIN_AUTH_INVALID);
 }
@@ -303,7 +303,7 @@ fn step_11_an_unprotected_authenticator_ignores_the_param() {
     assert!(!Key::new().make(&request).unwrap().has(Flags::UV));
 }
 
-/// 6.1.2 step 12: a credential of the exclude list is here, whatever the user does → CREDENTIAL_EXCLUDED
+/// 6.1.2 step 12: an excluded credential is on this authenticator, with any user action → CREDENTIAL_EXCLUDED
 #[test]
 fn step_12_an_excluded_credential_is_told_after_the_touch_whatever_the_user_does() {
     for finger in [Finger::Touches, Finger::Declines, Finger::Sleeps] {
@@ -314,7 +314,7 @@ fn step_12_an_excluded_credential_is_told_after_the_touch_whatever_the_user_does
             key.finger = finger;
             let request = Request { exclude_list: Some(List::Slice(&list)), ..resident(b"u") };
             assert_eq!(key.make(&request).unwrap_err(), Status::CREDENTIAL_EXCLUDED);
-            assert_eq!(key.polls, 1, "a touch was asked for");
+            assert_eq!(key.polls, 2, "the second id, and a touch");
             assert_eq!(key.store.applied(), commits);
         }
     }
@@ -379,7 +379,7 @@ fn step_14_a_registration_that_is_not_touched_is_denied_and_changes_nothing() {
     }
 }
 
-/// 6.1.2 step 14: a token that was out when a registration was touched → PIN_AUTH_INVALID
+/// 6.1.2 step 14: a token that was issued before a registration was touched → PIN_AUTH_INVALID
 #[test]
 fn step_14_a_touch_uses_up_a_token_that_was_not_presented() {
     let mut key = with_pin();

@@ -1,4 +1,5 @@
-//! Messages that are damaged, too long or strange: an error or a legitimate answer, never a panic, and nothing changed.
+//! Messages that are damaged, too long or unusual. The answer is an error or valid, nothing panics, and a refused
+//! request changes nothing.
 
 use keyfob_core::{
     Status,
@@ -21,7 +22,7 @@ const TYPES: [u8; 22] = [
     0xF6, 0xFB, 0xFF,
 ];
 
-/// A pinUvAuthParam; without a PIN nobody looks at it.
+/// A pinUvAuthParam. Without a PIN it is not checked.
 fn param(key: &mut Key, pin: bool, permissions: Permissions) -> Vec<u8> {
     if !pin {
         return vec![1; 32];
@@ -30,7 +31,7 @@ fn param(key: &mut Key, pin: bool, permissions: Permissions) -> Vec<u8> {
     token.authenticate(&RustCrypto, Two, &[&HASH]).as_bytes().to_vec()
 }
 
-/// A makeCredential request with every member there is.
+/// A makeCredential request with every member.
 fn full_registration(key: &mut Key, pin: bool, excluded: &[CredentialDescriptor<'_>]) -> Vec<u8> {
     let param = param(key, pin, MC);
     let parameters = [CredentialParameters::new(Algorithm::RS256), CredentialParameters::new(Algorithm::ES256)];
@@ -110,7 +111,7 @@ fn key(pin: bool) -> (Key, [Made; 2]) {
 }
 
 /// Sends every damaged form of the request that `build` makes and returns how many were refused and answered. A refused
-/// one changes nothing but the PIN retries, downwards. A touch that is declined leaves the token for the next one.
+/// request changes nothing, except that it may decrease the PIN retries. A declined touch does not use up the token.
 fn survives(pin: bool, finger: Finger, build: impl Fn(&mut Key) -> Vec<u8>) -> (u32, u32) {
     const KEPT: [Setting; 3] = [Setting::Seed, Setting::Pin, Setting::SignCount];
     let mut key = self::key(pin).0;
@@ -136,7 +137,8 @@ fn survives(pin: bool, finger: Finger, build: impl Fn(&mut Key) -> Vec<u8>) -> (
         }
         let pin_changed = key.store.setting(Setting::Pin) != settings[1];
         if pin_changed || answer == Status::PIN_INVALID || key.store.credentials() == ROOM {
-            // The key agreement is over, or there is no room: the next request shall get as far as this one.
+            // The key agreement was used up, or the store is full. A new key lets the next request get as far as this
+            // one.
             key = self::key(pin).0;
             assert_eq!(build(&mut key), original);
         }

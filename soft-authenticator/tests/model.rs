@@ -1,4 +1,4 @@
-//! Random sequences of commands against a model of a security key that is small enough to be read.
+//! Random sequences of commands, compared with a small model of a security key.
 
 use keyfob_core::{
     Instant, Status,
@@ -22,7 +22,7 @@ mod manage;
 const RPS: [&str; 2] = ["example.org", "example.com"];
 const PINS: [&str; 4] = ["1234", "пароль", "12", "longest of all"];
 const PERMISSIONS: [Permissions; 6] = [MC.with(GA), CM, LBW, ACFG, CM.with(ACFG), MC.with(GA).with(LBW)];
-/// What the large-blob array may have, in bytes.
+/// The capacity for the large-blob array, in bytes.
 const CAPACITY: usize = 1024;
 
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +33,7 @@ enum Step {
         resident: bool,
         token: bool,
         extensions: Option<Extensions>,
-        /// INIT takes the answer away.
+        /// When INIT makes the platform lose the answer.
         loss: Option<Loss>,
     },
     Get {
@@ -50,7 +50,7 @@ enum Step {
         permissions: Permissions,
         rp: Option<usize>,
     },
-    /// Gets a token, or changes the PIN to another one, and something comes in place of a poll.
+    /// Gets a token or changes the PIN, with an interruption in place of a poll.
     AbortedAttempt {
         pin: usize,
         other: Option<usize>,
@@ -59,7 +59,7 @@ enum Step {
     },
     /// Gets the persistent token.
     Persistent(usize),
-    /// Credential management is asked with the persistent token from now on, or with the other one.
+    /// From now on, credential management uses the persistent token, or the other one.
     Present {
         persistent: bool,
     },
@@ -90,20 +90,20 @@ enum Step {
     Garbage(u8, u8),
 }
 
-/// Whom an allow list names.
+/// The credential in an allow list.
 #[derive(Clone, Copy, Debug)]
 enum Listed {
-    /// There is none.
+    /// There is no allow list.
     Nobody,
-    /// The credential that is not discoverable.
+    /// The non-discoverable credential.
     Wrapped,
     /// A user's discoverable credential.
     User(u8),
-    /// One that was replaced and is kept: the newest of the user's, or the oldest.
+    /// A replaced credential that is kept: the user's newest or oldest.
     Replaced { user: u8, newest: bool },
 }
 
-/// What a registration asks for.
+/// The extensions of a registration.
 #[derive(Clone, Copy, Debug, Default)]
 struct Extensions {
     level: u64,
@@ -171,25 +171,25 @@ struct Stored {
     large_blob_key: Option<Vec<u8>>,
 }
 
-/// A token, as the key sees it.
+/// A token and its state in the key.
 struct Held {
     protocol: Protocol,
     token: Token,
     permissions: Permissions,
     rp: Option<usize>,
-    /// The bench's clock stands still but for touches that do not come.
+    /// The test clock advances only while a touch does not come.
     issued: Instant,
     used: bool,
 }
 
-/// What the next command of a sequence returns, the next one last.
+/// The results of the next commands of a sequence, the next one last.
 #[derive(Debug, PartialEq)]
 enum Sequence {
     Users(Vec<u8>, bool),
     Listings { rps: Option<Vec<usize>>, credentials: Option<Vec<Vec<u8>>> },
 }
 
-/// What a key ought to know.
+/// The expected state of the key.
 struct Model {
     pin: Option<usize>,
     retries: u64,
@@ -199,17 +199,17 @@ struct Model {
     force_pin_change: bool,
     /// The oldest first.
     stored: Vec<Stored>,
-    /// Credentials that were replaced, the oldest first, and the id of the one that their user has now.
+    /// The replaced credentials, oldest first, each with the id of its user's current credential.
     replaced: Vec<(Stored, Vec<u8>)>,
-    /// The id of one that is not discoverable and what it was made with, of each relying party.
+    /// The id and extensions of a non-discoverable credential of each relying party.
     wrapped: [Option<(Vec<u8>, Extensions)>; 2],
     blobs: Vec<u8>,
     token: Option<Held>,
-    /// The persistent token that was got last, and whether it still counts.
+    /// The last persistent token, and whether it is still valid.
     persistent: Option<(Token, bool)>,
     presents_persistent: bool,
     sign_count: u32,
-    /// The last count that is reserved.
+    /// The last signature count that is reserved.
     reserved: u32,
     sequence: Option<Sequence>,
 }
@@ -236,7 +236,7 @@ impl Model {
         }
     }
 
-    /// What a PIN attempt answers; counts it.
+    /// Counts a PIN attempt and returns its status.
     fn attempt(&mut self, pin: usize) -> Status {
         match (self.pin, self.retries, self.strikes) {
             (None, ..) => Status::PIN_NOT_SET,
@@ -257,8 +257,8 @@ impl Model {
         }
     }
 
-    /// The same with an abort in place of a poll: the first would have counted the attempt, the second compared the PIN,
-    /// the third made use of it. What was counted and not compared is a mismatch.
+    /// A PIN attempt with an abort in place of a poll. The first poll would have counted the attempt, the second
+    /// compared the PIN, the third used the result. An attempt that was counted but not compared is a mismatch.
     fn aborted_attempt(&mut self, pin: usize, poll: u32, abort: Abort) -> Status {
         let right = self.pin == Some(pin);
         let may_try = self.pin.is_some() && self.retries > 0 && self.strikes < 3;
@@ -275,7 +275,7 @@ impl Model {
         Status::KEEPALIVE_CANCEL
     }
 
-    /// The power was away: the counter goes on behind the counts that were reserved.
+    /// After a power-up the counter continues after the reserved counts.
     fn power_up(&mut self) {
         (self.strikes, self.token, self.sign_count) = (0, None, self.reserved);
     }
@@ -284,7 +284,7 @@ impl Model {
         PINS[pin].chars().count() < self.min_pin_length
     }
 
-    /// Presents the token to a registration or a sign-in, which binds it. Whether it is taken.
+    /// Presents the token to a registration or a sign-in, which binds it. Returns whether it is accepted.
     fn verify(&mut self, permission: Permissions, rp: usize) -> bool {
         let Some(held) = &mut self.token else { return false };
         held.used = true;
@@ -307,12 +307,13 @@ impl Model {
         }
     }
 
-    /// The same where nobody needs a token of a key without user verification.
+    /// [`Model::authorize`] for a command that needs no token on a key without user verification.
     fn authorize_if_protected(&mut self, permission: Permissions) -> Status {
         if self.pin.is_some() || self.always_uv { self.authorize(permission) } else { Status::OK }
     }
 
-    /// The same for credential management, which heeds what the token is bound to and lets the persistent one read.
+    /// [`Model::authorize`] for credential management, which checks the token's relying party and accepts the
+    /// persistent token for reading.
     fn authorize_cm(&mut self, rp: Option<usize>, reads: bool) -> Status {
         if let Some((_, counts)) = self.persistent.as_ref().filter(|_| self.presents_persistent) {
             return if *counts && reads { Status::OK } else { Status::PIN_AUTH_INVALID };
@@ -324,27 +325,27 @@ impl Model {
         }
     }
 
-    /// Another PIN or a reset: the persistent token counts no more.
+    /// A new PIN or a reset invalidates the persistent token.
     fn void_persistent(&mut self) {
         if let Some((_, counts)) = &mut self.persistent {
             *counts = false;
         }
     }
 
-    /// The user has touched: of the token only the right to write large blobs is left.
+    /// After a touch the token keeps only the permission to write large blobs.
     fn touched(&mut self) {
         if let Some(held) = &mut self.token {
             held.permissions = if held.permissions.has(LBW) { LBW } else { Permissions::default() };
         }
     }
 
-    /// Credentials of a relying party that may be seen, newest first.
+    /// The visible credentials of a relying party, newest first.
     fn visible(&self, rp: usize, verified: bool) -> Vec<&Stored> {
         let seen = |stored: &&Stored| stored.rp == rp && (verified || stored.asked.level <= 1);
         self.stored.iter().rev().filter(seen).collect()
     }
 
-    /// The user's credential is not any more, and `id` takes its place. It is kept while there is room.
+    /// Replaces the user's credential by `id`. The old one is kept while there is room.
     fn replace(&mut self, rp: usize, user: u8, id: &[u8]) {
         let Some(at) = self.stored.iter().position(|stored| (stored.rp, stored.user) == (rp, user)) else { return };
         let room = self.stored.len() + self.replaced.len() < ROOM && self.replaced.len() < 4;
@@ -355,7 +356,7 @@ impl Model {
         }
     }
 
-    /// The relying party knows `id`: what is older of the same user goes.
+    /// The relying party knows `id`, so the same user's older credentials are removed.
     fn settle(&mut self, id: &[u8]) {
         let own = self.replaced.iter().position(|(stored, _)| stored.id == id);
         let (older, by) = own.map_or((usize::MAX, id.to_vec()), |own| (own, self.replaced[own].1.clone()));
@@ -376,7 +377,7 @@ fn status_of(response: &[u8]) -> Status {
     Status(response[0])
 }
 
-/// Takes one step on both and compares. Returns the key, which may be another after a power cut.
+/// Takes one step on key and model and compares the results. Returns the key, which is a new one after a power cut.
 fn take(mut key: Key, model: &mut Model, step: Step, protocol: Protocol, last_rp: &mut usize) -> Key {
     model
         .token
@@ -526,7 +527,7 @@ fn take(mut key: Key, model: &mut Model, step: Step, protocol: Protocol, last_rp
             }
         }
         Step::Garbage(command, byte) => {
-            // A touch would use up the token, a reset would forget everything.
+            // Commands with a touch, which uses up the token, and a reset are excluded.
             if ![Command::RESET.0, Command::SELECTION.0].contains(&command) {
                 key.call(&[command, byte, 0x61]);
             }
@@ -544,7 +545,7 @@ proptest! {
         let (mut key, mut model, mut last_rp) = (Key::new(), Model::new(), 0);
         for step in steps {
             key = take(key, &mut model, step, protocol, &mut last_rp);
-            // After every step but those in the middle of a sequence, which any other command would end.
+            // After every step, except in the middle of a sequence, which any other command would end.
             if model.sequence.is_none() {
                 prop_assert_eq!(key.retries(), (model.retries, model.strikes >= 3));
                 prop_assert_eq!(key.store.credentials(), model.stored.len() + model.replaced.len());

@@ -1,4 +1,4 @@
-//! The persistent token, and what getInfo tells its holders (CTAP 2.3 §6.4, §6.5).
+//! The persistent token, and the encrypted identifiers in getInfo (CTAP 2.3 §6.4, §6.5).
 
 use keyfob_core::{
     Status,
@@ -27,13 +27,32 @@ fn stocked() -> Key {
     key
 }
 
-/// The device identifier and the store's state, as the holder of `token` sees them.
+/// The device identifier and the store's state, decrypted with `token`.
 fn identifiers(key: &mut Key, token: &Token) -> (Vec<u8>, Vec<u8>) {
     key.info(|info| {
         let decrypt =
             |purpose, value: Option<&[u8]>| token.decrypt_value(&RustCrypto, purpose, value.unwrap()).unwrap().to_vec();
         (decrypt(DEVICE_IDENTIFIER, info.enc_identifier), decrypt(CRED_STORE_STATE, info.enc_cred_store_state))
     })
+}
+
+#[test]
+fn the_keys_of_the_identifiers_are_derived_once_and_again_when_the_token_changes() {
+    let mut key = stocked();
+    let derivations = |key: &mut Key| {
+        CALLS.set(Calls::default());
+        key.info(|_| ());
+        CALLS.get().hashes
+    };
+    assert_eq!((derivations(&mut key) > 0, derivations(&mut key)), (true, 0));
+    let token = key.persistent();
+    let before = identifiers(&mut key, &token);
+    assert_eq!(key.change_pin(Two, PIN, "98765432"), Status::OK);
+    assert!(derivations(&mut key) > 0);
+    let token = key.token(Two, "98765432", PCMR, None).unwrap();
+    assert_eq!(identifiers(&mut key, &token), before);
+    let mut key = key.power_cut();
+    assert_eq!((derivations(&mut key) > 0, derivations(&mut key)), (true, 0));
 }
 
 /// 6.5.5 getPinUvAuthTokenUsingPinWithPermissions: pcmr with another permission → UNAUTHORIZED_PERMISSION
@@ -77,7 +96,7 @@ fn it_leaves_the_other_token_alone() {
     assert_eq!(key.manage(&token, GET_CREDS_METADATA, None)[0], 0);
 }
 
-/// 6.8: the persistent token, to change something → PIN_AUTH_INVALID
+/// 6.8: a change with the persistent token → PIN_AUTH_INVALID
 #[test]
 fn it_reads_everything_and_changes_nothing() {
     let mut key = stocked();
@@ -87,7 +106,7 @@ fn it_reads_everything_and_changes_nothing() {
     assert_eq!(key.manage(&token, GET_CREDS_METADATA, None)[0], 0);
     assert_eq!(key.manage(&token, ENUMERATE_RPS_BEGIN, None)[0], 0);
     key.wait(std::time::Duration::from_secs(29));
-    assert_eq!(key.manage_next(ENUMERATE_RPS_GET_NEXT_RP)[0], 0, "no token has to be in use");
+    assert_eq!(key.manage_next(ENUMERATE_RPS_GET_NEXT_RP)[0], 0, "it needs no token in use");
     let response = key.manage(&token, ENUMERATE_CREDENTIALS_BEGIN, Some(&of_rp));
     let response: keyfob_core::ctap2::credential_management::Response<'_> =
         keyfob_core::ctap2::decode_response(&response).unwrap();
@@ -103,7 +122,7 @@ fn it_reads_everything_and_changes_nothing() {
     assert_eq!(key.store.applied(), commits);
 }
 
-/// 6.8: the persistent token, after another PIN or a reset → PIN_AUTH_INVALID
+/// 6.8: the persistent token after a PIN change or a reset → PIN_AUTH_INVALID
 #[test]
 fn a_changed_pin_and_a_reset_void_it() {
     let mut key = stocked();

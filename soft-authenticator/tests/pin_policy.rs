@@ -1,4 +1,4 @@
-//! A PIN complexity policy of the integrator's own.
+//! A PIN complexity policy that the integrator provides.
 
 use keyfob_core::{Instant, Status, crypto::RustCrypto, pin_uv::Protocol::Two};
 use keyfob_soft_authenticator::{

@@ -1,4 +1,4 @@
-//! The rules of version 2.0 where later versions changed them: `Policy::CTAP2_0`. `docs/policies.md` has them in a table.
+//! `Policy::CTAP2_0`: the rules of version 2.0 that later versions changed. `docs/policies.md` lists them.
 
 use std::time::Duration;
 
@@ -87,7 +87,7 @@ fn a_token_without_permissions_manages_credentials_too() {
     let token = key.legacy_token(Two, PIN).unwrap();
     key.make_with(Two, &token, resident(b"u")).unwrap();
     assert_eq!(key.manage(&token, ENUMERATE_RPS_BEGIN, None)[0], 0);
-    // The strict policy has it otherwise.
+    // The strict policy differs.
     let mut key = Key::with_pin();
     let token = key.legacy_token(Two, PIN).unwrap();
     assert_eq!(key.manage(&token, ENUMERATE_RPS_BEGIN, None), [Status::PIN_AUTH_INVALID.0]);
@@ -108,8 +108,8 @@ fn an_id_that_is_not_here_is_not_found_though_the_token_is_bound() {
     }
 }
 
-/// 6.1.2: a pinUvAuthParam where nothing is set up, with the policy of CTAP 2.0 → PIN_NOT_SET
-/// 6.2.2: a pinUvAuthParam where nothing is set up, with the policy of CTAP 2.0 → PIN_NOT_SET
+/// 6.1.2: a pinUvAuthParam, and neither PIN nor user verification is set up, with the policy of CTAP 2.0 → PIN_NOT_SET
+/// 6.2.2: a pinUvAuthParam, and neither PIN nor user verification is set up, with the policy of CTAP 2.0 → PIN_NOT_SET
 /// 6.1.2: pinUvAuthParam without a protocol or with one that is off, with the policy of CTAP 2.0 → PIN_AUTH_INVALID
 /// 6.2.2: pinUvAuthParam without a protocol or with one that is off, with the policy of CTAP 2.0 → PIN_AUTH_INVALID
 #[test]

@@ -1,4 +1,4 @@
-//! Power cuts: the old state or the new one, and no free attempt at the PIN.
+//! Power cuts leave the old state or the new one, and give no additional PIN attempt.
 
 use keyfob_core::{
     Status,
@@ -37,7 +37,7 @@ fn credentials_pin_and_counter_outlive_a_power_cut_and_tokens_do_not() {
     assert_eq!(key.get_next().unwrap_err(), Status::NOT_ALLOWED);
     let got = key.get(&assertion()).unwrap();
     assert!(got.is_by(&stored));
-    assert_eq!(got.auth_data().sign_count, 101, "behind what was reserved");
+    assert_eq!(got.auth_data().sign_count, 101, "after the reserved counts");
     let list = [wrapped.descriptor()];
     let allow_list = Some(List::Slice(&list[..]));
     assert!(key.get(&Request { allow_list, ..assertion() }).unwrap().is_by(&wrapped));
@@ -77,8 +77,8 @@ fn a_doubled_deletion_makes_no_room_for_two() {
     store.commit(&[Change::Delete(1), Change::Delete(1), put]).unwrap();
 }
 
-/// Runs `command` on a key that `prepare` makes, with the power cut at the k-th commit, before or after it is made, for
-/// every k. `old_or_new` looks at the key that comes up; its argument says whether all commits were made.
+/// Runs `command` on a key from `prepare`, with the power cut before and after every commit. `old_or_new` checks the
+/// key after power-up; its argument says whether all commits were made.
 fn cut_at_every_commit(
     prepare: impl Fn() -> Key,
     command: impl Fn(&mut Key) -> Status,
@@ -201,7 +201,7 @@ fn a_deleted_credential_and_the_stores_state_change_together() {
     let delete = |key: &mut Key| {
         let id = key.get(&assertion()).unwrap().id;
         let params = Params { credential_id: Some(CredentialDescriptor::new(&id)), ..Params::default() };
-        // Neither the sign-in nor the token, which are commits of their own.
+        // The sign-in and the token have their own commits, which do not count here.
         let token = key.unbound(Permissions::CM);
         status_of(&key.manage(&token, subcommand::DELETE_CREDENTIAL, Some(&encoded(&params))))
     };
@@ -336,7 +336,7 @@ fn a_changed_pin_and_the_persistent_token_change_together() {
 
 #[test]
 fn wrong_pin_decrements_retries_before_comparing() {
-    // getPinUvAuthToken commits the decrement first: when that fails, nothing is compared, whichever the PIN.
+    // getPinUvAuthToken commits the decrement first. If that fails, no PIN is compared.
     for pin in [PIN, WRONG] {
         let mut key = Key::with_pin();
         key.store.fail_at(1, Fault::Before);

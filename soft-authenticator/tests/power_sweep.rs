@@ -1,5 +1,5 @@
-//! Every command that changes anything, on a flash whose power is cut at every write and every erasure, before it, after
-//! it, and within it. What comes up is the state before the commit that was under way, or the one after it.
+//! Every command that changes anything, on a flash whose power is cut before, within and after every write and every
+//! erasure. After power-up the store has the state before or after the interrupted commit.
 
 use std::io::Write;
 
@@ -21,21 +21,21 @@ use keyfob_core::{
 use keyfob_soft_authenticator::{
     engine::Config,
     store::{
-        Blobs, Change, MAX_RECORD, Setting, Store,
+        Blobs, Change, MAX_RECORD, Query, Setting, Store,
         flash::{Cut, SimulatedFlash, Tear},
     },
 };
 
 use super::{harness::*, large_blob, user_verification::SENSOR};
 
-/// What kind of key it is.
+/// The kind of key.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Setup {
-    /// With all that there is, and no PIN yet.
+    /// With all capabilities, and without a PIN.
     Open,
     /// With a PIN and a finger.
     Protected,
-    /// With large blobs that are kept with their credentials. It cannot have both.
+    /// With the extension `largeBlob`, which excludes authenticatorLargeBlobs.
     LargeBlobExtension,
 }
 
@@ -51,7 +51,7 @@ impl Setup {
 /// The commands that change anything.
 pub const COMMANDS: [(Setup, &[Command]); 3] =
     [(Setup::Open, OPEN), (Setup::Protected, PROTECTED), (Setup::LargeBlobExtension, LARGE_BLOB_EXTENSION)];
-/// Little more than credentials, settings and two arrays take, so that pages are freed within commands, too.
+/// Slightly more pages than credentials, settings and two arrays need, so that pages are also freed within commands.
 const PAGES: usize = 13;
 const TEARS: [Tear; 5] = [Tear::Before, Tear::After, Tear::Within(1), Tear::Within(2), Tear::Within(3)];
 pub const SETTINGS: [Setting; 12] = [
@@ -69,7 +69,7 @@ pub const SETTINGS: [Setting; 12] = [
     Setting::Superseded,
 ];
 
-/// A key as it was before a command.
+/// The state of a key before a command.
 pub struct Prepared {
     pub setup: Setup,
     pub flash: BenchFlash,
@@ -86,7 +86,7 @@ pub fn code<T>(result: Result<T, Status>) -> Status {
     result.map_or_else(|status| status, |_| Status::OK)
 }
 
-/// Does the rest only with a token.
+/// Gets a token and continues only if that succeeds.
 pub fn with_token(
     key: &mut Key,
     permissions: keyfob_core::pin_uv::Permissions,
@@ -221,7 +221,7 @@ pub fn plug_in(flash: &BenchFlash, setup: Setup, mount: Mount) -> Key {
     Key::try_with(setup.config(), BenchStore::mounted(flash, mount)).unwrap()
 }
 
-/// A key with two credentials and an array, whose counter has been written so many times.
+/// A key with two credentials and an array, whose counter has been written `churn` times.
 pub fn prepare(setup: Setup, churn: u32) -> Prepared {
     let flash = BenchFlash::new(SimulatedFlash::new(PAGES));
     let mut key = plug_in(&flash, setup, LOG);
@@ -253,7 +253,7 @@ pub fn prepare(setup: Setup, churn: u32) -> Prepared {
     Prepared { setup, flash, wrapped, resident, second, key_handle, finger }
 }
 
-/// All that a store keeps, and what a key says that comes up with it.
+/// The contents of a store, and the answers of a key that is powered up with it.
 #[derive(Clone, PartialEq)]
 pub struct State {
     settings: Vec<Option<Vec<u8>>>,
@@ -261,7 +261,7 @@ pub struct State {
     large_blobs: Vec<u8>,
     retries: (u64, bool),
     sign_in: Result<Vec<u8>, Status>,
-    /// What sign-ins with the credentials answer that the relying party knew before the command.
+    /// The status of sign-ins with the credentials that the relying party knew before the command.
     known: [Status; 2],
 }
 
@@ -271,13 +271,13 @@ impl State {
         let mut store = BenchStore::on_flash(flash);
         let settings = SETTINGS.map(|setting| store.setting(setting)).to_vec();
         let (mut credentials, mut before, mut out) = (Vec::new(), None, [0; MAX_RECORD]);
-        while let Some((rp_id_hash, found)) = store.walk(before, &mut out).unwrap() {
-            credentials.push((found.number, rp_id_hash, out[..found.len].to_vec()));
+        while let Some(found) = store.next(Query::All, before, &mut out).unwrap() {
+            credentials.push((found.number, found.rp_id_hash, out[..found.len].to_vec()));
             before = Some(found.number);
         }
         let mut large_blobs = vec![0; store.large_blobs_len().unwrap()];
         store.read_large_blobs(Blobs::Committed, 0, &mut large_blobs).unwrap();
-        // On a copy: a sign-in counts.
+        // On a copy, because a sign-in changes the counter.
         let mut key = plug_in(&flash.copy(), setup, LOG);
         let retries = key.retries();
         let sign_in = key.get(&assertion()).map(|got| got.id);
@@ -288,7 +288,7 @@ impl State {
         Self { settings, credentials, large_blobs, retries, sign_in, known }
     }
 
-    /// What there is once a command has made so many of its commits.
+    /// The state after a command has made this many of its commits.
     pub fn after(commits: u32, run: fn(&mut Key, &Prepared) -> Status, prepared: &Prepared) -> Self {
         let flash = prepared.flash.copy();
         let mut key = plug_in(&flash, prepared.setup, LOG);
@@ -302,7 +302,7 @@ impl State {
     }
 }
 
-/// What a sweep comes to.
+/// The result of a sweep.
 #[derive(Default)]
 pub struct Swept {
     operations: u64,
@@ -316,10 +316,10 @@ fn cuts(operations: u64) -> impl Iterator<Item = Option<Cut>> {
     within.chain([None])
 }
 
-/// Runs a command with the power cut at every operation, on the store that `mount` makes. What is right, the log itself
-/// says, without cuts. `Err` says what is wrong.
+/// Runs a command with the power cut at every operation, on the store that `mount` makes. The expected states come from
+/// the log without power cuts. `Err` describes a failure.
 pub fn sweep((name, run): Command, prepared: &Prepared, mount: Mount) -> Result<Swept, String> {
-    // What the command does, commit by commit.
+    // The command's changes, commit by commit.
     let (whole, setup) = (prepared.flash.copy(), prepared.setup);
     let mut key = plug_in(&whole, setup, LOG);
     let erased = || whole.get().erasures.iter().map(|count| u64::from(*count)).sum::<u64>();
@@ -359,7 +359,7 @@ pub fn sweep((name, run): Command, prepared: &Prepared, mount: Mount) -> Result<
     Ok(swept)
 }
 
-/// Whether this may be what comes up after so many of the commits that lead from one state to the next.
+/// Checks that `state` is allowed after `made` of the commits between `states`.
 fn check(state: &State, states: &[State], made: usize, answer: Status) -> Result<(), &'static str> {
     if answer == Status::PIN_INVALID && state.pin_retries() >= states[0].pin_retries() {
         return Err("the PIN was compared, and the attempt is not counted");
@@ -377,7 +377,7 @@ fn check(state: &State, states: &[State], made: usize, answer: Status) -> Result
     if state.pin_retries() > most { Err("PIN retries grew") } else { Ok(()) }
 }
 
-/// Cuts the power again while the key that came up tidies, more and more often. How often.
+/// Cuts the power again and again while the powered-up key tidies. Returns how often.
 fn recover(
     flash: &BenchFlash,
     prepared: &Prepared,
@@ -399,7 +399,7 @@ fn recover(
     if State::of(flash, prepared) == *state { Ok(2) } else { Err("lost in the recovery") }
 }
 
-/// Says something that is seen without `--nocapture`, too, as what `println` says is not.
+/// Prints a line that is also visible without `--nocapture`, unlike with `println`.
 #[allow(clippy::explicit_write)]
 fn say(line: std::fmt::Arguments<'_>) {
     writeln!(std::io::stdout(), "{line}").unwrap();
@@ -408,7 +408,7 @@ fn say(line: std::fmt::Arguments<'_>) {
 #[test]
 fn whatever_is_cut_wherever_the_old_state_or_the_new_one_comes_up() {
     let mut all = Swept::default();
-    // The log in its first pages, and once around and more, at several places.
+    // The log in its first pages, and at several places after it has wrapped around.
     for churn in [0, 150, 240, 251] {
         for (setup, commands) in COMMANDS {
             let prepared = prepare(setup, churn);
@@ -426,7 +426,7 @@ fn whatever_is_cut_wherever_the_old_state_or_the_new_one_comes_up() {
         "power cuts: {commands} commands in 4 states of the log x every operation = {cuts} cuts \
          ({operations} operations, {erasures} of them erasures)"
     ));
-    assert!(erasures > 20, "a sweep that comes to few erasures");
+    assert!(erasures > 20, "a sweep with too few erasures");
 }
 
 #[test]

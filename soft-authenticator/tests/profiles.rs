@@ -1,4 +1,4 @@
-//! The named profiles: each is an authenticator that works, and getInfo says what it is.
+//! Each named profile is an authenticator that works, and getInfo describes it.
 
 use keyfob_core::{
     Status,
@@ -28,7 +28,7 @@ const RETRIES: client_pin::Request<'static> = client_pin::Request {
     rp_id: None,
 };
 
-/// Those that answer CTAP2.
+/// The profiles with CTAP2.
 fn profiles() -> [Config<'static>; 4] {
     [
         Config::fido2_3_full(AAGUID),

@@ -104,7 +104,7 @@ fn a_reset_takes_a_long_touch_once_that_is_enabled() {
     assert_eq!(key.info(|info| info.long_touch_for_reset), Some(true));
     assert_eq!(key.begin(&[0x07]), Progress::Pending(Wait::LongTouch));
     for event in [Event::Touched, Event::Tick] {
-        assert_eq!(key.resume(event), Progress::Pending(Wait::LongTouch), "a short touch is none");
+        assert_eq!(key.resume(event), Progress::Pending(Wait::LongTouch), "a short touch does not count");
     }
     for (finger, expected) in
         [(Finger::Declines, Status::OPERATION_DENIED), (Finger::Sleeps, Status::USER_ACTION_TIMEOUT)]
@@ -129,7 +129,7 @@ fn a_long_touch_counts_as_a_touch() {
     assert_eq!(key.engine.buffer()[0], 0);
 }
 
-/// 6.6: over another transport than those of transportsForReset → OPERATION_DENIED
+/// 6.6: over a transport that is not in transportsForReset → OPERATION_DENIED
 #[test]
 fn a_reset_is_accepted_over_the_transports_that_are_named() {
     const BOTH: [Text<'static>; 2] = [Text::new("usb"), Text::new("nfc")];
@@ -138,7 +138,7 @@ fn a_reset_is_accepted_over_the_transports_that_are_named() {
     let mut key = Key::with(config);
     assert!(key.info(|info| info.transports_for_reset.unwrap().iter().eq(["nfc"])));
     let made = key.make(&resident(b"u")).unwrap();
-    assert_eq!(key.command(Command::RESET), [Status::OPERATION_DENIED.0], "over the first, where none is named");
+    assert_eq!(key.command(Command::RESET), [Status::OPERATION_DENIED.0], "over the first, if none is named");
     assert!(key.get(&assertion()).unwrap().is_by(&made));
     for (transport, expected) in
         [("usb", Status::OPERATION_DENIED), ("hybrid", Status::OPERATION_DENIED), ("nfc", Status::OK)]

@@ -1,5 +1,5 @@
-//! Pauses: what a pending command leaves as it is, and how it ends early. That no poll does two slow things, and that a
-//! pending request stays in the buffer, the bench asserts in every test.
+//! Pending commands: what they leave unchanged, and how they end early. The test harness also checks in every test that
+//! no poll does two slow operations, and that a pending request stays in the buffer.
 
 use keyfob_core::{
     Status,
@@ -89,7 +89,7 @@ const CASES: [Case; 14] = [
     ("selection", |_, _| vec![Command::SELECTION.0], Status::OK),
 ];
 
-/// Every command that lets the user be verified, on a key with a sensor.
+/// Every command with built-in user verification, on a key with a sensor.
 const VERIFYING: [Case; 4] = [
     ("makeCredential, uv", |_, _| message(Command::MAKE_CREDENTIAL, &made_with_uv(b"u", true)), Status::OK),
     ("getAssertion, uv", |_, _| message(Command::GET_ASSERTION, &got_with_uv()), Status::OK),
@@ -167,7 +167,7 @@ fn a_command_that_is_cancelled_between_any_two_polls_says_so() {
             }
             assert_eq!(status(&response), Status::KEEPALIVE_CANCEL, "{name}, poll {poll}");
             assert!(key.store.credentials() >= credentials);
-            // Nothing is left of it: the next resume has nothing to go on with, and the same command starts anew.
+            // Nothing of it is left: there is nothing to resume, and the same command starts from the beginning.
             assert_eq!(key.resume(Event::Touched), Progress::Reply(1));
             if key.store.applied() == commits {
                 let request = build(&mut key, &made); // a touch has used up the token
@@ -179,7 +179,7 @@ fn a_command_that_is_cancelled_between_any_two_polls_says_so() {
 
 #[test]
 fn a_cancelled_command_has_committed_at_most_what_its_poll_did() {
-    // The commits after each poll; the first poll is the one after `begin`.
+    // The number of commits after each poll. The first poll is the one after `begin`.
     for (name, build, after) in [
         ("makeCredential", CASES[0].1, &[0, 0][..]),
         ("makeCredential, discoverable", CASES[1].1, &[0, 0]),
@@ -268,8 +268,8 @@ fn a_cancellation_after_the_deadline_is_still_a_cancellation() {
 
 #[test]
 fn an_engine_stays_small() {
-    // Without its store, and without what the features of the tests make of a key pair in the making: what a
-    // microcontroller with ES256 and EdDSA keeps in RAM besides the buffer.
+    // The size of the engine without its store, with key pairs of the size of ES256 and EdDSA: the RAM of a
+    // microcontroller, in addition to the buffer.
     let keys = (MAX_PUBLIC - 64) + 2 * (MAX_SECRET - 64);
     let engine = size_of::<Engine<'_, Bench>>() - size_of::<BenchStore>() - keys;
     let hid = size_of::<HidAuthenticator<'_, VirtualPlatform>>() - size_of::<Engine<'_, VirtualPlatform>>();

@@ -35,7 +35,7 @@ fn each_silent_assertion_is_counted_and_one_in_a_hundred_is_committed() {
     for count in 1..=301 {
         assert_eq!(silent(&mut key), count);
         assert_eq!(key.store.applied() - commits, count.div_ceil(100));
-        assert!(stored(&key) >= Some(count), "what is used is reserved");
+        assert!(stored(&key) >= Some(count), "every used count is reserved");
     }
 }
 
@@ -46,7 +46,7 @@ fn a_block_of_one_commits_each_count() {
         let commits = key.store.applied();
         assert_eq!((silent(&mut key), stored(&key), key.store.applied() - commits), (count, Some(count), 1));
     }
-    assert_eq!(silent(&mut key.power_cut()), 5, "no count is passed over");
+    assert_eq!(silent(&mut key.power_cut()), 5, "no count is skipped");
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn after_a_power_cut_the_counter_goes_on_behind_what_was_reserved() {
             assert!(made.auth_data().sign_count >= last);
             key = key.power_cut();
             let told = key.make(&registration(b"w")).unwrap().auth_data().sign_count;
-            assert!(told >= last && told <= last + u32::from(block), "a registration tells the counter, too");
+            assert!(told >= last && told <= last + u32::from(block), "a registration also returns the counter");
         }
     }
 }

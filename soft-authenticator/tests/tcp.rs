@@ -1,4 +1,4 @@
-//! The virtual key on a socket: plugging in, pulling out, and clients that misbehave. Every test ends by itself.
+//! The virtual key on a socket: plugging in, unplugging, and misbehaving clients. Every test ends by itself.
 #![allow(clippy::disallowed_methods)]
 
 use std::{
@@ -36,12 +36,12 @@ use rand_core::SeedableRng;
 
 const HASH: [u8; 32] = [7; 32];
 
-/// A key on a port of its own, until the process ends.
+/// A key on its own port, until the process ends.
 fn plug(touch: Touch) -> SocketAddr {
     watched(Config::new([0xAA; 16]), touch).0
 }
 
-/// A finger that does what it is told from outside. Counts how often it was asked for the first time.
+/// A touch that the test controls. Counts the requests for a touch.
 #[derive(Clone, Default)]
 struct Remote(Arc<Mutex<(Option<bool>, u32)>>);
 
@@ -144,7 +144,7 @@ impl Client {
         u32::from_be_bytes(response.auth_data[33..37].try_into().unwrap())
     }
 
-    /// setPIN, or getPinToken where a PIN is set.
+    /// setPIN, or getPinToken if a PIN is `set`.
     fn pin(&mut self, pin: &str, set: bool) -> Result<Token, Status> {
         let agree = client_pin::Request {
             pin_uv_auth_protocol: Some(2),
@@ -202,7 +202,7 @@ fn hundreds_of_clients_plug_in_one_after_another() {
         match round % 4 {
             0 => drop(connect(address)),
             1 => connect(address).write_all(&init(1)[..round as usize % 64]).unwrap(),
-            2 => connect(address).write_all(&init(1)).unwrap(), // goes without reading the answer
+            2 => connect(address).write_all(&init(1)).unwrap(), // disconnects without reading the answer
             _ => {
                 let mut stream = connect(address);
                 stream.write_all(&init(2)).unwrap();
@@ -224,7 +224,7 @@ fn a_client_that_goes_while_a_touch_is_awaited_leaves_nothing_behind() {
         client.send(&[Command::RESET.0]);
         let start = Instant::now();
         while remote.asked() < round {
-            assert!(start.elapsed() < Duration::from_secs(5), "nobody is asked to touch");
+            assert!(start.elapsed() < Duration::from_secs(5), "no touch is requested");
             let mut buffer = [0; 64];
             let received = client.transport.receive(&mut buffer, Duration::from_millis(20)).unwrap();
             assert!(!matches!(received, Received::Response(_)));
@@ -331,7 +331,7 @@ fn garbage_is_answered_or_ignored_and_the_next_client_is_served() {
     assert_eq!(Client::new(address).command(Command::GET_INFO)[0], 0);
 }
 
-/// A key whose comings and goings are noted.
+/// A key whose visits are recorded.
 fn watched(config: Config<'static>, touch: Touch) -> (SocketAddr, Arc<Mutex<Vec<Visit>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (address, visits) = (listener.local_addr().unwrap(), Arc::new(Mutex::new(Vec::new())));
@@ -345,7 +345,7 @@ fn watched(config: Config<'static>, touch: Touch) -> (SocketAddr, Arc<Mutex<Vec<
     (address, visits)
 }
 
-/// Waits until this many visits were noted.
+/// Waits until this many visits were recorded.
 fn noted(visits: &Mutex<Vec<Visit>>, count: usize) -> Vec<Visit> {
     let start = Instant::now();
     loop {
@@ -358,7 +358,7 @@ fn noted(visits: &Mutex<Vec<Visit>>, count: usize) -> Vec<Visit> {
     }
 }
 
-/// What comes back until the other end closes.
+/// Reads until the other end closes.
 fn read_to_end(mut stream: TcpStream) -> Vec<u8> {
     let mut answer = Vec::new();
     loop {
@@ -372,7 +372,7 @@ fn read_to_end(mut stream: TcpStream) -> Vec<u8> {
     }
 }
 
-/// A report whose channel was made up, as a lenient key takes it.
+/// A report on a channel that was never allocated, which a lenient key accepts.
 fn made_up(command: u8, data: &[u8]) -> [u8; REPORT_LEN] {
     let mut report = [0; REPORT_LEN];
     report[..7].copy_from_slice(&[1, 2, 3, 4, command, 0, data.len() as u8]);
@@ -380,7 +380,7 @@ fn made_up(command: u8, data: &[u8]) -> [u8; REPORT_LEN] {
     report
 }
 
-/// A request of a web page, as a browser sends it: its body begins at a multiple of 64 bytes, plus `shift`.
+/// An HTTP request of a web page. Its body begins at a multiple of 64 bytes plus `shift`.
 fn post(shift: usize, body: &[u8]) -> Vec<u8> {
     let head = |padding: usize| {
         format!(

@@ -43,7 +43,7 @@ fn status_word(response: &[u8]) -> StatusWord {
     StatusWord(u16::from_be_bytes(response[response.len() - 2..].try_into().unwrap()))
 }
 
-/// What a platform does: asks, and asks again after the touch.
+/// Sends a request, and sends it again after the touch, as a platform does.
 pub fn touched(key: &mut Key, apdu: &[u8]) -> Vec<u8> {
     assert_eq!(key.call_u2f(apdu), StatusWord::CONDITIONS_NOT_SATISFIED.0.to_be_bytes());
     let now = key.now;
@@ -63,14 +63,14 @@ fn es256(public_key: &[u8; 65]) -> CoseKey<'_> {
     CoseKey::from_raw(Algorithm::ES256, &public_key[1..]).unwrap()
 }
 
-/// Whether the signature of an authentication with [`HASH`] is that of `public_key`.
+/// Whether the signature of an authentication with [`HASH`] is by `public_key`.
 fn is_signed(response: &AuthenticateResponse<'_>, public_key: &[u8; 65]) -> bool {
     let application = rp_id_hash(RP);
     let parts = [&application[..], &[response.user_presence], &response.counter.to_be_bytes(), &HASH];
     RustCrypto.verify(&es256(public_key), &parts, response.signature).is_ok()
 }
 
-/// A sign-in that asks for no touch.
+/// A sign-in that does not ask for a touch.
 pub fn sign_unasked(key: &mut Key, registration: &[u8]) -> Vec<u8> {
     sign(key, Control::DONT_ENFORCE_USER_PRESENCE, registration)
 }
@@ -397,7 +397,7 @@ fn a_u2f_request_that_is_cancelled_or_dropped_between_any_two_polls_leaves_room_
     type Request = fn(&[u8]) -> Vec<u8>;
     let register: Request = |_| registration(&rp_id_hash(RP));
     let sign: Request = |handle| authentication(Control::DONT_ENFORCE_USER_PRESENCE, &rp_id_hash(RP), handle);
-    // Polls after `begin`, and what is committed by the end of each.
+    // The number of commits after each poll following `begin`.
     for (request, commits) in [(register, &[0, 0, 0][..]), (sign, &[0, 1])] {
         for (polls, commits) in commits.iter().enumerate() {
             for cancel in [true, false] {
@@ -427,7 +427,7 @@ fn a_u2f_request_that_is_cancelled_or_dropped_between_any_two_polls_leaves_room_
     }
 }
 
-/// Asks, and asks again after a touch if one is wanted.
+/// Sends a request, and sends it again after a touch if one is required.
 fn touched_or_not(key: &mut Key, apdu: &[u8]) -> Vec<u8> {
     let response = key.call_u2f(apdu);
     if status_word(&response) != StatusWord::CONDITIONS_NOT_SATISFIED {

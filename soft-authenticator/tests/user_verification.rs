@@ -21,7 +21,7 @@ use keyfob_soft_authenticator::{
 
 use super::harness::*;
 
-/// A key that verifies its user without any enrolment: a face, say.
+/// A key that verifies its user without enrolment, for example by face.
 const FACE: Config<'static> = with(Caps::BUILT_IN_UV);
 
 /// A key with a fingerprint sensor.
@@ -117,7 +117,7 @@ fn with_a_token_the_option_uv_counts_for_nothing() {
 #[test]
 fn a_verifying_key_protects_discoverable_credentials() {
     let mut key = Key::with(FACE);
-    // No PIN is set: to ask for a token would not help.
+    // No PIN is set, so PUAT_REQUIRED would not help.
     assert_eq!(key.make(&resident(b"u")).unwrap_err(), Status::OPERATION_DENIED);
     key.set_pin(Two, PIN);
     assert_eq!(key.make(&resident(b"u")).unwrap_err(), Status::PUAT_REQUIRED);
@@ -170,7 +170,7 @@ fn the_last_attempt_blocks_until_the_right_pin() {
     assert_eq!((key.asked, key.uv_retries()), (5, 0));
     assert_eq!(key.make(&made_with_uv(b"v", false)).unwrap_err(), Status::PIN_BLOCKED);
     assert_eq!(key.uv_token(Two, GA, None).unwrap_err(), Status::UV_BLOCKED);
-    assert_eq!(key.asked, 5, "nobody is asked any more");
+    assert_eq!(key.asked, 5, "verification is not requested any more");
 
     key.set_pin(Two, PIN);
     assert_eq!(key.get(&got_with_uv()).unwrap_err(), Status::PUAT_REQUIRED);
@@ -193,11 +193,11 @@ fn a_blocked_pin_blocks_built_in_verification() {
     assert_eq!(key.uv_token(Two, GA, None).unwrap_err(), Status::UV_BLOCKED);
 }
 
-/// 6.1.2 step 11: uv true, nobody came in time → USER_ACTION_TIMEOUT
+/// 6.1.2 step 11: uv true, no user came in time → USER_ACTION_TIMEOUT
 /// 6.1.2 step 11: uv true, declined → OPERATION_DENIED
-/// 6.2.2 step 6: uv true, nobody came in time → USER_ACTION_TIMEOUT
+/// 6.2.2 step 6: uv true, no user came in time → USER_ACTION_TIMEOUT
 /// 6.2.2 step 6: uv true, declined → OPERATION_DENIED
-/// 6.5.5 getPinUvAuthTokenUsingUvWithPermissions: nobody came in time → USER_ACTION_TIMEOUT
+/// 6.5.5 getPinUvAuthTokenUsingUvWithPermissions: no user came in time → USER_ACTION_TIMEOUT
 /// 6.5.5 getPinUvAuthTokenUsingUvWithPermissions: declined → OPERATION_DENIED
 #[test]
 fn a_user_who_sleeps_or_declines_loses_no_attempt() {
@@ -274,7 +274,7 @@ fn with_always_uv_the_user_is_verified_unasked() {
     assert_eq!(key.asked, 2, "a silent assertion is exempt");
 }
 
-/// 6.2.2 step 6: a token by verification that a sign-in has used up → PIN_AUTH_INVALID
+/// 6.2.2 step 6: a token from user verification that a sign-in has used up → PIN_AUTH_INVALID
 #[test]
 fn a_token_by_verification_does_what_it_was_given_for() {
     let mut key = registered(FACE);
@@ -346,7 +346,7 @@ fn enrolling_is_for_keys_with_a_sensor() {
 #[test]
 fn the_attempt_is_counted_before_it_is_judged() {
     for right in [true, false] {
-        // The power is cut before the count, or right after it: the verdict changes nothing yet.
+        // The power is cut before or right after the attempt is counted, so the result does not matter.
         for (fault, left) in [(Fault::Before as fn(u32) -> Fault, 5), (Fault::After, 4)] {
             let mut key = registered(FACE);
             key.verdicts = vec![right];
@@ -355,7 +355,7 @@ fn the_attempt_is_counted_before_it_is_judged() {
             assert_eq!(key.power_cut().uv_retries(), left);
         }
     }
-    // And when it is not judged at all.
+    // The attempt also counts if there is no result.
     let mut key = registered(FACE);
     let request = message(Command::GET_ASSERTION, &got_with_uv());
     assert_eq!(key.call_cancelled(&request, 2), [Status::KEEPALIVE_CANCEL.0]);
@@ -498,8 +498,8 @@ fn a_way_to_verify_that_contradicts_itself_is_refused() {
     assert_eq!(Key::try_with(alone, BenchStore::default()).map(drop).unwrap_err(), ConfigError::PinProtocol);
 }
 
-/// 6.1.2 step 11: a token by verification without permission mc → PIN_AUTH_INVALID
-/// 6.2.2 step 6: another relying party's token by verification → PIN_AUTH_INVALID
+/// 6.1.2 step 11: a token from user verification without permission mc → PIN_AUTH_INVALID
+/// 6.2.2 step 6: another relying party's token from user verification → PIN_AUTH_INVALID
 #[test]
 fn permissions_of_a_token_by_verification_are_those_asked_for() {
     let mut key = registered(FACE);

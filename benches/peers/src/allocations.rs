@@ -1,4 +1,4 @@
-//! Counts heap allocations; a reallocation is one.
+//! Counts heap allocations. A reallocation counts as one.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -12,7 +12,7 @@ static COUNTING: Counting = Counting;
 
 struct Counting;
 
-// SAFETY: every call is passed on as it is.
+// SAFETY: every call is forwarded unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.fetch_add(1, Relaxed);

@@ -61,7 +61,7 @@ fn encode_get_info() -> Box<dyn FnMut()> {
 }
 
 fn encode_request() -> Box<dyn FnMut()> {
-    // It has no other way to make one.
+    // The crate has no other way to make a request.
     let message = messages::make_credential_request().leak();
     let request: make_credential::Request<'_> = cbor_deserialize(message).expect("it can");
     let mut buffer = [0; 512];

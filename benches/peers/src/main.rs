@@ -1,7 +1,8 @@
-//! Counts what others need for the operations that keyfob counts: `peers PEER OPERATION TIMES`. Run by `benches/peers/run`.
+//! Runs keyfob's benchmark operations with other libraries: `peers PEER OPERATION TIMES`. Used by `benches/peers/run`.
 //!
-//! Everybody gets the same bytes. An operation ends with its values behind `black_box`, so that none is optimised away.
-//! Prints the heap allocations of one operation. Without arguments, lists the peers, what they do, and their operations.
+//! All libraries get the same bytes. An operation passes its values to `black_box`, so that they are not optimised
+//! away. Prints the heap allocations of one operation. Without arguments, lists the peers, their notes and their
+//! operations.
 #![allow(clippy::disallowed_methods)]
 
 mod allocations;
@@ -18,7 +19,7 @@ use keyfob_benches::{OPERATIONS, Operation};
 pub struct Peer {
     /// Its name in the registry.
     name: &'static str,
-    /// What it does, and what it leaves undone that we do.
+    /// What it does, and what it does not do although we do.
     note: &'static str,
     operations: &'static [Operation],
 }
@@ -31,7 +32,7 @@ const ENCODE_GET_INFO: &str = "encode small GetInfo";
 const ENCODE_REQUEST: &str = "encode makeCredential request";
 const DISCOVERABLE: &str = "register and sign in, discoverable";
 const WITH_ALLOW_LIST: &str = "register and sign in, wrapped";
-/// The P-256 of a ceremony alone, in the version and with the number of signatures of the peer.
+/// The P-256 operations of a ceremony alone, with the peer's version of the crate and number of signatures.
 const FLOOR: &str = "key pair and two signatures";
 
 const PEERS: &[Peer] = &[

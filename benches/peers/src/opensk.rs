@@ -1,4 +1,4 @@
-//! OpenSK, Google's authenticator, as its library.
+//! OpenSK, Google's authenticator, as a library.
 
 use std::hint::black_box;
 
@@ -38,7 +38,7 @@ fn decode_request() -> Box<dyn FnMut()> {
 
 fn encode_get_info() -> Box<dyn FnMut()> {
     Box::new(move || {
-        // It consumes the response; a key builds a new one each time.
+        // Encoding consumes the response, so a new one is built each time, as in a key.
         let info = AuthenticatorGetInfoResponse {
             versions: vec!["U2F_V2".into(), "FIDO_2_0".into()],
             extensions: Some(vec!["credProtect".into(), "hmac-secret".into()]),
@@ -72,7 +72,7 @@ fn encode_get_info() -> Box<dyn FnMut()> {
     })
 }
 
-/// Its authenticator, in front of somebody who touches at once.
+/// Its authenticator, with a user who touches it at once.
 struct Key {
     env: TestEnv,
     state: CtapState<TestEnv>,

@@ -1,4 +1,4 @@
-//! P-256 alone: what a registration and a sign-in cost at least.
+//! P-256 alone: the minimum cost of a registration and a sign-in.
 
 use std::hint::black_box;
 
@@ -37,7 +37,7 @@ fn signatures(messages: &'static [&[u8]]) -> Box<dyn FnMut()> {
     })
 }
 
-/// In version 0.13, which OpenSK uses.
+/// With version 0.13 of the crate, which OpenSK uses.
 pub fn two_signatures_13() -> Box<dyn FnMut()> {
     use p256_13::ecdsa::{Signature, SigningKey, signature::Signer};
 

@@ -86,7 +86,7 @@ fn encode_request() -> Box<dyn FnMut()> {
     })
 }
 
-/// Its authenticator, in front of somebody who touches at once.
+/// Its authenticator, with a user who touches it at once.
 struct Key(passkey_authenticator::Authenticator<Option<Passkey>, Present, RustCryptoBackend>);
 
 struct Present;

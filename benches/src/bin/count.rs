@@ -1,5 +1,5 @@
-//! Runs one operation a number of times, to be counted: `count NAME TIMES`. `count --operations` and `count --commands`
-//! list the names; those of [`LOOKUPS`] are among the operations.
+//! Runs one operation a number of times, so that its instructions can be counted: `count NAME TIMES`. `count
+//! --operations` and `count --commands` list the names; the operations include [`LOOKUPS`].
 #![allow(clippy::disallowed_methods)]
 
 use std::process::ExitCode;

@@ -97,7 +97,7 @@ fn a_member_that_is_there_twice_is_refused_in_what_is_signed() {
         assert_eq!(decode(format, statement), Err(ErrorKind::KeyOrder), "{format}");
     }
 
-    // Extension outputs; the key is that of the vectors of COSE keys.
+    // Authenticator data with extension outputs. The key is the one in the vectors of COSE keys.
     let head = [&[0x5a; 32][..], &[0x81, 0, 0, 0, 1]].concat();
     let with = |extensions: &[u8]| AuthData::decode(&[&head, extensions].concat()).map(drop).map_err(Error::kind);
     assert_eq!(with(b"\xa2\x68credBlob\x41\x00\x61x\xf5"), Ok(()));

@@ -51,6 +51,16 @@ impl<'a, T> List<'a, T> {
     }
 }
 
+impl<'a, T> ListIter<'a, T> {
+    /// The encoded items that are left, and what follows them; empty over a slice.
+    pub const fn rest(&self) -> &'a [u8] {
+        match self {
+            Self::Cbor(items) => items.reader.rest(),
+            Self::Slice(_) => &[],
+        }
+    }
+}
+
 impl<T> Clone for ListIter<'_, T> {
     fn clone(&self) -> Self {
         match self {
@@ -100,8 +110,9 @@ impl<'a, T: Read<'a>> Read<'a> for List<'a, T> {
 impl<'a, T: Read<'a> + Write + Copy> Write for List<'a, T> {
     fn write(&self, w: &mut Writer<'_>) {
         w.array(self.len());
-        for item in self {
-            item.write(w);
+        match self {
+            Self::Cbor(_) => self.iter().for_each(|item| item.write(w)),
+            Self::Slice(items) => items.iter().for_each(|item| item.write(w)),
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Maps: their keys, one after the other, and the order they have to come in.
 
-use core::cmp::Ordering;
-
 use super::{
     Error, ErrorKind, Reader,
-    reader::{NEGATIVE, UNSIGNED},
+    reader::{ARRAY, MAP, NEGATIVE, TAG, UNSIGNED},
 };
+
+/// The keys 0 to 23 as they are encoded.
+const SMALL_KEYS: &[u8] = &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23];
 
 /// The key of a map that no member can have: of another type, or far away.
 const OTHER_KEY: i16 = i16::MIN;
@@ -14,10 +15,10 @@ const OTHER_KEY: i16 = i16::MIN;
 #[derive(Debug)]
 pub struct Map<'a> {
     left: u64,
-    /// The message from the key before on.
+    /// In a map with integer keys: the key before, as long as all are 1 to 23; then 24.
+    small: u8,
+    /// The message from the key before on, unless that is `small`.
     previous: &'a [u8],
-    /// Encoded length of the key before.
-    length: usize,
     /// In a map with text keys: whether a key came that is not in the table or not in its order.
     disturbed: bool,
     /// In a map with text keys: how many entries were left when the table was last gone through again.
@@ -26,7 +27,7 @@ pub struct Map<'a> {
 
 impl Map<'_> {
     pub(super) const fn new(left: u64) -> Self {
-        Self { left, previous: &[], length: 0, disturbed: false, retried: 0 }
+        Self { left, small: 0, previous: &[], disturbed: false, retried: 0 }
     }
 
     /// Whether every entry has been read.
@@ -75,23 +76,24 @@ impl<'a> Reader<'a> {
         if map.left == 0 {
             return Ok(None);
         }
-        // Nearly every key is one byte, 0 to 23 or -1 to -24, after a smaller one.
-        if let Some((&byte, rest)) = self.rest.split_first()
-            && byte < 0x40
-            && byte & 0x1F < 24
-            && map.previous.first().is_none_or(|previous| *previous < byte)
+        // Nearly every key is one byte, 1 to 23, after a smaller one.
+        if let Some((&key @ 1..24, rest)) = self.rest.split_first()
+            && key > map.small
         {
             map.left = map.left.wrapping_sub(1);
-            (map.previous, map.length) = (self.rest, 1);
+            map.small = key;
             self.rest = rest;
-            let value = i16::from(byte & 0x1F);
-            return Ok(Some(if byte < 0x20 { value } else { !value }));
+            return Ok(Some(i16::from(key)));
         }
         self.rare_int(map)
     }
 
     fn rare_int(&mut self, map: &mut Map<'a>) -> Result<Option<i16>, Error> {
         map.left = map.left.saturating_sub(1);
+        if let Some(previous @ [1..=255, ..]) = SMALL_KEYS.get(usize::from(map.small)..) {
+            map.previous = previous;
+        }
+        map.small = 24;
         let start = self.rest;
         let key = match start.first().map(|initial| initial >> 5) {
             Some(UNSIGNED) => i64::try_from(self.unsigned()?).unwrap_or(i64::MAX),
@@ -118,7 +120,7 @@ impl<'a> Reader<'a> {
                 if map.disturbed {
                     self.order(map, start)?;
                 }
-                (map.previous, map.length) = (start, N);
+                map.previous = start;
                 Ok(true)
             }
             _ => Ok(false),
@@ -158,15 +160,16 @@ impl<'a> Reader<'a> {
     pub(super) fn order(&mut self, map: &mut Map<'a>, start: &'a [u8]) -> Result<(), Error> {
         let previous = core::mem::replace(&mut map.previous, start);
         let length = start.len().saturating_sub(self.rest.len());
-        let shorter = core::mem::replace(&mut map.length, length);
         let (Some(before), Some(now)) = (previous.first(), start.first()) else { return Ok(()) };
-        let ordered = match (before >> 5).cmp(&(now >> 5)).then(shorter.cmp(&length)) {
-            // Mostly the heads are the same and the first characters differ already.
-            Ordering::Equal if length > 1 && before == now && previous.get(1) != start.get(1) => {
-                previous.get(1) < start.get(1)
+        let (older, newer) = (previous.get(..length), start.get(..length));
+        let ordered = match (before >> 5, now >> 5) {
+            (major @ (ARRAY | MAP | TAG), same) if major == same => {
+                (self.at(previous).pass_again(&mut { u32::MAX })?, older) < (length, newer)
             }
-            Ordering::Equal => previous.get(..length) < start.get(..length),
-            other => other.is_lt(),
+            // Mostly the heads are the same and the first characters differ already.
+            _ if length > 1 && before == now && previous.get(1) != start.get(1) => previous.get(1) < start.get(1),
+            // Shortest heads are in the order of the lengths that they say.
+            _ => older < newer,
         };
         self.canonical &= ordered;
         if ordered || !self.strict { Ok(()) } else { Err(self.error(ErrorKind::KeyOrder)) }

@@ -16,15 +16,22 @@
 ///
 /// `int` maps have integer keys 1 to 255, `text` maps have text keys. The rows stand in canonical order, the order in
 /// which they are written. A `required` member has its type, an `optional` one an `Option` of it. The macro makes the
-/// struct, `Read` (unknown members are skipped, a missing required one is an error that names it) and `Write`.
+/// struct, `Read` (unknown members are skipped, a missing required one is an error that names it), `Write`, and for
+/// `int` maps [`Table`](crate::cbor::Table).
+///
+/// The standard's name of a member of an `int` map is its field's in camel case. Where it is another, the row says it
+/// behind the key: `0x0C "forcePINChange" => force_pin_change: optional bool`.
+///
+/// A message that comes in one form nearly always is `usually` read by a function that knows this form: it returns
+/// `None`, and reads nothing, when the message has another.
 ///
 /// Members that the standard has removed stand in a second table: `ignoring { b"icon": &'a str, }`. They are never
 /// written, and their values are dropped, but in a request their type is checked.
 #[macro_export]
 macro_rules! message {
     ($(#[$meta:meta])* pub $keys:ident struct $name:ident $(<$lt:lifetime>)? {
-        $($(#[$doc:meta])* $key:literal => $field:ident: $presence:ident $ty:ty,)*
-    } $(ignoring { $($removed:literal: $removed_ty:ty,)* })?) => {
+        $($(#[$doc:meta])* $key:literal $($name_of:literal)? => $field:ident: $presence:ident $ty:ty,)*
+    } $(ignoring { $($removed:literal: $removed_ty:ty,)* })? $(usually $usual:path)?) => {
         $(#[$meta])*
         pub struct $name $(<$lt>)? {
             $($(#[$doc])* pub $field: $crate::message!(@type $presence $ty),)*
@@ -32,6 +39,9 @@ macro_rules! message {
 
         impl<'a> $crate::cbor::Read<'a> for $name $(<$lt>)? $(where 'a: $lt, $lt: 'a)? {
             fn read(r: &mut $crate::cbor::Reader<'a>) -> Result<Self, $crate::cbor::Error> {
+                $(if let Some(usual) = $usual(r) {
+                    return Ok(usual);
+                })?
                 let mut map = r.map()?;
                 $(let mut $field: Option<$ty> = None;)*
                 $crate::message!(@members $keys r map [$($($removed $removed_ty),*)?] $($key $field)*);
@@ -40,14 +50,49 @@ macro_rules! message {
             }
         }
 
+        $crate::message!(@writes $keys $name $(<$lt>)? { $($key [$($name_of)?] $field $presence,)* });
+    };
+
+    (@writes text $name:ident $(<$lt:lifetime>)? { $($key:literal [] $field:ident $presence:ident,)* }) => {
         impl $(<$lt>)? $crate::cbor::Write for $name $(<$lt>)? {
             fn write(&self, w: &mut $crate::cbor::Writer<'_>) {
-                let members: [bool; [$(stringify!($field)),*].len()] = [$($crate::message!(@present $presence self.$field)),*];
-                w.map(members.iter().filter(|present| **present).count());
-                $($crate::message!(@write $keys $presence w $key self.$field);)*
+                w.map(0usize $(.wrapping_add(usize::from($crate::message!(@present $presence self.$field))))*);
+                $(if let Some(value) = $crate::message!(@value $presence self.$field) {
+                    w.known($crate::message!(@encoded $key));
+                    $crate::cbor::Write::write(value, w);
+                })*
             }
         }
     };
+    (@writes int $name:ident $(<$lt:lifetime>)? { $($key:literal [$($name_of:literal)?] $field:ident $presence:ident,)* }) => {
+        impl $(<$lt>)? $crate::cbor::Table for $name $(<$lt>)? {
+            const MEMBERS: &'static [$crate::cbor::Member] =
+                &[$($crate::cbor::Member { key: $key, name: $crate::message!(@name $field $($name_of)?) }),*];
+
+            #[inline]
+            fn write_with(&self, w: &mut $crate::cbor::Writer<'_>, with: &[(u8, Option<&dyn $crate::cbor::Write>)]) {
+                w.map(0usize $(.wrapping_add(usize::from(
+                    $crate::message!(@present $presence self.$field) || $crate::cbor::given(with, $key).is_some()
+                )))*);
+                $(if let Some(value) = $crate::cbor::given(with, $key) {
+                    w.unsigned($key);
+                    value.write(w);
+                } else if let Some(value) = $crate::message!(@value $presence self.$field) {
+                    w.unsigned($key);
+                    $crate::cbor::Write::write(value, w);
+                })*
+            }
+        }
+
+        impl $(<$lt>)? $crate::cbor::Write for $name $(<$lt>)? {
+            fn write(&self, w: &mut $crate::cbor::Writer<'_>) {
+                $crate::cbor::Table::write_with(self, w, &[]);
+            }
+        }
+    };
+
+    (@name $field:ident) => { stringify!($field) };
+    (@name $field:ident $name_of:literal) => { $name_of };
 
     (@type required $ty:ty) => { $ty };
     (@type optional $ty:ty) => { Option<$ty> };
@@ -62,22 +107,22 @@ macro_rules! message {
     };
     (@members text $r:ident $map:ident [$($removed:literal $removed_ty:ty),*] $($key:literal $field:ident)*) => {
         loop {
-            $(if $r.take_key(&mut $map, const {
-                &$crate::cbor::encoded_key::<{ $crate::cbor::encoded_key_len($key) }>($key)
-            })? {
+            $(if $r.take_key(&mut $map, $crate::message!(@encoded $key))? {
                 $field = $crate::cbor::Read::read_member($r)?;
             })*
             if $map.is_done() {
                 break;
             }
-            $(if $r.take_removed_key(&mut $map, const {
-                &$crate::cbor::encoded_key::<{ $crate::cbor::encoded_key_len($removed) }>($removed)
-            })? {
+            $(if $r.take_removed_key(&mut $map, $crate::message!(@encoded $removed))? {
                 <$removed_ty as $crate::cbor::Read>::read_member($r)?;
                 continue;
             })*
             $r.other_member(&mut $map)?;
         }
+    };
+
+    (@encoded $key:literal) => {
+        const { &$crate::cbor::encoded_key::<{ $crate::cbor::encoded_key_len($key) }>($key) }
     };
 
     (@take $keys:ident optional $field:ident $r:ident $key:literal) => { $field };
@@ -91,17 +136,6 @@ macro_rules! message {
     (@present required $value:expr) => { true };
     (@present optional $value:expr) => { $value.is_some() };
 
-    (@key int $w:ident $key:literal) => { $w.unsigned($key) };
-    (@key text $w:ident $key:literal) => { $w.text_bytes($key) };
-
-    (@write $keys:ident required $w:ident $key:literal $value:expr) => {
-        $crate::message!(@key $keys $w $key);
-        $crate::cbor::Write::write(&$value, $w);
-    };
-    (@write $keys:ident optional $w:ident $key:literal $value:expr) => {
-        if let Some(value) = &$value {
-            $crate::message!(@key $keys $w $key);
-            $crate::cbor::Write::write(value, $w);
-        }
-    };
+    (@value required $value:expr) => { Some(&$value) };
+    (@value optional $value:expr) => { $value.as_ref() };
 }

@@ -15,6 +15,7 @@ mod list;
 mod map;
 mod message;
 mod reader;
+mod table;
 mod unique;
 mod writer;
 
@@ -23,6 +24,9 @@ pub use item::Item;
 pub use list::{Items, List, ListIter};
 pub use map::{Map, encoded_key, encoded_key_len};
 pub use reader::Reader;
+#[doc(hidden)]
+pub use table::given;
+pub use table::{Array, Member, Table, With};
 pub use writer::{Overflow, Writer};
 
 /// A value that can be read from CBOR, borrowing from the message.

@@ -17,7 +17,7 @@ const NULL: u8 = 0xF6;
 /// Nesting allowed in requests (CTAP 2.3 §8).
 const STRICT_DEPTH: u8 = 4;
 /// Nesting allowed in responses.
-const TOLERANT_DEPTH: u8 = 16;
+pub(super) const TOLERANT_DEPTH: u8 = 16;
 
 /// Reads CBOR items from a slice, front to back.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +42,11 @@ impl<'a> Reader<'a> {
     #[inline]
     pub const fn tolerant(bytes: &'a [u8]) -> Self {
         Self { rest: bytes, end: bytes.len(), strict: false, canonical: true, depth: TOLERANT_DEPTH }
+    }
+
+    /// This reader where `rest` of the message is left, at the same depth.
+    pub(super) const fn at(&self, rest: &'a [u8]) -> Self {
+        Self { rest, ..*self }
     }
 
     /// Bytes read so far.
@@ -125,8 +130,10 @@ impl<'a> Reader<'a> {
             Ok(text) => Ok(text),
             // A name that was cut to its first bytes may end within a character.
             Err(error) if !self.strict && error.error_len().is_none() => {
-                let whole = bytes.get(..error.valid_up_to()).unwrap_or_default();
-                core::str::from_utf8(whole).map_err(|_| self.error(ErrorKind::NotUtf8))
+                match bytes.get(..error.valid_up_to()).map(core::str::from_utf8) {
+                    Some(Ok(whole)) => Ok(whole),
+                    _ => Err(self.error(ErrorKind::NotUtf8)),
+                }
             }
             Err(_) => Err(self.error(ErrorKind::NotUtf8)),
         }
@@ -149,13 +156,13 @@ impl<'a> Reader<'a> {
     /// `true` or `false`.
     #[inline]
     pub fn bool(&mut self) -> Result<bool, Error> {
-        let value = match self.rest.first() {
-            Some(&FALSE) => false,
-            Some(&TRUE) => true,
-            Some(_) => return Err(self.error(ErrorKind::UnexpectedType)),
-            None => return Err(self.error(ErrorKind::Truncated)),
+        let (value, rest) = match self.rest {
+            [FALSE, rest @ ..] => (false, rest),
+            [TRUE, rest @ ..] => (true, rest),
+            [_, ..] => return Err(self.error(ErrorKind::UnexpectedType)),
+            [] => return Err(self.error(ErrorKind::Truncated)),
         };
-        self.rest = self.rest.get(1..).unwrap_or_default();
+        self.rest = rest;
         Ok(value)
     }
 
@@ -200,6 +207,22 @@ impl<'a> Reader<'a> {
         Some(value)
     }
 
+    /// The negative integer of at most 16 bits between `before` and `after`, if another level of nesting is allowed: a map
+    /// whose encoding is known but for one value.
+    #[inline]
+    pub(crate) fn known_map_of_negative(&mut self, before: &[u8], after: &[u8]) -> Option<i32> {
+        let (value, rest) = match self.rest.strip_prefix(before)? {
+            [head @ 0x20..=0x37, rest @ ..] => (i32::from(head & 0x1F), rest),
+            [0x38, value @ 24..=255, rest @ ..] => (i32::from(*value), rest),
+            [0x39, high @ 1..=255, low, rest @ ..] => (i32::from(u16::from_be_bytes([*high, *low])), rest),
+            _ => return None,
+        };
+        let rest = rest.strip_prefix(after)?;
+        self.depth.checked_sub(1)?;
+        self.rest = rest;
+        Some(!value)
+    }
+
     /// Skips the next item if it is encoded as `known`, and says whether it was.
     #[inline]
     pub fn skip_known(&mut self, known: &[u8]) -> bool {
@@ -215,7 +238,7 @@ impl<'a> Reader<'a> {
         Ok(self.since(start))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn skip_item(&mut self) -> Result<(), Error> {
         // Most items are small numbers, booleans and short strings.
         let length = match self.rest.first() {
@@ -235,6 +258,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    #[inline(never)]
     fn skip_large(&mut self) -> Result<(), Error> {
         let before = self.rest;
         let (major, value) = self.head()?;
@@ -281,12 +305,12 @@ impl<'a> Reader<'a> {
     }
 
     #[inline]
-    pub(super) fn since(&self, start: &'a [u8]) -> &'a [u8] {
+    pub(crate) fn since(&self, start: &'a [u8]) -> &'a [u8] {
         start.get(..start.len().saturating_sub(self.rest.len())).unwrap_or_default()
     }
 
     #[inline]
-    pub(super) fn enter(&mut self) -> Result<(), Error> {
+    pub(crate) fn enter(&mut self) -> Result<(), Error> {
         match self.depth.checked_sub(1) {
             Some(depth) => {
                 self.depth = depth;
@@ -386,8 +410,20 @@ impl<'a> Reader<'a> {
 /// Nearly all text is ASCII, and short.
 #[inline]
 fn is_utf8(bytes: &[u8]) -> bool {
-    let (chunks, rest) = bytes.as_chunks::<8>();
-    let high = chunks.iter().fold(0, |high, chunk| high | u64::from_ne_bytes(*chunk)) & 0x8080_8080_8080_8080;
-    let ascii = high == 0 && rest.iter().fold(0, |high, byte| high | byte) < 0x80;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let ascii = match (bytes.first_chunk(), bytes.last_chunk()) {
+        // Two words that overlap.
+        (Some(first), Some(last)) if bytes.len() <= 16 => {
+            (u64::from_ne_bytes(*first) | u64::from_ne_bytes(*last)) & HIGH == 0
+        }
+        (Some(_), Some(last)) => {
+            let (words, _) = bytes.as_chunks();
+            words.iter().fold(u64::from_ne_bytes(*last), |high, word| high | u64::from_ne_bytes(*word)) & HIGH == 0
+        }
+        _ => match (bytes.first_chunk(), bytes.last_chunk()) {
+            (Some(first), Some(last)) => (u32::from_ne_bytes(*first) | u32::from_ne_bytes(*last)) & HIGH as u32 == 0,
+            _ => bytes.is_ascii(),
+        },
+    };
     ascii || core::str::from_utf8(bytes).is_ok()
 }

@@ -79,7 +79,7 @@ fn keys_that_are_lists_are_ordered_from_their_first_byte() {
 fn an_error_says_what_and_where() {
     let error = decode::<Table<'_>>(b"\xa2\x01\x07\x02\xa1\x62id\x01").unwrap_err();
     assert_eq!((error.kind(), error.offset(), error.member()), (ErrorKind::UnexpectedType, 8, Some(2)));
-    assert_eq!(error.to_string(), "UnexpectedType at byte 8, member 0x02");
+    assert_eq!(error.to_string(), "an item has another type than the standard's, at byte 8, in member 0x02");
     let error = decode::<Table<'_>>(b"\xa1\x02\xa1\x62id\x61x").unwrap_err();
     assert_eq!((error.kind(), error.member()), (ErrorKind::Missing, Some(1)));
     assert_eq!(size_of::<Error>(), 4);
@@ -361,4 +361,64 @@ fn maps_within_maps_are_gone_through_again_up_to_a_bound() {
     assert_eq!(Reader::tolerant(&few).expect_unique_keys(), Ok(()));
     let many = [&[0xa3, 3, 0, 2, 0x99, 0x10, 0][..], &[0; 4096], &[1, 0]].concat();
     assert_eq!(Reader::tolerant(&many).expect_unique_keys().map_err(Error::kind), Err(ErrorKind::KeyOrder));
+}
+
+/// Items of few values, so that keys are often equal, encoded in any length of head.
+fn few_values() -> impl Strategy<Value = Vec<u8>> {
+    let head = |major: u8, value: u8, wide: bool| match wide {
+        true => vec![major << 5 | 25, 0, value],
+        false => vec![major << 5 | value],
+    };
+    let leaf = (0..4_u8, 0..3_u8, any::<bool>()).prop_map(move |(major, value, wide)| {
+        [head(major, value, wide), vec![b'a'; (value * (major >> 1)).into()]].concat()
+    });
+    leaf.prop_recursive(4, 24, 4, move |item| {
+        prop_oneof![
+            proptest::collection::vec(item.clone(), 0..4).prop_map(move |items| [
+                head(4, items.len() as u8, false),
+                items.concat()
+            ]
+            .concat()),
+            proptest::collection::vec((item.clone(), item.clone()), 0..4).prop_map(move |entries| {
+                let body: Vec<u8> = entries.iter().flat_map(|(key, value)| [&key[..], value].concat()).collect();
+                [head(5, entries.len() as u8, true), body].concat()
+            }),
+            item.prop_map(move |item| [vec![0xC0], item].concat()),
+        ]
+    })
+}
+
+/// The same check in the plainest way. Integers and strings are equal by value, other keys by their bytes.
+fn has_key_twice(r: &mut Reader<'_>) -> bool {
+    let mut twice = false;
+    match r.item().unwrap() {
+        Item::Array(count) => (0..count).for_each(|_| twice |= has_key_twice(r)),
+        Item::Tag(_) => twice |= has_key_twice(r),
+        Item::Map(count) => {
+            let mut keys = Vec::new();
+            for _ in 0..count {
+                let start = *r;
+                twice |= has_key_twice(r);
+                let key = match { start }.item().unwrap() {
+                    Item::Array(_) | Item::Map(_) | Item::Tag(_) => format!("{:x?}", r.since(start.rest)),
+                    value => format!("{value:?}"),
+                };
+                twice |= keys.contains(&key);
+                keys.push(key);
+                twice |= has_key_twice(r);
+            }
+        }
+        _ => return twice,
+    }
+    r.leave();
+    twice
+}
+
+proptest! {
+    #[test]
+    fn the_search_for_keys_that_are_there_twice_agrees_with_a_plain_one(bytes in few_values()) {
+        let found = Reader::tolerant(&bytes).expect_unique_keys();
+        let expected = if has_key_twice(&mut Reader::tolerant(&bytes)) { Err(ErrorKind::KeyOrder) } else { Ok(()) };
+        prop_assert_eq!(found.map_err(Error::kind), expected);
+    }
 }

@@ -3,11 +3,11 @@
 //! The strict rules ensure that by the order of keys. Under the tolerant rules the later of two equal keys counts. That
 //! is not enough for what is signed or trusted: two readers could use different ones.
 
-use core::cell::Cell;
+use heapless::Vec;
 
 use super::{
     Error, ErrorKind, Read, Reader,
-    reader::{ARRAY, BYTES, MAP, NEGATIVE, TAG, TEXT, UNSIGNED},
+    reader::{ARRAY, BYTES, MAP, NEGATIVE, TAG, TEXT, TOLERANT_DEPTH, UNSIGNED},
 };
 
 /// At most this many items are gone through again: where keys do not ascend, each is compared with all before it. A map of
@@ -17,16 +17,71 @@ const MAX_COMPARED: u32 = 4096;
 /// A key as it is compared: its major type, its value or length, and its bytes if there are more.
 type Key<'a> = (u8, u64, &'a [u8]);
 
+/// An array, a tag or a map around the next item. They are kept in a list, which takes less stack than a recursion.
+struct Open<'a> {
+    /// How many items are left in it, of a map keys and values.
+    left: u64,
+    /// The keys of a map.
+    keys: Option<Keys<'a>>,
+}
+
+/// The keys of a map, each as the rest of the message from there on.
+struct Keys<'a> {
+    first: &'a [u8],
+    /// The key that is being read, or was read last.
+    current: &'a [u8],
+    /// The key before, as long as all keys ascend.
+    previous: Option<&'a [u8]>,
+}
+
 impl<'a> Reader<'a> {
     /// Checks, without reading it, that no map in the next item has a key twice, at any depth. Integers and strings are equal
-    /// when their values are, whatever the length of their heads.
+    /// when their values are, whatever the length of their heads. Not [`Reader::skip`], which refuses a name that was cut
+    /// within a character.
     ///
     /// # Errors
     /// [`ErrorKind::KeyOrder`] for a key that stands twice, and where keys do not ascend and more than 4,096 items would have
     /// to be compared, as in a map of 65 entries; what is wrong with the item's form.
     pub fn expect_unique_keys(&self) -> Result<(), Error> {
-        let mut item = *self;
-        if self.strict { Ok(()) } else { item.pass(true, &Cell::new(MAX_COMPARED)) }
+        if self.strict {
+            return Ok(());
+        }
+        let (mut r, mut left) = (*self, MAX_COMPARED);
+        let mut open: Vec<Open<'a>, { TOLERANT_DEPTH as usize }> = Vec::new();
+        loop {
+            if let Some(Open { left, keys: Some(keys) }) = open.last_mut()
+                && *left & 1 == 0
+            {
+                keys.current = r.rest;
+            }
+            let (major, inside) = r.pass_head()?;
+            let mut complete = !matches!(major, ARRAY | MAP | TAG);
+            if !complete {
+                r.enter()?;
+                let keys = Keys { first: r.rest, current: r.rest, previous: None };
+                let opened = Open { left: inside, keys: (major == MAP).then_some(keys) };
+                open.push(opened).map_err(|_| r.error(ErrorKind::TooDeep))?;
+            }
+            // What is complete can complete what is around it.
+            loop {
+                match open.last_mut() {
+                    None => return Ok(()),
+                    Some(around) if complete => {
+                        complete = false;
+                        around.left = around.left.wrapping_sub(1);
+                        if let (Some(keys), 1) = (&mut around.keys, around.left & 1) {
+                            r.expect_new_key(keys, &mut left)?;
+                        }
+                    }
+                    Some(Open { left: 0, .. }) => {
+                        complete = true;
+                        open.pop();
+                        r.leave();
+                    }
+                    Some(_) => break,
+                }
+            }
+        }
     }
 
     /// Reads an item in which no map may have a key twice.
@@ -45,81 +100,74 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    /// Passes over one item: the first time, when it is checked to be `unique`, or again, which counts. Not
-    /// [`Reader::skip`], which refuses a name that was cut within a character.
-    fn pass(&mut self, unique: bool, left: &Cell<u32>) -> Result<(), Error> {
-        if !unique {
-            left.set(left.get().checked_sub(1).ok_or(self.error(ErrorKind::KeyOrder))?);
-        }
+    /// Passes over the head of an item and the bytes of a string. Returns the major type, and how many items follow that
+    /// belong to it.
+    fn pass_head(&mut self) -> Result<(u8, u64), Error> {
         let (major, value) = self.head()?;
-        match major {
-            BYTES | TEXT => self.take(value).map(drop),
-            ARRAY => {
-                self.enter()?;
-                (0..value).try_for_each(|_| self.pass(unique, left))?;
-                self.leave();
-                Ok(())
-            }
-            MAP => {
-                self.enter()?;
-                if unique {
-                    self.pass_entries(value, left)?;
-                } else {
-                    (0..value).try_for_each(|_| self.pass(false, left).and_then(|()| self.pass(false, left)))?;
-                }
-                self.leave();
-                Ok(())
-            }
-            TAG => {
-                self.enter()?;
-                self.pass(unique, left)?;
-                self.leave();
-                Ok(())
-            }
-            _ => Ok(()),
-        }
+        let inside = match major {
+            BYTES | TEXT => self.take(value).map(|_| 0)?,
+            ARRAY => value,
+            // More entries than there can be are as many as can be counted in pairs.
+            MAP => value.min(u64::MAX >> 1).wrapping_mul(2),
+            TAG => 1,
+            _ => 0,
+        };
+        Ok((major, inside))
     }
 
-    fn pass_entries(&mut self, count: u64, left: &Cell<u32>) -> Result<(), Error> {
-        let first = *self;
-        let (mut last, mut ascending) = (None, true);
-        for before in 0..count {
-            let key = self.key(true, left)?;
-            ascending &= last.is_none_or(|last| last < key);
-            last = Some(key);
-            if !ascending && first.has_key(before, key, left)? {
-                return Err(self.error(ErrorKind::KeyOrder));
-            }
-            self.pass(true, left)?;
+    /// Passes over an item that was passed before and returns its length. Every item in it counts.
+    pub(super) fn pass_again(&mut self, left: &mut u32) -> Result<usize, Error> {
+        let start = self.rest;
+        let mut items = 1u64;
+        while items > 0 {
+            *left = left.checked_sub(1).ok_or(self.error(ErrorKind::KeyOrder))?;
+            let (_, inside) = self.pass_head()?;
+            items = items.wrapping_sub(1).saturating_add(inside);
+        }
+        Ok(start.len().saturating_sub(self.rest.len()))
+    }
+
+    /// Checks that the current key, which ends here, is none of those before it.
+    fn expect_new_key(&self, keys: &mut Keys<'a>, left: &mut u32) -> Result<(), Error> {
+        let at = |rest| self.at(rest);
+        let key = at(keys.current).key()?;
+        let ascends = match keys.previous {
+            Some(previous) => at(previous).key()? < key,
+            None => keys.first.len() == keys.current.len(),
+        };
+        keys.previous = Some(keys.current).filter(|_| ascends);
+        if !ascends && at(keys.first).has_key(key, keys.current, left)? {
+            return Err(self.error(ErrorKind::KeyOrder));
         }
         Ok(())
     }
 
-    /// Whether one of the first `count` entries from here on has this key.
-    fn has_key(mut self, count: u64, key: Key<'_>, left: &Cell<u32>) -> Result<bool, Error> {
-        for _ in 0..count {
-            if self.key(false, left)? == key {
+    /// Whether an entry between here and `end` has this key.
+    fn has_key(mut self, key: Key<'_>, end: &[u8], left: &mut u32) -> Result<bool, Error> {
+        while self.rest.len() > end.len() {
+            let start = self;
+            self.pass_again(left)?;
+            if start.key()? == key {
                 return Ok(true);
             }
-            self.pass(false, left)?;
+            self.pass_again(left)?;
         }
         Ok(false)
     }
 
-    /// Passes over a key. What is in it is checked when it is `unique`: once, not each time that it is compared.
-    fn key(&mut self, unique: bool, left: &Cell<u32>) -> Result<Key<'a>, Error> {
-        let start = self.rest;
-        let mut head = *self;
-        let (major, value) = head.head()?;
-        self.pass(unique, left)?;
-        Ok((
-            major,
-            value,
-            match major {
-                UNSIGNED | NEGATIVE => &[],
-                BYTES | TEXT => head.take(value)?,
-                _ => self.since(start),
-            },
-        ))
+    /// The key here, which was passed before.
+    fn key(mut self) -> Result<Key<'a>, Error> {
+        let start = self;
+        let (major, value) = self.head()?;
+        let bytes = match major {
+            UNSIGNED | NEGATIVE => &[],
+            BYTES | TEXT => self.take(value)?,
+            _ => {
+                self = start;
+                self.pass_again(&mut { u32::MAX })?;
+                self.since(start.rest)
+            }
+        };
+        Ok((major, value, bytes))
     }
 }

@@ -1,13 +1,12 @@
 //! The canonical writer. It counts on past the end of its buffer, so an overflow names the size that was needed.
 
-use core::fmt;
-
 use crate::bytes;
 
 /// Writes CBOR items into a slice, front to back.
 #[derive(Debug)]
 pub struct Writer<'b> {
     buffer: &'b mut [u8],
+    /// Does not wrap: the parts of a message lie in memory, which has fewer bytes than a `usize` counts.
     length: usize,
 }
 
@@ -16,12 +15,6 @@ pub struct Writer<'b> {
 pub struct Overflow {
     /// The bytes the message takes.
     pub needed: usize,
-}
-
-impl fmt::Display for Overflow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the message takes {} bytes, more than the buffer holds", self.needed)
-    }
 }
 
 impl<'b> Writer<'b> {
@@ -56,11 +49,19 @@ impl<'b> Writer<'b> {
     /// Bytes as they are, outside of CBOR or already encoded.
     #[inline]
     pub fn raw(&mut self, raw: &[u8]) {
-        let end = self.length.saturating_add(raw.len());
-        if let Some(to) = self.buffer.get_mut(self.length..end) {
+        if let Some(to) = self.buffer.get_mut(self.length..).and_then(|rest| rest.get_mut(..raw.len())) {
             bytes::copy(to, raw);
         }
-        self.length = end;
+        self.length = self.length.wrapping_add(raw.len());
+    }
+
+    /// Bytes as they are, of a length that is known when compiled.
+    #[inline]
+    pub fn known<const N: usize>(&mut self, known: &[u8; N]) {
+        if let Some(to) = self.buffer.get_mut(self.length..).and_then(|rest| rest.first_chunk_mut()) {
+            *to = *known;
+        }
+        self.length = self.length.wrapping_add(N);
     }
 
     /// One byte as it is.
@@ -69,7 +70,7 @@ impl<'b> Writer<'b> {
         if let Some(to) = self.buffer.get_mut(self.length) {
             *to = byte;
         }
-        self.length = self.length.saturating_add(1);
+        self.length = self.length.wrapping_add(1);
     }
 
     /// Makes room for `length` bytes and returns it to be filled, empty after an overflow.
@@ -86,7 +87,9 @@ impl<'b> Writer<'b> {
 
     /// Writes over what was written at `at`, where that fitted.
     pub fn overwrite(&mut self, at: usize, bytes: &[u8]) {
-        bytes::copy(self.buffer.get_mut(at..).unwrap_or_default(), bytes);
+        if let Some(to) = self.buffer.get_mut(at..) {
+            bytes::copy_prefix(to, bytes);
+        }
     }
 
     /// An unsigned integer.
@@ -104,8 +107,7 @@ impl<'b> Writer<'b> {
     /// A byte string.
     #[inline]
     pub fn bytes(&mut self, value: &[u8]) {
-        self.head(0x40, value.len() as u64);
-        self.raw(value);
+        self.string(0x40, value);
     }
 
     /// The head of a byte string of `length` bytes, which the caller writes with [`Writer::raw`].
@@ -123,8 +125,7 @@ impl<'b> Writer<'b> {
     /// A text string from bytes that the caller knows to be UTF-8.
     #[inline]
     pub fn text_bytes(&mut self, value: &[u8]) {
-        self.head(0x60, value.len() as u64);
-        self.raw(value);
+        self.string(0x60, value);
     }
 
     /// The head of a text string of `length` bytes, which the caller writes with [`Writer::raw`].
@@ -152,6 +153,22 @@ impl<'b> Writer<'b> {
     }
 
     #[inline]
+    fn string(&mut self, major: u8, value: &[u8]) {
+        // Most strings are short; one check is enough for such a head and what follows.
+        let rest = self.buffer.get_mut(self.length..).filter(|_| value.len() < 24);
+        if let Some([head, rest @ ..]) = rest
+            && let Some(to) = rest.get_mut(..value.len())
+        {
+            *head = major | value.len() as u8;
+            bytes::copy(to, value);
+            self.length = self.length.wrapping_add(1).wrapping_add(value.len());
+        } else {
+            self.head(major, value.len() as u64);
+            self.raw(value);
+        }
+    }
+
+    #[inline]
     fn head(&mut self, major: u8, value: u64) {
         if value < 24 {
             self.byte(major | value as u8);
@@ -162,16 +179,16 @@ impl<'b> Writer<'b> {
 
     fn long_head(&mut self, major: u8, value: u64) {
         if let Ok(value) = u8::try_from(value) {
-            self.raw(&[major | 24, value]);
+            self.known(&[major | 24, value]);
         } else if let Ok(value) = u16::try_from(value) {
-            self.byte(major | 25);
-            self.raw(&value.to_be_bytes());
+            let [high, low] = value.to_be_bytes();
+            self.known(&[major | 25, high, low]);
         } else if let Ok(value) = u32::try_from(value) {
             self.byte(major | 26);
-            self.raw(&value.to_be_bytes());
+            self.known(&value.to_be_bytes());
         } else {
             self.byte(major | 27);
-            self.raw(&value.to_be_bytes());
+            self.known(&value.to_be_bytes());
         }
     }
 }

@@ -14,12 +14,13 @@
 use rand_core::CryptoRng;
 
 use super::{
-    Cause, DEFAULT_PIN_ATTEMPTS, Prompt, Reason, Requirement,
+    Cause, DEFAULT_PIN_ATTEMPTS, Prompt, Reason,
+    ceremony::Next,
     facts::{Facts, Method, Purpose},
 };
 use crate::{
     Status,
-    crypto::{Crypto, Hash, P256Point},
+    crypto::Crypto,
     ctap2::{
         Command, ResponseError,
         client_pin::{Request, Response, subcommand},
@@ -27,73 +28,22 @@ use crate::{
         get_info::DEFAULT_MIN_PIN_LENGTH,
         response_body,
     },
-    pin_uv::{Mac, PaddedPin, Permissions, PinHash, Protocol, SharedSecret, Token, encapsulate},
+    pin_uv::{PaddedPin, Permissions, PinHash, Protocol, Token, encapsulate},
 };
 
+mod grant;
 mod new_pin;
+mod refusals;
 mod renewal;
 mod token;
+
+pub use grant::{Agreement, Grant};
+pub use refusals::refuses_token;
+use token::{ask_token, open_token};
 
 /// Attempts at built-in user verification, at most: no authenticator allows more in a row (CTAP 2.3 §6.5.2). One that
 /// tells no retries could otherwise ask for ever.
 const MAX_UV_ATTEMPTS: u64 = 25;
-
-pub use renewal::refuses_token;
-use token::{ask_token, open_token};
-
-/// What an operation may use.
-#[derive(Clone, Copy, Debug)]
-pub enum Grant<'a> {
-    /// No user verification.
-    None,
-    /// Built-in user verification within the command.
-    BuiltIn,
-    /// A token.
-    Token(Protocol, &'a Token),
-}
-
-/// A key agreement: the platform's key, and what it shares with the authenticator.
-#[derive(Clone, Debug)]
-pub struct Agreement {
-    pub public: P256Point,
-    pub shared: SharedSecret,
-}
-
-impl Grant<'_> {
-    /// Whether the user is verified.
-    pub const fn verifies(&self) -> bool {
-        !matches!(self, Self::None)
-    }
-
-    /// The pinUvAuthParam of the concatenated `message`, and its protocol's number.
-    pub fn authenticate<C: Hash>(&self, crypto: &C, message: &[&[u8]]) -> Option<(Mac, u64)> {
-        match self {
-            Self::Token(protocol, token) => Some((token.authenticate(crypto, *protocol, message), protocol.number())),
-            _ => None,
-        }
-    }
-
-    /// The command's option `uv`: only for built-in user verification, some authenticators refuse it beside a token.
-    pub const fn uv_option(&self) -> Option<bool> {
-        match self {
-            Self::BuiltIn => Some(true),
-            _ => None,
-        }
-    }
-}
-
-/// What the authorization wants next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// Send this many bytes of the buffer.
-    Send(usize),
-    AskPin,
-    AskNewPin,
-    AskUv,
-    Reconnect,
-    /// The command can be sent.
-    Granted,
-}
 
 /// What the authorization works with, lent by the ceremony for one step.
 pub struct Context<'a, C, R> {
@@ -275,27 +225,6 @@ impl Authorization {
         }
     }
 
-    /// Takes note that a PIN was not taken for `reason`. Errors: `last` when it was the last that the user may give.
-    fn refuse_pin(&mut self, reason: Reason, last: Cause) -> Result<(), Cause> {
-        self.reason = reason;
-        self.pins_refused = self.pins_refused.saturating_add(1);
-        if self.pins_refused < self.pin_attempts { Ok(()) } else { Err(last) }
-    }
-
-    /// The authenticator found the PIN wrong. Errors as in [`Authorization::refuse_pin`]; encoding.
-    fn wrong_pin<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Next, Cause> {
-        self.wrong = true;
-        self.refuse_pin(Reason::Wrong, Cause::Status(Status::PIN_INVALID))?;
-        self.ask_retries(cx, State::PinRetries)
-    }
-
-    /// The authenticator takes no PIN until it was without power. Whether this one was wrong is not known.
-    fn blocked_pin(&mut self) -> Result<Next, Cause> {
-        self.pin_hash = None;
-        self.refuse_pin(Reason::Wrong, Cause::Status(Status::PIN_AUTH_BLOCKED))?;
-        self.reconnect()
-    }
-
     /// There is no PIN. Errors: [`Cause::PinRequired`], or what the ceremony cannot go on without; [`Cause::WrongState`]
     /// when none was asked for.
     pub fn no_pin(&self) -> Result<Next, Cause> {
@@ -392,36 +321,6 @@ impl Authorization {
             _ => Err(Cause::WrongState),
         }
     }
-
-    /// The command was refused: says how to go on, or gives the refusal back as the error it is.
-    pub fn refused<C, R>(&mut self, cx: &mut Context<'_, C, R>, status: Status) -> Result<Next, Cause> {
-        let refusal = Cause::Status(status);
-        match (status, self.method) {
-            (Status::PUAT_REQUIRED, None) if !self.demanded && cx.purpose.permissions != Permissions::NONE => {
-                self.demanded = true;
-                cx.purpose.user_verification = Requirement::Required;
-                self.choose(cx.facts.choose(&cx.purpose)?, cx.facts, &cx.purpose);
-                self.begin(cx)
-            }
-            (Status::PUAT_REQUIRED | Status::UV_BLOCKED, Some(Method::BuiltInOption)) => {
-                self.fall_back(cx, Reason::UvFailed, refusal)
-            }
-            (Status::UV_INVALID, Some(Method::BuiltInOption)) => self.uv_failed(cx),
-            (Status::PUAT_REQUIRED, Some(Method::Pin | Method::BuiltInToken)) if self.lent => self.renew(cx),
-            (status, Some(Method::Pin | Method::BuiltInToken)) if refuses_token(status) && self.renews() => {
-                self.renew(cx)
-            }
-            (status, Some(Method::Stored)) if refuses_token(status) => Err(Cause::TokenRevoked),
-            // What proves an extension's input is made with the same keys as a token.
-            (Status::PIN_AUTH_INVALID, None) if cx.purpose.agreement && !self.renewed => {
-                self.renewed = true;
-                self.agreement = None;
-                self.begin(cx)
-            }
-            (Status::PIN_AUTH_BLOCKED, Some(_)) => self.reconnect(),
-            _ => Err(refusal),
-        }
-    }
 }
 
 impl Authorization {
@@ -460,30 +359,6 @@ impl Authorization {
                 ..Request::default()
             },
         )
-    }
-
-    fn uv_failed<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Next, Cause> {
-        self.uv_attempts = self.uv_attempts.saturating_add(1);
-        self.ask_retries(cx, State::UvRetries)
-    }
-
-    /// From built-in user verification to the PIN, or the error `otherwise` when there is none.
-    fn fall_back<C, R>(&mut self, cx: &mut Context<'_, C, R>, reason: Reason, otherwise: Cause) -> Result<Next, Cause> {
-        let method = cx.facts.pin(cx.purpose.permissions).ok_or(otherwise)?;
-        self.choose(Some(method), cx.facts, &cx.purpose);
-        self.reason = reason;
-        self.begin(cx)
-    }
-
-    /// A power cycle lifts PIN_AUTH_BLOCKED; a second one within a ceremony would only serve a guesser.
-    fn reconnect(&mut self) -> Result<Next, Cause> {
-        if self.reconnected {
-            return Err(Cause::Status(Status::PIN_AUTH_BLOCKED));
-        }
-        self.reconnected = true;
-        self.agreement = None;
-        self.state = State::Reconnect;
-        Ok(Next::Reconnect)
     }
 }
 

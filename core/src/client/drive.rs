@@ -1,21 +1,22 @@
-//! Loops over a transport: they do what a ceremony wants and tell it what happened.
+//! A loop over a blocking transport: it does what a ceremony wants and tells it what happened.
 
 use core::{fmt, time::Duration};
 
 use rand_core::CryptoRng;
 use zeroize::Zeroize;
 
-use super::{AssertionSelection, Ceremony, Error, Input, Output, Prompt, operation::Operation, session::Memory};
+use super::{AssertionSelection, Ceremony, Error, Input, Operation, Output, Prompt, session::Memory};
 use crate::{
     Instant,
     crypto::Crypto,
-    transport::{AsyncTransport, KeepAlive, Received, Transport},
+    transport::{KeepAlive, Received, Transport},
 };
 
 /// How often the user is asked whether to cancel, at least.
-const CANCEL_POLL: Duration = Duration::from_millis(100);
+pub(super) const CANCEL_POLL: Duration = Duration::from_millis(100);
 
-/// What the user sees and says. The defaults show nothing, give no PIN, agree to built-in user verification, choose the
+/// What the user sees and says, one after the other: a PIN dialog that is open holds up the ceremony. For async executors there
+/// is [`AsyncUserInteraction`](super::AsyncUserInteraction). The defaults show nothing, give no PIN, agree to built-in user verification, choose the
 /// account of the most recent credential and never cancel.
 pub trait UserInteraction {
     /// The authenticator waits for a touch.
@@ -38,13 +39,37 @@ pub trait UserInteraction {
         true
     }
     /// Asks with which of several accounts to sign in, by its index. `None` is "none".
-    fn choose_account(&mut self, accounts: &AssertionSelection<'_>) -> Option<usize> {
+    fn choose_account(&mut self, accounts: &AssertionSelection<'_, '_>) -> Option<usize> {
         let _ = accounts;
         Some(0)
     }
     /// Whether the ceremony is to end. Asked at least every 100 ms while the authenticator works.
     fn cancelled(&mut self) -> bool {
         false
+    }
+}
+
+impl<U: UserInteraction + ?Sized> UserInteraction for &mut U {
+    fn prompt_up(&mut self) {
+        (**self).prompt_up();
+    }
+    fn processing(&mut self) {
+        (**self).processing();
+    }
+    fn request_pin(&mut self, prompt: &Prompt<'_>, pin: &mut PinEntry) -> bool {
+        (**self).request_pin(prompt, pin)
+    }
+    fn request_new_pin(&mut self, prompt: &Prompt<'_>, pin: &mut PinEntry) -> bool {
+        (**self).request_new_pin(prompt, pin)
+    }
+    fn request_uv(&mut self, prompt: &Prompt<'_>) -> bool {
+        (**self).request_uv(prompt)
+    }
+    fn choose_account(&mut self, accounts: &AssertionSelection<'_, '_>) -> Option<usize> {
+        (**self).choose_account(accounts)
+    }
+    fn cancelled(&mut self) -> bool {
+        (**self).cancelled()
     }
 }
 
@@ -58,7 +83,7 @@ impl PinEntry {
     /// Twice what a PIN may take, so that one that is too long is seen to be.
     const ROOM: usize = 128;
 
-    const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self { bytes: [0; Self::ROOM], length: 0 }
     }
 
@@ -66,7 +91,7 @@ impl PinEntry {
     pub fn set(&mut self, pin: &str) {
         self.clear();
         self.length = pin.floor_char_boundary(Self::ROOM);
-        crate::bytes::copy(&mut self.bytes, pin.as_bytes());
+        crate::bytes::copy_prefix(&mut self.bytes, pin.as_bytes());
     }
 
     /// Forgets what was entered.
@@ -75,7 +100,7 @@ impl PinEntry {
         self.length = 0;
     }
 
-    fn as_str(&self) -> &str {
+    pub(super) fn as_str(&self) -> &str {
         self.bytes.get(..self.length).and_then(|pin| core::str::from_utf8(pin).ok()).unwrap_or_default()
     }
 }
@@ -92,9 +117,11 @@ impl fmt::Debug for PinEntry {
     }
 }
 
-/// Runs a ceremony over a blocking transport. `clock` tells the time. Errors: the ceremony's; what the transport's own
-/// error was, the transport knows.
-pub fn run<'b, O: Operation + 'b, C: Crypto, R: CryptoRng, S: Memory>(
+/// Runs a ceremony over a blocking transport. `clock` tells the time.
+///
+/// # Errors
+/// Why the ceremony failed. [`Cause::Transport`](super::Cause::Transport) stands for any error of the transport.
+pub fn run<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory>(
     ceremony: Ceremony<'b, O, C, R, S>,
     transport: &mut impl Transport,
     user: &mut impl UserInteraction,
@@ -104,7 +131,10 @@ pub fn run<'b, O: Operation + 'b, C: Crypto, R: CryptoRng, S: Memory>(
 }
 
 /// [`run`] that gives `each` what the ceremony has to show on the way, one after the other.
-pub fn run_each<'b, O: Operation + 'b, C: Crypto, R: CryptoRng, S: Memory>(
+///
+/// # Errors
+/// As [`run`].
+pub fn run_each<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory>(
     mut ceremony: Ceremony<'b, O, C, R, S>,
     transport: &mut impl Transport,
     user: &mut impl UserInteraction,
@@ -118,7 +148,9 @@ pub fn run_each<'b, O: Operation + 'b, C: Crypto, R: CryptoRng, S: Memory>(
         pin.clear();
         input = match output {
             Output::Send(exchange) => sent(transport.send(exchange.protocol, exchange.request())),
-            Output::Wait { buf, limit } => received(transport.receive(buf, limit.min(CANCEL_POLL)), user),
+            Output::Wait { buf, limit } => {
+                received(transport.receive(buf, limit.min(CANCEL_POLL)), || user.cancelled())
+            }
             Output::CancelDevice => sent(transport.cancel()),
             Output::Reconnect => reconnected(transport.reconnect()),
             Output::Done => return ceremony.finish(),
@@ -131,57 +163,19 @@ pub fn run_each<'b, O: Operation + 'b, C: Crypto, R: CryptoRng, S: Memory>(
     }
 }
 
-/// Runs a ceremony over an async transport: [`run`] with awaits. The future may be dropped at any time.
-pub async fn run_async<'b, O: Operation + 'b, C: Crypto, R: CryptoRng, S: Memory>(
-    ceremony: Ceremony<'b, O, C, R, S>,
-    transport: &mut impl AsyncTransport,
-    user: &mut impl UserInteraction,
-    clock: impl FnMut() -> Instant,
-) -> Result<O::Outcome<'b>, Error> {
-    run_each_async(ceremony, transport, user, clock, |_| ()).await
-}
-
-/// [`run_async`] that gives `each` what the ceremony has to show on the way, one after the other.
-pub async fn run_each_async<'b, O: Operation + 'b, C: Crypto, R: CryptoRng, S: Memory>(
-    mut ceremony: Ceremony<'b, O, C, R, S>,
-    transport: &mut impl AsyncTransport,
-    user: &mut impl UserInteraction,
-    mut clock: impl FnMut() -> Instant,
-    mut each: impl FnMut(O::Item<'_>),
-) -> Result<O::Outcome<'b>, Error> {
-    let mut pin = PinEntry::new();
-    let mut input = Input::Start;
-    loop {
-        let output = ceremony.step(clock(), input)?;
-        pin.clear();
-        input = match output {
-            Output::Send(exchange) => sent(transport.send(exchange.protocol, exchange.request()).await),
-            Output::Wait { buf, limit } => received(transport.receive(buf, limit.min(CANCEL_POLL)).await, user),
-            Output::CancelDevice => sent(transport.cancel().await),
-            Output::Reconnect => reconnected(transport.reconnect().await),
-            Output::Done => return ceremony.finish(),
-            Output::Item(item) => {
-                each(item);
-                Input::Time
-            }
-            output => told(&output, user, &mut pin),
-        };
-    }
-}
-
-fn sent<E>(result: Result<(), E>) -> Input<'static> {
+pub(super) fn sent<E>(result: Result<(), E>) -> Input<'static> {
     result.map_or(Input::TransportFailed, |()| Input::Time)
 }
 
-fn reconnected<E>(result: Result<(), E>) -> Input<'static> {
+pub(super) fn reconnected<E>(result: Result<(), E>) -> Input<'static> {
     result.map_or(Input::TransportFailed, |()| Input::Reconnected)
 }
 
-fn received<E>(result: Result<Received, E>, user: &mut impl UserInteraction) -> Input<'static> {
+pub(super) fn received<E>(result: Result<Received, E>, cancelled: impl FnOnce() -> bool) -> Input<'static> {
     match result {
         Ok(Received::Response(len) | Received::TooLong(len)) => Input::Response(len),
         Ok(Received::Unreadable) => Input::Unreadable,
-        Ok(_) if user.cancelled() => Input::Cancel,
+        Ok(_) if cancelled() => Input::Cancel,
         Ok(Received::KeepAlive(status)) => Input::KeepAlive(status),
         Ok(Received::Nothing) => Input::Time,
         Err(_) => Input::TransportFailed,

@@ -1,7 +1,5 @@
 //! What a ceremony ends with when it does not succeed: a WebAuthn-like code, the stage, and the cause.
 
-use core::fmt;
-
 use crate::{
     Status,
     cbor::{self, ErrorKind, Overflow},
@@ -12,6 +10,7 @@ use crate::{
 
 /// Why a ceremony failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Error {
     /// What to tell a relying party.
     pub code: ErrorCode,
@@ -24,6 +23,8 @@ pub struct Error {
 /// The class of a failure. The numbers are those of the common client libraries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum ErrorCode {
     /// None of the others.
     OtherError = 1,
@@ -39,6 +40,8 @@ pub enum ErrorCode {
 
 /// The part of a ceremony in which it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum Stage {
     /// The options, before anything was sent.
     Options,
@@ -55,6 +58,7 @@ pub enum Stage {
 /// What a ceremony failed of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Cause {
     /// The authenticator answered with an error.
     Status(Status),
@@ -165,6 +169,7 @@ pub enum Cause {
 /// The options that are checked before anything is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum InvalidOption {
     /// The RP ID is empty, or not one that the origin may use.
     RpId,
@@ -303,33 +308,3 @@ impl From<Overflow> for Cause {
         Self::BufferTooSmall { needed: overflow.needed }
     }
 }
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} at stage {:?}: {}", self.code, self.stage, self.cause)
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Status(status) => write!(f, "the authenticator answered {status}"),
-            Self::Ctap1(error) => write!(f, "U2F: {error}"),
-            Self::Decode(error) => write!(f, "malformed answer: {error}"),
-            Self::BufferTooSmall { needed } => write!(f, "the buffer should have {needed} bytes"),
-            Self::RequestTooLarge { needed, limit } => {
-                write!(f, "the request takes {needed} bytes, the authenticator at most {limit}")
-            }
-            Self::ListTooLong { count, limit } => {
-                write!(f, "the list has {count} credentials, the authenticator takes {limit}")
-            }
-            Self::LargeBlobArrayTooLong { needed, limit } => {
-                write!(f, "the large-blob array takes {needed} bytes, the authenticator has {limit}")
-            }
-            Self::PinRequired => f.write_str("PIN required but not provided"),
-            cause => fmt::Debug::fmt(cause, f),
-        }
-    }
-}
-
-impl core::error::Error for Error {}

@@ -10,7 +10,7 @@ use crate::{
         cred_blob, cred_protect, hmac_secret, large_blob, large_blob_key, min_pin_length, pin_complexity_policy,
         third_party_payment, uvm,
     },
-    pin_uv::{MAX_PIN_BYTES, Permissions, Protocol},
+    pin_uv::{MAX_PIN_BYTES, Permissions, Protocol, Token},
     transport,
 };
 
@@ -32,6 +32,10 @@ pub struct Purpose<'o> {
     pub discoverable: bool,
     /// Whether an extension needs a key agreement.
     pub agreement: bool,
+    /// A token that the caller has kept, in place of user verification.
+    pub token: Option<&'o Token>,
+    /// How a new PIN is set, where that is all.
+    pub new_pin: Option<Method>,
 }
 
 impl Purpose<'_> {
@@ -43,6 +47,8 @@ impl Purpose<'_> {
         preferred_without_uv: PreferredWithoutUv::Proceed,
         discoverable: false,
         agreement: false,
+        token: None,
+        new_pin: None,
     };
 
     /// Management: with a token of any relying party, or without if that is not required and cannot be had.
@@ -212,7 +218,7 @@ impl Facts {
     /// [`Cause::PinNotSet`] when it has to be and cannot.
     pub fn choose(&self, purpose: &Purpose<'_>) -> Result<Option<Method>, Cause> {
         if purpose.permissions == Permissions::NONE {
-            return Ok(None);
+            return Ok(purpose.new_pin);
         }
         let on = |option: Option<bool>| option == Some(true);
         let options = &self.options;

@@ -1,198 +1,382 @@
 //! A sign-in (WebAuthn L3 §5.1.4, CTAP 2.3 §6.2, §6.3).
+//!
+//! ```text
+//! allow list in one message ──────────────────────────────▶ authenticatorGetAssertion ──▶ …GetNextAssertion ──▶ large blob
+//! longer, or it matters which ──▶ preflight ──▶ found ──▶        │
+//!              └──▶ preflight with the AppID ──▶ found ──▶       │ NO_CREDENTIALS
+//!                              └──▶ a touch, NO_CREDENTIALS ◀────┘
+//! ```
 
-use core::time::Duration;
+use core::{convert::Infallible, time::Duration};
 
 use rand_core::CryptoRng;
 
 use super::{
-    Cause, Ceremony, DEFAULT_TIMEOUT, PreferredWithoutUv, Requirement,
-    authentication::Authentication,
-    extensions::{GetExtensions, GetResults, hmac, results::GetAsked},
+    Cause, InvalidOption, Requirement,
+    authorization::Grant,
+    descriptors::{candidates, descriptors},
+    extensions::{
+        LargeBlobAccess,
+        hmac::Sealed as SealedSalts,
+        inputs::has_hmac_secret,
+        own::{self, Beside},
+        results::GetAsked,
+    },
+    facts::{Facts, Purpose},
+    large_blobs::LargeBlob,
+    operation::{First, Means, Operation, Progress, Room, Sealed},
+    preflight::Preflight,
+    touch::Touch,
+    u2f,
 };
 use crate::{
-    auth_data::AuthData,
-    cbor::{List, Reader},
-    crypto::{Cipher, Crypto},
-    ctap2::{CredentialDescriptor, get_assertion::Response, response_body},
-    extensions::UnsignedOutputs,
-    large_blob::{self, find, inflate},
+    Status,
+    cbor::{With, Write},
+    crypto::Crypto,
+    ctap1::{self, Control},
+    ctap2::{
+        Command, encode_command, encode_request,
+        get_assertion::{Options, Request},
+        get_info,
+    },
+    extensions::GetAssertionInputs,
+    pin_uv::Permissions,
 };
 
-/// What to sign in to.
-#[derive(Clone, Copy, Debug)]
-pub struct GetOptions<'o> {
-    /// The RP ID.
-    pub rp_id: &'o str,
-    /// SHA-256 of the client data.
-    pub client_data_hash: &'o [u8; 32],
-    /// Credentials that may be used; empty means any discoverable one.
-    pub allow_list: List<'o, CredentialDescriptor<'o>>,
-    /// User verification.
-    pub user_verification: Requirement,
-    /// What preferred user verification means when it is not set up.
-    pub preferred_without_uv: PreferredWithoutUv,
-    /// Extension inputs.
-    pub extensions: GetExtensions<'o>,
-    /// How long the ceremony may take, the user's typing included.
-    pub timeout: Duration,
+mod answer;
+mod options;
+mod search;
+
+use options::Source;
+pub use options::{Assertion, AssertionSelection, GetOptions};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Signs in, with the whole allow list.
+    Whole,
+    /// Looks for allowed credentials.
+    Preflight,
+    /// Looks for allowed credentials of the AppID.
+    AppId,
+    /// Signs in, with the one that was found.
+    Picked,
+    /// Collects a touch, and fails.
+    Nobody,
+    /// Fetches the other assertions.
+    Next,
+    ReadBlobs,
+    WriteBlobs,
 }
 
-impl<'o> GetOptions<'o> {
-    /// Options with the standard's defaults: any credential, user verification preferred, [`DEFAULT_TIMEOUT`].
-    pub const fn new(rp_id: &'o str, client_data_hash: &'o [u8; 32]) -> Self {
-        Self {
-            rp_id,
-            client_data_hash,
-            allow_list: List::Slice(&[]),
-            user_verification: Requirement::Preferred,
-            preferred_without_uv: PreferredWithoutUv::Proceed,
-            extensions: GetExtensions::NONE,
-            timeout: DEFAULT_TIMEOUT,
-        }
-    }
+/// Signs in. Its outcome is an [`AssertionSelection`]. Several assertions share the ceremony's buffer: those that do not fit
+/// are not fetched.
+#[derive(Debug)]
+pub struct GetAssertion<'o, 'm> {
+    options: &'o GetOptions<'o>,
+    phase: Phase,
+    preflight: Preflight<'o>,
+    touch: Touch,
+    /// The credential that is meant when the authenticator names none: the only one that was asked for.
+    only: Option<&'o [u8]>,
+    /// The credential is one of the AppID.
+    by_app_id: bool,
+    /// Outputs of hmac-secret are asked for.
+    evaluates: bool,
+    /// … for prf, from an authenticator that can verify the user.
+    verifies: bool,
+    /// One of the assertions at least has a key of a large blob.
+    has_key: bool,
+    large_blob: LargeBlob<'m>,
+    len: usize,
+    total: usize,
 }
 
-/// One assertion. Checked: the relying party, user presence, user verification where it was done or required, the
-/// credential against the allow list, and the form of everything. The signature is the relying party's to verify.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Assertion<'b> {
-    /// The credential's id, also where the authenticator left it out.
-    pub credential_id: &'b [u8],
-    /// The response as it came; the user is in it.
-    pub response: Response<'b>,
-    /// Its authenticator data.
-    pub auth_data: AuthData<'b>,
-    /// The results of the extensions.
-    pub extensions: GetResults<'b>,
-}
-
-impl<'b> Assertion<'b> {
-    /// The user handle for the relying party: the user's id, `None` where it has no bytes.
-    pub fn user_handle(&self) -> Option<&'b [u8]> {
-        self.response.user.map(|user| user.id).filter(|id| !id.is_empty())
-    }
-
-    /// Reads a response, and returns what lies behind it.
-    pub(super) fn decode(response: &'b [u8], only: Option<&'b [u8]>) -> Result<(Self, &'b [u8]), Cause> {
-        let mut r = Reader::tolerant(response_body(response)?);
-        let response: Response<'_> = r.read_unique()?;
-        let named = response.credential.map(|credential| credential.id);
-        let auth_data = AuthData::decode(response.auth_data)?;
-        let assertion = Self {
-            credential_id: named.or(only).ok_or(Cause::CredentialMissing)?,
-            response,
-            auth_data,
-            extensions: GetResults::read(&response, &auth_data)?,
-        };
-        Ok((assertion, r.rest()))
+impl<'o> GetAssertion<'o, 'static> {
+    /// What `options` say.
+    pub fn new(options: &'o GetOptions<'o>) -> Self {
+        Self::with_memory(options, &mut [])
     }
 }
 
-/// The assertions of a sign-in, in the authenticator's order: the most recent credential first.
-#[derive(Clone, Copy, Debug)]
-pub struct AssertionSelection<'b> {
-    /// Successful responses, one after the other.
-    pub(super) responses: &'b [u8],
-    pub(super) len: usize,
-    pub(super) total: usize,
-    pub(super) only: Option<&'b [u8]>,
-    pub(super) asked: GetAsked,
-    /// Outputs of hmac-secret lie behind each response.
-    pub(super) evaluated: bool,
-    pub(super) app_id: Option<bool>,
-    pub(super) written: Option<bool>,
-    /// The large-blob array, without its hash.
-    pub(super) array: Option<&'b [u8]>,
-}
-
-impl<'b> AssertionSelection<'b> {
-    /// How many assertions there are here, at least one.
-    #[allow(clippy::len_without_is_empty)] // never empty
-    pub const fn len(&self) -> usize {
-        self.len
-    }
-
-    /// How many the authenticator has: more than [`AssertionSelection::len`] when the buffer was too small for all, or
-    /// the transport failed after the first.
-    pub const fn total(&self) -> usize {
-        self.total
-    }
-
-    /// The assertion at `index`.
-    pub fn get(&self, index: usize) -> Option<Assertion<'b>> {
-        self.iter().nth(index)
-    }
-
-    /// The large blob of the assertion at `index`, in `work`: `None` when it was not asked for, or there is none. `work` has
-    /// room for the blob; for one in the large-blob array also, in front of it, for its ciphertext.
-    /// Errors: [`large_blob::Error`].
-    pub fn large_blob<'w, C: Cipher>(
-        &self,
-        crypto: &C,
-        index: usize,
-        work: &'w mut [u8],
-    ) -> Result<Option<&'w [u8]>, large_blob::Error> {
-        let Some(Assertion { response, .. }) = self.get(index).filter(|_| self.asked.large_blob) else {
-            return Ok(None);
-        };
-        if let (Some(array), Some(Ok(key))) = (self.array, response.large_blob_key.map(|key| key.0.try_into())) {
-            return find(crypto, key, array, work);
-        }
-        let outputs = response.unsigned_extension_outputs.and_then(|map| map.decode::<UnsignedOutputs<'_>>().ok());
-        let output = outputs.and_then(|outputs| outputs.large_blob);
-        let Some((blob, size)) = output.and_then(|output| output.blob.zip(output.original_size)) else {
-            return Ok(None);
-        };
-        let size = usize::try_from(size).unwrap_or(usize::MAX);
-        let work = work.get_mut(..size).ok_or(large_blob::Error::WorkTooSmall { needed: size })?;
-        inflate(blob, work)?;
-        Ok(Some(work))
-    }
-
-    /// The assertions in order.
-    pub fn iter(&self) -> impl Iterator<Item = Assertion<'b>> {
-        let selection = *self;
-        let mut rest = self.responses;
-        core::iter::from_fn(move || {
-            // Every response was read to its end before it was kept.
-            let (mut assertion, behind) = Assertion::decode(rest, selection.only).ok()?;
-            let (outputs, behind) = if selection.evaluated { hmac::kept(behind) } else { (None, behind) };
-            rest = behind;
-            let results = &mut assertion.extensions;
-            *results = results.asked_by(selection.asked);
-            results.app_id = selection.app_id;
-            results.hmac_outputs = outputs;
-            results.large_blob_written =
-                selection.written.map(|written| written | (results.large_blob_written == Some(true)));
-            Some(assertion)
-        })
-    }
-}
-
-/// The ceremony that signs in. Its outcome is an [`AssertionSelection`].
-pub type GetAssertion<'o, 'b, C, R> = Ceremony<'b, Authentication<'o>, C, R>;
-
-impl<'o: 'b, 'b, C: Crypto, R: CryptoRng> GetAssertion<'o, 'b, C, R> {
-    /// A ceremony that has not begun. `buffer` has at least [`MIN_BUFFER`](super::MIN_BUFFER) bytes; with the
-    /// authenticator's maxMsgSize every legal answer fits. Several assertions share it: those that do not fit are not
-    /// fetched.
-    pub fn new(options: &'o GetOptions<'o>, buffer: &'b mut [u8], crypto: C, rng: R) -> Self {
-        Self::with(Authentication::of(options, &mut []), buffer, crypto, rng)
-    }
-
-    /// A ceremony that reads or writes a large blob, with `memory` for it.
+impl<'o, 'm> GetAssertion<'o, 'm> {
+    /// The same with `memory` to read or write a large blob.
     ///
     /// In an authenticator that keeps blobs in the large-blob array, the array has to fit:
     /// maxSerializedLargeBlobArray and [`OVERHEAD`](crate::large_blob::OVERHEAD) bytes; to write, once more that and
     /// [`bound`](crate::large_blob::bound) of the blob. In one that keeps them by itself, a blob that is written takes
     /// [`bound`](crate::large_blob::bound).
-    pub fn with_memory(
-        options: &'o GetOptions<'o>,
-        memory: &'o mut [u8],
-        buffer: &'b mut [u8],
-        crypto: C,
-        rng: R,
-    ) -> Self {
-        Self::with(Authentication::of(options, memory), buffer, crypto, rng)
+    pub fn with_memory(options: &'o GetOptions<'o>, memory: &'m mut [u8]) -> Self {
+        Self {
+            options,
+            phase: Phase::Whole,
+            preflight: Preflight::new(),
+            touch: Touch::new(),
+            only: None,
+            by_app_id: false,
+            evaluates: false,
+            verifies: false,
+            has_key: false,
+            large_blob: LargeBlob::new(memory),
+            len: 0,
+            total: 1,
+        }
+    }
+}
+
+impl Sealed for GetAssertion<'_, '_> {}
+
+impl<'m> Operation for GetAssertion<'_, 'm> {
+    type Outcome<'b> = AssertionSelection<'b, 'm>;
+    type Item<'i> = Infallible;
+    const CTAP1: bool = true;
+
+    fn check(&self) -> Result<Duration, Cause> {
+        let (options, inputs) = (self.options, &self.options.extensions);
+        if options.rp_id.is_empty() {
+            return Err(Cause::InvalidOption(InvalidOption::RpId));
+        }
+        let allowed = |id: &[u8]| options.allow_list.iter().any(|allowed| allowed.id == id);
+        if !inputs.prf_by_credential.iter().all(|input| allowed(input.id)) {
+            return Err(Cause::InvalidOption(InvalidOption::PrfByCredential));
+        }
+        if matches!(inputs.large_blob, Some(LargeBlobAccess::Write(_))) && options.allow_list.len() != 1 {
+            return Err(Cause::InvalidOption(InvalidOption::LargeBlob));
+        }
+        own::check::<GetAssertionInputs<'_>>(options.extensions.own)?;
+        Ok(options.timeout)
+    }
+
+    fn examine(&mut self, info: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
+        if facts.ctap1 && self.options.allow_list.is_empty() {
+            return Err(Cause::ResidentKeyUnsupported);
+        }
+        if facts.ctap1 && self.options.user_verification == Requirement::Required {
+            return Err(Cause::UvUnavailable);
+        }
+        let inputs = &self.options.extensions;
+        let prf = inputs.evaluates_prf();
+        self.evaluates = (prf || inputs.hmac_get_secret.is_some()) && has_hmac_secret(facts);
+        self.verifies = prf && self.evaluates && facts.can_verify();
+        if let Some(access) = inputs.large_blob {
+            self.large_blob.examine(access, info, facts)?;
+        }
+        Ok(First::Authorize)
+    }
+
+    fn purpose(&self) -> Purpose<'_> {
+        let writes = matches!(self.options.extensions.large_blob, Some(LargeBlobAccess::Write(_)));
+        let lbw = if writes && self.large_blob.is_in_array() { Permissions::LBW } else { Permissions::NONE };
+        Purpose {
+            permissions: Permissions::GA.with(lbw),
+            rp_id: Some(self.options.rp_id),
+            // There is another pseudo-random function for users who are not verified.
+            user_verification: if self.verifies { Requirement::Required } else { self.options.user_verification },
+            preferred_without_uv: self.options.preferred_without_uv,
+            discoverable: self.options.allow_list.is_empty(),
+            agreement: self.evaluates,
+            ..Purpose::NONE
+        }
+    }
+
+    fn measure<C: Crypto, R: CryptoRng>(
+        &mut self,
+        means: &mut Means<'_, C, R>,
+        buffer: &mut [u8],
+    ) -> Result<Option<usize>, Cause> {
+        self.command(means, core::iter::empty(), buffer).map(Some)
+    }
+
+    fn request<C: Crypto, R: CryptoRng>(
+        &mut self,
+        means: &mut Means<'_, C, R>,
+        kept: &[u8],
+        buffer: &mut [u8],
+    ) -> Result<Option<usize>, Cause> {
+        let (options, list) = (self.options, &self.options.allow_list);
+        loop {
+            self.phase = match self.phase {
+                Phase::Whole => {
+                    let ids = candidates(list, means.facts);
+                    let count = ids.clone().count();
+                    self.only = ids.clone().next().filter(|_| count == 1);
+                    let most = means.facts.max_credential_count_in_list.unwrap_or(1);
+                    if count == 0 && !list.is_empty() {
+                        Phase::Nobody
+                    } else if !means.facts.ctap1
+                        && count <= most
+                        && !(self.must_pick() && count > 0)
+                        && let Ok(len) = self.command(means, ids, buffer)
+                        && (len <= means.facts.max_msg_size || count <= 1)
+                    {
+                        return Ok(Some(len));
+                    } else {
+                        Phase::Preflight
+                    }
+                }
+                Phase::Preflight | Phase::AppId => match self.search(means, buffer)? {
+                    Some(len) => return Ok(Some(len)),
+                    None => self.searched(),
+                },
+                Phase::Picked => {
+                    self.only = self.preflight.found;
+                    return self.command(means, self.only.iter().copied(), buffer).map(Some);
+                }
+                Phase::Nobody => return self.touch.request(means.facts, buffer).map(Some),
+                Phase::Next => return Ok(Some(encode_command(Command::GET_NEXT_ASSERTION, buffer)?)),
+                Phase::ReadBlobs => return self.large_blob.ask(means.facts.max_msg_size, buffer).map(Some),
+                Phase::WriteBlobs => {
+                    if let Some(LargeBlobAccess::Write(blob)) = options.extensions.large_blob {
+                        let (assertion, _) = Assertion::decode(kept, self.only)?;
+                        self.large_blob.put(assertion.response.large_blob_key.map(|key| key.0), blob, means)?;
+                    }
+                    return self.large_blob.give(means, buffer).map(Some);
+                }
+            }
+        }
+    }
+
+    fn accept<C: Crypto, R: CryptoRng>(
+        &mut self,
+        means: &mut Means<'_, C, R>,
+        room: &mut Room<'_>,
+    ) -> Result<Progress, Cause> {
+        let progress = match self.phase {
+            Phase::Preflight | Phase::AppId => {
+                let found = self.preflight.accept(&self.options.allow_list, means, room.response());
+                found.map(|()| Progress::Prepared)
+            }
+            Phase::Nobody => self.touch.end(means.facts, room, Cause::Status(Status::NO_CREDENTIALS)),
+            // The assertions are there: what becomes of a blob does not take them back.
+            Phase::ReadBlobs | Phase::WriteBlobs => Ok(self.blobs(means, room.response()).unwrap_or(Progress::Enough)),
+            Phase::Whole | Phase::Picked | Phase::Next => self.signed(means, room),
+        };
+        if let Err(Cause::Status(_)) = progress {
+            // With another authorization.
+            (self.phase, self.preflight, self.by_app_id) = (Phase::Whole, Preflight::new(), false);
+        }
+        progress
+    }
+
+    fn outcome(self, responses: &[u8]) -> Result<AssertionSelection<'_, 'm>, Cause> {
+        let inputs = &self.options.extensions;
+        let writes = matches!(inputs.large_blob, Some(LargeBlobAccess::Write(_)));
+        Ok(AssertionSelection {
+            source: Source::Kept(responses),
+            len: self.len,
+            total: self.total,
+            asked: GetAsked::by(inputs),
+            evaluated: self.evaluates,
+            app_id: inputs.app_id.map(|_| self.by_app_id),
+            written: writes.then_some(self.large_blob.written),
+            array: if writes { None } else { self.large_blob.into_array() },
+        })
+    }
+}
+
+impl<'o> GetAssertion<'o, '_> {
+    fn rp_id(&self) -> &'o str {
+        self.options.extensions.app_id.filter(|_| self.by_app_id).unwrap_or(self.options.rp_id)
+    }
+
+    /// Writes the command, with an allow list of `ids`.
+    fn command<'a, C: Crypto, R: CryptoRng>(
+        &self,
+        means: &mut Means<'_, C, R>,
+        ids: impl Iterator<Item = &'a [u8]> + Clone,
+        buffer: &mut [u8],
+    ) -> Result<usize, Cause> {
+        let options = self.options;
+        if means.facts.ctap1 {
+            let authenticate = ctap1::Request::Authenticate {
+                control: Control::ENFORCE_USER_PRESENCE,
+                challenge: options.client_data_hash,
+                application: &means.crypto.sha256(&[self.rp_id().as_bytes()]),
+                key_handle: self.only.unwrap_or_default(),
+            };
+            return Ok(authenticate.encode(buffer)?);
+        }
+        // A token is for the RP ID, and not for the AppID.
+        let grant = if self.by_app_id { Grant::None } else { means.grant };
+        let proof = grant.authenticate(means.crypto, &[options.client_data_hash]);
+        let sealed = match self.salts(means) {
+            Some(salts) => SealedSalts::new(means, &salts)?,
+            None => None,
+        };
+        let inputs = options.extensions.inputs(means.facts, sealed.as_ref(), self.large_blob.compressed());
+        let beside = options.extensions.own.map(|own| Beside { standard: &inputs, own });
+        let extensions: &dyn Write = match (&options.extensions.other, &beside) {
+            (Some(other), _) => other,
+            (None, Some(beside)) => beside,
+            (None, None) => &inputs,
+        };
+        let extends = options.extensions.other.is_some() || beside.is_some() || inputs != GetAssertionInputs::default();
+
+        let request = Request {
+            rp_id: self.rp_id(),
+            client_data_hash: options.client_data_hash,
+            allow_list: None,
+            extensions: None,
+            options: grant.uv_option().map(|uv| Options { uv: Some(uv), ..Options::default() }),
+            pin_uv_auth_param: proof.as_ref().map(|(param, _)| param.as_bytes()),
+            pin_uv_auth_protocol: proof.as_ref().map(|(_, protocol)| *protocol),
+        };
+        let allow_list = descriptors(ids);
+        let with = [
+            (0x03, (!allow_list.is_empty()).then_some(&allow_list as &dyn Write)),
+            (0x04, extends.then_some(extensions)),
+        ];
+        Ok(encode_request(Command::GET_ASSERTION, &With(&request, &with), buffer)?)
+    }
+
+    /// Whether the command has to name the one credential it is for, for another reason than the list's length.
+    fn must_pick(&self) -> bool {
+        let inputs = &self.options.extensions;
+        inputs.app_id.is_some() || (self.evaluates && !inputs.prf_by_credential.is_empty())
+    }
+
+    /// Takes an assertion.
+    fn signed<C: Crypto, R>(&mut self, means: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Progress, Cause> {
+        if means.facts.ctap1 {
+            if u2f::waits(room.response()) {
+                return Ok(Progress::Again);
+            }
+            let rp_id_hash = means.crypto.sha256(&[self.rp_id().as_bytes()]);
+            u2f::assertion(room, &rp_id_hash, self.only.unwrap_or_default())?;
+        }
+        match self.check_answer(means, room) {
+            Ok((total, has_key)) => {
+                if self.len == 0 {
+                    self.total = total;
+                }
+                self.len = self.len.saturating_add(1);
+                self.has_key |= has_key;
+                self.phase = match () {
+                    () if self.len < self.total => Phase::Next,
+                    () if self.needs_array() => Phase::ReadBlobs,
+                    () => return Ok(Progress::Complete),
+                };
+                Ok(Progress::More)
+            }
+            // Some wait for a touch before they say so, as version 2.0 has it.
+            Err(Cause::Status(Status::NO_CREDENTIALS | Status::INVALID_CREDENTIAL))
+                if self.len == 0 && !room.touched =>
+            {
+                self.phase = Phase::Nobody;
+                Ok(Progress::Prepared)
+            }
+            // The assertions that are there are not taken back.
+            Err(Cause::Status(_)) if self.phase == Phase::Next && self.needs_array() => {
+                self.phase = Phase::ReadBlobs;
+                Ok(Progress::Prepared)
+            }
+            Err(Cause::Status(_)) if self.phase == Phase::Next => Ok(Progress::Enough),
+            Err(Cause::Status(Status::REQUEST_TOO_LARGE | Status::LIMIT_EXCEEDED))
+                if self.phase == Phase::Whole && self.options.allow_list.len() > 1 =>
+            {
+                self.phase = Phase::Preflight;
+                Ok(Progress::Prepared)
+            }
+            Err(cause) => Err(cause),
+        }
     }
 }

@@ -31,14 +31,11 @@ pub struct Fragments {
 }
 
 impl Fragments {
-    /// From the front, in messages of at most `message` bytes.
-    pub fn new(message: usize) -> Self {
-        Self { offset: 0, longest: message.saturating_sub(FRAGMENT_OVERHEAD).max(1) }
-    }
-
-    /// The same in messages of at most `message` bytes, if these are shorter.
-    pub fn shortened(self, message: usize) -> Self {
-        Self { longest: self.longest.min(Self::new(message).longest), ..self }
+    /// In messages of at most `message` bytes. All fragments have the length that the first was asked for.
+    pub fn limit(&mut self, message: usize) {
+        if self.offset == 0 {
+            self.longest = message.saturating_sub(FRAGMENT_OVERHEAD).max(1);
+        }
     }
 
     /// Writes the request for the next fragment.
@@ -169,9 +166,7 @@ impl<'o> LargeBlob<'o> {
 
     /// Asks for the next fragment, in messages of at most `message` bytes and as long as fit into `buffer`.
     pub fn ask(&mut self, message: usize, buffer: &mut [u8]) -> Result<usize, Cause> {
-        if self.fragments.offset == 0 {
-            self.fragments = Fragments::new(message.min(buffer.len()));
-        }
+        self.fragments.limit(message.min(buffer.len()));
         self.fragments.ask(buffer)
     }
 

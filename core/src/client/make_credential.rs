@@ -1,115 +1,391 @@
 //! A registration (WebAuthn L3 §5.1.3, CTAP 2.3 §6.1).
+//!
+//! ```text
+//! appidExclude, before anyone is asked for anything ──▶ found: a touch, CREDENTIAL_EXCLUDED
+//! no common algorithm ───────────────────────────────────────▶ a touch, NoCommonAlgorithm
+//! exclude list in one message ─────────────────────────────────────────▶ authenticatorMakeCredential
+//! a longer one ──▶ preflight ──▶ found: with that one, none: without ──▶ authenticatorMakeCredential
+//! version 1    ──▶ preflight ──▶ found: a touch, CREDENTIAL_EXCLUDED; none ──▶ register
+//! ```
 
-use core::time::Duration;
+use core::{convert::Infallible, time::Duration};
 
 use rand_core::CryptoRng;
 
 use super::{
-    Cause, Ceremony, Conveyance, DEFAULT_TIMEOUT, PreferredWithoutUv, Requirement,
-    extensions::{MakeExtensions, MakeResults},
-    registration::Registration,
+    Cause, Conveyance, InvalidOption, Requirement,
+    descriptors::{candidates, descriptors},
+    extensions::{
+        MakeResults,
+        hmac::{self, Salts, Sealed as SealedSalts},
+        inputs::has_hmac_secret,
+        own::{self, Beside},
+    },
+    facts::{Facts, Purpose},
+    operation::{First, Means, Operation, Progress, Room, Sealed},
+    preflight::Preflight,
+    touch::Touch,
+    u2f,
 };
 use crate::{
-    attestation::Statement,
-    auth_data::AuthData,
-    cbor::{List, Reader, Text},
+    Status,
+    attestation::{RawStatement, Statement},
+    cbor::{Array, With, Write},
+    cose::Algorithm,
     crypto::Crypto,
+    ctap1::{self, Control},
     ctap2::{
-        CredentialDescriptor, CredentialParameters, RpEntity, UserEntity, make_credential::Response, response_body,
+        Command, CredentialParameters, PUBLIC_KEY, encode_request, get_info,
+        make_credential::{Options, Request},
     },
+    extensions::{MakeCredentialInputs, hmac_secret},
+    pin_uv::Permissions,
 };
 
-/// What to register.
-#[derive(Clone, Copy, Debug)]
-pub struct MakeOptions<'o> {
-    /// SHA-256 of the client data.
-    pub client_data_hash: &'o [u8; 32],
-    /// The relying party.
-    pub rp: RpEntity<'o>,
-    /// The user; the handle has 1 to 64 bytes.
-    pub user: UserEntity<'o>,
-    /// Algorithms the relying party accepts, best first; at least one. Those of an unknown type and
-    /// [`Algorithm::RESERVED`](crate::cose::Algorithm::RESERVED) are left out.
-    pub pub_key_cred_params: List<'o, CredentialParameters<'o>>,
-    /// Credentials that must not be on the authenticator.
-    pub exclude_list: List<'o, CredentialDescriptor<'o>>,
-    /// A discoverable credential. Preferred means: if the authenticator has them.
-    pub resident_key: Requirement,
-    /// User verification.
-    pub user_verification: Requirement,
-    /// What preferred user verification means when it is not set up.
-    pub preferred_without_uv: PreferredWithoutUv,
-    /// Enterprise attestation, 1: vendor-facilitated, 2: platform-managed; sent to authenticators where it is enabled.
-    pub enterprise_attestation: Option<u64>,
-    /// How much of the attestation is returned; for none, the outcome's format and statement are those of "none".
-    pub attestation: Conveyance,
-    /// Attestation formats the relying party prefers, best first (2.2).
-    pub attestation_formats: List<'o, Text<'o>>,
-    /// Extension inputs.
-    pub extensions: MakeExtensions<'o>,
-    /// How long the ceremony may take, the user's typing included.
-    pub timeout: Duration,
+mod answer;
+mod options;
+
+pub(super) use answer::check_auth_data;
+use answer::tells_nothing;
+pub use options::{Attestation, MakeOptions};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Looks for excluded credentials of the AppID.
+    AppId,
+    /// Registers, with the whole exclude list.
+    Whole,
+    /// Looks for excluded credentials.
+    Preflight,
+    /// Registers, with the one that was found, if any.
+    Picked,
 }
 
-impl<'o> MakeOptions<'o> {
-    /// Options with the standard's defaults: nothing excluded, everything preferred or absent, [`DEFAULT_TIMEOUT`].
-    pub const fn new(
-        client_data_hash: &'o [u8; 32],
-        rp: RpEntity<'o>,
-        user: UserEntity<'o>,
-        pub_key_cred_params: &'o [CredentialParameters<'o>],
-    ) -> Self {
+/// Registers a credential. Its outcome is an [`Attestation`].
+#[derive(Debug)]
+pub struct MakeCredential<'o> {
+    options: &'o MakeOptions<'o>,
+    /// A discoverable credential is asked for.
+    resident_key: bool,
+    /// Enterprise attestation is asked for.
+    enterprise: bool,
+    /// Secrets of the new credential are asked for.
+    evaluates: bool,
+    /// What it fails with after a touch: without one, a site could find out about an authenticator behind its user's back.
+    refusal: Option<Cause>,
+    touch: Touch,
+    phase: Phase,
+    preflight: Preflight<'o>,
+}
+
+impl<'o> MakeCredential<'o> {
+    /// What `options` say.
+    pub const fn new(options: &'o MakeOptions<'o>) -> Self {
         Self {
-            client_data_hash,
-            rp,
-            user,
-            pub_key_cred_params: List::Slice(pub_key_cred_params),
-            exclude_list: List::Slice(&[]),
-            resident_key: Requirement::Discouraged,
-            user_verification: Requirement::Preferred,
-            preferred_without_uv: PreferredWithoutUv::Proceed,
-            enterprise_attestation: None,
-            attestation: Conveyance::Direct,
-            attestation_formats: List::Slice(&[]),
-            extensions: MakeExtensions::NONE,
-            timeout: DEFAULT_TIMEOUT,
+            options,
+            resident_key: false,
+            enterprise: false,
+            evaluates: false,
+            refusal: None,
+            touch: Touch::new(),
+            phase: Phase::Whole,
+            preflight: Preflight::new(),
         }
     }
 }
 
-/// The result of a registration. Checked: the relying party, user presence, user verification where it was done or
-/// required, the algorithm, the credential id, and the form of everything. Signatures are the relying party's to verify.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Attestation<'b> {
-    /// The response as it came.
-    pub response: Response<'b>,
-    /// Its authenticator data, with attested credential data.
-    pub auth_data: AuthData<'b>,
-    /// Its attestation statement.
-    pub statement: Statement<'b>,
-    /// The results of the extensions.
-    pub extensions: MakeResults<'b>,
-}
+impl Sealed for MakeCredential<'_> {}
 
-impl<'b> Attestation<'b> {
-    /// Reads a response, and what is kept behind it.
-    pub(super) fn decode(response: &'b [u8]) -> Result<(Self, &'b [u8]), Cause> {
-        let mut r = Reader::tolerant(response_body(response)?);
-        let response: Response<'_> = r.read_unique()?;
-        let auth_data = AuthData::decode(response.auth_data)?;
-        let statement = Statement::decode(response.fmt, response.att_stmt)?;
-        let extensions = MakeResults::read(&response, &auth_data)?;
-        Ok((Self { response, auth_data, statement, extensions }, r.rest()))
+impl Operation for MakeCredential<'_> {
+    type Outcome<'b> = Attestation<'b>;
+    type Item<'m> = Infallible;
+    const CTAP1: bool = true;
+
+    fn check(&self) -> Result<Duration, Cause> {
+        let options = self.options;
+        if options.rp.id.is_empty() {
+            return Err(Cause::InvalidOption(InvalidOption::RpId));
+        }
+        // WebAuthn L3 §5.4.3
+        if !(1..=64).contains(&options.user.id.len()) {
+            return Err(Cause::InvalidOption(InvalidOption::UserId));
+        }
+        if self.accepted().next().is_none() {
+            return Err(Cause::InvalidOption(InvalidOption::Algorithms));
+        }
+        own::check::<MakeCredentialInputs<'_>>(options.extensions.own)?;
+        Ok(options.timeout)
+    }
+
+    fn examine(&mut self, info: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
+        let (options, inputs) = (self.options, &self.options.extensions);
+        let supported = facts.options.rk == Some(true);
+        self.resident_key = match options.resident_key {
+            Requirement::Required if !supported => return Err(Cause::ResidentKeyUnsupported),
+            Requirement::Required => true,
+            Requirement::Preferred => supported,
+            Requirement::Discouraged => false,
+        };
+        if facts.ctap1 && options.user_verification == Requirement::Required {
+            return Err(Cause::UvUnavailable);
+        }
+        let offered = |wanted: CredentialParameters<'_>| match &info.algorithms {
+            _ if facts.ctap1 => wanted.algorithm == Algorithm::ES256,
+            Some(listed) => listed.iter().any(|listed| listed == wanted),
+            None => true,
+        };
+        self.refusal = (!self.accepted().any(offered)).then_some(Cause::NoCommonAlgorithm);
+        self.enterprise = facts.options.ep == Some(true);
+        self.evaluates = (inputs.prf.flatten().is_some() || inputs.hmac_get_secret.is_some())
+            && has_hmac_secret(facts)
+            && facts.extensions.has(hmac_secret::MC_ID);
+        inputs.examine(facts, self.resident_key)?;
+        if inputs.app_id_exclude.is_some()
+            && self.refusal.is_none()
+            && candidates(&options.exclude_list, facts).next().is_some()
+        {
+            self.phase = Phase::AppId;
+            return Ok(First::Ask);
+        }
+        Ok(First::Authorize)
+    }
+
+    fn purpose(&self) -> Purpose<'_> {
+        if self.refusal.is_some() {
+            return Purpose::NONE;
+        }
+        let prf = self.evaluates && self.options.extensions.prf.is_some();
+        Purpose {
+            permissions: Permissions::MC.with(if self.options.exclude_list.is_empty() {
+                Permissions::NONE
+            } else {
+                Permissions::GA
+            }),
+            rp_id: Some(self.options.rp.id),
+            user_verification: match self.options.user_verification {
+                Requirement::Discouraged if prf => Requirement::Preferred,
+                user_verification => user_verification,
+            },
+            preferred_without_uv: self.options.preferred_without_uv,
+            discoverable: self.resident_key,
+            agreement: self.evaluates,
+            ..Purpose::NONE
+        }
+    }
+
+    fn measure<C: Crypto, R: CryptoRng>(
+        &mut self,
+        means: &mut Means<'_, C, R>,
+        buffer: &mut [u8],
+    ) -> Result<Option<usize>, Cause> {
+        match self.refusal {
+            Some(_) => self.touch.request(means.facts, buffer).map(Some),
+            None => self.command(means, core::iter::empty(), buffer).map(Some),
+        }
+    }
+
+    fn request<C: Crypto, R: CryptoRng>(
+        &mut self,
+        means: &mut Means<'_, C, R>,
+        _: &[u8],
+        buffer: &mut [u8],
+    ) -> Result<Option<usize>, Cause> {
+        let (options, list) = (self.options, &self.options.exclude_list);
+        if self.refusal.is_some() {
+            return self.touch.request(means.facts, buffer).map(Some);
+        }
+        loop {
+            self.phase = match self.phase {
+                Phase::AppId => {
+                    let app_id = options.extensions.app_id_exclude.unwrap_or_default();
+                    match self.preflight.request(list, app_id, false, means, buffer)? {
+                        Some(len) => return Ok(Some(len)),
+                        None => Phase::Whole,
+                    }
+                }
+                Phase::Whole => {
+                    let ids = candidates(list, means.facts);
+                    let most = means.facts.max_credential_count_in_list.unwrap_or(1);
+                    if !means.facts.ctap1
+                        && ids.clone().count() <= most
+                        && let Ok(len) = self.command(means, ids, buffer)
+                        && len <= means.facts.max_msg_size
+                    {
+                        return Ok(Some(len));
+                    }
+                    self.preflight = Preflight::new();
+                    Phase::Preflight
+                }
+                Phase::Preflight => match self.preflight.request(list, options.rp.id, true, means, buffer)? {
+                    Some(len) => return Ok(Some(len)),
+                    None => Phase::Picked,
+                },
+                Phase::Picked => return self.command(means, self.preflight.found.iter().copied(), buffer).map(Some),
+            }
+        }
+    }
+
+    fn accept<C: Crypto, R: CryptoRng>(
+        &mut self,
+        means: &mut Means<'_, C, R>,
+        room: &mut Room<'_>,
+    ) -> Result<Progress, Cause> {
+        let progress = match (self.refusal, self.phase) {
+            (Some(refusal), _) => self.touch.end(means.facts, room, refusal),
+            (None, Phase::AppId | Phase::Preflight) => self.searched(means, room.response()),
+            (None, Phase::Whole | Phase::Picked) => self.registered(means, room),
+        };
+        if let Err(Cause::Status(_)) = progress {
+            self.search(Phase::Whole); // with another authorization
+        }
+        progress
+    }
+
+    fn outcome(self, responses: &[u8]) -> Result<Attestation<'_>, Cause> {
+        let inputs = &self.options.extensions;
+        let (mut attestation, behind) = Attestation::decode(responses)?;
+        if self.options.attestation == Conveyance::None && !tells_nothing(&attestation) {
+            let response = &mut attestation.response;
+            (response.fmt, response.att_stmt, response.ep_att) = ("none", Some(RawStatement::EMPTY), None);
+            attestation.statement = Statement::None;
+        }
+        let results = &mut attestation.extensions;
+        *results = MakeResults {
+            app_id_exclude: inputs.app_id_exclude.map(|_| true),
+            cred_props_rk: inputs.cred_props.then_some(self.resident_key),
+            hmac_secret: inputs.creates_secret().then_some(results.hmac_secret == Some(true)),
+            hmac_outputs: if self.evaluates { hmac::kept(behind).0 } else { None },
+            large_blob: inputs.large_blob.map(|_| results.large_blob == Some(true)),
+            ..results.asked_by(inputs)
+        };
+        Ok(attestation)
     }
 }
 
-/// The ceremony that registers a credential. Its outcome is an [`Attestation`].
-pub type MakeCredential<'o, 'b, C, R> = Ceremony<'b, Registration<'o>, C, R>;
+impl<'o> MakeCredential<'o> {
+    fn search(&mut self, phase: Phase) {
+        self.preflight = Preflight::new();
+        self.phase = phase;
+    }
 
-impl<'o: 'b, 'b, C: Crypto, R: CryptoRng> MakeCredential<'o, 'b, C, R> {
-    /// A ceremony that has not begun. `buffer` has at least [`MIN_BUFFER`](super::MIN_BUFFER) bytes; with the
-    /// authenticator's maxMsgSize every legal answer fits.
-    pub fn new(options: &'o MakeOptions<'o>, buffer: &'b mut [u8], crypto: C, rng: R) -> Self {
-        Self::with(Registration::of(options), buffer, crypto, rng)
+    /// What the relying party accepts; what is of an unknown type (WebAuthn L3 §5.1.3), or no algorithm, is left out.
+    fn accepted(&self) -> impl Iterator<Item = CredentialParameters<'o>> + Clone + use<'o> {
+        let known =
+            |params: &CredentialParameters<'o>| params.kind == PUBLIC_KEY && params.algorithm != Algorithm::RESERVED;
+        self.options.pub_key_cred_params.iter().filter(known)
+    }
+
+    /// What secrets are asked for. Those of a user who was not verified are others, and not for prf if they can be avoided.
+    fn salts<C: Crypto, R>(&self, means: &Means<'_, C, R>) -> Option<Salts> {
+        let inputs = &self.options.extensions;
+        let prf = inputs.prf.flatten().filter(|_| means.grant.verifies() || !means.facts.can_verify());
+        let salts = prf.map(|input| Salts::of_prf(means.crypto, &input));
+        // What is asked for as prf is not given raw secrets.
+        let raw = inputs.hmac_get_secret.as_ref().filter(|_| inputs.prf.is_none());
+        salts.or_else(|| raw.map(Salts::of_hmac)).filter(|_| self.evaluates)
+    }
+
+    /// Writes the command, with an exclude list of `ids`.
+    fn command<'a, C: Crypto, R: CryptoRng>(
+        &self,
+        means: &mut Means<'_, C, R>,
+        ids: impl Iterator<Item = &'a [u8]> + Clone,
+        buffer: &mut [u8],
+    ) -> Result<usize, Cause> {
+        let options = self.options;
+        if means.facts.ctap1 {
+            let register = ctap1::Request::Register {
+                control: Control::NONE,
+                challenge: options.client_data_hash,
+                application: &means.crypto.sha256(&[options.rp.id.as_bytes()]),
+            };
+            return Ok(register.encode(buffer)?);
+        }
+        let proof = means.grant.authenticate(means.crypto, &[options.client_data_hash]);
+        let asked = Options { rk: self.resident_key.then_some(true), up: None, uv: means.grant.uv_option() };
+        let sealed = match self.salts(means) {
+            Some(salts) => SealedSalts::new(means, &salts)?,
+            None => None,
+        };
+        let inputs = options.extensions.inputs(means.facts, self.resident_key, sealed.as_ref());
+        let beside = options.extensions.own.map(|own| Beside { standard: &inputs, own });
+        let extensions: &dyn Write = match (&options.extensions.other, &beside) {
+            (Some(other), _) => other,
+            (None, Some(beside)) => beside,
+            (None, None) => &inputs,
+        };
+        let extends =
+            options.extensions.other.is_some() || beside.is_some() || inputs != MakeCredentialInputs::default();
+
+        let request = Request {
+            client_data_hash: options.client_data_hash,
+            rp: options.rp,
+            user: options.user,
+            pub_key_cred_params: options.pub_key_cred_params,
+            exclude_list: None,
+            extensions: None,
+            options: Some(asked).filter(|asked| *asked != Options::default()),
+            pin_uv_auth_param: proof.as_ref().map(|(param, _)| param.as_bytes()),
+            pin_uv_auth_protocol: proof.as_ref().map(|(_, protocol)| *protocol),
+            enterprise_attestation: options.enterprise_attestation.filter(|_| self.enterprise),
+            attestation_formats_preference: Some(options.attestation_formats)
+                .filter(|formats| means.facts.attestation_formats && !formats.is_empty()),
+        };
+        let (accepted, exclude_list) = (Array(self.accepted()), descriptors(ids));
+        let with = [
+            (0x04, Some(&accepted as &dyn Write)),
+            (0x05, (!exclude_list.is_empty()).then_some(&exclude_list as &dyn Write)),
+            (0x06, extends.then_some(extensions)),
+        ];
+        Ok(encode_request(Command::MAKE_CREDENTIAL, &With(&request, &with), buffer)?)
+    }
+
+    /// Takes the answer about credentials of the exclude list.
+    fn searched<C, R>(&mut self, means: &Means<'_, C, R>, response: &[u8]) -> Result<Progress, Cause> {
+        let list = &self.options.exclude_list;
+        self.preflight.accept(list, means, response)?;
+        let of_app_id = self.phase == Phase::AppId;
+        // Version 1 has no exclude list.
+        if self.preflight.found.is_some() && (of_app_id || means.facts.ctap1) {
+            self.refusal = Some(Cause::Status(Status::CREDENTIAL_EXCLUDED));
+        } else if of_app_id && self.preflight.is_over(list, means.facts) {
+            self.search(Phase::Whole);
+            return Ok(Progress::Authorize);
+        }
+        Ok(Progress::Prepared)
+    }
+
+    /// Takes the answer to the command itself.
+    fn registered<C: Crypto, R>(&mut self, means: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Progress, Cause> {
+        if means.facts.ctap1 {
+            if u2f::waits(room.response()) {
+                return Ok(Progress::Again);
+            }
+            u2f::registration(room, &means.crypto.sha256(&[self.options.rp.id.as_bytes()]))?;
+        }
+        match self.check_answer(means, room) {
+            Ok(()) => return Ok(Progress::Complete),
+            // Without a place in the store it is better than nothing.
+            Err(Cause::Status(Status::KEY_STORE_FULL))
+                if self.resident_key
+                    && self.options.resident_key == Requirement::Preferred
+                    && self.options.extensions.examine(means.facts, false).is_ok() =>
+            {
+                self.resident_key = false;
+            }
+            Err(Cause::Status(Status::REQUEST_TOO_LARGE | Status::LIMIT_EXCEEDED))
+                if self.phase == Phase::Whole && !self.options.exclude_list.is_empty() =>
+            {
+                self.search(Phase::Preflight);
+            }
+            // Some say so without a touch.
+            Err(cause @ Cause::Status(Status::CREDENTIAL_EXCLUDED | Status::UNSUPPORTED_ALGORITHM))
+                if !room.touched =>
+            {
+                self.refusal = Some(cause);
+            }
+            Err(cause) => return Err(cause),
+        }
+        Ok(Progress::Prepared)
     }
 }

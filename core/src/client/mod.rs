@@ -3,20 +3,19 @@
 //! ```text
 //! Input ──▶ Ceremony::step ──▶ Output        facts          what getInfo said; whether and how the user is verified
 //!              │                             authorization  PIN, built-in user verification, token: shared by all
-//!              ├─ authorization              make_credential, get_assertion   options and outcomes
-//!              └─ operation                  registration, authentication     requests, and the checks of their answers
+//!              ├─ authorization              ceremony       what happens, from getInfo to the outcome
+//!              └─ operation                  make_credential, get_assertion   options, requests, checks of their answers
 //!                                            preflight      which of a list is there, without the user
 //!                                            u2f            answers of version 1 as those of version 2
 //!                                            extensions     prf, large blobs, credProtect, … as relying parties know them
 //!                                            manage         PIN, credentials, fingerprints, blobs, configuration, reset
 //!                                            session        what the operations of one errand share
-//!                                            drive          loops over a transport, blocking and async
+//!                                            drive, drive_async   loops over a transport, blocking and async
 //!                                            fido2          a client in one value: WebAuthn above the ceremonies
 //! ```
 //!
-//! [`MakeCredential`], [`GetAssertion`] and the operations of [`manage`] are the same machine with another operation in
-//! it. It owns the caller's
-//! buffer: a request goes out from it, the response comes back over it, and the answers stay at its front, where the
+//! A [`Ceremony`] is one machine with an [`Operation`] in it: [`MakeCredential`], [`GetAssertion`], or one of [`manage`].
+//! It owns the caller's buffer: a request goes out from it, the response comes back over it, and the answers stay at its front, where the
 //! outcome of [`Ceremony::finish`] borrows them. The caller says what happened ([`Input`]) and does what the machine
 //! wants next ([`Output`]); [`run`] and [`run_async`] do just that over a [`Transport`](crate::transport::Transport).
 
@@ -27,11 +26,11 @@ use crate::{
     transport::{KeepAlive, Protocol},
 };
 
-mod authentication;
 mod authorization;
 mod ceremony;
 mod descriptors;
 mod drive;
+mod drive_async;
 mod error;
 pub mod extensions;
 mod facts;
@@ -42,17 +41,18 @@ mod make_credential;
 pub mod manage;
 mod operation;
 mod preflight;
-mod registration;
 mod session;
 mod touch;
 mod u2f;
 
 pub use crate::webauthn::{AttestationConveyance as Conveyance, Requirement};
 pub use ceremony::{Ceremony, MIN_BUFFER};
-pub use drive::{PinEntry, UserInteraction, run, run_async, run_each, run_each_async};
+pub use drive::{PinEntry, UserInteraction, run, run_each};
+pub use drive_async::{AsyncUserInteraction, Blocking, run_async, run_each_async};
 pub use error::{Cause, Error, ErrorCode, InvalidOption, Stage};
 pub use get_assertion::{Assertion, AssertionSelection, GetAssertion, GetOptions};
 pub use make_credential::{Attestation, MakeCredential, MakeOptions};
+pub use operation::Operation;
 pub use session::{Memory, Session};
 
 /// How long a ceremony may take when its options do not say: 300 s (WebAuthn L3 §5.4, recommended default).
@@ -64,6 +64,7 @@ pub const DEFAULT_PIN_ATTEMPTS: u8 = 8;
 
 /// What happens when user verification is preferred, and the authenticator supports it but it is not set up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum PreferredWithoutUv {
     /// The ceremony goes on without.
     #[default]
@@ -73,6 +74,7 @@ pub enum PreferredWithoutUv {
 }
 
 /// What happened, told to a ceremony.
+#[non_exhaustive]
 pub enum Input<'i> {
     /// Begin. Once, first.
     Start,
@@ -119,6 +121,7 @@ impl fmt::Debug for Input<'_> {
 }
 
 /// What a ceremony wants next. `I` is what it shows on the way: the items of a list, the samples of a finger.
+#[non_exhaustive]
 pub enum Output<'m, I = Infallible> {
     /// Send a request, then go on with [`Input::Time`].
     Send(Exchange<'m>),
@@ -206,6 +209,8 @@ pub struct Prompt<'m> {
 
 /// Why the user is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum Reason {
     /// For the first time.
     First,

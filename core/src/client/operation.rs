@@ -1,4 +1,4 @@
-//! What the machine does not know: what one kind of ceremony asks for and makes of the answers.
+//! What one kind of ceremony asks an authenticator for, and makes of the answers.
 
 use core::time::Duration;
 
@@ -7,109 +7,114 @@ use rand_core::CryptoRng;
 use super::{
     Cause, DEFAULT_TIMEOUT,
     authorization::{Agreement, Grant},
-    facts::{Facts, Method, Purpose},
+    facts::{Facts, Purpose},
 };
-use crate::{crypto::Crypto, ctap2::get_info, pin_uv::Token};
+use crate::{
+    crypto::Crypto,
+    ctap2::{get_info, response_body},
+};
 
-/// What one kind of ceremony asks for and makes of the answers.
-pub trait Operation {
-    /// What the ceremony yields, borrowing from its options and its buffer.
-    type Outcome<'b>
-    where
-        Self: 'b;
+/// What a [`Ceremony`](super::Ceremony) does: [`MakeCredential`](super::MakeCredential),
+/// [`GetAssertion`](super::GetAssertion), or an operation of [`manage`](super::manage). Nothing outside this crate
+/// implements it. A driver that is generic over it serves them all, as [`run`](super::run) does.
+///
+/// A ceremony calls its hooks in the order in which they stand here.
+pub trait Operation: Sealed {
+    /// What the ceremony yields. It borrows from the ceremony's buffer.
+    type Outcome<'b>;
 
-    /// What it shows on the way, borrowing from the buffer; [`Infallible`](core::convert::Infallible) when nothing.
+    /// What the ceremony shows on the way ([`Output::Item`](super::Output::Item)), borrowing from the buffer;
+    /// [`Infallible`](core::convert::Infallible) when it shows nothing.
     type Item<'m>: Copy;
 
     /// Whether it can be done with an authenticator of version 1.
+    #[doc(hidden)]
     const CTAP1: bool = false;
 
-    /// Whether what getInfo answered is kept, as the first of the responses.
-    const KEEPS_INFO: bool = false;
-
-    /// What a session has to forget when it is done.
+    /// What a session has to forget when the operation is authorized.
+    #[doc(hidden)]
     const FORGETS: Forgets = Forgets::Nothing;
 
-    /// Checks the options before anything is sent.
-    fn check(&self) -> Result<(), Cause> {
-        Ok(())
+    /// Checks the options before anything is sent, and says how long the ceremony may take.
+    #[doc(hidden)]
+    fn check(&self) -> Result<Duration, Cause> {
+        Ok(DEFAULT_TIMEOUT)
     }
-    /// Checks the options against getInfo, before the user is bothered.
-    fn examine(&mut self, info: &get_info::Response<'_>, facts: &Facts) -> Result<(), Cause>;
-    /// Checks the options against an authenticator of version 1.
-    fn examine_ctap1(&mut self, facts: &Facts) -> Result<(), Cause> {
-        let _ = facts;
-        Err(Cause::Unsupported)
+    /// Checks the options against getInfo, before the user is asked for anything, and says what is first.
+    #[doc(hidden)]
+    fn examine(&mut self, info: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
+        let _ = (info, facts);
+        Ok(First::Authorize)
     }
-    /// What user verification is for.
-    fn purpose(&self) -> Purpose<'_>;
-    /// Whether and how the user is verified.
-    fn method(&self, facts: &Facts) -> Result<Option<Method>, Cause> {
-        facts.choose(&self.purpose())
+    /// What authorization is for.
+    #[doc(hidden)]
+    fn purpose(&self) -> Purpose<'_> {
+        Purpose::NONE
     }
-    /// A token the caller has kept, in place of user verification.
-    fn stored_token(&self) -> Option<&Token> {
-        None
-    }
-    /// How long it may take.
-    fn timeout(&self) -> Duration {
-        DEFAULT_TIMEOUT
-    }
-    /// Whether there are requests before authorization is asked for, until [`Progress::Authorize`].
-    fn prelude(&mut self, facts: &Facts) -> bool {
-        let _ = facts;
-        false
-    }
-    /// Whether the request under way only asks whether a credential is there.
-    fn searches(&self) -> bool {
-        false
-    }
-    /// Writes the request that tells the authenticator that the ceremony is given up, once; `None` when there is nothing
-    /// to tell.
-    fn farewell<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>, buffer: &mut [u8]) -> Option<usize> {
-        let _ = (means, buffer);
-        None
-    }
-    /// Takes note of the grant, and says whether there is a command to send.
-    fn granted<C: Crypto>(&mut self, crypto: &C, grant: Grant<'_>) -> bool {
-        let _ = (crypto, grant);
-        true
-    }
-    /// Writes a request as long as the longest that matters, before the user is bothered: what it is made with is void, but
-    /// has its length.
+    /// Writes a request of the length of the longest that matters, with placeholders for what is not known yet, so that
+    /// one that is too long is found out before the user is asked for anything.
+    #[doc(hidden)]
     fn measure<C: Crypto, R: CryptoRng>(
         &mut self,
         means: &mut Means<'_, C, R>,
         buffer: &mut [u8],
-    ) -> Result<usize, Cause> {
+    ) -> Result<Option<usize>, Cause> {
         self.request(means, &[], buffer)
     }
-    /// Writes the next request. `kept`: the accepted responses.
+    /// Writes the next request, and returns its length; `None` when there is nothing left to ask. `kept`: the responses
+    /// that were kept.
+    #[doc(hidden)]
     fn request<C: Crypto, R: CryptoRng>(
         &mut self,
         means: &mut Means<'_, C, R>,
         kept: &[u8],
         buffer: &mut [u8],
-    ) -> Result<usize, Cause>;
-    /// Checks a response and says how to go on. What is kept of it may be another than came.
+    ) -> Result<Option<usize>, Cause> {
+        let _ = (means, kept, buffer);
+        Ok(None)
+    }
+    /// Checks a response and says how to go on. It may rewrite what is kept of the response. Without more, only the status
+    /// matters.
+    #[doc(hidden)]
     fn accept<C: Crypto, R: CryptoRng>(
         &mut self,
         means: &mut Means<'_, C, R>,
         room: &mut Room<'_>,
-    ) -> Result<Progress, Cause>;
+    ) -> Result<Progress, Cause> {
+        let _ = means;
+        response_body(room.response())?;
+        Ok(Progress::Complete)
+    }
     /// What there is to show of an accepted response.
+    #[doc(hidden)]
     fn item<'m>(&self, response: &'m [u8]) -> Option<Self::Item<'m>> {
         let _ = response;
         None
     }
-    /// Whether the responses accepted so far are worth returning when no more can be had.
-    fn suffices(&self) -> bool {
-        false
+    /// Writes the request that tells the authenticator that the ceremony is given up, once; `None` when there is nothing
+    /// to tell.
+    #[doc(hidden)]
+    fn farewell<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>, buffer: &mut [u8]) -> Option<usize> {
+        let _ = (means, buffer);
+        None
     }
     /// The outcome from all kept responses, one after the other.
-    fn outcome<'b>(self, responses: &'b [u8]) -> Result<Self::Outcome<'b>, Cause>
-    where
-        Self: 'b;
+    #[doc(hidden)]
+    fn outcome(self, responses: &[u8]) -> Result<Self::Outcome<'_>, Cause>;
+}
+
+/// Keeps [`Operation`] to this crate.
+pub trait Sealed {}
+
+/// What comes first, getInfo being known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum First {
+    /// Authorization, which may need nothing of the user.
+    Authorize,
+    /// A request that needs no authorization.
+    Ask,
+    /// Nothing: the answer to getInfo is the outcome.
+    Done,
 }
 
 /// What a session has to forget.
@@ -154,7 +159,7 @@ impl Room<'_> {
 /// What becomes of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// It is kept; there is another request.
+    /// It is kept; there is another request, and what is kept suffices if that one has no answer.
     More,
     /// It is kept; it was the last.
     Complete,

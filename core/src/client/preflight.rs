@@ -7,14 +7,14 @@ use rand_core::CryptoRng;
 use super::{
     Cause,
     authorization::refuses_token,
-    descriptors::{Descriptors, Part, assemble, candidates, measure, write_ids},
+    descriptors::{Descriptors, candidates, descriptors},
     facts::Facts,
     operation::Means,
     u2f,
 };
 use crate::{
     Status,
-    cbor::List,
+    cbor::With,
     crypto::Crypto,
     ctap1::{self, Control},
     ctap2::{
@@ -78,20 +78,17 @@ impl<'o> Preflight<'o> {
         let request = Request {
             rp_id,
             client_data_hash: &NO_HASH,
-            allow_list: Some(List::Slice(&[])),
+            allow_list: None,
             extensions: None,
             options: Some(Options { up: Some(false), ..Options::default() }),
             pin_uv_auth_param: proof.as_ref().map(|(param, _)| param.as_bytes()),
             pin_uv_auth_protocol: proof.as_ref().map(|(_, protocol)| *protocol),
         };
-        let encode = |buffer: &mut [u8]| encode_request(Command::GET_ASSERTION, &request, buffer);
-        let front = Request { options: None, pin_uv_auth_param: None, pin_uv_auth_protocol: None, ..request };
-        let at = measure(|buffer| encode_request(Command::GET_ASSERTION, &front, buffer)).saturating_sub(1);
         let room = means.facts.max_msg_size.min(buffer.len());
         loop {
-            let ids = candidates(list, means.facts).skip(self.done).take(batch);
-            let part = Part { at, replaced: 1, write: &|w| write_ids(ids.clone(), w) };
-            match assemble(encode, &[Some(part)], buffer.get_mut(..room).unwrap_or_default()) {
+            let allow_list = descriptors(candidates(list, means.facts).skip(self.done).take(batch));
+            let question = With(&request, &[(0x03, Some(&allow_list))]);
+            match encode_request(Command::GET_ASSERTION, &question, buffer.get_mut(..room).unwrap_or_default()) {
                 Err(_) if batch > 1 => batch = batch.saturating_sub(1),
                 result => {
                     self.batch = batch;

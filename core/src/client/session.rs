@@ -67,13 +67,13 @@ impl Session {
     /// Writes what getInfo answered to `buffer`, and returns its length.
     pub(super) fn recall_info(&self, buffer: &mut [u8]) -> Option<usize> {
         let Info { bytes, len } = self.info.as_ref()?;
-        bytes::copy(buffer.get_mut(..*len)?, bytes);
+        bytes::copy_prefix(buffer.get_mut(..*len)?, bytes);
         Some(*len)
     }
 
     pub(super) fn keep_info(&mut self, answer: &[u8]) {
         let fits = answer.len() <= MAX_INFO;
-        self.info = fits.then(|| Info { bytes: bytes::array(answer), len: answer.len() });
+        self.info = fits.then(|| Info { bytes: bytes::padded(answer), len: answer.len() });
     }
 
     /// Gives an operation what it can use.

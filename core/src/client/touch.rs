@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// One touch to be asked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Touch {
     /// What asks for a touch alone was refused without one: a dummy registration asks for it.
     registers: bool,

@@ -51,7 +51,7 @@ impl<const N: usize> Copied<N> {
         if part.len() > N {
             Err(ResponseError::Length)
         } else {
-            Ok(Self { bytes: bytes::array(part), len: part.len() })
+            Ok(Self { bytes: bytes::padded(part), len: part.len() })
         }
     }
 

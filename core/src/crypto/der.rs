@@ -17,8 +17,10 @@ const LONG: u8 = 0x80;
 /// Longer numbers, in bytes, would need another form of length. P-521 has 66.
 const MAX_NUMBER: usize = 124;
 
-/// Writes the signature of two big-endian numbers and returns its length. Errors: [`Error::OutputTooSmall`], and
-/// [`Error::InvalidLength`] for numbers that are longer than those of any curve.
+/// Writes the signature of two big-endian numbers and returns its length.
+///
+/// # Errors
+/// [`Error::OutputTooSmall`], and [`Error::InvalidLength`] for numbers that are longer than those of any curve.
 pub fn write(r: &[u8], s: &[u8], out: &mut [u8]) -> Result<usize, Error> {
     let (r, s) = (Magnitude::of(r), Magnitude::of(s));
     if r.bytes.len().max(s.bytes.len()) > MAX_NUMBER {
@@ -85,11 +87,10 @@ impl<'a> Magnitude<'a> {
 
     /// Writes the integer and returns what is left of `out`, which is large enough.
     fn write<'o>(&self, out: &'o mut [u8]) -> &'o mut [u8] {
-        let (out, rest) = out.split_at_mut_checked(self.size()).unwrap_or_default();
-        bytes::copy(out, &[INTEGER, self.len().to_le_bytes()[0], 0]);
-        let start = if self.padded { 3 } else { 2 };
-        bytes::copy(out.get_mut(start..).unwrap_or_default(), self.bytes);
-        rest
+        let head = [INTEGER, self.len().to_le_bytes()[0], 0];
+        let head = bytes::front(&head, if self.padded { 3 } else { 2 });
+        let len = bytes::join(out, &[head, self.bytes]);
+        bytes::rest_mut(out, len)
     }
 }
 

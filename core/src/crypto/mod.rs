@@ -1,4 +1,4 @@
-//! The seam to cryptography: four small traits, so that one backend's ES256 can stand beside another's RSA.
+//! The seam to cryptography: five small traits, so that one backend's ES256 can stand beside another's RSA.
 //!
 //! | trait | what it does | who needs it |
 //! |---|---|---|
@@ -15,21 +15,16 @@
 use rand_core::TryCryptoRng;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::{
-    bytes,
-    cose::{Algorithm, CoseKey},
-};
+pub use crate::cose::P256Point;
+use crate::cose::{Algorithm, CoseKey};
 
-#[cfg(feature = "aws-lc")]
-mod aws_lc;
 pub mod conformance;
 pub mod der;
 #[cfg(feature = "rustcrypto")]
 mod rustcrypto;
+mod shared;
 #[cfg(any(test, feature = "stub-crypto"))]
 mod stub;
-#[cfg(feature = "aws-lc")]
-pub use aws_lc::AwsLc;
 #[cfg(feature = "rustcrypto")]
 pub use rustcrypto::RustCrypto;
 #[cfg(any(test, feature = "stub-crypto"))]
@@ -38,6 +33,7 @@ pub use stub::StubCrypto;
 /// Why a backend could not do what was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Error {
     /// The backend does not know this algorithm.
     Unsupported,
@@ -103,7 +99,10 @@ pub trait Hash {
 
 /// The block-cipher modes CTAP uses. All work in place.
 pub trait Cipher {
-    /// AES-256-CBC without padding. Errors: [`Error::InvalidLength`] unless `data` is whole 16-byte blocks.
+    /// AES-256-CBC without padding.
+    ///
+    /// # Errors
+    /// [`Error::InvalidLength`] unless `data` is whole 16-byte blocks.
     fn aes256_cbc_encrypt(&self, key: &[u8; 32], iv: &[u8; 16], data: &mut [u8]) -> Result<(), Error>;
     /// The inverse of [`Cipher::aes256_cbc_encrypt`].
     fn aes256_cbc_decrypt(&self, key: &[u8; 32], iv: &[u8; 16], data: &mut [u8]) -> Result<(), Error>;
@@ -126,32 +125,6 @@ pub trait Cipher {
         data: &mut [u8],
         tag: &[u8; 16],
     ) -> Result<(), Error>;
-}
-
-/// A point on P-256, each coordinate 32 bytes big-endian. Not known to be on the curve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct P256Point {
-    /// The x coordinate.
-    pub x: [u8; 32],
-    /// The y coordinate.
-    pub y: [u8; 32],
-}
-
-impl P256Point {
-    /// The point of `x‖y`.
-    pub fn from_bytes(raw: &[u8; 64]) -> Self {
-        let (x, y) = raw.split_at_checked(32).unwrap_or_default();
-        Self { x: bytes::array(x), y: bytes::array(y) }
-    }
-
-    /// `x‖y`, the raw public key of [`Sign::generate`].
-    pub fn to_bytes(&self) -> [u8; 64] {
-        let mut raw = [0; 64];
-        let (x, y) = raw.split_at_mut_checked(32).unwrap_or_default();
-        bytes::copy(x, &self.x);
-        bytes::copy(y, &self.y);
-        raw
-    }
 }
 
 /// The order of P-256's group (SP 800-186 §3.2.1.3).
@@ -183,9 +156,15 @@ pub trait Agreement {
     /// # Errors
     /// [`Error::RandomSource`]: the random source failed.
     fn p256_generate<R: TryCryptoRng + ?Sized>(&self, rng: &mut R) -> Result<(P256Secret, P256Point), Error>;
-    /// The public point of `secret`. Errors: [`Error::InvalidKey`] for zero or a value past the group's order.
+    /// The public point of `secret`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidKey`] for zero or a value past the group's order.
     fn p256_public(&self, secret: &P256Secret) -> Result<P256Point, Error>;
-    /// The x coordinate of the shared point. Errors: [`Error::InvalidKey`] when `peer` is not on the curve.
+    /// The x coordinate of the shared point.
+    ///
+    /// # Errors
+    /// [`Error::InvalidKey`] when `peer` is not on the curve.
     fn p256_shared(&self, secret: &P256Secret, peer: &P256Point) -> Result<[u8; 32], Error>;
 }
 
@@ -265,7 +244,9 @@ pub trait Sign {
 pub trait Verify {
     /// Checks `signature` over the concatenated `message`. ECDSA signatures are strict DER. The key is looked at first: an
     /// invalid one is [`Error::InvalidKey`] whatever the signature is.
-    /// Errors: [`Error::Mismatch`], [`Error::InvalidKey`], [`Error::Unsupported`].
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`], [`Error::InvalidKey`], [`Error::Unsupported`].
     fn verify(&self, key: &CoseKey<'_>, message: &[&[u8]], signature: &[u8]) -> Result<(), Error>;
 }
 
@@ -280,17 +261,20 @@ pub const HEDGE: usize = 32;
 pub const ML_DSA_SEED: usize = 32;
 
 /// The longest secret key of the algorithms built in, in bytes: RSA's primes, a scalar of P-521, or Ed25519's seed and
-/// public key.
-pub const MAX_SECRET: usize = if cfg!(feature = "aws-lc") {
+/// public key. It has room for Ed25519 without `eddsa` too, for a backend of one's own.
+pub const MAX_SECRET: usize = if cfg!(feature = "rsa") {
     256
 } else if cfg!(feature = "es512") {
     66
 } else {
     64
 };
-/// The longest raw public key of the algorithms built in, in bytes: that of ML-DSA-87, or `x‖y` on the largest curve.
+/// The longest raw public key of the algorithms built in, in bytes: that of ML-DSA-87, RSA's modulus and exponent, or
+/// `x‖y` on the largest curve.
 pub const MAX_PUBLIC: usize = if cfg!(feature = "ml-dsa") {
     2592
+} else if cfg!(feature = "rsa") {
+    259
 } else if cfg!(feature = "es512") {
     132
 } else if cfg!(feature = "es384") {
@@ -298,9 +282,12 @@ pub const MAX_PUBLIC: usize = if cfg!(feature = "ml-dsa") {
 } else {
     64
 };
-/// The longest signature of the algorithms built in, in bytes: that of ML-DSA-87, or the DER of ECDSA on the largest curve.
+/// The longest signature of the algorithms built in, in bytes: that of ML-DSA-87, of RSA, or the DER of ECDSA on the
+/// largest curve.
 pub const MAX_SIGNATURE: usize = if cfg!(feature = "ml-dsa") {
     4627
+} else if cfg!(feature = "rsa") {
+    256
 } else if cfg!(feature = "es512") {
     139
 } else if cfg!(feature = "es384") {
@@ -310,10 +297,10 @@ pub const MAX_SIGNATURE: usize = if cfg!(feature = "ml-dsa") {
 };
 
 /// A random source that fails.
-#[cfg(test)]
+#[cfg(all(test, feature = "rustcrypto"))]
 pub(crate) struct NoRandom;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "rustcrypto"))]
 mod no_random {
     use rand_core::{TryCryptoRng, TryRng};
 

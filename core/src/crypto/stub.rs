@@ -49,7 +49,7 @@ fn spread<const N: usize>(seed: u64) -> [u8; N] {
         *chunk = mix(state).to_be_bytes();
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     }
-    bytes::copy(rest, &mix(state).to_be_bytes());
+    bytes::copy_prefix(rest, &mix(state).to_be_bytes());
     out
 }
 
@@ -149,13 +149,13 @@ fn scalar(secret: &[u8; 32]) -> Result<u64, Error> {
 
 fn point(element: u64) -> P256Point {
     let mut x = spread(element);
-    bytes::copy(&mut x, &element.to_be_bytes());
+    bytes::put(&mut x, &element.to_be_bytes());
     P256Point { x, y: spread(!element) }
 }
 
 /// The group element of a point that is "on the curve".
 fn element(candidate: &P256Point) -> Result<u64, Error> {
-    let element = u64::from_be_bytes(bytes::array(&candidate.x));
+    let element = u64::from_be_bytes(bytes::first(&candidate.x));
     if element != 0 && point(element) == *candidate { Ok(element) } else { Err(Error::InvalidKey) }
 }
 
@@ -196,7 +196,7 @@ fn write_public(algorithm: Algorithm, point: &P256Point, public: &mut [u8]) -> R
     let raw = point.to_bytes();
     let raw = if is_ec2(algorithm)? { &raw[..] } else { &point.x };
     let public = public.get_mut(..raw.len()).ok_or(Error::OutputTooSmall)?;
-    Ok(bytes::copy(public, raw))
+    Ok(bytes::put(public, raw))
 }
 
 /// The one signature of `message` under the public key, which is why everyone can make it.

@@ -6,7 +6,7 @@
 
 use crate::cbor::Writer;
 
-/// A command APDU, taken apart.
+/// A parsed command APDU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Apdu<'a> {
     /// The class byte.
@@ -19,13 +19,13 @@ pub struct Apdu<'a> {
     pub p2: u8,
     /// The data, at most 65,535 bytes.
     pub data: &'a [u8],
-    /// The most bytes that the response may have before its status word: 0 to 65,536.
+    /// The maximum length of the response without its status word: 0 to 65,536 bytes.
     pub expected: usize,
 }
 
 impl<'a> Apdu<'a> {
-    /// Takes an APDU apart. An extended length of zero, with an expected length behind it, is accepted though ISO 7816-4
-    /// has none: clients write it. `None` when a length does not fit the bytes there are.
+    /// Parses an APDU. `None` when a length does not match the number of bytes. An extended data length of zero
+    /// followed by an expected length is accepted, because clients write it, although ISO 7816-4 does not allow it.
     pub fn decode(bytes: &'a [u8]) -> Option<Self> {
         let (&[class, instruction, p1, p2], body) = bytes.split_first_chunk()?;
         let (data, expected) = match *body {
@@ -56,9 +56,9 @@ impl<'a> Apdu<'a> {
     }
 }
 
-/// Writes an APDU of class 0 in extended length encoding that takes a response of any length.
+/// Writes an APDU of class 0 in extended length encoding that accepts a response of any length.
 pub(super) fn encode(w: &mut Writer<'_>, instruction: u8, p1: u8, data: &[&[u8]]) {
-    // At most 320 bytes in all that is written here.
+    // The requests of U2F have at most 320 bytes of data, so the cast does not truncate.
     let length = data.iter().fold(0u16, |sum, part| sum.saturating_add(part.len() as u16));
     w.raw(&[0, instruction, p1, 0, 0]);
     w.raw(&length.to_be_bytes());

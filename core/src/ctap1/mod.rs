@@ -6,10 +6,8 @@
 //! version       nothing                                                       → "U2F_V2"
 //! ```
 //!
-//! A request is an [`Apdu`], a response ends in a [`StatusWord`]. For CTAP2 the application is SHA-256 of the RP ID and the
-//! challenge is the hash of client data.
-
-use core::fmt;
+//! A request is an [`Apdu`], a response ends in a [`StatusWord`]. When CTAP2 is mapped to U2F, the application is the
+//! SHA-256 of the RP ID and the challenge is the client data hash.
 
 use crate::cbor::{Overflow, Writer};
 
@@ -28,16 +26,17 @@ const REGISTER: u8 = 0x01;
 const AUTHENTICATE: u8 = 0x02;
 const GET_VERSION: u8 = 0x03;
 
-/// What P1 asks of the user. Values this version does not name are kept as they came.
+/// The control byte in P1: whether to sign, and whether the user must be present. Values that this version does not
+/// name are kept unchanged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Control(pub u8);
 
 impl Control {
-    /// Nothing is said: what most registrations carry, as authenticators ignore it there.
+    /// No control. Most registrations carry this, because authenticators ignore P1 there.
     pub const NONE: Control = Control(0x00);
-    /// Sign, when the user is present.
+    /// Sign if the user is present.
     pub const ENFORCE_USER_PRESENCE: Control = Control(0x03);
-    /// Do not sign, say whether the key handle is known: [`StatusWord::CONDITIONS_NOT_SATISFIED`] means yes.
+    /// Do not sign, only tell whether the key handle is known: [`StatusWord::CONDITIONS_NOT_SATISFIED`] means yes.
     pub const CHECK_ONLY: Control = Control(0x07);
     /// Sign, whether or not the user is present.
     pub const DONT_ENFORCE_USER_PRESENCE: Control = Control(0x08);
@@ -48,7 +47,7 @@ impl Control {
 pub enum Request<'a> {
     /// Makes a credential.
     Register {
-        /// [`Control::NONE`].
+        /// [`Control::NONE`], or another value, which authenticators ignore.
         control: Control,
         /// SHA-256 of the client data.
         challenge: &'a [u8; 32],
@@ -76,14 +75,14 @@ pub enum Request<'a> {
 pub enum RequestError {
     /// The APDU or its data has a wrong length.
     Length,
-    /// The class is not that of U2F.
+    /// The class byte is not the one of U2F.
     Class(u8),
-    /// The instruction is not one of U2F.
+    /// The instruction byte is not one of U2F.
     Instruction(u8),
 }
 
 impl RequestError {
-    /// What an authenticator answers.
+    /// The status word that an authenticator answers.
     pub const fn status_word(self) -> StatusWord {
         match self {
             Self::Length => StatusWord::WRONG_LENGTH,
@@ -93,19 +92,11 @@ impl RequestError {
     }
 }
 
-impl fmt::Display for RequestError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Length => f.write_str("the request has a wrong length"),
-            Self::Class(class) => write!(f, "class 0x{class:02x} is not that of U2F"),
-            Self::Instruction(instruction) => write!(f, "instruction 0x{instruction:02x} is not one of U2F"),
-        }
-    }
-}
-
 impl<'a> Request<'a> {
-    /// Reads a request in short or extended length encoding. P2 and the expected length are not looked at.
-    /// Errors: [`RequestError`].
+    /// Reads a request in short or extended length encoding. P2 and the expected length are ignored.
+    ///
+    /// # Errors
+    /// [`RequestError`]: a wrong length, class or instruction.
     pub fn decode(apdu: &'a [u8]) -> Result<Self, RequestError> {
         let apdu = Apdu::decode(apdu).ok_or(RequestError::Length)?;
         if apdu.class != 0 {
@@ -131,8 +122,10 @@ impl<'a> Request<'a> {
         .ok_or(RequestError::Length)
     }
 
-    /// Writes the request in extended length encoding. A key handle is cut after [`MAX_KEY_HANDLE`] bytes.
-    /// Errors: [`Overflow`] with the size it takes.
+    /// Writes the request in extended length encoding. A key handle is truncated to [`MAX_KEY_HANDLE`] bytes.
+    ///
+    /// # Errors
+    /// [`Overflow`] with the size that the request needs.
     pub fn encode(&self, buffer: &mut [u8]) -> Result<usize, Overflow> {
         let mut w = Writer::new(buffer);
         match *self {
@@ -150,7 +143,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Challenge, application, and what follows them.
+/// The challenge, the application, and the rest of the data.
 fn hashes(data: &[u8]) -> Option<(&[u8; 32], &[u8; 32], &[u8])> {
     let (challenge, rest) = data.split_first_chunk()?;
     let (application, rest) = rest.split_first_chunk()?;

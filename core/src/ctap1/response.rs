@@ -1,7 +1,5 @@
 //! Responses of U2F.
 
-use core::fmt;
-
 use super::{MAX_KEY_HANDLE, StatusWord};
 use crate::cbor::{Overflow, Writer};
 
@@ -11,13 +9,14 @@ pub const VERSION: &[u8] = b"U2F_V2";
 /// The first byte of the response to a registration.
 const RESERVED: u8 = 0x05;
 
-/// Why a response could not be used.
+/// Why a response could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ResponseError {
     /// The authenticator answered with an error.
     Status(StatusWord),
-    /// The answer ends too early, or goes on where it should have ended.
+    /// The response is too short or too long.
     Length,
     /// The first byte of a registration is not 5.
     Reserved(u8),
@@ -25,19 +24,10 @@ pub enum ResponseError {
     Der,
 }
 
-impl fmt::Display for ResponseError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Status(status) => write!(f, "the authenticator answered {status}"),
-            Self::Length => f.write_str("the response has a wrong length"),
-            Self::Reserved(byte) => write!(f, "a registration begins with 0x{byte:02x} instead of 0x05"),
-            Self::Der => f.write_str("a certificate or a signature is not DER"),
-        }
-    }
-}
-
-/// Splits the status word off a response. Errors: [`ResponseError::Length`] for fewer than two bytes,
-/// [`ResponseError::Status`].
+/// Splits the status word off a response.
+///
+/// # Errors
+/// [`ResponseError::Length`] for fewer than two bytes; [`ResponseError::Status`] for any other status than NO_ERROR.
 pub fn response_data(response: &[u8]) -> Result<&[u8], ResponseError> {
     let (data, &status) = response.split_last_chunk().ok_or(ResponseError::Length)?;
     match StatusWord(u16::from_be_bytes(status)) {
@@ -46,7 +36,10 @@ pub fn response_data(response: &[u8]) -> Result<&[u8], ResponseError> {
     }
 }
 
-/// Writes a response that is `data` and a status word: [`VERSION`], or nothing and an error. Errors: [`Overflow`].
+/// Writes a response that is `data` and a status word: [`VERSION`], or nothing and an error.
+///
+/// # Errors
+/// [`Overflow`] with the size that the response needs.
 pub fn encode_status(data: &[u8], status: StatusWord, buffer: &mut [u8]) -> Result<usize, Overflow> {
     let mut w = Writer::new(buffer);
     w.raw(data);
@@ -57,7 +50,7 @@ pub fn encode_status(data: &[u8], status: StatusWord, buffer: &mut [u8]) -> Resu
 /// The response to a registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RegisterResponse<'a> {
-    /// The new public key, an uncompressed point on P-256: 04, x, y. Whether it is one is not checked here.
+    /// The new public key, an uncompressed point on P-256: 04, x, y. This type does not check that it is one.
     pub public_key: &'a [u8; 65],
     /// The credential, at most [`MAX_KEY_HANDLE`] bytes.
     pub key_handle: &'a [u8],
@@ -68,7 +61,10 @@ pub struct RegisterResponse<'a> {
 }
 
 impl<'a> RegisterResponse<'a> {
-    /// Reads a response with its status word. Errors: [`ResponseError`].
+    /// Reads a response with its status word.
+    ///
+    /// # Errors
+    /// [`ResponseError`].
     pub fn decode(response: &'a [u8]) -> Result<Self, ResponseError> {
         let data = response_data(response)?;
         let (&reserved, rest) = data.split_first().ok_or(ResponseError::Length)?;
@@ -86,8 +82,10 @@ impl<'a> RegisterResponse<'a> {
         Ok(Self { public_key, key_handle, certificate, signature })
     }
 
-    /// Writes the response and [`StatusWord::NO_ERROR`]. A key handle is cut after [`MAX_KEY_HANDLE`] bytes.
-    /// Errors: [`Overflow`] with the size it takes.
+    /// Writes the response and [`StatusWord::NO_ERROR`]. A key handle is truncated to [`MAX_KEY_HANDLE`] bytes.
+    ///
+    /// # Errors
+    /// [`Overflow`] with the size that the response needs.
     pub fn encode(&self, buffer: &mut [u8]) -> Result<usize, Overflow> {
         let key_handle = self.key_handle.get(..MAX_KEY_HANDLE).unwrap_or(self.key_handle);
         let mut w = Writer::new(buffer);
@@ -114,7 +112,10 @@ pub struct AuthenticateResponse<'a> {
 }
 
 impl<'a> AuthenticateResponse<'a> {
-    /// Reads a response with its status word. Errors: [`ResponseError`].
+    /// Reads a response with its status word.
+    ///
+    /// # Errors
+    /// [`ResponseError`].
     pub fn decode(response: &'a [u8]) -> Result<Self, ResponseError> {
         let data = response_data(response)?;
         let (&user_presence, rest) = data.split_first().ok_or(ResponseError::Length)?;
@@ -126,7 +127,10 @@ impl<'a> AuthenticateResponse<'a> {
         Ok(Self { user_presence, counter: u32::from_be_bytes(counter), signature })
     }
 
-    /// Writes the response and [`StatusWord::NO_ERROR`]. Errors: [`Overflow`] with the size it takes.
+    /// Writes the response and [`StatusWord::NO_ERROR`].
+    ///
+    /// # Errors
+    /// [`Overflow`] with the size that the response needs.
     pub fn encode(&self, buffer: &mut [u8]) -> Result<usize, Overflow> {
         let mut w = Writer::new(buffer);
         w.byte(self.user_presence);
@@ -137,7 +141,7 @@ impl<'a> AuthenticateResponse<'a> {
     }
 }
 
-/// The DER SEQUENCE that comes first, and what follows it.
+/// The first DER SEQUENCE and the rest of the bytes.
 fn element(bytes: &[u8]) -> Result<(&[u8], &[u8]), ResponseError> {
     let (head, content) = match *bytes {
         [0x30, length @ 0..=0x7F, ..] => (2usize, usize::from(length)),

@@ -2,8 +2,9 @@
 
 use core::fmt;
 
-/// A status word. Values this version does not name are kept as they came.
+/// A status word. Values that this version does not name are kept unchanged.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct StatusWord(pub u16);
 
 impl StatusWord {
@@ -11,19 +12,20 @@ impl StatusWord {
     pub const NO_ERROR: StatusWord = StatusWord(0x9000);
     /// The data has a wrong length.
     pub const WRONG_LENGTH: StatusWord = StatusWord(0x6700);
-    /// The user must be present; or, of a check, that the key handle is known.
+    /// The user must be present. As the answer to [`Control::CHECK_ONLY`](super::Control::CHECK_ONLY): the key handle
+    /// is known.
     pub const CONDITIONS_NOT_SATISFIED: StatusWord = StatusWord(0x6985);
-    /// The command is not allowed: U2F is switched off for now.
+    /// The command is not allowed now, because U2F is switched off.
     pub const COMMAND_NOT_ALLOWED: StatusWord = StatusWord(0x6986);
     /// The key handle is not known.
     pub const WRONG_DATA: StatusWord = StatusWord(0x6A80);
-    /// A parameter has a value that means nothing.
+    /// A parameter has a value without a meaning.
     pub const INCORRECT_P1_P2: StatusWord = StatusWord(0x6A86);
     /// The instruction is not supported.
     pub const INS_NOT_SUPPORTED: StatusWord = StatusWord(0x6D00);
     /// The class is not supported.
     pub const CLA_NOT_SUPPORTED: StatusWord = StatusWord(0x6E00);
-    /// Something failed within the authenticator.
+    /// The authenticator failed.
     pub const UNKNOWN: StatusWord = StatusWord(0x6F00);
 
     /// The standard's name without its prefix, where the standard has one.

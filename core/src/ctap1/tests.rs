@@ -1,4 +1,4 @@
-//! U2F's messages, from python-fido2 tests/test_ctap1.py, in both length encodings, and what is wrong with others.
+//! Messages of U2F from python-fido2 tests/test_ctap1.py, in both length encodings, and malformed ones.
 
 use proptest::prelude::*;
 
@@ -136,7 +136,7 @@ fn another_class_instruction_or_length_of_data_is_refused() {
 #[test]
 fn a_request_that_ends_early_is_refused() {
     for bytes in [register_request(), authenticate_request()] {
-        // Without both bytes of the expected length it is whole again.
+        // Without both bytes of the expected length the APDU is complete again.
         let whole = bytes.len() - 2;
         for len in (0..bytes.len()).filter(|len| *len != whole) {
             assert_eq!(Request::decode(&bytes[..len]), Err(RequestError::Length), "{len}");
@@ -196,7 +196,7 @@ fn messages_with_any_bit_flipped_are_refused_or_read_as_others() {
     }
 }
 
-/// What can be read is written and read again.
+/// Whatever can be read is written and read again.
 fn survives(bytes: &[u8]) {
     if let Ok(request) = Request::decode(bytes) {
         assert_eq!(Request::decode(&written(|buffer| request.encode(buffer))), Ok(request));

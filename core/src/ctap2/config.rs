@@ -57,9 +57,9 @@ message! {
     #[derive(Clone, Copy, Debug, Default, PartialEq)]
     pub int struct SetMinPinLength<'a> {
         /// The shortest PIN from now on, in code points; absent keeps it.
-        0x01 => new_min_pin_length: optional u64,
+        0x01 "newMinPINLength" => new_min_pin_length: optional u64,
         /// Relying parties that may learn it; they replace the ones before.
-        0x02 => min_pin_length_rp_ids: optional List<'a, Text<'a>>,
+        0x02 "minPinLengthRPIDs" => min_pin_length_rp_ids: optional List<'a, Text<'a>>,
         /// Whether the PIN must be changed before it can be used again.
         0x03 => force_change_pin: optional bool,
         /// Whether to enforce the PIN complexity policy (2.2).

@@ -46,9 +46,9 @@ message! {
     #[derive(Clone, Copy, Debug, Default, PartialEq)]
     pub int struct Params<'a> {
         /// SHA-256 of the RP ID whose credentials are asked for.
-        0x01 => rp_id_hash: optional &'a [u8; 32],
+        0x01 "rpIDHash" => rp_id_hash: optional &'a [u8; 32],
         /// The credential to be deleted or changed.
-        0x02 => credential_id: optional CredentialDescriptor<'a>,
+        0x02 "credentialID" => credential_id: optional CredentialDescriptor<'a>,
         /// The user as it shall be; a name that is absent or empty is deleted.
         0x03 => user: optional UserEntity<'a>,
     }
@@ -78,13 +78,13 @@ message! {
         /// A relying party.
         0x03 => rp: optional RpEntity<'a>,
         /// SHA-256 of its RP ID.
-        0x04 => rp_id_hash: optional &'a [u8; 32],
+        0x04 "rpIDHash" => rp_id_hash: optional &'a [u8; 32],
         /// Relying parties there are; only in the first response.
-        0x05 => total_rps: optional u64,
+        0x05 "totalRPs" => total_rps: optional u64,
         /// The user of a credential.
         0x06 => user: optional UserEntity<'a>,
         /// The credential.
-        0x07 => credential_id: optional CredentialDescriptor<'a>,
+        0x07 "credentialID" => credential_id: optional CredentialDescriptor<'a>,
         /// Its public key.
         0x08 => public_key: optional CoseKey<'a>,
         /// Credentials there are; only in the first response.

@@ -24,8 +24,13 @@ impl<'a> Read<'a> for CredentialType<'a> {
 }
 
 impl Write for CredentialType<'_> {
+    #[inline]
     fn write(&self, w: &mut Writer<'_>) {
-        w.text(self.0);
+        if *self == PUBLIC_KEY {
+            w.known(b"\x6apublic-key");
+        } else {
+            w.text(self.0);
+        }
     }
 }
 
@@ -67,7 +72,20 @@ message! {
         b"type" => kind: required CredentialType<'a>,
         /// How to reach the authenticator; any number of any strings.
         b"transports" => transports: optional List<'a, Text<'a>>,
-    }
+    } usually usual_descriptor
+}
+
+/// The descriptor of a public-key credential without transports, in canonical form.
+#[inline]
+fn usual_descriptor<'a>(r: &mut Reader<'a>) -> Option<CredentialDescriptor<'a>> {
+    let mut ahead = *r;
+    ahead.enter().ok()?;
+    ahead.skip_known(b"\xa2\x62id").then_some(())?;
+    let id = ahead.bytes().ok()?;
+    ahead.skip_known(b"\x64type\x6apublic-key").then_some(())?;
+    ahead.leave();
+    *r = ahead;
+    Some(CredentialDescriptor::new(id))
 }
 
 impl<'a> CredentialDescriptor<'a> {
@@ -86,7 +104,14 @@ message! {
         b"alg" => algorithm: required Algorithm,
         /// [`PUBLIC_KEY`].
         b"type" => kind: required CredentialType<'a>,
-    }
+    } usually usual_parameters
+}
+
+/// Parameters for public-key credentials, in canonical form.
+#[inline]
+fn usual_parameters<'a>(r: &mut Reader<'a>) -> Option<CredentialParameters<'a>> {
+    let algorithm = r.known_map_of_negative(b"\xa2\x63alg", b"\x64type\x6apublic-key")?;
+    Some(CredentialParameters::new(Algorithm(algorithm)))
 }
 
 impl CredentialParameters<'_> {

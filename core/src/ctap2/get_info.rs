@@ -38,15 +38,15 @@ message! {
         /// The largest serialised large-blob array, in bytes (2.1).
         0x0B => max_serialized_large_blob_array: optional usize,
         /// Whether the PIN must be changed before use (2.1).
-        0x0C => force_pin_change: optional bool,
+        0x0C "forcePINChange" => force_pin_change: optional bool,
         /// The shortest PIN, in code points (2.1).
-        0x0D => min_pin_length: optional usize,
+        0x0D "minPINLength" => min_pin_length: optional usize,
         /// The firmware's version (2.1).
         0x0E => firmware_version: optional u64,
         /// The longest credBlob, in bytes (2.1).
         0x0F => max_cred_blob_length: optional usize,
         /// The most RP IDs of setMinPINLength (2.1).
-        0x10 => max_rp_ids_for_set_min_pin_length: optional usize,
+        0x10 "maxRPIDsForSetMinPINLength" => max_rp_ids_for_set_min_pin_length: optional usize,
         /// Built-in user verification attempts before the platform should fall back to the PIN (2.1).
         0x11 => preferred_platform_uv_attempts: optional u64,
         /// User verification methods, bits of the FIDO registry (2.1).
@@ -70,9 +70,9 @@ message! {
         /// Whether a PIN complexity policy is in force (2.2).
         0x1B => pin_complexity_policy: optional bool,
         /// Where the policy is described, UTF-8 in a byte string (2.2).
-        0x1C => pin_complexity_policy_url: optional &'a [u8],
+        0x1C "pinComplexityPolicyURL" => pin_complexity_policy_url: optional &'a [u8],
         /// The longest PIN, in code points (2.2).
-        0x1D => max_pin_length: optional usize,
+        0x1D "maxPINLength" => max_pin_length: optional usize,
         /// The state of the credential store, encrypted like the identifier (2.3).
         0x1E => enc_cred_store_state: optional &'a [u8],
         /// Subcommands of authenticatorConfig (2.3).

@@ -1,5 +1,6 @@
-//! credBlob (CTAP 2.3 §12): a few bytes that are stored with a credential. A registration takes them, at most
-//! maxCredBlobLength, and says whether they were stored; an assertion takes `true` and returns them.
+//! credBlob (CTAP 2.3 §12): a few bytes that are stored with a credential. The input of a registration is the bytes, at
+//! most maxCredBlobLength, and its output whether they were stored. The input of an assertion is `true`, and its output
+//! the bytes.
 
 /// The extension's identifier.
 pub const ID: &str = "credBlob";

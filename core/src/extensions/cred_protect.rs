@@ -1,12 +1,12 @@
-//! credProtect (CTAP 2.3 §12): when a credential may be found. A registration asks for a [`Level`] and is told the one in
-//! force, which may be stronger.
+//! credProtect (CTAP 2.3 §12): under which conditions a credential may be used. A registration requests a [`Level`];
+//! the output is the level in force, which may be stronger.
 
 use crate::cbor::{Error, Read, Reader, Write, Writer};
 
 /// The extension's identifier.
 pub const ID: &str = "credProtect";
 
-/// A credential's protection. Values this version does not name are kept as they came.
+/// A credential's protection. Values that this version does not name are kept unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Level(pub u64);
 
@@ -15,7 +15,7 @@ impl Level {
     pub const USER_VERIFICATION_OPTIONAL: Level = Level(1);
     /// userVerificationOptionalWithCredentialIDList: needs user verification or the credential's id.
     pub const USER_VERIFICATION_OPTIONAL_WITH_CREDENTIAL_ID_LIST: Level = Level(2);
-    /// userVerificationRequired: not to be seen without user verification.
+    /// userVerificationRequired: needs user verification.
     pub const USER_VERIFICATION_REQUIRED: Level = Level(3);
 }
 

@@ -9,14 +9,14 @@ use crate::{
 /// The extension's identifier.
 pub const ID: &str = "largeBlob";
 
-/// How much a registration depends on large blobs. Values this version does not name are kept as they came.
+/// Whether a registration requires large-blob support. Values that this version does not name are kept unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Support<'a>(pub &'a str);
 
 impl Support<'static> {
-    /// Fails without.
+    /// Without support, the registration fails.
     pub const REQUIRED: Support<'static> = Support("required");
-    /// Goes on without.
+    /// Without support, the registration succeeds.
     pub const PREFERRED: Support<'static> = Support("preferred");
 }
 
@@ -36,7 +36,7 @@ message! {
     /// The input of a registration.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub text struct MakeCredentialInput<'a> {
-        /// How much it depends on large blobs.
+        /// Whether support is required.
         b"support" => support: required Support<'a>,
     }
 }

@@ -1,5 +1,5 @@
-//! minPinLength (CTAP 2.3 §12): tells a relying party that the authenticator's owner listed how short a PIN may be, in code
-//! points. The input is `true`; others get no output.
+//! minPinLength (CTAP 2.3 §12): tells the minimum PIN length, in code points, to relying parties on the authenticator's
+//! minPinLengthRPIDs list. The input is `true`; relying parties that are not on the list get no output.
 
 /// The extension's identifier.
 pub const ID: &str = "minPinLength";

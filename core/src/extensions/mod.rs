@@ -1,10 +1,10 @@
-//! Extensions (CTAP 2.3 §12): one file per extension with its identifier, its inputs and its outputs, and here the maps
-//! that hold them.
+//! Extensions (CTAP 2.3 §12). Each extension has a file with its identifier, its inputs and its outputs; this file has
+//! the maps that hold them.
 //!
-//! The maps are views of the `extensions` members, which messages keep as they came: [`RawMap::decode`] reads them, and
-//! extensions that are not known here stay in the [`RawMap`]. All their members are optional, in canonical order.
+//! A message keeps its `extensions` member as a [`RawMap`], with unknown extensions; [`RawMap::decode`] reads the known
+//! ones into these maps. All members of the maps are optional, in canonical order.
 //!
-//! To add an extension: a file, and a row in each map that it has a part in.
+//! To add an extension, add a file, and a row in each map in which the extension appears.
 
 #[cfg(doc)]
 use crate::cbor::RawMap;
@@ -38,7 +38,7 @@ message! {
         b"largeBlobKey" => large_blob_key: optional bool,
         /// [`min_pin_length`].
         b"minPinLength" => min_pin_length: optional bool,
-        /// [`hmac_secret`], evaluated at once (2.2).
+        /// [`hmac_secret`], evaluated in the registration (2.2).
         b"hmac-secret-mc" => hmac_secret_mc: optional hmac_secret::Input<'a>,
         /// [`third_party_payment`] (2.2).
         b"thirdPartyPayment" => third_party_payment: optional bool,
@@ -76,7 +76,7 @@ message! {
         b"uvm" => uvm: optional bool,
         /// [`cred_blob`]: whether to return it.
         b"credBlob" => cred_blob: optional bool,
-        /// [`large_blob`]: to be read or written.
+        /// [`large_blob`]: whether to read or write the blob.
         b"largeBlob" => large_blob: optional large_blob::GetAssertionInput<'a>,
         /// [`hmac_secret`]: the salts, encrypted.
         b"hmac-secret" => hmac_secret: optional hmac_secret::Input<'a>,

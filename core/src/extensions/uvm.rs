@@ -5,10 +5,10 @@ use crate::cbor::{Error, ErrorKind, List, Read, Reader, Write, Writer};
 /// The extension's identifier.
 pub const ID: &str = "uvm";
 
-/// The methods that were used; the standard has at most three.
+/// The methods that were used; the standard allows at most three.
 pub type Output<'a> = List<'a, Method>;
 
-/// A method, in numbers of the FIDO registry of predefined values: `[userVerificationMethod, keyProtection,
+/// A method, with values from the FIDO registry of predefined values: `[userVerificationMethod, keyProtection,
 /// matcherProtection]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Method {
@@ -21,7 +21,8 @@ pub struct Method {
 }
 
 impl Read<'_> for Method {
-    /// Errors: [`ErrorKind::WrongLength`] for an array of other than three items, among others.
+    /// # Errors
+    /// [`ErrorKind::WrongLength`] for an array that does not have three items; an item that is not an unsigned integer.
     fn read(r: &mut Reader<'_>) -> Result<Self, Error> {
         if r.array()? != 3 {
             return Err(r.error(ErrorKind::WrongLength));

@@ -1,15 +1,18 @@
-//! A strict JSON reader (RFC 8259): pulls values from the front, borrows what it returns.
+//! A strict JSON reader (RFC 8259). It reads values from front to back and returns borrowed parts of the document.
 //!
-//! Escapes keep a string from being borrowed as it is meant, so strings come as [`JsonStr`], which compares and copies
-//! the text they stand for. Names of members are read in any order and unknown ones skipped; a reader of an object keeps
-//! each known member with [`Reader::once`], which refuses a second one.
+//! A string may contain escapes and then cannot be borrowed unescaped. So a string is a [`JsonStr`], which compares and
+//! copies the unescaped text. The members of an object come in any order, and unknown ones can be skipped. Keep the
+//! value of each known member with [`Reader::once`], which refuses a second one.
 //!
-//! Documents whose strings have to be decoded before they can be borrowed are turned into CBOR, in a buffer of the caller's,
-//! and read from there: [`to_cbor`] does so, and [`encode`] is the way back.
+//! If strings must be decoded before they can be borrowed, [`to_cbor`] converts the document into CBOR in the caller's
+//! buffer, and the CBOR is read. [`encode`] is the reverse.
 
 use core::{fmt, str::Chars};
 
-use crate::cbor::{Overflow, Writer};
+use crate::{
+    bytes,
+    cbor::{Overflow, Writer},
+};
 
 mod shape;
 mod write;
@@ -17,7 +20,7 @@ mod write;
 pub use shape::{Member, Shape, to_cbor};
 pub use write::{Object, WriteError, array, encode, from_cbor, string, with_cbor};
 
-/// Nesting allowed, in objects and arrays.
+/// How deeply objects and arrays may be nested.
 const MAX_DEPTH: u8 = 16;
 
 /// What was wrong with a document, and where.
@@ -27,7 +30,7 @@ pub struct Error {
     pub kind: ErrorKind,
     /// Where, in bytes from the start of the document.
     pub offset: usize,
-    /// The innermost member that has a name of the standard's, and in whose value it was wrong.
+    /// The innermost member known to the standard in whose value the error is.
     pub member: Option<&'static str>,
 }
 
@@ -50,38 +53,28 @@ pub enum ErrorKind {
     NotUtf8,
     /// The document ends inside a value.
     Truncated,
-    /// A character that cannot stand here, a control character in a string among them.
+    /// A character that is not allowed here, for example a control character in a string.
     Unexpected,
-    /// A number or a literal that RFC 8259 does not know.
+    /// A number or a literal that RFC 8259 does not allow.
     Malformed,
-    /// An escape that RFC 8259 does not know, or half of a surrogate pair.
+    /// An escape that RFC 8259 does not allow, or half of a surrogate pair.
     Escape,
     /// Objects and arrays are nested too deeply.
     TooDeep,
     /// Something follows the document.
     TrailingBytes,
-    /// A value has another type than the standard's.
+    /// A value has not the type that the standard requires.
     UnexpectedType,
     /// A known member appears twice.
     Duplicate,
     /// A required member is missing.
     Missing,
-    /// A number that is not a whole one, or too large for its member.
+    /// A number that is not an integer, or is too large for its member.
     OutOfRange,
     /// A string that is not base64url without padding.
     NotBase64Url,
     /// The buffer is too small for what the document says.
     Overflow(Overflow),
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} at byte {}", self.kind, self.offset)?;
-        match self.member {
-            None => Ok(()),
-            Some(member) => write!(f, ", member {member}"),
-        }
-    }
 }
 
 /// The types of value.
@@ -121,14 +114,17 @@ pub enum Type {
 pub struct Reader<'a> {
     rest: &'a str,
     end: usize,
-    /// Levels of nesting that are left.
+    /// How many more levels of nesting are allowed.
     depth: u8,
-    /// An object or an array was opened and nothing of it has been read.
+    /// Whether an object or an array was just opened, so that no comma is due.
     opened: bool,
 }
 
 impl<'a> Reader<'a> {
-    /// A reader at the front of `document`. Errors: [`ErrorKind::NotUtf8`].
+    /// A reader at the front of `document`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotUtf8`].
     pub fn new(document: &'a [u8]) -> Result<Self, Error> {
         match core::str::from_utf8(document) {
             Ok(rest) => Ok(Self { rest, end: rest.len(), depth: MAX_DEPTH, opened: false }),
@@ -147,7 +143,10 @@ impl<'a> Reader<'a> {
         Error { kind, offset: self.offset(), member: None }
     }
 
-    /// Checks that nothing but white space is left. Errors: [`ErrorKind::TrailingBytes`].
+    /// Checks that only white space is left.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TrailingBytes`].
     pub fn finish(&mut self) -> Result<(), Error> {
         match self.peek() {
             None => Ok(()),
@@ -155,7 +154,10 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The type of the next value, without reading it. Errors: [`ErrorKind::Truncated`], [`ErrorKind::Unexpected`].
+    /// The type of the next value. Does not read the value.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Truncated`], [`ErrorKind::Unexpected`].
     pub fn next_type(&mut self) -> Result<Type, Error> {
         match self.peek() {
             Some(b'{') => Ok(Type::Object),
@@ -233,15 +235,17 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    /// A whole number of 64 bits, however it is written: `60000`, `60000.0` and `6e4` are the same in JavaScript.
-    /// Errors: [`ErrorKind::OutOfRange`] for any other number.
+    /// An integer of 64 bits in any notation, because `60000`, `60000.0` and `6e4` are the same in JavaScript.
+    ///
+    /// # Errors
+    /// [`ErrorKind::OutOfRange`] for any other number.
     pub fn integer(&mut self) -> Result<i64, Error> {
         self.expect(Type::Number)?;
         let out_of_range = self.error(ErrorKind::OutOfRange);
         whole(self.skip()?).ok_or(out_of_range)
     }
 
-    /// Skips one value of any type, checks its form to the end, and returns it as it stands in the document.
+    /// Skips one value of any type, checks that it is well-formed, and returns its text in the document.
     pub fn skip(&mut self) -> Result<&'a str, Error> {
         let kind = self.next_type()?;
         let start = self.rest;
@@ -266,7 +270,10 @@ impl<'a> Reader<'a> {
         Ok(self.since(start))
     }
 
-    /// Keeps the value of a known member. Errors: [`ErrorKind::Duplicate`] when it was kept before.
+    /// Keeps the value of a known member.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Duplicate`] if `slot` already has a value.
     pub fn once<T>(&self, slot: &mut Option<T>, value: T) -> Result<(), Error> {
         match slot.replace(value) {
             None => Ok(()),
@@ -282,7 +289,8 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Whether something follows in the object or array that ends with `close`: passes the comma before it or the end.
+    /// Whether another member or item follows in the object or array that ends with `close`. Skips the comma before it,
+    /// or `close`.
     fn next_in(&mut self, close: u8) -> Result<bool, Error> {
         let first = core::mem::take(&mut self.opened);
         match self.peek() {
@@ -337,7 +345,7 @@ impl<'a> Reader<'a> {
         self.error(if self.rest.is_empty() { ErrorKind::Truncated } else { ErrorKind::Unexpected })
     }
 
-    /// The next byte that is not white space, without reading it.
+    /// The next byte that is not white space. Does not read it.
     fn peek(&mut self) -> Option<u8> {
         self.run(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
         self.rest.as_bytes().first().copied()
@@ -349,22 +357,29 @@ impl<'a> Reader<'a> {
         taken
     }
 
-    /// Passes bytes as long as they are wanted. Whole characters only: all callers want all bytes above 0x7F or none.
+    /// Skips bytes while `wanted` holds. Every caller's `wanted` holds for all bytes above 0x7F or for none, so only
+    /// whole characters are skipped.
     fn run(&mut self, wanted: impl Fn(u8) -> bool) {
         let bytes = self.rest.as_bytes();
         self.advance(bytes.iter().position(|&byte| !wanted(byte)).unwrap_or(bytes.len()));
     }
 
     fn advance(&mut self, length: usize) {
-        self.rest = self.rest.get(length..).unwrap_or_default();
+        self.rest = split(self.rest, length).1;
     }
 
     fn since(&self, start: &'a str) -> &'a str {
-        start.get(..start.len().saturating_sub(self.rest.len())).unwrap_or_default()
+        split(start, start.len().saturating_sub(self.rest.len())).0
     }
 }
 
-/// The value of a well-formed number, if it is whole and fits.
+/// The text before `at` and the text from `at` on. `at` must be at a character boundary.
+fn split(text: &str, at: usize) -> (&str, &str) {
+    debug_assert!(text.is_char_boundary(at));
+    text.split_at_checked(at).unwrap_or_default()
+}
+
+/// The value of a well-formed number, if it is an integer and fits.
 fn whole(number: &str) -> Option<i64> {
     let (negative, digits) = number.strip_prefix('-').map_or((false, number), |digits| (true, digits));
     let (mantissa, exponent) = digits.split_once(['e', 'E']).unwrap_or((digits, "0"));
@@ -383,36 +398,39 @@ fn whole(number: &str) -> Option<i64> {
     Some(value)
 }
 
-/// A string as it stands in a document, without its quotes. Compares as the text it stands for.
+/// A string in a document, without its quotes. Comparison is on the unescaped text.
 #[derive(Clone, Copy)]
 pub struct JsonStr<'a> {
     escaped: &'a str,
 }
 
 impl<'a> JsonStr<'a> {
-    /// The string as it stands in the document, escapes and all.
+    /// The string as it is written in the document, with its escapes.
     pub const fn escaped(&self) -> &'a str {
         self.escaped
     }
 
-    /// The text, when it has no escapes.
+    /// The text, if it has no escapes.
     pub fn as_str(&self) -> Option<&'a str> {
         (!self.escaped.contains('\\')).then_some(self.escaped)
     }
 
-    /// The characters of the text.
+    /// The characters of the unescaped text.
     pub fn chars(&self) -> Unescaped<'a> {
         Unescaped { chars: self.escaped.chars() }
     }
 
-    /// Copies the text to the front of `buffer`. Errors: [`Overflow`] with the size it takes.
+    /// Copies the unescaped text to the front of `buffer`.
+    ///
+    /// # Errors
+    /// [`Overflow`] with the size that the text needs.
     pub fn copy_to<'b>(&self, buffer: &'b mut [u8]) -> Result<&'b str, Overflow> {
         let mut w = Writer::new(buffer);
         for char in self.chars() {
             w.raw(char.encode_utf8(&mut [0; 4]).as_bytes());
         }
         let length = w.finish()?;
-        Ok(core::str::from_utf8(buffer.get(..length).unwrap_or_default()).unwrap_or_default())
+        Ok(bytes::text(bytes::front(buffer, length)))
     }
 }
 
@@ -455,7 +473,7 @@ impl Iterator for Unescaped<'_> {
     }
 }
 
-/// The next character, an escape read as what it stands for. `None` at the end and for an escape that is wrong.
+/// The next character, unescaped. `None` at the end and for an invalid escape.
 fn unescape(chars: &mut Chars<'_>) -> Option<char> {
     match chars.next()? {
         '\\' => match chars.next()? {
@@ -472,7 +490,7 @@ fn unescape(chars: &mut Chars<'_>) -> Option<char> {
     }
 }
 
-/// What follows `\u`: four hexadecimal digits, or two such escapes for a character outside the basic plane.
+/// The character after `\u`: four hexadecimal digits, or two such escapes for a character outside the basic plane.
 fn unescape_unit(chars: &mut Chars<'_>) -> Option<char> {
     let first = hex4(chars)?;
     if (0xD800..0xDC00).contains(&first) && (chars.next()?, chars.next()?) == ('\\', 'u') {

@@ -1,8 +1,9 @@
-//! From JSON to CBOR: what a document may say, and what becomes of it.
+//! From JSON to CBOR: which members a document may have, and how they are written as CBOR.
 //!
-//! A [`Shape`] names the members a standard knows. They are written as CBOR under their own names, in the document's order,
-//! with byte strings in place of base64url; what the shape does not name, and `null`, is left out. The result is for the
-//! tolerant reader: heads whose count is known only at the end of an array are longer than they need be.
+//! A [`Shape`] names the members that a standard defines. They are written as CBOR under their own names, in the
+//! document's order, with byte strings in place of base64url. Members that the shape does not name, and `null`, are
+//! left out. The result is for the tolerant reader: the count of an array is known only at its end, so the head of an
+//! array is longer than necessary.
 
 use super::{Error, ErrorKind, JsonStr, Reader, Type};
 use crate::{
@@ -11,15 +12,15 @@ use crate::{
     webauthn::base64url,
 };
 
-/// What a value has to be. The types are those of Web IDL, as WebAuthn names them.
+/// The type of a value. The names are those of Web IDL in WebAuthn.
 #[derive(Clone, Copy, Debug)]
 pub enum Shape {
     /// `boolean`.
     Bool,
-    /// `COSEAlgorithmIdentifier`: a number. One that is not whole or does not fit in 32 bits is no algorithm's; it is read as
-    /// [`Algorithm::RESERVED`], so that the algorithms beside it count.
+    /// `COSEAlgorithmIdentifier`: a number. A number that is not an integer of 32 bits identifies no algorithm; it is
+    /// read as [`Algorithm::RESERVED`], so that the other algorithms in the list stay usable.
     Algorithm,
-    /// `unsigned long`: a whole number of 32 bits that is not negative.
+    /// `unsigned long`: a non-negative integer of 32 bits.
     UnsignedLong,
     /// `DOMString`.
     Text,
@@ -29,8 +30,8 @@ pub enum Shape {
     Array(&'static Shape),
     /// A dictionary: these members, at most 23 of them.
     Object(&'static [Member]),
-    /// A record whose names are bytes in base64url, each at most once. In CBOR an array of maps, `id` the name's bytes and
-    /// `eval` the value, after the one record that WebAuthn has.
+    /// A record whose names are bytes in base64url, each at most once. In CBOR it is an array of maps: `id` is the
+    /// name's bytes, `eval` the value. The member names come from the only record in WebAuthn, `evalByCredential`.
     Record(&'static Shape),
 }
 
@@ -42,7 +43,7 @@ pub struct Member {
     pub(super) shape: Shape,
 }
 
-/// The members of a record's entries.
+/// The members of a record's entry in CBOR.
 pub(super) const ENTRY: [&str; 2] = ["id", "eval"];
 
 impl Member {
@@ -59,16 +60,16 @@ impl Member {
 
 /// The initial byte of an array whose count takes four bytes (RFC 8949 §3).
 const LONG_ARRAY: u8 = 0x9A;
-/// The initial byte of a map of no entries; one of up to 23 has a greater one.
+/// The initial byte of an empty map. The number of entries, up to 23, is added to it.
 const MAP: u8 = 0xA0;
 
-/// Writes what `document` says as CBOR into `buffer` and returns the length. A document in a shape without records is gone
-/// through once.
+/// Writes the members of `document` as CBOR into `buffer` and returns the length. A document in a shape without records
+/// is read once.
 ///
 /// # Errors
-/// [`Error`] names the member and the place: the document is not JSON or has not the shape, a required member is missing,
-/// a known one or a record's name is there twice, a string is not base64url, [`ErrorKind::Overflow`] when the buffer is
-/// too small.
+/// [`Error`] names the member and the place: the document is not JSON or has not the shape, a required member is
+/// missing, a known member or a record's name appears twice, a string is not base64url, or the buffer is too small
+/// ([`ErrorKind::Overflow`]).
 pub fn to_cbor(document: &[u8], shape: &'static Shape, buffer: &mut [u8]) -> Result<usize, Error> {
     let mut r = Reader::new(document)?;
     let mut w = Writer::new(buffer);
@@ -162,13 +163,13 @@ fn object(r: &mut Reader<'_>, w: &mut Writer<'_>, members: &'static [Member]) ->
     Ok(())
 }
 
-/// Writes the head of an array with room for its count, and says where that goes.
+/// Writes the head of an array with room for its count. Returns the offset of the count.
 fn long_array(w: &mut Writer<'_>) -> usize {
     w.raw(&[LONG_ARRAY, 0, 0, 0, 0]);
     w.len().saturating_sub(4)
 }
 
-/// Writes the bytes that `text` stands for. `None` when it is not base64url.
+/// Decodes `text` and writes the bytes. `None` when it is not base64url.
 fn bytes(w: &mut Writer<'_>, text: JsonStr<'_>) -> Option<()> {
     let length = base64url::decoded_len(text.chars().count());
     w.bytes_head(length);

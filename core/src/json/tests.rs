@@ -14,7 +14,7 @@ fn kind(document: &str) -> ErrorKind {
     skip_all(document.as_bytes()).unwrap_err().kind
 }
 
-/// Builds what the reader reads, so that it can be compared whole.
+/// Builds a value from what the reader returns, to compare it with the oracle's.
 fn build(r: &mut Reader<'_>) -> Result<Value, Error> {
     Ok(match r.next_type()? {
         Type::Object => {
@@ -35,7 +35,7 @@ fn build(r: &mut Reader<'_>) -> Result<Value, Error> {
         }
         Type::String => Value::String(r.string()?.chars().collect()),
         Type::Bool => Value::Bool(r.bool()?),
-        // The oracle refuses numbers that no f64 holds.
+        // The oracle refuses numbers that do not fit an f64.
         Type::Number | Type::Null => serde_json::from_str(r.skip()?).map_err(|_| r.error(ErrorKind::Malformed))?,
     })
 }
@@ -186,7 +186,7 @@ fn whole_numbers_are_integers_however_they_are_written() {
 #[test]
 fn the_innermost_member_of_an_error_stays() {
     let error = Reader::new(b"").unwrap().error(ErrorKind::Missing).within("first").within("prf");
-    assert_eq!(error.to_string(), "Missing at byte 0, member first");
+    assert_eq!(error.to_string(), "a required member is missing, at byte 0, in member first");
 }
 
 #[test]

@@ -1,6 +1,4 @@
-//! Writing JSON: strings as WebAuthn serialises them, objects member by member, and what CBOR says.
-
-use core::fmt;
+//! Writing JSON: strings as WebAuthn serialises them, objects member by member, and CBOR items.
 
 use super::shape::{ENTRY, Shape};
 use crate::{
@@ -14,17 +12,8 @@ use crate::{
 pub enum WriteError {
     /// The buffer is too small.
     Overflow(Overflow),
-    /// CBOR that JSON has no like of, or that is malformed.
+    /// The CBOR is malformed or has no JSON equivalent.
     Cbor(cbor::Error),
-}
-
-impl fmt::Display for WriteError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Overflow(overflow) => overflow.fmt(f),
-            Self::Cbor(error) => error.fmt(f),
-        }
-    }
 }
 
 impl From<Overflow> for WriteError {
@@ -39,11 +28,11 @@ impl From<cbor::Error> for WriteError {
     }
 }
 
-/// Writes a message as JSON to the front of `buffer`, which also holds its CBOR meanwhile, and returns the length. `shape`
-/// tells records from arrays.
+/// Writes a message as JSON to the front of `buffer` and returns the length. `buffer` must also have room for the
+/// message's CBOR. `shape` distinguishes records from arrays.
 ///
 /// # Errors
-/// [`WriteError::Overflow`] with a size that it takes at least; [`WriteError::Cbor`] as in [`from_cbor`].
+/// [`WriteError::Overflow`] with the minimum size of the buffer; [`WriteError::Cbor`] as in [`from_cbor`].
 pub fn encode<T: Write + ?Sized>(value: &T, shape: Option<&Shape>, buffer: &mut [u8]) -> Result<usize, WriteError> {
     with_cbor(value, buffer, |cbor, json| {
         let mut w = Writer::new(json);
@@ -52,8 +41,10 @@ pub fn encode<T: Write + ?Sized>(value: &T, shape: Option<&Shape>, buffer: &mut 
     })
 }
 
-/// Has `write` write to the front of `buffer`, while `value` lies at its end as CBOR. Errors:
-/// [`WriteError::Overflow`] with a size that it takes at least, and those of `write`.
+/// Encodes `value` as CBOR at the end of `buffer` and calls `write` to write to its front.
+///
+/// # Errors
+/// [`WriteError::Overflow`] with the minimum size of the buffer; the errors of `write`.
 pub fn with_cbor<T: Write + ?Sized>(
     value: &T,
     buffer: &mut [u8],
@@ -62,7 +53,7 @@ pub fn with_cbor<T: Write + ?Sized>(
     let len = cbor::encode(value, buffer)?;
     let front = buffer.len().saturating_sub(len);
     bytes::shift(buffer, 0..len, front);
-    let (front, back) = buffer.split_at_mut_checked(front).unwrap_or_default();
+    let (front, back) = bytes::split_mut(buffer, front);
     write(back, front).map_err(|error| match error {
         WriteError::Overflow(Overflow { needed }) => Overflow { needed: needed.saturating_add(len) }.into(),
         error => error,
@@ -111,27 +102,27 @@ impl<'w, 'b> Object<'w, 'b> {
         Self { w, empty: true }
     }
 
-    /// Writes the name of a member; its value is to follow.
+    /// Writes the name of a member. The caller must write its value next.
     pub fn member(&mut self, name: &str) -> &mut Writer<'b> {
         self.named(name.chars())
     }
 
-    /// A member that is a string.
+    /// Writes a member that is a string.
     pub fn text(&mut self, name: &str, text: &str) {
         string(self.member(name), text.chars());
     }
 
-    /// A member that is a whole number.
+    /// Writes a member that is an integer.
     pub fn integer(&mut self, name: &str, value: i64) {
         signed(self.member(name), value < 0, value.unsigned_abs());
     }
 
-    /// A member that is bytes in base64url.
+    /// Writes a member that is bytes in base64url.
     pub fn bytes(&mut self, name: &str, bytes: &[u8]) {
         string(self.member(name), base64url::chars(bytes));
     }
 
-    /// A member that is the bytes, in base64url, which `write` writes.
+    /// Writes a member that is, in base64url, the bytes that `write` writes.
     pub fn encoded(&mut self, name: &str, write: impl FnOnce(&mut Writer<'_>)) {
         let w = self.member(name);
         w.byte(b'"');
@@ -143,7 +134,10 @@ impl<'w, 'b> Object<'w, 'b> {
         w.byte(b'"');
     }
 
-    /// A member that says what an item of CBOR says. Errors: as in [`from_cbor`].
+    /// Writes a member whose value is a CBOR item as JSON.
+    ///
+    /// # Errors
+    /// As in [`from_cbor`].
     pub fn cbor(&mut self, name: &str, item: &[u8]) -> Result<(), cbor::Error> {
         from_cbor(&mut Reader::tolerant(item), self.member(name), None)
     }
@@ -161,10 +155,10 @@ impl<'w, 'b> Object<'w, 'b> {
     }
 }
 
-/// Writes a CBOR item as JSON: byte strings in base64url, and what is a record in `shape` as an object.
+/// Writes a CBOR item as JSON: byte strings in base64url, and records in `shape` as objects.
 ///
 /// # Errors
-/// What is wrong with the item, and [`ErrorKind::Forbidden`] for what JSON has no like of: tags, floats, and keys that are
+/// The item is malformed; [`ErrorKind::Forbidden`] for items without a JSON equivalent: tags, floats, and keys that are
 /// not text.
 pub fn from_cbor(r: &mut Reader<'_>, w: &mut Writer<'_>, shape: Option<&Shape>) -> Result<(), cbor::Error> {
     let mut empty = true;

@@ -1,5 +1,5 @@
 //! DEFLATE compression in one block with the standard's fixed code, or stored when that is shorter (RFC 1951 §3.2.4,
-//! §3.2.6). Needs no memory: it searches the data itself for what repeats.
+//! §3.2.6). Needs no memory, because it searches the data itself for repetitions.
 
 use super::{
     Error,
@@ -7,25 +7,27 @@ use super::{
 };
 use crate::bytes;
 
-/// How far back repetitions are looked for, in bytes: the search is a plain one, and blobs are small.
+/// How far back the search for repetitions goes, in bytes. The search is linear and blobs are small.
 const WINDOW: usize = 2048;
 /// The shortest and the longest repetition, in bytes.
 const MATCH: core::ops::RangeInclusive<usize> = 3..=258;
 /// The longest stored block, in bytes.
 const STORED: usize = 0xFFFF;
 
-/// The most bytes that `len` bytes can become: stored blocks have five bytes in front, and there is at least one.
+/// The maximum compressed length of `len` bytes: each stored block adds five bytes, and there is at least one block.
 pub const fn bound(len: usize) -> usize {
     let blocks = if len == 0 { 1 } else { len.div_ceil(STORED) };
     len.saturating_add(blocks.saturating_mul(5))
 }
 
-/// Compresses `data` into `out` and returns the length. Errors: [`Error::WorkTooSmall`] unless `out` has [`bound`]
-/// bytes.
+/// Compresses `data` into `out` and returns the length.
+///
+/// # Errors
+/// [`Error::WorkTooSmall`] unless `out` has [`bound`] bytes.
 pub fn deflate(data: &[u8], out: &mut [u8]) -> Result<usize, Error> {
     let needed = bound(data.len());
     let out = out.get_mut(..needed).ok_or(Error::WorkTooSmall { needed })?;
-    // Where the fixed code needs more than stored blocks do, it runs out of room.
+    // `fixed` fails when the fixed code needs more bytes than stored blocks.
     Ok(fixed(data, out).unwrap_or_else(|| store(data, out)))
 }
 
@@ -34,11 +36,8 @@ fn store(data: &[u8], out: &mut [u8]) -> usize {
     loop {
         let (block, next) = rest.split_at_checked(STORED).unwrap_or((rest, &[]));
         let [low, high] = (block.len() as u16).to_le_bytes();
-        let out = out.get_mut(at..).unwrap_or_default();
-        let (head, body) = out.split_at_mut_checked(5).unwrap_or_default();
-        bytes::copy(head, &[next.is_empty().into(), low, high, !low, !high]);
-        bytes::copy(body, block);
-        at = at.saturating_add(5).saturating_add(block.len());
+        let head = [next.is_empty().into(), low, high, !low, !high];
+        at = at.saturating_add(bytes::join(bytes::rest_mut(out, at), &[&head, block]));
         if next.is_empty() {
             return at;
         }
@@ -46,10 +45,10 @@ fn store(data: &[u8], out: &mut [u8]) -> usize {
     }
 }
 
-/// The length, `None` when `out` is too small.
+/// Compresses with the fixed code and returns the length. `None` when `out` is too small.
 fn fixed(data: &[u8], out: &mut [u8]) -> Option<usize> {
     let mut bits = Bits { out, len: 0, held: 0, count: 0 };
-    bits.put(0b011, 3)?; // the last block; with the fixed code
+    bits.put(0b011, 3)?; // the last block, with the fixed code
     let mut at = 0_usize;
     while let Some(literal) = data.get(at) {
         match repetition(data, at) {
@@ -72,13 +71,14 @@ fn fixed(data: &[u8], out: &mut [u8]) -> Option<usize> {
     bits.finish()
 }
 
-/// The longest repetition of something before `at`, the nearest of several: its distance and its length.
+/// The distance and length of the longest earlier occurrence of the bytes at `at`; the nearest if several are equally
+/// long.
 fn repetition(data: &[u8], at: usize) -> Option<(usize, usize)> {
     let ahead = data.get(at..)?;
     let mut best = (0, MATCH.start().wrapping_sub(1));
     for distance in 1..=at.min(WINDOW) {
         let behind = data.get(at.wrapping_sub(distance)..)?;
-        // Nearly every candidate fails at the byte that would make it better.
+        // Most candidates fail at the byte that would make them longer than the best, so that byte is compared first.
         if behind.get(best.1) != ahead.get(best.1) {
             continue;
         }
@@ -93,14 +93,14 @@ fn repetition(data: &[u8], at: usize) -> Option<(usize, usize)> {
     MATCH.contains(&best.1).then_some(best)
 }
 
-/// Symbol, extra bits and their number for a length or a distance.
+/// The symbol, the extra bits and their number for a length or a distance.
 fn encode(table: &[(u16, u8)], value: usize) -> (usize, u16, u32) {
-    let at = table.iter().rposition(|(base, _)| usize::from(*base) <= value).unwrap_or(0);
-    let (base, bits) = table.get(at).copied().unwrap_or_default();
-    (at, value.wrapping_sub(base.into()) as u16, bits.into())
+    let entry = table.iter().enumerate().rfind(|(_, (base, _))| usize::from(*base) <= value);
+    debug_assert!(entry.is_some(), "every table begins with the least value");
+    entry.map_or((0, 0, 0), |(at, (base, bits))| (at, value.wrapping_sub((*base).into()) as u16, u32::from(*bits)))
 }
 
-/// The lowest `count` bits of `code` in the other order: codes go out from their most significant bit on.
+/// The lowest `count` bits of `code` in reverse order, because codes are written from their most significant bit.
 const fn reverse(code: u16, count: u32) -> u16 {
     code.reverse_bits().wrapping_shr(16_u32.wrapping_sub(count))
 }

@@ -1,4 +1,5 @@
-//! DEFLATE decompression into one slice, which is its own window (RFC 1951). About 1 kB of stack, no other memory.
+//! DEFLATE decompression into one slice, which also serves as the window (RFC 1951). Needs about 1 kB of stack and no
+//! other memory.
 
 use super::Error;
 
@@ -79,7 +80,10 @@ pub(super) const OFFSETS: [(u16, u8); DISTANCES] = [
     (24577, 13),
 ];
 
-/// Decompresses `compressed` into `out`, which it has to fill exactly. Errors: [`Error::Compression`].
+/// Decompresses `compressed` into `out`. The decompressed length must be exactly the length of `out`.
+///
+/// # Errors
+/// [`Error::Compression`]: the data is malformed, or its decompressed length is not the length of `out`.
 pub fn inflate(compressed: &[u8], out: &mut [u8]) -> Result<(), Error> {
     let mut bits = Bits { bytes: compressed, held: 0, count: 0 };
     let mut out = Out { bytes: out, len: 0 };
@@ -117,7 +121,7 @@ pub(super) const fn fixed_length(symbol: usize) -> u8 {
     }
 }
 
-/// The compressed bits, from the least significant of the first byte on.
+/// The compressed bits, from the least significant bit of the first byte.
 struct Bits<'a> {
     bytes: &'a [u8],
     held: u32,
@@ -139,7 +143,7 @@ impl Bits<'_> {
         Ok(taken as u16)
     }
 
-    /// Goes on at the next whole byte; fewer than eight bits are ever held between two symbols.
+    /// Skips to the next whole byte. Between two symbols fewer than eight bits are held.
     fn align(&mut self) {
         (self.held, self.count) = (0, 0);
     }
@@ -157,7 +161,7 @@ impl Out<'_> {
         Ok(())
     }
 
-    /// Repeats what lies `distance` bytes back.
+    /// Repeats `length` bytes from `distance` bytes back.
     fn copy(&mut self, distance: usize, length: usize) -> Result<(), Error> {
         let from = self.len.checked_sub(distance).ok_or(Error::Compression)?;
         for at in from..from.wrapping_add(length) {
@@ -202,7 +206,7 @@ impl<const N: usize> Codes<N> {
         codes
     }
 
-    /// Codes that are left over: `None` when there are more than fit.
+    /// How many codes are unused. `None` when there are more codes than fit.
     fn unused(&self) -> Option<u32> {
         let mut left = 1_u32;
         for count in self.counts.iter().skip(1) {
@@ -211,8 +215,8 @@ impl<const N: usize> Codes<N> {
         Some(left)
     }
 
-    /// Whether every sequence of bits means something. Only a code of a single symbol may be incomplete, and then that has
-    /// one bit (RFC 1951 §3.2.7); and there may be no symbols at all, as long as none is asked for.
+    /// Whether the code is complete, that is, every sequence of bits has a meaning. Two incomplete codes are allowed: a
+    /// single symbol with a code of one bit (RFC 1951 §3.2.7), and no symbols, if none is read.
     fn is_usable(&self) -> bool {
         let one_bit = || self.counts.iter().skip(2).all(|count| *count == 0);
         self.unused().is_some_and(|unused| unused == 0 || one_bit())
@@ -235,7 +239,7 @@ impl<const N: usize> Codes<N> {
     }
 }
 
-/// The codes of a block that brings its own (RFC 1951 §3.2.7).
+/// The codes of a block with dynamic Huffman codes (RFC 1951 §3.2.7).
 fn dynamic(bits: &mut Bits<'_>) -> Result<(Codes<LITERALS>, Codes<DISTANCES>), Error> {
     let literals = usize::from(bits.take(5)?).wrapping_add(257);
     let distances = usize::from(bits.take(5)?).wrapping_add(1);

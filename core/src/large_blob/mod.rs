@@ -1,4 +1,4 @@
-//! The large-blob array in the caller's memory: what is in it, and how it changes (CTAP 2.3 §6.10).
+//! The large-blob array in the caller's memory: how to read, replace and remove blobs in it (CTAP 2.3 §6.10).
 //!
 //! ```text
 //! element        {1: ciphertext ‖ tag, 2: nonce, 3: origSize}      AES-256-GCM with the credential's largeBlobKey,
@@ -6,10 +6,11 @@
 //! Array          | room | head | element | element | … | hash | free |
 //! ```
 //!
-//! The array of an authenticator holds the blobs of many credentials and of many platforms. Whatever cannot be decrypted,
-//! or is not even an element, is somebody else's and stays as it is, byte for byte. [`Array`] finds, replaces and removes
-//! the one blob of a key; reading and writing the whole is what
-//! [`ReadLargeBlobs`](crate::client::manage::ReadLargeBlobs) and [`WriteLargeBlobs`](crate::client::manage::WriteLargeBlobs) do.
+//! The array of an authenticator holds the blobs of many credentials and of many platforms. An item that cannot be
+//! decrypted, or does not have the form of an element, may belong to another platform, so it stays unchanged, byte for
+//! byte. [`Array`] finds, replaces and removes the one blob of a key. The whole array is read and written by
+//! [`ReadLargeBlobs`](crate::client::manage::ReadLargeBlobs) and
+//! [`WriteLargeBlobs`](crate::client::manage::WriteLargeBlobs).
 
 use core::fmt;
 
@@ -35,14 +36,16 @@ pub type Key = [u8; 32];
 pub(crate) const TAG: usize = 16;
 /// Room for the head of the CBOR array in front of the elements, in bytes.
 const HEAD: usize = 5;
-/// What a serialized array needs beside its elements, in bytes, at most.
+/// How many bytes a serialized array needs in addition to its elements, at most.
 pub const OVERHEAD: usize = HEAD + HASH_LENGTH;
 
-/// Why something could not be done with an array or a blob.
+/// Why an operation on an array or a blob failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Error {
-    /// The hash is right but the array is not one. Nothing of it can be kept: [`Array::empty`] begins anew.
+    /// The hash is right but the bytes are not an array. Nothing in them can be kept: start again with
+    /// [`Array::empty`].
     Malformed(cbor::Error),
     /// The blob decrypts, but does not decompress to its origSize.
     Compression,
@@ -66,23 +69,9 @@ impl From<crypto::Error> for Error {
     }
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Malformed(error) => write!(f, "malformed large-blob array: {error}"),
-            Self::Compression => f.write_str("the blob does not decompress"),
-            Self::ArrayTooLong { needed } => write!(f, "the array takes {needed} bytes"),
-            Self::WorkTooSmall { needed } => write!(f, "{needed} bytes of working memory are needed"),
-            Self::Crypto(error) => write!(f, "{error:?}"),
-        }
-    }
-}
-
-impl core::error::Error for Error {}
-
 /// A large-blob array in the caller's memory.
 pub struct Array<'b> {
-    /// The elements begin behind [`HEAD`] bytes.
+    /// The elements begin after [`HEAD`] bytes.
     bytes: &'b mut [u8],
     /// The end of the elements.
     end: usize,
@@ -97,25 +86,31 @@ impl fmt::Debug for Array<'_> {
 }
 
 impl<'b> Array<'b> {
-    /// An array without elements. Errors: [`Error::ArrayTooLong`] unless `memory` has [`OVERHEAD`] bytes.
+    /// An array without elements.
+    ///
+    /// # Errors
+    /// [`Error::ArrayTooLong`] unless `memory` has [`OVERHEAD`] bytes.
     pub fn empty(memory: &'b mut [u8]) -> Result<Self, Error> {
         let array = Self { bytes: memory, end: HEAD, count: 0, intact: true };
         array.fits(0, 0)?;
         Ok(array)
     }
 
-    /// Takes the serialized array in the first `len` bytes of `memory`, which has [`OVERHEAD`] more. One with a wrong hash
-    /// was not written to its end, and counts as empty ([`Array::is_intact`]).
-    /// Errors: [`Error::Malformed`], [`Error::ArrayTooLong`].
+    /// Opens the serialized array in the first `len` bytes of `memory`, which has [`OVERHEAD`] bytes more. An array
+    /// with a wrong hash was not written completely and counts as empty ([`Array::is_intact`]).
+    ///
+    /// # Errors
+    /// [`Error::Malformed`], [`Error::ArrayTooLong`].
     pub fn open<C: Hash>(crypto: &C, memory: &'b mut [u8], len: usize) -> Result<Self, Error> {
         let intact = memory.get(..len).is_some_and(|serialized| is_whole(crypto, serialized));
         Self::of(memory, len, intact)
     }
 
-    /// The same when it is known whether the hash is right.
+    /// [`Array::open`] when it is known whether the hash is right.
     pub(crate) fn of(memory: &'b mut [u8], len: usize, intact: bool) -> Result<Self, Error> {
         if len > memory.len() {
-            return Err(Error::ArrayTooLong { needed: len.saturating_add(OVERHEAD) }); // it is there, and not empty
+            // The array is longer than the memory, so it must not count as empty.
+            return Err(Error::ArrayTooLong { needed: len.saturating_add(OVERHEAD) });
         }
         let serialized = memory.get(..len).and_then(split_hash).filter(|_| intact);
         let Some((array, _)) = serialized else {
@@ -137,7 +132,7 @@ impl<'b> Array<'b> {
         self.intact
     }
 
-    /// How many elements there are, those of others included.
+    /// How many elements there are, including those of other keys.
     pub const fn len(&self) -> usize {
         self.count
     }
@@ -157,15 +152,10 @@ impl<'b> Array<'b> {
     pub fn serialize<C: Hash>(&mut self, crypto: &C) -> &[u8] {
         let (length, head) = head(self.count);
         let start = HEAD.saturating_sub(length);
-        if let Some(place) = self.bytes.get_mut(start..HEAD) {
-            bytes::copy(place, &head);
-        }
-        let hash = left_hash(crypto, self.bytes.get(start..self.end).unwrap_or_default());
-        let end = self.end.saturating_add(HASH_LENGTH);
-        if let Some(place) = self.bytes.get_mut(self.end..end) {
-            bytes::copy(place, &hash);
-        }
-        self.bytes.get(start..end).unwrap_or_default()
+        bytes::put(bytes::rest_mut(self.bytes, start), bytes::front(&head, length));
+        let hash = left_hash(crypto, bytes::part(self.bytes, start..self.end));
+        let len = bytes::put(bytes::rest_mut(self.bytes, self.end), &hash);
+        bytes::part(self.bytes, start..self.end.saturating_add(len))
     }
 
     /// Where the serialized array lies in the memory, once it is [serialized](Array::serialize).
@@ -173,22 +163,27 @@ impl<'b> Array<'b> {
         HEAD.saturating_sub(head(self.count).0)..self.end.saturating_add(HASH_LENGTH)
     }
 
-    /// The elements as they are.
+    /// The elements, unchanged.
     pub fn elements(&self) -> impl Iterator<Item = &[u8]> {
         let mut reader = self.reader(HEAD);
-        // They were read before.
+        // The elements were read when the array was opened, so this does not fail.
         (0..self.count).map_while(move |_| reader.skip().ok())
     }
 
-    /// The blob of `key`, in `work`: `None` when there is none. `work` has room for the blob and, in front of it, for its
-    /// ciphertext. Errors: [`Error::WorkTooSmall`], [`Error::Compression`], [`Error::Crypto`].
+    /// The blob of `key`, decompressed into `work`. `None` when there is none. `work` must have room for the ciphertext
+    /// and the blob after it.
+    ///
+    /// # Errors
+    /// [`Error::WorkTooSmall`], [`Error::Compression`], [`Error::Crypto`].
     pub fn get<'w, C: Cipher>(&self, crypto: &C, key: &Key, work: &'w mut [u8]) -> Result<Option<&'w [u8]>, Error> {
         open(crypto, key, self.elements(), work)
     }
 
-    /// Stores `blob` under `key`, in place of the one that is there. `work` has room for [`bound`] of the blob and
-    /// [`Array::largest`] behind it. Errors: [`Error::ArrayTooLong`], [`Error::WorkTooSmall`], [`Error::Crypto`]; then
-    /// the array is as it was.
+    /// Stores `blob` under `key` and replaces an existing one. `work` must have room for [`bound`] of the blob's
+    /// length, the tag of 16 bytes and [`Array::largest`].
+    ///
+    /// # Errors
+    /// [`Error::ArrayTooLong`], [`Error::WorkTooSmall`], [`Error::Crypto`]. After an error the array is unchanged.
     pub fn put<C: Crypto, R: TryCryptoRng + ?Sized>(
         &mut self,
         crypto: &C,
@@ -214,30 +209,35 @@ impl<'b> Array<'b> {
         let replaced = self.size_of(crypto, key, work)?;
         self.fits(measure.len(), replaced)?;
         self.retain(|element| !opens(crypto, key, element, work));
-        let mut w = Writer::new(self.bytes.get_mut(self.end..).unwrap_or_default());
+        let mut w = Writer::new(bytes::rest_mut(self.bytes, self.end));
         element.write(&mut w);
         self.end = self.end.saturating_add(w.len());
         self.count = self.count.saturating_add(1);
         Ok(())
     }
 
-    /// Removes the blob of `key` and says whether there was one. `work` has [`Array::largest`] bytes.
-    /// Errors: [`Error::WorkTooSmall`], [`Error::Crypto`]; then the array is as it was.
+    /// Removes the blob of `key` and returns whether there was one. `work` must have [`Array::largest`] bytes.
+    ///
+    /// # Errors
+    /// [`Error::WorkTooSmall`], [`Error::Crypto`]. After an error the array is unchanged.
     pub fn remove<C: Cipher>(&mut self, crypto: &C, key: &Key, work: &mut [u8]) -> Result<bool, Error> {
         self.size_of(crypto, key, work)?;
         Ok(self.retain(|element| !opens(crypto, key, element, work)) > 0)
     }
 
-    /// Removes the blobs that none of `keys` opens: when these are the keys of all credentials on the authenticator, the
-    /// credentials of those blobs are gone. What is not a blob stays. Returns how many were removed. `work` has
-    /// [`Array::largest`] bytes. Errors: [`Error::WorkTooSmall`]; then the array is as it was.
+    /// Removes the blobs that none of `keys` decrypts, and returns how many. Pass the keys of all credentials on the
+    /// authenticator: then a removed blob belongs to a deleted credential. An item that does not have the form of a
+    /// blob stays. `work` must have [`Array::largest`] bytes.
+    ///
+    /// # Errors
+    /// [`Error::WorkTooSmall`]. The array is then unchanged.
     pub fn collect_garbage<C: Cipher>(&mut self, crypto: &C, keys: &[Key], work: &mut [u8]) -> Result<usize, Error> {
         let needed = self.largest();
         if work.len() < needed {
             return Err(Error::WorkTooSmall { needed });
         }
         Ok(self.retain(|element| {
-            // When the backend fails, nothing is known about the blob, and it stays.
+            // When the backend fails, the blob stays, because its key may be among `keys`.
             blob_map(element).is_none()
                 || keys.iter().any(|key| !matches!(decrypt(crypto, key, element, work), Ok(None)))
         }))
@@ -248,7 +248,7 @@ impl<'b> Array<'b> {
         self.elements().filter_map(blob_map).map(|map| map.ciphertext.len()).max().unwrap_or(0)
     }
 
-    /// The bytes that the elements of `key` take.
+    /// The length of the elements of `key` together, in bytes.
     fn size_of<C: Cipher>(&self, crypto: &C, key: &Key, work: &mut [u8]) -> Result<usize, Error> {
         let mut size = 0_usize;
         for element in self.elements() {
@@ -259,11 +259,12 @@ impl<'b> Array<'b> {
         Ok(size)
     }
 
-    /// Keeps what is to be kept and returns how many elements it was not.
+    /// Removes the elements that `keep` rejects and returns how many.
     fn retain(&mut self, mut keep: impl FnMut(&[u8]) -> bool) -> usize {
         let (mut from, mut to, mut removed) = (HEAD, HEAD, 0_usize);
         for _ in 0..self.count {
-            let Ok(element) = self.reader(from).skip() else { break }; // they were read before
+            // The elements were read when the array was opened, so this does not fail.
+            let Ok(element) = self.reader(from).skip() else { break };
             let (next, kept) = (from.saturating_add(element.len()), keep(element));
             if kept {
                 bytes::shift(self.bytes, from..next, to);
@@ -279,7 +280,7 @@ impl<'b> Array<'b> {
     }
 
     fn reader(&self, from: usize) -> Reader<'_> {
-        Reader::tolerant(self.bytes.get(from..self.end).unwrap_or_default())
+        Reader::tolerant(bytes::part(self.bytes, from..self.end))
     }
 
     fn fits(&self, added: usize, removed: usize) -> Result<(), Error> {
@@ -288,7 +289,7 @@ impl<'b> Array<'b> {
     }
 }
 
-/// The blob of `key` in `array`, a CBOR array that was read to its end ([`scan`]); for the rest see [`Array::get`].
+/// The blob of `key` in `array`, a CBOR array that was checked by [`scan`]. See [`Array::get`].
 pub(crate) fn find<'w, C: Cipher>(
     crypto: &C,
     key: &Key,
@@ -319,7 +320,7 @@ fn open<'e, 'w, C: Cipher>(
     Ok(None)
 }
 
-/// The CBOR array and its hash.
+/// Splits a serialized array into the CBOR array and its hash.
 pub(crate) fn split_hash(serialized: &[u8]) -> Option<(&[u8], &[u8; HASH_LENGTH])> {
     serialized.split_last_chunk()
 }
@@ -330,10 +331,10 @@ pub(crate) fn is_whole<C: Hash>(crypto: &C, serialized: &[u8]) -> bool {
 }
 
 fn left_hash<C: Hash>(crypto: &C, array: &[u8]) -> [u8; HASH_LENGTH] {
-    bytes::array(&crypto.sha256(&[array]))
+    bytes::first(&crypto.sha256(&[array]))
 }
 
-/// Reads an array to its end. Returns how many elements it has and where they begin.
+/// Checks that an array is well-formed to its end. Returns the number of elements and the offset of the first.
 fn scan(array: &[u8]) -> Result<(usize, usize), cbor::Error> {
     let mut r = Reader::tolerant(array);
     let count = r.array()?;
@@ -342,10 +343,10 @@ fn scan(array: &[u8]) -> Result<(usize, usize), cbor::Error> {
         r.skip()?;
     }
     r.finish()?;
-    Ok((count as usize, start)) // the elements were all there, so their number fits
+    Ok((count as usize, start)) // all elements were read, so their number fits
 }
 
-/// The head of a CBOR array and its length; there are never more elements than bytes.
+/// The head of a CBOR array and the head's length. There are never more elements than bytes.
 fn head(count: usize) -> (usize, [u8; HEAD]) {
     let mut head = [0; HEAD];
     let mut w = Writer::new(&mut head);
@@ -357,16 +358,13 @@ fn blob_map(element: &[u8]) -> Option<LargeBlobMap<'_>> {
     decode_tolerant(element).ok()
 }
 
-/// What is authenticated beside a blob (CTAP 2.3 §6.10.3).
+/// The additional authenticated data of a blob (CTAP 2.3 §6.10.3).
 fn associated(orig_size: u64) -> [u8; 12] {
-    let mut data = *b"blob\0\0\0\0\0\0\0\0";
-    if let Some((_, size)) = data.split_first_chunk_mut::<4>() {
-        bytes::copy(size, &orig_size.to_le_bytes());
-    }
-    data
+    bytes::concat(&[b"blob", &orig_size.to_le_bytes()])
 }
 
-/// Decrypts an element into `work`: the length of the compressed blob, and its origSize. `None` when it is not of `key`.
+/// Decrypts an element into `work`. Returns the length of the compressed blob and its origSize. `None` when the element
+/// is not encrypted with `key`.
 fn decrypt<C: Cipher>(crypto: &C, key: &Key, element: &[u8], work: &mut [u8]) -> Result<Option<(usize, usize)>, Error> {
     let Some(map) = blob_map(element) else { return Ok(None) };
     let Some((data, tag)) = map.ciphertext.split_last_chunk::<TAG>() else { return Ok(None) };

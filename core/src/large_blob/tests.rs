@@ -1,4 +1,4 @@
-//! Arrays, and what is in them.
+//! The large-blob array, its elements and the compression.
 
 use proptest::{collection::vec, prelude::*};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
@@ -139,7 +139,7 @@ fn the_published_array_is_read_and_written() {
     assert_eq!(array.get(&RustCrypto, &ONE, &mut [0; 100]), Ok(None));
     assert_eq!(array.serialize(&RustCrypto), published);
 
-    // The same array from its blob, with the published nonce.
+    // Putting the blob with the published nonce gives the same array.
     struct Counting;
     impl rand_chacha::rand_core::TryRng for Counting {
         type Error = core::convert::Infallible;
@@ -193,7 +193,7 @@ fn what_cannot_be_read_stays_byte_for_byte() {
     assert_eq!((array.len(), get(&array, &ONE).unwrap()), (6, b"mine".to_vec()));
     assert_eq!(array.remove(&StubCrypto, &ONE, &mut work), Ok(true));
     assert!(array.elements().eq(strange));
-    // Of these only the two that have the form of a blob are garbage.
+    // Only the two items that have the form of a blob are garbage.
     assert_eq!(array.collect_garbage(&StubCrypto, &[ONE], &mut work), Ok(2));
     assert!(array.elements().eq([strange[0], strange[1], strange[3]]));
 }
@@ -294,7 +294,7 @@ proptest! {
             } else if array.put(&StubCrypto, &mut rng(), &key_bytes, &blob, &mut work).is_ok() {
                 model.insert(key, blob);
             }
-            // As it would be read back.
+            // As a client would read it back.
             let len = array.serialize(&StubCrypto).len();
             prop_assert_eq!(len, array.serialized_len());
             let mut copy = [0; 700];

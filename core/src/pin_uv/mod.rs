@@ -27,7 +27,7 @@ mod pin;
 mod proof;
 mod token;
 
-pub use identifier::{CRED_STORE_STATE, DEVICE_IDENTIFIER, Purpose};
+pub use identifier::{CRED_STORE_STATE, DEVICE_IDENTIFIER, Purpose, ValueKey};
 pub use pin::{MAX_PIN_BYTES, PaddedPin, PinError, PinHash};
 pub use proof::UserVerified;
 pub use token::{INITIAL_USAGE_LIMIT, MAX_TOKEN, MAX_USAGE_PERIOD, Permissions, Token, TokenState, USER_PRESENT_LIMIT};
@@ -62,7 +62,7 @@ impl Protocol {
         self as u64
     }
 
-    /// How many bytes encryption adds.
+    /// How many bytes encryption adds to the plaintext.
     pub const fn overhead(self) -> usize {
         match self {
             Self::One => 0,
@@ -91,19 +91,20 @@ pub struct Mac {
 }
 
 impl Mac {
-    /// The bytes to send: 16 in protocol one, 32 in protocol two.
+    /// The bytes to send: 16 with protocol one, 32 with protocol two.
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or(&self.bytes)
     }
 
-    /// Whether `param` is this value, compared in constant time; a wrong length never is.
+    /// Whether `param` equals this value. Compares in constant time; a wrong length never matches.
     pub fn matches(&self, param: &[u8]) -> bool {
-        // A length that a fault has altered must not make an empty value of it, which everyone knows.
+        // A fault in memory may alter the length. An empty value would match an empty `param`, so a length below 16
+        // never matches.
         self.length >= Protocol::One.mac_len() && self.as_bytes().ct_eq(param).into()
     }
 }
 
-/// What platform and authenticator share after key agreement. Wiped on drop.
+/// The keys that platform and authenticator share after key agreement. Wiped on drop.
 #[derive(Clone)]
 pub struct SharedSecret {
     protocol: Protocol,
@@ -146,7 +147,10 @@ impl SharedSecret {
     }
 
     /// Encrypts `plaintext` into `out` and returns the ciphertext's length, [`Protocol::overhead`] more than the
-    /// plaintext's. Errors: [`Error::InvalidLength`] unless it is whole 16-byte blocks, [`Error::OutputTooSmall`],
+    /// plaintext's.
+    ///
+    /// # Errors
+    /// [`Error::InvalidLength`] if the plaintext is not a multiple of 16 bytes, [`Error::OutputTooSmall`],
     /// [`Error::RandomSource`].
     pub fn encrypt<C: Cipher, R: TryCryptoRng + ?Sized>(
         &self,
@@ -162,7 +166,8 @@ impl SharedSecret {
         self.encrypt_with_iv(crypto, iv, plaintext, out)
     }
 
-    /// [`SharedSecret::encrypt`] with an IV that is random and used once; protocol one takes zeros in its place.
+    /// [`SharedSecret::encrypt`] with a given IV, which must be random and used only once. Protocol one ignores it and
+    /// uses zeros.
     pub fn encrypt_with_iv<C: Cipher>(
         &self,
         crypto: &C,
@@ -175,14 +180,17 @@ impl SharedSecret {
         let length = overhead.saturating_add(plaintext.len());
         let out = out.get_mut(..length).ok_or(Error::OutputTooSmall)?;
         let (front, body) = out.split_at_mut_checked(overhead).ok_or(Error::OutputTooSmall)?;
-        bytes::copy(front, &iv);
+        bytes::copy(front, bytes::front(&iv, overhead));
         bytes::copy(body, plaintext);
         crypto.aes256_cbc_encrypt(&self.aes_key, &iv, body)?;
         Ok(length)
     }
 
-    /// Decrypts `ciphertext` into `out` and returns the plaintext's length. Errors: [`Error::InvalidLength`] for a
-    /// ciphertext that is not whole blocks or lacks its IV, [`Error::OutputTooSmall`].
+    /// Decrypts `ciphertext` into `out` and returns the plaintext's length.
+    ///
+    /// # Errors
+    /// [`Error::InvalidLength`] if the ciphertext is not a multiple of 16 bytes or has no IV,
+    /// [`Error::OutputTooSmall`].
     pub fn decrypt<C: Cipher>(&self, crypto: &C, ciphertext: &[u8], out: &mut [u8]) -> Result<usize, Error> {
         let (iv, body) = ciphertext.split_at_checked(self.protocol.overhead()).ok_or(Error::InvalidLength)?;
         if body.len() % BLOCK != 0 {
@@ -190,7 +198,7 @@ impl SharedSecret {
         }
         let out = out.get_mut(..body.len()).ok_or(Error::OutputTooSmall)?;
         bytes::copy(out, body);
-        crypto.aes256_cbc_decrypt(&self.aes_key, &bytes::array(iv), out)?;
+        crypto.aes256_cbc_decrypt(&self.aes_key, &bytes::padded(iv), out)?;
         Ok(body.len())
     }
 
@@ -206,7 +214,9 @@ impl SharedSecret {
 }
 
 /// The platform's half of key agreement: a fresh key for the authenticator, and the secret shared with it.
-/// Errors: [`Error::InvalidKey`] when the authenticator's key is not a point on P-256, [`Error::RandomSource`].
+///
+/// # Errors
+/// [`Error::InvalidKey`] when the authenticator's key is not a point on P-256, [`Error::RandomSource`].
 pub fn encapsulate<C: Hash + Agreement, R: TryCryptoRng + ?Sized>(
     crypto: &C,
     rng: &mut R,
@@ -218,8 +228,10 @@ pub fn encapsulate<C: Hash + Agreement, R: TryCryptoRng + ?Sized>(
     Ok((public, shared(crypto, protocol, &secret, &peer)?))
 }
 
-/// The authenticator's half of key agreement. Errors: [`Error::InvalidKey`] when the platform's key is not a point on
-/// P-256.
+/// The authenticator's half of key agreement.
+///
+/// # Errors
+/// [`Error::InvalidKey`] when the platform's key is not a point on P-256.
 pub fn decapsulate<C: Hash + Agreement>(
     crypto: &C,
     protocol: Protocol,

@@ -1,4 +1,4 @@
-//! PINs as the protocols carry them (CTAP 2.3 §6.5.1).
+//! PINs in the form that the PIN/UV auth protocols use (CTAP 2.3 §6.5.1).
 
 use core::{fmt, hint::black_box};
 
@@ -20,7 +20,7 @@ pub enum PinError {
     TooShort,
     /// More than 63 bytes of UTF-8.
     TooLong,
-    /// A PIN cannot end in a zero byte: the padding would swallow it.
+    /// The PIN ends in a zero byte, which could not be told from the padding.
     TrailingZero,
 }
 
@@ -40,7 +40,10 @@ impl fmt::Debug for PaddedPin {
 }
 
 impl PaddedPin {
-    /// Pads `pin`, which the caller has brought into Unicode NFC. Errors: [`PinError`].
+    /// Pads `pin`, which the caller has brought into Unicode NFC.
+    ///
+    /// # Errors
+    /// [`PinError`]: the PIN is too short, too long, or ends in a zero byte.
     pub fn new(pin: &str, min_length: usize) -> Result<Self, PinError> {
         if pin.len() > MAX_PIN_BYTES {
             return Err(PinError::TooLong);
@@ -48,7 +51,7 @@ impl PaddedPin {
         if pin.ends_with('\0') {
             return Err(PinError::TrailingZero);
         }
-        let padded = Self(bytes::array(pin.as_bytes()));
+        let padded = Self(bytes::padded(pin.as_bytes()));
         if padded.code_points() < min_length { Err(PinError::TooShort) } else { Ok(padded) }
     }
 
@@ -65,7 +68,7 @@ impl PaddedPin {
     /// The PIN without its padding.
     pub fn stripped(&self) -> &[u8] {
         let length = self.0.iter().rposition(|byte| *byte != 0).map_or(0, |last| last.saturating_add(1));
-        self.0.get(..length).unwrap_or_default()
+        bytes::front(&self.0, length)
     }
 
     /// Length in bytes.
@@ -73,7 +76,7 @@ impl PaddedPin {
         self.stripped().len()
     }
 
-    /// Length in Unicode code points: bytes that do not continue another.
+    /// Length in Unicode code points: the number of bytes that are not UTF-8 continuation bytes.
     pub fn code_points(&self) -> usize {
         self.stripped().iter().filter(|byte| **byte & 0xC0 != 0x80).count()
     }
@@ -104,18 +107,18 @@ impl PinHash {
     /// The hash of a PIN without padding.
     pub fn of<C: Hash>(crypto: &C, pin: &[u8]) -> Self {
         let mut hash = crypto.sha256(&[pin]);
-        let half = Self(bytes::array(&hash));
+        let half = Self(bytes::first(&hash));
         hash.zeroize();
         half
     }
 
-    /// The evidence that `other` is the same; `None` if not. It is compared twice, because a fault may skip one
-    /// comparison.
+    /// Evidence of user verification if `other` equals this hash, otherwise `None`. Compares twice, because a fault may
+    /// skip one comparison.
     pub fn verify(&self, other: &[u8]) -> Option<UserVerified> {
         (self.matches(other) && black_box(self).matches(black_box(other))).then(UserVerified::new)
     }
 
-    /// Whether both are the same, compared in constant time; a wrong length never is.
+    /// Whether `other` equals this hash. Compares in constant time; a wrong length never matches.
     pub fn matches(&self, other: &[u8]) -> bool {
         self.0.as_slice().ct_eq(other).into()
     }

@@ -175,8 +175,8 @@ fn identifier_and_store_state_are_encrypted_as_the_vectors_are() {
         (DEVICE_IDENTIFIER, b"identifier-12345", "000102030405060708090a0b0c0d0e0f950db03dca8753b05035dc5d020521e8"),
         (CRED_STORE_STATE, b"store-state-1234", "000102030405060708090a0b0c0d0e0f9d8353747bccca46a54c782a0228f43b"),
     ] {
-        assert_eq!(token.encrypt_value_with_iv(&RustCrypto, IV, purpose, value), hex::<32>(expected));
-        let encrypted = token.encrypt_value(&RustCrypto, &mut rng(), purpose, value).unwrap();
+        assert_eq!(token.value_key(&RustCrypto, purpose).encrypt_with_iv(&RustCrypto, IV, value), hex::<32>(expected));
+        let encrypted = token.value_key(&RustCrypto, purpose).encrypt(&RustCrypto, &mut rng(), value).unwrap();
         assert_ne!(encrypted[..16], IV, "the IV is random");
         assert_eq!(token.decrypt_value(&RustCrypto, purpose, &encrypted), Some(*value));
         for len in [0, 15, 16, 31] {
@@ -338,7 +338,10 @@ fn a_random_source_that_fails_gives_no_token_no_ciphertext_and_no_key_and_voids_
     let key = CoseKey::key_agreement(&point);
     assert_eq!(encapsulate(&RustCrypto, &mut NoRandom, Protocol::Two, &key).map(|_| ()).unwrap_err(), failed);
     let token = Token::generate(&mut rng()).unwrap();
-    assert_eq!(token.encrypt_value(&RustCrypto, &mut NoRandom, DEVICE_IDENTIFIER, &[0; 16]), Err(failed));
+    assert_eq!(
+        token.value_key(&RustCrypto, DEVICE_IDENTIFIER).encrypt(&RustCrypto, &mut NoRandom, &[0; 16]),
+        Err(failed)
+    );
 }
 
 #[test]
@@ -353,7 +356,8 @@ fn a_token_or_a_mac_of_an_impossible_length_is_never_empty() {
     let nothing = Token::default().authenticate(&RustCrypto, Protocol::Two, &[b"m"]);
     let empty_key = Protocol::Two.authenticate(&RustCrypto, &[], &[b"m"]);
     assert!(!TokenState::default().verify(&RustCrypto, at(1), Protocol::Two, &[b"m"], nothing.as_bytes()));
-    // HMAC pads its key with zeros, so that a token of zeros and none are the same: the state above refuses both.
+    // HMAC pads its key with zeros, so a token of zeros and an empty token give the same MAC. The state above refuses
+    // both.
     assert!(nothing.matches(empty_key.as_bytes()));
 }
 

@@ -1,4 +1,4 @@
-//! The pinUvAuthToken: what it permits, to whom, and for how long (CTAP 2.3 §6.5.2).
+//! The pinUvAuthToken with its permissions, its relying party and its timers (CTAP 2.3 §6.5.2).
 
 use core::{fmt, time::Duration};
 
@@ -11,11 +11,11 @@ use crate::{
     crypto::{Error, Hash, fill_random},
 };
 
-/// A token that has not been used this long after its issue is void. 30 s on USB, BLE and internal transports.
+/// A token that has not been used this long after its issue expires. 30 s on USB, BLE and internal transports.
 pub const INITIAL_USAGE_LIMIT: Duration = Duration::from_secs(30);
-/// A token remembers this long that the user was present when it was issued.
+/// For this long after its issue, a token says that the user was present.
 pub const USER_PRESENT_LIMIT: Duration = Duration::from_secs(30);
-/// A token is void this long after its issue, used or not.
+/// A token expires this long after its issue, used or not.
 pub const MAX_USAGE_PERIOD: Duration = Duration::from_secs(600);
 
 /// What a token permits, a set of bits.
@@ -50,7 +50,7 @@ impl Permissions {
         self.0 & permissions.0 != 0
     }
 
-    /// Both together.
+    /// The union of both.
     pub const fn with(self, permissions: Permissions) -> Self {
         Permissions(self.0 | permissions.0)
     }
@@ -58,13 +58,13 @@ impl Permissions {
 
 /// The length of the shortest token, in bytes.
 const SHORT: usize = 16;
-/// The longest token that is accepted, in bytes. CTAP 2.0 §5.5.4 has no bound; no authenticator is known to send more.
+/// The longest token that is accepted, in bytes. CTAP 2.0 §5.5.4 sets no limit; no known authenticator sends more.
 pub const MAX_TOKEN: usize = 128;
 /// The block of HMAC-SHA-256, in bytes.
 const HMAC_BLOCK: usize = 64;
 
-/// The token itself, as either end holds it: 16 or 32 bytes, and up to [`MAX_TOKEN`] from an authenticator of version
-/// 2.0. Wiped on drop.
+/// The token, as either end keeps it: 16 or 32 bytes, and up to [`MAX_TOKEN`] from an authenticator of version 2.0.
+/// Wiped on drop.
 #[derive(Clone)]
 pub struct Token {
     bytes: [u8; HMAC_BLOCK],
@@ -95,21 +95,21 @@ impl Token {
     pub fn new(protocol: Protocol, bytes: &[u8]) -> Option<Self> {
         let length = bytes.len();
         let allowed = length == 32 || (protocol == Protocol::One && length == SHORT);
-        allowed.then(|| Self { bytes: crate::bytes::array(bytes), length })
+        allowed.then(|| Self { bytes: crate::bytes::padded(bytes), length })
     }
 
-    /// The token of an authenticator of version 2.0, whose protocol one allows any multiple of 16 bytes (CTAP 2.0 §5.5.4).
-    /// `None` for other lengths, and for more than [`MAX_TOKEN`] bytes.
+    /// The token of an authenticator of version 2.0. There, protocol one allows any multiple of 16 bytes (CTAP 2.0
+    /// §5.5.4). `None` for other lengths, and for more than [`MAX_TOKEN`] bytes.
     ///
     /// A token that is longer than a block of HMAC-SHA-256, 64 bytes, is kept as its hash: HMAC uses that as its key
     /// (RFC 2104 §2).
     pub fn of_version_2_0<C: Hash>(crypto: &C, bytes: &[u8]) -> Option<Self> {
         let allowed = (16..=MAX_TOKEN).contains(&bytes.len()) && bytes.len().is_multiple_of(16);
         allowed.then(|| match bytes.len() {
-            length @ ..=HMAC_BLOCK => Self { bytes: crate::bytes::array(bytes), length },
+            length @ ..=HMAC_BLOCK => Self { bytes: crate::bytes::padded(bytes), length },
             _ => {
                 let mut hash = crypto.sha256(&[bytes]);
-                let token = Self { bytes: crate::bytes::array(&hash), length: hash.len() };
+                let token = Self { bytes: crate::bytes::padded(&hash), length: hash.len() };
                 hash.zeroize();
                 token
             }
@@ -126,9 +126,10 @@ impl Token {
         Ok(token)
     }
 
-    /// The token's bytes, to be encrypted or stored; see [`Token::of_version_2_0`] for those that are longer than 64.
+    /// The token's bytes, to encrypt or store. For a token of more than 64 bytes this is its hash: see
+    /// [`Token::of_version_2_0`].
     pub fn as_bytes(&self) -> &[u8] {
-        // Never a shorter one, which could be guessed, whatever has become of the length.
+        // A fault in memory may alter the length. A shorter token could be guessed, so at least 16 bytes are used.
         let length = self.length.max(SHORT);
         self.bytes.get(..length).unwrap_or(&self.bytes)
     }
@@ -139,8 +140,8 @@ impl Token {
     }
 }
 
-/// The authenticator's token and its state. One token is in use at a time, whatever its protocol: issuing another voids
-/// it.
+/// The authenticator's token and its state. One token is in use at a time for both protocols: issuing a token
+/// invalidates the one before.
 #[derive(Debug, Default)]
 pub struct TokenState {
     token: Token,
@@ -153,18 +154,19 @@ pub struct TokenState {
     user_present: bool,
     user_verified: bool,
     unlimited: bool,
-    /// What it was issued for, as long as it is in use.
+    /// The user verification for which the token in use was issued.
     evidence: Option<UserVerified>,
 }
 
 impl TokenState {
-    /// The state of an authenticator of version 2.0. Its tokens live until they are replaced: time does not void them, use
-    /// does not use them up, and use does not bind them to a relying party. Only the user's presence passes.
+    /// The state of an authenticator of version 2.0. Its tokens are valid until they are replaced: they do not expire,
+    /// a use does not clear their permissions, and a use does not bind them to a relying party. Only user presence
+    /// expires.
     pub fn without_limits() -> Self {
         Self { unlimited: true, ..Self::default() }
     }
 
-    /// Voids the token.
+    /// Invalidates the token.
     pub fn stop_using(&mut self) {
         *self = Self { unlimited: self.unlimited, ..Self::default() };
     }
@@ -172,9 +174,9 @@ impl TokenState {
     /// Issues a fresh token after user verification and returns it. `rp_id_hash` binds it from the start.
     ///
     /// # Errors
-    /// [`Error::RandomSource`]: the random source failed. [`Error::Mismatch`]: the evidence does not hold. No token is
-    /// in use then.
-    #[allow(clippy::too_many_arguments)] // what a token is bound to
+    /// [`Error::RandomSource`]: the random source failed. [`Error::Mismatch`]: the evidence does not hold. After an
+    /// error no token is in use.
+    #[allow(clippy::too_many_arguments)] // each argument is a property of the token
     pub fn issue<R: TryCryptoRng + ?Sized>(
         &mut self,
         rng: &mut R,
@@ -204,7 +206,7 @@ impl TokenState {
         Ok(&self.token)
     }
 
-    /// Applies the timers. To be called before the state is used.
+    /// Applies the timers. Call this before any other use of the state.
     pub fn observe(&mut self, now: Instant) {
         let age = now.since(self.issued);
         let expired = age >= MAX_USAGE_PERIOD || (!self.used && age >= INITIAL_USAGE_LIMIT);
@@ -221,7 +223,7 @@ impl TokenState {
         self.protocol.is_some()
     }
 
-    /// Whether `param` is the token's pinUvAuthParam of `message`, and the token in use and of `protocol`.
+    /// Whether a token of `protocol` is in use and `param` is its pinUvAuthParam of `message`.
     pub fn verify<C: Hash>(
         &mut self,
         crypto: &C,
@@ -243,7 +245,7 @@ impl TokenState {
         self.permissions.has(permissions)
     }
 
-    /// Whether the token may be used for this relying party: bound to it, or to none yet.
+    /// Whether the token may be used for this relying party: it is bound to this one, or not bound yet.
     pub fn allows_rp(&self, rp_id_hash: &[u8; 32]) -> bool {
         self.rp_id_hash.is_none_or(|bound| bound == *rp_id_hash)
     }
@@ -260,17 +262,19 @@ impl TokenState {
         }
     }
 
-    /// The user verification that the token vouches for.
+    /// The evidence of the user verification for which the token was issued. `None` once [`TokenState::consume`] has
+    /// cleared it, or if the evidence does not hold.
     pub fn user_verified(&self) -> Option<UserVerified> {
         self.evidence.filter(|verified| self.user_verified && verified.holds())
     }
 
-    /// Whether the user was present when the token was issued, a short while ago.
+    /// Whether the user was present when the token was issued, at most [`USER_PRESENT_LIMIT`] ago.
     pub const fn user_present(&self) -> bool {
         self.user_present
     }
 
-    /// After an operation that tested user presence: clears both flags and every permission but large-blob write.
+    /// Call this after an operation that tested user presence. Clears user presence, user verification and every
+    /// permission except large-blob write.
     pub fn consume(&mut self) {
         self.user_present = false;
         if !self.unlimited {

@@ -2,9 +2,10 @@
 
 use core::fmt;
 
-use super::names::{Kind, Member, cose_members};
+use super::names::{Kind, Names, cose_members};
 use crate::{
-    cbor::{Item, Reader},
+    bytes,
+    cbor::{Item, Member, Reader},
     cose::Algorithm,
 };
 
@@ -27,7 +28,7 @@ impl fmt::Display for Diagnostic<'_> {
         let mut r = Reader::tolerant(self.0);
         match r.skip().and_then(|_| r.finish()) {
             Ok(()) => write!(f, "{}", Value(self.0, Kind::Plain)),
-            Err(error) => write!(f, "{} / {error} /", Bytes(self.0)),
+            Err(error) => write!(f, "{} / {error:?} /", Bytes(self.0)),
         }
     }
 }
@@ -50,8 +51,8 @@ impl fmt::Display for Bytes<'_> {
         if len <= LONG_BYTES {
             return write!(f, "h'{}'", Hex(self.0));
         }
-        let front = self.0.get(..FRONT).unwrap_or_default();
-        let tail = self.0.get(len.saturating_sub(TAIL)..).unwrap_or_default();
+        let front = bytes::front(self.0, FRONT);
+        let tail = bytes::rest(self.0, len.saturating_sub(TAIL));
         write!(f, "h'{}…{}' / {len} bytes /", Hex(front), Hex(tail))
     }
 }
@@ -91,21 +92,21 @@ fn item(f: &mut fmt::Formatter<'_>, r: &mut Reader<'_>, kind: Kind) -> fmt::Resu
         Item::Negative(value) => number(f, !i128::from(value), kind),
         Item::Bytes(bytes) => write!(f, "{}", Bytes(bytes)),
         Item::Text(text) => {
-            let shown = text.get(..text.floor_char_boundary(LONG_TEXT)).unwrap_or_default();
+            let shown = text.get(..text.floor_char_boundary(LONG_TEXT)).unwrap_or(text);
             write!(f, "{shown:?}")?;
             if shown.len() < text.len() { write!(f, "… / {} bytes /", text.len()) } else { Ok(()) }
         }
         Item::Array(count) => {
-            let inner = if let Kind::Maps(members) = kind { Kind::Map(members) } else { Kind::Plain };
+            let inner = if let Kind::Maps(names) = kind { Kind::Map(names) } else { Kind::Plain };
             nested(f, r, ("[", "]"), count, |f, r| self::item(f, r, inner))
         }
         Item::Map(count) => {
-            let members = match kind {
-                Kind::Map(members) => members,
+            let names = match kind {
+                Kind::Map(names) => names,
                 Kind::Cose => cose_members(start),
-                _ => &[],
+                _ => Names::NONE,
             };
-            nested(f, r, ("{", "}"), count, |f, r| entry(f, r, members))
+            nested(f, r, ("{", "}"), count, |f, r| entry(f, r, names))
         }
         Item::Tag(tag) => {
             write!(f, "{tag}(")?;
@@ -142,9 +143,9 @@ fn nested<'a>(
     f.write_str(close)
 }
 
-fn entry(f: &mut fmt::Formatter<'_>, r: &mut Reader<'_>, members: &[Member]) -> fmt::Result {
-    let key = r.skip().unwrap_or_default();
-    let (name, kind) = find(key, members);
+fn entry(f: &mut fmt::Formatter<'_>, r: &mut Reader<'_>, names: Names) -> fmt::Result {
+    let Ok(key) = r.skip() else { return f.write_str("?") };
+    let (name, kind) = find(key, names);
     match name {
         Some(name) => write!(f, "{name}: ")?,
         None => write!(f, "{}: ", Value(key, Kind::Plain))?,
@@ -152,11 +153,10 @@ fn entry(f: &mut fmt::Formatter<'_>, r: &mut Reader<'_>, members: &[Member]) -> 
     item(f, r, kind)
 }
 
-/// The name that an encoded key has in `members`, and what its value is.
-pub(super) fn find(key: &[u8], members: &[Member]) -> (Option<&'static str>, Kind) {
-    let number = Reader::tolerant(key).integer().ok();
-    match members.iter().find(|member| Some(i64::from(member.0)) == number) {
-        Some(Member(_, name, kind)) => (Some(name), *kind),
+/// The member that has an encoded key in `names`, and what its value is.
+pub(super) fn find(key: &[u8], names: Names) -> (Option<Member>, Kind) {
+    match Reader::tolerant(key).integer().ok().and_then(|key| names.find(key)) {
+        Some((member, kind)) => (Some(member), kind),
         // The algorithm of credential parameters and attestation statements.
         None if key == b"\x63alg" => (None, Kind::Algorithm),
         None => (None, Kind::Plain),

@@ -15,14 +15,15 @@
 //! | `mod.rs` | [`Event`], as text and member by member |
 //! | `tracer.rs` | [`Tracer`] and [`text`] |
 //! | `diagnostic.rs` | CBOR in diagnostic notation |
-//! | `names.rs` | the names of the members, one table a command |
+//! | `names.rs` | the commands, and what the values of some members are |
 
 use core::fmt;
 
 use crate::{
     Status,
     auth_data::AuthData,
-    cbor::{Error, Item, Reader},
+    bytes,
+    cbor::{Error, Item, Member, Reader},
     ctap2::Command,
     transport::{
         KeepAlive, Protocol,
@@ -40,7 +41,7 @@ pub use diagnostic::{Diagnostic, Hex};
 pub use tracer::{Tracer, text};
 
 use diagnostic::{Bits, Bytes, MANY, Value, find};
-use names::{CAPABILITIES, FLAGS, Kind, Member, Names};
+use names::{CAPABILITIES, FLAGS, Kind, Known, Names};
 
 /// Where something goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +73,10 @@ pub enum Event<'e> {
 
 impl Event<'_> {
     /// Calls `each` with the name and the value of every member of a CTAP2 message. Of authenticator data the parts are
-    /// members; a body that cannot be read is the one member `body`, in hexadecimal. Errors: those of `each`.
+    /// members; a body that cannot be read is the one member `body`, in hexadecimal.
+    ///
+    /// # Errors
+    /// Those of `each`.
     pub fn members(&self, mut each: impl FnMut(fmt::Arguments<'_>, fmt::Arguments<'_>) -> fmt::Result) -> fmt::Result {
         let (command, message, is_request) = match *self {
             Event::Request(Protocol::Ctap2, message) => (command_of(message), message, true),
@@ -83,16 +87,16 @@ impl Event<'_> {
             _ => return Ok(()),
         };
         let Some(body @ [_, ..]) = message.get(1..) else { return Ok(()) };
-        let Some(names) = Names::of(command) else {
+        let Some(known) = Known::of(command) else {
             return each(format_args!("body"), format_args!("h'{}'", Hex(body)));
         };
         if let Err(error) = check(Reader::tolerant(body)) {
-            return each(format_args!("body"), format_args!("h'{}' / {error} /", Hex(body)));
+            return each(format_args!("body"), format_args!("h'{}' / {error:?} /", Hex(body)));
         }
         if let (true, Err(error)) = (is_request, check(Reader::strict(body))) {
-            each(format_args!("not canonical"), format_args!("{error}"))?;
+            each(format_args!("not canonical"), format_args!("{error:?}"))?;
         }
-        members(body, if is_request { names.request } else { names.response }, &mut each)
+        members(body, if is_request { known.request } else { known.response }, &mut each)
     }
 }
 
@@ -126,7 +130,7 @@ impl fmt::Display for Event<'_> {
 }
 
 fn command_of(request: &[u8]) -> Command {
-    Command(request.first().copied().unwrap_or_default())
+    Command(request.first().map_or(0, |command| *command))
 }
 
 fn check(mut r: Reader<'_>) -> Result<(), Error> {
@@ -137,7 +141,7 @@ fn check(mut r: Reader<'_>) -> Result<(), Error> {
 /// The members of a well-formed body.
 fn members(
     body: &[u8],
-    table: &[Member],
+    names: Names,
     each: &mut dyn FnMut(fmt::Arguments<'_>, fmt::Arguments<'_>) -> fmt::Result,
 ) -> fmt::Result {
     let mut r = Reader::tolerant(body);
@@ -146,7 +150,7 @@ fn members(
     };
     for _ in 0..count.min(MANY) {
         let (Ok(key), Ok(value)) = (r.skip(), r.skip()) else { break };
-        match find(key, table) {
+        match find(key, names) {
             (Some(name), Kind::AuthData) => auth_data(name, value, each)?,
             (Some(name), kind) => each(format_args!("{name}"), format_args!("{}", Value(value, kind)))?,
             (None, kind) => each(format_args!("{}", Value(key, Kind::Plain)), format_args!("{}", Value(value, kind)))?,
@@ -160,7 +164,7 @@ fn members(
 
 /// The parts of authenticator data; a value that is none is shown as it is, with what is wrong with it.
 fn auth_data(
-    name: &str,
+    name: Member,
     value: &[u8],
     each: &mut dyn FnMut(fmt::Arguments<'_>, fmt::Arguments<'_>) -> fmt::Result,
 ) -> fmt::Result {
@@ -169,7 +173,7 @@ fn auth_data(
     };
     let data = match AuthData::decode(bytes) {
         Ok(data) => data,
-        Err(error) => return each(format_args!("{name}"), format_args!("h'{}' / {error} /", Hex(bytes))),
+        Err(error) => return each(format_args!("{name}"), format_args!("h'{}' / {error:?} /", Hex(bytes))),
     };
     let mut part = |part: &str, value: &dyn fmt::Display| each(format_args!("{name}.{part}"), format_args!("{value}"));
     part("rpIdHash", &Bytes(data.rp_id_hash))?;
@@ -179,7 +183,7 @@ fn auth_data(
         part("aaguid", &Bytes(attested.aaguid))?;
         part("credentialId", &Bytes(attested.credential_id))?;
         // Behind the RP ID's hash, flags, counter, AAGUID, the length and the id.
-        let key = bytes.get(55_usize.saturating_add(attested.credential_id.len())..).unwrap_or_default();
+        let key = bytes::rest(bytes, 55_usize.saturating_add(attested.credential_id.len()));
         part("credentialPublicKey", &Value(key, Kind::Cose))?;
     }
     data.extensions.map_or(Ok(()), |extensions| part("extensions", &Value(extensions.0, Kind::Plain)))
@@ -225,8 +229,8 @@ pub struct CommandName(pub Command);
 
 impl fmt::Display for CommandName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match Names::of(self.0) {
-            Some(names) => f.write_str(names.name),
+        match Known::of(self.0) {
+            Some(known) => f.write_str(known.name),
             None => write!(f, "command 0x{:02x}", self.0.0),
         }
     }

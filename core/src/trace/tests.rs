@@ -80,7 +80,7 @@ fn bytes(hex: &str) -> Vec<u8> {
 }
 
 fn report(hex: &str) -> [u8; 64] {
-    crate::bytes::array(&bytes(hex))
+    crate::bytes::padded(&bytes(hex))
 }
 
 fn request(hex: &str) -> String {
@@ -310,7 +310,7 @@ proptest! {
             let _ = Event::Response(protocol, Command(command), &message).to_string();
         }
         for direction in [Direction::ToAuthenticator, Direction::ToClient] {
-            let _ = Event::Report(direction, &crate::bytes::array(&message)).to_string();
+            let _ = Event::Report(direction, &crate::bytes::padded(&message)).to_string();
         }
         let _ = Diagnostic(&message).to_string();
     }

@@ -1,4 +1,4 @@
-//! Carrying whole messages: framing machines below, two traits above.
+//! The transports: framing state machines, and the traits that carry reports and whole messages.
 //!
 //! [`ReportIo`] moves 64-byte reports, [`Transport`] moves whole messages; [`hid`] turns the first into the second.
 //! Nothing here knows what a message means. [`fault::FaultInjector`] wraps either and disturbs it, for tests;
@@ -8,9 +8,12 @@ use core::time::Duration;
 
 pub mod fault;
 pub mod hid;
+#[cfg(feature = "embedded-io-async")]
+pub mod stream;
 
 /// Which protocol a request speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Protocol {
     /// CTAP1/U2F: a raw APDU (CTAPHID_MSG).
     Ctap1,
@@ -18,12 +21,13 @@ pub enum Protocol {
     Ctap2,
 }
 
-/// What an authenticator says while it works (CTAP 2.3 §11.2.9.1.6).
+/// The status in a keep-alive message (CTAP 2.3 §11.2.9.1.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum KeepAlive {
-    /// It is computing.
+    /// The authenticator is computing.
     Processing,
-    /// It waits for a touch.
+    /// The authenticator waits for a touch.
     UpNeeded,
     /// A value this version does not know.
     Other(u8),
@@ -49,39 +53,40 @@ impl From<KeepAlive> for u8 {
     }
 }
 
-/// What came in while a response was awaited.
+/// The result of [`Transport::receive`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Received {
-    /// Nothing within the time given.
+    /// Nothing came within the given time.
     Nothing,
-    /// The authenticator is alive.
+    /// A keep-alive: the authenticator still works on the request.
     KeepAlive(KeepAlive),
-    /// The response, this many bytes at the front of the buffer.
+    /// The response; its length in bytes. It lies at the front of the buffer.
     Response(usize),
-    /// The response has this many bytes, more than the buffer holds. It is lost.
+    /// The response has this many bytes, more than the buffer holds. It is discarded.
     TooLong(usize),
     /// The authenticator cannot read the request: it answered with CTAPHID_ERROR and INVALID_LEN or OTHER. Some U2F
-    /// authenticators answer so to a foreign key handle that is longer than their own. Any other error of the framing
-    /// is [`Transport::Error`].
+    /// authenticators answer so to a key handle of another authenticator that is longer than their own. Any other
+    /// framing error is a [`Transport::Error`].
     Unreadable,
 }
 
-/// A channel to one authenticator that carries whole messages, blocking.
+/// A channel to one authenticator that carries whole messages. Blocking.
 pub trait Transport {
     /// What can go wrong below.
     type Error;
-    /// Sends one request. A request already under way is abandoned: the channel resynchronises first.
+    /// Sends one request. If another request is pending, it is dropped: the channel resynchronises first.
     fn send(&mut self, protocol: Protocol, request: &[u8]) -> Result<(), Self::Error>;
     /// Waits at most `wait` for a keep-alive or the response, which is written to `buffer`.
     fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> Result<Received, Self::Error>;
-    /// Asks the authenticator to give up the pending request; its response still has to be received.
+    /// Asks the authenticator to cancel the pending request. Its response must still be received.
     fn cancel(&mut self) -> Result<(), Self::Error>;
-    /// Takes the authenticator's power away and gives it back, where the transport can (NFC).
+    /// Switches the authenticator's power off and on, where the transport can do that (NFC).
     fn reconnect(&mut self) -> Result<(), Self::Error>;
 }
 
 /// [`Transport`] for async executors. The futures may be dropped: the next [`AsyncTransport::send`] resynchronises.
-#[allow(async_fn_in_trait)] // executors on microcontrollers are single-threaded: Send is not ours to ask for
+#[allow(async_fn_in_trait)] // executors on microcontrollers are single-threaded, so the trait does not require Send
 pub trait AsyncTransport {
     /// What can go wrong below.
     type Error;
@@ -95,14 +100,14 @@ pub trait AsyncTransport {
     async fn reconnect(&mut self) -> Result<(), Self::Error>;
 }
 
-/// A pipe of 64-byte HID reports without report ids, blocking.
+/// A pipe of 64-byte HID reports without report ids. Blocking.
 pub trait ReportIo {
     /// What can go wrong below.
     type Error;
-    /// Writes one report. It has to return within a bounded time, with an error if need be: the caller cannot interrupt
-    /// it.
+    /// Writes one report. It must return within a bounded time, if necessary with an error, because the caller cannot
+    /// interrupt it.
     fn write(&mut self, report: &[u8; 64]) -> Result<(), Self::Error>;
-    /// Reads one report, waiting at most `wait`; `None` when none came, or not a whole one.
+    /// Reads one report and waits for it at most `wait`. `None` when no whole report came.
     fn read(&mut self, wait: Duration) -> Result<Option<[u8; 64]>, Self::Error>;
 }
 
@@ -111,8 +116,64 @@ pub trait ReportIo {
 pub trait AsyncReportIo {
     /// What can go wrong below.
     type Error;
-    /// See [`ReportIo::write`]. The caller can also drop it with the future that awaits it.
+    /// See [`ReportIo::write`]. Unlike there, the caller can stop it by dropping the future.
     async fn write(&mut self, report: &[u8; 64]) -> Result<(), Self::Error>;
     /// See [`ReportIo::read`].
     async fn read(&mut self, wait: Duration) -> Result<Option<[u8; 64]>, Self::Error>;
+}
+
+impl<T: Transport + ?Sized> Transport for &mut T {
+    type Error = T::Error;
+
+    fn send(&mut self, protocol: Protocol, request: &[u8]) -> Result<(), T::Error> {
+        (**self).send(protocol, request)
+    }
+    fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> Result<Received, T::Error> {
+        (**self).receive(buffer, wait)
+    }
+    fn cancel(&mut self) -> Result<(), T::Error> {
+        (**self).cancel()
+    }
+    fn reconnect(&mut self) -> Result<(), T::Error> {
+        (**self).reconnect()
+    }
+}
+
+impl<T: AsyncTransport + ?Sized> AsyncTransport for &mut T {
+    type Error = T::Error;
+
+    async fn send(&mut self, protocol: Protocol, request: &[u8]) -> Result<(), T::Error> {
+        (**self).send(protocol, request).await
+    }
+    async fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> Result<Received, T::Error> {
+        (**self).receive(buffer, wait).await
+    }
+    async fn cancel(&mut self) -> Result<(), T::Error> {
+        (**self).cancel().await
+    }
+    async fn reconnect(&mut self) -> Result<(), T::Error> {
+        (**self).reconnect().await
+    }
+}
+
+impl<T: ReportIo + ?Sized> ReportIo for &mut T {
+    type Error = T::Error;
+
+    fn write(&mut self, report: &[u8; 64]) -> Result<(), T::Error> {
+        (**self).write(report)
+    }
+    fn read(&mut self, wait: Duration) -> Result<Option<[u8; 64]>, T::Error> {
+        (**self).read(wait)
+    }
+}
+
+impl<T: AsyncReportIo + ?Sized> AsyncReportIo for &mut T {
+    type Error = T::Error;
+
+    async fn write(&mut self, report: &[u8; 64]) -> Result<(), T::Error> {
+        (**self).write(report).await
+    }
+    async fn read(&mut self, wait: Duration) -> Result<Option<[u8; 64]>, T::Error> {
+        (**self).read(wait).await
+    }
 }

@@ -1,4 +1,4 @@
-//! What becomes of every vector when it is cut, flipped, or made of other types.
+//! Every vector, truncated, with flipped bits, or with items of other types, is refused or read consistently.
 
 use super::{Codec, all, value::Value};
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     cbor::{self, ErrorKind, Raw},
 };
 
-/// Reads `bytes` under both rules. What is read under the strict ones is written canonically.
+/// Reads `bytes` under both rules. A value read under the strict rules must be written canonically.
 fn survives(codec: Codec, bytes: &[u8]) {
     if let Ok(written) = (codec.strict)(bytes) {
         assert!(cbor::decode::<Raw<'_>>(&written).is_ok(), "not canonical: {written:02x?}");
@@ -62,7 +62,8 @@ fn a_message_with_an_item_of_another_type_is_refused_or_read_as_another() {
     }
 }
 
-/// Members that have more than one type: an attestation statement, and the first parameter of a COSE key.
+/// Whether a member that may have several types may have the type of `value`: an attestation statement, and the first
+/// parameter of a COSE key.
 fn has_type(key: &str, value: &Value) -> bool {
     matches!(
         (key, value),
@@ -78,7 +79,8 @@ fn a_member_of_another_type_is_named_as_such() {
             let key = key.key();
             let unknown =
                 matches!((vector.name, &*key), ("get_info_unknown_member", "99") | ("config_vendor_prototype", "2"));
-            // An algorithm is an integer of either sign, and what a key of another type holds is not looked at.
+            // An algorithm is an integer of either sign, and the parameters of a key of an unknown type are not
+            // checked.
             let either = |value: &Value| value.major() <= 1 && matches!(&*key, "alg" | "1" | "3");
             let opaque = vector.name == "cose_other" && key == "-1";
             let statement =

@@ -1,4 +1,5 @@
-//! Messages of others and composed ones, from `core/vectors`, with what every one of them must bear. For tests.
+//! Test vectors from `core/vectors`, recorded from other implementations or composed, and the tests that each of them
+//! must pass.
 
 mod bad_input;
 mod round_trip;
@@ -20,14 +21,14 @@ pub struct Vector {
     pub name: &'static str,
     /// Canonical CBOR, without the command or status byte.
     pub bytes: Vec<u8>,
-    /// The members without which it must be refused, as [`value::Value::key`] writes them.
+    /// The required members, as [`value::Value::key`] writes them.
     pub required: Vec<&'static str>,
     pub codec: Codec,
     /// The name of its type.
     pub ty: &'static str,
 }
 
-/// Reads a message and writes it again.
+/// Functions that read a message and write it again.
 #[derive(Clone, Copy)]
 pub struct Codec {
     pub strict: fn(&[u8]) -> Result<Vec<u8>, Error>,
@@ -63,7 +64,7 @@ fn parse(block: &'static str) -> Vector {
     }
 }
 
-/// Reads `$ty` under `$decode`, checks that what is written reads as the same again, and gives what was written.
+/// Reads `$ty` with `$decode`, writes it, checks that it reads as the same value, and returns the written bytes.
 macro_rules! round_trip {
     ($decode:path, $ty:ty) => {
         |bytes| {

@@ -1,4 +1,4 @@
-//! Every vector comes back as it went in, and so does every message of the same members.
+//! Every vector, and every message with the same members, is the same after it was read and written.
 
 use proptest::{collection::vec, prelude::*, sample::subsequence};
 use serde_json::Value as Json;
@@ -7,7 +7,7 @@ use super::{Vector, all, codec, hex, value::Value};
 
 const BENCH_MESSAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/vectors/bench-messages.json");
 
-/// Vectors that have members this version does not know, which are not written again.
+/// Vectors with members that this version does not know, and so does not write.
 const WITH_UNKNOWN_MEMBERS: [&str; 2] = ["get_info_unknown_member", "config_vendor_prototype"];
 
 #[test]
@@ -51,7 +51,7 @@ fn the_messages_of_the_benchmarks_are_written_as_they_were_read() {
 /// Members of nested maps that may be left out.
 const OPTIONAL: [&str; 4] = ["name", "displayName", "transports", "originalSize"];
 
-/// Items of the same shape as `example`.
+/// Items of the same type as `example`.
 fn like(example: &Value) -> BoxedStrategy<Value> {
     match example {
         Value::Unsigned(_) => {
@@ -59,14 +59,14 @@ fn like(example: &Value) -> BoxedStrategy<Value> {
                 .prop_map(Value::Unsigned)
                 .boxed()
         }
-        // Strings of these sizes may have to have them.
+        // Strings of these sizes may be required to have this size, so it does not change.
         Value::Bytes(bytes) if [12, 16, 32].contains(&bytes.len()) => {
             vec(any::<u8>(), bytes.len()).prop_map(Value::Bytes).boxed()
         }
         Value::Bytes(_) => vec(any::<u8>(), 0..300).prop_map(Value::Bytes).boxed(),
         Value::Text(_) => ".{0,20}".prop_map(Value::Text).boxed(),
         Value::Bool(_) => any::<bool>().prop_map(Value::Bool).boxed(),
-        // Three numbers are a method of the extension uvm, and stay three.
+        // Three numbers are a method of the extension uvm, so their number does not change.
         Value::Array(items) if matches!(items[..], [Value::Unsigned(_), ..]) => {
             items.iter().map(like).collect::<Vec<_>>().prop_map(Value::Array).boxed()
         }
@@ -74,7 +74,7 @@ fn like(example: &Value) -> BoxedStrategy<Value> {
             Some(first) => vec(like(first), 0..30).prop_map(Value::Array).boxed(),
             None => Just(example.clone()).boxed(),
         },
-        // The numbers of a COSE key say what else is in it.
+        // The parameters of a COSE key depend on each other, so the key does not change.
         Value::Map(entries) if entries.iter().any(|(key, _)| key.major() == 1) => {
             let entries = entries.iter().map(|(key, value)| {
                 let value = if let Value::Bytes(_) = value { like(value) } else { Just(value.clone()).boxed() };
@@ -87,7 +87,7 @@ fn like(example: &Value) -> BoxedStrategy<Value> {
     }
 }
 
-/// Maps of some of the members of `entries`, with others like them as values.
+/// Maps with a subset of the members of `entries` and with other values of the same type.
 fn members(entries: &[(Value, Value)], required: impl Fn(&str) -> bool) -> BoxedStrategy<Value> {
     let entries: Vec<_> = entries.iter().map(|(key, value)| (Just(key.clone()), like(value))).collect();
     let required: Vec<bool> = entries.iter().map(|(Just(key), _)| required(&key.key())).collect();

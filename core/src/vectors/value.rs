@@ -1,4 +1,4 @@
-//! A CBOR item as a tree, to change it in tests.
+//! A CBOR item as a tree, for tests that change it.
 
 use minicbor::{Decoder, data::Type};
 
@@ -11,7 +11,7 @@ pub enum Value {
     Array(Vec<Value>),
     Map(Vec<(Value, Value)>),
     Bool(bool),
-    /// As it is: what canonical CBOR does not have.
+    /// Encoded bytes, for items that canonical CBOR does not have.
     Raw(&'static [u8]),
 }
 
@@ -31,7 +31,7 @@ impl Value {
         ]
     }
 
-    /// Every message in which one item of this one, or all of it, is of another type.
+    /// Every message that differs from this one in that one item, or the whole, has another type.
     pub fn with_other_types(&self) -> impl Iterator<Item = Vec<u8>> {
         (0..self.count()).flat_map(move |at| {
             Self::of_every_type().map(|other| {
@@ -83,7 +83,7 @@ impl Value {
         self.encode()[0] >> 5
     }
 
-    /// This item and all within it, keys too.
+    /// The number of items: this one and all in it, including keys.
     pub fn count(&self) -> usize {
         1 + match self {
             Self::Array(items) => items.iter().map(Self::count).sum(),
@@ -92,7 +92,7 @@ impl Value {
         }
     }
 
-    /// The item number `at`, counted as by [`Value::count`].
+    /// The item with the number `at`, in the order of [`Value::count`].
     pub fn at(&mut self, at: usize) -> &mut Value {
         if at == 0 {
             return self;

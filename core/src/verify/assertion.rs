@@ -8,7 +8,7 @@ use crate::{
     webauthn::Ceremony,
 };
 
-/// A credential as it was stored.
+/// A stored credential.
 #[derive(Clone, Copy, Debug)]
 pub struct StoredCredential<'a> {
     /// Its id.
@@ -17,13 +17,14 @@ pub struct StoredCredential<'a> {
     pub public_key: CoseKey<'a>,
     /// The signature counter of its last use.
     pub sign_count: u32,
-    /// The user handle of the account it belongs to. An empty one is not sent: [`AssertionResponse::user_handle`].
+    /// The user handle of the account. An authenticator does not send an empty one: see
+    /// [`AssertionResponse::user_handle`].
     pub user_handle: &'a [u8],
-    /// Whether it was backup eligible when it was registered. `None` where that is not known.
+    /// Whether it was backup eligible at registration. `None` if that is not known.
     pub backup_eligible: Option<bool>,
 }
 
-/// What a client answers to an authentication.
+/// A client's response to an authentication.
 #[derive(Clone, Copy, Debug)]
 pub struct AssertionResponse<'a> {
     /// The id of the credential that signed.
@@ -34,21 +35,24 @@ pub struct AssertionResponse<'a> {
     pub authenticator_data: &'a [u8],
     /// The signature over authenticator data and the hash of client data.
     pub signature: &'a [u8],
-    /// The user handle the authenticator stored, if it returned one. An empty one counts as none: clients send `null`
-    /// for a user id of no bytes, and some send `""` for none.
+    /// The user handle that the authenticator returned, if any. An empty one counts as none, because clients send
+    /// `null` for an empty user id and some send `""` when there is none.
     pub user_handle: Option<&'a [u8]>,
 }
 
 /// An assertion that passed every check.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Assertion<'a> {
-    /// The counter and the backup state to be stored, whether the user was verified, and extension outputs.
+    /// The counter and the backup state to store, whether the user was verified, and extension outputs.
     pub auth_data: AuthData<'a>,
 }
 
-/// Verifies the response to an authentication against the credential stored under its id. Errors: the check that failed.
+/// Verifies the response to an authentication against the credential stored under its id.
 ///
 /// [`Error::SignCount`] comes after every other check.
+///
+/// # Errors
+/// The check that failed.
 pub fn assertion<'a>(
     crypto: &(impl Hash + Verify),
     expected: &Expected<'_>,

@@ -4,6 +4,7 @@ use super::{Error, certificate::Certificate, signature};
 use crate::{
     attestation::{FidoU2f, Packed, RawStatement, Statement},
     auth_data::AttestedCredentialData,
+    bytes,
     cbor::List,
     cose::{Algorithm, CoseKey, Curve},
     crypto::Verify,
@@ -17,15 +18,16 @@ pub enum Attestation<'a> {
     None,
     /// That the credential's own key signed.
     SelfAttestation,
-    /// That the key of the first of these certificates signed. Whether they lead to a trust anchor, and whether they are
-    /// valid now, is not checked.
+    /// That the key of the first of these certificates signed. [`attestation`] does not check whether the certificates
+    /// lead to a trust anchor and are valid now.
     Certificates(List<'a, &'a [u8]>),
 }
 
 /// Runs the verification procedure of `format` over the bytes of authenticator data and the hash of client data.
 /// `credential` is the attested credential data in `auth_data`.
 ///
-/// Errors: [`Error::Format`] for a format this version does not verify, [`Error::Statement`], [`Error::StatementNotEmpty`],
+/// # Errors
+/// [`Error::Format`] for a format this version does not verify, [`Error::Statement`], [`Error::StatementNotEmpty`],
 /// [`Error::AttestationAlgorithm`], [`Error::Certificate`], [`Error::CertificateKey`], [`Error::CredentialKey`],
 /// [`Error::Aaguid`], [`Error::Signature`], [`Error::Crypto`].
 pub fn attestation<'a>(
@@ -87,8 +89,7 @@ fn fido_u2f<'a>(
     }
     let leaf = statement.x5c.iter().next().and_then(Certificate::parse).ok_or(Error::Certificate)?;
     let key = leaf.public_key(Algorithm::ES256).ok_or(Error::CertificateKey)?;
-    // 4.
-    // The key's algorithm is not signed. The signing procedure knows ES256 and no other.
+    // 4. The signature does not cover the key's algorithm, and the signing procedure of U2F uses only ES256.
     let CoseKey::Ec2 { algorithm: Algorithm::ES256, curve: Curve::P256, x, y } = credential.public_key else {
         return Err(Error::CredentialKey);
     };
@@ -96,7 +97,7 @@ fn fido_u2f<'a>(
         return Err(Error::CredentialKey);
     }
     // 5.
-    let rp_id_hash = auth_data.get(..32).unwrap_or_default();
+    let rp_id_hash = bytes::front(auth_data, 32);
     let message: [&[u8]; 7] = [&[0], rp_id_hash, client_data_hash, credential.credential_id, &[4], x, y];
     // 6.
     signature(crypto, &key, &message, statement.sig)?;

@@ -1,4 +1,4 @@
-//! As much of an X.509 certificate (RFC 5280 §4.1) as attestation needs, in DER, without a heap.
+//! The parts of an X.509 certificate (RFC 5280 §4.1) that attestation needs, read from DER without a heap.
 //!
 //! ```text
 //! Certificate  SEQUENCE { tbs SEQUENCE { [0] version, serial, algorithm, issuer, validity, subject, key, .. [3] extensions }, .. }
@@ -6,7 +6,7 @@
 //! extension    SEQUENCE { OID, critical BOOLEAN DEFAULT FALSE, OCTET STRING }
 //! ```
 //!
-//! What follows from it for trust is in the module `chain`.
+//! The module `chain` decides whether a certificate is trusted.
 
 use super::Error;
 use crate::{
@@ -57,12 +57,12 @@ const ORGANIZATIONAL_UNIT: &[u8] = b"\x55\x04\x0B";
 /// id-at-commonName, 2.5.4.3.
 const COMMON_NAME: &[u8] = b"\x55\x04\x03";
 
-/// A certificate, taken apart. Members hold the contents of their elements.
+/// A parsed certificate. The members hold the contents of their DER elements.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Certificate<'a> {
-    /// What the issuer signed, with its tag and length.
+    /// The part that the issuer signed, with its tag and length.
     signed: &'a [u8],
-    /// The signature's algorithm and the signature, not read yet.
+    /// The signature's algorithm and the signature, not parsed yet.
     signature: Der<'a>,
     version: &'a [u8],
     issuer: Der<'a>,
@@ -82,7 +82,7 @@ struct Extension<'a> {
 }
 
 impl<'a> Certificate<'a> {
-    /// Takes a certificate apart. `None` when it is not DER or not a certificate.
+    /// Parses a certificate. `None` when it is not DER or not a certificate.
     pub(super) fn parse(der: &'a [u8]) -> Option<Self> {
         let mut file = Der(der);
         let mut signature = file.take(SEQUENCE)?;
@@ -114,8 +114,8 @@ impl<'a> Certificate<'a> {
         Some(Self { signed, signature, version, issuer, validity, subject, key_algorithm, key_curve, key, extensions })
     }
 
-    /// When the certificate begins and ends to be valid, as the decimal digits YYYYMMDDhhmmss. `None` for a time that
-    /// RFC 5280 §4.1.2.5 does not allow.
+    /// The first and the last second of validity, as the decimal digits YYYYMMDDhhmmss. `None` for a time that RFC 5280
+    /// §4.1.2.5 does not allow.
     pub(super) fn validity(&self) -> Option<(u64, u64)> {
         let mut validity = self.validity;
         let times = (time(&mut validity)?, time(&mut validity)?);
@@ -128,24 +128,27 @@ impl<'a> Certificate<'a> {
         self.is_named_like(self)
     }
 
-    /// Whether `issuer` has the name that this certificate says its issuer has.
+    /// Whether `issuer`'s subject is this certificate's issuer.
     pub(super) fn is_named_like(&self, issuer: &Self) -> bool {
         self.issuer.0 == issuer.subject.0
     }
 
-    /// Whether this is a certificate of a certification authority. Those of version 1 cannot say so.
+    /// Whether this certificate says that it belongs to a certification authority. Certificates of version 1 cannot say
+    /// so.
     pub(super) fn is_authority(&self) -> bool {
         self.is_end_entity() == Some(false)
     }
 
-    /// Whether a certificate that is trusted may vouch for others: it does not say that it is an end entity's. Many of
-    /// the makers' say nothing.
+    /// Whether a trusted certificate may sign others: it does not say that it belongs to an end entity. Many
+    /// manufacturers' certificates do not say either.
     pub(super) fn may_issue(&self) -> bool {
         self.is_end_entity() != Some(true)
     }
 
-    /// Checks that `issuer`'s key signed this certificate. Errors: [`Error::Chain`], or the backend does not know the
-    /// algorithm: [`Error::Crypto`].
+    /// Checks that `issuer`'s key signed this certificate.
+    ///
+    /// # Errors
+    /// [`Error::Chain`]: the signature is wrong. [`Error::Crypto`]: the backend does not support the algorithm.
     pub(super) fn is_signed_by(&self, crypto: &impl Verify, issuer: &Self) -> Result<(), Error> {
         let mut rest = self.signature;
         let mut parts = || {
@@ -169,8 +172,8 @@ impl<'a> Certificate<'a> {
         })
     }
 
-    /// The public key, for signatures of `algorithm`. `None` when the key is of another kind, or of one this version does
-    /// not read.
+    /// The public key for signatures of `algorithm`. `None` when the key is of another type, or of a type that this
+    /// version does not read.
     pub(super) fn public_key(&self, algorithm: Algorithm) -> Option<CoseKey<'a>> {
         let curve = match (self.key_algorithm, self.key_curve) {
             (EC_PUBLIC_KEY, Some(SECP256R1)) => Curve::P256,
@@ -193,8 +196,8 @@ impl<'a> Certificate<'a> {
         }
     }
 
-    /// Whether this is a certificate that a packed attestation may be signed with (WebAuthn L3 §8.2.1): version 3, a
-    /// subject of the prescribed form, not a certification authority.
+    /// Whether this certificate may sign a packed attestation (WebAuthn L3 §8.2.1): version 3, a subject of the
+    /// required form, not a certification authority.
     pub(super) fn is_packed_attestation(&self) -> bool {
         let country = self.subject(COUNTRY);
         self.version == [2]
@@ -217,7 +220,8 @@ impl<'a> Certificate<'a> {
         }
     }
 
-    /// Whether basic constraints are there and say so. `None` when they are not there or malformed.
+    /// Whether basic constraints say that this is an end entity's certificate. `None` when they are missing or
+    /// malformed.
     fn is_end_entity(&self) -> Option<bool> {
         let mut value = self.extension(BASIC_CONSTRAINTS).ok()??.value;
         let mut constraints = value.take(SEQUENCE)?;
@@ -265,7 +269,7 @@ fn time(der: &mut Der<'_>) -> Option<u64> {
     }
     let digits: u64 = text.parse().ok()?;
     match (tag, text.len()) {
-        // 50 to 99 are of the last century.
+        // A two-digit year from 50 to 99 means 1950 to 1999.
         (UTC_TIME, 12) if digits >= 500_000_000_000 => digits.checked_add(19_000_000_000_000),
         (UTC_TIME, 12) => digits.checked_add(20_000_000_000_000),
         (GENERALIZED_TIME, 14) => Some(digits),
@@ -276,12 +280,12 @@ fn time(der: &mut Der<'_>) -> Option<u64> {
 /// The list of extensions is not DER.
 struct Malformed;
 
-/// DER elements one after the other; read from the front.
+/// A sequence of DER elements, read from the front.
 #[derive(Clone, Copy, Debug)]
 struct Der<'a>(&'a [u8]);
 
 impl<'a> Der<'a> {
-    /// The next element: its tag and its contents. `None`, and nothing is read, at the end or when it is not DER.
+    /// The tag and the contents of the next element. At the end or for invalid DER it is `None`, and nothing is read.
     fn next(&mut self) -> Option<(u8, Der<'a>)> {
         let (&[tag, short], rest) = self.0.split_first_chunk()?;
         if tag & 0x1F == 0x1F {
@@ -304,7 +308,7 @@ impl<'a> Der<'a> {
         Some((tag, Der(contents)))
     }
 
-    /// The contents of the next element, if it has this tag.
+    /// The contents of the next element if it has this tag.
     fn take(&mut self, tag: u8) -> Option<Der<'a>> {
         if self.0.first() == Some(&tag) { self.next().map(|(_, contents)| contents) } else { None }
     }

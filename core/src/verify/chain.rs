@@ -1,28 +1,30 @@
-//! Whether an attestation certificate leads to one that the relying party trusts (WebAuthn L3 §7.1 steps 23, 24).
+//! Checks whether an attestation certificate leads to a certificate that the relying party trusts (WebAuthn L3 §7.1
+//! steps 23, 24).
 //!
-//! Only certificates that the relying party supplies are trusted: one that comes with the attestation vouches for nothing
-//! by being there.
+//! Only certificates that the relying party supplies are trusted. A certificate in the attestation is not trusted just
+//! because it is there.
 
 use super::{Error, certificate::Certificate, check};
 use crate::{cbor::List, crypto::Verify};
 
-/// What a relying party trusts, and when.
+/// The certificates that a relying party trusts, and the time of the check.
 #[derive(Clone, Copy, Debug)]
 pub struct Anchors<'a> {
-    /// Certificates, DER: roots, intermediate ones, or those of models themselves.
+    /// Trusted certificates in DER: root, intermediate or attestation certificates.
     pub certificates: &'a [&'a [u8]],
     /// The time, in seconds since 1970.
     pub now: u64,
-    /// Whether a chain may contain the root. The standard has it left out.
+    /// Whether a chain may contain the root. The standard leaves the root out.
     pub accept_root: bool,
 }
 
-/// Checks that `x5c`, an attestation certificate and its chain in order, leads to an anchor, and that all of it is valid
-/// now. A leaf that is an anchor itself is trusted as it is. Lengths of paths and constraints of names are not checked.
+/// Checks that `x5c`, an attestation certificate and its chain in order, leads to an anchor, and that every certificate
+/// is valid now. A leaf that is itself an anchor is trusted. Path lengths and name constraints are not checked.
 ///
-/// Errors: [`Error::Certificate`] for one that is malformed, [`Error::Validity`], [`Error::RootInChain`],
-/// [`Error::Chain`] when it leads nowhere or is out of order, [`Error::Crypto`] for a signature that the backend cannot
-/// verify.
+/// # Errors
+/// [`Error::Certificate`] for a malformed certificate, [`Error::Validity`], [`Error::RootInChain`], [`Error::Chain`]
+/// when the chain does not lead to an anchor or is out of order, [`Error::Crypto`] for a signature that the backend
+/// cannot verify.
 pub fn chain(crypto: &impl Verify, x5c: List<'_, &[u8]>, anchors: &Anchors<'_>) -> Result<(), Error> {
     let now = digits(anchors.now).ok_or(Error::Validity)?;
     let mut certificates = x5c.iter();
@@ -55,7 +57,8 @@ pub fn chain(crypto: &impl Verify, x5c: List<'_, &[u8]>, anchors: &Anchors<'_>) 
     }
 }
 
-/// Checks what follows in a chain that has reached its anchor: the anchor and authorities above it, without the root.
+/// Checks the rest of a chain after it has reached an anchor. The rest may be the anchor and authorities above it,
+/// without the root.
 fn anchor_or_above(above: &[u8], anchors: &Anchors<'_>) -> Result<(), Error> {
     let certificate = Certificate::parse(above).ok_or(Error::Certificate)?;
     check(certificate.is_authority() || anchors.certificates.contains(&above), Error::Chain)?;
@@ -67,7 +70,7 @@ fn valid(certificate: &Certificate<'_>, now: u64) -> Result<(), Error> {
     check((begins..=ends).contains(&now), Error::Validity)
 }
 
-/// Seconds since 1970 as the decimal digits YYYYMMDDhhmmss. `None` past the year 9999.
+/// Seconds since 1970 as the decimal digits YYYYMMDDhhmmss. `None` after the year 9999.
 fn digits(seconds: u64) -> Option<u64> {
     const DAY: u64 = 86_400;
     let (mut days, time) = (seconds.checked_div(DAY)?, seconds.checked_rem(DAY)?);

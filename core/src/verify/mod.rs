@@ -1,8 +1,8 @@
 //! Relying-party verification of registrations and assertions (WebAuthn L3 §7.1, §7.2).
 //!
-//! [`registration`] and [`assertion`] are the standard's steps in the standard's order and with its numbers. What needs
-//! memory stays with the caller: that a challenge is used once, that a credential id is not registered yet, what becomes of
-//! extension outputs. Whether an attestation is trusted is a question of its own: [`chain`].
+//! [`registration`] and [`assertion`] are the standard's steps in the standard's order and with its numbers. The caller
+//! must do the steps that need a database: check that a challenge is used once and that a credential id is not
+//! registered yet, and process extension outputs. [`chain`] checks separately whether an attestation is trusted.
 
 use crate::{
     auth_data::{AuthData, Flags},
@@ -27,18 +27,18 @@ pub use chain::{Anchors, chain};
 pub use policy::{BackupEligibility, Policy};
 pub use registration::{Registration, RegistrationResponse, registration};
 
-/// The format of U2F's attestation.
+/// The attestation format of U2F.
 const FIDO_U2F: &str = "fido-u2f";
 
-/// What the relying party expects of a response: what it asked for, and its policy.
+/// What the relying party expects of a response: the values that it requested, and its policy.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected<'a> {
-    /// The challenge it sent.
+    /// The challenge that it sent.
     pub challenge: &'a [u8],
-    /// The origins its pages have, serialised: `https://example.org`.
+    /// The origins of its pages, serialised: `https://example.org`.
     pub origins: &'a [&'a str],
-    /// Whether its pages may ask from a frame of another origin's page: `None` refuses, `Some` lists the origins of the
-    /// pages that may hold the frame.
+    /// Whether its pages may call the API inside a frame on a page of another origin. `None` refuses that; `Some` lists
+    /// the allowed top-level origins.
     pub top_origins: Option<&'a [&'a str]>,
     /// The RP ID.
     pub rp_id: &'a str,
@@ -46,17 +46,17 @@ pub struct Expected<'a> {
     pub user_presence: bool,
     /// Whether the user must be verified.
     pub user_verification: bool,
-    /// In a registration, the algorithms it asked for.
+    /// In a registration, the algorithms that it requested.
     pub algorithms: &'a [Algorithm],
-    /// In an assertion, the ids of the credentials it asked for; empty when it asked for any.
+    /// In an assertion, the ids of the credentials that it allowed. Empty if it allowed any.
     pub allow_credentials: &'a [&'a [u8]],
-    /// In an assertion, the user handle of the account that signs in, where it was known before.
+    /// In an assertion, the user handle of the account, if the account was known before the assertion.
     pub user_handle: Option<&'a [u8]>,
-    /// Its choices.
+    /// The relying party's policy.
     pub policy: Policy,
 }
 
-/// Why a response is refused: the check that failed.
+/// The check that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
@@ -70,9 +70,9 @@ pub enum Error {
     Origin,
     /// The response comes from a frame of another origin's page.
     CrossOrigin,
-    /// The page that holds the frame is not expected.
+    /// The top-level origin is not one that is expected.
     TopOrigin,
-    /// The client data's token binding has not the form of WebAuthn Level 2.
+    /// The token binding in the client data does not have the form of WebAuthn Level 2.
     TokenBinding,
     /// The authenticator data is malformed.
     AuthData(cbor::Error),
@@ -82,17 +82,17 @@ pub enum Error {
     UserPresence,
     /// The user was not verified.
     UserVerification,
-    /// Backed up without being backup eligible.
+    /// The credential is backed up but not backup eligible.
     BackupState,
-    /// The backup eligibility is not the credential's.
+    /// The backup eligibility differs from the stored one.
     BackupEligibility,
-    /// A registration without attested credential data.
+    /// The registration has no attested credential data.
     NoCredential,
-    /// The credential's algorithm was not asked for.
+    /// The credential's algorithm was not requested.
     Algorithm,
-    /// The credential's key is not of the form that its algorithm has.
+    /// The credential's key does not have the type, curve or size of its algorithm.
     CredentialKey,
-    /// The policy accepts no registration without attestation, or with the credential's own.
+    /// The policy does not accept a registration without attestation, or with self attestation.
     AttestationNotAccepted,
     /// The attestation statement is of a format this version does not verify.
     Format,
@@ -100,32 +100,33 @@ pub enum Error {
     Statement(cbor::Error),
     /// The attestation statement of the format "none" is not empty.
     StatementNotEmpty,
-    /// Self attestation with another algorithm than the credential's.
+    /// The self attestation's algorithm differs from the credential's.
     AttestationAlgorithm,
-    /// The attestation certificate is missing, malformed, or not what WebAuthn L3 §8.2.1 prescribes; or there is more than
-    /// one where U2F has one.
+    /// The attestation certificate is missing, malformed, or does not meet WebAuthn L3 §8.2.1; or a U2F attestation has
+    /// more than one certificate.
     Certificate,
-    /// The attestation certificate's key is not of the statement's algorithm, or of a kind this version does not read.
+    /// The attestation certificate's key does not fit the statement's algorithm, or is of a type that this version does
+    /// not read.
     CertificateKey,
-    /// A certificate is not valid yet, or no more.
+    /// A certificate is not valid yet, or has expired.
     Validity,
-    /// The chain of certificates leads to none that is trusted, or is out of order.
+    /// The certificate chain does not lead to a trusted certificate, or is out of order.
     Chain,
-    /// The chain of certificates contains its root.
+    /// The certificate chain contains its root.
     RootInChain,
-    /// The attestation certificate is of another model than the authenticator data.
+    /// The AAGUID in the attestation certificate differs from the one in authenticator data.
     Aaguid,
-    /// The attestation is U2F's, which has no AAGUID, and the authenticator data has one.
+    /// The authenticator data of a U2F attestation has an AAGUID, although U2F has none.
     AaguidNotZero,
     /// The signature does not verify.
     Signature,
-    /// The signature could not be verified: an algorithm the backend does not know, a point that is not on its curve.
+    /// The signature could not be verified: the backend does not support the algorithm, or a point is not on its curve.
     Crypto(crypto::Error),
     /// The credential is not the one stored, or was not asked for.
     CredentialId,
-    /// The user handle is not the account's, or missing where it alone names the account.
+    /// The user handle is not the account's, or it is missing and nothing else identifies the account.
     UserHandle,
-    /// The signature counter did not increase: the authenticator may have been cloned.
+    /// The signature counter did not increase, so the authenticator may have been cloned.
     SignCount {
         /// The credential's last counter.
         stored: u32,
@@ -175,7 +176,7 @@ fn signature(crypto: &impl Verify, key: &CoseKey<'_>, message: &[&[u8]], signatu
     })
 }
 
-/// Whether a key has the type, the curve and the sizes of its algorithm (WebAuthn L3 §5.8.5).
+/// Whether a key has the type, the curve and the sizes that its algorithm requires (WebAuthn L3 §5.8.5).
 fn is_of_its_algorithm(key: &CoseKey<'_>) -> bool {
     match *key {
         CoseKey::Ec2 { algorithm, curve, x, y } => {

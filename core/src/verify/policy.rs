@@ -1,37 +1,38 @@
-//! What the standard leaves to the relying party, and where deployed ones disagree.
+//! Choices that the standard leaves to the relying party, and points on which deployed servers differ.
 
 /// A relying party's choices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// Whether a registration may come without attestation. It comes so from every browser that was not asked for one.
+    /// Whether a registration may have no attestation. Browsers send none unless the relying party requests it.
     pub accept_none: bool,
-    /// Whether a registration may be attested by the credential's own key.
+    /// Whether a registration may have self attestation.
     pub accept_self: bool,
-    /// Whether the AAGUID of a "fido-u2f" attestation must be zero: U2F has none. The standard does not say so, its own
-    /// vector has another one.
+    /// Whether the AAGUID of a "fido-u2f" attestation must be zero, because U2F has none. The standard does not require
+    /// it, and its own vector has another AAGUID.
     pub u2f_aaguid_is_zero: bool,
-    /// Whether `tokenBinding` in client data must have the form of WebAuthn Level 2, where it is there. Level 3 ignores it.
+    /// Whether `tokenBinding` in client data, if present, must have the form of WebAuthn Level 2. Level 3 ignores it.
     pub check_token_binding: bool,
-    /// Whether a signature counter may fall or stay. Synchronised passkeys do that; so do copies of a key.
+    /// Whether a signature counter may stay the same or decrease. It does so for synchronised passkeys, and for a
+    /// cloned authenticator.
     pub accept_falling_counter: bool,
-    /// What may become of a credential's backup eligibility.
+    /// How a credential's backup eligibility may change.
     pub backup_eligibility: BackupEligibility,
 }
 
-/// What may become of a credential's backup eligibility. The standard says it does not change; some providers change it.
+/// How a credential's backup eligibility may change. In the standard it does not change, but some providers change it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BackupEligibility {
-    /// It stays.
+    /// It may not change.
     #[default]
     Fixed,
-    /// A credential may become backup eligible, but not cease to be.
+    /// A credential may become backup eligible, but may not stop being so.
     MayAppear,
-    /// Anything.
+    /// It may change in both directions.
     MayChange,
 }
 
 impl Policy {
-    /// WebAuthn Level 3, with any attestation that it knows.
+    /// WebAuthn Level 3, with any attestation format that [`attestation`](super::attestation) verifies.
     pub const STANDARD: Policy = Policy {
         accept_none: true,
         accept_self: true,
@@ -41,12 +42,12 @@ impl Policy {
         backup_eligibility: BackupEligibility::Fixed,
     };
 
-    /// What servers are tested for: the same, and strict about U2F's AAGUID and token binding.
+    /// [`Policy::STANDARD`] with the additional checks of the FIDO conformance tests: U2F's AAGUID and token binding.
     pub const CONFORMANCE: Policy = Policy { u2f_aaguid_is_zero: true, check_token_binding: true, ..Self::STANDARD };
 }
 
 impl BackupEligibility {
-    /// Whether a credential that was stored as eligible, or not, may now say otherwise.
+    /// Whether a credential may be backup eligible `now` if it was `stored` with this eligibility.
     pub(super) fn allows(self, stored: bool, now: bool) -> bool {
         match self {
             Self::Fixed => stored == now,

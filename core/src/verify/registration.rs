@@ -7,7 +7,7 @@ use crate::{
     webauthn::{AttestationObject, Ceremony},
 };
 
-/// What a client answers to a registration.
+/// A client's response to a registration.
 #[derive(Clone, Copy, Debug)]
 pub struct RegistrationResponse<'a> {
     /// The client data, byte for byte as it was hashed.
@@ -19,15 +19,18 @@ pub struct RegistrationResponse<'a> {
 /// A registration that passed every check.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Registration<'a> {
-    /// The new credential, to be stored when no user has one with its id.
+    /// The new credential. Store it if no account has a credential with this id.
     pub credential: AttestedCredentialData<'a>,
-    /// The flags and the counter to be stored with it, and extension outputs.
+    /// The flags and the counter to store with the credential, and extension outputs.
     pub auth_data: AuthData<'a>,
-    /// What the attestation statement proves; whether that is enough is for the caller to decide.
+    /// What the attestation statement proves. The caller decides whether that is enough.
     pub attestation: Attestation<'a>,
 }
 
-/// Verifies the response to a registration. Errors: the check that failed.
+/// Verifies the response to a registration.
+///
+/// # Errors
+/// The check that failed.
 pub fn registration<'a>(
     crypto: &(impl Hash + Verify),
     expected: &Expected<'_>,
@@ -38,7 +41,7 @@ pub fn registration<'a>(
     client_data(expected, Ceremony::Create, response.client_data_json)?;
     // 12.
     let client_data_hash = crypto.sha256(&[response.client_data_json]);
-    // 13. and 25., for no longer credential id can be read
+    // 13. and 25., because a longer credential id cannot be read
     let parsed = AuthData::decode(object.auth_data).map_err(Error::AuthData)?;
     // 14. to 17.
     auth_data(crypto, expected, &parsed)?;

@@ -1,15 +1,18 @@
 //! base64url without padding (RFC 4648 §5), as WebAuthn writes bytes in JSON.
 
-use crate::cbor::{Overflow, Writer};
+use crate::{
+    bytes,
+    cbor::{Overflow, Writer},
+};
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// Why a text is not the base64url form of any bytes, or could not be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// A character outside the alphabet, padding among them.
+    /// A character outside the alphabet, for example padding.
     Character,
-    /// No bytes encode to a text of this length.
+    /// A length that no encoding has.
     Length,
     /// Bits after the last byte are not zero.
     TrailingBits,
@@ -17,7 +20,10 @@ pub enum Error {
     Overflow(Overflow),
 }
 
-/// Encodes `bytes` into `buffer` and returns the length. Errors: [`Overflow`] with the size it takes.
+/// Encodes `bytes` into `buffer` and returns the length.
+///
+/// # Errors
+/// [`Overflow`] with the size that the text needs.
 pub fn encode(bytes: &[u8], buffer: &mut [u8]) -> Result<usize, Overflow> {
     let mut w = Writer::new(buffer);
     for char in chars(bytes) {
@@ -31,16 +37,18 @@ pub const fn encoded_len(length: usize) -> usize {
     length.saturating_mul(4).div_ceil(3)
 }
 
-/// Encodes the first `length` bytes of `buffer` to its front. Characters that do not fit are lost.
+/// Encodes the first `length` bytes of `buffer` in place. Characters that do not fit are lost.
 pub fn encode_in_place(buffer: &mut [u8], length: usize) {
-    // From the last group of three bytes to the first: its four characters lie behind all that is still to be read.
+    // Goes from the last group of three bytes to the first, because the four characters of a group then never overwrite
+    // bytes that are still to be read.
     for group in (0..length.div_ceil(3)).rev() {
         let from = group.saturating_mul(3);
-        let bytes = buffer.get(from..from.saturating_add(3).min(length)).unwrap_or_default();
-        let [first, second, third] = crate::bytes::array(bytes);
+        let Some(three) = buffer.get(from..from.saturating_add(3).min(length)) else { continue };
+        let [first, second, third] = bytes::padded(three);
         let bits = u32::from_be_bytes([0, first, second, third]);
-        let characters = buffer.get_mut(group.saturating_mul(4)..).unwrap_or_default().iter_mut();
-        for (place, shift) in characters.take(length.saturating_sub(from).saturating_add(1)).zip([18, 12, 6, 0]) {
+        let Some(characters) = buffer.get_mut(group.saturating_mul(4)..) else { continue };
+        let count = length.saturating_sub(from).saturating_add(1);
+        for (place, shift) in characters.iter_mut().take(count).zip([18, 12, 6, 0]) {
             *place = digit(bits >> shift) as u8; // ASCII
         }
     }
@@ -51,20 +59,23 @@ pub fn chars(bytes: &[u8]) -> impl Iterator<Item = char> {
     let (groups, last) = bytes.as_chunks::<3>();
     let last = (!last.is_empty()).then_some(last);
     groups.iter().map(<[u8; 3]>::as_slice).chain(last).flat_map(|group| {
-        let [first, second, third] = crate::bytes::array(group);
+        let [first, second, third] = bytes::padded(group);
         let bits = u32::from_be_bytes([0, first, second, third]);
         [18, 12, 6, 0].into_iter().map(move |shift| digit(bits >> shift)).take(group.len().saturating_add(1))
     })
 }
 
-/// How many bytes a text of `length` characters stands for.
+/// How many bytes a text of `length` characters decodes to.
 pub const fn decoded_len(length: usize) -> usize {
     // Three bytes for every four characters; a remainder of two is one byte, one of three is two.
     let rest = length & 3;
     (length >> 2).saturating_mul(3).saturating_add(rest.saturating_sub(1))
 }
 
-/// Decodes `text` into `buffer` and returns the length. Errors: [`Error`].
+/// Decodes `text` into `buffer` and returns the length.
+///
+/// # Errors
+/// [`Error`]: the text is not base64url, or the buffer is too small.
 pub fn decode(text: impl IntoIterator<Item = char>, buffer: &mut [u8]) -> Result<usize, Error> {
     let mut w = Writer::new(buffer);
     let (mut bits, mut count) = (0u32, 0u32);

@@ -1,4 +1,4 @@
-//! Client data (WebAuthn L3 §5.8.1): what the client says about a ceremony, as JSON whose hash is signed.
+//! Client data (WebAuthn L3 §5.8.1): the client's description of a ceremony, as JSON whose hash is signed.
 
 use super::base64url;
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
 /// The byte order mark that UTF-8 decoding drops (WebAuthn L3 §7.1 step 5).
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
-/// What a client is asked for.
+/// The kind of a ceremony.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ceremony {
     /// A registration.
@@ -28,16 +28,16 @@ impl Ceremony {
     }
 }
 
-/// Client data as a client writes it.
+/// Client data to be written by a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientData<'a> {
-    /// What the client was asked for.
+    /// The kind of the ceremony.
     pub kind: Ceremony,
     /// The relying party's challenge.
     pub challenge: &'a [u8],
-    /// The origin that asked, serialised: `https://example.org`.
+    /// The caller's origin, serialised: `https://example.org`.
     pub origin: &'a str,
-    /// Whether it asked from a frame that is not same-origin with its ancestors.
+    /// Whether the caller is in a frame that is not same-origin with its ancestors.
     pub cross_origin: bool,
     /// The origin of the top-level page of such a frame.
     pub top_origin: Option<&'a str>,
@@ -45,7 +45,9 @@ pub struct ClientData<'a> {
 
 impl ClientData<'_> {
     /// Writes the client data, byte for byte as WebAuthn L3 §5.8.1.1 serialises it, and returns the length.
-    /// Errors: [`Overflow`] with the size it takes.
+    ///
+    /// # Errors
+    /// [`Overflow`] with the size that the client data needs.
     pub fn write(&self, buffer: &mut [u8]) -> Result<usize, Overflow> {
         let mut w = Writer::new(buffer);
         w.raw(b"{\"type\":");
@@ -68,23 +70,26 @@ impl ClientData<'_> {
 /// Client data as a relying party receives it, in any order and with any escapes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CollectedClientData<'a> {
-    /// What the client was asked for ([`Ceremony::as_str`]).
+    /// The kind of the ceremony ([`Ceremony::as_str`]).
     pub kind: JsonStr<'a>,
     /// The challenge in base64url.
     pub challenge: JsonStr<'a>,
-    /// The origin that asked.
+    /// The caller's origin.
     pub origin: JsonStr<'a>,
-    /// Whether it asked from a frame that is not same-origin with its ancestors; absent means no.
+    /// Whether the caller is in a frame that is not same-origin with its ancestors. False when absent.
     pub cross_origin: bool,
     /// The origin of the top-level page of such a frame.
     pub top_origin: Option<JsonStr<'a>>,
-    /// Whether `tokenBinding` has the form of WebAuthn Level 2, an object with a known status; `None` where it is not there.
+    /// Whether `tokenBinding` has the form of WebAuthn Level 2, an object with a known status. `None` when it is
+    /// absent.
     pub token_binding: Option<bool>,
 }
 
 impl<'a> CollectedClientData<'a> {
-    /// Reads client data; members it does not know are ignored. Errors: [`Error`], whose offset counts after a byte
-    /// order mark.
+    /// Reads client data; members it does not know are ignored.
+    ///
+    /// # Errors
+    /// [`Error`]. Its offset counts from the end of the byte order mark, if there is one.
     pub fn parse(client_data_json: &'a [u8]) -> Result<Self, Error> {
         let (mut kind, mut challenge, mut origin, mut cross_origin, mut top_origin) = (None, None, None, None, None);
         let mut token_binding = None;
@@ -133,7 +138,10 @@ impl<'a> CollectedClientData<'a> {
     }
 }
 
-/// Whether the value is a TokenBinding (WebAuthn L2 §5.8.1). Errors: it is no object, or its status no string.
+/// Whether the value is a TokenBinding (WebAuthn L2 §5.8.1).
+///
+/// # Errors
+/// The value is not an object, or its status is not a string.
 fn is_token_binding(mut r: Reader<'_>) -> Result<bool, Error> {
     let mut known = false;
     r.object()?;

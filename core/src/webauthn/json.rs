@@ -3,6 +3,7 @@
 use super::{Attachment, AttestationObject, CreationOptions, RequestOptions};
 use crate::{
     auth_data::AuthData,
+    bytes,
     cbor::{self, List, RawMap, Read, Text, Writer},
     json::{self, Error, ErrorKind, Member, Object, Shape, WriteError, to_cbor},
 };
@@ -61,7 +62,7 @@ const CREATION: Shape = Shape::Object(&[
         "rp",
         Shape::Object(&[Member::optional("id", Shape::Text), Member::required("name", Shape::Text)]),
     ),
-    // Names are required on the web; servers of others leave them out, and authenticators can do without.
+    // Names are required on the web, but some servers leave them out, and authenticators do not need them.
     Member::required(
         "user",
         Shape::Object(&[
@@ -107,20 +108,23 @@ const REQUEST: Shape = Shape::Object(&[
 ]);
 
 impl<'b> CreationOptions<'b> {
-    /// Reads PublicKeyCredentialCreationOptionsJSON (WebAuthn L3 §5.1.8). What is read lies in `buffer` as CBOR; a buffer
-    /// that is an eighth longer than the document is large enough. Members that are `null` or that this version does not
-    /// know count as absent, in extensions too.
+    /// Reads PublicKeyCredentialCreationOptionsJSON (WebAuthn L3 §5.1.8). The options borrow from `buffer`, which holds
+    /// them as CBOR; a buffer that is an eighth longer than the document is large enough. Members that are `null` or
+    /// unknown to this version count as absent, also in extensions.
     ///
     /// # Errors
-    /// [`Error`] names the member and the place: no JSON, another type than the standard's, a required member that is
-    /// missing, a known one that is there twice, bytes that are not base64url without padding, [`ErrorKind::Overflow`]
-    /// when the buffer is too small.
+    /// [`Error`] names the member and the place: the document is not JSON, a value has the wrong type, a required
+    /// member is missing, a known member appears twice, bytes are not base64url without padding, or the buffer is too
+    /// small ([`ErrorKind::Overflow`]).
     pub fn from_json(json: &[u8], buffer: &'b mut [u8]) -> Result<Self, Error> {
         read(json, &CREATION, buffer)
     }
 
-    /// Writes PublicKeyCredentialCreationOptionsJSON to the front of `buffer`, which also holds its CBOR meanwhile, and
-    /// returns the length. Errors: as in [`json::encode`].
+    /// Writes PublicKeyCredentialCreationOptionsJSON to the front of `buffer` and returns the length. `buffer` must
+    /// also have room for the options as CBOR.
+    ///
+    /// # Errors
+    /// As in [`json::encode`].
     pub fn to_json(&self, buffer: &mut [u8]) -> Result<usize, WriteError> {
         json::encode(self, Some(&CREATION), buffer)
     }
@@ -130,7 +134,7 @@ impl<'b> RequestOptions<'b> {
     /// Reads PublicKeyCredentialRequestOptionsJSON (WebAuthn L3 §5.1.9), as [`CreationOptions::from_json`] does.
     ///
     /// # Errors
-    /// The same.
+    /// As in [`CreationOptions::from_json`].
     pub fn from_json(json: &[u8], buffer: &'b mut [u8]) -> Result<Self, Error> {
         read(json, &REQUEST, buffer)
     }
@@ -143,20 +147,20 @@ impl<'b> RequestOptions<'b> {
 
 fn read<'b, T: Read<'b>>(json: &[u8], shape: &'static Shape, buffer: &'b mut [u8]) -> Result<T, Error> {
     let length = to_cbor(json, shape, buffer)?;
-    // The shape has what the table wants, so this does not fail.
+    // The shape requires everything that the table requires, so this does not fail.
     let unexpected = Error { kind: ErrorKind::UnexpectedType, offset: 0, member: None };
-    cbor::decode_tolerant(buffer.get(..length).unwrap_or_default()).map_err(|_| unexpected)
+    cbor::decode_tolerant(bytes::front(buffer, length)).map_err(|_| unexpected)
 }
 
-/// RegistrationResponseJSON (WebAuthn L3 §5.1): a new credential on its way to the relying party. What it repeats of
-/// the authenticator data and of the key it contains follows from the attestation object.
+/// RegistrationResponseJSON (WebAuthn L3 §5.1): a new credential for the relying party. The members that repeat parts
+/// of the authenticator data, such as the public key, are taken from the attestation object.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RegistrationResponseJson<'a> {
-    /// The client data as it was hashed.
+    /// The client data, byte for byte as it was hashed.
     pub client_data_json: &'a [u8],
     /// The attestation object.
     pub attestation_object: AttestationObject<'a>,
-    /// How the authenticator can be reached, as far as is known.
+    /// The known transports of the authenticator.
     pub transports: List<'a, Text<'a>>,
     /// Where the authenticator is.
     pub attachment: Option<Attachment>,
@@ -168,8 +172,8 @@ impl RegistrationResponseJson<'_> {
     /// Writes the response and returns its length. `publicKey` is left out for a key that has no SubjectPublicKeyInfo.
     ///
     /// # Errors
-    /// [`WriteError::Overflow`] with the size it takes; [`WriteError::Cbor`] when the authenticator data is malformed or
-    /// has no credential, or the extension results are malformed.
+    /// [`WriteError::Overflow`] with the size that the response needs; [`WriteError::Cbor`] when the authenticator data
+    /// is malformed or has no credential, or the extension results are malformed.
     pub fn write(&self, buffer: &mut [u8]) -> Result<usize, WriteError> {
         let auth_data = self.attestation_object.auth_data;
         let missing = cbor::Error::new(cbor::ErrorKind::Missing, 0);
@@ -195,18 +199,18 @@ impl RegistrationResponseJson<'_> {
     }
 }
 
-/// AuthenticationResponseJSON (WebAuthn L3 §5.1): an assertion on its way to the relying party.
+/// AuthenticationResponseJSON (WebAuthn L3 §5.1): an assertion for the relying party.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AuthenticationResponseJson<'a> {
     /// The credential's id.
     pub credential_id: &'a [u8],
-    /// The client data as it was hashed.
+    /// The client data, byte for byte as it was hashed.
     pub client_data_json: &'a [u8],
-    /// Authenticator data, as it was signed.
+    /// The authenticator data, byte for byte as it was signed.
     pub authenticator_data: &'a [u8],
     /// The signature.
     pub signature: &'a [u8],
-    /// The user handle, where the authenticator gave one. An empty one is left out.
+    /// The user handle, if the authenticator returned one. An empty one is left out.
     pub user_handle: Option<&'a [u8]>,
     /// Where the authenticator is.
     pub attachment: Option<Attachment>,
@@ -218,7 +222,8 @@ impl AuthenticationResponseJson<'_> {
     /// Writes the response and returns its length.
     ///
     /// # Errors
-    /// [`WriteError::Overflow`] with the size it takes; [`WriteError::Cbor`] when the extension results are malformed.
+    /// [`WriteError::Overflow`] with the size that the response needs; [`WriteError::Cbor`] when the extension results
+    /// are malformed.
     pub fn write(&self, buffer: &mut [u8]) -> Result<usize, WriteError> {
         let mut w = Writer::new(buffer);
         let mut object = Object::open(&mut w);
@@ -237,7 +242,7 @@ impl AuthenticationResponseJson<'_> {
     }
 }
 
-/// Writes what both responses end with.
+/// Writes the members that both responses end with.
 fn finish(mut object: Object<'_, '_>, attachment: Option<Attachment>, results: RawMap<'_>) -> Result<(), cbor::Error> {
     if let Some(attachment) = attachment {
         object.text("authenticatorAttachment", attachment.as_str());

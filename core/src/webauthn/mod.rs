@@ -1,4 +1,4 @@
-//! What the web adds above CTAP (WebAuthn L3): client data, attestation objects, RP IDs and origins.
+//! The parts of WebAuthn L3 above CTAP: client data, attestation objects, RP IDs and origins.
 
 use crate::{attestation::RawStatement, cbor, message};
 
@@ -39,10 +39,10 @@ message! {
 }
 
 impl<'a> AttestationObject<'a> {
-    /// Reads an attestation object under the tolerant CBOR rules: clients write its members in any order.
+    /// Reads an attestation object under the tolerant CBOR rules, because clients write its members in any order.
     ///
     /// # Errors
-    /// What is wrong with it, such as a member that stands twice, or bytes that follow it.
+    /// The object is malformed: for example a member appears twice, or bytes follow the object.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, cbor::Error> {
         cbor::decode_unique(bytes)
     }

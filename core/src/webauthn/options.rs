@@ -1,8 +1,9 @@
-//! What a relying party asks a client for (WebAuthn L3 §5.4, §5.5), as JSON has it, with bytes in place of base64url.
+//! The options of a relying party (WebAuthn L3 §5.4, §5.5): the members of the JSON form, with bytes in place of
+//! base64url.
 //!
-//! The tables read and write CBOR with the members' own names: a JSON text that is transcoded to that is read by
-//! [`cbor::decode_tolerant`](crate::cbor::decode_tolerant), and programs fill the structs in. A keyword that is not
-//! named here counts as absent, as the standard has it; credential types, transports and hints are kept.
+//! The tables read and write CBOR with the members' own names. JSON is converted to that CBOR and read by
+//! [`cbor::decode_tolerant`](crate::cbor::decode_tolerant); programs can also fill the structs in. An unknown keyword
+//! counts as absent, as the standard requires; unknown credential types, transports and hints are kept.
 
 use crate::{
     cbor::{Error, ErrorKind, List, RawMap, Read, Reader, Text, Write, Writer},
@@ -18,7 +19,8 @@ message! {
         b"rp" => rp: required RelyingParty<'a>,
         /// The user; the handle has 1 to 64 bytes.
         b"user" => user: required UserEntity<'a>,
-        /// How the user will likely answer: "security-key", "client-device", "hybrid", and others; for the user interface.
+        /// Which authenticator the user will probably use, for the user interface: "security-key", "client-device",
+        /// "hybrid" or others.
         b"hints" => hints: optional List<'a, Text<'a>>,
         /// How long the registration may take, in milliseconds.
         b"timeout" => timeout: optional u64,
@@ -26,7 +28,7 @@ message! {
         b"challenge" => challenge: required &'a [u8],
         /// Client extension inputs, under the identifiers of WebAuthn.
         b"extensions" => extensions: optional RawMap<'a>,
-        /// How much attestation; none when absent.
+        /// Which attestation the relying party wants; none when absent.
         b"attestation" => attestation: optional AttestationConveyance,
         /// Algorithms the relying party accepts, best first; empty means ES256, then RS256.
         b"pubKeyCredParams" => pub_key_cred_params: required List<'a, CredentialParameters<'a>>,
@@ -34,7 +36,7 @@ message! {
         b"attestationFormats" => attestation_formats: optional List<'a, Text<'a>>,
         /// Credentials that must not be on the authenticator.
         b"excludeCredentials" => exclude_credentials: optional List<'a, CredentialDescriptor<'a>>,
-        /// What the authenticator has to be able to do.
+        /// The authenticator's required capabilities.
         b"authenticatorSelection" => authenticator_selection: optional AuthenticatorSelection,
     }
 }
@@ -45,7 +47,7 @@ message! {
     pub text struct RequestOptions<'a> {
         /// The RP ID; the host of the caller's origin when absent.
         b"rpId" => rp_id: optional &'a str,
-        /// How the user will likely answer; see [`CreationOptions::hints`].
+        /// Which authenticator the user will probably use: see [`CreationOptions::hints`].
         b"hints" => hints: optional List<'a, Text<'a>>,
         /// How long the sign-in may take, in milliseconds.
         b"timeout" => timeout: optional u64,
@@ -114,11 +116,11 @@ message! {
     /// AuthenticatorSelectionCriteria.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub text struct AuthenticatorSelection {
-        /// A discoverable credential.
+        /// Whether to make a discoverable credential.
         b"residentKey" => resident_key: optional Requirement,
         /// User verification; preferred when absent.
         b"userVerification" => user_verification: optional Requirement,
-        /// What stands for `residentKey` when that is absent.
+        /// Used in place of `residentKey` when that is absent.
         b"requireResidentKey" => require_resident_key: optional bool,
         /// Where the authenticator is.
         b"authenticatorAttachment" => attachment: optional Attachment,
@@ -172,15 +174,15 @@ macro_rules! keywords {
 }
 
 keywords! {
-    /// How much a relying party wants something (WebAuthn L3 §5.4.6, §5.8.6).
+    /// How strongly a relying party wants something (WebAuthn L3 §5.4.6, §5.8.6).
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub enum Requirement {
-        /// Rather not.
+        /// Not wanted if it can be avoided.
         Discouraged = "discouraged",
-        /// If possible.
+        /// Wanted if possible.
         #[default]
         Preferred = "preferred",
-        /// Or else fail.
+        /// Required: without it the ceremony fails.
         Required = "required",
     }
 }
@@ -189,15 +191,16 @@ keywords! {
     /// AttestationConveyancePreference (WebAuthn L3 §5.4.7).
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub enum AttestationConveyance {
-        /// Nothing that tells the model of the authenticator from its statement, which is replaced by the format "none" unless
-        /// it is a self attestation; the AAGUID stays (WebAuthn L3 §5.1.3).
+        /// No attestation: the client replaces the statement by one of the format "none", unless it is a self
+        /// attestation. The AAGUID stays (WebAuthn L3 §5.1.3).
         #[default]
         None = "none",
-        /// Something that can be verified; here the same as [`AttestationConveyance::Direct`].
+        /// A verifiable statement, which the client may replace by another. Here it is the same as
+        /// [`AttestationConveyance::Direct`].
         Indirect = "indirect",
-        /// What the authenticator gave.
+        /// The authenticator's own statement.
         Direct = "direct",
-        /// What the authenticator gave, which may tell one from another.
+        /// The authenticator's own statement, which may identify the individual authenticator.
         Enterprise = "enterprise",
     }
 }

@@ -1,4 +1,4 @@
-//! Origins of the web, serialised (URL Standard): a scheme, a host, and a port that is not the scheme's own.
+//! Serialised origins of the web (URL Standard): a scheme, a host, and a port if it is not the scheme's default.
 
 /// An origin. Its host is lower-case ASCII, as browsers serialise it: names in other scripts are in their `xn--` form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub struct Origin<'a> {
 }
 
 impl<'a> Origin<'a> {
-    /// Reads a serialised origin. `None`: it is no origin with a host, or has more than one.
+    /// Reads a serialised origin. `None` when the text is not a single origin with a host.
     pub fn parse(text: &'a str) -> Option<Self> {
         let (scheme, authority) = text.split_once("://")?;
         // An IPv6 address has colons of its own, in brackets.
@@ -32,13 +32,14 @@ impl<'a> Origin<'a> {
         Self::parse(url.get(..start.checked_add(end)?)?)
     }
 
-    /// The effective domain: the host, when that is a domain. `None`: it is an address, or not well-formed; a dot at the end
-    /// is not.
+    /// The effective domain: the host, if it is a domain. `None` when it is an address or is not well-formed; a host
+    /// with a dot at the end is not.
     pub fn effective_domain(&self) -> Option<&'a str> {
         is_domain(self.host).then_some(self.host)
     }
 
-    /// Whether pages of this origin may use the API: over https, or from this machine (Secure Contexts §3.1).
+    /// Whether pages of this origin may use the API: the scheme is https, or the page comes from this machine (Secure
+    /// Contexts §3.1).
     pub fn is_secure(&self) -> bool {
         match self.scheme {
             "https" => true,
@@ -63,7 +64,7 @@ pub(super) fn is_domain(name: &str) -> bool {
     well_formed && labels.next_back().is_some_and(|last| !is_number(last))
 }
 
-/// A number is decimal, or hexadecimal behind `0x`.
+/// Whether a label is a number: decimal, or hexadecimal with the prefix `0x`.
 fn is_number(label: &str) -> bool {
     label.bytes().all(|byte| byte.is_ascii_digit())
         || label.strip_prefix("0x").is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))

@@ -1,4 +1,4 @@
-//! Names in other scripts: whether an A-label (`xn--…`) is the form that DNS has of a U-label (RFC 3492, RFC 5890).
+//! Names in non-Latin scripts: checks whether an A-label (`xn--…`) is the DNS form of a U-label (RFC 3492, RFC 5890).
 
 const PREFIX: &str = "xn--";
 const BASE: u32 = 36;
@@ -9,8 +9,8 @@ const DAMP: u32 = 700;
 const INITIAL_BIAS: u32 = 72;
 const INITIAL_N: u32 = 128;
 
-/// Whether `label`, lower-case ASCII, is what `name` is in DNS. `name` is in the form that registries list: NFC and lower
-/// case. The encoding of `name` is compared as it is made, so that it takes no room.
+/// Whether `label`, lower-case ASCII, is the DNS form of `name`. `name` must be in NFC and lower case, as registries
+/// list it. The encoding of `name` is compared while it is made, so it needs no buffer.
 pub(super) fn is_a_label_of(label: &str, name: &str) -> bool {
     let encoded = if name.is_ascii() { Some("") } else { label.strip_prefix(PREFIX) };
     match encoded {
@@ -20,7 +20,7 @@ pub(super) fn is_a_label_of(label: &str, name: &str) -> bool {
     }
 }
 
-/// Whether `encoded` is Punycode for `name` (RFC 3492 §6.3). `None` where a number overflows.
+/// Whether `encoded` is Punycode for `name` (RFC 3492 §6.3). `None` when a number overflows.
 fn encodes(encoded: &str, name: &str) -> Option<bool> {
     let mut expected = encoded.bytes();
     let basic: u32 = name.bytes().filter(u8::is_ascii).count().try_into().ok()?;
@@ -52,7 +52,7 @@ fn encodes(encoded: &str, name: &str) -> Option<bool> {
     Some(expected.next().is_none())
 }
 
-/// Whether `expected` goes on with `number` as a variable-length integer (RFC 3492 §3.3).
+/// Whether the next characters of `expected` are `number` as a variable-length integer (RFC 3492 §3.3).
 fn is_number(expected: &mut core::str::Bytes<'_>, mut number: u32, bias: u32) -> Option<bool> {
     let mut k = BASE;
     loop {

@@ -6,20 +6,24 @@ use super::{
     origin::{Origin, is_domain, is_within},
     punycode::is_a_label_of,
 };
-use crate::json::{self, Reader};
+use crate::{
+    bytes,
+    json::{self, Reader},
+};
 
-/// Registrable labels that a relying party may have in its related origins (WebAuthn L3 §5.11.1 asks for at least five).
+/// How many registrable labels a relying party may have in its related origins (WebAuthn L3 §5.11.1 requires at least
+/// five).
 const MAX_LABELS: usize = 5;
 /// A label, in bytes (RFC 1035 §2.3.4).
 const MAX_LABEL: usize = 63;
-/// The longest URL of a related origin that is read, in bytes: a domain of 253, and some path.
+/// The longest URL of a related origin that is read, in bytes: a domain of 253 bytes and a short path.
 const MAX_URL: usize = 320;
 
-/// Knows the public suffixes: domains under which names are registered by different owners. Without that knowledge,
-/// `()`, an origin may use its own host only: no parent domain, no related origin.
+/// A source of public suffixes: domains under which different owners register names. With `()`, which knows none, an
+/// origin may use only its own host: no parent domain and no related origin.
 pub trait PublicSuffixes {
-    /// The public suffix of `domain`, which ends `domain` with whole labels; never empty when `domain` is not. Both are
-    /// lower-case ASCII, names in other scripts in their `xn--` form. `None`: it is not known.
+    /// The public suffix of `domain`: its last labels, at least one. Both are lower-case ASCII, with names in other
+    /// scripts in their `xn--` form. `None` when it is not known.
     fn public_suffix<'d>(&self, domain: &'d str) -> Option<&'d str>;
 }
 
@@ -36,9 +40,9 @@ impl<T: PublicSuffixes + ?Sized> PublicSuffixes for &T {
     }
 }
 
-/// Public suffixes by rules in the format of publicsuffix.org, one a line, `//` before comments: the list itself, its
-/// private section included, or a list of the caller's. Rules in other scripts match names in their `xn--` form. A
-/// domain that no rule matches ends in a suffix of one label, as the list has it. Text without a rule knows nothing.
+/// Public suffixes from rules in the format of publicsuffix.org, one rule per line, comments after `//`: that list with
+/// its private section, or the caller's own list. Rules in other scripts match names in their `xn--` form. The suffix
+/// of a domain that no rule matches is its last label, as the format requires. A text without a rule knows no suffix.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SuffixRules<'a>(pub &'a str);
 
@@ -71,10 +75,10 @@ fn matches(rule: &str, domain: &str) -> Option<usize> {
     all.then(|| rule.split('.').count())
 }
 
-/// Knows what relying parties say about origins that are related to them.
+/// A source of related origins, which relying parties publish.
 pub trait RelatedOrigins {
-    /// The body of `https://RP_ID/.well-known/webauthn`; `None` when there is none, or it was not fetched. It has to be
-    /// fetched without credentials and without a referrer, and to have come with status 200 as application/json.
+    /// The body of `https://RP_ID/.well-known/webauthn`. `None` when there is none or it was not fetched. It must be
+    /// fetched without credentials and without a referrer, and must have status 200 and the type application/json.
     fn well_known(&self, rp_id: &str) -> Option<&[u8]>;
 }
 
@@ -85,7 +89,7 @@ impl RelatedOrigins for () {
     }
 }
 
-/// Pairs of an RP ID and a body.
+/// Pairs of an RP ID and the body that it publishes.
 impl RelatedOrigins for [(&str, &[u8])] {
     fn well_known(&self, rp_id: &str) -> Option<&[u8]> {
         self.iter().find(|(known, _)| *known == rp_id).map(|(_, body)| *body)
@@ -98,15 +102,15 @@ impl<T: RelatedOrigins + ?Sized> RelatedOrigins for &T {
     }
 }
 
-/// Whether a page of `origin` may use `rp_id`: its scheme is https, or http on localhost, and [`may_claim`] holds for its
-/// host.
+/// Whether a page of `origin` may use `rp_id`: its scheme is https, or http on localhost, and [`may_claim`] holds for
+/// its host.
 pub fn origin_matches(rp_id: &str, origin: &str, suffixes: &impl PublicSuffixes) -> bool {
     let origin = Origin::parse(origin).filter(Origin::is_secure);
     origin.and_then(|origin| origin.effective_domain()).is_some_and(|host| may_claim(rp_id, host, suffixes))
 }
 
-/// Whether `rp_id` is `host`, or a registrable suffix of it: one that is no public suffix, nor part of one (HTML Standard,
-/// "is a registrable domain suffix of or is equal to"). Without public suffixes it has to be `host`.
+/// Whether `rp_id` is `host` or a registrable suffix of it, that is, neither a public suffix nor part of one (HTML
+/// Standard, "is a registrable domain suffix of or is equal to"). Without public suffixes it must be `host`.
 pub fn may_claim(rp_id: &str, host: &str, suffixes: &impl PublicSuffixes) -> bool {
     let is_registrable = || {
         let known = suffixes.public_suffix(rp_id).zip(suffixes.public_suffix(host));
@@ -116,8 +120,7 @@ pub fn may_claim(rp_id: &str, host: &str, suffixes: &impl PublicSuffixes) -> boo
 }
 
 /// Whether a page of `origin` may use `app_id`, an AppID of U2F (FIDO AppID and Facet Specification §3.1.2): it is the
-/// origin itself, or a URL over https of the same host or under the same registrable domain. Lists of facets are not
-/// fetched.
+/// origin itself, or an https URL of the same host or under the same registrable domain. Facet lists are not fetched.
 pub fn is_facet(app_id: &str, origin: &Origin<'_>, suffixes: &impl PublicSuffixes) -> bool {
     if Origin::parse(app_id) == Some(*origin) {
         return true;
@@ -129,14 +132,14 @@ pub fn is_facet(app_id: &str, origin: &Origin<'_>, suffixes: &impl PublicSuffixe
         })
 }
 
-/// The registrable domain of `host`: its public suffix and the label before. `None`: there is none.
+/// The registrable domain of `host`: its public suffix and the label before it. `None` when there is none.
 fn registrable<'d>(host: &'d str, suffixes: &impl PublicSuffixes) -> Option<&'d str> {
     let name = host.strip_suffix(suffixes.public_suffix(host)?)?.strip_suffix('.')?;
     host.get(name.rfind('.').map_or(0, |dot| dot.saturating_add(1))..)
 }
 
-/// Whether `well_known`, the body of `https://RP_ID/.well-known/webauthn`, says that pages of `origin` may use the RP ID
-/// (WebAuthn L3 §5.11.1). At most five registrable labels are looked at; without public suffixes there are none.
+/// Whether `well_known`, the body of `https://RP_ID/.well-known/webauthn`, allows pages of `origin` to use the RP ID
+/// (WebAuthn L3 §5.11.1). At most five registrable labels are used; without public suffixes there are none.
 ///
 /// # Errors
 /// The body is not JSON of the form that the standard gives.
@@ -150,11 +153,11 @@ pub fn is_related(well_known: &[u8], origin: &Origin<'_>, suffixes: &impl Public
             let mut related = false;
             r.array()?;
             while r.next_item()? {
-                // One that is too long to be read is skipped, like one that is no URL.
+                // A URL that is too long to read is skipped, like a text that is not a URL.
                 let mut buffer = [0; MAX_URL];
                 let len = r.string()?.copy_to(&mut buffer).map_or(0, str::len);
                 buffer.make_ascii_lowercase();
-                let url = buffer.get(..len).and_then(|url| core::str::from_utf8(url).ok()).unwrap_or_default();
+                let url = bytes::text(bytes::front(&buffer, len));
                 related |= names(url, origin, suffixes, &mut labels);
             }
             r.once(&mut listed, related)?;
@@ -166,7 +169,7 @@ pub fn is_related(well_known: &[u8], origin: &Origin<'_>, suffixes: &impl Public
     listed.ok_or(r.error(json::ErrorKind::Missing))
 }
 
-/// Whether `url` is of `origin` and its label within the limit, which it counts against.
+/// Whether `url` has this `origin` and its label is within the limit. Adds the label to `labels`.
 fn names(
     url: &str,
     origin: &Origin<'_>,

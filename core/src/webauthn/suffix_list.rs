@@ -2,8 +2,8 @@
 
 use super::PublicSuffixes;
 
-/// The list of publicsuffix.org as the crate `psl` carries it: with its private section, and with names in other scripts
-/// in their `xn--` form. It is as old as the crate's version in `Cargo.lock`.
+/// The list of publicsuffix.org as the crate `psl` carries it: with its private section, and with names in other
+/// scripts in their `xn--` form. Its age is that of the crate's version in `Cargo.lock`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PublicSuffixList;
 
@@ -18,7 +18,7 @@ mod tests {
     use super::*;
     use crate::webauthn::{Origin, is_facet, may_claim};
 
-    /// Cases of publicsuffix.org's own test file, and what a site must not claim.
+    /// Cases from publicsuffix.org's test file, and RP IDs that a site must not use.
     #[test]
     fn the_list_has_its_rules_wildcards_exceptions_private_section_and_other_scripts() {
         for (domain, suffix) in [

@@ -1,4 +1,4 @@
-//! What a command that was aborted between two of its atoms may have done: nothing, or all of a commit.
+//! The allowed effects of a command that was aborted between two of its atoms: none, or those of a whole commit.
 
 use keyfob_core::{
     auth_data::Flags,
@@ -7,11 +7,11 @@ use keyfob_core::{
     pin_uv::PinHash,
 };
 use keyfob_fuzz::key::Key;
-use keyfob_soft_authenticator::store::{Blobs, MAX_RECORD, Number, Setting, Store};
+use keyfob_soft_authenticator::store::{Blobs, MAX_RECORD, Number, Query, Setting, Store};
 
 use crate::model::{Model, PINS, RETRIES, RPS};
 
-/// What there was before.
+/// The state before the command.
 pub struct Before {
     seed: Vec<u8>,
     retries: u64,
@@ -33,7 +33,7 @@ impl Before {
         }
     }
 
-    /// Sees that nothing is done by halves, and brings the model to what was done.
+    /// Checks that no commit was done in part, and updates the model to the new state.
     pub fn settle(self, key: &mut Key<'_>, model: &mut Model) {
         // Any other command ends a sequence.
         let info = key.call(&[Command::GET_INFO.0]);
@@ -43,7 +43,7 @@ impl Before {
             *model = Model::new(key.powered_up);
             return;
         }
-        // A touch has used up the token, if there was one before the abort.
+        // If there was a touch before the abort, it has used up the token.
         model.token = None;
         model.always_uv = info.options.and_then(|options| options.always_uv) == Some(true);
         model.min_pin_length = info.min_pin_length.expect("a length");
@@ -51,18 +51,18 @@ impl Before {
         let hash = setting(key, Setting::Pin);
         model.pin = hash.map(|hash| {
             let is_it = |pin: &&str| PinHash::of(&StubCrypto, pin.as_bytes()).0[..] == hash[..16];
-            PINS.iter().position(is_it).expect("a PIN that somebody chose")
+            PINS.iter().position(is_it).expect("one of the chosen PINs")
         });
         self.settle_retries(key, model);
         self.settle_credentials(key, model);
         settle_blobs(key, model);
     }
 
-    /// An attempt counts in the store and in memory, or in neither.
+    /// Checks that an attempt counts in the store and in memory, or in neither.
     fn settle_retries(&self, key: &mut Key<'_>, model: &mut Model) {
         let (left, _) = key.retries();
         let stored = setting(key, Setting::PinRetries).map_or(RETRIES, |stored| stored[0].into());
-        assert_eq!(stored, left, "what is in memory is what is in the store");
+        assert_eq!(stored, left, "memory and store agree");
         model.powered_up = key.powered_up;
         (model.retries, model.strikes) = match left {
             RETRIES => (left, 0),
@@ -75,9 +75,9 @@ impl Before {
         }
     }
 
-    /// No account loses its credential, and the counter does not fall.
+    /// Checks that no account has lost its credential and that the counter has not decreased.
     fn settle_credentials(&self, key: &mut Key<'_>, model: &mut Model) {
-        // Before the first block there is none.
+        // The setting is absent until the first block of counts is reserved.
         let reserved = setting(key, Setting::SignCount).unwrap_or(vec![0; 4]);
         model.reserved = u32::from_be_bytes(reserved.try_into().expect("four bytes"));
         assert!(model.reserved >= self.reserved, "the counter fell");
@@ -88,9 +88,9 @@ impl Before {
         }
         let kept = superseded(key);
         let (mut stored, mut before, mut record) = (Vec::new(), None, [0; MAX_RECORD]);
-        while let Some((hash, found)) = key.engine.store().walk(before, &mut record).expect("a store") {
+        while let Some(found) = key.engine.store().next(Query::All, before, &mut record).expect("a store") {
             let credential = found.credential(&record).expect("a credential");
-            let is_it = |rp: &&str| StubCrypto.sha256(&[rp.as_bytes()]) == hash;
+            let is_it = |rp: &&str| StubCrypto.sha256(&[rp.as_bytes()]) == found.rp_id_hash;
             let rp = RPS.iter().position(is_it).expect("a relying party");
             if !kept.contains(&found.number) {
                 stored.push((rp, credential.user.id[0], credential.id.to_vec()));
@@ -106,13 +106,13 @@ impl Before {
     }
 }
 
-/// Credentials that were replaced and are kept, by the setting that lists them: 8 bytes each, the number first.
+/// The replaced credentials that are kept. The setting lists them with 8 bytes each, the number first.
 pub fn superseded(key: &mut Key<'_>) -> Vec<Number> {
     let listed = setting(key, Setting::Superseded).unwrap_or_default();
     listed.as_chunks::<8>().0.iter().map(|[a, b, c, d, ..]| Number::from_be_bytes([*a, *b, *c, *d])).collect()
 }
 
-/// The array in force is one that somebody wrote as a whole.
+/// Checks that the large-blob array is one that was written completely.
 fn settle_blobs(key: &mut Key<'_>, model: &mut Model) {
     let store = key.engine.store();
     let len = store.large_blobs_len().expect("a store");
@@ -122,7 +122,7 @@ fn settle_blobs(key: &mut Key<'_>, model: &mut Model) {
     let mut array = vec![0; len];
     store.read_large_blobs(Blobs::Committed, 0, &mut array).expect("a store");
     let (data, hash) = array.split_at(len - large_blobs::HASH_LENGTH);
-    assert!(StubCrypto.sha256(&[data]).starts_with(hash), "half of an array");
+    assert!(StubCrypto.sha256(&[data]).starts_with(hash), "an incomplete array");
     model.blobs = array;
 }
 

@@ -87,7 +87,7 @@ fn assertion<'a>(rp: usize, up: bool) -> get_assertion::Request<'a> {
     }
 }
 
-/// Checks an assertion for `user`, and how many there are.
+/// Checks an assertion for `user`, and the number of assertions.
 fn check(model: &mut Model, response: &[u8], user: Option<u8>, number: Option<u64>, flags: Flags) {
     let response: get_assertion::Response<'_> = ctap2::decode_response(response).expect("a response");
     let auth_data = AuthData::decode(response.auth_data).expect("authenticator data");
@@ -143,7 +143,7 @@ pub fn get(key: &mut Key<'_>, model: &mut Model, who: u8, wrapped: bool, with_to
     model.sequence = (users.into_iter().skip(1).rev().collect(), key.now.plus(SEQUENCE_TIMEOUT), flags);
 }
 
-/// A probe for the credential that is not discoverable, without a touch.
+/// A silent request, without a touch, for the non-discoverable credential.
 pub fn silent(key: &mut Key<'_>, model: &mut Model, flag: bool) {
     let rp = usize::from(flag);
     let Some(id) = model.wrapped[rp].clone() else { return };

@@ -11,7 +11,7 @@ use keyfob_fuzz::key::{Key, message, status};
 
 use crate::model::{Held, Model, RPS};
 
-/// Subcommand parameters as they go over the wire.
+/// Encodes subcommand parameters.
 fn encoded<T: Write>(params: &T) -> Vec<u8> {
     let mut buffer = vec![0; 512];
     let len = cbor::encode(params, &mut buffer).expect("small parameters");
@@ -19,7 +19,7 @@ fn encoded<T: Write>(params: &T) -> Vec<u8> {
     buffer
 }
 
-/// A subcommand of credential management with what is left of the token.
+/// Sends a subcommand of credential management with the token's remaining permissions.
 fn manage(key: &mut Key<'_>, held: Option<&Held>, sub_command: u64, params: Option<&[u8]>) -> Vec<u8> {
     let head = cred_mgmt::authenticated_head(sub_command);
     let signed: [&[u8]; 2] = [&head, params.unwrap_or_default()];
@@ -60,7 +60,7 @@ pub fn change_credential(key: &mut Key<'_>, model: &mut Model, who: u8, name: Op
     }
 }
 
-/// Lists the credentials of a relying party, to the end and once more.
+/// Lists the credentials of a relying party to the end, and requests one more.
 pub fn list(key: &mut Key<'_>, model: &mut Model, flag: bool) {
     let rp = usize::from(flag);
     let hash = StubCrypto.sha256(&[RPS[rp].as_bytes()]);
@@ -103,7 +103,7 @@ fn configure(key: &mut Key<'_>, held: Option<&Held>, sub_command: u64, params: O
 
 pub fn toggle_always_uv(key: &mut Key<'_>, model: &mut Model) {
     let held = model.take_token(key.now, true);
-    // A key that nobody can get a token of takes it from anyone: this is the way out.
+    // If no token can be obtained, the command needs none, because otherwise alwaysUv could not be switched off.
     let expected = match model.pin {
         None => Status::OK,
         Some(_) => model.authorized(held.as_ref(), Permissions::ACFG, false),

@@ -1,4 +1,4 @@
-//! What a key ought to know.
+//! The expected state of an authenticator.
 
 use keyfob_core::{
     Instant, Status,
@@ -23,15 +23,15 @@ pub struct Held {
     pub issued: Instant,
 }
 
-/// What a key ought to know.
+/// The expected state of an authenticator.
 #[derive(Default)]
 pub struct Model {
     pub pin: Option<usize>,
     pub retries: u64,
     pub strikes: u8,
-    /// Relying party, user and id of every discoverable credential, oldest first.
+    /// The relying party, user and id of every discoverable credential, oldest first.
     pub stored: Vec<(usize, u8, Vec<u8>)>,
-    /// An id that is not discoverable, of each relying party.
+    /// The id of a non-discoverable credential of each relying party.
     pub wrapped: [Option<Vec<u8>>; 2],
     pub token: Option<Held>,
     pub always_uv: bool,
@@ -40,11 +40,11 @@ pub struct Model {
     /// The large-blob array.
     pub blobs: Vec<u8>,
     pub sign_count: u32,
-    /// The last count that is reserved.
+    /// The last signature count that is reserved.
     pub reserved: u32,
-    /// Signatures that may have been counted besides, in commands that were aborted.
+    /// How many more signatures may have been counted, in aborted commands.
     pub slack: u32,
-    /// Users that getNextAssertion still has to return, the next one last; until when, and with which flags.
+    /// The users that getNextAssertion must still return, the next one last; the time limit; the flags.
     pub sequence: (Vec<u8>, Instant, Flags),
     pub powered_up: Instant,
 }
@@ -60,7 +60,7 @@ impl Model {
         PINS[pin].chars().count() < self.min_pin_length
     }
 
-    /// What a command answers that needs a token, or that an unprotected key takes from anyone.
+    /// The status of a command that needs a token; with `from_anyone`, an unprotected key needs none.
     pub fn authorized(&self, held: Option<&Held>, permission: Permissions, from_anyone: bool) -> Status {
         match held {
             None if from_anyone && self.pin.is_none() && !self.always_uv => Status::OK,
@@ -70,7 +70,7 @@ impl Model {
         }
     }
 
-    /// What a PIN attempt answers; counts it.
+    /// Counts a PIN attempt and returns its status.
     pub fn attempt(&mut self, pin: usize) -> Status {
         match (self.pin, self.retries, self.strikes) {
             (None, ..) => Status::PIN_NOT_SET,
@@ -91,18 +91,18 @@ impl Model {
         }
     }
 
-    /// A response tells how many signatures were counted before it.
+    /// Checks the signature counter in a response.
     pub fn counted(&mut self, told: u32) {
         assert!((self.sign_count..=self.sign_count + self.slack).contains(&told), "the counter is at {told}");
         (self.sign_count, self.slack) = (told, 0);
     }
 
-    /// What waiting for a touch answers, when it is `in_time`.
+    /// The status after waiting for a touch; `in_time` if the user touches in time.
     pub fn touch(finger: Finger, in_time: Status) -> Status {
         if finger == Finger::Touches { in_time } else { Status::OPERATION_DENIED }
     }
 
-    /// A token, if one is to be presented.
+    /// Takes the token if it is `wanted`.
     pub fn take_token(&mut self, now: Instant, wanted: bool) -> Option<Held> {
         self.token.take_if(|held| now.since(held.issued) >= INITIAL_USAGE_LIMIT);
         self.token.take_if(|_| wanted)

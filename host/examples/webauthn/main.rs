@@ -22,7 +22,7 @@ use keyfob_core::{
     Instant,
     cbor::Text,
     client::{
-        self, GetAssertion, PinEntry, Prompt, UserInteraction,
+        self, Ceremony, GetAssertion, PinEntry, Prompt, UserInteraction,
         fido2::{Fido2Client, Policy, ResponseSelection, WebAuthnClient},
     },
     crypto::RustCrypto,
@@ -88,7 +88,8 @@ fn run(arguments: &[String]) -> Result<Vec<u8>, String> {
     let options = RequestOptions::from_json(&json, &mut read).map_err(|error| error.to_string())?;
     let request = client.request(&options, &mut collected).map_err(failure)?;
     let mut memory = vec![0; LARGE_BLOBS];
-    let ceremony = GetAssertion::with_memory(&request.options, &mut memory, &mut messages, RustCrypto, &mut source);
+    let ceremony =
+        Ceremony::new(GetAssertion::with_memory(&request.options, &mut memory), &mut messages, RustCrypto, &mut source);
     let assertions = client::run(ceremony, &mut client.transport, &mut client.user, now).map_err(failure)?;
     let mut work = vec![0; LARGE_BLOBS];
     let blob = assertions.large_blob(&RustCrypto, 0, &mut work).map_err(|error| format!("{error:?}"))?;

@@ -8,10 +8,10 @@
 use keyfob_core::{
     Instant,
     client::{
-        self, Session,
+        self, Ceremony, Session,
         manage::{
             Access, ChangePin, Configure, CredentialsMetadata, DeleteCredential, ListCredentials, ListRelyingParties,
-            Reset, Retries, Select, SetPin, Setting, UpdateUser,
+            Reset, Retries, Selection, SetPin, Setting, UpdateUser,
         },
     },
     crypto::RustCrypto,
@@ -34,47 +34,58 @@ pub fn run(
     let mut memory = vec![0; MESSAGES];
     let buffer = &mut memory[..];
     match (operation, words) {
-        ("select", []) => done(client::run(Select::new(buffer, RustCrypto, source), transport, user, now)),
-        ("reset", []) => done(client::run(Reset::new(buffer, RustCrypto, source), transport, user, now)),
-        ("set-pin", [_]) => done(client::run(SetPin::new(buffer, RustCrypto, source), transport, user, now)),
-        ("change-pin", [_]) => done(client::run(ChangePin::new(buffer, RustCrypto, source), transport, user, now)),
+        ("select", []) => {
+            done(client::run(Ceremony::new(Selection::new(), buffer, RustCrypto, source), transport, user, now))
+        }
+        ("reset", []) => done(client::run(Ceremony::new(Reset, buffer, RustCrypto, source), transport, user, now)),
+        ("set-pin", [_]) => done(client::run(Ceremony::new(SetPin, buffer, RustCrypto, source), transport, user, now)),
+        ("change-pin", [_]) => {
+            done(client::run(Ceremony::new(ChangePin, buffer, RustCrypto, source), transport, user, now))
+        }
         ("retries", []) => {
-            let left =
-                client::run(Retries::of_pin(buffer, RustCrypto, source), transport, user, now).map_err(failure)?;
+            let left = client::run(Ceremony::new(Retries::of_pin(), buffer, RustCrypto, source), transport, user, now)
+                .map_err(failure)?;
             Ok(format!("{left:?}\n").into_bytes())
         }
         ("always-uv", []) => {
-            let configure = Configure::new(Setting::ToggleAlwaysUv, buffer, RustCrypto, source);
+            let configure = Ceremony::new(Configure::new(Setting::ToggleAlwaysUv), buffer, RustCrypto, source);
             done(client::run(configure, transport, user, now))
         }
         ("min-pin-length", [length]) => {
             let length = length.parse().map_err(|_| "a length in code points")?;
             let setting = SetMinPinLength { new_min_pin_length: Some(length), ..SetMinPinLength::default() };
-            let configure = Configure::new(Setting::MinPinLength(setting), buffer, RustCrypto, source);
+            let configure = Ceremony::new(Configure::new(Setting::MinPinLength(setting)), buffer, RustCrypto, source);
             done(client::run(configure, transport, user, now))
         }
         ("rename", [id, handle, name]) => {
             let (id, handle) = (decoded(id)?, decoded(handle)?);
             let to = UserEntity { id: &handle, name: Some(name), display_name: None };
-            done(client::run(UpdateUser::new(&id, to, buffer, RustCrypto, source), transport, user, now))
+            done(client::run(Ceremony::new(UpdateUser::new(&id, to), buffer, RustCrypto, source), transport, user, now))
         }
         ("delete", [id]) => {
             let id = decoded(id)?;
-            done(client::run(DeleteCredential::new(&id, buffer, RustCrypto, source), transport, user, now))
+            done(client::run(
+                Ceremony::new(DeleteCredential::new(&id), buffer, RustCrypto, source),
+                transport,
+                user,
+                now,
+            ))
         }
         ("credentials", []) => {
             let mut session = Session::new();
-            let count = CredentialsMetadata::new(Access::User, buffer, RustCrypto, source).in_session(&mut session);
+            let count = Ceremony::new(CredentialsMetadata::new(Access::User), buffer, RustCrypto, source)
+                .in_session(&mut session);
             let count = client::run(count, transport, user, now).map_err(failure)?;
             let mut lines = format!("{count:?}\n");
             let mut relying_parties = Vec::new();
-            let list = ListRelyingParties::new(Access::User, &mut memory, RustCrypto, source).in_session(&mut session);
+            let list = Ceremony::new(ListRelyingParties::new(Access::User), &mut memory, RustCrypto, source)
+                .in_session(&mut session);
             client::run_each(list, transport, user, now, |item| {
                 relying_parties.push((item.rp.id.to_owned(), *item.rp_id_hash));
             })
             .map_err(failure)?;
             for (rp_id, hash) in &relying_parties {
-                let list = ListCredentials::new(hash, Access::User, &mut memory, RustCrypto, source);
+                let list = Ceremony::new(ListCredentials::new(hash, Access::User), &mut memory, RustCrypto, source);
                 client::run_each(list.in_session(&mut session), transport, user, now, |item| {
                     let (id, handle) = (encoded(item.id), encoded(item.user.id));
                     lines += &format!("{rp_id} {id} {handle} {}\n", item.user.name.unwrap_or_default());

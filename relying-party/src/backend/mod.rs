@@ -1,4 +1,4 @@
-//! The backend between devices and a FIDO server that only it reaches.
+//! The backend between devices and a FIDO server that only the backend can reach.
 //!
 //! ```text
 //!   device                         backend                          FIDO server
@@ -16,8 +16,8 @@
 //! | `/fido/authenticate` | `authenticate` | `username`, `rpId`, … |
 //! | `/fido/authenticate` | `authenticateComplete` | `username`, `cardResponseData`, `cookies` |
 //!
-//! The server's cookies travel inside the JSON, as the member `cookies`: apps have no cookie jar. The backend keeps
-//! nothing, so any number of it may run.
+//! The server's cookies are in the JSON member `cookies`, because apps have no cookie store. The backend is stateless,
+//! so several instances may run.
 
 use std::sync::Arc;
 
@@ -29,8 +29,10 @@ use crate::{
     server::{Flaw, Json, Outside, Problem, Reply, members::Members},
 };
 
-/// A backend of the FIDO server at this address. With `log`, it writes a line about every request. Errors:
-/// [`Error::Network`] for an address that is none.
+/// A backend of the FIDO server at this address. With `log`, it logs every request in one line.
+///
+/// # Errors
+/// [`Error::Network`] for an invalid address.
 pub fn router(server: &str, log: bool) -> Result<Router, Error> {
     Server::new(server)?;
     let server: Arc<str> = server.into();
@@ -73,7 +75,7 @@ async fn complete(server: &str, path: &'static str, body: &Value) -> Result<Repl
     relay(server, path, body["cardResponseData"].clone(), cookies.pairs()?).await
 }
 
-/// Asks the server, and puts its cookies into its answer.
+/// Sends a request to the server and adds the server's cookies to its answer.
 async fn relay(server: &str, path: &'static str, body: Value, cookies: String) -> Result<Reply, Problem> {
     let server = server.to_owned();
     let asked = tokio::task::spawn_blocking(move || {

@@ -11,20 +11,22 @@ use super::Error;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The longest answer, in bytes.
 const MAX_ANSWER: u64 = 1024 * 1024;
-/// The API below a server's address, under the Python sample's prefix.
+/// The path of the API, with the prefix of the Python sample.
 const PREFIX: &str = "/fidoapi/certify/";
 
-/// A server, and what it wants to be told again.
+/// A server and its cookies.
 pub struct Server {
     url: String,
     agent: Agent,
-    /// Names and values, as the server set them last.
+    /// The names and values that the server set last.
     cookies: Vec<(String, String)>,
 }
 
 impl Server {
-    /// A server at an `http` address, as it is written in a browser. Errors: [`Error::Network`] for another scheme: this
-    /// program speaks no TLS.
+    /// A server at an `http` URL.
+    ///
+    /// # Errors
+    /// [`Error::Network`] for another scheme, because this program does not support TLS.
     pub fn new(url: &str) -> Result<Self, Error> {
         let url = url.trim_end_matches('/');
         if !url.starts_with("http://") {
@@ -35,24 +37,30 @@ impl Server {
         Ok(Self { url: url.into(), agent: config.into(), cookies: Vec::new() })
     }
 
-    /// The cookies to be sent, as one header.
+    /// The cookies as the value of a Cookie header.
     pub fn cookies(&self) -> String {
         let pairs: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         pairs.join("; ")
     }
 
-    /// Takes over cookies that were kept elsewhere, as [`Server::cookies`] gave them.
+    /// Sets cookies that an earlier [`Server::cookies`] returned.
     pub fn set_cookies(&mut self, header: &str) {
         let pairs = header.split(';').filter_map(|pair| pair.trim().split_once('='));
         self.cookies = pairs.map(|(name, value)| (name.into(), value.into())).collect();
     }
 
-    /// Posts to a path of the API. Errors: [`Error::Network`], [`Error::Refused`].
+    /// Posts to a path of the API.
+    ///
+    /// # Errors
+    /// [`Error::Network`]: no usable answer. [`Error::Refused`]: the server refused the request.
     pub fn post(&mut self, path: &str, body: &Value) -> Result<Value, Error> {
         self.post_to(&format!("{PREFIX}{path}"), body)
     }
 
-    /// Posts to a path of the server. Errors: [`Error::Network`], [`Error::Refused`].
+    /// Posts to a path of the server.
+    ///
+    /// # Errors
+    /// [`Error::Network`]: no usable answer. [`Error::Refused`]: the server refused the request.
     pub fn post_to(&mut self, path: &str, body: &Value) -> Result<Value, Error> {
         let network = |error: ureq::Error| Error::Network(error.to_string());
         let mut request = self.agent.post(format!("{}{path}", self.url)).header("content-type", "application/json");
@@ -77,7 +85,7 @@ impl Server {
         }
     }
 
-    /// The server's origin as a browser on this machine has it.
+    /// The server's origin in a browser on this machine.
     pub(super) fn origin_on_localhost(&self) -> String {
         let authority = self.url.trim_start_matches("http://").split('/').next().unwrap_or_default();
         match authority.rsplit_once(':') {
@@ -87,7 +95,7 @@ impl Server {
     }
 }
 
-/// The name and the value that a Set-Cookie header begins with.
+/// The name and the value of the cookie in a Set-Cookie header.
 fn cookie(header: &str) -> Option<(String, String)> {
     let (name, value) = header.split(';').next()?.trim().split_once('=')?;
     Some((name.into(), value.into()))

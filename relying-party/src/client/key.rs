@@ -1,4 +1,4 @@
-//! What a browser does with a security key: from options in JSON to a credential in JSON.
+//! The client's part of a ceremony, which a browser does otherwise: from options in JSON to a credential in JSON.
 
 use std::{net::TcpStream, str::FromStr, time};
 
@@ -34,13 +34,13 @@ const MESSAGE: usize = 7609;
 /// The AAGUID's place in authenticator data, in bytes (WebAuthn L3 §6.5.2).
 const AAGUID: std::ops::Range<usize> = 37..53;
 
-/// Which key.
+/// The choice of a key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum KeyChoice {
     /// A virtual key that lives as long as this process.
     #[default]
     InProcess,
-    /// The same with what an Arculus card can do: messages of 1,024 bytes, ES256 only.
+    /// An in-process key with the capabilities of an Arculus card: messages of 1,024 bytes, ES256 only.
     Card,
     /// A virtual key that `keyfob serve --tcp` serves.
     Tcp(String),
@@ -59,15 +59,24 @@ impl FromStr for KeyChoice {
     }
 }
 
-/// Whatever proves a possession: a key, to those who do not care how it is reached.
+/// A security key, independent of its transport.
 pub trait Prover {
-    /// Registers: from the options of a registration to a credential. Errors: [`Error`].
+    /// Performs a registration with these options and returns the credential.
+    ///
+    /// # Errors
+    /// [`Error`]: the options cannot be used, or the key failed.
     fn create(&mut self, origin: &str, options: &Value) -> Result<Value, Error>;
-    /// Signs in: from the options of a sign-in to a credential. Errors: [`Error`].
+    /// Performs a sign-in with these options and returns the credential.
+    ///
+    /// # Errors
+    /// [`Error`]: the options cannot be used, or the key failed.
     fn get(&mut self, origin: &str, options: &Value) -> Result<Value, Error>;
 }
 
-/// Opens a key, and has work done with it. Errors: [`Error::Key`], and those of the work.
+/// Opens a key and calls `work` with it.
+///
+/// # Errors
+/// [`Error::Key`]; the errors of `work`.
 pub fn with_key<T>(
     choice: &KeyChoice,
     pin: Option<String>,
@@ -99,7 +108,7 @@ pub struct SecurityKey<T> {
     buffer: Vec<u8>,
 }
 
-/// A user who knows a PIN, or none.
+/// A user who may know a PIN.
 struct User {
     pin: Option<String>,
     asked: bool,
@@ -107,7 +116,7 @@ struct User {
 
 impl UserInteraction for User {
     fn request_pin(&mut self, _: &Prompt<'_>, entry: &mut PinEntry) -> bool {
-        // A PIN that was wrong is wrong again, and each attempt counts.
+        // A wrong PIN stays wrong, and each attempt counts, so it is entered only once.
         let Some(pin) = self.pin.as_ref().filter(|_| !self.asked) else { return false };
         self.asked = true;
         entry.set(pin);
@@ -120,7 +129,10 @@ fn instant(start: time::Instant) -> Instant {
 }
 
 impl<R: ReportIo> SecurityKey<HidTransport<R, Box<dyn FnMut() -> Instant>>> {
-    /// A key that takes CTAPHID reports. Errors: [`Error::Key`].
+    /// A key that takes CTAPHID reports.
+    ///
+    /// # Errors
+    /// [`Error::Key`]: the key cannot be opened.
     pub fn over_hid(io: R, pin: Option<String>) -> Result<Self, Error> {
         let start = time::Instant::now();
         let clock: Box<dyn FnMut() -> Instant> = Box::new(move || instant(start));
@@ -130,7 +142,10 @@ impl<R: ReportIo> SecurityKey<HidTransport<R, Box<dyn FnMut() -> Instant>>> {
 }
 
 impl<T: Transport> SecurityKey<T> {
-    /// A key behind this transport, and a user with this PIN. Errors: [`Error::Key`].
+    /// A key behind this transport, and a user with this PIN.
+    ///
+    /// # Errors
+    /// [`Error::Key`]: the key cannot be opened.
     pub fn new(transport: T, pin: Option<String>) -> Result<Self, Error> {
         let seed = random::bytes().map_err(|error| Error::Key(error.to_string()))?;
         let rng = ChaCha20Rng::from_seed(seed);
@@ -163,7 +178,7 @@ impl<T: Transport> Prover for SecurityKey<T> {
         make.resident_key = requirement(&selection["residentKey"], rk);
         self.user.asked = false;
         let start = self.start;
-        let ceremony = MakeCredential::new(&make, &mut self.buffer, RustCrypto, &mut self.rng);
+        let ceremony = client::Ceremony::new(MakeCredential::new(&make), &mut self.buffer, RustCrypto, &mut self.rng);
         let made = client::run(ceremony, &mut self.transport, &mut self.user, || instant(start));
         let made = made.map_err(Error::Ceremony)?;
 
@@ -174,7 +189,7 @@ impl<T: Transport> Prover for SecurityKey<T> {
             auth_data: &[],
         };
         if !matches!(options["attestation"].as_str(), Some("direct" | "indirect" | "enterprise")) {
-            // WebAuthn L3 §5.1.3 step 22.4, "none": nobody learns the model.
+            // WebAuthn L3 §5.1.3 step 22.4, "none": the relying party does not learn the model.
             (object.fmt, object.att_stmt) = ("none", RawStatement::EMPTY);
             auth_data.get_mut(AAGUID).unwrap_or_default().fill(0);
         }
@@ -209,7 +224,7 @@ impl<T: Transport> Prover for SecurityKey<T> {
         get.user_verification = requirement(&options["userVerification"], Requirement::Preferred);
         self.user.asked = false;
         let start = self.start;
-        let ceremony = GetAssertion::new(&get, &mut self.buffer, RustCrypto, &mut self.rng);
+        let ceremony = client::Ceremony::new(GetAssertion::new(&get), &mut self.buffer, RustCrypto, &mut self.rng);
         let selection = client::run(ceremony, &mut self.transport, &mut self.user, || instant(start));
         let selection = selection.map_err(Error::Ceremony)?;
         let assertion = selection.get(0).ok_or(Error::Key("it answers without an assertion".into()))?;

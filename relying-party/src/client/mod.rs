@@ -1,7 +1,7 @@
 //! Clients of the REST interface, with a security key in place of a browser.
 //!
-//! [`SecurityKey`] is what a browser does between the two requests of a ceremony: from options to a credential, both in
-//! JSON. [`Server`] sends the requests and keeps the cookie. [`register`] and [`sign_in`] put them together.
+//! Between the two requests of a ceremony, [`SecurityKey`] does the work of a browser: from options to a credential,
+//! both in JSON. [`Server`] sends the requests and keeps the cookie. [`register`] and [`sign_in`] combine both.
 
 use std::fmt;
 
@@ -13,21 +13,21 @@ mod key;
 pub use http::Server;
 pub use key::{KeyChoice, Prover, SecurityKey, with_key};
 
-/// Why a client could not do what it was asked.
+/// Why a ceremony failed at the client.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Error {
-    /// The server is not reached, or what it answers is not JSON.
+    /// The server cannot be reached, or its answer is not JSON.
     Network(String),
-    /// The server refuses; its status and its body.
+    /// The server refused the request: its status and its body.
     Refused(u16, Box<Value>),
-    /// The server's options cannot be used: the member that is missing or wrong.
+    /// The server's options cannot be used: this member is missing or wrong.
     Options(&'static str),
     /// The origin may not use the RP ID.
     Origin(String),
     /// The key cannot be made or reached.
     Key(String),
-    /// The key does not do it.
+    /// The ceremony with the key failed.
     Ceremony(keyfob_core::client::Error),
 }
 
@@ -49,14 +49,15 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Who registers or signs in, and from where.
+/// The account, the relying party and the origin.
 #[derive(Clone, Copy, Debug)]
 pub struct Who<'a> {
-    /// The name; without one, whoever the key knows signs in.
+    /// The account's name. Without it, a discoverable credential names the account.
     pub name: Option<&'a str>,
-    /// The relying party, where it is not the server's first.
+    /// The relying party. By default, the server's first.
     pub rp_id: Option<&'a str>,
-    /// The origin that client data names; by default `https://` and the RP ID, or the server's own on this machine.
+    /// The origin in the client data. By default `https://` and the RP ID, or the server's own origin if it runs on
+    /// this machine.
     pub origin: Option<&'a str>,
 }
 
@@ -97,7 +98,7 @@ pub fn sign_in(server: &mut Server, key: &mut dyn Prover, who: &Who<'_>) -> Resu
     server.post("assertion/result", &credential)
 }
 
-/// Registers a key, backend-proxied: `backend` is not the FIDO server, but what stands before it. Returns its answer.
+/// Registers a key, backend-proxied: `backend` is the server in front of the FIDO server. Returns the backend's answer.
 pub fn register_through(backend: &mut Server, key: &mut dyn Prover, who: &Who<'_>) -> Result<Value, Error> {
     let options = begin_through(backend, "/fido/register", "register", who)?;
     let rp_id = options["rp"]["id"].as_str().ok_or(Error::Options("rp.id"))?;
@@ -113,14 +114,14 @@ pub fn sign_in_through(backend: &mut Server, key: &mut dyn Prover, who: &Who<'_>
     complete_through(backend, "/fido/authenticate", "authenticateComplete", who, &options, credential)
 }
 
-/// Phases 1 and 2: ask the backend, get options and the server's cookies.
+/// Phases 1 and 2: requests options from the backend and returns them with the server's cookies.
 fn begin_through(backend: &mut Server, path: &str, operation: &str, who: &Who<'_>) -> Result<Value, Error> {
     let mut body = who.body();
     body["operation"] = operation.into();
     backend.post_to(path, &body)
 }
 
-/// Phases 4 and 5: give the backend the key's response and the cookies, get the outcome.
+/// Phases 4 and 5: sends the key's response and the cookies to the backend and returns the outcome.
 fn complete_through(
     backend: &mut Server,
     path: &str,

@@ -1,4 +1,4 @@
-//! One's own account: what the page shows of it, and taking keys away.
+//! The signed-in user's account: showing it and deleting keys.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::store::{Account, Credential};
 
-/// Who is signed in, and with what keys.
+/// Returns the signed-in account and its keys.
 pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Reply, Problem> {
     let account = own(&app, &headers).await?;
     let credentials = app.storage.credentials(&account.rp_id, &account.handle).await?;
@@ -39,7 +39,7 @@ pub(super) async fn sign_out(State(app): State<Arc<App>>, headers: HeaderMap) ->
     Ok(Reply::new(json!({})).with_cookie(session::no_cookie(&headers)))
 }
 
-/// Deletes a key, and with the last one the account.
+/// Deletes a key. Deletes the account with its last key.
 pub(super) async fn delete_credential(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
@@ -59,7 +59,7 @@ pub(super) async fn delete_credential(
     Ok(Reply::new(json!({ "accountDeleted": true })).with_cookie(session::no_cookie(&headers)))
 }
 
-/// The account that is signed in. A page of another origin has no business here, be it on the same site.
+/// The signed-in account. Requests from pages of another origin are refused, even from the same site.
 async fn own(app: &App, headers: &HeaderMap) -> Result<Account, Problem> {
     let session = session::named(headers).ok_or(Problem::SignedOut)?;
     let account = app.storage.signed_in(session, app.now()).await?.ok_or(Problem::SignedOut)?;
@@ -71,7 +71,10 @@ async fn own(app: &App, headers: &HeaderMap) -> Result<Account, Problem> {
     }
 }
 
-/// The credential id of a public key credential: `id`, and `rawId` the same where it is there. Errors: [`Problem::Member`].
+/// The credential id of a public key credential: `id`. If `rawId` is present, it must be equal.
+///
+/// # Errors
+/// [`Problem::Member`]: a member is missing or wrong.
 pub(super) fn credential_id(body: &Members<'_>) -> Result<Vec<u8>, Problem> {
     let id = body.required_bytes("id")?;
     match body.required_text("type")? {
@@ -85,7 +88,7 @@ pub(super) fn credential_id(body: &Members<'_>) -> Result<Vec<u8>, Problem> {
     }
 }
 
-/// How options name a credential.
+/// The credential's descriptor in options.
 pub(super) fn descriptor(credential: &Credential) -> Value {
     let mut descriptor = json!({ "type": "public-key", "id": encode(&credential.id) });
     if !credential.transports.is_empty() {
@@ -94,7 +97,7 @@ pub(super) fn descriptor(credential: &Credential) -> Value {
     descriptor
 }
 
-/// What its owner is shown of a credential: what the key said of itself.
+/// The facts about a credential for its owner, as the authenticator reported them.
 pub(super) fn shown(credential: &Credential) -> Value {
     let flags = Flags(credential.flags);
     json!({
@@ -115,7 +118,7 @@ pub(super) fn shown(credential: &Credential) -> Value {
     })
 }
 
-/// An AAGUID as UUIDs are written (RFC 9562 §4).
+/// An AAGUID in the notation of UUIDs (RFC 9562 §4).
 fn aaguid(bytes: &[u8; 16]) -> String {
     let mut text = String::new();
     for (index, byte) in bytes.iter().enumerate() {

@@ -23,7 +23,7 @@ use crate::{
     tenant::Tenant,
 };
 
-/// Begins a sign-in, of an account by its name or of whoever answers.
+/// Begins a sign-in: to the named account, or to the account of the credential that answers.
 pub(super) async fn options(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -76,7 +76,7 @@ pub(super) async fn result(
     headers: HeaderMap,
     body: Result<Json, Problem>,
 ) -> Result<Reply, Problem> {
-    // Whatever else is wrong: this was the attempt.
+    // The ceremony is used up, even if the request is refused for another reason.
     let ceremony = app.take(&headers, Kind::Get).await;
     let Json(body) = body?;
     let body = Members::of(&body)?;
@@ -85,7 +85,7 @@ pub(super) async fn result(
     let client_data_json = response.required_bytes("clientDataJSON")?;
     let authenticator_data = response.required_bytes("authenticatorData")?;
     let signature = response.required_bytes("signature")?;
-    // An empty user handle is none: some clients send "".
+    // An empty user handle counts as absent, because some clients send "".
     let user_handle = response.bytes("userHandle")?.filter(|handle| !handle.is_empty());
     let ceremony = ceremony?;
 
@@ -146,7 +146,8 @@ pub(super) async fn result(
 }
 
 impl App {
-    /// The account, the credential and its descriptor of a name that has none: the same each time, and nobody's.
+    /// The answer for a name without an account: no account, and a credential id and descriptor that belong to no key
+    /// and are the same each time.
     fn nobody(&self, tenant: &Tenant, name: &str) -> (Option<Account>, Vec<Vec<u8>>, Vec<Value>) {
         let of = |what: &[u8]| {
             verifier::Backend.hmac_sha256(&self.secret, &[what, tenant.rp_id.as_bytes(), &[0], name.as_bytes()])
@@ -162,14 +163,14 @@ impl App {
         (Some(account), vec![id], vec![descriptor])
     }
 
-    /// Remembers a ceremony under the request's session, or under a new one.
+    /// Stores a ceremony under the request's session, or under a new one.
     pub(super) async fn begin(&self, headers: &HeaderMap, ceremony: Ceremony, reply: Reply) -> Result<Reply, Problem> {
         let now = self.now();
         let mut session = session::named(headers);
         if let Some(id) = session
             && self.storage.signed_in(id, now).await?.is_none()
         {
-            session = None; // a name that means nothing here may be one that somebody else knows
+            session = None; // somebody else may know an unused session name
         }
         let fresh = session::fresh()?;
         self.storage.begin(session.unwrap_or(fresh), ceremony, now.saturating_add(self.options.timeout)).await?;

@@ -84,7 +84,7 @@ pub(super) async fn options(
     app.begin(&headers, ceremony, reply).await
 }
 
-/// What a request asks of the authenticator.
+/// The request's requirements on the authenticator.
 struct Wishes {
     user_verification: &'static str,
     resident_key: &'static str,
@@ -94,7 +94,8 @@ struct Wishes {
 }
 
 impl Wishes {
-    /// Reads the flat members of the Python sample's server and the nested ones of WebAuthn, which win.
+    /// Reads the flat members of the Python sample's server and the nested members of WebAuthn. The nested ones have
+    /// precedence.
     fn read(body: &Members<'_>) -> Result<Self, Problem> {
         const ATTACHMENTS: &[&str] = &["platform", "cross-platform"];
         let mut wishes = Self {
@@ -113,7 +114,7 @@ impl Wishes {
             if let Some(word) = selection.word("authenticatorAttachment", ATTACHMENTS)? {
                 wishes.attachment = Some(word);
             }
-            // WebAuthn L3 §5.4.4: residentKey, and where it is not there what requireResidentKey means.
+            // WebAuthn L3 §5.4.4: residentKey. If it is absent, requireResidentKey decides.
             let required = selection.flag("requireResidentKey")?;
             let word = selection.word("residentKey", REQUIREMENTS)?;
             if let Some(word) = word.or(required.map(|required| if required { "required" } else { "discouraged" })) {
@@ -150,7 +151,7 @@ pub(super) async fn result(
     headers: HeaderMap,
     body: Result<Json, Problem>,
 ) -> Result<Reply, Problem> {
-    // Whatever else is wrong: this was the attempt.
+    // The ceremony is used up, even if the request is refused for another reason.
     let ceremony = app.take(&headers, Kind::Create).await;
     let Json(body) = body?;
     let body = Members::of(&body)?;
@@ -222,7 +223,10 @@ pub(super) async fn result(
 }
 
 impl App {
-    /// What an attestation proved. Errors: its certificate does not lead to one of those that are asked for.
+    /// The kind of proof in an attestation, for the credential record.
+    ///
+    /// # Errors
+    /// Its certificate does not lead to one of the attestation roots.
     fn worth(&self, attestation: &Attestation<'_>) -> Result<&'static str, verify::Error> {
         let roots: Vec<&[u8]> = self.options.attestation_roots.iter().map(Vec::as_slice).collect();
         match attestation {
@@ -247,7 +251,7 @@ fn name<'v>(body: &Members<'v>, member: &str) -> Result<&'v str, Problem> {
     }
 }
 
-/// The transports that a client names, at most as many and as long as there can be.
+/// The transports in a client's response, limited in number and length.
 fn transports(response: &Members<'_>) -> Result<Vec<String>, Problem> {
     let mut transports = Vec::new();
     for value in response.list("transports")?.iter().take(16) {

@@ -1,4 +1,4 @@
-//! Reading the members of a JSON body; what is wrong with one is said with its name.
+//! Reads the members of a JSON body. An error names the member.
 
 use keyfob_core::webauthn::base64url;
 use serde_json::{Map, Value};
@@ -9,12 +9,15 @@ use super::problem::{Flaw, Problem};
 #[derive(Clone, Copy)]
 pub struct Members<'v> {
     members: &'v Map<String, Value>,
-    /// Where the object lies in the body.
+    /// The object's path in the body.
     path: &'static str,
 }
 
 impl<'v> Members<'v> {
-    /// The members of the body itself. Errors: it is no object.
+    /// The members of the body itself.
+    ///
+    /// # Errors
+    /// The body is not an object.
     pub fn of(body: &'v Value) -> Result<Self, Problem> {
         let members = body.as_object().ok_or(Problem::Member("the body".into(), Flaw::Type("an object")))?;
         Ok(Self { members, path: "" })
@@ -25,61 +28,64 @@ impl<'v> Members<'v> {
         self.members.get(name).filter(|value| !value.is_null())
     }
 
-    /// A string, if it is there.
+    /// An optional string.
     pub fn text(&self, name: &str) -> Result<Option<&'v str>, Problem> {
         let Some(value) = self.get(name) else { return Ok(None) };
         value.as_str().map(Some).ok_or_else(|| self.flaw(name, Flaw::Type("a string")))
     }
 
-    /// A string that must be there.
+    /// A required string.
     pub fn required_text(&self, name: &str) -> Result<&'v str, Problem> {
         self.text(name)?.ok_or_else(|| self.flaw(name, Flaw::Missing))
     }
 
-    /// One of these words, if it is there.
+    /// An optional string that must be one of these words.
     pub fn word(&self, name: &str, words: &[&'static str]) -> Result<Option<&'static str>, Problem> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         let word = words.iter().find(|word| **word == text).copied();
         word.map(Some).ok_or_else(|| self.flaw(name, Flaw::Value))
     }
 
-    /// `true` or `false`, if it is there.
+    /// An optional `true` or `false`.
     pub fn flag(&self, name: &str) -> Result<Option<bool>, Problem> {
         let Some(value) = self.get(name) else { return Ok(None) };
         value.as_bool().map(Some).ok_or_else(|| self.flaw(name, Flaw::Type("true or false")))
     }
 
-    /// Bytes in base64url, if they are there.
+    /// Optional bytes in base64url.
     pub fn bytes(&self, name: &str) -> Result<Option<Vec<u8>>, Problem> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         decode(text).map(Some).ok_or_else(|| self.flaw(name, Flaw::Encoding))
     }
 
-    /// Bytes in base64url that must be there, at least one.
+    /// Required bytes in base64url, at least one.
     pub fn required_bytes(&self, name: &str) -> Result<Vec<u8>, Problem> {
         let bytes = self.bytes(name)?.ok_or_else(|| self.flaw(name, Flaw::Missing))?;
         if bytes.is_empty() { Err(self.flaw(name, Flaw::Empty)) } else { Ok(bytes) }
     }
 
-    /// An array, empty where it is not there.
+    /// An optional array; empty when it is absent.
     pub fn list(&self, name: &str) -> Result<&'v [Value], Problem> {
         let Some(value) = self.get(name) else { return Ok(&[]) };
         value.as_array().map(Vec::as_slice).ok_or_else(|| self.flaw(name, Flaw::Type("an array")))
     }
 
-    /// An object, if it is there.
+    /// An optional object.
     pub fn object(&self, name: &'static str) -> Result<Option<Members<'v>>, Problem> {
         let Some(value) = self.get(name) else { return Ok(None) };
         let members = value.as_object().ok_or_else(|| self.flaw(name, Flaw::Type("an object")))?;
         Ok(Some(Members { members, path: name }))
     }
 
-    /// An object that must be there.
+    /// A required object.
     pub fn required_object(&self, name: &'static str) -> Result<Members<'v>, Problem> {
         self.object(name)?.ok_or_else(|| self.flaw(name, Flaw::Missing))
     }
 
-    /// All members, strings, as a Cookie header has them. Errors: a name or a value that cannot stand there.
+    /// All members, which must be strings, in the form of a Cookie header.
+    ///
+    /// # Errors
+    /// A name or a value that is not allowed in a Cookie header.
     pub fn pairs(&self) -> Result<String, Problem> {
         let token = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\",;\\=".contains(&byte));
         let mut header = String::new();
@@ -105,7 +111,7 @@ pub fn encode(bytes: &[u8]) -> String {
     base64url::chars(bytes).collect()
 }
 
-/// The bytes of base64url without padding. `None` when it is not that.
+/// Decodes base64url without padding. `None` when `text` is something else.
 pub fn decode(text: &str) -> Option<Vec<u8>> {
     let mut bytes = vec![0; text.len()];
     let length = base64url::decode(text.chars(), &mut bytes).ok()?;

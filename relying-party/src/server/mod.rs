@@ -1,7 +1,7 @@
-//! The server: routes, and what is the same for all of them.
+//! The server: the routes, and the code that is common to all of them.
 //!
-//! Every answer of the API is a JSON object with `status` and `errorMessage`, also where no handler was reached. A
-//! handler returns a reply or a [`Problem`]; the outermost layer writes it out, names the request and logs it.
+//! Every answer of the API is a JSON object with `status` and `errorMessage`, even if no handler was called. A handler
+//! returns a reply or a [`Problem`]; the outermost layer encodes it, gives the request an id and logs it.
 
 use std::{
     sync::Arc,
@@ -33,35 +33,36 @@ mod verifier;
 
 pub use problem::{Flaw, Problem};
 
-/// The longest body, in bytes: four times the longest answer of a key, ML-DSA keys and certificate chains among them.
+/// The longest body, in bytes: four times the longest response of a key, including ML-DSA keys and certificate chains.
 pub const MAX_BODY: usize = 64 * 1024;
-/// Names the relying party, over what the body says.
+/// The header that names the relying party. It has precedence over the body.
 pub const TENANT_HEADER: HeaderName = HeaderName::from_static("x-arculusfido-relyingparty");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// How the server behaves.
+/// The server's options.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The relying parties; the first one where a request names none.
+    /// The relying parties. A request that names none is for the first.
     pub tenants: Vec<Tenant>,
     /// How long a ceremony may take, in seconds.
     pub timeout: i64,
-    /// Answer in the words and codes of the server that the Python sample was written for.
+    /// Answer with the messages and codes of the server that the Python sample was written for.
     pub arculus: bool,
-    /// Let whoever knows a name add a key to its account, as conformance tests do. Never in production.
+    /// Let anyone who knows an account's name add a key to it, as conformance tests require. Never in production.
     pub open_registration: bool,
-    /// Answer a name that has no account as if it had one.
+    /// Answer a sign-in for a name without an account as if the account existed.
     pub hide_accounts: bool,
-    /// Where the standard leaves a choice.
+    /// The choices that the standard leaves open.
     pub policy: Policy,
-    /// Certificates, DER, to one of which an attestation certificate must lead; none are asked for where there are none.
+    /// Trusted certificates in DER. An attestation certificate must lead to one of them. If the list is empty, that is
+    /// not checked.
     pub attestation_roots: Vec<Vec<u8>>,
-    /// Write a line about every request to the standard error output.
+    /// Log every request in one line on standard error.
     pub log: bool,
 }
 
 impl Options {
-    /// Careful ones for these relying parties, with five minutes for a ceremony.
+    /// Secure defaults for these relying parties, with five minutes for a ceremony.
     pub const fn new(tenants: Vec<Tenant>) -> Self {
         Self {
             tenants,
@@ -76,16 +77,16 @@ impl Options {
     }
 }
 
-/// What all handlers share.
+/// The state that all handlers share.
 pub struct App {
     options: Options,
     storage: Box<dyn Storage>,
-    /// Makes credential ids for accounts that do not exist.
+    /// The secret from which credential ids of non-existing accounts are derived.
     secret: [u8; 32],
     clock: Clock,
 }
 
-/// Tells the seconds since 1970.
+/// Returns the seconds since 1970.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 impl App {
@@ -94,7 +95,10 @@ impl App {
         (self.clock)()
     }
 
-    /// The relying party of a request: the header's, else the body's, else the first. Errors: [`Problem::Tenant`].
+    /// The relying party of a request: from the header, otherwise from the body, otherwise the first.
+    ///
+    /// # Errors
+    /// [`Problem::Tenant`]: this server does not serve it.
     fn tenant(&self, headers: &HeaderMap, rp_id: Option<&str>) -> Result<&Tenant, Problem> {
         let header = headers.get(TENANT_HEADER).map(|value| String::from_utf8_lossy(value.as_bytes()));
         let Some(wanted) = header.as_deref().or(rp_id) else {
@@ -117,7 +121,10 @@ pub fn system_clock() -> Clock {
     })
 }
 
-/// All routes over a storage. Errors: the storage's.
+/// All routes over a storage.
+///
+/// # Errors
+/// The storage failed.
 pub async fn router(
     storage: Box<dyn Storage>,
     options: Options,
@@ -127,7 +134,7 @@ pub async fn router(
     let outside = Outside { arculus: options.arculus, log: options.log };
     let app = Arc::new(App { options, storage, secret, clock });
     let mut router = Router::new();
-    // One handler each, under the names of the conformance tests, of the Python sample, and of its aliases.
+    // Each handler has several paths: those of the conformance tests, of the Python sample, and of its aliases.
     for path in ["/attestation/options", "/fidoapi/certify/attestation/options", "/fidoapi/register/begin"] {
         router = router.route(path, post(attestation::options));
     }
@@ -149,12 +156,12 @@ pub async fn router(
     Ok(outside.around(router).with_state(app))
 }
 
-/// What is around every handler.
+/// Options of the outermost layer.
 #[derive(Clone, Copy)]
 pub(crate) struct Outside {
-    /// Answer in the words of the server that the Python sample was written for.
+    /// Answer with the messages of the server that the Python sample was written for.
     pub arculus: bool,
-    /// Write a line about every request to the standard error output.
+    /// Log every request in one line on standard error.
     pub log: bool,
 }
 
@@ -201,7 +208,7 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    /// These members, an object, and what every success has.
+    /// A success with these members, an object, and the members that every success has.
     pub(crate) fn new(mut members: Value) -> Self {
         members["status"] = "ok".into();
         members["errorMessage"] = "".into();
@@ -213,7 +220,7 @@ impl Reply {
     }
 }
 
-/// An empty answer that carries the reply; the outermost layer writes it out.
+/// An empty answer that carries the reply; the outermost layer encodes it.
 impl IntoResponse for Reply {
     fn into_response(mut self) -> Response {
         let mut response = StatusCode::OK.into_response();
@@ -225,13 +232,13 @@ impl IntoResponse for Reply {
     }
 }
 
-/// Names the request, runs it, writes its outcome out and logs it.
+/// Gives the request an id, runs it, encodes its outcome and logs it.
 async fn outermost(State(outside): State<Outside>, request: Request, next: Next) -> Response {
     let begin = Instant::now();
     let id = request_id(request.headers());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    // A task of its own: a client that goes away does not stop a handler in the middle, a panic does not take the
-    // connection with it.
+    // The handler runs in its own task, so that a client that disconnects does not stop it in the middle, and a panic
+    // does not close the connection.
     let mut response = match tokio::spawn(next.run(request)).await {
         Ok(response) => response,
         Err(error) => Problem::Internal(error.to_string()).into_response(),
@@ -270,7 +277,7 @@ async fn outermost(State(outside): State<Outside>, request: Request, next: Next)
         });
         if let Some(problem) = problem {
             line["problem"] = problem.code().into();
-            // What is wrong on this side is for the log alone.
+            // Internal errors are only in the log.
             line["detail"] = match &problem {
                 Problem::Internal(why) => why.clone().into(),
                 problem => problem.message().into(),
@@ -281,7 +288,7 @@ async fn outermost(State(outside): State<Outside>, request: Request, next: Next)
     response
 }
 
-/// The id that the client or a proxy gave, if it is one, else a new one.
+/// The request id from the client or a proxy, if it is valid. Otherwise a new one.
 fn request_id(headers: &HeaderMap) -> String {
     let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
     let is_id =

@@ -1,4 +1,4 @@
-//! The page at `/`: three files in the program, and what a browser may do with them.
+//! The page at `/`: three embedded files and their content security policy.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use axum::{
 
 use super::App;
 
-/// Nothing from elsewhere, nothing inline, in nobody's frame.
+/// The page may load nothing from other origins, has no inline code, and may not be framed.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; \
     form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
 

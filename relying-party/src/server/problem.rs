@@ -1,4 +1,4 @@
-//! Why a request is refused: what is wrong in a stable word, a sentence for people, and an HTTP status.
+//! Why a request is refused: a stable code word, a sentence for people, and an HTTP status.
 
 use axum::{
     http::StatusCode,
@@ -12,15 +12,15 @@ use crate::store::StorageError;
 /// What is wrong with a member of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
-    /// It is not there.
+    /// It is missing.
     Missing,
-    /// It is of another JSON type.
+    /// It does not have this JSON type.
     Type(&'static str),
     /// It is not base64url without padding.
     Encoding,
     /// It is empty.
     Empty,
-    /// It has a value that it cannot have.
+    /// Its value is not allowed.
     Value,
 }
 
@@ -30,11 +30,11 @@ pub enum Flaw {
 pub enum Problem {
     /// No route has this path.
     NotFound,
-    /// The route has other methods.
+    /// The route does not support the method.
     Method,
     /// The body is too long.
     TooLarge,
-    /// The body is not announced as JSON.
+    /// The content type is not JSON.
     MediaType,
     /// The body ended early, or could not be read.
     Body,
@@ -42,41 +42,42 @@ pub enum Problem {
     Json(String),
     /// A member of the body, by its path.
     Member(String, Flaw),
-    /// Nobody serves this relying party here.
+    /// This server does not serve the relying party.
     Tenant(String),
-    /// The session has no ceremony of this kind: none begun, over, answered already, or no cookie.
+    /// The session has no ceremony of this kind: it was not begun, has expired, was already answered, or the cookie is
+    /// missing.
     Session,
-    /// Nobody is signed in.
+    /// The session is not signed in.
     SignedOut,
-    /// A page of another origin asks.
+    /// The request comes from a page of another origin.
     ForeignOrigin,
     /// There is no account of that name.
     NoAccount,
-    /// The account exists, and adding to it takes being signed in.
+    /// The account exists. Only its signed-in user may add a key.
     AccountExists,
-    /// The credential is registered already, with whatever account.
+    /// The credential is already registered, with this or another account.
     CredentialExists,
     /// The credential is not registered.
     UnknownCredential,
     /// The account has no such credential.
     NoCredential,
-    /// The authenticator is attached another way than was asked for.
+    /// The authenticator attachment is not the requested one.
     Attachment,
-    /// The attestation object is not CBOR of its form.
+    /// The attestation object is malformed.
     AttestationObject(keyfob_core::cbor::Error),
-    /// A registration that does not verify.
+    /// The registration does not verify.
     Registration(verify::Error),
-    /// An assertion that does not verify.
+    /// The assertion does not verify.
     Assertion(verify::Error),
     /// The credential changed while it was used.
     Conflict,
     /// The storage is full.
     Full,
-    /// The server behind this one is not reached.
+    /// The FIDO server cannot be reached.
     Upstream(String),
-    /// The server behind this one refuses, with this status and body.
+    /// The FIDO server refused the request, with this status and body.
     Relayed(u16, Value),
-    /// Something on this side.
+    /// An internal error.
     Internal(String),
 }
 
@@ -117,7 +118,7 @@ impl Problem {
         }
     }
 
-    /// A word for programs. It does not change.
+    /// A code word for programs. It does not change between versions.
     pub fn code(&self) -> &'static str {
         match self {
             Self::NotFound => "not-found",
@@ -151,7 +152,7 @@ impl Problem {
         }
     }
 
-    /// A sentence for people. Never empty; tells nothing about this side's inside.
+    /// A sentence for people. It is never empty and reveals nothing about the server's internals.
     pub fn message(&self) -> String {
         match self {
             Self::NotFound => "there is nothing at this path".into(),
@@ -190,8 +191,8 @@ impl Problem {
         }
     }
 
-    /// The status and the body of the answer. With `arculus`, in the words of the server that the Python sample was
-    /// written for.
+    /// The status and the body of the answer. With `arculus`, with the messages of the server that the Python sample
+    /// was written for.
     pub fn answer(&self, arculus: bool) -> (StatusCode, Value) {
         let status = if arculus { self.arculus_status() } else { self.status() };
         if let Self::Relayed(_, body) = self {
@@ -214,7 +215,7 @@ impl Problem {
     }
 }
 
-/// An empty answer that carries the problem; the outermost layer writes it out.
+/// An empty answer that carries the problem; the outermost layer encodes it.
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
@@ -223,7 +224,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// A check of WebAuthn L3 §7 that failed: its word and its sentence.
+/// The code word and the sentence of a failed check of WebAuthn L3 §7.
 fn refusal(error: &verify::Error) -> (&'static str, &'static str) {
     use verify::Error;
     match error {

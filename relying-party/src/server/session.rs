@@ -1,4 +1,4 @@
-//! Sessions: a random cookie, which names what the server remembers.
+//! Sessions: a random cookie that identifies the session in the storage.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
@@ -17,7 +17,7 @@ pub const COOKIE: &str = "keyfob_session";
 /// How long a session stays signed in, in seconds.
 pub const SIGNED_IN: i64 = 12 * 60 * 60;
 
-/// The session that a request names.
+/// The session id in a request's cookie.
 pub fn named(headers: &HeaderMap) -> Option<SessionId> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
@@ -25,19 +25,19 @@ pub fn named(headers: &HeaderMap) -> Option<SessionId> {
     decode(value)?.try_into().ok()
 }
 
-/// A session that nobody has.
+/// A new session id.
 pub fn fresh() -> Result<SessionId, Problem> {
     random::bytes().map_err(|error| Problem::Internal(error.to_string()))
 }
 
-/// Who is signed in at this relying party.
+/// The account that is signed in at this relying party.
 pub async fn account(app: &App, headers: &HeaderMap, rp_id: &str) -> Result<Option<Account>, Problem> {
     let Some(session) = named(headers) else { return Ok(None) };
     let account = app.storage.signed_in(session, app.now()).await?;
     Ok(account.filter(|account| account.rp_id == rp_id))
 }
 
-/// Signs in under a new name, so that a name from before is worth nothing; returns the cookie.
+/// Signs in under a new session id, so that a session id from before is useless; returns the cookie.
 pub async fn sign_in(app: &App, headers: &HeaderMap, account: Account) -> Result<HeaderValue, Problem> {
     if let Some(before) = named(headers) {
         app.storage.sign_out(before).await?;
@@ -47,13 +47,13 @@ pub async fn sign_in(app: &App, headers: &HeaderMap, account: Account) -> Result
     Ok(cookie(session, headers))
 }
 
-/// The header that gives a browser its cookie. No Domain, so that it goes to this host only; Secure where the outside is
-/// https, for plain http would lose it.
+/// The header that sets the cookie. It has no Domain, so that the cookie is sent only to this host. It is Secure if the
+/// client uses https; with plain http, a Secure cookie would be lost.
 pub fn cookie(session: SessionId, headers: &HeaderMap) -> HeaderValue {
     with_attributes(&encode(&session), headers, "")
 }
 
-/// The header that takes the cookie away.
+/// The header that deletes the cookie.
 pub fn no_cookie(headers: &HeaderMap) -> HeaderValue {
     with_attributes("", headers, "; Max-Age=0")
 }

@@ -1,4 +1,4 @@
-//! The cryptography of the server, and what it means for its options.
+//! The cryptography of the server, and the algorithms that it can request.
 
 use aws_lc_rs::signature::{
     ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, RsaParameters, RsaPublicKeyComponents,
@@ -12,10 +12,10 @@ use keyfob_core::{
 #[derive(Clone, Copy, Debug)]
 pub struct Backend;
 
-/// The algorithms that are asked for where a request names none, best first.
+/// The algorithms in the options of a request that names none, best first.
 pub const ALGORITHMS: &[Algorithm] = &[Algorithm::ES256, Algorithm::EDDSA, Algorithm::RS256];
 
-/// The algorithms that may be asked for: those that [`Backend`] verifies.
+/// The algorithms that a request may name: those that [`Backend`] verifies.
 const KNOWN: &[Algorithm] = &[
     Algorithm::ES256,
     Algorithm::EDDSA,
@@ -34,19 +34,19 @@ const KNOWN: &[Algorithm] = &[
     Algorithm::ED448,
 ];
 
-/// The algorithm of a registered name, in any case: "ES256", "ML-DSA-44".
+/// The algorithm with this registered name, in upper or lower case: "ES256", "ML-DSA-44".
 pub fn named(text: &str) -> Option<Algorithm> {
     Algorithm::from_name(text).filter(|algorithm| KNOWN.contains(algorithm))
 }
 
-/// The algorithm of a COSE identifier.
+/// The algorithm with this COSE identifier.
 pub fn numbered(id: i64) -> Option<Algorithm> {
     KNOWN.iter().copied().find(|algorithm| i64::from(algorithm.0) == id)
 }
 
-/// A key as it is stored.
+/// The form of a key in the storage.
 pub fn stored_key(key: &CoseKey<'_>) -> Option<Vec<u8>> {
-    let mut bytes = vec![0; 8 * 1024]; // an ML-DSA-87 key takes 2,602
+    let mut bytes = vec![0; 8 * 1024]; // an ML-DSA-87 key needs 2,602
     let length = keyfob_core::cbor::encode(key, &mut bytes).ok()?;
     bytes.truncate(length);
     Some(bytes)

@@ -1,4 +1,4 @@
-//! What is remembered for a while, in this process: a restart ends every ceremony and every session.
+//! Ceremonies and sessions in the memory of this process. A restart ends all of them.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -7,10 +7,11 @@ use std::{
 
 use super::{Account, Ceremony, Kind, SessionId};
 
-/// Ceremonies, and sessions, that are remembered at once. The one that would expire first makes room.
+/// How many ceremonies, and how many sessions, are kept at the same time. Beyond that, the one that would expire first
+/// is dropped.
 pub const MAX_REMEMBERED: usize = 100_000;
 
-/// Ceremonies that have begun and sessions that are signed in.
+/// The ceremonies that have begun and the sessions that are signed in.
 #[derive(Debug)]
 pub struct Remembered {
     ceremonies: Expiring<(SessionId, Kind), Ceremony>,
@@ -18,17 +19,17 @@ pub struct Remembered {
 }
 
 impl Remembered {
-    /// Nothing yet. At most `limit` of each are remembered.
+    /// An empty store for at most `limit` of each.
     pub fn new(limit: usize) -> Self {
         Self { ceremonies: Expiring::new(limit), sessions: Expiring::new(limit) }
     }
 
-    /// Remembers a ceremony; another of its kind in the session is forgotten.
+    /// Stores a ceremony. It replaces another of its kind in the session.
     pub fn begin(&mut self, session: SessionId, ceremony: Ceremony, expires: i64) {
         self.ceremonies.put((session, ceremony.kind), ceremony, expires);
     }
 
-    /// Takes a ceremony out.
+    /// Removes and returns a ceremony.
     pub fn take(&mut self, session: SessionId, kind: Kind, now: i64) -> Option<Ceremony> {
         self.ceremonies.take(&(session, kind), now)
     }
@@ -38,7 +39,7 @@ impl Remembered {
         self.sessions.put(session, account, expires);
     }
 
-    /// Who is signed in.
+    /// The account that is signed in.
     pub fn signed_in(&self, session: SessionId, now: i64) -> Option<Account> {
         self.sessions.get(&session, now).cloned()
     }
@@ -49,13 +50,13 @@ impl Remembered {
     }
 }
 
-/// Values with a time after which they are gone.
+/// Values with an expiry time.
 #[derive(Debug)]
 struct Expiring<K, V> {
     values: HashMap<K, (V, (i64, u64))>,
     /// Keys in the order in which they expire.
     order: BTreeMap<(i64, u64), K>,
-    /// Tells values apart that expire at the same time.
+    /// A counter that distinguishes values with the same expiry time.
     next: u64,
     limit: usize,
 }

@@ -1,7 +1,8 @@
-//! What the server remembers: accounts and their credentials for good, ceremonies and sessions for a while.
+//! The server's storage: accounts and their credentials, which are permanent, and ceremonies and sessions, which
+//! expire.
 //!
-//! Handlers know only [`Storage`]. Each of its calls is whole: it happens or it does not, and what has to hold between
-//! reading and writing is part of the call, so that several servers may share one database.
+//! Handlers use only [`Storage`]. Each of its calls is atomic: it happens or it does not. A condition that must hold
+//! between reading and writing is part of the call, so that several servers may share one database.
 
 use std::{fmt, pin::Pin};
 
@@ -11,7 +12,7 @@ mod sqlite;
 pub use memory::{MAX_REMEMBERED, Remembered};
 pub use sqlite::Sqlite;
 
-/// Names a session: the cookie's value.
+/// Identifies a session: the cookie's value.
 pub type SessionId = [u8; 16];
 
 /// A person at a relying party.
@@ -19,18 +20,18 @@ pub type SessionId = [u8; 16];
 pub struct Account {
     /// The relying party.
     pub rp_id: String,
-    /// The user handle: random, tells nothing (WebAuthn L3 §14.6.1).
+    /// The user handle: random, so that it reveals nothing (WebAuthn L3 §14.6.1).
     pub handle: Vec<u8>,
-    /// The name that was chosen; unique at the relying party.
+    /// The chosen account name; unique at the relying party.
     pub name: String,
-    /// The name to be shown.
+    /// The name for display.
     pub display_name: String,
 }
 
 /// A credential record (WebAuthn L3 §4).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credential {
-    /// Its id; unique at the relying party.
+    /// The credential id; unique at the relying party.
     pub id: Vec<u8>,
     /// The account's user handle.
     pub handle: Vec<u8>,
@@ -42,34 +43,34 @@ pub struct Credential {
     pub sign_count: u32,
     /// The flags of its last use.
     pub flags: u8,
-    /// Whether the user was verified at its registration or since.
+    /// Whether the user was verified at its registration or in a later sign-in.
     pub uv_initialized: bool,
     /// Whether it may be backed up; does not change.
     pub backup_eligible: bool,
-    /// How the client reached the authenticator, as it said.
+    /// The authenticator's transports, as reported by the client.
     pub transports: Vec<String>,
-    /// The authenticator's model, as it said.
+    /// The AAGUID, as reported by the authenticator.
     pub aaguid: [u8; 16],
     /// The attestation statement's format.
     pub format: String,
-    /// What the statement proved: "none", "self", "certificate" whose issuer was not asked for, or "trusted".
+    /// What the statement proved: "none", "self", "certificate" if its issuer was not checked, or "trusted".
     pub attestation: String,
-    /// The attestation object, so that it can be judged again.
+    /// The attestation object, so that it can be verified again.
     pub attestation_object: Vec<u8>,
-    /// The client data that it was made over.
+    /// The client data that was signed with it.
     pub client_data_json: Vec<u8>,
     /// When it was registered, in seconds since 1970.
     pub created: i64,
-    /// When it signed last, in seconds since 1970.
+    /// When it was last used, in seconds since 1970.
     pub last_used: Option<i64>,
 }
 
-/// What a sign-in changes in a credential record.
+/// The changes of a sign-in to a credential record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Use {
     /// The counter that the assertion was checked against.
     pub previous: u32,
-    /// The counter it brought.
+    /// The counter in the assertion.
     pub sign_count: u32,
     /// Its flags.
     pub flags: u8,
@@ -77,7 +78,7 @@ pub struct Use {
     pub at: i64,
 }
 
-/// Which ceremony.
+/// The kind of a ceremony.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// A registration.
@@ -86,7 +87,7 @@ pub enum Kind {
     Get,
 }
 
-/// A ceremony that has begun: what its answer is checked against.
+/// A ceremony that has begun, with the values to check its answer against.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ceremony {
     /// Which.
@@ -95,37 +96,37 @@ pub struct Ceremony {
     pub rp_id: String,
     /// The challenge.
     pub challenge: [u8; 32],
-    /// The account it is for; `None` when whoever answers signs in.
+    /// The account; `None` for a sign-in to the account of the credential that answers.
     pub account: Option<Account>,
-    /// Whether the user has to be verified.
+    /// Whether the user must be verified.
     pub user_verification: bool,
-    /// Whether whoever began a registration was not signed in: it may only make a new account.
+    /// Whether a registration was begun without being signed in. It may then only create a new account.
     pub new_account: bool,
-    /// The COSE algorithms that were asked for, in a registration.
+    /// In a registration, the requested COSE algorithms.
     pub algorithms: Vec<i32>,
-    /// The authenticator attachment that was asked for, in a registration.
+    /// In a registration, the requested authenticator attachment.
     pub attachment: Option<String>,
-    /// The ids of the credentials that were asked for, in a sign-in.
+    /// In a sign-in, the ids of the allowed credentials.
     pub allowed: Vec<Vec<u8>>,
 }
 
-/// What came of storing a credential.
+/// The result of storing a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stored {
-    /// It is stored, durably.
+    /// It is stored durably.
     Yes,
-    /// Some account has a credential with that id.
+    /// An account already has a credential with that id.
     CredentialExists,
-    /// The name belongs to another account, or to one that must not be added to.
+    /// The name belongs to another account, or to one to which this ceremony must not add.
     AccountExists,
 }
 
-/// The storage failed. What was asked for has not happened.
+/// The storage failed, and the call had no effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StorageError {
     /// There is no room.
     Full,
-    /// Anything else, in words for the log.
+    /// Any other failure, with a message for the log.
     Failed(String),
 }
 
@@ -138,14 +139,16 @@ impl fmt::Display for StorageError {
     }
 }
 
-/// What a call of [`Storage`] comes to.
+impl std::error::Error for StorageError {}
+
+/// The future of a call of [`Storage`].
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StorageError>> + Send + 'a>>;
 
-/// A place to remember. Errors of every call: [`StorageError`].
+/// The server's storage. Every call can fail with [`StorageError`].
 pub trait Storage: Send + Sync {
     /// Whether the storage works.
     fn ping(&self) -> Answer<'_, ()>;
-    /// A secret of this database, random, made with it.
+    /// The random secret of this database, which was generated with it.
     fn secret(&self) -> Answer<'_, [u8; 32]>;
 
     /// The account of that name.
@@ -154,22 +157,24 @@ pub trait Storage: Send + Sync {
     fn account_by_handle(&self, rp_id: &str, handle: &[u8]) -> Answer<'_, Option<Account>>;
     /// An account's credentials, the oldest first.
     fn credentials(&self, rp_id: &str, handle: &[u8]) -> Answer<'_, Vec<Credential>>;
-    /// The credential with that id, whoever's it is.
+    /// The credential with that id, of any account.
     fn credential(&self, rp_id: &str, id: &[u8]) -> Answer<'_, Option<Credential>>;
-    /// Stores a credential, and its account where there is none yet. With `new_account` there must be none.
+    /// Stores a credential, and its account if it does not exist yet. With `new_account` it must not exist.
     fn register(&self, account: &Account, credential: &Credential, new_account: bool) -> Answer<'_, Stored>;
-    /// Notes a use. `false`, and nothing is noted, when the credential is gone or its counter is no more the previous one.
+    /// Records a use. Returns `false` and changes nothing if the credential was deleted or its counter is not
+    /// [`Use::previous`] any more.
     fn use_credential(&self, rp_id: &str, id: &[u8], used: Use) -> Answer<'_, bool>;
-    /// Deletes an account's credential, and the account with its last one. `false` when the account has none with that id.
+    /// Deletes an account's credential, and the account with its last one. Returns `false` if the account has no
+    /// credential with that id.
     fn delete_credential(&self, rp_id: &str, handle: &[u8], id: &[u8]) -> Answer<'_, bool>;
 
-    /// Remembers a ceremony until its time is over; another of its kind in the session is forgotten.
+    /// Stores a ceremony until it expires. It replaces another of its kind in the session.
     fn begin(&self, session: SessionId, ceremony: Ceremony, expires: i64) -> Answer<'_, ()>;
-    /// Takes a ceremony out: a second call finds none. None either when its time is over.
+    /// Removes and returns a ceremony, so that a second call finds none. `None` also when it has expired.
     fn take(&self, session: SessionId, kind: Kind, now: i64) -> Answer<'_, Option<Ceremony>>;
     /// Signs the session in.
     fn sign_in(&self, session: SessionId, account: Account, expires: i64) -> Answer<'_, ()>;
-    /// Who is signed in.
+    /// The account that is signed in.
     fn signed_in(&self, session: SessionId, now: i64) -> Answer<'_, Option<Account>>;
     /// Signs the session out.
     fn sign_out(&self, session: SessionId) -> Answer<'_, ()>;

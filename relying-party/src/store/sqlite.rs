@@ -1,4 +1,4 @@
-//! Storage in one file: SQLite. Accounts and credentials are in it; ceremonies and sessions are in memory.
+//! Storage in one SQLite file. It has the accounts and credentials; ceremonies and sessions are in memory.
 
 use std::{
     path::Path,
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::random;
 
-/// The tables. `STRICT`: a column holds what it says.
+/// The tables. With `STRICT`, a column holds only values of its type.
 const SCHEMA: &str = "
 CREATE TABLE meta (secret BLOB NOT NULL) STRICT;
 CREATE TABLE accounts (
@@ -45,20 +45,22 @@ pub struct Sqlite {
 }
 
 impl Sqlite {
-    /// Opens a database, and makes it where there is none. Errors: the file is not a database of this version, or
-    /// cannot be read or written.
+    /// Opens a database, or creates it if it does not exist.
+    ///
+    /// # Errors
+    /// The file is not a database of this version, or cannot be read or written.
     pub fn open(path: &Path) -> Result<Self, StorageError> {
         Self::with(Connection::open(path)?)
     }
 
-    /// A database that is gone when it is dropped.
+    /// A database in memory, for tests.
     pub fn in_memory() -> Result<Self, StorageError> {
         Self::with(Connection::open_in_memory()?)
     }
 
     fn with(mut connection: Connection) -> Result<Self, StorageError> {
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
-        // What is acknowledged stays, also when the power fails. Readers do not wait for the writer.
+        // A commit survives a power failure, and readers do not wait for the writer.
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
@@ -78,14 +80,14 @@ impl Sqlite {
         Ok(Self { connection: Arc::new(Mutex::new(connection)), remembered })
     }
 
-    /// Runs `work` where it may wait for the disk.
+    /// Runs `work` on a thread that may wait for the disk.
     fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> Result<T, StorageError> + Send + 'static,
     ) -> Answer<'_, T> {
         let connection = Arc::clone(&self.connection);
         Box::pin(async move {
-            // A transaction that was under way when a thread panicked has been rolled back.
+            // If a thread panicked, its transaction was rolled back, so a poisoned lock can be used.
             let task = move || work(&mut connection.lock().unwrap_or_else(PoisonError::into_inner));
             match tokio::task::spawn_blocking(task).await {
                 Ok(result) => result,
@@ -167,7 +169,7 @@ impl Storage for Sqlite {
             }
             let stored = insert(&transaction, &account.rp_id, &credential)?;
             if stored == 0 {
-                return Ok(Stored::CredentialExists); // and the account is rolled back with it
+                return Ok(Stored::CredentialExists); // the new account is rolled back too
             }
             transaction.commit()?;
             Ok(Stored::Yes)
@@ -232,7 +234,8 @@ impl Storage for Sqlite {
     }
 }
 
-/// A transaction that will write: takes the lock at once, so that what it reads still holds when it writes.
+/// A transaction for writing. It takes the lock at once, so that the values that it reads are still current when it
+/// writes.
 fn write(connection: &mut Connection) -> Result<Transaction<'_>, StorageError> {
     Ok(connection.transaction_with_behavior(TransactionBehavior::Immediate)?)
 }

@@ -1,4 +1,4 @@
-//! Registering, signing in, and one's own keys.
+//! Registering, signing in, and managing the signed-in user's keys.
 
 use keyfob_core::cose::Algorithm;
 use keyfob_relying_party::client::Prover;
@@ -164,7 +164,7 @@ fn a_discoverable_key_signs_in_without_a_name() {
     assert_eq!(options["allowCredentials"], json!([]));
     let credential = key.get(ORIGIN, &options).unwrap();
     assert_eq!(other.post("/assertion/result", &credential).ok()["username"], "alice");
-    // Without the user handle nobody is named.
+    // Without the user handle no account is named.
     let options = other.post("/assertion/options", &json!({})).ok();
     let mut credential = key.get(ORIGIN, &options).unwrap();
     credential["response"]["userHandle"] = "".into();
@@ -195,7 +195,7 @@ fn an_account_shows_its_keys_and_ends_with_the_last_one() {
     assert_eq!(delete(&mut browser, &json!("AAAA")).code(), "no-credential");
     assert_eq!(delete(&mut browser, &json!("AAAA=")).code(), "not-base64url");
     assert_eq!(delete(&mut browser, &keys[0]["id"]).ok()["accountDeleted"], false);
-    // The deleted key is no more asked for, and no more let in.
+    // The deleted key is no longer in the options, and no longer accepted.
     let options = world.browser().sign_in_options("alice");
     assert_eq!(options["allowCredentials"].as_array().unwrap().len(), 1);
     assert_eq!(delete(&mut browser, &keys[1]["id"]).ok()["accountDeleted"], true);
@@ -236,7 +236,7 @@ fn relying_parties_have_accounts_of_their_own() {
     assert_eq!(options["rpId"], "example.com");
     let elsewhere = json!({ "username": "alice", "rpId": "example.org" });
     assert_eq!(world.browser().post("/assertion/options", &elsewhere).code(), "unknown-relying-party");
-    // The header says more than the body.
+    // The header has precedence over the body.
     let request = axum::http::Request::post("/assertion/options")
         .header("content-type", "application/json")
         .header("X-ArculusFido-RelyingParty", "example.com")

@@ -1,4 +1,4 @@
-//! Every answer is JSON with a status and a sentence, whatever was asked.
+//! Every answer is JSON with a status and a sentence, for any request.
 
 use axum::{
     body::Body,

@@ -1,8 +1,13 @@
-//! Certificate chains: the conformance tests Resp-5, with chains that are made here.
+//! Certificate chains: the conformance tests Resp-5, with generated chains.
 
+use getrandom::SysRng;
+use keyfob_core::{
+    cose::Algorithm,
+    crypto::{MAX_PUBLIC, MAX_SECRET, MAX_SIGNATURE, RustCrypto, Sign},
+};
 use rcgen::{
-    BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
-    PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, SignatureAlgorithm, SigningKey, date_time_ymd,
+    BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType, IsCa, Issuer, KeyIdMethod,
+    PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PublicKeyData, SignatureAlgorithm, SigningKey, date_time_ymd,
 };
 use serde_json::json;
 
@@ -12,6 +17,52 @@ use super::world::*;
 const NOW: i64 = 1_795_303_612;
 /// id-fido-gen-ce-aaguid (WebAuthn L3 §8.2.1).
 const AAGUID_EXTENSION: &[u64] = &[1, 3, 6, 1, 4, 1, 45_724, 1, 1, 4];
+
+/// A key pair for rcgen with keyfob's own cryptography, because rcgen's would build a second AWS-LC.
+struct KeyPair {
+    algorithm: &'static SignatureAlgorithm,
+    secret: Vec<u8>,
+    /// The point, uncompressed (SEC 1 §2.3.3).
+    public: Vec<u8>,
+}
+
+impl KeyPair {
+    fn generate_for(algorithm: &'static SignatureAlgorithm) -> Self {
+        let (mut secret, mut public) = (vec![0; MAX_SECRET], vec![0; MAX_PUBLIC]);
+        let (secret_len, public_len) =
+            RustCrypto.generate(cose(algorithm), &mut SysRng, &mut secret, &mut public).unwrap();
+        secret.truncate(secret_len);
+        Self { algorithm, secret, public: [&[4], &public[..public_len]].concat() }
+    }
+
+    /// A key identifier of twenty bytes, which rcgen would otherwise compute with its own hash.
+    fn name(&self) -> &[u8] {
+        &self.public[1..21]
+    }
+}
+
+impl PublicKeyData for KeyPair {
+    fn der_bytes(&self) -> &[u8] {
+        &self.public
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        self.algorithm
+    }
+}
+
+impl SigningKey for KeyPair {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        let mut signature = vec![0; MAX_SIGNATURE];
+        let length = RustCrypto.sign(cose(self.algorithm), &self.secret, &[message], &mut signature).unwrap();
+        signature.truncate(length);
+        Ok(signature)
+    }
+}
+
+fn cose(algorithm: &'static SignatureAlgorithm) -> Algorithm {
+    if *algorithm == PKCS_ECDSA_P384_SHA384 { Algorithm::ES384 } else { Algorithm::ES256 }
+}
 
 /// A certificate and its key.
 struct Certified {
@@ -26,7 +77,7 @@ impl Certified {
     }
 }
 
-/// What a certificate says before it is signed: valid from 2020 to 2060.
+/// The parameters of a certificate that is valid from 2020 to 2060.
 fn params(name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
@@ -45,7 +96,7 @@ fn authority(name: &str, issuer: Option<&Certified>, change: impl FnOnce(&mut Ce
     certify(params, issuer, &PKCS_ECDSA_P256_SHA256)
 }
 
-/// A model's certificate for packed attestation, all of whose AAGUID is zero.
+/// An attestation certificate for packed attestation, with an AAGUID of zeros.
 fn leaf(
     issuer: &Certified,
     algorithm: &'static SignatureAlgorithm,
@@ -59,13 +110,19 @@ fn leaf(
     certify(params, Some(issuer), algorithm)
 }
 
-/// The extension that names a model: an AAGUID of so many equal bytes behind the head of its octet string.
+/// The extension with the AAGUID: the head of its octet string, and an AAGUID of 16 equal bytes.
 fn model(head: &[u8], byte: u8) -> CustomExtension {
     CustomExtension::from_oid_content(AAGUID_EXTENSION, [head, &[byte; 16]].concat())
 }
 
-fn certify(params: CertificateParams, issuer: Option<&Certified>, algorithm: &'static SignatureAlgorithm) -> Certified {
-    let key = KeyPair::generate_for(algorithm).unwrap();
+fn certify(
+    mut params: CertificateParams,
+    issuer: Option<&Certified>,
+    algorithm: &'static SignatureAlgorithm,
+) -> Certified {
+    let key = KeyPair::generate_for(algorithm);
+    params.serial_number = Some([&[1], &key.name()[1..]].concat().into());
+    params.key_identifier_method = KeyIdMethod::PreSpecified(key.name().to_vec());
     let certificate = match issuer {
         Some(issuer) => params.signed_by(&key, &issuer.issuer()),
         None => params.self_signed(&key),
@@ -90,8 +147,8 @@ impl Chain {
     }
 }
 
-/// Registers at a server that trusts `anchor` alone, with a packed statement by `key` and this chain. Returns "ok", or the
-/// word of the refusal.
+/// Registers with a server that trusts only `anchor`, with a packed statement by `key` and this chain. Returns "ok" or
+/// the code word of the refusal.
 fn register(anchor: &Certified, key: &KeyPair, x5c: &[&Certified]) -> String {
     let mut options = options();
     options.attestation_roots = vec![anchor.der.clone()];
@@ -131,7 +188,7 @@ fn resp_5_p_2_to_p_4_a_chain_that_leads_to_what_is_trusted_is_accepted() {
     assert_eq!(register(middle, &leaf.key, &[leaf]), "ok");
     assert_eq!(register(middle, &leaf.key, &[leaf, middle]), "ok");
     assert_eq!(register(leaf, &leaf.key, &[leaf]), "ok"); // P-3
-    // An authority that allows one more below it is enough of a path.
+    // A path length of one is enough for this chain.
     let root = &authority("narrow root", None, |params| params.is_ca = IsCa::Ca(BasicConstraints::Constrained(1)));
     let middle = &authority("middle", Some(root), |_| ());
     let leaf = &self::leaf(middle, &PKCS_ECDSA_P256_SHA256, |_| ());
@@ -141,7 +198,7 @@ fn resp_5_p_2_to_p_4_a_chain_that_leads_to_what_is_trusted_is_accepted() {
 #[test]
 fn resp_5_f_2_f_13_f_14_the_signature_is_by_the_key_of_the_first_certificate() {
     let Chain { root, middle, leaf } = &Chain::new();
-    for key in [&middle.key, &root.key, &KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap()] {
+    for key in [&middle.key, &root.key, &KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)] {
         assert_eq!(register(root, key, &[leaf, middle]), "signature");
     }
 }
@@ -179,7 +236,7 @@ fn resp_5_f_9_a_chain_ends_at_what_is_trusted() {
     assert_eq!(register(root, &leaf.key, &[leaf]), "certificate-chain");
     // The same names, other keys.
     assert_eq!(register(root, &leaf.key, &[leaf, &other.middle]), "certificate-chain");
-    // Not by an authority: the leaf of one model vouches for no other.
+    // The issuer is not an authority: a leaf cannot sign another certificate.
     let below = &self::leaf(leaf, &PKCS_ECDSA_P256_SHA256, |params| {
         params.distinguished_name.push(DnType::CommonName, "another model");
     });

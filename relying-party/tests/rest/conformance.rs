@@ -1,5 +1,6 @@
-//! The requirements that servers are tested for, as far as the formats here go: what must succeed does, and what must be
-//! refused is refused for its own reason. The names are those of the public lists of these requirements.
+//! The requirements of the conformance tests for servers, for the formats that this server supports. Each valid
+//! response is accepted, and each invalid one is refused for the right reason. The names are those of the public lists
+//! of these requirements.
 
 use keyfob_core::crypto::{Hash, RustCrypto};
 use keyfob_relying_party::{
@@ -15,7 +16,7 @@ fn remove(value: &mut Value, name: &str) {
     value.as_object_mut().unwrap().remove(name);
 }
 
-/// A registration by a key that is changed before it is sent: the refusal's word and sentence.
+/// Changes a registration before it is sent, and returns the code word and the sentence of the refusal.
 fn registration(change: impl FnOnce(&mut Value)) -> (String, String) {
     let world = World::new();
     let answer = world.browser().register_with(&mut key(), "alice", change);
@@ -23,7 +24,7 @@ fn registration(change: impl FnOnce(&mut Value)) -> (String, String) {
     (code.into(), message.into())
 }
 
-/// The same for a sign-in.
+/// Changes a sign-in before it is sent, and returns the code word and the sentence of the refusal.
 fn sign_in(change: impl FnOnce(&mut Value)) -> (String, String) {
     let world = World::new();
     let mut key = key();
@@ -76,12 +77,12 @@ fn resp_1_p_1_a_second_registration_excludes_the_first() {
     assert_eq!(options["excludeCredentials"][0]["transports"], json!(["usb"]));
 }
 
-/// What is done to an answer before it is sent.
+/// A change to a response before it is sent.
 type Change = Box<dyn FnOnce(&mut Value)>;
-/// A ceremony with a change: the refusal's word and sentence.
+/// A ceremony with a change, which returns the code word and the sentence of the refusal.
 type Ceremony = fn(Change) -> (String, String);
 
-/// Every member of the credential that must be a string in base64url: missing, of another type, empty, not base64url.
+/// Checks every member of the credential that must be base64url: missing, of another type, empty, not base64url.
 fn check_text_members(ceremony: Ceremony, members: &[(&str, &'static str)]) {
     for &(parent, name) in members {
         let path = if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") };
@@ -221,7 +222,7 @@ fn resp_3_the_attestation_object_has_its_form() {
         let text = encode(object);
         registration(move |credential| credential["response"]["attestationObject"] = text.into()).0
     };
-    // F-1 to F-8: no map; fmt, attStmt, authData missing or of another type.
+    // F-1 to F-8: not a map; fmt, attStmt or authData missing or of another type.
     for bytes in [
         &b"\x01"[..],
         b"\x80",
@@ -237,7 +238,7 @@ fn resp_3_the_attestation_object_has_its_form() {
         assert_eq!(object(bytes), "attestation-object", "{bytes:02x?}");
     }
     assert_eq!(object(b"\xa3\x63fmt\x64none\x67attStmt\xa0\x68authData\x40"), "authenticator-data");
-    // F-9 to F-12: flags that say something else than the data.
+    // F-9 to F-12: flags that contradict the data.
     let forge = Forge::new(1);
     let valid = forge.auth_data("localhost", true);
     let none = |auth_data: &[u8]| forged("none", auth_data, |_| vec![0xA0]);
@@ -319,7 +320,7 @@ fn resp_5_certificates_lead_to_a_root_that_is_trusted_where_one_is_asked_for() {
         options.attestation_roots = roots.iter().map(|root| root.to_vec()).collect();
         (options.policy.accept_none, options.policy.accept_self) = (accept_none, accept_none);
         let world = World::with(options);
-        world.advance(1_795_303_612); // in 2026: certificates have a time
+        world.advance(1_795_303_612); // in 2026, when the certificates are valid
         let mut browser = world.browser();
         let body = json!({ "username": "alice", "attestation": attestation });
         let options = browser.post("/attestation/options", &body).ok();

@@ -1,4 +1,4 @@
-//! Holes that other relying parties had, each closed here.
+//! Vulnerabilities of other relying parties, which this server must not have.
 
 use std::thread;
 
@@ -51,26 +51,26 @@ fn a_credential_is_registered_once_for_all_users() {
     let mut mallory = world.browser();
     let options = mallory.registration_options("mallory");
     assert_eq!(mallory.post("/attestation/result", &Forge::new(1).create(&options)).code(), "credential-exists");
-    // And the account was not made either.
+    // The account was not created either.
     assert_eq!(mallory.post("/assertion/options", &json!({ "username": "mallory" })).code(), "no-account");
 }
 
 #[test]
 fn a_stranger_adds_no_key_to_an_account() {
     let world = World::new();
-    // Whoever begins before the account exists does not end in it.
+    // A registration that was begun before the account existed must not add to it.
     let mut early = world.browser();
     let begun = early.registration_options("alice");
     alice_and_bob(&world);
     assert_eq!(early.post("/attestation/result", &Forge::new(3).create(&begun)).code(), "account-exists");
     let refused = world.browser().post("/attestation/options", &json!({ "username": "alice" }));
     assert_eq!(refused.code(), "account-exists");
-    // Bob, signed in, is a stranger to alice.
+    // Bob, who is signed in, may not add a key to alice's account.
     let mut bob = world.browser();
     let options = bob.sign_in_options("bob");
     bob.post("/assertion/result", &Forge { count: 2, ..Forge::new(2) }.get(&options, None)).ok();
     assert_eq!(bob.post("/attestation/options", &json!({ "username": "alice" })).code(), "account-exists");
-    // The conformance tests' server is open.
+    // The server for the conformance tests allows it.
     let open = World::with(Options { open_registration: true, ..options_of_tests() });
     alice_and_bob(&open);
     let mut anyone = open.browser();
@@ -121,7 +121,7 @@ fn a_challenge_is_bound_to_its_session_its_ceremony_and_its_time() {
     let mut key = key();
     let mut browser = world.browser();
     browser.register(&mut key, "alice");
-    // Another session's.
+    // The ceremony of another session.
     let (mut one, mut two) = (world.browser(), world.browser());
     let options = one.sign_in_options("alice");
     two.sign_in_options("alice");
@@ -129,21 +129,21 @@ fn a_challenge_is_bound_to_its_session_its_ceremony_and_its_time() {
     assert_eq!(two.post("/assertion/result", &assertion).code(), "challenge");
     assert_eq!(world.browser().post("/assertion/result", &assertion).code(), "session-expired");
     one.post("/assertion/result", &assertion).ok();
-    // Another ceremony's.
+    // The challenge of a ceremony of another kind.
     let mut browser = world.browser();
     let options = browser.registration_options("bob");
     let mut get = options.clone();
     get["rpId"] = "localhost".into();
     let assertion = Forge::new(1).get(&get, None);
     assert_eq!(browser.post("/assertion/result", &assertion).code(), "session-expired");
-    // Another user's: the second ceremony of a session takes the place of the first.
+    // The ceremony of another user: the second ceremony of a session replaces the first.
     let mut browser = world.browser();
     browser.register(&mut key_with_account(&world, "carol"), "dave");
     let first = browser.registration_options("dave");
     browser.registration_options("dave");
     let credential = Forge::new(7).create(&first);
     assert_eq!(browser.post("/attestation/result", &credential).code(), "challenge");
-    // Over.
+    // An expired ceremony.
     let mut browser = world.browser();
     let options = browser.registration_options("erin");
     world.advance(300);
@@ -250,7 +250,7 @@ fn a_session_that_was_named_before_is_not_the_one_that_is_signed_in() {
     let mut browser = world.browser();
     let mut key = key();
     browser.register(&mut key, "alice");
-    // A cookie that somebody else chose.
+    // A cookie that an attacker has set.
     let mut victim = world.browser();
     victim.cookie = Some("keyfob_session=AAAAAAAAAAAAAAAAAAAAAA".into());
     victim.sign_in(&mut key, "alice");
@@ -278,7 +278,7 @@ fn a_key_that_is_no_point_of_its_curve_is_refused() {
         });
         browser.post("/attestation/result", &credential).code().to_owned()
     };
-    // The COSE key: kty 2, alg -7, crv 1, x and y, each behind its two-byte head.
+    // The COSE key: kty 2, alg -7, crv 1, x and y, each after its two-byte head.
     let key = auth_data.len() - forge.public_key().len();
     let mut elsewhere = auth_data.clone();
     *elsewhere.last_mut().unwrap() ^= 1;
@@ -321,7 +321,7 @@ fn client_data_as_devices_write_it_is_read_and_what_nests_without_end_is_refused
             .into_bytes()
     };
     assert_ne!(register(&twice).status, 500);
-    // A byte order mark, and slashes that are escaped.
+    // A byte order mark and escaped slashes.
     let escaped = ORIGIN.replace('/', "\\/");
     register(&|challenge| {
         format!("\u{feff}{{\"challenge\":\"{challenge}\",\"origin\":\"{escaped}\",\"type\":\"webauthn.create\"}}")

@@ -1,4 +1,4 @@
-//! A key with RSA, which the virtual key of these tests has not.
+//! A key with RSA, which the virtual key of these tests does not support.
 
 use aws_lc_rs::{
     rand::SystemRandom,
@@ -15,14 +15,14 @@ use serde_json::{Value, json};
 
 use super::world::*;
 
-/// How an algorithm signs.
+/// An algorithm and its signature scheme.
 pub type Signs = (Algorithm, &'static dyn RsaEncoding);
 
 /// The algorithms, by the names of the REST interface.
 pub const RSA: [(&str, Signs); 2] =
     [("rs256", (Algorithm::RS256, &RSA_PKCS1_SHA256)), ("ps256", (Algorithm::PS256, &RSA_PSS_SHA256))];
 
-/// A key of 2,048 bits with a packed statement of its own.
+/// A key of 2,048 bits with self attestation in the format "packed".
 pub struct RsaForge {
     key: RsaKeyPair,
     signs: Signs,
@@ -39,7 +39,7 @@ impl RsaForge {
         signature
     }
 
-    /// The credential's id: one of each algorithm is enough.
+    /// The credential's id. One credential per algorithm is enough.
     fn id(&self) -> [u8; 4] {
         self.signs.0.0.to_be_bytes()
     }

@@ -1,4 +1,4 @@
-//! A server with its clock, browsers with their cookies, and keys.
+//! The test environment: a server with its clock, browsers with their cookies, and keys.
 
 use std::sync::{
     Arc,
@@ -40,14 +40,14 @@ pub const ORIGIN: &str = "http://localhost:8080";
 
 pub type Key = SecurityKey<HidTransport<InProcess<'static>, Box<dyn FnMut() -> Instant>>>;
 
-/// A new virtual key with a PIN that nobody has set.
+/// A new virtual key whose PIN is not set yet.
 pub fn key() -> Key {
     let config = Config::new(VIRTUAL_KEY_AAGUID);
     let buffer = vec![0; config.buffer_len()].leak();
     SecurityKey::over_hid(InProcess(VirtualKey::new(buffer, KeyOptions::new(config)).unwrap()), None).unwrap()
 }
 
-/// A new virtual key that attests with its model's certificate.
+/// A new virtual key that attests with the certificate of its model.
 pub fn certified_key() -> Key {
     let mut config = Config::new(VIRTUAL_KEY_AAGUID);
     config.attestation = Attestation::Certified(virtual_key_certificate());
@@ -79,7 +79,7 @@ pub struct World {
     clock: Arc<AtomicI64>,
 }
 
-/// What came back.
+/// A server's answer.
 #[derive(Debug)]
 pub struct Answer {
     pub status: StatusCode,
@@ -95,7 +95,7 @@ impl Answer {
         self.body
     }
 
-    /// The word of a refusal, and its sentence.
+    /// The code word and the sentence of a refusal.
     pub fn refusal(&self) -> (&str, &str) {
         assert!(self.status.is_client_error(), "{} {}", self.status, self.body);
         assert_eq!(self.body["status"], "failed");
@@ -133,7 +133,7 @@ impl World {
 
     pub fn send(&self, request: Request<Body>) -> Answer {
         let router = self.router.clone();
-        // On a worker: handlers spawn.
+        // Runs in the runtime, because handlers spawn tasks.
         let (head, bytes) = self.runtime.block_on(async {
             let (head, body) = router.oneshot(request).await.unwrap().into_parts();
             (head, to_bytes(body, usize::MAX).await.unwrap())
@@ -189,7 +189,7 @@ impl Browser<'_> {
         self.post("/assertion/options", &json!({ "username": name })).ok()
     }
 
-    /// Registers with changes to what the key answers.
+    /// Registers, with changes to the key's response.
     pub fn register_with(&mut self, key: &mut Key, name: &str, change: impl FnOnce(&mut Value)) -> Answer {
         let options = self.registration_options(name);
         let mut credential = key.create(ORIGIN, &options).unwrap();
@@ -201,7 +201,7 @@ impl Browser<'_> {
         self.register_with(key, name, |_| ()).ok()
     }
 
-    /// Signs in with changes to what the key answers.
+    /// Signs in, with changes to the key's response.
     pub fn sign_in_with(&mut self, key: &mut Key, name: &str, change: impl FnOnce(&mut Value)) -> Answer {
         let options = self.sign_in_options(name);
         let mut credential = key.get(ORIGIN, &options).unwrap();
@@ -214,7 +214,7 @@ impl Browser<'_> {
     }
 }
 
-/// A key that says whatever it is told to: authenticator data and signatures of any kind, ES256.
+/// A forged key: it makes arbitrary authenticator data and signatures, with ES256.
 pub struct Forge {
     pub secret: [u8; 32],
     pub id: Vec<u8>,
@@ -231,7 +231,7 @@ pub const AT: u8 = 0x40;
 pub const ED: u8 = 0x80;
 
 impl Forge {
-    /// A key whose secret and id are of this byte; present, and counting from 1.
+    /// A key whose secret and id consist of this byte. The user is present, and the counter starts at 1.
     pub fn new(byte: u8) -> Self {
         Self { secret: [byte; 32], id: vec![byte; 16], flags: UP, count: 1, algorithm: Algorithm::ES256 }
     }
@@ -272,7 +272,7 @@ impl Forge {
         self.create_with(options, "none", &self.auth_data("localhost", true), |_| vec![0xA0])
     }
 
-    /// A registration with any statement; it is made from the hash of client data.
+    /// A registration with any statement, which is made from the client data hash.
     pub fn create_with(
         &self,
         options: &Value,
@@ -312,7 +312,7 @@ pub fn client_data(kind: &str, options: &Value) -> Vec<u8> {
     json!({ "type": kind, "challenge": options["challenge"], "origin": ORIGIN }).to_string().into_bytes()
 }
 
-/// An attestation object, canonical where its members are.
+/// An attestation object. It is canonical if its members are.
 pub fn attestation_object(format: &str, statement: &[u8], auth_data: &[u8]) -> Vec<u8> {
     let object = AttestationObject { fmt: format, att_stmt: RawStatement(statement), auth_data };
     let mut bytes = vec![0; 4096];

@@ -1,4 +1,4 @@
-//! What every ceremony must come to.
+//! The checks after every ceremony.
 
 use keyfob_core::{
     auth_data::Flags,
@@ -18,7 +18,7 @@ impl<C: Backend> Script<'_, C> {
         self.world.note(|| "verified".into());
     }
 
-    /// How a ceremony had to end, as far as that is known. Whether it had to succeed.
+    /// Checks that a ceremony ended as it had to, as far as that is known. Returns whether it had to succeed.
     pub(super) fn conclude(
         &mut self,
         course: &Course,
@@ -30,7 +30,8 @@ impl<C: Backend> Script<'_, C> {
         self.world.note(|| format!("ceremony ends: {:?}", course.result));
         self.proofs += course.entered.iter().filter(|entered| Some(entered.as_str()) == pin).count() as u32;
         let clean = self.quiet && self.world.disturbed == 0;
-        // The user was asked again after the last entry, so every one was tried; unless the new PIN was asked for then.
+        // The user was asked again after the last entry, so every entry was tried, unless the question was for the new
+        // PIN.
         if clean && course.result.is_err_and(|error| error.cause == Cause::PinRequired) {
             let tried = course.entered.len().saturating_sub(usize::from(course.no_new_pin));
             self.check_attempts(&course.entered[..tried], pin)?;
@@ -42,7 +43,7 @@ impl<C: Backend> Script<'_, C> {
         }
         let healed = std::mem::take(&mut self.healed);
         match (&course.result, possible) {
-            // A request of before, whose end the client did not see, took the touch and did its work.
+            // An earlier request, whose end the client did not see, took the touch and was carried out.
             (Err(_), true) if healed && self.digest() != self.before => Ok(false),
             (Err(error), true) => Err(format!("an undisturbed ceremony fails: {error}")),
             (Ok(()), false) => Err("a ceremony succeeds that cannot".into()),
@@ -64,7 +65,7 @@ impl<C: Backend> Script<'_, C> {
         }
     }
 
-    /// What a success says about the user must be so.
+    /// The flags of a successful ceremony must be true: the user touched the key, and was verified if UV is set.
     pub(super) fn check_user(&self, begun: u64, flags: Flags, course: &Course, pin: Option<&str>) -> Check {
         if self.world.consented.is_none_or(|at| at < begun) {
             return Err("a success without the user's consent".into());

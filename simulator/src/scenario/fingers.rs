@@ -1,14 +1,17 @@
-//! A finger is enrolled, listed and used, and what must come of it: the list is what is stored, and everything on it is a
-//! template that the sensor has completed.
+//! Enrols, lists and uses a finger. The list must be the stored one, and everything on it must be a template that the
+//! sensor has completed.
 
-use keyfob_core::client::manage::{Enroll, ListFingerprints};
+use keyfob_core::client::{
+    Ceremony,
+    manage::{Enroll, ListFingerprints},
+};
 use keyfob_soft_authenticator::Caps;
 
 use super::{Check, Kind, Script, manage::Needs};
-use crate::{ceremony::Sampling, tap::Backend};
+use crate::tap::Backend;
 
 impl<C: Backend> Script<'_, C> {
-    /// Where there is a sensor: enrols a finger under bad conditions, then sees in peace what came of it.
+    /// If there is a sensor, enrols a finger under bad conditions, then checks the result without faults.
     pub(super) fn fingers(&mut self) -> Check {
         if !self.world.config.caps.has(Caps::BIO_ENROLL) {
             return Ok(());
@@ -33,14 +36,13 @@ impl<C: Backend> Script<'_, C> {
         self.world.note(|| format!("enrol a finger, can be: {possible}"));
         let mut buffer = vec![0; self.world.config.max_msg_size];
         let (crypto, rng) = (self.world.crypto(), self.world.dice.fork());
-        let operation = Enroll::new(None, &mut buffer, crypto, rng).within(plan.0.timeout);
-        let mut sampling = Sampling(operation, Vec::new());
-        let (done, clean) = self.operate(&mut sampling, plan, possible)?;
+        let mut machine = Ceremony::new(Enroll::new(None), &mut buffer, crypto, rng).within(plan.0.timeout);
+        let mut samples = Vec::new();
+        let (done, clean) = self.operate(&mut machine, plan, possible, |sample| samples.push(sample))?;
         if !(done && clean) {
             return Ok(());
         }
-        let Sampling(operation, samples) = sampling;
-        let id = operation.finish().map_err(|error| format!("done, but no outcome: {error}"))?;
+        let id = machine.finish().map_err(|error| format!("done, but no outcome: {error}"))?;
         if !self.world.sensor.templates.iter().any(|template| template == id) {
             return Err("a finger is enrolled that the sensor does not know".into());
         }
@@ -61,8 +63,8 @@ impl<C: Backend> Script<'_, C> {
         self.world.note(|| format!("list {stored} fingerprints, can be: {possible}"));
         let mut buffer = vec![0; self.world.config.max_msg_size];
         let (crypto, rng) = (self.world.crypto(), self.world.dice.fork());
-        let mut machine = ListFingerprints::new(&mut buffer, crypto, rng).within(plan.0.timeout);
-        if !self.operate(&mut machine, plan, possible)?.0 {
+        let mut machine = Ceremony::new(ListFingerprints::new(), &mut buffer, crypto, rng).within(plan.0.timeout);
+        if !self.operate(&mut machine, plan, possible, |_| ())?.0 {
             return Ok(());
         }
         let list = machine.finish().map_err(|error| format!("done, but no outcome: {error}"))?;

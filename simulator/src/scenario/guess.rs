@@ -1,5 +1,5 @@
-//! Software guesses the PIN, and aborts each attempt after the same number of atoms, so that nobody compares it. What must
-//! come of it, the ledger says: three attempts in a row and no more until the power is cut.
+//! Software guesses the PIN and aborts each attempt after the same number of atoms, so that the PIN is not compared.
+//! The ledger checks that there are at most three consecutive attempts until the power is cut.
 
 use keyfob_core::{
     cose::CoseKey,
@@ -14,11 +14,11 @@ use crate::{
     tap::Backend,
 };
 
-/// Atoms before the blow: none, the count of the attempt, and the comparison, which comes too late.
+/// Atoms before the blow: none; the counting of the attempt; and the comparison, after which the blow comes too late.
 const ATOMS: [u64; 4] = [0, 1, 1, 2];
 
 impl<C: Backend> Script<'_, C> {
-    /// Guesses up to ten times, where a PIN is set.
+    /// If a PIN is set, guesses it up to ten times.
     pub(super) fn guess(&mut self) -> Check {
         let caps = self.world.config.caps;
         if !caps.has(Caps::CLIENT_PIN) || self.pin()?.is_none() {

@@ -1,38 +1,38 @@
-//! Management through the client's own operations, and what must come of it: the old state or the new one, nothing half.
+//! Management with the client's own operations. The result must be the old state or the new one, never a part of both.
 
 use keyfob_core::{
     cbor::{List, Text},
-    client::manage::{
-        Access, ChangePin, Configure, DeleteCredential, ListCredentials, ReadLargeBlobs, SetPin, Setting, UpdateUser,
-        WriteLargeBlobs,
+    client::{
+        Ceremony, Operation,
+        manage::{
+            Access, ChangePin, Configure, DeleteCredential, ListCredentials, ReadLargeBlobs, SetPin, Setting,
+            UpdateUser, WriteLargeBlobs,
+        },
     },
-    crypto::Hash,
+    crypto::{Crypto, Hash},
     ctap2::{UserEntity, config::SetMinPinLength},
     large_blob::{Array, OVERHEAD},
     pin_uv::PaddedPin,
 };
 use keyfob_soft_authenticator::{Caps, store::Store};
+use rand_core::CryptoRng;
 
 use super::{Check, Script, pin::new_pin};
-use crate::{
-    ceremony::{Listing, Machine, Plan},
-    model::RPS,
-    tap::Backend,
-};
+use crate::{ceremony::Plan, model::RPS, tap::Backend};
 
-/// Whom a management command takes to do it.
+/// Which authorization a management command needs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Needs {
-    /// Nobody.
+    /// None.
     Nothing,
-    /// The user, where a PIN is set.
+    /// The PIN, if one is set.
     PinIfSet,
-    /// The user.
+    /// A PIN.
     Pin,
 }
 
 impl<C: Backend> Script<'_, C> {
-    /// Does what chance chooses.
+    /// Runs a random operation.
     pub(super) fn manage(&mut self) -> Check {
         match self.world.dice.below(7) {
             0 => self.list(),
@@ -45,7 +45,7 @@ impl<C: Backend> Script<'_, C> {
         }
     }
 
-    /// Whether the user can do what needs `caps`, and needs them to be verified.
+    /// Whether an operation that needs these capabilities and this authorization is possible.
     pub(super) fn can(&self, caps: Caps, needs: Needs) -> bool {
         let (config, ledger) = (&self.world.config, self.world.flash.ledger());
         let issues = Caps::CLIENT_PIN.with(Caps::TOKEN_PERMISSIONS);
@@ -58,16 +58,17 @@ impl<C: Backend> Script<'_, C> {
             }
     }
 
-    /// Runs an operation. Whether it succeeded, and must have been seen to by nobody but client and authenticator.
-    pub(super) fn operate(
+    /// Runs an operation. Returns whether it succeeded, and whether no fault disturbed it.
+    pub(super) fn operate<O: Operation, B: Crypto, R: CryptoRng>(
         &mut self,
-        machine: &mut dyn Machine,
+        ceremony: &mut Ceremony<'_, O, B, R>,
         (plan, cooperative): (Plan, bool),
         possible: bool,
+        each: impl FnMut(O::Item<'_>),
     ) -> Result<(bool, bool), String> {
         let pin = self.pin()?;
         (self.before, self.retries_before) = (self.digest(), self.world.flash.retries());
-        let course = self.world.conduct(machine, plan)?;
+        let course = self.world.conduct(ceremony, plan, each)?;
         let owed = self.conclude(&course, pin.as_deref(), cooperative, possible)?;
         if course.result.is_ok() {
             self.succeed(owed);
@@ -75,7 +76,7 @@ impl<C: Backend> Script<'_, C> {
         Ok((course.result.is_ok(), self.quiet && self.world.disturbed == 0))
     }
 
-    /// A credential that is stored or was once, if there is one: its id and its user handle.
+    /// The id and user handle of a credential that is or was stored, if there is one.
     fn target(&mut self) -> (Vec<u8>, Vec<u8>) {
         let stored: Vec<_> = {
             let ledger = self.world.flash.ledger();
@@ -106,11 +107,11 @@ impl<C: Backend> Script<'_, C> {
         self.world.note(|| format!("list {}, can be: {possible}", RPS[rp]));
         let mut buffer = vec![0; self.world.config.max_msg_size];
         let rng = self.world.dice.fork();
-        let operation =
-            ListCredentials::new(&rp_id_hash, Access::User, &mut buffer, crypto, rng).within(plan.0.timeout);
-        let mut listing = Listing(operation, Vec::new());
-        let (done, clean) = self.operate(&mut listing, plan, possible)?;
-        if done && clean && listing.1 != expected {
+        let mut machine = Ceremony::new(ListCredentials::new(&rp_id_hash, Access::User), &mut buffer, crypto, rng)
+            .within(plan.0.timeout);
+        let mut listed = Vec::new();
+        let (done, clean) = self.operate(&mut machine, plan, possible, |item| listed.push(item.id.to_vec()))?;
+        if done && clean && listed != expected {
             return Err("a credential is not listed".into());
         }
         Ok(())
@@ -124,8 +125,8 @@ impl<C: Backend> Script<'_, C> {
         self.world.flash.may_delete(&id);
         let mut buffer = vec![0; self.world.config.max_msg_size];
         let (crypto, rng) = (self.world.crypto(), self.world.dice.fork());
-        let mut machine = DeleteCredential::new(&id, &mut buffer, crypto, rng).within(plan.0.timeout);
-        let (done, clean) = self.operate(&mut machine, plan, possible)?;
+        let mut machine = Ceremony::new(DeleteCredential::new(&id), &mut buffer, crypto, rng).within(plan.0.timeout);
+        let (done, clean) = self.operate(&mut machine, plan, possible, |_| ())?;
         if done && clean && self.is_stored(&id) { Err("a deleted credential is still there".into()) } else { Ok(()) }
     }
 
@@ -137,8 +138,8 @@ impl<C: Backend> Script<'_, C> {
         let user = UserEntity { id: &user_id, name: Some("renamed@example.org"), display_name: None };
         let mut buffer = vec![0; self.world.config.max_msg_size];
         let (crypto, rng) = (self.world.crypto(), self.world.dice.fork());
-        let mut machine = UpdateUser::new(&id, user, &mut buffer, crypto, rng).within(plan.0.timeout);
-        self.operate(&mut machine, plan, possible).map(drop)
+        let mut machine = Ceremony::new(UpdateUser::new(&id, user), &mut buffer, crypto, rng).within(plan.0.timeout);
+        self.operate(&mut machine, plan, possible, |_| ()).map(drop)
     }
 
     fn read_large_blobs(&mut self) -> Check {
@@ -148,15 +149,17 @@ impl<C: Backend> Script<'_, C> {
         let mut buffer = vec![0; self.world.config.max_msg_size];
         let (crypto, rng) = (self.world.crypto(), self.world.dice.fork());
         self.world.note(|| format!("read large blobs, can be: {possible}"));
-        let mut machine = ReadLargeBlobs::new(&mut memory, &mut buffer, crypto.clone(), rng).within(plan.0.timeout);
-        let (done, clean) = self.operate(&mut machine, plan, possible)?;
+        let mut machine =
+            Ceremony::new(ReadLargeBlobs::new(&mut memory), &mut buffer, crypto.clone(), rng).within(plan.0.timeout);
+        let (done, clean) = self.operate(&mut machine, plan, possible, |_| ())?;
         if !done {
             return Ok(());
         }
         let mut array = machine.finish().map_err(|error| format!("done, but no outcome: {error}"))?;
         let stored = self.world.flash.large_blobs();
         let same = if stored.is_empty() { array.is_empty() } else { array.serialize(&crypto) == stored };
-        // What stands for an empty array ends with a real hash, which a stand-in for the cryptography does not know.
+        // An authenticator without an array returns the empty array with a real SHA-256 hash, which the stub of the
+        // cryptography does not accept.
         let intact = stored.is_empty() || array.is_intact();
         if clean && !(intact && same) { Err("large blobs are read that are not stored".into()) } else { Ok(()) }
     }
@@ -176,15 +179,15 @@ impl<C: Backend> Script<'_, C> {
         self.arrays.push(array.clone());
         self.world.note(|| format!("write {} bytes of large blobs, can be: {possible}", array.len()));
         let mut buffer = vec![0; self.world.config.max_msg_size];
-        let mut machine = WriteLargeBlobs::new(&array, &mut buffer, crypto, rng).within(plan.0.timeout);
-        let (done, clean) = self.operate(&mut machine, plan, possible)?;
+        let mut machine = Ceremony::new(WriteLargeBlobs::new(&array), &mut buffer, crypto, rng).within(plan.0.timeout);
+        let (done, clean) = self.operate(&mut machine, plan, possible, |_| ())?;
         if done && clean && self.world.flash.large_blobs() != array {
             return Err("large blobs were written and are not stored".into());
         }
         Ok(())
     }
 
-    /// Says who may learn how long the shortest PIN is: a setting that changes nothing else.
+    /// Sets the relying parties that may read the minimum PIN length. This setting has no other effect.
     fn configure(&mut self) -> Check {
         let plan = self.plan(false)?;
         let possible = self.can(Caps::CONFIG.with(Caps::CLIENT_PIN), Needs::PinIfSet);
@@ -193,9 +196,9 @@ impl<C: Backend> Script<'_, C> {
         let setting = SetMinPinLength { min_pin_length_rp_ids: Some(List::Slice(&rp_ids)), ..Default::default() };
         let mut buffer = vec![0; self.world.config.max_msg_size];
         let (crypto, rng) = (self.world.crypto(), self.world.dice.fork());
-        let mut machine =
-            Configure::new(Setting::MinPinLength(setting), &mut buffer, crypto, rng).within(plan.0.timeout);
-        self.operate(&mut machine, plan, possible).map(drop)
+        let mut machine = Ceremony::new(Configure::new(Setting::MinPinLength(setting)), &mut buffer, crypto, rng)
+            .within(plan.0.timeout);
+        self.operate(&mut machine, plan, possible, |_| ()).map(drop)
     }
 
     /// Sets the first PIN, or changes it.
@@ -214,12 +217,12 @@ impl<C: Backend> Script<'_, C> {
         let (crypto, rng) = (self.world.crypto(), self.world.dice.fork());
         let (done, clean) = match old {
             None => {
-                let mut machine = SetPin::new(&mut buffer, crypto, rng).within(timeout);
-                self.operate(&mut machine, (plan, cooperative), possible)?
+                let mut machine = Ceremony::new(SetPin, &mut buffer, crypto, rng).within(timeout);
+                self.operate(&mut machine, (plan, cooperative), possible, |_| ())?
             }
             Some(_) => {
-                let mut machine = ChangePin::new(&mut buffer, crypto, rng).within(timeout);
-                self.operate(&mut machine, (plan, cooperative), possible)?
+                let mut machine = Ceremony::new(ChangePin, &mut buffer, crypto, rng).within(timeout);
+                self.operate(&mut machine, (plan, cooperative), possible, |_| ())?
             }
         };
         if done && clean && self.pin()?.as_ref() != Some(&new) {

@@ -1,4 +1,4 @@
-//! What is done in a world, and what must come of it.
+//! The actions in a world and the checks of their results.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -32,16 +32,19 @@ mod u2f;
 use register::Kind;
 use setup::{Intensity, configuration, intensity, user_handle};
 
-/// Engines per world that start from a new buffer; further power cuts keep the engine's value.
+/// How many engines a world may create. After that, a power cut keeps the engine and power-cycles it.
 const LIVES: usize = 3;
 /// One world in this many has real cryptography.
 const REAL_EVERY: u64 = 64;
-/// Guessing of the PIN by software in a world with an adversary, in 100 ceremonies.
+/// How many of 100 ceremonies in a world with an adversary are guesses of the PIN by software.
 const GUESSES: u64 = 40;
-/// The worlds of one seed in this many have an adversary, the one before the next multiple.
+/// One world in this many has an adversary: those with `seed % ADVERSARY_EVERY == ADVERSARY_EVERY - 1`.
 const ADVERSARY_EVERY: u64 = 4;
 
-/// Runs the world of `seed`. Errors: what was wrong in it.
+/// Runs the world of `seed`.
+///
+/// # Errors
+/// [`Failure`]: a check failed.
 pub fn run(seed: u64, options: Options) -> Result<Summary, Failure> {
     let mut dice = Dice::new(seed);
     let adversary = seed % ADVERSARY_EVERY == ADVERSARY_EVERY - 1;
@@ -57,18 +60,18 @@ struct Script<'w, C: Backend> {
     summary: Summary,
     known: Vec<Known>,
     users: Vec<Vec<u8>>,
-    /// Every PIN that anyone tried to set.
+    /// Every PIN that a ceremony tried to set.
     chosen: Vec<String>,
-    /// Every large-blob array that anyone tried to write.
+    /// Every large-blob array that a ceremony tried to write.
     arrays: Vec<Vec<u8>>,
     /// How often the right PIN was entered.
     proofs: u32,
     intensity: Intensity,
-    /// Nothing was disturbed since the last time everything was known to be quiet.
+    /// Whether there was no fault since the last check without faults.
     quiet: bool,
-    /// Until a moment ago something was disturbed.
+    /// Whether faults have ended just before this ceremony.
     healed: bool,
-    /// What is stored was last known to be this.
+    /// The digest of the store before the ceremony.
     before: Digest,
     /// PIN retries before the ceremony.
     retries_before: Option<u8>,
@@ -76,7 +79,7 @@ struct Script<'w, C: Backend> {
 
 type Check = Result<(), String>;
 
-/// What is stored, in short: resets, credentials, PIN.
+/// A digest of the store: resets, credentials, PIN.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Digest(u32, Vec<Vec<u8>>, Option<[u8; 16]>);
 
@@ -155,7 +158,7 @@ impl<C: Backend> Script<'_, C> {
         }
     }
 
-    /// Chooses what goes wrong during the next ceremony.
+    /// Chooses the faults for the next ceremony.
     fn disturb(&mut self) {
         let Intensity { faults, rival, cuts, adversary, .. } = self.intensity;
         let now = self.world.now;
@@ -194,7 +197,7 @@ impl<C: Backend> Script<'_, C> {
         Digest(ledger.resets, ids.collect(), ledger.pin_hash)
     }
 
-    /// Makes everything quiet, and sees that it works.
+    /// Ends all faults and checks that ceremonies succeed.
     fn probe(&mut self) -> Check {
         self.heal();
         let live = (0..self.known.len())
@@ -211,7 +214,7 @@ impl<C: Backend> Script<'_, C> {
         self.healed = true;
     }
 
-    /// What must hold at any time.
+    /// Checks the invariants that hold at any time.
     fn account(&mut self) -> Check {
         self.world.rest();
         self.summary.disturbed += self.world.disturbed;
@@ -227,7 +230,7 @@ impl<C: Backend> Script<'_, C> {
             return Err("PIN retries rose without the right PIN".into());
         }
         if !self.arrays.contains(&self.world.flash.large_blobs()) {
-            return Err("a large-blob array that nobody wrote as a whole".into());
+            return Err("the large-blob array was never written as a whole".into());
         }
         if self.world.flash.retries() != retries {
             return Err("PIN retries changed behind the engine's back".into());
@@ -239,7 +242,7 @@ impl<C: Backend> Script<'_, C> {
         model::current_pin(&self.world.crypto(), &self.world.flash.ledger(), &self.chosen)
     }
 
-    /// How the user behaves; `None` entries mean the user cooperates. Says whether everyone cooperates.
+    /// Plans how the user and the caller behave. Also returns whether both cooperate.
     fn plan(&mut self, cooperative: bool) -> Result<(Plan, bool), String> {
         let pin = self.pin()?;
         let max_typing = if cooperative { 2_000 } else { 40_000 };
@@ -253,7 +256,7 @@ impl<C: Backend> Script<'_, C> {
             reconnects: true,
             timeout: Duration::from_secs(300),
         };
-        // A touch in the very moment of the first packet would be for what was pending before.
+        // A touch in the millisecond of the first packet would count for an earlier request.
         let soonest = if cooperative { 10 } else { 0 };
         self.world.finger = Finger::Touches(dice.pick(&[0, 0, 5, 400, 6_000]).max(soonest));
         if cooperative || !dice.percent(self.intensity.moody) {

@@ -1,4 +1,4 @@
-//! Setting and changing the PIN, and the reset: single requests of the client's own.
+//! Setting and changing the PIN, and the reset, with single requests instead of ceremonies.
 
 use keyfob_core::{
     Status,
@@ -79,7 +79,10 @@ impl<C: Backend> Script<'_, C> {
         self.world.secrets.add(&PinHash::of(&self.world.crypto(), pin.as_bytes()).0);
     }
 
-    /// Agrees on a secret with the authenticator. Errors: the status of the answer, if there was one.
+    /// Performs key agreement with the authenticator.
+    ///
+    /// # Errors
+    /// The status of the answer, if there was one.
     pub(super) fn agree<R: CryptoRng>(
         &mut self,
         protocol: Protocol,
@@ -118,7 +121,7 @@ impl<C: Backend> Script<'_, C> {
         }
     }
 
-    /// Resets the authenticator, or tries to: too late, or without a touch.
+    /// Resets the authenticator, or tries it too late or without a touch.
     pub(super) fn reset(&mut self) -> Check {
         self.world.finger = self.world.dice.pick(&[Finger::Touches(0), Finger::Touches(2_000), Finger::Away]);
         let consents = self.world.finger != Finger::Away;
@@ -142,7 +145,7 @@ impl<C: Backend> Script<'_, C> {
     }
 }
 
-/// A PIN of four code points at least and eight bytes at least, so that it cannot be on the wire by chance.
+/// A PIN of at least four code points and at least eight bytes, so that it does not appear on the wire by chance.
 pub(super) fn new_pin(dice: &mut Dice) -> String {
     match dice.below(4) {
         0 => (0..dice.between(4, 8)).map(|_| char::from_u32(0x1F600 + dice.below(64) as u32).unwrap_or('x')).collect(),

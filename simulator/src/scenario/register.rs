@@ -1,14 +1,14 @@
-//! Registrations, and what must come of them.
+//! Registrations and the checks of their results.
 
 use keyfob_core::{
     attestation::RawStatement,
     cbor::List,
-    client::{MakeCredential, MakeOptions, Requirement},
+    client::{Ceremony, MakeCredential, MakeOptions, Requirement},
     cose::Algorithm,
     crypto::Hash,
     ctap2::{CredentialDescriptor, CredentialParameters, RpEntity, UserEntity},
     verify,
-    webauthn::{AttestationObject, Ceremony},
+    webauthn::{self, AttestationObject},
 };
 
 use super::{Check, Script, client_data, origin};
@@ -17,19 +17,19 @@ use crate::{
     tap::Backend,
 };
 
-/// Which registration.
+/// The kind of a registration.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// What chance chooses.
+    /// A random one.
     Any,
-    /// One that needs nothing but a touch.
+    /// One that needs only a touch.
     Probe,
-    /// One whose user is verified by a finger.
+    /// One with user verification by fingerprint.
     ByFinger,
 }
 
 impl<C: Backend> Script<'_, C> {
-    /// Registers. Only where chance chooses do people not cooperate.
+    /// Registers. Only in a random registration may the user not cooperate.
     pub(super) fn register(&mut self, kind: Kind) -> Check {
         let begun = self.world.now;
         let (plan, cooperative) = self.plan(kind != Kind::Any)?;
@@ -59,7 +59,7 @@ impl<C: Backend> Script<'_, C> {
             _ => Vec::new(),
         };
         let challenge: [u8; 16] = dice.bytes();
-        let (client_data, hash) = client_data(&crypto, Ceremony::Create, &challenge, RPS[rp]);
+        let (client_data, hash) = client_data(&crypto, webauthn::Ceremony::Create, &challenge, RPS[rp]);
         let exclude_list: Vec<_> = excluded.iter().map(|known| CredentialDescriptor::new(&known.id)).collect();
         let params: Vec<_> = algorithms.iter().map(|algorithm| CredentialParameters::new(*algorithm)).collect();
         let options = MakeOptions {
@@ -93,9 +93,9 @@ impl<C: Backend> Script<'_, C> {
         });
         let mut buffer = vec![0; self.world.config.max_msg_size];
         let rng = self.world.dice.fork();
-        let mut machine = MakeCredential::new(&options, &mut buffer, crypto.clone(), rng);
+        let mut machine = Ceremony::new(MakeCredential::new(&options), &mut buffer, crypto.clone(), rng);
         (self.before, self.retries_before) = (self.digest(), self.world.flash.retries());
-        let course = self.world.conduct(&mut machine, plan)?;
+        let course = self.world.conduct(&mut machine, plan, |_| ())?;
         let owed = self.conclude(&course, pin.as_deref(), cooperative, possible)?;
         let Ok(()) = course.result else { return Ok(()) };
 

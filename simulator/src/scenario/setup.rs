@@ -1,4 +1,4 @@
-//! What a world is like: the authenticator's configuration, and how much goes wrong.
+//! The conditions of a world: the authenticator's configuration and the rate of faults.
 
 use keyfob_soft_authenticator::{
     Caps,
@@ -8,22 +8,22 @@ use keyfob_soft_authenticator::{
 
 use crate::{dice::Dice, tap::Backend, wire::Faults};
 
-/// How bad a world is.
+/// The rates of faults in a world.
 #[derive(Clone, Copy, Debug)]
 pub struct Intensity {
-    /// On the wire.
+    /// Faults on the wire.
     pub faults: Faults,
     /// Whether there is another client.
     pub rival: bool,
-    /// Power cuts, in 100 ceremonies.
+    /// In how many of 100 ceremonies the power is cut.
     pub cuts: u64,
     /// Whether there is an adversary.
     pub adversary: bool,
-    /// Users who do not cooperate, in 100 ceremonies.
+    /// In how many of 100 ceremonies the user does not cooperate.
     pub moody: u64,
 }
 
-/// A random configuration that works.
+/// A random valid configuration.
 pub fn configuration<C: Backend>(dice: &mut Dice) -> Config<'static> {
     let mut config = Config::new(VIRTUAL_KEY_AAGUID);
     let mut without = |caps: Caps, percent: u64, config: &mut Config<'_>| {
@@ -84,7 +84,7 @@ pub fn intensity(adversary: bool, dice: &mut Dice) -> Intensity {
     }
 }
 
-/// Long enough that no bit flip makes one of another.
+/// A user handle that is so long that bit flips do not turn it into another one.
 pub fn user_handle(dice: &mut Dice) -> Vec<u8> {
     let handle: [u8; 64] = dice.bytes();
     handle[..dice.pick(&[8, 16, 64])].to_vec()

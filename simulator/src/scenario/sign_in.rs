@@ -1,12 +1,11 @@
-//! Sign-ins, and what must come of them.
+//! Sign-ins and the checks of their results.
 
 use keyfob_core::{
     cbor::List,
-    client::{GetAssertion, GetOptions, Requirement},
+    client::{Ceremony, GetAssertion, GetOptions, Requirement},
     crypto::Hash,
     ctap2::CredentialDescriptor,
-    verify,
-    webauthn::Ceremony,
+    verify, webauthn,
 };
 
 use super::{Check, Script, client_data, origin};
@@ -16,7 +15,7 @@ use crate::{
 };
 
 impl<C: Backend> Script<'_, C> {
-    /// Signs in: to the credential at `only`, with nothing but a touch, or to what chance chooses.
+    /// Signs in with the credential at `only`, with only a touch; or, without `only`, in a random way.
     pub(super) fn sign_in(&mut self, only: Option<usize>) -> Check {
         let begun = self.world.now;
         let (plan, cooperative) = self.plan(only.is_some())?;
@@ -41,7 +40,7 @@ impl<C: Backend> Script<'_, C> {
             allowed.push(stranger[..dice.pick(&[1, 32, 65, 97])].to_vec());
         }
         let challenge: [u8; 16] = dice.bytes();
-        let (client_data, hash) = client_data(&crypto, Ceremony::Get, &challenge, RPS[rp]);
+        let (client_data, hash) = client_data(&crypto, webauthn::Ceremony::Get, &challenge, RPS[rp]);
         let list: Vec<_> = allowed.iter().map(|id| CredentialDescriptor::new(id)).collect();
         let options = GetOptions {
             allow_list: List::Slice(&list),
@@ -68,9 +67,9 @@ impl<C: Backend> Script<'_, C> {
         });
         let mut buffer = vec![0; self.world.config.max_msg_size];
         let rng = self.world.dice.fork();
-        let mut machine = GetAssertion::new(&options, &mut buffer, crypto.clone(), rng);
+        let mut machine = Ceremony::new(GetAssertion::new(&options), &mut buffer, crypto.clone(), rng);
         (self.before, self.retries_before) = (self.digest(), self.world.flash.retries());
-        let course = self.world.conduct(&mut machine, plan)?;
+        let course = self.world.conduct(&mut machine, plan, |_| ())?;
         let owed = self.conclude(&course, pin.as_deref(), cooperative, possible)?;
         let Ok(()) = course.result else { return Ok(()) };
 
@@ -86,7 +85,7 @@ impl<C: Backend> Script<'_, C> {
         let mut verified = false;
         for assertion in selection.iter() {
             let Some(index) = self.known.iter().position(|known| known.id == assertion.credential_id) else {
-                // A registration whose end the client did not see.
+                // The credential may be from a registration whose end the client did not see.
                 if clean && !accounts.iter().any(|id| id == assertion.credential_id) {
                     return Err("an assertion of a credential that does not exist".into());
                 }

@@ -1,9 +1,12 @@
-//! U2F, as a platform of version 1 does it: it asks, and asks again until the user has touched. What must come of it: a
-//! signature over the right bytes, a counter that grows, a touch for every proof of presence, and one set of credentials
-//! with version 2.
+//! U2F as a U2F-only platform uses it: it repeats its request until the user has touched the key. The checks: the
+//! signature covers the right bytes, the counter grows, every proof of presence has its own touch, and U2F and CTAP2
+//! share their credentials.
 
 use keyfob_core::{
-    client::manage::{Configure, Setting},
+    client::{
+        Ceremony,
+        manage::{Configure, Setting},
+    },
     cose::{Algorithm, CoseKey},
     crypto::{Hash, Verify},
     ctap1::{AuthenticateResponse, Control, MAX_KEY_HANDLE, RegisterResponse, Request, StatusWord, VERSION},
@@ -18,20 +21,20 @@ use crate::{
     world::Finger,
 };
 
-/// How long a platform waits before it asks again, in milliseconds: 200 to 500 are usual.
+/// How long a platform waits before it repeats its request, in milliseconds. 200 to 500 are usual.
 const PAUSE: u64 = 250;
-/// How often it asks: for longer than any user takes who touches at all, 6 s.
+/// How often it sends its request: together for longer than the 6 s that a user takes at most.
 const ATTEMPTS: u32 = 30;
 /// How long it waits for an answer, in milliseconds.
 const PATIENCE: u64 = 60_000;
 
 impl<C: Backend> Script<'_, C> {
-    /// Where there is U2F: uses it under bad conditions, then sees in peace that it works.
+    /// If the authenticator supports U2F, uses it under bad conditions, then checks without faults that it works.
     pub(super) fn u2f(&mut self) -> Check {
         if !self.world.config.caps.has(Caps::U2F) {
             return Ok(());
         }
-        self.world.consented = None; // every touch from here on is for one answer
+        self.world.consented = None; // every touch from here on counts for one answer only
         for _ in 0..3 {
             self.disturb();
             let fingers = [Finger::Touches(0), Finger::Touches(400), Finger::Declines(100), Finger::Away];
@@ -62,7 +65,7 @@ impl<C: Backend> Script<'_, C> {
         }
         self.authenticate(index, Control::ENFORCE_USER_PRESENCE)?;
         self.authenticate(index, Control::DONT_ENFORCE_USER_PRESENCE)?;
-        // The power is cut in the midst of a sign-in: what was counted stays counted.
+        // The power is cut in the middle of a sign-in. The counter must not fall.
         self.world.cut_after = Some(self.world.dice.between(1, 2));
         self.quiet = false;
         self.authenticate(index, Control::ENFORCE_USER_PRESENCE)?;
@@ -71,18 +74,18 @@ impl<C: Backend> Script<'_, C> {
         for index in self.vouched() {
             self.authenticate(index, Control::ENFORCE_USER_PRESENCE)?;
         }
-        // A credential of U2F is one of version 2.
+        // A U2F credential also works with CTAP2.
         self.sign_in(Some(index))?;
         self.refuse_with_always_uv(index)
     }
 
-    /// Credentials of which it is known whether they work.
+    /// The credentials that certainly work.
     fn vouched(&self) -> Vec<usize> {
         let ledger = self.world.flash.ledger();
         (0..self.known.len()).filter(|&index| self.known[index].vouched && self.known[index].lives(&ledger)).collect()
     }
 
-    /// With alwaysUv there is no U2F, for it verifies nobody.
+    /// With alwaysUv U2F is refused, because U2F does not verify the user.
     fn refuse_with_always_uv(&mut self, index: usize) -> Check {
         let plan = self.plan(true)?;
         let caps = Caps::CONFIG.with(Caps::ALWAYS_UV);
@@ -91,8 +94,9 @@ impl<C: Backend> Script<'_, C> {
         self.world.note(|| format!("switch alwaysUv on, can be: {possible}"));
         let mut buffer = vec![0; self.world.config.max_msg_size];
         let (crypto, rng) = (self.world.crypto(), self.world.dice.fork());
-        let mut machine = Configure::new(Setting::ToggleAlwaysUv, &mut buffer, crypto, rng).within(plan.0.timeout);
-        if !self.operate(&mut machine, plan, possible)?.0 {
+        let mut machine =
+            Ceremony::new(Configure::new(Setting::ToggleAlwaysUv), &mut buffer, crypto, rng).within(plan.0.timeout);
+        if !self.operate(&mut machine, plan, possible, |_| ())?.0 {
             return Ok(());
         }
         let (hash, known) = ([0; 32], self.known[index].clone());
@@ -109,7 +113,7 @@ impl<C: Backend> Script<'_, C> {
         Ok(())
     }
 
-    /// Registers. The new credential's place, if there is one.
+    /// Registers. Returns the index of the new credential, if there is one.
     fn register_u2f(&mut self) -> Result<Option<usize>, String> {
         let (crypto, challenge, rp) = self.begin_u2f();
         let application = crypto.sha256(&[RPS[rp].as_bytes()]);
@@ -149,7 +153,7 @@ impl<C: Backend> Script<'_, C> {
         Ok(Some(self.known.len() - 1))
     }
 
-    /// Asks whether the authenticator has a credential, also in the name of another relying party.
+    /// Checks whether the authenticator knows a key handle, also under another relying party.
     fn check(&mut self, index: usize) -> Check {
         let (crypto, challenge, _) = self.begin_u2f();
         let known = self.known[index].clone();
@@ -205,15 +209,18 @@ impl<C: Backend> Script<'_, C> {
         (self.world.crypto(), self.world.dice.bytes(), rp)
     }
 
-    /// Asks once.
+    /// Sends the request once.
     fn ask(&mut self, request: &Request<'_>) -> Option<Vec<u8>> {
         let mut apdu = [0; 400];
         let len = request.encode(&mut apdu).expect("a key handle has 255 bytes at most");
         self.world.exchange(Protocol::Ctap1, &apdu[..len], PATIENCE)
     }
 
-    /// Asks until the user has touched. The answer, if it is one of success. Errors: in peace it does not end as
-    /// `expected`, or a user who does not touch is not waited for.
+    /// Repeats a request until the user has touched the key. Returns the answer if it is a success.
+    ///
+    /// # Errors
+    /// Without faults, the answer is not `expected`, or the authenticator does not wait for a user who does not touch
+    /// it.
     fn ask_for_touch(&mut self, request: &Request<'_>, expected: StatusWord) -> Result<Option<Vec<u8>>, String> {
         self.summary.ceremonies += 1;
         let mut status = None;
@@ -235,13 +242,14 @@ impl<C: Backend> Script<'_, C> {
         Ok(None)
     }
 
-    /// Nothing was disturbed. If something was, what follows is not undisturbed either.
+    /// Whether there was no fault so far. After a fault, later requests count as disturbed too.
     fn clean(&mut self) -> bool {
         self.quiet &= self.world.disturbed == 0;
         self.quiet
     }
 
-    /// Refuses an answer that does not verify. It may be that to another request: answers have no names.
+    /// Handles an answer that does not verify. After a fault it may be the answer to another request, because answers
+    /// carry no transaction number.
     fn refuse(&mut self, what: &str) -> Check {
         if self.clean() {
             return Err(format!("{what} of U2F does not verify"));
@@ -250,13 +258,14 @@ impl<C: Backend> Script<'_, C> {
         Ok(())
     }
 
-    /// One touch is good for one answer.
+    /// Uses up the touch: one touch allows one answer.
     fn take_consent(&mut self) -> Check {
         self.world.consented.take().map(drop).ok_or_else(|| "a success of U2F without the user's consent".into())
     }
 }
 
-/// How a check is answered: of a discoverable credential, and of one with another algorithm, U2F knows nothing.
+/// The expected answer to a check. U2F does not know discoverable credentials and credentials with another algorithm
+/// than ES256.
 fn knows(known: &Known) -> StatusWord {
     if known.algorithm == Algorithm::ES256 && !known.discoverable {
         StatusWord::CONDITIONS_NOT_SATISFIED

@@ -10,7 +10,7 @@ use keyfob_core::transport::{ReportIo, hid::REPORT_LEN};
 
 use super::VirtualKey;
 
-/// A virtual key to which a [`keyfob_core::transport::hid::HidTransport`] can be plugged.
+/// A virtual key as the pipe of reports of a [`keyfob_core::transport::hid::HidTransport`].
 pub struct InProcess<'b>(pub VirtualKey<'b>);
 
 impl ReportIo for InProcess<'_> {
@@ -28,7 +28,7 @@ impl ReportIo for InProcess<'_> {
                 return Ok(Some(report));
             }
             let pause = self.0.work();
-            // The work takes time too, and there may be more of it than `wait` has room for.
+            // The work also takes time, and may take longer than `wait`.
             let left = wait.saturating_sub(start.elapsed());
             if left.is_zero() {
                 return Ok(self.0.transmit());

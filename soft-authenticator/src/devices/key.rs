@@ -1,4 +1,4 @@
-//! A virtual security key: an engine with real cryptography, a store of your choice and the machine's clock.
+//! A virtual security key: an engine with real cryptography, the caller's store and the machine's clock.
 
 use std::time;
 
@@ -16,19 +16,19 @@ use crate::{
     store::{MemoryStore, Store},
 };
 
-/// Room for discoverable credentials in a virtual key that keeps them in memory.
+/// How many discoverable credentials a virtual key without a store of its own can hold.
 const CREDENTIALS: usize = 100;
-/// How often an undecided touch is asked again.
+/// How long to wait before [`Touch::Ask`] is asked again.
 const TOUCH_POLL: time::Duration = time::Duration::from_millis(20);
 
 /// What a virtual key computes with.
 #[cfg(feature = "aws-lc")]
-pub type VirtualCrypto = keyfob_core::crypto::AwsLc;
+pub type VirtualCrypto = keyfob_aws_lc::AwsLc;
 /// What a virtual key computes with.
 #[cfg(not(feature = "aws-lc"))]
 pub type VirtualCrypto = keyfob_core::crypto::RustCrypto;
 
-/// What a virtual key is built on.
+/// The platform of a virtual key.
 pub struct VirtualPlatform;
 
 impl Platform for VirtualPlatform {
@@ -36,7 +36,7 @@ impl Platform for VirtualPlatform {
     type Rng = ChaCha20Rng;
     type Store = Box<dyn Store + Send>;
 
-    /// Those of [`VIRTUAL_VENDOR_COMMANDS`] do nothing.
+    /// The commands in [`VIRTUAL_VENDOR_COMMANDS`] do nothing.
     fn vendor_command(_: &mut Self::Store, id: u64, _: &[u8]) -> Result<(), Status> {
         if VIRTUAL_VENDOR_COMMANDS.contains(&id) { Ok(()) } else { Err(Status::INVALID_PARAMETER) }
     }
@@ -48,7 +48,7 @@ pub const VIRTUAL_VENDOR_COMMANDS: &[u64] = &[u64::from_be_bytes(*b"keyfob\x00\x
 /// Why a virtual key cannot be made.
 #[derive(Clone, Copy, Debug)]
 pub enum KeyError {
-    /// Its configuration cannot work.
+    /// Its configuration is contradictory, or its store failed.
     Config(ConfigError),
     /// The system's random source failed.
     Random(getrandom::Error),
@@ -65,19 +65,19 @@ impl core::fmt::Display for KeyError {
 
 impl core::error::Error for KeyError {}
 
-/// What the fingerprint sensor of a virtual key sees, where it has one ([`crate::Caps::BIO_ENROLL`]) or another way to
-/// verify its user ([`crate::Caps::BUILT_IN_UV`]).
+/// The result of built-in user verification with a virtual key, by a fingerprint sensor ([`crate::Caps::BIO_ENROLL`])
+/// or by other means ([`crate::Caps::BUILT_IN_UV`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finger {
-    /// An enrolled finger; while one is being enrolled, good samples of it.
+    /// An enrolled finger. During an enrolment: good samples.
     Matches,
-    /// A finger that is not enrolled; while one is being enrolled, poor samples.
+    /// A finger that is not enrolled. During an enrolment: poor samples.
     Differs,
-    /// Nothing.
+    /// No finger.
     Never,
 }
 
-/// The touch of a virtual key's user.
+/// How the user of a virtual key touches it.
 pub enum Touch {
     /// Touches at once.
     Auto,
@@ -85,43 +85,44 @@ pub enum Touch {
     Deny,
     /// Never touches.
     Never,
-    /// Asks: called again and again while a touch is awaited, until it answers with consent or refusal. The argument is
-    /// true the first time.
+    /// Asks this function again and again while a touch is awaited, until it returns consent (true) or refusal (false).
+    /// Its argument is true the first time.
     Ask(Box<dyn FnMut(bool) -> Option<bool> + Send>),
 }
 
-/// What a virtual key does about WINK.
+/// Called for each WINK.
 pub type Wink = Box<dyn FnMut() + Send>;
-/// How a virtual key answers vendor commands, CTAPHID 40 to 7F: the command, the buffer and how many bytes at its front
-/// are the request. It writes the response over it and returns its length, or refuses.
+/// Answers vendor commands, CTAPHID 40 to 7F. Takes the command, the buffer and the length of the request at its front.
+/// Writes the response over the request and returns its length, or refuses with an error.
 pub type VendorCommands = Box<dyn FnMut(Command, &mut [u8], usize) -> Result<usize, ErrorCode> + Send>;
 
 /// How a virtual key behaves.
 pub struct KeyOptions<'b> {
-    /// What it is.
+    /// The authenticator's configuration.
     pub config: Config<'b>,
-    /// Randomness from this seed, the same in every run; from the system without one.
+    /// The seed for the randomness, which is then the same in every run. `None` takes randomness from the system.
     pub seed: Option<u64>,
-    /// Its user's touch.
+    /// How the user touches it.
     pub touch: Touch,
     /// What its sensor sees.
     pub finger: Finger,
-    /// How channels are treated that were never given out.
+    /// How to treat channels that were never allocated.
     pub unknown_channels: UnknownChannels,
-    /// Whether it speaks CTAP2. Without, U2F is all there is.
+    /// Whether it supports CTAP2. If not, it supports only U2F.
     pub ctap2: bool,
-    /// Whether it knows CTAPHID_LOCK, with which one channel keeps the others out for up to 10 s.
+    /// Whether it supports CTAPHID_LOCK, with which one channel locks out the others for up to 10 s.
     pub lock: bool,
-    /// Called for each WINK that came in. WINK is answered in any case.
+    /// Called for each WINK. The key answers WINK also without it.
     pub wink: Option<Wink>,
     /// Answers vendor commands of CTAPHID; with `None` they are refused with INVALID_CMD.
     pub vendor_commands: Option<VendorCommands>,
-    /// Where it keeps what outlives it; in memory without one.
+    /// The store for everything that must survive a restart. `None` keeps it in memory.
     pub store: Option<Box<dyn Store + Send>>,
 }
 
 impl<'b> KeyOptions<'b> {
-    /// A key that is touched at once, by the right finger, lenient about channels, without LOCK and vendor commands.
+    /// A key that is touched at once, by an enrolled finger, accepts unknown channels, and supports neither LOCK nor
+    /// vendor commands.
     pub const fn new(config: Config<'b>) -> Self {
         Self {
             config,
@@ -145,7 +146,7 @@ pub struct VirtualKey<'b> {
     wink: Option<Wink>,
     vendor_commands: Option<VendorCommands>,
     finger: Finger,
-    /// The template that the sensor is making, and the good samples it still needs.
+    /// The template that is being enrolled, and how many good samples it still needs.
     template: Option<(TemplateId, u8)>,
     /// Good samples that a template needs.
     samples: u8,
@@ -154,11 +155,11 @@ pub struct VirtualKey<'b> {
 }
 
 impl<'b> VirtualKey<'b> {
-    /// Makes a key and plugs it in. The buffer takes [`Config::buffer_len`] bytes; a longer one takes longer PINGs and
-    /// vendor commands, up to [`MAX_MESSAGE`](keyfob_core::transport::hid::MAX_MESSAGE).
+    /// Makes a key and plugs it in. The buffer must have [`Config::buffer_len`] bytes; a longer buffer allows longer
+    /// PINGs and vendor commands, up to [`MAX_MESSAGE`](keyfob_core::transport::hid::MAX_MESSAGE).
     ///
     /// # Errors
-    /// [`KeyError`].
+    /// [`KeyError`]: the configuration or the random source failed.
     pub fn new(buffer: &'b mut [u8], options: KeyOptions<'b>) -> Result<Self, KeyError> {
         let rng = match options.seed {
             Some(seed) => ChaCha20Rng::seed_from_u64(seed),
@@ -208,7 +209,10 @@ impl<'b> VirtualKey<'b> {
         self.touch = touch;
     }
 
-    /// Unplugs the key and plugs it in again. Errors: [`ConfigError::Store`].
+    /// Unplugs the key and plugs it in again.
+    ///
+    /// # Errors
+    /// [`ConfigError::Store`]: the store failed.
     pub fn power_cycle(&mut self) -> Result<(), ConfigError> {
         let now = self.now();
         self.hid.power_cycle(now)
@@ -224,7 +228,7 @@ impl<'b> VirtualKey<'b> {
                 }
             }
             Some(HidEvent::Vendor { command, len }) => self.vendor_command(command, len),
-            // It was answered at once.
+            // A vendor command was already answered, so there is nothing to give up.
             Some(HidEvent::VendorAborted) | None => {}
         }
     }
@@ -246,8 +250,8 @@ impl<'b> VirtualKey<'b> {
         self.hid.transmit(now)
     }
 
-    /// Does one piece of what is to be done now, and says how long the key can then be left alone; `None` until
-    /// something is received.
+    /// Does one piece of the pending work and returns how long the key then needs no call. `None` means until a report
+    /// is received.
     pub fn work(&mut self) -> Option<time::Duration> {
         let now = self.now();
         let touch_awaited =
@@ -272,7 +276,8 @@ impl<'b> VirtualKey<'b> {
         if touch_awaited { Some(wait.unwrap_or(TOUCH_POLL).min(TOUCH_POLL)) } else { wait }
     }
 
-    /// What the sensor does: every template that it has is enrolled, so there is nothing to keep but the one in the making.
+    /// Simulates the sensor. Every finished template counts as enrolled, so only the one that is being enrolled is
+    /// kept.
     fn sense(&mut self, now: Instant) {
         let enrolls = self.hid.engine().enrolls();
         self.template = self.template.filter(|(id, _)| enrolls == Some(*id)).or(enrolls.map(|id| (id, self.samples)));

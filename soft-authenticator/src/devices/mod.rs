@@ -1,8 +1,7 @@
 //! Virtual security keys that a client can plug into (std).
 //!
-//! [`VirtualKey`] is an authenticator on this machine's own clock, with a [`Touch`] and a [`Finger`] in place of its
-//! user. [`InProcess`]
-//! carries its reports inside the process, [`tcp`] over a socket.
+//! [`VirtualKey`] is an authenticator that uses this machine's clock and a [`Touch`] and a [`Finger`] in place of a
+//! user. [`InProcess`] carries its reports inside the process, [`tcp`] over a socket.
 
 mod attestation;
 mod in_process;

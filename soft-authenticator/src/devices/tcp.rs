@@ -1,20 +1,22 @@
 //! A virtual key on a TCP socket.
 //!
-//! Each message is exactly one 64-byte CTAPHID report without a report id, both ways; a shorter rest at the end of a
-//! connection does not count. The first report of a connection plugs the key in and powers it up, closing the connection
-//! unplugs it: credentials, PIN and counters stay; tokens, channels, the latch after three wrong PINs and the reset window
-//! do not.
+//! The connection carries 64-byte CTAPHID reports without a report id in both directions; an incomplete report at its
+//! end is ignored. The first report of a connection plugs the key in and powers it up; closing the connection unplugs
+//! it. Credentials, PIN and counters stay. Tokens, channels, the block after three wrong PINs and the time limit for a
+//! reset do not.
 //!
-//! The first report has to be INIT on the broadcast channel. Any other connection is closed, and nothing of it reaches the
-//! key: a web page can open connections to this machine, but what it sends begins with a line of HTTP or a TLS record.
+//! The first report must be INIT on the broadcast channel. Any other connection is closed, and its bytes do not reach
+//! the key. This protects the key from web pages, which can open connections to this machine: their first bytes are
+//! HTTP or TLS.
 //!
-//! One client is plugged in at a time. Another one waits for a second, because a client that power-cycles the key
-//! reconnects before its old connection is gone. After that second it gets CHANNEL_BUSY on the broadcast channel and is
-//! closed.
+//! One client is plugged in at a time. Another client waits for up to one second, because a client that power-cycles
+//! the key reconnects before its old connection is gone. After that second it gets CHANNEL_BUSY on the broadcast
+//! channel and its connection is closed.
 
 use std::{
     collections::VecDeque,
     io::{self, ErrorKind, Read, Write},
+    iter, mem,
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
@@ -24,27 +26,31 @@ use std::{
     time::{Duration, Instant},
 };
 
-use keyfob_core::transport::{
-    ReportIo,
-    hid::{BROADCAST, Command, ErrorCode, Packet, REPORT_LEN},
+use keyfob_core::{
+    bytes,
+    transport::{
+        ReportIo,
+        hid::{BROADCAST, Command, ErrorCode, Packet, REPORT_LEN},
+    },
 };
 
 use super::VirtualKey;
 
-/// The shortest time a socket waits; zero would mean for ever.
+/// The shortest time that a socket waits. Zero is not a valid timeout.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
-/// A peer that takes no report for this long has failed; a client is unplugged, so that it does not keep the key from
-/// others.
+/// A client that accepts no report for this long is unplugged, so that others can use the key.
 const LONGEST_WRITE: Duration = Duration::from_secs(5);
 /// How long a client waits for the one that is plugged in to leave.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How long the key waits at a time while it has nothing to do.
+/// How long one wait lasts while the key has nothing to do.
 const IDLE: Duration = Duration::from_secs(60);
-/// Connections at a time. One more closes the oldest that has not sent a whole report yet.
+/// How many connections may be open. One more closes the oldest connection that has not sent a whole report yet.
 const CONNECTIONS: usize = 32;
-/// Reports that wait for the key; the client's next ones wait in its socket.
+/// How many batches of reports can wait for the key. Further ones wait in the socket.
 const QUEUE: usize = 16;
-/// How every INIT on the broadcast channel begins.
+/// How many bytes are read at once: those of a request with one or two ids.
+const READ: usize = 16 * REPORT_LEN;
+/// The first bytes of every INIT on the broadcast channel.
 const FIRST: [u8; 5] = [0xFF, 0xFF, 0xFF, 0xFF, 0x80 | Command::INIT.0];
 
 /// What happened at the socket.
@@ -52,7 +58,7 @@ const FIRST: [u8; 5] = [0xFF, 0xFF, 0xFF, 0xFF, 0x80 | Command::INIT.0];
 pub enum Visit {
     /// A client plugged the key in.
     PluggedIn(SocketAddr),
-    /// It has left, and the key is unplugged.
+    /// The client has left, and the key is unplugged.
     Left(SocketAddr),
     /// A client was refused, because another one was plugged in.
     Busy(SocketAddr),
@@ -60,30 +66,31 @@ pub enum Visit {
     Stranger(SocketAddr),
 }
 
-/// What the connections tell the key.
+/// Events from the connections' threads for the key's thread.
 enum Event {
-    PluggedIn(TcpPipe, SocketAddr),
-    Report([u8; REPORT_LEN]),
+    PluggedIn(Box<TcpPipe>, SocketAddr),
+    Reports(Vec<[u8; REPORT_LEN]>),
     Left(SocketAddr),
     Refused(Visit),
     /// The listener failed.
     Failed(io::Error),
 }
 
-/// Serves a key to one client after another, and tells `watch` who comes and goes.
+/// Serves a key to one client after another. `watch` is called for each event.
 ///
 /// # Errors
-/// The listener's; the key does not power up; no thread can be started.
+/// The listener failed, the key does not power up, or no thread can be started.
 pub fn serve(listener: &TcpListener, key: &mut VirtualKey<'_>, mut watch: impl FnMut(Visit)) -> io::Result<()> {
     let (events, received) = mpsc::sync_channel(QUEUE);
     let listener = listener.try_clone()?;
     thread::Builder::new().spawn(move || accept(&listener, &events))?;
     let mut plugged: Option<TcpPipe> = None;
+    let mut message = Vec::new();
     loop {
         if let Some(pipe) = &mut plugged
-            && !send(pipe, key)
+            && !send(pipe, key, &mut message)
         {
-            // Its thread finds the connection closed and says that it has left.
+            // The connection's thread then reads the end and sends `Left`.
             pipe.close();
             plugged = None;
         }
@@ -91,11 +98,11 @@ pub fn serve(listener: &TcpListener, key: &mut VirtualKey<'_>, mut watch: impl F
         match received.recv_timeout(wait) {
             Ok(Event::PluggedIn(pipe, peer)) => {
                 key.power_cycle().map_err(|error| io::Error::other(format!("the key does not power up: {error:?}")))?;
-                plugged = Some(pipe);
+                plugged = Some(*pipe);
                 watch(Visit::PluggedIn(peer));
             }
-            Ok(Event::Report(report)) if plugged.is_some() => key.receive(&report),
-            Ok(Event::Report(_)) => {}
+            Ok(Event::Reports(reports)) if plugged.is_some() => reports.iter().for_each(|report| key.receive(report)),
+            Ok(Event::Reports(_)) => {}
             Ok(Event::Left(peer)) => {
                 plugged = None;
                 watch(Visit::Left(peer));
@@ -108,32 +115,33 @@ pub fn serve(listener: &TcpListener, key: &mut VirtualKey<'_>, mut watch: impl F
     }
 }
 
-/// Sends the key's reports. Returns whether the client took them.
-fn send(pipe: &mut TcpPipe, key: &mut VirtualKey<'_>) -> bool {
+/// Sends the key's reports, all of a message in one system call. Returns whether the client took them. `message` is empty
+/// before and after the call.
+fn send(pipe: &mut TcpPipe, key: &mut VirtualKey<'_>, message: &mut Vec<u8>) -> bool {
     while let Some(report) = key.transmit() {
-        if pipe.write(&report).is_err() {
-            return false;
-        }
+        message.extend_from_slice(&report);
     }
-    true
+    let sent = message.is_empty() || pipe.stream.write_all(message).is_ok();
+    message.clear();
+    sent
 }
 
-/// Accepts connections, each on a thread of its own.
+/// Accepts connections and starts a thread for each.
 fn accept(listener: &TcpListener, events: &SyncSender<Event>) {
     let door = Arc::new(Door::default());
     loop {
         match listener.accept() {
             Ok((stream, peer)) => {
-                // One of these is this thread's.
+                // One of the references is this thread's own.
                 if Arc::strong_count(&door) > CONNECTIONS && !door.close_oldest_silent() {
                     let _ = turn_away(&stream, Duration::ZERO);
                     continue;
                 }
                 let (door, events) = (door.clone(), events.clone());
-                // Without a thread for it, the connection is closed.
+                // If no thread can be started, the connection is closed.
                 let _ = thread::Builder::new().spawn(move || attend(stream, peer, &door, &events));
             }
-            // That client closed before it was accepted.
+            // The client closed the connection before it was accepted.
             Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) => {}
             Err(error) => {
                 let _ = events.send(Event::Failed(error));
@@ -143,7 +151,7 @@ fn accept(listener: &TcpListener, events: &SyncSender<Event>) {
     }
 }
 
-/// One connection from its beginning to its end. An error is the end of it.
+/// Serves one connection to its end. An error ends it.
 fn attend(stream: TcpStream, peer: SocketAddr, door: &Door, events: &SyncSender<Event>) {
     let refused = match admit(&stream, door) {
         Ok(Admission::Plugged(mut pipe, first)) => {
@@ -163,8 +171,8 @@ fn attend(stream: TcpStream, peer: SocketAddr, door: &Door, events: &SyncSender<
 }
 
 enum Admission {
-    /// With the first report.
-    Plugged(TcpPipe, [u8; REPORT_LEN]),
+    /// The connection and its first report.
+    Plugged(Box<TcpPipe>, [u8; REPORT_LEN]),
     Busy,
     Stranger,
 }
@@ -172,6 +180,7 @@ enum Admission {
 /// Waits for the first report and then for the key.
 fn admit(stream: &TcpStream, door: &Door) -> io::Result<Admission> {
     stream.set_nodelay(true)?;
+    stream.set_write_timeout(Some(LONGEST_WRITE))?;
     let mut pipe = TcpPipe::new(stream.try_clone()?);
     let silent = door.wait_silently(stream.try_clone()?);
     let mut since = Instant::now();
@@ -188,10 +197,10 @@ fn admit(stream: &TcpStream, door: &Door) -> io::Result<Admission> {
         }
     };
     drop(silent);
-    Ok(if door.enter() { Admission::Plugged(pipe, first) } else { Admission::Busy })
+    Ok(if door.enter() { Admission::Plugged(Box::new(pipe), first) } else { Admission::Busy })
 }
 
-/// Hands the key every report of a client that is plugged in.
+/// Passes every report of a plugged-in client to the key.
 fn forward(
     pipe: &mut TcpPipe,
     peer: SocketAddr,
@@ -200,17 +209,19 @@ fn forward(
 ) -> io::Result<()> {
     let gone = |_| io::Error::from(ErrorKind::BrokenPipe);
     let writer = TcpPipe::new(pipe.stream.try_clone()?);
-    events.send(Event::PluggedIn(writer, peer)).map_err(gone)?;
-    events.send(Event::Report(first)).map_err(gone)?;
+    events.send(Event::PluggedIn(Box::new(writer), peer)).map_err(gone)?;
+    let mut reports = vec![first];
     loop {
-        if let Some(report) = pipe.read(IDLE)? {
-            events.send(Event::Report(report)).map_err(gone)?;
+        reports.extend(iter::from_fn(|| pipe.take()));
+        if !reports.is_empty() {
+            events.send(Event::Reports(mem::take(&mut reports))).map_err(gone)?;
         }
+        pipe.fill(IDLE)?;
     }
 }
 
-/// Answers CHANNEL_BUSY. Then waits up to `patience` until the client has closed, because the system drops the answer
-/// when a connection is closed before all that came in was read.
+/// Answers CHANNEL_BUSY. Then waits up to `patience` until the client has closed, because the operating system drops
+/// the answer when a connection with unread input is closed.
 fn turn_away(mut stream: &TcpStream, patience: Duration) -> io::Result<()> {
     let data = &[ErrorCode::CHANNEL_BUSY.0];
     let busy = Packet::Initialization { channel: BROADCAST, command: Command::ERROR, len: 1, data };
@@ -227,7 +238,7 @@ fn turn_away(mut stream: &TcpStream, patience: Duration) -> io::Result<()> {
     Ok(())
 }
 
-/// What the connections share.
+/// State that all connections share.
 #[derive(Default)]
 struct Door {
     /// Whether a client is plugged in.
@@ -238,11 +249,11 @@ struct Door {
 }
 
 impl Door {
-    /// Plugs in as soon as no other client is, within [`PATIENCE`].
+    /// Plugs in as soon as no other client is plugged in, within [`PATIENCE`]. Returns whether that succeeded.
     fn enter(&self) -> bool {
         let waited = self.left.wait_timeout_while(lock(&self.occupied), PATIENCE, |occupied| *occupied);
         let (mut occupied, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        !std::mem::replace(&mut occupied, true)
+        !mem::replace(&mut occupied, true)
     }
 
     fn leave(&self) {
@@ -254,7 +265,7 @@ impl Door {
         *lock(&self.occupied)
     }
 
-    /// Notes a connection that has not said anything.
+    /// Registers a connection that has not sent a report yet.
     fn wait_silently(&self, stream: TcpStream) -> Silent<'_> {
         let stream = Arc::new(stream);
         lock(&self.silent).push_back(stream.clone());
@@ -268,7 +279,7 @@ impl Door {
     }
 }
 
-/// A connection that has not said anything, until it is dropped.
+/// The registration of a connection that has not sent a report yet, until it is dropped.
 struct Silent<'d>(&'d Door, Arc<TcpStream>);
 
 impl Drop for Silent<'_> {
@@ -284,28 +295,64 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Either end of the socket, as a pipe of reports.
 pub struct TcpPipe {
     stream: TcpStream,
-    /// A report that has come in part.
-    partial: [u8; REPORT_LEN],
-    filled: usize,
+    /// Reports that were read and are not handed out yet. The last one may be there in part.
+    buffer: [u8; READ],
+    from: usize,
+    to: usize,
+    /// The timeouts of the socket as they were set last, because setting one is a system call.
+    read_timeout: Option<Duration>,
+    is_write_bounded: bool,
 }
 
 impl TcpPipe {
     /// A pipe over a connected socket.
     pub const fn new(stream: TcpStream) -> Self {
-        Self { stream, partial: [0; REPORT_LEN], filled: 0 }
+        Self { stream, buffer: [0; READ], from: 0, to: 0, read_timeout: None, is_write_bounded: false }
     }
 
     fn close(&self) {
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 
-    /// Whether the report that was just read, or the part of one that is here, can begin with `head`.
+    /// Whether the report that was just read, or the received part of it, can begin with `head`.
     fn may_begin_with(&self, head: &[u8], report: Option<&[u8; REPORT_LEN]>) -> bool {
-        let here = match report {
-            Some(report) => report.as_slice(),
-            None => self.partial.get(..self.filled).unwrap_or_default(),
-        };
+        let here = report.map_or(self.waiting(), |report| report);
         here.iter().zip(head).all(|(here, head)| here == head)
+    }
+
+    fn waiting(&self) -> &[u8] {
+        self.buffer.get(self.from..self.to).unwrap_or_default()
+    }
+
+    /// The next whole report that was read.
+    fn take(&mut self) -> Option<[u8; REPORT_LEN]> {
+        let report = *self.waiting().first_chunk()?;
+        self.from = self.from.saturating_add(REPORT_LEN);
+        Some(report)
+    }
+
+    /// Reads as much as there is, and waits at most `wait` for it. To be called when there is no whole report.
+    fn fill(&mut self, wait: Duration) -> io::Result<()> {
+        bytes::shift(&mut self.buffer, self.from..self.to, 0);
+        (self.from, self.to) = (0, self.to.saturating_sub(self.from));
+        if wait.is_zero() {
+            self.stream.set_nonblocking(true)?;
+        } else if self.read_timeout != Some(wait) {
+            self.stream.set_read_timeout(Some(wait.max(SHORTEST_WAIT)))?;
+            self.read_timeout = Some(wait);
+        }
+        let read = self.stream.read(self.buffer.get_mut(self.to..).unwrap_or_default());
+        if wait.is_zero() {
+            self.stream.set_nonblocking(false)?;
+        }
+        match read {
+            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+            Ok(count) => self.to = self.to.saturating_add(count),
+            Err(error)
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 }
 
@@ -313,35 +360,22 @@ impl ReportIo for TcpPipe {
     type Error = io::Error;
 
     fn write(&mut self, report: &[u8; REPORT_LEN]) -> io::Result<()> {
-        self.stream.set_write_timeout(Some(LONGEST_WRITE))?;
+        if !self.is_write_bounded {
+            self.stream.set_write_timeout(Some(LONGEST_WRITE))?;
+            self.is_write_bounded = true;
+        }
         self.stream.write_all(report)
     }
 
-    /// A report that comes in pieces is kept until it is whole. Errors: [`ErrorKind::UnexpectedEof`] when the other end
-    /// has closed.
+    /// Reads one report. The parts of an incomplete report are kept until the rest comes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::UnexpectedEof`] when the other end has closed the connection.
     fn read(&mut self, wait: Duration) -> io::Result<Option<[u8; REPORT_LEN]>> {
-        if wait.is_zero() {
-            self.stream.set_nonblocking(true)?;
-        } else {
-            self.stream.set_read_timeout(Some(wait.max(SHORTEST_WAIT)))?;
+        if let Some(report) = self.take() {
+            return Ok(Some(report));
         }
-        let read = self.stream.read(self.partial.get_mut(self.filled..).unwrap_or_default());
-        if wait.is_zero() {
-            self.stream.set_nonblocking(false)?;
-        }
-        match read {
-            Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
-            Ok(count) => {
-                self.filled = self.filled.saturating_add(count);
-                if self.filled < REPORT_LEN {
-                    return Ok(None);
-                }
-                self.filled = 0;
-                Ok(Some(self.partial))
-            }
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(None),
-            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(None),
-            Err(error) => Err(error),
-        }
+        self.fill(wait)?;
+        Ok(self.take())
     }
 }

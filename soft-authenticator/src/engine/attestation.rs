@@ -4,18 +4,21 @@ use heapless::Vec;
 use keyfob_core::{
     Status,
     attestation::{FidoU2f, Packed, Statement},
-    auth_data::{AttestedCredentialData, AuthData, Flags},
+    auth_data::{AttestedCredentialData, AuthData},
     cbor::{List, Text, Write, Writer},
     cose::{Algorithm, CoseKey},
     crypto::MAX_SIGNATURE,
 };
 
 use super::{
-    Attestation, Certified, Config, Platform,
     authenticator::{Authenticator, store_status},
-    config::Sizes,
+    ceremony::Ceremony,
+    config::{Attestation, Certified, Config, Sizes},
     extensions::MAX_OUTPUTS,
     large_blob,
+    new_credential::NewCredential,
+    platform::Platform,
+    signing::look_again,
 };
 use crate::caps::Caps;
 
@@ -52,6 +55,14 @@ impl Format {
     }
 }
 
+/// How a registration is attested.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Attested {
+    pub format: Format,
+    /// Enterprise attestation is given.
+    pub enterprise: bool,
+}
+
 impl<P: Platform> Authenticator<'_, P> {
     /// The first format of the platform's that is supported, or the usual one. Enterprise attestation is packed: who asks
     /// for it wants the certificate.
@@ -71,11 +82,9 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// The attestation key, unless it is the credential's own.
-    pub fn certified(&self) -> Option<Certified<'_>> {
+    pub fn certified(&self, enterprise: bool) -> Option<Certified<'_>> {
         match (self.config.enterprise, self.config.attestation) {
-            (Some(enterprise), _) if self.has(Caps::ENTERPRISE_ATTESTATION) && self.work.enterprise => {
-                Some(enterprise.certified)
-            }
+            (Some(configured), _) if self.has(Caps::ENTERPRISE_ATTESTATION) && enterprise => Some(configured.certified),
             (_, Attestation::Certified(certified) | Attestation::FidoU2f(certified))
                 if self.has(Caps::CERTIFIED_ATTESTATION) =>
             {
@@ -86,43 +95,45 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// Writes the response, signed.
-    pub fn write_attestation(&mut self, message: &mut [u8]) -> Result<usize, Status> {
-        let sign_count = self.sign_count().map_err(store_status)?;
+    #[inline(never)]
+    pub fn write_attestation(
+        &mut self,
+        ceremony: &Ceremony,
+        new: &NewCredential,
+        attested: Attested,
+        message: &mut [u8],
+    ) -> Result<usize, Status> {
         let mut outputs = [0; MAX_OUTPUTS];
-        let extensions = self.registration_outputs(&mut outputs)?;
-        let work = &self.work;
-        let algorithm = work.algorithm.ok_or(Status::OTHER)?;
         let auth_data = AuthData {
-            rp_id_hash: &work.rp_id_hash,
-            flags: Flags::default()
-                .with(Flags::UP, work.user_present.is_some())
-                .with(Flags::UV, work.user_verified.is_some()),
-            sign_count,
+            rp_id_hash: &ceremony.rp_id_hash,
+            flags: ceremony.flags(),
+            sign_count: self.sign_count().map_err(store_status)?,
             attested_credential_data: Some(AttestedCredentialData {
                 // U2F knows no models.
-                aaguid: if work.format == Format::FidoU2f { &[0; 16] } else { &self.config.aaguid },
-                credential_id: &work.id,
-                public_key: CoseKey::from_raw(algorithm, &self.public).ok_or(Status::OTHER)?,
+                aaguid: if attested.format == Format::FidoU2f { &[0; 16] } else { &self.config.aaguid },
+                credential_id: &new.id,
+                public_key: CoseKey::from_raw(new.algorithm, &new.public).ok_or(Status::OTHER)?,
             }),
-            extensions,
+            extensions: self.registration_outputs(ceremony, &new.id, &mut outputs)?,
         };
-        let large_blob_key = work.asked.large_blob_key.then(|| self.large_blob_key(&work.rp_id_hash, &work.id));
-        let unsigned = large_blob::registration_outputs(&work.asked);
-        let optional = [work.enterprise, large_blob_key.is_some(), unsigned.is_some()];
+        let asked = &ceremony.asked;
+        let large_blob_key = asked.large_blob_key.then(|| self.large_blob_key(&ceremony.rp_id_hash, &new.id));
+        let unsigned = large_blob::registration_outputs(asked);
+        let optional = [attested.enterprise, large_blob_key.is_some(), unsigned.is_some()];
 
         let mut w = Writer::new(message);
         w.byte(Status::OK.0);
         w.map(optional.iter().fold(3, |members, present| usize::saturating_add(members, usize::from(*present))));
         w.unsigned(1);
-        w.text(work.format.name());
+        w.text(attested.format.name());
         w.unsigned(2);
         let len = auth_data.encoded_len();
         w.bytes_head(len);
         let start = w.len();
         auth_data.encode(&mut w);
         w.unsigned(3);
-        self.write_statement(&mut w, start, len)?;
-        if work.enterprise {
+        self.write_statement(ceremony, new, attested, &mut w, start, len)?;
+        if attested.enterprise {
             w.unsigned(4);
             w.bool(true);
         }
@@ -138,36 +149,43 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// Signs the authenticator data, which lies at `start` and is `len` bytes long, and writes the statement.
-    fn write_statement(&self, w: &mut Writer<'_>, start: usize, len: usize) -> Result<(), Status> {
-        let work = &self.work;
-        let certified = self.certified();
+    fn write_statement(
+        &self,
+        ceremony: &Ceremony,
+        new: &NewCredential,
+        attested: Attested,
+        w: &mut Writer<'_>,
+        start: usize,
+        len: usize,
+    ) -> Result<(), Status> {
+        let certified = self.certified(attested.enterprise);
         let auth_data = w.written().and_then(|written| written.get(start..start.saturating_add(len)));
         let auth_data = auth_data.ok_or(Status::OTHER)?;
-        self.look_again(auth_data)?;
+        look_again(ceremony, auth_data)?;
         let (packed, u2f);
-        let parts: &[&[u8]] = match work.format {
+        let parts: &[&[u8]] = match attested.format {
             Format::None => {
                 Statement::None.write(w);
                 return Ok(());
             }
             Format::Packed => {
-                packed = [auth_data, &work.client_data_hash];
+                packed = [auth_data, &ceremony.client_data_hash];
                 &packed
             }
             Format::FidoU2f => {
-                u2f = [&[0], &work.rp_id_hash[..], &work.client_data_hash, &work.id, &[4], &self.public];
+                u2f = [&[0], &ceremony.rp_id_hash[..], &ceremony.client_data_hash, &new.id, &[4], &new.public];
                 &u2f
             }
         };
         let (alg, secret) = match certified {
             Some(Certified { algorithm, secret, .. }) => (algorithm, secret),
-            None => (work.algorithm.ok_or(Status::OTHER)?, &work.secret[..]),
+            None => (new.algorithm, &new.secret[..]),
         };
         let mut signature = room_for_signature(alg);
-        let len = self.sign(alg, secret, parts, &mut signature)?;
+        let len = self.sign(&ceremony.random, alg, secret, parts, &mut signature)?;
         let sig = signature.get(..len).ok_or(Status::OTHER)?;
         let chain = certified.map(|certified| certified.chain);
-        let statement = match (work.format, chain) {
+        let statement = match (attested.format, chain) {
             (Format::FidoU2f, chain) => {
                 // Exactly one certificate (WebAuthn L3 §8.6).
                 let leaf = chain.and_then(|chain| chain.get(..1)).ok_or(Status::OTHER)?;

@@ -33,10 +33,7 @@ pub(super) const MAX_CERTIFICATE: usize = HEAD + SIGNED + ECDSA_WITH_SHA256.len(
 
 /// What the key of `public_key`, x and y, has to sign.
 pub(super) fn to_be_signed(public_key: &[u8; POINT]) -> [u8; SIGNED] {
-    let mut signed = [0; SIGNED];
-    bytes::copy(&mut signed, BEFORE_KEY);
-    bytes::copy(signed.get_mut(BEFORE_KEY.len()..).unwrap_or_default(), public_key);
-    signed
+    bytes::concat(&[BEFORE_KEY, public_key])
 }
 
 /// Writes the certificate and returns its length. Errors: [`Overflow`].

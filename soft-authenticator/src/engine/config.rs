@@ -3,14 +3,11 @@
 use keyfob_core::{Status, auth_data::MAX_CREDENTIAL_ID, cbor::Text, cose::Algorithm, crypto::ML_DSA_SEED};
 
 use super::{
-    UserVerification,
-    credential::{OVERHEAD, STORED_ID, WRAPPED_BLOB},
-    sign_count::MAX_BLOCK,
+    config_error::{ConfigError, MAX_LIST},
+    sensor::UserVerification,
+    wrapping::{OVERHEAD, STORED_ID, WRAPPED_BLOB},
 };
-use crate::{
-    caps::Caps,
-    store::{MAX_RECORD, StoreError},
-};
+use crate::{caps::Caps, store::MAX_RECORD};
 
 /// A registration's response without the credential id, the key, the signature and the certificates, at most, in bytes:
 /// the status, the rest of the authenticator data (55) and CBOR.
@@ -31,11 +28,8 @@ const DISCOVERABLE_OUTPUTS: [(Caps, usize); 2] = [(Caps::LARGE_BLOBS, 35), (Caps
 /// The head of a byte string of under 65,536 bytes, in bytes.
 const CBOR_HEAD: usize = 3;
 
-/// The longest list of algorithms: more do not fit in a getInfo.
-pub(super) const MAX_LIST: usize = 16;
-
-/// The longest blob of the extension `credBlob`, in bytes: the least that CTAP 2.3 §12.2 allows.
-pub const MAX_CRED_BLOB_LENGTH: usize = 32;
+/// The largest block of signature counts. It bounds the jump of the counter at a power cut.
+const MAX_BLOCK: u8 = 100;
 
 /// A version of CTAP2. There is no 2.2 among what getInfo may name (CTAP 2.3 §6.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -205,81 +199,8 @@ impl Policy {
         if pin_is_set { self.probe_with_pin } else { Status::PIN_NOT_SET }
     }
 
-    pub(super) fn touch_refused(self, status: Status) -> Status {
-        if status == Status::USER_ACTION_TIMEOUT { self.touch_timeout } else { status }
-    }
-}
-
-/// Why a configuration cannot work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// These capabilities are switched on but not compiled in.
-    NotCompiled(Caps),
-    /// A PIN and built-in user verification need a PIN/UV auth protocol, and a protocol needs one of them.
-    PinProtocol,
-    /// Tokens with permissions need a PIN or built-in user verification, and their restriction needs a PIN.
-    TokenWithoutPin,
-    /// This capability is switched on without all of those that it needs.
-    Needs(Caps, Caps),
-    /// The first capability excludes the second.
-    Excludes(Caps, Caps),
-    /// Built-in user verification with numbers out of their bounds.
-    UserVerification,
-    /// A list of algorithms that is empty or too long.
-    Algorithms,
-    /// The list of algorithms has one whose capability is switched off.
-    AlgorithmOff(Algorithm),
-    /// The list of algorithms has one whose registrations do not fit in a message.
-    AlgorithmTooLong(Algorithm),
-    /// The list of algorithms has one that the crypto backend does not sign with.
-    AlgorithmUnsupported(Algorithm),
-    /// U2F, and a list of algorithms without ES256.
-    U2fAlgorithm,
-    /// A message size under 1,024 or over 65,535 bytes.
-    MaxMsgSize,
-    /// A shortest PIN under 4 or over 63 code points.
-    MinPinLength,
-    /// A longest PIN under 8, over 63 or under the shortest.
-    MaxPinLength,
-    /// A description of a PIN complexity policy, whose capability is switched off.
-    PinComplexityPolicyUrl,
-    /// No transport for resets, or one that is not among the transports.
-    TransportsForReset,
-    /// Vendor commands without authenticatorConfig.
-    VendorCommands,
-    /// No PIN attempts, or more than 8.
-    MaxPinRetries,
-    /// A block of signature counts of 0, or of more than 100.
-    SignCountBlock,
-    /// A credential list must hold at least one entry.
-    MaxCredentialCountInList,
-    /// A policy with a status that does not fit: see [`Policy::touch_timeout`] and [`Policy::probe_with_pin`].
-    Policy,
-    /// Attestation with a certificate, without its capability.
-    AttestationOff,
-    /// An attestation key without a certificate.
-    AttestationChain,
-    /// An attestation key with an algorithm that the backend does not sign with, or with another than ES256 for fido-u2f.
-    AttestationAlgorithm,
-    /// A chain of attestation certificates that leaves no room in a message.
-    AttestationTooLong,
-    /// Enterprise attestation without its capability.
-    EnterpriseOff,
-    /// The buffer is too small.
-    BufferTooSmall {
-        /// The bytes it takes.
-        needed: usize,
-    },
-    /// The store cannot be read or written.
-    Store(StoreError),
-    /// The random source failed, so that an empty store gets no secrets.
-    RandomSource,
-}
-
-impl From<StoreError> for ConfigError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
+    pub(super) const fn touch_refused(self, status: Status) -> Status {
+        if matches!(status, Status::USER_ACTION_TIMEOUT) { self.touch_timeout } else { status }
     }
 }
 

@@ -1,35 +1,118 @@
-//! The texts of configuration errors: both sides of the contradiction, or the bounds.
+//! Why a configuration cannot work. The texts say both sides of the contradiction, or the bounds.
 
 use core::fmt;
 
-use super::{ConfigError, config::MAX_LIST};
-use crate::store::StoreError;
+use keyfob_core::cose::Algorithm;
+
+#[cfg(doc)]
+use super::Policy;
+use crate::{caps::Caps, store::StoreError};
+
+/// The longest list of algorithms: more do not fit in a getInfo.
+pub(super) const MAX_LIST: usize = 16;
+
+/// Why a configuration cannot work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// These capabilities are switched on but not compiled in.
+    NotCompiled(Caps),
+    /// A PIN and built-in user verification need a PIN/UV auth protocol, and a protocol needs one of them.
+    PinProtocol,
+    /// Tokens with permissions need a PIN or built-in user verification, and their restriction needs a PIN.
+    TokenWithoutPin,
+    /// This capability is switched on without all of those that it needs.
+    Needs(Caps, Caps),
+    /// The first capability excludes the second.
+    Excludes(Caps, Caps),
+    /// Built-in user verification with numbers out of their bounds.
+    UserVerification,
+    /// A list of algorithms that is empty or too long.
+    Algorithms,
+    /// The list of algorithms has one whose capability is switched off.
+    AlgorithmOff(Algorithm),
+    /// The list of algorithms has one whose registrations do not fit in a message.
+    AlgorithmTooLong(Algorithm),
+    /// The list of algorithms has one that the crypto backend does not sign with.
+    AlgorithmUnsupported(Algorithm),
+    /// U2F, and a list of algorithms without ES256.
+    U2fAlgorithm,
+    /// A message size under 1,024 or over 65,535 bytes.
+    MaxMsgSize,
+    /// A shortest PIN under 4 or over 63 code points.
+    MinPinLength,
+    /// A longest PIN under 8, over 63 or under the shortest.
+    MaxPinLength,
+    /// A description of a PIN complexity policy, whose capability is switched off.
+    PinComplexityPolicyUrl,
+    /// No transport for resets, or one that is not among the transports.
+    TransportsForReset,
+    /// Vendor commands without authenticatorConfig.
+    VendorCommands,
+    /// No PIN attempts, or more than 8.
+    MaxPinRetries,
+    /// A block of signature counts of 0, or of more than 100.
+    SignCountBlock,
+    /// A credential list must hold at least one entry.
+    MaxCredentialCountInList,
+    /// A policy with a status that does not fit: see [`Policy::touch_timeout`] and [`Policy::probe_with_pin`].
+    Policy,
+    /// Attestation with a certificate, without its capability.
+    AttestationOff,
+    /// An attestation key without a certificate.
+    AttestationChain,
+    /// An attestation key with an algorithm that the backend does not sign with, or with another than ES256 for fido-u2f.
+    AttestationAlgorithm,
+    /// A chain of attestation certificates that leaves no room in a message.
+    AttestationTooLong,
+    /// Enterprise attestation without its capability.
+    EnterpriseOff,
+    /// The buffer is too small.
+    BufferTooSmall {
+        /// The bytes it takes.
+        needed: usize,
+    },
+    /// The store cannot be read or written.
+    Store(StoreError),
+    /// The random source failed, so that an empty store gets no secrets.
+    RandomSource,
+}
+
+impl From<StoreError> for ConfigError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sentence = match self {
-            Self::NotCompiled(caps) => return write!(f, "switched on, but not compiled in: {caps}"),
-            Self::Needs(caps, needed) => return write!(f, "{caps} cannot work without all of these: {needed}"),
-            Self::Excludes(one, other) => return write!(f, "{one} and {other} exclude each other: switch one off"),
+        match self {
+            Self::NotCompiled(caps) => write!(f, "switched on, but not compiled in: {caps}"),
+            Self::Needs(caps, needed) => write!(f, "{caps} cannot work without all of these: {needed}"),
+            Self::Excludes(one, other) => write!(f, "{one} and {other} exclude each other: switch one off"),
             Self::BufferTooSmall { needed } => {
-                return write!(f, "the buffer is too small: the authenticator needs {needed} bytes");
+                write!(f, "the buffer is too small: the authenticator needs {needed} bytes")
             }
-            Self::Algorithms => return write!(f, "the list of algorithms has to name 1 to {MAX_LIST}"),
+            Self::Algorithms => write!(f, "the list of algorithms has to name 1 to {MAX_LIST}"),
             Self::AlgorithmOff(algorithm) => {
-                return write!(f, "the list of algorithms has {algorithm:?}, whose capability is switched off");
+                write!(f, "the list of algorithms has {algorithm:?}, whose capability is switched off")
             }
-            Self::AlgorithmTooLong(algorithm) => {
-                return write!(
-                    f,
-                    "the list of algorithms has {algorithm:?}, whose registrations are longer than the longest message"
-                );
-            }
+            Self::AlgorithmTooLong(algorithm) => write!(
+                f,
+                "the list of algorithms has {algorithm:?}, whose registrations are longer than the longest message"
+            ),
             Self::AlgorithmUnsupported(algorithm) => {
-                return write!(
-                    f,
-                    "the list of algorithms has {algorithm:?}, which the crypto backend does not sign with"
-                );
+                write!(f, "the list of algorithms has {algorithm:?}, which the crypto backend does not sign with")
             }
+            _ => f.write_str(self.of_bounds().or(self.of_attestation()).unwrap_or("the configuration cannot work")),
+        }
+    }
+}
+
+impl ConfigError {
+    /// The sentence of an error that says nothing but that something is out of its bounds.
+    const fn of_bounds(self) -> Option<&'static str> {
+        Some(match self {
             Self::PinProtocol => {
                 "a PIN or built-in user verification needs a PIN/UV auth protocol, and a protocol needs one of them"
             }
@@ -59,6 +142,13 @@ impl fmt::Display for ConfigError {
                 "a policy has to answer a missing touch with OPERATION_DENIED or USER_ACTION_TIMEOUT, and an empty \
                  pinUvAuthParam with PIN_INVALID or PIN_AUTH_INVALID"
             }
+            _ => return None,
+        })
+    }
+
+    /// The sentence of an error of attestation, or of what the authenticator runs on.
+    const fn of_attestation(self) -> Option<&'static str> {
+        Some(match self {
             Self::AttestationOff => "attestation with a certificate is configured, but its capability is switched off",
             Self::AttestationChain => "an attestation key has no certificate",
             Self::AttestationAlgorithm => {
@@ -72,9 +162,50 @@ impl fmt::Display for ConfigError {
             Self::Store(StoreError::Full) => "the store is full",
             Self::Store(_) => "the store cannot be read or written",
             Self::RandomSource => "the random source failed, so that the empty store has no secrets",
-        };
-        f.write_str(sentence)
+            _ => return None,
+        })
     }
 }
 
 impl core::error::Error for ConfigError {}
+
+impl Caps {
+    /// The first contradiction in this set. `None` if there is none. A product can check its set at compile time:
+    ///
+    /// ```
+    /// use keyfob_soft_authenticator::{Caps, engine::Config};
+    ///
+    /// const CAPS: Caps = Config::minimal_2_0([0; 16]).caps.with(Caps::HMAC_SECRET);
+    /// const _: () = assert!(CAPS.contradiction().is_none());
+    /// ```
+    ///
+    /// This does not compile, because read-only credential management needs credential management:
+    ///
+    /// ```compile_fail
+    /// use keyfob_soft_authenticator::{Caps, engine::Config};
+    ///
+    /// const CAPS: Caps = Config::minimal_2_0([0; 16]).caps.with(Caps::PERSISTENT_CRED_MGMT);
+    /// const _: () = assert!(CAPS.contradiction().is_none());
+    /// ```
+    pub const fn contradiction(self) -> Option<ConfigError> {
+        let protocol = self.has(Caps::PROTOCOL_ONE) || self.has(Caps::PROTOCOL_TWO);
+        let (pin, uv) = (self.has(Caps::CLIENT_PIN), self.has(Caps::BUILT_IN_UV));
+        if (pin || uv) != protocol {
+            return Some(ConfigError::PinProtocol);
+        }
+        if !pin && (!uv && self.has(Caps::TOKEN_PERMISSIONS) || self.has(Caps::NO_MC_GA_WITH_PIN)) {
+            return Some(ConfigError::TokenWithoutPin);
+        }
+        let mut rows = Self::NEEDS;
+        while let [(cap, needs), rest @ ..] = rows {
+            if self.has(*cap) && !self.has(*needs) {
+                return Some(ConfigError::Needs(*cap, *needs));
+            }
+            rows = rest;
+        }
+        if self.has(Caps::LARGE_BLOBS.with(Caps::LARGE_BLOB_EXTENSION)) {
+            return Some(ConfigError::Excludes(Caps::LARGE_BLOBS, Caps::LARGE_BLOB_EXTENSION));
+        }
+        None
+    }
+}

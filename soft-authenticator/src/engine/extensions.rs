@@ -5,22 +5,22 @@
 //! The outputs are written with the response, once for each credential of a sequence.
 
 use keyfob_core::{
-    Status,
+    Status, bytes,
     cbor::{self, List, RawMap, Write},
     crypto::Hash,
-    ctap2::{Command, get_assertion, make_credential},
     extensions::{
-        GetAssertionInputs, GetAssertionOutputs, MakeCredentialInputs, MakeCredentialOutputs, cred_blob,
-        cred_protect::{self, Level},
+        GetAssertionInputs, GetAssertionOutputs, MakeCredentialInputs, MakeCredentialOutputs, cred_blob, cred_protect,
         hmac_secret, large_blob, large_blob_key, min_pin_length, pin_complexity_policy, third_party_payment, uvm,
     },
 };
 use zeroize::Zeroizing;
 
 use super::{
-    Engine, MAX_CRED_BLOB_LENGTH, Next, Outcome, Platform,
     authenticator::{Authenticator, crypto_status, store_status},
-    credential::{Opened, Purpose},
+    ceremony::{Asked, Ceremony, LargeBlob, SALT, Salts},
+    credential::Opened,
+    platform::Platform,
+    wrapping::{MAX_CRED_BLOB_LENGTH, Purpose},
 };
 use crate::{
     caps::Caps,
@@ -43,8 +43,6 @@ pub(super) const EXTENSIONS: [(&str, Caps); 10] = [
 /// The outputs of one response, at most, in bytes: `hmac-secret` 94 or `hmac-secret-mc` 97, `credBlob` 43, the others at
 /// most 21 each.
 pub(super) const MAX_OUTPUTS: usize = 208;
-/// One salt, and one output, in bytes.
-const SALT: usize = 32;
 /// Two outputs and the IV of protocol two.
 const ENCRYPTED: usize = 16 + 2 * SALT;
 
@@ -55,80 +53,26 @@ mod method {
     pub const PASSCODE_EXTERNAL: u32 = 0x0800;
 }
 
-/// What the request at hand asks of the extensions that are switched on and apply to it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Asked {
-    /// `uvm`: how the user is verified, if they are.
-    pub uvm: Option<u32>,
-    pub cred_protect: Option<Level>,
-    /// In a registration: whether the blob that came is stored. In an assertion: to return it.
-    pub cred_blob: Option<bool>,
-    /// In a registration.
-    pub hmac_secret: bool,
-    /// Salts came: `hmac-secret` of an assertion, `hmac-secret-mc` of a registration.
-    pub salts: bool,
-    pub large_blob_key: bool,
-    pub large_blob: LargeBlob,
-    pub min_pin_length: bool,
-    pub pin_complexity_policy: bool,
-    pub third_party_payment: bool,
-}
-
-/// What is to be done with the blob of the extension `largeBlob`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum LargeBlob {
-    #[default]
-    Nothing,
-    /// A registration: the credential can have one.
-    Make,
-    Read,
-    /// The new one is in the request.
-    Write,
-    /// The new one is stored, or does not fit.
-    Written(bool),
-}
-
-/// The salts of `hmac-secret`. Wiped on drop.
-pub(super) struct Salts {
-    salts: Zeroizing<[u8; 2 * SALT]>,
-    /// One salt or two, in bytes.
-    len: usize,
-}
-
-impl<P: Platform> Engine<'_, P> {
-    /// Agrees on a key and decrypts the salts of the request in the buffer.
-    pub(super) fn take_salts(&mut self, command: Command) -> Outcome {
-        let (message, _, authenticator) = self.parts();
-        let input = if command == Command::MAKE_CREDENTIAL {
-            let request: make_credential::Request<'_> = cbor::decode(message).map_err(cbor::Error::status)?;
-            inputs::<MakeCredentialInputs<'_>>(request.extensions)?.hmac_secret_mc
-        } else {
-            let request: get_assertion::Request<'_> = cbor::decode(message).map_err(cbor::Error::status)?;
-            inputs::<GetAssertionInputs<'_>>(request.extensions)?.hmac_secret
-        };
-        authenticator.decrypt_salts(&input.ok_or(Status::OTHER)?)?;
-        Ok(Next::Work)
-    }
-}
-
 /// Reads the extension inputs of a request. Their form has been checked with it.
 pub(super) fn inputs<'a, T: cbor::Read<'a>>(extensions: Option<RawMap<'a>>) -> Result<T, Status> {
     extensions.unwrap_or(RawMap::EMPTY).decode().map_err(cbor::Error::status)
 }
 
 impl<P: Platform> Authenticator<'_, P> {
-    /// What a registration asks for. Statuses: of inputs that are not as the standard says.
+    /// What a registration asks for. `by_sensor`: this command verified the user. Statuses: of inputs that are not as the
+    /// standard says.
     pub fn asked_of_registration(
         &mut self,
         extensions: Option<RawMap<'_>>,
         rp_id_hash: &[u8; 32],
         discoverable: bool,
+        by_sensor: bool,
     ) -> Result<Asked, Status> {
         if extensions.is_none() || !self.has_extensions() {
             return Ok(Asked::default());
         }
         let inputs: MakeCredentialInputs<'_> = inputs(extensions)?;
-        let mut asked = Asked { uvm: self.uvm_asked(inputs.uvm), ..Asked::default() };
+        let mut asked = Asked { uvm: self.uvm_asked(inputs.uvm, by_sensor), ..Asked::default() };
         if self.has(Caps::CRED_PROTECT) {
             asked.cred_protect = inputs.cred_protect;
             if asked.cred_protect.is_some_and(|level| !(1..=3).contains(&level.0)) {
@@ -171,12 +115,13 @@ impl<P: Platform> Authenticator<'_, P> {
         extensions: Option<RawMap<'_>>,
         up: bool,
         listed: bool,
+        by_sensor: bool,
     ) -> Result<Asked, Status> {
         if extensions.is_none() || !self.has_extensions() {
             return Ok(Asked::default());
         }
         let inputs: GetAssertionInputs<'_> = inputs(extensions)?;
-        let mut asked = Asked { uvm: self.uvm_asked(inputs.uvm), ..Asked::default() };
+        let mut asked = Asked { uvm: self.uvm_asked(inputs.uvm, by_sensor), ..Asked::default() };
         asked.cred_blob = inputs.cred_blob.filter(|asked| *asked && self.has(Caps::CRED_BLOB));
         asked.salts = self.has(Caps::HMAC_SECRET) && inputs.hmac_secret.is_some();
         if asked.salts && !up {
@@ -195,14 +140,6 @@ impl<P: Platform> Authenticator<'_, P> {
         }
         asked.third_party_payment = self.has(Caps::THIRD_PARTY_PAYMENT) && inputs.third_party_payment == Some(true);
         Ok(asked)
-    }
-
-    /// The blob of a registration that is stored.
-    pub fn blob_of_registration<'m>(&self, extensions: Option<RawMap<'m>>) -> Result<Option<&'m [u8]>, Status> {
-        match self.work.asked.cred_blob {
-            Some(true) => Ok(inputs::<MakeCredentialInputs<'_>>(extensions)?.cred_blob),
-            _ => Ok(None),
-        }
     }
 
     /// Whether any extension is switched on: else inputs are not even looked at.
@@ -225,11 +162,13 @@ impl<P: Platform> Authenticator<'_, P> {
     fn tells_pin_policy_to(&mut self, rp_id_hash: &[u8; 32]) -> Result<bool, Status> {
         let mut listed = [0; Setting::MAX_LEN];
         let len = self.store.get(Setting::MinPinRpIds, &mut listed).map_err(store_status)?.unwrap_or(0);
-        let (hashes, _) = listed.get(..len).unwrap_or_default().as_chunks::<32>();
+        let (hashes, _) = bytes::front(&listed, len).as_chunks::<32>();
         Ok(hashes.contains(rp_id_hash))
     }
 
-    fn decrypt_salts(&mut self, input: &hmac_secret::Input<'_>) -> Result<(), Status> {
+    /// Agrees on a key and decrypts the salts of `hmac-secret`.
+    pub fn decrypt_salts(&self, input: Option<hmac_secret::Input<'_>>) -> Result<Salts, Status> {
+        let Some(input) = input.filter(|_| self.has(Caps::HMAC_SECRET)) else { return Err(Status::OTHER) };
         let unsupported = match input.pin_uv_auth_protocol {
             Some(_) => Status::INVALID_PARAMETER,
             None => Status::PIN_AUTH_INVALID, // the older platform meant protocol one
@@ -242,36 +181,37 @@ impl<P: Platform> Authenticator<'_, P> {
         }
         let mut salts = Zeroizing::new([0; 2 * SALT]);
         match shared.decrypt(&self.crypto, input.salt_enc, &mut *salts) {
-            Ok(len) if len == SALT || len == 2 * SALT => {
-                (self.shared, self.salts) = (Some(shared), Some(Salts { salts, len }));
-                Ok(())
-            }
+            Ok(len) if len == SALT || len == 2 * SALT => Ok(Salts { shared, salts, len }),
             _ => Err(policy.by_version(Status::INVALID_PARAMETER, Status::INVALID_LENGTH)),
         }
     }
 
     /// The outputs of `hmac-secret` for the credential with this id, encrypted into `out`. `None` without salts.
-    fn evaluate<'o>(&self, id: &[u8], out: &'o mut [u8; ENCRYPTED]) -> Result<Option<&'o [u8]>, Status> {
-        let (true, Some(shared), Some(Salts { salts, len })) = (self.has(Caps::HMAC_SECRET), &self.shared, &self.salts)
-        else {
+    fn evaluate<'o>(
+        &self,
+        ceremony: &Ceremony,
+        id: &[u8],
+        out: &'o mut [u8; ENCRYPTED],
+    ) -> Result<Option<&'o [u8]>, Status> {
+        let (true, Some(Salts { shared, salts, len })) = (self.has(Caps::HMAC_SECRET), &ceremony.salts) else {
             return Ok(None);
         };
-        let purpose = if self.work.is_verified() { Purpose::CredRandomWithUv } else { Purpose::CredRandomWithoutUv };
-        let cred_random = self.credential_keys.secret(&self.crypto, purpose, &self.work.rp_id_hash, id);
+        let purpose = if ceremony.is_verified() { Purpose::CredRandomWithUv } else { Purpose::CredRandomWithoutUv };
+        let cred_random = self.credential_keys.secret(&self.crypto, purpose, &ceremony.rp_id_hash, id);
         let mut outputs = Zeroizing::new([0; 2 * SALT]);
         for (output, salt) in outputs.as_chunks_mut::<SALT>().0.iter_mut().zip(salts.as_chunks::<SALT>().0) {
             *output = self.crypto.hmac_sha256(&*cred_random, &[salt]);
         }
         let outputs = outputs.get(..*len).ok_or(Status::OTHER)?;
-        let len = shared.encrypt_with_iv(&self.crypto, self.response_iv(), outputs, out).map_err(crypto_status)?;
+        let len =
+            shared.encrypt_with_iv(&self.crypto, self.response_iv(ceremony), outputs, out).map_err(crypto_status)?;
         Ok(out.get(..len))
     }
 
     /// Where `uvm` is asked for: how the user is verified, if they are. Built-in user verification may have been for this
     /// command or for its token.
-    fn uvm_asked(&self, uvm: Option<bool>) -> Option<u32> {
-        let by_token = self.work.attempt.verified().is_none();
-        let method = if by_token && !self.token_by_uv {
+    fn uvm_asked(&self, uvm: Option<bool>, by_sensor: bool) -> Option<u32> {
+        let method = if !by_sensor && !self.token_by_uv {
             method::PASSCODE_EXTERNAL
         } else {
             self.config.user_verification.modality
@@ -280,9 +220,9 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// The output of `uvm`.
-    fn uvm(&self) -> [uvm::Method; 1] {
-        let user_verification_method = match (self.work.asked.uvm, self.work.is_present()) {
-            (Some(method), _) if self.work.is_verified() => method,
+    fn uvm(&self, ceremony: &Ceremony) -> [uvm::Method; 1] {
+        let user_verification_method = match (ceremony.asked.uvm, ceremony.is_present()) {
+            (Some(method), _) if ceremony.is_verified() => method,
             (_, true) => method::PRESENCE_INTERNAL,
             (_, false) => method::NONE,
         };
@@ -295,21 +235,25 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// The outputs of a registration, `None` when there are none.
-    pub fn registration_outputs<'o>(&mut self, out: &'o mut [u8]) -> Result<Option<RawMap<'o>>, Status> {
-        let asked = self.work.asked;
-        if asked == Asked::default() {
+    pub fn registration_outputs<'o>(
+        &self,
+        ceremony: &Ceremony,
+        id: &[u8],
+        out: &'o mut [u8],
+    ) -> Result<Option<RawMap<'o>>, Status> {
+        let asked = &ceremony.asked;
+        if *asked == Asked::default() {
             return Ok(None);
         }
-        let id = self.work.id.clone();
         let mut encrypted = [0; ENCRYPTED];
-        let methods = self.uvm();
+        let methods = self.uvm(ceremony);
         let outputs = MakeCredentialOutputs {
             uvm: asked.uvm.map(|_| List::Slice(&methods[..])),
             cred_blob: asked.cred_blob,
             cred_protect: asked.cred_protect,
             hmac_secret: asked.hmac_secret.then_some(true),
             min_pin_length: asked.min_pin_length.then_some(self.options.min_pin_length.into()),
-            hmac_secret_mc: self.evaluate(&id, &mut encrypted)?,
+            hmac_secret_mc: self.evaluate(ceremony, id, &mut encrypted)?,
             pin_complexity_policy: asked.pin_complexity_policy.then_some(self.options.pin_complexity),
         };
         encode(&outputs, outputs != MakeCredentialOutputs::default(), out)
@@ -317,21 +261,22 @@ impl<P: Platform> Authenticator<'_, P> {
 
     /// The outputs of an assertion by the credential with this id, `None` when there are none.
     pub fn assertion_outputs<'o>(
-        &mut self,
+        &self,
+        ceremony: &Ceremony,
         id: &[u8],
         opened: &Opened<'_>,
         out: &'o mut [u8],
     ) -> Result<Option<RawMap<'o>>, Status> {
-        let asked = self.work.asked;
-        if asked == Asked::default() {
+        let asked = &ceremony.asked;
+        if *asked == Asked::default() {
             return Ok(None);
         }
         let mut encrypted = [0; ENCRYPTED];
-        let methods = self.uvm();
+        let methods = self.uvm(ceremony);
         let outputs = GetAssertionOutputs {
             uvm: asked.uvm.map(|_| List::Slice(&methods[..])),
             cred_blob: asked.cred_blob.map(|_| opened.cred_blob),
-            hmac_secret: self.evaluate(id, &mut encrypted)?,
+            hmac_secret: self.evaluate(ceremony, id, &mut encrypted)?,
             third_party_payment: asked.third_party_payment.then_some(opened.properties.third_party_payment),
         };
         encode(&outputs, outputs != GetAssertionOutputs::default(), out)

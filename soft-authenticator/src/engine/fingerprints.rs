@@ -7,18 +7,11 @@ use heapless::Vec;
 use keyfob_core::{Status, bytes, crypto::fill_random};
 
 use super::{
-    Engine, Platform,
     authenticator::{Authenticator, crypto_status, store_status},
+    platform::Platform,
+    state::{MAX_FINGERPRINTS, MAX_FRIENDLY_NAME, TemplateId},
 };
 use crate::store::{Change, Setting, Store, StoreError};
-
-/// A fingerprint's id.
-pub type TemplateId = [u8; 2];
-
-/// Fingerprints at a time.
-pub const MAX_FINGERPRINTS: usize = 5;
-/// The longest name of a fingerprint, in bytes.
-pub const MAX_FRIENDLY_NAME: usize = 48;
 
 /// Room for the list as it is stored.
 pub(super) type Stored = [u8; Setting::MAX_LEN];
@@ -50,13 +43,6 @@ fn write(entries: &[Entry<'_>], stored: &mut Stored) -> Option<usize> {
         }
     }
     Some(len)
-}
-
-impl<P: Platform> Engine<'_, P> {
-    /// The fingerprints that are enrolled. A sensor forgets every other template, at power-up and whenever this changes.
-    pub fn fingerprints(&self) -> &[TemplateId] {
-        &self.authenticator.fingerprints
-    }
 }
 
 impl<P: Platform> Authenticator<'_, P> {

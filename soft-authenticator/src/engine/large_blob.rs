@@ -10,11 +10,13 @@ use keyfob_core::{
 use zeroize::Zeroizing;
 
 use super::{
-    Platform,
     authenticator::{Authenticator, store_status},
-    extensions::{Asked, LargeBlob, inputs},
+    ceremony::{Asked, Ceremony, LargeBlob},
+    extensions::inputs,
+    platform::Platform,
+    proof::Counted,
 };
-use crate::store::{Change, Credential, MAX_RECORD, Setting, StoreError};
+use crate::store::{Change, Credential, MAX_RECORD, Number, Setting, StoreError};
 
 /// The longest blob, in bytes: a response with it fits in the smallest message. Long names leave less room.
 const MAX_LARGE_BLOB: usize = 400;
@@ -24,44 +26,40 @@ const SIZE: usize = 8;
 pub(super) const MAX_UNSIGNED_OUTPUTS: usize = 48 + MAX_LARGE_BLOB;
 
 impl<P: Platform> Authenticator<'_, P> {
-    /// Stores the blob of the request in `message` in one commit with the count of the signature. One that does not fit, or
-    /// does not belong there, is not stored; then the signature is still to be counted.
-    pub fn write_large_blob(&mut self, message: &[u8], scratch: &mut [u8]) -> Result<(), Status> {
-        self.work.asked.large_blob = LargeBlob::Written(false);
-        let Some(number) = self.work.number.filter(|_| self.work.is_verified() || !self.is_protected()) else {
-            return Ok(());
-        };
-        let request: Request<'_> = cbor::decode(message).map_err(cbor::Error::status)?;
+    /// Stores the blob of `request` with the credential of this number, in one commit with the count of the signature. `None`
+    /// for one that does not fit, or does not belong there: it is not stored, and the signature is still to be counted.
+    pub fn write_large_blob(
+        &mut self,
+        ceremony: &Ceremony,
+        number: Option<Number>,
+        request: &Request<'_>,
+        scratch: &mut [u8],
+    ) -> Result<Option<Counted>, Status> {
+        let Some(number) = number.filter(|_| ceremony.is_verified() || !self.is_protected()) else { return Ok(None) };
         let input = inputs::<GetAssertionInputs<'_>>(request.extensions)?.large_blob.unwrap_or_default();
-        let blob = input.write.unwrap_or_default();
+        let (Some(blob), Some(size)) = (input.write, input.original_size) else { return Err(Status::OTHER) };
         let mut kept = Zeroizing::new([0; SIZE + MAX_LARGE_BLOB]);
-        let Some(kept) = kept.get_mut(..SIZE.saturating_add(blob.len())) else { return Ok(()) };
-        bytes::copy(kept, &input.original_size.unwrap_or_default().to_be_bytes());
-        bytes::copy(kept.get_mut(SIZE..).unwrap_or_default(), blob);
+        let Some(kept) = kept.get_mut(..SIZE.saturating_add(blob.len())) else { return Ok(None) };
+        bytes::join(kept, &[&size.to_be_bytes(), blob]);
 
         let state = self.new_store_state()?;
-        let rp_id_hash = self.work.rp_id_hash;
-        let opened = self.open_number(&rp_id_hash, number, scratch).map_err(store_status)?;
-        let Some(stored) = opened.and_then(|opened| opened.stored) else { return Ok(()) };
+        let rp_id_hash = &ceremony.rp_id_hash;
+        let opened = self.open_number(rp_id_hash, number, scratch).map_err(store_status)?;
+        let Some(stored) = opened.and_then(|opened| opened.stored) else { return Ok(None) };
         if stored.credential.large_blob.is_none() {
-            return Ok(()); // it was not made for one
+            return Ok(None); // it was not made for one
         }
         let mut record = Zeroizing::new([0; MAX_RECORD]);
         let Ok(len) = Credential { large_blob: Some(kept), ..stored.credential }.encode(&mut *record) else {
-            return Ok(());
+            return Ok(None);
         };
-        let Some(record) = record.get(..len) else { return Ok(()) };
-        let replace = Change::Replace { number, rp_id_hash: &rp_id_hash, record };
+        let record = record.get(..len).ok_or(Status::OTHER)?;
         let state = state.as_ref().map(|state| Change::Set(Setting::StoreState, state));
-        match self.count_signature([Some(replace), state]) {
-            Ok(()) => {
-                self.work.asked.large_blob = LargeBlob::Written(true);
-                self.work.committed = true;
-            }
-            Err(StoreError::Full) => {}
-            Err(error) => return Err(store_status(error)),
+        match self.count_signature([Some(Change::Replace { number, rp_id_hash, record }), state]) {
+            Ok(counted) => Ok(Some(counted)),
+            Err(StoreError::Full) => Ok(None),
+            Err(error) => Err(store_status(error)),
         }
-        Ok(())
     }
 }
 

@@ -14,18 +14,19 @@
 //! a power cut. So state in memory and in the store that belongs together changes in one atom, and what counts (an attempt,
 //! a touch, a signature) is counted before its result can be seen.
 //!
+//! Files import downwards only: types and constants; the state that outlives a command (`authenticator`); what several
+//! commands do with it; `commands`, one file each with what it remembers between its atoms; and this file, which drives them.
+//!
 //! The handlers of commands are not inlined: the frames of all would add up beneath each, and stack is what a
 //! microcontroller has least of.
 
-use core::time::Duration;
-
 use keyfob_core::{
-    Instant, Status,
+    Instant, Status, bytes,
     cbor::Text,
-    crypto,
+    ctap1::StatusWord,
     ctap2::{Command, bio_enrollment::SampleStatus},
+    pin_uv::UserVerified,
 };
-use rand_core::TryCryptoRng;
 use zeroize::Zeroize;
 
 use crate::{
@@ -35,125 +36,50 @@ use crate::{
 
 mod attestation;
 mod authenticator;
-mod authenticator_config;
-mod bio_enrollment;
+mod call;
+mod ceremony;
 mod certificate;
-mod client_pin;
+mod commands;
 mod config;
 mod config_error;
 mod credential;
-mod credential_management;
 mod extensions;
 mod fingerprints;
-mod get_assertion;
-mod get_info;
+mod kept;
 mod large_blob;
-mod large_blobs;
-mod make_credential;
-mod missing;
+mod load;
+mod names;
+mod new_credential;
 mod persistent;
 pub mod pin_policy;
+mod platform;
 mod profiles;
 mod proof;
-mod reset;
+mod search;
+mod sensor;
 mod sign_count;
 mod signing;
+mod state;
 mod superseded;
-mod u2f;
+#[cfg(all(test, feature = "std"))]
+mod tests;
 mod user_verification;
+mod wrapping;
 
-pub use config::{Attestation, Certified, Config, ConfigError, Enterprise, MAX_CRED_BLOB_LENGTH, Policy, Version};
-pub use fingerprints::{MAX_FINGERPRINTS, MAX_FRIENDLY_NAME, TemplateId};
-pub use u2f::{TOUCH_AWAITED, TOUCH_KEPT};
-pub use user_verification::{FINGERPRINT, UserVerification};
+pub use commands::u2f::{TOUCH_AWAITED, TOUCH_KEPT};
+pub use config::{Attestation, Certified, Config, Enterprise, Policy, Version};
+pub use config_error::ConfigError;
+pub use platform::{Event, LONG_TOUCH, Platform, Progress, RESET_WINDOW, SEQUENCE_TIMEOUT, USER_ACTION_TIMEOUT, Wait};
+pub use sensor::{FINGERPRINT, UserVerification};
+pub use state::{MAX_FINGERPRINTS, MAX_FRIENDLY_NAME, TemplateId};
+pub use wrapping::MAX_CRED_BLOB_LENGTH;
 
 use authenticator::Authenticator;
-use proof::UserPresent;
-use user_verification::{Attempt, Refusal};
-
-/// How long the engine waits for a touch. CTAP 2.3 §6 asks for at least 10 s, 30 s is usual.
-pub const USER_ACTION_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long after power-up a reset is accepted (CTAP 2.3 §6.6).
-pub const RESET_WINDOW: Duration = Duration::from_secs(10);
-/// How long a long touch lasts (CTAP 2.3 §6.6): at least 5 s.
-pub const LONG_TOUCH: Duration = Duration::from_secs(5);
-/// How long a sequence of getNextAssertion may pause (CTAP 2.3 §6.3).
-pub const SEQUENCE_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// What the engine runs on: its seams, and what of the engine is compiled for it.
-pub trait Platform {
-    /// The capabilities that are compiled in. A configuration can only switch on what is here.
-    const COMPILED: Caps = Caps::ALL;
-    /// The cryptography. It verifies nothing but its own signatures, with [`Caps::SIGNATURE_CHECK`].
-    type Crypto: crypto::Crypto + crypto::Sign + crypto::Verify;
-    /// The random source. When it fails, the command that needs it is answered with [`Status::OTHER`] and has changed
-    /// nothing.
-    type Rng: TryCryptoRng;
-    /// What survives power loss.
-    type Store: Store;
-
-    /// Whether `pin`, in UTF-8 and without padding, satisfies the PIN complexity policy. It is asked while the policy is
-    /// in force.
-    fn pin_is_complex(pin: &[u8]) -> bool {
-        pin_policy::is_complex(pin)
-    }
-
-    /// Carries out vendor command `id` of authenticatorConfig, one of [`Config::vendor_commands`]; `params` is its
-    /// subCommandParams, canonical CBOR. The platform was authorized. Errors: the status to answer.
-    fn vendor_command(_store: &mut Self::Store, _id: u64, _params: &[u8]) -> Result<(), Status> {
-        Err(Status::INVALID_PARAMETER)
-    }
-}
-
-/// What a running command waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wait {
-    /// The user's touch: [`Event::Touched`] or [`Event::Denied`].
-    Touch,
-    /// A touch that lasts [`LONG_TOUCH`]: [`Event::LongTouched`] at its end, or [`Event::Denied`]. The driver measures;
-    /// a shorter touch counts for nothing.
-    LongTouch,
-    /// Built-in user verification: [`Event::Verified`], or [`Event::Denied`] by a user who declines.
-    UserVerification,
-    /// A sample of the finger that is being enrolled ([`Engine::enrolls`]): [`Event::Sample`], or [`Event::Denied`].
-    Sample,
-    /// Nothing: there is more work. [`Event::Tick`] goes on with it.
-    Processing,
-}
-
-/// What happened while a command was pending.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// The user touched the authenticator.
-    Touched,
-    /// The user has touched the authenticator for [`LONG_TOUCH`] without a break.
-    LongTouched,
-    /// The user declined.
-    Denied,
-    /// The user tried to be verified: whether it is the user. Of fingerprints, only those of [`Engine::fingerprints`]
-    /// may count.
-    Verified(bool),
-    /// The sensor has taken a sample.
-    Sample {
-        /// Its quality. The first good sample of another finger than before begins a new template.
-        status: SampleStatus,
-        /// Good samples that are still needed. At 0 the template is complete, and the sensor keeps it.
-        remaining: u8,
-    },
-    /// The platform gives up.
-    Cancel,
-    /// Time has passed.
-    Tick,
-}
-
-/// How far a command has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// The response lies in the first this many bytes of [`Engine::buffer`].
-    Reply(usize),
-    /// The command goes on with [`Engine::resume`].
-    Pending(Wait),
-}
+use call::{Call, Cause, Next, Outcome};
+use commands::{Running, u2f};
+use proof::{Counted, UserPresent};
+use state::Touch;
+use user_verification::Refusal;
 
 /// An authenticator.
 pub struct Engine<'b, P: Platform> {
@@ -161,41 +87,27 @@ pub struct Engine<'b, P: Platform> {
     /// Length of the request in the buffer.
     request: usize,
     pending: Pending,
+    /// The command under way, or the sequence of commands that the next one may go on with.
+    running: Running,
     authenticator: Authenticator<'b, P>,
 }
 
-/// The command that is under way, and how far it has come.
+/// What the command under way waits for.
+#[derive(Clone, Copy)]
 enum Pending {
+    /// There is none.
     Nothing,
-    /// A touch is awaited until the deadline: a long one, or any.
-    Touch(Command, Instant, Wait),
-    /// The user may be verified until the deadline.
-    Verification(Command, Instant),
-    /// A sample of a finger may be taken until the deadline.
-    Sample(Command, Instant),
-    /// The next atom of a command.
-    Work(Command),
-    /// The next atom of a U2F request.
-    U2f,
-}
-
-/// What a command's handler wants next.
-enum Next {
-    /// The response is written: this many bytes.
-    Reply(usize),
-    /// A touch.
-    Touch,
-    /// A long touch.
-    LongTouch,
-    /// The user to be verified.
-    Verification,
-    /// A sample of a finger, for so long.
-    Sample(Duration),
-    /// To be called again.
+    /// A touch, until the deadline: a long one, or any.
+    Touch(Instant, Wait),
+    /// The user to be verified, until the deadline. After that the user may try again so often.
+    Verification(Instant, u8),
+    /// An attempt to be verified is counted; its result was not looked at yet.
+    Attempt(Counted, Option<UserVerified>, u8),
+    /// A sample of a finger, until the deadline.
+    Sample(Instant),
+    /// The next atom.
     Work,
 }
-
-type Outcome = Result<Next, Status>;
 
 impl<'b, P: Platform> Engine<'b, P> {
     /// Powers an authenticator up. The buffer takes [`Config::buffer_len`] bytes. Errors: [`ConfigError`].
@@ -212,20 +124,21 @@ impl<'b, P: Platform> Engine<'b, P> {
             return Err(ConfigError::BufferTooSmall { needed: config.buffer_len() });
         }
         let authenticator = Authenticator::new(config, crypto, rng, store, now)?;
-        Ok(Self { buffer, request: 0, pending: Pending::Nothing, authenticator })
+        Ok(Self { buffer, request: 0, pending: Pending::Nothing, running: Running::Nothing, authenticator })
     }
 
     /// Takes the power away and gives it back: tokens, key agreement and pending commands are gone, the PIN counter's
     /// latch is open, the reset window is new. Errors: [`ConfigError::Store`].
     pub fn power_cycle(&mut self, now: Instant) -> Result<(), ConfigError> {
         self.abort();
+        self.running = Running::Nothing;
         self.authenticator.power_up(now)
     }
 
     /// Where requests go and responses come from: `max_msg_size` bytes.
     pub fn buffer(&mut self) -> &mut [u8] {
         let size = self.authenticator.config.max_msg_size;
-        self.buffer.get_mut(..size).unwrap_or_default()
+        split(self.buffer, size).0
     }
 
     /// The whole buffer, for messages of a transport that are not CTAP's. The scratch area is wiped between commands.
@@ -241,115 +154,77 @@ impl<'b, P: Platform> Engine<'b, P> {
     /// Starts the CTAP2 request that lies in the first `len` bytes of the buffer. A command that was pending is dropped.
     pub fn begin(&mut self, now: Instant, len: usize) -> Progress {
         self.abort();
-        self.authenticator.touch = u2f::Touch::default();
-        let first = self.buffer().get(..len).map(|request| request.first().copied());
-        self.authenticator.end_sequence_before(first.flatten().map(Command));
-        let command = match first {
-            Some(Some(command)) => Command(command),
-            Some(None) => return self.fail(Status::INVALID_LENGTH),
+        self.authenticator.touch = Touch::default();
+        let request = self.buffer().get(..len).map(|request| request.first().map(|command| Command(*command)));
+        let started = self.running.start(request.flatten());
+        match request {
             None => return self.fail(Status::REQUEST_TOO_LARGE),
-        };
+            Some(None) => return self.fail(Status::INVALID_LENGTH),
+            Some(Some(_)) => {}
+        }
         self.request = len;
         self.authenticator.token.observe(now);
-        let outcome = self.run(now, command);
-        self.proceed(now, command, outcome)
+        let outcome = started.and_then(|()| self.step(now, Cause::Begin));
+        self.proceed(now, outcome)
     }
 
-    /// Begins a command, or begins it again when the user is verified.
-    fn run(&mut self, now: Instant, command: Command) -> Outcome {
-        match command {
-            Command::MAKE_CREDENTIAL => self.make_credential(now),
-            Command::GET_ASSERTION => self.get_assertion(now),
-            Command::GET_NEXT_ASSERTION => self.get_next_assertion(now),
-            Command::GET_INFO => self.get_info(),
-            Command::CLIENT_PIN if self.authenticator.issues_tokens() => self.client_pin(now),
-            Command::BIO_ENROLLMENT | Command::BIO_ENROLLMENT_PREVIEW if self.authenticator.has(Caps::BIO_ENROLL) => {
-                self.bio_enrollment(now)
-            }
-            Command::RESET => self.reset(now),
-            Command::CREDENTIAL_MANAGEMENT | Command::CREDENTIAL_MANAGEMENT_PREVIEW
-                if self.authenticator.has(Caps::CRED_MGMT) =>
-            {
-                self.credential_management(now)
-            }
-            Command::LARGE_BLOBS if self.authenticator.large_blobs_capacity() > 0 => self.large_blobs(now),
-            Command::CONFIG if self.authenticator.has(Caps::CONFIG) => self.authenticator_config(now),
-            Command::SELECTION if self.authenticator.has(Caps::SELECTION) => Ok(Next::Touch),
-            _ => Err(Status::INVALID_COMMAND),
-        }
+    /// Starts the U2F request, an APDU, that lies in the first `len` bytes of the buffer. A command that was pending is
+    /// dropped. The response, with its status word, comes as for [`Engine::begin`]; a touch is never waited for
+    /// ([`Engine::u2f_awaits_touch`]). While U2F is switched off, and with alwaysUv, the answer is
+    /// [`StatusWord::COMMAND_NOT_ALLOWED`].
+    pub fn begin_u2f(&mut self, now: Instant, len: usize) -> Progress {
+        self.abort();
+        self.running = Running::U2f(u2f::Run::default());
+        self.request = len;
+        let outcome = self.step(now, Cause::Begin);
+        self.proceed(now, outcome)
     }
 
     /// Goes on with a pending command. Without one, answers [`Status::NOT_ALLOWED`].
     pub fn resume(&mut self, now: Instant, event: Event) -> Progress {
-        let (command, present) = match (&self.pending, event) {
-            (Pending::U2f, event) if self.has_u2f() => return self.u2f_continue(event),
-            (Pending::Nothing | Pending::U2f, _) => return self.fail(Status::NOT_ALLOWED),
+        let outcome = match (self.pending, event) {
+            (Pending::Nothing, _) => Err(Status::NOT_ALLOWED),
             // What is committed is told to the platform: else a replaced credential would be lost to both.
-            (Pending::Work(command), Event::Cancel) if self.authenticator.work.committed => (*command, None),
-            (_, Event::Cancel) => return self.fail(Status::KEEPALIVE_CANCEL),
-            (Pending::Touch(command, deadline, _), _) if now >= *deadline => {
-                let status = self.refused(*command, Status::USER_ACTION_TIMEOUT);
-                return self.fail(status);
+            (Pending::Work, Event::Cancel) if self.running.is_committed() => self.step(now, Cause::Work),
+            (_, Event::Cancel) => self.cancel(),
+            (Pending::Touch(deadline, _), _) if now >= deadline => Err(self.refused(Status::USER_ACTION_TIMEOUT)),
+            (Pending::Touch(_, Wait::Touch), Event::Touched) | (Pending::Touch(..), Event::LongTouched) => {
+                self.touched(now, event)
             }
-            (Pending::Touch(command, _, Wait::Touch), Event::Touched) => (*command, UserPresent::by_touch(event)),
-            (Pending::Touch(command, ..), Event::LongTouched) => (*command, UserPresent::by_touch(event)),
-            (Pending::Touch(command, ..), Event::Denied) => {
-                let status = self.refused(*command, Status::OPERATION_DENIED);
-                return self.fail(status);
+            (Pending::Touch(..), Event::Denied) => Err(self.refused(Status::OPERATION_DENIED)),
+            (Pending::Touch(_, wait), _) => return Progress::Pending(wait),
+            (Pending::Verification(deadline, _), _) if now >= deadline => Err(self.unverified(Refusal::Timeout)),
+            (Pending::Verification(_, more), Event::Verified(matched)) => {
+                self.tried(UserVerified::by_sensor(matched), more)
             }
-            (Pending::Touch(_, _, wait), _) => return Progress::Pending(*wait),
-            (Pending::Verification(command, deadline), event) => {
-                let command = *command;
-                let refusal = match event {
-                    _ if now >= *deadline => Refusal::Timeout,
-                    Event::Verified(matched) => return self.user_tried(now, command, matched),
-                    Event::Denied => Refusal::Declined,
-                    _ => return Progress::Pending(Wait::UserVerification),
-                };
-                let status = self.authenticator.verification_refused(command, refusal);
-                return self.fail(status);
+            (Pending::Verification(..), Event::Denied) => Err(self.unverified(Refusal::Declined)),
+            (Pending::Verification(..), _) => return Progress::Pending(Wait::UserVerification),
+            (Pending::Attempt(counted, verified, more), _) => self.judge(now, counted, verified, more),
+            (Pending::Sample(deadline), _) if now >= deadline => {
+                self.step(now, Cause::Sample(SampleStatus::NO_USER_ACTIVITY, 0))
             }
-            (Pending::Sample(command, deadline), event) => {
-                let command = *command;
-                let outcome = match event {
-                    _ if now >= *deadline => self.sample(SampleStatus::NO_USER_ACTIVITY, 0),
-                    Event::Sample { status, remaining } => self.sample(status, remaining),
-                    Event::Denied => Err(Status::OPERATION_DENIED),
-                    _ => return Progress::Pending(Wait::Sample),
-                };
-                return self.proceed(now, command, outcome);
+            (Pending::Sample(_), Event::Sample { status, remaining }) => {
+                self.step(now, Cause::Sample(status, remaining))
             }
-            (Pending::Work(command), _) => (*command, None),
+            (Pending::Sample(_), Event::Denied) => Err(Status::OPERATION_DENIED),
+            (Pending::Sample(_), _) => return Progress::Pending(Wait::Sample),
+            (Pending::Work, _) => self.step(now, Cause::Work),
         };
-        if let Attempt::Counted { verified, more } = self.authenticator.work.attempt {
-            let outcome = self.judge_attempt(now, command, verified, more);
-            return self.proceed(now, command, outcome);
-        }
-        let outcome = match command {
-            Command::MAKE_CREDENTIAL => self.make_credential_continue(present),
-            Command::GET_ASSERTION | Command::GET_NEXT_ASSERTION => self.get_assertion_continue(now, present),
-            Command::CLIENT_PIN => self.client_pin(now),
-            Command::RESET => self.reset_continue(present),
-            Command::LARGE_BLOBS => self.large_blobs_continue(),
-            Command::SELECTION if present.is_some_and(UserPresent::holds) => self.ok(),
-            Command::SELECTION => Err(Status::OTHER),
-            _ => Err(Status::INVALID_COMMAND),
-        };
-        self.proceed(now, command, outcome)
+        self.proceed(now, outcome)
     }
 
     /// When [`Engine::resume`] should be called with [`Event::Tick`] though nothing happened.
-    pub fn deadline(&self) -> Option<Instant> {
+    pub const fn deadline(&self) -> Option<Instant> {
         match self.pending {
-            Pending::Touch(_, deadline, _) | Pending::Verification(_, deadline) | Pending::Sample(_, deadline) => {
+            Pending::Touch(deadline, _) | Pending::Verification(deadline, _) | Pending::Sample(deadline) => {
                 Some(deadline)
             }
-            _ => None,
+            Pending::Nothing | Pending::Attempt(..) | Pending::Work => None,
         }
     }
 
     /// Whether a command is under way.
-    pub fn is_pending(&self) -> bool {
+    pub const fn is_pending(&self) -> bool {
         !matches!(self.pending, Pending::Nothing)
     }
 
@@ -359,19 +234,12 @@ impl<'b, P: Platform> Engine<'b, P> {
         self.end();
     }
 
-    /// Ends the command under way.
-    fn end(&mut self) {
-        self.pending = Pending::Nothing;
-        self.authenticator.end_work();
-        self.wipe_scratch();
-    }
-
     /// Another channel speaks: a command under way is dropped, sequences such as getNextAssertion end, and a touch that
     /// U2F waits for is forgotten.
     pub fn channel_changed(&mut self) {
         self.abort();
-        self.authenticator.forget_sequence();
-        self.authenticator.touch = u2f::Touch::default();
+        self.running = Running::Nothing;
+        self.authenticator.touch = Touch::default();
     }
 
     /// Over which of [`Config::transports`] the platform speaks from now on; the first until then. Another one is
@@ -387,49 +255,110 @@ impl<'b, P: Platform> Engine<'b, P> {
         !self.is_pending() && self.authenticator.store.tidy().unwrap_or(false)
     }
 
-    fn proceed(&mut self, now: Instant, command: Command, outcome: Outcome) -> Progress {
-        match outcome {
-            Ok(Next::Reply(len)) => {
-                self.end();
-                Progress::Reply(len)
-            }
-            Ok(Next::Touch) => self.await_touch(now, command, Wait::Touch),
-            Ok(Next::LongTouch) => self.await_touch(now, command, Wait::LongTouch),
-            Ok(Next::Verification) => {
-                self.pending = Pending::Verification(command, now.plus(USER_ACTION_TIMEOUT));
-                Progress::Pending(Wait::UserVerification)
-            }
-            Ok(Next::Sample(timeout)) => {
-                self.pending = Pending::Sample(command, now.plus(timeout));
-                Progress::Pending(Wait::Sample)
-            }
-            Ok(Next::Work) => {
-                self.pending = Pending::Work(command);
-                Progress::Pending(Wait::Processing)
-            }
-            Err(status) => self.fail(status),
+    /// To be called when the last report of the response is out, before the next request begins. Deletes the credentials
+    /// that a registration has replaced, in at most one write to the store; after other commands it does nothing.
+    /// Returns whether there was something to do.
+    ///
+    /// A driver that never calls this keeps the old credential until an allow list names the new one, or until the new
+    /// one is deleted.
+    pub fn response_sent(&mut self) -> bool {
+        let sent = !self.is_pending() && core::mem::take(&mut self.authenticator.answers_replacement);
+        if sent {
+            self.authenticator.drop_last_superseded();
+        }
+        sent
+    }
+
+    /// The fingerprints that are enrolled. A sensor forgets every other template, at power-up and whenever this changes.
+    pub fn fingerprints(&self) -> &[TemplateId] {
+        &self.authenticator.fingerprints
+    }
+
+    /// The fingerprint that is being enrolled. When it is another one than before, the sensor begins a new template;
+    /// when there is none, it drops the one that is not complete.
+    pub fn enrolls(&self) -> Option<TemplateId> {
+        self.running.enrolls()
+    }
+
+    /// Whether the configuration has U2F.
+    pub fn has_u2f(&self) -> bool {
+        self.authenticator.has(Caps::U2F)
+    }
+
+    /// Whether a U2F request was refused for want of a touch, and a touch would be kept for the next one.
+    pub fn u2f_awaits_touch(&self, now: Instant) -> bool {
+        matches!(self.authenticator.touch, Touch::Awaited(until) if now < until)
+    }
+
+    /// The user touched the authenticator while no command was pending, or declined. Only U2F remembers it, and only if it
+    /// has asked.
+    pub fn touch_for_u2f(&mut self, now: Instant, consent: bool) {
+        if self.u2f_awaits_touch(now) {
+            self.authenticator.touch = if consent { Touch::Kept(now.plus(TOUCH_KEPT)) } else { Touch::Unasked };
         }
     }
 
-    fn await_touch(&mut self, now: Instant, command: Command, wait: Wait) -> Progress {
-        self.pending = Pending::Touch(command, now.plus(USER_ACTION_TIMEOUT), wait);
+    /// One atom of the command under way.
+    fn step(&mut self, now: Instant, cause: Cause) -> Outcome {
+        let (message, scratch) = split(self.buffer, self.authenticator.config.max_msg_size);
+        let authenticator = &mut self.authenticator;
+        self.running.step(&mut Call { now, message, request: self.request, scratch, authenticator }, cause)
+    }
+
+    fn proceed(&mut self, now: Instant, outcome: Outcome) -> Progress {
+        let (pending, wait) = match outcome {
+            Ok(Next::Reply(len)) => {
+                self.end();
+                return Progress::Reply(len);
+            }
+            Ok(Next::Touch) => (Pending::Touch(now.plus(USER_ACTION_TIMEOUT), Wait::Touch), Wait::Touch),
+            Ok(Next::LongTouch) => (Pending::Touch(now.plus(USER_ACTION_TIMEOUT), Wait::LongTouch), Wait::LongTouch),
+            Ok(Next::Verification { more }) => {
+                (Pending::Verification(now.plus(USER_ACTION_TIMEOUT), more), Wait::UserVerification)
+            }
+            Ok(Next::Attempt(counted, verified, more)) => (Pending::Attempt(counted, verified, more), Wait::Processing),
+            Ok(Next::Sample(timeout)) => (Pending::Sample(now.plus(timeout)), Wait::Sample),
+            Ok(Next::Work) => (Pending::Work, Wait::Processing),
+            Err(status) => return self.fail(status),
+        };
+        self.pending = pending;
         Progress::Pending(wait)
     }
 
-    /// The status of a command whose touch was refused: an excluded credential and a probe with an empty
-    /// pinUvAuthParam answer the same as with a touch, or do not tell a timeout from a refusal.
-    fn refused(&self, command: Command, status: Status) -> Status {
-        let work = &self.authenticator.work;
-        match command {
-            Command::MAKE_CREDENTIAL if work.excluded => Status::CREDENTIAL_EXCLUDED,
-            Command::MAKE_CREDENTIAL | Command::GET_ASSERTION => {
-                if work.probe {
-                    Status::OPERATION_DENIED
-                } else {
-                    self.authenticator.config.policy.touch_refused(status)
-                }
-            }
-            _ => status,
+    fn touched(&mut self, now: Instant, event: Event) -> Outcome {
+        let present = UserPresent::by_touch(event).ok_or(Status::OTHER)?;
+        self.step(now, Cause::Present(present))
+    }
+
+    /// The user has tried to be verified: the attempt is counted before its result is looked at.
+    fn tried(&mut self, verified: Option<UserVerified>, more: u8) -> Outcome {
+        let counted = self.authenticator.count_uv_attempt()?;
+        Ok(Next::Attempt(counted, verified, more))
+    }
+
+    /// Looks at the result of an attempt. The command of a user who is verified begins again.
+    fn judge(&mut self, now: Instant, counted: Counted, verified: Option<UserVerified>, more: u8) -> Outcome {
+        let for_token = self.running.issues_token();
+        match self.authenticator.judge_attempt(for_token, counted, verified, more)? {
+            Some(verified) => self.step(now, Cause::Verified(verified)),
+            None => Ok(Next::Verification { more: more.saturating_sub(1) }),
+        }
+    }
+
+    /// The status of the command under way, whose user was not verified.
+    fn unverified(&self, refusal: Refusal) -> Status {
+        self.authenticator.verification_refused(self.running.issues_token(), refusal)
+    }
+
+    /// The status of the command under way, whose touch was refused.
+    fn refused(&self, status: Status) -> Status {
+        self.running.refused(self.authenticator.config.policy, status)
+    }
+
+    fn cancel(&mut self) -> Outcome {
+        match self.running {
+            Running::U2f(_) => u2f::refuse(StatusWord::CONDITIONS_NOT_SATISFIED, self.buffer),
+            _ => Err(Status::KEEPALIVE_CANCEL),
         }
     }
 
@@ -441,32 +370,18 @@ impl<'b, P: Platform> Engine<'b, P> {
         Progress::Reply(1)
     }
 
-    /// A response that is nothing but success.
-    fn ok(&mut self) -> Outcome {
-        if let Some(first) = self.buffer.first_mut() {
-            *first = Status::OK.0;
+    /// Ends the command under way. What is left of it is a sequence that the next command may go on with.
+    fn end(&mut self) {
+        self.pending = Pending::Nothing;
+        if self.running.is_unproven() {
+            self.authenticator.key_agreement = None; // a mismatch, or what counts as one (CTAP 2.3 §6.5.5)
         }
-        Ok(Next::Reply(1))
-    }
-
-    /// The message, the scratch area behind it and everything else, apart from each other.
-    fn parts(&mut self) -> (&[u8], &mut [u8], &mut Authenticator<'b, P>) {
-        let (message, scratch) = split(self.buffer, self.authenticator.config.max_msg_size);
-        (message.get(1..self.request).unwrap_or_default(), scratch, &mut self.authenticator)
-    }
-
-    /// The same, with the message as a place to write to.
-    fn parts_mut(&mut self) -> (&mut [u8], &mut [u8], &mut Authenticator<'b, P>) {
-        let (message, scratch) = split(self.buffer, self.authenticator.config.max_msg_size);
-        (message, scratch, &mut self.authenticator)
-    }
-
-    fn wipe_scratch(&mut self) {
-        let (_, scratch, authenticator) = self.parts_mut();
-        if let Some(used) = scratch.get_mut(..authenticator.scratch_used) {
+        self.running.end();
+        let (_, scratch) = split(self.buffer, self.authenticator.config.max_msg_size);
+        if let Some(used) = scratch.get_mut(..self.authenticator.scratch_used) {
             used.zeroize();
         }
-        authenticator.scratch_used = 0;
+        self.authenticator.scratch_used = 0;
     }
 }
 
@@ -476,7 +391,8 @@ impl<P: Platform> Drop for Engine<'_, P> {
     }
 }
 
+/// The message, and the scratch area behind it.
 fn split(buffer: &mut [u8], at: usize) -> (&mut [u8], &mut [u8]) {
-    let (message, scratch) = buffer.split_at_mut_checked(at).unwrap_or_default();
-    (message, scratch.get_mut(..MAX_RECORD).unwrap_or_default())
+    let (message, scratch) = bytes::split_mut(buffer, at);
+    (message, bytes::front_mut(scratch, MAX_RECORD))
 }

@@ -4,14 +4,14 @@
 use keyfob_core::{
     Status,
     crypto::{Error, fill_random},
-    pin_uv::{CRED_STORE_STATE, DEVICE_IDENTIFIER, Protocol, Purpose, Token},
+    pin_uv::{CRED_STORE_STATE, DEVICE_IDENTIFIER, Protocol, Token},
 };
 use rand_core::TryCryptoRng;
 use zeroize::Zeroizing;
 
 use super::{
-    Platform,
     authenticator::{Authenticator, SEED, crypto_status, store_status},
+    platform::Platform,
 };
 use crate::{
     caps::Caps,
@@ -80,18 +80,25 @@ impl<P: Platform> Authenticator<'_, P> {
 
     /// encIdentifier and encCredStoreState. `None` without the capability, and where the store does not tell.
     pub fn encrypted_identifiers(&mut self) -> Result<Option<[[u8; 32]; 2]>, Status> {
-        let token = self.has(Caps::IDENTIFIER).then(|| self.persistent_token().ok());
-        let Some(token) = token.flatten() else { return Ok(None) };
-        let identifier = self.encrypted(&token, Setting::Identifier, DEVICE_IDENTIFIER)?;
-        let store_state = self.encrypted(&token, Setting::StoreState, CRED_STORE_STATE)?;
-        Ok(identifier.zip(store_state).map(<[_; 2]>::from))
-    }
-
-    fn encrypted(&mut self, token: &Token, setting: Setting, purpose: Purpose) -> Result<Option<[u8; 32]>, Status> {
-        let mut value = [0; 16];
-        if self.store.get(setting, &mut value) != Ok(Some(value.len())) {
+        if !self.has(Caps::IDENTIFIER) {
             return Ok(None);
         }
-        token.encrypt_value(&self.crypto, &mut self.rng, purpose, &value).map(Some).map_err(crypto_status)
+        if self.identifier_keys.is_none() {
+            let Ok(token) = self.persistent_token() else { return Ok(None) };
+            let purposes = [DEVICE_IDENTIFIER, CRED_STORE_STATE];
+            self.identifier_keys = Some(purposes.map(|purpose| token.value_key(&self.crypto, purpose)));
+        }
+        let values = [self.value(Setting::Identifier), self.value(Setting::StoreState)];
+        let ([Some(identifier), Some(state)], Some([of_identifier, of_state])) = (values, &self.identifier_keys) else {
+            return Ok(None);
+        };
+        let identifier = of_identifier.encrypt(&self.crypto, &mut self.rng, &identifier).map_err(crypto_status)?;
+        let state = of_state.encrypt(&self.crypto, &mut self.rng, &state).map_err(crypto_status)?;
+        Ok(Some([identifier, state]))
+    }
+
+    fn value(&mut self, setting: Setting) -> Option<[u8; 16]> {
+        let mut value = [0; 16];
+        (self.store.get(setting, &mut value) == Ok(Some(value.len()))).then_some(value)
     }
 }

@@ -3,7 +3,7 @@
 
 use keyfob_core::cbor::Text;
 
-use super::{Config, Policy, Version};
+use super::config::{Config, Policy, Version};
 use crate::caps::Caps;
 
 /// A PIN with protocol one, as CTAP 2.0 has it.

@@ -1,5 +1,6 @@
-//! What a command goes on with from one atom to the next, so that a fault in memory is noticed: steps, and the evidence
-//! that the user was present. That the user was verified is [`keyfob_core::pin_uv::UserVerified`].
+//! What a command goes on with from one atom to the next, so that a fault in memory is noticed: the evidence that the user
+//! was present, and that something was counted before its result is looked at. That the user was verified is
+//! [`keyfob_core::pin_uv::UserVerified`].
 
 use core::{hint::black_box, num::NonZeroU32};
 
@@ -8,11 +9,8 @@ use keyfob_core::{
     pin_uv::{TokenState, UserVerified},
 };
 
-use super::{Event, u2f::Touch};
-
-/// Numbers for the steps of a command, the first one that of a command that begins. They are words of the extended
-/// Hamming code: any two differ in at least four bits.
-pub(super) const STEPS: [u8; 5] = [0x00, 0x0F, 0x33, 0x3C, 0x55];
+use super::{platform::Event, state::Touch};
+use crate::store::StoreError;
 
 /// What intact evidence holds: sixteen ones and sixteen zeros. Memory that is cleared holds none.
 const HOLDS: NonZeroU32 = match NonZeroU32::new(0xC35A_3CA5) {
@@ -52,6 +50,23 @@ impl UserPresent {
     }
 }
 
+/// Evidence that an attempt or a signature is counted. The step after the count carries it, so that a fault cannot skip
+/// the count.
+#[derive(Clone, Copy)]
+pub(super) struct Counted(NonZeroU32);
+
+impl Counted {
+    /// By a count that was committed, or that was reserved by a commit before.
+    pub fn by_commit(committed: Result<(), StoreError>) -> Result<Self, StoreError> {
+        committed.map(|()| Self(HOLDS))
+    }
+
+    /// Whether the evidence is intact.
+    pub fn holds(self) -> bool {
+        black_box(self.0) == HOLDS
+    }
+}
+
 #[cfg(test)]
 impl UserPresent {
     /// Evidence with one bit altered.
@@ -64,18 +79,16 @@ impl UserPresent {
 }
 
 #[cfg(test)]
+impl Counted {
+    /// Evidence with one bit altered.
+    pub const fn broken() -> Self {
+        Self(UserPresent::broken().0)
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn any_two_steps_differ_in_four_bits_at_least() {
-        for (at, one) in STEPS.iter().enumerate() {
-            for other in STEPS.iter().skip(at + 1) {
-                assert!((one ^ other).count_ones() >= 4, "{one:#x} and {other:#x}");
-            }
-        }
-        assert_eq!(STEPS[0], 0, "a command that begins");
-    }
 
     #[test]
     fn evidence_of_presence_is_far_from_other_memory_and_breaks_with_any_bit() {
@@ -89,7 +102,9 @@ mod tests {
         );
         for bit in 0..32 {
             let altered = NonZeroU32::new(HOLDS.get() ^ 1 << bit).unwrap();
-            assert!(!UserPresent(altered).holds());
+            assert!(!UserPresent(altered).holds() && !Counted(altered).holds());
         }
+        assert!(Counted::by_commit(Ok(())).is_ok_and(Counted::holds));
+        assert!(Counted::by_commit(Err(StoreError::Full)).is_err());
     }
 }

@@ -8,20 +8,8 @@
 
 use keyfob_core::bytes;
 
-use super::{Platform, authenticator::Authenticator};
+use super::{authenticator::Authenticator, platform::Platform, proof::Counted, state::Counts};
 use crate::store::{Change, Setting, Store, StoreError};
-
-/// The largest block, in counts. It bounds the jump at a power cut.
-pub(super) const MAX_BLOCK: u8 = 100;
-
-/// Counts that are reserved since the last power-up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Counts {
-    /// The count of the last signature.
-    used: u32,
-    /// The last count that is reserved.
-    reserved: u32,
-}
 
 impl<P: Platform> Authenticator<'_, P> {
     /// The count of the last signature, or one that is larger.
@@ -44,7 +32,7 @@ impl<P: Platform> Authenticator<'_, P> {
 
     /// Counts the next signature, and makes the changes that come `along` in one commit with it. Without changes, only a
     /// block that is reserved takes a commit.
-    pub fn count_signature(&mut self, along: [Option<Change<'_>>; 2]) -> Result<(), StoreError> {
+    pub fn count_signature(&mut self, along: [Option<Change<'_>>; 2]) -> Result<Counted, StoreError> {
         let Counts { used, mut reserved } = self.sign_counts()?;
         let reserves = used >= reserved;
         if reserves {
@@ -54,15 +42,12 @@ impl<P: Platform> Authenticator<'_, P> {
         let block = reserves.then_some(Change::Set(Setting::SignCount, &block));
         let [first, second] = along;
         let changes = [block, first, second];
-        if changes.iter().any(Option::is_some)
-            && let Err(error) = self.commit(&changes)
-        {
-            if reserves && error != StoreError::Full {
-                self.sign_counts = None; // only the store knows which block is in force
-            }
-            return Err(error);
+        let committed = if changes.iter().any(Option::is_some) { self.commit(&changes) } else { Ok(()) };
+        if reserves && committed.is_err_and(|error| error != StoreError::Full) {
+            self.sign_counts = None; // only the store knows which block is in force
         }
+        let counted = Counted::by_commit(committed)?;
         self.sign_counts = Some(Counts { used: used.saturating_add(1), reserved });
-        Ok(())
+        Ok(counted)
     }
 }

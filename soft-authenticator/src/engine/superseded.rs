@@ -5,7 +5,7 @@
 //! pulled, a power cut. The relying party then knows the old credential only, so the old one must go on to work. It goes
 //! when one of these shows that the new one is known:
 //!
-//! - [`Engine::response_sent`]: the last report of the answer is out;
+//! - [`Engine::response_sent`](super::Engine::response_sent): the last report of the answer is out;
 //! - an allow list names the new one in a sign-in that it answers. A sign-in without a list shows nothing of the kind: the
 //!   authenticator has chosen the credential, not the relying party.
 //!
@@ -17,18 +17,21 @@
 //! credentials: the records and the stores know nothing of it, and no record is written twice.
 //!
 //! A user can have several that are kept, because an answer of which nothing was heard may have arrived or not: the power
-//! fails before [`Engine::response_sent`], or the driver never calls it. They all point to the credential that the user has
+//! fails before [`Engine::response_sent`](super::Engine::response_sent), or the driver never calls it. They all point to the credential that the user has
 //! now, the oldest first, and when one of them is named in an allow list, those before it go. Where there is no room for
 //! one more, the credential of the last answer that nothing was heard of is dropped, and those before it stay.
 
 use keyfob_core::{Status, bytes};
 
 use super::{
-    Engine, Platform,
     authenticator::{Authenticator, store_status},
+    kept::{Kept, Superseded},
+    platform::Platform,
 };
 use crate::store::{Change, Found, Number, Setting, Store, StoreError};
 
+<<<<<<< ours
+=======
 /// How many are kept at a time, of different users. A credential that would be one more is replaced at once, and so is one
 /// for which a full store has no second place.
 const MAX_SUPERSEDED: usize = 4;
@@ -136,6 +139,7 @@ impl Kept {
     }
 }
 
+>>>>>>> theirs
 /// What a registration does to the credentials that its user has.
 #[derive(Default)]
 pub(super) struct Replacement {
@@ -145,28 +149,12 @@ pub(super) struct Replacement {
     pub kept: Option<Kept>,
 }
 
-impl<P: Platform> Engine<'_, P> {
-    /// To be called when the last report of the response is out, before the next request begins. Deletes the credentials
-    /// that a registration has replaced, in at most one write to the store; after other commands it does nothing.
-    /// Returns whether there was something to do.
-    ///
-    /// A driver that never calls this keeps the old credential until an allow list names the new one, or until the new
-    /// one is deleted.
-    pub fn response_sent(&mut self) -> bool {
-        let sent = !self.is_pending() && core::mem::take(&mut self.authenticator.answers_replacement);
-        if sent {
-            self.authenticator.drop_last_superseded();
-        }
-        sent
-    }
-}
-
 impl<P: Platform> Authenticator<'_, P> {
     /// Reads which credentials are kept.
     pub fn load_superseded(&mut self) -> Result<(), StoreError> {
         let mut stored = [0; Setting::MAX_LEN];
         let len = self.store.get(Setting::Superseded, &mut stored)?.unwrap_or(0);
-        self.superseded = Kept::from_bytes(stored.get(..len).unwrap_or_default());
+        self.superseded = Kept::from_bytes(bytes::front(&stored, len));
         Ok(())
     }
 
@@ -192,13 +180,13 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// Deletes the credentials that are older than the one that an allow list has named. Returns whether there were any.
-    pub fn settle_superseded(&mut self) -> Result<bool, Status> {
-        let Some(number) = self.work.number else { return Ok(false) };
-        let older = self.superseded.older_than(number, &self.work.id);
+    pub fn settle_superseded(&mut self, number: Option<Number>, id: &[u8]) -> Result<bool, Status> {
+        let Some(number) = number else { return Ok(false) };
+        let older = self.superseded.older_than(number, id);
         self.drop_superseded(older).map_err(store_status)
     }
 
-    fn drop_last_superseded(&mut self) {
+    pub fn drop_last_superseded(&mut self) {
         let Some(last) = self.superseded.entries().last() else { return };
         let older = self.superseded.filtered(|_, entry| entry.by == last.by);
         let _ = self.drop_superseded(older); // they are kept until the new one is named, then
@@ -222,7 +210,7 @@ impl<P: Platform> Authenticator<'_, P> {
         state: Option<[u8; 16]>,
     ) -> Result<(), StoreError> {
         let list = kept.map(Kept::to_bytes);
-        let list = list.as_ref().map(|(list, len)| list.get(..*len).unwrap_or_default());
+        let list = list.as_ref().map(|(list, len)| bytes::front(list, *len));
         let list = list.map(|list| Change::Set(Setting::Superseded, list));
         let state = state.as_ref().map(|state| Change::Set(Setting::StoreState, state));
         let mut gone = gone.numbers().map(Change::Delete);

@@ -1,10 +1,13 @@
 //! A store in memory, without a heap: for tests, simulation and authenticators that may forget.
 
+use core::ops::Range;
+
 use heapless::Vec;
 use keyfob_core::bytes;
+use subtle::{ConstantTimeEq, ConstantTimeGreater};
 use zeroize::Zeroize;
 
-use super::{Blobs, Change, Found, MAX_RECORD, Number, Setting, Store, StoreError};
+use super::{Blobs, Change, Found, Keys, MAX_RECORD, Number, Query, Setting, Store, StoreError, class};
 
 /// Room for this many different settings.
 const SETTINGS: usize = 16;
@@ -37,6 +40,44 @@ struct Entry {
     number: Number,
     rp_id_hash: [u8; 32],
     record: Vec<u8, MAX_RECORD>,
+    /// Where ids stand in a record that can be read, and its protection.
+    keys: Option<Places>,
+    /// Whether it is the newest of its relying party, of those that can be read.
+    is_newest: bool,
+}
+
+#[derive(Clone)]
+struct Places {
+    id: Range<usize>,
+    user_id: Range<usize>,
+    protection: u8,
+}
+
+impl Entry {
+    fn new(number: Number, rp_id_hash: [u8; 32], record: &[u8]) -> Result<Self, StoreError> {
+        let place = |part: &[u8]| {
+            let start = bytes::offset(record, part).unwrap_or_default();
+            start..start.saturating_add(part.len())
+        };
+        let places =
+            |keys: Keys<'_>| Places { id: place(keys.id), user_id: place(keys.user_id), protection: keys.protection };
+        let keys = Keys::of(record).map(places);
+        let record = Vec::from_slice(record).map_err(|_| StoreError::TooLong)?;
+        Ok(Self { number, rp_id_hash, record, keys, is_newest: false })
+    }
+
+    fn keys(&self) -> Option<Keys<'_>> {
+        let places = self.keys.as_ref()?;
+        let part = |place: &Range<usize>| self.record.get(place.clone());
+        Some(Keys { id: part(&places.id)?, user_id: part(&places.user_id)?, protection: places.protection })
+    }
+
+    fn matches(&self, query: &Query<'_>) -> bool {
+        match *query {
+            Query::RelyingParties => self.is_newest,
+            _ => query.matches_keys(&self.rp_id_hash, self.keys()),
+        }
+    }
 }
 
 impl Drop for Entry {
@@ -110,11 +151,17 @@ impl<const N: usize, const B: usize> MemoryStore<N, B> {
                 self.settings.retain(|kept| kept.setting != setting);
                 self.settings.push(Kept { setting, value }).map_err(|_| StoreError::Full)?;
             }
-            Change::Delete(number) => self.credentials.retain(|entry| entry.number != number),
+            Change::Delete(number) => {
+                if let Some(at) = self.credentials.iter().position(|entry| entry.number == number) {
+                    let rp_id_hash = self.credentials.remove(at).rp_id_hash;
+                    self.mark_newest(&rp_id_hash);
+                }
+            }
             Change::Replace { number, record, .. } => {
                 if let Some(entry) = self.credentials.iter_mut().find(|entry| entry.number == number) {
-                    entry.record.as_mut_slice().zeroize();
-                    entry.record = Vec::from_slice(record).map_err(|_| StoreError::TooLong)?;
+                    let rp_id_hash = entry.rp_id_hash;
+                    *entry = Entry::new(number, rp_id_hash, record)?;
+                    self.mark_newest(&rp_id_hash);
                 }
             }
             Change::LargeBlobs(len) => {
@@ -122,13 +169,36 @@ impl<const N: usize, const B: usize> MemoryStore<N, B> {
                 self.large_blobs.truncate(len);
             }
             Change::Put { rp_id_hash, record } => {
-                let record = Vec::from_slice(record).map_err(|_| StoreError::TooLong)?;
-                let entry = Entry { number: self.next, rp_id_hash: *rp_id_hash, record };
+                let entry = Entry::new(self.next, *rp_id_hash, record)?;
                 self.credentials.push(entry).map_err(|_| StoreError::Full)?;
+                self.mark_newest(rp_id_hash);
                 self.next = self.next.saturating_add(1);
             }
         }
         Ok(())
+    }
+
+    /// Marks the newest credential of a relying party, after a change of these.
+    fn mark_newest(&mut self, rp_id_hash: &[u8; 32]) {
+        let mut newest = true;
+        for entry in self.credentials.iter_mut().rev().filter(|entry| entry.rp_id_hash == *rp_id_hash) {
+            entry.is_newest = newest && entry.keys.is_some();
+            newest &= entry.keys.is_none();
+        }
+    }
+
+    /// Counts what [`Query::Listed`] asks for, without a branch that depends on the ids.
+    fn count_listed(&self, rp_id_hash: &[u8; 32], id: &[u8], strongest: u8) -> u32 {
+        // As long as any id in the store, so that lengths make no difference.
+        let mut wanted = [0; MAX_RECORD];
+        bytes::copy_prefix(&mut wanted, id);
+        let same = |entry: &Entry| {
+            let Some(keys) = entry.keys() else { return 0 };
+            let prefix = wanted.get(..keys.id.len()).unwrap_or_default();
+            let same = keys.id.ct_eq(prefix) & keys.id.len().ct_eq(&id.len()) & entry.rp_id_hash.ct_eq(rp_id_hash);
+            (same & !keys.protection.ct_gt(&strongest)).unwrap_u8()
+        };
+        self.credentials.iter().map(same).fold(0, |count, same| count.saturating_add(same.into()))
     }
 }
 
@@ -136,33 +206,24 @@ impl<const N: usize, const B: usize> Store for MemoryStore<N, B> {
     fn get(&mut self, setting: Setting, out: &mut [u8]) -> Result<Option<usize>, StoreError> {
         let Some(kept) = self.settings.iter().find(|kept| kept.setting == setting) else { return Ok(None) };
         let out = out.get_mut(..kept.value.len()).ok_or(StoreError::TooLong)?;
-        Ok(Some(bytes::copy(out, &kept.value)))
+        Ok(Some(bytes::put(out, &kept.value)))
     }
 
-    fn find(
-        &mut self,
-        rp_id_hash: &[u8; 32],
-        before: Option<Number>,
-        out: &mut [u8],
-    ) -> Result<Option<Found>, StoreError> {
-        let wanted =
-            |entry: &&Entry| entry.rp_id_hash == *rp_id_hash && before.is_none_or(|before| entry.number < before);
-        let Some(entry) = self.credentials.iter().rev().find(wanted) else { return Ok(None) };
+    fn next(&mut self, query: Query<'_>, before: Option<Number>, out: &mut [u8]) -> Result<Option<Found>, StoreError> {
+        let older = |before| self.credentials.partition_point(|entry| entry.number < before);
+        let older = self.credentials.get(..before.map_or(self.credentials.len(), older)).unwrap_or_default();
+        let Some(entry) = older.iter().rev().find(|entry| entry.matches(&query)) else { return Ok(None) };
         let len = entry.record.len();
         bytes::copy(out.get_mut(..len).ok_or(StoreError::TooLong)?, &entry.record);
-        Ok(Some(Found { number: entry.number, len }))
+        Ok(Some(Found { number: entry.number, rp_id_hash: entry.rp_id_hash, len }))
     }
 
-    fn walk(&mut self, before: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
-        let older = |entry: &&Entry| before.is_none_or(|before| entry.number < before);
-        let Some(entry) = self.credentials.iter().rev().find(older) else { return Ok(None) };
-        let len = entry.record.len();
-        bytes::copy(out.get_mut(..len).ok_or(StoreError::TooLong)?, &entry.record);
-        Ok(Some((entry.rp_id_hash, Found { number: entry.number, len })))
-    }
-
-    fn count(&mut self) -> Result<u32, StoreError> {
-        Ok(u32::try_from(self.credentials.len()).unwrap_or(u32::MAX))
+    fn count(&mut self, query: Query<'_>) -> Result<u32, StoreError> {
+        if let Query::Listed { rp_id_hash, id, protection } = query {
+            return Ok(self.count_listed(rp_id_hash, id, class(protection)));
+        }
+        let count = self.credentials.iter().filter(|entry| entry.matches(&query)).count();
+        Ok(u32::try_from(count).unwrap_or(u32::MAX))
     }
 
     fn large_blobs_capacity(&self) -> usize {

@@ -2,9 +2,12 @@
 //!
 //! A store keeps a few small settings and the discoverable credentials. It is a handful of calls, and a commit is all or
 //! nothing: after a power cut the old state or the new one is there, never a mixture. The store finds credentials by the
-//! hash of the relying party's id and by their own id, which it reads in the record; all else in a record is opaque to it.
+//! hash of the relying party's id, and by what it reads in the record: their id, their user's id and their `credProtect`
+//! ([`Query`]). All else in a record is opaque to it.
 
 use core::fmt;
+
+use keyfob_core::extensions::cred_protect::Level;
 
 #[cfg(feature = "file-store")]
 pub mod file;
@@ -115,11 +118,102 @@ pub enum StoreError {
     Failed,
 }
 
+/// Which credentials a store is asked for. A record that is not a [`Credential`] belongs to [`Query::All`] and to nothing
+/// else.
+#[derive(Clone, Copy, Debug)]
+pub enum Query<'a> {
+    /// All of them.
+    All,
+    /// The newest one of each relying party.
+    RelyingParties,
+    /// Those of a relying party whose `credProtect` is at most `protection`.
+    RelyingParty {
+        /// SHA-256 of the RP ID.
+        rp_id_hash: &'a [u8; 32],
+        /// The strongest protection that is asked for.
+        protection: Level,
+    },
+    /// Those that a relying party has for a user.
+    User {
+        /// SHA-256 of the RP ID.
+        rp_id_hash: &'a [u8; 32],
+        /// The user's id.
+        user_id: &'a [u8],
+    },
+    /// Those with this id, of any relying party.
+    Id(&'a [u8]),
+    /// Those of a relying party with this id whose `credProtect` is at most `protection`.
+    ///
+    /// [`Store::count`] does the same work for an id that is known, unknown, another relying party's or protected more
+    /// strongly: its time must not tell them apart.
+    Listed {
+        /// SHA-256 of the RP ID.
+        rp_id_hash: &'a [u8; 32],
+        /// The credential's id.
+        id: &'a [u8],
+        /// The strongest protection that is asked for.
+        protection: Level,
+    },
+}
+
+impl Query<'_> {
+    /// Whether a credential of this relying party with this record is asked for. For [`Query::RelyingParties`], whether it
+    /// is one that may be the newest.
+    pub fn matches(&self, rp_id_hash: &[u8; 32], record: &[u8]) -> bool {
+        self.matches_keys(rp_id_hash, Keys::of(record))
+    }
+
+    fn matches_keys(&self, rp_id_hash: &[u8; 32], keys: Option<Keys<'_>>) -> bool {
+        match *self {
+            Self::All => true,
+            Self::RelyingParties => keys.is_some(),
+            Self::RelyingParty { rp_id_hash: rp, protection } => {
+                rp == rp_id_hash && keys.is_some_and(|keys| keys.protection <= class(protection))
+            }
+            Self::User { rp_id_hash: rp, user_id } => {
+                rp == rp_id_hash && keys.is_some_and(|keys| keys.user_id == user_id)
+            }
+            Self::Id(id) => keys.is_some_and(|keys| keys.id == id),
+            Self::Listed { rp_id_hash: rp, id, protection } => {
+                rp == rp_id_hash && keys.is_some_and(|keys| keys.id == id && keys.protection <= class(protection))
+            }
+        }
+    }
+}
+
+/// What an index has to know of a record.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Keys<'r> {
+    id: &'r [u8],
+    user_id: &'r [u8],
+    /// 1 to 3.
+    protection: u8,
+}
+
+impl<'r> Keys<'r> {
+    /// `None` for a record that is not a [`Credential`].
+    fn of(record: &'r [u8]) -> Option<Self> {
+        let credential = Credential::decode(record)?;
+        let protection = class(credential.cred_protect.unwrap_or(Level::USER_VERIFICATION_OPTIONAL));
+        Some(Self { id: credential.id, user_id: credential.user.id, protection })
+    }
+}
+
+/// A protection as one of the standard's three levels.
+fn class(protection: Level) -> u8 {
+    protection.0.clamp(1, STRONGEST.into()) as u8
+}
+
+/// The strongest protection.
+const STRONGEST: u8 = Level::USER_VERIFICATION_REQUIRED.0 as u8;
+
 /// A credential's place in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
     /// Its number.
     pub number: Number,
+    /// SHA-256 of the RP ID.
+    pub rp_id_hash: [u8; 32],
     /// The length of its record.
     pub len: usize,
 }
@@ -141,66 +235,18 @@ pub enum Blobs {
 }
 
 /// What must survive power loss. Calls take `&mut self`, as flash drivers do even for reading.
+///
+/// No call costs in proportion to the number of credentials, but for what is searched in RAM.
 pub trait Store {
     /// Copies a setting to the front of `out` and returns its length; `None` if it was never set.
     fn get(&mut self, setting: Setting, out: &mut [u8]) -> Result<Option<usize>, StoreError>;
 
-    /// The newest credential of a relying party that is older than `before`, or the newest of all; its record is copied
-    /// to the front of `out`.
-    fn find(
-        &mut self,
-        rp_id_hash: &[u8; 32],
-        before: Option<Number>,
-        out: &mut [u8],
-    ) -> Result<Option<Found>, StoreError>;
+    /// The newest of the credentials asked for that is older than `before`, or the newest of all; its record is copied to
+    /// the front of `out`.
+    fn next(&mut self, query: Query<'_>, before: Option<Number>, out: &mut [u8]) -> Result<Option<Found>, StoreError>;
 
-    /// The newest credential of any relying party that is older than `before`, or the newest of all, and the hash of its
-    /// relying party's id; its record is copied to the front of `out`.
-    fn walk(&mut self, before: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError>;
-
-    /// The newest credential of any relying party that has this id, and the hash of its relying party's id; its record is
-    /// copied to the front of `out`. A record that is not a [`Credential`] has no id.
-    ///
-    /// Walks all credentials, unless the store has an index.
-    fn find_id(&mut self, id: &[u8], out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
-        let mut before = None;
-        while let Some((rp_id_hash, found)) = self.walk(before, out)? {
-            if found.credential(out).is_some_and(|credential| credential.id == id) {
-                return Ok(Some((rp_id_hash, found)));
-            }
-            before = Some(found.number);
-        }
-        Ok(None)
-    }
-
-    /// As [`Store::walk`], but each relying party comes once, with its newest [`Credential`].
-    ///
-    /// Walks the credentials of those that came before, unless the store has an index.
-    fn walk_rps(&mut self, before: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
-        let mut before = before;
-        while let Some((rp_id_hash, found)) = self.walk(before, out)? {
-            if find_readable(self, &rp_id_hash, None, out)? == Some(found) {
-                return Ok(Some((rp_id_hash, found)));
-            }
-            before = Some(found.number);
-        }
-        Ok(None)
-    }
-
-    /// How many relying parties have a [`Credential`]. `out` is for records.
-    ///
-    /// Walks all credentials, unless the store has an index.
-    fn count_rps(&mut self, out: &mut [u8]) -> Result<u32, StoreError> {
-        let (mut before, mut count) = (None, 0u32);
-        while let Some((_, found)) = self.walk_rps(before, out)? {
-            before = Some(found.number);
-            count = count.saturating_add(1);
-        }
-        Ok(count)
-    }
-
-    /// How many credentials there are.
-    fn count(&mut self) -> Result<u32, StoreError>;
+    /// How many credentials are asked for.
+    fn count(&mut self, query: Query<'_>) -> Result<u32, StoreError>;
 
     /// How many more credentials of the usual size there is room for.
     fn remaining(&mut self) -> Result<u32, StoreError>;
@@ -234,23 +280,6 @@ pub trait Store {
     }
 }
 
-/// The newest credential of a relying party that is older than `before` and whose record is a [`Credential`].
-pub(crate) fn find_readable<S: Store + ?Sized>(
-    store: &mut S,
-    rp_id_hash: &[u8; 32],
-    before: Option<Number>,
-    out: &mut [u8],
-) -> Result<Option<Found>, StoreError> {
-    let mut before = before;
-    while let Some(found) = store.find(rp_id_hash, before, out)? {
-        if found.credential(out).is_some() {
-            return Ok(Some(found));
-        }
-        before = Some(found.number);
-    }
-    Ok(None)
-}
-
 /// What points to a store is a store.
 macro_rules! store_behind {
     ($pointer:ty) => {
@@ -259,41 +288,17 @@ macro_rules! store_behind {
                 S::get(self, setting, out)
             }
 
-            fn find(
+            fn next(
                 &mut self,
-                rp_id_hash: &[u8; 32],
+                query: Query<'_>,
                 before: Option<Number>,
                 out: &mut [u8],
             ) -> Result<Option<Found>, StoreError> {
-                S::find(self, rp_id_hash, before, out)
+                S::next(self, query, before, out)
             }
 
-            fn walk(
-                &mut self,
-                before: Option<Number>,
-                out: &mut [u8],
-            ) -> Result<Option<([u8; 32], Found)>, StoreError> {
-                S::walk(self, before, out)
-            }
-
-            fn find_id(&mut self, id: &[u8], out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
-                S::find_id(self, id, out)
-            }
-
-            fn walk_rps(
-                &mut self,
-                before: Option<Number>,
-                out: &mut [u8],
-            ) -> Result<Option<([u8; 32], Found)>, StoreError> {
-                S::walk_rps(self, before, out)
-            }
-
-            fn count_rps(&mut self, out: &mut [u8]) -> Result<u32, StoreError> {
-                S::count_rps(self, out)
-            }
-
-            fn count(&mut self) -> Result<u32, StoreError> {
-                S::count(self)
+            fn count(&mut self, query: Query<'_>) -> Result<u32, StoreError> {
+                S::count(self, query)
             }
 
             fn remaining(&mut self) -> Result<u32, StoreError> {

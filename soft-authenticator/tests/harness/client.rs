@@ -19,7 +19,7 @@ use keyfob_core::{
 use super::{Key, status};
 
 pub const HASH: [u8; 32] = [7; 32];
-/// The algorithms that a key offers with nothing switched off, in its order of preference.
+/// The algorithms of a key with all capabilities, in its order of preference.
 pub const ALGORITHMS: [Algorithm; 8] = [
     Algorithm::ES256,
     Algorithm::EDDSA,
@@ -36,7 +36,7 @@ pub const MC: Permissions = Permissions::MC;
 pub const GA: Permissions = Permissions::GA;
 pub const BE: Permissions = Permissions::BE;
 
-/// A request as it goes over the wire.
+/// Encodes a request.
 pub fn message<T: Write>(command: Command, parameters: &T) -> Vec<u8> {
     let mut buffer = vec![0; 70_000];
     let len = ctap2::encode_request(command, parameters, &mut buffer).unwrap();
@@ -80,7 +80,7 @@ pub const fn assertion<'a>() -> get_assertion::Request<'a> {
     }
 }
 
-/// What a registration returned.
+/// The result of a registration.
 #[derive(Debug)]
 pub struct Made {
     pub fmt: String,
@@ -113,7 +113,7 @@ impl Made {
     }
 }
 
-/// What a sign-in returned.
+/// The result of a sign-in.
 #[derive(Debug)]
 pub struct Got {
     pub id: Vec<u8>,
@@ -140,17 +140,17 @@ impl Got {
         self.user_id.as_deref().unwrap_or_default()
     }
 
-    /// Whether the signature is that of `made`'s key.
+    /// Whether the signature is by `made`'s key.
     pub fn is_by(&self, made: &Made) -> bool {
         RustCrypto.verify(&made.key(), &[&self.auth_data, &HASH], &self.signature).is_ok()
     }
 }
 
-/// What authenticatorBioEnrollment returned.
+/// The result of authenticatorBioEnrollment.
 #[derive(Debug, Default, PartialEq)]
 pub struct Bio {
     pub modality: Option<u64>,
-    /// Kind, samples, longest name.
+    /// The sensor's kind, the number of samples, the longest name.
     pub sensor: Option<(u64, u64, u64)>,
     pub id: Option<Vec<u8>>,
     pub sample: Option<(SampleStatus, u64)>,
@@ -250,7 +250,7 @@ impl Key {
         out
     }
 
-    /// setPIN with any bytes in place of a padded PIN.
+    /// setPIN with arbitrary bytes in place of a padded PIN.
     pub fn set_padded(&mut self, protocol: Protocol, padded: &[u8]) -> Status {
         let session = self.agree(protocol);
         let new_pin_enc = self.encrypt(&session, padded);
@@ -332,7 +332,7 @@ impl Key {
         response.uv_retries.unwrap()
     }
 
-    /// authenticatorBioEnrollment with a token's proof, if there is one.
+    /// authenticatorBioEnrollment with a pinUvAuthParam, if there is a token.
     pub fn bio(
         &mut self,
         token: Option<&Token>,
@@ -369,7 +369,7 @@ impl Key {
         })
     }
 
-    /// Enrols a finger, all samples good, and returns its id.
+    /// Enrols a finger with good samples and returns its id.
     pub fn enrol(&mut self, token: &Token) -> Result<Vec<u8>, Status> {
         let begun = self.bio(Some(token), bio_enrollment::subcommand::ENROLL_BEGIN, &Default::default())?;
         let (id, (_, mut remaining)) = (begun.id.unwrap(), begun.sample.unwrap());
@@ -430,7 +430,7 @@ impl Key {
     }
 }
 
-/// authenticatorBioEnrollment with a token's proof, if there is one.
+/// authenticatorBioEnrollment with a pinUvAuthParam, if there is a token.
 pub fn bio_message(token: Option<&Token>, sub_command: u64, params: &bio_enrollment::Params<'_>) -> Vec<u8> {
     let mut encoded = vec![0; 400];
     let len = cbor::encode(params, &mut encoded).unwrap();
@@ -449,7 +449,7 @@ pub fn bio_message(token: Option<&Token>, sub_command: u64, params: &bio_enrollm
     message(Command::BIO_ENROLLMENT, &request)
 }
 
-/// Extension inputs as they stand in a request, or outputs as they stand in a response.
+/// Encodes extension inputs or outputs.
 pub fn raw<T: Write>(map: &T) -> Vec<u8> {
     let mut buffer = vec![0; 8192];
     let len = cbor::encode(map, &mut buffer).unwrap();

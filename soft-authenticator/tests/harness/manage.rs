@@ -1,4 +1,4 @@
-//! The platform's side of credential management, large blobs and configuration, and input that is wrong in one member.
+//! The platform's side of credential management, large blobs and configuration, and requests with one wrong member.
 
 use keyfob_core::{
     Status,
@@ -26,13 +26,13 @@ pub const LBW: Permissions = Permissions::LBW;
 pub const ACFG: Permissions = Permissions::ACFG;
 pub const PCMR: Permissions = Permissions::PCMR;
 
-/// A key with all that authenticatorConfig can configure.
+/// A key with everything that authenticatorConfig can configure.
 pub const MANAGED: Config<'static> = Config {
     enterprise: Some(Enterprise { certified: virtual_key_certificate(), rp_ids: &[] }),
     ..Config::new([0xAA; 16])
 };
 
-/// A map as it goes over the wire.
+/// Encodes a map.
 pub fn encoded<T: Write>(value: &T) -> Vec<u8> {
     let mut buffer = vec![0; 8192];
     let len = cbor::encode(value, &mut buffer).unwrap();
@@ -40,14 +40,14 @@ pub fn encoded<T: Write>(value: &T) -> Vec<u8> {
     buffer
 }
 
-/// An RP or a user with a name, as it is encoded, and the member that version 2.1 removed.
+/// An encoded RP or user with a name, with the member `icon` added, which version 2.1 removed.
 pub fn with_icon(entity: &[u8], icon: &[u8]) -> Vec<u8> {
     let name = entity.windows(5).position(|window| window == b"\x64name").unwrap();
     [&[entity[0] + 1], &entity[1..name], b"\x64icon", icon, &entity[name..]].concat()
 }
 
 impl Key {
-    /// A token with `permissions`, bound to no relying party, under protocol two.
+    /// A token with `permissions` that is not bound to a relying party, with protocol two.
     pub fn unbound(&mut self, permissions: Permissions) -> Token {
         self.token(Two, PIN, permissions, None).unwrap()
     }
@@ -57,7 +57,7 @@ impl Key {
         self.unbound(PCMR)
     }
 
-    /// A subcommand of credential management with `token`'s proof.
+    /// A subcommand of credential management with a pinUvAuthParam by `token`.
     pub fn manage(&mut self, token: &Token, sub_command: u64, params: Option<&[u8]>) -> Vec<u8> {
         self.call(&manage_message(token, sub_command, params))
     }
@@ -73,7 +73,7 @@ impl Key {
         (response.credential_id.unwrap().id.to_vec(), name)
     }
 
-    /// A subcommand without a proof.
+    /// A subcommand without a pinUvAuthParam.
     pub fn manage_next(&mut self, sub_command: u64) -> Vec<u8> {
         self.call(&[Command::CREDENTIAL_MANAGEMENT.0, 0xA1, 0x01, sub_command as u8])
     }
@@ -98,7 +98,7 @@ impl Key {
         Ok(response.config.unwrap().to_vec())
     }
 
-    /// Writes one fragment of it.
+    /// Writes one fragment of the large-blob array.
     pub fn write_fragment(&mut self, token: Option<&Token>, offset: u64, set: &[u8], length: Option<u64>) -> Status {
         self.status(&fragment_message(token, offset, set, length))
     }
@@ -157,7 +157,7 @@ pub fn fragment_message(token: Option<&Token>, offset: u64, set: &[u8], length: 
     )
 }
 
-/// An array with its hash: `len` bytes together.
+/// An array with its hash, `len` bytes in total.
 pub fn blob_array(len: usize) -> Vec<u8> {
     let mut array: Vec<u8> = (0..len - large_blobs::HASH_LENGTH).map(|index| index as u8).collect();
     let hash = RustCrypto.sha256(&[&array]);
@@ -165,7 +165,7 @@ pub fn blob_array(len: usize) -> Vec<u8> {
     array
 }
 
-/// A setPIN of `pin` under protocol two for whatever answers `call`.
+/// A setPIN of `pin` with protocol two, for any authenticator behind `call`.
 pub fn set_pin_message(call: &mut impl FnMut(&[u8]) -> Vec<u8>, pin: &str) -> Vec<u8> {
     let agree = call(&[0x06, 0xA2, 1, 2, 2, 2]);
     let agree: client_pin::Response<'_> = ctap2::decode_response(&agree).unwrap();
@@ -185,7 +185,7 @@ pub fn set_pin_message(call: &mut impl FnMut(&[u8]) -> Vec<u8>, pin: &str) -> Ve
     message(Command::CLIENT_PIN, &request)
 }
 
-/// The maps that are `members`, encoded values by their integer keys, but for one member that is of each wrong type.
+/// All maps with `members`, encoded values by their integer keys, in which one member has a wrong type.
 pub fn each_of_a_wrong_type(members: &[(u8, &[u8])]) -> Vec<Vec<u8>> {
     // An unsigned and a negative integer, bytes, text, a list, a map, a simple value.
     let items: [&[u8]; 7] = [&[0], &[0x20], &[0x41, 1], &[0x61, b'a'], &[0x81, 0], &[0xA0], &[0xF5]];
@@ -203,7 +203,7 @@ pub fn each_of_a_wrong_type(members: &[(u8, &[u8])]) -> Vec<Vec<u8>> {
     maps
 }
 
-/// A byte string as it goes over the wire.
+/// Encodes a byte string.
 pub fn byte_string(bytes: &[u8]) -> Vec<u8> {
     encoded(&bytes)
 }

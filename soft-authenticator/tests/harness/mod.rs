@@ -1,5 +1,5 @@
-//! A key on the bench: an engine with real cryptography on a simulated clock, a finger that follows orders, and a meter
-//! that fails the test when one poll does two slow things.
+//! A key for tests: an engine with real cryptography on a simulated clock, a simulated user, and a counter that fails
+//! the test when one poll does two slow operations.
 
 mod client;
 mod manage;
@@ -23,7 +23,7 @@ pub use manage::*;
 pub use platform::*;
 pub use shared_flash::SharedFlash;
 
-/// What the user does when a touch is awaited.
+/// How the user acts when a touch is awaited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finger {
     Touches,
@@ -32,18 +32,18 @@ pub enum Finger {
     Sleeps,
 }
 
-/// What can come between two atoms of a command.
+/// An interruption between two atoms of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Abort {
     /// The platform cancels.
     Cancel,
-    /// The platform opens its channel anew.
+    /// The platform resynchronises its channel with INIT.
     Init,
-    /// Another channel speaks.
+    /// Another channel sends a request.
     OtherChannel,
     /// The power fails and comes back; the engine is the same value.
     PowerCycle,
-    /// The power fails, and another engine comes up.
+    /// The power fails, and a new engine is powered up.
     PowerCut,
 }
 
@@ -51,13 +51,13 @@ impl Abort {
     pub const ALL: [Abort; 5] = [Self::Cancel, Self::Init, Self::OtherChannel, Self::PowerCycle, Self::PowerCut];
 }
 
-/// What the bench's platform takes for the answer to a request that is never answered.
+/// Stands for the answer to a request that is never answered.
 const NO_ANSWER: [u8; 1] = [Status::KEEPALIVE_CANCEL.0];
 
 /// When INIT comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
-    /// Between the commit and the answer. What is answered then stands for no answer.
+    /// Between the commit and the answer. The answer is then not used.
     BeforeTheAnswer,
     /// While the answer is sent.
     WithinTheAnswer,
@@ -71,30 +71,31 @@ pub struct Key {
     pub store: BenchStore,
     /// Touches so far.
     pub touches: u32,
-    /// Whose finger is on the sensor, the next one first; the right one when there is none left.
+    /// The results of the next verification attempts, in order. After the last one, the user is verified.
     pub verdicts: Vec<bool>,
-    /// Times that the user was asked to be verified.
+    /// How often the user was asked for verification.
     pub asked: u32,
-    /// What comes of the next samples of a finger, the next one first; good ones when there is none left.
+    /// The results of the next samples of a finger, in order. After the last one, samples are good.
     pub samples: Vec<SampleStatus>,
     template: Option<(TemplateId, u8)>,
-    /// Polls of the last command, `begin` not counted.
+    /// The polls of the last command, without `begin`.
     pub polls: u32,
     /// Polls of all commands.
     pub atoms: u32,
-    /// What comes in place of a poll, counted from now over all commands; the next one is number 1.
+    /// The interruption that replaces a poll, and the number of that poll: counted from now over all commands, the next
+    /// poll is number 1.
     pub adversary: Option<(u32, Abort)>,
     pub rng: ChaCha20Rng,
-    /// Whether, and when, INIT on its channel takes the answer away.
+    /// When INIT on the channel makes the platform lose the answer, if at all.
     pub loses: Option<Loss>,
     config: Config<'static>,
     slow: Rc<Cell<u32>>,
-    /// Slow things that a poll may do: a check of the signature is two more.
+    /// How many slow operations a poll may do. A check of the signature is two more.
     most: u32,
 }
 
 impl Key {
-    /// A key as the default configuration makes it.
+    /// A key with the default configuration.
     pub fn new() -> Self {
         Self::with(Config::new([0xAA; 16]))
     }
@@ -103,7 +104,7 @@ impl Key {
         Self::try_with(config, BenchStore::default()).unwrap()
     }
 
-    /// A key that is plugged in with what `store` holds.
+    /// A key that is plugged in with `store`.
     pub fn try_with(config: Config<'static>, store: BenchStore) -> Result<Self, ConfigError> {
         let slow = store.slow.clone();
         let now = Instant::from_millis(5000);
@@ -131,7 +132,7 @@ impl Key {
         })
     }
 
-    /// The power fails: a new engine comes up with what the store holds.
+    /// The power fails, and a new engine is powered up with the same store.
     pub fn power_cut(self) -> Self {
         let Self { config, store, engine, .. } = self;
         drop(engine);
@@ -146,7 +147,7 @@ impl Key {
         self.engine.power_cycle(self.now).unwrap();
     }
 
-    /// Something comes between two atoms. `None` where the request is never answered.
+    /// Interrupts a command between two atoms. `None` if the request is never answered.
     pub fn abort(&mut self, abort: Abort) -> Option<Progress> {
         match abort {
             Abort::Cancel => return Some(self.resume(Event::Cancel)),
@@ -161,7 +162,7 @@ impl Key {
         None
     }
 
-    /// What comes in place of this poll, if anything does.
+    /// The interruption that replaces this poll, if any.
     fn interrupt(&mut self) -> Option<Abort> {
         self.atoms += 1;
         let (atom, _) = self.adversary.as_mut()?;
@@ -176,23 +177,23 @@ impl Key {
         key
     }
 
-    /// A setting as another command, or an earlier life, left it.
+    /// Sets a setting in the store.
     pub fn set(self, setting: Setting, value: &[u8]) -> Self {
         self.store.memory.borrow_mut().commit(&[Change::Set(setting, value)]).unwrap();
         self.power_cut()
     }
 
-    /// Time passes.
+    /// Advances the clock.
     pub fn wait(&mut self, time: Duration) {
         self.now = self.now.plus(time);
     }
 
-    /// Sends a request and does what it waits for.
+    /// Sends a request, provides the user actions that it waits for, and returns the response.
     pub fn call(&mut self, request: &[u8]) -> Vec<u8> {
         self.run(request, u32::MAX)
     }
 
-    /// The same, with a cancellation in place of the poll with this number; the one after `begin` is number 1.
+    /// [`Key::call`] with a cancellation in place of the poll with this number. The poll after `begin` is number 1.
     pub fn call_cancelled(&mut self, request: &[u8], poll: u32) -> Vec<u8> {
         self.run(request, poll)
     }
@@ -318,13 +319,13 @@ impl Key {
         self.call(&[command.0])
     }
 
-    /// The status that a request is answered with.
+    /// Sends a request and returns the status of the answer.
     pub fn status(&mut self, request: &[u8]) -> Status {
         status(&self.call(request))
     }
 }
 
-/// Another engine, with what `store` holds.
+/// A new engine with `store`.
 fn plug_in(config: Config<'static>, store: &BenchStore, now: Instant) -> Result<Engine<'static, Bench>, ConfigError> {
     store.attempts.set(0);
     let crypto = BenchCrypto { slow: store.slow.clone() };

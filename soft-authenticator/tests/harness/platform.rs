@@ -1,4 +1,4 @@
-//! The engine's seams: cryptography and a store that are counted, and fail to order.
+//! The engine's platform: cryptography and a store whose calls are counted and can be made to fail.
 
 use std::{
     cell::{Cell, RefCell},
@@ -13,14 +13,14 @@ use keyfob_core::{
 };
 use keyfob_soft_authenticator::{
     engine::Platform,
-    store::{Blobs, Change, FlashStore, Found, MemoryStore, Number, Setting, Store, StoreError},
+    store::{Blobs, Change, FlashStore, Found, MemoryStore, Number, Query, Setting, Store, StoreError},
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::{SeedableRng, TryCryptoRng, TryRng};
 
 use super::SharedFlash;
 
-/// Calls of the seams that a lookup makes, for tests that compare them.
+/// The calls of a lookup to cryptography and store, for tests that compare them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Calls {
     pub finds: u32,
@@ -31,9 +31,9 @@ pub struct Calls {
 thread_local! {
     /// The calls of this test so far.
     pub static CALLS: Cell<Calls> = const { Cell::new(Calls { finds: 0, opens: 0, hashes: 0 }) };
-    /// Whether whatever takes a scalar multiplication fails.
+    /// Whether every operation with a scalar multiplication fails.
     pub static BROKEN: Cell<bool> = const { Cell::new(false) };
-    /// How often the engine's random source still gives what is asked of it.
+    /// How many more draws of the engine's random source succeed.
     pub static RANDOM: Cell<u32> = const { Cell::new(u32::MAX) };
     /// Whether a bit of every signature is wrong.
     pub static WRONG_SIGNATURES: Cell<bool> = const { Cell::new(false) };
@@ -45,7 +45,7 @@ fn counted(count: impl FnOnce(&mut Calls)) {
     CALLS.set(calls);
 }
 
-/// Credentials that fit in the store.
+/// How many credentials fit in the store.
 pub const ROOM: usize = 5;
 
 pub struct Bench;
@@ -72,11 +72,11 @@ pub const REFUSED_VENDOR_COMMAND: u64 = 0xDEAD;
 pub enum Fault {
     #[default]
     None,
-    /// At the commit with this number, which is not made.
+    /// At the commit with this number, before it is made.
     Before(u32),
     /// At the commit with this number, after it is made.
     After(u32),
-    /// At the commit with this number, for want of room.
+    /// At the commit with this number, because the store is full.
     Full(u32),
     /// At every piece of a large-blob array.
     Stage,
@@ -86,10 +86,10 @@ pub enum Fault {
     ReadsAfter(u32),
 }
 
-/// Small pages, so that many commands reach the end of one.
+/// A flash with small pages, so that many commands reach the end of a page.
 pub type BenchFlash = SharedFlash<1024, 4>;
 
-/// Makes a store of what a flash holds.
+/// Makes a store on a flash.
 pub type Mount = fn(&BenchFlash) -> Box<dyn Store>;
 
 /// The log on a flash.
@@ -97,17 +97,17 @@ pub fn on_flash<F: NorFlash>(flash: F) -> FlashStore<F, RustCrypto, ROOM, 2> {
     FlashStore::new(flash, RustCrypto, &[0x5E; 32]).unwrap()
 }
 
-/// A store that outlives its engine. Clones are the same store.
+/// A store that survives its engine. Clones are the same store.
 #[derive(Clone)]
 pub struct BenchStore {
     pub memory: Rc<RefCell<Box<dyn Store>>>,
     pub slow: Rc<Cell<u32>>,
     pub fault: Rc<Cell<Fault>>,
-    /// Pieces of upkeep there are to do.
+    /// How many pieces of tidying are to be done.
     pub untidy: Rc<Cell<u32>>,
     /// Vendor commands that were carried out, with their parameters.
     pub vendor: Rc<RefCell<Vec<VendorCommand>>>,
-    /// Attempts at the PIN in a row since power-up, as they are counted in the store.
+    /// Consecutive PIN attempts since power-up, counted by the changes to the store.
     pub attempts: Rc<Cell<u8>>,
     asked: Rc<Cell<u32>>,
     applied: Rc<Cell<u32>>,
@@ -133,20 +133,20 @@ impl BenchStore {
         }
     }
 
-    /// What the flash holds, as after a power cut.
+    /// The store on this flash, as after a power cut.
     pub fn on_flash(flash: &BenchFlash) -> Self {
         Self::mounted(flash, |flash| Box::new(on_flash(flash.clone())))
     }
 
-    /// What another store finds on the flash.
+    /// Another kind of store on this flash.
     pub fn mounted(flash: &BenchFlash, mount: Mount) -> Self {
         let store = Self::on(mount(flash));
-        // Another life, another randomness.
+        // A new power-up gets new randomness.
         store.applied.set(flash.get().operations as u32);
         store
     }
 
-    /// Commits that were asked for: made, or refused for want of room.
+    /// The commits that were requested: made, or refused because the store is full.
     pub fn asked(&self) -> u32 {
         self.asked.get()
     }
@@ -156,7 +156,7 @@ impl BenchStore {
         self.applied.get()
     }
 
-    /// Lets the commit with this number from now on fail, before or after it is made.
+    /// Makes the commit with this number, counted from now, fail with this fault.
     pub fn fail_at(&self, commit: u32, fault: impl Fn(u32) -> Fault) {
         self.fault.set(fault(self.asked.get() + commit));
     }
@@ -168,11 +168,11 @@ impl BenchStore {
     }
 
     pub fn credentials(&self) -> usize {
-        self.memory.borrow_mut().count().unwrap() as usize
+        self.memory.borrow_mut().count(Query::All).unwrap() as usize
     }
 
-    /// Sees that no power-up has more than three attempts at the PIN in a row, whatever comes between the atoms of a
-    /// command. `before`: the retries that were left.
+    /// Checks that there are at most three consecutive PIN attempts per power-up, whatever interrupts a command.
+    /// `before` is the stored number of retries.
     fn watch_attempts(&self, changes: &[Change<'_>], before: Option<Vec<u8>>) {
         let another_pin = |change: &Change<'_>| matches!(change, Change::Erase | Change::Set(Setting::Pin, _));
         for change in changes {
@@ -200,24 +200,16 @@ impl Store for BenchStore {
         self.memory.borrow_mut().get(setting, out)
     }
 
-    fn find(
-        &mut self,
-        rp_id_hash: &[u8; 32],
-        before: Option<Number>,
-        out: &mut [u8],
-    ) -> Result<Option<Found>, StoreError> {
+    fn next(&mut self, query: Query<'_>, before: Option<Number>, out: &mut [u8]) -> Result<Option<Found>, StoreError> {
         counted(|calls| calls.finds += 1);
         self.check_read()?;
-        self.memory.borrow_mut().find(rp_id_hash, before, out)
+        self.memory.borrow_mut().next(query, before, out)
     }
 
-    fn walk(&mut self, before: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
+    fn count(&mut self, query: Query<'_>) -> Result<u32, StoreError> {
+        counted(|calls| calls.finds += 1);
         self.check_read()?;
-        self.memory.borrow_mut().walk(before, out)
-    }
-
-    fn count(&mut self) -> Result<u32, StoreError> {
-        self.memory.borrow_mut().count()
+        self.memory.borrow_mut().count(query)
     }
 
     fn large_blobs_capacity(&self) -> usize {
@@ -272,7 +264,7 @@ impl Store for BenchStore {
     }
 }
 
-/// Real cryptography; every scalar multiplication is counted as a slow thing.
+/// Real cryptography. Every scalar multiplication is counted as a slow operation.
 pub struct BenchCrypto {
     pub slow: Rc<Cell<u32>>,
 }
@@ -391,7 +383,7 @@ impl Verify for BenchCrypto {
     }
 }
 
-/// A random source that gives out after [`RANDOM`] draws.
+/// A random source that fails after [`RANDOM`] draws.
 pub struct BenchRng(ChaCha20Rng);
 
 impl BenchRng {

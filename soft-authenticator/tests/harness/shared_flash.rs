@@ -1,4 +1,4 @@
-//! A flash that outlives its store, and can be reached while the store has it.
+//! A flash that survives its store, and that tests can access while the store uses it.
 
 use std::{
     cell::{RefCell, RefMut},
@@ -8,7 +8,7 @@ use std::{
 use embedded_storage::nor_flash::{ErrorType, NorFlash, ReadNorFlash};
 use keyfob_soft_authenticator::store::flash::{PowerIsOff, SimulatedFlash};
 
-/// A handle; clones are the same flash.
+/// A handle. Clones are the same flash.
 #[derive(Clone)]
 pub struct SharedFlash<const PAGE: usize, const WORD: usize>(Rc<RefCell<SimulatedFlash<PAGE, WORD>>>);
 
@@ -21,7 +21,7 @@ impl<const PAGE: usize, const WORD: usize> SharedFlash<PAGE, WORD> {
         self.0.borrow_mut()
     }
 
-    /// Another flash that holds the same.
+    /// Another flash with the same contents.
     pub fn copy(&self) -> Self {
         Self::new(self.get().clone())
     }

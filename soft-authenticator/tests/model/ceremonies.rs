@@ -1,4 +1,4 @@
-//! Registrations and sign-ins, on key and model.
+//! Registrations and sign-ins on key and model.
 
 use keyfob_core::{
     Status,
@@ -8,7 +8,7 @@ use keyfob_core::{
     extensions::{GetAssertionInputs, MakeCredentialInputs, cred_protect::Level},
 };
 
-use keyfob_soft_authenticator::store::{MAX_RECORD, Store};
+use keyfob_soft_authenticator::store::{MAX_RECORD, Query, Store};
 
 use super::{super::harness::*, *};
 
@@ -34,7 +34,7 @@ pub fn make(
     });
     let request = if asked.is_some() { extended(request, &inputs) } else { request };
     let held = model.token.as_ref().filter(|_| presents);
-    // The large-blob key stands in the answer.
+    // The test needs the large-blob key, which is only in the answer.
     key.loses = loss.filter(|loss| *loss == Loss::WithinTheAnswer || !extensions.blob_key);
     let made = match held {
         Some(Held { protocol, token, .. }) => key.make_with(*protocol, token, request),
@@ -82,14 +82,16 @@ pub fn make(
     }
 }
 
-/// The id of a relying party's newest credential, as the store has it.
+/// The id of a relying party's newest credential in the store.
 fn newest(key: &mut Key, rp: usize) -> Vec<u8> {
-    let mut out = [0; MAX_RECORD];
-    let found = key.store.memory.borrow_mut().find(&rp_id_hash(RPS[rp]), None, &mut out).unwrap().unwrap();
+    let (rp_id_hash, mut out) = (rp_id_hash(RPS[rp]), [0; MAX_RECORD]);
+    let query = Query::RelyingParty { rp_id_hash: &rp_id_hash, protection: Level::USER_VERIFICATION_REQUIRED };
+    let found = key.store.memory.borrow_mut().next(query, None, &mut out).unwrap().unwrap();
     found.credential(&out).unwrap().id.to_vec()
 }
 
-/// Checks an assertion: by `stored`, or by one that is not, with `blob`. `named`: the user's name is told.
+/// Checks an assertion by `stored`, or by a non-discoverable credential, with `blob`. With `named`, it must have the
+/// user's name.
 pub fn check(model: &mut Model, got: Result<Got, Status>, stored: Option<&Stored>, blob: Option<u8>, named: bool) {
     let got = got.unwrap();
     if model.sign_count == model.reserved {
@@ -106,7 +108,7 @@ pub fn check(model: &mut Model, got: Result<Got, Status>, stored: Option<&Stored
     assert_eq!(extensions.cred_blob, Some(&blob.unwrap_or_default()[..]));
 }
 
-/// The id of the credential that a list names, what it was made with, and the credential if it is discoverable.
+/// The id of the credential in a list, its extensions, and the credential if it is discoverable.
 fn target(model: &Model, rp: usize, list: Listed) -> Option<(Vec<u8>, Extensions, Option<Stored>)> {
     let of = |stored: &Stored| (stored.id.clone(), stored.asked, Some(stored.clone()));
     match list {

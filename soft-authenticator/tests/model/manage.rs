@@ -1,4 +1,4 @@
-//! Management commands, on key and model.
+//! Management commands on key and model.
 
 use keyfob_core::{
     Status,
@@ -29,7 +29,7 @@ pub fn manage(key: &mut Key, model: &Model, sub_command: u64, params: Option<&Pa
     }
 }
 
-/// Compares one answer of an enumeration with what is next in it.
+/// Compares one answer of an enumeration with the next expected one.
 pub fn compare_listed(model: &mut Model, of_rp: bool, response: &[u8], total: Option<u64>) {
     let response: Response<'_> = ctap2::decode_response(response).unwrap();
     match model.sequence.as_mut() {

@@ -1,11 +1,11 @@
-//! Drivers that report errors: for writes, which were made all the same or were not, and for erasures.
+//! Drivers that report errors for writes, which were made or not made, and for erasures.
 
 use std::{cell::Cell, ops::Range, rc::Rc};
 
 use embedded_storage::nor_flash::{ErrorType, NorFlash, ReadNorFlash};
 use keyfob_core::crypto::RustCrypto;
 use keyfob_soft_authenticator::store::{
-    Change, FlashStore, Setting, Store,
+    Change, FlashStore, Query, Setting, Store,
     flash::{PowerIsOff, SimulatedFlash},
 };
 
@@ -18,9 +18,9 @@ struct Unreliable<const PAGE: usize, const WORD: usize> {
     /// Writes so far.
     writes: Rc<Cell<u64>>,
     fails: Range<u64>,
-    /// Whether the writes that fail are made all the same.
+    /// Whether a failed write is made nevertheless.
     made: bool,
-    /// A page that stays as it is when it is erased, which is reported.
+    /// A page whose erasure fails with an error.
     stuck: Option<u32>,
 }
 
@@ -78,8 +78,8 @@ fn has_all<const PAGE: usize, const WORD: usize>(flash: &Unreliable<PAGE, WORD>,
     walked.len() == usize::from(count) && walked.iter().all(|credential| credential.2 == RECORD)
 }
 
-/// Every run of one, three or four writes that fail, among those that fill the first two pages. Four are too many for a
-/// commit, which may have been made or not, and for a page, which is retired.
+/// Makes one, three or four consecutive writes fail, at every place in the first two pages. After four failures a
+/// commit fails, made or not, and the page is retired.
 fn failures_lose_nothing<const PAGE: usize, const WORD: usize>(pages: usize) {
     for (made, count) in [(true, 1), (true, 3), (true, 4), (false, 1), (false, 3)] {
         for first in 0.. {
@@ -90,14 +90,14 @@ fn failures_lose_nothing<const PAGE: usize, const WORD: usize>(pages: usize) {
             while flash.flash.get().bytes()[2 * PAGE..].iter().all(|byte| *byte == 0xFF) {
                 let done = store.commit(&[Change::Put { rp_id_hash: &[put; 32], record: &RECORD }]);
                 assert!(done.is_ok() || count > 3, "{case}: {done:?}");
-                put = store.count().unwrap() as u8;
+                put = store.count(Query::All).unwrap() as u8;
             }
             if flash.writes.get() < first + count {
                 assert!(first > 10);
                 break;
             }
             assert!(has_all(&flash, put), "{case}: as it is written");
-            // Until the pages in question are freed.
+            // Commits until the affected pages are freed.
             for count in 0..2 * (pages * PAGE / 64) as u32 {
                 let done = store.commit(&[Change::Set(Setting::SignCount, &count.to_be_bytes())]);
                 assert_eq!(done, Ok(()), "{case}: collection");
@@ -129,7 +129,7 @@ fn a_full_store_opens_though_a_page_that_could_not_be_erased_holds_credentials_t
         }
         while store.tidy().unwrap() {}
         let mounted = FlashStore::<_, _, 40, 2>::new(flash.clone(), RustCrypto, &[0x5E; 32]);
-        let count = mounted.map(|mut store| store.count());
+        let count = mounted.map(|mut store| store.count(Query::All));
         assert_eq!(count, Ok(Ok(number.min(FULL))), "after {number} registrations");
     }
     assert_eq!(store.retired(), [0]);

@@ -4,9 +4,9 @@ use std::{cell::Cell, future::poll_fn, task::Poll};
 
 use embedded_storage::nor_flash::{NorFlash, ReadNorFlash};
 use embedded_storage_async::nor_flash;
-use keyfob_core::crypto::RustCrypto;
+use keyfob_core::{crypto::RustCrypto, extensions::cred_protect::Level};
 use keyfob_soft_authenticator::store::{
-    Change, FlashStore, Setting, Store, StoreError,
+    Change, FlashStore, Query, Setting, Store, StoreError,
     flash::{Blocking, Cut, FlashError, PowerIsOff, SimulatedFlash, Tear},
 };
 use proptest::{
@@ -52,10 +52,10 @@ suite!(pages_of_131072_words_of_32, super::fresh::<131_072, 32>(3));
 suite!(pages_of_1024_words_of_1, super::fresh::<1024, 1>(30));
 suite!(pages_of_512_words_of_2, super::fresh::<512, 2>(60));
 
-/// A flash whose driver is asynchronous: busy for a while before each operation, which is awaited again and again.
+/// A flash with an asynchronous driver, which is busy for some polls before each operation.
 struct Slow<const PAGE: usize, const WORD: usize>(SharedFlash<PAGE, WORD>);
 
-/// How often such a driver is busy before it is done.
+/// How many polls find the driver busy.
 const BUSY: usize = 3;
 
 async fn busy() {
@@ -122,11 +122,11 @@ fn whoever_waits_for_an_asynchronous_driver_may_do_so_each_time_that_it_is_busy(
     store.commit(&[Change::Set(Setting::Pin, &[1])]).unwrap();
     let SimulatedFlash { operations, reads, .. } = *flash.get();
     assert_eq!(waits.get(), (operations + reads) * BUSY as u64);
-    // What an asynchronous driver has written, a blocking one reads.
+    // A blocking driver reads what an asynchronous one has written.
     assert_eq!(mount(&store.into_flash().into_inner().0).get(Setting::Pin, &mut [0]), Ok(Some(1)));
 }
 
-/// An operation, and when the power fails from its beginning on, if it does.
+/// An operation, and when the power fails after its beginning, if at all.
 type CutOp = (Op, Option<Cut>);
 
 fn tear() -> impl Strategy<Value = Tear> {
@@ -137,7 +137,7 @@ fn cut() -> impl Strategy<Value = Cut> {
     (prop_oneof![3 => 0..6u64, 1 => 0..40u64], tear()).prop_map(|(operation, tear)| Cut { operation, tear })
 }
 
-/// Whether it is this model that a flash holds, and goes on with.
+/// Whether a flash has the contents of this model, and can be used further.
 fn is_on<const PAGE: usize, const WORD: usize>(model: &Model, flash: &SharedFlash<PAGE, WORD>) -> bool {
     let mut store = mount(&flash.copy());
     let probe = Op::Commit(vec![Intent::Put(0, 0, 0)]);
@@ -145,7 +145,7 @@ fn is_on<const PAGE: usize, const WORD: usize>(model: &Model, flash: &SharedFlas
     model.check(&mut store).is_ok() && after.step(&mut store, &probe).is_ok() && after.check(&mut store).is_ok()
 }
 
-/// Does operations, some of which are cut, and checks after each cut that there is the old state or the new one.
+/// Does operations with some power cuts, and checks after each cut that the store has the old or the new state.
 fn survives<const PAGE: usize, const WORD: usize>(
     flash: &SharedFlash<PAGE, WORD>,
     filled: usize,
@@ -241,11 +241,11 @@ fn a_page_that_does_not_erase_is_reported_after_a_power_cut_too() {
     let erased = flash.get().erasures[3];
     let mut store = mount(&flash);
     assert_eq!(store.retired(), [3, 4]);
-    assert_eq!(store.count(), Ok(20));
+    assert_eq!(store.count(Query::All), Ok(20));
     for count in 0..1000u32 {
         store.commit(&[Change::Set(Setting::SignCount, &count.to_be_bytes())]).unwrap();
     }
-    assert_eq!(flash.get().erasures[3], erased, "nobody tries it again");
+    assert_eq!(flash.get().erasures[3], erased, "the page is not erased again");
     assert_eq!(walked(&mut store).len(), 20);
     assert!(walked(&mut store).iter().all(|credential| credential.2 == record));
 }
@@ -268,7 +268,7 @@ fn every_page_is_erased_as_often_as_the_others() {
     assert!(*least > 20 && most - least <= 2, "{erasures:?}");
 }
 
-/// A flash with something on it.
+/// A flash with contents.
 fn used() -> SharedFlash<4096, 4> {
     let flash = fresh::<4096, 4>(6);
     let mut store = mount(&flash);
@@ -291,7 +291,7 @@ fn refused(flash: &SharedFlash<4096, 4>) -> FlashError {
 #[test]
 fn another_version_of_the_format_is_refused_and_left_as_it_is() {
     let mut bytes = used().get().bytes().to_vec();
-    // The head of the first page, with the CRC of what it says now.
+    // The changed head of the first page, with a correct CRC.
     bytes[4] = 2;
     let crc = crc32(&bytes[..12]);
     bytes[12..16].copy_from_slice(&crc.to_le_bytes());
@@ -310,7 +310,7 @@ fn a_flash_that_holds_something_else_is_refused_until_it_is_formatted() {
     let mut flash = with_bytes(vec![0x3C; 6 * 4096]);
     assert_eq!(refused(&flash), FlashError::Foreign);
     OnFlash::<4096, 4>::format(&mut flash).unwrap();
-    assert_eq!(mount(&flash).count(), Ok(0));
+    assert_eq!(mount(&flash).count(Query::All), Ok(0));
 }
 
 #[test]
@@ -328,7 +328,7 @@ fn more_credentials_than_the_index_has_room_for_are_refused() {
     }
     let error = FlashStore::<_, _, 2, 2>::new(flash.clone(), RustCrypto, &KEY).err();
     assert_eq!(error, Some(FlashError::TooMany));
-    assert_eq!(mount(&flash).count(), Ok(3));
+    assert_eq!(mount(&flash).count(Query::All), Ok(3));
 }
 
 #[test]
@@ -339,8 +339,9 @@ fn values_are_not_in_the_clear_and_open_only_with_the_key() {
     assert!(!has(&[0xA5; 8]) && !has(b"nobody") && !has(&[0x77; 8]));
     let mut other = OnFlash::<4096, 4>::new(flash, RustCrypto, &[0; 32]).unwrap();
     assert_eq!(other.get(Setting::Seed, &mut [0; 32]), Err(StoreError::Failed));
-    assert_eq!(other.walk(None, &mut [0; 100]), Err(StoreError::Failed));
-    assert_eq!(other.find(&[0x77; 32], None, &mut [0; 100]), Ok(None));
+    assert_eq!(other.next(Query::All, None, &mut [0; 100]), Err(StoreError::Failed));
+    let query = Query::RelyingParty { rp_id_hash: &[0x77; 32], protection: Level::USER_VERIFICATION_REQUIRED };
+    assert_eq!(other.next(query, None, &mut [0; 100]), Ok(None));
 }
 
 #[test]
@@ -364,7 +365,7 @@ fn a_value_in_another_ones_place_does_not_open() {
     store.commit(&[Change::Set(Setting::PinRetries, &[1])]).unwrap();
     store.commit(&[Change::Set(Setting::UvRetries, &[8])]).unwrap();
     let mut bytes = flash.get().bytes().to_vec();
-    // The piece of UvRetries says that it is PinRetries, and its CRC agrees.
+    // The piece of UvRetries gets the key of PinRetries and a correct CRC.
     let piece = 16 + 24 + 52;
     assert_eq!(bytes[piece + 8..][..4], 5u32.to_le_bytes());
     bytes[piece + 8] = 3;
@@ -374,7 +375,7 @@ fn a_value_in_another_ones_place_does_not_open() {
     assert_eq!(store.get(Setting::PinRetries, &mut [0]), Err(StoreError::Failed));
 }
 
-/// Bit by bit, as the standard defines it.
+/// CRC-32 bit by bit, as the standard defines it.
 fn crc32(bytes: &[u8]) -> u32 {
     let mut crc = u32::MAX;
     for byte in bytes {

@@ -1,4 +1,4 @@
-//! The stores, each against the same promises: `suite.rs` says what every store does, whatever it is kept on.
+//! All stores against the same suite: `suite.rs` has the tests that every store must pass.
 #![allow(clippy::disallowed_methods)]
 
 mod driver_errors;
@@ -15,7 +15,7 @@ use keyfob_soft_authenticator::store::{MemoryStore, Store};
 use shared_flash::SharedFlash;
 use suite::Medium;
 
-/// Memory that outlives its store.
+/// Memory that survives its store.
 struct Memory(MemoryStore<12, 1024>);
 
 impl Medium for Memory {
@@ -23,7 +23,7 @@ impl Medium for Memory {
     const BOUNDED: bool = true;
 
     fn open(&mut self) -> Self::Store<'_> {
-        // A power cut takes what is staged.
+        // A power cut drops staged bytes.
         let _ = self.0.stage(0, &[]);
         &mut self.0
     }
@@ -44,7 +44,7 @@ mod in_file {
 
     use keyfob_soft_authenticator::store::FileStore;
 
-    /// A file of its own, removed in the end.
+    /// A temporary file, removed at the end.
     pub struct InFile(PathBuf);
 
     impl InFile {
@@ -67,7 +67,7 @@ mod in_file {
 
     impl crate::Medium for InFile {
         type Store<'m> = FileStore;
-        // Not by a test on a disk that others need. `src/store/file/tests.rs` fills a simulated one.
+        // A test must not fill a shared disk. `src/store/file/tests.rs` fills a simulated one.
         const BOUNDED: bool = false;
 
         fn open(&mut self) -> FileStore {

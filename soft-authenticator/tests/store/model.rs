@@ -1,33 +1,37 @@
-//! A store as it is meant, small enough to be read, and the operations that a store and the model are both given.
+//! A small model of a store, and the operations that are applied to a store and to the model.
 
 use keyfob_core::{
     cose::Algorithm,
     ctap2::{RpEntity, UserEntity},
+    extensions::cred_protect::Level,
 };
-use keyfob_soft_authenticator::store::{Change, Credential, MAX_RECORD, Setting, Store, StoreError};
+use keyfob_soft_authenticator::store::{Change, Credential, MAX_RECORD, Query, Setting, Store, StoreError};
 use proptest::{collection::vec, prelude::*};
 
-use super::suite::{Case, bytes, found, found_by_id, large_blobs, setting, walked, walked_rps};
+use super::suite::{Case, asked, bytes, large_blobs, setting, walked};
 use crate::same;
 
 const SETTINGS: [Setting; 4] = [Setting::Pin, Setting::PinRetries, Setting::SignCount, Setting::MinPinRpIds];
 
-/// Ids that credentials have.
+/// How many different ids credentials have.
 const IDS: u8 = 6;
 
-/// A record of about so many bytes: of a credential with one of a few ids, or one that cannot be read.
-fn record(seed: u8, len: usize) -> Vec<u8> {
+/// How many different ids users have.
+const USERS: u8 = 4;
+
+/// A record of about `len` bytes: of a credential with one of a few ids, users and protections, or an unreadable one.
+pub fn record(seed: u8, len: usize) -> Vec<u8> {
     let bytes = bytes(seed, len);
-    // What a record takes besides the secret.
-    let Some((_, secret)) = bytes.split_at_checked(80) else { return bytes };
-    let (id, mut record) = ([seed % IDS; 16], [0; MAX_RECORD]);
+    // The bytes of a record in addition to the secret.
+    let Some((_, secret)) = bytes.split_at_checked(90) else { return bytes };
+    let (id, user, mut record) = ([seed % IDS; 16], [seed / 7 % USERS; 8], [0; MAX_RECORD]);
     let credential = Credential {
         id: &id,
         algorithm: Algorithm::ES256,
         secret,
         rp: RpEntity { id: "example.org", name: None },
-        user: UserEntity { id: &id, name: None, display_name: None },
-        cred_protect: None,
+        user: UserEntity { id: &user, name: None, display_name: None },
+        cred_protect: Some(Level((seed / 3 % 4).into())).filter(|level| level.0 > 0),
         cred_blob: None,
         large_blob_key: None,
         third_party_payment: None,
@@ -37,12 +41,12 @@ fn record(seed: u8, len: usize) -> Vec<u8> {
     record[..len].to_vec()
 }
 
-/// One change, before it is known what there is.
+/// A change that does not depend on the contents of the store yet.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Intent {
     Erase,
     Set(usize, u8, usize),
-    /// Of the credential with this index, if there is one.
+    /// Deletes the credential with this index, if there is one.
     Delete(usize),
     Replace(usize, u8, usize),
     Put(u8, u8, usize),
@@ -52,7 +56,7 @@ pub enum Intent {
 #[derive(Clone, Debug)]
 pub enum Op {
     Commit(Vec<Intent>),
-    /// Stages so many bytes after those that are staged, or first of all.
+    /// Stages this many bytes, after the staged ones or from the start.
     Stage(bool, u8, usize),
     Tidy(usize),
 }
@@ -82,7 +86,7 @@ pub fn ops() -> impl Strategy<Value = Vec<Op>> {
     vec(op(), 0..40)
 }
 
-/// What a store ought to hold.
+/// The expected contents of a store.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Model {
     pub settings: [Option<Vec<u8>>; SETTINGS.len()],
@@ -95,12 +99,12 @@ pub struct Model {
 }
 
 impl Model {
-    /// What was staged is gone.
+    /// Drops the staged bytes.
     pub fn power_cut(&mut self) {
         self.staged = None;
     }
 
-    /// The model after a commit of `intents`, and what the commit is.
+    /// The model after a commit of `intents`, and the changes of the commit.
     pub fn after(&self, intents: &[Intent]) -> (Self, Vec<Planned>) {
         let mut next = self.clone();
         let mut planned = Vec::new();
@@ -117,14 +121,14 @@ impl Model {
                 }
                 Intent::Delete(which) => {
                     let Some(index) = which.checked_rem(next.credentials.len()) else { continue };
-                    // One that this commit adds has no number yet that anybody knows.
+                    // The number of a credential that this commit adds is not known yet.
                     if next.credentials[index].0 > self.newest || planned.contains(&Planned::Erase) {
                         continue;
                     }
                     planned.push(Planned::Delete(next.credentials.remove(index).0));
                 }
                 Intent::Replace(which, seed, len) => {
-                    // Only what was there before the commit.
+                    // Only credentials from before the commit can be deleted.
                     let Some(index) = which.checked_rem(next.credentials.len()) else { continue };
                     let credential = &mut next.credentials[index];
                     if !self.credentials.iter().any(|old| old.0 == credential.0) || planned.contains(&Planned::Erase) {
@@ -141,7 +145,7 @@ impl Model {
                 }
                 Intent::LargeBlobs(len) => {
                     let Some(staged) = next.staged.take_if(|staged| staged.len() >= len) else { continue };
-                    // One to a commit.
+                    // At most one per commit.
                     if planned.iter().any(|planned| matches!(planned, Planned::LargeBlobs(_) | Planned::Erase)) {
                         next.staged = Some(staged);
                         continue;
@@ -154,13 +158,13 @@ impl Model {
         (next, planned)
     }
 
-    /// Takes over the numbers that the store gave to credentials that are newer than `newest`. They rise, but a commit that
-    /// was cut may have used some up.
+    /// Takes over the store's numbers of credentials that are newer than `newest`. Numbers increase, but an interrupted
+    /// commit may have used some.
     pub fn adopt(&mut self, newest: u32, store: &mut impl Store) -> Case {
         let mut given = walked(store).into_iter().map(|(_, number, _)| number);
         let mut above = u32::MAX;
         for credential in self.credentials.iter_mut().rev().take_while(|credential| credential.0 > newest) {
-            let Some(number) = given.next() else { break }; // what is missing, check tells
+            let Some(number) = given.next() else { break }; // `check` reports missing ones
             prop_assert!((newest + 1..above).contains(&number), "number {number} was given before");
             (credential.0, above) = (number, number);
         }
@@ -168,7 +172,7 @@ impl Model {
         Ok(())
     }
 
-    /// Does one operation on both.
+    /// Applies one operation to store and model.
     pub fn step(&mut self, store: &mut impl Store, op: &Op) -> Case {
         match op {
             Op::Commit(intents) => {
@@ -183,7 +187,7 @@ impl Model {
                     Err(error) => {
                         same!(error, StoreError::Full);
                         let grows = |planned: &Planned| matches!(planned, Planned::Put(..) | Planned::Replace(..));
-                        prop_assert!(planned.iter().any(grows), "full for want of what is reserved");
+                        prop_assert!(planned.iter().any(grows), "full because of the reserved room");
                     }
                 }
             }
@@ -208,39 +212,56 @@ impl Model {
         Ok(())
     }
 
-    /// Whether the store holds what the model holds.
+    /// Checks that the store has the contents of the model.
     pub fn check(&self, store: &mut impl Store) -> Case {
         for (which, value) in self.settings.iter().enumerate() {
             same!(setting(store, SETTINGS[which]), value.clone());
         }
         let newest_first = self.credentials.iter().rev();
-        let all: Vec<_> =
-            newest_first.clone().map(|(number, rp, record)| ([*rp; 32], *number, record.clone())).collect();
+        let all: Vec<_> = newest_first.map(|(number, rp, record)| ([*rp; 32], *number, record.clone())).collect();
         same!(walked(store), all.clone());
-        for rp in 0..3 {
-            let of_rp = newest_first.clone().filter(|credential| credential.1 == rp);
-            let of_rp: Vec<_> = of_rp.map(|(number, _, record)| (*number, record.clone())).collect();
-            same!(found(store, &[rp; 32]), of_rp);
-        }
         let readable: Vec<_> =
-            all.iter().filter_map(|(_, number, record)| Some((*number, Credential::decode(record)?.id))).collect();
+            all.iter().filter_map(|credential| Some((credential, Credential::decode(&credential.2)?))).collect();
+        let those = |asked_for: &dyn Fn(&[u8; 32], &Credential<'_>) -> bool| -> Vec<_> {
+            let asked_for = readable.iter().filter(|(credential, record)| asked_for(&credential.0, record));
+            asked_for.map(|(credential, _)| (*credential).clone()).collect()
+        };
+        let mut seen = Vec::new();
+        let mut newest = those(&|_, _| true);
+        newest.retain(|credential| {
+            !seen.contains(&credential.0) && {
+                seen.push(credential.0);
+                true
+            }
+        });
+        same!(asked(store, Query::RelyingParties), newest);
         for id in 0..IDS {
-            let expected = readable.iter().find(|(_, of)| *of == [id; 16]).map(|(number, _)| *number);
-            same!(found_by_id(store, &[id; 16]), all.iter().find(|(_, number, _)| Some(*number) == expected).cloned());
+            same!(asked(store, Query::Id(&[id; 16])), those(&|_, credential| credential.id == [id; 16]));
         }
-        let is_readable = |number: u32| readable.iter().any(|(of, _)| *of == number);
-        let newest_of = |rp: [u8; 32]| all.iter().find(|(of, number, _)| *of == rp && is_readable(*number));
-        let rps: Vec<_> =
-            all.iter().filter(|credential| newest_of(credential.0) == Some(*credential)).cloned().collect();
-        same!(store.count_rps(&mut [0; MAX_RECORD]), Ok(rps.len() as u32));
-        same!(walked_rps(store), rps);
-        same!(store.count(), Ok(self.credentials.len() as u32));
+        for rp in 0..3 {
+            let rp_id_hash = &[rp; 32];
+            for user in 0..USERS {
+                let expected = those(&|of, credential| of == rp_id_hash && credential.user.id == [user; 8]);
+                same!(asked(store, Query::User { rp_id_hash, user_id: &[user; 8] }), expected);
+            }
+            for protection in [1, 2, 3].map(Level) {
+                let shown = |of: &[u8; 32], credential: &Credential<'_>| {
+                    of == rp_id_hash && credential.cred_protect.is_none_or(|level| level.0 <= protection.0)
+                };
+                same!(asked(store, Query::RelyingParty { rp_id_hash, protection }), those(&shown));
+                for id in 0..IDS {
+                    let listed = Query::Listed { rp_id_hash, id: &[id; 16], protection };
+                    let expected = those(&|of, credential| shown(of, credential) && credential.id == [id; 16]);
+                    same!(asked(store, listed), expected);
+                }
+            }
+        }
         same!(large_blobs(store), self.large_blobs.clone());
         Ok(())
     }
 }
 
-/// One change, with what it carries.
+/// A change with its data.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Planned {
     Erase,

@@ -1,4 +1,4 @@
-//! What the engine asks of the store does not grow with what others have there.
+//! The number of records that the engine reads does not grow with the credentials of other relying parties.
 
 use std::sync::{
     Arc,
@@ -9,25 +9,26 @@ use keyfob_core::{
     Instant,
     cbor::List,
     client::{
-        self, GetAssertion, GetOptions, MakeCredential, MakeOptions, PinEntry, Prompt, Requirement, UserInteraction,
+        self, Ceremony, GetAssertion, GetOptions, MakeCredential, MakeOptions, Operation, PinEntry, Prompt,
+        Requirement, UserInteraction,
         manage::{Access, DeleteCredential, ListRelyingParties, SetPin, UpdateUser},
     },
     cose::Algorithm,
     crypto::{Hash, RustCrypto},
     ctap2::{CredentialDescriptor, CredentialParameters, RpEntity, UserEntity},
-    transport::hid::HidTransport,
+    transport::{Transport, hid::HidTransport},
 };
 use keyfob_soft_authenticator::{
     devices::{InProcess, KeyOptions, VirtualKey},
     engine::Config,
-    store::{Change, Credential, FileStore, Found, MAX_RECORD, Number, Setting, Store, StoreError},
+    store::{Change, Credential, FileStore, Found, MAX_RECORD, Number, Query, Setting, Store, StoreError},
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
 use crate::{Medium, in_file::InFile};
 
-/// A store that counts the records it is asked for.
+/// A store that counts the records that are read.
 struct Counting(FileStore, Arc<AtomicU32>);
 
 impl Counting {
@@ -41,32 +42,14 @@ impl Store for Counting {
         self.0.get(setting, out)
     }
 
-    fn find(&mut self, rp: &[u8; 32], before: Option<Number>, out: &mut [u8]) -> Result<Option<Found>, StoreError> {
+    fn next(&mut self, query: Query<'_>, before: Option<Number>, out: &mut [u8]) -> Result<Option<Found>, StoreError> {
         self.count_one();
-        self.0.find(rp, before, out)
+        self.0.next(query, before, out)
     }
 
-    fn walk(&mut self, before: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
+    fn count(&mut self, query: Query<'_>) -> Result<u32, StoreError> {
         self.count_one();
-        self.0.walk(before, out)
-    }
-
-    fn find_id(&mut self, id: &[u8], out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
-        self.count_one();
-        self.0.find_id(id, out)
-    }
-
-    fn walk_rps(&mut self, before: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
-        self.count_one();
-        self.0.walk_rps(before, out)
-    }
-
-    fn count_rps(&mut self, out: &mut [u8]) -> Result<u32, StoreError> {
-        self.0.count_rps(out)
-    }
-
-    fn count(&mut self) -> Result<u32, StoreError> {
-        self.0.count()
+        self.0.count(query)
     }
 
     fn remaining(&mut self) -> Result<u32, StoreError> {
@@ -115,7 +98,8 @@ fn record(id: &[u8]) -> Vec<u8> {
     record[..len].to_vec()
 }
 
-/// The oldest credential is somebody else's, then comes mine, then so many others'. Each has a relying party of its own.
+/// A store in which the oldest credential is another user's, then comes the tested one, then `others` more. Each has
+/// its own relying party.
 fn filled(file: &mut InFile, others: u32) -> FileStore {
     let mut store = file.open();
     let mut all = vec![([1; 32], record(&OLDEST)), (RustCrypto.sha256(&[RP_ID.as_bytes()]), record(&MINE))];
@@ -126,6 +110,20 @@ fn filled(file: &mut InFile, others: u32) -> FileStore {
     let puts: Vec<_> = all.iter().map(|(rp_id_hash, record)| Change::Put { rp_id_hash, record }).collect();
     store.commit(&puts).unwrap();
     store
+}
+
+/// A client that runs operations one after another.
+struct Client<T> {
+    transport: T,
+    rng: ChaCha20Rng,
+    buffer: Vec<u8>,
+}
+
+impl<T: Transport> Client<T> {
+    fn run<O: Operation>(&mut self, operation: O) -> O::Outcome<'_> {
+        let ceremony = Ceremony::new(operation, &mut self.buffer, RustCrypto, &mut self.rng);
+        client::run(ceremony, &mut self.transport, &mut Owner, Instant::default).unwrap()
+    }
 }
 
 #[test]
@@ -139,23 +137,17 @@ fn what_a_client_does_asks_for_as_many_records_whatever_others_have() {
         options.store = Some(Box::new(Counting(filled(&mut file, others), count.clone())));
         let mut buffer = vec![0; config.buffer_len()];
         let clock = || Instant::default();
-        let mut transport = HidTransport::new(InProcess(VirtualKey::new(&mut buffer, options).unwrap()), clock, [1; 8]);
-        let (mut rng, mut buffer) = (ChaCha20Rng::seed_from_u64(1), vec![0; 7609]);
+        let transport = HidTransport::new(InProcess(VirtualKey::new(&mut buffer, options).unwrap()), clock, [1; 8]);
+        let mut client = Client { transport, rng: ChaCha20Rng::seed_from_u64(1), buffer: vec![0; 7609] };
         let mut steps = Vec::new();
         let mut records = |subtracted| {
             steps.push(count.swap(0, Ordering::Relaxed) - subtracted);
         };
-        macro_rules! run {
-            ($operation:ident($($argument:expr),*)) => {{
-                let operation = $operation::new($($argument,)* &mut buffer, RustCrypto, &mut rng);
-                client::run(operation, &mut transport, &mut Owner, clock).unwrap()
-            }};
-        }
 
         for allowed in [&[][..], &[CredentialDescriptor::new(&MINE)]] {
             let mut options = GetOptions::new(RP_ID, &[2; 32]);
             (options.allow_list, options.user_verification) = (List::Slice(allowed), Requirement::Discouraged);
-            run!(GetAssertion(&options));
+            client.run(GetAssertion::new(&options));
             records(0);
         }
         for user in [b"known", b"newer"] {
@@ -165,15 +157,15 @@ fn what_a_client_does_asks_for_as_many_records_whatever_others_have() {
                 (RpEntity { id: RP_ID, name: None }, UserEntity { id: user, name: None, display_name: None });
             let mut options = MakeOptions::new(&[1; 32], rp, user, &parameters);
             (options.resident_key, options.exclude_list) = (Requirement::Required, List::Slice(&excluded));
-            run!(MakeCredential(&options));
+            client.run(MakeCredential::new(&options));
             records(0);
         }
-        run!(SetPin());
-        run!(UpdateUser(&OLDEST, UserEntity { id: b"known", name: Some("new"), display_name: None }));
+        client.run(SetPin);
+        client.run(UpdateUser::new(&OLDEST, UserEntity { id: b"known", name: Some("new"), display_name: None }));
         records(0);
-        // One for each that is listed.
-        records(run!(ListRelyingParties(Access::User)) as u32);
-        run!(DeleteCredential(&OLDEST));
+        // One read for each listed one.
+        records(client.run(ListRelyingParties::new(Access::User)) as u32);
+        client.run(DeleteCredential::new(&OLDEST));
         records(0);
         asked.push(steps);
     }

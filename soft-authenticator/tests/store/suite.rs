@@ -1,28 +1,28 @@
-//! What every store promises, whatever it is kept on: `suite!(name, medium)` makes a test of each of these.
+//! The tests that every store must pass on any medium. `suite!(name, medium)` makes a test of each function here.
 
-use keyfob_soft_authenticator::store::{Blobs, Change, Found, MAX_RECORD, Setting, Store, StoreError};
+use keyfob_soft_authenticator::store::{Blobs, Change, MAX_RECORD, Query, Setting, Store, StoreError};
 use proptest::{
     collection::vec,
     prelude::*,
     test_runner::{Config, TestRunner},
 };
 
-use super::model::{Model, Op, ops};
+use super::model::{Model, Op, ops, record};
 
-/// What a store is kept on. It outlives the store.
+/// The medium of a store. It survives the store.
 pub trait Medium {
     type Store<'m>: Store
     where
         Self: 'm;
 
-    /// Whether a test can fill it.
+    /// Whether a test may fill it.
     const BOUNDED: bool;
 
-    /// The store with what is kept, as after a power cut.
+    /// Opens the store on the medium, as after a power cut.
     fn open(&mut self) -> Self::Store<'_>;
 }
 
-/// Makes a test of every promise. `$medium` makes a fresh medium.
+/// Makes a test of every function. `$medium` makes a new medium.
 #[macro_export]
 macro_rules! suite {
     ($name:ident, $medium:expr) => {
@@ -34,6 +34,7 @@ macro_rules! suite {
                 all_credentials_are_walked_newest_first
                 a_number_is_never_used_twice_between_two_erasures
                 a_replaced_credential_keeps_its_number
+                a_credential_that_is_replaced_and_deleted_leaves_the_one_before_it
                 a_commit_that_cannot_be_made_changes_nothing
                 an_erasure_forgets_everything
                 a_large_blob_array_is_in_force_when_it_is_committed
@@ -64,41 +65,27 @@ pub fn setting(store: &mut impl Store, setting: Setting) -> Option<Vec<u8>> {
     len.map(|len| out[..len].to_vec())
 }
 
-/// Numbers and records, newest first.
+/// Numbers and records of a relying party, including unreadable ones, newest first.
 pub fn found(store: &mut impl Store, rp_id_hash: &[u8; 32]) -> Vec<(u32, Vec<u8>)> {
-    let (mut all, mut before, mut out) = (Vec::new(), None, [0; MAX_RECORD]);
-    while let Some(found) = store.find(rp_id_hash, before, &mut out).unwrap() {
-        all.push((found.number, out[..found.len].to_vec()));
-        before = Some(found.number);
-    }
-    all
-}
-
-/// Relying parties, numbers and records, newest first.
-pub fn walked(store: &mut impl Store) -> Vec<Walked> {
-    all(|before, out| store.walk(before, out))
-}
-
-/// The same, of the newest credential of each relying party.
-pub fn walked_rps(store: &mut impl Store) -> Vec<Walked> {
-    all(|before, out| store.walk_rps(before, out))
-}
-
-pub fn found_by_id(store: &mut impl Store, id: &[u8]) -> Option<Walked> {
-    let mut out = [0; MAX_RECORD];
-    let (rp_id_hash, found) = store.find_id(id, &mut out).unwrap()?;
-    Some((rp_id_hash, found.number, out[..found.len].to_vec()))
+    let of_rp = walked(store).into_iter().filter(|(of, ..)| of == rp_id_hash);
+    of_rp.map(|(_, number, record)| (number, record)).collect()
 }
 
 type Walked = ([u8; 32], u32, Vec<u8>);
-type Step = Result<Option<([u8; 32], Found)>, StoreError>;
 
-fn all(mut walk: impl FnMut(Option<u32>, &mut [u8]) -> Step) -> Vec<Walked> {
+/// Relying parties, numbers and records, newest first.
+pub fn walked(store: &mut impl Store) -> Vec<Walked> {
+    asked(store, Query::All)
+}
+
+/// Relying parties, numbers and records for a query.
+pub fn asked(store: &mut impl Store, query: Query<'_>) -> Vec<Walked> {
     let (mut all, mut before, mut out) = (Vec::new(), None, [0; MAX_RECORD]);
-    while let Some((rp_id_hash, found)) = walk(before, &mut out).unwrap() {
-        all.push((rp_id_hash, found.number, out[..found.len].to_vec()));
+    while let Some(found) = store.next(query, before, &mut out).unwrap() {
+        all.push((found.rp_id_hash, found.number, out[..found.len].to_vec()));
         before = Some(found.number);
     }
+    assert_eq!(store.count(query), Ok(all.len() as u32), "{query:?}");
     all
 }
 
@@ -133,11 +120,9 @@ pub fn a_value_that_does_not_fit_is_too_long<M: Medium>(make: impl Fn() -> M) {
     let replace = Change::Replace { number: 1, rp_id_hash: &A, record: &record };
     assert_eq!(store.commit(&[replace]), Err(StoreError::TooLong));
     assert_eq!(store.get(Setting::Pin, &mut [0; 15]), Err(StoreError::TooLong));
-    assert_eq!(store.find(&A, None, &mut [0; 39]), Err(StoreError::TooLong));
-    assert_eq!(store.walk(None, &mut [0; 39]), Err(StoreError::TooLong));
+    assert_eq!(store.next(Query::All, None, &mut [0; 39]), Err(StoreError::TooLong));
     assert_eq!(store.get(Setting::Pin, &mut [0; 16]), Ok(Some(16)));
-    assert_eq!(store.find(&A, None, &mut [0; 40]).unwrap().unwrap().len, 40);
-    assert_eq!(store.walk(None, &mut [0; 40]).unwrap().unwrap().1.len, 40);
+    assert_eq!(store.next(Query::All, None, &mut [0; 40]).unwrap().unwrap().len, 40);
 }
 
 pub fn credentials_are_found_newest_first<M: Medium>(make: impl Fn() -> M) {
@@ -148,10 +133,10 @@ pub fn credentials_are_found_newest_first<M: Medium>(make: impl Fn() -> M) {
     assert_eq!(found(&mut store, &A), [(3, vec![3; MAX_RECORD]), (1, b"1".to_vec())]);
     assert_eq!(found(&mut store, &B), [(2, b"2".to_vec())]);
     assert_eq!(found(&mut store, &[0xC; 32]), []);
-    assert_eq!(store.count(), Ok(3));
+    assert_eq!(store.count(Query::All), Ok(3));
     store.commit(&[Change::Delete(3), Change::Delete(3), Change::Delete(99)]).unwrap();
     assert_eq!(found(&mut store, &A), [(1, b"1".to_vec())]);
-    assert_eq!(store.count(), Ok(2));
+    assert_eq!(store.count(Query::All), Ok(2));
 }
 
 pub fn all_credentials_are_walked_newest_first<M: Medium>(make: impl Fn() -> M) {
@@ -185,7 +170,17 @@ pub fn a_replaced_credential_keeps_its_number<M: Medium>(make: impl Fn() -> M) {
     medium.open().commit(&[Change::Replace { number: 1, rp_id_hash: &A, record: b"one" }]).unwrap();
     let mut store = medium.open();
     assert_eq!(found(&mut store, &A), [(2, b"2".to_vec()), (1, b"one".to_vec())]);
-    assert_eq!(store.count(), Ok(2));
+    assert_eq!(store.count(Query::All), Ok(2));
+}
+
+pub fn a_credential_that_is_replaced_and_deleted_leaves_the_one_before_it<M: Medium>(make: impl Fn() -> M) {
+    let mut medium = make();
+    let mut store = medium.open();
+    let (one, other) = (record(0, 200), record(1, 210));
+    store.commit(&[put(&A, &one), put(&A, &other)]).unwrap();
+    let replace = Change::Replace { number: 2, rp_id_hash: &A, record: &other };
+    store.commit(&[replace, Change::Delete(2)]).unwrap();
+    assert_eq!(asked(&mut store, Query::RelyingParties), [(A, 1, one)]);
 }
 
 pub fn a_commit_that_cannot_be_made_changes_nothing<M: Medium>(make: impl Fn() -> M) {
@@ -306,7 +301,7 @@ pub fn a_full_store_still_overwrites_counts_and_resets<M: Medium>(make: impl Fn(
         while records.len() % 3 == 0 && store.tidy().unwrap() {}
     }
     assert_eq!(remaining, 0);
-    assert_eq!(store.count(), Ok(records.len() as u32));
+    assert_eq!(store.count(Query::All), Ok(records.len() as u32));
     let last = records.len() as u32;
     for round in 0..2000u32 {
         if round % 100 == 0 {
@@ -323,7 +318,7 @@ pub fn a_full_store_still_overwrites_counts_and_resets<M: Medium>(make: impl Fn(
         }
         assert_eq!(store.commit(&[put(&B, &[0; MAX_RECORD])]), Err(StoreError::Full));
     }
-    // What makeCredential does with a user it knows.
+    // The commit of makeCredential for a known user.
     let newest = records.last().unwrap().clone();
     let over = [Change::Delete(last), put(&A, &newest), Change::Set(Setting::StoreState, &[1; 16])];
     store.commit(&over).unwrap();
@@ -335,7 +330,7 @@ pub fn a_full_store_still_overwrites_counts_and_resets<M: Medium>(make: impl Fn(
     store.commit(&[Change::Erase, Change::Set(Setting::Seed, &[6; 32])]).unwrap();
     drop(store);
     let mut store = medium.open();
-    assert_eq!(store.count(), Ok(0));
+    assert_eq!(store.count(Query::All), Ok(0));
     assert_eq!(setting(&mut store, Setting::Seed), Some(vec![6; 32]));
     records.iter().try_for_each(|record| store.commit(&[put(&A, record)])).unwrap();
 }
@@ -359,7 +354,7 @@ pub fn a_store_does_what_the_model_does<M: Medium>(make: impl Fn() -> M) {
     runner.run(&vec(ops(), 1..6), run).unwrap();
 }
 
-/// Runs a test case's assertion on two values.
+/// Asserts in a test case that two values are equal.
 #[macro_export]
 macro_rules! same {
     ($left:expr, $right:expr) => {{
@@ -373,5 +368,5 @@ pub fn bytes(seed: u8, len: usize) -> Vec<u8> {
     (0..len).map(|index| seed.wrapping_mul(31).wrapping_add(index as u8)).collect()
 }
 
-/// What a test case comes to.
+/// The result of a test case.
 pub type Case = Result<(), TestCaseError>;

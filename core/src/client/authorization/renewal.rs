@@ -1,16 +1,10 @@
-//! Tokens that are used again: what a session lends and takes back, and how a token that is refused is replaced.
+//! Tokens that are used again: what a session lends and takes back.
 
-use super::{Authorization, Context, Next, State};
+use super::{Authorization, State};
 use crate::{
-    Status,
-    client::{Cause, Reason, facts::Method},
+    client::facts::Method,
     pin_uv::{PinHash, Token},
 };
-
-/// Whether this status says that the command's token was refused.
-pub const fn refuses_token(status: Status) -> bool {
-    matches!(status, Status::PIN_AUTH_INVALID | Status::PIN_TOKEN_EXPIRED)
-}
 
 impl Authorization {
     /// Takes what a session has: a token for this purpose, the hash of the PIN.
@@ -48,12 +42,5 @@ impl Authorization {
     /// A response to the command was accepted: the next request may find the token used up.
     pub fn accepted(&mut self) {
         self.renewed = false;
-    }
-
-    /// Obtains another token in place of the one that was refused.
-    pub(super) fn renew<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Next, Cause> {
-        self.renewed = !core::mem::take(&mut self.lent);
-        self.reason = Reason::TokenRefused;
-        self.begin(cx)
     }
 }

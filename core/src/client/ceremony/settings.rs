@@ -2,38 +2,66 @@
 
 use core::time::Duration;
 
-use rand_core::CryptoRng;
-
-use super::{Ceremony, millis};
+use super::{Ceremony, State, Yielded};
 use crate::{
-    client::{
-        facts::Facts,
-        operation::Operation,
-        session::{Memory, Session},
-    },
-    crypto::Crypto,
+    Instant,
+    client::{Stage, authorization::Authorization, facts::Facts, operation::Operation, session::Session},
 };
 
-impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng> Ceremony<'b, O, C, R> {
-    pub(in crate::client) fn with(operation: O, buffer: &'b mut [u8], crypto: C, rng: R) -> Self {
-        Self::remembering(operation, buffer, crypto, rng, ())
+impl<'b, O: Operation, C, R> Ceremony<'b, O, C, R> {
+    /// A ceremony that has not begun. `buffer` has at least [`MIN_BUFFER`](crate::client::MIN_BUFFER) bytes; with the
+    /// authenticator's maxMsgSize every legal answer fits. What the ceremony yields lies in it.
+    pub fn new(operation: O, buffer: &'b mut [u8], crypto: C, rng: R) -> Self {
+        Self {
+            operation,
+            memory: (),
+            buffer,
+            kept: 0,
+            crypto,
+            rng,
+            facts: Facts::default(),
+            authorization: Authorization::new(),
+            stage: Stage::Options,
+            state: State::Caller,
+            yielded: Yielded::Nothing,
+            shown: None,
+            strict: false,
+            ctap2_only: false,
+            timeout: None,
+            deadline: Instant::from_millis(u64::MAX),
+        }
     }
 
     /// The same in a session: it uses what earlier operations have obtained. A registration or a sign-in asks the user
     /// in any case.
     #[must_use]
     pub fn in_session(self, session: &mut Session) -> Ceremony<'b, O, C, R, &mut Session> {
-        let Self { operation, buffer, crypto, rng, facts, strict, ctap2_only, timeout, authorization, .. } = self;
-        let ceremony = Ceremony::remembering(operation, buffer, crypto, rng, session);
-        Ceremony { facts, strict, ctap2_only, timeout, authorization, ..ceremony }
+        Ceremony {
+            memory: session,
+            operation: self.operation,
+            buffer: self.buffer,
+            kept: self.kept,
+            crypto: self.crypto,
+            rng: self.rng,
+            facts: self.facts,
+            authorization: self.authorization,
+            stage: self.stage,
+            state: self.state,
+            yielded: self.yielded,
+            shown: self.shown,
+            strict: self.strict,
+            ctap2_only: self.ctap2_only,
+            timeout: self.timeout,
+            deadline: self.deadline,
+        }
     }
 }
 
-impl<'b, O: Operation + 'b, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R, S> {
+impl<O, C, R, S> Ceremony<'_, O, C, R, S> {
     /// The same ceremony with another limit on its time, the user's typing included.
     #[must_use]
     pub fn within(self, timeout: Duration) -> Self {
-        Self { timeout: millis(timeout), ..self }
+        Self { timeout: Some(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)), ..self }
     }
 
     /// The same without tolerance: a response that is not in the canonical form of CTAP2 is an error, as the standard

@@ -48,7 +48,7 @@ impl Salts {
         let mut bytes = [0; 2 * SALT];
         let (first, second) = bytes.split_at_mut_checked(SALT).unwrap_or_default();
         bytes::copy(first, salt1);
-        let more = salt2.map_or(0, |salt2| bytes::copy(second, salt2));
+        let more = salt2.map_or(0, |salt2| bytes::put(second, salt2));
         Self { bytes, len: SALT.saturating_add(more) }
     }
 

@@ -20,6 +20,7 @@ use crate::{
 
 pub(super) mod hmac;
 pub(super) mod inputs;
+pub(super) mod own;
 pub(super) mod results;
 mod webauthn;
 
@@ -53,6 +54,9 @@ pub struct MakeExtensions<'o> {
     pub prf: Option<Option<PrfInput<'o>>>,
     /// uvm: whether to tell how the user was verified.
     pub uvm: bool,
+    /// Extensions of the caller's own, beside those of the members above: a canonical map of at most 12 with text keys,
+    /// none of them an extension that is known here. Their outputs are in the authenticator data.
+    pub own: Option<RawMap<'o>>,
     /// All that goes to the authenticator, in place of what the members above make: a map with text keys, in canonical
     /// order.
     pub other: Option<RawMap<'o>>,
@@ -78,6 +82,9 @@ pub struct GetExtensions<'o> {
     pub prf_by_credential: List<'o, PrfOfCredential<'o>>,
     /// uvm: whether to tell how the user was verified.
     pub uvm: bool,
+    /// Extensions of the caller's own, beside those of the members above: a canonical map of at most 12 with text keys,
+    /// none of them an extension that is known here. Their outputs are in the authenticator data.
+    pub own: Option<RawMap<'o>>,
     /// All that goes to the authenticator, in place of what the members above make: a map with text keys, in canonical
     /// order.
     pub other: Option<RawMap<'o>>,
@@ -94,6 +101,7 @@ impl GetExtensions<'_> {
         prf: None,
         prf_by_credential: List::Slice(&[]),
         uvm: false,
+        own: None,
         other: None,
     };
 }
@@ -119,6 +127,7 @@ impl MakeExtensions<'_> {
         pin_complexity_policy: false,
         prf: None,
         uvm: false,
+        own: None,
         other: None,
     };
 }

@@ -146,6 +146,7 @@ impl<'o> MakeExtensions<'o> {
             pin_complexity_policy: inputs.pin_complexity_policy == Some(true),
             prf: prf.transpose()?,
             uvm: inputs.uvm == Some(true),
+            own: None,
             other: None,
         })
     }
@@ -175,6 +176,7 @@ impl<'o> GetExtensions<'o> {
             prf: prf.eval,
             prf_by_credential: prf.eval_by_credential.unwrap_or(List::Slice(&[])),
             uvm: inputs.uvm == Some(true),
+            own: None,
             other: None,
         })
     }

@@ -11,8 +11,9 @@
 use rand_core::CryptoRng;
 
 use super::{
-    Ceremony, Error, GetAssertion, MakeCredential, Session, UserInteraction, manage::Select, operation::Operation, run,
-    run_async, run_each, run_each_async,
+    AsyncUserInteraction, Ceremony, Error, GetAssertion, MakeCredential, Operation, Session, UserInteraction,
+    manage::{GetInfo, Selection},
+    run, run_async, run_each, run_each_async,
 };
 use crate::{
     Instant,
@@ -22,210 +23,337 @@ use crate::{
     webauthn::{ClientDataCollector, CreationOptions, RequestOptions},
 };
 
-mod info;
 mod json;
 mod policy;
 mod prepare;
 mod responses;
 
-pub use info::Info;
 pub use policy::Policy;
 pub use prepare::{Creation, Request};
 pub use responses::{AuthenticationResponse, RegistrationResponse, ResponseSelection};
 
-/// Registers and signs in. [`Fido2Client`] does with an authenticator of its own; a platform with an API of its own would
-/// with that.
+/// Registers and signs in: [`Fido2Client`] with an authenticator of its own, others with the API of a platform. Their
+/// results are made with [`Attestation::read`](super::Attestation::read) and
+/// [`AssertionSelection::of`](super::AssertionSelection::of).
 pub trait WebAuthnClient {
-    /// Registers. `buffer` as in [`MakeCredential::new`]. Errors: the ceremony's.
+    /// Registers. `buffer` as in [`Ceremony::new`].
+    ///
+    /// # Errors
+    /// Why the ceremony failed.
     fn make_credential<'b>(
         &mut self,
-        creation: &'b Creation<'b>,
+        creation: &Creation<'b>,
         buffer: &'b mut [u8],
     ) -> Result<RegistrationResponse<'b>, Error>;
 
-    /// Signs in. `buffer` as in [`GetAssertion::new`]. Errors: the ceremony's.
+    /// Signs in. `buffer` as in [`Ceremony::new`].
+    ///
+    /// # Errors
+    /// Why the ceremony failed.
     fn get_assertion<'b>(
         &mut self,
-        request: &'b Request<'b>,
+        request: &Request<'b>,
         buffer: &'b mut [u8],
     ) -> Result<ResponseSelection<'b>, Error>;
 }
 
-/// A client of one authenticator.
-pub struct Fido2Client<'p, T, D, U, C, R, K> {
-    /// The channel to the authenticator.
-    pub transport: T,
-    /// Who asks.
-    pub collector: D,
-    /// Whom to ask.
-    pub user: U,
-    /// Where the standards leave a choice.
-    pub policy: Policy<'p>,
-    crypto: C,
-    rng: R,
-    clock: K,
+impl<W: WebAuthnClient + ?Sized> WebAuthnClient for &mut W {
+    fn make_credential<'b>(
+        &mut self,
+        creation: &Creation<'b>,
+        buffer: &'b mut [u8],
+    ) -> Result<RegistrationResponse<'b>, Error> {
+        (**self).make_credential(creation, buffer)
+    }
+
+    fn get_assertion<'b>(
+        &mut self,
+        request: &Request<'b>,
+        buffer: &'b mut [u8],
+    ) -> Result<ResponseSelection<'b>, Error> {
+        (**self).get_assertion(request, buffer)
+    }
 }
 
-impl<T, D, U, C, R, K> core::fmt::Debug for Fido2Client<'_, T, D, U, C, R, K> {
+/// The types that a [`Fido2Client`] is made of, under one name. A program that keeps a client in a struct implements it for
+/// a type of its own and writes `Fido2Client<'static, Mine>`; where types are inferred, a tuple does.
+///
+/// ```
+/// # use keyfob_core::{Instant, client::fido2::{ClientTypes, Fido2Client}};
+/// # struct Channel; struct Dialog; struct Collector; struct Backend; struct Random;
+/// enum Desktop {}
+///
+/// impl ClientTypes for Desktop {
+///     type Transport = Channel;
+///     type Collector = Collector;
+///     type User = Dialog;
+///     type Crypto = Backend;
+///     type Rng = Random;
+///     type Clock = fn() -> Instant;
+/// }
+///
+/// struct App {
+///     client: Fido2Client<'static, Desktop>,
+/// }
+/// let client = Fido2Client::<Desktop>::of(Channel, Collector, Dialog, Backend, Random, Instant::default as fn() -> Instant);
+/// let app = App { client };
+/// ```
+pub trait ClientTypes {
+    /// A [`Transport`] or an [`AsyncTransport`].
+    type Transport;
+    /// A [`ClientDataCollector`].
+    type Collector;
+    /// A [`UserInteraction`] or an [`AsyncUserInteraction`].
+    type User;
+    /// A [`Crypto`].
+    type Crypto;
+    /// A [`CryptoRng`].
+    type Rng;
+    /// An `FnMut() -> Instant`.
+    type Clock;
+}
+
+impl<T, D, U, C, R, K> ClientTypes for (T, D, U, C, R, K) {
+    type Transport = T;
+    type Collector = D;
+    type User = U;
+    type Crypto = C;
+    type Rng = R;
+    type Clock = K;
+}
+
+/// A client of one authenticator.
+pub struct Fido2Client<'p, P: ClientTypes> {
+    /// The channel to the authenticator.
+    pub transport: P::Transport,
+    /// Who asks.
+    pub collector: P::Collector,
+    /// Whom to ask.
+    pub user: P::User,
+    /// Where the standards leave a choice.
+    pub policy: Policy<'p>,
+    crypto: P::Crypto,
+    rng: P::Rng,
+    clock: P::Clock,
+}
+
+impl<P: ClientTypes> core::fmt::Debug for Fido2Client<'_, P> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("Fido2Client(..)")
     }
 }
 
-impl<T, D, U, C, R, K> Fido2Client<'_, T, D, U, C, R, K> {
+impl<T, D, U, C, R, K> Fido2Client<'_, (T, D, U, C, R, K)> {
     /// A client with [`Policy::STANDARD`]. `clock` tells the time.
     pub const fn new(transport: T, collector: D, user: U, crypto: C, rng: R, clock: K) -> Self {
         Self { transport, collector, user, policy: Policy::STANDARD, crypto, rng, clock }
     }
 }
 
-impl<T, D: ClientDataCollector, U, C: Hash, R, K> Fido2Client<'_, T, D, U, C, R, K> {
+impl<P: ClientTypes> Fido2Client<'_, P> {
+    /// [`Fido2Client::new`] with types under a name.
+    pub const fn of(
+        transport: P::Transport,
+        collector: P::Collector,
+        user: P::User,
+        crypto: P::Crypto,
+        rng: P::Rng,
+        clock: P::Clock,
+    ) -> Self {
+        Self { transport, collector, user, policy: Policy::STANDARD, crypto, rng, clock }
+    }
+}
+
+impl<P: ClientTypes> Fido2Client<'_, P>
+where
+    P::Collector: ClientDataCollector,
+    P::Crypto: Hash,
+{
     /// [`Creation::new`] with what the client has.
+    ///
+    /// # Errors
+    /// As [`Creation::new`].
     pub fn creation<'o>(&self, options: &CreationOptions<'o>, buffer: &'o mut [u8]) -> Result<Creation<'o>, Error> {
         Creation::new(options, &self.collector, &self.policy, &self.crypto, buffer)
     }
 
     /// [`Request::new`] with what the client has.
+    ///
+    /// # Errors
+    /// As [`Request::new`].
     pub fn request<'o>(&self, options: &RequestOptions<'o>, buffer: &'o mut [u8]) -> Result<Request<'o>, Error> {
         Request::new(options, &self.collector, &self.policy, &self.crypto, buffer)
     }
 }
 
-impl<T, D, U, C, R, K> Fido2Client<'_, T, D, U, C, R, K>
+impl<P: ClientTypes> Fido2Client<'_, P>
 where
-    T: Transport,
-    U: UserInteraction,
-    C: Crypto + Clone,
-    R: CryptoRng,
-    K: FnMut() -> Instant,
+    P::Transport: Transport,
+    P::User: UserInteraction,
+    P::Crypto: Crypto,
+    P::Rng: CryptoRng,
+    P::Clock: FnMut() -> Instant,
 {
-    /// What the authenticator says about itself now, all of it. `buffer` as in [`MakeCredential::new`]. Errors: the
-    /// operation's.
-    pub fn info<'b>(&mut self, buffer: &'b mut [u8]) -> Result<get_info::Response<'b>, Error> {
-        let info = Info::ceremony(buffer, self.crypto.clone(), &mut self.rng);
-        run(self.policy.rule(info), &mut self.transport, &mut self.user, &mut self.clock)
+    /// Runs any operation under the client's policy. `buffer` as in [`Ceremony::new`].
+    ///
+    /// # Errors
+    /// Why the ceremony failed.
+    pub fn run<'b, O: Operation>(&mut self, operation: O, buffer: &'b mut [u8]) -> Result<O::Outcome<'b>, Error> {
+        let ceremony = Ceremony::new(operation, buffer, &self.crypto, &mut self.rng);
+        run(self.policy.rule(ceremony), &mut self.transport, &mut self.user, &mut self.clock)
     }
 
-    /// Signs in, and reads or writes a large blob. `memory` and `buffer` as in [`GetAssertion::with_memory`]. Errors: the
-    /// ceremony's.
+    /// What the authenticator says about itself now, all of it. `buffer` as in [`Ceremony::new`].
+    ///
+    /// # Errors
+    /// Why the operation failed.
+    pub fn info<'b>(&mut self, buffer: &'b mut [u8]) -> Result<get_info::Response<'b>, Error> {
+        self.run(GetInfo, buffer)
+    }
+
+    /// Signs in, and reads or writes a large blob. `memory` as in [`GetAssertion::with_memory`].
+    ///
+    /// # Errors
+    /// Why the ceremony failed.
     pub fn get_assertion_with_memory<'b>(
         &mut self,
-        request: &'b Request<'b>,
+        request: &Request<'b>,
         memory: &'b mut [u8],
         buffer: &'b mut [u8],
     ) -> Result<ResponseSelection<'b>, Error> {
-        let (crypto, rng) = (self.crypto.clone(), &mut self.rng);
-        let ceremony = GetAssertion::with_memory(&request.options, memory, buffer, crypto, rng);
-        let assertions = run(self.policy.rule(ceremony), &mut self.transport, &mut self.user, &mut self.clock)?;
+        let assertions = self.run(GetAssertion::with_memory(&request.options, memory), buffer)?;
         Ok(ResponseSelection { client_data_json: request.client_data_json, assertions })
     }
 
-    /// Waits until the user touches this authenticator, to tell it from others. `buffer` as in [`MakeCredential::new`].
-    /// Errors: the operation's.
+    /// Waits until the user touches this authenticator, to tell it from others. `buffer` as in [`Ceremony::new`].
+    ///
+    /// # Errors
+    /// Why the operation failed.
     pub fn selection(&mut self, buffer: &mut [u8]) -> Result<(), Error> {
-        let select = Select::new(buffer, self.crypto.clone(), &mut self.rng);
-        run(self.policy.rule(select), &mut self.transport, &mut self.user, &mut self.clock)
+        self.run(Selection::new(), buffer)
     }
 
     /// Runs an operation of [`manage`](super::manage) in `session`, so that the user is asked once for all that are run in
-    /// it, and gives `each` what the operation shows on the way. `operation` makes it with the client's cryptography and
-    /// random source.
+    /// it, and gives `each` what the operation shows on the way. `buffer` as in [`Ceremony::new`].
     ///
     /// # Errors
-    /// Those of the operation.
-    pub fn manage<'b, O: Operation + 'b>(
+    /// Why the operation failed.
+    pub fn manage<'b, O: Operation>(
         &mut self,
         session: &mut Session,
-        operation: impl for<'r> FnOnce(C, &'r mut R) -> Ceremony<'b, O, C, &'r mut R>,
+        operation: O,
+        buffer: &'b mut [u8],
         each: impl FnMut(O::Item<'_>),
     ) -> Result<O::Outcome<'b>, Error> {
-        let ceremony = operation(self.crypto.clone(), &mut self.rng).in_session(session);
+        let ceremony = Ceremony::new(operation, buffer, &self.crypto, &mut self.rng).in_session(session);
         run_each(self.policy.rule(ceremony), &mut self.transport, &mut self.user, &mut self.clock, each)
     }
 }
 
-impl<T, D, U, C, R, K> WebAuthnClient for Fido2Client<'_, T, D, U, C, R, K>
+impl<P: ClientTypes> WebAuthnClient for Fido2Client<'_, P>
 where
-    T: Transport,
-    U: UserInteraction,
-    C: Crypto + Clone,
-    R: CryptoRng,
-    K: FnMut() -> Instant,
+    P::Transport: Transport,
+    P::User: UserInteraction,
+    P::Crypto: Crypto,
+    P::Rng: CryptoRng,
+    P::Clock: FnMut() -> Instant,
 {
     fn make_credential<'b>(
         &mut self,
-        creation: &'b Creation<'b>,
+        creation: &Creation<'b>,
         buffer: &'b mut [u8],
     ) -> Result<RegistrationResponse<'b>, Error> {
-        let ceremony = MakeCredential::new(&creation.options, buffer, self.crypto.clone(), &mut self.rng);
-        let attestation = run(self.policy.rule(ceremony), &mut self.transport, &mut self.user, &mut self.clock)?;
+        let attestation = self.run(MakeCredential::new(&creation.options), buffer)?;
         Ok(RegistrationResponse { client_data_json: creation.client_data_json, attestation })
     }
 
     fn get_assertion<'b>(
         &mut self,
-        request: &'b Request<'b>,
+        request: &Request<'b>,
         buffer: &'b mut [u8],
     ) -> Result<ResponseSelection<'b>, Error> {
         self.get_assertion_with_memory(request, &mut [], buffer)
     }
 }
 
-/// The same over an async transport.
-impl<T, D, U, C, R, K> Fido2Client<'_, T, D, U, C, R, K>
+/// The same over an async transport. The futures are `Send` where the client's parts are.
+impl<P: ClientTypes> Fido2Client<'_, P>
 where
-    T: AsyncTransport,
-    U: UserInteraction,
-    C: Crypto + Clone,
-    R: CryptoRng,
-    K: FnMut() -> Instant,
+    P::Transport: AsyncTransport,
+    P::User: AsyncUserInteraction,
+    P::Crypto: Crypto,
+    P::Rng: CryptoRng,
+    P::Clock: FnMut() -> Instant,
 {
+    /// [`Fido2Client::run`].
+    ///
+    /// # Errors
+    /// Why the ceremony failed.
+    pub async fn run_async<'b, O: Operation>(
+        &mut self,
+        operation: O,
+        buffer: &'b mut [u8],
+    ) -> Result<O::Outcome<'b>, Error> {
+        let ceremony = Ceremony::new(operation, buffer, &self.crypto, &mut self.rng);
+        run_async(self.policy.rule(ceremony), &mut self.transport, &mut self.user, &mut self.clock).await
+    }
+
     /// [`Fido2Client::info`].
+    ///
+    /// # Errors
+    /// Why the operation failed.
     pub async fn info_async<'b>(&mut self, buffer: &'b mut [u8]) -> Result<get_info::Response<'b>, Error> {
-        let info = Info::ceremony(buffer, self.crypto.clone(), &mut self.rng);
-        run_async(self.policy.rule(info), &mut self.transport, &mut self.user, &mut self.clock).await
+        self.run_async(GetInfo, buffer).await
     }
 
     /// [`Fido2Client::selection`].
+    ///
+    /// # Errors
+    /// Why the operation failed.
     pub async fn selection_async(&mut self, buffer: &mut [u8]) -> Result<(), Error> {
-        let select = Select::new(buffer, self.crypto.clone(), &mut self.rng);
-        run_async(self.policy.rule(select), &mut self.transport, &mut self.user, &mut self.clock).await
+        self.run_async(Selection::new(), buffer).await
     }
 
     /// [`Fido2Client::manage`].
-    pub async fn manage_async<'b, O: Operation + 'b>(
+    ///
+    /// # Errors
+    /// Why the operation failed.
+    pub async fn manage_async<'b, O: Operation>(
         &mut self,
         session: &mut Session,
-        operation: impl for<'r> FnOnce(C, &'r mut R) -> Ceremony<'b, O, C, &'r mut R>,
+        operation: O,
+        buffer: &'b mut [u8],
         each: impl FnMut(O::Item<'_>),
     ) -> Result<O::Outcome<'b>, Error> {
-        let ceremony = operation(self.crypto.clone(), &mut self.rng).in_session(session);
+        let ceremony = Ceremony::new(operation, buffer, &self.crypto, &mut self.rng).in_session(session);
         run_each_async(self.policy.rule(ceremony), &mut self.transport, &mut self.user, &mut self.clock, each).await
     }
 
     /// [`WebAuthnClient::make_credential`].
+    ///
+    /// # Errors
+    /// Why the ceremony failed.
     pub async fn make_credential_async<'b>(
         &mut self,
-        creation: &'b Creation<'b>,
+        creation: &Creation<'b>,
         buffer: &'b mut [u8],
     ) -> Result<RegistrationResponse<'b>, Error> {
-        let ceremony = MakeCredential::new(&creation.options, buffer, self.crypto.clone(), &mut self.rng);
-        let attestation =
-            run_async(self.policy.rule(ceremony), &mut self.transport, &mut self.user, &mut self.clock).await?;
+        let attestation = self.run_async(MakeCredential::new(&creation.options), buffer).await?;
         Ok(RegistrationResponse { client_data_json: creation.client_data_json, attestation })
     }
 
     /// [`WebAuthnClient::get_assertion`], and with `memory` [`Fido2Client::get_assertion_with_memory`].
+    ///
+    /// # Errors
+    /// Why the ceremony failed.
     pub async fn get_assertion_async<'b>(
         &mut self,
-        request: &'b Request<'b>,
+        request: &Request<'b>,
         memory: &'b mut [u8],
         buffer: &'b mut [u8],
     ) -> Result<ResponseSelection<'b>, Error> {
-        let (crypto, rng) = (self.crypto.clone(), &mut self.rng);
-        let ceremony = GetAssertion::with_memory(&request.options, memory, buffer, crypto, rng);
-        let assertions =
-            run_async(self.policy.rule(ceremony), &mut self.transport, &mut self.user, &mut self.clock).await?;
+        let operation = GetAssertion::with_memory(&request.options, memory);
+        let assertions = self.run_async(operation, buffer).await?;
         Ok(ResponseSelection { client_data_json: request.client_data_json, assertions })
     }
 }

@@ -2,13 +2,8 @@
 
 use core::time::Duration;
 
-use rand_core::CryptoRng;
-
 use crate::{
-    client::{
-        Ceremony, DEFAULT_PIN_ATTEMPTS, DEFAULT_TIMEOUT, PreferredWithoutUv, operation::Operation, session::Memory,
-    },
-    crypto::Crypto,
+    client::{Ceremony, DEFAULT_PIN_ATTEMPTS, DEFAULT_TIMEOUT, PreferredWithoutUv},
     webauthn::Attachment,
 };
 
@@ -73,10 +68,7 @@ impl Default for Policy<'static> {
 
 impl Policy<'_> {
     /// `ceremony` under this policy.
-    pub(super) fn rule<'b, O: Operation + 'b, C: Crypto, R: CryptoRng, S: Memory>(
-        &self,
-        ceremony: Ceremony<'b, O, C, R, S>,
-    ) -> Ceremony<'b, O, C, R, S> {
+    pub(super) fn rule<'b, O, C, R, S>(&self, ceremony: Ceremony<'b, O, C, R, S>) -> Ceremony<'b, O, C, R, S> {
         let ceremony = ceremony.pin_attempts(self.pin_attempts);
         let ceremony = if self.strict_cbor { ceremony.strict() } else { ceremony };
         if self.ctap1 { ceremony } else { ceremony.ctap2_only() }

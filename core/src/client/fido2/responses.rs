@@ -2,7 +2,7 @@
 
 use crate::{
     attestation::RawStatement,
-    client::{Assertion, AssertionSelection, Attestation, UserInteraction},
+    client::{Assertion, AssertionSelection, AsyncUserInteraction, Attestation, UserInteraction},
     webauthn::AttestationObject,
 };
 
@@ -39,7 +39,7 @@ pub struct ResponseSelection<'b> {
     /// The client data of all of them.
     pub client_data_json: &'b [u8],
     /// What the authenticator answered, and the results of the extensions, the most recent credential first.
-    pub assertions: AssertionSelection<'b>,
+    pub assertions: AssertionSelection<'b, 'b>,
 }
 
 impl<'b> ResponseSelection<'b> {
@@ -54,6 +54,14 @@ impl<'b> ResponseSelection<'b> {
         match self.assertions.len() {
             1 => self.get(0),
             _ => self.get(user.choose_account(&self.assertions)?),
+        }
+    }
+
+    /// [`ResponseSelection::choose`] with an await.
+    pub async fn choose_async(&self, user: &mut impl AsyncUserInteraction) -> Option<AuthenticationResponse<'b>> {
+        match self.assertions.len() {
+            1 => self.get(0),
+            _ => self.get(user.choose_account(&self.assertions).await?),
         }
     }
 }

@@ -1,22 +1,22 @@
 //! Settings of the authenticator (CTAP 2.3 §6.11).
 
-use core::convert::Infallible;
+use core::{convert::Infallible, time::Duration};
 
 use rand_core::CryptoRng;
 
 use crate::{
-    cbor::{RawMap, Write, Writer},
+    cbor::{RawMap, With, Write},
     client::{
-        Cause, Ceremony, InvalidOption, Requirement,
+        Cause, DEFAULT_TIMEOUT, InvalidOption, Requirement,
         facts::{Facts, Purpose},
         manage::proven,
-        operation::{Forgets, Means, Operation, Progress, Room},
+        operation::{First, Forgets, Means, Operation, Sealed},
     },
     crypto::Crypto,
     ctap2::{
         Command,
         config::{Request, SetMinPinLength, VendorPrototype, authenticated_head, subcommand},
-        encode_request, get_info, response_body,
+        encode_request, get_info,
     },
     pin_uv::Permissions,
 };
@@ -47,11 +47,11 @@ impl Setting<'_> {
         }
     }
 
-    fn write_params(&self, w: &mut Writer<'_>) {
+    fn params(&self) -> Option<&dyn Write> {
         match self {
-            Self::MinPinLength(params) => params.write(w),
-            Self::Vendor(params) => params.write(w),
-            _ => {}
+            Self::MinPinLength(params) => Some(params),
+            Self::Vendor(params) => Some(params),
+            _ => None,
         }
     }
 
@@ -78,40 +78,36 @@ impl Setting<'_> {
     }
 }
 
-/// The operation that changes a setting.
-pub type Configure<'o, 'b, C, R> = Ceremony<'b, Configuration<'o>, C, R>;
-
-impl<'o: 'b, 'b, C: Crypto, R: CryptoRng> Configure<'o, 'b, C, R> {
-    /// An operation that has not begun. `buffer` has at least [`MIN_BUFFER`](crate::client::MIN_BUFFER) bytes.
-    pub fn new(setting: Setting<'o>, buffer: &'b mut [u8], crypto: C, rng: R) -> Self {
-        Self::with(Configuration { setting }, buffer, crypto, rng)
-    }
-}
-
-/// The operation of [`Configure`].
-#[derive(Debug)]
-pub struct Configuration<'o> {
+/// Changes a setting.
+#[derive(Clone, Copy, Debug)]
+pub struct Configure<'o> {
     setting: Setting<'o>,
 }
 
-impl Operation for Configuration<'_> {
-    type Outcome<'b>
-        = ()
-    where
-        Self: 'b;
+impl<'o> Configure<'o> {
+    /// `setting` to be changed.
+    pub const fn new(setting: Setting<'o>) -> Self {
+        Self { setting }
+    }
+}
+
+impl Sealed for Configure<'_> {}
+
+impl Operation for Configure<'_> {
+    type Outcome<'b> = ();
     type Item<'m> = Infallible;
     const FORGETS: Forgets = Forgets::Info;
 
-    fn check(&self) -> Result<(), Cause> {
+    fn check(&self) -> Result<Duration, Cause> {
         match self.setting {
             Setting::Vendor(params) if params.decode::<VendorPrototype>().is_err() => {
                 Err(Cause::InvalidOption(InvalidOption::VendorParameters))
             }
-            _ => Ok(()),
+            _ => Ok(DEFAULT_TIMEOUT),
         }
     }
 
-    fn examine(&mut self, info: &get_info::Response<'_>, _: &Facts) -> Result<(), Cause> {
+    fn examine(&mut self, info: &get_info::Response<'_>, _: &Facts) -> Result<First, Cause> {
         if !self.setting.is_supported(info) {
             return Err(Cause::Unsupported);
         }
@@ -121,7 +117,7 @@ impl Operation for Configuration<'_> {
         {
             return Err(Cause::ListTooLong { count: ids.len(), limit });
         }
-        Ok(())
+        Ok(First::Authorize)
     }
 
     fn purpose(&self) -> Purpose<'_> {
@@ -133,40 +129,22 @@ impl Operation for Configuration<'_> {
         means: &mut Means<'_, C, R>,
         _: &[u8],
         buffer: &mut [u8],
-    ) -> Result<usize, Cause> {
+    ) -> Result<Option<usize>, Cause> {
         let sub_command = self.setting.sub_command();
         let head = authenticated_head(sub_command);
-        proven::encode(
-            means.crypto,
-            means.grant,
-            &head,
-            |w| self.setting.write_params(w),
-            buffer,
-            |proven, buffer| {
-                let request = Request {
-                    sub_command,
-                    sub_command_params: proven.params,
-                    pin_uv_auth_protocol: proven.protocol,
-                    pin_uv_auth_param: proven.param,
-                };
-                encode_request(Command::CONFIG, &request, buffer)
-            },
-        )
+        proven::encode(means.crypto, means.grant, &head, self.setting.params(), buffer, |proven, buffer| {
+            let request = Request {
+                sub_command,
+                sub_command_params: None,
+                pin_uv_auth_protocol: proven.protocol,
+                pin_uv_auth_param: proven.param,
+            };
+            encode_request(Command::CONFIG, &With(&request, &[(0x02, proven.params)]), buffer)
+        })
+        .map(Some)
     }
 
-    fn accept<C: Crypto, R: CryptoRng>(
-        &mut self,
-        _: &mut Means<'_, C, R>,
-        room: &mut Room<'_>,
-    ) -> Result<Progress, Cause> {
-        response_body(room.response())?;
-        Ok(Progress::Complete)
-    }
-
-    fn outcome<'b>(self, _: &'b [u8]) -> Result<(), Cause>
-    where
-        Self: 'b,
-    {
+    fn outcome(self, _: &[u8]) -> Result<(), Cause> {
         Ok(())
     }
 }

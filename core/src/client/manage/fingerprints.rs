@@ -1,136 +1,142 @@
 //! Fingerprints: enrolled, listed, named, removed (CTAP 2.3 §6.7).
 
-use core::{convert::Infallible, marker::PhantomData};
+use core::convert::Infallible;
 
 use rand_core::CryptoRng;
 
 use crate::{
     Status,
-    cbor::{List, Read, Reader, Write, Writer},
+    cbor::{List, With, Write},
     client::{
-        Cause, Ceremony, Requirement,
+        Cause, Requirement,
         authorization::Grant,
         facts::{Facts, Purpose},
         manage::proven,
-        operation::{Forgets, Means, Operation, Progress, Room},
+        operation::{First, Forgets, Means, Operation, Progress, Room, Sealed},
     },
     crypto::{Crypto, Hash},
     ctap2::{
         Command, ResponseError,
-        bio_enrollment::{
-            FINGERPRINT, Params, Request, Response, SampleStatus, TemplateInfo, authenticated_head, subcommand,
-        },
-        decode_response, encode_request, get_info, response_body,
+        bio_enrollment::{FINGERPRINT, Params, Request, Response, TemplateInfo, authenticated_head, subcommand},
+        decode_response, encode_request, get_info,
     },
     pin_uv::Permissions,
 };
 
-/// The operation that enrols a finger. Each sample that was taken, good or bad, is an item, a [`Sample`]; the outcome is
-/// the template's id. One that is cancelled, or whose time is up, is ended at the authenticator too; one that is dropped
-/// leaves an unfinished enrolment behind, which the next one ends, or [`ChangeFingerprints::cancel_enrollment`].
-pub type Enroll<'b, C, R> = Ceremony<'b, Enrollment, C, R>;
-
-/// The operation that asks about the sensor. Its outcome is the authenticator's response.
-pub type SensorInfo<'b, C, R> = Ceremony<'b, BioEnrollment<'b, Sensor>, C, R>;
-
-/// The operation that lists what is enrolled; the authenticator says it in one piece. Its outcome is the list.
-pub type ListFingerprints<'b, C, R> = Ceremony<'b, BioEnrollment<'b, Templates>, C, R>;
-
-/// The operations that name a template, remove it, or end an unfinished enrolment.
-pub type ChangeFingerprints<'o, 'b, C, R> = Ceremony<'b, BioEnrollment<'o, Done>, C, R>;
-
-impl<'b, C: Crypto, R: CryptoRng> Enroll<'b, C, R> {
-    /// An operation that has not begun. `timeout`: how long the authenticator waits for each sample, in milliseconds; if
-    /// `None` it decides. `buffer` has at least [`MIN_BUFFER`](crate::client::MIN_BUFFER) bytes.
-    pub fn new(timeout: Option<u64>, buffer: &'b mut [u8], crypto: C, rng: R) -> Self {
-        Self::with(
-            Enrollment { timeout, command: Command::BIO_ENROLLMENT, begun: false, ended: false },
-            buffer,
-            crypto,
-            rng,
-        )
-    }
-}
-
-impl<'b, C: Crypto, R: CryptoRng> SensorInfo<'b, C, R> {
-    /// An operation that has not begun. `buffer` has at least [`MIN_BUFFER`](crate::client::MIN_BUFFER) bytes.
-    pub fn new(buffer: &'b mut [u8], crypto: C, rng: R) -> Self {
-        let sub_command = subcommand::GET_FINGERPRINT_SENSOR_INFO;
-        Self::with(BioEnrollment::new(sub_command, Params::default()), buffer, crypto, rng)
-    }
-}
-
-impl<'b, C: Crypto, R: CryptoRng> ListFingerprints<'b, C, R> {
-    /// An operation that has not begun. `buffer` has at least [`MIN_BUFFER`](crate::client::MIN_BUFFER) bytes.
-    pub fn new(buffer: &'b mut [u8], crypto: C, rng: R) -> Self {
-        let sub_command = subcommand::ENUMERATE_ENROLLMENTS;
-        Self::with(BioEnrollment::new(sub_command, Params::default()), buffer, crypto, rng)
-    }
-}
-
-impl<'o: 'b, 'b, C: Crypto, R: CryptoRng> ChangeFingerprints<'o, 'b, C, R> {
-    /// Gives a template a name, of at most maxTemplateFriendlyName bytes ([`SensorInfo`]).
-    pub fn rename(template_id: &'o [u8], name: &'o str, buffer: &'b mut [u8], crypto: C, rng: R) -> Self {
-        let params = Params { template_id: Some(template_id), template_friendly_name: Some(name), ..Params::default() };
-        Self::with(BioEnrollment::new(subcommand::SET_FRIENDLY_NAME, params), buffer, crypto, rng)
-    }
-
-    /// Removes a template.
-    pub fn remove(template_id: &'o [u8], buffer: &'b mut [u8], crypto: C, rng: R) -> Self {
-        let params = Params { template_id: Some(template_id), ..Params::default() };
-        Self::with(BioEnrollment::new(subcommand::REMOVE_ENROLLMENT, params), buffer, crypto, rng)
-    }
-
-    /// Ends an unfinished enrolment, for which nobody is asked.
-    pub fn cancel_enrollment(buffer: &'b mut [u8], crypto: C, rng: R) -> Self {
-        let sub_command = subcommand::CANCEL_CURRENT_ENROLLMENT;
-        Self::with(BioEnrollment::new(sub_command, Params::default()), buffer, crypto, rng)
-    }
-}
-
-/// What became of one sample of a finger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sample {
-    /// Whether it was good, or what was wrong with it.
-    pub status: SampleStatus,
-    /// How many samples are still needed.
-    pub remaining: u64,
-}
-
-impl Sample {
-    fn of(response: &Response<'_>) -> Result<Self, Cause> {
-        Ok(Self {
-            status: response.last_enroll_sample_status.ok_or(Cause::missing(0x05))?,
-            remaining: response.remaining_samples.ok_or(Cause::missing(0x06))?,
-        })
-    }
-}
-
-/// The operation of [`Enroll`].
-#[derive(Debug)]
-pub struct Enrollment {
-    timeout: Option<u64>,
+/// One request with the permission for fingerprints.
+#[derive(Clone, Copy, Debug)]
+struct Management<'o> {
+    sub_command: u64,
+    params: Params<'o>,
     command: Command,
-    begun: bool,
-    /// It was given up, and the authenticator told so.
-    ended: bool,
 }
 
-/// The template's id in the first response.
-fn template_id(response: &[u8]) -> Result<&[u8], Cause> {
-    // What follows are other responses.
-    let mut r = Reader::tolerant(response_body(response)?);
-    Response::read(&mut r)?.template_id.ok_or(Cause::missing(0x04))
+impl<'o> Management<'o> {
+    fn new(sub_command: u64, template_id: Option<&'o [u8]>, name: Option<&'o str>) -> Self {
+        let params = Params { template_id, template_friendly_name: name, ..Params::default() };
+        Self { sub_command, params, command: Command::BIO_ENROLLMENT }
+    }
+
+    fn examine(&mut self, facts: &Facts) -> Result<First, Cause> {
+        self.command = command(facts)?;
+        Ok(First::Authorize)
+    }
+
+    fn request<C: Crypto, R>(&self, means: &Means<'_, C, R>, buffer: &mut [u8]) -> Result<Option<usize>, Cause> {
+        encode(means.crypto, self.command, self.sub_command, &self.params, means.grant, buffer).map(Some)
+    }
 }
 
-impl Operation for Enrollment {
-    type Outcome<'b> = &'b [u8];
-    type Item<'m> = Sample;
+/// Asks about the sensor. Its outcome is the authenticator's response.
+#[derive(Clone, Copy, Debug)]
+pub struct SensorInfo {
+    management: Management<'static>,
+}
+
+impl SensorInfo {
+    /// A question about the sensor.
+    pub fn new() -> Self {
+        Self { management: Management::new(subcommand::GET_FINGERPRINT_SENSOR_INFO, None, None) }
+    }
+}
+
+impl Default for SensorInfo {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Sealed for SensorInfo {}
+
+impl Operation for SensorInfo {
+    type Outcome<'b> = Response<'b>;
+    type Item<'m> = Infallible;
     const FORGETS: Forgets = Forgets::Info;
 
-    fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<(), Cause> {
-        self.command = command(facts)?;
-        Ok(())
+    fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
+        self.management.examine(facts)
+    }
+
+    fn request<C: Crypto, R: CryptoRng>(
+        &mut self,
+        means: &mut Means<'_, C, R>,
+        _: &[u8],
+        buffer: &mut [u8],
+    ) -> Result<Option<usize>, Cause> {
+        self.management.request(means, buffer)
+    }
+
+    fn accept<C: Crypto, R: CryptoRng>(
+        &mut self,
+        _: &mut Means<'_, C, R>,
+        room: &mut Room<'_>,
+    ) -> Result<Progress, Cause> {
+        decode_response::<Response<'_>>(room.response())?;
+        Ok(Progress::Complete)
+    }
+
+    fn outcome(self, response: &[u8]) -> Result<Response<'_>, Cause> {
+        Ok(decode_response(response)?)
+    }
+}
+
+/// Lists what is enrolled; the authenticator says it in one piece. Its outcome is the list.
+#[derive(Clone, Copy, Debug)]
+pub struct ListFingerprints {
+    management: Management<'static>,
+}
+
+impl ListFingerprints {
+    /// A question about all templates.
+    pub fn new() -> Self {
+        Self { management: Management::new(subcommand::ENUMERATE_ENROLLMENTS, None, None) }
+    }
+
+    fn read(response: &[u8]) -> Result<List<'_, TemplateInfo<'_>>, Cause> {
+        match decode_response::<Response<'_>>(response) {
+            Ok(response) => response.template_infos.ok_or(Cause::missing(0x07)),
+            // So the standard says that nothing is enrolled.
+            Err(ResponseError::Status(Status::INVALID_OPTION)) => Ok(List::Slice(&[])),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Default for ListFingerprints {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Sealed for ListFingerprints {}
+
+impl Operation for ListFingerprints {
+    type Outcome<'b> = List<'b, TemplateInfo<'b>>;
+    type Item<'m> = Infallible;
+    const FORGETS: Forgets = Forgets::Info;
+
+    fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
+        self.management.examine(facts)
     }
 
     fn purpose(&self) -> Purpose<'_> {
@@ -140,24 +146,10 @@ impl Operation for Enrollment {
     fn request<C: Crypto, R: CryptoRng>(
         &mut self,
         means: &mut Means<'_, C, R>,
-        kept: &[u8],
+        _: &[u8],
         buffer: &mut [u8],
-    ) -> Result<usize, Cause> {
-        let mut params = Params { timeout_milliseconds: self.timeout, ..Params::default() };
-        let mut sub_command = subcommand::ENROLL_BEGIN;
-        if self.begun {
-            params.template_id = Some(template_id(kept)?);
-            sub_command = subcommand::ENROLL_CAPTURE_NEXT_SAMPLE;
-        }
-        encode(means.crypto, self.command, sub_command, &params, means.grant, buffer)
-    }
-
-    fn farewell<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>, buffer: &mut [u8]) -> Option<usize> {
-        if core::mem::replace(&mut self.ended, true) {
-            return None;
-        }
-        let sub_command = subcommand::CANCEL_CURRENT_ENROLLMENT;
-        encode(means.crypto, self.command, sub_command, &Params::default(), Grant::None, buffer).ok()
+    ) -> Result<Option<usize>, Cause> {
+        self.management.request(means, buffer)
     }
 
     fn accept<C: Crypto, R: CryptoRng>(
@@ -165,110 +157,46 @@ impl Operation for Enrollment {
         _: &mut Means<'_, C, R>,
         room: &mut Room<'_>,
     ) -> Result<Progress, Cause> {
-        let sample = Sample::of(&decode_response(room.response())?)?;
-        let first = !self.begun;
-        if first {
-            template_id(room.response())?;
-            self.begun = true;
-        }
-        Ok(Progress::Show { keep: first, last: sample.remaining == 0 })
+        Self::read(room.response())?;
+        Ok(Progress::Complete)
     }
 
-    fn item(&self, response: &[u8]) -> Option<Sample> {
-        Sample::of(&decode_response(response).ok()?).ok()
-    }
-
-    fn outcome<'b>(self, response: &'b [u8]) -> Result<&'b [u8], Cause>
-    where
-        Self: 'b,
-    {
-        template_id(response)
+    fn outcome(self, response: &[u8]) -> Result<List<'_, TemplateInfo<'_>>, Cause> {
+        Self::read(response)
     }
 }
 
-/// What an answer is read as.
-pub trait Answer {
-    /// The outcome.
-    type Outcome<'b>;
-
-    /// Reads the answer.
-    fn read<'b>(response: &'b [u8]) -> Result<Self::Outcome<'b>, Cause>;
+/// Names a template, or removes it.
+#[derive(Clone, Copy, Debug)]
+pub struct ChangeFingerprints<'o> {
+    management: Management<'o>,
 }
 
-/// The answer to a question about the sensor.
-#[derive(Debug)]
-pub struct Sensor;
+impl<'o> ChangeFingerprints<'o> {
+    /// Gives a template a name, of at most maxTemplateFriendlyName bytes ([`SensorInfo`]).
+    pub fn rename(template_id: &'o [u8], name: &'o str) -> Self {
+        Self { management: Management::new(subcommand::SET_FRIENDLY_NAME, Some(template_id), Some(name)) }
+    }
 
-impl Answer for Sensor {
-    type Outcome<'b> = Response<'b>;
-
-    fn read<'b>(response: &'b [u8]) -> Result<Response<'b>, Cause> {
-        Ok(decode_response(response)?)
+    /// Removes a template.
+    pub fn remove(template_id: &'o [u8]) -> Self {
+        Self { management: Management::new(subcommand::REMOVE_ENROLLMENT, Some(template_id), None) }
     }
 }
 
-/// A list of templates.
-#[derive(Debug)]
-pub struct Templates;
+impl Sealed for ChangeFingerprints<'_> {}
 
-impl Answer for Templates {
-    type Outcome<'b> = List<'b, TemplateInfo<'b>>;
-
-    fn read<'b>(response: &'b [u8]) -> Result<List<'b, TemplateInfo<'b>>, Cause> {
-        match decode_response::<Response<'b>>(response) {
-            Ok(response) => response.template_infos.ok_or(Cause::missing(0x07)),
-            // So the standard says that nothing is enrolled.
-            Err(ResponseError::Status(Status::INVALID_OPTION)) => Ok(List::Slice(&[])),
-            Err(error) => Err(error.into()),
-        }
-    }
-}
-
-/// An answer of which only the status matters.
-#[derive(Debug)]
-pub struct Done;
-
-impl Answer for Done {
+impl Operation for ChangeFingerprints<'_> {
     type Outcome<'b> = ();
-
-    fn read(response: &[u8]) -> Result<(), Cause> {
-        Ok(response_body(response).map(drop)?)
-    }
-}
-
-/// The operation of everything about fingerprints that takes one request.
-#[derive(Debug)]
-pub struct BioEnrollment<'o, A> {
-    sub_command: u64,
-    params: Params<'o>,
-    command: Command,
-    answer: PhantomData<fn() -> A>,
-}
-
-impl<'o, A> BioEnrollment<'o, A> {
-    const fn new(sub_command: u64, params: Params<'o>) -> Self {
-        Self { sub_command, params, command: Command::BIO_ENROLLMENT, answer: PhantomData }
-    }
-}
-
-impl<A: Answer> Operation for BioEnrollment<'_, A> {
-    type Outcome<'b>
-        = A::Outcome<'b>
-    where
-        Self: 'b;
     type Item<'m> = Infallible;
     const FORGETS: Forgets = Forgets::Info;
 
-    fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<(), Cause> {
-        self.command = command(facts)?;
-        Ok(())
+    fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
+        self.management.examine(facts)
     }
 
     fn purpose(&self) -> Purpose<'_> {
-        match self.sub_command {
-            subcommand::CANCEL_CURRENT_ENROLLMENT | subcommand::GET_FINGERPRINT_SENSOR_INFO => Purpose::NONE,
-            _ => Purpose::manage(Permissions::BE, Requirement::Required),
-        }
+        Purpose::manage(Permissions::BE, Requirement::Required)
     }
 
     fn request<C: Crypto, R: CryptoRng>(
@@ -276,27 +204,60 @@ impl<A: Answer> Operation for BioEnrollment<'_, A> {
         means: &mut Means<'_, C, R>,
         _: &[u8],
         buffer: &mut [u8],
-    ) -> Result<usize, Cause> {
-        encode(means.crypto, self.command, self.sub_command, &self.params, means.grant, buffer)
+    ) -> Result<Option<usize>, Cause> {
+        self.management.request(means, buffer)
     }
 
-    fn accept<C: Crypto, R: CryptoRng>(
-        &mut self,
-        _: &mut Means<'_, C, R>,
-        room: &mut Room<'_>,
-    ) -> Result<Progress, Cause> {
-        A::read(room.response()).map(|_| Progress::Complete)
-    }
-
-    fn outcome<'b>(self, response: &'b [u8]) -> Result<A::Outcome<'b>, Cause>
-    where
-        Self: 'b,
-    {
-        A::read(response)
+    fn outcome(self, _: &[u8]) -> Result<(), Cause> {
+        Ok(())
     }
 }
 
-fn command(facts: &Facts) -> Result<Command, Cause> {
+/// Ends an unfinished enrolment. The user is not asked.
+#[derive(Clone, Copy, Debug)]
+pub struct CancelEnrollment {
+    management: Management<'static>,
+}
+
+impl CancelEnrollment {
+    /// Whatever enrolment it is.
+    pub fn new() -> Self {
+        Self { management: Management::new(subcommand::CANCEL_CURRENT_ENROLLMENT, None, None) }
+    }
+}
+
+impl Default for CancelEnrollment {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Sealed for CancelEnrollment {}
+
+impl Operation for CancelEnrollment {
+    type Outcome<'b> = ();
+    type Item<'m> = Infallible;
+    const FORGETS: Forgets = Forgets::Info;
+
+    fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
+        self.management.examine(facts)
+    }
+
+    fn request<C: Crypto, R: CryptoRng>(
+        &mut self,
+        means: &mut Means<'_, C, R>,
+        _: &[u8],
+        buffer: &mut [u8],
+    ) -> Result<Option<usize>, Cause> {
+        self.management.request(means, buffer)
+    }
+
+    fn outcome(self, _: &[u8]) -> Result<(), Cause> {
+        Ok(())
+    }
+}
+
+pub(super) fn command(facts: &Facts) -> Result<Command, Cause> {
     match (facts.options.bio_enroll, facts.options.user_verification_mgmt_preview) {
         (Some(_), _) => Ok(Command::BIO_ENROLLMENT),
         (_, Some(_)) => Ok(Command::BIO_ENROLLMENT_PREVIEW),
@@ -304,7 +265,7 @@ fn command(facts: &Facts) -> Result<Command, Cause> {
     }
 }
 
-fn encode<C: Hash>(
+pub(super) fn encode<C: Hash>(
     crypto: &C,
     command: Command,
     sub_command: u64,
@@ -312,20 +273,16 @@ fn encode<C: Hash>(
     grant: Grant<'_>,
     buffer: &mut [u8],
 ) -> Result<usize, Cause> {
-    let write = |w: &mut Writer<'_>| {
-        if *params != Params::default() {
-            params.write(w);
-        }
-    };
-    proven::encode(crypto, grant, &authenticated_head(sub_command), write, buffer, |proven, buffer| {
+    let params = (*params != Params::default()).then_some(params as &dyn Write);
+    proven::encode(crypto, grant, &authenticated_head(sub_command), params, buffer, |proven, buffer| {
         let request = Request {
             modality: Some(FINGERPRINT),
             sub_command: Some(sub_command),
-            sub_command_params: proven.params,
+            sub_command_params: None,
             pin_uv_auth_protocol: proven.protocol,
             pin_uv_auth_param: proven.param,
             get_modality: None,
         };
-        encode_request(command, &request, buffer)
+        encode_request(command, &With(&request, &[(0x03, proven.params)]), buffer)
     })
 }

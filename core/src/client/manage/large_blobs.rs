@@ -1,15 +1,15 @@
 //! Reading and writing the large-blob array, fragment by fragment (CTAP 2.3 §6.10). What is in it is [`crate::large_blob`].
 
-use core::convert::Infallible;
+use core::{convert::Infallible, time::Duration};
 
 use rand_core::CryptoRng;
 
 use crate::{
     client::{
-        Cause, Ceremony, InvalidOption, Requirement,
+        Cause, DEFAULT_TIMEOUT, InvalidOption, Requirement,
         facts::{Facts, Purpose},
         large_blobs::Fragments,
-        operation::{Means, Operation, Progress, Room},
+        operation::{First, Means, Operation, Progress, Room, Sealed},
     },
     crypto::Crypto,
     ctap2::{get_info, large_blobs::INITIAL_ARRAY},
@@ -17,67 +17,46 @@ use crate::{
     pin_uv::Permissions,
 };
 
-/// The operation that reads the array. Its outcome is an [`Array`] in the caller's memory.
-pub type ReadLargeBlobs<'o, 'b, C, R> = Ceremony<'b, Reading<'o>, C, R>;
-
-/// The operation that writes the array as a whole. The user is verified where the authenticator is protected.
-pub type WriteLargeBlobs<'o, 'b, C, R> = Ceremony<'b, Writing<'o>, C, R>;
-
-impl<'o: 'b, 'b, C: Crypto, R: CryptoRng> ReadLargeBlobs<'o, 'b, C, R> {
-    /// An operation that has not begun. `array` holds the authenticator's array and
-    /// [`OVERHEAD`](crate::large_blob::OVERHEAD) more; getInfo's maxSerializedLargeBlobArray says how long it can be. `buffer` has at least
-    /// [`MIN_BUFFER`](crate::client::MIN_BUFFER) bytes. Errors: [`Cause::BufferTooSmall`] when `array` is too short.
-    pub fn new(array: &'o mut [u8], buffer: &'b mut [u8], crypto: C, rng: R) -> Self {
-        let fragments = Fragments::new(buffer.len());
-        Self::with(Reading { array, fragments, whole: false }, buffer, crypto, rng)
-    }
+fn supported(facts: &Facts) -> Result<First, Cause> {
+    if facts.options.large_blobs == Some(true) { Ok(First::Authorize) } else { Err(Cause::Unsupported) }
 }
 
-impl<'o: 'b, 'b, C: Crypto, R: CryptoRng> WriteLargeBlobs<'o, 'b, C, R> {
-    /// An operation that has not begun. `array` is [`Array::serialize`]d. `buffer` has at least
-    /// [`MIN_BUFFER`](crate::client::MIN_BUFFER) bytes. Errors: [`Cause::LargeBlobArrayTooLong`].
-    pub fn new(array: &'o [u8], buffer: &'b mut [u8], crypto: C, rng: R) -> Self {
-        let fragments = Fragments::new(buffer.len());
-        Self::with(Writing { array, fragments }, buffer, crypto, rng)
-    }
-}
-
-fn supported(facts: &Facts) -> Result<(), Cause> {
-    if facts.options.large_blobs == Some(true) { Ok(()) } else { Err(Cause::Unsupported) }
-}
-
-/// The operation of [`ReadLargeBlobs`].
+/// Reads the array. Its outcome is an [`Array`] in the caller's memory. Errors: [`Cause::BufferTooSmall`] when the memory
+/// is too short.
 #[derive(Debug)]
-pub struct Reading<'o> {
+pub struct ReadLargeBlobs<'o> {
     array: &'o mut [u8],
     fragments: Fragments,
     /// Its hash is right.
     whole: bool,
 }
 
-impl Operation for Reading<'_> {
-    type Outcome<'b>
-        = Array<'b>
-    where
-        Self: 'b;
+impl<'o> ReadLargeBlobs<'o> {
+    /// `array` holds the authenticator's array and [`OVERHEAD`](crate::large_blob::OVERHEAD) more; getInfo's
+    /// maxSerializedLargeBlobArray says how long it can be.
+    pub fn new(array: &'o mut [u8]) -> Self {
+        Self { array, fragments: Fragments::default(), whole: false }
+    }
+}
+
+impl Sealed for ReadLargeBlobs<'_> {}
+
+impl<'o> Operation for ReadLargeBlobs<'o> {
+    type Outcome<'b> = Array<'o>;
     type Item<'m> = Infallible;
 
-    fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<(), Cause> {
-        self.fragments = self.fragments.shortened(facts.max_msg_size);
+    fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
         supported(facts)
-    }
-
-    fn purpose(&self) -> Purpose<'_> {
-        Purpose::NONE
     }
 
     fn request<C: Crypto, R: CryptoRng>(
         &mut self,
-        _: &mut Means<'_, C, R>,
+        means: &mut Means<'_, C, R>,
         _: &[u8],
         buffer: &mut [u8],
-    ) -> Result<usize, Cause> {
-        self.fragments.ask(buffer)
+    ) -> Result<Option<usize>, Cause> {
+        self.fragments.limit(means.facts.max_msg_size.min(buffer.len()));
+        self.fragments.ask(buffer).map(Some)
     }
 
     fn accept<C: Crypto, R: CryptoRng>(
@@ -92,37 +71,40 @@ impl Operation for Reading<'_> {
         Ok(Progress::Complete)
     }
 
-    fn outcome<'b>(self, _: &'b [u8]) -> Result<Array<'b>, Cause>
-    where
-        Self: 'b,
-    {
+    fn outcome(self, _: &[u8]) -> Result<Array<'o>, Cause> {
         Ok(Array::of(self.array, self.fragments.offset, self.whole)?)
     }
 }
 
-/// The operation of [`WriteLargeBlobs`].
+/// Writes the array as a whole. The user is verified where the authenticator is protected. Errors:
+/// [`Cause::LargeBlobArrayTooLong`].
 #[derive(Debug)]
-pub struct Writing<'o> {
+pub struct WriteLargeBlobs<'o> {
     array: &'o [u8],
     fragments: Fragments,
 }
 
-impl Operation for Writing<'_> {
-    type Outcome<'b>
-        = ()
-    where
-        Self: 'b;
+impl<'o> WriteLargeBlobs<'o> {
+    /// `array` is [`Array::serialize`]d.
+    pub fn new(array: &'o [u8]) -> Self {
+        Self { array, fragments: Fragments::default() }
+    }
+}
+
+impl Sealed for WriteLargeBlobs<'_> {}
+
+impl Operation for WriteLargeBlobs<'_> {
+    type Outcome<'b> = ();
     type Item<'m> = Infallible;
 
-    fn check(&self) -> Result<(), Cause> {
+    fn check(&self) -> Result<Duration, Cause> {
         if self.array.len() < INITIAL_ARRAY.len() {
             return Err(Cause::InvalidOption(InvalidOption::LargeBlobArray));
         }
-        Ok(())
+        Ok(DEFAULT_TIMEOUT)
     }
 
-    fn examine(&mut self, info: &get_info::Response<'_>, facts: &Facts) -> Result<(), Cause> {
-        self.fragments = self.fragments.shortened(facts.max_msg_size);
+    fn examine(&mut self, info: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
         let needed = self.array.len();
         match info.max_serialized_large_blob_array {
             Some(limit) if needed > limit => Err(Cause::LargeBlobArrayTooLong { needed, limit }),
@@ -139,8 +121,9 @@ impl Operation for Writing<'_> {
         means: &mut Means<'_, C, R>,
         _: &[u8],
         buffer: &mut [u8],
-    ) -> Result<usize, Cause> {
-        self.fragments.give(self.array, means.crypto, means.grant, buffer)
+    ) -> Result<Option<usize>, Cause> {
+        self.fragments.limit(means.facts.max_msg_size.min(buffer.len()));
+        self.fragments.give(self.array, means.crypto, means.grant, buffer).map(Some)
     }
 
     fn accept<C: Crypto, R: CryptoRng>(
@@ -152,10 +135,7 @@ impl Operation for Writing<'_> {
         Ok(if last { Progress::Complete } else { Progress::Next })
     }
 
-    fn outcome<'b>(self, _: &'b [u8]) -> Result<(), Cause>
-    where
-        Self: 'b,
-    {
+    fn outcome(self, _: &[u8]) -> Result<(), Cause> {
         Ok(())
     }
 }

@@ -8,10 +8,10 @@ use subtle::ConstantTimeEq;
 
 use crate::{
     client::{
-        Cause, Ceremony, Requirement,
+        Cause, Requirement,
         authorization::Grant,
         facts::{Facts, Purpose},
-        operation::{Means, Operation, Progress, Room},
+        operation::{First, Means, Operation, Sealed},
     },
     crypto::{Cipher, Crypto, Hash},
     ctap2::get_info,
@@ -41,70 +41,63 @@ pub fn recognize<'k, C: Hash + Cipher>(
     })
 }
 
-/// The operation that obtains the persistent token. Its outcome is a [`PersistentToken`]. Errors: [`Cause::Unsupported`].
-pub type GetPersistentToken<'b, C, R> = Ceremony<'b, Issue, C, R>;
+/// Obtains the persistent token. Its outcome is a [`PersistentToken`]. Errors: [`Cause::Unsupported`].
+#[derive(Debug, Default)]
+pub struct GetPersistentToken {
+    enc_identifier: Option<[u8; 32]>,
+    obtained: Option<PersistentToken>,
+}
 
-impl<'b, C: Crypto, R: CryptoRng> GetPersistentToken<'b, C, R> {
-    /// An operation that has not begun. `buffer` has at least [`MIN_BUFFER`](crate::client::MIN_BUFFER) bytes.
-    pub fn new(buffer: &'b mut [u8], crypto: C, rng: R) -> Self {
-        Self::with(Issue { enc_identifier: None, issued: None }, buffer, crypto, rng)
+impl GetPersistentToken {
+    /// A token to be asked for.
+    pub const fn new() -> Self {
+        Self { enc_identifier: None, obtained: None }
     }
 }
 
-/// The operation of [`GetPersistentToken`].
-#[derive(Debug)]
-pub struct Issue {
-    enc_identifier: Option<[u8; 32]>,
-    issued: Option<PersistentToken>,
-}
+impl Sealed for GetPersistentToken {}
 
-impl Operation for Issue {
+impl Operation for GetPersistentToken {
     type Outcome<'b> = PersistentToken;
     type Item<'m> = Infallible;
 
-    fn examine(&mut self, info: &get_info::Response<'_>, facts: &Facts) -> Result<(), Cause> {
+    fn examine(&mut self, info: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
         // Without permissions the token would be another one.
         if facts.options.per_cred_mgmt_ro != Some(true) || facts.options.pin_uv_auth_token != Some(true) {
             return Err(Cause::Unsupported);
         }
         self.enc_identifier = info.enc_identifier.and_then(|sealed| sealed.try_into().ok());
-        Ok(())
+        Ok(First::Authorize)
     }
 
     fn purpose(&self) -> Purpose<'_> {
         Purpose::manage(Permissions::PCMR, Requirement::Required)
     }
 
-    fn granted<C: Crypto>(&mut self, crypto: &C, grant: Grant<'_>) -> bool {
-        if let Grant::Token(_, token) = grant {
-            let identifier =
-                self.enc_identifier.and_then(|sealed| token.decrypt_value(crypto, DEVICE_IDENTIFIER, &sealed));
-            self.issued = Some(PersistentToken { token: token.clone(), identifier });
-        }
-        false
+    fn measure<C: Crypto, R: CryptoRng>(
+        &mut self,
+        _: &mut Means<'_, C, R>,
+        _: &mut [u8],
+    ) -> Result<Option<usize>, Cause> {
+        Ok(None)
     }
 
+    /// The token that was granted is what was asked for: no request follows.
     fn request<C: Crypto, R: CryptoRng>(
         &mut self,
-        _: &mut Means<'_, C, R>,
+        means: &mut Means<'_, C, R>,
         _: &[u8],
         _: &mut [u8],
-    ) -> Result<usize, Cause> {
-        Ok(0)
+    ) -> Result<Option<usize>, Cause> {
+        if let Grant::Token(_, token) = means.grant {
+            let decrypt = |sealed: [u8; 32]| token.decrypt_value(means.crypto, DEVICE_IDENTIFIER, &sealed);
+            let identifier = self.enc_identifier.and_then(decrypt);
+            self.obtained = Some(PersistentToken { token: token.clone(), identifier });
+        }
+        Ok(None)
     }
 
-    fn accept<C: Crypto, R: CryptoRng>(
-        &mut self,
-        _: &mut Means<'_, C, R>,
-        _: &mut Room<'_>,
-    ) -> Result<Progress, Cause> {
-        Err(Cause::WrongState)
-    }
-
-    fn outcome<'b>(self, _: &'b [u8]) -> Result<PersistentToken, Cause>
-    where
-        Self: 'b,
-    {
-        self.issued.ok_or(Cause::InvalidToken)
+    fn outcome(self, _: &[u8]) -> Result<PersistentToken, Cause> {
+        self.obtained.ok_or(Cause::InvalidToken)
     }
 }

@@ -6,10 +6,9 @@ use rand_core::CryptoRng;
 
 use crate::{
     client::{
-        Cause, Ceremony,
-        authorization::Grant,
+        Cause,
         facts::{Facts, Method, Purpose},
-        operation::{Means, Operation, Progress, Room},
+        operation::{First, Means, Operation, Progress, Room, Sealed},
     },
     crypto::Crypto,
     ctap2::{
@@ -20,87 +19,56 @@ use crate::{
     pin_uv::Protocol,
 };
 
-/// The operation that sets the first PIN, which the user is asked for. Errors: [`Cause::PinAlreadySet`],
+/// Sets the first PIN, which the user is asked for. Errors: [`Cause::PinAlreadySet`], [`Cause::Unsupported`].
+#[derive(Clone, Copy, Debug)]
+pub struct SetPin;
+
+/// Changes the PIN; the user is asked for the current one and for the new one. Errors: [`Cause::PinNotSet`],
 /// [`Cause::Unsupported`].
-pub type SetPin<'b, C, R> = Ceremony<'b, NewPin<false>, C, R>;
+#[derive(Clone, Copy, Debug)]
+pub struct ChangePin;
 
-/// The operation that changes the PIN; the user is asked for the current one and for the new one. Errors:
-/// [`Cause::PinNotSet`], [`Cause::Unsupported`].
-pub type ChangePin<'b, C, R> = Ceremony<'b, NewPin<true>, C, R>;
-
-impl<'b, const CHANGE: bool, C: Crypto, R: CryptoRng> Ceremony<'b, NewPin<CHANGE>, C, R> {
-    /// An operation that has not begun. `buffer` has at least [`MIN_BUFFER`](crate::client::MIN_BUFFER) bytes.
-    pub fn new(buffer: &'b mut [u8], crypto: C, rng: R) -> Self {
-        Self::with(NewPin, buffer, crypto, rng)
-    }
+/// Whether a PIN is set. Errors: [`Cause::Unsupported`] when none can be.
+fn is_set(facts: &Facts) -> Result<bool, Cause> {
+    facts.options.client_pin.filter(|_| facts.protocol.is_some()).ok_or(Cause::Unsupported)
 }
 
-/// The operation of [`SetPin`] and [`ChangePin`].
-#[derive(Debug)]
-pub struct NewPin<const CHANGE: bool>;
+impl Sealed for SetPin {}
 
-impl<const CHANGE: bool> Operation for NewPin<CHANGE> {
+// Authorization does all of it: no request follows.
+impl Operation for SetPin {
     type Outcome<'b> = ();
     type Item<'m> = Infallible;
 
-    fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<(), Cause> {
-        match (facts.options.client_pin, facts.protocol) {
-            (None, _) | (_, None) => Err(Cause::Unsupported),
-            (Some(true), _) if !CHANGE => Err(Cause::PinAlreadySet),
-            (Some(false), _) if CHANGE => Err(Cause::PinNotSet),
-            _ => Ok(()),
-        }
+    fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
+        if is_set(facts)? { Err(Cause::PinAlreadySet) } else { Ok(First::Authorize) }
     }
 
     fn purpose(&self) -> Purpose<'_> {
-        Purpose::NONE
+        Purpose { new_pin: Some(Method::SetPin), ..Purpose::NONE }
     }
 
-    fn method(&self, _: &Facts) -> Result<Option<Method>, Cause> {
-        Ok(Some(if CHANGE { Method::ChangePin } else { Method::SetPin }))
-    }
-
-    fn granted<C: Crypto>(&mut self, _: &C, _: Grant<'_>) -> bool {
-        false // the way to the grant was all
-    }
-
-    fn request<C: Crypto, R: CryptoRng>(
-        &mut self,
-        _: &mut Means<'_, C, R>,
-        _: &[u8],
-        _: &mut [u8],
-    ) -> Result<usize, Cause> {
-        Ok(0)
-    }
-
-    fn accept<C: Crypto, R: CryptoRng>(
-        &mut self,
-        _: &mut Means<'_, C, R>,
-        _: &mut Room<'_>,
-    ) -> Result<Progress, Cause> {
-        Err(Cause::WrongState)
-    }
-
-    fn outcome<'b>(self, _: &'b [u8]) -> Result<(), Cause>
-    where
-        Self: 'b,
-    {
+    fn outcome(self, _: &[u8]) -> Result<(), Cause> {
         Ok(())
     }
 }
 
-/// The operation that asks how many attempts are left. Its outcome is [`RetriesLeft`].
-pub type Retries<'b, C, R> = Ceremony<'b, Left, C, R>;
+impl Sealed for ChangePin {}
 
-impl<'b, C: Crypto, R: CryptoRng> Retries<'b, C, R> {
-    /// Attempts at the PIN. Errors: [`Cause::Unsupported`] when the authenticator has none.
-    pub fn of_pin(buffer: &'b mut [u8], crypto: C, rng: R) -> Self {
-        Self::with(Left { sub_command: subcommand::GET_PIN_RETRIES }, buffer, crypto, rng)
+impl Operation for ChangePin {
+    type Outcome<'b> = ();
+    type Item<'m> = Infallible;
+
+    fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
+        if is_set(facts)? { Ok(First::Authorize) } else { Err(Cause::PinNotSet) }
     }
 
-    /// Attempts at built-in user verification. Errors: [`Cause::Unsupported`] when the authenticator has none.
-    pub fn of_uv(buffer: &'b mut [u8], crypto: C, rng: R) -> Self {
-        Self::with(Left { sub_command: subcommand::GET_UV_RETRIES }, buffer, crypto, rng)
+    fn purpose(&self) -> Purpose<'_> {
+        Purpose { new_pin: Some(Method::ChangePin), ..Purpose::NONE }
+    }
+
+    fn outcome(self, _: &[u8]) -> Result<(), Cause> {
+        Ok(())
     }
 }
 
@@ -113,14 +81,25 @@ pub struct RetriesLeft {
     pub power_cycle: Option<bool>,
 }
 
-/// The operation of [`Retries`].
-#[derive(Debug)]
-pub struct Left {
+/// Asks how many attempts are left. Its outcome is [`RetriesLeft`]. Errors: [`Cause::Unsupported`] when the authenticator
+/// has no such attempts.
+#[derive(Clone, Copy, Debug)]
+pub struct Retries {
     sub_command: u64,
 }
 
-impl Left {
-    fn read(&self, response: &[u8]) -> Result<RetriesLeft, Cause> {
+impl Retries {
+    /// Attempts at the PIN.
+    pub const fn of_pin() -> Self {
+        Self { sub_command: subcommand::GET_PIN_RETRIES }
+    }
+
+    /// Attempts at built-in user verification.
+    pub const fn of_uv() -> Self {
+        Self { sub_command: subcommand::GET_UV_RETRIES }
+    }
+
+    fn read(self, response: &[u8]) -> Result<RetriesLeft, Cause> {
         let response: Response<'_> = decode_response(response)?;
         let (retries, member) = match self.sub_command {
             subcommand::GET_UV_RETRIES => (response.uv_retries, 0x05),
@@ -130,20 +109,18 @@ impl Left {
     }
 }
 
-impl Operation for Left {
+impl Sealed for Retries {}
+
+impl Operation for Retries {
     type Outcome<'b> = RetriesLeft;
     type Item<'m> = Infallible;
 
-    fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<(), Cause> {
+    fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
         let supported = match self.sub_command {
             subcommand::GET_UV_RETRIES => facts.options.uv,
             _ => facts.options.client_pin,
         };
-        supported.map(drop).ok_or(Cause::Unsupported)
-    }
-
-    fn purpose(&self) -> Purpose<'_> {
-        Purpose::NONE
+        supported.map(|_| First::Authorize).ok_or(Cause::Unsupported)
     }
 
     fn request<C: Crypto, R: CryptoRng>(
@@ -151,14 +128,14 @@ impl Operation for Left {
         means: &mut Means<'_, C, R>,
         _: &[u8],
         buffer: &mut [u8],
-    ) -> Result<usize, Cause> {
+    ) -> Result<Option<usize>, Cause> {
         // Not needed for retries, but some authenticators insist on a protocol.
         let request = Request {
             pin_uv_auth_protocol: means.facts.protocol.map(Protocol::number),
             sub_command: Some(self.sub_command),
             ..Request::default()
         };
-        Ok(encode_request(Command::CLIENT_PIN, &request, buffer)?)
+        Ok(Some(encode_request(Command::CLIENT_PIN, &request, buffer)?))
     }
 
     fn accept<C: Crypto, R: CryptoRng>(
@@ -169,10 +146,7 @@ impl Operation for Left {
         self.read(room.response()).map(|_| Progress::Complete)
     }
 
-    fn outcome<'b>(self, response: &'b [u8]) -> Result<RetriesLeft, Cause>
-    where
-        Self: 'b,
-    {
+    fn outcome(self, response: &[u8]) -> Result<RetriesLeft, Cause> {
         self.read(response)
     }
 }

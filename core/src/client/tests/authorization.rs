@@ -25,7 +25,7 @@ fn choose(
         user_verification: uv,
         preferred_without_uv: PreferredWithoutUv::Proceed,
         discoverable,
-        agreement: false,
+        ..Purpose::NONE
     })
 }
 

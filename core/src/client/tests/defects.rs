@@ -55,12 +55,14 @@ fn u2f(
     application: &str,
 ) -> Fido2Client<
     'static,
-    Key,
-    DefaultClientDataCollector<'static, SuffixRules<'static>>,
-    User,
-    StubCrypto,
-    impl CryptoRng,
-    impl FnMut() -> Instant,
+    (
+        Key,
+        DefaultClientDataCollector<'static, SuffixRules<'static>>,
+        User,
+        StubCrypto,
+        impl CryptoRng,
+        impl FnMut() -> Instant,
+    ),
 > {
     Fido2Client::new(Key::of(application), collector(), User::default(), StubCrypto, rng(), || at(0))
 }

@@ -18,7 +18,7 @@ fn disturbed(faults: Faults<'_>, seed: u64) -> (Result<usize, Cause>, Vec<String
     let mut options = get_options();
     options.user_verification = Requirement::Required;
     let mut buffer = [0; 1024];
-    let ceremony = GetAssertion::new(&options, &mut buffer, StubCrypto, rng());
+    let ceremony = Ceremony::new(GetAssertion::new(&options), &mut buffer, StubCrypto, rng());
     let mut user = User::with_pins([PIN, PIN, PIN]);
     let mut transport = Tracer::new(injector, |event: &Event<'_>| events.push(event.to_string()));
     // Time passes even where the injector answers in the device's place.

@@ -29,12 +29,7 @@ pub fn collector() -> DefaultClientDataCollector<'static, SuffixRules<'static>> 
 
 pub type Client<'p, C, K> = Fido2Client<
     'p,
-    Device<C>,
-    DefaultClientDataCollector<'static, SuffixRules<'static>>,
-    User,
-    C,
-    rand_chacha::ChaCha8Rng,
-    K,
+    (Device<C>, DefaultClientDataCollector<'static, SuffixRules<'static>>, User, C, rand_chacha::ChaCha8Rng, K),
 >;
 
 pub fn client<C: Crypto>(crypto: C, device: Device<C>, user: User) -> Client<'static, C, impl FnMut() -> Instant> {
@@ -213,7 +208,7 @@ fn selection_waits_for_a_touch_and_can_be_cancelled() {
 fn the_user_is_asked_for_the_account_only_when_there_are_several() {
     struct Chooser(Option<usize>, usize);
     impl UserInteraction for Chooser {
-        fn choose_account(&mut self, accounts: &AssertionSelection<'_>) -> Option<usize> {
+        fn choose_account(&mut self, accounts: &AssertionSelection<'_, '_>) -> Option<usize> {
             self.1 += accounts.len();
             self.0
         }
@@ -341,7 +336,8 @@ fn the_same_is_done_over_an_async_transport() {
     }
 
     let device = Ready(Device::with_pin(StubCrypto, Protocol::Two));
-    let mut client = Fido2Client::new(device, collector(), User::with_pins([PIN, PIN]), StubCrypto, rng(), || at(0));
+    let user = Blocking(User::with_pins([PIN, PIN]));
+    let mut client = Fido2Client::new(device, collector(), user, StubCrypto, rng(), || at(0));
     assert_eq!(now(client.info_async(&mut [0; 1024])).unwrap().max_msg_size(), 1200);
     now(client.selection_async(&mut [0; 1024])).unwrap();
     let (mut json, mut buffer) = ([0; 256], [0; 1024]);

@@ -104,15 +104,15 @@ proptest! {
         let mut buffer = [0; 1024];
         let device = if pin { Device::with_pin(StubCrypto, Protocol::Two) } else { Device::with_uv(StubCrypto) };
         if kind {
-            wander(MakeCredential::new(&make, &mut buffer, StubCrypto, rng()), device, &steps);
+            wander(Ceremony::new(MakeCredential::new(&make), &mut buffer, StubCrypto, rng()), device, &steps);
         } else {
-            wander(GetAssertion::new(&get, &mut buffer, StubCrypto, rng()), device, &steps);
+            wander(Ceremony::new(GetAssertion::new(&get), &mut buffer, StubCrypto, rng()), device, &steps);
         }
     }
 }
 
 /// Steps a ceremony with whatever comes, the device's true answers among it.
-fn wander<'b, O: operation::Operation + 'b>(
+fn wander<'b, O: Operation>(
     mut ceremony: Ceremony<'b, O, StubCrypto, rand_chacha::ChaCha8Rng>,
     mut device: Device<StubCrypto>,
     steps: &[(u8, u16, bool)],

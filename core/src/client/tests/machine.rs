@@ -7,12 +7,9 @@ use std::{
 };
 
 use super::*;
-use crate::{
-    client::operation::Operation,
-    transport::{self, AsyncTransport, KeepAlive, Received, Transport},
-};
+use crate::transport::{self, AsyncTransport, KeepAlive, Received, Transport};
 
-type Make<'b> = MakeCredential<'b, 'b, StubCrypto, rand_chacha::ChaCha8Rng>;
+type Make<'b> = Ceremony<'b, MakeCredential<'b>, StubCrypto, rand_chacha::ChaCha8Rng>;
 
 /// Steps until the output where to stop, and answers everything before it.
 fn walk<O: for<'x> Fn(&Output<'x>) -> bool>(ceremony: &mut Make<'_>, device: &mut Device<StubCrypto>, stop: O) {
@@ -38,7 +35,7 @@ fn walk<O: for<'x> Fn(&Output<'x>) -> bool>(ceremony: &mut Make<'_>, device: &mu
 fn a_buffer_that_is_too_small_is_refused_with_the_size_needed() {
     let options = make_options();
     let mut buffer = [0; MIN_BUFFER - 1];
-    let mut ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, rng());
+    let mut ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, StubCrypto, rng());
     let error = ceremony.step(at(0), Input::Start).unwrap_err();
     assert_eq!(error.cause, Cause::BufferTooSmall { needed: 1024 });
 }
@@ -47,11 +44,11 @@ fn a_buffer_that_is_too_small_is_refused_with_the_size_needed() {
 fn cancelling_while_nothing_is_under_way_ends_at_once() {
     let options = make_options();
     let mut buffer = [0; 1024];
-    let mut ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, rng());
+    let mut ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, StubCrypto, rng());
     assert_eq!(ceremony.step(at(0), Input::Cancel).unwrap_err().cause, Cause::Cancelled);
 
     let mut buffer = [0; 1024];
-    let mut ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, rng());
+    let mut ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, StubCrypto, rng());
     let mut device = Device::with_pin(StubCrypto, Protocol::Two);
     walk(&mut ceremony, &mut device, |output| matches!(output, Output::AskPin(_)));
     assert_eq!(ceremony.step(at(0), Input::Cancel).unwrap_err().cause, Cause::Cancelled);
@@ -62,7 +59,7 @@ fn cancelling_any_request_asks_the_authenticator_once_and_waits_for_its_answer()
     let options = make_options();
     for request in 1..=5 {
         let mut buffer = [0; 1024];
-        let mut ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, rng());
+        let mut ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, StubCrypto, rng());
         let mut device = Device::with_pin(StubCrypto, Protocol::Two);
         let sent = std::cell::Cell::new(0);
         walk(&mut ceremony, &mut device, |output| {
@@ -84,7 +81,7 @@ fn cancelling_any_request_asks_the_authenticator_once_and_waits_for_its_answer()
 fn a_cancelled_authenticator_that_stays_silent_is_not_waited_for_longer_than_three_seconds() {
     let options = make_options();
     let mut buffer = [0; 1024];
-    let mut ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, rng());
+    let mut ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, StubCrypto, rng());
     ceremony.step(at(0), Input::Start).unwrap();
     ceremony.step(at(100), Input::Cancel).unwrap();
     let Ok(Output::Wait { limit, .. }) = ceremony.step(at(200), Input::Time) else { panic!() };
@@ -106,7 +103,7 @@ fn when_the_time_is_up_the_authenticator_is_cancelled_and_the_cause_is_the_time(
 fn keep_alives_do_not_keep_a_ceremony_alive() {
     let options = MakeOptions { timeout: Duration::from_secs(1), ..make_options() };
     let mut buffer = [0; 1024];
-    let mut ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, rng());
+    let mut ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, StubCrypto, rng());
     ceremony.step(at(0), Input::Start).unwrap();
     let alive = || Input::KeepAlive(KeepAlive::Processing);
     assert!(matches!(ceremony.step(at(999), alive()), Ok(Output::Show(KeepAlive::Processing))));
@@ -118,7 +115,7 @@ fn keep_alives_do_not_keep_a_ceremony_alive() {
 fn a_pin_that_comes_too_late_is_not_used() {
     let options = MakeOptions { timeout: Duration::from_secs(1), ..make_options() };
     let mut buffer = [0; 1024];
-    let mut ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, rng());
+    let mut ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, StubCrypto, rng());
     let mut device = Device::with_pin(StubCrypto, Protocol::Two);
     walk(&mut ceremony, &mut device, |output| matches!(output, Output::AskPin(_)));
     assert_eq!(ceremony.step(at(1000), Input::Pin(PIN)).unwrap_err().cause, Cause::Timeout);
@@ -144,7 +141,7 @@ fn a_user_who_cancels_sees_the_authenticator_cancelled() {
 fn inputs_that_answer_nothing_are_refused_and_change_nothing() {
     let options = make_options();
     let mut buffer = [0; 1024];
-    let mut ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, rng());
+    let mut ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, StubCrypto, rng());
     let wrong = |ceremony: &mut Make<'_>, input: Input<'_>| ceremony.step(at(0), input).unwrap_err().cause;
     assert_eq!(wrong(&mut ceremony, Input::Response(1)), Cause::WrongState);
     let mut device = Device::with_pin(StubCrypto, Protocol::Two);
@@ -160,7 +157,7 @@ fn inputs_that_answer_nothing_are_refused_and_change_nothing() {
 fn finishing_before_the_end_is_a_typed_error() {
     let options = make_options();
     let mut buffer = [0; 1024];
-    let ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, rng());
+    let ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, StubCrypto, rng());
     assert_eq!(ceremony.finish().unwrap_err().cause, Cause::WrongState);
 }
 
@@ -168,7 +165,7 @@ fn finishing_before_the_end_is_a_typed_error() {
 fn a_transport_that_fails_ends_the_ceremony() {
     let options = make_options();
     let mut buffer = [0; 1024];
-    let mut ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, rng());
+    let mut ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, StubCrypto, rng());
     ceremony.step(at(0), Input::Start).unwrap();
     let error = ceremony.step(at(0), Input::TransportFailed).unwrap_err();
     assert_eq!((error.code, error.stage, error.cause), (ErrorCode::OtherError, Stage::GetInfo, Cause::Transport));
@@ -178,7 +175,7 @@ fn a_transport_that_fails_ends_the_ceremony() {
 fn a_response_longer_than_the_buffer_says_how_large_it_should_have_been() {
     let options = make_options();
     let mut buffer = [0; 1024];
-    let mut ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, rng());
+    let mut ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, StubCrypto, rng());
     ceremony.step(at(0), Input::Start).unwrap();
     let error = ceremony.step(at(0), Input::Response(1025)).unwrap_err();
     assert_eq!(error.cause, Cause::BufferTooSmall { needed: 1025 });
@@ -188,7 +185,7 @@ fn a_response_longer_than_the_buffer_says_how_large_it_should_have_been() {
 fn a_power_cycle_that_cannot_be_had_leaves_the_pin_blocked() {
     let options = make_options();
     let mut buffer = [0; 1024];
-    let mut ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, rng());
+    let mut ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, StubCrypto, rng());
     let mut device = Device::with_pin(StubCrypto, Protocol::Two);
     device.strikes = 3;
     walk(&mut ceremony, &mut device, |output| matches!(output, Output::Reconnect));
@@ -200,7 +197,7 @@ fn a_power_cycle_that_cannot_be_had_leaves_the_pin_blocked() {
 fn a_ceremony_that_is_done_stays_done() {
     let options = make_options();
     let mut buffer = [0; 1024];
-    let mut ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, rng());
+    let mut ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, StubCrypto, rng());
     let mut device = Device::with_pin(StubCrypto, Protocol::Two);
     walk(&mut ceremony, &mut device, |output| matches!(output, Output::Done));
     assert!(matches!(ceremony.step(at(0), Input::Cancel), Ok(Output::Done)));
@@ -212,7 +209,7 @@ fn a_ceremony_that_is_done_stays_done() {
 fn nothing_secret_is_printed() {
     let options = make_options();
     let mut buffer = [0; 1024];
-    let ceremony: Make<'_> = MakeCredential::new(&options, &mut buffer, StubCrypto, rng());
+    let ceremony: Make<'_> = Ceremony::new(MakeCredential::new(&options), &mut buffer, StubCrypto, rng());
     assert_eq!(format!("{ceremony:?}"), "Ceremony(Options, ..)");
     assert_eq!(format!("{:?}", Input::Pin(PIN)), "Pin(..)");
     let exchange = Exchange { buf: &mut [0xAB; 4], len: 2, protocol: transport::Protocol::Ctap2 };
@@ -223,10 +220,7 @@ fn nothing_secret_is_printed() {
 fn errors_say_what_happened() {
     let cause = Cause::RequestTooLarge { needed: 5, limit: 4 };
     let error = Error { code: cause.code(), stage: Stage::GetInfo, cause };
-    assert_eq!(
-        error.to_string(),
-        "BadRequest at stage GetInfo: the request takes 5 bytes, the authenticator at most 4"
-    );
+    assert_eq!(error.to_string(), "bad request at getInfo: the request takes 5 bytes, and the authenticator at most 4");
 }
 
 /// A blocking device as an async one: every wait yields once.
@@ -265,12 +259,12 @@ fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-fn run_awaited<'b, O: Operation + 'b>(
+fn run_awaited<'b, O: Operation>(
     ceremony: Ceremony<'b, O, StubCrypto, rand_chacha::ChaCha8Rng>,
     device: &mut Device<StubCrypto>,
     user: &mut User,
 ) -> Result<O::Outcome<'b>, Cause> {
-    block_on(run_async(ceremony, &mut Awaited(device), user, || at(0))).map_err(|error| error.cause)
+    block_on(run_async(ceremony, &mut Awaited(device), &mut Blocking(user), || at(0))).map_err(|error| error.cause)
 }
 
 #[test]
@@ -279,12 +273,12 @@ fn the_async_driver_does_what_the_blocking_one_does() {
     let mut user = User::with_pins(["0000", "0001", "0002", PIN]);
     let (make, get) = (make_options(), get_options());
     let mut buffer = [0; 1024];
-    let ceremony = MakeCredential::new(&make, &mut buffer, StubCrypto, rng());
+    let ceremony = Ceremony::new(MakeCredential::new(&make), &mut buffer, StubCrypto, rng());
     run_awaited(ceremony, &mut device, &mut user).unwrap();
     assert_eq!((device.reconnects, user.prompts.len()), (1, 4));
 
     let mut user = User { cancels: true, ..User::default() };
     let mut buffer = [0; 1024];
-    let ceremony = GetAssertion::new(&get, &mut buffer, StubCrypto, rng());
+    let ceremony = Ceremony::new(GetAssertion::new(&get), &mut buffer, StubCrypto, rng());
     assert_eq!(run_awaited(ceremony, &mut device, &mut user).unwrap_err(), Cause::Cancelled);
 }

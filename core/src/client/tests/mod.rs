@@ -61,7 +61,7 @@ fn make_in<C: Crypto + Copy>(
     options: &MakeOptions,
     user: &mut User,
 ) -> Result<Vec<u8>, Error> {
-    let ceremony = MakeCredential::new(options, buffer, crypto, rng());
+    let ceremony = Ceremony::new(MakeCredential::new(options), buffer, crypto, rng());
     let now = device.now.clone();
     let attestation = run(ceremony, device, user, || at(now.get()))?;
     Ok(attestation.auth_data.attested_credential_data.unwrap().credential_id.to_vec())
@@ -84,7 +84,7 @@ fn get_in<C: Crypto + Copy>(
     options: &GetOptions,
     user: &mut User,
 ) -> Result<(Vec<Vec<u8>>, usize), Error> {
-    let ceremony = GetAssertion::new(options, buffer, crypto, rng());
+    let ceremony = Ceremony::new(GetAssertion::new(options), buffer, crypto, rng());
     let now = device.now.clone();
     let selection = run(ceremony, device, user, || at(now.get()))?;
     assert_eq!(selection.iter().count(), selection.len());

@@ -69,7 +69,7 @@ fn a_credential_id_over_1023_bytes_is_refused() {
     device.credentials = vec![vec![1; 1024]];
     let mut buffer = [0; 4096];
     let options = get_options();
-    let ceremony = GetAssertion::new(&options, &mut buffer, StubCrypto, rng());
+    let ceremony = Ceremony::new(GetAssertion::new(&options), &mut buffer, StubCrypto, rng());
     let error = run(ceremony, &mut device, &mut User::default(), || at(0)).unwrap_err();
     assert_eq!(error.cause, Cause::InvalidCredentialId);
 }
@@ -142,14 +142,14 @@ fn the_outcome_shows_all_that_was_answered() {
     let mut device = Device::new(StubCrypto);
     let mut buffer = [0; 1024];
     let options = make_options();
-    let ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, rng());
+    let ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, StubCrypto, rng());
     let attestation = run(ceremony, &mut device, &mut User::default(), || at(0)).unwrap();
     assert_eq!(attestation.statement, crate::attestation::Statement::None);
     assert_eq!(attestation.auth_data.sign_count, 1);
 
     let mut buffer = [0; 1024];
     let options = get_options();
-    let ceremony = GetAssertion::new(&options, &mut buffer, StubCrypto, rng());
+    let ceremony = Ceremony::new(GetAssertion::new(&options), &mut buffer, StubCrypto, rng());
     let selection = run(ceremony, &mut device, &mut User::default(), || at(0)).unwrap();
     let assertion = selection.get(0).unwrap();
     assert_eq!((assertion.response.signature.len(), assertion.response.user.unwrap().id), (70, &ID[..1]));
@@ -257,26 +257,26 @@ fn outputs_of_extensions_that_were_not_asked_for_do_not_reach_the_caller() {
     };
     let mut buffer = [0; 1024];
     let options = make_options();
-    let ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, rng());
+    let ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, StubCrypto, rng());
     let attestation = run(ceremony, &mut device(), &mut User::default(), || at(0)).unwrap();
     assert_eq!(attestation.extensions, MakeResults::default());
     let mut buffer = [0; 1024];
     let extensions = MakeExtensions { min_pin_length: true, uvm: true, ..MakeExtensions::NONE };
     let options = MakeOptions { extensions, ..make_options() };
-    let ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, rng());
+    let ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, StubCrypto, rng());
     let results = run(ceremony, &mut device(), &mut User::default(), || at(0)).unwrap().extensions;
     assert!(results.min_pin_length == Some(4) && results.uvm.is_some());
     assert_eq!(MakeResults { min_pin_length: None, uvm: None, ..results }, MakeResults::default());
 
     let mut buffer = [0; 1024];
     let options = get_options();
-    let ceremony = GetAssertion::new(&options, &mut buffer, StubCrypto, rng());
+    let ceremony = Ceremony::new(GetAssertion::new(&options), &mut buffer, StubCrypto, rng());
     let selection = run(ceremony, &mut device(), &mut User::default(), || at(0)).unwrap();
     assert_eq!(selection.get(0).unwrap().extensions, GetResults::default());
     let mut buffer = [0; 1024];
     let extensions = GetExtensions { cred_blob: true, ..GetExtensions::NONE };
     let options = GetOptions { extensions, ..get_options() };
-    let ceremony = GetAssertion::new(&options, &mut buffer, StubCrypto, rng());
+    let ceremony = Ceremony::new(GetAssertion::new(&options), &mut buffer, StubCrypto, rng());
     let results = run(ceremony, &mut device(), &mut User::default(), || at(0)).unwrap().get(0).unwrap().extensions;
     assert_eq!(results, GetResults { cred_blob: Some(b"blob"), ..GetResults::default() });
 }

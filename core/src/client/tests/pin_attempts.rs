@@ -10,7 +10,6 @@ use crate::{
     client::{
         fido2::{Policy, WebAuthnClient},
         manage::{ChangePin, SetPin},
-        operation::Operation,
     },
     ctap2::client_pin::subcommand::*,
     transport::{self, AsyncTransport, Received, Transport},
@@ -55,7 +54,7 @@ fn stuck(pin: &'static str, new_pin: &'static str) -> Stuck {
 }
 
 /// Runs a ceremony over a blocking transport.
-fn run_stuck<'b, O: Operation + 'b>(
+fn run_stuck<'b, O: Operation>(
     ceremony: Ceremony<'b, O, StubCrypto, rand_chacha::ChaCha8Rng>,
     device: &mut Device<StubCrypto>,
     user: &mut Stuck,
@@ -65,16 +64,16 @@ fn run_stuck<'b, O: Operation + 'b>(
 
 fn registers(device: &mut Device<StubCrypto>, user: &mut Stuck) -> Result<(), Cause> {
     let (options, mut buffer) = (make_options(), [0; 1024]);
-    run_stuck(MakeCredential::new(&options, &mut buffer, StubCrypto, rng()), device, user)
+    run_stuck(Ceremony::new(MakeCredential::new(&options), &mut buffer, StubCrypto, rng()), device, user)
 }
 
 fn changes(device: &mut Device<StubCrypto>, user: &mut Stuck) -> Result<(), Cause> {
-    run_stuck(ChangePin::new(&mut [0; 1024], StubCrypto, rng()), device, user)
+    run_stuck(Ceremony::new(ChangePin, &mut [0; 1024], StubCrypto, rng()), device, user)
 }
 
 fn sets(device: &mut Device<StubCrypto>, user: &mut Stuck) -> Result<(), Cause> {
     device.options.client_pin = Some(false);
-    run_stuck(SetPin::new(&mut [0; 1024], StubCrypto, rng()), device, user)
+    run_stuck(Ceremony::new(SetPin, &mut [0; 1024], StubCrypto, rng()), device, user)
 }
 
 fn with_pin() -> Device<StubCrypto> {
@@ -96,7 +95,7 @@ fn an_empty_pin_is_none() {
     let mut unset = with_pin().altered(|device| device.options.client_pin = Some(false));
     let options = MakeOptions { user_verification: Requirement::Required, ..make_options() };
     let mut buffer = [0; 1024];
-    let ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, rng());
+    let ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, StubCrypto, rng());
     assert_eq!(run_stuck(ceremony, &mut unset, &mut stuck("", "")), Err(Cause::PinNotSet));
 }
 
@@ -130,10 +129,11 @@ fn an_async_transport_makes_no_difference() {
         (PIN, "123", Cause::PinLength, 1, MOST),
     ] {
         let (mut device, mut user, mut buffer) = (with_pin(), stuck(pin, new_pin), [0; 1024]);
-        let ceremony = ChangePin::new(&mut buffer, StubCrypto, rng());
+        let ceremony = Ceremony::new(ChangePin, &mut buffer, StubCrypto, rng());
         let mut transport = Ready(&mut device);
+        let mut asked_user = Blocking(&mut user);
         let result = {
-            let future = pin!(run_async(ceremony, &mut transport, &mut user, || at(0)));
+            let future = pin!(run_async(ceremony, &mut transport, &mut asked_user, || at(0)));
             match future.poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(result) => result,
                 Poll::Pending => panic!("nothing is waited for"),
@@ -186,7 +186,8 @@ fn the_caller_says_how_many_pins_a_user_may_give() {
         for (pin, cause) in [("0000", status(Status::PIN_INVALID)), ("123", Cause::PinLength)] {
             let (mut device, mut user) = (with_pin(), stuck(pin, ""));
             let (options, mut buffer) = (make_options(), [0; 1024]);
-            let ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, rng()).pin_attempts(attempts);
+            let ceremony =
+                Ceremony::new(MakeCredential::new(&options), &mut buffer, StubCrypto, rng()).pin_attempts(attempts);
             assert_eq!(run_stuck(ceremony, &mut device, &mut user), Err(cause));
             assert_eq!(user.asked, u32::from(attempts.max(1)));
         }

@@ -46,7 +46,7 @@ fn hmac_secret_always_names_its_protocol() {
         let extensions = GetExtensions { hmac_get_secret: Some(salts), ..GetExtensions::NONE };
         let options = GetOptions { extensions, ..get_options() };
         let (mut buffer, now) = ([0; 1024], device.now.clone());
-        let ceremony = GetAssertion::new(&options, &mut buffer, StubCrypto, rng());
+        let ceremony = Ceremony::new(GetAssertion::new(&options), &mut buffer, StubCrypto, rng());
         let got = run(ceremony, &mut device, &mut User::with_pins([PIN]), || at(now.get())).unwrap();
         let outputs = got.get(0).unwrap().extensions.hmac_outputs.unwrap();
         let output = |salt: &[u8]| StubCrypto.hmac_sha256(&[0x78; 32], &[salt]);
@@ -98,7 +98,7 @@ fn a_name_that_was_cut_within_a_character_ends_before_it() {
     response[at + 2..at + 4].copy_from_slice(b"\xe2\x82");
     device.tampered = Some((1, response));
     let (options, mut buffer) = (get_options(), [0; 1024]);
-    let ceremony = GetAssertion::new(&options, &mut buffer, StubCrypto, rng());
+    let ceremony = Ceremony::new(GetAssertion::new(&options), &mut buffer, StubCrypto, rng());
     let got = run(ceremony, &mut device, &mut User::default(), at_rest).unwrap();
     assert_eq!(got.get(0).unwrap().response.user.unwrap().name, Some("xx"));
 }
@@ -115,7 +115,7 @@ fn a_full_store_takes_a_credential_that_need_not_be_discoverable() {
         let extensions = MakeExtensions { cred_props: true, ..MakeExtensions::NONE };
         let options = MakeOptions { resident_key, extensions, ..make_options() };
         let (mut buffer, now) = ([0; 1024], device.now.clone());
-        let ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, rng());
+        let ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, StubCrypto, rng());
         let made = run(ceremony, &mut device, &mut User::with_pins([PIN]), || at(now.get()));
         let made = made.map(|made| made.extensions.cred_props_rk).map_err(|error| error.cause);
         assert_eq!(made, if taken { Ok(Some(false)) } else { Err(status(Status::KEY_STORE_FULL)) });
@@ -142,7 +142,7 @@ fn an_attestation_that_is_not_wanted_is_taken_out_and_the_model_stays() {
         response[at..at + 16].copy_from_slice(&aaguid);
         device.tampered = Some((1, response));
         let (options, mut buffer) = (MakeOptions { attestation, ..make_options() }, [0; 1024]);
-        let ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, rng());
+        let ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, StubCrypto, rng());
         let made = run(ceremony, &mut device, &mut User::default(), at_rest).unwrap();
         let attested = made.auth_data.attested_credential_data.unwrap();
         assert_eq!(attested.credential_id, ID);
@@ -200,7 +200,7 @@ fn several_assertions_each_have_their_outputs() {
     let salts = HmacSalts { salt1: &[1; 32], salt2: None };
     let extensions = GetExtensions { hmac_get_secret: Some(salts), ..GetExtensions::NONE };
     let (options, mut buffer) = (GetOptions { extensions, ..get_options() }, [0; 1024]);
-    let ceremony = GetAssertion::new(&options, &mut buffer, StubCrypto, rng());
+    let ceremony = Ceremony::new(GetAssertion::new(&options), &mut buffer, StubCrypto, rng());
     let got = run(ceremony, &mut device, &mut User::default(), at_rest).unwrap();
     // The second answer of this authenticator has none.
     let outputs: Vec<_> = got.iter().map(|got| got.extensions.hmac_outputs.map(|outputs| *outputs.first)).collect();
@@ -218,7 +218,7 @@ fn a_blob_that_is_too_long_is_not_sent_and_further_inputs_go_as_they_are() {
     let other = RawMap(b"\xA1\x6bcredProtect\x02");
     let extensions = MakeExtensions { other: Some(other), ..MakeExtensions::NONE };
     let (options, mut buffer) = (MakeOptions { extensions, ..make_options() }, [0; 1024]);
-    let ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, rng());
+    let ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, StubCrypto, rng());
     let made = run(ceremony, &mut device, &mut User::default(), at_rest).unwrap();
     let level = Level::USER_VERIFICATION_OPTIONAL_WITH_CREDENTIAL_ID_LIST;
     assert_eq!(made.extensions, MakeResults { cred_protect: Some(level), ..MakeResults::default() });
@@ -265,13 +265,13 @@ fn what_is_asked_for_as_prf_is_not_given_raw_secrets() {
     };
     let options = GetOptions { allow_list: List::Slice(&list), extensions, ..get_options() };
     let (mut buffer, mut user) = ([0; 1024], User::with_pins([PIN]));
-    let ceremony = GetAssertion::new(&options, &mut buffer, StubCrypto, rng());
+    let ceremony = Ceremony::new(GetAssertion::new(&options), &mut buffer, StubCrypto, rng());
     let got = run(ceremony, &mut device, &mut user, at_rest).unwrap();
     assert_eq!(got.get(0).unwrap().extensions.hmac_outputs, None);
 
     let extensions = MakeExtensions { prf: Some(None), hmac_get_secret: Some(raw), ..MakeExtensions::NONE };
     let (options, mut buffer) = (MakeOptions { extensions, ..make_options() }, [0; 1024]);
-    let ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, rng());
+    let ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, StubCrypto, rng());
     let made = run(ceremony, &mut device, &mut User::with_pins([PIN]), at_rest).unwrap();
     assert_eq!(made.extensions.hmac_outputs, None);
 }
@@ -287,7 +287,7 @@ fn a_ceremony_that_fails_leaves_no_secrets_behind() {
     // getInfo, the agreement, the first assertion, and one that is cut.
     device.tampered = Some((3, vec![0, 0xA1]));
     let mut buffer = [0; 1024];
-    let ceremony = GetAssertion::new(&options, &mut buffer, StubCrypto, rng());
+    let ceremony = Ceremony::new(GetAssertion::new(&options), &mut buffer, StubCrypto, rng());
     run(ceremony, &mut device, &mut User::default(), at_rest).map(drop).unwrap_err();
     assert_eq!(device.commands(), [4, 6, 2, 8]);
     assert_eq!(buffer, [0; 1024]);

@@ -264,3 +264,36 @@ fn that_there_is_no_common_algorithm_is_told_after_a_touch_and_without_a_pin() {
         assert_eq!(make_stub(&mut device, &make_options(), &mut User::default()), Err(status(denial)));
     }
 }
+
+#[test]
+fn extensions_of_the_callers_own_go_among_the_standard_ones_in_canonical_order() {
+    let mut device = Device::new(StubCrypto).extended();
+    // {"aaa": 1, "minPinZebra": true, "zzzzzzzzzzzzz": 2}
+    let own = b"\xA3\x63aaa\x01\x6BminPinZebra\xF5\x6Dzzzzzzzzzzzzz\x02";
+    let protect = CredProtect { level: Level::USER_VERIFICATION_REQUIRED, enforce: true };
+    let extensions = MakeExtensions {
+        cred_protect: Some(protect),
+        min_pin_length: true,
+        own: Some(cbor::RawMap(own)),
+        ..MakeExtensions::NONE
+    };
+    let options = MakeOptions { extensions, ..make_options() };
+    make_stub(&mut device, &options, &mut User::default()).unwrap();
+    let request: make_credential::Request = cbor::decode(device.last()).unwrap();
+    let expected = b"\xA5\x63aaa\x01\x6BcredProtect\x03\x6BminPinZebra\xF5\x6CminPinLength\xF5\x6Dzzzzzzzzzzzzz\x02";
+    assert_eq!(request.extensions.unwrap().0, expected);
+
+    let extensions = MakeExtensions { own: Some(cbor::RawMap(own)), ..MakeExtensions::NONE };
+    let options = MakeOptions { extensions, ..make_options() };
+    make_stub(&mut device, &options, &mut User::default()).unwrap();
+    let request: make_credential::Request = cbor::decode(device.last()).unwrap();
+    assert_eq!(request.extensions.unwrap().0, own);
+
+    let refused: [&[u8]; 4] = [b"\xA1\x6BcredProtect\x01", b"\xA2\x62bb\x01\x61a\x01", b"\xAD", b"\x01"];
+    for own in refused {
+        let extensions = MakeExtensions { own: Some(cbor::RawMap(own)), ..MakeExtensions::NONE };
+        let options = MakeOptions { extensions, ..make_options() };
+        let result = make_stub(&mut device, &options, &mut User::default());
+        assert_eq!(result, Err(Cause::InvalidOption(InvalidOption::Extensions)), "{own:x?}");
+    }
+}

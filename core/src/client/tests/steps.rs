@@ -111,7 +111,7 @@ fn blob_of(
     let extensions = GetExtensions { large_blob: Some(access), ..GetExtensions::NONE };
     let options = GetOptions { allow_list: List::Slice(&list), extensions, ..get_options() };
     let (mut memory, mut buffer) = ([0; 4096], [0; 1024]);
-    let ceremony = GetAssertion::with_memory(&options, &mut memory, &mut buffer, StubCrypto, rng());
+    let ceremony = Ceremony::new(GetAssertion::with_memory(&options, &mut memory), &mut buffer, StubCrypto, rng());
     let now = device.now.clone();
     let got = run(ceremony, device, user, || at(now.get()))?;
     let blob = got.large_blob(&StubCrypto, 0, &mut [0; 2048]).unwrap().map(<[u8]>::to_vec);
@@ -138,7 +138,7 @@ fn the_blob_of_one_of_several_assertions_is_read_whatever_the_last_one_has() {
         let extensions = GetExtensions { large_blob: Some(LargeBlobAccess::Read), ..GetExtensions::NONE };
         let options = GetOptions { extensions, ..get_options() };
         let (mut memory, mut buffer) = ([0; 4096], [0; 1024]);
-        let ceremony = GetAssertion::with_memory(&options, &mut memory, &mut buffer, StubCrypto, rng());
+        let ceremony = Ceremony::new(GetAssertion::with_memory(&options, &mut memory), &mut buffer, StubCrypto, rng());
         let got = run(ceremony, &mut device, &mut User::with_pins([PIN]), || at(0)).unwrap();
         assert_eq!(got.len(), 2);
         let mut work = [0; 2048];
@@ -223,7 +223,8 @@ fn memory_that_is_too_small_for_a_large_blob_is_told_before_the_user_is_asked() 
         let options = GetOptions { allow_list: List::Slice(&list), extensions, ..get_options() };
         for (len, expected) in [(needed, Ok(())), (needed - 1, Err(Cause::BufferTooSmall { needed }))] {
             let (mut memory, mut buffer, mut user) = (vec![0; len], [0; 1024], User::with_pins([PIN]));
-            let ceremony = GetAssertion::with_memory(&options, &mut memory, &mut buffer, StubCrypto, rng());
+            let ceremony =
+                Ceremony::new(GetAssertion::with_memory(&options, &mut memory), &mut buffer, StubCrypto, rng());
             let got = run(ceremony, &mut device, &mut user, || at(0));
             assert_eq!(
                 (got.map(drop).map_err(|error| error.cause), user.prompts.len()),

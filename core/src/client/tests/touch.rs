@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     cbor::{self, Text},
-    client::manage::Select,
+    client::manage::Selection,
     ctap2::{Command, get_info, make_credential},
 };
 
@@ -25,7 +25,7 @@ fn old(client_pin: Option<bool>) -> Device<StubCrypto> {
 
 fn select(device: &mut Device<StubCrypto>) -> Result<(), Cause> {
     let (mut buffer, now) = ([0; 1024], device.now.clone());
-    let ceremony = Select::new(&mut buffer, StubCrypto, rng());
+    let ceremony = Ceremony::new(Selection::new(), &mut buffer, StubCrypto, rng());
     run(ceremony, device, &mut User::default(), || at(now.get())).map_err(|error| error.cause)
 }
 

@@ -155,7 +155,7 @@ fn make_with<T>(
     read: impl FnOnce(&Attestation) -> T,
 ) -> Result<T, Cause> {
     let mut buffer = [0; 1024];
-    let ceremony = MakeCredential::new(options, &mut buffer, StubCrypto, rng());
+    let ceremony = Ceremony::new(MakeCredential::new(options), &mut buffer, StubCrypto, rng());
     let key = std::cell::RefCell::new(key);
     let made = run(ceremony, &mut Shared(&key), user, || at(key.borrow().now)).map_err(|error| error.cause)?;
     Ok(read(&made))
@@ -169,7 +169,7 @@ fn make(key: &mut Key, options: &MakeOptions) -> Result<Vec<u8>, Cause> {
 
 fn get<T>(key: &mut Key, options: &GetOptions, read: impl FnOnce(&Assertion) -> T) -> Result<T, Cause> {
     let mut buffer = [0; 1024];
-    let ceremony = GetAssertion::new(options, &mut buffer, StubCrypto, rng());
+    let ceremony = Ceremony::new(GetAssertion::new(options), &mut buffer, StubCrypto, rng());
     let key = std::cell::RefCell::new(key);
     let user = &mut User::default();
     let got = run(ceremony, &mut Shared(&key), user, || at(key.borrow().now)).map_err(|error| error.cause)?;
@@ -341,7 +341,7 @@ fn what_version_1_cannot_do_is_found_before_the_user_is_asked() {
 fn an_authenticator_that_is_known_to_speak_version_1_is_not_asked_for_version_2() {
     let mut key = Key::of(RP_ID);
     let (options, mut buffer) = (make_options(), [0; 1024]);
-    let ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, rng()).over_ctap1();
+    let ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, StubCrypto, rng()).over_ctap1();
     run(ceremony, &mut key, &mut User::default(), || at(0)).unwrap();
     assert_eq!(key.script(), "vR");
 }
@@ -430,7 +430,7 @@ fn an_answer_that_does_not_fit_once_it_is_rewritten_says_what_it_needs() {
         let mut key = Key::of(RP_ID);
         key.tampered = Some((2, response.clone()));
         let (options, mut buffer) = (make_options(), vec![0; len]);
-        let ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, rng());
+        let ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, StubCrypto, rng());
         run(ceremony, &mut key, &mut User::default(), || at(0)).map(drop).map_err(|error| error.cause)
     };
     let Err(Cause::BufferTooSmall { needed }) = run_in(1024) else { panic!() };
@@ -442,7 +442,7 @@ fn keep_alives_do_not_disturb_the_wait_for_a_touch() {
     let mut key = Key::of(RP_ID);
     key.patience = 1;
     let (options, mut buffer) = (make_options(), [0; 1024]);
-    let mut ceremony = MakeCredential::new(&options, &mut buffer, StubCrypto, rng()).over_ctap1();
+    let mut ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, StubCrypto, rng()).over_ctap1();
     let mut input = Input::Start;
     loop {
         input = match ceremony.step(at(0), input).unwrap() {

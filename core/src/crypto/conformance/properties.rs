@@ -63,7 +63,7 @@ fn hash<C: Hash>(crypto: &C) -> Result<(), Failure> {
     let message: [u8; 200] = core::array::from_fn(|i| i.to_le_bytes()[0]);
     let whole = crypto.sha256(&[&message]);
     for cut in [0, 1, 55, 56, 63, 64, 65, 127, 128, 199, 200] {
-        let (head, tail) = message.split_at_checked(cut).unwrap_or_default();
+        let (head, tail) = bytes::split(&message, cut);
         check(crypto.sha256(&[head, tail]) == whole, "SHA-256: parts hash like the whole")?;
         check(
             crypto.hmac_sha256(&whole, &[head, tail]) == crypto.hmac_sha256(&whole, &[&message]),
@@ -103,7 +103,7 @@ fn cbc<C: Cipher>(crypto: &C) -> Result<(), Failure> {
     check(opens(&key, &flipped(&iv, 15), false), "AES-256-CBC: the IV counts")?;
     for len in [1, 15, 17, 63] {
         let mut data = plain;
-        let data = data.get_mut(..len).unwrap_or_default();
+        let data = bytes::front_mut(&mut data, len);
         check(
             crypto.aes256_cbc_encrypt(&key, &iv, data) == Err(Error::InvalidLength)
                 && crypto.aes256_cbc_decrypt(&key, &iv, data) == Err(Error::InvalidLength)
@@ -208,7 +208,8 @@ fn signatures<C: Sign + Verify, R: TryCryptoRng + ?Sized>(
     )?;
 
     let mut signature = [0; MAX_SIGNATURE];
-    let len = crypto.sign(algorithm, secret, &[b"mes", b"", b"sage"], &mut signature).unwrap_or_default();
+    let len = crypto.sign(algorithm, secret, &[b"mes", b"", b"sage"], &mut signature);
+    let len = len.map_err(|_| "signatures: signing")?;
     let signed = signature.get(..len).ok_or("signatures: the length of a signature")?;
     let verify = |message: &[&[u8]], signature: &[u8]| crypto.verify(&key, message, signature);
     let mismatch = Err(Error::Mismatch);
@@ -218,27 +219,25 @@ fn signatures<C: Sign + Verify, R: TryCryptoRng + ?Sized>(
     check(verify(&[b"message", b"\0"], signed) == mismatch, "signatures: a longer message is refused")?;
     let mut hedged = [0; MAX_SIGNATURE];
     let hedge = Some(&[0x5A; HEDGE]);
-    let hedged_len = crypto.sign_hedged(algorithm, secret, &[b"message"], hedge, &mut hedged).unwrap_or_default();
-    let hedged = hedged.get(..hedged_len).unwrap_or_default();
+    let hedged_len = crypto.sign_hedged(algorithm, secret, &[b"message"], hedge, &mut hedged);
+    let hedged_len = hedged_len.map_err(|_| "signatures: signing with random bytes")?;
+    let hedged = hedged.get(..hedged_len).ok_or("signatures: the length of a hedged signature")?;
     check(verify(&[b"message"], hedged).is_ok(), "signatures: a hedged one verifies")?;
     let own = |signature: &[u8]| crypto.check_signature(algorithm, secret, &[b"message"], signature);
     check(own(signed).is_ok() && own(hedged).is_ok(), "signatures: what was just signed passes the check")?;
     let faulty = flipped(&signature, 40);
-    check(own(faulty.get(..len).unwrap_or_default()) == mismatch, "signatures: one with a fault fails the check")?;
+    check(own(bytes::front(&faulty, len)) == mismatch, "signatures: one with a fault fails the check")?;
     for at in [0, 1, 2, 3, 4, 5, 16, 31, 32, 33, 36, 40, 63, len.saturating_sub(1)] {
         let altered = flipped(&signature, at);
-        check(
-            verify(&[b"message"], altered.get(..len).unwrap_or_default()) == mismatch,
-            "signatures: every bit counts",
-        )?;
+        check(verify(&[b"message"], bytes::front(&altered, len)) == mismatch, "signatures: every bit counts")?;
     }
     for wrong in [0, 1, 8, len.saturating_sub(1)] {
-        let cut = signed.get(..wrong).unwrap_or_default();
+        let cut = bytes::front(signed, wrong);
         check(verify(&[b"message"], cut) == mismatch, "signatures: a cut signature is refused")?;
     }
     let mut longer = [0; MAX_SIGNATURE + 1];
-    bytes::copy(&mut longer, signed);
-    let longer = longer.get(..len.saturating_add(1)).unwrap_or_default();
+    bytes::put(&mut longer, signed);
+    let longer = bytes::front(&longer, len.saturating_add(1));
     check(verify(&[b"message"], longer) == mismatch, "signatures: a byte behind the signature is refused")?;
 
     match key {
@@ -246,9 +245,9 @@ fn signatures<C: Sign + Verify, R: TryCryptoRng + ?Sized>(
             let order = order(curve).ok_or("signatures: a known curve")?;
             ecdsa(crypto, &key, signed, order)?;
             let mut past = [0; MAX_SECRET];
-            bytes::copy(&mut past, order);
+            bytes::put(&mut past, order);
             for wrong in [[0; MAX_SECRET], [0xff; MAX_SECRET], past] {
-                let wrong = wrong.get(..secret_len).unwrap_or_default();
+                let wrong = bytes::front(&wrong, secret_len);
                 check(
                     crypto.sign(algorithm, wrong, &[b"message"], &mut [0; MAX_SIGNATURE]) == Err(Error::InvalidKey)
                         && crypto.public_key(algorithm, wrong, &mut [0; MAX_PUBLIC]) == Err(Error::InvalidKey),
@@ -265,7 +264,7 @@ fn signatures<C: Sign + Verify, R: TryCryptoRng + ?Sized>(
         crypto.sign(algorithm, &[], &[b"message"], &mut [0; MAX_SIGNATURE]) == Err(Error::InvalidKey),
         "signatures: no secret is refused",
     )?;
-    let short = secret.split_last().map(|(_, short)| short).unwrap_or_default();
+    let short = bytes::front(secret, secret_len.saturating_sub(1));
     check(
         crypto.sign(algorithm, short, &[b"message"], &mut [0; MAX_SIGNATURE]) == Err(Error::InvalidKey)
             && crypto.public_key(algorithm, short, &mut [0; MAX_PUBLIC]) == Err(Error::InvalidKey),
@@ -278,11 +277,11 @@ fn signatures<C: Sign + Verify, R: TryCryptoRng + ?Sized>(
         "signatures: a small output is refused",
     )?;
     check(
-        crypto.public_key(algorithm, secret, again.get_mut(..short).unwrap_or_default()) == Err(small),
+        crypto.public_key(algorithm, secret, bytes::front_mut(&mut again, short)) == Err(small),
         "signatures: a small output for the public key is refused",
     )?;
     check(
-        crypto.generate(algorithm, rng, &mut [0; MAX_SECRET], again.get_mut(..short).unwrap_or_default()) == Err(small),
+        crypto.generate(algorithm, rng, &mut [0; MAX_SECRET], bytes::front_mut(&mut again, short)) == Err(small),
         "signatures: a small output for a new public key is refused",
     )?;
     check(
@@ -300,13 +299,13 @@ fn keys<C: Verify>(crypto: &C, key: &CoseKey<'_>, raw: &[u8], signature: &[u8]) 
     };
     let mut altered = [0; MAX_PUBLIC];
     for at in [0, raw.len().saturating_sub(1)] {
-        bytes::copy(&mut altered, raw);
+        bytes::put(&mut altered, raw);
         altered = flipped(&altered, at);
-        let key = CoseKey::from_raw(algorithm, altered.get(..raw.len()).unwrap_or_default());
+        let key = CoseKey::from_raw(algorithm, bytes::front(&altered, raw.len()));
         check(key.is_some_and(|key| verify(key).is_err()), "keys: an altered key is refused")?;
     }
     let cut = |bytes: &[u8]| bytes.len().saturating_sub(1);
-    let (x, y) = raw.split_at_checked(raw.len().div_euclid(2)).unwrap_or_default();
+    let (x, y) = bytes::split(raw, raw.len().div_euclid(2));
     let (ec2, okp, akp, rsa) = (
         |curve| CoseKey::Ec2 { algorithm, curve, x, y },
         |curve| CoseKey::Okp { algorithm, curve, x: raw },
@@ -316,13 +315,13 @@ fn keys<C: Verify>(crypto: &C, key: &CoseKey<'_>, raw: &[u8], signature: &[u8]) 
     let (length, kind) = match *key {
         CoseKey::Ec2 { curve, x, y, .. } => {
             let zero = [0; MAX_PUBLIC];
-            let zero = zero.get(..x.len()).unwrap_or_default();
+            let zero = bytes::front(&zero, x.len());
             check(
                 invalid(CoseKey::Ec2 { algorithm, curve, x: zero, y: zero }),
                 "keys: the point at infinity is refused",
             )?;
             let other = if curve == Curve::P384 { Curve::P256 } else { Curve::P384 };
-            let short = x.get(..cut(x)).unwrap_or_default();
+            let short = bytes::front(x, cut(x));
             (
                 invalid(CoseKey::Ec2 { algorithm, curve, x: short, y })
                     && invalid(CoseKey::Ec2 { algorithm, curve, x, y: &[] }),
@@ -330,16 +329,16 @@ fn keys<C: Verify>(crypto: &C, key: &CoseKey<'_>, raw: &[u8], signature: &[u8]) 
             )
         }
         CoseKey::Okp { curve, x, .. } => (
-            invalid(CoseKey::Okp { algorithm, curve, x: x.get(..cut(x)).unwrap_or_default() }),
+            invalid(CoseKey::Okp { algorithm, curve, x: bytes::front(x, cut(x)) }),
             invalid(ec2(Curve::P256)) && invalid(okp(Curve::ED448)) && invalid(akp) && invalid(rsa),
         ),
         CoseKey::Akp { public, .. } => (
-            invalid(CoseKey::Akp { algorithm, public: public.get(..cut(public)).unwrap_or_default() })
+            invalid(CoseKey::Akp { algorithm, public: bytes::front(public, cut(public)) })
                 && invalid(CoseKey::Akp { algorithm, public: &[] }),
             invalid(ec2(Curve::P256)) && invalid(okp(Curve::ED25519)) && invalid(rsa),
         ),
         CoseKey::Rsa { n, e, .. } => (
-            invalid(CoseKey::Rsa { algorithm, n: n.get(..cut(n)).unwrap_or_default(), e })
+            invalid(CoseKey::Rsa { algorithm, n: bytes::front(n, cut(n)), e })
                 && invalid(CoseKey::Rsa { algorithm, n, e: &[] })
                 && invalid(CoseKey::Rsa { algorithm, n: &[], e }),
             invalid(ec2(Curve::P256)) && invalid(okp(Curve::ED25519)) && invalid(akp),
@@ -362,9 +361,9 @@ fn ecdsa<C: Verify>(crypto: &C, key: &CoseKey<'_>, signature: &[u8], order: &[u8
     let refused = |signature: &[u8]| crypto.verify(key, &[b"message"], signature) == Err(Error::Mismatch);
 
     let mut raw = [0; MAX_SIGNATURE];
-    let mut len = bytes::copy(&mut raw, r);
-    len = len.saturating_add(bytes::copy(raw.get_mut(len..).unwrap_or_default(), s));
-    check(refused(raw.get(..len).unwrap_or_default()), "ECDSA: r and s without DER are refused")?;
+    let mut len = bytes::put(&mut raw, r);
+    len = len.saturating_add(bytes::put(bytes::rest_mut(&mut raw, len), s));
+    check(refused(bytes::front(&raw, len)), "ECDSA: r and s without DER are refused")?;
 
     // Integers as long as a coordinate (negative when the top bit is set), and with one more zero, needed or not.
     let lenient = |pad_r: bool, pad_s: bool| {
@@ -372,17 +371,17 @@ fn ecdsa<C: Verify>(crypto: &C, key: &CoseKey<'_>, signature: &[u8], order: &[u8
         let size = |pad: bool| size.saturating_add(usize::from(pad)).to_le_bytes()[0];
         let content = size(pad_r).saturating_add(size(pad_s)).saturating_add(4);
         let header = if content < 0x80 { &[0x30, content][..] } else { &[0x30, 0x81, content] };
-        let mut len = bytes::copy(&mut out, header);
+        let mut len = bytes::put(&mut out, header);
         for (pad, number) in [(pad_r, r), (pad_s, s)] {
-            for part in [&[0x02, size(pad)][..], [0].get(..usize::from(pad)).unwrap_or_default(), number] {
-                len = len.saturating_add(bytes::copy(out.get_mut(len..).unwrap_or_default(), part));
+            for part in [&[0x02, size(pad)][..], bytes::front(&[0], usize::from(pad)), number] {
+                len = len.saturating_add(bytes::put(bytes::rest_mut(&mut out, len), part));
             }
         }
         (out, len)
     };
     for (pad_r, pad_s) in [(false, false), (false, true), (true, false), (true, true)] {
         let (out, len) = lenient(pad_r, pad_s);
-        let out = out.get(..len).unwrap_or_default();
+        let out = bytes::front(&out, len);
         check(out == signature || refused(out), "ECDSA: integers in another form are refused")?;
     }
     let mut long = [0; MAX_SIGNATURE + 1];
@@ -391,12 +390,9 @@ fn ecdsa<C: Verify>(crypto: &C, key: &CoseKey<'_>, signature: &[u8], order: &[u8
         [tag, len, content @ ..] => (content, &[*tag, 0x81, *len]),
         _ => return Err("ECDSA: signatures are DER"),
     };
-    let header = bytes::copy(&mut long, long_form);
-    let body = bytes::copy(long.get_mut(header..).unwrap_or_default(), content);
-    check(
-        refused(long.get(..header.saturating_add(body)).unwrap_or_default()),
-        "ECDSA: a length in longer form is refused",
-    )?;
+    let header = bytes::put(&mut long, long_form);
+    let body = bytes::put(bytes::rest_mut(&mut long, header), content);
+    check(refused(bytes::front(&long, header.saturating_add(body))), "ECDSA: a length in longer form is refused")?;
 
     for (r, s, name) in [
         (zero, s, "ECDSA: r of zero is refused"),
@@ -408,7 +404,7 @@ fn ecdsa<C: Verify>(crypto: &C, key: &CoseKey<'_>, signature: &[u8], order: &[u8
     ] {
         let mut out = [0; MAX_SIGNATURE];
         let len = der::write(r, s, &mut out).map_err(|_| name)?;
-        check(refused(out.get(..len).unwrap_or_default()), name)?;
+        check(refused(bytes::front(&out, len)), name)?;
     }
     Ok(())
 }
@@ -436,7 +432,7 @@ fn ed25519<C: Verify>(crypto: &C, key: &CoseKey<'_>, signature: &[u8]) -> Result
     let mut neutral = [0; 32];
     let mut forged = [0; 64];
     neutral = flipped(&neutral, 0);
-    bytes::copy(&mut forged, &neutral);
+    bytes::put(&mut forged, &neutral);
     let algorithm = key.algorithm();
     check(
         crypto.verify(&CoseKey::Okp { algorithm, curve: Curve::ED25519, x: &neutral }, &[b"message"], &forged).is_err(),

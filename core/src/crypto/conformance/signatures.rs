@@ -108,17 +108,12 @@ pub fn deterministic_signature<C: Sign>(crypto: &C, known: &KnownSignature, secr
     check(signature.get(..len) == Some(known.signature), known.name)
 }
 
-/// Every backend has these.
-fn is_required(algorithm: Algorithm) -> bool {
-    matches!(algorithm, Algorithm::ES256 | Algorithm::EDDSA)
-}
-
 /// Verification against all of these and more.
 pub(super) fn verify<C: Verify>(crypto: &C) -> Result<(), Failure> {
     for known in KNOWN_SIGNATURES {
         let key = CoseKey::from_raw(known.algorithm, known.public).ok_or(known.name)?;
         match crypto.verify(&key, known.message, known.signature) {
-            Err(Error::Unsupported) if !is_required(known.algorithm) => {}
+            Err(Error::Unsupported) if known.algorithm != Algorithm::ES256 => {} // every backend has that one
             result => check(result.is_ok(), known.name)?,
         }
     }
@@ -130,7 +125,7 @@ pub(super) fn verify<C: Verify>(crypto: &C) -> Result<(), Failure> {
     let okp = |x: &[u8], message: &[&[u8]], signature: &[u8]| {
         [Algorithm::EDDSA, Algorithm::ED25519].into_iter().all(|algorithm| {
             let key = CoseKey::Okp { algorithm, curve: Curve::ED25519, x };
-            crypto.verify(&key, message, signature).is_ok()
+            matches!(crypto.verify(&key, message, signature), Ok(()) | Err(Error::Unsupported))
         })
     };
     // RFC 6979 A.2.5, the message "sample".
@@ -228,7 +223,7 @@ fn ed448<C: Verify>(crypto: &C) -> Result<(), Failure> {
             "Ed448: every byte of the signature counts",
         )?;
     }
-    let cut = ED448_SIGNATURE.split_last().map(|(_, cut)| cut).unwrap_or_default();
+    let cut = bytes::front(ED448_SIGNATURE, ED448_SIGNATURE.len().saturating_sub(1));
     check(verify(ED448_KEY, &[b"\x03"], cut) == Err(Error::Mismatch), "Ed448: a cut signature is refused")?;
     let mut altered = *ED448_SIGNATURE;
     let mut carry = 0_u16;
@@ -252,7 +247,7 @@ fn ed448<C: Verify>(crypto: &C) -> Result<(), Failure> {
     );
     for y in [&flipped(&[0; 57], 0), minus_one, &[0; 57]] {
         let mut forged = [0; 114];
-        bytes::copy(&mut forged, y);
+        bytes::put(&mut forged, y);
         check(verify(y, &[b"\x03"], &forged) == Err(Error::InvalidKey), "Ed448: a key of small order is refused")?;
     }
     let key = CoseKey::Okp { algorithm: Algorithm::ED448, curve: Curve::ED25519, x: ED448_KEY };

@@ -65,7 +65,7 @@ pub fn generate<C: Curve, R: TryCryptoRng + ?Sized>(
     let repr = Zeroizing::new(FieldBytes::<C>::from(&*scalar));
     let secret = secret.get_mut(..repr.len()).ok_or(Error::OutputTooSmall)?;
     let public = write_point::<C>(&scalar, public)?;
-    Ok((bytes::copy(secret, &repr), public))
+    Ok((bytes::put(secret, &repr), public))
 }
 
 #[inline(never)]

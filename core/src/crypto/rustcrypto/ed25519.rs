@@ -54,7 +54,7 @@ pub fn sign(
         let prefix = Zeroizing::new(<[u8; 64]>::from(
             Sha512::new().chain_update(key.hash_prefix).chain_update(hedge).finalize(),
         ));
-        key.hash_prefix = bytes::array(&*prefix);
+        key.hash_prefix = bytes::first(&*prefix);
     }
     let signed = raw_sign_byupdate(
         &key,

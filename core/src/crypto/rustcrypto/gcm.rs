@@ -24,9 +24,8 @@ pub fn open(key: &[u8; 32], nonce: &[u8; 12], aad: &[u8], data: &mut [u8], tag: 
     }
     hash.update(&[lengths]);
 
-    let mut first = ghash::Block::default();
-    bytes::copy(&mut first, nonce);
-    bytes::copy(first.get_mut(nonce.len()..).unwrap_or_default(), &1u32.to_be_bytes());
+    let first: [u8; 16] = bytes::concat(&[nonce, &1u32.to_be_bytes()]);
+    let first = ghash::Block::from(first);
     let mut counter = CtrCore::<&Aes256, Ctr32BE>::inner_iv_init(&cipher, &first);
     let mut mask = ghash::Block::default();
     counter.write_keystream_block(&mut mask);

@@ -65,7 +65,7 @@ fn expand<P: MlDsaParams>(secret: &[u8]) -> Result<SigningKey<P>, Error> {
 
 fn write(out: &mut [u8], bytes: &[u8]) -> Result<usize, Error> {
     let out = out.get_mut(..bytes.len()).ok_or(Error::OutputTooSmall)?;
-    Ok(bytes::copy(out, bytes))
+    Ok(bytes::put(out, bytes))
 }
 
 /// The random bytes of one signature, `rnd` (FIPS 204 §5.2), where the crate takes a random source.
@@ -75,11 +75,11 @@ impl TryRng for Rnd<'_> {
     type Error = Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        Ok(u32::from_le_bytes(bytes::array(self.0)))
+        Ok(u32::from_le_bytes(bytes::first(self.0)))
     }
 
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        Ok(u64::from_le_bytes(bytes::array(self.0)))
+        Ok(u64::from_le_bytes(bytes::first(self.0)))
     }
 
     fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {

@@ -1,4 +1,5 @@
-//! The injector at work: blocking and async, alike but for the awaits.
+//! [`FaultInjector`] as a transport and as a pipe of reports. The blocking and the async code differ only in the
+//! awaits.
 
 use core::time::Duration;
 

@@ -1,12 +1,12 @@
-//! A bad wire for tests: a transport around a transport that loses, repeats, delays and garbles, the same way for the
-//! same seed.
+//! Fault injection for tests: a transport around another transport that loses, repeats, delays and corrupts what it
+//! carries. The same seed causes the same faults.
 //!
-//! `mod.rs` decides what happens, `io.rs` does it, blocking and async.
+//! `mod.rs` decides which faults happen, `io.rs` applies them to blocking and async transports.
 
 use core::fmt;
 
 use super::hid::REPORT_LEN;
-use crate::Status;
+use crate::{Status, bytes};
 
 mod io;
 #[cfg(test)]
@@ -14,30 +14,30 @@ mod tests;
 
 type Report = [u8; REPORT_LEN];
 
-/// How likely each fault is, in thousandths: per report, or per message where a transport of messages is inside.
+/// The probability of each fault in thousandths: per report, or per message if the inner transport carries messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Faults<'c> {
-    /// A report, or a response, is lost. What a transport of messages says when it is asked for a response that it has
-    /// given before, is its own.
+    /// A report or a response is lost. If a response is lost, the next [`receive`](super::Transport::receive) asks the
+    /// inner transport again, although it has already given the response.
     pub drop: u16,
-    /// A report comes twice. Not for messages.
+    /// A report comes twice. Applies to reports only.
     pub duplicate: u16,
-    /// One bit of a report, or of a response, is flipped.
+    /// One bit of a report or of a response is flipped.
     pub corrupt: u16,
-    /// A report comes behind the next one, or after a wait without one; a response comes one
-    /// [`receive`](super::Transport::receive) later, which says at once that nothing came.
+    /// A report comes after the next one, or after a wait in which no report came. A response comes one
+    /// [`receive`](super::Transport::receive) later; the delayed `receive` returns at once with nothing.
     pub delay: u16,
-    /// The cable is pulled: everything fails with [`FaultError::Cut`] until [`FaultInjector::mend`] or a reconnect.
+    /// The cable is cut: every call fails with [`FaultError::Cut`] until [`FaultInjector::mend`] or a reconnect.
     pub cut: u16,
-    /// A response loses its end. Not for reports.
+    /// A response loses its end. Applies to messages only.
     pub truncate: u16,
-    /// A request whose command is in [`Self::statuses`] does not reach the authenticator. Not for reports.
+    /// A request whose command is in [`Self::statuses`] does not reach the authenticator. Applies to messages only.
     pub refuse: u16,
-    /// Command bytes, and what requests with them are answered with by [`Self::refuse`].
+    /// The command bytes that [`Self::refuse`] applies to, each with the status of the answer.
     pub statuses: &'c [(u8, Status)],
 }
 
-/// How often each fault of [`Faults`] has happened.
+/// How often each fault in [`Faults`] has happened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)] // as in `Faults`
 pub struct FaultCounts {
@@ -55,11 +55,11 @@ pub struct FaultCounts {
 pub enum FaultError<E> {
     /// The cable is cut.
     Cut,
-    /// The transport inside failed.
+    /// The inner transport failed.
     Inner(E),
 }
 
-/// Disturbs the transport or the pipe of reports inside. Without faults it changes nothing.
+/// Injects faults into the inner transport or pipe of reports. With [`Faults::default`] it changes nothing.
 #[derive(Clone, Debug)]
 pub struct FaultInjector<'c, T> {
     inner: T,
@@ -67,51 +67,51 @@ pub struct FaultInjector<'c, T> {
 }
 
 impl<'c, T> FaultInjector<'c, T> {
-    /// Disturbs `inner`, for the same `seed` and the same calls always alike.
+    /// Injects faults into `inner`. The same `seed` and the same calls cause the same faults.
     pub const fn new(inner: T, faults: Faults<'c>, seed: u64) -> Self {
         Self { inner, wire: Wire::new(faults, seed) }
     }
 
-    /// Changes how likely the faults are from now on.
+    /// Changes the probabilities from now on.
     pub const fn set_faults(&mut self, faults: Faults<'c>) {
         self.wire.faults = faults;
     }
 
-    /// What has happened so far.
+    /// The faults so far.
     pub const fn counts(&self) -> FaultCounts {
         self.wire.counts
     }
 
-    /// Plugs a cut cable in again.
+    /// Repairs a cut cable.
     pub const fn mend(&mut self) {
         self.wire.is_cut = false;
     }
 
-    /// The transport inside.
+    /// The inner transport.
     pub const fn inner(&mut self) -> &mut T {
         &mut self.inner
     }
 }
 
-/// What happens on the wire, without any reading or writing.
+/// Decides the faults, without any reading or writing.
 #[derive(Clone)]
 struct Wire<'c> {
     faults: Faults<'c>,
     counts: FaultCounts,
-    /// Never zero.
+    /// The generator's state, never zero.
     state: u64,
     is_cut: bool,
-    /// A report to the authenticator that is late.
+    /// A delayed report to the authenticator.
     late_out: Option<Report>,
-    /// Whether it is due: a wait has passed.
+    /// Whether `late_out` is due, because a wait has passed.
     due: bool,
-    /// A report to the client that is late.
+    /// A delayed report to the client.
     late_in: Option<Report>,
-    /// A report to the client that comes again.
+    /// A report that the client reads a second time, or after the report it was delayed behind.
     again: Option<Report>,
-    /// What the request under way is answered with in the authenticator's place.
+    /// The status that answers the pending request in the authenticator's place.
     refusal: Option<Status>,
-    /// Whether the last attempt to receive a response was delayed: the next one is not.
+    /// Whether the last attempt to receive a response was delayed. The next one is then not delayed.
     delayed: bool,
 }
 
@@ -166,19 +166,19 @@ impl<'c> Wire<'c> {
         }
     }
 
-    /// Whether the cable holds.
+    /// Fails if the cable is cut.
     const fn connected<E>(&self) -> Result<(), FaultError<E>> {
         if self.is_cut { Err(FaultError::Cut) } else { Ok(()) }
     }
 
-    /// Whether the cable holds on.
+    /// Fails if the cable is cut, or is cut now.
     fn holds<E>(&mut self) -> Result<(), FaultError<E>> {
         self.connected()?;
         self.is_cut = self.happens(|faults| faults.cut, |counts| &mut counts.cut);
         self.connected()
     }
 
-    /// What is written in place of `report`.
+    /// The reports that are written in place of `report`.
     fn outgoing<E>(&mut self, mut report: Report) -> Result<[Option<Report>; 2], FaultError<E>> {
         self.holds()?;
         if self.happens(|faults| faults.drop, |counts| &mut counts.dropped) {
@@ -198,12 +198,12 @@ impl<'c> Wire<'c> {
         Ok([Some(report), again.then_some(report)])
     }
 
-    /// The late report, when it is to be written before the next read.
+    /// The delayed report, if it must be written before the next read.
     fn due(&self) -> Option<Report> {
         self.late_out.filter(|_| self.due)
     }
 
-    /// What is read in place of `report`.
+    /// The report that is read in place of `report`.
     fn incoming<E>(&mut self, report: Option<Report>) -> Result<Option<Report>, FaultError<E>> {
         let Some(mut report) = report else {
             self.due = true;
@@ -240,18 +240,18 @@ impl<'c> Wire<'c> {
         Ok(self.refusal.is_none())
     }
 
-    /// Whether to say at once that nothing came.
+    /// Whether to return at once with nothing.
     fn delays(&mut self) -> bool {
         self.delayed = !self.delayed && self.happens(|faults| faults.delay, |counts| &mut counts.delayed);
         self.delayed
     }
 
-    /// What is left of the response of `len` bytes in `buffer`; `None` when it is lost.
+    /// Applies faults to the response of `len` bytes in `buffer` and returns its new length; `None` when it is lost.
     fn response(&mut self, buffer: &mut [u8], len: usize) -> Option<usize> {
         if self.happens(|faults| faults.drop, |counts| &mut counts.dropped) {
             return None;
         }
-        let response = buffer.get_mut(..len).unwrap_or_default();
+        let response = bytes::front_mut(buffer, len);
         if !response.is_empty() && self.happens(|faults| faults.corrupt, |counts| &mut counts.corrupted) {
             self.flip(response);
         }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::transport::ReportIo;
 
-/// Gives back what is written to it.
+/// Returns every report that was written to it.
 #[derive(Default)]
 struct Echo(VecDeque<Report>);
 
@@ -24,7 +24,7 @@ impl ReportIo for Echo {
 
 type Outcome = Result<Option<Report>, FaultError<()>>;
 
-/// Ten reports through an echo, with reads until nothing is left.
+/// Writes ten reports to an echo and reads until nothing is left.
 fn echoed(faults: Faults<'_>, seed: u64) -> (Vec<Outcome>, FaultCounts) {
     let mut io = FaultInjector::new(Echo::default(), faults, seed);
     let mut outcomes = Vec::new();

@@ -11,36 +11,37 @@ use super::{
 };
 use crate::{Instant, bytes, transport::KeepAlive};
 
-/// A made-up channel that would be given out within this many INITs is not given out: a client already has it.
+/// If a client uses a channel that was never allocated, and its number is at most this many ahead of the last allocated
+/// one, the number is not allocated again: a client already uses it.
 const SOON: u32 = 8;
-/// Control packets waiting to be sent.
+/// How many control packets can wait to be sent.
 const CONTROLS: usize = 8;
 /// A keep-alive at least every 100 ms (CTAP 2.3 §11.2.9.1.6); 10 ms are left to the driver.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_millis(90);
 /// The longest lock, in seconds (CTAP 2.3 §11.2.9.2.2).
 const MAX_LOCK: u8 = 10;
 
-/// What a [`Device`] is.
+/// The configuration of a [`Device`].
 #[derive(Clone, Copy, Debug)]
 pub struct DeviceConfig {
     /// Major, minor and build version for the INIT response.
     pub version: [u8; 3],
-    /// What the INIT response claims and which of WINK, CBOR and MSG are answered.
+    /// The capabilities in the INIT response. They also decide which of WINK, CBOR and MSG are answered.
     pub capabilities: Capabilities,
-    /// The longest CBOR or MSG message accepted, in bytes: maxMsgSize. The buffer's length limits it too, and alone it
-    /// limits PING and vendor commands, which are messages of CTAPHID and not of CTAP.
+    /// The longest CBOR or MSG message accepted, in bytes: maxMsgSize. The buffer's length is a second limit. PING and
+    /// vendor commands, which are messages of CTAPHID and not of CTAP, have only that second limit.
     pub max_message: usize,
-    /// What happens to channels that were never given out.
+    /// How to treat a channel that was never allocated.
     pub unknown_channels: UnknownChannels,
     /// Whether commands 40 to 7F become [`DeviceEvent::Request`]s. If not, they are refused with INVALID_CMD.
     pub vendor_commands: bool,
-    /// Whether LOCK is known (§11.2.9.2.2). If not, it is refused with INVALID_CMD: the command is optional, and the
-    /// channel that holds a lock keeps all others out for up to 10 s, again and again. It has no capability bit.
+    /// Whether LOCK is known (§11.2.9.2.2). If not, it is refused with INVALID_CMD: the command is optional, and one
+    /// channel can lock out all others for up to 10 s, again and again. LOCK has no capability bit.
     pub lock: bool,
 }
 
 impl Default for DeviceConfig {
-    /// CTAP1 and CTAP2 with WINK, the longest messages, strict about channels, no vendor commands, no LOCK.
+    /// CTAP1, CTAP2 and WINK, the longest messages, strict channels, no vendor commands, no LOCK.
     fn default() -> Self {
         Self {
             version: [0; 3],
@@ -53,30 +54,32 @@ impl Default for DeviceConfig {
     }
 }
 
-/// How to treat a channel that was never given out. Zero is always refused; broadcast always takes only INIT.
+/// How to treat a channel that was never allocated. Channel zero is always refused; the broadcast channel always
+/// accepts only INIT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnknownChannels {
-    /// INVALID_CHANNEL, as the standard has it.
+    /// Refuse with INVALID_CHANNEL, as the standard requires.
     Strict,
-    /// As if it had been given out: some test suites make channels up.
+    /// Accept it as if it had been allocated: some test suites invent channels.
     Lenient,
 }
 
-/// What the authenticator has to do.
+/// What the authenticator must do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeviceEvent {
-    /// Answer this: CBOR or MSG, never empty, or a vendor command. See [`Device::respond`] and [`Device::refuse`].
+    /// Answer this request: CBOR or MSG, never empty, or a vendor command. See [`Device::respond`] and
+    /// [`Device::refuse`].
     Request {
         /// CBOR, MSG or a vendor command.
         command: Command,
-        /// Its bytes, at the front of the buffer.
+        /// Its length in bytes. It lies at the front of the buffer.
         len: usize,
     },
     /// Give up the pending CBOR request and answer it with status KEEPALIVE_CANCEL. Comes once per request.
     Cancel,
-    /// Drop the pending request, do not answer it: its channel was resynchronised.
+    /// Drop the pending request and do not answer it, because its channel was resynchronised.
     Aborted,
-    /// Show yourself: blink, beep.
+    /// Blink or beep, so that the user sees which authenticator this is.
     Wink,
 }
 
@@ -91,7 +94,7 @@ struct Control {
 #[derive(Clone, Copy, Debug)]
 enum Phase {
     Idle,
-    /// The next packet has to come by `due`, the last one by `end`.
+    /// The next packet must come by `due`, the last one by `end`.
     Assembling {
         message: Incoming,
         due: Instant,
@@ -108,22 +111,23 @@ enum Phase {
 
 /// The authenticator's end: channels, one transaction, one lock. Takes reports, hands out requests.
 ///
-/// Channels are numbered from 1 on, and every channel that was given out since power-up stays open. So INITs never
-/// close the channel of another client, and none is refused because there are too many. After 2^32 channels, which
-/// takes 49 days at one INIT per millisecond, numbers are given out again, but never the number of the channel that has
-/// the transaction.
+/// Channels are numbered from 1, and every channel that was allocated since power-up stays open. So an INIT never
+/// closes the channel of another client, and no INIT is refused because there are too many channels. After 2^32
+/// channels, which take 49 days at one INIT per millisecond, numbers are allocated again, but never the number of the
+/// channel of the pending transaction.
 ///
-/// No channel keeps the authenticator busy without end: a message has to come in within 3 s, with at most 500 ms between
-/// two packets, and a lock ends after 10 s. How long a request stays pending is up to the caller. A client that sends
-/// one request after the other can still keep others waiting, because the standard does not order channels.
+/// No channel can keep the authenticator busy for ever: a message must arrive within 3 s, with at most 500 ms between
+/// two packets, and a lock ends after 10 s. The caller decides how long a request stays pending. A client that sends
+/// one request after another can still make others wait, because the standard has no queue of channels.
 ///
 /// The buffer given to [`Device::receive`] and [`Device::transmit`] must be one and the same. From
-/// [`DeviceEvent::Request`] to [`Device::respond`] it is the caller's; packets that come in meanwhile do not touch it.
+/// [`DeviceEvent::Request`] to [`Device::respond`] it belongs to the caller; packets that arrive in the meantime do not
+/// change it.
 #[derive(Debug)]
 pub struct Device {
     config: DeviceConfig,
     pub(super) last_channel: u32,
-    /// How many channels up to the last one were given out since power-up.
+    /// How many channels were allocated since power-up; the last of them is `last_channel`.
     given: u32,
     phase: Phase,
     lock: Option<(u32, Instant)>,
@@ -136,13 +140,14 @@ impl Device {
         Self { config, last_channel: 0, given: 0, phase: Phase::Idle, lock: None, controls: Deque::new() }
     }
 
-    /// A power cycle: forgets channels, transaction and lock. Channel numbers are not used again soon.
+    /// A power cycle: forgets the channels, the transaction and the lock. Numbering goes on from the last channel, so
+    /// that a number is not soon used again.
     pub fn reset(&mut self) {
         *self = Self { last_channel: self.last_channel, ..Self::new(self.config) };
     }
 
-    /// Takes one report. Send all that [`Device::transmit`] returns before the next one: of more than eight answers that
-    /// wait, the oldest are lost.
+    /// Takes one report. Before the next one, send every report that [`Device::transmit`] returns: at most eight
+    /// answers can wait, then the oldest is lost.
     pub fn receive(&mut self, now: Instant, report: &[u8; REPORT_LEN], buffer: &mut [u8]) -> Option<DeviceEvent> {
         self.expire(now);
         match Packet::parse(report) {
@@ -157,7 +162,7 @@ impl Device {
             }
             Packet::Continuation { channel, sequence, data } => {
                 let Phase::Assembling { message, due, end } = &mut self.phase else { return None };
-                // Also when another client's message was refused: its remaining packets are not refused one by one.
+                // This also ignores the remaining packets of a message that was refused; one error is enough.
                 if message.channel != channel {
                     return None;
                 }
@@ -173,8 +178,8 @@ impl Device {
         }
     }
 
-    /// Answers the pending request with `buffer[..len]`. Longer than [`MAX_MESSAGE`]: the client gets error OTHER.
-    /// Without a pending request nothing happens.
+    /// Answers the pending request with `buffer[..len]`. If that is longer than [`MAX_MESSAGE`], the client gets the
+    /// error OTHER. Without a pending request nothing happens.
     pub fn respond(&mut self, len: usize) {
         let Phase::Processing { channel, command, .. } = self.phase else { return };
         match u16::try_from(len) {
@@ -183,7 +188,7 @@ impl Device {
         }
     }
 
-    /// Answers the pending request with an error: for vendor commands, whose meaning the transport does not know.
+    /// Answers the pending request with an error. For vendor commands, whose meaning the transport does not know.
     /// Without a pending request nothing happens.
     pub fn refuse(&mut self, code: ErrorCode) {
         let Phase::Processing { channel, .. } = self.phase else { return };
@@ -191,8 +196,9 @@ impl Device {
         self.error(channel, code);
     }
 
-    /// Says what the pending CBOR request waits for. From the first call on keep-alives go out: at once, whenever the
-    /// status changes, and every 90 ms. MSG and vendor requests have none: CTAP1 clients do not expect them.
+    /// Sets what the pending CBOR request waits for. From the first call on, keep-alives are sent: at once, whenever
+    /// the status changes, and every 90 ms. MSG and vendor requests have no keep-alives, because CTAP1 clients do not
+    /// expect them.
     pub fn keep_alive(&mut self, status: KeepAlive) {
         if let Phase::Processing { command: Command::CBOR, keep_alive, .. } = &mut self.phase
             && keep_alive.is_none_or(|(old, _)| old != status)
@@ -201,7 +207,7 @@ impl Device {
         }
     }
 
-    /// The next report to send, `None` when there is nothing to send now.
+    /// The next report to send. `None` when there is nothing to send now.
     pub fn transmit(&mut self, now: Instant, buffer: &[u8]) -> Option<[u8; REPORT_LEN]> {
         self.expire(now);
         if let Some(Control { channel, command, data }) = self.controls.pop_front() {
@@ -223,7 +229,7 @@ impl Device {
         }
     }
 
-    /// The channel of the transaction under way.
+    /// The channel of the pending transaction.
     pub const fn channel(&self) -> Option<u32> {
         match self.phase {
             Phase::Idle => None,
@@ -233,7 +239,7 @@ impl Device {
         }
     }
 
-    /// When [`Device::transmit`] is to be called though nothing came in; in the past when a report is ready now.
+    /// When to call [`Device::transmit`] if no report comes in. A time in the past when a report is ready now.
     pub fn deadline(&self) -> Option<Instant> {
         match self.phase {
             _ if !self.controls.is_empty() => Some(Instant::default()),
@@ -244,7 +250,7 @@ impl Device {
         }
     }
 
-    /// Judges the first packet of a message; the order of the checks is observable.
+    /// Checks the first packet of a message. A client can observe the order of the checks.
     fn begin(
         &mut self,
         now: Instant,
@@ -258,7 +264,7 @@ impl Device {
         if !allowed {
             return Err(ErrorCode::INVALID_CHANNEL);
         }
-        // 2. what has no answer
+        // 2. CANCEL, which has no answer
         if command == Command::CANCEL {
             return Ok(self.cancel(channel));
         }
@@ -266,7 +272,7 @@ impl Device {
         if self.lock.is_some_and(|(holder, _)| holder != channel) {
             return Err(ErrorCode::CHANNEL_BUSY);
         }
-        // 4. what never waits: another client's transaction goes on undisturbed
+        // 4. INIT, which never waits and does not disturb another client's transaction
         if command == Command::INIT {
             return self.init(message, data);
         }
@@ -287,7 +293,7 @@ impl Device {
                 Ok(Some(DeviceEvent::Wink))
             }
             Command::LOCK => {
-                let [seconds, ..] = bytes::array::<1>(data);
+                let [seconds] = bytes::padded(data);
                 if seconds > MAX_LOCK {
                     return Err(ErrorCode::INVALID_PAR);
                 }
@@ -305,7 +311,7 @@ impl Device {
         }
     }
 
-    /// Whether the command is known and the length is one it can have.
+    /// Whether the command is known and allows this length.
     fn check(&self, message: Incoming, room: usize) -> Result<(), ErrorCode> {
         let has = |capability| self.config.capabilities.contains(capability);
         let longest = room.min(MAX_MESSAGE);
@@ -327,7 +333,7 @@ impl Device {
         Ok(())
     }
 
-    /// Moves on when the last packet of a message is here.
+    /// Acts on a message once its last packet is here.
     fn complete(&mut self, message: Incoming) -> Option<DeviceEvent> {
         let Incoming { channel, command, len, .. } = message;
         if !message.is_complete() {
@@ -341,7 +347,7 @@ impl Device {
         Some(DeviceEvent::Request { command, len: len.into() })
     }
 
-    /// On the broadcast channel: allocates a channel. On another: drops its transaction and keeps it.
+    /// On the broadcast channel: allocates a channel. On another channel: drops its transaction and keeps the channel.
     fn init(&mut self, message: Incoming, data: &[u8]) -> Result<Option<DeviceEvent>, ErrorCode> {
         if usize::from(message.len) != NONCE_LEN {
             return Err(ErrorCode::INVALID_LEN);
@@ -392,19 +398,20 @@ impl Device {
         lenient
     }
 
-    /// Whether the channel was given out since power-up.
+    /// Whether the channel was allocated since power-up.
     fn is_given(&self, channel: u32) -> bool {
         self.last_channel.wrapping_sub(channel) < self.given
     }
 
-    /// Gives out the next `count` channels.
+    /// Allocates the next `count` channels.
     fn give(&mut self, count: u32) {
         self.last_channel = self.last_channel.wrapping_add(count);
         self.given = self.given.saturating_add(count);
     }
 
     fn allocate(&mut self) -> u32 {
-        // Ends: at most three numbers are passed over. While there is a lock, there are no new channels.
+        // The loop ends, because at most three numbers are skipped. The channel that holds a lock need not be skipped:
+        // while there is a lock, INIT on the broadcast channel is refused.
         let passed_over = [Some(0), Some(BROADCAST), self.channel()];
         loop {
             self.give(1);
@@ -425,7 +432,7 @@ impl Device {
     }
 
     fn error(&mut self, channel: u32, code: ErrorCode) {
-        // Made-up channels do not push out the answers of clients.
+        // Errors for unknown channels must not displace the answers to clients.
         if code == ErrorCode::INVALID_CHANNEL && self.controls.is_full() {
             return;
         }
@@ -436,12 +443,15 @@ impl Device {
         if self.controls.is_full() {
             self.make_room(channel);
         }
-        let data = Vec::from_slice(data).unwrap_or_default();
+        let data = Vec::from_slice(data);
+        debug_assert!(data.is_ok(), "answers of the transport are short");
+        let data = data.unwrap_or_default();
         let _ = self.controls.push_back(Control { channel, command, data });
     }
 
-    /// Drops an answer for one to `channel`: the oldest of the same channel, so that a client that asks without reading
-    /// loses its own answers and its INIT is still answered; where it has none, the oldest of all.
+    /// Drops an answer to make room for one to `channel`: the oldest of the same channel, so that a client that asks
+    /// without reading loses its own answers and its INIT is still answered. If none is of that channel, the oldest of
+    /// all.
     fn make_room(&mut self, channel: u32) {
         let same = self.controls.iter().position(|control| control.channel == channel).unwrap_or(0);
         for position in 0..self.controls.len() {

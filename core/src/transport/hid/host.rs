@@ -9,23 +9,24 @@ use super::{
 };
 use crate::{Instant, bytes, transport::KeepAlive};
 
-/// How long a busy authenticator is left alone before it is asked again.
+/// How long to wait before asking a busy authenticator again.
 const BUSY_PAUSE: Duration = Duration::from_millis(100);
-/// How long a busy authenticator is asked again: the usual user-action timeout of the other client's request.
+/// For how long to ask a busy authenticator again. 30 s is the usual user-action timeout, and so the time that another
+/// client's request may take.
 const BUSY_LIMIT: Duration = Duration::from_secs(30);
 
-/// How long a request may take to go out, from its first packet to its last. An authenticator waits at most 3 s for it, or
-/// less.
+/// How long a request may take to go out, from its first packet to its last. An authenticator may stop waiting earlier:
+/// ours does after 3 s.
 const SEND_LIMIT: Duration = Duration::from_secs(10);
-/// How long a transaction may take, keep-alives or not: the longest timeout that WebAuthn recommends (L3 §15.1). What is
-/// above the transport gives up earlier, and cancels.
+/// How long a transaction may take, even with keep-alives: the longest timeout that WebAuthn recommends (L3 §15.1). The
+/// layers above the transport give up earlier and send CANCEL.
 const TRANSACTION_LIMIT: Duration = Duration::from_secs(600);
 
-/// How long an authenticator may be silent before its response begins. A keep-alive starts the time anew.
+/// How long an authenticator may be silent before its response begins. A keep-alive restarts this time.
 ///
-/// The standard has no number. INIT, PING, WINK and LOCK are answered by the transport. CTAP2 has keep-alives every
-/// 100 ms, but some authenticators compute for seconds without one. CTAP1 has none at all, and some authenticators
-/// hold the answer back until they are touched; vendor commands may be of either kind.
+/// The standard gives no number. INIT, PING, WINK and LOCK are answered by the transport. With CTAP2, keep-alives come
+/// every 100 ms, but some authenticators compute for seconds without one. CTAP1 has no keep-alives, and some
+/// authenticators do not answer until they are touched. Vendor commands may be of either kind.
 fn patience(command: Command) -> Duration {
     Duration::from_secs(match command {
         Command::INIT | Command::PING | Command::WINK | Command::LOCK => 3,
@@ -34,24 +35,25 @@ fn patience(command: Command) -> Duration {
     })
 }
 
-/// What an authenticator says about itself when a channel is opened.
+/// The facts about an authenticator in its INIT response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeviceInfo {
     /// The CTAPHID protocol version, 2.
     pub protocol_version: u8,
     /// Major, minor and build version of the authenticator.
     pub version: [u8; 3],
-    /// What it can do.
+    /// Its capabilities.
     pub capabilities: Capabilities,
 }
 
-/// Why a transaction failed at this end. The channel has to be opened again.
+/// Why a transaction failed at the client's end. The channel must be opened again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Failure {
     /// The channel is not open.
     NotOpen,
-    /// Another transaction is under way; [`Host::open`] ends it.
+    /// Another transaction is pending; [`Host::open`] ends it.
     Pending,
     /// The request is longer than [`MAX_MESSAGE`].
     RequestTooLong,
@@ -62,30 +64,30 @@ pub enum Failure {
         /// The response's length, in bytes.
         needed: usize,
     },
-    /// The authenticator is silent, stopped in the middle of its response, or does not end its keep-alives; or the pipe
-    /// takes the request too slowly.
+    /// The authenticator was silent for too long, stopped in the middle of its response, or sent keep-alives for too
+    /// long; or the pipe took the request too slowly.
     Timeout,
-    /// A packet of the response is missing, doubled or out of place.
+    /// A packet of the response is missing, repeated or out of order.
     Sequence,
     /// The response answers another command.
     UnexpectedCommand(Command),
 }
 
-/// What happened to a transaction. All but the keep-alive end it.
+/// An event of a transaction. Every event but the keep-alive ends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HostEvent {
     /// The channel is open.
     Opened(DeviceInfo),
     /// The authenticator works on the request.
     KeepAlive(KeepAlive),
-    /// The response has come.
+    /// The response is complete.
     Response {
         /// The command of the request.
         command: Command,
-        /// Its bytes, at the front of the buffer.
+        /// Its length in bytes. It lies at the front of the buffer.
         len: usize,
     },
-    /// The authenticator refuses.
+    /// The authenticator refused the request.
     Error(ErrorCode),
     /// The transaction failed.
     Failed(Failure),
@@ -107,33 +109,34 @@ enum Phase {
         sent: bool,
     },
     Idle,
-    /// The request goes out and no response has begun.
+    /// The request is being sent or was sent, and no response has begun.
     Requesting {
         request: Outgoing,
         cancel: Cancel,
     },
     Responding(Incoming),
-    /// Another client keeps the authenticator busy and this one asks no more.
+    /// Another client keeps the authenticator busy, and this client has stopped asking.
     Refused,
 }
 
-/// The client's end: one channel, one transaction. Takes requests, hands out responses.
+/// The client's end: one channel and one transaction. Takes requests and returns responses.
 ///
-/// The request lies in the buffer given to [`Host::transmit`] until the response comes back over it in the buffer
-/// given to [`Host::receive`]. A busy authenticator is asked again every 100 ms for 30 s, so the request has to stay
-/// where it is until then.
+/// The request lies in the buffer given to [`Host::transmit`]; the response overwrites it in the buffer given to
+/// [`Host::receive`]. A busy authenticator is asked again every 100 ms for 30 s, so the request must stay in the buffer
+/// until the response begins.
 ///
-/// Every transaction ends: a request goes out within 10 s, an authenticator may be silent for 3 s to 30 s by command, a
-/// response may pause for 500 ms, and keep-alives prolong a transaction to 10 minutes at most.
+/// Every transaction ends: a request must be sent within 10 s, an authenticator may be silent for 3 s to 30 s,
+/// depending on the command, a response may pause for 500 ms, and keep-alives extend a transaction to 10 minutes at
+/// most.
 #[derive(Clone, Copy, Debug)]
 pub struct Host {
     channel: Option<u32>,
     phase: Phase,
-    /// When the authenticator has been silent for too long.
+    /// When the authenticator's silence counts as too long.
     due: Instant,
     /// When the transaction ends at the latest.
     end: Instant,
-    /// A pause after CHANNEL_BUSY: nothing is sent before.
+    /// The end of a pause after CHANNEL_BUSY: nothing is sent before it.
     pause: Option<Instant>,
     /// When the transaction was first refused as busy.
     busy_since: Option<Instant>,
@@ -152,9 +155,9 @@ impl Host {
         Self { channel: None, phase: Phase::Closed, due: never, end: never, pause: None, busy_since: None }
     }
 
-    /// Asks for a channel, or resynchronises the one there is: whatever was under way is dropped at both ends.
+    /// Allocates a channel, or resynchronises the open one. A pending transaction is dropped at both ends.
     ///
-    /// The nonce tells this INIT from others: it has to differ from that of earlier ones and of other clients.
+    /// The nonce identifies this INIT: it must differ from the nonces of earlier INITs and of other clients.
     pub fn open(&mut self, now: Instant, nonce: [u8; NONCE_LEN]) {
         self.start(now, Command::INIT, Phase::Opening { nonce, sent: false });
     }
@@ -162,7 +165,7 @@ impl Host {
     /// Starts a transaction; the request lies in the buffer's first `len` bytes.
     ///
     /// # Errors
-    /// [`Failure::NotOpen`], [`Failure::Pending`] and [`Failure::RequestTooLong`]; nothing has changed then.
+    /// [`Failure::NotOpen`], [`Failure::Pending`] and [`Failure::RequestTooLong`]. In these cases nothing has changed.
     pub fn send(&mut self, now: Instant, command: Command, len: usize) -> Result<(), Failure> {
         let channel = match (self.phase, self.channel) {
             (Phase::Idle, Some(channel)) => channel,
@@ -176,8 +179,8 @@ impl Host {
     }
 
     /// Asks the authenticator to give up the pending CBOR request: one CANCEL packet, at most once per transaction. The
-    /// response is still to be awaited. CTAP1 knows no CANCEL: there, nothing happens. A request that waits for a busy
-    /// authenticator has not begun: it ends with [`ErrorCode::CHANNEL_BUSY`].
+    /// response must still be awaited. CTAP1 has no CANCEL, so for a CTAP1 request nothing happens. A request that
+    /// waits for a busy authenticator has not begun, so it ends with [`ErrorCode::CHANNEL_BUSY`].
     pub fn cancel(&mut self) {
         if self.pause.is_some() {
             return self.give_up();
@@ -189,7 +192,7 @@ impl Host {
         }
     }
 
-    /// Asks a busy authenticator no more: the transaction ends with [`ErrorCode::CHANNEL_BUSY`].
+    /// Stops asking a busy authenticator: the transaction ends with [`ErrorCode::CHANNEL_BUSY`].
     pub(super) fn give_up(&mut self) {
         self.end(Phase::Refused);
     }
@@ -199,12 +202,12 @@ impl Host {
         matches!(self.phase, Phase::Idle)
     }
 
-    /// Whether packets of the request are still to be sent, for the first time or again.
+    /// Whether packets of the request must still be sent, for the first time or again.
     pub fn needs_request(&self) -> bool {
         matches!(self.phase, Phase::Requesting { request, .. } if !request.is_done())
     }
 
-    /// The next report to send, `None` when there is nothing to send now. The buffer holds the request.
+    /// The next report to send. `None` when there is nothing to send now. The buffer holds the request.
     pub fn transmit(&mut self, now: Instant, buffer: &[u8]) -> Option<[u8; REPORT_LEN]> {
         if self.pause.is_some_and(|until| now < until) {
             return None;
@@ -240,7 +243,7 @@ impl Host {
         Some(report)
     }
 
-    /// Takes one report. Those of other clients, which share the pipe on some systems, are ignored.
+    /// Takes one report. Reports for other clients, which share the pipe on some systems, are ignored.
     pub fn receive(&mut self, now: Instant, report: &[u8; REPORT_LEN], buffer: &mut [u8]) -> Option<HostEvent> {
         let packet = Packet::parse(report);
         match self.phase {
@@ -260,8 +263,8 @@ impl Host {
         }
     }
 
-    /// Gives up when it is time to. Call it at [`Host::deadline`], after the reports that wait then have been taken, but
-    /// no later because others come in.
+    /// Ends the transaction if its time is up. Call it at [`Host::deadline`], after the reports that wait at that time
+    /// were taken. Reports that arrive later must not delay this call.
     pub fn expire(&mut self, now: Instant) -> Option<HostEvent> {
         if !self.is_overdue(now) {
             return None;
@@ -272,7 +275,7 @@ impl Host {
                 Some(HostEvent::Error(ErrorCode::CHANNEL_BUSY))
             }
             Phase::Opening { .. } => {
-                // A channel that does not answer may be one the authenticator has forgotten.
+                // The authenticator may have forgotten a channel that does not answer.
                 self.channel = None;
                 Some(self.fail(Failure::Timeout))
             }
@@ -280,7 +283,7 @@ impl Host {
         }
     }
 
-    /// When [`Host::transmit`] and [`Host::expire`] are to be called though nothing came in; in the past when there is
+    /// When to call [`Host::transmit`] and [`Host::expire`] if no report comes in. A time in the past when there is
     /// something to do now.
     pub fn deadline(&self) -> Option<Instant> {
         match self.phase {
@@ -312,14 +315,14 @@ impl Host {
         match command {
             Command::INIT if usize::from(len) >= INIT_RESPONSE_LEN && data.starts_with(&nonce) => {
                 let [_, _, _, _, _, _, _, _, c0, c1, c2, c3, protocol_version, major, minor, build, flags] =
-                    bytes::array::<INIT_RESPONSE_LEN>(data);
+                    bytes::first::<INIT_RESPONSE_LEN>(data);
                 self.channel = Some(u32::from_be_bytes([c0, c1, c2, c3]));
                 self.end(Phase::Idle);
                 let version = [major, minor, build];
                 let capabilities = Capabilities(flags);
                 Some(HostEvent::Opened(DeviceInfo { protocol_version, version, capabilities }))
             }
-            // An error may also be a late word about what INIT ends; only these two say something about INIT.
+            // An error may also belong to the transaction that this INIT ends. Only these two errors are about INIT.
             Command::ERROR => match error_code(data) {
                 ErrorCode::CHANNEL_BUSY => {
                     self.phase = Phase::Opening { nonce, sent: false };
@@ -345,7 +348,7 @@ impl Host {
         cancel: Cancel,
         buffer: &mut [u8],
     ) -> Option<HostEvent> {
-        // A continuation packet without its beginning is left over from an earlier transaction.
+        // A continuation packet without an initialization packet is left over from an earlier transaction.
         let Packet::Initialization { channel, command, len, data } = packet else { return None };
         if channel != request.channel {
             return None;
@@ -357,11 +360,12 @@ impl Host {
                 self.busy(now)
             }
             Command::ERROR => Some(self.refused(error_code(data))),
-            // No answer to a request that is not out yet; an INIT response is a late one and never answers a request.
+            // A request that is not sent completely has no answer yet. An INIT response never answers a request: it is
+            // a late one.
             _ if !request.is_done() || command == Command::INIT => None,
             Command::KEEPALIVE if self.end <= now => Some(self.fail(Failure::Timeout)),
             Command::KEEPALIVE => {
-                let [status] = bytes::array(data);
+                let [status] = bytes::padded(data);
                 self.due = now.plus(patience(request.command)).min(self.end);
                 Some(HostEvent::KeepAlive(status.into()))
             }
@@ -408,7 +412,7 @@ impl Host {
         None
     }
 
-    /// Another client keeps the authenticator busy: wait a little, but not for ever.
+    /// Another client keeps the authenticator busy: ask again after a pause, but not for ever.
     fn busy(&mut self, now: Instant) -> Option<HostEvent> {
         let since = *self.busy_since.get_or_insert(now);
         if now.since(since) >= BUSY_LIMIT || self.end <= now {
@@ -428,7 +432,7 @@ impl Host {
         HostEvent::Error(code)
     }
 
-    /// The ends no longer agree on where they are.
+    /// The two ends are no longer synchronised.
     fn fail(&mut self, failure: Failure) -> HostEvent {
         self.end(Phase::Closed);
         HostEvent::Failed(failure)
@@ -441,6 +445,6 @@ impl Host {
 }
 
 fn error_code(data: &[u8]) -> ErrorCode {
-    let [code] = bytes::array(data);
+    let [code] = bytes::padded(data);
     ErrorCode(code)
 }

@@ -1,4 +1,4 @@
-//! [`Host`] driven over a pipe of reports: blocking and async, two loops over one [`Link`].
+//! The drivers of [`Host`] over a pipe of reports: one blocking, one async, both around one [`Link`].
 
 use core::time::Duration;
 
@@ -8,12 +8,13 @@ use crate::transport::{AsyncReportIo, AsyncTransport, Protocol, Received, Report
 
 /// Why a transaction over HID failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum HidError<E> {
     /// The pipe failed.
     Io(E),
-    /// The authenticator refused.
+    /// The authenticator refused the request.
     Device(ErrorCode),
-    /// The transaction failed at this end.
+    /// The transaction failed at the client's end.
     Failed(Failure),
 }
 
@@ -23,26 +24,26 @@ impl<E> From<Failure> for HidError<E> {
     }
 }
 
-/// What a loop runs for.
+/// What a driver's loop waits for.
 #[derive(Clone, Copy, Debug)]
 enum Goal {
     /// The request is written.
     Sent,
-    /// Something happened; the machine's own limits are the only ones.
+    /// An event. Only the machine's own time limits apply.
     Answer,
-    /// Something happened, or the time has come.
+    /// An event, or this time.
     Event(Instant),
 }
 
-/// Reports that are dropped before a request goes out, at most: as many as Linux keeps for a reader of hidraw. Packets
-/// carry no transaction number, so an answer left over from before would be taken for that of this request, its answer
-/// for that of the next, and so on without end.
+/// How many old reports are read and dropped before a request is sent, at most: as many as Linux keeps for a reader of
+/// hidraw. Packets carry no transaction number, so an old answer would be taken as the answer to this request, the
+/// answer to this request as the answer to the next one, and so on.
 ///
-/// When the time is up, as many more are read, because the answer may wait behind them. After that the transaction
-/// ends, so a flood of reports does not prolong it.
+/// When the time of a transaction is up, as many reports are read again, because the answer may wait behind them. Then
+/// the transaction ends, so that a flood of reports cannot extend it.
 pub(super) const LEFT_OVER: usize = 64;
 
-/// The one buffer: read-only while the request goes out of it.
+/// The buffer: read-only while the request is sent from it.
 enum Message<'m> {
     Request(&'m [u8]),
     Buffer(&'m mut [u8]),
@@ -58,7 +59,7 @@ impl Message<'_> {
 
     fn buffer(&mut self) -> &mut [u8] {
         match self {
-            // Only INIT is answered before a request is written, and its response stays in the machine.
+            // Only INIT is answered before a request is written, and its response does not need the buffer.
             Self::Request(_) => &mut [],
             Self::Buffer(buffer) => buffer,
         }
@@ -76,18 +77,23 @@ pub struct HidTransport<R, C> {
 }
 
 impl<R: ReportIo, C: FnMut() -> Instant> HidTransport<R, C> {
-    /// A transport without a channel. The nonces of INIT count up from `nonce`. It is no secret; it has to differ from
-    /// those of other clients of the same authenticator, so take it from a random source.
+    /// A transport whose channel is not open yet. The nonces of INIT count up from `nonce`. The nonce is not secret,
+    /// but it must differ from those of other clients of the same authenticator, so take it from a random source.
     pub fn new(io: R, clock: C, nonce: [u8; 8]) -> Self {
         Self { io, link: Link::new(clock, nonce) }
     }
 
-    /// The pipe, for instance to close it.
+    /// The pipe. Reports that are read from it or written to it directly are missing in a pending transaction.
+    pub fn io_mut(&mut self) -> &mut R {
+        &mut self.io
+    }
+
+    /// The pipe, for example to close it.
     pub fn into_io(self) -> R {
         self.io
     }
 
-    /// What the authenticator said when the channel was last opened.
+    /// The authenticator's answer when the channel was last opened.
     pub fn info(&self) -> Option<DeviceInfo> {
         self.link.info
     }
@@ -102,12 +108,12 @@ impl<R: ReportIo, C: FnMut() -> Instant> HidTransport<R, C> {
         self.link.info.ok_or(HidError::Failed(Failure::NotOpen))
     }
 
-    /// Sends any command, for instance a vendor's, and awaits its response; both at the front of `buffer`. Returns the
-    /// response's length.
+    /// Sends any command, for example a vendor command, and waits for the response. The request lies in
+    /// `buffer[..len]`; the response overwrites it. Returns the response's length.
     ///
     /// # Errors
-    /// [`HidError`]; [`Failure::RequestTooLong`] also when `len` is more than `buffer` holds; [`Failure::Timeout`] after
-    /// 10 minutes at the latest, whatever comes in.
+    /// [`HidError`]; [`Failure::RequestTooLong`] also when `len` is more than `buffer` holds; [`Failure::Timeout`]
+    /// after 10 minutes at the latest, even if keep-alives still come.
     pub fn command(&mut self, command: Command, buffer: &mut [u8], len: usize) -> Result<usize, HidError<R::Error>> {
         let request = buffer.get(..len).ok_or(Failure::RequestTooLong)?;
         self.request(command, request)?;
@@ -120,17 +126,26 @@ impl<R: ReportIo, C: FnMut() -> Instant> HidTransport<R, C> {
         }
     }
 
-    /// Has `buffer[..len]` echoed into `buffer`. Returns the echo's length. Errors: see [`Self::command`].
+    /// Sends PING with `buffer[..len]`, which the authenticator echoes into `buffer`. Returns the echo's length.
+    ///
+    /// # Errors
+    /// See [`Self::command`].
     pub fn ping(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, HidError<R::Error>> {
         self.command(Command::PING, buffer, len)
     }
 
-    /// Has the authenticator show itself. Errors: see [`Self::command`].
+    /// Sends WINK: the authenticator blinks or beeps, so that the user sees which one it is.
+    ///
+    /// # Errors
+    /// See [`Self::command`].
     pub fn wink(&mut self) -> Result<(), HidError<R::Error>> {
         self.command(Command::WINK, &mut [], 0).map(drop)
     }
 
-    /// Reserves the authenticator for this channel for `seconds`, at most 10; 0 ends it. Errors: see [`Self::command`].
+    /// Sends LOCK: reserves the authenticator for this channel for `seconds`, at most 10. Zero ends the reservation.
+    ///
+    /// # Errors
+    /// See [`Self::command`].
     pub fn lock(&mut self, seconds: u8) -> Result<(), HidError<R::Error>> {
         self.command(Command::LOCK, &mut [seconds], 1).map(drop)
     }
@@ -167,8 +182,9 @@ impl<R: ReportIo, C: FnMut() -> Instant> Transport for HidTransport<R, C> {
         self.request(command_of(protocol), request)
     }
 
-    /// `buffer` has to hold the request at its front until the response comes: a busy authenticator is asked again, and
-    /// one that has forgotten the channel is asked on a new one. If it does not, these are errors.
+    /// `buffer` must hold the request at its front until the response comes, because the request may be sent again: to
+    /// an authenticator that was busy, or on a new channel if the authenticator has forgotten the old one. If it does
+    /// not hold the request, both cases are errors.
     fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> Result<Received, Self::Error> {
         let until = (self.link.clock)().plus(wait);
         let received = self.drive(Goal::Event(until), Message::Buffer(buffer));
@@ -182,7 +198,7 @@ impl<R: ReportIo, C: FnMut() -> Instant> Transport for HidTransport<R, C> {
         }
     }
 
-    /// HID cannot take the power away: forgets the channel, so that the next request asks for a new one.
+    /// HID cannot switch the power off: this forgets the channel, so that the next request allocates a new one.
     fn reconnect(&mut self) -> Result<(), Self::Error> {
         self.link.host = Host::new();
         Ok(())
@@ -194,7 +210,7 @@ impl<R: ReportIo, C: FnMut() -> Instant> Transport for HidTransport<R, C> {
 /// The channel is opened by the first request and resynchronised with INIT whenever the last transaction did not end
 /// with its response. `clock` is any monotonic clock.
 ///
-/// A future may be dropped at any await; the next request resynchronises.
+/// A future may be dropped at any await; the next request resynchronises the channel.
 #[derive(Debug)]
 pub struct AsyncHidTransport<R, C> {
     pub(super) io: R,
@@ -202,18 +218,23 @@ pub struct AsyncHidTransport<R, C> {
 }
 
 impl<R: AsyncReportIo, C: FnMut() -> Instant> AsyncHidTransport<R, C> {
-    /// A transport without a channel. The nonces of INIT count up from `nonce`. It is no secret; it has to differ from
-    /// those of other clients of the same authenticator, so take it from a random source.
+    /// A transport whose channel is not open yet. The nonces of INIT count up from `nonce`. The nonce is not secret,
+    /// but it must differ from those of other clients of the same authenticator, so take it from a random source.
     pub fn new(io: R, clock: C, nonce: [u8; 8]) -> Self {
         Self { io, link: Link::new(clock, nonce) }
     }
 
-    /// The pipe, for instance to close it.
+    /// The pipe. Reports that are read from it or written to it directly are missing in a pending transaction.
+    pub fn io_mut(&mut self) -> &mut R {
+        &mut self.io
+    }
+
+    /// The pipe, for example to close it.
     pub fn into_io(self) -> R {
         self.io
     }
 
-    /// What the authenticator said when the channel was last opened.
+    /// The authenticator's answer when the channel was last opened.
     pub fn info(&self) -> Option<DeviceInfo> {
         self.link.info
     }
@@ -228,12 +249,12 @@ impl<R: AsyncReportIo, C: FnMut() -> Instant> AsyncHidTransport<R, C> {
         self.link.info.ok_or(HidError::Failed(Failure::NotOpen))
     }
 
-    /// Sends any command, for instance a vendor's, and awaits its response; both at the front of `buffer`. Returns the
-    /// response's length.
+    /// Sends any command, for example a vendor command, and waits for the response. The request lies in
+    /// `buffer[..len]`; the response overwrites it. Returns the response's length.
     ///
     /// # Errors
-    /// [`HidError`]; [`Failure::RequestTooLong`] also when `len` is more than `buffer` holds; [`Failure::Timeout`] after
-    /// 10 minutes at the latest, whatever comes in.
+    /// [`HidError`]; [`Failure::RequestTooLong`] also when `len` is more than `buffer` holds; [`Failure::Timeout`]
+    /// after 10 minutes at the latest, even if keep-alives still come.
     pub async fn command(
         &mut self,
         command: Command,
@@ -251,17 +272,26 @@ impl<R: AsyncReportIo, C: FnMut() -> Instant> AsyncHidTransport<R, C> {
         }
     }
 
-    /// Has `buffer[..len]` echoed into `buffer`. Returns the echo's length. Errors: see [`Self::command`].
+    /// Sends PING with `buffer[..len]`, which the authenticator echoes into `buffer`. Returns the echo's length.
+    ///
+    /// # Errors
+    /// See [`Self::command`].
     pub async fn ping(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, HidError<R::Error>> {
         self.command(Command::PING, buffer, len).await
     }
 
-    /// Has the authenticator show itself. Errors: see [`Self::command`].
+    /// Sends WINK: the authenticator blinks or beeps, so that the user sees which one it is.
+    ///
+    /// # Errors
+    /// See [`Self::command`].
     pub async fn wink(&mut self) -> Result<(), HidError<R::Error>> {
         self.command(Command::WINK, &mut [], 0).await.map(drop)
     }
 
-    /// Reserves the authenticator for this channel for `seconds`, at most 10; 0 ends it. Errors: see [`Self::command`].
+    /// Sends LOCK: reserves the authenticator for this channel for `seconds`, at most 10. Zero ends the reservation.
+    ///
+    /// # Errors
+    /// See [`Self::command`].
     pub async fn lock(&mut self, seconds: u8) -> Result<(), HidError<R::Error>> {
         self.command(Command::LOCK, &mut [seconds], 1).await.map(drop)
     }
@@ -298,8 +328,9 @@ impl<R: AsyncReportIo, C: FnMut() -> Instant> AsyncTransport for AsyncHidTranspo
         self.request(command_of(protocol), request).await
     }
 
-    /// `buffer` has to hold the request at its front until the response comes: a busy authenticator is asked again, and
-    /// one that has forgotten the channel is asked on a new one. If it does not, these are errors.
+    /// `buffer` must hold the request at its front until the response comes, because the request may be sent again: to
+    /// an authenticator that was busy, or on a new channel if the authenticator has forgotten the old one. If it does
+    /// not hold the request, both cases are errors.
     async fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> Result<Received, Self::Error> {
         let until = (self.link.clock)().plus(wait);
         let received = self.drive(Goal::Event(until), Message::Buffer(buffer)).await;
@@ -313,14 +344,14 @@ impl<R: AsyncReportIo, C: FnMut() -> Instant> AsyncTransport for AsyncHidTranspo
         }
     }
 
-    /// HID cannot take the power away: forgets the channel, so that the next request asks for a new one.
+    /// HID cannot switch the power off: this forgets the channel, so that the next request allocates a new one.
     async fn reconnect(&mut self) -> Result<(), Self::Error> {
         self.link.host = Host::new();
         Ok(())
     }
 }
 
-/// Everything but the reading and writing.
+/// The drivers' common part: everything except reading and writing.
 #[derive(Debug)]
 pub(super) struct Link<C> {
     clock: C,
@@ -329,13 +360,13 @@ pub(super) struct Link<C> {
     info: Option<DeviceInfo>,
     /// A request that waits for the channel to open.
     queued: Option<(Command, usize)>,
-    /// The request, while the authenticator cannot have begun with it.
+    /// The command of the request, as long as the authenticator cannot have started it.
     fresh: Option<Command>,
     fingerprint: u32,
     len: usize,
-    /// Whether the current wait has looked at the pipe.
+    /// Whether the current wait has read from the pipe.
     looked: bool,
-    /// Reports without a meaning that were taken since the time was up.
+    /// How many reports without an event were taken since the time was up.
     late: usize,
 }
 
@@ -376,26 +407,27 @@ impl<C: FnMut() -> Instant> Link<C> {
     }
 
     fn transmit(&mut self, goal: Goal, message: &[u8]) -> Option<[u8; REPORT_LEN]> {
-        // Sent again because the authenticator was busy: never anything but the request.
+        // The authenticator was busy and the request is sent again, if it still is in the buffer.
         if !matches!(goal, Goal::Sent) && self.host.needs_request() && !self.is_request(message) {
             self.host.give_up();
         }
         self.host.transmit((self.clock)(), message)
     }
 
-    /// Whether the request is still there.
+    /// Whether the buffer still holds the request.
     fn is_request(&self, message: &[u8]) -> bool {
         message.get(..self.len).map(fingerprint) == Some(self.fingerprint)
     }
 
-    /// The CANCEL packet, if it can go out now; otherwise it follows the request, or ends it.
+    /// The CANCEL packet, if it can be sent now. Otherwise it is sent after the request, or the request ends without
+    /// it.
     fn cancel(&mut self) -> Option<[u8; REPORT_LEN]> {
         self.host.cancel();
         self.fresh = None;
         if self.host.needs_request() { None } else { self.host.transmit((self.clock)(), &[]) }
     }
 
-    /// How long to read, `None` when the goal is reached.
+    /// How long to read. `None` when the goal is reached.
     fn wait(&mut self, goal: Goal) -> Option<Duration> {
         let now = (self.clock)();
         let deadline = self.host.deadline();
@@ -409,7 +441,7 @@ impl<C: FnMut() -> Instant> Link<C> {
         Some(until.since(now))
     }
 
-    /// Takes what was read, and looks at the clock, whether or not something was.
+    /// Takes the report that was read, if any, and checks the time.
     fn heard(&mut self, report: Option<[u8; REPORT_LEN]>, buffer: &mut [u8]) -> Result<Option<HostEvent>, Failure> {
         let now = (self.clock)();
         let event = match report {
@@ -425,7 +457,7 @@ impl<C: FnMut() -> Instant> Link<C> {
                 }
             }
             Some(HostEvent::KeepAlive(_)) => self.fresh = None,
-            // It was restarted, or has given the channel's place to others.
+            // The authenticator was restarted, or has closed this channel in favour of others.
             Some(HostEvent::Error(ErrorCode::INVALID_CHANNEL)) => {
                 if let Some(command) = self.fresh.take()
                     && self.is_request(buffer)
@@ -440,7 +472,8 @@ impl<C: FnMut() -> Instant> Link<C> {
         Ok(event)
     }
 
-    /// After a report that said nothing: whether the time is up, and enough of what waited was looked through.
+    /// After a report without an event: ends the transaction if its time is up and [`LEFT_OVER`] more reports were
+    /// read.
     fn look_at_clock(&mut self, now: Instant) -> Option<HostEvent> {
         self.late = if self.host.is_overdue(now) { self.late.saturating_add(1) } else { 0 };
         if self.late < LEFT_OVER {
@@ -461,8 +494,9 @@ fn received<E>(event: HostEvent) -> Result<Received, HidError<E>> {
     }
 }
 
-/// What a failed transaction means above the framing. An authenticator without CTAPHID_CBOR, or CTAPHID_MSG, says so below
-/// the message; above it is the status CTAP1_ERR_INVALID_COMMAND, of the same number.
+/// Translates errors of the framing into results of the message layer. An authenticator that lacks CTAPHID_CBOR or
+/// CTAPHID_MSG answers with CTAPHID_ERROR and INVALID_CMD; for the layer above, that is the status
+/// CTAP1_ERR_INVALID_COMMAND, which has the same number.
 fn heard_above<E>(received: Result<Received, HidError<E>>, buffer: &mut [u8]) -> Result<Received, HidError<E>> {
     match (received, buffer) {
         (Err(HidError::Device(ErrorCode::INVALID_CMD)), [status, ..]) => {

@@ -1,4 +1,5 @@
-//! Messages to packets and back. Both ends use it in both directions; the bytes lie in the caller's buffer.
+//! Splits messages into packets and puts them together again, for both ends and both directions. The bytes lie in the
+//! caller's buffer.
 
 use super::{CONTINUATION_DATA, Command, INIT_DATA, Packet, REPORT_LEN};
 use crate::bytes;
@@ -11,7 +12,7 @@ fn carried(packets: u8) -> usize {
     }
 }
 
-/// A message on its way out. At most [`super::MAX_MESSAGE`] bytes long.
+/// A message that is being sent, at most [`super::MAX_MESSAGE`] bytes long.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Outgoing {
     pub channel: u32,
@@ -38,13 +39,13 @@ impl Outgoing {
         self.packets > 0 && carried(self.packets) >= self.len.into()
     }
 
-    /// The next packet of the message in `buffer[..len]`, `None` after the last.
+    /// The next packet of the message in `buffer[..len]`. `None` after the last.
     pub fn next(&mut self, buffer: &[u8]) -> Option<[u8; REPORT_LEN]> {
         if self.is_done() {
             return None;
         }
         let message = buffer.get(..self.len.into()).unwrap_or(buffer);
-        let data = message.get(carried(self.packets)..).unwrap_or_default();
+        let data = message.get(carried(self.packets)..).unwrap_or(&[]); // of a driver that answers more than it has
         let Self { channel, command, len, .. } = *self;
         let packet = match self.packets.checked_sub(1) {
             None => Packet::Initialization { channel, command, len, data },
@@ -58,7 +59,7 @@ impl Outgoing {
 /// A continuation packet came out of order.
 pub(super) struct WrongSequence;
 
-/// A message on its way in. The caller has checked that it fits into the buffer.
+/// A message that is being received. The caller has checked that it fits into the buffer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Incoming {
     pub channel: u32,
@@ -92,9 +93,9 @@ impl Incoming {
     }
 
     fn store(&mut self, data: &[u8], buffer: &mut [u8]) {
-        // The padding after the message stays out of the buffer.
+        // The padding after the message is not copied.
         if let Some(room) = buffer.get_mut(carried(self.packets)..self.len.into()) {
-            bytes::copy(room, data);
+            bytes::copy_prefix(room, data);
         }
         self.packets = self.packets.saturating_add(1);
     }

@@ -6,9 +6,9 @@
 //! continuation    | channel | seq    | data, 59 bytes                             |
 //! ```
 //!
-//! A message is one initialization packet and as many continuation packets, sequence 00 to 7F, as its length asks for;
-//! the last one is padded with zeros. The channel says whose message it is: a client asks for a channel of its own with
-//! INIT on the [`BROADCAST`] channel, and the authenticator serves one transaction at a time.
+//! A message is one initialization packet and as many continuation packets, sequence 00 to 7F, as its length requires;
+//! the last packet is padded with zeros. The channel identifies the client: a client gets its own channel with INIT on
+//! the [`BROADCAST`] channel. The authenticator serves one transaction at a time.
 //!
 //! | file | what it is |
 //! |---|---|
@@ -18,9 +18,9 @@
 //! | `host.rs` | [`Host`], the client's end |
 //! | `io.rs` | [`HidTransport`] and [`AsyncHidTransport`], which drive a [`Host`] over a pipe of reports |
 //!
-//! Both machines are driven alike: hand every report that came in to `receive`, send what `transmit` returns until it
-//! returns `None`, and come back at `deadline`. Message bytes lie in one buffer that the caller owns and lends to each
-//! call; the machines keep only positions in it.
+//! Both machines are driven in the same way: pass every report that came in to `receive`, send what `transmit` returns
+//! until it returns `None`, and do so again at `deadline`. Message bytes lie in one buffer that the caller owns and
+//! lends to each call; the machines keep only positions in it.
 
 use core::{fmt, time::Duration};
 
@@ -57,9 +57,9 @@ pub const REPORT_DESCRIPTOR: [u8; 34] = [
 const NONCE_LEN: usize = 8;
 /// Bytes in an INIT response.
 const INIT_RESPONSE_LEN: usize = 17;
-/// How long a message may pause between two packets. The standard leaves it open; test suites want 400 ms to 1 s.
+/// How long a message may pause between two packets. The standard gives no number; test suites expect 400 ms to 1 s.
 const PACKET_TIMEOUT: Duration = Duration::from_millis(500);
-/// How long a message may take to come in. The longest, 129 packets, takes 129 ms over USB.
+/// How long a message may take to arrive. The longest, 129 packets, takes 129 ms over USB.
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(3);
 
 macro_rules! named_byte {
@@ -81,6 +81,7 @@ macro_rules! named_byte {
 
 /// A CTAPHID command, without the bit that marks an initialization packet (§11.2.9).
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Command(pub u8);
 
 named_byte! { Command:
@@ -92,15 +93,15 @@ named_byte! { Command:
     LOCK = 0x04;
     /// Allocates a channel, or resynchronises one.
     INIT = 0x06;
-    /// Makes the authenticator show itself.
+    /// Makes the authenticator blink or beep, so that the user sees which one it is.
     WINK = 0x08;
     /// A CTAP2 message.
     CBOR = 0x10;
-    /// Gives up the pending CTAP2 request; has no response of its own.
+    /// Cancels the pending CTAP2 request; has no response of its own.
     CANCEL = 0x11;
     /// The authenticator is still working.
     KEEPALIVE = 0x3B;
-    /// The authenticator refuses.
+    /// The authenticator refused a message.
     ERROR = 0x3F;
 }
 
@@ -111,8 +112,9 @@ impl Command {
     }
 }
 
-/// Why an authenticator refused, the one byte of an ERROR message (§11.2.9.1.5).
+/// Why an authenticator refused a message: the one byte of an ERROR message (§11.2.9.1.5).
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ErrorCode(pub u8);
 
 named_byte! { ErrorCode:
@@ -136,24 +138,24 @@ named_byte! { ErrorCode:
     OTHER = 0x7F;
 }
 
-/// What an authenticator says it can do in its INIT response.
+/// The capabilities in an INIT response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities(pub u8);
 
 impl Capabilities {
-    /// It knows WINK.
+    /// The authenticator supports WINK.
     pub const WINK: Self = Self(0x01);
-    /// It knows CBOR, that is CTAP2.
+    /// The authenticator supports CBOR, which carries CTAP2.
     pub const CBOR: Self = Self(0x04);
-    /// It does *not* know MSG, that is CTAP1.
+    /// The authenticator does *not* support MSG, which carries CTAP1.
     pub const NMSG: Self = Self(0x08);
 
-    /// These capabilities and those.
+    /// These capabilities and those of `other`.
     pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// These capabilities without those.
+    /// These capabilities without those of `other`.
     pub const fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
@@ -164,14 +166,14 @@ impl Capabilities {
     }
 }
 
-/// One report, taken apart.
+/// A parsed report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Packet<'r> {
     /// The first packet of a message.
     Initialization {
         /// Whose message it is.
         channel: u32,
-        /// What the message is.
+        /// The command of the message.
         command: Command,
         /// Bytes in the whole message. A peer may claim more than [`MAX_MESSAGE`].
         len: u16,
@@ -190,7 +192,7 @@ pub enum Packet<'r> {
 }
 
 impl<'r> Packet<'r> {
-    /// Reads a report. Every 64 bytes are a packet.
+    /// Reads a report. Any 64 bytes are a packet.
     pub fn parse(report: &'r [u8; REPORT_LEN]) -> Self {
         let [c0, c1, c2, c3, head, rest @ ..] = report;
         let channel = u32::from_be_bytes([*c0, *c1, *c2, *c3]);

@@ -1,5 +1,5 @@
-//! Packed attestation with a certificate (WebAuthn L3 §8.2). Nothing signs the certificate here, so a changed one reaches
-//! the check that its change concerns.
+//! Packed attestation with a certificate (WebAuthn L3 §8.2). These tests do not check the signature on the certificate,
+//! so a changed certificate reaches the check that its change concerns.
 
 use proptest::prelude::*;
 
@@ -55,7 +55,7 @@ pub fn leaf_of_our_key() -> Vec<u8> {
     leaf
 }
 
-/// Verifies what our key signed, with something else in its certificate.
+/// Verifies a statement signed by our key, with `from` replaced by `to` in the certificate.
 fn verify_with(from: &[u8], to: &[u8]) -> Result<usize, Error> {
     let mut leaf = leaf_of_our_key();
     replace(&mut leaf, from, to);
@@ -135,7 +135,7 @@ fn a_certificate_that_is_not_for_attestation_is_refused() {
 
 #[test]
 fn a_certification_authority_is_refused() {
-    // Without its criticality the extension has room for the flag: not an authority, then one.
+    // Without its criticality the extension has room for the flag cA: first false, then true.
     let critical = hex("300c0603551d130101ff04023000");
     assert_eq!(verify_with(&critical, &hex("300c0603551d1304053003010100")), Ok(1));
     assert_eq!(verify_with(&critical, &hex("300c0603551d13040530030101ff")), Err(Error::Certificate));

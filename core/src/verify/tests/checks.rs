@@ -1,4 +1,4 @@
-//! One test per check: everything else about the response is right.
+//! One test per check. In each, the response passes all other checks.
 
 use super::*;
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
 };
 
 const CHALLENGE: &[u8] = b"sixteen bytes or more";
-/// The point that generates P-256 (SP 800-186 §3.2.1.3).
+/// The base point of P-256 (SP 800-186 §3.2.1.3).
 const X: [u8; 32] = [
     0x6b, 0x17, 0xd1, 0xf2, 0xe1, 0x2c, 0x42, 0x47, 0xf8, 0xbc, 0xe6, 0xe5, 0x63, 0xa4, 0x40, 0xf2, 0x77, 0x03, 0x7d,
     0x81, 0x2d, 0xeb, 0x33, 0xa0, 0xf4, 0xa1, 0x39, 0x45, 0xd8, 0x98, 0xc2, 0x96,
@@ -148,7 +148,7 @@ fn the_credential_key_must_have_the_form_of_its_algorithm() {
         CoseKey::Okp { algorithm: Algorithm::ES256, curve: Curve::P256, x: &X },
         CoseKey::Rsa { algorithm: Algorithm::ES256, n: &X, e: &X },
         CoseKey::Akp { algorithm: Algorithm::ES256, public: &X },
-        // Not on the curve; of small order.
+        // A point that is not on the curve; a point of small order.
         CoseKey::Ec2 { algorithm: Algorithm::ES256, curve: Curve::P256, x: &X, y: &X },
         CoseKey::Okp { algorithm: Algorithm::EDDSA, curve: Curve::ED25519, x: &[0; 32] },
     ] {
@@ -199,7 +199,7 @@ fn statements_must_be_of_a_known_format_and_its_form() {
     );
 }
 
-/// The assertion of the vector packed.self.ES256, with whatever is stored and expected.
+/// Verifies the assertion of the vector packed.self.ES256 after `change` has changed what is expected and stored.
 fn assert_with(
     change: impl FnOnce(&mut Expected<'_>, &mut StoredCredential<'_>, &mut AssertionResponse<'_>),
 ) -> Result<(), Error> {
@@ -228,7 +228,7 @@ fn the_credential_must_be_the_one_stored_and_asked_for() {
 
 #[test]
 fn a_credential_of_another_account_is_refused() {
-    // The account was stated, the credential is someone else's.
+    // The account is known and the credential belongs to another one.
     assert_eq!(assert_with(|expected, _, _| expected.user_handle = Some(b"alice")), Err(Error::UserHandle));
     assert_eq!(assert_with(|_, _, response| response.user_handle = Some(b"alice")), Err(Error::UserHandle));
     assert_eq!(assert_with(|_, _, response| response.user_handle = Some(b"user")), Ok(()));
@@ -244,7 +244,7 @@ fn an_account_that_was_not_stated_must_be_named_by_the_user_handle() {
     };
     assert_eq!(unstated(None), Err(Error::UserHandle));
     assert_eq!(unstated(Some(b"alice")), Err(Error::UserHandle));
-    assert_eq!(unstated(Some(b"")), Err(Error::UserHandle), "an empty one is none");
+    assert_eq!(unstated(Some(b"")), Err(Error::UserHandle), "an empty one counts as absent");
     assert_eq!(unstated(Some(b"user")), Ok(()));
 }
 
@@ -259,7 +259,7 @@ fn an_empty_user_handle_is_that_of_no_response_and_counts_as_none() {
         }
     }
     let stated = assert_with(|_, _, response| response.user_handle = Some(b""));
-    assert_eq!(stated, Ok(()), "of an account that was stated");
+    assert_eq!(stated, Ok(()), "for a known account");
 }
 
 #[test]
@@ -334,7 +334,7 @@ fn what_may_become_of_backup_eligibility_is_a_matter_of_policy() {
         assert!(rule.allows(true, true) && rule.allows(false, false), "{rule:?}");
         assert_eq!((rule.allows(false, true), rule.allows(true, false)), (gained, lost), "{rule:?}");
     }
-    // The vector's assertion is of a credential that is backup eligible.
+    // The vector's credential is backup eligible.
     let assert_under = |rule, stored| {
         assert_with(|expected, credential, _| {
             credential.backup_eligible = Some(stored);
@@ -382,7 +382,7 @@ fn token_binding_is_ignored_or_has_the_form_of_level_2() {
     }
 }
 
-/// A U2F registration by [`SECRET`] with the certificate of another key in it, or ours.
+/// A U2F registration signed by [`SECRET`] with these certificates.
 fn u2f(certificates: &[&[u8]], credential: &AttestedCredentialData<'_>, message: &[&[u8]]) -> Result<(), Error> {
     let auth_data = auth_data(Flags::UP, Some(*credential), 0);
     let signature = sign(message);
@@ -411,7 +411,7 @@ fn a_u2f_registration_is_signed_by_its_one_certificate_over_all_it_says() {
         CoseKey::Ec2 { algorithm: Algorithm::ES256, curve: Curve::P384, x: &X, y: &X },
         CoseKey::Ec2 { algorithm: Algorithm::ES256, curve: Curve::P256, x: &X, y: &X[1..] },
         CoseKey::Okp { algorithm: Algorithm::EDDSA, curve: Curve::ED25519, x: &X },
-        // What is signed does not say which algorithm the key is for: it is ES256.
+        // The signature does not cover the key's algorithm, so only ES256 is accepted.
         CoseKey::Ec2 { algorithm: Algorithm::ESP256, curve: Curve::P256, x: &X, y: &Y },
     ] {
         let credential = AttestedCredentialData { public_key, ..CREDENTIAL };

@@ -21,7 +21,7 @@ fn hex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
-/// What the vectors of WebAuthn L3 §16 expect, whatever their flags.
+/// The expectations for the vectors of WebAuthn L3 §16, for any flags.
 fn expected(challenge: &[u8]) -> Expected<'_> {
     Expected {
         challenge,
@@ -178,7 +178,7 @@ fn an_eddsa_assertion_of_the_standard_verifies() {
     assert_eq!(signature(&RustCrypto, &key, &[&hash, &auth_data], &hex(EDDSA_SIGNATURE)), Err(Error::Signature));
 }
 
-/// A registration and its assertion with a key of `algorithm`, self-attested by a statement that names `stated`.
+/// Verifies a registration and an assertion with a key of `algorithm`, with a self attestation that names `stated`.
 fn with_key_of(algorithm: Algorithm, stated: Algorithm, asked: &[Algorithm]) -> Result<(), Error> {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let (mut secret, mut public, mut signature) = ([0; 100], [0; 3000], [0; 5000]);

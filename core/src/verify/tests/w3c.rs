@@ -7,7 +7,7 @@ use crate::{crypto::Sign, webauthn::CollectedClientData};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/vectors/w3c-webauthn-l3.json");
 
-/// The algorithms of the vectors; which of them the backend of these tests knows is a matter of features.
+/// The algorithms of the vectors. Features decide which of them the backend of these tests supports.
 const ALGORITHMS: &[Algorithm] =
     &[Algorithm::ES256, Algorithm::EDDSA, Algorithm::ES384, Algorithm::ES512, Algorithm::RS256, Algorithm::ED448];
 
@@ -49,7 +49,7 @@ fn registrations_verify_where_the_format_is_known() {
             }
             ("fido-u2f", Ok(registration)) => {
                 assert!(matches!(registration.attestation, Attestation::Certificates(x5c) if x5c.len() == 1), "{name}");
-                // The standard's vector has an AAGUID, which U2F has not.
+                // The standard's vector has an AAGUID, although U2F has none.
                 let strict = Expected { policy: Policy::CONFORMANCE, ..expected_of(&challenge) };
                 let refused = super::registration(&RustCrypto, &strict, &response);
                 assert_eq!(refused, Err(Error::AaguidNotZero), "{name}");
@@ -99,7 +99,7 @@ fn certificates_lead_to_the_root_that_the_relying_party_trusts() {
         // A chain with its root.
         assert_eq!(under(&[leaf, &root], &[&root], NOW, false), Err(Error::RootInChain), "{name}");
         assert_eq!(under(&[leaf, &root], &[&root], NOW, true), Ok(()), "{name}");
-        // A root that only the attestation brings vouches for nothing.
+        // A root that is only in the attestation is not trusted.
         for accept_root in [false, true] {
             let brought = under(&[leaf, &root], &[], NOW, accept_root);
             assert_eq!(brought, Err(if accept_root { Error::Chain } else { Error::RootInChain }), "{name}");
@@ -107,7 +107,7 @@ fn certificates_lead_to_the_root_that_the_relying_party_trusts() {
         // Out of order.
         assert!(under(&[&root, leaf], &[&root], NOW, false).is_ok(), "the first certificate is an anchor itself");
         assert!(under(&[&root, leaf], &[b"0"], NOW, true).is_err(), "{name}");
-        // A changed leaf is signed by nobody.
+        // The signature on a changed leaf is wrong.
         let mut changed = leaf.to_vec();
         *changed.last_mut().unwrap() ^= 1;
         assert_eq!(under(&[&changed], &[&root], NOW, false), Err(Error::Chain), "{name}");

@@ -36,7 +36,7 @@ fn public_suffixes_and_related_origins_are_the_callers_to_give() {
     assert_eq!(collector.rp_id(Some("example.com")), Ok("example.com"));
     assert_eq!(collector.rp_id(Some("broken.com")), Err(OriginError::RpId));
     assert_eq!(collector.rp_id(Some("example.net")), Err(OriginError::RpId));
-    // What is related to an insecure origin does not matter.
+    // An insecure origin is refused even if it is a related origin.
     let insecure = DefaultClientDataCollector { origin: "http://me.github.io", ..collector };
     assert_eq!(insecure.rp_id(Some("example.com")), Err(OriginError::Origin));
 }

@@ -70,7 +70,7 @@ fn request_options_are_read() {
 fn what_is_wrong_with_options_is_said_with_its_member_and_its_place() {
     use ErrorKind::*;
     let refused = |json: &str| RequestOptions::from_json(json.as_bytes(), &mut [0; 256]).unwrap_err();
-    // `|` marks the place.
+    // `|` marks the offset of the error.
     for (json, member, kind) in [
         ("|[]", None, UnexpectedType),
         ("|", None, Truncated),
@@ -129,7 +129,7 @@ fn an_algorithm_outside_32_bits_does_not_hide_those_beside_it() {
 
 #[test]
 fn a_buffer_that_is_an_eighth_longer_than_the_document_is_large_enough() {
-    // What grows most: records with short names.
+    // The documents whose CBOR is longest in proportion: records with short names.
     let entries: Vec<_> =
         (0..=u16::MAX).map(|id| format!("\"{}\":{{\"first\":\"\"}}", encoded(&id.to_be_bytes()))).collect();
     for count in [0, 1, 10, 100, 1000] {
@@ -138,7 +138,7 @@ fn a_buffer_that_is_an_eighth_longer_than_the_document_is_large_enough() {
         let mut buffer = vec![0; json.len() + json.len() / 8];
         assert!(RequestOptions::from_json(json.as_bytes(), &mut buffer).is_ok(), "{count}");
     }
-    // And long texts.
+    // Long texts.
     let texts = vec![format!("\"{}\"", "x".repeat(256)); 300].join(",");
     let json = format!(r#"{{"challenge":"","hints":[{texts}]}}"#);
     let mut buffer = vec![0; json.len() + json.len() / 8];
@@ -303,7 +303,7 @@ fn every_response_of_the_standards_vectors_is_written_and_holds_what_it_held() {
     }
 }
 
-/// Members that are there or not.
+/// Optional members.
 fn members<const N: usize>(members: [(&'static str, BoxedStrategy<Value>); N]) -> BoxedStrategy<Value> {
     let each =
         members.map(|(name, value)| prop::option::of(value).prop_map(move |value| value.map(|v| (name.into(), v))));
@@ -408,7 +408,7 @@ fn request() -> BoxedStrategy<Value> {
     both(object([("challenge", bytes())]), optional)
 }
 
-/// Adds what counts as absent to every object: what nobody knows and, where it is not there, `null`.
+/// Adds members that count as absent to every object: unknown ones and, for missing members, `null`.
 fn disguise(value: &mut Value, record: bool) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(|item| disguise(item, false)),

@@ -51,7 +51,7 @@ fn unknown_keywords_and_members_count_as_absent_in_any_order() {
     let mut bytes = b"\xA3\x70userVerification\x67perhaps\x69challenge\x41\x01\x65later\x01".to_vec();
     let options: RequestOptions<'_> = decode_tolerant(&bytes).unwrap();
     assert_eq!((options.challenge, options.user_verification), (&[1][..], None));
-    // A keyword that is not even a text is an error.
+    // A keyword that is not a text string is an error.
     bytes.splice(18..26, [0x01]);
     assert!(decode_tolerant::<RequestOptions<'_>>(&bytes).is_err());
 }

@@ -55,7 +55,7 @@ fn rules_in_other_scripts_match_names_in_their_xn_form() {
     ] {
         assert_eq!(rules.public_suffix(domain), Some(suffix), "{domain}");
     }
-    // The registry's own suffix is no RP ID of those under it.
+    // A registry's suffix is not an RP ID for the domains under it.
     assert!(!may_claim("xn--55qx5d.cn", "shop.xn--55qx5d.cn", &rules));
     assert!(may_claim("shop.xn--55qx5d.cn", "www.shop.xn--55qx5d.cn", &rules));
 }
@@ -110,7 +110,7 @@ fn a_listed_origin_is_related_whatever_its_url_looks_like() {
 
 #[test]
 fn only_five_registrable_labels_are_looked_at_however_many_origins_they_have() {
-    // The label of shop.com and shop.jp is the same, and what has none takes no place.
+    // shop.com and shop.jp have the same label, and an origin without a label does not count.
     let listed = [
         "https://shop.com",
         "https://shop.jp",

@@ -1,7 +1,7 @@
-//! OpenSK, Google's authenticator, in its own test environment, behind a TCP socket: each message is one 64-byte CTAPHID
-//! report, both ways. Somebody touches it at once.
+//! OpenSK, Google's authenticator, in its own test environment behind a TCP socket, which carries 64-byte CTAPHID
+//! reports in both directions. Its user touches it at once.
 //!
-//! One client after the other. Connecting is plugging the key in.
+//! It serves one client after another. A connection plugs the key in.
 
 use std::{
     env,
@@ -21,7 +21,7 @@ fn main() -> io::Result<()> {
     let mut env = TestEnv::default();
     loop {
         let (stream, _) = listener.accept()?;
-        // A client that goes away has pulled the plug.
+        // A client that disconnects unplugs the key, so its error does not matter.
         let _ = serve(stream, &mut env);
     }
 }

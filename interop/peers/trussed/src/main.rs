@@ -1,8 +1,8 @@
-//! fido-authenticator, the FIDO application of Solo 2 and Nitrokey 3, on Trussed in memory, behind a TCP socket: each message
-//! is one 64-byte CTAPHID report, both ways. Somebody touches it at once.
+//! fido-authenticator, the FIDO application of Solo 2 and Nitrokey 3, on Trussed in memory behind a TCP socket, which
+//! carries 64-byte CTAPHID reports in both directions. Its user touches it at once.
 //!
-//! One client after the other; the key keeps its power meanwhile. It answers at once, so there are no keep-alives and
-//! nothing to cancel.
+//! It serves one client after another, and stays powered between them. It answers at once, so there are no keep-alives
+//! and no cancellation.
 
 use std::{
     env,
@@ -23,7 +23,7 @@ use trussed_staging::virt::{BackendIds, Dispatcher};
 const REPORT: usize = 64;
 /// The longest CTAPHID message, in bytes.
 const MESSAGE: usize = 7609;
-/// The channel on which others are asked for, and the one that is given out.
+/// The broadcast channel, and the only channel that is allocated.
 const BROADCAST: [u8; 4] = [0xFF; 4];
 const CHANNEL: [u8; 4] = [0, 0, 0, 1];
 const INIT_PACKET: u8 = 0x80;
@@ -46,14 +46,14 @@ fn main() -> io::Result<()> {
             let mut key = Authenticator::new(client, Conforming {}, config);
             loop {
                 let (stream, _) = listener.accept()?;
-                // A client that goes away has pulled no plug.
+                // A client that disconnects does not unplug the key; its error does not matter.
                 let _ = serve(stream, &mut key);
             }
         })
     })
 }
 
-/// Takes messages and answers them, until the client goes away.
+/// Receives messages and answers them until the client disconnects.
 fn serve<'i>(mut stream: TcpStream, key: &mut impl App<'i>) -> io::Result<()> {
     stream.set_nodelay(true)?;
     loop {
@@ -80,7 +80,7 @@ fn serve<'i>(mut stream: TcpStream, key: &mut impl App<'i>) -> io::Result<()> {
     }
 }
 
-/// The next message: its channel, its command and what it carries.
+/// Reads the next message: its channel, its command and its data.
 fn read(stream: &mut TcpStream) -> io::Result<([u8; 4], u8, Vec<u8>)> {
     let mut report = [0; REPORT];
     loop {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes the attestation certificates of the virtual key: a root, a certificate with the key's aaguid for the model, one
-# with a serial number besides for enterprises, and the certificates' private keys as 32 bytes. Needs openssl and xxd. The
-# private keys are public by being here: they attest nothing but "this is the virtual key".
+# Makes the attestation certificates of the virtual key: a root, a certificate for the model with its aaguid, one with a
+# serial number as well for enterprise attestation, and the certificates' private keys of 32 bytes. Needs openssl and
+# xxd. The private keys are published here, so they prove nothing but "this is the virtual key".
 set -euo pipefail
 cd "$(dirname "$0")"
 aaguid=6b6579666f624d008a5e3c1f9d27b604

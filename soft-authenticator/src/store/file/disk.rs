@@ -35,7 +35,7 @@ impl Disk {
         }
         if !self.begins(PAGE, DATABASE_MAGIC, len)? && self.is_blank(len)? {
             let mut page = vec![0; PAGE as usize];
-            bytes::copy(&mut page, MAGIC);
+            bytes::put(&mut page, MAGIC);
             self.0.set_len(0)?;
             self.0.write(0, &page)?;
             self.0.sync_data()?;
@@ -57,7 +57,7 @@ impl Disk {
         let mut page = [0; PAGE as usize];
         for offset in (PAGE.saturating_mul(2)..len).step_by(PAGE as usize) {
             let rest = usize::try_from(len.saturating_sub(offset)).unwrap_or(usize::MAX).min(page.len());
-            let page = page.get_mut(..rest).unwrap_or_default();
+            let page = bytes::front_mut(&mut page, rest);
             self.0.read(offset, page)?;
             if page.iter().any(|byte| *byte != 0) {
                 return Ok(false);
@@ -69,7 +69,7 @@ impl Disk {
     fn fill(&self, from: u64, to: u64) -> io::Result<()> {
         for offset in (from..to).step_by(ZEROS.len()) {
             let len = usize::try_from(to.saturating_sub(offset)).unwrap_or(usize::MAX).min(ZEROS.len());
-            self.write(offset, ZEROS.get(..len).unwrap_or_default())?;
+            self.write(offset, bytes::front(ZEROS, len))?;
         }
         Ok(())
     }

@@ -10,12 +10,9 @@ use std::{
 };
 
 use keyfob_core::bytes;
-use redb::{
-    Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, ReadableTableMetadata, StorageBackend,
-    backends::FileBackend,
-};
+use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend, backends::FileBackend};
 
-use super::{Blobs, Change, Credential, Found, MAX_RECORD, Number, Setting, Store, StoreError};
+use super::{Blobs, Change, Found, Keys, MAX_RECORD, Number, Query, STRONGEST, Setting, Store, StoreError, class};
 use disk::Disk;
 use tables::*;
 
@@ -269,64 +266,23 @@ impl Store for FileStore {
         })
     }
 
-    fn find(
-        &mut self,
-        rp_id_hash: &[u8; 32],
-        before: Option<Number>,
-        out: &mut [u8],
-    ) -> Result<Option<Found>, StoreError> {
-        self.call(|store| {
-            let records = store.database()?.begin_read()?.open_table(RECORDS)?;
-            let end = (rp_id_hash, before.unwrap_or(Number::MAX));
-            let Some(found) = records.range((rp_id_hash, 0)..end)?.next_back() else { return Ok(None) };
-            let (key, record) = found?;
-            Ok(Some(Found { number: key.value().1, len: copied(record.value(), out)? }))
-        })
-    }
-
-    fn walk(&mut self, before: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
+    fn next(&mut self, query: Query<'_>, before: Option<Number>, out: &mut [u8]) -> Result<Option<Found>, StoreError> {
         self.call(|store| {
             let read = store.database()?.begin_read()?;
-            let numbers = read.open_table(NUMBERS)?;
-            let Some(found) = numbers.range(..before.unwrap_or(Number::MAX))?.next_back() else { return Ok(None) };
-            record_of(&read, found?.0.value(), out).map(Some)
+            let Some(number) = newest(&read, &query, before.unwrap_or(Number::MAX))? else { return Ok(None) };
+            record_of(&read, number, out).map(Some)
         })
     }
 
-    fn find_id(&mut self, id: &[u8], out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
+    fn count(&mut self, query: Query<'_>) -> Result<u32, StoreError> {
         self.call(|store| {
-            let read = store.database()?.begin_read()?;
-            let ids = read.open_table(IDS)?;
-            let Some(found) = ids.range((id, 0)..=(id, Number::MAX))?.next_back() else { return Ok(None) };
-            record_of(&read, found?.0.value().1, out).map(Some)
-        })
-    }
-
-    fn walk_rps(&mut self, before: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
-        self.call(|store| {
-            let read = store.database()?.begin_read()?;
-            let newest = read.open_table(NEWEST)?;
-            let Some(found) = newest.range(..before.unwrap_or(Number::MAX))?.next_back() else { return Ok(None) };
-            record_of(&read, found?.0.value(), out).map(Some)
-        })
-    }
-
-    fn count_rps(&mut self, _: &mut [u8]) -> Result<u32, StoreError> {
-        self.call(|store| {
-            let count = store.database()?.begin_read()?.open_table(NEWEST)?.len()?;
-            Ok(u32::try_from(count).unwrap_or(u32::MAX))
-        })
-    }
-
-    fn count(&mut self) -> Result<u32, StoreError> {
-        self.call(|store| {
-            let count = store.database()?.begin_read()?.open_table(NUMBERS)?.len()?;
+            let count = count(&store.database()?.begin_read()?, &query)?;
             Ok(u32::try_from(count).unwrap_or(u32::MAX))
         })
     }
 
     fn remaining(&mut self) -> Result<u32, StoreError> {
-        Ok(Self::MAX_CREDENTIALS.saturating_sub(self.count()?))
+        Ok(Self::MAX_CREDENTIALS.saturating_sub(self.count(Query::All)?))
     }
 
     fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {

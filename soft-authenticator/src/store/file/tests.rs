@@ -7,9 +7,11 @@ use std::{
 use keyfob_core::{
     cose::Algorithm,
     ctap2::{RpEntity, UserEntity},
+    extensions::cred_protect::Level,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
+use redb::ReadableTableMetadata;
 
 use super::{super::Credential, *};
 
@@ -153,14 +155,11 @@ fn contents(store: &mut FileStore) -> Contents {
     let settings = settings.into_iter().filter_map(|name| Some((name as u8, setting(store, name)?))).collect();
     let mut credentials = Vec::new();
     let mut before = None;
-    while let Some((rp_id_hash, found)) = store.walk(before, &mut out).unwrap() {
-        let record = out[..found.len].to_vec();
-        assert_eq!(store.find(&rp_id_hash, Some(found.number + 1), &mut out).unwrap(), Some(found), "indexed");
-        assert_eq!(out[..found.len], record);
-        credentials.push((found.number, rp_id_hash, record));
+    while let Some(found) = store.next(Query::All, before, &mut out).unwrap() {
+        credentials.push((found.number, found.rp_id_hash, out[..found.len].to_vec()));
         before = Some(found.number);
     }
-    assert_eq!(store.count().unwrap() as usize, credentials.len());
+    assert_eq!(store.count(Query::All).unwrap() as usize, credentials.len());
     check_indexes(store, &credentials);
     let mut large_blobs = vec![0; store.large_blobs_len().unwrap()];
     store.read_large_blobs(Blobs::Committed, 0, &mut large_blobs).unwrap();
@@ -169,31 +168,44 @@ fn contents(store: &mut FileStore) -> Contents {
 
 /// Compares the indexes with the credentials, newest first, from which they follow.
 fn check_indexes(store: &mut FileStore, credentials: &[(Number, [u8; 32], Vec<u8>)]) {
-    let mut out = [0; MAX_RECORD];
     let readable: Vec<_> = credentials
         .iter()
-        .filter_map(|(number, rp, record)| Some((*number, *rp, Credential::decode(record)?.id, record)))
+        .filter_map(|(number, rp, record)| Some((*number, *rp, Credential::decode(record)?)))
         .collect();
-    for (_, _, id, _) in &readable {
-        let (number, rp_id_hash, _, record) = readable.iter().find(|credential| credential.2 == *id).unwrap();
-        let found = Found { number: *number, len: record.len() };
-        assert_eq!(store.find_id(id, &mut out).unwrap(), Some((*rp_id_hash, found)));
-        assert_eq!(&out[..found.len], &record[..]);
+    let mut asked = |query: Query<'_>, asked_for: &dyn Fn(&[u8; 32], &Credential<'_>) -> bool| {
+        let (mut found, mut before, mut out) = (Vec::new(), None, [0; MAX_RECORD]);
+        while let Some(one) = store.next(query, before, &mut out).unwrap() {
+            found.push(one.number);
+            before = Some(one.number);
+        }
+        assert_eq!(store.count(query).unwrap() as usize, found.len(), "{query:?}");
+        let expected = readable.iter().filter(|(_, rp, credential)| asked_for(rp, credential));
+        assert_eq!(found, expected.map(|credential| credential.0).collect::<Vec<_>>(), "{query:?}");
+    };
+    for (_, rp_id_hash, Credential { id, user, .. }) in &readable {
+        asked(Query::Id(id), &|_, credential| credential.id == *id);
+        let of_user = |rp: &[u8; 32], credential: &Credential<'_>| rp == rp_id_hash && credential.user.id == user.id;
+        asked(Query::User { rp_id_hash, user_id: user.id }, &of_user);
+        for protection in [1, 2, 3].map(Level) {
+            let shown = |rp: &[u8; 32], credential: &Credential<'_>| {
+                rp == rp_id_hash && credential.cred_protect.is_none_or(|level| level.0 <= protection.0)
+            };
+            asked(Query::RelyingParty { rp_id_hash, protection }, &shown);
+            asked(Query::Listed { rp_id_hash, id, protection }, &|rp, credential| {
+                shown(rp, credential) && credential.id == *id
+            });
+        }
     }
+    let mut seen = HashSet::new();
+    let newest: HashSet<_> = readable.iter().filter(|of| seen.insert(of.1)).map(|of| of.2.id.to_vec()).collect();
+    asked(Query::RelyingParties, &|_, credential| newest.contains(credential.id));
     let read = store.database.as_ref().unwrap().begin_read().unwrap();
     assert_eq!(read.open_table(IDS).unwrap().len().unwrap() as usize, readable.len(), "ids of others");
-    let mut seen = HashSet::new();
-    let newest: Vec<_> = readable.iter().filter(|credential| seen.insert(credential.1)).collect();
-    let (mut listed, mut before) = (Vec::new(), None);
-    while let Some((rp_id_hash, found)) = store.walk_rps(before, &mut out).unwrap() {
-        listed.push((found.number, rp_id_hash, out[..found.len].to_vec()));
-        before = Some(found.number);
-    }
-    assert_eq!(store.count_rps(&mut []).unwrap() as usize, listed.len());
-    assert_eq!(
-        listed,
-        newest.iter().map(|(number, rp, _, record)| (*number, *rp, (*record).clone())).collect::<Vec<_>>()
-    );
+    assert_eq!(read.open_table(USERS).unwrap().len().unwrap() as usize, readable.len(), "users of others");
+    assert_eq!(read.open_table(PARTIES).unwrap().len().unwrap() as usize, readable.len(), "parties of others");
+    let counts = read.open_table(COUNTS).unwrap();
+    let counted: u32 = counts.iter().unwrap().map(|count| count.unwrap().1.value()).sum();
+    assert_eq!(counted as usize, readable.len(), "counts of others");
 }
 
 fn record_of_user<'a>(id: &'a [u8], name: Option<&'a str>) -> Credential<'a> {
@@ -352,11 +364,19 @@ fn a_damaged_store_is_refused_and_left_as_it_is_or_has_lost_nothing() {
 }
 
 #[test]
-fn a_store_that_is_cut_short_is_refused() {
-    let bytes = furnished().bytes();
-    for len in [1, 12, 5000, 9000, 100_000, bytes.len() / 2] {
-        let reason = refused(&bytes[..len]);
-        assert!(matches!(reason, OpenErrorReason::Damaged(_) | OpenErrorReason::Foreign), "{len}: {reason:?}");
+fn a_store_that_is_cut_short_is_refused_or_has_lost_nothing() {
+    let mut bench = furnished();
+    let whole = contents(&mut bench.store);
+    let bytes = bench.bytes();
+    let used = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    for len in [1, 12, 5000, 9000, 100_000, used / 2, used, bytes.len() / 2, bytes.len() - 1] {
+        match Bench::with(bytes[..len].to_vec()) {
+            Ok(mut cut) => assert_eq!(contents(&mut cut.store), whole, "{len} of {used} bytes"),
+            Err(_) => {
+                let reason = refused(&bytes[..len]);
+                assert!(matches!(reason, OpenErrorReason::Damaged(_) | OpenErrorReason::Foreign), "{len}: {reason:?}");
+            }
+        }
     }
 }
 
@@ -388,7 +408,7 @@ fn restarted(bench: Bench) -> Bench {
 }
 
 fn newest(store: &mut FileStore) -> Number {
-    store.walk(None, &mut [0; MAX_RECORD]).unwrap().unwrap().1.number
+    store.next(Query::All, None, &mut [0; MAX_RECORD]).unwrap().unwrap().number
 }
 
 #[test]
@@ -425,14 +445,14 @@ fn a_full_disk_takes_no_new_credential_and_everything_else() {
     let found = contents(store).credentials;
     assert_eq!(found.iter().map(|credential| credential.0).collect::<Vec<_>>(), numbers);
     // Deletions make room.
-    for number in numbers.drain(..30) {
+    for number in numbers.drain(..100) {
         store.commit(&[Change::Delete(number)]).unwrap();
     }
     while setting(store, Setting::Options).is_none() {
         store.commit(&[put(ME, &credential(7, 700)), Change::Set(Setting::Options, &[1])]).unwrap();
     }
     store.commit(&[Change::Erase, Change::Set(Setting::Seed, &[9; 32])]).unwrap();
-    assert_eq!((store.count().unwrap(), setting(store, Setting::Seed)), (0, Some(vec![9; 32])));
+    assert_eq!((store.count(Query::All).unwrap(), setting(store, Setting::Seed)), (0, Some(vec![9; 32])));
 }
 
 #[test]
@@ -443,22 +463,26 @@ fn a_full_disk_lets_a_key_be_reset_and_its_pin_be_tried_from_the_first_moment() 
     }
     bench.store.commit(&[Change::Erase, Change::Set(Setting::Seed, &[9; 32])]).unwrap();
     let mut again = Bench::with(bench.bytes()).unwrap();
-    assert_eq!(again.store.count().unwrap(), 0);
+    assert_eq!(again.store.count(Query::All).unwrap(), 0);
 }
 
 #[test]
 fn what_is_asked_for_is_found_in_as_many_reads_whatever_others_have() {
     let mut bench = Bench::new();
     bench.store.commit(&[put(ME, &credential(0, 200))]).unwrap();
-    let mut reads: Vec<[u64; 4]> = Vec::new();
+    let mut reads: Vec<[u64; 7]> = Vec::new();
+    let (id, protection) = (self::id(0), Level::USER_VERIFICATION_REQUIRED);
+    let mine = Query::RelyingParty { rp_id_hash: ME, protection };
+    let user = Query::User { rp_id_hash: ME, user_id: &id };
+    let listed = Query::Listed { rp_id_hash: ME, id: &id, protection };
     for others in [10, 100, 1000, 10_000] {
-        let mut held = bench.store.count().unwrap();
+        let mut held = bench.store.count(Query::All).unwrap();
         while held < others {
             let made: Vec<_> =
-                (held..others.min(held + 1000)).map(|other| (id(other), credential(other, 200))).collect();
+                (held..others.min(held + 1000)).map(|other| (self::id(other), credential(other, 200))).collect();
             let puts: Vec<_> = made.iter().map(|(hash, record)| put(hash, record)).collect();
             bench.store.commit(&puts).unwrap();
-            held = bench.store.count().unwrap();
+            held = bench.store.count(Query::All).unwrap();
         }
         let (disk, store, mut out) = (&bench.disk, &mut bench.store, [0; MAX_RECORD]);
         let mut counted = |call: &mut dyn FnMut(&mut FileStore)| {
@@ -467,17 +491,46 @@ fn what_is_asked_for_is_found_in_as_many_reads_whatever_others_have() {
             disk.0.lock().unwrap().reads - before
         };
         reads.push([
-            counted(&mut |store| assert_eq!(store.find(ME, None, &mut out).unwrap().unwrap().number, 1)),
-            counted(&mut |store| assert_eq!(store.find_id(&id(0), &mut out).unwrap().unwrap().1.number, 1)),
-            counted(&mut |store| assert_eq!(store.walk_rps(Some(2), &mut out).unwrap().unwrap().1.number, 1)),
-            counted(&mut |store| assert_eq!(store.count_rps(&mut out).unwrap(), others)),
+            counted(&mut |store| assert_eq!(store.next(mine, None, &mut out).unwrap().unwrap().number, 1)),
+            counted(&mut |store| assert_eq!(store.next(user, None, &mut out).unwrap().unwrap().number, 1)),
+            counted(&mut |store| assert_eq!(store.next(Query::Id(&id), None, &mut out).unwrap().unwrap().number, 1)),
+            counted(&mut |store| {
+                assert_eq!(store.next(Query::RelyingParties, Some(2), &mut out).unwrap().unwrap().number, 1);
+            }),
+            counted(&mut |store| assert_eq!(store.count(listed).unwrap(), 1)),
+            counted(&mut |store| assert_eq!(store.count(mine).unwrap(), 1)),
+            counted(&mut |store| assert_eq!(store.count(Query::RelyingParties).unwrap(), others)),
         ]);
     }
-    // The height of a tree for each that is looked into, three at most: at most a page more for ten times as many.
-    for (call, trees) in [1, 3, 3, 0].into_iter().enumerate() {
+    // The height of a tree for each that is looked into: at most a page more for ten times as many.
+    for (call, trees) in [5, 3, 3, 3, 1, 3, 0].into_iter().enumerate() {
         let of_call: Vec<_> = reads.iter().map(|reads| reads[call]).collect();
-        assert!(of_call.windows(2).all(|pair| pair[1] <= pair[0] + trees) && of_call[0] <= 8, "{call}: {of_call:?}");
+        assert!(of_call.windows(2).all(|pair| pair[1] <= pair[0] + trees) && of_call[0] <= 12, "{call}: {of_call:?}");
     }
+}
+
+#[test]
+fn an_id_of_a_list_takes_as_many_reads_whether_it_is_there_or_not() {
+    let mut bench = Bench::new();
+    let (hidden, mut record) = (id(5000), [0; MAX_RECORD]);
+    let protected =
+        Credential { cred_protect: Some(Level::USER_VERIFICATION_REQUIRED), ..record_of_user(&hidden, None) };
+    let len = protected.encode(&mut record).unwrap();
+    let others: Vec<_> = (0..1000).map(|other| credential(other, 200)).collect();
+    let mut puts: Vec<_> = others.iter().map(|record| put(OTHER, record)).collect();
+    puts[0] = put(ME, &others[0]);
+    puts.push(put(ME, &record[..len]));
+    bench.store.commit(&puts).unwrap();
+    // Mine, another's, one that is hidden, and unknown ones.
+    let ids = [id(0), id(1), hidden, id(9000), id(9001), id(9002)];
+    let reads = ids.map(|id| {
+        let before = bench.disk.0.lock().unwrap().reads;
+        let protection = Level::USER_VERIFICATION_OPTIONAL;
+        let count = bench.store.count(Query::Listed { rp_id_hash: ME, id: &id, protection }).unwrap();
+        (count, bench.disk.0.lock().unwrap().reads - before)
+    });
+    assert_eq!(reads.map(|of| of.0), [1, 0, 0, 0, 0, 0]);
+    assert!(reads.iter().all(|of| of.1 == reads[0].1), "{reads:?}");
 }
 
 /// Files that the first version with this format wrote, in two commits, and closed: lines of 32 bytes, where the first
@@ -542,7 +595,7 @@ fn a_store_of_an_earlier_format_gets_what_that_did_not_have() {
         let mut bench = Bench::with(bytes).unwrap();
         // With the indexes.
         assert_eq!(contents(&mut bench.store), released_contents());
-        assert_eq!(bench.store.count_rps(&mut []), Ok(3));
+        assert_eq!(bench.store.count(Query::RelyingParties), Ok(3));
         bench.store.commit(&[put(ME, &credential(1, 300)), Change::Delete(6)]).unwrap();
         let held = contents(&mut bench.store);
         assert_eq!(contents(&mut Bench::with(bench.bytes()).unwrap().store), held);
@@ -551,12 +604,17 @@ fn a_store_of_an_earlier_format_gets_what_that_did_not_have() {
 
 #[test]
 fn a_store_whose_migration_is_cut_anywhere_is_migrated_the_next_time() {
-    let released = released(FORMAT_1_CREDENTIALS);
+    for fixture in [FORMAT_1_CREDENTIALS, FORMAT_2] {
+        cut_migration(&released(fixture));
+    }
+}
+
+fn cut_migration(released: &[u8]) {
     let expected = released_contents();
-    let end = Bench::with(released.clone()).unwrap().disk.0.lock().unwrap().changes;
+    let end = Bench::with(released.to_vec()).unwrap().disk.0.lock().unwrap().changes;
     for cut_at in 0..end {
         let state =
-            State { synced: released.clone(), bytes: released.clone(), cut_at: Some(cut_at), ..State::default() };
+            State { synced: released.to_vec(), bytes: released.to_vec(), cut_at: Some(cut_at), ..State::default() };
         let disk = Arc::new(SimDisk(Mutex::new(state)));
         let mut cut = Bench { store: Bench::new().store, disk: disk.clone() };
         if let Ok(store) = FileStore::over(disk) {
@@ -572,15 +630,15 @@ fn a_store_whose_migration_is_cut_anywhere_is_migrated_the_next_time() {
 
 #[test]
 fn a_store_is_migrated_on_a_full_disk() {
-    let bytes = released(FORMAT_1_CREDENTIALS);
-    let full = |room| {
+    for fixture in [FORMAT_1_CREDENTIALS, FORMAT_2] {
+        let bytes = released(fixture);
         let blocks: HashSet<u64> = (0..(bytes.len() as u64).div_ceil(BLOCK)).collect();
-        let room = Some(blocks.len() + room);
-        State { synced: bytes.clone(), bytes: bytes.clone(), blocks, room, ..State::default() }
-    };
-    // What was set aside in the file is enough for a few.
-    let mut bench = Bench::on(SimDisk(Mutex::new(full(0)))).unwrap();
-    assert_eq!(contents(&mut bench.store), released_contents());
+        let room = Some(blocks.len());
+        let full = State { synced: bytes.clone(), bytes, blocks, room, ..State::default() };
+        // What was set aside in the file is enough for a few.
+        let mut bench = Bench::on(SimDisk(Mutex::new(full))).unwrap();
+        assert_eq!(contents(&mut bench.store), released_contents());
+    }
 }
 
 #[test]
@@ -590,10 +648,10 @@ fn a_store_of_a_later_format_is_refused_by_name() {
     transaction.open_table(META).unwrap().insert(META_FORMAT, FORMAT + 1).unwrap();
     transaction.commit().unwrap();
     let reason = Bench::with(bench.bytes()).err().unwrap();
-    assert!(matches!(reason, OpenErrorReason::Newer(3)), "{reason:?}");
+    assert!(matches!(reason, OpenErrorReason::Newer(4)), "{reason:?}");
     let error = OpenError { path: "key.keyfob".into(), reason };
     assert_eq!(
         error.to_string(),
-        "key.keyfob was written by a later version: it has format 3, and this version knows 2"
+        "key.keyfob was written by a later version: it has format 4, and this version knows 3"
     );
 }

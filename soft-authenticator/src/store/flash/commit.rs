@@ -1,7 +1,10 @@
 //! Commits, and the room for them.
 
 use embedded_storage::nor_flash::NorFlash;
-use keyfob_core::crypto::{Cipher, Hash};
+use keyfob_core::{
+    bytes,
+    crypto::{Cipher, Hash},
+};
 use zeroize::Zeroizing;
 
 use super::{
@@ -36,7 +39,7 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> FlashStore<F
         let (mut taken, mut count, mut needed) = (before, self.index.credentials.len(), size(0));
         let (mut erased, mut staged) = (false, self.staged);
         for (index, change) in changes.iter().enumerate() {
-            let earlier = changes.get(..index).unwrap_or_default();
+            let earlier = changes.get(..index).ok_or(StoreError::Failed)?;
             let kept = |number: Number| {
                 let deleted = |change: &Change<'_>| matches!(change, Change::Delete(deleted) if *deleted == number);
                 let known = self.index.credential(number).filter(|_| !erased && !earlier.iter().any(deleted));
@@ -115,7 +118,9 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> FlashStore<F
         let mut cursor = self.sweep.filter(|sweep| sweep.order == self.log.tail_order).unwrap_or(self.log.tail());
         while let Some((piece, place)) = self.log.next_in_page(&mut cursor)? {
             if !piece.continues && self.index.is_live(&piece.entry, place) {
+                let tags = self.index.tags(&piece.entry);
                 self.batch(|store| store.log.append(piece.entry, Source::Log(place), true, true))?;
+                self.index.keep_tags(&piece.entry, tags);
                 self.sweep = Some(cursor);
                 return Ok(());
             }
@@ -214,8 +219,7 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> FlashStore<F
         let number = self.index.array_numbers().1;
         while !bytes.is_empty() {
             let (piece, within) = (offset / CHUNK, offset % CHUNK);
-            let (now, later) =
-                bytes.split_at_checked(CHUNK.saturating_sub(within).min(bytes.len())).unwrap_or_default();
+            let (now, later) = bytes::split(bytes, CHUNK.saturating_sub(within).min(bytes.len()));
             let mut scratch: Scratch = Zeroizing::new([0; MAX_SEALED]);
             let kept: &[u8] = match within {
                 0 => &[],

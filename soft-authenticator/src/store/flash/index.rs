@@ -7,7 +7,7 @@ use super::{
     layout::{Entry, Kind},
     log::Place,
 };
-use crate::store::{Number, StoreError};
+use crate::store::{Number, STRONGEST, StoreError};
 
 /// Room for this many different settings.
 const SETTINGS: usize = 16;
@@ -19,14 +19,81 @@ pub struct Slot {
     pub total: u16,
 }
 
-/// Where a credential is.
+/// Where a credential is, and how it is found: 24 bytes.
 #[derive(Clone, Copy)]
 pub struct Credential {
     pub number: Number,
     pub place: Place,
-    /// Something of its relying party.
-    pub tag: u16,
     pub total: u16,
+    pub tags: Tags,
+}
+
+/// How a credential is found without reading it: parts of MACs of what its record says. Those of relying parties and ids are
+/// long enough to count by: two that are alike come once in billions of full stores. Those of users only lead to a record.
+#[derive(Clone, Copy, Default)]
+pub struct Tags {
+    pub user: [u8; 2],
+    pub party: [u8; 6],
+    pub id: [u8; 5],
+    pub state: State,
+}
+
+/// The protection of a credential, and in the highest bit whether it is the newest of its relying party.
+#[derive(Clone, Copy, Default)]
+pub struct State(u8);
+
+impl State {
+    /// The record was not read yet.
+    const UNREAD: u8 = 0;
+    /// More than any protection: the record cannot be read.
+    const UNREADABLE: u8 = STRONGEST + 1;
+    const NEWEST: u8 = 0x80;
+
+    /// Of a record that has been read: its protection, if it is a credential's.
+    pub fn new(protection: Option<u8>) -> Self {
+        Self(protection.unwrap_or(Self::UNREADABLE))
+    }
+
+    /// The same of a record that has to be read again.
+    const fn unread(self) -> Self {
+        Self(Self::UNREAD | self.0 & Self::NEWEST)
+    }
+
+    const fn class(self) -> u8 {
+        self.0 & !Self::NEWEST
+    }
+
+    const fn is_newest(self) -> bool {
+        self.0 & Self::NEWEST != 0
+    }
+}
+
+/// What a query asks for, as far as the index tells.
+#[derive(Default)]
+pub struct Sought {
+    pub party: Option<[u8; 6]>,
+    pub user: Option<[u8; 2]>,
+    pub id: Option<[u8; 5]>,
+    /// The strongest protection; without one, records that cannot be read are asked for as well.
+    pub strongest: Option<u8>,
+    pub newest: bool,
+}
+
+impl Credential {
+    /// The same steps whatever is sought.
+    fn is(&self, sought: &Sought) -> bool {
+        let Tags { user, party, id, state } = self.tags;
+        sought.party.is_none_or(|sought| sought == party)
+            & sought.user.is_none_or(|sought| sought == user)
+            & sought.id.is_none_or(|sought| sought == id)
+            & sought.strongest.is_none_or(|strongest| state.class() <= strongest)
+            & (!sought.newest | state.is_newest())
+    }
+
+    /// Whether its record is not read yet.
+    pub const fn is_unread(&self) -> bool {
+        self.tags.state.class() == State::UNREAD
+    }
 }
 
 /// Where the pieces of a large-blob array are.
@@ -72,13 +139,24 @@ impl<const N: usize, const B: usize> Index<N, B> {
                 }
             }
             Kind::Credential => {
-                let credential = Credential { number: entry.key, place, tag: entry.tag, total: entry.total };
+                let credential = Credential { number: entry.key, place, total: entry.total, tags: Tags::default() };
                 match self.credentials.binary_search_by_key(&entry.key, |credential| credential.number) {
-                    Ok(at) => self.credentials.get_mut(at).into_iter().for_each(|old| *old = credential),
+                    // Whose it is stays, in case the same commit deletes it.
+                    Ok(at) => self.credentials.get_mut(at).into_iter().for_each(|old| {
+                        let tags = Tags { state: old.tags.state.unread(), ..old.tags };
+                        *old = Credential { tags, ..credential };
+                    }),
                     Err(at) => self.credentials.insert(at, credential).map_err(|_| StoreError::Full)?,
                 }
             }
-            Kind::Delete => self.credentials.retain(|credential| credential.number != entry.key),
+            Kind::Delete => {
+                if let Ok(at) = self.credentials.binary_search_by_key(&entry.key, |credential| credential.number) {
+                    let Tags { party, state, .. } = self.credentials.remove(at).tags;
+                    if state.is_newest() {
+                        self.mark_newest(party);
+                    }
+                }
+            }
             Kind::Erase => self.clear(),
             Kind::Blob => {
                 let (number, piece) = blob_of(entry.key);
@@ -145,6 +223,61 @@ impl<const N: usize, const B: usize> Index<N, B> {
     pub fn credential(&self, number: Number) -> Option<&Credential> {
         let at = self.credentials.binary_search_by_key(&number, |credential| credential.number).ok()?;
         self.credentials.get(at)
+    }
+
+    /// The newest credential older than `before` that is sought.
+    pub fn newest(&self, sought: &Sought, before: Option<Number>) -> Option<Credential> {
+        let older = |before| self.credentials.partition_point(|credential| credential.number < before);
+        let older = self.credentials.get(..before.map_or(self.credentials.len(), older))?;
+        older.iter().rev().find(|credential| credential.is(sought)).copied()
+    }
+
+    /// How many credentials are sought.
+    pub fn count(&self, sought: &Sought) -> usize {
+        self.credentials.iter().filter(|credential| credential.is(sought)).count()
+    }
+
+    /// By what the credential of an entry is found.
+    pub fn tags(&self, entry: &Entry) -> Option<Tags> {
+        self.credential(entry.key).filter(|_| entry.kind == Kind::Credential).map(|credential| credential.tags)
+    }
+
+    /// By what the credential of an entry is found that was moved.
+    pub fn keep_tags(&mut self, entry: &Entry, tags: Option<Tags>) {
+        let at = self.credentials.binary_search_by_key(&entry.key, |credential| credential.number);
+        if let (Some(tags), Ok(at)) = (tags, at) {
+            self.learn(at, tags);
+        }
+    }
+
+    /// What was read of the credential with this index. Which is the newest of its relying party is marked later.
+    pub fn learn(&mut self, at: usize, tags: Tags) {
+        if let Some(credential) = self.credentials.get_mut(at) {
+            credential.tags = tags;
+        }
+    }
+
+    /// Marks the newest credential of a relying party, of those that can be read.
+    pub fn mark_newest(&mut self, party: [u8; 6]) {
+        let mut newest = State::NEWEST;
+        for credential in self.credentials.iter_mut().rev().filter(|credential| credential.tags.party == party) {
+            let class = credential.tags.state.class();
+            let readable = class <= STRONGEST && class != State::UNREAD;
+            credential.tags.state = State(class | if readable { newest } else { 0 });
+            newest = if readable { 0 } else { newest };
+        }
+    }
+
+    /// The same for all relying parties.
+    pub fn mark_all(&mut self) {
+        for at in (0..self.credentials.len()).rev() {
+            let Some(Credential { tags, .. }) = self.credentials.get(at).copied() else { continue };
+            let of_party = |newer: &Credential| newer.tags.party == tags.party && newer.tags.state.is_newest();
+            let newer = self.credentials.get(at.saturating_add(1)..).unwrap_or_default();
+            if tags.state.class() <= STRONGEST && !newer.iter().any(of_party) {
+                self.mark_newest(tags.party);
+            }
+        }
     }
 
     /// The length of the large-blob array in force.

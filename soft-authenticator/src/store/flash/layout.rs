@@ -63,7 +63,7 @@ const NIBBLES: [u32; 16] = [
 ];
 
 fn nibble(value: u32) -> u32 {
-    NIBBLES.get(value as usize & 15).copied().unwrap_or_default()
+    NIBBLES.get(value as usize & 15).map_or(0, |nibble| *nibble)
 }
 
 /// What the head of a page says.
@@ -82,15 +82,11 @@ pub enum PageHead {
 }
 
 pub fn page_head(word: usize, erasures: u32) -> [u8; PAGE_HEAD] {
-    let mut head = [0; PAGE_HEAD];
     let [low, high, ..] = (word as u32).to_le_bytes();
-    bytes::copy(&mut head, &MAGIC);
-    bytes::copy(head.get_mut(4..).unwrap_or_default(), &[VERSION, 0, low, high]);
-    bytes::copy(head.get_mut(8..).unwrap_or_default(), &erasures.to_le_bytes());
+    let head: [u8; 12] = bytes::concat(&[&MAGIC, &[VERSION, 0, low, high], &erasures.to_le_bytes()]);
     let mut crc = Crc::new();
-    crc.update(head.get(..12).unwrap_or_default());
-    bytes::copy(head.get_mut(12..).unwrap_or_default(), &crc.finish().to_le_bytes());
-    head
+    crc.update(&head);
+    bytes::concat(&[&head, &crc.finish().to_le_bytes()])
 }
 
 pub fn read_page_head(head: &[u8; PAGE_HEAD], word: usize) -> PageHead {
@@ -98,7 +94,7 @@ pub fn read_page_head(head: &[u8; PAGE_HEAD], word: usize) -> PageHead {
         return PageHead::Erased;
     }
     let mut crc = Crc::new();
-    crc.update(head.get(..12).unwrap_or_default());
+    crc.update(bytes::front(head, 12));
     let [_, _, _, _, version, _, low, high, rest @ ..] = *head;
     if !head.starts_with(&MAGIC) || u32_at(head, 12) != crc.finish() {
         PageHead::Unknown
@@ -112,7 +108,7 @@ pub fn read_page_head(head: &[u8; PAGE_HEAD], word: usize) -> PageHead {
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes(bytes::array(bytes.get(at..).unwrap_or_default()))
+    u32::from_le_bytes(bytes::first(bytes::rest(bytes, at)))
 }
 
 /// What an entry is.

@@ -334,7 +334,7 @@ impl<F: NorFlash> Log<F> {
             return Err(StoreError::Failed);
         }
         let mut head = [0; BUFFER];
-        keyfob_core::bytes::copy(&mut head, &page_head(F::WRITE_SIZE, erasures));
+        keyfob_core::bytes::put(&mut head, &page_head(F::WRITE_SIZE, erasures));
         let head = head.get(..Self::FIRST as usize).ok_or(StoreError::Failed)?;
         self.flash.write(from, head).map_err(|_| StoreError::Failed)?;
         (self.page_head(page)? == PageHead::Prepared { erasures }).then_some(()).ok_or(StoreError::Failed)

@@ -26,8 +26,8 @@ pub use blocking::Blocking;
 #[cfg(feature = "std")]
 pub use simulated::{Cut, PowerIsOff, SimulatedFlash, Tear};
 
-use super::{Blobs, Change, Found, MAX_RECORD, Number, Setting, Store, StoreError};
-use index::Index;
+use super::{Blobs, Change, Found, Keys, MAX_RECORD, Number, Query, STRONGEST, Setting, Store, StoreError, class};
+use index::{Index, Sought, State, Tags};
 use layout::{Entry, Kind};
 use log::{Cursor, Log, MAX_RETIRED, Place};
 use seal::Seal;
@@ -72,7 +72,7 @@ impl From<StoreError> for FlashError {
     }
 }
 
-/// A store on NOR flash, with room for `N` credentials in its index (12 bytes of RAM each) and for a large-blob array of
+/// A store on NOR flash, with room for `N` credentials in its index (24 bytes of RAM each) and for a large-blob array of
 /// `B` times [`CHUNK`] bytes (16 bytes of RAM each time).
 ///
 /// The whole flash is its own. Pages may have any size from about 400 bytes on, words any up to 256. Settings and
@@ -171,6 +171,10 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> FlashStore<F
         }
         self.index.drop_staged();
         self.log.mounted()?;
+        for at in 0..self.index.credentials.len() {
+            self.learn(at)?;
+        }
+        self.index.mark_all();
         self.lost = false;
         Ok(())
     }
@@ -262,40 +266,74 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> FlashStore<F
         done
     }
 
-    /// Reads and opens the value of an entry.
-    fn open<'s>(&mut self, place: Place, scratch: &'s mut Scratch) -> Result<&'s mut [u8], StoreError> {
+    /// Reads an entry and its sealed value.
+    fn read<'s>(&mut self, place: Place, scratch: &'s mut Scratch) -> Result<(Entry, &'s mut [u8]), StoreError> {
         let (entry, mut reader) = self.log.reader(place)?;
         let sealed = scratch.get_mut(..entry.total.into()).ok_or(StoreError::Failed)?;
         self.log.read_data(&mut reader, sealed)?;
+        Ok((entry, sealed))
+    }
+
+    /// Reads and opens the value of an entry.
+    fn open<'s>(&mut self, place: Place, scratch: &'s mut Scratch) -> Result<&'s mut [u8], StoreError> {
+        let (entry, sealed) = self.read(place, scratch)?;
         self.seal.open(&entry, sealed)
     }
 
-    /// The newest credential that is older than `before` and has the tag, if one is given, and the relying party.
-    fn newest(
-        &mut self,
-        rp_id_hash: Option<&[u8; 32]>,
-        before: Option<Number>,
-        out: &mut [u8],
-    ) -> Result<Option<([u8; 32], Found)>, StoreError> {
-        self.look()?;
-        let tag = rp_id_hash.map(|rp_id_hash| self.seal.tag(rp_id_hash));
-        let mut at = self.index.credentials.len();
-        while let Some(index) = at.checked_sub(1) {
-            at = index;
-            let Some(credential) = self.index.credentials.get(index).copied() else { break };
-            let older = before.is_none_or(|before| credential.number < before);
-            if !older || tag.is_some_and(|tag| tag != credential.tag) {
-                continue;
-            }
-            let mut scratch: Scratch = Zeroizing::new([0; MAX_SEALED]);
-            let value = self.open(credential.place, &mut scratch)?;
-            let (hash, record) = value.split_first_chunk::<RP_ID_HASH>().ok_or(StoreError::Failed)?;
-            if rp_id_hash.is_none_or(|wanted| wanted == hash) {
-                bytes::copy(out.get_mut(..record.len()).ok_or(StoreError::TooLong)?, record);
-                return Ok(Some((*hash, Found { number: credential.number, len: record.len() })));
+    /// Reads by what the credential with this index is found. One that does not open is found by its number only.
+    fn learn(&mut self, at: usize) -> Result<Tags, StoreError> {
+        let credential = self.index.credentials.get(at).copied().ok_or(StoreError::Failed)?;
+        let mut scratch: Scratch = Zeroizing::new([0; MAX_SEALED]);
+        let (entry, sealed) = self.read(credential.place, &mut scratch)?;
+        let opened = self.seal.open(&entry, sealed).ok().and_then(|value| value.split_first_chunk::<RP_ID_HASH>());
+        let mut tags = Tags { state: State::new(None), ..Tags::default() };
+        if let Some((rp_id_hash, record)) = opened {
+            tags.party = self.seal.party(rp_id_hash);
+            if let Some(Keys { id, user_id, protection }) = Keys::of(record) {
+                tags.id = self.seal.id_tag(id);
+                tags.user = self.seal.user_tag(user_id);
+                tags.state = State::new(Some(protection));
             }
         }
-        Ok(None)
+        self.index.learn(at, tags);
+        Ok(tags)
+    }
+
+    /// Reads by what the credentials of a commit are found.
+    fn learn_new(&mut self) -> Result<(), StoreError> {
+        for at in 0..self.index.credentials.len() {
+            if self.index.credentials.get(at).is_some_and(index::Credential::is_unread) {
+                let tags = self.learn(at)?;
+                self.index.mark_newest(tags.party);
+            }
+        }
+        Ok(())
+    }
+
+    fn sought(&self, query: &Query<'_>) -> Sought {
+        let strongest = Some(STRONGEST);
+        match *query {
+            Query::All => Sought::default(),
+            Query::RelyingParties => Sought { strongest, newest: true, ..Sought::default() },
+            Query::RelyingParty { rp_id_hash, protection } => Sought {
+                party: Some(self.seal.party(rp_id_hash)),
+                strongest: Some(class(protection)),
+                ..Sought::default()
+            },
+            Query::User { rp_id_hash, user_id } => Sought {
+                party: Some(self.seal.party(rp_id_hash)),
+                user: Some(self.seal.user_tag(user_id)),
+                strongest,
+                ..Sought::default()
+            },
+            Query::Id(id) => Sought { id: Some(self.seal.id_tag(id)), strongest, ..Sought::default() },
+            Query::Listed { rp_id_hash, id, protection } => Sought {
+                party: Some(self.seal.party(rp_id_hash)),
+                id: Some(self.seal.id_tag(id)),
+                strongest: Some(class(protection)),
+                ..Sought::default()
+            },
+        }
     }
 }
 
@@ -305,25 +343,37 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> Store for Fl
         let Some(slot) = self.index.setting(setting as u8) else { return Ok(None) };
         let mut scratch: Scratch = Zeroizing::new([0; MAX_SEALED]);
         let value = self.open(slot.place, &mut scratch)?;
-        Ok(Some(bytes::copy(out.get_mut(..value.len()).ok_or(StoreError::TooLong)?, value)))
+        Ok(Some(bytes::put(out.get_mut(..value.len()).ok_or(StoreError::TooLong)?, value)))
     }
 
-    fn find(
-        &mut self,
-        rp_id_hash: &[u8; 32],
-        before: Option<Number>,
-        out: &mut [u8],
-    ) -> Result<Option<Found>, StoreError> {
-        Ok(self.newest(Some(rp_id_hash), before, out)?.map(|(_, found)| found))
-    }
-
-    fn walk(&mut self, before: Option<Number>, out: &mut [u8]) -> Result<Option<([u8; 32], Found)>, StoreError> {
-        self.newest(None, before, out)
-    }
-
-    fn count(&mut self) -> Result<u32, StoreError> {
+    fn next(&mut self, query: Query<'_>, before: Option<Number>, out: &mut [u8]) -> Result<Option<Found>, StoreError> {
         self.look()?;
-        Ok(u32::try_from(self.index.credentials.len()).unwrap_or(u32::MAX))
+        let (sought, mut before) = (self.sought(&query), before);
+        while let Some(index::Credential { number, place, .. }) = self.index.newest(&sought, before) {
+            let mut scratch: Scratch = Zeroizing::new([0; MAX_SEALED]);
+            let value = self.open(place, &mut scratch)?;
+            let (rp_id_hash, record) = value.split_first_chunk::<RP_ID_HASH>().ok_or(StoreError::Failed)?;
+            if query.matches(rp_id_hash, record) {
+                let len = bytes::put(out.get_mut(..record.len()).ok_or(StoreError::TooLong)?, record);
+                return Ok(Some(Found { number, rp_id_hash: *rp_id_hash, len }));
+            }
+            before = Some(number); // tags that are alike by chance
+        }
+        Ok(None)
+    }
+
+    fn count(&mut self, query: Query<'_>) -> Result<u32, StoreError> {
+        self.look()?;
+        let mut count = self.index.count(&self.sought(&query));
+        if let Query::User { .. } = query {
+            // The tag of a user is too short to count by.
+            let (mut before, mut out) = (None, Zeroizing::new([0; MAX_RECORD]));
+            count = 0;
+            while let Some(found) = self.next(query, before, &mut *out)? {
+                (before, count) = (Some(found.number), count.saturating_add(1));
+            }
+        }
+        Ok(u32::try_from(count).unwrap_or(u32::MAX))
     }
 
     fn remaining(&mut self) -> Result<u32, StoreError> {
@@ -344,7 +394,7 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> Store for Fl
         if made == Err(StoreError::Full) {
             return made;
         }
-        let made = made.and_then(|()| self.batch(|store| store.write_changes(changes)));
+        let made = made.and_then(|()| self.batch(|store| store.write_changes(changes))).and_then(|()| self.learn_new());
         self.settle(made)?;
         let used = |change: &Change<'_>| matches!(change, Change::LargeBlobs(_) | Change::Erase);
         if changes.iter().any(used) {
@@ -376,12 +426,12 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> Store for Fl
         while !out.is_empty() {
             let place = self.index.blob(number, offset / CHUNK).ok_or(StoreError::Failed)?;
             let mut scratch: Scratch = Zeroizing::new([0; MAX_SEALED]);
-            let piece = self.open(place, &mut scratch)?.get(offset % CHUNK..).unwrap_or_default();
-            let len = bytes::copy(out, piece);
+            let piece = self.open(place, &mut scratch)?.get(offset % CHUNK..).ok_or(StoreError::Failed)?;
+            let len = bytes::copy_prefix(out, piece);
             if len == 0 {
                 return Err(StoreError::Failed);
             }
-            out = out.get_mut(len..).unwrap_or_default();
+            out = bytes::rest_mut(out, len);
             offset = offset.saturating_add(len);
         }
         Ok(())

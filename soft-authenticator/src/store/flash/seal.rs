@@ -32,9 +32,25 @@ impl<C: Hash + Cipher> Seal<C> {
         Self { crypto, values, tags, nonces }
     }
 
-    /// Two bytes by which a relying party's credentials are found, and which tell nobody else which party it is.
+    /// By what the index knows a relying party, and which tells nobody else which one it is.
+    pub fn party(&self, rp_id_hash: &[u8; 32]) -> [u8; 6] {
+        bytes::first(&self.crypto.hmac_sha256(&*self.tags, &[rp_id_hash]))
+    }
+
+    /// The first two bytes of that, which stand in the log.
     pub fn tag(&self, rp_id_hash: &[u8; 32]) -> u16 {
-        u16::from_le_bytes(bytes::array(&self.crypto.hmac_sha256(&*self.tags, &[rp_id_hash])))
+        let [t0, t1, ..] = self.party(rp_id_hash);
+        u16::from_le_bytes([t0, t1])
+    }
+
+    /// By what the index knows the id of a credential.
+    pub fn id_tag(&self, id: &[u8]) -> [u8; 5] {
+        bytes::first(&self.crypto.hmac_sha256(&*self.tags, &[b"id", id]))
+    }
+
+    /// By what the index knows the id of a user.
+    pub fn user_tag(&self, user_id: &[u8]) -> [u8; 2] {
+        bytes::first(&self.crypto.hmac_sha256(&*self.tags, &[b"user", user_id]))
     }
 
     /// Seals the concatenated `parts` into `out` and returns the sealed value. `position` is where it will lie, and when.
@@ -51,7 +67,7 @@ impl<C: Hash + Cipher> Seal<C> {
         let (value, back) = rest.split_last_chunk_mut::<TAG>().ok_or(StoreError::TooLong)?;
         parts.iter().copied().flatten().zip(value.iter_mut()).for_each(|(from, to)| *to = *from);
         let what = what(entry);
-        *front = bytes::array(&self.crypto.hmac_sha256(&*self.nonces, &[position, &what, value]));
+        *front = bytes::first(&self.crypto.hmac_sha256(&*self.nonces, &[position, &what, value]));
         *back = self.crypto.aes256_gcm_seal(&self.values, front, &what, value).map_err(|_| StoreError::Failed)?;
         Ok(out)
     }

@@ -13,7 +13,7 @@ fn managed<const N: usize>(script: [Vec<u8>; N]) -> Device<StubCrypto> {
 fn rps(device: &mut Device<StubCrypto>, access: Access<'_>) -> (Result<u64, Cause>, Vec<String>) {
     let mut seen = Vec::new();
     let mut buffer = [0; 1024];
-    let ceremony = ListRelyingParties::new(access, &mut buffer, StubCrypto, rng());
+    let ceremony = Ceremony::new(ListRelyingParties::new(access), &mut buffer, StubCrypto, rng());
     let count = run_with(ceremony, device, &mut User::manager([PIN]), |rp: RelyingParty<'_>| {
         seen.push(format!("{} {:02x?}", rp.rp.id, &rp.rp_id_hash[..2]));
     });
@@ -30,7 +30,8 @@ fn three() -> [Vec<u8>; 3] {
 fn credentials_are_counted() {
     let mut device = managed([ok("credential_management_metadata")]);
     let mut buffer = [0; 1024];
-    let metadata = run_op(CredentialsMetadata::new(Access::User, &mut buffer, StubCrypto, rng()), &mut device);
+    let metadata =
+        run_op(Ceremony::new(CredentialsMetadata::new(Access::User), &mut buffer, StubCrypto, rng()), &mut device);
     assert_eq!(metadata, Ok(Metadata { existing: 0, remaining: 25 }));
     assert_eq!(device.permissions, [u64::from(Permissions::CM.0)]);
     let request = sent(&device, Command::CREDENTIAL_MANAGEMENT).remove(0);
@@ -85,7 +86,7 @@ fn credentials_of_a_relying_party_come_one_after_the_other() {
     let hash = [0xA3; 32];
     let mut buffer = [0; 1024];
     let mut seen = Vec::new();
-    let ceremony = ListCredentials::new(&hash, Access::User, &mut buffer, StubCrypto, rng());
+    let ceremony = Ceremony::new(ListCredentials::new(&hash, Access::User), &mut buffer, StubCrypto, rng());
     let count = run_with(ceremony, &mut device, &mut User::manager([PIN]), |credential: Credential<'_>| {
         assert_eq!(credential.user.name, Some("bob banana"));
         assert_eq!((credential.large_blob_key, credential.third_party_payment), (None, None));
@@ -104,7 +105,7 @@ fn credentials_of_a_relying_party_come_one_after_the_other() {
 fn a_credential_is_deleted_and_its_user_updated_with_a_proof_over_the_bytes_that_are_sent() {
     let mut device = managed([vec![0], vec![0]]);
     let mut buffer = [0; 1024];
-    run_op(DeleteCredential::new(&[7; 900], &mut buffer, StubCrypto, rng()), &mut device).unwrap();
+    run_op(Ceremony::new(DeleteCredential::new(&[7; 900]), &mut buffer, StubCrypto, rng()), &mut device).unwrap();
     let check = |device: &Device<StubCrypto>, sub_command: u8| {
         let request = sent(device, Command::CREDENTIAL_MANAGEMENT).pop().unwrap();
         let request: Request = crate::cbor::decode(&request).unwrap();
@@ -115,7 +116,7 @@ fn a_credential_is_deleted_and_its_user_updated_with_a_proof_over_the_bytes_that
     };
     assert_eq!(check(&device, 6), None);
     let user = UserEntity { id: b"user", name: None, display_name: Some("New Name") };
-    run_op(UpdateUser::new(&[7; 64], user, &mut buffer, StubCrypto, rng()), &mut device).unwrap();
+    run_op(Ceremony::new(UpdateUser::new(&[7; 64], user), &mut buffer, StubCrypto, rng()), &mut device).unwrap();
     assert_eq!(check(&device, 7).as_deref(), Some("New Name"));
 }
 
@@ -123,12 +124,12 @@ fn a_credential_is_deleted_and_its_user_updated_with_a_proof_over_the_bytes_that
 fn a_request_that_does_not_fit_says_how_much_it_takes() {
     let mut device = managed([]);
     let mut buffer = [0; 1024];
-    let ceremony = DeleteCredential::new(&[7; 1023], &mut buffer, StubCrypto, rng());
+    let ceremony = Ceremony::new(DeleteCredential::new(&[7; 1023]), &mut buffer, StubCrypto, rng());
     let Err(Cause::BufferTooSmall { needed }) = run_op(ceremony, &mut device) else { panic!() };
     device.script = [vec![0]].into();
     device.max_msg_size = Some(2048);
     let mut buffer = vec![0; needed];
-    run_op(DeleteCredential::new(&[7; 1023], &mut buffer, StubCrypto, rng()), &mut device).unwrap();
+    run_op(Ceremony::new(DeleteCredential::new(&[7; 1023]), &mut buffer, StubCrypto, rng()), &mut device).unwrap();
 }
 
 #[test]
@@ -145,10 +146,10 @@ fn a_refused_token_is_renewed_once() {
     let refused = vec![Status::PIN_AUTH_INVALID.0];
     let mut device = managed([refused.clone(), ok("credential_management_metadata")]);
     let mut buffer = [0; 1024];
-    let ceremony = CredentialsMetadata::new(Access::User, &mut buffer, StubCrypto, rng());
+    let ceremony = Ceremony::new(CredentialsMetadata::new(Access::User), &mut buffer, StubCrypto, rng());
     assert!(run_op(ceremony, &mut device).is_ok());
     device.script = [refused.clone(), refused].into();
-    let ceremony = CredentialsMetadata::new(Access::User, &mut buffer, StubCrypto, rng());
+    let ceremony = Ceremony::new(CredentialsMetadata::new(Access::User), &mut buffer, StubCrypto, rng());
     assert_eq!(run_op(ceremony, &mut device), Err(status(Status::PIN_AUTH_INVALID)));
 }
 
@@ -186,7 +187,7 @@ fn the_persistent_token_is_handed_out_with_the_devices_identifier() {
     let mut device = persistent([]);
     device.amend = |info| info.enc_identifier = Some(&[5; 32]);
     let mut buffer = [0; 1024];
-    let issued = run_op(GetPersistentToken::new(&mut buffer, StubCrypto, rng()), &mut device).unwrap();
+    let issued = run_op(Ceremony::new(GetPersistentToken::new(), &mut buffer, StubCrypto, rng()), &mut device).unwrap();
     assert_eq!(device.permissions, [u64::from(Permissions::PCMR.0)]);
     assert_eq!(
         device.proof(&[b"message"]),
@@ -196,7 +197,7 @@ fn the_persistent_token_is_handed_out_with_the_devices_identifier() {
     assert!(!format!("{issued:?}").contains(&format!("{:?}", issued.token.as_bytes())));
     // Without permissions a token would be any.
     device.options.pin_uv_auth_token = None;
-    let ceremony = GetPersistentToken::new(&mut buffer, StubCrypto, rng());
+    let ceremony = Ceremony::new(GetPersistentToken::new(), &mut buffer, StubCrypto, rng());
     assert_eq!(run_op(ceremony, &mut device).unwrap_err(), Cause::Unsupported);
 }
 
@@ -228,8 +229,8 @@ fn published_proofs_are_made() {
     let mut buffer = [0; 1024];
     let hash: [u8; 32] = hex("a379a6f6eeafb9a55e378c118034e2751e682fab9f2d30ab13d2125586ce1947").try_into().unwrap();
     let access = Access::Stored(&token);
-    run_op(CredentialsMetadata::new(access, &mut buffer, RustCrypto, rng()), &mut device).unwrap();
-    run_op(ListCredentials::new(&hash, access, &mut buffer, RustCrypto, rng()), &mut device).unwrap();
+    run_op(Ceremony::new(CredentialsMetadata::new(access), &mut buffer, RustCrypto, rng()), &mut device).unwrap();
+    run_op(Ceremony::new(ListCredentials::new(&hash, access), &mut buffer, RustCrypto, rng()), &mut device).unwrap();
     let proofs = sent(&device, Command::CREDENTIAL_MANAGEMENT);
     let proofs: Vec<_> = proofs.iter().map(|request| request[request.len() - 32..].to_vec()).collect();
     assert_eq!(proofs[0], hex("c4ede064b5f2a51225b2175e5b84fb73f9cec689ac3d912ac4878f7ebeab0149"));

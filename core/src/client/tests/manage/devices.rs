@@ -27,7 +27,7 @@ fn configurable<const N: usize>(script: [Vec<u8>; N]) -> Device<StubCrypto> {
 
 fn configure(device: &mut Device<StubCrypto>, setting: Setting<'_>) -> Result<(), Cause> {
     let mut buffer = [0; 1024];
-    run_op(Configure::new(setting, &mut buffer, StubCrypto, rng()), device)
+    run_op(Ceremony::new(Configure::new(setting), &mut buffer, StubCrypto, rng()), device)
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn published_proofs_are_made() {
         device.token_bytes = Some(vec![0x11; 32]);
         device.script = [vec![0]].into();
         let mut buffer = [0; 1024];
-        run_op(Configure::new(setting, &mut buffer, RustCrypto, rng()), &mut device).unwrap();
+        run_op(Ceremony::new(Configure::new(setting), &mut buffer, RustCrypto, rng()), &mut device).unwrap();
         let request: Request = crate::cbor::decode(device.last()).unwrap();
         assert_eq!(request.pin_uv_auth_param.unwrap(), hex(published));
     }
@@ -122,7 +122,7 @@ fn published_proofs_are_made() {
 
 fn select(device: &mut Device<StubCrypto>) -> Result<(), Cause> {
     let mut buffer = [0; 1024];
-    run_op(Select::new(&mut buffer, StubCrypto, rng()), device)
+    run_op(Ceremony::new(Selection::new(), &mut buffer, StubCrypto, rng()), device)
 }
 
 #[test]
@@ -159,9 +159,9 @@ fn a_reset_is_one_command_and_needs_no_pin() {
     let mut device = scripted(|options| options.always_uv = Some(true), [vec![0], vec![Status::NOT_ALLOWED.0]]);
     let mut buffer = [0; 1024];
     let mut user = User::manager([]);
-    run_with(Reset::new(&mut buffer, StubCrypto, rng()), &mut device, &mut user, |_| ()).unwrap();
+    run_with(Ceremony::new(Reset, &mut buffer, StubCrypto, rng()), &mut device, &mut user, |_| ()).unwrap();
     assert_eq!((device.commands(), user.touches), (vec![4, 7], 2));
-    let ceremony = Reset::new(&mut buffer, StubCrypto, rng());
+    let ceremony = Ceremony::new(Reset, &mut buffer, StubCrypto, rng());
     assert_eq!(run_op(ceremony, &mut device), Err(status(Status::NOT_ALLOWED)));
 }
 
@@ -170,7 +170,7 @@ fn a_demand_for_a_token_where_none_belongs_asks_nobody() {
     let mut device = scripted(|_| (), [vec![Status::PUAT_REQUIRED.0]]);
     let mut buffer = [0; 1024];
     let mut user = User::manager([PIN]);
-    let result = run_with(Reset::new(&mut buffer, StubCrypto, rng()), &mut device, &mut user, |_| ());
+    let result = run_with(Ceremony::new(Reset, &mut buffer, StubCrypto, rng()), &mut device, &mut user, |_| ());
     assert_eq!((result, user.prompts), (Err(status(Status::PUAT_REQUIRED)), vec![]));
 }
 
@@ -178,7 +178,7 @@ fn a_demand_for_a_token_where_none_belongs_asks_nobody() {
 fn any_command_is_sent_as_it_is_and_its_answer_returned() {
     let mut device = scripted(|_| (), [vec![0, 0xDE, 0xAD], vec![0xF1, 0xBE]]);
     let mut buffer = [0; 1024];
-    let call = |buffer, parameters| Call::new(Command(0x50), parameters, buffer, StubCrypto, rng());
+    let call = |buffer, parameters| Ceremony::new(Call::new(Command(0x50), parameters), buffer, StubCrypto, rng());
     assert_eq!(run_op(call(&mut buffer, &[1, 2, 3]), &mut device), Ok(&[0xDE, 0xAD][..]));
     assert_eq!(device.requests[1], [0x50, 1, 2, 3]);
     let mut buffer = [0; 1024];

@@ -10,7 +10,7 @@ fn sensor<const N: usize>(script: [Vec<u8>; N]) -> Device<StubCrypto> {
 fn enroll(device: &mut Device<StubCrypto>, user: &mut User) -> (Result<Vec<u8>, Cause>, Vec<Sample>) {
     let mut samples = Vec::new();
     let mut buffer = [0; 1024];
-    let ceremony = Enroll::new(Some(9000), &mut buffer, StubCrypto, rng());
+    let ceremony = Ceremony::new(Enroll::new(Some(9000)), &mut buffer, StubCrypto, rng());
     let template = run_with(ceremony, device, user, |sample| samples.push(sample)).map(<[u8]>::to_vec);
     (template, samples)
 }
@@ -63,7 +63,7 @@ fn a_buffer_that_is_too_short_for_a_later_request_says_what_it_has_to_be() {
     let begun = [ok_hex("a304590258"), vec![7; 600], hex("05000601")].concat();
     let enroll_in = |buffer: &mut [u8]| {
         let mut device = sensor([begun.clone(), ok_hex("a205000600")]);
-        let ceremony = Enroll::new(None, buffer, StubCrypto, rng());
+        let ceremony = Ceremony::new(Enroll::new(None), buffer, StubCrypto, rng());
         run_op(ceremony, &mut device).map(<[u8]>::to_vec)
     };
     let Err(Cause::BufferTooSmall { needed }) = enroll_in(&mut [0; 1024]) else { panic!("it should not fit") };
@@ -79,8 +79,11 @@ fn an_enrolment_whose_token_runs_out_is_an_error() {
 }
 
 /// Steps an enrolment to its first sample.
-fn begun<'b>(buffer: &'b mut [u8], device: &mut Device<StubCrypto>) -> Enroll<'b, StubCrypto, rand_chacha::ChaCha8Rng> {
-    let mut ceremony = Enroll::new(None, buffer, StubCrypto, rng());
+fn begun<'b>(
+    buffer: &'b mut [u8],
+    device: &mut Device<StubCrypto>,
+) -> Ceremony<'b, Enroll, StubCrypto, rand_chacha::ChaCha8Rng> {
+    let mut ceremony = Ceremony::new(Enroll::new(None), buffer, StubCrypto, rng());
     let mut input = Input::Start;
     loop {
         input = match ceremony.step(at(0), input).unwrap() {
@@ -140,7 +143,7 @@ fn an_unfinished_enrolment_can_be_ended() {
     let mut device = sensor([ok("bio_enrollment_enroll_begin"), vec![0]]);
     let mut buffer = [0; 1024];
     drop(begun(&mut buffer, &mut device));
-    let ceremony = ChangeFingerprints::cancel_enrollment(&mut buffer, StubCrypto, rng());
+    let ceremony = Ceremony::new(CancelEnrollment::new(), &mut buffer, StubCrypto, rng());
     run_op(ceremony, &mut device).unwrap();
     assert_eq!(device.requests.last().unwrap()[1..], hex(CANCEL_CURRENT));
 }
@@ -150,7 +153,7 @@ fn the_sensor_is_described_without_the_user() {
     let mut device = sensor([ok("bio_enrollment_sensor_info")]);
     device.options.always_uv = Some(true);
     let mut buffer = [0; 1024];
-    let info = run_op(SensorInfo::new(&mut buffer, StubCrypto, rng()), &mut device).unwrap();
+    let info = run_op(Ceremony::new(SensorInfo::new(), &mut buffer, StubCrypto, rng()), &mut device).unwrap();
     assert_eq!((info.fingerprint_kind, info.max_capture_samples_required_for_enroll), (Some(1), Some(4)));
     assert!(sent(&device, Command::CLIENT_PIN).is_empty());
 }
@@ -159,7 +162,7 @@ fn the_sensor_is_described_without_the_user() {
 fn what_is_enrolled_is_listed() {
     let mut device = sensor([ok("bio_enrollment_enumerate")]);
     let mut buffer = [0; 1024];
-    let list = run_op(ListFingerprints::new(&mut buffer, StubCrypto, rng()), &mut device).unwrap();
+    let list = run_op(Ceremony::new(ListFingerprints::new(), &mut buffer, StubCrypto, rng()), &mut device).unwrap();
     let names: Vec<_> = list.iter().map(|info| (info.template_id, info.template_friendly_name.unwrap())).collect();
     let ids = ["cea3", "bf5e", "5ed2"].map(hex);
     assert_eq!(names, [(&ids[0][..], "finger1"), (&ids[1][..], "finger2"), (&ids[2][..], "finger3")]);
@@ -170,7 +173,7 @@ fn what_is_enrolled_is_listed() {
 fn where_nothing_is_enrolled_the_list_is_empty() {
     let mut device = sensor([vec![Status::INVALID_OPTION.0]]);
     let mut buffer = [0; 1024];
-    let list = run_op(ListFingerprints::new(&mut buffer, StubCrypto, rng()), &mut device).unwrap();
+    let list = run_op(Ceremony::new(ListFingerprints::new(), &mut buffer, StubCrypto, rng()), &mut device).unwrap();
     assert!(list.is_empty());
 }
 
@@ -178,14 +181,14 @@ fn where_nothing_is_enrolled_the_list_is_empty() {
 fn a_template_is_named_and_removed() {
     let mut device = sensor([vec![0], vec![0], vec![Status::INVALID_OPTION.0]]);
     let mut buffer = [0; 1024];
-    let rename = ChangeFingerprints::rename(b"id", "thumb", &mut buffer, StubCrypto, rng());
+    let rename = Ceremony::new(ChangeFingerprints::rename(b"id", "thumb"), &mut buffer, StubCrypto, rng());
     run_op(rename, &mut device).unwrap();
     let request: Request = crate::cbor::decode(device.last()).unwrap();
     let expected = Params { template_id: Some(b"id"), template_friendly_name: Some("thumb"), ..Params::default() };
     assert_eq!(request.params(), Ok(expected));
     checked(&device, Command::BIO_ENROLLMENT);
-    run_op(ChangeFingerprints::remove(b"id", &mut buffer, StubCrypto, rng()), &mut device).unwrap();
-    let remove = ChangeFingerprints::remove(b"no id", &mut buffer, StubCrypto, rng());
+    run_op(Ceremony::new(ChangeFingerprints::remove(b"id"), &mut buffer, StubCrypto, rng()), &mut device).unwrap();
+    let remove = Ceremony::new(ChangeFingerprints::remove(b"no id"), &mut buffer, StubCrypto, rng());
     assert_eq!(run_op(remove, &mut device), Err(status(Status::INVALID_OPTION)));
     let sub_commands: Vec<_> = sent(&device, Command::BIO_ENROLLMENT);
     assert_eq!(sub_commands.len(), 3);
@@ -196,7 +199,7 @@ fn the_prototype_of_an_older_authenticator_is_used() {
     let script = [ok("bio_enrollment_enumerate")];
     let mut device = scripted(|options| options.user_verification_mgmt_preview = Some(true), script);
     let mut buffer = [0; 1024];
-    run_op(ListFingerprints::new(&mut buffer, StubCrypto, rng()), &mut device).unwrap();
+    run_op(Ceremony::new(ListFingerprints::new(), &mut buffer, StubCrypto, rng()), &mut device).unwrap();
     assert_eq!(checked(&device, Command::BIO_ENROLLMENT_PREVIEW).len(), 1);
 }
 
@@ -209,7 +212,7 @@ fn published_proofs_are_made() {
     device.token_bytes = Some(vec![0x11; 32]);
     device.script = [ok("bio_enrollment_enumerate")].into();
     let mut buffer = [0; 1024];
-    run_op(ListFingerprints::new(&mut buffer, RustCrypto, rng()), &mut device).unwrap();
+    run_op(Ceremony::new(ListFingerprints::new(), &mut buffer, RustCrypto, rng()), &mut device).unwrap();
     let request: Request = crate::cbor::decode(device.last()).unwrap();
     let published = hex("37df1de180faa6ebdf6d0813114a622ec49d1e467a2d4da3da60425d852322b1");
     assert_eq!(request.pin_uv_auth_param.unwrap(), published);
@@ -219,7 +222,7 @@ fn published_proofs_are_made() {
 fn a_cancellation_that_comes_when_the_finger_is_enrolled_comes_too_late() {
     let mut device = sensor([ok_hex("a30442689605000600")]);
     let mut buffer = [0; 1024];
-    let mut ceremony = Enroll::new(None, &mut buffer, StubCrypto, rng());
+    let mut ceremony = Ceremony::new(Enroll::new(None), &mut buffer, StubCrypto, rng());
     let mut input = Input::Start;
     loop {
         input = match ceremony.step(at(0), input).unwrap() {

@@ -39,54 +39,55 @@ fn empty_answers() -> Device<StubCrypto> {
 }
 
 /// Runs an operation, whose outcome does not matter.
-macro_rules! run {
-    ($operation:ident :: $new:ident $(, $argument:expr)*) => {{
-        let run: Run = |device, user| {
-            let mut buffer = [0; 1024];
-            run_with($operation::$new($($argument,)* &mut buffer, StubCrypto, rng()), device, user, |_| ()).map(drop)
-        };
-        run
-    }};
+fn conduct(operation: impl Operation, device: &mut Device<StubCrypto>, user: &mut User) -> Result<(), Cause> {
+    let mut buffer = [0; 1024];
+    run_with(Ceremony::new(operation, &mut buffer, StubCrypto, rng()), device, user, |_| ()).map(drop)
 }
 
 /// An operation of each kind, and a device on which it succeeds.
 fn operations() -> Vec<(MakeDevice, Run)> {
     const ALICE: UserEntity<'_> = UserEntity { id: b"alice", name: Some("alice"), display_name: None };
     vec![
-        (|| full().altered(|device| device.options.client_pin = Some(false)), run!(SetPin::new)),
-        (full, run!(ChangePin::new)),
-        (full, run!(Retries::of_pin)),
-        (full, run!(GetPersistentToken::new)),
+        (
+            || full().altered(|device| device.options.client_pin = Some(false)),
+            |device, user| conduct(SetPin, device, user),
+        ),
+        (full, |device, user| conduct(ChangePin, device, user)),
+        (full, |device, user| conduct(Retries::of_pin(), device, user)),
+        (full, |device, user| conduct(GetPersistentToken::new(), device, user)),
         (
             || {
                 let next = "credential_management_rp_next";
                 with(&["credential_management_rp_begin", next, next])
             },
-            run!(ListRelyingParties::new, Access::User),
+            |device, user| conduct(ListRelyingParties::new(Access::User), device, user),
         ),
         (
             || {
                 let next = "credential_management_credential_next";
                 with(&["credential_management_credential_begin", next, next, next, next])
             },
-            run!(ListCredentials::new, &[7; 32], Access::User),
+            |device, user| conduct(ListCredentials::new(&[7; 32], Access::User), device, user),
         ),
-        (|| with(&["credential_management_metadata"]), run!(CredentialsMetadata::new, Access::User)),
-        (empty_answers, run!(DeleteCredential::new, b"id")),
-        (empty_answers, run!(UpdateUser::new, b"id", ALICE)),
+        (
+            || with(&["credential_management_metadata"]),
+            |device, user| conduct(CredentialsMetadata::new(Access::User), device, user),
+        ),
+        (empty_answers, |device, user| conduct(DeleteCredential::new(b"id"), device, user)),
+        (empty_answers, |device, user| conduct(UpdateUser::new(b"id", ALICE), device, user)),
         (
             || with(&["bio_enrollment_enroll_begin", "bio_enrollment_enroll_next", "bio_enrollment_enroll_last"]),
-            run!(Enroll::new, None),
+            |device, user| conduct(Enroll::new(None), device, user),
         ),
-        (|| with(&["bio_enrollment_sensor_info"]), run!(SensorInfo::new)),
-        (|| with(&["bio_enrollment_enumerate"]), run!(ListFingerprints::new)),
-        (empty_answers, run!(ChangeFingerprints::rename, b"id", "thumb")),
-        (|| with(&["large_blobs_array"]), run!(ReadLargeBlobs::new, &mut [0; 600])),
-        (empty_answers, run!(WriteLargeBlobs::new, &[0; 1200])),
-        (empty_answers, run!(Configure::new, Setting::EnterpriseAttestation)),
-        (full, run!(Select::new)),
-        (empty_answers, run!(Reset::new)),
-        (empty_answers, run!(Call::new, Command(0x41), &[1])),
+        (|| with(&["bio_enrollment_sensor_info"]), |device, user| conduct(SensorInfo::new(), device, user)),
+        (|| with(&["bio_enrollment_enumerate"]), |device, user| conduct(ListFingerprints::new(), device, user)),
+        (empty_answers, |device, user| conduct(ChangeFingerprints::rename(b"id", "thumb"), device, user)),
+        (|| with(&["large_blobs_array"]), |device, user| conduct(ReadLargeBlobs::new(&mut [0; 600]), device, user)),
+        (empty_answers, |device, user| conduct(WriteLargeBlobs::new(&[0; 1200]), device, user)),
+        (empty_answers, |device, user| conduct(Configure::new(Setting::EnterpriseAttestation), device, user)),
+        (full, |device, user| conduct(Selection::new(), device, user)),
+        (empty_answers, |device, user| conduct(Reset, device, user)),
+        (empty_answers, |device, user| conduct(Call::new(Command(0x41), &[1]), device, user)),
     ]
 }
 

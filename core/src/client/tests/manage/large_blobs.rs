@@ -52,7 +52,7 @@ fn noise(len: usize) -> Vec<u8> {
 
 fn read(device: &mut Device<StubCrypto>, memory: &mut [u8]) -> Result<(usize, bool, Option<Vec<u8>>), Cause> {
     let mut buffer = [0; 1024];
-    let array = run_op(ReadLargeBlobs::new(memory, &mut buffer, StubCrypto, rng()), device)?;
+    let array = run_op(Ceremony::new(ReadLargeBlobs::new(memory), &mut buffer, StubCrypto, rng()), device)?;
     let blob = array.get(&StubCrypto, &[1; 32], &mut [0; 8000]).unwrap().map(<[u8]>::to_vec);
     Ok((array.len(), array.is_intact(), blob))
 }
@@ -120,7 +120,7 @@ fn an_array_is_written_in_fragments_with_a_proof_for_each() {
     device.amend = |info| info.max_serialized_large_blob_array = Some(4096);
     device.script = [vec![0], vec![0], vec![0]].into();
     let mut buffer = [0; 1024];
-    run_op(WriteLargeBlobs::new(&array, &mut buffer, StubCrypto, rng()), &mut device).unwrap();
+    run_op(Ceremony::new(WriteLargeBlobs::new(&array), &mut buffer, StubCrypto, rng()), &mut device).unwrap();
     let mut written = Vec::new();
     for request in sent(&device, Command::LARGE_BLOBS) {
         assert!(request.len() < 1024);
@@ -142,7 +142,7 @@ fn an_unprotected_authenticator_is_written_without_a_token() {
     let mut device = storage();
     device.script = [vec![0]].into();
     let mut buffer = [0; 1024];
-    run_op(WriteLargeBlobs::new(&INITIAL_ARRAY, &mut buffer, StubCrypto, rng()), &mut device).unwrap();
+    run_op(Ceremony::new(WriteLargeBlobs::new(&INITIAL_ARRAY), &mut buffer, StubCrypto, rng()), &mut device).unwrap();
     let request: Request = crate::cbor::decode(device.last()).unwrap();
     let expected = Request { set: Some(&INITIAL_ARRAY), offset: Some(0), length: Some(17), ..Request::default() };
     assert_eq!(request, expected);
@@ -153,10 +153,10 @@ fn an_array_that_is_too_long_or_none_at_all_is_not_sent() {
     let mut device = storage();
     device.amend = |info| info.max_serialized_large_blob_array = Some(1024);
     let mut buffer = [0; 1024];
-    let ceremony = WriteLargeBlobs::new(&[0; 1025], &mut buffer, StubCrypto, rng());
+    let ceremony = Ceremony::new(WriteLargeBlobs::new(&[0; 1025]), &mut buffer, StubCrypto, rng());
     let too_long = Cause::LargeBlobArrayTooLong { needed: 1025, limit: 1024 };
     assert_eq!(run_op(ceremony, &mut device), Err(too_long));
-    let ceremony = WriteLargeBlobs::new(&[0; 16], &mut buffer, StubCrypto, rng());
+    let ceremony = Ceremony::new(WriteLargeBlobs::new(&[0; 16]), &mut buffer, StubCrypto, rng());
     let none = Cause::InvalidOption(InvalidOption::LargeBlobArray);
     assert_eq!(run_op(ceremony, &mut device), Err(none));
 }
@@ -167,7 +167,7 @@ fn a_write_that_fails_says_why() {
         let mut device = storage();
         device.script = [vec![0], vec![refusal.0]].into();
         let mut buffer = [0; 1024];
-        let ceremony = WriteLargeBlobs::new(&[0; 1500], &mut buffer, StubCrypto, rng());
+        let ceremony = Ceremony::new(WriteLargeBlobs::new(&[0; 1500]), &mut buffer, StubCrypto, rng());
         assert_eq!(run_op(ceremony, &mut device), Err(status(refusal)));
     }
 }
@@ -185,7 +185,7 @@ fn published_proofs_are_made() {
     device.token_bytes = Some(vec![0x11; 32]);
     device.script = [vec![0]].into();
     let mut buffer = [0; 1024];
-    run_op(WriteLargeBlobs::new(&array, &mut buffer, RustCrypto, rng()), &mut device).unwrap();
+    run_op(Ceremony::new(WriteLargeBlobs::new(&array), &mut buffer, RustCrypto, rng()), &mut device).unwrap();
     let request: Request = crate::cbor::decode(device.last()).unwrap();
     let published = hex("f451bc446f7663171516e06a29d1548372af9ec83eeb1493ac94fb5b6e7bb8a8");
     assert_eq!(request.pin_uv_auth_param.unwrap(), published);

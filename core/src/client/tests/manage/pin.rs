@@ -5,12 +5,12 @@ use crate::ctap2::client_pin::subcommand::*;
 
 fn change(device: &mut Device<StubCrypto>, user: &mut User) -> Result<(), Cause> {
     let mut buffer = [0; 1024];
-    run_with(ChangePin::new(&mut buffer, StubCrypto, rng()), device, user, |_| ())
+    run_with(Ceremony::new(ChangePin, &mut buffer, StubCrypto, rng()), device, user, |_| ())
 }
 
 fn set(device: &mut Device<StubCrypto>, user: &mut User) -> Result<(), Cause> {
     let mut buffer = [0; 1024];
-    run_with(SetPin::new(&mut buffer, StubCrypto, rng()), device, user, |_| ())
+    run_with(Ceremony::new(SetPin, &mut buffer, StubCrypto, rng()), device, user, |_| ())
 }
 
 fn user(pins: &[&'static str], new_pins: &[&'static str]) -> User {
@@ -39,8 +39,8 @@ fn real_cryptography_sets_and_changes_a_pin_under_both_protocols() {
         device.options.client_pin = Some(false);
         let mut buffer = [0; 1024];
         let mut user = user(&["first", "first"], &["first", "second"]);
-        run_with(SetPin::new(&mut buffer, RustCrypto, rng()), &mut device, &mut user, |_| ()).unwrap();
-        run_with(ChangePin::new(&mut buffer, RustCrypto, rng()), &mut device, &mut user, |_| ()).unwrap();
+        run_with(Ceremony::new(SetPin, &mut buffer, RustCrypto, rng()), &mut device, &mut user, |_| ()).unwrap();
+        run_with(Ceremony::new(ChangePin, &mut buffer, RustCrypto, rng()), &mut device, &mut user, |_| ()).unwrap();
         assert_eq!(device.pin, "second");
     }
 }
@@ -124,8 +124,8 @@ fn attempts_are_told() {
     device.options.client_pin = Some(true);
     (device.retries, device.strikes) = (5, 3);
     let mut buffer = [0; 1024];
-    let retries = run_op(Retries::of_pin(&mut buffer, StubCrypto, rng()), &mut device).unwrap();
+    let retries = run_op(Ceremony::new(Retries::of_pin(), &mut buffer, StubCrypto, rng()), &mut device).unwrap();
     assert_eq!(retries, RetriesLeft { retries: 5, power_cycle: Some(true) });
-    let retries = run_op(Retries::of_uv(&mut buffer, StubCrypto, rng()), &mut device).unwrap();
+    let retries = run_op(Ceremony::new(Retries::of_uv(), &mut buffer, StubCrypto, rng()), &mut device).unwrap();
     assert_eq!(retries, RetriesLeft { retries: 5, power_cycle: None });
 }

@@ -36,7 +36,7 @@ impl Errand {
         Self { device: device(script), user: User::manager([PIN, PIN, PIN]), session: Session::new() }
     }
 
-    fn run<'b, O: Operation + 'b>(
+    fn run<'b, O: Operation>(
         &mut self,
         ceremony: Ceremony<'b, O, StubCrypto, rand_chacha::ChaCha8Rng>,
     ) -> Result<Outcome<'b, O>, Cause> {
@@ -46,11 +46,11 @@ impl Errand {
     }
 
     fn count(&mut self) -> Result<(), Cause> {
-        self.run(CredentialsMetadata::new(Access::User, &mut [0; 1024], StubCrypto, rng())).map(drop)
+        self.run(Ceremony::new(CredentialsMetadata::new(Access::User), &mut [0; 1024], StubCrypto, rng())).map(drop)
     }
 
     fn configure(&mut self) -> Result<(), Cause> {
-        self.run(Configure::new(Setting::ToggleAlwaysUv, &mut [0; 1024], StubCrypto, rng()))
+        self.run(Ceremony::new(Configure::new(Setting::ToggleAlwaysUv), &mut [0; 1024], StubCrypto, rng()))
     }
 
     /// How often getInfo and the PIN were asked for.
@@ -84,7 +84,7 @@ fn operations_in_a_session_ask_for_get_info_and_the_pin_once() {
     let mut user = User::manager([PIN, PIN]);
     for _ in 0..2 {
         let mut buffer = [0; 1024];
-        let ceremony = CredentialsMetadata::new(Access::User, &mut buffer, StubCrypto, rng());
+        let ceremony = Ceremony::new(CredentialsMetadata::new(Access::User), &mut buffer, StubCrypto, rng());
         run_with(ceremony, &mut device, &mut user, |_| ()).unwrap();
     }
     assert_eq!(user.prompts.len(), 2);
@@ -134,7 +134,7 @@ fn what_changes_the_authenticator_has_get_info_asked_for_again() {
     errand.configure().unwrap();
     errand.count().unwrap();
     assert_eq!(errand.asked(), (2, 1));
-    errand.run(Reset::new(&mut [0; 1024], StubCrypto, rng())).unwrap();
+    errand.run(Ceremony::new(Reset, &mut [0; 1024], StubCrypto, rng())).unwrap();
     assert_eq!(errand.session.permissions(), Permissions::NONE);
     errand.count().unwrap();
     assert_eq!(errand.asked(), (3, 2), "a reset ends the token and the PIN");
@@ -154,7 +154,7 @@ fn a_pin_that_is_changed_is_asked_for_by_its_new_value() {
     let mut errand = Errand::new([metadata(), metadata()]);
     errand.count().unwrap();
     errand.user = User { new_pins: ["5678"].into(), ..User::manager([PIN, "5678"]) };
-    errand.run(ChangePin::new(&mut [0; 1024], StubCrypto, rng())).unwrap();
+    errand.run(Ceremony::new(ChangePin, &mut [0; 1024], StubCrypto, rng())).unwrap();
     assert_eq!(errand.session.permissions(), Permissions::NONE);
     errand.count().unwrap();
     assert_eq!((errand.device.retries, errand.user.prompts.len(), errand.user.pins.len()), (8, 2, 0));
@@ -201,7 +201,7 @@ fn a_pin_is_not_sent_again_after_a_ceremony_that_was_dropped_while_it_was_tried(
         errand.count().unwrap();
         errand.device.pin = "9999";
         let mut buffer = [0; 1024];
-        let ceremony = CredentialsMetadata::new(Access::User, &mut buffer, StubCrypto, rng());
+        let ceremony = Ceremony::new(CredentialsMetadata::new(Access::User), &mut buffer, StubCrypto, rng());
         drop_after(requests, ceremony.in_session(&mut errand.session), &mut errand.device);
         errand.device.script = [refused(Status::PIN_AUTH_INVALID), metadata()].into();
         errand.user = User::manager(["9999"]);
@@ -211,7 +211,7 @@ fn a_pin_is_not_sent_again_after_a_ceremony_that_was_dropped_while_it_was_tried(
 }
 
 /// Steps a ceremony until this many requests were sent, and drops it.
-fn drop_after<'b, O: Operation + 'b>(
+fn drop_after<'b, O: Operation>(
     mut requests: usize,
     mut ceremony: Ceremony<'b, O, StubCrypto, rand_chacha::ChaCha8Rng, &mut Session>,
     device: &mut Device<StubCrypto>,
@@ -254,9 +254,11 @@ fn a_registration_or_a_sign_in_asks_the_user_all_the_same() {
     for _ in 0..2 {
         let mut user = User::with_pins([PIN, PIN]);
         let (mut buffer, now) = ([0; 1024], errand.device.now.clone());
-        let ceremony = MakeCredential::new(&make, &mut buffer, StubCrypto, rng()).in_session(&mut errand.session);
+        let ceremony =
+            Ceremony::new(MakeCredential::new(&make), &mut buffer, StubCrypto, rng()).in_session(&mut errand.session);
         run(ceremony, &mut errand.device, &mut user, || at(now.get())).map(drop).unwrap();
-        let ceremony = GetAssertion::new(&get, &mut buffer, StubCrypto, rng()).in_session(&mut errand.session);
+        let ceremony =
+            Ceremony::new(GetAssertion::new(&get), &mut buffer, StubCrypto, rng()).in_session(&mut errand.session);
         run(ceremony, &mut errand.device, &mut user, || at(now.get())).map(drop).unwrap();
         assert_eq!(user.prompts.len(), 2);
     }
@@ -272,17 +274,17 @@ fn a_token_that_is_used_up_within_an_operation_is_renewed() {
     let refusal = || refused(Status::PIN_AUTH_INVALID);
     let script = || [vec![0], refusal(), vec![0], refusal(), vec![0]];
     let mut errand = Errand::new(script());
-    errand.run(WriteLargeBlobs::new(&array, &mut [0; 1300], StubCrypto, rng())).unwrap();
+    errand.run(Ceremony::new(WriteLargeBlobs::new(&array), &mut [0; 1300], StubCrypto, rng())).unwrap();
     let fragments = sent(&errand.device, Command::LARGE_BLOBS);
     assert_eq!((fragments.len(), errand.user.prompts.len()), (5, 1));
     // Without a session the user would have to be asked for each token.
     let (mut device, mut user, mut buffer) = (device(script()), User::manager([PIN, PIN, PIN]), [0; 1300]);
-    let ceremony = WriteLargeBlobs::new(&array, &mut buffer, StubCrypto, rng());
+    let ceremony = Ceremony::new(WriteLargeBlobs::new(&array), &mut buffer, StubCrypto, rng());
     let written = run_with(ceremony, &mut device, &mut user, |_| ());
     assert_eq!((written, user.prompts.len()), (Err(status(Status::PIN_AUTH_INVALID)), 1));
     // One that is never taken is no reason to go on.
     let mut errand = Errand::new([vec![0], refusal(), refusal(), refusal(), refusal()]);
-    let written = errand.run(WriteLargeBlobs::new(&array, &mut [0; 1300], StubCrypto, rng()));
+    let written = errand.run(Ceremony::new(WriteLargeBlobs::new(&array), &mut [0; 1300], StubCrypto, rng()));
     assert_eq!(written, Err(status(Status::PIN_AUTH_INVALID)));
 }
 
@@ -296,7 +298,7 @@ fn a_token_that_is_used_up_within_an_enrolment_is_renewed_and_the_template_is_ke
         ok("bio_enrollment_enroll_last"),
     ]);
     let mut buffer = [0; 1024];
-    let template = errand.run(Enroll::new(None, &mut buffer, StubCrypto, rng())).map(<[u8]>::to_vec);
+    let template = errand.run(Ceremony::new(Enroll::new(None), &mut buffer, StubCrypto, rng())).map(<[u8]>::to_vec);
     assert_eq!((template, errand.asked()), (Ok(hex("6896")), (1, 1)));
 }
 
@@ -305,11 +307,13 @@ fn an_outcome_can_be_kept_while_the_session_goes_on() {
     let mut errand = Errand::new([ok_hex("a10151"), vec![0]]);
     errand.device.script[0].extend(crate::ctap2::large_blobs::INITIAL_ARRAY);
     let (mut memory, mut buffer) = ([0; 1024 + OVERHEAD], [0; 1024]);
-    let ceremony = ReadLargeBlobs::new(&mut memory, &mut buffer, StubCrypto, rng()).in_session(&mut errand.session);
+    let ceremony =
+        Ceremony::new(ReadLargeBlobs::new(&mut memory), &mut buffer, StubCrypto, rng()).in_session(&mut errand.session);
     let mut array = run(ceremony, &mut errand.device, &mut errand.user, || at(0)).unwrap();
     let written = array.serialize(&StubCrypto);
     let mut buffer = [0; 1024];
-    let ceremony = WriteLargeBlobs::new(written, &mut buffer, StubCrypto, rng()).in_session(&mut errand.session);
+    let ceremony =
+        Ceremony::new(WriteLargeBlobs::new(written), &mut buffer, StubCrypto, rng()).in_session(&mut errand.session);
     run(ceremony, &mut errand.device, &mut errand.user, || at(0)).unwrap();
     assert_eq!(errand.asked(), (1, 1));
 }
@@ -322,7 +326,7 @@ fn an_answer_of_get_info_that_is_too_long_to_be_kept_is_asked_for_again() {
     };
     errand.device.max_msg_size = Some(4096);
     for _ in 0..2 {
-        errand.run(CredentialsMetadata::new(Access::User, &mut [0; 4096], StubCrypto, rng())).unwrap();
+        errand.run(Ceremony::new(CredentialsMetadata::new(Access::User), &mut [0; 4096], StubCrypto, rng())).unwrap();
     }
     assert_eq!(errand.asked(), (2, 1));
 }
@@ -341,15 +345,9 @@ fn a_client_runs_operations_in_a_session() {
     let mut client = fido2::client(StubCrypto, device([metadata(), vec![0], metadata()]), User::manager([PIN]));
     let mut session = Session::new();
     let mut buffer = [0; 1024];
-    let count = client.manage(
-        &mut session,
-        |crypto, rng| CredentialsMetadata::new(Access::User, &mut buffer, crypto, rng),
-        |_| (),
-    );
+    let count = client.manage(&mut session, CredentialsMetadata::new(Access::User), &mut buffer, |_| ());
     assert_eq!(count.unwrap().remaining, 25);
     let mut buffer = [0; 1024];
-    client
-        .manage(&mut session, |crypto, rng| Configure::new(Setting::ToggleAlwaysUv, &mut buffer, crypto, rng), |_| ())
-        .unwrap();
+    client.manage(&mut session, Configure::new(Setting::ToggleAlwaysUv), &mut buffer, |_| ()).unwrap();
     assert_eq!(client.user.prompts.len(), 1);
 }

@@ -1,4 +1,4 @@
-//! The authenticator's rules while a transaction is under way, and the lock.
+//! The authenticator's rules while a transaction is pending, and the lock.
 
 use super::*;
 use crate::transport::KeepAlive;

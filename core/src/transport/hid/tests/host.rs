@@ -27,7 +27,7 @@ impl Client {
         client
     }
 
-    /// A host whose request is out.
+    /// A host whose request was sent.
     fn requested(command: Command) -> Self {
         let mut client = Self::open();
         client.request(command, &[0x04]);
@@ -60,7 +60,7 @@ impl Client {
         self.host.expire(at(self.now))
     }
 
-    /// Lets the time to the deadline pass, but for one millisecond, and checks that nothing happens before.
+    /// Advances the clock to one millisecond before the deadline and checks that nothing happens until then.
     fn until_deadline(&mut self) -> u64 {
         let start = self.now;
         self.now = self.host.deadline().expect("no deadline").as_millis() - 1;
@@ -165,7 +165,7 @@ fn reopening_resynchronises_the_channel_there_is() {
     let mut client = Client::requested(Command::CBOR);
     client.host.open(at(client.now), [7; 8]);
     assert_eq!(client.reports(), [single(CHANNEL, Command::INIT, &[7; 8])]);
-    // Late words of the transaction that INIT ends.
+    // Late packets of the transaction that INIT ends.
     assert_eq!(client.receive(&report("00220002 90 0001 00")), None);
     assert_eq!(client.error(ErrorCode::MSG_TIMEOUT), None);
     let response = report("00220002 86 0011 0707070707070707 00220002 02 050201 05");

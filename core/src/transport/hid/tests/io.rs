@@ -8,7 +8,8 @@ use crate::transport::{AsyncReportIo, AsyncTransport, KeepAlive, Protocol, Recei
 
 mod floods;
 
-/// A device at the end of a pipe. It echoes requests after `work` milliseconds of keep-alives. Reading passes the time.
+/// A device at the end of a pipe. It echoes requests after `work` milliseconds of keep-alives. Each read advances the
+/// clock.
 struct Pipe {
     bench: Bench,
     clock: Rc<Cell<u64>>,
@@ -23,7 +24,7 @@ struct Pipe {
     pending_reads: bool,
     /// Reports that wait in the pipe.
     left_over: Vec<[u8; 64]>,
-    /// What every read brings, after a millisecond.
+    /// The report that every read returns, after a millisecond.
     flood: Option<[u8; 64]>,
     /// Milliseconds that a write takes.
     slow: u64,
@@ -64,7 +65,7 @@ fn blocking() -> Blocking {
 }
 
 impl Pipe {
-    /// Lets the device do what it has to do by now.
+    /// Lets the device do what is due.
     fn work(&mut self) -> Option<[u8; 64]> {
         self.bench.now = self.clock.get();
         if let Some((len, _)) = self.request.take_if(|(_, due)| *due <= self.clock.get()) {
@@ -352,7 +353,7 @@ fn a_busy_device_is_asked_again_until_it_is_free() {
     let (mut transport, other) = occupied();
     let mut buffer = buffer(&[4; 100]);
     transport.io.work = 50;
-    // Ends between two attempts, which lie 100 ms apart.
+    // This wait ends between two attempts, which are 100 ms apart.
     assert_eq!(transport.receive(&mut buffer, Duration::from_millis(1_050)), Ok(Received::Nothing));
     let attempts = transport.io.written.iter().filter(|command| **command == Command::CBOR);
     assert_eq!(attempts.count(), 11);
@@ -487,13 +488,13 @@ fn a_restarted_device_is_not_asked_again_for_what_it_may_have_begun_or_what_is_n
     transport.io.bench.device.reset();
     transport.send(Protocol::Ctap2, &[4]).unwrap();
     assert_eq!(transport.receive(&mut [0; 64], Duration::from_millis(100)), forgotten);
-    // It is cancelled.
+    // The request was cancelled.
     transport.open().unwrap();
     transport.io.bench.device.reset();
     transport.send(Protocol::Ctap2, &[4]).unwrap();
     transport.cancel().unwrap();
     assert_eq!(transport.receive(&mut [4; 64], Duration::from_millis(100)), forgotten);
-    // It was at work.
+    // The authenticator had started the request.
     transport.open().unwrap();
     transport.io.work = 1_000;
     let mut buffer = [4; 64];

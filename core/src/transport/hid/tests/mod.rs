@@ -1,4 +1,4 @@
-//! What the tests of both ends share: a device on a bench, a pair of ends, and a clock that is moved by hand.
+//! Common parts of the tests: a device on a bench, a pair of both ends, and a clock that the test advances.
 
 mod device;
 mod device_busy;
@@ -13,14 +13,14 @@ use crate::transport::hid::io::LEFT_OVER;
 
 const NONCE: [u8; 8] = [0x80, 0x43, 0x56, 0x40, 0xb1, 0x4e, 0xd9, 0x2d];
 
-/// A whole message and whose it is.
+/// A whole message with its channel and command.
 type Message = (u32, Command, Vec<u8>);
 
 fn at(millis: u64) -> Instant {
     Instant::from_millis(millis)
 }
 
-/// A report from the first bytes of it, in hex.
+/// A report from its first bytes in hexadecimal.
 fn report(hex: &str) -> [u8; 64] {
     let digits: Vec<u8> = hex.chars().filter_map(|c| c.to_digit(16)).map(|digit| digit as u8).collect();
     let mut report = [0; 64];
@@ -111,7 +111,7 @@ impl Bench {
         self.device.receive(at(self.now), report, &mut self.buffer)
     }
 
-    /// Sends a whole message; the event of its last packet.
+    /// Sends a whole message and returns the event of its last packet.
     fn message(&mut self, channel: u32, command: Command, data: &[u8]) -> Option<DeviceEvent> {
         packets(channel, command, data).iter().map(|packet| self.receive(packet)).last().flatten()
     }
@@ -125,13 +125,13 @@ impl Bench {
         messages(&self.reports())
     }
 
-    /// Sends one report that asks the caller for nothing, and takes what the device answers.
+    /// Sends one report that causes no event and returns the device's answers.
     fn answers_to(&mut self, report: &[u8; 64]) -> Vec<Message> {
         assert_eq!(self.receive(report), None);
         self.answers()
     }
 
-    /// The answers to a message that asks the caller for nothing.
+    /// The answers to a message that causes no event.
     fn ask(&mut self, channel: u32, command: Command, data: &[u8]) -> Vec<Message> {
         assert_eq!(self.message(channel, command, data), None);
         self.answers()
@@ -143,13 +143,13 @@ impl Bench {
         u32::from_be_bytes(response[8..12].try_into().unwrap())
     }
 
-    /// A CBOR request that is now pending.
+    /// Makes a CBOR request pending.
     fn pending(&mut self, channel: u32) {
         let event = self.message(channel, Command::CBOR, &[0x04]);
         assert_eq!(event, Some(DeviceEvent::Request { command: Command::CBOR, len: 1 }));
     }
 
-    /// The response to the pending request arrives.
+    /// Answers the pending request and checks that the response arrives.
     fn finish(&mut self, channel: u32, command: Command) {
         self.buffer[..3].copy_from_slice(&[0, 1, 2]);
         self.device.respond(3);
@@ -175,7 +175,8 @@ impl Pair {
         at(self.bench.now)
     }
 
-    /// Moves reports until both ends are quiet; `lossy` turns each into what arrives of it. CBOR and MSG are echoed.
+    /// Moves reports until both ends are quiet. `lossy` returns the reports that arrive for a report that was sent.
+    /// CBOR and MSG requests are echoed.
     fn run_with(&mut self, mut lossy: impl FnMut([u8; 64]) -> Vec<[u8; 64]>) {
         loop {
             let (up, down) = (self.host.transmit(self.now(), &self.message), self.bench.reports());
@@ -197,7 +198,7 @@ impl Pair {
         self.run_with(|report| vec![report]);
     }
 
-    /// Lets time pass at both ends until the host has nothing to wait for.
+    /// Advances the clock at both ends until the host waits for nothing.
     fn settle(&mut self) {
         for _ in 0..1_000 {
             let Some(deadline) = self.host.deadline() else { return };
@@ -226,7 +227,7 @@ impl Pair {
         self.host.send(self.now(), command, data.len()).unwrap();
     }
 
-    /// Sends a message and checks that it comes back as it was.
+    /// Sends a message and checks that it comes back unchanged.
     fn echo(&mut self, command: Command, data: &[u8]) {
         self.send(command, data);
         self.run();

@@ -1,10 +1,10 @@
-//! What holds for every message and for every report, at both ends.
+//! Properties that hold for every message and every report, at both ends.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// Reports that look like CTAPHID more often than chance would have it.
+/// Reports that are more often valid CTAPHID than random bytes are.
 fn any_report() -> impl Strategy<Value = [u8; 64]> {
     let channel = prop_oneof![Just(0), Just(1), Just(2), Just(BROADCAST), any::<u32>()];
     let command =
@@ -36,7 +36,7 @@ fn any_fate() -> impl Strategy<Value = Fate> {
     prop_oneof![6 => Just(Fate::Arrives), 1 => Just(Fate::IsLost), 1 => Just(Fate::IsDoubled)]
 }
 
-/// INIT, then PING: what has to work whatever went before.
+/// INIT and then PING must work after any sequence of reports.
 fn init_and_ping_work(bench: &mut Bench) {
     bench.wait(11_000);
     bench.answers();
@@ -147,7 +147,7 @@ proptest! {
             let _ = pair.host.send(now, Command::CBOR, room);
         }
         pair.message.resize(MAX_MESSAGE, 0);
-        // A channel that the reports made up is refused by the device and asked for anew.
+        // If the reports changed the host's channel, the device refuses it and the host opens a new one.
         prop_assert!(matches!(pair.open(), Some(HostEvent::Opened(_))));
         pair.echo(Command::PING, &[5; 70]);
     }

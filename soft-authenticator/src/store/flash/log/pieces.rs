@@ -125,7 +125,7 @@ impl<F: NorFlash> Log<F> {
                 continues: done > 0,
             };
             let bytes = match source {
-                Source::Bytes(bytes) => bytes.get(done..).unwrap_or_default(),
+                Source::Bytes(bytes) => bytes::rest(bytes, done),
                 Source::Log(_) => &[],
             };
             self.write_piece(&piece, bytes, reader.as_mut())?;
@@ -161,7 +161,8 @@ impl<F: NorFlash> Log<F> {
             match &mut reader {
                 Some(reader) => self.read_data(reader, part)?,
                 None => {
-                    bytes::copy(part, bytes.get(done..).ok_or(StoreError::Failed)?);
+                    let end = done.saturating_add(part.len());
+                    bytes::copy(part, bytes.get(done..end).ok_or(StoreError::Failed)?);
                 }
             }
             crc.update(part);
@@ -191,7 +192,7 @@ impl<F: NorFlash> Log<F> {
     /// Writes what waits, filled up to a word.
     fn finish(&mut self, block: &mut Block) -> Result<(), StoreError> {
         let padded = block.used.next_multiple_of(F::WRITE_SIZE);
-        block.bytes.get_mut(block.used..padded).unwrap_or_default().fill(0);
+        bytes::rest_mut(bytes::front_mut(&mut block.bytes, padded), block.used).fill(0);
         block.used = padded;
         if padded > 0 { self.flush(block) } else { Ok(()) }
     }
@@ -199,7 +200,7 @@ impl<F: NorFlash> Log<F> {
     fn flush(&mut self, block: &mut Block) -> Result<(), StoreError> {
         let place = self.place(self.head, self.at);
         self.at = self.at.saturating_add(block.used as u32);
-        let bytes = block.bytes.get(..block.used).unwrap_or_default();
+        let bytes = bytes::front(&block.bytes, block.used);
         block.used = 0;
         self.flash.write(place, bytes).map_err(|_| StoreError::Failed)
     }
@@ -255,7 +256,7 @@ impl<F: NorFlash> Log<F> {
             let bytes = block.get_mut(..whole).ok_or(StoreError::Failed)?;
             self.flash.read(place.saturating_sub(lead), bytes).map_err(|_| StoreError::Failed)?;
             let (now, later) = out.split_at_mut_checked(len).ok_or(StoreError::Failed)?;
-            bytes::copy(now, bytes.get(lead as usize..).unwrap_or_default());
+            bytes::copy(now, bytes::part(bytes, lead as usize..len.saturating_add(lead as usize)));
             place = place.saturating_add(len as u32);
             out = later;
         }

@@ -1,18 +1,18 @@
-//! Every wait ends in time, whatever the pipe brings and however slowly it takes a request.
+//! Every wait ends in time, even if the pipe delivers reports for ever or takes a request slowly.
 
 use super::*;
 
-/// What a pipe brings for ever, one report a millisecond.
+/// The reports with which a pipe is flooded, one per millisecond.
 fn floods(channel: u32) -> [[u8; 64]; 8] {
     [
-        // Those of other clients.
+        // Reports for other clients.
         single(channel + 1, Command::KEEPALIVE, &[2]),
         claim(channel + 1, Command::CBOR, 300),
         continuation(channel + 1, 0),
         error_report(channel + 1, ErrorCode::CHANNEL_BUSY),
         single(BROADCAST, Command::INIT, &[9; 17]),
         error_report(BROADCAST, ErrorCode::INVALID_CHANNEL),
-        // This client's own, which say nothing.
+        // Reports for this client that mean nothing.
         continuation(channel, 5),
         single(channel, Command::INIT, &[9; 17]),
     ]
@@ -22,7 +22,7 @@ fn error_report(channel: u32, code: ErrorCode) -> [u8; 64] {
     single(channel, Command::ERROR, &[code.0])
 }
 
-/// Milliseconds that `work` takes on the pipe's clock, and how it ends.
+/// How many milliseconds `work` takes on the pipe's clock, and its result.
 fn timed<T>(transport: &mut Blocking, work: impl FnOnce(&mut Blocking) -> T) -> (u64, T) {
     let start = transport.io.clock.get();
     let result = work(transport);
@@ -42,7 +42,7 @@ fn opening_ends_in_time_under_a_flood_of_any_reports() {
         let (millis, result) = timed(&mut transport, |transport| transport.send(Protocol::Ctap2, &[4]));
         assert_eq!(result, Err(TIMEOUT));
         assert!((3_000..3_200).contains(&millis), "{millis} ms");
-        // When the flood is over, it works again.
+        // When the flood is over, the transport works again.
         transport.io.flood = None;
         assert_eq!(transport.wink(), Ok(()));
     }
@@ -142,7 +142,7 @@ fn a_cancelled_wait_for_a_busy_device_ends_at_once_under_a_flood() {
 fn a_request_that_the_pipe_takes_too_slowly_is_a_timeout_after_ten_seconds() {
     let mut transport = blocking();
     transport.open().unwrap();
-    // 129 packets take 9 s. That is too slow for the device.
+    // 129 packets take 9 s, which is too slow for the device.
     transport.io.slow = 70;
     let mut buffer = vec![1; MAX_MESSAGE];
     assert_eq!(transport.ping(&mut buffer, MAX_MESSAGE), Err(HidError::Device(ErrorCode::MSG_TIMEOUT)));

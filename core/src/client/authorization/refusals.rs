@@ -1,0 +1,102 @@
+//! How it goes on when the authenticator refuses: the PIN, the user, the token or the command.
+
+use super::{Authorization, Context, Next, State};
+use crate::{
+    Status,
+    client::{Cause, Reason, Requirement, facts::Method},
+    pin_uv::Permissions,
+};
+
+/// Whether this status says that the command's token was refused.
+pub const fn refuses_token(status: Status) -> bool {
+    matches!(status, Status::PIN_AUTH_INVALID | Status::PIN_TOKEN_EXPIRED)
+}
+
+impl Authorization {
+    /// The command was refused: says how to go on, or gives the refusal back as the error it is.
+    pub fn refused<C, R>(&mut self, cx: &mut Context<'_, C, R>, status: Status) -> Result<Next, Cause> {
+        let refusal = Cause::Status(status);
+        match (status, self.method) {
+            (Status::PUAT_REQUIRED, None) if !self.demanded && cx.purpose.permissions != Permissions::NONE => {
+                self.demanded = true;
+                cx.purpose.user_verification = Requirement::Required;
+                self.choose(cx.facts.choose(&cx.purpose)?, cx.facts, &cx.purpose);
+                self.begin(cx)
+            }
+            (Status::PUAT_REQUIRED | Status::UV_BLOCKED, Some(Method::BuiltInOption)) => {
+                self.fall_back(cx, Reason::UvFailed, refusal)
+            }
+            (Status::UV_INVALID, Some(Method::BuiltInOption)) => self.uv_failed(cx),
+            (Status::PUAT_REQUIRED, Some(Method::Pin | Method::BuiltInToken)) if self.lent => self.renew(cx),
+            (status, Some(Method::Pin | Method::BuiltInToken)) if refuses_token(status) && self.renews() => {
+                self.renew(cx)
+            }
+            (status, Some(Method::Stored)) if refuses_token(status) => Err(Cause::TokenRevoked),
+            // What proves an extension's input is made with the same keys as a token.
+            (Status::PIN_AUTH_INVALID, None) if cx.purpose.agreement && !self.renewed => {
+                self.renewed = true;
+                self.agreement = None;
+                self.begin(cx)
+            }
+            (Status::PIN_AUTH_BLOCKED, Some(_)) => self.reconnect(),
+            _ => Err(refusal),
+        }
+    }
+
+    /// Obtains another token in place of the one that was refused.
+    fn renew<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Next, Cause> {
+        self.renewed = !core::mem::take(&mut self.lent);
+        self.reason = Reason::TokenRefused;
+        self.begin(cx)
+    }
+
+    /// Takes note that a PIN was not taken for `reason`. Errors: `last` when it was the last that the user may give.
+    pub(super) fn refuse_pin(&mut self, reason: Reason, last: Cause) -> Result<(), Cause> {
+        self.reason = reason;
+        self.pins_refused = self.pins_refused.saturating_add(1);
+        if self.pins_refused < self.pin_attempts { Ok(()) } else { Err(last) }
+    }
+
+    /// The authenticator found the PIN wrong. Errors as in [`Authorization::refuse_pin`]; encoding.
+    pub(super) fn wrong_pin<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Next, Cause> {
+        self.wrong = true;
+        self.refuse_pin(Reason::Wrong, Cause::Status(Status::PIN_INVALID))?;
+        self.ask_retries(cx, State::PinRetries)
+    }
+
+    /// The authenticator takes no PIN until it was without power. Whether this one was wrong is not known.
+    pub(super) fn blocked_pin(&mut self) -> Result<Next, Cause> {
+        self.pin_hash = None;
+        self.refuse_pin(Reason::Wrong, Cause::Status(Status::PIN_AUTH_BLOCKED))?;
+        self.reconnect()
+    }
+
+    pub(super) fn uv_failed<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Next, Cause> {
+        self.uv_attempts = self.uv_attempts.saturating_add(1);
+        self.ask_retries(cx, State::UvRetries)
+    }
+
+    /// From built-in user verification to the PIN, or the error `otherwise` when there is none.
+    pub(super) fn fall_back<C, R>(
+        &mut self,
+        cx: &mut Context<'_, C, R>,
+        reason: Reason,
+        otherwise: Cause,
+    ) -> Result<Next, Cause> {
+        let method = cx.facts.pin(cx.purpose.permissions).ok_or(otherwise)?;
+        self.choose(Some(method), cx.facts, &cx.purpose);
+        self.reason = reason;
+        self.begin(cx)
+    }
+
+    /// A power cycle lifts PIN_AUTH_BLOCKED; a second one within a ceremony would only serve a guesser.
+    pub(super) fn reconnect(&mut self) -> Result<Next, Cause> {
+        if self.reconnected {
+            return Err(Cause::Status(Status::PIN_AUTH_BLOCKED));
+        }
+        self.reconnected = true;
+        self.agreement = None;
+        self.state = State::Reconnect;
+        Ok(Next::Reconnect)
+    }
+}

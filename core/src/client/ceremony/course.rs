@@ -1,0 +1,291 @@
+//! What a ceremony does, from the beginning to the outcome, in the order in which it happens.
+//!
+//! ```text
+//! start ──▶ getInfo, or what a session remembers of it ──▶ examined ──▶ authorize ──▶ granted ──▶ command ──▶ accept ──▶ done
+//!              └──▶ unknown ──▶ version 1? ──▶ examined      │ ▲  PIN, UV, token          ▲ next request   │ item
+//!                                                            └─┘ refused ◀─────────────────┴────────────────┘
+//! ```
+
+use core::time::Duration;
+
+use rand_core::CryptoRng;
+
+use super::{Ceremony, MIN_BUFFER, Next, Showing, State, Yielded};
+use crate::{
+    Instant, Status, bytes,
+    cbor::{self, Raw},
+    client::{
+        Cause, Input, Stage,
+        authorization::{Authorization, Context, refuses_token},
+        facts::Facts,
+        operation::{First, Forgets, Operation, Progress, Room},
+        session::Memory,
+    },
+    crypto::Crypto,
+    ctap1,
+    ctap2::{Command, ResponseError, decode_response, encode_command, get_info, response_body},
+    transport::KeepAlive,
+};
+
+/// How long an authenticator of version 1 that waits for a touch is left alone before it is asked again.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+
+/// What an authenticator of version 1 would answer to getInfo: {1: ["U2F_V2"], 3: 16 zero bytes}.
+const CTAP1_INFO: &[u8; 29] = b"\0\xA2\x01\x81\x66U2F_V2\x03\x50\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+
+impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R, S> {
+    pub(super) fn start(&mut self, now: Instant) -> Result<Next, Cause> {
+        if self.stage != Stage::Options {
+            return Err(Cause::WrongState);
+        }
+        if self.buffer.len() < MIN_BUFFER {
+            return Err(Cause::BufferTooSmall { needed: MIN_BUFFER });
+        }
+        let timeout = self.operation.check()?;
+        self.deadline = now.plus(self.timeout.map_or(timeout, Duration::from_millis));
+        self.stage = Stage::GetInfo;
+        if self.facts.ctap1 {
+            return self.ask_version();
+        }
+        match self.memory.session().and_then(|session| session.recall_info(self.buffer)) {
+            Some(len) => self.examine(len),
+            None => Ok(Next::Send(encode_command(Command::GET_INFO, self.buffer)?)),
+        }
+    }
+
+    fn ask_version(&mut self) -> Result<Next, Cause> {
+        self.facts.ctap1 = true;
+        Ok(Next::Send(ctap1::Request::Version.encode(self.buffer)?))
+    }
+
+    /// Takes the answer to the request under way, `len` bytes.
+    pub(super) fn response(&mut self, now: Instant, len: usize, touched: bool) -> Result<Next, Cause> {
+        self.state = State::Caller;
+        let ctap1 = self.facts.ctap1;
+        if !ctap1 {
+            self.shown = None;
+        }
+        let end = self.kept.saturating_add(len);
+        let Some(response) = self.buffer.get(self.kept..end) else {
+            return self.no_more(Cause::BufferTooSmall { needed: end });
+        };
+        if let Ok(body @ [_, ..]) = response_body(response)
+            && self.strict
+            && !ctap1
+        {
+            cbor::decode::<Raw<'_>>(body)?;
+        }
+        match self.stage {
+            Stage::GetInfo if ctap1 => self.examine_ctap1(len),
+            Stage::GetInfo => {
+                if let Some(session) = self.memory.session() {
+                    session.keep_info(response);
+                }
+                self.examine(len)
+            }
+            Stage::Authorization => self.authorize(|authorization, cx| authorization.response(cx, len)),
+            Stage::Command => self.accept(now, len, touched),
+            Stage::Options | Stage::Done => Err(Cause::WrongState),
+        }
+    }
+
+    /// Everything that can be known from getInfo to fail is found out here, before the user is asked for anything.
+    fn examine(&mut self, len: usize) -> Result<Next, Cause> {
+        let info = match decode_response(self.buffer.get(..len).unwrap_or_default()) {
+            // Not an authenticator of version 2: perhaps one of version 1. An answer that is malformed is no reason to
+            // take it for one.
+            Err(ResponseError::Status(
+                Status::INVALID_COMMAND | Status::INVALID_PARAMETER | Status::INVALID_LENGTH,
+            )) if O::CTAP1 && !self.ctap2_only => {
+                return self.ask_version();
+            }
+            info => info?,
+        };
+        self.facts = Facts::of(&info);
+        if let Some(rp_id) = self.operation.purpose().rp_id {
+            self.facts = self.facts.with_rp_id(rp_id);
+        }
+        let first = self.operation.examine(&info, &self.facts)?;
+        let purpose = self.operation.purpose();
+        match purpose.token {
+            Some(token) => self.authorization.adopt(token),
+            None => {
+                self.authorization.choose(self.facts.choose(&purpose)?, &self.facts, &purpose);
+                if let Some(session) = self.memory.session() {
+                    session.lend(&mut self.authorization, &purpose);
+                }
+            }
+        }
+        let (operation, mut means, _, buffer) = self.lend();
+        let longest = operation.measure(&mut means, buffer)?;
+        self.check_size(longest)?;
+        self.examined(first, len)
+    }
+
+    /// The same with an authenticator of version 1, which says nothing about itself.
+    fn examine_ctap1(&mut self, len: usize) -> Result<Next, Cause> {
+        if ctap1::response_data(self.buffer.get(..len).unwrap_or_default()) != Ok(ctap1::VERSION) {
+            return Err(Cause::Status(Status::INVALID_COMMAND));
+        }
+        if !O::CTAP1 {
+            return Err(Cause::Unsupported);
+        }
+        self.facts.max_msg_size = get_info::DEFAULT_MAX_MSG_SIZE;
+        self.facts.max_credential_id_length = Some(ctap1::MAX_KEY_HANDLE);
+        let first = self.operation.examine(&decode_response(CTAP1_INFO)?, &self.facts)?;
+        bytes::copy_prefix(self.buffer, CTAP1_INFO);
+        self.examined(first, CTAP1_INFO.len())
+    }
+
+    fn examined(&mut self, first: First, info: usize) -> Result<Next, Cause> {
+        match first {
+            First::Authorize => self.authorize(|authorization, cx| authorization.begin(cx)),
+            First::Ask => {
+                self.stage = Stage::Command;
+                self.command()
+            }
+            First::Done => {
+                self.kept = info;
+                Ok(self.done())
+            }
+        }
+    }
+
+    /// Runs one step of the authorization, and sends the command once it is granted.
+    fn authorize(
+        &mut self,
+        step: impl FnOnce(&mut Authorization, &mut Context<'_, C, R>) -> Result<Next, Cause>,
+    ) -> Result<Next, Cause> {
+        let mut cx = Context {
+            crypto: &self.crypto,
+            rng: &mut self.rng,
+            facts: &self.facts,
+            purpose: self.operation.purpose(),
+            buffer: self.buffer.get_mut(self.kept..).unwrap_or_default(),
+        };
+        let next = step(&mut self.authorization, &mut cx)?;
+        let granted = matches!(next, Next::Granted);
+        if let Some(session) = self.memory.session() {
+            if self.authorization.is_setting_pin() {
+                session.forget(Forgets::All);
+            } else if self.authorization.is_trying_pin() {
+                session.forget_pin(&cx.purpose);
+            } else if granted {
+                session.keep(&self.authorization, &self.facts, &cx.purpose);
+                session.forget(O::FORGETS);
+            }
+        }
+        if granted {
+            self.stage = Stage::Command;
+            return self.command();
+        }
+        self.stage = Stage::Authorization;
+        Ok(next)
+    }
+
+    /// Takes the caller's answer to a question of the authorization.
+    pub(super) fn answer(&mut self, input: Input<'_>) -> Result<Next, Cause> {
+        if self.stage != Stage::Authorization {
+            return Err(Cause::WrongState);
+        }
+        self.authorize(|authorization, cx| match input {
+            Input::Pin(pin) => authorization.pin(cx, pin),
+            Input::NoPin => authorization.no_pin(),
+            Input::UserVerification(agreed) => authorization.user_verification(cx, agreed),
+            Input::Reconnected => authorization.reconnected(cx),
+            _ => Err(Cause::WrongState),
+        })
+    }
+
+    /// Sends the next request, or ends when there is none.
+    pub(super) fn command(&mut self) -> Result<Next, Cause> {
+        let (operation, mut means, kept, buffer) = self.lend();
+        let request = operation.request(&mut means, kept, buffer);
+        match request.map_err(|cause| cause.behind(self.kept)).and_then(|len| self.check_size(len)) {
+            Ok(Some(len)) => Ok(Next::Send(len)),
+            Ok(None) => Ok(self.done()),
+            Err(cause) => self.no_more(cause),
+        }
+    }
+
+    fn check_size(&self, request: Option<usize>) -> Result<Option<usize>, Cause> {
+        let limit = self.facts.max_msg_size;
+        match request {
+            Some(needed) if needed > limit => Err(Cause::RequestTooLarge { needed, limit }),
+            request => Ok(request),
+        }
+    }
+
+    /// Takes an answer to the command.
+    fn accept(&mut self, now: Instant, len: usize, touched: bool) -> Result<Next, Cause> {
+        let (operation, mut means, _, bytes) = self.lend();
+        let mut room = Room { bytes, len, touched };
+        let progress = operation.accept(&mut means, &mut room);
+        let end = room.len;
+        let end = self.kept.saturating_add(end);
+        match progress {
+            Ok(Progress::Prepared) => self.command(),
+            Ok(Progress::Authorize) => self.authorize(|authorization, cx| authorization.begin(cx)),
+            Ok(Progress::Again) => {
+                self.state = State::Again(now.plus(POLL_INTERVAL));
+                match self.shown.replace(KeepAlive::UpNeeded) {
+                    Some(KeepAlive::UpNeeded) => Ok(Next::Wait),
+                    _ => Ok(Next::Show(KeepAlive::UpNeeded)),
+                }
+            }
+            Ok(progress) => self.accepted(progress, end),
+            // Some take a token for one command only: a session has another without the user.
+            Err(Cause::Status(status))
+                if !self.facts.ctap1
+                    && (self.yielded == Yielded::Nothing
+                        || (refuses_token(status) && self.authorization.renews_by_itself())) =>
+            {
+                self.authorize(|authorization, cx| authorization.refused(cx, status))
+            }
+            Err(cause @ Cause::BufferTooSmall { .. }) => self.no_more(cause.behind(self.kept)),
+            Err(cause) => Err(cause),
+        }
+    }
+
+    /// Goes on after an answer to the command that is as it has to be, up to `end`.
+    fn accepted(&mut self, progress: Progress, end: usize) -> Result<Next, Cause> {
+        self.authorization.accepted();
+        self.yielded = self.yielded.max(if progress == Progress::More { Yielded::Enough } else { Yielded::Part });
+        if let Progress::More | Progress::Complete = progress {
+            self.kept = end;
+        }
+        match progress {
+            Progress::Show { keep, last } => {
+                let item = Showing { end, keep, last };
+                self.state = State::Showing(item);
+                Ok(Next::Item(item))
+            }
+            Progress::Complete | Progress::Enough => Ok(self.done()),
+            _ => self.command(),
+        }
+    }
+
+    /// Goes on after an item.
+    pub(super) fn item_shown(&mut self, Showing { end, keep, last }: Showing) -> Result<Next, Cause> {
+        self.state = State::Caller;
+        if keep {
+            self.kept = end;
+        }
+        if last { Ok(self.done()) } else { self.command() }
+    }
+
+    /// The authenticator could not read the request. A key handle that it cannot read is not its own, which is an answer
+    /// when it was asked just that.
+    pub(super) fn unreadable(&mut self, now: Instant) -> Result<Next, Cause> {
+        self.state = State::Caller;
+        if !self.facts.ctap1 || self.stage != Stage::Command {
+            return self.transport_failed();
+        }
+        let buffer = self.buffer.get_mut(self.kept..).unwrap_or_default();
+        let len = ctap1::encode_status(&[], ctap1::StatusWord::WRONG_DATA, buffer)?;
+        match self.accept(now, len, false) {
+            Err(Cause::Ctap1(_)) => self.transport_failed(),
+            next => next,
+        }
+    }
+}

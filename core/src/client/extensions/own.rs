@@ -1,0 +1,79 @@
+//! Extensions of the caller's own, written among the standard ones.
+
+use crate::{
+    cbor::{RawMap, Read, Reader, Write, Writer, decode},
+    client::{Cause, InvalidOption},
+};
+
+/// The most of them: with the standard ones, the map's head is still one byte.
+const MOST: u8 = 12;
+
+/// Checks that `own` is canonical, not too long, and has no member of `S`, the standard inputs.
+///
+/// # Errors
+/// [`InvalidOption::Extensions`].
+pub fn check<'a, S: Read<'a> + Default + PartialEq>(own: Option<RawMap<'a>>) -> Result<(), Cause> {
+    let Some(RawMap(bytes)) = own else { return Ok(()) };
+    let is_short = bytes.first().is_some_and(|head| (0xA0..=0xA0 | MOST).contains(head));
+    match decode::<S>(bytes) {
+        Ok(standard) if is_short && standard == S::default() => Ok(()),
+        _ => Err(Cause::InvalidOption(InvalidOption::Extensions)),
+    }
+}
+
+/// Standard extensions and others, as one map.
+pub struct Beside<'a> {
+    /// A map of at most 11 with text keys.
+    pub standard: &'a dyn Write,
+    pub own: RawMap<'a>,
+}
+
+impl Write for Beside<'_> {
+    fn write(&self, w: &mut Writer<'_>) {
+        let start = w.len();
+        self.standard.write(w);
+        let mut own = Entries::of(self.own.0);
+        while let Some((key, entry)) = own.next() {
+            w.raw(entry);
+            insert(w.since_mut(start), key, entry.len());
+        }
+    }
+}
+
+/// Moves the entry at the end of `map`, of `len` bytes, to its place, and counts it.
+fn insert(map: &mut [u8], key: &[u8], len: usize) {
+    let before = map.len().saturating_sub(len);
+    let mut entries = Entries::of(map.get(..before).unwrap_or_default());
+    let mut place = 1_usize;
+    while let Some((other, entry)) = entries.next()
+        && other < key
+    {
+        place = place.saturating_add(entry.len());
+    }
+    if let Some(head) = map.first_mut() {
+        *head = head.saturating_add(1);
+    }
+    // Rotates by `len` to the right: reversed as a whole, and each part again.
+    let Some(behind) = map.get_mut(place..) else { return };
+    behind.reverse();
+    if let Some((entry, rest)) = behind.split_at_mut_checked(len) {
+        entry.reverse();
+        rest.reverse();
+    }
+}
+
+/// The entries of a map whose head is one byte: the key, encoded, and all of it.
+struct Entries<'a>(Reader<'a>);
+
+impl<'a> Entries<'a> {
+    fn of(map: &'a [u8]) -> Self {
+        Self(Reader::tolerant(map.get(1..).unwrap_or_default()))
+    }
+
+    fn next(&mut self) -> Option<(&'a [u8], &'a [u8])> {
+        let start = self.0.rest();
+        let key = self.0.skip().ok()?;
+        self.0.skip().ok()?;
+        Some((key, start.get(..start.len().saturating_sub(self.0.rest().len()))?))
+    }
+}

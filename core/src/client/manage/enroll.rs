@@ -1,0 +1,127 @@
+//! Enrolling a finger (CTAP 2.3 §6.7.3).
+
+use rand_core::CryptoRng;
+
+use super::fingerprints::{command, encode};
+use crate::{
+    cbor::{Read, Reader},
+    client::{
+        Cause, Requirement,
+        authorization::Grant,
+        facts::{Facts, Purpose},
+        operation::{First, Forgets, Means, Operation, Progress, Room, Sealed},
+    },
+    crypto::Crypto,
+    ctap2::{
+        Command,
+        bio_enrollment::{Params, Response, SampleStatus, subcommand},
+        decode_response, get_info, response_body,
+    },
+    pin_uv::Permissions,
+};
+
+/// Enrols a finger. Each sample that was taken, good or bad, is an item, a [`Sample`]; the outcome is the template's id. One
+/// that is cancelled, or whose time is up, is ended at the authenticator too; one that is dropped leaves an unfinished
+/// enrolment behind, which the next one ends, or [`CancelEnrollment`](super::CancelEnrollment).
+#[derive(Clone, Copy, Debug)]
+pub struct Enroll {
+    timeout: Option<u64>,
+    command: Command,
+    begun: bool,
+    /// It was given up, and the authenticator told so.
+    ended: bool,
+}
+
+impl Enroll {
+    /// `timeout`: how long the authenticator waits for each sample, in milliseconds; if `None` it decides.
+    pub const fn new(timeout: Option<u64>) -> Self {
+        Self { timeout, command: Command::BIO_ENROLLMENT, begun: false, ended: false }
+    }
+}
+
+/// What became of one sample of a finger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// Whether it was good, or what was wrong with it.
+    pub status: SampleStatus,
+    /// How many samples are still needed.
+    pub remaining: u64,
+}
+
+impl Sample {
+    fn of(response: &Response<'_>) -> Result<Self, Cause> {
+        Ok(Self {
+            status: response.last_enroll_sample_status.ok_or(Cause::missing(0x05))?,
+            remaining: response.remaining_samples.ok_or(Cause::missing(0x06))?,
+        })
+    }
+}
+
+/// The template's id in the first response.
+fn template_id(response: &[u8]) -> Result<&[u8], Cause> {
+    // What follows are other responses.
+    let mut r = Reader::tolerant(response_body(response)?);
+    Response::read(&mut r)?.template_id.ok_or(Cause::missing(0x04))
+}
+
+impl Sealed for Enroll {}
+
+impl Operation for Enroll {
+    type Outcome<'b> = &'b [u8];
+    type Item<'m> = Sample;
+    const FORGETS: Forgets = Forgets::Info;
+
+    fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
+        self.command = command(facts)?;
+        Ok(First::Authorize)
+    }
+
+    fn purpose(&self) -> Purpose<'_> {
+        Purpose::manage(Permissions::BE, Requirement::Required)
+    }
+
+    fn request<C: Crypto, R: CryptoRng>(
+        &mut self,
+        means: &mut Means<'_, C, R>,
+        kept: &[u8],
+        buffer: &mut [u8],
+    ) -> Result<Option<usize>, Cause> {
+        let mut params = Params { timeout_milliseconds: self.timeout, ..Params::default() };
+        let mut sub_command = subcommand::ENROLL_BEGIN;
+        if self.begun {
+            params.template_id = Some(template_id(kept)?);
+            sub_command = subcommand::ENROLL_CAPTURE_NEXT_SAMPLE;
+        }
+        encode(means.crypto, self.command, sub_command, &params, means.grant, buffer).map(Some)
+    }
+
+    fn farewell<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>, buffer: &mut [u8]) -> Option<usize> {
+        if core::mem::replace(&mut self.ended, true) {
+            return None;
+        }
+        let sub_command = subcommand::CANCEL_CURRENT_ENROLLMENT;
+        encode(means.crypto, self.command, sub_command, &Params::default(), Grant::None, buffer).ok()
+    }
+
+    fn accept<C: Crypto, R: CryptoRng>(
+        &mut self,
+        _: &mut Means<'_, C, R>,
+        room: &mut Room<'_>,
+    ) -> Result<Progress, Cause> {
+        let sample = Sample::of(&decode_response(room.response())?)?;
+        let first = !self.begun;
+        if first {
+            template_id(room.response())?;
+            self.begun = true;
+        }
+        Ok(Progress::Show { keep: first, last: sample.remaining == 0 })
+    }
+
+    fn item(&self, response: &[u8]) -> Option<Sample> {
+        Sample::of(&decode_response(response).ok()?).ok()
+    }
+
+    fn outcome(self, response: &[u8]) -> Result<&[u8], Cause> {
+        template_id(response)
+    }
+}

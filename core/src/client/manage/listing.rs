@@ -1,0 +1,231 @@
+//! Discoverable credentials, listed one by one (CTAP 2.3 §6.8.3, §6.8.4).
+
+use rand_core::CryptoRng;
+
+use super::{
+    credentials::{Access, Management},
+    proven::Proven,
+};
+use crate::{
+    Status,
+    client::{
+        Cause,
+        facts::{Facts, Purpose},
+        operation::{First, Means, Operation, Progress, Room, Sealed},
+    },
+    cose::CoseKey,
+    crypto::Crypto,
+    ctap2::{
+        ResponseError, RpEntity, UserEntity,
+        credential_management::{Params, Response, subcommand},
+        decode_response, get_info,
+    },
+    extensions::{cred_protect::Level, large_blob_key::LargeBlobKey},
+};
+
+/// A list that an authenticator tells one by one.
+#[derive(Clone, Copy, Debug)]
+struct Enumeration<'o> {
+    management: Management<'o>,
+    seen: u64,
+    total: u64,
+}
+
+impl<'o> Enumeration<'o> {
+    const fn new(management: Management<'o>) -> Self {
+        Self { management, seen: 0, total: 0 }
+    }
+
+    /// Writes the command, or with `next` the one that asks for the next of the list.
+    fn request<C: Crypto, R>(
+        &self,
+        next: u64,
+        means: &Means<'_, C, R>,
+        buffer: &mut [u8],
+    ) -> Result<Option<usize>, Cause> {
+        if self.seen == 0 {
+            return self.management.begin(means, buffer);
+        }
+        Ok(Some(self.management.encode(next, Proven::default(), buffer)?))
+    }
+
+    /// Takes a response: `total` reads how many there are, `item` the one in it.
+    fn accept<'m, I>(
+        &mut self,
+        response: &'m [u8],
+        total: impl Fn(&Response<'m>) -> Result<u64, Cause>,
+        item: impl Fn(Response<'m>) -> Result<I, Cause>,
+    ) -> Result<Progress, Cause> {
+        let response = match decode_response::<Response<'_>>(response) {
+            Err(ResponseError::Status(Status::NO_CREDENTIALS)) if self.seen == 0 => return Ok(Progress::Complete),
+            response => response?,
+        };
+        if self.seen == 0 {
+            self.total = total(&response)?;
+            if self.total == 0 {
+                return Ok(Progress::Complete);
+            }
+        }
+        item(response)?;
+        self.seen = self.seen.saturating_add(1);
+        Ok(Progress::Show { keep: false, last: self.seen >= self.total })
+    }
+}
+
+/// A relying party with credentials.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RelyingParty<'m> {
+    /// The relying party; an authenticator may have shortened its id.
+    pub rp: RpEntity<'m>,
+    /// SHA-256 of its whole id.
+    pub rp_id_hash: &'m [u8; 32],
+}
+
+impl<'m> RelyingParty<'m> {
+    fn of(response: Response<'m>) -> Result<Self, Cause> {
+        Ok(Self {
+            rp: response.rp.ok_or(Cause::missing(0x03))?,
+            rp_id_hash: response.rp_id_hash.ok_or(Cause::missing(0x04))?,
+        })
+    }
+}
+
+/// Lists the relying parties with credentials: each is an item, a [`RelyingParty`]. Its outcome is how many there were.
+#[derive(Clone, Copy, Debug)]
+pub struct ListRelyingParties<'o> {
+    list: Enumeration<'o>,
+}
+
+impl<'o> ListRelyingParties<'o> {
+    /// With this right.
+    pub const fn new(access: Access<'o>) -> Self {
+        Self { list: Enumeration::new(Management::new(subcommand::ENUMERATE_RPS_BEGIN, None, access)) }
+    }
+}
+
+impl Sealed for ListRelyingParties<'_> {}
+
+impl Operation for ListRelyingParties<'_> {
+    type Outcome<'b> = u64;
+    type Item<'m> = RelyingParty<'m>;
+
+    fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
+        self.list.management.examine(facts)
+    }
+
+    fn purpose(&self) -> Purpose<'_> {
+        self.list.management.purpose()
+    }
+
+    fn request<C: Crypto, R: CryptoRng>(
+        &mut self,
+        means: &mut Means<'_, C, R>,
+        _: &[u8],
+        buffer: &mut [u8],
+    ) -> Result<Option<usize>, Cause> {
+        self.list.request(subcommand::ENUMERATE_RPS_GET_NEXT_RP, means, buffer)
+    }
+
+    fn accept<C: Crypto, R: CryptoRng>(
+        &mut self,
+        _: &mut Means<'_, C, R>,
+        room: &mut Room<'_>,
+    ) -> Result<Progress, Cause> {
+        let total = |response: &Response<'_>| response.total_rps.ok_or(Cause::missing(0x05));
+        self.list.accept(room.response(), total, RelyingParty::of)
+    }
+
+    fn item<'m>(&self, response: &'m [u8]) -> Option<RelyingParty<'m>> {
+        RelyingParty::of(decode_response(response).ok()?).ok()
+    }
+
+    fn outcome(self, _: &[u8]) -> Result<u64, Cause> {
+        Ok(self.list.seen)
+    }
+}
+
+/// A discoverable credential.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Credential<'m> {
+    /// Its user.
+    pub user: UserEntity<'m>,
+    /// Its id.
+    pub id: &'m [u8],
+    /// Its public key.
+    pub public_key: CoseKey<'m>,
+    /// Its protection; `None` when the authenticator does not say.
+    pub cred_protect: Option<Level>,
+    /// The key of its large blob, where it has one.
+    pub large_blob_key: Option<LargeBlobKey<'m>>,
+    /// Whether third parties may use it for payments; `None` when the authenticator does not say (2.2).
+    pub third_party_payment: Option<bool>,
+}
+
+impl<'m> Credential<'m> {
+    fn of(response: Response<'m>) -> Result<Self, Cause> {
+        Ok(Self {
+            user: response.user.ok_or(Cause::missing(0x06))?,
+            id: response.credential_id.ok_or(Cause::missing(0x07))?.id,
+            public_key: response.public_key.ok_or(Cause::missing(0x08))?,
+            cred_protect: response.cred_protect,
+            large_blob_key: response.large_blob_key,
+            third_party_payment: response.third_party_payment,
+        })
+    }
+}
+
+/// Lists the credentials of a relying party: each is an item, a [`Credential`]. Its outcome is how many there were.
+#[derive(Clone, Copy, Debug)]
+pub struct ListCredentials<'o> {
+    list: Enumeration<'o>,
+}
+
+impl<'o> ListCredentials<'o> {
+    /// `rp_id_hash` is that of a [`RelyingParty`], or SHA-256 of an RP ID.
+    pub fn new(rp_id_hash: &'o [u8; 32], access: Access<'o>) -> Self {
+        let params = Params { rp_id_hash: Some(rp_id_hash), ..Params::default() };
+        let begin = subcommand::ENUMERATE_CREDENTIALS_BEGIN;
+        Self { list: Enumeration::new(Management::new(begin, Some(params), access)) }
+    }
+}
+
+impl Sealed for ListCredentials<'_> {}
+
+impl Operation for ListCredentials<'_> {
+    type Outcome<'b> = u64;
+    type Item<'m> = Credential<'m>;
+
+    fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
+        self.list.management.examine(facts)
+    }
+
+    fn purpose(&self) -> Purpose<'_> {
+        self.list.management.purpose()
+    }
+
+    fn request<C: Crypto, R: CryptoRng>(
+        &mut self,
+        means: &mut Means<'_, C, R>,
+        _: &[u8],
+        buffer: &mut [u8],
+    ) -> Result<Option<usize>, Cause> {
+        self.list.request(subcommand::ENUMERATE_CREDENTIALS_GET_NEXT_CREDENTIAL, means, buffer)
+    }
+
+    fn accept<C: Crypto, R: CryptoRng>(
+        &mut self,
+        _: &mut Means<'_, C, R>,
+        room: &mut Room<'_>,
+    ) -> Result<Progress, Cause> {
+        let total = |response: &Response<'_>| response.total_credentials.ok_or(Cause::missing(0x09));
+        self.list.accept(room.response(), total, Credential::of)
+    }
+
+    fn item<'m>(&self, response: &'m [u8]) -> Option<Credential<'m>> {
+        Credential::of(decode_response(response).ok()?).ok()
+    }
+
+    fn outcome(self, _: &[u8]) -> Result<u64, Cause> {
+        Ok(self.list.seen)
+    }
+}

@@ -1,0 +1,94 @@
+//! What a command's handler is called with, and what it answers.
+
+use core::time::Duration;
+
+use keyfob_core::{
+    Instant, Status,
+    cbor::{self, Overflow},
+    ctap2::{self, bio_enrollment::SampleStatus},
+    pin_uv::UserVerified,
+};
+
+use super::{
+    authenticator::Authenticator,
+    platform::Platform,
+    proof::{Counted, UserPresent},
+};
+
+/// What a handler works on.
+pub(super) struct Call<'e, 'c, P: Platform> {
+    pub now: Instant,
+    /// The message: the request at its front, until the response is written over it.
+    pub message: &'e mut [u8],
+    /// The length of the request, in bytes.
+    pub request: usize,
+    /// Room for the credential at hand.
+    pub scratch: &'e mut [u8],
+    pub authenticator: &'e mut Authenticator<'c, P>,
+}
+
+/// Why a handler is called.
+#[derive(Clone, Copy)]
+pub(super) enum Cause {
+    /// The request has come.
+    Begin,
+    /// The user is verified, as the handler has asked. It begins again.
+    Verified(UserVerified),
+    /// The user has touched, as the handler has asked.
+    Present(UserPresent),
+    /// A sample of a finger was taken: its quality, and how many are still needed.
+    Sample(SampleStatus, u8),
+    /// There is more work.
+    Work,
+}
+
+impl Cause {
+    /// The evidence of a user who is verified.
+    pub const fn verified(self) -> Option<UserVerified> {
+        match self {
+            Self::Verified(verified) => Some(verified),
+            Self::Begin | Self::Present(_) | Self::Sample(..) | Self::Work => None,
+        }
+    }
+}
+
+/// What a handler wants next.
+pub(super) enum Next {
+    /// The response is written: this many bytes.
+    Reply(usize),
+    /// A touch.
+    Touch,
+    /// A long touch.
+    LongTouch,
+    /// The user to be verified, who may try again this often.
+    Verification { more: u8 },
+    /// The result of an attempt to be looked at, now that it is counted.
+    Attempt(Counted, Option<UserVerified>, u8),
+    /// A sample of a finger, for so long.
+    Sample(Duration),
+    /// To be called again.
+    Work,
+}
+
+pub(super) type Outcome = Result<Next, Status>;
+
+/// Decodes the request, which takes the first `len` bytes of the message, the command first.
+pub(super) fn decode<'m, T: cbor::Read<'m>>(message: &'m [u8], len: usize) -> Result<T, Status> {
+    cbor::decode(message.get(1..len).ok_or(Status::OTHER)?).map_err(cbor::Error::status)
+}
+
+/// A response that is nothing but success.
+pub(super) fn ok(message: &mut [u8]) -> Outcome {
+    *message.first_mut().ok_or(Status::OTHER)? = Status::OK.0;
+    Ok(Next::Reply(1))
+}
+
+/// Writes a response over the request.
+pub(super) fn reply<T: cbor::Write>(response: &T, message: &mut [u8]) -> Outcome {
+    written(ctap2::encode_response(response, message))
+}
+
+/// A response that was written, if there was room for it.
+pub(super) fn written(len: Result<usize, Overflow>) -> Outcome {
+    len.map(Next::Reply).map_err(|_| Status::OTHER)
+}

@@ -1,0 +1,213 @@
+//! authenticatorBioEnrollment, and its prototype (CTAP 2.3 §6.7).
+
+use core::time::Duration;
+
+use heapless::Vec;
+use keyfob_core::{
+    Instant, Status,
+    cbor::{self, List},
+    ctap2::bio_enrollment::{
+        FINGERPRINT, Params, Request, Response, SampleStatus, TemplateInfo, authenticated_head, subcommand,
+    },
+    pin_uv::Permissions,
+};
+
+use crate::engine::{
+    authenticator::{Authenticator, store_status},
+    call::{Call, Cause, Next, Outcome, decode, ok, reply},
+    fingerprints::entries,
+    platform::{Platform, USER_ACTION_TIMEOUT},
+    state::{MAX_FINGERPRINTS, MAX_FRIENDLY_NAME, TemplateId},
+};
+use crate::{caps::Caps, store::Setting};
+
+/// The enrolment under way, if there is one.
+#[derive(Default)]
+pub struct Run(Option<Enrollment>);
+
+/// A finger that is being enrolled.
+#[derive(Clone, Copy)]
+struct Enrollment {
+    id: TemplateId,
+    /// Samples that are still needed.
+    remaining: u8,
+    /// No sample has been answered yet: the platform does not know the id.
+    is_new: bool,
+}
+
+/// What goes back to the platform.
+enum Answer {
+    Empty,
+    Sample(Duration),
+    Enumeration,
+    Body(Response<'static>),
+}
+
+impl Run {
+    /// The fingerprint that is being enrolled.
+    pub fn enrolls(&self) -> Option<TemplateId> {
+        self.0.map(|enrollment| enrollment.id)
+    }
+
+    /// Goes on with the enrolment under way.
+    fn enroll_capture_next_sample(&self, params: &Params<'_>) -> Result<Answer, Status> {
+        let same = self.enrolls().is_some_and(|id| params.template_id == Some(&id));
+        if same { Ok(Answer::Sample(timeout(params))) } else { Err(Status::INVALID_PARAMETER) }
+    }
+
+    /// The command ends. Whether the next one can go on: not with an enrolment whose id the platform was never told.
+    pub fn end(&mut self) -> bool {
+        self.0.take_if(|enrollment| enrollment.is_new);
+        self.0.is_some()
+    }
+
+    #[inline(never)]
+    pub fn step<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, cause: Cause) -> Outcome {
+        let Call { now, authenticator, .. } = call;
+        if !authenticator.has(Caps::BIO_ENROLL) {
+            return Err(Status::INVALID_COMMAND);
+        }
+        if let Cause::Sample(status, remaining) = cause {
+            return self.sample(call, status, remaining);
+        }
+        let request: Request<'_> = decode(call.message, call.request)?;
+        match authenticator.bio_enrollment(self, *now, &request)? {
+            Answer::Empty => ok(call.message),
+            Answer::Sample(timeout) => Ok(Next::Sample(timeout)),
+            Answer::Enumeration => authenticator.enumerate_enrollments(call.message),
+            Answer::Body(response) => reply(&response, call.message),
+        }
+    }
+
+    /// A sample was taken, or the time for it has passed.
+    #[inline(never)]
+    fn sample<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, status: SampleStatus, remaining: u8) -> Outcome {
+        let enrollment = self.0.as_mut().ok_or(Status::OTHER)?;
+        if status == SampleStatus::GOOD {
+            enrollment.remaining = remaining;
+        }
+        let Enrollment { id, remaining, is_new } = *enrollment;
+        enrollment.is_new = false;
+        if remaining == 0 {
+            self.0 = None;
+            call.authenticator.add_fingerprint(id)?;
+        }
+        let response = Response {
+            template_id: is_new.then_some(&id[..]),
+            last_enroll_sample_status: Some(status),
+            remaining_samples: Some(remaining.into()),
+            ..Response::default()
+        };
+        reply(&response, call.message)
+    }
+}
+
+impl<P: Platform> Authenticator<'_, P> {
+    fn bio_enrollment(&mut self, run: &mut Run, now: Instant, request: &Request<'_>) -> Result<Answer, Status> {
+        if request.get_modality == Some(true) {
+            return Ok(Answer::Body(Response { modality: Some(FINGERPRINT), ..Response::default() }));
+        }
+        let sub_command = request.sub_command.ok_or(Status::MISSING_PARAMETER)?;
+        if request.modality.ok_or(Status::MISSING_PARAMETER)? != FINGERPRINT {
+            return Err(Status::INVALID_PARAMETER);
+        }
+        match sub_command {
+            subcommand::GET_FINGERPRINT_SENSOR_INFO => return Ok(Answer::Body(self.fingerprint_sensor_info())),
+            subcommand::CANCEL_CURRENT_ENROLLMENT => run.0 = None,
+            subcommand::ENROLL_BEGIN => {
+                let params = self.authorized(now, request, sub_command)?.0;
+                return self.enroll_begin(run, &params);
+            }
+            subcommand::ENROLL_CAPTURE_NEXT_SAMPLE => {
+                let params = self.authorized(now, request, sub_command)?.0;
+                return run.enroll_capture_next_sample(&params);
+            }
+            subcommand::ENUMERATE_ENROLLMENTS => {
+                self.authorized(now, request, sub_command)?;
+                let empty = self.fingerprints.is_empty();
+                return if empty { Err(Status::INVALID_OPTION) } else { Ok(Answer::Enumeration) };
+            }
+            subcommand::SET_FRIENDLY_NAME => {
+                let (_, id, name) = self.authorized(now, request, sub_command)?;
+                self.name_fingerprint(id, name)?;
+            }
+            subcommand::REMOVE_ENROLLMENT => {
+                let (_, id, _) = self.authorized(now, request, sub_command)?;
+                self.remove_fingerprint(id)?;
+            }
+            _ => return Err(Status::INVALID_SUBCOMMAND),
+        }
+        Ok(Answer::Empty)
+    }
+
+    /// The parameters of a subcommand whose platform has proved that it may enrol, and those that it cannot do without.
+    /// They are looked for before the proof is looked at.
+    fn authorized<'r>(
+        &mut self,
+        now: Instant,
+        request: &Request<'r>,
+        sub_command: u64,
+    ) -> Result<(Params<'r>, &'r [u8], &'r str), Status> {
+        let (param, protocol) = (request.pin_uv_auth_param, request.pin_uv_auth_protocol);
+        self.presented(param, protocol)?;
+        let params = request.params().map_err(cbor::Error::status)?;
+        let (id, name) = mandatory(sub_command, &params)?;
+        let head = authenticated_head(sub_command);
+        let raw = request.sub_command_params.map_or(&[][..], |params| params.0);
+        self.authorize(now, param, protocol, &[&head, raw], Permissions::BE)?;
+        Ok((params, id, name))
+    }
+
+    fn fingerprint_sensor_info(&self) -> Response<'static> {
+        let sensor = &self.config.user_verification;
+        Response {
+            fingerprint_kind: Some(sensor.fingerprint_kind),
+            max_capture_samples_required_for_enroll: Some(sensor.samples.into()),
+            max_template_friendly_name: Some(MAX_FRIENDLY_NAME as u64),
+            ..Response::default()
+        }
+    }
+
+    /// Begins an enrolment; one that was under way ends.
+    fn enroll_begin(&mut self, run: &mut Run, params: &Params<'_>) -> Result<Answer, Status> {
+        if self.fingerprints.is_full() {
+            return Err(Status::FP_DATABASE_FULL);
+        }
+        let id = self.new_template_id()?;
+        let remaining = self.config.user_verification.samples;
+        run.0 = Some(Enrollment { id, remaining, is_new: true });
+        Ok(Answer::Sample(timeout(params)))
+    }
+
+    fn enumerate_enrollments(&mut self, message: &mut [u8]) -> Outcome {
+        let mut stored = [0; Setting::MAX_LEN];
+        let stored = self.stored_fingerprints(&mut stored).map_err(store_status)?;
+        let entries = entries(stored).ok_or(Status::OTHER)?;
+        let mut infos: Vec<_, MAX_FINGERPRINTS> = Vec::new();
+        for (id, name) in &entries {
+            // Also an empty one: python-fido2 takes it for granted.
+            let info = TemplateInfo { template_id: id, template_friendly_name: Some(name) };
+            infos.push(info).map_err(|_| Status::OTHER)?;
+        }
+        reply(&Response { template_infos: Some(List::Slice(&infos)), ..Response::default() }, message)
+    }
+}
+
+/// The id and the name that a subcommand cannot do without. They are empty for one that takes none.
+fn mandatory<'p>(sub_command: u64, params: &Params<'p>) -> Result<(&'p [u8], &'p str), Status> {
+    if matches!(sub_command, subcommand::ENROLL_BEGIN | subcommand::ENUMERATE_ENROLLMENTS) {
+        return Ok((&[], ""));
+    }
+    let id = params.template_id.ok_or(Status::MISSING_PARAMETER)?;
+    if sub_command != subcommand::SET_FRIENDLY_NAME {
+        return Ok((id, ""));
+    }
+    let name = params.template_friendly_name.ok_or(Status::MISSING_PARAMETER)?;
+    if name.len() > MAX_FRIENDLY_NAME { Err(Status::INVALID_LENGTH) } else { Ok((id, name)) }
+}
+
+/// How long a sample may take: what the platform says, within the engine's own limit.
+fn timeout(params: &Params<'_>) -> Duration {
+    let asked = params.timeout_milliseconds.map(Duration::from_millis);
+    asked.unwrap_or(USER_ACTION_TIMEOUT).min(USER_ACTION_TIMEOUT)
+}

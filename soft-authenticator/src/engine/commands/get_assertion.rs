@@ -1,0 +1,424 @@
+//! authenticatorGetAssertion and authenticatorGetNextAssertion (CTAP 2.3 §6.2.2, §6.3). The numbers are the standard's
+//! steps.
+
+use heapless::Vec;
+use keyfob_core::{
+    Instant, Status,
+    auth_data::AuthData,
+    cbor::Writer,
+    ctap2::{
+        CredentialDescriptor, UserEntity,
+        get_assertion::{Request, Response},
+    },
+    extensions::{GetAssertionInputs, large_blob_key::LargeBlobKey},
+    pin_uv::{Permissions, UserVerified},
+};
+use zeroize::Zeroize;
+
+use crate::engine::{
+    attestation::room_for_signature,
+    authenticator::{Authenticator, store_status},
+    call::{Call, Cause, Next, Outcome, decode, reply},
+    ceremony::{Ceremony, LargeBlob},
+    config::Policy,
+    credential::Located,
+    extensions::{MAX_OUTPUTS, inputs},
+    large_blob::{self, MAX_UNSIGNED_OUTPUTS},
+    platform::{Platform, SEQUENCE_TIMEOUT},
+    proof::{Counted, UserPresent},
+    search::Search,
+    signing::look_again,
+    wrapping::MAX_ID,
+};
+use crate::store::Number;
+
+/// A sign-in under way, or the sequence that it has left.
+#[derive(Default)]
+pub struct Run {
+    step: Step,
+    pub ceremony: Ceremony,
+    /// How many credentials there are.
+    total: u32,
+    /// The stored credential at hand.
+    number: Option<Number>,
+    /// The id that the allow list has of it.
+    id: Vec<u8, MAX_ID, u16>,
+    rest: Option<Rest>,
+}
+
+/// The rest of the assertions that one request asked for.
+struct Rest {
+    left: u32,
+    /// The credential before.
+    before: Number,
+    deadline: Instant,
+}
+
+/// What is done next.
+#[derive(Clone, Copy, Default)]
+enum Step {
+    #[default]
+    Check,
+    /// A touch answers an empty pinUvAuthParam.
+    Probe,
+    /// A touch tells that there is no credential.
+    Nothing,
+    /// A touch signs in.
+    Touch,
+    /// The next entry of the allow list is looked at.
+    Search(Listed, Option<UserVerified>),
+    Salts,
+    Count,
+    Write(Counted),
+    /// getNextAssertion goes on.
+    Next,
+}
+
+/// How far the allow list was looked through, and whether the first credential that was found is in the store.
+#[derive(Clone, Copy)]
+struct Listed {
+    search: Search,
+    is_stored: bool,
+}
+
+impl Run {
+    /// Whether a blob is in the store: nothing takes it back.
+    pub fn is_committed(&self) -> bool {
+        self.ceremony.asked.large_blob == LargeBlob::Written(true)
+    }
+
+    /// The command ends, with a response or without. Whether getNextAssertion can go on.
+    pub fn end(&mut self) -> bool {
+        self.step = Step::Next;
+        self.ceremony.random.zeroize();
+        self.rest.is_some()
+    }
+
+    /// The status when the touch was refused. A probe does not tell a timeout from a refusal.
+    pub const fn refused(&self, policy: Policy, status: Status) -> Status {
+        match self.step {
+            Step::Probe => Status::OPERATION_DENIED,
+            Step::Check
+            | Step::Search(..)
+            | Step::Nothing
+            | Step::Touch
+            | Step::Salts
+            | Step::Count
+            | Step::Write(_)
+            | Step::Next => policy.touch_refused(status),
+        }
+    }
+
+    #[inline(never)]
+    pub fn step<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, cause: Cause) -> Outcome {
+        if let Cause::Present(present) = cause {
+            self.touched(call.authenticator, present)?;
+        }
+        match self.step {
+            Step::Check => self.check(call, cause.verified()),
+            Step::Search(search, by_sensor) => self.go_on(call, search, by_sensor),
+            Step::Probe | Step::Nothing | Step::Touch => Err(Status::OTHER),
+            Step::Salts => self.take_salts(call),
+            Step::Count => self.count(call),
+            Step::Write(counted) => self.write(call, counted),
+            Step::Next => self.next(call),
+        }
+    }
+
+    /// 1 to 12
+    #[inline(never)]
+    fn check<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, by_sensor: Option<UserVerified>) -> Outcome {
+        let Call { now, authenticator, scratch, .. } = call;
+        let request: Request<'_> = decode(call.message, call.request)?;
+        // 1
+        let param = request.pin_uv_auth_param;
+        if authenticator.is_probe(param) {
+            self.step = Step::Probe;
+            return Ok(Next::Touch);
+        }
+        // 2
+        let protocol = authenticator.protocol_of_param(param, request.pin_uv_auth_protocol)?;
+        // 3 to 5
+        let up = request.options.is_none_or(|options| options.up != Some(false));
+        let uv = authenticator.check_assertion_options(&request, up)?;
+        self.ceremony.rp_id_hash = authenticator.hash_rp_id(request.rp_id);
+        self.ceremony.client_data_hash = *request.client_data_hash;
+        // 6
+        self.ceremony.user_verified =
+            authenticator.verify_user(*now, &self.ceremony, param.zip(protocol), Permissions::GA)?.or(by_sensor);
+        if uv && self.ceremony.user_verified.is_none() {
+            return authenticator.start_verification(false);
+        }
+        // 7
+        if let Some(list) = request.allow_list.filter(|list| !list.is_empty()) {
+            let most = authenticator.config.max_credential_count_in_list;
+            let search = Listed { search: Search::new(call.message, &list, most)?, is_stored: false };
+            if let Some(search) = self.search(authenticator, call.message, scratch, search)? {
+                self.step = Step::Search(search, by_sensor);
+                return Ok(Next::Work);
+            }
+        } else {
+            self.locate_discoverable(authenticator, scratch)?;
+        }
+        self.found(authenticator, &request, by_sensor)
+    }
+
+    /// Goes on with the list.
+    #[inline(never)]
+    fn go_on<P: Platform>(
+        &mut self,
+        call: &mut Call<'_, '_, P>,
+        search: Listed,
+        by_sensor: Option<UserVerified>,
+    ) -> Outcome {
+        let Call { authenticator, scratch, .. } = call;
+        if let Some(search) = self.search(authenticator, call.message, scratch, search)? {
+            self.step = Step::Search(search, by_sensor);
+            return Ok(Next::Work);
+        }
+        let request: Request<'_> = decode(call.message, call.request)?;
+        self.found(authenticator, &request, by_sensor)
+    }
+
+    /// 11: looks at the next entry of the list, and finds the first credential that may be used. Every entry is looked at,
+    /// so that the time taken does not tell which one matched. Returns what is left of the list.
+    fn search<P: Platform>(
+        &mut self,
+        authenticator: &mut Authenticator<'_, P>,
+        message: &[u8],
+        scratch: &mut [u8],
+        Listed { mut search, mut is_stored }: Listed,
+    ) -> Result<Option<Listed>, Status> {
+        let (rp_id_hash, user_verified) = (&self.ceremony.rp_id_hash, self.ceremony.is_verified());
+        if let Some(id) = search.next(message)? {
+            let located = authenticator.locate(rp_id_hash, id, user_verified).map_err(store_status)?;
+            if let Some(located) = located.filter(|_| self.total == 0) {
+                self.total = 1;
+                self.id = Vec::from_slice(id).map_err(|_| Status::OTHER)?;
+                is_stored = located == Located::Stored;
+            }
+        }
+        if !search.is_done() {
+            return Ok(Some(Listed { search, is_stored }));
+        }
+        if is_stored {
+            let number = authenticator.number_of(rp_id_hash, &self.id, user_verified, scratch);
+            self.number = number.map_err(store_status)?;
+        }
+        Ok(None)
+    }
+
+    /// 8 to 10: what follows from how many credentials there are.
+    fn found<P: Platform>(
+        &mut self,
+        authenticator: &mut Authenticator<'_, P>,
+        request: &Request<'_>,
+        by_sensor: Option<UserVerified>,
+    ) -> Outcome {
+        let up = request.options.is_none_or(|options| options.up != Some(false));
+        if self.total == 0 {
+            self.step = Step::Nothing;
+            let touch = up && authenticator.config.policy.no_credentials_after_touch;
+            return if touch { Ok(Next::Touch) } else { Err(Status::NO_CREDENTIALS) };
+        }
+        // 10: no touch is asked for what cannot be done
+        let listed = request.allow_list.is_some_and(|list| !list.is_empty());
+        self.ceremony.asked = authenticator.asked_of_assertion(request.extensions, up, listed, by_sensor.is_some())?;
+        // 8, 9
+        if !up {
+            self.step = Step::Count;
+            return Ok(Next::Work);
+        }
+        self.step = Step::Touch;
+        let Some(present) = authenticator.presence(by_sensor, self.ceremony.user_verified) else {
+            return Ok(Next::Touch);
+        };
+        self.touched(authenticator, present)?;
+        Ok(Next::Work)
+    }
+
+    /// The user is present.
+    fn touched<P: Platform>(
+        &mut self,
+        authenticator: &mut Authenticator<'_, P>,
+        present: UserPresent,
+    ) -> Result<(), Status> {
+        match self.step {
+            Step::Probe => Err(authenticator.config.policy.probe_answer(authenticator.pin.is_set)),
+            Step::Nothing => Err(Status::NO_CREDENTIALS),
+            Step::Touch => {
+                self.ceremony.user_present = Some(present);
+                authenticator.token.consume();
+                self.step = if self.ceremony.asked.salts { Step::Salts } else { Step::Count };
+                Ok(())
+            }
+            Step::Check | Step::Search(..) | Step::Salts | Step::Count | Step::Write(_) | Step::Next => {
+                Err(Status::OTHER)
+            }
+        }
+    }
+
+    /// 12: finds the newest discoverable credential and counts them all.
+    fn locate_discoverable<P: Platform>(
+        &mut self,
+        authenticator: &mut Authenticator<'_, P>,
+        scratch: &mut [u8],
+    ) -> Result<(), Status> {
+        let (rp_id_hash, user_verified) = (&self.ceremony.rp_id_hash, self.ceremony.is_verified());
+        self.total = authenticator.count_stored(rp_id_hash, user_verified, scratch).map_err(store_status)?;
+        let newest = authenticator.open_stored(rp_id_hash, None, user_verified, scratch).map_err(store_status)?;
+        self.number = newest.and_then(|newest| newest.stored).map(|stored| stored.number);
+        Ok(())
+    }
+
+    /// getNextAssertion
+    #[inline(never)]
+    fn next<P: Platform>(&mut self, call: &mut Call<'_, '_, P>) -> Outcome {
+        let rest = self.rest.as_ref().filter(|rest| call.now < rest.deadline && rest.left > 0);
+        let Some(before) = rest.map(|rest| rest.before) else {
+            self.rest = None;
+            return Err(Status::NOT_ALLOWED);
+        };
+        let (rp_id_hash, user_verified) = (&self.ceremony.rp_id_hash, self.ceremony.is_verified());
+        let opened = call.authenticator.open_stored(rp_id_hash, Some(before), user_verified, call.scratch);
+        let stored = opened.map_err(store_status)?.and_then(|opened| opened.stored);
+        self.number = Some(stored.ok_or(Status::NOT_ALLOWED)?.number);
+        self.step = Step::Count;
+        Ok(Next::Work)
+    }
+
+    /// `hmac-secret`
+    #[inline(never)]
+    fn take_salts<P: Platform>(&mut self, call: &mut Call<'_, '_, P>) -> Outcome {
+        let request: Request<'_> = decode(call.message, call.request)?;
+        let input = inputs::<GetAssertionInputs<'_>>(request.extensions)?.hmac_secret;
+        self.ceremony.salts = Some(call.authenticator.decrypt_salts(input)?);
+        self.step = Step::Count;
+        Ok(Next::Work)
+    }
+
+    /// Counts the signature before it is made, and stores a new blob of the extension `largeBlob` with it.
+    #[inline(never)]
+    fn count<P: Platform>(&mut self, call: &mut Call<'_, '_, P>) -> Outcome {
+        let Call { authenticator, scratch, .. } = call;
+        if authenticator.settle_superseded(self.number, &self.id)? {
+            return Ok(Next::Work);
+        }
+        authenticator.draw_randomness(&mut self.ceremony)?;
+        let counted = if self.ceremony.asked.large_blob == LargeBlob::Write {
+            let request: Request<'_> = decode(call.message, call.request)?;
+            let counted = authenticator.write_large_blob(&self.ceremony, self.number, &request, scratch)?;
+            self.ceremony.asked.large_blob = LargeBlob::Written(counted.is_some());
+            let Some(counted) = counted else { return Ok(Next::Work) };
+            counted
+        } else {
+            authenticator.count_signature([None; 2]).map_err(store_status)?
+        };
+        self.step = Step::Write(counted);
+        Ok(Next::Work)
+    }
+
+    /// 13: the response, signed.
+    #[inline(never)]
+    fn write<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, counted: Counted) -> Outcome {
+        let Call { authenticator, scratch, .. } = call;
+        if !counted.holds() {
+            return Err(Status::OTHER);
+        }
+        let sign_count = authenticator.sign_count().map_err(store_status)?;
+        let rp_id_hash = &self.ceremony.rp_id_hash;
+        let opened = match self.number {
+            Some(number) => authenticator.open_number(rp_id_hash, number, scratch).map_err(store_status)?,
+            None => authenticator.open_wrapped(rp_id_hash, &self.id, scratch),
+        };
+        let opened = opened.ok_or(Status::NO_CREDENTIALS)?;
+        let stored = opened.stored.as_ref().map(|stored| stored.credential);
+        let id = stored.map_or(&self.id[..], |credential| credential.id);
+
+        let mut outputs = [0; MAX_OUTPUTS];
+        let auth_data = AuthData {
+            rp_id_hash,
+            flags: self.ceremony.flags(),
+            sign_count,
+            attested_credential_data: None,
+            extensions: authenticator.assertion_outputs(&self.ceremony, id, &opened, &mut outputs)?,
+        };
+        let mut auth_data_bytes = [0; 37 + MAX_OUTPUTS];
+        let mut w = Writer::new(&mut auth_data_bytes);
+        auth_data.encode(&mut w);
+        let auth_data = w.written().ok_or(Status::OTHER)?;
+        look_again(&self.ceremony, auth_data)?;
+        let mut signature = room_for_signature(opened.algorithm);
+        let message = [auth_data, &self.ceremony.client_data_hash];
+        let random = &self.ceremony.random;
+        let len = authenticator.sign(random, opened.algorithm, opened.secret, &message, &mut signature)?;
+
+        let has_key = stored.is_some_and(|credential| credential.large_blob_key == Some(true));
+        let large_blob_key =
+            (self.ceremony.asked.large_blob_key && has_key).then(|| authenticator.large_blob_key(rp_id_hash, id));
+        let several = self.total > 1;
+        let mut unsigned = [0; MAX_UNSIGNED_OUTPUTS];
+        let response = Response {
+            credential: Some(CredentialDescriptor::new(id)),
+            auth_data,
+            signature: signature.get(..len).ok_or(Status::OTHER)?,
+            user: stored.and_then(|credential| told(credential.user, several && self.ceremony.is_verified())),
+            number_of_credentials: (self.rest.is_none() && several).then_some(u64::from(self.total)),
+            user_selected: None,
+            large_blob_key: large_blob_key.as_ref().map(|key| LargeBlobKey(&key[..])),
+            unsigned_extension_outputs: large_blob::assertion_outputs(&self.ceremony.asked, stored, &mut unsigned)?,
+        };
+        let outcome = reply(&response, call.message)?;
+        self.keep_rest(call.now);
+        Ok(outcome)
+    }
+
+    /// What getNextAssertion goes on with.
+    fn keep_rest(&mut self, now: Instant) {
+        let Some(before) = self.number.filter(|_| self.total > 1) else { return };
+        let left = self.rest.as_ref().map_or(self.total, |rest| rest.left).saturating_sub(1);
+        self.rest = Some(Rest { left, before, deadline: now.plus(SEQUENCE_TIMEOUT) });
+    }
+}
+
+#[cfg(test)]
+impl Run {
+    /// A fault alters the evidence of the count, once there is some.
+    pub const fn break_count(&mut self) {
+        if let Step::Write(counted) = &mut self.step {
+            *counted = Counted::broken();
+        }
+    }
+}
+
+/// What is told of the user: names only if the user is `identified`, and nothing if there is nothing to tell.
+fn told(user: UserEntity<'_>, identified: bool) -> Option<UserEntity<'_>> {
+    let user = UserEntity {
+        id: user.id,
+        name: user.name.filter(|_| identified),
+        display_name: user.display_name.filter(|_| identified),
+    };
+    Some(user).filter(|user| !user.id.is_empty() || user.name.is_some() || user.display_name.is_some())
+}
+
+impl<P: Platform> Authenticator<'_, P> {
+    /// 3 to 5: whether built-in user verification is needed.
+    fn check_assertion_options(&self, request: &Request<'_>, up: bool) -> Result<bool, Status> {
+        let options = request.options.unwrap_or_default();
+        let without_param = request.pin_uv_auth_param.is_none();
+        let mut uv = options.uv == Some(true) && without_param;
+        if uv && !self.uv_is_configured() {
+            return Err(Status::INVALID_OPTION);
+        }
+        if options.rk.is_some() {
+            return Err(Status::UNSUPPORTED_OPTION);
+        }
+        // 5
+        let always_uv = self.always_uv() && up;
+        uv |= always_uv && without_param && self.uv_is_configured();
+        if always_uv && (!self.is_protected() || without_param && !uv) {
+            return Err(self.verification_required());
+        }
+        Ok(uv)
+    }
+}

@@ -1,0 +1,381 @@
+//! authenticatorMakeCredential (CTAP 2.3 §6.1.2). The numbers are the standard's steps.
+
+use keyfob_core::{
+    Status,
+    cbor::{List, RawMap, Text},
+    ctap2::{PUBLIC_KEY, RpEntity, UserEntity, make_credential::Request},
+    extensions::{MakeCredentialInputs, cred_protect::Level},
+    pin_uv::{Permissions, UserVerified},
+};
+
+use crate::engine::{
+    attestation::Attested,
+    authenticator::{Authenticator, store_status},
+    call::{Call, Cause, Next, Outcome, decode},
+    ceremony::{Ceremony, LargeBlob},
+    config::Policy,
+    extensions::inputs,
+    kept::Kept,
+    names::truncate,
+    new_credential::NewCredential,
+    platform::Platform,
+    proof::UserPresent,
+    search::Search,
+};
+use crate::{
+    caps::Caps,
+    store::{Change, Credential, MAX_RECORD, StoreError},
+};
+
+/// The longest user id (CTAP 2.3 §6.1), in bytes. WebAuthn L3 §5.4.3 wants one byte at least, which is for clients to see to.
+const MAX_USER_ID: usize = 64;
+/// The longest RP ID, in bytes: a domain name's limit.
+const MAX_RP_ID: usize = 255;
+
+/// enterpriseAttestation: for the relying parties that the vendor lists.
+const VENDOR_FACILITATED: u64 = 1;
+/// enterpriseAttestation: for those that the platform lists.
+const PLATFORM_MANAGED: u64 = 2;
+
+/// A registration under way.
+#[derive(Default)]
+pub struct Run {
+    step: Step,
+    pub ceremony: Ceremony,
+    discoverable: bool,
+    attested: Attested,
+    new: NewCredential,
+}
+
+/// What is done next.
+#[derive(Clone, Copy, Default)]
+enum Step {
+    #[default]
+    Check,
+    /// A touch answers an empty pinUvAuthParam.
+    Probe,
+    /// The next entry of the exclude list is looked at.
+    Search {
+        search: Search,
+        excluded: bool,
+        by_sensor: Option<UserVerified>,
+    },
+    /// A touch tells that a credential is excluded.
+    Excluded,
+    /// A touch makes the credential.
+    Touch,
+    Salts,
+    Generate,
+    /// `at_once`: there is no room to keep what is replaced.
+    Commit {
+        at_once: bool,
+    },
+    Write,
+}
+
+/// What the last checks need of the request.
+#[derive(Clone, Copy)]
+struct Wishes<'m> {
+    extensions: Option<RawMap<'m>>,
+    formats: Option<List<'m, Text<'m>>>,
+}
+
+impl<'m> Wishes<'m> {
+    const fn of(request: &Request<'m>) -> Self {
+        Self { extensions: request.extensions, formats: request.attestation_formats_preference }
+    }
+
+    /// Apart, so that the request is not on the stack below the checks.
+    #[inline(never)]
+    fn read(message: &'m [u8], len: usize) -> Result<Self, Status> {
+        Ok(Self::of(&decode(message, len)?))
+    }
+}
+
+impl Run {
+    /// Whether the credential is in the store: nothing takes it back.
+    pub const fn is_committed(&self) -> bool {
+        matches!(self.step, Step::Write) && self.discoverable
+    }
+
+    /// The status when the touch was refused. An excluded credential and a probe answer the same as with a touch, or do not
+    /// tell a timeout from a refusal.
+    pub const fn refused(&self, policy: Policy, status: Status) -> Status {
+        match self.step {
+            Step::Excluded => Status::CREDENTIAL_EXCLUDED,
+            Step::Probe => Status::OPERATION_DENIED,
+            Step::Check
+            | Step::Search { .. }
+            | Step::Touch
+            | Step::Salts
+            | Step::Generate
+            | Step::Commit { .. }
+            | Step::Write => policy.touch_refused(status),
+        }
+    }
+
+    #[inline(never)]
+    pub fn step<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, cause: Cause) -> Outcome {
+        if let Cause::Present(present) = cause {
+            self.touched(call.authenticator, present)?;
+        }
+        match self.step {
+            Step::Check => self.check(call, cause.verified()),
+            Step::Search { search, excluded, by_sensor } => self.search(call, search, excluded, by_sensor),
+            Step::Probe | Step::Excluded | Step::Touch => Err(Status::OTHER),
+            Step::Salts => self.take_salts(call),
+            Step::Generate => self.generate(call),
+            Step::Commit { at_once } => self.commit(call, at_once),
+            Step::Write => {
+                let Call { authenticator, message, .. } = call;
+                authenticator.write_attestation(&self.ceremony, &self.new, self.attested, message).map(Next::Reply)
+            }
+        }
+    }
+
+    /// 1 to 11
+    #[inline(never)]
+    fn check<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, by_sensor: Option<UserVerified>) -> Outcome {
+        let Call { now, authenticator, .. } = call;
+        let request: Request<'_> = decode(call.message, call.request)?;
+        // 1
+        let param = request.pin_uv_auth_param;
+        if authenticator.is_probe(param) {
+            self.step = Step::Probe;
+            return Ok(Next::Touch);
+        }
+        // 2
+        let protocol = authenticator.protocol_of_param(param, request.pin_uv_auth_protocol)?;
+        // 3
+        let mut acceptable = request.pub_key_cred_params.iter().filter(|parameters| parameters.kind == PUBLIC_KEY);
+        let algorithm = acceptable.find(|parameters| authenticator.signs_with(parameters.algorithm));
+        self.new.algorithm = algorithm.ok_or(Status::UNSUPPORTED_ALGORITHM)?.algorithm;
+        check_entities(&request.rp, &request.user)?;
+        // 4 to 8
+        let uv = authenticator.check_registration_options(&request)?;
+        self.discoverable = request.options.is_some_and(|options| options.rk == Some(true));
+        // 9
+        self.attested.enterprise = authenticator.is_enterprise(&request)?;
+        self.ceremony.rp_id_hash = authenticator.hash_rp_id(request.rp.id);
+        self.ceremony.client_data_hash = *request.client_data_hash;
+        // 10, 11
+        self.ceremony.user_verified =
+            authenticator.verify_user(*now, &self.ceremony, param.zip(protocol), Permissions::MC)?.or(by_sensor);
+        if uv && self.ceremony.user_verified.is_none() {
+            return authenticator.start_verification(false);
+        }
+        // 12
+        let mut excluded = false;
+        if let Some(list) = request.exclude_list.filter(|list| !list.is_empty()) {
+            let mut search = Search::new(call.message, &list, authenticator.config.max_credential_count_in_list)?;
+            excluded = self.excludes(authenticator, search.next(call.message)?)?;
+            if !search.is_done() {
+                self.step = Step::Search { search, excluded, by_sensor };
+                return Ok(Next::Work);
+            }
+        }
+        self.decide(authenticator, Wishes::of(&request), excluded, by_sensor)
+    }
+
+    /// 12: goes on with the list. Every entry is looked at, so that the time taken does not tell which one matched.
+    #[inline(never)]
+    fn search<P: Platform>(
+        &mut self,
+        call: &mut Call<'_, '_, P>,
+        mut search: Search,
+        mut excluded: bool,
+        by_sensor: Option<UserVerified>,
+    ) -> Outcome {
+        let Call { authenticator, .. } = call;
+        excluded |= self.excludes(authenticator, search.next(call.message)?)?;
+        if !search.is_done() {
+            self.step = Step::Search { search, excluded, by_sensor };
+            return Ok(Next::Work);
+        }
+        let wishes = Wishes::read(call.message, call.request)?;
+        self.decide(authenticator, wishes, excluded, by_sensor)
+    }
+
+    /// Whether the credential with this id is on this authenticator, and may be told to be.
+    fn excludes<P: Platform>(
+        &self,
+        authenticator: &mut Authenticator<'_, P>,
+        id: Option<&[u8]>,
+    ) -> Result<bool, Status> {
+        let Some(id) = id else { return Ok(false) };
+        let (rp_id_hash, user_verified) = (&self.ceremony.rp_id_hash, self.ceremony.is_verified());
+        Ok(authenticator.locate(rp_id_hash, id, user_verified).map_err(store_status)?.is_some())
+    }
+
+    /// 13 to 15
+    fn decide<P: Platform>(
+        &mut self,
+        authenticator: &mut Authenticator<'_, P>,
+        wishes: Wishes<'_>,
+        excluded: bool,
+        by_sensor: Option<UserVerified>,
+    ) -> Outcome {
+        // 15: no touch is asked for what cannot be done, and an excluded credential is all that is told
+        if !excluded {
+            let (rp_id_hash, extensions) = (&self.ceremony.rp_id_hash, wishes.extensions);
+            self.ceremony.asked =
+                authenticator.asked_of_registration(extensions, rp_id_hash, self.discoverable, by_sensor.is_some())?;
+        }
+        self.attested.format =
+            authenticator.choose_format(self.new.algorithm, wishes.formats, self.attested.enterprise);
+        // 13, 14
+        self.step = if excluded { Step::Excluded } else { Step::Touch };
+        let Some(present) = authenticator.presence(by_sensor, self.ceremony.user_verified) else {
+            return Ok(Next::Touch);
+        };
+        self.touched(authenticator, present)?;
+        Ok(Next::Work)
+    }
+
+    /// The user is present.
+    fn touched<P: Platform>(
+        &mut self,
+        authenticator: &mut Authenticator<'_, P>,
+        present: UserPresent,
+    ) -> Result<(), Status> {
+        match self.step {
+            Step::Probe => Err(authenticator.config.policy.probe_answer(authenticator.pin.is_set)),
+            Step::Excluded => Err(Status::CREDENTIAL_EXCLUDED),
+            Step::Touch => {
+                self.ceremony.user_present = Some(present);
+                authenticator.token.consume();
+                self.step = if self.ceremony.asked.salts { Step::Salts } else { Step::Generate };
+                Ok(())
+            }
+            Step::Check | Step::Search { .. } | Step::Salts | Step::Generate | Step::Commit { .. } | Step::Write => {
+                Err(Status::OTHER)
+            }
+        }
+    }
+
+    /// `hmac-secret-mc`
+    #[inline(never)]
+    fn take_salts<P: Platform>(&mut self, call: &mut Call<'_, '_, P>) -> Outcome {
+        let request: Request<'_> = decode(call.message, call.request)?;
+        let input = inputs::<MakeCredentialInputs<'_>>(request.extensions)?.hmac_secret_mc;
+        self.ceremony.salts = Some(call.authenticator.decrypt_salts(input)?);
+        self.step = Step::Generate;
+        Ok(Next::Work)
+    }
+
+    /// 16: the key pair and the id.
+    #[inline(never)]
+    fn generate<P: Platform>(&mut self, call: &mut Call<'_, '_, P>) -> Outcome {
+        // The blob of a discoverable credential is stored with it, later.
+        let cred_blob = if self.discoverable { None } else { self.cred_blob(call.message, call.request)? };
+        let cred_blob = cred_blob.unwrap_or_default(); // an empty one takes no room
+        call.authenticator.generate(&self.ceremony, &mut self.new, self.discoverable, cred_blob)?;
+        call.authenticator.draw_randomness(&mut self.ceremony)?;
+        self.step = if self.discoverable { Step::Commit { at_once: false } } else { Step::Write };
+        Ok(Next::Work)
+    }
+
+    /// The blob of the request that is stored with the credential.
+    fn cred_blob<'m>(&self, message: &'m [u8], len: usize) -> Result<Option<&'m [u8]>, Status> {
+        if self.ceremony.asked.cred_blob != Some(true) {
+            return Ok(None);
+        }
+        let request: Request<'_> = decode(message, len)?;
+        Ok(inputs::<MakeCredentialInputs<'_>>(request.extensions)?.cred_blob)
+    }
+
+    /// 17: a discoverable credential replaces the one that the relying party has for this user; that one is kept until the
+    /// answer is known to have arrived, if there is room for both.
+    #[inline(never)]
+    fn commit<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, at_once: bool) -> Outcome {
+        let Call { authenticator, scratch, .. } = call;
+        let request: Request<'_> = decode(call.message, call.request)?;
+        let (rp_id_hash, asked) = (&self.ceremony.rp_id_hash, &self.ceremony.asked);
+        let replaced = authenticator.credential_of_user(rp_id_hash, request.user.id, scratch).map_err(store_status)?;
+        let replacement = authenticator.replacement(replaced, scratch, &self.new.id, at_once);
+        let state = authenticator.new_store_state()?;
+        let credential = Credential {
+            id: &self.new.id,
+            algorithm: self.new.algorithm,
+            secret: &self.new.secret,
+            rp: RpEntity { id: request.rp.id, name: request.rp.name.map(truncate) },
+            user: UserEntity {
+                id: request.user.id,
+                name: request.user.name.map(truncate),
+                display_name: request.user.display_name.map(truncate),
+            },
+            cred_protect: asked.cred_protect.filter(|level| *level != Level::USER_VERIFICATION_OPTIONAL),
+            cred_blob: self.cred_blob(call.message, call.request)?,
+            large_blob_key: asked.large_blob_key.then_some(true),
+            third_party_payment: asked.third_party_payment.then_some(true),
+            large_blob: (asked.large_blob == LargeBlob::Make).then_some(&[]),
+        };
+        authenticator.scratch_used = MAX_RECORD;
+        let len = credential.encode(scratch).map_err(|_| Status::LIMIT_EXCEEDED)?;
+        let record = scratch.get(..len).ok_or(Status::OTHER)?;
+        let changes = [replacement.deleted.map(Change::Delete), Some(Change::Put { rp_id_hash, record })];
+        match authenticator.commit_credentials(changes, Kept::default(), replacement.kept, state) {
+            Ok(()) => {
+                authenticator.answers_replacement = replacement.kept.is_some();
+                self.step = Step::Write;
+            }
+            Err(StoreError::Full) if replacement.kept.is_some() && !at_once => {
+                self.step = Step::Commit { at_once: true };
+            }
+            Err(error) => return Err(store_status(error)),
+        }
+        Ok(Next::Work)
+    }
+}
+
+impl<P: Platform> Authenticator<'_, P> {
+    /// 4 to 8: whether built-in user verification is needed.
+    fn check_registration_options(&self, request: &Request<'_>) -> Result<bool, Status> {
+        let options = request.options.unwrap_or_default();
+        let without_param = request.pin_uv_auth_param.is_none();
+        // 4, 5
+        let mut uv = options.uv == Some(true) && without_param;
+        if uv && !self.uv_is_configured() {
+            return Err(Status::INVALID_OPTION);
+        }
+        if options.rk.is_some() && !self.has(Caps::DISCOVERABLE) {
+            return Err(Status::UNSUPPORTED_OPTION);
+        }
+        // Version 2.0 knows no `up` here.
+        if options.up == Some(false) || options.up.is_some() && self.config.policy.rules_2_0 {
+            return Err(Status::INVALID_OPTION);
+        }
+        // 6
+        uv |= self.always_uv() && without_param && self.uv_is_configured();
+        if self.always_uv() && (!self.is_protected() || without_param && !uv) {
+            return Err(self.verification_required());
+        }
+        // 7, 8
+        let may_go_without = self.make_cred_uv_not_rqd() && options.rk != Some(true);
+        if self.is_protected() && without_param && !uv && !may_go_without {
+            return Err(self.verification_required());
+        }
+        Ok(uv)
+    }
+
+    /// 9: whether enterprise attestation is asked for and given.
+    fn is_enterprise(&self, request: &Request<'_>) -> Result<bool, Status> {
+        let Some(asked) = request.enterprise_attestation else { return Ok(false) };
+        if !(self.is_enterprise_capable() && self.options.enterprise_attestation) {
+            return Err(Status::INVALID_PARAMETER);
+        }
+        match asked {
+            VENDOR_FACILITATED => {
+                Ok(self.config.enterprise.is_some_and(|enterprise| enterprise.rp_ids.contains(&request.rp.id)))
+            }
+            PLATFORM_MANAGED => Ok(true),
+            _ => Err(Status::INVALID_OPTION),
+        }
+    }
+}
+
+/// Lengths that the standard bounds and the store relies on.
+fn check_entities(rp: &RpEntity<'_>, user: &UserEntity<'_>) -> Result<(), Status> {
+    let fits = rp.id.len() <= MAX_RP_ID && user.id.len() <= MAX_USER_ID;
+    if fits { Ok(()) } else { Err(Status::INVALID_LENGTH) }
+}

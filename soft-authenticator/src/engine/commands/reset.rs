@@ -1,0 +1,58 @@
+//! authenticatorReset (CTAP 2.3 §6.6).
+
+use keyfob_core::Status;
+
+use crate::engine::{
+    authenticator::{Authenticator, crypto_status},
+    call::{Call, Cause, Next, Outcome, ok},
+    kept::Kept,
+    persistent::Fresh,
+    platform::{Platform, RESET_WINDOW},
+    state::{Options, PinState},
+    wrapping::CredentialKeys,
+};
+use crate::store::Change;
+
+#[inline(never)]
+pub fn step<P: Platform>(call: &mut Call<'_, '_, P>, cause: Cause) -> Outcome {
+    let authenticator = &mut *call.authenticator;
+    match cause {
+        Cause::Begin => {
+            if call.now.since(authenticator.powered_up) >= RESET_WINDOW {
+                return Err(Status::NOT_ALLOWED);
+            }
+            let (allowed, transport) = (authenticator.config.transports_for_reset, authenticator.transport);
+            if !allowed.is_none_or(|allowed| transport.is_some_and(|transport| allowed.contains(&transport))) {
+                return Err(Status::OPERATION_DENIED);
+            }
+            let long = authenticator.options.long_touch_for_reset;
+            Ok(if long { Next::LongTouch } else { Next::Touch })
+        }
+        Cause::Present(present) if present.holds() => {
+            authenticator.reset()?;
+            ok(call.message)
+        }
+        Cause::Present(_) | Cause::Verified(_) | Cause::Sample(..) | Cause::Work => Err(Status::OTHER),
+    }
+}
+
+impl<P: Platform> Authenticator<'_, P> {
+    fn reset(&mut self) -> Result<(), Status> {
+        // A new seed makes every wrapped credential worthless; it is there in the same instant as the rest is gone.
+        let fresh = Fresh::new(&mut self.rng).map_err(crypto_status)?;
+        let [seed, token, identifier, store_state] = fresh.changes();
+        let changes = [Change::Erase, seed, token, identifier, store_state];
+        // Tokens go first: a commit that fails may have been made.
+        self.forget();
+        self.commit_or_reload(&changes)?;
+        // Nothing is read back: a store that fails now must not leave the old state in memory.
+        self.credential_keys = CredentialKeys::derive(&self.crypto, &*fresh.seed);
+        self.pin = PinState { is_set: false, retries: self.config.max_pin_retries, mismatches: 0 };
+        self.uv_retries = self.config.user_verification.max_retries;
+        self.fingerprints.clear();
+        self.sign_counts = None;
+        self.superseded = Kept::default();
+        self.options = Options::new(&self.config);
+        Ok(())
+    }
+}

@@ -1,0 +1,109 @@
+//! The list of discoverable credentials that were replaced and are kept. [`superseded`](super::superseded) says why.
+
+use keyfob_core::bytes;
+
+use crate::store::Number;
+
+/// How many are kept at a time, of different users. A credential that would be one more is replaced at once, and so is one
+/// for which a full store has no second place.
+const MAX_SUPERSEDED: usize = 4;
+/// The beginning of a credential's id, in bytes. Ids in the store are random.
+const ID_START: usize = 4;
+/// An entry as it is stored: `number 4 BE | beginning of the new one's id 4`.
+const ENTRY: usize = 4 + ID_START;
+
+/// A credential that was replaced and is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Superseded {
+    pub number: Number,
+    /// How the id of the one that replaced it begins.
+    pub by: [u8; ID_START],
+}
+
+impl Superseded {
+    pub fn new(number: Number, by: &[u8]) -> Self {
+        Self { number, by: bytes::first(by) }
+    }
+}
+
+/// The credentials that are kept, the one that was replaced last at the end. The places behind it have number 0, which no
+/// credential has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Kept([Superseded; MAX_SUPERSEDED]);
+
+impl Kept {
+    /// Reads a list as it is stored. A damaged one is empty: then there are two credentials of a user, and none is lost.
+    pub fn from_bytes(stored: &[u8]) -> Self {
+        let (mut kept, (entries, rest)) = (Self::default(), stored.as_chunks::<ENTRY>());
+        if entries.len() <= MAX_SUPERSEDED && rest.is_empty() {
+            for (place, [n0, n1, n2, n3, by @ ..]) in kept.0.iter_mut().zip(entries) {
+                *place = Superseded { number: Number::from_be_bytes([*n0, *n1, *n2, *n3]), by: *by };
+            }
+        }
+        kept
+    }
+
+    /// The list as it is stored, and its length in the array, in bytes.
+    pub fn to_bytes(self) -> ([u8; ENTRY * MAX_SUPERSEDED], usize) {
+        let mut stored = [0; ENTRY * MAX_SUPERSEDED];
+        for (place, entry) in stored.as_chunks_mut::<ENTRY>().0.iter_mut().zip(self.entries()) {
+            *place = bytes::concat(&[&entry.number.to_be_bytes(), &entry.by]);
+        }
+        (stored, self.entries().count().saturating_mul(ENTRY))
+    }
+
+    pub fn entries(&self) -> impl Iterator<Item = &Superseded> {
+        self.0.iter().filter(|entry| entry.number != 0)
+    }
+
+    /// Whether this credential is one that is kept.
+    pub fn has(&self, number: Number) -> bool {
+        self.entries().any(|entry| entry.number == number)
+    }
+
+    /// Those that are older than the credential with this number and id, of the same user.
+    pub fn older_than(&self, number: Number, id: &[u8]) -> Self {
+        let mut entries = self.entries().enumerate();
+        let own = entries.find(|(_, entry)| entry.number == number).map(|(place, own)| (place, own.by));
+        self.filtered(|place, entry| match own {
+            Some((own, by)) => place < own && entry.by == by,
+            None => id.starts_with(&entry.by),
+        })
+    }
+
+    pub fn numbers(&self) -> impl Iterator<Item = Number> {
+        self.entries().map(|entry| entry.number)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries().next().is_none()
+    }
+
+    pub fn len(&self) -> u32 {
+        u32::try_from(self.entries().count()).unwrap_or(u32::MAX)
+    }
+
+    /// The list with one more, or `None` when it is full.
+    pub fn with(mut self, entry: Superseded) -> Option<Self> {
+        *self.0.iter_mut().find(|place| place.number == 0)? = entry;
+        Some(self)
+    }
+
+    pub fn without(&self, gone: &Self) -> Self {
+        self.filtered(|_, entry| !gone.has(entry.number))
+    }
+
+    /// The list in which those of `older` point to another credential.
+    pub fn now_by(mut self, older: &Self, id: &[u8]) -> Self {
+        let entries = self.0.iter_mut().filter(|entry| older.has(entry.number));
+        entries.for_each(|entry| entry.by = bytes::first(id));
+        self
+    }
+
+    pub fn filtered(&self, stays: impl Fn(usize, &Superseded) -> bool) -> Self {
+        let mut filtered = Self::default();
+        let entries = self.entries().enumerate().filter(|(place, entry)| stays(*place, entry));
+        filtered.0.iter_mut().zip(entries).for_each(|(place, (_, entry))| *place = *entry);
+        filtered
+    }
+}

@@ -1,0 +1,151 @@
+//! What survives power loss is read at power-up.
+//!
+//! A setting that is missing from the store was never written, which means a default, or it was lost. Where something
+//! else in the store says that it was written, its absence is damage, and damage gives nothing away.
+
+use heapless::Vec;
+use keyfob_core::{Instant, bytes, crypto::Sign, pin_uv::TokenState};
+use zeroize::Zeroizing;
+
+use super::{
+    authenticator::{Authenticator, SEED},
+    config::Config,
+    config_error::ConfigError,
+    kept::Kept,
+    persistent::Fresh,
+    platform::Platform,
+    state::{Options, PinState, Touch},
+    wrapping::CredentialKeys,
+};
+use crate::store::{Setting, Store, StoreError};
+
+impl<'c, P: Platform> Authenticator<'c, P> {
+    pub fn new(
+        config: Config<'c>,
+        crypto: P::Crypto,
+        rng: P::Rng,
+        store: P::Store,
+        now: Instant,
+    ) -> Result<Self, ConfigError> {
+        let mut authenticator = Self {
+            config,
+            crypto,
+            rng,
+            store,
+            powered_up: now,
+            credential_keys: CredentialKeys::default(),
+            identifier_keys: None,
+            pin: PinState { is_set: false, retries: 0, mismatches: 0 },
+            uv_retries: 0,
+            fingerprints: Vec::new(),
+            options: Options::new(&config),
+            sign_counts: None,
+            superseded: Kept::default(),
+            answers_replacement: false,
+            key_agreement: None,
+            token: if config.policy.rules_2_0 { TokenState::without_limits() } else { TokenState::default() },
+            token_by_uv: false,
+            transport: config.transports.first().copied(),
+            touch: Touch::default(),
+            scratch_used: 0,
+        };
+        config.check_backend(authenticator.crypto.algorithms())?;
+        authenticator.power_up(now)?;
+        Ok(authenticator)
+    }
+
+    /// Reads what survives power loss and forgets what does not.
+    pub fn power_up(&mut self, now: Instant) -> Result<(), ConfigError> {
+        self.powered_up = now;
+        self.forget();
+        self.pin.mismatches = 0;
+        self.load()
+    }
+
+    /// Forgets what neither a power cut nor a reset leaves standing.
+    pub fn forget(&mut self) {
+        self.key_agreement = None;
+        self.token.stop_using();
+        self.touch = Touch::default();
+    }
+
+    /// Reads settings; an empty store gets its seed.
+    pub fn load(&mut self) -> Result<(), ConfigError> {
+        let mut value = Zeroizing::new([0; SEED]);
+        match self.store.get(Setting::Seed, &mut *value)? {
+            Some(SEED) => {}
+            // A new seed would void every wrapped credential: not because of damage.
+            Some(_) => return Err(StoreError::Failed.into()),
+            None => {
+                let fresh = Fresh::new(&mut self.rng).map_err(|_| ConfigError::RandomSource)?;
+                self.store.commit(&fresh.changes())?;
+                bytes::copy(&mut *value, &*fresh.seed);
+            }
+        }
+        self.credential_keys = CredentialKeys::derive(&self.crypto, &*value);
+        (self.sign_counts, self.identifier_keys) = (None, None);
+        self.load_pin()?;
+        self.load_fingerprints(&mut [0; Setting::MAX_LEN])?;
+        self.load_uv_retries()?;
+        self.load_superseded()?;
+        self.options = match self.store.get(Setting::Options, &mut *value)? {
+            Some(2) => {
+                let stored = Options::from_bytes(bytes::first(&*value));
+                // A new configuration may be stricter.
+                Options { min_pin_length: stored.min_pin_length.max(self.config.min_pin_length), ..stored }
+            }
+            Some(_) => return Err(StoreError::Failed.into()), // damage must not loosen a policy
+            None if self.options_were_stored()? => return Err(StoreError::Failed.into()),
+            None => Options::new(&self.config),
+        };
+        Ok(())
+    }
+
+    /// Whether a PIN is set, and its retries. Every commit of a PIN has both, so one without the other is damage, and
+    /// counts as a PIN without an attempt left: a lost counter gives no attempts away, and a lost PIN does not unlock
+    /// what it protected. Only a reset helps.
+    pub fn load_pin(&mut self) -> Result<(), StoreError> {
+        let is_set = self.is_stored(Setting::Pin)?;
+        let max = self.config.max_pin_retries;
+        let retries = self.load_retries(Setting::PinRetries, max)?;
+        (self.pin.is_set, self.pin.retries) = match retries {
+            Some(retries) if is_set => (true, retries),
+            None if !is_set => (false, max),
+            _ => (true, 0),
+        };
+        Ok(())
+    }
+
+    /// Attempts of built-in user verification. Where a fingerprint is enrolled they were stored before it, with the token
+    /// that the enrolment took; missing, they are damage. Without a fingerprint nothing says that they were: the user may
+    /// never have been verified, or the PIN was set while there was no built-in user verification.
+    pub fn load_uv_retries(&mut self) -> Result<(), StoreError> {
+        let max = self.config.user_verification.max_retries;
+        let retries = self.load_retries(Setting::UvRetries, max)?;
+        self.uv_retries = retries.unwrap_or(if self.fingerprints.is_empty() { max } else { 0 });
+        Ok(())
+    }
+
+    /// Attempts as they are stored. `None` if they never were.
+    fn load_retries(&mut self, setting: Setting, max: u8) -> Result<Option<u8>, StoreError> {
+        let mut value = [0];
+        match self.store.get(setting, &mut value) {
+            Ok(None) => Ok(None),
+            Ok(Some(1)) => Ok(Some(value[0].min(max))),
+            Ok(Some(_)) | Err(StoreError::TooLong) => Ok(Some(0)), // damaged: no attempt is given away
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether something says that options were stored: the relying parties of setMinPINLength, or a PIN. Both come with
+    /// options in one commit. A PIN without a persistent token was stored by a version without options.
+    pub fn options_were_stored(&mut self) -> Result<bool, StoreError> {
+        let by_pin = self.pin.is_set && self.is_stored(Setting::PersistentToken)?;
+        Ok(by_pin || self.is_stored(Setting::MinPinRpIds)?)
+    }
+
+    fn is_stored(&mut self, setting: Setting) -> Result<bool, StoreError> {
+        let mut value = Zeroizing::new([0; Setting::MAX_LEN]);
+        self.store.get(setting, &mut *value).map(|found| found.is_some())
+    }
+}
