@@ -1,6 +1,6 @@
 """GetInfo, CTAPHID, touches, cancelling, plugging in and out, malformed requests."""
 
-from threading import Event, Timer
+from threading import Event, Thread, Timer
 
 from fido2.client import ClientError
 from fido2.ctap import CtapError
@@ -164,18 +164,21 @@ def _(key):
     gone.set()
     with client_fails(ClientError.ERR.TIMEOUT, CtapError.ERR.KEEPALIVE_CANCEL):
         client(device, User()).make_credential(options(), gone)
-    client(device, User(None, touch_after(key, asked=5))).make_credential(options())
+    register_and_touch(key, device)
 
 
-def touch_after(key, asked):
-    """Touches at the question that comes after `asked` other questions, whose prompts were not read."""
+def register_and_touch(key, device):
+    """Registers, and touches until the key has answered: whether a request that is cancelled at once still asks is open."""
+    done = Event()
 
     def touch():
-        for _ in range(asked):
-            key.wait_for_prompt()
-        key.answer_touch()
+        while not done.wait(0.1):
+            key.touch()
 
-    return touch
+    try:
+        client(device, User(None, Thread(target=touch).start)).make_credential(options())
+    finally:
+        done.set()
 
 
 # Requests as bytes, and the key's answers (CTAP 2.3 §8.1; INVALID_CBOR covers everything that is not canonical).

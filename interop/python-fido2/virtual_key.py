@@ -37,13 +37,12 @@ class VirtualKey:
         self._device = open_device(*self.address)
         return self._device
 
-    def wait_for_prompt(self):
-        """With `--touch prompt`: waits until the key has asked once more."""
+    def answer_touch(self, consent=True):
+        """Waits until the key has asked, then touches it or declines."""
         while "Touch your security key" not in self._process.stdout.readline():
             if self._process.poll() is not None:
                 raise RuntimeError("the server ended")
+        self.touch(consent)
 
-    def answer_touch(self, consent=True):
-        """Waits until the key has asked, then touches it or declines."""
-        self.wait_for_prompt()
+    def touch(self, consent=True):
         self._process.stdin.write("\n" if consent else "n\n")

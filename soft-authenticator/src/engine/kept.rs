@@ -93,11 +93,13 @@ impl Kept {
         self.filtered(|_, entry| !gone.has(entry.number))
     }
 
-    /// The list in which those of `older` point to another credential.
-    pub fn now_by(mut self, older: &Self, id: &[u8]) -> Self {
-        let entries = self.0.iter_mut().filter(|entry| older.has(entry.number));
-        entries.for_each(|entry| entry.by = bytes::first(id));
-        self
+    /// The list in which those of `older` point to another credential. They stand at its end then, because the answer that
+    /// is sent next concerns their user.
+    pub fn now_by(&self, older: &Self, id: &[u8]) -> Self {
+        let mut kept = self.without(older);
+        let free = kept.0.iter_mut().filter(|place| place.number == 0);
+        free.zip(older.numbers()).for_each(|(place, number)| *place = Superseded::new(number, id));
+        kept
     }
 
     pub fn filtered(&self, stays: impl Fn(usize, &Superseded) -> bool) -> Self {
