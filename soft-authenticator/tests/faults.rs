@@ -119,6 +119,24 @@ fn a_damaged_seed_or_counter_is_a_failure_and_not_a_new_beginning() {
 }
 
 #[test]
+fn a_seed_that_is_lost_is_damage_where_something_else_is_stored() {
+    let failed = Some(ConfigError::Store(StoreError::Failed));
+    let config = Config::new([0xAA; 16]);
+    // Each setting alone, and a credential alone.
+    for setting in Setting::ALL {
+        let store = BenchStore::default();
+        store.memory.borrow_mut().commit(&[Change::Set(setting, &[1])]).unwrap();
+        assert_eq!(Key::try_with(config, store).err(), failed, "{setting:?}");
+    }
+    let store = BenchStore::default();
+    store.memory.borrow_mut().commit(&[Change::Put { rp_id_hash: &rp_id_hash(RP), record: &[1] }]).unwrap();
+    assert_eq!(Key::try_with(config, store.clone()).err(), failed);
+    // No new one was made.
+    assert_eq!(store.setting(Setting::Seed), None);
+    Key::try_with(config, BenchStore::default()).unwrap();
+}
+
+#[test]
 fn a_store_that_cannot_be_read_gives_no_token_and_no_signature() {
     let mut key = Key::with_pin();
     let made = key.make(&registration(b"u")).unwrap();

@@ -17,7 +17,7 @@ use super::{
     state::{Options, PinState, Touch},
     wrapping::CredentialKeys,
 };
-use crate::store::{Setting, Store, StoreError};
+use crate::store::{Query, Setting, Store, StoreError};
 
 impl<'c, P: Platform> Authenticator<'c, P> {
     pub fn new(
@@ -76,6 +76,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
             Some(SEED) => {}
             // A new seed would void every wrapped credential: not because of damage.
             Some(_) => return Err(StoreError::Failed.into()),
+            None if self.seed_was_stored()? => return Err(StoreError::Failed.into()),
             None => {
                 let fresh = Fresh::new(&mut self.rng).map_err(|_| ConfigError::RandomSource)?;
                 self.store.commit(&fresh.changes())?;
@@ -99,6 +100,17 @@ impl<'c, P: Platform> Authenticator<'c, P> {
             None => Options::new(&self.config),
         };
         Ok(())
+    }
+
+    /// Whether something says that a seed was stored: any other setting, or a credential. The first commit of an empty
+    /// store has the seed.
+    fn seed_was_stored(&mut self) -> Result<bool, StoreError> {
+        for setting in Setting::ALL {
+            if setting != Setting::Seed && self.is_stored(setting)? {
+                return Ok(true);
+            }
+        }
+        Ok(self.store.count(Query::All)? > 0)
     }
 
     /// Whether a PIN is set, and its retries. Every commit of a PIN has both, so one without the other is damage, and

@@ -56,6 +56,21 @@ pub enum Setting {
 }
 
 impl Setting {
+    /// Every setting.
+    pub const ALL: [Self; 12] = [
+        Self::Seed,
+        Self::Pin,
+        Self::PinRetries,
+        Self::SignCount,
+        Self::UvRetries,
+        Self::Options,
+        Self::MinPinRpIds,
+        Self::PersistentToken,
+        Self::Identifier,
+        Self::StoreState,
+        Self::Fingerprints,
+        Self::Superseded,
+    ];
     /// The longest setting, in bytes.
     pub const MAX_LEN: usize = 256;
 }
