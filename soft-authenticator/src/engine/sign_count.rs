@@ -42,10 +42,8 @@ impl<P: Platform> Authenticator<'_, P> {
         let block = reserves.then_some(Change::Set(Setting::SignCount, &block));
         let [first, second] = along;
         let changes = [block, first, second];
+        // If it fails and was made, the same block is reserved again: none of its counts was used.
         let committed = if changes.iter().any(Option::is_some) { self.commit(&changes) } else { Ok(()) };
-        if reserves && committed.is_err_and(|error| error != StoreError::Full) {
-            self.sign_counts = None; // only the store knows which block is in force
-        }
         let counted = Counted::by_commit(committed)?;
         self.sign_counts = Some(Counts { used: used.saturating_add(1), reserved });
         Ok(counted)
