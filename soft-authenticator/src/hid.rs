@@ -39,7 +39,7 @@ pub struct HidAuthenticator<'b, P: Platform> {
     waits_for: Option<Wait>,
     /// The channel of the last request.
     channel: Option<u32>,
-    /// Whether a command has ended since the store was last tidy.
+    /// Whether a command has ended, or was given up, since the store was last tidy.
     untidy: bool,
     /// Whether a vendor command is pending.
     vendor: bool,
@@ -114,7 +114,7 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
                     return Some(HidEvent::VendorAborted);
                 }
                 self.engine.abort();
-                self.waits_for = None;
+                (self.waits_for, self.untidy) = (None, true);
             }
             Some(DeviceEvent::Wink) => return Some(HidEvent::Wink),
             None => {}

@@ -333,6 +333,19 @@ fn an_idle_authenticator_tidies_its_store_until_there_is_nothing_to_do() {
 }
 
 #[test]
+fn a_command_that_is_given_up_leaves_the_store_to_be_tidied() {
+    let mut plugged = Plugged::new(Key::new());
+    let channel = plugged.open();
+    plugged.send(channel, CBOR, &[Command::SELECTION.0]);
+    plugged.store.untidy.set(1);
+    plugged.send(channel, INIT, &[2; 8]);
+    while plugged.next().is_some() {}
+    assert_eq!(plugged.hid.deadline(), Some(Instant::default()));
+    plugged.work();
+    assert_eq!((plugged.hid.deadline(), plugged.store.untidy.get()), (None, 0));
+}
+
+#[test]
 fn wink_reaches_the_driver_and_is_answered() {
     let mut plugged = Plugged::new(Key::new());
     let channel = plugged.open();
