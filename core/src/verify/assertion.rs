@@ -17,8 +17,8 @@ pub struct StoredCredential<'a> {
     pub public_key: CoseKey<'a>,
     /// The signature counter of its last use.
     pub sign_count: u32,
-    /// The user handle of the account. An authenticator does not send an empty one: see
-    /// [`AssertionResponse::user_handle`].
+    /// The user handle of the account. An empty one names no account: its credential is accepted only where
+    /// [`Expected::user_handle`] states the account.
     pub user_handle: &'a [u8],
     /// Whether it was backup eligible at registration. `None` if that is not known.
     pub backup_eligible: Option<bool>,
@@ -67,7 +67,7 @@ pub fn assertion<'a>(
     let known = expected.user_handle;
     check(known.is_none_or(|handle| handle == credential.user_handle), Error::UserHandle)?;
     let returned = response.user_handle.filter(|handle| !handle.is_empty());
-    let named = known.is_some() || returned.is_some() || credential.user_handle.is_empty();
+    let named = known.is_some() || returned.is_some();
     check(named && returned.is_none_or(|handle| handle == credential.user_handle), Error::UserHandle)?;
     // 8. to 14.
     client_data(expected, Ceremony::Get, response.client_data_json)?;

@@ -249,9 +249,10 @@ fn an_account_that_was_not_stated_must_be_named_by_the_user_handle() {
 }
 
 #[test]
-fn an_empty_user_handle_is_that_of_no_response_and_counts_as_none() {
-    for stated in [None, Some(&b""[..])] {
-        for (returned, result) in [(None, Ok(())), (Some(&b""[..]), Ok(())), (Some(b"user"), Err(Error::UserHandle))] {
+fn an_empty_user_handle_counts_as_none_and_names_no_account() {
+    let refused = Err(Error::UserHandle);
+    for (stated, accepted) in [(None, refused), (Some(&b""[..]), Ok(()))] {
+        for (returned, result) in [(None, accepted), (Some(&b""[..]), accepted), (Some(b"user"), refused)] {
             let verified = assert_with(|expected, credential, response| {
                 (expected.user_handle, credential.user_handle, response.user_handle) = (stated, b"", returned);
             });
