@@ -21,7 +21,9 @@ pub use options::{
     Requirement,
 };
 pub use origin::Origin;
-pub use rp_id::{PublicSuffixes, RelatedOrigins, SuffixRules, is_facet, is_related, may_claim, origin_matches};
+pub use rp_id::{
+    PublicSuffixes, RelatedOrigins, SuffixListError, SuffixRules, is_facet, is_related, may_claim, origin_matches,
+};
 #[cfg(feature = "psl")]
 pub use suffix_list::PublicSuffixList;
 

@@ -9,32 +9,33 @@ const DAMP: u32 = 700;
 const INITIAL_BIAS: u32 = 72;
 const INITIAL_N: u32 = 128;
 
-/// Whether `label`, lower-case ASCII, is the DNS form of `name`. `name` must be in NFC and lower case, as registries
-/// list it. The encoding of `name` is compared while it is made, so it needs no buffer.
+/// Whether `label`, lower-case ASCII, is the DNS form of `name`. `name` must be in NFC, in upper or lower case. The
+/// encoding of `name` is compared while it is made, so it needs no buffer.
 pub(super) fn is_a_label_of(label: &str, name: &str) -> bool {
     let encoded = if name.is_ascii() { Some("") } else { label.strip_prefix(PREFIX) };
     match encoded {
-        Some("") => label == name,
-        Some(encoded) => encodes(encoded, name).unwrap_or(false),
+        Some("") => label.eq_ignore_ascii_case(name),
+        Some(encoded) => encodes(encoded, &name.chars().flat_map(char::to_lowercase)).unwrap_or(false),
         None => false,
     }
 }
 
 /// Whether `encoded` is Punycode for `name` (RFC 3492 §6.3). `None` when a number overflows.
-fn encodes(encoded: &str, name: &str) -> Option<bool> {
+fn encodes(encoded: &str, name: &(impl Iterator<Item = char> + Clone)) -> Option<bool> {
     let mut expected = encoded.bytes();
-    let basic: u32 = name.bytes().filter(u8::is_ascii).count().try_into().ok()?;
+    let ascii = name.clone().filter_map(|c| u8::try_from(c).ok().filter(u8::is_ascii));
+    let basic: u32 = ascii.clone().count().try_into().ok()?;
     let delimiter = (basic > 0).then_some(b'-');
-    if !name.bytes().filter(u8::is_ascii).chain(delimiter).all(|byte| expected.next() == Some(byte)) {
+    if !ascii.chain(delimiter).all(|byte| expected.next() == Some(byte)) {
         return Some(false);
     }
-    let all: u32 = name.chars().count().try_into().ok()?;
+    let all: u32 = name.clone().count().try_into().ok()?;
     let (mut n, mut delta, mut bias, mut handled) = (INITIAL_N, 0_u32, INITIAL_BIAS, basic);
     while handled < all {
-        let next = name.chars().map(u32::from).filter(|point| *point >= n).min()?;
+        let next = name.clone().map(u32::from).filter(|point| *point >= n).min()?;
         delta = delta.checked_add(next.checked_sub(n)?.checked_mul(handled.checked_add(1)?)?)?;
         n = next;
-        for point in name.chars().map(u32::from) {
+        for point in name.clone().map(u32::from) {
             if point < n {
                 delta = delta.checked_add(1)?;
             }
@@ -117,5 +118,6 @@ mod tests {
             assert!(!is_a_label_of(label, name), "{label} and {name}");
         }
         assert!(is_a_label_of("xn--tda", "ü"));
+        assert!(is_a_label_of("xn--bcher-kva", "BÜCHER") && is_a_label_of("com", "Com"));
     }
 }

@@ -1,5 +1,7 @@
 //! Which origins may use an RP ID (WebAuthn L3 §5.1.3 steps 7 and 8, §5.11).
 
+use core::fmt;
+
 use heapless::{String, Vec};
 
 use super::{
@@ -41,18 +43,71 @@ impl<T: PublicSuffixes + ?Sized> PublicSuffixes for &T {
 }
 
 /// Public suffixes from rules in the format of publicsuffix.org, one rule per line, comments after `//`: that list with
-/// its private section, or the caller's own list. Rules in other scripts match names in their `xn--` form. The suffix
-/// of a domain that no rule matches is its last label, as the format requires. A text without a rule knows no suffix.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SuffixRules<'a>(pub &'a str);
+/// its private section, or the caller's own list. Rules match in upper and lower case. Rules in other scripts match names
+/// in their `xn--` form. The suffix of a domain that no rule matches is its last label, as the format requires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SuffixRules<'a>(&'a str);
+
+/// Why a text is not a list of public suffixes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SuffixListError {
+    /// It has no rule.
+    Empty,
+    /// The line with this number, counted from 1, is neither a rule nor a comment. A web page has such lines.
+    NotARule(usize),
+}
+
+impl fmt::Display for SuffixListError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("the list of public suffixes has no rule"),
+            Self::NotARule(line) => {
+                write!(f, "line {line} of the list of public suffixes is neither a rule nor a comment")
+            }
+        }
+    }
+}
+
+impl core::error::Error for SuffixListError {}
+
+impl<'a> SuffixRules<'a> {
+    /// Reads a list.
+    ///
+    /// # Errors
+    /// [`SuffixListError`]: it is not one.
+    pub fn new(list: &'a str) -> Result<Self, SuffixListError> {
+        let rules = Self(list);
+        for (at, line) in list.lines().enumerate() {
+            if rule_of(line).is_some_and(|rule| !is_rule(rule)) {
+                return Err(SuffixListError::NotARule(at.saturating_add(1)));
+            }
+        }
+        rules.rules().next().map(|_| rules).ok_or(SuffixListError::Empty)
+    }
+
+    fn rules(self) -> impl Iterator<Item = &'a str> {
+        self.0.lines().filter_map(rule_of)
+    }
+}
+
+/// The rule in a line, up to the first space. `None`: the line is empty or a comment.
+fn rule_of(line: &str) -> Option<&str> {
+    line.split_whitespace().next().filter(|rule| !rule.starts_with("//"))
+}
+
+/// Whether `rule` is labels with dots between them, after a `!` in an exception. A label has letters of any script,
+/// digits and hyphens, or is `*`.
+fn is_rule(rule: &str) -> bool {
+    let is_of_label = |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let mut labels = rule.strip_prefix('!').unwrap_or(rule).split('.');
+    labels.all(|label| label == "*" || !label.is_empty() && label.chars().all(is_of_label))
+}
 
 impl PublicSuffixes for SuffixRules<'_> {
     fn public_suffix<'d>(&self, domain: &'d str) -> Option<&'d str> {
-        let rules =
-            self.0.lines().filter_map(|line| line.split_whitespace().next()).filter(|rule| !rule.starts_with("//"));
-        rules.clone().next()?;
         let mut labels = 1;
-        for rule in rules {
+        for rule in self.rules() {
             let exception = rule.strip_prefix('!');
             let Some(matched) = matches(exception.unwrap_or(rule), domain) else { continue };
             if exception.is_some() {

@@ -113,7 +113,7 @@ fn text_that_no_bytes_encode_to_is_refused() {
 }
 
 fn matches(rp_id: &str, origin: &str) -> bool {
-    origin_matches(rp_id, origin, &SuffixRules("org"))
+    origin_matches(rp_id, origin, &SuffixRules::new("org").unwrap())
 }
 
 #[test]

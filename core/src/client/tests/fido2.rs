@@ -24,7 +24,7 @@ pub const ORIGIN: &str = "https://login.example.org:8443";
 
 /// Speaks for [`ORIGIN`], with a list of public suffixes.
 pub fn collector() -> DefaultClientDataCollector<'static, SuffixRules<'static>> {
-    DefaultClientDataCollector::new(ORIGIN).with_suffixes(SuffixRules("org"))
+    DefaultClientDataCollector::new(ORIGIN).with_suffixes(SuffixRules::new("org").unwrap())
 }
 
 pub type Client<'p, C, K> = Fido2Client<
@@ -264,7 +264,7 @@ fn suffixes_of_the_callers_are_taken_into_account() {
         origin: ORIGIN,
         cross_origin: false,
         top_origin: None,
-        suffixes: SuffixRules("example.org"),
+        suffixes: SuffixRules::new("example.org").unwrap(),
         related_origins: (),
     };
     let client = Fido2Client::new(Device::new(StubCrypto), collector, User::default(), StubCrypto, rng(), || at(0));

@@ -1,19 +1,21 @@
 use super::*;
 use crate::json::ErrorKind;
 
-const RULES: SuffixRules<'_> = SuffixRules(
-    "// a comment
+const LIST: &str = "// a comment
 
 com
 org and what follows is no rule
 jp
-ac.jp
+AC.jp
 *.kobe.jp
 !city.kobe.jp
 *.compute.amazonaws.com
 github.io
-",
-);
+";
+
+fn rules() -> SuffixRules<'static> {
+    SuffixRules::new(LIST).unwrap()
+}
 
 #[test]
 fn a_public_suffix_follows_the_longest_rule_and_exceptions_come_first() {
@@ -34,16 +36,26 @@ fn a_public_suffix_follows_the_longest_rule_and_exceptions_come_first() {
         ("example.unlisted", "unlisted"),
         ("localhost", "localhost"),
     ] {
-        assert_eq!(RULES.public_suffix(domain), Some(suffix), "{domain}");
-    }
-    for nothing in ["", "\n", "// org\n"] {
-        assert_eq!(SuffixRules(nothing).public_suffix("a.example.org"), None);
+        assert_eq!(rules().public_suffix(domain), Some(suffix), "{domain}");
     }
 }
 
 #[test]
+fn a_text_that_is_no_list_is_refused() {
+    for nothing in ["", "\n", "// org\n"] {
+        assert_eq!(SuffixRules::new(nothing), Err(SuffixListError::Empty));
+    }
+    let page = "\n<!DOCTYPE html>\n<title>Not found</title>\n";
+    for (text, line) in [(page, 2), ("com\n{\"error\": 404}", 2), ("com\n//\n.org", 3), ("com\nco..uk", 2), ("!", 1)] {
+        assert_eq!(SuffixRules::new(text), Err(SuffixListError::NotARule(line)), "{text}");
+    }
+    let said = SuffixListError::NotARule(2).to_string();
+    assert_eq!(said, "line 2 of the list of public suffixes is neither a rule nor a comment");
+}
+
+#[test]
 fn rules_in_other_scripts_match_names_in_their_xn_form() {
-    let rules = SuffixRules("cn\n公司.cn\n*.भारत\n!बैंक.भारत\n中国\nxn--p1ai\n");
+    let rules = SuffixRules::new("cn\n公司.cn\n*.भारत\n!बैंक.भारत\n中国\nXN--p1ai\n").unwrap();
     for (domain, suffix) in [
         ("shishi.xn--55qx5d.cn", "xn--55qx5d.cn"),
         ("xn--55qx5d.cn", "xn--55qx5d.cn"),
@@ -89,12 +101,12 @@ fn an_rp_id_is_the_host_or_a_registrable_suffix_of_it() {
         (".com", "example.com", false),
         ("EXAMPLE.com", "www.example.com", false),
     ] {
-        assert_eq!(may_claim(rp_id, host, &RULES), allowed, "{rp_id} for {host}");
+        assert_eq!(may_claim(rp_id, host, &rules()), allowed, "{rp_id} for {host}");
     }
 }
 
 fn related(body: &str, origin: &str) -> Result<bool, ErrorKind> {
-    is_related(body.as_bytes(), &Origin::parse(origin).unwrap(), &RULES).map_err(|error| error.kind)
+    is_related(body.as_bytes(), &Origin::parse(origin).unwrap(), &rules()).map_err(|error| error.kind)
 }
 
 #[test]
@@ -179,6 +191,6 @@ fn an_app_id_is_the_origin_or_a_url_under_its_registrable_domain() {
         ("example.com", "https://example.com", false),
         ("", "https://example.com", false),
     ] {
-        assert_eq!(is_facet(app_id, &Origin::parse(origin).unwrap(), &RULES), allowed, "{app_id} for {origin}");
+        assert_eq!(is_facet(app_id, &Origin::parse(origin).unwrap(), &rules()), allowed, "{app_id} for {origin}");
     }
 }
