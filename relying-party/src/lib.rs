@@ -21,6 +21,7 @@
 
 pub mod backend;
 pub mod client;
+mod number;
 mod random;
 pub mod server;
 pub mod store;

@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 
 use super::Error;
 use crate::{
-    random,
+    number, random,
     server::members::{decode, encode},
 };
 
@@ -260,7 +260,8 @@ fn client_data(kind: Ceremony, options: &Value, origin: &str) -> Result<Vec<u8>,
 
 fn parameters(list: &Value) -> Vec<CredentialParameters<'static>> {
     let list = list.as_array().map(Vec::as_slice).unwrap_or_default();
-    let known = list.iter().filter(|params| params["type"] == "public-key").filter_map(|params| params["alg"].as_i64());
+    let known =
+        list.iter().filter(|params| params["type"] == "public-key").filter_map(|params| number::whole(&params["alg"]));
     known.filter_map(|alg| i32::try_from(alg).ok()).map(|alg| CredentialParameters::new(Algorithm(alg))).collect()
 }
 

@@ -18,7 +18,7 @@ use super::{
     session, verifier,
 };
 use crate::{
-    random,
+    number, random,
     store::{Account, Ceremony, Credential, Kind, Stored},
 };
 
@@ -123,7 +123,7 @@ impl Wishes {
         }
         for value in body.list("algorithms")? {
             let algorithm = value.as_str().and_then(verifier::named);
-            let algorithm = algorithm.or_else(|| verifier::numbered(value.as_i64()?));
+            let algorithm = algorithm.or_else(|| verifier::numbered(number::whole(value)?));
             wishes.algorithms.push(algorithm.ok_or_else(|| body.flaw("algorithms", Flaw::Value))?);
         }
         if wishes.algorithms.is_empty() {

@@ -101,6 +101,19 @@ fn fully_specified_algorithms_are_asked_for_by_name_and_kept_apart_from_the_olde
     browser.post("/assertion/result", &forge.get(&options, None)).ok();
 }
 
+/// Numbers of JSON are JavaScript's, in both directions.
+#[test]
+fn a_number_of_an_algorithm_is_read_however_it_is_written() {
+    let world = World::new();
+    let mut browser = world.browser();
+    let body = serde_json::from_str(r#"{ "username": "alice", "algorithms": [-7.0, -8e0] }"#).unwrap();
+    let mut options = browser.post("/attestation/options", &body).ok();
+    assert_eq!(options["pubKeyCredParams"][0]["alg"], -7);
+    options["pubKeyCredParams"][0]["alg"] = json!(-7.0);
+    options["pubKeyCredParams"].as_array_mut().unwrap().truncate(1);
+    browser.post("/attestation/result", &key().create(ORIGIN, &options).unwrap()).ok();
+}
+
 #[test]
 fn names_are_any_text_and_the_shown_name_is_the_name_unless_given() {
     let world = World::new();
