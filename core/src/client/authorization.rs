@@ -85,6 +85,8 @@ pub struct Authorization {
     wrong: bool,
     /// The token is one of the session.
     lent: bool,
+    /// The PIN is one of the session: the user has not given it in this ceremony.
+    pin_is_lent: bool,
     /// The PIN's hash is kept for the session.
     keeps_pin: bool,
     /// What may happen once per ceremony, and a renewal once per request.
@@ -111,6 +113,7 @@ impl Authorization {
             pins_refused: 0,
             wrong: false,
             lent: false,
+            pin_is_lent: false,
             keeps_pin: false,
             reconnected: false,
             renewed: false,
@@ -181,7 +184,6 @@ impl Authorization {
         match self.method {
             None | Some(Method::Stored) => self.granted(cx),
             Some(Method::Pin | Method::BuiltInToken) if self.lent => self.granted(cx),
-            Some(Method::Pin) if self.pin_hash.is_some() && !self.wrong => self.agree(cx),
             Some(Method::SetPin) => Ok(self.ask_new_pin(Reason::First)),
             Some(Method::Pin | Method::ChangePin) => self.ask_retries(cx, State::PinRetries),
             Some(Method::BuiltInToken | Method::BuiltInOption) => {
@@ -215,7 +217,7 @@ impl Authorization {
                     self.refuse_pin(Reason::Wrong, Cause::Status(Status::PIN_INVALID))?;
                     return Ok(Next::AskPin);
                 }
-                (self.pin_hash, self.wrong) = (Some(hash), false);
+                (self.pin_hash, self.pin_is_lent, self.wrong) = (Some(hash), false, false);
                 if changes && self.new_pin.is_none() { Ok(self.ask_new_pin(Reason::First)) } else { self.agree(cx) }
             }
             Err(error) => {
@@ -278,6 +280,12 @@ impl Authorization {
                 if power_cycle_state == Some(true) {
                     return self.reconnect();
                 }
+                // The last attempt is the user's: a PIN of the session may be an old one.
+                let may_be_old = self.pin_is_lent && self.retries == Some(1);
+                if self.method == Some(Method::Pin) && self.pin_hash.is_some() && !self.wrong && !may_be_old {
+                    return self.agree(cx);
+                }
+                self.pin_is_lent = false;
                 self.state = State::Pin;
                 Ok(Next::AskPin)
             }

@@ -222,7 +222,11 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
         if cause != Cause::WrongState {
             if let Some(session) = self.memory.session() {
                 // What it knows may be the reason.
-                session.forget(if self.stage == Stage::Authorization { Forgets::Pin } else { Forgets::Info });
+                session.forget(match (cause, self.stage) {
+                    (Cause::Transport, _) => Forgets::All, // the next authenticator may be another
+                    (_, Stage::Authorization) => Forgets::Pin,
+                    _ => Forgets::Info,
+                });
             }
             self.authorization.wipe();
             self.buffer.zeroize(); // secrets of extensions may have been kept

@@ -26,8 +26,12 @@ const MAX_INFO: usize = 1024;
 ///
 /// An operation joins by [`Ceremony::in_session`](super::Ceremony::in_session). It uses the session's token if the
 /// token has the permissions that the operation needs. If not, or if the authenticator no longer accepts the token, the
-/// operation obtains another token with the same PIN. The user is asked again when the PIN was changed, and for each
-/// token of built-in user verification.
+/// operation obtains another token with the same PIN. The user is asked again when the PIN was changed, when the
+/// authenticator has only one attempt left, and for each token of built-in user verification.
+///
+/// A session belongs to one authenticator. Before the PIN is sent again, the authenticator is asked again for getInfo. If
+/// the AAGUID is another, or if the transport failed meanwhile, the session forgets the PIN and the token. Two
+/// authenticators of one model have the same AAGUID: use a session for each.
 ///
 /// A session is for management. A registration or a sign-in in it uses only what getInfo said, because the user has to
 /// agree to each. It voids the token; the next operation obtains another. Drop the session when its operations are done
@@ -35,6 +39,8 @@ const MAX_INFO: usize = 1024;
 #[derive(Default)]
 pub struct Session {
     info: Option<Info>,
+    /// The model that token and PIN are for.
+    aaguid: Option<[u8; 16]>,
     token: Token,
     /// Those of the token; none without one.
     permissions: Permissions,
@@ -64,8 +70,12 @@ impl Session {
         self.permissions
     }
 
-    /// Writes what getInfo answered to `buffer`, and returns its length.
-    pub(super) fn recall_info(&self, buffer: &mut [u8]) -> Option<usize> {
+    /// Writes what getInfo answered to `buffer`, and returns its length. `None` where the PIN would be sent: the
+    /// authenticator may be another.
+    pub(super) fn recall_info(&self, purpose: &Purpose<'_>, buffer: &mut [u8]) -> Option<usize> {
+        if serves(purpose) && self.pin_hash.is_some() && !self.permissions.has(purpose.permissions) {
+            return None;
+        }
         let Info { bytes, len } = self.info.as_ref()?;
         bytes::copy_prefix(buffer.get_mut(..*len)?, bytes);
         Some(*len)
@@ -74,6 +84,20 @@ impl Session {
     pub(super) fn keep_info(&mut self, answer: &[u8]) {
         let fits = answer.len() <= MAX_INFO;
         self.info = fits.then(|| Info { bytes: bytes::padded(answer), len: answer.len() });
+    }
+
+    /// An authenticator of this model answers. Of another one the session knows nothing.
+    pub(super) fn meet(&mut self, aaguid: &[u8; 16]) {
+        if self.aaguid.is_some_and(|known| known != *aaguid) {
+            self.forget_token();
+            self.pin_hash = None;
+        }
+        self.aaguid = Some(*aaguid);
+    }
+
+    /// The token was refused.
+    pub(super) fn forget_token(&mut self) {
+        (self.token, self.permissions) = (Token::default(), Permissions::NONE);
     }
 
     /// Gives an operation what it can use.

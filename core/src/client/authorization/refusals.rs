@@ -27,7 +27,6 @@ impl Authorization {
                 self.fall_back(cx, Reason::UvFailed, refusal)
             }
             (Status::UV_INVALID, Some(Method::BuiltInOption)) => self.uv_failed(cx),
-            (Status::PUAT_REQUIRED, Some(Method::Pin | Method::BuiltInToken)) if self.lent => self.renew(cx),
             (status, Some(Method::Pin | Method::BuiltInToken)) if refuses_token(status) && self.renews() => {
                 self.renew(cx)
             }
@@ -50,9 +49,13 @@ impl Authorization {
         self.begin(cx)
     }
 
-    /// Takes note that a PIN was not taken for `reason`. Errors: `last` when it was the last that the user may give.
+    /// Takes note that a PIN was not taken for `reason`. Errors: `last` when it was the last that the user may give. One
+    /// of the session does not count: the user has not given it here.
     pub(super) fn refuse_pin(&mut self, reason: Reason, last: Cause) -> Result<(), Cause> {
         self.reason = reason;
+        if core::mem::take(&mut self.pin_is_lent) {
+            return Ok(());
+        }
         self.pins_refused = self.pins_refused.saturating_add(1);
         if self.pins_refused < self.pin_attempts { Ok(()) } else { Err(last) }
     }

@@ -2,7 +2,7 @@
 
 use super::{Authorization, State};
 use crate::{
-    client::facts::Method,
+    client::{Reason, facts::Method},
     pin_uv::{PinHash, Token},
 };
 
@@ -10,6 +10,7 @@ impl Authorization {
     /// Takes what a session has: a token for this purpose, the hash of the PIN.
     pub fn borrow(&mut self, token: Option<&Token>, pin_hash: Option<&PinHash>) {
         self.keeps_pin = true;
+        self.pin_is_lent = pin_hash.is_some();
         self.pin_hash = pin_hash.cloned();
         if let (Some(token), Some(Method::Pin | Method::BuiltInToken)) = (token, self.method) {
             self.token = token.clone();
@@ -22,6 +23,16 @@ impl Authorization {
     pub fn obtained(&self) -> Option<(&Token, Option<&PinHash>)> {
         let obtained = matches!(self.method, Some(Method::Pin | Method::BuiltInToken)) && !self.lent;
         obtained.then_some((&self.token, self.pin_hash.as_ref().filter(|_| !self.wrong)))
+    }
+
+    /// Whether the token is the session's.
+    pub const fn has_lent_token(&self) -> bool {
+        self.lent
+    }
+
+    /// Forgets what the session lent: its token was refused.
+    pub fn begin_anew(&mut self) {
+        *self = Self { pin_attempts: self.pin_attempts, reason: Reason::TokenRefused, ..Self::new() };
     }
 
     /// Whether a token that is refused is renewed.

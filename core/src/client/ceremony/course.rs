@@ -47,10 +47,22 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
         if self.facts.ctap1 {
             return self.ask_version();
         }
-        match self.memory.session().and_then(|session| session.recall_info(self.buffer)) {
+        let purpose = self.operation.purpose();
+        match self.memory.session().and_then(|session| session.recall_info(&purpose, self.buffer)) {
             Some(len) => self.examine(len),
             None => Ok(Next::Send(encode_command(Command::GET_INFO, self.buffer)?)),
         }
+    }
+
+    /// The session's token was refused. It may have ended, or the authenticator is another: it is asked what it is before
+    /// it is sent the PIN.
+    fn begin_anew(&mut self) -> Result<Next, Cause> {
+        if let Some(session) = self.memory.session() {
+            session.forget_token();
+        }
+        self.authorization.begin_anew();
+        (self.stage, self.kept) = (Stage::GetInfo, 0);
+        Ok(Next::Send(encode_command(Command::GET_INFO, self.buffer)?))
     }
 
     fn ask_version(&mut self) -> Result<Next, Cause> {
@@ -91,7 +103,7 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
 
     /// Everything that can be known from getInfo to fail is found out here, before the user is asked for anything.
     fn examine(&mut self, len: usize) -> Result<Next, Cause> {
-        let info = match decode_response(self.buffer.get(..len).unwrap_or_default()) {
+        let info = match decode_response::<get_info::Response<'_>>(self.buffer.get(..len).unwrap_or_default()) {
             // Not an authenticator of version 2: perhaps one of version 1. An answer that is malformed is no reason to
             // take it for one.
             Err(ResponseError::Status(
@@ -101,6 +113,9 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
             }
             info => info?,
         };
+        if let Some(session) = self.memory.session() {
+            session.meet(info.aaguid);
+        }
         self.facts = Facts::of(&info);
         if let Some(rp_id) = self.operation.purpose().rp_id {
             self.facts = self.facts.with_rp_id(rp_id);
@@ -234,6 +249,13 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
                 }
             }
             Ok(progress) => self.accepted(progress, end),
+            Err(Cause::Status(status))
+                if self.yielded == Yielded::Nothing
+                    && self.authorization.has_lent_token()
+                    && (refuses_token(status) || status == Status::PUAT_REQUIRED) =>
+            {
+                self.begin_anew()
+            }
             // Some take a token for one command only: a session has another without the user.
             Err(Cause::Status(status))
                 if !self.facts.ctap1

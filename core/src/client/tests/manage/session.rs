@@ -97,7 +97,7 @@ fn a_token_that_is_refused_is_renewed_without_the_user() {
         for _ in 0..3 {
             errand.count().unwrap();
         }
-        assert_eq!(errand.asked(), (1, 1), "{refusal}");
+        assert_eq!(errand.asked(), (2, 1), "{refusal}");
         let tokens = errand.device.sub_commands().into_iter().filter(|sub| *sub == GET_TOKEN_USING_PIN).count();
         assert_eq!(tokens, 2, "{refusal}");
     }
@@ -105,7 +105,7 @@ fn a_token_that_is_refused_is_renewed_without_the_user() {
     let refusal = Status::PIN_AUTH_INVALID;
     let mut errand = Errand::new([metadata(), refused(refusal), refused(refusal), refused(refusal)]);
     errand.count().unwrap();
-    assert_eq!((errand.count(), errand.asked()), (Err(status(refusal)), (1, 1)));
+    assert_eq!((errand.count(), errand.asked()), (Err(status(refusal)), (2, 1)));
 }
 
 #[test]
@@ -193,20 +193,82 @@ fn a_pin_that_is_another_by_now_costs_one_attempt_and_is_asked_for() {
     }
 }
 
+#[test]
+fn the_last_attempt_is_not_spent_on_a_pin_that_may_be_an_old_one() {
+    for retries in [1, 2] {
+        let mut errand = Errand::new([metadata(), refused(Status::PIN_AUTH_INVALID), metadata()]);
+        errand.count().unwrap();
+        (errand.device.pin, errand.device.retries) = ("9999", retries);
+        errand.user = User::manager(["9999"]);
+        errand.count().unwrap();
+        let reason = if retries == 1 { Reason::TokenRefused } else { Reason::Wrong };
+        assert_eq!((errand.user.prompts, errand.device.retries), (vec![(reason, Some(1))], 8));
+    }
+    // None left: nothing is sent.
+    let mut errand = Errand::new([metadata(), refused(Status::PIN_AUTH_INVALID)]);
+    errand.count().unwrap();
+    errand.device.retries = 0;
+    errand.device.requests.clear();
+    assert_eq!(errand.count(), Err(status(Status::PIN_BLOCKED)));
+    assert_eq!(errand.device.sub_commands(), [GET_PIN_RETRIES]);
+}
+
+#[test]
+fn an_old_pin_of_the_session_is_none_of_those_that_the_user_may_give() {
+    let mut errand = Errand::new([metadata(), refused(Status::PIN_AUTH_INVALID), metadata()]);
+    errand.count().unwrap();
+    errand.device.pin = "9999";
+    errand.user = User::manager(["9999"]);
+    let mut buffer = [0; 1024];
+    let ceremony = CredentialsMetadata::new(Access::User, &mut buffer, StubCrypto, rng());
+    assert_eq!(errand.run(ceremony.pin_attempts(1)).map(drop), Ok(()));
+    assert_eq!(errand.user.prompts, [(Reason::Wrong, Some(7))]);
+}
+
+#[test]
+fn another_authenticator_is_not_sent_the_pin_of_the_first() {
+    for configures in [false, true] {
+        // With the permissions of the session's token, which is refused, or with others.
+        let mut errand = Errand::new([if configures { vec![0] } else { metadata() }]);
+        if configures { errand.configure() } else { errand.count() }.unwrap();
+        errand.device = device([refused(Status::PIN_AUTH_INVALID), metadata()]);
+        errand.device.amend = |info| info.aaguid = &[0xBB; 16];
+        errand.device.pin = "9999";
+        errand.user = User::manager(["9999"]);
+        errand.count().unwrap();
+        assert_eq!((errand.device.retries, errand.user.prompts.len()), (8, 1));
+    }
+}
+
+/// The authenticator was pulled out; what is plugged in next may be another of the same model.
+#[test]
+fn a_transport_that_fails_ends_the_session() {
+    let mut errand = Errand::new([metadata()]);
+    errand.count().unwrap();
+    errand.device.fault = Some((errand.device.requests.len(), Fault::Unplugged));
+    assert_eq!(errand.count(), Err(Cause::Transport));
+    assert_eq!(errand.session.permissions(), Permissions::NONE);
+    errand.device = device([metadata()]);
+    errand.device.pin = "9999";
+    errand.user = User::manager(["9999"]);
+    errand.count().unwrap();
+    assert_eq!((errand.device.retries, errand.user.prompts.len()), (8, 1));
+}
+
 /// A ceremony may be dropped at any time: it is not known then what the authenticator made of the PIN, or it was wrong.
 #[test]
 fn a_pin_is_not_sent_again_after_a_ceremony_that_was_dropped_while_it_was_tried() {
-    for requests in [3, 4] {
+    for requests in [5, 6] {
         let mut errand = Errand::new([metadata(), refused(Status::PIN_AUTH_INVALID)]);
         errand.count().unwrap();
         errand.device.pin = "9999";
         let mut buffer = [0; 1024];
         let ceremony = Ceremony::new(CredentialsMetadata::new(Access::User), &mut buffer, StubCrypto, rng());
         drop_after(requests, ceremony.in_session(&mut errand.session), &mut errand.device);
-        errand.device.script = [refused(Status::PIN_AUTH_INVALID), metadata()].into();
+        errand.device.script = [metadata()].into();
         errand.user = User::manager(["9999"]);
         errand.count().unwrap();
-        assert_eq!(errand.user.prompts, [(Reason::TokenRefused, Some(7))], "{requests}");
+        assert_eq!(errand.user.prompts, [(Reason::First, Some(7))], "{requests}");
     }
 }
 
