@@ -68,7 +68,7 @@ pub struct Arguments {
     attestation: AttestationChoice,
     /// The key is capable of enterprise attestation, once a client has enabled it. This relying party gets it when it
     /// asks for the vendor-facilitated kind. May be given several times.
-    #[arg(long, value_name = "RP_ID")]
+    #[arg(long, value_name = "RP_ID", value_parser = key::rp_id)]
     enterprise: Vec<String>,
     /// The key knows CTAPHID_LOCK, with which one channel keeps the others out for up to 10 s at a time.
     #[arg(long)]

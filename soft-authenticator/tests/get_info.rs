@@ -275,6 +275,10 @@ fn every_configuration_that_contradicts_itself_is_refused() {
         (Config { algorithms: Some(&[]), ..CONFIG }, ConfigError::Algorithms),
         (Config { algorithms: Some(&[Algorithm::ES256; 17]), ..CONFIG }, ConfigError::Algorithms),
         (
+            Config { algorithms: Some(&[Algorithm::ES256, Algorithm::EDDSA, Algorithm::ES256]), ..CONFIG },
+            ConfigError::Algorithms,
+        ),
+        (
             Config { algorithms: Some(&ES256_EDDSA), ..caps(CONFIG.caps.without(Caps::EDDSA)) },
             ConfigError::AlgorithmOff(Algorithm::EDDSA),
         ),

@@ -5,7 +5,7 @@ use keyfob_core::{cose::Algorithm, crypto::Sign};
 use keyfob_soft_authenticator::{
     Caps,
     devices::{self, VIRTUAL_KEY_AAGUID, VIRTUAL_VENDOR_COMMANDS, VirtualCrypto, VirtualPlatform},
-    engine::{Attestation, Config, ConfigError, Enterprise, Platform, Policy},
+    engine::{Attestation, Config, Enterprise, Platform, Policy},
 };
 
 use super::{Arguments, AttestationChoice, PolicyChoice, Profile, UvPolicy};
@@ -34,12 +34,9 @@ pub struct OptionSwitch {
 
 /// Reads one of `--options`.
 pub fn option(text: &str) -> Result<OptionSwitch, String> {
-    let (name, on) = match text.split_once('=') {
-        None => (text, true),
-        Some((name, "true")) => (name, true),
-        Some((name, "false")) => (name, false),
-        Some((_, value)) => return Err(format!("an option is true or false, not {value}")),
-    };
+    let (name, value) = text.split_once('=').unwrap_or((text, "true"));
+    let (name, value) = (name.trim(), value.trim());
+    let on: bool = value.parse().map_err(|_| format!("an option is true or false, not {value}"))?;
     let found = OPTIONS.iter().find(|(known, _)| *known == name);
     found.map(|(_, caps)| OptionSwitch { caps: *caps, on }).ok_or_else(|| {
         let known: Vec<&str> = OPTIONS.iter().map(|(known, _)| *known).collect();
@@ -54,6 +51,7 @@ fn algorithms() -> impl Iterator<Item = Algorithm> {
 
 /// Reads one of `--algorithms`: a name, however it is written, or a COSE number.
 pub fn algorithm(text: &str) -> Result<Algorithm, String> {
+    let text = text.trim();
     let plain = |name: &str| name.replace(['-', '_'], "").to_ascii_lowercase();
     let named = algorithms().find(|algorithm| plain(&format!("{algorithm:?}")) == plain(text));
     let numbered = text.parse().ok().map(Algorithm).filter(|algorithm| Caps::of(*algorithm).is_some());
@@ -63,18 +61,61 @@ pub fn algorithm(text: &str) -> Result<Algorithm, String> {
     })
 }
 
+/// Reads an RP ID of `--enterprise`.
+pub fn rp_id(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() { Err("an RP ID has at least one character".into()) } else { Ok(text.into()) }
+}
+
 /// The configuration that the switches describe.
 ///
 /// # Errors
 /// What does not go together, in a sentence.
 pub fn config<'a>(arguments: &'a Arguments, rp_ids: &'a [&'a str]) -> Result<Config<'a>, String> {
     let config = described(arguments, rp_ids);
-    check(&config).map(|()| config).map_err(|error| contradiction(arguments, error))
+    check(arguments, &config).map(|()| config).map_err(|why| contradiction(arguments, &why))
 }
 
-fn check(config: &Config<'_>) -> Result<(), ConfigError> {
-    config.check(VirtualPlatform::COMPILED)?;
-    config.check_backend(VirtualCrypto::default().algorithms())
+/// Errors: why the switches do not go together.
+fn check(arguments: &Arguments, config: &Config<'_>) -> Result<(), String> {
+    check_is_in_force(arguments, config)?;
+    let checked = config.check(VirtualPlatform::COMPILED);
+    let checked = checked.and_then(|()| config.check_backend(VirtualCrypto::default().algorithms()));
+    checked.map_err(|error| error.to_string())
+}
+
+/// Checks that the key does what each switch asks for. The configuration itself cannot tell: a policy takes precedence
+/// over an option, and a key that speaks U2F only leaves everything of CTAP2 aside.
+///
+/// # Errors
+/// What takes precedence.
+fn check_is_in_force(arguments: &Arguments, config: &Config<'_>) -> Result<(), &'static str> {
+    let asks = |caps| arguments.options.iter().any(|option| option.on && option.caps == caps);
+    let is_both = |option: &OptionSwitch| !option.on && asks(option.caps);
+    let lists = |algorithm| arguments.algorithms.is_empty() || arguments.algorithms.contains(&algorithm);
+    let u2f_only = arguments.profile == Profile::U2fOnly;
+    let refused = [
+        (arguments.options.iter().any(is_both), "an option is switched on and off"),
+        (
+            asks(Caps::ENTERPRISE_ATTESTATION) && config.enterprise.is_none(),
+            "the option ep needs --enterprise, with a relying party that gets enterprise attestation",
+        ),
+        (
+            asks(Caps::MAKE_CRED_UV_NOT_RQD) && config.policy.rules_2_0,
+            "makeCredUvNotRqd lets a site register without the PIN, and by the rules of version 2.0 each registration \
+             needs the PIN that is set",
+        ),
+        (
+            arguments.attestation == AttestationChoice::FidoU2f && !lists(Algorithm::ES256),
+            "the format fido-u2f is for ES256, which the list of algorithms leaves out",
+        ),
+        (u2f_only && arguments.options.iter().any(|option| option.on), "U2F has no options"),
+        (u2f_only && arguments.policy.is_some(), "the policies are for CTAP2"),
+        (u2f_only && arguments.uv != UvPolicy::None, "U2F does not verify its user"),
+        (u2f_only && arguments.algorithms.iter().any(|one| *one != Algorithm::ES256), "U2F has ES256 only"),
+        (u2f_only && arguments.attestation == AttestationChoice::None, "each registration of U2F is attested"),
+    ];
+    refused.iter().find(|(contradicts, _)| *contradicts).map_or(Ok(()), |(_, why)| Err(*why))
 }
 
 fn described<'a>(arguments: &'a Arguments, rp_ids: &'a [&'a str]) -> Config<'a> {
@@ -104,16 +145,16 @@ fn described<'a>(arguments: &'a Arguments, rp_ids: &'a [&'a str]) -> Config<'a> 
     if !rp_ids.is_empty() {
         config.enterprise = Some(Enterprise { certified: devices::virtual_key_enterprise_certificate(), rp_ids });
     }
-    for option in &arguments.options {
-        let caps = config.caps;
-        config.caps = if option.on { caps.with(option.caps) } else { caps.without(option.caps).consistent() };
-    }
+    let options = |on| arguments.options.iter().filter(move |option| option.on == on).map(|option| option.caps);
+    let algorithms = arguments.algorithms.iter().filter_map(|algorithm| Caps::of(*algorithm));
+    let mut asked = options(true).chain(algorithms).fold(Caps::NONE, Caps::with);
     if arguments.uv != UvPolicy::None {
-        config.caps = config.caps.with(Caps::BUILT_IN_UV).with(Caps::BIO_ENROLL);
+        asked = asked.with(Caps::BUILT_IN_UV).with(Caps::BIO_ENROLL);
     }
+    // What was asked for does not go with what is switched off: it contradicts that, and the check says so.
+    let left = options(false).fold(config.caps.with(asked), Caps::without).consistent();
+    config.caps = left.with(asked);
     if !arguments.algorithms.is_empty() {
-        let caps = arguments.algorithms.iter().filter_map(|algorithm| Caps::of(*algorithm));
-        config.caps = caps.fold(config.caps, Caps::with);
         config.algorithms = Some(&arguments.algorithms);
     }
     if arguments.vendor_commands {
@@ -126,7 +167,7 @@ fn described<'a>(arguments: &'a Arguments, rp_ids: &'a [&'a str]) -> Config<'a> 
 type LeaveOut = fn(&mut Arguments);
 
 /// Names what does not go together: the profile, and each switch without which the key could be made.
-fn contradiction(arguments: &Arguments, error: ConfigError) -> String {
+fn contradiction(arguments: &Arguments, why: &str) -> String {
     let switches: [(&str, LeaveOut); 7] = [
         ("--policy", |arguments| arguments.policy = None),
         ("--uv", |arguments| arguments.uv = UvPolicy::None),
@@ -140,7 +181,7 @@ fn contradiction(arguments: &Arguments, error: ConfigError) -> String {
         let mut others = arguments.clone();
         leave_out(&mut others);
         let rp_ids: Vec<&str> = others.enterprise.iter().map(String::as_str).collect();
-        check(&described(&others, &rp_ids)).is_ok()
+        check(&others, &described(&others, &rp_ids)).is_ok()
     };
     let mut blamed: Vec<&str> =
         switches.iter().filter(|(_, leave_out)| is_to_blame(*leave_out)).map(|(name, _)| *name).collect();
@@ -149,7 +190,7 @@ fn contradiction(arguments: &Arguments, error: ConfigError) -> String {
     }
     let profile = arguments.profile.to_possible_value();
     let profile = profile.as_ref().map_or("", |value| value.get_name());
-    format!("--profile {profile} and {} do not go together: {error}", blamed.join(", "))
+    format!("--profile {profile} and {} do not go together: {why}", blamed.join(", "))
 }
 
 #[cfg(test)]

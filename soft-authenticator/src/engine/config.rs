@@ -68,8 +68,8 @@ pub struct Config<'c> {
     pub transports: &'c [Text<'c>],
     /// Transports over which a reset is accepted, some of `transports`; all of them when `None`.
     pub transports_for_reset: Option<&'c [Text<'c>]>,
-    /// The algorithms that credentials may have, in the order of getInfo: 1 to 16, each with its capability. Without a list,
-    /// all whose capabilities are switched on, in the order of the crypto backend.
+    /// The algorithms that credentials may have, in the order of getInfo: 1 to 16, each once and with its capability.
+    /// Without a list, all whose capabilities are switched on, in the order of the crypto backend.
     pub algorithms: Option<&'c [Algorithm]>,
     /// Vendor commands of authenticatorConfig, which [`super::Platform::vendor_command`] carries out.
     pub vendor_commands: &'c [u64],
@@ -308,7 +308,10 @@ impl<'c> Config<'c> {
         if !(1..=MAX_LIST).contains(&algorithms.len()) {
             return Err(ConfigError::Algorithms);
         }
-        for &algorithm in algorithms {
+        for (at, &algorithm) in algorithms.iter().enumerate() {
+            if algorithms.iter().take(at).any(|earlier| *earlier == algorithm) {
+                return Err(ConfigError::Algorithms);
+            }
             if !self.caps.allows(algorithm) {
                 return Err(ConfigError::AlgorithmOff(algorithm));
             }

@@ -27,7 +27,7 @@ pub enum ConfigError {
     Excludes(Caps, Caps),
     /// Built-in user verification with numbers out of their bounds.
     UserVerification,
-    /// A list of algorithms that is empty or too long.
+    /// A list of algorithms that is empty or too long, or has one twice.
     Algorithms,
     /// The list of algorithms has one whose capability is switched off.
     AlgorithmOff(Algorithm),
@@ -93,7 +93,7 @@ impl fmt::Display for ConfigError {
             Self::BufferTooSmall { needed } => {
                 write!(f, "the buffer is too small: the authenticator needs {needed} bytes")
             }
-            Self::Algorithms => write!(f, "the list of algorithms has to name 1 to {MAX_LIST}"),
+            Self::Algorithms => write!(f, "the list of algorithms has to name 1 to {MAX_LIST}, each once"),
             Self::AlgorithmOff(algorithm) => {
                 write!(f, "the list of algorithms has {algorithm:?}, whose capability is switched off")
             }

@@ -23,24 +23,81 @@ fn parse(switches: &[&str]) -> Arguments {
     Command::try_parse_from(command).unwrap_or_else(|error| panic!("{error}")).serve
 }
 
-/// Makes the key and asks it for its getInfo.
+/// Makes the key, asks it for its getInfo, and compares that with what was asked for.
 fn serve(arguments: &Arguments) -> Result<(), String> {
     let rp_ids: Vec<&str> = arguments.enterprise.iter().map(String::as_str).collect();
     let config = config(arguments, &rp_ids)?;
+    if arguments.profile == Profile::U2fOnly {
+        return Ok(()); // it does not answer getInfo
+    }
+    get_info(config, |info| assert_is_as_asked(arguments, info));
+    Ok(())
+}
+
+/// What getInfo of a key with this configuration says.
+fn get_info<T>(config: Config<'_>, look: impl FnOnce(&get_info::Response<'_>) -> T) -> T {
     let mut buffer = vec![0; config.buffer_len()];
-    let options = KeyOptions { seed: Some(1), ..KeyOptions::new(config) };
-    let mut key = VirtualKey::new(&mut buffer, options).map_err(|error| panic!("{error}")).unwrap();
+    let mut key = VirtualKey::new(&mut buffer, KeyOptions { seed: Some(1), ..KeyOptions::new(config) }).unwrap();
     let engine = key.authenticator().engine();
     engine.buffer()[0] = 4;
     let Progress::Reply(len) = engine.begin(Instant::default(), 1) else { panic!("getInfo waits for nothing") };
-    assert!(engine.buffer()[0] == 0 && len > 50);
-    Ok(())
+    look(&decode_response(&engine.buffer()[..len]).unwrap())
 }
+
+/// Nothing that a switch asks for is overridden in silence.
+fn assert_is_as_asked(arguments: &Arguments, info: &get_info::Response<'_>) {
+    let said = info.options.unwrap();
+    for option in &arguments.options {
+        let (name, _) = OPTIONS.iter().find(|(_, caps)| *caps == option.caps).unwrap();
+        let said = match *name {
+            "rk" => said.rk == Some(true),
+            "clientPin" => said.client_pin.is_some(),
+            "pinUvAuthToken" => said.pin_uv_auth_token == Some(true),
+            "makeCredUvNotRqd" => said.make_cred_uv_not_rqd == Some(true),
+            "noMcGaPermissionsWithClientPin" => said.no_mc_ga_permissions_with_client_pin == Some(true),
+            "alwaysUv" => said.always_uv.is_some(),
+            "credMgmt" => said.cred_mgmt == Some(true),
+            "perCredMgmtRO" => said.per_cred_mgmt_ro == Some(true),
+            "largeBlobs" => said.large_blobs == Some(true),
+            "authnrCfg" => said.authnr_cfg == Some(true),
+            "ep" => said.ep.is_some(),
+            name => panic!("the test does not know {name}"),
+        };
+        assert_eq!(said, option.on, "{name}");
+    }
+    let has_uv = said.uv.is_some() && said.bio_enroll.is_some();
+    assert!(has_uv || arguments.uv == UvPolicy::None);
+    assert!(said.ep.is_some() || arguments.enterprise.is_empty());
+    let listed: Vec<_> = info.algorithms.unwrap().iter().map(|one| one.algorithm).collect();
+    assert!(arguments.algorithms.is_empty() || arguments.algorithms == listed);
+    let newer = info.versions.iter().any(|version| version != "U2F_V2" && version != "FIDO_2_0");
+    assert!(!newer || arguments.policy != Some(PolicyChoice::Ctap20));
+    let commands = info.authenticator_config_commands;
+    let has_vendor_commands = commands.is_some_and(|commands| commands.iter().any(|command| command == 0xFF));
+    assert_eq!(has_vendor_commands, arguments.vendor_commands);
+    let formats: Vec<_> = info.attestation_formats.iter().flat_map(|formats| formats.iter()).collect();
+    match arguments.attestation {
+        AttestationChoice::None => assert!(formats.is_empty()),
+        AttestationChoice::FidoU2f => assert_eq!(formats[0], "fido-u2f"),
+        AttestationChoice::Own | AttestationChoice::Certified => assert_eq!(formats[0], "packed"),
+    }
+}
+
+/// The sentence of a refusal names the profile and switches of the command.
+fn assert_names_both_sides(switches: &[&str], sentence: &str) {
+    let (sides, why) = sentence.split_once(" do not go together: ").unwrap();
+    let (left, right) = sides.split_once(" and ").unwrap();
+    assert_eq!([left.split_once(' ').unwrap().0, left.split_once(' ').unwrap().1], switches[..2]);
+    let known = |one: &str| one == "these switches" || switches.contains(&one);
+    assert!(right.split(", ").all(known), "{switches:?}: {sentence}");
+    assert!(why.contains(' ') && !why.contains("ConfigError"), "{switches:?}: {sentence}");
+}
+
+const PROFILES: [&str; 5] = ["fido2_3_full", "yubikey5_like", "arculus_like", "u2f_only", "minimal_2_0"];
 
 #[test]
 fn all_switches_combine_or_are_refused_with_a_sentence_that_names_both() {
     const NONE: &[&str] = &[];
-    let profiles = ["fido2_3_full", "yubikey5_like", "arculus_like", "u2f_only", "minimal_2_0"];
     let choices: [&[&[&str]]; 7] = [
         &[NONE, &["--uv", "auto"]],
         &[NONE, &["--attestation", "certified"], &["--attestation", "fido-u2f"], &["--attestation", "none"]],
@@ -60,7 +117,7 @@ fn all_switches_combine_or_are_refused_with_a_sentence_that_names_both() {
     ];
     let combinations = choices.iter().map(|choices| choices.len()).product::<usize>();
     let (mut served, mut refused) = (0, 0);
-    for profile in profiles {
+    for profile in PROFILES {
         for mut number in 0..combinations {
             let mut switches = vec!["--profile", profile];
             for choices in choices {
@@ -71,20 +128,39 @@ fn all_switches_combine_or_are_refused_with_a_sentence_that_names_both() {
                 Ok(()) => served += 1,
                 Err(sentence) => {
                     refused += 1;
-                    let (sides, why) = sentence.split_once(" do not go together: ").unwrap();
-                    let (left, right) = sides.split_once(" and ").unwrap();
-                    assert_eq!(left, format!("--profile {profile}"));
-                    assert!(
-                        right.split(", ").all(|one| one == "these switches" || switches.contains(&one)),
-                        "{switches:?}: {sentence}"
-                    );
-                    assert!(why.contains(' ') && !why.contains("ConfigError"), "{switches:?}: {sentence}");
+                    assert_names_both_sides(&switches, &sentence);
                 }
             }
         }
     }
     println!("{served} served, {refused} refused");
     assert!(served > 1000 && refused > 1000);
+}
+
+/// Each option with each other, on and off, under each profile and policy.
+#[test]
+fn an_option_is_as_it_was_asked_for_or_refused() {
+    let policies: [&[&str]; 4] = [&[], &["--policy=strict"], &["--policy=yubikey"], &["--policy=ctap2_0"]];
+    let switched = |number: usize| format!("{}={}", OPTIONS[number / 2].0, number % 2 == 0);
+    let (mut served, mut refused) = (0, 0);
+    for profile in PROFILES {
+        for policy in policies {
+            for (one, other) in (0..2 * OPTIONS.len()).flat_map(|one| (0..one).map(move |other| (one, other))) {
+                let both = format!("{},{}", switched(one), switched(other));
+                let switches = [&["--profile", profile, "--options", &both], policy].concat();
+                match serve(&parse(&switches)) {
+                    Ok(()) => served += 1,
+                    Err(sentence) => {
+                        refused += 1;
+                        let names: Vec<&str> =
+                            switches.iter().map(|switch| switch.split('=').next().unwrap_or(switch)).collect();
+                        assert_names_both_sides(&names, &sentence);
+                    }
+                }
+            }
+        }
+    }
+    assert!(served > 1000 && refused > 1000, "{served} served, {refused} refused");
 }
 
 #[test]
@@ -97,8 +173,49 @@ fn the_switches_that_contradict_a_profile_are_named() {
         ),
         (
             &["--profile", "u2f_only", "--uv", "auto"],
-            "--profile u2f_only and --uv do not go together: a PIN or built-in user verification needs a PIN/UV auth \
-             protocol, and a protocol needs one of them",
+            "--profile u2f_only and --uv do not go together: U2F does not verify its user",
+        ),
+        (
+            &["--profile", "u2f_only", "--options", "rk"],
+            "--profile u2f_only and --options do not go together: U2F has no options",
+        ),
+        (
+            &["--profile", "u2f_only", "--policy", "ctap2_0"],
+            "--profile u2f_only and --policy do not go together: the policies are for CTAP2",
+        ),
+        (
+            &["--policy", "ctap2_0", "--options", "makeCredUvNotRqd"],
+            "--profile fido2_3_full and --policy, --options do not go together: makeCredUvNotRqd lets a site register \
+             without the PIN, and by the rules of version 2.0 each registration needs the PIN that is set",
+        ),
+        (
+            &["--options", "clientPin=false", "--uv", "auto"],
+            "--profile fido2_3_full and --uv, --options do not go together: \
+             fingerprints cannot work without all of these: a PIN, built-in user verification",
+        ),
+        (
+            &["--options", "credMgmt,rk=false"],
+            "--profile fido2_3_full and --options do not go together: \
+             credential management cannot work without all of these: discoverable credentials, tokens with permissions",
+        ),
+        (
+            &["--options", "rk,rk=false"],
+            "--profile fido2_3_full and --options do not go together: an option is switched on and off",
+        ),
+        (
+            &["--options", "ep"],
+            "--profile fido2_3_full and --options do not go together: \
+             the option ep needs --enterprise, with a relying party that gets enterprise attestation",
+        ),
+        (
+            &["--profile", "minimal_2_0", "--attestation", "fido-u2f", "--algorithms", "EdDSA"],
+            "--profile minimal_2_0 and --attestation, --algorithms do not go together: \
+             the format fido-u2f is for ES256, which the list of algorithms leaves out",
+        ),
+        (
+            &["--algorithms", "ES256,ES256"],
+            "--profile fido2_3_full and --algorithms do not go together: \
+             the list of algorithms has to name 1 to 16, each once",
         ),
         (
             &["--profile", "minimal_2_0", "--enterprise", "example.com", "--attestation", "certified"],
@@ -122,6 +239,8 @@ fn an_option_or_algorithm_that_is_not_known_is_a_usage_error() {
         ("--options", "rk=maybe", "an option is true or false, not maybe"),
         ("--algorithms", "ES1", "the algorithms are ES256"),
         ("--algorithms", "-99999", "the algorithms are ES256"),
+        ("--enterprise", "", "an RP ID has at least one character"),
+        ("--enterprise", " ", "an RP ID has at least one character"),
     ] {
         let argument = format!("{switch}={value}");
         let error = Command::try_parse_from(["keyfob", "--tcp", "127.0.0.1:0", &argument]).map(drop).unwrap_err();
@@ -129,17 +248,20 @@ fn an_option_or_algorithm_that_is_not_known_is_a_usage_error() {
     }
 }
 
+#[test]
+fn spaces_beside_the_commas_of_a_list_do_not_matter() {
+    let spaced =
+        parse(&["--options", "rk, credMgmt = false", "--algorithms", " ES256 , -8", "--enterprise", " a.example "]);
+    let plain = parse(&["--options", "rk,credMgmt=false", "--algorithms", "ES256,-8", "--enterprise", "a.example"]);
+    assert_eq!(spaced.options, plain.options);
+    assert_eq!((spaced.algorithms, spaced.enterprise), (plain.algorithms, plain.enterprise));
+}
+
 /// What getInfo of the key with these switches says.
 fn told<T>(switches: &[&str], look: impl FnOnce(&get_info::Response<'_>) -> T) -> T {
     let arguments = parse(switches);
     let rp_ids: Vec<&str> = arguments.enterprise.iter().map(String::as_str).collect();
-    let config = config(&arguments, &rp_ids).unwrap();
-    let mut buffer = vec![0; config.buffer_len()];
-    let mut key = VirtualKey::new(&mut buffer, KeyOptions { seed: Some(1), ..KeyOptions::new(config) }).unwrap();
-    let engine = key.authenticator().engine();
-    engine.buffer()[0] = 4;
-    let Progress::Reply(len) = engine.begin(Instant::default(), 1) else { panic!("getInfo waits for nothing") };
-    look(&decode_response(&engine.buffer()[..len]).unwrap())
+    get_info(config(&arguments, &rp_ids).unwrap(), look)
 }
 
 #[test]
