@@ -6,13 +6,7 @@ use std::{
     rc::Rc,
 };
 
-use keyfob_core::{
-    cose::{Algorithm, CoseKey},
-    crypto::{
-        Agreement, Cipher, Crypto, Error, HEDGE, Hash, P256Point, P256Secret, RustCrypto, Sign, StubCrypto, Verify,
-    },
-};
-use rand_core::TryCryptoRng;
+use keyfob_core::crypto::{Call, Crypto, Error, RustCrypto, Sign, StubCrypto, Verify, Watch, Watched};
 
 use crate::Mutation;
 
@@ -76,140 +70,46 @@ impl Secrets {
 }
 
 /// An observed backend.
+pub type Tap<C> = Watched<C, Observer>;
+
+/// Remembers the secrets of a backend, and breaks it where a mutation asks for that.
 #[derive(Clone)]
-pub struct Tap<C> {
-    inner: C,
+pub struct Observer {
     secrets: Secrets,
     mutation: Option<Mutation>,
 }
 
-impl<C: Backend> Tap<C> {
+impl Observer {
     /// Observes a new backend.
-    pub fn new(secrets: Secrets, mutation: Option<Mutation>) -> Self {
-        Self { inner: C::default(), secrets, mutation }
+    pub fn tap<C: Backend>(secrets: Secrets, mutation: Option<Mutation>) -> Tap<C> {
+        Watched { backend: C::default(), watch: Self { secrets, mutation } }
     }
 }
 
-impl<C: Hash> Hash for Tap<C> {
-    type Sha256 = C::Sha256;
-
-    fn sha256_start(&self) -> C::Sha256 {
-        self.inner.sha256_start()
-    }
-
-    fn hmac_sha256(&self, key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-        self.secrets.add(key);
-        self.inner.hmac_sha256(key, parts)
-    }
-}
-
-impl<C: Cipher> Cipher for Tap<C> {
-    fn aes256_cbc_encrypt(&self, key: &[u8; 32], iv: &[u8; 16], data: &mut [u8]) -> Result<(), Error> {
-        self.secrets.add(key);
-        self.secrets.add(data);
-        if self.mutation == Some(Mutation::PlaintextOnTheWire) {
-            return Ok(());
+impl Watch for Observer {
+    fn before(&self, call: Call<'_>) -> Result<(), Error> {
+        match call {
+            Call::Hmac(key) | Call::Decrypt(key) => self.secrets.add(key),
+            Call::Encrypt(key, plaintext) | Call::Seal(key, plaintext) => {
+                self.secrets.add(key);
+                self.secrets.add(plaintext);
+            }
+            Call::Sha256 | Call::Open | Call::Slow => {}
         }
-        self.inner.aes256_cbc_encrypt(key, iv, data)
+        Ok(())
     }
 
-    fn aes256_cbc_decrypt(&self, key: &[u8; 32], iv: &[u8; 16], data: &mut [u8]) -> Result<(), Error> {
-        self.secrets.add(key);
-        if self.mutation == Some(Mutation::PlaintextOnTheWire) {
-            return Ok(());
+    fn leaves_plaintext(&self) -> bool {
+        self.mutation == Some(Mutation::PlaintextOnTheWire)
+    }
+
+    fn made_secret(&self, secret: &[u8]) {
+        self.secrets.add(secret);
+    }
+
+    fn made_signature(&self, signature: &mut [u8]) {
+        if let (Some(last), Some(Mutation::WrongSignature)) = (signature.last_mut(), self.mutation) {
+            *last ^= 1;
         }
-        self.inner.aes256_cbc_decrypt(key, iv, data)
-    }
-
-    fn aes128_cbc_encrypt(&self, key: &[u8; 16], iv: &[u8; 16], data: &mut [u8; 16]) {
-        self.inner.aes128_cbc_encrypt(key, iv, data);
-    }
-
-    fn aes128_cbc_decrypt(&self, key: &[u8; 16], iv: &[u8; 16], data: &mut [u8; 16]) {
-        self.inner.aes128_cbc_decrypt(key, iv, data);
-    }
-
-    fn aes256_gcm_seal(
-        &self,
-        key: &[u8; 32],
-        nonce: &[u8; 12],
-        aad: &[u8],
-        data: &mut [u8],
-    ) -> Result<[u8; 16], Error> {
-        self.secrets.add(key);
-        self.secrets.add(data);
-        self.inner.aes256_gcm_seal(key, nonce, aad, data)
-    }
-
-    fn aes256_gcm_open(
-        &self,
-        key: &[u8; 32],
-        nonce: &[u8; 12],
-        aad: &[u8],
-        data: &mut [u8],
-        tag: &[u8; 16],
-    ) -> Result<(), Error> {
-        self.inner.aes256_gcm_open(key, nonce, aad, data, tag)
-    }
-}
-
-impl<C: Agreement> Agreement for Tap<C> {
-    fn p256_generate<R: TryCryptoRng + ?Sized>(&self, rng: &mut R) -> Result<(P256Secret, P256Point), Error> {
-        let pair = self.inner.p256_generate(rng)?;
-        self.secrets.add(&pair.0.0);
-        Ok(pair)
-    }
-
-    fn p256_public(&self, secret: &P256Secret) -> Result<P256Point, Error> {
-        self.inner.p256_public(secret)
-    }
-
-    fn p256_shared(&self, secret: &P256Secret, peer: &P256Point) -> Result<[u8; 32], Error> {
-        let shared = self.inner.p256_shared(secret, peer)?;
-        self.secrets.add(&shared);
-        Ok(shared)
-    }
-}
-
-impl<C: Sign> Sign for Tap<C> {
-    fn algorithms(&self) -> &[Algorithm] {
-        self.inner.algorithms()
-    }
-
-    fn generate<R: TryCryptoRng + ?Sized>(
-        &self,
-        algorithm: Algorithm,
-        rng: &mut R,
-        secret: &mut [u8],
-        public: &mut [u8],
-    ) -> Result<(usize, usize), Error> {
-        let lengths = self.inner.generate(algorithm, rng, secret, public)?;
-        self.secrets.add(&secret[..lengths.0]);
-        Ok(lengths)
-    }
-
-    fn public_key(&self, algorithm: Algorithm, secret: &[u8], public: &mut [u8]) -> Result<usize, Error> {
-        self.inner.public_key(algorithm, secret, public)
-    }
-
-    fn sign_hedged(
-        &self,
-        algorithm: Algorithm,
-        secret: &[u8],
-        message: &[&[u8]],
-        hedge: Option<&[u8; HEDGE]>,
-        signature: &mut [u8],
-    ) -> Result<usize, Error> {
-        let len = self.inner.sign_hedged(algorithm, secret, message, hedge, signature)?;
-        if self.mutation == Some(Mutation::WrongSignature) {
-            signature[len - 1] ^= 1;
-        }
-        Ok(len)
-    }
-}
-
-impl<C: Verify> Verify for Tap<C> {
-    fn verify(&self, key: &CoseKey<'_>, message: &[&[u8]], signature: &[u8]) -> Result<(), Error> {
-        self.inner.verify(key, message, signature)
     }
 }

@@ -28,7 +28,7 @@ use crate::{
     dice::Dice,
     flash::Flash,
     rival::Rival,
-    tap::{Backend, Secrets, Tap},
+    tap::{Backend, Observer, Secrets, Tap},
     wire::{Fate, Faults, Wire},
 };
 
@@ -141,7 +141,7 @@ impl<'w, C: Backend> World<'w, C> {
         trace: bool,
     ) -> Self {
         let (flash, secrets) = (Flash::new(mutation), Secrets::default());
-        let crypto = Tap::new(secrets.clone(), mutation);
+        let crypto = Observer::tap(secrets.clone(), mutation);
         let buffer = buffers.pop().expect("a buffer for the first engine");
         let engine = Engine::new(buffer, config, crypto, dice.fork(), flash.clone(), Instant::default())
             .expect("the scenario makes configurations that work");
@@ -210,7 +210,7 @@ impl<'w, C: Backend> World<'w, C> {
 
     /// The observed backend.
     pub fn crypto(&self) -> Tap<C> {
-        Tap::new(self.secrets.clone(), self.mutation)
+        Observer::tap(self.secrets.clone(), self.mutation)
     }
 
     /// The first secret that was sent in clear.

@@ -209,7 +209,7 @@ fn a_crypto_backend_that_fails_registers_signs_and_agrees_on_nothing() {
 /// The scratch area after a command with a secret key was ended by `end`, which consumes the engine.
 fn scratch_after(sign_in: bool, end: fn(Engine<'_, Bench>)) -> Vec<u8> {
     let (config, store, now) = (Config::new([0; 16]), BenchStore::default(), Instant::default());
-    let crypto = BenchCrypto { slow: store.slow.clone() };
+    let crypto = bench_crypto(&store.slow);
     let mut buffer = vec![0; config.buffer_len()];
     let mut engine = Engine::<Bench>::new(&mut buffer, config, crypto, BenchRng::new(0), store, now).unwrap();
     let mut begin = |request: &[u8], polls| {

@@ -376,7 +376,7 @@ fn the_smallest_configurations_work() {
 #[test]
 fn a_buffer_that_is_too_small_is_refused_with_the_size_it_takes() {
     let store = BenchStore::default();
-    let crypto = BenchCrypto { slow: store.slow.clone() };
+    let crypto = bench_crypto(&store.slow);
     let needed = CONFIG.buffer_len();
     let mut buffer = vec![0; needed - 1];
     let rng = BenchRng::new(0);

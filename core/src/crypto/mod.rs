@@ -25,10 +25,12 @@ mod rustcrypto;
 mod shared;
 #[cfg(any(test, feature = "stub-crypto"))]
 mod stub;
+mod watch;
 #[cfg(feature = "rustcrypto")]
 pub use rustcrypto::RustCrypto;
 #[cfg(any(test, feature = "stub-crypto"))]
 pub use stub::StubCrypto;
+pub use watch::{Call, Watch, Watched};
 
 /// Why a backend could not do what was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -328,7 +328,7 @@ impl Key {
 /// A new engine with `store`.
 fn plug_in(config: Config<'static>, store: &BenchStore, now: Instant) -> Result<Engine<'static, Bench>, ConfigError> {
     store.attempts.set(0);
-    let crypto = BenchCrypto { slow: store.slow.clone() };
+    let crypto = bench_crypto(&store.slow);
     let buffer = vec![0; config.buffer_len()].leak();
     let rng = BenchRng::new(store.applied());
     Engine::new(buffer, config, crypto, rng, store.clone(), now)

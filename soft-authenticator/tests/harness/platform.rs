@@ -8,8 +8,7 @@ use std::{
 use embedded_storage::nor_flash::NorFlash;
 use keyfob_core::{
     Status,
-    cose::{Algorithm, CoseKey},
-    crypto::{Agreement, Cipher, Error, HEDGE, Hash, P256Point, P256Secret, RustCrypto, Sign, Verify},
+    crypto::{Call, Error, RustCrypto, Watch, Watched},
 };
 use keyfob_soft_authenticator::{
     engine::Platform,
@@ -265,121 +264,38 @@ impl Store for BenchStore {
 }
 
 /// Real cryptography. Every scalar multiplication is counted as a slow operation.
-pub struct BenchCrypto {
+pub type BenchCrypto = Watched<RustCrypto, Meter>;
+
+/// Counts the calls of the backend, and lets it fail.
+pub struct Meter {
     pub slow: Rc<Cell<u32>>,
 }
 
-impl BenchCrypto {
-    fn slow(&self) -> Result<RustCrypto, Error> {
-        self.slow.set(self.slow.get() + 1);
-        if BROKEN.get() { Err(Error::Failed) } else { Ok(RustCrypto) }
-    }
+/// The backend of a key whose slow operations `slow` counts.
+pub fn bench_crypto(slow: &Rc<Cell<u32>>) -> BenchCrypto {
+    Watched { backend: RustCrypto, watch: Meter { slow: slow.clone() } }
 }
 
-impl Hash for BenchCrypto {
-    type Sha256 = <RustCrypto as Hash>::Sha256;
-
-    fn sha256_start(&self) -> Self::Sha256 {
-        counted(|calls| calls.hashes += 1);
-        RustCrypto.sha256_start()
+impl Watch for Meter {
+    fn before(&self, call: Call<'_>) -> Result<(), Error> {
+        match call {
+            Call::Sha256 | Call::Hmac(_) => counted(|calls| calls.hashes += 1),
+            Call::Open => counted(|calls| calls.opens += 1),
+            Call::Slow => {
+                self.slow.set(self.slow.get() + 1);
+                if BROKEN.get() {
+                    return Err(Error::Failed);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
-    fn hmac_sha256(&self, key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-        counted(|calls| calls.hashes += 1);
-        RustCrypto.hmac_sha256(key, parts)
-    }
-}
-
-impl Cipher for BenchCrypto {
-    fn aes256_cbc_encrypt(&self, key: &[u8; 32], iv: &[u8; 16], data: &mut [u8]) -> Result<(), Error> {
-        RustCrypto.aes256_cbc_encrypt(key, iv, data)
-    }
-
-    fn aes256_cbc_decrypt(&self, key: &[u8; 32], iv: &[u8; 16], data: &mut [u8]) -> Result<(), Error> {
-        RustCrypto.aes256_cbc_decrypt(key, iv, data)
-    }
-
-    fn aes128_cbc_encrypt(&self, key: &[u8; 16], iv: &[u8; 16], data: &mut [u8; 16]) {
-        RustCrypto.aes128_cbc_encrypt(key, iv, data);
-    }
-
-    fn aes128_cbc_decrypt(&self, key: &[u8; 16], iv: &[u8; 16], data: &mut [u8; 16]) {
-        RustCrypto.aes128_cbc_decrypt(key, iv, data);
-    }
-
-    fn aes256_gcm_seal(
-        &self,
-        key: &[u8; 32],
-        nonce: &[u8; 12],
-        aad: &[u8],
-        data: &mut [u8],
-    ) -> Result<[u8; 16], Error> {
-        RustCrypto.aes256_gcm_seal(key, nonce, aad, data)
-    }
-
-    fn aes256_gcm_open(
-        &self,
-        key: &[u8; 32],
-        nonce: &[u8; 12],
-        aad: &[u8],
-        data: &mut [u8],
-        tag: &[u8; 16],
-    ) -> Result<(), Error> {
-        counted(|calls| calls.opens += 1);
-        RustCrypto.aes256_gcm_open(key, nonce, aad, data, tag)
-    }
-}
-
-impl Agreement for BenchCrypto {
-    fn p256_generate<R: TryCryptoRng + ?Sized>(&self, rng: &mut R) -> Result<(P256Secret, P256Point), Error> {
-        self.slow()?.p256_generate(rng)
-    }
-
-    fn p256_public(&self, secret: &P256Secret) -> Result<P256Point, Error> {
-        self.slow()?.p256_public(secret)
-    }
-
-    fn p256_shared(&self, secret: &P256Secret, peer: &P256Point) -> Result<[u8; 32], Error> {
-        self.slow()?.p256_shared(secret, peer)
-    }
-}
-
-impl Sign for BenchCrypto {
-    fn algorithms(&self) -> &[Algorithm] {
-        RustCrypto.algorithms()
-    }
-
-    fn generate<R: TryCryptoRng + ?Sized>(
-        &self,
-        algorithm: Algorithm,
-        rng: &mut R,
-        secret: &mut [u8],
-        public: &mut [u8],
-    ) -> Result<(usize, usize), Error> {
-        self.slow()?.generate(algorithm, rng, secret, public)
-    }
-
-    fn public_key(&self, algorithm: Algorithm, secret: &[u8], public: &mut [u8]) -> Result<usize, Error> {
-        self.slow()?.public_key(algorithm, secret, public)
-    }
-
-    fn sign_hedged(
-        &self,
-        algorithm: Algorithm,
-        secret: &[u8],
-        message: &[&[u8]],
-        hedge: Option<&[u8; HEDGE]>,
-        signature: &mut [u8],
-    ) -> Result<usize, Error> {
-        let len = self.slow()?.sign_hedged(algorithm, secret, message, hedge, signature)?;
-        signature[len - 1] ^= u8::from(WRONG_SIGNATURES.get());
-        Ok(len)
-    }
-}
-
-impl Verify for BenchCrypto {
-    fn verify(&self, key: &CoseKey<'_>, message: &[&[u8]], signature: &[u8]) -> Result<(), Error> {
-        self.slow()?.verify(key, message, signature)
+    fn made_signature(&self, signature: &mut [u8]) {
+        if let Some(last) = signature.last_mut() {
+            *last ^= u8::from(WRONG_SIGNATURES.get());
+        }
     }
 }
 

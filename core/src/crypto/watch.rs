@@ -1,0 +1,184 @@
+//! A backend under observation: tests count its calls, see its secrets, and let it fail.
+
+use rand_core::TryCryptoRng;
+
+use super::{Agreement, Cipher, Error, HEDGE, Hash, P256Point, P256Secret, Sign, Verify};
+use crate::cose::{Algorithm, CoseKey};
+
+/// What a backend is asked for.
+#[derive(Clone, Copy)]
+pub enum Call<'c> {
+    /// A SHA-256. It cannot be refused.
+    Sha256,
+    /// An HMAC with this key. It cannot be refused.
+    Hmac(&'c [u8]),
+    /// AES-256-CBC with this key, of these bytes.
+    Encrypt(&'c [u8], &'c [u8]),
+    /// The inverse with this key.
+    Decrypt(&'c [u8]),
+    /// AES-256-GCM with this key, of these bytes.
+    Seal(&'c [u8], &'c [u8]),
+    /// The inverse.
+    Open,
+    /// A key pair, a public key, an agreement, a signature or its verification: at least one scalar multiplication, or as
+    /// long.
+    Slow,
+}
+
+/// Watches a backend. By default it lets everything pass.
+pub trait Watch {
+    /// A call is about to be made.
+    ///
+    /// # Errors
+    /// What the call returns in place of its result. The backend does not see it.
+    fn before(&self, call: Call<'_>) -> Result<(), Error> {
+        let _ = call;
+        Ok(())
+    }
+
+    /// Whether AES-256-CBC leaves its bytes as they are, instead of ciphering them.
+    fn leaves_plaintext(&self) -> bool {
+        false
+    }
+
+    /// The backend has made a secret key or a shared secret.
+    fn made_secret(&self, secret: &[u8]) {
+        let _ = secret;
+    }
+
+    /// The backend has made a signature, which can still be altered.
+    fn made_signature(&self, signature: &mut [u8]) {
+        let _ = signature;
+    }
+}
+
+/// A backend whose calls go past a [`Watch`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Watched<C, W> {
+    /// The backend.
+    pub backend: C,
+    /// What watches it.
+    pub watch: W,
+}
+
+impl<C, W: Watch> Watched<C, W> {
+    fn slow(&self) -> Result<&C, Error> {
+        self.watch.before(Call::Slow).map(|()| &self.backend)
+    }
+}
+
+impl<C: Hash, W: Watch> Hash for Watched<C, W> {
+    type Sha256 = C::Sha256;
+
+    fn sha256_start(&self) -> C::Sha256 {
+        let _ = self.watch.before(Call::Sha256);
+        self.backend.sha256_start()
+    }
+
+    fn hmac_sha256(&self, key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+        let _ = self.watch.before(Call::Hmac(key));
+        self.backend.hmac_sha256(key, parts)
+    }
+}
+
+impl<C: Cipher, W: Watch> Cipher for Watched<C, W> {
+    fn aes256_cbc_encrypt(&self, key: &[u8; 32], iv: &[u8; 16], data: &mut [u8]) -> Result<(), Error> {
+        self.watch.before(Call::Encrypt(key, data))?;
+        if self.watch.leaves_plaintext() { Ok(()) } else { self.backend.aes256_cbc_encrypt(key, iv, data) }
+    }
+
+    fn aes256_cbc_decrypt(&self, key: &[u8; 32], iv: &[u8; 16], data: &mut [u8]) -> Result<(), Error> {
+        self.watch.before(Call::Decrypt(key))?;
+        if self.watch.leaves_plaintext() { Ok(()) } else { self.backend.aes256_cbc_decrypt(key, iv, data) }
+    }
+
+    fn aes128_cbc_encrypt(&self, key: &[u8; 16], iv: &[u8; 16], data: &mut [u8; 16]) {
+        self.backend.aes128_cbc_encrypt(key, iv, data);
+    }
+
+    fn aes128_cbc_decrypt(&self, key: &[u8; 16], iv: &[u8; 16], data: &mut [u8; 16]) {
+        self.backend.aes128_cbc_decrypt(key, iv, data);
+    }
+
+    fn aes256_gcm_seal(
+        &self,
+        key: &[u8; 32],
+        nonce: &[u8; 12],
+        aad: &[u8],
+        data: &mut [u8],
+    ) -> Result<[u8; 16], Error> {
+        self.watch.before(Call::Seal(key, data))?;
+        self.backend.aes256_gcm_seal(key, nonce, aad, data)
+    }
+
+    fn aes256_gcm_open(
+        &self,
+        key: &[u8; 32],
+        nonce: &[u8; 12],
+        aad: &[u8],
+        data: &mut [u8],
+        tag: &[u8; 16],
+    ) -> Result<(), Error> {
+        self.watch.before(Call::Open)?;
+        self.backend.aes256_gcm_open(key, nonce, aad, data, tag)
+    }
+}
+
+impl<C: Agreement, W: Watch> Agreement for Watched<C, W> {
+    fn p256_generate<R: TryCryptoRng + ?Sized>(&self, rng: &mut R) -> Result<(P256Secret, P256Point), Error> {
+        let pair = self.slow()?.p256_generate(rng)?;
+        self.watch.made_secret(&pair.0.0);
+        Ok(pair)
+    }
+
+    fn p256_public(&self, secret: &P256Secret) -> Result<P256Point, Error> {
+        self.slow()?.p256_public(secret)
+    }
+
+    fn p256_shared(&self, secret: &P256Secret, peer: &P256Point) -> Result<[u8; 32], Error> {
+        let shared = self.slow()?.p256_shared(secret, peer)?;
+        self.watch.made_secret(&shared);
+        Ok(shared)
+    }
+}
+
+impl<C: Sign, W: Watch> Sign for Watched<C, W> {
+    fn algorithms(&self) -> &[Algorithm] {
+        self.backend.algorithms()
+    }
+
+    fn generate<R: TryCryptoRng + ?Sized>(
+        &self,
+        algorithm: Algorithm,
+        rng: &mut R,
+        secret: &mut [u8],
+        public: &mut [u8],
+    ) -> Result<(usize, usize), Error> {
+        let lengths = self.slow()?.generate(algorithm, rng, secret, public)?;
+        self.watch.made_secret(secret.get(..lengths.0).unwrap_or(secret));
+        Ok(lengths)
+    }
+
+    fn public_key(&self, algorithm: Algorithm, secret: &[u8], public: &mut [u8]) -> Result<usize, Error> {
+        self.slow()?.public_key(algorithm, secret, public)
+    }
+
+    fn sign_hedged(
+        &self,
+        algorithm: Algorithm,
+        secret: &[u8],
+        message: &[&[u8]],
+        hedge: Option<&[u8; HEDGE]>,
+        signature: &mut [u8],
+    ) -> Result<usize, Error> {
+        let len = self.slow()?.sign_hedged(algorithm, secret, message, hedge, signature)?;
+        self.watch.made_signature(signature.get_mut(..len).unwrap_or_default());
+        Ok(len)
+    }
+}
+
+impl<C: Verify, W: Watch> Verify for Watched<C, W> {
+    fn verify(&self, key: &CoseKey<'_>, message: &[&[u8]], signature: &[u8]) -> Result<(), Error> {
+        self.slow()?.verify(key, message, signature)
+    }
+}
