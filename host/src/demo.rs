@@ -1,4 +1,4 @@
-//! `keyfob demo`: a virtual key and a client, over CTAPHID framing, every message shown.
+//! `keyfob demo`: a virtual key and a client, over CTAPHID framing, each message shown.
 
 use std::time;
 
@@ -13,7 +13,7 @@ use keyfob_core::{
     crypto::RustCrypto,
     ctap2::{CredentialParameters, UserEntity, get_info::DEFAULT_MIN_PIN_LENGTH},
     pin_uv::{MAX_PIN_BYTES, PaddedPin, PinError},
-    trace::{Hex, Tracer},
+    trace::Tracer,
     transport::hid::HidTransport,
     verify::{self, AssertionResponse, Expected, RegistrationResponse, StoredCredential},
     webauthn::{
@@ -43,8 +43,11 @@ const CLIENT_DATA: usize = 256;
 /// How the demo runs.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// One JSON object a line instead of text.
+    /// Shows every message with its members, and each keep-alive, instead of a line a message.
     #[arg(long)]
+    trace: bool,
+    /// One JSON object a line instead of text: `event` says what it is, byte strings are objects with `hex`.
+    #[arg(long, conflicts_with = "trace")]
     json: bool,
     /// The PIN that the demo sets and uses.
     #[arg(long, default_value = "123456")]
@@ -65,7 +68,7 @@ enum AlgorithmChoice {
     Eddsa,
 }
 
-/// The user of the demo: has a PIN and says nothing, for the trace says it all.
+/// The user of the demo: has a PIN and says nothing: the trace shows everything.
 struct DemoUser(String);
 
 impl UserInteraction for DemoUser {
@@ -104,17 +107,20 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
     let clock = || Instant::from_millis(u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX));
     let mut nonce = [0; 8];
     rng.fill_bytes(&mut nonce);
-    let style = if arguments.json { Style::Json } else { Style::Text };
-    let trace = Trace::new(style);
+    let trace = Trace::new(match arguments {
+        Arguments { json: true, .. } => Style::Json,
+        Arguments { trace: true, .. } => Style::Full,
+        _ => Style::Summary,
+    });
     let mut transport = Tracer::new(HidTransport::new(InProcess(key), clock, nonce), |event| trace.event(event));
     let mut user = DemoUser(pin);
     let mut buffer = vec![0; MESSAGE];
 
-    trace.step("1. Set a PIN");
+    trace.step(1, "Set a PIN");
     let set_pin = Ceremony::new(SetPin, &mut buffer, RustCrypto, &mut rng);
     client::run(set_pin, &mut transport, &mut user, clock).map_err(failed)?;
 
-    trace.step("2. Register");
+    trace.step(2, "Register");
     let challenges = [challenge(&mut rng), challenge(&mut rng)];
     let collector = DefaultClientDataCollector::new(ORIGIN).with_suffixes(PublicSuffixList);
     let mut client = Fido2Client::new(transport, collector, user, RustCrypto, rng, clock);
@@ -133,7 +139,7 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
     let creation = client.creation(&options, &mut client_data).map_err(failed)?;
     let registered = client.make_credential(&creation, &mut buffer).map_err(failed)?;
 
-    trace.step("3. Verify the registration, as a relying party");
+    trace.step(3, "Verify the registration, as a relying party");
     let algorithms = [algorithm];
     let mut expected = Expected {
         challenge: &challenges[0],
@@ -152,15 +158,15 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
         attestation_object: registered.attestation_object(),
     };
     let registration = verify::registration(&RustCrypto, &expected, &response).map_err(refused)?;
-    trace.fact("verified", "type, challenge, origin, rpIdHash, flags, algorithm, attestation");
-    trace.fact("credential", &Hex(registration.credential.credential_id).to_string());
     let credential_id = registration.credential.credential_id.to_vec();
+    let checks = ["type", "challenge", "origin", "rpIdHash", "flags", "algorithm", "attestation"];
+    trace.verified(&checks, &credential_id);
     let mut public_key = [0; 256];
     let len = keyfob_core::cbor::encode(&registration.credential.public_key, &mut public_key)
         .map_err(|error| error.to_string())?;
     let sign_count = registration.auth_data.sign_count;
 
-    trace.step("4. Sign in, without a name");
+    trace.step(4, "Sign in, without a name");
     let options = RequestOptions {
         rp_id: Some(RP_ID),
         user_verification: Some(Requirement::Required),
@@ -171,7 +177,7 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
     let responses = client.get_assertion(&request, &mut buffer).map_err(failed)?;
     let signed_in = responses.get(0).ok_or("the key answered without an assertion")?;
 
-    trace.step("5. Verify the sign-in, as a relying party");
+    trace.step(5, "Verify the sign-in, as a relying party");
     expected.challenge = &challenges[1];
     let stored = StoredCredential {
         id: &credential_id,
@@ -188,8 +194,9 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
         user_handle: signed_in.user_handle(),
     };
     verify::assertion(&RustCrypto, &expected, &stored, &response).map_err(refused)?;
-    trace.fact("verified", "type, challenge, origin, rpIdHash, flags, signature, counter, user");
-    trace.step("Registered and signed in.");
+    let checks = ["type", "challenge", "origin", "rpIdHash", "flags", "signature", "counter", "user"];
+    trace.verified(&checks, &credential_id);
+    trace.outcome("Registered and signed in.");
     Ok(())
 }
 

@@ -23,7 +23,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Registers and signs in with a virtual key in this process, and shows every message.
+    /// Registers and signs in with a virtual key in this process, and shows each message.
     Demo(demo::Arguments),
     /// Serves a virtual key that clients can plug into.
     Serve(serve::Arguments),

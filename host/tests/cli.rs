@@ -26,14 +26,73 @@ fn the_demo_registers_and_signs_in() {
     }
 }
 
-#[test]
-fn the_demo_in_json_is_one_object_a_line() {
-    let output = run(&["demo", "--json"]);
+/// The standard output of the demo.
+fn demo(arguments: &[&str]) -> String {
+    let output = run(&[&["demo"], arguments].concat());
     assert!(output.status.success());
-    let lines = String::from_utf8(output.stdout).unwrap();
-    let objects: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert!(objects.iter().all(serde_json::Value::is_object));
-    assert_eq!(objects.last().unwrap()["step"], "Registered and signed in.");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_demo_shows_a_line_a_message_and_fits_on_a_screen() {
+    let text = demo(&[]);
+    assert!(text.lines().count() < 40, "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    assert!(!text.contains('\x1b'), "no colours where no terminal is");
+    let starting = |with: &str| text.lines().filter(|line| line.starts_with(with)).count();
+    let requests = demo_objects().iter().filter(|object| object["event"] == "request").count();
+    assert_eq!((starting("   -> authenticator"), starting("   <- ")), (requests, requests));
+    assert!(text.contains("authenticatorClientPIN setPIN"), "{text}");
+}
+
+#[test]
+fn the_demo_shows_everything_when_it_is_asked_to() {
+    let text = demo(&["--trace"]);
+    for shown in ["clientDataHash: h'", "subCommand: 3 / setPIN /", "authData.flags: 0x", "  verified: type, challenge"]
+    {
+        assert!(text.contains(shown), "{shown}");
+    }
+    fails(&["demo", "--trace", "--json"], 2, "the argument '--trace' cannot be used with '--json'");
+}
+
+/// What the demo shows as JSON.
+fn demo_objects() -> Vec<serde_json::Value> {
+    demo(&["--json"]).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn the_demo_in_json_is_one_object_a_line_with_typed_members() {
+    let objects = demo_objects();
+    let of = |event: &str, command: &str| {
+        let named = |object: &&serde_json::Value| object["event"] == event && object["command"] == command;
+        objects.iter().find(named).unwrap_or_else(|| panic!("{event} {command}"))
+    };
+    assert!(objects.iter().all(|object| object["event"].is_string() && object["microseconds"].is_u64()));
+    let request = &of("request", "authenticatorMakeCredential")["members"];
+    assert_eq!(request["rp"]["id"], "example.org");
+    assert_eq!(request["clientDataHash"]["hex"].as_str().unwrap().len(), 64);
+    assert_eq!((&request["options"]["rk"], &request["pubKeyCredParams"][0]["alg"]), (&true.into(), &(-7).into()));
+    let response = of("response", "authenticatorMakeCredential");
+    assert_eq!(response["status"], "OK");
+    let key = &response["members"]["authData"]["credentialPublicKey"];
+    assert_eq!((&key["alg"], &response["members"]["authData"]["signCount"]), (&(-7).into(), &0.into()));
+    assert!(response["message"]["hex"].as_str().unwrap().starts_with("00"));
+    let info = &of("response", "authenticatorGetInfo")["members"];
+    assert_eq!((&info["maxMsgSize"], &info["options"]["clientPin"]), (&7609.into(), &false.into()));
+    assert!(objects.iter().any(|object| object["event"] == "keepAlive"));
+    let verified = objects.iter().find(|object| object["event"] == "verified").unwrap();
+    assert_eq!(verified["checks"][0], "type");
+    assert_eq!(objects.last().unwrap()["outcome"], "Registered and signed in.");
+}
+
+/// A name of a member means one thing: its values are of one type, in whatever object it stands.
+#[test]
+fn a_member_of_the_demo_in_json_has_one_type() {
+    let mut types = std::collections::HashMap::new();
+    for (name, value) in demo_objects().iter().flat_map(|object| object.as_object().unwrap().clone()) {
+        let kind = std::mem::discriminant(&value);
+        assert_eq!(*types.entry(name.clone()).or_insert(kind), kind, "{name}");
+    }
 }
 
 /// Defect 17 of `docs/fido2-client.md`.
@@ -44,7 +103,10 @@ fn a_pin_goes_out_in_its_one_form_however_it_was_typed() {
         assert!(output.status.success());
         let lines = String::from_utf8(output.stdout).unwrap();
         let objects = lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-        objects.filter(|object| object["to"] == "key").map(|object| object["hex"].clone()).collect::<Vec<_>>()
+        objects
+            .filter(|object| object["event"] == "request")
+            .map(|object| object["message"].clone())
+            .collect::<Vec<_>>()
     };
     let composed = sent("p\u{ea}che");
     assert!(composed.len() > 5);

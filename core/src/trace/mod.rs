@@ -15,6 +15,7 @@
 //! | `mod.rs` | [`Event`], as text and member by member |
 //! | `tracer.rs` | [`Tracer`] and [`text`] |
 //! | `diagnostic.rs` | CBOR in diagnostic notation |
+//! | `json.rs` | [`Json`]: the members with their types |
 //! | `names.rs` | the commands, and what the values of some members are |
 
 use core::fmt;
@@ -32,12 +33,14 @@ use crate::{
 };
 
 mod diagnostic;
+mod json;
 mod names;
 #[cfg(test)]
 mod tests;
 mod tracer;
 
 pub use diagnostic::{Diagnostic, Hex};
+pub use json::Json;
 pub use tracer::{Tracer, text};
 
 use diagnostic::{Bits, Bytes, MANY, Value, find};
@@ -78,25 +81,32 @@ impl Event<'_> {
     /// # Errors
     /// Those of `each`.
     pub fn members(&self, mut each: impl FnMut(fmt::Arguments<'_>, fmt::Arguments<'_>) -> fmt::Result) -> fmt::Result {
-        let (command, message, is_request) = match *self {
-            Event::Request(Protocol::Ctap2, message) => (command_of(message), message, true),
-            Event::Response(Protocol::Ctap2, command, message) => (command, message, false),
-            Event::Request(Protocol::Ctap1, message) | Event::Response(Protocol::Ctap1, _, message) => {
-                return each(format_args!("apdu"), format_args!("h'{}'", Hex(message)));
-            }
-            _ => return Ok(()),
-        };
-        let Some(body @ [_, ..]) = message.get(1..) else { return Ok(()) };
-        let Some(known) = Known::of(command) else {
+        if let Event::Request(Protocol::Ctap1, message) | Event::Response(Protocol::Ctap1, _, message) = *self {
+            return each(format_args!("apdu"), format_args!("h'{}'", Hex(message)));
+        }
+        let Some((body, names)) = self.body() else { return Ok(()) };
+        let Some(names) = names else {
             return each(format_args!("body"), format_args!("h'{}'", Hex(body)));
         };
         if let Err(error) = check(Reader::tolerant(body)) {
             return each(format_args!("body"), format_args!("h'{}' / {error:?} /", Hex(body)));
         }
-        if let (true, Err(error)) = (is_request, check(Reader::strict(body))) {
+        if let (Event::Request(..), Err(error)) = (self, check(Reader::strict(body))) {
             each(format_args!("not canonical"), format_args!("{error:?}"))?;
         }
-        members(body, if is_request { known.request } else { known.response }, &mut each)
+        members(body, names, &mut each)
+    }
+
+    /// The body of a CTAP2 message, and the names of its members where its command is known. `None`: it has no body.
+    fn body(&self) -> Option<(&[u8], Option<Names>)> {
+        let (command, message) = match *self {
+            Event::Request(Protocol::Ctap2, message) => (command_of(message), message),
+            Event::Response(Protocol::Ctap2, command, message) => (command, message),
+            _ => return None,
+        };
+        let is_request = matches!(self, Event::Request(..));
+        let names = Known::of(command).map(|known| if is_request { known.request } else { known.response });
+        message.get(1..).filter(|body| !body.is_empty()).map(|body| (body, names))
     }
 }
 
@@ -182,11 +192,15 @@ fn auth_data(
     if let Some(attested) = data.attested_credential_data {
         part("aaguid", &Bytes(attested.aaguid))?;
         part("credentialId", &Bytes(attested.credential_id))?;
-        // Behind the RP ID's hash, flags, counter, AAGUID, the length and the id.
-        let key = bytes::rest(bytes, 55_usize.saturating_add(attested.credential_id.len()));
-        part("credentialPublicKey", &Value(key, Kind::Cose))?;
+        part("credentialPublicKey", &Value(key_behind(bytes, attested.credential_id), Kind::Cose))?;
     }
     data.extensions.map_or(Ok(()), |extensions| part("extensions", &Value(extensions.0, Kind::Plain)))
+}
+
+/// The public key and what follows it in authenticator data: behind the RP ID's hash, flags, counter, AAGUID, the length
+/// of the id and the id.
+fn key_behind<'d>(auth_data: &'d [u8], credential_id: &[u8]) -> &'d [u8] {
+    bytes::rest(auth_data, 55_usize.saturating_add(credential_id.len()))
 }
 
 fn packet(f: &mut fmt::Formatter<'_>, direction: Direction, packet: &Packet<'_>) -> fmt::Result {

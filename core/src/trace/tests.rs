@@ -302,12 +302,48 @@ fn a_tracer_writes_what_passes_and_changes_nothing() {
     assert_eq!(out.lines().collect::<Vec<_>>(), expected);
 }
 
+fn json(event: Event<'_>) -> serde_json::Value {
+    let text = Json(&event).to_string();
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+#[test]
+fn members_in_json_have_the_types_that_they_have_in_cbor() {
+    let info = json(Event::Response(Protocol::Ctap2, Command::GET_INFO, &bytes(INFO)));
+    assert_eq!((&info["maxMsgSize"], &info["forcePINChange"]), (&1536.into(), &false.into()));
+    assert_eq!((&info["versions"][0], &info["options"]["up"]), (&"U2F_V2".into(), &true.into()));
+    assert_eq!(info["aaguid"], serde_json::json!({ "hex": "f8a011f38c0a4d15800617111f9edc7d" }));
+    let made = json(Event::Response(Protocol::Ctap2, Command::MAKE_CREDENTIAL, &bytes(SELF)));
+    let (data, statement) = (&made["authData"], &made["attStmt"]);
+    assert_eq!((&data["flags"], &data["signCount"], &statement["alg"]), (&0x5D.into(), &0.into(), &(-7).into()));
+    assert_eq!(data["credentialPublicKey"]["x"]["hex"].as_str().unwrap().len(), 64);
+    let asked = json(Event::Request(Protocol::Ctap2, &bytes(MAKE)));
+    assert_eq!(asked["user"]["displayName"], "John P. Smith");
+
+    // {99: 1.5, "\"\n": null, h'00': 24("a"), 1: NaN}
+    let odd = bytes("00 a4 1863fb3ff8000000000000 62220af6 4100d8186161 01fb7ff8000000000000");
+    let odd = json(Event::Response(Protocol::Ctap2, Command::CLIENT_PIN, &odd));
+    assert_eq!(odd, serde_json::json!({ "99": 1.5, "\"\n": null, "h'00'": "a", "keyAgreement": null }));
+    for (event, shown) in [
+        (Event::Response(Protocol::Ctap2, Command::CLIENT_PIN, &[0]), "{}"),
+        (Event::Response(Protocol::Ctap2, Command::CLIENT_PIN, &[0, 0xA1]), r#"{"body":{"hex":"a1"}}"#),
+        (Event::Response(Protocol::Ctap2, Command::CLIENT_PIN, &[0, 0x80]), r#"{"body":{"hex":"80"}}"#),
+        (Event::Request(Protocol::Ctap2, &[0x70, 1, 2]), r#"{"body":{"hex":"0102"}}"#),
+        (Event::Request(Protocol::Ctap1, &[0, 3, 0, 0]), r#"{"apdu":{"hex":"00030000"}}"#),
+        (Event::Cancel, "{}"),
+    ] {
+        assert_eq!(Json(&event).to_string(), shown, "{event:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn every_string_of_bytes_is_traced(message in proptest::collection::vec(any::<u8>(), 0..300), command: u8) {
         for protocol in [Protocol::Ctap1, Protocol::Ctap2] {
             let _ = Event::Request(protocol, &message).to_string();
             let _ = Event::Response(protocol, Command(command), &message).to_string();
+            json(Event::Request(protocol, &message));
+            json(Event::Response(protocol, Command(command), &message));
         }
         for direction in [Direction::ToAuthenticator, Direction::ToClient] {
             let _ = Event::Report(direction, &crate::bytes::padded(&message)).to_string();
@@ -322,6 +358,8 @@ proptest! {
         let _ = Event::Request(Protocol::Ctap2, &message).to_string();
         for command in [Command::MAKE_CREDENTIAL, Command::GET_INFO, Command::CREDENTIAL_MANAGEMENT] {
             let _ = Event::Response(Protocol::Ctap2, command, &message).to_string();
+            json(Event::Response(Protocol::Ctap2, command, &message));
         }
+        json(Event::Request(Protocol::Ctap2, &message));
     }
 }

@@ -220,7 +220,7 @@ fn an_old_pin_of_the_session_is_none_of_those_that_the_user_may_give() {
     errand.device.pin = "9999";
     errand.user = User::manager(["9999"]);
     let mut buffer = [0; 1024];
-    let ceremony = CredentialsMetadata::new(Access::User, &mut buffer, StubCrypto, rng());
+    let ceremony = Ceremony::new(CredentialsMetadata::new(Access::User), &mut buffer, StubCrypto, rng());
     assert_eq!(errand.run(ceremony.pin_attempts(1)).map(drop), Ok(()));
     assert_eq!(errand.user.prompts, [(Reason::Wrong, Some(7))]);
 }

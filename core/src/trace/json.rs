@@ -1,0 +1,170 @@
+//! The members of a message as JSON (RFC 8259), with the types that they have in CBOR.
+//!
+//! | CBOR | JSON |
+//! |---|---|
+//! | integer, floating-point number | number; `null` for one that JSON does not have |
+//! | byte string | `{"hex":"00ff"}` |
+//! | text, array, `true`, `false` | the same |
+//! | map | object; a key that has no name is text in diagnostic notation |
+//! | tag | what is tagged |
+//! | `null`, `undefined`, other simple values | `null` |
+//!
+//! Authenticator data is an object of its parts. Bytes that cannot be read stay a byte string.
+
+use core::fmt::{self, Write as _};
+
+use super::{
+    Event, Hex, check,
+    diagnostic::{Diagnostic, find},
+    names::{Kind, Names, cose_members},
+};
+use crate::{
+    auth_data::AuthData,
+    cbor::{Item, Reader},
+    transport::Protocol,
+};
+
+/// The members of the message that passed, as a JSON object: `{}` where there are none.
+#[derive(Clone, Copy, Debug)]
+pub struct Json<'e>(pub &'e Event<'e>);
+
+impl fmt::Display for Json<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Event::Request(Protocol::Ctap1, message) | Event::Response(Protocol::Ctap1, _, message) = self.0 {
+            return write!(f, "{{\"apdu\":{}}}", Bytes(message));
+        }
+        let Some((body, names)) = self.0.body() else { return f.write_str("{}") };
+        let is_map = matches!(Reader::tolerant(body).item(), Ok(Item::Map(_)));
+        match names {
+            Some(names) if is_map && check(Reader::tolerant(body)).is_ok() => {
+                item(f, &mut Reader::tolerant(body), Kind::Map(names))
+            }
+            _ => write!(f, "{{\"body\":{}}}", Bytes(body)),
+        }
+    }
+}
+
+struct Bytes<'a>(&'a [u8]);
+
+impl fmt::Display for Bytes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{{\"hex\":\"{}\"}}", Hex(self.0))
+    }
+}
+
+/// What displays itself, as a JSON string.
+struct Quoted<T>(T);
+
+impl<T: fmt::Display> fmt::Display for Quoted<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        write!(Escaping(f), "{}", self.0)?;
+        f.write_char('"')
+    }
+}
+
+struct Escaping<'a, 'f>(&'a mut fmt::Formatter<'f>);
+
+impl fmt::Write for Escaping<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars().try_for_each(|c| match c {
+            '"' | '\\' => write!(self.0, "\\{c}"),
+            '\0'..='\x1F' => write!(self.0, "\\u{:04x}", u32::from(c)),
+            _ => self.0.write_char(c),
+        })
+    }
+}
+
+/// Writes the next item. What cannot be read was checked before and does not occur.
+fn item(f: &mut fmt::Formatter<'_>, r: &mut Reader<'_>, kind: Kind) -> fmt::Result {
+    let start = r.rest();
+    let Ok(item) = r.item() else { return f.write_str("null") };
+    match item {
+        Item::Unsigned(value) => write!(f, "{value}"),
+        Item::Negative(value) => write!(f, "{}", !i128::from(value)),
+        Item::Bytes(bytes) => match AuthData::decode(bytes) {
+            Ok(data) if matches!(kind, Kind::AuthData) => auth_data(f, bytes, &data),
+            _ => write!(f, "{}", Bytes(bytes)),
+        },
+        Item::Text(text) => write!(f, "{}", Quoted(text)),
+        Item::Array(count) => {
+            let inner = if let Kind::Maps(names) = kind { Kind::Map(names) } else { Kind::Plain };
+            nested(f, r, ('[', ']'), count, |f, r| self::item(f, r, inner))
+        }
+        Item::Map(count) => {
+            let names = match kind {
+                Kind::Map(names) => names,
+                Kind::Cose => cose_members(start),
+                _ => Names::NONE,
+            };
+            nested(f, r, ('{', '}'), count, |f, r| entry(f, r, names))
+        }
+        Item::Tag(_) => {
+            self::item(f, r, Kind::Plain)?;
+            r.leave();
+            Ok(())
+        }
+        Item::Simple(head) => simple(f, head),
+    }
+}
+
+/// Writes what is inside an array or a map.
+fn nested<'a>(
+    f: &mut fmt::Formatter<'_>,
+    r: &mut Reader<'a>,
+    (open, close): (char, char),
+    count: u64,
+    each: impl Fn(&mut fmt::Formatter<'_>, &mut Reader<'a>) -> fmt::Result,
+) -> fmt::Result {
+    f.write_char(open)?;
+    for index in 0..count {
+        if index > 0 {
+            f.write_char(',')?;
+        }
+        each(f, r)?;
+    }
+    r.leave();
+    f.write_char(close)
+}
+
+fn entry(f: &mut fmt::Formatter<'_>, r: &mut Reader<'_>, names: Names) -> fmt::Result {
+    let key = r.skip().unwrap_or_default();
+    let (name, kind) = find(key, names);
+    match (name, Reader::tolerant(key).text()) {
+        (Some(name), _) => write!(f, "{}:", Quoted(name))?,
+        (None, Ok(text)) => write!(f, "{}:", Quoted(text))?,
+        (None, Err(_)) => write!(f, "{}:", Quoted(Diagnostic(key)))?,
+    }
+    item(f, r, kind)
+}
+
+fn simple(f: &mut fmt::Formatter<'_>, head: &[u8]) -> fmt::Result {
+    let number = match *head {
+        [0xF4] => return f.write_str("false"),
+        [0xF5] => return f.write_str("true"),
+        [0xFA, a, b, c, d] => f64::from(f32::from_be_bytes([a, b, c, d])),
+        [0xFB, a, b, c, d, e, g, h, i] => f64::from_be_bytes([a, b, c, d, e, g, h, i]),
+        _ => f64::NAN,
+    };
+    if number.is_finite() { write!(f, "{number:?}") } else { f.write_str("null") }
+}
+
+fn auth_data(f: &mut fmt::Formatter<'_>, bytes: &[u8], data: &AuthData<'_>) -> fmt::Result {
+    write!(
+        f,
+        "{{\"rpIdHash\":{},\"flags\":{},\"signCount\":{}",
+        Bytes(data.rp_id_hash),
+        data.flags.0,
+        data.sign_count
+    )?;
+    if let Some(attested) = data.attested_credential_data {
+        let id = attested.credential_id;
+        write!(f, ",\"aaguid\":{},\"credentialId\":{},\"credentialPublicKey\":", Bytes(attested.aaguid), Bytes(id))?;
+        item(f, &mut Reader::tolerant(super::key_behind(bytes, id)), Kind::Cose)?;
+    }
+    if let Some(extensions) = data.extensions {
+        f.write_str(",\"extensions\":")?;
+        item(f, &mut Reader::tolerant(extensions.0), Kind::Plain)?;
+    }
+    f.write_char('}')
+}
