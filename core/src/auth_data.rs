@@ -6,6 +6,7 @@
 //! ```
 
 use crate::{
+    bytes,
     cbor::{Error, ErrorKind, RawMap, Read, Reader, Write, Writer},
     cose::CoseKey,
 };
@@ -131,7 +132,7 @@ impl<'a> AuthData<'a> {
             w.raw(attested.aaguid);
             let length = attested.credential_id.len().min(MAX_CREDENTIAL_ID);
             w.raw(&(length as u16).to_be_bytes());
-            w.raw(attested.credential_id.get(..length).unwrap_or_default());
+            w.raw(bytes::front(attested.credential_id, length));
             attested.public_key.write(w);
         }
         if let Some(extensions) = &self.extensions {

@@ -68,29 +68,25 @@ pub fn join(to: &mut [u8], parts: &[&[u8]]) -> usize {
 /// The first `len` bytes. There must be at least `len` bytes.
 #[inline]
 pub fn front(bytes: &[u8], len: usize) -> &[u8] {
-    debug_assert!(len <= bytes.len(), "{len} bytes of {}", bytes.len());
-    bytes.get(..len).unwrap_or_default()
+    split(bytes, len).0
 }
 
 /// The first `len` bytes. There must be at least `len` bytes.
 #[inline]
 pub fn front_mut(bytes: &mut [u8], len: usize) -> &mut [u8] {
-    debug_assert!(len <= bytes.len(), "{len} bytes of {}", bytes.len());
-    bytes.get_mut(..len).unwrap_or_default()
+    split_mut(bytes, len).0
 }
 
 /// The bytes from `at` on. `at` must not be greater than the length.
 #[inline]
 pub fn rest(bytes: &[u8], at: usize) -> &[u8] {
-    debug_assert!(at <= bytes.len(), "from {at} on, of {}", bytes.len());
-    bytes.get(at..).unwrap_or_default()
+    split(bytes, at).1
 }
 
 /// The bytes from `at` on. `at` must not be greater than the length.
 #[inline]
 pub fn rest_mut(bytes: &mut [u8], at: usize) -> &mut [u8] {
-    debug_assert!(at <= bytes.len(), "from {at} on, of {}", bytes.len());
-    bytes.get_mut(at..).unwrap_or_default()
+    split_mut(bytes, at).1
 }
 
 /// The bytes of `range`, which must lie within `bytes`.

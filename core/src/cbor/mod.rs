@@ -95,7 +95,7 @@ impl<'a> Text<'a> {
 
     /// The text.
     pub fn as_str(&self) -> &'a str {
-        core::str::from_utf8(self.0).unwrap_or_default() // was checked when it was read
+        crate::bytes::text(self.0) // was checked when it was read
     }
 }
 

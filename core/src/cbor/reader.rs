@@ -306,7 +306,7 @@ impl<'a> Reader<'a> {
 
     #[inline]
     pub(crate) fn since(&self, start: &'a [u8]) -> &'a [u8] {
-        start.get(..start.len().saturating_sub(self.rest.len())).unwrap_or_default()
+        crate::bytes::front(start, start.len().saturating_sub(self.rest.len()))
     }
 
     #[inline]

@@ -142,7 +142,7 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
             (State::Failed(failed), _) => Err(failed),
             (_, Stage::Done) => {
                 let buffer: &'b [u8] = self.buffer;
-                self.operation.outcome(buffer.get(..self.kept).unwrap_or_default()).map_err(error)
+                self.operation.outcome(crate::bytes::front(buffer, self.kept)).map_err(error)
             }
             _ => Err(error(Cause::WrongState)),
         }
@@ -198,7 +198,7 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
         let limit = limit.since(now);
         let protocol = self.facts.transport_protocol();
         let prompt = self.authorization.prompt(&self.facts, &self.operation.purpose());
-        let buf = self.buffer.get_mut(self.kept..).unwrap_or_default();
+        let buf = crate::bytes::rest_mut(self.buffer, self.kept);
         match next {
             Next::Send(len) => {
                 if !matches!(self.state, State::GivenUp(..)) {
@@ -256,7 +256,7 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
 
     /// What an operation works with, lent for one call; the kept responses, and the rest of the buffer.
     fn lend(&mut self) -> (&mut O, Means<'_, C, R>, &[u8], &mut [u8]) {
-        let (kept, buffer) = self.buffer.split_at_mut_checked(self.kept).unwrap_or_default();
+        let (kept, buffer) = crate::bytes::split_mut(self.buffer, self.kept);
         let means = Means {
             crypto: &self.crypto,
             rng: &mut self.rng,

@@ -7,7 +7,7 @@ use zeroize::Zeroize;
 
 use super::{AssertionSelection, Ceremony, Error, Input, Operation, Output, Prompt, session::Memory};
 use crate::{
-    Instant,
+    Instant, bytes,
     crypto::Crypto,
     transport::{KeepAlive, Received, Transport},
 };
@@ -101,7 +101,7 @@ impl PinEntry {
     }
 
     pub(super) fn as_str(&self) -> &str {
-        self.bytes.get(..self.length).and_then(|pin| core::str::from_utf8(pin).ok()).unwrap_or_default()
+        bytes::text(bytes::front(&self.bytes, self.length))
     }
 }
 

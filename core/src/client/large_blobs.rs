@@ -60,7 +60,7 @@ impl Fragments {
     }
 
     fn next<'a>(&self, array: &'a [u8]) -> &'a [u8] {
-        let rest = array.get(self.offset..).unwrap_or_default();
+        let rest = bytes::rest(array, self.offset);
         rest.get(..self.longest).unwrap_or(rest)
     }
 
@@ -161,7 +161,7 @@ impl<'o> LargeBlob<'o> {
 
     /// The compressed blob, where it is a part of the command.
     pub fn compressed(&self) -> &[u8] {
-        if self.is_in_array() { &[] } else { self.memory.get(self.range.clone()).unwrap_or_default() }
+        if self.is_in_array() { &[] } else { bytes::part(self.memory, self.range.clone()) }
     }
 
     /// Asks for the next fragment, in messages of at most `message` bytes and as long as fit into `buffer`.
@@ -181,7 +181,7 @@ impl<'o> LargeBlob<'o> {
     }
 
     fn array(&self) -> &[u8] {
-        self.memory.get(self.range.clone()).unwrap_or_default()
+        bytes::part(self.memory, self.range.clone())
     }
 
     /// The array is to be filled, and written.
@@ -202,7 +202,7 @@ impl<'o> LargeBlob<'o> {
         }
         let key: &Key = key.and_then(|key| key.try_into().ok()).ok_or(Cause::missing(0x07))?;
         let at = self.memory.len().saturating_sub(self.work(blob));
-        let (memory, work) = self.memory.split_at_mut_checked(at).unwrap_or_default();
+        let (memory, work) = bytes::split_mut(self.memory, at);
         let mut array = Array::of(memory, self.range.len(), self.whole)?;
         array.put(means.crypto, means.rng, key, blob, work)?;
         let needed = array.serialize(means.crypto).len();
@@ -219,7 +219,7 @@ impl<'o> LargeBlob<'o> {
 
     /// A fragment was stored: says whether it was the last.
     pub fn given(&mut self, response: &[u8]) -> Result<bool, Cause> {
-        let array = self.memory.get(self.range.clone()).unwrap_or_default();
+        let array = bytes::part(self.memory, self.range.clone());
         self.written = self.fragments.given(array, response)?;
         Ok(self.written)
     }

@@ -56,7 +56,7 @@ impl<const N: usize> Copied<N> {
     }
 
     fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
+        bytes::front(&self.bytes, self.len)
     }
 }
 
@@ -108,7 +108,7 @@ pub fn registration(room: &mut Room<'_>, rp_id_hash: &[u8; 32]) -> Result<(), Ca
         return Err(Cause::BufferTooSmall { needed });
     }
     bytes::shift(room.bytes, start..start.saturating_add(certificate), at);
-    front(&mut Writer::new(room.bytes.get_mut(..at).unwrap_or_default()));
+    front(&mut Writer::new(bytes::front_mut(room.bytes, at)));
     room.len = needed;
     Ok(())
 }

@@ -60,7 +60,7 @@ struct Partial {
 impl Partial {
     /// The bytes after the first `len`.
     fn rest(&mut self) -> &mut [u8] {
-        self.bytes.get_mut(self.len..).unwrap_or_default()
+        bytes::rest_mut(&mut self.bytes, self.len)
     }
 }
 

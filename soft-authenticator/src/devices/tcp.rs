@@ -321,7 +321,7 @@ impl TcpPipe {
     }
 
     fn waiting(&self) -> &[u8] {
-        self.buffer.get(self.from..self.to).unwrap_or_default()
+        bytes::part(&self.buffer, self.from..self.to)
     }
 
     /// The next whole report that was read.
@@ -341,7 +341,7 @@ impl TcpPipe {
             self.stream.set_read_timeout(Some(wait.max(SHORTEST_WAIT)))?;
             self.read_timeout = Some(wait);
         }
-        let read = self.stream.read(self.buffer.get_mut(self.to..).unwrap_or_default());
+        let read = self.stream.read(bytes::rest_mut(&mut self.buffer, self.to));
         if wait.is_zero() {
             self.stream.set_nonblocking(false)?;
         }

@@ -346,8 +346,8 @@ impl<'c> Config<'c> {
     ///
     /// [`ConfigError::AlgorithmUnsupported`], [`ConfigError::AttestationAlgorithm`].
     pub fn check_backend(&self, signs_with: &[Algorithm]) -> Result<(), ConfigError> {
-        let listed = self.algorithms.unwrap_or_default();
-        if let Some(unsupported) = listed.iter().find(|algorithm| !signs_with.contains(algorithm)) {
+        let mut listed = self.algorithms.into_iter().flatten();
+        if let Some(unsupported) = listed.find(|algorithm| !signs_with.contains(algorithm)) {
             return Err(ConfigError::AlgorithmUnsupported(*unsupported));
         }
         let attests = |certified: Certified<'_>| signs_with.contains(&certified.algorithm);

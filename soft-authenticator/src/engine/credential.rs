@@ -54,7 +54,8 @@ impl<P: Platform> Authenticator<'_, P> {
         let mut shown = stored;
         let mut wrapped = Zeroizing::new([0; MAX_ID]);
         if let Some((is_ours, opened)) = self.credential_keys.unwrap(&self.crypto, rp_id_hash, id, &mut wrapped) {
-            let properties = Properties::from_byte(opened.get(ALGORITHM).copied().unwrap_or_default());
+            let [properties] = bytes::first(bytes::rest(opened, ALGORITHM));
+            let properties = Properties::from_byte(properties);
             shown |= is_ours & !properties.hide_it(user_verified);
         }
         let located = if stored.into() { Located::Stored } else { Located::Wrapped };

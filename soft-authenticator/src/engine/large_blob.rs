@@ -36,7 +36,7 @@ impl<P: Platform> Authenticator<'_, P> {
         scratch: &mut [u8],
     ) -> Result<Option<Counted>, Status> {
         let Some(number) = number.filter(|_| ceremony.is_verified() || !self.is_protected()) else { return Ok(None) };
-        let input = inputs::<GetAssertionInputs<'_>>(request.extensions)?.large_blob.unwrap_or_default();
+        let input = inputs::<GetAssertionInputs<'_>>(request.extensions)?.large_blob.ok_or(Status::OTHER)?;
         let (Some(blob), Some(size)) = (input.write, input.original_size) else { return Err(Status::OTHER) };
         let mut kept = Zeroizing::new([0; SIZE + MAX_LARGE_BLOB]);
         let Some(kept) = kept.get_mut(..SIZE.saturating_add(blob.len())) else { return Ok(None) };
@@ -77,8 +77,8 @@ pub(super) fn assertion_outputs<'o>(
 ) -> Result<Option<RawMap<'o>>, Status> {
     let output = match asked.large_blob {
         LargeBlob::Read => {
-            let kept = stored.and_then(|credential| credential.large_blob).unwrap_or_default();
-            let Some((size, blob)) = kept.split_first_chunk::<SIZE>() else { return Ok(None) };
+            let kept = stored.and_then(|credential| credential.large_blob);
+            let Some((size, blob)) = kept.and_then(<[u8]>::split_first_chunk::<SIZE>) else { return Ok(None) };
             UnsignedOutput {
                 blob: Some(blob),
                 original_size: Some(u64::from_be_bytes(*size)),

@@ -194,7 +194,7 @@ impl<const N: usize, const B: usize> MemoryStore<N, B> {
         bytes::copy_prefix(&mut wanted, id);
         let same = |entry: &Entry| {
             let Some(keys) = entry.keys() else { return 0 };
-            let prefix = wanted.get(..keys.id.len()).unwrap_or_default();
+            let prefix = bytes::front(&wanted, keys.id.len());
             let same = keys.id.ct_eq(prefix) & keys.id.len().ct_eq(&id.len()) & entry.rp_id_hash.ct_eq(rp_id_hash);
             (same & !keys.protection.ct_gt(&strongest)).unwrap_u8()
         };
@@ -211,8 +211,8 @@ impl<const N: usize, const B: usize> Store for MemoryStore<N, B> {
 
     fn next(&mut self, query: Query<'_>, before: Option<Number>, out: &mut [u8]) -> Result<Option<Found>, StoreError> {
         let older = |before| self.credentials.partition_point(|entry| entry.number < before);
-        let older = self.credentials.get(..before.map_or(self.credentials.len(), older)).unwrap_or_default();
-        let Some(entry) = older.iter().rev().find(|entry| entry.matches(&query)) else { return Ok(None) };
+        let mut older = self.credentials.iter().take(before.map_or(self.credentials.len(), older)).rev();
+        let Some(entry) = older.find(|entry| entry.matches(&query)) else { return Ok(None) };
         let len = entry.record.len();
         bytes::copy(out.get_mut(..len).ok_or(StoreError::TooLong)?, &entry.record);
         Ok(Some(Found { number: entry.number, rp_id_hash: entry.rp_id_hash, len }))

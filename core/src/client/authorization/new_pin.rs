@@ -11,7 +11,7 @@ use rand_core::CryptoRng;
 
 use super::{Agreement, Authorization, Context, Next, State, send};
 use crate::{
-    Status,
+    Status, bytes,
     client::{Cause, Reason, facts::Method},
     cose::CoseKey,
     crypto::Crypto,
@@ -63,7 +63,7 @@ impl Authorization {
         };
         let (mut new_pin_enc, mut pin_hash_enc) = ([0; NEW_PIN_ENC], [0; PIN_HASH_ENC]);
         let len = shared.encrypt(cx.crypto, cx.rng, new_pin.as_bytes(), &mut new_pin_enc)?;
-        let new_pin_enc = new_pin_enc.get(..len).unwrap_or_default();
+        let new_pin_enc = bytes::front(&new_pin_enc, len);
         let pin_hash_enc = match &self.pin_hash {
             Some(hash) => {
                 let len = shared.encrypt(cx.crypto, cx.rng, &hash.0, &mut pin_hash_enc)?;

@@ -176,7 +176,7 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
             rng: &mut self.rng,
             facts: &self.facts,
             purpose: self.operation.purpose(),
-            buffer: self.buffer.get_mut(self.kept..).unwrap_or_default(),
+            buffer: bytes::rest_mut(self.buffer, self.kept),
         };
         let next = step(&mut self.authorization, &mut cx)?;
         let granted = matches!(next, Next::Granted);
@@ -303,7 +303,7 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
         if !self.facts.ctap1 || self.stage != Stage::Command {
             return self.transport_failed();
         }
-        let buffer = self.buffer.get_mut(self.kept..).unwrap_or_default();
+        let buffer = bytes::rest_mut(self.buffer, self.kept);
         let len = ctap1::encode_status(&[], ctap1::StatusWord::WRONG_DATA, buffer)?;
         match self.accept(now, len, false) {
             Err(Cause::Ctap1(_)) => self.transport_failed(),

@@ -46,14 +46,14 @@ impl Salts {
 
     fn new(salt1: &[u8; SALT], salt2: Option<&[u8; SALT]>) -> Self {
         let mut bytes = [0; 2 * SALT];
-        let (first, second) = bytes.split_at_mut_checked(SALT).unwrap_or_default();
+        let (first, second) = bytes::split_mut(&mut bytes, SALT);
         bytes::copy(first, salt1);
         let more = salt2.map_or(0, |salt2| bytes::put(second, salt2));
         Self { bytes, len: SALT.saturating_add(more) }
     }
 
     fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
+        bytes::front(&self.bytes, self.len)
     }
 }
 
@@ -77,14 +77,14 @@ impl Sealed {
         let Agreement { public, shared } = means.agreement.unwrap_or(&nothing);
         let mut salt_enc = [0; 2 * SALT + 16];
         let len = shared.encrypt(means.crypto, means.rng, salts.as_bytes(), &mut salt_enc)?;
-        let salt_auth = shared.authenticate(means.crypto, &[salt_enc.get(..len).unwrap_or_default()]);
+        let salt_auth = shared.authenticate(means.crypto, &[bytes::front(&salt_enc, len)]);
         Ok(Some(Self { public: *public, salt_enc, len, salt_auth, protocol: protocol.number() }))
     }
 
     pub fn input(&self) -> Input<'_> {
         Input {
             key_agreement: CoseKey::key_agreement(&self.public),
-            salt_enc: self.salt_enc.get(..self.len).unwrap_or_default(),
+            salt_enc: bytes::front(&self.salt_enc, self.len),
             salt_auth: self.salt_auth.as_bytes(),
             pin_uv_auth_protocol: Some(self.protocol),
         }
@@ -124,7 +124,7 @@ pub fn keep(room: &mut Room<'_>, outputs: &mut [u8]) -> Result<(), Cause> {
 /// The outputs that lie behind a response, and what follows them.
 pub fn kept(behind: &[u8]) -> (Option<HmacOutputs<'_>>, &[u8]) {
     let (len, rest) = behind.split_first().unwrap_or((&0, &[]));
-    let (outputs, rest) = rest.split_at_checked(usize::from(*len)).unwrap_or_default();
+    let (outputs, rest) = bytes::split(rest, usize::from(*len));
     let outputs =
         outputs.split_first_chunk().map(|(first, second)| HmacOutputs { first, second: second.first_chunk() });
     (outputs, rest)

@@ -1,6 +1,7 @@
 //! Extensions of the caller's own, written among the standard ones.
 
 use crate::{
+    bytes,
     cbor::{RawMap, Read, Reader, Write, Writer, decode},
     client::{Cause, InvalidOption},
 };
@@ -43,7 +44,7 @@ impl Write for Beside<'_> {
 /// Moves the entry at the end of `map`, of `len` bytes, to its place, and counts it.
 fn insert(map: &mut [u8], key: &[u8], len: usize) {
     let before = map.len().saturating_sub(len);
-    let mut entries = Entries::of(map.get(..before).unwrap_or_default());
+    let mut entries = Entries::of(bytes::front(map, before));
     let mut place = 1_usize;
     while let Some((other, entry)) = entries.next()
         && other < key

@@ -145,14 +145,14 @@ impl<'o> Collected<'o> {
         if written.is_err() || buffer.len() < needed {
             return Err(failed(Cause::BufferTooSmall { needed }));
         }
-        let (json, rest) = buffer.split_at_mut_checked(len).unwrap_or_default();
-        let (name, rest) = rest.split_at_mut_checked(rp_id.len()).unwrap_or_default();
+        let (json, rest) = bytes::split_mut(buffer, len);
+        let (name, rest) = bytes::split_mut(rest, rp_id.len());
         let Some((hash, _)) = rest.split_first_chunk_mut() else {
             return Err(failed(Cause::BufferTooSmall { needed }));
         };
         bytes::copy(name, rp_id.as_bytes());
         *hash = crypto.sha256(&[json]);
-        Ok(Self { json, rp_id: core::str::from_utf8(name).unwrap_or_default(), hash })
+        Ok(Self { json, rp_id: bytes::text(name), hash })
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{Assertion, GetAssertion, Phase, options::keep_id};
 use crate::{
     auth_data::MAX_CREDENTIAL_ID,
+    bytes,
     client::{
         Cause,
         authorization::Grant,
@@ -69,7 +70,7 @@ impl GetAssertion<'_, '_> {
             keep_id(room, id)?;
         }
         if self.evaluates {
-            hmac::keep(room, clear.get_mut(..len).unwrap_or_default())?;
+            hmac::keep(room, bytes::front_mut(&mut clear, len))?;
         }
         Ok((total, has_key))
     }

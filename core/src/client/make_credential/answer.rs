@@ -4,6 +4,7 @@ use super::{Attestation, MakeCredential};
 use crate::{
     attestation::{Packed, Statement},
     auth_data::{AuthData, Flags},
+    bytes,
     client::{
         Cause,
         authorization::Grant,
@@ -47,7 +48,7 @@ impl MakeCredential<'_> {
             (Some(salts), Some(encrypted)) => hmac::open(means, encrypted, &salts, &mut clear)?,
             _ => 0,
         };
-        if self.evaluates { hmac::keep(room, clear.get_mut(..len).unwrap_or_default()) } else { Ok(()) }
+        if self.evaluates { hmac::keep(room, bytes::front_mut(&mut clear, len)) } else { Ok(()) }
     }
 }
 

@@ -5,6 +5,7 @@ use core::{convert::Infallible, time::Duration};
 use rand_core::CryptoRng;
 
 use crate::{
+    bytes,
     client::{
         Cause, DEFAULT_TIMEOUT, InvalidOption, Requirement,
         facts::{Facts, Purpose},
@@ -67,7 +68,7 @@ impl<'o> Operation for ReadLargeBlobs<'o> {
         if !self.fragments.take(self.array, room.response())? {
             return Ok(Progress::Next);
         }
-        self.whole = is_whole(means.crypto, self.array.get(..self.fragments.offset).unwrap_or_default());
+        self.whole = is_whole(means.crypto, bytes::front(self.array, self.fragments.offset));
         Ok(Progress::Complete)
     }
 

@@ -443,10 +443,11 @@ impl Device {
         if self.controls.is_full() {
             self.make_room(channel);
         }
-        let data = Vec::from_slice(data);
-        debug_assert!(data.is_ok(), "answers of the transport are short");
-        let data = data.unwrap_or_default();
-        let _ = self.controls.push_back(Control { channel, command, data });
+        let control = Vec::from_slice(data).map(|data| Control { channel, command, data });
+        debug_assert!(control.is_ok(), "answers of the transport are short");
+        if let Ok(control) = control {
+            let _ = self.controls.push_back(control);
+        }
     }
 
     /// Drops an answer to make room for one to `channel`: the oldest of the same channel, so that a client that asks

@@ -161,7 +161,9 @@ impl<P: Platform> Authenticator<'_, P> {
         listing.left = listing.total;
         let of_rp = rp_id_hash.is_some();
         *run.of(of_rp) = Some(listing);
-        run.rp_id_hash = rp_id_hash.unwrap_or_default(); // none of a relying party
+        if let Some(rp_id_hash) = rp_id_hash {
+            run.rp_id_hash = rp_id_hash;
+        }
         Ok(Answer::Next { of_rp })
     }
 

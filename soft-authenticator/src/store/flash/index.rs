@@ -273,8 +273,8 @@ impl<const N: usize, const B: usize> Index<N, B> {
         for at in (0..self.credentials.len()).rev() {
             let Some(Credential { tags, .. }) = self.credentials.get(at).copied() else { continue };
             let of_party = |newer: &Credential| newer.tags.party == tags.party && newer.tags.state.is_newest();
-            let newer = self.credentials.get(at.saturating_add(1)..).unwrap_or_default();
-            if tags.state.class() <= STRONGEST && !newer.iter().any(of_party) {
+            let mut newer = self.credentials.iter().skip(at.saturating_add(1));
+            if tags.state.class() <= STRONGEST && !newer.any(of_party) {
                 self.mark_newest(tags.party);
             }
         }
