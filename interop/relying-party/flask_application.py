@@ -50,7 +50,7 @@ class FidoServer:
             answer = requests.post(f"{self._url}/fidoapi/certify/{path}", json=body, cookies=cookies, timeout=TIMEOUT)
             content = answer.json()
         except requests.RequestException as error:
-            raise FidoError(502, "the FIDO server is not reached") from error
+            raise FidoError(502, "the FIDO server cannot be reached") from error
         if not answer.ok or content.get("status") != "ok":
             raise FidoError(answer.status_code, content.get("errorMessage"), content)
         return {**content, "cookies": {**(cookies or {}), **answer.cookies.get_dict()}}

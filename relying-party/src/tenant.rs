@@ -40,7 +40,7 @@ impl Tenant {
 
     fn checked(self) -> Result<Self, String> {
         match self.origins.iter().find(|origin| !origin_matches(&self.rp_id, origin, &PublicSuffixList)) {
-            Some(origin) => Err(format!("{origin} is no origin that may use the RP ID {}", self.rp_id)),
+            Some(origin) => Err(format!("the origin {origin} may not use the RP ID {}", self.rp_id)),
             None => Ok(self),
         }
     }

@@ -216,17 +216,17 @@ fn what_went_wrong_is_said_in_a_line() {
     let gone = "http://127.0.0.1:9"; // the discard port, where nothing listens
     for (arguments, why) in [
         (vec!["register", "--server", &url], "an account needs a name"),
-        (vec!["register", "--server", gone, "--user", "a"], "the server does not answer as it should"),
-        (vec!["register", "--server", "https://example.com", "--user", "a"], "is no http address"),
+        (vec!["register", "--server", gone, "--user", "a"], "the server gives no usable answer"),
+        (vec!["register", "--server", "https://example.com", "--user", "a"], "is not an http address"),
         (vec!["register", "--server", &url, "--user", "a", "--rp-id", "example.org"], "no relying party example.org"),
         (
             vec!["register", "--server", &url, "--user", "a", "--origin", "https://evil-localhost"],
             "the origin may not use the RP ID localhost",
         ),
-        (vec!["register", "--server", &url, "--user", "a", "--key", "tcp:127.0.0.1:9"], "is not reached"),
+        (vec!["register", "--server", &url, "--user", "a", "--key", "tcp:127.0.0.1:9"], "cannot be reached"),
         (vec!["sign-in", "--server", &url, "--user", "a"], "a key in this process is new"),
         (vec!["serve", "--database", "/nonexistent/folder/file"], "cannot use the database"),
-        (vec!["serve", "--tenant", "example.com=https://evil-example.com"], "is no origin that may use the RP ID"),
+        (vec!["serve", "--tenant", "example.com=https://evil-example.com"], "may not use the RP ID"),
     ] {
         let output = run(&arguments);
         let said = String::from_utf8(output.stderr).unwrap();

@@ -30,7 +30,7 @@ impl Server {
     pub fn new(url: &str) -> Result<Self, Error> {
         let url = url.trim_end_matches('/');
         if !url.starts_with("http://") {
-            return Err(Error::Network(format!("{url} is no http address; for https, put a proxy between")));
+            return Err(Error::Network(format!("{url} is not an http address; for https, use a proxy")));
         }
         let config =
             Agent::config_builder().timeout_global(Some(PATIENCE)).http_status_as_error(false).max_redirects(0).build();

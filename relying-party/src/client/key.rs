@@ -87,7 +87,7 @@ pub fn with_key<T>(
         KeyChoice::Card => Config::arculus_like,
         KeyChoice::Tcp(address) => {
             let stream = TcpStream::connect(address)
-                .map_err(|error| Error::Key(format!("{address} is not reached: {error}")))?;
+                .map_err(|error| Error::Key(format!("{address} cannot be reached: {error}")))?;
             stream.set_nodelay(true).map_err(|error| Error::Key(error.to_string()))?;
             return work(&mut SecurityKey::over_hid(TcpPipe::new(stream), pin)?);
         }

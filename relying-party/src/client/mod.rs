@@ -34,9 +34,9 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Network(why) => write!(f, "the server does not answer as it should: {why}"),
+            Self::Network(why) => write!(f, "the server gives no usable answer: {why}"),
             Self::Refused(status, body) => {
-                let message = body["errorMessage"].as_str().unwrap_or("it gives no reason");
+                let message = body["errorMessage"].as_str().unwrap_or("no reason given");
                 write!(f, "the server refuses ({status}): {message}")
             }
             Self::Options(member) => write!(f, "the server's options are unusable: {member}"),

@@ -157,7 +157,7 @@ fn flat_and_nested_wishes_are_understood_and_nested_ones_win() {
         let mut wrong = flat.clone();
         wrong[member] = value.into();
         let refused = world.browser().post("/attestation/options", &wrong);
-        assert_eq!(refused.refusal(), ("wrong-value", &*format!("{member} has a value that it cannot have")));
+        assert_eq!(refused.refusal(), ("wrong-value", &*format!("{member} has a value that is not allowed")));
     }
     let mut wrong = flat;
     wrong["algorithms"] = json!(["es256", "rot13"]);
