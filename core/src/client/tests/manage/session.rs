@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::{
+    client::tests::device::Fault,
     ctap2::{client_pin::subcommand::*, credential_management},
     large_blob::OVERHEAD,
     transport::{Received, Transport},
