@@ -137,9 +137,14 @@ fn accept(listener: &TcpListener, events: &SyncSender<Event>) {
                     let _ = turn_away(&stream, Duration::ZERO);
                     continue;
                 }
-                let (door, events) = (door.clone(), events.clone());
+                let stream = Arc::new(stream);
+                door.wait_silently(stream.clone());
+                let (its_door, its_stream, events) = (door.clone(), stream.clone(), events.clone());
+                let thread = thread::Builder::new().spawn(move || attend(&its_stream, peer, &its_door, &events));
                 // If no thread can be started, the connection is closed.
-                let _ = thread::Builder::new().spawn(move || attend(stream, peer, &door, &events));
+                if thread.is_err() {
+                    door.was_heard(&stream);
+                }
             }
             // The client closed the connection before it was accepted.
             Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) => {}
@@ -152,15 +157,15 @@ fn accept(listener: &TcpListener, events: &SyncSender<Event>) {
 }
 
 /// Serves one connection to its end. An error ends it.
-fn attend(stream: TcpStream, peer: SocketAddr, door: &Door, events: &SyncSender<Event>) {
-    let refused = match admit(&stream, door) {
+fn attend(stream: &Arc<TcpStream>, peer: SocketAddr, door: &Door, events: &SyncSender<Event>) {
+    let refused = match admit(stream, door) {
         Ok(Admission::Plugged(mut pipe, first)) => {
             let _ = forward(&mut pipe, peer, first, events);
             let _ = events.send(Event::Left(peer));
             return door.leave();
         }
         Ok(Admission::Busy) => {
-            let _ = turn_away(&stream, PATIENCE);
+            let _ = turn_away(stream, PATIENCE);
             Visit::Busy(peer)
         }
         Ok(Admission::Stranger) => Visit::Stranger(peer),
@@ -178,11 +183,11 @@ enum Admission {
 }
 
 /// Waits for the first report and then for the key.
-fn admit(stream: &TcpStream, door: &Door) -> io::Result<Admission> {
+fn admit(stream: &Arc<TcpStream>, door: &Door) -> io::Result<Admission> {
+    let silent = Silent(door, stream);
     stream.set_nodelay(true)?;
     stream.set_write_timeout(Some(LONGEST_WRITE))?;
     let mut pipe = TcpPipe::new(stream.try_clone()?);
-    let silent = door.wait_silently(stream.try_clone()?);
     let mut since = Instant::now();
     let first = loop {
         let report = pipe.read(PATIENCE)?;
@@ -266,10 +271,13 @@ impl Door {
     }
 
     /// Registers a connection that has not sent a report yet.
-    fn wait_silently(&self, stream: TcpStream) -> Silent<'_> {
-        let stream = Arc::new(stream);
-        lock(&self.silent).push_back(stream.clone());
-        Silent(self, stream)
+    fn wait_silently(&self, stream: Arc<TcpStream>) {
+        lock(&self.silent).push_back(stream);
+    }
+
+    /// Ends the registration of a connection that has sent a report, or has ended.
+    fn was_heard(&self, stream: &Arc<TcpStream>) {
+        lock(&self.silent).retain(|silent| !Arc::ptr_eq(silent, stream));
     }
 
     /// Closes the oldest connection that has not sent a report. Returns whether there was one.
@@ -280,11 +288,11 @@ impl Door {
 }
 
 /// The registration of a connection that has not sent a report yet, until it is dropped.
-struct Silent<'d>(&'d Door, Arc<TcpStream>);
+struct Silent<'c>(&'c Door, &'c Arc<TcpStream>);
 
 impl Drop for Silent<'_> {
     fn drop(&mut self) {
-        lock(&self.0.silent).retain(|stream| !Arc::ptr_eq(stream, &self.1));
+        self.0.was_heard(self.1);
     }
 }
 

@@ -107,8 +107,9 @@ fn filled(file: &mut InFile, others: u32) -> FileStore {
         let id = RustCrypto.sha256(&[&other.to_be_bytes()]);
         (id, record(&id))
     }));
-    let puts: Vec<_> = all.iter().map(|(rp_id_hash, record)| Change::Put { rp_id_hash, record }).collect();
-    store.commit(&puts).unwrap();
+    let puts = all.iter().map(|(rp_id_hash, record)| Change::Put { rp_id_hash, record });
+    let changes: Vec<_> = [Change::Set(Setting::Seed, &[1; 32])].into_iter().chain(puts).collect();
+    store.commit(&changes).unwrap();
     store
 }
 
