@@ -16,6 +16,7 @@ use core::{fmt, future::poll_fn, pin::pin, task::Poll, time::Duration};
 use embedded_io_async::{Read, Write};
 
 use super::{AsyncReportIo, hid::REPORT_LEN};
+use crate::bytes;
 
 /// Why a report could not be read or written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
