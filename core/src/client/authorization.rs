@@ -19,7 +19,7 @@ use super::{
     facts::{Facts, Method, Purpose},
 };
 use crate::{
-    Status,
+    Status, bytes,
     crypto::Crypto,
     ctap2::{
         Command, ResponseError,
@@ -264,7 +264,7 @@ impl Authorization {
 
     /// Takes the response to the last request, `len` bytes in the buffer.
     pub fn response<C: Crypto, R: CryptoRng>(&mut self, cx: &mut Context<'_, C, R>, len: usize) -> Result<Next, Cause> {
-        let response = cx.buffer.get(..len).unwrap_or_default();
+        let response = bytes::front(cx.buffer, len);
         if self.state == State::NewPinSent {
             let status = response_body(response).map(drop);
             return self.new_pin_response(cx, status);

@@ -10,6 +10,7 @@ use super::{
     facts::{Facts, Purpose},
 };
 use crate::{
+    bytes,
     crypto::Crypto,
     ctap2::{get_info, response_body},
 };
@@ -152,7 +153,7 @@ pub struct Room<'a> {
 
 impl Room<'_> {
     pub fn response(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
+        bytes::front(self.bytes, self.len)
     }
 }
 

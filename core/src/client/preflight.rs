@@ -13,7 +13,7 @@ use super::{
     u2f,
 };
 use crate::{
-    Status,
+    Status, bytes,
     cbor::With,
     crypto::Crypto,
     ctap1::{self, Control},
@@ -88,7 +88,7 @@ impl<'o> Preflight<'o> {
         loop {
             let allow_list = descriptors(candidates(list, means.facts).skip(self.done).take(batch));
             let question = With(&request, &[(0x03, Some(&allow_list))]);
-            match encode_request(Command::GET_ASSERTION, &question, buffer.get_mut(..room).unwrap_or_default()) {
+            match encode_request(Command::GET_ASSERTION, &question, bytes::front_mut(buffer, room)) {
                 Err(_) if batch > 1 => batch = batch.saturating_sub(1),
                 result => {
                     self.batch = batch;

@@ -3,7 +3,10 @@
 use rand_core::TryCryptoRng;
 
 use super::{Agreement, Cipher, Error, HEDGE, Hash, P256Point, P256Secret, Sign, Verify};
-use crate::cose::{Algorithm, CoseKey};
+use crate::{
+    bytes,
+    cose::{Algorithm, CoseKey},
+};
 
 /// What a backend is asked for.
 #[derive(Clone, Copy)]
@@ -172,7 +175,7 @@ impl<C: Sign, W: Watch> Sign for Watched<C, W> {
         signature: &mut [u8],
     ) -> Result<usize, Error> {
         let len = self.slow()?.sign_hedged(algorithm, secret, message, hedge, signature)?;
-        self.watch.made_signature(signature.get_mut(..len).unwrap_or_default());
+        self.watch.made_signature(bytes::front_mut(signature, len));
         Ok(len)
     }
 }

@@ -103,7 +103,7 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
 
     /// Everything that can be known from getInfo to fail is found out here, before the user is asked for anything.
     fn examine(&mut self, len: usize) -> Result<Next, Cause> {
-        let info = match decode_response::<get_info::Response<'_>>(self.buffer.get(..len).unwrap_or_default()) {
+        let info = match decode_response::<get_info::Response<'_>>(bytes::front(self.buffer, len)) {
             // Not an authenticator of version 2: perhaps one of version 1. An answer that is malformed is no reason to
             // take it for one.
             Err(ResponseError::Status(
@@ -139,7 +139,7 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
 
     /// The same with an authenticator of version 1, which says nothing about itself.
     fn examine_ctap1(&mut self, len: usize) -> Result<Next, Cause> {
-        if ctap1::response_data(self.buffer.get(..len).unwrap_or_default()) != Ok(ctap1::VERSION) {
+        if ctap1::response_data(bytes::front(self.buffer, len)) != Ok(ctap1::VERSION) {
             return Err(Cause::Status(Status::INVALID_COMMAND));
         }
         if !O::CTAP1 {
