@@ -141,7 +141,7 @@ fn all_switches_combine_or_are_refused_with_a_sentence_that_names_both() {
 #[test]
 fn an_option_is_as_it_was_asked_for_or_refused() {
     let policies: [&[&str]; 4] = [&[], &["--policy=strict"], &["--policy=yubikey"], &["--policy=ctap2_0"]];
-    let switched = |number: usize| format!("{}={}", OPTIONS[number / 2].0, number % 2 == 0);
+    let switched = |number: usize| format!("{}={}", OPTIONS[number / 2].0, number.is_multiple_of(2));
     let (mut served, mut refused) = (0, 0);
     for profile in PROFILES {
         for policy in policies {
