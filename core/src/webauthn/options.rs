@@ -12,6 +12,7 @@ use crate::{
 };
 
 message! {
+    #[non_exhaustive]
     /// PublicKeyCredentialCreationOptions.
     #[derive(Clone, Copy, Debug, PartialEq)]
     pub text struct CreationOptions<'a> {
@@ -42,6 +43,7 @@ message! {
 }
 
 message! {
+    #[non_exhaustive]
     /// PublicKeyCredentialRequestOptions.
     #[derive(Clone, Copy, Debug, PartialEq)]
     pub text struct RequestOptions<'a> {
