@@ -34,7 +34,9 @@
         clippy::panic,
         clippy::indexing_slicing,
         clippy::arithmetic_side_effects,
-        clippy::disallowed_methods
+        clippy::disallowed_methods,
+        clippy::too_many_lines,
+        clippy::cognitive_complexity
     )
 )]
 #![cfg_attr(test, allow(clippy::disallowed_methods))]

@@ -273,21 +273,7 @@ impl Authorization {
         match self.state {
             State::PinRetries => {
                 let Response { pin_retries, power_cycle_state, .. } = tolerate_status(response)?;
-                self.retries = pin_retries.map(clamp);
-                if self.retries == Some(0) {
-                    return Err(Cause::Status(Status::PIN_BLOCKED));
-                }
-                if power_cycle_state == Some(true) {
-                    return self.reconnect();
-                }
-                // The last attempt is the user's: a PIN of the session may be an old one.
-                let may_be_old = self.pin_is_lent && self.retries == Some(1);
-                if self.method == Some(Method::Pin) && self.pin_hash.is_some() && !self.wrong && !may_be_old {
-                    return self.agree(cx);
-                }
-                self.pin_is_lent = false;
-                self.state = State::Pin;
-                Ok(Next::AskPin)
+                self.pin_retries(cx, pin_retries, power_cycle_state == Some(true))
             }
             State::UvRetries => {
                 self.retries = tolerate_status(response)?.uv_retries.map(clamp);
@@ -332,6 +318,29 @@ impl Authorization {
 }
 
 impl Authorization {
+    fn pin_retries<C: Crypto, R: CryptoRng>(
+        &mut self,
+        cx: &mut Context<'_, C, R>,
+        left: Option<u64>,
+        latched: bool,
+    ) -> Result<Next, Cause> {
+        self.retries = left.map(clamp);
+        if self.retries == Some(0) {
+            return Err(Cause::Status(Status::PIN_BLOCKED));
+        }
+        if latched {
+            return self.reconnect();
+        }
+        // The last attempt is the user's: a PIN of the session may be an old one.
+        let may_be_old = self.pin_is_lent && self.retries == Some(1);
+        if self.method == Some(Method::Pin) && self.pin_hash.is_some() && !self.wrong && !may_be_old {
+            return self.agree(cx);
+        }
+        self.pin_is_lent = false;
+        self.state = State::Pin;
+        Ok(Next::AskPin)
+    }
+
     fn granted<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Next, Cause> {
         if cx.purpose.agreement && self.agreement.is_none() {
             return self.agree(cx);

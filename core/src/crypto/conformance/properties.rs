@@ -211,34 +211,8 @@ fn signatures<C: Sign + Verify, R: TryCryptoRng + ?Sized>(
     let len = crypto.sign(algorithm, secret, &[b"mes", b"", b"sage"], &mut signature);
     let len = len.map_err(|_| "signatures: signing")?;
     let signed = signature.get(..len).ok_or("signatures: the length of a signature")?;
-    let verify = |message: &[&[u8]], signature: &[u8]| crypto.verify(&key, message, signature);
-    let mismatch = Err(Error::Mismatch);
-    check(verify(&[b"message"], signed).is_ok(), "signatures: what is signed verifies")?;
-    check(verify(&[b"me", b"ssage"], signed).is_ok(), "signatures: parts verify like the whole")?;
-    check(verify(&[b"messagf"], signed) == mismatch, "signatures: another message is refused")?;
-    check(verify(&[b"message", b"\0"], signed) == mismatch, "signatures: a longer message is refused")?;
-    let mut hedged = [0; MAX_SIGNATURE];
-    let hedge = Some(&[0x5A; HEDGE]);
-    let hedged_len = crypto.sign_hedged(algorithm, secret, &[b"message"], hedge, &mut hedged);
-    let hedged_len = hedged_len.map_err(|_| "signatures: signing with random bytes")?;
-    let hedged = hedged.get(..hedged_len).ok_or("signatures: the length of a hedged signature")?;
-    check(verify(&[b"message"], hedged).is_ok(), "signatures: a hedged one verifies")?;
-    let own = |signature: &[u8]| crypto.check_signature(algorithm, secret, &[b"message"], signature);
-    check(own(signed).is_ok() && own(hedged).is_ok(), "signatures: what was just signed passes the check")?;
-    let faulty = flipped(&signature, 40);
-    check(own(bytes::front(&faulty, len)) == mismatch, "signatures: one with a fault fails the check")?;
-    for at in [0, 1, 2, 3, 4, 5, 16, 31, 32, 33, 36, 40, 63, len.saturating_sub(1)] {
-        let altered = flipped(&signature, at);
-        check(verify(&[b"message"], bytes::front(&altered, len)) == mismatch, "signatures: every bit counts")?;
-    }
-    for wrong in [0, 1, 8, len.saturating_sub(1)] {
-        let cut = bytes::front(signed, wrong);
-        check(verify(&[b"message"], cut) == mismatch, "signatures: a cut signature is refused")?;
-    }
-    let mut longer = [0; MAX_SIGNATURE + 1];
-    bytes::put(&mut longer, signed);
-    let longer = bytes::front(&longer, len.saturating_add(1));
-    check(verify(&[b"message"], longer) == mismatch, "signatures: a byte behind the signature is refused")?;
+    signed_well(crypto, &key, secret, signed)?;
+    altered(crypto, &key, signed)?;
 
     match key {
         CoseKey::Ec2 { curve, .. } => {
@@ -259,12 +233,57 @@ fn signatures<C: Sign + Verify, R: TryCryptoRng + ?Sized>(
         _ => {}
     }
     keys(crypto, &key, raw, signed)?;
+    refused(crypto, rng, algorithm, secret, public_len)
+}
 
+/// What was signed verifies, a hedged signature too, and another message does not.
+fn signed_well<C: Sign + Verify>(crypto: &C, key: &CoseKey<'_>, secret: &[u8], signed: &[u8]) -> Result<(), Failure> {
+    let algorithm = key.algorithm();
+    let verify = |message: &[&[u8]], signature: &[u8]| crypto.verify(key, message, signature);
+    let mismatch = Err(Error::Mismatch);
+    check(verify(&[b"message"], signed).is_ok(), "signatures: what is signed verifies")?;
+    check(verify(&[b"me", b"ssage"], signed).is_ok(), "signatures: parts verify like the whole")?;
+    check(verify(&[b"messagf"], signed) == mismatch, "signatures: another message is refused")?;
+    check(verify(&[b"message", b"\0"], signed) == mismatch, "signatures: a longer message is refused")?;
+    let mut hedged = [0; MAX_SIGNATURE];
+    let hedge = Some(&[0x5A; HEDGE]);
+    let hedged_len = crypto.sign_hedged(algorithm, secret, &[b"message"], hedge, &mut hedged);
+    let hedged_len = hedged_len.map_err(|_| "signatures: signing with random bytes")?;
+    let hedged = hedged.get(..hedged_len).ok_or("signatures: the length of a hedged signature")?;
+    check(verify(&[b"message"], hedged).is_ok(), "signatures: a hedged one verifies")?;
+    let own = |signature: &[u8]| crypto.check_signature(algorithm, secret, &[b"message"], signature);
+    check(own(signed).is_ok() && own(hedged).is_ok(), "signatures: what was just signed passes the check")?;
+    let faulty = flipped(&bytes::padded::<MAX_SIGNATURE>(signed), 40);
+    check(own(bytes::front(&faulty, signed.len())) == mismatch, "signatures: one with a fault fails the check")
+}
+
+/// A signature that was changed, cut or made longer does not verify.
+fn altered<C: Verify>(crypto: &C, key: &CoseKey<'_>, signed: &[u8]) -> Result<(), Failure> {
+    let refused = |signature: &[u8]| crypto.verify(key, &[b"message"], signature) == Err(Error::Mismatch);
+    let (padded, len) = (bytes::padded::<{ MAX_SIGNATURE + 1 }>(signed), signed.len());
+    for at in [0, 1, 2, 3, 4, 5, 16, 31, 32, 33, 36, 40, 63, len.saturating_sub(1)] {
+        check(refused(bytes::front(&flipped(&padded, at), len)), "signatures: every bit counts")?;
+    }
+    for wrong in [0, 1, 8, len.saturating_sub(1)] {
+        check(refused(bytes::front(signed, wrong)), "signatures: a cut signature is refused")?;
+    }
+    check(refused(bytes::front(&padded, len.saturating_add(1))), "signatures: a byte behind the signature is refused")
+}
+
+/// Secrets and outputs of a wrong length are refused.
+fn refused<C: Sign, R: TryCryptoRng + ?Sized>(
+    crypto: &C,
+    rng: &mut R,
+    algorithm: Algorithm,
+    secret: &[u8],
+    public_len: usize,
+) -> Result<(), Failure> {
+    let mut output = [0; MAX_PUBLIC];
     check(
         crypto.sign(algorithm, &[], &[b"message"], &mut [0; MAX_SIGNATURE]) == Err(Error::InvalidKey),
         "signatures: no secret is refused",
     )?;
-    let short = bytes::front(secret, secret_len.saturating_sub(1));
+    let short = bytes::front(secret, secret.len().saturating_sub(1));
     check(
         crypto.sign(algorithm, short, &[b"message"], &mut [0; MAX_SIGNATURE]) == Err(Error::InvalidKey)
             && crypto.public_key(algorithm, short, &mut [0; MAX_PUBLIC]) == Err(Error::InvalidKey),
@@ -277,15 +296,15 @@ fn signatures<C: Sign + Verify, R: TryCryptoRng + ?Sized>(
         "signatures: a small output is refused",
     )?;
     check(
-        crypto.public_key(algorithm, secret, bytes::front_mut(&mut again, short)) == Err(small),
+        crypto.public_key(algorithm, secret, bytes::front_mut(&mut output, short)) == Err(small),
         "signatures: a small output for the public key is refused",
     )?;
     check(
-        crypto.generate(algorithm, rng, &mut [0; MAX_SECRET], bytes::front_mut(&mut again, short)) == Err(small),
+        crypto.generate(algorithm, rng, &mut [0; MAX_SECRET], bytes::front_mut(&mut output, short)) == Err(small),
         "signatures: a small output for a new public key is refused",
     )?;
     check(
-        crypto.generate(algorithm, rng, &mut [], &mut again) == Err(small),
+        crypto.generate(algorithm, rng, &mut [], &mut output) == Err(small),
         "signatures: a small output for a new secret is refused",
     )
 }
