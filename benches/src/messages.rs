@@ -232,7 +232,7 @@ pub fn decode_make_credential_request() -> Box<dyn FnMut()> {
         for descriptor in request.exclude_list.iter().flat_map(|list| list.iter()) {
             black_box(descriptor);
         }
-        let inputs = request.extensions.map(|extensions| extensions.decode::<MakeCredentialInputs<'_>>());
+        let inputs = request.extensions.map(|extensions| extensions.decode_strict::<MakeCredentialInputs<'_>>());
         black_box(inputs.transpose()).expect("well-formed");
         black_box(&request);
     })

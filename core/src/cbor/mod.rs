@@ -163,6 +163,12 @@ impl<'a> RawMap<'a> {
     pub fn decode<T: Read<'a>>(&self) -> Result<T, Error> {
         decode_tolerant(self.0)
     }
+
+    /// Reads the map of a request as a message of its own, under the strict rules. Errors: what is wrong with it as a `T`, at
+    /// an offset from its start.
+    pub fn decode_strict<T: Read<'a>>(&self) -> Result<T, Error> {
+        decode(self.0)
+    }
 }
 
 impl<'a> Read<'a> for RawMap<'a> {

@@ -17,21 +17,22 @@ const MAX_COMPARED: u32 = 4096;
 /// A key as it is compared: its major type, its value or length, and its bytes if there are more.
 type Key<'a> = (u8, u64, &'a [u8]);
 
-/// An array, a tag or a map around the next item. They are kept in a list, which takes less stack than a recursion.
-struct Open<'a> {
+/// An array, a tag or a map around the next item. They are kept in a list, which takes less stack than a recursion, and one
+/// for each level lies on the stack: so they hold offsets of 32 bits and no slices.
+struct Open {
     /// How many items are left in it, of a map keys and values.
-    left: u64,
+    left: u32,
     /// The keys of a map.
-    keys: Option<Keys<'a>>,
+    keys: Option<Keys>,
 }
 
-/// The keys of a map, each as the rest of the message from there on.
-struct Keys<'a> {
-    first: &'a [u8],
+/// The keys of a map, each by its offset in the item.
+struct Keys {
+    first: u32,
     /// The key that is being read, or was read last.
-    current: &'a [u8],
+    current: u32,
     /// The key before, as long as all keys ascend.
-    previous: Option<&'a [u8]>,
+    previous: Option<u32>,
 }
 
 impl<'a> Reader<'a> {
@@ -41,25 +42,31 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`ErrorKind::KeyOrder`] for a key that stands twice, and where keys do not ascend and more than 4,096 items would have
-    /// to be compared, as in a map of 65 entries; what is wrong with the item's form.
+    /// to be compared, as in a map of 65 entries; [`ErrorKind::OutOfRange`] in a message of 4 GiB; what is wrong with the
+    /// item's form.
     pub fn expect_unique_keys(&self) -> Result<(), Error> {
         if self.strict {
             return Ok(());
         }
+        if u32::try_from(self.rest.len()).is_err() {
+            return Err(self.error(ErrorKind::OutOfRange));
+        }
         let (mut r, mut left) = (*self, MAX_COMPARED);
-        let mut open: Vec<Open<'a>, { TOLERANT_DEPTH as usize }> = Vec::new();
+        let mut open: Vec<Open, { TOLERANT_DEPTH as usize }> = Vec::new();
         loop {
             if let Some(Open { left, keys: Some(keys) }) = open.last_mut()
                 && *left & 1 == 0
             {
-                keys.current = r.rest;
+                keys.current = self.distance(&r);
             }
             let (major, inside) = r.pass_head()?;
             let mut complete = !matches!(major, ARRAY | MAP | TAG);
             if !complete {
                 r.enter()?;
-                let keys = Keys { first: r.rest, current: r.rest, previous: None };
-                let opened = Open { left: inside, keys: (major == MAP).then_some(keys) };
+                let first = self.distance(&r);
+                let keys = (major == MAP).then_some(Keys { first, current: first, previous: None });
+                // More items than there can be are as many as can be counted in pairs.
+                let opened = Open { left: u32::try_from(inside).unwrap_or(u32::MAX ^ 1), keys };
                 open.push(opened).map_err(|_| r.error(ErrorKind::TooDeep))?;
             }
             // What is complete can complete what is around it.
@@ -70,7 +77,7 @@ impl<'a> Reader<'a> {
                         complete = false;
                         around.left = around.left.wrapping_sub(1);
                         if let (Some(keys), 1) = (&mut around.keys, around.left & 1) {
-                            r.expect_new_key(keys, &mut left)?;
+                            self.expect_new_key(keys, &r, &mut left)?;
                         }
                     }
                     Some(Open { left: 0, .. }) => {
@@ -127,17 +134,27 @@ impl<'a> Reader<'a> {
         Ok(start.len().saturating_sub(self.rest.len()))
     }
 
-    /// Checks that the current key, which ends here, is none of those before it.
-    fn expect_new_key(&self, keys: &mut Keys<'a>, left: &mut u32) -> Result<(), Error> {
-        let at = |rest| self.at(rest);
-        let key = at(keys.current).key()?;
+    /// How far `later` is ahead in the message, in bytes.
+    fn distance(&self, later: &Self) -> u32 {
+        u32::try_from(self.rest.len().saturating_sub(later.rest.len())).unwrap_or(u32::MAX)
+    }
+
+    /// A reader that is ahead by so many bytes.
+    fn ahead(&self, distance: u32) -> Self {
+        self.at(usize::try_from(distance).ok().and_then(|distance| self.rest.get(distance..)).unwrap_or_default())
+    }
+
+    /// Checks that the current key, which ends at `end`, is none of those before it.
+    fn expect_new_key(&self, keys: &mut Keys, end: &Self, left: &mut u32) -> Result<(), Error> {
+        let current = self.ahead(keys.current);
+        let key = current.key()?;
         let ascends = match keys.previous {
-            Some(previous) => at(previous).key()? < key,
-            None => keys.first.len() == keys.current.len(),
+            Some(previous) => self.ahead(previous).key()? < key,
+            None => keys.first == keys.current,
         };
         keys.previous = Some(keys.current).filter(|_| ascends);
-        if !ascends && at(keys.first).has_key(key, keys.current, left)? {
-            return Err(self.error(ErrorKind::KeyOrder));
+        if !ascends && self.ahead(keys.first).has_key(key, current.rest, left)? {
+            return Err(end.error(ErrorKind::KeyOrder));
         }
         Ok(())
     }

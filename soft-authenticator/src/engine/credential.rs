@@ -28,13 +28,7 @@ pub(super) struct Opened<'s> {
     /// The blob of `credBlob`, empty if there is none.
     pub cred_blob: &'s [u8],
     /// What the store has of it. A wrapped one is known by the id it was opened with.
-    pub stored: Option<Stored<'s>>,
-}
-
-/// What the store has of a discoverable credential besides its key.
-pub(super) struct Stored<'s> {
-    pub number: Number,
-    pub credential: Credential<'s>,
+    pub stored: Option<Credential<'s>>,
 }
 
 impl<P: Platform> Authenticator<'_, P> {
@@ -87,17 +81,17 @@ impl<P: Platform> Authenticator<'_, P> {
         Some(Opened { algorithm, secret, properties, cred_blob, stored: None })
     }
 
-    /// The newest discoverable credential of a relying party that is older than `before`, was not replaced, and that
-    /// `credProtect` does not hide.
-    pub fn open_stored<'s>(
+    /// The number of the newest discoverable credential of a relying party that is older than `before`, was not replaced,
+    /// and that `credProtect` does not hide.
+    pub fn newest_stored(
         &mut self,
         rp_id_hash: &[u8; 32],
         before: Option<Number>,
         user_verified: bool,
-        scratch: &'s mut [u8],
-    ) -> Result<Option<Opened<'s>>, StoreError> {
+        scratch: &mut [u8],
+    ) -> Result<Option<Number>, StoreError> {
         let query = Query::RelyingParty { rp_id_hash, protection: shown(user_verified, false) };
-        Ok(self.next_current(query, before, scratch)?.and_then(|found| opened(scratch, found)))
+        Ok(self.next_current(query, before, scratch)?.map(|found| found.number))
     }
 
     /// How many these are.
@@ -190,6 +184,6 @@ fn opened(scratch: &[u8], found: Found) -> Option<Opened<'_>> {
         secret: credential.secret,
         properties: properties(&credential),
         cred_blob: credential.cred_blob.unwrap_or_default(),
-        stored: Some(Stored { number: found.number, credential }),
+        stored: Some(credential),
     })
 }

@@ -55,7 +55,7 @@ mod method {
 
 /// Reads the extension inputs of a request. Their form has been checked with it.
 pub(super) fn inputs<'a, T: cbor::Read<'a>>(extensions: Option<RawMap<'a>>) -> Result<T, Status> {
-    extensions.unwrap_or(RawMap::EMPTY).decode().map_err(cbor::Error::status)
+    extensions.unwrap_or(RawMap::EMPTY).decode_strict().map_err(cbor::Error::status)
 }
 
 impl<P: Platform> Authenticator<'_, P> {

@@ -5,12 +5,16 @@ use keyfob_core::{
     Status, bytes,
     cbor::{self, RawMap},
     ctap2::get_assertion::Request,
-    extensions::{GetAssertionInputs, UnsignedOutputs, large_blob::UnsignedOutput},
+    extensions::{
+        GetAssertionInputs, UnsignedOutputs,
+        large_blob::{GetAssertionInput, UnsignedOutput},
+    },
 };
 use zeroize::Zeroizing;
 
 use super::{
     authenticator::{Authenticator, store_status},
+    call::decode,
     ceremony::{Asked, Ceremony, LargeBlob},
     extensions::inputs,
     platform::Platform,
@@ -26,17 +30,17 @@ const SIZE: usize = 8;
 pub(super) const MAX_UNSIGNED_OUTPUTS: usize = 48 + MAX_LARGE_BLOB;
 
 impl<P: Platform> Authenticator<'_, P> {
-    /// Stores the blob of `request` with the credential of this number, in one commit with the count of the signature. `None`
-    /// for one that does not fit, or does not belong there: it is not stored, and the signature is still to be counted.
+    /// Stores the blob of a request with the credential of this number, in one commit with the count of the signature.
+    /// `None` for one that does not fit, or does not belong there: it is not stored, and the signature is still to be counted.
+    #[inline(never)]
     pub fn write_large_blob(
         &mut self,
         ceremony: &Ceremony,
         number: Option<Number>,
-        request: &Request<'_>,
+        input: GetAssertionInput<'_>,
         scratch: &mut [u8],
     ) -> Result<Option<Counted>, Status> {
         let Some(number) = number.filter(|_| ceremony.is_verified() || !self.is_protected()) else { return Ok(None) };
-        let input = inputs::<GetAssertionInputs<'_>>(request.extensions)?.large_blob.ok_or(Status::OTHER)?;
         let (Some(blob), Some(size)) = (input.write, input.original_size) else { return Err(Status::OTHER) };
         let mut kept = Zeroizing::new([0; SIZE + MAX_LARGE_BLOB]);
         let Some(kept) = kept.get_mut(..SIZE.saturating_add(blob.len())) else { return Ok(None) };
@@ -46,11 +50,11 @@ impl<P: Platform> Authenticator<'_, P> {
         let rp_id_hash = &ceremony.rp_id_hash;
         let opened = self.open_number(rp_id_hash, number, scratch).map_err(store_status)?;
         let Some(stored) = opened.and_then(|opened| opened.stored) else { return Ok(None) };
-        if stored.credential.large_blob.is_none() {
+        if stored.large_blob.is_none() {
             return Ok(None); // it was not made for one
         }
         let mut record = Zeroizing::new([0; MAX_RECORD]);
-        let Ok(len) = Credential { large_blob: Some(kept), ..stored.credential }.encode(&mut *record) else {
+        let Ok(len) = Credential { large_blob: Some(kept), ..stored }.encode(&mut *record) else {
             return Ok(None);
         };
         let record = record.get(..len).ok_or(Status::OTHER)?;
@@ -61,6 +65,13 @@ impl<P: Platform> Authenticator<'_, P> {
             Err(error) => Err(store_status(error)),
         }
     }
+}
+
+/// What a request asks of the extension. Apart, so that the request is not on the stack below the rest.
+#[inline(never)]
+pub(super) fn input(message: &[u8], len: usize) -> Result<GetAssertionInput<'_>, Status> {
+    let request: Request<'_> = decode(message, len)?;
+    Ok(inputs::<GetAssertionInputs<'_>>(request.extensions)?.large_blob.unwrap_or_default())
 }
 
 /// The outputs of a registration that are not signed.

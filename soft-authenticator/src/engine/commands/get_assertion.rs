@@ -266,8 +266,7 @@ impl Run {
     ) -> Result<(), Status> {
         let (rp_id_hash, user_verified) = (&self.ceremony.rp_id_hash, self.ceremony.is_verified());
         self.total = authenticator.count_stored(rp_id_hash, user_verified, scratch).map_err(store_status)?;
-        let newest = authenticator.open_stored(rp_id_hash, None, user_verified, scratch).map_err(store_status)?;
-        self.number = newest.and_then(|newest| newest.stored).map(|stored| stored.number);
+        self.number = authenticator.newest_stored(rp_id_hash, None, user_verified, scratch).map_err(store_status)?;
         Ok(())
     }
 
@@ -280,9 +279,8 @@ impl Run {
             return Err(Status::NOT_ALLOWED);
         };
         let (rp_id_hash, user_verified) = (&self.ceremony.rp_id_hash, self.ceremony.is_verified());
-        let opened = call.authenticator.open_stored(rp_id_hash, Some(before), user_verified, call.scratch);
-        let stored = opened.map_err(store_status)?.and_then(|opened| opened.stored);
-        self.number = Some(stored.ok_or(Status::NOT_ALLOWED)?.number);
+        let next = call.authenticator.newest_stored(rp_id_hash, Some(before), user_verified, call.scratch);
+        self.number = Some(next.map_err(store_status)?.ok_or(Status::NOT_ALLOWED)?);
         self.step = Step::Count;
         Ok(Next::Work)
     }
@@ -306,8 +304,8 @@ impl Run {
         }
         authenticator.draw_randomness(&mut self.ceremony)?;
         let counted = if self.ceremony.asked.large_blob == LargeBlob::Write {
-            let request: Request<'_> = decode(call.message, call.request)?;
-            let counted = authenticator.write_large_blob(&self.ceremony, self.number, &request, scratch)?;
+            let input = large_blob::input(call.message, call.request)?;
+            let counted = authenticator.write_large_blob(&self.ceremony, self.number, input, scratch)?;
             self.ceremony.asked.large_blob = LargeBlob::Written(counted.is_some());
             let Some(counted) = counted else { return Ok(Next::Work) };
             counted
@@ -332,7 +330,7 @@ impl Run {
             None => authenticator.open_wrapped(rp_id_hash, &self.id, scratch),
         };
         let opened = opened.ok_or(Status::NO_CREDENTIALS)?;
-        let stored = opened.stored.as_ref().map(|stored| stored.credential);
+        let stored = opened.stored;
         let id = stored.map_or(&self.id[..], |credential| credential.id);
 
         let mut outputs = [0; MAX_OUTPUTS];
