@@ -38,10 +38,18 @@ macro_rules! message {
         }
 
         impl<'a> $crate::cbor::Read<'a> for $name $(<$lt>)? $(where 'a: $lt, $lt: 'a)? {
+            // Short, so that it becomes part of its callers. To read each member takes a function of its own.
+            #[inline]
             fn read(r: &mut $crate::cbor::Reader<'a>) -> Result<Self, $crate::cbor::Error> {
                 $(if let Some(usual) = $usual(r) {
                     return Ok(usual);
                 })?
+                Self::read_members(r)
+            }
+        }
+
+        impl<'a> $name $(<$lt>)? $(where 'a: $lt, $lt: 'a)? {
+            fn read_members(r: &mut $crate::cbor::Reader<'a>) -> Result<Self, $crate::cbor::Error> {
                 let mut map = r.map()?;
                 $(let mut $field: Option<$ty> = None;)*
                 $crate::message!(@members $keys r map [$($($removed $removed_ty),*)?] $($key $field)*);

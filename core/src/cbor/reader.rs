@@ -1,5 +1,7 @@
 //! The strict reader: checks form and type in one pass, borrows what it returns.
 
+use core::str::Utf8Error;
+
 use super::{Error, ErrorKind, Map};
 
 pub(super) const UNSIGNED: u8 = 0;
@@ -117,7 +119,14 @@ impl<'a> Reader<'a> {
     /// A byte string.
     #[inline]
     pub fn bytes(&mut self) -> Result<&'a [u8], Error> {
-        let length = self.head_of(BYTES)?;
+        // Nearly all are hashes, coordinates, ids and signatures.
+        let length = match self.rest {
+            [0x58, length @ 24..=255, rest @ ..] => {
+                self.rest = rest;
+                u64::from(*length)
+            }
+            _ => self.head_of(BYTES)?,
+        };
         self.take(length)
     }
 
@@ -126,17 +135,15 @@ impl<'a> Reader<'a> {
     pub fn text(&mut self) -> Result<&'a str, Error> {
         let length = self.head_of(TEXT)?;
         let bytes = self.take(length)?;
-        match core::str::from_utf8(bytes) {
-            Ok(text) => Ok(text),
-            // A name that was cut to its first bytes may end within a character.
-            Err(error) if !self.strict && error.error_len().is_none() => {
-                match bytes.get(..error.valid_up_to()).map(core::str::from_utf8) {
-                    Some(Ok(whole)) => Ok(whole),
-                    _ => Err(self.error(ErrorKind::NotUtf8)),
-                }
-            }
-            Err(_) => Err(self.error(ErrorKind::NotUtf8)),
-        }
+        core::str::from_utf8(bytes).or_else(|error| self.cut_text(bytes, error))
+    }
+
+    /// Under the tolerant rules, a name that was cut to its first bytes may end within a character.
+    #[cold]
+    fn cut_text(&self, bytes: &'a [u8], error: Utf8Error) -> Result<&'a str, Error> {
+        let cut = !self.strict && error.error_len().is_none();
+        let whole = bytes.get(..error.valid_up_to()).filter(|_| cut).map(core::str::from_utf8);
+        whole.and_then(Result::ok).ok_or(self.error(ErrorKind::NotUtf8))
     }
 
     /// A text string that was checked before, as its bytes.
