@@ -1,18 +1,18 @@
 //! AES-256-GCM opened with the same work whether or not the tag is right (SP 800-38D §7.2). The crate `aes-gcm` decrypts only
 //! what has the right tag, so that time would tell which credential ids are this authenticator's.
 
-use aes::Aes256;
+use aes::Aes256Enc;
 use cbc::cipher::{BlockCipherEncrypt, InnerIvInit, StreamCipherCore};
 use ctr::{CtrCore, flavors::Ctr32BE};
 use ghash::{GHash, universal_hash::UniversalHash};
 use hmac::KeyInit;
-use subtle::{ConditionallySelectable, ConstantTimeEq};
+use subtle::ConstantTimeEq;
 
 use crate::{bytes, crypto::Error};
 
 /// Decrypts `data` in place; with a wrong tag it is overwritten with zeros.
 pub fn open(key: &[u8; 32], nonce: &[u8; 12], aad: &[u8], data: &mut [u8], tag: &[u8; 16]) -> Result<(), Error> {
-    let cipher = Aes256::new(key.into());
+    let cipher = Aes256Enc::new(key.into());
     let mut hash_key = ghash::Key::default();
     cipher.encrypt_block(&mut hash_key);
     let mut hash = GHash::new(&hash_key);
@@ -26,14 +26,14 @@ pub fn open(key: &[u8; 32], nonce: &[u8; 12], aad: &[u8], data: &mut [u8], tag: 
 
     let first: [u8; 16] = bytes::concat(&[nonce, &1u32.to_be_bytes()]);
     let first = ghash::Block::from(first);
-    let mut counter = CtrCore::<&Aes256, Ctr32BE>::inner_iv_init(&cipher, &first);
+    let mut counter = CtrCore::<&Aes256Enc, Ctr32BE>::inner_iv_init(&cipher, &first);
     let mut mask = ghash::Block::default();
     counter.write_keystream_block(&mut mask);
     counter.apply_keystream_partial(data.into());
 
-    let mut expected = hash.finalize();
-    expected.iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
-    let right = expected.as_slice().ct_eq(tag.as_slice());
-    data.iter_mut().for_each(|byte| byte.conditional_assign(&0, !right));
+    let expected = u128::from_ne_bytes(hash.finalize().into()) ^ u128::from_ne_bytes(mask.into());
+    let right = expected.ct_eq(&u128::from_ne_bytes(*tag));
+    let kept = right.unwrap_u8().wrapping_neg();
+    data.iter_mut().for_each(|byte| *byte &= kept);
     if right.into() { Ok(()) } else { Err(Error::Mismatch) }
 }

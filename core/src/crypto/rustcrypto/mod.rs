@@ -7,9 +7,9 @@
 
 #[cfg(feature = "ml-dsa")]
 use ::ml_dsa::{MlDsa44, MlDsa65, MlDsa87};
-use aes::{Aes128, Aes256};
-use aes_gcm::{Aes256Gcm, aead::AeadInOut};
-use cbc::cipher::{Array, BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
+use aes::{Aes128Dec, Aes128Enc, Aes256Dec, Aes256Enc};
+use aes_gcm::{AesGcm, aead::AeadInOut};
+use cbc::cipher::{Array, BlockModeDecrypt, BlockModeEncrypt, KeyIvInit, consts::U12};
 use hmac::{Hmac, KeyInit, Mac};
 #[cfg(feature = "es256k")]
 use k256::Secp256k1;
@@ -89,22 +89,22 @@ impl Hash for RustCrypto {
 impl Cipher for RustCrypto {
     fn aes256_cbc_encrypt(&self, key: &[u8; 32], iv: &[u8; 16], data: &mut [u8]) -> Result<(), Error> {
         let (blocks, []) = Array::slice_as_chunks_mut(data) else { return Err(Error::InvalidLength) };
-        cbc::Encryptor::<Aes256>::new(key.into(), iv.into()).encrypt_blocks(blocks);
+        cbc::Encryptor::<Aes256Enc>::new(key.into(), iv.into()).encrypt_blocks(blocks);
         Ok(())
     }
 
     fn aes256_cbc_decrypt(&self, key: &[u8; 32], iv: &[u8; 16], data: &mut [u8]) -> Result<(), Error> {
         let (blocks, []) = Array::slice_as_chunks_mut(data) else { return Err(Error::InvalidLength) };
-        cbc::Decryptor::<Aes256>::new(key.into(), iv.into()).decrypt_blocks(blocks);
+        cbc::Decryptor::<Aes256Dec>::new(key.into(), iv.into()).decrypt_blocks(blocks);
         Ok(())
     }
 
     fn aes128_cbc_encrypt(&self, key: &[u8; 16], iv: &[u8; 16], data: &mut [u8; 16]) {
-        cbc::Encryptor::<Aes128>::new(key.into(), iv.into()).encrypt_block(data.into());
+        cbc::Encryptor::<Aes128Enc>::new(key.into(), iv.into()).encrypt_block(data.into());
     }
 
     fn aes128_cbc_decrypt(&self, key: &[u8; 16], iv: &[u8; 16], data: &mut [u8; 16]) {
-        cbc::Decryptor::<Aes128>::new(key.into(), iv.into()).decrypt_block(data.into());
+        cbc::Decryptor::<Aes128Dec>::new(key.into(), iv.into()).decrypt_block(data.into());
     }
 
     fn aes256_gcm_seal(
@@ -114,7 +114,7 @@ impl Cipher for RustCrypto {
         aad: &[u8],
         data: &mut [u8],
     ) -> Result<[u8; 16], Error> {
-        Aes256Gcm::new(key.into())
+        AesGcm::<Aes256Enc, U12>::new(key.into())
             .encrypt_inout_detached(nonce.into(), aad, data.into())
             .map(Into::into)
             .map_err(|_| Error::InvalidLength)
