@@ -52,6 +52,7 @@ impl Key {
     }
 
     pub(crate) fn answer(&mut self, request: &[u8]) -> &[u8] {
+        self.engine.response_sent();
         let len = bytes::put(self.engine.buffer(), request);
         let progress = self.engine.begin(Instant::default(), len);
         self.finish(progress)
@@ -209,7 +210,7 @@ pub(crate) fn credential_id(response: &[u8]) -> Range<usize> {
 }
 
 pub(crate) fn encoded(encode: impl FnOnce(&mut [u8]) -> Result<usize, Overflow>) -> Vec<u8> {
-    let mut buffer = vec![0; 8192];
+    let mut buffer = vec![0; 1024]; // to clear more would count among the instructions of a ceremony
     let len = encode(&mut buffer).expect("fits");
     buffer.truncate(len);
     buffer

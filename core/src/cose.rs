@@ -261,22 +261,40 @@ impl<'a> CoseKey<'a> {
     }
 }
 
-/// An ES256 key up to its x coordinate, and between its coordinates.
-const ES256_HEAD: &[u8] = b"\xa5\x01\x02\x03\x26\x20\x01\x21\x58\x20";
-const ES256_BETWEEN: &[u8] = b"\x22\x58\x20";
+/// An ES256 key and a key agreement key up to the x coordinate, and what stands between the coordinates.
+const ES256_HEAD: &[u8; 10] = b"\xa5\x01\x02\x03\x26\x20\x01\x21\x58\x20";
+const ECDH_HEAD: &[u8; 11] = b"\xa5\x01\x02\x03\x38\x18\x20\x01\x21\x58\x20";
+const P256_BETWEEN: &[u8; 3] = b"\x22\x58\x20";
 
-/// Nearly every key is an ES256 key in canonical form. Reads nothing if this is none.
-fn read_es256<'a>(r: &mut Reader<'a>) -> Option<CoseKey<'a>> {
+/// Nearly every key is an ES256 key or a key agreement key, in canonical form. Reads nothing if this is none.
+#[inline]
+fn read_p256<'a>(r: &mut Reader<'a>, algorithm: Algorithm, head: &[u8]) -> Option<CoseKey<'a>> {
     let mut ahead = *r;
-    let x: &[u8; 32] = ahead.known_map(ES256_HEAD)?;
-    let y: &[u8; 32] = ahead.known_map(ES256_BETWEEN)?;
+    let x: &[u8; 32] = ahead.known_map(head)?;
+    let y: &[u8; 32] = ahead.known_map(P256_BETWEEN)?;
     *r = ahead;
-    Some(CoseKey::Ec2 { algorithm: Algorithm::ES256, curve: Curve::P256, x, y })
+    Some(CoseKey::Ec2 { algorithm, curve: Curve::P256, x, y })
+}
+
+/// Writes a key that [`read_p256`] reads. `None`, and nothing is written, if it is another one.
+fn write_p256(key: &CoseKey<'_>, w: &mut Writer<'_>) -> Option<()> {
+    let CoseKey::Ec2 { algorithm, curve: Curve::P256, x, y } = *key else { return None };
+    let (x, y): (&[u8; 32], &[u8; 32]) = (x.try_into().ok()?, y.try_into().ok()?);
+    match algorithm {
+        Algorithm::ES256 => w.known(ES256_HEAD),
+        Algorithm::ECDH_ES_HKDF_256 => w.known(ECDH_HEAD),
+        _ => return None,
+    }
+    w.known(x);
+    w.known(P256_BETWEEN);
+    w.known(y);
+    Some(())
 }
 
 impl<'a> Read<'a> for CoseKey<'a> {
     fn read(r: &mut Reader<'a>) -> Result<Self, Error> {
-        if let Some(key) = read_es256(r) {
+        let ecdh = |r: &mut Reader<'a>| read_p256(r, Algorithm::ECDH_ES_HKDF_256, ECDH_HEAD);
+        if let Some(key) = read_p256(r, Algorithm::ES256, ES256_HEAD).or_else(|| ecdh(r)) {
             return Ok(key);
         }
         // -1 is a curve or, for RSA and AKP, a byte string.
@@ -326,6 +344,9 @@ impl<'a> Read<'a> for CoseKey<'a> {
 
 impl Write for CoseKey<'_> {
     fn write(&self, w: &mut Writer<'_>) {
+        if write_p256(self, w).is_some() {
+            return;
+        }
         let (members, kty) = match self {
             Self::Ec2 { .. } => (5, KTY_EC2),
             Self::Okp { .. } => (4, KTY_OKP),
