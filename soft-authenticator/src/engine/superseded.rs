@@ -52,8 +52,7 @@ impl<P: Platform> Authenticator<'_, P> {
     /// both.
     pub fn replacement(&self, replaced: Option<Found>, scratch: &[u8], id: &[u8], at_once: bool) -> Replacement {
         let Some(replaced) = replaced else { return Replacement::default() };
-        let old_id = replaced.credential(scratch).map_or(&[][..], |credential| credential.id);
-        let older = self.superseded.older_than(replaced.number, old_id);
+        let older = self.superseded.older_than(replaced.number, replaced.id(scratch).unwrap_or_default());
         let kept = self.superseded.now_by(&older, id);
         match kept.with(Superseded::new(replaced.number, id)).filter(|_| !at_once) {
             Some(kept) => Replacement { deleted: None, kept: Some(kept) },
@@ -63,8 +62,7 @@ impl<P: Platform> Authenticator<'_, P> {
 
     /// The credentials that are deleted together with this one, and the list of those that are kept then, if it changes.
     pub fn deletion(&self, found: Found, scratch: &[u8]) -> (Kept, Option<Kept>) {
-        let id = found.credential(scratch).map_or(&[][..], |credential| credential.id);
-        let older = self.superseded.older_than(found.number, id);
+        let older = self.superseded.older_than(found.number, found.id(scratch).unwrap_or_default());
         let kept = self.superseded.without(&older).filtered(|_, entry| entry.number != found.number);
         (older, (kept != self.superseded).then_some(kept))
     }

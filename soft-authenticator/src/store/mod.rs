@@ -238,6 +238,12 @@ impl Found {
     pub fn credential(self, out: &[u8]) -> Option<Credential<'_>> {
         out.get(..self.len).and_then(Credential::decode)
     }
+
+    /// The id of the credential whose record lies at the front of `out`, and nothing else of it. `None` for a record without
+    /// one.
+    pub fn id(self, out: &[u8]) -> Option<&[u8]> {
+        out.get(..self.len).and_then(Credential::id_in)
+    }
 }
 
 /// Which large-blob bytes are meant.

@@ -1,7 +1,7 @@
 //! A discoverable credential as it is stored: a canonical CBOR map, so that later versions can add to it.
 
 use keyfob_core::{
-    cbor::{self, Overflow},
+    cbor::{self, Overflow, Reader},
     cose::Algorithm,
     ctap2::{RpEntity, UserEntity},
     extensions::cred_protect::Level,
@@ -39,6 +39,14 @@ impl<'a> Credential<'a> {
     /// Reads a record. `None` for one that this version cannot read.
     pub fn decode(record: &'a [u8]) -> Option<Self> {
         cbor::decode(record).ok()
+    }
+
+    /// The id in a record: its first member. The rest of the record is not read.
+    pub fn id_in(record: &'a [u8]) -> Option<&'a [u8]> {
+        let mut r = Reader::strict(record);
+        let mut map = r.map().ok()?;
+        let first = r.next_int(&mut map).ok()?;
+        r.bytes().ok().filter(|_| first == Some(1))
     }
 
     /// Writes a record and returns its length. Errors: [`Overflow`].

@@ -310,8 +310,9 @@ impl Run {
             third_party_payment: asked.third_party_payment.then_some(true),
             large_blob: (asked.large_blob == LargeBlob::Make).then_some(&[]),
         };
-        authenticator.scratch_used = MAX_RECORD;
-        let len = credential.encode(scratch).map_err(|_| Status::LIMIT_EXCEEDED)?;
+        let encoded = credential.encode(scratch);
+        authenticator.scratch_used = authenticator.scratch_used.max(encoded.unwrap_or(MAX_RECORD));
+        let len = encoded.map_err(|_| Status::LIMIT_EXCEEDED)?;
         let record = scratch.get(..len).ok_or(Status::OTHER)?;
         let changes = [replacement.deleted.map(Change::Delete), Some(Change::Put { rp_id_hash, record })];
         match authenticator.commit_credentials(changes, Kept::default(), replacement.kept, state) {
