@@ -120,13 +120,17 @@ impl<'a> Reader<'a> {
     #[inline]
     pub fn bytes(&mut self) -> Result<&'a [u8], Error> {
         // Nearly all are hashes, coordinates, ids and signatures.
-        let length = match self.rest {
-            [0x58, length @ 24..=255, rest @ ..] => {
-                self.rest = rest;
-                u64::from(*length)
-            }
-            _ => self.head_of(BYTES)?,
-        };
+        if let [0x58, length @ 24..=255, rest @ ..] = self.rest
+            && let Some((bytes, rest)) = rest.split_at_checked(usize::from(*length))
+        {
+            self.rest = rest;
+            return Ok(bytes);
+        }
+        self.rare_bytes()
+    }
+
+    fn rare_bytes(&mut self) -> Result<&'a [u8], Error> {
+        let length = self.head_of(BYTES)?;
         self.take(length)
     }
 

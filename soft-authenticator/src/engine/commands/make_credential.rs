@@ -1,8 +1,8 @@
 //! authenticatorMakeCredential (CTAP 2.3 §6.1.2). The numbers are the standard's steps.
 
 use keyfob_core::{
-    Status,
-    cbor::{List, RawMap, Text},
+    Status, bytes,
+    cbor::{self, List, RawMap, Read, Reader, Text},
     ctap2::{PUBLIC_KEY, RpEntity, UserEntity, make_credential::Request},
     extensions::{MakeCredentialInputs, cred_protect::Level},
     pin_uv::{Permissions, UserVerified},
@@ -289,20 +289,20 @@ impl Run {
     #[inline(never)]
     fn commit<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, at_once: bool) -> Outcome {
         let Call { authenticator, scratch, .. } = call;
-        let request: Request<'_> = decode(call.message, call.request)?;
+        let (rp, user) = entities(call.message).map_err(cbor::Error::status)?;
         let (rp_id_hash, asked) = (&self.ceremony.rp_id_hash, &self.ceremony.asked);
-        let replaced = authenticator.credential_of_user(rp_id_hash, request.user.id, scratch).map_err(store_status)?;
+        let replaced = authenticator.credential_of_user(rp_id_hash, user.id, scratch).map_err(store_status)?;
         let replacement = authenticator.replacement(replaced, scratch, &self.new.id, at_once);
         let state = authenticator.new_store_state()?;
         let credential = Credential {
             id: &self.new.id,
             algorithm: self.new.algorithm,
             secret: &self.new.secret,
-            rp: RpEntity { id: request.rp.id, name: request.rp.name.map(truncate) },
+            rp: RpEntity { id: rp.id, name: rp.name.map(truncate) },
             user: UserEntity {
-                id: request.user.id,
-                name: request.user.name.map(truncate),
-                display_name: request.user.display_name.map(truncate),
+                id: user.id,
+                name: user.name.map(truncate),
+                display_name: user.display_name.map(truncate),
             },
             cred_protect: asked.cred_protect.filter(|level| *level != Level::USER_VERIFICATION_OPTIONAL),
             cred_blob: self.cred_blob(call.message, call.request)?,
@@ -373,6 +373,19 @@ impl<P: Platform> Authenticator<'_, P> {
             _ => Err(Status::INVALID_OPTION),
         }
     }
+}
+
+/// The relying party and the user of a request that was checked before: its second and third member. The rest is not read
+/// again.
+fn entities(message: &[u8]) -> Result<(RpEntity<'_>, UserEntity<'_>), cbor::Error> {
+    let mut r = Reader::strict(bytes::rest(message, 1));
+    let mut members = r.map()?;
+    r.next_int(&mut members)?;
+    r.bytes()?;
+    r.next_int(&mut members)?;
+    let rp = RpEntity::read(&mut r)?;
+    r.next_int(&mut members)?;
+    Ok((rp, UserEntity::read(&mut r)?))
 }
 
 /// Lengths that the standard bounds and the store relies on.
