@@ -210,7 +210,7 @@ pub(crate) fn credential_id(response: &[u8]) -> Range<usize> {
 }
 
 pub(crate) fn encoded(encode: impl FnOnce(&mut [u8]) -> Result<usize, Overflow>) -> Vec<u8> {
-    let mut buffer = vec![0; 1024]; // to clear more would count among the instructions of a ceremony
+    let mut buffer = vec![0; 2048]; // to clear more would count among the instructions of a ceremony
     let len = encode(&mut buffer).expect("fits");
     buffer.truncate(len);
     buffer
