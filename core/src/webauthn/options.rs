@@ -12,7 +12,6 @@ use crate::{
 };
 
 message! {
-    #[non_exhaustive]
     /// PublicKeyCredentialCreationOptions.
     #[derive(Clone, Copy, Debug, PartialEq)]
     pub text struct CreationOptions<'a> {
@@ -43,7 +42,6 @@ message! {
 }
 
 message! {
-    #[non_exhaustive]
     /// PublicKeyCredentialRequestOptions.
     #[derive(Clone, Copy, Debug, PartialEq)]
     pub text struct RequestOptions<'a> {

@@ -97,7 +97,6 @@ pub type Wink = Box<dyn FnMut() + Send>;
 pub type VendorCommands = Box<dyn FnMut(Command, &mut [u8], usize) -> Result<usize, ErrorCode> + Send>;
 
 /// How a virtual key behaves.
-#[non_exhaustive]
 pub struct KeyOptions<'b> {
     /// The authenticator's configuration.
     pub config: Config<'b>,

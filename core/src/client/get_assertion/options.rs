@@ -19,7 +19,6 @@ use crate::{
 
 /// What to sign in to.
 #[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
 pub struct GetOptions<'o> {
     /// The RP ID.
     pub rp_id: &'o str,

@@ -18,7 +18,6 @@ use crate::{
 
 /// What to register.
 #[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
 pub struct MakeOptions<'o> {
     /// SHA-256 of the client data.
     pub client_data_hash: &'o [u8; 32],
