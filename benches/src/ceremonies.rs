@@ -14,7 +14,7 @@ use keyfob_core::{
         client_pin::{self, subcommand},
         decode_response, encode_request, get_assertion, make_credential,
     },
-    pin_uv::{self, PaddedPin, Permissions, PinHash, Protocol, Token},
+    pin_uv::{self, PaddedPin, Permissions, PinHash, PinUvAuthProtocol, Token},
 };
 use keyfob_soft_authenticator::{
     devices::{VIRTUAL_KEY_AAGUID, VirtualCrypto},
@@ -263,7 +263,7 @@ impl Agreed {
         let response = key.call(&request);
         let response: client_pin::Response<'_> = decode_response(response.as_ref()).expect("a key");
         let peer = response.key_agreement.expect("a key");
-        let (point, shared) = pin_uv::encapsulate(&RustCrypto, rng, Protocol::Two, &peer).expect("a point");
+        let (point, shared) = pin_uv::encapsulate(&RustCrypto, rng, PinUvAuthProtocol::Two, &peer).expect("a point");
         Self { point, shared }
     }
 
@@ -316,7 +316,7 @@ impl Agreed {
         let mut token = [0; 32];
         let encrypted = response.pin_uv_auth_token.expect("a token");
         self.shared.decrypt(&RustCrypto, encrypted, &mut token).expect("whole blocks");
-        Token::new(Protocol::Two, &token).expect("a token")
+        Token::new(PinUvAuthProtocol::Two, &token).expect("a token")
     }
 
     pub(crate) fn encrypt(&self, rng: &mut ChaCha20Rng, plain: &[u8]) -> Vec<u8> {

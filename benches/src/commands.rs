@@ -13,7 +13,7 @@ use keyfob_core::{
         large_blobs,
     },
     extensions::{GetAssertionInputs, hmac_secret},
-    pin_uv::{Permissions, Protocol, Token},
+    pin_uv::{Permissions, PinUvAuthProtocol, Token},
 };
 use keyfob_soft_authenticator::{
     Caps,
@@ -181,7 +181,7 @@ fn managed(sub_command: u64, params: Option<&[u8]>) -> Box<dyn FnMut()> {
     let mut key = registered();
     let token = token(&mut key, Permissions::CM);
     let head = cred_mgmt::authenticated_head(sub_command);
-    let param = token.authenticate(&RustCrypto, Protocol::Two, &[&head, params.unwrap_or_default()]);
+    let param = token.authenticate(&RustCrypto, PinUvAuthProtocol::Two, &[&head, params.unwrap_or_default()]);
     let request = cred_mgmt::Request {
         sub_command,
         sub_command_params: params.map(RawMap),
@@ -196,7 +196,7 @@ fn blobs_request(token: &Token) -> Vec<u8> {
     let hash = RustCrypto.sha256(&[&array]);
     array.extend(&hash[..large_blobs::HASH_LENGTH]);
     let head = large_blobs::authenticated_head(0);
-    let param = token.authenticate(&RustCrypto, Protocol::Two, &[&head, &RustCrypto.sha256(&[&array])]);
+    let param = token.authenticate(&RustCrypto, PinUvAuthProtocol::Two, &[&head, &RustCrypto.sha256(&[&array])]);
     let request = large_blobs::Request {
         set: Some(&array),
         offset: Some(0),
@@ -228,7 +228,7 @@ fn set_min_pin_length() -> Box<dyn FnMut()> {
     let params = raw(&config::SetMinPinLength { new_min_pin_length: Some(4), ..Default::default() });
     let sub_command = config::subcommand::SET_MIN_PIN_LENGTH;
     let head = config::authenticated_head(sub_command);
-    let param = token.authenticate(&RustCrypto, Protocol::Two, &[&head, &params]);
+    let param = token.authenticate(&RustCrypto, PinUvAuthProtocol::Two, &[&head, &params]);
     let request = config::Request {
         sub_command,
         sub_command_params: Some(RawMap(&params)),
@@ -244,7 +244,7 @@ fn enumerate_fingers() -> Box<dyn FnMut()> {
     let mut key = Key::with(Config { caps: config.caps.with(Caps::BUILT_IN_UV).with(Caps::BIO_ENROLL), ..config }, 1);
     let token = token(&mut key, Permissions::BE);
     let request = |sub_command| {
-        let param = token.authenticate(&RustCrypto, Protocol::Two, &[&authenticated_head(sub_command)]);
+        let param = token.authenticate(&RustCrypto, PinUvAuthProtocol::Two, &[&authenticated_head(sub_command)]);
         let request = Request {
             modality: Some(FINGERPRINT),
             sub_command: Some(sub_command),

@@ -18,7 +18,7 @@ use keyfob_core::{
         decode_response, encode_request, get_assertion, make_credential,
     },
     extensions::cred_protect::Level,
-    pin_uv::{Permissions, Protocol, Token},
+    pin_uv::{Permissions, PinUvAuthProtocol, Token},
 };
 use keyfob_soft_authenticator::{
     devices::{VIRTUAL_KEY_AAGUID, VirtualCrypto},
@@ -248,7 +248,7 @@ impl Bench {
         let params = params.map(|params| raw(&params));
         let head = authenticated_head(sub_command);
         let message: [&[u8]; 2] = [&head, params.as_deref().unwrap_or_default()];
-        let param = token.map(|token| token.authenticate(&RustCrypto, Protocol::Two, &message));
+        let param = token.map(|token| token.authenticate(&RustCrypto, PinUvAuthProtocol::Two, &message));
         let request = management::Request {
             sub_command,
             sub_command_params: params.as_deref().map(RawMap),

@@ -10,7 +10,7 @@ use crate::{
     pin_uv::PinError,
     transport::{
         fault::FaultError,
-        hid::{ErrorCode, Failure, HidError},
+        hid::{Failure, HidError, HidErrorCode},
     },
 };
 
@@ -23,7 +23,7 @@ impl error::Error for ctap1::RequestError {}
 impl error::Error for ctap1::ResponseError {}
 impl error::Error for ctap2::ResponseError {}
 impl error::Error for PinError {}
-impl error::Error for ErrorCode {}
+impl error::Error for HidErrorCode {}
 impl error::Error for Failure {}
 impl<E: Debug + Display> error::Error for HidError<E> {}
 impl<E: Debug + Display> error::Error for FaultError<E> {}
@@ -119,7 +119,7 @@ impl Display for PinError {
     }
 }
 
-impl Display for ErrorCode {
+impl Display for HidErrorCode {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let sentence = match *self {
             Self::INVALID_CMD => "the authenticator does not know the CTAPHID command",

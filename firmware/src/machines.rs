@@ -63,7 +63,7 @@ state!(hid_host, Host);
 pub fn hid_host(host: &mut Host, now: Instant, report: &[u8; REPORT_LEN], buffer: &mut [u8]) {
     host.open(now, black_box([1; 8]));
     black_box(host.receive(now, report, buffer));
-    let _ = black_box(host.send(now, black_box(keyfob_core::transport::hid::Command::CBOR), black_box(9)));
+    let _ = black_box(host.send(now, black_box(keyfob_core::transport::hid::HidCommand::CBOR), black_box(9)));
     black_box(host.transmit(now, buffer));
     black_box(host.expire(now));
 }

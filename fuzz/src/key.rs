@@ -6,7 +6,7 @@ use keyfob_core::{
     cose::CoseKey,
     crypto::{P256Point, StubCrypto},
     ctap2::{self, Command, bio_enrollment::SampleStatus, client_pin, client_pin::subcommand},
-    pin_uv::{self, PaddedPin, Permissions, PinHash, Protocol, SharedSecret, Token},
+    pin_uv::{self, PaddedPin, Permissions, PinHash, PinUvAuthProtocol, SharedSecret, Token},
 };
 use keyfob_soft_authenticator::{
     engine::{Config, Engine, Event, Platform, Progress, Wait},
@@ -290,7 +290,7 @@ impl<'b> Key<'b> {
         self.call(&message(Command::CLIENT_PIN, request))
     }
 
-    fn agree(&mut self, protocol: Protocol) -> (P256Point, SharedSecret) {
+    fn agree(&mut self, protocol: PinUvAuthProtocol) -> (P256Point, SharedSecret) {
         let response = self.client_pin(&client_pin::Request {
             pin_uv_auth_protocol: Some(protocol.number()),
             sub_command: Some(subcommand::GET_KEY_AGREEMENT),
@@ -309,7 +309,7 @@ impl<'b> Key<'b> {
     }
 
     /// setPIN, or changePIN if there is an old PIN.
-    pub fn set_pin(&mut self, protocol: Protocol, old: Option<&str>, new: &str) -> Status {
+    pub fn set_pin(&mut self, protocol: PinUvAuthProtocol, old: Option<&str>, new: &str) -> Status {
         let (point, shared) = self.agree(protocol);
         let new_pin_enc = self.encrypt(&shared, PaddedPin::new(new, 0).expect("a short PIN").as_bytes());
         let pin_hash_enc = old.map(|old| self.encrypt(&shared, &PinHash::of(&StubCrypto, old.as_bytes()).0));
@@ -327,7 +327,7 @@ impl<'b> Key<'b> {
     }
 
     /// Gets a token that is not bound to a relying party.
-    pub fn token(&mut self, protocol: Protocol, pin: &str, permissions: Permissions) -> Result<Token, Status> {
+    pub fn token(&mut self, protocol: PinUvAuthProtocol, pin: &str, permissions: Permissions) -> Result<Token, Status> {
         let (point, shared) = self.agree(protocol);
         let pin_hash_enc = self.encrypt(&shared, &PinHash::of(&StubCrypto, pin.as_bytes()).0);
         let response = self.client_pin(&client_pin::Request {

@@ -2,7 +2,7 @@
 
 pub mod key;
 
-use keyfob_core::transport::hid::{BROADCAST, Command, Packet, REPORT_LEN};
+use keyfob_core::transport::hid::{BROADCAST, HidCommand, Packet, REPORT_LEN};
 
 /// An input that is read from its front. After its end, zeros are read.
 pub struct Input<'a>(pub &'a [u8]);
@@ -51,7 +51,7 @@ impl<'a> Input<'a> {
         match self.byte() {
             sequence @ 0..0x80 => Packet::Continuation { channel, sequence, data: self.slice() },
             command => {
-                let (command, len) = (Command(command & 0x7F), self.word() as u16);
+                let (command, len) = (HidCommand(command & 0x7F), self.word() as u16);
                 Packet::Initialization { channel, command, len, data: self.slice() }
             }
         }

@@ -9,7 +9,7 @@ use keyfob_core::{
     auth_data::AuthData,
     cose::{Algorithm, CoseKey},
     crypto::RustCrypto,
-    verify::{Attestation, Expected, Policy, RegistrationResponse, attestation, registration},
+    verify::{AttestationResponse, AttestationType, Expected, RelyingPartyPolicy, attestation, registration},
     webauthn::AttestationObject,
 };
 use libfuzzer_sys::fuzz_target;
@@ -35,9 +35,9 @@ fuzz_target!(|bytes: &[u8]| {
         algorithms: &[Algorithm::ES256, Algorithm::EDDSA],
         allow_credentials: &[],
         user_handle: None,
-        policy: Policy::STANDARD,
+        policy: RelyingPartyPolicy::STANDARD,
     };
-    let response = RegistrationResponse { client_data_json: SELF_CLIENT_DATA, attestation_object: object };
+    let response = AttestationResponse { client_data_json: SELF_CLIENT_DATA, attestation_object: object };
     if let Ok(registration) = registration(&RustCrypto, &expected, &response) {
         judge(&object, &original[0], registration.attestation);
         let key = registration.credential.public_key;
@@ -58,9 +58,9 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-fn judge(object: &AttestationObject<'_>, original: &AttestationObject<'_>, attestation: Attestation<'_>) {
+fn judge(object: &AttestationObject<'_>, original: &AttestationObject<'_>, attestation: AttestationType<'_>) {
     match attestation {
-        Attestation::None => assert!(object.fmt == "none" && object.att_stmt.is_empty()),
+        AttestationType::None => assert!(object.fmt == "none" && object.att_stmt.is_empty()),
         _ => assert!(object.fmt == "packed" && object.auth_data == original.auth_data),
     }
 }

@@ -3,7 +3,7 @@
 
 use keyfob_core::{
     json::{ErrorKind, JsonStr},
-    webauthn::{Ceremony, ClientData, CollectedClientData},
+    webauthn::{ClientData, ClientDataType, CollectedClientData},
 };
 use keyfob_fuzz::Input;
 use libfuzzer_sys::fuzz_target;
@@ -63,7 +63,7 @@ fn written(bytes: &[u8]) {
     let origin = String::from_utf8_lossy(input.slice());
     let top_origin = String::from_utf8_lossy(input.0);
     let client_data = ClientData {
-        kind: if flags & 1 == 0 { Ceremony::Create } else { Ceremony::Get },
+        kind: if flags & 1 == 0 { ClientDataType::Create } else { ClientDataType::Get },
         challenge,
         origin: &origin,
         cross_origin: flags & 2 != 0,

@@ -13,7 +13,7 @@ use keyfob_core::{
     cose::Algorithm,
     crypto::StubCrypto,
     ctap2::{CredentialParameters, RpEntity, UserEntity},
-    pin_uv::Protocol,
+    pin_uv::PinUvAuthProtocol,
 };
 use keyfob_fuzz::{
     Input, edit,
@@ -46,7 +46,7 @@ fuzz_target!(|bytes: &[u8]| {
     let mut key_buffer = vec![0; config.buffer_len()];
     let mut key = Key::new(&mut key_buffer, config);
     if flags & 2 != 0 {
-        assert_eq!(key.set_pin(Protocol::Two, None, PINS[0]), Status::OK);
+        assert_eq!(key.set_pin(PinUvAuthProtocol::Two, None, PINS[0]), Status::OK);
     }
     let mut buffer = vec![0; 1000 + usize::from(input.byte()) * 16];
     if flags & 4 != 0 {

@@ -5,7 +5,7 @@ use keyfob_core::{
     cbor,
     cose::{Algorithm, CoseKey, Curve},
     crypto::{Agreement, Error, P256Secret, RustCrypto, Sign, Verify},
-    pin_uv::{self, Protocol},
+    pin_uv::{self, PinUvAuthProtocol},
 };
 use keyfob_fuzz::{Input, edit, key::rng};
 use libfuzzer_sys::fuzz_target;
@@ -41,7 +41,7 @@ fn check(key: &CoseKey<'_>) {
     let peer = agreement::UnparsedPublicKey::new(&agreement::ECDH_P256, &point);
     assert_eq!(agreement::agree_ephemeral(private, &peer, |_| ()).is_ok(), valid, "p256 and ring agree");
 
-    assert_eq!(pin_uv::encapsulate(&RustCrypto, &mut rng(), Protocol::Two, key).is_ok(), valid);
+    assert_eq!(pin_uv::encapsulate(&RustCrypto, &mut rng(), PinUvAuthProtocol::Two, key).is_ok(), valid);
     let secret = P256Secret([1; 32]);
     let shared = key.p256_point().map(|point| RustCrypto.p256_shared(&secret, &point));
     assert_eq!(shared.is_some_and(|shared| shared.is_ok()), valid);

@@ -15,7 +15,7 @@ use keyfob_fuzz::{
 };
 use keyfob_soft_authenticator::{
     Caps,
-    engine::{Attestation, Config, Engine, Event, Progress, Wait},
+    engine::{AttestationMode, Config, Engine, Event, Progress, Wait},
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -35,7 +35,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
     config.caps = config.caps.consistent();
     if flags & 4 != 0 {
-        config.attestation = Attestation::None;
+        config.attestation = AttestationMode::None;
     }
     let mut buffer = vec![0; config.buffer_len()];
     let mut now = Instant::from_millis(5000);

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use keyfob_core::{ctap2::Command, pin_uv::Protocol};
+use keyfob_core::{ctap2::Command, pin_uv::PinUvAuthProtocol};
 use keyfob_fuzz::{
     Input,
     key::{Abort, Finger, Key},
@@ -43,7 +43,7 @@ fuzz_target!(|bytes: &[u8]| {
             key.adversary = Some((1 + poll % 4, abort[usize::from(poll / 4) % abort.len()]));
         }
         let (flag, other) = (step & 0x40 != 0, step & 0x80 != 0);
-        let protocol = if flag { Protocol::Two } else { Protocol::One };
+        let protocol = if flag { PinUvAuthProtocol::Two } else { PinUvAuthProtocol::One };
         if !matches!(step % 32, 5 | 6 | 11 | 12) {
             model.sequence.0.clear();
         }

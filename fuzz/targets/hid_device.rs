@@ -6,7 +6,7 @@ use std::time::Duration;
 use keyfob_core::{
     Instant,
     transport::hid::{
-        BROADCAST, Capabilities, Command, Device, DeviceConfig, DeviceEvent, ErrorCode, MAX_MESSAGE, Packet,
+        BROADCAST, Capabilities, Device, DeviceConfig, DeviceEvent, HidCommand, HidErrorCode, MAX_MESSAGE, Packet,
         REPORT_LEN, UnknownChannels,
     },
 };
@@ -48,7 +48,7 @@ fuzz_target!(|bytes: &[u8]| {
                 pending = None;
             }
             1 => {
-                device.refuse(ErrorCode(input.byte()));
+                device.refuse(HidErrorCode(input.byte()));
                 pending = None;
             }
             2 => device.keep_alive(input.byte().into()),
@@ -72,11 +72,11 @@ fuzz_target!(|bytes: &[u8]| {
                         let ctap = if command.is_vendor() { MAX_MESSAGE } else { config.max_message };
                         assert!(len <= buffer.len().min(ctap).min(MAX_MESSAGE));
                         assert!(len > 0 || command.is_vendor());
-                        assert!(config.vendor_commands || matches!(command, Command::CBOR | Command::MSG));
+                        assert!(config.vendor_commands || matches!(command, HidCommand::CBOR | HidCommand::MSG));
                         (pending, cancelled) = (Some(command), false);
                     }
                     Some(DeviceEvent::Cancel) => {
-                        assert!(pending == Some(Command::CBOR) && !cancelled, "once per request");
+                        assert!(pending == Some(HidCommand::CBOR) && !cancelled, "once per request");
                         cancelled = true;
                     }
                     Some(DeviceEvent::Aborted) => assert!(pending.take().is_some()),
@@ -96,7 +96,7 @@ fuzz_target!(|bytes: &[u8]| {
     // No report can close a channel.
     for channel in [first, last] {
         let ping = [
-            Packet::Initialization { channel, command: Command::PING, len: 70, data: &PING[..57] }.report(),
+            Packet::Initialization { channel, command: HidCommand::PING, len: 70, data: &PING[..57] }.report(),
             Packet::Continuation { channel, sequence: 0, data: &PING[57..] }.report(),
         ];
         for report in &ping {
@@ -109,10 +109,11 @@ fuzz_target!(|bytes: &[u8]| {
 
 /// Allocates a new channel.
 fn allocate(device: &mut Device, now: Instant, buffer: &mut [u8]) -> u32 {
-    let init = Packet::Initialization { channel: BROADCAST, command: Command::INIT, len: 8, data: &[7; 8] }.report();
+    let init = Packet::Initialization { channel: BROADCAST, command: HidCommand::INIT, len: 8, data: &[7; 8] }.report();
     assert_eq!(device.receive(now, &init, buffer), None);
     let [answer] = drain(device, now, buffer)[..] else { panic!("one answer to INIT") };
-    let Packet::Initialization { channel: BROADCAST, command: Command::INIT, len: 17, data } = Packet::parse(&answer)
+    let Packet::Initialization { channel: BROADCAST, command: HidCommand::INIT, len: 17, data } =
+        Packet::parse(&answer)
     else {
         panic!("{answer:02x?}")
     };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use keyfob_core::{
     Instant,
-    transport::hid::{BROADCAST, Command, Device, DeviceConfig, Host, HostEvent, MAX_MESSAGE, Packet},
+    transport::hid::{BROADCAST, Device, DeviceConfig, HidCommand, Host, HostEvent, MAX_MESSAGE, Packet},
 };
 use keyfob_fuzz::Input;
 use libfuzzer_sys::fuzz_target;
@@ -26,7 +26,7 @@ fuzz_target!(|bytes: &[u8]| {
     if opened {
         // Channel 1.
         let data = [[1; 8], [0, 0, 0, 1, 2, 0, 0, 0]].concat();
-        let init = Packet::Initialization { channel: BROADCAST, command: Command::INIT, len: 17, data: &data };
+        let init = Packet::Initialization { channel: BROADCAST, command: HidCommand::INIT, len: 17, data: &data };
         host.open(now, NONCE);
         assert!(host.transmit(now, &[]).is_some());
         assert!(matches!(host.receive(now, &init.report(), &mut buffer), Some(HostEvent::Opened(_))));
@@ -38,7 +38,7 @@ fuzz_target!(|bytes: &[u8]| {
         now = now.plus(Duration::from_millis(16) * input.byte().into());
         let event = match input.byte() % 8 {
             0 => {
-                let (command, len) = (Command(input.byte() & 0x7F), input.word());
+                let (command, len) = (HidCommand(input.byte() & 0x7F), input.word());
                 if host.send(now, command, len).is_ok() {
                     assert!(under_way.is_none() && len <= MAX_MESSAGE);
                     (under_way, since) = (Some(command), now);
@@ -47,7 +47,7 @@ fuzz_target!(|bytes: &[u8]| {
             }
             1 => {
                 host.open(now, NONCE);
-                (under_way, since) = (Some(Command::INIT), now);
+                (under_way, since) = (Some(HidCommand::INIT), now);
                 None
             }
             2 => {
@@ -65,7 +65,7 @@ fuzz_target!(|bytes: &[u8]| {
         let ends = match event {
             None | Some(HostEvent::KeepAlive(_)) => false,
             Some(HostEvent::Opened(_)) => {
-                assert_eq!(under_way, Some(Command::INIT));
+                assert_eq!(under_way, Some(HidCommand::INIT));
                 true
             }
             Some(HostEvent::Response { command, len }) => {
@@ -91,8 +91,8 @@ fuzz_target!(|bytes: &[u8]| {
     host.open(now, NONCE);
     assert!(matches!(run(&mut host, &mut device, now, &mut buffer, &mut answer), HostEvent::Opened(_)));
     buffer[..PING.len()].copy_from_slice(&PING);
-    assert_eq!(host.send(now, Command::PING, PING.len()), Ok(()));
-    let response = HostEvent::Response { command: Command::PING, len: PING.len() };
+    assert_eq!(host.send(now, HidCommand::PING, PING.len()), Ok(()));
+    let response = HostEvent::Response { command: HidCommand::PING, len: PING.len() };
     assert_eq!(run(&mut host, &mut device, now, &mut buffer, &mut answer), response);
     assert_eq!(buffer[..PING.len()], PING);
 });

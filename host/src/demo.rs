@@ -15,7 +15,7 @@ use keyfob_core::{
     pin_uv::{MAX_PIN_BYTES, PaddedPin, PinError},
     trace::Tracer,
     transport::hid::HidTransport,
-    verify::{self, AssertionResponse, Expected, RegistrationResponse, StoredCredential},
+    verify::{self, AssertionResponse, AttestationResponse, Expected, StoredCredential},
     webauthn::{
         AttestationConveyance, AuthenticatorSelection, CreationOptions, DefaultClientDataCollector, PublicSuffixList,
         RelyingParty, RequestOptions, Requirement,
@@ -151,9 +151,9 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
         algorithms: &algorithms,
         allow_credentials: &[],
         user_handle: None,
-        policy: verify::Policy::STANDARD,
+        policy: verify::RelyingPartyPolicy::STANDARD,
     };
-    let response = RegistrationResponse {
+    let response = AttestationResponse {
         client_data_json: registered.client_data_json,
         attestation_object: registered.attestation_object(),
     };

@@ -10,7 +10,7 @@ use std::{
 use keyfob_core::{
     Status,
     ctap2::Command,
-    trace::{CommandName, Event, Hex, Json},
+    trace::{CommandName, Hex, Json, TraceEvent},
     transport::KeepAlive,
 };
 use serde_json::{Value, json};
@@ -78,13 +78,13 @@ impl Trace {
     }
 
     /// Something that passed the transport, for [`keyfob_core::trace::Tracer`].
-    pub fn event(&self, event: &Event<'_>) {
+    pub fn event(&self, event: &TraceEvent<'_>) {
         match self.style {
             Style::Summary => self.summary(event),
             Style::Full => {
                 let millis = self.start.elapsed().as_secs_f64() * 1e3;
                 match event {
-                    Event::KeepAlive(status) => say(format_args!("  {millis:>9.3} ms .. {}", in_words(*status))),
+                    TraceEvent::KeepAlive(status) => say(format_args!("  {millis:>9.3} ms .. {}", in_words(*status))),
                     event => say(format_args!("  {millis:>9.3} ms {event}")),
                 }
             }
@@ -93,36 +93,36 @@ impl Trace {
     }
 
     /// A line a message. Nothing else is shown, unless the transport failed.
-    fn summary(&self, event: &Event<'_>) {
+    fn summary(&self, event: &TraceEvent<'_>) {
         match *event {
-            Event::Request(_, request) => {
+            TraceEvent::Request(_, request) => {
                 self.sent.set(Instant::now());
                 let name = request_name(event, request);
                 say(format_args!("   -> {name:<63}{:>11}", length(request.len())));
             }
-            Event::Response(_, _, response) => {
+            TraceEvent::Response(_, _, response) => {
                 let millis = self.sent.get().elapsed().as_secs_f64() * 1e3;
                 let status = status_of(response);
                 let colour = if status.is_ok() { GREEN } else { RED };
                 let status = self.painted(colour, &format!("{:<52}", status.to_string()));
                 say(format_args!("   <- {status}{millis:>8.1} ms{:>11}", length(response.len())));
             }
-            Event::Failed => say(format_args!("   {}", self.painted(RED, "the transport failed"))),
+            TraceEvent::Failed => say(format_args!("   {}", self.painted(RED, "the transport failed"))),
             _ => {}
         }
     }
 
-    fn json(&self, event: &Event<'_>) {
+    fn json(&self, event: &TraceEvent<'_>) {
         // The text of an object is an object.
         let members: Value = serde_json::from_str(&Json(event).to_string()).unwrap_or_default();
         let message = |bytes| json!({ "hex": Hex(bytes).to_string() });
         match *event {
-            Event::Request(_, request) => {
+            TraceEvent::Request(_, request) => {
                 let command = CommandName(Command(request.first().copied().unwrap_or_default())).to_string();
                 let request = message(request);
                 self.object("request", json!({ "command": command, "members": members, "message": request }));
             }
-            Event::Response(_, command, response) => {
+            TraceEvent::Response(_, command, response) => {
                 let status = status_of(response);
                 let status = status.name().map_or_else(|| format!("0x{:02x}", status.0), str::to_owned);
                 let (command, response) = (CommandName(command).to_string(), message(response));
@@ -130,11 +130,11 @@ impl Trace {
                     json!({ "command": command, "status": status, "members": members, "message": response });
                 self.object("response", described);
             }
-            Event::KeepAlive(status) => self.object("keepAlive", json!({ "meaning": in_words(status) })),
-            Event::Cancel => self.object("cancel", json!({})),
-            Event::Reconnect => self.object("reconnect", json!({})),
-            Event::Failed => self.object("failed", json!({})),
-            Event::Report(..) => {} // the demo traces messages
+            TraceEvent::KeepAlive(status) => self.object("keepAlive", json!({ "meaning": in_words(status) })),
+            TraceEvent::Cancel => self.object("cancel", json!({})),
+            TraceEvent::Reconnect => self.object("reconnect", json!({})),
+            TraceEvent::Failed => self.object("failed", json!({})),
+            TraceEvent::Report(..) => {} // the demo traces messages
         }
     }
 
@@ -155,7 +155,7 @@ fn status_of(response: &[u8]) -> Status {
 }
 
 /// The command of a request, and its subcommand.
-fn request_name(event: &Event<'_>, request: &[u8]) -> String {
+fn request_name(event: &TraceEvent<'_>, request: &[u8]) -> String {
     let mut name = CommandName(Command(request.first().copied().unwrap_or_default())).to_string();
     // A value that has a name is `number / name /`. Nothing fails here: text takes every member.
     let _ = event.members(|member, value| {

@@ -5,7 +5,7 @@ use std::{fs, io, net::SocketAddr, path::PathBuf};
 use axum::Router;
 use keyfob_core::verify::BackupEligibility;
 use keyfob_relying_party::{
-    server::{self, Options},
+    server::{self, ServerOptions},
     store::Sqlite,
     tenant::Tenant,
 };
@@ -76,7 +76,7 @@ async fn serve(arguments: Arguments) -> Result<(), String> {
     let names: Vec<&str> = tenants.iter().map(|tenant| tenant.rp_id.as_str()).collect();
     println!("Serving {} at http://localhost:{}. Stop with Ctrl-C.", names.join(", "), address.port());
 
-    let mut options = Options::new(tenants);
+    let mut options = ServerOptions::new(tenants);
     options.timeout = arguments.timeout;
     options.arculus = arguments.arculus_compat;
     options.open_registration = arguments.open_registration;

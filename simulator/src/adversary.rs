@@ -3,7 +3,7 @@
 
 use keyfob_core::{
     Instant,
-    transport::hid::{Command, REPORT_LEN},
+    transport::hid::{HidCommand, REPORT_LEN},
 };
 
 use crate::{Mutation, dice::Dice, tap::Backend, world::World};
@@ -74,10 +74,10 @@ impl<C: Backend> World<'_, C> {
         self.note(|| format!("adversary: {blow:?}"));
         let nonce: [u8; 8] = self.dice.bytes();
         let reports = match blow {
-            Blow::Cancel => vec![report(self.channel, Command::CANCEL, &[])],
-            Blow::Init => vec![report(self.channel, Command::INIT, &nonce)],
+            Blow::Cancel => vec![report(self.channel, HidCommand::CANCEL, &[])],
+            Blow::Init => vec![report(self.channel, HidCommand::INIT, &nonce)],
             Blow::Strangers => {
-                vec![report([0xFF; 4], Command::INIT, &nonce), report([0x7F, 0, 0, 1], Command::CBOR, &[0x04])]
+                vec![report([0xFF; 4], HidCommand::INIT, &nonce), report([0x7F, 0, 0, 1], HidCommand::CBOR, &[0x04])]
             }
             Blow::PowerCut => Vec::new(),
         };
@@ -96,7 +96,7 @@ impl<C: Backend> World<'_, C> {
 }
 
 /// A report that is a whole message.
-fn report(channel: [u8; 4], command: Command, data: &[u8]) -> [u8; REPORT_LEN] {
+fn report(channel: [u8; 4], command: HidCommand, data: &[u8]) -> [u8; REPORT_LEN] {
     let mut report = [0; REPORT_LEN];
     report[..4].copy_from_slice(&channel);
     report[4] = 0x80 | command.0;

@@ -17,7 +17,7 @@ pub const CREDENTIALS: usize = 5;
 
 /// A discoverable credential in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stored {
+pub struct LedgerEntry {
     /// Its credential id.
     pub id: Vec<u8>,
     /// SHA-256 of its RP ID.
@@ -30,7 +30,7 @@ pub struct Stored {
 #[derive(Default)]
 pub struct Ledger {
     /// The discoverable credentials, oldest first.
-    pub stored: Vec<(Number, Stored)>,
+    pub stored: Vec<(Number, LedgerEntry)>,
     /// Counts resets.
     pub resets: u32,
     /// The stored PIN hash.
@@ -115,7 +115,7 @@ impl Flash {
 
 impl Ledger {
     /// The discoverable credentials that are listed and that sign in without an allow list, newest first.
-    pub fn listed(&self) -> impl Iterator<Item = &Stored> {
+    pub fn listed(&self) -> impl Iterator<Item = &LedgerEntry> {
         let listed = self.stored.iter().rev().filter(|(number, _)| !self.superseded.contains(number));
         listed.map(|(_, stored)| stored)
     }
@@ -157,7 +157,7 @@ impl Ledger {
                         continue;
                     };
                     let (id, user_id) = (credential.id.to_vec(), credential.user.id.to_vec());
-                    let stored = Stored { id, rp_id_hash: *rp_id_hash, user_id };
+                    let stored = LedgerEntry { id, rp_id_hash: *rp_id_hash, user_id };
                     // Apart from deletion, a credential may be removed only for a new one of the same account.
                     if deleted
                         .take()
@@ -169,7 +169,7 @@ impl Ledger {
                     self.next += 1;
                 }
                 Change::Replace { number, rp_id_hash, record } => {
-                    let same = |stored: &Stored| {
+                    let same = |stored: &LedgerEntry| {
                         Credential::decode(record).is_some_and(|new| {
                             (new.id, new.user.id, rp_id_hash)
                                 == (&stored.id[..], &stored.user_id[..], &stored.rp_id_hash)

@@ -57,7 +57,7 @@ pub enum Mutation {
 
 /// Options for running a world.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Options {
+pub struct WorldOptions {
     /// Whether to keep a log.
     pub trace: bool,
     /// The defect, if any.
@@ -85,14 +85,14 @@ pub struct Summary {
 
 /// A failure in a world.
 #[derive(Clone, Debug)]
-pub struct Failure {
+pub struct WorldFailure {
     /// What was expected and did not happen, or happened and must not.
     pub what: String,
     /// The log, if one was kept.
     pub log: Vec<String>,
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for WorldFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for line in &self.log {
             writeln!(f, "{line}")?;

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use keyfob_simulator::{Failure, Options, Summary, run};
+use keyfob_simulator::{Summary, WorldFailure, WorldOptions, run};
 
 const USAGE: &str = "usage: keyfob-simulator [--worlds N] [--seed N] [--trace] [--jobs N] [--keep-going]";
 
@@ -71,7 +71,7 @@ fn main() -> ExitCode {
 
 fn work(arguments: &Arguments, job: u64, done: &AtomicU64, failed: &AtomicU64, stop: &AtomicBool) -> Summary {
     let mut total = Summary::default();
-    let options = Options { trace: arguments.trace, ..Options::default() };
+    let options = WorldOptions { trace: arguments.trace, ..WorldOptions::default() };
     for world in (job..arguments.worlds).step_by(arguments.jobs as usize) {
         if stop.load(Ordering::Relaxed) {
             break;
@@ -98,11 +98,11 @@ fn work(arguments: &Arguments, job: u64, done: &AtomicU64, failed: &AtomicU64, s
     total
 }
 
-fn attempt(seed: u64, options: Options) -> Result<Summary, Failure> {
+fn attempt(seed: u64, options: WorldOptions) -> Result<Summary, WorldFailure> {
     panic::catch_unwind(|| run(seed, options)).unwrap_or_else(|payload| {
         let text = payload.downcast_ref::<String>().map(String::as_str);
         let text = text.or(payload.downcast_ref::<&str>().copied()).unwrap_or("without a message");
-        Err(Failure { what: format!("panic: {text}"), log: Vec::new() })
+        Err(WorldFailure { what: format!("panic: {text}"), log: Vec::new() })
     })
 }
 

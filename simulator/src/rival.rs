@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use keyfob_core::{
     Instant,
-    transport::hid::{Command, Host, REPORT_LEN},
+    transport::hid::{HidCommand, Host, REPORT_LEN},
 };
 
 use crate::dice::Dice;
@@ -69,22 +69,22 @@ impl Rival {
             }
             4 => {
                 self.buffer[0] = dice.below(4) as u8;
-                (Command::LOCK, 1)
+                (HidCommand::LOCK, 1)
             }
-            5 => (Command::WINK, 0),
-            6 => (Command::PING, dice.below(1025) as usize),
+            5 => (HidCommand::WINK, 0),
+            6 => (HidCommand::PING, dice.below(1025) as usize),
             7 => {
                 self.buffer[0] = 0x0B; // authenticatorSelection: takes the next touch
-                (Command::CBOR, 1)
+                (HidCommand::CBOR, 1)
             }
             8 => {
                 self.buffer.fill_with(|| dice.below(256) as u8);
                 self.buffer[0] = dice.pick(&[0x01, 0x02, 0x06, 0x08, 0x0A, 0x40]); // anything but a reset
-                (Command::CBOR, dice.between(1, 300) as usize)
+                (HidCommand::CBOR, dice.between(1, 300) as usize)
             }
             _ => {
                 self.buffer[0] = 0x04; // authenticatorGetInfo
-                (Command::CBOR, 1)
+                (HidCommand::CBOR, 1)
             }
         };
         // The host refuses while its last transaction is pending; then this action is skipped.

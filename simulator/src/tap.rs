@@ -6,7 +6,7 @@ use std::{
     rc::Rc,
 };
 
-use keyfob_core::crypto::{Call, Crypto, Error, RustCrypto, Sign, StubCrypto, Verify, Watch, Watched};
+use keyfob_core::crypto::{Crypto, CryptoCall, Error, RustCrypto, Sign, StubCrypto, Verify, Watch, Watched};
 
 use crate::Mutation;
 
@@ -87,14 +87,14 @@ impl Observer {
 }
 
 impl Watch for Observer {
-    fn before(&self, call: Call<'_>) -> Result<(), Error> {
+    fn before(&self, call: CryptoCall<'_>) -> Result<(), Error> {
         match call {
-            Call::Hmac(key) | Call::Decrypt(key) => self.secrets.add(key),
-            Call::Encrypt(key, plaintext) | Call::Seal(key, plaintext) => {
+            CryptoCall::Hmac(key) | CryptoCall::Decrypt(key) => self.secrets.add(key),
+            CryptoCall::Encrypt(key, plaintext) | CryptoCall::Seal(key, plaintext) => {
                 self.secrets.add(key);
                 self.secrets.add(plaintext);
             }
-            Call::Sha256 | Call::Open | Call::Slow => {}
+            CryptoCall::Sha256 | CryptoCall::Open | CryptoCall::Slow => {}
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use crate::dice::Dice;
 
 /// The probability of each fault per report, in thousandths.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Faults {
+pub struct WireFaults {
     /// The report is lost.
     pub lose: u64,
     /// Some bits are flipped.
@@ -22,9 +22,9 @@ pub struct Faults {
 /// The longest delay of a report, in milliseconds.
 pub const MAX_DELAY: u64 = 2_000;
 
-impl Faults {
+impl WireFaults {
     /// A wire without faults.
-    pub const NONE: Faults = Faults { lose: 0, corrupt: 0, double: 0, delay: 0 };
+    pub const NONE: WireFaults = WireFaults { lose: 0, corrupt: 0, double: 0, delay: 0 };
 }
 
 /// What happened to a report that was sent.
@@ -51,13 +51,13 @@ pub struct Wire {
 
 impl Wire {
     /// Sends a report at `now`.
-    pub fn send(&mut self, now: u64, report: &[u8; REPORT_LEN], faults: Faults, dice: &mut Dice) -> Fate {
+    pub fn send(&mut self, now: u64, report: &[u8; REPORT_LEN], faults: WireFaults, dice: &mut Dice) -> Fate {
         let head = if report[4] & 0x80 != 0 { 7 } else { 5 };
         let channel = [report[0], report[1], report[2], report[3]];
         self.seen.entry(channel).or_default().extend_from_slice(&report[head..]);
 
         self.last = self.last.max(now + 1);
-        if faults == Faults::NONE {
+        if faults == WireFaults::NONE {
             self.put(self.last, *report);
             return Fate::Arrives;
         }

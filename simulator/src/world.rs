@@ -11,7 +11,7 @@ use keyfob_core::{
     transport::{
         Protocol,
         hid::{
-            Capabilities, Command, DeviceConfig, ErrorCode, Failure, Host, HostEvent, MAX_MESSAGE, REPORT_LEN,
+            Capabilities, DeviceConfig, Failure, HidCommand, HidErrorCode, Host, HostEvent, MAX_MESSAGE, REPORT_LEN,
             UnknownChannels,
         },
     },
@@ -29,7 +29,7 @@ use crate::{
     flash::Flash,
     rival::Rival,
     tap::{Backend, Observer, Secrets, Tap},
-    wire::{Fate, Faults, Wire},
+    wire::{Fate, Wire, WireFaults},
 };
 
 /// The platform of the simulated authenticator.
@@ -75,7 +75,7 @@ pub struct World<'w, C: Backend> {
     /// The source of random decisions.
     pub dice: Dice,
     /// The current faults on the pipe.
-    pub faults: Faults,
+    pub faults: WireFaults,
     /// What the user does.
     pub finger: Finger,
     /// When the user last consented.
@@ -124,7 +124,7 @@ pub struct World<'w, C: Backend> {
     pub(crate) channel: [u8; 4],
     /// The pending request, its command, and whether it still waits for the channel to open.
     request: Vec<u8>,
-    command: Command,
+    command: HidCommand,
     queued: bool,
     reopened: bool,
     /// Whether the client's handle is invalid and the client does not know yet.
@@ -151,7 +151,7 @@ impl<'w, C: Backend> World<'w, C> {
         Self {
             now: 0,
             dice,
-            faults: Faults::NONE,
+            faults: WireFaults::NONE,
             finger: Finger::Touches(0),
             consented: None,
             verified: None,
@@ -181,7 +181,7 @@ impl<'w, C: Backend> World<'w, C> {
             nonce,
             channel: [0; 4],
             request: Vec::new(),
-            command: Command::CBOR,
+            command: HidCommand::CBOR,
             queued: false,
             reopened: false,
             unplugged: false,
@@ -231,8 +231,8 @@ impl<'w, C: Backend> World<'w, C> {
     /// Begins a request, after INIT unless the channel is open and quiet.
     pub fn begin(&mut self, protocol: Protocol, request: &[u8]) {
         self.command = match protocol {
-            Protocol::Ctap1 => Command::MSG,
-            Protocol::Ctap2 => Command::CBOR,
+            Protocol::Ctap1 => HidCommand::MSG,
+            Protocol::Ctap2 => HidCommand::CBOR,
         };
         self.request.clear();
         self.request.extend_from_slice(request);
@@ -279,7 +279,7 @@ impl<'w, C: Backend> World<'w, C> {
     /// command. The answer would be taken as the answer to the next request, because packets carry no transaction
     /// number.
     pub fn settle(&mut self) {
-        self.faults = Faults::NONE;
+        self.faults = WireFaults::NONE;
         (self.rival, self.adversary) = (None, None);
         (self.cut_at, self.cut_after) = (None, None);
         self.finger = Finger::Away;
@@ -535,7 +535,7 @@ impl<'w, C: Backend> World<'w, C> {
                 }
                 None
             }
-            HostEvent::Error(ErrorCode::INVALID_CHANNEL)
+            HostEvent::Error(HidErrorCode::INVALID_CHANNEL)
                 if !self.reopened && !self.queued && buffer.starts_with(&self.request) =>
             {
                 self.reopened = true;

@@ -1,6 +1,6 @@
 //! Many worlds that must not fail, and worlds with a deliberate defect that must fail.
 
-use keyfob_simulator::{Failure, Mutation, Options, run};
+use keyfob_simulator::{Mutation, WorldFailure, WorldOptions, run};
 
 /// Worlds per test run. A failure is replayed with its seed.
 const WORLDS: u64 = 3_000;
@@ -9,9 +9,9 @@ const WORLDS: u64 = 3_000;
 fn nothing_is_wrong_in_thousands_of_worlds() {
     let mut owed = 0;
     for seed in 0..WORLDS {
-        match run(seed, Options::default()) {
+        match run(seed, WorldOptions::default()) {
             Ok(summary) => owed += summary.owed,
-            Err(Failure { what, .. }) => panic!("world {seed}: {what}"),
+            Err(WorldFailure { what, .. }) => panic!("world {seed}: {what}"),
         }
     }
     assert!(owed > WORLDS, "most worlds have ceremonies that must succeed, {owed} in all");
@@ -21,7 +21,7 @@ fn nothing_is_wrong_in_thousands_of_worlds() {
 fn a_pin_that_was_entered_and_not_tried_costs_no_attempt() {
     // The user enters the current PIN and no new one.
     for seed in [1286, 8786] {
-        assert!(run(seed, Options::default()).is_ok(), "world {seed}");
+        assert!(run(seed, WorldOptions::default()).is_ok(), "world {seed}");
     }
 }
 
@@ -29,12 +29,12 @@ fn a_pin_that_was_entered_and_not_tried_costs_no_attempt() {
 fn a_late_double_in_the_place_of_a_lost_report_is_no_authenticators_fault() {
     // A registration's last report is lost, and a second copy of a getInfo report with the same sequence number comes
     // in its place.
-    assert!(run(1_005_052, Options::default()).is_ok());
+    assert!(run(1_005_052, WorldOptions::default()).is_ok());
 }
 
 #[test]
 fn a_seed_replays_its_world_exactly() {
-    let options = Options { trace: true, ..Options::default() };
+    let options = WorldOptions { trace: true, ..WorldOptions::default() };
     for seed in 0..50 {
         let (first, second) = (run(seed, options).unwrap(), run(seed, options).unwrap());
         assert!(!first.log.is_empty());
@@ -45,7 +45,7 @@ fn a_seed_replays_its_world_exactly() {
 /// Runs worlds with a defect and checks that they fail: some for the first reason, the others for one of the other
 /// reasons.
 fn found_out(mutation: Mutation, reasons: &[&str]) {
-    let options = Options { mutation: Some(mutation), ..Options::default() };
+    let options = WorldOptions { mutation: Some(mutation), ..WorldOptions::default() };
     let failures: Vec<String> = (0..150).filter_map(|seed| run(seed, options).err()).map(|found| found.what).collect();
     assert!(failures.iter().any(|what| what.contains(reasons[0])), "{mutation:?} goes unnoticed");
     for what in &failures {

@@ -7,7 +7,7 @@ use keyfob_core::{
     ctap2::bio_enrollment::SampleStatus,
     transport::{
         KeepAlive,
-        hid::{self, Capabilities, Command, DeviceConfig, DeviceEvent, REPORT_LEN},
+        hid::{self, Capabilities, DeviceConfig, DeviceEvent, HidCommand, REPORT_LEN},
     },
 };
 
@@ -24,7 +24,7 @@ pub enum HidEvent {
     /// [`HidAuthenticator::refuse_vendor`]; until then every channel gets CHANNEL_BUSY.
     Vendor {
         /// 40 to 7F.
-        command: Command,
+        command: HidCommand,
         /// Bytes in the request.
         len: usize,
     },
@@ -92,14 +92,14 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
             self.engine.abort();
         }
         match event {
-            Some(DeviceEvent::Request { command: command @ (Command::CBOR | Command::MSG), len }) => {
+            Some(DeviceEvent::Request { command: command @ (HidCommand::CBOR | HidCommand::MSG), len }) => {
                 let channel = self.framing.channel();
                 if channel != self.channel {
                     self.engine.channel_changed();
                     self.channel = channel;
                 }
                 let progress = match command {
-                    Command::CBOR => self.engine.begin(now, len),
+                    HidCommand::CBOR => self.engine.begin(now, len),
                     _ => self.engine.begin_u2f(now, len),
                 };
                 self.advance(progress);
@@ -137,7 +137,7 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
     }
 
     /// Refuses the pending vendor command. Without such a command nothing happens.
-    pub fn refuse_vendor(&mut self, code: hid::ErrorCode) {
+    pub fn refuse_vendor(&mut self, code: hid::HidErrorCode) {
         if mem::take(&mut self.vendor) {
             self.framing.refuse(code);
         }

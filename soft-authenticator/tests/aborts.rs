@@ -10,7 +10,7 @@ use keyfob_core::{
         get_assertion,
     },
     pin_uv::{
-        Protocol::{One, Two},
+        PinUvAuthProtocol::{One, Two},
         Token,
     },
 };

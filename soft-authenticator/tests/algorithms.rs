@@ -9,12 +9,12 @@ use keyfob_core::{
         self, Command, CredentialParameters, credential_management::subcommand::*, get_assertion, get_info,
         make_credential::Request,
     },
-    pin_uv::{Permissions, Protocol::Two},
+    pin_uv::{Permissions, PinUvAuthProtocol::Two},
 };
 use keyfob_soft_authenticator::{
     Caps,
     devices::{VIRTUAL_KEY_AAGUID, virtual_key_certificate},
-    engine::{Attestation, Config},
+    engine::{AttestationMode, Config},
 };
 
 use super::{
@@ -173,7 +173,7 @@ fn a_credential_keeps_the_identifier_that_was_asked_for_wherever_it_is_read() {
 #[test]
 fn a_key_handle_of_a_fully_specified_algorithm_is_attested_as_packed_and_unknown_to_u2f() {
     let config = Config::new(VIRTUAL_KEY_AAGUID);
-    let attestation = Attestation::FidoU2f(virtual_key_certificate());
+    let attestation = AttestationMode::FidoU2f(virtual_key_certificate());
     let mut key = Key::with(Config { caps: config.caps.with(Caps::ESP256), attestation, ..config });
     let list = parameters(&[Algorithm::ESP256]);
     let made = key.make(&Request { pub_key_cred_params: List::Slice(&list), ..registration(b"u") }).unwrap();

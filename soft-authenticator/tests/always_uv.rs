@@ -4,7 +4,7 @@ use keyfob_core::{
     Status,
     auth_data::Flags,
     ctap2::{self, Command, get_assertion, get_info::Response, make_credential},
-    pin_uv::Protocol::Two,
+    pin_uv::PinUvAuthProtocol::Two,
 };
 use keyfob_soft_authenticator::{Caps, engine::Config, store::Setting};
 

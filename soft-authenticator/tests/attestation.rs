@@ -8,25 +8,26 @@ use keyfob_core::{
     cose::{Algorithm, CoseKey},
     crypto::{Hash, RustCrypto, Sign, Verify},
     ctap2::{self, Command, CredentialParameters, RpEntity, get_info, make_credential::Request},
-    pin_uv::Protocol::Two,
+    pin_uv::PinUvAuthProtocol::Two,
     verify::{
-        Attestation as Attested, Error, Expected, Policy, Registration, RegistrationResponse, registration as verify,
+        AttestationResponse, AttestationType, Error, Expected, RelyingPartyPolicy, VerifiedRegistration,
+        registration as verify,
     },
-    webauthn::{AttestationObject, Ceremony, ClientData},
+    webauthn::{AttestationObject, ClientData, ClientDataType},
 };
 use keyfob_soft_authenticator::{
     Caps,
     devices::{VIRTUAL_KEY_AAGUID, virtual_key_certificate},
-    engine::{Attestation, Certified, Config, Enterprise},
+    engine::{AttestationMode, Certified, Config, Enterprise},
     store::Setting,
 };
 
 use super::harness::*;
 
 const OWN: Config<'static> = Config::new([0; 16]);
-const NONE: Config<'static> = Config { attestation: Attestation::None, ..OWN };
+const NONE: Config<'static> = Config { attestation: AttestationMode::None, ..OWN };
 const CERTIFIED: Config<'static> =
-    Config { attestation: Attestation::Certified(virtual_key_certificate()), ..Config::new(VIRTUAL_KEY_AAGUID) };
+    Config { attestation: AttestationMode::Certified(virtual_key_certificate()), ..Config::new(VIRTUAL_KEY_AAGUID) };
 
 /// Registers with client data and verifies the response.
 fn register(
@@ -34,10 +35,10 @@ fn register(
     algorithm: Algorithm,
     formats: Option<&[&str]>,
     verified: bool,
-    look: impl FnOnce(Result<Registration<'_>, Error>),
+    look: impl FnOnce(Result<VerifiedRegistration<'_>, Error>),
 ) -> Made {
     let client_data = ClientData {
-        kind: Ceremony::Create,
+        kind: ClientDataType::Create,
         challenge: b"0123456789abcdef",
         origin: "https://example.org",
         cross_origin: false,
@@ -70,11 +71,11 @@ fn register(
         algorithms: &[algorithm],
         allow_credentials: &[],
         user_handle: None,
-        policy: Policy::STANDARD,
+        policy: RelyingPartyPolicy::STANDARD,
     };
     let attestation_object =
         AttestationObject { fmt: &made.fmt, att_stmt: RawStatement(&made.att_stmt), auth_data: &made.auth_data };
-    look(verify(&RustCrypto, &expected, &RegistrationResponse { client_data_json: &json[..len], attestation_object }));
+    look(verify(&RustCrypto, &expected, &AttestationResponse { client_data_json: &json[..len], attestation_object }));
     made
 }
 
@@ -82,7 +83,7 @@ fn register(
 fn a_key_attests_with_the_credentials_own_key() {
     for algorithm in ALGORITHMS {
         let made = register(&mut Key::with(OWN), algorithm, None, false, |registration| {
-            assert_eq!(registration.unwrap().attestation, Attested::SelfAttestation);
+            assert_eq!(registration.unwrap().attestation, AttestationType::SelfAttestation);
         });
         assert_eq!(made.fmt, "packed");
     }
@@ -93,7 +94,7 @@ fn a_certified_key_attests_with_its_certificate_whatever_the_credentials_algorit
     for algorithm in ALGORITHMS {
         register(&mut Key::with(CERTIFIED), algorithm, None, false, |registration| {
             let registration = registration.unwrap();
-            let Attested::Certificates(chain) = registration.attestation else { panic!("no certificate") };
+            let AttestationType::Certificates(chain) = registration.attestation else { panic!("no certificate") };
             assert!(chain.iter().eq(virtual_key_certificate().chain.iter().copied()));
             assert_eq!(registration.credential.aaguid, &VIRTUAL_KEY_AAGUID);
             assert_eq!(registration.credential.public_key.algorithm(), algorithm);
@@ -110,7 +111,7 @@ fn a_certificate_of_another_model_does_not_verify() {
 #[test]
 fn a_key_that_attests_nothing_says_none() {
     let made = register(&mut Key::with(NONE), Algorithm::ES256, Some(&["packed"]), false, |registration| {
-        assert_eq!(registration.unwrap().attestation, Attested::None);
+        assert_eq!(registration.unwrap().attestation, AttestationType::None);
     });
     assert_eq!((&made.fmt[..], &made.att_stmt[..]), ("none", &[0xA0][..]));
 }
@@ -135,7 +136,7 @@ fn a_platform_gets_the_first_format_of_its_list_that_there_is_or_the_usual_one()
     }
 }
 
-const U2F: Config<'static> = Config { attestation: Attestation::FidoU2f(virtual_key_certificate()), ..CERTIFIED };
+const U2F: Config<'static> = Config { attestation: AttestationMode::FidoU2f(virtual_key_certificate()), ..CERTIFIED };
 
 /// Whether `made` has a U2F statement with the virtual key's certificate.
 fn is_u2f(made: &Made) -> bool {

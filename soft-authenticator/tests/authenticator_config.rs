@@ -9,7 +9,7 @@ use keyfob_core::{
         config::{Request, SetMinPinLength, authenticated_head, subcommand::*},
         get_assertion, make_credential,
     },
-    pin_uv::Protocol::{One, Two},
+    pin_uv::PinUvAuthProtocol::{One, Two},
 };
 use keyfob_soft_authenticator::{
     Caps,

@@ -11,7 +11,7 @@ use keyfob_core::{
         bio_enrollment::{FINGERPRINT, Params, Request, SampleStatus, TOUCH_SENSOR, authenticated_head, subcommand::*},
         get_assertion, make_credential,
     },
-    pin_uv::{Protocol::Two, Token},
+    pin_uv::{PinUvAuthProtocol::Two, Token},
 };
 use keyfob_soft_authenticator::{
     Caps,

@@ -17,9 +17,9 @@ use std::{
 use keyfob_core::{
     Instant,
     client::{
-        AsyncUserInteraction, Blocking, Cause, Ceremony, Error, GetAssertion, GetOptions, MakeCredential, MakeOptions,
-        Operation, PinEntry, Prompt, Requirement, Session, UserInteraction,
-        fido2::{Fido2Client, Policy},
+        AsyncUserInteraction, BlockingInteraction, Cause, Ceremony, Error, GetAssertion, GetOptions, MakeCredential,
+        MakeOptions, Operation, PinEntry, Prompt, Requirement, Session, UserInteraction,
+        fido2::{ClientPolicy, Fido2Client},
         manage::*,
         run_async, run_each_async,
     },
@@ -28,7 +28,7 @@ use keyfob_core::{
     ctap2::{Command, CredentialParameters, RpEntity, UserEntity, large_blobs::INITIAL_ARRAY},
     large_blob::OVERHEAD,
     transport::{AsyncReportIo, hid::AsyncHidTransport},
-    webauthn::{CreationOptions, DefaultClientDataCollector, RelyingParty as Party, RequestOptions},
+    webauthn::{CreationOptions, DefaultClientDataCollector, RelyingParty, RequestOptions},
 };
 use keyfob_soft_authenticator::{
     Caps,
@@ -190,7 +190,7 @@ async fn every_operation_is_spawned_on_threads() {
         assert_eq!(run!(CredentialsMetadata::new(access)).unwrap().existing, 1);
         let mut hashes = Vec::new();
         let list = Ceremony::new(ListRelyingParties::new(access), &mut buffer, RustCrypto, rng());
-        let mut user = Blocking(Quick);
+        let mut user = BlockingInteraction(Quick);
         let listed = run_each_async(list, &mut transport, &mut user, clock(), |item| hashes.push(*item.rp_id_hash));
         assert_eq!(movable(listed).await.unwrap(), 1);
         assert_eq!(run!(ListCredentials::new(&hashes[0], access)).unwrap(), 1);
@@ -205,10 +205,10 @@ async fn every_operation_is_spawned_on_threads() {
         run!(CancelEnrollment::new()).unwrap();
         run!(ReadLargeBlobs::new(&mut memory)).unwrap();
         run!(WriteLargeBlobs::new(&INITIAL_ARRAY)).unwrap();
-        run!(Configure::new(Setting::ToggleAlwaysUv)).unwrap();
+        run!(Configure::new(ConfigSubcommand::ToggleAlwaysUv)).unwrap();
         run!(GetInfo).unwrap();
         run!(Selection::new()).unwrap();
-        run!(Call::new(Command::GET_INFO, &[])).unwrap();
+        run!(RawCommand::new(Command::GET_INFO, &[])).unwrap();
         run!(Reset).unwrap();
     });
     task.await.unwrap();
@@ -220,12 +220,12 @@ async fn a_client_of_webauthn_is_spawned_on_threads() {
         let collector = DefaultClientDataCollector::new("https://example.org");
         let transport = plug::<Tokio>(Touch::Auto);
         let mut client = Fido2Client::new(transport, collector, Slow, RustCrypto, rng(), clock());
-        client.policy = Policy::STANDARD;
+        client.policy = ClientPolicy::STANDARD;
         let (mut json, mut buffer) = ([0; 512], [0; 4096]);
         assert!(movable(client.info_async(&mut buffer)).await.unwrap().options.is_some());
         movable(client.selection_async(&mut buffer)).await.unwrap();
         movable(client.run_async(SetPin, &mut buffer)).await.unwrap();
-        let party = Party { id: Some("example.org"), name: "Example" };
+        let party = RelyingParty { id: Some("example.org"), name: "Example" };
         let creation = client.creation(&CreationOptions::new(party, USER, &[1; 16], ES256), &mut json).unwrap();
         let made = movable(client.make_credential_async(&creation, &mut buffer)).await.unwrap();
         let id = made.credential_id().to_vec();
@@ -346,14 +346,14 @@ async fn a_registration_dropped_while_the_key_waits_for_a_touch_leaves_it_usable
 async fn on_embassy(done: mpsc::Sender<Vec<u8>>) {
     let (mut transport, mut buffer, options) = (plug::<Embassy>(Touch::Auto), [0; 4096], make_options());
     let ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, RustCrypto, rng());
-    let made = run_async(ceremony, &mut transport, &mut Blocking(Quick), clock()).await.unwrap();
+    let made = run_async(ceremony, &mut transport, &mut BlockingInteraction(Quick), clock()).await.unwrap();
     let id = made.auth_data.attested_credential_data.unwrap().credential_id.to_vec();
     let options = GetOptions::new("example.org", &HASH);
     // The ceremony is dropped and repeated.
     for wait in [1, 60_000] {
         let mut buffer = [0; 4096];
         let ceremony = Ceremony::new(GetAssertion::new(&options), &mut buffer, RustCrypto, rng());
-        let mut user = Blocking(Quick);
+        let mut user = BlockingInteraction(Quick);
         let signing = pin!(run_async(ceremony, &mut transport, &mut user, clock()));
         let got = embassy_time::with_timeout(embassy_time::Duration::from_millis(wait), signing).await;
         if let Ok(got) = got {

@@ -16,7 +16,7 @@ use keyfob_core::{
     crypto::{RustCrypto, Verify},
     ctap2::{Command, CredentialDescriptor, CredentialParameters, RpEntity, UserEntity},
     extensions::cred_protect::Level,
-    pin_uv::Protocol::Two,
+    pin_uv::PinUvAuthProtocol::Two,
 };
 use keyfob_soft_authenticator::{Caps, engine::Config};
 

@@ -7,8 +7,8 @@ use keyfob_core::{
     client::{
         Cause, Ceremony, Error, Operation, PinEntry, Prompt, Session, UserInteraction,
         manage::{
-            Access, ChangePin, Configure, CredentialsMetadata, DeleteCredential, ListCredentials, ListRelyingParties,
-            Metadata, ReadLargeBlobs, Reset, SetPin, Setting as ClientSetting, UpdateUser, WriteLargeBlobs,
+            Access, ChangePin, ConfigSubcommand, Configure, CredentialsMetadata, DeleteCredential, ListCredentials,
+            ListRelyingParties, Metadata, ReadLargeBlobs, Reset, SetPin, UpdateUser, WriteLargeBlobs,
         },
         run, run_each,
     },
@@ -218,7 +218,7 @@ fn an_errand_over_six_relying_parties_asks_for_the_pin_once() {
     assert_eq!((found.len(), ids.len(), errand.user.0), (6, 6, 1));
 
     // Another permission, or an expired token, needs a new token but not the user.
-    errand.run(Configure::new(ClientSetting::ToggleAlwaysUv), |_| ());
+    errand.run(Configure::new(ConfigSubcommand::ToggleAlwaysUv), |_| ());
     errand.key.now = errand.key.now.plus(Duration::from_secs(700));
     for id in &ids {
         errand.run(DeleteCredential::new(id), |_| ());
@@ -231,7 +231,7 @@ fn an_errand_over_six_relying_parties_asks_for_the_pin_once() {
 fn the_client_changes_the_pin_and_settings() {
     let mut key = stocked();
     let longer = SetMinPinLength { new_min_pin_length: Some(6), ..SetMinPinLength::default() };
-    for setting in [ClientSetting::ToggleAlwaysUv, ClientSetting::MinPinLength(longer)] {
+    for setting in [ConfigSubcommand::ToggleAlwaysUv, ConfigSubcommand::MinPinLength(longer)] {
         conduct(&mut key, &mut User(PIN, ""), &mut [0; 2048], Configure::new(setting), |_| ()).unwrap();
     }
     assert_eq!(key.options().always_uv, Some(true));
@@ -239,7 +239,7 @@ fn the_client_changes_the_pin_and_settings() {
     let changed = conduct(&mut key, &mut User(PIN, "123456"), &mut [0; 2048], ChangePin, |_| ());
     changed.unwrap();
     assert_ne!(key.info(|info| info.force_pin_change), Some(true));
-    key.token(keyfob_core::pin_uv::Protocol::Two, "123456", MC, None).unwrap();
+    key.token(keyfob_core::pin_uv::PinUvAuthProtocol::Two, "123456", MC, None).unwrap();
     conduct(&mut key, &mut User("", ""), &mut [0; 2048], Reset, |_| ()).unwrap();
     assert_eq!((key.options().client_pin, key.options().always_uv), (Some(false), Some(false)));
     assert_eq!(key.store.credentials(), 0);
@@ -287,7 +287,7 @@ fn a_commit_that_fails_leaves_the_client_the_old_state_or_the_new_one() {
         |key, id| rename(key, id, b"c", "Cleo"),
         |key, _| write_blob(key, b"new"),
         |key, _| {
-            conduct(key, &mut User(PIN, ""), &mut [0; 2048], Configure::new(ClientSetting::ToggleAlwaysUv), |_| ())
+            conduct(key, &mut User(PIN, ""), &mut [0; 2048], Configure::new(ConfigSubcommand::ToggleAlwaysUv), |_| ())
         },
     ];
     for change in changes {

@@ -9,11 +9,11 @@ use keyfob_core::{
     crypto::{P256Point, RustCrypto},
     ctap2::client_pin::{Request, subcommand::*},
     ctap2::{Command, RpEntity, make_credential},
-    pin_uv::{PaddedPin, Permissions, Protocol, Protocol::One, Protocol::Two},
+    pin_uv::{PaddedPin, Permissions, PinUvAuthProtocol, PinUvAuthProtocol::One, PinUvAuthProtocol::Two},
 };
 use keyfob_soft_authenticator::{
     Caps,
-    engine::{Config, Policy},
+    engine::{AuthenticatorPolicy, Config},
     store::Setting,
 };
 
@@ -21,7 +21,7 @@ use super::harness::*;
 
 const WRONG: &str = "4321";
 
-fn with_pin(protocol: Protocol) -> Key {
+fn with_pin(protocol: PinUvAuthProtocol) -> Key {
     let mut key = Key::new();
     assert_eq!(key.set_pin(protocol, PIN), Status::OK);
     key
@@ -109,7 +109,10 @@ fn get_key_agreement_needs_a_protocol_and_keeps_its_key_until_a_wrong_pin() {
 fn retries_are_told_without_a_protocol_and_before_a_pin_is_set() {
     assert_eq!(Key::new().retries(), (8, false));
     let config = Config::new([0; 16]);
-    let mut key = Key::with(Config { policy: Policy { retries_need_pin: true, ..Policy::STRICT }, ..config });
+    let mut key = Key::with(Config {
+        policy: AuthenticatorPolicy { retries_need_pin: true, ..AuthenticatorPolicy::STRICT },
+        ..config
+    });
     let request = Request { sub_command: Some(GET_PIN_RETRIES), ..Request::default() };
     assert_eq!(key.client_pin(&request), Status::PIN_NOT_SET);
     key.set_pin(Two, PIN);

@@ -9,11 +9,11 @@ use keyfob_core::{
         credential_management::{Response, subcommand::*},
         make_credential,
     },
-    pin_uv::{Protocol::Two, Token},
+    pin_uv::{PinUvAuthProtocol::Two, Token},
 };
 use keyfob_soft_authenticator::{
     Caps,
-    engine::{Config, Policy, SEQUENCE_TIMEOUT},
+    engine::{AuthenticatorPolicy, Config, SEQUENCE_TIMEOUT},
 };
 
 use super::{credential_management::*, harness::*};
@@ -95,7 +95,7 @@ fn where_there_is_nothing_to_list_there_are_no_credentials() {
 /// 6.8 enumerateRPsBegin: there are no credentials, with the policy of some keys → OK
 #[test]
 fn a_key_may_list_no_relying_parties_successfully() {
-    let policy = Policy { no_rps_is_success: true, ..Policy::STRICT };
+    let policy = AuthenticatorPolicy { no_rps_is_success: true, ..AuthenticatorPolicy::STRICT };
     let mut key = Key::with(Config { policy, ..Config::new([0xAA; 16]) });
     key.set_pin(Two, PIN);
     let token = key.unbound(CM);

@@ -10,7 +10,7 @@ use keyfob_core::{
         credential_management::{Params, Request, Response, authenticated_head, subcommand::*},
         make_credential,
     },
-    pin_uv::{Permissions, Protocol, Protocol::Two, Token},
+    pin_uv::{Permissions, PinUvAuthProtocol, PinUvAuthProtocol::Two, Token},
 };
 use keyfob_soft_authenticator::{
     Caps,
@@ -106,7 +106,7 @@ fn protocol_parameters_and_proof_are_checked_in_this_order() {
                 check(request, Status::MISSING_PARAMETER);
             }
         }
-        let other_protocol = Some(Protocol::One.number());
+        let other_protocol = Some(PinUvAuthProtocol::One.number());
         for pin_uv_auth_param in [wrong, Some(&[]), full.pin_uv_auth_param.map(|param| &param[..31])] {
             check(Request { pin_uv_auth_param, ..full }, Status::PIN_AUTH_INVALID);
         }

@@ -12,7 +12,7 @@ use keyfob_core::{
         client_pin::subcommand::{GET_KEY_AGREEMENT, GET_TOKEN_USING_PIN},
         get_assertion::Request,
     },
-    pin_uv::Protocol::Two,
+    pin_uv::PinUvAuthProtocol::Two,
 };
 use keyfob_soft_authenticator::{
     devices::VirtualPlatform,

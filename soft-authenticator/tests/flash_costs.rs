@@ -1,6 +1,6 @@
 //! The cost of commands on flash, with few credentials and with many. This prints the table of `docs/store.md`.
 
-use keyfob_core::{Status, crypto::RustCrypto, pin_uv::Protocol::Two};
+use keyfob_core::{Status, crypto::RustCrypto, pin_uv::PinUvAuthProtocol::Two};
 use keyfob_soft_authenticator::{
     engine::Config,
     store::{Change, FlashStore, Setting, Store, flash::SimulatedFlash},

@@ -11,9 +11,9 @@ use keyfob_core::{
     ctap2::{
         Command, CredentialDescriptor, CredentialParameters, CredentialType, RpEntity, UserEntity, make_credential,
     },
-    pin_uv::Protocol::{One, Two},
+    pin_uv::PinUvAuthProtocol::{One, Two},
 };
-use keyfob_soft_authenticator::engine::{Config, Policy};
+use keyfob_soft_authenticator::engine::{AuthenticatorPolicy, Config};
 
 use super::harness::*;
 
@@ -150,7 +150,7 @@ fn step_7_without_a_matching_credential_nobody_is_asked_to_touch() {
 /// 6.2.2 step 7: no matching credential, with the policy of CTAP 2.0, declined → OPERATION_DENIED
 #[test]
 fn step_7_a_key_may_ask_for_a_touch_before_it_tells_that_there_is_nothing() {
-    let policy = Policy { no_credentials_after_touch: true, ..Policy::STRICT };
+    let policy = AuthenticatorPolicy { no_credentials_after_touch: true, ..AuthenticatorPolicy::STRICT };
     let mut key = Key::with(Config { policy, ..Config::new([0xAA; 16]) });
     let commits = key.store.applied();
     for (finger, expected) in [(Finger::Touches, Status::NO_CREDENTIALS), (Finger::Declines, Status::OPERATION_DENIED)]

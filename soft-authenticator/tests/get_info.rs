@@ -8,12 +8,12 @@ use keyfob_core::{
         self, Command,
         get_info::{Options, Response},
     },
-    pin_uv::Protocol::Two,
+    pin_uv::PinUvAuthProtocol::Two,
 };
 use keyfob_soft_authenticator::{
     Caps,
     devices::virtual_key_certificate,
-    engine::{Attestation, Certified, Config, ConfigError, Engine, Enterprise, Policy, Version},
+    engine::{AttestationMode, AuthenticatorPolicy, Certified, Config, ConfigError, Engine, Enterprise, Version},
 };
 
 use super::harness::*;
@@ -30,8 +30,8 @@ const PIN_CAPS: Caps = Caps::CLIENT_PIN
 const ALGORITHM_CAPS: Caps = Caps::EDDSA.with(Caps(0xff << 48));
 
 const LEAF: &[u8] = virtual_key_certificate().chain[0];
-const TWICE: Attestation<'static> =
-    Attestation::Certified(Certified { chain: &[LEAF, LEAF], ..virtual_key_certificate() });
+const TWICE: AttestationMode<'static> =
+    AttestationMode::Certified(Certified { chain: &[LEAF, LEAF], ..virtual_key_certificate() });
 
 fn info<T>(key: &mut Key, look: impl FnOnce(&Response<'_>) -> T) -> T {
     let response = key.command(Command::GET_INFO);
@@ -144,7 +144,7 @@ fn what_is_switched_off_is_not_mentioned() {
     info(&mut Key::with(caps(CONFIG.caps.with(Caps::NO_MC_GA_WITH_PIN))), |info| {
         assert_eq!(info.options.unwrap().no_mc_ga_permissions_with_client_pin, Some(true));
     });
-    let none = Config { attestation: Attestation::None, firmware_version: Some(7), ..CONFIG };
+    let none = Config { attestation: AttestationMode::None, firmware_version: Some(7), ..CONFIG };
     info(&mut Key::with(none), |info| {
         assert!(info.attestation_formats.is_none(), "the format none alone is not listed");
         assert_eq!(info.firmware_version, Some(7));
@@ -220,7 +220,7 @@ fn every_configuration_that_contradicts_itself_is_refused() {
     let certified = virtual_key_certificate();
     let (no_chain, rsa) =
         (Certified { chain: &[], ..certified }, Certified { algorithm: Algorithm::RS256, ..certified });
-    let certified = Attestation::Certified(certified);
+    let certified = AttestationMode::Certified(certified);
     for (config, expected) in [
         (caps(CONFIG.caps.without(Caps::CLIENT_PIN)), ConfigError::PinProtocol),
         (caps(Caps::CLIENT_PIN), ConfigError::PinProtocol),
@@ -253,13 +253,25 @@ fn every_configuration_that_contradicts_itself_is_refused() {
         (Config { max_pin_retries: 0, ..CONFIG }, ConfigError::MaxPinRetries),
         (Config { max_pin_retries: 9, ..CONFIG }, ConfigError::MaxPinRetries),
         (Config { max_credential_count_in_list: 0, ..CONFIG }, ConfigError::MaxCredentialCountInList),
-        (Config { policy: Policy { touch_timeout: Status::OK, ..Policy::STRICT }, ..CONFIG }, ConfigError::Policy),
-        (Config { policy: Policy { probe_with_pin: Status::OK, ..Policy::STRICT }, ..CONFIG }, ConfigError::Policy),
-        (Config { attestation: Attestation::Certified(no_chain), ..CONFIG }, ConfigError::AttestationChain),
-        (Config { attestation: Attestation::Certified(rsa), ..CONFIG }, ConfigError::AttestationAlgorithm),
+        (
+            Config {
+                policy: AuthenticatorPolicy { touch_timeout: Status::OK, ..AuthenticatorPolicy::STRICT },
+                ..CONFIG
+            },
+            ConfigError::Policy,
+        ),
+        (
+            Config {
+                policy: AuthenticatorPolicy { probe_with_pin: Status::OK, ..AuthenticatorPolicy::STRICT },
+                ..CONFIG
+            },
+            ConfigError::Policy,
+        ),
+        (Config { attestation: AttestationMode::Certified(no_chain), ..CONFIG }, ConfigError::AttestationChain),
+        (Config { attestation: AttestationMode::Certified(rsa), ..CONFIG }, ConfigError::AttestationAlgorithm),
         (Config { attestation: certified, ..caps(Caps::NONE) }, ConfigError::AttestationOff),
         (Config { attestation: TWICE, max_msg_size: 1024, ..CONFIG }, ConfigError::AttestationTooLong),
-        (Config { attestation: Attestation::FidoU2f(rsa), ..CONFIG }, ConfigError::AttestationAlgorithm),
+        (Config { attestation: AttestationMode::FidoU2f(rsa), ..CONFIG }, ConfigError::AttestationAlgorithm),
         (
             Config { enterprise: Some(Enterprise { certified: no_chain, rp_ids: &[] }), ..CONFIG },
             ConfigError::AttestationChain,

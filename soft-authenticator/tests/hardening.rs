@@ -9,7 +9,7 @@ use keyfob_core::{
 use keyfob_soft_authenticator::{
     Caps,
     devices::{VIRTUAL_KEY_AAGUID, virtual_key_certificate},
-    engine::{Attestation, Certified, Config, ConfigError},
+    engine::{AttestationMode, Certified, Config, ConfigError},
 };
 
 use super::{
@@ -93,7 +93,7 @@ fn a_random_source_that_fails_registers_and_signs_nothing_by_u2f() {
 /// Whether a registration with `config` has a deterministic signature.
 fn is_deterministic(config: Config<'static>) -> bool {
     let certified = virtual_key_certificate();
-    let config = Config { aaguid: VIRTUAL_KEY_AAGUID, attestation: Attestation::Certified(certified), ..config };
+    let config = Config { aaguid: VIRTUAL_KEY_AAGUID, attestation: AttestationMode::Certified(certified), ..config };
     let made = Key::with(config).make(&registration(b"u")).unwrap();
     let Certified { algorithm, secret, .. } = certified;
     let mut signature = [0; 72];

@@ -5,8 +5,8 @@ use std::time::Duration;
 use keyfob_core::{
     Instant, Status,
     ctap2::{Command, bio_enrollment::SampleStatus, make_credential},
-    pin_uv::Protocol::Two,
-    transport::hid::{self, DeviceConfig, ErrorCode, REPORT_LEN},
+    pin_uv::PinUvAuthProtocol::Two,
+    transport::hid::{self, DeviceConfig, HidErrorCode, REPORT_LEN},
 };
 use keyfob_soft_authenticator::{
     Caps,
@@ -354,7 +354,7 @@ fn wink_reaches_the_driver_and_is_answered() {
     assert_eq!(plugged.send(channel, WINK, &[]), Some(HidEvent::Wink));
     assert_eq!(plugged.next(), Some((WINK, 0)));
     assert_eq!(plugged.send(channel, WINK, &[1]), None, "a wrong length is refused");
-    assert_eq!(plugged.next(), Some((ERROR, ErrorCode::INVALID_LEN.0)));
+    assert_eq!(plugged.next(), Some((ERROR, HidErrorCode::INVALID_LEN.0)));
 }
 
 fn vendor(key: Key) -> Plugged {
@@ -365,7 +365,7 @@ fn vendor(key: Key) -> Plugged {
 fn a_vendor_command_reaches_the_driver_which_answers_or_refuses_it() {
     let mut plugged = vendor(Key::new());
     let channel = plugged.open();
-    let event = Some(HidEvent::Vendor { command: hid::Command(0x41), len: 300 });
+    let event = Some(HidEvent::Vendor { command: hid::HidCommand(0x41), len: 300 });
     assert_eq!(plugged.send(channel, VENDOR, &[7; 300]), event);
     assert_eq!(plugged.hid.vendor_buffer()[..300], [7; 300]);
     assert_eq!((plugged.next(), plugged.hid.deadline()), (None, None), "no keep-alives");
@@ -375,8 +375,8 @@ fn a_vendor_command_reaches_the_driver_which_answers_or_refuses_it() {
     assert_eq!((&answer[..4], &answer[4..10]), (&channel[..], &[VENDOR, 0, 2, 8, 9, 0][..]));
 
     assert_eq!(plugged.send(channel, VENDOR, &[7; 300]), event);
-    plugged.hid.refuse_vendor(ErrorCode::INVALID_PAR);
-    assert_eq!(plugged.next(), Some((ERROR, ErrorCode::INVALID_PAR.0)));
+    plugged.hid.refuse_vendor(HidErrorCode::INVALID_PAR);
+    assert_eq!(plugged.next(), Some((ERROR, HidErrorCode::INVALID_PAR.0)));
 }
 
 #[test]
@@ -384,7 +384,7 @@ fn vendor_commands_are_unknown_unless_configured() {
     let mut plugged = Plugged::new(Key::new());
     let channel = plugged.open();
     assert_eq!(plugged.send(channel, VENDOR, &[7; 300]), None);
-    assert_eq!(plugged.next(), Some((ERROR, ErrorCode::INVALID_CMD.0)));
+    assert_eq!(plugged.next(), Some((ERROR, HidErrorCode::INVALID_CMD.0)));
 }
 
 #[test]
@@ -397,7 +397,7 @@ fn a_vendor_command_that_was_given_up_is_not_answered_in_place_of_the_next_reque
     plugged.send(channel, CBOR, &[Command::SELECTION.0]);
     assert_eq!(plugged.next(), Some((KEEPALIVE, 2)));
     plugged.hid.respond_to_vendor(2);
-    plugged.hid.refuse_vendor(ErrorCode::OTHER);
+    plugged.hid.refuse_vendor(HidErrorCode::OTHER);
     assert_eq!(plugged.next(), None);
     plugged.hid.touch(plugged.now, true);
     assert_eq!(plugged.answer(), Some(Status::OK));
@@ -423,15 +423,15 @@ fn ping_reaches_as_far_as_the_buffer_and_leaves_a_sequence_alone() {
     }
     assert_eq!(echo[..room], vec![0xA5; room]);
     plugged.send(channel, PING, &vec![0; room + 1]);
-    assert_eq!(plugged.next(), Some((ERROR, ErrorCode::INVALID_LEN.0)));
+    assert_eq!(plugged.next(), Some((ERROR, HidErrorCode::INVALID_LEN.0)));
     plugged.send(channel, CBOR, &vec![0; max_msg_size + 1]);
-    assert_eq!(plugged.next(), Some((ERROR, ErrorCode::INVALID_LEN.0)));
+    assert_eq!(plugged.next(), Some((ERROR, HidErrorCode::INVALID_LEN.0)));
     assert_eq!(plugged.call(channel, &[Command::GET_NEXT_ASSERTION.0]), Status::OK);
 }
 
 #[test]
 fn lock_is_unknown_unless_configured() {
-    for (lock, expected) in [(false, (ERROR, ErrorCode::INVALID_CMD.0)), (true, (LOCK, 0))] {
+    for (lock, expected) in [(false, (ERROR, HidErrorCode::INVALID_CMD.0)), (true, (LOCK, 0))] {
         let mut plugged = Plugged::with(Key::new(), DeviceConfig { lock, ..DeviceConfig::default() });
         let channel = plugged.open();
         plugged.send(channel, LOCK, &[10]);
@@ -451,8 +451,8 @@ fn a_request_that_comes_one_packet_every_400_ms_keeps_others_out_for_three_secon
         plugged.now = plugged.now.plus(Duration::from_millis(400));
         plugged.send(other, PING, &[]);
         match plugged.next() {
-            Some((ERROR, code)) if code == ErrorCode::CHANNEL_BUSY.0 => {}
-            Some((ERROR, code)) if code == ErrorCode::MSG_TIMEOUT.0 => break,
+            Some((ERROR, code)) if code == HidErrorCode::CHANNEL_BUSY.0 => {}
+            Some((ERROR, code)) if code == HidErrorCode::MSG_TIMEOUT.0 => break,
             next => panic!("{next:?}"),
         }
         assert!(plugged.now.since(start) <= Duration::from_secs(3));

@@ -13,7 +13,7 @@ use keyfob_core::{
     },
     pin_uv::{
         Mac,
-        Protocol::{self, One, Two},
+        PinUvAuthProtocol::{self, One, Two},
     },
 };
 use keyfob_soft_authenticator::{
@@ -36,7 +36,7 @@ struct Salts {
 }
 
 impl Salts {
-    fn new(key: &mut Key, protocol: Protocol, salts: &[u8]) -> Self {
+    fn new(key: &mut Key, protocol: PinUvAuthProtocol, salts: &[u8]) -> Self {
         let session = key.agree(protocol);
         let encrypted = key.encrypt(&session, salts);
         let mac = session.shared.authenticate(&RustCrypto, &[&encrypted]);
@@ -76,7 +76,7 @@ pub fn ask_for_one(key: &mut Key) -> Vec<u8> {
 }
 
 /// The secrets of a credential for `salts`, with or without the PIN.
-fn evaluate(key: &mut Key, protocol: Protocol, made: &Made, salts: &[u8], verified: bool) -> Vec<u8> {
+fn evaluate(key: &mut Key, protocol: PinUvAuthProtocol, made: &Made, salts: &[u8], verified: bool) -> Vec<u8> {
     let token = verified.then(|| key.token(Two, PIN, GA, None).unwrap());
     let salts = Salts::new(key, protocol, salts);
     let (ask, list) = (ask(salts.input()), [made.descriptor()]);

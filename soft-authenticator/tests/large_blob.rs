@@ -9,7 +9,7 @@ use keyfob_core::{
         GetAssertionInputs, MakeCredentialInputs, UnsignedOutputs,
         large_blob::{GetAssertionInput, MakeCredentialInput, Support, UnsignedOutput},
     },
-    pin_uv::Protocol::Two,
+    pin_uv::PinUvAuthProtocol::Two,
 };
 use keyfob_soft_authenticator::{Caps, engine::Config, store::Setting};
 

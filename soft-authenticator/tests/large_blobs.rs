@@ -7,7 +7,7 @@ use keyfob_core::{
         Command,
         large_blobs::{FRAGMENT_OVERHEAD, INITIAL_ARRAY, Request},
     },
-    pin_uv::Protocol::Two,
+    pin_uv::PinUvAuthProtocol::Two,
 };
 use keyfob_soft_authenticator::{
     Caps,

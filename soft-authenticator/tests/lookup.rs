@@ -5,7 +5,7 @@ use keyfob_core::{
     Status,
     cbor::List,
     ctap2::{Command, CredentialDescriptor, get_assertion, make_credential::Request},
-    pin_uv::Protocol::Two,
+    pin_uv::PinUvAuthProtocol::Two,
 };
 
 use keyfob_soft_authenticator::engine::{Event, Progress, Wait};

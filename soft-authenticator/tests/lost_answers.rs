@@ -9,7 +9,7 @@ use keyfob_core::{
         credential_management::{Response, subcommand::*},
         make_credential,
     },
-    pin_uv::{Protocol::Two, Token},
+    pin_uv::{PinUvAuthProtocol::Two, Token},
 };
 use keyfob_soft_authenticator::{
     engine::{Config, Event, Progress},

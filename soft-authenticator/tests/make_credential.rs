@@ -8,11 +8,11 @@ use keyfob_core::{
     crypto::RustCrypto,
     ctap2::make_credential::{Options, Request},
     ctap2::{Command, CredentialDescriptor, CredentialParameters, CredentialType, RpEntity, UserEntity},
-    pin_uv::{Permissions, Protocol::Two},
+    pin_uv::{Permissions, PinUvAuthProtocol::Two},
 };
 use keyfob_soft_authenticator::{
     Caps,
-    engine::{Config, Policy},
+    engine::{AuthenticatorPolicy, Config},
 };
 
 use super::harness::*;
@@ -371,7 +371,10 @@ fn step_14_a_registration_that_is_not_touched_is_denied_and_changes_nothing() {
         (Finger::Declines, Status::USER_ACTION_TIMEOUT, Status::OPERATION_DENIED),
         (Finger::Sleeps, Status::USER_ACTION_TIMEOUT, Status::USER_ACTION_TIMEOUT),
     ] {
-        let mut key = Key::with(Config { policy: Policy { touch_timeout, ..Policy::STRICT }, ..Config::new([0; 16]) });
+        let mut key = Key::with(Config {
+            policy: AuthenticatorPolicy { touch_timeout, ..AuthenticatorPolicy::STRICT },
+            ..Config::new([0; 16])
+        });
         let commits = key.store.applied();
         key.finger = finger;
         assert_eq!(key.make(&resident(b"u")).unwrap_err(), expected);

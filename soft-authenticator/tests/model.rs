@@ -7,7 +7,10 @@ use keyfob_core::{
         credential_management::{Response, subcommand},
         large_blobs::INITIAL_ARRAY,
     },
-    pin_uv::{INITIAL_USAGE_LIMIT, MAX_USAGE_PERIOD, Permissions, Protocol, Protocol::One, Protocol::Two, Token},
+    pin_uv::{
+        INITIAL_USAGE_LIMIT, MAX_USAGE_PERIOD, Permissions, PinUvAuthProtocol, PinUvAuthProtocol::One,
+        PinUvAuthProtocol::Two, Token,
+    },
 };
 use keyfob_soft_authenticator::engine::RESET_WINDOW;
 use proptest::{collection::vec, prelude::*};
@@ -173,7 +176,7 @@ struct Stored {
 
 /// A token and its state in the key.
 struct Held {
-    protocol: Protocol,
+    protocol: PinUvAuthProtocol,
     token: Token,
     permissions: Permissions,
     rp: Option<usize>,
@@ -378,7 +381,7 @@ fn status_of(response: &[u8]) -> Status {
 }
 
 /// Takes one step on key and model and compares the results. Returns the key, which is a new one after a power cut.
-fn take(mut key: Key, model: &mut Model, step: Step, protocol: Protocol, last_rp: &mut usize) -> Key {
+fn take(mut key: Key, model: &mut Model, step: Step, protocol: PinUvAuthProtocol, last_rp: &mut usize) -> Key {
     model
         .token
         .take_if(|held| key.now.since(held.issued) >= if held.used { MAX_USAGE_PERIOD } else { INITIAL_USAGE_LIMIT });

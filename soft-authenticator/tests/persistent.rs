@@ -8,7 +8,9 @@ use keyfob_core::{
         credential_management::{Params, subcommand::*},
         make_credential,
     },
-    pin_uv::{CRED_STORE_STATE, DEVICE_IDENTIFIER, MAX_USAGE_PERIOD, Protocol::One, Protocol::Two, Token},
+    pin_uv::{
+        CRED_STORE_STATE, DEVICE_IDENTIFIER, MAX_USAGE_PERIOD, PinUvAuthProtocol::One, PinUvAuthProtocol::Two, Token,
+    },
 };
 use keyfob_soft_authenticator::{
     Caps,

@@ -1,6 +1,6 @@
 //! A PIN complexity policy that the integrator provides.
 
-use keyfob_core::{Instant, Status, crypto::RustCrypto, pin_uv::Protocol::Two};
+use keyfob_core::{Instant, Status, crypto::RustCrypto, pin_uv::PinUvAuthProtocol::Two};
 use keyfob_soft_authenticator::{
     engine::{Config, ConfigError, Engine, Event, Platform, Progress},
     store::MemoryStore,

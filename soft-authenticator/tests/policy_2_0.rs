@@ -1,4 +1,4 @@
-//! `Policy::CTAP2_0`: the rules of version 2.0 that later versions changed. `docs/policies.md` lists them.
+//! `AuthenticatorPolicy::CTAP2_0`: the rules of version 2.0 that later versions changed. `docs/policies.md` lists them.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use keyfob_core::{
     crypto::RustCrypto,
     ctap2::{client_pin, client_pin::subcommand, get_assertion, make_credential},
     extensions::{GetAssertionInputs, hmac_secret::Input},
-    pin_uv::Protocol::{self, One, Two},
+    pin_uv::PinUvAuthProtocol::{self, One, Two},
 };
-use keyfob_soft_authenticator::engine::{Config, Policy};
+use keyfob_soft_authenticator::engine::{AuthenticatorPolicy, Config};
 
 use super::harness::*;
 
-const CONFIG: Config<'static> = Config { policy: Policy::CTAP2_0, ..Config::new([0xAA; 16]) };
+const CONFIG: Config<'static> = Config { policy: AuthenticatorPolicy::CTAP2_0, ..Config::new([0xAA; 16]) };
 
 fn with_pin() -> Key {
     let mut key = Key::with(CONFIG);
@@ -39,7 +39,10 @@ fn retries(protocol: Option<u64>) -> client_pin::Request<'static> {
 fn an_empty_pin_auth_answers_after_the_touch_and_tells_whether_a_pin_is_set() {
     let make = make_credential::Request { pin_uv_auth_param: Some(&[]), ..registration(b"u") };
     let get = get_assertion::Request { pin_uv_auth_param: Some(&[]), ..assertion() };
-    let older = Config { policy: Policy { probe_with_pin: Status::PIN_INVALID, ..Policy::CTAP2_0 }, ..CONFIG };
+    let older = Config {
+        policy: AuthenticatorPolicy { probe_with_pin: Status::PIN_INVALID, ..AuthenticatorPolicy::CTAP2_0 },
+        ..CONFIG
+    };
     for (config, with_pin) in [
         (CONFIG, Status::PIN_AUTH_INVALID),
         (Config::minimal_2_0([0xAA; 16]), Status::PIN_AUTH_INVALID),
@@ -158,7 +161,7 @@ fn every_subcommand_of_client_pin_has_a_protocol_and_a_pin_is_set_once() {
     assert_eq!(key.set_pin(One, PIN), Status::NOT_ALLOWED);
 }
 
-fn salts(key: &mut Key, protocol: Protocol, plain: &[u8], damage: u8) -> Status {
+fn salts(key: &mut Key, protocol: PinUvAuthProtocol, plain: &[u8], damage: u8) -> Status {
     let session = key.agree(protocol);
     let salt_enc = key.encrypt(&session, plain);
     let mut salt_auth = session.shared.authenticate(&RustCrypto, &[&salt_enc]).as_bytes().to_vec();

@@ -9,7 +9,7 @@ use keyfob_core::{
         get_assertion::Request,
         make_credential,
     },
-    pin_uv::{Permissions, Protocol::Two},
+    pin_uv::{Permissions, PinUvAuthProtocol::Two},
 };
 use keyfob_soft_authenticator::{
     engine::{Config, Event, Progress},

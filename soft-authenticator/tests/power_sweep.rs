@@ -16,7 +16,7 @@ use keyfob_core::{
         make_credential,
     },
     extensions::large_blob::Support,
-    pin_uv::{Protocol::Two, Token},
+    pin_uv::{PinUvAuthProtocol::Two, Token},
 };
 use keyfob_soft_authenticator::{
     engine::Config,

@@ -5,12 +5,12 @@ use keyfob_core::{
     cbor::List,
     cose::Algorithm,
     ctap2::{self, Command, CredentialParameters, client_pin, get_info::Response},
-    pin_uv::Protocol::{One, Two},
+    pin_uv::PinUvAuthProtocol::{One, Two},
 };
 use keyfob_soft_authenticator::{
     Caps,
     devices::virtual_key_certificate,
-    engine::{Attestation, Config, Policy, Version},
+    engine::{AttestationMode, AuthenticatorPolicy, Config, Version},
 };
 
 use super::harness::*;
@@ -72,8 +72,8 @@ fn what_get_info_says_of_a_profile_agrees_with_itself() {
 #[test]
 fn every_profile_registers_and_signs_in_with_its_algorithms_and_the_virtual_keys_certificate() {
     for config in profiles() {
-        for attestation in [config.attestation, Attestation::Certified(virtual_key_certificate())] {
-            if matches!(attestation, Attestation::Certified(_)) && !config.caps.has(Caps::CERTIFIED_ATTESTATION) {
+        for attestation in [config.attestation, AttestationMode::Certified(virtual_key_certificate())] {
+            if matches!(attestation, AttestationMode::Certified(_)) && !config.caps.has(Caps::CERTIFIED_ATTESTATION) {
                 continue;
             }
             let mut key = Key::with(Config { attestation, ..config });
@@ -119,11 +119,11 @@ fn a_card_is_for_nfc_with_messages_of_1024_bytes_and_es256() {
 fn only_the_profile_of_a_yubikey_answers_as_yubikeys_do() {
     for config in profiles() {
         let (policy, expected) = if config.transports.len() == 2 {
-            (Policy::YUBIKEY, Status::PIN_NOT_SET)
+            (AuthenticatorPolicy::YUBIKEY, Status::PIN_NOT_SET)
         } else if config.newest_version == Version::Fido2_0 {
-            (Policy::CTAP2_0, Status::OK)
+            (AuthenticatorPolicy::CTAP2_0, Status::OK)
         } else {
-            (Policy::STRICT, Status::OK)
+            (AuthenticatorPolicy::STRICT, Status::OK)
         };
         assert_eq!(config.policy, policy);
         assert_eq!(Key::with(config).client_pin(&RETRIES), expected);

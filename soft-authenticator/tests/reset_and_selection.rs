@@ -6,7 +6,7 @@ use keyfob_core::{
     Status,
     cbor::{List, Text},
     ctap2::{Command, get_assertion::Request},
-    pin_uv::Protocol::Two,
+    pin_uv::PinUvAuthProtocol::Two,
 };
 use keyfob_soft_authenticator::{
     Caps,

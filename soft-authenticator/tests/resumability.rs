@@ -12,11 +12,11 @@ use keyfob_core::{
         client_pin::subcommand,
         get_assertion, make_credential,
     },
-    pin_uv::{PaddedPin, Permissions, Protocol::One, Protocol::Two},
+    pin_uv::{PaddedPin, Permissions, PinUvAuthProtocol::One, PinUvAuthProtocol::Two},
 };
 use keyfob_soft_authenticator::{
     devices::{VirtualPlatform, virtual_key_certificate},
-    engine::{Attestation, Config, Engine, Event, Progress, USER_ACTION_TIMEOUT, Wait},
+    engine::{AttestationMode, Config, Engine, Event, Progress, USER_ACTION_TIMEOUT, Wait},
     hid::HidAuthenticator,
     store::Setting,
 };
@@ -27,7 +27,7 @@ use super::{
 };
 
 const CERTIFIED: Config<'static> =
-    Config { attestation: Attestation::Certified(virtual_key_certificate()), ..Config::new([0xAA; 16]) };
+    Config { attestation: AttestationMode::Certified(virtual_key_certificate()), ..Config::new([0xAA; 16]) };
 
 /// A key with a PIN, a credential of each kind and a certificate.
 fn key() -> (Key, Made) {

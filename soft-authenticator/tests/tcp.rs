@@ -18,10 +18,10 @@ use keyfob_core::{
         self, Command, CredentialParameters, RpEntity, UserEntity, client_pin, client_pin::subcommand, get_assertion,
         get_info, make_credential,
     },
-    pin_uv::{self, PaddedPin, PinHash, Protocol, Token},
+    pin_uv::{self, PaddedPin, PinHash, PinUvAuthProtocol, Token},
     transport::{
-        Protocol as Message, Received, Transport,
-        hid::{self, ErrorCode, HidError, HidTransport, MAX_MESSAGE, REPORT_LEN},
+        Protocol, Received, Transport,
+        hid::{self, HidError, HidErrorCode, HidTransport, MAX_MESSAGE, REPORT_LEN},
     },
 };
 use keyfob_soft_authenticator::{
@@ -85,7 +85,7 @@ impl Client {
     }
 
     fn send(&mut self, request: &[u8]) {
-        self.transport.send(Message::Ctap2, request).unwrap();
+        self.transport.send(Protocol::Ctap2, request).unwrap();
     }
 
     fn receive(&mut self) -> Vec<u8> {
@@ -111,7 +111,7 @@ impl Client {
     }
 
     fn make(&mut self, user: &[u8], token: Option<&Token>) -> Status {
-        let param = token.map(|token| token.authenticate(&RustCrypto, Protocol::Two, &[&HASH]));
+        let param = token.map(|token| token.authenticate(&RustCrypto, PinUvAuthProtocol::Two, &[&HASH]));
         let request = make_credential::Request {
             client_data_hash: &HASH,
             rp: RpEntity { id: "example.org", name: None },
@@ -154,7 +154,7 @@ impl Client {
         let response = self.call(Command::CLIENT_PIN, &agree);
         let response: client_pin::Response<'_> = ctap2::decode_response(&response).unwrap();
         let key = response.key_agreement.unwrap();
-        let (point, shared) = pin_uv::encapsulate(&RustCrypto, &mut self.rng, Protocol::Two, &key).unwrap();
+        let (point, shared) = pin_uv::encapsulate(&RustCrypto, &mut self.rng, PinUvAuthProtocol::Two, &key).unwrap();
         let mut enc = [0; 80];
         let padded = PaddedPin::new(pin, 4).unwrap();
         let hash = PinHash::of(&RustCrypto, pin.as_bytes());
@@ -178,7 +178,7 @@ impl Client {
         let response: client_pin::Response<'_> = ctap2::decode_response(&response).unwrap();
         let mut token = [0; 32];
         shared.decrypt(&RustCrypto, response.pin_uv_auth_token.unwrap(), &mut token).unwrap();
-        Ok(Token::new(Protocol::Two, &token).unwrap())
+        Ok(Token::new(PinUvAuthProtocol::Two, &token).unwrap())
     }
 }
 
@@ -536,8 +536,8 @@ fn a_ping_is_as_long_as_a_message_can_be_whatever_the_profile_takes_of_ctap() {
         assert_eq!(buffer, data);
     }
     let mut buffer = data.clone();
-    let refused = client.transport.command(hid::Command::CBOR, &mut buffer, 1_025);
-    assert!(matches!(refused, Err(HidError::Device(ErrorCode::INVALID_LEN))), "{refused:?}");
+    let refused = client.transport.command(hid::HidCommand::CBOR, &mut buffer, 1_025);
+    assert!(matches!(refused, Err(HidError::Device(HidErrorCode::INVALID_LEN))), "{refused:?}");
 }
 
 #[test]
@@ -549,11 +549,11 @@ fn a_virtual_key_winks_and_answers_vendor_commands_where_it_is_told_how() {
     let counted = winks.clone();
     options.wink = Some(Box::new(move || *counted.lock().unwrap() += 1));
     options.vendor_commands = Some(Box::new(|command, buffer, len| match command {
-        hid::Command(0x42) => {
+        hid::HidCommand(0x42) => {
             buffer[..len].reverse();
             Ok(len)
         }
-        _ => Err(ErrorCode::INVALID_CMD),
+        _ => Err(HidErrorCode::INVALID_CMD),
     }));
     let start = Instant::now();
     let clock = || keyfob_core::Instant::from_millis(start.elapsed().as_millis() as u64);
@@ -563,9 +563,9 @@ fn a_virtual_key_winks_and_answers_vendor_commands_where_it_is_told_how() {
     transport.wink().unwrap();
     assert_eq!(*winks.lock().unwrap(), 2);
     let mut message = *b"vendor";
-    assert_eq!(transport.command(hid::Command(0x42), &mut message, 6), Ok(6));
+    assert_eq!(transport.command(hid::HidCommand(0x42), &mut message, 6), Ok(6));
     assert_eq!(&message, b"rodnev");
-    let refused = Err(HidError::Device(ErrorCode::INVALID_CMD));
-    assert_eq!(transport.command(hid::Command(0x43), &mut message, 6), refused);
-    assert_eq!(transport.lock(1), Err(HidError::Device(ErrorCode::INVALID_CMD)), "off by default");
+    let refused = Err(HidError::Device(HidErrorCode::INVALID_CMD));
+    assert_eq!(transport.command(hid::HidCommand(0x43), &mut message, 6), refused);
+    assert_eq!(transport.lock(1), Err(HidError::Device(HidErrorCode::INVALID_CMD)), "off by default");
 }

@@ -10,12 +10,12 @@ use keyfob_core::{
     crypto::{RustCrypto, Verify},
     ctap1::{AuthenticateResponse, Control, RegisterResponse, Request, StatusWord},
     ctap2::{self, Command, CredentialDescriptor, CredentialParameters, get_assertion, get_info, make_credential},
-    pin_uv::Protocol::Two,
+    pin_uv::PinUvAuthProtocol::Two,
 };
 use keyfob_soft_authenticator::{
     Caps,
     devices::virtual_key_certificate,
-    engine::{Attestation, Certified, Config, Event, Progress, TOUCH_AWAITED, TOUCH_KEPT, Wait},
+    engine::{AttestationMode, Certified, Config, Event, Progress, TOUCH_AWAITED, TOUCH_KEPT, Wait},
     store::{Change, Setting, Store},
 };
 
@@ -87,9 +87,9 @@ fn the_version_is_told_without_a_touch() {
 
 #[test]
 fn a_registration_is_signed_over_what_the_standard_says() {
-    let certified = Config { attestation: Attestation::Certified(virtual_key_certificate()), ..CONFIG };
-    let none = Config { attestation: Attestation::None, ..CONFIG };
-    let u2f = Config { attestation: Attestation::FidoU2f(virtual_key_certificate()), ..CONFIG };
+    let certified = Config { attestation: AttestationMode::Certified(virtual_key_certificate()), ..CONFIG };
+    let none = Config { attestation: AttestationMode::None, ..CONFIG };
+    let u2f = Config { attestation: AttestationMode::FidoU2f(virtual_key_certificate()), ..CONFIG };
     for config in [CONFIG, none, certified, u2f] {
         let mut key = Key::with(config);
         let response = registered(&mut key);
@@ -98,7 +98,7 @@ fn a_registration_is_signed_over_what_the_standard_says() {
         let parts = [&[0][..], &application, &HASH, response.key_handle, response.public_key];
         let leaf = virtual_key_certificate().chain[0];
         let signer = match config.attestation {
-            Attestation::Certified(_) | Attestation::FidoU2f(_) => {
+            AttestationMode::Certified(_) | AttestationMode::FidoU2f(_) => {
                 assert_eq!(response.certificate, leaf);
                 let start = leaf.windows(2).position(|window| window == [0, 4]).unwrap() + 1;
                 leaf[start..start + 65].try_into().unwrap()
@@ -130,7 +130,7 @@ fn a_self_signed_certificate_is_der_and_signed_with_the_credentials_key() {
 #[test]
 fn an_attestation_key_that_is_not_es256_is_not_used() {
     let eddsa = Certified { algorithm: Algorithm::EDDSA, ..virtual_key_certificate() };
-    let mut key = Key::with(Config { attestation: Attestation::Certified(eddsa), ..CONFIG });
+    let mut key = Key::with(Config { attestation: AttestationMode::Certified(eddsa), ..CONFIG });
     let response = registered(&mut key);
     assert_ne!(RegisterResponse::decode(&response).unwrap().certificate, virtual_key_certificate().chain[0]);
 }

@@ -11,7 +11,7 @@ use keyfob_core::{
         get_info::{self, Options},
         make_credential,
     },
-    pin_uv::{Permissions, Protocol::Two},
+    pin_uv::{Permissions, PinUvAuthProtocol::Two},
 };
 use keyfob_soft_authenticator::{
     Caps,

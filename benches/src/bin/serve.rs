@@ -25,7 +25,7 @@ use keyfob_core::{
     cbor::List,
     cose::Algorithm,
     ctap2::{Command, CredentialParameters, RpEntity, UserEntity, encode_request, get_assertion, make_credential},
-    transport::hid::{BROADCAST, Command as Hid, Packet, REPORT_LEN},
+    transport::hid::{BROADCAST, HidCommand, Packet, REPORT_LEN},
 };
 use keyfob_soft_authenticator::{
     devices::{KeyOptions, VIRTUAL_KEY_AAGUID, VirtualKey, tcp},
@@ -58,13 +58,13 @@ impl Client {
         let stream = TcpStream::connect(address).expect("a key");
         stream.set_nodelay(true).expect("a socket");
         let mut client = Self { stream, channel: BROADCAST };
-        let response = client.exchange(Hid::INIT, &[1; 8]);
+        let response = client.exchange(HidCommand::INIT, &[1; 8]);
         client.channel = u32::from_be_bytes(response[8..12].try_into().expect("a channel"));
         client
     }
 
     /// Sends a message and returns the response.
-    fn exchange(&mut self, command: Hid, message: &[u8]) -> Vec<u8> {
+    fn exchange(&mut self, command: HidCommand, message: &[u8]) -> Vec<u8> {
         let (first, rest) = message.split_at(message.len().min(57));
         let len = message.len() as u16;
         let head = Packet::Initialization { channel: self.channel, command, len, data: first };
@@ -104,7 +104,7 @@ impl Client {
             attestation_formats_preference: None,
         };
         let len = encode_request(Command::MAKE_CREDENTIAL, &registration, &mut buffer).expect("fits");
-        assert_eq!(self.exchange(Hid::CBOR, &buffer[..len])[0], 0);
+        assert_eq!(self.exchange(HidCommand::CBOR, &buffer[..len])[0], 0);
         let sign_in = get_assertion::Request {
             rp_id: &rp_id,
             client_data_hash: &[0xA5; 32],
@@ -115,7 +115,7 @@ impl Client {
             pin_uv_auth_protocol: None,
         };
         let len = encode_request(Command::GET_ASSERTION, &sign_in, &mut buffer).expect("fits");
-        assert_eq!(self.exchange(Hid::CBOR, &buffer[..len])[0], 0);
+        assert_eq!(self.exchange(HidCommand::CBOR, &buffer[..len])[0], 0);
     }
 }
 

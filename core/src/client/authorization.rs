@@ -15,8 +15,8 @@ use rand_core::CryptoRng;
 
 use super::{
     Cause, DEFAULT_PIN_ATTEMPTS, Prompt, Reason,
-    ceremony::Next,
-    facts::{Facts, Method, Purpose},
+    ceremony::Action,
+    facts::{AuthorizationMethod, Facts, Purpose},
 };
 use crate::{
     Status, bytes,
@@ -28,7 +28,7 @@ use crate::{
         get_info::DEFAULT_MIN_PIN_LENGTH,
         response_body,
     },
-    pin_uv::{PaddedPin, Permissions, PinHash, Protocol, Token, encapsulate},
+    pin_uv::{PaddedPin, Permissions, PinHash, PinUvAuthProtocol, Token, encapsulate},
 };
 
 mod grant;
@@ -37,7 +37,7 @@ mod refusals;
 mod renewal;
 mod token;
 
-pub use grant::{Agreement, Grant};
+pub use grant::{Encapsulated, Grant};
 pub use refusals::refuses_token;
 use token::{ask_token, open_token};
 
@@ -74,7 +74,7 @@ enum State {
 pub struct Authorization {
     state: State,
     /// `None` while the user need not be verified.
-    method: Option<Method>,
+    method: Option<AuthorizationMethod>,
     reason: Reason,
     retries: Option<u8>,
     uv_attempts: u64,
@@ -97,7 +97,7 @@ pub struct Authorization {
     onward: bool,
     pin_hash: Option<PinHash>,
     new_pin: Option<PaddedPin>,
-    agreement: Option<Agreement>,
+    agreement: Option<Encapsulated>,
     token: Token,
 }
 
@@ -139,14 +139,14 @@ impl Authorization {
     /// measured.
     pub fn grant(&self, facts: &Facts) -> Grant<'_> {
         match (self.method, facts.protocol) {
-            (Some(Method::BuiltInOption), _) => Grant::BuiltIn,
+            (Some(AuthorizationMethod::BuiltInOption), _) => Grant::BuiltIn,
             (Some(_), Some(protocol)) => Grant::Token(protocol, &self.token),
             _ => Grant::None,
         }
     }
 
     /// What extensions encrypt with.
-    pub const fn agreement(&self) -> Option<&Agreement> {
+    pub const fn agreement(&self) -> Option<&Encapsulated> {
         self.agreement.as_ref()
     }
 
@@ -162,16 +162,16 @@ impl Authorization {
     }
 
     /// Chooses the method, which [`Authorization::begin`] then sets out on. A PIN that must be changed is changed first.
-    pub fn choose(&mut self, method: Option<Method>, facts: &Facts, purpose: &Purpose<'_>) {
-        let stale = method == Some(Method::Pin) && facts.force_pin_change;
-        self.method = if stale { Some(Method::ChangePin) } else { method };
+    pub fn choose(&mut self, method: Option<AuthorizationMethod>, facts: &Facts, purpose: &Purpose<'_>) {
+        let stale = method == Some(AuthorizationMethod::Pin) && facts.force_pin_change;
+        self.method = if stale { Some(AuthorizationMethod::ChangePin) } else { method };
         self.onward = purpose.permissions != Permissions::NONE;
     }
 
     /// Uses a token that the caller has kept.
     pub fn adopt(&mut self, token: &Token) {
         self.token = token.clone();
-        self.method = Some(Method::Stored);
+        self.method = Some(AuthorizationMethod::Stored);
     }
 
     /// Whether the authenticator has been sent a new PIN, and has not answered.
@@ -180,16 +180,16 @@ impl Authorization {
     }
 
     /// Sets out on the chosen method.
-    pub fn begin<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Next, Cause> {
+    pub fn begin<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Action, Cause> {
         match self.method {
-            None | Some(Method::Stored) => self.granted(cx),
-            Some(Method::Pin | Method::BuiltInToken) if self.lent => self.granted(cx),
-            Some(Method::SetPin) => Ok(self.ask_new_pin(Reason::First)),
-            Some(Method::Pin | Method::ChangePin) => self.ask_retries(cx, State::PinRetries),
-            Some(Method::BuiltInToken | Method::BuiltInOption) => {
+            None | Some(AuthorizationMethod::Stored) => self.granted(cx),
+            Some(AuthorizationMethod::Pin | AuthorizationMethod::BuiltInToken) if self.lent => self.granted(cx),
+            Some(AuthorizationMethod::SetPin) => Ok(self.ask_new_pin(Reason::First)),
+            Some(AuthorizationMethod::Pin | AuthorizationMethod::ChangePin) => self.ask_retries(cx, State::PinRetries),
+            Some(AuthorizationMethod::BuiltInToken | AuthorizationMethod::BuiltInOption) => {
                 self.retries = None;
                 self.state = State::Uv;
-                Ok(Next::AskUv)
+                Ok(Action::AskUv)
             }
         }
     }
@@ -199,7 +199,7 @@ impl Authorization {
     /// # Errors
     /// [`Cause::WrongState`] when none was asked for. When it was the last that the user may give: [`Cause::PinLength`],
     /// PIN_INVALID. Those of [`Authorization::no_pin`]; encoding.
-    pub fn pin<C: Crypto, R: CryptoRng>(&mut self, cx: &mut Context<'_, C, R>, pin: &str) -> Result<Next, Cause> {
+    pub fn pin<C: Crypto, R: CryptoRng>(&mut self, cx: &mut Context<'_, C, R>, pin: &str) -> Result<Action, Cause> {
         match self.state {
             State::Pin | State::NewPin if pin.is_empty() => return self.no_pin(),
             State::NewPin => return self.new_pin(cx, pin),
@@ -207,7 +207,7 @@ impl Authorization {
             _ => return Err(Cause::WrongState),
         }
         // The length that is required of new PINs may have grown since this one was set.
-        let changes = self.method == Some(Method::ChangePin);
+        let changes = self.method == Some(AuthorizationMethod::ChangePin);
         let min_length = cx.facts.min_pin_length.min(if changes { DEFAULT_MIN_PIN_LENGTH } else { usize::MAX });
         match PaddedPin::new(pin, min_length) {
             Ok(pin) => {
@@ -215,24 +215,24 @@ impl Authorization {
                 if self.wrong && self.pin_hash.as_ref().is_some_and(|wrong| wrong.matches(&hash.0)) {
                     // It would only spend another attempt.
                     self.refuse_pin(Reason::Wrong, Cause::Status(Status::PIN_INVALID))?;
-                    return Ok(Next::AskPin);
+                    return Ok(Action::AskPin);
                 }
                 (self.pin_hash, self.pin_is_lent, self.wrong) = (Some(hash), false, false);
                 if changes && self.new_pin.is_none() { Ok(self.ask_new_pin(Reason::First)) } else { self.agree(cx) }
             }
             Err(error) => {
                 self.refuse_pin(error.into(), Cause::PinLength)?;
-                Ok(Next::AskPin)
+                Ok(Action::AskPin)
             }
         }
     }
 
     /// There is no PIN. Errors: [`Cause::PinRequired`], or what the ceremony cannot go on without; [`Cause::WrongState`]
     /// when none was asked for.
-    pub fn no_pin(&self) -> Result<Next, Cause> {
+    pub fn no_pin(&self) -> Result<Action, Cause> {
         Err(match (self.state, self.method) {
-            (State::NewPin, Some(Method::SetPin)) if self.onward => Cause::PinNotSet,
-            (State::NewPin, Some(Method::ChangePin)) if self.onward => Cause::PinChangeRequired,
+            (State::NewPin, Some(AuthorizationMethod::SetPin)) if self.onward => Cause::PinNotSet,
+            (State::NewPin, Some(AuthorizationMethod::ChangePin)) if self.onward => Cause::PinChangeRequired,
             (State::Pin | State::NewPin, _) => Cause::PinRequired,
             _ => Cause::WrongState,
         })
@@ -240,17 +240,17 @@ impl Authorization {
 
     /// Takes the user's answer about built-in user verification: a refusal leads to the PIN. Errors:
     /// [`Cause::UvDeclined`] when there is none; [`Cause::WrongState`] when nothing was asked.
-    pub fn user_verification<C, R>(&mut self, cx: &mut Context<'_, C, R>, agreed: bool) -> Result<Next, Cause> {
+    pub fn user_verification<C, R>(&mut self, cx: &mut Context<'_, C, R>, agreed: bool) -> Result<Action, Cause> {
         match (self.state, self.method) {
             (State::Uv, _) if !agreed => self.fall_back(cx, Reason::First, Cause::UvDeclined),
-            (State::Uv, Some(Method::BuiltInToken)) => self.agree(cx),
+            (State::Uv, Some(AuthorizationMethod::BuiltInToken)) => self.agree(cx),
             (State::Uv, _) => self.granted(cx),
             _ => Err(Cause::WrongState),
         }
     }
 
     /// The authenticator is back. Errors: [`Cause::WrongState`] when it should not have been away.
-    pub fn reconnected<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Next, Cause> {
+    pub fn reconnected<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Action, Cause> {
         match self.state {
             State::Reconnect => self.begin(cx),
             _ => Err(Cause::WrongState),
@@ -263,7 +263,11 @@ impl Authorization {
     }
 
     /// Takes the response to the last request, `len` bytes in the buffer.
-    pub fn response<C: Crypto, R: CryptoRng>(&mut self, cx: &mut Context<'_, C, R>, len: usize) -> Result<Next, Cause> {
+    pub fn response<C: Crypto, R: CryptoRng>(
+        &mut self,
+        cx: &mut Context<'_, C, R>,
+        len: usize,
+    ) -> Result<Action, Cause> {
         let response = bytes::front(cx.buffer, len);
         if self.state == State::NewPinSent {
             let status = response_body(response).map(drop);
@@ -286,26 +290,26 @@ impl Authorization {
                 }
                 self.reason = Reason::Wrong;
                 self.state = State::Uv;
-                Ok(Next::AskUv)
+                Ok(Action::AskUv)
             }
             State::KeyAgreement => {
                 let protocol = cx.facts.protocol.ok_or(Cause::UvUnavailable)?;
                 let key = response?.key_agreement.ok_or(Cause::missing(0x01))?;
                 let (public, shared) = encapsulate(cx.crypto, cx.rng, protocol, &key)?;
-                let agreement = &*self.agreement.insert(Agreement { public, shared });
+                let agreement = &*self.agreement.insert(Encapsulated { public, shared });
                 match self.method {
-                    Some(Method::SetPin | Method::ChangePin) => self.send_new_pin(cx),
-                    Some(Method::Pin | Method::BuiltInToken) => {
+                    Some(AuthorizationMethod::SetPin | AuthorizationMethod::ChangePin) => self.send_new_pin(cx),
+                    Some(AuthorizationMethod::Pin | AuthorizationMethod::BuiltInToken) => {
                         let hash = self.pin_hash.as_ref().map(|hash| &hash.0);
                         let sent = ask_token(cx, self.method, agreement, hash);
                         self.state = State::Token;
                         sent
                     }
-                    None | Some(Method::BuiltInOption | Method::Stored) => self.granted(cx),
+                    None | Some(AuthorizationMethod::BuiltInOption | AuthorizationMethod::Stored) => self.granted(cx),
                 }
             }
             State::Token => {
-                let Agreement { shared, .. } = self.agreement.as_ref().ok_or(Cause::WrongState)?;
+                let Encapsulated { shared, .. } = self.agreement.as_ref().ok_or(Cause::WrongState)?;
                 let token = response.map(|response| open_token(cx.crypto, cx.facts, shared, &response));
                 if !cx.purpose.agreement {
                     self.agreement = None; // not taken: what is moved out is not wiped
@@ -323,7 +327,7 @@ impl Authorization {
         cx: &mut Context<'_, C, R>,
         left: Option<u64>,
         latched: bool,
-    ) -> Result<Next, Cause> {
+    ) -> Result<Action, Cause> {
         self.retries = left.map(clamp);
         if self.retries == Some(0) {
             return Err(Cause::Status(Status::PIN_BLOCKED));
@@ -333,23 +337,23 @@ impl Authorization {
         }
         // The last attempt is the user's: a PIN of the session may be an old one.
         let may_be_old = self.pin_is_lent && self.retries == Some(1);
-        if self.method == Some(Method::Pin) && self.pin_hash.is_some() && !self.wrong && !may_be_old {
+        if self.method == Some(AuthorizationMethod::Pin) && self.pin_hash.is_some() && !self.wrong && !may_be_old {
             return self.agree(cx);
         }
         self.pin_is_lent = false;
         self.state = State::Pin;
-        Ok(Next::AskPin)
+        Ok(Action::AskPin)
     }
 
-    fn granted<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Next, Cause> {
+    fn granted<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Action, Cause> {
         if cx.purpose.agreement && self.agreement.is_none() {
             return self.agree(cx);
         }
         self.state = State::Granted;
-        Ok(Next::Granted)
+        Ok(Action::Granted)
     }
 
-    fn ask_retries<C, R>(&mut self, cx: &mut Context<'_, C, R>, state: State) -> Result<Next, Cause> {
+    fn ask_retries<C, R>(&mut self, cx: &mut Context<'_, C, R>, state: State) -> Result<Action, Cause> {
         self.state = state;
         let sub_command = match state {
             State::UvRetries => subcommand::GET_UV_RETRIES,
@@ -359,19 +363,19 @@ impl Authorization {
         send(
             cx,
             &Request {
-                pin_uv_auth_protocol: cx.facts.protocol.map(Protocol::number),
+                pin_uv_auth_protocol: cx.facts.protocol.map(PinUvAuthProtocol::number),
                 sub_command: Some(sub_command),
                 ..Request::default()
             },
         )
     }
 
-    fn agree<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Next, Cause> {
+    fn agree<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Action, Cause> {
         self.state = State::KeyAgreement;
         send(
             cx,
             &Request {
-                pin_uv_auth_protocol: cx.facts.protocol.map(Protocol::number),
+                pin_uv_auth_protocol: cx.facts.protocol.map(PinUvAuthProtocol::number),
                 sub_command: Some(subcommand::GET_KEY_AGREEMENT),
                 ..Request::default()
             },
@@ -379,8 +383,8 @@ impl Authorization {
     }
 }
 
-fn send<C, R>(cx: &mut Context<'_, C, R>, request: &Request<'_>) -> Result<Next, Cause> {
-    Ok(Next::Send(encode_request(Command::CLIENT_PIN, request, cx.buffer)?))
+fn send<C, R>(cx: &mut Context<'_, C, R>, request: &Request<'_>) -> Result<Action, Cause> {
+    Ok(Action::Send(encode_request(Command::CLIENT_PIN, request, cx.buffer)?))
 }
 
 /// Retries are a courtesy to the user: an authenticator that does not tell them is asked no further.

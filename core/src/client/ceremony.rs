@@ -97,7 +97,7 @@ enum Yielded {
 
 /// What happens next, without the borrows of [`Output`].
 #[derive(Clone, Copy)]
-pub(super) enum Next {
+pub(super) enum Action {
     /// A request of this many bytes.
     Send(usize),
     Wait,
@@ -148,10 +148,10 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
         }
     }
 
-    fn advance(&mut self, now: Instant, input: Input<'_>) -> Result<Next, Cause> {
+    fn advance(&mut self, now: Instant, input: Input<'_>) -> Result<Action, Cause> {
         let next = match (self.state, input) {
             (State::GivenUp(cause, until), input) => return self.drain(now, input, cause, until),
-            (_, Input::Time | Input::KeepAlive(_) | Input::Cancel) if self.stage == Stage::Done => Ok(Next::Done),
+            (_, Input::Time | Input::KeepAlive(_) | Input::Cancel) if self.stage == Stage::Done => Ok(Action::Done),
             _ if self.stage == Stage::Done => Err(Cause::WrongState),
             (_, Input::Start) => self.start(now),
             // There is nothing left to give up.
@@ -165,9 +165,9 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
             (State::Authenticator { touched }, Input::KeepAlive(status)) if self.shown != Some(status) => {
                 self.shown = Some(status);
                 self.state = State::Authenticator { touched: touched || status == KeepAlive::UpNeeded };
-                Ok(Next::Show(status))
+                Ok(Action::Show(status))
             }
-            (_, Input::Time | Input::KeepAlive(_)) => Ok(Next::Wait),
+            (_, Input::Time | Input::KeepAlive(_)) => Ok(Action::Wait),
             (State::Authenticator { touched }, Input::Response(len)) => self.response(now, len, touched),
             (State::Authenticator { .. }, Input::Unreadable) => self.unreadable(now),
             (_, Input::TransportFailed) => self.transport_failed(),
@@ -176,15 +176,15 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
         }?;
         let late = now >= self.deadline && !matches!(self.state, State::GivenUp(..));
         match next {
-            Next::Send(_) | Next::AskPin | Next::AskNewPin | Next::AskUv | Next::Reconnect if late => {
+            Action::Send(_) | Action::AskPin | Action::AskNewPin | Action::AskUv | Action::Reconnect if late => {
                 Err(Cause::Timeout)
             }
             next => Ok(next),
         }
     }
 
-    fn output(&mut self, now: Instant, next: Next) -> Output<'_, O::Item<'_>> {
-        if let Next::Item(Showing { end, .. }) = next {
+    fn output(&mut self, now: Instant, next: Action) -> Output<'_, O::Item<'_>> {
+        if let Action::Item(Showing { end, .. }) = next {
             return match self.operation.item(self.buffer.get(self.kept..end).unwrap_or_default()) {
                 Some(item) => Output::Item(item),
                 None => Output::Wait { buf: &mut [], limit: Duration::ZERO }, // it was there when it was accepted
@@ -200,20 +200,20 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
         let prompt = self.authorization.prompt(&self.facts, &self.operation.purpose());
         let buf = crate::bytes::rest_mut(self.buffer, self.kept);
         match next {
-            Next::Send(len) => {
+            Action::Send(len) => {
                 if !matches!(self.state, State::GivenUp(..)) {
                     self.state = State::Authenticator { touched: false };
                 }
                 Output::Send(Exchange { buf, len, protocol })
             }
-            Next::Wait | Next::Item(_) | Next::Granted => Output::Wait { buf, limit },
-            Next::CancelDevice => Output::CancelDevice,
-            Next::AskPin => Output::AskPin(prompt),
-            Next::AskNewPin => Output::AskNewPin(prompt),
-            Next::AskUv => Output::AskUv(prompt),
-            Next::Show(status) => Output::Show(status),
-            Next::Reconnect => Output::Reconnect,
-            Next::Done => Output::Done,
+            Action::Wait | Action::Item(_) | Action::Granted => Output::Wait { buf, limit },
+            Action::CancelDevice => Output::CancelDevice,
+            Action::AskPin => Output::AskPin(prompt),
+            Action::AskNewPin => Output::AskNewPin(prompt),
+            Action::AskUv => Output::AskUv(prompt),
+            Action::Show(status) => Output::Show(status),
+            Action::Reconnect => Output::Reconnect,
+            Action::Done => Output::Done,
         }
     }
 
@@ -235,7 +235,7 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
         error
     }
 
-    fn transport_failed(&mut self) -> Result<Next, Cause> {
+    fn transport_failed(&mut self) -> Result<Action, Cause> {
         if self.authorization.reconnecting() {
             return Err(Cause::Status(Status::PIN_AUTH_BLOCKED)); // there is no power cycle
         }
@@ -243,15 +243,15 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
     }
 
     /// No further response can be had: enough, or the error `otherwise`.
-    fn no_more(&mut self, otherwise: Cause) -> Result<Next, Cause> {
+    fn no_more(&mut self, otherwise: Cause) -> Result<Action, Cause> {
         if self.yielded == Yielded::Enough { Ok(self.done()) } else { Err(otherwise) }
     }
 
-    fn done(&mut self) -> Next {
+    fn done(&mut self) -> Action {
         self.authorization.wipe();
         self.stage = Stage::Done;
         self.state = State::Caller;
-        Next::Done
+        Action::Done
     }
 
     /// What an operation works with, lent for one call; the kept responses, and the rest of the buffer.

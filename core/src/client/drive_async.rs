@@ -75,9 +75,9 @@ impl<U: AsyncUserInteraction + ?Sized> AsyncUserInteraction for &mut U {
 /// A [`UserInteraction`] where an [`AsyncUserInteraction`] is wanted: for one that answers at once. While it does not, the
 /// executor waits.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Blocking<U>(pub U);
+pub struct BlockingInteraction<U>(pub U);
 
-impl<U: UserInteraction> AsyncUserInteraction for Blocking<U> {
+impl<U: UserInteraction> AsyncUserInteraction for BlockingInteraction<U> {
     async fn prompt_up(&mut self) {
         self.0.prompt_up();
     }

@@ -10,7 +10,7 @@ use crate::{
         cred_blob, cred_protect, hmac_secret, large_blob, large_blob_key, min_pin_length, pin_complexity_policy,
         third_party_payment, uvm,
     },
-    pin_uv::{MAX_PIN_BYTES, Permissions, Protocol, Token},
+    pin_uv::{MAX_PIN_BYTES, Permissions, PinUvAuthProtocol, Token},
     transport,
 };
 
@@ -35,7 +35,7 @@ pub struct Purpose<'o> {
     /// A token that the caller has kept, in place of user verification.
     pub token: Option<&'o Token>,
     /// How a new PIN is set, where that is all.
-    pub new_pin: Option<Method>,
+    pub new_pin: Option<AuthorizationMethod>,
 }
 
 impl Purpose<'_> {
@@ -59,7 +59,7 @@ impl Purpose<'_> {
 
 /// How the user is verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
+pub enum AuthorizationMethod {
     /// Built-in user verification that yields a token (2.1).
     BuiltInToken,
     /// Built-in user verification within the command, by its option `uv`.
@@ -90,9 +90,9 @@ const EXTENSIONS: [&str; 10] = [
 
 /// Which of [`EXTENSIONS`] an authenticator has, a bit each.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Known(u16);
+pub struct KnownExtensions(u16);
 
-impl Known {
+impl KnownExtensions {
     fn of(info: &Response<'_>) -> Self {
         let listed = |id: &str| info.extensions.is_some_and(|extensions| extensions.iter().any(|listed| listed == id));
         Self(EXTENSIONS.iter().rev().fold(0, |bits, id| bits << 1 | u16::from(listed(id))))
@@ -110,7 +110,7 @@ pub struct Facts {
     /// It speaks version 1 and nothing else.
     pub ctap1: bool,
     pub options: Options,
-    pub extensions: Known,
+    pub extensions: KnownExtensions,
     /// Whether it is of version 2.1 or later, and so has authenticatorSelection.
     pub is_2_1: bool,
     /// Whether it knows attestationFormatsPreference (2.2): an older one may refuse a member that it does not know.
@@ -124,7 +124,7 @@ pub struct Facts {
     /// In bytes; `None` when the authenticator does not say.
     pub max_credential_id_length: Option<usize>,
     /// The first of the authenticator's protocols that we speak: the order is its preference.
-    pub protocol: Option<Protocol>,
+    pub protocol: Option<PinUvAuthProtocol>,
     pub force_pin_change: bool,
     /// In code points.
     pub min_pin_length: usize,
@@ -140,7 +140,7 @@ impl Facts {
         Self {
             ctap1: false,
             options: info.options.unwrap_or_default(),
-            extensions: Known::of(info),
+            extensions: KnownExtensions::of(info),
             is_2_1: info.versions.iter().any(|version| {
                 version.as_str().starts_with("FIDO_2_") && version != "FIDO_2_0" && version != "FIDO_2_1_PRE"
             }),
@@ -151,8 +151,8 @@ impl Facts {
             max_credential_count_in_list: limit(info.max_credential_count_in_list),
             max_credential_id_length: limit(info.max_credential_id_length),
             protocol: match &info.pin_uv_auth_protocols {
-                Some(listed) => listed.iter().find_map(Protocol::from_number),
-                None => Some(Protocol::One), // version 2.0 knew no other
+                Some(listed) => listed.iter().find_map(PinUvAuthProtocol::from_number),
+                None => Some(PinUvAuthProtocol::One), // version 2.0 knew no other
             },
             force_pin_change: info.force_pin_change == Some(true),
             min_pin_length: info.min_pin_length.unwrap_or(DEFAULT_MIN_PIN_LENGTH),
@@ -181,23 +181,25 @@ impl Facts {
     }
 
     /// Built-in user verification, if it is set up and can serve these permissions.
-    fn built_in(&self, permissions: Permissions) -> Option<Method> {
+    fn built_in(&self, permissions: Permissions) -> Option<AuthorizationMethod> {
         let withheld = (permissions.has(Permissions::BE) && self.options.uv_bio_enroll != Some(true))
             || (permissions.has(Permissions::ACFG) && self.options.uv_acfg != Some(true));
         match self.options.uv {
             _ if withheld => None,
-            Some(true) if self.options.pin_uv_auth_token == Some(true) => self.protocol.map(|_| Method::BuiltInToken),
-            Some(true) if CEREMONIES.has(permissions) => Some(Method::BuiltInOption),
+            Some(true) if self.options.pin_uv_auth_token == Some(true) => {
+                self.protocol.map(|_| AuthorizationMethod::BuiltInToken)
+            }
+            Some(true) if CEREMONIES.has(permissions) => Some(AuthorizationMethod::BuiltInOption),
             _ => None,
         }
     }
 
     /// The PIN, if it is set and can serve these permissions.
-    pub fn pin(&self, permissions: Permissions) -> Option<Method> {
+    pub fn pin(&self, permissions: Permissions) -> Option<AuthorizationMethod> {
         let withheld =
             self.options.no_mc_ga_permissions_with_client_pin == Some(true) && CEREMONIES.intersects(permissions);
         match self.options.client_pin {
-            Some(true) if !withheld => self.protocol.map(|_| Method::Pin),
+            Some(true) if !withheld => self.protocol.map(|_| AuthorizationMethod::Pin),
             _ => None,
         }
     }
@@ -216,7 +218,7 @@ impl Facts {
 
     /// Whether and how the user is verified for `purpose`; `None` is "not at all". Errors: [`Cause::UvUnavailable`] and
     /// [`Cause::PinNotSet`] when it has to be and cannot.
-    pub fn choose(&self, purpose: &Purpose<'_>) -> Result<Option<Method>, Cause> {
+    pub fn choose(&self, purpose: &Purpose<'_>) -> Result<Option<AuthorizationMethod>, Cause> {
         if purpose.permissions == Permissions::NONE {
             return Ok(purpose.new_pin);
         }
@@ -241,7 +243,7 @@ impl Facts {
         match method {
             Some(method) if needed || wanted => Ok(Some(method)),
             // A first PIN can be set on the way, but it would not help someone to sign in.
-            None if needed && registers && self.settable() => Ok(Some(Method::SetPin)),
+            None if needed && registers && self.settable() => Ok(Some(AuthorizationMethod::SetPin)),
             None if (needed || insisted) && options.client_pin == Some(false) => Err(Cause::PinNotSet),
             None if needed || insisted => Err(Cause::UvUnavailable),
             _ => Ok(None),

@@ -17,16 +17,16 @@ use super::{
     descriptors::{candidates, descriptors},
     extensions::{
         LargeBlobAccess,
-        hmac::Sealed as SealedSalts,
+        hmac::EncryptedSalts,
         inputs::has_hmac_secret,
         own::{self, Beside},
         results::GetAsked,
     },
     facts::{Facts, Purpose},
     large_blobs::LargeBlob,
-    operation::{First, Means, Operation, Progress, Room, Sealed},
+    operation::{Accepted, First, Means, Operation, Room, Sealed},
     preflight::Preflight,
-    touch::Touch,
+    touch::TouchRequest,
     u2f,
 };
 use crate::{
@@ -75,7 +75,7 @@ pub struct GetAssertion<'o, 'm> {
     options: &'o GetOptions<'o>,
     phase: Phase,
     preflight: Preflight<'o>,
-    touch: Touch,
+    touch: TouchRequest,
     /// The credential that is meant when the authenticator names none: the only one that was asked for.
     only: Option<&'o [u8]>,
     /// The credential is one of the AppID.
@@ -110,7 +110,7 @@ impl<'o, 'm> GetAssertion<'o, 'm> {
             options,
             phase: Phase::Whole,
             preflight: Preflight::new(),
-            touch: Touch::new(),
+            touch: TouchRequest::new(),
             only: None,
             by_app_id: false,
             evaluates: false,
@@ -239,15 +239,15 @@ impl<'m> Operation for GetAssertion<'_, 'm> {
         &mut self,
         means: &mut Means<'_, C, R>,
         room: &mut Room<'_>,
-    ) -> Result<Progress, Cause> {
+    ) -> Result<Accepted, Cause> {
         let progress = match self.phase {
             Phase::Preflight | Phase::AppId => {
                 let found = self.preflight.accept(&self.options.allow_list, means, room.response());
-                found.map(|()| Progress::Prepared)
+                found.map(|()| Accepted::Prepared)
             }
             Phase::Nobody => self.touch.end(means.facts, room, Cause::Status(Status::NO_CREDENTIALS)),
             // The assertions are there: what becomes of a blob does not take them back.
-            Phase::ReadBlobs | Phase::WriteBlobs => Ok(self.blobs(means, room.response()).unwrap_or(Progress::Enough)),
+            Phase::ReadBlobs | Phase::WriteBlobs => Ok(self.blobs(means, room.response()).unwrap_or(Accepted::Enough)),
             Phase::Whole | Phase::Picked | Phase::Next => self.signed(means, room),
         };
         if let Err(Cause::Status(_)) = progress {
@@ -299,7 +299,7 @@ impl<'o> GetAssertion<'o, '_> {
         let grant = if self.by_app_id { Grant::None } else { means.grant };
         let proof = grant.authenticate(means.crypto, &[options.client_data_hash]);
         let sealed = match self.salts(means) {
-            Some(salts) => SealedSalts::new(means, &salts)?,
+            Some(salts) => EncryptedSalts::new(means, &salts)?,
             None => None,
         };
         let inputs = options.extensions.inputs(means.facts, sealed.as_ref(), self.large_blob.compressed());
@@ -335,10 +335,10 @@ impl<'o> GetAssertion<'o, '_> {
     }
 
     /// Takes an assertion.
-    fn signed<C: Crypto, R>(&mut self, means: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Progress, Cause> {
+    fn signed<C: Crypto, R>(&mut self, means: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {
         if means.facts.ctap1 {
             if u2f::waits(room.response()) {
-                return Ok(Progress::Again);
+                return Ok(Accepted::Again);
             }
             let rp_id_hash = means.crypto.sha256(&[self.rp_id().as_bytes()]);
             u2f::assertion(room, &rp_id_hash, self.only.unwrap_or_default())?;
@@ -353,28 +353,28 @@ impl<'o> GetAssertion<'o, '_> {
                 self.phase = match () {
                     () if self.len < self.total => Phase::Next,
                     () if self.needs_array() => Phase::ReadBlobs,
-                    () => return Ok(Progress::Complete),
+                    () => return Ok(Accepted::Complete),
                 };
-                Ok(Progress::More)
+                Ok(Accepted::More)
             }
             // Some wait for a touch before they say so, as version 2.0 has it.
             Err(Cause::Status(Status::NO_CREDENTIALS | Status::INVALID_CREDENTIAL))
                 if self.len == 0 && !room.touched =>
             {
                 self.phase = Phase::Nobody;
-                Ok(Progress::Prepared)
+                Ok(Accepted::Prepared)
             }
             // The assertions that are there are not taken back.
             Err(Cause::Status(_)) if self.phase == Phase::Next && self.needs_array() => {
                 self.phase = Phase::ReadBlobs;
-                Ok(Progress::Prepared)
+                Ok(Accepted::Prepared)
             }
-            Err(Cause::Status(_)) if self.phase == Phase::Next => Ok(Progress::Enough),
+            Err(Cause::Status(_)) if self.phase == Phase::Next => Ok(Accepted::Enough),
             Err(Cause::Status(Status::REQUEST_TOO_LARGE | Status::LIMIT_EXCEEDED))
                 if self.phase == Phase::Whole && self.options.allow_list.len() > 1 =>
             {
                 self.phase = Phase::Preflight;
-                Ok(Progress::Prepared)
+                Ok(Accepted::Prepared)
             }
             Err(cause) => Err(cause),
         }

@@ -17,14 +17,14 @@ use super::{
     descriptors::{candidates, descriptors},
     extensions::{
         MakeResults,
-        hmac::{self, Salts, Sealed as SealedSalts},
+        hmac::{self, EncryptedSalts, Salts},
         inputs::has_hmac_secret,
         own::{self, Beside},
     },
     facts::{Facts, Purpose},
-    operation::{First, Means, Operation, Progress, Room, Sealed},
+    operation::{Accepted, First, Means, Operation, Room, Sealed},
     preflight::Preflight,
-    touch::Touch,
+    touch::TouchRequest,
     u2f,
 };
 use crate::{
@@ -73,7 +73,7 @@ pub struct MakeCredential<'o> {
     evaluates: bool,
     /// What it fails with after a touch: without one, a site could find out about an authenticator behind its user's back.
     refusal: Option<Cause>,
-    touch: Touch,
+    touch: TouchRequest,
     phase: Phase,
     preflight: Preflight<'o>,
 }
@@ -87,7 +87,7 @@ impl<'o> MakeCredential<'o> {
             enterprise: false,
             evaluates: false,
             refusal: None,
-            touch: Touch::new(),
+            touch: TouchRequest::new(),
             phase: Phase::Whole,
             preflight: Preflight::new(),
         }
@@ -229,7 +229,7 @@ impl Operation for MakeCredential<'_> {
         &mut self,
         means: &mut Means<'_, C, R>,
         room: &mut Room<'_>,
-    ) -> Result<Progress, Cause> {
+    ) -> Result<Accepted, Cause> {
         let progress = match (self.refusal, self.phase) {
             (Some(refusal), _) => self.touch.end(means.facts, room, refusal),
             (None, Phase::AppId | Phase::Preflight) => self.searched(means, room.response()),
@@ -304,7 +304,7 @@ impl<'o> MakeCredential<'o> {
         let proof = means.grant.authenticate(means.crypto, &[options.client_data_hash]);
         let asked = Options { rk: self.resident_key.then_some(true), up: None, uv: means.grant.uv_option() };
         let sealed = match self.salts(means) {
-            Some(salts) => SealedSalts::new(means, &salts)?,
+            Some(salts) => EncryptedSalts::new(means, &salts)?,
             None => None,
         };
         let inputs = options.extensions.inputs(means.facts, self.resident_key, sealed.as_ref());
@@ -341,7 +341,7 @@ impl<'o> MakeCredential<'o> {
     }
 
     /// Takes the answer about credentials of the exclude list.
-    fn searched<C, R>(&mut self, means: &Means<'_, C, R>, response: &[u8]) -> Result<Progress, Cause> {
+    fn searched<C, R>(&mut self, means: &Means<'_, C, R>, response: &[u8]) -> Result<Accepted, Cause> {
         let list = &self.options.exclude_list;
         self.preflight.accept(list, means, response)?;
         let of_app_id = self.phase == Phase::AppId;
@@ -350,21 +350,21 @@ impl<'o> MakeCredential<'o> {
             self.refusal = Some(Cause::Status(Status::CREDENTIAL_EXCLUDED));
         } else if of_app_id && self.preflight.is_over(list, means.facts) {
             self.search(Phase::Whole);
-            return Ok(Progress::Authorize);
+            return Ok(Accepted::Authorize);
         }
-        Ok(Progress::Prepared)
+        Ok(Accepted::Prepared)
     }
 
     /// Takes the answer to the command itself.
-    fn registered<C: Crypto, R>(&mut self, means: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Progress, Cause> {
+    fn registered<C: Crypto, R>(&mut self, means: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {
         if means.facts.ctap1 {
             if u2f::waits(room.response()) {
-                return Ok(Progress::Again);
+                return Ok(Accepted::Again);
             }
             u2f::registration(room, &means.crypto.sha256(&[self.options.rp.id.as_bytes()]))?;
         }
         match self.check_answer(means, room) {
-            Ok(()) => return Ok(Progress::Complete),
+            Ok(()) => return Ok(Accepted::Complete),
             // Without a place in the store it is better than nothing.
             Err(Cause::Status(Status::KEY_STORE_FULL))
                 if self.resident_key
@@ -386,6 +386,6 @@ impl<'o> MakeCredential<'o> {
             }
             Err(cause) => return Err(cause),
         }
-        Ok(Progress::Prepared)
+        Ok(Accepted::Prepared)
     }
 }

@@ -48,7 +48,7 @@ mod u2f;
 pub use crate::webauthn::{AttestationConveyance as Conveyance, Requirement};
 pub use ceremony::{Ceremony, MIN_BUFFER};
 pub use drive::{PinEntry, UserInteraction, run, run_each};
-pub use drive_async::{AsyncUserInteraction, Blocking, run_async, run_each_async};
+pub use drive_async::{AsyncUserInteraction, BlockingInteraction, run_async, run_each_async};
 pub use error::{Cause, Error, ErrorCode, InvalidOption, Stage};
 pub use get_assertion::{Assertion, AssertionSelection, GetAssertion, GetOptions};
 pub use make_credential::{Attestation, MakeCredential, MakeOptions};

@@ -6,7 +6,7 @@ use rand_core::CryptoRng;
 
 use super::{
     Cause, DEFAULT_TIMEOUT,
-    authorization::{Agreement, Grant},
+    authorization::{Encapsulated, Grant},
     facts::{Facts, Purpose},
 };
 use crate::{
@@ -81,10 +81,10 @@ pub trait Operation: Sealed {
         &mut self,
         means: &mut Means<'_, C, R>,
         room: &mut Room<'_>,
-    ) -> Result<Progress, Cause> {
+    ) -> Result<Accepted, Cause> {
         let _ = means;
         response_body(room.response())?;
-        Ok(Progress::Complete)
+        Ok(Accepted::Complete)
     }
     /// What there is to show of an accepted response.
     #[doc(hidden)]
@@ -139,7 +139,7 @@ pub struct Means<'a, C, R> {
     /// A token that is refused is renewed.
     pub renews: bool,
     /// Where [`Purpose::agreement`] wants it; before it is granted there is none.
-    pub agreement: Option<&'a Agreement>,
+    pub agreement: Option<&'a Encapsulated>,
 }
 
 /// A response at the front of the room there is.
@@ -159,7 +159,7 @@ impl Room<'_> {
 
 /// What becomes of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
+pub enum Accepted {
     /// It is kept; there is another request, and what is kept suffices if that one has no answer.
     More,
     /// It is kept; it was the last.

@@ -11,7 +11,7 @@
 use super::{
     Cause, ErrorCode,
     facts::Facts,
-    operation::{Progress, Room},
+    operation::{Accepted, Room},
     u2f,
 };
 use crate::{
@@ -27,12 +27,12 @@ use crate::{
 
 /// One touch to be asked for.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Touch {
+pub struct TouchRequest {
     /// What asks for a touch alone was refused without one: a dummy registration asks for it.
     registers: bool,
 }
 
-impl Touch {
+impl TouchRequest {
     pub const fn new() -> Self {
         Self { registers: false }
     }
@@ -71,40 +71,40 @@ impl Touch {
         !facts.is_2_1 && !self.registers && facts.options.client_pin.is_some()
     }
 
-    /// Takes the answer: [`Progress::Complete`] when the authenticator was touched, otherwise how to go on.
+    /// Takes the answer: [`Accepted::Complete`] when the authenticator was touched, otherwise how to go on.
     ///
     /// # Errors
     /// What the authenticator answered instead.
-    pub fn accept(&mut self, facts: &Facts, room: &Room<'_>) -> Result<Progress, Cause> {
+    pub fn accept(&mut self, facts: &Facts, room: &Room<'_>) -> Result<Accepted, Cause> {
         if facts.ctap1 {
             if u2f::waits(room.response()) {
-                return Ok(Progress::Again);
+                return Ok(Accepted::Again);
             }
-            return Ok(ctap1::response_data(room.response()).map(|_| Progress::Complete)?);
+            return Ok(ctap1::response_data(room.response()).map(|_| Accepted::Complete)?);
         }
         let status = match response_body(room.response()) {
-            Ok(_) => return Ok(Progress::Complete),
+            Ok(_) => return Ok(Accepted::Complete),
             Err(ResponseError::Status(status)) => status,
             Err(error) => return Err(error.into()),
         };
         let pin_set = facts.options.client_pin == Some(true);
         match status {
             // The standard has this one after the touch, and for nothing else.
-            Status::PIN_INVALID if self.asks_by_pin(facts) && (room.touched || pin_set) => Ok(Progress::Complete),
+            Status::PIN_INVALID if self.asks_by_pin(facts) && (room.touched || pin_set) => Ok(Accepted::Complete),
             // These also refuse any pinUvAuthParam, at once, where the authenticator does not know what an empty one means.
             Status::PIN_NOT_SET | Status::PIN_AUTH_INVALID if self.asks_by_pin(facts) && room.touched => {
-                Ok(Progress::Complete)
+                Ok(Accepted::Complete)
             }
             // With a PIN set, a registration without it is refused at once.
             Status::PIN_INVALID | Status::PIN_NOT_SET | Status::PIN_AUTH_INVALID
                 if self.asks_by_pin(facts) && !pin_set =>
             {
                 self.registers = true;
-                Ok(Progress::Prepared)
+                Ok(Accepted::Prepared)
             }
             Status::INVALID_COMMAND if facts.is_2_1 && !self.registers => {
                 self.registers = true;
-                Ok(Progress::Prepared)
+                Ok(Accepted::Prepared)
             }
             status => Err(Cause::Status(status)),
         }
@@ -115,9 +115,9 @@ impl Touch {
     /// # Errors
     /// `cause` after the touch. Without a touch never `cause`: the refusal or the timeout, and
     /// [`Cause::UserNotPresent`] when the authenticator could not be made to ask for a touch.
-    pub fn end(&mut self, facts: &Facts, room: &Room<'_>, cause: Cause) -> Result<Progress, Cause> {
+    pub fn end(&mut self, facts: &Facts, room: &Room<'_>, cause: Cause) -> Result<Accepted, Cause> {
         match self.accept(facts, room) {
-            Ok(Progress::Complete) => Err(cause),
+            Ok(Accepted::Complete) => Err(cause),
             // Not as the status that it is: no authorization would help.
             Err(Cause::Status(status))
                 if status != Status::OPERATION_DENIED && Cause::Status(status).code() != ErrorCode::Timeout =>

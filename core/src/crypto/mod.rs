@@ -30,7 +30,7 @@ mod watch;
 pub use rustcrypto::RustCrypto;
 #[cfg(any(test, feature = "stub-crypto"))]
 pub use stub::StubCrypto;
-pub use watch::{Call, Watch, Watched};
+pub use watch::{CryptoCall, Watch, Watched};
 
 /// Why a backend could not do what was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use crate::{
 
 /// What a backend is asked for.
 #[derive(Clone, Copy)]
-pub enum Call<'c> {
+pub enum CryptoCall<'c> {
     /// A SHA-256. It cannot be refused.
     Sha256,
     /// An HMAC with this key. It cannot be refused.
@@ -34,7 +34,7 @@ pub trait Watch {
     ///
     /// # Errors
     /// What the call returns in place of its result. The backend does not see it.
-    fn before(&self, call: Call<'_>) -> Result<(), Error> {
+    fn before(&self, call: CryptoCall<'_>) -> Result<(), Error> {
         let _ = call;
         Ok(())
     }
@@ -66,7 +66,7 @@ pub struct Watched<C, W> {
 
 impl<C, W: Watch> Watched<C, W> {
     fn slow(&self) -> Result<&C, Error> {
-        self.watch.before(Call::Slow).map(|()| &self.backend)
+        self.watch.before(CryptoCall::Slow).map(|()| &self.backend)
     }
 }
 
@@ -74,24 +74,24 @@ impl<C: Hash, W: Watch> Hash for Watched<C, W> {
     type Sha256 = C::Sha256;
 
     fn sha256_start(&self) -> C::Sha256 {
-        let _ = self.watch.before(Call::Sha256);
+        let _ = self.watch.before(CryptoCall::Sha256);
         self.backend.sha256_start()
     }
 
     fn hmac_sha256(&self, key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-        let _ = self.watch.before(Call::Hmac(key));
+        let _ = self.watch.before(CryptoCall::Hmac(key));
         self.backend.hmac_sha256(key, parts)
     }
 }
 
 impl<C: Cipher, W: Watch> Cipher for Watched<C, W> {
     fn aes256_cbc_encrypt(&self, key: &[u8; 32], iv: &[u8; 16], data: &mut [u8]) -> Result<(), Error> {
-        self.watch.before(Call::Encrypt(key, data))?;
+        self.watch.before(CryptoCall::Encrypt(key, data))?;
         if self.watch.leaves_plaintext() { Ok(()) } else { self.backend.aes256_cbc_encrypt(key, iv, data) }
     }
 
     fn aes256_cbc_decrypt(&self, key: &[u8; 32], iv: &[u8; 16], data: &mut [u8]) -> Result<(), Error> {
-        self.watch.before(Call::Decrypt(key))?;
+        self.watch.before(CryptoCall::Decrypt(key))?;
         if self.watch.leaves_plaintext() { Ok(()) } else { self.backend.aes256_cbc_decrypt(key, iv, data) }
     }
 
@@ -110,7 +110,7 @@ impl<C: Cipher, W: Watch> Cipher for Watched<C, W> {
         aad: &[u8],
         data: &mut [u8],
     ) -> Result<[u8; 16], Error> {
-        self.watch.before(Call::Seal(key, data))?;
+        self.watch.before(CryptoCall::Seal(key, data))?;
         self.backend.aes256_gcm_seal(key, nonce, aad, data)
     }
 
@@ -122,7 +122,7 @@ impl<C: Cipher, W: Watch> Cipher for Watched<C, W> {
         data: &mut [u8],
         tag: &[u8; 16],
     ) -> Result<(), Error> {
-        self.watch.before(Call::Open)?;
+        self.watch.before(CryptoCall::Open)?;
         self.backend.aes256_gcm_open(key, nonce, aad, data, tag)
     }
 }

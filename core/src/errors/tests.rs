@@ -8,7 +8,7 @@ use crate::{
     pin_uv::PinError,
     transport::{
         fault::FaultError,
-        hid::{Command, ErrorCode, Failure, HidError},
+        hid::{Failure, HidCommand, HidError, HidErrorCode},
     },
     verify,
     webauthn::{OriginError, base64url},
@@ -26,10 +26,10 @@ fn all() -> Vec<Box<dyn Error>> {
         use crypto::Error::*;
         [Unsupported, InvalidKey, InvalidLength, OutputTooSmall, Mismatch, Failed, RandomSource]
     };
-    let codes = [1, 2, 3, 4, 5, 6, 0x0A, 0x0B, 0x7F, 0x42].map(ErrorCode);
+    let codes = [1, 2, 3, 4, 5, 6, 0x0A, 0x0B, 0x7F, 0x42].map(HidErrorCode);
     let failures = {
         use Failure::*;
-        let (small, other) = (BufferTooSmall { needed: 70 }, UnexpectedCommand(Command::PING));
+        let (small, other) = (BufferTooSmall { needed: 70 }, UnexpectedCommand(HidCommand::PING));
         [NotOpen, Pending, RequestTooLong, ResponseTooLong, small, Timeout, Sequence, other]
     };
     let large_blob = {
@@ -184,7 +184,7 @@ fn numbers_of_the_standards_keep_their_names() {
     assert_eq!(said(&Status::PIN_INVALID), "PIN_INVALID (0x31)");
     assert_eq!(said(&Status(0xEE)), "status 0xee");
     assert_eq!(said(&Cause::Status(Status::PIN_INVALID)), "the authenticator answered PIN_INVALID (0x31)");
-    assert_eq!(said(&ErrorCode::CHANNEL_BUSY), "the authenticator is busy with another request (CHANNEL_BUSY)");
+    assert_eq!(said(&HidErrorCode::CHANNEL_BUSY), "the authenticator is busy with another request (CHANNEL_BUSY)");
 }
 
 #[test]

@@ -16,16 +16,16 @@ use crate::{
 
 /// The purpose of an encrypted value, from which its key is derived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Purpose(&'static str);
+pub struct ValuePurpose(&'static str);
 
 /// encIdentifier: distinguishes this authenticator from others of its model.
-pub const DEVICE_IDENTIFIER: Purpose = Purpose("encIdentifier");
+pub const DEVICE_IDENTIFIER: ValuePurpose = ValuePurpose("encIdentifier");
 /// encCredStoreState: changes with each change of the discoverable credentials.
-pub const CRED_STORE_STATE: Purpose = Purpose("encCredStoreState");
+pub const CRED_STORE_STATE: ValuePurpose = ValuePurpose("encCredStoreState");
 
 impl Token {
     /// The key under which this persistent token encrypts a value.
-    pub fn value_key<C: Hash>(&self, crypto: &C, purpose: Purpose) -> ValueKey {
+    pub fn value_key<C: Hash>(&self, crypto: &C, purpose: ValuePurpose) -> ValueKey {
         let long = Zeroizing::new(crypto.hkdf_sha256(&[0; 32], self.as_bytes(), purpose.0.as_bytes()));
         ValueKey(Zeroizing::new(bytes::first(&*long)))
     }
@@ -33,7 +33,12 @@ impl Token {
     /// The value of an encIdentifier or encCredStoreState. `None` unless `encrypted` is 32 bytes long. With a wrong
     /// token this returns a wrong value, because nothing authenticates the ciphertext: compare the value with a known
     /// one.
-    pub fn decrypt_value<C: Hash + Cipher>(&self, crypto: &C, purpose: Purpose, encrypted: &[u8]) -> Option<[u8; 16]> {
+    pub fn decrypt_value<C: Hash + Cipher>(
+        &self,
+        crypto: &C,
+        purpose: ValuePurpose,
+        encrypted: &[u8],
+    ) -> Option<[u8; 16]> {
         let (iv, rest) = encrypted.split_first_chunk::<16>()?;
         let mut block: [u8; 16] = rest.try_into().ok()?;
         crypto.aes128_cbc_decrypt(&self.value_key(crypto, purpose).0, iv, &mut block);

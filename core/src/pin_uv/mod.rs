@@ -27,7 +27,7 @@ mod pin;
 mod proof;
 mod token;
 
-pub use identifier::{CRED_STORE_STATE, DEVICE_IDENTIFIER, Purpose, ValueKey};
+pub use identifier::{CRED_STORE_STATE, DEVICE_IDENTIFIER, ValueKey, ValuePurpose};
 pub use pin::{MAX_PIN_BYTES, PaddedPin, PinError, PinHash};
 pub use proof::UserVerified;
 pub use token::{INITIAL_USAGE_LIMIT, MAX_TOKEN, MAX_USAGE_PERIOD, Permissions, Token, TokenState, USER_PRESENT_LIMIT};
@@ -35,7 +35,7 @@ pub use token::{INITIAL_USAGE_LIMIT, MAX_TOKEN, MAX_USAGE_PERIOD, Permissions, T
 /// A PIN/UV auth protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Protocol {
+pub enum PinUvAuthProtocol {
     /// Version 1 (CTAP 2.0).
     One = 1,
     /// Version 2 (CTAP 2.1).
@@ -47,7 +47,7 @@ const IV: usize = 16;
 /// An AES block, in bytes.
 const BLOCK: usize = 16;
 
-impl Protocol {
+impl PinUvAuthProtocol {
     /// The protocol with this number, if it is known.
     pub const fn from_number(number: u64) -> Option<Self> {
         match number {
@@ -100,14 +100,14 @@ impl Mac {
     pub fn matches(&self, param: &[u8]) -> bool {
         // A fault in memory may alter the length. An empty value would match an empty `param`, so a length below 16
         // never matches.
-        self.length >= Protocol::One.mac_len() && self.as_bytes().ct_eq(param).into()
+        self.length >= PinUvAuthProtocol::One.mac_len() && self.as_bytes().ct_eq(param).into()
     }
 }
 
 /// The keys that platform and authenticator share after key agreement. Wiped on drop.
 #[derive(Clone)]
 pub struct SharedSecret {
-    protocol: Protocol,
+    protocol: PinUvAuthProtocol,
     hmac_key: [u8; 32],
     aes_key: [u8; 32],
 }
@@ -127,13 +127,13 @@ impl fmt::Debug for SharedSecret {
 
 impl SharedSecret {
     /// Derives the keys from `z`, the x coordinate of the shared point.
-    pub fn derive<C: Hash>(crypto: &C, protocol: Protocol, z: &[u8; 32]) -> Self {
+    pub fn derive<C: Hash>(crypto: &C, protocol: PinUvAuthProtocol, z: &[u8; 32]) -> Self {
         match protocol {
-            Protocol::One => {
+            PinUvAuthProtocol::One => {
                 let key = crypto.sha256(&[z]);
                 Self { protocol, hmac_key: key, aes_key: key }
             }
-            Protocol::Two => Self {
+            PinUvAuthProtocol::Two => Self {
                 protocol,
                 hmac_key: crypto.hkdf_sha256(&[0; 32], z, b"CTAP2 HMAC key"),
                 aes_key: crypto.hkdf_sha256(&[0; 32], z, b"CTAP2 AES key"),
@@ -142,11 +142,11 @@ impl SharedSecret {
     }
 
     /// The protocol this secret belongs to.
-    pub const fn protocol(&self) -> Protocol {
+    pub const fn protocol(&self) -> PinUvAuthProtocol {
         self.protocol
     }
 
-    /// Encrypts `plaintext` into `out` and returns the ciphertext's length, [`Protocol::overhead`] more than the
+    /// Encrypts `plaintext` into `out` and returns the ciphertext's length, [`PinUvAuthProtocol::overhead`] more than the
     /// plaintext's.
     ///
     /// # Errors
@@ -160,7 +160,7 @@ impl SharedSecret {
         out: &mut [u8],
     ) -> Result<usize, Error> {
         let mut iv = [0; IV];
-        if self.protocol == Protocol::Two {
+        if self.protocol == PinUvAuthProtocol::Two {
             fill_random(rng, &mut iv)?;
         }
         self.encrypt_with_iv(crypto, iv, plaintext, out)
@@ -175,7 +175,7 @@ impl SharedSecret {
         plaintext: &[u8],
         out: &mut [u8],
     ) -> Result<usize, Error> {
-        let iv = if self.protocol == Protocol::Two { iv } else { [0; IV] };
+        let iv = if self.protocol == PinUvAuthProtocol::Two { iv } else { [0; IV] };
         let overhead = self.protocol.overhead();
         let length = overhead.saturating_add(plaintext.len());
         let out = out.get_mut(..length).ok_or(Error::OutputTooSmall)?;
@@ -220,7 +220,7 @@ impl SharedSecret {
 pub fn encapsulate<C: Hash + Agreement, R: TryCryptoRng + ?Sized>(
     crypto: &C,
     rng: &mut R,
-    protocol: Protocol,
+    protocol: PinUvAuthProtocol,
     authenticator_key: &CoseKey<'_>,
 ) -> Result<(P256Point, SharedSecret), Error> {
     let peer = authenticator_key.p256_point().ok_or(Error::InvalidKey)?;
@@ -234,7 +234,7 @@ pub fn encapsulate<C: Hash + Agreement, R: TryCryptoRng + ?Sized>(
 /// [`Error::InvalidKey`] when the platform's key is not a point on P-256.
 pub fn decapsulate<C: Hash + Agreement>(
     crypto: &C,
-    protocol: Protocol,
+    protocol: PinUvAuthProtocol,
     secret: &P256Secret,
     platform_key: &CoseKey<'_>,
 ) -> Result<SharedSecret, Error> {
@@ -244,7 +244,7 @@ pub fn decapsulate<C: Hash + Agreement>(
 
 fn shared<C: Hash + Agreement>(
     crypto: &C,
-    protocol: Protocol,
+    protocol: PinUvAuthProtocol,
     secret: &P256Secret,
     peer: &P256Point,
 ) -> Result<SharedSecret, Error> {

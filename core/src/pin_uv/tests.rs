@@ -25,7 +25,7 @@ fn rng() -> ChaCha20Rng {
 const IV: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 
 /// The shared secret of §10.4 and §10.5, whose Z begins with a zero byte.
-fn shared_secret(protocol: Protocol) -> SharedSecret {
+fn shared_secret(protocol: PinUvAuthProtocol) -> SharedSecret {
     let secret = P256Secret(hex("7452e599fee739d8a653f6a507343d12d382249108a651402520b72f24fe7684"));
     let peer = P256Point {
         x: hex("0501d5bc78da9252560a26cb08fcc60cbe0b6d3b8e1d1fcee514fac0af675168"),
@@ -36,21 +36,21 @@ fn shared_secret(protocol: Protocol) -> SharedSecret {
 
 #[test]
 fn protocol_one_derives_the_vectors_secret() {
-    let shared = shared_secret(Protocol::One);
+    let shared = shared_secret(PinUvAuthProtocol::One);
     assert_eq!(shared.aes_key, hex("c42a039d548100dfba521e487debcbbb8b66bb7496f8b1862a7a395ed83e1a1c"));
     assert_eq!(shared.hmac_key, shared.aes_key);
 }
 
 #[test]
 fn protocol_two_derives_the_vectors_secrets() {
-    let shared = shared_secret(Protocol::Two);
+    let shared = shared_secret(PinUvAuthProtocol::Two);
     assert_eq!(shared.hmac_key, hex("65ef955dd8cfcacab489ad582d64b872299cec1970aeffb10c90b9d9f4b4f1a7"));
     assert_eq!(shared.aes_key, hex("46cc03964825ccbaf159fde1958b2063871bd5b66ecf28972eaac583214a22d8"));
 }
 
 #[test]
 fn protocol_one_encrypts_pins_as_the_vectors_do() {
-    let shared = shared_secret(Protocol::One);
+    let shared = shared_secret(PinUvAuthProtocol::One);
     let hash = PinHash::of(&RustCrypto, b"1234");
     assert_eq!(hash.0, hex("03ac674216f3e15c761ee1a5e255f067"));
     let mut out = [0; 64];
@@ -68,7 +68,7 @@ fn protocol_one_encrypts_pins_as_the_vectors_do() {
 
 #[test]
 fn protocol_one_changes_a_pin_as_the_vectors_do() {
-    let shared = shared_secret(Protocol::One);
+    let shared = shared_secret(PinUvAuthProtocol::One);
     let (mut new_pin, mut old_hash) = ([0; 64], [0; 16]);
     let pin = PaddedPin::new("4321", 4).unwrap();
     shared.encrypt(&RustCrypto, &mut rng(), pin.as_bytes(), &mut new_pin).unwrap();
@@ -83,13 +83,13 @@ fn protocol_one_changes_a_pin_as_the_vectors_do() {
 
 #[test]
 fn protocol_one_decrypts_a_token_of_16_bytes() {
-    let shared = shared_secret(Protocol::One);
+    let shared = shared_secret(PinUvAuthProtocol::One);
     let mut out = [0; 16];
     let enc: [u8; 16] = hex("7a9f98e31b77be90f9c64d12e9635040");
     assert_eq!(shared.decrypt(&RustCrypto, &enc, &mut out), Ok(16));
     assert_eq!(out, hex("aff12c6dcfbf9df52f7a09211e8865cd"));
-    assert!(Token::new(Protocol::One, &out).is_some());
-    assert!(Token::new(Protocol::Two, &out).is_none());
+    assert!(Token::new(PinUvAuthProtocol::One, &out).is_some());
+    assert!(Token::new(PinUvAuthProtocol::Two, &out).is_none());
 }
 
 #[test]
@@ -99,14 +99,14 @@ fn a_token_of_version_2_0_authenticates_with_all_of_its_bytes() {
         let token = Token::of_version_2_0(&RustCrypto, &bytes[..length]);
         assert_eq!(token.is_some(), [16, 32, 48, 64, 80, 96, 112, 128].contains(&length), "{length}");
         let Some(token) = token else { continue };
-        let param = token.authenticate(&RustCrypto, Protocol::One, &[b"message"]);
+        let param = token.authenticate(&RustCrypto, PinUvAuthProtocol::One, &[b"message"]);
         assert_eq!(param.as_bytes(), &RustCrypto.hmac_sha256(&bytes[..length], &[b"message"])[..16], "{length}");
     }
 }
 
 #[test]
 fn protocol_two_encrypts_pins_as_the_vectors_do() {
-    let shared = shared_secret(Protocol::Two);
+    let shared = shared_secret(PinUvAuthProtocol::Two);
     let mut out = [0; 80];
     let hash = PinHash::of(&RustCrypto, b"1234");
     assert_eq!(shared.encrypt_with_iv(&RustCrypto, IV, &hash.0, &mut out), Ok(32));
@@ -127,39 +127,39 @@ fn protocol_two_encrypts_pins_as_the_vectors_do() {
 fn both_protocols_authenticate_with_a_shared_secret_as_the_vectors_do() {
     let z = [0x55; 32];
     let expected: [u8; 16] = hex("8b60157df344822e54347a01fb0248a6");
-    let shared = SharedSecret::derive(&RustCrypto, Protocol::One, &z);
+    let shared = SharedSecret::derive(&RustCrypto, PinUvAuthProtocol::One, &z);
     assert_eq!(shared.authenticate(&RustCrypto, &[&[0xAA]]).as_bytes(), expected);
     let expected: [u8; 32] = hex("c03f2a225cc34e05c10e729c8dd57de5989c6815ece23a95d590e1e93ff01aaf");
-    let shared = SharedSecret::derive(&RustCrypto, Protocol::Two, &z);
+    let shared = SharedSecret::derive(&RustCrypto, PinUvAuthProtocol::Two, &z);
     assert_eq!(shared.authenticate(&RustCrypto, &[&[0xAA]]).as_bytes(), expected);
 }
 
 #[test]
 fn a_token_authenticates_commands_as_the_vectors_do() {
     let full: [u8; 32] = hex("9c1cfe9dd7646a06b9a80f96ad504968949020530fa3d27a9ffdfa623693f784");
-    for protocol in [Protocol::One, Protocol::Two] {
+    for protocol in [PinUvAuthProtocol::One, PinUvAuthProtocol::Two] {
         let token = Token::new(protocol, &[0x91; 32]).unwrap();
         let param = token.authenticate(&RustCrypto, protocol, &[&[0xAA]]);
         assert_eq!(param.as_bytes(), &full[..protocol.mac_len()]);
     }
-    let token = Token::new(Protocol::Two, &[0x11; 32]).unwrap();
+    let token = Token::new(PinUvAuthProtocol::Two, &[0x11; 32]).unwrap();
     let toggle: [u8; 32] = hex("868aaba59ccb3db28ab3dea8d38b519457e1151c1a8f69aa42eb0f6788ca84cf");
-    assert!(token.authenticate(&RustCrypto, Protocol::Two, &[&[0xFF; 32], &[0x0D, 0x02]]).matches(&toggle));
+    assert!(token.authenticate(&RustCrypto, PinUvAuthProtocol::Two, &[&[0xFF; 32], &[0x0D, 0x02]]).matches(&toggle));
     let metadata: [u8; 32] = hex("c4ede064b5f2a51225b2175e5b84fb73f9cec689ac3d912ac4878f7ebeab0149");
-    assert!(token.authenticate(&RustCrypto, Protocol::Two, &[&[0x01]]).matches(&metadata));
+    assert!(token.authenticate(&RustCrypto, PinUvAuthProtocol::Two, &[&[0x01]]).matches(&metadata));
 }
 
 #[test]
 fn the_hmac_secret_vectors_share_their_secret_and_encrypt_their_salt() {
     let z = hex("1f9a25b8fa700057cd7cf1a8805b2033670727afd3c28374f70e82d173f0926b");
     let salt: [u8; 32] = hex("527413ebb48293772df30f031c5ac4650c7de14bf9498671ae163447b6a772b3");
-    let shared = SharedSecret::derive(&RustCrypto, Protocol::One, &z);
+    let shared = SharedSecret::derive(&RustCrypto, PinUvAuthProtocol::One, &z);
     let mut out = [0; 32];
     shared.encrypt(&RustCrypto, &mut rng(), &salt, &mut out).unwrap();
     assert_eq!(out, hex("ab8c878bb05d04700f077ed91845ec9c503c925cb12b327ddbeb4243c397f913"));
     assert!(shared.verify(&RustCrypto, &[&out], &hex::<16>("3dccd36b39c6df11dd85837ce672a9bb")));
 
-    let shared = SharedSecret::derive(&RustCrypto, Protocol::Two, &z);
+    let shared = SharedSecret::derive(&RustCrypto, PinUvAuthProtocol::Two, &z);
     let enc: [u8; 48] =
         hex("23dde5e3462daf36559b85c4ac5f9656aa9bfd81c1dc2bf8533c8b9f3882854786b4f500e25b4e3d81f7fc7c74236229");
     assert_eq!(shared.decrypt(&RustCrypto, &enc, &mut out), Ok(32));
@@ -170,7 +170,7 @@ fn the_hmac_secret_vectors_share_their_secret_and_encrypt_their_salt() {
 
 #[test]
 fn identifier_and_store_state_are_encrypted_as_the_vectors_are() {
-    let token = Token::new(Protocol::Two, &[0x11; 32]).unwrap();
+    let token = Token::new(PinUvAuthProtocol::Two, &[0x11; 32]).unwrap();
     for (purpose, value, expected) in [
         (DEVICE_IDENTIFIER, b"identifier-12345", "000102030405060708090a0b0c0d0e0f950db03dca8753b05035dc5d020521e8"),
         (CRED_STORE_STATE, b"store-state-1234", "000102030405060708090a0b0c0d0e0f9d8353747bccca46a54c782a0228f43b"),
@@ -189,8 +189,11 @@ fn identifier_and_store_state_are_encrypted_as_the_vectors_are() {
 fn a_key_off_the_curve_is_refused() {
     let point = P256Point { x: [1; 32], y: [1; 32] };
     let key = CoseKey::key_agreement(&point);
-    assert!(encapsulate(&RustCrypto, &mut rng(), Protocol::Two, &key).is_err());
-    assert_eq!(decapsulate(&RustCrypto, Protocol::Two, &P256Secret([1; 32]), &key).err(), Some(Error::InvalidKey));
+    assert!(encapsulate(&RustCrypto, &mut rng(), PinUvAuthProtocol::Two, &key).is_err());
+    assert_eq!(
+        decapsulate(&RustCrypto, PinUvAuthProtocol::Two, &P256Secret([1; 32]), &key).err(),
+        Some(Error::InvalidKey)
+    );
 }
 
 #[test]
@@ -208,7 +211,7 @@ fn a_pin_is_counted_in_code_points_and_bounded_in_bytes() {
 fn secrets_do_not_show_in_debug_output() {
     let text = format!(
         "{:?} {:?} {:?} {:?}",
-        shared_secret(Protocol::Two),
+        shared_secret(PinUvAuthProtocol::Two),
         PaddedPin::new("1234", 4).unwrap(),
         PinHash::of(&RustCrypto, b"1234"),
         Token::generate(&mut rng()).unwrap()
@@ -226,12 +229,12 @@ fn verified() -> UserVerified {
 
 fn issue(state: &mut TokenState) -> Token {
     let permissions = Permissions::MC.with(Permissions::LBW);
-    state.issue(&mut rng(), at(100), Protocol::Two, permissions, None, true, verified()).unwrap().clone()
+    state.issue(&mut rng(), at(100), PinUvAuthProtocol::Two, permissions, None, true, verified()).unwrap().clone()
 }
 
 fn accepts(state: &mut TokenState, token: &Token, now: Instant) -> bool {
-    let param = token.authenticate(&RustCrypto, Protocol::Two, &[b"m"]);
-    state.verify(&RustCrypto, now, Protocol::Two, &[b"m"], param.as_bytes())
+    let param = token.authenticate(&RustCrypto, PinUvAuthProtocol::Two, &[b"m"]);
+    state.verify(&RustCrypto, now, PinUvAuthProtocol::Two, &[b"m"], param.as_bytes())
 }
 
 #[test]
@@ -280,10 +283,18 @@ fn a_token_binds_to_the_first_relying_party_it_is_used_for() {
 fn a_token_is_void_under_the_other_protocol_and_after_the_next_one() {
     let mut state = TokenState::default();
     let token = issue(&mut state);
-    let param = token.authenticate(&RustCrypto, Protocol::One, &[b"m"]);
-    assert!(!state.verify(&RustCrypto, at(101), Protocol::One, &[b"m"], param.as_bytes()));
+    let param = token.authenticate(&RustCrypto, PinUvAuthProtocol::One, &[b"m"]);
+    assert!(!state.verify(&RustCrypto, at(101), PinUvAuthProtocol::One, &[b"m"], param.as_bytes()));
     state
-        .issue(&mut ChaCha20Rng::seed_from_u64(2), at(101), Protocol::Two, Permissions::MC, None, false, verified())
+        .issue(
+            &mut ChaCha20Rng::seed_from_u64(2),
+            at(101),
+            PinUvAuthProtocol::Two,
+            Permissions::MC,
+            None,
+            false,
+            verified(),
+        )
         .unwrap();
     assert!(!accepts(&mut state, &token, at(102)));
 }
@@ -291,14 +302,14 @@ fn a_token_is_void_under_the_other_protocol_and_after_the_next_one() {
 #[test]
 fn no_token_verifies_before_one_is_issued() {
     let mut state = TokenState::default();
-    let zero = Token::new(Protocol::Two, &[0; 32]).unwrap();
+    let zero = Token::new(PinUvAuthProtocol::Two, &[0; 32]).unwrap();
     assert!(!accepts(&mut state, &zero, Instant::default().plus(Duration::from_secs(1))));
 }
 
 proptest! {
     #[test]
     fn what_one_end_encrypts_the_other_decrypts(blocks in 0usize..8, byte: u8, seed: u64, two: bool) {
-        let protocol = if two { Protocol::Two } else { Protocol::One };
+        let protocol = if two { PinUvAuthProtocol::Two } else { PinUvAuthProtocol::One };
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
         let (secret, public) = RustCrypto.p256_generate(&mut rng).unwrap();
         let (point, platform) = encapsulate(&RustCrypto, &mut rng, protocol, &CoseKey::key_agreement(&public)).unwrap();
@@ -313,7 +324,7 @@ proptest! {
 
     #[test]
     fn a_ciphertext_of_broken_blocks_is_refused(len in 0usize..100, two: bool) {
-        let protocol = if two { Protocol::Two } else { Protocol::One };
+        let protocol = if two { PinUvAuthProtocol::Two } else { PinUvAuthProtocol::One };
         let mut out = [0; 128];
         let result = shared_secret(protocol).decrypt(&RustCrypto, &vec![7; len], &mut out);
         let whole = len >= protocol.overhead() && (len - protocol.overhead()) % 16 == 0;
@@ -328,15 +339,15 @@ fn a_random_source_that_fails_gives_no_token_no_ciphertext_and_no_key_and_voids_
     let mut state = TokenState::default();
     issue(&mut state);
     assert!(state.in_use());
-    let issued = state.issue(&mut NoRandom, at(101), Protocol::Two, Permissions::MC, None, true, verified());
+    let issued = state.issue(&mut NoRandom, at(101), PinUvAuthProtocol::Two, Permissions::MC, None, true, verified());
     assert_eq!(issued.map(|_| ()).unwrap_err(), failed);
     assert!(!state.in_use() && !state.permits(Permissions::MC));
 
-    let shared = SharedSecret::derive(&RustCrypto, Protocol::Two, &[1; 32]);
+    let shared = SharedSecret::derive(&RustCrypto, PinUvAuthProtocol::Two, &[1; 32]);
     assert_eq!(shared.encrypt(&RustCrypto, &mut NoRandom, &[0; 16], &mut [0; 32]), Err(failed));
     let (_, point) = RustCrypto.p256_generate(&mut rng()).unwrap();
     let key = CoseKey::key_agreement(&point);
-    assert_eq!(encapsulate(&RustCrypto, &mut NoRandom, Protocol::Two, &key).map(|_| ()).unwrap_err(), failed);
+    assert_eq!(encapsulate(&RustCrypto, &mut NoRandom, PinUvAuthProtocol::Two, &key).map(|_| ()).unwrap_err(), failed);
     let token = Token::generate(&mut rng()).unwrap();
     assert_eq!(
         token.value_key(&RustCrypto, DEVICE_IDENTIFIER).encrypt(&RustCrypto, &mut NoRandom, &[0; 16]),
@@ -346,16 +357,16 @@ fn a_random_source_that_fails_gives_no_token_no_ciphertext_and_no_key_and_voids_
 
 #[test]
 fn a_token_or_a_mac_of_an_impossible_length_is_never_empty() {
-    let shared = shared_secret(Protocol::Two);
+    let shared = shared_secret(PinUvAuthProtocol::Two);
     for length in [0, 1, 15, 33, usize::MAX] {
         let mac = Mac { length, ..shared.authenticate(&RustCrypto, &[b"m"]) };
         assert!(!mac.matches(&[]) && !mac.matches(&mac.bytes[..1]), "{length}");
     }
     let state = TokenState::default();
     assert!(!state.in_use());
-    let nothing = Token::default().authenticate(&RustCrypto, Protocol::Two, &[b"m"]);
-    let empty_key = Protocol::Two.authenticate(&RustCrypto, &[], &[b"m"]);
-    assert!(!TokenState::default().verify(&RustCrypto, at(1), Protocol::Two, &[b"m"], nothing.as_bytes()));
+    let nothing = Token::default().authenticate(&RustCrypto, PinUvAuthProtocol::Two, &[b"m"]);
+    let empty_key = PinUvAuthProtocol::Two.authenticate(&RustCrypto, &[], &[b"m"]);
+    assert!(!TokenState::default().verify(&RustCrypto, at(1), PinUvAuthProtocol::Two, &[b"m"], nothing.as_bytes()));
     // HMAC pads its key with zeros, so a token of zeros and an empty token give the same MAC. The state above refuses
     // both.
     assert!(nothing.matches(empty_key.as_bytes()));

@@ -5,7 +5,7 @@ use core::{fmt, time::Duration};
 use rand_core::TryCryptoRng;
 use zeroize::Zeroize;
 
-use super::{Mac, Protocol, UserVerified};
+use super::{Mac, PinUvAuthProtocol, UserVerified};
 use crate::{
     Instant,
     crypto::{Error, Hash, fill_random},
@@ -92,9 +92,9 @@ impl fmt::Debug for Token {
 impl Token {
     /// The token in `bytes`. `None` unless its length is one that `protocol` allows: 16 or 32 bytes in protocol one,
     /// 32 in protocol two.
-    pub fn new(protocol: Protocol, bytes: &[u8]) -> Option<Self> {
+    pub fn new(protocol: PinUvAuthProtocol, bytes: &[u8]) -> Option<Self> {
         let length = bytes.len();
-        let allowed = length == 32 || (protocol == Protocol::One && length == SHORT);
+        let allowed = length == 32 || (protocol == PinUvAuthProtocol::One && length == SHORT);
         allowed.then(|| Self { bytes: crate::bytes::padded(bytes), length })
     }
 
@@ -135,7 +135,7 @@ impl Token {
     }
 
     /// The pinUvAuthParam of the concatenated `message`.
-    pub fn authenticate<C: Hash>(&self, crypto: &C, protocol: Protocol, message: &[&[u8]]) -> Mac {
+    pub fn authenticate<C: Hash>(&self, crypto: &C, protocol: PinUvAuthProtocol, message: &[&[u8]]) -> Mac {
         protocol.authenticate(crypto, self.as_bytes(), message)
     }
 }
@@ -146,7 +146,7 @@ impl Token {
 pub struct TokenState {
     token: Token,
     /// The protocol the token was issued for; `None` while no token is in use.
-    protocol: Option<Protocol>,
+    protocol: Option<PinUvAuthProtocol>,
     permissions: Permissions,
     rp_id_hash: Option<[u8; 32]>,
     issued: Instant,
@@ -181,7 +181,7 @@ impl TokenState {
         &mut self,
         rng: &mut R,
         now: Instant,
-        protocol: Protocol,
+        protocol: PinUvAuthProtocol,
         permissions: Permissions,
         rp_id_hash: Option<[u8; 32]>,
         user_present: bool,
@@ -228,7 +228,7 @@ impl TokenState {
         &mut self,
         crypto: &C,
         now: Instant,
-        protocol: Protocol,
+        protocol: PinUvAuthProtocol,
         message: &[&[u8]],
         param: &[u8],
     ) -> bool {

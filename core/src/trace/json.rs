@@ -14,7 +14,7 @@
 use core::fmt::{self, Write as _};
 
 use super::{
-    Event, Hex, check,
+    Hex, TraceEvent, check,
     diagnostic::{Diagnostic, find},
     names::{Kind, Names, cose_members},
 };
@@ -26,11 +26,13 @@ use crate::{
 
 /// The members of the message that passed, as a JSON object: `{}` where there are none.
 #[derive(Clone, Copy, Debug)]
-pub struct Json<'e>(pub &'e Event<'e>);
+pub struct Json<'e>(pub &'e TraceEvent<'e>);
 
 impl fmt::Display for Json<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Event::Request(Protocol::Ctap1, message) | Event::Response(Protocol::Ctap1, _, message) = self.0 {
+        if let TraceEvent::Request(Protocol::Ctap1, message) | TraceEvent::Response(Protocol::Ctap1, _, message) =
+            self.0
+        {
             return write!(f, "{{\"apdu\":{}}}", Bytes(message));
         }
         let Some((body, names)) = self.0.body() else { return f.write_str("{}") };

@@ -6,13 +6,13 @@
 //!         rp: {"id": "acme.com", "name": "Acme"}
 //! ```
 //!
-//! [`Tracer`] wraps a pipe of reports or a transport of messages, blocking or async, and hands an [`Event`] to a function
-//! for each thing that passes. An event displays itself as text, and [`Event::members`] gives its members one by one, for
+//! [`Tracer`] wraps a pipe of reports or a transport of messages, blocking or async, and hands a [`TraceEvent`] to a function
+//! for each thing that passes. An event displays itself as text, and [`TraceEvent::members`] gives its members one by one, for
 //! another form. Nothing but what was on the wire is shown: what is encrypted there stays so.
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `mod.rs` | [`Event`], as text and member by member |
+//! | `mod.rs` | [`TraceEvent`], as text and member by member |
 //! | `tracer.rs` | [`Tracer`] and [`text`] |
 //! | `diagnostic.rs` | CBOR in diagnostic notation |
 //! | `json.rs` | [`Json`]: the members with their types |
@@ -28,7 +28,7 @@ use crate::{
     ctap2::Command,
     transport::{
         KeepAlive, Protocol,
-        hid::{self, ErrorCode, Packet, REPORT_LEN},
+        hid::{self, HidErrorCode, Packet, REPORT_LEN},
     },
 };
 
@@ -57,7 +57,7 @@ pub enum Direction {
 
 /// Something that passed.
 #[derive(Clone, Copy, Debug)]
-pub enum Event<'e> {
+pub enum TraceEvent<'e> {
     /// A CTAPHID report.
     Report(Direction, &'e [u8; REPORT_LEN]),
     /// A request, a whole message.
@@ -74,14 +74,15 @@ pub enum Event<'e> {
     Failed,
 }
 
-impl Event<'_> {
+impl TraceEvent<'_> {
     /// Calls `each` with the name and the value of every member of a CTAP2 message. Of authenticator data the parts are
     /// members; a body that cannot be read is the one member `body`, in hexadecimal.
     ///
     /// # Errors
     /// Those of `each`.
     pub fn members(&self, mut each: impl FnMut(fmt::Arguments<'_>, fmt::Arguments<'_>) -> fmt::Result) -> fmt::Result {
-        if let Event::Request(Protocol::Ctap1, message) | Event::Response(Protocol::Ctap1, _, message) = *self {
+        if let TraceEvent::Request(Protocol::Ctap1, message) | TraceEvent::Response(Protocol::Ctap1, _, message) = *self
+        {
             return each(format_args!("apdu"), format_args!("h'{}'", Hex(message)));
         }
         let Some((body, names)) = self.body() else { return Ok(()) };
@@ -91,7 +92,7 @@ impl Event<'_> {
         if let Err(error) = check(Reader::tolerant(body)) {
             return each(format_args!("body"), format_args!("h'{}' / {error:?} /", Hex(body)));
         }
-        if let (Event::Request(..), Err(error)) = (self, check(Reader::strict(body))) {
+        if let (TraceEvent::Request(..), Err(error)) = (self, check(Reader::strict(body))) {
             each(format_args!("not canonical"), format_args!("{error:?}"))?;
         }
         members(body, names, &mut each)
@@ -100,40 +101,42 @@ impl Event<'_> {
     /// The body of a CTAP2 message, and the names of its members where its command is known. `None`: it has no body.
     fn body(&self) -> Option<(&[u8], Option<Names>)> {
         let (command, message) = match *self {
-            Event::Request(Protocol::Ctap2, message) => (command_of(message), message),
-            Event::Response(Protocol::Ctap2, command, message) => (command, message),
+            TraceEvent::Request(Protocol::Ctap2, message) => (command_of(message), message),
+            TraceEvent::Response(Protocol::Ctap2, command, message) => (command, message),
             _ => return None,
         };
-        let is_request = matches!(self, Event::Request(..));
+        let is_request = matches!(self, TraceEvent::Request(..));
         let names = Known::of(command).map(|known| if is_request { known.request } else { known.response });
         message.get(1..).filter(|body| !body.is_empty()).map(|body| (body, names))
     }
 }
 
-impl fmt::Display for Event<'_> {
+impl fmt::Display for TraceEvent<'_> {
     /// One line, and the members indented below; without a line feed at the end.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Event::Report(direction, report) => {
+            TraceEvent::Report(direction, report) => {
                 f.write_str(if direction == Direction::ToClient { "<- " } else { "-> " })?;
                 packet(f, direction, &Packet::parse(report))?;
             }
-            Event::Request(Protocol::Ctap1, message) => write!(f, "-> U2F request, {}", Length(message.len()))?,
-            Event::Response(Protocol::Ctap1, _, message) => write!(f, "<- U2F response, {}", Length(message.len()))?,
-            Event::Request(Protocol::Ctap2, message) => {
+            TraceEvent::Request(Protocol::Ctap1, message) => write!(f, "-> U2F request, {}", Length(message.len()))?,
+            TraceEvent::Response(Protocol::Ctap1, _, message) => {
+                write!(f, "<- U2F response, {}", Length(message.len()))?
+            }
+            TraceEvent::Request(Protocol::Ctap2, message) => {
                 write!(f, "-> {}, {}", CommandName(command_of(message)), Length(message.len()))?;
             }
-            Event::Response(Protocol::Ctap2, command, message) => {
+            TraceEvent::Response(Protocol::Ctap2, command, message) => {
                 write!(f, "<- {}: ", CommandName(command))?;
                 match message.first() {
                     Some(status) => write!(f, "{}, {}", Status(*status), Length(message.len()))?,
                     None => f.write_str("empty")?,
                 }
             }
-            Event::KeepAlive(status) => write!(f, "<- keep-alive {}", KeepAliveName(status))?,
-            Event::Cancel => f.write_str("-> cancel")?,
-            Event::Reconnect => f.write_str("-- reconnect")?,
-            Event::Failed => f.write_str("-- the transport failed")?,
+            TraceEvent::KeepAlive(status) => write!(f, "<- keep-alive {}", KeepAliveName(status))?,
+            TraceEvent::Cancel => f.write_str("-> cancel")?,
+            TraceEvent::Reconnect => f.write_str("-- reconnect")?,
+            TraceEvent::Failed => f.write_str("-- the transport failed")?,
         }
         self.members(|name, value| write!(f, "\n       {name}: {value}"))
     }
@@ -213,17 +216,17 @@ fn packet(f: &mut fmt::Formatter<'_>, direction: Direction, packet: &Packet<'_>)
     };
     let message = data.get(..len.into()).unwrap_or(data);
     match (command, message, direction) {
-        (hid::Command::KEEPALIVE, [status], _) => return write!(f, " {}", KeepAliveName((*status).into())),
-        (hid::Command::ERROR, [code], _) => return write!(f, " {:?}", ErrorCode(*code)),
-        (hid::Command::CANCEL, [], _) => return Ok(()),
+        (hid::HidCommand::KEEPALIVE, [status], _) => return write!(f, " {}", KeepAliveName((*status).into())),
+        (hid::HidCommand::ERROR, [code], _) => return write!(f, " {:?}", HidErrorCode(*code)),
+        (hid::HidCommand::CANCEL, [], _) => return Ok(()),
         _ => write!(f, " {}", Length(len.into()))?,
     }
     match (command, direction, message) {
-        (hid::Command::INIT, Direction::ToAuthenticator, nonce) if nonce.len() == 8 => {
+        (hid::HidCommand::INIT, Direction::ToAuthenticator, nonce) if nonce.len() == 8 => {
             write!(f, ", nonce {}", Hex(nonce))
         }
         (
-            hid::Command::INIT,
+            hid::HidCommand::INIT,
             Direction::ToClient,
             [nonce @ .., c0, c1, c2, c3, protocol, major, minor, build, capabilities],
         ) => write!(

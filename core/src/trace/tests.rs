@@ -84,11 +84,11 @@ fn report(hex: &str) -> [u8; 64] {
 }
 
 fn request(hex: &str) -> String {
-    Event::Request(Protocol::Ctap2, &bytes(hex)).to_string()
+    TraceEvent::Request(Protocol::Ctap2, &bytes(hex)).to_string()
 }
 
 fn response(command: Command, hex: &str) -> String {
-    Event::Response(Protocol::Ctap2, command, &bytes(hex)).to_string()
+    TraceEvent::Response(Protocol::Ctap2, command, &bytes(hex)).to_string()
 }
 
 #[track_caller]
@@ -99,8 +99,8 @@ fn shows(shown: &str, expected: &[&str]) {
 
 #[test]
 fn frames_are_a_line_each() {
-    let to = |hex| Event::Report(Direction::ToAuthenticator, &report(hex)).to_string();
-    let from = |hex| Event::Report(Direction::ToClient, &report(hex)).to_string();
+    let to = |hex| TraceEvent::Report(Direction::ToAuthenticator, &report(hex)).to_string();
+    let from = |hex| TraceEvent::Report(Direction::ToClient, &report(hex)).to_string();
     assert_eq!(to("ffffffff860008 80435640b14ed92d"), "-> cid ffffffff INIT 8 bytes, nonce 80435640b14ed92d");
     assert_eq!(
         from("ffffffff860011 80435640b14ed92d 00220002 02 050201 05"),
@@ -113,7 +113,7 @@ fn frames_are_a_line_each() {
     assert_eq!(to("0022000290002204"), "-> cid 00220002 CBOR 34 bytes");
     assert_eq!(to("0022000200"), "-> cid 00220002 cont 00");
     assert_eq!(to("00220002910000"), "-> cid 00220002 CANCEL");
-    assert_eq!(to("00220002c1ffff"), "-> cid 00220002 Command(0x41) 65535 bytes");
+    assert_eq!(to("00220002c1ffff"), "-> cid 00220002 HidCommand(0x41) 65535 bytes");
 }
 
 #[test]
@@ -302,35 +302,35 @@ fn a_tracer_writes_what_passes_and_changes_nothing() {
     assert_eq!(out.lines().collect::<Vec<_>>(), expected);
 }
 
-fn json(event: Event<'_>) -> serde_json::Value {
+fn json(event: TraceEvent<'_>) -> serde_json::Value {
     let text = Json(&event).to_string();
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
 #[test]
 fn members_in_json_have_the_types_that_they_have_in_cbor() {
-    let info = json(Event::Response(Protocol::Ctap2, Command::GET_INFO, &bytes(INFO)));
+    let info = json(TraceEvent::Response(Protocol::Ctap2, Command::GET_INFO, &bytes(INFO)));
     assert_eq!((&info["maxMsgSize"], &info["forcePINChange"]), (&1536.into(), &false.into()));
     assert_eq!((&info["versions"][0], &info["options"]["up"]), (&"U2F_V2".into(), &true.into()));
     assert_eq!(info["aaguid"], serde_json::json!({ "hex": "f8a011f38c0a4d15800617111f9edc7d" }));
-    let made = json(Event::Response(Protocol::Ctap2, Command::MAKE_CREDENTIAL, &bytes(SELF)));
+    let made = json(TraceEvent::Response(Protocol::Ctap2, Command::MAKE_CREDENTIAL, &bytes(SELF)));
     let (data, statement) = (&made["authData"], &made["attStmt"]);
     assert_eq!((&data["flags"], &data["signCount"], &statement["alg"]), (&0x5D.into(), &0.into(), &(-7).into()));
     assert_eq!(data["credentialPublicKey"]["x"]["hex"].as_str().unwrap().len(), 64);
-    let asked = json(Event::Request(Protocol::Ctap2, &bytes(MAKE)));
+    let asked = json(TraceEvent::Request(Protocol::Ctap2, &bytes(MAKE)));
     assert_eq!(asked["user"]["displayName"], "John P. Smith");
 
     // {99: 1.5, "\"\n": null, h'00': 24("a"), 1: NaN}
     let odd = bytes("00 a4 1863fb3ff8000000000000 62220af6 4100d8186161 01fb7ff8000000000000");
-    let odd = json(Event::Response(Protocol::Ctap2, Command::CLIENT_PIN, &odd));
+    let odd = json(TraceEvent::Response(Protocol::Ctap2, Command::CLIENT_PIN, &odd));
     assert_eq!(odd, serde_json::json!({ "99": 1.5, "\"\n": null, "h'00'": "a", "keyAgreement": null }));
     for (event, shown) in [
-        (Event::Response(Protocol::Ctap2, Command::CLIENT_PIN, &[0]), "{}"),
-        (Event::Response(Protocol::Ctap2, Command::CLIENT_PIN, &[0, 0xA1]), r#"{"body":{"hex":"a1"}}"#),
-        (Event::Response(Protocol::Ctap2, Command::CLIENT_PIN, &[0, 0x80]), r#"{"body":{"hex":"80"}}"#),
-        (Event::Request(Protocol::Ctap2, &[0x70, 1, 2]), r#"{"body":{"hex":"0102"}}"#),
-        (Event::Request(Protocol::Ctap1, &[0, 3, 0, 0]), r#"{"apdu":{"hex":"00030000"}}"#),
-        (Event::Cancel, "{}"),
+        (TraceEvent::Response(Protocol::Ctap2, Command::CLIENT_PIN, &[0]), "{}"),
+        (TraceEvent::Response(Protocol::Ctap2, Command::CLIENT_PIN, &[0, 0xA1]), r#"{"body":{"hex":"a1"}}"#),
+        (TraceEvent::Response(Protocol::Ctap2, Command::CLIENT_PIN, &[0, 0x80]), r#"{"body":{"hex":"80"}}"#),
+        (TraceEvent::Request(Protocol::Ctap2, &[0x70, 1, 2]), r#"{"body":{"hex":"0102"}}"#),
+        (TraceEvent::Request(Protocol::Ctap1, &[0, 3, 0, 0]), r#"{"apdu":{"hex":"00030000"}}"#),
+        (TraceEvent::Cancel, "{}"),
     ] {
         assert_eq!(Json(&event).to_string(), shown, "{event:?}");
     }
@@ -340,13 +340,13 @@ proptest! {
     #[test]
     fn every_string_of_bytes_is_traced(message in proptest::collection::vec(any::<u8>(), 0..300), command: u8) {
         for protocol in [Protocol::Ctap1, Protocol::Ctap2] {
-            let _ = Event::Request(protocol, &message).to_string();
-            let _ = Event::Response(protocol, Command(command), &message).to_string();
-            json(Event::Request(protocol, &message));
-            json(Event::Response(protocol, Command(command), &message));
+            let _ = TraceEvent::Request(protocol, &message).to_string();
+            let _ = TraceEvent::Response(protocol, Command(command), &message).to_string();
+            json(TraceEvent::Request(protocol, &message));
+            json(TraceEvent::Response(protocol, Command(command), &message));
         }
         for direction in [Direction::ToAuthenticator, Direction::ToClient] {
-            let _ = Event::Report(direction, &crate::bytes::padded(&message)).to_string();
+            let _ = TraceEvent::Report(direction, &crate::bytes::padded(&message)).to_string();
         }
         let _ = Diagnostic(&message).to_string();
     }
@@ -355,11 +355,11 @@ proptest! {
     fn every_damaged_message_is_traced(which in 0..5_usize, at: prop::sample::Index, byte: u8) {
         let mut message = bytes([MAKE, GET, INFO, SELF, YUBICO][which]);
         *at.get_mut(&mut message) = byte;
-        let _ = Event::Request(Protocol::Ctap2, &message).to_string();
+        let _ = TraceEvent::Request(Protocol::Ctap2, &message).to_string();
         for command in [Command::MAKE_CREDENTIAL, Command::GET_INFO, Command::CREDENTIAL_MANAGEMENT] {
-            let _ = Event::Response(Protocol::Ctap2, command, &message).to_string();
-            json(Event::Response(Protocol::Ctap2, command, &message));
+            let _ = TraceEvent::Response(Protocol::Ctap2, command, &message).to_string();
+            json(TraceEvent::Response(Protocol::Ctap2, command, &message));
         }
-        json(Event::Request(Protocol::Ctap2, &message));
+        json(TraceEvent::Request(Protocol::Ctap2, &message));
     }
 }

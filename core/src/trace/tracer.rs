@@ -2,7 +2,7 @@
 
 use core::{fmt, time::Duration};
 
-use super::{Direction, Event};
+use super::{Direction, TraceEvent};
 use crate::{
     Instant,
     ctap2::Command,
@@ -24,13 +24,13 @@ pub struct Tracer<T, S> {
 
 /// A function that writes every event to `out`, a time in milliseconds in front. Errors of `out` are dropped: a trace is
 /// not worth a broken ceremony.
-pub fn text(mut out: impl fmt::Write, mut clock: impl FnMut() -> Instant) -> impl FnMut(&Event<'_>) {
+pub fn text(mut out: impl fmt::Write, mut clock: impl FnMut() -> Instant) -> impl FnMut(&TraceEvent<'_>) {
     move |event| {
         let _ = writeln!(out, "{:>8} ms {event}", clock().as_millis());
     }
 }
 
-impl<T, S: FnMut(&Event<'_>)> Tracer<T, S> {
+impl<T, S: FnMut(&TraceEvent<'_>)> Tracer<T, S> {
     /// Shows what goes through `inner`.
     pub fn new(inner: T, show: S) -> Self {
         Self { inner, show, request: (Protocol::Ctap2, Command(0)), keep_alive: None }
@@ -49,33 +49,33 @@ impl<T, S: FnMut(&Event<'_>)> Tracer<T, S> {
     fn request(&mut self, protocol: Protocol, request: &[u8]) {
         self.request = (protocol, super::command_of(request));
         self.keep_alive = None;
-        (self.show)(&Event::Request(protocol, request));
+        (self.show)(&TraceEvent::Request(protocol, request));
     }
 
     fn received(&mut self, received: Received, buffer: &[u8]) {
         match received {
             Received::Response(len) => {
                 let (protocol, command) = self.request;
-                (self.show)(&Event::Response(protocol, command, buffer.get(..len).unwrap_or(buffer)));
+                (self.show)(&TraceEvent::Response(protocol, command, buffer.get(..len).unwrap_or(buffer)));
             }
             Received::KeepAlive(status) if self.keep_alive != Some(status) => {
                 self.keep_alive = Some(status);
-                (self.show)(&Event::KeepAlive(status));
+                (self.show)(&TraceEvent::KeepAlive(status));
             }
-            Received::TooLong(_) | Received::Unreadable => (self.show)(&Event::Failed),
+            Received::TooLong(_) | Received::Unreadable => (self.show)(&TraceEvent::Failed),
             Received::KeepAlive(_) | Received::Nothing => {}
         }
     }
 
     fn checked<V, E>(&mut self, result: Result<V, E>) -> Result<V, E> {
         if result.is_err() {
-            (self.show)(&Event::Failed);
+            (self.show)(&TraceEvent::Failed);
         }
         result
     }
 }
 
-impl<T: Transport, S: FnMut(&Event<'_>)> Transport for Tracer<T, S> {
+impl<T: Transport, S: FnMut(&TraceEvent<'_>)> Transport for Tracer<T, S> {
     type Error = T::Error;
 
     fn send(&mut self, protocol: Protocol, request: &[u8]) -> Result<(), T::Error> {
@@ -92,19 +92,19 @@ impl<T: Transport, S: FnMut(&Event<'_>)> Transport for Tracer<T, S> {
     }
 
     fn cancel(&mut self) -> Result<(), T::Error> {
-        (self.show)(&Event::Cancel);
+        (self.show)(&TraceEvent::Cancel);
         let cancelled = self.inner.cancel();
         self.checked(cancelled)
     }
 
     fn reconnect(&mut self) -> Result<(), T::Error> {
-        (self.show)(&Event::Reconnect);
+        (self.show)(&TraceEvent::Reconnect);
         let reconnected = self.inner.reconnect();
         self.checked(reconnected)
     }
 }
 
-impl<T: AsyncTransport, S: FnMut(&Event<'_>)> AsyncTransport for Tracer<T, S> {
+impl<T: AsyncTransport, S: FnMut(&TraceEvent<'_>)> AsyncTransport for Tracer<T, S> {
     type Error = T::Error;
 
     async fn send(&mut self, protocol: Protocol, request: &[u8]) -> Result<(), T::Error> {
@@ -121,23 +121,23 @@ impl<T: AsyncTransport, S: FnMut(&Event<'_>)> AsyncTransport for Tracer<T, S> {
     }
 
     async fn cancel(&mut self) -> Result<(), T::Error> {
-        (self.show)(&Event::Cancel);
+        (self.show)(&TraceEvent::Cancel);
         let cancelled = self.inner.cancel().await;
         self.checked(cancelled)
     }
 
     async fn reconnect(&mut self) -> Result<(), T::Error> {
-        (self.show)(&Event::Reconnect);
+        (self.show)(&TraceEvent::Reconnect);
         let reconnected = self.inner.reconnect().await;
         self.checked(reconnected)
     }
 }
 
-impl<T: ReportIo, S: FnMut(&Event<'_>)> ReportIo for Tracer<T, S> {
+impl<T: ReportIo, S: FnMut(&TraceEvent<'_>)> ReportIo for Tracer<T, S> {
     type Error = T::Error;
 
     fn write(&mut self, report: &[u8; 64]) -> Result<(), T::Error> {
-        (self.show)(&Event::Report(Direction::ToAuthenticator, report));
+        (self.show)(&TraceEvent::Report(Direction::ToAuthenticator, report));
         let written = self.inner.write(report);
         self.checked(written)
     }
@@ -145,16 +145,16 @@ impl<T: ReportIo, S: FnMut(&Event<'_>)> ReportIo for Tracer<T, S> {
     fn read(&mut self, wait: Duration) -> Result<Option<[u8; 64]>, T::Error> {
         let read = self.inner.read(wait);
         let read = self.checked(read)?;
-        read.inspect(|report| (self.show)(&Event::Report(Direction::ToClient, report)));
+        read.inspect(|report| (self.show)(&TraceEvent::Report(Direction::ToClient, report)));
         Ok(read)
     }
 }
 
-impl<T: AsyncReportIo, S: FnMut(&Event<'_>)> AsyncReportIo for Tracer<T, S> {
+impl<T: AsyncReportIo, S: FnMut(&TraceEvent<'_>)> AsyncReportIo for Tracer<T, S> {
     type Error = T::Error;
 
     async fn write(&mut self, report: &[u8; 64]) -> Result<(), T::Error> {
-        (self.show)(&Event::Report(Direction::ToAuthenticator, report));
+        (self.show)(&TraceEvent::Report(Direction::ToAuthenticator, report));
         let written = self.inner.write(report).await;
         self.checked(written)
     }
@@ -162,7 +162,7 @@ impl<T: AsyncReportIo, S: FnMut(&Event<'_>)> AsyncReportIo for Tracer<T, S> {
     async fn read(&mut self, wait: Duration) -> Result<Option<[u8; 64]>, T::Error> {
         let read = self.inner.read(wait).await;
         let read = self.checked(read)?;
-        read.inspect(|report| (self.show)(&Event::Report(Direction::ToClient, report)));
+        read.inspect(|report| (self.show)(&TraceEvent::Report(Direction::ToClient, report)));
         Ok(read)
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     auth_data::{AuthData, Flags},
     cose::CoseKey,
     crypto::{Hash, Verify},
-    webauthn::Ceremony,
+    webauthn::ClientDataType,
 };
 
 /// A stored credential.
@@ -42,7 +42,7 @@ pub struct AssertionResponse<'a> {
 
 /// An assertion that passed every check.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Assertion<'a> {
+pub struct VerifiedAssertion<'a> {
     /// The counter and the backup state to store, whether the user was verified, and extension outputs.
     pub auth_data: AuthData<'a>,
 }
@@ -58,7 +58,7 @@ pub fn assertion<'a>(
     expected: &Expected<'_>,
     credential: &StoredCredential<'_>,
     response: &AssertionResponse<'a>,
-) -> Result<Assertion<'a>, Error> {
+) -> Result<VerifiedAssertion<'a>, Error> {
     // 5.
     let asked_for =
         expected.allow_credentials.is_empty() || expected.allow_credentials.contains(&response.credential_id);
@@ -70,7 +70,7 @@ pub fn assertion<'a>(
     let named = known.is_some() || returned.is_some();
     check(named && returned.is_none_or(|handle| handle == credential.user_handle), Error::UserHandle)?;
     // 8. to 14.
-    client_data(expected, Ceremony::Get, response.client_data_json)?;
+    client_data(expected, ClientDataType::Get, response.client_data_json)?;
     // 15. to 18.
     let parsed = AuthData::decode(response.authenticator_data).map_err(Error::AuthData)?;
     auth_data(crypto, expected, &parsed)?;
@@ -88,5 +88,5 @@ pub fn assertion<'a>(
     let (stored, received) = (credential.sign_count, parsed.sign_count);
     let rises = (stored, received) == (0, 0) || received > stored;
     check(rises || expected.policy.accept_falling_counter, Error::SignCount { stored, received })?;
-    Ok(Assertion { auth_data: parsed })
+    Ok(VerifiedAssertion { auth_data: parsed })
 }

@@ -13,7 +13,7 @@ use crate::{
 /// What an attestation statement proves (WebAuthn L3 §6.5.3).
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Attestation<'a> {
+pub enum AttestationType<'a> {
     /// Nothing.
     None,
     /// That the credential's own key signed.
@@ -37,9 +37,9 @@ pub fn attestation<'a>(
     auth_data: &[u8],
     credential: &AttestedCredentialData<'_>,
     client_data_hash: &[u8; 32],
-) -> Result<Attestation<'a>, Error> {
+) -> Result<AttestationType<'a>, Error> {
     match Statement::decode(format, Some(statement)).map_err(Error::Statement)? {
-        Statement::None if statement.is_empty() => Ok(Attestation::None),
+        Statement::None if statement.is_empty() => Ok(AttestationType::None),
         Statement::None => Err(Error::StatementNotEmpty),
         Statement::Packed(packed) => self::packed(crypto, &packed, auth_data, credential, client_data_hash),
         Statement::FidoU2f(u2f) => fido_u2f(crypto, &u2f, auth_data, credential, client_data_hash),
@@ -54,14 +54,14 @@ fn packed<'a>(
     auth_data: &[u8],
     credential: &AttestedCredentialData<'_>,
     client_data_hash: &[u8; 32],
-) -> Result<Attestation<'a>, Error> {
+) -> Result<AttestationType<'a>, Error> {
     let message = [auth_data, client_data_hash];
     let Some(x5c) = statement.x5c else {
         if statement.alg != credential.public_key.algorithm() {
             return Err(Error::AttestationAlgorithm);
         }
         signature(crypto, &credential.public_key, &message, statement.sig)?;
-        return Ok(Attestation::SelfAttestation);
+        return Ok(AttestationType::SelfAttestation);
     };
     let leaf = x5c.iter().next().and_then(Certificate::parse).ok_or(Error::Certificate)?;
     let key = leaf.public_key(statement.alg).ok_or(Error::CertificateKey)?;
@@ -72,7 +72,7 @@ fn packed<'a>(
     if !leaf.attests(credential.aaguid) {
         return Err(Error::Aaguid);
     }
-    Ok(Attestation::Certificates(x5c))
+    Ok(AttestationType::Certificates(x5c))
 }
 
 /// WebAuthn L3 §8.6.
@@ -82,7 +82,7 @@ fn fido_u2f<'a>(
     auth_data: &[u8],
     credential: &AttestedCredentialData<'_>,
     client_data_hash: &[u8; 32],
-) -> Result<Attestation<'a>, Error> {
+) -> Result<AttestationType<'a>, Error> {
     // 2.
     if statement.x5c.len() != 1 {
         return Err(Error::Certificate);
@@ -101,5 +101,5 @@ fn fido_u2f<'a>(
     let message: [&[u8]; 7] = [&[0], rp_id_hash, client_data_hash, credential.credential_id, &[4], x, y];
     // 6.
     signature(crypto, &key, &message, statement.sig)?;
-    Ok(Attestation::Certificates(statement.x5c))
+    Ok(AttestationType::Certificates(statement.x5c))
 }

@@ -11,7 +11,7 @@ use crate::{
     crypto,
     crypto::{Hash, Verify},
     json,
-    webauthn::{Ceremony, CollectedClientData},
+    webauthn::{ClientDataType, CollectedClientData},
 };
 
 mod assertion;
@@ -21,11 +21,11 @@ mod chain;
 mod policy;
 mod registration;
 
-pub use assertion::{Assertion, AssertionResponse, StoredCredential, assertion};
-pub use attestation::{Attestation, attestation};
+pub use assertion::{AssertionResponse, StoredCredential, VerifiedAssertion, assertion};
+pub use attestation::{AttestationType, attestation};
 pub use chain::{Anchors, chain};
-pub use policy::{BackupEligibility, Policy};
-pub use registration::{Registration, RegistrationResponse, registration};
+pub use policy::{BackupEligibility, RelyingPartyPolicy};
+pub use registration::{AttestationResponse, VerifiedRegistration, registration};
 
 /// The attestation format of U2F.
 const FIDO_U2F: &str = "fido-u2f";
@@ -53,7 +53,7 @@ pub struct Expected<'a> {
     /// In an assertion, the user handle of the account, if the account was known before the assertion.
     pub user_handle: Option<&'a [u8]>,
     /// The relying party's policy.
-    pub policy: Policy,
+    pub policy: RelyingPartyPolicy,
 }
 
 /// The check that failed.
@@ -136,7 +136,7 @@ pub enum Error {
 }
 
 /// Registration steps 5 to 11, authentication steps 8 to 14.
-fn client_data(expected: &Expected<'_>, ceremony: Ceremony, client_data_json: &[u8]) -> Result<(), Error> {
+fn client_data(expected: &Expected<'_>, ceremony: ClientDataType, client_data_json: &[u8]) -> Result<(), Error> {
     // 5, 6. / 8, 9.
     let client_data = CollectedClientData::parse(client_data_json).map_err(Error::ClientData)?;
     // 7. / 10.

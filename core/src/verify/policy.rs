@@ -2,7 +2,7 @@
 
 /// A relying party's choices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Policy {
+pub struct RelyingPartyPolicy {
     /// Whether a registration may have no attestation. Browsers send none unless the relying party requests it.
     pub accept_none: bool,
     /// Whether a registration may have self attestation.
@@ -31,9 +31,9 @@ pub enum BackupEligibility {
     MayChange,
 }
 
-impl Policy {
+impl RelyingPartyPolicy {
     /// WebAuthn Level 3, with any attestation format that [`attestation`](super::attestation) verifies.
-    pub const STANDARD: Policy = Policy {
+    pub const STANDARD: RelyingPartyPolicy = RelyingPartyPolicy {
         accept_none: true,
         accept_self: true,
         u2f_aaguid_is_zero: false,
@@ -42,8 +42,9 @@ impl Policy {
         backup_eligibility: BackupEligibility::Fixed,
     };
 
-    /// [`Policy::STANDARD`] with the additional checks of the FIDO conformance tests: U2F's AAGUID and token binding.
-    pub const CONFORMANCE: Policy = Policy { u2f_aaguid_is_zero: true, check_token_binding: true, ..Self::STANDARD };
+    /// [`RelyingPartyPolicy::STANDARD`] with the additional checks of the FIDO conformance tests: U2F's AAGUID and token binding.
+    pub const CONFORMANCE: RelyingPartyPolicy =
+        RelyingPartyPolicy { u2f_aaguid_is_zero: true, check_token_binding: true, ..Self::STANDARD };
 }
 
 impl BackupEligibility {

@@ -1,15 +1,17 @@
 //! Registering a new credential (WebAuthn L3 §7.1).
 
-use super::{Attestation, Error, Expected, FIDO_U2F, attestation, auth_data, check, client_data, is_of_its_algorithm};
+use super::{
+    AttestationType, Error, Expected, FIDO_U2F, attestation, auth_data, check, client_data, is_of_its_algorithm,
+};
 use crate::{
     auth_data::{AttestedCredentialData, AuthData},
     crypto::{self, Hash, Verify},
-    webauthn::{AttestationObject, Ceremony},
+    webauthn::{AttestationObject, ClientDataType},
 };
 
 /// A client's response to a registration.
 #[derive(Clone, Copy, Debug)]
-pub struct RegistrationResponse<'a> {
+pub struct AttestationResponse<'a> {
     /// The client data, byte for byte as it was hashed.
     pub client_data_json: &'a [u8],
     /// The attestation object, or the same members of an authenticator's response.
@@ -18,13 +20,13 @@ pub struct RegistrationResponse<'a> {
 
 /// A registration that passed every check.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Registration<'a> {
+pub struct VerifiedRegistration<'a> {
     /// The new credential. Store it if no account has a credential with this id.
     pub credential: AttestedCredentialData<'a>,
     /// The flags and the counter to store with the credential, and extension outputs.
     pub auth_data: AuthData<'a>,
     /// What the attestation statement proves. The caller decides whether that is enough.
-    pub attestation: Attestation<'a>,
+    pub attestation: AttestationType<'a>,
 }
 
 /// Verifies the response to a registration.
@@ -34,11 +36,11 @@ pub struct Registration<'a> {
 pub fn registration<'a>(
     crypto: &(impl Hash + Verify),
     expected: &Expected<'_>,
-    response: &RegistrationResponse<'a>,
-) -> Result<Registration<'a>, Error> {
+    response: &AttestationResponse<'a>,
+) -> Result<VerifiedRegistration<'a>, Error> {
     let object = &response.attestation_object;
     // 5. to 11.
-    client_data(expected, Ceremony::Create, response.client_data_json)?;
+    client_data(expected, ClientDataType::Create, response.client_data_json)?;
     // 12.
     let client_data_hash = crypto.sha256(&[response.client_data_json]);
     // 13. and 25., because a longer credential id cannot be read
@@ -59,10 +61,10 @@ pub fn registration<'a>(
     check(!policy.u2f_aaguid_is_zero || object.fmt != FIDO_U2F || zero, Error::AaguidNotZero)?;
     // 24.
     let accepted = match attestation {
-        Attestation::None => policy.accept_none,
-        Attestation::SelfAttestation => policy.accept_self,
-        Attestation::Certificates(_) => true,
+        AttestationType::None => policy.accept_none,
+        AttestationType::SelfAttestation => policy.accept_self,
+        AttestationType::Certificates(_) => true,
     };
     check(accepted, Error::AttestationNotAccepted)?;
-    Ok(Registration { credential, auth_data: parsed, attestation })
+    Ok(VerifiedRegistration { credential, auth_data: parsed, attestation })
 }

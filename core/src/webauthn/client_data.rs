@@ -9,17 +9,17 @@ use crate::{
 /// The byte order mark that UTF-8 decoding drops (WebAuthn L3 §7.1 step 5).
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
-/// The kind of a ceremony.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ceremony {
+/// The member `type` of client data: which ceremony it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ClientDataType {
     /// A registration.
     Create,
     /// An authentication.
     Get,
 }
 
-impl Ceremony {
-    /// The value of the member `type`.
+impl ClientDataType {
+    /// The value of the member.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Create => "webauthn.create",
@@ -32,7 +32,7 @@ impl Ceremony {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientData<'a> {
     /// The kind of the ceremony.
-    pub kind: Ceremony,
+    pub kind: ClientDataType,
     /// The relying party's challenge.
     pub challenge: &'a [u8],
     /// The caller's origin, serialised: `https://example.org`.
@@ -70,7 +70,7 @@ impl ClientData<'_> {
 /// Client data as a relying party receives it, in any order and with any escapes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CollectedClientData<'a> {
-    /// The kind of the ceremony ([`Ceremony::as_str`]).
+    /// The kind of the ceremony ([`ClientDataType::as_str`]).
     pub kind: JsonStr<'a>,
     /// The challenge in base64url.
     pub challenge: JsonStr<'a>,

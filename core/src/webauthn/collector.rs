@@ -1,7 +1,7 @@
 //! The caller of a ceremony: which RP IDs its origin may use, and its client data (WebAuthn L3 §5.1.3, §5.1.4, §5.8.1).
 
 use super::{
-    Ceremony, ClientData,
+    ClientData, ClientDataType,
     origin::Origin,
     rp_id::{PublicSuffixes, RelatedOrigins, is_facet, is_related, may_claim},
 };
@@ -39,7 +39,7 @@ pub trait ClientDataCollector {
     ///
     /// # Errors
     /// [`Overflow`] with the size that the client data needs.
-    fn write(&self, kind: Ceremony, challenge: &[u8], buffer: &mut [u8]) -> Result<usize, Overflow>;
+    fn write(&self, kind: ClientDataType, challenge: &[u8], buffer: &mut [u8]) -> Result<usize, Overflow>;
 }
 
 /// The collector for an origin of the web.
@@ -92,7 +92,7 @@ impl<S: PublicSuffixes, R: RelatedOrigins> ClientDataCollector for DefaultClient
         }
     }
 
-    fn write(&self, kind: Ceremony, challenge: &[u8], buffer: &mut [u8]) -> Result<usize, Overflow> {
+    fn write(&self, kind: ClientDataType, challenge: &[u8], buffer: &mut [u8]) -> Result<usize, Overflow> {
         let Self { origin, cross_origin, top_origin, .. } = *self;
         ClientData { kind, challenge, origin, cross_origin, top_origin }.write(buffer)
     }

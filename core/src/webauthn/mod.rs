@@ -13,7 +13,7 @@ mod rp_id;
 #[cfg(feature = "psl")]
 mod suffix_list;
 
-pub use client_data::{Ceremony, ClientData, CollectedClientData};
+pub use client_data::{ClientData, ClientDataType, CollectedClientData};
 pub use collector::{ClientDataCollector, DefaultClientDataCollector, OriginError};
 pub use json::{AuthenticationResponseJson, RegistrationResponseJson};
 pub use options::{

@@ -11,7 +11,7 @@ fn written(client_data: &ClientData<'_>) -> Vec<u8> {
 }
 
 const CLIENT_DATA: ClientData<'_> = ClientData {
-    kind: Ceremony::Get,
+    kind: ClientDataType::Get,
     challenge: &[0xFB, 0xFF, 0x00],
     origin: "https://example.org",
     cross_origin: false,
@@ -25,7 +25,7 @@ fn client_data_is_serialised_in_the_order_of_the_standard() {
         br#"{"type":"webauthn.get","challenge":"-_8A","origin":"https://example.org","crossOrigin":false}"#
     );
     let framed = ClientData {
-        kind: Ceremony::Create,
+        kind: ClientDataType::Create,
         cross_origin: true,
         top_origin: Some("https://example.com"),
         ..CLIENT_DATA
@@ -52,7 +52,7 @@ fn client_data_is_read_in_any_order_with_escapes_and_unknown_members() {
     let json = b"\xEF\xBB\xBF { \"androidPackageName\": {\"type\": [null]}, \"origin\": \"https:\\/\\/example.org\",\
         \"t\\u0079pe\": \"webauthn.get\", \"challenge\": \"-_8A\" } ";
     let read = CollectedClientData::parse(json).unwrap();
-    assert_eq!(read.kind, Ceremony::Get.as_str());
+    assert_eq!(read.kind, ClientDataType::Get.as_str());
     assert_eq!(read.origin, "https://example.org");
     assert!(!read.cross_origin && read.top_origin.is_none());
     assert!(read.has_challenge(&[0xFB, 0xFF, 0x00]));
@@ -205,7 +205,7 @@ proptest! {
         create: bool, challenge in prop::collection::vec(any::<u8>(), 0..70), origin: String, cross_origin: bool,
         top_origin: Option<String>,
     ) {
-        let kind = if create { Ceremony::Create } else { Ceremony::Get };
+        let kind = if create { ClientDataType::Create } else { ClientDataType::Get };
         let client_data =
             ClientData { kind, challenge: &challenge, origin: &origin, cross_origin, top_origin: top_origin.as_deref() };
         let json = written(&client_data);

@@ -11,7 +11,7 @@ mod tests {
         pin_uv::{PaddedPin, PinError},
         transport::{
             fault::FaultError,
-            hid::{ErrorCode, Failure, HidError},
+            hid::{Failure, HidError, HidErrorCode},
         },
         verify,
         webauthn::{OriginError, base64url},
@@ -53,7 +53,7 @@ mod tests {
             passed(crypto::Error::Mismatch),
             passed(PinError::TooLong),
             passed(large_blob::Error::Compression),
-            passed(ErrorCode::OTHER),
+            passed(HidErrorCode::OTHER),
             passed(Failure::Timeout),
             passed(HidError::Io(io::Error::other("unplugged"))),
             passed(FaultError::Inner(HidError::<io::Error>::Failed(Failure::Timeout))),

@@ -56,7 +56,7 @@ impl WebAuthnClient for Mock {
 #[cfg(test)]
 mod tests {
     use keyfob_core::{
-        client::fido2::Policy,
+        client::fido2::ClientPolicy,
         cose::Algorithm,
         crypto::RustCrypto,
         ctap2::{CredentialParameters, UserEntity},
@@ -73,7 +73,7 @@ mod tests {
         let options = CreationOptions::new(rp, user, &[1; 32], &parameters);
         let collector = DefaultClientDataCollector::new("https://example.org");
         let (mut client_data, mut buffer) = ([0; 1_024], [0; 1_024]);
-        let creation = Creation::new(&options, &collector, &Policy::default(), &RustCrypto, &mut client_data)?;
+        let creation = Creation::new(&options, &collector, &ClientPolicy::default(), &RustCrypto, &mut client_data)?;
         Ok(client.make_credential(&creation, &mut buffer)?.credential_id().len())
     }
 
@@ -82,7 +82,7 @@ mod tests {
         let options = RequestOptions { rp_id: Some("example.org"), ..RequestOptions::new(&[1; 32]) };
         let collector = DefaultClientDataCollector::new("https://example.org");
         let (mut client_data, mut buffer) = ([0; 1_024], [0; 1_024]);
-        let request = Request::new(&options, &collector, &Policy::default(), &RustCrypto, &mut client_data)?;
+        let request = Request::new(&options, &collector, &ClientPolicy::default(), &RustCrypto, &mut client_data)?;
         let responses = client.get_assertion(&request, &mut buffer)?;
         Ok(responses.get(0).map_or(0, |response| response.assertion.response.signature.len()))
     }

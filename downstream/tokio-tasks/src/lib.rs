@@ -15,10 +15,10 @@ mod tests {
             PinEntry, Prompt, Session,
             fido2::Fido2Client,
             manage::{
-                Access, Call, CancelEnrollment, ChangeFingerprints, ChangePin, Configure, CredentialsMetadata,
-                DeleteCredential, Enroll, GetInfo, GetPersistentToken, ListCredentials, ListFingerprints,
-                ListRelyingParties, ReadLargeBlobs, Reset, Retries, Selection, SensorInfo, SetPin, Setting, UpdateUser,
-                WriteLargeBlobs,
+                Access, CancelEnrollment, ChangeFingerprints, ChangePin, ConfigSubcommand, Configure,
+                CredentialsMetadata, DeleteCredential, Enroll, GetInfo, GetPersistentToken, ListCredentials,
+                ListFingerprints, ListRelyingParties, RawCommand, ReadLargeBlobs, Reset, Retries, Selection,
+                SensorInfo, SetPin, UpdateUser, WriteLargeBlobs,
             },
             run_async,
         },
@@ -107,7 +107,7 @@ mod tests {
         desk = spawned(async move {
             desk.run(CredentialsMetadata::new(Access::User)).await.unwrap();
             desk.run(ListRelyingParties::new(Access::User)).await.unwrap();
-            desk.run(Configure::new(Setting::ToggleAlwaysUv)).await.unwrap();
+            desk.run(Configure::new(ConfigSubcommand::ToggleAlwaysUv)).await.unwrap();
             desk.run(Selection::new()).await.unwrap();
             desk
         })
@@ -133,7 +133,7 @@ mod tests {
         takes(desk.run(CancelEnrollment::new()));
         takes(desk.run(ReadLargeBlobs::new(&mut [0; 1_024])));
         takes(desk.run(WriteLargeBlobs::new(&[0; 17])));
-        takes(desk.run(Call::new(Command::GET_INFO, &[])));
+        takes(desk.run(RawCommand::new(Command::GET_INFO, &[])));
     }
 
     #[tokio::test(flavor = "multi_thread")]

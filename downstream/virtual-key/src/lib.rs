@@ -14,7 +14,7 @@ mod tests {
         crypto::RustCrypto,
         ctap2::{CredentialParameters, UserEntity},
         transport::hid::HidTransport,
-        verify::{self, AssertionResponse, Expected, RegistrationResponse, StoredCredential},
+        verify::{self, AssertionResponse, AttestationResponse, Expected, StoredCredential},
         webauthn::{
             AuthenticatorSelection, CreationOptions, DefaultClientDataCollector, RelyingParty, RequestOptions,
             Requirement,
@@ -46,7 +46,7 @@ mod tests {
             algorithms,
             allow_credentials: &[],
             user_handle: None,
-            policy: verify::Policy::STANDARD,
+            policy: verify::RelyingPartyPolicy::STANDARD,
         }
     }
 
@@ -77,7 +77,7 @@ mod tests {
         let (mut client_data, mut buffer) = ([0; 1_024], vec![0; 8_192]);
         let creation = client.creation(&options, &mut client_data)?;
         let registered = client.make_credential(&creation, &mut buffer)?;
-        let response = RegistrationResponse {
+        let response = AttestationResponse {
             client_data_json: registered.client_data_json,
             attestation_object: registered.attestation_object(),
         };

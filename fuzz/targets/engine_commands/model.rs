@@ -4,7 +4,7 @@ use keyfob_core::{
     Instant, Status,
     auth_data::Flags,
     ctap2::large_blobs,
-    pin_uv::{INITIAL_USAGE_LIMIT, Permissions, Protocol, Token},
+    pin_uv::{INITIAL_USAGE_LIMIT, Permissions, PinUvAuthProtocol, Token},
 };
 use keyfob_fuzz::key::Finger;
 
@@ -17,7 +17,7 @@ pub const RETRIES: u64 = 8;
 
 /// A token that has not been presented yet.
 pub struct Held {
-    pub protocol: Protocol,
+    pub protocol: PinUvAuthProtocol,
     pub token: Token,
     pub permissions: Permissions,
     pub issued: Instant,

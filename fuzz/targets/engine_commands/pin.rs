@@ -1,12 +1,12 @@
 //! The PIN, the token, and the reset.
 
-use keyfob_core::{Status, ctap2::Command, pin_uv::Protocol};
+use keyfob_core::{Status, ctap2::Command, pin_uv::PinUvAuthProtocol};
 use keyfob_fuzz::key::{Finger, Key, status};
 use keyfob_soft_authenticator::engine::RESET_WINDOW;
 
 use crate::model::{Held, Model, PERMISSIONS, PINS, RETRIES};
 
-pub fn set_pin(key: &mut Key<'_>, model: &mut Model, protocol: Protocol, pin: u8) {
+pub fn set_pin(key: &mut Key<'_>, model: &mut Model, protocol: PinUvAuthProtocol, pin: u8) {
     let pin = usize::from(pin) % 3;
     let expected = match (model.pin, pin) {
         (Some(_), _) => Status::PIN_AUTH_INVALID,
@@ -23,7 +23,7 @@ pub fn set_pin(key: &mut Key<'_>, model: &mut Model, protocol: Protocol, pin: u8
     }
 }
 
-pub fn change_pin(key: &mut Key<'_>, model: &mut Model, protocol: Protocol, pins: u8) {
+pub fn change_pin(key: &mut Key<'_>, model: &mut Model, protocol: PinUvAuthProtocol, pins: u8) {
     let (old, new) = (usize::from(pins) % 3, usize::from(pins) / 3 % 3);
     let mut expected = model.attempt(old);
     if expected.is_ok() && (model.too_short(new) || model.force_pin_change && new == old) {
@@ -39,7 +39,7 @@ pub fn change_pin(key: &mut Key<'_>, model: &mut Model, protocol: Protocol, pins
     }
 }
 
-pub fn token(key: &mut Key<'_>, model: &mut Model, protocol: Protocol, asked: u8) {
+pub fn token(key: &mut Key<'_>, model: &mut Model, protocol: PinUvAuthProtocol, asked: u8) {
     let (pin, permissions) = (usize::from(asked) % 3, PERMISSIONS[usize::from(asked) / 3 % 4]);
     let mut expected = model.attempt(pin);
     if expected.is_ok() && model.force_pin_change {

@@ -23,7 +23,7 @@ use keyfob_core::{
     cbor::Text,
     client::{
         self, Ceremony, GetAssertion, PinEntry, Prompt, UserInteraction,
-        fido2::{Fido2Client, Policy, ResponseSelection, WebAuthnClient},
+        fido2::{ClientPolicy, Fido2Client, ResponseSelection, WebAuthnClient},
     },
     crypto::RustCrypto,
     json::WriteError,
@@ -75,7 +75,7 @@ fn run(arguments: &[String]) -> Result<Vec<u8>, String> {
     io::stdin().read_to_end(&mut json).map_err(|error| error.to_string())?;
     let collector = DefaultClientDataCollector::new(origin).with_suffixes(PublicSuffixList);
     let mut client = Fido2Client::new(transport, collector, user, RustCrypto, source, now);
-    client.policy = if options.python_fido2 { Policy::PYTHON_FIDO2 } else { Policy::STANDARD };
+    client.policy = if options.python_fido2 { ClientPolicy::PYTHON_FIDO2 } else { ClientPolicy::STANDARD };
     client.policy.enterprise_rp_ids = (!enterprise.is_empty()).then_some(&enterprise);
     let (mut read, mut collected, mut messages) =
         (vec![0; json.len() + json.len() / 8], vec![0; 8 * json.len() + 512], vec![0; MESSAGES]);
@@ -100,7 +100,7 @@ fn run(arguments: &[String]) -> Result<Vec<u8>, String> {
 
 /// What begins with two dashes.
 #[derive(Default)]
-struct Options {
+struct Switches {
     pin: Option<String>,
     /// The relying parties that get enterprise attestation; whoever asks, where there are none.
     enterprise: Vec<String>,
@@ -109,8 +109,8 @@ struct Options {
 }
 
 /// The options, and the other arguments.
-fn split(arguments: &[String]) -> (Options, Vec<&str>) {
-    let (mut options, mut words, mut rest) = (Options::default(), Vec::new(), arguments.iter());
+fn split(arguments: &[String]) -> (Switches, Vec<&str>) {
+    let (mut options, mut words, mut rest) = (Switches::default(), Vec::new(), arguments.iter());
     while let Some(argument) = rest.next() {
         match argument.as_str() {
             "--pin" => options.pin = rest.next().cloned(),

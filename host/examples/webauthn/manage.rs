@@ -10,8 +10,8 @@ use keyfob_core::{
     client::{
         self, Ceremony, Session,
         manage::{
-            Access, ChangePin, Configure, CredentialsMetadata, DeleteCredential, ListCredentials, ListRelyingParties,
-            Reset, Retries, Selection, SetPin, Setting, UpdateUser,
+            Access, ChangePin, ConfigSubcommand, Configure, CredentialsMetadata, DeleteCredential, ListCredentials,
+            ListRelyingParties, Reset, Retries, Selection, SetPin, UpdateUser,
         },
     },
     crypto::RustCrypto,
@@ -48,13 +48,14 @@ pub fn run(
             Ok(format!("{left:?}\n").into_bytes())
         }
         ("always-uv", []) => {
-            let configure = Ceremony::new(Configure::new(Setting::ToggleAlwaysUv), buffer, RustCrypto, source);
+            let configure = Ceremony::new(Configure::new(ConfigSubcommand::ToggleAlwaysUv), buffer, RustCrypto, source);
             done(client::run(configure, transport, user, now))
         }
         ("min-pin-length", [length]) => {
             let length = length.parse().map_err(|_| "a length in code points")?;
             let setting = SetMinPinLength { new_min_pin_length: Some(length), ..SetMinPinLength::default() };
-            let configure = Ceremony::new(Configure::new(Setting::MinPinLength(setting)), buffer, RustCrypto, source);
+            let configure =
+                Ceremony::new(Configure::new(ConfigSubcommand::MinPinLength(setting)), buffer, RustCrypto, source);
             done(client::run(configure, transport, user, now))
         }
         ("rename", [id, handle, name]) => {

@@ -5,7 +5,7 @@ use keyfob_core::{cose::Algorithm, crypto::Sign};
 use keyfob_soft_authenticator::{
     Caps,
     devices::{self, VIRTUAL_KEY_AAGUID, VIRTUAL_VENDOR_COMMANDS, VirtualCrypto, VirtualPlatform},
-    engine::{Attestation, Config, Enterprise, Platform, Policy},
+    engine::{AttestationMode, AuthenticatorPolicy, Config, Enterprise, Platform},
 };
 
 use super::{Arguments, AttestationChoice, PolicyChoice, Profile, UvPolicy};
@@ -128,18 +128,18 @@ fn described<'a>(arguments: &'a Arguments, rp_ids: &'a [&'a str]) -> Config<'a> 
     };
     let mut config = profile(VIRTUAL_KEY_AAGUID);
     match arguments.policy {
-        Some(PolicyChoice::Strict) => config.policy = Policy::STRICT,
-        Some(PolicyChoice::Yubikey) => config.policy = Policy::YUBIKEY,
-        Some(PolicyChoice::Ctap20) => config.policy = Policy::CTAP2_0,
+        Some(PolicyChoice::Strict) => config.policy = AuthenticatorPolicy::STRICT,
+        Some(PolicyChoice::Yubikey) => config.policy = AuthenticatorPolicy::YUBIKEY,
+        Some(PolicyChoice::Ctap20) => config.policy = AuthenticatorPolicy::CTAP2_0,
         None => {}
     }
     config.attestation = match arguments.attestation {
-        AttestationChoice::Own => Attestation::Own,
-        AttestationChoice::Certified => Attestation::Certified(devices::virtual_key_certificate()),
-        AttestationChoice::FidoU2f => Attestation::FidoU2f(devices::virtual_key_certificate()),
-        AttestationChoice::None => Attestation::None,
+        AttestationChoice::Own => AttestationMode::Own,
+        AttestationChoice::Certified => AttestationMode::Certified(devices::virtual_key_certificate()),
+        AttestationChoice::FidoU2f => AttestationMode::FidoU2f(devices::virtual_key_certificate()),
+        AttestationChoice::None => AttestationMode::None,
     };
-    if matches!(config.attestation, Attestation::Certified(_) | Attestation::FidoU2f(_)) {
+    if matches!(config.attestation, AttestationMode::Certified(_) | AttestationMode::FidoU2f(_)) {
         config.caps = config.caps.with(Caps::CERTIFIED_ATTESTATION);
     }
     if !rp_ids.is_empty() {

@@ -13,7 +13,7 @@ use keyfob_core::{
     crypto::{Hash, RustCrypto},
     ctap2::{CredentialDescriptor, CredentialParameters, RpEntity, UserEntity},
     transport::{ReportIo, Transport, hid::HidTransport},
-    webauthn::{AttestationObject, Ceremony, ClientData, PublicSuffixList, origin_matches},
+    webauthn::{AttestationObject, ClientData, ClientDataType, PublicSuffixList, origin_matches},
 };
 use keyfob_soft_authenticator::{
     devices::{InProcess, KeyOptions, VIRTUAL_KEY_AAGUID, VirtualKey, tcp::TcpPipe},
@@ -158,7 +158,7 @@ impl<T: Transport> Prover for SecurityKey<T> {
     fn create(&mut self, origin: &str, options: &Value) -> Result<Value, Error> {
         let rp_id = options["rp"]["id"].as_str().ok_or(Error::Options("rp.id"))?;
         check_origin(rp_id, origin)?;
-        let client_data = client_data(Ceremony::Create, options, origin)?;
+        let client_data = client_data(ClientDataType::Create, options, origin)?;
         let hash = RustCrypto.sha256(&[&client_data]);
         let user_id = bytes(&options["user"]["id"]).ok_or(Error::Options("user.id"))?;
         let rp = RpEntity { id: rp_id, name: options["rp"]["name"].as_str() };
@@ -215,7 +215,7 @@ impl<T: Transport> Prover for SecurityKey<T> {
     fn get(&mut self, origin: &str, options: &Value) -> Result<Value, Error> {
         let rp_id = options["rpId"].as_str().ok_or(Error::Options("rpId"))?;
         check_origin(rp_id, origin)?;
-        let client_data = client_data(Ceremony::Get, options, origin)?;
+        let client_data = client_data(ClientDataType::Get, options, origin)?;
         let hash = RustCrypto.sha256(&[&client_data]);
         let allowed = ids(&options["allowCredentials"])?;
         let allowed: Vec<_> = allowed.iter().map(|id| CredentialDescriptor::new(id)).collect();
@@ -249,7 +249,7 @@ fn check_origin(rp_id: &str, origin: &str) -> Result<(), Error> {
     if origin_matches(rp_id, origin, &PublicSuffixList) { Ok(()) } else { Err(Error::Origin(rp_id.into())) }
 }
 
-fn client_data(kind: Ceremony, options: &Value, origin: &str) -> Result<Vec<u8>, Error> {
+fn client_data(kind: ClientDataType, options: &Value, origin: &str) -> Result<Vec<u8>, Error> {
     let challenge = bytes(&options["challenge"]).ok_or(Error::Options("challenge"))?;
     let client_data = ClientData { kind, challenge: &challenge, origin, cross_origin: false, top_origin: None };
     let mut json = vec![0; 8 * (challenge.len() + origin.len()) + 128];

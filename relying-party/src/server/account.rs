@@ -15,7 +15,7 @@ use super::{
     problem::{Flaw, Problem},
     session,
 };
-use crate::store::{Account, Credential};
+use crate::store::{Account, CredentialRecord};
 
 /// Returns the signed-in account and its keys.
 pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Reply, Problem> {
@@ -89,7 +89,7 @@ pub(super) fn credential_id(body: &Members<'_>) -> Result<Vec<u8>, Problem> {
 }
 
 /// The credential's descriptor in options.
-pub(super) fn descriptor(credential: &Credential) -> Value {
+pub(super) fn descriptor(credential: &CredentialRecord) -> Value {
     let mut descriptor = json!({ "type": "public-key", "id": encode(&credential.id) });
     if !credential.transports.is_empty() {
         descriptor["transports"] = credential.transports.clone().into();
@@ -98,7 +98,7 @@ pub(super) fn descriptor(credential: &Credential) -> Value {
 }
 
 /// The facts about a credential for its owner, as the authenticator reported them.
-pub(super) fn shown(credential: &Credential) -> Value {
+pub(super) fn shown(credential: &CredentialRecord) -> Value {
     let flags = Flags(credential.flags);
     json!({
         "id": encode(&credential.id),

@@ -8,6 +8,7 @@ use keyfob_core::{
     cose::CoseKey,
     crypto::Hash,
     verify::{self, AssertionResponse, Expected, StoredCredential},
+    webauthn::ClientDataType,
 };
 use serde_json::{Value, json};
 
@@ -19,7 +20,7 @@ use super::{
 };
 use crate::{
     random,
-    store::{Account, Ceremony, Kind, Use},
+    store::{Account, PendingCeremony, Use},
     tenant::Tenant,
 };
 
@@ -56,8 +57,8 @@ pub(super) async fn options(
     if let Some(extensions) = body.get("extensions") {
         reply.members["extensions"] = extensions.clone();
     }
-    let ceremony = Ceremony {
-        kind: Kind::Get,
+    let ceremony = PendingCeremony {
+        kind: ClientDataType::Get,
         rp_id: tenant.rp_id.clone(),
         challenge,
         account,
@@ -77,7 +78,7 @@ pub(super) async fn result(
     body: Result<Json, Problem>,
 ) -> Result<Reply, Problem> {
     // The ceremony is used up, even if the request is refused for another reason.
-    let ceremony = app.take(&headers, Kind::Get).await;
+    let ceremony = app.take(&headers, ClientDataType::Get).await;
     let Json(body) = body?;
     let body = Members::of(&body)?;
     let id = account::credential_id(&body)?;
@@ -164,7 +165,12 @@ impl App {
     }
 
     /// Stores a ceremony under the request's session, or under a new one.
-    pub(super) async fn begin(&self, headers: &HeaderMap, ceremony: Ceremony, reply: Reply) -> Result<Reply, Problem> {
+    pub(super) async fn begin(
+        &self,
+        headers: &HeaderMap,
+        ceremony: PendingCeremony,
+        reply: Reply,
+    ) -> Result<Reply, Problem> {
         let now = self.now();
         let mut session = session::named(headers);
         if let Some(id) = session
@@ -181,7 +187,7 @@ impl App {
     }
 
     /// Takes the ceremony that a request answers.
-    pub(super) async fn take(&self, headers: &HeaderMap, kind: Kind) -> Result<Ceremony, Problem> {
+    pub(super) async fn take(&self, headers: &HeaderMap, kind: ClientDataType) -> Result<PendingCeremony, Problem> {
         let session = session::named(headers).ok_or(Problem::Session)?;
         self.storage.take(session, kind, self.now()).await?.ok_or(Problem::Session)
     }

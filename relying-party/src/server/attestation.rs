@@ -6,8 +6,8 @@ use axum::{extract::State, http::HeaderMap};
 use keyfob_core::{
     auth_data::Flags,
     cose::Algorithm,
-    verify::{self, Anchors, Attestation, Expected, RegistrationResponse},
-    webauthn::AttestationObject,
+    verify::{self, Anchors, AttestationResponse, AttestationType, Expected},
+    webauthn::{AttestationObject, ClientDataType},
 };
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     number, random,
-    store::{Account, Ceremony, Credential, Kind, Stored},
+    store::{Account, CredentialRecord, PendingCeremony, StoreOutcome},
 };
 
 /// The longest name, in bytes.
@@ -39,7 +39,7 @@ pub(super) async fn options(
         Some(_) => self::name(&body, "displayName")?,
         None => name,
     };
-    let wishes = Wishes::read(&body)?;
+    let wishes = RequestedOptions::read(&body)?;
 
     let signed_in = session::account(&app, &headers, &tenant.rp_id).await?;
     let (account, new_account) = match app.storage.account(&tenant.rp_id, name).await? {
@@ -70,8 +70,8 @@ pub(super) async fn options(
     if let Some(extensions) = body.get("extensions") {
         reply.members["extensions"] = extensions.clone();
     }
-    let ceremony = Ceremony {
-        kind: Kind::Create,
+    let ceremony = PendingCeremony {
+        kind: ClientDataType::Create,
         rp_id: tenant.rp_id.clone(),
         challenge,
         account: Some(account),
@@ -85,7 +85,7 @@ pub(super) async fn options(
 }
 
 /// The request's requirements on the authenticator.
-struct Wishes {
+struct RequestedOptions {
     user_verification: &'static str,
     resident_key: &'static str,
     attachment: Option<&'static str>,
@@ -93,7 +93,7 @@ struct Wishes {
     algorithms: Vec<Algorithm>,
 }
 
-impl Wishes {
+impl RequestedOptions {
     /// Reads the flat members of the Python sample's server and the nested members of WebAuthn. The nested ones have
     /// precedence.
     fn read(body: &Members<'_>) -> Result<Self, Problem> {
@@ -152,7 +152,7 @@ pub(super) async fn result(
     body: Result<Json, Problem>,
 ) -> Result<Reply, Problem> {
     // The ceremony is used up, even if the request is refused for another reason.
-    let ceremony = app.take(&headers, Kind::Create).await;
+    let ceremony = app.take(&headers, ClientDataType::Create).await;
     let Json(body) = body?;
     let body = Members::of(&body)?;
     let id = account::credential_id(&body)?;
@@ -180,7 +180,7 @@ pub(super) async fn result(
         policy: app.options.policy,
     };
     let attestation_object = AttestationObject::decode(&object).map_err(Problem::AttestationObject)?;
-    let answer = RegistrationResponse { client_data_json: &client_data_json, attestation_object };
+    let answer = AttestationResponse { client_data_json: &client_data_json, attestation_object };
     let verified = verify::registration(&verifier::Backend, &expected, &answer).map_err(Problem::Registration)?;
     let worth = app.worth(&verified.attestation).map_err(Problem::Registration)?;
     if id != verified.credential.credential_id {
@@ -193,7 +193,7 @@ pub(super) async fn result(
     }
 
     let flags = verified.auth_data.flags;
-    let credential = Credential {
+    let credential = CredentialRecord {
         id,
         handle: account.handle.clone(),
         public_key: verifier::stored_key(&verified.credential.public_key)
@@ -213,9 +213,9 @@ pub(super) async fn result(
         last_used: None,
     };
     match app.storage.register(account, &credential, ceremony.new_account).await? {
-        Stored::Yes => {}
-        Stored::CredentialExists => return Err(Problem::CredentialExists),
-        Stored::AccountExists => return Err(Problem::AccountExists),
+        StoreOutcome::Yes => {}
+        StoreOutcome::CredentialExists => return Err(Problem::CredentialExists),
+        StoreOutcome::AccountExists => return Err(Problem::AccountExists),
     }
     let cookie = session::sign_in(&app, &headers, account.clone()).await?;
     let reply = Reply::new(json!({ "username": account.name, "credential": account::shown(&credential) }));
@@ -227,12 +227,12 @@ impl App {
     ///
     /// # Errors
     /// Its certificate does not lead to one of the attestation roots.
-    fn worth(&self, attestation: &Attestation<'_>) -> Result<&'static str, verify::Error> {
+    fn worth(&self, attestation: &AttestationType<'_>) -> Result<&'static str, verify::Error> {
         let roots: Vec<&[u8]> = self.options.attestation_roots.iter().map(Vec::as_slice).collect();
         match attestation {
-            Attestation::SelfAttestation => Ok("self"),
-            Attestation::Certificates(_) if roots.is_empty() => Ok("certificate"),
-            Attestation::Certificates(x5c) => {
+            AttestationType::SelfAttestation => Ok("self"),
+            AttestationType::Certificates(_) if roots.is_empty() => Ok("certificate"),
+            AttestationType::Certificates(x5c) => {
                 let now = u64::try_from(self.now()).unwrap_or_default();
                 let anchors = Anchors { certificates: &roots, now, accept_root: false };
                 verify::chain(&verifier::Backend, *x5c, &anchors)?;

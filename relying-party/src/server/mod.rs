@@ -17,7 +17,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{delete, get, post},
 };
-use keyfob_core::verify::Policy;
+use keyfob_core::verify::RelyingPartyPolicy;
 use serde_json::{Value, json};
 
 use crate::{store::Storage, tenant::Tenant};
@@ -41,7 +41,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The server's options.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct ServerOptions {
     /// The relying parties. A request that names none is for the first.
     pub tenants: Vec<Tenant>,
     /// How long a ceremony may take, in seconds.
@@ -53,7 +53,7 @@ pub struct Options {
     /// Answer a sign-in for a name without an account as if the account existed.
     pub hide_accounts: bool,
     /// The choices that the standard leaves open.
-    pub policy: Policy,
+    pub policy: RelyingPartyPolicy,
     /// Trusted certificates in DER. An attestation certificate must lead to one of them. If the list is empty, that is
     /// not checked.
     pub attestation_roots: Vec<Vec<u8>>,
@@ -61,7 +61,7 @@ pub struct Options {
     pub log: bool,
 }
 
-impl Options {
+impl ServerOptions {
     /// Secure defaults for these relying parties, with five minutes for a ceremony.
     pub const fn new(tenants: Vec<Tenant>) -> Self {
         Self {
@@ -70,7 +70,7 @@ impl Options {
             arculus: false,
             open_registration: false,
             hide_accounts: false,
-            policy: Policy::CONFORMANCE,
+            policy: RelyingPartyPolicy::CONFORMANCE,
             attestation_roots: Vec::new(),
             log: false,
         }
@@ -79,7 +79,7 @@ impl Options {
 
 /// The state that all handlers share.
 pub struct App {
-    options: Options,
+    options: ServerOptions,
     storage: Box<dyn Storage>,
     /// The secret from which credential ids of non-existing accounts are derived.
     secret: [u8; 32],
@@ -127,7 +127,7 @@ pub fn system_clock() -> Clock {
 /// The storage failed.
 pub async fn router(
     storage: Box<dyn Storage>,
-    options: Options,
+    options: ServerOptions,
     clock: Clock,
 ) -> Result<Router, crate::store::StorageError> {
     let secret = storage.secret().await?;

@@ -5,7 +5,9 @@ use std::{
     hash::Hash,
 };
 
-use super::{Account, Ceremony, Kind, SessionId};
+use keyfob_core::webauthn::ClientDataType;
+
+use super::{Account, PendingCeremony, SessionId};
 
 /// How many ceremonies, and how many sessions, are kept at the same time. Beyond that, the one that would expire first
 /// is dropped.
@@ -14,7 +16,7 @@ pub const MAX_REMEMBERED: usize = 100_000;
 /// The ceremonies that have begun and the sessions that are signed in.
 #[derive(Debug)]
 pub struct Remembered {
-    ceremonies: Expiring<(SessionId, Kind), Ceremony>,
+    ceremonies: Expiring<(SessionId, ClientDataType), PendingCeremony>,
     sessions: Expiring<SessionId, Account>,
 }
 
@@ -25,12 +27,12 @@ impl Remembered {
     }
 
     /// Stores a ceremony. It replaces another of its kind in the session.
-    pub fn begin(&mut self, session: SessionId, ceremony: Ceremony, expires: i64) {
+    pub fn begin(&mut self, session: SessionId, ceremony: PendingCeremony, expires: i64) {
         self.ceremonies.put((session, ceremony.kind), ceremony, expires);
     }
 
     /// Removes and returns a ceremony.
-    pub fn take(&mut self, session: SessionId, kind: Kind, now: i64) -> Option<Ceremony> {
+    pub fn take(&mut self, session: SessionId, kind: ClientDataType, now: i64) -> Option<PendingCeremony> {
         self.ceremonies.take(&(session, kind), now)
     }
 

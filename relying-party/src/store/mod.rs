@@ -6,6 +6,8 @@
 
 use std::{fmt, pin::Pin};
 
+use keyfob_core::webauthn::ClientDataType;
+
 mod memory;
 mod sqlite;
 
@@ -30,7 +32,7 @@ pub struct Account {
 
 /// A credential record (WebAuthn L3 §4).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Credential {
+pub struct CredentialRecord {
     /// The credential id; unique at the relying party.
     pub id: Vec<u8>,
     /// The account's user handle.
@@ -78,20 +80,11 @@ pub struct Use {
     pub at: i64,
 }
 
-/// The kind of a ceremony.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// A registration.
-    Create,
-    /// A sign-in.
-    Get,
-}
-
 /// A ceremony that has begun, with the values to check its answer against.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ceremony {
+pub struct PendingCeremony {
     /// Which.
-    pub kind: Kind,
+    pub kind: ClientDataType,
     /// The relying party.
     pub rp_id: String,
     /// The challenge.
@@ -112,7 +105,7 @@ pub struct Ceremony {
 
 /// The result of storing a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stored {
+pub enum StoreOutcome {
     /// It is stored durably.
     Yes,
     /// An account already has a credential with that id.
@@ -156,11 +149,12 @@ pub trait Storage: Send + Sync {
     /// The account with that user handle.
     fn account_by_handle(&self, rp_id: &str, handle: &[u8]) -> Answer<'_, Option<Account>>;
     /// An account's credentials, the oldest first.
-    fn credentials(&self, rp_id: &str, handle: &[u8]) -> Answer<'_, Vec<Credential>>;
+    fn credentials(&self, rp_id: &str, handle: &[u8]) -> Answer<'_, Vec<CredentialRecord>>;
     /// The credential with that id, of any account.
-    fn credential(&self, rp_id: &str, id: &[u8]) -> Answer<'_, Option<Credential>>;
+    fn credential(&self, rp_id: &str, id: &[u8]) -> Answer<'_, Option<CredentialRecord>>;
     /// Stores a credential, and its account if it does not exist yet. With `new_account` it must not exist.
-    fn register(&self, account: &Account, credential: &Credential, new_account: bool) -> Answer<'_, Stored>;
+    fn register(&self, account: &Account, credential: &CredentialRecord, new_account: bool)
+    -> Answer<'_, StoreOutcome>;
     /// Records a use. Returns `false` and changes nothing if the credential was deleted or its counter is not
     /// [`Use::previous`] any more.
     fn use_credential(&self, rp_id: &str, id: &[u8], used: Use) -> Answer<'_, bool>;
@@ -169,9 +163,9 @@ pub trait Storage: Send + Sync {
     fn delete_credential(&self, rp_id: &str, handle: &[u8], id: &[u8]) -> Answer<'_, bool>;
 
     /// Stores a ceremony until it expires. It replaces another of its kind in the session.
-    fn begin(&self, session: SessionId, ceremony: Ceremony, expires: i64) -> Answer<'_, ()>;
+    fn begin(&self, session: SessionId, ceremony: PendingCeremony, expires: i64) -> Answer<'_, ()>;
     /// Removes and returns a ceremony, so that a second call finds none. `None` also when it has expired.
-    fn take(&self, session: SessionId, kind: Kind, now: i64) -> Answer<'_, Option<Ceremony>>;
+    fn take(&self, session: SessionId, kind: ClientDataType, now: i64) -> Answer<'_, Option<PendingCeremony>>;
     /// Signs the session in.
     fn sign_in(&self, session: SessionId, account: Account, expires: i64) -> Answer<'_, ()>;
     /// The account that is signed in.

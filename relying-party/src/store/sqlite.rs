@@ -5,11 +5,12 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use keyfob_core::webauthn::ClientDataType;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
 use super::{
-    Account, Answer, Ceremony, Credential, Kind, MAX_REMEMBERED, Remembered, SessionId, Storage, StorageError, Stored,
-    Use,
+    Account, Answer, CredentialRecord, MAX_REMEMBERED, PendingCeremony, Remembered, SessionId, Storage, StorageError,
+    StoreOutcome, Use,
 };
 use crate::random;
 
@@ -127,7 +128,7 @@ impl Storage for Sqlite {
         })
     }
 
-    fn credentials(&self, rp_id: &str, handle: &[u8]) -> Answer<'_, Vec<Credential>> {
+    fn credentials(&self, rp_id: &str, handle: &[u8]) -> Answer<'_, Vec<CredentialRecord>> {
         let (rp_id, handle) = (rp_id.to_owned(), handle.to_owned());
         self.run(move |connection| {
             let query =
@@ -138,7 +139,7 @@ impl Storage for Sqlite {
         })
     }
 
-    fn credential(&self, rp_id: &str, id: &[u8]) -> Answer<'_, Option<Credential>> {
+    fn credential(&self, rp_id: &str, id: &[u8]) -> Answer<'_, Option<CredentialRecord>> {
         let (rp_id, id) = (rp_id.to_owned(), id.to_owned());
         self.run(move |connection| {
             let query = format!("SELECT {COLUMNS} FROM credentials WHERE rp_id = ? AND id = ?");
@@ -146,7 +147,12 @@ impl Storage for Sqlite {
         })
     }
 
-    fn register(&self, account: &Account, credential: &Credential, new_account: bool) -> Answer<'_, Stored> {
+    fn register(
+        &self,
+        account: &Account,
+        credential: &CredentialRecord,
+        new_account: bool,
+    ) -> Answer<'_, StoreOutcome> {
         let (account, credential) = (account.clone(), credential.clone());
         self.run(move |connection| {
             let transaction = write(connection)?;
@@ -164,15 +170,15 @@ impl Storage for Sqlite {
                         params![account.rp_id, account.handle, account.name, account.display_name],
                     )?;
                 }
-                Some(handle) if new_account || handle != account.handle => return Ok(Stored::AccountExists),
+                Some(handle) if new_account || handle != account.handle => return Ok(StoreOutcome::AccountExists),
                 Some(_) => {}
             }
             let stored = insert(&transaction, &account.rp_id, &credential)?;
             if stored == 0 {
-                return Ok(Stored::CredentialExists); // the new account is rolled back too
+                return Ok(StoreOutcome::CredentialExists); // the new account is rolled back too
             }
             transaction.commit()?;
-            Ok(Stored::Yes)
+            Ok(StoreOutcome::Yes)
         })
     }
 
@@ -213,11 +219,11 @@ impl Storage for Sqlite {
         })
     }
 
-    fn begin(&self, session: SessionId, ceremony: Ceremony, expires: i64) -> Answer<'_, ()> {
+    fn begin(&self, session: SessionId, ceremony: PendingCeremony, expires: i64) -> Answer<'_, ()> {
         self.remember(|remembered| remembered.begin(session, ceremony, expires))
     }
 
-    fn take(&self, session: SessionId, kind: Kind, now: i64) -> Answer<'_, Option<Ceremony>> {
+    fn take(&self, session: SessionId, kind: ClientDataType, now: i64) -> Answer<'_, Option<PendingCeremony>> {
         self.remember(|remembered| remembered.take(session, kind, now))
     }
 
@@ -241,7 +247,7 @@ fn write(connection: &mut Connection) -> Result<Transaction<'_>, StorageError> {
 }
 
 /// Inserts a credential, unless its id is taken. Returns the number of rows.
-fn insert(transaction: &Transaction<'_>, rp_id: &str, credential: &Credential) -> Result<usize, StorageError> {
+fn insert(transaction: &Transaction<'_>, rp_id: &str, credential: &CredentialRecord) -> Result<usize, StorageError> {
     let query = format!(
         "INSERT INTO credentials (rp_id, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
             ON CONFLICT (rp_id, id) DO NOTHING"
@@ -272,9 +278,9 @@ fn read_account(row: &Row<'_>) -> rusqlite::Result<Account> {
     Ok(Account { rp_id: row.get(0)?, handle: row.get(1)?, name: row.get(2)?, display_name: row.get(3)? })
 }
 
-fn read_credential(row: &Row<'_>) -> rusqlite::Result<Credential> {
+fn read_credential(row: &Row<'_>) -> rusqlite::Result<CredentialRecord> {
     let transports: String = row.get(8)?;
-    Ok(Credential {
+    Ok(CredentialRecord {
         id: row.get(0)?,
         handle: row.get(1)?,
         public_key: row.get(2)?,

@@ -6,7 +6,7 @@ use axum::http::Method;
 use keyfob_core::cose::Algorithm;
 use keyfob_relying_party::{
     client::Prover,
-    server::{Options, members::encode},
+    server::{ServerOptions, members::encode},
 };
 use serde_json::json;
 
@@ -71,14 +71,14 @@ fn a_stranger_adds_no_key_to_an_account() {
     bob.post("/assertion/result", &Forge { count: 2, ..Forge::new(2) }.get(&options, None)).ok();
     assert_eq!(bob.post("/attestation/options", &json!({ "username": "alice" })).code(), "account-exists");
     // The server for the conformance tests allows it.
-    let open = World::with(Options { open_registration: true, ..options_of_tests() });
+    let open = World::with(ServerOptions { open_registration: true, ..options_of_tests() });
     alice_and_bob(&open);
     let mut anyone = open.browser();
     let options = anyone.registration_options("alice");
     anyone.post("/attestation/result", &Forge::new(3).create(&options)).ok();
 }
 
-fn options_of_tests() -> Options {
+fn options_of_tests() -> ServerOptions {
     options()
 }
 
@@ -216,7 +216,7 @@ fn signatures_of_zeros_are_refused() {
 
 #[test]
 fn whether_a_name_has_an_account_can_be_hidden() {
-    let world = World::with(Options { hide_accounts: true, ..options() });
+    let world = World::with(ServerOptions { hide_accounts: true, ..options() });
     alice_and_bob(&world);
     let first = world.browser().sign_in_options("nobody");
     let second = world.browser().sign_in_options("nobody");

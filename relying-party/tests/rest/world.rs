@@ -22,7 +22,7 @@ use keyfob_core::{
 use keyfob_relying_party::{
     client::{Prover, SecurityKey},
     server::{
-        self, Options,
+        self, ServerOptions,
         members::{decode, encode},
     },
     store::Sqlite,
@@ -30,7 +30,7 @@ use keyfob_relying_party::{
 };
 use keyfob_soft_authenticator::{
     devices::{InProcess, KeyOptions, VIRTUAL_KEY_AAGUID, VirtualKey, virtual_key_certificate},
-    engine::{Attestation, Config},
+    engine::{AttestationMode, Config},
 };
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -50,7 +50,7 @@ pub fn key() -> Key {
 /// A new virtual key that attests with the certificate of its model.
 pub fn certified_key() -> Key {
     let mut config = Config::new(VIRTUAL_KEY_AAGUID);
-    config.attestation = Attestation::Certified(virtual_key_certificate());
+    config.attestation = AttestationMode::Certified(virtual_key_certificate());
     let buffer = vec![0; config.buffer_len()].leak();
     SecurityKey::over_hid(InProcess(VirtualKey::new(buffer, KeyOptions::new(config)).unwrap()), None).unwrap()
 }
@@ -69,8 +69,8 @@ pub fn u2f_sign(message: &[&[u8]]) -> Vec<u8> {
     signature
 }
 
-pub fn options() -> Options {
-    Options::new(vec![Tenant::localhost(8080), Tenant::new("example.com")])
+pub fn options() -> ServerOptions {
+    ServerOptions::new(vec![Tenant::localhost(8080), Tenant::new("example.com")])
 }
 
 pub struct World {
@@ -114,7 +114,7 @@ impl World {
         Self::with(options())
     }
 
-    pub fn with(options: Options) -> Self {
+    pub fn with(options: ServerOptions) -> Self {
         let runtime = Runtime::new().unwrap();
         let clock = Arc::new(AtomicI64::new(1_000_000));
         let told = Arc::clone(&clock);

@@ -95,7 +95,7 @@ impl<C: Backend> Script<'_, C> {
             algorithms,
             allow_credentials: &[],
             user_handle: None,
-            policy: verify::Policy::STANDARD,
+            policy: verify::RelyingPartyPolicy::STANDARD,
         }
     }
 

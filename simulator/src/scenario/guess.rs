@@ -4,7 +4,7 @@
 use keyfob_core::{
     cose::CoseKey,
     ctap2::client_pin,
-    pin_uv::{PinHash, Protocol},
+    pin_uv::{PinHash, PinUvAuthProtocol},
 };
 use keyfob_soft_authenticator::Caps;
 
@@ -27,7 +27,7 @@ impl<C: Backend> Script<'_, C> {
         self.heal();
         self.world.replug(); // lifts PIN_AUTH_BLOCKED
         self.quiet = false;
-        let protocol = if caps.has(Caps::PROTOCOL_TWO) { Protocol::Two } else { Protocol::One };
+        let protocol = if caps.has(Caps::PROTOCOL_TWO) { PinUvAuthProtocol::Two } else { PinUvAuthProtocol::One };
         let (atoms, blow) = (self.world.dice.pick(&ATOMS), self.world.dice.pick(&Blow::BY_SOFTWARE));
         self.world.note(|| format!("software guesses the PIN, with {blow:?} after {atoms} atoms"));
         for _ in 0..self.world.dice.between(4, 10) {

@@ -5,7 +5,7 @@ use keyfob_core::{
     client::{
         Ceremony, Operation,
         manage::{
-            Access, ChangePin, Configure, DeleteCredential, ListCredentials, ReadLargeBlobs, SetPin, Setting,
+            Access, ChangePin, ConfigSubcommand, Configure, DeleteCredential, ListCredentials, ReadLargeBlobs, SetPin,
             UpdateUser, WriteLargeBlobs,
         },
     },
@@ -196,8 +196,9 @@ impl<C: Backend> Script<'_, C> {
         let setting = SetMinPinLength { min_pin_length_rp_ids: Some(List::Slice(&rp_ids)), ..Default::default() };
         let mut buffer = vec![0; self.world.config.max_msg_size];
         let (crypto, rng) = (self.world.crypto(), self.world.dice.fork());
-        let mut machine = Ceremony::new(Configure::new(Setting::MinPinLength(setting)), &mut buffer, crypto, rng)
-            .within(plan.0.timeout);
+        let mut machine =
+            Ceremony::new(Configure::new(ConfigSubcommand::MinPinLength(setting)), &mut buffer, crypto, rng)
+                .within(plan.0.timeout);
         self.operate(&mut machine, plan, possible, |_| ()).map(drop)
     }
 

@@ -4,18 +4,18 @@ use std::{collections::VecDeque, time::Duration};
 
 use keyfob_core::{
     crypto::{Hash, RustCrypto, StubCrypto},
-    webauthn::{Ceremony, ClientData},
+    webauthn::{ClientData, ClientDataType},
 };
 
 use crate::{
-    Failure, Options, Summary,
+    Summary, WorldFailure, WorldOptions,
     adversary::Adversary,
     ceremony::{Entry, Plan},
     dice::Dice,
     model::{self, Known},
     rival::Rival,
     tap::Backend,
-    wire::Faults,
+    wire::WireFaults,
     world::{Finger, World},
 };
 
@@ -44,8 +44,8 @@ const ADVERSARY_EVERY: u64 = 4;
 /// Runs the world of `seed`.
 ///
 /// # Errors
-/// [`Failure`]: a check failed.
-pub fn run(seed: u64, options: Options) -> Result<Summary, Failure> {
+/// [`WorldFailure`]: a check failed.
+pub fn run(seed: u64, options: WorldOptions) -> Result<Summary, WorldFailure> {
     let mut dice = Dice::new(seed);
     let adversary = seed % ADVERSARY_EVERY == ADVERSARY_EVERY - 1;
     if dice.below(REAL_EVERY) == 0 {
@@ -84,7 +84,7 @@ type Check = Result<(), String>;
 struct Digest(u32, Vec<Vec<u8>>, Option<[u8; 16]>);
 
 impl<C: Backend> Script<'_, C> {
-    fn play(mut dice: Dice, adversary: bool, options: Options) -> Result<Summary, Failure> {
+    fn play(mut dice: Dice, adversary: bool, options: WorldOptions) -> Result<Summary, WorldFailure> {
         let config = configuration::<C>(&mut dice);
         let mut memory = vec![vec![0; config.buffer_len()]; LIVES];
         let buffers = memory.iter_mut().map(Vec::as_mut_slice).collect();
@@ -113,7 +113,7 @@ impl<C: Backend> Script<'_, C> {
                 let (cuts, millis) = (script.world.cuts, script.world.now);
                 Ok(Summary { cuts, millis, log, ..script.summary })
             }
-            Err(what) => Err(Failure { what, log }),
+            Err(what) => Err(WorldFailure { what, log }),
         }
     }
 
@@ -181,7 +181,10 @@ impl<C: Backend> Script<'_, C> {
             let pause = dice.pick(&[1, 3, 10, 30]);
             self.world.adversary = Some(Adversary::restless(pause, dice));
         }
-        if faults != Faults::NONE || self.world.rival.is_some() || self.cut_planned() || self.world.adversary.is_some()
+        if faults != WireFaults::NONE
+            || self.world.rival.is_some()
+            || self.cut_planned()
+            || self.world.adversary.is_some()
         {
             self.quiet = false;
         }
@@ -296,7 +299,7 @@ fn origin(rp_id: &str) -> String {
     format!("https://{rp_id}")
 }
 
-fn client_data(crypto: &impl Hash, kind: Ceremony, challenge: &[u8], rp_id: &str) -> (Vec<u8>, [u8; 32]) {
+fn client_data(crypto: &impl Hash, kind: ClientDataType, challenge: &[u8], rp_id: &str) -> (Vec<u8>, [u8; 32]) {
     let origin = origin(rp_id);
     let data = ClientData { kind, challenge, origin: &origin, cross_origin: false, top_origin: None };
     let mut buffer = vec![0; 256];

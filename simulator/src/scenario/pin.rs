@@ -5,7 +5,7 @@ use keyfob_core::{
     cose::CoseKey,
     crypto::P256Point,
     ctap2::{self, Command, client_pin},
-    pin_uv::{self, PaddedPin, PinHash, Protocol, SharedSecret},
+    pin_uv::{self, PaddedPin, PinHash, PinUvAuthProtocol, SharedSecret},
     transport,
 };
 use keyfob_soft_authenticator::Caps;
@@ -20,14 +20,14 @@ impl<C: Backend> Script<'_, C> {
         let config = self.world.config;
         let crypto = self.world.crypto();
         let mut rng = self.world.dice.fork();
-        let protocol = self.world.dice.pick(&[Protocol::One, Protocol::Two]);
+        let protocol = self.world.dice.pick(&[PinUvAuthProtocol::One, PinUvAuthProtocol::Two]);
         let pin = new_pin(&mut self.world.dice);
         let old = self.pin()?;
         let knows_old = self.world.dice.percent(80);
         self.world.note(|| format!("set the PIN {pin:?} after {old:?} with protocol {protocol:?}"));
         let offered = match protocol {
-            Protocol::One => Caps::PROTOCOL_ONE,
-            Protocol::Two => Caps::PROTOCOL_TWO,
+            PinUvAuthProtocol::One => Caps::PROTOCOL_ONE,
+            PinUvAuthProtocol::Two => Caps::PROTOCOL_TWO,
         };
         let blocked = old.is_some() && self.world.flash.ledger().retries == Some(0);
         let padded = PaddedPin::new(&pin, 0).map_err(|error| format!("{error:?}"))?;
@@ -85,7 +85,7 @@ impl<C: Backend> Script<'_, C> {
     /// The status of the answer, if there was one.
     pub(super) fn agree<R: CryptoRng>(
         &mut self,
-        protocol: Protocol,
+        protocol: PinUvAuthProtocol,
         rng: &mut R,
     ) -> Result<(P256Point, SharedSecret), Option<u8>> {
         let request = client_pin::Request {

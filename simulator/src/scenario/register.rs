@@ -59,7 +59,7 @@ impl<C: Backend> Script<'_, C> {
             _ => Vec::new(),
         };
         let challenge: [u8; 16] = dice.bytes();
-        let (client_data, hash) = client_data(&crypto, webauthn::Ceremony::Create, &challenge, RPS[rp]);
+        let (client_data, hash) = client_data(&crypto, webauthn::ClientDataType::Create, &challenge, RPS[rp]);
         let exclude_list: Vec<_> = excluded.iter().map(|known| CredentialDescriptor::new(&known.id)).collect();
         let params: Vec<_> = algorithms.iter().map(|algorithm| CredentialParameters::new(*algorithm)).collect();
         let options = MakeOptions {
@@ -100,7 +100,7 @@ impl<C: Backend> Script<'_, C> {
         let Ok(()) = course.result else { return Ok(()) };
 
         let attestation = machine.finish().map_err(|error| format!("done, but no outcome: {error}"))?;
-        let response = verify::RegistrationResponse {
+        let response = verify::AttestationResponse {
             client_data_json: &client_data,
             attestation_object: AttestationObject {
                 fmt: attestation.response.fmt,
@@ -133,7 +133,7 @@ impl<C: Backend> Script<'_, C> {
         let stored =
             self.world.flash.ledger().stored.iter().find(|(_, stored)| stored.id == credential.credential_id).cloned();
         let discoverable = model::makes_discoverable(&self.world.config, resident_key);
-        let vouched = registration.attestation != verify::Attestation::None || self.world.corrupted == 0;
+        let vouched = registration.attestation != verify::AttestationType::None || self.world.corrupted == 0;
         if self.world.disturbed == 0 {
             let kept = stored.as_ref().map(|(_, stored)| stored.user_id == user_id);
             if kept != discoverable.then_some(true) && self.world.cuts == 0 {

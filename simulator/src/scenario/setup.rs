@@ -3,16 +3,16 @@
 use keyfob_soft_authenticator::{
     Caps,
     devices::{VIRTUAL_KEY_AAGUID, virtual_key_certificate},
-    engine::{Attestation, Config},
+    engine::{AttestationMode, Config},
 };
 
-use crate::{dice::Dice, tap::Backend, wire::Faults};
+use crate::{dice::Dice, tap::Backend, wire::WireFaults};
 
 /// The rates of faults in a world.
 #[derive(Clone, Copy, Debug)]
 pub struct Intensity {
     /// Faults on the wire.
-    pub faults: Faults,
+    pub faults: WireFaults,
     /// Whether there is another client.
     pub rival: bool,
     /// In how many of 100 ceremonies the power is cut.
@@ -59,11 +59,11 @@ pub fn configuration<C: Backend>(dice: &mut Dice) -> Config<'static> {
     config.min_pin_length = dice.pick(&[4, 4, 6, 8]);
     config.max_pin_retries = dice.pick(&[8, 8, 5, 3, 1]);
     config.attestation = match dice.below(3) {
-        0 => Attestation::None,
-        1 if C::REAL => Attestation::Certified(virtual_key_certificate()),
-        _ => Attestation::Own,
+        0 => AttestationMode::None,
+        1 if C::REAL => AttestationMode::Certified(virtual_key_certificate()),
+        _ => AttestationMode::Own,
     };
-    if matches!(config.attestation, Attestation::Certified(_)) {
+    if matches!(config.attestation, AttestationMode::Certified(_)) {
         config.max_msg_size = config.max_msg_size.max(1200); // room for the certificate
     }
     config
@@ -74,7 +74,7 @@ pub fn intensity(adversary: bool, dice: &mut Dice) -> Intensity {
     let calm = dice.percent(35);
     let per_mille = if calm { 0 } else { dice.pick(&[0, 2, 10, 50, 200]) };
     let mut share = || if per_mille == 0 { 0 } else { dice.below(per_mille + 1) };
-    let faults = Faults { lose: share(), corrupt: share(), double: share(), delay: share() };
+    let faults = WireFaults { lose: share(), corrupt: share(), double: share(), delay: share() };
     Intensity {
         faults,
         rival: !calm && dice.percent(30),

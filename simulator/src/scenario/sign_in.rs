@@ -40,7 +40,7 @@ impl<C: Backend> Script<'_, C> {
             allowed.push(stranger[..dice.pick(&[1, 32, 65, 97])].to_vec());
         }
         let challenge: [u8; 16] = dice.bytes();
-        let (client_data, hash) = client_data(&crypto, webauthn::Ceremony::Get, &challenge, RPS[rp]);
+        let (client_data, hash) = client_data(&crypto, webauthn::ClientDataType::Get, &challenge, RPS[rp]);
         let list: Vec<_> = allowed.iter().map(|id| CredentialDescriptor::new(id)).collect();
         let options = GetOptions {
             allow_list: List::Slice(&list),

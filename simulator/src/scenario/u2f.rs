@@ -5,7 +5,7 @@
 use keyfob_core::{
     client::{
         Ceremony,
-        manage::{Configure, Setting},
+        manage::{ConfigSubcommand, Configure},
     },
     cose::{Algorithm, CoseKey},
     crypto::{Hash, Verify},
@@ -94,8 +94,8 @@ impl<C: Backend> Script<'_, C> {
         self.world.note(|| format!("switch alwaysUv on, can be: {possible}"));
         let mut buffer = vec![0; self.world.config.max_msg_size];
         let (crypto, rng) = (self.world.crypto(), self.world.dice.fork());
-        let mut machine =
-            Ceremony::new(Configure::new(Setting::ToggleAlwaysUv), &mut buffer, crypto, rng).within(plan.0.timeout);
+        let mut machine = Ceremony::new(Configure::new(ConfigSubcommand::ToggleAlwaysUv), &mut buffer, crypto, rng)
+            .within(plan.0.timeout);
         if !self.operate(&mut machine, plan, possible, |_| ())?.0 {
             return Ok(());
         }

@@ -5,7 +5,7 @@ use std::time;
 use keyfob_core::{
     Instant, Status,
     ctap2::bio_enrollment::SampleStatus,
-    transport::hid::{Capabilities, Command, DeviceConfig, ErrorCode, REPORT_LEN, UnknownChannels},
+    transport::hid::{Capabilities, DeviceConfig, HidCommand, HidErrorCode, REPORT_LEN, UnknownChannels},
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -94,7 +94,7 @@ pub enum Touch {
 pub type Wink = Box<dyn FnMut() + Send>;
 /// Answers vendor commands, CTAPHID 40 to 7F. Takes the command, the buffer and the length of the request at its front.
 /// Writes the response over the request and returns its length, or refuses with an error.
-pub type VendorCommands = Box<dyn FnMut(Command, &mut [u8], usize) -> Result<usize, ErrorCode> + Send>;
+pub type VendorCommands = Box<dyn FnMut(HidCommand, &mut [u8], usize) -> Result<usize, HidErrorCode> + Send>;
 
 /// How a virtual key behaves.
 pub struct KeyOptions<'b> {
@@ -233,10 +233,10 @@ impl<'b> VirtualKey<'b> {
         }
     }
 
-    fn vendor_command(&mut self, command: Command, len: usize) {
+    fn vendor_command(&mut self, command: HidCommand, len: usize) {
         let answer = match &mut self.vendor_commands {
             Some(answer) => answer(command, self.hid.vendor_buffer(), len),
-            None => Err(ErrorCode::INVALID_CMD),
+            None => Err(HidErrorCode::INVALID_CMD),
         };
         match answer {
             Ok(len) => self.hid.respond_to_vendor(len),

@@ -30,7 +30,7 @@ use keyfob_core::{
     bytes,
     transport::{
         ReportIo,
-        hid::{BROADCAST, Command, ErrorCode, Packet, REPORT_LEN},
+        hid::{BROADCAST, HidCommand, HidErrorCode, Packet, REPORT_LEN},
     },
 };
 
@@ -51,7 +51,7 @@ const QUEUE: usize = 16;
 /// How many bytes are read at once: those of a request with one or two ids.
 const READ: usize = 16 * REPORT_LEN;
 /// The first bytes of every INIT on the broadcast channel.
-const FIRST: [u8; 5] = [0xFF, 0xFF, 0xFF, 0xFF, 0x80 | Command::INIT.0];
+const FIRST: [u8; 5] = [0xFF, 0xFF, 0xFF, 0xFF, 0x80 | HidCommand::INIT.0];
 
 /// What happened at the socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -228,8 +228,8 @@ fn forward(
 /// Answers CHANNEL_BUSY. Then waits up to `patience` until the client has closed, because the operating system drops
 /// the answer when a connection with unread input is closed.
 fn turn_away(mut stream: &TcpStream, patience: Duration) -> io::Result<()> {
-    let data = &[ErrorCode::CHANNEL_BUSY.0];
-    let busy = Packet::Initialization { channel: BROADCAST, command: Command::ERROR, len: 1, data };
+    let data = &[HidErrorCode::CHANNEL_BUSY.0];
+    let busy = Packet::Initialization { channel: BROADCAST, command: HidCommand::ERROR, len: 1, data };
     stream.set_write_timeout(Some(LONGEST_WRITE))?;
     stream.write_all(&busy.report())?;
     stream.shutdown(Shutdown::Write)?;

@@ -12,8 +12,8 @@ use keyfob_core::{
 
 use super::{
     authenticator::{Authenticator, store_status},
-    ceremony::Ceremony,
-    config::{Attestation, Certified, Config, Sizes},
+    ceremony::CeremonyState,
+    config::{AttestationMode, Certified, Config, Sizes},
     extensions::MAX_OUTPUTS,
     large_blob,
     new_credential::NewCredential,
@@ -45,9 +45,9 @@ impl Format {
     pub const fn supported(config: &Config<'_>, algorithm: Algorithm) -> &'static [Self] {
         let es256 = matches!(algorithm, Algorithm::ES256);
         match &config.attestation {
-            Attestation::None => &[Self::None],
-            Attestation::FidoU2f(_) if es256 => &[Self::FidoU2f, Self::Packed, Self::None],
-            Attestation::Certified(Certified { algorithm: Algorithm::ES256, .. }) if es256 => {
+            AttestationMode::None => &[Self::None],
+            AttestationMode::FidoU2f(_) if es256 => &[Self::FidoU2f, Self::Packed, Self::None],
+            AttestationMode::Certified(Certified { algorithm: Algorithm::ES256, .. }) if es256 => {
                 &[Self::Packed, Self::FidoU2f, Self::None]
             }
             _ => &[Self::Packed, Self::None],
@@ -85,7 +85,7 @@ impl<P: Platform> Authenticator<'_, P> {
     pub fn certified(&self, enterprise: bool) -> Option<Certified<'_>> {
         match (self.config.enterprise, self.config.attestation) {
             (Some(configured), _) if self.has(Caps::ENTERPRISE_ATTESTATION) && enterprise => Some(configured.certified),
-            (_, Attestation::Certified(certified) | Attestation::FidoU2f(certified))
+            (_, AttestationMode::Certified(certified) | AttestationMode::FidoU2f(certified))
                 if self.has(Caps::CERTIFIED_ATTESTATION) =>
             {
                 Some(certified)
@@ -98,7 +98,7 @@ impl<P: Platform> Authenticator<'_, P> {
     #[inline(never)]
     pub fn write_attestation(
         &mut self,
-        ceremony: &Ceremony,
+        ceremony: &CeremonyState,
         new: &NewCredential,
         attested: Attested,
         message: &mut [u8],
@@ -151,7 +151,7 @@ impl<P: Platform> Authenticator<'_, P> {
     /// Signs the authenticator data, which lies at `start` and is `len` bytes long, and writes the statement.
     fn write_statement(
         &self,
-        ceremony: &Ceremony,
+        ceremony: &CeremonyState,
         new: &NewCredential,
         attested: Attested,
         w: &mut Writer<'_>,

@@ -5,15 +5,15 @@ use keyfob_core::{
     Instant, Status,
     cbor::Text,
     crypto::{self, Hash, P256Point, P256Secret},
-    pin_uv::{Permissions, Protocol, TokenState, UserVerified, ValueKey},
+    pin_uv::{Permissions, PinUvAuthProtocol, TokenState, UserVerified, ValueKey},
 };
 
 use super::{
-    ceremony::Ceremony,
+    ceremony::CeremonyState,
     config::Config,
     kept::Kept,
     platform::Platform,
-    state::{Counts, MAX_FINGERPRINTS, Options, PinState, TemplateId, Touch},
+    state::{Counts, MAX_FINGERPRINTS, PinState, StoredOptions, TemplateId, U2fTouch},
     wrapping::CredentialKeys,
 };
 use crate::{
@@ -39,7 +39,7 @@ pub(super) struct Authenticator<'c, P: Platform> {
     pub uv_retries: u8,
     /// Ids of the fingerprints that are enrolled.
     pub fingerprints: Vec<TemplateId, MAX_FINGERPRINTS>,
-    pub options: Options,
+    pub options: StoredOptions,
     /// Reserved counts of signatures, once there was a signature since power-up.
     pub sign_counts: Option<Counts>,
     /// Discoverable credentials that were replaced and are kept.
@@ -53,7 +53,7 @@ pub(super) struct Authenticator<'c, P: Platform> {
     /// The transport over which the platform speaks.
     pub transport: Option<Text<'c>>,
     /// The touch that U2F waits for between its requests.
-    pub touch: Touch,
+    pub touch: U2fTouch,
     /// Bytes of the scratch area that may hold a secret.
     pub scratch_used: usize,
 }
@@ -136,11 +136,11 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// The protocol of this number, if it is switched on.
-    pub fn protocol(&self, number: u64) -> Option<Protocol> {
-        let protocol = Protocol::from_number(number)?;
+    pub fn protocol(&self, number: u64) -> Option<PinUvAuthProtocol> {
+        let protocol = PinUvAuthProtocol::from_number(number)?;
         let caps = match protocol {
-            Protocol::One => Caps::PROTOCOL_ONE,
-            Protocol::Two => Caps::PROTOCOL_TWO,
+            PinUvAuthProtocol::One => Caps::PROTOCOL_ONE,
+            PinUvAuthProtocol::Two => Caps::PROTOCOL_TWO,
         };
         self.has(caps).then_some(protocol)
     }
@@ -151,7 +151,11 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// Step 2 of makeCredential and getAssertion: the protocol of a pinUvAuthParam that is there.
-    pub fn protocol_of_param(&self, param: Option<&[u8]>, number: Option<u64>) -> Result<Option<Protocol>, Status> {
+    pub fn protocol_of_param(
+        &self,
+        param: Option<&[u8]>,
+        number: Option<u64>,
+    ) -> Result<Option<PinUvAuthProtocol>, Status> {
         if param.is_none() {
             return Ok(None);
         }
@@ -166,8 +170,8 @@ impl<P: Platform> Authenticator<'_, P> {
     pub fn verify_user(
         &mut self,
         now: Instant,
-        ceremony: &Ceremony,
-        presented: Option<(&[u8], Protocol)>,
+        ceremony: &CeremonyState,
+        presented: Option<(&[u8], PinUvAuthProtocol)>,
         permission: Permissions,
     ) -> Result<Option<UserVerified>, Status> {
         let Some((param, protocol)) = presented else { return Ok(None) };
@@ -189,7 +193,7 @@ impl<P: Platform> Authenticator<'_, P> {
         &self,
         param: Option<&'m [u8]>,
         protocol: Option<u64>,
-    ) -> Result<(&'m [u8], Protocol), Status> {
+    ) -> Result<(&'m [u8], PinUvAuthProtocol), Status> {
         let param = param.ok_or(Status::PUAT_REQUIRED)?;
         let number = protocol.ok_or(Status::MISSING_PARAMETER)?;
         Ok((param, self.protocol(number).ok_or(Status::INVALID_PARAMETER)?))

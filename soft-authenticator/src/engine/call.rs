@@ -29,7 +29,7 @@ pub(super) struct Call<'e, 'c, P: Platform> {
 
 /// Why a handler is called.
 #[derive(Clone, Copy)]
-pub(super) enum Cause {
+pub(super) enum Trigger {
     /// The request has come.
     Begin,
     /// The user is verified, as the handler has asked. It begins again.
@@ -42,7 +42,7 @@ pub(super) enum Cause {
     Work,
 }
 
-impl Cause {
+impl Trigger {
     /// The evidence of a user who is verified.
     pub const fn verified(self) -> Option<UserVerified> {
         match self {

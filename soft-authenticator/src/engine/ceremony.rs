@@ -15,7 +15,7 @@ pub(super) const SALT: usize = 32;
 
 /// The decisions. They are made once, and each response of a sequence is made of them.
 #[derive(Default)]
-pub(super) struct Ceremony {
+pub(super) struct CeremonyState {
     pub rp_id_hash: [u8; 32],
     pub client_data_hash: [u8; 32],
     pub user_verified: Option<UserVerified>,
@@ -23,18 +23,18 @@ pub(super) struct Ceremony {
     /// What the request asks of the extensions.
     pub asked: Asked,
     /// The salts that came with it, once they are decrypted.
-    pub salts: Option<Salts>,
+    pub salts: Option<DecryptedSalts>,
     /// Random bytes for the response.
     pub random: [u8; HEDGE],
 }
 
-impl Drop for Ceremony {
+impl Drop for CeremonyState {
     fn drop(&mut self) {
         self.random.zeroize();
     }
 }
 
-impl Ceremony {
+impl CeremonyState {
     /// Whether the user is verified.
     pub fn is_verified(&self) -> bool {
         self.user_verified.is_some_and(UserVerified::holds)
@@ -64,7 +64,7 @@ pub(super) struct Asked {
     /// Salts came: `hmac-secret` of an assertion, `hmac-secret-mc` of a registration.
     pub salts: bool,
     pub large_blob_key: bool,
-    pub large_blob: LargeBlob,
+    pub large_blob: LargeBlobAction,
     pub min_pin_length: bool,
     pub pin_complexity_policy: bool,
     pub third_party_payment: bool,
@@ -72,7 +72,7 @@ pub(super) struct Asked {
 
 /// What is to be done with the blob of the extension `largeBlob`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum LargeBlob {
+pub(super) enum LargeBlobAction {
     #[default]
     Nothing,
     /// A registration: the credential can have one.
@@ -85,7 +85,7 @@ pub(super) enum LargeBlob {
 }
 
 /// The salts of `hmac-secret`, and the secret under which its outputs are encrypted. Wiped on drop.
-pub(super) struct Salts {
+pub(super) struct DecryptedSalts {
     pub shared: SharedSecret,
     pub salts: Zeroizing<[u8; 2 * SALT]>,
     /// One salt or two, in bytes.

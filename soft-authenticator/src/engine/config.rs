@@ -78,7 +78,7 @@ pub struct Config<'c> {
     /// The longest list of credentials that a request may carry.
     pub max_credential_count_in_list: u16,
     /// How registrations are attested.
-    pub attestation: Attestation<'c>,
+    pub attestation: AttestationMode<'c>,
     /// What attests registrations to an enterprise. Without it, the authenticator is not capable of that.
     pub enterprise: Option<Enterprise<'c>>,
     /// How keys are protected, and where users are verified, as the extension `uvm` tells: bits of the FIDO registry of
@@ -95,12 +95,12 @@ pub struct Config<'c> {
     /// message is signed a second time can give the key away. On by default: it costs under 1 % of a signature.
     pub hedged_signatures: bool,
     /// Where deployed authenticators disagree.
-    pub policy: Policy,
+    pub policy: AuthenticatorPolicy,
 }
 
 /// How registrations are attested when the platform does not ask for a format.
 #[derive(Clone, Copy, Debug)]
-pub enum Attestation<'c> {
+pub enum AttestationMode<'c> {
     /// Format "none".
     None,
     /// Format "packed", signed with the credential's own key.
@@ -108,7 +108,7 @@ pub enum Attestation<'c> {
     /// Format "packed", signed with a certified key. With it, the aaguid must be the certificate's.
     Certified(Certified<'c>),
     /// Format "fido-u2f", signed with a certified ES256 key, for ES256 credentials; others as with
-    /// [`Attestation::Certified`].
+    /// [`AttestationMode::Certified`].
     FidoU2f(Certified<'c>),
 }
 
@@ -141,7 +141,7 @@ impl core::fmt::Debug for Certified<'_> {
 
 /// Choices where the standard leaves room or deployed authenticators disagree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Policy {
+pub struct AuthenticatorPolicy {
     /// The answer when there is no touch in time: [`Status::OPERATION_DENIED`] by the steps of CTAP 2.3 §6.1, or
     /// [`Status::USER_ACTION_TIMEOUT`] as many authenticators say.
     pub touch_timeout: Status,
@@ -161,9 +161,9 @@ pub struct Policy {
     pub rules_2_0: bool,
 }
 
-impl Policy {
+impl AuthenticatorPolicy {
     /// The standard's words.
-    pub const STRICT: Policy = Policy {
+    pub const STRICT: AuthenticatorPolicy = AuthenticatorPolicy {
         touch_timeout: Status::OPERATION_DENIED,
         retries_need_pin: false,
         no_credentials_after_touch: false,
@@ -172,15 +172,18 @@ impl Policy {
         rules_2_0: false,
     };
     /// As YubiKeys answer.
-    pub const YUBIKEY: Policy =
-        Policy { touch_timeout: Status::USER_ACTION_TIMEOUT, retries_need_pin: true, ..Policy::STRICT };
+    pub const YUBIKEY: AuthenticatorPolicy = AuthenticatorPolicy {
+        touch_timeout: Status::USER_ACTION_TIMEOUT,
+        retries_need_pin: true,
+        ..AuthenticatorPolicy::STRICT
+    };
 
     /// As keys of version 2.0 answer, and as test suites of that version expect.
-    pub const CTAP2_0: Policy = Policy {
+    pub const CTAP2_0: AuthenticatorPolicy = AuthenticatorPolicy {
         no_credentials_after_touch: true,
         probe_with_pin: Status::PIN_AUTH_INVALID,
         rules_2_0: true,
-        ..Policy::STRICT
+        ..AuthenticatorPolicy::STRICT
     };
 
     /// Whether its statuses are among those that fit.
@@ -230,13 +233,13 @@ impl<'c> Config<'c> {
             vendor_commands: &[],
             firmware_version: None,
             max_credential_count_in_list: 64,
-            attestation: Attestation::Own,
+            attestation: AttestationMode::Own,
             enterprise: None,
             key_protection: 1,
             matcher_protection: 1,
             sign_count_block: MAX_BLOCK,
             hedged_signatures: true,
-            policy: Policy::STRICT,
+            policy: AuthenticatorPolicy::STRICT,
         }
     }
 
@@ -324,14 +327,14 @@ impl<'c> Config<'c> {
     }
 
     fn check_attestation(&self) -> Result<(), ConfigError> {
-        let is_certified = matches!(self.attestation, Attestation::Certified(_) | Attestation::FidoU2f(_));
+        let is_certified = matches!(self.attestation, AttestationMode::Certified(_) | AttestationMode::FidoU2f(_));
         if is_certified && !self.caps.has(Caps::CERTIFIED_ATTESTATION) {
             return Err(ConfigError::AttestationOff);
         }
         if self.enterprise.is_some() && !self.caps.has(Caps::ENTERPRISE_ATTESTATION) {
             return Err(ConfigError::EnterpriseOff);
         }
-        if matches!(self.attestation, Attestation::FidoU2f(key) if key.algorithm != Algorithm::ES256) {
+        if matches!(self.attestation, AttestationMode::FidoU2f(key) if key.algorithm != Algorithm::ES256) {
             return Err(ConfigError::AttestationAlgorithm);
         }
         if self.certificates().any(|certified| certified.chain.is_empty()) {
@@ -362,8 +365,8 @@ impl<'c> Config<'c> {
     /// The certified keys of the configuration.
     pub(super) fn certificates(&self) -> impl Iterator<Item = Certified<'c>> {
         let attestation = match self.attestation {
-            Attestation::Certified(certified) | Attestation::FidoU2f(certified) => Some(certified),
-            Attestation::None | Attestation::Own => None,
+            AttestationMode::Certified(certified) | AttestationMode::FidoU2f(certified) => Some(certified),
+            AttestationMode::None | AttestationMode::Own => None,
         };
         attestation.into_iter().chain(self.enterprise.map(|enterprise| enterprise.certified))
     }

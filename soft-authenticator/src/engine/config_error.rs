@@ -5,7 +5,7 @@ use core::fmt;
 use keyfob_core::cose::Algorithm;
 
 #[cfg(doc)]
-use super::Policy;
+use super::AuthenticatorPolicy;
 use crate::{caps::Caps, store::StoreError};
 
 /// The longest list of algorithms: more do not fit in a getInfo.
@@ -55,7 +55,7 @@ pub enum ConfigError {
     SignCountBlock,
     /// A credential list must hold at least one entry.
     MaxCredentialCountInList,
-    /// A policy with a status that does not fit: see [`Policy::touch_timeout`] and [`Policy::probe_with_pin`].
+    /// A policy with a status that does not fit: see [`AuthenticatorPolicy::touch_timeout`] and [`AuthenticatorPolicy::probe_with_pin`].
     Policy,
     /// Attestation with a certificate, without its capability.
     AttestationOff,

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::{
     authenticator::Authenticator,
     platform::Platform,
-    wrapping::{ALGORITHM, MAX_ID, Properties, Purpose, Wrapped, shown},
+    wrapping::{ALGORITHM, DerivedSecret, MAX_ID, Properties, Wrapped, shown},
 };
 use crate::store::{Credential, Found, Number, Query, Store, StoreError};
 
@@ -155,7 +155,7 @@ impl<P: Platform> Authenticator<'_, P> {
 
     /// The large-blob key of a credential that was made with one.
     pub fn large_blob_key(&self, rp_id_hash: &[u8; 32], id: &[u8]) -> Zeroizing<[u8; 32]> {
-        self.credential_keys.secret(&self.crypto, Purpose::LargeBlobKey, rp_id_hash, id)
+        self.credential_keys.secret(&self.crypto, DerivedSecret::LargeBlobKey, rp_id_hash, id)
     }
 
     fn next(

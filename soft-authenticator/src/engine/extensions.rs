@@ -1,7 +1,7 @@
 //! Extensions (CTAP 2.3 §12), as registrations and assertions process them.
 //!
 //! What a request asks is read and checked before the user is asked for a touch, and kept as decisions: [`Asked`]. The
-//! salts of `hmac-secret` take a key agreement, a slow thing, so they are decrypted in a step of their own: [`Salts`].
+//! salts of `hmac-secret` take a key agreement, a slow thing, so they are decrypted in a step of their own: [`DecryptedSalts`].
 //! The outputs are written with the response, once for each credential of a sequence.
 
 use keyfob_core::{
@@ -17,10 +17,10 @@ use zeroize::Zeroizing;
 
 use super::{
     authenticator::{Authenticator, crypto_status, store_status},
-    ceremony::{Asked, Ceremony, LargeBlob, SALT, Salts},
+    ceremony::{Asked, CeremonyState, DecryptedSalts, LargeBlobAction, SALT},
     credential::Opened,
     platform::Platform,
-    wrapping::{MAX_CRED_BLOB_LENGTH, Purpose},
+    wrapping::{DerivedSecret, MAX_CRED_BLOB_LENGTH},
 };
 use crate::{
     caps::Caps,
@@ -133,8 +133,8 @@ impl<P: Platform> Authenticator<'_, P> {
         }
         if let (true, Some(input)) = (self.has(Caps::LARGE_BLOB_EXTENSION), inputs.large_blob) {
             asked.large_blob = match (input.read, input.write, input.original_size) {
-                (Some(true), None, None) => LargeBlob::Read,
-                (None | Some(false), Some(_), Some(_)) if listed => LargeBlob::Write,
+                (Some(true), None, None) => LargeBlobAction::Read,
+                (None | Some(false), Some(_), Some(_)) if listed => LargeBlobAction::Write,
                 _ => return Err(Status::INVALID_OPTION),
             };
         }
@@ -167,7 +167,7 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// Agrees on a key and decrypts the salts of `hmac-secret`.
-    pub fn decrypt_salts(&self, input: Option<hmac_secret::Input<'_>>) -> Result<Salts, Status> {
+    pub fn decrypt_salts(&self, input: Option<hmac_secret::Input<'_>>) -> Result<DecryptedSalts, Status> {
         let Some(input) = input.filter(|_| self.has(Caps::HMAC_SECRET)) else { return Err(Status::OTHER) };
         let unsupported = match input.pin_uv_auth_protocol {
             Some(_) => Status::INVALID_PARAMETER,
@@ -181,7 +181,7 @@ impl<P: Platform> Authenticator<'_, P> {
         }
         let mut salts = Zeroizing::new([0; 2 * SALT]);
         match shared.decrypt(&self.crypto, input.salt_enc, &mut *salts) {
-            Ok(len) if len == SALT || len == 2 * SALT => Ok(Salts { shared, salts, len }),
+            Ok(len) if len == SALT || len == 2 * SALT => Ok(DecryptedSalts { shared, salts, len }),
             _ => Err(policy.by_version(Status::INVALID_PARAMETER, Status::INVALID_LENGTH)),
         }
     }
@@ -189,14 +189,15 @@ impl<P: Platform> Authenticator<'_, P> {
     /// The outputs of `hmac-secret` for the credential with this id, encrypted into `out`. `None` without salts.
     fn evaluate<'o>(
         &self,
-        ceremony: &Ceremony,
+        ceremony: &CeremonyState,
         id: &[u8],
         out: &'o mut [u8; ENCRYPTED],
     ) -> Result<Option<&'o [u8]>, Status> {
-        let (true, Some(Salts { shared, salts, len })) = (self.has(Caps::HMAC_SECRET), &ceremony.salts) else {
+        let (true, Some(DecryptedSalts { shared, salts, len })) = (self.has(Caps::HMAC_SECRET), &ceremony.salts) else {
             return Ok(None);
         };
-        let purpose = if ceremony.is_verified() { Purpose::CredRandomWithUv } else { Purpose::CredRandomWithoutUv };
+        let purpose =
+            if ceremony.is_verified() { DerivedSecret::CredRandomWithUv } else { DerivedSecret::CredRandomWithoutUv };
         let cred_random = self.credential_keys.secret(&self.crypto, purpose, &ceremony.rp_id_hash, id);
         let mut outputs = Zeroizing::new([0; 2 * SALT]);
         for (output, salt) in outputs.as_chunks_mut::<SALT>().0.iter_mut().zip(salts.as_chunks::<SALT>().0) {
@@ -220,7 +221,7 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// The output of `uvm`.
-    fn uvm(&self, ceremony: &Ceremony) -> [uvm::Method; 1] {
+    fn uvm(&self, ceremony: &CeremonyState) -> [uvm::Method; 1] {
         let user_verification_method = match (ceremony.asked.uvm, ceremony.is_present()) {
             (Some(method), _) if ceremony.is_verified() => method,
             (_, true) => method::PRESENCE_INTERNAL,
@@ -237,7 +238,7 @@ impl<P: Platform> Authenticator<'_, P> {
     /// The outputs of a registration, `None` when there are none.
     pub fn registration_outputs<'o>(
         &self,
-        ceremony: &Ceremony,
+        ceremony: &CeremonyState,
         id: &[u8],
         out: &'o mut [u8],
     ) -> Result<Option<RawMap<'o>>, Status> {
@@ -262,7 +263,7 @@ impl<P: Platform> Authenticator<'_, P> {
     /// The outputs of an assertion by the credential with this id, `None` when there are none.
     pub fn assertion_outputs<'o>(
         &self,
-        ceremony: &Ceremony,
+        ceremony: &CeremonyState,
         id: &[u8],
         opened: &Opened<'_>,
         out: &'o mut [u8],
@@ -284,10 +285,10 @@ impl<P: Platform> Authenticator<'_, P> {
 }
 
 /// Whether a credential can have a large blob, and whether it must.
-fn large_blob_of_registration(support: large_blob::Support<'_>, discoverable: bool) -> Result<LargeBlob, Status> {
+fn large_blob_of_registration(support: large_blob::Support<'_>, discoverable: bool) -> Result<LargeBlobAction, Status> {
     match support {
-        large_blob::Support::REQUIRED | large_blob::Support::PREFERRED if discoverable => Ok(LargeBlob::Make),
-        large_blob::Support::PREFERRED => Ok(LargeBlob::Nothing),
+        large_blob::Support::REQUIRED | large_blob::Support::PREFERRED if discoverable => Ok(LargeBlobAction::Make),
+        large_blob::Support::PREFERRED => Ok(LargeBlobAction::Nothing),
         large_blob::Support::REQUIRED => Err(Status::LARGE_BLOB_STORAGE_FULL),
         _ => Err(Status::INVALID_OPTION),
     }

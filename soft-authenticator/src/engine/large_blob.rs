@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use super::{
     authenticator::{Authenticator, store_status},
     call::decode,
-    ceremony::{Asked, Ceremony, LargeBlob},
+    ceremony::{Asked, CeremonyState, LargeBlobAction},
     extensions::inputs,
     platform::Platform,
     proof::Counted,
@@ -35,7 +35,7 @@ impl<P: Platform> Authenticator<'_, P> {
     #[inline(never)]
     pub fn write_large_blob(
         &mut self,
-        ceremony: &Ceremony,
+        ceremony: &CeremonyState,
         number: Option<Number>,
         input: GetAssertionInput<'_>,
         scratch: &mut [u8],
@@ -77,7 +77,7 @@ pub(super) fn input(message: &[u8], len: usize) -> Result<GetAssertionInput<'_>,
 /// The outputs of a registration that are not signed.
 pub(super) fn registration_outputs(asked: &Asked) -> Option<UnsignedOutputs<'static>> {
     let supported = UnsignedOutput { supported: Some(true), ..UnsignedOutput::default() };
-    (asked.large_blob == LargeBlob::Make).then_some(UnsignedOutputs { large_blob: Some(supported) })
+    (asked.large_blob == LargeBlobAction::Make).then_some(UnsignedOutputs { large_blob: Some(supported) })
 }
 
 /// The outputs of an assertion that are not signed, written to `out`.
@@ -87,7 +87,7 @@ pub(super) fn assertion_outputs<'o>(
     out: &'o mut [u8],
 ) -> Result<Option<RawMap<'o>>, Status> {
     let output = match asked.large_blob {
-        LargeBlob::Read => {
+        LargeBlobAction::Read => {
             let kept = stored.and_then(|credential| credential.large_blob);
             let Some((size, blob)) = kept.and_then(<[u8]>::split_first_chunk::<SIZE>) else { return Ok(None) };
             UnsignedOutput {
@@ -96,8 +96,8 @@ pub(super) fn assertion_outputs<'o>(
                 ..UnsignedOutput::default()
             }
         }
-        LargeBlob::Written(written) => UnsignedOutput { written: Some(written), ..UnsignedOutput::default() },
-        LargeBlob::Nothing | LargeBlob::Make | LargeBlob::Write => return Ok(None),
+        LargeBlobAction::Written(written) => UnsignedOutput { written: Some(written), ..UnsignedOutput::default() },
+        LargeBlobAction::Nothing | LargeBlobAction::Make | LargeBlobAction::Write => return Ok(None),
     };
     let len = cbor::encode(&UnsignedOutputs { large_blob: Some(output) }, out).map_err(|_| Status::OTHER)?;
     Ok(out.get(..len).map(RawMap))

@@ -14,7 +14,7 @@ use super::{
     kept::Kept,
     persistent::Fresh,
     platform::Platform,
-    state::{Options, PinState, Touch},
+    state::{PinState, StoredOptions, U2fTouch},
     wrapping::CredentialKeys,
 };
 use crate::store::{Query, Setting, Store, StoreError};
@@ -38,7 +38,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
             pin: PinState { is_set: false, retries: 0, mismatches: 0 },
             uv_retries: 0,
             fingerprints: Vec::new(),
-            options: Options::new(&config),
+            options: StoredOptions::new(&config),
             sign_counts: None,
             superseded: Kept::default(),
             answers_replacement: false,
@@ -46,7 +46,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
             token: if config.policy.rules_2_0 { TokenState::without_limits() } else { TokenState::default() },
             token_by_uv: false,
             transport: config.transports.first().copied(),
-            touch: Touch::default(),
+            touch: U2fTouch::default(),
             scratch_used: 0,
         };
         config.check_backend(authenticator.crypto.algorithms())?;
@@ -66,7 +66,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
     pub fn forget(&mut self) {
         self.key_agreement = None;
         self.token.stop_using();
-        self.touch = Touch::default();
+        self.touch = U2fTouch::default();
     }
 
     /// Reads settings; an empty store gets its seed.
@@ -91,13 +91,13 @@ impl<'c, P: Platform> Authenticator<'c, P> {
         self.load_superseded()?;
         self.options = match self.store.get(Setting::Options, &mut *value)? {
             Some(2) => {
-                let stored = Options::from_bytes(bytes::first(&*value));
+                let stored = StoredOptions::from_bytes(bytes::first(&*value));
                 // A new configuration may be stricter.
-                Options { min_pin_length: stored.min_pin_length.max(self.config.min_pin_length), ..stored }
+                StoredOptions { min_pin_length: stored.min_pin_length.max(self.config.min_pin_length), ..stored }
             }
             Some(_) => return Err(StoreError::Failed.into()), // damage must not loosen a policy
             None if self.options_were_stored()? => return Err(StoreError::Failed.into()),
-            None => Options::new(&self.config),
+            None => StoredOptions::new(&self.config),
         };
         Ok(())
     }

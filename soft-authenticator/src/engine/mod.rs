@@ -67,7 +67,7 @@ mod user_verification;
 mod wrapping;
 
 pub use commands::u2f::{TOUCH_AWAITED, TOUCH_KEPT};
-pub use config::{Attestation, Certified, Config, Enterprise, Policy, Version};
+pub use config::{AttestationMode, AuthenticatorPolicy, Certified, Config, Enterprise, Version};
 pub use config_error::ConfigError;
 pub use platform::{Event, LONG_TOUCH, Platform, Progress, RESET_WINDOW, SEQUENCE_TIMEOUT, USER_ACTION_TIMEOUT, Wait};
 pub use sensor::{FINGERPRINT, UserVerification};
@@ -75,10 +75,10 @@ pub use state::{MAX_FINGERPRINTS, MAX_FRIENDLY_NAME, TemplateId};
 pub use wrapping::MAX_CRED_BLOB_LENGTH;
 
 use authenticator::Authenticator;
-use call::{Call, Cause, Next, Outcome};
+use call::{Call, Next, Outcome, Trigger};
 use commands::{Running, u2f};
 use proof::{Counted, UserPresent};
-use state::Touch;
+use state::U2fTouch;
 use user_verification::Refusal;
 
 /// An authenticator.
@@ -154,7 +154,7 @@ impl<'b, P: Platform> Engine<'b, P> {
     /// Starts the CTAP2 request that lies in the first `len` bytes of the buffer. A command that was pending is dropped.
     pub fn begin(&mut self, now: Instant, len: usize) -> Progress {
         self.abort();
-        self.authenticator.touch = Touch::default();
+        self.authenticator.touch = U2fTouch::default();
         let request = self.buffer().get(..len).map(|request| request.first().map(|command| Command(*command)));
         let started = self.running.start(request.flatten());
         match request {
@@ -164,7 +164,7 @@ impl<'b, P: Platform> Engine<'b, P> {
         }
         self.request = len;
         self.authenticator.token.observe(now);
-        let outcome = started.and_then(|()| self.step(now, Cause::Begin));
+        let outcome = started.and_then(|()| self.step(now, Trigger::Begin));
         self.proceed(now, outcome)
     }
 
@@ -176,7 +176,7 @@ impl<'b, P: Platform> Engine<'b, P> {
         self.abort();
         self.running = Running::U2f(u2f::Run::default());
         self.request = len;
-        let outcome = self.step(now, Cause::Begin);
+        let outcome = self.step(now, Trigger::Begin);
         self.proceed(now, outcome)
     }
 
@@ -185,7 +185,7 @@ impl<'b, P: Platform> Engine<'b, P> {
         let outcome = match (self.pending, event) {
             (Pending::Nothing, _) => Err(Status::NOT_ALLOWED),
             // What is committed is told to the platform: else a replaced credential would be lost to both.
-            (Pending::Work, Event::Cancel) if self.running.is_committed() => self.step(now, Cause::Work),
+            (Pending::Work, Event::Cancel) if self.running.is_committed() => self.step(now, Trigger::Work),
             (_, Event::Cancel) => self.cancel(),
             (Pending::Touch(deadline, _), _) if now >= deadline => Err(self.refused(Status::USER_ACTION_TIMEOUT)),
             (Pending::Touch(_, Wait::Touch), Event::Touched) | (Pending::Touch(..), Event::LongTouched) => {
@@ -201,14 +201,14 @@ impl<'b, P: Platform> Engine<'b, P> {
             (Pending::Verification(..), _) => return Progress::Pending(Wait::UserVerification),
             (Pending::Attempt(counted, verified, more), _) => self.judge(now, counted, verified, more),
             (Pending::Sample(deadline), _) if now >= deadline => {
-                self.step(now, Cause::Sample(SampleStatus::NO_USER_ACTIVITY, 0))
+                self.step(now, Trigger::Sample(SampleStatus::NO_USER_ACTIVITY, 0))
             }
             (Pending::Sample(_), Event::Sample { status, remaining }) => {
-                self.step(now, Cause::Sample(status, remaining))
+                self.step(now, Trigger::Sample(status, remaining))
             }
             (Pending::Sample(_), Event::Denied) => Err(Status::OPERATION_DENIED),
             (Pending::Sample(_), _) => return Progress::Pending(Wait::Sample),
-            (Pending::Work, _) => self.step(now, Cause::Work),
+            (Pending::Work, _) => self.step(now, Trigger::Work),
         };
         self.proceed(now, outcome)
     }
@@ -239,7 +239,7 @@ impl<'b, P: Platform> Engine<'b, P> {
     pub fn channel_changed(&mut self) {
         self.abort();
         self.running = Running::Nothing;
-        self.authenticator.touch = Touch::default();
+        self.authenticator.touch = U2fTouch::default();
     }
 
     /// Over which of [`Config::transports`] the platform speaks from now on; the first until then. Another one is
@@ -287,19 +287,19 @@ impl<'b, P: Platform> Engine<'b, P> {
 
     /// Whether a U2F request was refused for want of a touch, and a touch would be kept for the next one.
     pub fn u2f_awaits_touch(&self, now: Instant) -> bool {
-        matches!(self.authenticator.touch, Touch::Awaited(until) if now < until)
+        matches!(self.authenticator.touch, U2fTouch::Awaited(until) if now < until)
     }
 
     /// The user touched the authenticator while no command was pending, or declined. Only U2F remembers it, and only if it
     /// has asked.
     pub fn touch_for_u2f(&mut self, now: Instant, consent: bool) {
         if self.u2f_awaits_touch(now) {
-            self.authenticator.touch = if consent { Touch::Kept(now.plus(TOUCH_KEPT)) } else { Touch::Unasked };
+            self.authenticator.touch = if consent { U2fTouch::Kept(now.plus(TOUCH_KEPT)) } else { U2fTouch::Unasked };
         }
     }
 
     /// One atom of the command under way.
-    fn step(&mut self, now: Instant, cause: Cause) -> Outcome {
+    fn step(&mut self, now: Instant, cause: Trigger) -> Outcome {
         let (message, scratch) = split(self.buffer, self.authenticator.config.max_msg_size);
         let authenticator = &mut self.authenticator;
         self.running.step(&mut Call { now, message, request: self.request, scratch, authenticator }, cause)
@@ -327,7 +327,7 @@ impl<'b, P: Platform> Engine<'b, P> {
 
     fn touched(&mut self, now: Instant, event: Event) -> Outcome {
         let present = UserPresent::by_touch(event).ok_or(Status::OTHER)?;
-        self.step(now, Cause::Present(present))
+        self.step(now, Trigger::Present(present))
     }
 
     /// The user has tried to be verified: the attempt is counted before its result is looked at.
@@ -340,7 +340,7 @@ impl<'b, P: Platform> Engine<'b, P> {
     fn judge(&mut self, now: Instant, counted: Counted, verified: Option<UserVerified>, more: u8) -> Outcome {
         let for_token = self.running.issues_token();
         match self.authenticator.judge_attempt(for_token, counted, verified, more)? {
-            Some(verified) => self.step(now, Cause::Verified(verified)),
+            Some(verified) => self.step(now, Trigger::Verified(verified)),
             None => Ok(Next::Verification { more: more.saturating_sub(1) }),
         }
     }

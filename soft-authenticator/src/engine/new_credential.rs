@@ -11,7 +11,7 @@ use zeroize::Zeroize;
 
 use super::{
     authenticator::{Authenticator, crypto_status},
-    ceremony::Ceremony,
+    ceremony::CeremonyState,
     config::Sizes,
     platform::Platform,
     wrapping::{MAX_ID, Properties, STORED_ID, Wrapped},
@@ -51,7 +51,7 @@ impl<P: Platform> Authenticator<'_, P> {
     /// Makes the key pair, and the credential's id, which holds `cred_blob` if the credential is not `discoverable`.
     pub fn generate(
         &mut self,
-        ceremony: &Ceremony,
+        ceremony: &CeremonyState,
         new: &mut NewCredential,
         discoverable: bool,
         cred_blob: &[u8],

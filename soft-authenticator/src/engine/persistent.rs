@@ -4,7 +4,7 @@
 use keyfob_core::{
     Status,
     crypto::{Error, fill_random},
-    pin_uv::{CRED_STORE_STATE, DEVICE_IDENTIFIER, Protocol, Token},
+    pin_uv::{CRED_STORE_STATE, DEVICE_IDENTIFIER, PinUvAuthProtocol, Token},
 };
 use rand_core::TryCryptoRng;
 use zeroize::Zeroizing;
@@ -55,14 +55,14 @@ impl<P: Platform> Authenticator<'_, P> {
     pub fn persistent_token(&mut self) -> Result<Token, Status> {
         let mut value = Zeroizing::new([0; 32]);
         let len = self.store.get(Setting::PersistentToken, &mut *value).map_err(store_status)?;
-        let token = value.get(..len.unwrap_or(0)).and_then(|bytes| Token::new(Protocol::Two, bytes));
+        let token = value.get(..len.unwrap_or(0)).and_then(|bytes| Token::new(PinUvAuthProtocol::Two, bytes));
         token.ok_or(Status::OTHER)
     }
 
     /// Whether `param` is the persistent token's proof over `message`.
     pub fn is_by_persistent_token(
         &mut self,
-        protocol: Protocol,
+        protocol: PinUvAuthProtocol,
         message: &[&[u8]],
         param: &[u8],
     ) -> Result<bool, Status> {

@@ -3,7 +3,7 @@
 
 use keyfob_core::cbor::Text;
 
-use super::config::{Config, Policy, Version};
+use super::config::{AuthenticatorPolicy, Config, Version};
 use crate::caps::Caps;
 
 /// A PIN with protocol one, as CTAP 2.0 has it.
@@ -49,7 +49,7 @@ impl Config<'_> {
             transports: const { &[Text::new("nfc"), Text::new("usb")] },
             firmware_version: Some(0x05_07_01),
             max_credential_count_in_list: 8,
-            policy: Policy::YUBIKEY,
+            policy: AuthenticatorPolicy::YUBIKEY,
             ..Self::new(aaguid)
         }
     }
@@ -72,14 +72,14 @@ impl Config<'_> {
     }
 
     /// The least that passkeys need of CTAP 2.0: discoverable credentials with ES256, and a PIN. It follows the rules
-    /// of version 2.0: [`Policy::CTAP2_0`].
+    /// of version 2.0: [`AuthenticatorPolicy::CTAP2_0`].
     pub const fn minimal_2_0(aaguid: [u8; 16]) -> Self {
         Self {
             caps: Caps::DISCOVERABLE.with(PIN_2_0),
             newest_version: Version::Fido2_0,
             max_msg_size: 1024,
             max_credential_count_in_list: 1,
-            policy: Policy::CTAP2_0,
+            policy: AuthenticatorPolicy::CTAP2_0,
             ..Self::new(aaguid)
         }
     }

@@ -9,7 +9,7 @@ use keyfob_core::{
     pin_uv::{TokenState, UserVerified},
 };
 
-use super::{platform::Event, state::Touch};
+use super::{platform::Event, state::U2fTouch};
 use crate::store::StoreError;
 
 /// What intact evidence holds: sixteen ones and sixteen zeros. Memory that is cleared holds none.
@@ -40,8 +40,8 @@ impl UserPresent {
     }
 
     /// By a touch that U2F has kept.
-    pub fn by_kept(touch: Touch, now: Instant) -> Option<Self> {
-        matches!(touch, Touch::Kept(until) if now < until).then_some(Self(HOLDS))
+    pub fn by_kept(touch: U2fTouch, now: Instant) -> Option<Self> {
+        matches!(touch, U2fTouch::Kept(until) if now < until).then_some(Self(HOLDS))
     }
 
     /// Whether the evidence is intact.

@@ -11,7 +11,7 @@ use zeroize::Zeroize;
 
 use super::{
     authenticator::{Authenticator, crypto_status},
-    ceremony::Ceremony,
+    ceremony::CeremonyState,
     platform::Platform,
 };
 use crate::caps::Caps;
@@ -19,7 +19,7 @@ use crate::caps::Caps;
 impl<P: Platform> Authenticator<'_, P> {
     /// Draws the random bytes that the response takes. It comes before the commit, so that a random source that fails has
     /// changed nothing.
-    pub fn draw_randomness(&mut self, ceremony: &mut Ceremony) -> Result<(), Status> {
+    pub fn draw_randomness(&mut self, ceremony: &mut CeremonyState) -> Result<(), Status> {
         if self.config.hedged_signatures || ceremony.salts.is_some() {
             crypto::fill_random(&mut self.rng, &mut ceremony.random).map_err(crypto_status)?;
         }
@@ -28,7 +28,7 @@ impl<P: Platform> Authenticator<'_, P> {
 
     /// The IV under which outputs of `hmac-secret` are encrypted: a hash of the random bytes, because the IV is public,
     /// and the bytes that hedge the signature are not.
-    pub fn response_iv(&self, ceremony: &Ceremony) -> [u8; 16] {
+    pub fn response_iv(&self, ceremony: &CeremonyState) -> [u8; 16] {
         bytes::first(&self.crypto.sha256(&[b"IV", &ceremony.random]))
     }
 
@@ -59,7 +59,7 @@ impl<P: Platform> Authenticator<'_, P> {
 
 /// Checks authenticator data again before it is signed: the relying party and the flags have to be those of the checks
 /// that were passed, and the evidence for the flags has to hold.
-pub(super) fn look_again(ceremony: &Ceremony, auth_data: &[u8]) -> Result<(), Status> {
+pub(super) fn look_again(ceremony: &CeremonyState, auth_data: &[u8]) -> Result<(), Status> {
     let (rp_id_hash, rest) = auth_data.split_first_chunk::<32>().ok_or(Status::OTHER)?;
     let flags = Flags(*rest.first().ok_or(Status::OTHER)?);
     let intact = *rp_id_hash == ceremony.rp_id_hash

@@ -25,7 +25,7 @@ impl PinState {
 
 /// What authenticatorConfig has set, as far as it is kept in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Options {
+pub(super) struct StoredOptions {
     pub always_uv: bool,
     pub enterprise_attestation: bool,
     pub long_touch_for_reset: bool,
@@ -35,7 +35,7 @@ pub(super) struct Options {
     pub min_pin_length: u8,
 }
 
-impl Options {
+impl StoredOptions {
     /// The options of an authenticator that has been reset.
     pub const fn new(config: &Config<'_>) -> Self {
         Self {
@@ -81,7 +81,7 @@ pub(super) struct Counts {
 
 /// The touch that U2F waits for between two requests.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) enum Touch {
+pub(super) enum U2fTouch {
     /// No request has asked for one.
     #[default]
     Unasked,

@@ -8,12 +8,12 @@ use keyfob_core::{
         self, CredentialParameters, RpEntity, UserEntity, client_pin, get_assertion,
         make_credential::{self, Options},
     },
-    pin_uv::{self, PaddedPin, PinHash, Protocol},
+    pin_uv::{self, PaddedPin, PinHash, PinUvAuthProtocol},
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
-use super::{ceremony::Ceremony, *};
+use super::{ceremony::CeremonyState, *};
 use crate::{
     devices::{VirtualCrypto, VirtualPlatform},
     store::MemoryStore,
@@ -109,7 +109,7 @@ fn evidence_of_a_touch_that_is_altered_before_the_signature_signs_nothing() {
     assert_eq!(run(&mut engine, sign_in, Some(break_count))[0], Status::OTHER.0, "a signature that is not counted");
     assert_eq!(run(&mut engine, sign_in, None)[0], Status::OK.0);
     // The other half of the second look: authenticator data of another relying party.
-    assert_eq!(signing::look_again(&Ceremony::default(), &[1; 37]), Err(Status::OTHER));
+    assert_eq!(signing::look_again(&CeremonyState::default(), &[1; 37]), Err(Status::OTHER));
 }
 
 #[test]
@@ -139,14 +139,14 @@ fn a_pin_whose_attempt_is_not_known_to_be_counted_is_not_compared() {
     let mut engine = engine(&mut buffer);
     let (crypto, mut rng) = (VirtualCrypto::default(), ChaCha20Rng::seed_from_u64(2));
     let request = |sub_command| client_pin::Request {
-        pin_uv_auth_protocol: Some(Protocol::Two.number()),
+        pin_uv_auth_protocol: Some(PinUvAuthProtocol::Two.number()),
         sub_command: Some(sub_command),
         ..client_pin::Request::default()
     };
     let get_key = request(client_pin::subcommand::GET_KEY_AGREEMENT);
     let response = run(&mut engine, (Command::CLIENT_PIN, &get_key), None);
     let key = ctap2::decode_response::<client_pin::Response<'_>>(&response).unwrap().key_agreement.unwrap();
-    let (point, shared) = pin_uv::encapsulate(&crypto, &mut rng, Protocol::Two, &key).unwrap();
+    let (point, shared) = pin_uv::encapsulate(&crypto, &mut rng, PinUvAuthProtocol::Two, &key).unwrap();
     let (mut new_pin, mut pin_hash) = ([0; 80], [0; 32]);
     shared.encrypt(&crypto, &mut rng, PaddedPin::new("1357", 4).unwrap().as_bytes(), &mut new_pin).unwrap();
     shared.encrypt(&crypto, &mut rng, &PinHash::of(&crypto, b"1357").0, &mut pin_hash).unwrap();

@@ -87,7 +87,7 @@ pub(super) const fn shown(user_verified: bool, listed: bool) -> Level {
 /// What a secret that follows from the seed is for.
 #[derive(Clone, Copy)]
 #[repr(u8)]
-pub(super) enum Purpose {
+pub(super) enum DerivedSecret {
     CredRandomWithoutUv = 1,
     CredRandomWithUv = 2,
     LargeBlobKey = 3,
@@ -121,7 +121,7 @@ impl CredentialKeys {
     pub fn secret<C: Hash>(
         &self,
         crypto: &C,
-        purpose: Purpose,
+        purpose: DerivedSecret,
         rp_id_hash: &[u8; 32],
         id: &[u8],
     ) -> Zeroizing<[u8; 32]> {

@@ -13,7 +13,7 @@ use keyfob_core::{
         client_pin::subcommand,
         get_assertion, make_credential,
     },
-    pin_uv::{self, PaddedPin, Permissions, PinHash, Protocol, SharedSecret, Token},
+    pin_uv::{self, PaddedPin, Permissions, PinHash, PinUvAuthProtocol, SharedSecret, Token},
 };
 
 use super::{Key, status};
@@ -159,7 +159,7 @@ pub struct Bio {
 
 /// A key agreement with the authenticator.
 pub struct Session {
-    pub protocol: Protocol,
+    pub protocol: PinUvAuthProtocol,
     pub point: P256Point,
     pub shared: SharedSecret,
 }
@@ -230,7 +230,7 @@ impl Key {
         self.status(&message(Command::CLIENT_PIN, request))
     }
 
-    pub fn agree(&mut self, protocol: Protocol) -> Session {
+    pub fn agree(&mut self, protocol: PinUvAuthProtocol) -> Session {
         let request = client_pin::Request {
             pin_uv_auth_protocol: Some(protocol.number()),
             sub_command: Some(subcommand::GET_KEY_AGREEMENT),
@@ -251,7 +251,7 @@ impl Key {
     }
 
     /// setPIN with arbitrary bytes in place of a padded PIN.
-    pub fn set_padded(&mut self, protocol: Protocol, padded: &[u8]) -> Status {
+    pub fn set_padded(&mut self, protocol: PinUvAuthProtocol, padded: &[u8]) -> Status {
         let session = self.agree(protocol);
         let new_pin_enc = self.encrypt(&session, padded);
         let param = session.shared.authenticate(&RustCrypto, &[&new_pin_enc]);
@@ -262,11 +262,11 @@ impl Key {
         })
     }
 
-    pub fn set_pin(&mut self, protocol: Protocol, pin: &str) -> Status {
+    pub fn set_pin(&mut self, protocol: PinUvAuthProtocol, pin: &str) -> Status {
         self.set_padded(protocol, PaddedPin::new(pin, 0).unwrap().as_bytes())
     }
 
-    pub fn change_padded(&mut self, protocol: Protocol, old: &str, padded: &[u8]) -> Status {
+    pub fn change_padded(&mut self, protocol: PinUvAuthProtocol, old: &str, padded: &[u8]) -> Status {
         let session = self.agree(protocol);
         let new_pin_enc = self.encrypt(&session, padded);
         let pin_hash_enc = self.encrypt(&session, &pin_hash(old));
@@ -279,14 +279,14 @@ impl Key {
         })
     }
 
-    pub fn change_pin(&mut self, protocol: Protocol, old: &str, new: &str) -> Status {
+    pub fn change_pin(&mut self, protocol: PinUvAuthProtocol, old: &str, new: &str) -> Status {
         self.change_padded(protocol, old, PaddedPin::new(new, 0).unwrap().as_bytes())
     }
 
     /// getPinUvAuthTokenUsingPinWithPermissions.
     pub fn token(
         &mut self,
-        protocol: Protocol,
+        protocol: PinUvAuthProtocol,
         pin: &str,
         permissions: Permissions,
         rp_id: Option<&str>,
@@ -303,7 +303,7 @@ impl Key {
     }
 
     /// getPinToken.
-    pub fn legacy_token(&mut self, protocol: Protocol, pin: &str) -> Result<Token, Status> {
+    pub fn legacy_token(&mut self, protocol: PinUvAuthProtocol, pin: &str) -> Result<Token, Status> {
         let session = self.agree(protocol);
         let pin_hash_enc = self.encrypt(&session, &pin_hash(pin));
         let request =
@@ -314,7 +314,7 @@ impl Key {
     /// getPinUvAuthTokenUsingUvWithPermissions.
     pub fn uv_token(
         &mut self,
-        protocol: Protocol,
+        protocol: PinUvAuthProtocol,
         permissions: Permissions,
         rp_id: Option<&str>,
     ) -> Result<Token, Status> {
@@ -402,7 +402,7 @@ impl Key {
     /// A registration with a token.
     pub fn make_with(
         &mut self,
-        protocol: Protocol,
+        protocol: PinUvAuthProtocol,
         token: &Token,
         request: make_credential::Request<'_>,
     ) -> Result<Made, Status> {
@@ -417,7 +417,7 @@ impl Key {
     /// A sign-in with a token.
     pub fn get_with(
         &mut self,
-        protocol: Protocol,
+        protocol: PinUvAuthProtocol,
         token: &Token,
         request: get_assertion::Request<'_>,
     ) -> Result<Got, Status> {
@@ -436,8 +436,8 @@ pub fn bio_message(token: Option<&Token>, sub_command: u64, params: &bio_enrollm
     let len = cbor::encode(params, &mut encoded).unwrap();
     let raw = (*params != bio_enrollment::Params::default()).then_some(RawMap(&encoded[..len]));
     let head = bio_enrollment::authenticated_head(sub_command);
-    let param =
-        token.map(|token| token.authenticate(&RustCrypto, Protocol::Two, &[&head, raw.map_or(&[], |raw| raw.0)]));
+    let param = token
+        .map(|token| token.authenticate(&RustCrypto, PinUvAuthProtocol::Two, &[&head, raw.map_or(&[], |raw| raw.0)]));
     let request = bio_enrollment::Request {
         modality: Some(bio_enrollment::FINGERPRINT),
         sub_command: Some(sub_command),

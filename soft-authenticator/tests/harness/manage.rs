@@ -10,7 +10,7 @@ use keyfob_core::{
         get_info::{Options, Response},
         large_blobs,
     },
-    pin_uv::{self, PaddedPin, Permissions, Protocol::Two, Token},
+    pin_uv::{self, PaddedPin, Permissions, PinUvAuthProtocol::Two, Token},
 };
 use keyfob_soft_authenticator::{
     devices::virtual_key_certificate,

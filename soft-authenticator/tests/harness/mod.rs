@@ -173,7 +173,7 @@ impl Key {
     /// A key with a PIN.
     pub fn with_pin() -> Self {
         let mut key = Self::new();
-        assert_eq!(key.set_pin(keyfob_core::pin_uv::Protocol::Two, PIN), Status::OK);
+        assert_eq!(key.set_pin(keyfob_core::pin_uv::PinUvAuthProtocol::Two, PIN), Status::OK);
         key
     }
 

@@ -8,7 +8,7 @@ use std::{
 use embedded_storage::nor_flash::NorFlash;
 use keyfob_core::{
     Status,
-    crypto::{Call, Error, RustCrypto, Watch, Watched},
+    crypto::{CryptoCall, Error, RustCrypto, Watch, Watched},
 };
 use keyfob_soft_authenticator::{
     engine::Platform,
@@ -277,11 +277,11 @@ pub fn bench_crypto(slow: &Rc<Cell<u32>>) -> BenchCrypto {
 }
 
 impl Watch for Meter {
-    fn before(&self, call: Call<'_>) -> Result<(), Error> {
+    fn before(&self, call: CryptoCall<'_>) -> Result<(), Error> {
         match call {
-            Call::Sha256 | Call::Hmac(_) => counted(|calls| calls.hashes += 1),
-            Call::Open => counted(|calls| calls.opens += 1),
-            Call::Slow => {
+            CryptoCall::Sha256 | CryptoCall::Hmac(_) => counted(|calls| calls.hashes += 1),
+            CryptoCall::Open => counted(|calls| calls.opens += 1),
+            CryptoCall::Slow => {
                 self.slow.set(self.slow.get() + 1);
                 if BROKEN.get() {
                     return Err(Error::Failed);

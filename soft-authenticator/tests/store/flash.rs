@@ -7,7 +7,7 @@ use embedded_storage_async::nor_flash;
 use keyfob_core::{crypto::RustCrypto, extensions::cred_protect::Level};
 use keyfob_soft_authenticator::store::{
     Change, FlashStore, Query, Setting, Store, StoreError,
-    flash::{Blocking, Cut, FlashError, PowerIsOff, SimulatedFlash, Tear},
+    flash::{BlockingFlash, Cut, FlashError, PowerIsOff, SimulatedFlash, Tear},
 };
 use proptest::{
     collection::vec,
@@ -103,11 +103,11 @@ impl<const PAGE: usize, const WORD: usize> nor_flash::NorFlash for Slow<PAGE, WO
 }
 
 impl<const PAGE: usize, const WORD: usize> Medium for Slow<PAGE, WORD> {
-    type Store<'m> = FlashStore<Blocking<Self>, RustCrypto, 40, 2>;
+    type Store<'m> = FlashStore<BlockingFlash<Self>, RustCrypto, 40, 2>;
     const BOUNDED: bool = true;
 
     fn open(&mut self) -> Self::Store<'_> {
-        FlashStore::new(Blocking::new(Self(self.0.clone())), RustCrypto, &KEY).unwrap()
+        FlashStore::new(BlockingFlash::new(Self(self.0.clone())), RustCrypto, &KEY).unwrap()
     }
 }
 
@@ -117,7 +117,7 @@ suite!(with_an_asynchronous_driver, super::Slow(super::fresh::<4096, 4>(8)));
 fn whoever_waits_for_an_asynchronous_driver_may_do_so_each_time_that_it_is_busy() {
     let flash = fresh::<4096, 4>(8);
     let waits = Cell::new(0);
-    let driver = Blocking::with_wait(Slow(flash.clone()), || waits.set(waits.get() + 1));
+    let driver = BlockingFlash::with_wait(Slow(flash.clone()), || waits.set(waits.get() + 1));
     let mut store = FlashStore::<_, _, 40, 2>::new(driver, RustCrypto, &KEY).unwrap();
     store.commit(&[Change::Set(Setting::Pin, &[1])]).unwrap();
     let SimulatedFlash { operations, reads, .. } = *flash.get();

@@ -2,7 +2,7 @@
 
 use crate::{
     crypto::{Hash, P256Point},
-    pin_uv::{Mac, Protocol, SharedSecret, Token},
+    pin_uv::{Mac, PinUvAuthProtocol, SharedSecret, Token},
 };
 
 /// What an operation may use.
@@ -13,12 +13,12 @@ pub enum Grant<'a> {
     /// Built-in user verification within the command.
     BuiltIn,
     /// A token.
-    Token(Protocol, &'a Token),
+    Token(PinUvAuthProtocol, &'a Token),
 }
 
-/// A key agreement: the platform's key, and what it shares with the authenticator.
+/// The result of encapsulate (CTAP 2.3 §6.5.4): the platform's public key, and the secret it shares with the authenticator.
 #[derive(Clone, Debug)]
-pub struct Agreement {
+pub struct Encapsulated {
     pub public: P256Point,
     pub shared: SharedSecret,
 }

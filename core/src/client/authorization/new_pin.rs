@@ -9,10 +9,10 @@
 
 use rand_core::CryptoRng;
 
-use super::{Agreement, Authorization, Context, Next, State, send};
+use super::{Action, Authorization, Context, Encapsulated, State, send};
 use crate::{
     Status, bytes,
-    client::{Cause, Reason, facts::Method},
+    client::{Cause, Reason, facts::AuthorizationMethod},
     cose::CoseKey,
     crypto::Crypto,
     ctap2::{
@@ -37,14 +37,14 @@ impl From<PinError> for Reason {
 }
 
 impl Authorization {
-    pub(super) fn ask_new_pin(&mut self, reason: Reason) -> Next {
+    pub(super) fn ask_new_pin(&mut self, reason: Reason) -> Action {
         self.new_pin = None;
         self.reason = reason;
         self.state = State::NewPin;
-        Next::AskNewPin
+        Action::AskNewPin
     }
 
-    pub(super) fn new_pin<C, R>(&mut self, cx: &mut Context<'_, C, R>, pin: &str) -> Result<Next, Cause> {
+    pub(super) fn new_pin<C, R>(&mut self, cx: &mut Context<'_, C, R>, pin: &str) -> Result<Action, Cause> {
         let reason = match PaddedPin::new(pin, cx.facts.min_pin_length) {
             _ if pin.chars().count() > cx.facts.max_pin_length => Reason::TooLong,
             Ok(pin) => {
@@ -57,8 +57,11 @@ impl Authorization {
         Ok(self.ask_new_pin(reason))
     }
 
-    pub(super) fn send_new_pin<C: Crypto, R: CryptoRng>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Next, Cause> {
-        let (Some(new_pin), Some(Agreement { public, shared })) = (&self.new_pin, &self.agreement) else {
+    pub(super) fn send_new_pin<C: Crypto, R: CryptoRng>(
+        &mut self,
+        cx: &mut Context<'_, C, R>,
+    ) -> Result<Action, Cause> {
+        let (Some(new_pin), Some(Encapsulated { public, shared })) = (&self.new_pin, &self.agreement) else {
             return Err(Cause::WrongState);
         };
         let (mut new_pin_enc, mut pin_hash_enc) = ([0; NEW_PIN_ENC], [0; PIN_HASH_ENC]);
@@ -89,13 +92,13 @@ impl Authorization {
         &mut self,
         cx: &mut Context<'_, C, R>,
         response: Result<(), ResponseError>,
-    ) -> Result<Next, Cause> {
-        let changes = self.method == Some(Method::ChangePin);
+    ) -> Result<Action, Cause> {
+        let changes = self.method == Some(AuthorizationMethod::ChangePin);
         match response {
             Ok(()) if self.onward => {
                 self.pin_hash = self.new_pin.as_ref().map(|pin| pin.hash(cx.crypto));
                 self.new_pin = None;
-                self.method = Some(Method::Pin);
+                self.method = Some(AuthorizationMethod::Pin);
                 self.agree(cx)
             }
             Ok(()) => self.granted(cx),

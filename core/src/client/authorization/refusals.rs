@@ -1,9 +1,9 @@
 //! How it goes on when the authenticator refuses: the PIN, the user, the token or the command.
 
-use super::{Authorization, Context, Next, State};
+use super::{Action, Authorization, Context, State};
 use crate::{
     Status,
-    client::{Cause, Reason, Requirement, facts::Method},
+    client::{Cause, Reason, Requirement, facts::AuthorizationMethod},
     pin_uv::Permissions,
 };
 
@@ -14,7 +14,7 @@ pub const fn refuses_token(status: Status) -> bool {
 
 impl Authorization {
     /// The command was refused: says how to go on, or gives the refusal back as the error it is.
-    pub fn refused<C, R>(&mut self, cx: &mut Context<'_, C, R>, status: Status) -> Result<Next, Cause> {
+    pub fn refused<C, R>(&mut self, cx: &mut Context<'_, C, R>, status: Status) -> Result<Action, Cause> {
         let refusal = Cause::Status(status);
         match (status, self.method) {
             (Status::PUAT_REQUIRED, None) if !self.demanded && cx.purpose.permissions != Permissions::NONE => {
@@ -23,14 +23,16 @@ impl Authorization {
                 self.choose(cx.facts.choose(&cx.purpose)?, cx.facts, &cx.purpose);
                 self.begin(cx)
             }
-            (Status::PUAT_REQUIRED | Status::UV_BLOCKED, Some(Method::BuiltInOption)) => {
+            (Status::PUAT_REQUIRED | Status::UV_BLOCKED, Some(AuthorizationMethod::BuiltInOption)) => {
                 self.fall_back(cx, Reason::UvFailed, refusal)
             }
-            (Status::UV_INVALID, Some(Method::BuiltInOption)) => self.uv_failed(cx),
-            (status, Some(Method::Pin | Method::BuiltInToken)) if refuses_token(status) && self.renews() => {
+            (Status::UV_INVALID, Some(AuthorizationMethod::BuiltInOption)) => self.uv_failed(cx),
+            (status, Some(AuthorizationMethod::Pin | AuthorizationMethod::BuiltInToken))
+                if refuses_token(status) && self.renews() =>
+            {
                 self.renew(cx)
             }
-            (status, Some(Method::Stored)) if refuses_token(status) => Err(Cause::TokenRevoked),
+            (status, Some(AuthorizationMethod::Stored)) if refuses_token(status) => Err(Cause::TokenRevoked),
             // What proves an extension's input is made with the same keys as a token.
             (Status::PIN_AUTH_INVALID, None) if cx.purpose.agreement && !self.renewed => {
                 self.renewed = true;
@@ -43,7 +45,7 @@ impl Authorization {
     }
 
     /// Obtains another token in place of the one that was refused.
-    fn renew<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Next, Cause> {
+    fn renew<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Action, Cause> {
         self.renewed = !core::mem::take(&mut self.lent);
         self.reason = Reason::TokenRefused;
         self.begin(cx)
@@ -61,20 +63,20 @@ impl Authorization {
     }
 
     /// The authenticator found the PIN wrong. Errors as in [`Authorization::refuse_pin`]; encoding.
-    pub(super) fn wrong_pin<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Next, Cause> {
+    pub(super) fn wrong_pin<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Action, Cause> {
         self.wrong = true;
         self.refuse_pin(Reason::Wrong, Cause::Status(Status::PIN_INVALID))?;
         self.ask_retries(cx, State::PinRetries)
     }
 
     /// The authenticator takes no PIN until it was without power. Whether this one was wrong is not known.
-    pub(super) fn blocked_pin(&mut self) -> Result<Next, Cause> {
+    pub(super) fn blocked_pin(&mut self) -> Result<Action, Cause> {
         self.pin_hash = None;
         self.refuse_pin(Reason::Wrong, Cause::Status(Status::PIN_AUTH_BLOCKED))?;
         self.reconnect()
     }
 
-    pub(super) fn uv_failed<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Next, Cause> {
+    pub(super) fn uv_failed<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Action, Cause> {
         self.uv_attempts = self.uv_attempts.saturating_add(1);
         self.ask_retries(cx, State::UvRetries)
     }
@@ -85,7 +87,7 @@ impl Authorization {
         cx: &mut Context<'_, C, R>,
         reason: Reason,
         otherwise: Cause,
-    ) -> Result<Next, Cause> {
+    ) -> Result<Action, Cause> {
         let method = cx.facts.pin(cx.purpose.permissions).ok_or(otherwise)?;
         self.choose(Some(method), cx.facts, &cx.purpose);
         self.reason = reason;
@@ -93,13 +95,13 @@ impl Authorization {
     }
 
     /// A power cycle lifts PIN_AUTH_BLOCKED; a second one within a ceremony would only serve a guesser.
-    pub(super) fn reconnect(&mut self) -> Result<Next, Cause> {
+    pub(super) fn reconnect(&mut self) -> Result<Action, Cause> {
         if self.reconnected {
             return Err(Cause::Status(Status::PIN_AUTH_BLOCKED));
         }
         self.reconnected = true;
         self.agreement = None;
         self.state = State::Reconnect;
-        Ok(Next::Reconnect)
+        Ok(Action::Reconnect)
     }
 }

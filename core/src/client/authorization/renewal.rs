@@ -2,7 +2,7 @@
 
 use super::{Authorization, State};
 use crate::{
-    client::{Reason, facts::Method},
+    client::{Reason, facts::AuthorizationMethod},
     pin_uv::{PinHash, Token},
 };
 
@@ -12,7 +12,8 @@ impl Authorization {
         self.keeps_pin = true;
         self.pin_is_lent = pin_hash.is_some();
         self.pin_hash = pin_hash.cloned();
-        if let (Some(token), Some(Method::Pin | Method::BuiltInToken)) = (token, self.method) {
+        if let (Some(token), Some(AuthorizationMethod::Pin | AuthorizationMethod::BuiltInToken)) = (token, self.method)
+        {
             self.token = token.clone();
             self.lent = true;
         }
@@ -21,7 +22,8 @@ impl Authorization {
     /// What a session can use again: the token that was granted by PIN or by built-in user verification, and the hash of
     /// that PIN.
     pub fn obtained(&self) -> Option<(&Token, Option<&PinHash>)> {
-        let obtained = matches!(self.method, Some(Method::Pin | Method::BuiltInToken)) && !self.lent;
+        let obtained =
+            matches!(self.method, Some(AuthorizationMethod::Pin | AuthorizationMethod::BuiltInToken)) && !self.lent;
         obtained.then_some((&self.token, self.pin_hash.as_ref().filter(|_| !self.wrong)))
     }
 
@@ -37,17 +39,18 @@ impl Authorization {
 
     /// Whether a token that is refused is renewed.
     pub fn renews(&self) -> bool {
-        matches!(self.method, Some(Method::Pin | Method::BuiltInToken)) && (self.lent || !self.renewed)
+        matches!(self.method, Some(AuthorizationMethod::Pin | AuthorizationMethod::BuiltInToken))
+            && (self.lent || !self.renewed)
     }
 
     /// Whether it is renewed without asking the user.
     pub fn renews_by_itself(&self) -> bool {
-        self.renews() && self.method == Some(Method::Pin) && self.pin_hash.is_some() && !self.wrong
+        self.renews() && self.method == Some(AuthorizationMethod::Pin) && self.pin_hash.is_some() && !self.wrong
     }
 
     /// Whether the authenticator has been sent the PIN and has not answered.
     pub fn is_trying_pin(&self) -> bool {
-        self.method == Some(Method::Pin) && self.state == State::Token
+        self.method == Some(AuthorizationMethod::Pin) && self.state == State::Token
     }
 
     /// A response to the command was accepted: the next request may find the token used up.

@@ -3,12 +3,12 @@
 use rand_core::CryptoRng;
 use zeroize::Zeroize;
 
-use super::{Agreement, Authorization, Context, Next, send};
+use super::{Action, Authorization, Context, Encapsulated, send};
 use crate::{
     Status,
     client::{
         Cause, Reason,
-        facts::{Facts, Method},
+        facts::{AuthorizationMethod, Facts},
     },
     cose::CoseKey,
     crypto::Crypto,
@@ -16,16 +16,16 @@ use crate::{
         ResponseError,
         client_pin::{Request, Response, subcommand},
     },
-    pin_uv::{MAX_TOKEN, Protocol, SharedSecret, Token},
+    pin_uv::{MAX_TOKEN, PinUvAuthProtocol, SharedSecret, Token},
 };
 
 /// Writes the request for a token: with permissions where the authenticator knows them.
 pub(super) fn ask_token<C: Crypto, R: CryptoRng>(
     cx: &mut Context<'_, C, R>,
-    method: Option<Method>,
-    Agreement { public, shared }: &Agreement,
+    method: Option<AuthorizationMethod>,
+    Encapsulated { public, shared }: &Encapsulated,
     pin_hash: Option<&[u8; 16]>,
-) -> Result<Next, Cause> {
+) -> Result<Action, Cause> {
     let mut encrypted = [0; 32];
     let pin_hash_enc = match pin_hash {
         Some(hash) => {
@@ -36,7 +36,7 @@ pub(super) fn ask_token<C: Crypto, R: CryptoRng>(
     };
     let with_permissions = cx.facts.options.pin_uv_auth_token == Some(true);
     let sub_command = match method {
-        Some(Method::BuiltInToken) => subcommand::GET_TOKEN_USING_UV,
+        Some(AuthorizationMethod::BuiltInToken) => subcommand::GET_TOKEN_USING_UV,
         _ if with_permissions => subcommand::GET_TOKEN_USING_PIN,
         _ => subcommand::GET_PIN_TOKEN,
     };
@@ -63,7 +63,7 @@ pub(super) fn open_token<C: Crypto>(
     let mut clear = [0; MAX_TOKEN];
     let token = shared.decrypt(crypto, encrypted, &mut clear).ok().and_then(|len| clear.get(..len));
     let token = token.and_then(|token| match shared.protocol() {
-        Protocol::One if !facts.is_2_1 => Token::of_version_2_0(crypto, token),
+        PinUvAuthProtocol::One if !facts.is_2_1 => Token::of_version_2_0(crypto, token),
         protocol => Token::new(protocol, token),
     });
     clear.zeroize();
@@ -75,7 +75,7 @@ impl Authorization {
         &mut self,
         cx: &mut Context<'_, C, R>,
         token: Result<Result<Token, Cause>, ResponseError>,
-    ) -> Result<Next, Cause> {
+    ) -> Result<Action, Cause> {
         match (token, self.method) {
             (Ok(token), _) => {
                 if !self.keeps_pin {
@@ -84,16 +84,20 @@ impl Authorization {
                 self.token = token?;
                 self.granted(cx)
             }
-            (Err(ResponseError::Status(Status::PIN_INVALID)), Some(Method::Pin)) => self.wrong_pin(cx),
-            (Err(ResponseError::Status(Status::PIN_AUTH_BLOCKED)), Some(Method::Pin)) => self.blocked_pin(),
-            (Err(ResponseError::Status(Status::PIN_POLICY_VIOLATION)), Some(Method::Pin)) => {
-                self.method = Some(Method::ChangePin);
+            (Err(ResponseError::Status(Status::PIN_INVALID)), Some(AuthorizationMethod::Pin)) => self.wrong_pin(cx),
+            (Err(ResponseError::Status(Status::PIN_AUTH_BLOCKED)), Some(AuthorizationMethod::Pin)) => {
+                self.blocked_pin()
+            }
+            (Err(ResponseError::Status(Status::PIN_POLICY_VIOLATION)), Some(AuthorizationMethod::Pin)) => {
+                self.method = Some(AuthorizationMethod::ChangePin);
                 self.reason = Reason::First;
                 self.pin_hash = None;
                 self.begin(cx)
             }
-            (Err(ResponseError::Status(Status::UV_INVALID)), Some(Method::BuiltInToken)) => self.uv_failed(cx),
-            (Err(ResponseError::Status(Status::UV_BLOCKED)), Some(Method::BuiltInToken)) => {
+            (Err(ResponseError::Status(Status::UV_INVALID)), Some(AuthorizationMethod::BuiltInToken)) => {
+                self.uv_failed(cx)
+            }
+            (Err(ResponseError::Status(Status::UV_BLOCKED)), Some(AuthorizationMethod::BuiltInToken)) => {
                 self.fall_back(cx, Reason::UvFailed, Cause::Status(Status::UV_BLOCKED))
             }
             (Err(error), _) => Err(error.into()),

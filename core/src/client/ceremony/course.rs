@@ -10,7 +10,7 @@ use core::time::Duration;
 
 use rand_core::CryptoRng;
 
-use super::{Ceremony, MIN_BUFFER, Next, Showing, State, Yielded};
+use super::{Action, Ceremony, MIN_BUFFER, Showing, State, Yielded};
 use crate::{
     Instant, Status, bytes,
     cbor::{self, Raw},
@@ -18,7 +18,7 @@ use crate::{
         Cause, Input, Stage,
         authorization::{Authorization, Context, refuses_token},
         facts::Facts,
-        operation::{First, Forgets, Operation, Progress, Room},
+        operation::{Accepted, First, Forgets, Operation, Room},
         session::Memory,
     },
     crypto::Crypto,
@@ -34,7 +34,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(200);
 const CTAP1_INFO: &[u8; 29] = b"\0\xA2\x01\x81\x66U2F_V2\x03\x50\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 
 impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R, S> {
-    pub(super) fn start(&mut self, now: Instant) -> Result<Next, Cause> {
+    pub(super) fn start(&mut self, now: Instant) -> Result<Action, Cause> {
         if self.stage != Stage::Options {
             return Err(Cause::WrongState);
         }
@@ -50,28 +50,28 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
         let purpose = self.operation.purpose();
         match self.memory.session().and_then(|session| session.recall_info(&purpose, self.buffer)) {
             Some(len) => self.examine(len),
-            None => Ok(Next::Send(encode_command(Command::GET_INFO, self.buffer)?)),
+            None => Ok(Action::Send(encode_command(Command::GET_INFO, self.buffer)?)),
         }
     }
 
     /// The session's token was refused. It may have ended, or the authenticator is another: it is asked what it is before
     /// it is sent the PIN.
-    fn begin_anew(&mut self) -> Result<Next, Cause> {
+    fn begin_anew(&mut self) -> Result<Action, Cause> {
         if let Some(session) = self.memory.session() {
             session.forget_token();
         }
         self.authorization.begin_anew();
         (self.stage, self.kept) = (Stage::GetInfo, 0);
-        Ok(Next::Send(encode_command(Command::GET_INFO, self.buffer)?))
+        Ok(Action::Send(encode_command(Command::GET_INFO, self.buffer)?))
     }
 
-    fn ask_version(&mut self) -> Result<Next, Cause> {
+    fn ask_version(&mut self) -> Result<Action, Cause> {
         self.facts.ctap1 = true;
-        Ok(Next::Send(ctap1::Request::Version.encode(self.buffer)?))
+        Ok(Action::Send(ctap1::Request::Version.encode(self.buffer)?))
     }
 
     /// Takes the answer to the request under way, `len` bytes.
-    pub(super) fn response(&mut self, now: Instant, len: usize, touched: bool) -> Result<Next, Cause> {
+    pub(super) fn response(&mut self, now: Instant, len: usize, touched: bool) -> Result<Action, Cause> {
         self.state = State::Caller;
         let ctap1 = self.facts.ctap1;
         if !ctap1 {
@@ -102,7 +102,7 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
     }
 
     /// Everything that can be known from getInfo to fail is found out here, before the user is asked for anything.
-    fn examine(&mut self, len: usize) -> Result<Next, Cause> {
+    fn examine(&mut self, len: usize) -> Result<Action, Cause> {
         let info = match decode_response::<get_info::Response<'_>>(bytes::front(self.buffer, len)) {
             // Not an authenticator of version 2: perhaps one of version 1. An answer that is malformed is no reason to
             // take it for one.
@@ -138,7 +138,7 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
     }
 
     /// The same with an authenticator of version 1, which says nothing about itself.
-    fn examine_ctap1(&mut self, len: usize) -> Result<Next, Cause> {
+    fn examine_ctap1(&mut self, len: usize) -> Result<Action, Cause> {
         if ctap1::response_data(bytes::front(self.buffer, len)) != Ok(ctap1::VERSION) {
             return Err(Cause::Status(Status::INVALID_COMMAND));
         }
@@ -152,7 +152,7 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
         self.examined(first, CTAP1_INFO.len())
     }
 
-    fn examined(&mut self, first: First, info: usize) -> Result<Next, Cause> {
+    fn examined(&mut self, first: First, info: usize) -> Result<Action, Cause> {
         match first {
             First::Authorize => self.authorize(|authorization, cx| authorization.begin(cx)),
             First::Ask => {
@@ -169,8 +169,8 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
     /// Runs one step of the authorization, and sends the command once it is granted.
     fn authorize(
         &mut self,
-        step: impl FnOnce(&mut Authorization, &mut Context<'_, C, R>) -> Result<Next, Cause>,
-    ) -> Result<Next, Cause> {
+        step: impl FnOnce(&mut Authorization, &mut Context<'_, C, R>) -> Result<Action, Cause>,
+    ) -> Result<Action, Cause> {
         let mut cx = Context {
             crypto: &self.crypto,
             rng: &mut self.rng,
@@ -179,7 +179,7 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
             buffer: bytes::rest_mut(self.buffer, self.kept),
         };
         let next = step(&mut self.authorization, &mut cx)?;
-        let granted = matches!(next, Next::Granted);
+        let granted = matches!(next, Action::Granted);
         if let Some(session) = self.memory.session() {
             if self.authorization.is_setting_pin() {
                 session.forget(Forgets::All);
@@ -199,7 +199,7 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
     }
 
     /// Takes the caller's answer to a question of the authorization.
-    pub(super) fn answer(&mut self, input: Input<'_>) -> Result<Next, Cause> {
+    pub(super) fn answer(&mut self, input: Input<'_>) -> Result<Action, Cause> {
         if self.stage != Stage::Authorization {
             return Err(Cause::WrongState);
         }
@@ -213,11 +213,11 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
     }
 
     /// Sends the next request, or ends when there is none.
-    pub(super) fn command(&mut self) -> Result<Next, Cause> {
+    pub(super) fn command(&mut self) -> Result<Action, Cause> {
         let (operation, mut means, kept, buffer) = self.lend();
         let request = operation.request(&mut means, kept, buffer);
         match request.map_err(|cause| cause.behind(self.kept)).and_then(|len| self.check_size(len)) {
-            Ok(Some(len)) => Ok(Next::Send(len)),
+            Ok(Some(len)) => Ok(Action::Send(len)),
             Ok(None) => Ok(self.done()),
             Err(cause) => self.no_more(cause),
         }
@@ -232,20 +232,20 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
     }
 
     /// Takes an answer to the command.
-    fn accept(&mut self, now: Instant, len: usize, touched: bool) -> Result<Next, Cause> {
+    fn accept(&mut self, now: Instant, len: usize, touched: bool) -> Result<Action, Cause> {
         let (operation, mut means, _, bytes) = self.lend();
         let mut room = Room { bytes, len, touched };
         let progress = operation.accept(&mut means, &mut room);
         let end = room.len;
         let end = self.kept.saturating_add(end);
         match progress {
-            Ok(Progress::Prepared) => self.command(),
-            Ok(Progress::Authorize) => self.authorize(|authorization, cx| authorization.begin(cx)),
-            Ok(Progress::Again) => {
+            Ok(Accepted::Prepared) => self.command(),
+            Ok(Accepted::Authorize) => self.authorize(|authorization, cx| authorization.begin(cx)),
+            Ok(Accepted::Again) => {
                 self.state = State::Again(now.plus(POLL_INTERVAL));
                 match self.shown.replace(KeepAlive::UpNeeded) {
-                    Some(KeepAlive::UpNeeded) => Ok(Next::Wait),
-                    _ => Ok(Next::Show(KeepAlive::UpNeeded)),
+                    Some(KeepAlive::UpNeeded) => Ok(Action::Wait),
+                    _ => Ok(Action::Show(KeepAlive::UpNeeded)),
                 }
             }
             Ok(progress) => self.accepted(progress, end),
@@ -270,25 +270,25 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
     }
 
     /// Goes on after an answer to the command that is as it has to be, up to `end`.
-    fn accepted(&mut self, progress: Progress, end: usize) -> Result<Next, Cause> {
+    fn accepted(&mut self, progress: Accepted, end: usize) -> Result<Action, Cause> {
         self.authorization.accepted();
-        self.yielded = self.yielded.max(if progress == Progress::More { Yielded::Enough } else { Yielded::Part });
-        if let Progress::More | Progress::Complete = progress {
+        self.yielded = self.yielded.max(if progress == Accepted::More { Yielded::Enough } else { Yielded::Part });
+        if let Accepted::More | Accepted::Complete = progress {
             self.kept = end;
         }
         match progress {
-            Progress::Show { keep, last } => {
+            Accepted::Show { keep, last } => {
                 let item = Showing { end, keep, last };
                 self.state = State::Showing(item);
-                Ok(Next::Item(item))
+                Ok(Action::Item(item))
             }
-            Progress::Complete | Progress::Enough => Ok(self.done()),
+            Accepted::Complete | Accepted::Enough => Ok(self.done()),
             _ => self.command(),
         }
     }
 
     /// Goes on after an item.
-    pub(super) fn item_shown(&mut self, Showing { end, keep, last }: Showing) -> Result<Next, Cause> {
+    pub(super) fn item_shown(&mut self, Showing { end, keep, last }: Showing) -> Result<Action, Cause> {
         self.state = State::Caller;
         if keep {
             self.kept = end;
@@ -298,7 +298,7 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
 
     /// The authenticator could not read the request. A key handle that it cannot read is not its own, which is an answer
     /// when it was asked just that.
-    pub(super) fn unreadable(&mut self, now: Instant) -> Result<Next, Cause> {
+    pub(super) fn unreadable(&mut self, now: Instant) -> Result<Action, Cause> {
         self.state = State::Caller;
         if !self.facts.ctap1 || self.stage != Stage::Command {
             return self.transport_failed();

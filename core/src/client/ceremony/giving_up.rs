@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use rand_core::CryptoRng;
 
-use super::{Ceremony, Next, State};
+use super::{Action, Ceremony, State};
 use crate::{
     Instant,
     client::{Cause, Input, Stage, operation::Operation, session::Memory},
@@ -20,12 +20,12 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(3);
 
 impl<O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'_, O, C, R, S> {
     /// Ends the ceremony with `cause`, at once or after the authenticator has given up.
-    pub(super) fn give_up(&mut self, now: Instant, cause: Cause) -> Result<Next, Cause> {
+    pub(super) fn give_up(&mut self, now: Instant, cause: Cause) -> Result<Action, Cause> {
         if !matches!(self.state, State::Authenticator { .. }) {
             return self.take_leave(now, cause);
         }
         self.state = State::GivenUp(cause, now.plus(DRAIN_LIMIT));
-        Ok(Next::CancelDevice)
+        Ok(Action::CancelDevice)
     }
 
     /// Waits for the answer to the cancelled request, whatever it is: until then the channel is not free.
@@ -35,23 +35,23 @@ impl<O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'_, O, C, R, S> 
         input: Input<'_>,
         cause: Cause,
         until: Instant,
-    ) -> Result<Next, Cause> {
+    ) -> Result<Action, Cause> {
         match input {
             Input::TransportFailed => Err(cause),
             _ if now >= until => Err(cause),
             Input::Response(_) | Input::Unreadable => self.take_leave(now, cause),
-            Input::Time | Input::KeepAlive(_) | Input::Cancel => Ok(Next::Wait),
+            Input::Time | Input::KeepAlive(_) | Input::Cancel => Ok(Action::Wait),
             _ => Err(Cause::WrongState),
         }
     }
 
     /// Tells the authenticator what it has to know, or ends with `cause`.
-    fn take_leave(&mut self, now: Instant, cause: Cause) -> Result<Next, Cause> {
+    fn take_leave(&mut self, now: Instant, cause: Cause) -> Result<Action, Cause> {
         let (operation, mut means, _, buffer) = self.lend();
         match operation.farewell(&mut means, buffer) {
             Some(len) if self.stage == Stage::Command => {
                 self.state = State::GivenUp(cause, now.plus(DRAIN_LIMIT));
-                Ok(Next::Send(len))
+                Ok(Action::Send(len))
             }
             _ => Err(cause),
         }

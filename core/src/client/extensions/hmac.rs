@@ -1,7 +1,7 @@
 //! prf, hmacCreateSecret and hmacGetSecret over hmac-secret: salts out, outputs in (WebAuthn L3 §10.1.4, CTAP 2.3 §12).
 //!
 //! ```text
-//! PrfInput ──▶ SHA-256("WebAuthn PRF" ‖ 00 ‖ input) ──▶ Salts ──▶ Sealed ──▶ authenticator ──▶ opened, behind the response
+//! PrfInput ──▶ SHA-256("WebAuthn PRF" ‖ 00 ‖ input) ──▶ Salts ──▶ EncryptedSalts ──▶ authenticator ──▶ opened, behind the response
 //! HmacSalts ────────────────────────────────────────────▲
 //! ```
 
@@ -13,7 +13,7 @@ use crate::{
     bytes,
     client::{
         Cause,
-        authorization::Agreement,
+        authorization::Encapsulated,
         operation::{Means, Room},
     },
     cose::CoseKey,
@@ -58,7 +58,7 @@ impl Salts {
 }
 
 /// Salts, encrypted.
-pub struct Sealed {
+pub struct EncryptedSalts {
     public: P256Point,
     salt_enc: [u8; 2 * SALT + 16],
     len: usize,
@@ -66,15 +66,15 @@ pub struct Sealed {
     protocol: u64,
 }
 
-impl Sealed {
+impl EncryptedSalts {
     /// Encrypts `salts`. Without a key agreement it is void but of the right length; without a protocol there is none.
     pub fn new<C: Crypto, R: CryptoRng>(means: &mut Means<'_, C, R>, salts: &Salts) -> Result<Option<Self>, Cause> {
         let Some(protocol) = means.facts.protocol else { return Ok(None) };
-        let nothing = Agreement {
+        let nothing = Encapsulated {
             public: P256Point { x: [0; 32], y: [0; 32] },
             shared: crate::pin_uv::SharedSecret::derive(means.crypto, protocol, &[0; 32]),
         };
-        let Agreement { public, shared } = means.agreement.unwrap_or(&nothing);
+        let Encapsulated { public, shared } = means.agreement.unwrap_or(&nothing);
         let mut salt_enc = [0; 2 * SALT + 16];
         let len = shared.encrypt(means.crypto, means.rng, salts.as_bytes(), &mut salt_enc)?;
         let salt_auth = shared.authenticate(means.crypto, &[bytes::front(&salt_enc, len)]);
@@ -98,7 +98,7 @@ pub fn open<C: Crypto, R>(
     salts: &Salts,
     clear: &mut [u8; 2 * SALT],
 ) -> Result<usize, Cause> {
-    let Agreement { shared, .. } = means.agreement.ok_or(Cause::WrongState)?;
+    let Encapsulated { shared, .. } = means.agreement.ok_or(Cause::WrongState)?;
     match shared.decrypt(means.crypto, encrypted, clear) {
         Ok(len) if len == salts.len => Ok(len),
         _ => {

@@ -1,6 +1,6 @@
 //! What of the inputs goes to an authenticator: what it knows.
 
-use super::{CredProtect, GetExtensions, LargeBlobAccess, LargeBlobSupport, MakeExtensions, hmac::Sealed};
+use super::{CredProtect, GetExtensions, LargeBlobAccess, LargeBlobSupport, MakeExtensions, hmac::EncryptedSalts};
 use crate::{
     client::{Cause, facts::Facts},
     extensions::{
@@ -65,7 +65,7 @@ impl<'o> MakeExtensions<'o> {
         &self,
         facts: &Facts,
         resident_key: bool,
-        sealed: Option<&'a Sealed>,
+        sealed: Option<&'a EncryptedSalts>,
     ) -> MakeCredentialInputs<'a>
     where
         'o: 'a,
@@ -88,7 +88,7 @@ impl<'o> MakeExtensions<'o> {
             hmac_secret: (self.creates_secret() && has_hmac_secret(facts)).then_some(true),
             large_blob_key: (form == Some(LargeBlobForm::Array) && resident_key).then_some(true),
             min_pin_length: asked(self.min_pin_length, min_pin_length::ID, facts),
-            hmac_secret_mc: sealed.map(Sealed::input),
+            hmac_secret_mc: sealed.map(EncryptedSalts::input),
             third_party_payment: asked(self.payment, third_party_payment::ID, facts),
             pin_complexity_policy: asked(self.pin_complexity_policy, pin_complexity_policy::ID, facts),
         }
@@ -105,7 +105,7 @@ impl<'o> GetExtensions<'o> {
     pub(in crate::client) fn inputs<'a>(
         &self,
         facts: &Facts,
-        sealed: Option<&'a Sealed>,
+        sealed: Option<&'a EncryptedSalts>,
         compressed: &'a [u8],
     ) -> GetAssertionInputs<'a>
     where
@@ -123,7 +123,7 @@ impl<'o> GetExtensions<'o> {
                     original_size: Some(blob.len() as u64),
                 },
             }),
-            hmac_secret: sealed.map(Sealed::input),
+            hmac_secret: sealed.map(EncryptedSalts::input),
             large_blob_key: (self.large_blob.is_some() && form == Some(LargeBlobForm::Array)).then_some(true),
             third_party_payment: asked(self.payment, third_party_payment::ID, facts),
         }

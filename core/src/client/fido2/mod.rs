@@ -28,7 +28,7 @@ mod policy;
 mod prepare;
 mod responses;
 
-pub use policy::Policy;
+pub use policy::ClientPolicy;
 pub use prepare::{Creation, Request};
 pub use responses::{AuthenticationResponse, RegistrationResponse, ResponseSelection};
 
@@ -131,7 +131,7 @@ pub struct Fido2Client<'p, P: ClientTypes> {
     /// Whom to ask.
     pub user: P::User,
     /// Where the standards leave a choice.
-    pub policy: Policy<'p>,
+    pub policy: ClientPolicy<'p>,
     crypto: P::Crypto,
     rng: P::Rng,
     clock: P::Clock,
@@ -144,9 +144,9 @@ impl<P: ClientTypes> core::fmt::Debug for Fido2Client<'_, P> {
 }
 
 impl<T, D, U, C, R, K> Fido2Client<'_, (T, D, U, C, R, K)> {
-    /// A client with [`Policy::STANDARD`]. `clock` tells the time.
+    /// A client with [`ClientPolicy::STANDARD`]. `clock` tells the time.
     pub const fn new(transport: T, collector: D, user: U, crypto: C, rng: R, clock: K) -> Self {
-        Self { transport, collector, user, policy: Policy::STANDARD, crypto, rng, clock }
+        Self { transport, collector, user, policy: ClientPolicy::STANDARD, crypto, rng, clock }
     }
 }
 
@@ -160,7 +160,7 @@ impl<P: ClientTypes> Fido2Client<'_, P> {
         rng: P::Rng,
         clock: P::Clock,
     ) -> Self {
-        Self { transport, collector, user, policy: Policy::STANDARD, crypto, rng, clock }
+        Self { transport, collector, user, policy: ClientPolicy::STANDARD, crypto, rng, clock }
     }
 }
 

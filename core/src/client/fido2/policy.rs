@@ -9,7 +9,7 @@ use crate::{
 
 /// What a client does where the standards leave it the choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Policy<'p> {
+pub struct ClientPolicy<'p> {
     /// What preferred user verification means when it is not set up.
     pub preferred_without_uv: PreferredWithoutUv,
     /// Whether an attestation that was not asked for is taken out (WebAuthn L3 §5.1.3).
@@ -32,7 +32,7 @@ pub struct Policy<'p> {
     pub max_timeout: Duration,
 }
 
-impl Policy<'static> {
+impl ClientPolicy<'static> {
     /// What browsers do.
     pub const STANDARD: Self = Self {
         preferred_without_uv: PreferredWithoutUv::Proceed,
@@ -60,13 +60,13 @@ impl Policy<'static> {
     };
 }
 
-impl Default for Policy<'static> {
+impl Default for ClientPolicy<'static> {
     fn default() -> Self {
         Self::STANDARD
     }
 }
 
-impl Policy<'_> {
+impl ClientPolicy<'_> {
     /// `ceremony` under this policy.
     pub(super) fn rule<'b, O, C, R, S>(&self, ceremony: Ceremony<'b, O, C, R, S>) -> Ceremony<'b, O, C, R, S> {
         let ceremony = ceremony.pin_attempts(self.pin_attempts);

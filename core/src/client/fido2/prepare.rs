@@ -1,6 +1,6 @@
 //! From what a relying party asks for to what a ceremony takes (WebAuthn L3 §5.1.3 and §5.1.4, up to the authenticator).
 
-use super::Policy;
+use super::ClientPolicy;
 use crate::{
     bytes,
     cbor::{List, Overflow, Text},
@@ -11,7 +11,7 @@ use crate::{
     cose::Algorithm,
     crypto::Hash,
     ctap2::{CredentialParameters, RpEntity},
-    webauthn::{Ceremony, ClientDataCollector, CreationOptions, OriginError, RequestOptions},
+    webauthn::{ClientDataCollector, ClientDataType, CreationOptions, OriginError, RequestOptions},
 };
 
 /// What an empty list of algorithms means (WebAuthn L3 §5.1.3 step 9).
@@ -35,16 +35,16 @@ impl<'o> Creation<'o> {
     ///
     /// Errors, at [`Stage::Options`]: [`Cause::InvalidOption`] with [`InvalidOption::Origin`], [`InvalidOption::RpId`],
     /// [`InvalidOption::AppId`] or [`InvalidOption::Extensions`]; [`Cause::AttachmentMismatch`] by
-    /// [`Policy::attachment`]; [`Cause::BufferTooSmall`].
+    /// [`ClientPolicy::attachment`]; [`Cause::BufferTooSmall`].
     pub fn new(
         options: &CreationOptions<'o>,
         collector: &impl ClientDataCollector,
-        policy: &Policy<'_>,
+        policy: &ClientPolicy<'_>,
         crypto: &impl Hash,
         buffer: &'o mut [u8],
     ) -> Result<Self, Error> {
         let collected =
-            Collected::write(Ceremony::Create, options.rp.id, options.challenge, collector, crypto, buffer)?;
+            Collected::write(ClientDataType::Create, options.rp.id, options.challenge, collector, crypto, buffer)?;
         let extensions = MakeExtensions::of_options(options.extensions).map_err(invalid)?;
         check_app_id(collector, extensions.app_id_exclude)?;
         let selection = options.authenticator_selection.unwrap_or_default();
@@ -94,11 +94,12 @@ impl<'o> Request<'o> {
     pub fn new(
         options: &RequestOptions<'o>,
         collector: &impl ClientDataCollector,
-        policy: &Policy<'_>,
+        policy: &ClientPolicy<'_>,
         crypto: &impl Hash,
         buffer: &'o mut [u8],
     ) -> Result<Self, Error> {
-        let collected = Collected::write(Ceremony::Get, options.rp_id, options.challenge, collector, crypto, buffer)?;
+        let collected =
+            Collected::write(ClientDataType::Get, options.rp_id, options.challenge, collector, crypto, buffer)?;
         let extensions = GetExtensions::of_options(options.extensions).map_err(invalid)?;
         check_app_id(collector, extensions.app_id)?;
         let options = GetOptions {
@@ -130,7 +131,7 @@ struct Collected<'o> {
 
 impl<'o> Collected<'o> {
     fn write(
-        kind: Ceremony,
+        kind: ClientDataType,
         requested: Option<&str>,
         challenge: &[u8],
         collector: &impl ClientDataCollector,

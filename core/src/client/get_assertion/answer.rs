@@ -14,7 +14,7 @@ use crate::{
         },
         facts::Facts,
         make_credential::check_auth_data,
-        operation::{Means, Progress, Room},
+        operation::{Accepted, Means, Room},
     },
     crypto::Crypto,
     ctap2::{decode_response, get_assertion::Response},
@@ -91,19 +91,19 @@ impl GetAssertion<'_, '_> {
     }
 
     /// Takes a fragment of the large-blob array, or word that one was stored.
-    pub(super) fn blobs<C: Crypto, R>(&mut self, means: &Means<'_, C, R>, response: &[u8]) -> Result<Progress, Cause> {
+    pub(super) fn blobs<C: Crypto, R>(&mut self, means: &Means<'_, C, R>, response: &[u8]) -> Result<Accepted, Cause> {
         if self.phase == Phase::WriteBlobs {
-            return Ok(if self.large_blob.given(response)? { Progress::Enough } else { Progress::Next });
+            return Ok(if self.large_blob.given(response)? { Accepted::Enough } else { Accepted::Next });
         }
         let last = self.large_blob.take(means.crypto, response)?;
         Ok(match self.options.extensions.large_blob {
-            _ if !last => Progress::Next,
+            _ if !last => Accepted::Next,
             Some(LargeBlobAccess::Write(_)) => {
                 self.phase = Phase::WriteBlobs;
                 self.large_blob.fill();
-                Progress::Next
+                Accepted::Next
             }
-            _ => Progress::Enough,
+            _ => Accepted::Enough,
         })
     }
 }

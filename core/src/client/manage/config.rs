@@ -21,9 +21,9 @@ use crate::{
     pin_uv::Permissions,
 };
 
-/// What to change.
+/// A subcommand of authenticatorConfig (CTAP 2.3 §6.11), with its parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Setting<'o> {
+pub enum ConfigSubcommand<'o> {
     /// Enables enterprise attestation, until the next reset.
     EnterpriseAttestation,
     /// Turns user verification for every operation on, or off.
@@ -36,7 +36,7 @@ pub enum Setting<'o> {
     Vendor(RawMap<'o>),
 }
 
-impl Setting<'_> {
+impl ConfigSubcommand<'_> {
     const fn sub_command(&self) -> u64 {
         match self {
             Self::EnterpriseAttestation => subcommand::ENABLE_ENTERPRISE_ATTESTATION,
@@ -81,12 +81,12 @@ impl Setting<'_> {
 /// Changes a setting.
 #[derive(Clone, Copy, Debug)]
 pub struct Configure<'o> {
-    setting: Setting<'o>,
+    setting: ConfigSubcommand<'o>,
 }
 
 impl<'o> Configure<'o> {
     /// `setting` to be changed.
-    pub const fn new(setting: Setting<'o>) -> Self {
+    pub const fn new(setting: ConfigSubcommand<'o>) -> Self {
         Self { setting }
     }
 }
@@ -100,7 +100,7 @@ impl Operation for Configure<'_> {
 
     fn check(&self) -> Result<Duration, Cause> {
         match self.setting {
-            Setting::Vendor(params) if params.decode::<VendorPrototype>().is_err() => {
+            ConfigSubcommand::Vendor(params) if params.decode::<VendorPrototype>().is_err() => {
                 Err(Cause::InvalidOption(InvalidOption::VendorParameters))
             }
             _ => Ok(DEFAULT_TIMEOUT),
@@ -111,7 +111,7 @@ impl Operation for Configure<'_> {
         if !self.setting.is_supported(info) {
             return Err(Cause::Unsupported);
         }
-        if let Setting::MinPinLength(SetMinPinLength { min_pin_length_rp_ids: Some(ids), .. }) = &self.setting
+        if let ConfigSubcommand::MinPinLength(SetMinPinLength { min_pin_length_rp_ids: Some(ids), .. }) = &self.setting
             && let Some(limit) = info.max_rp_ids_for_set_min_pin_length
             && ids.len() > limit
         {

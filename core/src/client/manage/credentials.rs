@@ -10,7 +10,7 @@ use crate::{
         Cause, Requirement,
         facts::{Facts, Purpose},
         manage::proven::{self, Proven},
-        operation::{First, Means, Operation, Progress, Room, Sealed},
+        operation::{Accepted, First, Means, Operation, Room, Sealed},
     },
     crypto::Crypto,
     ctap2::{
@@ -33,14 +33,14 @@ pub enum Access<'o> {
 
 /// What the operations on credentials have in common: one command, with or without parameters.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Management<'o> {
+pub(super) struct CredentialManagement<'o> {
     sub_command: u64,
     params: Option<Params<'o>>,
     access: Access<'o>,
     command: Command,
 }
 
-impl<'o> Management<'o> {
+impl<'o> CredentialManagement<'o> {
     pub(super) const fn new(sub_command: u64, params: Option<Params<'o>>, access: Access<'o>) -> Self {
         Self { sub_command, params, access, command: Command::CREDENTIAL_MANAGEMENT }
     }
@@ -116,13 +116,13 @@ impl Metadata {
 /// Counts credentials. Its outcome is a [`Metadata`].
 #[derive(Clone, Copy, Debug)]
 pub struct CredentialsMetadata<'o> {
-    management: Management<'o>,
+    management: CredentialManagement<'o>,
 }
 
 impl<'o> CredentialsMetadata<'o> {
     /// With this right.
     pub const fn new(access: Access<'o>) -> Self {
-        Self { management: Management::new(subcommand::GET_CREDS_METADATA, None, access) }
+        Self { management: CredentialManagement::new(subcommand::GET_CREDS_METADATA, None, access) }
     }
 }
 
@@ -153,8 +153,8 @@ impl Operation for CredentialsMetadata<'_> {
         &mut self,
         _: &mut Means<'_, C, R>,
         room: &mut Room<'_>,
-    ) -> Result<Progress, Cause> {
-        Metadata::read(room.response()).map(|_| Progress::Complete)
+    ) -> Result<Accepted, Cause> {
+        Metadata::read(room.response()).map(|_| Accepted::Complete)
     }
 
     fn outcome(self, response: &[u8]) -> Result<Metadata, Cause> {
@@ -165,13 +165,13 @@ impl Operation for CredentialsMetadata<'_> {
 /// Deletes a credential.
 #[derive(Clone, Copy, Debug)]
 pub struct DeleteCredential<'o> {
-    management: Management<'o>,
+    management: CredentialManagement<'o>,
 }
 
 impl<'o> DeleteCredential<'o> {
     /// The credential with this id.
     pub fn new(credential_id: &'o [u8]) -> Self {
-        Self { management: Management::of_credential(subcommand::DELETE_CREDENTIAL, credential_id, None) }
+        Self { management: CredentialManagement::of_credential(subcommand::DELETE_CREDENTIAL, credential_id, None) }
     }
 }
 
@@ -206,13 +206,19 @@ impl Operation for DeleteCredential<'_> {
 /// Changes the names of a credential's user.
 #[derive(Clone, Copy, Debug)]
 pub struct UpdateUser<'o> {
-    management: Management<'o>,
+    management: CredentialManagement<'o>,
 }
 
 impl<'o> UpdateUser<'o> {
     /// The user has the handle that the credential has; a name that is absent or empty is deleted.
     pub fn new(credential_id: &'o [u8], user: UserEntity<'o>) -> Self {
-        Self { management: Management::of_credential(subcommand::UPDATE_USER_INFORMATION, credential_id, Some(user)) }
+        Self {
+            management: CredentialManagement::of_credential(
+                subcommand::UPDATE_USER_INFORMATION,
+                credential_id,
+                Some(user),
+            ),
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use crate::{
     cbor::Raw,
     client::{
         Cause,
-        operation::{Forgets, Means, Operation, Progress, Room, Sealed},
-        touch::Touch,
+        operation::{Accepted, Forgets, Means, Operation, Room, Sealed},
+        touch::TouchRequest,
     },
     crypto::Crypto,
     ctap2::{Command, encode_command, encode_request, response_body},
@@ -19,13 +19,13 @@ use crate::{
 /// ask for a touch by a dummy registration.
 #[derive(Debug, Default)]
 pub struct Selection {
-    touch: Touch,
+    touch: TouchRequest,
 }
 
 impl Selection {
     /// A touch to be asked for.
     pub const fn new() -> Self {
-        Self { touch: Touch::new() }
+        Self { touch: TouchRequest::new() }
     }
 }
 
@@ -49,7 +49,7 @@ impl Operation for Selection {
         &mut self,
         means: &mut Means<'_, C, R>,
         room: &mut Room<'_>,
-    ) -> Result<Progress, Cause> {
+    ) -> Result<Accepted, Cause> {
         self.touch.accept(means.facts, room)
     }
 
@@ -86,21 +86,21 @@ impl Operation for Reset {
 
 /// Sends any command. Its outcome is what follows the status in the answer.
 #[derive(Clone, Copy, Debug)]
-pub struct Call<'o> {
+pub struct RawCommand<'o> {
     command: Command,
     parameters: &'o [u8],
 }
 
-impl<'o> Call<'o> {
+impl<'o> RawCommand<'o> {
     /// `parameters` follow the command byte as they are, CBOR or not.
     pub const fn new(command: Command, parameters: &'o [u8]) -> Self {
         Self { command, parameters }
     }
 }
 
-impl Sealed for Call<'_> {}
+impl Sealed for RawCommand<'_> {}
 
-impl Operation for Call<'_> {
+impl Operation for RawCommand<'_> {
     type Outcome<'b> = &'b [u8];
     type Item<'m> = Infallible;
     const FORGETS: Forgets = Forgets::All;

@@ -9,7 +9,7 @@ use crate::{
         Cause, Requirement,
         authorization::Grant,
         facts::{Facts, Purpose},
-        operation::{First, Forgets, Means, Operation, Progress, Room, Sealed},
+        operation::{Accepted, First, Forgets, Means, Operation, Room, Sealed},
     },
     crypto::Crypto,
     ctap2::{
@@ -107,14 +107,14 @@ impl Operation for Enroll {
         &mut self,
         _: &mut Means<'_, C, R>,
         room: &mut Room<'_>,
-    ) -> Result<Progress, Cause> {
+    ) -> Result<Accepted, Cause> {
         let sample = Sample::of(&decode_response(room.response())?)?;
         let first = !self.begun;
         if first {
             template_id(room.response())?;
             self.begun = true;
         }
-        Ok(Progress::Show { keep: first, last: sample.remaining == 0 })
+        Ok(Accepted::Show { keep: first, last: sample.remaining == 0 })
     }
 
     fn item(&self, response: &[u8]) -> Option<Sample> {

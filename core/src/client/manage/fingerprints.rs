@@ -12,7 +12,7 @@ use crate::{
         authorization::Grant,
         facts::{Facts, Purpose},
         manage::proven,
-        operation::{First, Forgets, Means, Operation, Progress, Room, Sealed},
+        operation::{Accepted, First, Forgets, Means, Operation, Room, Sealed},
     },
     crypto::{Crypto, Hash},
     ctap2::{
@@ -25,13 +25,13 @@ use crate::{
 
 /// One request with the permission for fingerprints.
 #[derive(Clone, Copy, Debug)]
-struct Management<'o> {
+struct BioEnrollment<'o> {
     sub_command: u64,
     params: Params<'o>,
     command: Command,
 }
 
-impl<'o> Management<'o> {
+impl<'o> BioEnrollment<'o> {
     fn new(sub_command: u64, template_id: Option<&'o [u8]>, name: Option<&'o str>) -> Self {
         let params = Params { template_id, template_friendly_name: name, ..Params::default() };
         Self { sub_command, params, command: Command::BIO_ENROLLMENT }
@@ -50,13 +50,13 @@ impl<'o> Management<'o> {
 /// Asks about the sensor. Its outcome is the authenticator's response.
 #[derive(Clone, Copy, Debug)]
 pub struct SensorInfo {
-    management: Management<'static>,
+    management: BioEnrollment<'static>,
 }
 
 impl SensorInfo {
     /// A question about the sensor.
     pub fn new() -> Self {
-        Self { management: Management::new(subcommand::GET_FINGERPRINT_SENSOR_INFO, None, None) }
+        Self { management: BioEnrollment::new(subcommand::GET_FINGERPRINT_SENSOR_INFO, None, None) }
     }
 }
 
@@ -90,9 +90,9 @@ impl Operation for SensorInfo {
         &mut self,
         _: &mut Means<'_, C, R>,
         room: &mut Room<'_>,
-    ) -> Result<Progress, Cause> {
+    ) -> Result<Accepted, Cause> {
         decode_response::<Response<'_>>(room.response())?;
-        Ok(Progress::Complete)
+        Ok(Accepted::Complete)
     }
 
     fn outcome(self, response: &[u8]) -> Result<Response<'_>, Cause> {
@@ -103,13 +103,13 @@ impl Operation for SensorInfo {
 /// Lists what is enrolled; the authenticator says it in one piece. Its outcome is the list.
 #[derive(Clone, Copy, Debug)]
 pub struct ListFingerprints {
-    management: Management<'static>,
+    management: BioEnrollment<'static>,
 }
 
 impl ListFingerprints {
     /// A question about all templates.
     pub fn new() -> Self {
-        Self { management: Management::new(subcommand::ENUMERATE_ENROLLMENTS, None, None) }
+        Self { management: BioEnrollment::new(subcommand::ENUMERATE_ENROLLMENTS, None, None) }
     }
 
     fn read(response: &[u8]) -> Result<List<'_, TemplateInfo<'_>>, Cause> {
@@ -156,9 +156,9 @@ impl Operation for ListFingerprints {
         &mut self,
         _: &mut Means<'_, C, R>,
         room: &mut Room<'_>,
-    ) -> Result<Progress, Cause> {
+    ) -> Result<Accepted, Cause> {
         Self::read(room.response())?;
-        Ok(Progress::Complete)
+        Ok(Accepted::Complete)
     }
 
     fn outcome(self, response: &[u8]) -> Result<List<'_, TemplateInfo<'_>>, Cause> {
@@ -169,18 +169,18 @@ impl Operation for ListFingerprints {
 /// Names a template, or removes it.
 #[derive(Clone, Copy, Debug)]
 pub struct ChangeFingerprints<'o> {
-    management: Management<'o>,
+    management: BioEnrollment<'o>,
 }
 
 impl<'o> ChangeFingerprints<'o> {
     /// Gives a template a name, of at most maxTemplateFriendlyName bytes ([`SensorInfo`]).
     pub fn rename(template_id: &'o [u8], name: &'o str) -> Self {
-        Self { management: Management::new(subcommand::SET_FRIENDLY_NAME, Some(template_id), Some(name)) }
+        Self { management: BioEnrollment::new(subcommand::SET_FRIENDLY_NAME, Some(template_id), Some(name)) }
     }
 
     /// Removes a template.
     pub fn remove(template_id: &'o [u8]) -> Self {
-        Self { management: Management::new(subcommand::REMOVE_ENROLLMENT, Some(template_id), None) }
+        Self { management: BioEnrollment::new(subcommand::REMOVE_ENROLLMENT, Some(template_id), None) }
     }
 }
 
@@ -216,13 +216,13 @@ impl Operation for ChangeFingerprints<'_> {
 /// Ends an unfinished enrolment. The user is not asked.
 #[derive(Clone, Copy, Debug)]
 pub struct CancelEnrollment {
-    management: Management<'static>,
+    management: BioEnrollment<'static>,
 }
 
 impl CancelEnrollment {
     /// Whatever enrolment it is.
     pub fn new() -> Self {
-        Self { management: Management::new(subcommand::CANCEL_CURRENT_ENROLLMENT, None, None) }
+        Self { management: BioEnrollment::new(subcommand::CANCEL_CURRENT_ENROLLMENT, None, None) }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
         Cause, DEFAULT_TIMEOUT, InvalidOption, Requirement,
         facts::{Facts, Purpose},
         large_blobs::Fragments,
-        operation::{First, Means, Operation, Progress, Room, Sealed},
+        operation::{Accepted, First, Means, Operation, Room, Sealed},
     },
     crypto::Crypto,
     ctap2::{get_info, large_blobs::INITIAL_ARRAY},
@@ -64,12 +64,12 @@ impl<'o> Operation for ReadLargeBlobs<'o> {
         &mut self,
         means: &mut Means<'_, C, R>,
         room: &mut Room<'_>,
-    ) -> Result<Progress, Cause> {
+    ) -> Result<Accepted, Cause> {
         if !self.fragments.take(self.array, room.response())? {
-            return Ok(Progress::Next);
+            return Ok(Accepted::Next);
         }
         self.whole = is_whole(means.crypto, bytes::front(self.array, self.fragments.offset));
-        Ok(Progress::Complete)
+        Ok(Accepted::Complete)
     }
 
     fn outcome(self, _: &[u8]) -> Result<Array<'o>, Cause> {
@@ -131,9 +131,9 @@ impl Operation for WriteLargeBlobs<'_> {
         &mut self,
         _: &mut Means<'_, C, R>,
         room: &mut Room<'_>,
-    ) -> Result<Progress, Cause> {
+    ) -> Result<Accepted, Cause> {
         let last = self.fragments.given(self.array, room.response())?;
-        Ok(if last { Progress::Complete } else { Progress::Next })
+        Ok(if last { Accepted::Complete } else { Accepted::Next })
     }
 
     fn outcome(self, _: &[u8]) -> Result<(), Cause> {

@@ -3,7 +3,7 @@
 use rand_core::CryptoRng;
 
 use super::{
-    credentials::{Access, Management},
+    credentials::{Access, CredentialManagement},
     proven::Proven,
 };
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     client::{
         Cause,
         facts::{Facts, Purpose},
-        operation::{First, Means, Operation, Progress, Room, Sealed},
+        operation::{Accepted, First, Means, Operation, Room, Sealed},
     },
     cose::CoseKey,
     crypto::Crypto,
@@ -26,13 +26,13 @@ use crate::{
 /// A list that an authenticator tells one by one.
 #[derive(Clone, Copy, Debug)]
 struct Enumeration<'o> {
-    management: Management<'o>,
+    management: CredentialManagement<'o>,
     seen: u64,
     total: u64,
 }
 
 impl<'o> Enumeration<'o> {
-    const fn new(management: Management<'o>) -> Self {
+    const fn new(management: CredentialManagement<'o>) -> Self {
         Self { management, seen: 0, total: 0 }
     }
 
@@ -55,33 +55,33 @@ impl<'o> Enumeration<'o> {
         response: &'m [u8],
         total: impl Fn(&Response<'m>) -> Result<u64, Cause>,
         item: impl Fn(Response<'m>) -> Result<I, Cause>,
-    ) -> Result<Progress, Cause> {
+    ) -> Result<Accepted, Cause> {
         let response = match decode_response::<Response<'_>>(response) {
-            Err(ResponseError::Status(Status::NO_CREDENTIALS)) if self.seen == 0 => return Ok(Progress::Complete),
+            Err(ResponseError::Status(Status::NO_CREDENTIALS)) if self.seen == 0 => return Ok(Accepted::Complete),
             response => response?,
         };
         if self.seen == 0 {
             self.total = total(&response)?;
             if self.total == 0 {
-                return Ok(Progress::Complete);
+                return Ok(Accepted::Complete);
             }
         }
         item(response)?;
         self.seen = self.seen.saturating_add(1);
-        Ok(Progress::Show { keep: false, last: self.seen >= self.total })
+        Ok(Accepted::Show { keep: false, last: self.seen >= self.total })
     }
 }
 
 /// A relying party with credentials.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RelyingParty<'m> {
+pub struct ListedRelyingParty<'m> {
     /// The relying party; an authenticator may have shortened its id.
     pub rp: RpEntity<'m>,
     /// SHA-256 of its whole id.
     pub rp_id_hash: &'m [u8; 32],
 }
 
-impl<'m> RelyingParty<'m> {
+impl<'m> ListedRelyingParty<'m> {
     fn of(response: Response<'m>) -> Result<Self, Cause> {
         Ok(Self {
             rp: response.rp.ok_or(Cause::missing(0x03))?,
@@ -90,7 +90,7 @@ impl<'m> RelyingParty<'m> {
     }
 }
 
-/// Lists the relying parties with credentials: each is an item, a [`RelyingParty`]. Its outcome is how many there were.
+/// Lists the relying parties with credentials: each is an item, a [`ListedRelyingParty`]. Its outcome is how many there were.
 #[derive(Clone, Copy, Debug)]
 pub struct ListRelyingParties<'o> {
     list: Enumeration<'o>,
@@ -99,7 +99,7 @@ pub struct ListRelyingParties<'o> {
 impl<'o> ListRelyingParties<'o> {
     /// With this right.
     pub const fn new(access: Access<'o>) -> Self {
-        Self { list: Enumeration::new(Management::new(subcommand::ENUMERATE_RPS_BEGIN, None, access)) }
+        Self { list: Enumeration::new(CredentialManagement::new(subcommand::ENUMERATE_RPS_BEGIN, None, access)) }
     }
 }
 
@@ -107,7 +107,7 @@ impl Sealed for ListRelyingParties<'_> {}
 
 impl Operation for ListRelyingParties<'_> {
     type Outcome<'b> = u64;
-    type Item<'m> = RelyingParty<'m>;
+    type Item<'m> = ListedRelyingParty<'m>;
 
     fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
         self.list.management.examine(facts)
@@ -130,13 +130,13 @@ impl Operation for ListRelyingParties<'_> {
         &mut self,
         _: &mut Means<'_, C, R>,
         room: &mut Room<'_>,
-    ) -> Result<Progress, Cause> {
+    ) -> Result<Accepted, Cause> {
         let total = |response: &Response<'_>| response.total_rps.ok_or(Cause::missing(0x05));
-        self.list.accept(room.response(), total, RelyingParty::of)
+        self.list.accept(room.response(), total, ListedRelyingParty::of)
     }
 
-    fn item<'m>(&self, response: &'m [u8]) -> Option<RelyingParty<'m>> {
-        RelyingParty::of(decode_response(response).ok()?).ok()
+    fn item<'m>(&self, response: &'m [u8]) -> Option<ListedRelyingParty<'m>> {
+        ListedRelyingParty::of(decode_response(response).ok()?).ok()
     }
 
     fn outcome(self, _: &[u8]) -> Result<u64, Cause> {
@@ -146,7 +146,7 @@ impl Operation for ListRelyingParties<'_> {
 
 /// A discoverable credential.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Credential<'m> {
+pub struct ListedCredential<'m> {
     /// Its user.
     pub user: UserEntity<'m>,
     /// Its id.
@@ -161,7 +161,7 @@ pub struct Credential<'m> {
     pub third_party_payment: Option<bool>,
 }
 
-impl<'m> Credential<'m> {
+impl<'m> ListedCredential<'m> {
     fn of(response: Response<'m>) -> Result<Self, Cause> {
         Ok(Self {
             user: response.user.ok_or(Cause::missing(0x06))?,
@@ -174,18 +174,18 @@ impl<'m> Credential<'m> {
     }
 }
 
-/// Lists the credentials of a relying party: each is an item, a [`Credential`]. Its outcome is how many there were.
+/// Lists the credentials of a relying party: each is an item, a [`ListedCredential`]. Its outcome is how many there were.
 #[derive(Clone, Copy, Debug)]
 pub struct ListCredentials<'o> {
     list: Enumeration<'o>,
 }
 
 impl<'o> ListCredentials<'o> {
-    /// `rp_id_hash` is that of a [`RelyingParty`], or SHA-256 of an RP ID.
+    /// `rp_id_hash` is that of a [`ListedRelyingParty`], or SHA-256 of an RP ID.
     pub fn new(rp_id_hash: &'o [u8; 32], access: Access<'o>) -> Self {
         let params = Params { rp_id_hash: Some(rp_id_hash), ..Params::default() };
         let begin = subcommand::ENUMERATE_CREDENTIALS_BEGIN;
-        Self { list: Enumeration::new(Management::new(begin, Some(params), access)) }
+        Self { list: Enumeration::new(CredentialManagement::new(begin, Some(params), access)) }
     }
 }
 
@@ -193,7 +193,7 @@ impl Sealed for ListCredentials<'_> {}
 
 impl Operation for ListCredentials<'_> {
     type Outcome<'b> = u64;
-    type Item<'m> = Credential<'m>;
+    type Item<'m> = ListedCredential<'m>;
 
     fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
         self.list.management.examine(facts)
@@ -216,13 +216,13 @@ impl Operation for ListCredentials<'_> {
         &mut self,
         _: &mut Means<'_, C, R>,
         room: &mut Room<'_>,
-    ) -> Result<Progress, Cause> {
+    ) -> Result<Accepted, Cause> {
         let total = |response: &Response<'_>| response.total_credentials.ok_or(Cause::missing(0x09));
-        self.list.accept(room.response(), total, Credential::of)
+        self.list.accept(room.response(), total, ListedCredential::of)
     }
 
-    fn item<'m>(&self, response: &'m [u8]) -> Option<Credential<'m>> {
-        Credential::of(decode_response(response).ok()?).ok()
+    fn item<'m>(&self, response: &'m [u8]) -> Option<ListedCredential<'m>> {
+        ListedCredential::of(decode_response(response).ok()?).ok()
     }
 
     fn outcome(self, _: &[u8]) -> Result<u64, Cause> {

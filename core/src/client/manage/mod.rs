@@ -29,13 +29,13 @@ mod persistent;
 mod pin;
 mod proven;
 
-pub use config::{Configure, Setting};
+pub use config::{ConfigSubcommand, Configure};
 pub use credentials::{Access, CredentialsMetadata, DeleteCredential, Metadata, UpdateUser};
-pub use device::{Call, Reset, Selection};
+pub use device::{RawCommand, Reset, Selection};
 pub use enroll::{Enroll, Sample};
 pub use fingerprints::{CancelEnrollment, ChangeFingerprints, ListFingerprints, SensorInfo};
 pub use info::GetInfo;
 pub use large_blobs::{ReadLargeBlobs, WriteLargeBlobs};
-pub use listing::{Credential, ListCredentials, ListRelyingParties, RelyingParty};
+pub use listing::{ListCredentials, ListRelyingParties, ListedCredential, ListedRelyingParty};
 pub use persistent::{GetPersistentToken, PersistentToken, recognize};
 pub use pin::{ChangePin, Retries, RetriesLeft, SetPin};

@@ -7,8 +7,8 @@ use rand_core::CryptoRng;
 use crate::{
     client::{
         Cause,
-        facts::{Facts, Method, Purpose},
-        operation::{First, Means, Operation, Progress, Room, Sealed},
+        facts::{AuthorizationMethod, Facts, Purpose},
+        operation::{Accepted, First, Means, Operation, Room, Sealed},
     },
     crypto::Crypto,
     ctap2::{
@@ -16,7 +16,7 @@ use crate::{
         client_pin::{Request, Response, subcommand},
         decode_response, encode_request, get_info,
     },
-    pin_uv::Protocol,
+    pin_uv::PinUvAuthProtocol,
 };
 
 /// Sets the first PIN, which the user is asked for. Errors: [`Cause::PinAlreadySet`], [`Cause::Unsupported`].
@@ -45,7 +45,7 @@ impl Operation for SetPin {
     }
 
     fn purpose(&self) -> Purpose<'_> {
-        Purpose { new_pin: Some(Method::SetPin), ..Purpose::NONE }
+        Purpose { new_pin: Some(AuthorizationMethod::SetPin), ..Purpose::NONE }
     }
 
     fn outcome(self, _: &[u8]) -> Result<(), Cause> {
@@ -64,7 +64,7 @@ impl Operation for ChangePin {
     }
 
     fn purpose(&self) -> Purpose<'_> {
-        Purpose { new_pin: Some(Method::ChangePin), ..Purpose::NONE }
+        Purpose { new_pin: Some(AuthorizationMethod::ChangePin), ..Purpose::NONE }
     }
 
     fn outcome(self, _: &[u8]) -> Result<(), Cause> {
@@ -131,7 +131,7 @@ impl Operation for Retries {
     ) -> Result<Option<usize>, Cause> {
         // Not needed for retries, but some authenticators insist on a protocol.
         let request = Request {
-            pin_uv_auth_protocol: means.facts.protocol.map(Protocol::number),
+            pin_uv_auth_protocol: means.facts.protocol.map(PinUvAuthProtocol::number),
             sub_command: Some(self.sub_command),
             ..Request::default()
         };
@@ -142,8 +142,8 @@ impl Operation for Retries {
         &mut self,
         _: &mut Means<'_, C, R>,
         room: &mut Room<'_>,
-    ) -> Result<Progress, Cause> {
-        self.read(room.response()).map(|_| Progress::Complete)
+    ) -> Result<Accepted, Cause> {
+        self.read(room.response()).map(|_| Accepted::Complete)
     }
 
     fn outcome(self, response: &[u8]) -> Result<RetriesLeft, Cause> {

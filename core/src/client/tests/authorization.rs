@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    client::facts::{Facts, Method, Purpose},
+    client::facts::{AuthorizationMethod, Facts, Purpose},
     ctap2::{client_pin::subcommand::*, get_info},
     pin_uv::Permissions,
 };
@@ -10,7 +10,7 @@ use crate::{
 use Requirement::{Discouraged, Preferred, Required};
 
 fn facts(options: get_info::Options) -> Facts {
-    Facts { options, protocol: Some(Protocol::Two), ..Facts::default() }
+    Facts { options, protocol: Some(PinUvAuthProtocol::Two), ..Facts::default() }
 }
 
 fn choose(
@@ -18,7 +18,7 @@ fn choose(
     permissions: Permissions,
     uv: Requirement,
     discoverable: bool,
-) -> Result<Option<Method>, Cause> {
+) -> Result<Option<AuthorizationMethod>, Cause> {
     facts.choose(&Purpose {
         permissions,
         rp_id: Some(RP_ID),
@@ -34,11 +34,11 @@ fn the_user_is_verified_by_pin_as_the_published_decision_table_says() {
     let none = facts(get_info::Options::default());
     let unset = facts(get_info::Options { client_pin: Some(false), ..Default::default() });
     let set = facts(get_info::Options { client_pin: Some(true), ..Default::default() });
-    let (no, pin) = (Ok(None), Ok(Some(Method::Pin)));
+    let (no, pin) = (Ok(None), Ok(Some(AuthorizationMethod::Pin)));
     let (mc, ga) = (Permissions::MC, Permissions::GA);
     let table = [
         (mc, &none, [no, no, Err(Cause::UvUnavailable)]),
-        (mc, &unset, [no, no, Ok(Some(Method::SetPin))]),
+        (mc, &unset, [no, no, Ok(Some(AuthorizationMethod::SetPin))]),
         (mc, &set, [pin, pin, pin]),
         (ga, &none, [no, no, Err(Cause::UvUnavailable)]),
         (ga, &unset, [no, no, Err(Cause::PinNotSet)]),
@@ -55,16 +55,16 @@ fn make_cred_uv_not_rqd_spares_the_pin_unless_the_credential_is_discoverable_or_
     let mut facts =
         facts(get_info::Options { client_pin: Some(true), make_cred_uv_not_rqd: Some(true), ..Default::default() });
     assert_eq!(choose(&facts, Permissions::MC, Discouraged, false), Ok(None));
-    assert_eq!(choose(&facts, Permissions::MC, Discouraged, true), Ok(Some(Method::Pin)));
-    assert_eq!(choose(&facts, Permissions::MC, Preferred, false), Ok(Some(Method::Pin)));
+    assert_eq!(choose(&facts, Permissions::MC, Discouraged, true), Ok(Some(AuthorizationMethod::Pin)));
+    assert_eq!(choose(&facts, Permissions::MC, Preferred, false), Ok(Some(AuthorizationMethod::Pin)));
     facts.options.always_uv = Some(true);
-    assert_eq!(choose(&facts, Permissions::MC, Discouraged, false), Ok(Some(Method::Pin)));
+    assert_eq!(choose(&facts, Permissions::MC, Discouraged, false), Ok(Some(AuthorizationMethod::Pin)));
 }
 
 #[test]
 fn always_uv_needs_user_verification_even_when_discouraged() {
     let mut facts = facts(get_info::Options { always_uv: Some(true), client_pin: Some(true), ..Default::default() });
-    assert_eq!(choose(&facts, Permissions::GA, Discouraged, false), Ok(Some(Method::Pin)));
+    assert_eq!(choose(&facts, Permissions::GA, Discouraged, false), Ok(Some(AuthorizationMethod::Pin)));
     facts.options.client_pin = Some(false);
     assert_eq!(choose(&facts, Permissions::GA, Discouraged, false), Err(Cause::PinNotSet));
 }
@@ -72,7 +72,7 @@ fn always_uv_needs_user_verification_even_when_discouraged() {
 #[test]
 fn a_sign_in_with_any_discoverable_credential_verifies_the_user_where_it_can() {
     let set = facts(get_info::Options { client_pin: Some(true), ..Default::default() });
-    assert_eq!(choose(&set, Permissions::GA, Discouraged, true), Ok(Some(Method::Pin)));
+    assert_eq!(choose(&set, Permissions::GA, Discouraged, true), Ok(Some(AuthorizationMethod::Pin)));
     let unset = facts(get_info::Options { client_pin: Some(false), ..Default::default() });
     assert_eq!(choose(&unset, Permissions::GA, Discouraged, true), Ok(None));
 }
@@ -80,15 +80,15 @@ fn a_sign_in_with_any_discoverable_credential_verifies_the_user_where_it_can() {
 #[test]
 fn built_in_user_verification_comes_before_the_pin() {
     let mut facts = facts(get_info::Options { client_pin: Some(true), uv: Some(true), ..Default::default() });
-    assert_eq!(choose(&facts, Permissions::GA, Preferred, false), Ok(Some(Method::BuiltInOption)));
+    assert_eq!(choose(&facts, Permissions::GA, Preferred, false), Ok(Some(AuthorizationMethod::BuiltInOption)));
     facts.options.pin_uv_auth_token = Some(true);
-    assert_eq!(choose(&facts, Permissions::GA, Preferred, false), Ok(Some(Method::BuiltInToken)));
+    assert_eq!(choose(&facts, Permissions::GA, Preferred, false), Ok(Some(AuthorizationMethod::BuiltInToken)));
 }
 
 #[test]
 fn the_uv_option_serves_only_the_two_ceremonies() {
     let facts = facts(get_info::Options { client_pin: Some(true), uv: Some(true), ..Default::default() });
-    assert_eq!(choose(&facts, Permissions::CM, Required, false), Ok(Some(Method::Pin)));
+    assert_eq!(choose(&facts, Permissions::CM, Required, false), Ok(Some(AuthorizationMethod::Pin)));
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn a_pin_without_permission_for_ceremonies_is_not_asked_for() {
     assert_eq!(choose(&facts, Permissions::GA, Preferred, false), Ok(None));
     assert_eq!(choose(&facts, Permissions::GA, Required, false), Err(Cause::UvUnavailable));
     assert_eq!(choose(&facts, Permissions::MC, Discouraged, false), Err(Cause::UvUnavailable));
-    assert_eq!(choose(&facts, Permissions::CM, Required, false), Ok(Some(Method::Pin)));
+    assert_eq!(choose(&facts, Permissions::CM, Required, false), Ok(Some(AuthorizationMethod::Pin)));
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn the_policy_decides_what_preferred_means_where_nothing_is_set_up() {
 
 #[test]
 fn a_pin_gives_a_token_under_both_protocols() {
-    for protocol in [Protocol::One, Protocol::Two] {
+    for protocol in [PinUvAuthProtocol::One, PinUvAuthProtocol::Two] {
         let mut device = Device::with_pin(StubCrypto, protocol);
         let mut user = User::with_pins([PIN, PIN]);
         assert_eq!(make_stub(&mut device, &make_options(), &mut user).unwrap(), ID);
@@ -138,7 +138,7 @@ fn a_pin_gives_a_token_under_both_protocols() {
 #[test]
 fn real_cryptography_gives_a_token_under_both_protocols() {
     use crate::crypto::RustCrypto;
-    for protocol in [Protocol::One, Protocol::Two] {
+    for protocol in [PinUvAuthProtocol::One, PinUvAuthProtocol::Two] {
         let mut device = Device::with_pin(RustCrypto, protocol);
         let mut user = User::with_pins(["4321", PIN, PIN]);
         assert_eq!(make(RustCrypto, &mut device, &make_options(), &mut user).unwrap(), ID);
@@ -148,7 +148,7 @@ fn real_cryptography_gives_a_token_under_both_protocols() {
 
 #[test]
 fn an_authenticator_without_permissions_is_asked_for_a_plain_token() {
-    let mut device = Device::with_pin(StubCrypto, Protocol::One);
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::One);
     device.options.pin_uv_auth_token = None;
     device.protocols = None; // version 2.0 need not list protocol one
     let mut user = User::with_pins([PIN]);
@@ -158,7 +158,7 @@ fn an_authenticator_without_permissions_is_asked_for_a_plain_token() {
 
 #[test]
 fn the_first_listed_protocol_that_is_known_is_used() {
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
     device.protocols = Some(vec![7, 1, 2]);
     make_stub(&mut device, &make_options(), &mut User::with_pins([PIN])).unwrap();
     let request: crate::ctap2::make_credential::Request = crate::cbor::decode(device.last()).unwrap();
@@ -168,7 +168,7 @@ fn the_first_listed_protocol_that_is_known_is_used() {
 
 #[test]
 fn a_wrong_pin_is_asked_for_again_with_the_retries_that_are_left() {
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
     let mut user = User::with_pins(["0000", "1111", PIN]);
     make_stub(&mut device, &make_options(), &mut user).unwrap();
     assert_eq!(user.prompts, [(Reason::First, Some(8)), (Reason::Wrong, Some(7)), (Reason::Wrong, Some(6))]);
@@ -178,7 +178,7 @@ fn a_wrong_pin_is_asked_for_again_with_the_retries_that_are_left() {
 
 #[test]
 fn a_pin_of_impossible_length_costs_no_attempt() {
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
     let long = "0123456789012345678901234567890123456789012345678901234567890123";
     let endless: &'static str = Box::leak("é".repeat(500).into_boxed_str());
     let mut user = User::with_pins(["123", long, endless, "1234\0", PIN]);
@@ -191,7 +191,7 @@ fn a_pin_of_impossible_length_costs_no_attempt() {
 
 #[test]
 fn without_a_pin_the_ceremony_fails_as_a_bad_request() {
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
     let error = make(StubCrypto, &mut device, &make_options(), &mut User::default()).unwrap_err();
     let expected = Error { code: ErrorCode::BadRequest, stage: Stage::Authorization, cause: Cause::PinRequired };
     assert_eq!(error, expected);
@@ -199,7 +199,7 @@ fn without_a_pin_the_ceremony_fails_as_a_bad_request() {
 
 #[test]
 fn three_wrong_pins_take_one_power_cycle_and_the_prompt_comes_after_it() {
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
     let mut user = User::with_pins(["0000", "0001", "0002", PIN]);
     make_stub(&mut device, &make_options(), &mut user).unwrap();
     assert_eq!(device.reconnects, 1);
@@ -208,7 +208,7 @@ fn three_wrong_pins_take_one_power_cycle_and_the_prompt_comes_after_it() {
 
 #[test]
 fn a_soft_lock_that_no_power_cycle_lifts_ends_the_ceremony() {
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
     device.power_cycles = false;
     let mut user = User::with_pins(["0000", "0001", "0002", "0003"]);
     assert_eq!(make_stub(&mut device, &make_options(), &mut user), Err(status(Status::PIN_AUTH_BLOCKED)));
@@ -220,7 +220,7 @@ fn a_soft_lock_that_no_power_cycle_lifts_ends_the_ceremony() {
 
 #[test]
 fn a_second_soft_lock_in_one_ceremony_ends_it() {
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
     let mut user = User::with_pins(["0000", "0001", "0002", "0003", "0004", "0005", "0006", "0007"]);
     assert_eq!(make_stub(&mut device, &make_options(), &mut user), Err(status(Status::PIN_AUTH_BLOCKED)));
     assert_eq!((device.reconnects, user.prompts.len()), (1, 6));
@@ -228,7 +228,7 @@ fn a_second_soft_lock_in_one_ceremony_ends_it() {
 
 #[test]
 fn a_blocked_pin_is_not_asked_for() {
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
     device.retries = 0;
     let mut user = User::with_pins([PIN]);
     assert_eq!(make_stub(&mut device, &make_options(), &mut user), Err(status(Status::PIN_BLOCKED)));
@@ -237,7 +237,7 @@ fn a_blocked_pin_is_not_asked_for() {
 
 #[test]
 fn the_last_wrong_pin_blocks() {
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
     device.retries = 1;
     let mut user = User::with_pins(["0000"]);
     assert_eq!(make_stub(&mut device, &make_options(), &mut user), Err(status(Status::PIN_BLOCKED)));
@@ -245,7 +245,7 @@ fn the_last_wrong_pin_blocks() {
 
 #[test]
 fn a_pin_that_must_be_changed_is_changed_and_then_used_without_being_asked_for_again() {
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
     device.force_pin_change = Some(true);
     let mut user = User { new_pins: ["5678"].into(), ..User::with_pins([PIN]) };
     make_stub(&mut device, &make_options(), &mut user).unwrap();
@@ -256,7 +256,7 @@ fn a_pin_that_must_be_changed_is_changed_and_then_used_without_being_asked_for_a
 
 #[test]
 fn a_pin_that_must_be_changed_and_is_not_ends_the_ceremony() {
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
     device.force_pin_change = Some(true);
     let mut user = User::with_pins([PIN]);
     assert_eq!(make_stub(&mut device, &make_options(), &mut user), Err(Cause::PinChangeRequired));
@@ -264,7 +264,7 @@ fn a_pin_that_must_be_changed_and_is_not_ends_the_ceremony() {
 
 #[test]
 fn an_authenticator_that_only_tells_with_the_token_that_its_pin_must_be_changed_gets_it_changed() {
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
     device.tampered = Some((3, vec![Status::PIN_POLICY_VIOLATION.0]));
     let mut user = User { new_pins: ["5678"].into(), ..User::with_pins([PIN, PIN]) };
     make_stub(&mut device, &make_options(), &mut user).unwrap();
@@ -273,7 +273,7 @@ fn an_authenticator_that_only_tells_with_the_token_that_its_pin_must_be_changed_
 
 #[test]
 fn a_first_pin_is_set_on_the_way_where_a_registration_needs_one() {
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
     device.options.client_pin = Some(false);
     let required = MakeOptions { user_verification: Required, ..make_options() };
     let mut user = User { new_pins: ["12", PIN].into(), ..User::default() };
@@ -350,7 +350,7 @@ fn without_tokens_built_in_user_verification_happens_within_the_command() {
 #[test]
 fn user_verification_that_is_blocked_within_the_command_gives_way_to_the_pin() {
     for refusal in [Status::UV_BLOCKED, Status::PUAT_REQUIRED] {
-        let mut device = Device::with_pin(StubCrypto, Protocol::One);
+        let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::One);
         device.options.pin_uv_auth_token = None;
         device.options.uv = Some(true);
         device.refusals = [refusal].into();
@@ -363,7 +363,7 @@ fn user_verification_that_is_blocked_within_the_command_gives_way_to_the_pin() {
 #[test]
 fn a_refused_token_is_renewed_once() {
     for refusal in [Status::PIN_AUTH_INVALID, Status::PIN_TOKEN_EXPIRED] {
-        let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+        let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
         device.refusals = [refusal].into();
         let mut user = User::with_pins([PIN; 3]);
         make_stub(&mut device, &make_options(), &mut user).unwrap();
@@ -377,7 +377,7 @@ fn a_refused_token_is_renewed_once() {
 
 #[test]
 fn an_authenticator_that_insists_on_user_verification_gets_it_once() {
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
     let allowed = [CredentialDescriptor::new(ID)];
     let options = GetOptions { allow_list: List::Slice(&allowed), user_verification: Discouraged, ..get_options() };
     device.refusals = [Status::PUAT_REQUIRED].into();

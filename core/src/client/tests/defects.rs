@@ -12,7 +12,7 @@ use crate::{
     Instant,
     attestation::{RawStatement, Statement},
     cbor::{self, Text},
-    client::fido2::{Fido2Client, Policy, WebAuthnClient},
+    client::fido2::{ClientPolicy, Fido2Client, WebAuthnClient},
     crypto::StubCrypto,
     ctap2::{Command, get_assertion, make_credential},
     webauthn::{
@@ -42,7 +42,7 @@ fn sign_in<K: FnMut() -> Instant>(
 }
 
 fn with_pin(user: User) -> Client<'static, StubCrypto, impl FnMut() -> Instant> {
-    client(StubCrypto, Device::with_pin(StubCrypto, Protocol::Two), user)
+    client(StubCrypto, Device::with_pin(StubCrypto, PinUvAuthProtocol::Two), user)
 }
 
 fn discoverable() -> CreationOptions<'static> {
@@ -150,7 +150,7 @@ fn preferred_user_verification_is_no_error_on_a_key_without_a_pin() {
     client.transport.options.client_pin = Some(false);
     assert_eq!(register(&mut client, &creation()).unwrap(), ID);
     assert_eq!(sign_in(&mut client, &request()).unwrap(), [ID]);
-    client.policy = Policy::PYTHON_FIDO2;
+    client.policy = ClientPolicy::PYTHON_FIDO2;
     let error = register(&mut client, &creation()).unwrap_err();
     assert_eq!((error.code, error.cause), (ErrorCode::ConfigurationUnsupported, Cause::PinNotSet));
 }
@@ -204,13 +204,13 @@ fn an_attestation_that_was_not_asked_for_is_taken_out_unless_it_is_of_the_creden
     };
     let certified = ("packed", CERTIFIED);
     for asked in [None, Some(Conveyance::None)] {
-        assert!(!conveyed(certified, asked, Policy::STANDARD));
-        assert!(!conveyed(("later", b"\xA1\x61a\x01"), asked, Policy::STANDARD));
-        assert!(conveyed(("packed", OWN), asked, Policy::STANDARD));
-        assert!(conveyed(certified, asked, Policy::PYTHON_FIDO2));
+        assert!(!conveyed(certified, asked, ClientPolicy::STANDARD));
+        assert!(!conveyed(("later", b"\xA1\x61a\x01"), asked, ClientPolicy::STANDARD));
+        assert!(conveyed(("packed", OWN), asked, ClientPolicy::STANDARD));
+        assert!(conveyed(certified, asked, ClientPolicy::PYTHON_FIDO2));
     }
     for asked in [Conveyance::Indirect, Conveyance::Direct, Conveyance::Enterprise] {
-        assert!(conveyed(certified, Some(asked), Policy::STANDARD));
+        assert!(conveyed(certified, Some(asked), ClientPolicy::STANDARD));
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
         large_blobs::INITIAL_ARRAY,
         make_credential,
     },
-    pin_uv::{PinHash, Protocol, SharedSecret, Token, decapsulate},
+    pin_uv::{PinHash, PinUvAuthProtocol, SharedSecret, Token, decapsulate},
     transport::{self, KeepAlive, Received, Transport},
 };
 
@@ -116,7 +116,7 @@ pub struct Device<C> {
     /// The large-blob array.
     pub blobs: Vec<u8>,
 
-    token: Option<(Protocol, Vec<u8>)>,
+    token: Option<(PinUvAuthProtocol, Vec<u8>)>,
     next: usize,
     verified: bool,
     events: VecDeque<wire::Event>,
@@ -191,7 +191,7 @@ impl<C: Crypto> Device<C> {
     }
 
     /// A PIN is set, tokens have permissions.
-    pub fn with_pin(crypto: C, protocol: Protocol) -> Self {
+    pub fn with_pin(crypto: C, protocol: PinUvAuthProtocol) -> Self {
         let mut device = Self::new(crypto);
         device.options.client_pin = Some(true);
         device.options.pin_uv_auth_token = Some(true);
@@ -201,7 +201,7 @@ impl<C: Crypto> Device<C> {
 
     /// A PIN is set, tokens have permissions; to be managed.
     pub fn managed(crypto: C) -> Self {
-        let mut device = Self::with_pin(crypto, Protocol::Two);
+        let mut device = Self::with_pin(crypto, PinUvAuthProtocol::Two);
         device.rp_id = None;
         device
     }
@@ -214,7 +214,7 @@ impl<C: Crypto> Device<C> {
 
     /// Built-in user verification is set up, tokens have permissions.
     pub fn with_uv(crypto: C) -> Self {
-        let mut device = Self::with_pin(crypto, Protocol::Two);
+        let mut device = Self::with_pin(crypto, PinUvAuthProtocol::Two);
         device.options.client_pin = None;
         device.options.uv = Some(true);
         device

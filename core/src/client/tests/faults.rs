@@ -5,13 +5,13 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     ctap2::Command,
-    trace::{Event, Tracer},
+    trace::{TraceEvent, Tracer},
     transport::fault::{FaultCounts, FaultInjector, Faults},
 };
 
 /// Signs in over a disturbed transport: what came of it, what was shown, which faults there were.
 fn disturbed(faults: Faults<'_>, seed: u64) -> (Result<usize, Cause>, Vec<String>, FaultCounts) {
-    let device = Device::with_pin(StubCrypto, Protocol::Two);
+    let device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
     let now = device.now.clone();
     let mut events = Vec::new();
     let injector = FaultInjector::new(device, faults, seed);
@@ -20,7 +20,7 @@ fn disturbed(faults: Faults<'_>, seed: u64) -> (Result<usize, Cause>, Vec<String
     let mut buffer = [0; 1024];
     let ceremony = Ceremony::new(GetAssertion::new(&options), &mut buffer, StubCrypto, rng());
     let mut user = User::with_pins([PIN, PIN, PIN]);
-    let mut transport = Tracer::new(injector, |event: &Event<'_>| events.push(event.to_string()));
+    let mut transport = Tracer::new(injector, |event: &TraceEvent<'_>| events.push(event.to_string()));
     // Time passes even where the injector answers in the device's place.
     let clock = || {
         now.set(now.get() + 1);

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     Instant,
     cbor::{self, Text},
-    client::fido2::{Fido2Client, Policy, WebAuthnClient},
+    client::fido2::{ClientPolicy, Fido2Client, WebAuthnClient},
     crypto::{Hash, RustCrypto, StubCrypto},
     ctap2::{Command, make_credential},
     transport::{self, AsyncTransport, Received, Transport},
@@ -53,7 +53,7 @@ pub fn request() -> RequestOptions<'static> {
 #[test]
 fn it_registers_and_signs_in_with_the_pin_and_real_cryptography() {
     let user = User::with_pins([PIN, PIN]);
-    let mut client = client(RustCrypto, Device::with_pin(RustCrypto, Protocol::Two), user);
+    let mut client = client(RustCrypto, Device::with_pin(RustCrypto, PinUvAuthProtocol::Two), user);
     let (mut json, mut buffer) = ([0; 256], [0; 2048]);
     let creation = client.creation(&creation(), &mut json).unwrap();
     let response = client.make_credential(&creation, &mut buffer).unwrap();
@@ -161,16 +161,16 @@ fn a_buffer_that_is_too_small_for_client_data_is_told_its_size() {
 fn policies_choose_where_the_standards_leave_a_choice() {
     let mut client = stub();
     let enterprise = CreationOptions { attestation: Some(Conveyance::Enterprise), ..creation() };
-    let mut asked = |policy: Policy<'static>, options: &CreationOptions<'static>| {
+    let mut asked = |policy: ClientPolicy<'static>, options: &CreationOptions<'static>| {
         client.policy = policy;
         let mut json = [0; 256];
         let made = client.creation(options, &mut json).unwrap().options;
         (made.enterprise_attestation, made.attestation, made.preferred_without_uv)
     };
     use PreferredWithoutUv::{Error, Proceed};
-    assert_eq!(asked(Policy::default(), &enterprise), (Some(1), Conveyance::Enterprise, Proceed));
-    assert_eq!(asked(Policy::PYTHON_FIDO2, &creation()), (None, Conveyance::Direct, Error));
-    let managed = |rp_ids| Policy { enterprise_rp_ids: Some(rp_ids), ..Policy::STANDARD };
+    assert_eq!(asked(ClientPolicy::default(), &enterprise), (Some(1), Conveyance::Enterprise, Proceed));
+    assert_eq!(asked(ClientPolicy::PYTHON_FIDO2, &creation()), (None, Conveyance::Direct, Error));
+    let managed = |rp_ids| ClientPolicy { enterprise_rp_ids: Some(rp_ids), ..ClientPolicy::STANDARD };
     assert_eq!(asked(managed(&["example.com", RP_ID]), &enterprise).0, Some(2));
     assert_eq!(asked(managed(&["example.com"]), &enterprise).0, None);
     assert_eq!(asked(managed(&[RP_ID]), &creation()).0, None);
@@ -235,7 +235,7 @@ fn the_user_is_asked_for_the_account_only_when_there_are_several() {
 
 #[test]
 fn a_pin_that_is_not_given_is_named_as_the_cause() {
-    let mut client = client(StubCrypto, Device::with_pin(StubCrypto, Protocol::One), User::default());
+    let mut client = client(StubCrypto, Device::with_pin(StubCrypto, PinUvAuthProtocol::One), User::default());
     let mut json = [0; 256];
     let creation = client.creation(&creation(), &mut json).unwrap();
     let error = client.make_credential(&creation, &mut [0; 1024]).unwrap_err();
@@ -275,7 +275,7 @@ fn suffixes_of_the_callers_are_taken_into_account() {
 
 #[test]
 fn canonical_responses_are_taken_by_a_strict_client_too() {
-    let mut client = client(StubCrypto, Device::with_pin(StubCrypto, Protocol::Two), User::with_pins([PIN]));
+    let mut client = client(StubCrypto, Device::with_pin(StubCrypto, PinUvAuthProtocol::Two), User::with_pins([PIN]));
     client.policy.strict_cbor = true;
     let mut json = [0; 256];
     let creation = client.creation(&creation(), &mut json).unwrap();
@@ -335,8 +335,8 @@ fn the_same_is_done_over_an_async_transport() {
         }
     }
 
-    let device = Ready(Device::with_pin(StubCrypto, Protocol::Two));
-    let user = Blocking(User::with_pins([PIN, PIN]));
+    let device = Ready(Device::with_pin(StubCrypto, PinUvAuthProtocol::Two));
+    let user = BlockingInteraction(User::with_pins([PIN, PIN]));
     let mut client = Fido2Client::new(device, collector(), user, StubCrypto, rng(), || at(0));
     assert_eq!(now(client.info_async(&mut [0; 1024])).unwrap().max_msg_size(), 1200);
     now(client.selection_async(&mut [0; 1024])).unwrap();
@@ -352,7 +352,7 @@ fn the_same_is_done_over_an_async_transport() {
 #[test]
 fn the_time_of_the_options_is_brought_into_the_range_of_the_policy() {
     let mut client = stub();
-    let mut asked = |policy: Policy<'static>, millis| {
+    let mut asked = |policy: ClientPolicy<'static>, millis| {
         client.policy = policy;
         let (creation, request) =
             (CreationOptions { timeout: millis, ..creation() }, RequestOptions { timeout: millis, ..request() });
@@ -368,11 +368,12 @@ fn the_time_of_the_options_is_brought_into_the_range_of_the_policy() {
         (Some(600_001), 600_000),
         (Some(u64::MAX), 600_000),
     ] {
-        assert_eq!(asked(Policy::STANDARD, given), taken);
+        assert_eq!(asked(ClientPolicy::STANDARD, given), taken);
     }
-    assert_eq!(asked(Policy::PYTHON_FIDO2, Some(1)), 1);
-    assert_eq!(asked(Policy::PYTHON_FIDO2, Some(u64::MAX)), u128::from(u64::MAX));
-    let short = Policy { max_timeout: Duration::from_secs(60), min_timeout: Duration::ZERO, ..Policy::STANDARD };
+    assert_eq!(asked(ClientPolicy::PYTHON_FIDO2, Some(1)), 1);
+    assert_eq!(asked(ClientPolicy::PYTHON_FIDO2, Some(u64::MAX)), u128::from(u64::MAX));
+    let short =
+        ClientPolicy { max_timeout: Duration::from_secs(60), min_timeout: Duration::ZERO, ..ClientPolicy::STANDARD };
     assert_eq!((asked(short, None), asked(short, Some(5))), (60_000, 5));
 }
 
@@ -382,7 +383,7 @@ fn a_registration_that_wants_another_attachment_is_refused_unless_its_hints_say_
     const CROSS_PLATFORM: Option<Attachment> = Some(Attachment::CrossPlatform);
     let mut client = stub();
     let mut refused = |own: Option<Attachment>, attachment: Option<Attachment>, hints: &[&str]| {
-        client.policy = Policy { attachment: own, ..Policy::STANDARD };
+        client.policy = ClientPolicy { attachment: own, ..ClientPolicy::STANDARD };
         let hints: Vec<_> = hints.iter().map(|hint| cbor::Text::new(hint)).collect();
         let selection = AuthenticatorSelection { attachment, ..Default::default() };
         let options = CreationOptions {
@@ -399,7 +400,7 @@ fn a_registration_that_wants_another_attachment_is_refused_unless_its_hints_say_
             Err(error) => panic!("{error}"),
         }
     };
-    let own = Policy::STANDARD.attachment;
+    let own = ClientPolicy::STANDARD.attachment;
     assert_eq!(own, CROSS_PLATFORM);
     assert!(refused(own, PLATFORM, &[]));
     assert!(refused(own, PLATFORM, &["client-device", "later"]));
@@ -412,11 +413,11 @@ fn a_registration_that_wants_another_attachment_is_refused_unless_its_hints_say_
     }
     assert!(refused(PLATFORM, CROSS_PLATFORM, &["hybrid"]));
     assert!(!refused(PLATFORM, CROSS_PLATFORM, &["client-device"]));
-    assert!(!refused(Policy::PYTHON_FIDO2.attachment, PLATFORM, &[]));
+    assert!(!refused(ClientPolicy::PYTHON_FIDO2.attachment, PLATFORM, &[]));
 }
 
 /// The formats that the key is asked for, of a registration that lists "packed".
-fn formats_asked(attestation: Option<Conveyance>, policy: Policy<'static>, version: &'static str) -> Vec<String> {
+fn formats_asked(attestation: Option<Conveyance>, policy: ClientPolicy<'static>, version: &'static str) -> Vec<String> {
     let mut device = Device::new(StubCrypto);
     device.amend = match version {
         "FIDO_2_0" => |info| info.versions = List::Slice(const { &[Text::new("FIDO_2_0")] }),
@@ -439,15 +440,15 @@ fn formats_asked(attestation: Option<Conveyance>, policy: Policy<'static>, versi
 fn where_no_attestation_is_wanted_the_key_is_asked_for_none_whatever_formats_are_listed() {
     for version in ["FIDO_2_3", "2.2 that lists formats"] {
         for attestation in [None, Some(Conveyance::None)] {
-            assert_eq!(formats_asked(attestation, Policy::STANDARD, version), ["none"], "{version}");
-            assert_eq!(formats_asked(attestation, Policy::PYTHON_FIDO2, version), ["packed"], "all is passed on");
+            assert_eq!(formats_asked(attestation, ClientPolicy::STANDARD, version), ["none"], "{version}");
+            assert_eq!(formats_asked(attestation, ClientPolicy::PYTHON_FIDO2, version), ["packed"], "all is passed on");
         }
         for attestation in [Conveyance::Indirect, Conveyance::Direct, Conveyance::Enterprise] {
-            assert_eq!(formats_asked(Some(attestation), Policy::STANDARD, version), ["packed"], "{version}");
+            assert_eq!(formats_asked(Some(attestation), ClientPolicy::STANDARD, version), ["packed"], "{version}");
         }
     }
     for attestation in [Conveyance::None, Conveyance::Direct] {
-        let asked = formats_asked(Some(attestation), Policy::STANDARD, "FIDO_2_0");
+        let asked = formats_asked(Some(attestation), ClientPolicy::STANDARD, "FIDO_2_0");
         assert_eq!(asked, [""; 0], "a key of 2.0 does not know the member");
     }
 }

@@ -116,7 +116,7 @@ type Run = fn(&mut Bench) -> Result<(), Cause>;
 
 impl Bench {
     fn new(fault: Option<(usize, Fault)>) -> Self {
-        let mut key = Device::with_pin(StubCrypto, Protocol::Two).extended();
+        let mut key = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two).extended();
         (key.padding, key.max_list) = (100, Some(2));
         let now = key.now.clone();
         let (hid, buffer) = (hid::Device::new(DeviceConfig::default()), vec![0; 2048]);
@@ -209,7 +209,8 @@ fn register_over_u2f(bench: &mut Bench) -> Result<(), Cause> {
 fn a_flood_of_reports_ends_the_ceremony_in_time_and_the_next_one_works() {
     // A message of another channel that never ends; keep-alives of this one; packets of this one that belong to nothing.
     let foreign = hid::Packet::Continuation { channel: 9, sequence: 0, data: &[] }.report();
-    let keep_alive = hid::Packet::Initialization { channel: 1, command: hid::Command::KEEPALIVE, len: 1, data: &[2] };
+    let keep_alive =
+        hid::Packet::Initialization { channel: 1, command: hid::HidCommand::KEEPALIVE, len: 1, data: &[2] };
     let stray = hid::Packet::Continuation { channel: 1, sequence: 9, data: &[] }.report();
     // The small authenticator does not know U2F, and says so at the third read.
     for (ceremony, most_reads) in [(register as Run, 12), (sign_in, 12), (register_over_u2f, 3)] {

@@ -38,10 +38,10 @@ pub fn ceremonies() -> Vec<(MakeDevice, Run)> {
         let options = GetOptions { allow_list: List::Slice(&list), extensions, ..get_options() };
         get_in(buffer, StubCrypto, device, &options, &mut User::with_pins([PIN, PIN])).map(|(ids, _)| ids.len())
     }
-    let extended = || Device::with_pin(StubCrypto, Protocol::Two).extended();
-    let by_pin = || Device::with_pin(StubCrypto, Protocol::Two);
+    let extended = || Device::with_pin(StubCrypto, PinUvAuthProtocol::Two).extended();
+    let by_pin = || Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
     let by_old_pin = || {
-        let mut device = Device::with_pin(StubCrypto, Protocol::One);
+        let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::One);
         device.options.pin_uv_auth_token = None;
         device
     };
@@ -102,7 +102,7 @@ proptest! {
         let make = make_options();
         let get = get_options();
         let mut buffer = [0; 1024];
-        let device = if pin { Device::with_pin(StubCrypto, Protocol::Two) } else { Device::with_uv(StubCrypto) };
+        let device = if pin { Device::with_pin(StubCrypto, PinUvAuthProtocol::Two) } else { Device::with_uv(StubCrypto) };
         if kind {
             wander(Ceremony::new(MakeCredential::new(&make), &mut buffer, StubCrypto, rng()), device, &steps);
         } else {

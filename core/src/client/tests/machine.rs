@@ -49,7 +49,7 @@ fn cancelling_while_nothing_is_under_way_ends_at_once() {
 
     let mut buffer = [0; 1024];
     let mut ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, StubCrypto, rng());
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
     walk(&mut ceremony, &mut device, |output| matches!(output, Output::AskPin(_)));
     assert_eq!(ceremony.step(at(0), Input::Cancel).unwrap_err().cause, Cause::Cancelled);
 }
@@ -60,7 +60,7 @@ fn cancelling_any_request_asks_the_authenticator_once_and_waits_for_its_answer()
     for request in 1..=5 {
         let mut buffer = [0; 1024];
         let mut ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, StubCrypto, rng());
-        let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+        let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
         let sent = std::cell::Cell::new(0);
         walk(&mut ceremony, &mut device, |output| {
             sent.set(sent.get() + usize::from(matches!(output, Output::Send(_))));
@@ -116,7 +116,7 @@ fn a_pin_that_comes_too_late_is_not_used() {
     let options = MakeOptions { timeout: Duration::from_secs(1), ..make_options() };
     let mut buffer = [0; 1024];
     let mut ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, StubCrypto, rng());
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
     walk(&mut ceremony, &mut device, |output| matches!(output, Output::AskPin(_)));
     assert_eq!(ceremony.step(at(1000), Input::Pin(PIN)).unwrap_err().cause, Cause::Timeout);
 }
@@ -144,7 +144,7 @@ fn inputs_that_answer_nothing_are_refused_and_change_nothing() {
     let mut ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, StubCrypto, rng());
     let wrong = |ceremony: &mut Make<'_>, input: Input<'_>| ceremony.step(at(0), input).unwrap_err().cause;
     assert_eq!(wrong(&mut ceremony, Input::Response(1)), Cause::WrongState);
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
     walk(&mut ceremony, &mut device, |output| matches!(output, Output::AskPin(_)));
     for input in [Input::Start, Input::Response(0), Input::UserVerification(true), Input::Reconnected] {
         assert_eq!(wrong(&mut ceremony, input), Cause::WrongState);
@@ -186,7 +186,7 @@ fn a_power_cycle_that_cannot_be_had_leaves_the_pin_blocked() {
     let options = make_options();
     let mut buffer = [0; 1024];
     let mut ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, StubCrypto, rng());
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
     device.strikes = 3;
     walk(&mut ceremony, &mut device, |output| matches!(output, Output::Reconnect));
     let error = ceremony.step(at(0), Input::TransportFailed).unwrap_err();
@@ -198,7 +198,7 @@ fn a_ceremony_that_is_done_stays_done() {
     let options = make_options();
     let mut buffer = [0; 1024];
     let mut ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, StubCrypto, rng());
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
     walk(&mut ceremony, &mut device, |output| matches!(output, Output::Done));
     assert!(matches!(ceremony.step(at(0), Input::Cancel), Ok(Output::Done)));
     assert_eq!(ceremony.step(at(0), Input::Start).unwrap_err().cause, Cause::WrongState);
@@ -264,12 +264,13 @@ fn run_awaited<'b, O: Operation>(
     device: &mut Device<StubCrypto>,
     user: &mut User,
 ) -> Result<O::Outcome<'b>, Cause> {
-    block_on(run_async(ceremony, &mut Awaited(device), &mut Blocking(user), || at(0))).map_err(|error| error.cause)
+    block_on(run_async(ceremony, &mut Awaited(device), &mut BlockingInteraction(user), || at(0)))
+        .map_err(|error| error.cause)
 }
 
 #[test]
 fn the_async_driver_does_what_the_blocking_one_does() {
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
     let mut user = User::with_pins(["0000", "0001", "0002", PIN]);
     let (make, get) = (make_options(), get_options());
     let mut buffer = [0; 1024];

@@ -7,7 +7,7 @@ use crate::{
     cose::Algorithm,
     crypto::{Crypto, StubCrypto},
     ctap2::{CredentialDescriptor, CredentialParameters, RpEntity, UserEntity},
-    pin_uv::Protocol,
+    pin_uv::PinUvAuthProtocol,
 };
 
 mod authorization;

@@ -11,13 +11,13 @@ fn allow<'a>(list: &'a [CredentialDescriptor<'a>]) -> GetOptions<'a> {
 }
 
 fn flawed_make(flaw: Flaw) -> Result<Vec<u8>, Cause> {
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
     device.flaw = Some(flaw);
     make_stub(&mut device, &make_options(), &mut User::with_pins([PIN]))
 }
 
 fn flawed_get(flaw: Flaw, options: &GetOptions) -> Result<Vec<Vec<u8>>, Cause> {
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
     (device.flaw, device.max_list) = (Some(flaw), Some(2));
     get_stub(&mut device, options, &mut User::with_pins([PIN])).map(|(ids, _)| ids)
 }
@@ -106,7 +106,7 @@ fn bytes_after_an_answer_are_refused() {
 
 #[test]
 fn a_token_of_another_length_than_its_protocols_is_refused() {
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
     let mut token = vec![0, 0xA1, 0x02, 0x58, 0x20];
     token.extend([0; 32]); // an IV and 16 bytes
     device.tampered = Some((3, token));
@@ -130,11 +130,11 @@ fn tokens_of_an_authenticator_of_version_2_0_have_any_multiple_of_16_bytes() {
     };
     for length in [16, 32, 48, 64, 80, 96, 112, 128, 144, 160] {
         let expected = |fits: bool| if fits { Ok(ID.to_vec()) } else { Err(Cause::InvalidToken) };
-        assert_eq!(taken(length, Protocol::One, false), expected(length <= 128), "2.0: {length}");
-        assert_eq!(taken(length, Protocol::One, true), expected(length <= 32), "2.1: {length}");
-        assert_eq!(taken(length, Protocol::Two, false), expected(length == 32), "protocol two: {length}");
+        assert_eq!(taken(length, PinUvAuthProtocol::One, false), expected(length <= 128), "2.0: {length}");
+        assert_eq!(taken(length, PinUvAuthProtocol::One, true), expected(length <= 32), "2.1: {length}");
+        assert_eq!(taken(length, PinUvAuthProtocol::Two, false), expected(length == 32), "protocol two: {length}");
     }
-    assert_eq!(taken(0, Protocol::One, false), Err(Cause::InvalidToken));
+    assert_eq!(taken(0, PinUvAuthProtocol::One, false), Err(Cause::InvalidToken));
 }
 
 #[test]

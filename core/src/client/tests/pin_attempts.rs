@@ -8,7 +8,7 @@ use core::{
 use super::*;
 use crate::{
     client::{
-        fido2::{Policy, WebAuthnClient},
+        fido2::{ClientPolicy, WebAuthnClient},
         manage::{ChangePin, SetPin},
     },
     ctap2::client_pin::subcommand::*,
@@ -77,7 +77,7 @@ fn sets(device: &mut Device<StubCrypto>, user: &mut Stuck) -> Result<(), Cause> 
 }
 
 fn with_pin() -> Device<StubCrypto> {
-    Device::with_pin(StubCrypto, Protocol::Two)
+    Device::with_pin(StubCrypto, PinUvAuthProtocol::Two)
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn an_async_transport_makes_no_difference() {
         let (mut device, mut user, mut buffer) = (with_pin(), stuck(pin, new_pin), [0; 1024]);
         let ceremony = Ceremony::new(ChangePin, &mut buffer, StubCrypto, rng());
         let mut transport = Ready(&mut device);
-        let mut asked_user = Blocking(&mut user);
+        let mut asked_user = BlockingInteraction(&mut user);
         let result = {
             let future = pin!(run_async(ceremony, &mut transport, &mut asked_user, || at(0)));
             match future.poll(&mut Context::from_waker(Waker::noop())) {
@@ -181,7 +181,10 @@ fn a_new_pin_that_breaks_the_policy_is_asked_for_again_so_often_and_no_more() {
 
 #[test]
 fn the_caller_says_how_many_pins_a_user_may_give() {
-    assert_eq!((Policy::STANDARD.pin_attempts, Policy::PYTHON_FIDO2.pin_attempts), (DEFAULT_PIN_ATTEMPTS, 1));
+    assert_eq!(
+        (ClientPolicy::STANDARD.pin_attempts, ClientPolicy::PYTHON_FIDO2.pin_attempts),
+        (DEFAULT_PIN_ATTEMPTS, 1)
+    );
     for attempts in [0, 1, 2, 3] {
         for (pin, cause) in [("0000", status(Status::PIN_INVALID)), ("123", Cause::PinLength)] {
             let (mut device, mut user) = (with_pin(), stuck(pin, ""));
@@ -194,7 +197,7 @@ fn the_caller_says_how_many_pins_a_user_may_give() {
     }
     // The policy of a client is that of its ceremonies.
     let mut client = fido2::client(StubCrypto, with_pin(), User::with_pins(["0000", PIN]));
-    client.policy = Policy::PYTHON_FIDO2;
+    client.policy = ClientPolicy::PYTHON_FIDO2;
     let (mut json, mut buffer) = ([0; 256], [0; 1024]);
     let creation = client.creation(&fido2::creation(), &mut json).unwrap();
     let made = client.make_credential(&creation, &mut buffer);

@@ -115,7 +115,7 @@ fn an_excluded_credential_that_was_found_goes_with_the_command_which_refuses_aft
 fn questions_carry_the_token_and_are_asked_again_with_a_new_one() {
     let list = descriptors(&IDS);
     let options = GetOptions { allow_list: List::Slice(&list), ..get_options() };
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
     (device.credentials, device.max_list) = (vec![IDS[0].to_vec()], Some(4));
     device.refusals = [Status::PIN_AUTH_INVALID].into();
     let mut user = User::with_pins([PIN, PIN]);
@@ -148,7 +148,7 @@ fn a_token_that_is_not_taken_for_a_question_is_renewed_once_and_then_left_out() 
         let (proven, bare) = ([true; 5], [true, true, false, false, false]);
         for (refused, asked, proofs) in [(0, 1, &proven[..3]), (1, 2, &proven[..4]), (2, 2, &bare[..])] {
             for registers in [false, true] {
-                let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+                let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
                 (device.credentials, device.max_list) = (vec![IDS[2].to_vec()], Some(1));
                 (device.objections, device.excludes) = (vec![refusal; refused].into(), true);
                 let mut user = User::with_pins([PIN, PIN, PIN]);
@@ -209,7 +209,7 @@ fn the_app_id_is_asked_for_before_the_pin_and_an_excluded_credential_spares_it()
     let list = descriptors(&IDS[..1]);
     let extensions = MakeExtensions { app_id_exclude: Some("https://example.org"), ..MakeExtensions::NONE };
     let options = MakeOptions { exclude_list: List::Slice(&list), extensions, ..make_options() };
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
     device.credentials = vec![];
     make_stub(&mut device, &options, &mut User::with_pins([PIN])).unwrap();
     assert_eq!(device.commands(), [4, 2, 6, 6, 6, 1], "the question, then the token");

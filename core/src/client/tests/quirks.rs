@@ -21,7 +21,7 @@ use Requirement::{Discouraged, Preferred, Required};
 
 #[test]
 fn a_key_agreement_key_names_the_algorithm_that_it_is_not_used_with() {
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
     make_stub(&mut device, &make_options(), &mut User::with_pins([PIN])).unwrap();
     let requests = device.requests.iter().filter(|request| request[0] == Command::CLIENT_PIN.0);
     let keys = requests.filter_map(|request| cbor::decode::<client_pin::Request>(&request[1..]).unwrap().key_agreement);
@@ -31,7 +31,7 @@ fn a_key_agreement_key_names_the_algorithm_that_it_is_not_used_with() {
 
 #[test]
 fn an_authenticator_without_a_list_of_protocols_has_protocol_one() {
-    let mut device = Device::with_pin(StubCrypto, Protocol::One);
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::One);
     device.protocols = None;
     make_stub(&mut device, &make_options(), &mut User::with_pins([PIN])).unwrap();
     let request: make_credential::Request = cbor::decode(device.last()).unwrap();
@@ -40,7 +40,7 @@ fn an_authenticator_without_a_list_of_protocols_has_protocol_one() {
 
 #[test]
 fn hmac_secret_always_names_its_protocol() {
-    for protocol in [Protocol::One, Protocol::Two] {
+    for protocol in [PinUvAuthProtocol::One, PinUvAuthProtocol::Two] {
         let mut device = Device::with_pin(StubCrypto, protocol).extended();
         let salts = HmacSalts { salt1: &[1; 32], salt2: Some(&[2; 32]) };
         let extensions = GetExtensions { hmac_get_secret: Some(salts), ..GetExtensions::NONE };
@@ -72,7 +72,7 @@ fn an_authenticator_that_wants_verification_for_questions_without_a_touch_is_not
 
 #[test]
 fn an_authenticator_that_does_not_tell_its_retries_is_asked_no_further() {
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
     device.tampered = Some((1, vec![Status::OTHER.0]));
     let mut user = User::with_pins([PIN]);
     make_stub(&mut device, &make_options(), &mut user).unwrap();
@@ -81,7 +81,7 @@ fn an_authenticator_that_does_not_tell_its_retries_is_asked_no_further() {
 
 #[test]
 fn an_authenticator_that_wants_a_touch_to_tell_its_retries_shows_it() {
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
     let mut user = User::with_pins([PIN]);
     make_stub(&mut device, &make_options(), &mut user).unwrap();
     assert_eq!(user.touches, device.requests.len(), "a keep-alive during any request is shown");
@@ -110,7 +110,7 @@ fn at_rest() -> crate::Instant {
 #[test]
 fn a_full_store_takes_a_credential_that_need_not_be_discoverable() {
     for (resident_key, taken) in [(Preferred, true), (Required, false), (Discouraged, false)] {
-        let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+        let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
         device.refusals = [Status::KEY_STORE_FULL].into();
         let extensions = MakeExtensions { cred_props: true, ..MakeExtensions::NONE };
         let options = MakeOptions { resident_key, extensions, ..make_options() };
@@ -159,11 +159,11 @@ fn an_attestation_that_is_not_wanted_is_taken_out_and_the_model_stays() {
 #[test]
 fn a_protection_that_is_enforced_is_in_force() {
     let enforced = |level: Level| {
-        let mut device = Device::with_pin(StubCrypto, Protocol::Two).extended();
+        let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two).extended();
         let protection = CredProtect { level: Level::USER_VERIFICATION_REQUIRED, enforce: true };
         let extensions = MakeExtensions { cred_protect: Some(protection), ..MakeExtensions::NONE };
         let options = MakeOptions { extensions, ..make_options() };
-        let mut undisturbed = Device::with_pin(StubCrypto, Protocol::Two).extended();
+        let mut undisturbed = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two).extended();
         make_stub(&mut undisturbed, &options, &mut User::with_pins([PIN])).unwrap();
         let mut response = undisturbed.responses.last().unwrap().clone();
         let at = response.windows(12).position(|bytes| bytes == b"credProtect\x03").unwrap();
@@ -177,7 +177,7 @@ fn a_protection_that_is_enforced_is_in_force() {
 
 #[test]
 fn outputs_of_hmac_secret_that_are_not_as_many_as_the_salts_are_refused() {
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two).extended();
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two).extended();
     let options = |prf: PrfInput<'static>| GetOptions {
         extensions: GetExtensions { prf: Some(prf), ..GetExtensions::NONE },
         ..get_options()
@@ -185,7 +185,7 @@ fn outputs_of_hmac_secret_that_are_not_as_many_as_the_salts_are_refused() {
     let two = PrfInput { first: b"a", second: Some(b"b") };
     get_stub(&mut device, &options(two), &mut User::with_pins([PIN])).unwrap();
     let index = device.responses.len() - 1;
-    let mut other = Device::with_pin(StubCrypto, Protocol::Two).extended();
+    let mut other = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two).extended();
     other.tampered = Some((index, device.responses[index].clone()));
     let one = PrfInput { first: b"a", second: None };
     let cause = get_stub(&mut other, &options(one), &mut User::with_pins([PIN])).unwrap_err();
@@ -227,7 +227,7 @@ fn a_blob_that_is_too_long_is_not_sent_and_further_inputs_go_as_they_are() {
 
 #[test]
 fn a_large_blob_that_is_required_is_not_given_up_for_a_full_store() {
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two).extended();
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two).extended();
     device.refusals = [Status::KEY_STORE_FULL].into();
     let extensions = MakeExtensions { large_blob: Some(LargeBlobSupport::Required), ..MakeExtensions::NONE };
     let options = MakeOptions { resident_key: Preferred, extensions, ..make_options() };
@@ -239,14 +239,14 @@ fn a_large_blob_that_is_required_is_not_given_up_for_a_full_store() {
 fn a_credential_without_the_large_blob_that_is_required_is_an_error() {
     let extensions = MakeExtensions { large_blob: Some(LargeBlobSupport::Required), ..MakeExtensions::NONE };
     let options = MakeOptions { resident_key: Required, extensions, ..make_options() };
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two).extended();
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two).extended();
     make_stub(&mut device, &options, &mut User::with_pins([PIN])).unwrap();
     // The last of four members is the key.
     let mut response = device.responses.last().unwrap().clone();
     assert_eq!(response[1], 0xA4);
     response[1] = 0xA3;
     response.truncate(response.len() - 35);
-    let mut without = Device::with_pin(StubCrypto, Protocol::Two).extended();
+    let mut without = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two).extended();
     without.tampered = Some((device.responses.len() - 1, response));
     let made = make_stub(&mut without, &options, &mut User::with_pins([PIN]));
     assert_eq!(made.unwrap_err(), Cause::LargeBlobUnsupported);
@@ -254,7 +254,7 @@ fn a_credential_without_the_large_blob_that_is_required_is_an_error() {
 
 #[test]
 fn what_is_asked_for_as_prf_is_not_given_raw_secrets() {
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two).extended();
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two).extended();
     let raw = HmacSalts { salt1: &[1; 32], salt2: None };
     let list = [CredentialDescriptor::new(b"one"), CredentialDescriptor::new(ID)];
     let by_credential = [PrfOfCredential { id: b"one", eval: PrfInput { first: b"a", second: None } }];

@@ -25,7 +25,7 @@ fn a_plain_registration_is_get_info_and_one_canonical_command() {
 
 #[test]
 fn a_token_goes_without_the_uv_option_and_up_is_never_sent() {
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
     let options = MakeOptions { resident_key: Requirement::Preferred, ..make_options() };
     make_stub(&mut device, &options, &mut User::with_pins([PIN])).unwrap();
     let request: make_credential::Request = cbor::decode(device.last()).unwrap();
@@ -121,7 +121,7 @@ fn options_are_checked_before_anything_is_sent() {
 #[test]
 fn what_the_authenticator_cannot_do_is_found_before_the_user_is_asked() {
     let fails = |knob: fn(&mut Device<StubCrypto>), options: MakeOptions| {
-        let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+        let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
         knob(&mut device);
         let mut user = User::with_pins([PIN]);
         let error = make(StubCrypto, &mut device, &options, &mut user).unwrap_err();
@@ -152,7 +152,7 @@ fn what_the_authenticator_cannot_do_is_found_before_the_user_is_asked() {
     };
     assert_eq!(code, ErrorCode::BadRequest);
     // The measure is exact: with that much room the request goes out.
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
     device.max_msg_size = Some(needed);
     make_stub(&mut device, &make_options(), &mut User::with_pins([PIN])).unwrap();
     assert_eq!(device.requests.last().unwrap().len(), needed);
@@ -160,7 +160,7 @@ fn what_the_authenticator_cannot_do_is_found_before_the_user_is_asked() {
 
 #[test]
 fn a_request_that_grew_too_large_by_falling_back_to_the_pin_is_not_sent() {
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
     device.options.pin_uv_auth_token = None;
     device.options.uv = Some(true);
     make_stub(&mut device, &make_options(), &mut User::default()).unwrap();
@@ -234,7 +234,7 @@ fn algorithms_of_an_unknown_type_are_left_out_and_unknown_algorithms_are_not() {
 #[test]
 fn that_there_is_no_common_algorithm_is_told_after_a_touch_and_without_a_pin() {
     let none = |knob: fn(&mut Device<StubCrypto>)| {
-        let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+        let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
         device.algorithms = Some(vec![CredentialParameters::new(Algorithm::EDDSA)]);
         knob(&mut device);
         let mut user = User::with_pins([PIN]);

@@ -43,9 +43,11 @@ fn runs() -> Vec<(MakeDevice, Run)> {
             Ok(_) => panic!("there is none"),
         }
     }
-    let extended = || Device::with_pin(StubCrypto, Protocol::Two).extended();
+    let extended = || Device::with_pin(StubCrypto, PinUvAuthProtocol::Two).extended();
     let stale = || {
-        Device::with_pin(StubCrypto, Protocol::Two).extended().altered(|device| device.force_pin_change = Some(true))
+        Device::with_pin(StubCrypto, PinUvAuthProtocol::Two)
+            .extended()
+            .altered(|device| device.force_pin_change = Some(true))
     };
     vec![(extended, make_with), (extended, get_with), (stale, make_with), (extended, get_none)]
 }
@@ -120,7 +122,7 @@ fn blob_of(
 
 #[test]
 fn a_large_blob_takes_as_many_messages_as_it_needs() {
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two).extended();
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two).extended();
     let text: Vec<u8> = (0..900_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     assert_eq!(blob(&mut device, LargeBlobAccess::Read).unwrap(), (None, None));
     assert_eq!(blob(&mut device, LargeBlobAccess::Write(&text)).unwrap(), (Some(true), None));
@@ -131,7 +133,7 @@ fn a_large_blob_takes_as_many_messages_as_it_needs() {
 #[test]
 fn the_blob_of_one_of_several_assertions_is_read_whatever_the_last_one_has() {
     for claimed in [None, Some(3)] {
-        let mut device = Device::with_pin(StubCrypto, Protocol::Two).extended();
+        let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two).extended();
         blob(&mut device, LargeBlobAccess::Write(b"a blob")).unwrap();
         device.credentials.push(b"two".to_vec()); // the answer for it has no key; a third one is refused
         device.claimed = claimed;
@@ -149,21 +151,21 @@ fn the_blob_of_one_of_several_assertions_is_read_whatever_the_last_one_has() {
 #[test]
 fn whatever_happens_to_a_large_blob_the_sign_in_succeeds() {
     let write = LargeBlobAccess::Write(b"a blob");
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two).extended();
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two).extended();
     blob(&mut device, write).unwrap();
     let responses = device.responses.clone();
     let first = device.requests.iter().position(|request| request[0] == 0x0C).unwrap();
     for (index, response) in responses.iter().enumerate().skip(first) {
         let damaged = (0..response.len()).map(|len| response[..len].to_vec());
         for damaged in damaged.chain((1..=255).map(|status| vec![status])) {
-            let mut device = Device::with_pin(StubCrypto, Protocol::Two).extended();
+            let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two).extended();
             device.tampered = Some((index, damaged.clone()));
             assert_eq!(blob(&mut device, write).unwrap(), (Some(false), None), "{damaged:02x?}");
             device.tampered = None;
             assert_eq!(blob(&mut device, write).unwrap(), (Some(true), None));
         }
         for fault in [Fault::Unplugged, Fault::Lost] {
-            let mut device = Device::with_pin(StubCrypto, Protocol::Two).extended();
+            let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two).extended();
             device.fault = Some((index, fault));
             assert_eq!(blob(&mut device, write).unwrap(), (Some(false), None));
         }
@@ -179,7 +181,7 @@ fn every_step_of_a_large_blob_ends_with_a_silence_or_a_cancellation_and_the_next
     let text: Vec<u8> = (0..900_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     for access in [LargeBlobAccess::Read, LargeBlobAccess::Write(&text)] {
         let filled = || {
-            let mut device = Device::with_pin(StubCrypto, Protocol::Two).extended();
+            let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two).extended();
             blob(&mut device, LargeBlobAccess::Write(&text)).unwrap();
             (device.requests, device.responses) = (vec![], vec![]);
             device
@@ -215,7 +217,7 @@ fn every_step_of_a_large_blob_ends_with_a_silence_or_a_cancellation_and_the_next
 
 #[test]
 fn memory_that_is_too_small_for_a_large_blob_is_told_before_the_user_is_asked() {
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two).extended();
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two).extended();
     let list = [CredentialDescriptor::new(ID)];
     for (access, needed) in [(LargeBlobAccess::Read, 1024 + 21), (LargeBlobAccess::Write(b"1234"), 2048 + 21 + 9 + 16)]
     {

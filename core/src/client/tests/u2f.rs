@@ -13,7 +13,7 @@ use crate::{
     crypto::Hash,
     ctap1::{self, Control, RegisterResponse, StatusWord},
     extensions::cred_protect::Level,
-    transport::{KeepAlive, Protocol as Speaks, Received, Transport},
+    transport::{KeepAlive, Protocol, Received, Transport},
 };
 
 const CERTIFICATE: &[u8] = &[0x30, 0x03, 1, 2, 3];
@@ -33,7 +33,7 @@ pub struct Key {
     unreadable: Option<usize>,
     /// What it answers to messages of version 2.
     ctap2: u8,
-    sent: Vec<(Speaks, Vec<u8>)>,
+    sent: Vec<(Protocol, Vec<u8>)>,
     responses: Vec<Vec<u8>>,
     response: VecDeque<Vec<u8>>,
     now: u64,
@@ -56,8 +56,8 @@ impl Key {
         }
     }
 
-    fn answer(&mut self, protocol: Speaks, request: &[u8]) -> Vec<u8> {
-        if protocol == Speaks::Ctap2 {
+    fn answer(&mut self, protocol: Protocol, request: &[u8]) -> Vec<u8> {
+        if protocol == Protocol::Ctap2 {
             return vec![self.ctap2];
         }
         let mut out = vec![0; 1024];
@@ -98,8 +98,8 @@ impl Key {
     /// What was sent of version 1, by instruction and control; `R` for a registration at the relying party.
     pub fn script(&self) -> String {
         let letters = self.sent.iter().map(|(protocol, request)| match protocol {
-            Speaks::Ctap2 => '2',
-            Speaks::Ctap1 => match ctap1::Request::decode(request).unwrap() {
+            Protocol::Ctap2 => '2',
+            Protocol::Ctap1 => match ctap1::Request::decode(request).unwrap() {
                 ctap1::Request::Version => 'v',
                 ctap1::Request::Register { application, .. } if *application == [0; 32] => 't',
                 ctap1::Request::Register { .. } => 'R',
@@ -114,7 +114,7 @@ impl Key {
 impl Transport for Key {
     type Error = ();
 
-    fn send(&mut self, protocol: Speaks, request: &[u8]) -> Result<(), ()> {
+    fn send(&mut self, protocol: Protocol, request: &[u8]) -> Result<(), ()> {
         let mut response = self.answer(protocol, request);
         if let Some((index, tampered)) = &self.tampered
             && *index == self.sent.len()
@@ -183,7 +183,7 @@ struct Shared<'k, 'r>(&'r std::cell::RefCell<&'k mut Key>);
 impl Transport for Shared<'_, '_> {
     type Error = ();
 
-    fn send(&mut self, protocol: Speaks, request: &[u8]) -> Result<(), ()> {
+    fn send(&mut self, protocol: Protocol, request: &[u8]) -> Result<(), ()> {
         self.0.borrow_mut().send(protocol, request)
     }
     fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> Result<Received, ()> {

@@ -49,7 +49,7 @@ const INSISTENT: &[(&str, [&str; 4])] = &[
 ];
 
 fn device(row: &str) -> Device<StubCrypto> {
-    let mut device = Device::with_pin(StubCrypto, Protocol::Two);
+    let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
     let has = |word: &str| row.split(' ').any(|listed| listed == word).then_some(true);
     let set = |on: &str, off: &str| has(on).or(has(off).map(|_| false));
     device.options = get_info::Options {

@@ -6,7 +6,7 @@ use heapless::{Deque, Vec};
 
 use super::message::{Incoming, Outgoing};
 use super::{
-    BROADCAST, Capabilities, Command, ErrorCode, INIT_RESPONSE_LEN, MAX_MESSAGE, MESSAGE_TIMEOUT, NONCE_LEN,
+    BROADCAST, Capabilities, HidCommand, HidErrorCode, INIT_RESPONSE_LEN, MAX_MESSAGE, MESSAGE_TIMEOUT, NONCE_LEN,
     PACKET_TIMEOUT, PROTOCOL_VERSION, Packet, REPORT_LEN, single,
 };
 use crate::{Instant, bytes, transport::KeepAlive};
@@ -71,7 +71,7 @@ pub enum DeviceEvent {
     /// [`Device::refuse`].
     Request {
         /// CBOR, MSG or a vendor command.
-        command: Command,
+        command: HidCommand,
         /// Its length in bytes. It lies at the front of the buffer.
         len: usize,
     },
@@ -87,7 +87,7 @@ pub enum DeviceEvent {
 #[derive(Debug)]
 struct Control {
     channel: u32,
-    command: Command,
+    command: HidCommand,
     data: Vec<u8, INIT_RESPONSE_LEN>,
 }
 
@@ -102,7 +102,7 @@ enum Phase {
     },
     Processing {
         channel: u32,
-        command: Command,
+        command: HidCommand,
         cancelled: bool,
         keep_alive: Option<(KeepAlive, Instant)>,
     },
@@ -168,7 +168,7 @@ impl Device {
                 }
                 if message.resume(sequence, data, buffer).is_err() {
                     self.phase = Phase::Idle;
-                    self.error(channel, ErrorCode::INVALID_SEQ);
+                    self.error(channel, HidErrorCode::INVALID_SEQ);
                     return None;
                 }
                 *due = now.plus(PACKET_TIMEOUT).min(*end);
@@ -184,13 +184,13 @@ impl Device {
         let Phase::Processing { channel, command, .. } = self.phase else { return };
         match u16::try_from(len) {
             Ok(short) if len <= MAX_MESSAGE => self.phase = Phase::Responding(Outgoing::new(channel, command, short)),
-            _ => self.refuse(ErrorCode::OTHER),
+            _ => self.refuse(HidErrorCode::OTHER),
         }
     }
 
     /// Answers the pending request with an error. For vendor commands, whose meaning the transport does not know.
     /// Without a pending request nothing happens.
-    pub fn refuse(&mut self, code: ErrorCode) {
+    pub fn refuse(&mut self, code: HidErrorCode) {
         let Phase::Processing { channel, .. } = self.phase else { return };
         self.phase = Phase::Idle;
         self.error(channel, code);
@@ -200,7 +200,7 @@ impl Device {
     /// the status changes, and every 90 ms. MSG and vendor requests have no keep-alives, because CTAP1 clients do not
     /// expect them.
     pub fn keep_alive(&mut self, status: KeepAlive) {
-        if let Phase::Processing { command: Command::CBOR, keep_alive, .. } = &mut self.phase
+        if let Phase::Processing { command: HidCommand::CBOR, keep_alive, .. } = &mut self.phase
             && keep_alive.is_none_or(|(old, _)| old != status)
         {
             *keep_alive = Some((status, Instant::default()));
@@ -223,7 +223,7 @@ impl Device {
             }
             Phase::Processing { channel, keep_alive: Some((status, due)), .. } if *due <= now => {
                 *due = now.plus(KEEP_ALIVE_INTERVAL);
-                Some(single(*channel, Command::KEEPALIVE, &[u8::from(*status)]))
+                Some(single(*channel, HidCommand::KEEPALIVE, &[u8::from(*status)]))
             }
             _ => None,
         }
@@ -257,23 +257,23 @@ impl Device {
         mut message: Incoming,
         data: &[u8],
         buffer: &mut [u8],
-    ) -> Result<Option<DeviceEvent>, ErrorCode> {
+    ) -> Result<Option<DeviceEvent>, HidErrorCode> {
         let Incoming { channel, command, .. } = message;
         // 1. the channel
-        let allowed = if channel == BROADCAST { command == Command::INIT } else { self.knows(channel) };
+        let allowed = if channel == BROADCAST { command == HidCommand::INIT } else { self.knows(channel) };
         if !allowed {
-            return Err(ErrorCode::INVALID_CHANNEL);
+            return Err(HidErrorCode::INVALID_CHANNEL);
         }
         // 2. CANCEL, which has no answer
-        if command == Command::CANCEL {
+        if command == HidCommand::CANCEL {
             return Ok(self.cancel(channel));
         }
         // 3. another client's lock
         if self.lock.is_some_and(|(holder, _)| holder != channel) {
-            return Err(ErrorCode::CHANNEL_BUSY);
+            return Err(HidErrorCode::CHANNEL_BUSY);
         }
         // 4. INIT, which never waits and does not disturb another client's transaction
-        if command == Command::INIT {
+        if command == HidCommand::INIT {
             return self.init(message, data);
         }
         // 5. one transaction at a time
@@ -281,21 +281,21 @@ impl Device {
             None => {}
             Some(busy) if busy == channel && matches!(self.phase, Phase::Assembling { .. }) => {
                 self.phase = Phase::Idle;
-                return Err(ErrorCode::INVALID_SEQ);
+                return Err(HidErrorCode::INVALID_SEQ);
             }
-            Some(_) => return Err(ErrorCode::CHANNEL_BUSY),
+            Some(_) => return Err(HidErrorCode::CHANNEL_BUSY),
         }
         // 6. the command and its length
         self.check(message, buffer.len())?;
         match command {
-            Command::WINK => {
+            HidCommand::WINK => {
                 self.control(channel, command, &[]);
                 Ok(Some(DeviceEvent::Wink))
             }
-            Command::LOCK => {
+            HidCommand::LOCK => {
                 let [seconds] = bytes::padded(data);
                 if seconds > MAX_LOCK {
-                    return Err(ErrorCode::INVALID_PAR);
+                    return Err(HidErrorCode::INVALID_PAR);
                 }
                 let until = now.plus(Duration::from_secs(seconds.into()));
                 self.lock = (seconds > 0).then_some((channel, until));
@@ -312,23 +312,23 @@ impl Device {
     }
 
     /// Whether the command is known and allows this length.
-    fn check(&self, message: Incoming, room: usize) -> Result<(), ErrorCode> {
+    fn check(&self, message: Incoming, room: usize) -> Result<(), HidErrorCode> {
         let has = |capability| self.config.capabilities.contains(capability);
         let longest = room.min(MAX_MESSAGE);
         let longest_ctap = longest.min(self.config.max_message);
         let (known, lengths) = match message.command {
-            Command::PING => (true, 0..=longest),
-            Command::LOCK => (self.config.lock, 1..=1),
-            Command::WINK => (has(Capabilities::WINK), 0..=0),
-            Command::CBOR => (has(Capabilities::CBOR), 1..=longest_ctap),
-            Command::MSG => (!has(Capabilities::NMSG), 1..=longest_ctap),
+            HidCommand::PING => (true, 0..=longest),
+            HidCommand::LOCK => (self.config.lock, 1..=1),
+            HidCommand::WINK => (has(Capabilities::WINK), 0..=0),
+            HidCommand::CBOR => (has(Capabilities::CBOR), 1..=longest_ctap),
+            HidCommand::MSG => (!has(Capabilities::NMSG), 1..=longest_ctap),
             other => (other.is_vendor() && self.config.vendor_commands, 0..=longest),
         };
         if !known {
-            return Err(ErrorCode::INVALID_CMD);
+            return Err(HidErrorCode::INVALID_CMD);
         }
         if !lengths.contains(&message.len.into()) {
-            return Err(ErrorCode::INVALID_LEN);
+            return Err(HidErrorCode::INVALID_LEN);
         }
         Ok(())
     }
@@ -339,7 +339,7 @@ impl Device {
         if !message.is_complete() {
             return None;
         }
-        if command == Command::PING {
+        if command == HidCommand::PING {
             self.phase = Phase::Responding(Outgoing::new(channel, command, len));
             return None;
         }
@@ -348,9 +348,9 @@ impl Device {
     }
 
     /// On the broadcast channel: allocates a channel. On another channel: drops its transaction and keeps the channel.
-    fn init(&mut self, message: Incoming, data: &[u8]) -> Result<Option<DeviceEvent>, ErrorCode> {
+    fn init(&mut self, message: Incoming, data: &[u8]) -> Result<Option<DeviceEvent>, HidErrorCode> {
         if usize::from(message.len) != NONCE_LEN {
-            return Err(ErrorCode::INVALID_LEN);
+            return Err(HidErrorCode::INVALID_LEN);
         }
         let mut event = None;
         let channel = if message.channel == BROADCAST {
@@ -369,13 +369,13 @@ impl Device {
         for (to, from) in response.iter_mut().zip(data.iter().take(NONCE_LEN).chain(&facts)) {
             *to = *from;
         }
-        self.control(message.channel, Command::INIT, &response);
+        self.control(message.channel, HidCommand::INIT, &response);
         Ok(event)
     }
 
     fn cancel(&mut self, from: u32) -> Option<DeviceEvent> {
         match &mut self.phase {
-            Phase::Processing { channel, command: Command::CBOR, cancelled: cancelled @ false, .. }
+            Phase::Processing { channel, command: HidCommand::CBOR, cancelled: cancelled @ false, .. }
                 if *channel == from =>
             {
                 *cancelled = true;
@@ -426,20 +426,20 @@ impl Device {
             && due <= now
         {
             self.phase = Phase::Idle;
-            self.error(message.channel, ErrorCode::MSG_TIMEOUT);
+            self.error(message.channel, HidErrorCode::MSG_TIMEOUT);
         }
         self.lock = self.lock.filter(|&(_, until)| now < until);
     }
 
-    fn error(&mut self, channel: u32, code: ErrorCode) {
+    fn error(&mut self, channel: u32, code: HidErrorCode) {
         // Errors for unknown channels must not displace the answers to clients.
-        if code == ErrorCode::INVALID_CHANNEL && self.controls.is_full() {
+        if code == HidErrorCode::INVALID_CHANNEL && self.controls.is_full() {
             return;
         }
-        self.control(channel, Command::ERROR, &[code.0]);
+        self.control(channel, HidCommand::ERROR, &[code.0]);
     }
 
-    fn control(&mut self, channel: u32, command: Command, data: &[u8]) {
+    fn control(&mut self, channel: u32, command: HidCommand, data: &[u8]) {
         if self.controls.is_full() {
             self.make_room(channel);
         }

@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use super::message::{Incoming, Outgoing};
 use super::{
-    BROADCAST, Capabilities, Command, ErrorCode, INIT_RESPONSE_LEN, MAX_MESSAGE, NONCE_LEN, PACKET_TIMEOUT, Packet,
-    REPORT_LEN, single,
+    BROADCAST, Capabilities, HidCommand, HidErrorCode, INIT_RESPONSE_LEN, MAX_MESSAGE, NONCE_LEN, PACKET_TIMEOUT,
+    Packet, REPORT_LEN, single,
 };
 use crate::{Instant, bytes, transport::KeepAlive};
 
@@ -27,10 +27,10 @@ const TRANSACTION_LIMIT: Duration = Duration::from_secs(600);
 /// The standard gives no number. INIT, PING, WINK and LOCK are answered by the transport. With CTAP2, keep-alives come
 /// every 100 ms, but some authenticators compute for seconds without one. CTAP1 has no keep-alives, and some
 /// authenticators do not answer until they are touched. Vendor commands may be of either kind.
-fn patience(command: Command) -> Duration {
+fn patience(command: HidCommand) -> Duration {
     Duration::from_secs(match command {
-        Command::INIT | Command::PING | Command::WINK | Command::LOCK => 3,
-        Command::CBOR => 10,
+        HidCommand::INIT | HidCommand::PING | HidCommand::WINK | HidCommand::LOCK => 3,
+        HidCommand::CBOR => 10,
         _ => 30,
     })
 }
@@ -70,7 +70,7 @@ pub enum Failure {
     /// A packet of the response is missing, repeated or out of order.
     Sequence,
     /// The response answers another command.
-    UnexpectedCommand(Command),
+    UnexpectedCommand(HidCommand),
 }
 
 /// An event of a transaction. Every event but the keep-alive ends it.
@@ -83,12 +83,12 @@ pub enum HostEvent {
     /// The response is complete.
     Response {
         /// The command of the request.
-        command: Command,
+        command: HidCommand,
         /// Its length in bytes. It lies at the front of the buffer.
         len: usize,
     },
     /// The authenticator refused the request.
-    Error(ErrorCode),
+    Error(HidErrorCode),
     /// The transaction failed.
     Failed(Failure),
 }
@@ -159,14 +159,14 @@ impl Host {
     ///
     /// The nonce identifies this INIT: it must differ from the nonces of earlier INITs and of other clients.
     pub fn open(&mut self, now: Instant, nonce: [u8; NONCE_LEN]) {
-        self.start(now, Command::INIT, Phase::Opening { nonce, sent: false });
+        self.start(now, HidCommand::INIT, Phase::Opening { nonce, sent: false });
     }
 
     /// Starts a transaction; the request lies in the buffer's first `len` bytes.
     ///
     /// # Errors
     /// [`Failure::NotOpen`], [`Failure::Pending`] and [`Failure::RequestTooLong`]. In these cases nothing has changed.
-    pub fn send(&mut self, now: Instant, command: Command, len: usize) -> Result<(), Failure> {
+    pub fn send(&mut self, now: Instant, command: HidCommand, len: usize) -> Result<(), Failure> {
         let channel = match (self.phase, self.channel) {
             (Phase::Idle, Some(channel)) => channel,
             (Phase::Idle | Phase::Closed, _) => return Err(Failure::NotOpen),
@@ -180,19 +180,19 @@ impl Host {
 
     /// Asks the authenticator to give up the pending CBOR request: one CANCEL packet, at most once per transaction. The
     /// response must still be awaited. CTAP1 has no CANCEL, so for a CTAP1 request nothing happens. A request that
-    /// waits for a busy authenticator has not begun, so it ends with [`ErrorCode::CHANNEL_BUSY`].
+    /// waits for a busy authenticator has not begun, so it ends with [`HidErrorCode::CHANNEL_BUSY`].
     pub fn cancel(&mut self) {
         if self.pause.is_some() {
             return self.give_up();
         }
-        if let Phase::Requesting { request: Outgoing { command: Command::CBOR, .. }, cancel: cancel @ Cancel::No } =
+        if let Phase::Requesting { request: Outgoing { command: HidCommand::CBOR, .. }, cancel: cancel @ Cancel::No } =
             &mut self.phase
         {
             *cancel = Cancel::Wanted;
         }
     }
 
-    /// Stops asking a busy authenticator: the transaction ends with [`ErrorCode::CHANNEL_BUSY`].
+    /// Stops asking a busy authenticator: the transaction ends with [`HidErrorCode::CHANNEL_BUSY`].
     pub(super) fn give_up(&mut self) {
         self.end(Phase::Refused);
     }
@@ -216,7 +216,7 @@ impl Host {
         let (report, wait) = match &mut self.phase {
             Phase::Opening { nonce, sent: sent @ false } => {
                 *sent = true;
-                (single(channel, Command::INIT, nonce), Some(patience(Command::INIT)))
+                (single(channel, HidCommand::INIT, nonce), Some(patience(HidCommand::INIT)))
             }
             Phase::Requesting { request, cancel } => {
                 let begins = !request.is_begun();
@@ -227,7 +227,7 @@ impl Host {
                     Some(report) => report,
                     None if *cancel == Cancel::Wanted => {
                         *cancel = Cancel::Sent;
-                        single(channel, Command::CANCEL, &[])
+                        single(channel, HidCommand::CANCEL, &[])
                     }
                     None => return None,
                 };
@@ -272,7 +272,7 @@ impl Host {
         match self.phase {
             Phase::Refused => {
                 self.end(Phase::Closed);
-                Some(HostEvent::Error(ErrorCode::CHANNEL_BUSY))
+                Some(HostEvent::Error(HidErrorCode::CHANNEL_BUSY))
             }
             Phase::Opening { .. } => {
                 // The authenticator may have forgotten a channel that does not answer.
@@ -298,7 +298,7 @@ impl Host {
         }
     }
 
-    fn start(&mut self, now: Instant, command: Command, phase: Phase) {
+    fn start(&mut self, now: Instant, command: HidCommand, phase: Phase) {
         let (due, end) = (now.plus(patience(command)), now.plus(TRANSACTION_LIMIT));
         *self = Self { channel: self.channel, phase, due, end, pause: None, busy_since: None };
     }
@@ -313,7 +313,7 @@ impl Host {
             return None;
         }
         match command {
-            Command::INIT if usize::from(len) >= INIT_RESPONSE_LEN && data.starts_with(&nonce) => {
+            HidCommand::INIT if usize::from(len) >= INIT_RESPONSE_LEN && data.starts_with(&nonce) => {
                 let [_, _, _, _, _, _, _, _, c0, c1, c2, c3, protocol_version, major, minor, build, flags] =
                     bytes::first::<INIT_RESPONSE_LEN>(data);
                 self.channel = Some(u32::from_be_bytes([c0, c1, c2, c3]));
@@ -323,12 +323,12 @@ impl Host {
                 Some(HostEvent::Opened(DeviceInfo { protocol_version, version, capabilities }))
             }
             // An error may also belong to the transaction that this INIT ends. Only these two errors are about INIT.
-            Command::ERROR => match error_code(data) {
-                ErrorCode::CHANNEL_BUSY => {
+            HidCommand::ERROR => match error_code(data) {
+                HidErrorCode::CHANNEL_BUSY => {
                     self.phase = Phase::Opening { nonce, sent: false };
                     self.busy(now)
                 }
-                ErrorCode::INVALID_CHANNEL if channel != BROADCAST => {
+                HidErrorCode::INVALID_CHANNEL if channel != BROADCAST => {
                     // The authenticator was restarted and has forgotten the channel.
                     self.channel = None;
                     self.phase = Phase::Opening { nonce, sent: false };
@@ -354,17 +354,17 @@ impl Host {
             return None;
         }
         match command {
-            Command::ERROR if error_code(data) == ErrorCode::CHANNEL_BUSY && cancel == Cancel::No => {
+            HidCommand::ERROR if error_code(data) == HidErrorCode::CHANNEL_BUSY && cancel == Cancel::No => {
                 request.rewind();
                 self.phase = Phase::Requesting { request, cancel };
                 self.busy(now)
             }
-            Command::ERROR => Some(self.refused(error_code(data))),
+            HidCommand::ERROR => Some(self.refused(error_code(data))),
             // A request that is not sent completely has no answer yet. An INIT response never answers a request: it is
             // a late one.
-            _ if !request.is_done() || command == Command::INIT => None,
-            Command::KEEPALIVE if self.end <= now => Some(self.fail(Failure::Timeout)),
-            Command::KEEPALIVE => {
+            _ if !request.is_done() || command == HidCommand::INIT => None,
+            HidCommand::KEEPALIVE if self.end <= now => Some(self.fail(Failure::Timeout)),
+            HidCommand::KEEPALIVE => {
                 let [status] = bytes::padded(data);
                 self.due = now.plus(patience(request.command)).min(self.end);
                 Some(HostEvent::KeepAlive(status.into()))
@@ -393,7 +393,7 @@ impl Host {
             {
                 return None;
             }
-            Packet::Initialization { command: Command::ERROR, data, .. } => {
+            Packet::Initialization { command: HidCommand::ERROR, data, .. } => {
                 return Some(self.refused(error_code(data)));
             }
             Packet::Initialization { .. } => false,
@@ -416,16 +416,16 @@ impl Host {
     fn busy(&mut self, now: Instant) -> Option<HostEvent> {
         let since = *self.busy_since.get_or_insert(now);
         if now.since(since) >= BUSY_LIMIT || self.end <= now {
-            return Some(self.refused(ErrorCode::CHANNEL_BUSY));
+            return Some(self.refused(HidErrorCode::CHANNEL_BUSY));
         }
         self.pause = Some(now.plus(BUSY_PAUSE));
         None
     }
 
     /// The authenticator has dropped the transaction.
-    fn refused(&mut self, code: ErrorCode) -> HostEvent {
+    fn refused(&mut self, code: HidErrorCode) -> HostEvent {
         let opened = !matches!(self.phase, Phase::Opening { .. });
-        if code == ErrorCode::INVALID_CHANNEL {
+        if code == HidErrorCode::INVALID_CHANNEL {
             self.channel = None;
         }
         self.end(if opened && self.channel.is_some() { Phase::Idle } else { Phase::Closed });
@@ -444,7 +444,7 @@ impl Host {
     }
 }
 
-fn error_code(data: &[u8]) -> ErrorCode {
+fn error_code(data: &[u8]) -> HidErrorCode {
     let [code] = bytes::padded(data);
-    ErrorCode(code)
+    HidErrorCode(code)
 }

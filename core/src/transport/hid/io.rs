@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::{Command, DeviceInfo, ErrorCode, Failure, Host, HostEvent, REPORT_LEN};
+use super::{DeviceInfo, Failure, HidCommand, HidErrorCode, Host, HostEvent, REPORT_LEN};
 use crate::Instant;
 use crate::transport::{AsyncReportIo, AsyncTransport, Protocol, Received, ReportIo, Transport};
 
@@ -13,7 +13,7 @@ pub enum HidError<E> {
     /// The pipe failed.
     Io(E),
     /// The authenticator refused the request.
-    Device(ErrorCode),
+    Device(HidErrorCode),
     /// The transaction failed at the client's end.
     Failed(Failure),
 }
@@ -101,7 +101,7 @@ impl<R: ReportIo, C: FnMut() -> Instant> HidTransport<R, C> {
     /// Opens the channel, or resynchronises it.
     ///
     /// # Errors
-    /// [`HidError`]; [`ErrorCode::CHANNEL_BUSY`] after 30 s, [`Failure::Timeout`] after 3 s of silence.
+    /// [`HidError`]; [`HidErrorCode::CHANNEL_BUSY`] after 30 s, [`Failure::Timeout`] after 3 s of silence.
     pub fn open(&mut self) -> Result<DeviceInfo, HidError<R::Error>> {
         self.link.open();
         self.drive(Goal::Answer, Message::Request(&[]))?;
@@ -114,7 +114,7 @@ impl<R: ReportIo, C: FnMut() -> Instant> HidTransport<R, C> {
     /// # Errors
     /// [`HidError`]; [`Failure::RequestTooLong`] also when `len` is more than `buffer` holds; [`Failure::Timeout`]
     /// after 10 minutes at the latest, even if keep-alives still come.
-    pub fn command(&mut self, command: Command, buffer: &mut [u8], len: usize) -> Result<usize, HidError<R::Error>> {
+    pub fn command(&mut self, command: HidCommand, buffer: &mut [u8], len: usize) -> Result<usize, HidError<R::Error>> {
         let request = buffer.get(..len).ok_or(Failure::RequestTooLong)?;
         self.request(command, request)?;
         loop {
@@ -131,7 +131,7 @@ impl<R: ReportIo, C: FnMut() -> Instant> HidTransport<R, C> {
     /// # Errors
     /// See [`Self::command`].
     pub fn ping(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, HidError<R::Error>> {
-        self.command(Command::PING, buffer, len)
+        self.command(HidCommand::PING, buffer, len)
     }
 
     /// Sends WINK: the authenticator blinks or beeps, so that the user sees which one it is.
@@ -139,7 +139,7 @@ impl<R: ReportIo, C: FnMut() -> Instant> HidTransport<R, C> {
     /// # Errors
     /// See [`Self::command`].
     pub fn wink(&mut self) -> Result<(), HidError<R::Error>> {
-        self.command(Command::WINK, &mut [], 0).map(drop)
+        self.command(HidCommand::WINK, &mut [], 0).map(drop)
     }
 
     /// Sends LOCK: reserves the authenticator for this channel for `seconds`, at most 10. Zero ends the reservation.
@@ -147,10 +147,10 @@ impl<R: ReportIo, C: FnMut() -> Instant> HidTransport<R, C> {
     /// # Errors
     /// See [`Self::command`].
     pub fn lock(&mut self, seconds: u8) -> Result<(), HidError<R::Error>> {
-        self.command(Command::LOCK, &mut [seconds], 1).map(drop)
+        self.command(HidCommand::LOCK, &mut [seconds], 1).map(drop)
     }
 
-    fn request(&mut self, command: Command, request: &[u8]) -> Result<(), HidError<R::Error>> {
+    fn request(&mut self, command: HidCommand, request: &[u8]) -> Result<(), HidError<R::Error>> {
         for _ in 0..LEFT_OVER {
             if self.io.read(Duration::ZERO).map_err(HidError::Io)?.is_none() {
                 break;
@@ -242,7 +242,7 @@ impl<R: AsyncReportIo, C: FnMut() -> Instant> AsyncHidTransport<R, C> {
     /// Opens the channel, or resynchronises it.
     ///
     /// # Errors
-    /// [`HidError`]; [`ErrorCode::CHANNEL_BUSY`] after 30 s, [`Failure::Timeout`] after 3 s of silence.
+    /// [`HidError`]; [`HidErrorCode::CHANNEL_BUSY`] after 30 s, [`Failure::Timeout`] after 3 s of silence.
     pub async fn open(&mut self) -> Result<DeviceInfo, HidError<R::Error>> {
         self.link.open();
         self.drive(Goal::Answer, Message::Request(&[])).await?;
@@ -257,7 +257,7 @@ impl<R: AsyncReportIo, C: FnMut() -> Instant> AsyncHidTransport<R, C> {
     /// after 10 minutes at the latest, even if keep-alives still come.
     pub async fn command(
         &mut self,
-        command: Command,
+        command: HidCommand,
         buffer: &mut [u8],
         len: usize,
     ) -> Result<usize, HidError<R::Error>> {
@@ -277,7 +277,7 @@ impl<R: AsyncReportIo, C: FnMut() -> Instant> AsyncHidTransport<R, C> {
     /// # Errors
     /// See [`Self::command`].
     pub async fn ping(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, HidError<R::Error>> {
-        self.command(Command::PING, buffer, len).await
+        self.command(HidCommand::PING, buffer, len).await
     }
 
     /// Sends WINK: the authenticator blinks or beeps, so that the user sees which one it is.
@@ -285,7 +285,7 @@ impl<R: AsyncReportIo, C: FnMut() -> Instant> AsyncHidTransport<R, C> {
     /// # Errors
     /// See [`Self::command`].
     pub async fn wink(&mut self) -> Result<(), HidError<R::Error>> {
-        self.command(Command::WINK, &mut [], 0).await.map(drop)
+        self.command(HidCommand::WINK, &mut [], 0).await.map(drop)
     }
 
     /// Sends LOCK: reserves the authenticator for this channel for `seconds`, at most 10. Zero ends the reservation.
@@ -293,10 +293,10 @@ impl<R: AsyncReportIo, C: FnMut() -> Instant> AsyncHidTransport<R, C> {
     /// # Errors
     /// See [`Self::command`].
     pub async fn lock(&mut self, seconds: u8) -> Result<(), HidError<R::Error>> {
-        self.command(Command::LOCK, &mut [seconds], 1).await.map(drop)
+        self.command(HidCommand::LOCK, &mut [seconds], 1).await.map(drop)
     }
 
-    async fn request(&mut self, command: Command, request: &[u8]) -> Result<(), HidError<R::Error>> {
+    async fn request(&mut self, command: HidCommand, request: &[u8]) -> Result<(), HidError<R::Error>> {
         for _ in 0..LEFT_OVER {
             if self.io.read(Duration::ZERO).await.map_err(HidError::Io)?.is_none() {
                 break;
@@ -359,9 +359,9 @@ pub(super) struct Link<C> {
     nonce: u64,
     info: Option<DeviceInfo>,
     /// A request that waits for the channel to open.
-    queued: Option<(Command, usize)>,
+    queued: Option<(HidCommand, usize)>,
     /// The command of the request, as long as the authenticator cannot have started it.
-    fresh: Option<Command>,
+    fresh: Option<HidCommand>,
     fingerprint: u32,
     len: usize,
     /// Whether the current wait has read from the pipe.
@@ -394,7 +394,7 @@ impl<C: FnMut() -> Instant> Link<C> {
     }
 
     /// Starts a request, after INIT unless the channel is open and quiet.
-    fn begin(&mut self, command: Command, request: &[u8]) -> Result<(), Failure> {
+    fn begin(&mut self, command: HidCommand, request: &[u8]) -> Result<(), Failure> {
         self.len = request.len();
         self.fingerprint = fingerprint(request);
         self.fresh = Some(command);
@@ -458,7 +458,7 @@ impl<C: FnMut() -> Instant> Link<C> {
             }
             Some(HostEvent::KeepAlive(_)) => self.fresh = None,
             // The authenticator was restarted, or has closed this channel in favour of others.
-            Some(HostEvent::Error(ErrorCode::INVALID_CHANNEL)) => {
+            Some(HostEvent::Error(HidErrorCode::INVALID_CHANNEL)) => {
                 if let Some(command) = self.fresh.take()
                     && self.is_request(buffer)
                 {
@@ -499,11 +499,11 @@ fn received<E>(event: HostEvent) -> Result<Received, HidError<E>> {
 /// CTAP1_ERR_INVALID_COMMAND, which has the same number.
 fn heard_above<E>(received: Result<Received, HidError<E>>, buffer: &mut [u8]) -> Result<Received, HidError<E>> {
     match (received, buffer) {
-        (Err(HidError::Device(ErrorCode::INVALID_CMD)), [status, ..]) => {
-            *status = ErrorCode::INVALID_CMD.0;
+        (Err(HidError::Device(HidErrorCode::INVALID_CMD)), [status, ..]) => {
+            *status = HidErrorCode::INVALID_CMD.0;
             Ok(Received::Response(1))
         }
-        (Err(HidError::Device(ErrorCode::INVALID_LEN | ErrorCode::OTHER)), _) => Ok(Received::Unreadable),
+        (Err(HidError::Device(HidErrorCode::INVALID_LEN | HidErrorCode::OTHER)), _) => Ok(Received::Unreadable),
         (Err(HidError::Failed(Failure::BufferTooSmall { needed })), _) => Ok(Received::TooLong(needed)),
         (received, _) => received,
     }
@@ -514,9 +514,9 @@ fn fingerprint(message: &[u8]) -> u32 {
     message.iter().fold(0x811C_9DC5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
 
-fn command_of(protocol: Protocol) -> Command {
+fn command_of(protocol: Protocol) -> HidCommand {
     match protocol {
-        Protocol::Ctap1 => Command::MSG,
-        Protocol::Ctap2 => Command::CBOR,
+        Protocol::Ctap1 => HidCommand::MSG,
+        Protocol::Ctap2 => HidCommand::CBOR,
     }
 }

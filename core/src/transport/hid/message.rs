@@ -1,7 +1,7 @@
 //! Splits messages into packets and puts them together again, for both ends and both directions. The bytes lie in the
 //! caller's buffer.
 
-use super::{CONTINUATION_DATA, Command, INIT_DATA, Packet, REPORT_LEN};
+use super::{CONTINUATION_DATA, HidCommand, INIT_DATA, Packet, REPORT_LEN};
 use crate::bytes;
 
 /// Message bytes that the first `packets` packets carry.
@@ -16,13 +16,13 @@ fn carried(packets: u8) -> usize {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Outgoing {
     pub channel: u32,
-    pub command: Command,
+    pub command: HidCommand,
     pub len: u16,
     packets: u8,
 }
 
 impl Outgoing {
-    pub fn new(channel: u32, command: Command, len: u16) -> Self {
+    pub fn new(channel: u32, command: HidCommand, len: u16) -> Self {
         Self { channel, command, len, packets: 0 }
     }
 
@@ -63,13 +63,13 @@ pub(super) struct WrongSequence;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Incoming {
     pub channel: u32,
-    pub command: Command,
+    pub command: HidCommand,
     pub len: u16,
     packets: u8,
 }
 
 impl Incoming {
-    pub fn new(channel: u32, command: Command, len: u16) -> Self {
+    pub fn new(channel: u32, command: HidCommand, len: u16) -> Self {
         Self { channel, command, len, packets: 0 }
     }
 

@@ -82,9 +82,9 @@ macro_rules! named_byte {
 /// A CTAPHID command, without the bit that marks an initialization packet (§11.2.9).
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Command(pub u8);
+pub struct HidCommand(pub u8);
 
-named_byte! { Command:
+named_byte! { HidCommand:
     /// Echoes its data.
     PING = 0x01;
     /// A CTAP1/U2F message.
@@ -105,7 +105,7 @@ named_byte! { Command:
     ERROR = 0x3F;
 }
 
-impl Command {
+impl HidCommand {
     /// Whether this is one of the vendor commands, 40 to 7F.
     pub const fn is_vendor(self) -> bool {
         matches!(self.0, 0x40..=0x7F)
@@ -115,9 +115,9 @@ impl Command {
 /// Why an authenticator refused a message: the one byte of an ERROR message (§11.2.9.1.5).
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct ErrorCode(pub u8);
+pub struct HidErrorCode(pub u8);
 
-named_byte! { ErrorCode:
+named_byte! { HidErrorCode:
     /// The command is not known.
     INVALID_CMD = 0x01;
     /// A parameter has a value that is not allowed.
@@ -174,7 +174,7 @@ pub enum Packet<'r> {
         /// Whose message it is.
         channel: u32,
         /// The command of the message.
-        command: Command,
+        command: HidCommand,
         /// Bytes in the whole message. A peer may claim more than [`MAX_MESSAGE`].
         len: u16,
         /// The first bytes of the message, 57 when parsed.
@@ -200,7 +200,7 @@ impl<'r> Packet<'r> {
             return Self::Continuation { channel, sequence: *head, data: rest };
         }
         let [high, low, data @ ..] = rest;
-        Self::Initialization { channel, command: Command(head & 0x7F), len: u16::from_be_bytes([*high, *low]), data }
+        Self::Initialization { channel, command: HidCommand(head & 0x7F), len: u16::from_be_bytes([*high, *low]), data }
     }
 
     /// Writes the report, padded with zeros. Data beyond the end of the report is left out.
@@ -224,6 +224,6 @@ fn lay_out(channel: u32, head: &[u8], data: &[u8]) -> [u8; REPORT_LEN] {
 }
 
 /// A whole message that fits into one packet: `data` is at most 57 bytes.
-fn single(channel: u32, command: Command, data: &[u8]) -> [u8; REPORT_LEN] {
+fn single(channel: u32, command: HidCommand, data: &[u8]) -> [u8; REPORT_LEN] {
     Packet::Initialization { channel, command, len: data.len() as u16, data }.report()
 }

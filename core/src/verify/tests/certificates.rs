@@ -39,7 +39,7 @@ fn verify(certificates: &[&[u8]], algorithm: Algorithm, signature: &[u8]) -> Res
     let statement = RawStatement(&buffer[..length]);
     let credential = parsed.attested_credential_data.unwrap();
     match attestation(&RustCrypto, "packed", statement, &auth_data, &credential, &HASH)? {
-        Attestation::Certificates(x5c) => Ok(x5c.len()),
+        AttestationType::Certificates(x5c) => Ok(x5c.len()),
         other => panic!("{other:?}"),
     }
 }

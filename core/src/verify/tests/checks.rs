@@ -24,7 +24,7 @@ const CREDENTIAL: AttestedCredentialData<'_> = AttestedCredentialData {
 };
 
 const CLIENT_DATA: ClientData<'_> = ClientData {
-    kind: Ceremony::Create,
+    kind: ClientDataType::Create,
     challenge: CHALLENGE,
     origin: "https://example.org",
     cross_origin: false,
@@ -56,7 +56,7 @@ fn register_object(
     attestation_object: AttestationObject<'_>,
 ) -> Result<(), Error> {
     let client_data_json = client_data_json(client_data);
-    let response = RegistrationResponse { client_data_json: &client_data_json, attestation_object };
+    let response = AttestationResponse { client_data_json: &client_data_json, attestation_object };
     registration(&RustCrypto, expected, &response).map(drop)
 }
 
@@ -82,14 +82,14 @@ fn register_with(
 #[test]
 fn client_data_must_be_of_the_ceremony_the_challenge_and_an_origin() {
     assert_eq!(register_with(|_, _, _| ()), Ok(()));
-    assert_eq!(register_with(|_, client_data, _| client_data.kind = Ceremony::Get), Err(Error::Type));
+    assert_eq!(register_with(|_, client_data, _| client_data.kind = ClientDataType::Get), Err(Error::Type));
     assert_eq!(register_with(|_, client_data, _| client_data.challenge = b"another"), Err(Error::Challenge));
     assert_eq!(register_with(|_, client_data, _| client_data.challenge = b""), Err(Error::Challenge));
     for origin in ["https://evil-example.org", "http://example.org", "https://example.org:8443", "https://example.org/"]
     {
         assert_eq!(register_with(|_, client_data, _| client_data.origin = origin), Err(Error::Origin), "{origin}");
     }
-    let response = RegistrationResponse {
+    let response = AttestationResponse {
         client_data_json: b"{}",
         attestation_object: AttestationObject { fmt: "none", att_stmt: RawStatement::EMPTY, auth_data: &[] },
     };
@@ -290,7 +290,7 @@ fn a_counter_that_does_not_increase_is_reported_after_the_signature() {
 fn counters_may_stay_zero_but_must_otherwise_rise() {
     let public = public();
     let public_key = CoseKey::from_raw(Algorithm::ES256, &public).unwrap();
-    let client_data_json = client_data_json(&ClientData { kind: Ceremony::Get, ..CLIENT_DATA });
+    let client_data_json = client_data_json(&ClientData { kind: ClientDataType::Get, ..CLIENT_DATA });
     let count = |stored_count: u32, received: u32| {
         let auth_data = auth_data(Flags::UP, None, received);
         let signature = sign(&[&auth_data, &RustCrypto.sha256(&[&client_data_json])]);
@@ -353,7 +353,7 @@ fn registrations_without_a_makers_attestation_are_a_matter_of_policy() {
     assert_eq!(refused, Err(Error::AttestationNotAccepted));
     let (object, challenge) = (hex(SELF_ATTESTATION_OBJECT), hex(SELF_CHALLENGE));
     let attestation_object = AttestationObject::decode(&object).unwrap();
-    let response = RegistrationResponse { client_data_json: SELF_CLIENT_DATA.as_bytes(), attestation_object };
+    let response = AttestationResponse { client_data_json: SELF_CLIENT_DATA.as_bytes(), attestation_object };
     let mut expected = super::expected(&challenge);
     expected.policy.accept_none = false;
     assert!(registration(&RustCrypto, &expected, &response).is_ok());
@@ -370,16 +370,16 @@ fn token_binding_is_ignored_or_has_the_form_of_level_2() {
         let auth_data = auth_data(Flags::UP, Some(CREDENTIAL), 0);
         let attestation_object =
             AttestationObject { fmt: "none", att_stmt: RawStatement::EMPTY, auth_data: &auth_data };
-        let response = RegistrationResponse { client_data_json: &json, attestation_object };
+        let response = AttestationResponse { client_data_json: &json, attestation_object };
         let expected = Expected { policy, ..super::expected(CHALLENGE) };
         registration(&RustCrypto, &expected, &response).map(drop)
     };
     for valid in [r#"{"status":"present","id":"AA"}"#, r#"{"status":"supported"}"#, r#"{"status":"not-supported"}"#] {
-        assert_eq!(register_under(Policy::CONFORMANCE, valid), Ok(()), "{valid}");
+        assert_eq!(register_under(RelyingPartyPolicy::CONFORMANCE, valid), Ok(()), "{valid}");
     }
     for wrong in ["1", "\"supported\"", "[]", "{}", "null", r#"{"status":1}"#, r#"{"status":"maybe"}"#] {
-        assert_eq!(register_under(Policy::CONFORMANCE, wrong), Err(Error::TokenBinding), "{wrong}");
-        assert_eq!(register_under(Policy::STANDARD, wrong), Ok(()), "{wrong}");
+        assert_eq!(register_under(RelyingPartyPolicy::CONFORMANCE, wrong), Err(Error::TokenBinding), "{wrong}");
+        assert_eq!(register_under(RelyingPartyPolicy::STANDARD, wrong), Ok(()), "{wrong}");
     }
 }
 

@@ -33,7 +33,7 @@ fn expected(challenge: &[u8]) -> Expected<'_> {
         algorithms: &[Algorithm::EDDSA, Algorithm::ES256],
         allow_credentials: &[],
         user_handle: Some(b"user"),
-        policy: Policy::STANDARD,
+        policy: RelyingPartyPolicy::STANDARD,
     }
 }
 
@@ -74,12 +74,12 @@ fn flipped(message: &[u8]) -> impl Iterator<Item = Vec<u8>> {
 #[test]
 fn a_self_attested_registration_and_its_assertion_are_verified() {
     let object = hex(SELF_ATTESTATION_OBJECT);
-    let response = RegistrationResponse {
+    let response = AttestationResponse {
         client_data_json: SELF_CLIENT_DATA.as_bytes(),
         attestation_object: AttestationObject::decode(&object).unwrap(),
     };
     let registration = registration(&RustCrypto, &expected(&hex(SELF_CHALLENGE)), &response).unwrap();
-    assert_eq!(registration.attestation, Attestation::SelfAttestation);
+    assert_eq!(registration.attestation, AttestationType::SelfAttestation);
     assert_eq!(registration.credential.credential_id.len(), 32);
     assert!(registration.auth_data.flags.has(Flags::BE));
 
@@ -110,21 +110,21 @@ fn an_authenticators_response_is_verified_as_the_attestation_object_is() {
 fn a_registration_with_any_bit_flipped_is_refused() {
     let (object, challenge) = (hex(SELF_ATTESTATION_OBJECT), hex(SELF_CHALLENGE));
     let attestation_object = AttestationObject::decode(&object).unwrap();
-    let valid = RegistrationResponse { client_data_json: SELF_CLIENT_DATA.as_bytes(), attestation_object };
+    let valid = AttestationResponse { client_data_json: SELF_CLIENT_DATA.as_bytes(), attestation_object };
     let refused =
-        |response: &RegistrationResponse<'_>| registration(&RustCrypto, &expected(&challenge), response).is_err();
+        |response: &AttestationResponse<'_>| registration(&RustCrypto, &expected(&challenge), response).is_err();
     assert!(!refused(&valid));
     for client_data_json in flipped(valid.client_data_json) {
-        assert!(refused(&RegistrationResponse { client_data_json: &client_data_json, ..valid }));
+        assert!(refused(&AttestationResponse { client_data_json: &client_data_json, ..valid }));
     }
     for auth_data in flipped(attestation_object.auth_data) {
         let attestation_object = AttestationObject { auth_data: &auth_data, ..attestation_object };
-        assert!(refused(&RegistrationResponse { attestation_object, ..valid }));
+        assert!(refused(&AttestationResponse { attestation_object, ..valid }));
     }
     for statement in flipped(attestation_object.att_stmt.0) {
         let attestation_object =
             AttestationObject { att_stmt: crate::attestation::RawStatement(&statement), ..attestation_object };
-        assert!(refused(&RegistrationResponse { attestation_object, ..valid }));
+        assert!(refused(&AttestationResponse { attestation_object, ..valid }));
     }
 }
 
@@ -192,7 +192,7 @@ fn with_key_of(algorithm: Algorithm, stated: Algorithm, asked: &[Algorithm]) -> 
         top_origin: None,
     };
     let (mut json, mut data) = ([0; 256], [0; 3000]);
-    let len = client_data(Ceremony::Create).write(&mut json).unwrap();
+    let len = client_data(ClientDataType::Create).write(&mut json).unwrap();
     let json = &json[..len];
     let rp_id_hash = RustCrypto.sha256(&[b"example.org"]);
     let credential = AttestedCredentialData { aaguid: &[0; 16], credential_id: b"id", public_key };
@@ -215,13 +215,13 @@ fn with_key_of(algorithm: Algorithm, stated: Algorithm, asked: &[Algorithm]) -> 
         auth_data: &data[..len],
     };
     let expected = Expected { algorithms: asked, ..expected(b"sixteen bytes or more") };
-    let response = RegistrationResponse { client_data_json: json, attestation_object };
+    let response = AttestationResponse { client_data_json: json, attestation_object };
     let registered = registration(&RustCrypto, &expected, &response)?;
     assert_eq!(registered.credential.public_key, public_key);
 
     auth_data.attested_credential_data = None;
     let (mut json, mut data) = ([0; 256], [0; 37]);
-    let len = client_data(Ceremony::Get).write(&mut json).unwrap();
+    let len = client_data(ClientDataType::Get).write(&mut json).unwrap();
     written(&auth_data, &mut data);
     let message: [&[u8]; 2] = [&data, &RustCrypto.sha256(&[&json[..len]])];
     let sig_len = RustCrypto.sign(algorithm, &secret[..secret_len], &message, &mut signature).unwrap();

@@ -35,22 +35,28 @@ fn registrations_verify_where_the_format_is_known() {
         let (challenge, client_data_json, object) =
             (bytes(reg, "challenge"), bytes(reg, "clientDataJSON"), bytes(reg, "attestationObject"));
         let attestation_object = AttestationObject::decode(&object).unwrap();
-        let response = RegistrationResponse { client_data_json: &client_data_json, attestation_object };
+        let response = AttestationResponse { client_data_json: &client_data_json, attestation_object };
         let result = registration(&RustCrypto, &expected_of(&challenge), &response);
         match (attestation_object.fmt, result) {
-            ("none", Ok(registration)) => assert_eq!(registration.attestation, Attestation::None, "{name}"),
+            ("none", Ok(registration)) => assert_eq!(registration.attestation, AttestationType::None, "{name}"),
             ("packed", Ok(registration)) if name == "packed-self-es256" => {
-                assert_eq!(registration.attestation, Attestation::SelfAttestation, "{name}");
+                assert_eq!(registration.attestation, AttestationType::SelfAttestation, "{name}");
             }
             ("packed", Ok(registration)) => {
-                assert!(matches!(registration.attestation, Attestation::Certificates(x5c) if x5c.len() == 1), "{name}");
+                assert!(
+                    matches!(registration.attestation, AttestationType::Certificates(x5c) if x5c.len() == 1),
+                    "{name}"
+                );
                 assert_eq!(registration.credential.credential_id, bytes(reg, "credential_id"), "{name}");
                 assert_eq!(&registration.credential.aaguid[..], bytes(reg, "aaguid"), "{name}");
             }
             ("fido-u2f", Ok(registration)) => {
-                assert!(matches!(registration.attestation, Attestation::Certificates(x5c) if x5c.len() == 1), "{name}");
+                assert!(
+                    matches!(registration.attestation, AttestationType::Certificates(x5c) if x5c.len() == 1),
+                    "{name}"
+                );
                 // The standard's vector has an AAGUID, although U2F has none.
-                let strict = Expected { policy: Policy::CONFORMANCE, ..expected_of(&challenge) };
+                let strict = Expected { policy: RelyingPartyPolicy::CONFORMANCE, ..expected_of(&challenge) };
                 let refused = super::registration(&RustCrypto, &strict, &response);
                 assert_eq!(refused, Err(Error::AaguidNotZero), "{name}");
             }
@@ -149,7 +155,7 @@ fn frames_are_refused_when_they_are_not_expected() {
     for (name, vector) in vectors() {
         let (challenge, client_data_json) =
             (bytes(&vector["reg"], "challenge"), bytes(&vector["reg"], "clientDataJSON"));
-        let result = client_data(&expected(&challenge), Ceremony::Create, &client_data_json);
+        let result = client_data(&expected(&challenge), ClientDataType::Create, &client_data_json);
         let framed = name.ends_with("crossOrigin") || name.ends_with("topOrigin");
         assert_eq!(result, if framed { Err(Error::CrossOrigin) } else { Ok(()) }, "{name}");
     }
@@ -158,7 +164,7 @@ fn frames_are_refused_when_they_are_not_expected() {
 #[test]
 fn client_data_is_written_byte_for_byte() {
     for (name, vector) in vectors() {
-        for (ceremony, kind) in [("reg", Ceremony::Create), ("auth", Ceremony::Get)] {
+        for (ceremony, kind) in [("reg", ClientDataType::Create), ("auth", ClientDataType::Get)] {
             let ceremony = &vector[ceremony];
             let (challenge, expected) = (bytes(ceremony, "challenge"), bytes(ceremony, "clientDataJSON"));
             let read = CollectedClientData::parse(&expected).unwrap();

@@ -72,7 +72,7 @@ fn without_a_list_an_origin_may_use_its_own_host_and_nothing_else() {
 fn client_data_names_the_frames_the_request_came_through() {
     let text = |collector: &DefaultClientDataCollector<'_>| {
         let mut buffer = [0; 256];
-        let len = collector.write(Ceremony::Get, &[1, 2, 3], &mut buffer).unwrap();
+        let len = collector.write(ClientDataType::Get, &[1, 2, 3], &mut buffer).unwrap();
         String::from_utf8(buffer[..len].to_vec()).unwrap()
     };
     let mut collector = DefaultClientDataCollector::new("https://example.org");
@@ -82,5 +82,5 @@ fn client_data_names_the_frames_the_request_came_through() {
     collector.top_origin = Some("https://example.com");
     let framed = plain.replace("false}", r#"true,"topOrigin":"https://example.com"}"#);
     assert_eq!(text(&collector), framed);
-    assert_eq!(collector.write(Ceremony::Get, &[1, 2, 3], &mut [0; 8]), Err(Overflow { needed: framed.len() }));
+    assert_eq!(collector.write(ClientDataType::Get, &[1, 2, 3], &mut [0; 8]), Err(Overflow { needed: framed.len() }));
 }

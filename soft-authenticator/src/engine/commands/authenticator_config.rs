@@ -10,7 +10,7 @@ use crate::engine::{
     authenticator::{Authenticator, crypto_status},
     call::{Call, Outcome, decode, ok},
     platform::Platform,
-    state::Options,
+    state::StoredOptions,
 };
 use crate::{
     caps::Caps,
@@ -71,13 +71,13 @@ impl<P: Platform> Authenticator<'_, P> {
         let options = self.options;
         match number {
             subcommand::ENABLE_ENTERPRISE_ATTESTATION => {
-                self.set_options(Options { enterprise_attestation: true, ..options }, &[], false)
+                self.set_options(StoredOptions { enterprise_attestation: true, ..options }, &[], false)
             }
             subcommand::TOGGLE_ALWAYS_UV => {
-                self.set_options(Options { always_uv: !options.always_uv, ..options }, &[], false)
+                self.set_options(StoredOptions { always_uv: !options.always_uv, ..options }, &[], false)
             }
             subcommand::ENABLE_LONG_TOUCH_FOR_RESET => {
-                self.set_options(Options { long_touch_for_reset: true, ..options }, &[], false)
+                self.set_options(StoredOptions { long_touch_for_reset: true, ..options }, &[], false)
             }
             subcommand::SET_MIN_PIN_LENGTH => self.set_min_pin_length(request),
             _ => self.vendor_prototype(request),
@@ -124,7 +124,7 @@ impl<P: Platform> Authenticator<'_, P> {
     /// Puts `options` in force, and the list of relying parties unless it is empty. A change of PIN that this command
     /// forces voids all tokens, the persistent one too, also when a change was forced before: built-in user verification
     /// may have given a token since.
-    fn set_options(&mut self, options: Options, rp_ids: &[u8], forced: bool) -> Result<(), Status> {
+    fn set_options(&mut self, options: StoredOptions, rp_ids: &[u8], forced: bool) -> Result<(), Status> {
         if options == self.options && rp_ids.is_empty() && !forced {
             return Ok(());
         }

@@ -14,7 +14,7 @@ use keyfob_core::{
 
 use crate::engine::{
     authenticator::{Authenticator, store_status},
-    call::{Call, Cause, Next, Outcome, decode, ok, reply},
+    call::{Call, Next, Outcome, Trigger, decode, ok, reply},
     fingerprints::entries,
     platform::{Platform, USER_ACTION_TIMEOUT},
     state::{MAX_FINGERPRINTS, MAX_FRIENDLY_NAME, TemplateId},
@@ -62,12 +62,12 @@ impl Run {
     }
 
     #[inline(never)]
-    pub fn step<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, cause: Cause) -> Outcome {
+    pub fn step<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, cause: Trigger) -> Outcome {
         let Call { now, authenticator, .. } = call;
         if !authenticator.has(Caps::BIO_ENROLL) {
             return Err(Status::INVALID_COMMAND);
         }
-        if let Cause::Sample(status, remaining) = cause {
+        if let Trigger::Sample(status, remaining) = cause {
             return self.sample(call, status, remaining);
         }
         let request: Request<'_> = decode(call.message, call.request)?;

@@ -10,16 +10,18 @@ use keyfob_core::{
         self,
         client_pin::{Request, Response, subcommand},
     },
-    pin_uv::{self, MAX_PIN_BYTES, PaddedPin, Permissions, PinHash, Protocol, SharedSecret, Token, UserVerified},
+    pin_uv::{
+        self, MAX_PIN_BYTES, PaddedPin, Permissions, PinHash, PinUvAuthProtocol, SharedSecret, Token, UserVerified,
+    },
 };
 use zeroize::Zeroizing;
 
 use crate::engine::{
     authenticator::{Authenticator, crypto_status, store_status},
-    call::{Call, Cause, Next, Outcome, decode, ok, written},
+    call::{Call, Next, Outcome, Trigger, decode, ok, written},
     platform::Platform,
     proof::{Counted, UserPresent},
-    state::Options,
+    state::StoredOptions,
 };
 use crate::{
     caps::Caps,
@@ -58,7 +60,7 @@ enum Step {
 
 impl Run {
     #[inline(never)]
-    pub fn step<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, cause: Cause) -> Outcome {
+    pub fn step<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, cause: Trigger) -> Outcome {
         if !call.authenticator.issues_tokens() {
             return Err(Status::INVALID_COMMAND);
         }
@@ -129,7 +131,7 @@ impl<P: Platform> Authenticator<'_, P> {
         &mut self,
         run: &mut Run,
         now: Instant,
-        cause: Cause,
+        cause: Trigger,
         request: &Request<'_>,
     ) -> Result<Answer, Status> {
         let pin = self.has(Caps::CLIENT_PIN);
@@ -153,7 +155,7 @@ impl<P: Platform> Authenticator<'_, P> {
         }
     }
 
-    fn required_protocol(&self, request: &Request<'_>) -> Result<Protocol, Status> {
+    fn required_protocol(&self, request: &Request<'_>) -> Result<PinUvAuthProtocol, Status> {
         self.protocol(required(request.pin_uv_auth_protocol)?).ok_or(Status::INVALID_PARAMETER)
     }
 
@@ -296,7 +298,7 @@ impl<P: Platform> Authenticator<'_, P> {
         &mut self,
         run: &mut Run,
         now: Instant,
-        cause: Cause,
+        cause: Trigger,
         request: &Request<'_>,
     ) -> Result<Answer, Status> {
         let key = required(request.key_agreement)?;
@@ -326,7 +328,13 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// Agrees on a secret with the platform.
-    fn agree(&self, run: &mut Run, protocol: Protocol, key: &CoseKey<'_>, next: Step) -> Result<Answer, Status> {
+    fn agree(
+        &self,
+        run: &mut Run,
+        protocol: PinUvAuthProtocol,
+        key: &CoseKey<'_>,
+        next: Step,
+    ) -> Result<Answer, Status> {
         run.shared = Some(self.decapsulate(protocol, key)?);
         run.step = next;
         Ok(Answer::Work)
@@ -376,7 +384,7 @@ impl<P: Platform> Authenticator<'_, P> {
         if self.pin.needs_power_cycle() { Err(Status::PIN_AUTH_BLOCKED) } else { Ok(()) }
     }
 
-    pub fn decapsulate(&self, protocol: Protocol, key: &CoseKey<'_>) -> Result<SharedSecret, Status> {
+    pub fn decapsulate(&self, protocol: PinUvAuthProtocol, key: &CoseKey<'_>) -> Result<SharedSecret, Status> {
         // Without a key of ours, the platform cannot have agreed on anything.
         let (secret, _) = self.key_agreement.as_ref().ok_or(Status::INVALID_PARAMETER)?;
         pin_uv::decapsulate(&self.crypto, protocol, secret, key).map_err(|error| match error {
@@ -469,7 +477,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let length = pin.code_points() as u8; // at most 63
         let value: Zeroizing<[u8; STORED_PIN]> = Zeroizing::new(bytes::concat(&[&hash.0, &[length]]));
         let retries = self.config.max_pin_retries;
-        let options = Options { force_pin_change: false, ..self.options };
+        let options = StoredOptions { force_pin_change: false, ..self.options };
         let token = Token::generate(&mut self.rng).map_err(crypto_status)?;
         self.token.stop_using(); // first: a commit that fails may have been made
         self.commit_or_reload(&[

@@ -18,9 +18,9 @@ use zeroize::Zeroize;
 use crate::engine::{
     attestation::room_for_signature,
     authenticator::{Authenticator, store_status},
-    call::{Call, Cause, Next, Outcome, decode, reply},
-    ceremony::{Ceremony, LargeBlob},
-    config::Policy,
+    call::{Call, Next, Outcome, Trigger, decode, reply},
+    ceremony::{CeremonyState, LargeBlobAction},
+    config::AuthenticatorPolicy,
     credential::Located,
     extensions::{MAX_OUTPUTS, inputs},
     large_blob::{self, MAX_UNSIGNED_OUTPUTS},
@@ -36,7 +36,7 @@ use crate::store::Number;
 #[derive(Default)]
 pub struct Run {
     step: Step,
-    pub ceremony: Ceremony,
+    pub ceremony: CeremonyState,
     /// How many credentials there are.
     total: u32,
     /// The stored credential at hand.
@@ -84,7 +84,7 @@ struct Listed {
 impl Run {
     /// Whether a blob is in the store: nothing takes it back.
     pub fn is_committed(&self) -> bool {
-        self.ceremony.asked.large_blob == LargeBlob::Written(true)
+        self.ceremony.asked.large_blob == LargeBlobAction::Written(true)
     }
 
     /// The command ends, with a response or without. Whether getNextAssertion can go on.
@@ -95,7 +95,7 @@ impl Run {
     }
 
     /// The status when the touch was refused. A probe does not tell a timeout from a refusal.
-    pub const fn refused(&self, policy: Policy, status: Status) -> Status {
+    pub const fn refused(&self, policy: AuthenticatorPolicy, status: Status) -> Status {
         match self.step {
             Step::Probe => Status::OPERATION_DENIED,
             Step::Check
@@ -110,8 +110,8 @@ impl Run {
     }
 
     #[inline(never)]
-    pub fn step<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, cause: Cause) -> Outcome {
-        if let Cause::Present(present) = cause {
+    pub fn step<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, cause: Trigger) -> Outcome {
+        if let Trigger::Present(present) = cause {
             self.touched(call.authenticator, present)?;
         }
         match self.step {
@@ -303,10 +303,10 @@ impl Run {
             return Ok(Next::Work);
         }
         authenticator.draw_randomness(&mut self.ceremony)?;
-        let counted = if self.ceremony.asked.large_blob == LargeBlob::Write {
+        let counted = if self.ceremony.asked.large_blob == LargeBlobAction::Write {
             let input = large_blob::input(call.message, call.request)?;
             let counted = authenticator.write_large_blob(&self.ceremony, self.number, input, scratch)?;
-            self.ceremony.asked.large_blob = LargeBlob::Written(counted.is_some());
+            self.ceremony.asked.large_blob = LargeBlobAction::Written(counted.is_some());
             let Some(counted) = counted else { return Ok(Next::Work) };
             counted
         } else {

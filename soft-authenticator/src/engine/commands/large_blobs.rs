@@ -11,7 +11,7 @@ use keyfob_core::{
 
 use crate::engine::{
     authenticator::{Authenticator, store_status},
-    call::{Call, Cause, Next, Outcome, decode, ok, written},
+    call::{Call, Next, Outcome, Trigger, decode, ok, written},
     platform::{Platform, SEQUENCE_TIMEOUT},
 };
 use crate::store::{Blobs, Change, Store, StoreError};
@@ -44,12 +44,12 @@ impl Run {
     }
 
     #[inline(never)]
-    pub fn step<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, cause: Cause) -> Outcome {
+    pub fn step<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, cause: Trigger) -> Outcome {
         let Call { now, authenticator, .. } = call;
         if authenticator.large_blobs_capacity() == 0 {
             return Err(Status::INVALID_COMMAND);
         }
-        if let (Self::Commit(len), Cause::Work) = (*self, cause) {
+        if let (Self::Commit(len), Trigger::Work) = (*self, cause) {
             *self = Self::Idle;
             authenticator.commit_large_blobs(len, call.scratch)?;
             return ok(call.message);

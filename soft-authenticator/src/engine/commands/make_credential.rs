@@ -11,9 +11,9 @@ use keyfob_core::{
 use crate::engine::{
     attestation::Attested,
     authenticator::{Authenticator, store_status},
-    call::{Call, Cause, Next, Outcome, decode},
-    ceremony::{Ceremony, LargeBlob},
-    config::Policy,
+    call::{Call, Next, Outcome, Trigger, decode},
+    ceremony::{CeremonyState, LargeBlobAction},
+    config::AuthenticatorPolicy,
     extensions::inputs,
     kept::Kept,
     names::truncate,
@@ -41,7 +41,7 @@ const PLATFORM_MANAGED: u64 = 2;
 #[derive(Default)]
 pub struct Run {
     step: Step,
-    pub ceremony: Ceremony,
+    pub ceremony: CeremonyState,
     discoverable: bool,
     attested: Attested,
     new: NewCredential,
@@ -100,7 +100,7 @@ impl Run {
 
     /// The status when the touch was refused. An excluded credential and a probe answer the same as with a touch, or do not
     /// tell a timeout from a refusal.
-    pub const fn refused(&self, policy: Policy, status: Status) -> Status {
+    pub const fn refused(&self, policy: AuthenticatorPolicy, status: Status) -> Status {
         match self.step {
             Step::Excluded => Status::CREDENTIAL_EXCLUDED,
             Step::Probe => Status::OPERATION_DENIED,
@@ -115,8 +115,8 @@ impl Run {
     }
 
     #[inline(never)]
-    pub fn step<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, cause: Cause) -> Outcome {
-        if let Cause::Present(present) = cause {
+    pub fn step<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, cause: Trigger) -> Outcome {
+        if let Trigger::Present(present) = cause {
             self.touched(call.authenticator, present)?;
         }
         match self.step {
@@ -308,7 +308,7 @@ impl Run {
             cred_blob: self.cred_blob(call.message, call.request)?,
             large_blob_key: asked.large_blob_key.then_some(true),
             third_party_payment: asked.third_party_payment.then_some(true),
-            large_blob: (asked.large_blob == LargeBlob::Make).then_some(&[]),
+            large_blob: (asked.large_blob == LargeBlobAction::Make).then_some(&[]),
         };
         let encoded = credential.encode(scratch);
         authenticator.scratch_used = authenticator.scratch_used.max(encoded.unwrap_or(MAX_RECORD));

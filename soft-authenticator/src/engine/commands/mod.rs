@@ -3,8 +3,8 @@
 use keyfob_core::{Status, ctap2::Command};
 
 use super::{
-    call::{Call, Cause, Outcome},
-    config::Policy,
+    call::{Call, Outcome, Trigger},
+    config::AuthenticatorPolicy,
     platform::Platform,
     state::TemplateId,
 };
@@ -77,7 +77,7 @@ impl Running {
     }
 
     /// One atom of the command.
-    pub fn step<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, cause: Cause) -> Outcome {
+    pub fn step<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, cause: Trigger) -> Outcome {
         match self {
             Self::Nothing => Err(Status::NOT_ALLOWED),
             Self::MakeCredential(run) => run.step(call, cause),
@@ -118,7 +118,7 @@ impl Running {
     }
 
     /// The status when its touch was refused.
-    pub const fn refused(&self, policy: Policy, status: Status) -> Status {
+    pub const fn refused(&self, policy: AuthenticatorPolicy, status: Status) -> Status {
         match self {
             Self::MakeCredential(run) => run.refused(policy, status),
             Self::GetAssertion(run) => run.refused(policy, status),

@@ -4,20 +4,20 @@ use keyfob_core::Status;
 
 use crate::engine::{
     authenticator::{Authenticator, crypto_status},
-    call::{Call, Cause, Next, Outcome, ok},
+    call::{Call, Next, Outcome, Trigger, ok},
     kept::Kept,
     persistent::Fresh,
     platform::{Platform, RESET_WINDOW},
-    state::{Options, PinState},
+    state::{PinState, StoredOptions},
     wrapping::CredentialKeys,
 };
 use crate::store::Change;
 
 #[inline(never)]
-pub fn step<P: Platform>(call: &mut Call<'_, '_, P>, cause: Cause) -> Outcome {
+pub fn step<P: Platform>(call: &mut Call<'_, '_, P>, cause: Trigger) -> Outcome {
     let authenticator = &mut *call.authenticator;
     match cause {
-        Cause::Begin => {
+        Trigger::Begin => {
             if call.now.since(authenticator.powered_up) >= RESET_WINDOW {
                 return Err(Status::NOT_ALLOWED);
             }
@@ -28,11 +28,11 @@ pub fn step<P: Platform>(call: &mut Call<'_, '_, P>, cause: Cause) -> Outcome {
             let long = authenticator.options.long_touch_for_reset;
             Ok(if long { Next::LongTouch } else { Next::Touch })
         }
-        Cause::Present(present) if present.holds() => {
+        Trigger::Present(present) if present.holds() => {
             authenticator.reset()?;
             ok(call.message)
         }
-        Cause::Present(_) | Cause::Verified(_) | Cause::Sample(..) | Cause::Work => Err(Status::OTHER),
+        Trigger::Present(_) | Trigger::Verified(_) | Trigger::Sample(..) | Trigger::Work => Err(Status::OTHER),
     }
 }
 
@@ -52,7 +52,7 @@ impl<P: Platform> Authenticator<'_, P> {
         self.fingerprints.clear();
         self.sign_counts = None;
         self.superseded = Kept::default();
-        self.options = Options::new(&self.config);
+        self.options = StoredOptions::new(&self.config);
         Ok(())
     }
 }

@@ -18,14 +18,14 @@ use crate::caps::Caps;
 use crate::engine::{
     authenticator::Authenticator,
     call::{self, Call, Next},
-    ceremony::Ceremony,
+    ceremony::CeremonyState,
     certificate::{self, MAX_CERTIFICATE},
     config::Certified,
     credential::Located,
     new_credential::NewCredential,
     platform::Platform,
     proof::{Counted, UserPresent},
-    state::Touch,
+    state::U2fTouch,
 };
 
 /// How long after a refusal a touch counts: platforms ask again every 200 to 500 ms, some go through a list of keys first.
@@ -37,7 +37,7 @@ pub const TOUCH_KEPT: Duration = Duration::from_secs(10);
 #[derive(Default)]
 pub struct Run {
     step: Step,
-    pub ceremony: Ceremony,
+    pub ceremony: CeremonyState,
     new: NewCredential,
     /// Bytes of a certificate in the scratch area.
     certificate: u16,
@@ -222,7 +222,7 @@ impl<P: Platform> Authenticator<'_, P> {
     fn take_touch(&mut self, now: Instant) -> Option<UserPresent> {
         let kept = UserPresent::by_kept(self.touch, now);
         if kept.is_some() {
-            self.touch = Touch::Unasked;
+            self.touch = U2fTouch::Unasked;
         }
         kept
     }
@@ -232,13 +232,13 @@ impl<P: Platform> Authenticator<'_, P> {
         if let Some(present) = self.take_touch(now) {
             return Ok(present);
         }
-        self.touch = Touch::Awaited(now.plus(TOUCH_AWAITED));
+        self.touch = U2fTouch::Awaited(now.plus(TOUCH_AWAITED));
         Err(StatusWord::CONDITIONS_NOT_SATISFIED)
     }
 
     fn sign_es256<'s>(
         &self,
-        ceremony: &Ceremony,
+        ceremony: &CeremonyState,
         secret: &[u8],
         parts: &[&[u8]],
         signature: &'s mut [u8],

@@ -15,19 +15,19 @@ use embedded_storage_async::nor_flash::{NorFlash as AsyncNorFlash, ReadNorFlash 
 /// between two keep-alives. The driver is polled with a waker that does nothing, so it has to be one whose operations are
 /// finished by the hardware or an interrupt, not by another task of the same executor.
 #[derive(Debug)]
-pub struct Blocking<F, W = fn()> {
+pub struct BlockingFlash<F, W = fn()> {
     flash: F,
     wait: W,
 }
 
-impl<F> Blocking<F> {
+impl<F> BlockingFlash<F> {
     /// Spins while the driver is busy.
     pub fn new(flash: F) -> Self {
         Self { flash, wait: hint::spin_loop }
     }
 }
 
-impl<F, W: FnMut()> Blocking<F, W> {
+impl<F, W: FnMut()> BlockingFlash<F, W> {
     /// Calls `wait` whenever the driver is busy. It may sleep until the next interrupt, if it does not miss one that comes
     /// before it sleeps: on a Cortex-M, `wfe` does not, `wfi` does.
     pub fn with_wait(flash: F, wait: W) -> Self {
@@ -52,11 +52,11 @@ fn block_on<T>(future: impl Future<Output = T>, wait: &mut impl FnMut()) -> T {
     }
 }
 
-impl<F: ErrorType, W> ErrorType for Blocking<F, W> {
+impl<F: ErrorType, W> ErrorType for BlockingFlash<F, W> {
     type Error = F::Error;
 }
 
-impl<F: AsyncReadNorFlash, W: FnMut()> ReadNorFlash for Blocking<F, W> {
+impl<F: AsyncReadNorFlash, W: FnMut()> ReadNorFlash for BlockingFlash<F, W> {
     const READ_SIZE: usize = F::READ_SIZE;
 
     fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), F::Error> {
@@ -68,7 +68,7 @@ impl<F: AsyncReadNorFlash, W: FnMut()> ReadNorFlash for Blocking<F, W> {
     }
 }
 
-impl<F: AsyncNorFlash, W: FnMut()> NorFlash for Blocking<F, W> {
+impl<F: AsyncNorFlash, W: FnMut()> NorFlash for BlockingFlash<F, W> {
     const WRITE_SIZE: usize = F::WRITE_SIZE;
     const ERASE_SIZE: usize = F::ERASE_SIZE;
 

@@ -21,7 +21,7 @@ pub struct Slot {
 
 /// Where a credential is, and how it is found: 24 bytes.
 #[derive(Clone, Copy)]
-pub struct Credential {
+pub struct IndexEntry {
     pub number: Number,
     pub place: Place,
     pub total: u16,
@@ -79,7 +79,7 @@ pub struct Sought {
     pub newest: bool,
 }
 
-impl Credential {
+impl IndexEntry {
     /// The same steps whatever is sought.
     fn is(&self, sought: &Sought) -> bool {
         let Tags { user, party, id, state } = self.tags;
@@ -106,7 +106,7 @@ struct Array<const B: usize> {
 pub struct Index<const N: usize, const B: usize> {
     settings: [Slot; SETTINGS],
     /// In the order of their numbers.
-    pub credentials: Vec<Credential, N>,
+    pub credentials: Vec<IndexEntry, N>,
     /// The array in force and the staged one, each under its number's last bit.
     arrays: [Array<B>; 2],
     /// Which array is in force, and how long it is.
@@ -139,12 +139,12 @@ impl<const N: usize, const B: usize> Index<N, B> {
                 }
             }
             Kind::Credential => {
-                let credential = Credential { number: entry.key, place, total: entry.total, tags: Tags::default() };
+                let credential = IndexEntry { number: entry.key, place, total: entry.total, tags: Tags::default() };
                 match self.credentials.binary_search_by_key(&entry.key, |credential| credential.number) {
                     // Whose it is stays, in case the same commit deletes it.
                     Ok(at) => self.credentials.get_mut(at).into_iter().for_each(|old| {
                         let tags = Tags { state: old.tags.state.unread(), ..old.tags };
-                        *old = Credential { tags, ..credential };
+                        *old = IndexEntry { tags, ..credential };
                     }),
                     Err(at) => self.credentials.insert(at, credential).map_err(|_| StoreError::Full)?,
                 }
@@ -220,13 +220,13 @@ impl<const N: usize, const B: usize> Index<N, B> {
         self.settings.get(usize::from(key)).copied().filter(|slot| slot.place != 0)
     }
 
-    pub fn credential(&self, number: Number) -> Option<&Credential> {
+    pub fn credential(&self, number: Number) -> Option<&IndexEntry> {
         let at = self.credentials.binary_search_by_key(&number, |credential| credential.number).ok()?;
         self.credentials.get(at)
     }
 
     /// The newest credential older than `before` that is sought.
-    pub fn newest(&self, sought: &Sought, before: Option<Number>) -> Option<Credential> {
+    pub fn newest(&self, sought: &Sought, before: Option<Number>) -> Option<IndexEntry> {
         let older = |before| self.credentials.partition_point(|credential| credential.number < before);
         let older = self.credentials.get(..before.map_or(self.credentials.len(), older))?;
         older.iter().rev().find(|credential| credential.is(sought)).copied()
@@ -271,8 +271,8 @@ impl<const N: usize, const B: usize> Index<N, B> {
     /// The same for all relying parties.
     pub fn mark_all(&mut self) {
         for at in (0..self.credentials.len()).rev() {
-            let Some(Credential { tags, .. }) = self.credentials.get(at).copied() else { continue };
-            let of_party = |newer: &Credential| newer.tags.party == tags.party && newer.tags.state.is_newest();
+            let Some(IndexEntry { tags, .. }) = self.credentials.get(at).copied() else { continue };
+            let of_party = |newer: &IndexEntry| newer.tags.party == tags.party && newer.tags.state.is_newest();
             let mut newer = self.credentials.iter().skip(at.saturating_add(1));
             if tags.state.class() <= STRONGEST && !newer.any(of_party) {
                 self.mark_newest(tags.party);

@@ -22,7 +22,7 @@ mod seal;
 mod simulated;
 
 #[cfg(feature = "async-flash")]
-pub use blocking::Blocking;
+pub use blocking::BlockingFlash;
 #[cfg(feature = "std")]
 pub use simulated::{Cut, PowerIsOff, SimulatedFlash, Tear};
 
@@ -302,7 +302,7 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> FlashStore<F
     /// Reads by what the credentials of a commit are found.
     fn learn_new(&mut self) -> Result<(), StoreError> {
         for at in 0..self.index.credentials.len() {
-            if self.index.credentials.get(at).is_some_and(index::Credential::is_unread) {
+            if self.index.credentials.get(at).is_some_and(index::IndexEntry::is_unread) {
                 let tags = self.learn(at)?;
                 self.index.mark_newest(tags.party);
             }
@@ -349,7 +349,7 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> Store for Fl
     fn next(&mut self, query: Query<'_>, before: Option<Number>, out: &mut [u8]) -> Result<Option<Found>, StoreError> {
         self.look()?;
         let (sought, mut before) = (self.sought(&query), before);
-        while let Some(index::Credential { number, place, .. }) = self.index.newest(&sought, before) {
+        while let Some(index::IndexEntry { number, place, .. }) = self.index.newest(&sought, before) {
             let mut scratch: Scratch = Zeroizing::new([0; MAX_SEALED]);
             let value = self.open(place, &mut scratch)?;
             let (rp_id_hash, record) = value.split_first_chunk::<RP_ID_HASH>().ok_or(StoreError::Failed)?;

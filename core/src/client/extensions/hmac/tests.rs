@@ -7,7 +7,7 @@ use rand_chacha::rand_core::{TryCryptoRng, TryRng};
 use super::*;
 use crate::{
     crypto::RustCrypto,
-    pin_uv::{Protocol, SharedSecret, encapsulate},
+    pin_uv::{PinUvAuthProtocol, SharedSecret, encapsulate},
     vectors::hex,
 };
 
@@ -48,7 +48,7 @@ impl TryRng for Given {
 
 impl TryCryptoRng for Given {}
 
-fn agreed(protocol: Protocol) -> SharedSecret {
+fn agreed(protocol: PinUvAuthProtocol) -> SharedSecret {
     let (x, y) = (hex(AUTHENTICATOR_X).try_into().unwrap(), hex(AUTHENTICATOR_Y).try_into().unwrap());
     let authenticator = P256Point { x, y };
     let mut rng = Given(hex(PLATFORM_SECRET));
@@ -86,14 +86,14 @@ fn the_vectors_salts_and_outputs_are_encrypted_and_decrypted_under_both_protocol
     let two = [hex(OUTPUT_1), hex(OUTPUT_2)].concat();
     for (protocol, salt_enc, salt_auth, outputs, output_enc) in [
         (
-            Protocol::One,
+            PinUvAuthProtocol::One,
             "ab8c878bb05d04700f077ed91845ec9c503c925cb12b327ddbeb4243c397f913",
             "3dccd36b39c6df11dd85837ce672a9bb",
             hex(OUTPUT_1),
             "15d4e4f3f04109b492b575c1b38c28585b6719cf8d61304215108d939f37ccfb",
         ),
         (
-            Protocol::Two,
+            PinUvAuthProtocol::Two,
             "23dde5e3462daf36559b85c4ac5f9656aa9bfd81c1dc2bf8533c8b9f3882854786b4f500e25b4e3d81f7fc7c74236229",
             "8edf4c9d4770439b093d91df4e0788064a1f521c4041adb6338229b38b4f605c",
             two,

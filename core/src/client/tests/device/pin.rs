@@ -20,7 +20,7 @@ impl<C: Crypto> Device<C> {
                 response.key_agreement = Some(CoseKey::key_agreement(&public));
             }
             _ => {
-                let protocol = request.pin_uv_auth_protocol.and_then(Protocol::from_number);
+                let protocol = request.pin_uv_auth_protocol.and_then(PinUvAuthProtocol::from_number);
                 let protocol = protocol.ok_or(Status::INVALID_PARAMETER)?;
                 if let subcommand::SET_PIN | subcommand::CHANGE_PIN = sub_command {
                     return self.new_pin(request, protocol, &secret, out);
@@ -81,7 +81,7 @@ impl<C: Crypto> Device<C> {
     fn new_pin(
         &mut self,
         request: &client_pin::Request,
-        protocol: Protocol,
+        protocol: PinUvAuthProtocol,
         secret: &P256Secret,
         out: &mut [u8],
     ) -> Result<usize, Status> {

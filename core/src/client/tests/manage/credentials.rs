@@ -14,7 +14,7 @@ fn rps(device: &mut Device<StubCrypto>, access: Access<'_>) -> (Result<u64, Caus
     let mut seen = Vec::new();
     let mut buffer = [0; 1024];
     let ceremony = Ceremony::new(ListRelyingParties::new(access), &mut buffer, StubCrypto, rng());
-    let count = run_with(ceremony, device, &mut User::manager([PIN]), |rp: RelyingParty<'_>| {
+    let count = run_with(ceremony, device, &mut User::manager([PIN]), |rp: ListedRelyingParty<'_>| {
         seen.push(format!("{} {:02x?}", rp.rp.id, &rp.rp_id_hash[..2]));
     });
     (count, seen)
@@ -87,7 +87,7 @@ fn credentials_of_a_relying_party_come_one_after_the_other() {
     let mut buffer = [0; 1024];
     let mut seen = Vec::new();
     let ceremony = Ceremony::new(ListCredentials::new(&hash, Access::User), &mut buffer, StubCrypto, rng());
-    let count = run_with(ceremony, &mut device, &mut User::manager([PIN]), |credential: Credential<'_>| {
+    let count = run_with(ceremony, &mut device, &mut User::manager([PIN]), |credential: ListedCredential<'_>| {
         assert_eq!(credential.user.name, Some("bob banana"));
         assert_eq!((credential.large_blob_key, credential.third_party_payment), (None, None));
         seen.push((credential.id.len(), credential.public_key.algorithm()));
@@ -162,18 +162,18 @@ fn persistent<const N: usize>(script: [Vec<u8>; N]) -> Device<StubCrypto> {
 #[test]
 fn a_stored_token_lists_credentials_without_the_user() {
     let mut device = persistent(three());
-    let token = Token::new(Protocol::Two, &[9; 32]).unwrap();
+    let token = Token::new(PinUvAuthProtocol::Two, &[9; 32]).unwrap();
     assert_eq!(rps(&mut device, Access::Stored(&token)).0, Ok(3));
     assert!(sent(&device, Command::CLIENT_PIN).is_empty());
     let request = sent(&device, Command::CREDENTIAL_MANAGEMENT).remove(0);
     let request: Request = crate::cbor::decode(&request).unwrap();
-    let proof = token.authenticate(&StubCrypto, Protocol::Two, &[&[2]]);
+    let proof = token.authenticate(&StubCrypto, PinUvAuthProtocol::Two, &[&[2]]);
     assert_eq!(request.pin_uv_auth_param.unwrap(), proof.as_bytes());
 }
 
 #[test]
 fn a_stored_token_that_is_void_is_told_from_everything_else() {
-    let token = Token::new(Protocol::Two, &[9; 32]).unwrap();
+    let token = Token::new(PinUvAuthProtocol::Two, &[9; 32]).unwrap();
     let mut device = persistent([vec![Status::PIN_AUTH_INVALID.0]]);
     assert_eq!(rps(&mut device, Access::Stored(&token)).0, Err(Cause::TokenRevoked));
     let mut device = persistent([vec![Status::OTHER.0]]);
@@ -191,7 +191,7 @@ fn the_persistent_token_is_handed_out_with_the_devices_identifier() {
     assert_eq!(device.permissions, [u64::from(Permissions::PCMR.0)]);
     assert_eq!(
         device.proof(&[b"message"]),
-        issued.token.authenticate(&StubCrypto, Protocol::Two, &[b"message"]).as_bytes()
+        issued.token.authenticate(&StubCrypto, PinUvAuthProtocol::Two, &[b"message"]).as_bytes()
     );
     assert_eq!(issued.identifier, issued.token.decrypt_value(&StubCrypto, DEVICE_IDENTIFIER, &[5; 32]));
     assert!(!format!("{issued:?}").contains(&format!("{:?}", issued.token.as_bytes())));
@@ -207,8 +207,8 @@ fn a_device_is_recognized_by_its_published_identifier() {
     use crate::crypto::RustCrypto;
     let sealed = hex("000102030405060708090a0b0c0d0e0f950db03dca8753b05035dc5d020521e8");
     let state = hex("000102030405060708090a0b0c0d0e0f9d8353747bccca46a54c782a0228f43b");
-    let token = Token::new(Protocol::Two, &[0x11; 32]).unwrap();
-    let other = Token::new(Protocol::Two, &[0x12; 32]).unwrap();
+    let token = Token::new(PinUvAuthProtocol::Two, &[0x11; 32]).unwrap();
+    let other = Token::new(PinUvAuthProtocol::Two, &[0x12; 32]).unwrap();
     assert_eq!(token.decrypt_value(&RustCrypto, CRED_STORE_STATE, &state), Some(*b"store-state-1234"));
     let identifier = b"identifier-12345";
     let known = [(&other, identifier), (&token, b"identifier-54321"), (&token, identifier)];
@@ -221,7 +221,7 @@ fn a_device_is_recognized_by_its_published_identifier() {
 #[test]
 fn published_proofs_are_made() {
     use crate::crypto::RustCrypto;
-    let token = Token::new(Protocol::Two, &[0x11; 32]).unwrap();
+    let token = Token::new(PinUvAuthProtocol::Two, &[0x11; 32]).unwrap();
     let mut device = Device::managed(RustCrypto);
     device.options.cred_mgmt = Some(true);
     device.options.per_cred_mgmt_ro = Some(true);

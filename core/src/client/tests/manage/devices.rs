@@ -25,7 +25,7 @@ fn configurable<const N: usize>(script: [Vec<u8>; N]) -> Device<StubCrypto> {
     device
 }
 
-fn configure(device: &mut Device<StubCrypto>, setting: Setting<'_>) -> Result<(), Cause> {
+fn configure(device: &mut Device<StubCrypto>, setting: ConfigSubcommand<'_>) -> Result<(), Cause> {
     let mut buffer = [0; 1024];
     run_op(Ceremony::new(Configure::new(setting), &mut buffer, StubCrypto, rng()), device)
 }
@@ -40,11 +40,11 @@ fn every_setting_is_sent_with_a_proof_over_its_bytes() {
         pin_complexity_policy: Some(true),
     };
     let settings = [
-        (Setting::EnterpriseAttestation, 1, ""),
-        (Setting::ToggleAlwaysUv, 2, ""),
-        (Setting::MinPinLength(min_pin_length), 3, "a4010602816b6578616d706c652e6f726703f504f5"),
-        (Setting::LongTouchForReset, 4, ""),
-        (Setting::Vendor(RawMap(b"\xa2\x01\x07\x02\xf5")), 0xFF, "a2010702f5"),
+        (ConfigSubcommand::EnterpriseAttestation, 1, ""),
+        (ConfigSubcommand::ToggleAlwaysUv, 2, ""),
+        (ConfigSubcommand::MinPinLength(min_pin_length), 3, "a4010602816b6578616d706c652e6f726703f504f5"),
+        (ConfigSubcommand::LongTouchForReset, 4, ""),
+        (ConfigSubcommand::Vendor(RawMap(b"\xa2\x01\x07\x02\xf5")), 0xFF, "a2010702f5"),
     ];
     for (setting, sub_command, params) in settings {
         let mut device = configurable([vec![0]]);
@@ -61,11 +61,11 @@ fn every_setting_is_sent_with_a_proof_over_its_bytes() {
 #[test]
 fn a_setting_that_the_authenticator_does_not_list_is_not_sent() {
     let settings = [
-        Setting::EnterpriseAttestation,
-        Setting::ToggleAlwaysUv,
-        Setting::MinPinLength(SetMinPinLength::default()),
-        Setting::LongTouchForReset,
-        Setting::Vendor(RawMap(b"\xa1\x01\x07")),
+        ConfigSubcommand::EnterpriseAttestation,
+        ConfigSubcommand::ToggleAlwaysUv,
+        ConfigSubcommand::MinPinLength(SetMinPinLength::default()),
+        ConfigSubcommand::LongTouchForReset,
+        ConfigSubcommand::Vendor(RawMap(b"\xa1\x01\x07")),
     ];
     for setting in settings {
         let mut device = configurable([]);
@@ -75,9 +75,9 @@ fn a_setting_that_the_authenticator_does_not_list_is_not_sent() {
         assert_eq!(configure(&mut device, setting), Err(Cause::Unsupported));
     }
     let mut device = configurable([]);
-    let unlisted = Setting::Vendor(RawMap(b"\xa1\x01\x08"));
+    let unlisted = ConfigSubcommand::Vendor(RawMap(b"\xa1\x01\x08"));
     assert_eq!(configure(&mut device, unlisted), Err(Cause::Unsupported));
-    let nameless = Setting::Vendor(RawMap(b"\xa1\x02\x07"));
+    let nameless = ConfigSubcommand::Vendor(RawMap(b"\xa1\x02\x07"));
     assert_eq!(configure(&mut device, nameless), Err(Cause::InvalidOption(InvalidOption::VendorParameters)));
 }
 
@@ -85,7 +85,7 @@ fn a_setting_that_the_authenticator_does_not_list_is_not_sent() {
 fn more_relying_parties_than_the_authenticator_takes_are_not_sent() {
     let ids = [Text::new("example.org"), Text::new("example.com")];
     let params = SetMinPinLength { min_pin_length_rp_ids: Some(List::Slice(&ids)), ..SetMinPinLength::default() };
-    let result = configure(&mut configurable([]), Setting::MinPinLength(params));
+    let result = configure(&mut configurable([]), ConfigSubcommand::MinPinLength(params));
     assert_eq!(result, Err(Cause::ListTooLong { count: 2, limit: 1 }));
 }
 
@@ -94,10 +94,10 @@ fn always_uv_can_be_turned_off_where_nothing_is_set_up_and_other_settings_say_wh
     let mut device = configurable([vec![0]]);
     device.options.client_pin = Some(false);
     device.options.always_uv = Some(true);
-    configure(&mut device, Setting::ToggleAlwaysUv).unwrap();
+    configure(&mut device, ConfigSubcommand::ToggleAlwaysUv).unwrap();
     assert_eq!(device.last(), hex("a10102"));
     device.script = [vec![Status::PUAT_REQUIRED.0]].into();
-    assert_eq!(configure(&mut device, Setting::EnterpriseAttestation), Err(Cause::PinNotSet));
+    assert_eq!(configure(&mut device, ConfigSubcommand::EnterpriseAttestation), Err(Cause::PinNotSet));
 }
 
 #[cfg(feature = "rustcrypto")]
@@ -106,8 +106,8 @@ fn published_proofs_are_made() {
     use crate::crypto::RustCrypto;
     let six = SetMinPinLength { new_min_pin_length: Some(6), ..SetMinPinLength::default() };
     for (setting, published) in [
-        (Setting::ToggleAlwaysUv, "868aaba59ccb3db28ab3dea8d38b519457e1151c1a8f69aa42eb0f6788ca84cf"),
-        (Setting::MinPinLength(six), "50f72710ff35c65dfde174b4a16cfa07726d94d7ff5a3729f4aaa678e9c0b1dd"),
+        (ConfigSubcommand::ToggleAlwaysUv, "868aaba59ccb3db28ab3dea8d38b519457e1151c1a8f69aa42eb0f6788ca84cf"),
+        (ConfigSubcommand::MinPinLength(six), "50f72710ff35c65dfde174b4a16cfa07726d94d7ff5a3729f4aaa678e9c0b1dd"),
     ] {
         let mut device = Device::managed(RustCrypto);
         device.options = configurable([]).options;
@@ -178,7 +178,8 @@ fn a_demand_for_a_token_where_none_belongs_asks_nobody() {
 fn any_command_is_sent_as_it_is_and_its_answer_returned() {
     let mut device = scripted(|_| (), [vec![0, 0xDE, 0xAD], vec![0xF1, 0xBE]]);
     let mut buffer = [0; 1024];
-    let call = |buffer, parameters| Ceremony::new(Call::new(Command(0x50), parameters), buffer, StubCrypto, rng());
+    let call =
+        |buffer, parameters| Ceremony::new(RawCommand::new(Command(0x50), parameters), buffer, StubCrypto, rng());
     assert_eq!(run_op(call(&mut buffer, &[1, 2, 3]), &mut device), Ok(&[0xDE, 0xAD][..]));
     assert_eq!(device.requests[1], [0x50, 1, 2, 3]);
     let mut buffer = [0; 1024];

@@ -84,10 +84,10 @@ fn operations() -> Vec<(MakeDevice, Run)> {
         (empty_answers, |device, user| conduct(ChangeFingerprints::rename(b"id", "thumb"), device, user)),
         (|| with(&["large_blobs_array"]), |device, user| conduct(ReadLargeBlobs::new(&mut [0; 600]), device, user)),
         (empty_answers, |device, user| conduct(WriteLargeBlobs::new(&[0; 1200]), device, user)),
-        (empty_answers, |device, user| conduct(Configure::new(Setting::EnterpriseAttestation), device, user)),
+        (empty_answers, |device, user| conduct(Configure::new(ConfigSubcommand::EnterpriseAttestation), device, user)),
         (full, |device, user| conduct(Selection::new(), device, user)),
         (empty_answers, |device, user| conduct(Reset, device, user)),
-        (empty_answers, |device, user| conduct(Call::new(Command(0x41), &[1]), device, user)),
+        (empty_answers, |device, user| conduct(RawCommand::new(Command(0x41), &[1]), device, user)),
     ]
 }
 

@@ -87,7 +87,7 @@ fn every_ceremony_and_operation_takes_at_most_688_bytes_beside_its_buffers() {
         size::<Configure<'_>>(),
         size::<Selection>(),
         size::<Reset>(),
-        size::<Call<'_>>(),
+        size::<RawCommand<'_>>(),
         size::<GetInfo>(),
     ];
     for (name, size) in sizes {
@@ -118,7 +118,7 @@ fn an_operation_that_the_authenticator_does_not_have_is_refused_before_the_user_
     );
     check(run_op(Ceremony::new(WriteLargeBlobs::new(&[0; 17]), b, StubCrypto, rng()), &mut device), unsupported);
     check(
-        run_op(Ceremony::new(Configure::new(Setting::ToggleAlwaysUv), b, StubCrypto, rng()), &mut device),
+        run_op(Ceremony::new(Configure::new(ConfigSubcommand::ToggleAlwaysUv), b, StubCrypto, rng()), &mut device),
         unsupported,
     );
     assert!(device.commands().iter().all(|command| *command == Command::GET_INFO.0));

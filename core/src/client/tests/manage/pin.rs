@@ -20,7 +20,7 @@ fn user(pins: &[&'static str], new_pins: &[&'static str]) -> User {
 
 #[test]
 fn the_first_pin_is_set_under_both_protocols() {
-    for protocol in [Protocol::One, Protocol::Two] {
+    for protocol in [PinUvAuthProtocol::One, PinUvAuthProtocol::Two] {
         let mut device = Device::with_pin(StubCrypto, protocol);
         device.options.client_pin = Some(false);
         let mut user = user(&[], &["correct horse"]);
@@ -34,7 +34,7 @@ fn the_first_pin_is_set_under_both_protocols() {
 #[test]
 fn real_cryptography_sets_and_changes_a_pin_under_both_protocols() {
     use crate::crypto::RustCrypto;
-    for protocol in [Protocol::One, Protocol::Two] {
+    for protocol in [PinUvAuthProtocol::One, PinUvAuthProtocol::Two] {
         let mut device = Device::with_pin(RustCrypto, protocol);
         device.options.client_pin = Some(false);
         let mut buffer = [0; 1024];

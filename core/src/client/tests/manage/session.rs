@@ -51,7 +51,7 @@ impl Errand {
     }
 
     fn configure(&mut self) -> Result<(), Cause> {
-        self.run(Ceremony::new(Configure::new(Setting::ToggleAlwaysUv), &mut [0; 1024], StubCrypto, rng()))
+        self.run(Ceremony::new(Configure::new(ConfigSubcommand::ToggleAlwaysUv), &mut [0; 1024], StubCrypto, rng()))
     }
 
     /// How often getInfo and the PIN were asked for.
@@ -411,6 +411,6 @@ fn a_client_runs_operations_in_a_session() {
     let count = client.manage(&mut session, CredentialsMetadata::new(Access::User), &mut buffer, |_| ());
     assert_eq!(count.unwrap().remaining, 25);
     let mut buffer = [0; 1024];
-    client.manage(&mut session, Configure::new(Setting::ToggleAlwaysUv), &mut buffer, |_| ()).unwrap();
+    client.manage(&mut session, Configure::new(ConfigSubcommand::ToggleAlwaysUv), &mut buffer, |_| ()).unwrap();
     assert_eq!(client.user.prompts.len(), 1);
 }

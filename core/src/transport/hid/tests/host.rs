@@ -28,14 +28,14 @@ impl Client {
     }
 
     /// A host whose request was sent.
-    fn requested(command: Command) -> Self {
+    fn requested(command: HidCommand) -> Self {
         let mut client = Self::open();
         client.request(command, &[0x04]);
         client.reports();
         client
     }
 
-    fn request(&mut self, command: Command, data: &[u8]) {
+    fn request(&mut self, command: HidCommand, data: &[u8]) {
         self.buffer[..data.len()].copy_from_slice(data);
         self.host.send(at(self.now), command, data.len()).unwrap();
     }
@@ -52,8 +52,8 @@ impl Client {
         self.host.receive(at(self.now), report, &mut self.buffer)
     }
 
-    fn error(&mut self, code: ErrorCode) -> Option<HostEvent> {
-        self.receive(&single(CHANNEL, Command::ERROR, &[code.0]))
+    fn error(&mut self, code: HidErrorCode) -> Option<HostEvent> {
+        self.receive(&single(CHANNEL, HidCommand::ERROR, &[code.0]))
     }
 
     fn expire(&mut self) -> Option<HostEvent> {
@@ -70,7 +70,7 @@ impl Client {
     }
 
     fn is_closed(&mut self) -> bool {
-        self.host.send(at(self.now), Command::PING, 0) == Err(Failure::NotOpen)
+        self.host.send(at(self.now), HidCommand::PING, 0) == Err(Failure::NotOpen)
     }
 }
 
@@ -88,10 +88,10 @@ fn opening_sends_the_published_init_and_reads_its_response() {
 #[test]
 fn requests_go_out_on_the_channel_that_was_given() {
     let mut client = Client::open();
-    client.request(Command::CBOR, &[0x04]);
+    client.request(HidCommand::CBOR, &[0x04]);
     assert_eq!(client.reports(), [report("00220002 90 0001 04")]);
     assert_eq!(client.receive(&report("00220002 bb 0001 02")), Some(HostEvent::KeepAlive(KeepAlive::UpNeeded)));
-    let response = HostEvent::Response { command: Command::CBOR, len: 4 };
+    let response = HostEvent::Response { command: HidCommand::CBOR, len: 4 };
     assert_eq!(client.receive(&report("00220002 90 0004 00a10308")), Some(response));
     assert_eq!(client.buffer[..4], [0x00, 0xa1, 0x03, 0x08]);
     assert_eq!(client.host.deadline(), None);
@@ -127,15 +127,15 @@ fn a_longer_init_response_of_a_later_protocol_is_read() {
 fn reports_of_other_channels_are_ignored_in_every_phase() {
     let foreign =
         ["00220003 90 0001 00", "00220003 bf 0001 06", "00220003 bb 0001 02", "00220003 00", "ffffffff 86 0011"];
-    let mut client = Client::requested(Command::CBOR);
+    let mut client = Client::requested(HidCommand::CBOR);
     for packet in foreign {
         assert_eq!(client.receive(&report(packet)), None);
     }
-    assert_eq!(client.receive(&claim(CHANNEL, Command::CBOR, 100)), None);
+    assert_eq!(client.receive(&claim(CHANNEL, HidCommand::CBOR, 100)), None);
     for packet in foreign {
         assert_eq!(client.receive(&report(packet)), None);
     }
-    let response = HostEvent::Response { command: Command::CBOR, len: 100 };
+    let response = HostEvent::Response { command: HidCommand::CBOR, len: 100 };
     assert_eq!(client.receive(&continuation(CHANNEL, 0)), Some(response));
 }
 
@@ -162,24 +162,24 @@ fn a_busy_authenticator_is_asked_for_a_channel_again_after_100_ms() {
 
 #[test]
 fn reopening_resynchronises_the_channel_there_is() {
-    let mut client = Client::requested(Command::CBOR);
+    let mut client = Client::requested(HidCommand::CBOR);
     client.host.open(at(client.now), [7; 8]);
-    assert_eq!(client.reports(), [single(CHANNEL, Command::INIT, &[7; 8])]);
+    assert_eq!(client.reports(), [single(CHANNEL, HidCommand::INIT, &[7; 8])]);
     // Late packets of the transaction that INIT ends.
     assert_eq!(client.receive(&report("00220002 90 0001 00")), None);
-    assert_eq!(client.error(ErrorCode::MSG_TIMEOUT), None);
+    assert_eq!(client.error(HidErrorCode::MSG_TIMEOUT), None);
     let response = report("00220002 86 0011 0707070707070707 00220002 02 050201 05");
     assert!(matches!(client.receive(&response), Some(HostEvent::Opened(_))));
-    client.request(Command::CBOR, &[0x04]);
+    client.request(HidCommand::CBOR, &[0x04]);
     assert_eq!(client.reports(), [report("00220002 90 0001 04")]);
 }
 
 #[test]
 fn a_restarted_authenticator_is_asked_for_a_new_channel() {
-    let mut client = Client::requested(Command::CBOR);
+    let mut client = Client::requested(HidCommand::CBOR);
     client.host.open(at(client.now), NONCE);
     client.reports();
-    assert_eq!(client.error(ErrorCode::INVALID_CHANNEL), None);
+    assert_eq!(client.error(HidErrorCode::INVALID_CHANNEL), None);
     assert_eq!(client.reports(), [report("ffffffff 86 0008 80435640b14ed92d")]);
     assert!(matches!(client.receive(&report(INIT_RESPONSE)), Some(HostEvent::Opened(_))));
 }
@@ -192,16 +192,16 @@ fn a_channel_that_does_not_resynchronise_is_forgotten() {
     client.until_deadline();
     assert_eq!(client.expire(), Some(HostEvent::Failed(Failure::Timeout)));
     client.host.open(at(client.now), NONCE);
-    assert_eq!(client.reports(), [single(BROADCAST, Command::INIT, &NONCE)]);
+    assert_eq!(client.reports(), [single(BROADCAST, HidCommand::INIT, &NONCE)]);
 }
 
 #[test]
 fn invalid_channel_for_a_request_closes_the_channel() {
-    let mut client = Client::requested(Command::CBOR);
-    assert_eq!(client.error(ErrorCode::INVALID_CHANNEL), Some(HostEvent::Error(ErrorCode::INVALID_CHANNEL)));
+    let mut client = Client::requested(HidCommand::CBOR);
+    assert_eq!(client.error(HidErrorCode::INVALID_CHANNEL), Some(HostEvent::Error(HidErrorCode::INVALID_CHANNEL)));
     assert!(client.is_closed());
     client.host.open(at(client.now), NONCE);
-    assert_eq!(client.reports(), [single(BROADCAST, Command::INIT, &NONCE)]);
+    assert_eq!(client.reports(), [single(BROADCAST, HidCommand::INIT, &NONCE)]);
 }
 
 #[test]
@@ -209,32 +209,32 @@ fn sending_is_refused_while_closed_pending_or_too_long() {
     let mut client = Client::new();
     assert!(client.is_closed());
     client = Client::open();
-    assert_eq!(client.host.send(at(0), Command::PING, MAX_MESSAGE + 1), Err(Failure::RequestTooLong));
-    client.request(Command::PING, &[1]);
-    assert_eq!(client.host.send(at(0), Command::PING, 1), Err(Failure::Pending));
+    assert_eq!(client.host.send(at(0), HidCommand::PING, MAX_MESSAGE + 1), Err(Failure::RequestTooLong));
+    client.request(HidCommand::PING, &[1]);
+    assert_eq!(client.host.send(at(0), HidCommand::PING, 1), Err(Failure::Pending));
 }
 
 #[test]
 fn a_busy_authenticator_gets_the_whole_request_again_after_100_ms() {
     let mut client = Client::open();
-    client.request(Command::CBOR, &[9; 200]);
+    client.request(HidCommand::CBOR, &[9; 200]);
     let request = client.reports();
     assert_eq!(request.len(), 4);
     for _ in 0..5 {
-        assert_eq!(client.error(ErrorCode::CHANNEL_BUSY), None);
+        assert_eq!(client.error(HidErrorCode::CHANNEL_BUSY), None);
         assert_eq!(client.until_deadline(), 100);
         assert_eq!(client.reports(), request);
     }
-    let response = HostEvent::Response { command: Command::CBOR, len: 1 };
+    let response = HostEvent::Response { command: HidCommand::CBOR, len: 1 };
     assert_eq!(client.receive(&report("00220002 90 0001 00")), Some(response));
 }
 
 #[test]
 fn busy_in_the_middle_of_the_request_starts_it_again() {
     let mut client = Client::open();
-    client.request(Command::CBOR, &[9; 200]);
+    client.request(HidCommand::CBOR, &[9; 200]);
     let first = client.host.transmit(at(client.now), &client.buffer).unwrap();
-    assert_eq!(client.error(ErrorCode::CHANNEL_BUSY), None);
+    assert_eq!(client.error(HidErrorCode::CHANNEL_BUSY), None);
     assert!(client.reports().is_empty());
     client.wait(100);
     assert_eq!(client.reports()[0], first);
@@ -242,34 +242,34 @@ fn busy_in_the_middle_of_the_request_starts_it_again() {
 
 #[test]
 fn an_authenticator_busy_for_30_seconds_is_reported() {
-    let mut client = Client::requested(Command::CBOR);
+    let mut client = Client::requested(HidCommand::CBOR);
     let start = client.now;
     let event = loop {
-        if let Some(event) = client.error(ErrorCode::CHANNEL_BUSY) {
+        if let Some(event) = client.error(HidErrorCode::CHANNEL_BUSY) {
             break event;
         }
         client.until_deadline();
         assert_eq!(client.reports().len(), 1);
     };
-    assert_eq!((event, client.now - start), (HostEvent::Error(ErrorCode::CHANNEL_BUSY), 30_000));
-    client.request(Command::CBOR, &[0x04]);
+    assert_eq!((event, client.now - start), (HostEvent::Error(HidErrorCode::CHANNEL_BUSY), 30_000));
+    client.request(HidCommand::CBOR, &[0x04]);
 }
 
 #[test]
 fn cancelling_a_request_that_waits_for_a_busy_authenticator_ends_it() {
-    let mut client = Client::requested(Command::MSG);
-    client.error(ErrorCode::CHANNEL_BUSY);
+    let mut client = Client::requested(HidCommand::MSG);
+    client.error(HidErrorCode::CHANNEL_BUSY);
     client.host.cancel();
     assert!(client.host.deadline() <= Some(at(client.now)));
     client.wait(100);
     assert!(client.reports().is_empty());
-    assert_eq!(client.expire(), Some(HostEvent::Error(ErrorCode::CHANNEL_BUSY)));
+    assert_eq!(client.expire(), Some(HostEvent::Error(HidErrorCode::CHANNEL_BUSY)));
     assert_eq!((client.expire(), client.host.deadline()), (None, None));
 }
 
 #[test]
 fn cancel_goes_out_once_and_the_response_is_still_awaited() {
-    let mut client = Client::requested(Command::CBOR);
+    let mut client = Client::requested(HidCommand::CBOR);
     client.host.cancel();
     client.host.cancel();
     assert_eq!(client.reports(), [report("00220002 91 0000")]);
@@ -277,16 +277,16 @@ fn cancel_goes_out_once_and_the_response_is_still_awaited() {
     assert_eq!(client.receive(&report("00220002 bb 0001 02")), Some(HostEvent::KeepAlive(KeepAlive::UpNeeded)));
     client.host.cancel();
     assert!(client.reports().is_empty());
-    let response = HostEvent::Response { command: Command::CBOR, len: 1 };
+    let response = HostEvent::Response { command: HidCommand::CBOR, len: 1 };
     assert_eq!(client.receive(&report("00220002 90 0001 2d")), Some(response));
-    client.request(Command::CBOR, &[0x04]);
+    client.request(HidCommand::CBOR, &[0x04]);
     assert_eq!(client.reports().len(), 1, "no stale cancel before or behind the next request");
 }
 
 #[test]
 fn cancel_waits_until_the_request_is_out() {
     let mut client = Client::open();
-    client.request(Command::CBOR, &[9; 100]);
+    client.request(HidCommand::CBOR, &[9; 100]);
     client.host.cancel();
     let reports = client.reports();
     assert_eq!((reports.len(), reports[2]), (3, report("00220002 91 0000")));
@@ -297,24 +297,26 @@ fn cancel_without_a_cbor_request_sends_nothing() {
     let mut client = Client::open();
     client.host.cancel();
     assert!(client.reports().is_empty());
-    for command in [Command::MSG, Command::PING, Command(0x40)] {
+    for command in [HidCommand::MSG, HidCommand::PING, HidCommand(0x40)] {
         let mut client = Client::requested(command);
         client.host.cancel();
         assert!(client.reports().is_empty());
     }
-    let mut client = Client::requested(Command::CBOR);
-    client.receive(&claim(CHANNEL, Command::CBOR, 100));
+    let mut client = Client::requested(HidCommand::CBOR);
+    client.receive(&claim(CHANNEL, HidCommand::CBOR, 100));
     client.host.cancel();
     assert!(client.reports().is_empty(), "the response is on its way");
 }
 
 #[test]
 fn silence_fails_a_request_and_a_keep_alive_starts_the_time_anew() {
-    for (command, seconds) in [(Command::PING, 3), (Command::CBOR, 10), (Command::MSG, 30), (Command(0x40), 30)] {
+    for (command, seconds) in
+        [(HidCommand::PING, 3), (HidCommand::CBOR, 10), (HidCommand::MSG, 30), (HidCommand(0x40), 30)]
+    {
         let mut client = Client::requested(command);
         for _ in 0..3 {
             assert_eq!(client.until_deadline(), seconds * 1_000);
-            let event = client.receive(&single(CHANNEL, Command::KEEPALIVE, &[1]));
+            let event = client.receive(&single(CHANNEL, HidCommand::KEEPALIVE, &[1]));
             assert_eq!(event, Some(HostEvent::KeepAlive(KeepAlive::Processing)));
         }
         client.until_deadline();
@@ -325,15 +327,15 @@ fn silence_fails_a_request_and_a_keep_alive_starts_the_time_anew() {
 
 #[test]
 fn unknown_keep_alive_statuses_are_kept() {
-    let mut client = Client::requested(Command::CBOR);
-    let event = client.receive(&single(CHANNEL, Command::KEEPALIVE, &[0x77]));
+    let mut client = Client::requested(HidCommand::CBOR);
+    let event = client.receive(&single(CHANNEL, HidCommand::KEEPALIVE, &[0x77]));
     assert_eq!(event, Some(HostEvent::KeepAlive(KeepAlive::Other(0x77))));
 }
 
 #[test]
 fn a_response_that_stops_fails_after_500_ms() {
-    let mut client = Client::requested(Command::CBOR);
-    client.receive(&claim(CHANNEL, Command::CBOR, 200));
+    let mut client = Client::requested(HidCommand::CBOR);
+    client.receive(&claim(CHANNEL, HidCommand::CBOR, 200));
     client.until_deadline();
     client.receive(&continuation(CHANNEL, 0));
     assert_eq!(client.until_deadline(), 500);
@@ -342,17 +344,17 @@ fn a_response_that_stops_fails_after_500_ms() {
 
 #[test]
 fn a_report_that_waited_beyond_the_deadline_still_counts() {
-    let mut client = Client::requested(Command::PING);
+    let mut client = Client::requested(HidCommand::PING);
     client.wait(60_000);
-    let response = HostEvent::Response { command: Command::PING, len: 1 };
+    let response = HostEvent::Response { command: HidCommand::PING, len: 1 };
     assert_eq!(client.receive(&report("00220002 81 0001 04")), Some(response));
 }
 
 #[test]
 fn packets_out_of_sequence_fail_the_response() {
-    for intruder in [continuation(CHANNEL, 0), continuation(CHANNEL, 2), claim(CHANNEL, Command::CBOR, 200)] {
-        let mut client = Client::requested(Command::CBOR);
-        client.receive(&claim(CHANNEL, Command::CBOR, 300));
+    for intruder in [continuation(CHANNEL, 0), continuation(CHANNEL, 2), claim(CHANNEL, HidCommand::CBOR, 200)] {
+        let mut client = Client::requested(HidCommand::CBOR);
+        client.receive(&claim(CHANNEL, HidCommand::CBOR, 300));
         client.receive(&continuation(CHANNEL, 0));
         assert_eq!(client.receive(&intruder), Some(HostEvent::Failed(Failure::Sequence)));
         assert!(client.is_closed());
@@ -361,22 +363,22 @@ fn packets_out_of_sequence_fail_the_response() {
 
 #[test]
 fn a_continuation_without_its_beginning_is_ignored() {
-    let mut client = Client::requested(Command::CBOR);
+    let mut client = Client::requested(HidCommand::CBOR);
     assert_eq!(client.receive(&continuation(CHANNEL, 0)), None);
     assert!(client.receive(&report("00220002 90 0001 00")).is_some());
 }
 
 #[test]
 fn a_late_init_response_never_answers_a_request() {
-    let mut client = Client::requested(Command::CBOR);
-    assert_eq!(client.receive(&single(CHANNEL, Command::INIT, &[0; 17])), None);
+    let mut client = Client::requested(HidCommand::CBOR);
+    assert_eq!(client.receive(&single(CHANNEL, HidCommand::INIT, &[0; 17])), None);
     assert!(client.receive(&report("00220002 90 0001 00")).is_some());
 }
 
 #[test]
 fn nothing_answers_a_request_that_is_not_out_yet() {
     let mut client = Client::open();
-    client.request(Command::CBOR, &[9; 100]);
+    client.request(HidCommand::CBOR, &[9; 100]);
     client.host.transmit(at(client.now), &client.buffer).unwrap();
     assert_eq!(client.receive(&report("00220002 90 0001 00")), None);
     assert_eq!(client.buffer[..100], [9; 100]);
@@ -395,36 +397,36 @@ fn cancel_after_a_busy_transaction_has_ended_does_nothing() {
 
 #[test]
 fn a_response_to_another_command_fails() {
-    let mut client = Client::requested(Command::CBOR);
-    let event = client.receive(&single(CHANNEL, Command::MSG, &[0x90, 0x00]));
-    assert_eq!(event, Some(HostEvent::Failed(Failure::UnexpectedCommand(Command::MSG))));
+    let mut client = Client::requested(HidCommand::CBOR);
+    let event = client.receive(&single(CHANNEL, HidCommand::MSG, &[0x90, 0x00]));
+    assert_eq!(event, Some(HostEvent::Failed(Failure::UnexpectedCommand(HidCommand::MSG))));
 }
 
 #[test]
 fn a_response_longer_than_the_buffer_fails() {
-    let mut client = Client::requested(Command::CBOR);
-    let event = client.receive(&claim(CHANNEL, Command::CBOR, 1025));
+    let mut client = Client::requested(HidCommand::CBOR);
+    let event = client.receive(&claim(CHANNEL, HidCommand::CBOR, 1025));
     assert_eq!(event, Some(HostEvent::Failed(Failure::BufferTooSmall { needed: 1025 })));
-    let mut client = Client::requested(Command::CBOR);
+    let mut client = Client::requested(HidCommand::CBOR);
     client.buffer = vec![0; 70_000];
-    let event = client.receive(&claim(CHANNEL, Command::CBOR, 7610));
+    let event = client.receive(&claim(CHANNEL, HidCommand::CBOR, 7610));
     assert_eq!(event, Some(HostEvent::Failed(Failure::ResponseTooLong)));
 }
 
 #[test]
 fn errors_end_the_transaction_and_the_next_one_works() {
-    for code in [ErrorCode::INVALID_CMD, ErrorCode::MSG_TIMEOUT, ErrorCode::OTHER, ErrorCode(0x55)] {
-        let mut client = Client::requested(Command::CBOR);
+    for code in [HidErrorCode::INVALID_CMD, HidErrorCode::MSG_TIMEOUT, HidErrorCode::OTHER, HidErrorCode(0x55)] {
+        let mut client = Client::requested(HidCommand::CBOR);
         assert_eq!(client.error(code), Some(HostEvent::Error(code)));
-        client.request(Command::CBOR, &[0x04]);
+        client.request(HidCommand::CBOR, &[0x04]);
         client.reports();
-        client.receive(&claim(CHANNEL, Command::CBOR, 100));
+        client.receive(&claim(CHANNEL, HidCommand::CBOR, 100));
         assert_eq!(client.error(code), Some(HostEvent::Error(code)), "also in the middle of a response");
     }
 }
 
 #[test]
 fn names_are_printed_and_unknown_values_too() {
-    assert_eq!(format!("{:?} {:?}", Command::KEEPALIVE, Command(0x66)), "KEEPALIVE Command(0x66)");
-    assert_eq!(format!("{:?} {:?}", ErrorCode::CHANNEL_BUSY, ErrorCode(0x55)), "CHANNEL_BUSY ErrorCode(0x55)");
+    assert_eq!(format!("{:?} {:?}", HidCommand::KEEPALIVE, HidCommand(0x66)), "KEEPALIVE HidCommand(0x66)");
+    assert_eq!(format!("{:?} {:?}", HidErrorCode::CHANNEL_BUSY, HidErrorCode(0x55)), "CHANNEL_BUSY HidErrorCode(0x55)");
 }

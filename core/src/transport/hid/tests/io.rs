@@ -16,7 +16,7 @@ struct Pipe {
     work: u64,
     request: Option<(usize, u64)>,
     /// Commands of the messages that were written.
-    written: Vec<Command>,
+    written: Vec<HidCommand>,
     events: Vec<DeviceEvent>,
     broken: bool,
     deaf: bool,
@@ -162,7 +162,7 @@ fn poll<F: Future>(future: F, polls: usize) -> Option<F::Output> {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
-const BUSY: HidError<Unplugged> = HidError::Device(ErrorCode::CHANNEL_BUSY);
+const BUSY: HidError<Unplugged> = HidError::Device(HidErrorCode::CHANNEL_BUSY);
 
 /// A buffer with a request at its front.
 fn buffer(request: &[u8]) -> Vec<u8> {
@@ -183,12 +183,12 @@ fn the_first_request_opens_the_channel() {
     assert_eq!(transport.receive(&mut buffer, SECOND), Ok(Received::Response(2)));
     transport.send(Protocol::Ctap1, &[0; 7]).unwrap();
     assert_eq!(transport.receive(&mut buffer, SECOND), Ok(Received::Response(7)));
-    assert_eq!(transport.into_io().written, [Command::INIT, Command::CBOR, Command::MSG]);
+    assert_eq!(transport.into_io().written, [HidCommand::INIT, HidCommand::CBOR, HidCommand::MSG]);
 }
 
 #[test]
 fn what_is_left_in_the_pipe_does_not_answer_the_next_request() {
-    let answer = single(1, Command::CBOR, &[0xEE; 9]);
+    let answer = single(1, HidCommand::CBOR, &[0xEE; 9]);
     let mut transport = blocking();
     let mut buffer = buffer(&[4, 5]);
     transport.open().unwrap();
@@ -225,8 +225,8 @@ fn the_async_transport_does_the_same() {
     };
     assert!(poll(session, 1_000).is_some());
     let written = transport.into_io().written;
-    assert_eq!(written[..3], [Command::INIT, Command::CBOR, Command::PING]);
-    assert_eq!(written[3..], [Command::WINK, Command::LOCK, Command::INIT]);
+    assert_eq!(written[..3], [HidCommand::INIT, HidCommand::CBOR, HidCommand::PING]);
+    assert_eq!(written[3..], [HidCommand::WINK, HidCommand::LOCK, HidCommand::INIT]);
 }
 
 #[test]
@@ -307,7 +307,7 @@ fn cancel_goes_out_at_once_and_once_and_the_response_follows() {
     transport.cancel().unwrap();
     assert_eq!(transport.receive(&mut buffer, SECOND), Ok(Received::Response(1)));
     assert_eq!(buffer[0], 0x2D);
-    let cancels = transport.io.written.iter().filter(|command| **command == Command::CANCEL);
+    let cancels = transport.io.written.iter().filter(|command| **command == HidCommand::CANCEL);
     assert_eq!(cancels.count(), 1);
 }
 
@@ -322,7 +322,7 @@ fn a_request_under_way_is_abandoned_by_the_next_one() {
     assert_eq!(transport.receive(&mut buffer, SECOND), Ok(Received::Response(4)));
     assert_eq!(buffer[..4], [6; 4]);
     assert!(transport.io.events.contains(&DeviceEvent::Aborted));
-    assert_eq!(transport.io.written, [Command::INIT, Command::CBOR, Command::INIT, Command::MSG]);
+    assert_eq!(transport.io.written, [HidCommand::INIT, HidCommand::CBOR, HidCommand::INIT, HidCommand::MSG]);
 }
 
 #[test]
@@ -333,8 +333,8 @@ fn ping_wink_lock_and_vendor_commands_are_answered() {
     assert_eq!(buffer[..600], [3; 600]);
     assert_eq!(transport.wink(), Ok(()));
     assert_eq!(transport.lock(2), Ok(()));
-    assert_eq!(transport.lock(11), Err(HidError::Device(ErrorCode::INVALID_PAR)));
-    assert_eq!(transport.command(Command(0x41), &mut buffer, 5), Ok(5));
+    assert_eq!(transport.lock(11), Err(HidError::Device(HidErrorCode::INVALID_PAR)));
+    assert_eq!(transport.command(HidCommand(0x41), &mut buffer, 5), Ok(5));
     assert_eq!(transport.ping(&mut [0; 4], 5), Err(HidError::Failed(Failure::RequestTooLong)));
 }
 
@@ -355,9 +355,9 @@ fn a_busy_device_is_asked_again_until_it_is_free() {
     transport.io.work = 50;
     // This wait ends between two attempts, which are 100 ms apart.
     assert_eq!(transport.receive(&mut buffer, Duration::from_millis(1_050)), Ok(Received::Nothing));
-    let attempts = transport.io.written.iter().filter(|command| **command == Command::CBOR);
+    let attempts = transport.io.written.iter().filter(|command| **command == HidCommand::CBOR);
     assert_eq!(attempts.count(), 11);
-    transport.io.bench.finish(other, Command::CBOR);
+    transport.io.bench.finish(other, HidCommand::CBOR);
     assert_eq!(transport.receive(&mut buffer, SECOND), Ok(Received::KeepAlive(KeepAlive::UpNeeded)));
     assert_eq!(transport.receive(&mut buffer, SECOND), Ok(Received::Response(100)));
     assert_eq!(buffer[..100], [4; 100]);
@@ -368,7 +368,7 @@ fn a_busy_device_is_not_asked_again_with_other_bytes_than_the_request() {
     for mut other_bytes in [vec![0; 1024], vec![4; 99]] {
         let (mut transport, _) = occupied();
         assert_eq!(transport.receive(&mut other_bytes, SECOND), Err(BUSY));
-        let requests = transport.io.written.iter().filter(|command| **command == Command::CBOR);
+        let requests = transport.io.written.iter().filter(|command| **command == HidCommand::CBOR);
         assert_eq!(requests.count(), 1);
     }
 }
@@ -382,11 +382,11 @@ fn cancelling_while_the_device_is_busy_with_another_client_ends_at_once() {
     let start = transport.io.clock.get();
     assert_eq!(transport.receive(&mut buffer, SECOND), Err(BUSY));
     assert_eq!(transport.io.clock.get(), start);
-    assert!(!transport.io.written.contains(&Command::CANCEL));
+    assert!(!transport.io.written.contains(&HidCommand::CANCEL));
 }
 
 /// A device that opens a channel and then refuses everything.
-struct Refusing(ErrorCode, Option<[u8; 64]>);
+struct Refusing(HidErrorCode, Option<[u8; 64]>);
 
 impl ReportIo for Refusing {
     type Error = Unplugged;
@@ -412,7 +412,7 @@ impl ReportIo for Refusing {
 
 #[test]
 fn a_request_that_the_device_cannot_read_is_told_from_the_other_errors() {
-    for code in [1, 2, 3, 4, 5, 6, 0x0A, 0x0B, 0x7F].map(ErrorCode) {
+    for code in [1, 2, 3, 4, 5, 6, 0x0A, 0x0B, 0x7F].map(HidErrorCode) {
         for protocol in [Protocol::Ctap1, Protocol::Ctap2] {
             let mut now = 0;
             let clock = move || {
@@ -429,8 +429,8 @@ fn a_request_that_the_device_cannot_read_is_told_from_the_other_errors() {
                 }
             };
             let expected = match code {
-                ErrorCode::INVALID_CMD => Ok(Received::Response(1)),
-                ErrorCode::INVALID_LEN | ErrorCode::OTHER => Ok(Received::Unreadable),
+                HidErrorCode::INVALID_CMD => Ok(Received::Response(1)),
+                HidErrorCode::INVALID_LEN | HidErrorCode::OTHER => Ok(Received::Unreadable),
                 code => Err(HidError::Device(code)),
             };
             assert_eq!(received, expected, "{protocol:?}");
@@ -466,7 +466,7 @@ fn a_restarted_device_is_opened_anew_and_asked_again() {
     transport.open().unwrap();
     transport.io.bench.device.reset();
     assert_eq!(transport.wink(), Ok(()));
-    assert_eq!(transport.io.written, [Command::INIT, Command::WINK, Command::INIT, Command::WINK]);
+    assert_eq!(transport.io.written, [HidCommand::INIT, HidCommand::WINK, HidCommand::INIT, HidCommand::WINK]);
 
     transport.io.bench.device.reset();
     let mut buffer: Vec<u8> = (0..200).collect();
@@ -481,7 +481,7 @@ fn a_restarted_device_is_opened_anew_and_asked_again() {
 
 #[test]
 fn a_restarted_device_is_not_asked_again_for_what_it_may_have_begun_or_what_is_no_longer_there() {
-    let forgotten = Err(HidError::Device(ErrorCode::INVALID_CHANNEL));
+    let forgotten = Err(HidError::Device(HidErrorCode::INVALID_CHANNEL));
     // The buffer no longer holds the request.
     let mut transport = blocking();
     transport.open().unwrap();
@@ -516,7 +516,7 @@ fn an_unplugged_device_is_an_error_of_the_pipe() {
     assert_eq!(transport.wink(), Err(HidError::Io(Unplugged)));
     transport.io.broken = false;
     assert_eq!(transport.wink(), Ok(()));
-    assert_eq!(transport.io.written, [Command::INIT, Command::INIT, Command::WINK]);
+    assert_eq!(transport.io.written, [HidCommand::INIT, HidCommand::INIT, HidCommand::WINK]);
 }
 
 #[test]

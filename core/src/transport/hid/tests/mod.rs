@@ -14,7 +14,7 @@ use crate::transport::hid::io::LEFT_OVER;
 const NONCE: [u8; 8] = [0x80, 0x43, 0x56, 0x40, 0xb1, 0x4e, 0xd9, 0x2d];
 
 /// A whole message with its channel and command.
-type Message = (u32, Command, Vec<u8>);
+type Message = (u32, HidCommand, Vec<u8>);
 
 fn at(millis: u64) -> Instant {
     Instant::from_millis(millis)
@@ -31,13 +31,13 @@ fn report(hex: &str) -> [u8; 64] {
 }
 
 /// The packets of a message.
-fn packets(channel: u32, command: Command, data: &[u8]) -> Vec<[u8; 64]> {
+fn packets(channel: u32, command: HidCommand, data: &[u8]) -> Vec<[u8; 64]> {
     let mut message = Outgoing::new(channel, command, data.len() as u16);
     std::iter::from_fn(|| message.next(data)).collect()
 }
 
 /// An initialization packet that claims `len` bytes.
-fn claim(channel: u32, command: Command, len: u16) -> [u8; 64] {
+fn claim(channel: u32, command: HidCommand, len: u16) -> [u8; 64] {
     Packet::Initialization { channel, command, len, data: &[0xAA; 57] }.report()
 }
 
@@ -73,8 +73,8 @@ fn messages(reports: &[[u8; 64]]) -> Vec<Message> {
     done
 }
 
-fn error(channel: u32, code: ErrorCode) -> Message {
-    (channel, Command::ERROR, vec![code.0])
+fn error(channel: u32, code: HidErrorCode) -> Message {
+    (channel, HidCommand::ERROR, vec![code.0])
 }
 
 /// A device, its buffer and its clock.
@@ -112,7 +112,7 @@ impl Bench {
     }
 
     /// Sends a whole message and returns the event of its last packet.
-    fn message(&mut self, channel: u32, command: Command, data: &[u8]) -> Option<DeviceEvent> {
+    fn message(&mut self, channel: u32, command: HidCommand, data: &[u8]) -> Option<DeviceEvent> {
         packets(channel, command, data).iter().map(|packet| self.receive(packet)).last().flatten()
     }
 
@@ -132,25 +132,25 @@ impl Bench {
     }
 
     /// The answers to a message that causes no event.
-    fn ask(&mut self, channel: u32, command: Command, data: &[u8]) -> Vec<Message> {
+    fn ask(&mut self, channel: u32, command: HidCommand, data: &[u8]) -> Vec<Message> {
         assert_eq!(self.message(channel, command, data), None);
         self.answers()
     }
 
     fn allocate(&mut self) -> u32 {
-        let answers = self.ask(BROADCAST, Command::INIT, &NONCE);
-        let [(BROADCAST, Command::INIT, response)] = &answers[..] else { panic!("{answers:?}") };
+        let answers = self.ask(BROADCAST, HidCommand::INIT, &NONCE);
+        let [(BROADCAST, HidCommand::INIT, response)] = &answers[..] else { panic!("{answers:?}") };
         u32::from_be_bytes(response[8..12].try_into().unwrap())
     }
 
     /// Makes a CBOR request pending.
     fn pending(&mut self, channel: u32) {
-        let event = self.message(channel, Command::CBOR, &[0x04]);
-        assert_eq!(event, Some(DeviceEvent::Request { command: Command::CBOR, len: 1 }));
+        let event = self.message(channel, HidCommand::CBOR, &[0x04]);
+        assert_eq!(event, Some(DeviceEvent::Request { command: HidCommand::CBOR, len: 1 }));
     }
 
     /// Answers the pending request and checks that the response arrives.
-    fn finish(&mut self, channel: u32, command: Command) {
+    fn finish(&mut self, channel: u32, command: HidCommand) {
         self.buffer[..3].copy_from_slice(&[0, 1, 2]);
         self.device.respond(3);
         assert_eq!(self.answers(), [(channel, command, vec![0, 1, 2])]);
@@ -222,13 +222,13 @@ impl Pair {
         pair
     }
 
-    fn send(&mut self, command: Command, data: &[u8]) {
+    fn send(&mut self, command: HidCommand, data: &[u8]) {
         self.message[..data.len()].copy_from_slice(data);
         self.host.send(self.now(), command, data.len()).unwrap();
     }
 
     /// Sends a message and checks that it comes back unchanged.
-    fn echo(&mut self, command: Command, data: &[u8]) {
+    fn echo(&mut self, command: HidCommand, data: &[u8]) {
         self.send(command, data);
         self.run();
         self.message[data.len()..].fill(0);

@@ -12,7 +12,7 @@ fn any_report() -> impl Strategy<Value = [u8; 64]> {
     let len = prop_oneof![0_u16..200, Just(1), Just(8), Just(17), Just(7609), Just(7610), any::<u16>()];
     let data = prop::collection::vec(any::<u8>(), 57);
     let first = (channel.clone(), command, len, data).prop_map(|(channel, command, len, data)| {
-        Packet::Initialization { channel, command: Command(command), len, data: &data }.report()
+        Packet::Initialization { channel, command: HidCommand(command), len, data: &data }.report()
     });
     let rest = (channel, prop_oneof![0_u8..4, 0_u8..0x80]).prop_map(|(channel, seq)| continuation(channel, seq));
     prop_oneof![4 => first, 2 => rest, 1 => prop::array::uniform32(any::<u16>()).prop_map(|words| {
@@ -41,7 +41,7 @@ fn init_and_ping_work(bench: &mut Bench) {
     bench.wait(11_000);
     bench.answers();
     let channel = bench.allocate();
-    assert_eq!(bench.ask(channel, Command::PING, &[5; 70]), [(channel, Command::PING, vec![5; 70])]);
+    assert_eq!(bench.ask(channel, HidCommand::PING, &[5; 70]), [(channel, HidCommand::PING, vec![5; 70])]);
 }
 
 proptest! {
@@ -51,7 +51,7 @@ proptest! {
     fn a_message_of_any_length_comes_back_as_it_was(len in 1..=MAX_MESSAGE, seed: u8) {
         let data: Vec<u8> = (0..len).map(|i| (i as u8).wrapping_mul(31).wrapping_add(seed)).collect();
         let mut pair = Pair::opened();
-        for command in [Command::PING, Command::CBOR, Command::MSG] {
+        for command in [HidCommand::PING, HidCommand::CBOR, HidCommand::MSG] {
             pair.echo(command, &data);
         }
     }
@@ -64,7 +64,7 @@ proptest! {
         let mut pair = Pair::opened();
         let data: Vec<u8> = (0..len).map(|i| i as u8).collect();
         let mut fates = fates.into_iter();
-        pair.send(Command::CBOR, &data);
+        pair.send(HidCommand::CBOR, &data);
         pair.run_with(|report| match fates.next().unwrap_or(Fate::Arrives) {
             Fate::Arrives => vec![report],
             Fate::IsLost => vec![],
@@ -73,13 +73,13 @@ proptest! {
         pair.settle();
         prop_assert_eq!(pair.events.len(), 1);
         match pair.events[0] {
-            HostEvent::Response { command: Command::CBOR, len } => prop_assert_eq!(&pair.message[..len], &data),
+            HostEvent::Response { command: HidCommand::CBOR, len } => prop_assert_eq!(&pair.message[..len], &data),
             HostEvent::Error(_) | HostEvent::Failed(_) => {}
             other => prop_assert!(false, "{:?}", other),
         }
         pair.events.clear();
         prop_assert!(matches!(pair.open(), Some(HostEvent::Opened(_))));
-        pair.echo(Command::CBOR, &data);
+        pair.echo(HidCommand::CBOR, &data);
     }
 }
 
@@ -144,11 +144,11 @@ proptest! {
                 }
             }
             pair.host.cancel();
-            let _ = pair.host.send(now, Command::CBOR, room);
+            let _ = pair.host.send(now, HidCommand::CBOR, room);
         }
         pair.message.resize(MAX_MESSAGE, 0);
         // If the reports changed the host's channel, the device refuses it and the host opens a new one.
         prop_assert!(matches!(pair.open(), Some(HostEvent::Opened(_))));
-        pair.echo(Command::PING, &[5; 70]);
+        pair.echo(HidCommand::PING, &[5; 70]);
     }
 }

@@ -6,20 +6,20 @@ use super::*;
 fn floods(channel: u32) -> [[u8; 64]; 8] {
     [
         // Reports for other clients.
-        single(channel + 1, Command::KEEPALIVE, &[2]),
-        claim(channel + 1, Command::CBOR, 300),
+        single(channel + 1, HidCommand::KEEPALIVE, &[2]),
+        claim(channel + 1, HidCommand::CBOR, 300),
         continuation(channel + 1, 0),
-        error_report(channel + 1, ErrorCode::CHANNEL_BUSY),
-        single(BROADCAST, Command::INIT, &[9; 17]),
-        error_report(BROADCAST, ErrorCode::INVALID_CHANNEL),
+        error_report(channel + 1, HidErrorCode::CHANNEL_BUSY),
+        single(BROADCAST, HidCommand::INIT, &[9; 17]),
+        error_report(BROADCAST, HidErrorCode::INVALID_CHANNEL),
         // Reports for this client that mean nothing.
         continuation(channel, 5),
-        single(channel, Command::INIT, &[9; 17]),
+        single(channel, HidCommand::INIT, &[9; 17]),
     ]
 }
 
-fn error_report(channel: u32, code: ErrorCode) -> [u8; 64] {
-    single(channel, Command::ERROR, &[code.0])
+fn error_report(channel: u32, code: HidErrorCode) -> [u8; 64] {
+    single(channel, HidCommand::ERROR, &[code.0])
 }
 
 /// How many milliseconds `work` takes on the pipe's clock, and its result.
@@ -51,12 +51,17 @@ fn opening_ends_in_time_under_a_flood_of_any_reports() {
 #[test]
 fn commands_end_in_time_under_a_flood_of_any_reports() {
     for flood in floods(1) {
-        let limits = [(Command::PING, 3_000), (Command::WINK, 3_000), (Command::CBOR, 10_000), (Command(0x41), 30_000)];
+        let limits = [
+            (HidCommand::PING, 3_000),
+            (HidCommand::WINK, 3_000),
+            (HidCommand::CBOR, 10_000),
+            (HidCommand(0x41), 30_000),
+        ];
         for (command, limit) in limits {
             let mut transport = blocking();
             transport.open().unwrap();
             transport.io.flood = Some(flood);
-            let len = usize::from(command != Command::WINK);
+            let len = usize::from(command != HidCommand::WINK);
             let (millis, result) = timed(&mut transport, |transport| transport.command(command, &mut [4; 64], len));
             assert_eq!(result, Err(TIMEOUT), "{command:?} {flood:02x?}");
             assert!((limit..limit + 200).contains(&millis), "{command:?}: {millis} ms");
@@ -100,16 +105,16 @@ fn the_answer_behind_a_flood_that_waited_beyond_the_time_is_still_taken() {
     let mut buffer = buffer(&[4, 5]);
     transport.send(Protocol::Ctap2, &[4, 5]).unwrap();
     transport.io.clock.set(transport.io.clock.get() + 60_000); // the client was asleep
-    transport.io.left_over = vec![single(2, Command::KEEPALIVE, &[1]); LEFT_OVER - 1];
+    transport.io.left_over = vec![single(2, HidCommand::KEEPALIVE, &[1]); LEFT_OVER - 1];
     assert_eq!(transport.receive(&mut buffer, SECOND), Ok(Received::Response(2)));
 }
 
 #[test]
 fn keep_alives_that_never_end_are_a_timeout_after_ten_minutes() {
-    for command in [Command::CBOR, Command::MSG, Command::PING, Command(0x41)] {
+    for command in [HidCommand::CBOR, HidCommand::MSG, HidCommand::PING, HidCommand(0x41)] {
         let mut transport = blocking();
         transport.open().unwrap();
-        transport.io.flood = Some(single(1, Command::KEEPALIVE, &[2]));
+        transport.io.flood = Some(single(1, HidCommand::KEEPALIVE, &[2]));
         let (millis, result) = timed(&mut transport, |transport| transport.command(command, &mut [4; 64], 1));
         assert_eq!(result, Err(TIMEOUT));
         assert!((600_000..600_200).contains(&millis), "{command:?}: {millis} ms");
@@ -120,7 +125,7 @@ fn keep_alives_that_never_end_are_a_timeout_after_ten_minutes() {
 fn an_authenticator_that_says_busy_without_end_is_reported_after_30_seconds() {
     let mut transport = blocking();
     transport.open().unwrap();
-    transport.io.flood = Some(error_report(1, ErrorCode::CHANNEL_BUSY));
+    transport.io.flood = Some(error_report(1, HidErrorCode::CHANNEL_BUSY));
     let (millis, result) = timed(&mut transport, |transport| transport.ping(&mut [4; 64], 1));
     assert_eq!(result, Err(BUSY));
     assert!((30_000..30_200).contains(&millis), "{millis} ms");
@@ -132,7 +137,7 @@ fn a_cancelled_wait_for_a_busy_device_ends_at_once_under_a_flood() {
     let mut buffer = buffer(&[4; 100]);
     transport.receive(&mut buffer, Duration::from_millis(1_050)).unwrap();
     transport.cancel().unwrap();
-    transport.io.flood = Some(single(9, Command::KEEPALIVE, &[2]));
+    transport.io.flood = Some(single(9, HidCommand::KEEPALIVE, &[2]));
     let (millis, result) = timed(&mut transport, |transport| transport.receive(&mut buffer, SECOND));
     assert_eq!(result, Err(BUSY));
     assert!(millis < 200, "{millis} ms");
@@ -145,8 +150,8 @@ fn a_request_that_the_pipe_takes_too_slowly_is_a_timeout_after_ten_seconds() {
     // 129 packets take 9 s, which is too slow for the device.
     transport.io.slow = 70;
     let mut buffer = vec![1; MAX_MESSAGE];
-    assert_eq!(transport.ping(&mut buffer, MAX_MESSAGE), Err(HidError::Device(ErrorCode::MSG_TIMEOUT)));
-    for flood in [None, Some(single(9, Command::KEEPALIVE, &[2]))] {
+    assert_eq!(transport.ping(&mut buffer, MAX_MESSAGE), Err(HidError::Device(HidErrorCode::MSG_TIMEOUT)));
+    for flood in [None, Some(single(9, HidCommand::KEEPALIVE, &[2]))] {
         let mut transport = blocking();
         transport.open().unwrap();
         (transport.io.slow, transport.io.deaf, transport.io.flood) = (700, true, flood);
@@ -161,7 +166,7 @@ fn a_request_that_the_pipe_takes_too_slowly_is_a_timeout_after_ten_seconds() {
 #[test]
 fn the_async_transport_ends_in_time_under_floods_too() {
     // The second INIT gets channel 2.
-    for flood in floods(2).into_iter().chain([single(2, Command::KEEPALIVE, &[2])]) {
+    for flood in floods(2).into_iter().chain([single(2, HidCommand::KEEPALIVE, &[2])]) {
         let (mut pipe, clock) = pipe();
         pipe.flood = Some(flood);
         let mut transport = AsyncHidTransport::new(pipe, clock, [7; 8]);
@@ -170,7 +175,7 @@ fn the_async_transport_ends_in_time_under_floods_too() {
             transport.io.flood = None;
             transport.open().await.unwrap();
             transport.io.flood = Some(flood);
-            assert_eq!(transport.command(Command::CBOR, &mut [4; 64], 1).await, Err(TIMEOUT));
+            assert_eq!(transport.command(HidCommand::CBOR, &mut [4; 64], 1).await, Err(TIMEOUT));
             assert_eq!(transport.wink().await, Err(TIMEOUT), "the channel is opened again");
         };
         assert!(poll(session, 1).is_some());
