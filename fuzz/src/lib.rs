@@ -1,5 +1,8 @@
 //! Code that several targets share: reading an input, and checks.
 
+#[allow(clippy::new_without_default)] // nothing but tests makes a key by default
+#[path = "../../soft-authenticator/tests/harness/mod.rs"]
+pub mod harness;
 pub mod key;
 
 use keyfob_core::transport::hid::{BROADCAST, HidCommand, Packet, REPORT_LEN};

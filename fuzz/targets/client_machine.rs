@@ -17,7 +17,7 @@ use keyfob_core::{
 };
 use keyfob_fuzz::{
     Input, edit,
-    key::{Key, rng},
+    key::{Key, key, rng},
 };
 use keyfob_soft_authenticator::engine::Config;
 use libfuzzer_sys::fuzz_target;
@@ -44,9 +44,9 @@ fuzz_target!(|bytes: &[u8]| {
 
     let config = Config { max_msg_size: 1024, ..Config::new([0xAA; 16]) };
     let mut key_buffer = vec![0; config.buffer_len()];
-    let mut key = Key::new(&mut key_buffer, config);
+    let mut key = key(&mut key_buffer, config);
     if flags & 2 != 0 {
-        assert_eq!(key.set_pin(PinUvAuthProtocol::Two, None, PINS[0]), Status::OK);
+        assert_eq!(key.set_pin(PinUvAuthProtocol::Two, PINS[0]), Status::OK);
     }
     let mut buffer = vec![0; 1000 + usize::from(input.byte()) * 16];
     if flags & 4 != 0 {

@@ -11,7 +11,7 @@ use keyfob_core::{
 };
 use keyfob_fuzz::{
     Input,
-    key::{Bench, plug_in},
+    key::{StubBench, plug_in, store},
 };
 use keyfob_soft_authenticator::{
     Caps,
@@ -39,7 +39,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let mut buffer = vec![0; config.buffer_len()];
     let mut now = Instant::from_millis(5000);
-    let mut engine = plug_in(&mut buffer, config, now);
+    let mut engine = plug_in(&mut buffer, config, &store(), now).expect("a configuration that works");
     let (mut waits_for, mut form) = (None, Form::Ctap2);
 
     while !input.is_empty() {
@@ -88,11 +88,13 @@ fuzz_target!(|bytes: &[u8]| {
             }
         };
         if waits_for.is_none() {
-            (engine.store().changed, form) = (false, Form::Ctap2);
+            engine.store().0.changed.set(false);
+            form = Form::Ctap2;
         }
         let progress = engine.resume(now, event);
         // A cancellation may come between the commit and the response.
-        engine.store().changed &= event != Event::Cancel;
+        let changed = &engine.store().0.changed;
+        changed.set(changed.get() && event != Event::Cancel);
         waits_for = check(&mut engine, progress, form);
     }
 
@@ -123,27 +125,27 @@ enum Form {
     U2f,
 }
 
-fn begin(engine: &mut Engine<'_, Bench>, now: Instant, request: &[u8]) -> Option<Wait> {
+fn begin(engine: &mut Engine<'_, StubBench>, now: Instant, request: &[u8]) -> Option<Wait> {
     put(engine, request);
     let progress = engine.begin(now, request.len());
     check(engine, progress, Form::Ctap2)
 }
 
-fn begin_u2f(engine: &mut Engine<'_, Bench>, now: Instant, request: &[u8]) -> Option<Wait> {
+fn begin_u2f(engine: &mut Engine<'_, StubBench>, now: Instant, request: &[u8]) -> Option<Wait> {
     put(engine, request);
     let progress = engine.begin_u2f(now, request.len());
     check(engine, progress, Form::U2f)
 }
 
-fn put(engine: &mut Engine<'_, Bench>, request: &[u8]) {
+fn put(engine: &mut Engine<'_, StubBench>, request: &[u8]) {
     for (to, from) in engine.buffer().iter_mut().zip(request) {
         *to = *from;
     }
-    engine.store().changed = false;
+    engine.store().0.changed.set(false);
 }
 
 /// Checks the response if there is one. Otherwise returns what the command waits for.
-fn check(engine: &mut Engine<'_, Bench>, progress: Progress, form: Form) -> Option<Wait> {
+fn check(engine: &mut Engine<'_, StubBench>, progress: Progress, form: Form) -> Option<Wait> {
     match progress {
         Progress::Reply(len) => {
             assert!(!engine.is_pending() && engine.deadline().is_none());
@@ -159,7 +161,7 @@ fn check(engine: &mut Engine<'_, Bench>, progress: Progress, form: Form) -> Opti
             };
             if !ok {
                 assert!(!body, "an error with a body");
-                assert!(!engine.store().changed, "an error, but the store was changed");
+                assert!(!engine.store().0.changed.get(), "an error, but the store was changed");
             }
             None
         }

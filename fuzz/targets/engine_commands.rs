@@ -7,7 +7,7 @@ use std::time::Duration;
 use keyfob_core::{ctap2::Command, pin_uv::PinUvAuthProtocol};
 use keyfob_fuzz::{
     Input,
-    key::{Abort, Finger, Key},
+    key::{ABORTS, UserAction, key},
 };
 use keyfob_soft_authenticator::engine::Config;
 use libfuzzer_sys::fuzz_target;
@@ -33,14 +33,14 @@ fuzz_target!(|bytes: &[u8]| {
     let mut input = Input(bytes);
     let config = Config { max_msg_size: 1024, ..Config::new([0xAA; 16]) };
     let mut buffer = vec![0; config.buffer_len()];
-    let mut key = Key::new(&mut buffer, config);
+    let mut key = key(&mut buffer, config);
     let mut model = Model::new(key.now);
     while !input.is_empty() {
         let step = input.byte();
         let before = (step & 0x20 != 0).then(|| Before::of(&mut key, &model));
         if before.is_some() {
-            let (poll, abort) = (input.byte(), &Abort::ALL);
-            key.adversary = Some((1 + poll % 4, abort[usize::from(poll / 4) % abort.len()]));
+            let poll = input.byte();
+            key.adversary = Some((1 + u32::from(poll % 4), ABORTS[usize::from(poll / 4) % ABORTS.len()]));
         }
         let (flag, other) = (step & 0x40 != 0, step & 0x80 != 0);
         let protocol = if flag { PinUvAuthProtocol::Two } else { PinUvAuthProtocol::One };
@@ -56,10 +56,10 @@ fuzz_target!(|bytes: &[u8]| {
             8 => change_pin(&mut key, &mut model, protocol, input.byte()),
             9 | 10 => token(&mut key, &mut model, protocol, input.byte()),
             11 => {
-                key.finger = match input.byte() % 4 {
-                    0 => Finger::Declines,
-                    1 => Finger::Sleeps,
-                    _ => Finger::Touches,
+                key.user = match input.byte() % 4 {
+                    0 => UserAction::Declines,
+                    1 => UserAction::Sleeps,
+                    _ => UserAction::Touches,
                 }
             }
             12 => key.now = key.now.plus(Duration::from_millis(250) * input.byte().into()),
@@ -99,6 +99,6 @@ fuzz_target!(|bytes: &[u8]| {
         // In addition to the listed credentials, the store keeps replaced ones whose replacement the client may not
         // know.
         let kept = superseded(&mut key).len();
-        assert_eq!(key.engine.store().credentials(), model.stored.len() + kept);
+        assert_eq!(key.store.credentials(), model.stored.len() + kept);
     }
 });

@@ -2,12 +2,13 @@
 
 use std::{
     cell::{Ref, RefCell},
+    ops::DerefMut,
     rc::Rc,
 };
 
 use keyfob_core::bytes;
 use keyfob_soft_authenticator::store::{
-    Blobs, Change, Credential, Found, MemoryStore, Number, Query, Setting, Store, StoreError,
+    Blobs, Change, Credential, MemoryStore, Number, Setting, Store, StoreError, WatchStore, WatchedStore,
 };
 
 use crate::{Mutation, model::Attempts};
@@ -52,10 +53,11 @@ pub struct Ledger {
     next: Number,
 }
 
-/// The store. A clone is another handle on the same medium.
+/// The flash. A clone is another handle on the same medium.
 #[derive(Clone)]
 pub struct Flash {
-    medium: Rc<RefCell<(MemoryStore<CREDENTIALS>, Ledger)>>,
+    medium: Rc<RefCell<MemoryStore<CREDENTIALS>>>,
+    ledger: Rc<RefCell<Ledger>>,
     mutation: Option<Mutation>,
 }
 
@@ -63,22 +65,32 @@ impl Flash {
     /// An empty store.
     pub fn new(mutation: Option<Mutation>) -> Self {
         let ledger = Ledger { next: 1, ..Ledger::default() };
-        Self { medium: Rc::new(RefCell::new((MemoryStore::new(), ledger))), mutation }
+        Self { medium: Rc::default(), ledger: Rc::new(RefCell::new(ledger)), mutation }
+    }
+
+    /// The store as the engine gets it.
+    pub fn watched(&self) -> WatchedStore<Self> {
+        WatchedStore(self.clone())
     }
 
     /// What is in the store.
     pub fn ledger(&self) -> Ref<'_, Ledger> {
-        Ref::map(self.medium.borrow(), |(_, ledger)| ledger)
+        self.ledger.borrow()
     }
 
     /// Records that the user asks to delete the credential with this id.
     pub fn may_delete(&self, id: &[u8]) {
-        self.medium.borrow_mut().1.unwanted.push(id.to_vec());
+        self.ledger.borrow_mut().unwanted.push(id.to_vec());
+    }
+
+    /// The longest large-blob array there is room for, in bytes.
+    pub fn large_blobs_capacity(&self) -> usize {
+        self.medium.borrow().large_blobs_capacity()
     }
 
     /// The large-blob array in force, empty until one is written.
     pub fn large_blobs(&self) -> Vec<u8> {
-        let (store, _) = &mut *self.medium.borrow_mut();
+        let mut store = self.medium.borrow_mut();
         let mut array = vec![0; store.large_blobs_len().expect("the store works")];
         store.read_large_blobs(Blobs::Committed, 0, &mut array).expect("the store works");
         array
@@ -86,8 +98,8 @@ impl Flash {
 
     /// The power is cut. A correct store does nothing here.
     pub fn power_lost(&self) {
-        let (store, ledger) = &mut *self.medium.borrow_mut();
-        ledger.attempts = Attempts::default();
+        let mut store = self.medium.borrow_mut();
+        self.ledger.borrow_mut().attempts = Attempts::default();
         match self.mutation {
             Some(Mutation::LosesCredentials) => {
                 (1..100).for_each(|number| store.commit(&[Change::Delete(number)]).unwrap_or_default());
@@ -108,7 +120,7 @@ impl Flash {
     /// The stored PIN retries.
     pub fn retries(&self) -> Option<u8> {
         let mut value = [0; Setting::MAX_LEN];
-        let found = self.medium.borrow_mut().0.get(Setting::PinRetries, &mut value);
+        let found = self.medium.borrow_mut().get(Setting::PinRetries, &mut value);
         matches!(found, Ok(Some(1))).then_some(value[0])
     }
 }
@@ -198,46 +210,19 @@ fn fingerprints(mut list: &[u8]) -> usize {
     count
 }
 
-impl Store for Flash {
-    fn get(&mut self, setting: Setting, out: &mut [u8]) -> Result<Option<usize>, StoreError> {
-        self.medium.borrow_mut().0.get(setting, out)
-    }
+impl WatchStore for Flash {
+    type Store = MemoryStore<CREDENTIALS>;
 
-    fn next(&mut self, query: Query<'_>, before: Option<Number>, out: &mut [u8]) -> Result<Option<Found>, StoreError> {
-        self.medium.borrow_mut().0.next(query, before, out)
-    }
-
-    fn count(&mut self, query: Query<'_>) -> Result<u32, StoreError> {
-        self.medium.borrow_mut().0.count(query)
-    }
-
-    fn large_blobs_capacity(&self) -> usize {
-        self.medium.borrow().0.large_blobs_capacity()
-    }
-
-    fn large_blobs_len(&mut self) -> Result<usize, StoreError> {
-        self.medium.borrow_mut().0.large_blobs_len()
-    }
-
-    fn read_large_blobs(&mut self, blobs: Blobs, offset: usize, out: &mut [u8]) -> Result<(), StoreError> {
-        self.medium.borrow_mut().0.read_large_blobs(blobs, offset, out)
-    }
-
-    fn stage(&mut self, offset: usize, bytes: &[u8]) -> Result<(), StoreError> {
-        self.medium.borrow_mut().0.stage(offset, bytes)
-    }
-
-    fn remaining(&mut self) -> Result<u32, StoreError> {
-        self.medium.borrow_mut().0.remaining()
+    fn store(&self) -> impl DerefMut<Target = Self::Store> {
+        self.medium.borrow_mut()
     }
 
     fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
-        let (store, ledger) = &mut *self.medium.borrow_mut();
         let of_fingers = changes.iter().any(|change| matches!(change, Change::Set(Setting::Fingerprints, _)));
         if !(of_fingers && self.mutation == Some(Mutation::LosesFingerprints)) {
-            store.commit(changes)?;
+            self.store().commit(changes)?;
         }
-        ledger.enter(changes);
+        self.ledger.borrow_mut().enter(changes);
         Ok(())
     }
 }

@@ -7,7 +7,7 @@
 //!                        rival ══╝  ║  ╚══ Tap (crypto)                │
 //!                          loss, bit flips, doubles, delays            │
 //!                     adversary ══ between two atoms ══╝               │
-//!   clock, finger, plug ── World                                       ┘
+//!   clock, user, plug   ── World                                       ┘
 //! ```
 //!
 //! There are no threads, no sockets and no real time: a world is a function of its seed, so a failure is replayed with

@@ -19,6 +19,7 @@ use keyfob_core::{
 use keyfob_soft_authenticator::{
     engine::{Config, Engine, Platform, TemplateId, Wait},
     hid::HidAuthenticator,
+    store::WatchedStore,
 };
 use rand_chacha::ChaCha8Rng;
 
@@ -38,12 +39,12 @@ pub struct Simulated<C>(PhantomData<C>);
 impl<C: Backend> Platform for Simulated<C> {
     type Crypto = Tap<C>;
     type Rng = ChaCha8Rng;
-    type Store = Flash;
+    type Store = WatchedStore<Flash>;
 }
 
 /// How the user acts when the authenticator waits for a touch. Times in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finger {
+pub enum TimedAction {
     /// Touches after this long.
     Touches(u64),
     /// Declines after this long.
@@ -77,7 +78,7 @@ pub struct World<'w, C: Backend> {
     /// The current faults on the pipe.
     pub faults: WireFaults,
     /// What the user does.
-    pub finger: Finger,
+    pub user: TimedAction,
     /// When the user last consented.
     pub consented: Option<u64>,
     /// When the sensor last verified the user.
@@ -143,7 +144,7 @@ impl<'w, C: Backend> World<'w, C> {
         let (flash, secrets) = (Flash::new(mutation), Secrets::default());
         let crypto = Observer::tap(secrets.clone(), mutation);
         let buffer = buffers.pop().expect("a buffer for the first engine");
-        let engine = Engine::new(buffer, config, crypto, dice.fork(), flash.clone(), Instant::default())
+        let engine = Engine::new(buffer, config, crypto, dice.fork(), flash.watched(), Instant::default())
             .expect("the scenario makes configurations that work");
         let lenient = dice.percent(20);
         let atom = dice.pick(&[0, 0, 1, 7, 40, 250, 1500]);
@@ -152,7 +153,7 @@ impl<'w, C: Backend> World<'w, C> {
             now: 0,
             dice,
             faults: WireFaults::NONE,
-            finger: Finger::Touches(0),
+            user: TimedAction::Touches(0),
             consented: None,
             verified: None,
             sensor: Sensor::default(),
@@ -219,8 +220,8 @@ impl<'w, C: Backend> World<'w, C> {
     }
 
     /// Sets how the user acts from now on, also for an authenticator that is already waiting.
-    pub fn resolve(&mut self, finger: Finger) {
-        (self.finger, self.touch_due) = (finger, None);
+    pub fn resolve(&mut self, action: TimedAction) {
+        (self.user, self.touch_due) = (action, None);
     }
 
     /// Whether one ceremony took more than the maximum number of turns.
@@ -282,7 +283,7 @@ impl<'w, C: Backend> World<'w, C> {
         self.faults = WireFaults::NONE;
         (self.rival, self.adversary) = (None, None);
         (self.cut_at, self.cut_after) = (None, None);
-        self.finger = Finger::Away;
+        self.user = TimedAction::Away;
         self.idle(crate::wire::MAX_DELAY + 1_000);
         while self.disturbed > 0 && self.device.waits_for().is_some() {
             self.idle(1_000);
@@ -350,7 +351,7 @@ impl<'w, C: Backend> World<'w, C> {
             Some(buffer) => {
                 self.note(|| "power cut; a new engine on the old store".into());
                 let (crypto, rng) = (self.crypto(), self.dice.fork());
-                let engine = Engine::new(buffer, self.config, crypto, rng, self.flash.clone(), now)
+                let engine = Engine::new(buffer, self.config, crypto, rng, self.flash.watched(), now)
                     .expect("it worked before the power cut");
                 self.device = HidAuthenticator::new(engine, device_config(&self.config, self.lenient));
                 self.host = Host::new();
@@ -398,7 +399,7 @@ impl<'w, C: Backend> World<'w, C> {
                     self.cut_after = self.cut_after.map(|left| left.saturating_sub(1));
                     self.adversary.iter_mut().for_each(Adversary::count);
                 }
-                _ if self.asks_user() => busy = self.finger_turn(now),
+                _ if self.asks_user() => busy = self.user_turn(now),
                 // An idle device tidies its store.
                 _ => {
                     busy = false;
@@ -433,11 +434,11 @@ impl<'w, C: Backend> World<'w, C> {
         }
     }
 
-    fn finger_turn(&mut self, now: Instant) -> bool {
-        let due = *self.touch_due.get_or_insert(match self.finger {
-            Finger::Touches(after) => (self.now + after, true),
-            Finger::Declines(after) => (self.now + after, false),
-            Finger::Away => (u64::MAX, false),
+    fn user_turn(&mut self, now: Instant) -> bool {
+        let due = *self.touch_due.get_or_insert(match self.user {
+            TimedAction::Touches(after) => (self.now + after, true),
+            TimedAction::Declines(after) => (self.now + after, false),
+            TimedAction::Away => (u64::MAX, false),
         });
         let wait = self.device.waits_for();
         if self.mutation == Some(Mutation::TouchesItself) && matches!(wait, None | Some(Wait::Touch)) {

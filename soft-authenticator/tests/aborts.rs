@@ -311,9 +311,9 @@ fn a_verification_vouches_for_its_own_command_only() {
         key.adversary = Some((3, abort));
         assert_eq!(key.get(&got_with_uv()).unwrap_err(), Status::KEEPALIVE_CANCEL);
         assert_eq!(key.asked, 1);
-        key.finger = Finger::Declines;
+        key.user = UserAction::Declines;
         assert_eq!(key.get(&got_with_uv()).unwrap_err(), Status::OPERATION_DENIED, "{abort:?}");
-        key.finger = Finger::Touches;
+        key.user = UserAction::Touches;
     }
 }
 

@@ -213,7 +213,7 @@ fn a_poor_sample_is_a_success_that_leaves_as_many_to_go() {
 #[test]
 fn without_a_finger_the_time_passes_and_the_enrolment_stays() {
     let (mut key, token) = ready();
-    key.finger = Finger::Sleeps;
+    key.user = UserAction::Sleeps;
     let start = key.now;
     let quick = Params { timeout_milliseconds: Some(2_000), ..NOTHING };
     let begun = key.bio(Some(&token), ENROLL_BEGIN, &quick).unwrap();
@@ -226,7 +226,7 @@ fn without_a_finger_the_time_passes_and_the_enrolment_stays() {
         key.bio(Some(&token), ENROLL_CAPTURE_NEXT_SAMPLE, &slow).unwrap();
         assert_eq!(key.now.since(start), USER_ACTION_TIMEOUT);
     }
-    key.finger = Finger::Touches;
+    key.user = UserAction::Touches;
     let next = key.bio(Some(&token), ENROLL_CAPTURE_NEXT_SAMPLE, &template(&id)).unwrap();
     assert_eq!(next.sample, Some((SampleStatus::GOOD, 3)));
 }
@@ -237,10 +237,10 @@ fn without_a_finger_the_time_passes_and_the_enrolment_stays() {
 fn a_sample_can_be_cancelled_and_declined() {
     let (mut key, token) = ready();
     let id = key.bio(Some(&token), ENROLL_BEGIN, &NOTHING).unwrap().id.unwrap();
-    key.finger = Finger::Declines;
+    key.user = UserAction::Declines;
     let declined = key.bio(Some(&token), ENROLL_CAPTURE_NEXT_SAMPLE, &template(&id)).unwrap_err();
     assert_eq!(declined, Status::OPERATION_DENIED);
-    key.finger = Finger::Touches;
+    key.user = UserAction::Touches;
 
     let mut encoded = [0; 16];
     let len = keyfob_core::cbor::encode(&template(&id), &mut encoded).unwrap();

@@ -1,8 +1,11 @@
 //! Stores with one defect each, which the sweep of `power_sweep.rs` must find.
 
+use std::{cell::RefCell, ops::DerefMut};
+
 use embedded_storage::nor_flash::{ErrorType, NorFlash, ReadNorFlash};
+use keyfob_core::crypto::RustCrypto;
 use keyfob_soft_authenticator::store::{
-    Blobs, Change, Found, Number, Query, Setting, Store, StoreError, flash::PowerIsOff,
+    Change, FlashStore, Number, Setting, Store, StoreError, WatchStore, WatchedStore, flash::PowerIsOff,
 };
 
 use super::{
@@ -25,52 +28,49 @@ enum Flaw {
     KeepsNothing,
 }
 
+/// The log on a flash.
+type Log = FlashStore<BenchFlash, RustCrypto, ROOM, 2>;
+
 struct Broken {
-    store: Box<dyn Store>,
+    log: RefCell<Log>,
     flaw: Flaw,
     late: Option<(Setting, Vec<u8>)>,
 }
 
 impl Broken {
     fn boxed(flash: &BenchFlash, flaw: Flaw) -> Box<dyn Store> {
-        Box::new(Self { store: Box::new(on_flash(flash.clone())), flaw, late: None })
+        Box::new(WatchedStore(Self { log: on_flash(flash.clone()).into(), flaw, late: None }))
     }
 }
 
-impl Store for Broken {
+impl WatchStore for Broken {
+    type Store = Log;
+
+    fn store(&self) -> impl DerefMut<Target = Self::Store> {
+        self.log.borrow_mut()
+    }
+
     fn get(&mut self, setting: Setting, out: &mut [u8]) -> Result<Option<usize>, StoreError> {
         match &self.late {
             Some((late, value)) if *late == setting => {
                 out[..value.len()].copy_from_slice(value);
                 Ok(Some(value.len()))
             }
-            _ => self.store.get(setting, out),
+            _ => self.store().get(setting, out),
         }
-    }
-
-    fn next(&mut self, query: Query<'_>, before: Option<Number>, out: &mut [u8]) -> Result<Option<Found>, StoreError> {
-        self.store.next(query, before, out)
-    }
-
-    fn count(&mut self, query: Query<'_>) -> Result<u32, StoreError> {
-        self.store.count(query)
-    }
-
-    fn remaining(&mut self) -> Result<u32, StoreError> {
-        self.store.remaining()
     }
 
     fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
         if let Some((setting, value)) = self.late.take() {
-            self.store.commit(&[Change::Set(setting, &value)])?;
+            self.store().commit(&[Change::Set(setting, &value)])?;
         }
         let is_setting = |change: &Change<'_>| matches!(change, Change::Set(..));
         match (self.flaw, changes) {
-            (Flaw::Splits, _) => changes.iter().try_for_each(|change| self.store.commit(&[*change])),
+            (Flaw::Splits, _) => changes.iter().try_for_each(|change| self.store().commit(&[*change])),
             (Flaw::SettingsFirst, _) => {
                 let (settings, rest): (Vec<_>, Vec<_>) = changes.iter().copied().partition(is_setting);
-                self.store.commit(&settings)?;
-                self.store.commit(&rest)
+                self.store().commit(&settings)?;
+                self.store().commit(&rest)
             }
             (Flaw::LateSettings, [Change::Set(setting, value)]) => {
                 self.late = Some((*setting, value.to_vec()));
@@ -78,39 +78,24 @@ impl Store for Broken {
             }
             (Flaw::KeepsNothing, _) => {
                 let mut kept = [0; Setting::MAX_LEN];
-                self.store.commit(changes)?;
-                match self.store.get(Setting::Superseded, &mut kept)? {
+                self.store().commit(changes)?;
+                let listed = self.store().get(Setting::Superseded, &mut kept)?;
+                match listed {
                     Some(8..) => {
-                        self.store.commit(&[Change::Delete(Number::from_be_bytes(kept[..4].try_into().unwrap()))])
+                        self.store().commit(&[Change::Delete(Number::from_be_bytes(kept[..4].try_into().unwrap()))])
                     }
                     _ => Ok(()),
                 }
             }
-            _ => self.store.commit(changes),
+            _ => self.store().commit(changes),
         }
-    }
-
-    fn large_blobs_capacity(&self) -> usize {
-        self.store.large_blobs_capacity()
-    }
-
-    fn large_blobs_len(&mut self) -> Result<usize, StoreError> {
-        self.store.large_blobs_len()
-    }
-
-    fn read_large_blobs(&mut self, blobs: Blobs, offset: usize, out: &mut [u8]) -> Result<(), StoreError> {
-        self.store.read_large_blobs(blobs, offset, out)
-    }
-
-    fn stage(&mut self, offset: usize, bytes: &[u8]) -> Result<(), StoreError> {
-        self.store.stage(offset, bytes)
     }
 
     fn tidy(&mut self) -> Result<bool, StoreError> {
         if self.flaw == Flaw::FreesTooMuch {
-            self.store.commit(&[Change::Delete(1)])?;
+            self.store().commit(&[Change::Delete(1)])?;
         }
-        self.store.tidy()
+        self.store().tidy()
     }
 }
 

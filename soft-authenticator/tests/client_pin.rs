@@ -364,9 +364,9 @@ fn a_legacy_token_serves_the_first_relying_party_it_meets() {
     let rp = |id| make_credential::Request { rp: RpEntity { id, name: None }, ..resident(b"u") };
     let mut key = with_pin(Two);
     let token = key.legacy_token(Two, PIN).unwrap();
-    key.finger = Finger::Declines;
+    key.user = UserAction::Declines;
     key.make_with(Two, &token, rp("first.example")).unwrap_err();
-    key.finger = Finger::Touches;
+    key.user = UserAction::Touches;
     assert_eq!(key.make_with(Two, &token, rp("second.example")).unwrap_err(), Status::PIN_AUTH_INVALID);
     assert!(key.make_with(Two, &token, rp("first.example")).unwrap().has(Flags::UV));
 }

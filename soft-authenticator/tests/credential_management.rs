@@ -413,7 +413,7 @@ fn a_store_that_cannot_be_read_is_a_failure() {
 fn managing_needs_no_touch_and_uses_up_no_token() {
     let (mut key, [a, ..]) = stocked();
     let token = key.unbound(CM);
-    key.finger = Finger::Declines;
+    key.user = UserAction::Declines;
     for (sub_command, params) in gated(&a) {
         assert_eq!(key.manage(&token, sub_command, params.as_deref())[0], 0);
     }

@@ -211,7 +211,7 @@ fn scratch_after(sign_in: bool, end: fn(Engine<'_, Bench>)) -> Vec<u8> {
     let (config, store, now) = (Config::new([0; 16]), BenchStore::default(), Instant::default());
     let crypto = bench_crypto(&store.slow);
     let mut buffer = vec![0; config.buffer_len()];
-    let mut engine = Engine::<Bench>::new(&mut buffer, config, crypto, BenchRng::new(0), store, now).unwrap();
+    let mut engine = Engine::<Bench>::new(&mut buffer, config, crypto, BenchRng::new(0), store.watched(), now).unwrap();
     let mut begin = |request: &[u8], polls| {
         engine.buffer()[..request.len()].copy_from_slice(request);
         let first = engine.begin(now, request.len());

@@ -51,8 +51,8 @@ fn step_1_an_empty_pin_uv_auth_param_waits_for_a_touch_and_tells_whether_a_pin_i
     key.set_pin(Two, PIN);
     assert_eq!(key.get(&probe).unwrap_err(), Status::PIN_INVALID);
     assert_eq!(key.touches, 2);
-    for finger in [Finger::Declines, Finger::Sleeps] {
-        key.finger = finger;
+    for action in [UserAction::Declines, UserAction::Sleeps] {
+        key.user = action;
         assert_eq!(key.get(&probe).unwrap_err(), Status::OPERATION_DENIED);
     }
 }
@@ -132,7 +132,7 @@ fn a_silent_assertion_neither_touches_nor_uses_up_the_token() {
     assert!(!got.has(Flags::UV) && !got.has(Flags::UP));
     assert!(!key.get_next().unwrap().has(Flags::UP), "the next assertion has the flags of the first");
     assert_eq!(key.touches, touches + 1);
-    key.finger = Finger::Declines;
+    key.user = UserAction::Declines;
     key.get(&silent).unwrap();
 }
 
@@ -153,9 +153,10 @@ fn step_7_a_key_may_ask_for_a_touch_before_it_tells_that_there_is_nothing() {
     let policy = AuthenticatorPolicy { no_credentials_after_touch: true, ..AuthenticatorPolicy::STRICT };
     let mut key = Key::with(Config { policy, ..Config::new([0xAA; 16]) });
     let commits = key.store.applied();
-    for (finger, expected) in [(Finger::Touches, Status::NO_CREDENTIALS), (Finger::Declines, Status::OPERATION_DENIED)]
+    for (action, expected) in
+        [(UserAction::Touches, Status::NO_CREDENTIALS), (UserAction::Declines, Status::OPERATION_DENIED)]
     {
-        key.finger = finger;
+        key.user = action;
         assert_eq!(key.get(&assertion()).unwrap_err(), expected);
     }
     assert_eq!((key.touches, key.polls), (1, 1));
@@ -230,8 +231,8 @@ fn a_wrapped_id_with_any_bit_changed_or_another_length_opens_nothing() {
 fn step_9_a_sign_in_that_is_not_touched_is_denied_and_not_counted() {
     let mut key = three();
     let commits = key.store.applied();
-    for finger in [Finger::Declines, Finger::Sleeps] {
-        key.finger = finger;
+    for action in [UserAction::Declines, UserAction::Sleeps] {
+        key.user = action;
         assert_eq!(key.get(&assertion()).unwrap_err(), Status::OPERATION_DENIED);
     }
     assert_eq!(key.store.applied(), commits);

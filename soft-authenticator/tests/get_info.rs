@@ -392,7 +392,8 @@ fn a_buffer_that_is_too_small_is_refused_with_the_size_it_takes() {
     let needed = CONFIG.buffer_len();
     let mut buffer = vec![0; needed - 1];
     let rng = BenchRng::new(0);
-    let engine = Engine::<Bench>::new(&mut buffer, CONFIG, crypto, rng, store, keyfob_core::Instant::default());
+    let engine =
+        Engine::<Bench>::new(&mut buffer, CONFIG, crypto, rng, store.watched(), keyfob_core::Instant::default());
     assert_eq!(engine.map(|_| ()).unwrap_err(), ConfigError::BufferTooSmall { needed });
 }
 

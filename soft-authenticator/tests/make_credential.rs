@@ -61,9 +61,9 @@ fn step_1_an_empty_pin_uv_auth_param_waits_for_a_touch_and_tells_whether_a_pin_i
 #[test]
 fn step_1_a_probe_that_is_declined_or_ignored_is_denied() {
     let probe = Request { pin_uv_auth_param: Some(&[]), pin_uv_auth_protocol: Some(9), ..registration(b"u") };
-    for finger in [Finger::Declines, Finger::Sleeps] {
+    for action in [UserAction::Declines, UserAction::Sleeps] {
         let mut key = with_pin();
-        key.finger = finger;
+        key.user = action;
         assert_eq!(key.make(&probe).unwrap_err(), Status::OPERATION_DENIED);
     }
 }
@@ -306,12 +306,12 @@ fn step_11_an_unprotected_authenticator_ignores_the_param() {
 /// 6.1.2 step 12: an excluded credential is on this authenticator, with any user action → CREDENTIAL_EXCLUDED
 #[test]
 fn step_12_an_excluded_credential_is_told_after_the_touch_whatever_the_user_does() {
-    for finger in [Finger::Touches, Finger::Declines, Finger::Sleeps] {
+    for action in [UserAction::Touches, UserAction::Declines, UserAction::Sleeps] {
         for made in [registration(b"u"), resident(b"u")] {
             let mut key = Key::new();
             let made = key.make(&made).unwrap();
             let (commits, list) = (key.store.applied(), [CredentialDescriptor::new(&[5; 40]), made.descriptor()]);
-            key.finger = finger;
+            key.user = action;
             let request = Request { exclude_list: Some(List::Slice(&list)), ..resident(b"u") };
             assert_eq!(key.make(&request).unwrap_err(), Status::CREDENTIAL_EXCLUDED);
             assert_eq!(key.polls, 2, "the second id, and a touch");
@@ -365,18 +365,18 @@ fn step_12_lists_up_to_the_limit_and_ids_of_any_length_are_looked_through() {
 /// 6.1.2 step 14: not touched in time, with the policy of YubiKeys → USER_ACTION_TIMEOUT
 #[test]
 fn step_14_a_registration_that_is_not_touched_is_denied_and_changes_nothing() {
-    for (finger, touch_timeout, expected) in [
-        (Finger::Declines, Status::OPERATION_DENIED, Status::OPERATION_DENIED),
-        (Finger::Sleeps, Status::OPERATION_DENIED, Status::OPERATION_DENIED),
-        (Finger::Declines, Status::USER_ACTION_TIMEOUT, Status::OPERATION_DENIED),
-        (Finger::Sleeps, Status::USER_ACTION_TIMEOUT, Status::USER_ACTION_TIMEOUT),
+    for (action, touch_timeout, expected) in [
+        (UserAction::Declines, Status::OPERATION_DENIED, Status::OPERATION_DENIED),
+        (UserAction::Sleeps, Status::OPERATION_DENIED, Status::OPERATION_DENIED),
+        (UserAction::Declines, Status::USER_ACTION_TIMEOUT, Status::OPERATION_DENIED),
+        (UserAction::Sleeps, Status::USER_ACTION_TIMEOUT, Status::USER_ACTION_TIMEOUT),
     ] {
         let mut key = Key::with(Config {
             policy: AuthenticatorPolicy { touch_timeout, ..AuthenticatorPolicy::STRICT },
             ..Config::new([0; 16])
         });
         let commits = key.store.applied();
-        key.finger = finger;
+        key.user = action;
         assert_eq!(key.make(&resident(b"u")).unwrap_err(), expected);
         assert_eq!(key.store.applied(), commits);
     }
@@ -395,9 +395,9 @@ fn step_14_a_touch_uses_up_a_token_that_was_not_presented() {
 fn step_14_a_refused_touch_leaves_the_token_usable() {
     let mut key = with_pin();
     let token = key.token(Two, PIN, MC, None).unwrap();
-    key.finger = Finger::Declines;
+    key.user = UserAction::Declines;
     assert_eq!(key.make_with(Two, &token, registration(b"u")).unwrap_err(), Status::OPERATION_DENIED);
-    key.finger = Finger::Touches;
+    key.user = UserAction::Touches;
     key.make_with(Two, &token, registration(b"u")).unwrap();
 }
 

@@ -112,7 +112,7 @@ fn key(pin: bool) -> (Key, [Made; 2]) {
 
 /// Sends every damaged form of the request that `build` makes and returns how many were refused and answered. A refused
 /// request changes nothing, except that it may decrease the PIN retries. A declined touch does not use up the token.
-fn survives(pin: bool, finger: Finger, build: impl Fn(&mut Key) -> Vec<u8>) -> (u32, u32) {
+fn survives(pin: bool, user: UserAction, build: impl Fn(&mut Key) -> Vec<u8>) -> (u32, u32) {
     const KEPT: [Setting; 3] = [Setting::Seed, Setting::Pin, Setting::SignCount];
     let mut key = self::key(pin).0;
     let original = build(&mut key);
@@ -121,7 +121,7 @@ fn survives(pin: bool, finger: Finger, build: impl Fn(&mut Key) -> Vec<u8>) -> (
         let (commits, credentials) = (key.store.applied(), key.store.credentials());
         let settings = KEPT.map(|setting| key.store.setting(setting));
         let retries = key.store.setting(Setting::PinRetries);
-        key.finger = finger;
+        key.user = user;
         let answer = status(&key.call(&request));
         let unchanged = KEPT.map(|setting| key.store.setting(setting)) == settings;
         if answer.is_ok() {
@@ -150,18 +150,18 @@ fn survives(pin: bool, finger: Finger, build: impl Fn(&mut Key) -> Vec<u8>) -> (
 fn damaged_registrations_are_refused_or_answered() {
     let other = CredentialDescriptor::new(&[9; 32]);
     let excluded = [CredentialDescriptor { transports: Some(List::Slice(&[Text::new("usb")])), ..other }];
-    for (pin, finger) in [(false, Finger::Touches), (true, Finger::Declines)] {
-        let (refused, answered) = survives(pin, finger, |key| full_registration(key, pin, &excluded));
+    for (pin, user) in [(false, UserAction::Touches), (true, UserAction::Declines)] {
+        let (refused, answered) = survives(pin, user, |key| full_registration(key, pin, &excluded));
         assert!(refused > 5_000 && answered > 500, "{refused} refused, {answered} answered");
     }
 }
 
 #[test]
 fn damaged_sign_ins_are_refused_or_answered() {
-    for (pin, finger) in [(false, Finger::Touches), (true, Finger::Declines)] {
+    for (pin, user) in [(false, UserAction::Touches), (true, UserAction::Declines)] {
         let (_, [wrapped, stored]) = key(pin);
         let allowed = [wrapped.descriptor(), stored.descriptor()];
-        let (refused, answered) = survives(pin, finger, |key| full_assertion(key, pin, &allowed));
+        let (refused, answered) = survives(pin, user, |key| full_assertion(key, pin, &allowed));
         assert!(refused > 3_000 && answered > 500, "{refused} refused, {answered} answered");
     }
 }
@@ -174,7 +174,8 @@ fn damaged_pin_commands_are_refused_or_answered() {
         (One, subcommand::GET_TOKEN_USING_PIN),
         (Two, subcommand::GET_TOKEN_USING_PIN),
     ] {
-        let (refused, answered) = survives(true, Finger::Touches, |key| full_client_pin(key, protocol, sub_command));
+        let (refused, answered) =
+            survives(true, UserAction::Touches, |key| full_client_pin(key, protocol, sub_command));
         assert!(refused > 2_000 && answered > 10, "{refused} refused, {answered} answered");
     }
 }

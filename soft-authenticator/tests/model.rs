@@ -87,7 +87,7 @@ enum Step {
         damaged: bool,
         given_up: bool,
     },
-    Finger(Finger),
+    User(UserAction),
     PowerCut,
     Reset,
     Garbage(u8, u8),
@@ -115,7 +115,8 @@ struct Extensions {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let fingers = [Finger::Touches, Finger::Touches, Finger::Touches, Finger::Declines, Finger::Sleeps];
+    let actions =
+        [UserAction::Touches, UserAction::Touches, UserAction::Touches, UserAction::Declines, UserAction::Sleeps];
     let (rp, user, pin) = (0..2usize, 1..7u8, 0..4usize);
     let persistent_pin = pin.clone();
     let loss = proptest::option::weighted(0.4, prop_oneof![Just(Loss::BeforeTheAnswer), Just(Loss::WithinTheAnswer)]);
@@ -156,7 +157,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (17..CAPACITY + 20, 1..CAPACITY, proptest::bool::weighted(0.2), proptest::bool::weighted(0.2)).prop_map(
             |(len, piece, damaged, given_up)| Step::WriteBlobs { len, piece: piece.max(100), damaged, given_up }
         ),
-        2 => (0..fingers.len()).prop_map(move |finger| Step::Finger(fingers[finger])),
+        2 => (0..actions.len()).prop_map(move |action| Step::User(actions[action])),
         1 => Just(Step::PowerCut),
         1 => Just(Step::Reset),
         1 => (any::<u8>(), any::<u8>()).prop_map(|(command, byte)| Step::Garbage(command, byte)),
@@ -387,7 +388,7 @@ fn take(mut key: Key, model: &mut Model, step: Step, protocol: PinUvAuthProtocol
         .take_if(|held| key.now.since(held.issued) >= if held.used { MAX_USAGE_PERIOD } else { INITIAL_USAGE_LIMIT });
     let goes_on = matches!(
         (&model.sequence, step),
-        (_, Step::Finger(_) | Step::Present { .. })
+        (_, Step::User(_) | Step::Present { .. })
             | (Some(Sequence::Users(..)), Step::Next)
             | (Some(Sequence::Listings { .. }), Step::NextListed(_) | Step::List(_))
     );
@@ -507,20 +508,20 @@ fn take(mut key: Key, model: &mut Model, step: Step, protocol: PinUvAuthProtocol
         Step::WriteBlobs { len, piece, damaged, given_up } => {
             write_blobs(&mut key, model, len, piece, damaged, given_up);
         }
-        Step::Finger(finger) => key.finger = finger,
+        Step::User(action) => key.user = action,
         Step::PowerCut => {
-            let finger = key.finger;
+            let action = key.user;
             key = key.power_cut();
-            key.finger = finger;
+            key.user = action;
             model.power_up();
         }
         Step::Reset => {
             let in_time = key.now.since(key.powered_up) < RESET_WINDOW;
-            let expected = match key.finger {
+            let expected = match key.user {
                 _ if !in_time => Status::NOT_ALLOWED,
-                Finger::Touches => Status::OK,
-                Finger::Declines => Status::OPERATION_DENIED,
-                Finger::Sleeps => Status::USER_ACTION_TIMEOUT,
+                UserAction::Touches => Status::OK,
+                UserAction::Declines => Status::OPERATION_DENIED,
+                UserAction::Sleeps => Status::USER_ACTION_TIMEOUT,
             };
             assert_eq!(key.status(&[Command::RESET.0]), expected);
             if expected.is_ok() {

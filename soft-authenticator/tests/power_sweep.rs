@@ -268,8 +268,9 @@ pub struct State {
 impl State {
     pub fn of(flash: &BenchFlash, prepared: &Prepared) -> Self {
         let setup = prepared.setup;
-        let mut store = BenchStore::on_flash(flash);
+        let store = BenchStore::on_flash(flash);
         let settings = SETTINGS.map(|setting| store.setting(setting)).to_vec();
+        let mut store = store.memory.borrow_mut();
         let (mut credentials, mut before, mut out) = (Vec::new(), None, [0; MAX_RECORD]);
         while let Some(found) = store.next(Query::All, before, &mut out).unwrap() {
             credentials.push((found.number, found.rp_id_hash, out[..found.len].to_vec()));

@@ -106,11 +106,11 @@ fn a_reset_takes_a_long_touch_once_that_is_enabled() {
     for event in [Event::Touched, Event::Tick] {
         assert_eq!(key.resume(event), Progress::Pending(Wait::LongTouch), "a short touch does not count");
     }
-    for (finger, expected) in
-        [(Finger::Declines, Status::OPERATION_DENIED), (Finger::Sleeps, Status::USER_ACTION_TIMEOUT)]
+    for (action, expected) in
+        [(UserAction::Declines, Status::OPERATION_DENIED), (UserAction::Sleeps, Status::USER_ACTION_TIMEOUT)]
     {
         let mut key = Key::try_with(Config::new([0xAA; 16]), key.store.clone()).unwrap();
-        key.finger = finger;
+        key.user = action;
         assert_eq!(key.command(Command::RESET), [expected.0]);
     }
     assert!(key.get(&assertion()).unwrap().is_by(&made));
@@ -164,16 +164,16 @@ fn another_transport_ends_sequences_and_the_same_does_not() {
 /// 6.6: not touched in time → USER_ACTION_TIMEOUT
 #[test]
 fn a_reset_that_is_not_touched_changes_nothing() {
-    for (finger, expected) in
-        [(Finger::Declines, Status::OPERATION_DENIED), (Finger::Sleeps, Status::USER_ACTION_TIMEOUT)]
+    for (action, expected) in
+        [(UserAction::Declines, Status::OPERATION_DENIED), (UserAction::Sleeps, Status::USER_ACTION_TIMEOUT)]
     {
         let mut key = Key::new();
         let made = key.make(&resident(b"u")).unwrap();
         let commits = key.store.applied();
-        key.finger = finger;
+        key.user = action;
         assert_eq!(key.status(&[0x07]), expected);
         assert_eq!(key.store.applied(), commits);
-        key.finger = Finger::Touches;
+        key.user = UserAction::Touches;
         assert!(key.get(&assertion()).unwrap().is_by(&made));
     }
 }
@@ -221,12 +221,12 @@ fn a_reset_that_failed_leaves_in_memory_what_the_store_says_and_no_token() {
 #[test]
 fn selection_answers_with_what_the_user_did() {
     let mut key = Key::new();
-    for (finger, expected) in [
-        (Finger::Touches, Status::OK),
-        (Finger::Declines, Status::OPERATION_DENIED),
-        (Finger::Sleeps, Status::USER_ACTION_TIMEOUT),
+    for (action, expected) in [
+        (UserAction::Touches, Status::OK),
+        (UserAction::Declines, Status::OPERATION_DENIED),
+        (UserAction::Sleeps, Status::USER_ACTION_TIMEOUT),
     ] {
-        key.finger = finger;
+        key.user = action;
         assert_eq!(key.command(Command::SELECTION), [expected.0]);
     }
     assert_eq!(key.call_cancelled(&[0x0B], 1), [Status::KEEPALIVE_CANCEL.0]);

@@ -260,7 +260,7 @@ fn a_touch_for_u2f_is_no_touch_for_ctap2_or_another_channel() {
     key.call_u2f(&registration(&HASH));
     let now = key.now;
     key.engine.touch_for_u2f(now, true);
-    key.finger = Finger::Declines;
+    key.user = UserAction::Declines;
     assert_eq!(key.status(&[Command::SELECTION.0]), Status::OPERATION_DENIED);
 }
 

@@ -201,12 +201,12 @@ fn a_blocked_pin_blocks_built_in_verification() {
 /// 6.5.5 getPinUvAuthTokenUsingUvWithPermissions: declined → OPERATION_DENIED
 #[test]
 fn a_user_who_sleeps_or_declines_loses_no_attempt() {
-    for (finger, expected) in
-        [(Finger::Sleeps, Status::USER_ACTION_TIMEOUT), (Finger::Declines, Status::OPERATION_DENIED)]
+    for (action, expected) in
+        [(UserAction::Sleeps, Status::USER_ACTION_TIMEOUT), (UserAction::Declines, Status::OPERATION_DENIED)]
     {
         let mut key = registered(FACE);
         key.set_pin(Two, PIN);
-        key.finger = finger;
+        key.user = action;
         assert_eq!(key.make(&made_with_uv(b"v", false)).unwrap_err(), expected);
         assert_eq!(key.get(&got_with_uv()).unwrap_err(), expected);
         assert_eq!(key.uv_token(Two, GA, None).unwrap_err(), expected);

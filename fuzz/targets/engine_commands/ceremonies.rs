@@ -22,7 +22,7 @@ pub fn make(key: &mut Key<'_>, model: &mut Model, who: u8, discoverable: bool, w
     let list: Vec<_> = exclude.iter().map(|id| CredentialDescriptor::new(id)).collect();
     let token = model.take_token(key.now, with_token);
     let param = token.as_ref().map(|held| held.token.authenticate(&StubCrypto, held.protocol, &[&HASH]));
-    let full = key.engine.store().credentials() == ROOM;
+    let full = key.store.credentials() == ROOM;
     let response = key.call(&message(
         Command::MAKE_CREDENTIAL,
         &make_credential::Request {
@@ -53,7 +53,7 @@ pub fn make(key: &mut Key<'_>, model: &mut Model, who: u8, discoverable: bool, w
     } else if exclude.is_some() {
         Status::CREDENTIAL_EXCLUDED
     } else {
-        Model::touch(key.finger, if no_room { Status::KEY_STORE_FULL } else { Status::OK })
+        Model::touch(key.user, if no_room { Status::KEY_STORE_FULL } else { Status::OK })
     };
     assert_eq!(status(&response), expected);
     if expected.is_ok() || expected == Status::KEY_STORE_FULL {
@@ -129,7 +129,7 @@ pub fn get(key: &mut Key<'_>, model: &mut Model, who: u8, wrapped: bool, with_to
     let may_go_without = !model.always_uv && token.is_none();
     let expected = match found {
         _ if !permitted.is_ok() && !may_go_without => permitted,
-        true => Model::touch(key.finger, Status::OK),
+        true => Model::touch(key.user, Status::OK),
         false => Status::NO_CREDENTIALS,
     };
     assert_eq!(status(&response), expected);

@@ -6,7 +6,7 @@ use keyfob_core::{
     ctap2::large_blobs,
     pin_uv::{INITIAL_USAGE_LIMIT, Permissions, PinUvAuthProtocol, Token},
 };
-use keyfob_fuzz::key::Finger;
+use keyfob_fuzz::key::UserAction;
 
 pub const RPS: [&str; 2] = ["example.org", "example.com"];
 pub const PINS: [&str; 3] = ["1234", "пароль", "12"];
@@ -98,8 +98,8 @@ impl Model {
     }
 
     /// The status after waiting for a touch; `in_time` if the user touches in time.
-    pub fn touch(finger: Finger, in_time: Status) -> Status {
-        if finger == Finger::Touches { in_time } else { Status::OPERATION_DENIED }
+    pub fn touch(action: UserAction, in_time: Status) -> Status {
+        if action == UserAction::Touches { in_time } else { Status::OPERATION_DENIED }
     }
 
     /// Takes the token if it is `wanted`.

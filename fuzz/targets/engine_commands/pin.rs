@@ -1,7 +1,7 @@
 //! The PIN, the token, and the reset.
 
 use keyfob_core::{Status, ctap2::Command, pin_uv::PinUvAuthProtocol};
-use keyfob_fuzz::key::{Finger, Key, status};
+use keyfob_fuzz::key::{Key, UserAction, status};
 use keyfob_soft_authenticator::engine::RESET_WINDOW;
 
 use crate::model::{Held, Model, PERMISSIONS, PINS, RETRIES};
@@ -13,7 +13,7 @@ pub fn set_pin(key: &mut Key<'_>, model: &mut Model, protocol: PinUvAuthProtocol
         (None, pin) if model.too_short(pin) => Status::PIN_POLICY_VIOLATION,
         (None, _) => Status::OK,
     };
-    let answer = key.set_pin(protocol, None, PINS[pin]);
+    let answer = key.set_pin(protocol, PINS[pin]);
     if key.aborted {
         return;
     }
@@ -29,7 +29,7 @@ pub fn change_pin(key: &mut Key<'_>, model: &mut Model, protocol: PinUvAuthProto
     if expected.is_ok() && (model.too_short(new) || model.force_pin_change && new == old) {
         expected = Status::PIN_POLICY_VIOLATION;
     }
-    let answer = key.set_pin(protocol, Some(PINS[old]), PINS[new]);
+    let answer = key.change_pin(protocol, PINS[old], PINS[new]);
     if key.aborted {
         return;
     }
@@ -45,7 +45,7 @@ pub fn token(key: &mut Key<'_>, model: &mut Model, protocol: PinUvAuthProtocol, 
     if expected.is_ok() && model.force_pin_change {
         expected = Status::PIN_POLICY_VIOLATION;
     }
-    let token = key.token(protocol, PINS[pin], permissions);
+    let token = key.token(protocol, PINS[pin], permissions, None);
     if key.aborted {
         return;
     }
@@ -56,11 +56,11 @@ pub fn token(key: &mut Key<'_>, model: &mut Model, protocol: PinUvAuthProtocol, 
 }
 
 pub fn reset(key: &mut Key<'_>, model: &mut Model) {
-    let expected = match key.finger {
+    let expected = match key.user {
         _ if key.now.since(model.powered_up) >= RESET_WINDOW => Status::NOT_ALLOWED,
-        Finger::Touches => Status::OK,
-        Finger::Declines => Status::OPERATION_DENIED,
-        Finger::Sleeps => Status::USER_ACTION_TIMEOUT,
+        UserAction::Touches => Status::OK,
+        UserAction::Declines => Status::OPERATION_DENIED,
+        UserAction::Sleeps => Status::USER_ACTION_TIMEOUT,
     };
     let answer = status(&key.call(&[Command::RESET.0]));
     if key.aborted {

@@ -14,7 +14,7 @@ use keyfob_core::{
     large_blob::{Array, OVERHEAD},
     pin_uv::PaddedPin,
 };
-use keyfob_soft_authenticator::{Caps, store::Store};
+use keyfob_soft_authenticator::Caps;
 use rand_core::CryptoRng;
 
 use super::{Check, Script, pin::new_pin};

@@ -16,7 +16,7 @@ use crate::{
     rival::Rival,
     tap::Backend,
     wire::WireFaults,
-    world::{Finger, World},
+    world::{TimedAction, World},
 };
 
 mod checks;
@@ -261,15 +261,15 @@ impl<C: Backend> Script<'_, C> {
         };
         // A touch in the millisecond of the first packet would count for an earlier request.
         let soonest = if cooperative { 10 } else { 0 };
-        self.world.finger = Finger::Touches(dice.pick(&[0, 0, 5, 400, 6_000]).max(soonest));
+        self.world.user = TimedAction::Touches(dice.pick(&[0, 0, 5, 400, 6_000]).max(soonest));
         if cooperative || !dice.percent(self.intensity.moody) {
             return Ok((plan, true));
         }
-        self.world.finger = match dice.below(6) {
-            0 => Finger::Away,
-            1 => Finger::Declines(dice.pick(&[0, 100, 5_000])),
-            2 => Finger::Touches(dice.pick(&[29_000, 29_999, 30_000, 31_000])),
-            _ => Finger::Touches(dice.pick(&[0, 10, 900])),
+        self.world.user = match dice.below(6) {
+            0 => TimedAction::Away,
+            1 => TimedAction::Declines(dice.pick(&[0, 100, 5_000])),
+            2 => TimedAction::Touches(dice.pick(&[29_000, 29_999, 30_000, 31_000])),
+            _ => TimedAction::Touches(dice.pick(&[0, 10, 900])),
         };
         let mut entries = VecDeque::new();
         for _ in 0..dice.below(5) {

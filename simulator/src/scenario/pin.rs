@@ -12,7 +12,7 @@ use keyfob_soft_authenticator::Caps;
 use rand_core::CryptoRng;
 
 use super::{Check, Script};
-use crate::{dice::Dice, tap::Backend, world::Finger};
+use crate::{dice::Dice, tap::Backend, world::TimedAction};
 
 impl<C: Backend> Script<'_, C> {
     /// Sets the first PIN, or changes it.
@@ -123,8 +123,9 @@ impl<C: Backend> Script<'_, C> {
 
     /// Resets the authenticator, or tries it too late or without a touch.
     pub(super) fn reset(&mut self) -> Check {
-        self.world.finger = self.world.dice.pick(&[Finger::Touches(0), Finger::Touches(2_000), Finger::Away]);
-        let consents = self.world.finger != Finger::Away;
+        self.world.user =
+            self.world.dice.pick(&[TimedAction::Touches(0), TimedAction::Touches(2_000), TimedAction::Away]);
+        let consents = self.world.user != TimedAction::Away;
         if self.world.dice.percent(80) {
             self.world.replug();
         }

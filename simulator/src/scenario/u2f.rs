@@ -18,7 +18,7 @@ use super::{Check, Script, manage::Needs};
 use crate::{
     model::{Known, RPS},
     tap::Backend,
-    world::Finger,
+    world::TimedAction,
 };
 
 /// How long a platform waits before it repeats its request, in milliseconds. 200 to 500 are usual.
@@ -37,7 +37,8 @@ impl<C: Backend> Script<'_, C> {
         self.world.consented = None; // every touch from here on counts for one answer only
         for _ in 0..3 {
             self.disturb();
-            let fingers = [Finger::Touches(0), Finger::Touches(400), Finger::Declines(100), Finger::Away];
+            let fingers =
+                [TimedAction::Touches(0), TimedAction::Touches(400), TimedAction::Declines(100), TimedAction::Away];
             let finger = self.world.dice.pick(&fingers);
             self.world.resolve(finger);
             match (self.world.dice.below(3), self.vouched().last()) {
@@ -54,7 +55,7 @@ impl<C: Backend> Script<'_, C> {
 
     fn u2f_in_peace(&mut self) -> Check {
         let delay = self.world.dice.pick(&[10, 400, 6_000]);
-        self.world.finger = Finger::Touches(delay);
+        self.world.user = TimedAction::Touches(delay);
         let version = self.ask(&Request::Version);
         if version != Some([VERSION, &StatusWord::NO_ERROR.0.to_be_bytes()].concat()) {
             return Err(format!("the version of U2F is {version:02x?}"));
@@ -70,7 +71,7 @@ impl<C: Backend> Script<'_, C> {
         self.quiet = false;
         self.authenticate(index, Control::ENFORCE_USER_PRESENCE)?;
         self.heal();
-        self.world.finger = Finger::Touches(delay);
+        self.world.user = TimedAction::Touches(delay);
         for index in self.vouched() {
             self.authenticate(index, Control::ENFORCE_USER_PRESENCE)?;
         }
@@ -233,7 +234,7 @@ impl<C: Backend> Script<'_, C> {
                 _ => break,
             }
         }
-        let touches = matches!(self.world.finger, Finger::Touches(_));
+        let touches = matches!(self.world.user, TimedAction::Touches(_));
         let waits = expected == StatusWord::NO_ERROR && !touches;
         let expected = if waits { StatusWord::CONDITIONS_NOT_SATISFIED } else { expected };
         if self.clean() && status != Some(expected) {

@@ -14,12 +14,14 @@ pub mod file;
 pub mod flash;
 mod memory;
 mod record;
+mod watch;
 
 #[cfg(feature = "file-store")]
 pub use file::FileStore;
 pub use flash::FlashStore;
 pub use memory::MemoryStore;
 pub use record::Credential;
+pub use watch::{StoreCall, WatchStore, WatchedStore};
 
 /// The longest record that the engine writes, in bytes: everything but the secret key takes at most 704.
 pub const MAX_RECORD: usize = 704 + keyfob_core::crypto::MAX_SECRET;

@@ -16,7 +16,7 @@ use keyfob_core::{
     pin_uv::{self, PaddedPin, Permissions, PinHash, PinUvAuthProtocol, SharedSecret, Token},
 };
 
-use super::{Key, status};
+use super::{Backend, Key, KeyDouble, status};
 
 pub const HASH: [u8; 32] = [7; 32];
 /// The algorithms of a key with all capabilities, in its order of preference.
@@ -226,82 +226,6 @@ impl Key {
         })
     }
 
-    pub fn client_pin(&mut self, request: &client_pin::Request<'_>) -> Status {
-        self.status(&message(Command::CLIENT_PIN, request))
-    }
-
-    pub fn agree(&mut self, protocol: PinUvAuthProtocol) -> Session {
-        let request = client_pin::Request {
-            pin_uv_auth_protocol: Some(protocol.number()),
-            sub_command: Some(subcommand::GET_KEY_AGREEMENT),
-            ..Default::default()
-        };
-        let response = self.call(&message(Command::CLIENT_PIN, &request));
-        let response: client_pin::Response<'_> = ctap2::decode_response(&response).unwrap();
-        let key = response.key_agreement.unwrap();
-        let (point, shared) = pin_uv::encapsulate(&RustCrypto, &mut self.rng, protocol, &key).unwrap();
-        Session { protocol, point, shared }
-    }
-
-    pub fn encrypt(&mut self, session: &Session, plaintext: &[u8]) -> Vec<u8> {
-        let mut out = vec![0; plaintext.len() + 16];
-        let len = session.shared.encrypt(&RustCrypto, &mut self.rng, plaintext, &mut out).unwrap();
-        out.truncate(len);
-        out
-    }
-
-    /// setPIN with arbitrary bytes in place of a padded PIN.
-    pub fn set_padded(&mut self, protocol: PinUvAuthProtocol, padded: &[u8]) -> Status {
-        let session = self.agree(protocol);
-        let new_pin_enc = self.encrypt(&session, padded);
-        let param = session.shared.authenticate(&RustCrypto, &[&new_pin_enc]);
-        self.client_pin(&client_pin::Request {
-            pin_uv_auth_param: Some(param.as_bytes()),
-            new_pin_enc: Some(&new_pin_enc),
-            ..session.request(subcommand::SET_PIN)
-        })
-    }
-
-    pub fn set_pin(&mut self, protocol: PinUvAuthProtocol, pin: &str) -> Status {
-        self.set_padded(protocol, PaddedPin::new(pin, 0).unwrap().as_bytes())
-    }
-
-    pub fn change_padded(&mut self, protocol: PinUvAuthProtocol, old: &str, padded: &[u8]) -> Status {
-        let session = self.agree(protocol);
-        let new_pin_enc = self.encrypt(&session, padded);
-        let pin_hash_enc = self.encrypt(&session, &pin_hash(old));
-        let param = session.shared.authenticate(&RustCrypto, &[&new_pin_enc, &pin_hash_enc]);
-        self.client_pin(&client_pin::Request {
-            pin_uv_auth_param: Some(param.as_bytes()),
-            new_pin_enc: Some(&new_pin_enc),
-            pin_hash_enc: Some(&pin_hash_enc),
-            ..session.request(subcommand::CHANGE_PIN)
-        })
-    }
-
-    pub fn change_pin(&mut self, protocol: PinUvAuthProtocol, old: &str, new: &str) -> Status {
-        self.change_padded(protocol, old, PaddedPin::new(new, 0).unwrap().as_bytes())
-    }
-
-    /// getPinUvAuthTokenUsingPinWithPermissions.
-    pub fn token(
-        &mut self,
-        protocol: PinUvAuthProtocol,
-        pin: &str,
-        permissions: Permissions,
-        rp_id: Option<&str>,
-    ) -> Result<Token, Status> {
-        let session = self.agree(protocol);
-        let pin_hash_enc = self.encrypt(&session, &pin_hash(pin));
-        let request = client_pin::Request {
-            pin_hash_enc: Some(&pin_hash_enc),
-            permissions: Some(permissions.0.into()),
-            rp_id,
-            ..session.request(subcommand::GET_TOKEN_USING_PIN)
-        };
-        self.token_by(&session, &request)
-    }
-
     /// getPinToken.
     pub fn legacy_token(&mut self, protocol: PinUvAuthProtocol, pin: &str) -> Result<Token, Status> {
         let session = self.agree(protocol);
@@ -381,24 +305,6 @@ impl Key {
         Ok(id)
     }
 
-    pub fn token_by(&mut self, session: &Session, request: &client_pin::Request<'_>) -> Result<Token, Status> {
-        let response = self.call(&message(Command::CLIENT_PIN, request));
-        body(&response, |response| {
-            let response: client_pin::Response<'_> = ctap2::decode_response(response).unwrap();
-            let mut out = [0; 32];
-            let len = session.shared.decrypt(&RustCrypto, response.pin_uv_auth_token.unwrap(), &mut out).unwrap();
-            Token::new(session.protocol, &out[..len]).unwrap()
-        })
-    }
-
-    /// pinRetries and powerCycleState.
-    pub fn retries(&mut self) -> (u64, bool) {
-        let request = client_pin::Request { sub_command: Some(subcommand::GET_PIN_RETRIES), ..Default::default() };
-        let response = self.call(&message(Command::CLIENT_PIN, &request));
-        let response: client_pin::Response<'_> = ctap2::decode_response(&response).unwrap();
-        (response.pin_retries.unwrap(), response.power_cycle_state.unwrap_or(false))
-    }
-
     /// A registration with a token.
     pub fn make_with(
         &mut self,
@@ -427,6 +333,102 @@ impl Key {
             pin_uv_auth_protocol: Some(protocol.number()),
             ..request
         })
+    }
+}
+
+impl<C: Backend> KeyDouble<'_, C> {
+    pub fn client_pin(&mut self, request: &client_pin::Request<'_>) -> Status {
+        self.status(&message(Command::CLIENT_PIN, request))
+    }
+
+    pub fn agree(&mut self, protocol: PinUvAuthProtocol) -> Session {
+        let request = client_pin::Request {
+            pin_uv_auth_protocol: Some(protocol.number()),
+            sub_command: Some(subcommand::GET_KEY_AGREEMENT),
+            ..Default::default()
+        };
+        let response = self.call(&message(Command::CLIENT_PIN, &request));
+        let response: client_pin::Response<'_> = ctap2::decode_response(&response).unwrap();
+        let key = response.key_agreement.unwrap();
+        let (point, shared) = pin_uv::encapsulate(&C::default(), &mut self.rng, protocol, &key).unwrap();
+        Session { protocol, point, shared }
+    }
+
+    pub fn encrypt(&mut self, session: &Session, plaintext: &[u8]) -> Vec<u8> {
+        let mut out = vec![0; plaintext.len() + 16];
+        let len = session.shared.encrypt(&C::default(), &mut self.rng, plaintext, &mut out).unwrap();
+        out.truncate(len);
+        out
+    }
+
+    /// setPIN with arbitrary bytes in place of a padded PIN.
+    pub fn set_padded(&mut self, protocol: PinUvAuthProtocol, padded: &[u8]) -> Status {
+        let session = self.agree(protocol);
+        let new_pin_enc = self.encrypt(&session, padded);
+        let param = session.shared.authenticate(&C::default(), &[&new_pin_enc]);
+        self.client_pin(&client_pin::Request {
+            pin_uv_auth_param: Some(param.as_bytes()),
+            new_pin_enc: Some(&new_pin_enc),
+            ..session.request(subcommand::SET_PIN)
+        })
+    }
+
+    pub fn set_pin(&mut self, protocol: PinUvAuthProtocol, pin: &str) -> Status {
+        self.set_padded(protocol, PaddedPin::new(pin, 0).unwrap().as_bytes())
+    }
+
+    pub fn change_padded(&mut self, protocol: PinUvAuthProtocol, old: &str, padded: &[u8]) -> Status {
+        let session = self.agree(protocol);
+        let new_pin_enc = self.encrypt(&session, padded);
+        let pin_hash_enc = self.encrypt(&session, &PinHash::of(&C::default(), old.as_bytes()).0);
+        let param = session.shared.authenticate(&C::default(), &[&new_pin_enc, &pin_hash_enc]);
+        self.client_pin(&client_pin::Request {
+            pin_uv_auth_param: Some(param.as_bytes()),
+            new_pin_enc: Some(&new_pin_enc),
+            pin_hash_enc: Some(&pin_hash_enc),
+            ..session.request(subcommand::CHANGE_PIN)
+        })
+    }
+
+    pub fn change_pin(&mut self, protocol: PinUvAuthProtocol, old: &str, new: &str) -> Status {
+        self.change_padded(protocol, old, PaddedPin::new(new, 0).unwrap().as_bytes())
+    }
+
+    /// getPinUvAuthTokenUsingPinWithPermissions.
+    pub fn token(
+        &mut self,
+        protocol: PinUvAuthProtocol,
+        pin: &str,
+        permissions: Permissions,
+        rp_id: Option<&str>,
+    ) -> Result<Token, Status> {
+        let session = self.agree(protocol);
+        let pin_hash_enc = self.encrypt(&session, &PinHash::of(&C::default(), pin.as_bytes()).0);
+        let request = client_pin::Request {
+            pin_hash_enc: Some(&pin_hash_enc),
+            permissions: Some(permissions.0.into()),
+            rp_id,
+            ..session.request(subcommand::GET_TOKEN_USING_PIN)
+        };
+        self.token_by(&session, &request)
+    }
+
+    pub fn token_by(&mut self, session: &Session, request: &client_pin::Request<'_>) -> Result<Token, Status> {
+        let response = self.call(&message(Command::CLIENT_PIN, request));
+        body(&response, |response| {
+            let response: client_pin::Response<'_> = ctap2::decode_response(response).unwrap();
+            let mut out = [0; 32];
+            let len = session.shared.decrypt(&C::default(), response.pin_uv_auth_token.unwrap(), &mut out).unwrap();
+            Token::new(session.protocol, &out[..len]).unwrap()
+        })
+    }
+
+    /// pinRetries and powerCycleState.
+    pub fn retries(&mut self) -> (u64, bool) {
+        let request = client_pin::Request { sub_command: Some(subcommand::GET_PIN_RETRIES), ..Default::default() };
+        let response = self.call(&message(Command::CLIENT_PIN, &request));
+        let response: client_pin::Response<'_> = ctap2::decode_response(&response).unwrap();
+        (response.pin_retries.unwrap(), response.power_cycle_state.unwrap_or(false))
     }
 }
 

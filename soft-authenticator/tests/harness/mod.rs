@@ -1,5 +1,5 @@
-//! A key for tests: an engine with real cryptography on a simulated clock, a simulated user, and a counter that fails
-//! the test when one poll does two slow operations.
+//! A key for tests and fuzz targets: an engine on a simulated clock, a simulated user, and a counter that fails the test
+//! when one poll does two slow operations. Tests have it with real cryptography ([`Key`]), fuzz targets without.
 
 mod client;
 mod manage;
@@ -10,6 +10,7 @@ use std::{cell::Cell, rc::Rc, time::Duration};
 
 use keyfob_core::{
     Instant, Status,
+    crypto::RustCrypto,
     ctap2::{Command, bio_enrollment::SampleStatus},
 };
 use keyfob_soft_authenticator::Caps;
@@ -23,9 +24,9 @@ pub use manage::*;
 pub use platform::*;
 pub use shared_flash::SharedFlash;
 
-/// How the user acts when a touch is awaited.
+/// How the user acts when the key waits for a touch, a verification or a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finger {
+pub enum UserAction {
     Touches,
     Declines,
     /// Lets the time run out.
@@ -45,9 +46,13 @@ pub enum Abort {
     PowerCycle,
     /// The power fails, and a new engine is powered up.
     PowerCut,
+    /// The power fails in the next commit, which is made or not. At the end of the command the same engine is powered up.
+    #[allow(dead_code)] // the tests let chosen commits fail; fuzz targets tear one
+    TornCommit { made: bool },
 }
 
 impl Abort {
+    /// Those that act at once.
     pub const ALL: [Abort; 5] = [Self::Cancel, Self::Init, Self::OtherChannel, Self::PowerCycle, Self::PowerCut];
 }
 
@@ -63,11 +68,17 @@ pub enum Loss {
     WithinTheAnswer,
 }
 
-pub struct Key {
-    pub engine: Engine<'static, Bench>,
+/// A key of tests, with real cryptography.
+pub type Key = KeyDouble<'static, RustCrypto>;
+
+/// An engine on the backend `C`, with its clock, its user and its store.
+pub struct KeyDouble<'b, C: Backend> {
+    pub engine: Engine<'b, Bench<C>>,
     pub now: Instant,
     pub powered_up: Instant,
-    pub finger: Finger,
+    /// How often the same engine was powered up again.
+    pub power_ups: u32,
+    pub user: UserAction,
     pub store: BenchStore,
     /// Touches so far.
     pub touches: u32,
@@ -85,10 +96,12 @@ pub struct Key {
     /// The interruption that replaces a poll, and the number of that poll: counted from now over all commands, the next
     /// poll is number 1.
     pub adversary: Option<(u32, Abort)>,
+    /// Whether the interruption has come.
+    pub aborted: bool,
     pub rng: ChaCha20Rng,
     /// When INIT on the channel makes the platform lose the answer, if at all.
     pub loses: Option<Loss>,
-    config: Config<'static>,
+    config: Config<'b>,
     slow: Rc<Cell<u32>>,
     /// How many slow operations a poll may do. A check of the signature is two more.
     most: u32,
@@ -106,30 +119,7 @@ impl Key {
 
     /// A key that is plugged in with `store`.
     pub fn try_with(config: Config<'static>, store: BenchStore) -> Result<Self, ConfigError> {
-        let slow = store.slow.clone();
-        let now = Instant::from_millis(5000);
-        let engine = plug_in(config, &store, now)?;
-        let rng = ChaCha20Rng::seed_from_u64(99);
-        Ok(Self {
-            engine,
-            now,
-            powered_up: now,
-            finger: Finger::Touches,
-            store,
-            touches: 0,
-            verdicts: Vec::new(),
-            asked: 0,
-            samples: Vec::new(),
-            template: None,
-            polls: 0,
-            atoms: 0,
-            adversary: None,
-            rng,
-            loses: None,
-            config,
-            slow,
-            most: if config.caps.has(Caps::SIGNATURE_CHECK) { 3 } else { 1 },
-        })
+        Self::in_buffer(room(&config), config, store)
     }
 
     /// The power fails, and a new engine is powered up with the same store.
@@ -138,36 +128,6 @@ impl Key {
         drop(engine);
         store.fault.set(Fault::None);
         Self::try_with(config, store).unwrap()
-    }
-
-    /// The power fails and comes back; the engine is the same value.
-    pub fn power_cycle(&mut self) {
-        self.powered_up = self.now;
-        self.store.attempts.set(0);
-        self.engine.power_cycle(self.now).unwrap();
-    }
-
-    /// Interrupts a command between two atoms. `None` if the request is never answered.
-    pub fn abort(&mut self, abort: Abort) -> Option<Progress> {
-        match abort {
-            Abort::Cancel => return Some(self.resume(Event::Cancel)),
-            Abort::Init => self.engine.abort(),
-            Abort::OtherChannel => self.engine.channel_changed(),
-            Abort::PowerCycle => self.power_cycle(),
-            Abort::PowerCut => {
-                self.powered_up = self.now;
-                self.engine = plug_in(self.config, &self.store, self.now).unwrap();
-            }
-        }
-        None
-    }
-
-    /// The interruption that replaces this poll, if any.
-    fn interrupt(&mut self) -> Option<Abort> {
-        self.atoms += 1;
-        let (atom, _) = self.adversary.as_mut()?;
-        *atom -= 1;
-        self.adversary.take_if(|(atom, _)| *atom == 0).map(|(_, abort)| abort)
     }
 
     /// A key with a PIN.
@@ -181,6 +141,74 @@ impl Key {
     pub fn set(self, setting: Setting, value: &[u8]) -> Self {
         self.store.memory.borrow_mut().commit(&[Change::Set(setting, value)]).unwrap();
         self.power_cut()
+    }
+}
+
+impl<'b, C: Backend> KeyDouble<'b, C> {
+    /// A key that is plugged in with `store`. The buffer must have [`Config::buffer_len`] bytes.
+    pub fn in_buffer(buffer: &'b mut [u8], config: Config<'b>, store: BenchStore) -> Result<Self, ConfigError> {
+        let slow = store.slow.clone();
+        let now = Instant::from_millis(5000);
+        let engine = plug_in(buffer, config, &store, now)?;
+        let rng = ChaCha20Rng::seed_from_u64(99);
+        Ok(Self {
+            engine,
+            now,
+            powered_up: now,
+            power_ups: 0,
+            user: UserAction::Touches,
+            store,
+            touches: 0,
+            verdicts: Vec::new(),
+            asked: 0,
+            samples: Vec::new(),
+            template: None,
+            polls: 0,
+            atoms: 0,
+            adversary: None,
+            aborted: false,
+            rng,
+            loses: None,
+            config,
+            slow,
+            most: if config.caps.has(Caps::SIGNATURE_CHECK) { 3 } else { 1 },
+        })
+    }
+
+    /// The power fails and comes back; the engine is the same value.
+    pub fn power_cycle(&mut self) {
+        self.powered_up = self.now;
+        self.power_ups += 1;
+        self.store.attempts.set(0);
+        self.engine.power_cycle(self.now).unwrap();
+    }
+
+    /// Interrupts a command between two atoms. `None` if the request is never answered.
+    pub fn abort(&mut self, abort: Abort) -> Option<Progress> {
+        self.aborted = true;
+        match abort {
+            Abort::Cancel => return Some(self.resume(Event::Cancel)),
+            Abort::Init => self.engine.abort(),
+            Abort::OtherChannel => self.engine.channel_changed(),
+            Abort::PowerCycle => self.power_cycle(),
+            Abort::PowerCut => {
+                self.powered_up = self.now;
+                self.engine = plug_in(room(&self.config), self.config, &self.store, self.now).unwrap();
+            }
+            Abort::TornCommit { made } => {
+                self.store.fail_at(1, if made { Fault::After } else { Fault::Before });
+                return Some(self.resume(Event::Tick));
+            }
+        }
+        None
+    }
+
+    /// The interruption that replaces this poll, if any.
+    fn interrupt(&mut self) -> Option<Abort> {
+        self.atoms += 1;
+        let (atom, _) = self.adversary.as_mut()?;
+        *atom -= 1;
+        self.adversary.take_if(|(atom, _)| *atom == 0).map(|(_, abort)| abort)
     }
 
     /// Advances the clock.
@@ -248,9 +276,15 @@ impl Key {
     fn run(&mut self, request: &[u8], cancel_at: u32) -> Vec<u8> {
         let commits = self.store.applied();
         let mut progress = self.begin(request);
+        let mut torn = false;
         self.polls = 0;
         loop {
             let wait = match progress {
+                Progress::Reply(_) if torn => {
+                    self.store.fault.set(Fault::None);
+                    self.power_cycle();
+                    return vec![Status::OTHER.0];
+                }
                 Progress::Reply(len) => {
                     assert!(!self.engine.is_pending());
                     let response = self.engine.buffer()[..len].to_vec();
@@ -273,27 +307,28 @@ impl Key {
             self.polls += 1;
             assert!(self.polls < 1_000, "a command without an end");
             if let Some(abort) = self.interrupt() {
+                torn = matches!(abort, Abort::TornCommit { .. });
                 match self.abort(abort) {
                     Some(next) => progress = next,
                     None => return NO_ANSWER.to_vec(),
                 }
                 continue;
             }
-            let event = match (wait, self.finger) {
+            let event = match (wait, self.user) {
                 _ if self.polls == cancel_at => Event::Cancel,
                 (Wait::Processing, _) => Event::Tick,
-                (wait @ (Wait::Touch | Wait::LongTouch), Finger::Touches) => {
+                (wait @ (Wait::Touch | Wait::LongTouch), UserAction::Touches) => {
                     self.touches += 1;
                     if wait == Wait::Touch { Event::Touched } else { Event::LongTouched }
                 }
-                (Wait::UserVerification, Finger::Touches) => {
+                (Wait::UserVerification, UserAction::Touches) => {
                     self.asked += 1;
                     let right = self.verdicts.is_empty() || self.verdicts.remove(0);
                     Event::Verified(right)
                 }
-                (Wait::Sample, Finger::Touches) => self.sample(),
-                (_, Finger::Declines) => Event::Denied,
-                (_, Finger::Sleeps) => {
+                (Wait::Sample, UserAction::Touches) => self.sample(),
+                (_, UserAction::Declines) => Event::Denied,
+                (_, UserAction::Sleeps) => {
                     self.now = self.engine.deadline().unwrap();
                     Event::Tick
                 }
@@ -325,13 +360,21 @@ impl Key {
     }
 }
 
+/// Room for an engine that is never freed.
+fn room(config: &Config<'_>) -> &'static mut [u8] {
+    vec![0; config.buffer_len()].leak()
+}
+
 /// A new engine with `store`.
-fn plug_in(config: Config<'static>, store: &BenchStore, now: Instant) -> Result<Engine<'static, Bench>, ConfigError> {
+pub fn plug_in<'b, C: Backend>(
+    buffer: &'b mut [u8],
+    config: Config<'b>,
+    store: &BenchStore,
+    now: Instant,
+) -> Result<Engine<'b, Bench<C>>, ConfigError> {
     store.attempts.set(0);
-    let crypto = bench_crypto(&store.slow);
-    let buffer = vec![0; config.buffer_len()].leak();
-    let rng = BenchRng::new(store.applied());
-    Engine::new(buffer, config, crypto, rng, store.clone(), now)
+    let (crypto, rng) = (bench_crypto(&store.slow), BenchRng::new(store.applied()));
+    Engine::new(buffer, config, crypto, rng, store.watched(), now)
 }
 
 /// The status of a response. An error has no body.

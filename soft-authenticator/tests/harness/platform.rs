@@ -2,17 +2,19 @@
 
 use std::{
     cell::{Cell, RefCell},
+    marker::PhantomData,
+    ops::DerefMut,
     rc::Rc,
 };
 
 use embedded_storage::nor_flash::NorFlash;
 use keyfob_core::{
     Status,
-    crypto::{CryptoCall, Error, RustCrypto, Watch, Watched},
+    crypto::{Crypto, CryptoCall, Error, RustCrypto, Sign, Verify, Watch, Watched},
 };
 use keyfob_soft_authenticator::{
     engine::Platform,
-    store::{Blobs, Change, FlashStore, Found, MemoryStore, Number, Query, Setting, Store, StoreError},
+    store::{Change, FlashStore, MemoryStore, Query, Setting, Store, StoreCall, StoreError, WatchStore, WatchedStore},
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::{SeedableRng, TryCryptoRng, TryRng};
@@ -47,15 +49,20 @@ fn counted(count: impl FnOnce(&mut Calls)) {
 /// How many credentials fit in the store.
 pub const ROOM: usize = 5;
 
-pub struct Bench;
+/// A crypto backend that a key can have.
+pub trait Backend: Crypto + Sign + Verify + Default {}
 
-impl Platform for Bench {
-    type Crypto = BenchCrypto;
+impl<C: Crypto + Sign + Verify + Default> Backend for C {}
+
+pub struct Bench<C = RustCrypto>(PhantomData<C>);
+
+impl<C: Backend> Platform for Bench<C> {
+    type Crypto = BenchCrypto<C>;
     type Rng = BenchRng;
-    type Store = BenchStore;
+    type Store = WatchedStore<BenchStore>;
 
-    fn vendor_command(store: &mut BenchStore, id: u64, params: &[u8]) -> Result<(), Status> {
-        store.vendor.borrow_mut().push((id, params.to_vec()));
+    fn vendor_command(store: &mut WatchedStore<BenchStore>, id: u64, params: &[u8]) -> Result<(), Status> {
+        store.0.vendor.borrow_mut().push((id, params.to_vec()));
         if id == REFUSED_VENDOR_COMMAND { Err(Status::NOT_ALLOWED) } else { Ok(()) }
     }
 }
@@ -96,7 +103,7 @@ pub fn on_flash<F: NorFlash>(flash: F) -> FlashStore<F, RustCrypto, ROOM, 2> {
     FlashStore::new(flash, RustCrypto, &[0x5E; 32]).unwrap()
 }
 
-/// A store that survives its engine. Clones are the same store.
+/// A store that survives its engine, and what is seen of it. Clones are the same store.
 #[derive(Clone)]
 pub struct BenchStore {
     pub memory: Rc<RefCell<Box<dyn Store>>>,
@@ -106,6 +113,8 @@ pub struct BenchStore {
     pub untidy: Rc<Cell<u32>>,
     /// Vendor commands that were carried out, with their parameters.
     pub vendor: Rc<RefCell<Vec<VendorCommand>>>,
+    /// Whether anything was changed except the counts of PIN and user verification attempts.
+    pub changed: Rc<Cell<bool>>,
     /// Consecutive PIN attempts since power-up, counted by the changes to the store.
     pub attempts: Rc<Cell<u8>>,
     asked: Rc<Cell<u32>>,
@@ -126,6 +135,7 @@ impl BenchStore {
             fault: Rc::default(),
             untidy: Rc::default(),
             vendor: Rc::default(),
+            changed: Rc::default(),
             attempts: Rc::default(),
             asked: Rc::default(),
             applied: Rc::default(),
@@ -143,6 +153,11 @@ impl BenchStore {
         // A new power-up gets new randomness.
         store.applied.set(flash.get().operations as u32);
         store
+    }
+
+    /// The store as the engine gets it.
+    pub fn watched(&self) -> WatchedStore<BenchStore> {
+        WatchedStore(self.clone())
     }
 
     /// The commits that were requested: made, or refused because the store is full.
@@ -189,57 +204,35 @@ impl BenchStore {
     }
 }
 
-impl Store for BenchStore {
-    fn get(&mut self, setting: Setting, out: &mut [u8]) -> Result<Option<usize>, StoreError> {
-        if let Fault::ReadsAfter(reads @ 1..) = self.fault.get() {
-            self.fault.set(Fault::ReadsAfter(reads - 1));
-        } else {
-            self.check_read()?;
+impl WatchStore for BenchStore {
+    type Store = Box<dyn Store>;
+
+    fn store(&self) -> impl DerefMut<Target = Self::Store> {
+        self.memory.borrow_mut()
+    }
+
+    fn before(&mut self, call: StoreCall) -> Result<(), StoreError> {
+        match (call, self.fault.get()) {
+            (StoreCall::Get, Fault::ReadsAfter(reads @ 1..)) => self.fault.set(Fault::ReadsAfter(reads - 1)),
+            (StoreCall::Get | StoreCall::ReadLargeBlobs, _) => self.check_read()?,
+            (StoreCall::Search, _) => {
+                counted(|calls| calls.finds += 1);
+                self.check_read()?;
+            }
+            (StoreCall::Stage, fault) => {
+                self.slow.set(self.slow.get() + 1);
+                if fault == Fault::Stage {
+                    return Err(StoreError::Failed);
+                }
+            }
         }
-        self.memory.borrow_mut().get(setting, out)
-    }
-
-    fn next(&mut self, query: Query<'_>, before: Option<Number>, out: &mut [u8]) -> Result<Option<Found>, StoreError> {
-        counted(|calls| calls.finds += 1);
-        self.check_read()?;
-        self.memory.borrow_mut().next(query, before, out)
-    }
-
-    fn count(&mut self, query: Query<'_>) -> Result<u32, StoreError> {
-        counted(|calls| calls.finds += 1);
-        self.check_read()?;
-        self.memory.borrow_mut().count(query)
-    }
-
-    fn large_blobs_capacity(&self) -> usize {
-        self.memory.borrow_mut().large_blobs_capacity()
-    }
-
-    fn large_blobs_len(&mut self) -> Result<usize, StoreError> {
-        self.memory.borrow_mut().large_blobs_len()
-    }
-
-    fn read_large_blobs(&mut self, blobs: Blobs, offset: usize, out: &mut [u8]) -> Result<(), StoreError> {
-        self.check_read()?;
-        self.memory.borrow_mut().read_large_blobs(blobs, offset, out)
-    }
-
-    fn stage(&mut self, offset: usize, bytes: &[u8]) -> Result<(), StoreError> {
-        self.slow.set(self.slow.get() + 1);
-        if matches!(self.fault.get(), Fault::Stage) {
-            return Err(StoreError::Failed);
-        }
-        self.memory.borrow_mut().stage(offset, bytes)
+        Ok(())
     }
 
     fn tidy(&mut self) -> Result<bool, StoreError> {
         let left = self.untidy.get().checked_sub(1);
         self.untidy.set(left.unwrap_or(0));
         Ok(left.is_some())
-    }
-
-    fn remaining(&mut self) -> Result<u32, StoreError> {
-        self.memory.borrow_mut().remaining()
     }
 
     fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
@@ -252,19 +245,22 @@ impl Store for BenchStore {
             return Err(StoreError::Full);
         }
         let mut retries = [0];
-        let before = self.memory.borrow_mut().get(Setting::PinRetries, &mut retries);
+        let before = self.store().get(Setting::PinRetries, &mut retries);
         let before = matches!(before, Ok(Some(1))).then(|| retries.to_vec());
-        let made = self.memory.borrow_mut().commit(changes);
+        let made = self.store().commit(changes);
         if made.is_ok() {
             self.watch_attempts(changes, before);
+            let counts =
+                |change: &Change<'_>| matches!(change, Change::Set(Setting::PinRetries | Setting::UvRetries, _));
+            self.changed.set(self.changed.get() | !changes.iter().all(counts));
             self.applied.set(self.applied.get() + 1);
         }
         if self.fault.get() == Fault::After(self.asked.get()) { Err(StoreError::Failed) } else { made }
     }
 }
 
-/// Real cryptography. Every scalar multiplication is counted as a slow operation.
-pub type BenchCrypto = Watched<RustCrypto, Meter>;
+/// A backend of which every scalar multiplication is counted as a slow operation.
+pub type BenchCrypto<C> = Watched<C, Meter>;
 
 /// Counts the calls of the backend, and lets it fail.
 pub struct Meter {
@@ -272,8 +268,8 @@ pub struct Meter {
 }
 
 /// The backend of a key whose slow operations `slow` counts.
-pub fn bench_crypto(slow: &Rc<Cell<u32>>) -> BenchCrypto {
-    Watched { backend: RustCrypto, watch: Meter { slow: slow.clone() } }
+pub fn bench_crypto<C: Default>(slow: &Rc<Cell<u32>>) -> BenchCrypto<C> {
+    Watched { backend: C::default(), watch: Meter { slow: slow.clone() } }
 }
 
 impl Watch for Meter {

@@ -51,7 +51,7 @@ pub fn make(
         Status::PIN_AUTH_INVALID
     } else if extensions.blob_key && !discoverable {
         Status::INVALID_OPTION
-    } else if key.finger != Finger::Touches {
+    } else if key.user != UserAction::Touches {
         Status::OPERATION_DENIED
     } else {
         model.touched();
@@ -156,7 +156,7 @@ pub fn get(key: &mut Key, model: &mut Model, rp: usize, presents: bool, silent: 
         Status::PIN_AUTH_INVALID
     } else if !found {
         Status::NO_CREDENTIALS
-    } else if !silent && key.finger != Finger::Touches {
+    } else if !silent && key.user != UserAction::Touches {
         Status::OPERATION_DENIED
     } else {
         Status::OK

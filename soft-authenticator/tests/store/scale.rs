@@ -1,8 +1,12 @@
 //! The number of records that the engine reads does not grow with the credentials of other relying parties.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    cell::RefCell,
+    ops::DerefMut,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use keyfob_core::{
@@ -21,43 +25,28 @@ use keyfob_core::{
 use keyfob_soft_authenticator::{
     devices::{InProcess, KeyOptions, VirtualKey},
     engine::Config,
-    store::{Change, Credential, FileStore, Found, MAX_RECORD, Number, Query, Setting, Store, StoreError},
+    store::{
+        Change, Credential, FileStore, MAX_RECORD, Setting, Store, StoreCall, StoreError, WatchStore, WatchedStore,
+    },
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
 use crate::{Medium, in_file::InFile};
 
-/// A store that counts the records that are read.
-struct Counting(FileStore, Arc<AtomicU32>);
+/// Counts the records that are searched for.
+struct Counting(RefCell<FileStore>, Arc<AtomicU32>);
 
-impl Counting {
-    fn count_one(&self) {
-        self.1.fetch_add(1, Ordering::Relaxed);
-    }
-}
+impl WatchStore for Counting {
+    type Store = FileStore;
 
-impl Store for Counting {
-    fn get(&mut self, setting: Setting, out: &mut [u8]) -> Result<Option<usize>, StoreError> {
-        self.0.get(setting, out)
+    fn store(&self) -> impl DerefMut<Target = Self::Store> {
+        self.0.borrow_mut()
     }
 
-    fn next(&mut self, query: Query<'_>, before: Option<Number>, out: &mut [u8]) -> Result<Option<Found>, StoreError> {
-        self.count_one();
-        self.0.next(query, before, out)
-    }
-
-    fn count(&mut self, query: Query<'_>) -> Result<u32, StoreError> {
-        self.count_one();
-        self.0.count(query)
-    }
-
-    fn remaining(&mut self) -> Result<u32, StoreError> {
-        self.0.remaining()
-    }
-
-    fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
-        self.0.commit(changes)
+    fn before(&mut self, call: StoreCall) -> Result<(), StoreError> {
+        self.1.fetch_add((call == StoreCall::Search).into(), Ordering::Relaxed);
+        Ok(())
     }
 }
 
@@ -135,7 +124,8 @@ fn what_a_client_does_asks_for_as_many_records_whatever_others_have() {
         let count = Arc::new(AtomicU32::new(0));
         let config = Config::new([0xAA; 16]);
         let mut options = KeyOptions::new(config);
-        options.store = Some(Box::new(Counting(filled(&mut file, others), count.clone())));
+        let watched = Counting(filled(&mut file, others).into(), count.clone());
+        options.store = Some(Box::new(WatchedStore(watched)));
         let mut buffer = vec![0; config.buffer_len()];
         let clock = || Instant::default();
         let transport = HidTransport::new(InProcess(VirtualKey::new(&mut buffer, options).unwrap()), clock, [1; 8]);
