@@ -1,4 +1,17 @@
 //! keyfob-soft-authenticator: the other end of CTAP, an authenticator without a heap, and a virtual security key around it.
+//!
+//! ```text
+//!   devices    virtual keys, in process and over TCP (feature `std`)
+//!      │
+//!     hid      CTAPHID around the engine: reports in, reports out
+//!      │
+//!   engine     the authenticator: requests in, responses out; time and the user's actions are inputs
+//!    │   │
+//!  caps  store     what is compiled in and switched on; what survives power loss: memory, NOR flash, a file
+//! ```
+//!
+//! An integrator implements [`engine::Platform`], fills in an [`engine::Config`], and steps an [`engine::Engine`] or a
+//! [`hid::HidAuthenticator`]. A test uses `devices::VirtualKey`. The messages are those of `keyfob-core`.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))] // docs.rs says which feature an item needs
 #![forbid(unsafe_code)]

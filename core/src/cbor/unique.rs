@@ -65,7 +65,7 @@ impl<'a> Reader<'a> {
                 r.enter()?;
                 let first = self.distance(&r);
                 let keys = (major == MAP).then_some(Keys { first, current: first, previous: None });
-                // More items than there can be are as many as can be counted in pairs.
+                // No message has that many items. The limit is even, because the items of a map come in pairs.
                 let opened = Open { left: u32::try_from(inside).unwrap_or(u32::MAX ^ 1), keys };
                 open.push(opened).map_err(|_| r.error(ErrorKind::TooDeep))?;
             }
@@ -114,7 +114,7 @@ impl<'a> Reader<'a> {
         let inside = match major {
             BYTES | TEXT => self.take(value).map(|_| 0)?,
             ARRAY => value,
-            // More entries than there can be are as many as can be counted in pairs.
+            // No message has that many entries. The limit keeps the number of keys and values within 64 bits.
             MAP => value.min(u64::MAX >> 1).wrapping_mul(2),
             TAG => 1,
             _ => 0,

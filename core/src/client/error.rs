@@ -55,7 +55,7 @@ pub enum Stage {
     Done,
 }
 
-/// What a ceremony failed of.
+/// Why a ceremony failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

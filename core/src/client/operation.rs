@@ -52,8 +52,8 @@ pub trait Operation: Sealed {
     fn purpose(&self) -> Purpose<'_> {
         Purpose::NONE
     }
-    /// Writes a request of the length of the longest that matters, with placeholders for what is not known yet, so that
-    /// one that is too long is found out before the user is asked for anything.
+    /// Writes a placeholder request of the final length, to compare with maxMsgSize before the user is asked for
+    /// anything.
     #[doc(hidden)]
     fn measure<C: Crypto, R: CryptoRng>(
         &mut self,

@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// What is signed is worth nothing.
+/// A dummy hash: the signature is discarded.
 const NO_HASH: [u8; 32] = [0; 32];
 
 /// A search in one list.

@@ -4,8 +4,8 @@ use keyfob_core::bytes;
 
 use crate::store::Number;
 
-/// How many are kept at a time, of different users. A credential that would be one more is replaced at once, and so is one
-/// for which a full store has no second place.
+/// How many are kept at a time, of one user or of several. A credential that would be one more is replaced at once, and
+/// so is one for which a full store has no second place.
 const MAX_SUPERSEDED: usize = 4;
 /// The beginning of a credential's id, in bytes. Ids in the store are random.
 const ID_START: usize = 4;

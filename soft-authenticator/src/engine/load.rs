@@ -74,7 +74,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
         let mut value = Zeroizing::new([0; SEED]);
         match self.store.get(Setting::Seed, &mut *value)? {
             Some(SEED) => {}
-            // A new seed would void every wrapped credential: not because of damage.
+            // Damage does not lead to a new seed, which would void every wrapped credential.
             Some(_) => return Err(StoreError::Failed.into()),
             None if self.seed_was_stored()? => return Err(StoreError::Failed.into()),
             None => {

@@ -184,7 +184,7 @@ impl<'b, P: Platform> Engine<'b, P> {
     pub fn resume(&mut self, now: Instant, event: Event) -> Progress {
         let outcome = match (self.pending, event) {
             (Pending::Nothing, _) => Err(Status::NOT_ALLOWED),
-            // What is committed is told to the platform: else a replaced credential would be lost to both.
+            // A committed change is answered even after a cancel: the platform has to learn the new credential.
             (Pending::Work, Event::Cancel) if self.running.is_committed() => self.step(now, Trigger::Work),
             (_, Event::Cancel) => self.cancel(),
             (Pending::Touch(deadline, _), _) if now >= deadline => Err(self.refused(Status::USER_ACTION_TIMEOUT)),

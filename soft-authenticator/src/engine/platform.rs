@@ -67,8 +67,8 @@ pub enum Event {
     LongTouched,
     /// The user declined.
     Denied,
-    /// The user tried to be verified: whether it is the user. Of fingerprints, only those of [`Engine::fingerprints`](super::Engine::fingerprints)
-    /// may count.
+    /// The result of a verification attempt. Only fingerprints of
+    /// [`Engine::fingerprints`](super::Engine::fingerprints) may count.
     Verified(bool),
     /// The sensor has taken a sample.
     Sample {

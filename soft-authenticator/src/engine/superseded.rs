@@ -16,10 +16,11 @@
 //! Which ones are kept stands in one small setting, [`Setting::Superseded`], which changes in one commit with the
 //! credentials: the records and the stores know nothing of it, and no record is written twice.
 //!
-//! A user can have several that are kept, because an answer of which nothing was heard may have arrived or not: the power
-//! fails before [`Engine::response_sent`](super::Engine::response_sent), or the driver never calls it. They all point to the credential that the user has
-//! now, the oldest first, and when one of them is named in an allow list, those before it go. Where there is no room for
-//! one more, the credential of the last answer that nothing was heard of is dropped, and those before it stay.
+//! A user can have several that are kept, because it may be unknown whether an answer arrived: the power fails before
+//! [`Engine::response_sent`](super::Engine::response_sent), or the driver never calls it. They all point to the
+//! credential that the user has now, the oldest first, and when one of them is named in an allow list, those before it
+//! are deleted. Where there is no room for one more, the credential that was replaced last is deleted, and those before
+//! it stay.
 
 use keyfob_core::{Status, bytes};
 

@@ -140,7 +140,7 @@ impl<P: Platform> Authenticator<'_, P> {
         if next > upload.expected {
             return Err(Status::INVALID_PARAMETER);
         }
-        // What was staged and may not have been, the platform does not go on with.
+        // If staging fails, it is not known what was staged: the platform has to begin again.
         *run = Run::Idle;
         self.store.stage(upload.next, set).map_err(large_blob_status)?;
         *run = if next == upload.expected {

@@ -14,7 +14,7 @@ use embedded_storage::nor_flash::{
 pub enum Tear {
     /// Nothing was done.
     Before,
-    /// All was done, and nobody knows.
+    /// All was done, but the caller does not learn it.
     After,
     /// Some of it, differently with every seed: of a write a few words, and one that holds anything, or reads as erased
     /// and is not; of an erasure anything, word by word.
