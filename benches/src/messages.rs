@@ -1,7 +1,7 @@
 //! Messages of the sizes that real authenticators and platforms send, encoded by our own encoder.
 //!
-//! "Decode" means that every member is read, every list is iterated, and canonical form is checked, also that of the COSE
-//! key and of the extension outputs in authData.
+//! "Decode" means that every member is read, every list is iterated, and canonical form is checked, also that of the
+//! COSE key and of the extension outputs in authData.
 
 use std::hint::black_box;
 

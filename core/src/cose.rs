@@ -17,8 +17,8 @@ use crate::{
     cbor::{Error, ErrorKind, RawMap, Read, Reader, Write, Writer},
 };
 
-/// A COSE algorithm identifier. Values this version does not name are kept as they came; one that does not fit in 32 bits,
-/// as WebAuthn's identifiers do, is read as [`Algorithm::RESERVED`].
+/// A COSE algorithm identifier. Values this version does not name are kept as they came; one that does not fit in 32
+/// bits, as WebAuthn's identifiers do, is read as [`Algorithm::RESERVED`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Algorithm(pub i32);
 
@@ -35,8 +35,8 @@ macro_rules! algorithms {
                 }
             }
 
-            /// The algorithm with this registered name, in upper or lower case; `None` for a name that this version does
-            /// not know.
+            /// The algorithm with this registered name, in upper or lower case; `None` for a name that this version
+            /// does not know.
             pub fn from_name(name: &str) -> Option<Self> {
                 [$(Self::$constant),*]
                     .into_iter()
@@ -188,8 +188,8 @@ pub enum CoseKey<'a> {
         /// The public key.
         public: &'a [u8],
     },
-    /// A key of a type this version does not read, or of an algorithm that does not fit in 32 bits. Nothing can be done with
-    /// it but to pass it on.
+    /// A key of a type this version does not read, or of an algorithm that does not fit in 32 bits. Nothing can be done
+    /// with it but to pass it on.
     Other {
         /// What the key is for.
         algorithm: Algorithm,

@@ -1,5 +1,5 @@
-//! Lists the credentials of several relying parties and deletes one, with a virtual key in this process. The PIN is asked
-//! for once.
+//! Lists the credentials of several relying parties and deletes one, with a virtual key in this process. The PIN is
+//! asked for once.
 
 use std::{error::Error, time};
 

@@ -38,11 +38,12 @@ pub struct Arguments {
     /// The key's fingerprint sensor, and what it sees.
     #[arg(long, value_enum, default_value_t = UvPolicy::None)]
     uv: UvPolicy,
-    /// Randomness from this seed, the same in every run, but for credentials' keys where AWS-LC makes them. For tests only.
+    /// Randomness from this seed, the same in every run, but for credentials' keys where AWS-LC makes them. For tests
+    /// only.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Keep PIN, credentials and counters in this file, which is made if it is not there. Its owner alone can read it, and
-    /// everything lies in it in clear. Without this, the key forgets all when it is stopped.
+    /// Keep PIN, credentials and counters in this file, which is made if it is not there. Its owner alone can read it,
+    /// and everything lies in it in clear. Without this, the key forgets all when it is stopped.
     // With a seed, every run would make the keys of the last one again.
     #[arg(long, value_name = "FILE", conflicts_with = "seed")]
     store: Option<PathBuf>,

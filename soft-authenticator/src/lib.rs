@@ -1,4 +1,5 @@
-//! keyfob-soft-authenticator: the other end of CTAP, an authenticator without a heap, and a virtual security key around it.
+//! keyfob-soft-authenticator: the other end of CTAP, an authenticator without a heap, and a virtual security key around
+//! it.
 //!
 //! ```text
 //!   devices    virtual keys, in process and over TCP (feature `std`)

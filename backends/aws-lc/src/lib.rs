@@ -1,4 +1,5 @@
-//! keyfob's crypto traits on AWS-LC, for hosts: RSA, and elliptic curves at the speed of assembly. AWS-LC is built from C.
+//! keyfob's crypto traits on AWS-LC, for hosts: RSA, and elliptic curves at the speed of assembly. AWS-LC is built from
+//! C.
 //!
 //! | by AWS-LC | by [`RustCrypto`] |
 //! |---|---|
@@ -45,13 +46,14 @@ mod rsa;
 
 /// Every trait of [`keyfob_core::crypto`]: what AWS-LC does best by AWS-LC, the rest by [`RustCrypto`].
 ///
-/// A secret key on a NIST curve is the scalar and the public key, `d‖x‖y`: with the public key at hand AWS-LC loads it in
-/// half the time. The bare scalar that [`RustCrypto`] stores is taken as well. An RSA secret is the two primes of a
+/// A secret key on a NIST curve is the scalar and the public key, `d‖x‖y`: with the public key at hand AWS-LC loads it
+/// in half the time. The bare scalar that [`RustCrypto`] stores is taken as well. An RSA secret is the two primes of a
 /// 2048-bit key, 256 bytes, from which the rest is rebuilt. The others are as in [`RustCrypto`].
 ///
 /// Keys on NIST curves and RSA keys come from AWS-LC's own random generator, not from the one given.
 ///
-/// A key that was just generated is kept, loaded, until the next call that signs: a registration does not load it again.
+/// A key that was just generated is kept, loaded, until the next call that signs: a registration does not load it
+/// again.
 #[derive(Default)]
 pub struct AwsLc {
     fresh: Cell<Option<Fresh>>,

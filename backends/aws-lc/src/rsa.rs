@@ -77,8 +77,8 @@ pub fn public_key(key: &RsaKeyPair, public: &mut [u8]) -> Result<usize, Error> {
     Ok(out.len())
 }
 
-/// The inverse of the public exponent e modulo `m`: with `m = e·a + r`, it is `(k·m + 1) / e = k·a + (k·r + 1) / e` for the
-/// one `k < e` with `k·r ≡ -1 (mod e)`.
+/// The inverse of the public exponent e modulo `m`: with `m = e·a + r`, it is `(k·m + 1) / e = k·a + (k·r + 1) / e` for
+/// the one `k < e` with `k·r ≡ -1 (mod e)`.
 ///
 /// # Errors
 /// [`Error::InvalidKey`] when `m` is a multiple of e.

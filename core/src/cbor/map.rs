@@ -139,8 +139,8 @@ impl<'a> Reader<'a> {
         if self.strict { self.take_key(map, key) } else { Ok(false) }
     }
 
-    /// Skips a member of a map with text keys that is not in the table. Under the tolerant rules it may be one that stands
-    /// further up in the table; then nothing is read the first time.
+    /// Skips a member of a map with text keys that is not in the table. Under the tolerant rules it may be one that
+    /// stands further up in the table; then nothing is read the first time.
     pub fn other_member(&mut self, map: &mut Map<'a>) -> Result<(), Error> {
         map.disturbed = true;
         if !self.strict && map.retried != map.left {

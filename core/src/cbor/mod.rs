@@ -158,14 +158,14 @@ impl<'a> RawMap<'a> {
         self.0 == [0xA0]
     }
 
-    /// Reads the map as a message of its own. Tolerant, because its form was checked when it came in, under the rules of
-    /// the message around it. Errors: what is wrong with it as a `T`, at an offset from its start.
+    /// Reads the map as a message of its own. Tolerant, because its form was checked when it came in, under the rules
+    /// of the message around it. Errors: what is wrong with it as a `T`, at an offset from its start.
     pub fn decode<T: Read<'a>>(&self) -> Result<T, Error> {
         decode_tolerant(self.0)
     }
 
-    /// Reads the map of a request as a message of its own, under the strict rules. Errors: what is wrong with it as a `T`, at
-    /// an offset from its start.
+    /// Reads the map of a request as a message of its own, under the strict rules. Errors: what is wrong with it as a
+    /// `T`, at an offset from its start.
     pub fn decode_strict<T: Read<'a>>(&self) -> Result<T, Error> {
         decode(self.0)
     }

@@ -27,7 +27,8 @@ pub struct Reader<'a> {
     pub(super) rest: &'a [u8],
     end: usize,
     pub(super) strict: bool,
-    /// Under the tolerant rules: whether every head was in its shortest form and every key came after the one before it.
+    /// Under the tolerant rules: whether every head was in its shortest form and every key came after the one before
+    /// it.
     pub(super) canonical: bool,
     /// Levels of nesting that are left.
     depth: u8,
@@ -218,8 +219,8 @@ impl<'a> Reader<'a> {
         Some(value)
     }
 
-    /// The negative integer of at most 16 bits between `before` and `after`, if another level of nesting is allowed: a map
-    /// whose encoding is known but for one value.
+    /// The negative integer of at most 16 bits between `before` and `after`, if another level of nesting is allowed: a
+    /// map whose encoding is known but for one value.
     #[inline]
     pub(crate) fn known_map_of_negative(&mut self, before: &[u8], after: &[u8]) -> Option<i32> {
         let (value, rest) = match self.rest.strip_prefix(before)? {

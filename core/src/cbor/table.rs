@@ -35,8 +35,8 @@ impl fmt::Display for Member {
     }
 }
 
-/// A message of which some members are written from elsewhere, by their key: lists that are filtered on the way, and maps
-/// that are not at hand as bytes.
+/// A message of which some members are written from elsewhere, by their key: lists that are filtered on the way, and
+/// maps that are not at hand as bytes.
 pub struct With<'w, T>(pub &'w T, pub &'w [(u8, Option<&'w dyn Write>)]);
 
 impl<T: Table> Write for With<'_, T> {

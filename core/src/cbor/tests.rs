@@ -343,8 +343,8 @@ fn a_map_whose_keys_do_not_ascend_is_checked_up_to_64_entries() {
 }
 
 /// To compare a key with those before it means to go through all that is in them. Maps of 64 entries whose keys do not
-/// ascend, one within the first key of another or within its first value, would take 64 to the power of the depth, or 64
-/// times the depth times the length.
+/// ascend, one within the first key of another or within its first value, would take 64 to the power of the depth, or
+/// 64 times the depth times the length.
 #[test]
 fn maps_within_maps_are_gone_through_again_up_to_a_bound() {
     let nested = |before: &[u8], after: &[u8]| {

@@ -10,15 +10,15 @@ use super::{
     reader::{ARRAY, BYTES, MAP, NEGATIVE, TAG, TEXT, TOLERANT_DEPTH, UNSIGNED},
 };
 
-/// At most this many items are gone through again: where keys do not ascend, each is compared with all before it. A map of
-/// 64 small entries takes nearly as many. Without a limit, maps within maps would take time without measure.
+/// At most this many items are gone through again: where keys do not ascend, each is compared with all before it. A map
+/// of 64 small entries takes nearly as many. Without a limit, maps within maps would take time without measure.
 const MAX_COMPARED: u32 = 4096;
 
 /// A key as it is compared: its major type, its value or length, and its bytes if there are more.
 type Key<'a> = (u8, u64, &'a [u8]);
 
-/// An array, a tag or a map around the next item. They are kept in a list, which takes less stack than a recursion, and one
-/// for each level lies on the stack: so they hold offsets of 32 bits and no slices.
+/// An array, a tag or a map around the next item. They are kept in a list, which takes less stack than a recursion, and
+/// one for each level lies on the stack: so they hold offsets of 32 bits and no slices.
 struct Open {
     /// How many items are left in it, of a map keys and values.
     left: u32,
@@ -36,14 +36,14 @@ struct Keys {
 }
 
 impl<'a> Reader<'a> {
-    /// Checks, without reading it, that no map in the next item has a key twice, at any depth. Integers and strings are equal
-    /// when their values are, whatever the length of their heads. Not [`Reader::skip`], which refuses a name that was cut
-    /// within a character.
+    /// Checks, without reading it, that no map in the next item has a key twice, at any depth. Integers and strings are
+    /// equal when their values are, whatever the length of their heads. Not [`Reader::skip`], which refuses a name that
+    /// was cut within a character.
     ///
     /// # Errors
-    /// [`ErrorKind::KeyOrder`] for a key that stands twice, and where keys do not ascend and more than 4,096 items would have
-    /// to be compared, as in a map of 65 entries; [`ErrorKind::OutOfRange`] in a message of 4 GiB; what is wrong with the
-    /// item's form.
+    /// [`ErrorKind::KeyOrder`] for a key that stands twice, and where keys do not ascend and more than 4,096 items
+    /// would have to be compared, as in a map of 65 entries; [`ErrorKind::OutOfRange`] in a message of 4 GiB; what is
+    /// wrong with the item's form.
     pub fn expect_unique_keys(&self) -> Result<(), Error> {
         if self.strict {
             return Ok(());
@@ -107,8 +107,8 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    /// Passes over the head of an item and the bytes of a string. Returns the major type, and how many items follow that
-    /// belong to it.
+    /// Passes over the head of an item and the bytes of a string. Returns the major type, and how many items follow
+    /// that belong to it.
     fn pass_head(&mut self) -> Result<(u8, u64), Error> {
         let (major, value) = self.head()?;
         let inside = match major {

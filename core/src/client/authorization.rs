@@ -8,8 +8,8 @@
 //! none               getKeyAgreement, where an extension needs a shared secret
 //! ```
 //!
-//! Setting and changing a PIN is the same way with another end: `new_pin`. A ceremony that needs a PIN first, or another
-//! one, goes on from there.
+//! Setting and changing a PIN is the same way with another end: `new_pin`. A ceremony that needs a PIN first, or
+//! another one, goes on from there.
 
 use rand_core::CryptoRng;
 
@@ -161,7 +161,8 @@ impl Authorization {
         }
     }
 
-    /// Chooses the method, which [`Authorization::begin`] then sets out on. A PIN that must be changed is changed first.
+    /// Chooses the method, which [`Authorization::begin`] then sets out on. A PIN that must be changed is changed
+    /// first.
     pub fn choose(&mut self, method: Option<AuthorizationMethod>, facts: &Facts, purpose: &Purpose<'_>) {
         let stale = method == Some(AuthorizationMethod::Pin) && facts.force_pin_change;
         self.method = if stale { Some(AuthorizationMethod::ChangePin) } else { method };
@@ -197,8 +198,8 @@ impl Authorization {
     /// Takes the PIN; an empty one is none.
     ///
     /// # Errors
-    /// [`Cause::WrongState`] when none was asked for. When it was the last that the user may give: [`Cause::PinLength`],
-    /// PIN_INVALID. Those of [`Authorization::no_pin`]; encoding.
+    /// [`Cause::WrongState`] when none was asked for. When it was the last that the user may give:
+    /// [`Cause::PinLength`], PIN_INVALID. Those of [`Authorization::no_pin`]; encoding.
     pub fn pin<C: Crypto, R: CryptoRng>(&mut self, cx: &mut Context<'_, C, R>, pin: &str) -> Result<Action, Cause> {
         match self.state {
             State::Pin | State::NewPin if pin.is_empty() => return self.no_pin(),
@@ -227,8 +228,8 @@ impl Authorization {
         }
     }
 
-    /// There is no PIN. Errors: [`Cause::PinRequired`], or what the ceremony cannot go on without; [`Cause::WrongState`]
-    /// when none was asked for.
+    /// There is no PIN. Errors: [`Cause::PinRequired`], or what the ceremony cannot go on without;
+    /// [`Cause::WrongState`] when none was asked for.
     pub fn no_pin(&self) -> Result<Action, Cause> {
         Err(match (self.state, self.method) {
             (State::NewPin, Some(AuthorizationMethod::SetPin)) if self.onward => Cause::PinNotSet,

@@ -116,9 +116,9 @@ pub(super) enum Action {
 impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R, S> {
     /// Says what happened at `now`, returns what to do next.
     ///
-    /// [`Input::Time`], [`Input::KeepAlive`] and [`Input::Cancel`] are accepted at any time. Any other input that does not
-    /// answer the last output is [`Cause::WrongState`], and the ceremony stays as it is. Every other error is the end of
-    /// the ceremony: further steps return it again.
+    /// [`Input::Time`], [`Input::KeepAlive`] and [`Input::Cancel`] are accepted at any time. Any other input that does
+    /// not answer the last output is [`Cause::WrongState`], and the ceremony stays as it is. Every other error is the
+    /// end of the ceremony: further steps return it again.
     ///
     /// # Errors
     /// Why the ceremony failed.

@@ -15,9 +15,9 @@ use crate::{
 /// How often the user is asked whether to cancel, at least.
 pub(super) const CANCEL_POLL: Duration = Duration::from_millis(100);
 
-/// What the user sees and says, one after the other: a PIN dialog that is open holds up the ceremony. For async executors there
-/// is [`AsyncUserInteraction`](super::AsyncUserInteraction). The defaults show nothing, give no PIN, agree to built-in user verification, choose the
-/// account of the most recent credential and never cancel.
+/// What the user sees and says, one after the other: a PIN dialog that is open holds up the ceremony. For async
+/// executors there is [`AsyncUserInteraction`](super::AsyncUserInteraction). The defaults show nothing, give no PIN,
+/// agree to built-in user verification, choose the account of the most recent credential and never cancel.
 pub trait UserInteraction {
     /// The authenticator waits for a touch.
     fn prompt_up(&mut self) {}

@@ -1,5 +1,5 @@
-//! The same loop over an async transport. Its futures are `Send` where transport, user, cryptography, random source and clock
-//! are.
+//! The same loop over an async transport. Its futures are `Send` where transport, user, cryptography, random source and
+//! clock are.
 
 use rand_core::CryptoRng;
 
@@ -72,8 +72,8 @@ impl<U: AsyncUserInteraction + ?Sized> AsyncUserInteraction for &mut U {
     }
 }
 
-/// A [`UserInteraction`] where an [`AsyncUserInteraction`] is wanted: for one that answers at once. While it does not, the
-/// executor waits.
+/// A [`UserInteraction`] where an [`AsyncUserInteraction`] is wanted: for one that answers at once. While it does not,
+/// the executor waits.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BlockingInteraction<U>(pub U);
 
@@ -101,7 +101,8 @@ impl<U: UserInteraction> AsyncUserInteraction for BlockingInteraction<U> {
     }
 }
 
-/// [`run`](super::run) with awaits. The future may be dropped at any time: the next request on the channel resynchronises.
+/// [`run`](super::run) with awaits. The future may be dropped at any time: the next request on the channel
+/// resynchronises.
 ///
 /// # Errors
 /// Why the ceremony failed. [`Cause::Transport`](super::Cause::Transport) stands for any error of the transport.

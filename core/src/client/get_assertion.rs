@@ -68,8 +68,8 @@ enum Phase {
     WriteBlobs,
 }
 
-/// Signs in. Its outcome is an [`AssertionSelection`]. Several assertions share the ceremony's buffer: those that do not fit
-/// are not fetched.
+/// Signs in. Its outcome is an [`AssertionSelection`]. Several assertions share the ceremony's buffer: those that do
+/// not fit are not fetched.
 #[derive(Debug)]
 pub struct GetAssertion<'o, 'm> {
     options: &'o GetOptions<'o>,

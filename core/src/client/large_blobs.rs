@@ -1,4 +1,5 @@
-//! The large-blob array as it comes and goes, fragment by fragment, and the large blob of a sign-in (CTAP 2.3 §6.10, §12).
+//! The large-blob array as it comes and goes, fragment by fragment, and the large blob of a sign-in (CTAP 2.3 §6.10,
+//! §12).
 
 use core::{fmt, ops::Range};
 

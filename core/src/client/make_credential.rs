@@ -71,7 +71,8 @@ pub struct MakeCredential<'o> {
     enterprise: bool,
     /// Secrets of the new credential are asked for.
     evaluates: bool,
-    /// What it fails with after a touch: without one, a site could find out about an authenticator behind its user's back.
+    /// What it fails with after a touch: without one, a site could find out about an authenticator behind its user's
+    /// back.
     refusal: Option<Cause>,
     touch: TouchRequest,
     phase: Phase,
@@ -275,7 +276,8 @@ impl<'o> MakeCredential<'o> {
         self.options.pub_key_cred_params.iter().filter(known)
     }
 
-    /// What secrets are asked for. Those of a user who was not verified are others, and not for prf if they can be avoided.
+    /// What secrets are asked for. Those of a user who was not verified are others, and not for prf if they can be
+    /// avoided.
     fn salts<C: Crypto, R>(&self, means: &Means<'_, C, R>) -> Option<Salts> {
         let inputs = &self.options.extensions;
         let prf = inputs.prf.flatten().filter(|_| means.grant.verifies() || !means.facts.can_verify());

@@ -14,10 +14,11 @@
 //!                                            fido2          a client in one value: WebAuthn above the ceremonies
 //! ```
 //!
-//! A [`Ceremony`] is one machine with an [`Operation`] in it: [`MakeCredential`], [`GetAssertion`], or one of [`manage`].
-//! It owns the caller's buffer: a request goes out from it, the response comes back over it, and the answers stay at its front, where the
-//! outcome of [`Ceremony::finish`] borrows them. The caller says what happened ([`Input`]) and does what the machine
-//! wants next ([`Output`]); [`run`] and [`run_async`] do just that over a [`Transport`](crate::transport::Transport).
+//! A [`Ceremony`] is one machine with an [`Operation`] in it: [`MakeCredential`], [`GetAssertion`], or one of
+//! [`manage`]. It owns the caller's buffer: a request goes out from it, the response comes back over it, and the
+//! answers stay at its front, where the outcome of [`Ceremony::finish`] borrows them. The caller says what happened
+//! ([`Input`]) and does what the machine wants next ([`Output`]); [`run`] and [`run_async`] do just that over a
+//! [`Transport`](crate::transport::Transport).
 
 use core::{convert::Infallible, fmt, time::Duration};
 

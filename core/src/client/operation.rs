@@ -74,8 +74,8 @@ pub trait Operation: Sealed {
         let _ = (means, kept, buffer);
         Ok(None)
     }
-    /// Checks a response and says how to go on. It may rewrite what is kept of the response. Without more, only the status
-    /// matters.
+    /// Checks a response and says how to go on. It may rewrite what is kept of the response. Without more, only the
+    /// status matters.
     #[doc(hidden)]
     fn accept<C: Crypto, R: CryptoRng>(
         &mut self,
@@ -92,8 +92,8 @@ pub trait Operation: Sealed {
         let _ = response;
         None
     }
-    /// Writes the request that tells the authenticator that the ceremony is given up, once; `None` when there is nothing
-    /// to tell.
+    /// Writes the request that tells the authenticator that the ceremony is given up, once; `None` when there is
+    /// nothing to tell.
     #[doc(hidden)]
     fn farewell<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>, buffer: &mut [u8]) -> Option<usize> {
         let _ = (means, buffer);

@@ -1,6 +1,6 @@
 //! Which credential of a list is on the authenticator, found out without the user: getAssertion with `up` false, for as
-//! many of them at a time as the authenticator takes and as fit a message (CTAP 2.3 §6.1, §6.2). One of version 1 is asked
-//! to check one key handle at a time.
+//! many of them at a time as the authenticator takes and as fit a message (CTAP 2.3 §6.1, §6.2). One of version 1 is
+//! asked to check one key handle at a time.
 
 use rand_core::CryptoRng;
 
@@ -47,7 +47,8 @@ impl<'o> Preflight<'o> {
         Self { done: 0, batch: 0, most: usize::MAX, unproven: false, proves: false, found: None }
     }
 
-    /// Writes the next question; `None` when one is found, or all are done with. `proven`: the token is for this `rp_id`.
+    /// Writes the next question; `None` when one is found, or all are done with. `proven`: the token is for this
+    /// `rp_id`.
     pub fn request<C: Crypto, R: CryptoRng>(
         &mut self,
         list: &Descriptors<'o>,

@@ -15,8 +15,8 @@ use crate::{
 /// The longest answer to getInfo that is kept, in bytes. If it is longer, each operation asks again.
 const MAX_INFO: usize = 1024;
 
-/// What operations with one authenticator share: what getInfo said, the PIN/UV auth token with its permissions, and the hash
-/// of the PIN, with which a token is renewed. Token and hash are wiped on drop, and never printed.
+/// What operations with one authenticator share: what getInfo said, the PIN/UV auth token with its permissions, and the
+/// hash of the PIN, with which a token is renewed. Token and hash are wiped on drop, and never printed.
 ///
 /// ```text
 /// ListRelyingParties ──▶ getInfo, the PIN, a token ──▶ the list
@@ -29,8 +29,8 @@ const MAX_INFO: usize = 1024;
 /// operation obtains another token with the same PIN. The user is asked again when the PIN was changed, when the
 /// authenticator has only one attempt left, and for each token of built-in user verification.
 ///
-/// A session belongs to one authenticator. Before the PIN is sent again, the authenticator is asked again for getInfo. If
-/// the AAGUID is another, or if the transport failed meanwhile, the session forgets the PIN and the token. Two
+/// A session belongs to one authenticator. Before the PIN is sent again, the authenticator is asked again for getInfo.
+/// If the AAGUID is another, or if the transport failed meanwhile, the session forgets the PIN and the token. Two
 /// authenticators of one model have the same AAGUID: use a session for each.
 ///
 /// A session is for management. A registration or a sign-in in it uses only what getInfo said, because the user has to
@@ -119,8 +119,8 @@ impl Session {
         }
     }
 
-    /// Forgets the PIN while the authenticator is asked whether it is right: a ceremony that is dropped meanwhile must not
-    /// have it sent again, which could spend another attempt.
+    /// Forgets the PIN while the authenticator is asked whether it is right: a ceremony that is dropped meanwhile must
+    /// not have it sent again, which could spend another attempt.
     pub(super) fn forget_pin(&mut self, purpose: &Purpose<'_>) {
         if serves(purpose) {
             self.pin_hash = None;

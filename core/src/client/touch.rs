@@ -91,7 +91,8 @@ impl TouchRequest {
         match status {
             // The standard has this one after the touch, and for nothing else.
             Status::PIN_INVALID if self.asks_by_pin(facts) && (room.touched || pin_set) => Ok(Accepted::Complete),
-            // These also refuse any pinUvAuthParam, at once, where the authenticator does not know what an empty one means.
+            // These also refuse any pinUvAuthParam, at once, where the authenticator does not know what an empty one
+            // means.
             Status::PIN_NOT_SET | Status::PIN_AUTH_INVALID if self.asks_by_pin(facts) && room.touched => {
                 Ok(Accepted::Complete)
             }

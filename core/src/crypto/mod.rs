@@ -9,8 +9,8 @@
 //! | [`Verify`] | signature verification | verifier |
 //!
 //! Keys are bytes, algorithms are values: a backend that lacks an algorithm answers [`Error::Unsupported`], and an
-//! integrator composes two backends with one `match`. Methods take `&self`; a backend that owns a peripheral keeps it in
-//! a cell. Every backend runs the same [`conformance`] suite.
+//! integrator composes two backends with one `match`. Methods take `&self`; a backend that owns a peripheral keeps it
+//! in a cell. Every backend runs the same [`conformance`] suite.
 
 use rand_core::TryCryptoRng;
 use zeroize::{Zeroize, Zeroizing};
@@ -244,8 +244,8 @@ pub trait Sign {
 
 /// Signature verification, for the relying party.
 pub trait Verify {
-    /// Checks `signature` over the concatenated `message`. ECDSA signatures are strict DER. The key is looked at first: an
-    /// invalid one is [`Error::InvalidKey`] whatever the signature is.
+    /// Checks `signature` over the concatenated `message`. ECDSA signatures are strict DER. The key is looked at first:
+    /// an invalid one is [`Error::InvalidKey`] whatever the signature is.
     ///
     /// # Errors
     /// [`Error::Mismatch`], [`Error::InvalidKey`], [`Error::Unsupported`].

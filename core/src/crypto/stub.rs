@@ -11,8 +11,8 @@ use crate::{
 /// **Not cryptography.** Everyone can read, forge and derive everything it makes. It exists to measure how large firmware
 /// is without its cryptography, and to simulate very many ceremonies fast.
 ///
-/// What it keeps is the structure: lengths and encodings, ECDH that agrees, ciphers that invert, tags and signatures that
-/// notice a flipped bit, points that are not on its "curve", and every error of the traits. It passes
+/// What it keeps is the structure: lengths and encodings, ECDH that agrees, ciphers that invert, tags and signatures
+/// that notice a flipped bit, points that are not on its "curve", and every error of the traits. It passes
 /// [`properties`](super::conformance::properties) and fails [`known_answers`](super::conformance::known_answers).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StubCrypto;

@@ -23,8 +23,8 @@ pub enum CryptoCall<'c> {
     Seal(&'c [u8], &'c [u8]),
     /// The inverse.
     Open,
-    /// A key pair, a public key, an agreement, a signature or its verification: at least one scalar multiplication, or as
-    /// long.
+    /// A key pair, a public key, an agreement, a signature or its verification: at least one scalar multiplication, or
+    /// as long.
     Slow,
 }
 

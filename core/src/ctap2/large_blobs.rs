@@ -52,8 +52,8 @@ message! {
 }
 
 message! {
-    /// An element of the array, encrypted with a credential's large-blob key. Elements that cannot be decrypted, or read,
-    /// are another credential's and must be preserved: keep them as [`Raw`](crate::cbor::Raw).
+    /// An element of the array, encrypted with a credential's large-blob key. Elements that cannot be decrypted, or
+    /// read, are another credential's and must be preserved: keep them as [`Raw`](crate::cbor::Raw).
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub int struct LargeBlobMap<'a> {
         /// AES-256-GCM ciphertext of the compressed data, and its tag of 16 bytes.

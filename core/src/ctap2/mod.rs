@@ -4,9 +4,9 @@
 //! is something to return, a CBOR map. Messages borrow from the buffer they were read from; unknown members are ignored
 //! and unknown values kept.
 //!
-//! authenticatorReset and authenticatorSelection have neither parameters nor a response: [`encode_command`] writes them. The
-//! commands of vendors carry what vendors like: [`encode_request`] takes a [`Raw`](cbor::Raw), [`response_body`] gives the
-//! answer as it came.
+//! authenticatorReset and authenticatorSelection have neither parameters nor a response: [`encode_command`] writes
+//! them. The commands of vendors carry what vendors like: [`encode_request`] takes a [`Raw`](cbor::Raw),
+//! [`response_body`] gives the answer as it came.
 
 use crate::{
     Status,

@@ -146,8 +146,8 @@ impl SharedSecret {
         self.protocol
     }
 
-    /// Encrypts `plaintext` into `out` and returns the ciphertext's length, [`PinUvAuthProtocol::overhead`] more than the
-    /// plaintext's.
+    /// Encrypts `plaintext` into `out` and returns the ciphertext's length, [`PinUvAuthProtocol::overhead`] more than
+    /// the plaintext's.
     ///
     /// # Errors
     /// [`Error::InvalidLength`] if the plaintext is not a multiple of 16 bytes, [`Error::OutputTooSmall`],

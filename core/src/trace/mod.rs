@@ -6,9 +6,9 @@
 //!         rp: {"id": "acme.com", "name": "Acme"}
 //! ```
 //!
-//! [`Tracer`] wraps a pipe of reports or a transport of messages, blocking or async, and hands a [`TraceEvent`] to a function
-//! for each thing that passes. An event displays itself as text, and [`TraceEvent::members`] gives its members one by one, for
-//! another form. Nothing but what was on the wire is shown: what is encrypted there stays so.
+//! [`Tracer`] wraps a pipe of reports or a transport of messages, blocking or async, and hands a [`TraceEvent`] to a
+//! function for each thing that passes. An event displays itself as text, and [`TraceEvent::members`] gives its members
+//! one by one, for another form. Nothing but what was on the wire is shown: what is encrypted there stays so.
 //!
 //! | file | what it is |
 //! |---|---|
@@ -200,8 +200,8 @@ fn auth_data(
     data.extensions.map_or(Ok(()), |extensions| part("extensions", &Value(extensions.0, Kind::Plain)))
 }
 
-/// The public key and what follows it in authenticator data: behind the RP ID's hash, flags, counter, AAGUID, the length
-/// of the id and the id.
+/// The public key and what follows it in authenticator data: behind the RP ID's hash, flags, counter, AAGUID, the
+/// length of the id and the id.
 fn key_behind<'d>(auth_data: &'d [u8], credential_id: &[u8]) -> &'d [u8] {
     bytes::rest(auth_data, 55_usize.saturating_add(credential_id.len()))
 }

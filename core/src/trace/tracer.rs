@@ -11,8 +11,8 @@ use crate::{
 
 /// Shows what goes through the transport or the pipe of reports inside, and changes nothing.
 ///
-/// What passes is handed to `show`; [`text`] makes one that writes lines. A keep-alive that repeats the one before is not
-/// shown: as reports they all are.
+/// What passes is handed to `show`; [`text`] makes one that writes lines. A keep-alive that repeats the one before is
+/// not shown: as reports they all are.
 #[derive(Clone, Debug)]
 pub struct Tracer<T, S> {
     inner: T,
@@ -22,8 +22,8 @@ pub struct Tracer<T, S> {
     keep_alive: Option<KeepAlive>,
 }
 
-/// A function that writes every event to `out`, a time in milliseconds in front. Errors of `out` are dropped: a trace is
-/// not worth a broken ceremony.
+/// A function that writes every event to `out`, a time in milliseconds in front. Errors of `out` are dropped: a trace
+/// is not worth a broken ceremony.
 pub fn text(mut out: impl fmt::Write, mut clock: impl FnMut() -> Instant) -> impl FnMut(&TraceEvent<'_>) {
     move |event| {
         let _ = writeln!(out, "{:>8} ms {event}", clock().as_millis());

@@ -42,7 +42,8 @@ impl RelyingPartyPolicy {
         backup_eligibility: BackupEligibility::Fixed,
     };
 
-    /// [`RelyingPartyPolicy::STANDARD`] with the additional checks of the FIDO conformance tests: U2F's AAGUID and token binding.
+    /// [`RelyingPartyPolicy::STANDARD`] with the additional checks of the FIDO conformance tests: U2F's AAGUID and
+    /// token binding.
     pub const CONFORMANCE: RelyingPartyPolicy =
         RelyingPartyPolicy { u2f_aaguid_is_zero: true, check_token_binding: true, ..Self::STANDARD };
 }

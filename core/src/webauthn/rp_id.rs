@@ -43,8 +43,8 @@ impl<T: PublicSuffixes + ?Sized> PublicSuffixes for &T {
 }
 
 /// Public suffixes from rules in the format of publicsuffix.org, one rule per line, comments after `//`: that list with
-/// its private section, or the caller's own list. Rules match in upper and lower case. Rules in other scripts match names
-/// in their `xn--` form. The suffix of a domain that no rule matches is its last label, as the format requires.
+/// its private section, or the caller's own list. Rules match in upper and lower case. Rules in other scripts match
+/// names in their `xn--` form. The suffix of a domain that no rule matches is its last label, as the format requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SuffixRules<'a>(&'a str);
 

@@ -25,7 +25,8 @@ struct Visitor;
 
 impl UserInteraction for Visitor {}
 
-/// Asks the key on `usb` to sign `challenge` with the credential `id`, and copies the signature to `signature`. Returns its length.
+/// Asks the key on `usb` to sign `challenge` with the credential `id`, and copies the signature to `signature`. Returns
+/// its length.
 ///
 /// # Errors
 /// Why the key did not sign.

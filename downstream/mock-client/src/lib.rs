@@ -1,5 +1,5 @@
-//! A client without an authenticator: what it answers was recorded before. A program that takes a [`WebAuthnClient`] is tested
-//! with it.
+//! A client without an authenticator: what it answers was recorded before. A program that takes a [`WebAuthnClient`] is
+//! tested with it.
 
 use keyfob_core::client::{
     Assertion, AssertionSelection, Attestation, Cause, Error, Stage,

@@ -115,8 +115,8 @@ pub fn serve(listener: &TcpListener, key: &mut VirtualKey<'_>, mut watch: impl F
     }
 }
 
-/// Sends the key's reports, all of a message in one system call. Returns whether the client took them. `message` is empty
-/// before and after the call.
+/// Sends the key's reports, all of a message in one system call. Returns whether the client took them. `message` is
+/// empty before and after the call.
 fn send(pipe: &mut TcpPipe, key: &mut VirtualKey<'_>, message: &mut Vec<u8>) -> bool {
     while let Some(report) = key.transmit() {
         message.extend_from_slice(&report);

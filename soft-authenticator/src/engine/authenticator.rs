@@ -165,7 +165,8 @@ impl<P: Platform> Authenticator<'_, P> {
         self.protocol(number).map(Some).ok_or(unsupported)
     }
 
-    /// The user verification of the token that was presented, if it lets `permission` be used for this relying party (CTAP
+    /// The user verification of the token that was presented, if it lets `permission` be used for this relying party
+    /// (CTAP
     /// 2.3 §6.1.2 step 11). `None` without a token, and where neither PIN nor fingerprint is set up.
     pub fn verify_user(
         &mut self,

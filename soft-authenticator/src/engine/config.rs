@@ -51,8 +51,8 @@ pub struct Config<'c> {
     pub caps: Caps,
     /// The newest version that getInfo names, if all that the version requires is there.
     pub newest_version: Version,
-    /// The longest message, in bytes: at least 1,024, over HID at most 7,609. An algorithm whose registrations do not fit
-    /// is not offered: with every extension ML-DSA-44 takes 4,117 bytes, ML-DSA-65 5,646 and ML-DSA-87 7,604.
+    /// The longest message, in bytes: at least 1,024, over HID at most 7,609. An algorithm whose registrations do not
+    /// fit is not offered: with every extension ML-DSA-44 takes 4,117 bytes, ML-DSA-65 5,646 and ML-DSA-87 7,604.
     pub max_msg_size: usize,
     /// The shortest PIN, in code points: 4 to 63.
     pub min_pin_length: u8,
@@ -90,9 +90,9 @@ pub struct Config<'c> {
     /// power cut, and never falls back or repeats. With 1, each count is committed, and each sign-in wears the flash, a
     /// silent one too.
     pub sign_count_block: u8,
-    /// Whether fresh random bytes go into each signature's nonce ([`keyfob_core::crypto::Sign::sign_hedged`]). Without them
-    /// a signature by ECDSA, EdDSA or ML-DSA follows from the key and the message, and a fault while a
-    /// message is signed a second time can give the key away. On by default: it costs under 1 % of a signature.
+    /// Whether fresh random bytes go into each signature's nonce ([`keyfob_core::crypto::Sign::sign_hedged`]). Without
+    /// them a signature by ECDSA, EdDSA or ML-DSA follows from the key and the message, and a fault while a message is
+    /// signed a second time can give the key away. On by default: it costs under 1 % of a signature.
     pub hedged_signatures: bool,
     /// Where deployed authenticators disagree.
     pub policy: AuthenticatorPolicy,
@@ -112,8 +112,8 @@ pub enum AttestationMode<'c> {
     FidoU2f(Certified<'c>),
 }
 
-/// Enterprise attestation (CTAP 2.3 §7.1): with a certificate that identifies this one authenticator. It is given once it
-/// has been enabled.
+/// Enterprise attestation (CTAP 2.3 §7.1): with a certificate that identifies this one authenticator. It is given once
+/// it has been enabled.
 #[derive(Clone, Copy, Debug)]
 pub struct Enterprise<'c> {
     /// The key and the certificate, in format "packed".
@@ -208,8 +208,8 @@ impl AuthenticatorPolicy {
 }
 
 impl<'c> Config<'c> {
-    /// Everything this version knows that takes no sensor, attested by the credentials' own keys. Of algorithms with two
-    /// identifiers only the one that WebAuthn L3 §5.8.5 recommends ([`Caps::FULLY_SPECIFIED`] adds the other).
+    /// Everything this version knows that takes no sensor, attested by the credentials' own keys. Of algorithms with
+    /// two identifiers only the one that WebAuthn L3 §5.8.5 recommends ([`Caps::FULLY_SPECIFIED`] adds the other).
     pub const fn new(aaguid: [u8; 16]) -> Self {
         Self {
             aaguid,

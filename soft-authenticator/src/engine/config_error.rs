@@ -55,13 +55,15 @@ pub enum ConfigError {
     SignCountBlock,
     /// A credential list must hold at least one entry.
     MaxCredentialCountInList,
-    /// A policy with a status that does not fit: see [`AuthenticatorPolicy::touch_timeout`] and [`AuthenticatorPolicy::probe_with_pin`].
+    /// A policy with a status that does not fit: see [`AuthenticatorPolicy::touch_timeout`] and
+    /// [`AuthenticatorPolicy::probe_with_pin`].
     Policy,
     /// Attestation with a certificate, without its capability.
     AttestationOff,
     /// An attestation key without a certificate.
     AttestationChain,
-    /// An attestation key with an algorithm that the backend does not sign with, or with another than ES256 for fido-u2f.
+    /// An attestation key with an algorithm that the backend does not sign with, or with another than ES256 for
+    /// fido-u2f.
     AttestationAlgorithm,
     /// A chain of attestation certificates that leaves no room in a message.
     AttestationTooLong,

@@ -35,8 +35,8 @@ impl<P: Platform> Authenticator<'_, P> {
     /// Where the credential is that `id` stands for, if it is this authenticator's and this relying party's, and
     /// `credProtect` does not hide it.
     ///
-    /// An id that is unknown, foreign or malformed takes the same work as the id of a hidden credential: the store looks
-    /// for it in its index and reads no record, the id is opened, and both results are combined without a branch.
+    /// An id that is unknown, foreign or malformed takes the same work as the id of a hidden credential: the store
+    /// looks for it in its index and reads no record, the id is opened, and both results are combined without a branch.
     pub fn locate(
         &mut self,
         rp_id_hash: &[u8; 32],
@@ -81,8 +81,8 @@ impl<P: Platform> Authenticator<'_, P> {
         Some(Opened { algorithm, secret, properties, cred_blob, stored: None })
     }
 
-    /// The number of the newest discoverable credential of a relying party that is older than `before`, was not replaced,
-    /// and that `credProtect` does not hide.
+    /// The number of the newest discoverable credential of a relying party that is older than `before`, was not
+    /// replaced, and that `credProtect` does not hide.
     pub fn newest_stored(
         &mut self,
         rp_id_hash: &[u8; 32],

@@ -1,8 +1,8 @@
 //! Extensions (CTAP 2.3 §12), as registrations and assertions process them.
 //!
 //! What a request asks is read and checked before the user is asked for a touch, and kept as decisions: [`Asked`]. The
-//! salts of `hmac-secret` take a key agreement, a slow thing, so they are decrypted in a step of their own: [`DecryptedSalts`].
-//! The outputs are written with the response, once for each credential of a sequence.
+//! salts of `hmac-secret` take a key agreement, a slow thing, so they are decrypted in a step of their own:
+//! [`DecryptedSalts`]. The outputs are written with the response, once for each credential of a sequence.
 
 use keyfob_core::{
     Status, bytes,
@@ -40,8 +40,8 @@ pub(super) const EXTENSIONS: [(&str, Caps); 10] = [
     (third_party_payment::ID, Caps::THIRD_PARTY_PAYMENT),
     (uvm::ID, Caps::UVM),
 ];
-/// The outputs of one response, at most, in bytes: `hmac-secret` 94 or `hmac-secret-mc` 97, `credBlob` 43, the others at
-/// most 21 each.
+/// The outputs of one response, at most, in bytes: `hmac-secret` 94 or `hmac-secret-mc` 97, `credBlob` 43, the others
+/// at most 21 each.
 pub(super) const MAX_OUTPUTS: usize = 208;
 /// Two outputs and the IV of protocol two.
 const ENCRYPTED: usize = 16 + 2 * SALT;
@@ -59,8 +59,8 @@ pub(super) fn inputs<'a, T: cbor::Read<'a>>(extensions: Option<RawMap<'a>>) -> R
 }
 
 impl<P: Platform> Authenticator<'_, P> {
-    /// What a registration asks for. `by_sensor`: this command verified the user. Statuses: of inputs that are not as the
-    /// standard says.
+    /// What a registration asks for. `by_sensor`: this command verified the user. Statuses: of inputs that are not as
+    /// the standard says.
     pub fn asked_of_registration(
         &mut self,
         extensions: Option<RawMap<'_>>,
@@ -209,8 +209,8 @@ impl<P: Platform> Authenticator<'_, P> {
         Ok(out.get(..len))
     }
 
-    /// Where `uvm` is asked for: how the user is verified, if they are. Built-in user verification may have been for this
-    /// command or for its token.
+    /// Where `uvm` is asked for: how the user is verified, if they are. Built-in user verification may have been for
+    /// this command or for its token.
     fn uvm_asked(&self, uvm: Option<bool>, by_sensor: bool) -> Option<u32> {
         let method = if !by_sensor && !self.token_by_uv {
             method::PASSCODE_EXTERNAL

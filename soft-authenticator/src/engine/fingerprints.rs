@@ -1,7 +1,7 @@
 //! The list of enrolled fingerprints: ids and names. The templates themselves are the sensor's.
 //!
-//! In the store, one behind the other: `id 2 | length of the name 1 | name`. The list is what counts: a template that is
-//! not in it, because power failed in the middle or because it was removed, must not match.
+//! In the store, one behind the other: `id 2 | length of the name 1 | name`. The list is what counts: a template that
+//! is not in it, because power failed in the middle or because it was removed, must not match.
 
 use heapless::Vec;
 use keyfob_core::{Status, bytes, crypto::fill_random};

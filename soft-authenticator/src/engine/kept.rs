@@ -26,13 +26,14 @@ impl Superseded {
     }
 }
 
-/// The credentials that are kept, the one that was replaced last at the end. The places behind it have number 0, which no
-/// credential has.
+/// The credentials that are kept, the one that was replaced last at the end. The places behind it have number 0, which
+/// no credential has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Kept([Superseded; MAX_SUPERSEDED]);
 
 impl Kept {
-    /// Reads a list as it is stored. A damaged one is empty: then there are two credentials of a user, and none is lost.
+    /// Reads a list as it is stored. A damaged one is empty: then there are two credentials of a user, and none is
+    /// lost.
     pub fn from_bytes(stored: &[u8]) -> Self {
         let (mut kept, (entries, rest)) = (Self::default(), stored.as_chunks::<ENTRY>());
         if entries.len() <= MAX_SUPERSEDED && rest.is_empty() {
@@ -93,8 +94,8 @@ impl Kept {
         self.filtered(|_, entry| !gone.has(entry.number))
     }
 
-    /// The list in which those of `older` point to another credential. They stand at its end then, because the answer that
-    /// is sent next concerns their user.
+    /// The list in which those of `older` point to another credential. They stand at its end then, because the answer
+    /// that is sent next concerns their user.
     pub fn now_by(&self, older: &Self, id: &[u8]) -> Self {
         let mut kept = self.without(older);
         let free = kept.0.iter_mut().filter(|place| place.number == 0);

@@ -31,7 +31,8 @@ pub(super) const MAX_UNSIGNED_OUTPUTS: usize = 48 + MAX_LARGE_BLOB;
 
 impl<P: Platform> Authenticator<'_, P> {
     /// Stores the blob of a request with the credential of this number, in one commit with the count of the signature.
-    /// `None` for one that does not fit, or does not belong there: it is not stored, and the signature is still to be counted.
+    /// `None` for one that does not fit, or does not belong there: it is not stored, and the signature is still to be
+    /// counted.
     #[inline(never)]
     pub fn write_large_blob(
         &mut self,

@@ -128,9 +128,9 @@ impl<'c, P: Platform> Authenticator<'c, P> {
         Ok(())
     }
 
-    /// Attempts of built-in user verification. Where a fingerprint is enrolled they were stored before it, with the token
-    /// that the enrolment took; missing, they are damage. Without a fingerprint nothing says that they were: the user may
-    /// never have been verified, or the PIN was set while there was no built-in user verification.
+    /// Attempts of built-in user verification. Where a fingerprint is enrolled they were stored before it, with the
+    /// token that the enrolment took; missing, they are damage. Without a fingerprint nothing says that they were: the
+    /// user may never have been verified, or the PIN was set while there was no built-in user verification.
     pub fn load_uv_retries(&mut self) -> Result<(), StoreError> {
         let max = self.config.user_verification.max_retries;
         let retries = self.load_retries(Setting::UvRetries, max)?;
@@ -149,8 +149,8 @@ impl<'c, P: Platform> Authenticator<'c, P> {
         }
     }
 
-    /// Whether something says that options were stored: the relying parties of setMinPINLength, or a PIN. Both come with
-    /// options in one commit. A PIN without a persistent token was stored by a version without options.
+    /// Whether something says that options were stored: the relying parties of setMinPINLength, or a PIN. Both come
+    /// with options in one commit. A PIN without a persistent token was stored by a version without options.
     pub fn options_were_stored(&mut self) -> Result<bool, StoreError> {
         let by_pin = self.pin.is_set && self.is_stored(Setting::PersistentToken)?;
         Ok(by_pin || self.is_stored(Setting::MinPinRpIds)?)

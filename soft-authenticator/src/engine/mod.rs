@@ -1,8 +1,8 @@
 //! The authenticator engine: a request in, a response out, with pauses between.
 //!
-//! The engine owns one buffer. The request lies at its front; while the engine waits for the user or works in pieces, the
-//! request stays there and only decisions are remembered; the response overwrites it last. The rule is *read, decide,
-//! commit, write*: before the commit a cancelled or interrupted command has changed nothing.
+//! The engine owns one buffer. The request lies at its front; while the engine waits for the user or works in pieces,
+//! the request stays there and only decisions are remembered; the response overwrites it last. The rule is *read,
+//! decide, commit, write*: before the commit a cancelled or interrupted command has changed nothing.
 //!
 //! ```text
 //! buffer: | message, config.max_msg_size bytes | scratch, MAX_RECORD bytes: the credential at hand |
@@ -10,12 +10,13 @@
 //!
 //! Work comes in atoms. Every call of [`Engine::begin`] or [`Engine::resume`] does at most one slow thing, a scalar
 //! multiplication or a write to the store, and returns [`Progress::Pending`] when there is more, so that the driver can
-//! send keep-alives and notice a cancellation in between. Between two atoms anything can come: CANCEL, INIT, another channel,
-//! a power cut. So state in memory and in the store that belongs together changes in one atom, and what counts (an attempt,
-//! a touch, a signature) is counted before its result can be seen.
+//! send keep-alives and notice a cancellation in between. Between two atoms anything can come: CANCEL, INIT, another
+//! channel, a power cut. So state in memory and in the store that belongs together changes in one atom, and what counts
+//! (an attempt, a touch, a signature) is counted before its result can be seen.
 //!
 //! Files import downwards only: types and constants; the state that outlives a command (`authenticator`); what several
-//! commands do with it; `commands`, one file each with what it remembers between its atoms; and this file, which drives them.
+//! commands do with it; `commands`, one file each with what it remembers between its atoms; and this file, which drives
+//! them.
 //!
 //! The handlers of commands are not inlined: the frames of all would add up beneath each, and stack is what a
 //! microcontroller has least of.
@@ -151,7 +152,8 @@ impl<'b, P: Platform> Engine<'b, P> {
         &mut self.authenticator.store
     }
 
-    /// Starts the CTAP2 request that lies in the first `len` bytes of the buffer. A command that was pending is dropped.
+    /// Starts the CTAP2 request that lies in the first `len` bytes of the buffer. A command that was pending is
+    /// dropped.
     pub fn begin(&mut self, now: Instant, len: usize) -> Progress {
         self.abort();
         self.authenticator.touch = U2fTouch::default();
@@ -255,9 +257,9 @@ impl<'b, P: Platform> Engine<'b, P> {
         !self.is_pending() && self.authenticator.store.tidy().unwrap_or(false)
     }
 
-    /// To be called when the last report of the response is out, before the next request begins. Deletes the credentials
-    /// that a registration has replaced, in at most one write to the store; after other commands it does nothing.
-    /// Returns whether there was something to do.
+    /// To be called when the last report of the response is out, before the next request begins. Deletes the
+    /// credentials that a registration has replaced, in at most one write to the store; after other commands it does
+    /// nothing. Returns whether there was something to do.
     ///
     /// A driver that never calls this keeps the old credential until an allow list names the new one, or until the new
     /// one is deleted.
@@ -269,7 +271,8 @@ impl<'b, P: Platform> Engine<'b, P> {
         sent
     }
 
-    /// The fingerprints that are enrolled. A sensor forgets every other template, at power-up and whenever this changes.
+    /// The fingerprints that are enrolled. A sensor forgets every other template, at power-up and whenever this
+    /// changes.
     pub fn fingerprints(&self) -> &[TemplateId] {
         &self.authenticator.fingerprints
     }
@@ -290,8 +293,8 @@ impl<'b, P: Platform> Engine<'b, P> {
         matches!(self.authenticator.touch, U2fTouch::Awaited(until) if now < until)
     }
 
-    /// The user touched the authenticator while no command was pending, or declined. Only U2F remembers it, and only if it
-    /// has asked.
+    /// The user touched the authenticator while no command was pending, or declined. Only U2F remembers it, and only if
+    /// it has asked.
     pub fn touch_for_u2f(&mut self, now: Instant, consent: bool) {
         if self.u2f_awaits_touch(now) {
             self.authenticator.touch = if consent { U2fTouch::Kept(now.plus(TOUCH_KEPT)) } else { U2fTouch::Unasked };

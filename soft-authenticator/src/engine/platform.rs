@@ -29,14 +29,15 @@ pub trait Platform {
     /// What survives power loss.
     type Store: Store;
 
-    /// Whether `pin`, in UTF-8 and without padding, satisfies the PIN complexity policy. It is asked while the policy is
-    /// in force.
+    /// Whether `pin`, in UTF-8 and without padding, satisfies the PIN complexity policy. It is asked while the policy
+    /// is in force.
     fn pin_is_complex(pin: &[u8]) -> bool {
         pin_policy::is_complex(pin)
     }
 
-    /// Carries out vendor command `id` of authenticatorConfig, one of [`Config::vendor_commands`](super::Config::vendor_commands); `params` is its
-    /// subCommandParams, canonical CBOR. The platform was authorized. Errors: the status to answer.
+    /// Carries out vendor command `id` of authenticatorConfig, one of
+    /// [`Config::vendor_commands`](super::Config::vendor_commands); `params` is its subCommandParams, canonical CBOR.
+    /// The platform was authorized. Errors: the status to answer.
     fn vendor_command(_store: &mut Self::Store, _id: u64, _params: &[u8]) -> Result<(), Status> {
         Err(Status::INVALID_PARAMETER)
     }
@@ -52,7 +53,8 @@ pub enum Wait {
     LongTouch,
     /// Built-in user verification: [`Event::Verified`], or [`Event::Denied`] by a user who declines.
     UserVerification,
-    /// A sample of the finger that is being enrolled ([`Engine::enrolls`](super::Engine::enrolls)): [`Event::Sample`], or [`Event::Denied`].
+    /// A sample of the finger that is being enrolled ([`Engine::enrolls`](super::Engine::enrolls)): [`Event::Sample`],
+    /// or [`Event::Denied`].
     Sample,
     /// Nothing: there is more work. [`Event::Tick`] goes on with it.
     Processing,

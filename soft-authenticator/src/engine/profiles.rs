@@ -54,7 +54,8 @@ impl Config<'_> {
         }
     }
 
-    /// A card for NFC, as the metadata of the Arculus FIDO 2.1 Key Card describe it: messages of 1,024 bytes, ES256 only.
+    /// A card for NFC, as the metadata of the Arculus FIDO 2.1 Key Card describe it: messages of 1,024 bytes, ES256
+    /// only.
     pub const fn arculus_like(aaguid: [u8; 16]) -> Self {
         Self {
             caps: KEY_2_1,

@@ -1,5 +1,5 @@
-//! What a command goes on with from one atom to the next, so that a fault in memory is noticed: the evidence that the user
-//! was present, and that something was counted before its result is looked at. That the user was verified is
+//! What a command goes on with from one atom to the next, so that a fault in memory is noticed: the evidence that the
+//! user was present, and that something was counted before its result is looked at. That the user was verified is
 //! [`keyfob_core::pin_uv::UserVerified`].
 
 use core::{hint::black_box, num::NonZeroU32};

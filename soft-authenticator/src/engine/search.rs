@@ -1,4 +1,5 @@
-//! A list of credential ids is looked through one entry a step, so that keep-alives go out and CANCEL comes in meanwhile.
+//! A list of credential ids is looked through one entry a step, so that keep-alives go out and CANCEL comes in
+//! meanwhile.
 
 use keyfob_core::{
     Status, bytes,

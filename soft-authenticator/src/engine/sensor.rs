@@ -6,8 +6,8 @@ pub const FINGERPRINT: u32 = 0x02;
 /// How the authenticator verifies its user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UserVerification {
-    /// What it looks at: bits of uvModality, [`FINGERPRINT`] for example. Without [`Caps::BIO_ENROLL`](crate::Caps::BIO_ENROLL) it needs no
-    /// enrolment and is always set up.
+    /// What it looks at: bits of uvModality, [`FINGERPRINT`] for example. Without
+    /// [`Caps::BIO_ENROLL`](crate::Caps::BIO_ENROLL) it needs no enrolment and is always set up.
     pub modality: u32,
     /// Attempts before it is blocked until the right PIN is entered: 1 to 25.
     pub max_retries: u8,

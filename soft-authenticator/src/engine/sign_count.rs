@@ -30,8 +30,8 @@ impl<P: Platform> Authenticator<'_, P> {
         Ok(Counts { used: stored, reserved: stored })
     }
 
-    /// Counts the next signature, and makes the changes that come `along` in one commit with it. Without changes, only a
-    /// block that is reserved takes a commit.
+    /// Counts the next signature, and makes the changes that come `along` in one commit with it. Without changes, only
+    /// a block that is reserved takes a commit.
     pub fn count_signature(&mut self, along: [Option<Change<'_>>; 2]) -> Result<Counted, StoreError> {
         let Counts { used, mut reserved } = self.sign_counts()?;
         let reserves = used >= reserved;

@@ -17,8 +17,8 @@ use super::{
 use crate::caps::Caps;
 
 impl<P: Platform> Authenticator<'_, P> {
-    /// Draws the random bytes that the response takes. It comes before the commit, so that a random source that fails has
-    /// changed nothing.
+    /// Draws the random bytes that the response takes. It comes before the commit, so that a random source that fails
+    /// has changed nothing.
     pub fn draw_randomness(&mut self, ceremony: &mut CeremonyState) -> Result<(), Status> {
         if self.config.hedged_signatures || ceremony.salts.is_some() {
             crypto::fill_random(&mut self.rng, &mut ceremony.random).map_err(crypto_status)?;
@@ -32,8 +32,8 @@ impl<P: Platform> Authenticator<'_, P> {
         bytes::first(&self.crypto.sha256(&[b"IV", &ceremony.random]))
     }
 
-    /// Signs `message` and returns the signature's length. With [`Caps::SIGNATURE_CHECK`] a signature that does not verify
-    /// is wiped, and the command fails.
+    /// Signs `message` and returns the signature's length. With [`Caps::SIGNATURE_CHECK`] a signature that does not
+    /// verify is wiped, and the command fails.
     #[inline(never)]
     pub fn sign(
         &self,

@@ -1,17 +1,17 @@
-//! Discoverable credentials that another registration of the same user has replaced, and that are kept until the platform
-//! has the other one.
+//! Discoverable credentials that another registration of the same user has replaced, and that are kept until the
+//! platform has the other one.
 //!
-//! A registration is committed before its answer leaves, and the answer may be lost: INIT on the channel, a plug that is
-//! pulled, a power cut. The relying party then knows the old credential only, so the old one must go on to work. It goes
-//! when one of these shows that the new one is known:
+//! A registration is committed before its answer leaves, and the answer may be lost: INIT on the channel, a plug that
+//! is pulled, a power cut. The relying party then knows the old credential only, so the old one must go on to work. It
+//! goes when one of these shows that the new one is known:
 //!
 //! - [`Engine::response_sent`](super::Engine::response_sent): the last report of the answer is out;
 //! - an allow list names the new one in a sign-in that it answers. A sign-in without a list shows nothing of the kind: the
 //!   authenticator has chosen the credential, not the relying party.
 //!
-//! Until then the old one answers to its id, in allow lists and in exclude lists, and in nothing else: to list, count and
-//! sign in without a list there is one credential for each user. The new one is the one that management lists, so to
-//! delete it deletes the user's credential, and the old one with it.
+//! Until then the old one answers to its id, in allow lists and in exclude lists, and in nothing else: to list, count
+//! and sign in without a list there is one credential for each user. The new one is the one that management lists, so
+//! to delete it deletes the user's credential, and the old one with it.
 //!
 //! Which ones are kept stands in one small setting, [`Setting::Superseded`], which changes in one commit with the
 //! credentials: the records and the stores know nothing of it, and no record is written twice.
@@ -49,8 +49,8 @@ impl<P: Platform> Authenticator<'_, P> {
         Ok(())
     }
 
-    /// What to do with the credential that the user has when one with `id` is registered. `at_once`: there is no room for
-    /// both.
+    /// What to do with the credential that the user has when one with `id` is registered. `at_once`: there is no room
+    /// for both.
     pub fn replacement(&self, replaced: Option<Found>, scratch: &[u8], id: &[u8], at_once: bool) -> Replacement {
         let Some(replaced) = replaced else { return Replacement::default() };
         let older = self.superseded.older_than(replaced.number, replaced.id(scratch).unwrap_or_default());
@@ -61,14 +61,16 @@ impl<P: Platform> Authenticator<'_, P> {
         }
     }
 
-    /// The credentials that are deleted together with this one, and the list of those that are kept then, if it changes.
+    /// The credentials that are deleted together with this one, and the list of those that are kept then, if it
+    /// changes.
     pub fn deletion(&self, found: Found, scratch: &[u8]) -> (Kept, Option<Kept>) {
         let older = self.superseded.older_than(found.number, found.id(scratch).unwrap_or_default());
         let kept = self.superseded.without(&older).filtered(|_, entry| entry.number != found.number);
         (older, (kept != self.superseded).then_some(kept))
     }
 
-    /// Deletes the credentials that are older than the one that an allow list has named. Returns whether there were any.
+    /// Deletes the credentials that are older than the one that an allow list has named. Returns whether there were
+    /// any.
     pub fn settle_superseded(&mut self, number: Option<Number>, id: &[u8]) -> Result<bool, Status> {
         let Some(number) = number else { return Ok(false) };
         let older = self.superseded.older_than(number, id);

@@ -37,7 +37,8 @@ impl<P: Platform> Authenticator<'_, P> {
         if pin_is_blocked { 0 } else { self.uv_retries }
     }
 
-    /// Asks the user to be verified, once or as often as a command may by itself. `for_token`: the command issues a token.
+    /// Asks the user to be verified, once or as often as a command may by itself. `for_token`: the command issues a
+    /// token.
     pub fn start_verification(&mut self, for_token: bool) -> Outcome {
         if self.uv_retries() == 0 {
             return Err(self.verification_refused(for_token, Refusal::Unmatched));
@@ -48,8 +49,8 @@ impl<P: Platform> Authenticator<'_, P> {
         Ok(Next::Verification { more: attempts.saturating_sub(1) })
     }
 
-    /// The evidence of presence that makes a touch needless: this command verified the user in a way that proves it, or the
-    /// token that verifies the user was issued to one who was present a moment ago.
+    /// The evidence of presence that makes a touch needless: this command verified the user in a way that proves it, or
+    /// the token that verifies the user was issued to one who was present a moment ago.
     pub fn presence(
         &self,
         by_sensor: Option<UserVerified>,

@@ -1,13 +1,13 @@
 //! Credentials that are wrapped in their own id, and the secrets of all credentials.
 //!
-//! A wrapped id is `version 1 | nonce 12 | AES-256-GCM(algorithm 4 | properties 1 | secret key) | tag 16`, with the version
-//! and the rpIdHash as additional data. It opens only on this authenticator, for this relying party, until the next reset.
-//! With a blob of the extension `credBlob`, `length 1 | blob` stands between properties and secret key, and the properties
-//! say so.
+//! A wrapped id is `version 1 | nonce 12 | AES-256-GCM(algorithm 4 | properties 1 | secret key) | tag 16`, with the
+//! version and the rpIdHash as additional data. It opens only on this authenticator, for this relying party, until the
+//! next reset. With a blob of the extension `credBlob`, `length 1 | blob` stands between properties and secret key, and
+//! the properties say so.
 //!
-//! Secrets besides the key, such as those of `hmac-secret`, are not kept anywhere: they follow from the seed and from the
-//! credential's id. No id comes twice, a stored one being random and a wrapped one sealed with a random nonce, and a reset
-//! changes the seed, so to everyone else they are as good as random.
+//! Secrets besides the key, such as those of `hmac-secret`, are not kept anywhere: they follow from the seed and from
+//! the credential's id. No id comes twice, a stored one being random and a wrapped one sealed with a random nonce, and
+//! a reset changes the seed, so to everyone else they are as good as random.
 
 use keyfob_core::{
     bytes,
@@ -157,8 +157,8 @@ impl CredentialKeys {
         Ok(len)
     }
 
-    /// Opens an id into the front of `out`, and says whether it is one that was wrapped here for this relying party. For any
-    /// other id, the result has no meaning, after the same work. `None` never comes: the lengths are checked.
+    /// Opens an id into the front of `out`, and says whether it is one that was wrapped here for this relying party.
+    /// For any other id, the result has no meaning, after the same work. `None` never comes: the lengths are checked.
     pub fn unwrap<'s, C: Cipher>(
         &self,
         crypto: &C,

@@ -1,9 +1,9 @@
 //! What must survive power loss.
 //!
-//! A store keeps a few small settings and the discoverable credentials. It is a handful of calls, and a commit is all or
-//! nothing: after a power cut the old state or the new one is there, never a mixture. The store finds credentials by the
-//! hash of the relying party's id, and by what it reads in the record: their id, their user's id and their `credProtect`
-//! ([`Query`]). All else in a record is opaque to it.
+//! A store keeps a few small settings and the discoverable credentials. It is a handful of calls, and a commit is all
+//! or nothing: after a power cut the old state or the new one is there, never a mixture. The store finds credentials by
+//! the hash of the relying party's id, and by what it reads in the record: their id, their user's id and their
+//! `credProtect` ([`Query`]). All else in a record is opaque to it.
 
 use core::fmt;
 
@@ -37,7 +37,8 @@ pub enum Setting {
     Pin = 2,
     /// PIN attempts left, one byte.
     PinRetries = 3,
-    /// Up to where counts of signatures are reserved, four bytes, big-endian: every count that was used is at most that.
+    /// Up to where counts of signatures are reserved, four bytes, big-endian: every count that was used is at most
+    /// that.
     SignCount = 4,
     /// Attempts of built-in user verification left, one byte.
     UvRetries = 5,
@@ -135,8 +136,8 @@ pub enum StoreError {
     Failed,
 }
 
-/// Which credentials a store is asked for. A record that is not a [`Credential`] belongs to [`Query::All`] and to nothing
-/// else.
+/// Which credentials a store is asked for. A record that is not a [`Credential`] belongs to [`Query::All`] and to
+/// nothing else.
 #[derive(Clone, Copy, Debug)]
 pub enum Query<'a> {
     /// All of them.
@@ -174,8 +175,8 @@ pub enum Query<'a> {
 }
 
 impl Query<'_> {
-    /// Whether a credential of this relying party with this record is asked for. For [`Query::RelyingParties`], whether it
-    /// is one that may be the newest.
+    /// Whether a credential of this relying party with this record is asked for. For [`Query::RelyingParties`], whether
+    /// it is one that may be the newest.
     pub fn matches(&self, rp_id_hash: &[u8; 32], record: &[u8]) -> bool {
         self.matches_keys(rp_id_hash, Keys::of(record))
     }
@@ -241,8 +242,8 @@ impl Found {
         out.get(..self.len).and_then(Credential::decode)
     }
 
-    /// The id of the credential whose record lies at the front of `out`, and nothing else of it. `None` for a record without
-    /// one.
+    /// The id of the credential whose record lies at the front of `out`, and nothing else of it. `None` for a record
+    /// without one.
     pub fn id(self, out: &[u8]) -> Option<&[u8]> {
         out.get(..self.len).and_then(Credential::id_in)
     }
@@ -264,8 +265,8 @@ pub trait Store {
     /// Copies a setting to the front of `out` and returns its length; `None` if it was never set.
     fn get(&mut self, setting: Setting, out: &mut [u8]) -> Result<Option<usize>, StoreError>;
 
-    /// The newest of the credentials asked for that is older than `before`, or the newest of all; its record is copied to
-    /// the front of `out`.
+    /// The newest of the credentials asked for that is older than `before`, or the newest of all; its record is copied
+    /// to the front of `out`.
     fn next(&mut self, query: Query<'_>, before: Option<Number>, out: &mut [u8]) -> Result<Option<Found>, StoreError>;
 
     /// How many credentials are asked for.

@@ -1,5 +1,5 @@
-//! A key for tests and fuzz targets: an engine on a simulated clock, a simulated user, and a counter that fails the test
-//! when one poll does two slow operations. Tests have it with real cryptography ([`Key`]), fuzz targets without.
+//! A key for tests and fuzz targets: an engine on a simulated clock, a simulated user, and a counter that fails the
+//! test when one poll does two slow operations. Tests have it with real cryptography ([`Key`]), fuzz targets without.
 
 mod client;
 mod manage;
@@ -46,7 +46,8 @@ pub enum Abort {
     PowerCycle,
     /// The power fails, and a new engine is powered up.
     PowerCut,
-    /// The power fails in the next commit, which is made or not. At the end of the command the same engine is powered up.
+    /// The power fails in the next commit, which is made or not. At the end of the command the same engine is powered
+    /// up.
     #[allow(dead_code)] // the tests let chosen commits fail; fuzz targets tear one
     TornCommit { made: bool },
 }

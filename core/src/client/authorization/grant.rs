@@ -16,7 +16,8 @@ pub enum Grant<'a> {
     Token(PinUvAuthProtocol, &'a Token),
 }
 
-/// The result of encapsulate (CTAP 2.3 §6.5.4): the platform's public key, and the secret it shares with the authenticator.
+/// The result of encapsulate (CTAP 2.3 §6.5.4): the platform's public key, and the secret it shares with the
+/// authenticator.
 #[derive(Clone, Debug)]
 pub struct Encapsulated {
     pub public: P256Point,

@@ -19,8 +19,8 @@ impl Authorization {
         }
     }
 
-    /// What a session can use again: the token that was granted by PIN or by built-in user verification, and the hash of
-    /// that PIN.
+    /// What a session can use again: the token that was granted by PIN or by built-in user verification, and the hash
+    /// of that PIN.
     pub fn obtained(&self) -> Option<(&Token, Option<&PinHash>)> {
         let obtained =
             matches!(self.method, Some(AuthorizationMethod::Pin | AuthorizationMethod::BuiltInToken)) && !self.lent;

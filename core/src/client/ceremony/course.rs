@@ -54,8 +54,8 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
         }
     }
 
-    /// The session's token was refused. It may have ended, or the authenticator is another: it is asked what it is before
-    /// it is sent the PIN.
+    /// The session's token was refused. It may have ended, or the authenticator is another: it is asked what it is
+    /// before it is sent the PIN.
     fn begin_anew(&mut self) -> Result<Action, Cause> {
         if let Some(session) = self.memory.session() {
             session.forget_token();
@@ -296,8 +296,8 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
         if last { Ok(self.done()) } else { self.command() }
     }
 
-    /// The authenticator could not read the request. A key handle that it cannot read is not its own, which is an answer
-    /// when it was asked just that.
+    /// The authenticator could not read the request. A key handle that it cannot read is not its own, which is an
+    /// answer when it was asked just that.
     pub(super) fn unreadable(&mut self, now: Instant) -> Result<Action, Cause> {
         self.state = State::Caller;
         if !self.facts.ctap1 || self.stage != Stage::Command {

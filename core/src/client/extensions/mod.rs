@@ -5,8 +5,8 @@
 //! MakeExtensions ──▶ registration ──▶ MakeResults            GetExtensions ──▶ sign-in ──▶ GetResults
 //! ```
 //!
-//! An extension that the authenticator does not know is left out, and has no result, unless its input insists on it; then
-//! the ceremony fails before the user is bothered.
+//! An extension that the authenticator does not know is left out, and has no result, unless its input insists on it;
+//! then the ceremony fails before the user is bothered.
 
 use core::fmt;
 
@@ -49,8 +49,8 @@ pub struct MakeExtensions<'o> {
     pub payment: bool,
     /// pinComplexityPolicy.
     pub pin_complexity_policy: bool,
-    /// prf: the credential gets a pseudo-random function; what it is evaluated for at once, where the authenticator can,
-    /// may be nothing.
+    /// prf: the credential gets a pseudo-random function; what it is evaluated for at once, where the authenticator
+    /// can, may be nothing.
     pub prf: Option<Option<PrfInput<'o>>>,
     /// uvm: whether to tell how the user was verified.
     pub uvm: bool,

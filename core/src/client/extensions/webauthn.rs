@@ -156,8 +156,8 @@ impl<'o> GetExtensions<'o> {
     /// The inputs that the options of a sign-in carry.
     ///
     /// # Errors
-    /// [`InvalidOption::Extensions`]: an input has not the standard's type or length; a large blob is both to be read and
-    /// to be written, or its support asked for, which is for registrations.
+    /// [`InvalidOption::Extensions`]: an input has not the standard's type or length; a large blob is both to be read
+    /// and to be written, or its support asked for, which is for registrations.
     pub fn of_options(extensions: Option<RawMap<'o>>) -> Result<Self, InvalidOption> {
         let inputs = ClientInputs::of(extensions)?;
         let prf = inputs.prf.unwrap_or_default();
@@ -313,8 +313,8 @@ impl<'b> MakeResults<'b> {
 }
 
 impl<'b> GetResults<'b> {
-    /// The results as a response carries them. `asked` tells what hmac-secret was used for, `blob` is the large blob that
-    /// was read.
+    /// The results as a response carries them. `asked` tells what hmac-secret was used for, `blob` is the large blob
+    /// that was read.
     pub fn client_outputs(&self, asked: &GetExtensions<'_>, blob: Option<&'b [u8]>) -> ClientOutputs<'b> {
         let is_prf = asked.prf.is_some() || !asked.prf_by_credential.is_empty();
         let results = self.hmac_outputs.map(HmacOutputs::prf);

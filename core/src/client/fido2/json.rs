@@ -9,9 +9,9 @@ use crate::{
 };
 
 impl RegistrationResponse<'_> {
-    /// Writes RegistrationResponseJSON to the front of `buffer`, which meanwhile also holds the extension results as CBOR,
-    /// and returns the length. `asked` are the extensions of the ceremony's options, `transports` the ways in which the
-    /// authenticator can be reached.
+    /// Writes RegistrationResponseJSON to the front of `buffer`, which meanwhile also holds the extension results as
+    /// CBOR, and returns the length. `asked` are the extensions of the ceremony's options, `transports` the ways in
+    /// which the authenticator can be reached.
     ///
     /// # Errors
     /// [`WriteError::Overflow`] with a size that it takes at least.
@@ -35,8 +35,9 @@ impl RegistrationResponse<'_> {
 }
 
 impl AuthenticationResponse<'_> {
-    /// Writes AuthenticationResponseJSON to the front of `buffer`, which meanwhile also holds the extension results as CBOR,
-    /// and returns the length. `asked` are the extensions of the ceremony's options, `blob` the large blob that was read.
+    /// Writes AuthenticationResponseJSON to the front of `buffer`, which meanwhile also holds the extension results as
+    /// CBOR, and returns the length. `asked` are the extensions of the ceremony's options, `blob` the large blob that
+    /// was read.
     ///
     /// # Errors
     /// [`WriteError::Overflow`] with a size that it takes at least.

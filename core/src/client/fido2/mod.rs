@@ -5,8 +5,9 @@
 //! RequestOptions  ──▶ Request  ──▶ GetAssertion   ──▶ ResponseSelection ──▶ AuthenticationResponse
 //! ```
 //!
-//! [`Creation`] and [`Request`] hold what a ceremony borrows: the client data in the caller's buffer, and the options for
-//! the authenticator, which a caller may refine. Those who drive a ceremony themselves use them without [`Fido2Client`].
+//! [`Creation`] and [`Request`] hold what a ceremony borrows: the client data in the caller's buffer, and the options
+//! for the authenticator, which a caller may refine. Those who drive a ceremony themselves use them without
+//! [`Fido2Client`].
 
 use rand_core::CryptoRng;
 
@@ -75,8 +76,8 @@ impl<W: WebAuthnClient + ?Sized> WebAuthnClient for &mut W {
     }
 }
 
-/// The types that a [`Fido2Client`] is made of, under one name. A program that keeps a client in a struct implements it for
-/// a type of its own and writes `Fido2Client<'static, Mine>`; where types are inferred, a tuple does.
+/// The types that a [`Fido2Client`] is made of, under one name. A program that keeps a client in a struct implements it
+/// for a type of its own and writes `Fido2Client<'static, Mine>`; where types are inferred, a tuple does.
 ///
 /// ```
 /// # use keyfob_core::{Instant, client::fido2::{ClientTypes, Fido2Client}};
@@ -233,8 +234,8 @@ where
         self.run(Selection::new(), buffer)
     }
 
-    /// Runs an operation of [`manage`](super::manage) in `session`, so that the user is asked once for all that are run in
-    /// it, and gives `each` what the operation shows on the way. `buffer` as in [`Ceremony::new`].
+    /// Runs an operation of [`manage`](super::manage) in `session`, so that the user is asked once for all that are run
+    /// in it, and gives `each` what the operation shows on the way. `buffer` as in [`Ceremony::new`].
     ///
     /// # Errors
     /// Why the operation failed.

@@ -14,8 +14,8 @@ pub struct ClientPolicy<'p> {
     pub preferred_without_uv: PreferredWithoutUv,
     /// Whether an attestation that was not asked for is taken out (WebAuthn L3 §5.1.3).
     pub scrub_attestation: bool,
-    /// The relying parties that get platform-managed enterprise attestation; the others get none. Without a list everyone
-    /// may have a vendor-facilitated one, for which the authenticator has a list of its own (CTAP 2.3 §7.1.2).
+    /// The relying parties that get platform-managed enterprise attestation; the others get none. Without a list
+    /// everyone may have a vendor-facilitated one, for which the authenticator has a list of its own (CTAP 2.3 §7.1.2).
     pub enterprise_rp_ids: Option<&'p [&'p str]>,
     /// Whether responses have to be in the canonical form of CTAP2; real authenticators send others.
     pub strict_cbor: bool,
@@ -23,8 +23,8 @@ pub struct ClientPolicy<'p> {
     pub ctap1: bool,
     /// How many PINs the user may give in a ceremony, as in [`Ceremony::pin_attempts`].
     pub pin_attempts: u8,
-    /// Where the client's authenticators are. A registration that asks for another attachment, and hints at nothing else,
-    /// is refused before anything is sent (WebAuthn L3 §5.1.3). `None`: the caller has chosen one that will do.
+    /// Where the client's authenticators are. A registration that asks for another attachment, and hints at nothing
+    /// else, is refused before anything is sent (WebAuthn L3 §5.1.3). `None`: the caller has chosen one that will do.
     pub attachment: Option<Attachment>,
     /// The shortest time that a ceremony has, whatever its options say.
     pub min_timeout: Duration,

@@ -1,4 +1,5 @@
-//! From what a relying party asks for to what a ceremony takes (WebAuthn L3 §5.1.3 and §5.1.4, up to the authenticator).
+//! From what a relying party asks for to what a ceremony takes (WebAuthn L3 §5.1.3 and §5.1.4, up to the
+//! authenticator).
 
 use super::ClientPolicy;
 use crate::{

@@ -75,8 +75,8 @@ impl GetAssertion<'_, '_> {
         Ok((total, has_key))
     }
 
-    /// How many assertions there may be. Of a list the authenticator picks one (CTAP 2.3 §6.2.2); the version before that
-    /// has it return all of them.
+    /// How many assertions there may be. Of a list the authenticator picks one (CTAP 2.3 §6.2.2); the version before
+    /// that has it return all of them.
     fn most(&self, facts: &Facts) -> usize {
         match self.phase {
             _ if self.options.allow_list.is_empty() => usize::MAX,

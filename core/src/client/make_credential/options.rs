@@ -75,7 +75,8 @@ impl<'o> MakeOptions<'o> {
 }
 
 /// The result of a registration. Checked: the relying party, user presence, user verification where it was done or
-/// required, the algorithm, the credential id, and the form of everything. Signatures are the relying party's to verify.
+/// required, the algorithm, the credential id, and the form of everything. Signatures are the relying party's to
+/// verify.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Attestation<'b> {
     /// The response as it came.

@@ -26,8 +26,8 @@ use crate::{
 pub enum Access<'o> {
     /// The user is verified.
     User,
-    /// A persistent token that the caller has kept ([`PersistentToken`](super::PersistentToken)). When it is void, that is
-    /// [`Cause::TokenRevoked`].
+    /// A persistent token that the caller has kept ([`PersistentToken`](super::PersistentToken)). When it is void, that
+    /// is [`Cause::TokenRevoked`].
     Stored(&'o Token),
 }
 

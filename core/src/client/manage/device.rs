@@ -15,8 +15,8 @@ use crate::{
     ctap2::{Command, encode_command, encode_request, response_body},
 };
 
-/// Waits until the user touches this authenticator, to tell it from others. One without authenticatorSelection is made to
-/// ask for a touch by a dummy registration.
+/// Waits until the user touches this authenticator, to tell it from others. One without authenticatorSelection is made
+/// to ask for a touch by a dummy registration.
 #[derive(Debug, Default)]
 pub struct Selection {
     touch: TouchRequest,

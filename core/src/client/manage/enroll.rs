@@ -20,9 +20,9 @@ use crate::{
     pin_uv::Permissions,
 };
 
-/// Enrols a finger. Each sample that was taken, good or bad, is an item, a [`Sample`]; the outcome is the template's id. One
-/// that is cancelled, or whose time is up, is ended at the authenticator too; one that is dropped leaves an unfinished
-/// enrolment behind, which the next one ends, or [`CancelEnrollment`](super::CancelEnrollment).
+/// Enrols a finger. Each sample that was taken, good or bad, is an item, a [`Sample`]; the outcome is the template's
+/// id. One that is cancelled, or whose time is up, is ended at the authenticator too; one that is dropped leaves an
+/// unfinished enrolment behind, which the next one ends, or [`CancelEnrollment`](super::CancelEnrollment).
 #[derive(Clone, Copy, Debug)]
 pub struct Enroll {
     timeout: Option<u64>,

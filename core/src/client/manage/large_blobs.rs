@@ -1,4 +1,5 @@
-//! Reading and writing the large-blob array, fragment by fragment (CTAP 2.3 §6.10). What is in it is [`crate::large_blob`].
+//! Reading and writing the large-blob array, fragment by fragment (CTAP 2.3 §6.10). What is in it is
+//! [`crate::large_blob`].
 
 use core::{convert::Infallible, time::Duration};
 
@@ -22,8 +23,8 @@ fn supported(facts: &Facts) -> Result<First, Cause> {
     if facts.options.large_blobs == Some(true) { Ok(First::Authorize) } else { Err(Cause::Unsupported) }
 }
 
-/// Reads the array. Its outcome is an [`Array`] in the caller's memory. Errors: [`Cause::BufferTooSmall`] when the memory
-/// is too short.
+/// Reads the array. Its outcome is an [`Array`] in the caller's memory. Errors: [`Cause::BufferTooSmall`] when the
+/// memory is too short.
 #[derive(Debug)]
 pub struct ReadLargeBlobs<'o> {
     array: &'o mut [u8],

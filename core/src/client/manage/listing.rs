@@ -90,7 +90,8 @@ impl<'m> ListedRelyingParty<'m> {
     }
 }
 
-/// Lists the relying parties with credentials: each is an item, a [`ListedRelyingParty`]. Its outcome is how many there were.
+/// Lists the relying parties with credentials: each is an item, a [`ListedRelyingParty`]. Its outcome is how many there
+/// were.
 #[derive(Clone, Copy, Debug)]
 pub struct ListRelyingParties<'o> {
     list: Enumeration<'o>,
@@ -174,7 +175,8 @@ impl<'m> ListedCredential<'m> {
     }
 }
 
-/// Lists the credentials of a relying party: each is an item, a [`ListedCredential`]. Its outcome is how many there were.
+/// Lists the credentials of a relying party: each is an item, a [`ListedCredential`]. Its outcome is how many there
+/// were.
 #[derive(Clone, Copy, Debug)]
 pub struct ListCredentials<'o> {
     list: Enumeration<'o>,

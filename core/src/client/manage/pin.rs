@@ -81,8 +81,8 @@ pub struct RetriesLeft {
     pub power_cycle: Option<bool>,
 }
 
-/// Asks how many attempts are left. Its outcome is [`RetriesLeft`]. Errors: [`Cause::Unsupported`] when the authenticator
-/// has no such attempts.
+/// Asks how many attempts are left. Its outcome is [`RetriesLeft`]. Errors: [`Cause::Unsupported`] when the
+/// authenticator has no such attempts.
 #[derive(Clone, Copy, Debug)]
 pub struct Retries {
     sub_command: u64,

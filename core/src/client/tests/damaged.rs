@@ -1,5 +1,5 @@
-//! Every damage to every response: cut anywhere, any bit flipped, any item of another type. A typed error or a result, and the
-//! buffer serves the next ceremony.
+//! Every damage to every response: cut anywhere, any bit flipped, any item of another type. A typed error or a result,
+//! and the buffer serves the next ceremony.
 
 use super::{
     hostile::{MakeDevice, Run, ceremonies, exchanges},

@@ -1,5 +1,5 @@
-//! Every report of every answer in a ceremony over CTAPHID: lost, doubled, the last of its message, or behind those of a
-//! foreign channel. A typed error or the result, in time, and the next ceremony on the same channel works.
+//! Every report of every answer in a ceremony over CTAPHID: lost, doubled, the last of its message, or behind those of
+//! a foreign channel. A typed error or the result, in time, and the next ceremony on the same channel works.
 
 use std::{
     cell::{Cell, RefCell},
@@ -207,7 +207,8 @@ fn register_over_u2f(bench: &mut Bench) -> Result<(), Cause> {
 
 #[test]
 fn a_flood_of_reports_ends_the_ceremony_in_time_and_the_next_one_works() {
-    // A message of another channel that never ends; keep-alives of this one; packets of this one that belong to nothing.
+    // A message of another channel that never ends; keep-alives of this one; packets of this one that belong to
+    // nothing.
     let foreign = hid::Packet::Continuation { channel: 9, sequence: 0, data: &[] }.report();
     let keep_alive =
         hid::Packet::Initialization { channel: 1, command: hid::HidCommand::KEEPALIVE, len: 1, data: &[2] };

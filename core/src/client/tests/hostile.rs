@@ -13,8 +13,8 @@ const PRF: PrfInput<'static> = PrfInput { first: b"one", second: Some(b"two") };
 pub type MakeDevice = fn() -> Device<StubCrypto>;
 pub type Run = fn(&mut Device<StubCrypto>, &mut [u8]) -> Result<usize, Error>;
 
-/// The ceremonies whose every response is then replaced: by PIN, by built-in user verification, with several assertions,
-/// with lists that are searched and secrets that are evaluated.
+/// The ceremonies whose every response is then replaced: by PIN, by built-in user verification, with several
+/// assertions, with lists that are searched and secrets that are evaluated.
 pub fn ceremonies() -> Vec<(MakeDevice, Run)> {
     fn several(mut device: Device<StubCrypto>) -> Device<StubCrypto> {
         device.credentials = vec![b"one".to_vec(), b"two".to_vec()];

@@ -1,6 +1,6 @@
-//! What authenticators in the field get wrong, or are particular about. Others have tests where they belong: `transports` in
-//! descriptors and the option `uv` beside a token (requests), a credential that is left out and a token of a wrong length
-//! (outcome), answers that are not canonical and still no U2F (u2f).
+//! What authenticators in the field get wrong, or are particular about. Others have tests where they belong:
+//! `transports` in descriptors and the option `uv` beside a token (requests), a credential that is left out and a token
+//! of a wrong length (outcome), answers that are not canonical and still no U2F (u2f).
 
 use super::{
     extensions::{

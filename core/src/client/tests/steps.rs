@@ -1,5 +1,5 @@
-//! At every step of every ceremony: the authenticator is unplugged, says nothing, or the user cancels. Each ends in a typed
-//! error within its time, and the next ceremony on the same authenticator works.
+//! At every step of every ceremony: the authenticator is unplugged, says nothing, or the user cancels. Each ends in a
+//! typed error within its time, and the next ceremony on the same authenticator works.
 
 use super::{
     device::Fault,

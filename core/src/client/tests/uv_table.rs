@@ -4,14 +4,14 @@ use super::*;
 use crate::ctap2::get_info;
 
 /// What an authenticator says about user verification, and what then happens in registrations (of a credential that is
-/// not discoverable, and of one that is) and sign-ins (with a list, and without), each with user verification discouraged,
-/// preferred and required:
+/// not discoverable, and of one that is) and sign-ins (with a list, and without), each with user verification
+/// discouraged, preferred and required:
 ///
-/// `-` nobody is asked, `P` the PIN, `S` a new PIN, `U` built-in verification that yields a token, `O` the same within the
-/// command, `n` an error because no PIN is set, `x` an error because there is nothing to verify with.
+/// `-` nobody is asked, `P` the PIN, `S` a new PIN, `U` built-in verification that yields a token, `O` the same within
+/// the command, `n` an error because no PIN is set, `x` an error because there is nothing to verify with.
 ///
-/// The rows of PINs are those of Chromium's tests (`authenticator_impl_pin_unittest.cc`), and its rule that discoverable
-/// credentials are used by verified users where that is possible.
+/// The rows of PINs are those of Chromium's tests (`authenticator_impl_pin_unittest.cc`), and its rule that
+/// discoverable credentials are used by verified users where that is possible.
 const TABLE: &[(&str, [&str; 4])] = &[
     ("", ["--x", "--x", "--x", "--x"]),
     ("pin-", ["--S", "--S", "--n", "--n"]),

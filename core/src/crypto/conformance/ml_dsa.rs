@@ -1,5 +1,5 @@
-//! Known keys and signatures of ML-DSA (FIPS 204), deterministic and with an empty context. Public keys and signatures stand
-//! here as their SHA-256: whole, they would take 50 kB.
+//! Known keys and signatures of ML-DSA (FIPS 204), deterministic and with an empty context. Public keys and signatures
+//! stand here as their SHA-256: whole, they would take 50 kB.
 
 use super::{Failure, check, hex};
 use crate::{
@@ -16,7 +16,8 @@ struct Known {
     signature: &'static [u8; 32],
 }
 
-/// A plain signature, one that takes many rounds, and a key whose vectors take the most hashing, for each parameter set.
+/// A plain signature, one that takes many rounds, and a key whose vectors take the most hashing, for each parameter
+/// set.
 const KNOWN: &[Known] = &[
     Known {
         name: "ML-DSA-44: Wycheproof, test 1",

@@ -8,8 +8,9 @@
 //! | [`deterministic_ml_dsa`] | FIPS 204 to the byte | backends that sign so |
 //!
 //! The first failed check is returned by its name. Nothing here panics or allocates: call [`run`] from a bring-up
-//! firmware. It is about 25 kB of code and constants (Thumb, opt-level s) and absent from every image that does not call
-//! it. It does about 120 scalar multiplications and hashes one megabyte: some ten seconds on a Cortex-M4 at 100 MHz.
+//! firmware. It is about 25 kB of code and constants (Thumb, opt-level s) and absent from every image that does not
+//! call it. It does about 120 scalar multiplications and hashes one megabyte: some ten seconds on a Cortex-M4 at 100
+//! MHz.
 
 use rand_core::TryCryptoRng;
 

@@ -12,8 +12,8 @@ use crate::{
     },
 };
 
-/// Round trips, one flipped bit refused, and the right error for each wrong input, for every algorithm that `crypto` signs
-/// with.
+/// Round trips, one flipped bit refused, and the right error for each wrong input, for every algorithm that `crypto`
+/// signs with.
 pub fn properties<C, R>(crypto: &C, rng: &mut R) -> Result<(), Failure>
 where
     C: Hash + Cipher + Agreement + Sign + Verify,

@@ -41,7 +41,8 @@ fn point(bytes: &[u8]) -> Option<EdwardsPoint> {
     (canonical && point != EdwardsPoint::IDENTITY).then_some(point)
 }
 
-/// A number below the group's order. `None` for any other: a signature could be altered and still verify (RFC 8032 §8.4).
+/// A number below the group's order. `None` for any other: a signature could be altered and still verify (RFC 8032
+/// §8.4).
 fn scalar(bytes: &[u8]) -> Option<EdwardsScalar> {
     let (0, _) = bytes.split_last()? else { return None };
     EdwardsScalar::from_canonical_bytes(&EdwardsScalarBytes::try_from(bytes).ok()?).into_option()

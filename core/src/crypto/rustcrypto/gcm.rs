@@ -1,5 +1,5 @@
-//! AES-256-GCM opened with the same work whether or not the tag is right (SP 800-38D §7.2). The crate `aes-gcm` decrypts only
-//! what has the right tag, so that time would tell which credential ids are this authenticator's.
+//! AES-256-GCM opened with the same work whether or not the tag is right (SP 800-38D §7.2). The crate `aes-gcm`
+//! decrypts only what has the right tag, so that time would tell which credential ids are this authenticator's.
 
 use aes::Aes256Enc;
 use cbc::cipher::{BlockCipherEncrypt, InnerIvInit, StreamCipherCore};

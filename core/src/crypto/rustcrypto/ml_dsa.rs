@@ -1,5 +1,6 @@
-//! ML-DSA without pre-hashing and with an empty context (FIPS 204 §5.2, §5.3; RFC 9881). A secret is the seed ξ, 32 bytes,
-//! from which everything else is expanded at every use: it takes the least of the store and the most of the stack.
+//! ML-DSA without pre-hashing and with an empty context (FIPS 204 §5.2, §5.3; RFC 9881). A secret is the seed ξ, 32
+//! bytes, from which everything else is expanded at every use: it takes the least of the store and the most of the
+//! stack.
 //!
 //! Signatures are of the hedged variant where random bytes are given, else of the deterministic one (FIPS 204 §3.4).
 

@@ -2,8 +2,8 @@
 //!
 //! A stored key signs with one scalar multiplication, because nothing here recomputes a public key.
 //!
-//! What an algorithm does is not inlined into the `match` over all of them: that one's frame would take the stack of the
-//! hungriest algorithm for each.
+//! What an algorithm does is not inlined into the `match` over all of them: that one's frame would take the stack of
+//! the hungriest algorithm for each.
 
 #[cfg(feature = "ml-dsa")]
 use ::ml_dsa::{MlDsa44, MlDsa65, MlDsa87};

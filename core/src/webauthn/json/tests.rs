@@ -48,7 +48,8 @@ fn creation_options_are_read_with_escapes_base64url_unknown_members_and_nulls() 
     assert_eq!(selection.require_resident_key, None);
     assert_eq!(options.attestation, Some(AttestationConveyance::Direct));
     assert!(options.attestation_formats.unwrap().is_empty());
-    // {"prf": {"evalByCredential": [{"id": h'01', "eval": {"first": h'02'}}]}, "credProps": true}, the array with a long head
+    // {"prf": {"evalByCredential": [{"id": h'01', "eval": {"first": h'02'}}]}, "credProps": true}, the array with a
+    // long head
     let extensions =
         b"\xA2\x63prf\xA1\x70evalByCredential\x9A\0\0\0\x01\xA2\x62id\x41\x01\x64eval\xA1\x65first\x41\x02\
         \x69credProps\xF5";

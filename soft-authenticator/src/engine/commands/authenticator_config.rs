@@ -122,8 +122,8 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// Puts `options` in force, and the list of relying parties unless it is empty. A change of PIN that this command
-    /// forces voids all tokens, the persistent one too, also when a change was forced before: built-in user verification
-    /// may have given a token since.
+    /// forces voids all tokens, the persistent one too, also when a change was forced before: built-in user
+    /// verification may have given a token since.
     fn set_options(&mut self, options: StoredOptions, rp_ids: &[u8], forced: bool) -> Result<(), Status> {
         if options == self.options && rp_ids.is_empty() && !forced {
             return Ok(());

@@ -1,5 +1,6 @@
-//! authenticatorClientPIN (CTAP 2.3 §6.5.5). An attempt is counted as one with a wrong PIN, in the store and for the three
-//! in a row, before the PIN is compared. Only the right PIN takes that back, so an abort in between costs the attempt.
+//! authenticatorClientPIN (CTAP 2.3 §6.5.5). An attempt is counted as one with a wrong PIN, in the store and for the
+//! three in a row, before the PIN is compared. Only the right PIN takes that back, so an abort in between costs the
+//! attempt.
 
 use keyfob_core::{
     Instant, Status, bytes,

@@ -124,8 +124,8 @@ impl<P: Platform> Authenticator<'_, P> {
         }
     }
 
-    /// Whether the request may read: with the persistent token, or with one that has `cm` and is bound to none or to the
-    /// relying party asked for. Returns whether it was the latter.
+    /// Whether the request may read: with the persistent token, or with one that has `cm` and is bound to none or to
+    /// the relying party asked for. Returns whether it was the latter.
     fn authorize_reading(
         &mut self,
         now: Instant,
@@ -310,7 +310,8 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 }
 
-/// What is listed: the credentials of a relying party, or without one the relying parties, each with its newest credential.
+/// What is listed: the credentials of a relying party, or without one the relying parties, each with its newest
+/// credential.
 const fn listed(rp_id_hash: Option<&[u8; 32]>) -> Query<'_> {
     match rp_id_hash {
         Some(rp_id_hash) => Query::RelyingParty { rp_id_hash, protection: Level::USER_VERIFICATION_REQUIRED },

@@ -27,7 +27,8 @@ use crate::{
     store::{Change, Credential, MAX_RECORD, StoreError},
 };
 
-/// The longest user id (CTAP 2.3 §6.1), in bytes. WebAuthn L3 §5.4.3 wants one byte at least, which is for clients to see to.
+/// The longest user id (CTAP 2.3 §6.1), in bytes. WebAuthn L3 §5.4.3 wants one byte at least, which is for clients to
+/// see to.
 const MAX_USER_ID: usize = 64;
 /// The longest RP ID, in bytes: a domain name's limit.
 const MAX_RP_ID: usize = 255;
@@ -98,8 +99,8 @@ impl Run {
         matches!(self.step, Step::Write) && self.discoverable
     }
 
-    /// The status when the touch was refused. An excluded credential and a probe answer the same as with a touch, or do not
-    /// tell a timeout from a refusal.
+    /// The status when the touch was refused. An excluded credential and a probe answer the same as with a touch, or do
+    /// not tell a timeout from a refusal.
     pub const fn refused(&self, policy: AuthenticatorPolicy, status: Status) -> Status {
         match self.step {
             Step::Excluded => Status::CREDENTIAL_EXCLUDED,
@@ -375,8 +376,8 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 }
 
-/// The relying party and the user of a request that was checked before: its second and third member. The rest is not read
-/// again.
+/// The relying party and the user of a request that was checked before: its second and third member. The rest is not
+/// read again.
 fn entities(message: &[u8]) -> Result<(RpEntity<'_>, UserEntity<'_>), cbor::Error> {
     let mut r = Reader::strict(bytes::rest(message, 1));
     let mut members = r.map()?;

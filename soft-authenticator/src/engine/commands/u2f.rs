@@ -1,9 +1,9 @@
-//! CTAP1/U2F (FIDO U2F Raw Message Formats v1.2), on the same credentials as CTAP2: a key handle is a wrapped credential
-//! id, and the application is the hash of the RP ID.
+//! CTAP1/U2F (FIDO U2F Raw Message Formats v1.2), on the same credentials as CTAP2: a key handle is a wrapped
+//! credential id, and the application is the hash of the RP ID.
 //!
 //! U2F has no keep-alives. A request that needs a touch is refused at once and the platform repeats it: a touch that
-//! comes within [`TOUCH_AWAITED`] after the refusal is kept for [`TOUCH_KEPT`], and the next request that needs one uses it
-//! up. Any CTAP2 request in between, and another channel, make both forgotten.
+//! comes within [`TOUCH_AWAITED`] after the refusal is kept for [`TOUCH_KEPT`], and the next request that needs one
+//! uses it up. Any CTAP2 request in between, and another channel, make both forgotten.
 
 use core::time::Duration;
 
@@ -28,7 +28,8 @@ use crate::engine::{
     state::U2fTouch,
 };
 
-/// How long after a refusal a touch counts: platforms ask again every 200 to 500 ms, some go through a list of keys first.
+/// How long after a refusal a touch counts: platforms ask again every 200 to 500 ms, some go through a list of keys
+/// first.
 pub const TOUCH_AWAITED: Duration = Duration::from_secs(10);
 /// How long a touch is kept for the next request.
 pub const TOUCH_KEPT: Duration = Duration::from_secs(10);

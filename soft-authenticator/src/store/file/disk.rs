@@ -20,14 +20,14 @@ const ZEROS: &[u8] = &[0; 256 << 10];
 
 /// A file, or what stands in for one.
 ///
-/// It has no holes, and never gets shorter: whatever page the database chooses to write, the disk has room for it already,
-/// even when there is no other room left.
+/// It has no holes, and never gets shorter: whatever page the database chooses to write, the disk has room for it
+/// already, even when there is no other room left.
 #[derive(Clone, Debug)]
 pub(super) struct Disk(pub Arc<dyn StorageBackend>);
 
 impl Disk {
-    /// Looks at a file and makes it ready for a database if it is new. Whether it is a store; a foreign file is left as it
-    /// is.
+    /// Looks at a file and makes it ready for a database if it is new. Whether it is a store; a foreign file is left as
+    /// it is.
     pub fn prepare(&self) -> io::Result<bool> {
         let len = self.0.len()?;
         if len > 0 && !self.begins(0, MAGIC, len)? {

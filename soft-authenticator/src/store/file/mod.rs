@@ -1,5 +1,5 @@
-//! A store in a file, for hosts: indexed, durable and locked, on an embedded database. `docs/store.md` says what it promises
-//! and what it costs.
+//! A store in a file, for hosts: indexed, durable and locked, on an embedded database. `docs/store.md` says what it
+//! promises and what it costs.
 
 use std::{
     error, fmt,

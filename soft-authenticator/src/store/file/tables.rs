@@ -20,8 +20,8 @@ pub(super) const RECORDS: TableDefinition<(&[u8; 32], Number), &[u8]> = TableDef
 pub(super) const NUMBERS: TableDefinition<Number, &[u8; 32]> = TableDefinition::new("numbers");
 /// The type of a table by id.
 type ById = TableDefinition<'static, (&'static [u8], Number), (&'static [u8; 32], u8)>;
-/// What a list of ids is compared with: relying party and protection of each credential, by its id. Like all that follow, it
-/// has those whose record can be read.
+/// What a list of ids is compared with: relying party and protection of each credential, by its id. Like all that
+/// follow, it has those whose record can be read.
 pub(super) const IDS: ById = TableDefinition::new("by id");
 /// The newest credential of each relying party.
 pub(super) const NEWEST: TableDefinition<Number, ()> = TableDefinition::new("newest");
@@ -39,8 +39,8 @@ const PAGES: TableDefinition<u32, &[u8]> = TableDefinition::new("pages");
 /// More than half a page, in bytes, which takes a whole one.
 const PAGE_FILLED: usize = 3 << 10;
 /// Pages that are free after a credential is added. Those of the credentials that are replaced come out of the half of
-/// them, so that there are always some for settings, deletions and a reset: one of these takes ten to thirty, and gives as
-/// many back when the next one is made.
+/// them, so that there are always some for settings, deletions and a reset: one of these takes ten to thirty, and gives
+/// as many back when the next one is made.
 pub(super) const RESERVE: u32 = 64;
 
 /// Makes the tables of a new file, and adds those that an earlier version did not have. The format that they have then.
@@ -245,7 +245,8 @@ pub(super) fn count(read: &ReadTransaction, query: &Query<'_>) -> Result<u64, re
 
 /// The newest credential of a list's entry that is older than `before`, and how many there are.
 ///
-/// An id that is not there takes the same steps: two entries of the index are looked at, unless there are more with this id.
+/// An id that is not there takes the same steps: two entries of the index are looked at, unless there are more with
+/// this id.
 fn listed(
     read: &ReadTransaction,
     rp_id_hash: &[u8; 32],

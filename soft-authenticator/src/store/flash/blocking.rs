@@ -12,8 +12,8 @@ use embedded_storage_async::nor_flash::{NorFlash as AsyncNorFlash, ReadNorFlash 
 /// A flash whose driver is asynchronous, for [`FlashStore`](super::FlashStore): every operation is awaited on the spot.
 ///
 /// A store is blocking because a commit has to be on the medium when it returns, and the engine does one thing to it
-/// between two keep-alives. The driver is polled with a waker that does nothing, so it has to be one whose operations are
-/// finished by the hardware or an interrupt, not by another task of the same executor.
+/// between two keep-alives. The driver is polled with a waker that does nothing, so it has to be one whose operations
+/// are finished by the hardware or an interrupt, not by another task of the same executor.
 #[derive(Debug)]
 pub struct BlockingFlash<F, W = fn()> {
     flash: F,
@@ -28,8 +28,8 @@ impl<F> BlockingFlash<F> {
 }
 
 impl<F, W: FnMut()> BlockingFlash<F, W> {
-    /// Calls `wait` whenever the driver is busy. It may sleep until the next interrupt, if it does not miss one that comes
-    /// before it sleeps: on a Cortex-M, `wfe` does not, `wfi` does.
+    /// Calls `wait` whenever the driver is busy. It may sleep until the next interrupt, if it does not miss one that
+    /// comes before it sleeps: on a Cortex-M, `wfe` does not, `wfi` does.
     pub fn with_wait(flash: F, wait: W) -> Self {
         Self { flash, wait }
     }

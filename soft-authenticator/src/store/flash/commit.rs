@@ -28,7 +28,8 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> FlashStore<F
         all.saturating_sub(self.index.live(Log::<F>::size)).saturating_sub(self.log.free())
     }
 
-    /// Whether all of `changes` can be made; what they take, in bytes, and whether the credentials take more than before.
+    /// Whether all of `changes` can be made; what they take, in bytes, and whether the credentials take more than
+    /// before.
     pub(super) fn check(&self, changes: &[Change<'_>]) -> Result<(usize, bool), StoreError> {
         let size = Log::<F>::size;
         let of_record = |record: &[u8]| match record.len() {
@@ -200,7 +201,8 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> FlashStore<F
                 Change::Put { rp_id_hash, record } => {
                     let entry = plain(Kind::Credential, next, self.seal.tag(rp_id_hash));
                     next = next.checked_add(1).ok_or(StoreError::Full)?;
-                    // A page that is begun before the batch ends has to know it: the credential may be gone before the page.
+                    // A page that is begun before the batch ends has to know it: the credential may be gone before the
+                    // page.
                     self.log.next = next;
                     self.append(entry, &[rp_id_hash, record], starts, ends)?;
                 }

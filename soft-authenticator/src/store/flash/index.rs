@@ -28,8 +28,9 @@ pub struct IndexEntry {
     pub tags: Tags,
 }
 
-/// How a credential is found without reading it: parts of MACs of what its record says. Those of relying parties and ids are
-/// long enough to count by: two that are alike come once in billions of full stores. Those of users only lead to a record.
+/// How a credential is found without reading it: parts of MACs of what its record says. Those of relying parties and
+/// ids are long enough to count by: two that are alike come once in billions of full stores. Those of users only lead
+/// to a record.
 #[derive(Clone, Copy, Default)]
 pub struct Tags {
     pub user: [u8; 2],

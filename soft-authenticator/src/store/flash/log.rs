@@ -1,7 +1,7 @@
 //! A log over the pages of a flash, used in a ring: entries are added at its head, pages are freed at its tail.
 //!
-//! Every page is erased equally often, whatever is written. What is not whole does not count: every piece carries a CRC,
-//! is read back when it is written, and is valid when the batch it belongs to has its end.
+//! Every page is erased equally often, whatever is written. What is not whole does not count: every piece carries a
+//! CRC, is read back when it is written, and is valid when the batch it belongs to has its end.
 
 use embedded_storage::nor_flash::NorFlash;
 use heapless::Vec;
@@ -24,7 +24,8 @@ const BLOCK: usize = 64;
 const LEAST: usize = 16;
 /// Places in a page that are tried before it is given up.
 const TRIES: usize = 4;
-/// Blocks in which these places may lie: each is at most two behind the one before, and the first at most in the second.
+/// Blocks in which these places may lie: each is at most two behind the one before, and the first at most in the
+/// second.
 const PLACES: usize = 2 * TRIES;
 /// Pages that may fail.
 pub const MAX_RETIRED: usize = 8;
@@ -155,8 +156,8 @@ impl<F: NorFlash> Log<F> {
         Ok(())
     }
 
-    /// Leaves pages at the tail that are retired: one that was not changed when its erasure failed looks as if it were in
-    /// use. Whether there was one.
+    /// Leaves pages at the tail that are retired: one that was not changed when its erasure failed looks as if it were
+    /// in use. Whether there was one.
     pub fn leave_retired_tail(&mut self) -> Result<bool, StoreError> {
         let tail = self.tail;
         while self.is_retired(self.tail) && self.tail != self.head {

@@ -2,7 +2,8 @@
 //!
 //! What is written is added at the head of the log; the oldest page is freed by moving what still counts of it to the
 //! head. So every page is erased equally often, and a power cut leaves the old state or the new one: a commit counts
-//! when its last piece is there, and what it replaces is erased long after. `docs/store.md` gives format, costs and wear.
+//! when its last piece is there, and what it replaces is erased long after. `docs/store.md` gives format, costs and
+//! wear.
 
 use embedded_storage::nor_flash::NorFlash;
 use keyfob_core::{
@@ -49,7 +50,8 @@ type Scratch = Zeroizing<[u8; MAX_SEALED]>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FlashError {
-    /// It is not ours: no page was ever prepared for this format, and it is not erased. [`FlashStore::format`] takes it.
+    /// It is not ours: no page was ever prepared for this format, and it is not erased. [`FlashStore::format`] takes
+    /// it.
     Foreign,
     /// It was written in another version of the format, this one. Nothing was changed.
     Version(u8),
@@ -72,8 +74,8 @@ impl From<StoreError> for FlashError {
     }
 }
 
-/// A store on NOR flash, with room for `N` credentials in its index (24 bytes of RAM each) and for a large-blob array of
-/// `B` times [`CHUNK`] bytes (16 bytes of RAM each time).
+/// A store on NOR flash, with room for `N` credentials in its index (24 bytes of RAM each) and for a large-blob array
+/// of `B` times [`CHUNK`] bytes (16 bytes of RAM each time).
 ///
 /// The whole flash is its own. Pages may have any size from about 400 bytes on, words any up to 256. Settings and
 /// credentials are sealed under `device_key`, which should be a secret of the chip: a person who can read the flash

@@ -53,7 +53,8 @@ impl<C: Hash + Cipher> Seal<C> {
         bytes::first(&self.crypto.hmac_sha256(&*self.tags, &[b"user", user_id]))
     }
 
-    /// Seals the concatenated `parts` into `out` and returns the sealed value. `position` is where it will lie, and when.
+    /// Seals the concatenated `parts` into `out` and returns the sealed value. `position` is where it will lie, and
+    /// when.
     pub fn seal<'o>(
         &self,
         entry: &Entry,
