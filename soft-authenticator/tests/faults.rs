@@ -16,7 +16,7 @@ use keyfob_core::{
 };
 use keyfob_soft_authenticator::{
     devices::VirtualPlatform,
-    engine::{Config, ConfigError, Engine, Event, Platform, Progress},
+    engine::{Config, ConfigError, Engine, Event, Platform, Progress, Wait},
     store::{Change, MemoryStore, Setting, Store, StoreError},
 };
 
@@ -264,6 +264,29 @@ fn no_secret_key_stays_in_the_scratch_area_however_a_command_ends() {
             assert!(scratch_after(sign_in, end).iter().all(|byte| *byte == 0));
         }
     }
+}
+
+/// The certificate is written to the scratch area, which PINGs and vendor commands may read afterwards.
+#[test]
+fn nothing_stays_in_the_scratch_area_after_a_registration_over_u2f() {
+    let (config, store, now) = (Config::new([0; 16]), BenchStore::default(), Instant::default());
+    let crypto = bench_crypto(&store.slow);
+    let mut buffer = vec![0; config.buffer_len()];
+    let mut engine = Engine::<Bench>::new(&mut buffer, config, crypto, BenchRng::new(0), store.watched(), now).unwrap();
+    let apdu = u2f::registration(&rp_id_hash(RP));
+    let call = |engine: &mut Engine<'_, Bench>| {
+        engine.buffer()[..apdu.len()].copy_from_slice(&apdu);
+        let mut progress = engine.begin_u2f(now, apdu.len());
+        while progress == Progress::Pending(Wait::Processing) {
+            progress = engine.resume(now, Event::Tick);
+        }
+        progress
+    };
+    assert_eq!(call(&mut engine), Progress::Reply(2), "it asks for a touch");
+    engine.touch_for_u2f(now, true);
+    assert!(matches!(call(&mut engine), Progress::Reply(400..)));
+    forget(engine);
+    assert!(buffer[config.max_msg_size..].iter().all(|byte| *byte == 0));
 }
 
 #[test]

@@ -212,6 +212,22 @@ fn the_kind_of_damage_is_told() {
     }
 }
 
+/// 8: an unknown member → OK
+///
+/// A registration is read again after its touch, so an unknown member must be passed over there too.
+#[test]
+fn an_unknown_member_stands_before_those_of_a_registration() {
+    for rk in [true, false] {
+        let mut key = Key::new();
+        let request = message(Command::MAKE_CREDENTIAL, &if rk { resident(b"user") } else { registration(b"user") });
+        for unknown in [&[0x00, 0x41, 0x00][..], &[0x00, 0xA1, 0x01, 0x02]] {
+            let more = [&[request[0], request[1] + 1], unknown, &request[2..]].concat();
+            assert_eq!(key.status(&more), Status::OK, "rk {rk}, {unknown:02x?}");
+        }
+        assert_eq!(key.status(&message(Command::GET_ASSERTION, &assertion())) == Status::OK, rk);
+    }
+}
+
 /// 8: an unknown command → INVALID_COMMAND
 #[test]
 fn every_command_byte_that_is_not_a_command_is_unknown() {

@@ -526,6 +526,38 @@ fn connections_that_say_nothing_do_not_keep_the_key_from_clients() {
 }
 
 #[test]
+fn reports_that_come_in_one_segment_are_all_answered() {
+    let mut stream = connect(plug(Touch::Auto));
+    let init = |nonce: u8| {
+        let mut report = [0; REPORT_LEN];
+        report[..7].copy_from_slice(&[0xFF, 0xFF, 0xFF, 0xFF, 0x86, 0, 8]);
+        report[7..15].fill(nonce);
+        report
+    };
+    let inits: Vec<u8> = (1..=12).flat_map(init).collect();
+    stream.write_all(&inits).unwrap();
+    let (mut report, mut channel) = ([0; REPORT_LEN], [0; 4]);
+    for nonce in 1..=12 {
+        stream.read_exact(&mut report).unwrap();
+        assert_eq!(report[7..15], [nonce; 8]);
+        channel.copy_from_slice(&report[15..19]);
+    }
+    let pings: Vec<u8> = (1..=3)
+        .flat_map(|byte| {
+            let mut report = [byte; REPORT_LEN];
+            report[..4].copy_from_slice(&channel);
+            report[4..7].copy_from_slice(&[0x81, 0, 57]);
+            report
+        })
+        .collect();
+    stream.write_all(&pings).unwrap();
+    for ping in pings.chunks(REPORT_LEN) {
+        stream.read_exact(&mut report).unwrap();
+        assert_eq!(report, ping);
+    }
+}
+
+#[test]
 fn a_ping_is_as_long_as_a_message_can_be_whatever_the_profile_takes_of_ctap() {
     let (address, _) = watched(Config::arculus_like([0xAA; 16]), Touch::Auto);
     let mut client = Client::new(address);

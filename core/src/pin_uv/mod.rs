@@ -14,7 +14,7 @@ use core::fmt;
 
 use rand_core::TryCryptoRng;
 use subtle::ConstantTimeEq;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
     bytes,
@@ -130,8 +130,8 @@ impl SharedSecret {
     pub fn derive<C: Hash>(crypto: &C, protocol: PinUvAuthProtocol, z: &[u8; 32]) -> Self {
         match protocol {
             PinUvAuthProtocol::One => {
-                let key = crypto.sha256(&[z]);
-                Self { protocol, hmac_key: key, aes_key: key }
+                let key = Zeroizing::new(crypto.sha256(&[z]));
+                Self { protocol, hmac_key: *key, aes_key: *key }
             }
             PinUvAuthProtocol::Two => Self {
                 protocol,

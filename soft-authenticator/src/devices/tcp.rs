@@ -87,13 +87,7 @@ pub fn serve(listener: &TcpListener, key: &mut VirtualKey<'_>, mut watch: impl F
     let mut plugged: Option<TcpPipe> = None;
     let mut message = Vec::new();
     loop {
-        if let Some(pipe) = &mut plugged
-            && !send(pipe, key, &mut message)
-        {
-            // The connection's thread then reads the end and sends `Left`.
-            pipe.close();
-            plugged = None;
-        }
+        send(&mut plugged, key, &mut message);
         let wait = plugged.as_ref().and_then(|_| key.work()).unwrap_or(IDLE);
         match received.recv_timeout(wait) {
             Ok(Event::PluggedIn(pipe, peer)) => {
@@ -101,8 +95,12 @@ pub fn serve(listener: &TcpListener, key: &mut VirtualKey<'_>, mut watch: impl F
                 plugged = Some(*pipe);
                 watch(Visit::PluggedIn(peer));
             }
-            Ok(Event::Reports(reports)) if plugged.is_some() => reports.iter().for_each(|report| key.receive(report)),
-            Ok(Event::Reports(_)) => {}
+            Ok(Event::Reports(reports)) => {
+                for report in &reports {
+                    key.receive(report);
+                    send(&mut plugged, key, &mut message);
+                }
+            }
             Ok(Event::Left(peer)) => {
                 plugged = None;
                 watch(Visit::Left(peer));
@@ -115,15 +113,19 @@ pub fn serve(listener: &TcpListener, key: &mut VirtualKey<'_>, mut watch: impl F
     }
 }
 
-/// Sends the key's reports, all of a message in one system call. Returns whether the client took them. `message` is
-/// empty before and after the call.
-fn send(pipe: &mut TcpPipe, key: &mut VirtualKey<'_>, message: &mut Vec<u8>) -> bool {
+/// Sends the key's reports to the client that is plugged in, all of a message in one system call. A client that does not
+/// take them is unplugged. `message` is empty before and after the call.
+fn send(plugged: &mut Option<TcpPipe>, key: &mut VirtualKey<'_>, message: &mut Vec<u8>) {
+    let Some(pipe) = plugged else { return };
     while let Some(report) = key.transmit() {
         message.extend_from_slice(&report);
     }
-    let sent = message.is_empty() || pipe.stream.write_all(message).is_ok();
+    if !message.is_empty() && pipe.stream.write_all(message).is_err() {
+        // The connection's thread then reads the end and sends `Left`.
+        pipe.close();
+        *plugged = None;
+    }
     message.clear();
-    sent
 }
 
 /// Accepts connections and starts a thread for each.

@@ -6,7 +6,6 @@
 use keyfob_core::{
     bytes,
     cbor::{Overflow, Writer},
-    crypto::MAX_SIGNATURE,
 };
 
 /// An uncompressed point on P-256 without its first byte.
@@ -24,12 +23,6 @@ const BEFORE_KEY: &[u8] =
 
 /// The length of what is signed.
 const SIGNED: usize = BEFORE_KEY.len() + POINT;
-/// The head of the certificate, with a length of two bytes.
-const HEAD: usize = 4;
-/// The head of the signature: BIT STRING, its length, no unused bits.
-const SIGNATURE_HEAD: usize = 3;
-/// The longest certificate, in bytes.
-pub(super) const MAX_CERTIFICATE: usize = HEAD + SIGNED + ECDSA_WITH_SHA256.len() + SIGNATURE_HEAD + MAX_SIGNATURE;
 
 /// What the key of `public_key`, x and y, has to sign.
 pub(super) fn to_be_signed(public_key: &[u8; POINT]) -> [u8; SIGNED] {

@@ -381,10 +381,8 @@ impl<'b, P: Platform> Engine<'b, P> {
         }
         self.running.end();
         let (_, scratch) = split(self.buffer, self.authenticator.config.max_msg_size);
-        if let Some(used) = scratch.get_mut(..self.authenticator.scratch_used) {
-            used.zeroize();
-        }
-        self.authenticator.scratch_used = 0;
+        let used = core::mem::take(&mut self.authenticator.scratch_used).min(scratch.len());
+        bytes::front_mut(scratch, used).zeroize();
     }
 }
 

@@ -101,6 +101,10 @@ impl Authorization {
         }
         self.reconnected = true;
         self.agreement = None;
+        // What is plugged in next may be another authenticator, so the session's PIN is not sent to it.
+        if core::mem::take(&mut self.pin_is_lent) {
+            self.pin_hash = None;
+        }
         self.state = State::Reconnect;
         Ok(Action::Reconnect)
     }

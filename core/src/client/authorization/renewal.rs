@@ -7,9 +7,11 @@ use crate::{
 };
 
 impl Authorization {
-    /// Takes what a session has: a token for this purpose, the hash of the PIN.
+    /// Takes what a session has: a token for this purpose, and the hash of the PIN where the PIN is the method. A PIN does
+    /// not stand in for built-in user verification that fails or is refused: then the user is asked for it.
     pub fn borrow(&mut self, token: Option<&Token>, pin_hash: Option<&PinHash>) {
         self.keeps_pin = true;
+        let pin_hash = pin_hash.filter(|_| self.method == Some(AuthorizationMethod::Pin));
         self.pin_is_lent = pin_hash.is_some();
         self.pin_hash = pin_hash.cloned();
         if let (Some(token), Some(AuthorizationMethod::Pin | AuthorizationMethod::BuiltInToken)) = (token, self.method)

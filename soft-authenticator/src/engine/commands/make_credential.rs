@@ -376,17 +376,19 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 }
 
-/// The relying party and the user of a request that was checked before: its second and third member. The rest is not
-/// read again.
+/// The relying party and the user of a request that was checked before. What follows them is not read again.
 fn entities(message: &[u8]) -> Result<(RpEntity<'_>, UserEntity<'_>), cbor::Error> {
     let mut r = Reader::strict(bytes::rest(message, 1));
     let mut members = r.map()?;
-    r.next_int(&mut members)?;
-    r.bytes()?;
-    r.next_int(&mut members)?;
-    let rp = RpEntity::read(&mut r)?;
-    r.next_int(&mut members)?;
-    Ok((rp, UserEntity::read(&mut r)?))
+    let mut rp = None;
+    while let Some(key) = r.next_int(&mut members)? {
+        match (key, rp) {
+            (2, _) => rp = Some(RpEntity::read(&mut r)?),
+            (3, Some(rp)) => return Ok((rp, UserEntity::read(&mut r)?)),
+            _ => drop(r.skip()?),
+        }
+    }
+    Err(r.missing(0x02))
 }
 
 /// Lengths that the standard bounds and the store relies on.

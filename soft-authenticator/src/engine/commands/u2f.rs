@@ -19,7 +19,7 @@ use crate::engine::{
     authenticator::Authenticator,
     call::{self, Call, Next},
     ceremony::CeremonyState,
-    certificate::{self, MAX_CERTIFICATE},
+    certificate,
     config::Certified,
     credential::Located,
     new_credential::NewCredential,
@@ -127,8 +127,8 @@ impl Run {
         let mut signature = [0; MAX_SIGNATURE];
         let secret = &self.new.secret;
         let signature = authenticator.sign_es256(&self.ceremony, secret, &[&signed], &mut signature)?;
-        authenticator.scratch_used = MAX_CERTIFICATE;
         let len = certificate::write(&signed, signature, scratch).map_err(|_| StatusWord::UNKNOWN)?;
+        authenticator.scratch_used = authenticator.scratch_used.max(len);
         self.certificate = u16::try_from(len).map_err(|_| StatusWord::UNKNOWN)?;
         self.step = Step::Attest;
         Ok(Next::Work)

@@ -3,7 +3,10 @@
 use super::*;
 use crate::{
     client::tests::device::Fault,
-    ctap2::{client_pin::subcommand::*, credential_management},
+    ctap2::{
+        client_pin::{self, subcommand::*},
+        credential_management,
+    },
     large_blob::OVERHEAD,
     transport::{Received, Transport},
 };
@@ -239,6 +242,36 @@ fn another_authenticator_is_not_sent_the_pin_of_the_first() {
         errand.count().unwrap();
         assert_eq!((errand.device.retries, errand.user.prompts.len()), (8, 1));
     }
+}
+
+/// A session's PIN is used where the PIN is the method, not where built-in verification is refused or fails.
+#[test]
+fn the_pin_of_a_session_does_not_stand_in_for_built_in_verification() {
+    for refuses in [true, false] {
+        let mut errand = Errand::new([metadata(), vec![0]]);
+        (errand.device.options.uv, errand.device.options.uv_acfg) = (Some(true), Some(true));
+        errand.user.refuses_uv = true;
+        errand.count().unwrap();
+        assert_eq!(errand.user.prompts.len(), 1);
+        errand.user.refuses_uv = refuses;
+        errand.configure().unwrap();
+        assert_eq!((errand.user.uv_prompts.len(), errand.user.prompts.len()), (2, 1 + usize::from(refuses)));
+        let last = sent(&errand.device, Command::CLIENT_PIN).pop().unwrap();
+        let request: client_pin::Request = crate::cbor::decode(&last).unwrap();
+        let sub_command = if refuses { GET_TOKEN_USING_PIN } else { GET_TOKEN_USING_UV };
+        assert_eq!((request.sub_command, request.pin_hash_enc.is_some()), (Some(sub_command), refuses));
+    }
+}
+
+/// What is plugged in after a power cycle may be another authenticator.
+#[test]
+fn a_power_cycle_takes_the_pin_from_the_session() {
+    let mut errand = Errand::new([metadata(), refused(Status::PIN_AUTH_INVALID), metadata()]);
+    errand.count().unwrap();
+    (errand.device.strikes, errand.device.pin) = (3, "9999");
+    errand.user = User::manager(["9999"]);
+    errand.count().unwrap();
+    assert_eq!((errand.device.reconnects, errand.user.prompts), (1, vec![(Reason::TokenRefused, Some(8))]));
 }
 
 /// The authenticator was pulled out; what is plugged in next may be another of the same model.
