@@ -4,7 +4,45 @@
 //! release build has no panic site: it uses as many bytes as there are. A function whose result may be shorter than
 //! requested has a name that says so: [`copy_prefix`], [`padded`].
 
-use core::ops::Range;
+use core::ops::{Deref, DerefMut, Range};
+
+/// Overwrites a secret with zeros, which the compiler does not leave out. It may write whole words, unlike
+/// `Zeroize::zeroize`, which takes an instruction or more for each byte.
+#[inline]
+pub fn wipe(secret: &mut [u8]) {
+    secret.fill(0);
+    zeroize::optimization_barrier(secret);
+}
+
+/// A secret of `N` bytes that is [wiped](wipe) on drop.
+#[derive(Clone)]
+pub struct Secret<const N: usize>(pub [u8; N]);
+
+impl<const N: usize> Default for Secret<N> {
+    fn default() -> Self {
+        Self([0; N])
+    }
+}
+
+impl<const N: usize> Drop for Secret<N> {
+    fn drop(&mut self) {
+        wipe(&mut self.0);
+    }
+}
+
+impl<const N: usize> Deref for Secret<N> {
+    type Target = [u8; N];
+
+    fn deref(&self) -> &[u8; N] {
+        &self.0
+    }
+}
+
+impl<const N: usize> DerefMut for Secret<N> {
+    fn deref_mut(&mut self) -> &mut [u8; N] {
+        &mut self.0
+    }
+}
 
 /// Copies `from` to `to`, which must have the same length.
 #[inline]

@@ -4,7 +4,6 @@
 use core::{fmt, time::Duration};
 
 use rand_core::CryptoRng;
-use zeroize::Zeroize;
 
 use super::{
     Cause, Error, Exchange, Input, Output, Stage,
@@ -13,7 +12,7 @@ use super::{
     operation::{Forgets, Means, Operation},
     session::Memory,
 };
-use crate::{Instant, Status, crypto::Crypto, ctap2::get_info, transport::KeepAlive};
+use crate::{Instant, Status, bytes, crypto::Crypto, ctap2::get_info, transport::KeepAlive};
 
 mod course;
 mod giving_up;
@@ -229,7 +228,7 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
                 });
             }
             self.authorization.wipe();
-            self.buffer.zeroize(); // secrets of extensions may have been kept
+            bytes::wipe(self.buffer); // secrets of extensions may have been kept
             self.state = State::Failed(error);
         }
         error

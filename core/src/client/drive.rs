@@ -3,11 +3,11 @@
 use core::{fmt, time::Duration};
 
 use rand_core::CryptoRng;
-use zeroize::Zeroize;
 
 use super::{AssertionSelection, Ceremony, Error, Input, Operation, Output, Prompt, session::Memory};
 use crate::{
-    Instant, bytes,
+    Instant,
+    bytes::{self, Secret},
     crypto::Crypto,
     transport::{KeepAlive, Received, Transport},
 };
@@ -75,7 +75,7 @@ impl<U: UserInteraction + ?Sized> UserInteraction for &mut U {
 
 /// Room for a PIN. Wiped on drop, never printed.
 pub struct PinEntry {
-    bytes: [u8; Self::ROOM],
+    bytes: Secret<{ Self::ROOM }>,
     length: usize,
 }
 
@@ -83,31 +83,25 @@ impl PinEntry {
     /// Twice what a PIN may take, so that one that is too long is seen to be.
     const ROOM: usize = 128;
 
-    pub(super) const fn new() -> Self {
-        Self { bytes: [0; Self::ROOM], length: 0 }
+    pub(super) fn new() -> Self {
+        Self { bytes: Secret::default(), length: 0 }
     }
 
     /// Enters `pin`. The end of one that is far too long is dropped; what is left is still too long.
     pub fn set(&mut self, pin: &str) {
         self.clear();
         self.length = pin.floor_char_boundary(Self::ROOM);
-        crate::bytes::copy_prefix(&mut self.bytes, pin.as_bytes());
+        crate::bytes::copy_prefix(&mut *self.bytes, pin.as_bytes());
     }
 
     /// Forgets what was entered.
     pub fn clear(&mut self) {
-        self.bytes.zeroize();
+        bytes::wipe(&mut *self.bytes);
         self.length = 0;
     }
 
     pub(super) fn as_str(&self) -> &str {
-        bytes::text(bytes::front(&self.bytes, self.length))
-    }
-}
-
-impl Drop for PinEntry {
-    fn drop(&mut self) {
-        self.bytes.zeroize();
+        bytes::text(bytes::front(&*self.bytes, self.length))
     }
 }
 

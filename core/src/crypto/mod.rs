@@ -13,10 +13,12 @@
 //! in a cell. Every backend runs the same [`conformance`] suite.
 
 use rand_core::TryCryptoRng;
-use zeroize::{Zeroize, Zeroizing};
 
 pub use crate::cose::P256Point;
-use crate::cose::{Algorithm, CoseKey};
+use crate::{
+    bytes::{Secret, wipe},
+    cose::{Algorithm, CoseKey},
+};
 
 pub mod conformance;
 pub mod der;
@@ -59,7 +61,7 @@ pub enum Error {
 /// [`Error::RandomSource`]: the source failed. The bytes are zero then.
 pub fn fill_random<R: TryCryptoRng + ?Sized>(rng: &mut R, bytes: &mut [u8]) -> Result<(), Error> {
     rng.try_fill_bytes(bytes).map_err(|_| {
-        bytes.zeroize();
+        wipe(bytes);
         Error::RandomSource
     })
 }
@@ -85,7 +87,7 @@ pub trait Hash {
 
     /// HKDF-SHA-256 with 32 bytes of output, all that CTAP derives at a time (RFC 5869 §2).
     fn hkdf_sha256(&self, salt: &[u8], ikm: &[u8], info: &[u8]) -> [u8; 32] {
-        let prk = Zeroizing::new(self.hmac_sha256(salt, &[ikm]));
+        let prk = Secret(self.hmac_sha256(salt, &[ikm]));
         self.hmac_sha256(&*prk, &[info, &[1]])
     }
 
@@ -141,7 +143,7 @@ pub struct P256Secret(pub [u8; 32]);
 
 impl Drop for P256Secret {
     fn drop(&mut self) {
-        self.0.zeroize();
+        wipe(&mut self.0);
     }
 }
 

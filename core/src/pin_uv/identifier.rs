@@ -6,11 +6,10 @@
 //! ```
 
 use rand_core::TryCryptoRng;
-use zeroize::Zeroizing;
 
 use super::Token;
 use crate::{
-    bytes,
+    bytes::{self, Secret},
     crypto::{Cipher, Error, Hash, fill_random},
 };
 
@@ -26,8 +25,8 @@ pub const CRED_STORE_STATE: ValuePurpose = ValuePurpose("encCredStoreState");
 impl Token {
     /// The key under which this persistent token encrypts a value.
     pub fn value_key<C: Hash>(&self, crypto: &C, purpose: ValuePurpose) -> ValueKey {
-        let long = Zeroizing::new(crypto.hkdf_sha256(&[0; 32], self.as_bytes(), purpose.0.as_bytes()));
-        ValueKey(Zeroizing::new(bytes::first(&*long)))
+        let long = Secret(crypto.hkdf_sha256(&[0; 32], self.as_bytes(), purpose.0.as_bytes()));
+        ValueKey(Secret(bytes::first(&*long)))
     }
 
     /// The value of an encIdentifier or encCredStoreState. `None` unless `encrypted` is 32 bytes long. With a wrong
@@ -47,7 +46,7 @@ impl Token {
 }
 
 /// The key for encIdentifier or encCredStoreState. It changes only with the persistent token.
-pub struct ValueKey(Zeroizing<[u8; 16]>);
+pub struct ValueKey(Secret<16>);
 
 impl ValueKey {
     /// Encrypts `value` with a fresh IV.

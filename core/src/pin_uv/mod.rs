@@ -14,10 +14,9 @@ use core::fmt;
 
 use rand_core::TryCryptoRng;
 use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
-    bytes,
+    bytes::{self, Secret},
     cose::CoseKey,
     crypto::{Agreement, Cipher, Error, Hash, P256Point, P256Secret, fill_random},
 };
@@ -108,15 +107,8 @@ impl Mac {
 #[derive(Clone)]
 pub struct SharedSecret {
     protocol: PinUvAuthProtocol,
-    hmac_key: [u8; 32],
-    aes_key: [u8; 32],
-}
-
-impl Drop for SharedSecret {
-    fn drop(&mut self) {
-        self.hmac_key.zeroize();
-        self.aes_key.zeroize();
-    }
+    hmac_key: Secret<32>,
+    aes_key: Secret<32>,
 }
 
 impl fmt::Debug for SharedSecret {
@@ -130,13 +122,13 @@ impl SharedSecret {
     pub fn derive<C: Hash>(crypto: &C, protocol: PinUvAuthProtocol, z: &[u8; 32]) -> Self {
         match protocol {
             PinUvAuthProtocol::One => {
-                let key = Zeroizing::new(crypto.sha256(&[z]));
-                Self { protocol, hmac_key: *key, aes_key: *key }
+                let key = Secret(crypto.sha256(&[z]));
+                Self { protocol, hmac_key: key.clone(), aes_key: key }
             }
             PinUvAuthProtocol::Two => Self {
                 protocol,
-                hmac_key: crypto.hkdf_sha256(&[0; 32], z, b"CTAP2 HMAC key"),
-                aes_key: crypto.hkdf_sha256(&[0; 32], z, b"CTAP2 AES key"),
+                hmac_key: Secret(crypto.hkdf_sha256(&[0; 32], z, b"CTAP2 HMAC key")),
+                aes_key: Secret(crypto.hkdf_sha256(&[0; 32], z, b"CTAP2 AES key")),
             },
         }
     }
@@ -204,7 +196,7 @@ impl SharedSecret {
 
     /// The pinUvAuthParam of the concatenated `message`.
     pub fn authenticate<C: Hash>(&self, crypto: &C, message: &[&[u8]]) -> Mac {
-        self.protocol.authenticate(crypto, &self.hmac_key, message)
+        self.protocol.authenticate(crypto, &*self.hmac_key, message)
     }
 
     /// Whether `param` is the pinUvAuthParam of `message`.
@@ -248,10 +240,8 @@ fn shared<C: Hash + Agreement>(
     secret: &P256Secret,
     peer: &P256Point,
 ) -> Result<SharedSecret, Error> {
-    let mut z = crypto.p256_shared(secret, peer)?;
-    let shared = SharedSecret::derive(crypto, protocol, &z);
-    z.zeroize();
-    Ok(shared)
+    let z = Secret(crypto.p256_shared(secret, peer)?);
+    Ok(SharedSecret::derive(crypto, protocol, &z))
 }
 
 #[cfg(test)]

@@ -3,10 +3,12 @@
 use core::{fmt, hint::black_box};
 
 use subtle::ConstantTimeEq;
-use zeroize::Zeroize;
 
 use super::UserVerified;
-use crate::{bytes, crypto::Hash};
+use crate::{
+    bytes::{self, Secret},
+    crypto::Hash,
+};
 
 /// The longest PIN, in bytes of UTF-8.
 pub const MAX_PIN_BYTES: usize = 63;
@@ -25,13 +27,7 @@ pub enum PinError {
 }
 
 /// A PIN padded to 64 bytes. Wiped on drop, never printed.
-pub struct PaddedPin([u8; PADDED]);
-
-impl Drop for PaddedPin {
-    fn drop(&mut self) {
-        self.0.zeroize();
-    }
-}
+pub struct PaddedPin(Secret<PADDED>);
 
 impl fmt::Debug for PaddedPin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -51,24 +47,24 @@ impl PaddedPin {
         if pin.ends_with('\0') {
             return Err(PinError::TrailingZero);
         }
-        let padded = Self(bytes::padded(pin.as_bytes()));
+        let padded = Self(Secret(bytes::padded(pin.as_bytes())));
         if padded.code_points() < min_length { Err(PinError::TooShort) } else { Ok(padded) }
     }
 
     /// Takes a decrypted newPinEnc. `None` when it is not 64 bytes long.
     pub fn from_decrypted(padded: &[u8]) -> Option<Self> {
-        padded.try_into().ok().map(Self)
+        padded.try_into().ok().map(Secret).map(Self)
     }
 
     /// The 64 bytes to encrypt.
-    pub const fn as_bytes(&self) -> &[u8; PADDED] {
+    pub fn as_bytes(&self) -> &[u8; PADDED] {
         &self.0
     }
 
     /// The PIN without its padding.
     pub fn stripped(&self) -> &[u8] {
         let length = self.0.iter().rposition(|byte| *byte != 0).map_or(0, |last| last.saturating_add(1));
-        bytes::front(&self.0, length)
+        bytes::front(&*self.0, length)
     }
 
     /// Length in bytes.
@@ -93,7 +89,7 @@ pub struct PinHash(pub [u8; 16]);
 
 impl Drop for PinHash {
     fn drop(&mut self) {
-        self.0.zeroize();
+        bytes::wipe(&mut self.0);
     }
 }
 
@@ -106,10 +102,7 @@ impl fmt::Debug for PinHash {
 impl PinHash {
     /// The hash of a PIN without padding.
     pub fn of<C: Hash>(crypto: &C, pin: &[u8]) -> Self {
-        let mut hash = crypto.sha256(&[pin]);
-        let half = Self(bytes::first(&hash));
-        hash.zeroize();
-        half
+        Self(bytes::first(&*Secret(crypto.sha256(&[pin]))))
     }
 
     /// Evidence of user verification if `other` equals this hash, otherwise `None`. Compares twice, because a fault may

@@ -2,11 +2,11 @@
 
 use keyfob_core::{
     auth_data::Flags,
+    bytes::Secret,
     crypto::HEDGE,
     extensions::cred_protect::Level,
     pin_uv::{SharedSecret, UserVerified},
 };
-use zeroize::{Zeroize, Zeroizing};
 
 use super::proof::UserPresent;
 
@@ -25,13 +25,7 @@ pub(super) struct CeremonyState {
     /// The salts that came with it, once they are decrypted.
     pub salts: Option<DecryptedSalts>,
     /// Random bytes for the response.
-    pub random: [u8; HEDGE],
-}
-
-impl Drop for CeremonyState {
-    fn drop(&mut self) {
-        self.random.zeroize();
-    }
+    pub random: Secret<HEDGE>,
 }
 
 impl CeremonyState {
@@ -87,7 +81,7 @@ pub(super) enum LargeBlobAction {
 /// The salts of `hmac-secret`, and the secret under which its outputs are encrypted. Wiped on drop.
 pub(super) struct DecryptedSalts {
     pub shared: SharedSecret,
-    pub salts: Zeroizing<[u8; 2 * SALT]>,
+    pub salts: Secret<{ 2 * SALT }>,
     /// One salt or two, in bytes.
     pub len: usize,
 }

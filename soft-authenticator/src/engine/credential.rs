@@ -1,15 +1,18 @@
 //! Credentials, wherever they are kept: in the store, or wrapped in their own id.
 
-use keyfob_core::{bytes, cose::Algorithm, extensions::cred_protect::Level};
+use keyfob_core::{
+    bytes::{self, Secret},
+    cose::Algorithm,
+    extensions::cred_protect::Level,
+};
 use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
 
 use super::{
     authenticator::Authenticator,
     platform::Platform,
     wrapping::{ALGORITHM, DerivedSecret, MAX_ID, Properties, Wrapped, shown},
 };
-use crate::store::{Credential, Found, Number, Query, Store, StoreError};
+use crate::store::{Found, NamelessCredential, Number, Query, Store, StoreError};
 
 /// Where a credential is that the relying party named and that may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +30,8 @@ pub(super) struct Opened<'s> {
     pub properties: Properties,
     /// The blob of `credBlob`, empty if there is none.
     pub cred_blob: &'s [u8],
-    /// What the store has of it. A wrapped one is known by the id it was opened with.
-    pub stored: Option<Credential<'s>>,
+    /// What the store has of it, and its record. A wrapped one is known by the id it was opened with.
+    pub stored: Option<(NamelessCredential<'s>, &'s [u8])>,
 }
 
 impl<P: Platform> Authenticator<'_, P> {
@@ -46,7 +49,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let listed = Query::Listed { rp_id_hash, id, protection: shown(user_verified, true) };
         let stored = !self.store.count(listed)?.ct_eq(&0);
         let mut shown = stored;
-        let mut wrapped = Zeroizing::new([0; MAX_ID]);
+        let mut wrapped = Secret([0; MAX_ID]);
         if let Some((is_ours, opened)) = self.credential_keys.unwrap(&self.crypto, rp_id_hash, id, &mut wrapped) {
             let [properties] = bytes::first(bytes::rest(opened, ALGORITHM));
             let properties = Properties::from_byte(properties);
@@ -70,7 +73,7 @@ impl<P: Platform> Authenticator<'_, P> {
 
     /// The credential that is wrapped in `id`.
     pub fn open_wrapped<'s>(&mut self, rp_id_hash: &[u8; 32], id: &[u8], scratch: &'s mut [u8]) -> Option<Opened<'s>> {
-        let mut wrapped = Zeroizing::new([0; MAX_ID]);
+        let mut wrapped = Secret([0; MAX_ID]);
         let (is_ours, opened) = self.credential_keys.unwrap(&self.crypto, rp_id_hash, id, &mut wrapped)?;
         let Wrapped { algorithm, properties, cred_blob, secret } =
             Wrapped::read(Some(opened).filter(|_| is_ours.into())?)?;
@@ -154,7 +157,7 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// The large-blob key of a credential that was made with one.
-    pub fn large_blob_key(&self, rp_id_hash: &[u8; 32], id: &[u8]) -> Zeroizing<[u8; 32]> {
+    pub fn large_blob_key(&self, rp_id_hash: &[u8; 32], id: &[u8]) -> Secret<32> {
         self.credential_keys.secret(&self.crypto, DerivedSecret::LargeBlobKey, rp_id_hash, id)
     }
 
@@ -170,7 +173,7 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 }
 
-fn properties(credential: &Credential<'_>) -> Properties {
+fn properties(credential: &NamelessCredential<'_>) -> Properties {
     Properties {
         cred_protect: credential.cred_protect.unwrap_or(Level::USER_VERIFICATION_OPTIONAL),
         third_party_payment: credential.third_party_payment == Some(true),
@@ -178,12 +181,13 @@ fn properties(credential: &Credential<'_>) -> Properties {
 }
 
 fn opened(scratch: &[u8], found: Found) -> Option<Opened<'_>> {
-    let credential = found.credential(scratch)?;
+    let record = scratch.get(..found.len)?;
+    let credential = NamelessCredential::decode(record)?;
     Some(Opened {
         algorithm: credential.algorithm,
         secret: credential.secret,
         properties: properties(&credential),
         cred_blob: credential.cred_blob.unwrap_or_default(),
-        stored: Some(credential),
+        stored: Some((credential, record)),
     })
 }

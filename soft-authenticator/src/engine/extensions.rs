@@ -5,7 +5,8 @@
 //! [`DecryptedSalts`]. The outputs are written with the response, once for each credential of a sequence.
 
 use keyfob_core::{
-    Status, bytes,
+    Status,
+    bytes::{self, Secret},
     cbor::{self, List, RawMap, Write},
     crypto::Hash,
     extensions::{
@@ -13,7 +14,6 @@ use keyfob_core::{
         hmac_secret, large_blob, large_blob_key, min_pin_length, pin_complexity_policy, third_party_payment, uvm,
     },
 };
-use zeroize::Zeroizing;
 
 use super::{
     authenticator::{Authenticator, crypto_status, store_status},
@@ -179,7 +179,7 @@ impl<P: Platform> Authenticator<'_, P> {
         if !shared.verify(&self.crypto, &[input.salt_enc], input.salt_auth) {
             return Err(policy.by_version(Status::PIN_AUTH_INVALID, Status::EXTENSION_FIRST));
         }
-        let mut salts = Zeroizing::new([0; 2 * SALT]);
+        let mut salts = Secret([0; 2 * SALT]);
         match shared.decrypt(&self.crypto, input.salt_enc, &mut *salts) {
             Ok(len) if len == SALT || len == 2 * SALT => Ok(DecryptedSalts { shared, salts, len }),
             _ => Err(policy.by_version(Status::INVALID_PARAMETER, Status::INVALID_LENGTH)),
@@ -199,7 +199,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let purpose =
             if ceremony.is_verified() { DerivedSecret::CredRandomWithUv } else { DerivedSecret::CredRandomWithoutUv };
         let cred_random = self.credential_keys.secret(&self.crypto, purpose, &ceremony.rp_id_hash, id);
-        let mut outputs = Zeroizing::new([0; 2 * SALT]);
+        let mut outputs = Secret([0; 2 * SALT]);
         for (output, salt) in outputs.as_chunks_mut::<SALT>().0.iter_mut().zip(salts.as_chunks::<SALT>().0) {
             *output = self.crypto.hmac_sha256(&*cred_random, &[salt]);
         }

@@ -2,7 +2,8 @@
 //! `length before compression 8 BE | blob`. A credential that can have one and has none keeps nothing.
 
 use keyfob_core::{
-    Status, bytes,
+    Status,
+    bytes::{self, Secret},
     cbor::{self, RawMap},
     ctap2::get_assertion::Request,
     extensions::{
@@ -10,7 +11,6 @@ use keyfob_core::{
         large_blob::{GetAssertionInput, UnsignedOutput},
     },
 };
-use zeroize::Zeroizing;
 
 use super::{
     authenticator::{Authenticator, store_status},
@@ -20,7 +20,7 @@ use super::{
     platform::Platform,
     proof::Counted,
 };
-use crate::store::{Change, Credential, MAX_RECORD, Number, Setting, StoreError};
+use crate::store::{Change, Credential, MAX_RECORD, NamelessCredential, Number, Setting, StoreError};
 
 /// The longest blob, in bytes: a response with it fits in the smallest message. Long names leave less room.
 const MAX_LARGE_BLOB: usize = 400;
@@ -43,18 +43,19 @@ impl<P: Platform> Authenticator<'_, P> {
     ) -> Result<Option<Counted>, Status> {
         let Some(number) = number.filter(|_| ceremony.is_verified() || !self.is_protected()) else { return Ok(None) };
         let (Some(blob), Some(size)) = (input.write, input.original_size) else { return Err(Status::OTHER) };
-        let mut kept = Zeroizing::new([0; SIZE + MAX_LARGE_BLOB]);
+        let mut kept = Secret([0; SIZE + MAX_LARGE_BLOB]);
         let Some(kept) = kept.get_mut(..SIZE.saturating_add(blob.len())) else { return Ok(None) };
         bytes::join(kept, &[&size.to_be_bytes(), blob]);
 
         let state = self.new_store_state()?;
         let rp_id_hash = &ceremony.rp_id_hash;
         let opened = self.open_number(rp_id_hash, number, scratch).map_err(store_status)?;
-        let Some(stored) = opened.and_then(|opened| opened.stored) else { return Ok(None) };
+        let stored = opened.and_then(|opened| opened.stored).and_then(|(_, record)| Credential::decode(record));
+        let Some(stored) = stored else { return Ok(None) };
         if stored.large_blob.is_none() {
             return Ok(None); // it was not made for one
         }
-        let mut record = Zeroizing::new([0; MAX_RECORD]);
+        let mut record = Secret([0; MAX_RECORD]);
         let Ok(len) = Credential { large_blob: Some(kept), ..stored }.encode(&mut *record) else {
             return Ok(None);
         };
@@ -84,7 +85,7 @@ pub(super) fn registration_outputs(asked: &Asked) -> Option<UnsignedOutputs<'sta
 /// The outputs of an assertion that are not signed, written to `out`.
 pub(super) fn assertion_outputs<'o>(
     asked: &Asked,
-    stored: Option<Credential<'_>>,
+    stored: Option<NamelessCredential<'_>>,
     out: &'o mut [u8],
 ) -> Result<Option<RawMap<'o>>, Status> {
     let output = match asked.large_blob {

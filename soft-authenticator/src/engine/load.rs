@@ -4,8 +4,12 @@
 //! else in the store says that it was written, its absence is damage, and damage gives nothing away.
 
 use heapless::Vec;
-use keyfob_core::{Instant, bytes, crypto::Sign, pin_uv::TokenState};
-use zeroize::Zeroizing;
+use keyfob_core::{
+    Instant,
+    bytes::{self, Secret},
+    crypto::Sign,
+    pin_uv::TokenState,
+};
 
 use super::{
     authenticator::{Authenticator, SEED},
@@ -71,7 +75,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
 
     /// Reads settings; an empty store gets its seed.
     pub fn load(&mut self) -> Result<(), ConfigError> {
-        let mut value = Zeroizing::new([0; SEED]);
+        let mut value = Secret([0; SEED]);
         match self.store.get(Setting::Seed, &mut *value)? {
             Some(SEED) => {}
             // Damage does not lead to a new seed, which would void every wrapped credential.
@@ -157,7 +161,7 @@ impl<'c, P: Platform> Authenticator<'c, P> {
     }
 
     fn is_stored(&mut self, setting: Setting) -> Result<bool, StoreError> {
-        let mut value = Zeroizing::new([0; Setting::MAX_LEN]);
+        let mut value = Secret([0; Setting::MAX_LEN]);
         self.store.get(setting, &mut *value).map(|found| found.is_some())
     }
 }

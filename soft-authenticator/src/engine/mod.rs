@@ -28,7 +28,6 @@ use keyfob_core::{
     ctap2::{Command, bio_enrollment::SampleStatus},
     pin_uv::UserVerified,
 };
-use zeroize::Zeroize;
 
 use crate::{
     caps::Caps,
@@ -382,7 +381,7 @@ impl<'b, P: Platform> Engine<'b, P> {
         self.running.end();
         let (_, scratch) = split(self.buffer, self.authenticator.config.max_msg_size);
         let used = core::mem::take(&mut self.authenticator.scratch_used).min(scratch.len());
-        bytes::front_mut(scratch, used).zeroize();
+        bytes::wipe(bytes::front_mut(scratch, used));
     }
 }
 

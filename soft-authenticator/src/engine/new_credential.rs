@@ -2,12 +2,11 @@
 
 use heapless::Vec;
 use keyfob_core::{
-    Status,
+    Status, bytes,
     cose::Algorithm,
     crypto::{MAX_PUBLIC, MAX_SECRET, Sign, fill_random},
     extensions::cred_protect::Level,
 };
-use zeroize::Zeroize;
 
 use super::{
     authenticator::{Authenticator, crypto_status},
@@ -34,7 +33,7 @@ impl Default for NewCredential {
 
 impl Drop for NewCredential {
     fn drop(&mut self) {
-        self.secret.as_mut_slice().zeroize();
+        bytes::wipe(&mut self.secret);
     }
 }
 

@@ -3,11 +3,11 @@
 
 use keyfob_core::{
     Status,
+    bytes::Secret,
     crypto::{Error, fill_random},
     pin_uv::{CRED_STORE_STATE, DEVICE_IDENTIFIER, PinUvAuthProtocol, Token},
 };
 use rand_core::TryCryptoRng;
-use zeroize::Zeroizing;
 
 use super::{
     authenticator::{Authenticator, SEED, crypto_status, store_status},
@@ -20,7 +20,7 @@ use crate::{
 
 /// What an empty store gets, at the first boot and at a reset.
 pub(super) struct Fresh {
-    pub seed: Zeroizing<[u8; SEED]>,
+    pub seed: Secret<SEED>,
     token: Token,
     identifier: [u8; 16],
     store_state: [u8; 16],
@@ -29,7 +29,7 @@ pub(super) struct Fresh {
 impl Fresh {
     /// Errors: [`Error::RandomSource`].
     pub fn new<R: TryCryptoRng + ?Sized>(rng: &mut R) -> Result<Self, Error> {
-        let mut seed = Zeroizing::new([0; SEED]);
+        let mut seed = Secret([0; SEED]);
         fill_random(rng, &mut *seed)?;
         Ok(Self { seed, token: Token::generate(rng)?, identifier: random(rng)?, store_state: random(rng)? })
     }
@@ -53,7 +53,7 @@ fn random<R: TryCryptoRng + ?Sized>(rng: &mut R) -> Result<[u8; 16], Error> {
 impl<P: Platform> Authenticator<'_, P> {
     /// The persistent token, the same until the PIN is changed.
     pub fn persistent_token(&mut self) -> Result<Token, Status> {
-        let mut value = Zeroizing::new([0; 32]);
+        let mut value = Secret([0; 32]);
         let len = self.store.get(Setting::PersistentToken, &mut *value).map_err(store_status)?;
         let token = value.get(..len.unwrap_or(0)).and_then(|bytes| Token::new(PinUvAuthProtocol::Two, bytes));
         token.ok_or(Status::OTHER)

@@ -7,7 +7,6 @@ use keyfob_core::{
     cose::Algorithm,
     crypto::{self, HEDGE, Hash, Sign},
 };
-use zeroize::Zeroize;
 
 use super::{
     authenticator::{Authenticator, crypto_status},
@@ -21,7 +20,7 @@ impl<P: Platform> Authenticator<'_, P> {
     /// has changed nothing.
     pub fn draw_randomness(&mut self, ceremony: &mut CeremonyState) -> Result<(), Status> {
         if self.config.hedged_signatures || ceremony.salts.is_some() {
-            crypto::fill_random(&mut self.rng, &mut ceremony.random).map_err(crypto_status)?;
+            crypto::fill_random(&mut self.rng, &mut *ceremony.random).map_err(crypto_status)?;
         }
         Ok(())
     }
@@ -29,7 +28,7 @@ impl<P: Platform> Authenticator<'_, P> {
     /// The IV under which outputs of `hmac-secret` are encrypted: a hash of the random bytes, because the IV is public,
     /// and the bytes that hedge the signature are not.
     pub fn response_iv(&self, ceremony: &CeremonyState) -> [u8; 16] {
-        bytes::first(&self.crypto.sha256(&[b"IV", &ceremony.random]))
+        bytes::first(&self.crypto.sha256(&[b"IV", &*ceremony.random]))
     }
 
     /// Signs `message` and returns the signature's length. With [`Caps::SIGNATURE_CHECK`] a signature that does not
@@ -49,7 +48,7 @@ impl<P: Platform> Authenticator<'_, P> {
         if self.has(Caps::SIGNATURE_CHECK) {
             let made = signature.get(..len).ok_or(Status::OTHER)?;
             if let Err(error) = self.crypto.check_signature(algorithm, secret, message, made) {
-                signature.zeroize();
+                bytes::wipe(signature);
                 return Err(crypto_status(error));
             }
         }

@@ -10,14 +10,13 @@
 //! a reset changes the seed, so to everyone else they are as good as random.
 
 use keyfob_core::{
-    bytes,
+    bytes::{self, Secret},
     cose::Algorithm,
     crypto::{Cipher, Error, Hash, MAX_SECRET, fill_random},
     extensions::cred_protect::Level,
 };
 use rand_core::TryCryptoRng;
 use subtle::{Choice, ConstantTimeGreater};
-use zeroize::{Zeroize, Zeroizing};
 
 /// The longest blob of the extension `credBlob`, in bytes: the least that CTAP 2.3 §12.2 allows.
 pub const MAX_CRED_BLOB_LENGTH: usize = 32;
@@ -97,35 +96,22 @@ pub(super) enum DerivedSecret {
 #[derive(Default)]
 pub(super) struct CredentialKeys {
     /// Wraps credentials in their ids.
-    wrapping: [u8; 32],
+    wrapping: Secret<32>,
     /// Derives the other secrets of credentials.
-    secrets: [u8; 32],
-}
-
-impl Drop for CredentialKeys {
-    fn drop(&mut self) {
-        self.wrapping.zeroize();
-        self.secrets.zeroize();
-    }
+    secrets: Secret<32>,
 }
 
 impl CredentialKeys {
     pub fn derive<C: Hash>(crypto: &C, seed: &[u8]) -> Self {
         Self {
-            wrapping: crypto.hkdf_sha256(&[0; 32], seed, b"keyfob wrapped credential"),
-            secrets: crypto.hkdf_sha256(&[0; 32], seed, b"keyfob credential secrets"),
+            wrapping: Secret(crypto.hkdf_sha256(&[0; 32], seed, b"keyfob wrapped credential")),
+            secrets: Secret(crypto.hkdf_sha256(&[0; 32], seed, b"keyfob credential secrets")),
         }
     }
 
     /// A secret of the credential with this id.
-    pub fn secret<C: Hash>(
-        &self,
-        crypto: &C,
-        purpose: DerivedSecret,
-        rp_id_hash: &[u8; 32],
-        id: &[u8],
-    ) -> Zeroizing<[u8; 32]> {
-        Zeroizing::new(crypto.hmac_sha256(&self.secrets, &[&[purpose as u8], rp_id_hash, id]))
+    pub fn secret<C: Hash>(&self, crypto: &C, purpose: DerivedSecret, rp_id_hash: &[u8; 32], id: &[u8]) -> Secret<32> {
+        Secret(crypto.hmac_sha256(&*self.secrets, &[&[purpose as u8], rp_id_hash, id]))
     }
 
     /// Wraps a credential into `id` and returns the id's length.

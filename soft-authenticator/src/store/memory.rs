@@ -5,7 +5,6 @@ use core::ops::Range;
 use heapless::Vec;
 use keyfob_core::bytes;
 use subtle::{ConstantTimeEq, ConstantTimeGreater};
-use zeroize::Zeroize;
 
 use super::{Blobs, Change, Found, Keys, MAX_RECORD, Number, Query, Setting, Store, StoreError, class};
 
@@ -31,7 +30,7 @@ struct Kept {
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        self.value.as_mut_slice().zeroize();
+        bytes::wipe(&mut self.value);
     }
 }
 
@@ -82,7 +81,7 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.record.as_mut_slice().zeroize();
+        bytes::wipe(&mut self.record);
     }
 }
 
@@ -148,7 +147,9 @@ impl<const N: usize, const B: usize> MemoryStore<N, B> {
             Change::Erase => *self = Self::default(),
             Change::Set(setting, value) => {
                 let value = Vec::from_slice(value).map_err(|_| StoreError::TooLong)?;
-                self.settings.retain(|kept| kept.setting != setting);
+                if let Some(at) = self.settings.iter().position(|kept| kept.setting == setting) {
+                    self.settings.swap_remove(at);
+                }
                 self.settings.push(Kept { setting, value }).map_err(|_| StoreError::Full)?;
             }
             Change::Delete(number) => {

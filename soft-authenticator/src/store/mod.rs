@@ -21,6 +21,7 @@ pub use file::FileStore;
 pub use flash::FlashStore;
 pub use memory::MemoryStore;
 pub use record::Credential;
+pub(crate) use record::NamelessCredential;
 pub use watch::{StoreCall, WatchStore, WatchedStore};
 
 /// The longest record that the engine writes, in bytes: everything but the secret key takes at most 704.
@@ -209,9 +210,9 @@ struct Keys<'r> {
 }
 
 impl<'r> Keys<'r> {
-    /// `None` for a record that is not a [`Credential`].
+    /// `None` for a record that cannot be read as a [`Credential`], whatever its names are.
     fn of(record: &'r [u8]) -> Option<Self> {
-        let credential = Credential::decode(record)?;
+        let credential = NamelessCredential::decode(record)?;
         let protection = class(credential.cred_protect.unwrap_or(Level::USER_VERIFICATION_OPTIONAL));
         Some(Self { id: credential.id, user_id: credential.user.id, protection })
     }

@@ -1,11 +1,11 @@
 //! Asking for a token, by PIN or by built-in user verification, and what comes of it (CTAP 2.3 §6.5.5.7).
 
 use rand_core::CryptoRng;
-use zeroize::Zeroize;
 
 use super::{Action, Authorization, Context, Encapsulated, send};
 use crate::{
     Status,
+    bytes::Secret,
     client::{
         Cause, Reason,
         facts::{AuthorizationMethod, Facts},
@@ -60,13 +60,12 @@ pub(super) fn open_token<C: Crypto>(
     response: &Response<'_>,
 ) -> Result<Token, Cause> {
     let encrypted = response.pin_uv_auth_token.ok_or(Cause::missing(0x02))?;
-    let mut clear = [0; MAX_TOKEN];
-    let token = shared.decrypt(crypto, encrypted, &mut clear).ok().and_then(|len| clear.get(..len));
+    let mut clear = Secret([0; MAX_TOKEN]);
+    let token = shared.decrypt(crypto, encrypted, &mut *clear).ok().and_then(|len| clear.get(..len));
     let token = token.and_then(|token| match shared.protocol() {
         PinUvAuthProtocol::One if !facts.is_2_1 => Token::of_version_2_0(crypto, token),
         protocol => Token::new(protocol, token),
     });
-    clear.zeroize();
     token.ok_or(Cause::InvalidToken)
 }
 

@@ -6,7 +6,6 @@
 //! ```
 
 use rand_core::CryptoRng;
-use zeroize::Zeroize;
 
 use super::{HmacOutputs, HmacSalts, PrfInput};
 use crate::{
@@ -102,7 +101,7 @@ pub fn open<C: Crypto, R>(
     match shared.decrypt(means.crypto, encrypted, clear) {
         Ok(len) if len == salts.len => Ok(len),
         _ => {
-            clear.zeroize();
+            bytes::wipe(clear);
             Err(Cause::InvalidHmacOutput)
         }
     }
@@ -117,7 +116,7 @@ pub fn keep(room: &mut Room<'_>, outputs: &mut [u8]) -> Result<(), Cause> {
         bytes::copy(place, outputs);
         room.len = end;
     }
-    outputs.zeroize();
+    bytes::wipe(outputs);
     if room.len == end { Ok(()) } else { Err(Cause::BufferTooSmall { needed: end }) }
 }
 

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha512};
 use zeroize::Zeroizing;
 
 use crate::{
-    bytes,
+    bytes::{self, Secret},
     cose::{CoseKey, Curve},
     crypto::{Error, HEDGE, fill_random},
 };
@@ -22,7 +22,7 @@ pub fn generate<R: TryCryptoRng + ?Sized>(
 ) -> Result<(usize, usize), Error> {
     let secret = secret.first_chunk_mut().ok_or(Error::OutputTooSmall)?;
     let public = public.first_chunk_mut().ok_or(Error::OutputTooSmall)?;
-    let mut seed = Zeroizing::new([0; 32]);
+    let mut seed = Secret([0; 32]);
     fill_random(rng, &mut *seed)?;
     let key = SigningKey::from_bytes(&seed);
     *secret = key.to_keypair_bytes();

@@ -7,14 +7,16 @@ use ctr::{CtrCore, flavors::Ctr32BE};
 use ghash::{GHash, universal_hash::UniversalHash};
 use hmac::KeyInit;
 use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
 
-use crate::{bytes, crypto::Error};
+use crate::{
+    bytes::{self, Secret},
+    crypto::Error,
+};
 
 /// Decrypts `data` in place; with a wrong tag it is overwritten with zeros.
 pub fn open(key: &[u8; 32], nonce: &[u8; 12], aad: &[u8], data: &mut [u8], tag: &[u8; 16]) -> Result<(), Error> {
     let cipher = Aes256Enc::new(key.into());
-    let mut hash_key = Zeroizing::new([0; 16]);
+    let mut hash_key = Secret([0; 16]);
     cipher.encrypt_block((&mut *hash_key).into());
     let mut hash = GHash::new((&*hash_key).into());
     hash.update_padded(aad);
@@ -28,7 +30,7 @@ pub fn open(key: &[u8; 32], nonce: &[u8; 12], aad: &[u8], data: &mut [u8], tag: 
     let first: [u8; 16] = bytes::concat(&[nonce, &1u32.to_be_bytes()]);
     let first = ghash::Block::from(first);
     let mut counter = CtrCore::<&Aes256Enc, Ctr32BE>::inner_iv_init(&cipher, &first);
-    let mut mask = Zeroizing::new([0; 16]);
+    let mut mask = Secret([0; 16]);
     counter.write_keystream_block((&mut *mask).into());
     counter.apply_keystream_partial(data.into());
 

@@ -20,11 +20,10 @@ use p384::NistP384;
 use p521::NistP521;
 use rand_core::TryCryptoRng;
 use sha2::Digest;
-use zeroize::Zeroizing;
 
 use super::{Agreement, Cipher, Error, HEDGE, Hash, P256Point, P256Secret, Sha256, Sign, Verify};
 use crate::{
-    bytes,
+    bytes::{self, Secret},
     cose::{Algorithm, CoseKey},
 };
 
@@ -72,9 +71,9 @@ impl Hash for RustCrypto {
 
     fn hmac_sha256(&self, key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
         // From a whole block, because that constructor cannot fail (RFC 2104 §2).
-        let mut block = Zeroizing::new([0; 64]);
+        let mut block = Secret([0; 64]);
         if key.len() > block.len() {
-            bytes::put(&mut *block, &*Zeroizing::new(self.sha256(&[key])));
+            bytes::put(&mut *block, &*Secret(self.sha256(&[key])));
         } else {
             bytes::put(&mut *block, key);
         }

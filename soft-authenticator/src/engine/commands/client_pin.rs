@@ -3,7 +3,8 @@
 //! attempt.
 
 use keyfob_core::{
-    Instant, Status, bytes,
+    Instant, Status,
+    bytes::{self, Secret},
     cbor::Overflow,
     cose::CoseKey,
     crypto::{Agreement, Error},
@@ -15,7 +16,6 @@ use keyfob_core::{
         self, MAX_PIN_BYTES, PaddedPin, Permissions, PinHash, PinUvAuthProtocol, SharedSecret, Token, UserVerified,
     },
 };
-use zeroize::Zeroizing;
 
 use crate::engine::{
     authenticator::{Authenticator, crypto_status, store_status},
@@ -413,7 +413,7 @@ impl<P: Platform> Authenticator<'_, P> {
             return Err(Status::OTHER);
         }
         let shared = run.agreed()?;
-        let mut given = Zeroizing::new([0; 32]);
+        let mut given = Secret([0; 32]);
         let decrypted = shared.decrypt(&self.crypto, pin_hash_enc, &mut *given);
         let (stored, _) = self.stored_pin()?;
         let given = decrypted.ok().and_then(|len| given.get(..len));
@@ -447,7 +447,7 @@ impl<P: Platform> Authenticator<'_, P> {
 
     /// The hash of the PIN that is set, and its length in code points.
     fn stored_pin(&mut self) -> Result<(PinHash, u8), Status> {
-        let mut value = Zeroizing::new([0; STORED_PIN]);
+        let mut value = Secret([0; STORED_PIN]);
         let found = self.store.get(Setting::Pin, &mut *value).map_err(store_status)?;
         let (hash, [length]) = value.split_first_chunk().ok_or(Status::OTHER)? else { return Err(Status::OTHER) };
         if found == Some(STORED_PIN) { Ok((PinHash(*hash), *length)) } else { Err(Status::OTHER) }
@@ -455,7 +455,7 @@ impl<P: Platform> Authenticator<'_, P> {
 
     /// The new PIN, decrypted and within the policy.
     fn new_pin(&self, shared: &SharedSecret, new_pin_enc: &[u8]) -> Result<PaddedPin, Status> {
-        let mut padded = Zeroizing::new([0; 64]);
+        let mut padded = Secret([0; 64]);
         let decrypted = shared.decrypt(&self.crypto, new_pin_enc, &mut *padded);
         let pin = decrypted.map(|len| PaddedPin::from_decrypted(bytes::front(&*padded, len)));
         let pin = match pin {
@@ -476,7 +476,7 @@ impl<P: Platform> Authenticator<'_, P> {
     fn store_pin(&mut self, pin: &PaddedPin) -> Result<(), Status> {
         let hash = pin.hash(&self.crypto);
         let length = pin.code_points() as u8; // at most 63
-        let value: Zeroizing<[u8; STORED_PIN]> = Zeroizing::new(bytes::concat(&[&hash.0, &[length]]));
+        let value: Secret<STORED_PIN> = Secret(bytes::concat(&[&hash.0, &[length]]));
         let retries = self.config.max_pin_retries;
         let options = StoredOptions { force_pin_change: false, ..self.options };
         let token = Token::generate(&mut self.rng).map_err(crypto_status)?;

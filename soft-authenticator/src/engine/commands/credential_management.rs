@@ -3,7 +3,9 @@
 use core::mem;
 
 use keyfob_core::{
-    Instant, Status, cbor,
+    Instant, Status,
+    bytes::Secret,
+    cbor,
     cose::CoseKey,
     crypto::{MAX_PUBLIC, Sign},
     ctap2::{
@@ -13,7 +15,6 @@ use keyfob_core::{
     extensions::{cred_protect::Level, large_blob_key::LargeBlobKey},
     pin_uv::Permissions,
 };
-use zeroize::Zeroizing;
 
 use crate::engine::{
     authenticator::{Authenticator, store_status},
@@ -207,7 +208,7 @@ impl<P: Platform> Authenticator<'_, P> {
             return Err(Status::INVALID_PARAMETER);
         }
         let user = UserEntity { id: user.id, name: kept(user.name), display_name: kept(user.display_name) };
-        let mut new = Zeroizing::new([0; MAX_RECORD]);
+        let mut new = Secret([0; MAX_RECORD]);
         let len = Credential { user, ..old }.encode(&mut *new).map_err(|_| Status::KEY_STORE_FULL)?;
         let record = new.get(..len).ok_or(Status::OTHER)?;
         let state = self.new_store_state()?;

@@ -5,6 +5,7 @@ use heapless::Vec;
 use keyfob_core::{
     Instant, Status,
     auth_data::AuthData,
+    bytes,
     cbor::Writer,
     ctap2::{
         CredentialDescriptor, UserEntity,
@@ -13,7 +14,6 @@ use keyfob_core::{
     extensions::{GetAssertionInputs, large_blob_key::LargeBlobKey},
     pin_uv::{Permissions, UserVerified},
 };
-use zeroize::Zeroize;
 
 use crate::engine::{
     attestation::room_for_signature,
@@ -30,7 +30,7 @@ use crate::engine::{
     signing::look_again,
     wrapping::MAX_ID,
 };
-use crate::store::Number;
+use crate::store::{Credential, NamelessCredential, Number};
 
 /// A sign-in under way, or the sequence that it has left.
 #[derive(Default)]
@@ -90,7 +90,7 @@ impl Run {
     /// The command ends, with a response or without. Whether getNextAssertion can go on.
     pub fn end(&mut self) -> bool {
         self.step = Step::Next;
-        self.ceremony.random.zeroize();
+        bytes::wipe(&mut *self.ceremony.random);
         self.rest.is_some()
     }
 
@@ -330,7 +330,7 @@ impl Run {
             None => authenticator.open_wrapped(rp_id_hash, &self.id, scratch),
         };
         let opened = opened.ok_or(Status::NO_CREDENTIALS)?;
-        let stored = opened.stored;
+        let (stored, record) = opened.stored.unzip();
         let id = stored.map_or(&self.id[..], |credential| credential.id);
 
         let mut outputs = [0; MAX_OUTPUTS];
@@ -360,7 +360,8 @@ impl Run {
             credential: Some(CredentialDescriptor::new(id)),
             auth_data,
             signature: signature.get(..len).ok_or(Status::OTHER)?,
-            user: stored.and_then(|credential| told(credential.user, several && self.ceremony.is_verified())),
+            user: stored
+                .and_then(|credential| told(credential, record.filter(|_| several && self.ceremony.is_verified()))),
             number_of_credentials: (self.rest.is_none() && several).then_some(u64::from(self.total)),
             user_selected: None,
             large_blob_key: large_blob_key.as_ref().map(|key| LargeBlobKey(&key[..])),
@@ -389,12 +390,12 @@ impl Run {
     }
 }
 
-/// What is told of the user: names only if the user is `identified`, and nothing if there is nothing to tell.
-fn told(user: UserEntity<'_>, identified: bool) -> Option<UserEntity<'_>> {
-    let user = UserEntity {
-        id: user.id,
-        name: user.name.filter(|_| identified),
-        display_name: user.display_name.filter(|_| identified),
+/// What is told of the user: names only if there is a record that they may be read from, and nothing if there is
+/// nothing to tell.
+fn told<'r>(credential: NamelessCredential<'r>, record: Option<&'r [u8]>) -> Option<UserEntity<'r>> {
+    let user = match record {
+        Some(record) => Credential::decode(record)?.user,
+        None => UserEntity { id: credential.user.id, name: None, display_name: None },
     };
     Some(user).filter(|user| !user.id.is_empty() || user.name.is_some() || user.display_name.is_some())
 }

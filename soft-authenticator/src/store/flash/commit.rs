@@ -2,10 +2,9 @@
 
 use embedded_storage::nor_flash::NorFlash;
 use keyfob_core::{
-    bytes,
+    bytes::{self, Secret},
     crypto::{Cipher, Hash},
 };
-use zeroize::Zeroizing;
 
 use super::{
     CHUNK, FlashStore, MAX_SEALED, RP_ID_HASH, Scratch, TRIES,
@@ -172,7 +171,7 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> FlashStore<F
 
     /// Adds a sealed entry.
     fn append(&mut self, entry: Entry, parts: &[&[u8]], starts: bool, ends: bool) -> Result<(), StoreError> {
-        let mut scratch: Scratch = Zeroizing::new([0; MAX_SEALED]);
+        let mut scratch: Scratch = Secret([0; MAX_SEALED]);
         let sealed = self.seal.seal(&entry, &self.log.position(), parts, &mut *scratch)?;
         let total = u16::try_from(sealed.len()).map_err(|_| StoreError::TooLong)?;
         self.log.append(Entry { total, ..entry }, Source::Bytes(sealed), starts, ends)
@@ -222,7 +221,7 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> FlashStore<F
         while !bytes.is_empty() {
             let (piece, within) = (offset / CHUNK, offset % CHUNK);
             let (now, later) = bytes::split(bytes, CHUNK.saturating_sub(within).min(bytes.len()));
-            let mut scratch: Scratch = Zeroizing::new([0; MAX_SEALED]);
+            let mut scratch: Scratch = Secret([0; MAX_SEALED]);
             let kept: &[u8] = match within {
                 0 => &[],
                 _ => {

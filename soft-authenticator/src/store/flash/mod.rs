@@ -7,10 +7,9 @@
 
 use embedded_storage::nor_flash::NorFlash;
 use keyfob_core::{
-    bytes,
+    bytes::{self, Secret},
     crypto::{Cipher, Hash},
 };
-use zeroize::Zeroizing;
 
 #[cfg(feature = "async-flash")]
 mod blocking;
@@ -44,7 +43,7 @@ const USUAL_RECORD: usize = 352;
 /// Attempts at one commit, each at another place.
 const TRIES: usize = 4;
 
-type Scratch = Zeroizing<[u8; MAX_SEALED]>;
+type Scratch = Secret<MAX_SEALED>;
 
 /// Why a flash cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -285,7 +284,7 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> FlashStore<F
     /// Reads by what the credential with this index is found. One that does not open is found by its number only.
     fn learn(&mut self, at: usize) -> Result<Tags, StoreError> {
         let credential = self.index.credentials.get(at).copied().ok_or(StoreError::Failed)?;
-        let mut scratch: Scratch = Zeroizing::new([0; MAX_SEALED]);
+        let mut scratch: Scratch = Secret([0; MAX_SEALED]);
         let (entry, sealed) = self.read(credential.place, &mut scratch)?;
         let opened = self.seal.open(&entry, sealed).ok().and_then(|value| value.split_first_chunk::<RP_ID_HASH>());
         let mut tags = Tags { state: State::new(None), ..Tags::default() };
@@ -343,7 +342,7 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> Store for Fl
     fn get(&mut self, setting: Setting, out: &mut [u8]) -> Result<Option<usize>, StoreError> {
         self.look()?;
         let Some(slot) = self.index.setting(setting as u8) else { return Ok(None) };
-        let mut scratch: Scratch = Zeroizing::new([0; MAX_SEALED]);
+        let mut scratch: Scratch = Secret([0; MAX_SEALED]);
         let value = self.open(slot.place, &mut scratch)?;
         Ok(Some(bytes::put(out.get_mut(..value.len()).ok_or(StoreError::TooLong)?, value)))
     }
@@ -352,7 +351,7 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> Store for Fl
         self.look()?;
         let (sought, mut before) = (self.sought(&query), before);
         while let Some(index::IndexEntry { number, place, .. }) = self.index.newest(&sought, before) {
-            let mut scratch: Scratch = Zeroizing::new([0; MAX_SEALED]);
+            let mut scratch: Scratch = Secret([0; MAX_SEALED]);
             let value = self.open(place, &mut scratch)?;
             let (rp_id_hash, record) = value.split_first_chunk::<RP_ID_HASH>().ok_or(StoreError::Failed)?;
             if query.matches(rp_id_hash, record) {
@@ -369,7 +368,7 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> Store for Fl
         let mut count = self.index.count(&self.sought(&query));
         if let Query::User { .. } = query {
             // The tag of a user is too short to count by.
-            let (mut before, mut out) = (None, Zeroizing::new([0; MAX_RECORD]));
+            let (mut before, mut out) = (None, Secret([0; MAX_RECORD]));
             count = 0;
             while let Some(found) = self.next(query, before, &mut *out)? {
                 (before, count) = (Some(found.number), count.saturating_add(1));
@@ -427,7 +426,7 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> Store for Fl
         }
         while !out.is_empty() {
             let place = self.index.blob(number, offset / CHUNK).ok_or(StoreError::Failed)?;
-            let mut scratch: Scratch = Zeroizing::new([0; MAX_SEALED]);
+            let mut scratch: Scratch = Secret([0; MAX_SEALED]);
             let piece = self.open(place, &mut scratch)?.get(offset % CHUNK..).ok_or(StoreError::Failed)?;
             let len = bytes::copy_prefix(out, piece);
             if len == 0 {

@@ -4,10 +4,9 @@
 //! formatted has every place again, and still never two values under one nonce.
 
 use keyfob_core::{
-    bytes,
+    bytes::{self, Secret},
     crypto::{Cipher, Hash},
 };
-use zeroize::Zeroizing;
 
 use super::layout::Entry;
 use crate::store::StoreError;
@@ -19,16 +18,16 @@ pub const OVERHEAD: usize = NONCE + TAG;
 
 pub struct Seal<C> {
     crypto: C,
-    values: Zeroizing<[u8; 32]>,
-    tags: Zeroizing<[u8; 32]>,
-    nonces: Zeroizing<[u8; 32]>,
+    values: Secret<32>,
+    tags: Secret<32>,
+    nonces: Secret<32>,
 }
 
 impl<C: Hash + Cipher> Seal<C> {
     pub fn new(crypto: C, device_key: &[u8; 32]) -> Self {
-        let values = Zeroizing::new(crypto.hkdf_sha256(&[], device_key, b"keyfob flash values"));
-        let tags = Zeroizing::new(crypto.hkdf_sha256(&[], device_key, b"keyfob flash tags"));
-        let nonces = Zeroizing::new(crypto.hkdf_sha256(&[], device_key, b"keyfob flash nonces"));
+        let values = Secret(crypto.hkdf_sha256(&[], device_key, b"keyfob flash values"));
+        let tags = Secret(crypto.hkdf_sha256(&[], device_key, b"keyfob flash tags"));
+        let nonces = Secret(crypto.hkdf_sha256(&[], device_key, b"keyfob flash nonces"));
         Self { crypto, values, tags, nonces }
     }
 
