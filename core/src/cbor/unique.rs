@@ -122,6 +122,27 @@ impl<'a> Reader<'a> {
         Ok((major, inside))
     }
 
+    /// Passes over an item: its form is not checked, but for the heads.
+    ///
+    /// # Errors
+    /// What is wrong with a head; [`ErrorKind::Truncated`].
+    pub fn pass(&mut self) -> Result<(), Error> {
+        let mut items = 1u64;
+        while items > 0 {
+            let inside = match self.rest {
+                // Most items are short strings.
+                [initial @ (0x40..=0x57 | 0x60..=0x77), rest @ ..] => {
+                    let rest = rest.get(usize::from(initial & 0x1F)..);
+                    self.rest = rest.ok_or(self.error(ErrorKind::Truncated))?;
+                    0
+                }
+                _ => self.pass_head()?.1,
+            };
+            items = items.wrapping_sub(1).saturating_add(inside);
+        }
+        Ok(())
+    }
+
     /// Passes over an item that was passed before and returns its length. Every item in it counts.
     pub(super) fn pass_again(&mut self, left: &mut u32) -> Result<usize, Error> {
         let start = self.rest;

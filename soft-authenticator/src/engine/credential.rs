@@ -3,7 +3,6 @@
 use keyfob_core::{
     bytes::{self, Secret},
     cose::Algorithm,
-    extensions::cred_protect::Level,
 };
 use subtle::ConstantTimeEq;
 
@@ -174,10 +173,7 @@ impl<P: Platform> Authenticator<'_, P> {
 }
 
 fn properties(credential: &NamelessCredential<'_>) -> Properties {
-    Properties {
-        cred_protect: credential.cred_protect.unwrap_or(Level::USER_VERIFICATION_OPTIONAL),
-        third_party_payment: credential.third_party_payment == Some(true),
-    }
+    Properties { cred_protect: credential.cred_protect, third_party_payment: credential.third_party_payment }
 }
 
 fn opened(scratch: &[u8], found: Found) -> Option<Opened<'_>> {

@@ -147,10 +147,13 @@ impl<const N: usize, const B: usize> MemoryStore<N, B> {
             Change::Erase => *self = Self::default(),
             Change::Set(setting, value) => {
                 let value = Vec::from_slice(value).map_err(|_| StoreError::TooLong)?;
-                if let Some(at) = self.settings.iter().position(|kept| kept.setting == setting) {
-                    self.settings.swap_remove(at);
+                match self.settings.iter_mut().find(|kept| kept.setting == setting) {
+                    Some(kept) => {
+                        bytes::wipe(&mut kept.value);
+                        kept.value = value;
+                    }
+                    None => self.settings.push(Kept { setting, value }).map_err(|_| StoreError::Full)?,
                 }
-                self.settings.push(Kept { setting, value }).map_err(|_| StoreError::Full)?;
             }
             Change::Delete(number) => {
                 if let Some(at) = self.credentials.iter().position(|entry| entry.number == number) {

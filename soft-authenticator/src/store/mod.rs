@@ -213,8 +213,8 @@ impl<'r> Keys<'r> {
     /// `None` for a record that cannot be read as a [`Credential`], whatever its names are.
     fn of(record: &'r [u8]) -> Option<Self> {
         let credential = NamelessCredential::decode(record)?;
-        let protection = class(credential.cred_protect.unwrap_or(Level::USER_VERIFICATION_OPTIONAL));
-        Some(Self { id: credential.id, user_id: credential.user.id, protection })
+        let protection = class(credential.cred_protect);
+        Some(Self { id: credential.id, user_id: credential.user_id, protection })
     }
 }
 

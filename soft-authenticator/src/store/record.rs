@@ -1,7 +1,7 @@
 //! A discoverable credential as it is stored: a canonical CBOR map, so that later versions can add to it.
 
 use keyfob_core::{
-    cbor::{self, Overflow, Reader},
+    cbor::{self, Overflow, Read, Reader},
     cose::Algorithm,
     ctap2::{RpEntity, UserEntity},
     extensions::cred_protect::Level,
@@ -35,32 +35,6 @@ message! {
     }
 }
 
-message! {
-    /// A [`Credential`] as an index and a signature need it: without the names, which take long to check.
-    #[derive(Clone, Copy)]
-    pub int struct NamelessCredential<'a> {
-        /// As in [`Credential`], and so are the others.
-        1 => id: required &'a [u8],
-        2 => algorithm: required Algorithm,
-        3 => secret: required &'a [u8],
-        5 => user: required UserId<'a>,
-        6 => cred_protect: optional Level,
-        7 => cred_blob: optional &'a [u8],
-        9 => large_blob_key: optional bool,
-        10 => third_party_payment: optional bool,
-        11 => large_blob: optional &'a [u8],
-    }
-}
-
-message! {
-    /// The user of a credential without names.
-    #[derive(Clone, Copy)]
-    pub text struct UserId<'a> {
-        /// As in [`UserEntity`].
-        b"id" => id: required &'a [u8],
-    }
-}
-
 impl<'a> Credential<'a> {
     /// Reads a record. `None` for one that this version cannot read.
     pub fn decode(record: &'a [u8]) -> Option<Self> {
@@ -81,11 +55,65 @@ impl<'a> Credential<'a> {
     }
 }
 
+/// A [`Credential`] as an index and a signature need it: without the names, which take long to check.
+#[derive(Clone, Copy)]
+pub struct NamelessCredential<'a> {
+    pub id: &'a [u8],
+    pub algorithm: Algorithm,
+    pub secret: &'a [u8],
+    pub user_id: &'a [u8],
+    pub cred_protect: Level,
+    pub cred_blob: Option<&'a [u8]>,
+    pub large_blob_key: bool,
+    pub third_party_payment: bool,
+    pub large_blob: Option<&'a [u8]>,
+}
+
 impl<'a> NamelessCredential<'a> {
     /// Reads a record, but not its names. `None` for one that this version cannot read.
     pub fn decode(record: &'a [u8]) -> Option<Self> {
-        cbor::decode(record).ok()
+        let mut r = Reader::strict(record);
+        let mut members = r.map().ok()?;
+        let (mut id, mut algorithm, mut secret, mut user_id) = (None, None, None, None);
+        let mut cred_protect = Level::USER_VERIFICATION_OPTIONAL;
+        let (mut cred_blob, mut large_blob) = (None, None);
+        let (mut large_blob_key, mut third_party_payment) = (false, false);
+        while let Some(key) = r.next_int(&mut members).ok()? {
+            match key {
+                1 => id = Some(r.bytes().ok()?),
+                2 => algorithm = Some(Algorithm::read(&mut r).ok()?),
+                3 => secret = Some(r.bytes().ok()?),
+                5 => user_id = Some(user_id_in(&mut r)?),
+                6 => cred_protect = Level::read(&mut r).ok()?,
+                7 => cred_blob = Some(r.bytes().ok()?),
+                9 => large_blob_key = r.bool().ok()?,
+                10 => third_party_payment = r.bool().ok()?,
+                11 => large_blob = Some(r.bytes().ok()?),
+                _ => r.pass().ok()?,
+            }
+        }
+        r.finish().ok()?;
+        Some(Self {
+            id: id?,
+            algorithm: algorithm?,
+            secret: secret?,
+            user_id: user_id?,
+            cred_protect,
+            cred_blob,
+            large_blob_key,
+            third_party_payment,
+            large_blob,
+        })
     }
+}
+
+/// Passes over a user and returns its id, the first member.
+fn user_id_in<'a>(r: &mut Reader<'a>) -> Option<&'a [u8]> {
+    let mut user = *r;
+    r.pass().ok()?;
+    let mut members = user.map().ok()?;
+    let is_first = user.take_key(&mut members, b"\x62id").ok()?;
+    user.bytes().ok().filter(|_| is_first)
 }
 
 impl core::fmt::Debug for Credential<'_> {
@@ -139,11 +167,11 @@ mod tests {
             prop_assert_eq!(nameless.id, credential.id);
             prop_assert_eq!(nameless.algorithm, credential.algorithm);
             prop_assert_eq!(nameless.secret, credential.secret);
-            prop_assert_eq!(nameless.user.id, credential.user.id);
-            prop_assert_eq!(nameless.cred_protect, credential.cred_protect);
+            prop_assert_eq!(nameless.user_id, credential.user.id);
+            prop_assert_eq!(nameless.cred_protect, credential.cred_protect.unwrap_or(Level::USER_VERIFICATION_OPTIONAL));
             prop_assert_eq!(nameless.cred_blob, credential.cred_blob);
-            prop_assert_eq!(nameless.large_blob_key, credential.large_blob_key);
-            prop_assert_eq!(nameless.third_party_payment, credential.third_party_payment);
+            prop_assert_eq!(nameless.large_blob_key, credential.large_blob_key == Some(true));
+            prop_assert_eq!(nameless.third_party_payment, credential.third_party_payment == Some(true));
             prop_assert_eq!(nameless.large_blob, credential.large_blob);
             // A record that lost its end is none.
             for end in 0..len {

@@ -351,7 +351,7 @@ impl Run {
         let random = &self.ceremony.random;
         let len = authenticator.sign(random, opened.algorithm, opened.secret, &message, &mut signature)?;
 
-        let has_key = stored.is_some_and(|credential| credential.large_blob_key == Some(true));
+        let has_key = stored.is_some_and(|credential| credential.large_blob_key);
         let large_blob_key =
             (self.ceremony.asked.large_blob_key && has_key).then(|| authenticator.large_blob_key(rp_id_hash, id));
         let several = self.total > 1;
@@ -395,7 +395,7 @@ impl Run {
 fn told<'r>(credential: NamelessCredential<'r>, record: Option<&'r [u8]>) -> Option<UserEntity<'r>> {
     let user = match record {
         Some(record) => Credential::decode(record)?.user,
-        None => UserEntity { id: credential.user.id, name: None, display_name: None },
+        None => UserEntity { id: credential.user_id, name: None, display_name: None },
     };
     Some(user).filter(|user| !user.id.is_empty() || user.name.is_some() || user.display_name.is_some())
 }

@@ -57,22 +57,26 @@ impl Running {
             return Ok(());
         }
         *self = Self::Nothing;
-        *self = match command.ok_or(Status::INVALID_LENGTH)? {
-            Command::MAKE_CREDENTIAL => Self::MakeCredential(Default::default()),
-            Command::GET_ASSERTION => Self::GetAssertion(Default::default()),
+        // Each is assigned by itself, so that it is made in its place. The value of a `match` would be made elsewhere and
+        // moved.
+        match command.ok_or(Status::INVALID_LENGTH)? {
+            Command::MAKE_CREDENTIAL => *self = Self::MakeCredential(Default::default()),
+            Command::GET_ASSERTION => *self = Self::GetAssertion(Default::default()),
             Command::GET_NEXT_ASSERTION => return Err(Status::NOT_ALLOWED),
-            Command::GET_INFO => Self::GetInfo,
-            Command::CLIENT_PIN => Self::ClientPin(Default::default()),
-            Command::RESET => Self::Reset,
-            Command::BIO_ENROLLMENT | Command::BIO_ENROLLMENT_PREVIEW => Self::BioEnrollment(Default::default()),
-            Command::CREDENTIAL_MANAGEMENT | Command::CREDENTIAL_MANAGEMENT_PREVIEW => {
-                Self::CredentialManagement(Default::default())
+            Command::GET_INFO => *self = Self::GetInfo,
+            Command::CLIENT_PIN => *self = Self::ClientPin(Default::default()),
+            Command::RESET => *self = Self::Reset,
+            Command::BIO_ENROLLMENT | Command::BIO_ENROLLMENT_PREVIEW => {
+                *self = Self::BioEnrollment(Default::default())
             }
-            Command::SELECTION => Self::Selection,
-            Command::LARGE_BLOBS => Self::LargeBlobs(Default::default()),
-            Command::CONFIG => Self::Config,
+            Command::CREDENTIAL_MANAGEMENT | Command::CREDENTIAL_MANAGEMENT_PREVIEW => {
+                *self = Self::CredentialManagement(Default::default());
+            }
+            Command::SELECTION => *self = Self::Selection,
+            Command::LARGE_BLOBS => *self = Self::LargeBlobs(Default::default()),
+            Command::CONFIG => *self = Self::Config,
             _ => return Err(Status::INVALID_COMMAND),
-        };
+        }
         Ok(())
     }
 
