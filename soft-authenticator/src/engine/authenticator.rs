@@ -72,12 +72,12 @@ pub(super) fn crypto_status(_: crypto::Error) -> Status {
 }
 
 impl<P: Platform> Authenticator<'_, P> {
-    /// Commits `changes`. If that fails, the store is asked what is in force: it may have been made.
-    pub fn commit_or_reload(&mut self, changes: &[Change<'_>]) -> Result<(), Status> {
-        if changes.iter().any(|change| matches!(change, Change::Set(Setting::PersistentToken, _))) {
+    /// Commits those of the changes that there are, at most seven. If that fails, the store is asked what is in force: it may have been made.
+    pub fn commit_or_reload(&mut self, changes: &[Option<Change<'_>>]) -> Result<(), Status> {
+        if changes.iter().any(|change| matches!(change, Some(Change::Set(Setting::PersistentToken, _)))) {
             self.identifier_keys = None; // they follow from it
         }
-        let committed = self.store.commit(changes).map_err(store_status);
+        let committed = self.commit(changes).map_err(store_status);
         if committed.is_err() {
             let _ = self.load(); // if it does not say, the next power-up asks again
         }

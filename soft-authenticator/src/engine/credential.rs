@@ -58,18 +58,6 @@ impl<P: Platform> Authenticator<'_, P> {
         Ok(Some(located).filter(|_| shown.into()))
     }
 
-    /// The number of the credential in the store that `id` stands for.
-    pub fn number_of(
-        &mut self,
-        rp_id_hash: &[u8; 32],
-        id: &[u8],
-        user_verified: bool,
-        scratch: &mut [u8],
-    ) -> Result<Option<Number>, StoreError> {
-        let listed = Query::Listed { rp_id_hash, id, protection: shown(user_verified, true) };
-        Ok(self.next(listed, None, scratch)?.map(|found| found.number))
-    }
-
     /// The credential that is wrapped in `id`.
     pub fn open_wrapped<'s>(&mut self, rp_id_hash: &[u8; 32], id: &[u8], scratch: &'s mut [u8]) -> Option<Opened<'s>> {
         let mut wrapped = Secret([0; MAX_ID]);
@@ -83,30 +71,6 @@ impl<P: Platform> Authenticator<'_, P> {
         Some(Opened { algorithm, secret, properties, cred_blob, stored: None })
     }
 
-    /// The number of the newest discoverable credential of a relying party that is older than `before`, was not
-    /// replaced, and that `credProtect` does not hide.
-    pub fn newest_stored(
-        &mut self,
-        rp_id_hash: &[u8; 32],
-        before: Option<Number>,
-        user_verified: bool,
-        scratch: &mut [u8],
-    ) -> Result<Option<Number>, StoreError> {
-        let query = Query::RelyingParty { rp_id_hash, protection: shown(user_verified, false) };
-        Ok(self.next_current(query, before, scratch)?.map(|found| found.number))
-    }
-
-    /// How many these are.
-    pub fn count_stored(
-        &mut self,
-        rp_id_hash: &[u8; 32],
-        user_verified: bool,
-        scratch: &mut [u8],
-    ) -> Result<u32, StoreError> {
-        let query = Query::RelyingParty { rp_id_hash, protection: shown(user_verified, false) };
-        self.count_current(query, scratch)
-    }
-
     /// The discoverable credential with this number.
     pub fn open_number<'s>(
         &mut self,
@@ -117,16 +81,6 @@ impl<P: Platform> Authenticator<'_, P> {
         let query = Query::RelyingParty { rp_id_hash, protection: shown(true, false) };
         let found = self.next(query, number.checked_add(1), scratch)?;
         Ok(found.filter(|found| found.number == number).and_then(|found| opened(scratch, found)))
-    }
-
-    /// The credential that this relying party has for this user, its record in `scratch`: not one that was replaced.
-    pub fn credential_of_user(
-        &mut self,
-        rp_id_hash: &[u8; 32],
-        user_id: &[u8],
-        scratch: &mut [u8],
-    ) -> Result<Option<Found>, StoreError> {
-        self.next_current(Query::User { rp_id_hash, user_id }, None, scratch)
     }
 
     /// The newest credential that is asked for, is older than `before` and was not replaced, its record in `scratch`.
@@ -142,6 +96,16 @@ impl<P: Platform> Authenticator<'_, P> {
             found = self.next(query, Some(number), scratch)?;
         }
         Ok(found)
+    }
+
+    /// Its number.
+    pub fn next_number(
+        &mut self,
+        query: Query<'_>,
+        before: Option<Number>,
+        scratch: &mut [u8],
+    ) -> Result<Option<Number>, StoreError> {
+        Ok(self.next_current(query, before, scratch)?.map(|found| found.number))
     }
 
     /// How many of the credentials that are asked for were not replaced.
@@ -160,7 +124,8 @@ impl<P: Platform> Authenticator<'_, P> {
         self.credential_keys.secret(&self.crypto, DerivedSecret::LargeBlobKey, rp_id_hash, id)
     }
 
-    fn next(
+    /// The newest credential that is asked for and is older than `before`, its record in `scratch`.
+    pub fn next(
         &mut self,
         query: Query<'_>,
         before: Option<Number>,

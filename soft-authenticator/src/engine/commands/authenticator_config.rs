@@ -68,20 +68,15 @@ impl<P: Platform> Authenticator<'_, P> {
             let (param, protocol) = (request.pin_uv_auth_param, request.pin_uv_auth_protocol);
             self.authorize(now, param, protocol, &message, Permissions::ACFG)?;
         }
-        let options = self.options;
+        let mut options = self.options;
         match number {
-            subcommand::ENABLE_ENTERPRISE_ATTESTATION => {
-                self.set_options(StoredOptions { enterprise_attestation: true, ..options }, &[], false)
-            }
-            subcommand::TOGGLE_ALWAYS_UV => {
-                self.set_options(StoredOptions { always_uv: !options.always_uv, ..options }, &[], false)
-            }
-            subcommand::ENABLE_LONG_TOUCH_FOR_RESET => {
-                self.set_options(StoredOptions { long_touch_for_reset: true, ..options }, &[], false)
-            }
-            subcommand::SET_MIN_PIN_LENGTH => self.set_min_pin_length(request),
-            _ => self.vendor_prototype(request),
+            subcommand::ENABLE_ENTERPRISE_ATTESTATION => options.enterprise_attestation = true,
+            subcommand::TOGGLE_ALWAYS_UV => options.always_uv = !options.always_uv,
+            subcommand::ENABLE_LONG_TOUCH_FOR_RESET => options.long_touch_for_reset = true,
+            subcommand::SET_MIN_PIN_LENGTH => return self.set_min_pin_length(request),
+            _ => return self.vendor_prototype(request),
         }
+        self.set_options(options, &[], false)
     }
 
     fn set_min_pin_length(&mut self, request: &Request<'_>) -> Result<(), Status> {
@@ -129,19 +124,15 @@ impl<P: Platform> Authenticator<'_, P> {
             return Ok(());
         }
         let stored = options.to_bytes();
-        let options_set = Change::Set(Setting::Options, &stored);
-        let rp_ids_set = Change::Set(Setting::MinPinRpIds, rp_ids);
         let token = Token::generate(&mut self.rng).map_err(crypto_status)?;
-        let token_set = Change::Set(Setting::PersistentToken, token.as_bytes());
         if forced {
             self.token.stop_using(); // first: a commit that fails may have been made
         }
-        match (rp_ids.is_empty(), forced) {
-            (true, false) => self.commit_or_reload(&[options_set])?,
-            (false, false) => self.commit_or_reload(&[options_set, rp_ids_set])?,
-            (true, true) => self.commit_or_reload(&[options_set, token_set])?,
-            (false, true) => self.commit_or_reload(&[options_set, token_set, rp_ids_set])?,
-        }
+        self.commit_or_reload(&[
+            Some(Change::Set(Setting::Options, &stored)),
+            forced.then(|| Change::Set(Setting::PersistentToken, token.as_bytes())),
+            (!rp_ids.is_empty()).then_some(Change::Set(Setting::MinPinRpIds, rp_ids)),
+        ])?;
         self.options = options;
         Ok(())
     }

@@ -67,8 +67,7 @@ impl Run {
         }
         let request: Request<'_> = decode(call.message, call.request)?;
         match call.authenticator.client_pin(self, call.now, cause, &request)? {
-            Answer::Work => Ok(Next::Work),
-            Answer::Verification { more } => Ok(Next::Verification { more }),
+            Answer::Next(next) => Ok(next),
             Answer::Empty => ok(call.message),
             Answer::Body(answer) => written(answer.encode(call.message)),
         }
@@ -91,8 +90,7 @@ impl Run {
 
 /// What goes back to the platform.
 enum Answer {
-    Work,
-    Verification { more: u8 },
+    Next(Next),
     Empty,
     Body(Body),
 }
@@ -316,10 +314,7 @@ impl<P: Platform> Authenticator<'_, P> {
                 }
                 self.agree(run, protocol, &key, Step::Agreed)
             }
-            (Step::Agreed, None) => match self.start_verification(true)? {
-                Next::Verification { more } => Ok(Answer::Verification { more }),
-                _ => Err(Status::OTHER),
-            },
+            (Step::Agreed, None) => self.start_verification(true).map(Answer::Next),
             (Step::Agreed, Some(verified)) => {
                 let present = self.presence(Some(verified), None).is_some_and(UserPresent::holds);
                 self.grant(run, now, request, permissions, verified, present)
@@ -338,7 +333,7 @@ impl<P: Platform> Authenticator<'_, P> {
     ) -> Result<Answer, Status> {
         run.shared = Some(self.decapsulate(protocol, key)?);
         run.step = next;
-        Ok(Answer::Work)
+        Ok(Answer::Next(Next::Work))
     }
 
     fn permissions_asked(&self, request: &Request<'_>, legacy: bool) -> Result<Permissions, Status> {
@@ -405,7 +400,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let counted = Counted::by_commit(committed).map_err(store_status)?;
         self.pin.retries = retries;
         run.step = Step::Compare(counted);
-        Ok(Answer::Work)
+        Ok(Answer::Next(Next::Work))
     }
 
     fn compare_pin(&mut self, run: &mut Run, counted: Counted, pin_hash_enc: &[u8]) -> Result<Answer, Status> {
@@ -425,19 +420,18 @@ impl<P: Platform> Authenticator<'_, P> {
             });
         };
         let (retries, uv_retries) = (self.config.max_pin_retries, self.config.user_verification.max_retries);
-        let changes = [
-            Change::Set(Setting::PinRetries, &[retries]),
-            Change::Set(Setting::UvRetries, &[uv_retries]), // the right PIN lifts that block too
-        ];
-        let [pin_retries, _] = changes;
-        let changes = if self.has(Caps::BUILT_IN_UV) { &changes[..] } else { &[pin_retries] };
-        self.store.commit(changes).map_err(store_status)?;
+        let committed = self.commit(&[
+            Some(Change::Set(Setting::PinRetries, &[retries])),
+            // The right PIN lifts that block too.
+            self.has(Caps::BUILT_IN_UV).then_some(Change::Set(Setting::UvRetries, &[uv_retries])),
+        ]);
+        committed.map_err(store_status)?;
         self.uv_retries = uv_retries;
         self.pin.retries = retries;
         self.pin.mismatches = 0;
         run.unproven = false;
         run.step = Step::Proven(verified);
-        Ok(Answer::Work)
+        Ok(Answer::Next(Next::Work))
     }
 
     /// The length of the PIN that is set, in code points.
@@ -482,10 +476,10 @@ impl<P: Platform> Authenticator<'_, P> {
         let token = Token::generate(&mut self.rng).map_err(crypto_status)?;
         self.token.stop_using(); // first: a commit that fails may have been made
         self.commit_or_reload(&[
-            Change::Set(Setting::Pin, &*value),
-            Change::Set(Setting::PinRetries, &[retries]),
-            Change::Set(Setting::Options, &options.to_bytes()),
-            Change::Set(Setting::PersistentToken, token.as_bytes()),
+            Some(Change::Set(Setting::Pin, &*value)),
+            Some(Change::Set(Setting::PinRetries, &[retries])),
+            Some(Change::Set(Setting::Options, &options.to_bytes())),
+            Some(Change::Set(Setting::PersistentToken, token.as_bytes())),
         ])?;
         self.options = options;
         self.pin.is_set = true;

@@ -28,9 +28,9 @@ use crate::engine::{
     proof::{Counted, UserPresent},
     search::Search,
     signing::look_again,
-    wrapping::MAX_ID,
+    wrapping::{MAX_ID, shown},
 };
-use crate::store::{Credential, NamelessCredential, Number};
+use crate::store::{Credential, NamelessCredential, Number, Query};
 
 /// A sign-in under way, or the sequence that it has left.
 #[derive(Default)]
@@ -98,14 +98,7 @@ impl Run {
     pub const fn refused(&self, policy: AuthenticatorPolicy, status: Status) -> Status {
         match self.step {
             Step::Probe => Status::OPERATION_DENIED,
-            Step::Check
-            | Step::Search(..)
-            | Step::Nothing
-            | Step::Touch
-            | Step::Salts
-            | Step::Count
-            | Step::Write(_)
-            | Step::Next => policy.touch_refused(status),
+            _ => policy.touch_refused(status),
         }
     }
 
@@ -202,8 +195,9 @@ impl Run {
             return Ok(Some(Listed { search, is_stored }));
         }
         if is_stored {
-            let number = authenticator.number_of(rp_id_hash, &self.id, user_verified, scratch);
-            self.number = number.map_err(store_status)?;
+            let listed = Query::Listed { rp_id_hash, id: &self.id, protection: shown(user_verified, true) };
+            // Also one that was replaced and is kept.
+            self.number = authenticator.next(listed, None, scratch).map_err(store_status)?.map(|found| found.number);
         }
         Ok(None)
     }
@@ -252,9 +246,7 @@ impl Run {
                 self.step = if self.ceremony.asked.salts { Step::Salts } else { Step::Count };
                 Ok(())
             }
-            Step::Check | Step::Search(..) | Step::Salts | Step::Count | Step::Write(_) | Step::Next => {
-                Err(Status::OTHER)
-            }
+            _ => Err(Status::OTHER),
         }
     }
 
@@ -264,10 +256,15 @@ impl Run {
         authenticator: &mut Authenticator<'_, P>,
         scratch: &mut [u8],
     ) -> Result<(), Status> {
-        let (rp_id_hash, user_verified) = (&self.ceremony.rp_id_hash, self.ceremony.is_verified());
-        self.total = authenticator.count_stored(rp_id_hash, user_verified, scratch).map_err(store_status)?;
-        self.number = authenticator.newest_stored(rp_id_hash, None, user_verified, scratch).map_err(store_status)?;
+        self.total = authenticator.count_current(self.discoverable(), scratch).map_err(store_status)?;
+        self.number = authenticator.next_number(self.discoverable(), None, scratch).map_err(store_status)?;
         Ok(())
+    }
+
+    /// The discoverable credentials that the relying party may use.
+    fn discoverable(&self) -> Query<'_> {
+        let protection = shown(self.ceremony.is_verified(), false);
+        Query::RelyingParty { rp_id_hash: &self.ceremony.rp_id_hash, protection }
     }
 
     /// getNextAssertion
@@ -278,8 +275,7 @@ impl Run {
             self.rest = None;
             return Err(Status::NOT_ALLOWED);
         };
-        let (rp_id_hash, user_verified) = (&self.ceremony.rp_id_hash, self.ceremony.is_verified());
-        let next = call.authenticator.newest_stored(rp_id_hash, Some(before), user_verified, call.scratch);
+        let next = call.authenticator.next_number(self.discoverable(), Some(before), call.scratch);
         self.number = Some(next.map_err(store_status)?.ok_or(Status::NOT_ALLOWED)?);
         self.step = Step::Count;
         Ok(Next::Work)

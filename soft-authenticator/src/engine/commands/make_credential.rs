@@ -24,7 +24,7 @@ use crate::engine::{
 };
 use crate::{
     caps::Caps,
-    store::{Change, Credential, MAX_RECORD, StoreError},
+    store::{Change, Credential, MAX_RECORD, Query, StoreError},
 };
 
 /// The longest user id (CTAP 2.3 §6.1), in bytes. WebAuthn L3 §5.4.3 wants one byte at least, which is for clients to
@@ -105,13 +105,7 @@ impl Run {
         match self.step {
             Step::Excluded => Status::CREDENTIAL_EXCLUDED,
             Step::Probe => Status::OPERATION_DENIED,
-            Step::Check
-            | Step::Search { .. }
-            | Step::Touch
-            | Step::Salts
-            | Step::Generate
-            | Step::Commit { .. }
-            | Step::Write => policy.touch_refused(status),
+            _ => policy.touch_refused(status),
         }
     }
 
@@ -248,9 +242,7 @@ impl Run {
                 self.step = if self.ceremony.asked.salts { Step::Salts } else { Step::Generate };
                 Ok(())
             }
-            Step::Check | Step::Search { .. } | Step::Salts | Step::Generate | Step::Commit { .. } | Step::Write => {
-                Err(Status::OTHER)
-            }
+            _ => Err(Status::OTHER),
         }
     }
 
@@ -292,7 +284,9 @@ impl Run {
         let Call { authenticator, scratch, .. } = call;
         let (rp, user) = entities(call.message).map_err(cbor::Error::status)?;
         let (rp_id_hash, asked) = (&self.ceremony.rp_id_hash, &self.ceremony.asked);
-        let replaced = authenticator.credential_of_user(rp_id_hash, user.id, scratch).map_err(store_status)?;
+        let replaced = authenticator
+            .next_current(Query::User { rp_id_hash, user_id: user.id }, None, scratch)
+            .map_err(store_status)?;
         let replacement = authenticator.replacement(replaced, scratch, &self.new.id, at_once);
         let state = authenticator.new_store_state()?;
         let credential = Credential {

@@ -41,7 +41,7 @@ impl<P: Platform> Authenticator<'_, P> {
         // A new seed makes every wrapped credential worthless; it is there in the same instant as the rest is gone.
         let fresh = Fresh::new(&mut self.rng).map_err(crypto_status)?;
         let [seed, token, identifier, store_state] = fresh.changes();
-        let changes = [Change::Erase, seed, token, identifier, store_state];
+        let changes = [Change::Erase, seed, token, identifier, store_state].map(Some);
         // Tokens go first: a commit that fails may have been made.
         self.forget();
         self.commit_or_reload(&changes)?;
