@@ -113,31 +113,22 @@ impl<P: Platform> Authenticator<'_, P> {
         }
         match sub_command {
             subcommand::GET_FINGERPRINT_SENSOR_INFO => return Ok(Answer::Body(self.fingerprint_sensor_info())),
-            subcommand::CANCEL_CURRENT_ENROLLMENT => run.0 = None,
-            subcommand::ENROLL_BEGIN => {
-                let params = self.authorized(now, request, sub_command)?.0;
-                return self.enroll_begin(run, &params);
+            subcommand::CANCEL_CURRENT_ENROLLMENT => {
+                run.0 = None;
+                return Ok(Answer::Empty);
             }
-            subcommand::ENROLL_CAPTURE_NEXT_SAMPLE => {
-                let params = self.authorized(now, request, sub_command)?.0;
-                return run.enroll_capture_next_sample(&params);
-            }
-            subcommand::ENUMERATE_ENROLLMENTS => {
-                self.authorized(now, request, sub_command)?;
-                let empty = self.fingerprints.is_empty();
-                return if empty { Err(Status::INVALID_OPTION) } else { Ok(Answer::Enumeration) };
-            }
-            subcommand::SET_FRIENDLY_NAME => {
-                let (_, id, name) = self.authorized(now, request, sub_command)?;
-                self.name_fingerprint(id, name)?;
-            }
-            subcommand::REMOVE_ENROLLMENT => {
-                let (_, id, _) = self.authorized(now, request, sub_command)?;
-                self.remove_fingerprint(id)?;
-            }
+            subcommand::ENROLL_BEGIN..=subcommand::REMOVE_ENROLLMENT => {}
             _ => return Err(Status::INVALID_SUBCOMMAND),
         }
-        Ok(Answer::Empty)
+        let (params, id, name) = self.authorized(now, request, sub_command)?;
+        match sub_command {
+            subcommand::ENROLL_BEGIN => self.enroll_begin(run, &params),
+            subcommand::ENROLL_CAPTURE_NEXT_SAMPLE => run.enroll_capture_next_sample(&params),
+            subcommand::ENUMERATE_ENROLLMENTS if self.fingerprints.is_empty() => Err(Status::INVALID_OPTION),
+            subcommand::ENUMERATE_ENROLLMENTS => Ok(Answer::Enumeration),
+            subcommand::SET_FRIENDLY_NAME => self.name_fingerprint(id, name).map(|()| Answer::Empty),
+            _ => self.remove_fingerprint(id).map(|()| Answer::Empty),
+        }
     }
 
     /// The parameters of a subcommand whose platform has proved that it may enrol, and those that it cannot do without.
