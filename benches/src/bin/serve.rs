@@ -75,6 +75,10 @@ impl Client {
         self.stream.write_all(&reports).expect("the key listens");
         let mut reports = vec![0; REPORT_LEN];
         self.stream.read_exact(&mut reports).expect("an answer");
+        // On a machine with other work, an answer may take long enough for a keep-alive.
+        while reports[4] == 0x80 | HidCommand::KEEPALIVE.0 {
+            self.stream.read_exact(&mut reports).expect("an answer");
+        }
         assert_eq!(reports[4], 0x80 | command.0, "no answer to this command");
         let len = usize::from(u16::from_be_bytes([reports[5], reports[6]]));
         let more = len.saturating_sub(57).div_ceil(59);
