@@ -184,6 +184,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_secret_that_is_wiped_is_zero() {
+        let mut secret = Secret([0x5A; 37]);
+        wipe(&mut secret[..36]);
+        assert_eq!(secret[..], *[&[0; 36][..], &[0x5A]].concat());
+        assert_eq!(*Secret::<3>::default(), [0; 3]);
+    }
+
+    #[test]
     fn parts_stand_one_behind_the_other() {
         assert_eq!(concat::<5>(&[&[1, 2], &[], &[3, 4, 5]]), [1, 2, 3, 4, 5]);
         let mut to = [0; 4];
