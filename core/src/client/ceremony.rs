@@ -136,7 +136,7 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
     ///
     /// # Errors
     /// [`Cause::WrongState`] before [`Output::Done`]; why the ceremony failed.
-    pub fn finish(self) -> Result<O::Outcome<'b>, Error> {
+    pub fn finish(mut self) -> Result<O::Outcome<'b>, Error> {
         let error = |cause: Cause| Error { code: cause.code(), stage: self.stage, cause };
         match (self.state, self.stage) {
             (State::Failed(failed), _) => Err(failed),

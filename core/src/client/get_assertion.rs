@@ -257,7 +257,7 @@ impl<'m> Operation for GetAssertion<'_, 'm> {
         progress
     }
 
-    fn outcome(self, responses: &[u8]) -> Result<AssertionSelection<'_, 'm>, Cause> {
+    fn outcome<'b>(&mut self, responses: &'b [u8]) -> Result<AssertionSelection<'b, 'm>, Cause> {
         let inputs = &self.options.extensions;
         let writes = matches!(inputs.large_blob, Some(LargeBlobAccess::Write(_)));
         Ok(AssertionSelection {
@@ -268,7 +268,7 @@ impl<'m> Operation for GetAssertion<'_, 'm> {
             evaluated: self.evaluates,
             app_id: inputs.app_id.map(|_| self.by_app_id),
             written: writes.then_some(self.large_blob.written),
-            array: if writes { None } else { self.large_blob.into_array() },
+            array: if writes { None } else { self.large_blob.take_array() },
         })
     }
 }

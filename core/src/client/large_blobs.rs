@@ -226,9 +226,9 @@ impl<'o> LargeBlob<'o> {
     }
 
     /// The array that was read, without its hash.
-    pub fn into_array(self) -> Option<&'o [u8]> {
-        let memory: &'o [u8] = self.memory;
-        let (array, _) = memory.get(self.range).filter(|_| self.whole).and_then(split_hash)?;
+    pub fn take_array(&mut self) -> Option<&'o [u8]> {
+        let memory = &*core::mem::take(&mut self.memory);
+        let (array, _) = memory.get(self.range.clone()).filter(|_| self.whole).and_then(split_hash)?;
         Some(array)
     }
 }

@@ -242,7 +242,7 @@ impl Operation for MakeCredential<'_> {
         progress
     }
 
-    fn outcome(self, responses: &[u8]) -> Result<Attestation<'_>, Cause> {
+    fn outcome<'b>(&mut self, responses: &'b [u8]) -> Result<Attestation<'b>, Cause> {
         let inputs = &self.options.extensions;
         let (mut attestation, behind) = Attestation::decode(responses)?;
         if self.options.attestation == Conveyance::None && !tells_nothing(&attestation) {

@@ -5,6 +5,7 @@
 //!              │                             authorization  PIN, built-in user verification, token: shared by all
 //!              ├─ authorization              ceremony       what happens, from getInfo to the outcome
 //!              └─ operation                  make_credential, get_assertion   options, requests, checks of their answers
+//!                                            question       a management command, and its proof
 //!                                            preflight      which of a list is there, without the user
 //!                                            u2f            answers of version 1 as those of version 2
 //!                                            extensions     prf, large blobs, credProtect, … as relying parties know them
@@ -42,6 +43,7 @@ mod make_credential;
 pub mod manage;
 mod operation;
 mod preflight;
+mod question;
 mod session;
 mod touch;
 mod u2f;

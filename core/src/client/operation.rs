@@ -8,12 +8,9 @@ use super::{
     Cause, DEFAULT_TIMEOUT,
     authorization::{Encapsulated, Grant},
     facts::{Facts, Purpose},
+    question::Question,
 };
-use crate::{
-    bytes,
-    crypto::Crypto,
-    ctap2::{get_info, response_body},
-};
+use crate::{bytes, crypto::Crypto, ctap2::get_info};
 
 /// What a [`Ceremony`](super::Ceremony) does: [`MakeCredential`](super::MakeCredential),
 /// [`GetAssertion`](super::GetAssertion), or an operation of [`manage`](super::manage). Nothing outside this crate
@@ -44,8 +41,8 @@ pub trait Operation: Sealed {
     /// Checks the options against getInfo, before the user is asked for anything, and says what is first.
     #[doc(hidden)]
     fn examine(&mut self, info: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
-        let _ = (info, facts);
-        Ok(First::Authorize)
+        let _ = info;
+        self.question(facts).map(|_| First::Authorize)
     }
     /// What authorization is for.
     #[doc(hidden)]
@@ -62,8 +59,14 @@ pub trait Operation: Sealed {
     ) -> Result<Option<usize>, Cause> {
         self.request(means, &[], buffer)
     }
+    /// What is asked, where that needs neither what was kept nor a secret. Errors: [`Cause::Unsupported`].
+    #[doc(hidden)]
+    fn question(&self, facts: &Facts) -> Result<Question<'_>, Cause> {
+        let _ = facts;
+        Ok(Question::None)
+    }
     /// Writes the next request, and returns its length; `None` when there is nothing left to ask. `kept`: the responses
-    /// that were kept.
+    /// that were kept. Without more, it is the question.
     #[doc(hidden)]
     fn request<C: Crypto, R: CryptoRng>(
         &mut self,
@@ -71,11 +74,11 @@ pub trait Operation: Sealed {
         kept: &[u8],
         buffer: &mut [u8],
     ) -> Result<Option<usize>, Cause> {
-        let _ = (means, kept, buffer);
-        Ok(None)
+        let _ = kept;
+        self.question(means.facts)?.encode(means.crypto, means.grant, buffer)
     }
-    /// Checks a response and says how to go on. It may rewrite what is kept of the response. Without more, only the
-    /// status matters.
+    /// Checks a response and says how to go on. It may rewrite what is kept of the response. Without more, the response
+    /// is the outcome.
     #[doc(hidden)]
     fn accept<C: Crypto, R: CryptoRng>(
         &mut self,
@@ -83,8 +86,7 @@ pub trait Operation: Sealed {
         room: &mut Room<'_>,
     ) -> Result<Accepted, Cause> {
         let _ = means;
-        response_body(room.response())?;
-        Ok(Accepted::Complete)
+        self.outcome(room.response()).map(|_| Accepted::Complete)
     }
     /// What there is to show of an accepted response.
     #[doc(hidden)]
@@ -101,7 +103,7 @@ pub trait Operation: Sealed {
     }
     /// The outcome from all kept responses, one after the other.
     #[doc(hidden)]
-    fn outcome(self, responses: &[u8]) -> Result<Self::Outcome<'_>, Cause>;
+    fn outcome<'b>(&mut self, responses: &'b [u8]) -> Result<Self::Outcome<'b>, Cause>;
 }
 
 /// Keeps [`Operation`] to this crate.

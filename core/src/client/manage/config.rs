@@ -2,21 +2,18 @@
 
 use core::{convert::Infallible, time::Duration};
 
-use rand_core::CryptoRng;
-
 use crate::{
-    cbor::{RawMap, With, Write},
+    cbor::{RawMap, Write},
     client::{
         Cause, DEFAULT_TIMEOUT, InvalidOption, Requirement,
         facts::{Facts, Purpose},
-        manage::proven,
-        operation::{First, Forgets, Means, Operation, Sealed},
+        operation::{First, Forgets, Operation, Sealed},
+        question::Question,
     },
-    crypto::Crypto,
     ctap2::{
         Command,
-        config::{Request, SetMinPinLength, VendorPrototype, authenticated_head, subcommand},
-        encode_request, get_info,
+        config::{SetMinPinLength, VendorPrototype, subcommand},
+        get_info, response_body,
     },
     pin_uv::Permissions,
 };
@@ -124,27 +121,11 @@ impl Operation for Configure<'_> {
         Purpose::manage(Permissions::ACFG, Requirement::Preferred)
     }
 
-    fn request<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        _: &[u8],
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
-        let sub_command = self.setting.sub_command();
-        let head = authenticated_head(sub_command);
-        proven::encode(means.crypto, means.grant, &head, self.setting.params(), buffer, |proven, buffer| {
-            let request = Request {
-                sub_command,
-                sub_command_params: None,
-                pin_uv_auth_protocol: proven.protocol,
-                pin_uv_auth_param: proven.param,
-            };
-            encode_request(Command::CONFIG, &With(&request, &[(0x02, proven.params)]), buffer)
-        })
-        .map(Some)
+    fn question(&self, _: &Facts) -> Result<Question<'_>, Cause> {
+        Ok(Question::Subcommand(Command::CONFIG, self.setting.sub_command(), self.setting.params()))
     }
 
-    fn outcome(self, _: &[u8]) -> Result<(), Cause> {
-        Ok(())
+    fn outcome(&mut self, response: &[u8]) -> Result<(), Cause> {
+        Ok(response_body(response).map(drop)?)
     }
 }

@@ -2,21 +2,18 @@
 
 use core::convert::Infallible;
 
-use rand_core::CryptoRng;
-
 use crate::{
-    cbor::{Overflow, With, Write},
+    cbor::Write,
     client::{
         Cause, Requirement,
         facts::{Facts, Purpose},
-        manage::proven::{self, Proven},
-        operation::{Accepted, First, Means, Operation, Room, Sealed},
+        operation::{Operation, Sealed},
+        question::Question,
     },
-    crypto::Crypto,
     ctap2::{
         Command, CredentialDescriptor, UserEntity,
-        credential_management::{Params, Request, Response, authenticated_head, subcommand},
-        decode_response, encode_request, get_info,
+        credential_management::{Params, Response, subcommand},
+        decode_response, response_body,
     },
     pin_uv::{Permissions, Token},
 };
@@ -37,12 +34,11 @@ pub(super) struct CredentialManagement<'o> {
     sub_command: u64,
     params: Option<Params<'o>>,
     access: Access<'o>,
-    command: Command,
 }
 
 impl<'o> CredentialManagement<'o> {
     pub(super) const fn new(sub_command: u64, params: Option<Params<'o>>, access: Access<'o>) -> Self {
-        Self { sub_command, params, access, command: Command::CREDENTIAL_MANAGEMENT }
+        Self { sub_command, params, access }
     }
 
     fn of_credential(sub_command: u64, id: &'o [u8], user: Option<UserEntity<'o>>) -> Self {
@@ -50,16 +46,21 @@ impl<'o> CredentialManagement<'o> {
         Self::new(sub_command, Some(params), Access::User)
     }
 
-    pub(super) fn examine(&mut self, facts: &Facts) -> Result<First, Cause> {
+    /// The command; `next` asks for the next part of an answer instead.
+    pub(super) fn question(&self, facts: &Facts, next: Option<u64>) -> Result<Question<'_>, Cause> {
         let options = &facts.options;
-        self.command = match (options.cred_mgmt, options.credential_mgmt_preview) {
+        let command = match (options.cred_mgmt, options.credential_mgmt_preview) {
             (Some(true), _) => Command::CREDENTIAL_MANAGEMENT,
             (_, Some(true)) => Command::CREDENTIAL_MANAGEMENT_PREVIEW,
             _ => return Err(Cause::Unsupported),
         };
-        match self.access {
-            Access::Stored(_) if options.per_cred_mgmt_ro != Some(true) => Err(Cause::Unsupported),
-            _ => Ok(First::Authorize),
+        match (self.access, next) {
+            (Access::Stored(_), _) if options.per_cred_mgmt_ro != Some(true) => Err(Cause::Unsupported),
+            (_, Some(next)) => Ok(Question::Unproven(command, next)),
+            (_, None) => {
+                let params = self.params.as_ref().map(|params| params as &dyn Write);
+                Ok(Question::Subcommand(command, self.sub_command, params))
+            }
         }
     }
 
@@ -70,28 +71,6 @@ impl<'o> CredentialManagement<'o> {
         };
         Purpose { token, ..Purpose::manage(Permissions::CM, Requirement::Required) }
     }
-
-    /// Writes the command.
-    pub(super) fn begin<C: Crypto, R>(
-        &self,
-        means: &Means<'_, C, R>,
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
-        let params = self.params.as_ref().map(|params| params as &dyn Write);
-        let head = authenticated_head(self.sub_command);
-        let encode = |proven: Proven<'_>, buffer: &mut [u8]| self.encode(self.sub_command, proven, buffer);
-        proven::encode(means.crypto, means.grant, &head, params, buffer, encode).map(Some)
-    }
-
-    pub(super) fn encode(&self, sub_command: u64, proven: Proven<'_>, buffer: &mut [u8]) -> Result<usize, Overflow> {
-        let request = Request {
-            sub_command,
-            sub_command_params: None,
-            pin_uv_auth_protocol: proven.protocol,
-            pin_uv_auth_param: proven.param,
-        };
-        encode_request(self.command, &With(&request, &[(0x02, proven.params)]), buffer)
-    }
 }
 
 /// How many discoverable credentials there are.
@@ -101,16 +80,6 @@ pub struct Metadata {
     pub existing: u64,
     /// The most for which there is still room.
     pub remaining: u64,
-}
-
-impl Metadata {
-    fn read(response: &[u8]) -> Result<Self, Cause> {
-        let response: Response<'_> = decode_response(response)?;
-        Ok(Self {
-            existing: response.existing_resident_credentials_count.ok_or(Cause::missing(0x01))?,
-            remaining: response.max_possible_remaining_resident_credentials_count.ok_or(Cause::missing(0x02))?,
-        })
-    }
 }
 
 /// Counts credentials. Its outcome is a [`Metadata`].
@@ -132,33 +101,20 @@ impl Operation for CredentialsMetadata<'_> {
     type Outcome<'b> = Metadata;
     type Item<'m> = Infallible;
 
-    fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
-        self.management.examine(facts)
+    fn question(&self, facts: &Facts) -> Result<Question<'_>, Cause> {
+        self.management.question(facts, None)
     }
 
     fn purpose(&self) -> Purpose<'_> {
         self.management.purpose()
     }
 
-    fn request<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        _: &[u8],
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
-        self.management.begin(means, buffer)
-    }
-
-    fn accept<C: Crypto, R: CryptoRng>(
-        &mut self,
-        _: &mut Means<'_, C, R>,
-        room: &mut Room<'_>,
-    ) -> Result<Accepted, Cause> {
-        Metadata::read(room.response()).map(|_| Accepted::Complete)
-    }
-
-    fn outcome(self, response: &[u8]) -> Result<Metadata, Cause> {
-        Metadata::read(response)
+    fn outcome(&mut self, response: &[u8]) -> Result<Metadata, Cause> {
+        let response: Response<'_> = decode_response(response)?;
+        Ok(Metadata {
+            existing: response.existing_resident_credentials_count.ok_or(Cause::missing(0x01))?,
+            remaining: response.max_possible_remaining_resident_credentials_count.ok_or(Cause::missing(0x02))?,
+        })
     }
 }
 
@@ -181,25 +137,16 @@ impl Operation for DeleteCredential<'_> {
     type Outcome<'b> = ();
     type Item<'m> = Infallible;
 
-    fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
-        self.management.examine(facts)
+    fn question(&self, facts: &Facts) -> Result<Question<'_>, Cause> {
+        self.management.question(facts, None)
     }
 
     fn purpose(&self) -> Purpose<'_> {
         self.management.purpose()
     }
 
-    fn request<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        _: &[u8],
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
-        self.management.begin(means, buffer)
-    }
-
-    fn outcome(self, _: &[u8]) -> Result<(), Cause> {
-        Ok(())
+    fn outcome(&mut self, response: &[u8]) -> Result<(), Cause> {
+        Ok(response_body(response).map(drop)?)
     }
 }
 
@@ -228,24 +175,15 @@ impl Operation for UpdateUser<'_> {
     type Outcome<'b> = ();
     type Item<'m> = Infallible;
 
-    fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
-        self.management.examine(facts)
+    fn question(&self, facts: &Facts) -> Result<Question<'_>, Cause> {
+        self.management.question(facts, None)
     }
 
     fn purpose(&self) -> Purpose<'_> {
         self.management.purpose()
     }
 
-    fn request<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        _: &[u8],
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
-        self.management.begin(means, buffer)
-    }
-
-    fn outcome(self, _: &[u8]) -> Result<(), Cause> {
-        Ok(())
+    fn outcome(&mut self, response: &[u8]) -> Result<(), Cause> {
+        Ok(response_body(response).map(drop)?)
     }
 }

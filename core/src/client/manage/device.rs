@@ -5,14 +5,15 @@ use core::convert::Infallible;
 use rand_core::CryptoRng;
 
 use crate::{
-    cbor::Raw,
     client::{
         Cause,
+        facts::Facts,
         operation::{Accepted, Forgets, Means, Operation, Room, Sealed},
+        question::Question,
         touch::TouchRequest,
     },
     crypto::Crypto,
-    ctap2::{Command, encode_command, encode_request, response_body},
+    ctap2::{Command, response_body},
 };
 
 /// Waits until the user touches this authenticator, to tell it from others. One without authenticatorSelection is made
@@ -53,7 +54,7 @@ impl Operation for Selection {
         self.touch.accept(means.facts, room)
     }
 
-    fn outcome(self, _: &[u8]) -> Result<(), Cause> {
+    fn outcome(&mut self, _: &[u8]) -> Result<(), Cause> {
         Ok(())
     }
 }
@@ -70,17 +71,12 @@ impl Operation for Reset {
     type Item<'m> = Infallible;
     const FORGETS: Forgets = Forgets::All;
 
-    fn request<C: Crypto, R: CryptoRng>(
-        &mut self,
-        _: &mut Means<'_, C, R>,
-        _: &[u8],
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
-        Ok(Some(encode_command(Command::RESET, buffer)?))
+    fn question(&self, _: &Facts) -> Result<Question<'_>, Cause> {
+        Ok(Question::Command(Command::RESET, &[]))
     }
 
-    fn outcome(self, _: &[u8]) -> Result<(), Cause> {
-        Ok(())
+    fn outcome(&mut self, response: &[u8]) -> Result<(), Cause> {
+        Ok(response_body(response).map(drop)?)
     }
 }
 
@@ -105,16 +101,11 @@ impl Operation for RawCommand<'_> {
     type Item<'m> = Infallible;
     const FORGETS: Forgets = Forgets::All;
 
-    fn request<C: Crypto, R: CryptoRng>(
-        &mut self,
-        _: &mut Means<'_, C, R>,
-        _: &[u8],
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
-        Ok(Some(encode_request(self.command, &Raw(self.parameters), buffer)?))
+    fn question(&self, _: &Facts) -> Result<Question<'_>, Cause> {
+        Ok(Question::Command(self.command, self.parameters))
     }
 
-    fn outcome(self, response: &[u8]) -> Result<&[u8], Cause> {
+    fn outcome<'b>(&mut self, response: &'b [u8]) -> Result<&'b [u8], Cause> {
         Ok(response_body(response)?)
     }
 }

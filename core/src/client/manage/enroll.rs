@@ -2,20 +2,20 @@
 
 use rand_core::CryptoRng;
 
-use super::fingerprints::{command, encode};
+use super::{CancelEnrollment, fingerprints::question};
 use crate::{
     cbor::{Read, Reader},
     client::{
         Cause, Requirement,
         authorization::Grant,
         facts::{Facts, Purpose},
-        operation::{Accepted, First, Forgets, Means, Operation, Room, Sealed},
+        operation::{Accepted, Forgets, Means, Operation, Room, Sealed},
+        question::Question,
     },
     crypto::Crypto,
     ctap2::{
-        Command,
         bio_enrollment::{Params, Response, SampleStatus, subcommand},
-        decode_response, get_info, response_body,
+        decode_response, response_body,
     },
     pin_uv::Permissions,
 };
@@ -26,7 +26,6 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub struct Enroll {
     timeout: Option<u64>,
-    command: Command,
     begun: bool,
     /// It was given up, and the authenticator told so.
     ended: bool,
@@ -35,7 +34,7 @@ pub struct Enroll {
 impl Enroll {
     /// `timeout`: how long the authenticator waits for each sample, in milliseconds; if `None` it decides.
     pub const fn new(timeout: Option<u64>) -> Self {
-        Self { timeout, command: Command::BIO_ENROLLMENT, begun: false, ended: false }
+        Self { timeout, begun: false, ended: false }
     }
 }
 
@@ -71,9 +70,8 @@ impl Operation for Enroll {
     type Item<'m> = Sample;
     const FORGETS: Forgets = Forgets::Info;
 
-    fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
-        self.command = command(facts)?;
-        Ok(First::Authorize)
+    fn question(&self, facts: &Facts) -> Result<Question<'_>, Cause> {
+        question(facts, subcommand::ENROLL_BEGIN, None) // or the next sample, both with parameters
     }
 
     fn purpose(&self) -> Purpose<'_> {
@@ -92,15 +90,14 @@ impl Operation for Enroll {
             params.template_id = Some(template_id(kept)?);
             sub_command = subcommand::ENROLL_CAPTURE_NEXT_SAMPLE;
         }
-        encode(means.crypto, self.command, sub_command, &params, means.grant, buffer).map(Some)
+        question(means.facts, sub_command, Some(&params))?.encode(means.crypto, means.grant, buffer)
     }
 
     fn farewell<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>, buffer: &mut [u8]) -> Option<usize> {
         if core::mem::replace(&mut self.ended, true) {
             return None;
         }
-        let sub_command = subcommand::CANCEL_CURRENT_ENROLLMENT;
-        encode(means.crypto, self.command, sub_command, &Params::default(), Grant::None, buffer).ok()
+        CancelEnrollment.question(means.facts).ok()?.encode(means.crypto, Grant::None, buffer).ok()?
     }
 
     fn accept<C: Crypto, R: CryptoRng>(
@@ -121,7 +118,7 @@ impl Operation for Enroll {
         Sample::of(&decode_response(response).ok()?).ok()
     }
 
-    fn outcome(self, response: &[u8]) -> Result<&[u8], Cause> {
+    fn outcome<'b>(&mut self, response: &'b [u8]) -> Result<&'b [u8], Cause> {
         template_id(response)
     }
 }

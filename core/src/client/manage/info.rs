@@ -27,7 +27,7 @@ impl Operation for GetInfo {
         Ok(First::Done)
     }
 
-    fn outcome(self, info: &[u8]) -> Result<get_info::Response<'_>, Cause> {
+    fn outcome<'b>(&mut self, info: &'b [u8]) -> Result<get_info::Response<'b>, Cause> {
         Ok(cbor::decode_tolerant(response_body(info)?)?)
     }
 }

@@ -73,8 +73,8 @@ impl<'o> Operation for ReadLargeBlobs<'o> {
         Ok(Accepted::Complete)
     }
 
-    fn outcome(self, _: &[u8]) -> Result<Array<'o>, Cause> {
-        Ok(Array::of(self.array, self.fragments.offset, self.whole)?)
+    fn outcome(&mut self, _: &[u8]) -> Result<Array<'o>, Cause> {
+        Ok(Array::of(core::mem::take(&mut self.array), self.fragments.offset, self.whole)?)
     }
 }
 
@@ -137,7 +137,7 @@ impl Operation for WriteLargeBlobs<'_> {
         Ok(if last { Accepted::Complete } else { Accepted::Next })
     }
 
-    fn outcome(self, _: &[u8]) -> Result<(), Cause> {
+    fn outcome(&mut self, _: &[u8]) -> Result<(), Cause> {
         Ok(())
     }
 }

@@ -2,23 +2,21 @@
 
 use rand_core::CryptoRng;
 
-use super::{
-    credentials::{Access, CredentialManagement},
-    proven::Proven,
-};
+use super::credentials::{Access, CredentialManagement};
 use crate::{
     Status,
     client::{
         Cause,
         facts::{Facts, Purpose},
-        operation::{Accepted, First, Means, Operation, Room, Sealed},
+        operation::{Accepted, Means, Operation, Room, Sealed},
+        question::Question,
     },
     cose::CoseKey,
     crypto::Crypto,
     ctap2::{
         ResponseError, RpEntity, UserEntity,
         credential_management::{Params, Response, subcommand},
-        decode_response, get_info,
+        decode_response,
     },
     extensions::{cred_protect::Level, large_blob_key::LargeBlobKey},
 };
@@ -36,17 +34,9 @@ impl<'o> Enumeration<'o> {
         Self { management, seen: 0, total: 0 }
     }
 
-    /// Writes the command, or with `next` the one that asks for the next of the list.
-    fn request<C: Crypto, R>(
-        &self,
-        next: u64,
-        means: &Means<'_, C, R>,
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
-        if self.seen == 0 {
-            return self.management.begin(means, buffer);
-        }
-        Ok(Some(self.management.encode(next, Proven::default(), buffer)?))
+    /// The command, or with `next` the one that asks for the next of the list.
+    fn question(&self, facts: &Facts, next: u64) -> Result<Question<'_>, Cause> {
+        self.management.question(facts, (self.seen > 0).then_some(next))
     }
 
     /// Takes a response: `total` reads how many there are, `item` the one in it.
@@ -110,21 +100,12 @@ impl Operation for ListRelyingParties<'_> {
     type Outcome<'b> = u64;
     type Item<'m> = ListedRelyingParty<'m>;
 
-    fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
-        self.list.management.examine(facts)
-    }
-
     fn purpose(&self) -> Purpose<'_> {
         self.list.management.purpose()
     }
 
-    fn request<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        _: &[u8],
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
-        self.list.request(subcommand::ENUMERATE_RPS_GET_NEXT_RP, means, buffer)
+    fn question(&self, facts: &Facts) -> Result<Question<'_>, Cause> {
+        self.list.question(facts, subcommand::ENUMERATE_RPS_GET_NEXT_RP)
     }
 
     fn accept<C: Crypto, R: CryptoRng>(
@@ -140,7 +121,7 @@ impl Operation for ListRelyingParties<'_> {
         ListedRelyingParty::of(decode_response(response).ok()?).ok()
     }
 
-    fn outcome(self, _: &[u8]) -> Result<u64, Cause> {
+    fn outcome(&mut self, _: &[u8]) -> Result<u64, Cause> {
         Ok(self.list.seen)
     }
 }
@@ -197,21 +178,12 @@ impl Operation for ListCredentials<'_> {
     type Outcome<'b> = u64;
     type Item<'m> = ListedCredential<'m>;
 
-    fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
-        self.list.management.examine(facts)
-    }
-
     fn purpose(&self) -> Purpose<'_> {
         self.list.management.purpose()
     }
 
-    fn request<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        _: &[u8],
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
-        self.list.request(subcommand::ENUMERATE_CREDENTIALS_GET_NEXT_CREDENTIAL, means, buffer)
+    fn question(&self, facts: &Facts) -> Result<Question<'_>, Cause> {
+        self.list.question(facts, subcommand::ENUMERATE_CREDENTIALS_GET_NEXT_CREDENTIAL)
     }
 
     fn accept<C: Crypto, R: CryptoRng>(
@@ -227,7 +199,7 @@ impl Operation for ListCredentials<'_> {
         ListedCredential::of(decode_response(response).ok()?).ok()
     }
 
-    fn outcome(self, _: &[u8]) -> Result<u64, Cause> {
+    fn outcome(&mut self, _: &[u8]) -> Result<u64, Cause> {
         Ok(self.list.seen)
     }
 }

@@ -27,7 +27,6 @@ mod large_blobs;
 mod listing;
 mod persistent;
 mod pin;
-mod proven;
 
 pub use config::{ConfigSubcommand, Configure};
 pub use credentials::{Access, CredentialsMetadata, DeleteCredential, Metadata, UpdateUser};

@@ -97,7 +97,7 @@ impl Operation for GetPersistentToken {
         Ok(None)
     }
 
-    fn outcome(self, _: &[u8]) -> Result<PersistentToken, Cause> {
-        self.obtained.ok_or(Cause::InvalidToken)
+    fn outcome(&mut self, _: &[u8]) -> Result<PersistentToken, Cause> {
+        self.obtained.take().ok_or(Cause::InvalidToken)
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     client::{
         Cause,
         facts::{AuthorizationMethod, Facts, Purpose},
-        operation::{Accepted, First, Means, Operation, Room, Sealed},
+        operation::{First, Means, Operation, Sealed},
     },
     crypto::Crypto,
     ctap2::{
@@ -48,7 +48,7 @@ impl Operation for SetPin {
         Purpose { new_pin: Some(AuthorizationMethod::SetPin), ..Purpose::NONE }
     }
 
-    fn outcome(self, _: &[u8]) -> Result<(), Cause> {
+    fn outcome(&mut self, _: &[u8]) -> Result<(), Cause> {
         Ok(())
     }
 }
@@ -67,7 +67,7 @@ impl Operation for ChangePin {
         Purpose { new_pin: Some(AuthorizationMethod::ChangePin), ..Purpose::NONE }
     }
 
-    fn outcome(self, _: &[u8]) -> Result<(), Cause> {
+    fn outcome(&mut self, _: &[u8]) -> Result<(), Cause> {
         Ok(())
     }
 }
@@ -97,15 +97,6 @@ impl Retries {
     /// Attempts at built-in user verification.
     pub const fn of_uv() -> Self {
         Self { sub_command: subcommand::GET_UV_RETRIES }
-    }
-
-    fn read(self, response: &[u8]) -> Result<RetriesLeft, Cause> {
-        let response: Response<'_> = decode_response(response)?;
-        let (retries, member) = match self.sub_command {
-            subcommand::GET_UV_RETRIES => (response.uv_retries, 0x05),
-            _ => (response.pin_retries, 0x03),
-        };
-        Ok(RetriesLeft { retries: retries.ok_or(Cause::missing(member))?, power_cycle: response.power_cycle_state })
     }
 }
 
@@ -138,15 +129,12 @@ impl Operation for Retries {
         Ok(Some(encode_request(Command::CLIENT_PIN, &request, buffer)?))
     }
 
-    fn accept<C: Crypto, R: CryptoRng>(
-        &mut self,
-        _: &mut Means<'_, C, R>,
-        room: &mut Room<'_>,
-    ) -> Result<Accepted, Cause> {
-        self.read(room.response()).map(|_| Accepted::Complete)
-    }
-
-    fn outcome(self, response: &[u8]) -> Result<RetriesLeft, Cause> {
-        self.read(response)
+    fn outcome(&mut self, response: &[u8]) -> Result<RetriesLeft, Cause> {
+        let response: Response<'_> = decode_response(response)?;
+        let (retries, member) = match self.sub_command {
+            subcommand::GET_UV_RETRIES => (response.uv_retries, 0x05),
+            _ => (response.pin_retries, 0x03),
+        };
+        Ok(RetriesLeft { retries: retries.ok_or(Cause::missing(member))?, power_cycle: response.power_cycle_state })
     }
 }
