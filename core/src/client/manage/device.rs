@@ -1,20 +1,42 @@
-//! Selection, reset, and commands that only the caller knows (CTAP 2.3 §6.6, §6.9).
+//! What an authenticator says about itself, selection, reset, and commands that only the caller knows (CTAP 2.3 §6.4,
+//! §6.6, §6.9).
 
 use core::convert::Infallible;
 
 use rand_core::CryptoRng;
 
 use crate::{
+    cbor,
     client::{
         Cause,
         facts::Facts,
-        operation::{Accepted, Forgets, Means, Operation, Room, Sealed},
+        operation::{Accepted, First, Forgets, Means, Operation, Room, Sealed},
         question::Question,
         touch::TouchRequest,
     },
     crypto::Crypto,
-    ctap2::{Command, response_body},
+    ctap2::{Command, get_info, response_body},
 };
+
+/// Asks for getInfo. Its outcome is the answer; for an authenticator of version 1, what it would say.
+#[derive(Clone, Copy, Debug)]
+pub struct GetInfo;
+
+impl Sealed for GetInfo {}
+
+impl Operation for GetInfo {
+    type Outcome<'b> = get_info::Response<'b>;
+    type Item<'m> = Infallible;
+    const CTAP1: bool = true;
+
+    fn examine(&mut self, _: &get_info::Response<'_>, _: &Facts) -> Result<First, Cause> {
+        Ok(First::Done)
+    }
+
+    fn outcome<'b>(&mut self, info: &'b [u8]) -> Result<get_info::Response<'b>, Cause> {
+        Ok(cbor::decode_tolerant(response_body(info)?)?)
+    }
+}
 
 /// Waits until the user touches this authenticator, to tell it from others. One without authenticatorSelection is made
 /// to ask for a touch by a dummy registration.
