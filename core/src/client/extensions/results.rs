@@ -3,7 +3,7 @@
 use super::{GetExtensions, GetResults, LargeBlobAccess, MakeExtensions, MakeResults};
 use crate::{
     auth_data::AuthData,
-    cbor::Error,
+    cbor::{Error, RawMap},
     ctap2::{get_assertion, make_credential},
     extensions::{
         GetAssertionInputs, GetAssertionOutputs, MakeCredentialInputs, MakeCredentialOutputs, UnsignedOutputs,
@@ -16,10 +16,8 @@ impl<'b> MakeResults<'b> {
         response: &make_credential::Response<'b>,
         auth_data: &AuthData<'b>,
     ) -> Result<Self, Error> {
-        let outputs: MakeCredentialOutputs<'b> =
-            auth_data.extensions.map_or(Ok(Default::default()), |map| map.decode())?;
-        let unsigned =
-            response.unsigned_extension_outputs.map_or(Ok(UnsignedOutputs::default()), |map| map.decode())?;
+        let outputs: MakeCredentialOutputs<'_> = auth_data.extensions.unwrap_or(RawMap::EMPTY).decode()?;
+        let unsigned: UnsignedOutputs<'_> = response.unsigned_extension_outputs.unwrap_or(RawMap::EMPTY).decode()?;
         let supported = unsigned.large_blob.and_then(|large_blob| large_blob.supported);
         Ok(Self {
             cred_blob: outputs.cred_blob,
@@ -77,10 +75,8 @@ impl<'b> GetResults<'b> {
         response: &get_assertion::Response<'b>,
         auth_data: &AuthData<'b>,
     ) -> Result<Self, Error> {
-        let outputs: GetAssertionOutputs<'b> =
-            auth_data.extensions.map_or(Ok(Default::default()), |map| map.decode())?;
-        let unsigned =
-            response.unsigned_extension_outputs.map_or(Ok(UnsignedOutputs::default()), |map| map.decode())?;
+        let outputs: GetAssertionOutputs<'_> = auth_data.extensions.unwrap_or(RawMap::EMPTY).decode()?;
+        let unsigned: UnsignedOutputs<'_> = response.unsigned_extension_outputs.unwrap_or(RawMap::EMPTY).decode()?;
         Ok(Self {
             cred_blob: outputs.cred_blob,
             large_blob_written: unsigned.large_blob.and_then(|large_blob| large_blob.written),
