@@ -19,7 +19,7 @@ use super::{
         LargeBlobAccess,
         hmac::EncryptedSalts,
         inputs::has_hmac_secret,
-        own::{self, Beside},
+        own::{self, Sent},
         results::GetAsked,
     },
     facts::{Facts, Purpose},
@@ -298,19 +298,10 @@ impl<'o> GetAssertion<'o, '_> {
         // A token is for the RP ID, and not for the AppID.
         let grant = if self.by_app_id { Grant::None } else { means.grant };
         let proof = grant.authenticate(means.crypto, &[options.client_data_hash]);
-        let sealed = match self.salts(means) {
-            Some(salts) => EncryptedSalts::new(means, &salts)?,
-            None => None,
-        };
+        let salts = self.salts(means);
+        let sealed = EncryptedSalts::new(means, salts)?;
         let inputs = options.extensions.inputs(means.facts, sealed.as_ref(), self.large_blob.compressed());
-        let beside = options.extensions.own.map(|own| Beside { standard: &inputs, own });
-        let extensions: &dyn Write = match (&options.extensions.other, &beside) {
-            (Some(other), _) => other,
-            (None, Some(beside)) => beside,
-            (None, None) => &inputs,
-        };
-        let extends = options.extensions.other.is_some() || beside.is_some() || inputs != GetAssertionInputs::default();
-
+        let extensions = Sent::new(&inputs, options.extensions.own, options.extensions.other);
         let request = Request {
             rp_id: self.rp_id(),
             client_data_hash: options.client_data_hash,
@@ -323,7 +314,7 @@ impl<'o> GetAssertion<'o, '_> {
         let allow_list = descriptors(ids);
         let with = [
             (0x03, (!allow_list.is_empty()).then_some(&allow_list as &dyn Write)),
-            (0x04, extends.then_some(extensions)),
+            (0x04, extensions.as_ref().map(|extensions| extensions as &dyn Write)),
         ];
         Ok(encode_request(Command::GET_ASSERTION, &With(&request, &with), buffer)?)
     }

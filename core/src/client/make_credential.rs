@@ -19,7 +19,7 @@ use super::{
         MakeResults,
         hmac::{self, EncryptedSalts, Salts},
         inputs::has_hmac_secret,
-        own::{self, Beside},
+        own::{self, Sent},
     },
     facts::{Facts, Purpose},
     operation::{Accepted, First, Means, Operation, Room, Sealed},
@@ -305,20 +305,10 @@ impl<'o> MakeCredential<'o> {
         }
         let proof = means.grant.authenticate(means.crypto, &[options.client_data_hash]);
         let asked = Options { rk: self.resident_key.then_some(true), up: None, uv: means.grant.uv_option() };
-        let sealed = match self.salts(means) {
-            Some(salts) => EncryptedSalts::new(means, &salts)?,
-            None => None,
-        };
+        let salts = self.salts(means);
+        let sealed = EncryptedSalts::new(means, salts)?;
         let inputs = options.extensions.inputs(means.facts, self.resident_key, sealed.as_ref());
-        let beside = options.extensions.own.map(|own| Beside { standard: &inputs, own });
-        let extensions: &dyn Write = match (&options.extensions.other, &beside) {
-            (Some(other), _) => other,
-            (None, Some(beside)) => beside,
-            (None, None) => &inputs,
-        };
-        let extends =
-            options.extensions.other.is_some() || beside.is_some() || inputs != MakeCredentialInputs::default();
-
+        let extensions = Sent::new(&inputs, options.extensions.own, options.extensions.other);
         let request = Request {
             client_data_hash: options.client_data_hash,
             rp: options.rp,
@@ -337,7 +327,7 @@ impl<'o> MakeCredential<'o> {
         let with = [
             (0x04, Some(&accepted as &dyn Write)),
             (0x05, (!exclude_list.is_empty()).then_some(&exclude_list as &dyn Write)),
-            (0x06, extends.then_some(extensions)),
+            (0x06, extensions.as_ref().map(|extensions| extensions as &dyn Write)),
         ];
         Ok(encode_request(Command::MAKE_CREDENTIAL, &With(&request, &with), buffer)?)
     }

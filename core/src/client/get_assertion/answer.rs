@@ -1,9 +1,12 @@
 //! The checks of an assertion (WebAuthn L3 §5.1.4, §7.2).
 
+use zeroize::Zeroizing;
+
 use super::{Assertion, GetAssertion, Phase, options::keep_id};
 use crate::{
     auth_data::MAX_CREDENTIAL_ID,
     bytes,
+    cbor::RawMap,
     client::{
         Cause,
         authorization::Grant,
@@ -59,18 +62,14 @@ impl GetAssertion<'_, '_> {
             return Err(Cause::NumberOfCredentials);
         }
         let (has_key, named) = (response.large_blob_key.is_some(), response.credential.is_some());
-        let outputs: GetAssertionOutputs<'_> =
-            auth_data.extensions.map_or(Ok(GetAssertionOutputs::default()), |map| map.decode())?;
-        let mut clear = [0; 64];
-        let len = match (self.salts(means), outputs.hmac_secret) {
-            (Some(salts), Some(encrypted)) => hmac::open(means, encrypted, &salts, &mut clear)?,
-            _ => 0,
-        };
+        let outputs: GetAssertionOutputs<'_> = auth_data.extensions.unwrap_or(RawMap::EMPTY).decode()?;
+        let mut clear = Zeroizing::new([0; 64]);
+        let len = hmac::open(means, outputs.hmac_secret, self.salts(means), &mut clear)?;
         if let Some(id) = self.only.filter(|_| !named) {
             keep_id(room, id)?;
         }
         if self.evaluates {
-            hmac::keep(room, bytes::front_mut(&mut clear, len))?;
+            hmac::keep(room, bytes::front(&*clear, len))?;
         }
         Ok((total, has_key))
     }

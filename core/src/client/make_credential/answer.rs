@@ -1,10 +1,13 @@
 //! The checks of the answer to a registration (WebAuthn L3 §5.1.3, §7.1).
 
+use zeroize::Zeroizing;
+
 use super::{Attestation, MakeCredential};
 use crate::{
     attestation::{Packed, Statement},
     auth_data::{AuthData, Flags},
     bytes,
+    cbor::RawMap,
     client::{
         Cause,
         authorization::Grant,
@@ -41,14 +44,10 @@ impl MakeCredential<'_> {
         {
             return Err(Cause::LargeBlobUnsupported);
         }
-        let outputs: MakeCredentialOutputs<'_> =
-            auth_data.extensions.map_or(Ok(MakeCredentialOutputs::default()), |map| map.decode())?;
-        let mut clear = [0; 64];
-        let len = match (self.salts(means), outputs.hmac_secret_mc) {
-            (Some(salts), Some(encrypted)) => hmac::open(means, encrypted, &salts, &mut clear)?,
-            _ => 0,
-        };
-        if self.evaluates { hmac::keep(room, bytes::front_mut(&mut clear, len)) } else { Ok(()) }
+        let outputs: MakeCredentialOutputs<'_> = auth_data.extensions.unwrap_or(RawMap::EMPTY).decode()?;
+        let mut clear = Zeroizing::new([0; 64]);
+        let len = hmac::open(means, outputs.hmac_secret_mc, self.salts(means), &mut clear)?;
+        if self.evaluates { hmac::keep(room, bytes::front(&*clear, len)) } else { Ok(()) }
     }
 }
 
