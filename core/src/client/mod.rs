@@ -211,11 +211,12 @@ pub struct Prompt<'m> {
 }
 
 /// Why the user is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Reason {
     /// For the first time.
+    #[default]
     First,
     /// The PIN was wrong, or built-in user verification failed.
     Wrong,
