@@ -254,17 +254,18 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
         Action::Done
     }
 
-    /// What an operation works with, lent for one call; the kept responses, and the rest of the buffer.
-    fn lend(&mut self) -> (&mut O, Means<'_, C, R>, &[u8], &mut [u8]) {
+    /// What an operation works with, lent for one call, and the buffer behind the kept responses.
+    fn lend(&mut self) -> (&mut O, Means<'_, C, R>, &mut [u8]) {
         let (kept, buffer) = crate::bytes::split_mut(self.buffer, self.kept);
         let means = Means {
             crypto: &self.crypto,
             rng: &mut self.rng,
             facts: &self.facts,
             grant: self.authorization.grant(&self.facts),
+            kept,
             renews: self.authorization.renews(),
             agreement: self.authorization.agreement(),
         };
-        (&mut self.operation, means, kept, buffer)
+        (&mut self.operation, means, buffer)
     }
 }

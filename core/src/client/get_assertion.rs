@@ -24,7 +24,7 @@ use super::{
     },
     facts::{Facts, Purpose},
     large_blobs::LargeBlob,
-    operation::{Accepted, First, Means, Operation, Room, Sealed},
+    operation::{Accepted, First, Forgets, Means, Operation, Room},
     preflight::Preflight,
     touch::TouchRequest,
     u2f,
@@ -123,12 +123,11 @@ impl<'o, 'm> GetAssertion<'o, 'm> {
     }
 }
 
-impl Sealed for GetAssertion<'_, '_> {}
-
 impl<'m> Operation for GetAssertion<'_, 'm> {
     type Outcome<'b> = AssertionSelection<'b, 'm>;
     type Item<'i> = Infallible;
     const CTAP1: bool = true;
+    const FORGETS: Forgets = Forgets::Nothing;
 
     fn check(&self) -> Result<Duration, Cause> {
         let (options, inputs) = (self.options, &self.options.extensions);
@@ -189,7 +188,6 @@ impl<'m> Operation for GetAssertion<'_, 'm> {
     fn request<C: Crypto, R: CryptoRng>(
         &mut self,
         means: &mut Means<'_, C, R>,
-        kept: &[u8],
         buffer: &mut [u8],
     ) -> Result<Option<usize>, Cause> {
         let (options, list) = (self.options, &self.options.allow_list);
@@ -226,7 +224,7 @@ impl<'m> Operation for GetAssertion<'_, 'm> {
                 Phase::ReadBlobs => return self.large_blob.ask(means.facts.max_msg_size, buffer).map(Some),
                 Phase::WriteBlobs => {
                     if let Some(LargeBlobAccess::Write(blob)) = options.extensions.large_blob {
-                        let (assertion, _) = Assertion::decode(kept, self.only)?;
+                        let (assertion, _) = Assertion::decode(means.kept, self.only)?;
                         self.large_blob.put(assertion.response.large_blob_key.map(|key| key.0), blob, means)?;
                     }
                     return self.large_blob.give(means, buffer).map(Some);
@@ -235,11 +233,7 @@ impl<'m> Operation for GetAssertion<'_, 'm> {
         }
     }
 
-    fn accept<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        room: &mut Room<'_>,
-    ) -> Result<Accepted, Cause> {
+    fn accept<C: Crypto, R>(&mut self, means: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {
         let progress = match self.phase {
             Phase::Preflight | Phase::AppId => {
                 let found = self.preflight.accept(&self.options.allow_list, means, room.response());

@@ -22,7 +22,7 @@ use super::{
         own::{self, Sent},
     },
     facts::{Facts, Purpose},
-    operation::{Accepted, First, Means, Operation, Room, Sealed},
+    operation::{Accepted, First, Forgets, Means, Operation, Room},
     preflight::Preflight,
     touch::TouchRequest,
     u2f,
@@ -95,12 +95,11 @@ impl<'o> MakeCredential<'o> {
     }
 }
 
-impl Sealed for MakeCredential<'_> {}
-
 impl Operation for MakeCredential<'_> {
     type Outcome<'b> = Attestation<'b>;
     type Item<'m> = Infallible;
     const CTAP1: bool = true;
+    const FORGETS: Forgets = Forgets::Nothing;
 
     fn check(&self) -> Result<Duration, Cause> {
         let options = self.options;
@@ -188,7 +187,6 @@ impl Operation for MakeCredential<'_> {
     fn request<C: Crypto, R: CryptoRng>(
         &mut self,
         means: &mut Means<'_, C, R>,
-        _: &[u8],
         buffer: &mut [u8],
     ) -> Result<Option<usize>, Cause> {
         let (options, list) = (self.options, &self.options.exclude_list);
@@ -226,11 +224,7 @@ impl Operation for MakeCredential<'_> {
         }
     }
 
-    fn accept<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        room: &mut Room<'_>,
-    ) -> Result<Accepted, Cause> {
+    fn accept<C: Crypto, R>(&mut self, means: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {
         let progress = match (self.refusal, self.phase) {
             (Some(refusal), _) => self.touch.end(means.facts, room, refusal),
             (None, Phase::AppId | Phase::Preflight) => self.searched(means, room.response()),

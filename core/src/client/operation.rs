@@ -17,7 +17,7 @@ use crate::{bytes, crypto::Crypto, ctap2::get_info};
 /// implements it. A driver that is generic over it serves them all, as [`run`](super::run) does.
 ///
 /// A ceremony calls its hooks in the order in which they stand here.
-pub trait Operation: Sealed {
+pub trait Operation {
     /// What the ceremony yields. It borrows from the ceremony's buffer.
     type Outcome<'b>;
 
@@ -29,9 +29,14 @@ pub trait Operation: Sealed {
     #[doc(hidden)]
     const CTAP1: bool = false;
 
-    /// What a session has to forget when the operation is authorized.
+    /// What a session has to forget when the operation is authorized. Its type cannot be named outside this crate, so
+    /// that nothing there implements the trait.
     #[doc(hidden)]
-    const FORGETS: Forgets = Forgets::Nothing;
+    const FORGETS: Forgets;
+
+    /// What authorization is for, where that does not depend on the options.
+    #[doc(hidden)]
+    const PURPOSE: Purpose<'static> = Purpose::NONE;
 
     /// Checks the options before anything is sent, and says how long the ceremony may take.
     #[doc(hidden)]
@@ -47,7 +52,7 @@ pub trait Operation: Sealed {
     /// What authorization is for.
     #[doc(hidden)]
     fn purpose(&self) -> Purpose<'_> {
-        Purpose::NONE
+        Self::PURPOSE
     }
     /// Writes a placeholder request of the final length, to compare with maxMsgSize before the user is asked for
     /// anything.
@@ -57,7 +62,7 @@ pub trait Operation: Sealed {
         means: &mut Means<'_, C, R>,
         buffer: &mut [u8],
     ) -> Result<Option<usize>, Cause> {
-        self.request(means, &[], buffer)
+        self.request(means, buffer)
     }
     /// What is asked, where that needs neither what was kept nor a secret. Errors: [`Cause::Unsupported`].
     #[doc(hidden)]
@@ -65,26 +70,20 @@ pub trait Operation: Sealed {
         let _ = facts;
         Ok(Question::None)
     }
-    /// Writes the next request, and returns its length; `None` when there is nothing left to ask. `kept`: the responses
-    /// that were kept. Without more, it is the question.
+    /// Writes the next request, and returns its length; `None` when there is nothing left to ask. Without more, it is the
+    /// question.
     #[doc(hidden)]
     fn request<C: Crypto, R: CryptoRng>(
         &mut self,
         means: &mut Means<'_, C, R>,
-        kept: &[u8],
         buffer: &mut [u8],
     ) -> Result<Option<usize>, Cause> {
-        let _ = kept;
         self.question(means.facts)?.encode(means.crypto, means.grant, buffer)
     }
     /// Checks a response and says how to go on. It may rewrite what is kept of the response. Without more, the response
     /// is the outcome.
     #[doc(hidden)]
-    fn accept<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        room: &mut Room<'_>,
-    ) -> Result<Accepted, Cause> {
+    fn accept<C: Crypto, R>(&mut self, means: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {
         let _ = means;
         self.outcome(room.response()).map(|_| Accepted::Complete)
     }
@@ -105,9 +104,6 @@ pub trait Operation: Sealed {
     #[doc(hidden)]
     fn outcome<'b>(&mut self, responses: &'b [u8]) -> Result<Self::Outcome<'b>, Cause>;
 }
-
-/// Keeps [`Operation`] to this crate.
-pub trait Sealed {}
 
 /// What comes first, getInfo being known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,6 +134,8 @@ pub struct Means<'a, C, R> {
     pub rng: &'a mut R,
     pub facts: &'a Facts,
     pub grant: Grant<'a>,
+    /// The responses that were kept.
+    pub kept: &'a [u8],
     /// A token that is refused is renewed.
     pub renews: bool,
     /// Where [`Purpose::agreement`] wants it; before it is granted there is none.

@@ -7,7 +7,7 @@ use crate::{
     client::{
         Cause, DEFAULT_TIMEOUT, InvalidOption, Requirement,
         facts::{Facts, Purpose},
-        operation::{First, Forgets, Operation, Sealed},
+        operation::{First, Forgets, Operation},
         question::Question,
     },
     ctap2::{
@@ -88,12 +88,11 @@ impl<'o> Configure<'o> {
     }
 }
 
-impl Sealed for Configure<'_> {}
-
 impl Operation for Configure<'_> {
     type Outcome<'b> = ();
     type Item<'m> = Infallible;
     const FORGETS: Forgets = Forgets::Info;
+    const PURPOSE: Purpose<'static> = Purpose::manage(Permissions::ACFG, Requirement::Preferred);
 
     fn check(&self) -> Result<Duration, Cause> {
         match self.setting {
@@ -115,10 +114,6 @@ impl Operation for Configure<'_> {
             return Err(Cause::ListTooLong { count: ids.len(), limit });
         }
         Ok(First::Authorize)
-    }
-
-    fn purpose(&self) -> Purpose<'_> {
-        Purpose::manage(Permissions::ACFG, Requirement::Preferred)
     }
 
     fn question(&self, _: &Facts) -> Result<Question<'_>, Cause> {

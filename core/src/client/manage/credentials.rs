@@ -2,15 +2,13 @@
 
 use core::convert::Infallible;
 
-use rand_core::CryptoRng;
-
 use crate::{
     Status,
     cbor::Write,
     client::{
         Cause, Requirement,
         facts::{Facts, Purpose},
-        operation::{Accepted, Means, Operation, Room, Sealed},
+        operation::{Accepted, Forgets, Means, Operation, Room},
         question::Question,
     },
     cose::CoseKey,
@@ -101,11 +99,10 @@ impl<'o> CredentialsMetadata<'o> {
     }
 }
 
-impl Sealed for CredentialsMetadata<'_> {}
-
 impl Operation for CredentialsMetadata<'_> {
     type Outcome<'b> = Metadata;
     type Item<'m> = Infallible;
+    const FORGETS: Forgets = Forgets::Nothing;
 
     fn question(&self, facts: &Facts) -> Result<Question<'_>, Cause> {
         self.management.question(facts, None)
@@ -199,11 +196,10 @@ impl<'o> ListRelyingParties<'o> {
     }
 }
 
-impl Sealed for ListRelyingParties<'_> {}
-
 impl Operation for ListRelyingParties<'_> {
     type Outcome<'b> = u64;
     type Item<'m> = ListedRelyingParty<'m>;
+    const FORGETS: Forgets = Forgets::Nothing;
 
     fn purpose(&self) -> Purpose<'_> {
         self.list.management.purpose()
@@ -213,11 +209,7 @@ impl Operation for ListRelyingParties<'_> {
         self.list.question(facts)
     }
 
-    fn accept<C: Crypto, R: CryptoRng>(
-        &mut self,
-        _: &mut Means<'_, C, R>,
-        room: &mut Room<'_>,
-    ) -> Result<Accepted, Cause> {
+    fn accept<C: Crypto, R>(&mut self, _: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {
         let total = |response: &Response<'_>| response.total_rps.ok_or(Cause::missing(0x05));
         self.list.accept(room.response(), total, ListedRelyingParty::of)
     }
@@ -277,11 +269,10 @@ impl<'o> ListCredentials<'o> {
     }
 }
 
-impl Sealed for ListCredentials<'_> {}
-
 impl Operation for ListCredentials<'_> {
     type Outcome<'b> = u64;
     type Item<'m> = ListedCredential<'m>;
+    const FORGETS: Forgets = Forgets::Nothing;
 
     fn purpose(&self) -> Purpose<'_> {
         self.list.management.purpose()
@@ -291,11 +282,7 @@ impl Operation for ListCredentials<'_> {
         self.list.question(facts)
     }
 
-    fn accept<C: Crypto, R: CryptoRng>(
-        &mut self,
-        _: &mut Means<'_, C, R>,
-        room: &mut Room<'_>,
-    ) -> Result<Accepted, Cause> {
+    fn accept<C: Crypto, R>(&mut self, _: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {
         let total = |response: &Response<'_>| response.total_credentials.ok_or(Cause::missing(0x09));
         self.list.accept(room.response(), total, ListedCredential::of)
     }
@@ -322,11 +309,10 @@ impl<'o> DeleteCredential<'o> {
     }
 }
 
-impl Sealed for DeleteCredential<'_> {}
-
 impl Operation for DeleteCredential<'_> {
     type Outcome<'b> = ();
     type Item<'m> = Infallible;
+    const FORGETS: Forgets = Forgets::Nothing;
 
     fn question(&self, facts: &Facts) -> Result<Question<'_>, Cause> {
         self.management.question(facts, None)
@@ -360,11 +346,10 @@ impl<'o> UpdateUser<'o> {
     }
 }
 
-impl Sealed for UpdateUser<'_> {}
-
 impl Operation for UpdateUser<'_> {
     type Outcome<'b> = ();
     type Item<'m> = Infallible;
+    const FORGETS: Forgets = Forgets::Nothing;
 
     fn question(&self, facts: &Facts) -> Result<Question<'_>, Cause> {
         self.management.question(facts, None)

@@ -10,7 +10,7 @@ use crate::{
     client::{
         Cause,
         facts::Facts,
-        operation::{Accepted, First, Forgets, Means, Operation, Room, Sealed},
+        operation::{Accepted, First, Forgets, Means, Operation, Room},
         question::Question,
         touch::TouchRequest,
     },
@@ -22,12 +22,11 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub struct GetInfo;
 
-impl Sealed for GetInfo {}
-
 impl Operation for GetInfo {
     type Outcome<'b> = get_info::Response<'b>;
     type Item<'m> = Infallible;
     const CTAP1: bool = true;
+    const FORGETS: Forgets = Forgets::Nothing;
 
     fn examine(&mut self, _: &get_info::Response<'_>, _: &Facts) -> Result<First, Cause> {
         Ok(First::Done)
@@ -52,27 +51,21 @@ impl Selection {
     }
 }
 
-impl Sealed for Selection {}
-
 impl Operation for Selection {
     type Outcome<'b> = ();
     type Item<'m> = Infallible;
     const CTAP1: bool = true;
+    const FORGETS: Forgets = Forgets::Nothing;
 
     fn request<C: Crypto, R: CryptoRng>(
         &mut self,
         means: &mut Means<'_, C, R>,
-        _: &[u8],
         buffer: &mut [u8],
     ) -> Result<Option<usize>, Cause> {
         self.touch.request(means.facts, buffer).map(Some)
     }
 
-    fn accept<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        room: &mut Room<'_>,
-    ) -> Result<Accepted, Cause> {
+    fn accept<C: Crypto, R>(&mut self, means: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {
         self.touch.accept(means.facts, room)
     }
 
@@ -85,8 +78,6 @@ impl Operation for Selection {
 /// plugged in and with a touch, and answer NOT_ALLOWED or OPERATION_DENIED otherwise.
 #[derive(Clone, Copy, Debug)]
 pub struct Reset;
-
-impl Sealed for Reset {}
 
 impl Operation for Reset {
     type Outcome<'b> = ();
@@ -115,8 +106,6 @@ impl<'o> RawCommand<'o> {
         Self { command, parameters }
     }
 }
-
-impl Sealed for RawCommand<'_> {}
 
 impl Operation for RawCommand<'_> {
     type Outcome<'b> = &'b [u8];

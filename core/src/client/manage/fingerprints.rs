@@ -11,7 +11,7 @@ use crate::{
         Cause, Requirement,
         authorization::Grant,
         facts::{Facts, Purpose},
-        operation::{Accepted, Forgets, Means, Operation, Room, Sealed},
+        operation::{Accepted, Forgets, Means, Operation, Room},
         question::Question,
     },
     crypto::Crypto,
@@ -44,8 +44,6 @@ impl SensorInfo {
         Self
     }
 }
-
-impl Sealed for SensorInfo {}
 
 impl Operation for SensorInfo {
     type Outcome<'b> = Response<'b>;
@@ -104,31 +102,25 @@ fn template_id(response: &[u8]) -> Result<&[u8], Cause> {
     Response::read(&mut r)?.template_id.ok_or(Cause::missing(0x04))
 }
 
-impl Sealed for Enroll {}
-
 impl Operation for Enroll {
     type Outcome<'b> = &'b [u8];
     type Item<'m> = Sample;
     const FORGETS: Forgets = Forgets::Info;
+    const PURPOSE: Purpose<'static> = Purpose::manage(Permissions::BE, Requirement::Required);
 
     fn question(&self, facts: &Facts) -> Result<Question<'_>, Cause> {
         question(facts, subcommand::ENROLL_BEGIN, None) // or the next sample, both with parameters
     }
 
-    fn purpose(&self) -> Purpose<'_> {
-        Purpose::manage(Permissions::BE, Requirement::Required)
-    }
-
     fn request<C: Crypto, R: CryptoRng>(
         &mut self,
         means: &mut Means<'_, C, R>,
-        kept: &[u8],
         buffer: &mut [u8],
     ) -> Result<Option<usize>, Cause> {
         let mut params = Params { timeout_milliseconds: self.timeout, ..Params::default() };
         let mut sub_command = subcommand::ENROLL_BEGIN;
         if self.begun {
-            params.template_id = Some(template_id(kept)?);
+            params.template_id = Some(template_id(means.kept)?);
             sub_command = subcommand::ENROLL_CAPTURE_NEXT_SAMPLE;
         }
         question(means.facts, sub_command, Some(&params))?.encode(means.crypto, means.grant, buffer)
@@ -141,11 +133,7 @@ impl Operation for Enroll {
         CancelEnrollment.question(means.facts).ok()?.encode(means.crypto, Grant::None, buffer).ok()?
     }
 
-    fn accept<C: Crypto, R: CryptoRng>(
-        &mut self,
-        _: &mut Means<'_, C, R>,
-        room: &mut Room<'_>,
-    ) -> Result<Accepted, Cause> {
+    fn accept<C: Crypto, R>(&mut self, _: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {
         let sample = Sample::of(&decode_response(room.response())?)?;
         let first = !self.begun;
         if first {
@@ -175,19 +163,14 @@ impl ListFingerprints {
     }
 }
 
-impl Sealed for ListFingerprints {}
-
 impl Operation for ListFingerprints {
     type Outcome<'b> = List<'b, TemplateInfo<'b>>;
     type Item<'m> = Infallible;
     const FORGETS: Forgets = Forgets::Info;
+    const PURPOSE: Purpose<'static> = Purpose::manage(Permissions::BE, Requirement::Required);
 
     fn question(&self, facts: &Facts) -> Result<Question<'_>, Cause> {
         question(facts, subcommand::ENUMERATE_ENROLLMENTS, None)
-    }
-
-    fn purpose(&self) -> Purpose<'_> {
-        Purpose::manage(Permissions::BE, Requirement::Required)
     }
 
     fn outcome<'b>(&mut self, response: &'b [u8]) -> Result<List<'b, TemplateInfo<'b>>, Cause> {
@@ -224,19 +207,14 @@ impl<'o> ChangeFingerprints<'o> {
     }
 }
 
-impl Sealed for ChangeFingerprints<'_> {}
-
 impl Operation for ChangeFingerprints<'_> {
     type Outcome<'b> = ();
     type Item<'m> = Infallible;
     const FORGETS: Forgets = Forgets::Info;
+    const PURPOSE: Purpose<'static> = Purpose::manage(Permissions::BE, Requirement::Required);
 
     fn question(&self, facts: &Facts) -> Result<Question<'_>, Cause> {
         question(facts, self.sub_command, Some(&self.params))
-    }
-
-    fn purpose(&self) -> Purpose<'_> {
-        Purpose::manage(Permissions::BE, Requirement::Required)
     }
 
     fn outcome(&mut self, response: &[u8]) -> Result<(), Cause> {
@@ -254,8 +232,6 @@ impl CancelEnrollment {
         Self
     }
 }
-
-impl Sealed for CancelEnrollment {}
 
 impl Operation for CancelEnrollment {
     type Outcome<'b> = ();

@@ -11,7 +11,7 @@ use crate::{
         Cause, DEFAULT_TIMEOUT, InvalidOption, Requirement,
         facts::{Facts, Purpose},
         large_blobs::Fragments,
-        operation::{Accepted, First, Means, Operation, Room, Sealed},
+        operation::{Accepted, First, Forgets, Means, Operation, Room},
     },
     crypto::Crypto,
     ctap2::{get_info, large_blobs::INITIAL_ARRAY},
@@ -41,11 +41,10 @@ impl<'o> ReadLargeBlobs<'o> {
     }
 }
 
-impl Sealed for ReadLargeBlobs<'_> {}
-
 impl<'o> Operation for ReadLargeBlobs<'o> {
     type Outcome<'b> = Array<'o>;
     type Item<'m> = Infallible;
+    const FORGETS: Forgets = Forgets::Nothing;
 
     fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
         supported(facts)
@@ -54,18 +53,13 @@ impl<'o> Operation for ReadLargeBlobs<'o> {
     fn request<C: Crypto, R: CryptoRng>(
         &mut self,
         means: &mut Means<'_, C, R>,
-        _: &[u8],
         buffer: &mut [u8],
     ) -> Result<Option<usize>, Cause> {
         self.fragments.limit(means.facts.max_msg_size.min(buffer.len()));
         self.fragments.ask(buffer).map(Some)
     }
 
-    fn accept<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        room: &mut Room<'_>,
-    ) -> Result<Accepted, Cause> {
+    fn accept<C: Crypto, R>(&mut self, means: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {
         if !self.fragments.take(self.array, room.response())? {
             return Ok(Accepted::Next);
         }
@@ -93,11 +87,11 @@ impl<'o> WriteLargeBlobs<'o> {
     }
 }
 
-impl Sealed for WriteLargeBlobs<'_> {}
-
 impl Operation for WriteLargeBlobs<'_> {
     type Outcome<'b> = ();
     type Item<'m> = Infallible;
+    const FORGETS: Forgets = Forgets::Nothing;
+    const PURPOSE: Purpose<'static> = Purpose::manage(Permissions::LBW, Requirement::Preferred);
 
     fn check(&self) -> Result<Duration, Cause> {
         if self.array.len() < INITIAL_ARRAY.len() {
@@ -114,25 +108,16 @@ impl Operation for WriteLargeBlobs<'_> {
         }
     }
 
-    fn purpose(&self) -> Purpose<'_> {
-        Purpose::manage(Permissions::LBW, Requirement::Preferred)
-    }
-
     fn request<C: Crypto, R: CryptoRng>(
         &mut self,
         means: &mut Means<'_, C, R>,
-        _: &[u8],
         buffer: &mut [u8],
     ) -> Result<Option<usize>, Cause> {
         self.fragments.limit(means.facts.max_msg_size.min(buffer.len()));
         self.fragments.give(self.array, means.crypto, means.grant, buffer).map(Some)
     }
 
-    fn accept<C: Crypto, R: CryptoRng>(
-        &mut self,
-        _: &mut Means<'_, C, R>,
-        room: &mut Room<'_>,
-    ) -> Result<Accepted, Cause> {
+    fn accept<C: Crypto, R>(&mut self, _: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {
         let last = self.fragments.given(self.array, room.response())?;
         Ok(if last { Accepted::Complete } else { Accepted::Next })
     }

@@ -11,7 +11,7 @@ use crate::{
         Cause, Requirement,
         authorization::Grant,
         facts::{Facts, Purpose},
-        operation::{First, Means, Operation, Sealed},
+        operation::{First, Forgets, Means, Operation},
     },
     crypto::{Cipher, Crypto, Hash},
     ctap2::get_info,
@@ -55,11 +55,11 @@ impl GetPersistentToken {
     }
 }
 
-impl Sealed for GetPersistentToken {}
-
 impl Operation for GetPersistentToken {
     type Outcome<'b> = PersistentToken;
     type Item<'m> = Infallible;
+    const FORGETS: Forgets = Forgets::Nothing;
+    const PURPOSE: Purpose<'static> = Purpose::manage(Permissions::PCMR, Requirement::Required);
 
     fn examine(&mut self, info: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
         // Without permissions the token would be another one.
@@ -68,10 +68,6 @@ impl Operation for GetPersistentToken {
         }
         self.enc_identifier = info.enc_identifier.and_then(|sealed| sealed.try_into().ok());
         Ok(First::Authorize)
-    }
-
-    fn purpose(&self) -> Purpose<'_> {
-        Purpose::manage(Permissions::PCMR, Requirement::Required)
     }
 
     fn measure<C: Crypto, R: CryptoRng>(
@@ -86,7 +82,6 @@ impl Operation for GetPersistentToken {
     fn request<C: Crypto, R: CryptoRng>(
         &mut self,
         means: &mut Means<'_, C, R>,
-        _: &[u8],
         _: &mut [u8],
     ) -> Result<Option<usize>, Cause> {
         if let Grant::Token(_, token) = means.grant {

@@ -8,7 +8,7 @@ use crate::{
     client::{
         Cause,
         facts::{AuthorizationMethod, Facts, Purpose},
-        operation::{First, Means, Operation, Sealed},
+        operation::{First, Forgets, Means, Operation},
     },
     crypto::Crypto,
     ctap2::{
@@ -33,19 +33,15 @@ fn is_set(facts: &Facts) -> Result<bool, Cause> {
     facts.options.client_pin.filter(|_| facts.protocol.is_some()).ok_or(Cause::Unsupported)
 }
 
-impl Sealed for SetPin {}
-
 // Authorization does all of it: no request follows.
 impl Operation for SetPin {
     type Outcome<'b> = ();
     type Item<'m> = Infallible;
+    const FORGETS: Forgets = Forgets::Nothing;
+    const PURPOSE: Purpose<'static> = Purpose { new_pin: Some(AuthorizationMethod::SetPin), ..Purpose::NONE };
 
     fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
         if is_set(facts)? { Err(Cause::PinAlreadySet) } else { Ok(First::Authorize) }
-    }
-
-    fn purpose(&self) -> Purpose<'_> {
-        Purpose { new_pin: Some(AuthorizationMethod::SetPin), ..Purpose::NONE }
     }
 
     fn outcome(&mut self, _: &[u8]) -> Result<(), Cause> {
@@ -53,18 +49,14 @@ impl Operation for SetPin {
     }
 }
 
-impl Sealed for ChangePin {}
-
 impl Operation for ChangePin {
     type Outcome<'b> = ();
     type Item<'m> = Infallible;
+    const FORGETS: Forgets = Forgets::Nothing;
+    const PURPOSE: Purpose<'static> = Purpose { new_pin: Some(AuthorizationMethod::ChangePin), ..Purpose::NONE };
 
     fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
         if is_set(facts)? { Ok(First::Authorize) } else { Err(Cause::PinNotSet) }
-    }
-
-    fn purpose(&self) -> Purpose<'_> {
-        Purpose { new_pin: Some(AuthorizationMethod::ChangePin), ..Purpose::NONE }
     }
 
     fn outcome(&mut self, _: &[u8]) -> Result<(), Cause> {
@@ -100,11 +92,10 @@ impl Retries {
     }
 }
 
-impl Sealed for Retries {}
-
 impl Operation for Retries {
     type Outcome<'b> = RetriesLeft;
     type Item<'m> = Infallible;
+    const FORGETS: Forgets = Forgets::Nothing;
 
     fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
         let supported = match self.sub_command {
@@ -117,7 +108,6 @@ impl Operation for Retries {
     fn request<C: Crypto, R: CryptoRng>(
         &mut self,
         means: &mut Means<'_, C, R>,
-        _: &[u8],
         buffer: &mut [u8],
     ) -> Result<Option<usize>, Cause> {
         // Not needed for retries, but some authenticators insist on a protocol.
