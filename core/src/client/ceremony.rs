@@ -137,7 +137,7 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
     /// # Errors
     /// [`Cause::WrongState`] before [`Output::Done`]; why the ceremony failed.
     pub fn finish(mut self) -> Result<O::Outcome<'b>, Error> {
-        let error = |cause: Cause| Error { code: cause.code(), stage: self.stage, cause };
+        let error = |cause| Error::new(self.stage, cause);
         match (self.state, self.stage) {
             (State::Failed(failed), _) => Err(failed),
             (_, Stage::Done) => {
@@ -218,7 +218,7 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
     }
 
     fn fail(&mut self, cause: Cause) -> Error {
-        let error = Error { code: cause.code(), stage: self.stage, cause };
+        let error = Error::new(self.stage, cause);
         if cause != Cause::WrongState {
             if let Some(session) = self.memory.session() {
                 // What it knows may be the reason.
