@@ -45,9 +45,7 @@ use crate::{
 
 mod answer;
 mod options;
-mod search;
 
-use options::Source;
 pub use options::{Assertion, AssertionSelection, GetOptions};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,17 +209,21 @@ impl<'m> Operation for GetAssertion<'_, 'm> {
                         Phase::Preflight
                     }
                 }
-                Phase::Preflight | Phase::AppId => match self.search(means, buffer)? {
-                    Some(len) => return Ok(Some(len)),
-                    None => self.searched(),
-                },
+                Phase::Preflight | Phase::AppId => {
+                    let app_id = options.extensions.app_id.filter(|_| self.phase == Phase::AppId);
+                    let rp_id = app_id.unwrap_or(options.rp_id);
+                    match self.preflight.request(list, rp_id, app_id.is_none(), means, buffer)? {
+                        Some(len) => return Ok(Some(len)),
+                        None => self.searched(),
+                    }
+                }
                 Phase::Picked => {
                     self.only = self.preflight.found;
                     return self.command(means, self.only.iter().copied(), buffer).map(Some);
                 }
                 Phase::Nobody => return self.touch.request(means.facts, buffer).map(Some),
                 Phase::Next => return Ok(Some(encode_command(Command::GET_NEXT_ASSERTION, buffer)?)),
-                Phase::ReadBlobs => return self.large_blob.ask(means.facts.max_msg_size, buffer).map(Some),
+                Phase::ReadBlobs => return self.large_blob.ask(means, buffer).map(Some),
                 Phase::WriteBlobs => {
                     if let Some(LargeBlobAccess::Write(blob)) = options.extensions.large_blob {
                         let (assertion, _) = Assertion::decode(means.kept, self.only)?;
@@ -255,7 +257,8 @@ impl<'m> Operation for GetAssertion<'_, 'm> {
         let inputs = &self.options.extensions;
         let writes = matches!(inputs.large_blob, Some(LargeBlobAccess::Write(_)));
         Ok(AssertionSelection {
-            source: Source::Kept(responses),
+            responses,
+            one: None,
             len: self.len,
             total: self.total,
             asked: GetAsked::by(inputs),
@@ -317,6 +320,22 @@ impl<'o> GetAssertion<'o, '_> {
     fn must_pick(&self) -> bool {
         let inputs = &self.options.extensions;
         inputs.app_id.is_some() || (self.evaluates && !inputs.prf_by_credential.is_empty())
+    }
+
+    /// What follows a search.
+    fn searched(&mut self) -> Phase {
+        let of_app_id = self.phase == Phase::AppId;
+        if self.preflight.found.is_some() {
+            self.by_app_id = of_app_id;
+            return Phase::Picked;
+        }
+        // What is not of this version cannot verify the user.
+        let verified = self.options.user_verification == Requirement::Required;
+        if of_app_id || verified || self.options.extensions.app_id.is_none() {
+            return Phase::Nobody;
+        }
+        self.preflight = Preflight::new();
+        Phase::AppId
     }
 
     /// Takes an assertion.

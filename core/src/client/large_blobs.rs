@@ -7,7 +7,6 @@ use rand_core::CryptoRng;
 
 use super::{
     Cause,
-    authorization::Grant,
     extensions::{LargeBlobAccess, inputs::LargeBlobForm},
     facts::Facts,
     operation::Means,
@@ -32,15 +31,17 @@ pub struct Fragments {
 }
 
 impl Fragments {
-    /// In messages of at most `message` bytes. All fragments have the length that the first was asked for.
-    pub fn limit(&mut self, message: usize) {
+    /// Fragments are as long as fit into a message and into `buffer`. All have the length that the first was asked for.
+    fn limit<C, R>(&mut self, means: &Means<'_, C, R>, buffer: &[u8]) {
         if self.offset == 0 {
+            let message = means.facts.max_msg_size.min(buffer.len());
             self.longest = message.saturating_sub(FRAGMENT_OVERHEAD).max(1);
         }
     }
 
     /// Writes the request for the next fragment.
-    pub fn ask(&self, buffer: &mut [u8]) -> Result<usize, Cause> {
+    pub fn ask<C, R>(&mut self, means: &Means<'_, C, R>, buffer: &mut [u8]) -> Result<usize, Cause> {
+        self.limit(means, buffer);
         let request =
             Request { get: Some(self.longest as u64), offset: Some(self.offset as u64), ..Request::default() };
         Ok(encode_request(Command::LARGE_BLOBS, &request, buffer)?)
@@ -66,10 +67,16 @@ impl Fragments {
     }
 
     /// Writes the request that stores the next fragment of `array`.
-    pub fn give<C: Hash>(&self, array: &[u8], crypto: &C, grant: Grant<'_>, buffer: &mut [u8]) -> Result<usize, Cause> {
-        let fragment = self.next(array);
+    pub fn give<C: Hash, R>(
+        &mut self,
+        array: &[u8],
+        means: &Means<'_, C, R>,
+        buffer: &mut [u8],
+    ) -> Result<usize, Cause> {
+        self.limit(means, buffer);
+        let (crypto, fragment) = (means.crypto, self.next(array));
         let offset = u32::try_from(self.offset).unwrap_or(u32::MAX);
-        let proof = grant.authenticate(crypto, &[&authenticated_head(offset), &crypto.sha256(&[fragment])]);
+        let proof = means.grant.authenticate(crypto, &[&authenticated_head(offset), &crypto.sha256(&[fragment])]);
         let request = Request {
             get: None,
             set: Some(fragment),
@@ -165,10 +172,9 @@ impl<'o> LargeBlob<'o> {
         if self.is_in_array() { &[] } else { bytes::part(self.memory, self.range.clone()) }
     }
 
-    /// Asks for the next fragment, in messages of at most `message` bytes and as long as fit into `buffer`.
-    pub fn ask(&mut self, message: usize, buffer: &mut [u8]) -> Result<usize, Cause> {
-        self.fragments.limit(message.min(buffer.len()));
-        self.fragments.ask(buffer)
+    /// Asks for the next fragment.
+    pub fn ask<C, R>(&mut self, means: &Means<'_, C, R>, buffer: &mut [u8]) -> Result<usize, Cause> {
+        self.fragments.ask(means, buffer)
     }
 
     /// Takes a fragment, and says whether it was the last.
@@ -214,8 +220,8 @@ impl<'o> LargeBlob<'o> {
         Ok(())
     }
 
-    pub fn give<C: Crypto, R>(&self, means: &Means<'_, C, R>, buffer: &mut [u8]) -> Result<usize, Cause> {
-        self.fragments.give(self.array(), means.crypto, means.grant, buffer)
+    pub fn give<C: Hash, R>(&mut self, means: &Means<'_, C, R>, buffer: &mut [u8]) -> Result<usize, Cause> {
+        self.fragments.give(bytes::part(self.memory, self.range.clone()), means, buffer)
     }
 
     /// A fragment was stored: says whether it was the last.

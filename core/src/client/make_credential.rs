@@ -67,8 +67,6 @@ pub struct MakeCredential<'o> {
     options: &'o MakeOptions<'o>,
     /// A discoverable credential is asked for.
     resident_key: bool,
-    /// Enterprise attestation is asked for.
-    enterprise: bool,
     /// Secrets of the new credential are asked for.
     evaluates: bool,
     /// What it fails with after a touch: without one, a site could find out about an authenticator behind its user's
@@ -85,7 +83,6 @@ impl<'o> MakeCredential<'o> {
         Self {
             options,
             resident_key: false,
-            enterprise: false,
             evaluates: false,
             refusal: None,
             touch: TouchRequest::new(),
@@ -135,7 +132,6 @@ impl Operation for MakeCredential<'_> {
             None => true,
         };
         self.refusal = (!self.accepted().any(offered)).then_some(Cause::NoCommonAlgorithm);
-        self.enterprise = facts.options.ep == Some(true);
         self.evaluates = (inputs.prf.flatten().is_some() || inputs.hmac_get_secret.is_some())
             && has_hmac_secret(facts)
             && facts.extensions.has(hmac_secret::MC_ID);
@@ -313,7 +309,7 @@ impl<'o> MakeCredential<'o> {
             options: Some(asked).filter(|asked| *asked != Options::default()),
             pin_uv_auth_param: proof.as_ref().map(|(param, _)| param.as_bytes()),
             pin_uv_auth_protocol: proof.as_ref().map(|(_, protocol)| *protocol),
-            enterprise_attestation: options.enterprise_attestation.filter(|_| self.enterprise),
+            enterprise_attestation: options.enterprise_attestation.filter(|_| means.facts.options.ep == Some(true)),
             attestation_formats_preference: Some(options.attestation_formats)
                 .filter(|formats| means.facts.attestation_formats && !formats.is_empty()),
         };

@@ -55,8 +55,7 @@ impl<'o> Operation for ReadLargeBlobs<'o> {
         means: &mut Means<'_, C, R>,
         buffer: &mut [u8],
     ) -> Result<Option<usize>, Cause> {
-        self.fragments.limit(means.facts.max_msg_size.min(buffer.len()));
-        self.fragments.ask(buffer).map(Some)
+        self.fragments.ask(means, buffer).map(Some)
     }
 
     fn accept<C: Crypto, R>(&mut self, means: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {
@@ -113,8 +112,7 @@ impl Operation for WriteLargeBlobs<'_> {
         means: &mut Means<'_, C, R>,
         buffer: &mut [u8],
     ) -> Result<Option<usize>, Cause> {
-        self.fragments.limit(means.facts.max_msg_size.min(buffer.len()));
-        self.fragments.give(self.array, means.crypto, means.grant, buffer).map(Some)
+        self.fragments.give(self.array, means, buffer).map(Some)
     }
 
     fn accept<C: Crypto, R>(&mut self, _: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {
