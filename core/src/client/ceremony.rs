@@ -254,8 +254,8 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
         Action::Done
     }
 
-    /// What an operation works with, lent for one call, and the buffer behind the kept responses.
-    fn lend(&mut self) -> (&mut O, Means<'_, C, R>, &mut [u8]) {
+    /// What an operation works with, lent for one call.
+    fn lend(&mut self) -> (&mut O, Means<'_, C, R>) {
         let (kept, buffer) = crate::bytes::split_mut(self.buffer, self.kept);
         let means = Means {
             crypto: &self.crypto,
@@ -263,9 +263,10 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
             facts: &self.facts,
             grant: self.authorization.grant(&self.facts),
             kept,
+            buffer,
             renews: self.authorization.renews(),
             agreement: self.authorization.agreement(),
         };
-        (&mut self.operation, means, buffer)
+        (&mut self.operation, means)
     }
 }

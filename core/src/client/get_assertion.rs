@@ -175,19 +175,11 @@ impl<'m> Operation for GetAssertion<'_, 'm> {
         }
     }
 
-    fn measure<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
-        self.command(means, core::iter::empty(), buffer).map(Some)
+    fn measure<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>) -> Result<Option<usize>, Cause> {
+        self.command(means, core::iter::empty()).map(Some)
     }
 
-    fn request<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
+    fn request<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>) -> Result<Option<usize>, Cause> {
         let (options, list) = (self.options, &self.options.allow_list);
         loop {
             self.phase = match self.phase {
@@ -201,7 +193,7 @@ impl<'m> Operation for GetAssertion<'_, 'm> {
                     } else if !means.facts.ctap1
                         && count <= most
                         && !(self.must_pick() && count > 0)
-                        && let Ok(len) = self.command(means, ids, buffer)
+                        && let Ok(len) = self.command(means, ids)
                         && (len <= means.facts.max_msg_size || count <= 1)
                     {
                         return Ok(Some(len));
@@ -212,24 +204,24 @@ impl<'m> Operation for GetAssertion<'_, 'm> {
                 Phase::Preflight | Phase::AppId => {
                     let app_id = options.extensions.app_id.filter(|_| self.phase == Phase::AppId);
                     let rp_id = app_id.unwrap_or(options.rp_id);
-                    match self.preflight.request(list, rp_id, app_id.is_none(), means, buffer)? {
+                    match self.preflight.request(list, rp_id, app_id.is_none(), means)? {
                         Some(len) => return Ok(Some(len)),
                         None => self.searched(),
                     }
                 }
                 Phase::Picked => {
                     self.only = self.preflight.found;
-                    return self.command(means, self.only.iter().copied(), buffer).map(Some);
+                    return self.command(means, self.only.iter().copied()).map(Some);
                 }
-                Phase::Nobody => return self.touch.request(means.facts, buffer).map(Some),
-                Phase::Next => return Ok(Some(encode_command(Command::GET_NEXT_ASSERTION, buffer)?)),
-                Phase::ReadBlobs => return self.large_blob.ask(means, buffer).map(Some),
+                Phase::Nobody => return self.touch.request(means.facts, means.buffer).map(Some),
+                Phase::Next => return Ok(Some(encode_command(Command::GET_NEXT_ASSERTION, means.buffer)?)),
+                Phase::ReadBlobs => return self.large_blob.ask(means).map(Some),
                 Phase::WriteBlobs => {
                     if let Some(LargeBlobAccess::Write(blob)) = options.extensions.large_blob {
                         let (assertion, _) = Assertion::decode(means.kept, self.only)?;
                         self.large_blob.put(assertion.response.large_blob_key.map(|key| key.0), blob, means)?;
                     }
-                    return self.large_blob.give(means, buffer).map(Some);
+                    return self.large_blob.give(means).map(Some);
                 }
             }
         }
@@ -280,7 +272,6 @@ impl<'o> GetAssertion<'o, '_> {
         &self,
         means: &mut Means<'_, C, R>,
         ids: impl Iterator<Item = &'a [u8]> + Clone,
-        buffer: &mut [u8],
     ) -> Result<usize, Cause> {
         let options = self.options;
         if means.facts.ctap1 {
@@ -290,7 +281,7 @@ impl<'o> GetAssertion<'o, '_> {
                 application: &means.crypto.sha256(&[self.rp_id().as_bytes()]),
                 key_handle: self.only.unwrap_or_default(),
             };
-            return Ok(authenticate.encode(buffer)?);
+            return Ok(authenticate.encode(means.buffer)?);
         }
         // A token is for the RP ID, and not for the AppID.
         let grant = if self.by_app_id { Grant::None } else { means.grant };
@@ -313,7 +304,7 @@ impl<'o> GetAssertion<'o, '_> {
             (0x03, (!allow_list.is_empty()).then_some(&allow_list as &dyn Write)),
             (0x04, extensions.as_ref().map(|extensions| extensions as &dyn Write)),
         ];
-        Ok(encode_request(Command::GET_ASSERTION, &With(&request, &with), buffer)?)
+        Ok(encode_request(Command::GET_ASSERTION, &With(&request, &with), means.buffer)?)
     }
 
     /// Whether the command has to name the one credential it is for, for another reason than the list's length.

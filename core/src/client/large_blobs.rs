@@ -32,19 +32,19 @@ pub struct Fragments {
 
 impl Fragments {
     /// Fragments are as long as fit into a message and into `buffer`. All have the length that the first was asked for.
-    fn limit<C, R>(&mut self, means: &Means<'_, C, R>, buffer: &[u8]) {
+    fn limit<C, R>(&mut self, means: &Means<'_, C, R>) {
         if self.offset == 0 {
-            let message = means.facts.max_msg_size.min(buffer.len());
+            let message = means.facts.max_msg_size.min(means.buffer.len());
             self.longest = message.saturating_sub(FRAGMENT_OVERHEAD).max(1);
         }
     }
 
     /// Writes the request for the next fragment.
-    pub fn ask<C, R>(&mut self, means: &Means<'_, C, R>, buffer: &mut [u8]) -> Result<usize, Cause> {
-        self.limit(means, buffer);
+    pub fn ask<C, R>(&mut self, means: &mut Means<'_, C, R>) -> Result<usize, Cause> {
+        self.limit(means);
         let request =
             Request { get: Some(self.longest as u64), offset: Some(self.offset as u64), ..Request::default() };
-        Ok(encode_request(Command::LARGE_BLOBS, &request, buffer)?)
+        Ok(encode_request(Command::LARGE_BLOBS, &request, means.buffer)?)
     }
 
     /// Puts the fragment of a response into `array`, and says whether it was the last.
@@ -67,13 +67,8 @@ impl Fragments {
     }
 
     /// Writes the request that stores the next fragment of `array`.
-    pub fn give<C: Hash, R>(
-        &mut self,
-        array: &[u8],
-        means: &Means<'_, C, R>,
-        buffer: &mut [u8],
-    ) -> Result<usize, Cause> {
-        self.limit(means, buffer);
+    pub fn give<C: Hash, R>(&mut self, array: &[u8], means: &mut Means<'_, C, R>) -> Result<usize, Cause> {
+        self.limit(means);
         let (crypto, fragment) = (means.crypto, self.next(array));
         let offset = u32::try_from(self.offset).unwrap_or(u32::MAX);
         let proof = means.grant.authenticate(crypto, &[&authenticated_head(offset), &crypto.sha256(&[fragment])]);
@@ -85,7 +80,7 @@ impl Fragments {
             pin_uv_auth_param: proof.as_ref().map(|(param, _)| param.as_bytes()),
             pin_uv_auth_protocol: proof.as_ref().map(|(_, protocol)| *protocol),
         };
-        Ok(encode_request(Command::LARGE_BLOBS, &request, buffer)?)
+        Ok(encode_request(Command::LARGE_BLOBS, &request, means.buffer)?)
     }
 
     /// The fragment was stored: says whether it was the last of `array`.
@@ -173,8 +168,8 @@ impl<'o> LargeBlob<'o> {
     }
 
     /// Asks for the next fragment.
-    pub fn ask<C, R>(&mut self, means: &Means<'_, C, R>, buffer: &mut [u8]) -> Result<usize, Cause> {
-        self.fragments.ask(means, buffer)
+    pub fn ask<C, R>(&mut self, means: &mut Means<'_, C, R>) -> Result<usize, Cause> {
+        self.fragments.ask(means)
     }
 
     /// Takes a fragment, and says whether it was the last.
@@ -220,8 +215,8 @@ impl<'o> LargeBlob<'o> {
         Ok(())
     }
 
-    pub fn give<C: Hash, R>(&mut self, means: &Means<'_, C, R>, buffer: &mut [u8]) -> Result<usize, Cause> {
-        self.fragments.give(bytes::part(self.memory, self.range.clone()), means, buffer)
+    pub fn give<C: Hash, R>(&mut self, means: &mut Means<'_, C, R>) -> Result<usize, Cause> {
+        self.fragments.give(bytes::part(self.memory, self.range.clone()), means)
     }
 
     /// A fragment was stored: says whether it was the last.

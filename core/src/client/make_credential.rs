@@ -169,31 +169,23 @@ impl Operation for MakeCredential<'_> {
         }
     }
 
-    fn measure<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
+    fn measure<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>) -> Result<Option<usize>, Cause> {
         match self.refusal {
-            Some(_) => self.touch.request(means.facts, buffer).map(Some),
-            None => self.command(means, core::iter::empty(), buffer).map(Some),
+            Some(_) => self.touch.request(means.facts, means.buffer).map(Some),
+            None => self.command(means, core::iter::empty()).map(Some),
         }
     }
 
-    fn request<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
+    fn request<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>) -> Result<Option<usize>, Cause> {
         let (options, list) = (self.options, &self.options.exclude_list);
         if self.refusal.is_some() {
-            return self.touch.request(means.facts, buffer).map(Some);
+            return self.touch.request(means.facts, means.buffer).map(Some);
         }
         loop {
             self.phase = match self.phase {
                 Phase::AppId => {
                     let app_id = options.extensions.app_id_exclude.unwrap_or_default();
-                    match self.preflight.request(list, app_id, false, means, buffer)? {
+                    match self.preflight.request(list, app_id, false, means)? {
                         Some(len) => return Ok(Some(len)),
                         None => Phase::Whole,
                     }
@@ -203,7 +195,7 @@ impl Operation for MakeCredential<'_> {
                     let most = means.facts.max_credential_count_in_list.unwrap_or(1);
                     if !means.facts.ctap1
                         && ids.clone().count() <= most
-                        && let Ok(len) = self.command(means, ids, buffer)
+                        && let Ok(len) = self.command(means, ids)
                         && len <= means.facts.max_msg_size
                     {
                         return Ok(Some(len));
@@ -211,11 +203,11 @@ impl Operation for MakeCredential<'_> {
                     self.preflight = Preflight::new();
                     Phase::Preflight
                 }
-                Phase::Preflight => match self.preflight.request(list, options.rp.id, true, means, buffer)? {
+                Phase::Preflight => match self.preflight.request(list, options.rp.id, true, means)? {
                     Some(len) => return Ok(Some(len)),
                     None => Phase::Picked,
                 },
-                Phase::Picked => return self.command(means, self.preflight.found.iter().copied(), buffer).map(Some),
+                Phase::Picked => return self.command(means, self.preflight.found.iter().copied()).map(Some),
             }
         }
     }
@@ -282,7 +274,6 @@ impl<'o> MakeCredential<'o> {
         &self,
         means: &mut Means<'_, C, R>,
         ids: impl Iterator<Item = &'a [u8]> + Clone,
-        buffer: &mut [u8],
     ) -> Result<usize, Cause> {
         let options = self.options;
         if means.facts.ctap1 {
@@ -291,7 +282,7 @@ impl<'o> MakeCredential<'o> {
                 challenge: options.client_data_hash,
                 application: &means.crypto.sha256(&[options.rp.id.as_bytes()]),
             };
-            return Ok(register.encode(buffer)?);
+            return Ok(register.encode(means.buffer)?);
         }
         let proof = means.grant.authenticate(means.crypto, &[options.client_data_hash]);
         let asked = Options { rk: self.resident_key.then_some(true), up: None, uv: means.grant.uv_option() };
@@ -319,7 +310,7 @@ impl<'o> MakeCredential<'o> {
             (0x05, (!exclude_list.is_empty()).then_some(&exclude_list as &dyn Write)),
             (0x06, extensions.as_ref().map(|extensions| extensions as &dyn Write)),
         ];
-        Ok(encode_request(Command::MAKE_CREDENTIAL, &With(&request, &with), buffer)?)
+        Ok(encode_request(Command::MAKE_CREDENTIAL, &With(&request, &with), means.buffer)?)
     }
 
     /// Takes the answer about credentials of the exclude list.

@@ -57,12 +57,8 @@ pub trait Operation {
     /// Writes a placeholder request of the final length, to compare with maxMsgSize before the user is asked for
     /// anything.
     #[doc(hidden)]
-    fn measure<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
-        self.request(means, buffer)
+    fn measure<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>) -> Result<Option<usize>, Cause> {
+        self.request(means)
     }
     /// What is asked, where that needs neither what was kept nor a secret. Errors: [`Cause::Unsupported`].
     #[doc(hidden)]
@@ -73,12 +69,8 @@ pub trait Operation {
     /// Writes the next request, and returns its length; `None` when there is nothing left to ask. Without more, it is the
     /// question.
     #[doc(hidden)]
-    fn request<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
-        self.question(means.facts)?.encode(means.crypto, means.grant, buffer)
+    fn request<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>) -> Result<Option<usize>, Cause> {
+        self.question(means.facts)?.encode(means.crypto, means.grant, means.buffer)
     }
     /// Checks a response and says how to go on. It may rewrite what is kept of the response. Without more, the response
     /// is the outcome.
@@ -96,8 +88,8 @@ pub trait Operation {
     /// Writes the request that tells the authenticator that the ceremony is given up, once; `None` when there is
     /// nothing to tell.
     #[doc(hidden)]
-    fn farewell<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>, buffer: &mut [u8]) -> Option<usize> {
-        let _ = (means, buffer);
+    fn farewell<C: Crypto, R>(&mut self, means: &mut Means<'_, C, R>) -> Option<usize> {
+        let _ = means;
         None
     }
     /// The outcome from all kept responses, one after the other.
@@ -136,6 +128,8 @@ pub struct Means<'a, C, R> {
     pub grant: Grant<'a>,
     /// The responses that were kept.
     pub kept: &'a [u8],
+    /// Where the request goes. None while a response is opened, which lies in the [`Room`].
+    pub buffer: &'a mut [u8],
     /// A token that is refused is renewed.
     pub renews: bool,
     /// Where [`Purpose::agreement`] wants it; before it is granted there is none.

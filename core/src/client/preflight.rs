@@ -2,8 +2,6 @@
 //! many of them at a time as the authenticator takes and as fit a message (CTAP 2.3 §6.1, §6.2). One of version 1 is
 //! asked to check one key handle at a time.
 
-use rand_core::CryptoRng;
-
 use super::{
     Cause,
     authorization::refuses_token,
@@ -49,13 +47,12 @@ impl<'o> Preflight<'o> {
 
     /// Writes the next question; `None` when one is found, or all are done with. `proven`: the token is for this
     /// `rp_id`.
-    pub fn request<C: Crypto, R: CryptoRng>(
+    pub fn request<C: Crypto, R>(
         &mut self,
         list: &Descriptors<'o>,
         rp_id: &str,
         proven: bool,
-        means: &Means<'_, C, R>,
-        buffer: &mut [u8],
+        means: &mut Means<'_, C, R>,
     ) -> Result<Option<usize>, Cause> {
         let left = candidates(list, means.facts).skip(self.done).count();
         // An authenticator that does not say how many it takes may look at the first alone.
@@ -71,7 +68,7 @@ impl<'o> Preflight<'o> {
                 application: &means.crypto.sha256(&[rp_id.as_bytes()]),
                 key_handle: candidates(list, means.facts).nth(self.done).unwrap_or_default(),
             };
-            return Ok(Some(check.encode(buffer)?));
+            return Ok(Some(check.encode(means.buffer)?));
         }
         // A credential with credProtect level 3 is only seen with proof of user verification.
         let proof = means.grant.authenticate(means.crypto, &[&NO_HASH]).filter(|_| proven && !self.unproven);
@@ -85,11 +82,11 @@ impl<'o> Preflight<'o> {
             pin_uv_auth_param: proof.as_ref().map(|(param, _)| param.as_bytes()),
             pin_uv_auth_protocol: proof.as_ref().map(|(_, protocol)| *protocol),
         };
-        let room = means.facts.max_msg_size.min(buffer.len());
+        let room = means.facts.max_msg_size.min(means.buffer.len());
         loop {
             let allow_list = descriptors(candidates(list, means.facts).skip(self.done).take(batch));
             let question = With(&request, &[(0x03, Some(&allow_list))]);
-            match encode_request(Command::GET_ASSERTION, &question, bytes::front_mut(buffer, room)) {
+            match encode_request(Command::GET_ASSERTION, &question, bytes::front_mut(means.buffer, room)) {
                 Err(_) if batch > 1 => batch = batch.saturating_sub(1),
                 result => {
                     self.batch = batch;

@@ -57,12 +57,8 @@ impl Operation for Selection {
     const CTAP1: bool = true;
     const FORGETS: Forgets = Forgets::Nothing;
 
-    fn request<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
-        self.touch.request(means.facts, buffer).map(Some)
+    fn request<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>) -> Result<Option<usize>, Cause> {
+        self.touch.request(means.facts, means.buffer).map(Some)
     }
 
     fn accept<C: Crypto, R>(&mut self, means: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {

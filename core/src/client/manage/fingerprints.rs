@@ -112,25 +112,21 @@ impl Operation for Enroll {
         question(facts, subcommand::ENROLL_BEGIN, None) // or the next sample, both with parameters
     }
 
-    fn request<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
+    fn request<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>) -> Result<Option<usize>, Cause> {
         let mut params = Params { timeout_milliseconds: self.timeout, ..Params::default() };
         let mut sub_command = subcommand::ENROLL_BEGIN;
         if self.begun {
             params.template_id = Some(template_id(means.kept)?);
             sub_command = subcommand::ENROLL_CAPTURE_NEXT_SAMPLE;
         }
-        question(means.facts, sub_command, Some(&params))?.encode(means.crypto, means.grant, buffer)
+        question(means.facts, sub_command, Some(&params))?.encode(means.crypto, means.grant, means.buffer)
     }
 
-    fn farewell<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>, buffer: &mut [u8]) -> Option<usize> {
+    fn farewell<C: Crypto, R>(&mut self, means: &mut Means<'_, C, R>) -> Option<usize> {
         if core::mem::replace(&mut self.ended, true) {
             return None;
         }
-        CancelEnrollment.question(means.facts).ok()?.encode(means.crypto, Grant::None, buffer).ok()?
+        CancelEnrollment.question(means.facts).ok()?.encode(means.crypto, Grant::None, means.buffer).ok()?
     }
 
     fn accept<C: Crypto, R>(&mut self, _: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {

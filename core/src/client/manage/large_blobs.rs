@@ -50,12 +50,8 @@ impl<'o> Operation for ReadLargeBlobs<'o> {
         supported(facts)
     }
 
-    fn request<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
-        self.fragments.ask(means, buffer).map(Some)
+    fn request<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>) -> Result<Option<usize>, Cause> {
+        self.fragments.ask(means).map(Some)
     }
 
     fn accept<C: Crypto, R>(&mut self, means: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {
@@ -107,12 +103,8 @@ impl Operation for WriteLargeBlobs<'_> {
         }
     }
 
-    fn request<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
-        self.fragments.give(self.array, means, buffer).map(Some)
+    fn request<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>) -> Result<Option<usize>, Cause> {
+        self.fragments.give(self.array, means).map(Some)
     }
 
     fn accept<C: Crypto, R>(&mut self, _: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {

@@ -70,20 +70,12 @@ impl Operation for GetPersistentToken {
         Ok(First::Authorize)
     }
 
-    fn measure<C: Crypto, R: CryptoRng>(
-        &mut self,
-        _: &mut Means<'_, C, R>,
-        _: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
+    fn measure<C: Crypto, R: CryptoRng>(&mut self, _: &mut Means<'_, C, R>) -> Result<Option<usize>, Cause> {
         Ok(None)
     }
 
     /// The token that was granted is what was asked for: no request follows.
-    fn request<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        _: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
+    fn request<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>) -> Result<Option<usize>, Cause> {
         if let Grant::Token(_, token) = means.grant {
             let decrypt = |sealed: [u8; 32]| token.decrypt_value(means.crypto, DEVICE_IDENTIFIER, &sealed);
             let identifier = self.enc_identifier.and_then(decrypt);

@@ -105,18 +105,14 @@ impl Operation for Retries {
         supported.map(|_| First::Authorize).ok_or(Cause::Unsupported)
     }
 
-    fn request<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
+    fn request<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>) -> Result<Option<usize>, Cause> {
         // Not needed for retries, but some authenticators insist on a protocol.
         let request = Request {
             pin_uv_auth_protocol: means.facts.protocol.map(PinUvAuthProtocol::number),
             sub_command: Some(self.sub_command),
             ..Request::default()
         };
-        Ok(Some(encode_request(Command::CLIENT_PIN, &request, buffer)?))
+        Ok(Some(encode_request(Command::CLIENT_PIN, &request, means.buffer)?))
     }
 
     fn outcome(&mut self, response: &[u8]) -> Result<RetriesLeft, Cause> {
