@@ -238,14 +238,6 @@ impl Authorization {
         }
     }
 
-    /// The authenticator is back. Errors: [`Cause::WrongState`] when it should not have been away.
-    pub fn reconnected<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Action, Cause> {
-        match self.state {
-            State::Reconnect => self.begin(cx),
-            _ => Err(Cause::WrongState),
-        }
-    }
-
     /// Whether the authenticator is to be without power for a moment.
     pub fn reconnecting(&self) -> bool {
         self.state == State::Reconnect

@@ -148,12 +148,12 @@ pub fn run_each<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory>(
         pin.clear();
         input = Input::Time;
         match output {
-            Output::Send(exchange) => input = sent(transport.send(exchange.protocol, exchange.request())),
+            Output::Send(exchange) => input = done(transport.send(exchange.protocol, exchange.request()), Input::Time),
             Output::Wait { buf, limit } => {
                 input = received(transport.receive(buf, limit.min(CANCEL_POLL)), || user.cancelled());
             }
-            Output::CancelDevice => input = sent(transport.cancel()),
-            Output::Reconnect => input = reconnected(transport.reconnect()),
+            Output::CancelDevice => input = done(transport.cancel(), Input::Time),
+            Output::Reconnect => input = done(transport.reconnect(), Input::Reconnected),
             Output::AskPin(prompt) => input = entered(user.request_pin(&prompt, &mut pin), &pin),
             Output::AskNewPin(prompt) => input = entered(user.request_new_pin(&prompt, &mut pin), &pin),
             Output::AskUv(prompt) => input = Input::UserVerification(user.request_uv(&prompt)),
@@ -166,12 +166,8 @@ pub fn run_each<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory>(
     }
 }
 
-pub(super) fn sent<E>(result: Result<(), E>) -> Input<'static> {
-    result.map_or(Input::TransportFailed, |()| Input::Time)
-}
-
-pub(super) fn reconnected<E>(result: Result<(), E>) -> Input<'static> {
-    result.map_or(Input::TransportFailed, |()| Input::Reconnected)
+pub(super) fn done<E>(result: Result<(), E>, then: Input<'static>) -> Input<'static> {
+    result.map_or(Input::TransportFailed, |()| then)
 }
 
 pub(super) fn received<E>(result: Result<Received, E>, cancelled: impl FnOnce() -> bool) -> Input<'static> {

@@ -5,7 +5,7 @@ use rand_core::CryptoRng;
 
 use super::{
     AssertionSelection, Ceremony, Error, Input, Operation, Output, PinEntry, Prompt, UserInteraction,
-    drive::{CANCEL_POLL, entered, received, reconnected, sent},
+    drive::{CANCEL_POLL, done, entered, received},
     session::Memory,
 };
 use crate::{
@@ -133,12 +133,14 @@ pub async fn run_each_async<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory
         pin.clear();
         input = Input::Time;
         match output {
-            Output::Send(exchange) => input = sent(transport.send(exchange.protocol, exchange.request()).await),
+            Output::Send(exchange) => {
+                input = done(transport.send(exchange.protocol, exchange.request()).await, Input::Time)
+            }
             Output::Wait { buf, limit } => {
                 input = received(transport.receive(buf, limit.min(CANCEL_POLL)).await, || user.cancelled());
             }
-            Output::CancelDevice => input = sent(transport.cancel().await),
-            Output::Reconnect => input = reconnected(transport.reconnect().await),
+            Output::CancelDevice => input = done(transport.cancel().await, Input::Time),
+            Output::Reconnect => input = done(transport.reconnect().await, Input::Reconnected),
             Output::AskPin(prompt) => input = entered(user.request_pin(&prompt, &mut pin).await, &pin),
             Output::AskNewPin(prompt) => input = entered(user.request_new_pin(&prompt, &mut pin).await, &pin),
             Output::AskUv(prompt) => input = Input::UserVerification(user.request_uv(&prompt).await),

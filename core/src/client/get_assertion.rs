@@ -215,7 +215,7 @@ impl<'m> Operation for GetAssertion<'_, 'm> {
                 }
                 Phase::Nobody => return self.touch.request(means.facts, means.buffer).map(Some),
                 Phase::Next => return Ok(Some(encode_command(Command::GET_NEXT_ASSERTION, means.buffer)?)),
-                Phase::ReadBlobs => return self.large_blob.ask(means).map(Some),
+                Phase::ReadBlobs => return self.large_blob.fragments.ask(means).map(Some),
                 Phase::WriteBlobs => {
                     if let Some(LargeBlobAccess::Write(blob)) = options.extensions.large_blob {
                         let (assertion, _) = Assertion::decode(means.kept, self.only)?;

@@ -92,6 +92,7 @@ impl Fragments {
 }
 
 /// The large blob of a sign-in, and the memory for it.
+#[derive(Default)]
 pub struct LargeBlob<'o> {
     memory: &'o mut [u8],
     form: Option<LargeBlobForm>,
@@ -99,7 +100,7 @@ pub struct LargeBlob<'o> {
     range: Range<usize>,
     /// The array's longest, in bytes.
     limit: usize,
-    fragments: Fragments,
+    pub fragments: Fragments,
     /// The array was read, and its hash was right.
     whole: bool,
     /// The blob is in it.
@@ -115,16 +116,7 @@ impl fmt::Debug for LargeBlob<'_> {
 
 impl<'o> LargeBlob<'o> {
     pub fn new(memory: &'o mut [u8]) -> Self {
-        Self {
-            memory,
-            form: None,
-            range: 0..0,
-            limit: 0,
-            fragments: Fragments::default(),
-            whole: false,
-            filled: false,
-            written: false,
-        }
+        Self { memory, ..Self::default() }
     }
 
     /// Checks that the memory suffices, and compresses what an authenticator is to keep by itself.
@@ -165,11 +157,6 @@ impl<'o> LargeBlob<'o> {
     /// The compressed blob, where it is a part of the command.
     pub fn compressed(&self) -> &[u8] {
         if self.is_in_array() { &[] } else { bytes::part(self.memory, self.range.clone()) }
-    }
-
-    /// Asks for the next fragment.
-    pub fn ask<C, R>(&mut self, means: &mut Means<'_, C, R>) -> Result<usize, Cause> {
-        self.fragments.ask(means)
     }
 
     /// Takes a fragment, and says whether it was the last.

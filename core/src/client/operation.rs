@@ -45,8 +45,7 @@ pub trait Operation {
     }
     /// Checks the options against getInfo, before the user is asked for anything, and says what is first.
     #[doc(hidden)]
-    fn examine(&mut self, info: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
-        let _ = info;
+    fn examine(&mut self, _info: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
         self.question(facts).map(|_| First::Authorize)
     }
     /// What authorization is for.
@@ -62,8 +61,7 @@ pub trait Operation {
     }
     /// What is asked, where that needs neither what was kept nor a secret. Errors: [`Cause::Unsupported`].
     #[doc(hidden)]
-    fn question(&self, facts: &Facts) -> Result<Question<'_>, Cause> {
-        let _ = facts;
+    fn question(&self, _facts: &Facts) -> Result<Question<'_>, Cause> {
         Ok(Question::None)
     }
     /// Writes the next request, and returns its length; `None` when there is nothing left to ask. Without more, it is the
@@ -75,21 +73,18 @@ pub trait Operation {
     /// Checks a response and says how to go on. It may rewrite what is kept of the response. Without more, the response
     /// is the outcome.
     #[doc(hidden)]
-    fn accept<C: Crypto, R>(&mut self, means: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {
-        let _ = means;
+    fn accept<C: Crypto, R>(&mut self, _means: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {
         self.outcome(room.response()).map(|_| Accepted::Complete)
     }
     /// What there is to show of an accepted response.
     #[doc(hidden)]
-    fn item<'m>(&self, response: &'m [u8]) -> Option<Self::Item<'m>> {
-        let _ = response;
+    fn item<'m>(&self, _response: &'m [u8]) -> Option<Self::Item<'m>> {
         None
     }
     /// Writes the request that tells the authenticator that the ceremony is given up, once; `None` when there is
     /// nothing to tell.
     #[doc(hidden)]
-    fn farewell<C: Crypto, R>(&mut self, means: &mut Means<'_, C, R>) -> Option<usize> {
-        let _ = means;
+    fn farewell<C: Crypto, R>(&mut self, _means: &mut Means<'_, C, R>) -> Option<usize> {
         None
     }
     /// The outcome from all kept responses, one after the other.

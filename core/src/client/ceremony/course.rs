@@ -207,7 +207,7 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
             Input::Pin(pin) => authorization.pin(cx, pin),
             Input::NoPin => authorization.no_pin(),
             Input::UserVerification(agreed) => authorization.user_verification(cx, agreed),
-            Input::Reconnected => authorization.reconnected(cx),
+            Input::Reconnected if authorization.reconnecting() => authorization.begin(cx),
             _ => Err(Cause::WrongState),
         })
     }

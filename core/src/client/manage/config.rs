@@ -3,7 +3,7 @@
 use core::{convert::Infallible, time::Duration};
 
 use crate::{
-    cbor::{RawMap, Write},
+    cbor::{List, RawMap, Write},
     client::{
         Cause, DEFAULT_TIMEOUT, InvalidOption, Requirement,
         facts::{Facts, Purpose},
@@ -54,15 +54,9 @@ impl ConfigSubcommand<'_> {
 
     fn is_supported(&self, info: &get_info::Response<'_>) -> bool {
         let options = info.options.unwrap_or_default();
-        if options.authnr_cfg != Some(true) {
-            return false;
-        }
-        if let Some(listed) = info.authenticator_config_commands
-            && !listed.iter().any(|listed| listed == self.sub_command())
-        {
-            return false;
-        }
-        match self {
+        let among = |listed: List<'_, u64>| listed.iter().any(|listed| listed == self.sub_command());
+        let is_listed = info.authenticator_config_commands.is_none_or(among);
+        let can = match self {
             Self::EnterpriseAttestation => options.ep.is_some(),
             Self::ToggleAlwaysUv => options.always_uv.is_some(),
             Self::MinPinLength(_) => options.set_min_pin_length == Some(true),
@@ -71,7 +65,8 @@ impl ConfigSubcommand<'_> {
                 (Ok(params), Some(listed)) => listed.iter().any(|listed| listed == params.vendor_command_id),
                 _ => false,
             },
-        }
+        };
+        options.authnr_cfg == Some(true) && is_listed && can
     }
 }
 

@@ -88,14 +88,12 @@ pub struct Metadata {
 
 /// Counts credentials. Its outcome is a [`Metadata`].
 #[derive(Clone, Copy, Debug)]
-pub struct CredentialsMetadata<'o> {
-    management: CredentialManagement<'o>,
-}
+pub struct CredentialsMetadata<'o>(CredentialManagement<'o>);
 
 impl<'o> CredentialsMetadata<'o> {
     /// With this right.
     pub const fn new(access: Access<'o>) -> Self {
-        Self { management: CredentialManagement::new(subcommand::GET_CREDS_METADATA, None, access) }
+        Self(CredentialManagement::new(subcommand::GET_CREDS_METADATA, None, access))
     }
 }
 
@@ -105,11 +103,11 @@ impl Operation for CredentialsMetadata<'_> {
     const FORGETS: Forgets = Forgets::Nothing;
 
     fn question(&self, facts: &Facts) -> Result<Question<'_>, Cause> {
-        self.management.question(facts, None)
+        self.0.question(facts, None)
     }
 
     fn purpose(&self) -> Purpose<'_> {
-        self.management.purpose()
+        self.0.purpose()
     }
 
     fn outcome(&mut self, response: &[u8]) -> Result<Metadata, Cause> {
@@ -184,15 +182,13 @@ impl<'m> ListedRelyingParty<'m> {
 /// Lists the relying parties with credentials: each is an item, a [`ListedRelyingParty`]. Its outcome is how many there
 /// were.
 #[derive(Clone, Copy, Debug)]
-pub struct ListRelyingParties<'o> {
-    list: Enumeration<'o>,
-}
+pub struct ListRelyingParties<'o>(Enumeration<'o>);
 
 impl<'o> ListRelyingParties<'o> {
     /// With this right.
     pub const fn new(access: Access<'o>) -> Self {
         let begin = CredentialManagement::new(subcommand::ENUMERATE_RPS_BEGIN, None, access);
-        Self { list: Enumeration::new(begin, subcommand::ENUMERATE_RPS_GET_NEXT_RP) }
+        Self(Enumeration::new(begin, subcommand::ENUMERATE_RPS_GET_NEXT_RP))
     }
 }
 
@@ -202,16 +198,16 @@ impl Operation for ListRelyingParties<'_> {
     const FORGETS: Forgets = Forgets::Nothing;
 
     fn purpose(&self) -> Purpose<'_> {
-        self.list.management.purpose()
+        self.0.management.purpose()
     }
 
     fn question(&self, facts: &Facts) -> Result<Question<'_>, Cause> {
-        self.list.question(facts)
+        self.0.question(facts)
     }
 
     fn accept<C: Crypto, R>(&mut self, _: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {
         let total = |response: &Response<'_>| response.total_rps.ok_or(Cause::missing(0x05));
-        self.list.accept(room.response(), total, ListedRelyingParty::of)
+        self.0.accept(room.response(), total, ListedRelyingParty::of)
     }
 
     fn item<'m>(&self, response: &'m [u8]) -> Option<ListedRelyingParty<'m>> {
@@ -219,7 +215,7 @@ impl Operation for ListRelyingParties<'_> {
     }
 
     fn outcome(&mut self, _: &[u8]) -> Result<u64, Cause> {
-        Ok(self.list.seen)
+        Ok(self.0.seen)
     }
 }
 
@@ -256,16 +252,14 @@ impl<'m> ListedCredential<'m> {
 /// Lists the credentials of a relying party: each is an item, a [`ListedCredential`]. Its outcome is how many there
 /// were.
 #[derive(Clone, Copy, Debug)]
-pub struct ListCredentials<'o> {
-    list: Enumeration<'o>,
-}
+pub struct ListCredentials<'o>(Enumeration<'o>);
 
 impl<'o> ListCredentials<'o> {
     /// `rp_id_hash` is that of a [`ListedRelyingParty`], or SHA-256 of an RP ID.
     pub fn new(rp_id_hash: &'o [u8; 32], access: Access<'o>) -> Self {
         let params = Params { rp_id_hash: Some(rp_id_hash), ..Params::default() };
         let begin = CredentialManagement::new(subcommand::ENUMERATE_CREDENTIALS_BEGIN, Some(params), access);
-        Self { list: Enumeration::new(begin, subcommand::ENUMERATE_CREDENTIALS_GET_NEXT_CREDENTIAL) }
+        Self(Enumeration::new(begin, subcommand::ENUMERATE_CREDENTIALS_GET_NEXT_CREDENTIAL))
     }
 }
 
@@ -275,16 +269,16 @@ impl Operation for ListCredentials<'_> {
     const FORGETS: Forgets = Forgets::Nothing;
 
     fn purpose(&self) -> Purpose<'_> {
-        self.list.management.purpose()
+        self.0.management.purpose()
     }
 
     fn question(&self, facts: &Facts) -> Result<Question<'_>, Cause> {
-        self.list.question(facts)
+        self.0.question(facts)
     }
 
     fn accept<C: Crypto, R>(&mut self, _: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {
         let total = |response: &Response<'_>| response.total_credentials.ok_or(Cause::missing(0x09));
-        self.list.accept(room.response(), total, ListedCredential::of)
+        self.0.accept(room.response(), total, ListedCredential::of)
     }
 
     fn item<'m>(&self, response: &'m [u8]) -> Option<ListedCredential<'m>> {
@@ -292,20 +286,18 @@ impl Operation for ListCredentials<'_> {
     }
 
     fn outcome(&mut self, _: &[u8]) -> Result<u64, Cause> {
-        Ok(self.list.seen)
+        Ok(self.0.seen)
     }
 }
 
 /// Deletes a credential.
 #[derive(Clone, Copy, Debug)]
-pub struct DeleteCredential<'o> {
-    management: CredentialManagement<'o>,
-}
+pub struct DeleteCredential<'o>(CredentialManagement<'o>);
 
 impl<'o> DeleteCredential<'o> {
     /// The credential with this id.
     pub fn new(credential_id: &'o [u8]) -> Self {
-        Self { management: CredentialManagement::of_credential(subcommand::DELETE_CREDENTIAL, credential_id, None) }
+        Self(CredentialManagement::of_credential(subcommand::DELETE_CREDENTIAL, credential_id, None))
     }
 }
 
@@ -315,11 +307,11 @@ impl Operation for DeleteCredential<'_> {
     const FORGETS: Forgets = Forgets::Nothing;
 
     fn question(&self, facts: &Facts) -> Result<Question<'_>, Cause> {
-        self.management.question(facts, None)
+        self.0.question(facts, None)
     }
 
     fn purpose(&self) -> Purpose<'_> {
-        self.management.purpose()
+        self.0.purpose()
     }
 
     fn outcome(&mut self, response: &[u8]) -> Result<(), Cause> {
@@ -329,20 +321,12 @@ impl Operation for DeleteCredential<'_> {
 
 /// Changes the names of a credential's user.
 #[derive(Clone, Copy, Debug)]
-pub struct UpdateUser<'o> {
-    management: CredentialManagement<'o>,
-}
+pub struct UpdateUser<'o>(CredentialManagement<'o>);
 
 impl<'o> UpdateUser<'o> {
     /// The user has the handle that the credential has; a name that is absent or empty is deleted.
     pub fn new(credential_id: &'o [u8], user: UserEntity<'o>) -> Self {
-        Self {
-            management: CredentialManagement::of_credential(
-                subcommand::UPDATE_USER_INFORMATION,
-                credential_id,
-                Some(user),
-            ),
-        }
+        Self(CredentialManagement::of_credential(subcommand::UPDATE_USER_INFORMATION, credential_id, Some(user)))
     }
 }
 
@@ -352,11 +336,11 @@ impl Operation for UpdateUser<'_> {
     const FORGETS: Forgets = Forgets::Nothing;
 
     fn question(&self, facts: &Facts) -> Result<Question<'_>, Cause> {
-        self.management.question(facts, None)
+        self.0.question(facts, None)
     }
 
     fn purpose(&self) -> Purpose<'_> {
-        self.management.purpose()
+        self.0.purpose()
     }
 
     fn outcome(&mut self, response: &[u8]) -> Result<(), Cause> {
