@@ -257,7 +257,7 @@ impl<'m> Operation for GetAssertion<'_, 'm> {
             evaluated: self.evaluates,
             app_id: inputs.app_id.map(|_| self.by_app_id),
             written: writes.then_some(self.large_blob.written),
-            array: if writes { None } else { self.large_blob.take_array() },
+            array: if writes { None } else { self.large_blob.take_bytes() },
         })
     }
 }

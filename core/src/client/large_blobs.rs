@@ -91,7 +91,7 @@ impl Fragments {
     }
 }
 
-/// The large blob of a sign-in, and the memory for it.
+/// The large-blob array, or the large blob of a sign-in, and the memory for it.
 #[derive(Default)]
 pub struct LargeBlob<'o> {
     memory: &'o mut [u8],
@@ -213,8 +213,13 @@ impl<'o> LargeBlob<'o> {
         Ok(self.written)
     }
 
-    /// The array that was read, without its hash.
-    pub fn take_array(&mut self) -> Option<&'o [u8]> {
+    /// The array that was read.
+    pub fn take_array(&mut self) -> Result<Array<'o>, Cause> {
+        Ok(Array::of(core::mem::take(&mut self.memory), self.range.len(), self.whole)?)
+    }
+
+    /// Its bytes without the hash.
+    pub fn take_bytes(&mut self) -> Option<&'o [u8]> {
         let memory = &*core::mem::take(&mut self.memory);
         let (array, _) = memory.get(self.range.clone()).filter(|_| self.whole).and_then(split_hash)?;
         Some(array)

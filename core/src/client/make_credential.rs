@@ -151,12 +151,9 @@ impl Operation for MakeCredential<'_> {
             return Purpose::NONE;
         }
         let prf = self.evaluates && self.options.extensions.prf.is_some();
+        let ga = if self.options.exclude_list.is_empty() { Permissions::NONE } else { Permissions::GA };
         Purpose {
-            permissions: Permissions::MC.with(if self.options.exclude_list.is_empty() {
-                Permissions::NONE
-            } else {
-                Permissions::GA
-            }),
+            permissions: Permissions::MC.with(ga),
             rp_id: Some(self.options.rp.id),
             user_verification: match self.options.user_verification {
                 Requirement::Discouraged if prf => Requirement::Preferred,
@@ -266,7 +263,7 @@ impl<'o> MakeCredential<'o> {
         let salts = prf.map(|input| Salts::of_prf(means.crypto, &input));
         // What is asked for as prf is not given raw secrets.
         let raw = inputs.hmac_get_secret.as_ref().filter(|_| inputs.prf.is_none());
-        salts.or_else(|| raw.map(Salts::of_hmac)).filter(|_| self.evaluates)
+        salts.or_else(|| raw.map(|raw| Salts::new(raw.salt1, raw.salt2))).filter(|_| self.evaluates)
     }
 
     /// Writes the command, with an exclude list of `ids`.

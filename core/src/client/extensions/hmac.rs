@@ -7,7 +7,7 @@
 
 use rand_core::CryptoRng;
 
-use super::{HmacOutputs, HmacSalts, PrfInput};
+use super::{HmacOutputs, PrfInput};
 use crate::{
     bytes,
     client::{
@@ -39,11 +39,7 @@ impl Salts {
         Self::new(&salt(input.first), input.second.map(salt).as_ref())
     }
 
-    pub fn of_hmac(salts: &HmacSalts<'_>) -> Self {
-        Self::new(salts.salt1, salts.salt2)
-    }
-
-    fn new(salt1: &[u8; SALT], salt2: Option<&[u8; SALT]>) -> Self {
+    pub fn new(salt1: &[u8; SALT], salt2: Option<&[u8; SALT]>) -> Self {
         let mut bytes = [0; 2 * SALT];
         let (first, second) = bytes::split_mut(&mut bytes, SALT);
         bytes::copy(first, salt1);

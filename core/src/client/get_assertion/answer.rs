@@ -33,7 +33,7 @@ impl GetAssertion<'_, '_> {
         let salts = prf.map(|input| Salts::of_prf(means.crypto, &input));
         // What is asked for as prf is not given raw secrets.
         let raw = inputs.hmac_get_secret.as_ref().filter(|_| !inputs.evaluates_prf());
-        salts.or_else(|| raw.map(Salts::of_hmac)).filter(|_| self.evaluates)
+        salts.or_else(|| raw.map(|raw| Salts::new(raw.salt1, raw.salt2))).filter(|_| self.evaluates)
     }
 
     /// Whether the assertion is what was asked for: how many there are, and whether it has the key of a large blob.

@@ -72,14 +72,12 @@ impl ConfigSubcommand<'_> {
 
 /// Changes a setting.
 #[derive(Clone, Copy, Debug)]
-pub struct Configure<'o> {
-    setting: ConfigSubcommand<'o>,
-}
+pub struct Configure<'o>(ConfigSubcommand<'o>);
 
 impl<'o> Configure<'o> {
     /// `setting` to be changed.
     pub const fn new(setting: ConfigSubcommand<'o>) -> Self {
-        Self { setting }
+        Self(setting)
     }
 }
 
@@ -90,7 +88,7 @@ impl Operation for Configure<'_> {
     const PURPOSE: Purpose<'static> = Purpose::manage(Permissions::ACFG, Requirement::Preferred);
 
     fn check(&self) -> Result<Duration, Cause> {
-        match self.setting {
+        match self.0 {
             ConfigSubcommand::Vendor(params) if params.decode::<VendorPrototype>().is_err() => {
                 Err(Cause::InvalidOption(InvalidOption::VendorParameters))
             }
@@ -99,10 +97,10 @@ impl Operation for Configure<'_> {
     }
 
     fn examine(&mut self, info: &get_info::Response<'_>, _: &Facts) -> Result<First, Cause> {
-        if !self.setting.is_supported(info) {
+        if !self.0.is_supported(info) {
             return Err(Cause::Unsupported);
         }
-        if let ConfigSubcommand::MinPinLength(SetMinPinLength { min_pin_length_rp_ids: Some(ids), .. }) = &self.setting
+        if let ConfigSubcommand::MinPinLength(SetMinPinLength { min_pin_length_rp_ids: Some(ids), .. }) = &self.0
             && let Some(limit) = info.max_rp_ids_for_set_min_pin_length
             && ids.len() > limit
         {
@@ -112,7 +110,7 @@ impl Operation for Configure<'_> {
     }
 
     fn question(&self, _: &Facts) -> Result<Question<'_>, Cause> {
-        Ok(Question::Subcommand(Command::CONFIG, self.setting.sub_command(), self.setting.params()))
+        Ok(Question::Subcommand(Command::CONFIG, self.0.sub_command(), self.0.params()))
     }
 
     fn outcome(&mut self, response: &[u8]) -> Result<(), Cause> {

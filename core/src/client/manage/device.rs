@@ -40,14 +40,12 @@ impl Operation for GetInfo {
 /// Waits until the user touches this authenticator, to tell it from others. One without authenticatorSelection is made
 /// to ask for a touch by a dummy registration.
 #[derive(Debug, Default)]
-pub struct Selection {
-    touch: TouchRequest,
-}
+pub struct Selection(TouchRequest);
 
 impl Selection {
     /// A touch to be asked for.
     pub const fn new() -> Self {
-        Self { touch: TouchRequest::new() }
+        Self(TouchRequest::new())
     }
 }
 
@@ -58,11 +56,11 @@ impl Operation for Selection {
     const FORGETS: Forgets = Forgets::Nothing;
 
     fn request<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>) -> Result<Option<usize>, Cause> {
-        self.touch.request(means.facts, means.buffer).map(Some)
+        self.0.request(means.facts, means.buffer).map(Some)
     }
 
     fn accept<C: Crypto, R>(&mut self, means: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {
-        self.touch.accept(means.facts, room)
+        self.0.accept(means.facts, room)
     }
 
     fn outcome(&mut self, _: &[u8]) -> Result<(), Cause> {

@@ -6,16 +6,15 @@ use core::{convert::Infallible, time::Duration};
 use rand_core::CryptoRng;
 
 use crate::{
-    bytes,
     client::{
         Cause, DEFAULT_TIMEOUT, InvalidOption, Requirement,
         facts::{Facts, Purpose},
-        large_blobs::Fragments,
+        large_blobs::{Fragments, LargeBlob},
         operation::{Accepted, First, Forgets, Means, Operation, Room},
     },
     crypto::Crypto,
     ctap2::{get_info, large_blobs::INITIAL_ARRAY},
-    large_blob::{Array, is_whole},
+    large_blob::Array,
     pin_uv::Permissions,
 };
 
@@ -26,18 +25,13 @@ fn supported(facts: &Facts) -> Result<First, Cause> {
 /// Reads the array. Its outcome is an [`Array`] in the caller's memory. Errors: [`Cause::BufferTooSmall`] when the
 /// memory is too short.
 #[derive(Debug)]
-pub struct ReadLargeBlobs<'o> {
-    array: &'o mut [u8],
-    fragments: Fragments,
-    /// Its hash is right.
-    whole: bool,
-}
+pub struct ReadLargeBlobs<'o>(LargeBlob<'o>);
 
 impl<'o> ReadLargeBlobs<'o> {
     /// `array` holds the authenticator's array and [`OVERHEAD`](crate::large_blob::OVERHEAD) more; getInfo's
     /// maxSerializedLargeBlobArray says how long it can be.
     pub fn new(array: &'o mut [u8]) -> Self {
-        Self { array, fragments: Fragments::default(), whole: false }
+        Self(LargeBlob::new(array))
     }
 }
 
@@ -51,19 +45,16 @@ impl<'o> Operation for ReadLargeBlobs<'o> {
     }
 
     fn request<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>) -> Result<Option<usize>, Cause> {
-        self.fragments.ask(means).map(Some)
+        self.0.fragments.ask(means).map(Some)
     }
 
     fn accept<C: Crypto, R>(&mut self, means: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {
-        if !self.fragments.take(self.array, room.response())? {
-            return Ok(Accepted::Next);
-        }
-        self.whole = is_whole(means.crypto, bytes::front(self.array, self.fragments.offset));
-        Ok(Accepted::Complete)
+        let last = self.0.take(means.crypto, room.response())?;
+        Ok(if last { Accepted::Complete } else { Accepted::Next })
     }
 
     fn outcome(&mut self, _: &[u8]) -> Result<Array<'o>, Cause> {
-        Ok(Array::of(core::mem::take(&mut self.array), self.fragments.offset, self.whole)?)
+        self.0.take_array()
     }
 }
 
