@@ -101,7 +101,8 @@ pub struct Authorization {
     onward: bool,
     pin_hash: Option<PinHash>,
     new_pin: Option<PaddedPin>,
-    agreement: Option<Encapsulated>,
+    /// What extensions encrypt with.
+    pub agreement: Option<Encapsulated>,
     token: Token,
 }
 
@@ -127,11 +128,6 @@ impl Authorization {
             (Some(_), Some(protocol)) => Grant::Token(protocol, &self.token),
             _ => Grant::None,
         }
-    }
-
-    /// What extensions encrypt with.
-    pub const fn agreement(&self) -> Option<&Encapsulated> {
-        self.agreement.as_ref()
     }
 
     /// What to tell the user.

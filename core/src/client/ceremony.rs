@@ -265,7 +265,7 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
             kept,
             buffer,
             renews: self.authorization.renews(),
-            agreement: self.authorization.agreement(),
+            agreement: self.authorization.agreement.as_ref(),
         };
         (&mut self.operation, means)
     }

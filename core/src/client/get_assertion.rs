@@ -14,7 +14,6 @@ use rand_core::CryptoRng;
 use super::{
     Cause, InvalidOption, Requirement,
     authorization::Grant,
-    descriptors::{candidates, descriptors},
     extensions::{
         LargeBlobAccess,
         hmac::EncryptedSalts,
@@ -25,7 +24,7 @@ use super::{
     facts::{Facts, Purpose},
     large_blobs::LargeBlob,
     operation::{Accepted, First, Forgets, Means, Operation, Room},
-    preflight::Preflight,
+    preflight::{Preflight, candidates, descriptors},
     touch::TouchRequest,
     u2f,
 };

@@ -103,8 +103,6 @@ pub struct LargeBlob<'o> {
     pub fragments: Fragments,
     /// The array was read, and its hash was right.
     whole: bool,
-    /// The blob is in it.
-    filled: bool,
     pub written: bool,
 }
 
@@ -173,20 +171,14 @@ impl<'o> LargeBlob<'o> {
         bytes::part(self.memory, self.range.clone())
     }
 
-    /// The array is to be filled, and written.
-    pub fn fill(&mut self) {
-        self.fragments.offset = 0;
-        self.filled = false;
-    }
-
-    /// Stores `blob` under `key` in the array, unless it is already there.
+    /// Stores `blob` under `key` in the array, before the first fragment is written.
     pub fn put<C: Crypto, R: CryptoRng>(
         &mut self,
         key: Option<&[u8]>,
         blob: &[u8],
         means: &mut Means<'_, C, R>,
     ) -> Result<(), Cause> {
-        if core::mem::replace(&mut self.filled, true) {
+        if self.fragments.offset > 0 {
             return Ok(());
         }
         let key: &Key = key.and_then(|key| key.try_into().ok()).ok_or(Cause::missing(0x07))?;

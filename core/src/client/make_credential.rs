@@ -14,7 +14,6 @@ use rand_core::CryptoRng;
 
 use super::{
     Cause, Conveyance, InvalidOption, Requirement,
-    descriptors::{candidates, descriptors},
     extensions::{
         MakeResults,
         hmac::{self, EncryptedSalts, Salts},
@@ -23,7 +22,7 @@ use super::{
     },
     facts::{Facts, Purpose},
     operation::{Accepted, First, Forgets, Means, Operation, Room},
-    preflight::Preflight,
+    preflight::{Preflight, candidates, descriptors},
     touch::TouchRequest,
     u2f,
 };

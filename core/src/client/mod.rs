@@ -30,7 +30,6 @@ use crate::{
 
 mod authorization;
 mod ceremony;
-mod descriptors;
 mod drive;
 mod drive_async;
 mod error;

@@ -2,24 +2,35 @@
 //! many of them at a time as the authenticator takes and as fit a message (CTAP 2.3 §6.1, §6.2). One of version 1 is
 //! asked to check one key handle at a time.
 
-use super::{
-    Cause,
-    authorization::refuses_token,
-    descriptors::{Descriptors, candidates, descriptors},
-    facts::Facts,
-    operation::Means,
-    u2f,
-};
+use super::{Cause, authorization::refuses_token, facts::Facts, operation::Means, u2f};
 use crate::{
     Status, bytes,
-    cbor::With,
+    cbor::{Array, List, With},
     crypto::Crypto,
     ctap1::{self, Control},
     ctap2::{
-        Command, ResponseError, decode_response, encode_request,
+        Command, CredentialDescriptor, ResponseError, decode_response, encode_request,
         get_assertion::{Options, Request, Response},
     },
 };
+
+/// A list of a relying party. It goes to the authenticator without what is of an unknown type, without credentials that
+/// it cannot have made, and without transports, which some refuse.
+pub type Descriptors<'a> = List<'a, CredentialDescriptor<'a>>;
+
+/// The ids of the credentials that could be this authenticator's.
+pub fn candidates<'a>(list: &Descriptors<'a>, facts: &Facts) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
+    let facts = *facts;
+    list.iter().filter(move |descriptor| facts.could_hold(descriptor)).map(|descriptor| descriptor.id)
+}
+
+/// The list of `ids`, to be written.
+pub fn descriptors<'a, I>(ids: I) -> Array<impl Iterator<Item = CredentialDescriptor<'a>> + Clone>
+where
+    I: Iterator<Item = &'a [u8]> + Clone,
+{
+    Array(ids.map(CredentialDescriptor::new))
+}
 
 /// A dummy hash: the signature is discarded.
 const NO_HASH: [u8; 32] = [0; 32];

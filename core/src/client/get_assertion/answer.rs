@@ -6,18 +6,18 @@ use super::{Assertion, GetAssertion, Phase, options::keep_id};
 use crate::{
     auth_data::MAX_CREDENTIAL_ID,
     bytes,
-    cbor::RawMap,
     client::{
         Cause,
         authorization::Grant,
-        descriptors::candidates,
         extensions::{
             LargeBlobAccess,
             hmac::{self, Salts},
+            results::read_outputs,
         },
         facts::Facts,
         make_credential::check_auth_data,
         operation::{Accepted, Means, Room},
+        preflight::candidates,
     },
     crypto::Crypto,
     ctap2::{decode_response, get_assertion::Response},
@@ -62,7 +62,7 @@ impl GetAssertion<'_, '_> {
             return Err(Cause::NumberOfCredentials);
         }
         let (has_key, named) = (response.large_blob_key.is_some(), response.credential.is_some());
-        let outputs: GetAssertionOutputs<'_> = auth_data.extensions.unwrap_or(RawMap::EMPTY).decode()?;
+        let outputs: GetAssertionOutputs<'_> = read_outputs(auth_data.extensions)?;
         let mut clear = Zeroizing::new([0; 64]);
         let len = hmac::open(means, outputs.hmac_secret, self.salts(means), &mut clear)?;
         if let Some(id) = self.only.filter(|_| !named) {
@@ -99,7 +99,7 @@ impl GetAssertion<'_, '_> {
             _ if !last => Accepted::Next,
             Some(LargeBlobAccess::Write(_)) => {
                 self.phase = Phase::WriteBlobs;
-                self.large_blob.fill();
+                self.large_blob.fragments.offset = 0;
                 Accepted::Next
             }
             _ => Accepted::Enough,

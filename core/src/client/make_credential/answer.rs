@@ -7,11 +7,10 @@ use crate::{
     attestation::{Packed, Statement},
     auth_data::{AuthData, Flags},
     bytes,
-    cbor::RawMap,
     client::{
         Cause,
         authorization::Grant,
-        extensions::{LargeBlobSupport, hmac},
+        extensions::{LargeBlobSupport, hmac, results::read_outputs},
         operation::{Means, Room},
     },
     crypto::{Crypto, Hash},
@@ -44,7 +43,7 @@ impl MakeCredential<'_> {
         {
             return Err(Cause::LargeBlobUnsupported);
         }
-        let outputs: MakeCredentialOutputs<'_> = auth_data.extensions.unwrap_or(RawMap::EMPTY).decode()?;
+        let outputs: MakeCredentialOutputs<'_> = read_outputs(auth_data.extensions)?;
         let mut clear = Zeroizing::new([0; 64]);
         let len = hmac::open(means, outputs.hmac_secret_mc, self.salts(means), &mut clear)?;
         if self.evaluates { hmac::keep(room, bytes::front(&*clear, len)) } else { Ok(()) }
