@@ -28,7 +28,7 @@ use crate::{
         get_info::DEFAULT_MIN_PIN_LENGTH,
         response_body,
     },
-    pin_uv::{PaddedPin, Permissions, PinHash, PinUvAuthProtocol, Token, encapsulate},
+    pin_uv::{PaddedPin, Permissions, PinHash, PinUvAuthProtocol, SharedSecret, Token, encapsulate},
 };
 
 mod grant;
@@ -44,6 +44,9 @@ use token::{ask_token, open_token};
 /// Attempts at built-in user verification, at most: no authenticator allows more in a row (CTAP 2.3 §6.5.2). One that
 /// tells no retries could otherwise ask for ever.
 const MAX_UV_ATTEMPTS: u64 = 25;
+
+/// Half a PIN's hash, encrypted: 16 bytes and the 16 of an IV.
+const PIN_HASH_ENC: usize = 32;
 
 /// What the authorization works with, lent by the ceremony for one step.
 pub struct Context<'a, C, R> {
@@ -71,6 +74,7 @@ enum State {
 }
 
 /// The authorization of one ceremony.
+#[derive(Default)]
 pub struct Authorization {
     state: State,
     /// `None` while the user need not be verified.
@@ -97,33 +101,14 @@ pub struct Authorization {
     onward: bool,
     pin_hash: Option<PinHash>,
     new_pin: Option<PaddedPin>,
-    agreement: Option<Encapsulated>,
+    /// What extensions encrypt with.
+    pub agreement: Option<Encapsulated>,
     token: Token,
 }
 
 impl Authorization {
     pub fn new() -> Self {
-        Self {
-            state: State::Idle,
-            method: None,
-            reason: Reason::First,
-            retries: None,
-            uv_attempts: 0,
-            pin_attempts: DEFAULT_PIN_ATTEMPTS,
-            pins_refused: 0,
-            wrong: false,
-            lent: false,
-            pin_is_lent: false,
-            keeps_pin: false,
-            reconnected: false,
-            renewed: false,
-            demanded: false,
-            onward: false,
-            pin_hash: None,
-            new_pin: None,
-            agreement: None,
-            token: Token::default(),
-        }
+        Self { pin_attempts: DEFAULT_PIN_ATTEMPTS, ..Self::default() }
     }
 
     /// Forgets every secret.
@@ -143,11 +128,6 @@ impl Authorization {
             (Some(_), Some(protocol)) => Grant::Token(protocol, &self.token),
             _ => Grant::None,
         }
-    }
-
-    /// What extensions encrypt with.
-    pub const fn agreement(&self) -> Option<&Encapsulated> {
-        self.agreement.as_ref()
     }
 
     /// What to tell the user.
@@ -186,7 +166,7 @@ impl Authorization {
             None | Some(AuthorizationMethod::Stored) => self.granted(cx),
             Some(AuthorizationMethod::Pin | AuthorizationMethod::BuiltInToken) if self.lent => self.granted(cx),
             Some(AuthorizationMethod::SetPin) => Ok(self.ask_new_pin(Reason::First)),
-            Some(AuthorizationMethod::Pin | AuthorizationMethod::ChangePin) => self.ask_retries(cx, State::PinRetries),
+            Some(AuthorizationMethod::Pin | AuthorizationMethod::ChangePin) => self.ask(cx, State::PinRetries),
             Some(AuthorizationMethod::BuiltInToken | AuthorizationMethod::BuiltInOption) => {
                 self.retries = None;
                 self.state = State::Uv;
@@ -219,7 +199,11 @@ impl Authorization {
                     return Ok(Action::AskPin);
                 }
                 (self.pin_hash, self.pin_is_lent, self.wrong) = (Some(hash), false, false);
-                if changes && self.new_pin.is_none() { Ok(self.ask_new_pin(Reason::First)) } else { self.agree(cx) }
+                if changes && self.new_pin.is_none() {
+                    Ok(self.ask_new_pin(Reason::First))
+                } else {
+                    self.ask(cx, State::KeyAgreement)
+                }
             }
             Err(error) => {
                 self.refuse_pin(error.into(), Cause::PinLength)?;
@@ -244,16 +228,8 @@ impl Authorization {
     pub fn user_verification<C, R>(&mut self, cx: &mut Context<'_, C, R>, agreed: bool) -> Result<Action, Cause> {
         match (self.state, self.method) {
             (State::Uv, _) if !agreed => self.fall_back(cx, Reason::First, Cause::UvDeclined),
-            (State::Uv, Some(AuthorizationMethod::BuiltInToken)) => self.agree(cx),
+            (State::Uv, Some(AuthorizationMethod::BuiltInToken)) => self.ask(cx, State::KeyAgreement),
             (State::Uv, _) => self.granted(cx),
-            _ => Err(Cause::WrongState),
-        }
-    }
-
-    /// The authenticator is back. Errors: [`Cause::WrongState`] when it should not have been away.
-    pub fn reconnected<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Action, Cause> {
-        match self.state {
-            State::Reconnect => self.begin(cx),
             _ => Err(Cause::WrongState),
         }
     }
@@ -271,8 +247,10 @@ impl Authorization {
     ) -> Result<Action, Cause> {
         let response = bytes::front(cx.buffer, len);
         if self.state == State::NewPinSent {
-            let status = response_body(response).map(drop);
-            return self.new_pin_response(cx, status);
+            return match response_body(response) {
+                Ok(_) => self.new_pin_set(cx),
+                Err(error) => self.refused_pin(cx, error),
+            };
         }
         let response = decode_response::<Response<'_>>(response);
         match self.state {
@@ -301,12 +279,12 @@ impl Authorization {
                 match self.method {
                     Some(AuthorizationMethod::SetPin | AuthorizationMethod::ChangePin) => self.send_new_pin(cx),
                     Some(AuthorizationMethod::Pin | AuthorizationMethod::BuiltInToken) => {
-                        let hash = self.pin_hash.as_ref().map(|hash| &hash.0);
+                        let hash = self.pin_hash.as_ref();
                         let sent = ask_token(cx, self.method, agreement, hash);
                         self.state = State::Token;
                         sent
                     }
-                    None | Some(AuthorizationMethod::BuiltInOption | AuthorizationMethod::Stored) => self.granted(cx),
+                    _ => self.granted(cx),
                 }
             }
             State::Token => {
@@ -315,7 +293,10 @@ impl Authorization {
                 if !cx.purpose.agreement {
                     self.agreement = None; // not taken: what is moved out is not wiped
                 }
-                self.token_response(cx, token)
+                match token {
+                    Ok(token) => self.token_issued(cx, token?),
+                    Err(error) => self.refused_pin(cx, error),
+                }
             }
             _ => Err(Cause::WrongState),
         }
@@ -339,7 +320,7 @@ impl Authorization {
         // The last attempt is the user's: a PIN of the session may be an old one.
         let may_be_old = self.pin_is_lent && self.retries == Some(1);
         if self.method == Some(AuthorizationMethod::Pin) && self.pin_hash.is_some() && !self.wrong && !may_be_old {
-            return self.agree(cx);
+            return self.ask(cx, State::KeyAgreement);
         }
         self.pin_is_lent = false;
         self.state = State::Pin;
@@ -348,44 +329,40 @@ impl Authorization {
 
     fn granted<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Action, Cause> {
         if cx.purpose.agreement && self.agreement.is_none() {
-            return self.agree(cx);
+            return self.ask(cx, State::KeyAgreement);
         }
         self.state = State::Granted;
         Ok(Action::Granted)
     }
 
-    fn ask_retries<C, R>(&mut self, cx: &mut Context<'_, C, R>, state: State) -> Result<Action, Cause> {
+    /// Sends a request that is nothing but its subcommand.
+    fn ask<C, R>(&mut self, cx: &mut Context<'_, C, R>, state: State) -> Result<Action, Cause> {
         self.state = state;
         let sub_command = match state {
+            State::PinRetries => subcommand::GET_PIN_RETRIES,
             State::UvRetries => subcommand::GET_UV_RETRIES,
-            _ => subcommand::GET_PIN_RETRIES,
+            _ => subcommand::GET_KEY_AGREEMENT,
         };
         // Not needed for retries, but some authenticators insist on a protocol.
-        send(
-            cx,
-            &Request {
-                pin_uv_auth_protocol: cx.facts.protocol.map(PinUvAuthProtocol::number),
-                sub_command: Some(sub_command),
-                ..Request::default()
-            },
-        )
-    }
-
-    fn agree<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Action, Cause> {
-        self.state = State::KeyAgreement;
-        send(
-            cx,
-            &Request {
-                pin_uv_auth_protocol: cx.facts.protocol.map(PinUvAuthProtocol::number),
-                sub_command: Some(subcommand::GET_KEY_AGREEMENT),
-                ..Request::default()
-            },
-        )
+        let pin_uv_auth_protocol = cx.facts.protocol.map(PinUvAuthProtocol::number);
+        send(cx, &Request { pin_uv_auth_protocol, sub_command: Some(sub_command), ..Request::default() })
     }
 }
 
 fn send<C, R>(cx: &mut Context<'_, C, R>, request: &Request<'_>) -> Result<Action, Cause> {
     Ok(Action::Send(encode_request(Command::CLIENT_PIN, request, cx.buffer)?))
+}
+
+/// Encrypts `plaintext` to the front of `out`, where there is one.
+fn encrypt<'o, C: Crypto, R: CryptoRng>(
+    cx: &mut Context<'_, C, R>,
+    shared: &SharedSecret,
+    plaintext: Option<&[u8]>,
+    out: &'o mut [u8],
+) -> Result<Option<&'o [u8]>, Cause> {
+    let Some(plaintext) = plaintext else { return Ok(None) };
+    let len = shared.encrypt(cx.crypto, cx.rng, plaintext, out)?;
+    Ok(out.get(..len))
 }
 
 /// Retries are a courtesy to the user: an authenticator that does not tell them is asked no further.

@@ -135,8 +135,8 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
     ///
     /// # Errors
     /// [`Cause::WrongState`] before [`Output::Done`]; why the ceremony failed.
-    pub fn finish(self) -> Result<O::Outcome<'b>, Error> {
-        let error = |cause: Cause| Error { code: cause.code(), stage: self.stage, cause };
+    pub fn finish(mut self) -> Result<O::Outcome<'b>, Error> {
+        let error = |cause| Error::new(self.stage, cause);
         match (self.state, self.stage) {
             (State::Failed(failed), _) => Err(failed),
             (_, Stage::Done) => {
@@ -217,7 +217,7 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
     }
 
     fn fail(&mut self, cause: Cause) -> Error {
-        let error = Error { code: cause.code(), stage: self.stage, cause };
+        let error = Error::new(self.stage, cause);
         if cause != Cause::WrongState {
             if let Some(session) = self.memory.session() {
                 // What it knows may be the reason.
@@ -253,17 +253,19 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
         Action::Done
     }
 
-    /// What an operation works with, lent for one call; the kept responses, and the rest of the buffer.
-    fn lend(&mut self) -> (&mut O, Means<'_, C, R>, &[u8], &mut [u8]) {
+    /// What an operation works with, lent for one call.
+    fn lend(&mut self) -> (&mut O, Means<'_, C, R>) {
         let (kept, buffer) = crate::bytes::split_mut(self.buffer, self.kept);
         let means = Means {
             crypto: &self.crypto,
             rng: &mut self.rng,
             facts: &self.facts,
             grant: self.authorization.grant(&self.facts),
+            kept,
+            buffer,
             renews: self.authorization.renews(),
-            agreement: self.authorization.agreement(),
+            agreement: self.authorization.agreement.as_ref(),
         };
-        (&mut self.operation, means, kept, buffer)
+        (&mut self.operation, means)
     }
 }

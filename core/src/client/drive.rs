@@ -140,29 +140,28 @@ pub fn run_each<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory>(
     loop {
         let output = ceremony.step(clock(), input)?;
         pin.clear();
-        input = match output {
-            Output::Send(exchange) => sent(transport.send(exchange.protocol, exchange.request())),
+        input = Input::Time;
+        match output {
+            Output::Send(exchange) => input = done(transport.send(exchange.protocol, exchange.request()), Input::Time),
             Output::Wait { buf, limit } => {
-                received(transport.receive(buf, limit.min(CANCEL_POLL)), || user.cancelled())
+                input = received(transport.receive(buf, limit.min(CANCEL_POLL)), || user.cancelled());
             }
-            Output::CancelDevice => sent(transport.cancel()),
-            Output::Reconnect => reconnected(transport.reconnect()),
+            Output::CancelDevice => input = done(transport.cancel(), Input::Time),
+            Output::Reconnect => input = done(transport.reconnect(), Input::Reconnected),
+            Output::AskPin(prompt) => input = entered(user.request_pin(&prompt, &mut pin), &pin),
+            Output::AskNewPin(prompt) => input = entered(user.request_new_pin(&prompt, &mut pin), &pin),
+            Output::AskUv(prompt) => input = Input::UserVerification(user.request_uv(&prompt)),
+            Output::Show(KeepAlive::UpNeeded) => user.prompt_up(),
+            Output::Show(KeepAlive::Processing) => user.processing(),
+            Output::Show(KeepAlive::Other(_)) => {}
+            Output::Item(item) => each(item),
             Output::Done => return ceremony.finish(),
-            Output::Item(item) => {
-                each(item);
-                Input::Time
-            }
-            output => told(&output, user, &mut pin),
-        };
+        }
     }
 }
 
-pub(super) fn sent<E>(result: Result<(), E>) -> Input<'static> {
-    result.map_or(Input::TransportFailed, |()| Input::Time)
-}
-
-pub(super) fn reconnected<E>(result: Result<(), E>) -> Input<'static> {
-    result.map_or(Input::TransportFailed, |()| Input::Reconnected)
+pub(super) fn done<E>(result: Result<(), E>, then: Input<'static>) -> Input<'static> {
+    result.map_or(Input::TransportFailed, |()| then)
 }
 
 pub(super) fn received<E>(result: Result<Received, E>, cancelled: impl FnOnce() -> bool) -> Input<'static> {
@@ -176,16 +175,7 @@ pub(super) fn received<E>(result: Result<Received, E>, cancelled: impl FnOnce() 
     }
 }
 
-/// Tells the user, and the user's answer.
-fn told<'p, I>(output: &Output<'_, I>, user: &mut impl UserInteraction, pin: &'p mut PinEntry) -> Input<'p> {
-    match output {
-        Output::AskPin(prompt) if user.request_pin(prompt, pin) => return Input::Pin(pin.as_str()),
-        Output::AskNewPin(prompt) if user.request_new_pin(prompt, pin) => return Input::Pin(pin.as_str()),
-        Output::AskPin(_) | Output::AskNewPin(_) => return Input::NoPin,
-        Output::AskUv(prompt) => return Input::UserVerification(user.request_uv(prompt)),
-        Output::Show(KeepAlive::UpNeeded) => user.prompt_up(),
-        Output::Show(KeepAlive::Processing) => user.processing(),
-        _ => {}
-    }
-    Input::Time
+/// The PIN that the user has entered, if any.
+pub(super) fn entered(given: bool, pin: &PinEntry) -> Input<'_> {
+    if given { Input::Pin(pin.as_str()) } else { Input::NoPin }
 }

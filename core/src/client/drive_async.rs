@@ -5,7 +5,7 @@ use rand_core::CryptoRng;
 
 use super::{
     AssertionSelection, Ceremony, Error, Input, Operation, Output, PinEntry, Prompt, UserInteraction,
-    drive::{CANCEL_POLL, received, reconnected, sent},
+    drive::{CANCEL_POLL, done, entered, received},
     session::Memory,
 };
 use crate::{
@@ -131,35 +131,24 @@ pub async fn run_each_async<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory
     loop {
         let output = ceremony.step(clock(), input)?;
         pin.clear();
-        input = match output {
-            Output::Send(exchange) => sent(transport.send(exchange.protocol, exchange.request()).await),
+        input = Input::Time;
+        match output {
+            Output::Send(exchange) => {
+                input = done(transport.send(exchange.protocol, exchange.request()).await, Input::Time)
+            }
             Output::Wait { buf, limit } => {
-                received(transport.receive(buf, limit.min(CANCEL_POLL)).await, || user.cancelled())
+                input = received(transport.receive(buf, limit.min(CANCEL_POLL)).await, || user.cancelled());
             }
-            Output::CancelDevice => sent(transport.cancel().await),
-            Output::Reconnect => reconnected(transport.reconnect().await),
-            Output::AskPin(prompt) => match user.request_pin(&prompt, &mut pin).await {
-                true => Input::Pin(pin.as_str()),
-                false => Input::NoPin,
-            },
-            Output::AskNewPin(prompt) => match user.request_new_pin(&prompt, &mut pin).await {
-                true => Input::Pin(pin.as_str()),
-                false => Input::NoPin,
-            },
-            Output::AskUv(prompt) => Input::UserVerification(user.request_uv(&prompt).await),
+            Output::CancelDevice => input = done(transport.cancel().await, Input::Time),
+            Output::Reconnect => input = done(transport.reconnect().await, Input::Reconnected),
+            Output::AskPin(prompt) => input = entered(user.request_pin(&prompt, &mut pin).await, &pin),
+            Output::AskNewPin(prompt) => input = entered(user.request_new_pin(&prompt, &mut pin).await, &pin),
+            Output::AskUv(prompt) => input = Input::UserVerification(user.request_uv(&prompt).await),
+            Output::Show(KeepAlive::UpNeeded) => user.prompt_up().await,
+            Output::Show(KeepAlive::Processing) => user.processing().await,
+            Output::Show(KeepAlive::Other(_)) => {}
+            Output::Item(item) => each(item),
             Output::Done => return ceremony.finish(),
-            Output::Item(item) => {
-                each(item);
-                Input::Time
-            }
-            Output::Show(status) => {
-                match status {
-                    KeepAlive::UpNeeded => user.prompt_up().await,
-                    KeepAlive::Processing => user.processing().await,
-                    KeepAlive::Other(_) => {}
-                }
-                Input::Time
-            }
-        };
+        }
     }
 }

@@ -14,18 +14,17 @@ use rand_core::CryptoRng;
 use super::{
     Cause, InvalidOption, Requirement,
     authorization::Grant,
-    descriptors::{candidates, descriptors},
     extensions::{
         LargeBlobAccess,
         hmac::EncryptedSalts,
         inputs::has_hmac_secret,
-        own::{self, Beside},
+        own::{self, Sent},
         results::GetAsked,
     },
     facts::{Facts, Purpose},
     large_blobs::LargeBlob,
-    operation::{Accepted, First, Means, Operation, Room, Sealed},
-    preflight::Preflight,
+    operation::{Accepted, First, Forgets, Means, Operation, Room},
+    preflight::{Preflight, candidates, descriptors},
     touch::TouchRequest,
     u2f,
 };
@@ -45,9 +44,7 @@ use crate::{
 
 mod answer;
 mod options;
-mod search;
 
-use options::Source;
 pub use options::{Assertion, AssertionSelection, GetOptions};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,12 +120,11 @@ impl<'o, 'm> GetAssertion<'o, 'm> {
     }
 }
 
-impl Sealed for GetAssertion<'_, '_> {}
-
 impl<'m> Operation for GetAssertion<'_, 'm> {
     type Outcome<'b> = AssertionSelection<'b, 'm>;
     type Item<'i> = Infallible;
     const CTAP1: bool = true;
+    const FORGETS: Forgets = Forgets::Nothing;
 
     fn check(&self) -> Result<Duration, Cause> {
         let (options, inputs) = (self.options, &self.options.extensions);
@@ -178,20 +174,11 @@ impl<'m> Operation for GetAssertion<'_, 'm> {
         }
     }
 
-    fn measure<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
-        self.command(means, core::iter::empty(), buffer).map(Some)
+    fn measure<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>) -> Result<Option<usize>, Cause> {
+        self.command(means, core::iter::empty()).map(Some)
     }
 
-    fn request<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        kept: &[u8],
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
+    fn request<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>) -> Result<Option<usize>, Cause> {
         let (options, list) = (self.options, &self.options.allow_list);
         loop {
             self.phase = match self.phase {
@@ -205,7 +192,7 @@ impl<'m> Operation for GetAssertion<'_, 'm> {
                     } else if !means.facts.ctap1
                         && count <= most
                         && !(self.must_pick() && count > 0)
-                        && let Ok(len) = self.command(means, ids, buffer)
+                        && let Ok(len) = self.command(means, ids)
                         && (len <= means.facts.max_msg_size || count <= 1)
                     {
                         return Ok(Some(len));
@@ -213,33 +200,33 @@ impl<'m> Operation for GetAssertion<'_, 'm> {
                         Phase::Preflight
                     }
                 }
-                Phase::Preflight | Phase::AppId => match self.search(means, buffer)? {
-                    Some(len) => return Ok(Some(len)),
-                    None => self.searched(),
-                },
+                Phase::Preflight | Phase::AppId => {
+                    let app_id = options.extensions.app_id.filter(|_| self.phase == Phase::AppId);
+                    let rp_id = app_id.unwrap_or(options.rp_id);
+                    match self.preflight.request(list, rp_id, app_id.is_none(), means)? {
+                        Some(len) => return Ok(Some(len)),
+                        None => self.searched(),
+                    }
+                }
                 Phase::Picked => {
                     self.only = self.preflight.found;
-                    return self.command(means, self.only.iter().copied(), buffer).map(Some);
+                    return self.command(means, self.only.iter().copied()).map(Some);
                 }
-                Phase::Nobody => return self.touch.request(means.facts, buffer).map(Some),
-                Phase::Next => return Ok(Some(encode_command(Command::GET_NEXT_ASSERTION, buffer)?)),
-                Phase::ReadBlobs => return self.large_blob.ask(means.facts.max_msg_size, buffer).map(Some),
+                Phase::Nobody => return self.touch.request(means.facts, means.buffer).map(Some),
+                Phase::Next => return Ok(Some(encode_command(Command::GET_NEXT_ASSERTION, means.buffer)?)),
+                Phase::ReadBlobs => return self.large_blob.fragments.ask(means).map(Some),
                 Phase::WriteBlobs => {
                     if let Some(LargeBlobAccess::Write(blob)) = options.extensions.large_blob {
-                        let (assertion, _) = Assertion::decode(kept, self.only)?;
+                        let (assertion, _) = Assertion::decode(means.kept, self.only)?;
                         self.large_blob.put(assertion.response.large_blob_key.map(|key| key.0), blob, means)?;
                     }
-                    return self.large_blob.give(means, buffer).map(Some);
+                    return self.large_blob.give(means).map(Some);
                 }
             }
         }
     }
 
-    fn accept<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        room: &mut Room<'_>,
-    ) -> Result<Accepted, Cause> {
+    fn accept<C: Crypto, R>(&mut self, means: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {
         let progress = match self.phase {
             Phase::Preflight | Phase::AppId => {
                 let found = self.preflight.accept(&self.options.allow_list, means, room.response());
@@ -257,18 +244,19 @@ impl<'m> Operation for GetAssertion<'_, 'm> {
         progress
     }
 
-    fn outcome(self, responses: &[u8]) -> Result<AssertionSelection<'_, 'm>, Cause> {
+    fn outcome<'b>(&mut self, responses: &'b [u8]) -> Result<AssertionSelection<'b, 'm>, Cause> {
         let inputs = &self.options.extensions;
         let writes = matches!(inputs.large_blob, Some(LargeBlobAccess::Write(_)));
         Ok(AssertionSelection {
-            source: Source::Kept(responses),
+            responses,
+            one: None,
             len: self.len,
             total: self.total,
             asked: GetAsked::by(inputs),
             evaluated: self.evaluates,
             app_id: inputs.app_id.map(|_| self.by_app_id),
             written: writes.then_some(self.large_blob.written),
-            array: if writes { None } else { self.large_blob.into_array() },
+            array: if writes { None } else { self.large_blob.take_bytes() },
         })
     }
 }
@@ -283,7 +271,6 @@ impl<'o> GetAssertion<'o, '_> {
         &self,
         means: &mut Means<'_, C, R>,
         ids: impl Iterator<Item = &'a [u8]> + Clone,
-        buffer: &mut [u8],
     ) -> Result<usize, Cause> {
         let options = self.options;
         if means.facts.ctap1 {
@@ -293,24 +280,15 @@ impl<'o> GetAssertion<'o, '_> {
                 application: &means.crypto.sha256(&[self.rp_id().as_bytes()]),
                 key_handle: self.only.unwrap_or_default(),
             };
-            return Ok(authenticate.encode(buffer)?);
+            return Ok(authenticate.encode(means.buffer)?);
         }
         // A token is for the RP ID, and not for the AppID.
         let grant = if self.by_app_id { Grant::None } else { means.grant };
         let proof = grant.authenticate(means.crypto, &[options.client_data_hash]);
-        let sealed = match self.salts(means) {
-            Some(salts) => EncryptedSalts::new(means, &salts)?,
-            None => None,
-        };
+        let salts = self.salts(means);
+        let sealed = EncryptedSalts::new(means, salts)?;
         let inputs = options.extensions.inputs(means.facts, sealed.as_ref(), self.large_blob.compressed());
-        let beside = options.extensions.own.map(|own| Beside { standard: &inputs, own });
-        let extensions: &dyn Write = match (&options.extensions.other, &beside) {
-            (Some(other), _) => other,
-            (None, Some(beside)) => beside,
-            (None, None) => &inputs,
-        };
-        let extends = options.extensions.other.is_some() || beside.is_some() || inputs != GetAssertionInputs::default();
-
+        let extensions = Sent::new(&inputs, options.extensions.own, options.extensions.other);
         let request = Request {
             rp_id: self.rp_id(),
             client_data_hash: options.client_data_hash,
@@ -323,15 +301,31 @@ impl<'o> GetAssertion<'o, '_> {
         let allow_list = descriptors(ids);
         let with = [
             (0x03, (!allow_list.is_empty()).then_some(&allow_list as &dyn Write)),
-            (0x04, extends.then_some(extensions)),
+            (0x04, extensions.as_ref().map(|extensions| extensions as &dyn Write)),
         ];
-        Ok(encode_request(Command::GET_ASSERTION, &With(&request, &with), buffer)?)
+        Ok(encode_request(Command::GET_ASSERTION, &With(&request, &with), means.buffer)?)
     }
 
     /// Whether the command has to name the one credential it is for, for another reason than the list's length.
     fn must_pick(&self) -> bool {
         let inputs = &self.options.extensions;
         inputs.app_id.is_some() || (self.evaluates && !inputs.prf_by_credential.is_empty())
+    }
+
+    /// What follows a search.
+    fn searched(&mut self) -> Phase {
+        let of_app_id = self.phase == Phase::AppId;
+        if self.preflight.found.is_some() {
+            self.by_app_id = of_app_id;
+            return Phase::Picked;
+        }
+        // What is not of this version cannot verify the user.
+        let verified = self.options.user_verification == Requirement::Required;
+        if of_app_id || verified || self.options.extensions.app_id.is_none() {
+            return Phase::Nobody;
+        }
+        self.preflight = Preflight::new();
+        Phase::AppId
     }
 
     /// Takes an assertion.

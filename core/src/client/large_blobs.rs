@@ -7,7 +7,6 @@ use rand_core::CryptoRng;
 
 use super::{
     Cause,
-    authorization::Grant,
     extensions::{LargeBlobAccess, inputs::LargeBlobForm},
     facts::Facts,
     operation::Means,
@@ -32,18 +31,20 @@ pub struct Fragments {
 }
 
 impl Fragments {
-    /// In messages of at most `message` bytes. All fragments have the length that the first was asked for.
-    pub fn limit(&mut self, message: usize) {
+    /// Fragments are as long as fit into a message and into `buffer`. All have the length that the first was asked for.
+    fn limit<C, R>(&mut self, means: &Means<'_, C, R>) {
         if self.offset == 0 {
+            let message = means.facts.max_msg_size.min(means.buffer.len());
             self.longest = message.saturating_sub(FRAGMENT_OVERHEAD).max(1);
         }
     }
 
     /// Writes the request for the next fragment.
-    pub fn ask(&self, buffer: &mut [u8]) -> Result<usize, Cause> {
+    pub fn ask<C, R>(&mut self, means: &mut Means<'_, C, R>) -> Result<usize, Cause> {
+        self.limit(means);
         let request =
             Request { get: Some(self.longest as u64), offset: Some(self.offset as u64), ..Request::default() };
-        Ok(encode_request(Command::LARGE_BLOBS, &request, buffer)?)
+        Ok(encode_request(Command::LARGE_BLOBS, &request, means.buffer)?)
     }
 
     /// Puts the fragment of a response into `array`, and says whether it was the last.
@@ -66,10 +67,11 @@ impl Fragments {
     }
 
     /// Writes the request that stores the next fragment of `array`.
-    pub fn give<C: Hash>(&self, array: &[u8], crypto: &C, grant: Grant<'_>, buffer: &mut [u8]) -> Result<usize, Cause> {
-        let fragment = self.next(array);
+    pub fn give<C: Hash, R>(&mut self, array: &[u8], means: &mut Means<'_, C, R>) -> Result<usize, Cause> {
+        self.limit(means);
+        let (crypto, fragment) = (means.crypto, self.next(array));
         let offset = u32::try_from(self.offset).unwrap_or(u32::MAX);
-        let proof = grant.authenticate(crypto, &[&authenticated_head(offset), &crypto.sha256(&[fragment])]);
+        let proof = means.grant.authenticate(crypto, &[&authenticated_head(offset), &crypto.sha256(&[fragment])]);
         let request = Request {
             get: None,
             set: Some(fragment),
@@ -78,7 +80,7 @@ impl Fragments {
             pin_uv_auth_param: proof.as_ref().map(|(param, _)| param.as_bytes()),
             pin_uv_auth_protocol: proof.as_ref().map(|(_, protocol)| *protocol),
         };
-        Ok(encode_request(Command::LARGE_BLOBS, &request, buffer)?)
+        Ok(encode_request(Command::LARGE_BLOBS, &request, means.buffer)?)
     }
 
     /// The fragment was stored: says whether it was the last of `array`.
@@ -89,7 +91,8 @@ impl Fragments {
     }
 }
 
-/// The large blob of a sign-in, and the memory for it.
+/// The large-blob array, or the large blob of a sign-in, and the memory for it.
+#[derive(Default)]
 pub struct LargeBlob<'o> {
     memory: &'o mut [u8],
     form: Option<LargeBlobForm>,
@@ -97,11 +100,9 @@ pub struct LargeBlob<'o> {
     range: Range<usize>,
     /// The array's longest, in bytes.
     limit: usize,
-    fragments: Fragments,
+    pub fragments: Fragments,
     /// The array was read, and its hash was right.
     whole: bool,
-    /// The blob is in it.
-    filled: bool,
     pub written: bool,
 }
 
@@ -113,16 +114,7 @@ impl fmt::Debug for LargeBlob<'_> {
 
 impl<'o> LargeBlob<'o> {
     pub fn new(memory: &'o mut [u8]) -> Self {
-        Self {
-            memory,
-            form: None,
-            range: 0..0,
-            limit: 0,
-            fragments: Fragments::default(),
-            whole: false,
-            filled: false,
-            written: false,
-        }
+        Self { memory, ..Self::default() }
     }
 
     /// Checks that the memory suffices, and compresses what an authenticator is to keep by itself.
@@ -165,12 +157,6 @@ impl<'o> LargeBlob<'o> {
         if self.is_in_array() { &[] } else { bytes::part(self.memory, self.range.clone()) }
     }
 
-    /// Asks for the next fragment, in messages of at most `message` bytes and as long as fit into `buffer`.
-    pub fn ask(&mut self, message: usize, buffer: &mut [u8]) -> Result<usize, Cause> {
-        self.fragments.limit(message.min(buffer.len()));
-        self.fragments.ask(buffer)
-    }
-
     /// Takes a fragment, and says whether it was the last.
     pub fn take<C: Hash>(&mut self, crypto: &C, response: &[u8]) -> Result<bool, Cause> {
         let last = self.fragments.take(self.memory, response)?;
@@ -185,20 +171,14 @@ impl<'o> LargeBlob<'o> {
         bytes::part(self.memory, self.range.clone())
     }
 
-    /// The array is to be filled, and written.
-    pub fn fill(&mut self) {
-        self.fragments.offset = 0;
-        self.filled = false;
-    }
-
-    /// Stores `blob` under `key` in the array, unless it is already there.
+    /// Stores `blob` under `key` in the array, before the first fragment is written.
     pub fn put<C: Crypto, R: CryptoRng>(
         &mut self,
         key: Option<&[u8]>,
         blob: &[u8],
         means: &mut Means<'_, C, R>,
     ) -> Result<(), Cause> {
-        if core::mem::replace(&mut self.filled, true) {
+        if self.fragments.offset > 0 {
             return Ok(());
         }
         let key: &Key = key.and_then(|key| key.try_into().ok()).ok_or(Cause::missing(0x07))?;
@@ -214,8 +194,8 @@ impl<'o> LargeBlob<'o> {
         Ok(())
     }
 
-    pub fn give<C: Crypto, R>(&self, means: &Means<'_, C, R>, buffer: &mut [u8]) -> Result<usize, Cause> {
-        self.fragments.give(self.array(), means.crypto, means.grant, buffer)
+    pub fn give<C: Hash, R>(&mut self, means: &mut Means<'_, C, R>) -> Result<usize, Cause> {
+        self.fragments.give(bytes::part(self.memory, self.range.clone()), means)
     }
 
     /// A fragment was stored: says whether it was the last.
@@ -225,10 +205,15 @@ impl<'o> LargeBlob<'o> {
         Ok(self.written)
     }
 
-    /// The array that was read, without its hash.
-    pub fn into_array(self) -> Option<&'o [u8]> {
-        let memory: &'o [u8] = self.memory;
-        let (array, _) = memory.get(self.range).filter(|_| self.whole).and_then(split_hash)?;
+    /// The array that was read.
+    pub fn take_array(&mut self) -> Result<Array<'o>, Cause> {
+        Ok(Array::of(core::mem::take(&mut self.memory), self.range.len(), self.whole)?)
+    }
+
+    /// Its bytes without the hash.
+    pub fn take_bytes(&mut self) -> Option<&'o [u8]> {
+        let memory = &*core::mem::take(&mut self.memory);
+        let (array, _) = memory.get(self.range.clone()).filter(|_| self.whole).and_then(split_hash)?;
         Some(array)
     }
 }

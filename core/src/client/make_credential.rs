@@ -14,16 +14,15 @@ use rand_core::CryptoRng;
 
 use super::{
     Cause, Conveyance, InvalidOption, Requirement,
-    descriptors::{candidates, descriptors},
     extensions::{
         MakeResults,
         hmac::{self, EncryptedSalts, Salts},
         inputs::has_hmac_secret,
-        own::{self, Beside},
+        own::{self, Sent},
     },
     facts::{Facts, Purpose},
-    operation::{Accepted, First, Means, Operation, Room, Sealed},
-    preflight::Preflight,
+    operation::{Accepted, First, Forgets, Means, Operation, Room},
+    preflight::{Preflight, candidates, descriptors},
     touch::TouchRequest,
     u2f,
 };
@@ -67,8 +66,6 @@ pub struct MakeCredential<'o> {
     options: &'o MakeOptions<'o>,
     /// A discoverable credential is asked for.
     resident_key: bool,
-    /// Enterprise attestation is asked for.
-    enterprise: bool,
     /// Secrets of the new credential are asked for.
     evaluates: bool,
     /// What it fails with after a touch: without one, a site could find out about an authenticator behind its user's
@@ -85,7 +82,6 @@ impl<'o> MakeCredential<'o> {
         Self {
             options,
             resident_key: false,
-            enterprise: false,
             evaluates: false,
             refusal: None,
             touch: TouchRequest::new(),
@@ -95,12 +91,11 @@ impl<'o> MakeCredential<'o> {
     }
 }
 
-impl Sealed for MakeCredential<'_> {}
-
 impl Operation for MakeCredential<'_> {
     type Outcome<'b> = Attestation<'b>;
     type Item<'m> = Infallible;
     const CTAP1: bool = true;
+    const FORGETS: Forgets = Forgets::Nothing;
 
     fn check(&self) -> Result<Duration, Cause> {
         let options = self.options;
@@ -136,7 +131,6 @@ impl Operation for MakeCredential<'_> {
             None => true,
         };
         self.refusal = (!self.accepted().any(offered)).then_some(Cause::NoCommonAlgorithm);
-        self.enterprise = facts.options.ep == Some(true);
         self.evaluates = (inputs.prf.flatten().is_some() || inputs.hmac_get_secret.is_some())
             && has_hmac_secret(facts)
             && facts.extensions.has(hmac_secret::MC_ID);
@@ -156,12 +150,9 @@ impl Operation for MakeCredential<'_> {
             return Purpose::NONE;
         }
         let prf = self.evaluates && self.options.extensions.prf.is_some();
+        let ga = if self.options.exclude_list.is_empty() { Permissions::NONE } else { Permissions::GA };
         Purpose {
-            permissions: Permissions::MC.with(if self.options.exclude_list.is_empty() {
-                Permissions::NONE
-            } else {
-                Permissions::GA
-            }),
+            permissions: Permissions::MC.with(ga),
             rp_id: Some(self.options.rp.id),
             user_verification: match self.options.user_verification {
                 Requirement::Discouraged if prf => Requirement::Preferred,
@@ -174,32 +165,23 @@ impl Operation for MakeCredential<'_> {
         }
     }
 
-    fn measure<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
+    fn measure<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>) -> Result<Option<usize>, Cause> {
         match self.refusal {
-            Some(_) => self.touch.request(means.facts, buffer).map(Some),
-            None => self.command(means, core::iter::empty(), buffer).map(Some),
+            Some(_) => self.touch.request(means.facts, means.buffer).map(Some),
+            None => self.command(means, core::iter::empty()).map(Some),
         }
     }
 
-    fn request<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        _: &[u8],
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
+    fn request<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>) -> Result<Option<usize>, Cause> {
         let (options, list) = (self.options, &self.options.exclude_list);
         if self.refusal.is_some() {
-            return self.touch.request(means.facts, buffer).map(Some);
+            return self.touch.request(means.facts, means.buffer).map(Some);
         }
         loop {
             self.phase = match self.phase {
                 Phase::AppId => {
                     let app_id = options.extensions.app_id_exclude.unwrap_or_default();
-                    match self.preflight.request(list, app_id, false, means, buffer)? {
+                    match self.preflight.request(list, app_id, false, means)? {
                         Some(len) => return Ok(Some(len)),
                         None => Phase::Whole,
                     }
@@ -209,7 +191,7 @@ impl Operation for MakeCredential<'_> {
                     let most = means.facts.max_credential_count_in_list.unwrap_or(1);
                     if !means.facts.ctap1
                         && ids.clone().count() <= most
-                        && let Ok(len) = self.command(means, ids, buffer)
+                        && let Ok(len) = self.command(means, ids)
                         && len <= means.facts.max_msg_size
                     {
                         return Ok(Some(len));
@@ -217,20 +199,16 @@ impl Operation for MakeCredential<'_> {
                     self.preflight = Preflight::new();
                     Phase::Preflight
                 }
-                Phase::Preflight => match self.preflight.request(list, options.rp.id, true, means, buffer)? {
+                Phase::Preflight => match self.preflight.request(list, options.rp.id, true, means)? {
                     Some(len) => return Ok(Some(len)),
                     None => Phase::Picked,
                 },
-                Phase::Picked => return self.command(means, self.preflight.found.iter().copied(), buffer).map(Some),
+                Phase::Picked => return self.command(means, self.preflight.found.iter().copied()).map(Some),
             }
         }
     }
 
-    fn accept<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        room: &mut Room<'_>,
-    ) -> Result<Accepted, Cause> {
+    fn accept<C: Crypto, R>(&mut self, means: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {
         let progress = match (self.refusal, self.phase) {
             (Some(refusal), _) => self.touch.end(means.facts, room, refusal),
             (None, Phase::AppId | Phase::Preflight) => self.searched(means, room.response()),
@@ -242,7 +220,7 @@ impl Operation for MakeCredential<'_> {
         progress
     }
 
-    fn outcome(self, responses: &[u8]) -> Result<Attestation<'_>, Cause> {
+    fn outcome<'b>(&mut self, responses: &'b [u8]) -> Result<Attestation<'b>, Cause> {
         let inputs = &self.options.extensions;
         let (mut attestation, behind) = Attestation::decode(responses)?;
         if self.options.attestation == Conveyance::None && !tells_nothing(&attestation) {
@@ -284,7 +262,7 @@ impl<'o> MakeCredential<'o> {
         let salts = prf.map(|input| Salts::of_prf(means.crypto, &input));
         // What is asked for as prf is not given raw secrets.
         let raw = inputs.hmac_get_secret.as_ref().filter(|_| inputs.prf.is_none());
-        salts.or_else(|| raw.map(Salts::of_hmac)).filter(|_| self.evaluates)
+        salts.or_else(|| raw.map(|raw| Salts::new(raw.salt1, raw.salt2))).filter(|_| self.evaluates)
     }
 
     /// Writes the command, with an exclude list of `ids`.
@@ -292,7 +270,6 @@ impl<'o> MakeCredential<'o> {
         &self,
         means: &mut Means<'_, C, R>,
         ids: impl Iterator<Item = &'a [u8]> + Clone,
-        buffer: &mut [u8],
     ) -> Result<usize, Cause> {
         let options = self.options;
         if means.facts.ctap1 {
@@ -301,24 +278,14 @@ impl<'o> MakeCredential<'o> {
                 challenge: options.client_data_hash,
                 application: &means.crypto.sha256(&[options.rp.id.as_bytes()]),
             };
-            return Ok(register.encode(buffer)?);
+            return Ok(register.encode(means.buffer)?);
         }
         let proof = means.grant.authenticate(means.crypto, &[options.client_data_hash]);
         let asked = Options { rk: self.resident_key.then_some(true), up: None, uv: means.grant.uv_option() };
-        let sealed = match self.salts(means) {
-            Some(salts) => EncryptedSalts::new(means, &salts)?,
-            None => None,
-        };
+        let salts = self.salts(means);
+        let sealed = EncryptedSalts::new(means, salts)?;
         let inputs = options.extensions.inputs(means.facts, self.resident_key, sealed.as_ref());
-        let beside = options.extensions.own.map(|own| Beside { standard: &inputs, own });
-        let extensions: &dyn Write = match (&options.extensions.other, &beside) {
-            (Some(other), _) => other,
-            (None, Some(beside)) => beside,
-            (None, None) => &inputs,
-        };
-        let extends =
-            options.extensions.other.is_some() || beside.is_some() || inputs != MakeCredentialInputs::default();
-
+        let extensions = Sent::new(&inputs, options.extensions.own, options.extensions.other);
         let request = Request {
             client_data_hash: options.client_data_hash,
             rp: options.rp,
@@ -329,7 +296,7 @@ impl<'o> MakeCredential<'o> {
             options: Some(asked).filter(|asked| *asked != Options::default()),
             pin_uv_auth_param: proof.as_ref().map(|(param, _)| param.as_bytes()),
             pin_uv_auth_protocol: proof.as_ref().map(|(_, protocol)| *protocol),
-            enterprise_attestation: options.enterprise_attestation.filter(|_| self.enterprise),
+            enterprise_attestation: options.enterprise_attestation.filter(|_| means.facts.options.ep == Some(true)),
             attestation_formats_preference: Some(options.attestation_formats)
                 .filter(|formats| means.facts.attestation_formats && !formats.is_empty()),
         };
@@ -337,9 +304,9 @@ impl<'o> MakeCredential<'o> {
         let with = [
             (0x04, Some(&accepted as &dyn Write)),
             (0x05, (!exclude_list.is_empty()).then_some(&exclude_list as &dyn Write)),
-            (0x06, extends.then_some(extensions)),
+            (0x06, extensions.as_ref().map(|extensions| extensions as &dyn Write)),
         ];
-        Ok(encode_request(Command::MAKE_CREDENTIAL, &With(&request, &with), buffer)?)
+        Ok(encode_request(Command::MAKE_CREDENTIAL, &With(&request, &with), means.buffer)?)
     }
 
     /// Takes the answer about credentials of the exclude list.

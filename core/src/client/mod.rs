@@ -5,6 +5,7 @@
 //!              │                             authorization  PIN, built-in user verification, token: shared by all
 //!              ├─ authorization              ceremony       what happens, from getInfo to the outcome
 //!              └─ operation                  make_credential, get_assertion   options, requests, checks of their answers
+//!                                            question       a management command, and its proof
 //!                                            preflight      which of a list is there, without the user
 //!                                            u2f            answers of version 1 as those of version 2
 //!                                            extensions     prf, large blobs, credProtect, … as relying parties know them
@@ -29,7 +30,6 @@ use crate::{
 
 mod authorization;
 mod ceremony;
-mod descriptors;
 mod drive;
 mod drive_async;
 mod error;
@@ -42,6 +42,7 @@ mod make_credential;
 pub mod manage;
 mod operation;
 mod preflight;
+mod question;
 mod session;
 mod touch;
 mod u2f;
@@ -209,11 +210,12 @@ pub struct Prompt<'m> {
 }
 
 /// Why the user is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Reason {
     /// For the first time.
+    #[default]
     First,
     /// The PIN was wrong, or built-in user verification failed.
     Wrong,

@@ -8,19 +8,16 @@ use super::{
     Cause, DEFAULT_TIMEOUT,
     authorization::{Encapsulated, Grant},
     facts::{Facts, Purpose},
+    question::Question,
 };
-use crate::{
-    bytes,
-    crypto::Crypto,
-    ctap2::{get_info, response_body},
-};
+use crate::{bytes, crypto::Crypto, ctap2::get_info};
 
 /// What a [`Ceremony`](super::Ceremony) does: [`MakeCredential`](super::MakeCredential),
 /// [`GetAssertion`](super::GetAssertion), or an operation of [`manage`](super::manage). Nothing outside this crate
 /// implements it. A driver that is generic over it serves them all, as [`run`](super::run) does.
 ///
 /// A ceremony calls its hooks in the order in which they stand here.
-pub trait Operation: Sealed {
+pub trait Operation {
     /// What the ceremony yields. It borrows from the ceremony's buffer.
     type Outcome<'b>;
 
@@ -32,9 +29,14 @@ pub trait Operation: Sealed {
     #[doc(hidden)]
     const CTAP1: bool = false;
 
-    /// What a session has to forget when the operation is authorized.
+    /// What a session has to forget when the operation is authorized. Its type cannot be named outside this crate, so
+    /// that nothing there implements the trait.
     #[doc(hidden)]
-    const FORGETS: Forgets = Forgets::Nothing;
+    const FORGETS: Forgets;
+
+    /// What authorization is for, where that does not depend on the options.
+    #[doc(hidden)]
+    const PURPOSE: Purpose<'static> = Purpose::NONE;
 
     /// Checks the options before anything is sent, and says how long the ceremony may take.
     #[doc(hidden)]
@@ -43,69 +45,52 @@ pub trait Operation: Sealed {
     }
     /// Checks the options against getInfo, before the user is asked for anything, and says what is first.
     #[doc(hidden)]
-    fn examine(&mut self, info: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
-        let _ = (info, facts);
-        Ok(First::Authorize)
+    fn examine(&mut self, _info: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
+        self.question(facts).map(|_| First::Authorize)
     }
     /// What authorization is for.
     #[doc(hidden)]
     fn purpose(&self) -> Purpose<'_> {
-        Purpose::NONE
+        Self::PURPOSE
     }
     /// Writes a placeholder request of the final length, to compare with maxMsgSize before the user is asked for
     /// anything.
     #[doc(hidden)]
-    fn measure<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
-        self.request(means, &[], buffer)
+    fn measure<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>) -> Result<Option<usize>, Cause> {
+        self.request(means)
     }
-    /// Writes the next request, and returns its length; `None` when there is nothing left to ask. `kept`: the responses
-    /// that were kept.
+    /// What is asked, where that needs neither what was kept nor a secret. Errors: [`Cause::Unsupported`].
     #[doc(hidden)]
-    fn request<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        kept: &[u8],
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
-        let _ = (means, kept, buffer);
-        Ok(None)
+    fn question(&self, _facts: &Facts) -> Result<Question<'_>, Cause> {
+        Ok(Question::None)
     }
-    /// Checks a response and says how to go on. It may rewrite what is kept of the response. Without more, only the
-    /// status matters.
+    /// Writes the next request, and returns its length; `None` when there is nothing left to ask. Without more, it is the
+    /// question.
     #[doc(hidden)]
-    fn accept<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        room: &mut Room<'_>,
-    ) -> Result<Accepted, Cause> {
-        let _ = means;
-        response_body(room.response())?;
-        Ok(Accepted::Complete)
+    fn request<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>) -> Result<Option<usize>, Cause> {
+        self.question(means.facts)?.encode(means.crypto, means.grant, means.buffer)
+    }
+    /// Checks a response and says how to go on. It may rewrite what is kept of the response. Without more, the response
+    /// is the outcome.
+    #[doc(hidden)]
+    fn accept<C: Crypto, R>(&mut self, _means: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {
+        self.outcome(room.response()).map(|_| Accepted::Complete)
     }
     /// What there is to show of an accepted response.
     #[doc(hidden)]
-    fn item<'m>(&self, response: &'m [u8]) -> Option<Self::Item<'m>> {
-        let _ = response;
+    fn item<'m>(&self, _response: &'m [u8]) -> Option<Self::Item<'m>> {
         None
     }
     /// Writes the request that tells the authenticator that the ceremony is given up, once; `None` when there is
     /// nothing to tell.
     #[doc(hidden)]
-    fn farewell<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>, buffer: &mut [u8]) -> Option<usize> {
-        let _ = (means, buffer);
+    fn farewell<C: Crypto, R>(&mut self, _means: &mut Means<'_, C, R>) -> Option<usize> {
         None
     }
     /// The outcome from all kept responses, one after the other.
     #[doc(hidden)]
-    fn outcome(self, responses: &[u8]) -> Result<Self::Outcome<'_>, Cause>;
+    fn outcome<'b>(&mut self, responses: &'b [u8]) -> Result<Self::Outcome<'b>, Cause>;
 }
-
-/// Keeps [`Operation`] to this crate.
-pub trait Sealed {}
 
 /// What comes first, getInfo being known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,6 +121,10 @@ pub struct Means<'a, C, R> {
     pub rng: &'a mut R,
     pub facts: &'a Facts,
     pub grant: Grant<'a>,
+    /// The responses that were kept.
+    pub kept: &'a [u8],
+    /// Where the request goes. None while a response is opened, which lies in the [`Room`].
+    pub buffer: &'a mut [u8],
     /// A token that is refused is renewed.
     pub renews: bool,
     /// Where [`Purpose::agreement`] wants it; before it is granted there is none.

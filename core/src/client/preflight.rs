@@ -2,26 +2,35 @@
 //! many of them at a time as the authenticator takes and as fit a message (CTAP 2.3 §6.1, §6.2). One of version 1 is
 //! asked to check one key handle at a time.
 
-use rand_core::CryptoRng;
-
-use super::{
-    Cause,
-    authorization::refuses_token,
-    descriptors::{Descriptors, candidates, descriptors},
-    facts::Facts,
-    operation::Means,
-    u2f,
-};
+use super::{Cause, authorization::refuses_token, facts::Facts, operation::Means, u2f};
 use crate::{
     Status, bytes,
-    cbor::With,
+    cbor::{Array, List, With},
     crypto::Crypto,
     ctap1::{self, Control},
     ctap2::{
-        Command, ResponseError, decode_response, encode_request,
+        Command, CredentialDescriptor, ResponseError, decode_response, encode_request,
         get_assertion::{Options, Request, Response},
     },
 };
+
+/// A list of a relying party. It goes to the authenticator without what is of an unknown type, without credentials that
+/// it cannot have made, and without transports, which some refuse.
+pub type Descriptors<'a> = List<'a, CredentialDescriptor<'a>>;
+
+/// The ids of the credentials that could be this authenticator's.
+pub fn candidates<'a>(list: &Descriptors<'a>, facts: &Facts) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
+    let facts = *facts;
+    list.iter().filter(move |descriptor| facts.could_hold(descriptor)).map(|descriptor| descriptor.id)
+}
+
+/// The list of `ids`, to be written.
+pub fn descriptors<'a, I>(ids: I) -> Array<impl Iterator<Item = CredentialDescriptor<'a>> + Clone>
+where
+    I: Iterator<Item = &'a [u8]> + Clone,
+{
+    Array(ids.map(CredentialDescriptor::new))
+}
 
 /// A dummy hash: the signature is discarded.
 const NO_HASH: [u8; 32] = [0; 32];
@@ -49,13 +58,12 @@ impl<'o> Preflight<'o> {
 
     /// Writes the next question; `None` when one is found, or all are done with. `proven`: the token is for this
     /// `rp_id`.
-    pub fn request<C: Crypto, R: CryptoRng>(
+    pub fn request<C: Crypto, R>(
         &mut self,
         list: &Descriptors<'o>,
         rp_id: &str,
         proven: bool,
-        means: &Means<'_, C, R>,
-        buffer: &mut [u8],
+        means: &mut Means<'_, C, R>,
     ) -> Result<Option<usize>, Cause> {
         let left = candidates(list, means.facts).skip(self.done).count();
         // An authenticator that does not say how many it takes may look at the first alone.
@@ -71,7 +79,7 @@ impl<'o> Preflight<'o> {
                 application: &means.crypto.sha256(&[rp_id.as_bytes()]),
                 key_handle: candidates(list, means.facts).nth(self.done).unwrap_or_default(),
             };
-            return Ok(Some(check.encode(buffer)?));
+            return Ok(Some(check.encode(means.buffer)?));
         }
         // A credential with credProtect level 3 is only seen with proof of user verification.
         let proof = means.grant.authenticate(means.crypto, &[&NO_HASH]).filter(|_| proven && !self.unproven);
@@ -85,11 +93,11 @@ impl<'o> Preflight<'o> {
             pin_uv_auth_param: proof.as_ref().map(|(param, _)| param.as_bytes()),
             pin_uv_auth_protocol: proof.as_ref().map(|(_, protocol)| *protocol),
         };
-        let room = means.facts.max_msg_size.min(buffer.len());
+        let room = means.facts.max_msg_size.min(means.buffer.len());
         loop {
             let allow_list = descriptors(candidates(list, means.facts).skip(self.done).take(batch));
             let question = With(&request, &[(0x03, Some(&allow_list))]);
-            match encode_request(Command::GET_ASSERTION, &question, bytes::front_mut(buffer, room)) {
+            match encode_request(Command::GET_ASSERTION, &question, bytes::front_mut(means.buffer, room)) {
                 Err(_) if batch > 1 => batch = batch.saturating_sub(1),
                 result => {
                     self.batch = batch;

@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use heapless::Vec;
+
 use super::{
     authorization::Authorization,
     facts::{Facts, Purpose},
@@ -38,19 +40,14 @@ const MAX_INFO: usize = 1024;
 /// or the authenticator is gone.
 #[derive(Default)]
 pub struct Session {
-    info: Option<Info>,
+    /// What getInfo answered.
+    info: Option<Vec<u8, MAX_INFO>>,
     /// The model that token and PIN are for.
     aaguid: Option<[u8; 16]>,
     token: Token,
     /// Those of the token; none without one.
     permissions: Permissions,
     pin_hash: Option<PinHash>,
-}
-
-/// What getInfo answered.
-struct Info {
-    bytes: [u8; MAX_INFO],
-    len: usize,
 }
 
 impl fmt::Debug for Session {
@@ -76,14 +73,13 @@ impl Session {
         if serves(purpose) && self.pin_hash.is_some() && !self.permissions.has(purpose.permissions) {
             return None;
         }
-        let Info { bytes, len } = self.info.as_ref()?;
-        bytes::copy_prefix(buffer.get_mut(..*len)?, bytes);
-        Some(*len)
+        let info = self.info.as_ref()?;
+        bytes::copy(buffer.get_mut(..info.len())?, info);
+        Some(info.len())
     }
 
     pub(super) fn keep_info(&mut self, answer: &[u8]) {
-        let fits = answer.len() <= MAX_INFO;
-        self.info = fits.then(|| Info { bytes: bytes::padded(answer), len: answer.len() });
+        self.info = Vec::from_slice(answer).ok();
     }
 
     /// An authenticator of this model answers. Of another one the session knows nothing.

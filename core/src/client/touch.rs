@@ -87,19 +87,15 @@ impl TouchRequest {
             Err(ResponseError::Status(status)) => status,
             Err(error) => return Err(error.into()),
         };
-        let pin_set = facts.options.client_pin == Some(true);
+        let (by_pin, pin_set) = (self.asks_by_pin(facts), facts.options.client_pin == Some(true));
         match status {
             // The standard has this one after the touch, and for nothing else.
-            Status::PIN_INVALID if self.asks_by_pin(facts) && (room.touched || pin_set) => Ok(Accepted::Complete),
+            Status::PIN_INVALID if by_pin && (room.touched || pin_set) => Ok(Accepted::Complete),
             // These also refuse any pinUvAuthParam, at once, where the authenticator does not know what an empty one
             // means.
-            Status::PIN_NOT_SET | Status::PIN_AUTH_INVALID if self.asks_by_pin(facts) && room.touched => {
-                Ok(Accepted::Complete)
-            }
+            Status::PIN_NOT_SET | Status::PIN_AUTH_INVALID if by_pin && room.touched => Ok(Accepted::Complete),
             // With a PIN set, a registration without it is refused at once.
-            Status::PIN_INVALID | Status::PIN_NOT_SET | Status::PIN_AUTH_INVALID
-                if self.asks_by_pin(facts) && !pin_set =>
-            {
+            Status::PIN_INVALID | Status::PIN_NOT_SET | Status::PIN_AUTH_INVALID if by_pin && !pin_set => {
                 self.registers = true;
                 Ok(Accepted::Prepared)
             }

@@ -5,6 +5,8 @@
 //! authenticate    user presence, counter, signature                ──▶ credential, authData, signature
 //! ```
 
+use heapless::Vec;
+
 use super::{Cause, operation::Room};
 use crate::{
     Status,
@@ -41,23 +43,8 @@ pub fn knows(response: &[u8]) -> Result<bool, Cause> {
 }
 
 /// A part of an answer, out of the way of what is written over it.
-struct Copied<const N: usize> {
-    bytes: [u8; N],
-    len: usize,
-}
-
-impl<const N: usize> Copied<N> {
-    fn of(part: &[u8]) -> Result<Self, ResponseError> {
-        if part.len() > N {
-            Err(ResponseError::Length)
-        } else {
-            Ok(Self { bytes: bytes::padded(part), len: part.len() })
-        }
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        bytes::front(&self.bytes, self.len)
-    }
+fn copied<const N: usize>(part: &[u8]) -> Result<Vec<u8, N>, ResponseError> {
+    Vec::from_slice(part).map_err(|_| ResponseError::Length)
 }
 
 /// Rewrites the answer to a registration. Errors: [`Cause::Ctap1`], [`Cause::Crypto`] for a key that is no uncompressed
@@ -68,11 +55,11 @@ pub fn registration(room: &mut Room<'_>, rp_id_hash: &[u8; 32]) -> Result<(), Ca
     let coordinates = public_key.split_last_chunk().filter(|(form, _)| **form == [0x04]);
     let coordinates = coordinates.map(|(_, coordinates)| P256Point::from_bytes(coordinates));
     let P256Point { x, y } = coordinates.ok_or(Cause::Crypto(crypto::Error::InvalidKey))?;
-    let key_handle = Copied::<MAX_KEY_HANDLE>::of(answer.key_handle)?;
-    let signature = Copied::<MAX_SIGNATURE>::of(answer.signature)?;
+    let key_handle = copied::<MAX_KEY_HANDLE>(answer.key_handle)?;
+    let signature = copied::<MAX_SIGNATURE>(answer.signature)?;
     let certificate = answer.certificate.len();
     // Before it: a byte, the key, the key handle's length and the key handle.
-    let start = key_handle.len.saturating_add(67);
+    let start = key_handle.len().saturating_add(67);
 
     let auth_data = AuthData {
         rp_id_hash,
@@ -80,7 +67,7 @@ pub fn registration(room: &mut Room<'_>, rp_id_hash: &[u8; 32]) -> Result<(), Ca
         sign_count: 0,
         attested_credential_data: Some(AttestedCredentialData {
             aaguid: &[0; 16],
-            credential_id: key_handle.as_bytes(),
+            credential_id: &key_handle,
             public_key: CoseKey::Ec2 { algorithm: Algorithm::ES256, curve: Curve::P256, x: &x, y: &y },
         }),
         extensions: None,
@@ -96,7 +83,7 @@ pub fn registration(room: &mut Room<'_>, rp_id_hash: &[u8; 32]) -> Result<(), Ca
         w.unsigned(0x03);
         w.map(2);
         w.text("sig");
-        w.bytes(signature.as_bytes());
+        w.bytes(&signature);
         w.text("x5c");
         w.array(1);
         w.bytes_head(certificate);
@@ -116,7 +103,7 @@ pub fn registration(room: &mut Room<'_>, rp_id_hash: &[u8; 32]) -> Result<(), Ca
 /// Rewrites the answer to a sign-in with `key_handle`. Errors: [`Cause::Ctap1`], [`Cause::BufferTooSmall`].
 pub fn assertion(room: &mut Room<'_>, rp_id_hash: &[u8; 32], key_handle: &[u8]) -> Result<(), Cause> {
     let answer = AuthenticateResponse::decode(room.response())?;
-    let signature = Copied::<MAX_SIGNATURE>::of(answer.signature)?;
+    let signature = copied::<MAX_SIGNATURE>(answer.signature)?;
     let auth_data = AuthData {
         rp_id_hash,
         flags: Flags(answer.user_presence & Flags::UP.0),
@@ -129,7 +116,7 @@ pub fn assertion(room: &mut Room<'_>, rp_id_hash: &[u8; 32], key_handle: &[u8]) 
     let response = get_assertion::Response {
         credential: Some(CredentialDescriptor::new(key_handle)),
         auth_data: &encoded,
-        signature: signature.as_bytes(),
+        signature: &signature,
         user: None,
         number_of_credentials: None,
         user_selected: None,

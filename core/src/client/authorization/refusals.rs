@@ -4,6 +4,7 @@ use super::{Action, Authorization, Context, State};
 use crate::{
     Status,
     client::{Cause, Reason, Requirement, facts::AuthorizationMethod},
+    ctap2::ResponseError,
     pin_uv::Permissions,
 };
 
@@ -62,23 +63,46 @@ impl Authorization {
         if self.pins_refused < self.pin_attempts { Ok(()) } else { Err(last) }
     }
 
-    /// The authenticator found the PIN wrong. Errors as in [`Authorization::refuse_pin`]; encoding.
-    pub(super) fn wrong_pin<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Action, Cause> {
-        self.wrong = true;
-        self.refuse_pin(Reason::Wrong, Cause::Status(Status::PIN_INVALID))?;
-        self.ask_retries(cx, State::PinRetries)
-    }
-
-    /// The authenticator takes no PIN until it was without power. Whether this one was wrong is not known.
-    pub(super) fn blocked_pin(&mut self) -> Result<Action, Cause> {
-        self.pin_hash = None;
-        self.refuse_pin(Reason::Wrong, Cause::Status(Status::PIN_AUTH_BLOCKED))?;
-        self.reconnect()
+    /// A token, or a new PIN, was refused. Errors as in [`Authorization::refuse_pin`]; encoding; the refusal.
+    pub(super) fn refused_pin<C, R>(
+        &mut self,
+        cx: &mut Context<'_, C, R>,
+        error: ResponseError,
+    ) -> Result<Action, Cause> {
+        let (ResponseError::Status(status), Some(method)) = (error, self.method) else { return Err(error.into()) };
+        let refusal = Cause::Status(status);
+        match (status, method) {
+            (Status::PIN_INVALID, AuthorizationMethod::Pin | AuthorizationMethod::ChangePin) => {
+                self.wrong = true;
+                self.refuse_pin(Reason::Wrong, refusal)?;
+                self.ask(cx, State::PinRetries)
+            }
+            // It takes none until it was without power. Whether this one was wrong is not known.
+            (Status::PIN_AUTH_BLOCKED, AuthorizationMethod::Pin | AuthorizationMethod::ChangePin) => {
+                self.pin_hash = None;
+                self.refuse_pin(Reason::Wrong, refusal)?;
+                self.reconnect()
+            }
+            (Status::PIN_POLICY_VIOLATION, AuthorizationMethod::Pin) => {
+                self.method = Some(AuthorizationMethod::ChangePin);
+                self.reason = Reason::First;
+                self.pin_hash = None;
+                self.begin(cx)
+            }
+            // The current PIN was right: it need not be asked for again.
+            (Status::PIN_POLICY_VIOLATION, AuthorizationMethod::SetPin | AuthorizationMethod::ChangePin) => {
+                self.refuse_pin(Reason::Policy, refusal)?;
+                Ok(self.ask_new_pin(Reason::Policy))
+            }
+            (Status::UV_INVALID, AuthorizationMethod::BuiltInToken) => self.uv_failed(cx),
+            (Status::UV_BLOCKED, AuthorizationMethod::BuiltInToken) => self.fall_back(cx, Reason::UvFailed, refusal),
+            _ => Err(refusal),
+        }
     }
 
     pub(super) fn uv_failed<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Action, Cause> {
         self.uv_attempts = self.uv_attempts.saturating_add(1);
-        self.ask_retries(cx, State::UvRetries)
+        self.ask(cx, State::UvRetries)
     }
 
     /// From built-in user verification to the PIN, or the error `otherwise` when there is none.

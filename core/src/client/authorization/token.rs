@@ -2,21 +2,17 @@
 
 use rand_core::CryptoRng;
 
-use super::{Action, Authorization, Context, Encapsulated, send};
+use super::{Action, Authorization, Context, Encapsulated, PIN_HASH_ENC, encrypt, send};
 use crate::{
-    Status,
     bytes::Secret,
     client::{
-        Cause, Reason,
+        Cause,
         facts::{AuthorizationMethod, Facts},
     },
     cose::CoseKey,
     crypto::Crypto,
-    ctap2::{
-        ResponseError,
-        client_pin::{Request, Response, subcommand},
-    },
-    pin_uv::{MAX_TOKEN, PinUvAuthProtocol, SharedSecret, Token},
+    ctap2::client_pin::{Request, Response, subcommand},
+    pin_uv::{MAX_TOKEN, PinHash, PinUvAuthProtocol, SharedSecret, Token},
 };
 
 /// Writes the request for a token: with permissions where the authenticator knows them.
@@ -24,16 +20,10 @@ pub(super) fn ask_token<C: Crypto, R: CryptoRng>(
     cx: &mut Context<'_, C, R>,
     method: Option<AuthorizationMethod>,
     Encapsulated { public, shared }: &Encapsulated,
-    pin_hash: Option<&[u8; 16]>,
+    pin_hash: Option<&PinHash>,
 ) -> Result<Action, Cause> {
-    let mut encrypted = [0; 32];
-    let pin_hash_enc = match pin_hash {
-        Some(hash) => {
-            let len = shared.encrypt(cx.crypto, cx.rng, hash, &mut encrypted)?;
-            encrypted.get(..len)
-        }
-        None => None,
-    };
+    let mut pin_hash_enc = [0; PIN_HASH_ENC];
+    let pin_hash_enc = encrypt(cx, shared, pin_hash.map(|hash| hash.0.as_slice()), &mut pin_hash_enc)?;
     let with_permissions = cx.facts.options.pin_uv_auth_token == Some(true);
     let sub_command = match method {
         Some(AuthorizationMethod::BuiltInToken) => subcommand::GET_TOKEN_USING_UV,
@@ -70,36 +60,11 @@ pub(super) fn open_token<C: Crypto>(
 }
 
 impl Authorization {
-    pub(super) fn token_response<C, R>(
-        &mut self,
-        cx: &mut Context<'_, C, R>,
-        token: Result<Result<Token, Cause>, ResponseError>,
-    ) -> Result<Action, Cause> {
-        match (token, self.method) {
-            (Ok(token), _) => {
-                if !self.keeps_pin {
-                    self.pin_hash = None;
-                }
-                self.token = token?;
-                self.granted(cx)
-            }
-            (Err(ResponseError::Status(Status::PIN_INVALID)), Some(AuthorizationMethod::Pin)) => self.wrong_pin(cx),
-            (Err(ResponseError::Status(Status::PIN_AUTH_BLOCKED)), Some(AuthorizationMethod::Pin)) => {
-                self.blocked_pin()
-            }
-            (Err(ResponseError::Status(Status::PIN_POLICY_VIOLATION)), Some(AuthorizationMethod::Pin)) => {
-                self.method = Some(AuthorizationMethod::ChangePin);
-                self.reason = Reason::First;
-                self.pin_hash = None;
-                self.begin(cx)
-            }
-            (Err(ResponseError::Status(Status::UV_INVALID)), Some(AuthorizationMethod::BuiltInToken)) => {
-                self.uv_failed(cx)
-            }
-            (Err(ResponseError::Status(Status::UV_BLOCKED)), Some(AuthorizationMethod::BuiltInToken)) => {
-                self.fall_back(cx, Reason::UvFailed, Cause::Status(Status::UV_BLOCKED))
-            }
-            (Err(error), _) => Err(error.into()),
+    pub(super) fn token_issued<C, R>(&mut self, cx: &mut Context<'_, C, R>, token: Token) -> Result<Action, Cause> {
+        if !self.keeps_pin {
+            self.pin_hash = None;
         }
+        self.token = token;
+        self.granted(cx)
     }
 }

@@ -131,8 +131,8 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
                 }
             }
         }
-        let (operation, mut means, _, buffer) = self.lend();
-        let longest = operation.measure(&mut means, buffer)?;
+        let (operation, mut means) = self.lend();
+        let longest = operation.measure(&mut means)?;
         self.check_size(longest)?;
         self.examined(first, len)
     }
@@ -207,15 +207,15 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
             Input::Pin(pin) => authorization.pin(cx, pin),
             Input::NoPin => authorization.no_pin(),
             Input::UserVerification(agreed) => authorization.user_verification(cx, agreed),
-            Input::Reconnected => authorization.reconnected(cx),
+            Input::Reconnected if authorization.reconnecting() => authorization.begin(cx),
             _ => Err(Cause::WrongState),
         })
     }
 
     /// Sends the next request, or ends when there is none.
     pub(super) fn command(&mut self) -> Result<Action, Cause> {
-        let (operation, mut means, kept, buffer) = self.lend();
-        let request = operation.request(&mut means, kept, buffer);
+        let (operation, mut means) = self.lend();
+        let request = operation.request(&mut means);
         match request.map_err(|cause| cause.behind(self.kept)).and_then(|len| self.check_size(len)) {
             Ok(Some(len)) => Ok(Action::Send(len)),
             Ok(None) => Ok(self.done()),
@@ -233,9 +233,9 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
 
     /// Takes an answer to the command.
     fn accept(&mut self, now: Instant, len: usize, touched: bool) -> Result<Action, Cause> {
-        let (operation, mut means, _, bytes) = self.lend();
-        let mut room = Room { bytes, len, touched };
-        let progress = operation.accept(&mut means, &mut room);
+        let (operation, mut means) = self.lend();
+        let mut room = Room { bytes: core::mem::take(&mut means.buffer), len, touched };
+        let progress = operation.accept(&means, &mut room);
         let end = room.len;
         let end = self.kept.saturating_add(end);
         match progress {

@@ -47,8 +47,8 @@ impl<O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'_, O, C, R, S> 
 
     /// Tells the authenticator what it has to know, or ends with `cause`.
     fn take_leave(&mut self, now: Instant, cause: Cause) -> Result<Action, Cause> {
-        let (operation, mut means, _, buffer) = self.lend();
-        match operation.farewell(&mut means, buffer) {
+        let (operation, mut means) = self.lend();
+        match operation.farewell(&mut means) {
             Some(len) if self.stage == Stage::Command => {
                 self.state = State::GivenUp(cause, now.plus(DRAIN_LIMIT));
                 Ok(Action::Send(len))

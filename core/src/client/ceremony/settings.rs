@@ -12,9 +12,24 @@ impl<'b, O: Operation, C, R> Ceremony<'b, O, C, R> {
     /// A ceremony that has not begun. `buffer` has at least [`MIN_BUFFER`](crate::client::MIN_BUFFER) bytes; with the
     /// authenticator's maxMsgSize every legal answer fits. What the ceremony yields lies in it.
     pub fn new(operation: O, buffer: &'b mut [u8], crypto: C, rng: R) -> Self {
+        Self::with_memory(operation, (), buffer, crypto, rng)
+    }
+
+    /// The same in a session: it uses what earlier operations have obtained. A registration or a sign-in asks the user
+    /// in any case.
+    #[must_use]
+    pub fn in_session(self, session: &mut Session) -> Ceremony<'b, O, C, R, &mut Session> {
+        let Self { operation, buffer, crypto, rng, facts, authorization, strict, ctap2_only, timeout, .. } = self;
+        let fresh = Ceremony::with_memory(operation, session, buffer, crypto, rng);
+        Ceremony { facts, authorization, strict, ctap2_only, timeout, ..fresh }
+    }
+}
+
+impl<'b, O, C, R, S> Ceremony<'b, O, C, R, S> {
+    fn with_memory(operation: O, memory: S, buffer: &'b mut [u8], crypto: C, rng: R) -> Self {
         Self {
             operation,
-            memory: (),
+            memory,
             buffer,
             kept: 0,
             crypto,
@@ -32,32 +47,6 @@ impl<'b, O: Operation, C, R> Ceremony<'b, O, C, R> {
         }
     }
 
-    /// The same in a session: it uses what earlier operations have obtained. A registration or a sign-in asks the user
-    /// in any case.
-    #[must_use]
-    pub fn in_session(self, session: &mut Session) -> Ceremony<'b, O, C, R, &mut Session> {
-        Ceremony {
-            memory: session,
-            operation: self.operation,
-            buffer: self.buffer,
-            kept: self.kept,
-            crypto: self.crypto,
-            rng: self.rng,
-            facts: self.facts,
-            authorization: self.authorization,
-            stage: self.stage,
-            state: self.state,
-            yielded: self.yielded,
-            shown: self.shown,
-            strict: self.strict,
-            ctap2_only: self.ctap2_only,
-            timeout: self.timeout,
-            deadline: self.deadline,
-        }
-    }
-}
-
-impl<O, C, R, S> Ceremony<'_, O, C, R, S> {
     /// The same ceremony with another limit on its time, the user's typing included.
     #[must_use]
     pub fn within(self, timeout: Duration) -> Self {

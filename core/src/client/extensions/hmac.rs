@@ -7,7 +7,7 @@
 
 use rand_core::CryptoRng;
 
-use super::{HmacOutputs, HmacSalts, PrfInput};
+use super::{HmacOutputs, PrfInput};
 use crate::{
     bytes,
     client::{
@@ -18,7 +18,7 @@ use crate::{
     cose::CoseKey,
     crypto::{Crypto, Hash, P256Point},
     extensions::hmac_secret::Input,
-    pin_uv::Mac,
+    pin_uv::{Mac, SharedSecret},
 };
 
 /// A salt and its output, in bytes.
@@ -39,11 +39,7 @@ impl Salts {
         Self::new(&salt(input.first), input.second.map(salt).as_ref())
     }
 
-    pub fn of_hmac(salts: &HmacSalts<'_>) -> Self {
-        Self::new(salts.salt1, salts.salt2)
-    }
-
-    fn new(salt1: &[u8; SALT], salt2: Option<&[u8; SALT]>) -> Self {
+    pub fn new(salt1: &[u8; SALT], salt2: Option<&[u8; SALT]>) -> Self {
         let mut bytes = [0; 2 * SALT];
         let (first, second) = bytes::split_mut(&mut bytes, SALT);
         bytes::copy(first, salt1);
@@ -67,11 +63,14 @@ pub struct EncryptedSalts {
 
 impl EncryptedSalts {
     /// Encrypts `salts`. Without a key agreement it is void but of the right length; without a protocol there is none.
-    pub fn new<C: Crypto, R: CryptoRng>(means: &mut Means<'_, C, R>, salts: &Salts) -> Result<Option<Self>, Cause> {
-        let Some(protocol) = means.facts.protocol else { return Ok(None) };
+    pub fn new<C: Crypto, R: CryptoRng>(
+        means: &mut Means<'_, C, R>,
+        salts: Option<Salts>,
+    ) -> Result<Option<Self>, Cause> {
+        let (Some(protocol), Some(salts)) = (means.facts.protocol, salts) else { return Ok(None) };
         let nothing = Encapsulated {
             public: P256Point { x: [0; 32], y: [0; 32] },
-            shared: crate::pin_uv::SharedSecret::derive(means.crypto, protocol, &[0; 32]),
+            shared: SharedSecret::derive(means.crypto, protocol, &[0; 32]),
         };
         let Encapsulated { public, shared } = means.agreement.unwrap_or(&nothing);
         let mut salt_enc = [0; 2 * SALT + 16];
@@ -90,34 +89,28 @@ impl EncryptedSalts {
     }
 }
 
-/// Decrypts outputs and returns how many bytes they have; there are as many as salts.
+/// Decrypts the outputs there are and returns how many bytes they have; there are as many as salts.
 pub fn open<C: Crypto, R>(
     means: &Means<'_, C, R>,
-    encrypted: &[u8],
-    salts: &Salts,
+    encrypted: Option<&[u8]>,
+    salts: Option<Salts>,
     clear: &mut [u8; 2 * SALT],
 ) -> Result<usize, Cause> {
+    let (Some(encrypted), Some(salts)) = (encrypted, salts) else { return Ok(0) };
     let Encapsulated { shared, .. } = means.agreement.ok_or(Cause::WrongState)?;
-    match shared.decrypt(means.crypto, encrypted, clear) {
-        Ok(len) if len == salts.len => Ok(len),
-        _ => {
-            bytes::wipe(clear);
-            Err(Cause::InvalidHmacOutput)
-        }
-    }
+    let opened = shared.decrypt(means.crypto, encrypted, clear);
+    opened.ok().filter(|len| *len == salts.len).ok_or(Cause::InvalidHmacOutput)
 }
 
 /// Keeps `outputs` behind the response: their length in a byte, and themselves.
-pub fn keep(room: &mut Room<'_>, outputs: &mut [u8]) -> Result<(), Cause> {
+pub fn keep(room: &mut Room<'_>, outputs: &[u8]) -> Result<(), Cause> {
     let end = room.len.saturating_add(1).saturating_add(outputs.len());
     let place = room.bytes.get_mut(room.len..end).and_then(<[u8]>::split_first_mut);
-    if let Some((len, place)) = place {
-        *len = outputs.len() as u8; // 0, 32 or 64
-        bytes::copy(place, outputs);
-        room.len = end;
-    }
-    bytes::wipe(outputs);
-    if room.len == end { Ok(()) } else { Err(Cause::BufferTooSmall { needed: end }) }
+    let (len, place) = place.ok_or(Cause::BufferTooSmall { needed: end })?;
+    *len = outputs.len() as u8; // 0, 32 or 64
+    bytes::copy(place, outputs);
+    room.len = end;
+    Ok(())
 }
 
 /// The outputs that lie behind a response, and what follows them.

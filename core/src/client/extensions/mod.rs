@@ -24,7 +24,7 @@ pub(super) mod own;
 pub(super) mod results;
 mod webauthn;
 
-pub use webauthn::{ClientOutputs, CredProps, LargeBlobOutputs, PrfOutputs, PrfValues, SaltOutputs};
+pub use webauthn::{ClientOutputs, CredProps, LargeBlobOutputs, PrfOutputs, SaltOutputs};
 
 /// Extension inputs of a registration. By default none is used.
 #[derive(Clone, Copy, Debug, Default)]
@@ -141,13 +141,15 @@ pub struct CredProtect {
     pub enforce: bool,
 }
 
-/// The salts of hmac-secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HmacSalts<'o> {
-    /// The first.
-    pub salt1: &'o [u8; 32],
-    /// The second.
-    pub salt2: Option<&'o [u8; 32]>,
+message! {
+    /// The salts of hmac-secret: HMACGetSecretInput.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub text struct HmacSalts<'a> {
+        /// The first.
+        b"salt1" => salt1: required &'a [u8; 32],
+        /// The second.
+        b"salt2" => salt2: optional &'a [u8; 32],
+    }
 }
 
 /// How much a registration depends on large blobs.
@@ -233,13 +235,16 @@ pub struct GetResults<'b> {
     pub uvm: Option<uvm::Output<'b>>,
 }
 
-/// The outputs of a pseudo-random function. They are secrets: not printed, and compared in constant time.
-#[derive(Clone, Copy)]
-pub struct HmacOutputs<'b> {
-    /// Of the first input.
-    pub first: &'b [u8; 32],
-    /// Of the second.
-    pub second: Option<&'b [u8; 32]>,
+message! {
+    /// The outputs of a pseudo-random function: AuthenticationExtensionsPRFValues. They are secrets: not printed, and
+    /// compared in constant time.
+    #[derive(Clone, Copy)]
+    pub text struct HmacOutputs<'a> {
+        /// Of the first input.
+        b"first" => first: required &'a [u8; 32],
+        /// Of the second.
+        b"second" => second: optional &'a [u8; 32],
+    }
 }
 
 impl PartialEq for HmacOutputs<'_> {

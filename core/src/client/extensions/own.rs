@@ -22,18 +22,37 @@ pub fn check<'a, S: Read<'a> + Default + PartialEq>(own: Option<RawMap<'a>>) -> 
     }
 }
 
-/// Standard extensions and others, as one map.
-pub struct Beside<'a> {
+/// The extensions of a request, as one map.
+pub struct Sent<'a> {
     /// A map of at most 11 with text keys.
-    pub standard: &'a dyn Write,
-    pub own: RawMap<'a>,
+    standard: &'a dyn Write,
+    /// These stand beside them.
+    own: Option<RawMap<'a>>,
+    /// This stands in their place.
+    other: Option<RawMap<'a>>,
 }
 
-impl Write for Beside<'_> {
+impl<'a> Sent<'a> {
+    /// `None` when there are none.
+    pub fn new<S: Write + Default + PartialEq>(
+        standard: &'a S,
+        own: Option<RawMap<'a>>,
+        other: Option<RawMap<'a>>,
+    ) -> Option<Self> {
+        let any = own.is_some() || other.is_some() || *standard != S::default();
+        any.then_some(Self { standard, own, other })
+    }
+}
+
+impl Write for Sent<'_> {
     fn write(&self, w: &mut Writer<'_>) {
+        if let Some(other) = self.other {
+            return other.write(w);
+        }
         let start = w.len();
         self.standard.write(w);
-        let mut own = Entries::of(self.own.0);
+        let Some(own) = self.own else { return };
+        let mut own = Entries::of(own.0);
         while let Some((key, entry)) = own.next() {
             w.raw(entry);
             insert(w.since_mut(start), key, entry.len());

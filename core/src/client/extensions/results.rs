@@ -3,12 +3,17 @@
 use super::{GetExtensions, GetResults, LargeBlobAccess, MakeExtensions, MakeResults};
 use crate::{
     auth_data::AuthData,
-    cbor::Error,
+    cbor::{Error, RawMap, Read},
     ctap2::{get_assertion, make_credential},
     extensions::{
         GetAssertionInputs, GetAssertionOutputs, MakeCredentialInputs, MakeCredentialOutputs, UnsignedOutputs,
     },
 };
+
+/// Reads what may be absent.
+pub(in crate::client) fn read_outputs<'b, T: Read<'b> + Default>(map: Option<RawMap<'b>>) -> Result<T, Error> {
+    map.map_or(Ok(T::default()), |map| map.decode())
+}
 
 impl<'b> MakeResults<'b> {
     /// What can be read without knowing what was asked.
@@ -16,10 +21,8 @@ impl<'b> MakeResults<'b> {
         response: &make_credential::Response<'b>,
         auth_data: &AuthData<'b>,
     ) -> Result<Self, Error> {
-        let outputs: MakeCredentialOutputs<'b> =
-            auth_data.extensions.map_or(Ok(Default::default()), |map| map.decode())?;
-        let unsigned =
-            response.unsigned_extension_outputs.map_or(Ok(UnsignedOutputs::default()), |map| map.decode())?;
+        let outputs: MakeCredentialOutputs<'_> = read_outputs(auth_data.extensions)?;
+        let unsigned: UnsignedOutputs<'_> = read_outputs(response.unsigned_extension_outputs)?;
         let supported = unsigned.large_blob.and_then(|large_blob| large_blob.supported);
         Ok(Self {
             cred_blob: outputs.cred_blob,
@@ -77,10 +80,8 @@ impl<'b> GetResults<'b> {
         response: &get_assertion::Response<'b>,
         auth_data: &AuthData<'b>,
     ) -> Result<Self, Error> {
-        let outputs: GetAssertionOutputs<'b> =
-            auth_data.extensions.map_or(Ok(Default::default()), |map| map.decode())?;
-        let unsigned =
-            response.unsigned_extension_outputs.map_or(Ok(UnsignedOutputs::default()), |map| map.decode())?;
+        let outputs: GetAssertionOutputs<'_> = read_outputs(auth_data.extensions)?;
+        let unsigned: UnsignedOutputs<'_> = read_outputs(response.unsigned_extension_outputs)?;
         Ok(Self {
             cred_blob: outputs.cred_blob,
             large_blob_written: unsigned.large_blob.and_then(|large_blob| large_blob.written),

@@ -36,7 +36,7 @@ message! {
         /// Of a registration.
         b"minPinLength" => min_pin_length: optional bool,
         /// The salts.
-        b"hmacGetSecret" => hmac_get_secret: optional Salts<'a>,
+        b"hmacGetSecret" => hmac_get_secret: optional HmacSalts<'a>,
         /// Of a registration.
         b"hmacCreateSecret" => hmac_create_secret: optional bool,
         /// Of a registration.
@@ -81,24 +81,9 @@ message! {
     }
 }
 
-message! {
-    /// HMACGetSecretInput.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub text struct Salts<'a> {
-        /// The first.
-        b"salt1" => salt1: required &'a [u8; 32],
-        /// The second.
-        b"salt2" => salt2: optional &'a [u8; 32],
-    }
-}
-
 impl<'a> ClientInputs<'a> {
     fn of(extensions: Option<RawMap<'a>>) -> Result<Self, InvalidOption> {
         extensions.unwrap_or(RawMap::EMPTY).decode().map_err(|_| InvalidOption::Extensions)
-    }
-
-    fn salts(&self) -> Option<HmacSalts<'a>> {
-        self.hmac_get_secret.map(|Salts { salt1, salt2 }| HmacSalts { salt1, salt2 })
     }
 
     fn is_payment(&self) -> bool {
@@ -114,11 +99,8 @@ impl<'o> MakeExtensions<'o> {
     /// (evalByCredential, reading and writing a large blob); a protection has no such name.
     pub fn of_options(extensions: Option<RawMap<'o>>) -> Result<Self, InvalidOption> {
         let inputs = ClientInputs::of(extensions)?;
-        let prf = inputs
-            .prf
-            .map(|prf| if prf.eval_by_credential.is_some() { Err(InvalidOption::Extensions) } else { Ok(prf.eval) });
-        let large_blob = inputs.large_blob.unwrap_or_default();
-        if large_blob.read.is_some() || large_blob.write.is_some() {
+        let (prf, large_blob) = (inputs.prf.unwrap_or_default(), inputs.large_blob.unwrap_or_default());
+        if prf.eval_by_credential.is_some() || large_blob.read.is_some() || large_blob.write.is_some() {
             return Err(InvalidOption::Extensions);
         }
         let level = |policy| match policy {
@@ -136,7 +118,7 @@ impl<'o> MakeExtensions<'o> {
             cred_props: inputs.cred_props == Some(true),
             cred_protect: inputs.cred_protect.map(level).transpose()?.map(|level| CredProtect { level, enforce }),
             hmac_create_secret: inputs.hmac_create_secret == Some(true),
-            hmac_get_secret: inputs.salts(),
+            hmac_get_secret: inputs.hmac_get_secret,
             large_blob: inputs.large_blob.map(|large_blob| match large_blob.support {
                 Some("required") => LargeBlobSupport::Required,
                 _ => LargeBlobSupport::Preferred,
@@ -144,7 +126,7 @@ impl<'o> MakeExtensions<'o> {
             min_pin_length: inputs.min_pin_length == Some(true),
             payment: inputs.is_payment(),
             pin_complexity_policy: inputs.pin_complexity_policy == Some(true),
-            prf: prf.transpose()?,
+            prf: inputs.prf.map(|prf| prf.eval),
             uvm: inputs.uvm == Some(true),
             own: None,
             other: None,
@@ -165,7 +147,7 @@ impl<'o> GetExtensions<'o> {
         Ok(Self {
             app_id: inputs.app_id,
             cred_blob: inputs.get_cred_blob == Some(true),
-            hmac_get_secret: inputs.salts(),
+            hmac_get_secret: inputs.hmac_get_secret,
             large_blob: match (large_blob.support, large_blob.read.unwrap_or(false), large_blob.write) {
                 (None, false, None) => None,
                 (None, true, None) => Some(LargeBlobAccess::Read),
@@ -211,23 +193,12 @@ message! {
 
 message! {
     /// AuthenticationExtensionsPRFOutputs.
-    #[derive(Clone, Copy, PartialEq)]
+    #[derive(Clone, Copy, Debug, PartialEq)]
     pub text struct PrfOutputs<'a> {
         /// Of a registration: whether the credential has one.
         b"enabled" => enabled: optional bool,
         /// What it was evaluated to.
-        b"results" => results: optional PrfValues<'a>,
-    }
-}
-
-message! {
-    /// AuthenticationExtensionsPRFValues.
-    #[derive(Clone, Copy, PartialEq)]
-    pub text struct PrfValues<'a> {
-        /// Of the first input.
-        b"first" => first: required &'a [u8; 32],
-        /// Of the second.
-        b"second" => second: optional &'a [u8; 32],
+        b"results" => results: optional HmacOutputs<'a>,
     }
 }
 
@@ -264,13 +235,7 @@ message! {
     }
 }
 
-// They hold secrets, which are not printed.
-impl core::fmt::Debug for PrfOutputs<'_> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "PrfOutputs({:?}, {})", self.enabled, self.results.is_some())
-    }
-}
-
+// They are secrets, which are not printed.
 impl core::fmt::Debug for SaltOutputs<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("SaltOutputs(..)")
@@ -278,10 +243,6 @@ impl core::fmt::Debug for SaltOutputs<'_> {
 }
 
 impl<'b> HmacOutputs<'b> {
-    const fn prf(self) -> PrfValues<'b> {
-        PrfValues { first: self.first, second: self.second }
-    }
-
     const fn salts(self) -> SaltOutputs<'b> {
         SaltOutputs { output1: self.first, output2: self.second }
     }
@@ -291,10 +252,8 @@ impl<'b> MakeResults<'b> {
     /// The results as a response carries them. `asked` tells what hmac-secret was used for.
     pub fn client_outputs(&self, asked: &MakeExtensions<'_>) -> ClientOutputs<'b> {
         // Where prf was asked for, the secrets are its own (WebAuthn L3 §10.1.4).
-        let prf = asked.prf.map(|_| PrfOutputs {
-            enabled: Some(self.hmac_secret == Some(true)),
-            results: self.hmac_outputs.map(HmacOutputs::prf),
-        });
+        let prf =
+            asked.prf.map(|_| PrfOutputs { enabled: Some(self.hmac_secret == Some(true)), results: self.hmac_outputs });
         ClientOutputs {
             prf,
             uvm: self.uvm,
@@ -316,10 +275,9 @@ impl<'b> GetResults<'b> {
     /// The results as a response carries them. `asked` tells what hmac-secret was used for, `blob` is the large blob
     /// that was read.
     pub fn client_outputs(&self, asked: &GetExtensions<'_>, blob: Option<&'b [u8]>) -> ClientOutputs<'b> {
-        let is_prf = asked.prf.is_some() || !asked.prf_by_credential.is_empty();
-        let results = self.hmac_outputs.map(HmacOutputs::prf);
+        let is_prf = asked.evaluates_prf();
         ClientOutputs {
-            prf: is_prf.then_some(PrfOutputs { enabled: None, results }),
+            prf: is_prf.then_some(PrfOutputs { enabled: None, results: self.hmac_outputs }),
             uvm: self.uvm,
             app_id: self.app_id,
             large_blob: asked.large_blob.map(|access| LargeBlobOutputs {

@@ -139,19 +139,17 @@ impl<'o> Collected<'o> {
         crypto: &impl Hash,
         buffer: &'o mut [u8],
     ) -> Result<Self, Error> {
-        let failed = |cause| Error::new(Stage::Options, cause);
-        let rp_id = collector.rp_id(requested).map_err(|error| failed(Cause::InvalidOption(error.into())))?;
+        let rp_id = collector.rp_id(requested).map_err(|error| invalid(error.into()))?;
         let written = collector.write(kind, challenge, buffer);
         let len = *written.as_ref().unwrap_or_else(|Overflow { needed }| needed);
         let needed = len.saturating_add(rp_id.len()).saturating_add(32);
+        let too_small = Error::new(Stage::Options, Cause::BufferTooSmall { needed });
         if written.is_err() || buffer.len() < needed {
-            return Err(failed(Cause::BufferTooSmall { needed }));
+            return Err(too_small);
         }
         let (json, rest) = bytes::split_mut(buffer, len);
         let (name, rest) = bytes::split_mut(rest, rp_id.len());
-        let Some((hash, _)) = rest.split_first_chunk_mut() else {
-            return Err(failed(Cause::BufferTooSmall { needed }));
-        };
+        let (hash, _) = rest.split_first_chunk_mut().ok_or(too_small)?;
         bytes::copy(name, rp_id.as_bytes());
         *hash = crypto.sha256(&[json]);
         Ok(Self { json, rp_id: bytes::text(name), hash })

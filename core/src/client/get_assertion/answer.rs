@@ -1,20 +1,20 @@
 //! The checks of an assertion (WebAuthn L3 §5.1.4, §7.2).
-
 use super::{Assertion, GetAssertion, Phase, options::keep_id};
 use crate::{
     auth_data::MAX_CREDENTIAL_ID,
-    bytes,
+    bytes::{self, Secret},
     client::{
         Cause,
         authorization::Grant,
-        descriptors::candidates,
         extensions::{
             LargeBlobAccess,
             hmac::{self, Salts},
+            results::read_outputs,
         },
         facts::Facts,
         make_credential::check_auth_data,
         operation::{Accepted, Means, Room},
+        preflight::candidates,
     },
     crypto::Crypto,
     ctap2::{decode_response, get_assertion::Response},
@@ -30,7 +30,7 @@ impl GetAssertion<'_, '_> {
         let salts = prf.map(|input| Salts::of_prf(means.crypto, &input));
         // What is asked for as prf is not given raw secrets.
         let raw = inputs.hmac_get_secret.as_ref().filter(|_| !inputs.evaluates_prf());
-        salts.or_else(|| raw.map(Salts::of_hmac)).filter(|_| self.evaluates)
+        salts.or_else(|| raw.map(|raw| Salts::new(raw.salt1, raw.salt2))).filter(|_| self.evaluates)
     }
 
     /// Whether the assertion is what was asked for: how many there are, and whether it has the key of a large blob.
@@ -59,18 +59,14 @@ impl GetAssertion<'_, '_> {
             return Err(Cause::NumberOfCredentials);
         }
         let (has_key, named) = (response.large_blob_key.is_some(), response.credential.is_some());
-        let outputs: GetAssertionOutputs<'_> =
-            auth_data.extensions.map_or(Ok(GetAssertionOutputs::default()), |map| map.decode())?;
-        let mut clear = [0; 64];
-        let len = match (self.salts(means), outputs.hmac_secret) {
-            (Some(salts), Some(encrypted)) => hmac::open(means, encrypted, &salts, &mut clear)?,
-            _ => 0,
-        };
+        let outputs: GetAssertionOutputs<'_> = read_outputs(auth_data.extensions)?;
+        let mut clear = Secret([0; 64]);
+        let len = hmac::open(means, outputs.hmac_secret, self.salts(means), &mut clear)?;
         if let Some(id) = self.only.filter(|_| !named) {
             keep_id(room, id)?;
         }
         if self.evaluates {
-            hmac::keep(room, bytes::front_mut(&mut clear, len))?;
+            hmac::keep(room, bytes::front(&*clear, len))?;
         }
         Ok((total, has_key))
     }
@@ -100,7 +96,7 @@ impl GetAssertion<'_, '_> {
             _ if !last => Accepted::Next,
             Some(LargeBlobAccess::Write(_)) => {
                 self.phase = Phase::WriteBlobs;
-                self.large_blob.fill();
+                self.large_blob.fragments.offset = 0;
                 Accepted::Next
             }
             _ => Accepted::Enough,

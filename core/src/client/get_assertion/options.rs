@@ -123,21 +123,14 @@ pub(super) fn keep_id(room: &mut Room<'_>, id: &[u8]) -> Result<(), Cause> {
     Ok(())
 }
 
-/// Where assertions are.
-#[derive(Clone, Copy, Debug)]
-#[allow(clippy::large_enum_variant)] // there is no heap to put it on
-pub(super) enum Source<'b> {
-    /// Kept responses, one after the other.
-    Kept(&'b [u8]),
-    /// One that the caller has.
-    One(Assertion<'b>),
-}
-
 /// The assertions of a sign-in, in the authenticator's order: the most recent credential first. `'b` is the ceremony's
 /// buffer, `'m` the memory for large blobs.
 #[derive(Clone, Copy, Debug)]
 pub struct AssertionSelection<'b, 'm> {
-    pub(super) source: Source<'b>,
+    /// Kept responses, one after the other.
+    pub(super) responses: &'b [u8],
+    /// In place of them, one assertion that the caller has.
+    pub(super) one: Option<Assertion<'b>>,
     pub(super) len: usize,
     pub(super) total: usize,
     pub(super) asked: GetAsked,
@@ -153,7 +146,8 @@ impl<'b> AssertionSelection<'b, '_> {
     /// The one assertion that a platform's API has obtained. The results of its extensions stay as they are.
     pub fn of(assertion: Assertion<'b>) -> Self {
         Self {
-            source: Source::One(assertion),
+            responses: &[],
+            one: Some(assertion),
             len: 1,
             total: 1,
             asked: GetAsked { cred_blob: true, large_blob: true, payment: true, uvm: true },
@@ -209,11 +203,7 @@ impl<'b> AssertionSelection<'b, '_> {
 
     /// The assertions in order.
     pub fn iter(&self) -> impl Iterator<Item = Assertion<'b>> {
-        let Self { evaluated, asked, app_id, written, .. } = *self;
-        let (mut one, mut rest) = match self.source {
-            Source::Kept(responses) => (None, responses),
-            Source::One(assertion) => (Some(assertion), &[][..]),
-        };
+        let Self { responses: mut rest, mut one, evaluated, asked, app_id, written, .. } = *self;
         core::iter::from_fn(move || {
             if one.is_some() {
                 return one.take();

@@ -1,14 +1,13 @@
 //! The checks of the answer to a registration (WebAuthn L3 §5.1.3, §7.1).
-
 use super::{Attestation, MakeCredential};
 use crate::{
     attestation::{Packed, Statement},
     auth_data::{AuthData, Flags},
-    bytes,
+    bytes::{self, Secret},
     client::{
         Cause,
         authorization::Grant,
-        extensions::{LargeBlobSupport, hmac},
+        extensions::{LargeBlobSupport, hmac, results::read_outputs},
         operation::{Means, Room},
     },
     crypto::{Crypto, Hash},
@@ -41,14 +40,10 @@ impl MakeCredential<'_> {
         {
             return Err(Cause::LargeBlobUnsupported);
         }
-        let outputs: MakeCredentialOutputs<'_> =
-            auth_data.extensions.map_or(Ok(MakeCredentialOutputs::default()), |map| map.decode())?;
-        let mut clear = [0; 64];
-        let len = match (self.salts(means), outputs.hmac_secret_mc) {
-            (Some(salts), Some(encrypted)) => hmac::open(means, encrypted, &salts, &mut clear)?,
-            _ => 0,
-        };
-        if self.evaluates { hmac::keep(room, bytes::front_mut(&mut clear, len)) } else { Ok(()) }
+        let outputs: MakeCredentialOutputs<'_> = read_outputs(auth_data.extensions)?;
+        let mut clear = Secret([0; 64]);
+        let len = hmac::open(means, outputs.hmac_secret_mc, self.salts(means), &mut clear)?;
+        if self.evaluates { hmac::keep(room, bytes::front(&*clear, len)) } else { Ok(()) }
     }
 }
 

@@ -2,21 +2,18 @@
 
 use core::{convert::Infallible, time::Duration};
 
-use rand_core::CryptoRng;
-
 use crate::{
-    cbor::{RawMap, With, Write},
+    cbor::{List, RawMap, Write},
     client::{
         Cause, DEFAULT_TIMEOUT, InvalidOption, Requirement,
         facts::{Facts, Purpose},
-        manage::proven,
-        operation::{First, Forgets, Means, Operation, Sealed},
+        operation::{First, Forgets, Operation},
+        question::Question,
     },
-    crypto::Crypto,
     ctap2::{
         Command,
-        config::{Request, SetMinPinLength, VendorPrototype, authenticated_head, subcommand},
-        encode_request, get_info,
+        config::{SetMinPinLength, VendorPrototype, subcommand},
+        get_info, response_body,
     },
     pin_uv::Permissions,
 };
@@ -57,15 +54,9 @@ impl ConfigSubcommand<'_> {
 
     fn is_supported(&self, info: &get_info::Response<'_>) -> bool {
         let options = info.options.unwrap_or_default();
-        if options.authnr_cfg != Some(true) {
-            return false;
-        }
-        if let Some(listed) = info.authenticator_config_commands
-            && !listed.iter().any(|listed| listed == self.sub_command())
-        {
-            return false;
-        }
-        match self {
+        let among = |listed: List<'_, u64>| listed.iter().any(|listed| listed == self.sub_command());
+        let is_listed = info.authenticator_config_commands.is_none_or(among);
+        let can = match self {
             Self::EnterpriseAttestation => options.ep.is_some(),
             Self::ToggleAlwaysUv => options.always_uv.is_some(),
             Self::MinPinLength(_) => options.set_min_pin_length == Some(true),
@@ -74,32 +65,30 @@ impl ConfigSubcommand<'_> {
                 (Ok(params), Some(listed)) => listed.iter().any(|listed| listed == params.vendor_command_id),
                 _ => false,
             },
-        }
+        };
+        options.authnr_cfg == Some(true) && is_listed && can
     }
 }
 
 /// Changes a setting.
 #[derive(Clone, Copy, Debug)]
-pub struct Configure<'o> {
-    setting: ConfigSubcommand<'o>,
-}
+pub struct Configure<'o>(ConfigSubcommand<'o>);
 
 impl<'o> Configure<'o> {
     /// `setting` to be changed.
     pub const fn new(setting: ConfigSubcommand<'o>) -> Self {
-        Self { setting }
+        Self(setting)
     }
 }
-
-impl Sealed for Configure<'_> {}
 
 impl Operation for Configure<'_> {
     type Outcome<'b> = ();
     type Item<'m> = Infallible;
     const FORGETS: Forgets = Forgets::Info;
+    const PURPOSE: Purpose<'static> = Purpose::manage(Permissions::ACFG, Requirement::Preferred);
 
     fn check(&self) -> Result<Duration, Cause> {
-        match self.setting {
+        match self.0 {
             ConfigSubcommand::Vendor(params) if params.decode::<VendorPrototype>().is_err() => {
                 Err(Cause::InvalidOption(InvalidOption::VendorParameters))
             }
@@ -108,10 +97,10 @@ impl Operation for Configure<'_> {
     }
 
     fn examine(&mut self, info: &get_info::Response<'_>, _: &Facts) -> Result<First, Cause> {
-        if !self.setting.is_supported(info) {
+        if !self.0.is_supported(info) {
             return Err(Cause::Unsupported);
         }
-        if let ConfigSubcommand::MinPinLength(SetMinPinLength { min_pin_length_rp_ids: Some(ids), .. }) = &self.setting
+        if let ConfigSubcommand::MinPinLength(SetMinPinLength { min_pin_length_rp_ids: Some(ids), .. }) = &self.0
             && let Some(limit) = info.max_rp_ids_for_set_min_pin_length
             && ids.len() > limit
         {
@@ -120,31 +109,11 @@ impl Operation for Configure<'_> {
         Ok(First::Authorize)
     }
 
-    fn purpose(&self) -> Purpose<'_> {
-        Purpose::manage(Permissions::ACFG, Requirement::Preferred)
+    fn question(&self, _: &Facts) -> Result<Question<'_>, Cause> {
+        Ok(Question::Subcommand(Command::CONFIG, self.0.sub_command(), self.0.params()))
     }
 
-    fn request<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        _: &[u8],
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
-        let sub_command = self.setting.sub_command();
-        let head = authenticated_head(sub_command);
-        proven::encode(means.crypto, means.grant, &head, self.setting.params(), buffer, |proven, buffer| {
-            let request = Request {
-                sub_command,
-                sub_command_params: None,
-                pin_uv_auth_protocol: proven.protocol,
-                pin_uv_auth_param: proven.param,
-            };
-            encode_request(Command::CONFIG, &With(&request, &[(0x02, proven.params)]), buffer)
-        })
-        .map(Some)
-    }
-
-    fn outcome(self, _: &[u8]) -> Result<(), Cause> {
-        Ok(())
+    fn outcome(&mut self, response: &[u8]) -> Result<(), Cause> {
+        Ok(response_body(response).map(drop)?)
     }
 }

@@ -2,22 +2,23 @@
 
 use core::convert::Infallible;
 
-use rand_core::CryptoRng;
-
 use crate::{
-    cbor::{Overflow, With, Write},
+    Status,
+    cbor::Write,
     client::{
         Cause, Requirement,
         facts::{Facts, Purpose},
-        manage::proven::{self, Proven},
-        operation::{Accepted, First, Means, Operation, Room, Sealed},
+        operation::{Accepted, Forgets, Means, Operation, Room},
+        question::Question,
     },
+    cose::CoseKey,
     crypto::Crypto,
     ctap2::{
-        Command, CredentialDescriptor, UserEntity,
-        credential_management::{Params, Request, Response, authenticated_head, subcommand},
-        decode_response, encode_request, get_info,
+        Command, CredentialDescriptor, ResponseError, RpEntity, UserEntity,
+        credential_management::{Params, Response, subcommand},
+        decode_response, response_body,
     },
+    extensions::{cred_protect::Level, large_blob_key::LargeBlobKey},
     pin_uv::{Permissions, Token},
 };
 
@@ -33,16 +34,15 @@ pub enum Access<'o> {
 
 /// What the operations on credentials have in common: one command, with or without parameters.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct CredentialManagement<'o> {
+struct CredentialManagement<'o> {
     sub_command: u64,
     params: Option<Params<'o>>,
     access: Access<'o>,
-    command: Command,
 }
 
 impl<'o> CredentialManagement<'o> {
-    pub(super) const fn new(sub_command: u64, params: Option<Params<'o>>, access: Access<'o>) -> Self {
-        Self { sub_command, params, access, command: Command::CREDENTIAL_MANAGEMENT }
+    const fn new(sub_command: u64, params: Option<Params<'o>>, access: Access<'o>) -> Self {
+        Self { sub_command, params, access }
     }
 
     fn of_credential(sub_command: u64, id: &'o [u8], user: Option<UserEntity<'o>>) -> Self {
@@ -50,47 +50,30 @@ impl<'o> CredentialManagement<'o> {
         Self::new(sub_command, Some(params), Access::User)
     }
 
-    pub(super) fn examine(&mut self, facts: &Facts) -> Result<First, Cause> {
+    /// The command; `next` asks for the next part of an answer instead.
+    fn question(&self, facts: &Facts, next: Option<u64>) -> Result<Question<'_>, Cause> {
         let options = &facts.options;
-        self.command = match (options.cred_mgmt, options.credential_mgmt_preview) {
+        let command = match (options.cred_mgmt, options.credential_mgmt_preview) {
             (Some(true), _) => Command::CREDENTIAL_MANAGEMENT,
             (_, Some(true)) => Command::CREDENTIAL_MANAGEMENT_PREVIEW,
             _ => return Err(Cause::Unsupported),
         };
-        match self.access {
-            Access::Stored(_) if options.per_cred_mgmt_ro != Some(true) => Err(Cause::Unsupported),
-            _ => Ok(First::Authorize),
+        match (self.access, next) {
+            (Access::Stored(_), _) if options.per_cred_mgmt_ro != Some(true) => Err(Cause::Unsupported),
+            (_, Some(next)) => Ok(Question::Unproven(command, next)),
+            (_, None) => {
+                let params = self.params.as_ref().map(|params| params as &dyn Write);
+                Ok(Question::Subcommand(command, self.sub_command, params))
+            }
         }
     }
 
-    pub(super) fn purpose(&self) -> Purpose<'_> {
+    fn purpose(&self) -> Purpose<'_> {
         let token = match self.access {
             Access::Stored(token) => Some(token),
             Access::User => None,
         };
         Purpose { token, ..Purpose::manage(Permissions::CM, Requirement::Required) }
-    }
-
-    /// Writes the command.
-    pub(super) fn begin<C: Crypto, R>(
-        &self,
-        means: &Means<'_, C, R>,
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
-        let params = self.params.as_ref().map(|params| params as &dyn Write);
-        let head = authenticated_head(self.sub_command);
-        let encode = |proven: Proven<'_>, buffer: &mut [u8]| self.encode(self.sub_command, proven, buffer);
-        proven::encode(means.crypto, means.grant, &head, params, buffer, encode).map(Some)
-    }
-
-    pub(super) fn encode(&self, sub_command: u64, proven: Proven<'_>, buffer: &mut [u8]) -> Result<usize, Overflow> {
-        let request = Request {
-            sub_command,
-            sub_command_params: None,
-            pin_uv_auth_protocol: proven.protocol,
-            pin_uv_auth_param: proven.param,
-        };
-        encode_request(self.command, &With(&request, &[(0x02, proven.params)]), buffer)
     }
 }
 
@@ -103,149 +86,264 @@ pub struct Metadata {
     pub remaining: u64,
 }
 
-impl Metadata {
-    fn read(response: &[u8]) -> Result<Self, Cause> {
+/// Counts credentials. Its outcome is a [`Metadata`].
+#[derive(Clone, Copy, Debug)]
+pub struct CredentialsMetadata<'o>(CredentialManagement<'o>);
+
+impl<'o> CredentialsMetadata<'o> {
+    /// With this right.
+    pub const fn new(access: Access<'o>) -> Self {
+        Self(CredentialManagement::new(subcommand::GET_CREDS_METADATA, None, access))
+    }
+}
+
+impl Operation for CredentialsMetadata<'_> {
+    type Outcome<'b> = Metadata;
+    type Item<'m> = Infallible;
+    const FORGETS: Forgets = Forgets::Nothing;
+
+    fn question(&self, facts: &Facts) -> Result<Question<'_>, Cause> {
+        self.0.question(facts, None)
+    }
+
+    fn purpose(&self) -> Purpose<'_> {
+        self.0.purpose()
+    }
+
+    fn outcome(&mut self, response: &[u8]) -> Result<Metadata, Cause> {
         let response: Response<'_> = decode_response(response)?;
-        Ok(Self {
+        Ok(Metadata {
             existing: response.existing_resident_credentials_count.ok_or(Cause::missing(0x01))?,
             remaining: response.max_possible_remaining_resident_credentials_count.ok_or(Cause::missing(0x02))?,
         })
     }
 }
 
-/// Counts credentials. Its outcome is a [`Metadata`].
+/// A list that an authenticator tells one by one.
 #[derive(Clone, Copy, Debug)]
-pub struct CredentialsMetadata<'o> {
+struct Enumeration<'o> {
     management: CredentialManagement<'o>,
+    /// The subcommand that asks for the next of the list.
+    next: u64,
+    seen: u64,
+    total: u64,
 }
 
-impl<'o> CredentialsMetadata<'o> {
+impl<'o> Enumeration<'o> {
+    const fn new(management: CredentialManagement<'o>, next: u64) -> Self {
+        Self { management, next, seen: 0, total: 0 }
+    }
+
+    fn question(&self, facts: &Facts) -> Result<Question<'_>, Cause> {
+        self.management.question(facts, (self.seen > 0).then_some(self.next))
+    }
+
+    /// Takes a response: `total` reads how many there are, `item` the one in it.
+    fn accept<'m, I>(
+        &mut self,
+        response: &'m [u8],
+        total: impl Fn(&Response<'m>) -> Result<u64, Cause>,
+        item: impl Fn(Response<'m>) -> Result<I, Cause>,
+    ) -> Result<Accepted, Cause> {
+        let response = match decode_response::<Response<'_>>(response) {
+            Err(ResponseError::Status(Status::NO_CREDENTIALS)) if self.seen == 0 => return Ok(Accepted::Complete),
+            response => response?,
+        };
+        if self.seen == 0 {
+            self.total = total(&response)?;
+            if self.total == 0 {
+                return Ok(Accepted::Complete);
+            }
+        }
+        item(response)?;
+        self.seen = self.seen.saturating_add(1);
+        Ok(Accepted::Show { keep: false, last: self.seen >= self.total })
+    }
+}
+
+/// A relying party with credentials.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ListedRelyingParty<'m> {
+    /// The relying party; an authenticator may have shortened its id.
+    pub rp: RpEntity<'m>,
+    /// SHA-256 of its whole id.
+    pub rp_id_hash: &'m [u8; 32],
+}
+
+impl<'m> ListedRelyingParty<'m> {
+    fn of(response: Response<'m>) -> Result<Self, Cause> {
+        Ok(Self {
+            rp: response.rp.ok_or(Cause::missing(0x03))?,
+            rp_id_hash: response.rp_id_hash.ok_or(Cause::missing(0x04))?,
+        })
+    }
+}
+
+/// Lists the relying parties with credentials: each is an item, a [`ListedRelyingParty`]. Its outcome is how many there
+/// were.
+#[derive(Clone, Copy, Debug)]
+pub struct ListRelyingParties<'o>(Enumeration<'o>);
+
+impl<'o> ListRelyingParties<'o> {
     /// With this right.
     pub const fn new(access: Access<'o>) -> Self {
-        Self { management: CredentialManagement::new(subcommand::GET_CREDS_METADATA, None, access) }
+        let begin = CredentialManagement::new(subcommand::ENUMERATE_RPS_BEGIN, None, access);
+        Self(Enumeration::new(begin, subcommand::ENUMERATE_RPS_GET_NEXT_RP))
     }
 }
 
-impl Sealed for CredentialsMetadata<'_> {}
-
-impl Operation for CredentialsMetadata<'_> {
-    type Outcome<'b> = Metadata;
-    type Item<'m> = Infallible;
-
-    fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
-        self.management.examine(facts)
-    }
+impl Operation for ListRelyingParties<'_> {
+    type Outcome<'b> = u64;
+    type Item<'m> = ListedRelyingParty<'m>;
+    const FORGETS: Forgets = Forgets::Nothing;
 
     fn purpose(&self) -> Purpose<'_> {
-        self.management.purpose()
+        self.0.management.purpose()
     }
 
-    fn request<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        _: &[u8],
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
-        self.management.begin(means, buffer)
+    fn question(&self, facts: &Facts) -> Result<Question<'_>, Cause> {
+        self.0.question(facts)
     }
 
-    fn accept<C: Crypto, R: CryptoRng>(
-        &mut self,
-        _: &mut Means<'_, C, R>,
-        room: &mut Room<'_>,
-    ) -> Result<Accepted, Cause> {
-        Metadata::read(room.response()).map(|_| Accepted::Complete)
+    fn accept<C: Crypto, R>(&mut self, _: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {
+        let total = |response: &Response<'_>| response.total_rps.ok_or(Cause::missing(0x05));
+        self.0.accept(room.response(), total, ListedRelyingParty::of)
     }
 
-    fn outcome(self, response: &[u8]) -> Result<Metadata, Cause> {
-        Metadata::read(response)
+    fn item<'m>(&self, response: &'m [u8]) -> Option<ListedRelyingParty<'m>> {
+        ListedRelyingParty::of(decode_response(response).ok()?).ok()
+    }
+
+    fn outcome(&mut self, _: &[u8]) -> Result<u64, Cause> {
+        Ok(self.0.seen)
+    }
+}
+
+/// A discoverable credential.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ListedCredential<'m> {
+    /// Its user.
+    pub user: UserEntity<'m>,
+    /// Its id.
+    pub id: &'m [u8],
+    /// Its public key.
+    pub public_key: CoseKey<'m>,
+    /// Its protection; `None` when the authenticator does not say.
+    pub cred_protect: Option<Level>,
+    /// The key of its large blob, where it has one.
+    pub large_blob_key: Option<LargeBlobKey<'m>>,
+    /// Whether third parties may use it for payments; `None` when the authenticator does not say (2.2).
+    pub third_party_payment: Option<bool>,
+}
+
+impl<'m> ListedCredential<'m> {
+    fn of(response: Response<'m>) -> Result<Self, Cause> {
+        Ok(Self {
+            user: response.user.ok_or(Cause::missing(0x06))?,
+            id: response.credential_id.ok_or(Cause::missing(0x07))?.id,
+            public_key: response.public_key.ok_or(Cause::missing(0x08))?,
+            cred_protect: response.cred_protect,
+            large_blob_key: response.large_blob_key,
+            third_party_payment: response.third_party_payment,
+        })
+    }
+}
+
+/// Lists the credentials of a relying party: each is an item, a [`ListedCredential`]. Its outcome is how many there
+/// were.
+#[derive(Clone, Copy, Debug)]
+pub struct ListCredentials<'o>(Enumeration<'o>);
+
+impl<'o> ListCredentials<'o> {
+    /// `rp_id_hash` is that of a [`ListedRelyingParty`], or SHA-256 of an RP ID.
+    pub fn new(rp_id_hash: &'o [u8; 32], access: Access<'o>) -> Self {
+        let params = Params { rp_id_hash: Some(rp_id_hash), ..Params::default() };
+        let begin = CredentialManagement::new(subcommand::ENUMERATE_CREDENTIALS_BEGIN, Some(params), access);
+        Self(Enumeration::new(begin, subcommand::ENUMERATE_CREDENTIALS_GET_NEXT_CREDENTIAL))
+    }
+}
+
+impl Operation for ListCredentials<'_> {
+    type Outcome<'b> = u64;
+    type Item<'m> = ListedCredential<'m>;
+    const FORGETS: Forgets = Forgets::Nothing;
+
+    fn purpose(&self) -> Purpose<'_> {
+        self.0.management.purpose()
+    }
+
+    fn question(&self, facts: &Facts) -> Result<Question<'_>, Cause> {
+        self.0.question(facts)
+    }
+
+    fn accept<C: Crypto, R>(&mut self, _: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {
+        let total = |response: &Response<'_>| response.total_credentials.ok_or(Cause::missing(0x09));
+        self.0.accept(room.response(), total, ListedCredential::of)
+    }
+
+    fn item<'m>(&self, response: &'m [u8]) -> Option<ListedCredential<'m>> {
+        ListedCredential::of(decode_response(response).ok()?).ok()
+    }
+
+    fn outcome(&mut self, _: &[u8]) -> Result<u64, Cause> {
+        Ok(self.0.seen)
     }
 }
 
 /// Deletes a credential.
 #[derive(Clone, Copy, Debug)]
-pub struct DeleteCredential<'o> {
-    management: CredentialManagement<'o>,
-}
+pub struct DeleteCredential<'o>(CredentialManagement<'o>);
 
 impl<'o> DeleteCredential<'o> {
     /// The credential with this id.
     pub fn new(credential_id: &'o [u8]) -> Self {
-        Self { management: CredentialManagement::of_credential(subcommand::DELETE_CREDENTIAL, credential_id, None) }
+        Self(CredentialManagement::of_credential(subcommand::DELETE_CREDENTIAL, credential_id, None))
     }
 }
-
-impl Sealed for DeleteCredential<'_> {}
 
 impl Operation for DeleteCredential<'_> {
     type Outcome<'b> = ();
     type Item<'m> = Infallible;
+    const FORGETS: Forgets = Forgets::Nothing;
 
-    fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
-        self.management.examine(facts)
+    fn question(&self, facts: &Facts) -> Result<Question<'_>, Cause> {
+        self.0.question(facts, None)
     }
 
     fn purpose(&self) -> Purpose<'_> {
-        self.management.purpose()
+        self.0.purpose()
     }
 
-    fn request<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        _: &[u8],
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
-        self.management.begin(means, buffer)
-    }
-
-    fn outcome(self, _: &[u8]) -> Result<(), Cause> {
-        Ok(())
+    fn outcome(&mut self, response: &[u8]) -> Result<(), Cause> {
+        Ok(response_body(response).map(drop)?)
     }
 }
 
 /// Changes the names of a credential's user.
 #[derive(Clone, Copy, Debug)]
-pub struct UpdateUser<'o> {
-    management: CredentialManagement<'o>,
-}
+pub struct UpdateUser<'o>(CredentialManagement<'o>);
 
 impl<'o> UpdateUser<'o> {
     /// The user has the handle that the credential has; a name that is absent or empty is deleted.
     pub fn new(credential_id: &'o [u8], user: UserEntity<'o>) -> Self {
-        Self {
-            management: CredentialManagement::of_credential(
-                subcommand::UPDATE_USER_INFORMATION,
-                credential_id,
-                Some(user),
-            ),
-        }
+        Self(CredentialManagement::of_credential(subcommand::UPDATE_USER_INFORMATION, credential_id, Some(user)))
     }
 }
-
-impl Sealed for UpdateUser<'_> {}
 
 impl Operation for UpdateUser<'_> {
     type Outcome<'b> = ();
     type Item<'m> = Infallible;
+    const FORGETS: Forgets = Forgets::Nothing;
 
-    fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
-        self.management.examine(facts)
+    fn question(&self, facts: &Facts) -> Result<Question<'_>, Cause> {
+        self.0.question(facts, None)
     }
 
     fn purpose(&self) -> Purpose<'_> {
-        self.management.purpose()
+        self.0.purpose()
     }
 
-    fn request<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        _: &[u8],
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
-        self.management.begin(means, buffer)
-    }
-
-    fn outcome(self, _: &[u8]) -> Result<(), Cause> {
-        Ok(())
+    fn outcome(&mut self, response: &[u8]) -> Result<(), Cause> {
+        Ok(response_body(response).map(drop)?)
     }
 }

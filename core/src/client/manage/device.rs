@@ -1,59 +1,69 @@
-//! Selection, reset, and commands that only the caller knows (CTAP 2.3 §6.6, §6.9).
+//! What an authenticator says about itself, selection, reset, and commands that only the caller knows (CTAP 2.3 §6.4,
+//! §6.6, §6.9).
 
 use core::convert::Infallible;
 
 use rand_core::CryptoRng;
 
 use crate::{
-    cbor::Raw,
+    cbor,
     client::{
         Cause,
-        operation::{Accepted, Forgets, Means, Operation, Room, Sealed},
+        facts::Facts,
+        operation::{Accepted, First, Forgets, Means, Operation, Room},
+        question::Question,
         touch::TouchRequest,
     },
     crypto::Crypto,
-    ctap2::{Command, encode_command, encode_request, response_body},
+    ctap2::{Command, get_info, response_body},
 };
+
+/// Asks for getInfo. Its outcome is the answer; for an authenticator of version 1, what it would say.
+#[derive(Clone, Copy, Debug)]
+pub struct GetInfo;
+
+impl Operation for GetInfo {
+    type Outcome<'b> = get_info::Response<'b>;
+    type Item<'m> = Infallible;
+    const CTAP1: bool = true;
+    const FORGETS: Forgets = Forgets::Nothing;
+
+    fn examine(&mut self, _: &get_info::Response<'_>, _: &Facts) -> Result<First, Cause> {
+        Ok(First::Done)
+    }
+
+    fn outcome<'b>(&mut self, info: &'b [u8]) -> Result<get_info::Response<'b>, Cause> {
+        Ok(cbor::decode_tolerant(response_body(info)?)?)
+    }
+}
 
 /// Waits until the user touches this authenticator, to tell it from others. One without authenticatorSelection is made
 /// to ask for a touch by a dummy registration.
 #[derive(Debug, Default)]
-pub struct Selection {
-    touch: TouchRequest,
-}
+pub struct Selection(TouchRequest);
 
 impl Selection {
     /// A touch to be asked for.
     pub const fn new() -> Self {
-        Self { touch: TouchRequest::new() }
+        Self(TouchRequest::new())
     }
 }
-
-impl Sealed for Selection {}
 
 impl Operation for Selection {
     type Outcome<'b> = ();
     type Item<'m> = Infallible;
     const CTAP1: bool = true;
+    const FORGETS: Forgets = Forgets::Nothing;
 
-    fn request<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        _: &[u8],
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
-        self.touch.request(means.facts, buffer).map(Some)
+    fn request<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>) -> Result<Option<usize>, Cause> {
+        self.0.request(means.facts, means.buffer).map(Some)
     }
 
-    fn accept<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        room: &mut Room<'_>,
-    ) -> Result<Accepted, Cause> {
-        self.touch.accept(means.facts, room)
+    fn accept<C: Crypto, R>(&mut self, means: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {
+        self.0.accept(means.facts, room)
     }
 
-    fn outcome(self, _: &[u8]) -> Result<(), Cause> {
+    fn outcome(&mut self, _: &[u8]) -> Result<(), Cause> {
         Ok(())
     }
 }
@@ -63,24 +73,17 @@ impl Operation for Selection {
 #[derive(Clone, Copy, Debug)]
 pub struct Reset;
 
-impl Sealed for Reset {}
-
 impl Operation for Reset {
     type Outcome<'b> = ();
     type Item<'m> = Infallible;
     const FORGETS: Forgets = Forgets::All;
 
-    fn request<C: Crypto, R: CryptoRng>(
-        &mut self,
-        _: &mut Means<'_, C, R>,
-        _: &[u8],
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
-        Ok(Some(encode_command(Command::RESET, buffer)?))
+    fn question(&self, _: &Facts) -> Result<Question<'_>, Cause> {
+        Ok(Question::Command(Command::RESET, &[]))
     }
 
-    fn outcome(self, _: &[u8]) -> Result<(), Cause> {
-        Ok(())
+    fn outcome(&mut self, response: &[u8]) -> Result<(), Cause> {
+        Ok(response_body(response).map(drop)?)
     }
 }
 
@@ -98,23 +101,16 @@ impl<'o> RawCommand<'o> {
     }
 }
 
-impl Sealed for RawCommand<'_> {}
-
 impl Operation for RawCommand<'_> {
     type Outcome<'b> = &'b [u8];
     type Item<'m> = Infallible;
     const FORGETS: Forgets = Forgets::All;
 
-    fn request<C: Crypto, R: CryptoRng>(
-        &mut self,
-        _: &mut Means<'_, C, R>,
-        _: &[u8],
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
-        Ok(Some(encode_request(self.command, &Raw(self.parameters), buffer)?))
+    fn question(&self, _: &Facts) -> Result<Question<'_>, Cause> {
+        Ok(Question::Command(self.command, self.parameters))
     }
 
-    fn outcome(self, response: &[u8]) -> Result<&[u8], Cause> {
+    fn outcome<'b>(&mut self, response: &'b [u8]) -> Result<&'b [u8], Cause> {
         Ok(response_body(response)?)
     }
 }

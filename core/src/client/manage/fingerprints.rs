@@ -6,113 +6,170 @@ use rand_core::CryptoRng;
 
 use crate::{
     Status,
-    cbor::{List, With, Write},
+    cbor::{List, Read, Reader, Write},
     client::{
         Cause, Requirement,
         authorization::Grant,
         facts::{Facts, Purpose},
-        manage::proven,
-        operation::{Accepted, First, Forgets, Means, Operation, Room, Sealed},
+        operation::{Accepted, Forgets, Means, Operation, Room},
+        question::Question,
     },
-    crypto::{Crypto, Hash},
+    crypto::Crypto,
     ctap2::{
         Command, ResponseError,
-        bio_enrollment::{FINGERPRINT, Params, Request, Response, TemplateInfo, authenticated_head, subcommand},
-        decode_response, encode_request, get_info,
+        bio_enrollment::{Params, Response, SampleStatus, TemplateInfo, subcommand},
+        decode_response, response_body,
     },
     pin_uv::Permissions,
 };
 
-/// One request with the permission for fingerprints.
-#[derive(Clone, Copy, Debug)]
-struct BioEnrollment<'o> {
-    sub_command: u64,
-    params: Params<'o>,
-    command: Command,
-}
-
-impl<'o> BioEnrollment<'o> {
-    fn new(sub_command: u64, template_id: Option<&'o [u8]>, name: Option<&'o str>) -> Self {
-        let params = Params { template_id, template_friendly_name: name, ..Params::default() };
-        Self { sub_command, params, command: Command::BIO_ENROLLMENT }
-    }
-
-    fn examine(&mut self, facts: &Facts) -> Result<First, Cause> {
-        self.command = command(facts)?;
-        Ok(First::Authorize)
-    }
-
-    fn request<C: Crypto, R>(&self, means: &Means<'_, C, R>, buffer: &mut [u8]) -> Result<Option<usize>, Cause> {
-        encode(means.crypto, self.command, self.sub_command, &self.params, means.grant, buffer).map(Some)
-    }
+/// A subcommand of authenticatorBioEnrollment. Errors: [`Cause::Unsupported`].
+fn question<'a>(facts: &Facts, sub_command: u64, params: Option<&'a Params<'_>>) -> Result<Question<'a>, Cause> {
+    let command = match (facts.options.bio_enroll, facts.options.user_verification_mgmt_preview) {
+        (Some(_), _) => Command::BIO_ENROLLMENT,
+        (_, Some(_)) => Command::BIO_ENROLLMENT_PREVIEW,
+        _ => return Err(Cause::Unsupported),
+    };
+    let params = params.filter(|params| **params != Params::default());
+    Ok(Question::Subcommand(command, sub_command, params.map(|params| params as &dyn Write)))
 }
 
 /// Asks about the sensor. Its outcome is the authenticator's response.
-#[derive(Clone, Copy, Debug)]
-pub struct SensorInfo {
-    management: BioEnrollment<'static>,
-}
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SensorInfo;
 
 impl SensorInfo {
     /// A question about the sensor.
-    pub fn new() -> Self {
-        Self { management: BioEnrollment::new(subcommand::GET_FINGERPRINT_SENSOR_INFO, None, None) }
+    pub const fn new() -> Self {
+        Self
     }
 }
-
-impl Default for SensorInfo {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Sealed for SensorInfo {}
 
 impl Operation for SensorInfo {
     type Outcome<'b> = Response<'b>;
     type Item<'m> = Infallible;
     const FORGETS: Forgets = Forgets::Info;
 
-    fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
-        self.management.examine(facts)
+    fn question(&self, facts: &Facts) -> Result<Question<'_>, Cause> {
+        question(facts, subcommand::GET_FINGERPRINT_SENSOR_INFO, None)
     }
 
-    fn request<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        _: &[u8],
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
-        self.management.request(means, buffer)
-    }
-
-    fn accept<C: Crypto, R: CryptoRng>(
-        &mut self,
-        _: &mut Means<'_, C, R>,
-        room: &mut Room<'_>,
-    ) -> Result<Accepted, Cause> {
-        decode_response::<Response<'_>>(room.response())?;
-        Ok(Accepted::Complete)
-    }
-
-    fn outcome(self, response: &[u8]) -> Result<Response<'_>, Cause> {
+    fn outcome<'b>(&mut self, response: &'b [u8]) -> Result<Response<'b>, Cause> {
         Ok(decode_response(response)?)
     }
 }
 
-/// Lists what is enrolled; the authenticator says it in one piece. Its outcome is the list.
+/// Enrols a finger. Each sample that was taken, good or bad, is an item, a [`Sample`]; the outcome is the template's
+/// id. One that is cancelled, or whose time is up, is ended at the authenticator too; one that is dropped leaves an
+/// unfinished enrolment behind, which the next one ends, or [`CancelEnrollment`].
 #[derive(Clone, Copy, Debug)]
-pub struct ListFingerprints {
-    management: BioEnrollment<'static>,
+pub struct Enroll {
+    timeout: Option<u64>,
+    begun: bool,
+    /// It was given up, and the authenticator told so.
+    ended: bool,
 }
+
+impl Enroll {
+    /// `timeout`: how long the authenticator waits for each sample, in milliseconds; if `None` it decides.
+    pub const fn new(timeout: Option<u64>) -> Self {
+        Self { timeout, begun: false, ended: false }
+    }
+}
+
+/// What became of one sample of a finger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// Whether it was good, or what was wrong with it.
+    pub status: SampleStatus,
+    /// How many samples are still needed.
+    pub remaining: u64,
+}
+
+impl Sample {
+    fn of(response: &Response<'_>) -> Result<Self, Cause> {
+        Ok(Self {
+            status: response.last_enroll_sample_status.ok_or(Cause::missing(0x05))?,
+            remaining: response.remaining_samples.ok_or(Cause::missing(0x06))?,
+        })
+    }
+}
+
+/// The template's id in the first response.
+fn template_id(response: &[u8]) -> Result<&[u8], Cause> {
+    // What follows are other responses.
+    let mut r = Reader::tolerant(response_body(response)?);
+    Response::read(&mut r)?.template_id.ok_or(Cause::missing(0x04))
+}
+
+impl Operation for Enroll {
+    type Outcome<'b> = &'b [u8];
+    type Item<'m> = Sample;
+    const FORGETS: Forgets = Forgets::Info;
+    const PURPOSE: Purpose<'static> = Purpose::manage(Permissions::BE, Requirement::Required);
+
+    fn question(&self, facts: &Facts) -> Result<Question<'_>, Cause> {
+        question(facts, subcommand::ENROLL_BEGIN, None) // or the next sample, both with parameters
+    }
+
+    fn request<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>) -> Result<Option<usize>, Cause> {
+        let mut params = Params { timeout_milliseconds: self.timeout, ..Params::default() };
+        let mut sub_command = subcommand::ENROLL_BEGIN;
+        if self.begun {
+            params.template_id = Some(template_id(means.kept)?);
+            sub_command = subcommand::ENROLL_CAPTURE_NEXT_SAMPLE;
+        }
+        question(means.facts, sub_command, Some(&params))?.encode(means.crypto, means.grant, means.buffer)
+    }
+
+    fn farewell<C: Crypto, R>(&mut self, means: &mut Means<'_, C, R>) -> Option<usize> {
+        if core::mem::replace(&mut self.ended, true) {
+            return None;
+        }
+        CancelEnrollment.question(means.facts).ok()?.encode(means.crypto, Grant::None, means.buffer).ok()?
+    }
+
+    fn accept<C: Crypto, R>(&mut self, _: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {
+        let sample = Sample::of(&decode_response(room.response())?)?;
+        let first = !self.begun;
+        if first {
+            template_id(room.response())?;
+            self.begun = true;
+        }
+        Ok(Accepted::Show { keep: first, last: sample.remaining == 0 })
+    }
+
+    fn item(&self, response: &[u8]) -> Option<Sample> {
+        Sample::of(&decode_response(response).ok()?).ok()
+    }
+
+    fn outcome<'b>(&mut self, response: &'b [u8]) -> Result<&'b [u8], Cause> {
+        template_id(response)
+    }
+}
+
+/// Lists what is enrolled; the authenticator says it in one piece. Its outcome is the list.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ListFingerprints;
 
 impl ListFingerprints {
     /// A question about all templates.
-    pub fn new() -> Self {
-        Self { management: BioEnrollment::new(subcommand::ENUMERATE_ENROLLMENTS, None, None) }
+    pub const fn new() -> Self {
+        Self
+    }
+}
+
+impl Operation for ListFingerprints {
+    type Outcome<'b> = List<'b, TemplateInfo<'b>>;
+    type Item<'m> = Infallible;
+    const FORGETS: Forgets = Forgets::Info;
+    const PURPOSE: Purpose<'static> = Purpose::manage(Permissions::BE, Requirement::Required);
+
+    fn question(&self, facts: &Facts) -> Result<Question<'_>, Cause> {
+        question(facts, subcommand::ENUMERATE_ENROLLMENTS, None)
     }
 
-    fn read(response: &[u8]) -> Result<List<'_, TemplateInfo<'_>>, Cause> {
+    fn outcome<'b>(&mut self, response: &'b [u8]) -> Result<List<'b, TemplateInfo<'b>>, Cause> {
         match decode_response::<Response<'_>>(response) {
             Ok(response) => response.template_infos.ok_or(Cause::missing(0x07)),
             // So the standard says that nothing is enrolled.
@@ -122,167 +179,66 @@ impl ListFingerprints {
     }
 }
 
-impl Default for ListFingerprints {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Sealed for ListFingerprints {}
-
-impl Operation for ListFingerprints {
-    type Outcome<'b> = List<'b, TemplateInfo<'b>>;
-    type Item<'m> = Infallible;
-    const FORGETS: Forgets = Forgets::Info;
-
-    fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
-        self.management.examine(facts)
-    }
-
-    fn purpose(&self) -> Purpose<'_> {
-        Purpose::manage(Permissions::BE, Requirement::Required)
-    }
-
-    fn request<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        _: &[u8],
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
-        self.management.request(means, buffer)
-    }
-
-    fn accept<C: Crypto, R: CryptoRng>(
-        &mut self,
-        _: &mut Means<'_, C, R>,
-        room: &mut Room<'_>,
-    ) -> Result<Accepted, Cause> {
-        Self::read(room.response())?;
-        Ok(Accepted::Complete)
-    }
-
-    fn outcome(self, response: &[u8]) -> Result<List<'_, TemplateInfo<'_>>, Cause> {
-        Self::read(response)
-    }
-}
-
 /// Names a template, or removes it.
 #[derive(Clone, Copy, Debug)]
 pub struct ChangeFingerprints<'o> {
-    management: BioEnrollment<'o>,
+    sub_command: u64,
+    params: Params<'o>,
 }
 
 impl<'o> ChangeFingerprints<'o> {
     /// Gives a template a name, of at most maxTemplateFriendlyName bytes ([`SensorInfo`]).
     pub fn rename(template_id: &'o [u8], name: &'o str) -> Self {
-        Self { management: BioEnrollment::new(subcommand::SET_FRIENDLY_NAME, Some(template_id), Some(name)) }
+        Self::new(subcommand::SET_FRIENDLY_NAME, template_id, Some(name))
     }
 
     /// Removes a template.
     pub fn remove(template_id: &'o [u8]) -> Self {
-        Self { management: BioEnrollment::new(subcommand::REMOVE_ENROLLMENT, Some(template_id), None) }
+        Self::new(subcommand::REMOVE_ENROLLMENT, template_id, None)
+    }
+
+    fn new(sub_command: u64, template_id: &'o [u8], template_friendly_name: Option<&'o str>) -> Self {
+        let params = Params { template_id: Some(template_id), template_friendly_name, ..Params::default() };
+        Self { sub_command, params }
     }
 }
-
-impl Sealed for ChangeFingerprints<'_> {}
 
 impl Operation for ChangeFingerprints<'_> {
     type Outcome<'b> = ();
     type Item<'m> = Infallible;
     const FORGETS: Forgets = Forgets::Info;
+    const PURPOSE: Purpose<'static> = Purpose::manage(Permissions::BE, Requirement::Required);
 
-    fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
-        self.management.examine(facts)
+    fn question(&self, facts: &Facts) -> Result<Question<'_>, Cause> {
+        question(facts, self.sub_command, Some(&self.params))
     }
 
-    fn purpose(&self) -> Purpose<'_> {
-        Purpose::manage(Permissions::BE, Requirement::Required)
-    }
-
-    fn request<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        _: &[u8],
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
-        self.management.request(means, buffer)
-    }
-
-    fn outcome(self, _: &[u8]) -> Result<(), Cause> {
-        Ok(())
+    fn outcome(&mut self, response: &[u8]) -> Result<(), Cause> {
+        Ok(response_body(response).map(drop)?)
     }
 }
 
 /// Ends an unfinished enrolment. The user is not asked.
-#[derive(Clone, Copy, Debug)]
-pub struct CancelEnrollment {
-    management: BioEnrollment<'static>,
-}
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CancelEnrollment;
 
 impl CancelEnrollment {
     /// Whatever enrolment it is.
-    pub fn new() -> Self {
-        Self { management: BioEnrollment::new(subcommand::CANCEL_CURRENT_ENROLLMENT, None, None) }
+    pub const fn new() -> Self {
+        Self
     }
 }
-
-impl Default for CancelEnrollment {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Sealed for CancelEnrollment {}
 
 impl Operation for CancelEnrollment {
     type Outcome<'b> = ();
     type Item<'m> = Infallible;
     const FORGETS: Forgets = Forgets::Info;
 
-    fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
-        self.management.examine(facts)
+    fn question(&self, facts: &Facts) -> Result<Question<'_>, Cause> {
+        question(facts, subcommand::CANCEL_CURRENT_ENROLLMENT, None)
     }
 
-    fn request<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        _: &[u8],
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
-        self.management.request(means, buffer)
+    fn outcome(&mut self, response: &[u8]) -> Result<(), Cause> {
+        Ok(response_body(response).map(drop)?)
     }
-
-    fn outcome(self, _: &[u8]) -> Result<(), Cause> {
-        Ok(())
-    }
-}
-
-pub(super) fn command(facts: &Facts) -> Result<Command, Cause> {
-    match (facts.options.bio_enroll, facts.options.user_verification_mgmt_preview) {
-        (Some(_), _) => Ok(Command::BIO_ENROLLMENT),
-        (_, Some(_)) => Ok(Command::BIO_ENROLLMENT_PREVIEW),
-        _ => Err(Cause::Unsupported),
-    }
-}
-
-pub(super) fn encode<C: Hash>(
-    crypto: &C,
-    command: Command,
-    sub_command: u64,
-    params: &Params<'_>,
-    grant: Grant<'_>,
-    buffer: &mut [u8],
-) -> Result<usize, Cause> {
-    let params = (*params != Params::default()).then_some(params as &dyn Write);
-    proven::encode(crypto, grant, &authenticated_head(sub_command), params, buffer, |proven, buffer| {
-        let request = Request {
-            modality: Some(FINGERPRINT),
-            sub_command: Some(sub_command),
-            sub_command_params: None,
-            pin_uv_auth_protocol: proven.protocol,
-            pin_uv_auth_param: proven.param,
-            get_modality: None,
-        };
-        encode_request(command, &With(&request, &[(0x03, proven.params)]), buffer)
-    })
 }

@@ -6,16 +6,15 @@ use core::{convert::Infallible, time::Duration};
 use rand_core::CryptoRng;
 
 use crate::{
-    bytes,
     client::{
         Cause, DEFAULT_TIMEOUT, InvalidOption, Requirement,
         facts::{Facts, Purpose},
-        large_blobs::Fragments,
-        operation::{Accepted, First, Means, Operation, Room, Sealed},
+        large_blobs::{Fragments, LargeBlob},
+        operation::{Accepted, First, Forgets, Means, Operation, Room},
     },
     crypto::Crypto,
     ctap2::{get_info, large_blobs::INITIAL_ARRAY},
-    large_blob::{Array, is_whole},
+    large_blob::Array,
     pin_uv::Permissions,
 };
 
@@ -26,55 +25,36 @@ fn supported(facts: &Facts) -> Result<First, Cause> {
 /// Reads the array. Its outcome is an [`Array`] in the caller's memory. Errors: [`Cause::BufferTooSmall`] when the
 /// memory is too short.
 #[derive(Debug)]
-pub struct ReadLargeBlobs<'o> {
-    array: &'o mut [u8],
-    fragments: Fragments,
-    /// Its hash is right.
-    whole: bool,
-}
+pub struct ReadLargeBlobs<'o>(LargeBlob<'o>);
 
 impl<'o> ReadLargeBlobs<'o> {
     /// `array` holds the authenticator's array and [`OVERHEAD`](crate::large_blob::OVERHEAD) more; getInfo's
     /// maxSerializedLargeBlobArray says how long it can be.
     pub fn new(array: &'o mut [u8]) -> Self {
-        Self { array, fragments: Fragments::default(), whole: false }
+        Self(LargeBlob::new(array))
     }
 }
-
-impl Sealed for ReadLargeBlobs<'_> {}
 
 impl<'o> Operation for ReadLargeBlobs<'o> {
     type Outcome<'b> = Array<'o>;
     type Item<'m> = Infallible;
+    const FORGETS: Forgets = Forgets::Nothing;
 
     fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
         supported(facts)
     }
 
-    fn request<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        _: &[u8],
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
-        self.fragments.limit(means.facts.max_msg_size.min(buffer.len()));
-        self.fragments.ask(buffer).map(Some)
+    fn request<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>) -> Result<Option<usize>, Cause> {
+        self.0.fragments.ask(means).map(Some)
     }
 
-    fn accept<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        room: &mut Room<'_>,
-    ) -> Result<Accepted, Cause> {
-        if !self.fragments.take(self.array, room.response())? {
-            return Ok(Accepted::Next);
-        }
-        self.whole = is_whole(means.crypto, bytes::front(self.array, self.fragments.offset));
-        Ok(Accepted::Complete)
+    fn accept<C: Crypto, R>(&mut self, means: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {
+        let last = self.0.take(means.crypto, room.response())?;
+        Ok(if last { Accepted::Complete } else { Accepted::Next })
     }
 
-    fn outcome(self, _: &[u8]) -> Result<Array<'o>, Cause> {
-        Ok(Array::of(self.array, self.fragments.offset, self.whole)?)
+    fn outcome(&mut self, _: &[u8]) -> Result<Array<'o>, Cause> {
+        self.0.take_array()
     }
 }
 
@@ -93,11 +73,11 @@ impl<'o> WriteLargeBlobs<'o> {
     }
 }
 
-impl Sealed for WriteLargeBlobs<'_> {}
-
 impl Operation for WriteLargeBlobs<'_> {
     type Outcome<'b> = ();
     type Item<'m> = Infallible;
+    const FORGETS: Forgets = Forgets::Nothing;
+    const PURPOSE: Purpose<'static> = Purpose::manage(Permissions::LBW, Requirement::Preferred);
 
     fn check(&self) -> Result<Duration, Cause> {
         if self.array.len() < INITIAL_ARRAY.len() {
@@ -114,30 +94,16 @@ impl Operation for WriteLargeBlobs<'_> {
         }
     }
 
-    fn purpose(&self) -> Purpose<'_> {
-        Purpose::manage(Permissions::LBW, Requirement::Preferred)
+    fn request<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>) -> Result<Option<usize>, Cause> {
+        self.fragments.give(self.array, means).map(Some)
     }
 
-    fn request<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        _: &[u8],
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
-        self.fragments.limit(means.facts.max_msg_size.min(buffer.len()));
-        self.fragments.give(self.array, means.crypto, means.grant, buffer).map(Some)
-    }
-
-    fn accept<C: Crypto, R: CryptoRng>(
-        &mut self,
-        _: &mut Means<'_, C, R>,
-        room: &mut Room<'_>,
-    ) -> Result<Accepted, Cause> {
+    fn accept<C: Crypto, R>(&mut self, _: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {
         let last = self.fragments.given(self.array, room.response())?;
         Ok(if last { Accepted::Complete } else { Accepted::Next })
     }
 
-    fn outcome(self, _: &[u8]) -> Result<(), Cause> {
+    fn outcome(&mut self, _: &[u8]) -> Result<(), Cause> {
         Ok(())
     }
 }

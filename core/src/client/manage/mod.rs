@@ -7,8 +7,7 @@
 //! fingerprints   SensorInfo, Enroll, ListFingerprints, ChangeFingerprints, CancelEnrollment
 //! large_blobs    ReadLargeBlobs, WriteLargeBlobs          the array between them is `crate::large_blob`
 //! config         Configure
-//! info           GetInfo
-//! device         Selection, Reset, Call                   Call sends any command, a vendor's too
+//! device         GetInfo, Selection, Reset, RawCommand    the last sends any command, a vendor's too
 //! ```
 //!
 //! Each is the operation of a [`Ceremony`](super::Ceremony), which is stepped or [`run`](super::run), and finished.
@@ -20,22 +19,18 @@
 mod config;
 mod credentials;
 mod device;
-mod enroll;
 mod fingerprints;
-mod info;
 mod large_blobs;
-mod listing;
 mod persistent;
 mod pin;
-mod proven;
 
 pub use config::{ConfigSubcommand, Configure};
-pub use credentials::{Access, CredentialsMetadata, DeleteCredential, Metadata, UpdateUser};
-pub use device::{RawCommand, Reset, Selection};
-pub use enroll::{Enroll, Sample};
-pub use fingerprints::{CancelEnrollment, ChangeFingerprints, ListFingerprints, SensorInfo};
-pub use info::GetInfo;
+pub use credentials::{
+    Access, CredentialsMetadata, DeleteCredential, ListCredentials, ListRelyingParties, ListedCredential,
+    ListedRelyingParty, Metadata, UpdateUser,
+};
+pub use device::{GetInfo, RawCommand, Reset, Selection};
+pub use fingerprints::{CancelEnrollment, ChangeFingerprints, Enroll, ListFingerprints, Sample, SensorInfo};
 pub use large_blobs::{ReadLargeBlobs, WriteLargeBlobs};
-pub use listing::{ListCredentials, ListRelyingParties, ListedCredential, ListedRelyingParty};
 pub use persistent::{GetPersistentToken, PersistentToken, recognize};
 pub use pin::{ChangePin, Retries, RetriesLeft, SetPin};

@@ -11,7 +11,7 @@ use crate::{
         Cause, Requirement,
         authorization::Grant,
         facts::{Facts, Purpose},
-        operation::{First, Means, Operation, Sealed},
+        operation::{First, Forgets, Means, Operation},
     },
     crypto::{Cipher, Crypto, Hash},
     ctap2::get_info,
@@ -55,11 +55,11 @@ impl GetPersistentToken {
     }
 }
 
-impl Sealed for GetPersistentToken {}
-
 impl Operation for GetPersistentToken {
     type Outcome<'b> = PersistentToken;
     type Item<'m> = Infallible;
+    const FORGETS: Forgets = Forgets::Nothing;
+    const PURPOSE: Purpose<'static> = Purpose::manage(Permissions::PCMR, Requirement::Required);
 
     fn examine(&mut self, info: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
         // Without permissions the token would be another one.
@@ -70,25 +70,12 @@ impl Operation for GetPersistentToken {
         Ok(First::Authorize)
     }
 
-    fn purpose(&self) -> Purpose<'_> {
-        Purpose::manage(Permissions::PCMR, Requirement::Required)
-    }
-
-    fn measure<C: Crypto, R: CryptoRng>(
-        &mut self,
-        _: &mut Means<'_, C, R>,
-        _: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
+    fn measure<C: Crypto, R: CryptoRng>(&mut self, _: &mut Means<'_, C, R>) -> Result<Option<usize>, Cause> {
         Ok(None)
     }
 
     /// The token that was granted is what was asked for: no request follows.
-    fn request<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        _: &[u8],
-        _: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
+    fn request<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>) -> Result<Option<usize>, Cause> {
         if let Grant::Token(_, token) = means.grant {
             let decrypt = |sealed: [u8; 32]| token.decrypt_value(means.crypto, DEVICE_IDENTIFIER, &sealed);
             let identifier = self.enc_identifier.and_then(decrypt);
@@ -97,7 +84,7 @@ impl Operation for GetPersistentToken {
         Ok(None)
     }
 
-    fn outcome(self, _: &[u8]) -> Result<PersistentToken, Cause> {
-        self.obtained.ok_or(Cause::InvalidToken)
+    fn outcome(&mut self, _: &[u8]) -> Result<PersistentToken, Cause> {
+        self.obtained.take().ok_or(Cause::InvalidToken)
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     client::{
         Cause,
         facts::{AuthorizationMethod, Facts, Purpose},
-        operation::{Accepted, First, Means, Operation, Room, Sealed},
+        operation::{First, Forgets, Means, Operation},
     },
     crypto::Crypto,
     ctap2::{
@@ -33,41 +33,33 @@ fn is_set(facts: &Facts) -> Result<bool, Cause> {
     facts.options.client_pin.filter(|_| facts.protocol.is_some()).ok_or(Cause::Unsupported)
 }
 
-impl Sealed for SetPin {}
-
 // Authorization does all of it: no request follows.
 impl Operation for SetPin {
     type Outcome<'b> = ();
     type Item<'m> = Infallible;
+    const FORGETS: Forgets = Forgets::Nothing;
+    const PURPOSE: Purpose<'static> = Purpose { new_pin: Some(AuthorizationMethod::SetPin), ..Purpose::NONE };
 
     fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
         if is_set(facts)? { Err(Cause::PinAlreadySet) } else { Ok(First::Authorize) }
     }
 
-    fn purpose(&self) -> Purpose<'_> {
-        Purpose { new_pin: Some(AuthorizationMethod::SetPin), ..Purpose::NONE }
-    }
-
-    fn outcome(self, _: &[u8]) -> Result<(), Cause> {
+    fn outcome(&mut self, _: &[u8]) -> Result<(), Cause> {
         Ok(())
     }
 }
 
-impl Sealed for ChangePin {}
-
 impl Operation for ChangePin {
     type Outcome<'b> = ();
     type Item<'m> = Infallible;
+    const FORGETS: Forgets = Forgets::Nothing;
+    const PURPOSE: Purpose<'static> = Purpose { new_pin: Some(AuthorizationMethod::ChangePin), ..Purpose::NONE };
 
     fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
         if is_set(facts)? { Ok(First::Authorize) } else { Err(Cause::PinNotSet) }
     }
 
-    fn purpose(&self) -> Purpose<'_> {
-        Purpose { new_pin: Some(AuthorizationMethod::ChangePin), ..Purpose::NONE }
-    }
-
-    fn outcome(self, _: &[u8]) -> Result<(), Cause> {
+    fn outcome(&mut self, _: &[u8]) -> Result<(), Cause> {
         Ok(())
     }
 }
@@ -98,22 +90,12 @@ impl Retries {
     pub const fn of_uv() -> Self {
         Self { sub_command: subcommand::GET_UV_RETRIES }
     }
-
-    fn read(self, response: &[u8]) -> Result<RetriesLeft, Cause> {
-        let response: Response<'_> = decode_response(response)?;
-        let (retries, member) = match self.sub_command {
-            subcommand::GET_UV_RETRIES => (response.uv_retries, 0x05),
-            _ => (response.pin_retries, 0x03),
-        };
-        Ok(RetriesLeft { retries: retries.ok_or(Cause::missing(member))?, power_cycle: response.power_cycle_state })
-    }
 }
-
-impl Sealed for Retries {}
 
 impl Operation for Retries {
     type Outcome<'b> = RetriesLeft;
     type Item<'m> = Infallible;
+    const FORGETS: Forgets = Forgets::Nothing;
 
     fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
         let supported = match self.sub_command {
@@ -123,30 +105,22 @@ impl Operation for Retries {
         supported.map(|_| First::Authorize).ok_or(Cause::Unsupported)
     }
 
-    fn request<C: Crypto, R: CryptoRng>(
-        &mut self,
-        means: &mut Means<'_, C, R>,
-        _: &[u8],
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, Cause> {
+    fn request<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>) -> Result<Option<usize>, Cause> {
         // Not needed for retries, but some authenticators insist on a protocol.
         let request = Request {
             pin_uv_auth_protocol: means.facts.protocol.map(PinUvAuthProtocol::number),
             sub_command: Some(self.sub_command),
             ..Request::default()
         };
-        Ok(Some(encode_request(Command::CLIENT_PIN, &request, buffer)?))
+        Ok(Some(encode_request(Command::CLIENT_PIN, &request, means.buffer)?))
     }
 
-    fn accept<C: Crypto, R: CryptoRng>(
-        &mut self,
-        _: &mut Means<'_, C, R>,
-        room: &mut Room<'_>,
-    ) -> Result<Accepted, Cause> {
-        self.read(room.response()).map(|_| Accepted::Complete)
-    }
-
-    fn outcome(self, response: &[u8]) -> Result<RetriesLeft, Cause> {
-        self.read(response)
+    fn outcome(&mut self, response: &[u8]) -> Result<RetriesLeft, Cause> {
+        let response: Response<'_> = decode_response(response)?;
+        let (retries, member) = match self.sub_command {
+            subcommand::GET_UV_RETRIES => (response.uv_retries, 0x05),
+            _ => (response.pin_retries, 0x03),
+        };
+        Ok(RetriesLeft { retries: retries.ok_or(Cause::missing(member))?, power_cycle: response.power_cycle_state })
     }
 }
