@@ -1,7 +1,5 @@
 //! Which origins may use an RP ID (WebAuthn L3 §5.1.3 steps 7 and 8, §5.11).
 
-use core::fmt;
-
 use heapless::{String, Vec};
 
 use super::{
@@ -57,19 +55,6 @@ pub enum SuffixListError {
     /// The line with this number, counted from 1, is neither a rule nor a comment. A web page has such lines.
     NotARule(usize),
 }
-
-impl fmt::Display for SuffixListError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => f.write_str("the list of public suffixes has no rule"),
-            Self::NotARule(line) => {
-                write!(f, "line {line} of the list of public suffixes is neither a rule nor a comment")
-            }
-        }
-    }
-}
-
-impl core::error::Error for SuffixListError {}
 
 impl<'a> SuffixRules<'a> {
     /// Reads a list.
