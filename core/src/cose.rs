@@ -5,8 +5,6 @@
 //! RSA  {1: 3, 3: alg, -1: n, -2: e}               AKP  {1: 7, 3: alg, -1: public}
 //! ```
 
-use core::fmt;
-
 mod point;
 mod spki;
 
@@ -15,6 +13,7 @@ pub use point::P256Point;
 use crate::{
     bytes,
     cbor::{Error, ErrorKind, RawMap, Read, Reader, Write, Writer},
+    named::named,
 };
 
 /// A COSE algorithm identifier. Values this version does not name are kept as they came; one that does not fit in 32
@@ -22,31 +21,7 @@ use crate::{
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Algorithm(pub i32);
 
-macro_rules! algorithms {
-    ($($(#[$doc:meta])* $constant:ident = $value:literal $name:literal;)*) => {
-        impl Algorithm {
-            $($(#[$doc])* pub const $constant: Algorithm = Algorithm($value);)*
-
-            /// The registered name, where this version knows it.
-            pub const fn name(self) -> Option<&'static str> {
-                match self.0 {
-                    $($value => Some($name),)*
-                    _ => None,
-                }
-            }
-
-            /// The algorithm with this registered name, in upper or lower case; `None` for a name that this version
-            /// does not know.
-            pub fn from_name(name: &str) -> Option<Self> {
-                [$(Self::$constant),*]
-                    .into_iter()
-                    .find(|known| known.name().is_some_and(|known| known.eq_ignore_ascii_case(name)))
-            }
-        }
-    };
-}
-
-algorithms! {
+named! { Algorithm "{}":
     /// ECDSA on P-256 with SHA-256.
     ES256 = -7 "ES256";
     /// EdDSA: on Ed25519, the only curve that WebAuthn L3 §5.8.5 allows with it.
@@ -90,15 +65,6 @@ impl Algorithm {
     /// The algorithm with this identifier, or [`Algorithm::RESERVED`] for one that does not fit in 32 bits.
     pub fn from_identifier(identifier: i64) -> Self {
         i32::try_from(identifier).map_or(Self::RESERVED, Self)
-    }
-}
-
-impl fmt::Debug for Algorithm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.name() {
-            Some(name) => f.write_str(name),
-            None => write!(f, "Algorithm({})", self.0),
-        }
     }
 }
 
