@@ -13,6 +13,19 @@ use crate::{
     cbor::{self, Overflow, RawMap, Read, Reader, Write, Writer},
 };
 
+/// Declares the subcommands of a command: their numbers, their names in the standard, and what is to be said of them.
+macro_rules! subcommands {
+    ($($constant:ident = $number:literal $name:literal $($more:literal)?;)*) => {
+        /// Subcommands.
+        pub mod subcommand {
+            $(#[doc = concat!($name, $($more,)? ".")] pub const $constant: u64 = $number;)*
+
+            /// Every number with its name.
+            pub const NAMES: &[(i64, &str)] = &[$(($number, $name)),*];
+        }
+    };
+}
+
 pub mod bio_enrollment;
 pub mod client_pin;
 pub mod config;
