@@ -22,7 +22,6 @@ pub mod conformance;
 pub mod der;
 #[cfg(feature = "rustcrypto")]
 mod rustcrypto;
-mod shared;
 #[cfg(any(test, feature = "stub-crypto"))]
 mod stub;
 mod watch;
@@ -30,7 +29,7 @@ mod watch;
 pub use rustcrypto::RustCrypto;
 #[cfg(any(test, feature = "stub-crypto"))]
 pub use stub::StubCrypto;
-pub use watch::{CryptoCall, Watch, Watched};
+pub use watch::{CryptoCall, Forward, Watch, Watched};
 
 /// Why a backend could not do what was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
