@@ -313,39 +313,26 @@ impl Write for CoseKey<'_> {
         if write_p256(self, w).is_some() {
             return;
         }
-        let (members, kty) = match self {
-            Self::Ec2 { .. } => (5, KTY_EC2),
-            Self::Okp { .. } => (4, KTY_OKP),
-            Self::Rsa { .. } => (4, KTY_RSA),
-            Self::Akp { .. } => (3, KTY_AKP),
+        let (kty, curve, strings): (i64, Option<Curve>, &[&[u8]]) = match *self {
+            Self::Ec2 { curve, x, y, .. } => (KTY_EC2, Some(curve), &[x, y]),
+            Self::Okp { curve, x, .. } => (KTY_OKP, Some(curve), &[x]),
+            Self::Rsa { n, e, .. } => (KTY_RSA, None, &[n, e]),
+            Self::Akp { public, .. } => (KTY_AKP, None, &[public]),
             Self::Other { raw, .. } => return raw.write(w),
         };
-        w.map(members);
+        let mut labels = (i64::MIN..0).rev();
+        w.map(usize::from(curve.is_some()).saturating_add(strings.len()).saturating_add(2));
         w.integer(1);
         w.integer(kty);
         w.integer(3);
         self.algorithm().write(w);
-        w.integer(-1);
-        match *self {
-            Self::Ec2 { curve, x, y, .. } => {
-                w.integer(i64::from(curve.0));
-                w.integer(-2);
-                w.bytes(x);
-                w.integer(-3);
-                w.bytes(y);
-            }
-            Self::Okp { curve, x, .. } => {
-                w.integer(i64::from(curve.0));
-                w.integer(-2);
-                w.bytes(x);
-            }
-            Self::Rsa { n, e, .. } => {
-                w.bytes(n);
-                w.integer(-2);
-                w.bytes(e);
-            }
-            Self::Akp { public, .. } => w.bytes(public),
-            Self::Other { .. } => {}
+        for (curve, label) in curve.iter().zip(&mut labels) {
+            w.integer(label);
+            w.integer(i64::from(curve.0));
+        }
+        for (string, label) in strings.iter().zip(labels) {
+            w.integer(label);
+            w.bytes(string);
         }
     }
 }
