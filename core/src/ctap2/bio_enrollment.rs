@@ -1,7 +1,7 @@
 //! authenticatorBioEnrollment, 0x09, and its prototype 0x40 with the same maps (CTAP 2.3 §6.7).
 
 use crate::{
-    cbor::{Error, List, RawMap, Read, Reader, Write, Writer},
+    cbor::{Error, List, RawMap, items},
     message,
 };
 
@@ -57,17 +57,7 @@ impl SampleStatus {
     pub const NO_USER_PRESENCE_TRANSITION: SampleStatus = SampleStatus(0x0E);
 }
 
-impl Read<'_> for SampleStatus {
-    fn read(r: &mut Reader<'_>) -> Result<Self, Error> {
-        r.unsigned().map(Self)
-    }
-}
-
-impl Write for SampleStatus {
-    fn write(&self, w: &mut Writer<'_>) {
-        w.unsigned(self.0);
-    }
-}
+items! { SampleStatus: unsigned as SampleStatus; }
 
 message! {
     /// The request.
