@@ -17,6 +17,7 @@
 //! | `device.rs` | [`Device`], the authenticator's end |
 //! | `host.rs` | [`Host`], the client's end |
 //! | `io.rs` | [`HidTransport`] and [`AsyncHidTransport`], which drive a [`Host`] over a pipe of reports |
+//! | `link.rs` | what both drivers have in common |
 //!
 //! Both machines are driven in the same way: pass every report that came in to `receive`, send what `transmit` returns
 //! until it returns `None`, and do so again at `deadline`. Message bytes lie in one buffer that the caller owns and
@@ -29,6 +30,7 @@ use crate::named::named;
 mod device;
 mod host;
 mod io;
+mod link;
 mod message;
 #[cfg(test)]
 mod tests;
