@@ -14,7 +14,7 @@ use core::fmt;
 
 use rand_core::TryCryptoRng;
 use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::{
     bytes,
@@ -108,15 +108,8 @@ impl Mac {
 #[derive(Clone)]
 pub struct SharedSecret {
     protocol: PinUvAuthProtocol,
-    hmac_key: [u8; 32],
-    aes_key: [u8; 32],
-}
-
-impl Drop for SharedSecret {
-    fn drop(&mut self) {
-        self.hmac_key.zeroize();
-        self.aes_key.zeroize();
-    }
+    hmac_key: Zeroizing<[u8; 32]>,
+    aes_key: Zeroizing<[u8; 32]>,
 }
 
 impl fmt::Debug for SharedSecret {
@@ -131,12 +124,12 @@ impl SharedSecret {
         match protocol {
             PinUvAuthProtocol::One => {
                 let key = Zeroizing::new(crypto.sha256(&[z]));
-                Self { protocol, hmac_key: *key, aes_key: *key }
+                Self { protocol, hmac_key: key.clone(), aes_key: key }
             }
             PinUvAuthProtocol::Two => Self {
                 protocol,
-                hmac_key: crypto.hkdf_sha256(&[0; 32], z, b"CTAP2 HMAC key"),
-                aes_key: crypto.hkdf_sha256(&[0; 32], z, b"CTAP2 AES key"),
+                hmac_key: Zeroizing::new(crypto.hkdf_sha256(&[0; 32], z, b"CTAP2 HMAC key")),
+                aes_key: Zeroizing::new(crypto.hkdf_sha256(&[0; 32], z, b"CTAP2 AES key")),
             },
         }
     }
@@ -204,7 +197,7 @@ impl SharedSecret {
 
     /// The pinUvAuthParam of the concatenated `message`.
     pub fn authenticate<C: Hash>(&self, crypto: &C, message: &[&[u8]]) -> Mac {
-        self.protocol.authenticate(crypto, &self.hmac_key, message)
+        self.protocol.authenticate(crypto, &*self.hmac_key, message)
     }
 
     /// Whether `param` is the pinUvAuthParam of `message`.
@@ -248,10 +241,8 @@ fn shared<C: Hash + Agreement>(
     secret: &P256Secret,
     peer: &P256Point,
 ) -> Result<SharedSecret, Error> {
-    let mut z = crypto.p256_shared(secret, peer)?;
-    let shared = SharedSecret::derive(crypto, protocol, &z);
-    z.zeroize();
-    Ok(shared)
+    let z = Zeroizing::new(crypto.p256_shared(secret, peer)?);
+    Ok(SharedSecret::derive(crypto, protocol, &z))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use core::{fmt, hint::black_box};
 
 use subtle::ConstantTimeEq;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::UserVerified;
 use crate::{bytes, crypto::Hash};
@@ -25,13 +25,7 @@ pub enum PinError {
 }
 
 /// A PIN padded to 64 bytes. Wiped on drop, never printed.
-pub struct PaddedPin([u8; PADDED]);
-
-impl Drop for PaddedPin {
-    fn drop(&mut self) {
-        self.0.zeroize();
-    }
-}
+pub struct PaddedPin(Zeroizing<[u8; PADDED]>);
 
 impl fmt::Debug for PaddedPin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -51,24 +45,24 @@ impl PaddedPin {
         if pin.ends_with('\0') {
             return Err(PinError::TrailingZero);
         }
-        let padded = Self(bytes::padded(pin.as_bytes()));
+        let padded = Self(Zeroizing::new(bytes::padded(pin.as_bytes())));
         if padded.code_points() < min_length { Err(PinError::TooShort) } else { Ok(padded) }
     }
 
     /// Takes a decrypted newPinEnc. `None` when it is not 64 bytes long.
     pub fn from_decrypted(padded: &[u8]) -> Option<Self> {
-        padded.try_into().ok().map(Self)
+        padded.try_into().ok().map(|padded| Self(Zeroizing::new(padded)))
     }
 
     /// The 64 bytes to encrypt.
-    pub const fn as_bytes(&self) -> &[u8; PADDED] {
+    pub fn as_bytes(&self) -> &[u8; PADDED] {
         &self.0
     }
 
     /// The PIN without its padding.
     pub fn stripped(&self) -> &[u8] {
         let length = self.0.iter().rposition(|byte| *byte != 0).map_or(0, |last| last.saturating_add(1));
-        bytes::front(&self.0, length)
+        bytes::front(&*self.0, length)
     }
 
     /// Length in bytes.

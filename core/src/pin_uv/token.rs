@@ -3,7 +3,7 @@
 use core::{fmt, time::Duration};
 
 use rand_core::TryCryptoRng;
-use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
 use super::{Mac, PinUvAuthProtocol, UserVerified};
 use crate::{
@@ -67,19 +67,13 @@ const HMAC_BLOCK: usize = 64;
 /// Wiped on drop.
 #[derive(Clone)]
 pub struct Token {
-    bytes: [u8; HMAC_BLOCK],
+    bytes: Zeroizing<[u8; HMAC_BLOCK]>,
     length: usize,
 }
 
 impl Default for Token {
     fn default() -> Self {
-        Self { bytes: [0; HMAC_BLOCK], length: 0 }
-    }
-}
-
-impl Drop for Token {
-    fn drop(&mut self) {
-        self.bytes.zeroize();
+        Self { bytes: Zeroizing::new([0; HMAC_BLOCK]), length: 0 }
     }
 }
 
@@ -95,7 +89,7 @@ impl Token {
     pub fn new(protocol: PinUvAuthProtocol, bytes: &[u8]) -> Option<Self> {
         let length = bytes.len();
         let allowed = length == 32 || (protocol == PinUvAuthProtocol::One && length == SHORT);
-        allowed.then(|| Self { bytes: crate::bytes::padded(bytes), length })
+        allowed.then(|| Self::of(bytes))
     }
 
     /// The token of an authenticator of version 2.0. There, protocol one allows any multiple of 16 bytes (CTAP 2.0
@@ -106,14 +100,13 @@ impl Token {
     pub fn of_version_2_0<C: Hash>(crypto: &C, bytes: &[u8]) -> Option<Self> {
         let allowed = (16..=MAX_TOKEN).contains(&bytes.len()) && bytes.len().is_multiple_of(16);
         allowed.then(|| match bytes.len() {
-            length @ ..=HMAC_BLOCK => Self { bytes: crate::bytes::padded(bytes), length },
-            _ => {
-                let mut hash = crypto.sha256(&[bytes]);
-                let token = Self { bytes: crate::bytes::padded(&hash), length: hash.len() };
-                hash.zeroize();
-                token
-            }
+            ..=HMAC_BLOCK => Self::of(bytes),
+            _ => Self::of(&*Zeroizing::new(crypto.sha256(&[bytes]))),
         })
+    }
+
+    fn of(bytes: &[u8]) -> Self {
+        Self { bytes: Zeroizing::new(crate::bytes::padded(bytes)), length: bytes.len() }
     }
 
     /// A fresh random token of 32 bytes.
@@ -131,7 +124,7 @@ impl Token {
     pub fn as_bytes(&self) -> &[u8] {
         // A fault in memory may alter the length. A shorter token could be guessed, so at least 16 bytes are used.
         let length = self.length.max(SHORT);
-        self.bytes.get(..length).unwrap_or(&self.bytes)
+        self.bytes.get(..length).unwrap_or(&*self.bytes)
     }
 
     /// The pinUvAuthParam of the concatenated `message`.
