@@ -217,10 +217,8 @@ fn names(
     labels: &mut Vec<String<MAX_LABEL>, MAX_LABELS>,
 ) -> bool {
     let Some(listed) = Origin::of_url(url) else { return false };
-    let label = listed.effective_domain().and_then(|domain| {
-        let name = domain.strip_suffix(suffixes.public_suffix(domain)?)?.strip_suffix('.')?;
-        String::try_from(name.rsplit('.').next()?).ok()
-    });
+    let domain = listed.effective_domain().and_then(|domain| registrable(domain, suffixes));
+    let label = domain.and_then(|domain| String::try_from(domain.split('.').next()?).ok());
     let Some(label) = label else { return false };
     let known = labels.contains(&label) || labels.push(label).is_ok();
     known && listed == *origin
