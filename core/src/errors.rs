@@ -2,7 +2,7 @@
 
 use core::{
     error,
-    fmt::{self, Debug, Display, Formatter},
+    fmt::{self, Display, Formatter},
 };
 
 use crate::{
@@ -16,33 +16,31 @@ use crate::{
 
 impl error::Error for Status {}
 impl error::Error for cbor::Error {}
-impl error::Error for cbor::Overflow {}
-impl error::Error for crypto::Error {}
 impl error::Error for ctap1::StatusWord {}
-impl error::Error for ctap1::RequestError {}
-impl error::Error for ctap1::ResponseError {}
-impl error::Error for ctap2::ResponseError {}
-impl error::Error for PinError {}
 impl error::Error for HidErrorCode {}
-impl error::Error for Failure {}
-impl<E: Debug + Display> error::Error for HidError<E> {}
-impl<E: Debug + Display> error::Error for FaultError<E> {}
 
-/// Declares what the values of a type say, each as a format string that may use what its pattern binds.
+/// Declares what the values of errors and of their parts say, each as a format string that may use what its pattern
+/// binds.
 macro_rules! says {
-    ($($type:ty $(where $inner:ident)? { $($pattern:pat => $sentence:literal,)* })*) => {$(
-        impl $(<$inner: Display>)? Display for $type {
-            fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+    ($($sort:ident $type:ty $(where $inner:ident)? { $($pattern:pat => $sentence:literal,)* })*) => {$(
+        impl $(<$inner: core::fmt::Display>)? core::fmt::Display for $type {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
                 match self {
                     $($pattern => write!(f, $sentence),)*
                 }
             }
         }
+
+        says!(@$sort $type $(where $inner)?);
     )*};
+    (@error $type:ty $(where $inner:ident)?) => {
+        impl $(<$inner: core::fmt::Debug + core::fmt::Display>)? core::error::Error for $type {}
+    };
+    (@part $type:ty) => {};
 }
 
 says! {
-    cbor::ErrorKind {
+    part cbor::ErrorKind {
         Self::Truncated => "the message ends inside an item",
         Self::Malformed => "a byte begins no CBOR item, or one of indefinite length",
         Self::NotShortest => "an integer or a length is not in its shortest form",
@@ -57,7 +55,7 @@ says! {
         Self::OutOfRange => "a number is too large",
         Self::PrivateKey => "a COSE key has a member that only private keys have",
     }
-    crypto::Error {
+    error crypto::Error {
         Self::Unsupported => "the crypto backend does not know the algorithm",
         Self::InvalidKey => "a key is malformed, out of range, or not on its curve",
         Self::InvalidLength => "an input has a length that the algorithm does not take",
@@ -66,28 +64,28 @@ says! {
         Self::Failed => "the hardware of the crypto backend failed",
         Self::RandomSource => "the random source failed",
     }
-    ctap1::RequestError {
+    error ctap1::RequestError {
         Self::Length => "the request has a wrong length",
         Self::Class(class) => "class 0x{class:02x} is not that of U2F",
         Self::Instruction(instruction) => "instruction 0x{instruction:02x} is not one of U2F",
     }
-    ctap1::ResponseError {
+    error ctap1::ResponseError {
         Self::Status(status) => "the authenticator answered {status}",
         Self::Length => "the response has a wrong length",
         Self::Reserved(byte) => "a registration begins with 0x{byte:02x} instead of 0x05",
         Self::Der => "a certificate or a signature is not DER",
     }
-    ctap2::ResponseError {
+    error ctap2::ResponseError {
         Self::Status(status) => "the authenticator answered {status}",
         Self::Decode(error) => "the response is malformed: {error}",
         Self::Empty => "the response is empty",
     }
-    PinError {
+    error PinError {
         Self::TooShort => "the PIN has fewer characters than the authenticator requires",
         Self::TooLong => "the PIN is longer than 63 bytes of UTF-8",
         Self::TrailingZero => "the PIN ends in a zero byte",
     }
-    Failure {
+    error Failure {
         Self::NotOpen => "the channel is not open",
         Self::Pending => "another transaction is under way",
         Self::RequestTooLong => "the request is longer than CTAPHID carries",
@@ -97,15 +95,15 @@ says! {
         Self::Sequence => "a packet of the response is missing, doubled or out of place",
         Self::UnexpectedCommand(command) => "the response answers another command, {command:?}",
     }
-    cbor::Overflow {
+    error cbor::Overflow {
         Self { needed } => "the message takes {needed} bytes, more than the buffer holds",
     }
-    HidError<E> where E {
+    error HidError<E> where E {
         Self::Io(error) => "the pipe of reports failed: {error}",
         Self::Device(code) => "{code}",
         Self::Failed(failure) => "{failure}",
     }
-    FaultError<E> where E {
+    error FaultError<E> where E {
         Self::Cut => "the cable is cut",
         Self::Inner(error) => "{error}",
     }

@@ -1,36 +1,26 @@
 //! Why a ceremony failed.
 
-use core::{
-    error,
-    fmt::{self, Display, Formatter},
-};
-
 use crate::{
     client::{Cause, Error, ErrorCode, InvalidOption, Stage},
     large_blob,
 };
 
-impl error::Error for Error {}
-impl error::Error for Cause {}
-impl error::Error for InvalidOption {}
-impl error::Error for large_blob::Error {}
-
 says! {
-    ErrorCode {
+    part ErrorCode {
         Self::OtherError => "other error",
         Self::BadRequest => "bad request",
         Self::ConfigurationUnsupported => "configuration unsupported",
         Self::DeviceIneligible => "device ineligible",
         Self::Timeout => "timeout",
     }
-    Stage {
+    part Stage {
         Self::Options => "in the options",
         Self::GetInfo => "at getInfo",
         Self::Authorization => "at the user verification",
         Self::Command => "at the command",
         Self::Done => "after the last answer",
     }
-    Cause {
+    error Cause {
         Self::Status(status) => "the authenticator answered {status}",
         Self::Ctap1(error) => "U2F: {error}",
         Self::Decode(error) => "the answer is malformed: {error}",
@@ -76,7 +66,7 @@ says! {
         Self::CredentialMissing => "the answer does not name its credential, and the allow list has not exactly one",
         Self::NumberOfCredentials => "the authenticator claims a number of assertions that cannot be",
     }
-    InvalidOption {
+    error InvalidOption {
         Self::RpId => "the RP ID is empty, or not one that the origin may use",
         Self::Origin => "the origin may not use the API",
         Self::AppId => "the AppID is not one that the origin may use",
@@ -88,14 +78,14 @@ says! {
         Self::PrfByCredential => "evalByCredential has an entry that is not in the allow list",
         Self::VendorParameters => "the parameters of a vendor's setting do not begin with its number",
     }
-    large_blob::Error {
+    error large_blob::Error {
         Self::Malformed(error) => "the large-blob array is malformed: {error}",
         Self::Compression => "the large blob does not decompress to its size",
         Self::ArrayTooLong { needed } => "the large-blob array takes {needed} bytes",
         Self::WorkTooSmall { needed } => "the working memory is too small: it takes {needed} bytes",
         Self::Crypto(error) => "{error}",
     }
-    Error {
+    error Error {
         Self { code, stage, cause, .. } => "{code} {stage}: {cause}",
     }
 }

@@ -1,16 +1,9 @@
 //! Why a relying party refuses.
 
-use core::{
-    error,
-    fmt::{self, Display, Formatter},
-};
-
 use crate::verify::Error;
 
-impl error::Error for Error {}
-
 says! {
-    Error {
+    error Error {
         Self::ClientData(error) => "the client data is malformed: {error}",
         Self::Type => "the client data is of the other ceremony",
         Self::Challenge => "the client data has another challenge",

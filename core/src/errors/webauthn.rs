@@ -11,13 +11,9 @@ use crate::{
 };
 
 impl error::Error for json::Error {}
-impl error::Error for json::WriteError {}
-impl error::Error for base64url::Error {}
-impl error::Error for OriginError {}
-impl error::Error for SuffixListError {}
 
 says! {
-    json::ErrorKind {
+    part json::ErrorKind {
         Self::NotUtf8 => "the document is not UTF-8",
         Self::Truncated => "the document ends inside a value",
         Self::Unexpected => "a character cannot stand here",
@@ -32,22 +28,22 @@ says! {
         Self::NotBase64Url => "a string is not base64url without padding",
         Self::Overflow(overflow) => "{overflow}",
     }
-    json::WriteError {
+    error json::WriteError {
         Self::Overflow(overflow) => "{overflow}",
         Self::Cbor(error) => "the CBOR has no form in JSON: {error}",
     }
-    base64url::Error {
+    error base64url::Error {
         Self::Character => "the text has a character outside the alphabet of base64url",
         Self::Length => "no bytes encode to a base64url text of this length",
         Self::TrailingBits => "the bits after the last byte of the base64url text are not zero",
         Self::Overflow(overflow) => "{overflow}",
     }
-    OriginError {
+    error OriginError {
         Self::Origin => "the origin may not use the API: it takes a domain, and https or localhost",
         Self::RpId => "the RP ID is not one that the origin may use",
         Self::AppId => "the AppID is not one that the origin may use",
     }
-    SuffixListError {
+    error SuffixListError {
         Self::Empty => "the list of public suffixes has no rule",
         Self::NotARule(line) => "line {line} of the list of public suffixes is neither a rule nor a comment",
     }
