@@ -173,7 +173,9 @@ impl<'a> RawMap<'a> {
 
 impl<'a> Read<'a> for RawMap<'a> {
     fn read(r: &mut Reader<'a>) -> Result<Self, Error> {
-        r.expect_map()?;
+        if !r.next_is_map() {
+            r.clone().map()?;
+        }
         r.skip().map(Self)
     }
 }

@@ -40,11 +40,7 @@ impl<'a> Request<'a> {
 
 /// What stands before the bytes of subCommandParams in the message that pinUvAuthParam authenticates.
 pub fn authenticated_head(sub_command: u64) -> [u8; 34] {
-    let mut head = [0xFF; 34];
-    if let Some((_, tail)) = head.split_at_mut_checked(32) {
-        bytes::copy(tail, &[0x0D, sub_command as u8]);
-    }
-    head
+    bytes::concat(&[&[0xFF; 32], &[0x0D, sub_command as u8]])
 }
 
 message! {

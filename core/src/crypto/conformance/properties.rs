@@ -369,8 +369,7 @@ fn ecdsa<C: Verify>(crypto: &C, key: &CoseKey<'_>, signature: &[u8], order: &[u8
     let refused = |signature: &[u8]| crypto.verify(key, &[b"message"], signature) == Err(Error::Mismatch);
 
     let mut raw = [0; MAX_SIGNATURE];
-    let mut len = bytes::put(&mut raw, r);
-    len = len.saturating_add(bytes::put(bytes::rest_mut(&mut raw, len), s));
+    let len = bytes::join(&mut raw, &[r, s]);
     check(refused(bytes::front(&raw, len)), "ECDSA: r and s without DER are refused")?;
 
     // Integers as long as a coordinate (negative when the top bit is set), and with one more zero, needed or not.
@@ -381,9 +380,8 @@ fn ecdsa<C: Verify>(crypto: &C, key: &CoseKey<'_>, signature: &[u8], order: &[u8
         let header = if content < 0x80 { &[0x30, content][..] } else { &[0x30, 0x81, content] };
         let mut len = bytes::put(&mut out, header);
         for (pad, number) in [(pad_r, r), (pad_s, s)] {
-            for part in [&[0x02, size(pad)][..], bytes::front(&[0], usize::from(pad)), number] {
-                len = len.saturating_add(bytes::put(bytes::rest_mut(&mut out, len), part));
-            }
+            let parts = [&[0x02, size(pad)][..], bytes::front(&[0], usize::from(pad)), number];
+            len = len.saturating_add(bytes::join(bytes::rest_mut(&mut out, len), &parts));
         }
         (out, len)
     };
@@ -398,9 +396,8 @@ fn ecdsa<C: Verify>(crypto: &C, key: &CoseKey<'_>, signature: &[u8], order: &[u8
         [tag, len, content @ ..] => (content, &[*tag, 0x81, *len]),
         _ => return Err("ECDSA: signatures are DER"),
     };
-    let header = bytes::put(&mut long, long_form);
-    let body = bytes::put(bytes::rest_mut(&mut long, header), content);
-    check(refused(bytes::front(&long, header.saturating_add(body))), "ECDSA: a length in longer form is refused")?;
+    let len = bytes::join(&mut long, &[long_form, content]);
+    check(refused(bytes::front(&long, len)), "ECDSA: a length in longer form is refused")?;
 
     for (r, s, name) in [
         (zero, s, "ECDSA: r of zero is refused"),
