@@ -99,12 +99,9 @@ impl<R: ReportIo, C: FnMut() -> Instant> HidTransport<R, C> {
     pub fn command(&mut self, command: HidCommand, buffer: &mut [u8], len: usize) -> Result<usize, HidError<R::Error>> {
         let request = buffer.get(..len).ok_or(Failure::RequestTooLong)?;
         self.request(command, request)?;
-        loop {
-            match self.drive(Goal::Answer, Message::Buffer(buffer))? {
-                Received::Response(len) => return Ok(len),
-                Received::KeepAlive(_) => {}
-                _ => return Err(Failure::NotOpen.into()),
-            }
+        match self.drive(Goal::Answer, Message::Buffer(buffer))? {
+            Received::Response(len) => Ok(len),
+            _ => Err(Failure::NotOpen.into()),
         }
     }
 
@@ -150,7 +147,7 @@ impl<R: ReportIo, C: FnMut() -> Instant> HidTransport<R, C> {
             }
             let Some(wait) = self.link.wait(goal) else { return Ok(Received::Nothing) };
             let report = self.io.read(wait).map_err(HidError::Io)?;
-            if let Some(event) = self.link.heard(report, message.buffer())? {
+            if let Some(event) = self.link.heard(goal, report, message.buffer())? {
                 return received(event);
             }
         }
@@ -245,12 +242,9 @@ impl<R: AsyncReportIo, C: FnMut() -> Instant> AsyncHidTransport<R, C> {
     ) -> Result<usize, HidError<R::Error>> {
         let request = buffer.get(..len).ok_or(Failure::RequestTooLong)?;
         self.request(command, request).await?;
-        loop {
-            match self.drive(Goal::Answer, Message::Buffer(buffer)).await? {
-                Received::Response(len) => return Ok(len),
-                Received::KeepAlive(_) => {}
-                _ => return Err(Failure::NotOpen.into()),
-            }
+        match self.drive(Goal::Answer, Message::Buffer(buffer)).await? {
+            Received::Response(len) => Ok(len),
+            _ => Err(Failure::NotOpen.into()),
         }
     }
 
@@ -296,7 +290,7 @@ impl<R: AsyncReportIo, C: FnMut() -> Instant> AsyncHidTransport<R, C> {
             }
             let Some(wait) = self.link.wait(goal) else { return Ok(Received::Nothing) };
             let report = self.io.read(wait).await.map_err(HidError::Io)?;
-            if let Some(event) = self.link.heard(report, message.buffer())? {
+            if let Some(event) = self.link.heard(goal, report, message.buffer())? {
                 return received(event);
             }
         }

@@ -10,7 +10,7 @@ use crate::Instant;
 pub(super) enum Goal {
     /// The request is written.
     Sent,
-    /// An event. Only the machine's own time limits apply.
+    /// The end of the transaction. Only the machine's own time limits apply.
     Answer,
     /// An event, or this time.
     Event(Instant),
@@ -117,6 +117,7 @@ impl<C: FnMut() -> Instant> Link<C> {
     /// Takes the report that was read, if any, and checks the time.
     pub(super) fn heard(
         &mut self,
+        goal: Goal,
         report: Option<[u8; REPORT_LEN]>,
         buffer: &mut [u8],
     ) -> Result<Option<HostEvent>, Failure> {
@@ -133,7 +134,10 @@ impl<C: FnMut() -> Instant> Link<C> {
                     return Ok(None);
                 }
             }
-            Some(HostEvent::KeepAlive(_)) => self.fresh = None,
+            Some(HostEvent::KeepAlive(_)) => {
+                self.fresh = None;
+                return Ok(event.filter(|_| !matches!(goal, Goal::Answer)));
+            }
             // The authenticator was restarted, or has closed this channel in favour of others.
             Some(HostEvent::Error(HidErrorCode::INVALID_CHANNEL)) => {
                 if let Some(command) = self.fresh.take()
