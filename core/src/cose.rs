@@ -5,8 +5,6 @@
 //! RSA  {1: 3, 3: alg, -1: n, -2: e}               AKP  {1: 7, 3: alg, -1: public}
 //! ```
 
-use core::fmt;
-
 mod point;
 mod spki;
 
@@ -15,6 +13,7 @@ pub use point::P256Point;
 use crate::{
     bytes,
     cbor::{Error, ErrorKind, RawMap, Read, Reader, Write, Writer},
+    named::named,
 };
 
 /// A COSE algorithm identifier. Values this version does not name are kept as they came; one that does not fit in 32
@@ -22,31 +21,7 @@ use crate::{
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Algorithm(pub i32);
 
-macro_rules! algorithms {
-    ($($(#[$doc:meta])* $constant:ident = $value:literal $name:literal;)*) => {
-        impl Algorithm {
-            $($(#[$doc])* pub const $constant: Algorithm = Algorithm($value);)*
-
-            /// The registered name, where this version knows it.
-            pub const fn name(self) -> Option<&'static str> {
-                match self.0 {
-                    $($value => Some($name),)*
-                    _ => None,
-                }
-            }
-
-            /// The algorithm with this registered name, in upper or lower case; `None` for a name that this version
-            /// does not know.
-            pub fn from_name(name: &str) -> Option<Self> {
-                [$(Self::$constant),*]
-                    .into_iter()
-                    .find(|known| known.name().is_some_and(|known| known.eq_ignore_ascii_case(name)))
-            }
-        }
-    };
-}
-
-algorithms! {
+named! { Algorithm "{}":
     /// ECDSA on P-256 with SHA-256.
     ES256 = -7 "ES256";
     /// EdDSA: on Ed25519, the only curve that WebAuthn L3 §5.8.5 allows with it.
@@ -90,15 +65,6 @@ impl Algorithm {
     /// The algorithm with this identifier, or [`Algorithm::RESERVED`] for one that does not fit in 32 bits.
     pub fn from_identifier(identifier: i64) -> Self {
         i32::try_from(identifier).map_or(Self::RESERVED, Self)
-    }
-}
-
-impl fmt::Debug for Algorithm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.name() {
-            Some(name) => f.write_str(name),
-            None => write!(f, "Algorithm({})", self.0),
-        }
     }
 }
 
@@ -347,39 +313,26 @@ impl Write for CoseKey<'_> {
         if write_p256(self, w).is_some() {
             return;
         }
-        let (members, kty) = match self {
-            Self::Ec2 { .. } => (5, KTY_EC2),
-            Self::Okp { .. } => (4, KTY_OKP),
-            Self::Rsa { .. } => (4, KTY_RSA),
-            Self::Akp { .. } => (3, KTY_AKP),
+        let (kty, curve, strings): (i64, Option<Curve>, &[&[u8]]) = match *self {
+            Self::Ec2 { curve, x, y, .. } => (KTY_EC2, Some(curve), &[x, y]),
+            Self::Okp { curve, x, .. } => (KTY_OKP, Some(curve), &[x]),
+            Self::Rsa { n, e, .. } => (KTY_RSA, None, &[n, e]),
+            Self::Akp { public, .. } => (KTY_AKP, None, &[public]),
             Self::Other { raw, .. } => return raw.write(w),
         };
-        w.map(members);
+        let mut labels = (i64::MIN..0).rev();
+        w.map(usize::from(curve.is_some()).saturating_add(strings.len()).saturating_add(2));
         w.integer(1);
         w.integer(kty);
         w.integer(3);
         self.algorithm().write(w);
-        w.integer(-1);
-        match *self {
-            Self::Ec2 { curve, x, y, .. } => {
-                w.integer(i64::from(curve.0));
-                w.integer(-2);
-                w.bytes(x);
-                w.integer(-3);
-                w.bytes(y);
-            }
-            Self::Okp { curve, x, .. } => {
-                w.integer(i64::from(curve.0));
-                w.integer(-2);
-                w.bytes(x);
-            }
-            Self::Rsa { n, e, .. } => {
-                w.bytes(n);
-                w.integer(-2);
-                w.bytes(e);
-            }
-            Self::Akp { public, .. } => w.bytes(public),
-            Self::Other { .. } => {}
+        for (curve, label) in curve.iter().zip(&mut labels) {
+            w.integer(label);
+            w.integer(i64::from(curve.0));
+        }
+        for (string, label) in strings.iter().zip(labels) {
+            w.integer(label);
+            w.bytes(string);
         }
     }
 }

@@ -57,6 +57,7 @@ pub mod extensions;
 pub mod json;
 #[cfg(feature = "client")]
 pub mod large_blob;
+mod named;
 pub mod pin_uv;
 pub mod status;
 pub mod time;

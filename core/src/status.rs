@@ -2,28 +2,14 @@
 
 use core::fmt;
 
+use crate::named::named;
+
 /// A status byte. Values that this version does not name are kept unchanged.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Status(pub u8);
 
-macro_rules! status {
-    ($($(#[$doc:meta])* $name:ident = $value:literal;)*) => {
-        impl Status {
-            $($(#[$doc])* pub const $name: Status = Status($value);)*
-
-            /// The standard's name without its prefix, where the standard has one.
-            pub const fn name(self) -> Option<&'static str> {
-                match self.0 {
-                    $($value => Some(stringify!($name)),)*
-                    _ => None,
-                }
-            }
-        }
-    };
-}
-
-status! {
+named! { Status "0x{:02x}":
     /// Success.
     OK = 0x00;
     /// The command byte is not known.
@@ -132,15 +118,6 @@ impl Status {
     /// Whether this is [`Status::OK`].
     pub const fn is_ok(self) -> bool {
         self.0 == 0
-    }
-}
-
-impl fmt::Debug for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.name() {
-            Some(name) => f.write_str(name),
-            None => write!(f, "Status(0x{:02x})", self.0),
-        }
     }
 }
 

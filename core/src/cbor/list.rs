@@ -1,10 +1,11 @@
 //! Lists that one type serves in both directions: encoded items on the way in, a slice on the way out.
 
-use core::{fmt, marker::PhantomData, slice};
+use core::{fmt, marker::PhantomData};
 
 use super::{Error, Read, Reader, Write, Writer};
 
 /// A list of `T`, without a limit on its length.
+#[derive(Clone, Copy)]
 pub enum List<'a, T> {
     /// Items of a received message, each checked when the message was decoded.
     Cbor(Items<'a, T>),
@@ -13,19 +14,16 @@ pub enum List<'a, T> {
 }
 
 /// The encoded items of a received list.
+#[derive(Clone, Copy)]
 pub struct Items<'a, T> {
     count: usize,
     reader: Reader<'a>,
     item: PhantomData<fn() -> T>,
 }
 
-/// Walks a [`List`].
-pub enum ListIter<'a, T> {
-    /// Over encoded items.
-    Cbor(Items<'a, T>),
-    /// Over a slice.
-    Slice(slice::Iter<'a, T>),
-}
+/// Walks a [`List`], which has the items that are left.
+#[derive(Clone)]
+pub struct ListIter<'a, T>(List<'a, T>);
 
 impl<'a, T> List<'a, T> {
     /// Number of items.
@@ -43,29 +41,20 @@ impl<'a, T> List<'a, T> {
 
     /// The items in order.
     #[inline]
-    pub fn iter(&self) -> ListIter<'a, T> {
-        match self {
-            Self::Cbor(items) => ListIter::Cbor(*items),
-            Self::Slice(items) => ListIter::Slice(items.iter()),
-        }
+    pub fn iter(&self) -> ListIter<'a, T>
+    where
+        T: Copy,
+    {
+        ListIter(*self)
     }
 }
 
 impl<'a, T> ListIter<'a, T> {
     /// The encoded items that are left, and what follows them; empty over a slice.
     pub const fn rest(&self) -> &'a [u8] {
-        match self {
-            Self::Cbor(items) => items.reader.rest(),
-            Self::Slice(_) => &[],
-        }
-    }
-}
-
-impl<T> Clone for ListIter<'_, T> {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Cbor(items) => Self::Cbor(*items),
-            Self::Slice(items) => Self::Slice(items.clone()),
+        match &self.0 {
+            List::Cbor(items) => items.reader.rest(),
+            List::Slice(_) => &[],
         }
     }
 }
@@ -75,12 +64,16 @@ impl<'a, T: Read<'a> + Copy> Iterator for ListIter<'a, T> {
 
     #[inline]
     fn next(&mut self) -> Option<T> {
-        match self {
-            Self::Cbor(items) => {
+        match &mut self.0 {
+            List::Cbor(items) => {
                 items.count = items.count.checked_sub(1)?;
                 T::read_again(&mut items.reader).ok() // cannot fail: the same bytes were read before
             }
-            Self::Slice(items) => items.next().copied(),
+            List::Slice(items) => {
+                let (first, left) = items.split_first()?;
+                *items = left;
+                Some(*first)
+            }
         }
     }
 }
@@ -116,20 +109,6 @@ impl<'a, T: Read<'a> + Write + Copy> Write for List<'a, T> {
         }
     }
 }
-
-impl<T> Clone for List<'_, T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-impl<T> Copy for List<'_, T> {}
-
-impl<T> Clone for Items<'_, T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-impl<T> Copy for Items<'_, T> {}
 
 impl<'a, T> From<&'a [T]> for List<'a, T> {
     fn from(items: &'a [T]) -> Self {

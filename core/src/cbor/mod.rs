@@ -173,7 +173,9 @@ impl<'a> RawMap<'a> {
 
 impl<'a> Read<'a> for RawMap<'a> {
     fn read(r: &mut Reader<'a>) -> Result<Self, Error> {
-        r.expect_map()?;
+        if !r.next_is_map() {
+            r.clone().map()?;
+        }
         r.skip().map(Self)
     }
 }
@@ -184,18 +186,32 @@ impl Write for RawMap<'_> {
     }
 }
 
-impl Read<'_> for bool {
-    #[inline]
-    fn read(r: &mut Reader<'_>) -> Result<Self, Error> {
-        r.bool()
-    }
-}
+/// Types whose values are items that the reader and the writer have a method for; structs have theirs in their field.
+macro_rules! items {
+    ($($ty:ty: $method:ident $(as $wrap:path)?;)*) => {$(
+        impl<'a> $crate::cbor::Read<'a> for $ty {
+            #[inline]
+            fn read(r: &mut $crate::cbor::Reader<'a>) -> Result<Self, $crate::cbor::Error> {
+                r.$method()$(.map($wrap))?
+            }
+        }
 
-impl Write for bool {
-    #[inline]
-    fn write(&self, w: &mut Writer<'_>) {
-        w.bool(*self);
-    }
+        impl<'a> $crate::cbor::Write for $ty {
+            #[inline]
+            fn write(&self, w: &mut $crate::cbor::Writer<'_>) {
+                w.$method($crate::cbor::items!(@value self $($wrap)?));
+            }
+        }
+    )*};
+    (@value $value:ident) => { *$value };
+    (@value $value:ident $wrap:path) => { $value.0 };
+}
+pub(crate) use items;
+
+items! {
+    bool: bool;
+    &'a str: text;
+    &'a [u8]: bytes;
 }
 
 macro_rules! integers {
@@ -217,34 +233,6 @@ macro_rules! integers {
     )*};
 }
 integers!(u8 u32 u64 usize);
-
-impl<'a> Read<'a> for &'a str {
-    #[inline]
-    fn read(r: &mut Reader<'a>) -> Result<Self, Error> {
-        r.text()
-    }
-}
-
-impl Write for &str {
-    #[inline]
-    fn write(&self, w: &mut Writer<'_>) {
-        w.text(self);
-    }
-}
-
-impl<'a> Read<'a> for &'a [u8] {
-    #[inline]
-    fn read(r: &mut Reader<'a>) -> Result<Self, Error> {
-        r.bytes()
-    }
-}
-
-impl Write for &[u8] {
-    #[inline]
-    fn write(&self, w: &mut Writer<'_>) {
-        w.bytes(self);
-    }
-}
 
 impl<'a, const N: usize> Read<'a> for &'a [u8; N] {
     #[inline]

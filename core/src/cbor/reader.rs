@@ -194,15 +194,6 @@ impl<'a> Reader<'a> {
         Ok(Map::new(left))
     }
 
-    /// Checks that a map comes next, without reading it.
-    pub fn expect_map(&self) -> Result<(), Error> {
-        match self.rest.first() {
-            Some(_) if self.next_is(MAP) => Ok(()),
-            Some(_) => Err(self.error(ErrorKind::UnexpectedType)),
-            None => Err(self.error(ErrorKind::Truncated)),
-        }
-    }
-
     /// Closes an array or a map.
     #[inline]
     pub fn leave(&mut self) {

@@ -1,11 +1,12 @@
 //! SubjectPublicKeyInfo (RFC 5280 §4.1.2.7): the form in which `getPublicKey()` hands out a key (WebAuthn L3 §5.2.1.1).
 
 use super::{Algorithm, CoseKey, Curve};
-use crate::cbor::Writer;
+use crate::{
+    cbor::Writer,
+    crypto::der::{SEQUENCE, element_len, head, integers, integers_len},
+};
 
-const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
-const SEQUENCE: u8 = 0x30;
 /// Comes before an uncompressed point (SEC 1 §2.3.3).
 const UNCOMPRESSED: u8 = 0x04;
 
@@ -29,7 +30,7 @@ impl CoseKey<'_> {
         let key_len = match *self {
             Self::Ec2 { x, y, .. } if x.len() == size && y.len() == size => size.saturating_mul(2).saturating_add(1),
             Self::Okp { x, .. } if x.len() == size => size,
-            Self::Rsa { n, e, .. } => element_len(integers_len(n, e)),
+            Self::Rsa { n, e, .. } => element_len(integers_len([n, e])),
             Self::Akp { public, .. } => public.len(),
             _ => return None,
         };
@@ -41,11 +42,7 @@ impl CoseKey<'_> {
         match *self {
             Self::Ec2 { x, y, .. } => [&[UNCOMPRESSED], x, y].into_iter().for_each(|part| w.raw(part)),
             Self::Okp { x: key, .. } | Self::Akp { public: key, .. } => w.raw(key),
-            Self::Rsa { n, e, .. } => {
-                head(w, SEQUENCE, integers_len(n, e));
-                integer(w, n);
-                integer(w, e);
-            }
+            Self::Rsa { n, e, .. } => integers(w, [n, e]),
             Self::Other { .. } => {}
         }
         Some(())
@@ -67,58 +64,6 @@ impl CoseKey<'_> {
             _ => return None,
         })
     }
-}
-
-/// The tag and the length of an element of `length` bytes, at most 65,535 as keys are.
-fn head(w: &mut Writer<'_>, tag: u8, length: usize) {
-    w.byte(tag);
-    let [.., high, low] = length.to_be_bytes();
-    match length {
-        0..0x80 => w.byte(low),
-        0x80..0x100 => w.raw(&[0x81, low]),
-        _ => w.raw(&[0x82, high, low]),
-    }
-}
-
-/// The length of an element with its head.
-fn element_len(length: usize) -> usize {
-    let head = match length {
-        0..0x80 => 2,
-        0x80..0x100 => 3,
-        _ => 4,
-    };
-    length.saturating_add(head)
-}
-
-fn integers_len(n: &[u8], e: &[u8]) -> usize {
-    element_len(integer_len(n)).saturating_add(element_len(integer_len(e)))
-}
-
-fn integer_len(number: &[u8]) -> usize {
-    let number = magnitude(number);
-    number.len().saturating_add(usize::from(is_padded(number)))
-}
-
-fn integer(w: &mut Writer<'_>, number: &[u8]) {
-    head(w, INTEGER, integer_len(number));
-    let number = magnitude(number);
-    if is_padded(number) {
-        w.byte(0);
-    }
-    w.raw(number);
-}
-
-/// A big-endian number without leading zero bytes.
-fn magnitude(mut number: &[u8]) -> &[u8] {
-    while let [0, rest @ ..] = number {
-        number = rest;
-    }
-    number
-}
-
-/// Whether a zero byte must stand in front, so that the integer is not negative, or is there at all.
-fn is_padded(number: &[u8]) -> bool {
-    number.first().is_none_or(|&first| first >= 0x80)
 }
 
 #[cfg(test)]

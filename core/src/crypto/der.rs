@@ -1,4 +1,5 @@
-//! The DER form of ECDSA signatures (RFC 3279 §2.2.3), for every backend whose primitive speaks `r‖s`.
+//! The DER form of ECDSA signatures (RFC 3279 §2.2.3), for every backend whose primitive speaks `r‖s`, and of two
+//! integers in general, which an RSA key is too.
 //!
 //! ```text
 //! 30 len  02 len r  02 len s        at most 72 bytes on a curve of 256 bits, 104 on one of 384
@@ -6,9 +7,9 @@
 //! ```
 
 use super::Error;
-use crate::bytes;
+use crate::{bytes, cbor::Writer};
 
-const SEQUENCE: u8 = 0x30;
+pub(crate) const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
 /// Announces a length of one byte in a byte of its own; shorter ones stand where this does (X.690 §8.1.3).
 const ONE_BYTE: u8 = 0x81;
@@ -22,20 +23,12 @@ const MAX_NUMBER: usize = 124;
 /// # Errors
 /// [`Error::OutputTooSmall`], and [`Error::InvalidLength`] for numbers that are longer than those of any curve.
 pub fn write(r: &[u8], s: &[u8], out: &mut [u8]) -> Result<usize, Error> {
-    let (r, s) = (Magnitude::of(r), Magnitude::of(s));
-    if r.bytes.len().max(s.bytes.len()) > MAX_NUMBER {
+    if magnitude(r).len().max(magnitude(s).len()) > MAX_NUMBER {
         return Err(Error::InvalidLength);
     }
-    let content = r.size().saturating_add(s.size());
-    let content_byte = u8::try_from(content).map_err(|_| Error::InvalidLength)?;
-    let (short, long) = ([SEQUENCE, content_byte], [SEQUENCE, ONE_BYTE, content_byte]);
-    let header = if content_byte < LONG { &short[..] } else { &long };
-    let total = content.saturating_add(header.len());
-    let out = out.get_mut(..total).ok_or(Error::OutputTooSmall)?;
-    let (head, rest) = out.split_at_mut_checked(header.len()).ok_or(Error::OutputTooSmall)?;
-    bytes::copy(head, header);
-    s.write(r.write(rest));
-    Ok(total)
+    let mut w = Writer::new(out);
+    integers(&mut w, [r, s]);
+    w.finish().map_err(|_| Error::OutputTooSmall)
 }
 
 /// Reads a signature on a curve whose numbers are `N` bytes long, as `(r, s)`. `None` as in [`read_into`].
@@ -58,40 +51,55 @@ pub fn read_into(der: &[u8], r: &mut [u8], s: &mut [u8]) -> Option<()> {
     rest.is_empty().then_some(())
 }
 
-/// A big-endian number without leading zero bytes. Zero keeps one.
-struct Magnitude<'a> {
-    bytes: &'a [u8],
-    /// Whether a zero byte must stand in front so that the integer is not negative.
-    padded: bool,
+/// Writes a SEQUENCE of two big-endian numbers.
+pub(crate) fn integers(w: &mut Writer<'_>, numbers: [&[u8]; 2]) {
+    head(w, SEQUENCE, integers_len(numbers));
+    for number in numbers {
+        let number = magnitude(number);
+        head(w, INTEGER, integer_len(number));
+        w.raw(bytes::front(&[0], usize::from(is_padded(number))));
+        w.raw(number);
+    }
 }
 
-impl<'a> Magnitude<'a> {
-    fn of(number: &'a [u8]) -> Self {
-        let mut bytes = number;
-        while let [0, rest @ ..] = bytes
-            && !rest.is_empty()
-        {
-            bytes = rest;
-        }
-        Self { bytes, padded: bytes.first().is_some_and(|&first| first >= 0x80) }
-    }
+/// The length of the contents of [`integers`].
+pub(crate) fn integers_len(numbers: [&[u8]; 2]) -> usize {
+    numbers.map(|number| element_len(integer_len(magnitude(number)))).iter().sum()
+}
 
-    fn len(&self) -> usize {
-        self.bytes.len().saturating_add(usize::from(self.padded))
+/// Writes the tag and the length of an element of `length` bytes, at most 65,535 as keys are.
+pub(crate) fn head(w: &mut Writer<'_>, tag: u8, length: usize) {
+    w.byte(tag);
+    let [.., high, low] = length.to_be_bytes();
+    match length {
+        0..0x80 => w.byte(low),
+        0x80..0x100 => w.raw(&[ONE_BYTE, low]),
+        _ => w.raw(&[0x82, high, low]),
     }
+}
 
-    /// With tag and length.
-    fn size(&self) -> usize {
-        self.len().saturating_add(2)
-    }
+/// The length of an element with its head.
+pub(crate) fn element_len(length: usize) -> usize {
+    let mut w = Writer::new(&mut []);
+    head(&mut w, SEQUENCE, length);
+    w.len().saturating_add(length)
+}
 
-    /// Writes the integer and returns what is left of `out`, which is large enough.
-    fn write<'o>(&self, out: &'o mut [u8]) -> &'o mut [u8] {
-        let head = [INTEGER, self.len().to_le_bytes()[0], 0];
-        let head = bytes::front(&head, if self.padded { 3 } else { 2 });
-        let len = bytes::join(out, &[head, self.bytes]);
-        bytes::rest_mut(out, len)
+fn integer_len(magnitude: &[u8]) -> usize {
+    magnitude.len().saturating_add(usize::from(is_padded(magnitude)))
+}
+
+/// A big-endian number without leading zero bytes.
+fn magnitude(mut number: &[u8]) -> &[u8] {
+    while let [0, rest @ ..] = number {
+        number = rest;
     }
+    number
+}
+
+/// Whether a zero byte must stand in front, so that the integer is not negative, or is there at all.
+fn is_padded(magnitude: &[u8]) -> bool {
+    magnitude.first().is_none_or(|&first| first >= 0x80)
 }
 
 /// Fills `number` with the integer at the front of `der` and returns what is behind it.

@@ -24,7 +24,6 @@ pub mod conformance;
 pub mod der;
 #[cfg(feature = "rustcrypto")]
 mod rustcrypto;
-mod shared;
 #[cfg(any(test, feature = "stub-crypto"))]
 mod stub;
 mod watch;
@@ -32,7 +31,7 @@ mod watch;
 pub use rustcrypto::RustCrypto;
 #[cfg(any(test, feature = "stub-crypto"))]
 pub use stub::StubCrypto;
-pub use watch::{CryptoCall, Watch, Watched};
+pub use watch::{CryptoCall, Forward, Watch, Watched};
 
 /// Why a backend could not do what was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -266,39 +265,35 @@ pub const ML_DSA_SEED: usize = 32;
 
 /// The longest secret key of the algorithms built in, in bytes: RSA's primes, a scalar of P-521, or Ed25519's seed and
 /// public key. It has room for Ed25519 without `eddsa` too, for a backend of one's own.
-pub const MAX_SECRET: usize = if cfg!(feature = "rsa") {
-    256
-} else if cfg!(feature = "es512") {
-    66
-} else {
-    64
-};
+pub const MAX_SECRET: usize = longest(0);
 /// The longest raw public key of the algorithms built in, in bytes: that of ML-DSA-87, RSA's modulus and exponent, or
 /// `x‖y` on the largest curve.
-pub const MAX_PUBLIC: usize = if cfg!(feature = "ml-dsa") {
-    2592
-} else if cfg!(feature = "rsa") {
-    259
-} else if cfg!(feature = "es512") {
-    132
-} else if cfg!(feature = "es384") {
-    96
-} else {
-    64
-};
+pub const MAX_PUBLIC: usize = longest(1);
 /// The longest signature of the algorithms built in, in bytes: that of ML-DSA-87, of RSA, or the DER of ECDSA on the
 /// largest curve.
-pub const MAX_SIGNATURE: usize = if cfg!(feature = "ml-dsa") {
-    4627
-} else if cfg!(feature = "rsa") {
-    256
-} else if cfg!(feature = "es512") {
-    139
-} else if cfg!(feature = "es384") {
-    104
-} else {
-    72
-};
+pub const MAX_SIGNATURE: usize = longest(2);
+
+/// Whether an algorithm is built in, and the lengths of its secret keys, public keys and signatures, in bytes.
+const LENGTHS: [(bool, [usize; 3]); 5] = [
+    (true, [64, 64, 72]), // Ed25519, and ECDSA on P-256
+    (cfg!(feature = "es384"), [48, 96, 104]),
+    (cfg!(feature = "es512"), [66, 132, 139]),
+    (cfg!(feature = "rsa"), [256, 259, 256]),
+    (cfg!(feature = "ml-dsa"), [ML_DSA_SEED, 2592, 4627]),
+];
+
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "runs at compile time")]
+const fn longest(of: usize) -> usize {
+    let (mut longest, mut at) = (0, 0);
+    while at < LENGTHS.len() {
+        let (built_in, lengths) = LENGTHS[at];
+        if built_in && lengths[of] > longest {
+            longest = lengths[of];
+        }
+        at += 1;
+    }
+    longest
+}
 
 /// A random source that fails.
 #[cfg(all(test, feature = "rustcrypto"))]

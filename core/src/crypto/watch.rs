@@ -1,4 +1,5 @@
-//! A backend under observation: tests count its calls, see its secrets, and let it fail.
+//! Backends in front of another one: references, so that what is given a backend by value can share it, and a backend
+//! under observation, of which tests count the calls, see the secrets, and which they let fail.
 
 use rand_core::TryCryptoRng;
 
@@ -55,6 +56,52 @@ pub trait Watch {
     }
 }
 
+/// Watches nothing.
+impl Watch for () {}
+
+/// A backend that hands every call on to another one, past a [`Watch`].
+///
+/// What a trait provides by itself in terms of its other methods, it does so here: HKDF and signatures without random
+/// bytes.
+pub trait Forward {
+    /// The backend that does the work.
+    type Backend: ?Sized;
+    /// What watches it.
+    type Watch: Watch;
+
+    /// The backend that does the work.
+    fn backend(&self) -> &Self::Backend;
+
+    /// What watches it.
+    fn watch(&self) -> &Self::Watch;
+}
+
+impl<T: ?Sized> Forward for &T {
+    type Backend = T;
+    type Watch = ();
+
+    fn backend(&self) -> &T {
+        self
+    }
+
+    fn watch(&self) -> &() {
+        &()
+    }
+}
+
+impl<T: ?Sized> Forward for &mut T {
+    type Backend = T;
+    type Watch = ();
+
+    fn backend(&self) -> &T {
+        self
+    }
+
+    fn watch(&self) -> &() {
+        &()
+    }
+}
+
 /// A backend whose calls go past a [`Watch`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Watched<C, W> {
@@ -64,43 +111,60 @@ pub struct Watched<C, W> {
     pub watch: W,
 }
 
-impl<C, W: Watch> Watched<C, W> {
-    fn slow(&self) -> Result<&C, Error> {
-        self.watch.before(CryptoCall::Slow).map(|()| &self.backend)
+impl<C, W: Watch> Forward for Watched<C, W> {
+    type Backend = C;
+    type Watch = W;
+
+    fn backend(&self) -> &C {
+        &self.backend
+    }
+
+    fn watch(&self) -> &W {
+        &self.watch
     }
 }
 
-impl<C: Hash, W: Watch> Hash for Watched<C, W> {
-    type Sha256 = C::Sha256;
+/// The backend for a call that takes long, unless the watch refuses it.
+fn slow<F: Forward>(forward: &F) -> Result<&F::Backend, Error> {
+    forward.watch().before(CryptoCall::Slow).map(|()| forward.backend())
+}
 
-    fn sha256_start(&self) -> C::Sha256 {
-        let _ = self.watch.before(CryptoCall::Sha256);
-        self.backend.sha256_start()
+impl<F: Forward<Backend: Hash>> Hash for F {
+    type Sha256 = <F::Backend as Hash>::Sha256;
+
+    fn sha256_start(&self) -> Self::Sha256 {
+        let _ = self.watch().before(CryptoCall::Sha256);
+        self.backend().sha256_start()
     }
 
     fn hmac_sha256(&self, key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-        let _ = self.watch.before(CryptoCall::Hmac(key));
-        self.backend.hmac_sha256(key, parts)
+        let _ = self.watch().before(CryptoCall::Hmac(key));
+        self.backend().hmac_sha256(key, parts)
+    }
+
+    fn sha256(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let _ = self.watch().before(CryptoCall::Sha256);
+        self.backend().sha256(parts)
     }
 }
 
-impl<C: Cipher, W: Watch> Cipher for Watched<C, W> {
+impl<F: Forward<Backend: Cipher>> Cipher for F {
     fn aes256_cbc_encrypt(&self, key: &[u8; 32], iv: &[u8; 16], data: &mut [u8]) -> Result<(), Error> {
-        self.watch.before(CryptoCall::Encrypt(key, data))?;
-        if self.watch.leaves_plaintext() { Ok(()) } else { self.backend.aes256_cbc_encrypt(key, iv, data) }
+        self.watch().before(CryptoCall::Encrypt(key, data))?;
+        if self.watch().leaves_plaintext() { Ok(()) } else { self.backend().aes256_cbc_encrypt(key, iv, data) }
     }
 
     fn aes256_cbc_decrypt(&self, key: &[u8; 32], iv: &[u8; 16], data: &mut [u8]) -> Result<(), Error> {
-        self.watch.before(CryptoCall::Decrypt(key))?;
-        if self.watch.leaves_plaintext() { Ok(()) } else { self.backend.aes256_cbc_decrypt(key, iv, data) }
+        self.watch().before(CryptoCall::Decrypt(key))?;
+        if self.watch().leaves_plaintext() { Ok(()) } else { self.backend().aes256_cbc_decrypt(key, iv, data) }
     }
 
     fn aes128_cbc_encrypt(&self, key: &[u8; 16], iv: &[u8; 16], data: &mut [u8; 16]) {
-        self.backend.aes128_cbc_encrypt(key, iv, data);
+        self.backend().aes128_cbc_encrypt(key, iv, data);
     }
 
     fn aes128_cbc_decrypt(&self, key: &[u8; 16], iv: &[u8; 16], data: &mut [u8; 16]) {
-        self.backend.aes128_cbc_decrypt(key, iv, data);
+        self.backend().aes128_cbc_decrypt(key, iv, data);
     }
 
     fn aes256_gcm_seal(
@@ -110,8 +174,8 @@ impl<C: Cipher, W: Watch> Cipher for Watched<C, W> {
         aad: &[u8],
         data: &mut [u8],
     ) -> Result<[u8; 16], Error> {
-        self.watch.before(CryptoCall::Seal(key, data))?;
-        self.backend.aes256_gcm_seal(key, nonce, aad, data)
+        self.watch().before(CryptoCall::Seal(key, data))?;
+        self.backend().aes256_gcm_seal(key, nonce, aad, data)
     }
 
     fn aes256_gcm_open(
@@ -122,32 +186,32 @@ impl<C: Cipher, W: Watch> Cipher for Watched<C, W> {
         data: &mut [u8],
         tag: &[u8; 16],
     ) -> Result<(), Error> {
-        self.watch.before(CryptoCall::Open)?;
-        self.backend.aes256_gcm_open(key, nonce, aad, data, tag)
+        self.watch().before(CryptoCall::Open)?;
+        self.backend().aes256_gcm_open(key, nonce, aad, data, tag)
     }
 }
 
-impl<C: Agreement, W: Watch> Agreement for Watched<C, W> {
+impl<F: Forward<Backend: Agreement>> Agreement for F {
     fn p256_generate<R: TryCryptoRng + ?Sized>(&self, rng: &mut R) -> Result<(P256Secret, P256Point), Error> {
-        let pair = self.slow()?.p256_generate(rng)?;
-        self.watch.made_secret(&pair.0.0);
+        let pair = slow(self)?.p256_generate(rng)?;
+        self.watch().made_secret(&pair.0.0);
         Ok(pair)
     }
 
     fn p256_public(&self, secret: &P256Secret) -> Result<P256Point, Error> {
-        self.slow()?.p256_public(secret)
+        slow(self)?.p256_public(secret)
     }
 
     fn p256_shared(&self, secret: &P256Secret, peer: &P256Point) -> Result<[u8; 32], Error> {
-        let shared = self.slow()?.p256_shared(secret, peer)?;
-        self.watch.made_secret(&shared);
+        let shared = slow(self)?.p256_shared(secret, peer)?;
+        self.watch().made_secret(&shared);
         Ok(shared)
     }
 }
 
-impl<C: Sign, W: Watch> Sign for Watched<C, W> {
+impl<F: Forward<Backend: Sign>> Sign for F {
     fn algorithms(&self) -> &[Algorithm] {
-        self.backend.algorithms()
+        self.backend().algorithms()
     }
 
     fn generate<R: TryCryptoRng + ?Sized>(
@@ -157,13 +221,13 @@ impl<C: Sign, W: Watch> Sign for Watched<C, W> {
         secret: &mut [u8],
         public: &mut [u8],
     ) -> Result<(usize, usize), Error> {
-        let lengths = self.slow()?.generate(algorithm, rng, secret, public)?;
-        self.watch.made_secret(secret.get(..lengths.0).unwrap_or(secret));
+        let lengths = slow(self)?.generate(algorithm, rng, secret, public)?;
+        self.watch().made_secret(secret.get(..lengths.0).unwrap_or(secret));
         Ok(lengths)
     }
 
     fn public_key(&self, algorithm: Algorithm, secret: &[u8], public: &mut [u8]) -> Result<usize, Error> {
-        self.slow()?.public_key(algorithm, secret, public)
+        slow(self)?.public_key(algorithm, secret, public)
     }
 
     fn sign_hedged(
@@ -174,14 +238,14 @@ impl<C: Sign, W: Watch> Sign for Watched<C, W> {
         hedge: Option<&[u8; HEDGE]>,
         signature: &mut [u8],
     ) -> Result<usize, Error> {
-        let len = self.slow()?.sign_hedged(algorithm, secret, message, hedge, signature)?;
-        self.watch.made_signature(bytes::front_mut(signature, len));
+        let len = slow(self)?.sign_hedged(algorithm, secret, message, hedge, signature)?;
+        self.watch().made_signature(bytes::front_mut(signature, len));
         Ok(len)
     }
 }
 
-impl<C: Verify, W: Watch> Verify for Watched<C, W> {
+impl<F: Forward<Backend: Verify>> Verify for F {
     fn verify(&self, key: &CoseKey<'_>, message: &[&[u8]], signature: &[u8]) -> Result<(), Error> {
-        self.slow()?.verify(key, message, signature)
+        slow(self)?.verify(key, message, signature)
     }
 }

@@ -1,7 +1,7 @@
 //! authenticatorBioEnrollment, 0x09, and its prototype 0x40 with the same maps (CTAP 2.3 §6.7).
 
 use crate::{
-    cbor::{Error, List, RawMap, Read, Reader, Write, Writer},
+    cbor::{Error, List, RawMap, items},
     message,
 };
 
@@ -12,22 +12,14 @@ pub const TOUCH_SENSOR: u64 = 0x01;
 /// fingerprintKind of a sensor that is swiped.
 pub const SWIPE_SENSOR: u64 = 0x02;
 
-/// Subcommands.
-pub mod subcommand {
-    /// enrollBegin.
-    pub const ENROLL_BEGIN: u64 = 0x01;
-    /// enrollCaptureNextSample.
-    pub const ENROLL_CAPTURE_NEXT_SAMPLE: u64 = 0x02;
-    /// cancelCurrentEnrollment; needs no pinUvAuthParam.
-    pub const CANCEL_CURRENT_ENROLLMENT: u64 = 0x03;
-    /// enumerateEnrollments.
-    pub const ENUMERATE_ENROLLMENTS: u64 = 0x04;
-    /// setFriendlyName.
-    pub const SET_FRIENDLY_NAME: u64 = 0x05;
-    /// removeEnrollment.
-    pub const REMOVE_ENROLLMENT: u64 = 0x06;
-    /// getFingerprintSensorInfo; needs no pinUvAuthParam.
-    pub const GET_FINGERPRINT_SENSOR_INFO: u64 = 0x07;
+subcommands! {
+    ENROLL_BEGIN = 0x01 "enrollBegin";
+    ENROLL_CAPTURE_NEXT_SAMPLE = 0x02 "enrollCaptureNextSample";
+    CANCEL_CURRENT_ENROLLMENT = 0x03 "cancelCurrentEnrollment" "; needs no pinUvAuthParam";
+    ENUMERATE_ENROLLMENTS = 0x04 "enumerateEnrollments";
+    SET_FRIENDLY_NAME = 0x05 "setFriendlyName";
+    REMOVE_ENROLLMENT = 0x06 "removeEnrollment";
+    GET_FINGERPRINT_SENSOR_INFO = 0x07 "getFingerprintSensorInfo" "; needs no pinUvAuthParam";
 }
 
 /// What became of a fingerprint sample. Values this version does not name are kept as they came.
@@ -65,17 +57,7 @@ impl SampleStatus {
     pub const NO_USER_PRESENCE_TRANSITION: SampleStatus = SampleStatus(0x0E);
 }
 
-impl Read<'_> for SampleStatus {
-    fn read(r: &mut Reader<'_>) -> Result<Self, Error> {
-        r.unsigned().map(Self)
-    }
-}
-
-impl Write for SampleStatus {
-    fn write(&self, w: &mut Writer<'_>) {
-        w.unsigned(self.0);
-    }
-}
+items! { SampleStatus: unsigned as SampleStatus; }
 
 message! {
     /// The request.

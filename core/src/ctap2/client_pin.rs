@@ -2,24 +2,15 @@
 
 use crate::{cose::CoseKey, message};
 
-/// Subcommands.
-pub mod subcommand {
-    /// getPINRetries.
-    pub const GET_PIN_RETRIES: u64 = 0x01;
-    /// getKeyAgreement.
-    pub const GET_KEY_AGREEMENT: u64 = 0x02;
-    /// setPIN.
-    pub const SET_PIN: u64 = 0x03;
-    /// changePIN.
-    pub const CHANGE_PIN: u64 = 0x04;
-    /// getPinToken (superseded by 0x09).
-    pub const GET_PIN_TOKEN: u64 = 0x05;
-    /// getPinUvAuthTokenUsingUvWithPermissions (2.1).
-    pub const GET_TOKEN_USING_UV: u64 = 0x06;
-    /// getUVRetries (2.1).
-    pub const GET_UV_RETRIES: u64 = 0x07;
-    /// getPinUvAuthTokenUsingPinWithPermissions (2.1).
-    pub const GET_TOKEN_USING_PIN: u64 = 0x09;
+subcommands! {
+    GET_PIN_RETRIES = 0x01 "getPINRetries";
+    GET_KEY_AGREEMENT = 0x02 "getKeyAgreement";
+    SET_PIN = 0x03 "setPIN";
+    CHANGE_PIN = 0x04 "changePIN";
+    GET_PIN_TOKEN = 0x05 "getPinToken" " (superseded by 0x09)";
+    GET_TOKEN_USING_UV = 0x06 "getPinUvAuthTokenUsingUvWithPermissions" " (2.1)";
+    GET_UV_RETRIES = 0x07 "getUVRetries" " (2.1)";
+    GET_TOKEN_USING_PIN = 0x09 "getPinUvAuthTokenUsingPinWithPermissions" " (2.1)";
 }
 
 message! {

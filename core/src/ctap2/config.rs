@@ -6,18 +6,13 @@ use crate::{
     message,
 };
 
-/// Subcommands.
-pub mod subcommand {
-    /// enableEnterpriseAttestation; no parameters.
-    pub const ENABLE_ENTERPRISE_ATTESTATION: u64 = 0x01;
-    /// toggleAlwaysUv; no parameters.
-    pub const TOGGLE_ALWAYS_UV: u64 = 0x02;
-    /// setMinPINLength; takes [`SetMinPinLength`](super::SetMinPinLength).
-    pub const SET_MIN_PIN_LENGTH: u64 = 0x03;
-    /// enableLongTouchForReset; no parameters (2.2).
-    pub const ENABLE_LONG_TOUCH_FOR_RESET: u64 = 0x04;
-    /// vendorPrototype; takes [`VendorPrototype`](super::VendorPrototype) and what the vendor defines.
-    pub const VENDOR_PROTOTYPE: u64 = 0xFF;
+subcommands! {
+    ENABLE_ENTERPRISE_ATTESTATION = 0x01 "enableEnterpriseAttestation" "; no parameters";
+    TOGGLE_ALWAYS_UV = 0x02 "toggleAlwaysUv" "; no parameters";
+    SET_MIN_PIN_LENGTH = 0x03 "setMinPINLength" "; takes [`SetMinPinLength`](super::SetMinPinLength)";
+    ENABLE_LONG_TOUCH_FOR_RESET = 0x04 "enableLongTouchForReset" "; no parameters (2.2)";
+    VENDOR_PROTOTYPE = 0xFF "vendorPrototype"
+        "; takes [`VendorPrototype`](super::VendorPrototype) and what the vendor defines";
 }
 
 message! {
@@ -45,11 +40,7 @@ impl<'a> Request<'a> {
 
 /// What stands before the bytes of subCommandParams in the message that pinUvAuthParam authenticates.
 pub fn authenticated_head(sub_command: u64) -> [u8; 34] {
-    let mut head = [0xFF; 34];
-    if let Some((_, tail)) = head.split_at_mut_checked(32) {
-        bytes::copy(tail, &[0x0D, sub_command as u8]);
-    }
-    head
+    bytes::concat(&[&[0xFF; 32], &[0x0D, sub_command as u8]])
 }
 
 message! {

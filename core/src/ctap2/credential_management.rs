@@ -8,22 +8,15 @@ use crate::{
     message,
 };
 
-/// Subcommands.
-pub mod subcommand {
-    /// getCredsMetadata.
-    pub const GET_CREDS_METADATA: u64 = 0x01;
-    /// enumerateRPsBegin.
-    pub const ENUMERATE_RPS_BEGIN: u64 = 0x02;
-    /// enumerateRPsGetNextRP; needs no pinUvAuthParam.
-    pub const ENUMERATE_RPS_GET_NEXT_RP: u64 = 0x03;
-    /// enumerateCredentialsBegin.
-    pub const ENUMERATE_CREDENTIALS_BEGIN: u64 = 0x04;
-    /// enumerateCredentialsGetNextCredential; needs no pinUvAuthParam.
-    pub const ENUMERATE_CREDENTIALS_GET_NEXT_CREDENTIAL: u64 = 0x05;
-    /// deleteCredential.
-    pub const DELETE_CREDENTIAL: u64 = 0x06;
-    /// updateUserInformation (2.1; the prototype may lack it).
-    pub const UPDATE_USER_INFORMATION: u64 = 0x07;
+subcommands! {
+    GET_CREDS_METADATA = 0x01 "getCredsMetadata";
+    ENUMERATE_RPS_BEGIN = 0x02 "enumerateRPsBegin";
+    ENUMERATE_RPS_GET_NEXT_RP = 0x03 "enumerateRPsGetNextRP" "; needs no pinUvAuthParam";
+    ENUMERATE_CREDENTIALS_BEGIN = 0x04 "enumerateCredentialsBegin";
+    ENUMERATE_CREDENTIALS_GET_NEXT_CREDENTIAL = 0x05 "enumerateCredentialsGetNextCredential"
+        "; needs no pinUvAuthParam";
+    DELETE_CREDENTIAL = 0x06 "deleteCredential";
+    UPDATE_USER_INFORMATION = 0x07 "updateUserInformation" " (2.1; the prototype may lack it)";
 }
 
 message! {

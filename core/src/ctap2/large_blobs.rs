@@ -34,12 +34,7 @@ message! {
 
 /// What stands before SHA-256 of the fragment in the message that pinUvAuthParam authenticates.
 pub fn authenticated_head(offset: u32) -> [u8; 38] {
-    let mut head = [0xFF; 38];
-    if let Some((_, tail)) = head.split_at_mut_checked(32) {
-        let [a, b, c, d] = offset.to_le_bytes();
-        bytes::copy(tail, &[0x0C, 0x00, a, b, c, d]);
-    }
-    head
+    bytes::concat(&[&[0xFF; 32], &[0x0C, 0x00], &offset.to_le_bytes()])
 }
 
 message! {

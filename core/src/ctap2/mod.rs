@@ -10,8 +10,21 @@
 
 use crate::{
     Status,
-    cbor::{self, Overflow, RawMap, Read, Reader, Write, Writer},
+    cbor::{self, Overflow, RawMap, Read, Write, Writer},
 };
+
+/// Declares the subcommands of a command: their numbers, their names in the standard, and what is to be said of them.
+macro_rules! subcommands {
+    ($($constant:ident = $number:literal $name:literal $($more:literal)?;)*) => {
+        /// Subcommands.
+        pub mod subcommand {
+            $(#[doc = concat!($name, $($more,)? ".")] pub const $constant: u64 = $number;)*
+
+            /// Every number with its name.
+            pub const NAMES: &[(i64, &str)] = &[$(($number, $name)),*];
+        }
+    };
+}
 
 pub mod bio_enrollment;
 pub mod client_pin;
@@ -109,10 +122,7 @@ pub fn response_body(response: &[u8]) -> Result<&[u8], ResponseError> {
 
 /// Decodes a response under the tolerant rules. Errors: [`ResponseError`].
 pub fn decode_response<'a, T: Read<'a>>(response: &'a [u8]) -> Result<T, ResponseError> {
-    let mut r = Reader::tolerant(response_body(response)?);
-    let value = T::read(&mut r).map_err(ResponseError::Decode)?;
-    r.finish().map_err(ResponseError::Decode)?;
-    Ok(value)
+    cbor::decode_tolerant(response_body(response)?).map_err(ResponseError::Decode)
 }
 
 /// Reads subCommandParams, the member with key `member` of a request; absent ones are an empty map.

@@ -1,7 +1,7 @@
 //! credProtect (CTAP 2.3 §12): under which conditions a credential may be used. A registration requests a [`Level`];
 //! the output is the level in force, which may be stronger.
 
-use crate::cbor::{Error, Read, Reader, Write, Writer};
+use crate::cbor::items;
 
 /// The extension's identifier.
 pub const ID: &str = "credProtect";
@@ -19,14 +19,4 @@ impl Level {
     pub const USER_VERIFICATION_REQUIRED: Level = Level(3);
 }
 
-impl Read<'_> for Level {
-    fn read(r: &mut Reader<'_>) -> Result<Self, Error> {
-        r.unsigned().map(Self)
-    }
-}
-
-impl Write for Level {
-    fn write(&self, w: &mut Writer<'_>) {
-        w.unsigned(self.0);
-    }
-}
+items! { Level: unsigned as Level; }

@@ -1,10 +1,7 @@
 //! largeBlob (2.3, CTAP 2.3 §12): a blob that the authenticator keeps with a credential by itself, without
 //! authenticatorLargeBlobs. Its outputs are not signed.
 
-use crate::{
-    cbor::{Error, Read, Reader, Write, Writer},
-    message,
-};
+use crate::{cbor::items, message};
 
 /// The extension's identifier.
 pub const ID: &str = "largeBlob";
@@ -20,17 +17,7 @@ impl Support<'static> {
     pub const PREFERRED: Support<'static> = Support("preferred");
 }
 
-impl<'a> Read<'a> for Support<'a> {
-    fn read(r: &mut Reader<'a>) -> Result<Self, Error> {
-        r.text().map(Self)
-    }
-}
-
-impl Write for Support<'_> {
-    fn write(&self, w: &mut Writer<'_>) {
-        w.text(self.0);
-    }
-}
+items! { Support<'a>: text as Support; }
 
 message! {
     /// The input of a registration.

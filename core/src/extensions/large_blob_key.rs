@@ -3,7 +3,7 @@
 
 use core::fmt;
 
-use crate::cbor::{Error, Read, Reader, Write, Writer};
+use crate::cbor::items;
 
 /// The extension's identifier.
 pub const ID: &str = "largeBlobKey";
@@ -18,19 +18,7 @@ impl fmt::Debug for LargeBlobKey<'_> {
     }
 }
 
-impl<'a> Read<'a> for LargeBlobKey<'a> {
-    #[inline]
-    fn read(r: &mut Reader<'a>) -> Result<Self, Error> {
-        r.bytes().map(Self)
-    }
-}
-
-impl Write for LargeBlobKey<'_> {
-    #[inline]
-    fn write(&self, w: &mut Writer<'_>) {
-        w.bytes(self.0);
-    }
-}
+items! { LargeBlobKey<'a>: bytes as LargeBlobKey; }
 
 #[cfg(test)]
 mod tests {

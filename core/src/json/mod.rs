@@ -416,8 +416,9 @@ impl<'a> JsonStr<'a> {
     }
 
     /// The characters of the unescaped text.
-    pub fn chars(&self) -> Unescaped<'a> {
-        Unescaped { chars: self.escaped.chars() }
+    pub fn chars(&self) -> impl Iterator<Item = char> + Clone + use<'a> {
+        let mut chars = self.escaped.chars();
+        core::iter::from_fn(move || unescape(&mut chars))
     }
 
     /// Copies the unescaped text to the front of `buffer`.
@@ -456,20 +457,6 @@ impl Eq for JsonStr<'_> {}
 impl fmt::Debug for JsonStr<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{}\"", self.escaped)
-    }
-}
-
-/// The characters of a [`JsonStr`].
-#[derive(Clone, Debug)]
-pub struct Unescaped<'a> {
-    chars: Chars<'a>,
-}
-
-impl Iterator for Unescaped<'_> {
-    type Item = char;
-
-    fn next(&mut self) -> Option<char> {
-        unescape(&mut self.chars)
     }
 }
 

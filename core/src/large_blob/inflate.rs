@@ -13,72 +13,30 @@ const END_OF_BLOCK: u16 = 256;
 /// The order in which the lengths of code-length codes come (RFC 1951 §3.2.7).
 const ORDER: [u8; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 
-/// Base and extra bits of the length symbols from 257 on (RFC 1951 §3.2.5).
-pub(super) const LENGTHS: [(u16, u8); 29] = [
-    (3, 0),
-    (4, 0),
-    (5, 0),
-    (6, 0),
-    (7, 0),
-    (8, 0),
-    (9, 0),
-    (10, 0),
-    (11, 1),
-    (13, 1),
-    (15, 1),
-    (17, 1),
-    (19, 2),
-    (23, 2),
-    (27, 2),
-    (31, 2),
-    (35, 3),
-    (43, 3),
-    (51, 3),
-    (59, 3),
-    (67, 4),
-    (83, 4),
-    (99, 4),
-    (115, 4),
-    (131, 5),
-    (163, 5),
-    (195, 5),
-    (227, 5),
-    (258, 0),
-];
+/// Base and extra bits of the length symbols from 257 on (RFC 1951 §3.2.5). The last symbol is the longest length alone.
+pub(super) const LENGTHS: [(u16, u8); 29] = {
+    let mut lengths: [_; 29] = ranges(3, 4);
+    let [.., last] = &mut lengths;
+    *last = (258, 0);
+    lengths
+};
 
 /// Base and extra bits of the distance symbols (RFC 1951 §3.2.5).
-pub(super) const OFFSETS: [(u16, u8); DISTANCES] = [
-    (1, 0),
-    (2, 0),
-    (3, 0),
-    (4, 0),
-    (5, 1),
-    (7, 1),
-    (9, 2),
-    (13, 2),
-    (17, 3),
-    (25, 3),
-    (33, 4),
-    (49, 4),
-    (65, 5),
-    (97, 5),
-    (129, 6),
-    (193, 6),
-    (257, 7),
-    (385, 7),
-    (513, 8),
-    (769, 8),
-    (1025, 9),
-    (1537, 9),
-    (2049, 10),
-    (3073, 10),
-    (4097, 11),
-    (6145, 11),
-    (8193, 12),
-    (12289, 12),
-    (16385, 13),
-    (24577, 13),
-];
+pub(super) const OFFSETS: [(u16, u8); DISTANCES] = ranges(1, 2);
+
+/// Ranges of numbers from `first` on, each with its base and the number of extra bits that choose within it. After the
+/// first `group` ranges of one number, each `group` ranges have one bit more than those before.
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "runs at compile time")]
+const fn ranges<const N: usize>(first: u16, group: usize) -> [(u16, u8); N] {
+    let mut ranges = [(first, 0); N];
+    let mut at = 1;
+    while at < N {
+        let (base, bits) = ranges[at - 1];
+        ranges[at] = (base + (1 << bits), (at / group).saturating_sub(1) as u8);
+        at += 1;
+    }
+    ranges
+}
 
 /// Decompresses `compressed` into `out`. The decompressed length must be exactly the length of `out`.
 ///

@@ -7,7 +7,7 @@ use rand_core::TryCryptoRng;
 use super::{Mac, PinUvAuthProtocol, UserVerified};
 use crate::{
     Instant,
-    bytes::{Secret, padded},
+    bytes::Secret,
     crypto::{Error, Hash, fill_random},
 };
 
@@ -73,7 +73,7 @@ pub struct Token {
 
 impl Default for Token {
     fn default() -> Self {
-        Self { bytes: Secret::default(), length: 0 }
+        Self { bytes: Secret([0; HMAC_BLOCK]), length: 0 }
     }
 }
 
@@ -89,7 +89,7 @@ impl Token {
     pub fn new(protocol: PinUvAuthProtocol, bytes: &[u8]) -> Option<Self> {
         let length = bytes.len();
         let allowed = length == 32 || (protocol == PinUvAuthProtocol::One && length == SHORT);
-        allowed.then(|| Self { bytes: Secret(padded(bytes)), length })
+        allowed.then(|| Self::of(bytes))
     }
 
     /// The token of an authenticator of version 2.0. There, protocol one allows any multiple of 16 bytes (CTAP 2.0
@@ -100,12 +100,13 @@ impl Token {
     pub fn of_version_2_0<C: Hash>(crypto: &C, bytes: &[u8]) -> Option<Self> {
         let allowed = (16..=MAX_TOKEN).contains(&bytes.len()) && bytes.len().is_multiple_of(16);
         allowed.then(|| match bytes.len() {
-            length @ ..=HMAC_BLOCK => Self { bytes: Secret(padded(bytes)), length },
-            _ => {
-                let hash = Secret(crypto.sha256(&[bytes]));
-                Self { bytes: Secret(padded(&*hash)), length: hash.len() }
-            }
+            ..=HMAC_BLOCK => Self::of(bytes),
+            _ => Self::of(&*Secret(crypto.sha256(&[bytes]))),
         })
+    }
+
+    fn of(bytes: &[u8]) -> Self {
+        Self { bytes: Secret(crate::bytes::padded(bytes)), length: bytes.len() }
     }
 
     /// A fresh random token of 32 bytes.

@@ -1,8 +1,11 @@
 //! CBOR for people: diagnostic notation (RFC 8949 §8), with names where they are known and long strings shortened.
 
-use core::fmt;
+use core::fmt::{self, Write as _};
 
-use super::names::{Kind, Names, cose_members};
+use super::{
+    json::{self, Quoted},
+    names::{Kind, Names, cose_members},
+};
 use crate::{
     bytes,
     cbor::{Item, Member, Reader},
@@ -38,7 +41,7 @@ pub(super) struct Value<'a>(pub &'a [u8], pub Kind);
 
 impl fmt::Display for Value<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        item(f, &mut Reader::tolerant(self.0), self.1)
+        item(f, &mut Reader::tolerant(self.0), self.1, Form::Diagnostic)
     }
 }
 
@@ -83,38 +86,51 @@ impl fmt::Display for Bits {
     }
 }
 
+/// How items are written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// In diagnostic notation, shortened.
+    Diagnostic,
+    /// As JSON, whole.
+    Json,
+}
+
 /// Writes the next item. What cannot be read was checked before and does not occur.
-fn item(f: &mut fmt::Formatter<'_>, r: &mut Reader<'_>, kind: Kind) -> fmt::Result {
+pub(super) fn item(f: &mut fmt::Formatter<'_>, r: &mut Reader<'_>, kind: Kind, form: Form) -> fmt::Result {
     let start = r.rest();
-    let Ok(item) = r.item() else { return f.write_str("?") };
-    match item {
-        Item::Unsigned(value) => number(f, value.into(), kind),
-        Item::Negative(value) => number(f, !i128::from(value), kind),
-        Item::Bytes(bytes) => write!(f, "{}", Bytes(bytes)),
-        Item::Text(text) => {
+    let Ok(item) = r.item() else { return f.write_str(if form == Form::Json { "null" } else { "?" }) };
+    match (item, form) {
+        (Item::Unsigned(value), _) => number(f, value.into(), kind, form),
+        (Item::Negative(value), _) => number(f, !i128::from(value), kind, form),
+        (Item::Bytes(bytes), Form::Diagnostic) => write!(f, "{}", Bytes(bytes)),
+        (Item::Bytes(bytes), Form::Json) => json::bytes(f, bytes, kind),
+        (Item::Text(text), Form::Diagnostic) => {
             let shown = text.get(..text.floor_char_boundary(LONG_TEXT)).unwrap_or(text);
             write!(f, "{shown:?}")?;
             if shown.len() < text.len() { write!(f, "… / {} bytes /", text.len()) } else { Ok(()) }
         }
-        Item::Array(count) => {
+        (Item::Text(text), Form::Json) => write!(f, "{}", Quoted(text)),
+        (Item::Array(count), _) => {
             let inner = if let Kind::Maps(names) = kind { Kind::Map(names) } else { Kind::Plain };
-            nested(f, r, ("[", "]"), count, |f, r| self::item(f, r, inner))
+            nested(f, r, form, ['[', ']'], count, |f, r| self::item(f, r, inner, form))
         }
-        Item::Map(count) => {
+        (Item::Map(count), _) => {
             let names = match kind {
                 Kind::Map(names) => names,
                 Kind::Cose => cose_members(start),
                 _ => Names::NONE,
             };
-            nested(f, r, ("{", "}"), count, |f, r| entry(f, r, names))
+            nested(f, r, form, ['{', '}'], count, |f, r| entry(f, r, names, form))
         }
-        Item::Tag(tag) => {
+        (Item::Tag(tag), Form::Diagnostic) => {
             write!(f, "{tag}(")?;
-            self::item(f, r, Kind::Plain)?;
+            self::item(f, r, Kind::Plain, form)?;
             r.leave();
-            f.write_str(")")
+            f.write_char(')')
         }
-        Item::Simple(head) => simple(f, head),
+        (Item::Tag(_), Form::Json) => self::item(f, r, Kind::Plain, form).inspect(|()| r.leave()),
+        (Item::Simple(head), Form::Diagnostic) => simple(f, head),
+        (Item::Simple(head), Form::Json) => json::simple(f, head),
     }
 }
 
@@ -122,35 +138,38 @@ fn item(f: &mut fmt::Formatter<'_>, r: &mut Reader<'_>, kind: Kind) -> fmt::Resu
 fn nested<'a>(
     f: &mut fmt::Formatter<'_>,
     r: &mut Reader<'a>,
-    (open, close): (&str, &str),
+    form: Form,
+    [open, close]: [char; 2],
     count: u64,
     each: impl Fn(&mut fmt::Formatter<'_>, &mut Reader<'a>) -> fmt::Result,
 ) -> fmt::Result {
-    f.write_str(open)?;
-    for index in 0..count.min(MANY) {
+    let (shown, separator) = if form == Form::Json { (count, ",") } else { (count.min(MANY), ", ") };
+    f.write_char(open)?;
+    for index in 0..shown {
         if index > 0 {
-            f.write_str(", ")?;
+            f.write_str(separator)?;
         }
         each(f, r)?;
     }
-    if let Some(more @ 1..) = count.checked_sub(MANY) {
+    if let Some(more @ 1..) = count.checked_sub(shown) {
         write!(f, ", … / {more} more /")?;
-        let items = if open == "{" { more.saturating_mul(2) } else { more };
+        let items = if open == '{' { more.saturating_mul(2) } else { more };
         // Ends at once where nothing can be read, whatever was claimed.
         let _ = (0..items).try_for_each(|_| r.skip().map(drop));
     }
     r.leave();
-    f.write_str(close)
+    f.write_char(close)
 }
 
-fn entry(f: &mut fmt::Formatter<'_>, r: &mut Reader<'_>, names: Names) -> fmt::Result {
+fn entry(f: &mut fmt::Formatter<'_>, r: &mut Reader<'_>, names: Names, form: Form) -> fmt::Result {
     let Ok(key) = r.skip() else { return f.write_str("?") };
     let (name, kind) = find(key, names);
-    match name {
-        Some(name) => write!(f, "{name}: ")?,
-        None => write!(f, "{}: ", Value(key, Kind::Plain))?,
+    match (name, form) {
+        (name, Form::Json) => json::key(f, name, key)?,
+        (Some(name), Form::Diagnostic) => write!(f, "{name}: ")?,
+        (None, Form::Diagnostic) => write!(f, "{}: ", Value(key, Kind::Plain))?,
     }
-    item(f, r, kind)
+    item(f, r, kind, form)
 }
 
 /// The member that has an encoded key in `names`, and what its value is.
@@ -163,8 +182,9 @@ pub(super) fn find(key: &[u8], names: Names) -> (Option<Member>, Kind) {
     }
 }
 
-fn number(f: &mut fmt::Formatter<'_>, value: i128, kind: Kind) -> fmt::Result {
+fn number(f: &mut fmt::Formatter<'_>, value: i128, kind: Kind, form: Form) -> fmt::Result {
     let name = match kind {
+        _ if form == Form::Json => None,
         Kind::Bits(names) => {
             if let Ok(bits) = u64::try_from(value) {
                 return write!(f, "{}", Bits(bits, names));

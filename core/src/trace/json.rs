@@ -15,12 +15,12 @@ use core::fmt::{self, Write as _};
 
 use super::{
     Hex, TraceEvent, check,
-    diagnostic::{Diagnostic, find},
-    names::{Kind, Names, cose_members},
+    diagnostic::{Diagnostic, Form, item},
+    names::Kind,
 };
 use crate::{
     auth_data::AuthData,
-    cbor::{Item, Reader},
+    cbor::{Item, Member, Reader},
     transport::Protocol,
 };
 
@@ -39,7 +39,7 @@ impl fmt::Display for Json<'_> {
         let is_map = matches!(Reader::tolerant(body).item(), Ok(Item::Map(_)));
         match names {
             Some(names) if is_map && check(Reader::tolerant(body)).is_ok() => {
-                item(f, &mut Reader::tolerant(body), Kind::Map(names))
+                item(f, &mut Reader::tolerant(body), Kind::Map(names), Form::Json)
             }
             _ => write!(f, "{{\"body\":{}}}", Bytes(body)),
         }
@@ -55,7 +55,7 @@ impl fmt::Display for Bytes<'_> {
 }
 
 /// What displays itself, as a JSON string.
-struct Quoted<T>(T);
+pub(super) struct Quoted<T>(pub T);
 
 impl<T: fmt::Display> fmt::Display for Quoted<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -77,70 +77,24 @@ impl fmt::Write for Escaping<'_, '_> {
     }
 }
 
-/// Writes the next item. What cannot be read was checked before and does not occur.
-fn item(f: &mut fmt::Formatter<'_>, r: &mut Reader<'_>, kind: Kind) -> fmt::Result {
-    let start = r.rest();
-    let Ok(item) = r.item() else { return f.write_str("null") };
-    match item {
-        Item::Unsigned(value) => write!(f, "{value}"),
-        Item::Negative(value) => write!(f, "{}", !i128::from(value)),
-        Item::Bytes(bytes) => match AuthData::decode(bytes) {
-            Ok(data) if matches!(kind, Kind::AuthData) => auth_data(f, bytes, &data),
-            _ => write!(f, "{}", Bytes(bytes)),
-        },
-        Item::Text(text) => write!(f, "{}", Quoted(text)),
-        Item::Array(count) => {
-            let inner = if let Kind::Maps(names) = kind { Kind::Map(names) } else { Kind::Plain };
-            nested(f, r, ('[', ']'), count, |f, r| self::item(f, r, inner))
-        }
-        Item::Map(count) => {
-            let names = match kind {
-                Kind::Map(names) => names,
-                Kind::Cose => cose_members(start),
-                _ => Names::NONE,
-            };
-            nested(f, r, ('{', '}'), count, |f, r| entry(f, r, names))
-        }
-        Item::Tag(_) => {
-            self::item(f, r, Kind::Plain)?;
-            r.leave();
-            Ok(())
-        }
-        Item::Simple(head) => simple(f, head),
+/// Writes a byte string; authenticator data as its parts.
+pub(super) fn bytes(f: &mut fmt::Formatter<'_>, bytes: &[u8], kind: Kind) -> fmt::Result {
+    match AuthData::decode(bytes) {
+        Ok(data) if matches!(kind, Kind::AuthData) => auth_data(f, bytes, &data),
+        _ => write!(f, "{}", Bytes(bytes)),
     }
 }
 
-/// Writes what is inside an array or a map.
-fn nested<'a>(
-    f: &mut fmt::Formatter<'_>,
-    r: &mut Reader<'a>,
-    (open, close): (char, char),
-    count: u64,
-    each: impl Fn(&mut fmt::Formatter<'_>, &mut Reader<'a>) -> fmt::Result,
-) -> fmt::Result {
-    f.write_char(open)?;
-    for index in 0..count {
-        if index > 0 {
-            f.write_char(',')?;
-        }
-        each(f, r)?;
-    }
-    r.leave();
-    f.write_char(close)
-}
-
-fn entry(f: &mut fmt::Formatter<'_>, r: &mut Reader<'_>, names: Names) -> fmt::Result {
-    let key = r.skip().unwrap_or_default();
-    let (name, kind) = find(key, names);
+/// Writes the key of a member.
+pub(super) fn key(f: &mut fmt::Formatter<'_>, name: Option<Member>, key: &[u8]) -> fmt::Result {
     match (name, Reader::tolerant(key).text()) {
-        (Some(name), _) => write!(f, "{}:", Quoted(name))?,
-        (None, Ok(text)) => write!(f, "{}:", Quoted(text))?,
-        (None, Err(_)) => write!(f, "{}:", Quoted(Diagnostic(key)))?,
+        (Some(name), _) => write!(f, "{}:", Quoted(name)),
+        (None, Ok(text)) => write!(f, "{}:", Quoted(text)),
+        (None, Err(_)) => write!(f, "{}:", Quoted(Diagnostic(key))),
     }
-    item(f, r, kind)
 }
 
-fn simple(f: &mut fmt::Formatter<'_>, head: &[u8]) -> fmt::Result {
+pub(super) fn simple(f: &mut fmt::Formatter<'_>, head: &[u8]) -> fmt::Result {
     let number = match *head {
         [0xF4] => return f.write_str("false"),
         [0xF5] => return f.write_str("true"),
@@ -162,11 +116,11 @@ fn auth_data(f: &mut fmt::Formatter<'_>, bytes: &[u8], data: &AuthData<'_>) -> f
     if let Some(attested) = data.attested_credential_data {
         let id = attested.credential_id;
         write!(f, ",\"aaguid\":{},\"credentialId\":{},\"credentialPublicKey\":", Bytes(attested.aaguid), Bytes(id))?;
-        item(f, &mut Reader::tolerant(super::key_behind(bytes, id)), Kind::Cose)?;
+        item(f, &mut Reader::tolerant(super::key_behind(bytes, id)), Kind::Cose, Form::Json)?;
     }
     if let Some(extensions) = data.extensions {
         f.write_str(",\"extensions\":")?;
-        item(f, &mut Reader::tolerant(extensions.0), Kind::Plain)?;
+        item(f, &mut Reader::tolerant(extensions.0), Kind::Plain, Form::Json)?;
     }
     f.write_char('}')
 }

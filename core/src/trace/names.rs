@@ -102,19 +102,7 @@ const LARGE_BLOBS: Names = Names(large_blobs::Request::MEMBERS, &[]);
 const CLIENT_PIN: Names = Names(
     client_pin::Request::MEMBERS,
     &[
-        (
-            0x02,
-            Value(&[
-                (0x01, "getPINRetries"),
-                (0x02, "getKeyAgreement"),
-                (0x03, "setPIN"),
-                (0x04, "changePIN"),
-                (0x05, "getPinToken"),
-                (0x06, "getPinUvAuthTokenUsingUvWithPermissions"),
-                (0x07, "getUVRetries"),
-                (0x09, "getPinUvAuthTokenUsingPinWithPermissions"),
-            ]),
-        ),
+        (0x02, Value(client_pin::subcommand::NAMES)),
         (0x03, Cose),
         (0x09, Bits(&["mc", "ga", "cm", "be", "lbw", "acfg", "pcmr"])),
     ],
@@ -123,21 +111,7 @@ const CLIENT_PIN_RESPONSE: Names = Names(client_pin::Response::MEMBERS, &[(0x01,
 
 const BIO: Names = Names(
     bio_enrollment::Request::MEMBERS,
-    &[
-        (
-            0x02,
-            Value(&[
-                (0x01, "enrollBegin"),
-                (0x02, "enrollCaptureNextSample"),
-                (0x03, "cancelCurrentEnrollment"),
-                (0x04, "enumerateEnrollments"),
-                (0x05, "setFriendlyName"),
-                (0x06, "removeEnrollment"),
-                (0x07, "getFingerprintSensorInfo"),
-            ]),
-        ),
-        (0x03, Map(Names(bio_enrollment::Params::MEMBERS, &[]))),
-    ],
+    &[(0x02, Value(bio_enrollment::subcommand::NAMES)), (0x03, Map(Names(bio_enrollment::Params::MEMBERS, &[])))],
 );
 const BIO_RESPONSE: Names = Names(
     bio_enrollment::Response::MEMBERS,
@@ -147,18 +121,7 @@ const BIO_RESPONSE: Names = Names(
 const MANAGEMENT: Names = Names(
     credential_management::Request::MEMBERS,
     &[
-        (
-            0x01,
-            Value(&[
-                (0x01, "getCredsMetadata"),
-                (0x02, "enumerateRPsBegin"),
-                (0x03, "enumerateRPsGetNextRP"),
-                (0x04, "enumerateCredentialsBegin"),
-                (0x05, "enumerateCredentialsGetNextCredential"),
-                (0x06, "deleteCredential"),
-                (0x07, "updateUserInformation"),
-            ]),
-        ),
+        (0x01, Value(credential_management::subcommand::NAMES)),
         (0x02, Map(Names(credential_management::Params::MEMBERS, &[]))),
     ],
 );
@@ -167,16 +130,7 @@ const MANAGEMENT_RESPONSE: Names = Names(credential_management::Response::MEMBER
 const CONFIG: Names = Names(
     config::Request::MEMBERS,
     &[
-        (
-            0x01,
-            Value(&[
-                (0x01, "enableEnterpriseAttestation"),
-                (0x02, "toggleAlwaysUv"),
-                (0x03, "setMinPINLength"),
-                (0x04, "enableLongTouchForReset"),
-                (0xFF, "vendorPrototype"),
-            ]),
-        ),
+        (0x01, Value(config::subcommand::NAMES)),
         // Of setMinPINLength, the one standard subcommand that has parameters.
         (0x02, Map(Names(config::SetMinPinLength::MEMBERS, &[]))),
     ],

@@ -57,7 +57,7 @@ fn a_message_with_any_bit_flipped_is_refused_or_read_as_another() {
 fn a_message_with_an_item_of_another_type_is_refused_or_read_as_another() {
     for vector in all() {
         for changed in Value::parse(&vector.bytes).with_other_types() {
-            survives(vector.codec, &changed);
+            survives(vector.codec, &changed.encode());
         }
     }
 }

@@ -31,15 +31,29 @@ impl Value {
         ]
     }
 
-    /// Every message that differs from this one in that one item, or the whole, has another type.
-    pub fn with_other_types(&self) -> impl Iterator<Item = Vec<u8>> {
-        (0..self.count()).flat_map(move |at| {
-            Self::of_every_type().map(|other| {
-                let mut changed = self.clone();
-                *changed.at(at) = other;
-                changed.encode()
-            })
-        })
+    /// Every item that differs from this one in that one item in it, or the whole, has another type.
+    pub fn with_other_types(&self) -> Vec<Value> {
+        let mut changed = Self::of_every_type().to_vec();
+        match self {
+            Self::Array(items) => changed.extend(items.iter().enumerate().flat_map(|(at, item)| {
+                item.with_other_types().into_iter().map(move |other| {
+                    let mut items = items.clone();
+                    items[at] = other;
+                    Self::Array(items)
+                })
+            })),
+            Self::Map(entries) => changed.extend(entries.iter().enumerate().flat_map(|(at, (key, value))| {
+                let keys = key.with_other_types().into_iter().map(|key| (key, value.clone()));
+                let values = value.with_other_types().into_iter().map(|value| (key.clone(), value));
+                keys.chain(values).map(move |entry| {
+                    let mut entries = entries.clone();
+                    entries[at] = entry;
+                    Self::Map(entries)
+                })
+            })),
+            _ => {}
+        }
+        changed
     }
 
     pub fn parse(bytes: &[u8]) -> Value {
@@ -81,36 +95,6 @@ impl Value {
     /// The major type; `false` and `true` are 7.
     pub fn major(&self) -> u8 {
         self.encode()[0] >> 5
-    }
-
-    /// The number of items: this one and all in it, including keys.
-    pub fn count(&self) -> usize {
-        1 + match self {
-            Self::Array(items) => items.iter().map(Self::count).sum(),
-            Self::Map(entries) => entries.iter().map(|(key, value)| key.count() + value.count()).sum(),
-            _ => 0,
-        }
-    }
-
-    /// The item with the number `at`, in the order of [`Value::count`].
-    pub fn at(&mut self, at: usize) -> &mut Value {
-        if at == 0 {
-            return self;
-        }
-        let children: Vec<&mut Value> = match self {
-            Self::Array(items) => items.iter_mut().collect(),
-            Self::Map(entries) => entries.iter_mut().flat_map(|(key, value)| [key, value]).collect(),
-            _ => Vec::new(),
-        };
-        let mut left = at - 1;
-        for child in children {
-            let count = child.count();
-            if left < count {
-                return child.at(left);
-            }
-            left -= count;
-        }
-        panic!("there is no item {at}")
     }
 }
 

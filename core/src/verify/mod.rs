@@ -6,8 +6,8 @@
 
 use crate::{
     auth_data::{AuthData, Flags},
-    cbor,
-    cose::{Algorithm, CoseKey, Curve},
+    bytes, cbor,
+    cose::{Algorithm, CoseKey},
     crypto,
     crypto::{Hash, Verify},
     json,
@@ -27,6 +27,8 @@ pub use chain::{Anchors, chain};
 pub use policy::{BackupEligibility, RelyingPartyPolicy};
 pub use registration::{AttestationResponse, VerifiedRegistration, registration};
 
+/// `x‖y` on the largest curve, P-521, in bytes.
+const MAX_POINT: usize = 132;
 /// The attestation format of U2F.
 const FIDO_U2F: &str = "fido-u2f";
 
@@ -179,21 +181,15 @@ fn signature(crypto: &impl Verify, key: &CoseKey<'_>, message: &[&[u8]], signatu
 /// Whether a key has the type, the curve and the sizes that its algorithm requires (WebAuthn L3 §5.8.5).
 fn is_of_its_algorithm(key: &CoseKey<'_>) -> bool {
     match *key {
-        CoseKey::Ec2 { algorithm, curve, x, y } => {
-            let size = match (algorithm, curve) {
-                (Algorithm::ES256 | Algorithm::ESP256, Curve::P256) => 32,
-                (Algorithm::ES384 | Algorithm::ESP384, Curve::P384) => 48,
-                (Algorithm::ES512 | Algorithm::ESP512, Curve::P521) => 66,
-                (Algorithm::ES256K, Curve::SECP256K1) => 32,
-                _ => return false,
-            };
-            x.len() == size && y.len() == size
+        CoseKey::Ec2 { algorithm, x, y, .. } => {
+            let mut raw = [0; MAX_POINT];
+            let raw = raw.get_mut(..x.len().saturating_add(y.len()));
+            raw.is_some_and(|raw| {
+                bytes::join(raw, &[x, y]);
+                CoseKey::from_raw(algorithm, raw) == Some(*key)
+            })
         }
-        CoseKey::Okp { algorithm, curve, x } => match (algorithm, curve) {
-            (Algorithm::EDDSA | Algorithm::ED25519, Curve::ED25519) => x.len() == 32,
-            (Algorithm::ED448, Curve::ED448) => x.len() == 57,
-            _ => false,
-        },
+        CoseKey::Okp { algorithm, x, .. } => CoseKey::from_raw(algorithm, x) == Some(*key),
         // RS256 to RS512, PS256 to PS512, RS1
         CoseKey::Rsa { algorithm, .. } => matches!(algorithm.0, -259..=-257 | -39..=-37 | -65535),
         CoseKey::Akp { algorithm, .. } => {

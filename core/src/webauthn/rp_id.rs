@@ -1,7 +1,5 @@
 //! Which origins may use an RP ID (WebAuthn L3 §5.1.3 steps 7 and 8, §5.11).
 
-use core::fmt;
-
 use heapless::{String, Vec};
 
 use super::{
@@ -57,19 +55,6 @@ pub enum SuffixListError {
     /// The line with this number, counted from 1, is neither a rule nor a comment. A web page has such lines.
     NotARule(usize),
 }
-
-impl fmt::Display for SuffixListError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => f.write_str("the list of public suffixes has no rule"),
-            Self::NotARule(line) => {
-                write!(f, "line {line} of the list of public suffixes is neither a rule nor a comment")
-            }
-        }
-    }
-}
-
-impl core::error::Error for SuffixListError {}
 
 impl<'a> SuffixRules<'a> {
     /// Reads a list.
@@ -232,10 +217,8 @@ fn names(
     labels: &mut Vec<String<MAX_LABEL>, MAX_LABELS>,
 ) -> bool {
     let Some(listed) = Origin::of_url(url) else { return false };
-    let label = listed.effective_domain().and_then(|domain| {
-        let name = domain.strip_suffix(suffixes.public_suffix(domain)?)?.strip_suffix('.')?;
-        String::try_from(name.rsplit('.').next()?).ok()
-    });
+    let domain = listed.effective_domain().and_then(|domain| registrable(domain, suffixes));
+    let label = domain.and_then(|domain| String::try_from(domain.split('.').next()?).ok());
     let Some(label) = label else { return false };
     let known = labels.contains(&label) || labels.push(label).is_ok();
     known && listed == *origin

@@ -27,7 +27,7 @@ fn flips(response: &[u8]) -> impl Iterator<Item = Vec<u8>> {
 /// A response without a body has no types.
 fn types(response: &[u8]) -> Vec<Vec<u8>> {
     let values = response.get(1..).filter(|body| !body.is_empty()).map(Value::parse);
-    values.iter().flat_map(Value::with_other_types).map(|body| [vec![0], body].concat()).collect()
+    values.iter().flat_map(Value::with_other_types).map(|body| [vec![0], body.encode()].concat()).collect()
 }
 
 /// The error in a response to `command`, if it can be seen without knowing the ceremony.

@@ -171,57 +171,49 @@ fn gcm<C: Cipher>(crypto: &C) -> Result<(), Failure> {
 }
 
 fn agreement<C: Agreement>(crypto: &C) -> Result<(), Failure> {
-    let shared = |secret: &[u8; 32], x: &[u8; 32], y: &[u8; 32], z: &[u8; 32]| {
-        crypto.p256_shared(&P256Secret(*secret), &P256Point { x: *x, y: *y }) == Ok(*z)
-    };
-    let public = |secret: &[u8; 32], x: &[u8; 32], y: &[u8; 32]| {
-        crypto.p256_public(&P256Secret(*secret)) == Ok(P256Point { x: *x, y: *y })
-    };
-    // NIST CAVP, KAS ECC CDH primitive, P-256, count 0.
-    check(
-        shared(
+    for (name, secret, x, y, shared) in [
+        // KAS ECC CDH primitive, P-256, count 0.
+        (
+            "ECDH: NIST CAVP",
             hex!("7d7dc5f71eb29ddaf80d6214632eeae03d9058af1fb6d22ed80badb62bc1a534"),
             hex!("700c48f77f56584c5cc632ca65640db91b6bacce3a4df6b42ce7cc838833d287"),
             hex!("db71e509e3fd9b060ddb20ba5c51dcc5948d46fbf640dfe0441782cab85fa4ac"),
             hex!("46fc62106420ff012e54a434fbdd2d25ccc5852060561e68040dd7778997bd7b"),
         ),
-        "ECDH: NIST CAVP",
-    )?;
-    let secret = hex!("7452e599fee739d8a653f6a507343d12d382249108a651402520b72f24fe7684");
-    check(
-        public(
-            secret,
-            hex!("44d78d7989b97e62ea993496c9ef6e8fd58b8b00715f9a89153ddd9c4657e47f"),
-            hex!("ec802ee7d22bd4e100f12e48537eb4e7e96ed3a47a0a3bd5f5eeab65001664f9"),
-        ),
-        "P-256: the public point of a secret",
-    )?;
-    check(
-        shared(
-            secret,
+        (
+            "ECDH: a shared x that begins with a zero byte",
+            hex!("7452e599fee739d8a653f6a507343d12d382249108a651402520b72f24fe7684"),
             hex!("0501d5bc78da9252560a26cb08fcc60cbe0b6d3b8e1d1fcee514fac0af675168"),
             hex!("d551b3ed46f665731f95b4532939c25d91db7eb844bd96d4abd4083785f8df47"),
             hex!("001bc4b24d2372ce13715cbf731e660586bb713408f0d1f5ad79cb1088f9e53c"),
         ),
-        "ECDH: a shared x that begins with a zero byte",
-    )?;
-    let secret = hex!("0971bc7fb1be48270adcd3d9a5fc15d5fb0f335b3071ff36a54c007fa6c76514");
-    check(
-        shared(
-            secret,
+        (
+            "ECDH: the prf vector of WebAuthn L3",
+            hex!("0971bc7fb1be48270adcd3d9a5fc15d5fb0f335b3071ff36a54c007fa6c76514"),
             hex!("a30522c2de402b561965c3cf949a1cab020c6f6ea36fcf7e911ac1a0f1515300"),
             hex!("9961a929abdb2f42e6566771887d41484d889e735e3248518a53112d2b915f00"),
             hex!("1f9a25b8fa700057cd7cf1a8805b2033670727afd3c28374f70e82d173f0926b"),
         ),
-        "ECDH: the prf vector of WebAuthn L3",
-    )?;
-    // The order less one: the base point's negative.
-    check(
-        public(
+    ] {
+        let peer = P256Point { x: *x, y: *y };
+        check(crypto.p256_shared(&P256Secret(*secret), &peer) == Ok(*shared), name)?;
+    }
+    for (name, secret, x, y) in [
+        (
+            "P-256: the public point of a secret",
+            hex!("7452e599fee739d8a653f6a507343d12d382249108a651402520b72f24fe7684"),
+            hex!("44d78d7989b97e62ea993496c9ef6e8fd58b8b00715f9a89153ddd9c4657e47f"),
+            hex!("ec802ee7d22bd4e100f12e48537eb4e7e96ed3a47a0a3bd5f5eeab65001664f9"),
+        ),
+        // The order less one: the base point's negative.
+        (
+            "P-256: the largest secret",
             hex!("ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632550"),
             hex!("6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"),
             hex!("b01cbd1c01e58065711814b583f061e9d431cca994cea1313449bf97c840ae0a"),
         ),
-        "P-256: the largest secret",
-    )
+    ] {
+        check(crypto.p256_public(&P256Secret(*secret)) == Ok(P256Point { x: *x, y: *y }), name)?;
+    }
+    Ok(())
 }

@@ -323,49 +323,38 @@ fn keys<C: Verify>(crypto: &C, key: &CoseKey<'_>, raw: &[u8], signature: &[u8]) 
         let key = CoseKey::from_raw(algorithm, bytes::front(&altered, raw.len()));
         check(key.is_some_and(|key| verify(key).is_err()), "keys: an altered key is refused")?;
     }
-    let cut = |bytes: &[u8]| bytes.len().saturating_sub(1);
+    fn cut(bytes: &[u8]) -> &[u8] {
+        bytes::front(bytes, bytes.len().saturating_sub(1))
+    }
+    let zero = [0; MAX_PUBLIC];
     let (x, y) = bytes::split(raw, raw.len().div_euclid(2));
-    let (ec2, okp, akp, rsa) = (
-        |curve| CoseKey::Ec2 { algorithm, curve, x, y },
-        |curve| CoseKey::Okp { algorithm, curve, x: raw },
-        CoseKey::Akp { algorithm, public: raw },
-        CoseKey::Rsa { algorithm, n: x, e: y },
-    );
-    let (length, kind) = match *key {
+    let ec2 = |curve, x, y| CoseKey::Ec2 { algorithm, curve, x, y };
+    let okp = |curve, x| CoseKey::Okp { algorithm, curve, x };
+    let akp = |public| CoseKey::Akp { algorithm, public };
+    let rsa = |n, e| CoseKey::Rsa { algorithm, n, e };
+    let (lengths, kinds): (&[CoseKey<'_>], &[CoseKey<'_>]) = match *key {
         CoseKey::Ec2 { curve, x, y, .. } => {
-            let zero = [0; MAX_PUBLIC];
             let zero = bytes::front(&zero, x.len());
-            check(
-                invalid(CoseKey::Ec2 { algorithm, curve, x: zero, y: zero }),
-                "keys: the point at infinity is refused",
-            )?;
+            check(invalid(ec2(curve, zero, zero)), "keys: the point at infinity is refused")?;
             let other = if curve == Curve::P384 { Curve::P256 } else { Curve::P384 };
-            let short = bytes::front(x, cut(x));
             (
-                invalid(CoseKey::Ec2 { algorithm, curve, x: short, y })
-                    && invalid(CoseKey::Ec2 { algorithm, curve, x, y: &[] }),
-                invalid(ec2(other)) && invalid(okp(Curve::ED25519)) && invalid(akp) && invalid(rsa),
+                &[ec2(curve, cut(x), y), ec2(curve, x, &[])],
+                &[ec2(other, x, y), okp(Curve::ED25519, raw), akp(raw), rsa(x, y)],
             )
         }
-        CoseKey::Okp { curve, x, .. } => (
-            invalid(CoseKey::Okp { algorithm, curve, x: bytes::front(x, cut(x)) }),
-            invalid(ec2(Curve::P256)) && invalid(okp(Curve::ED448)) && invalid(akp) && invalid(rsa),
-        ),
-        CoseKey::Akp { public, .. } => (
-            invalid(CoseKey::Akp { algorithm, public: bytes::front(public, cut(public)) })
-                && invalid(CoseKey::Akp { algorithm, public: &[] }),
-            invalid(ec2(Curve::P256)) && invalid(okp(Curve::ED25519)) && invalid(rsa),
-        ),
-        CoseKey::Rsa { n, e, .. } => (
-            invalid(CoseKey::Rsa { algorithm, n: bytes::front(n, cut(n)), e })
-                && invalid(CoseKey::Rsa { algorithm, n, e: &[] })
-                && invalid(CoseKey::Rsa { algorithm, n: &[], e }),
-            invalid(ec2(Curve::P256)) && invalid(okp(Curve::ED25519)) && invalid(akp),
-        ),
+        CoseKey::Okp { curve, .. } => {
+            (&[okp(curve, cut(raw))], &[ec2(Curve::P256, x, y), okp(Curve::ED448, raw), akp(raw), rsa(x, y)])
+        }
+        CoseKey::Akp { .. } => {
+            (&[akp(cut(raw)), akp(&[])], &[ec2(Curve::P256, x, y), okp(Curve::ED25519, raw), rsa(x, y)])
+        }
+        CoseKey::Rsa { n, e, .. } => {
+            (&[rsa(cut(n), e), rsa(n, &[]), rsa(&[], e)], &[ec2(Curve::P256, x, y), okp(Curve::ED25519, raw), akp(raw)])
+        }
         CoseKey::Other { .. } => return Err("keys: a key of a known type"),
     };
-    check(length, "keys: a key of another length is refused")?;
-    check(kind, "keys: a key of another kind or curve is refused")
+    check(lengths.iter().all(|key| invalid(*key)), "keys: a key of another length is refused")?;
+    check(kinds.iter().all(|key| invalid(*key)), "keys: a key of another kind or curve is refused")
 }
 
 /// Signatures that mean `(r, s)` to a lenient reader, and values of `r` and `s` that no signature has.
@@ -380,8 +369,7 @@ fn ecdsa<C: Verify>(crypto: &C, key: &CoseKey<'_>, signature: &[u8], order: &[u8
     let refused = |signature: &[u8]| crypto.verify(key, &[b"message"], signature) == Err(Error::Mismatch);
 
     let mut raw = [0; MAX_SIGNATURE];
-    let mut len = bytes::put(&mut raw, r);
-    len = len.saturating_add(bytes::put(bytes::rest_mut(&mut raw, len), s));
+    let len = bytes::join(&mut raw, &[r, s]);
     check(refused(bytes::front(&raw, len)), "ECDSA: r and s without DER are refused")?;
 
     // Integers as long as a coordinate (negative when the top bit is set), and with one more zero, needed or not.
@@ -392,9 +380,8 @@ fn ecdsa<C: Verify>(crypto: &C, key: &CoseKey<'_>, signature: &[u8], order: &[u8
         let header = if content < 0x80 { &[0x30, content][..] } else { &[0x30, 0x81, content] };
         let mut len = bytes::put(&mut out, header);
         for (pad, number) in [(pad_r, r), (pad_s, s)] {
-            for part in [&[0x02, size(pad)][..], bytes::front(&[0], usize::from(pad)), number] {
-                len = len.saturating_add(bytes::put(bytes::rest_mut(&mut out, len), part));
-            }
+            let parts = [&[0x02, size(pad)][..], bytes::front(&[0], usize::from(pad)), number];
+            len = len.saturating_add(bytes::join(bytes::rest_mut(&mut out, len), &parts));
         }
         (out, len)
     };
@@ -409,9 +396,8 @@ fn ecdsa<C: Verify>(crypto: &C, key: &CoseKey<'_>, signature: &[u8], order: &[u8
         [tag, len, content @ ..] => (content, &[*tag, 0x81, *len]),
         _ => return Err("ECDSA: signatures are DER"),
     };
-    let header = bytes::put(&mut long, long_form);
-    let body = bytes::put(bytes::rest_mut(&mut long, header), content);
-    check(refused(bytes::front(&long, header.saturating_add(body))), "ECDSA: a length in longer form is refused")?;
+    let len = bytes::join(&mut long, &[long_form, content]);
+    check(refused(bytes::front(&long, len)), "ECDSA: a length in longer form is refused")?;
 
     for (r, s, name) in [
         (zero, s, "ECDSA: r of zero is refused"),

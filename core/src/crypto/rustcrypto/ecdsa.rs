@@ -111,14 +111,10 @@ pub fn point<C: Curve>(x: &[u8], y: &[u8]) -> Result<AffinePoint<C>, Error> {
     AffinePoint::<C>::from_coordinates(&coordinate(x)?, &coordinate(y)?).into_option().ok_or(Error::InvalidKey)
 }
 
-pub fn public_point<C: Curve>(scalar: &NonZeroScalar<C>) -> AffinePoint<C> {
-    ProjectivePoint::<C>::mul_by_generator(scalar).to_affine()
-}
-
 fn write_point<C: Curve>(scalar: &NonZeroScalar<C>, public: &mut [u8]) -> Result<usize, Error> {
     let size = FieldBytes::<C>::default().len();
     let public = public.get_mut(..size.saturating_mul(2)).ok_or(Error::OutputTooSmall)?;
-    let point = public_point::<C>(scalar);
+    let point = ProjectivePoint::<C>::mul_by_generator(scalar).to_affine();
     let (x, y) = public.split_at_mut_checked(size).ok_or(Error::OutputTooSmall)?;
     bytes::copy(x, &point.x());
     bytes::copy(y, &point.y());

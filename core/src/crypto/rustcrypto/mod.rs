@@ -151,6 +151,30 @@ impl Agreement for RustCrypto {
     }
 }
 
+/// Calls the function of this name that the algorithm has; a type in brackets is its last generic argument.
+macro_rules! by_algorithm {
+    ($algorithm:expr, $function:ident $([$rng:ident])? ($($argument:expr),*)) => {
+        match $algorithm {
+            Algorithm::ES256 | Algorithm::ESP256 => ecdsa::$function::<NistP256 $(, $rng)?>($($argument),*),
+            #[cfg(feature = "eddsa")]
+            Algorithm::EDDSA | Algorithm::ED25519 => ed25519::$function($($argument),*),
+            #[cfg(feature = "es384")]
+            Algorithm::ES384 | Algorithm::ESP384 => ecdsa::$function::<NistP384 $(, $rng)?>($($argument),*),
+            #[cfg(feature = "es512")]
+            Algorithm::ES512 | Algorithm::ESP512 => ecdsa::$function::<NistP521 $(, $rng)?>($($argument),*),
+            #[cfg(feature = "es256k")]
+            Algorithm::ES256K => ecdsa::$function::<Secp256k1 $(, $rng)?>($($argument),*),
+            #[cfg(feature = "ml-dsa")]
+            Algorithm::ML_DSA_44 => ml_dsa::$function::<MlDsa44 $(, $rng)?>($($argument),*),
+            #[cfg(feature = "ml-dsa")]
+            Algorithm::ML_DSA_65 => ml_dsa::$function::<MlDsa65 $(, $rng)?>($($argument),*),
+            #[cfg(feature = "ml-dsa")]
+            Algorithm::ML_DSA_87 => ml_dsa::$function::<MlDsa87 $(, $rng)?>($($argument),*),
+            _ => Err(Error::Unsupported),
+        }
+    };
+}
+
 impl Sign for RustCrypto {
     fn algorithms(&self) -> &[Algorithm] {
         &[
@@ -186,45 +210,11 @@ impl Sign for RustCrypto {
         secret: &mut [u8],
         public: &mut [u8],
     ) -> Result<(usize, usize), Error> {
-        match algorithm {
-            Algorithm::ES256 | Algorithm::ESP256 => ecdsa::generate::<NistP256, R>(rng, secret, public),
-            #[cfg(feature = "eddsa")]
-            Algorithm::EDDSA | Algorithm::ED25519 => ed25519::generate(rng, secret, public),
-            #[cfg(feature = "es384")]
-            Algorithm::ES384 | Algorithm::ESP384 => ecdsa::generate::<NistP384, R>(rng, secret, public),
-            #[cfg(feature = "es512")]
-            Algorithm::ES512 | Algorithm::ESP512 => ecdsa::generate::<NistP521, R>(rng, secret, public),
-            #[cfg(feature = "es256k")]
-            Algorithm::ES256K => ecdsa::generate::<Secp256k1, R>(rng, secret, public),
-            #[cfg(feature = "ml-dsa")]
-            Algorithm::ML_DSA_44 => ml_dsa::generate::<MlDsa44, R>(rng, secret, public),
-            #[cfg(feature = "ml-dsa")]
-            Algorithm::ML_DSA_65 => ml_dsa::generate::<MlDsa65, R>(rng, secret, public),
-            #[cfg(feature = "ml-dsa")]
-            Algorithm::ML_DSA_87 => ml_dsa::generate::<MlDsa87, R>(rng, secret, public),
-            _ => Err(Error::Unsupported),
-        }
+        by_algorithm!(algorithm, generate[R](rng, secret, public))
     }
 
     fn public_key(&self, algorithm: Algorithm, secret: &[u8], public: &mut [u8]) -> Result<usize, Error> {
-        match algorithm {
-            Algorithm::ES256 | Algorithm::ESP256 => ecdsa::public_key::<NistP256>(secret, public),
-            #[cfg(feature = "eddsa")]
-            Algorithm::EDDSA | Algorithm::ED25519 => ed25519::public_key(secret, public),
-            #[cfg(feature = "es384")]
-            Algorithm::ES384 | Algorithm::ESP384 => ecdsa::public_key::<NistP384>(secret, public),
-            #[cfg(feature = "es512")]
-            Algorithm::ES512 | Algorithm::ESP512 => ecdsa::public_key::<NistP521>(secret, public),
-            #[cfg(feature = "es256k")]
-            Algorithm::ES256K => ecdsa::public_key::<Secp256k1>(secret, public),
-            #[cfg(feature = "ml-dsa")]
-            Algorithm::ML_DSA_44 => ml_dsa::public_key::<MlDsa44>(secret, public),
-            #[cfg(feature = "ml-dsa")]
-            Algorithm::ML_DSA_65 => ml_dsa::public_key::<MlDsa65>(secret, public),
-            #[cfg(feature = "ml-dsa")]
-            Algorithm::ML_DSA_87 => ml_dsa::public_key::<MlDsa87>(secret, public),
-            _ => Err(Error::Unsupported),
-        }
+        by_algorithm!(algorithm, public_key(secret, public))
     }
 
     fn sign_hedged(
@@ -235,49 +225,17 @@ impl Sign for RustCrypto {
         hedge: Option<&[u8; HEDGE]>,
         signature: &mut [u8],
     ) -> Result<usize, Error> {
-        match algorithm {
-            Algorithm::ES256 | Algorithm::ESP256 => ecdsa::sign::<NistP256>(secret, message, hedge, signature),
-            #[cfg(feature = "eddsa")]
-            Algorithm::EDDSA | Algorithm::ED25519 => ed25519::sign(secret, message, hedge, signature),
-            #[cfg(feature = "es384")]
-            Algorithm::ES384 | Algorithm::ESP384 => ecdsa::sign::<NistP384>(secret, message, hedge, signature),
-            #[cfg(feature = "es512")]
-            Algorithm::ES512 | Algorithm::ESP512 => ecdsa::sign::<NistP521>(secret, message, hedge, signature),
-            #[cfg(feature = "es256k")]
-            Algorithm::ES256K => ecdsa::sign::<Secp256k1>(secret, message, hedge, signature),
-            #[cfg(feature = "ml-dsa")]
-            Algorithm::ML_DSA_44 => ml_dsa::sign::<MlDsa44>(secret, message, hedge, signature),
-            #[cfg(feature = "ml-dsa")]
-            Algorithm::ML_DSA_65 => ml_dsa::sign::<MlDsa65>(secret, message, hedge, signature),
-            #[cfg(feature = "ml-dsa")]
-            Algorithm::ML_DSA_87 => ml_dsa::sign::<MlDsa87>(secret, message, hedge, signature),
-            _ => Err(Error::Unsupported),
-        }
+        by_algorithm!(algorithm, sign(secret, message, hedge, signature))
     }
 }
 
 impl Verify for RustCrypto {
     fn verify(&self, key: &CoseKey<'_>, message: &[&[u8]], signature: &[u8]) -> Result<(), Error> {
-        match key.algorithm() {
-            Algorithm::ES256 | Algorithm::ESP256 => ecdsa::verify::<NistP256>(key, message, signature),
-            #[cfg(feature = "eddsa")]
-            Algorithm::EDDSA | Algorithm::ED25519 => ed25519::verify(key, message, signature),
-            #[cfg(feature = "es384")]
-            Algorithm::ES384 | Algorithm::ESP384 => ecdsa::verify::<NistP384>(key, message, signature),
-            #[cfg(feature = "es512")]
-            Algorithm::ES512 | Algorithm::ESP512 => ecdsa::verify::<NistP521>(key, message, signature),
-            #[cfg(feature = "es256k")]
-            Algorithm::ES256K => ecdsa::verify::<Secp256k1>(key, message, signature),
-            #[cfg(feature = "ed448")]
-            Algorithm::ED448 => ed448::verify(key, message, signature),
-            #[cfg(feature = "ml-dsa")]
-            Algorithm::ML_DSA_44 => ml_dsa::verify::<MlDsa44>(key, message, signature),
-            #[cfg(feature = "ml-dsa")]
-            Algorithm::ML_DSA_65 => ml_dsa::verify::<MlDsa65>(key, message, signature),
-            #[cfg(feature = "ml-dsa")]
-            Algorithm::ML_DSA_87 => ml_dsa::verify::<MlDsa87>(key, message, signature),
-            _ => Err(Error::Unsupported),
+        #[cfg(feature = "ed448")]
+        if key.algorithm() == Algorithm::ED448 {
+            return ed448::verify(key, message, signature);
         }
+        by_algorithm!(key.algorithm(), verify(key, message, signature))
     }
 }
 

@@ -34,26 +34,18 @@ impl<T: Transport> Transport for FaultInjector<'_, T> {
     type Error = FaultError<T::Error>;
 
     fn send(&mut self, protocol: Protocol, request: &[u8]) -> Result<(), Self::Error> {
-        let ctap2 = if protocol == Protocol::Ctap2 { request } else { &[] };
-        if self.wire.sending(ctap2)? {
+        if self.wire.sending(protocol, request)? {
             self.inner.send(protocol, request).map_err(FaultError::Inner)?;
         }
         Ok(())
     }
 
     fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> Result<Received, Self::Error> {
-        self.wire.connected()?;
-        if self.wire.delays() {
-            return Ok(Received::Nothing);
-        }
-        if let (Some(status), Some(first)) = (self.wire.refusal, buffer.first_mut()) {
-            *first = status.0;
-            self.wire.refusal = None;
-            return Ok(Received::Response(1));
+        if let Some(received) = self.wire.receiving(buffer)? {
+            return Ok(received);
         }
         let received = self.inner.receive(buffer, wait).map_err(FaultError::Inner)?;
-        let Received::Response(len) = received else { return Ok(received) };
-        Ok(self.wire.response(buffer, len).map_or(Received::Nothing, Received::Response))
+        Ok(self.wire.received(received, buffer))
     }
 
     fn cancel(&mut self) -> Result<(), Self::Error> {
@@ -99,26 +91,18 @@ impl<T: AsyncTransport> AsyncTransport for FaultInjector<'_, T> {
     type Error = FaultError<T::Error>;
 
     async fn send(&mut self, protocol: Protocol, request: &[u8]) -> Result<(), Self::Error> {
-        let ctap2 = if protocol == Protocol::Ctap2 { request } else { &[] };
-        if self.wire.sending(ctap2)? {
+        if self.wire.sending(protocol, request)? {
             self.inner.send(protocol, request).await.map_err(FaultError::Inner)?;
         }
         Ok(())
     }
 
     async fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> Result<Received, Self::Error> {
-        self.wire.connected()?;
-        if self.wire.delays() {
-            return Ok(Received::Nothing);
-        }
-        if let (Some(status), Some(first)) = (self.wire.refusal, buffer.first_mut()) {
-            *first = status.0;
-            self.wire.refusal = None;
-            return Ok(Received::Response(1));
+        if let Some(received) = self.wire.receiving(buffer)? {
+            return Ok(received);
         }
         let received = self.inner.receive(buffer, wait).await.map_err(FaultError::Inner)?;
-        let Received::Response(len) = received else { return Ok(received) };
-        Ok(self.wire.response(buffer, len).map_or(Received::Nothing, Received::Response))
+        Ok(self.wire.received(received, buffer))
     }
 
     async fn cancel(&mut self) -> Result<(), Self::Error> {

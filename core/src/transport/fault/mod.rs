@@ -3,9 +3,7 @@
 //!
 //! `mod.rs` decides which faults happen, `io.rs` applies them to blocking and async transports.
 
-use core::fmt;
-
-use super::hid::REPORT_LEN;
+use super::{Protocol, Received, hid::REPORT_LEN};
 use crate::{Status, bytes};
 
 mod io;
@@ -68,7 +66,7 @@ pub struct FaultInjector<'c, T> {
 
 impl<'c, T> FaultInjector<'c, T> {
     /// Injects faults into `inner`. The same `seed` and the same calls cause the same faults.
-    pub const fn new(inner: T, faults: Faults<'c>, seed: u64) -> Self {
+    pub fn new(inner: T, faults: Faults<'c>, seed: u64) -> Self {
         Self { inner, wire: Wire::new(faults, seed) }
     }
 
@@ -94,7 +92,7 @@ impl<'c, T> FaultInjector<'c, T> {
 }
 
 /// Decides the faults, without any reading or writing.
-#[derive(Clone)]
+#[derive(Clone, Debug, Default)]
 struct Wire<'c> {
     faults: Faults<'c>,
     counts: FaultCounts,
@@ -116,24 +114,11 @@ struct Wire<'c> {
 }
 
 impl<'c> Wire<'c> {
-    const fn new(faults: Faults<'c>, seed: u64) -> Self {
-        let counts =
-            FaultCounts { dropped: 0, duplicated: 0, corrupted: 0, delayed: 0, cut: 0, truncated: 0, refused: 0 };
+    fn new(faults: Faults<'c>, seed: u64) -> Self {
         // An odd factor keeps seeds apart; xorshift must not start from zero.
         let state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x2545_F491_4F6C_DD1D;
         let state = if state == 0 { 1 } else { state };
-        Self {
-            faults,
-            counts,
-            state,
-            is_cut: false,
-            late_out: None,
-            due: false,
-            late_in: None,
-            again: None,
-            refusal: None,
-            delayed: false,
-        }
+        Self { faults, state, ..Self::default() }
     }
 
     /// xorshift64 (Marsaglia 2003), its upper half scaled to `0..n`.
@@ -145,12 +130,8 @@ impl<'c> Wire<'c> {
     }
 
     /// Whether a fault happens; counts it.
-    fn happens(
-        &mut self,
-        thousandths: impl Fn(&Faults<'c>) -> u16,
-        count: impl Fn(&mut FaultCounts) -> &mut u32,
-    ) -> bool {
-        let happens = self.below(1000) < u32::from(thousandths(&self.faults));
+    fn happens(&mut self, thousandths: u16, count: fn(&mut FaultCounts) -> &mut u32) -> bool {
+        let happens = self.below(1000) < u32::from(thousandths);
         if happens {
             let count = count(&mut self.counts);
             *count = count.saturating_add(1);
@@ -174,27 +155,27 @@ impl<'c> Wire<'c> {
     /// Fails if the cable is cut, or is cut now.
     fn holds<E>(&mut self) -> Result<(), FaultError<E>> {
         self.connected()?;
-        self.is_cut = self.happens(|faults| faults.cut, |counts| &mut counts.cut);
+        self.is_cut = self.happens(self.faults.cut, |counts| &mut counts.cut);
         self.connected()
     }
 
     /// The reports that are written in place of `report`.
     fn outgoing<E>(&mut self, mut report: Report) -> Result<[Option<Report>; 2], FaultError<E>> {
         self.holds()?;
-        if self.happens(|faults| faults.drop, |counts| &mut counts.dropped) {
+        if self.happens(self.faults.drop, |counts| &mut counts.dropped) {
             return Ok([None, self.late_out.take()]);
         }
-        if self.happens(|faults| faults.corrupt, |counts| &mut counts.corrupted) {
+        if self.happens(self.faults.corrupt, |counts| &mut counts.corrupted) {
             self.flip(&mut report);
         }
         if let Some(late) = self.late_out.take() {
             return Ok([Some(report), Some(late)]);
         }
-        if self.happens(|faults| faults.delay, |counts| &mut counts.delayed) {
+        if self.happens(self.faults.delay, |counts| &mut counts.delayed) {
             (self.late_out, self.due) = (Some(report), false);
             return Ok([None, None]);
         }
-        let again = self.happens(|faults| faults.duplicate, |counts| &mut counts.duplicated);
+        let again = self.happens(self.faults.duplicate, |counts| &mut counts.duplicated);
         Ok([Some(report), again.then_some(report)])
     }
 
@@ -210,60 +191,63 @@ impl<'c> Wire<'c> {
             return Ok(self.late_in.take());
         };
         self.holds()?;
-        if self.happens(|faults| faults.drop, |counts| &mut counts.dropped) {
+        if self.happens(self.faults.drop, |counts| &mut counts.dropped) {
             return Ok(None);
         }
-        if self.happens(|faults| faults.corrupt, |counts| &mut counts.corrupted) {
+        if self.happens(self.faults.corrupt, |counts| &mut counts.corrupted) {
             self.flip(&mut report);
         }
         if self.late_in.is_some() {
             self.again = self.late_in.take();
-        } else if self.happens(|faults| faults.delay, |counts| &mut counts.delayed) {
+        } else if self.happens(self.faults.delay, |counts| &mut counts.delayed) {
             self.late_in = Some(report);
             return Ok(None);
-        } else if self.happens(|faults| faults.duplicate, |counts| &mut counts.duplicated) {
+        } else if self.happens(self.faults.duplicate, |counts| &mut counts.duplicated) {
             self.again = Some(report);
         }
         Ok(Some(report))
     }
 
     /// Whether a request reaches the authenticator.
-    fn sending<E>(&mut self, request: &[u8]) -> Result<bool, FaultError<E>> {
+    fn sending<E>(&mut self, protocol: Protocol, request: &[u8]) -> Result<bool, FaultError<E>> {
         self.holds()?;
         (self.refusal, self.delayed) = (None, false);
-        let listed = self.faults.statuses.iter().find(|(command, _)| Some(command) == request.first());
-        if let Some((_, status)) = listed
-            && self.happens(|faults| faults.refuse, |counts| &mut counts.refused)
+        let mut listed = self.faults.statuses.iter().filter(|_| protocol == Protocol::Ctap2);
+        if let Some((_, status)) = listed.find(|(command, _)| Some(command) == request.first())
+            && self.happens(self.faults.refuse, |counts| &mut counts.refused)
         {
             self.refusal = Some(*status);
         }
         Ok(self.refusal.is_none())
     }
 
-    /// Whether to return at once with nothing.
-    fn delays(&mut self) -> bool {
-        self.delayed = !self.delayed && self.happens(|faults| faults.delay, |counts| &mut counts.delayed);
-        self.delayed
+    /// What is received without asking the inner transport: nothing, or the answer of a refused request.
+    fn receiving<E>(&mut self, buffer: &mut [u8]) -> Result<Option<Received>, FaultError<E>> {
+        self.connected()?;
+        self.delayed = !self.delayed && self.happens(self.faults.delay, |counts| &mut counts.delayed);
+        if self.delayed {
+            return Ok(Some(Received::Nothing));
+        }
+        Ok(self.refusal.zip(buffer.first_mut()).map(|(status, first)| {
+            *first = status.0;
+            self.refusal = None;
+            Received::Response(1)
+        }))
     }
 
-    /// Applies faults to the response of `len` bytes in `buffer` and returns its new length; `None` when it is lost.
-    fn response(&mut self, buffer: &mut [u8], len: usize) -> Option<usize> {
-        if self.happens(|faults| faults.drop, |counts| &mut counts.dropped) {
-            return None;
+    /// Applies faults to a response in `buffer`. One that is lost has not come.
+    fn received(&mut self, received: Received, buffer: &mut [u8]) -> Received {
+        let Received::Response(len) = received else { return received };
+        if self.happens(self.faults.drop, |counts| &mut counts.dropped) {
+            return Received::Nothing;
         }
         let response = bytes::front_mut(buffer, len);
-        if !response.is_empty() && self.happens(|faults| faults.corrupt, |counts| &mut counts.corrupted) {
+        if !response.is_empty() && self.happens(self.faults.corrupt, |counts| &mut counts.corrupted) {
             self.flip(response);
         }
-        if len > 0 && self.happens(|faults| faults.truncate, |counts| &mut counts.truncated) {
-            return Some(self.below(u32::try_from(len).unwrap_or(u32::MAX)) as usize);
+        if len > 0 && self.happens(self.faults.truncate, |counts| &mut counts.truncated) {
+            return Received::Response(self.below(u32::try_from(len).unwrap_or(u32::MAX)) as usize);
         }
-        Some(len)
-    }
-}
-
-impl fmt::Debug for Wire<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Wire").field("faults", &self.faults).field("counts", &self.counts).finish_non_exhaustive()
+        received
     }
 }

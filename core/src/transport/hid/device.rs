@@ -362,13 +362,10 @@ impl Device {
             }
             message.channel
         };
-        let [c0, c1, c2, c3] = channel.to_be_bytes();
-        let [major, minor, build] = self.config.version;
-        let facts = [c0, c1, c2, c3, PROTOCOL_VERSION, major, minor, build, self.config.capabilities.0];
-        let mut response = [0; INIT_RESPONSE_LEN];
-        for (to, from) in response.iter_mut().zip(data.iter().take(NONCE_LEN).chain(&facts)) {
-            *to = *from;
-        }
+        let DeviceConfig { version, capabilities, .. } = self.config;
+        let nonce = bytes::front(data, NONCE_LEN);
+        let facts = [nonce, &channel.to_be_bytes(), &[PROTOCOL_VERSION], &version, &[capabilities.0]];
+        let response: [u8; INIT_RESPONSE_LEN] = bytes::concat(&facts);
         self.control(message.channel, HidCommand::INIT, &response);
         Ok(event)
     }

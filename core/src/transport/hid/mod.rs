@@ -17,16 +17,20 @@
 //! | `device.rs` | [`Device`], the authenticator's end |
 //! | `host.rs` | [`Host`], the client's end |
 //! | `io.rs` | [`HidTransport`] and [`AsyncHidTransport`], which drive a [`Host`] over a pipe of reports |
+//! | `link.rs` | what both drivers have in common |
 //!
 //! Both machines are driven in the same way: pass every report that came in to `receive`, send what `transmit` returns
 //! until it returns `None`, and do so again at `deadline`. Message bytes lie in one buffer that the caller owns and
 //! lends to each call; the machines keep only positions in it.
 
-use core::{fmt, time::Duration};
+use core::time::Duration;
+
+use crate::named::named;
 
 mod device;
 mod host;
 mod io;
+mod link;
 mod message;
 #[cfg(test)]
 mod tests;
@@ -62,29 +66,12 @@ const PACKET_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long a message may take to arrive. The longest, 129 packets, takes 129 ms over USB.
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(3);
 
-macro_rules! named_byte {
-    ($type:ident: $($(#[$doc:meta])* $name:ident = $value:literal;)*) => {
-        impl $type {
-            $($(#[$doc])* pub const $name: Self = Self($value);)*
-        }
-
-        impl fmt::Debug for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                match self.0 {
-                    $($value => f.write_str(stringify!($name)),)*
-                    other => write!(f, concat!(stringify!($type), "(0x{:02x})"), other),
-                }
-            }
-        }
-    };
-}
-
 /// A CTAPHID command, without the bit that marks an initialization packet (§11.2.9).
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct HidCommand(pub u8);
 
-named_byte! { HidCommand:
+named! { HidCommand "0x{:02x}":
     /// Echoes its data.
     PING = 0x01;
     /// A CTAP1/U2F message.
@@ -117,7 +104,7 @@ impl HidCommand {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct HidErrorCode(pub u8);
 
-named_byte! { HidErrorCode:
+named! { HidErrorCode "0x{:02x}":
     /// The command is not known.
     INVALID_CMD = 0x01;
     /// A parameter has a value that is not allowed.

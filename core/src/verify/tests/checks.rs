@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     attestation::RawStatement,
     cbor::{ErrorKind, Writer},
+    cose::Curve,
 };
 
 const CHALLENGE: &[u8] = b"sixteen bytes or more";

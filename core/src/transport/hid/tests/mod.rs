@@ -9,7 +9,7 @@ mod properties;
 use super::message::{Incoming, Outgoing};
 use super::*;
 use crate::Instant;
-use crate::transport::hid::io::LEFT_OVER;
+use crate::transport::hid::link::LEFT_OVER;
 
 const NONCE: [u8; 8] = [0x80, 0x43, 0x56, 0x40, 0xb1, 0x4e, 0xd9, 0x2d];
 
