@@ -63,19 +63,6 @@ message! {
 }
 
 message! {
-    /// Options of a registration or an assertion; absent means the standard's default.
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-    pub text struct Options {
-        /// A discoverable credential; false by default. Not allowed in an assertion; kept to be refused.
-        b"rk" => rk: optional bool,
-        /// User presence. Only true is allowed in a registration; in an assertion, true is the default.
-        b"up" => up: optional bool,
-        /// Built-in user verification; false by default.
-        b"uv" => uv: optional bool,
-    }
-}
-
-message! {
     /// PublicKeyCredentialDescriptor. Its type is kept: a descriptor of another type than [`PUBLIC_KEY`] is ignored.
     #[derive(Clone, Copy, Debug, PartialEq)]
     pub text struct CredentialDescriptor<'a> {

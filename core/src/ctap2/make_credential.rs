@@ -1,6 +1,5 @@
 //! authenticatorMakeCredential, 0x01 (CTAP 2.3 §6.1).
 
-pub use super::entities::Options;
 use super::{CredentialDescriptor, CredentialParameters, RpEntity, UserEntity};
 use crate::{
     attestation::RawStatement,
@@ -35,6 +34,19 @@ message! {
         0x0A => enterprise_attestation: optional u64,
         /// Attestation formats the relying party prefers, best first (2.2).
         0x0B => attestation_formats_preference: optional List<'a, Text<'a>>,
+    }
+}
+
+message! {
+    /// Options of a request; absent means the standard's default.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub text struct Options {
+        /// A discoverable credential; false by default.
+        b"rk" => rk: optional bool,
+        /// User presence; only true is allowed.
+        b"up" => up: optional bool,
+        /// Built-in user verification; false by default.
+        b"uv" => uv: optional bool,
     }
 }
 
