@@ -53,6 +53,8 @@ struct Places {
 }
 
 impl Entry {
+    // A part of its callers, so that it is made in its place.
+    #[inline(always)]
     fn new(number: Number, rp_id_hash: [u8; 32], record: &[u8]) -> Result<Self, StoreError> {
         let place = |part: &[u8]| {
             let start = bytes::offset(record, part).unwrap_or_default();
