@@ -326,6 +326,7 @@ impl Write for CoseKey<'_> {
         w.integer(kty);
         w.integer(3);
         self.algorithm().write(w);
+        // Labels -1, -2, …: a curve takes -1 where there is one. Without one, `zip` takes no label.
         for (curve, label) in curve.iter().zip(&mut labels) {
             w.integer(label);
             w.integer(i64::from(curve.0));

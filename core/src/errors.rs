@@ -19,8 +19,8 @@ impl error::Error for cbor::Error {}
 impl error::Error for ctap1::StatusWord {}
 impl error::Error for HidErrorCode {}
 
-/// Declares what the values of errors and of their parts say, each as a format string that may use what its pattern
-/// binds.
+/// Implements `Display`, and for `error` also `core::error::Error`, from a table of variants and format strings. `part`
+/// is for types that stand inside an error.
 macro_rules! says {
     ($($sort:ident $type:ty $(where $inner:ident)? { $($pattern:pat => $sentence:literal,)* })*) => {$(
         impl $(<$inner: core::fmt::Display>)? core::fmt::Display for $type {

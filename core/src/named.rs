@@ -8,7 +8,8 @@ macro_rules! named {
         impl $type {
             $($(#[$doc])* pub const $constant: Self = Self($value);)*
 
-            /// The standard's name without its prefix, where this version knows it.
+            /// The name in the standard or registry, without a prefix such as `CTAP2_ERR_`, where this version knows
+            /// it.
             pub const fn name(self) -> Option<&'static str> {
                 match self.0 {
                     $($value => Some($crate::named::named!(@name $constant $($name)?)),)*

@@ -21,7 +21,7 @@ pub struct Items<'a, T> {
     item: PhantomData<fn() -> T>,
 }
 
-/// Walks a [`List`], which has the items that are left.
+/// Iterator over a [`List`]; holds the items that are left.
 #[derive(Clone)]
 pub struct ListIter<'a, T>(List<'a, T>);
 

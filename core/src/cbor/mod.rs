@@ -174,7 +174,7 @@ impl<'a> RawMap<'a> {
 impl<'a> Read<'a> for RawMap<'a> {
     fn read(r: &mut Reader<'a>) -> Result<Self, Error> {
         if !r.next_is_map() {
-            r.clone().map()?;
+            r.clone().map()?; // gives the error
         }
         r.skip().map(Self)
     }
@@ -186,7 +186,8 @@ impl Write for RawMap<'_> {
     }
 }
 
-/// Types whose values are items that the reader and the writer have a method for; structs have theirs in their field.
+/// Implements `Read` and `Write` by the method of this name that `Reader` and `Writer` both have. `as Wrapper` is for a
+/// struct with one field, which is what is read and written.
 macro_rules! items {
     ($($ty:ty: $method:ident $(as $wrap:path)?;)*) => {$(
         impl<'a> $crate::cbor::Read<'a> for $ty {

@@ -122,7 +122,7 @@ impl<'a> Reader<'a> {
         Ok((major, inside))
     }
 
-    /// Passes over an item: its form is not checked, but for the heads.
+    /// Skips an item. Only the heads of the items in it are checked, not UTF-8, key order or nesting.
     ///
     /// # Errors
     /// What is wrong with a head; [`ErrorKind::Truncated`].

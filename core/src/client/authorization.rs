@@ -335,7 +335,8 @@ impl Authorization {
         Ok(Action::Granted)
     }
 
-    /// Sends a request that is nothing but its subcommand.
+    /// Goes to `state`, and sends the subcommand whose answer that state waits for: getPINRetries, getUVRetries or
+    /// getKeyAgreement.
     fn ask<C, R>(&mut self, cx: &mut Context<'_, C, R>, state: State) -> Result<Action, Cause> {
         self.state = state;
         let sub_command = match state {
@@ -353,7 +354,7 @@ fn send<C, R>(cx: &mut Context<'_, C, R>, request: &Request<'_>) -> Result<Actio
     Ok(Action::Send(encode_request(Command::CLIENT_PIN, request, cx.buffer)?))
 }
 
-/// Encrypts `plaintext` to the front of `out`, where there is one.
+/// Encrypts `plaintext` and returns the part of `out` that holds the ciphertext; `None` without a plaintext.
 fn encrypt<'o, C: Crypto, R: CryptoRng>(
     cx: &mut Context<'_, C, R>,
     shared: &SharedSecret,

@@ -31,7 +31,8 @@ pub struct Fragments {
 }
 
 impl Fragments {
-    /// Fragments are as long as fit into a message and into `buffer`. All have the length that the first was asked for.
+    /// Sets the length of fragments before the first one: as long as maxMsgSize and `means.buffer` allow. Later
+    /// fragments keep it.
     fn limit<C, R>(&mut self, means: &Means<'_, C, R>) {
         if self.offset == 0 {
             let message = means.facts.max_msg_size.min(means.buffer.len());
@@ -171,7 +172,8 @@ impl<'o> LargeBlob<'o> {
         bytes::part(self.memory, self.range.clone())
     }
 
-    /// Stores `blob` under `key` in the array, before the first fragment is written.
+    /// Puts `blob` under `key` into the array. Called before every fragment; does nothing after the first one was
+    /// stored.
     pub fn put<C: Crypto, R: CryptoRng>(
         &mut self,
         key: Option<&[u8]>,
@@ -205,12 +207,13 @@ impl<'o> LargeBlob<'o> {
         Ok(self.written)
     }
 
-    /// The array that was read.
+    /// Takes the memory out, as the array that was read. To be called once.
     pub fn take_array(&mut self) -> Result<Array<'o>, Cause> {
         Ok(Array::of(core::mem::take(&mut self.memory), self.range.len(), self.whole)?)
     }
 
-    /// Its bytes without the hash.
+    /// Takes the memory out, as the bytes of the array without its hash. `None` unless the array was read and its hash
+    /// was right.
     pub fn take_bytes(&mut self) -> Option<&'o [u8]> {
         let memory = &*core::mem::take(&mut self.memory);
         let (array, _) = memory.get(self.range.clone()).filter(|_| self.whole).and_then(split_hash)?;

@@ -16,7 +16,8 @@ use crate::{bytes, crypto::Crypto, ctap2::get_info};
 /// [`GetAssertion`](super::GetAssertion), or an operation of [`manage`](super::manage). Nothing outside this crate
 /// implements it. A driver that is generic over it serves them all, as [`run`](super::run) does.
 ///
-/// A ceremony calls its hooks in the order in which they stand here.
+/// A ceremony calls `check`, `examine`, `measure`, `request`, `accept`, `item` and `outcome` in this order; `purpose`
+/// at any time, and `farewell` when it is given up. `question` is called by the defaults of `examine` and `request`.
 pub trait Operation {
     /// What the ceremony yields. It borrows from the ceremony's buffer.
     type Outcome<'b>;
@@ -59,19 +60,20 @@ pub trait Operation {
     fn measure<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>) -> Result<Option<usize>, Cause> {
         self.request(means)
     }
-    /// What is asked, where that needs neither what was kept nor a secret. Errors: [`Cause::Unsupported`].
+    /// The request, where it follows from the options and `facts` alone. `examine` uses it to find out whether the
+    /// authenticator supports the operation. Errors: [`Cause::Unsupported`].
     #[doc(hidden)]
     fn question(&self, _facts: &Facts) -> Result<Question<'_>, Cause> {
         Ok(Question::None)
     }
-    /// Writes the next request, and returns its length; `None` when there is nothing left to ask. Without more, it is the
-    /// question.
+    /// Writes the next request, and returns its length; `None` when there is nothing left to ask. By default the
+    /// request is that of `question`.
     #[doc(hidden)]
     fn request<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>) -> Result<Option<usize>, Cause> {
         self.question(means.facts)?.encode(means.crypto, means.grant, means.buffer)
     }
-    /// Checks a response and says how to go on. It may rewrite what is kept of the response. Without more, the response
-    /// is the outcome.
+    /// Checks a response and says how to go on. It may rewrite what is kept of the response. By default the response is
+    /// complete, and is checked by `outcome`.
     #[doc(hidden)]
     fn accept<C: Crypto, R>(&mut self, _means: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {
         self.outcome(room.response()).map(|_| Accepted::Complete)
@@ -87,7 +89,8 @@ pub trait Operation {
     fn farewell<C: Crypto, R>(&mut self, _means: &mut Means<'_, C, R>) -> Option<usize> {
         None
     }
-    /// The outcome from all kept responses, one after the other.
+    /// The outcome from all kept responses, one after the other. The default `accept` calls it too, to check the
+    /// response: an operation whose `outcome` takes something out of `self` needs an `accept` of its own.
     #[doc(hidden)]
     fn outcome<'b>(&mut self, responses: &'b [u8]) -> Result<Self::Outcome<'b>, Cause>;
 }
@@ -123,7 +126,7 @@ pub struct Means<'a, C, R> {
     pub grant: Grant<'a>,
     /// The responses that were kept.
     pub kept: &'a [u8],
-    /// Where the request goes. None while a response is opened, which lies in the [`Room`].
+    /// Where the request is written. Empty in `accept`, where the response is in [`Room`].
     pub buffer: &'a mut [u8],
     /// A token that is refused is renewed.
     pub renews: bool,

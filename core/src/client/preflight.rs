@@ -14,8 +14,8 @@ use crate::{
     },
 };
 
-/// A list of a relying party. It goes to the authenticator without what is of an unknown type, without credentials that
-/// it cannot have made, and without transports, which some refuse.
+/// An exclude list or an allow list as the relying party gave it. [`candidates`] leaves out credentials that this
+/// authenticator cannot have made; [`descriptors`] leaves out transports, which some authenticators refuse.
 pub type Descriptors<'a> = List<'a, CredentialDescriptor<'a>>;
 
 /// The ids of the credentials that could be this authenticator's.

@@ -1,5 +1,5 @@
-//! Requests that need nothing but the options: commands of management, and the proof over exactly the bytes that are
-//! sent.
+//! Requests of management: a command with its parameters, or a subcommand with a pinUvAuthParam over exactly the bytes
+//! of the parameters that are sent.
 
 use super::{Cause, authorization::Grant};
 use crate::{
@@ -35,11 +35,17 @@ impl Question<'_> {
         };
         let is_bio = matches!(command, Command::BIO_ENROLLMENT | Command::BIO_ENROLLMENT_PREVIEW);
         let head: &[u8] = match command {
-            _ if is_bio => &bio_enrollment::authenticated_head(sub_command),
+            Command::BIO_ENROLLMENT | Command::BIO_ENROLLMENT_PREVIEW => {
+                &bio_enrollment::authenticated_head(sub_command)
+            }
             Command::CONFIG => &config::authenticated_head(sub_command),
-            _ => &credential_management::authenticated_head(sub_command),
+            Command::CREDENTIAL_MANAGEMENT | Command::CREDENTIAL_MANAGEMENT_PREVIEW => {
+                &credential_management::authenticated_head(sub_command)
+            }
+            _ => return Err(Cause::Unsupported),
         };
-        // The parameters can be long: they are written for the proof where the request is written over them.
+        // Written to the front of `buffer` first, for the proof. The request is then written over it, because long
+        // parameters have no room elsewhere.
         let mut w = Writer::new(buffer);
         params.inspect(|params| params.write(&mut w));
         // What does not fit here does not fit below either.
@@ -56,7 +62,7 @@ impl Question<'_> {
             };
             return Ok(Some(encode_request(command, &With(&request, &[(0x03, params)]), buffer)?));
         }
-        // authenticatorConfig has the same members.
+        // authenticatorConfig has the same members with the same keys (0x01 to 0x04).
         let request = credential_management::Request {
             sub_command,
             sub_command_params: None,

@@ -1,5 +1,5 @@
-//! The DER form of ECDSA signatures (RFC 3279 §2.2.3), for every backend whose primitive speaks `r‖s`, and of two
-//! integers in general, which an RSA key is too.
+//! DER of two integers: ECDSA signatures (RFC 3279 §2.2.3), for every backend whose primitive speaks `r‖s`, and RSA
+//! public keys.
 //!
 //! ```text
 //! 30 len  02 len r  02 len s        at most 72 bytes on a curve of 256 bits, 104 on one of 384

@@ -84,7 +84,8 @@ pub trait Hash {
     /// HMAC-SHA-256 of the concatenated `parts`.
     fn hmac_sha256(&self, key: &[u8], parts: &[&[u8]]) -> [u8; 32];
 
-    /// HKDF-SHA-256 with 32 bytes of output, all that CTAP derives at a time (RFC 5869 §2).
+    /// HKDF-SHA-256 with 32 bytes of output, all that CTAP derives at a time (RFC 5869 §2). A reference to a backend
+    /// and [`Watched`] make it of [`Hash::hmac_sha256`], whatever the backend does.
     fn hkdf_sha256(&self, salt: &[u8], ikm: &[u8], info: &[u8]) -> [u8; 32] {
         let prk = Secret(self.hmac_sha256(salt, &[ikm]));
         self.hmac_sha256(&*prk, &[info, &[1]])
@@ -283,6 +284,7 @@ const LENGTHS: [(bool, [usize; 3]); 5] = [
 ];
 
 #[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "runs at compile time")]
+/// The longest in column `of` of [`LENGTHS`], in bytes: 0 is the secret key, 1 the public key, 2 the signature.
 const fn longest(of: usize) -> usize {
     let (mut longest, mut at) = (0, 0);
     while at < LENGTHS.len() {

@@ -1,5 +1,5 @@
-//! Backends in front of another one: references, so that what is given a backend by value can share it, and a backend
-//! under observation, of which tests count the calls, see the secrets, and which they let fail.
+//! Backends that forward to another backend. A reference does it so that a backend that is passed by value can be
+//! shared. [`Watched`] does it so that a test can count calls, see secrets and make calls fail.
 
 use rand_core::TryCryptoRng;
 
@@ -61,8 +61,8 @@ impl Watch for () {}
 
 /// A backend that hands every call on to another one, past a [`Watch`].
 ///
-/// What a trait provides by itself in terms of its other methods, it does so here: HKDF and signatures without random
-/// bytes.
+/// It forwards what a backend has to implement, `sha256` and `sign`. [`Hash::hkdf_sha256`] and
+/// [`Sign::check_signature`] are the traits' own over those, even where the backend has another.
 pub trait Forward {
     /// The backend that does the work.
     type Backend: ?Sized;
@@ -239,6 +239,18 @@ impl<F: Forward<Backend: Sign>> Sign for F {
         signature: &mut [u8],
     ) -> Result<usize, Error> {
         let len = slow(self)?.sign_hedged(algorithm, secret, message, hedge, signature)?;
+        self.watch().made_signature(bytes::front_mut(signature, len));
+        Ok(len)
+    }
+
+    fn sign(
+        &self,
+        algorithm: Algorithm,
+        secret: &[u8],
+        message: &[&[u8]],
+        signature: &mut [u8],
+    ) -> Result<usize, Error> {
+        let len = slow(self)?.sign(algorithm, secret, message, signature)?;
         self.watch().made_signature(bytes::front_mut(signature, len));
         Ok(len)
     }

@@ -13,7 +13,8 @@ use crate::{
     cbor::{self, Overflow, RawMap, Read, Write, Writer},
 };
 
-/// Declares the subcommands of a command: their numbers, their names in the standard, and what is to be said of them.
+/// Declares the module `subcommand`: a constant for each number, with what its docs say behind the standard's name, and
+/// `NAMES`.
 macro_rules! subcommands {
     ($($constant:ident = $number:literal $name:literal $($more:literal)?;)*) => {
         /// Subcommands.

@@ -13,7 +13,8 @@ const END_OF_BLOCK: u16 = 256;
 /// The order in which the lengths of code-length codes come (RFC 1951 §3.2.7).
 const ORDER: [u8; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 
-/// Base and extra bits of the length symbols from 257 on (RFC 1951 §3.2.5). The last symbol is the longest length alone.
+/// Base and extra bits of the length symbols from 257 on (RFC 1951 §3.2.5). The last symbol stands for 258
+/// alone, without extra bits.
 pub(super) const LENGTHS: [(u16, u8); 29] = {
     let mut lengths: [_; 29] = ranges(3, 4);
     let [.., last] = &mut lengths;
@@ -24,8 +25,8 @@ pub(super) const LENGTHS: [(u16, u8); 29] = {
 /// Base and extra bits of the distance symbols (RFC 1951 §3.2.5).
 pub(super) const OFFSETS: [(u16, u8); DISTANCES] = ranges(1, 2);
 
-/// Ranges of numbers from `first` on, each with its base and the number of extra bits that choose within it. After the
-/// first `group` ranges of one number, each `group` ranges have one bit more than those before.
+/// Consecutive ranges of numbers from `first` on: the base of each, and its number of extra bits. The first
+/// `2 * group` ranges have none; after them, each `group` ranges have one bit more than the `group` before.
 #[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "runs at compile time")]
 const fn ranges<const N: usize>(first: u16, group: usize) -> [(u16, u8); N] {
     let mut ranges = [(first, 0); N];

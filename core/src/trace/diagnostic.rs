@@ -1,4 +1,5 @@
-//! CBOR for people: diagnostic notation (RFC 8949 §8), with names where they are known and long strings shortened.
+//! Walks the CBOR items of a message, and writes them in diagnostic notation (RFC 8949 §8, long strings shortened) or
+//! as JSON, with names where they are known.
 
 use core::fmt::{self, Write as _};
 

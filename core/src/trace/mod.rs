@@ -14,7 +14,7 @@
 //! |---|---|
 //! | `mod.rs` | [`TraceEvent`], as text and member by member |
 //! | `tracer.rs` | [`Tracer`] and [`text`] |
-//! | `diagnostic.rs` | CBOR in diagnostic notation |
+//! | `diagnostic.rs` | the walk over CBOR items, and diagnostic notation |
 //! | `json.rs` | [`Json`]: the members with their types |
 //! | `names.rs` | the commands, and what the values of some members are |
 

@@ -178,7 +178,8 @@ fn signature(crypto: &impl Verify, key: &CoseKey<'_>, message: &[&[u8]], signatu
     })
 }
 
-/// Whether a key has the type, the curve and the sizes that its algorithm requires (WebAuthn L3 §5.8.5).
+/// Whether a key has the type, the curve and the sizes that its algorithm requires (WebAuthn L3 §5.8.5). `from_raw`
+/// makes the one key that the algorithm allows for these bytes.
 fn is_of_its_algorithm(key: &CoseKey<'_>) -> bool {
     match *key {
         CoseKey::Ec2 { algorithm, x, y, .. } => {

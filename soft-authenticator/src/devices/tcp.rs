@@ -113,8 +113,8 @@ pub fn serve(listener: &TcpListener, key: &mut VirtualKey<'_>, mut watch: impl F
     }
 }
 
-/// Sends the key's reports to the client that is plugged in, all of a message in one system call. A client that does not
-/// take them is unplugged. `message` is empty before and after the call.
+/// Sends the key's reports to the client that is plugged in, all of a message in one system call. A client that does
+/// not take them is unplugged. `message` is empty before and after the call.
 fn send(plugged: &mut Option<TcpPipe>, key: &mut VirtualKey<'_>, message: &mut Vec<u8>) {
     let Some(pipe) = plugged else { return };
     while let Some(report) = key.transmit() {

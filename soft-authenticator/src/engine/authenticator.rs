@@ -72,7 +72,8 @@ pub(super) fn crypto_status(_: crypto::Error) -> Status {
 }
 
 impl<P: Platform> Authenticator<'_, P> {
-    /// Commits those of the changes that there are, at most seven. If that fails, the store is asked what is in force: it may have been made.
+    /// Commits the changes that are `Some`, at most seven. If the commit fails, it may still have been made: the
+    /// settings are then loaded from the store again.
     pub fn commit_or_reload(&mut self, changes: &[Option<Change<'_>>]) -> Result<(), Status> {
         if changes.iter().any(|change| matches!(change, Some(Change::Set(Setting::PersistentToken, _)))) {
             self.identifier_keys = None; // they follow from it
@@ -114,7 +115,7 @@ impl<P: Platform> Authenticator<'_, P> {
         self.has(Caps::ENTERPRISE_ATTESTATION) && self.config.enterprise.is_some()
     }
 
-    /// Commits those of the changes that there are, at most seven.
+    /// Commits the changes that are `Some`. Errors: of the store; [`StoreError::Failed`] for more than seven.
     pub fn commit(&mut self, changes: &[Option<Change<'_>>]) -> Result<(), StoreError> {
         let mut all = Vec::<_, 7>::new();
         for change in changes.iter().flatten() {

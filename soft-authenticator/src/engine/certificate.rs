@@ -34,7 +34,8 @@ pub(super) fn write(signed: &[u8; SIGNED], signature: &[u8], out: &mut [u8]) -> 
     let bit_string = signature.len().saturating_add(1);
     let len = SIGNED.saturating_add(ECDSA_WITH_SHA256.len()).saturating_add(bit_string).saturating_add(2);
     let mut w = Writer::new(out);
-    // Both lengths fit their form: with a signature the certificate has 256 bytes and more, the signature less than 127.
+    // Both lengths fit their form: with a signature the certificate has 256 bytes and more, the signature less than
+    // 127.
     w.raw(&[0x30, 0x82]);
     w.raw(&(len as u16).to_be_bytes());
     w.raw(signed);

@@ -29,7 +29,8 @@ pub(super) struct Opened<'s> {
     pub properties: Properties,
     /// The blob of `credBlob`, empty if there is none.
     pub cred_blob: &'s [u8],
-    /// What the store has of it, and its record. A wrapped one is known by the id it was opened with.
+    /// The stored credential and the bytes of its record; `None` for a wrapped one, which is known by the id it was
+    /// opened with.
     pub stored: Option<(NamelessCredential<'s>, &'s [u8])>,
 }
 
@@ -98,7 +99,7 @@ impl<P: Platform> Authenticator<'_, P> {
         Ok(found)
     }
 
-    /// Its number.
+    /// As [`Self::next_current`], but only the number.
     pub fn next_number(
         &mut self,
         query: Query<'_>,

@@ -53,7 +53,7 @@ struct Places {
 }
 
 impl Entry {
-    // A part of its callers, so that it is made in its place.
+    // Inlined, so that the entry is built in the store and not copied from the stack.
     #[inline(always)]
     fn new(number: Number, rp_id_hash: [u8; 32], record: &[u8]) -> Result<Self, StoreError> {
         let place = |part: &[u8]| {

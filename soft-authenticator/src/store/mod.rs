@@ -210,7 +210,7 @@ struct Keys<'r> {
 }
 
 impl<'r> Keys<'r> {
-    /// `None` for a record that cannot be read as a [`Credential`], whatever its names are.
+    /// `None` for a record that is not a [`Credential`]. Its names are not checked.
     fn of(record: &'r [u8]) -> Option<Self> {
         let credential = NamelessCredential::decode(record)?;
         let protection = class(credential.cred_protect);

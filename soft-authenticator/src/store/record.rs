@@ -55,7 +55,8 @@ impl<'a> Credential<'a> {
     }
 }
 
-/// A [`Credential`] as an index and a signature need it: without the names, which take long to check.
+/// The members of [`Credential`] that an index or a signature needs, under the same keys. The names are skipped,
+/// because checking UTF-8 takes most of the time of a read.
 #[derive(Clone, Copy)]
 pub struct NamelessCredential<'a> {
     pub id: &'a [u8],
@@ -173,7 +174,7 @@ mod tests {
             prop_assert_eq!(nameless.large_blob_key, credential.large_blob_key == Some(true));
             prop_assert_eq!(nameless.third_party_payment, credential.third_party_payment == Some(true));
             prop_assert_eq!(nameless.large_blob, credential.large_blob);
-            // A record that lost its end is none.
+            // A truncated record is refused.
             for end in 0..len {
                 prop_assert!(NamelessCredential::decode(&record[..end]).is_none());
             }

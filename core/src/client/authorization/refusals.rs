@@ -63,7 +63,8 @@ impl Authorization {
         if self.pins_refused < self.pin_attempts { Ok(()) } else { Err(last) }
     }
 
-    /// A token, or a new PIN, was refused. Errors as in [`Authorization::refuse_pin`]; encoding; the refusal.
+    /// The authenticator refused to issue a token or to set a PIN: says how to go on. Errors as in
+    /// [`Authorization::refuse_pin`]; encoding; the refusal.
     pub(super) fn refused_pin<C, R>(
         &mut self,
         cx: &mut Context<'_, C, R>,
@@ -77,7 +78,8 @@ impl Authorization {
                 self.refuse_pin(Reason::Wrong, refusal)?;
                 self.ask(cx, State::PinRetries)
             }
-            // It takes none until it was without power. Whether this one was wrong is not known.
+            // The authenticator takes no PIN until it has been without power. It does not say whether this PIN was
+            // wrong.
             (Status::PIN_AUTH_BLOCKED, AuthorizationMethod::Pin | AuthorizationMethod::ChangePin) => {
                 self.pin_hash = None;
                 self.refuse_pin(Reason::Wrong, refusal)?;

@@ -62,7 +62,8 @@ pub struct EncryptedSalts {
 }
 
 impl EncryptedSalts {
-    /// Encrypts `salts`. Without a key agreement it is void but of the right length; without a protocol there is none.
+    /// Encrypts `salts`. `None` without salts or without a PIN/UV auth protocol. Before the key agreement it is a
+    /// placeholder of the final length, to measure the request.
     pub fn new<C: Crypto, R: CryptoRng>(
         means: &mut Means<'_, C, R>,
         salts: Option<Salts>,
@@ -89,7 +90,8 @@ impl EncryptedSalts {
     }
 }
 
-/// Decrypts the outputs there are and returns how many bytes they have; there are as many as salts.
+/// Decrypts the outputs of hmac-secret into `clear` and returns their length in bytes; 0 when there are no outputs or
+/// no salts. Errors: [`Cause::WrongState`] without a key agreement, [`Cause::InvalidHmacOutput`].
 pub fn open<C: Crypto, R>(
     means: &Means<'_, C, R>,
     encrypted: Option<&[u8]>,

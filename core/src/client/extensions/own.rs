@@ -24,16 +24,16 @@ pub fn check<'a, S: Read<'a> + Default + PartialEq>(own: Option<RawMap<'a>>) -> 
 
 /// The extensions of a request, as one map.
 pub struct Sent<'a> {
-    /// A map of at most 11 with text keys.
+    /// The standard's extensions: a map of at most 11 entries with text keys.
     standard: &'a dyn Write,
-    /// These stand beside them.
+    /// Extensions of the caller's own, merged into `standard`.
     own: Option<RawMap<'a>>,
-    /// This stands in their place.
+    /// When present, sent instead of `standard` and `own`.
     other: Option<RawMap<'a>>,
 }
 
 impl<'a> Sent<'a> {
-    /// `None` when there are none.
+    /// `None` when the request has no extensions.
     pub fn new<S: Write + Default + PartialEq>(
         standard: &'a S,
         own: Option<RawMap<'a>>,

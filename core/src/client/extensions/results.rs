@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-/// Reads what may be absent.
+/// Decodes extension outputs; an absent map gives the default value.
 pub(in crate::client) fn read_outputs<'b, T: Read<'b> + Default>(map: Option<RawMap<'b>>) -> Result<T, Error> {
     map.map_or(Ok(T::default()), |map| map.decode())
 }

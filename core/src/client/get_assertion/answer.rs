@@ -1,4 +1,5 @@
 //! The checks of an assertion (WebAuthn L3 §5.1.4, §7.2).
+
 use super::{Assertion, GetAssertion, Phase, options::keep_id};
 use crate::{
     auth_data::MAX_CREDENTIAL_ID,

@@ -1,4 +1,5 @@
 //! The checks of the answer to a registration (WebAuthn L3 §5.1.3, §7.1).
+
 use super::{Attestation, MakeCredential};
 use crate::{
     attestation::{Packed, Statement},

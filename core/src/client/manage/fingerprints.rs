@@ -109,7 +109,8 @@ impl Operation for Enroll {
     const PURPOSE: Purpose<'static> = Purpose::manage(Permissions::BE, Requirement::Required);
 
     fn question(&self, facts: &Facts) -> Result<Question<'_>, Cause> {
-        question(facts, subcommand::ENROLL_BEGIN, None) // or the next sample, both with parameters
+        // Only for `examine`, which asks whether the command is supported. `request` writes the real one.
+        question(facts, subcommand::ENROLL_BEGIN, None)
     }
 
     fn request<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>) -> Result<Option<usize>, Cause> {

@@ -151,7 +151,8 @@ impl Agreement for RustCrypto {
     }
 }
 
-/// Calls the function of this name that the algorithm has; a type in brackets is its last generic argument.
+/// Calls `$function` of the module that implements `$algorithm`. `[R]` is passed on as a further generic argument.
+/// Ed448 is not in the table because it is only verified.
 macro_rules! by_algorithm {
     ($algorithm:expr, $function:ident $([$rng:ident])? ($($argument:expr),*)) => {
         match $algorithm {

@@ -221,7 +221,8 @@ impl<'c> Wire<'c> {
         Ok(self.refusal.is_none())
     }
 
-    /// What is received without asking the inner transport: nothing, or the answer of a refused request.
+    /// What `receive` returns without asking the inner transport: nothing (a delay), or the status of a refused
+    /// request. `None`: the inner transport is asked.
     fn receiving<E>(&mut self, buffer: &mut [u8]) -> Result<Option<Received>, FaultError<E>> {
         self.connected()?;
         self.delayed = !self.delayed && self.happens(self.faults.delay, |counts| &mut counts.delayed);
@@ -235,7 +236,7 @@ impl<'c> Wire<'c> {
         }))
     }
 
-    /// Applies faults to a response in `buffer`. One that is lost has not come.
+    /// Applies faults to a response in `buffer`. One that is dropped becomes `Nothing`.
     fn received(&mut self, received: Received, buffer: &mut [u8]) -> Received {
         let Received::Response(len) = received else { return received };
         if self.happens(self.faults.drop, |counts| &mut counts.dropped) {

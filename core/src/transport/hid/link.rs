@@ -114,7 +114,8 @@ impl<C: FnMut() -> Instant> Link<C> {
         Some(until.since(now))
     }
 
-    /// Takes the report that was read, if any, and checks the time.
+    /// Takes the report that was read, if any, and checks the time. With [`Goal::Answer`], keep-alives are not
+    /// returned.
     pub(super) fn heard(
         &mut self,
         goal: Goal,

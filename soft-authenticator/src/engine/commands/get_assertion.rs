@@ -173,8 +173,8 @@ impl Run {
         self.found(authenticator, &request, by_sensor)
     }
 
-    /// 11: looks at the next entry of the list, and finds the first credential that may be used. Every entry is looked at,
-    /// so that the time taken does not tell which one matched. Returns what is left of the list.
+    /// 11: looks at the next entry of the list, and finds the first credential that may be used. Every entry is looked
+    /// at, so that the time taken does not tell which one matched. Returns what is left of the list.
     fn search<P: Platform>(
         &mut self,
         authenticator: &mut Authenticator<'_, P>,
@@ -196,7 +196,7 @@ impl Run {
         }
         if is_stored {
             let listed = Query::Listed { rp_id_hash, id: &self.id, protection: shown(user_verified, true) };
-            // Also one that was replaced and is kept.
+            // Also finds a credential that was replaced and is kept until its successor is known to have arrived.
             self.number = authenticator.next(listed, None, scratch).map_err(store_status)?.map(|found| found.number);
         }
         Ok(None)
@@ -386,8 +386,8 @@ impl Run {
     }
 }
 
-/// What is told of the user: names only if there is a record that they may be read from, and nothing if there is
-/// nothing to tell.
+/// The user of a response. `record` is given only when names may be told, that is, the user is verified and there are
+/// several accounts; without it only the id is told. `None` when there is nothing to tell.
 fn told<'r>(credential: NamelessCredential<'r>, record: Option<&'r [u8]>) -> Option<UserEntity<'r>> {
     let user = match record {
         Some(record) => Credential::decode(record)?.user,

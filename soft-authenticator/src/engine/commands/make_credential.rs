@@ -277,8 +277,8 @@ impl Run {
         Ok(inputs::<MakeCredentialInputs<'_>>(request.extensions)?.cred_blob)
     }
 
-    /// 17: a discoverable credential replaces the one that the relying party has for this user; that one is kept until the
-    /// answer is known to have arrived, if there is room for both.
+    /// 17: a discoverable credential replaces the one that the relying party has for this user; that one is kept until
+    /// the answer is known to have arrived, if there is room for both.
     #[inline(never)]
     fn commit<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, at_once: bool) -> Outcome {
         let Call { authenticator, scratch, .. } = call;

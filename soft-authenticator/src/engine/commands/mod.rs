@@ -57,8 +57,8 @@ impl Running {
             return Ok(());
         }
         *self = Self::Nothing;
-        // Each is assigned by itself, so that it is made in its place. The value of a `match` would be made elsewhere and
-        // moved.
+        // Assigned in each arm, so that the value is built in place. As the value of the `match` it would be built on
+        // the stack and copied.
         match command.ok_or(Status::INVALID_LENGTH)? {
             Command::MAKE_CREDENTIAL => *self = Self::MakeCredential(Default::default()),
             Command::GET_ASSERTION => *self = Self::GetAssertion(Default::default()),
