@@ -123,7 +123,7 @@ impl SharedSecret {
         match protocol {
             PinUvAuthProtocol::One => {
                 let key = Secret(crypto.sha256(&[z]));
-                Self { protocol, hmac_key: key.clone(), aes_key: key }
+                Self { protocol, hmac_key: key.clone(), aes_key: key.clone() }
             }
             PinUvAuthProtocol::Two => Self {
                 protocol,

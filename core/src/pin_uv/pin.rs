@@ -53,7 +53,7 @@ impl PaddedPin {
 
     /// Takes a decrypted newPinEnc. `None` when it is not 64 bytes long.
     pub fn from_decrypted(padded: &[u8]) -> Option<Self> {
-        padded.try_into().ok().map(Secret).map(Self)
+        padded.try_into().ok().map(|padded| Self(Secret(padded)))
     }
 
     /// The 64 bytes to encrypt.

@@ -62,7 +62,8 @@ impl Entry {
         };
         let places =
             |keys: Keys<'_>| Places { id: place(keys.id), user_id: place(keys.user_id), protection: keys.protection };
-        let keys = Keys::of(record).map(places);
+        // A medium may hold what another version has written, or damage; memory holds what was written here.
+        let keys = Keys::of_own(record).map(places);
         let record = Vec::from_slice(record).map_err(|_| StoreError::TooLong)?;
         Ok(Self { number, rp_id_hash, record, keys, is_newest: false })
     }

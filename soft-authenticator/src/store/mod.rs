@@ -210,8 +210,15 @@ struct Keys<'r> {
 }
 
 impl<'r> Keys<'r> {
-    /// `None` for a record that is not a [`Credential`]. Its names are not checked.
+    /// `None` for a record that is not a [`Credential`].
     fn of(record: &'r [u8]) -> Option<Self> {
+        let Credential { id, user, cred_protect, .. } = Credential::decode(record)?;
+        let protection = class(cred_protect.unwrap_or(Level::USER_VERIFICATION_OPTIONAL));
+        Some(Self { id, user_id: user.id, protection })
+    }
+
+    /// The same of a record that this program has written: its names are not checked.
+    fn of_own(record: &'r [u8]) -> Option<Self> {
         let credential = NamelessCredential::decode(record)?;
         let protection = class(credential.cred_protect);
         Some(Self { id: credential.id, user_id: credential.user_id, protection })

@@ -137,7 +137,31 @@ mod tests {
     };
     use proptest::{collection::vec, option, prelude::*};
 
-    use super::{Credential, NamelessCredential};
+    use super::{super::Keys, Credential, NamelessCredential};
+
+    /// An index knows nothing of a record that cannot be read with its names.
+    #[test]
+    fn a_record_with_a_damaged_name_has_no_keys() {
+        let credential = Credential {
+            id: &[1; 32],
+            algorithm: Algorithm::ES256,
+            secret: &[2; 32],
+            rp: RpEntity { id: "example.org", name: None },
+            user: UserEntity { id: &[3; 8], name: Some("alice"), display_name: None },
+            cred_protect: None,
+            cred_blob: None,
+            large_blob_key: None,
+            third_party_payment: None,
+            large_blob: None,
+        };
+        let mut record = [0; 256];
+        let len = credential.encode(&mut record).unwrap();
+        let record = &mut record[..len];
+        assert!(Keys::of(record).is_some_and(|keys| keys.id == [1; 32] && keys.user_id == [3; 8]));
+        let at = record.windows(5).position(|part| part == b"alice").unwrap();
+        record[at] = 0xFF;
+        assert!(NamelessCredential::decode(record).is_some() && Keys::of(record).is_none());
+    }
 
     proptest! {
         /// What is read without the names is what is read with them.

@@ -16,7 +16,7 @@ impl<'b, O: Operation, C, R> Ceremony<'b, O, C, R> {
     }
 
     /// The same in a session: it uses what earlier operations have obtained. A registration or a sign-in asks the user
-    /// in any case.
+    /// in any case. To be called before the first step: a ceremony that was under way, or has failed, begins anew.
     #[must_use]
     pub fn in_session(self, session: &mut Session) -> Ceremony<'b, O, C, R, &mut Session> {
         let Self { operation, buffer, crypto, rng, facts, authorization, strict, ctap2_only, timeout, .. } = self;

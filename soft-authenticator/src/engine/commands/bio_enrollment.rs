@@ -127,7 +127,8 @@ impl<P: Platform> Authenticator<'_, P> {
             subcommand::ENUMERATE_ENROLLMENTS if self.fingerprints.is_empty() => Err(Status::INVALID_OPTION),
             subcommand::ENUMERATE_ENROLLMENTS => Ok(Answer::Enumeration),
             subcommand::SET_FRIENDLY_NAME => self.name_fingerprint(id, name).map(|()| Answer::Empty),
-            _ => self.remove_fingerprint(id).map(|()| Answer::Empty),
+            subcommand::REMOVE_ENROLLMENT => self.remove_fingerprint(id).map(|()| Answer::Empty),
+            _ => Err(Status::OTHER),
         }
     }
 

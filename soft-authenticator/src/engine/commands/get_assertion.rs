@@ -389,10 +389,8 @@ impl Run {
 /// The user of a response. `record` is given only when names may be told, that is, the user is verified and there are
 /// several accounts; without it only the id is told. `None` when there is nothing to tell.
 fn told<'r>(credential: NamelessCredential<'r>, record: Option<&'r [u8]>) -> Option<UserEntity<'r>> {
-    let user = match record {
-        Some(record) => Credential::decode(record)?.user,
-        None => UserEntity { id: credential.user_id, name: None, display_name: None },
-    };
+    let named = record.and_then(Credential::decode).map(|credential| credential.user);
+    let user = named.unwrap_or(UserEntity { id: credential.user_id, name: None, display_name: None });
     Some(user).filter(|user| !user.id.is_empty() || user.name.is_some() || user.display_name.is_some())
 }
 
