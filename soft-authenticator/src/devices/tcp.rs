@@ -20,7 +20,7 @@ use std::{
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        mpsc::{self, RecvTimeoutError, SyncSender},
+        mpsc::{self, SyncSender},
     },
     thread,
     time::{Duration, Instant},
@@ -42,11 +42,11 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 const LONGEST_WRITE: Duration = Duration::from_secs(5);
 /// How long a client waits for the one that is plugged in to leave.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How long one wait lasts while the key has nothing to do.
-const IDLE: Duration = Duration::from_secs(60);
+/// How long one wait for a client that is plugged in lasts at most. Meanwhile no other event is noticed.
+const NOTICE: Duration = Duration::from_millis(100);
 /// How many connections may be open. One more closes the oldest connection that has not sent a whole report yet.
 const CONNECTIONS: usize = 32;
-/// How many batches of reports can wait for the key. Further ones wait in the socket.
+/// How many events can wait for the key's thread.
 const QUEUE: usize = 16;
 /// How many bytes are read at once: those of a request with one or two ids.
 const READ: usize = 16 * REPORT_LEN;
@@ -69,8 +69,6 @@ pub enum Visit {
 /// Events from the connections' threads for the key's thread.
 enum Event {
     PluggedIn(Box<TcpPipe>, SocketAddr),
-    Reports(Vec<[u8; REPORT_LEN]>),
-    Left(SocketAddr),
     Refused(Visit),
     /// The listener failed.
     Failed(io::Error),
@@ -82,60 +80,64 @@ enum Event {
 /// The listener failed, the key does not power up, or no thread can be started.
 pub fn serve(listener: &TcpListener, key: &mut VirtualKey<'_>, mut watch: impl FnMut(Visit)) -> io::Result<()> {
     let (events, received) = mpsc::sync_channel(QUEUE);
-    let listener = listener.try_clone()?;
-    thread::Builder::new().spawn(move || accept(&listener, &events))?;
-    let mut plugged: Option<TcpPipe> = None;
+    let door = Arc::new(Door::default());
+    let (listener, its_door) = (listener.try_clone()?, door.clone());
+    thread::Builder::new().spawn(move || accept(&listener, &its_door, &events))?;
+    let mut client: Option<(Box<TcpPipe>, SocketAddr)> = None;
     let mut message = Vec::new();
     loop {
-        send(&mut plugged, key, &mut message);
-        let wait = plugged.as_ref().and_then(|_| key.work()).unwrap_or(IDLE);
-        match received.recv_timeout(wait) {
-            Ok(Event::PluggedIn(pipe, peer)) => {
+        // This thread reads and writes the client's socket itself: to wake another one takes longer than most commands.
+        let event = match &client {
+            Some(_) => received.try_recv().ok(),
+            None => Some(received.recv().map_err(|_| ErrorKind::BrokenPipe)?),
+        };
+        match event {
+            Some(Event::PluggedIn(pipe, peer)) => {
                 key.power_cycle().map_err(|error| io::Error::other(format!("the key does not power up: {error:?}")))?;
-                plugged = Some(*pipe);
+                client = Some((pipe, peer));
                 watch(Visit::PluggedIn(peer));
             }
-            Ok(Event::Reports(reports)) => {
-                for report in &reports {
-                    key.receive(report);
-                    send(&mut plugged, key, &mut message);
-                }
-            }
-            Ok(Event::Left(peer)) => {
-                plugged = None;
-                watch(Visit::Left(peer));
-            }
-            Ok(Event::Refused(visit)) => watch(visit),
-            Ok(Event::Failed(error)) => return Err(error),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return Err(ErrorKind::BrokenPipe.into()),
+            Some(Event::Refused(visit)) => watch(visit),
+            Some(Event::Failed(error)) => return Err(error),
+            None => {}
+        }
+        if let Some((pipe, peer)) = &mut client
+            && exchange(pipe, key, &mut message).is_err()
+        {
+            pipe.close();
+            watch(Visit::Left(*peer));
+            client = None;
+            door.leave();
         }
     }
 }
 
-/// Sends the key's reports to the client that is plugged in, all of a message in one system call. A client that does
-/// not take them is unplugged. `message` is empty before and after the call.
-fn send(plugged: &mut Option<TcpPipe>, key: &mut VirtualKey<'_>, message: &mut Vec<u8>) {
-    let Some(pipe) = plugged else { return };
-    while let Some(report) = key.transmit() {
-        message.extend_from_slice(&report);
-    }
-    if !message.is_empty() && pipe.stream.write_all(message).is_err() {
-        // The connection's thread then reads the end and sends `Left`.
-        pipe.close();
-        *plugged = None;
-    }
+/// Passes the client's reports to the key, lets the key work, sends what it says, in `message` and in one system call, and
+/// waits for the next reports.
+///
+/// # Errors
+/// The client has left, or does not take the key's reports.
+fn exchange(pipe: &mut TcpPipe, key: &mut VirtualKey<'_>, message: &mut Vec<u8>) -> io::Result<()> {
     message.clear();
+    while let Some(report) = pipe.take() {
+        key.receive(&report);
+        message.extend(iter::from_fn(|| key.transmit()).flatten());
+    }
+    let wait = key.work().unwrap_or(NOTICE);
+    message.extend(iter::from_fn(|| key.transmit()).flatten());
+    if !message.is_empty() {
+        pipe.stream.write_all(message)?;
+    }
+    pipe.fill(wait.min(NOTICE))
 }
 
-/// Accepts connections and starts a thread for each.
-fn accept(listener: &TcpListener, events: &SyncSender<Event>) {
-    let door = Arc::new(Door::default());
+/// Accepts connections and starts a thread for each, which ends when the client is plugged in.
+fn accept(listener: &TcpListener, door: &Arc<Door>, events: &SyncSender<Event>) {
     loop {
         match listener.accept() {
             Ok((stream, peer)) => {
-                // One of the references is this thread's own.
-                if Arc::strong_count(&door) > CONNECTIONS && !door.close_oldest_silent() {
+                // Two of the references are not a connection's.
+                if Arc::strong_count(door) > CONNECTIONS + 1 && !door.close_oldest_silent() {
                     let _ = turn_away(&stream, Duration::ZERO);
                     continue;
                 }
@@ -158,13 +160,14 @@ fn accept(listener: &TcpListener, events: &SyncSender<Event>) {
     }
 }
 
-/// Serves one connection to its end. An error ends it.
+/// Plugs the client of a connection in, or closes the connection. An error closes it.
 fn attend(stream: &Arc<TcpStream>, peer: SocketAddr, door: &Door, events: &SyncSender<Event>) {
     let refused = match admit(stream, door) {
-        Ok(Admission::Plugged(mut pipe, first)) => {
-            let _ = forward(&mut pipe, peer, first, events);
-            let _ = events.send(Event::Left(peer));
-            return door.leave();
+        Ok(Admission::Plugged(pipe)) => {
+            if events.send(Event::PluggedIn(pipe, peer)).is_err() {
+                door.leave();
+            }
+            return;
         }
         Ok(Admission::Busy) => {
             let _ = turn_away(stream, PATIENCE);
@@ -178,8 +181,8 @@ fn attend(stream: &Arc<TcpStream>, peer: SocketAddr, door: &Door, events: &SyncS
 }
 
 enum Admission {
-    /// The connection and its first report.
-    Plugged(Box<TcpPipe>, [u8; REPORT_LEN]),
+    /// The connection, and in it the reports that were read.
+    Plugged(Box<TcpPipe>),
     Busy,
     Stranger,
 }
@@ -191,40 +194,20 @@ fn admit(stream: &Arc<TcpStream>, door: &Door) -> io::Result<Admission> {
     stream.set_write_timeout(Some(LONGEST_WRITE))?;
     let mut pipe = TcpPipe::new(stream.try_clone()?);
     let mut since = Instant::now();
-    let first = loop {
-        let report = pipe.read(PATIENCE)?;
-        if !pipe.may_begin_with(&FIRST, report.as_ref()) {
+    while pipe.waiting().len() < REPORT_LEN {
+        pipe.fill(PATIENCE)?;
+        if !pipe.waiting().iter().zip(&FIRST).all(|(here, first)| here == first) {
             return Ok(Admission::Stranger);
         }
-        match report {
-            Some(report) => break report,
-            None if since.elapsed() < PATIENCE => {}
-            None if door.is_occupied() => return Ok(Admission::Busy),
-            None => since = Instant::now(),
+        if since.elapsed() >= PATIENCE && pipe.waiting().len() < REPORT_LEN {
+            if door.is_occupied() {
+                return Ok(Admission::Busy);
+            }
+            since = Instant::now();
         }
-    };
-    drop(silent);
-    Ok(if door.enter() { Admission::Plugged(Box::new(pipe), first) } else { Admission::Busy })
-}
-
-/// Passes every report of a plugged-in client to the key.
-fn forward(
-    pipe: &mut TcpPipe,
-    peer: SocketAddr,
-    first: [u8; REPORT_LEN],
-    events: &SyncSender<Event>,
-) -> io::Result<()> {
-    let gone = |_| io::Error::from(ErrorKind::BrokenPipe);
-    let writer = TcpPipe::new(pipe.stream.try_clone()?);
-    events.send(Event::PluggedIn(Box::new(writer), peer)).map_err(gone)?;
-    let mut reports = vec![first];
-    loop {
-        reports.extend(iter::from_fn(|| pipe.take()));
-        if !reports.is_empty() {
-            events.send(Event::Reports(mem::take(&mut reports))).map_err(gone)?;
-        }
-        pipe.fill(IDLE)?;
     }
+    drop(silent);
+    Ok(if door.enter() { Admission::Plugged(Box::new(pipe)) } else { Admission::Busy })
 }
 
 /// Answers CHANNEL_BUSY. Then waits up to `patience` until the client has closed, because the operating system drops
@@ -322,12 +305,6 @@ impl TcpPipe {
 
     fn close(&self) {
         let _ = self.stream.shutdown(Shutdown::Both);
-    }
-
-    /// Whether the report that was just read, or the received part of it, can begin with `head`.
-    fn may_begin_with(&self, head: &[u8], report: Option<&[u8; REPORT_LEN]>) -> bool {
-        let here = report.map_or(self.waiting(), |report| report);
-        here.iter().zip(head).all(|(here, head)| here == head)
     }
 
     fn waiting(&self) -> &[u8] {
