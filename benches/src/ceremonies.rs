@@ -210,7 +210,11 @@ pub(crate) fn credential_id(response: &[u8]) -> Range<usize> {
 }
 
 pub(crate) fn encoded(encode: impl FnOnce(&mut [u8]) -> Result<usize, Overflow>) -> Vec<u8> {
-    let mut buffer = vec![0; 2048]; // to clear more would count among the instructions of a ceremony
+    encoded_within(2048, encode) // to clear more would count among the instructions of a ceremony
+}
+
+pub(crate) fn encoded_within(room: usize, encode: impl FnOnce(&mut [u8]) -> Result<usize, Overflow>) -> Vec<u8> {
+    let mut buffer = vec![0; room];
     let len = encode(&mut buffer).expect("fits");
     buffer.truncate(len);
     buffer

@@ -23,18 +23,20 @@ use keyfob_core::{
 use keyfob_soft_authenticator::{
     devices::{VIRTUAL_KEY_AAGUID, VirtualCrypto},
     engine::{Config, Engine, Event, Platform, Progress, Wait},
-    store::{Change, Credential, MAX_RECORD, Query, Store},
+    store::{Change, Credential, MAX_RECORD, Query, Setting, Store},
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
-use crate::ceremonies::{Agreed, Authenticator, encoded};
+use crate::ceremonies::{Agreed, Authenticator, encoded_within};
 
 /// The relying party of the commands.
 const MINE: &str = "example.org";
 const HASH: &[u8; 32] = &[7; 32];
 /// How many ids are in a list.
 const LISTED: usize = 64;
+/// The longest request, in bytes: with the list.
+const LONGEST: usize = 4096;
 /// How many credentials one commit stores when the store is filled.
 const AT_ONCE: u32 = 1000;
 
@@ -116,6 +118,8 @@ fn record(id: &[u8; 32], rp_id: &str, user: &[u8]) -> Vec<u8> {
 
 /// Fills a store up to a number of credentials, with a maximum number per commit, and tidies it meanwhile.
 pub fn fill(store: &mut dyn Store, whose: Whose, to: u32, at_once: u32) {
+    // A key does not open a store with credentials and without the seed.
+    store.commit(&[Change::Set(Setting::Seed, &[0x5E; 32])]).expect("room");
     let from = store.count(Query::All).expect("a store");
     let mut dice = ChaCha20Rng::seed_from_u64(from.into());
     for start in (from..to).step_by(at_once.min(AT_ONCE) as usize) {
@@ -182,7 +186,7 @@ impl Bench {
     }
 
     fn register(&mut self, name: &'static str, user: u32, excluded: &[CredentialDescriptor<'_>]) -> Vec<u8> {
-        let request = encoded(|buffer| {
+        let request = encoded_within(LONGEST, |buffer| {
             let request = make_credential::Request {
                 client_data_hash: HASH,
                 rp: RpEntity { id: MINE, name: None },
@@ -205,7 +209,7 @@ impl Bench {
     }
 
     fn sign_in(&mut self, name: &'static str, list: &[CredentialDescriptor<'_>]) {
-        let request = encoded(|buffer| {
+        let request = encoded_within(LONGEST, |buffer| {
             let request = get_assertion::Request {
                 rp_id: MINE,
                 client_data_hash: HASH,
@@ -255,7 +259,8 @@ impl Bench {
             pin_uv_auth_protocol: token.map(|_| 2),
             pin_uv_auth_param: param.as_ref().map(|param| param.as_bytes()),
         };
-        let request = encoded(|buffer| encode_request(Command::CREDENTIAL_MANAGEMENT, &request, buffer));
+        let request =
+            encoded_within(LONGEST, |buffer| encode_request(Command::CREDENTIAL_MANAGEMENT, &request, buffer));
         self.ask(name, &request)
     }
 
@@ -303,4 +308,23 @@ pub fn mine(store: &mut dyn Store) -> u32 {
     let rp_id_hash = &RustCrypto.sha256(&[MINE.as_bytes()]);
     let protection = Level::USER_VERIFICATION_REQUIRED;
     store.count(Query::RelyingParty { rp_id_hash, protection }).expect("a store")
+}
+
+#[cfg(test)]
+mod tests {
+    use keyfob_soft_authenticator::store::{FlashStore, flash::SimulatedFlash};
+
+    use super::*;
+
+    #[test]
+    fn every_command_is_measured_with_credentials_of_one_party_and_of_others() {
+        for whose in [Whose::Mine, Whose::Others] {
+            let flash = SimulatedFlash::<4096, 4>::new(10);
+            let mut store = FlashStore::<_, _, 30, 4>::new(flash, RustCrypto, &[0x5E; 32]).expect("a store");
+            fill(&mut store, whose, 10, 1);
+            let costs = commands(Box::new(store), 2);
+            assert!(costs.len() > 10, "{} rows", costs.len());
+            assert!(costs.iter().all(|cost| cost.longest_step <= cost.whole && !cost.longest_step.is_zero()));
+        }
+    }
 }
