@@ -77,7 +77,7 @@ fn file(path: &Path, whose: Whose, sizes: &[u32], columns: &mut Vec<Column>) {
         drop(store);
         let opened = fastest(FEW, || drop(FileStore::open(path).expect("a store")));
         let mut store = FileStore::open(path).expect("a store");
-        let set = fastest(RUNS, || store.commit(&[Change::Set(Setting::PinRetries, &[8])]).expect("a store"));
+        let set = fastest(RUNS, || store.commit(&[Change::Set(Setting::SignCount, &[0; 4])]).expect("a store"));
         let len = fs::metadata(path).expect("a file").len();
         println!(
             "{credentials} of {whose:?}: filled in {filled:.1?}, opened in {} ms, a setting in {} ms, {:.1} MB",
