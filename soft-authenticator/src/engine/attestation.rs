@@ -1,24 +1,21 @@
 //! The response of a registration: authenticator data and its attestation (CTAP 2.3 §6.1.2 step 19, WebAuthn L3 §8).
 
-use heapless::Vec;
 use keyfob_core::{
     Status,
     attestation::{FidoU2f, Packed, Statement},
     auth_data::{AttestedCredentialData, AuthData},
     cbor::{List, Text, Write, Writer},
     cose::{Algorithm, CoseKey},
-    crypto::MAX_SIGNATURE,
 };
 
 use super::{
     authenticator::{Authenticator, store_status},
     ceremony::CeremonyState,
-    config::{AttestationMode, Certified, Config, Sizes},
-    extensions::MAX_OUTPUTS,
-    large_blob,
-    new_credential::NewCredential,
+    config::{AttestationMode, Certified, Config},
+    credential::NewCredential,
+    extensions::{MAX_OUTPUTS, unsigned_registration_outputs},
     platform::Platform,
-    signing::look_again,
+    signing::{look_again, room_for_signature},
 };
 use crate::caps::Caps;
 
@@ -118,7 +115,7 @@ impl<P: Platform> Authenticator<'_, P> {
         };
         let asked = &ceremony.asked;
         let large_blob_key = asked.large_blob_key.then(|| self.large_blob_key(&ceremony.rp_id_hash, &new.id));
-        let unsigned = large_blob::registration_outputs(asked);
+        let unsigned = unsigned_registration_outputs(asked);
         let optional = [attested.enterprise, large_blob_key.is_some(), unsigned.is_some()];
 
         let mut w = Writer::new(message);
@@ -196,11 +193,4 @@ impl<P: Platform> Authenticator<'_, P> {
         statement.write(w);
         Ok(())
     }
-}
-
-/// To clear the longest algorithm's room would cost more than to write the response.
-pub(super) fn room_for_signature(algorithm: Algorithm) -> Vec<u8, MAX_SIGNATURE> {
-    let mut room = Vec::new();
-    let _ = room.resize(Sizes::of(algorithm).signature.min(MAX_SIGNATURE), 0); // as long as there is room
-    room
 }

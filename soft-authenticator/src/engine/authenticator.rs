@@ -11,18 +11,14 @@ use keyfob_core::{
 use super::{
     ceremony::CeremonyState,
     config::Config,
-    kept::Kept,
     platform::Platform,
-    state::{Counts, MAX_FINGERPRINTS, PinState, StoredOptions, TemplateId, U2fTouch},
+    state::{Counts, Kept, MAX_FINGERPRINTS, PinState, StoredOptions, TemplateId, U2fTouch},
     wrapping::CredentialKeys,
 };
 use crate::{
     caps::Caps,
     store::{Change, Setting, Store, StoreError},
 };
-
-/// The seed of the credential keys, in bytes.
-pub(super) const SEED: usize = 32;
 
 /// Everything but the buffer.
 pub(super) struct Authenticator<'c, P: Platform> {
@@ -167,8 +163,8 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// The user verification of the token that was presented, if it lets `permission` be used for this relying party
-    /// (CTAP
-    /// 2.3 §6.1.2 step 11). `None` without a token, and where neither PIN nor fingerprint is set up.
+    /// (CTAP 2.3
+    /// §6.1.2 step 11). `None` without a token, and where neither PIN nor fingerprint is set up.
     pub fn verify_user(
         &mut self,
         now: Instant,

@@ -11,8 +11,8 @@ use keyfob_core::{
 
 use super::{
     authenticator::Authenticator,
+    ceremony::{Counted, UserPresent},
     platform::Platform,
-    proof::{Counted, UserPresent},
 };
 
 /// What a handler works on.

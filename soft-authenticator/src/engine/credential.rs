@@ -1,17 +1,85 @@
-//! Credentials, wherever they are kept: in the store, or wrapped in their own id.
+//! Credentials, wherever they are kept: in the store, or wrapped in their own id. How they are made, how lists of their
+//! ids are looked through, and how they are opened.
 
+use heapless::Vec;
 use keyfob_core::{
+    Status,
     bytes::{self, Secret},
+    cbor::{List, Read, Reader},
     cose::Algorithm,
+    crypto::{MAX_PUBLIC, MAX_SECRET, Sign, fill_random},
+    ctap2::{CredentialDescriptor, PUBLIC_KEY},
+    extensions::cred_protect::Level,
 };
 use subtle::ConstantTimeEq;
 
 use super::{
-    authenticator::Authenticator,
+    authenticator::{Authenticator, crypto_status},
+    ceremony::CeremonyState,
+    config::Sizes,
     platform::Platform,
-    wrapping::{ALGORITHM, DerivedSecret, MAX_ID, Properties, Wrapped, shown},
+    wrapping::{ALGORITHM, DerivedSecret, MAX_ID, Properties, STORED_ID, Wrapped, shown},
 };
 use crate::store::{Found, NamelessCredential, Number, Query, Store, StoreError};
+
+/// Names are cut to this many bytes at a character's boundary (CTAP 2.3 §6.1.2 allows 64 and more).
+const MAX_NAME: usize = 64;
+
+/// A credential that is being made: its key pair and its id. The secret is made in place, because a secret that is moved
+/// leaves a copy behind. Wiped on drop.
+pub(super) struct NewCredential {
+    pub algorithm: Algorithm,
+    pub id: Vec<u8, MAX_ID, u16>,
+    pub secret: Vec<u8, MAX_SECRET, u16>,
+    pub public: Vec<u8, MAX_PUBLIC>,
+}
+
+impl Default for NewCredential {
+    /// One that has no key yet.
+    fn default() -> Self {
+        Self { algorithm: Algorithm::ES256, id: Vec::new(), secret: Vec::new(), public: Vec::new() }
+    }
+}
+
+impl Drop for NewCredential {
+    fn drop(&mut self) {
+        bytes::wipe(&mut self.secret);
+    }
+}
+
+/// How far a list of credential ids was looked through. It takes one entry a step, so that keep-alives go out and CANCEL
+/// comes in meanwhile.
+#[derive(Clone, Copy)]
+pub(super) struct Search {
+    /// Where the next entry begins in the message.
+    at: usize,
+    /// Entries that are left.
+    left: usize,
+}
+
+impl Search {
+    /// From the beginning of a list that lies in `message`, and that may have `most` entries.
+    pub fn new(message: &[u8], list: &List<'_, CredentialDescriptor<'_>>, most: u16) -> Result<Self, Status> {
+        if list.len() > usize::from(most) {
+            return Err(Status::LIMIT_EXCEEDED);
+        }
+        let at = bytes::offset(message, list.iter().rest()).ok_or(Status::OTHER)?;
+        Ok(Self { at, left: list.len() })
+    }
+
+    pub const fn is_done(&self) -> bool {
+        self.left == 0
+    }
+
+    /// The id of the next entry; `None` for one that is not a public key's.
+    pub fn next<'m>(&mut self, message: &'m [u8]) -> Result<Option<&'m [u8]>, Status> {
+        let mut r = Reader::strict(message.get(self.at..).ok_or(Status::OTHER)?);
+        let descriptor = CredentialDescriptor::read(&mut r).map_err(|_| Status::OTHER)?;
+        self.at = self.at.saturating_add(r.offset());
+        self.left = self.left.checked_sub(1).ok_or(Status::OTHER)?;
+        Ok(Some(descriptor.id).filter(|_| descriptor.kind == PUBLIC_KEY))
+    }
+}
 
 /// Where a credential is that the relying party named and that may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +103,50 @@ pub(super) struct Opened<'s> {
 }
 
 impl<P: Platform> Authenticator<'_, P> {
+    /// Whether credentials of `algorithm` can be made here.
+    pub fn signs_with(&self, algorithm: Algorithm) -> bool {
+        P::COMPILED.allows(algorithm)
+            && self.config.lists(algorithm)
+            && self.config.caps.allows(algorithm)
+            && self.config.has_room_for(algorithm)
+            && self.crypto.algorithms().contains(&algorithm)
+    }
+
+    /// Makes the key pair, and the credential's id, which holds `cred_blob` if the credential is not `discoverable`.
+    pub fn generate(
+        &mut self,
+        ceremony: &CeremonyState,
+        new: &mut NewCredential,
+        discoverable: bool,
+        cred_blob: &[u8],
+    ) -> Result<(), Status> {
+        let sizes = Sizes::of(new.algorithm);
+        new.secret.resize(sizes.secret.min(MAX_SECRET), 0).map_err(|_| Status::OTHER)?;
+        new.public.clear();
+        new.public.resize(sizes.public.min(MAX_PUBLIC), 0).map_err(|_| Status::OTHER)?;
+        let generated = self.crypto.generate(new.algorithm, &mut self.rng, &mut new.secret, &mut new.public);
+        let (secret_len, public_len) = generated.map_err(crypto_status)?;
+        new.secret.truncate(secret_len);
+        new.public.truncate(public_len);
+
+        let mut id = [0; MAX_ID];
+        let id_len = if discoverable {
+            fill_random(&mut self.rng, id.get_mut(..STORED_ID).ok_or(Status::OTHER)?).map_err(crypto_status)?;
+            STORED_ID
+        } else {
+            let properties = Properties {
+                cred_protect: ceremony.asked.cred_protect.unwrap_or(Level::USER_VERIFICATION_OPTIONAL),
+                third_party_payment: ceremony.asked.third_party_payment,
+            };
+            let credential = Wrapped { algorithm: new.algorithm, properties, cred_blob, secret: &new.secret };
+            self.credential_keys
+                .wrap(&self.crypto, &mut self.rng, &ceremony.rp_id_hash, &credential, &mut id)
+                .map_err(|_| Status::OTHER)?
+        };
+        new.id = Vec::from_slice(id.get(..id_len).ok_or(Status::OTHER)?).map_err(|_| Status::OTHER)?;
+        Ok(())
+    }
+
     /// Where the credential is that `id` stands for, if it is this authenticator's and this relying party's, and
     /// `credProtect` does not hide it.
     ///
@@ -152,4 +264,9 @@ fn opened(scratch: &[u8], found: Found) -> Option<Opened<'_>> {
         cred_blob: credential.cred_blob.unwrap_or_default(),
         stored: Some((credential, record)),
     })
+}
+
+/// At most [`MAX_NAME`] bytes, cut where a character ends.
+pub(super) fn truncate(name: &str) -> &str {
+    name.get(..name.floor_char_boundary(MAX_NAME)).unwrap_or(name)
 }

@@ -3,28 +3,35 @@
 //! What a request asks is read and checked before the user is asked for a touch, and kept as decisions: [`Asked`]. The
 //! salts of `hmac-secret` take a key agreement, a slow thing, so they are decrypted in a step of their own:
 //! [`DecryptedSalts`]. The outputs are written with the response, once for each credential of a sequence.
+//!
+//! A blob of the extension `largeBlob` (2.3) is kept with a discoverable credential, in its record, as `length before
+//! compression 8 BE | blob`. A credential that can have one and has none keeps nothing.
 
 use keyfob_core::{
     Status,
     bytes::{self, Secret},
     cbor::{self, List, RawMap, Write},
     crypto::Hash,
+    ctap2::get_assertion::Request,
     extensions::{
-        GetAssertionInputs, GetAssertionOutputs, MakeCredentialInputs, MakeCredentialOutputs, cred_blob, cred_protect,
-        hmac_secret, large_blob, large_blob_key, min_pin_length, pin_complexity_policy, third_party_payment, uvm,
+        GetAssertionInputs, GetAssertionOutputs, MakeCredentialInputs, MakeCredentialOutputs, UnsignedOutputs,
+        cred_blob, cred_protect, hmac_secret,
+        large_blob::{self, GetAssertionInput, UnsignedOutput},
+        large_blob_key, min_pin_length, pin_complexity_policy, third_party_payment, uvm,
     },
 };
 
 use super::{
     authenticator::{Authenticator, crypto_status, store_status},
-    ceremony::{Asked, CeremonyState, DecryptedSalts, LargeBlobAction, SALT},
+    call::decode,
+    ceremony::{Asked, CeremonyState, Counted, DecryptedSalts, LargeBlobAction, SALT},
     credential::Opened,
     platform::Platform,
     wrapping::{DerivedSecret, MAX_CRED_BLOB_LENGTH},
 };
 use crate::{
     caps::Caps,
-    store::{Setting, Store},
+    store::{Change, Credential, MAX_RECORD, NamelessCredential, Number, Setting, Store, StoreError},
 };
 
 /// The extensions, and what they are switched on with.
@@ -43,6 +50,12 @@ pub(super) const EXTENSIONS: [(&str, Caps); 10] = [
 /// The outputs of one response, at most, in bytes: `hmac-secret` 94 or `hmac-secret-mc` 97, `credBlob` 43, the others
 /// at most 21 each.
 pub(super) const MAX_OUTPUTS: usize = 208;
+/// The longest blob of `largeBlob`, in bytes: a response with it fits in the smallest message. Long names leave less room.
+const MAX_LARGE_BLOB: usize = 400;
+/// Its length before compression, in bytes.
+const SIZE: usize = 8;
+/// `{"largeBlob": {"blob": .., "originalSize": ..}}`, at most, in bytes.
+pub(super) const MAX_UNSIGNED_OUTPUTS: usize = 48 + MAX_LARGE_BLOB;
 /// Two outputs and the IV of protocol two.
 const ENCRYPTED: usize = 16 + 2 * SALT;
 
@@ -282,6 +295,80 @@ impl<P: Platform> Authenticator<'_, P> {
         };
         encode(&outputs, outputs != GetAssertionOutputs::default(), out)
     }
+
+    /// Stores the blob of a request with the credential of this number, in one commit with the count of the signature.
+    /// `None` for one that does not fit, or does not belong there: it is not stored, and the signature is still to be
+    /// counted.
+    #[inline(never)]
+    pub fn write_large_blob(
+        &mut self,
+        ceremony: &CeremonyState,
+        number: Option<Number>,
+        input: GetAssertionInput<'_>,
+        scratch: &mut [u8],
+    ) -> Result<Option<Counted>, Status> {
+        let Some(number) = number.filter(|_| ceremony.is_verified() || !self.is_protected()) else { return Ok(None) };
+        let (Some(blob), Some(size)) = (input.write, input.original_size) else { return Err(Status::OTHER) };
+        let mut kept = Secret([0; SIZE + MAX_LARGE_BLOB]);
+        let Some(kept) = kept.get_mut(..SIZE.saturating_add(blob.len())) else { return Ok(None) };
+        bytes::join(kept, &[&size.to_be_bytes(), blob]);
+
+        let state = self.new_store_state()?;
+        let rp_id_hash = &ceremony.rp_id_hash;
+        let opened = self.open_number(rp_id_hash, number, scratch).map_err(store_status)?;
+        let stored = opened.and_then(|opened| opened.stored).and_then(|(_, record)| Credential::decode(record));
+        let Some(stored) = stored else { return Ok(None) };
+        if stored.large_blob.is_none() {
+            return Ok(None); // it was not made for one
+        }
+        let mut record = Secret([0; MAX_RECORD]);
+        let Ok(len) = Credential { large_blob: Some(kept), ..stored }.encode(&mut *record) else {
+            return Ok(None);
+        };
+        let record = record.get(..len).ok_or(Status::OTHER)?;
+        let state = state.as_ref().map(|state| Change::Set(Setting::StoreState, state));
+        match self.count_signature([Some(Change::Replace { number, rp_id_hash, record }), state]) {
+            Ok(counted) => Ok(Some(counted)),
+            Err(StoreError::Full) => Ok(None),
+            Err(error) => Err(store_status(error)),
+        }
+    }
+}
+
+/// What a request asks of the extension `largeBlob`. Apart, so that the request is not on the stack below the rest.
+#[inline(never)]
+pub(super) fn large_blob_input(message: &[u8], len: usize) -> Result<GetAssertionInput<'_>, Status> {
+    let request: Request<'_> = decode(message, len)?;
+    Ok(inputs::<GetAssertionInputs<'_>>(request.extensions)?.large_blob.unwrap_or_default())
+}
+
+/// The outputs of a registration that are not signed.
+pub(super) fn unsigned_registration_outputs(asked: &Asked) -> Option<UnsignedOutputs<'static>> {
+    let supported = UnsignedOutput { supported: Some(true), ..UnsignedOutput::default() };
+    (asked.large_blob == LargeBlobAction::Make).then_some(UnsignedOutputs { large_blob: Some(supported) })
+}
+
+/// The outputs of an assertion that are not signed, written to `out`.
+pub(super) fn unsigned_assertion_outputs<'o>(
+    asked: &Asked,
+    stored: Option<NamelessCredential<'_>>,
+    out: &'o mut [u8],
+) -> Result<Option<RawMap<'o>>, Status> {
+    let output = match asked.large_blob {
+        LargeBlobAction::Read => {
+            let kept = stored.and_then(|credential| credential.large_blob);
+            let Some((size, blob)) = kept.and_then(<[u8]>::split_first_chunk::<SIZE>) else { return Ok(None) };
+            UnsignedOutput {
+                blob: Some(blob),
+                original_size: Some(u64::from_be_bytes(*size)),
+                ..UnsignedOutput::default()
+            }
+        }
+        LargeBlobAction::Written(written) => UnsignedOutput { written: Some(written), ..UnsignedOutput::default() },
+        LargeBlobAction::Nothing | LargeBlobAction::Make | LargeBlobAction::Write => return Ok(None),
+    };
+    let len = cbor::encode(&UnsignedOutputs { large_blob: Some(output) }, out).map_err(|_| Status::OTHER)?;
+    Ok(out.get(..len).map(RawMap))
 }
 
 /// Whether a credential can have a large blob, and whether it must.

@@ -1,8 +1,9 @@
 //! What the authenticator remembers between two commands, in small types of their own.
 
-use keyfob_core::Instant;
+use keyfob_core::{Instant, bytes};
 
 use super::config::Config;
+use crate::store::Number;
 
 /// Wrong PINs in a row before a power cycle is needed (CTAP 2.3 §6.5.5.1).
 const MAX_CONSECUTIVE_MISMATCHES: u8 = 3;
@@ -77,6 +78,113 @@ pub(super) struct Counts {
     pub used: u32,
     /// The last count that is reserved.
     pub reserved: u32,
+}
+
+/// How many discoverable credentials that were replaced are kept at a time, of one user or of several. A credential that would be one more is replaced at once, and
+/// so is one for which a full store has no second place.
+const MAX_SUPERSEDED: usize = 4;
+/// The beginning of a credential's id, in bytes. Ids in the store are random.
+const ID_START: usize = 4;
+/// An entry as it is stored: `number 4 BE | beginning of the new one's id 4`.
+const ENTRY: usize = 4 + ID_START;
+
+/// A credential that was replaced and is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Superseded {
+    pub number: Number,
+    /// How the id of the one that replaced it begins.
+    pub by: [u8; ID_START],
+}
+
+impl Superseded {
+    pub fn new(number: Number, by: &[u8]) -> Self {
+        Self { number, by: bytes::first(by) }
+    }
+}
+
+/// The credentials that are kept ([`superseded`](super::superseded) says why), the one that was replaced last at the end. The places behind it have number 0, which
+/// no credential has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Kept([Superseded; MAX_SUPERSEDED]);
+
+impl Kept {
+    /// Reads a list as it is stored. A damaged one is empty: then there are two credentials of a user, and none is
+    /// lost.
+    pub fn from_bytes(stored: &[u8]) -> Self {
+        let (mut kept, (entries, rest)) = (Self::default(), stored.as_chunks::<ENTRY>());
+        if entries.len() <= MAX_SUPERSEDED && rest.is_empty() {
+            for (place, [n0, n1, n2, n3, by @ ..]) in kept.0.iter_mut().zip(entries) {
+                *place = Superseded { number: Number::from_be_bytes([*n0, *n1, *n2, *n3]), by: *by };
+            }
+        }
+        kept
+    }
+
+    /// The list as it is stored, and its length in the array, in bytes.
+    pub fn to_bytes(self) -> ([u8; ENTRY * MAX_SUPERSEDED], usize) {
+        let mut stored = [0; ENTRY * MAX_SUPERSEDED];
+        for (place, entry) in stored.as_chunks_mut::<ENTRY>().0.iter_mut().zip(self.entries()) {
+            *place = bytes::concat(&[&entry.number.to_be_bytes(), &entry.by]);
+        }
+        (stored, self.entries().count().saturating_mul(ENTRY))
+    }
+
+    pub fn entries(&self) -> impl Iterator<Item = &Superseded> {
+        self.0.iter().filter(|entry| entry.number != 0)
+    }
+
+    /// Whether this credential is one that is kept.
+    pub fn has(&self, number: Number) -> bool {
+        self.entries().any(|entry| entry.number == number)
+    }
+
+    /// Those that are older than the credential with this number and id, of the same user.
+    pub fn older_than(&self, number: Number, id: &[u8]) -> Self {
+        let mut entries = self.entries().enumerate();
+        let own = entries.find(|(_, entry)| entry.number == number).map(|(place, own)| (place, own.by));
+        self.filtered(|place, entry| match own {
+            Some((own, by)) => place < own && entry.by == by,
+            None => id.starts_with(&entry.by),
+        })
+    }
+
+    pub fn numbers(&self) -> impl Iterator<Item = Number> {
+        self.entries().map(|entry| entry.number)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries().next().is_none()
+    }
+
+    pub fn len(&self) -> u32 {
+        u32::try_from(self.entries().count()).unwrap_or(u32::MAX)
+    }
+
+    /// The list with one more, or `None` when it is full.
+    pub fn with(mut self, entry: Superseded) -> Option<Self> {
+        *self.0.iter_mut().find(|place| place.number == 0)? = entry;
+        Some(self)
+    }
+
+    pub fn without(&self, gone: &Self) -> Self {
+        self.filtered(|_, entry| !gone.has(entry.number))
+    }
+
+    /// The list in which those of `older` point to another credential. They stand at its end then, because the answer
+    /// that is sent next concerns their user.
+    pub fn now_by(&self, older: &Self, id: &[u8]) -> Self {
+        let mut kept = self.without(older);
+        let free = kept.0.iter_mut().filter(|place| place.number == 0);
+        free.zip(older.numbers()).for_each(|(place, number)| *place = Superseded::new(number, id));
+        kept
+    }
+
+    pub fn filtered(&self, stays: impl Fn(usize, &Superseded) -> bool) -> Self {
+        let mut filtered = Self::default();
+        let entries = self.entries().enumerate().filter(|(place, entry)| stays(*place, entry));
+        filtered.0.iter_mut().zip(entries).for_each(|(place, (_, entry))| *place = *entry);
+        filtered
+    }
 }
 
 /// The touch that U2F waits for between two requests.

@@ -26,8 +26,8 @@ use keyfob_core::{Status, bytes};
 
 use super::{
     authenticator::{Authenticator, store_status},
-    kept::{Kept, Superseded},
     platform::Platform,
+    state::{Kept, Superseded},
 };
 use crate::store::{Change, Found, Number, Setting, Store, StoreError};
 

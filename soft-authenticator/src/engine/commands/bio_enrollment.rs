@@ -15,9 +15,9 @@ use keyfob_core::{
 use crate::engine::{
     authenticator::{Authenticator, store_status},
     call::{Call, Next, Outcome, Trigger, decode, ok, reply},
-    fingerprints::entries,
     platform::{Platform, USER_ACTION_TIMEOUT},
     state::{MAX_FINGERPRINTS, MAX_FRIENDLY_NAME, TemplateId},
+    user_verification::entries,
 };
 use crate::{caps::Caps, store::Setting};
 

@@ -20,8 +20,8 @@ use keyfob_core::{
 use crate::engine::{
     authenticator::{Authenticator, crypto_status, store_status},
     call::{Call, Next, Outcome, Trigger, decode, ok, written},
+    ceremony::{Counted, UserPresent},
     platform::Platform,
-    proof::{Counted, UserPresent},
     state::StoredOptions,
 };
 use crate::{

@@ -19,9 +19,9 @@ use keyfob_core::{
 use crate::engine::{
     authenticator::{Authenticator, store_status},
     call::{Call, Outcome, decode, ok, reply},
-    kept::Kept,
-    names::truncate,
+    credential::truncate,
     platform::{Platform, SEQUENCE_TIMEOUT},
+    state::Kept,
 };
 use crate::{
     caps::Caps,

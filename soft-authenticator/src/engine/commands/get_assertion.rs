@@ -16,18 +16,14 @@ use keyfob_core::{
 };
 
 use crate::engine::{
-    attestation::room_for_signature,
     authenticator::{Authenticator, store_status},
     call::{Call, Next, Outcome, Trigger, decode, reply},
-    ceremony::{CeremonyState, LargeBlobAction},
+    ceremony::{CeremonyState, Counted, LargeBlobAction, UserPresent},
     config::AuthenticatorPolicy,
-    credential::Located,
-    extensions::{MAX_OUTPUTS, inputs},
-    large_blob::{self, MAX_UNSIGNED_OUTPUTS},
+    credential::{Located, Search},
+    extensions::{MAX_OUTPUTS, MAX_UNSIGNED_OUTPUTS, inputs, large_blob_input, unsigned_assertion_outputs},
     platform::{Platform, SEQUENCE_TIMEOUT},
-    proof::{Counted, UserPresent},
-    search::Search,
-    signing::look_again,
+    signing::{look_again, room_for_signature},
     wrapping::{MAX_ID, shown},
 };
 use crate::store::{Credential, NamelessCredential, Number, Query};
@@ -300,7 +296,7 @@ impl Run {
         }
         authenticator.draw_randomness(&mut self.ceremony)?;
         let counted = if self.ceremony.asked.large_blob == LargeBlobAction::Write {
-            let input = large_blob::input(call.message, call.request)?;
+            let input = large_blob_input(call.message, call.request)?;
             let counted = authenticator.write_large_blob(&self.ceremony, self.number, input, scratch)?;
             self.ceremony.asked.large_blob = LargeBlobAction::Written(counted.is_some());
             let Some(counted) = counted else { return Ok(Next::Work) };
@@ -361,7 +357,7 @@ impl Run {
             number_of_credentials: (self.rest.is_none() && several).then_some(u64::from(self.total)),
             user_selected: None,
             large_blob_key: large_blob_key.as_ref().map(|key| LargeBlobKey(&key[..])),
-            unsigned_extension_outputs: large_blob::assertion_outputs(&self.ceremony.asked, stored, &mut unsigned)?,
+            unsigned_extension_outputs: unsigned_assertion_outputs(&self.ceremony.asked, stored, &mut unsigned)?,
         };
         let outcome = reply(&response, call.message)?;
         self.keep_rest(call.now);

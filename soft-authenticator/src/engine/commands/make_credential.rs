@@ -12,15 +12,12 @@ use crate::engine::{
     attestation::Attested,
     authenticator::{Authenticator, store_status},
     call::{Call, Next, Outcome, Trigger, decode},
-    ceremony::{CeremonyState, LargeBlobAction},
+    ceremony::{CeremonyState, LargeBlobAction, UserPresent},
     config::AuthenticatorPolicy,
+    credential::{NewCredential, Search, truncate},
     extensions::inputs,
-    kept::Kept,
-    names::truncate,
-    new_credential::NewCredential,
     platform::Platform,
-    proof::UserPresent,
-    search::Search,
+    state::Kept,
 };
 use crate::{
     caps::Caps,

@@ -5,10 +5,9 @@ use keyfob_core::Status;
 use crate::engine::{
     authenticator::{Authenticator, crypto_status},
     call::{Call, Next, Outcome, Trigger, ok},
-    kept::Kept,
     persistent::Fresh,
     platform::{Platform, RESET_WINDOW},
-    state::{PinState, StoredOptions},
+    state::{Kept, PinState, StoredOptions},
     wrapping::CredentialKeys,
 };
 use crate::store::Change;

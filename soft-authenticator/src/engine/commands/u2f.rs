@@ -4,11 +4,16 @@
 //! U2F has no keep-alives. A request that needs a touch is refused at once and the platform repeats it: a touch that
 //! comes within [`TOUCH_AWAITED`] after the refusal is kept for [`TOUCH_KEPT`], and the next request that needs one
 //! uses it up. Any CTAP2 request in between, and another channel, make both forgotten.
+//!
+//! A registration of U2F cannot be without a certificate. Where none is configured, it has a self-signed one (RFC 5280
+//! §4.1), which certifies the credential's own key and says nothing about the authenticator: the same for every
+//! credential but for key and signature, so that it links no two of them.
 
 use core::time::Duration;
 
 use keyfob_core::{
-    Instant, Status,
+    Instant, Status, bytes,
+    cbor::{Overflow, Writer},
     cose::Algorithm,
     crypto::MAX_SIGNATURE,
     ctap1::{self, AuthenticateResponse, Control, RegisterResponse, Request, StatusWord},
@@ -18,13 +23,10 @@ use crate::caps::Caps;
 use crate::engine::{
     authenticator::Authenticator,
     call::{self, Call, Next},
-    ceremony::CeremonyState,
-    certificate,
+    ceremony::{CeremonyState, Counted, UserPresent},
     config::Certified,
-    credential::Located,
-    new_credential::NewCredential,
+    credential::{Located, NewCredential},
     platform::Platform,
-    proof::{Counted, UserPresent},
     state::U2fTouch,
 };
 
@@ -33,6 +35,22 @@ use crate::engine::{
 pub const TOUCH_AWAITED: Duration = Duration::from_secs(10);
 /// How long a touch is kept for the next request.
 pub const TOUCH_KEPT: Duration = Duration::from_secs(10);
+
+/// An uncompressed point on P-256 without its first byte.
+const POINT: usize = 64;
+/// `AlgorithmIdentifier`: ecdsa-with-SHA256.
+const ECDSA_WITH_SHA256: &[u8] = b"\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02";
+/// `TBSCertificate` up to the key: version 3, serial number 1, ecdsa-with-SHA256, issued by "U2F credential" to itself,
+/// valid from 2000 until the time that RFC 5280 §4.1.2.5 has for "no end", and a key on P-256.
+const BEFORE_KEY: &[u8] =
+    b"\x30\x81\xc7\xa0\x03\x02\x01\x02\x02\x01\x01\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02\
+    \x30\x19\x31\x17\x30\x15\x06\x03\x55\x04\x03\x0c\x0eU2F credential\
+    \x30\x20\x17\x0d000101000000Z\x18\x0f99991231235959Z\
+    \x30\x19\x31\x17\x30\x15\x06\x03\x55\x04\x03\x0c\x0eU2F credential\
+    \x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x03\x42\x00\x04";
+
+/// The length of what is signed.
+const SIGNED: usize = BEFORE_KEY.len() + POINT;
 
 /// A request under way.
 #[derive(Default)]
@@ -123,11 +141,11 @@ impl Run {
     /// Certifies the credential's key with itself, into the scratch area.
     #[inline(never)]
     fn certify<P: Platform>(&mut self, authenticator: &mut Authenticator<'_, P>, scratch: &mut [u8]) -> Outcome {
-        let signed = certificate::to_be_signed(&self.public_key()?);
+        let signed = certificate_to_be_signed(&self.public_key()?);
         let mut signature = [0; MAX_SIGNATURE];
         let secret = &self.new.secret;
         let signature = authenticator.sign_es256(&self.ceremony, secret, &[&signed], &mut signature)?;
-        let len = certificate::write(&signed, signature, scratch).map_err(|_| StatusWord::UNKNOWN)?;
+        let len = write_certificate(&signed, signature, scratch).map_err(|_| StatusWord::UNKNOWN)?;
         authenticator.scratch_used = authenticator.scratch_used.max(len);
         self.certificate = u16::try_from(len).map_err(|_| StatusWord::UNKNOWN)?;
         self.step = Step::Attest;
@@ -251,4 +269,25 @@ impl<P: Platform> Authenticator<'_, P> {
 
 fn failed(_: Status) -> StatusWord {
     StatusWord::UNKNOWN
+}
+
+/// What the key of `public_key`, x and y, has to sign for its certificate.
+fn certificate_to_be_signed(public_key: &[u8; POINT]) -> [u8; SIGNED] {
+    bytes::concat(&[BEFORE_KEY, public_key])
+}
+
+/// Writes the certificate that a key has `signed` itself, and returns its length. Errors: [`Overflow`].
+fn write_certificate(signed: &[u8; SIGNED], signature: &[u8], out: &mut [u8]) -> Result<usize, Overflow> {
+    let bit_string = signature.len().saturating_add(1);
+    let len = SIGNED.saturating_add(ECDSA_WITH_SHA256.len()).saturating_add(bit_string).saturating_add(2);
+    let mut w = Writer::new(out);
+    // Both lengths fit their form: with a signature the certificate has 256 bytes and more, the signature less than
+    // 127.
+    w.raw(&[0x30, 0x82]);
+    w.raw(&(len as u16).to_be_bytes());
+    w.raw(signed);
+    w.raw(ECDSA_WITH_SHA256);
+    w.raw(&[0x03, bit_string as u8, 0]);
+    w.raw(signature);
+    w.finish()
 }
