@@ -1,50 +1,46 @@
 //! What every error says to a person: one sentence each, without a full stop, so that it can stand behind a colon. The
 //! sentences about configurations are in `engine/config_error.rs`.
 
-use core::{
-    error,
-    fmt::{self, Display, Formatter},
-};
-
 use crate::store::{StoreError, flash::FlashError};
 
-impl error::Error for StoreError {}
-impl error::Error for FlashError {}
+/// Implements `Display` and `core::error::Error` from a table of variants and format strings.
+macro_rules! says {
+    ($type:ident: $($pattern:pat => $sentence:literal,)*) => {
+        impl core::fmt::Display for $type {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                match self {
+                    $($pattern => write!(f, $sentence),)*
+                }
+            }
+        }
 
-impl Display for StoreError {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Full => "the store is full",
-            Self::TooLong => "a record of the store is longer than the space given for it",
-            Self::Failed => "the store cannot be read or written",
-        })
-    }
+        impl core::error::Error for $type {}
+    };
 }
 
-impl Display for FlashError {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Foreign => "the flash holds something else than a store, and is not erased",
-            Self::Version(version) => return write!(f, "the flash holds a store of another format, version {version}"),
-            Self::OtherGeometry => "the flash holds a store that was written in words of another size",
-            Self::TooSmall => "the flash does not have enough pages",
-            Self::TooMany => "the flash holds more credentials than the index has room for",
-            Self::Failed => "the flash cannot be read or written",
-        })
-    }
+pub(crate) use says;
+
+says! { StoreError:
+    Self::Full => "the store is full",
+    Self::TooLong => "a record of the store is longer than the space given for it",
+    Self::Failed => "the store cannot be read or written",
+}
+
+says! { FlashError:
+    Self::Foreign => "the flash holds something else than a store, and is not erased",
+    Self::Version(version) => "the flash holds a store of another format, version {version}",
+    Self::OtherGeometry => "the flash holds a store that was written in words of another size",
+    Self::TooSmall => "the flash does not have enough pages",
+    Self::TooMany => "the flash holds more credentials than the index has room for",
+    Self::Failed => "the flash cannot be read or written",
 }
 
 #[cfg(feature = "std")]
 mod simulated {
-    use super::{Display, Formatter, error, fmt};
     use crate::store::flash::PowerIsOff;
 
-    impl error::Error for PowerIsOff {}
-
-    impl Display for PowerIsOff {
-        fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-            f.write_str("the simulated flash has no power, or its page is broken")
-        }
+    super::says! { PowerIsOff:
+        Self => "the simulated flash has no power, or its page is broken",
     }
 }
 

@@ -25,8 +25,8 @@ use crate::store::{Found, NamelessCredential, Number, Query, Store, StoreError};
 /// Names are cut to this many bytes at a character's boundary (CTAP 2.3 §6.1.2 allows 64 and more).
 const MAX_NAME: usize = 64;
 
-/// A credential that is being made: its key pair and its id. The secret is made in place, because a secret that is moved
-/// leaves a copy behind. Wiped on drop.
+/// A credential that is being made: its key pair and its id. The secret is made in place, because a secret that is
+/// moved leaves a copy behind. Wiped on drop.
 pub(super) struct NewCredential {
     pub algorithm: Algorithm,
     pub id: Vec<u8, MAX_ID, u16>,
@@ -47,8 +47,8 @@ impl Drop for NewCredential {
     }
 }
 
-/// How far a list of credential ids was looked through. It takes one entry a step, so that keep-alives go out and CANCEL
-/// comes in meanwhile.
+/// How far a list of credential ids was looked through. Each step looks at one entry, so that keep-alives go out and
+/// CANCEL comes in meanwhile.
 #[derive(Clone, Copy)]
 pub(super) struct Search {
     /// Where the next entry begins in the message.

@@ -50,7 +50,8 @@ pub(super) const EXTENSIONS: [(&str, Caps); 10] = [
 /// The outputs of one response, at most, in bytes: `hmac-secret` 94 or `hmac-secret-mc` 97, `credBlob` 43, the others
 /// at most 21 each.
 pub(super) const MAX_OUTPUTS: usize = 208;
-/// The longest blob of `largeBlob`, in bytes: a response with it fits in the smallest message. Long names leave less room.
+/// The longest blob of `largeBlob`, in bytes: a response with it fits in the smallest message. Long names leave less
+/// room.
 const MAX_LARGE_BLOB: usize = 400;
 /// Its length before compression, in bytes.
 const SIZE: usize = 8;

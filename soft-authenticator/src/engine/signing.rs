@@ -3,8 +3,8 @@
 //! There is one counter for all credentials and for U2F. Each signature is counted, but not each count is committed.
 //! Otherwise a program that asks for silent assertions without a pause would wear out the flash within days. The store
 //! holds the last count that is reserved. Reserved counts are used from RAM; when they run out, the next
-//! [`Config::sign_count_block`](super::Config::sign_count_block) are reserved in one commit, before the first of them is
-//! used. After a power cut the counter goes on after the last reserved count: it jumps, and neither falls back nor
+//! [`Config::sign_count_block`](super::Config::sign_count_block) are reserved in one commit, before the first of them
+//! is used. After a power cut the counter goes on after the last reserved count: it jumps, and neither falls back nor
 //! repeats.
 
 use heapless::Vec;

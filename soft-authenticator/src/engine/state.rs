@@ -80,8 +80,8 @@ pub(super) struct Counts {
     pub reserved: u32,
 }
 
-/// How many discoverable credentials that were replaced are kept at a time, of one user or of several. A credential that would be one more is replaced at once, and
-/// so is one for which a full store has no second place.
+/// How many discoverable credentials that were replaced are kept at a time, of one user or of several. A credential
+/// that would be one more is replaced at once, and so is one for which a full store has no second place.
 const MAX_SUPERSEDED: usize = 4;
 /// The beginning of a credential's id, in bytes. Ids in the store are random.
 const ID_START: usize = 4;
@@ -102,8 +102,8 @@ impl Superseded {
     }
 }
 
-/// The credentials that are kept ([`superseded`](super::superseded) says why), the one that was replaced last at the end. The places behind it have number 0, which
-/// no credential has.
+/// The credentials that are kept, the one that was replaced last at the end. The places behind it have number 0, which
+/// no credential has. [`superseded`](super::superseded) says why they are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Kept([Superseded; MAX_SUPERSEDED]);
 

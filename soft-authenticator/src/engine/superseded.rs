@@ -6,8 +6,8 @@
 //! goes when one of these shows that the new one is known:
 //!
 //! - [`Engine::response_sent`](super::Engine::response_sent): the last report of the answer is out;
-//! - an allow list names the new one in a sign-in that it answers. A sign-in without a list shows nothing of the kind: the
-//!   authenticator has chosen the credential, not the relying party.
+//! - an allow list names the new one in a sign-in that it answers. A sign-in without a list shows nothing of the kind:
+//!   the authenticator has chosen the credential, not the relying party.
 //!
 //! Until then the old one answers to its id, in allow lists and in exclude lists, and in nothing else: to list, count
 //! and sign in without a list there is one credential for each user. The new one is the one that management lists, so
