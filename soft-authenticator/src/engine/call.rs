@@ -53,6 +53,7 @@ impl Trigger {
 }
 
 /// What a handler wants next.
+#[derive(Clone, Copy)]
 pub(super) enum Next {
     /// The response is written: this many bytes.
     Reply(usize),

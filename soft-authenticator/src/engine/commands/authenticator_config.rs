@@ -111,7 +111,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let demanded = params.pin_complexity_policy == Some(true) && options.force_pin_change;
         let stricter = options.pin_complexity && (demanded || !self.options.pin_complexity);
         let forced = params.force_change_pin == Some(true)
-            || (self.pin.is_set && (stricter || self.stored_pin_length()? < options.min_pin_length));
+            || (self.pin.is_set && (stricter || self.stored_pin()?.1 < options.min_pin_length));
         options.force_pin_change |= forced;
         self.set_options(options, hashes.get(..len).ok_or(Status::OTHER)?, forced)
     }

@@ -5,13 +5,9 @@
 use keyfob_core::{
     Instant, Status,
     bytes::{self, Secret},
-    cbor::Overflow,
     cose::CoseKey,
-    crypto::{Agreement, Error},
-    ctap2::{
-        self,
-        client_pin::{Request, Response, subcommand},
-    },
+    crypto::{Agreement, Error, P256Point},
+    ctap2::client_pin::{Request, Response, subcommand},
     pin_uv::{
         self, MAX_PIN_BYTES, PaddedPin, Permissions, PinHash, PinUvAuthProtocol, SharedSecret, Token, UserVerified,
     },
@@ -19,7 +15,7 @@ use keyfob_core::{
 
 use crate::engine::{
     authenticator::{Authenticator, crypto_status, store_status},
-    call::{Call, Next, Outcome, Trigger, decode, ok, written},
+    call::{Call, Next, Outcome, Trigger, decode, ok, reply},
     ceremony::{Counted, UserPresent},
     platform::Platform,
     state::StoredOptions,
@@ -66,11 +62,7 @@ impl Run {
             return Err(Status::INVALID_COMMAND);
         }
         let request: Request<'_> = decode(call.message, call.request)?;
-        match call.authenticator.client_pin(self, call.now, cause, &request)? {
-            Answer::Next(next) => Ok(next),
-            Answer::Empty => ok(call.message),
-            Answer::Body(answer) => written(answer.encode(call.message)),
-        }
+        call.authenticator.client_pin(self, call.now, cause, &request)?.write(call.message)
     }
 
     fn agreed(&self) -> Result<&SharedSecret, Status> {
@@ -92,31 +84,27 @@ impl Run {
 enum Answer {
     Next(Next),
     Empty,
-    Body(Body),
-}
-
-enum Body {
     Retries { retries: u8, power_cycle: bool },
     UvRetries(u8),
-    KeyAgreement(keyfob_core::crypto::P256Point),
+    KeyAgreement(P256Point),
     Token([u8; ENCRYPTED_TOKEN], usize),
 }
 
-impl Body {
-    fn encode(&self, message: &mut [u8]) -> Result<usize, Overflow> {
-        let response = match self {
-            Self::Retries { retries, power_cycle } => Response {
-                pin_retries: Some(u64::from(*retries)),
-                power_cycle_state: power_cycle.then_some(true),
-                ..Response::default()
-            },
-            Self::UvRetries(retries) => Response { uv_retries: Some(u64::from(*retries)), ..Response::default() },
-            Self::KeyAgreement(point) => {
-                Response { key_agreement: Some(CoseKey::key_agreement(point)), ..Response::default() }
+impl Answer {
+    fn write(&self, message: &mut [u8]) -> Outcome {
+        let mut response = Response::default();
+        match self {
+            Self::Next(next) => return Ok(*next),
+            Self::Empty => return ok(message),
+            Self::Retries { retries, power_cycle } => {
+                response.pin_retries = Some(u64::from(*retries));
+                response.power_cycle_state = power_cycle.then_some(true);
             }
-            Self::Token(token, len) => Response { pin_uv_auth_token: token.get(..*len), ..Response::default() },
-        };
-        ctap2::encode_response(&response, message)
+            Self::UvRetries(retries) => response.uv_retries = Some(u64::from(*retries)),
+            Self::KeyAgreement(point) => response.key_agreement = Some(CoseKey::key_agreement(point)),
+            Self::Token(token, len) => response.pin_uv_auth_token = token.get(..*len),
+        }
+        reply(&response, message)
     }
 }
 
@@ -133,16 +121,13 @@ impl<P: Platform> Authenticator<'_, P> {
         cause: Trigger,
         request: &Request<'_>,
     ) -> Result<Answer, Status> {
-        let pin = self.has(Caps::CLIENT_PIN);
         match required(request.sub_command)? {
             subcommand::GET_KEY_AGREEMENT => self.get_key_agreement(request),
             subcommand::GET_TOKEN_USING_UV if self.has(Caps::TOKEN_PERMISSIONS) => {
                 self.get_token_using_uv(run, now, cause, request)
             }
-            subcommand::GET_UV_RETRIES if self.has(Caps::BUILT_IN_UV) => {
-                Ok(Answer::Body(Body::UvRetries(self.uv_retries())))
-            }
-            _ if !pin => Err(Status::INVALID_SUBCOMMAND),
+            subcommand::GET_UV_RETRIES if self.has(Caps::BUILT_IN_UV) => Ok(Answer::UvRetries(self.uv_retries())),
+            _ if !self.has(Caps::CLIENT_PIN) => Err(Status::INVALID_SUBCOMMAND),
             subcommand::GET_PIN_RETRIES => self.get_pin_retries(request),
             subcommand::SET_PIN => self.set_pin(run, request),
             subcommand::CHANGE_PIN => self.change_pin(run, request),
@@ -165,8 +150,7 @@ impl<P: Platform> Authenticator<'_, P> {
         if !self.pin.is_set && self.config.policy.retries_need_pin {
             return Err(Status::PIN_NOT_SET);
         }
-        let power_cycle = self.pin.needs_power_cycle();
-        Ok(Answer::Body(Body::Retries { retries: self.pin.retries, power_cycle }))
+        Ok(Answer::Retries { retries: self.pin.retries, power_cycle: self.pin.needs_power_cycle() })
     }
 
     fn get_key_agreement(&mut self, request: &Request<'_>) -> Result<Answer, Status> {
@@ -175,7 +159,7 @@ impl<P: Platform> Authenticator<'_, P> {
             self.key_agreement = Some(self.crypto.p256_generate(&mut self.rng).map_err(crypto_status)?);
         }
         let (_, public) = self.key_agreement.as_ref().ok_or(Status::OTHER)?;
-        Ok(Answer::Body(Body::KeyAgreement(*public)))
+        Ok(Answer::KeyAgreement(*public))
     }
 
     fn set_pin(&mut self, run: &mut Run, request: &Request<'_>) -> Result<Answer, Status> {
@@ -289,7 +273,7 @@ impl<P: Platform> Authenticator<'_, P> {
         };
         let mut out = [0; ENCRYPTED_TOKEN];
         let len = shared.encrypt(&self.crypto, &mut self.rng, token.as_bytes(), &mut out).map_err(|_| Status::OTHER)?;
-        Ok(Answer::Body(Body::Token(out, len)))
+        Ok(Answer::Token(out, len))
     }
 
     /// getPinUvAuthTokenUsingUvWithPermissions.
@@ -434,13 +418,8 @@ impl<P: Platform> Authenticator<'_, P> {
         Ok(Answer::Next(Next::Work))
     }
 
-    /// The length of the PIN that is set, in code points.
-    pub fn stored_pin_length(&mut self) -> Result<u8, Status> {
-        self.stored_pin().map(|(_, length)| length)
-    }
-
     /// The hash of the PIN that is set, and its length in code points.
-    fn stored_pin(&mut self) -> Result<(PinHash, u8), Status> {
+    pub fn stored_pin(&mut self) -> Result<(PinHash, u8), Status> {
         let mut value = Secret([0; STORED_PIN]);
         let found = self.store.get(Setting::Pin, &mut *value).map_err(store_status)?;
         let (hash, [length]) = value.split_first_chunk().ok_or(Status::OTHER)? else { return Err(Status::OTHER) };
