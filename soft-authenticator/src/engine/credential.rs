@@ -250,17 +250,14 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 }
 
-fn properties(credential: &NamelessCredential<'_>) -> Properties {
-    Properties { cred_protect: credential.cred_protect, third_party_payment: credential.third_party_payment }
-}
-
 fn opened(scratch: &[u8], found: Found) -> Option<Opened<'_>> {
     let record = scratch.get(..found.len)?;
     let credential = NamelessCredential::decode(record)?;
+    let NamelessCredential { algorithm, secret, cred_protect, third_party_payment, .. } = credential;
     Some(Opened {
-        algorithm: credential.algorithm,
-        secret: credential.secret,
-        properties: properties(&credential),
+        algorithm,
+        secret,
+        properties: Properties { cred_protect, third_party_payment },
         cred_blob: credential.cred_blob.unwrap_or_default(),
         stored: Some((credential, record)),
     })

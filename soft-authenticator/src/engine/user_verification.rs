@@ -37,11 +37,11 @@ pub(super) type Stored = [u8; Setting::MAX_LEN];
 
 const _: () = assert!(MAX_FINGERPRINTS * (3 + MAX_FRIENDLY_NAME) <= Setting::MAX_LEN);
 
-/// An entry of the list: its name is empty until it gets one.
-pub(super) type Entry<'l> = (TemplateId, &'l str);
+/// The list: ids and names. A name is empty until it gets one.
+type Entries<'l> = Vec<(TemplateId, &'l str), MAX_FINGERPRINTS>;
 
 /// Takes a stored list apart. `None` for a damaged one.
-pub(super) fn entries(mut stored: &[u8]) -> Option<Vec<Entry<'_>, MAX_FINGERPRINTS>> {
+fn entries(mut stored: &[u8]) -> Option<Entries<'_>> {
     let mut entries = Vec::new();
     while let Some((&[a, b, len], rest)) = stored.split_first_chunk() {
         let (name, rest) = rest.split_at_checked(len.into())?;
@@ -52,7 +52,7 @@ pub(super) fn entries(mut stored: &[u8]) -> Option<Vec<Entry<'_>, MAX_FINGERPRIN
 }
 
 /// Writes a list and returns its length.
-fn write(entries: &[Entry<'_>], stored: &mut Stored) -> Option<usize> {
+fn write(entries: &Entries<'_>, stored: &mut Stored) -> Option<usize> {
     let mut len = 0_usize;
     for ([a, b], name) in entries {
         for part in [&[*a, *b, u8::try_from(name.len()).ok()?], name.as_bytes()] {
@@ -151,17 +151,17 @@ impl<P: Platform> Authenticator<'_, P> {
     /// Reads which fingerprints are enrolled, by way of `stored`.
     pub fn load_fingerprints(&mut self, stored: &mut Stored) -> Result<(), StoreError> {
         let mut ids = Vec::new();
-        for (id, _) in &entries(self.stored_fingerprints(stored)?).ok_or(StoreError::Failed)? {
+        for (id, _) in &self.stored_fingerprints(stored)? {
             ids.push(*id).map_err(|_| StoreError::Failed)?;
         }
         self.fingerprints = ids;
         Ok(())
     }
 
-    /// The list as it is stored, in `stored`; empty before the first fingerprint.
-    pub fn stored_fingerprints<'s>(&mut self, stored: &'s mut Stored) -> Result<&'s [u8], StoreError> {
+    /// The list that is stored, by way of `stored`; empty before the first fingerprint.
+    pub fn stored_fingerprints<'s>(&mut self, stored: &'s mut Stored) -> Result<Entries<'s>, StoreError> {
         let len = self.store.get(Setting::Fingerprints, stored)?.unwrap_or(0);
-        stored.get(..len).ok_or(StoreError::Failed)
+        stored.get(..len).and_then(entries).ok_or(StoreError::Failed)
     }
 
     /// An id that no enrolled fingerprint has.
@@ -178,7 +178,7 @@ impl<P: Platform> Authenticator<'_, P> {
     /// Enrols a fingerprint, without a name. Errors: [`Status::FP_DATABASE_FULL`].
     pub fn add_fingerprint(&mut self, id: TemplateId) -> Result<(), Status> {
         let mut stored = [0; Setting::MAX_LEN];
-        let mut entries = entries(self.stored_fingerprints(&mut stored).map_err(store_status)?).ok_or(Status::OTHER)?;
+        let mut entries = self.stored_fingerprints(&mut stored).map_err(store_status)?;
         entries.push((id, "")).map_err(|_| Status::FP_DATABASE_FULL)?;
         self.store_fingerprints(&entries)
     }
@@ -186,7 +186,7 @@ impl<P: Platform> Authenticator<'_, P> {
     /// Names a fingerprint. Errors: [`Status::INVALID_OPTION`] for one that is not enrolled.
     pub fn name_fingerprint(&mut self, id: &[u8], name: &str) -> Result<(), Status> {
         let mut stored = [0; Setting::MAX_LEN];
-        let mut entries = entries(self.stored_fingerprints(&mut stored).map_err(store_status)?).ok_or(Status::OTHER)?;
+        let mut entries = self.stored_fingerprints(&mut stored).map_err(store_status)?;
         entries.iter_mut().find(|entry| entry.0 == *id).ok_or(Status::INVALID_OPTION)?.1 = name;
         self.store_fingerprints(&entries)
     }
@@ -194,7 +194,7 @@ impl<P: Platform> Authenticator<'_, P> {
     /// Removes a fingerprint. Errors: [`Status::INVALID_OPTION`] for one that is not enrolled.
     pub fn remove_fingerprint(&mut self, id: &[u8]) -> Result<(), Status> {
         let mut stored = [0; Setting::MAX_LEN];
-        let mut entries = entries(self.stored_fingerprints(&mut stored).map_err(store_status)?).ok_or(Status::OTHER)?;
+        let mut entries = self.stored_fingerprints(&mut stored).map_err(store_status)?;
         let before = entries.len();
         entries.retain(|entry| entry.0 != *id);
         if entries.len() == before {
@@ -203,7 +203,7 @@ impl<P: Platform> Authenticator<'_, P> {
         self.store_fingerprints(&entries)
     }
 
-    fn store_fingerprints(&mut self, entries: &[Entry<'_>]) -> Result<(), Status> {
+    fn store_fingerprints(&mut self, entries: &Entries<'_>) -> Result<(), Status> {
         let mut stored = [0; Setting::MAX_LEN];
         let len = write(entries, &mut stored).ok_or(Status::OTHER)?;
         let list = stored.get(..len).ok_or(Status::OTHER)?;

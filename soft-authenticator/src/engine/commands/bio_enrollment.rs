@@ -17,7 +17,6 @@ use crate::engine::{
     call::{Call, Next, Outcome, Trigger, decode, ok, reply},
     platform::{Platform, USER_ACTION_TIMEOUT},
     state::{MAX_FINGERPRINTS, MAX_FRIENDLY_NAME, TemplateId},
-    user_verification::entries,
 };
 use crate::{caps::Caps, store::Setting};
 
@@ -173,8 +172,7 @@ impl<P: Platform> Authenticator<'_, P> {
 
     fn enumerate_enrollments(&mut self, message: &mut [u8]) -> Outcome {
         let mut stored = [0; Setting::MAX_LEN];
-        let stored = self.stored_fingerprints(&mut stored).map_err(store_status)?;
-        let entries = entries(stored).ok_or(Status::OTHER)?;
+        let entries = self.stored_fingerprints(&mut stored).map_err(store_status)?;
         let mut infos: Vec<_, MAX_FINGERPRINTS> = Vec::new();
         for (id, name) in &entries {
             // Also an empty one: python-fido2 takes it for granted.
