@@ -24,15 +24,13 @@ use crate::{caps::Caps, store::Store};
 #[inline(never)]
 pub fn step<P: Platform>(call: &mut Call<'_, '_, P>) -> Outcome {
     let authenticator = &mut *call.authenticator;
+    let remaining = authenticator.has(Caps::DISCOVERABLE).then(|| authenticator.store.remaining());
+    let identifiers = authenticator.encrypted_identifiers()?;
     let (config, state, uv) = (authenticator.config, authenticator.options, authenticator.config.user_verification);
     let there = |caps| authenticator.has(caps);
     let (pin, built_in_uv, has_config) = (there(Caps::CLIENT_PIN), there(Caps::BUILT_IN_UV), there(Caps::CONFIG));
     let min_pin_can_be_set = has_config && pin;
-    let (long_touch, complexity) = (there(Caps::LONG_TOUCH_FOR_RESET), there(Caps::PIN_COMPLEXITY));
-    let max_cred_blob_length = there(Caps::CRED_BLOB).then_some(MAX_CRED_BLOB_LENGTH);
     let large_blobs = authenticator.large_blobs_capacity();
-    let remaining = if there(Caps::DISCOVERABLE) { authenticator.store.remaining().ok() } else { None };
-    let identifiers = authenticator.encrypted_identifiers()?;
     let (versions, extensions) = (authenticator.versions(), authenticator.extensions());
     let algorithms = authenticator.algorithms();
     let protocols: Vec<u64, 2> = list([2, 1].into_iter().filter(|number| authenticator.protocol(*number).is_some()));
@@ -54,21 +52,21 @@ pub fn step<P: Platform>(call: &mut Call<'_, '_, P>) -> Outcome {
         force_pin_change: min_pin_can_be_set.then_some(state.force_pin_change),
         min_pin_length: pin.then_some(usize::from(state.min_pin_length)),
         firmware_version: config.firmware_version.map(u64::from),
-        max_cred_blob_length,
+        max_cred_blob_length: there(Caps::CRED_BLOB).then_some(MAX_CRED_BLOB_LENGTH),
         max_rp_ids_for_set_min_pin_length: min_pin_can_be_set.then_some(MAX_RP_IDS),
         preferred_platform_uv_attempts: built_in_uv.then_some(uv.preferred_platform_attempts.into()),
         uv_modality: built_in_uv.then_some(uv.modality.into()),
         certifications: None,
-        remaining_discoverable_credentials: remaining.map(u64::from),
+        remaining_discoverable_credentials: remaining.and_then(Result::ok).map(u64::from),
         vendor_prototype_config_commands: (!config.vendor_commands.is_empty())
             .then_some(List::Slice(config.vendor_commands)),
         // "none" alone is not told.
         attestation_formats: (supported != [Format::None]).then_some(List::Slice(&formats)),
         uv_count_since_last_pin_entry: None,
-        long_touch_for_reset: long_touch.then_some(state.long_touch_for_reset),
+        long_touch_for_reset: there(Caps::LONG_TOUCH_FOR_RESET).then_some(state.long_touch_for_reset),
         enc_identifier: identifiers.as_ref().map(|[identifier, _]| &identifier[..]),
         transports_for_reset: config.transports_for_reset.map(List::Slice),
-        pin_complexity_policy: complexity.then_some(state.pin_complexity),
+        pin_complexity_policy: there(Caps::PIN_COMPLEXITY).then_some(state.pin_complexity),
         pin_complexity_policy_url: config.pin_complexity_policy_url.map(str::as_bytes),
         max_pin_length: pin.then_some(usize::from(config.max_pin_length)),
         enc_cred_store_state: identifiers.as_ref().map(|[_, state]| &state[..]),
