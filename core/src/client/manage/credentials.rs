@@ -161,6 +161,39 @@ impl<'o> Enumeration<'o> {
     }
 }
 
+/// Implements [`Operation`] for a list of items, whose first response tells how many there are in the member `$total`,
+/// with the key `$key`.
+macro_rules! lists {
+    ($list:ident, $item:ident, $total:ident, $key:literal) => {
+        impl Operation for $list<'_> {
+            type Outcome<'b> = u64;
+            type Item<'m> = $item<'m>;
+            const FORGETS: Forgets = Forgets::Nothing;
+
+            fn purpose(&self) -> Purpose<'_> {
+                self.0.management.purpose()
+            }
+
+            fn question(&self, facts: &Facts) -> Result<Question<'_>, Cause> {
+                self.0.question(facts)
+            }
+
+            fn accept<C: Crypto, R>(&mut self, _: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {
+                let total = |response: &Response<'_>| response.$total.ok_or(Cause::missing($key));
+                self.0.accept(room.response(), total, $item::of)
+            }
+
+            fn item<'m>(&self, response: &'m [u8]) -> Option<$item<'m>> {
+                $item::of(decode_response(response).ok()?).ok()
+            }
+
+            fn outcome(&mut self, _: &[u8]) -> Result<u64, Cause> {
+                Ok(self.0.seen)
+            }
+        }
+    };
+}
+
 /// A relying party with credentials.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ListedRelyingParty<'m> {
@@ -192,32 +225,7 @@ impl<'o> ListRelyingParties<'o> {
     }
 }
 
-impl Operation for ListRelyingParties<'_> {
-    type Outcome<'b> = u64;
-    type Item<'m> = ListedRelyingParty<'m>;
-    const FORGETS: Forgets = Forgets::Nothing;
-
-    fn purpose(&self) -> Purpose<'_> {
-        self.0.management.purpose()
-    }
-
-    fn question(&self, facts: &Facts) -> Result<Question<'_>, Cause> {
-        self.0.question(facts)
-    }
-
-    fn accept<C: Crypto, R>(&mut self, _: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {
-        let total = |response: &Response<'_>| response.total_rps.ok_or(Cause::missing(0x05));
-        self.0.accept(room.response(), total, ListedRelyingParty::of)
-    }
-
-    fn item<'m>(&self, response: &'m [u8]) -> Option<ListedRelyingParty<'m>> {
-        ListedRelyingParty::of(decode_response(response).ok()?).ok()
-    }
-
-    fn outcome(&mut self, _: &[u8]) -> Result<u64, Cause> {
-        Ok(self.0.seen)
-    }
-}
+lists! { ListRelyingParties, ListedRelyingParty, total_rps, 0x05 }
 
 /// A discoverable credential.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -263,32 +271,7 @@ impl<'o> ListCredentials<'o> {
     }
 }
 
-impl Operation for ListCredentials<'_> {
-    type Outcome<'b> = u64;
-    type Item<'m> = ListedCredential<'m>;
-    const FORGETS: Forgets = Forgets::Nothing;
-
-    fn purpose(&self) -> Purpose<'_> {
-        self.0.management.purpose()
-    }
-
-    fn question(&self, facts: &Facts) -> Result<Question<'_>, Cause> {
-        self.0.question(facts)
-    }
-
-    fn accept<C: Crypto, R>(&mut self, _: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {
-        let total = |response: &Response<'_>| response.total_credentials.ok_or(Cause::missing(0x09));
-        self.0.accept(room.response(), total, ListedCredential::of)
-    }
-
-    fn item<'m>(&self, response: &'m [u8]) -> Option<ListedCredential<'m>> {
-        ListedCredential::of(decode_response(response).ok()?).ok()
-    }
-
-    fn outcome(&mut self, _: &[u8]) -> Result<u64, Cause> {
-        Ok(self.0.seen)
-    }
-}
+lists! { ListCredentials, ListedCredential, total_credentials, 0x09 }
 
 /// Deletes a credential.
 #[derive(Clone, Copy, Debug)]
