@@ -31,14 +31,12 @@ use crate::{
     pin_uv::{PaddedPin, Permissions, PinHash, PinUvAuthProtocol, SharedSecret, Token, encapsulate},
 };
 
-mod grant;
 mod new_pin;
 mod refusals;
-mod renewal;
 mod token;
 
-pub use grant::{Encapsulated, Grant};
 pub use refusals::refuses_token;
+pub use token::{Encapsulated, Grant};
 use token::{ask_token, open_token};
 
 /// Attempts at built-in user verification, at most: no authenticator allows more in a row (CTAP 2.3 §6.5.2). One that

@@ -1,19 +1,62 @@
-//! Asking for a token, by PIN or by built-in user verification, and what comes of it (CTAP 2.3 §6.5.5.7).
+//! Tokens: asked for by PIN or by built-in user verification (CTAP 2.3 §6.5.5.7), granted to an operation, and used
+//! again where a session lends them and takes them back.
 
 use rand_core::CryptoRng;
 
-use super::{Action, Authorization, Context, Encapsulated, PIN_HASH_ENC, encrypt, send};
+use super::{Action, Authorization, Context, PIN_HASH_ENC, State, encrypt, send};
 use crate::{
     bytes::Secret,
     client::{
-        Cause,
+        Cause, Reason,
         facts::{AuthorizationMethod, Facts},
     },
     cose::CoseKey,
-    crypto::Crypto,
+    crypto::{Crypto, Hash, P256Point},
     ctap2::client_pin::{Request, Response, subcommand},
-    pin_uv::{MAX_TOKEN, PinHash, PinUvAuthProtocol, SharedSecret, Token},
+    pin_uv::{MAX_TOKEN, Mac, PinHash, PinUvAuthProtocol, SharedSecret, Token},
 };
+
+/// What an operation may use.
+#[derive(Clone, Copy, Debug)]
+pub enum Grant<'a> {
+    /// No user verification.
+    None,
+    /// Built-in user verification within the command.
+    BuiltIn,
+    /// A token.
+    Token(PinUvAuthProtocol, &'a Token),
+}
+
+/// The result of encapsulate (CTAP 2.3 §6.5.4): the platform's public key, and the secret it shares with the
+/// authenticator.
+#[derive(Clone, Debug)]
+pub struct Encapsulated {
+    pub public: P256Point,
+    pub shared: SharedSecret,
+}
+
+impl Grant<'_> {
+    /// Whether the user is verified.
+    pub const fn verifies(&self) -> bool {
+        !matches!(self, Self::None)
+    }
+
+    /// The pinUvAuthParam of the concatenated `message`, and its protocol's number.
+    pub fn authenticate<C: Hash>(&self, crypto: &C, message: &[&[u8]]) -> Option<(Mac, u64)> {
+        match self {
+            Self::Token(protocol, token) => Some((token.authenticate(crypto, *protocol, message), protocol.number())),
+            _ => None,
+        }
+    }
+
+    /// The command's option `uv`: only for built-in user verification, some authenticators refuse it beside a token.
+    pub const fn uv_option(&self) -> Option<bool> {
+        match self {
+            Self::BuiltIn => Some(true),
+            _ => None,
+        }
+    }
+}
 
 /// Writes the request for a token: with permissions where the authenticator knows them.
 pub(super) fn ask_token<C: Crypto, R: CryptoRng>(
@@ -66,5 +109,58 @@ impl Authorization {
         }
         self.token = token;
         self.granted(cx)
+    }
+
+    /// Takes what a session has: a token for this purpose, and the hash of the PIN where the PIN is the method. A PIN
+    /// does not stand in for built-in user verification that fails or is refused: then the user is asked for it.
+    pub fn borrow(&mut self, token: Option<&Token>, pin_hash: Option<&PinHash>) {
+        self.keeps_pin = true;
+        let pin_hash = pin_hash.filter(|_| self.method == Some(AuthorizationMethod::Pin));
+        self.pin_is_lent = pin_hash.is_some();
+        self.pin_hash = pin_hash.cloned();
+        if let (Some(token), Some(AuthorizationMethod::Pin | AuthorizationMethod::BuiltInToken)) = (token, self.method)
+        {
+            self.token = token.clone();
+            self.lent = true;
+        }
+    }
+
+    /// What a session can use again: the token that was granted by PIN or by built-in user verification, and the hash
+    /// of that PIN.
+    pub fn obtained(&self) -> Option<(&Token, Option<&PinHash>)> {
+        let obtained =
+            matches!(self.method, Some(AuthorizationMethod::Pin | AuthorizationMethod::BuiltInToken)) && !self.lent;
+        obtained.then_some((&self.token, self.pin_hash.as_ref().filter(|_| !self.wrong)))
+    }
+
+    /// Whether the token is the session's.
+    pub const fn has_lent_token(&self) -> bool {
+        self.lent
+    }
+
+    /// Forgets what the session lent: its token was refused.
+    pub fn begin_anew(&mut self) {
+        *self = Self { pin_attempts: self.pin_attempts, reason: Reason::TokenRefused, ..Self::new() };
+    }
+
+    /// Whether a token that is refused is renewed.
+    pub fn renews(&self) -> bool {
+        matches!(self.method, Some(AuthorizationMethod::Pin | AuthorizationMethod::BuiltInToken))
+            && (self.lent || !self.renewed)
+    }
+
+    /// Whether it is renewed without asking the user.
+    pub fn renews_by_itself(&self) -> bool {
+        self.renews() && self.method == Some(AuthorizationMethod::Pin) && self.pin_hash.is_some() && !self.wrong
+    }
+
+    /// Whether the authenticator has been sent the PIN and has not answered.
+    pub fn is_trying_pin(&self) -> bool {
+        self.method == Some(AuthorizationMethod::Pin) && self.state == State::Token
+    }
+
+    /// A response to the command was accepted: the next request may find the token used up.
+    pub fn accepted(&mut self) {
+        self.renewed = false;
     }
 }
