@@ -257,9 +257,6 @@ impl<P: Platform> Authenticator<'_, P> {
         out: &'o mut [u8],
     ) -> Result<Option<RawMap<'o>>, Status> {
         let asked = &ceremony.asked;
-        if *asked == Asked::default() {
-            return Ok(None);
-        }
         let mut encrypted = [0; ENCRYPTED];
         let methods = self.uvm(ceremony);
         let outputs = MakeCredentialOutputs {
@@ -271,7 +268,7 @@ impl<P: Platform> Authenticator<'_, P> {
             hmac_secret_mc: self.evaluate(ceremony, id, &mut encrypted)?,
             pin_complexity_policy: asked.pin_complexity_policy.then_some(self.options.pin_complexity),
         };
-        encode(&outputs, outputs != MakeCredentialOutputs::default(), out)
+        encode(&outputs, out)
     }
 
     /// The outputs of an assertion by the credential with this id, `None` when there are none.
@@ -283,9 +280,6 @@ impl<P: Platform> Authenticator<'_, P> {
         out: &'o mut [u8],
     ) -> Result<Option<RawMap<'o>>, Status> {
         let asked = &ceremony.asked;
-        if *asked == Asked::default() {
-            return Ok(None);
-        }
         let mut encrypted = [0; ENCRYPTED];
         let methods = self.uvm(ceremony);
         let outputs = GetAssertionOutputs {
@@ -294,7 +288,7 @@ impl<P: Platform> Authenticator<'_, P> {
             hmac_secret: self.evaluate(ceremony, id, &mut encrypted)?,
             third_party_payment: asked.third_party_payment.then_some(opened.properties.third_party_payment),
         };
-        encode(&outputs, outputs != GetAssertionOutputs::default(), out)
+        encode(&outputs, out)
     }
 
     /// Stores the blob of a request with the credential of this number, in one commit with the count of the signature.
@@ -382,8 +376,11 @@ fn large_blob_of_registration(support: large_blob::Support<'_>, discoverable: bo
     }
 }
 
-/// Writes the outputs, if there are `any`.
-fn encode<'o, T: Write>(outputs: &T, any: bool, out: &'o mut [u8]) -> Result<Option<RawMap<'o>>, Status> {
+/// Writes the signed outputs. `None` when there are none.
+fn encode<'o, T: Write + Default + PartialEq>(outputs: &T, out: &'o mut [u8]) -> Result<Option<RawMap<'o>>, Status> {
+    if *outputs == T::default() {
+        return Ok(None);
+    }
     let len = cbor::encode(outputs, out).map_err(|_| Status::OTHER)?;
-    Ok(out.get(..len).filter(|_| any).map(RawMap))
+    Ok(out.get(..len).map(RawMap))
 }
