@@ -65,8 +65,7 @@ impl<P: Platform> Authenticator<'_, P> {
         if self.needs_token() && !locked_out {
             let params = request.sub_command_params.map_or(&[][..], |params| params.0);
             let message: [&[u8]; 2] = [&authenticated_head(number), params];
-            let (param, protocol) = (request.pin_uv_auth_param, request.pin_uv_auth_protocol);
-            self.authorize(now, param, protocol, &message, Permissions::ACFG)?;
+            self.authorize(now, request.pin_uv_auth_param, request.pin_uv_auth_protocol, &message, Permissions::ACFG)?;
         }
         let mut options = self.options;
         match number {

@@ -226,8 +226,7 @@ impl<P: Platform> Authenticator<'_, P> {
         scratch: &mut [u8],
     ) -> Result<Found, Status> {
         let message: [&[u8]; 2] = [&authenticated_head(request.sub_command), raw_params(request)];
-        let (param, protocol) = (request.pin_uv_auth_param, request.pin_uv_auth_protocol);
-        self.authorize(now, param, protocol, &message, Permissions::CM)?;
+        self.authorize(now, request.pin_uv_auth_param, request.pin_uv_auth_protocol, &message, Permissions::CM)?;
         let target = match descriptor.kind {
             PUBLIC_KEY => self.store.next(Query::Id(descriptor.id), None, scratch).map_err(store_status)?,
             _ => None,

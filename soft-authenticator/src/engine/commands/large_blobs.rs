@@ -133,8 +133,7 @@ impl<P: Platform> Authenticator<'_, P> {
         if self.needs_token() {
             let head = authenticated_head(u32::try_from(upload.next).map_err(|_| Status::INVALID_PARAMETER)?);
             let message: [&[u8]; 2] = [&head, &self.crypto.sha256(&[set])];
-            let (param, protocol) = (request.pin_uv_auth_param, request.pin_uv_auth_protocol);
-            self.authorize(now, param, protocol, &message, Permissions::LBW)?;
+            self.authorize(now, request.pin_uv_auth_param, request.pin_uv_auth_protocol, &message, Permissions::LBW)?;
         }
         let next = upload.next.saturating_add(set.len());
         if next > upload.expected {
