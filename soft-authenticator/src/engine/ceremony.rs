@@ -1,5 +1,5 @@
-//! What a command goes on with from one atom to the next: the decisions of a registration, a sign-in or a request of
-//! U2F, of which its response is made, and evidence.
+//! What a command goes on with from one atom to the next: decisions and evidence. A registration, a sign-in and a
+//! request of U2F make their responses from their decisions.
 //!
 //! Evidence lets a fault in memory be noticed. It says that the user was present, or that something was counted before
 //! its result is looked at. That the user was verified is [`keyfob_core::pin_uv::UserVerified`].

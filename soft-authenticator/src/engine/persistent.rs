@@ -1,4 +1,4 @@
-//! What survives power loss is read at power-up. Random values among it are the seed, the persistent pinUvAuthToken
+//! What survives power loss, and is read at power-up. Some of it is random: the seed, the persistent pinUvAuthToken
 //! (CTAP 2.3 §6.5.2), and what getInfo tells its holders.
 //!
 //! A setting that is missing from the store was never written, which means a default, or it was lost. Where something
