@@ -104,7 +104,7 @@ state!(flash_store, FlashLog);
 #[unsafe(no_mangle)]
 pub fn flash_store(store: &mut FlashLog, changes: &[Change<'_>], out: &mut [u8]) {
     let _ = black_box(store.get(black_box(Setting::Pin), out));
-    let _ = black_box(store.find(black_box(&[0; 32]), black_box(None), out));
+    let _ = black_box(store.count(black_box(Query::All)));
     let _ = black_box(store.next(black_box(Query::All), black_box(None), out));
     let _ = black_box(store.commit(changes));
     let _ = black_box(store.stage(black_box(0), out));
