@@ -2,8 +2,11 @@
 //! run with their cryptography alone.
 //!
 //! ```console
-//! $ cargo run --release -p keyfob-benches --features aws-lc --bin serve -- FOLDER
+//! $ taskset -c 0 cargo run --release -p keyfob-benches --features aws-lc --bin serve -- FOLDER
 //! ```
+//!
+//! `taskset -c 0` keeps client and key on one core. On two cores of a virtual machine, the time to wake an idle core is
+//! longer than the whole ceremony.
 //!
 //! The file is made in FOLDER, so FOLDER decides which filesystem is measured. Prints the shortest of many runs of
 //! each, and fails when a registration and sign-in take more than 1.7 times as long as their cryptography, or 3.4 times
