@@ -329,7 +329,7 @@ impl Agreed {
         out
     }
 
-    fn request(&mut self, sub_command: u64) -> client_pin::Request<'_> {
+    fn request(&mut self, sub_command: u32) -> client_pin::Request<'_> {
         client_pin::Request {
             pin_uv_auth_protocol: Some(2),
             sub_command: Some(sub_command),

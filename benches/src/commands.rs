@@ -104,7 +104,7 @@ fn registered() -> Key {
     key
 }
 
-fn pin(sub_command: u64) -> Vec<u8> {
+fn pin(sub_command: u32) -> Vec<u8> {
     let request = client_pin::Request {
         pin_uv_auth_protocol: Some(2),
         sub_command: Some(sub_command),
@@ -177,7 +177,7 @@ fn next_assertion() -> Box<dyn FnMut()> {
     })
 }
 
-fn managed(sub_command: u64, params: Option<&[u8]>) -> Box<dyn FnMut()> {
+fn managed(sub_command: u32, params: Option<&[u8]>) -> Box<dyn FnMut()> {
     let mut key = registered();
     let token = token(&mut key, Permissions::CM);
     let head = cred_mgmt::authenticated_head(sub_command);

@@ -246,7 +246,7 @@ impl Bench {
         &mut self,
         name: &'static str,
         token: Option<&Token>,
-        sub_command: u64,
+        sub_command: u32,
         params: Option<Params<'_>>,
     ) -> Vec<u8> {
         let params = params.map(|params| raw(&params));

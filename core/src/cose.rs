@@ -12,7 +12,7 @@ pub use point::P256Point;
 
 use crate::{
     bytes,
-    cbor::{Error, ErrorKind, RawMap, Read, Reader, Write, Writer},
+    cbor::{Error, ErrorKind, RawMap, Read, Reader, Shape, Write, Writer},
     named::named,
 };
 
@@ -69,6 +69,8 @@ impl Algorithm {
 }
 
 impl Read<'_> for Algorithm {
+    const SHAPE: Shape = Shape::By(|r| Self::read(r).map(|_| true));
+
     #[inline]
     fn read(r: &mut Reader<'_>) -> Result<Self, Error> {
         match r.integer() {
@@ -258,6 +260,8 @@ fn write_p256(key: &CoseKey<'_>, w: &mut Writer<'_>) -> Option<()> {
 }
 
 impl<'a> Read<'a> for CoseKey<'a> {
+    const SHAPE: Shape = Shape::By(|r| CoseKey::read(r).map(|_| true));
+
     fn read(r: &mut Reader<'a>) -> Result<Self, Error> {
         let ecdh = |r: &mut Reader<'a>| read_p256(r, Algorithm::ECDH_ES_HKDF_256, ECDH_HEAD);
         if let Some(key) = read_p256(r, Algorithm::ES256, ES256_HEAD).or_else(|| ecdh(r)) {

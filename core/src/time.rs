@@ -20,8 +20,7 @@ impl Instant {
 
     /// The instant `after` later; stops at the end of the clock.
     pub const fn plus(self, after: Duration) -> Self {
-        let millis = after.as_millis();
-        let millis = if millis > u64::MAX as u128 { u64::MAX } else { millis as u64 };
+        let millis = after.as_secs().saturating_mul(1000).saturating_add(after.subsec_millis() as u64);
         Self(self.0.saturating_add(millis))
     }
 

@@ -5,7 +5,12 @@
 pub mod harness;
 pub mod key;
 
-use keyfob_core::transport::hid::{BROADCAST, HidCommand, Packet, REPORT_LEN};
+use std::fmt::Debug;
+
+use keyfob_core::{
+    cbor::{self, Message, Reader, Write, Writer},
+    transport::hid::{BROADCAST, HidCommand, Packet, REPORT_LEN},
+};
 
 /// An input that is read from its front. After its end, zeros are read.
 pub struct Input<'a>(pub &'a [u8]);
@@ -77,6 +82,25 @@ pub fn edit(input: &mut Input<'_>, parts: &mut [&mut [u8]]) -> bool {
     edited
 }
 
+/// Checks that the interpreter of tables, which the feature `small` selects, reads and writes a message as the code does
+/// that is compiled for it.
+pub fn same_by_table<'a, T: Message<'a> + Write + PartialEq + Debug>(bytes: &'a [u8]) {
+    for start in [Reader::strict(bytes), Reader::tolerant(bytes)] {
+        let (mut fast, mut small) = (start, start);
+        let value = T::read(&mut fast);
+        assert_eq!(T::read_by_table(&mut small), value);
+        let Ok(value) = value else { continue };
+        assert_eq!(small, fast);
+        for room in [bytes.len(), bytes.len() / 2] {
+            let (mut fast, mut small) = (vec![0; room], vec![0; room]);
+            let mut w = Writer::new(&mut small);
+            value.write_by_table(&mut w, &[]);
+            let small = w.finish().map(|len| &small[..len]);
+            assert_eq!(small, cbor::encode(&value, &mut fast).map(|len| &fast[..len]));
+        }
+    }
+}
+
 /// Decodes `$bytes` as `$ty` under both sets of rules. A decoded value must be the same after it was written and read
 /// again.
 #[macro_export]
@@ -99,5 +123,14 @@ macro_rules! round_trip {
             let again = cbor::decode_tolerant::<$ty>(&buffer[..length]).expect("reads what was written");
             assert_eq!(again, value);
         }
+    }};
+}
+
+/// What [`round_trip!`] checks, and [`same_by_table`].
+#[macro_export]
+macro_rules! message {
+    ($bytes:expr, $ty:ty) => {{
+        $crate::round_trip!($bytes, $ty);
+        $crate::same_by_table::<$ty>($bytes);
     }};
 }

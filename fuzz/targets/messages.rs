@@ -10,35 +10,35 @@ use keyfob_core::{
         get_assertion, get_info, large_blobs, make_credential,
     },
 };
-use keyfob_fuzz::round_trip;
+use keyfob_fuzz::message;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    round_trip!(bytes, make_credential::Request<'_>);
-    round_trip!(bytes, make_credential::Response<'_>);
-    round_trip!(bytes, get_assertion::Request<'_>);
-    round_trip!(bytes, get_assertion::Response<'_>);
-    round_trip!(bytes, get_info::Response<'_>);
-    round_trip!(bytes, client_pin::Request<'_>);
-    round_trip!(bytes, client_pin::Response<'_>);
-    round_trip!(bytes, bio_enrollment::Request<'_>);
-    round_trip!(bytes, bio_enrollment::Params<'_>);
-    round_trip!(bytes, bio_enrollment::Response<'_>);
-    round_trip!(bytes, credential_management::Request<'_>);
-    round_trip!(bytes, credential_management::Params<'_>);
-    round_trip!(bytes, credential_management::Response<'_>);
-    round_trip!(bytes, large_blobs::Request<'_>);
-    round_trip!(bytes, large_blobs::Response<'_>);
-    round_trip!(bytes, large_blobs::LargeBlobMap<'_>);
-    round_trip!(bytes, config::Request<'_>);
-    round_trip!(bytes, config::SetMinPinLength<'_>);
-    round_trip!(bytes, config::VendorPrototype);
-    round_trip!(bytes, RpEntity<'_>);
-    round_trip!(bytes, UserEntity<'_>);
-    round_trip!(bytes, CredentialDescriptor<'_>);
-    round_trip!(bytes, Packed<'_>);
-    round_trip!(bytes, FidoU2f<'_>);
-    round_trip!(bytes, Element<'_>);
+    message!(bytes, make_credential::Request<'_>);
+    message!(bytes, make_credential::Response<'_>);
+    message!(bytes, get_assertion::Request<'_>);
+    message!(bytes, get_assertion::Response<'_>);
+    message!(bytes, get_info::Response<'_>);
+    message!(bytes, client_pin::Request<'_>);
+    message!(bytes, client_pin::Response<'_>);
+    message!(bytes, bio_enrollment::Request<'_>);
+    message!(bytes, bio_enrollment::Params<'_>);
+    message!(bytes, bio_enrollment::Response<'_>);
+    message!(bytes, credential_management::Request<'_>);
+    message!(bytes, credential_management::Params<'_>);
+    message!(bytes, credential_management::Response<'_>);
+    message!(bytes, large_blobs::Request<'_>);
+    message!(bytes, large_blobs::Response<'_>);
+    message!(bytes, large_blobs::LargeBlobMap<'_>);
+    message!(bytes, config::Request<'_>);
+    message!(bytes, config::SetMinPinLength<'_>);
+    message!(bytes, config::VendorPrototype);
+    message!(bytes, RpEntity<'_>);
+    message!(bytes, UserEntity<'_>);
+    message!(bytes, CredentialDescriptor<'_>);
+    message!(bytes, Packed<'_>);
+    message!(bytes, FidoU2f<'_>);
+    message!(bytes, Element<'_>);
 
     // Parameters are read from the bytes that are authenticated.
     if let Ok(request) = cbor::decode::<config::Request<'_>>(bytes)

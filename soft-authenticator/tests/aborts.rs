@@ -67,9 +67,9 @@ struct Told {
     options: String,
     min_pin_length: Option<usize>,
     force_pin_change: Option<bool>,
-    room: Option<u64>,
-    pin_retries: u64,
-    uv_retries: Option<u64>,
+    room: Option<u32>,
+    pin_retries: u32,
+    uv_retries: Option<u32>,
     fingerprints: Vec<TemplateId>,
 }
 

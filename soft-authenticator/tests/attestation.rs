@@ -213,7 +213,7 @@ fn enterprise(enabled: bool) -> Key {
     key.set(Setting::Options, &[u8::from(enabled) << 1, 4])
 }
 
-fn asks(value: u64) -> Request<'static> {
+fn asks(value: u32) -> Request<'static> {
     Request { enterprise_attestation: Some(value), ..registration(b"u") }
 }
 
@@ -251,7 +251,7 @@ fn enterprise_attestation_is_refused_where_it_is_not_enabled_and_then_for_its_va
         }
         assert_eq!(key.touches, 0);
     }
-    for value in [0, 3, u64::MAX] {
+    for value in [0, 3, u32::MAX] {
         let mut key = enterprise(true);
         assert_eq!(key.make(&asks(value)).unwrap_err(), Status::INVALID_OPTION);
         assert_eq!(key.touches, 0);

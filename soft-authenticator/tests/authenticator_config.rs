@@ -27,7 +27,7 @@ fn with_pin() -> Key {
     key
 }
 
-fn min(length: u64) -> SetMinPinLength<'static> {
+fn min(length: u32) -> SetMinPinLength<'static> {
     SetMinPinLength { new_min_pin_length: Some(length), ..SetMinPinLength::default() }
 }
 
@@ -39,7 +39,7 @@ const FORCE: SetMinPinLength<'static> = SetMinPinLength {
 };
 
 /// Every subcommand, with valid parameters.
-fn subcommands() -> [(u64, Option<Vec<u8>>); 5] {
+fn subcommands() -> [(u32, Option<Vec<u8>>); 5] {
     [
         (ENABLE_ENTERPRISE_ATTESTATION, None),
         (SET_MIN_PIN_LENGTH, Some(encoded(&min(4)))),
@@ -55,7 +55,7 @@ fn subcommands() -> [(u64, Option<Vec<u8>>); 5] {
 fn subcommands_that_are_missing_or_not_supported_are_named_as_such() {
     let mut key = Key::new();
     assert_eq!(key.status(&[0x0D, 0xA0]), Status::MISSING_PARAMETER);
-    for sub_command in [0, 5, VENDOR_PROTOTYPE, 256, 257, u64::MAX] {
+    for sub_command in [0, 5, VENDOR_PROTOTYPE, 256, 257, u32::MAX] {
         assert_eq!(key.configure(None, sub_command, None), Status::INVALID_SUBCOMMAND);
     }
     let config = Config::new([0xAA; 16]);
@@ -206,7 +206,7 @@ fn the_shortest_pin_only_grows_and_not_beyond_the_longest() {
         (5, Status::PIN_POLICY_VIOLATION, 6),
         (64, Status::PIN_POLICY_VIOLATION, 6),
         (256 + 8, Status::PIN_POLICY_VIOLATION, 6),
-        (u64::MAX, Status::PIN_POLICY_VIOLATION, 6),
+        (u32::MAX, Status::PIN_POLICY_VIOLATION, 6),
         (63, Status::OK, 63),
     ] {
         assert_eq!(key.set_min_pin_length(None, &min(length)), expected, "{length}");

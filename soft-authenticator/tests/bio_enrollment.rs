@@ -25,7 +25,7 @@ use keyfob_soft_authenticator::{
 use super::{harness::*, user_verification::SENSOR};
 
 const NOTHING: Params<'static> = Params { template_id: None, template_friendly_name: None, timeout_milliseconds: None };
-const GATED: [u64; 5] =
+const GATED: [u32; 5] =
     [ENROLL_BEGIN, ENROLL_CAPTURE_NEXT_SAMPLE, ENUMERATE_ENROLLMENTS, SET_FRIENDLY_NAME, REMOVE_ENROLLMENT];
 
 const fn template(id: &[u8]) -> Params<'_> {
@@ -71,7 +71,7 @@ fn the_modality_is_fingerprint_and_needs_no_token() {
 #[test]
 fn the_sensor_says_what_it_is_without_a_token() {
     let bio = Key::with(SENSOR).bio(None, GET_FINGERPRINT_SENSOR_INFO, &NOTHING).unwrap();
-    assert_eq!(bio, Bio { sensor: Some((TOUCH_SENSOR, 4, MAX_FRIENDLY_NAME as u64)), ..Bio::default() });
+    assert_eq!(bio, Bio { sensor: Some((TOUCH_SENSOR, 4, MAX_FRIENDLY_NAME as u32)), ..Bio::default() });
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn without_a_finger_the_time_passes_and_the_enrolment_stays() {
     assert_eq!(begun.sample, Some((SampleStatus::NO_USER_ACTIVITY, 4)));
     assert_eq!(key.now.since(start), Duration::from_secs(2));
     let id = begun.id.unwrap();
-    for millis in [None, Some(u64::MAX)] {
+    for millis in [None, Some(u32::MAX)] {
         let start = key.now;
         let slow = Params { timeout_milliseconds: millis, ..template(&id) };
         key.bio(Some(&token), ENROLL_CAPTURE_NEXT_SAMPLE, &slow).unwrap();

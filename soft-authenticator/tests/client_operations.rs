@@ -158,7 +158,7 @@ fn stocked() -> Key {
 #[test]
 fn the_client_lists_renames_and_deletes_credentials() {
     let mut key = stocked();
-    assert_eq!((metadata(&mut key).existing, metadata(&mut key).remaining), (3, ROOM as u64 - 3));
+    assert_eq!((metadata(&mut key).existing, metadata(&mut key).remaining), (3, ROOM as u32 - 3));
     let before = listed(&mut key);
     let users: Vec<_> = before.iter().map(|(rp, user, ..)| (rp.as_str(), user.as_slice())).collect();
     assert_eq!(users, [(RP, &b"c"[..]), (RP, b"a"), ("example.com", b"b")], "the newest first");

@@ -53,7 +53,7 @@ fn each_missing<'a>(full: Request<'a>, permissions: bool) -> Vec<Request<'a>> {
 /// 6.5.5: no subcommand → MISSING_PARAMETER
 #[test]
 fn subcommands_that_are_not_supported_are_named_as_such() {
-    for sub_command in [0, GET_UV_RETRIES, 8, 10, 255, u64::MAX] {
+    for sub_command in [0, GET_UV_RETRIES, 8, 10, 255, u32::MAX] {
         let request = Request { sub_command: Some(sub_command), ..Request::default() };
         assert_eq!(Key::new().client_pin(&request), Status::INVALID_SUBCOMMAND);
     }

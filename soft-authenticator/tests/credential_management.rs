@@ -57,7 +57,7 @@ pub fn user<'a>(id: &'a [u8], name: &'a str, display_name: &'a str) -> UserEntit
 }
 
 /// Every subcommand that needs a token, with valid parameters.
-fn gated(made: &Made) -> [(u64, Option<Vec<u8>>); 5] {
+fn gated(made: &Made) -> [(u32, Option<Vec<u8>>); 5] {
     [
         (GET_CREDS_METADATA, None),
         (ENUMERATE_RPS_BEGIN, None),
@@ -96,7 +96,7 @@ fn protocol_parameters_and_proof_are_checked_in_this_order() {
             assert_eq!(key.status(&message(Command::CREDENTIAL_MANAGEMENT, &request)), expected, "{request:?}");
         };
         check(Request { pin_uv_auth_protocol: None, pin_uv_auth_param: wrong, ..full }, Status::MISSING_PARAMETER);
-        for number in [0, 3, u64::MAX] {
+        for number in [0, 3, u32::MAX] {
             let pin_uv_auth_protocol = Some(number);
             check(Request { pin_uv_auth_protocol, sub_command_params: None, ..full }, Status::INVALID_PARAMETER);
         }

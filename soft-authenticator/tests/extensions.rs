@@ -110,7 +110,7 @@ fn cred_protect_gives_each_level_and_no_other() {
             assert_eq!(outputs(&made.unwrap()).cred_protect, Some(Level(level)));
         }
     }
-    for level in [0, 4, 23, u64::MAX] {
+    for level in [0, 4, 23, u32::MAX] {
         let inputs = MakeCredentialInputs { cred_protect: Some(Level(level)), ..MAKE };
         refused(&mut Key::new(), resident(b"u"), &inputs, Status::INVALID_PARAMETER);
     }
@@ -344,7 +344,7 @@ fn uvm_names_the_finger_that_verified_the_user_in_this_command() {
     let made = key.make(&extended(Make { options, ..registration(b"u") }, &inputs)).unwrap();
     let methods: Vec<_> = outputs(&made).uvm.unwrap().iter().collect();
     assert_eq!(methods.len(), 1);
-    assert_eq!(methods[0].user_verification_method, u64::from(config.user_verification.modality));
+    assert_eq!(methods[0].user_verification_method, config.user_verification.modality);
 }
 
 #[test]
@@ -358,7 +358,7 @@ fn uvm_names_the_finger_that_gave_the_token_and_the_pin_again_after_it_gave_anot
     make(&mut key, resident(b"two"), &MAKE).unwrap();
     let ask = raw(&GetAssertionInputs { uvm: Some(true), ..GET });
     let method = |got: &Got| answers(got).uvm.unwrap().iter().next().unwrap().user_verification_method;
-    let finger = u64::from(config.user_verification.modality);
+    let finger = config.user_verification.modality;
     for expected in [finger, 0x800] {
         let token = if expected == finger { key.uv_token(Two, GA, None) } else { key.token(Two, PIN, GA, None) };
         let token = token.unwrap();

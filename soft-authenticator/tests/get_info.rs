@@ -56,7 +56,7 @@ fn the_default_key_says_what_it_is() {
         assert!(algorithms.iter().all(|parameters| parameters.kind == keyfob_core::ctap2::PUBLIC_KEY));
         assert!(algorithms.iter().map(|parameters| parameters.algorithm).eq(ALGORITHMS));
         assert_eq!(info.min_pin_length, Some(4));
-        assert_eq!(info.remaining_discoverable_credentials, Some(ROOM as u64));
+        assert_eq!(info.remaining_discoverable_credentials, Some(ROOM as u32));
         assert!(info.attestation_formats.unwrap().iter().eq(["packed", "none"]));
         let extensions: Vec<_> = info.extensions.unwrap().iter().map(|id| id.as_str()).collect();
         let expected = [

@@ -17,7 +17,7 @@ use keyfob_soft_authenticator::{
 use super::harness::*;
 
 /// The capacity of the test store for the array, in bytes.
-const CAPACITY: u64 = 1024;
+const CAPACITY: u32 = 1024;
 
 fn request(request: &Request<'_>) -> Vec<u8> {
     message(Command::LARGE_BLOBS, request)
@@ -27,12 +27,12 @@ fn request(request: &Request<'_>) -> Vec<u8> {
 fn write(key: &mut Key, array: &[u8], piece: usize) -> Status {
     let mut offset = 0;
     for fragment in array.chunks(piece) {
-        let length = (offset == 0).then_some(array.len() as u64);
+        let length = (offset == 0).then_some(array.len() as u32);
         let status = key.write_fragment(None, offset, fragment, length);
         if status != Status::OK {
             return status;
         }
-        offset += fragment.len() as u64;
+        offset += fragment.len() as u32;
     }
     Status::OK
 }
@@ -52,7 +52,7 @@ fn a_new_key_has_an_array_with_nothing_in_it() {
     for offset in 0..=17 {
         for get in 0..20 {
             let expected = &INITIAL_ARRAY[offset..17.min(offset + get)];
-            assert_eq!(Key::new().read_blobs(offset as u64, get as u64).unwrap(), expected);
+            assert_eq!(Key::new().read_blobs(offset as u32, get as u32).unwrap(), expected);
         }
     }
 }
@@ -70,7 +70,7 @@ fn a_request_says_where_and_either_get_or_set() {
         Request { pin_uv_auth_param: Some(&[0; 32]), ..get },
         Request { pin_uv_auth_protocol: Some(2), ..get },
         Request { offset: Some(18), ..get },
-        Request { offset: Some(u64::MAX), ..get },
+        Request { offset: Some(u32::MAX), ..get },
         Request::default(),
     ] {
         assert_eq!(Key::new().status(&request(&wrong)), Status::INVALID_PARAMETER, "{wrong:?}");
@@ -97,8 +97,8 @@ fn a_fragment_is_at_most_a_message_less_64_bytes() {
     for size in [1024, 1200, 7609] {
         let mut key = Key::with(Config { max_msg_size: size, ..Config::new([0xAA; 16]) });
         let most = size - FRAGMENT_OVERHEAD;
-        key.read_blobs(0, most as u64).unwrap();
-        for get in [most as u64 + 1, u64::MAX] {
+        key.read_blobs(0, most as u32).unwrap();
+        for get in [most as u32 + 1, u32::MAX] {
             assert_eq!(key.read_blobs(0, get).unwrap_err(), Status::INVALID_LENGTH);
         }
     }
@@ -117,7 +117,7 @@ fn the_first_fragment_comes_with_a_length_between_17_bytes_and_the_capacity() {
         (Some(0), Status::INVALID_PARAMETER),
         (Some(16), Status::INVALID_PARAMETER),
         (Some(CAPACITY + 1), Status::LARGE_BLOB_STORAGE_FULL),
-        (Some(u64::MAX), Status::LARGE_BLOB_STORAGE_FULL),
+        (Some(u32::MAX), Status::LARGE_BLOB_STORAGE_FULL),
         (Some(17), Status::OK),
         (Some(CAPACITY), Status::OK),
     ] {
@@ -131,14 +131,18 @@ fn the_first_fragment_comes_with_a_length_between_17_bytes_and_the_capacity() {
 fn the_other_fragments_come_in_order_and_without_a_length() {
     let mut key = Key::new();
     let array = blob_array(100);
-    let fragment = |key: &mut Key, at: usize, length| key.write_fragment(None, at as u64, &array[at..at + 10], length);
+    let fragment = |key: &mut Key, at: usize, length| key.write_fragment(None, at as u32, &array[at..at + 10], length);
     assert_eq!(fragment(&mut key, 10, None), Status::INVALID_SEQ, "nothing was begun");
     assert_eq!(fragment(&mut key, 0, Some(100)), Status::OK);
     assert_eq!(fragment(&mut key, 10, Some(100)), Status::INVALID_PARAMETER);
     for at in [9, 11, 20] {
         assert_eq!(fragment(&mut key, at, None), Status::INVALID_SEQ);
     }
-    assert_eq!(key.write_fragment(None, (1 << 32) + 10, &[0], None), Status::INVALID_SEQ);
+    // 2^32 + 10 is not 10.
+    let next = fragment_message(None, 10, &[0], None);
+    let at = next.windows(2).position(|window| window == [3, 10]).unwrap();
+    let beyond = [&next[..=at], &[0x1B, 0, 0, 0, 1, 0, 0, 0, 10], &next[at + 2..]].concat();
+    assert_eq!(key.status(&beyond), Status::INVALID_SEQ);
     for at in (10..100).step_by(10) {
         assert_eq!(fragment(&mut key, at, None), Status::OK);
     }

@@ -130,7 +130,7 @@ fn a_sign_in_without_a_list_asks_for_as_much_however_many_credentials_there_are(
         CALLS.set(Calls::default());
         let got = key.get(&assertion()).unwrap();
         asked.push(CALLS.get().finds);
-        assert_eq!(got.number.unwrap_or(1), u64::from(stored));
+        assert_eq!(got.number.unwrap_or(1), u32::from(stored));
     }
     assert!(asked.iter().all(|finds| *finds == asked[0]), "{asked:?}");
 }

@@ -44,7 +44,7 @@ fn by(key: &mut Key, id: &[u8]) -> Status {
 }
 
 /// The ids that credential management lists at [`RP`], and its total number of credentials.
-fn managed(key: &mut Key) -> (Vec<Vec<u8>>, u64) {
+fn managed(key: &mut Key) -> (Vec<Vec<u8>>, u32) {
     if key.retries() == (8, false) && key.store.setting(Setting::Pin).is_none() {
         assert_eq!(key.set_pin(Two, PIN), Status::OK);
     }
@@ -222,7 +222,7 @@ fn in_a_full_store_a_credential_is_replaced_at_once() {
     assert_eq!((by(&mut key, made[0].id()), by(&mut key, new.id())), (Status::NO_CREDENTIALS, Status::OK));
     lose(&mut key, &[1], Loss::BeforeTheAnswer);
     assert_eq!(by(&mut key, made[1].id()), Status::NO_CREDENTIALS, "there was no room for both");
-    assert_eq!((managed(&mut key).1, key.store.credentials()), (ROOM as u64, ROOM));
+    assert_eq!((managed(&mut key).1, key.store.credentials()), (ROOM as u32, ROOM));
 }
 
 /// A key with room for many credentials.

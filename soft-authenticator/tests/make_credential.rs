@@ -75,7 +75,7 @@ fn step_2_a_param_needs_a_known_protocol() {
     let param = Request { pin_uv_auth_param: Some(&[1; 16]), ..registration(b"u") };
     let mut key = Key::new();
     refused(&mut key, &param, Status::MISSING_PARAMETER);
-    for number in [0, 3, u64::MAX] {
+    for number in [0, 3, u32::MAX] {
         refused(&mut key, &Request { pin_uv_auth_protocol: Some(number), ..param }, Status::INVALID_PARAMETER);
     }
     let mut key = without(Caps::PROTOCOL_ONE);

@@ -63,7 +63,7 @@ fn full_assertion(key: &mut Key, pin: bool, allowed: &[CredentialDescriptor<'_>]
     message(Command::GET_ASSERTION, &request)
 }
 
-fn full_client_pin(key: &mut Key, protocol: PinUvAuthProtocol, sub_command: u64) -> Vec<u8> {
+fn full_client_pin(key: &mut Key, protocol: PinUvAuthProtocol, sub_command: u32) -> Vec<u8> {
     let session = key.agree(protocol);
     let new_pin_enc = key.encrypt(&session, PaddedPin::new("5678", 4).unwrap().as_bytes());
     let pin_hash_enc = key.encrypt(&session, &pin_hash(PIN));

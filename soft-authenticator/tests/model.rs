@@ -74,7 +74,7 @@ enum Step {
     Update(usize, u8, u8),
     ToggleAlwaysUv,
     MinPin {
-        length: Option<u64>,
+        length: Option<u32>,
         force: bool,
     },
     ReadBlobs {
@@ -109,7 +109,7 @@ enum Listed {
 /// The extensions of a registration.
 #[derive(Clone, Copy, Debug, Default)]
 struct Extensions {
-    level: u64,
+    level: u32,
     blob: Option<u8>,
     blob_key: bool,
 }
@@ -126,7 +126,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => user.clone().prop_map(Listed::User),
         2 => (user.clone(), any::<bool>()).prop_map(|(user, newest)| Listed::Replaced { user, newest }),
     ];
-    let extensions = proptest::option::of((1..=3u64, any::<Option<u8>>(), proptest::bool::weighted(0.3)))
+    let extensions = proptest::option::of((1..=3u32, any::<Option<u8>>(), proptest::bool::weighted(0.3)))
         .prop_map(|asked| asked.map(|(level, blob, blob_key)| Extensions { level, blob, blob_key }));
     prop_oneof![
         6 => (rp.clone(), user.clone(), any::<bool>(), any::<bool>(), extensions, loss).prop_map(
@@ -151,7 +151,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (rp.clone(), user.clone()).prop_map(|(rp, user)| Step::Delete(rp, user)),
         2 => (rp, user, 0..4u8).prop_map(|(rp, user, name)| Step::Update(rp, user, name)),
         1 => Just(Step::ToggleAlwaysUv),
-        1 => (proptest::option::of(prop_oneof![3..9u64, Just(64)]), proptest::bool::weighted(0.3))
+        1 => (proptest::option::of(prop_oneof![3..9u32, Just(64)]), proptest::bool::weighted(0.3))
             .prop_map(|(length, force)| Step::MinPin { length, force }),
         1 => (0..40usize, 0..CAPACITY).prop_map(|(offset, get)| Step::ReadBlobs { offset, get }),
         2 => (17..CAPACITY + 20, 1..CAPACITY, proptest::bool::weighted(0.2), proptest::bool::weighted(0.2)).prop_map(
@@ -196,7 +196,7 @@ enum Sequence {
 /// The expected state of the key.
 struct Model {
     pin: Option<usize>,
-    retries: u64,
+    retries: u32,
     strikes: u8,
     always_uv: bool,
     min_pin_length: usize,
@@ -463,8 +463,8 @@ fn take(mut key: Key, model: &mut Model, step: Step, protocol: PinUvAuthProtocol
             assert_eq!(status_of(&response), expected);
             if expected.is_ok() {
                 let metadata: Response<'_> = ctap2::decode_response(&response).unwrap();
-                let there = model.stored.len() as u64;
-                let room = (ROOM - model.stored.len() - model.replaced.len()) as u64;
+                let there = model.stored.len() as u32;
+                let room = (ROOM - model.stored.len() - model.replaced.len()) as u32;
                 assert_eq!(metadata.existing_resident_credentials_count, Some(there));
                 assert_eq!(metadata.max_possible_remaining_resident_credentials_count, Some(room));
             }
@@ -503,7 +503,7 @@ fn take(mut key: Key, model: &mut Model, step: Step, protocol: PinUvAuthProtocol
                 Some(rest) => Ok(rest[..get.min(rest.len())].to_vec()),
                 None => Err(Status::INVALID_PARAMETER),
             };
-            assert_eq!(key.read_blobs(offset as u64, get as u64), expected);
+            assert_eq!(key.read_blobs(offset as u32, get as u32), expected);
         }
         Step::WriteBlobs { len, piece, damaged, given_up } => {
             write_blobs(&mut key, model, len, piece, damaged, given_up);

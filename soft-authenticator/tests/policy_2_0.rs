@@ -23,7 +23,7 @@ fn with_pin() -> Key {
     key
 }
 
-fn retries(protocol: Option<u64>) -> client_pin::Request<'static> {
+fn retries(protocol: Option<u32>) -> client_pin::Request<'static> {
     client_pin::Request {
         pin_uv_auth_protocol: protocol,
         sub_command: Some(subcommand::GET_PIN_RETRIES),

@@ -122,7 +122,7 @@ fn a_replaced_credential_is_there_until_the_new_one_is() {
     let again = |key: &mut Key| key.status(&message(Command::MAKE_CREDENTIAL, &resident(&[ROOM as u8 - 1])));
     cut_at_every_commit(prepare, again, |key, made| {
         let newest = key.get(&assertion()).unwrap();
-        assert_eq!(newest.number, Some(ROOM as u64));
+        assert_eq!(newest.number, Some(ROOM as u32));
         assert_eq!(newest.user(), old.user());
         assert_eq!(newest.id != old.id, made);
     });
@@ -269,7 +269,7 @@ fn a_large_blob_array_is_the_old_one_or_the_new_one() {
 
 #[test]
 fn options_are_set_or_not() {
-    type Toggled = (u64, fn(&mut Key) -> Option<bool>);
+    type Toggled = (u32, fn(&mut Key) -> Option<bool>);
     let toggled: [Toggled; 3] = [
         (1, |key| key.options().ep),
         (2, |key| key.options().always_uv),

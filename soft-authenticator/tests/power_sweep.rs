@@ -126,11 +126,11 @@ fn write_blobs(key: &mut Key, token: Option<&Token>) -> Status {
     }
 }
 
-fn bio_with(key: &mut Key, sub_command: u64, params: bio_enrollment::Params<'_>) -> Status {
+fn bio_with(key: &mut Key, sub_command: u32, params: bio_enrollment::Params<'_>) -> Status {
     with_token(key, BE, |key, token| code(key.bio(Some(token), sub_command, &params)))
 }
 
-fn manage_with(key: &mut Key, sub_command: u64, params: &Params<'_>) -> Status {
+fn manage_with(key: &mut Key, sub_command: u32, params: &Params<'_>) -> Status {
     with_token(key, CM, |key, token| status(&key.manage(token, sub_command, Some(&encoded(params)))))
 }
 
@@ -259,7 +259,7 @@ pub struct State {
     settings: Vec<Option<Vec<u8>>>,
     credentials: Vec<(u32, [u8; 32], Vec<u8>)>,
     large_blobs: Vec<u8>,
-    retries: (u64, bool),
+    retries: (u32, bool),
     sign_in: Result<Vec<u8>, Status>,
     /// The status of sign-ins with the credentials that the relying party knew before the command.
     known: [Status; 2],
@@ -298,7 +298,7 @@ impl State {
         Self::of(&flash, prepared)
     }
 
-    fn pin_retries(&self) -> u64 {
+    fn pin_retries(&self) -> u32 {
         self.retries.0
     }
 }

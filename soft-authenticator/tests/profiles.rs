@@ -61,7 +61,7 @@ fn what_get_info_says_of_a_profile_agrees_with_itself() {
             assert_eq!(info.remaining_discoverable_credentials.is_some(), options.rk == Some(true));
             assert_eq!(options.client_pin, Some(false));
             assert!(info.min_pin_length.is_some_and(|length| length >= 4));
-            let protocols: Vec<u64> = info.pin_uv_auth_protocols.unwrap().iter().collect();
+            let protocols: Vec<u32> = info.pin_uv_auth_protocols.unwrap().iter().collect();
             let both = config.caps.has(Caps::PROTOCOL_TWO);
             assert_eq!(protocols, if both { &[2, 1][..] } else { &[1] });
             assert_eq!(options.pin_uv_auth_token, both.then_some(true), "protocol two comes with permissions");

@@ -50,7 +50,7 @@ fn sensor() -> (Key, Made) {
     (key, made)
 }
 
-fn pin_request(key: &mut Key, sub_command: u64, pin: &str) -> Vec<u8> {
+fn pin_request(key: &mut Key, sub_command: u32, pin: &str) -> Vec<u8> {
     let session = key.agree(One);
     let new_pin_enc = key.encrypt(&session, PaddedPin::new("5678", 4).unwrap().as_bytes());
     let pin_hash_enc = key.encrypt(&session, &pin_hash(pin));

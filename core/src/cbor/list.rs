@@ -2,7 +2,7 @@
 
 use core::{fmt, marker::PhantomData};
 
-use super::{Error, Read, Reader, Write, Writer};
+use super::{Error, Read, Reader, Shape, Write, Writer};
 
 /// A list of `T`, without a limit on its length.
 #[derive(Clone, Copy)]
@@ -88,6 +88,8 @@ impl<'a, T: Read<'a> + Copy> IntoIterator for &List<'a, T> {
 }
 
 impl<'a, T: Read<'a>> Read<'a> for List<'a, T> {
+    const SHAPE: Shape = Shape::List(&T::SHAPE);
+
     fn read(r: &mut Reader<'a>) -> Result<Self, Error> {
         let count = r.array()?;
         let reader = *r;

@@ -31,7 +31,7 @@ impl Map<'_> {
     }
 
     /// Whether every entry has been read.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub const fn is_done(&self) -> bool {
         self.left == 0
     }
@@ -71,7 +71,7 @@ const fn key_head_len(key: &[u8]) -> usize {
 impl<'a> Reader<'a> {
     /// The next key of a map with integer keys, `None` after the last. A key of another type, or one that does not fit
     /// in 16 bits, comes as a value that no member has.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn next_int(&mut self, map: &mut Map<'a>) -> Result<Option<i16>, Error> {
         if map.left == 0 {
             return Ok(None);
@@ -111,7 +111,7 @@ impl<'a> Reader<'a> {
     ///
     /// The members of a table are asked for in canonical order, from the first again after [`Reader::other_member`]: so
     /// the order of known keys comes for free, and only then is compared.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn take_key<const N: usize>(&mut self, map: &mut Map<'a>, key: &'static [u8; N]) -> Result<bool, Error> {
         match self.rest.strip_prefix(key) {
             Some(rest) if map.left != 0 => {
@@ -129,7 +129,7 @@ impl<'a> Reader<'a> {
 
     /// Reads the next key of a map with text keys if it is `key`: the key of a member that the standard has removed.
     /// Under the tolerant rules such a member is treated like any other that is not in the table.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn take_removed_key<const N: usize>(
         &mut self,
         map: &mut Map<'a>,
@@ -154,9 +154,20 @@ impl<'a> Reader<'a> {
         self.skip_item()
     }
 
+    /// Passes over the next key of a map with text keys, of which so many bytes are known.
+    pub(super) fn next_text(&mut self, map: &mut Map<'a>, known: Option<usize>) -> Result<(), Error> {
+        map.left = map.left.wrapping_sub(1);
+        let start = self.rest;
+        match known {
+            Some(length) => self.rest = crate::bytes::rest(start, length),
+            None => self.skip_item()?,
+        }
+        self.order(map, start)
+    }
+
     /// Checks the key that lies between `start` and here against the key before it: by major type, then by length, then
     /// byte by byte (CTAP 2.3 §8).
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub(super) fn order(&mut self, map: &mut Map<'a>, start: &'a [u8]) -> Result<(), Error> {
         let previous = core::mem::replace(&mut map.previous, start);
         let length = start.len().saturating_sub(self.rest.len());

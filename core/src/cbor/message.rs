@@ -38,9 +38,22 @@ macro_rules! message {
         }
 
         impl<'a> $crate::cbor::Read<'a> for $name $(<$lt>)? $(where 'a: $lt, $lt: 'a)? {
+            const SHAPE: $crate::cbor::Shape = $crate::cbor::Shape::Message(&$crate::cbor::Members {
+                keys: $crate::message!(@keys $keys $($key)* $($($removed)*)?),
+                shapes: &[
+                    $(<$ty as $crate::cbor::Read<'a>>::SHAPE,)*
+                    $($(<$removed_ty as $crate::cbor::Read<'a>>::SHAPE,)*)?
+                ],
+                required: $crate::message!(@required $($presence)*),
+                count: [$($crate::message!(@is_required $presence)),*].len(),
+            });
+
             // Short, so that it becomes part of its callers. To read each member takes a function of its own.
             #[inline]
             fn read(r: &mut $crate::cbor::Reader<'a>) -> Result<Self, $crate::cbor::Error> {
+                if $crate::cbor::SMALL {
+                    return <Self as $crate::cbor::Message<'a>>::read_by_table(r);
+                }
                 $(if let Some(usual) = $usual(r) {
                     return Ok(usual);
                 })?
@@ -58,12 +71,33 @@ macro_rules! message {
             }
         }
 
+        impl<'a> $crate::cbor::Message<'a> for $name $(<$lt>)? $(where 'a: $lt, $lt: 'a)? {
+            #[inline(never)]
+            fn read_by_table(r: &mut $crate::cbor::Reader<'a>) -> Result<Self, $crate::cbor::Error> {
+                let mut found = $crate::cbor::Found::read(r, &<Self as $crate::cbor::Read<'a>>::SHAPE)?;
+                Ok(Self { $($field: $crate::message!(@found $presence found),)* })
+            }
+
+            fn write_by_table(
+                &self,
+                w: &mut $crate::cbor::Writer<'_>,
+                with: &[(u8, Option<&dyn $crate::cbor::Write>)],
+            ) {
+                let mut members = $crate::cbor::MapWriter::new(w, &<Self as $crate::cbor::Read<'a>>::SHAPE, with);
+                $(members.$presence(&self.$field);)*
+                members.end();
+            }
+        }
+
         $crate::message!(@writes $keys $name $(<$lt>)? { $($key [$($name_of)?] $field $presence,)* });
     };
 
     (@writes text $name:ident $(<$lt:lifetime>)? { $($key:literal [] $field:ident $presence:ident,)* }) => {
         impl $(<$lt>)? $crate::cbor::Write for $name $(<$lt>)? {
             fn write(&self, w: &mut $crate::cbor::Writer<'_>) {
+                if $crate::cbor::SMALL {
+                    return $crate::cbor::Message::write_by_table(self, w, &[]);
+                }
                 w.map(0usize $(.wrapping_add(usize::from($crate::message!(@present $presence self.$field))))*);
                 $(if let Some(value) = $crate::message!(@value $presence self.$field) {
                     w.known($crate::message!(@encoded $key));
@@ -79,6 +113,9 @@ macro_rules! message {
 
             #[inline]
             fn write_with(&self, w: &mut $crate::cbor::Writer<'_>, with: &[(u8, Option<&dyn $crate::cbor::Write>)]) {
+                if $crate::cbor::SMALL {
+                    return $crate::cbor::Message::write_by_table(self, w, with);
+                }
                 w.map(0usize $(.wrapping_add(usize::from(
                     $crate::message!(@present $presence self.$field) || $crate::cbor::given(with, $key).is_some()
                 )))*);
@@ -98,6 +135,23 @@ macro_rules! message {
             }
         }
     };
+
+    (@keys int $($key:literal)*) => { $crate::cbor::Keys::Int(&[$($key),*]) };
+    (@keys text $($key:literal)*) => {
+        $crate::cbor::Keys::Text(const {
+            const KEYS: &[&[u8]] = &[$($crate::message!(@encoded $key)),*];
+            &$crate::cbor::joined::<{ $crate::cbor::joined_len(KEYS) }>(KEYS)
+        })
+    };
+    // The first member is the lowest bit.
+    (@required) => { 0 };
+    (@required $presence:ident $($rest:ident)*) => {
+        ($crate::message!(@required $($rest)*) << 1) | $crate::message!(@is_required $presence) as u32
+    };
+    (@is_required required) => { true };
+    (@is_required optional) => { false };
+    (@found required $found:ident) => { $found.required()? };
+    (@found optional $found:ident) => { $found.optional() };
 
     (@name $field:ident) => { stringify!($field) };
     (@name $field:ident $name_of:literal) => { $name_of };

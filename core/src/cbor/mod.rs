@@ -15,6 +15,7 @@ mod list;
 mod map;
 mod message;
 mod reader;
+mod shape;
 mod table;
 mod unique;
 mod writer;
@@ -25,12 +26,19 @@ pub use list::{Items, List, ListIter};
 pub use map::{Map, encoded_key, encoded_key_len};
 pub use reader::Reader;
 #[doc(hidden)]
+pub use shape::{Found, MapWriter, SMALL, joined, joined_len};
+pub use shape::{Keys, Members, Shape};
+#[doc(hidden)]
 pub use table::given;
 pub use table::{Array, Member, Table, With};
 pub use writer::{Overflow, Writer};
 
 /// A value that can be read from CBOR, borrowing from the message.
 pub trait Read<'a>: Sized {
+    /// What the item has to be: what [`Read::read`] checks. A type that is read by hand says
+    /// `Shape::By(|r| Self::read(r).map(|_| true))`.
+    const SHAPE: Shape;
+
     /// Reads one item. Errors: [`Error`] says what was wrong and where.
     fn read(r: &mut Reader<'a>) -> Result<Self, Error>;
 
@@ -44,6 +52,24 @@ pub trait Read<'a>: Sized {
     fn read_member(r: &mut Reader<'a>) -> Result<Option<Self>, Error> {
         Self::read(r).map(Some)
     }
+
+    /// Reads the item with which `item` begins, which was checked against [`Read::SHAPE`] before.
+    ///
+    /// # Errors
+    /// None, when it was checked.
+    fn get(item: &'a [u8]) -> Result<Self, Error> {
+        Self::read(&mut Reader::tolerant(item))
+    }
+}
+
+/// A message with a table: read and written by the interpreter of its table, whatever the features are.
+#[doc(hidden)]
+pub trait Message<'a>: Read<'a> {
+    /// Reads it as [`Read::read`] does.
+    fn read_by_table(r: &mut Reader<'a>) -> Result<Self, Error>;
+
+    /// Writes it as [`Table::write_with`] does.
+    fn write_by_table(&self, w: &mut Writer<'_>, with: &[(u8, Option<&dyn Write>)]);
 }
 
 /// A value that can be written as CBOR.
@@ -112,6 +138,8 @@ impl core::fmt::Debug for Text<'_> {
 }
 
 impl<'a> Read<'a> for Text<'a> {
+    const SHAPE: Shape = Shape::WholeText;
+
     #[inline]
     fn read(r: &mut Reader<'a>) -> Result<Self, Error> {
         r.text_bytes().map(Self)
@@ -134,6 +162,8 @@ impl Write for Text<'_> {
 pub struct Raw<'a>(pub &'a [u8]);
 
 impl<'a> Read<'a> for Raw<'a> {
+    const SHAPE: Shape = Shape::Any;
+
     fn read(r: &mut Reader<'a>) -> Result<Self, Error> {
         r.skip().map(Self)
     }
@@ -172,11 +202,10 @@ impl<'a> RawMap<'a> {
 }
 
 impl<'a> Read<'a> for RawMap<'a> {
+    const SHAPE: Shape = Shape::Map;
+
     fn read(r: &mut Reader<'a>) -> Result<Self, Error> {
-        if !r.next_is_map() {
-            r.clone().map()?; // gives the error
-        }
-        r.skip().map(Self)
+        r.skip_map().map(Self)
     }
 }
 
@@ -191,6 +220,8 @@ impl Write for RawMap<'_> {
 macro_rules! items {
     ($($ty:ty: $method:ident $(as $wrap:path)?;)*) => {$(
         impl<'a> $crate::cbor::Read<'a> for $ty {
+            const SHAPE: $crate::cbor::Shape = $crate::cbor::items!(@shape $method);
+
             #[inline]
             fn read(r: &mut $crate::cbor::Reader<'a>) -> Result<Self, $crate::cbor::Error> {
                 r.$method()$(.map($wrap))?
@@ -204,6 +235,11 @@ macro_rules! items {
             }
         }
     )*};
+    (@shape bool) => { $crate::cbor::Shape::Bool };
+    (@shape number) => { $crate::cbor::Shape::Unsigned };
+    (@shape unsigned) => { $crate::cbor::Shape::Unsigned };
+    (@shape bytes) => { $crate::cbor::Shape::Bytes };
+    (@shape text) => { $crate::cbor::Shape::Text };
     (@value $value:ident) => { *$value };
     (@value $value:ident $wrap:path) => { $value.0 };
 }
@@ -213,29 +249,30 @@ items! {
     bool: bool;
     &'a str: text;
     &'a [u8]: bytes;
+    u64: unsigned;
+    u32: number;
 }
 
-macro_rules! integers {
-    ($($ty:ty)*) => {$(
-        impl Read<'_> for $ty {
-            #[inline]
-            fn read(r: &mut Reader<'_>) -> Result<Self, Error> {
-                let value = r.unsigned()?;
-                <$ty>::try_from(value).map_err(|_| r.error(ErrorKind::OutOfRange))
-            }
-        }
+/// A larger number counts as the largest one of 32 bits.
+impl Read<'_> for usize {
+    const SHAPE: Shape = Shape::Unsigned;
 
-        impl Write for $ty {
-            #[inline]
-            fn write(&self, w: &mut Writer<'_>) {
-                w.unsigned(*self as u64);
-            }
-        }
-    )*};
+    #[inline]
+    fn read(r: &mut Reader<'_>) -> Result<Self, Error> {
+        r.number().map(|number| number as usize)
+    }
 }
-integers!(u8 u32 u64 usize);
+
+impl Write for usize {
+    #[inline]
+    fn write(&self, w: &mut Writer<'_>) {
+        w.unsigned(*self as u64);
+    }
+}
 
 impl<'a, const N: usize> Read<'a> for &'a [u8; N] {
+    const SHAPE: Shape = Shape::BytesOf(N);
+
     #[inline]
     fn read(r: &mut Reader<'a>) -> Result<Self, Error> {
         let bytes = r.bytes()?;

@@ -22,7 +22,7 @@ const STRICT_DEPTH: u8 = 4;
 pub(super) const TOLERANT_DEPTH: u8 = 16;
 
 /// Reads CBOR items from a slice, front to back.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reader<'a> {
     pub(super) rest: &'a [u8],
     end: usize,
@@ -36,13 +36,13 @@ pub struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// A reader under the rules for requests: canonical form, depth 4.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub const fn strict(bytes: &'a [u8]) -> Self {
         Self { rest: bytes, end: bytes.len(), strict: true, canonical: true, depth: STRICT_DEPTH }
     }
 
     /// A reader under the rules for responses: any definite-length form, depth 16.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub const fn tolerant(bytes: &'a [u8]) -> Self {
         Self { rest: bytes, end: bytes.len(), strict: false, canonical: true, depth: TOLERANT_DEPTH }
     }
@@ -53,13 +53,13 @@ impl<'a> Reader<'a> {
     }
 
     /// Bytes read so far.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub const fn offset(&self) -> usize {
         self.end.saturating_sub(self.rest.len())
     }
 
     /// What has not been read yet.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub const fn rest(&self) -> &'a [u8] {
         self.rest
     }
@@ -77,13 +77,13 @@ impl<'a> Reader<'a> {
     }
 
     /// Checks that nothing is left.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub const fn finish(&self) -> Result<(), Error> {
         if self.rest.is_empty() { Ok(()) } else { Err(self.error(ErrorKind::TrailingBytes)) }
     }
 
     /// Whether the next item is of CBOR major type `major`, without reading it.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     fn next_is(&self, major: u8) -> bool {
         matches!(self.rest.first(), Some(initial) if initial >> 5 == major)
     }
@@ -99,13 +99,20 @@ impl<'a> Reader<'a> {
     }
 
     /// An unsigned integer.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn unsigned(&mut self) -> Result<u64, Error> {
         self.head_of(UNSIGNED)
     }
 
+    /// An unsigned integer. One of more than 32 bits counts as the largest: no limit, code or count of the standard is
+    /// larger.
+    #[cfg_attr(not(feature = "small"), inline)]
+    pub fn number(&mut self) -> Result<u32, Error> {
+        self.unsigned().map(|value| u32::try_from(value).unwrap_or(u32::MAX))
+    }
+
     /// An integer of either sign. Errors: [`ErrorKind::OutOfRange`] outside 64-bit two's complement.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn integer(&mut self) -> Result<i64, Error> {
         let before = *self;
         let (major, value) = self.head()?;
@@ -118,7 +125,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A byte string.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn bytes(&mut self) -> Result<&'a [u8], Error> {
         // Nearly all are hashes, coordinates, ids and signatures.
         if let [0x58, length @ 24..=255, rest @ ..] = self.rest
@@ -136,7 +143,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A text string.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn text(&mut self) -> Result<&'a str, Error> {
         let length = self.head_of(TEXT)?;
         let bytes = self.take(length)?;
@@ -152,21 +159,21 @@ impl<'a> Reader<'a> {
     }
 
     /// A text string that was checked before, as its bytes.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub(super) fn unchecked_text(&mut self) -> Result<&'a [u8], Error> {
         let length = self.head_of(TEXT)?;
         self.take(length)
     }
 
     /// A text string, checked to be UTF-8, as its bytes.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn text_bytes(&mut self) -> Result<&'a [u8], Error> {
         let bytes = self.unchecked_text()?;
         if is_utf8(bytes) { Ok(bytes) } else { Err(self.error(ErrorKind::NotUtf8)) }
     }
 
     /// `true` or `false`.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn bool(&mut self) -> Result<bool, Error> {
         let (value, rest) = match self.rest {
             [FALSE, rest @ ..] => (false, rest),
@@ -179,7 +186,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Opens an array and returns how many items follow; close it with [`Reader::leave`].
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn array(&mut self) -> Result<u64, Error> {
         let count = self.head_of(ARRAY)?;
         self.enter()?;
@@ -187,7 +194,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Opens a map; read its keys with [`Reader::next_int`] or [`Reader::take_key`], close it with [`Reader::leave`].
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn map(&mut self) -> Result<Map<'a>, Error> {
         let left = self.head_of(MAP)?;
         self.enter()?;
@@ -195,14 +202,14 @@ impl<'a> Reader<'a> {
     }
 
     /// Closes an array or a map.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn leave(&mut self) {
         self.depth = self.depth.saturating_add(1);
     }
 
     /// The next `N` bytes, if before them lies `known` and another level of nesting is allowed: a map whose encoding is
     /// known up to one value.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub(crate) fn known_map<const N: usize>(&mut self, known: &[u8]) -> Option<&'a [u8; N]> {
         let (value, rest) = self.rest.strip_prefix(known)?.split_first_chunk()?;
         self.depth.checked_sub(1)?;
@@ -212,7 +219,7 @@ impl<'a> Reader<'a> {
 
     /// The negative integer of at most 16 bits between `before` and `after`, if another level of nesting is allowed: a
     /// map whose encoding is known but for one value.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub(crate) fn known_map_of_negative(&mut self, before: &[u8], after: &[u8]) -> Option<i32> {
         let (value, rest) = match self.rest.strip_prefix(before)? {
             [head @ 0x20..=0x37, rest @ ..] => (i32::from(head & 0x1F), rest),
@@ -227,7 +234,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Skips the next item if it is encoded as `known`, and says whether it was.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn skip_known(&mut self, known: &[u8]) -> bool {
         let rest = self.rest.strip_prefix(known);
         self.rest = rest.unwrap_or(self.rest);
@@ -241,7 +248,15 @@ impl<'a> Reader<'a> {
         Ok(self.since(start))
     }
 
-    #[inline(always)]
+    /// Skips a map.
+    pub(super) fn skip_map(&mut self) -> Result<&'a [u8], Error> {
+        if !self.next_is_map() {
+            self.clone().map()?; // gives the error
+        }
+        self.skip()
+    }
+
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(super) fn skip_item(&mut self) -> Result<(), Error> {
         // Most items are small numbers, booleans and short strings.
         let length = match self.rest.first() {
@@ -307,12 +322,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub(crate) fn since(&self, start: &'a [u8]) -> &'a [u8] {
         crate::bytes::front(start, start.len().saturating_sub(self.rest.len()))
     }
 
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub(crate) fn enter(&mut self) -> Result<(), Error> {
         match self.depth.checked_sub(1) {
             Some(depth) => {
@@ -323,7 +338,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub(super) fn take(&mut self, length: u64) -> Result<&'a [u8], Error> {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         match self.rest.split_at_checked(length) {
@@ -336,7 +351,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The value of a head of major type `major`; on another type nothing is consumed.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub(super) fn head_of(&mut self, major: u8) -> Result<u64, Error> {
         match self.rest.split_first() {
             Some((&initial, rest)) if initial >> 5 == major => {
@@ -349,7 +364,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub(super) fn head(&mut self) -> Result<(u8, u64), Error> {
         let Some((&initial, rest)) = self.rest.split_first() else {
             return Err(self.error(ErrorKind::Truncated));
@@ -398,7 +413,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     fn array_of<const N: usize>(&mut self) -> Result<[u8; N], Error> {
         match self.rest.split_first_chunk() {
             Some((chunk, rest)) => {
@@ -411,7 +426,8 @@ impl<'a> Reader<'a> {
 }
 
 /// Nearly all text is ASCII, and short.
-#[inline]
+#[cfg_attr(feature = "small", inline(never))]
+#[cfg_attr(not(feature = "small"), inline)]
 fn is_utf8(bytes: &[u8]) -> bool {
     const HIGH: u64 = 0x8080_8080_8080_8080;
     let ascii = match (bytes.first_chunk(), bytes.last_chunk()) {

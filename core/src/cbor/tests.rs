@@ -422,3 +422,16 @@ proptest! {
         prop_assert_eq!(found.map_err(Error::kind), expected);
     }
 }
+
+#[test]
+fn a_number_of_more_than_32_bits_counts_as_the_largest() {
+    for (bytes, number) in [
+        (&[0x1A, 0xFF, 0xFF, 0xFF, 0xFF][..], u32::MAX),
+        (&[0x1A, 0xFF, 0xFF, 0xFF, 0xFE], u32::MAX - 1),
+        (&[0x1B, 0, 0, 0, 1, 0, 0, 0, 10], u32::MAX),
+        (&[0x1B, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF], u32::MAX),
+    ] {
+        assert_eq!(decode::<u32>(bytes), Ok(number), "{bytes:02x?}");
+        assert_eq!(decode::<usize>(bytes), Ok(number as usize), "{bytes:02x?}");
+    }
+}

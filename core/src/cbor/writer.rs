@@ -19,13 +19,13 @@ pub struct Overflow {
 
 impl<'b> Writer<'b> {
     /// A writer at the front of `buffer`.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub const fn new(buffer: &'b mut [u8]) -> Self {
         Self { buffer, length: 0 }
     }
 
     /// Bytes written so far, those that did not fit included.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub const fn len(&self) -> usize {
         self.length
     }
@@ -41,13 +41,13 @@ impl<'b> Writer<'b> {
     }
 
     /// The length of the message. Errors: [`Overflow`] when it did not fit.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub const fn finish(self) -> Result<usize, Overflow> {
         if self.length > self.buffer.len() { Err(Overflow { needed: self.length }) } else { Ok(self.length) }
     }
 
     /// Bytes as they are, outside of CBOR or already encoded.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn raw(&mut self, raw: &[u8]) {
         if let Some(to) = self.buffer.get_mut(self.length..).and_then(|rest| rest.get_mut(..raw.len())) {
             bytes::copy(to, raw);
@@ -56,7 +56,7 @@ impl<'b> Writer<'b> {
     }
 
     /// Bytes as they are, of a length that is known when compiled.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn known<const N: usize>(&mut self, known: &[u8; N]) {
         if let Some(to) = self.buffer.get_mut(self.length..).and_then(|rest| rest.first_chunk_mut()) {
             *to = *known;
@@ -65,7 +65,7 @@ impl<'b> Writer<'b> {
     }
 
     /// One byte as it is.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn byte(&mut self, byte: u8) {
         if let Some(to) = self.buffer.get_mut(self.length) {
             *to = byte;
@@ -92,67 +92,86 @@ impl<'b> Writer<'b> {
         }
     }
 
+    /// Sets the number of entries of the map that was begun at `start` as if it were empty.
+    pub(super) fn set_map_count(&mut self, start: usize, count: u8) {
+        if count < 24 {
+            return self.overwrite(start, &[0xA0 | count]);
+        }
+        let entries = start.saturating_add(1)..self.length;
+        self.byte(0);
+        if self.length <= self.buffer.len() {
+            bytes::shift(self.buffer, entries, start.saturating_add(2));
+        }
+        self.overwrite(start, &[0xB8, count]);
+    }
+
     /// An unsigned integer.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn unsigned(&mut self, value: u64) {
         self.head(0x00, value);
     }
 
+    /// An unsigned integer of 32 bits.
+    #[cfg_attr(not(feature = "small"), inline)]
+    pub fn number(&mut self, value: u32) {
+        self.unsigned(u64::from(value));
+    }
+
     /// An integer of either sign.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn integer(&mut self, value: i64) {
         if value < 0 { self.head(0x20, !value as u64) } else { self.head(0x00, value as u64) }
     }
 
     /// A byte string.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn bytes(&mut self, value: &[u8]) {
         self.string(0x40, value);
     }
 
     /// The head of a byte string of `length` bytes, which the caller writes with [`Writer::raw`].
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn bytes_head(&mut self, length: usize) {
         self.head(0x40, length as u64);
     }
 
     /// A text string.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn text(&mut self, value: &str) {
         self.text_bytes(value.as_bytes());
     }
 
     /// A text string from bytes that the caller knows to be UTF-8.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn text_bytes(&mut self, value: &[u8]) {
         self.string(0x60, value);
     }
 
     /// The head of a text string of `length` bytes, which the caller writes with [`Writer::raw`].
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn text_head(&mut self, length: usize) {
         self.head(0x60, length as u64);
     }
 
     /// The head of an array of `count` items.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn array(&mut self, count: usize) {
         self.head(0x80, count as u64);
     }
 
     /// The head of a map of `count` entries.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn map(&mut self, count: usize) {
         self.head(0xA0, count as u64);
     }
 
     /// `true` or `false`.
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn bool(&mut self, value: bool) {
         self.byte(if value { 0xF5 } else { 0xF4 });
     }
 
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     fn string(&mut self, major: u8, value: &[u8]) {
         // Most strings are short; one check is enough for such a head and what follows.
         let rest = self.buffer.get_mut(self.length..).filter(|_| value.len() < 24);
@@ -168,7 +187,7 @@ impl<'b> Writer<'b> {
         }
     }
 
-    #[inline]
+    #[cfg_attr(not(feature = "small"), inline)]
     fn head(&mut self, major: u8, value: u64) {
         if value < 24 {
             self.byte(major | value as u8);

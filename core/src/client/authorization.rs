@@ -41,7 +41,7 @@ use token::{ask_token, open_token};
 
 /// Attempts at built-in user verification, at most: no authenticator allows more in a row (CTAP 2.3 §6.5.2). One that
 /// tells no retries could otherwise ask for ever.
-const MAX_UV_ATTEMPTS: u64 = 25;
+const MAX_UV_ATTEMPTS: u32 = 25;
 
 /// Half a PIN's hash, encrypted: 16 bytes and the 16 of an IV.
 const PIN_HASH_ENC: usize = 32;
@@ -79,7 +79,7 @@ pub struct Authorization {
     method: Option<AuthorizationMethod>,
     reason: Reason,
     retries: Option<u8>,
-    uv_attempts: u64,
+    uv_attempts: u32,
     /// PINs that the user may give, and those that were given and not taken.
     pub pin_attempts: u8,
     pins_refused: u8,
@@ -305,7 +305,7 @@ impl Authorization {
     fn pin_retries<C: Crypto, R: CryptoRng>(
         &mut self,
         cx: &mut Context<'_, C, R>,
-        left: Option<u64>,
+        left: Option<u32>,
         latched: bool,
     ) -> Result<Action, Cause> {
         self.retries = left.map(clamp);
@@ -372,6 +372,6 @@ fn tolerate_status<'a>(response: Result<Response<'a>, ResponseError>) -> Result<
     }
 }
 
-fn clamp(retries: u64) -> u8 {
+fn clamp(retries: u32) -> u8 {
     u8::try_from(retries).unwrap_or(u8::MAX)
 }

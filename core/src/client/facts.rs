@@ -131,7 +131,7 @@ pub struct Facts {
     /// In code points.
     pub max_pin_length: usize,
     /// Attempts before built-in user verification gives way to the PIN.
-    pub uv_attempts: Option<u64>,
+    pub uv_attempts: Option<u32>,
 }
 
 impl Facts {

@@ -44,7 +44,7 @@ impl Fragments {
     pub fn ask<C, R>(&mut self, means: &mut Means<'_, C, R>) -> Result<usize, Cause> {
         self.limit(means);
         let request =
-            Request { get: Some(self.longest as u64), offset: Some(self.offset as u64), ..Request::default() };
+            Request { get: Some(self.longest as u32), offset: Some(self.offset as u32), ..Request::default() };
         Ok(encode_request(Command::LARGE_BLOBS, &request, means.buffer)?)
     }
 
@@ -76,8 +76,8 @@ impl Fragments {
         let request = Request {
             get: None,
             set: Some(fragment),
-            offset: Some(offset.into()),
-            length: (offset == 0).then_some(array.len() as u64),
+            offset: Some(offset),
+            length: (offset == 0).then_some(array.len() as u32),
             pin_uv_auth_param: proof.as_ref().map(|(param, _)| param.as_bytes()),
             pin_uv_auth_protocol: proof.as_ref().map(|(_, protocol)| *protocol),
         };

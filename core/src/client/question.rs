@@ -16,9 +16,9 @@ pub enum Question<'a> {
     /// A command, and what follows it.
     Command(Command, &'a [u8]),
     /// A subcommand with its parameters, which pinUvAuthParam covers.
-    Subcommand(Command, u64, Option<&'a dyn Write>),
+    Subcommand(Command, u32, Option<&'a dyn Write>),
     /// A subcommand without parameters that needs no proof.
-    Unproven(Command, u64),
+    Unproven(Command, u32),
 }
 
 impl Question<'_> {

@@ -6,11 +6,11 @@ use crate::{
 };
 
 /// The only modality there is.
-pub const FINGERPRINT: u64 = 0x01;
+pub const FINGERPRINT: u32 = 0x01;
 /// fingerprintKind of a sensor that is touched.
-pub const TOUCH_SENSOR: u64 = 0x01;
+pub const TOUCH_SENSOR: u32 = 0x01;
 /// fingerprintKind of a sensor that is swiped.
-pub const SWIPE_SENSOR: u64 = 0x02;
+pub const SWIPE_SENSOR: u32 = 0x02;
 
 subcommands! {
     ENROLL_BEGIN = 0x01 "enrollBegin";
@@ -24,7 +24,7 @@ subcommands! {
 
 /// What became of a fingerprint sample. Values this version does not name are kept as they came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SampleStatus(pub u64);
+pub struct SampleStatus(pub u32);
 
 impl SampleStatus {
     /// Good.
@@ -57,20 +57,20 @@ impl SampleStatus {
     pub const NO_USER_PRESENCE_TRANSITION: SampleStatus = SampleStatus(0x0E);
 }
 
-items! { SampleStatus: unsigned as SampleStatus; }
+items! { SampleStatus: number as SampleStatus; }
 
 message! {
     /// The request.
     #[derive(Clone, Copy, Debug, Default, PartialEq)]
     pub int struct Request<'a> {
         /// [`FINGERPRINT`].
-        0x01 => modality: optional u64,
+        0x01 => modality: optional u32,
         /// One of [`subcommand`]; absent when only the modality is asked for.
-        0x02 => sub_command: optional u64,
+        0x02 => sub_command: optional u32,
         /// Its parameters, as they came: pinUvAuthParam covers these bytes. [`Request::params`] reads them.
         0x03 => sub_command_params: optional RawMap<'a>,
         /// The PIN/UV auth protocol of the proof.
-        0x04 => pin_uv_auth_protocol: optional u64,
+        0x04 => pin_uv_auth_protocol: optional u32,
         /// Proof of the permission `be` over [`authenticated_head`] and the bytes of subCommandParams.
         0x05 => pin_uv_auth_param: optional &'a [u8],
         /// Asks for the modality.
@@ -87,7 +87,7 @@ message! {
         /// Its name; at most maxTemplateFriendlyName bytes.
         0x02 => template_friendly_name: optional &'a str,
         /// How long to wait for a sample, in milliseconds.
-        0x03 => timeout_milliseconds: optional u64,
+        0x03 => timeout_milliseconds: optional u32,
     }
 }
 
@@ -100,7 +100,7 @@ impl<'a> Request<'a> {
 }
 
 /// What stands before the bytes of subCommandParams in the message that pinUvAuthParam authenticates.
-pub const fn authenticated_head(sub_command: u64) -> [u8; 2] {
+pub const fn authenticated_head(sub_command: u32) -> [u8; 2] {
     [FINGERPRINT as u8, sub_command as u8]
 }
 
@@ -109,21 +109,21 @@ message! {
     #[derive(Clone, Copy, Debug, Default, PartialEq)]
     pub int struct Response<'a> {
         /// [`FINGERPRINT`].
-        0x01 => modality: optional u64,
+        0x01 => modality: optional u32,
         /// [`TOUCH_SENSOR`] or [`SWIPE_SENSOR`].
-        0x02 => fingerprint_kind: optional u64,
+        0x02 => fingerprint_kind: optional u32,
         /// The most samples that an enrolment takes.
-        0x03 => max_capture_samples_required_for_enroll: optional u64,
+        0x03 => max_capture_samples_required_for_enroll: optional u32,
         /// The template that is being enrolled.
         0x04 => template_id: optional &'a [u8],
         /// What became of the last sample.
         0x05 => last_enroll_sample_status: optional SampleStatus,
         /// Samples that are still needed.
-        0x06 => remaining_samples: optional u64,
+        0x06 => remaining_samples: optional u32,
         /// What is enrolled.
         0x07 => template_infos: optional List<'a, TemplateInfo<'a>>,
         /// The longest name of a template, in bytes (2.1).
-        0x08 => max_template_friendly_name: optional u64,
+        0x08 => max_template_friendly_name: optional u32,
     }
 }
 

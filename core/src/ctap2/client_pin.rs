@@ -18,9 +18,9 @@ message! {
     #[derive(Clone, Copy, Debug, Default, PartialEq)]
     pub int struct Request<'a> {
         /// The PIN/UV auth protocol.
-        0x01 => pin_uv_auth_protocol: optional u64,
+        0x01 => pin_uv_auth_protocol: optional u32,
         /// One of [`subcommand`]. Required, but its absence is reported by the command itself.
-        0x02 => sub_command: optional u64,
+        0x02 => sub_command: optional u32,
         /// The platform's key agreement key.
         0x03 => key_agreement: optional CoseKey<'a>,
         /// Proof that the sender knows the shared secret.
@@ -30,7 +30,7 @@ message! {
         /// The first half of the PIN's SHA-256, encrypted.
         0x06 => pin_hash_enc: optional &'a [u8],
         /// Permissions asked for ([`crate::pin_uv::Permissions`]) (2.1).
-        0x09 => permissions: optional u64,
+        0x09 => permissions: optional u32,
         /// The RP ID the token is bound to (2.1).
         0x0A => rp_id: optional &'a str,
     }
@@ -45,10 +45,10 @@ message! {
         /// The token, encrypted.
         0x02 => pin_uv_auth_token: optional &'a [u8],
         /// PIN attempts left before the authenticator must be reset.
-        0x03 => pin_retries: optional u64,
+        0x03 => pin_retries: optional u32,
         /// Whether a power cycle is needed before the next attempt (2.1).
         0x04 => power_cycle_state: optional bool,
         /// Attempts left for built-in user verification (2.1).
-        0x05 => uv_retries: optional u64,
+        0x05 => uv_retries: optional u32,
     }
 }

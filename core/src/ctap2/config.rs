@@ -20,11 +20,11 @@ message! {
     #[derive(Clone, Copy, Debug, PartialEq)]
     pub int struct Request<'a> {
         /// One of [`subcommand`].
-        0x01 => sub_command: required u64,
+        0x01 => sub_command: required u32,
         /// Its parameters, as they came: pinUvAuthParam covers these bytes. [`Request::params`] reads them.
         0x02 => sub_command_params: optional RawMap<'a>,
         /// The PIN/UV auth protocol of the proof.
-        0x03 => pin_uv_auth_protocol: optional u64,
+        0x03 => pin_uv_auth_protocol: optional u32,
         /// Proof of the permission `acfg` over [`authenticated_head`] and the bytes of subCommandParams.
         0x04 => pin_uv_auth_param: optional &'a [u8],
     }
@@ -39,7 +39,7 @@ impl<'a> Request<'a> {
 }
 
 /// What stands before the bytes of subCommandParams in the message that pinUvAuthParam authenticates.
-pub fn authenticated_head(sub_command: u64) -> [u8; 34] {
+pub fn authenticated_head(sub_command: u32) -> [u8; 34] {
     bytes::concat(&[&[0xFF; 32], &[0x0D, sub_command as u8]])
 }
 
@@ -48,7 +48,7 @@ message! {
     #[derive(Clone, Copy, Debug, Default, PartialEq)]
     pub int struct SetMinPinLength<'a> {
         /// The shortest PIN from now on, in code points; absent keeps it.
-        0x01 "newMinPINLength" => new_min_pin_length: optional u64,
+        0x01 "newMinPINLength" => new_min_pin_length: optional u32,
         /// Relying parties that may learn it; they replace the ones before.
         0x02 "minPinLengthRPIDs" => min_pin_length_rp_ids: optional List<'a, Text<'a>>,
         /// Whether the PIN must be changed before it can be used again.

@@ -24,11 +24,11 @@ message! {
     #[derive(Clone, Copy, Debug, PartialEq)]
     pub int struct Request<'a> {
         /// One of [`subcommand`].
-        0x01 => sub_command: required u64,
+        0x01 => sub_command: required u32,
         /// Its parameters, as they came: pinUvAuthParam covers these bytes. [`Request::params`] reads them.
         0x02 => sub_command_params: optional RawMap<'a>,
         /// The PIN/UV auth protocol of the proof.
-        0x03 => pin_uv_auth_protocol: optional u64,
+        0x03 => pin_uv_auth_protocol: optional u32,
         /// Proof of the permission `cm` over [`authenticated_head`] and the bytes of subCommandParams.
         0x04 => pin_uv_auth_param: optional &'a [u8],
     }
@@ -56,7 +56,7 @@ impl<'a> Request<'a> {
 }
 
 /// What stands before the bytes of subCommandParams in the message that pinUvAuthParam authenticates.
-pub const fn authenticated_head(sub_command: u64) -> [u8; 1] {
+pub const fn authenticated_head(sub_command: u32) -> [u8; 1] {
     [sub_command as u8]
 }
 
@@ -65,15 +65,15 @@ message! {
     #[derive(Clone, Copy, Debug, Default, PartialEq)]
     pub int struct Response<'a> {
         /// Discoverable credentials there are.
-        0x01 => existing_resident_credentials_count: optional u64,
+        0x01 => existing_resident_credentials_count: optional u32,
         /// The most for which there is still room.
-        0x02 => max_possible_remaining_resident_credentials_count: optional u64,
+        0x02 => max_possible_remaining_resident_credentials_count: optional u32,
         /// A relying party.
         0x03 => rp: optional RpEntity<'a>,
         /// SHA-256 of its RP ID.
         0x04 "rpIDHash" => rp_id_hash: optional &'a [u8; 32],
         /// Relying parties there are; only in the first response.
-        0x05 "totalRPs" => total_rps: optional u64,
+        0x05 "totalRPs" => total_rps: optional u32,
         /// The user of a credential.
         0x06 => user: optional UserEntity<'a>,
         /// The credential.
@@ -81,7 +81,7 @@ message! {
         /// Its public key.
         0x08 => public_key: optional CoseKey<'a>,
         /// Credentials there are; only in the first response.
-        0x09 => total_credentials: optional u64,
+        0x09 => total_credentials: optional u32,
         /// The credential's protection.
         0x0A => cred_protect: optional Level,
         /// The credential's large-blob key.

@@ -1,7 +1,7 @@
 //! The maps that several messages share (WebAuthn L3 §5.4, §5.8.3).
 
 use crate::{
-    cbor::{Error, List, Read, Reader, Text, Write, Writer},
+    cbor::{Error, List, Read, Reader, Shape, Text, Write, Writer},
     cose::Algorithm,
     message,
 };
@@ -14,6 +14,8 @@ pub struct CredentialType<'a>(pub &'a str);
 pub const PUBLIC_KEY: CredentialType<'static> = CredentialType("public-key");
 
 impl<'a> Read<'a> for CredentialType<'a> {
+    const SHAPE: Shape = Shape::Text;
+
     #[inline]
     fn read(r: &mut Reader<'a>) -> Result<Self, Error> {
         if r.skip_known(b"\x6apublic-key") {

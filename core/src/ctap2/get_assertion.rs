@@ -24,7 +24,7 @@ message! {
         /// Proof of user verification over clientDataHash.
         0x06 => pin_uv_auth_param: optional &'a [u8],
         /// The PIN/UV auth protocol of the proof.
-        0x07 => pin_uv_auth_protocol: optional u64,
+        0x07 => pin_uv_auth_protocol: optional u32,
     }
 }
 
@@ -54,7 +54,7 @@ message! {
         /// The user, of a discoverable credential.
         0x04 => user: optional UserEntity<'a>,
         /// How many credentials there are; only in the first response, only when more than one.
-        0x05 => number_of_credentials: optional u64,
+        0x05 => number_of_credentials: optional u32,
         /// Whether the user chose on the authenticator (2.1).
         0x06 => user_selected: optional bool,
         /// The credential's large-blob key (2.1).

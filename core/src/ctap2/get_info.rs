@@ -26,7 +26,7 @@ message! {
         /// The longest message, in bytes; 1024 when absent.
         0x05 => max_msg_size: optional usize,
         /// PIN/UV auth protocols, preferred first.
-        0x06 => pin_uv_auth_protocols: optional List<'a, u64>,
+        0x06 => pin_uv_auth_protocols: optional List<'a, u32>,
         /// The longest credential list (2.1).
         0x07 => max_credential_count_in_list: optional usize,
         /// The longest credential id, in bytes (2.1).
@@ -48,19 +48,19 @@ message! {
         /// The most RP IDs of setMinPINLength (2.1).
         0x10 "maxRPIDsForSetMinPINLength" => max_rp_ids_for_set_min_pin_length: optional usize,
         /// Built-in user verification attempts before the platform should fall back to the PIN (2.1).
-        0x11 => preferred_platform_uv_attempts: optional u64,
+        0x11 => preferred_platform_uv_attempts: optional u32,
         /// User verification methods, bits of the FIDO registry (2.1).
-        0x12 => uv_modality: optional u64,
+        0x12 => uv_modality: optional u32,
         /// Certifications, text to number (2.1).
         0x13 => certifications: optional RawMap<'a>,
         /// Room for discoverable credentials (2.1).
-        0x14 => remaining_discoverable_credentials: optional u64,
+        0x14 => remaining_discoverable_credentials: optional u32,
         /// Vendor commands of authenticatorConfig (2.1).
         0x15 => vendor_prototype_config_commands: optional List<'a, u64>,
         /// Attestation formats, "packed" when absent (2.2).
         0x16 => attestation_formats: optional List<'a, Text<'a>>,
         /// User verifications since the PIN was last entered (2.2).
-        0x17 => uv_count_since_last_pin_entry: optional u64,
+        0x17 => uv_count_since_last_pin_entry: optional u32,
         /// Whether a reset needs a long touch (2.2).
         0x18 => long_touch_for_reset: optional bool,
         /// The device identifier, encrypted: 16 bytes of IV, 16 of ciphertext (2.2).
@@ -76,7 +76,7 @@ message! {
         /// The state of the credential store, encrypted like the identifier (2.3).
         0x1E => enc_cred_store_state: optional &'a [u8],
         /// Subcommands of authenticatorConfig (2.3).
-        0x1F => authenticator_config_commands: optional List<'a, u64>,
+        0x1F => authenticator_config_commands: optional List<'a, u32>,
     }
 }
 

@@ -18,17 +18,17 @@ message! {
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub int struct Request<'a> {
         /// How many bytes to read.
-        0x01 => get: optional u64,
+        0x01 => get: optional u32,
         /// A fragment to write.
         0x02 => set: optional &'a [u8],
         /// Where in the serialized array, in bytes.
-        0x03 => offset: optional u64,
+        0x03 => offset: optional u32,
         /// The whole length to be written, in bytes; only with the first fragment.
-        0x04 => length: optional u64,
+        0x04 => length: optional u32,
         /// Proof of the permission `lbw` over [`authenticated_head`] and SHA-256 of the fragment.
         0x05 => pin_uv_auth_param: optional &'a [u8],
         /// The PIN/UV auth protocol of the proof.
-        0x06 => pin_uv_auth_protocol: optional u64,
+        0x06 => pin_uv_auth_protocol: optional u32,
     }
 }
 

@@ -29,9 +29,9 @@ message! {
         /// Proof of user verification over clientDataHash.
         0x08 => pin_uv_auth_param: optional &'a [u8],
         /// The PIN/UV auth protocol of the proof.
-        0x09 => pin_uv_auth_protocol: optional u64,
+        0x09 => pin_uv_auth_protocol: optional u32,
         /// 1: vendor-facilitated, 2: platform-managed (2.1).
-        0x0A => enterprise_attestation: optional u64,
+        0x0A => enterprise_attestation: optional u32,
         /// Attestation formats the relying party prefers, best first (2.2).
         0x0B => attestation_formats_preference: optional List<'a, Text<'a>>,
     }

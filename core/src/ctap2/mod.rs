@@ -19,7 +19,7 @@ macro_rules! subcommands {
     ($($constant:ident = $number:literal $name:literal $($more:literal)?;)*) => {
         /// Subcommands.
         pub mod subcommand {
-            $(#[doc = concat!($name, $($more,)? ".")] pub const $constant: u64 = $number;)*
+            $(#[doc = concat!($name, $($more,)? ".")] pub const $constant: u32 = $number;)*
 
             /// Every number with its name.
             pub const NAMES: &[(i64, &str)] = &[$(($number, $name)),*];

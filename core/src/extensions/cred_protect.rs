@@ -8,7 +8,7 @@ pub const ID: &str = "credProtect";
 
 /// A credential's protection. Values that this version does not name are kept unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Level(pub u64);
+pub struct Level(pub u32);
 
 impl Level {
     /// userVerificationOptional: no protection.
@@ -19,4 +19,4 @@ impl Level {
     pub const USER_VERIFICATION_REQUIRED: Level = Level(3);
 }
 
-items! { Level: unsigned as Level; }
+items! { Level: number as Level; }

@@ -22,6 +22,6 @@ message! {
         /// The authentication of `salt_enc` with the shared secret.
         0x03 => salt_auth: required &'a [u8],
         /// The PIN/UV auth protocol; one when absent.
-        0x04 => pin_uv_auth_protocol: optional u64,
+        0x04 => pin_uv_auth_protocol: optional u32,
     }
 }

@@ -60,7 +60,7 @@ message! {
         /// [`hmac_secret`]: whether the secrets were made.
         b"hmac-secret" => hmac_secret: optional bool,
         /// [`min_pin_length`]: the shortest PIN, in code points.
-        b"minPinLength" => min_pin_length: optional u64,
+        b"minPinLength" => min_pin_length: optional u32,
         /// [`hmac_secret`]: the outputs, encrypted (2.2).
         b"hmac-secret-mc" => hmac_secret_mc: optional &'a [u8],
         /// [`pin_complexity_policy`]: whether one is in force (2.2).

@@ -1,6 +1,6 @@
 //! uvm (WebAuthn L2 §10.3): how the user was verified. The input is `true`.
 
-use crate::cbor::{Error, ErrorKind, List, Read, Reader, Write, Writer};
+use crate::cbor::{Error, ErrorKind, List, Read, Reader, Shape, Write, Writer};
 
 /// The extension's identifier.
 pub const ID: &str = "uvm";
@@ -13,14 +13,16 @@ pub type Output<'a> = List<'a, Method>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Method {
     /// The user verification method.
-    pub user_verification_method: u64,
+    pub user_verification_method: u32,
     /// How the key is protected.
-    pub key_protection: u64,
+    pub key_protection: u32,
     /// How the matcher is protected.
-    pub matcher_protection: u64,
+    pub matcher_protection: u32,
 }
 
 impl Read<'_> for Method {
+    const SHAPE: Shape = Shape::By(|r| Self::read(r).map(|_| true));
+
     /// # Errors
     /// [`ErrorKind::WrongLength`] for an array that does not have three items; an item that is not an unsigned integer.
     fn read(r: &mut Reader<'_>) -> Result<Self, Error> {
@@ -28,9 +30,9 @@ impl Read<'_> for Method {
             return Err(r.error(ErrorKind::WrongLength));
         }
         let method = Self {
-            user_verification_method: r.unsigned()?,
-            key_protection: r.unsigned()?,
-            matcher_protection: r.unsigned()?,
+            user_verification_method: r.number()?,
+            key_protection: r.number()?,
+            matcher_protection: r.number()?,
         };
         r.leave();
         Ok(method)
@@ -40,8 +42,8 @@ impl Read<'_> for Method {
 impl Write for Method {
     fn write(&self, w: &mut Writer<'_>) {
         w.array(3);
-        w.unsigned(self.user_verification_method);
-        w.unsigned(self.key_protection);
-        w.unsigned(self.matcher_protection);
+        w.number(self.user_verification_method);
+        w.number(self.key_protection);
+        w.number(self.matcher_protection);
     }
 }

@@ -48,7 +48,7 @@ const BLOCK: usize = 16;
 
 impl PinUvAuthProtocol {
     /// The protocol with this number, if it is known.
-    pub const fn from_number(number: u64) -> Option<Self> {
+    pub const fn from_number(number: u32) -> Option<Self> {
         match number {
             1 => Some(Self::One),
             2 => Some(Self::Two),
@@ -57,8 +57,8 @@ impl PinUvAuthProtocol {
     }
 
     /// The protocol's number.
-    pub const fn number(self) -> u64 {
-        self as u64
+    pub const fn number(self) -> u32 {
+        self as u32
     }
 
     /// How many bytes encryption adds to the plaintext.

@@ -8,6 +8,7 @@ use crate::{
 
 /// Reads `bytes` under both rules. A value read under the strict rules must be written canonically.
 fn survives(codec: Codec, bytes: &[u8]) {
+    (codec.same_by_table)(bytes);
     if let Ok(written) = (codec.strict)(bytes) {
         assert!(cbor::decode::<Raw<'_>>(&written).is_ok(), "not canonical: {written:02x?}");
         assert!(written.len() < bytes.len() || written == bytes);
@@ -22,6 +23,7 @@ fn survives(codec: Codec, bytes: &[u8]) {
 fn a_message_that_ends_early_is_not_cbor() {
     for vector in all() {
         for len in 0..vector.bytes.len() {
+            (vector.codec.same_by_table)(&vector.bytes[..len]);
             for read in [vector.codec.strict, vector.codec.tolerant] {
                 let error = read(&vector.bytes[..len]).unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::Truncated, "{} at {len}", vector.name);
@@ -89,6 +91,7 @@ fn a_member_of_another_type_is_named_as_such() {
                 let mut entries = value.entries().to_vec();
                 entries[index].1 = other.clone();
                 let bytes = Value::Map(entries).encode();
+                (vector.codec.same_by_table)(&bytes);
                 let same = other.major() == member.major() && !matches!(other, Value::Raw(_));
                 let allowed = same || unknown || opaque || has_type(&key, &other);
                 let allowed = allowed || either(&other) && (member.major() == 1 || vector.name.starts_with("cose"));
@@ -116,6 +119,7 @@ fn a_message_without_a_required_member_is_refused_and_without_another_is_read() 
             let mut entries = value.entries().to_vec();
             let (key, _) = entries.remove(index);
             let bytes = Value::Map(entries).encode();
+            (vector.codec.same_by_table)(&bytes);
             let read = (vector.codec.strict)(&bytes);
             if !vector.required.contains(&&*key.key()) {
                 assert!(read.is_ok(), "{} without {key:?}: {read:?}", vector.name);

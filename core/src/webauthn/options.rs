@@ -6,7 +6,7 @@
 //! counts as absent, as the standard requires; unknown credential types, transports and hints are kept.
 
 use crate::{
-    cbor::{Error, ErrorKind, List, RawMap, Read, Reader, Text, Write, Writer},
+    cbor::{Error, ErrorKind, List, RawMap, Read, Reader, Shape, Text, Write, Writer},
     ctap2::{CredentialDescriptor, CredentialParameters, UserEntity},
     message,
 };
@@ -23,7 +23,7 @@ message! {
         /// "hybrid" or others.
         b"hints" => hints: optional List<'a, Text<'a>>,
         /// How long the registration may take, in milliseconds.
-        b"timeout" => timeout: optional u64,
+        b"timeout" => timeout: optional u32,
         /// The challenge.
         b"challenge" => challenge: required &'a [u8],
         /// Client extension inputs, under the identifiers of WebAuthn.
@@ -50,7 +50,7 @@ message! {
         /// Which authenticator the user will probably use: see [`CreationOptions::hints`].
         b"hints" => hints: optional List<'a, Text<'a>>,
         /// How long the sign-in may take, in milliseconds.
-        b"timeout" => timeout: optional u64,
+        b"timeout" => timeout: optional u32,
         /// The challenge.
         b"challenge" => challenge: required &'a [u8],
         /// Client extension inputs, under the identifiers of WebAuthn.
@@ -156,6 +156,8 @@ macro_rules! keywords {
         }
 
         impl Read<'_> for $name {
+            const SHAPE: Shape = Shape::By(|r| Self::read_member(r).map(|word| word.is_some()));
+
             fn read(r: &mut Reader<'_>) -> Result<Self, Error> {
                 Self::read_member(r)?.ok_or(r.error(ErrorKind::OutOfRange))
             }

@@ -133,7 +133,7 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// The protocol of this number, if it is switched on.
-    pub fn protocol(&self, number: u64) -> Option<PinUvAuthProtocol> {
+    pub fn protocol(&self, number: u32) -> Option<PinUvAuthProtocol> {
         let protocol = PinUvAuthProtocol::from_number(number)?;
         let caps = match protocol {
             PinUvAuthProtocol::One => Caps::PROTOCOL_ONE,
@@ -151,7 +151,7 @@ impl<P: Platform> Authenticator<'_, P> {
     pub fn protocol_of_param(
         &self,
         param: Option<&[u8]>,
-        number: Option<u64>,
+        number: Option<u32>,
     ) -> Result<Option<PinUvAuthProtocol>, Status> {
         if param.is_none() {
             return Ok(None);
@@ -190,7 +190,7 @@ impl<P: Platform> Authenticator<'_, P> {
     pub fn presented<'m>(
         &self,
         param: Option<&'m [u8]>,
-        protocol: Option<u64>,
+        protocol: Option<u32>,
     ) -> Result<(&'m [u8], PinUvAuthProtocol), Status> {
         let param = param.ok_or(Status::PUAT_REQUIRED)?;
         let number = protocol.ok_or(Status::MISSING_PARAMETER)?;
@@ -203,7 +203,7 @@ impl<P: Platform> Authenticator<'_, P> {
         &mut self,
         now: Instant,
         param: Option<&[u8]>,
-        protocol: Option<u64>,
+        protocol: Option<u32>,
         message: &[&[u8]],
         permission: Permissions,
     ) -> Result<(), Status> {

@@ -243,7 +243,7 @@ impl<P: Platform> Authenticator<'_, P> {
         };
         let (key_protection, matcher_protection) = (self.config.key_protection, self.config.matcher_protection);
         [uvm::Method {
-            user_verification_method: user_verification_method.into(),
+            user_verification_method,
             key_protection: key_protection.into(),
             matcher_protection: matcher_protection.into(),
         }]

@@ -19,7 +19,7 @@ pub struct UserVerification {
     /// Whether a user who is verified is present too: then no touch is asked for.
     pub proves_presence: bool,
     /// The fingerprint sensor's kind, for example [`keyfob_core::ctap2::bio_enrollment::TOUCH_SENSOR`].
-    pub fingerprint_kind: u64,
+    pub fingerprint_kind: u32,
     /// Good samples that enrolling a finger takes, at most; at least 1.
     pub samples: u8,
 }

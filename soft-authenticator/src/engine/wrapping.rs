@@ -70,7 +70,7 @@ impl Properties {
     }
 
     pub const fn from_byte(byte: u8) -> Self {
-        Self { cred_protect: Level((byte & 3) as u64), third_party_payment: byte & 1 << 2 != 0 }
+        Self { cred_protect: Level((byte & 3) as u32), third_party_payment: byte & 1 << 2 != 0 }
     }
 }
 

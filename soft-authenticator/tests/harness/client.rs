@@ -122,7 +122,7 @@ pub struct Got {
     pub user_id: Option<Vec<u8>>,
     pub user_name: Option<String>,
     pub display_name: Option<String>,
-    pub number: Option<u64>,
+    pub number: Option<u32>,
     pub large_blob_key: Option<Vec<u8>>,
     pub unsigned: Option<Vec<u8>>,
 }
@@ -149,11 +149,11 @@ impl Got {
 /// The result of authenticatorBioEnrollment.
 #[derive(Debug, Default, PartialEq)]
 pub struct Bio {
-    pub modality: Option<u64>,
+    pub modality: Option<u32>,
     /// The sensor's kind, the number of samples, the longest name.
-    pub sensor: Option<(u64, u64, u64)>,
+    pub sensor: Option<(u32, u32, u32)>,
     pub id: Option<Vec<u8>>,
-    pub sample: Option<(SampleStatus, u64)>,
+    pub sample: Option<(SampleStatus, u32)>,
     pub enrolled: Vec<(Vec<u8>, String)>,
 }
 
@@ -166,7 +166,7 @@ pub struct Session {
 
 impl Session {
     /// A request with the members that every subcommand with a PIN needs.
-    pub fn request(&self, sub_command: u64) -> client_pin::Request<'_> {
+    pub fn request(&self, sub_command: u32) -> client_pin::Request<'_> {
         client_pin::Request {
             pin_uv_auth_protocol: Some(self.protocol.number()),
             sub_command: Some(sub_command),
@@ -249,7 +249,7 @@ impl Key {
     }
 
     /// uvRetries.
-    pub fn uv_retries(&mut self) -> u64 {
+    pub fn uv_retries(&mut self) -> u32 {
         let request = client_pin::Request { sub_command: Some(subcommand::GET_UV_RETRIES), ..Default::default() };
         let response = self.call(&message(Command::CLIENT_PIN, &request));
         let response: client_pin::Response<'_> = ctap2::decode_response(&response).unwrap();
@@ -260,7 +260,7 @@ impl Key {
     pub fn bio(
         &mut self,
         token: Option<&Token>,
-        sub_command: u64,
+        sub_command: u32,
         params: &bio_enrollment::Params<'_>,
     ) -> Result<Bio, Status> {
         self.bio_answer(&bio_message(token, sub_command, params))
@@ -424,7 +424,7 @@ impl<C: Backend> KeyDouble<'_, C> {
     }
 
     /// pinRetries and powerCycleState.
-    pub fn retries(&mut self) -> (u64, bool) {
+    pub fn retries(&mut self) -> (u32, bool) {
         let request = client_pin::Request { sub_command: Some(subcommand::GET_PIN_RETRIES), ..Default::default() };
         let response = self.call(&message(Command::CLIENT_PIN, &request));
         let response: client_pin::Response<'_> = ctap2::decode_response(&response).unwrap();
@@ -433,7 +433,7 @@ impl<C: Backend> KeyDouble<'_, C> {
 }
 
 /// authenticatorBioEnrollment with a pinUvAuthParam, if there is a token.
-pub fn bio_message(token: Option<&Token>, sub_command: u64, params: &bio_enrollment::Params<'_>) -> Vec<u8> {
+pub fn bio_message(token: Option<&Token>, sub_command: u32, params: &bio_enrollment::Params<'_>) -> Vec<u8> {
     let mut encoded = vec![0; 400];
     let len = cbor::encode(params, &mut encoded).unwrap();
     let raw = (*params != bio_enrollment::Params::default()).then_some(RawMap(&encoded[..len]));

@@ -58,7 +58,7 @@ impl Key {
     }
 
     /// A subcommand of credential management with a pinUvAuthParam by `token`.
-    pub fn manage(&mut self, token: &Token, sub_command: u64, params: Option<&[u8]>) -> Vec<u8> {
+    pub fn manage(&mut self, token: &Token, sub_command: u32, params: Option<&[u8]>) -> Vec<u8> {
         self.call(&manage_message(token, sub_command, params))
     }
 
@@ -74,12 +74,12 @@ impl Key {
     }
 
     /// A subcommand without a pinUvAuthParam.
-    pub fn manage_next(&mut self, sub_command: u64) -> Vec<u8> {
+    pub fn manage_next(&mut self, sub_command: u32) -> Vec<u8> {
         self.call(&[Command::CREDENTIAL_MANAGEMENT.0, 0xA1, 0x01, sub_command as u8])
     }
 
     /// A subcommand of authenticatorConfig.
-    pub fn configure(&mut self, token: Option<&Token>, sub_command: u64, params: Option<&[u8]>) -> Status {
+    pub fn configure(&mut self, token: Option<&Token>, sub_command: u32, params: Option<&[u8]>) -> Status {
         self.status(&config_message(token, sub_command, params))
     }
 
@@ -88,7 +88,7 @@ impl Key {
     }
 
     /// Reads the large-blob array.
-    pub fn read_blobs(&mut self, offset: u64, get: u64) -> Result<Vec<u8>, Status> {
+    pub fn read_blobs(&mut self, offset: u32, get: u32) -> Result<Vec<u8>, Status> {
         let request = large_blobs::Request { get: Some(get), offset: Some(offset), ..Default::default() };
         let response = self.call(&message(Command::LARGE_BLOBS, &request));
         if response[0] != 0 {
@@ -99,7 +99,7 @@ impl Key {
     }
 
     /// Writes one fragment of the large-blob array.
-    pub fn write_fragment(&mut self, token: Option<&Token>, offset: u64, set: &[u8], length: Option<u64>) -> Status {
+    pub fn write_fragment(&mut self, token: Option<&Token>, offset: u32, set: &[u8], length: Option<u32>) -> Status {
         self.status(&fragment_message(token, offset, set, length))
     }
 
@@ -113,7 +113,7 @@ impl Key {
     }
 }
 
-pub fn manage_message(token: &Token, sub_command: u64, params: Option<&[u8]>) -> Vec<u8> {
+pub fn manage_message(token: &Token, sub_command: u32, params: Option<&[u8]>) -> Vec<u8> {
     let head = cred_mgmt::authenticated_head(sub_command);
     let param = token.authenticate(&RustCrypto, Two, &[&head, params.unwrap_or_default()]);
     message(
@@ -127,7 +127,7 @@ pub fn manage_message(token: &Token, sub_command: u64, params: Option<&[u8]>) ->
     )
 }
 
-pub fn config_message(token: Option<&Token>, sub_command: u64, params: Option<&[u8]>) -> Vec<u8> {
+pub fn config_message(token: Option<&Token>, sub_command: u32, params: Option<&[u8]>) -> Vec<u8> {
     let head = config::authenticated_head(sub_command);
     let param = token.map(|token| token.authenticate(&RustCrypto, Two, &[&head, params.unwrap_or_default()]));
     message(
@@ -141,8 +141,8 @@ pub fn config_message(token: Option<&Token>, sub_command: u64, params: Option<&[
     )
 }
 
-pub fn fragment_message(token: Option<&Token>, offset: u64, set: &[u8], length: Option<u64>) -> Vec<u8> {
-    let head = large_blobs::authenticated_head(offset as u32);
+pub fn fragment_message(token: Option<&Token>, offset: u32, set: &[u8], length: Option<u32>) -> Vec<u8> {
+    let head = large_blobs::authenticated_head(offset);
     let param = token.map(|token| token.authenticate(&RustCrypto, Two, &[&head, &RustCrypto.sha256(&[set])]));
     message(
         Command::LARGE_BLOBS,

@@ -172,7 +172,7 @@ pub fn get(key: &mut Key, model: &mut Model, rp: usize, presents: bool, silent: 
         model.settle(&id);
     }
     let several = visible.len() > 1;
-    assert_eq!(got.as_ref().unwrap().number, several.then_some(visible.len() as u64));
+    assert_eq!(got.as_ref().unwrap().number, several.then_some(visible.len() as u32));
     let blob = target.and_then(|(_, asked, _)| asked.blob);
     check(model, got, visible.first(), blob, several && presented);
     let rest: Vec<u8> = visible.iter().skip(1).rev().map(|stored| stored.user).collect();

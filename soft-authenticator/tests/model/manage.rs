@@ -12,7 +12,7 @@ use keyfob_core::{
 use super::{super::harness::*, *};
 
 /// A subcommand of credential management with the token, if there is one.
-pub fn manage(key: &mut Key, model: &Model, sub_command: u64, params: Option<&Params<'_>>) -> Vec<u8> {
+pub fn manage(key: &mut Key, model: &Model, sub_command: u32, params: Option<&Params<'_>>) -> Vec<u8> {
     let params = params.map(encoded);
     let persistent = model.persistent.as_ref().filter(|_| model.presents_persistent).map(|(token, _)| token);
     match persistent.or(model.token.as_ref().map(|held| &held.token)) {
@@ -30,7 +30,7 @@ pub fn manage(key: &mut Key, model: &Model, sub_command: u64, params: Option<&Pa
 }
 
 /// Compares one answer of an enumeration with the next expected one.
-pub fn compare_listed(model: &mut Model, of_rp: bool, response: &[u8], total: Option<u64>) {
+pub fn compare_listed(model: &mut Model, of_rp: bool, response: &[u8], total: Option<u32>) {
     let response: Response<'_> = ctap2::decode_response(response).unwrap();
     match model.sequence.as_mut() {
         Some(Sequence::Listings { rps: Some(rps), .. }) if !of_rp => {
@@ -84,7 +84,7 @@ pub fn list(key: &mut Key, model: &mut Model, rp: Option<usize>) {
     assert_eq!(status_of(&response), expected);
     if expected.is_ok() {
         model.sequence = Some(sequence);
-        compare_listed(model, rp.is_some(), &response, Some(total as u64));
+        compare_listed(model, rp.is_some(), &response, Some(total as u32));
     } else {
         model.sequence = outer.map(|rps| Sequence::Listings { rps: Some(rps), credentials: None });
     }
@@ -123,7 +123,7 @@ pub fn change(key: &mut Key, model: &mut Model, rp: usize, user: u8, name: Optio
     }
 }
 
-pub fn set_min_pin(key: &mut Key, model: &mut Model, length: Option<u64>, force: bool) {
+pub fn set_min_pin(key: &mut Key, model: &mut Model, length: Option<u32>, force: bool) {
     let params = config::SetMinPinLength {
         new_min_pin_length: length,
         force_change_pin: force.then_some(true),
@@ -132,7 +132,7 @@ pub fn set_min_pin(key: &mut Key, model: &mut Model, length: Option<u64>, force:
     let token = model.token.as_ref().map(|held| &held.token);
     let answered = key.set_min_pin_length(token, &params);
     let expected = match model.authorize_if_protected(ACFG) {
-        Status::OK if length.is_some_and(|new| new < model.min_pin_length as u64 || new > 63) => {
+        Status::OK if length.is_some_and(|new| new < model.min_pin_length as u32 || new > 63) => {
             Status::PIN_POLICY_VIOLATION
         }
         Status::OK if force && model.pin.is_none() => Status::PIN_NOT_SET,
@@ -154,8 +154,8 @@ pub fn write_blobs(key: &mut Key, model: &mut Model, len: usize, piece: usize, d
     let mut offset = 0;
     for fragment in array.chunks(piece) {
         let token = model.token.as_ref().map(|held| &held.token);
-        let length = (offset == 0).then_some(len as u64);
-        let answered = key.write_fragment(token, offset as u64, fragment, length);
+        let length = (offset == 0).then_some(len as u32);
+        let answered = key.write_fragment(token, offset as u32, fragment, length);
         offset += fragment.len();
         let expected = if len > CAPACITY {
             Status::LARGE_BLOB_STORAGE_FULL

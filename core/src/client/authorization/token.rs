@@ -42,7 +42,7 @@ impl Grant<'_> {
     }
 
     /// The pinUvAuthParam of the concatenated `message`, and its protocol's number.
-    pub fn authenticate<C: Hash>(&self, crypto: &C, message: &[&[u8]]) -> Option<(Mac, u64)> {
+    pub fn authenticate<C: Hash>(&self, crypto: &C, message: &[&[u8]]) -> Option<(Mac, u32)> {
         match self {
             Self::Token(protocol, token) => Some((token.authenticate(crypto, *protocol, message), protocol.number())),
             _ => None,
@@ -78,7 +78,7 @@ pub(super) fn ask_token<C: Crypto, R: CryptoRng>(
         sub_command: Some(sub_command),
         key_agreement: Some(CoseKey::key_agreement(public)),
         pin_hash_enc,
-        permissions: with_permissions.then_some(u64::from(cx.purpose.permissions.0)),
+        permissions: with_permissions.then_some(u32::from(cx.purpose.permissions.0)),
         rp_id: cx.purpose.rp_id.filter(|_| with_permissions),
         ..Request::default()
     };

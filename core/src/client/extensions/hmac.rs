@@ -58,7 +58,7 @@ pub struct EncryptedSalts {
     salt_enc: [u8; 2 * SALT + 16],
     len: usize,
     salt_auth: Mac,
-    protocol: u64,
+    protocol: u32,
 }
 
 impl EncryptedSalts {

@@ -210,7 +210,7 @@ pub struct MakeResults<'b> {
     /// largeBlob, supported.
     pub large_blob: Option<bool>,
     /// minPinLength, in code points.
-    pub min_pin_length: Option<u64>,
+    pub min_pin_length: Option<u32>,
     /// pinComplexityPolicy: whether one is in force.
     pub pin_complexity_policy: Option<bool>,
     /// uvm: how the user was verified.

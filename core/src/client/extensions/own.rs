@@ -1,5 +1,7 @@
 //! Extensions of the caller's own, written among the standard ones.
 
+use core::cell::Cell;
+
 use crate::{
     bytes,
     cbor::{RawMap, Read, Reader, Write, Writer, decode},
@@ -75,11 +77,18 @@ fn insert(map: &mut [u8], key: &[u8], len: usize) {
     }
     // Rotates by `len` to the right: reversed as a whole, and each part again.
     let Some(behind) = map.get_mut(place..) else { return };
-    behind.reverse();
+    reverse(behind);
     if let Some((entry, rest)) = behind.split_at_mut_checked(len) {
-        entry.reverse();
-        rest.reverse();
+        reverse(entry);
+        reverse(rest);
     }
+}
+
+/// The standard library's, at opt-level "z", checks bounds and can panic.
+fn reverse(bytes: &mut [u8]) {
+    let half = bytes.len() >> 1;
+    let cells = Cell::from_mut(bytes).as_slice_of_cells();
+    cells.iter().zip(cells.iter().rev()).take(half).for_each(|(front, back)| front.swap(back));
 }
 
 /// The entries of a map whose head is one byte: the key, encoded, and all of it.

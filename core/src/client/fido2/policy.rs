@@ -75,8 +75,11 @@ impl ClientPolicy<'_> {
     }
 
     /// How long a ceremony may take whose options say `millis`.
-    pub(super) fn timeout(&self, millis: Option<u64>) -> Duration {
-        millis.map_or(DEFAULT_TIMEOUT, Duration::from_millis).max(self.min_timeout).min(self.max_timeout)
+    pub(super) fn timeout(&self, millis: Option<u32>) -> Duration {
+        millis
+            .map_or(DEFAULT_TIMEOUT, |millis| Duration::from_millis(millis.into()))
+            .max(self.min_timeout)
+            .min(self.max_timeout)
     }
 
     /// Whether a relying party that asks for `wanted` may be given the client's authenticators. Hints are wishes, which
@@ -89,7 +92,7 @@ impl ClientPolicy<'_> {
     }
 
     /// The kind of enterprise attestation that `rp_id` is to have, as the authenticator takes it.
-    pub(super) fn enterprise(&self, rp_id: &str) -> Option<u64> {
+    pub(super) fn enterprise(&self, rp_id: &str) -> Option<u32> {
         match self.enterprise_rp_ids {
             None => Some(1),
             Some(listed) => listed.contains(&rp_id).then_some(2),

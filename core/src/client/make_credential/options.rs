@@ -37,7 +37,7 @@ pub struct MakeOptions<'o> {
     /// What preferred user verification means when it is not set up.
     pub preferred_without_uv: PreferredWithoutUv,
     /// Enterprise attestation, 1: vendor-facilitated, 2: platform-managed; sent to authenticators where it is enabled.
-    pub enterprise_attestation: Option<u64>,
+    pub enterprise_attestation: Option<u32>,
     /// How much of the attestation is returned; for none, the outcome's format and statement are those of "none".
     pub attestation: Conveyance,
     /// Attestation formats the relying party prefers, best first (2.2).

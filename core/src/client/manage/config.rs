@@ -34,7 +34,7 @@ pub enum ConfigSubcommand<'o> {
 }
 
 impl ConfigSubcommand<'_> {
-    const fn sub_command(&self) -> u64 {
+    const fn sub_command(&self) -> u32 {
         match self {
             Self::EnterpriseAttestation => subcommand::ENABLE_ENTERPRISE_ATTESTATION,
             Self::ToggleAlwaysUv => subcommand::TOGGLE_ALWAYS_UV,
@@ -54,7 +54,7 @@ impl ConfigSubcommand<'_> {
 
     fn is_supported(&self, info: &get_info::Response<'_>) -> bool {
         let options = info.options.unwrap_or_default();
-        let among = |listed: List<'_, u64>| listed.iter().any(|listed| listed == self.sub_command());
+        let among = |listed: List<'_, u32>| listed.iter().any(|listed| listed == self.sub_command());
         let is_listed = info.authenticator_config_commands.is_none_or(among);
         let can = match self {
             Self::EnterpriseAttestation => options.ep.is_some(),

@@ -35,23 +35,23 @@ pub enum Access<'o> {
 /// What the operations on credentials have in common: one command, with or without parameters.
 #[derive(Clone, Copy, Debug)]
 struct CredentialManagement<'o> {
-    sub_command: u64,
+    sub_command: u32,
     params: Option<Params<'o>>,
     access: Access<'o>,
 }
 
 impl<'o> CredentialManagement<'o> {
-    const fn new(sub_command: u64, params: Option<Params<'o>>, access: Access<'o>) -> Self {
+    const fn new(sub_command: u32, params: Option<Params<'o>>, access: Access<'o>) -> Self {
         Self { sub_command, params, access }
     }
 
-    fn of_credential(sub_command: u64, id: &'o [u8], user: Option<UserEntity<'o>>) -> Self {
+    fn of_credential(sub_command: u32, id: &'o [u8], user: Option<UserEntity<'o>>) -> Self {
         let params = Params { credential_id: Some(CredentialDescriptor::new(id)), user, ..Params::default() };
         Self::new(sub_command, Some(params), Access::User)
     }
 
     /// The command; `next` asks for the next part of an answer instead.
-    fn question(&self, facts: &Facts, next: Option<u64>) -> Result<Question<'_>, Cause> {
+    fn question(&self, facts: &Facts, next: Option<u32>) -> Result<Question<'_>, Cause> {
         let options = &facts.options;
         let command = match (options.cred_mgmt, options.credential_mgmt_preview) {
             (Some(true), _) => Command::CREDENTIAL_MANAGEMENT,
@@ -81,9 +81,9 @@ impl<'o> CredentialManagement<'o> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Metadata {
     /// Discoverable credentials there are.
-    pub existing: u64,
+    pub existing: u32,
     /// The most for which there is still room.
-    pub remaining: u64,
+    pub remaining: u32,
 }
 
 /// Counts credentials. Its outcome is a [`Metadata`].
@@ -124,13 +124,13 @@ impl Operation for CredentialsMetadata<'_> {
 struct Enumeration<'o> {
     management: CredentialManagement<'o>,
     /// The subcommand that asks for the next of the list.
-    next: u64,
-    seen: u64,
-    total: u64,
+    next: u32,
+    seen: u32,
+    total: u32,
 }
 
 impl<'o> Enumeration<'o> {
-    const fn new(management: CredentialManagement<'o>, next: u64) -> Self {
+    const fn new(management: CredentialManagement<'o>, next: u32) -> Self {
         Self { management, next, seen: 0, total: 0 }
     }
 
@@ -142,7 +142,7 @@ impl<'o> Enumeration<'o> {
     fn accept<'m, I>(
         &mut self,
         response: &'m [u8],
-        total: impl Fn(&Response<'m>) -> Result<u64, Cause>,
+        total: impl Fn(&Response<'m>) -> Result<u32, Cause>,
         item: impl Fn(Response<'m>) -> Result<I, Cause>,
     ) -> Result<Accepted, Cause> {
         let response = match decode_response::<Response<'_>>(response) {
@@ -166,7 +166,7 @@ impl<'o> Enumeration<'o> {
 macro_rules! lists {
     ($list:ident, $item:ident, $total:ident, $key:literal) => {
         impl Operation for $list<'_> {
-            type Outcome<'b> = u64;
+            type Outcome<'b> = u32;
             type Item<'m> = $item<'m>;
             const FORGETS: Forgets = Forgets::Nothing;
 
@@ -187,7 +187,7 @@ macro_rules! lists {
                 $item::of(decode_response(response).ok()?).ok()
             }
 
-            fn outcome(&mut self, _: &[u8]) -> Result<u64, Cause> {
+            fn outcome(&mut self, _: &[u8]) -> Result<u32, Cause> {
                 Ok(self.0.seen)
             }
         }

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// A subcommand of authenticatorBioEnrollment. Errors: [`Cause::Unsupported`].
-fn question<'a>(facts: &Facts, sub_command: u64, params: Option<&'a Params<'_>>) -> Result<Question<'a>, Cause> {
+fn question<'a>(facts: &Facts, sub_command: u32, params: Option<&'a Params<'_>>) -> Result<Question<'a>, Cause> {
     let command = match (facts.options.bio_enroll, facts.options.user_verification_mgmt_preview) {
         (Some(_), _) => Command::BIO_ENROLLMENT,
         (_, Some(_)) => Command::BIO_ENROLLMENT_PREVIEW,
@@ -64,7 +64,7 @@ impl Operation for SensorInfo {
 /// unfinished enrolment behind, which the next one ends, or [`CancelEnrollment`].
 #[derive(Clone, Copy, Debug)]
 pub struct Enroll {
-    timeout: Option<u64>,
+    timeout: Option<u32>,
     begun: bool,
     /// It was given up, and the authenticator told so.
     ended: bool,
@@ -72,7 +72,7 @@ pub struct Enroll {
 
 impl Enroll {
     /// `timeout`: how long the authenticator waits for each sample, in milliseconds; if `None` it decides.
-    pub const fn new(timeout: Option<u64>) -> Self {
+    pub const fn new(timeout: Option<u32>) -> Self {
         Self { timeout, begun: false, ended: false }
     }
 }
@@ -83,7 +83,7 @@ pub struct Sample {
     /// Whether it was good, or what was wrong with it.
     pub status: SampleStatus,
     /// How many samples are still needed.
-    pub remaining: u64,
+    pub remaining: u32,
 }
 
 impl Sample {
@@ -183,7 +183,7 @@ impl Operation for ListFingerprints {
 /// Names a template, or removes it.
 #[derive(Clone, Copy, Debug)]
 pub struct ChangeFingerprints<'o> {
-    sub_command: u64,
+    sub_command: u32,
     params: Params<'o>,
 }
 
@@ -198,7 +198,7 @@ impl<'o> ChangeFingerprints<'o> {
         Self::new(subcommand::REMOVE_ENROLLMENT, template_id, None)
     }
 
-    fn new(sub_command: u64, template_id: &'o [u8], template_friendly_name: Option<&'o str>) -> Self {
+    fn new(sub_command: u32, template_id: &'o [u8], template_friendly_name: Option<&'o str>) -> Self {
         let params = Params { template_id: Some(template_id), template_friendly_name, ..Params::default() };
         Self { sub_command, params }
     }

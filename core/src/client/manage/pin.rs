@@ -68,7 +68,7 @@ impl Operation for ChangePin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetriesLeft {
     /// How many.
-    pub retries: u64,
+    pub retries: u32,
     /// Whether a power cycle is needed before the next one; `None` when the authenticator does not say (2.1).
     pub power_cycle: Option<bool>,
 }
@@ -77,7 +77,7 @@ pub struct RetriesLeft {
 /// authenticator has no such attempts.
 #[derive(Clone, Copy, Debug)]
 pub struct Retries {
-    sub_command: u64,
+    sub_command: u32,
 }
 
 impl Retries {

@@ -61,18 +61,18 @@ pub struct Device<C> {
     crypto: C,
     rng: ChaCha8Rng,
     pub options: get_info::Options,
-    pub protocols: Option<Vec<u64>>,
+    pub protocols: Option<Vec<u32>>,
     pub max_msg_size: Option<usize>,
     pub max_list: Option<usize>,
     pub max_id: Option<usize>,
     pub algorithms: Option<Vec<CredentialParameters<'static>>>,
     pub force_pin_change: Option<bool>,
-    pub uv_attempts: Option<u64>,
+    pub uv_attempts: Option<u32>,
     pub pin: &'static str,
-    pub retries: u64,
-    pub strikes: u64,
+    pub retries: u32,
+    pub strikes: u32,
     pub power_cycles: bool,
-    pub uv_retries: u64,
+    pub uv_retries: u32,
     /// What built-in user verification comes to, one after the other; then it succeeds.
     pub uv: VecDeque<Status>,
     /// What the commands are refused with, one after the other; then they succeed.
@@ -95,7 +95,7 @@ pub struct Device<C> {
     /// The bytes of the tokens it issues, in place of random ones.
     pub token_bytes: Option<Vec<u8>>,
     /// The permissions that were asked for.
-    pub permissions: Vec<u64>,
+    pub permissions: Vec<u32>,
     /// Replaces the response with this index.
     pub tampered: Option<(usize, Vec<u8>)>,
     pub silent: bool,
@@ -104,7 +104,7 @@ pub struct Device<C> {
     /// What it answers to questions without a touch.
     pub probes: Option<Status>,
     /// How many assertions it claims to have, in place of how many there are.
-    pub claimed: Option<u64>,
+    pub claimed: Option<u32>,
     /// Whether it waits for a touch before it says that it has no credential.
     pub touched_first: bool,
     /// What it answers without asking for a touch, beside that it has no credential.
@@ -224,7 +224,7 @@ impl<C: Crypto> Device<C> {
         self.requests.iter().map(|request| request[0]).collect()
     }
 
-    pub fn sub_commands(&self) -> Vec<u64> {
+    pub fn sub_commands(&self) -> Vec<u32> {
         let pins = self.requests.iter().filter(|request| request[0] == Command::CLIENT_PIN.0);
         pins.map(|request| cbor::decode::<client_pin::Request>(&request[1..]).unwrap().sub_command.unwrap()).collect()
     }
@@ -296,7 +296,7 @@ impl<C: Crypto> Device<C> {
         &mut self,
         hash: &[u8; 32],
         param: Option<&[u8]>,
-        protocol: Option<u64>,
+        protocol: Option<u32>,
         uv: Option<bool>,
     ) -> Result<(), Status> {
         if let Some(status) = self.refusals.pop_front() {
@@ -403,11 +403,11 @@ impl<C: Crypto> Device<C> {
             let listed = |known: &Vec<u8>| list.iter().any(|listed| known == listed.id);
             self.next = self.credentials.iter().position(listed).unwrap();
         }
-        let claimed = self.claimed.or(several.then_some(self.credentials.len() as u64));
+        let claimed = self.claimed.or(several.then_some(self.credentials.len() as u32));
         Ok(self.assertion(claimed, request.extensions, out))
     }
 
-    fn assertion(&mut self, number_of_credentials: Option<u64>, inputs: Option<RawMap<'_>>, out: &mut [u8]) -> usize {
+    fn assertion(&mut self, number_of_credentials: Option<u32>, inputs: Option<RawMap<'_>>, out: &mut [u8]) -> usize {
         let outputs = match self.flaw {
             Some(Flaw::Unasked) => Some(extensions::all_get_outputs()),
             _ => inputs.map(|inputs| self.get_outputs(inputs)),

@@ -61,7 +61,7 @@ fn request_options_are_read() {
     let mut buffer = vec![0; REQUEST.len()];
     let options = RequestOptions::from_json(REQUEST.as_bytes(), &mut buffer).unwrap();
     assert_eq!((options.challenge, options.rp_id), (&[0, 1, 2][..], Some("example.org")));
-    assert_eq!(options.timeout, Some(u32::MAX.into()));
+    assert_eq!(options.timeout, Some(u32::MAX));
     assert!(options.allow_credentials.unwrap().is_empty());
     assert_eq!(options.user_verification, Some(Requirement::Discouraged));
     assert_eq!(options.extensions, Some(RawMap(b"\xA1\x69largeBlob\xA1\x65write\x42\x01\x02")));

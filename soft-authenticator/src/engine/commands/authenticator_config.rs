@@ -23,7 +23,7 @@ pub const MAX_RP_IDS: usize = 8;
 const RP_ID_HASH: usize = 32;
 
 /// The standard's subcommands, and the capability that each takes.
-const SUBCOMMANDS: [(u64, Caps); 4] = [
+const SUBCOMMANDS: [(u32, Caps); 4] = [
     (subcommand::ENABLE_ENTERPRISE_ATTESTATION, Caps::ENTERPRISE_ATTESTATION),
     (subcommand::TOGGLE_ALWAYS_UV, Caps::ALWAYS_UV),
     (subcommand::SET_MIN_PIN_LENGTH, Caps::CLIENT_PIN),
@@ -42,10 +42,10 @@ pub fn step<P: Platform>(call: &mut Call<'_, '_, P>) -> Outcome {
 
 impl<P: Platform> Authenticator<'_, P> {
     /// The subcommands of authenticatorConfig that there are, in ascending order.
-    pub fn config_subcommands(&self) -> impl Iterator<Item = u64> {
+    pub fn config_subcommands(&self) -> impl Iterator<Item = u32> {
         let vendor = (!self.config.vendor_commands.is_empty()).then_some(subcommand::VENDOR_PROTOTYPE);
         let enterprise = self.is_enterprise_capable();
-        let there = move |number: &u64| *number != subcommand::ENABLE_ENTERPRISE_ATTESTATION || enterprise;
+        let there = move |number: &u32| *number != subcommand::ENABLE_ENTERPRISE_ATTESTATION || enterprise;
         let listed = SUBCOMMANDS.iter().filter(|(_, caps)| self.has(*caps)).map(|(number, _)| *number).filter(there);
         listed.chain(vendor)
     }

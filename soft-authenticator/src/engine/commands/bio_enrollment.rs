@@ -137,7 +137,7 @@ impl<P: Platform> Authenticator<'_, P> {
         &mut self,
         now: Instant,
         request: &Request<'r>,
-        sub_command: u64,
+        sub_command: u32,
     ) -> Result<(Params<'r>, &'r [u8], &'r str), Status> {
         let (param, protocol) = (request.pin_uv_auth_param, request.pin_uv_auth_protocol);
         self.presented(param, protocol)?;
@@ -154,7 +154,7 @@ impl<P: Platform> Authenticator<'_, P> {
         Response {
             fingerprint_kind: Some(sensor.fingerprint_kind),
             max_capture_samples_required_for_enroll: Some(sensor.samples.into()),
-            max_template_friendly_name: Some(MAX_FRIENDLY_NAME as u64),
+            max_template_friendly_name: Some(MAX_FRIENDLY_NAME as u32),
             ..Response::default()
         }
     }
@@ -184,7 +184,7 @@ impl<P: Platform> Authenticator<'_, P> {
 }
 
 /// The id and the name that a subcommand cannot do without. They are empty for one that takes none.
-fn mandatory<'p>(sub_command: u64, params: &Params<'p>) -> Result<(&'p [u8], &'p str), Status> {
+fn mandatory<'p>(sub_command: u32, params: &Params<'p>) -> Result<(&'p [u8], &'p str), Status> {
     if matches!(sub_command, subcommand::ENROLL_BEGIN | subcommand::ENUMERATE_ENROLLMENTS) {
         return Ok((&[], ""));
     }
@@ -198,6 +198,6 @@ fn mandatory<'p>(sub_command: u64, params: &Params<'p>) -> Result<(&'p [u8], &'p
 
 /// How long a sample may take: what the platform says, within the engine's own limit.
 fn timeout(params: &Params<'_>) -> Duration {
-    let asked = params.timeout_milliseconds.map(Duration::from_millis);
-    asked.unwrap_or(USER_ACTION_TIMEOUT).min(USER_ACTION_TIMEOUT)
+    const LONGEST: u32 = USER_ACTION_TIMEOUT.as_millis() as u32;
+    Duration::from_millis(params.timeout_milliseconds.map_or(LONGEST, |asked| asked.min(LONGEST)).into())
 }

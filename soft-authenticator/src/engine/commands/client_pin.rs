@@ -97,10 +97,10 @@ impl Answer {
             Self::Next(next) => return Ok(*next),
             Self::Empty => return ok(message),
             Self::Retries { retries, power_cycle } => {
-                response.pin_retries = Some(u64::from(*retries));
+                response.pin_retries = Some(u32::from(*retries));
                 response.power_cycle_state = power_cycle.then_some(true);
             }
-            Self::UvRetries(retries) => response.uv_retries = Some(u64::from(*retries)),
+            Self::UvRetries(retries) => response.uv_retries = Some(u32::from(*retries)),
             Self::KeyAgreement(point) => response.key_agreement = Some(CoseKey::key_agreement(point)),
             Self::Token(token, len) => response.pin_uv_auth_token = token.get(..*len),
         }

@@ -244,8 +244,8 @@ impl<P: Platform> Authenticator<'_, P> {
         let existing = self.store.count(Query::All).map_err(store_status)?.saturating_sub(self.superseded.len());
         let remaining = self.store.remaining().map_err(store_status)?;
         let response = Response {
-            existing_resident_credentials_count: Some(existing.into()),
-            max_possible_remaining_resident_credentials_count: Some(remaining.into()),
+            existing_resident_credentials_count: Some(existing),
+            max_possible_remaining_resident_credentials_count: Some(remaining),
             ..Response::default()
         };
         reply(&response, message)
@@ -266,7 +266,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let found = self.next_current(query, listing.before, scratch).map_err(store_status)?;
         let found = found.ok_or(Status::NOT_ALLOWED)?;
         let credential = found.credential(scratch).ok_or(Status::OTHER)?;
-        let total = (listing.before.is_none()).then_some(u64::from(listing.total));
+        let total = (listing.before.is_none()).then_some(listing.total);
         let outcome = if of_rp {
             self.write_credential(&found.rp_id_hash, &credential, total, message)
         } else {
@@ -285,7 +285,7 @@ impl<P: Platform> Authenticator<'_, P> {
         &self,
         rp_id_hash: &[u8; 32],
         credential: &Credential<'_>,
-        total: Option<u64>,
+        total: Option<u32>,
         message: &mut [u8],
     ) -> Outcome {
         let has_key = self.has_large_blob_key() && credential.large_blob_key == Some(true);

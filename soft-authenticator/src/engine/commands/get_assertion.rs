@@ -354,7 +354,7 @@ impl Run {
             signature: signature.get(..len).ok_or(Status::OTHER)?,
             user: stored
                 .and_then(|credential| told(credential, record.filter(|_| several && self.ceremony.is_verified()))),
-            number_of_credentials: (self.rest.is_none() && several).then_some(u64::from(self.total)),
+            number_of_credentials: (self.rest.is_none() && several).then_some(self.total),
             user_selected: None,
             large_blob_key: large_blob_key.as_ref().map(|key| LargeBlobKey(&key[..])),
             unsigned_extension_outputs: unsigned_assertion_outputs(&self.ceremony.asked, stored, &mut unsigned)?,

@@ -33,8 +33,8 @@ pub fn step<P: Platform>(call: &mut Call<'_, '_, P>) -> Outcome {
     let large_blobs = authenticator.large_blobs_capacity();
     let (versions, extensions) = (authenticator.versions(), authenticator.extensions());
     let algorithms = authenticator.algorithms();
-    let protocols: Vec<u64, 2> = list([2, 1].into_iter().filter(|number| authenticator.protocol(*number).is_some()));
-    let commands: Vec<u64, 8> = list(authenticator.config_subcommands());
+    let protocols: Vec<u32, 2> = list([2, 1].into_iter().filter(|number| authenticator.protocol(*number).is_some()));
+    let commands: Vec<u32, 8> = list(authenticator.config_subcommands());
     let supported = Format::supported(&config, Algorithm::ES256);
     let formats: Vec<Text<'_>, 3> = list(supported.iter().map(|format| Text::new(format.name())));
     let response = get_info::Response {
@@ -55,9 +55,9 @@ pub fn step<P: Platform>(call: &mut Call<'_, '_, P>) -> Outcome {
         max_cred_blob_length: there(Caps::CRED_BLOB).then_some(MAX_CRED_BLOB_LENGTH),
         max_rp_ids_for_set_min_pin_length: min_pin_can_be_set.then_some(MAX_RP_IDS),
         preferred_platform_uv_attempts: built_in_uv.then_some(uv.preferred_platform_attempts.into()),
-        uv_modality: built_in_uv.then_some(uv.modality.into()),
+        uv_modality: built_in_uv.then_some(uv.modality),
         certifications: None,
-        remaining_discoverable_credentials: remaining.and_then(Result::ok).map(u64::from),
+        remaining_discoverable_credentials: remaining.and_then(Result::ok),
         vendor_prototype_config_commands: (!config.vendor_commands.is_empty())
             .then_some(List::Slice(config.vendor_commands)),
         // "none" alone is not told.

@@ -82,7 +82,7 @@ impl<P: Platform> Authenticator<'_, P> {
         self.config.max_msg_size.saturating_sub(FRAGMENT_OVERHEAD)
     }
 
-    fn read_large_blobs(&mut self, get: u64, offset: u64, message: &mut [u8]) -> Outcome {
+    fn read_large_blobs(&mut self, get: u32, offset: u32, message: &mut [u8]) -> Outcome {
         let get = usize::try_from(get).ok().filter(|get| *get <= self.max_fragment()).ok_or(Status::INVALID_LENGTH)?;
         let stored = self.store.large_blobs_len().map_err(store_status)?;
         let len = if stored == 0 { INITIAL_ARRAY.len() } else { stored };
@@ -107,7 +107,7 @@ impl<P: Platform> Authenticator<'_, P> {
         now: Instant,
         request: &Request<'_>,
         set: &[u8],
-        offset: u64,
+        offset: u32,
     ) -> Result<(), Status> {
         if set.len() > self.max_fragment() {
             return Err(Status::INVALID_LENGTH);
@@ -126,7 +126,7 @@ impl<P: Platform> Authenticator<'_, P> {
                 return Err(Status::INVALID_PARAMETER);
             }
             match *run {
-                Run::Upload(upload) if now < upload.deadline && u64::try_from(upload.next) == Ok(offset) => upload,
+                Run::Upload(upload) if now < upload.deadline && u32::try_from(upload.next) == Ok(offset) => upload,
                 Run::Upload(_) | Run::Idle | Run::Commit(_) => return Err(Status::INVALID_SEQ),
             }
         };

@@ -31,9 +31,9 @@ const MAX_USER_ID: usize = 64;
 const MAX_RP_ID: usize = 255;
 
 /// enterpriseAttestation: for the relying parties that the vendor lists.
-const VENDOR_FACILITATED: u64 = 1;
+const VENDOR_FACILITATED: u32 = 1;
 /// enterpriseAttestation: for those that the platform lists.
-const PLATFORM_MANAGED: u64 = 2;
+const PLATFORM_MANAGED: u32 = 2;
 
 /// A registration under way.
 #[derive(Default)]

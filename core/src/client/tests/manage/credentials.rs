@@ -10,7 +10,7 @@ fn managed<const N: usize>(script: [Vec<u8>; N]) -> Device<StubCrypto> {
     scripted(|options| options.cred_mgmt = Some(true), script)
 }
 
-fn rps(device: &mut Device<StubCrypto>, access: Access<'_>) -> (Result<u64, Cause>, Vec<String>) {
+fn rps(device: &mut Device<StubCrypto>, access: Access<'_>) -> (Result<u32, Cause>, Vec<String>) {
     let mut seen = Vec::new();
     let mut buffer = [0; 1024];
     let ceremony = Ceremony::new(ListRelyingParties::new(access), &mut buffer, StubCrypto, rng());
@@ -33,7 +33,7 @@ fn credentials_are_counted() {
     let metadata =
         run_op(Ceremony::new(CredentialsMetadata::new(Access::User), &mut buffer, StubCrypto, rng()), &mut device);
     assert_eq!(metadata, Ok(Metadata { existing: 0, remaining: 25 }));
-    assert_eq!(device.permissions, [u64::from(Permissions::CM.0)]);
+    assert_eq!(device.permissions, [u32::from(Permissions::CM.0)]);
     let request = sent(&device, Command::CREDENTIAL_MANAGEMENT).remove(0);
     let request: Request = crate::cbor::decode(&request).unwrap();
     assert_eq!((request.sub_command, request.sub_command_params, request.pin_uv_auth_protocol), (1, None, Some(2)));
@@ -110,7 +110,7 @@ fn a_credential_is_deleted_and_its_user_updated_with_a_proof_over_the_bytes_that
         let request = sent(device, Command::CREDENTIAL_MANAGEMENT).pop().unwrap();
         let request: Request = crate::cbor::decode(&request).unwrap();
         let params = request.sub_command_params.unwrap().0;
-        assert_eq!(request.sub_command, u64::from(sub_command));
+        assert_eq!(request.sub_command, u32::from(sub_command));
         assert_eq!(request.pin_uv_auth_param.unwrap(), device.proof(&[&[sub_command], params]));
         request.params().unwrap().user.and_then(|user| user.display_name).map(str::to_owned)
     };
@@ -188,7 +188,7 @@ fn the_persistent_token_is_handed_out_with_the_devices_identifier() {
     device.amend = |info| info.enc_identifier = Some(&[5; 32]);
     let mut buffer = [0; 1024];
     let issued = run_op(Ceremony::new(GetPersistentToken::new(), &mut buffer, StubCrypto, rng()), &mut device).unwrap();
-    assert_eq!(device.permissions, [u64::from(Permissions::PCMR.0)]);
+    assert_eq!(device.permissions, [u32::from(Permissions::PCMR.0)]);
     assert_eq!(
         device.proof(&[b"message"]),
         issued.token.authenticate(&StubCrypto, PinUvAuthProtocol::Two, &[b"message"]).as_bytes()

@@ -16,7 +16,7 @@ fn enroll(device: &mut Device<StubCrypto>, user: &mut User) -> (Result<Vec<u8>, 
 }
 
 /// The subcommands and parameters that were sent, their proofs checked.
-fn checked(device: &Device<StubCrypto>, command: Command) -> Vec<(u64, Vec<u8>)> {
+fn checked(device: &Device<StubCrypto>, command: Command) -> Vec<(u32, Vec<u8>)> {
     let requests = sent(device, command);
     let read = |request: &Vec<u8>| {
         let request: Request = crate::cbor::decode(request).unwrap();
@@ -47,7 +47,7 @@ fn a_finger_is_enrolled_sample_by_sample() {
     let next = (ENROLL_CAPTURE_NEXT_SAMPLE, hex("6896"));
     let expected = [(ENROLL_BEGIN, vec![]), next.clone(), next.clone(), next];
     assert_eq!(checked(&device, Command::BIO_ENROLLMENT), expected);
-    assert_eq!(device.permissions, [u64::from(Permissions::BE.0)]);
+    assert_eq!(device.permissions, [u32::from(Permissions::BE.0)]);
 }
 
 #[test]

@@ -126,15 +126,15 @@ fn an_array_is_written_in_fragments_with_a_proof_for_each() {
         assert!(request.len() < 1024);
         let request: Request = crate::cbor::decode(&request).unwrap();
         let (fragment, offset) = (request.set.unwrap(), request.offset.unwrap());
-        assert_eq!(offset, written.len() as u64);
-        assert_eq!(request.length, (offset == 0).then_some(array.len() as u64));
-        let head = [&[0xFF; 32], &[0x0C, 0][..], &(offset as u32).to_le_bytes()].concat();
+        assert_eq!(offset, written.len() as u32);
+        assert_eq!(request.length, (offset == 0).then_some(array.len() as u32));
+        let head = [&[0xFF; 32], &[0x0C, 0][..], &offset.to_le_bytes()].concat();
         let hash = crate::crypto::Hash::sha256(&StubCrypto, &[fragment]);
         assert_eq!(request.pin_uv_auth_param.unwrap(), device.proof(&[&head, &hash]));
         written.extend_from_slice(fragment);
     }
     assert_eq!(written, array);
-    assert_eq!(device.permissions, [u64::from(Permissions::LBW.0)]);
+    assert_eq!(device.permissions, [u32::from(Permissions::LBW.0)]);
 }
 
 #[test]

@@ -1,0 +1,318 @@
+//! The small codec: one interpreter of the tables of [`message!`](crate::message), in place of a reader and a writer for
+//! each. It gives the same values and the same errors as they do, in a fraction of the code, several times slower. The
+//! feature `small` selects it.
+
+use super::{Error, ErrorKind, Read, Reader, Write, Writer, given};
+use crate::bytes;
+
+/// Whether messages are read and written by the interpreter of their tables.
+#[doc(hidden)]
+pub const SMALL: bool = cfg!(feature = "small");
+
+/// The most members that a message may have.
+const MOST: usize = 32;
+
+/// What an item has to be, for a reader that is not compiled for each type: what [`Read::read`] checks.
+#[derive(Clone, Copy, Debug)]
+pub enum Shape {
+    /// Any item.
+    Any,
+    /// A map of any content.
+    Map,
+    /// `true` or `false`.
+    Bool,
+    /// An unsigned integer.
+    Unsigned,
+    /// A byte string.
+    Bytes,
+    /// A byte string of so many bytes.
+    BytesOf(usize),
+    /// A text string, which under the tolerant rules may end within a character.
+    Text,
+    /// A text string.
+    WholeText,
+    /// A list of items.
+    List(&'static Shape),
+    /// A message with a table.
+    Message(&'static Members),
+    /// What a function reads. It returns whether the value counts; one that does not is as if it were absent.
+    By(fn(&mut Reader<'_>) -> Result<bool, Error>),
+}
+
+/// The table of a message, as [`message!`](crate::message) declares it.
+#[derive(Debug)]
+pub struct Members {
+    /// The keys, in canonical order. Those of removed members stand behind the others.
+    pub keys: Keys,
+    /// What the values have to be.
+    pub shapes: &'static [Shape],
+    /// The required members, a bit each, the first one the lowest.
+    pub required: u32,
+    /// How many members there are without those that the standard has removed.
+    pub count: usize,
+}
+
+/// The keys of a table.
+#[derive(Clone, Copy, Debug)]
+pub enum Keys {
+    /// Integers.
+    Int(&'static [u8]),
+    /// Texts, encoded, one behind the other.
+    Text(&'static [u8]),
+}
+
+impl Keys {
+    /// The text key with which `rest` begins: its place in the table and its length.
+    fn find(mut keys: &[u8], rest: &[u8]) -> Option<(usize, usize)> {
+        let mut index = 0usize;
+        while !keys.is_empty() {
+            let (key, others) = bytes::split(keys, encoded_len(keys));
+            if rest.starts_with(key) {
+                return Some((index, key.len()));
+            }
+            index = index.wrapping_add(1);
+            keys = others;
+        }
+        None
+    }
+}
+
+/// The length of the encoded text key that stands first.
+const fn encoded_len(keys: &[u8]) -> usize {
+    match keys {
+        [0x78, len, ..] => (*len as usize).saturating_add(2),
+        [head, ..] => ((*head & 0x1F) as usize).saturating_add(1),
+        [] => 0,
+    }
+}
+
+/// The length of encoded keys that stand one behind the other.
+#[doc(hidden)]
+pub const fn joined_len(mut keys: &[&[u8]]) -> usize {
+    let mut len = 0usize;
+    while let [key, rest @ ..] = keys {
+        len = len.saturating_add(key.len());
+        keys = rest;
+    }
+    len
+}
+
+/// Encoded keys, one behind the other. `N` is [`joined_len`].
+#[doc(hidden)]
+pub const fn joined<const N: usize>(mut keys: &[&[u8]]) -> [u8; N] {
+    let mut joined = [0; N];
+    let mut to = joined.as_mut_slice();
+    while let [key, rest @ ..] = keys {
+        let Some((place, behind)) = to.split_at_mut_checked(key.len()) else { break };
+        #[allow(clippy::disallowed_methods)] // when compiled, where a panic is an error
+        place.copy_from_slice(key);
+        to = behind;
+        keys = rest;
+    }
+    joined
+}
+
+/// Where the members of a message are that was checked against its table.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Found<'a> {
+    message: &'a [u8],
+    /// From the start of the message. Where no value can be, at 0, is a member that is absent.
+    at: [u16; MOST],
+    next: usize,
+}
+
+impl<'a> Found<'a> {
+    /// Reads a message of this shape and finds its members.
+    ///
+    /// # Errors
+    /// What is wrong with it; [`ErrorKind::OutOfRange`] for a member that is 64 KiB behind the start.
+    #[inline(never)]
+    pub fn read(r: &mut Reader<'a>, shape: &Shape) -> Result<Self, Error> {
+        let mut found = Self { message: r.rest, at: [0; MOST], next: 0 };
+        if let Shape::Message(members) = shape {
+            r.scan(members, &mut found.at)?;
+        }
+        Ok(found)
+    }
+
+    /// The next member of the table, from its value on; empty when it is absent.
+    #[inline(never)]
+    fn next(&mut self) -> &'a [u8] {
+        let at = self.at.get(self.next).map_or(0, |at| usize::from(*at));
+        self.next = self.next.wrapping_add(1);
+        if at == 0 { &[] } else { bytes::rest(self.message, at) }
+    }
+
+    /// The next member, which is there.
+    ///
+    /// # Errors
+    /// None, when the message was checked.
+    #[inline(never)]
+    pub fn required<T: Read<'a>>(&mut self) -> Result<T, Error> {
+        T::get(self.next())
+    }
+
+    /// The next member, which may be absent.
+    #[inline(never)]
+    pub fn optional<T: Read<'a>>(&mut self) -> Option<T> {
+        match self.next() {
+            [] => None,
+            item => T::get(item).ok(),
+        }
+    }
+}
+
+impl<'a> Reader<'a> {
+    /// Checks the next item. Returns whether it counts.
+    #[inline(never)]
+    fn check(&mut self, shape: &Shape) -> Result<bool, Error> {
+        match *shape {
+            Shape::Any => self.skip_item()?,
+            Shape::Map => self.skip_map().map(drop)?,
+            Shape::Bool => self.bool().map(drop)?,
+            Shape::Unsigned => self.unsigned().map(drop)?,
+            Shape::Bytes => self.bytes().map(drop)?,
+            Shape::BytesOf(length) => {
+                if self.bytes()?.len() != length {
+                    return Err(self.error(ErrorKind::WrongLength));
+                }
+            }
+            Shape::Text => self.text().map(drop)?,
+            Shape::WholeText => self.text_bytes().map(drop)?,
+            Shape::List(item) => {
+                for _ in 0..self.array()? {
+                    self.check(item)?;
+                }
+                self.leave();
+            }
+            Shape::Message(members) => self.scan(members, &mut [])?,
+            Shape::By(read) => return read(self),
+        }
+        Ok(true)
+    }
+
+    /// Checks a map against a table and notes where its members are.
+    #[inline(never)]
+    fn scan(&mut self, members: &Members, at: &mut [u16]) -> Result<(), Error> {
+        let start = self.rest;
+        let mut map = self.map()?;
+        let (mut seen, mut key) = (0u32, 0);
+        while !map.is_done() {
+            let index = match members.keys {
+                Keys::Int(keys) => {
+                    let next = self.next_int(&mut map)?;
+                    key = next.and_then(|next| u8::try_from(next).ok()).unwrap_or(0);
+                    keys.iter().position(|known| *known == key)
+                }
+                Keys::Text(keys) => {
+                    let found = Keys::find(keys, self.rest);
+                    self.next_text(&mut map, found.map(|(_, len)| len))?;
+                    found.map(|(index, _)| index)
+                }
+            };
+            let index = index.filter(|index| *index < members.count || self.strict);
+            let Some((index, shape)) = index.and_then(|index| Some((index, members.shapes.get(index)?))) else {
+                self.skip_item()?;
+                continue;
+            };
+            let offset = start.len().wrapping_sub(self.rest.len());
+            let counts = match self.check(shape) {
+                Err(error) if key != 0 => return Err(error.within(key)),
+                result => result?,
+            };
+            let bit = 1u32.unbounded_shl(index as u32);
+            seen = if counts { seen | bit } else { seen & !bit };
+            if let Some(at) = at.get_mut(index) {
+                let offset = u16::try_from(offset).map_err(|_| self.error(ErrorKind::OutOfRange))?;
+                *at = if counts { offset } else { 0 };
+            }
+        }
+        self.leave();
+        let missing = members.required & !seen;
+        if missing == 0 {
+            return Ok(());
+        }
+        Err(match members.keys {
+            Keys::Int(keys) => self.missing(keys.get(missing.trailing_zeros() as usize).copied().unwrap_or(0)),
+            Keys::Text(_) => self.error(ErrorKind::Missing),
+        })
+    }
+}
+
+/// A message that is being written: member by member, in the order of its table.
+#[doc(hidden)]
+#[allow(missing_debug_implementations)]
+pub struct MapWriter<'w, 'b> {
+    w: &'w mut Writer<'b>,
+    keys: Keys,
+    /// Where the map begins.
+    start: usize,
+    count: u8,
+    with: &'w [(u8, Option<&'w dyn Write>)],
+}
+
+impl<'w, 'b> MapWriter<'w, 'b> {
+    /// Begins a message of this shape. Members that `with` has, by their key, are written from there.
+    #[inline(never)]
+    pub fn new(w: &'w mut Writer<'b>, shape: &Shape, with: &'w [(u8, Option<&'w dyn Write>)]) -> Self {
+        let keys = match shape {
+            Shape::Message(members) => members.keys,
+            _ => Keys::Int(&[]),
+        };
+        let start = w.len();
+        w.byte(0xA0);
+        Self { w, keys, start, count: 0, with }
+    }
+
+    /// Passes to the next key. Writes it when the member `is_present`, and returns whether the value has to follow.
+    #[inline(never)]
+    fn key(&mut self, is_present: bool) -> bool {
+        match &mut self.keys {
+            Keys::Int(keys) => {
+                let Some((key, rest)) = keys.split_first() else { return false };
+                *keys = rest;
+                let given = given(self.with, *key);
+                if is_present || given.is_some() {
+                    self.count = self.count.wrapping_add(1);
+                    self.w.unsigned(u64::from(*key));
+                }
+                if let Some(value) = given {
+                    value.write(self.w);
+                    return false;
+                }
+            }
+            Keys::Text(keys) => {
+                let (key, rest) = bytes::split(keys, encoded_len(keys));
+                *keys = rest;
+                if is_present {
+                    self.count = self.count.wrapping_add(1);
+                    self.w.raw(key);
+                }
+            }
+        }
+        is_present
+    }
+
+    /// Writes the next member.
+    #[inline(never)]
+    pub fn required<T: Write>(&mut self, value: &T) {
+        if self.key(true) {
+            value.write(self.w);
+        }
+    }
+
+    /// Writes the next member if it is there.
+    #[inline(never)]
+    pub fn optional<T: Write>(&mut self, value: &Option<T>) {
+        if let (true, Some(value)) = (self.key(value.is_some()), value) {
+            value.write(self.w);
+        }
+    }
+
+    /// Writes how many members there are, in front of them.
+    #[inline(never)]
+    pub fn end(self) {
+        self.w.set_map_count(self.start, self.count);
+    }
+}
