@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
 """Reads off a linked program what its machines cost: flash, static RAM, and the stack below each machine.
 
-    stack.py PROGRAM [--levels [MACHINE:]FUNCTION=N]... [--max-stack MACHINE=BYTES]...
+    stack.py PROGRAM [--levels [MACHINE:]FUNCTION=N]... [--through FUNCTION=TEXT]... [--max-stack MACHINE=BYTES]...
+        [--max-code MACHINE=BYTES]...
 
 A machine is a function X beside which the program notes the size of its state as `state_of_X`. Its code is the sum of the
 functions it can reach, so machines share some. Its stack is the deepest path through the call graph that the disassembly
 shows, with frames from the compiler (.stack_sizes) and, for the few precompiled routines that have none, from the
 instructions that move the stack pointer. What such a walk cannot know is said in the table: calls through a register are
-not followed, and a recursive function counts once unless --levels bounds how often it can be on the stack.
+not followed, unless --through says that those in FUNCTION go to the functions whose names contain TEXT, and a recursive
+function counts once unless --levels bounds how often it can be on the stack.
 
-Fails when the program holds a panic, an allocator or formatting, or when a machine takes more than --max-stack.
+Fails when the program holds a panic, an allocator or formatting, or when a machine takes more than --max-stack or
+--max-code.
 """
 import argparse
 import collections
@@ -123,6 +126,13 @@ class Program:
                 self.frames[address] = frame(body)
                 self.estimated.add(address)
 
+    def follow(self, name, text):
+        """Adds the calls through a register in the functions `name`: they go to those whose names contain `text`."""
+        targets = {address for address, function in self.functions.items() if text in function.name}
+        for address, function in self.functions.items():
+            if function.name.endswith(name) and self.indirect.pop(address, 0):
+                self.calls[address] |= targets
+
     def edges(self, address, body):
         function = self.functions[address]
         for operation, operands in body:
@@ -235,15 +245,24 @@ def pairs(arguments):
     return {name: int(value) for name, value in (argument.split('=') for argument in arguments)}
 
 
+def over(what, sizes, limits):
+    return [f'{machine} takes {size} bytes of {what}, allowed are {limits[machine]}'
+            for machine, size in sizes.items() if size > limits.get(machine, size)]
+
+
 def main():
     parser = argparse.ArgumentParser(usage=__doc__.split('\n\n')[1].strip())
     parser.add_argument('program')
     parser.add_argument('--levels', action='append', default=[])
+    parser.add_argument('--through', action='append', default=[])
     parser.add_argument('--max-stack', action='append', default=[])
+    parser.add_argument('--max-code', action='append', default=[])
     arguments = parser.parse_args()
-    levels, limits = pairs(arguments.levels), pairs(arguments.max_stack)
+    levels, max_stack, max_code = pairs(arguments.levels), pairs(arguments.max_stack), pairs(arguments.max_code)
     program = Program(arguments.program)
-    elf, failures, notes = program.elf, [], []
+    for through in arguments.through:
+        program.follow(*through.split('='))
+    elf, failures, notes, stacks, codes = program.elf, [], [], {}, {}
 
     print(f'flash       {elf.size(".text", ".rodata", ".data"):7} bytes (.text {elf.size(".text")}, '
           f'.rodata {elf.size(".rodata")}, .data {elf.size(".data")})')
@@ -275,8 +294,7 @@ def main():
         code = sum(program.functions[address].size for address in reached)
         trail = ' > '.join(short_name(program.functions[address].name) for address in path[1:])
         print(f'{machine:32} {code:7} {state:7} {stack:7}{mark or " "}  {trail}')
-        if stack > limits.get(machine, stack):
-            failures.append(f'{machine} takes {stack} bytes of stack, allowed are {limits[machine]}')
+        stacks[machine], codes[machine] = stack, code
 
     if program.estimated:
         names = sorted(program.functions[address].name for address in program.estimated)
@@ -285,8 +303,9 @@ def main():
         notes.append(f'recursion: {function} counts {count} times')
     if any(failure.startswith('panicking') for failure in failures):
         failures += [f'panics at {site}' for site in program.sites(arguments.program, PANIC)]
-    for machine in limits.keys() - program.states.keys():
-        failures.append(f'--max-stack names {machine}, which is no machine')
+    failures += over('stack', stacks, max_stack) + over('code', codes, max_code)
+    for machine in (max_stack.keys() | max_code.keys()) - program.states.keys():
+        failures.append(f'a limit names {machine}, which is no machine')
     print('\n' + '\n'.join(notes))
     for failure in failures:
         print(f'FAILED: {failure}')
