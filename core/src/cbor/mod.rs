@@ -8,6 +8,9 @@
 //! map that has a key twice. Indefinite lengths are refused under both: a string that comes in pieces cannot be
 //! borrowed. [`Writer`] only writes canonical form as long as its caller writes keys in order, which the tables of
 //! [`message!`](crate::message) do.
+//!
+//! For each message a reader and a writer are compiled, which are fast. With the feature `small` one interpreter reads
+//! and writes all of them by their tables ([`Shape`]): less code, the same values and errors.
 
 mod error;
 mod item;

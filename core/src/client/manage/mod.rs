@@ -1,12 +1,13 @@
 //! Management: what is done with an authenticator besides registering and signing in.
 //!
 //! ```text
-//! pin            SetPin, ChangePin, Retries credentials    CredentialsMetadata, ListRelyingParties, ListCredentials,
-//! DeleteCredential, UpdateUser persistent     GetPersistentToken, recognize            to list credentials without the
-//! user, on a device known before fingerprints   SensorInfo, Enroll, ListFingerprints, ChangeFingerprints,
-//! CancelEnrollment large_blobs    ReadLargeBlobs, WriteLargeBlobs          the array between them is
-//! `crate::large_blob` config         Configure device         GetInfo, Selection, Reset, RawCommand    the last sends
-//! any command, a vendor's too
+//! pin            SetPin, ChangePin, Retries
+//! credentials    CredentialsMetadata, ListRelyingParties, ListCredentials, DeleteCredential, UpdateUser
+//! persistent     GetPersistentToken, recognize: to list credentials without the user, on a device known before
+//! fingerprints   SensorInfo, Enroll, ListFingerprints, ChangeFingerprints, CancelEnrollment
+//! large_blobs    ReadLargeBlobs, WriteLargeBlobs: the array; what is in it reads `crate::large_blob`
+//! config         Configure
+//! device         GetInfo, Selection, Reset, RawCommand: any command, a vendor's too
 //! ```
 //!
 //! Each is the operation of a [`Ceremony`](super::Ceremony), which is stepped or [`run`](super::run), and finished.
