@@ -456,7 +456,7 @@ fn get_info_says_how_the_user_is_verified() {
     };
     info(&mut Key::with(FACE), |info| {
         assert_eq!(info.preferred_platform_uv_attempts, Some(3));
-        assert_eq!(info.uv_modality, Some(FINGERPRINT));
+        assert_eq!(info.uv_modality, Some(FINGERPRINT.into()));
         assert_eq!(uv(info.options.unwrap()), (Some(true), None, None, None));
     });
     let mut key = Key::with(SENSOR);

@@ -45,7 +45,7 @@ macro_rules! message {
                     $($(<$removed_ty as $crate::cbor::Read<'a>>::SHAPE,)*)?
                 ],
                 required: $crate::message!(@required $($presence)*),
-                count: [$($crate::message!(@is_required $presence)),*].len(),
+                count: $crate::cbor::count_of(&[$($crate::message!(@is_required $presence)),*]),
             });
 
             // Short, so that it becomes part of its callers. To read each member takes a function of its own.
@@ -58,6 +58,10 @@ macro_rules! message {
                     return Ok(usual);
                 })?
                 Self::read_members(r)
+            }
+
+            fn get(r: &mut $crate::cbor::Reader<'a>) -> Result<Self, $crate::cbor::Error> {
+                <Self as $crate::cbor::Message<'a>>::read_by_table(r)
             }
         }
 

@@ -29,7 +29,7 @@ pub use list::{Items, List, ListIter};
 pub use map::{Map, encoded_key, encoded_key_len};
 pub use reader::Reader;
 #[doc(hidden)]
-pub use shape::{Found, MapWriter, SMALL, joined, joined_len};
+pub use shape::{Found, MapWriter, SMALL, count_of, joined, joined_len};
 pub use shape::{Keys, Members, Shape};
 #[doc(hidden)]
 pub use table::given;
@@ -56,12 +56,12 @@ pub trait Read<'a>: Sized {
         Self::read(r).map(Some)
     }
 
-    /// Reads the item with which `item` begins, which was checked against [`Read::SHAPE`] before.
+    /// Reads an item that the interpreter of tables has checked against [`Read::SHAPE`] before.
     ///
     /// # Errors
     /// None, when it was checked.
-    fn get(item: &'a [u8]) -> Result<Self, Error> {
-        Self::read(&mut Reader::tolerant(item))
+    fn get(r: &mut Reader<'a>) -> Result<Self, Error> {
+        Self::read(r)
     }
 }
 

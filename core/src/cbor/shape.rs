@@ -86,6 +86,13 @@ const fn encoded_len(keys: &[u8]) -> usize {
     }
 }
 
+/// How many members there are. More than there is room for does not compile.
+#[doc(hidden)]
+pub const fn count_of(members: &[bool]) -> usize {
+    assert!(members.len() <= MOST, "a message has more members than there is room for");
+    members.len()
+}
+
 /// The length of encoded keys that stand one behind the other.
 #[doc(hidden)]
 pub const fn joined_len(mut keys: &[&[u8]]) -> usize {
@@ -117,6 +124,8 @@ pub const fn joined<const N: usize>(mut keys: &[&[u8]]) -> [u8; N] {
 #[derive(Debug)]
 pub struct Found<'a> {
     message: &'a [u8],
+    /// At the last member, with the rules by which the message was checked.
+    r: Reader<'a>,
     /// From the start of the message. Where no value can be, at 0, is a member that is absent.
     at: [u16; MOST],
     next: usize,
@@ -126,22 +135,23 @@ impl<'a> Found<'a> {
     /// Reads a message of this shape and finds its members.
     ///
     /// # Errors
-    /// What is wrong with it; [`ErrorKind::OutOfRange`] for a member that is 64 KiB behind the start.
+    /// What is wrong with it; [`ErrorKind::OutOfRange`] for a member that is 64 KiB behind the start of its message.
     #[inline(never)]
     pub fn read(r: &mut Reader<'a>, shape: &Shape) -> Result<Self, Error> {
-        let mut found = Self { message: r.rest, at: [0; MOST], next: 0 };
+        let mut found = Self { message: r.rest, r: *r, at: [0; MOST], next: 0 };
         if let Shape::Message(members) = shape {
             r.scan(members, &mut found.at)?;
         }
         Ok(found)
     }
 
-    /// The next member of the table, from its value on; empty when it is absent.
+    /// Goes to the next member of the table, and returns whether it is there.
     #[inline(never)]
-    fn next(&mut self) -> &'a [u8] {
+    fn next(&mut self) -> bool {
         let at = self.at.get(self.next).map_or(0, |at| usize::from(*at));
         self.next = self.next.wrapping_add(1);
-        if at == 0 { &[] } else { bytes::rest(self.message, at) }
+        self.r.rest = bytes::rest(self.message, at);
+        at != 0
     }
 
     /// The next member, which is there.
@@ -150,16 +160,17 @@ impl<'a> Found<'a> {
     /// None, when the message was checked.
     #[inline(never)]
     pub fn required<T: Read<'a>>(&mut self) -> Result<T, Error> {
-        T::get(self.next())
+        self.next();
+        T::get(&mut self.r)
     }
 
-    /// The next member, which may be absent.
+    /// The next member, which may be absent. It is read under the rules by which it was checked, so that this cannot
+    /// fail.
     #[inline(never)]
     pub fn optional<T: Read<'a>>(&mut self) -> Option<T> {
-        match self.next() {
-            [] => None,
-            item => T::get(item).ok(),
-        }
+        let value = self.next().then(|| T::get(&mut self.r))?;
+        debug_assert!(value.is_ok());
+        value.ok()
     }
 }
 
@@ -223,8 +234,8 @@ impl<'a> Reader<'a> {
             };
             let bit = 1u32.unbounded_shl(index as u32);
             seen = if counts { seen | bit } else { seen & !bit };
+            let offset = u16::try_from(offset).map_err(|_| self.error(ErrorKind::OutOfRange))?;
             if let Some(at) = at.get_mut(index) {
-                let offset = u16::try_from(offset).map_err(|_| self.error(ErrorKind::OutOfRange))?;
                 *at = if counts { offset } else { 0 };
             }
         }

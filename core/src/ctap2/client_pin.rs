@@ -30,7 +30,7 @@ message! {
         /// The first half of the PIN's SHA-256, encrypted.
         0x06 => pin_hash_enc: optional &'a [u8],
         /// Permissions asked for ([`crate::pin_uv::Permissions`]) (2.1).
-        0x09 => permissions: optional u32,
+        0x09 => permissions: optional u64,
         /// The RP ID the token is bound to (2.1).
         0x0A => rp_id: optional &'a str,
     }

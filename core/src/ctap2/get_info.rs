@@ -50,7 +50,7 @@ message! {
         /// Built-in user verification attempts before the platform should fall back to the PIN (2.1).
         0x11 => preferred_platform_uv_attempts: optional u32,
         /// User verification methods, bits of the FIDO registry (2.1).
-        0x12 => uv_modality: optional u32,
+        0x12 => uv_modality: optional u64,
         /// Certifications, text to number (2.1).
         0x13 => certifications: optional RawMap<'a>,
         /// Room for discoverable credentials (2.1).

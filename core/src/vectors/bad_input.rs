@@ -3,7 +3,8 @@
 use super::{Codec, all, value::Value};
 use crate::{
     Status,
-    cbor::{self, ErrorKind, Raw},
+    cbor::{self, ErrorKind, Message, Raw, Reader},
+    ctap2::get_assertion,
 };
 
 /// Reads `bytes` under both rules. A value read under the strict rules must be written canonically.
@@ -132,5 +133,34 @@ fn a_message_without_a_required_member_is_refused_and_without_another_is_read() 
                 assert_eq!(error.member().map(u64::from), Some(key), "{}", vector.name);
             }
         }
+    }
+}
+
+/// Under the tolerant rules such a key would be refused: its keys do not ascend by their values, and are too many to be
+/// compared with each other.
+#[test]
+fn a_key_is_read_by_table_under_the_rules_by_which_it_was_checked() {
+    let point = [&[1, 2, 3, 0x38, 24, 0x20, 1, 0x21, 0x58, 32][..], &[0; 32], &[0x22, 0x58, 32], &[0; 32]].concat();
+    let mut key = [&[0xB8, 55][..], &point, &[0x82, 0, 0, 0]].concat();
+    for label in 0x100..=0x130_u16 {
+        key.extend([&[0x81, 0x19][..], &label.to_be_bytes(), &[0]].concat());
+    }
+    let request = [&[0xA3, 1, 1, 2, 5, 3][..], &key].concat();
+    let codec = super::codec("client_pin::Request");
+    assert!((codec.strict)(&request).is_ok());
+    (codec.same_by_table)(&request);
+}
+
+#[test]
+fn a_member_that_the_table_cannot_reach_is_an_error_however_deep_it_lies() {
+    let mut id = vec![0xA2, 0x62, b'i', b'd', 0x5A];
+    id.extend([&70_000_u32.to_be_bytes()[..], &[0; 70_000]].concat());
+    let descriptor = [&id[..], b"\x64type\x6apublic-key"].concat();
+    let hash = [&[2, 0x58, 32][..], &[7; 32]].concat();
+    let request = [b"\xa3\x01\x61a", &hash[..], &[3, 0x81], &descriptor].concat();
+    assert!(cbor::decode::<get_assertion::Request<'_>>(&request).is_ok());
+    for start in [Reader::strict(&request), Reader::tolerant(&request)] {
+        let read = get_assertion::Request::read_by_table(&mut { start });
+        assert_eq!(read.map_err(|error| (error.kind(), error.member())), Err((ErrorKind::OutOfRange, Some(3))));
     }
 }

@@ -78,7 +78,7 @@ pub(super) fn ask_token<C: Crypto, R: CryptoRng>(
         sub_command: Some(sub_command),
         key_agreement: Some(CoseKey::key_agreement(public)),
         pin_hash_enc,
-        permissions: with_permissions.then_some(u32::from(cx.purpose.permissions.0)),
+        permissions: with_permissions.then_some(u64::from(cx.purpose.permissions.0)),
         rp_id: cx.purpose.rp_id.filter(|_| with_permissions),
         ..Request::default()
     };

@@ -95,7 +95,7 @@ pub struct Device<C> {
     /// The bytes of the tokens it issues, in place of random ones.
     pub token_bytes: Option<Vec<u8>>,
     /// The permissions that were asked for.
-    pub permissions: Vec<u32>,
+    pub permissions: Vec<u64>,
     /// Replaces the response with this index.
     pub tampered: Option<(usize, Vec<u8>)>,
     pub silent: bool,

@@ -55,7 +55,7 @@ pub fn step<P: Platform>(call: &mut Call<'_, '_, P>) -> Outcome {
         max_cred_blob_length: there(Caps::CRED_BLOB).then_some(MAX_CRED_BLOB_LENGTH),
         max_rp_ids_for_set_min_pin_length: min_pin_can_be_set.then_some(MAX_RP_IDS),
         preferred_platform_uv_attempts: built_in_uv.then_some(uv.preferred_platform_attempts.into()),
-        uv_modality: built_in_uv.then_some(uv.modality),
+        uv_modality: built_in_uv.then_some(uv.modality.into()),
         certifications: None,
         remaining_discoverable_credentials: remaining.and_then(Result::ok),
         vendor_prototype_config_commands: (!config.vendor_commands.is_empty())

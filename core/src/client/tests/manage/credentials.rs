@@ -33,7 +33,7 @@ fn credentials_are_counted() {
     let metadata =
         run_op(Ceremony::new(CredentialsMetadata::new(Access::User), &mut buffer, StubCrypto, rng()), &mut device);
     assert_eq!(metadata, Ok(Metadata { existing: 0, remaining: 25 }));
-    assert_eq!(device.permissions, [u32::from(Permissions::CM.0)]);
+    assert_eq!(device.permissions, [u64::from(Permissions::CM.0)]);
     let request = sent(&device, Command::CREDENTIAL_MANAGEMENT).remove(0);
     let request: Request = crate::cbor::decode(&request).unwrap();
     assert_eq!((request.sub_command, request.sub_command_params, request.pin_uv_auth_protocol), (1, None, Some(2)));
@@ -188,7 +188,7 @@ fn the_persistent_token_is_handed_out_with_the_devices_identifier() {
     device.amend = |info| info.enc_identifier = Some(&[5; 32]);
     let mut buffer = [0; 1024];
     let issued = run_op(Ceremony::new(GetPersistentToken::new(), &mut buffer, StubCrypto, rng()), &mut device).unwrap();
-    assert_eq!(device.permissions, [u32::from(Permissions::PCMR.0)]);
+    assert_eq!(device.permissions, [u64::from(Permissions::PCMR.0)]);
     assert_eq!(
         device.proof(&[b"message"]),
         issued.token.authenticate(&StubCrypto, PinUvAuthProtocol::Two, &[b"message"]).as_bytes()

@@ -54,7 +54,7 @@ fn every_setting_is_sent_with_a_proof_over_its_bytes() {
         assert_eq!((request.sub_command, sent), (sub_command, &hex(params)[..]));
         let head = [&[0xFF; 32], &[0x0D, sub_command as u8][..]].concat();
         assert_eq!(request.pin_uv_auth_param.unwrap(), device.proof(&[&head, sent]));
-        assert_eq!(device.permissions, [u32::from(Permissions::ACFG.0)]);
+        assert_eq!(device.permissions, [u64::from(Permissions::ACFG.0)]);
     }
 }
 

@@ -47,7 +47,7 @@ fn a_finger_is_enrolled_sample_by_sample() {
     let next = (ENROLL_CAPTURE_NEXT_SAMPLE, hex("6896"));
     let expected = [(ENROLL_BEGIN, vec![]), next.clone(), next.clone(), next];
     assert_eq!(checked(&device, Command::BIO_ENROLLMENT), expected);
-    assert_eq!(device.permissions, [u32::from(Permissions::BE.0)]);
+    assert_eq!(device.permissions, [u64::from(Permissions::BE.0)]);
 }
 
 #[test]

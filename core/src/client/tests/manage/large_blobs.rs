@@ -134,7 +134,7 @@ fn an_array_is_written_in_fragments_with_a_proof_for_each() {
         written.extend_from_slice(fragment);
     }
     assert_eq!(written, array);
-    assert_eq!(device.permissions, [u32::from(Permissions::LBW.0)]);
+    assert_eq!(device.permissions, [u64::from(Permissions::LBW.0)]);
 }
 
 #[test]

@@ -11,8 +11,8 @@ use crate::{
     transport::{Received, Transport},
 };
 
-const CM: u32 = Permissions::CM.0 as u32;
-const ACFG: u32 = Permissions::ACFG.0 as u32;
+const CM: u64 = Permissions::CM.0 as u64;
+const ACFG: u64 = Permissions::ACFG.0 as u64;
 
 /// The device with everything that is managed here, and a script.
 fn device<const N: usize>(script: [Vec<u8>; N]) -> Device<StubCrypto> {
