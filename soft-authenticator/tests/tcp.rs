@@ -485,6 +485,21 @@ fn a_second_client_is_told_busy_after_a_second_and_closed_whether_or_not_it_spea
 }
 
 #[test]
+fn a_client_that_comes_while_the_key_works_for_one_that_has_gone_is_served() {
+    // To ask for the touch takes longer than a client waits for another one to leave.
+    let address = plug(Touch::Ask(Box::new(|_| {
+        thread::sleep(Duration::from_millis(1_500));
+        Some(true)
+    })));
+    let mut gone = Client::new(address);
+    gone.send(&[Command::SELECTION.0]);
+    drop(gone);
+    let mut next = connect(address);
+    next.write_all(&init(1)).unwrap();
+    assert_eq!(read_report(&mut next)[7..15], [1; 8]);
+}
+
+#[test]
 fn a_client_that_reconnects_while_it_leaves_gets_the_key_again() {
     let address = plug(Touch::Auto);
     let mut waits = Vec::new();

@@ -42,6 +42,8 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 const LONGEST_WRITE: Duration = Duration::from_secs(5);
 /// How long a client waits for the one that is plugged in to leave.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a client waits at most for a key that works.
+const LONGEST_WORK: Duration = Duration::from_secs(10);
 /// How long one wait for a client that is plugged in lasts at most. Meanwhile no other event is noticed.
 const NOTICE: Duration = Duration::from_millis(100);
 /// How many connections may be open. One more closes the oldest connection that has not sent a whole report yet.
@@ -87,19 +89,20 @@ pub fn serve(listener: &TcpListener, key: &mut VirtualKey<'_>, mut watch: impl F
     let mut message = Vec::new();
     loop {
         // This thread reads and writes the client's socket itself: to wake another one takes longer than most commands.
-        let event = match &client {
+        while let Some(event) = match &client {
             Some(_) => received.try_recv().ok(),
             None => Some(received.recv().map_err(|_| ErrorKind::BrokenPipe)?),
-        };
-        match event {
-            Some(Event::PluggedIn(pipe, peer)) => {
-                key.power_cycle().map_err(|error| io::Error::other(format!("the key does not power up: {error:?}")))?;
-                client = Some((pipe, peer));
-                watch(Visit::PluggedIn(peer));
+        } {
+            match event {
+                Event::PluggedIn(pipe, peer) => {
+                    key.power_cycle()
+                        .map_err(|error| io::Error::other(format!("the key does not power up: {error:?}")))?;
+                    client = Some((pipe, peer));
+                    watch(Visit::PluggedIn(peer));
+                }
+                Event::Refused(visit) => watch(visit),
+                Event::Failed(error) => return Err(error),
             }
-            Some(Event::Refused(visit)) => watch(visit),
-            Some(Event::Failed(error)) => return Err(error),
-            None => {}
         }
         if let Some((pipe, peer)) = &mut client
             && exchange(pipe, key, &mut message).is_err()
@@ -109,6 +112,7 @@ pub fn serve(listener: &TcpListener, key: &mut VirtualKey<'_>, mut watch: impl F
             client = None;
             door.leave();
         }
+        door.looked();
     }
 }
 
@@ -231,28 +235,48 @@ fn turn_away(mut stream: &TcpStream, patience: Duration) -> io::Result<()> {
 /// State that all connections share.
 #[derive(Default)]
 struct Door {
-    /// Whether a client is plugged in.
-    occupied: Mutex<bool>,
-    left: Condvar,
+    seat: Mutex<Seat>,
+    changed: Condvar,
     /// Connections that have not sent a whole report yet, oldest first.
     silent: Mutex<VecDeque<Arc<TcpStream>>>,
 }
 
+#[derive(Default)]
+struct Seat {
+    /// Whether a client is plugged in.
+    is_occupied: bool,
+    /// How often the key's thread has looked whether it has left. Wraps.
+    looks: u32,
+}
+
 impl Door {
-    /// Plugs in as soon as no other client is plugged in, within [`PATIENCE`]. Returns whether that succeeded.
+    /// Plugs in as soon as no other client is plugged in, within [`PATIENCE`], or as long as the key works and does not
+    /// notice that the other client has left. Returns whether that succeeded.
     fn enter(&self) -> bool {
-        let waited = self.left.wait_timeout_while(lock(&self.occupied), PATIENCE, |occupied| *occupied);
-        let (mut occupied, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        !mem::replace(&mut occupied, true)
+        let waited = self.changed.wait_timeout_while(lock(&self.seat), PATIENCE, |seat| seat.is_occupied);
+        let (seat, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let looks = seat.looks;
+        // The second look begins after this.
+        let unnoticed = |seat: &mut Seat| seat.is_occupied && seat.looks.wrapping_sub(looks) < 2;
+        let waited = self.changed.wait_timeout_while(seat, LONGEST_WORK, unnoticed);
+        let (mut seat, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        !mem::replace(&mut seat.is_occupied, true)
     }
 
     fn leave(&self) {
-        *lock(&self.occupied) = false;
-        self.left.notify_one();
+        lock(&self.seat).is_occupied = false;
+        self.changed.notify_all();
+    }
+
+    /// The key's thread has looked whether the client has left.
+    fn looked(&self) {
+        let mut seat = lock(&self.seat);
+        seat.looks = seat.looks.wrapping_add(1);
+        self.changed.notify_all();
     }
 
     fn is_occupied(&self) -> bool {
-        *lock(&self.occupied)
+        lock(&self.seat).is_occupied
     }
 
     /// Registers a connection that has not sent a report yet.
