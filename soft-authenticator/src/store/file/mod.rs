@@ -205,7 +205,7 @@ impl FileStore {
                 Change::Put { rp_id_hash, record } => put(&transaction, rp_id_hash, within(record, MAX_RECORD)?)?,
             }
         }
-        leave_free(&transaction, runs_left(changes))?;
+        leave_free(&transaction, pages_left(changes))?;
         transaction.commit()?;
         if changes.iter().any(|change| matches!(change, Change::Erase | Change::LargeBlobs(_))) {
             self.staged.clear();
@@ -240,9 +240,9 @@ fn within(bytes: &[u8], max: usize) -> Result<&[u8], StoreError> {
     if bytes.len() > max { Err(StoreError::TooLong) } else { Ok(bytes) }
 }
 
-/// The runs of pages that must be free after a commit: some when the store grows by it, fewer when it may, none after what must
+/// The pages that must be free after a commit: some when the store grows by it, fewer when it may, none after what must
 /// always be stored.
-fn runs_left(changes: &[Change<'_>]) -> u32 {
+fn pages_left(changes: &[Change<'_>]) -> u32 {
     let count = |which: fn(&Change<'_>) -> bool| changes.iter().filter(|change| which(change)).count();
     let puts = count(|change| matches!(change, Change::Put { .. }));
     let deletions = count(|change| matches!(change, Change::Delete(_)));

@@ -36,12 +36,12 @@ pub(super) const LARGE_BLOBS: TableDefinition<(), &[u8]> = TableDefinition::new(
 
 /// Takes pages within a transaction.
 const PAGES: TableDefinition<u32, &[u8]> = TableDefinition::new("pages");
-/// More than half of 8 pages, in bytes, which takes all of them, at once and side by side.
-const RUN_FILLED: usize = 24 << 10;
-/// Runs of 8 pages that are free after a credential is added. Those of the credentials that are replaced come out of
-/// the half of them, so that there are always some for settings, deletions and a reset: one of these takes ten to thirty
-/// pages, and gives as many back when the next one is made.
-pub(super) const RESERVE: u32 = 8;
+/// More than half a page, in bytes, which takes a whole one.
+const PAGE_FILLED: usize = 3 << 10;
+/// Pages that are free after a credential is added. Those of the credentials that are replaced come out of the half of
+/// them, so that there are always some for settings, deletions and a reset: one of these takes ten to thirty, and gives
+/// as many back when the next one is made.
+pub(super) const RESERVE: u32 = 64;
 
 /// Makes the tables of a new file, and adds those that an earlier version did not have. The format that they have then.
 pub(super) fn make_tables(database: &Database) -> Result<u32, redb::Error> {
@@ -288,12 +288,12 @@ pub(super) fn copied(value: &[u8], out: &mut [u8]) -> Result<usize, StoreError> 
     Ok(bytes::put(out.get_mut(..value.len()).ok_or(StoreError::TooLong)?, value))
 }
 
-/// Makes sure that so many runs of pages are free when the transaction is committed: takes them, and gives them back.
-pub(super) fn leave_free(transaction: &WriteTransaction, runs: u32) -> Result<(), redb::Error> {
-    if runs > 0 {
+/// Makes sure that so many pages are free when the transaction is committed: takes them, and gives them back.
+pub(super) fn leave_free(transaction: &WriteTransaction, pages: u32) -> Result<(), redb::Error> {
+    if pages > 0 {
         let mut reserve = transaction.open_table(PAGES)?;
-        for run in 0..runs {
-            reserve.insert_reserve(run, RUN_FILLED)?;
+        for page in 0..pages {
+            reserve.insert_reserve(page, PAGE_FILLED)?;
         }
     }
     transaction.delete_table(PAGES)?;
