@@ -130,7 +130,7 @@ class Program:
         """Adds the calls through a register in the functions `name`: they go to those whose names contain `text`."""
         targets = {address for address, function in self.functions.items() if text in function.name}
         for address, function in self.functions.items():
-            if function.name.endswith(name) and self.indirect.pop(address, 0):
+            if function.name.endswith(name) and targets and self.indirect.pop(address, 0):
                 self.calls[address] |= targets
 
     def edges(self, address, body):
