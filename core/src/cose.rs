@@ -6,7 +6,6 @@
 //! ```
 
 mod point;
-mod spki;
 
 pub use point::P256Point;
 

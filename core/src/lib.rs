@@ -59,6 +59,7 @@ pub mod json;
 pub mod large_blob;
 mod named;
 pub mod pin_uv;
+mod spki;
 pub mod status;
 pub mod time;
 #[cfg(feature = "trace")]

@@ -82,7 +82,10 @@ impl UserInteraction for DemoUser {
     }
 }
 
-/// Runs the demo. Errors: what the user has to know, in a line.
+/// Runs the demo.
+///
+/// # Errors
+/// What the user has to know, in a line.
 pub fn run(arguments: &Arguments) -> Result<(), String> {
     // A PIN has one form, however the keyboard spells it (CTAP 2.3 §6.5.1).
     let pin: String = arguments.pin.nfc().collect();
@@ -206,7 +209,10 @@ fn challenge(rng: &mut impl Rng) -> [u8; 32] {
     challenge
 }
 
-/// Checks the PIN without a key. Errors: one line for the user.
+/// Checks the PIN without a key.
+///
+/// # Errors
+/// One line for the user.
 fn check_pin(pin: &str) -> Result<(), String> {
     PaddedPin::new(pin, DEFAULT_MIN_PIN_LENGTH).map(drop).map_err(|error| match error {
         PinError::TooShort => format!("the PIN is too short: it takes at least {DEFAULT_MIN_PIN_LENGTH} characters"),

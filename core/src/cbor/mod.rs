@@ -42,7 +42,10 @@ pub trait Read<'a>: Sized {
     /// `Shape::By(|r| Self::read(r).map(|_| true))`.
     const SHAPE: Shape;
 
-    /// Reads one item. Errors: [`Error`] says what was wrong and where.
+    /// Reads one item.
+    ///
+    /// # Errors
+    /// [`Error`] says what was wrong and where.
     fn read(r: &mut Reader<'a>) -> Result<Self, Error>;
 
     /// Reads an item of a list that has been read before; what was checked then need not be checked again.
@@ -192,13 +195,18 @@ impl<'a> RawMap<'a> {
     }
 
     /// Reads the map as a message of its own. Tolerant, because its form was checked when it came in, under the rules
-    /// of the message around it. Errors: what is wrong with it as a `T`, at an offset from its start.
+    /// of the message around it.
+    ///
+    /// # Errors
+    /// What is wrong with it as a `T`, at an offset from its start.
     pub fn decode<T: Read<'a>>(&self) -> Result<T, Error> {
         decode_tolerant(self.0)
     }
 
-    /// Reads the map of a request as a message of its own, under the strict rules. Errors: what is wrong with it as a
-    /// `T`, at an offset from its start.
+    /// Reads the map of a request as a message of its own, under the strict rules.
+    ///
+    /// # Errors
+    /// What is wrong with it as a `T`, at an offset from its start.
     pub fn decode_strict<T: Read<'a>>(&self) -> Result<T, Error> {
         decode(self.0)
     }

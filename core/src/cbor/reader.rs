@@ -111,7 +111,10 @@ impl<'a> Reader<'a> {
         self.unsigned().map(|value| u32::try_from(value).unwrap_or(u32::MAX))
     }
 
-    /// An integer of either sign. Errors: [`ErrorKind::OutOfRange`] outside 64-bit two's complement.
+    /// An integer of either sign.
+    ///
+    /// # Errors
+    /// [`ErrorKind::OutOfRange`] outside 64-bit two's complement.
     #[cfg_attr(not(feature = "small"), inline)]
     pub fn integer(&mut self) -> Result<i64, Error> {
         let before = *self;

@@ -40,7 +40,10 @@ impl<'b> Writer<'b> {
         self.buffer.get(..self.length)
     }
 
-    /// The length of the message. Errors: [`Overflow`] when it did not fit.
+    /// The length of the message.
+    ///
+    /// # Errors
+    /// [`Overflow`] when it did not fit.
     #[cfg_attr(not(feature = "small"), inline)]
     pub const fn finish(self) -> Result<usize, Overflow> {
         if self.length > self.buffer.len() { Err(Overflow { needed: self.length }) } else { Ok(self.length) }

@@ -210,8 +210,11 @@ impl Authorization {
         }
     }
 
-    /// There is no PIN. Errors: [`Cause::PinRequired`], or what the ceremony cannot go on without;
-    /// [`Cause::WrongState`] when none was asked for.
+    /// There is no PIN.
+    ///
+    /// # Errors
+    /// [`Cause::PinRequired`], or what the ceremony cannot go on without; [`Cause::WrongState`] when none was asked
+    /// for.
     pub fn no_pin(&self) -> Result<Action, Cause> {
         Err(match (self.state, self.method) {
             (State::NewPin, Some(AuthorizationMethod::SetPin)) if self.onward => Cause::PinNotSet,

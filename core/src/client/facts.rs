@@ -216,8 +216,10 @@ impl Facts {
             && self.protocol.is_some()
     }
 
-    /// Whether and how the user is verified for `purpose`; `None` is "not at all". Errors: [`Cause::UvUnavailable`] and
-    /// [`Cause::PinNotSet`] when it has to be and cannot.
+    /// Whether and how the user is verified for `purpose`; `None` is "not at all".
+    ///
+    /// # Errors
+    /// [`Cause::UvUnavailable`] and [`Cause::PinNotSet`] when it has to be and cannot.
     pub fn choose(&self, purpose: &Purpose<'_>) -> Result<Option<AuthorizationMethod>, Cause> {
         if purpose.permissions == Permissions::NONE {
             return Ok(purpose.new_pin);

@@ -61,7 +61,10 @@ pub trait Operation {
         self.request(means)
     }
     /// The request, where it follows from the options and `facts` alone. `examine` uses it to find out whether the
-    /// authenticator supports the operation. Errors: [`Cause::Unsupported`].
+    /// authenticator supports the operation.
+    ///
+    /// # Errors
+    /// [`Cause::Unsupported`].
     #[doc(hidden)]
     fn question(&self, _facts: &Facts) -> Result<Question<'_>, Cause> {
         Ok(Question::None)

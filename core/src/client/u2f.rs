@@ -33,7 +33,10 @@ pub fn waits(response: &[u8]) -> bool {
     response_data(response) == Err(ResponseError::Status(StatusWord::CONDITIONS_NOT_SATISFIED))
 }
 
-/// Whether the answer to a check says that the key handle is known. Errors: it is malformed.
+/// Whether the answer to a check says that the key handle is known.
+///
+/// # Errors
+/// When it is malformed.
 pub fn knows(response: &[u8]) -> Result<bool, Cause> {
     match response_data(response) {
         Ok(_) | Err(ResponseError::Status(StatusWord::CONDITIONS_NOT_SATISFIED)) => Ok(true),
@@ -47,8 +50,10 @@ fn copied<const N: usize>(part: &[u8]) -> Result<Vec<u8, N>, ResponseError> {
     Vec::from_slice(part).map_err(|_| ResponseError::Length)
 }
 
-/// Rewrites the answer to a registration. Errors: [`Cause::Ctap1`], [`Cause::Crypto`] for a key that is no uncompressed
-/// point, [`Cause::BufferTooSmall`].
+/// Rewrites the answer to a registration.
+///
+/// # Errors
+/// [`Cause::Ctap1`], [`Cause::Crypto`] for a key that is no uncompressed point, [`Cause::BufferTooSmall`].
 pub fn registration(room: &mut Room<'_>, rp_id_hash: &[u8; 32]) -> Result<(), Cause> {
     let answer = RegisterResponse::decode(room.response())?;
     let public_key = *answer.public_key;
@@ -100,7 +105,10 @@ pub fn registration(room: &mut Room<'_>, rp_id_hash: &[u8; 32]) -> Result<(), Ca
     Ok(())
 }
 
-/// Rewrites the answer to a sign-in with `key_handle`. Errors: [`Cause::Ctap1`], [`Cause::BufferTooSmall`].
+/// Rewrites the answer to a sign-in with `key_handle`.
+///
+/// # Errors
+/// [`Cause::Ctap1`], [`Cause::BufferTooSmall`].
 pub fn assertion(room: &mut Room<'_>, rp_id_hash: &[u8; 32], key_handle: &[u8]) -> Result<(), Cause> {
     let answer = AuthenticateResponse::decode(room.response())?;
     let signature = copied::<MAX_SIGNATURE>(answer.signature)?;

@@ -117,10 +117,13 @@ pub trait Cipher {
     /// AES-256-GCM: encrypts `data` in place and returns the tag.
     fn aes256_gcm_seal(&self, key: &[u8; 32], nonce: &[u8; 12], aad: &[u8], data: &mut [u8])
     -> Result<[u8; 16], Error>;
-    /// The inverse. Errors: [`Error::Mismatch`] when the tag is wrong; `data` then has no meaning.
+    /// The inverse.
     ///
     /// It takes the same work whether or not the tag is right: a backend always decrypts. Otherwise time tells which
     /// credential ids are the authenticator's, those that `credProtect` hides among them.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] when the tag is wrong; `data` then has no meaning.
     fn aes256_gcm_open(
         &self,
         key: &[u8; 32],

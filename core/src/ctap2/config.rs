@@ -32,7 +32,9 @@ message! {
 
 impl<'a> Request<'a> {
     /// The parameters of the subcommand, [`SetMinPinLength`] or [`VendorPrototype`]; absent ones are an empty map.
-    /// Errors: what is wrong in them, at an offset from their start.
+    ///
+    /// # Errors
+    /// What is wrong in them, at an offset from their start.
     pub fn params<T: Read<'a>>(&self) -> Result<T, Error> {
         super::params(self.sub_command_params, 0x02)
     }

@@ -48,8 +48,10 @@ message! {
 }
 
 impl<'a> Request<'a> {
-    /// The parameters of the subcommand; absent ones are an empty map. Errors: what is wrong in them, at an offset from
-    /// their start.
+    /// The parameters of the subcommand; absent ones are an empty map.
+    ///
+    /// # Errors
+    /// What is wrong in them, at an offset from their start.
     pub fn params(&self) -> Result<Params<'a>, Error> {
         super::params(self.sub_command_params, 0x02)
     }

@@ -77,7 +77,10 @@ impl Command {
     }
 }
 
-/// Writes a request: the command and its parameters. Errors: [`Overflow`] with the size it takes.
+/// Writes a request: the command and its parameters.
+///
+/// # Errors
+/// [`Overflow`] with the size it takes.
 pub fn encode_request<T: Write>(command: Command, parameters: &T, buffer: &mut [u8]) -> Result<usize, Overflow> {
     let mut w = Writer::new(buffer);
     w.byte(command.0);
@@ -85,14 +88,20 @@ pub fn encode_request<T: Write>(command: Command, parameters: &T, buffer: &mut [
     w.finish()
 }
 
-/// Writes a request without parameters. Errors: [`Overflow`].
+/// Writes a request without parameters.
+///
+/// # Errors
+/// [`Overflow`].
 pub fn encode_command(command: Command, buffer: &mut [u8]) -> Result<usize, Overflow> {
     let mut w = Writer::new(buffer);
     w.byte(command.0);
     w.finish()
 }
 
-/// Writes a successful response. Errors: [`Overflow`] with the size it takes.
+/// Writes a successful response.
+///
+/// # Errors
+/// [`Overflow`] with the size it takes.
 pub fn encode_response<T: Write>(response: &T, buffer: &mut [u8]) -> Result<usize, Overflow> {
     let mut w = Writer::new(buffer);
     w.byte(Status::OK.0);
@@ -112,7 +121,10 @@ pub enum ResponseError {
     Empty,
 }
 
-/// Splits a response into its status and its body. Errors: [`ResponseError::Empty`], [`ResponseError::Status`].
+/// Splits a response into its status and its body.
+///
+/// # Errors
+/// [`ResponseError::Empty`], [`ResponseError::Status`].
 pub fn response_body(response: &[u8]) -> Result<&[u8], ResponseError> {
     match response.split_first() {
         Some((0, body)) => Ok(body),
@@ -121,7 +133,10 @@ pub fn response_body(response: &[u8]) -> Result<&[u8], ResponseError> {
     }
 }
 
-/// Decodes a response under the tolerant rules. Errors: [`ResponseError`].
+/// Decodes a response under the tolerant rules.
+///
+/// # Errors
+/// [`ResponseError`].
 pub fn decode_response<'a, T: Read<'a>>(response: &'a [u8]) -> Result<T, ResponseError> {
     cbor::decode_tolerant(response_body(response)?).map_err(ResponseError::Decode)
 }

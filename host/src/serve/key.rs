@@ -76,7 +76,8 @@ pub fn config<'a>(arguments: &'a Arguments, rp_ids: &'a [&'a str]) -> Result<Con
     check(arguments, &config).map(|()| config).map_err(|why| contradiction(arguments, &why))
 }
 
-/// Errors: why the switches do not go together.
+/// # Errors
+/// Why the switches do not go together.
 fn check(arguments: &Arguments, config: &Config<'_>) -> Result<(), String> {
     check_is_in_force(arguments, config)?;
     let checked = config.check(VirtualPlatform::COMPILED);

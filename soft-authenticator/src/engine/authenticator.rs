@@ -111,7 +111,10 @@ impl<P: Platform> Authenticator<'_, P> {
         self.has(Caps::ENTERPRISE_ATTESTATION) && self.config.enterprise.is_some()
     }
 
-    /// Commits the changes that are `Some`. Errors: of the store; [`StoreError::Failed`] for more than seven.
+    /// Commits the changes that are `Some`.
+    ///
+    /// # Errors
+    /// Of the store; [`StoreError::Failed`] for more than seven.
     pub fn commit(&mut self, changes: &[Option<Change<'_>>]) -> Result<(), StoreError> {
         let mut all = Vec::<_, 7>::new();
         for change in changes.iter().flatten() {

@@ -100,7 +100,10 @@ enum Pending {
 }
 
 impl<'b, P: Platform> Engine<'b, P> {
-    /// Powers an authenticator up. The buffer takes [`Config::buffer_len`] bytes. Errors: [`ConfigError`].
+    /// Powers an authenticator up. The buffer takes [`Config::buffer_len`] bytes.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
     pub fn new(
         buffer: &'b mut [u8],
         config: Config<'b>,
@@ -118,7 +121,10 @@ impl<'b, P: Platform> Engine<'b, P> {
     }
 
     /// Takes the power away and gives it back: tokens, key agreement and pending commands are gone, the PIN counter's
-    /// latch is open, the reset window is new. Errors: [`ConfigError::Store`].
+    /// latch is open, the reset window is new.
+    ///
+    /// # Errors
+    /// [`ConfigError::Store`].
     pub fn power_cycle(&mut self, now: Instant) -> Result<(), ConfigError> {
         self.abort();
         self.running = Running::Nothing;

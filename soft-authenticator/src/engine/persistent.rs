@@ -38,7 +38,8 @@ pub(super) struct Fresh {
 }
 
 impl Fresh {
-    /// Errors: [`Error::RandomSource`].
+    /// # Errors
+    /// [`Error::RandomSource`].
     pub fn new<R: TryCryptoRng + ?Sized>(rng: &mut R) -> Result<Self, Error> {
         let mut seed = Secret([0; SEED]);
         fill_random(rng, &mut *seed)?;

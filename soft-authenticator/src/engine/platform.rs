@@ -37,7 +37,10 @@ pub trait Platform {
 
     /// Carries out vendor command `id` of authenticatorConfig, one of
     /// [`Config::vendor_commands`](super::Config::vendor_commands); `params` is its subCommandParams, canonical CBOR.
-    /// The platform was authorized. Errors: the status to answer.
+    /// The platform was authorized.
+    ///
+    /// # Errors
+    /// The status to answer.
     fn vendor_command(_store: &mut Self::Store, _id: u64, _params: &[u8]) -> Result<(), Status> {
         Err(Status::INVALID_PARAMETER)
     }

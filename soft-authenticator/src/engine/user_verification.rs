@@ -175,7 +175,10 @@ impl<P: Platform> Authenticator<'_, P> {
         Ok(id)
     }
 
-    /// Enrols a fingerprint, without a name. Errors: [`Status::FP_DATABASE_FULL`].
+    /// Enrols a fingerprint, without a name.
+    ///
+    /// # Errors
+    /// [`Status::FP_DATABASE_FULL`].
     pub fn add_fingerprint(&mut self, id: TemplateId) -> Result<(), Status> {
         let mut stored = [0; Setting::MAX_LEN];
         let mut entries = self.stored_fingerprints(&mut stored).map_err(store_status)?;
@@ -183,7 +186,10 @@ impl<P: Platform> Authenticator<'_, P> {
         self.store_fingerprints(&entries)
     }
 
-    /// Names a fingerprint. Errors: [`Status::INVALID_OPTION`] for one that is not enrolled.
+    /// Names a fingerprint.
+    ///
+    /// # Errors
+    /// [`Status::INVALID_OPTION`] for one that is not enrolled.
     pub fn name_fingerprint(&mut self, id: &[u8], name: &str) -> Result<(), Status> {
         let mut stored = [0; Setting::MAX_LEN];
         let mut entries = self.stored_fingerprints(&mut stored).map_err(store_status)?;
@@ -191,7 +197,10 @@ impl<P: Platform> Authenticator<'_, P> {
         self.store_fingerprints(&entries)
     }
 
-    /// Removes a fingerprint. Errors: [`Status::INVALID_OPTION`] for one that is not enrolled.
+    /// Removes a fingerprint.
+    ///
+    /// # Errors
+    /// [`Status::INVALID_OPTION`] for one that is not enrolled.
     pub fn remove_fingerprint(&mut self, id: &[u8]) -> Result<(), Status> {
         let mut stored = [0; Setting::MAX_LEN];
         let mut entries = self.stored_fingerprints(&mut stored).map_err(store_status)?;

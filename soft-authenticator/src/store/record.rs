@@ -49,7 +49,10 @@ impl<'a> Credential<'a> {
         r.bytes().ok().filter(|_| first == Some(1))
     }
 
-    /// Writes a record and returns its length. Errors: [`Overflow`].
+    /// Writes a record and returns its length.
+    ///
+    /// # Errors
+    /// [`Overflow`].
     pub fn encode(&self, out: &mut [u8]) -> Result<usize, Overflow> {
         cbor::encode(self, out)
     }

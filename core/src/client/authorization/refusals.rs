@@ -52,8 +52,11 @@ impl Authorization {
         self.begin(cx)
     }
 
-    /// Takes note that a PIN was not taken for `reason`. Errors: `last` when it was the last that the user may give.
-    /// One of the session does not count: the user has not given it here.
+    /// Takes note that a PIN was not taken for `reason`.
+    ///
+    /// # Errors
+    /// `last` when it was the last that the user may give. One of the session does not count: the user has not given it
+    /// here.
     pub(super) fn refuse_pin(&mut self, reason: Reason, last: Cause) -> Result<(), Cause> {
         self.reason = reason;
         if core::mem::take(&mut self.pin_is_lent) {

@@ -91,7 +91,10 @@ impl EncryptedSalts {
 }
 
 /// Decrypts the outputs of hmac-secret into `clear` and returns their length in bytes; 0 when there are no outputs or
-/// no salts. Errors: [`Cause::WrongState`] without a key agreement, [`Cause::InvalidHmacOutput`].
+/// no salts.
+///
+/// # Errors
+/// [`Cause::WrongState`] without a key agreement, [`Cause::InvalidHmacOutput`].
 pub fn open<C: Crypto, R>(
     means: &Means<'_, C, R>,
     encrypted: Option<&[u8]>,

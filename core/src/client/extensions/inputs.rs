@@ -43,7 +43,8 @@ impl<'o> MakeExtensions<'o> {
         self.prf.is_some() || self.hmac_create_secret || self.hmac_get_secret.is_some()
     }
 
-    /// Errors: [`Cause::CredProtectUnsupported`], [`Cause::LargeBlobUnsupported`].
+    /// # Errors
+    /// [`Cause::CredProtectUnsupported`], [`Cause::LargeBlobUnsupported`].
     pub(in crate::client) fn examine(&self, facts: &Facts, resident_key: bool) -> Result<(), Cause> {
         let protects = facts.extensions.has(cred_protect::ID);
         if let Some(CredProtect { level, enforce: true }) = self.cred_protect

@@ -23,7 +23,10 @@ use crate::{
     pin_uv::Permissions,
 };
 
-/// A subcommand of authenticatorBioEnrollment. Errors: [`Cause::Unsupported`].
+/// A subcommand of authenticatorBioEnrollment.
+///
+/// # Errors
+/// [`Cause::Unsupported`].
 fn question<'a>(facts: &Facts, sub_command: u32, params: Option<&'a Params<'_>>) -> Result<Question<'a>, Cause> {
     let command = match (facts.options.bio_enroll, facts.options.user_verification_mgmt_preview) {
         (Some(_), _) => Command::BIO_ENROLLMENT,

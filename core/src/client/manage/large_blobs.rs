@@ -22,8 +22,10 @@ fn supported(facts: &Facts) -> Result<First, Cause> {
     if facts.options.large_blobs == Some(true) { Ok(First::Authorize) } else { Err(Cause::Unsupported) }
 }
 
-/// Reads the array. Its outcome is an [`Array`] in the caller's memory. Errors: [`Cause::BufferTooSmall`] when the
-/// memory is too short.
+/// Reads the array. Its outcome is an [`Array`] in the caller's memory.
+///
+/// # Errors
+/// [`Cause::BufferTooSmall`] when the memory is too short.
 #[derive(Debug)]
 pub struct ReadLargeBlobs<'o>(LargeBlob<'o>);
 

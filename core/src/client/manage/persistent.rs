@@ -41,7 +41,10 @@ pub fn recognize<'k, C: Hash + Cipher>(
     })
 }
 
-/// Obtains the persistent token. Its outcome is a [`PersistentToken`]. Errors: [`Cause::Unsupported`].
+/// Obtains the persistent token. Its outcome is a [`PersistentToken`].
+///
+/// # Errors
+/// [`Cause::Unsupported`].
 #[derive(Debug, Default)]
 pub struct GetPersistentToken {
     enc_identifier: Option<[u8; 32]>,

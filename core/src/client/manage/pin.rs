@@ -19,16 +19,24 @@ use crate::{
     pin_uv::PinUvAuthProtocol,
 };
 
-/// Sets the first PIN, which the user is asked for. Errors: [`Cause::PinAlreadySet`], [`Cause::Unsupported`].
+/// Sets the first PIN, which the user is asked for.
+///
+/// # Errors
+/// [`Cause::PinAlreadySet`], [`Cause::Unsupported`].
 #[derive(Clone, Copy, Debug)]
 pub struct SetPin;
 
-/// Changes the PIN; the user is asked for the current one and for the new one. Errors: [`Cause::PinNotSet`],
-/// [`Cause::Unsupported`].
+/// Changes the PIN; the user is asked for the current one and for the new one.
+///
+/// # Errors
+/// [`Cause::PinNotSet`], [`Cause::Unsupported`].
 #[derive(Clone, Copy, Debug)]
 pub struct ChangePin;
 
-/// Whether a PIN is set. Errors: [`Cause::Unsupported`] when none can be.
+/// Whether a PIN is set.
+///
+/// # Errors
+/// [`Cause::Unsupported`] when none can be.
 fn is_set(facts: &Facts) -> Result<bool, Cause> {
     facts.options.client_pin.filter(|_| facts.protocol.is_some()).ok_or(Cause::Unsupported)
 }
@@ -73,8 +81,10 @@ pub struct RetriesLeft {
     pub power_cycle: Option<bool>,
 }
 
-/// Asks how many attempts are left. Its outcome is [`RetriesLeft`]. Errors: [`Cause::Unsupported`] when the
-/// authenticator has no such attempts.
+/// Asks how many attempts are left. Its outcome is [`RetriesLeft`].
+///
+/// # Errors
+/// [`Cause::Unsupported`] when the authenticator has no such attempts.
 #[derive(Clone, Copy, Debug)]
 pub struct Retries {
     sub_command: u32,

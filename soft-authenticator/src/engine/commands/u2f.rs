@@ -276,7 +276,10 @@ fn certificate_to_be_signed(public_key: &[u8; POINT]) -> [u8; SIGNED] {
     bytes::concat(&[BEFORE_KEY, public_key])
 }
 
-/// Writes the certificate that a key has `signed` itself, and returns its length. Errors: [`Overflow`].
+/// Writes the certificate that a key has `signed` itself, and returns its length.
+///
+/// # Errors
+/// [`Overflow`].
 fn write_certificate(signed: &[u8; SIGNED], signature: &[u8], out: &mut [u8]) -> Result<usize, Overflow> {
     let bit_string = signature.len().saturating_add(1);
     let len = SIGNED.saturating_add(ECDSA_WITH_SHA256.len()).saturating_add(bit_string).saturating_add(2);

@@ -107,7 +107,10 @@ impl FileStore {
     /// The longest large-blob array, in bytes.
     pub const MAX_LARGE_BLOBS: usize = 64 << 10;
 
-    /// Opens a store and checks all of it, or makes a new one, which only its owner can read. Errors: [`OpenError`].
+    /// Opens a store and checks all of it, or makes a new one, which only its owner can read.
+    ///
+    /// # Errors
+    /// [`OpenError`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         let path = path.as_ref();
         Self::open_file(path).map_err(|reason| OpenError { path: path.into(), reason })

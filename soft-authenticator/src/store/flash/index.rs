@@ -129,7 +129,10 @@ impl<const N: usize, const B: usize> Index<N, B> {
         }
     }
 
-    /// An entry that was added. Errors: [`StoreError::Full`] for more credentials than `N`.
+    /// An entry that was added.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] for more credentials than `N`.
     pub fn apply(&mut self, entry: &Entry, place: Place) -> Result<(), StoreError> {
         let slot = Slot { place, total: entry.total };
         match entry.kind {

@@ -98,7 +98,10 @@ impl<F: NorFlash> Log<F> {
         OVERHEAD.saturating_add(total).next_multiple_of(F::WRITE_SIZE)
     }
 
-    /// A log that is not mounted yet. Errors: [`FlashError::TooSmall`] without a page.
+    /// A log that is not mounted yet.
+    ///
+    /// # Errors
+    /// [`FlashError::TooSmall`] without a page.
     pub fn new(flash: F) -> Result<Self, FlashError> {
         let () = Self::GEOMETRY;
         let pages = flash.capacity().checked_div(F::ERASE_SIZE).and_then(|pages| u32::try_from(pages).ok());
@@ -267,7 +270,10 @@ impl<F: NorFlash> Log<F> {
         (self.order > 0).then_some(Cursor { page: self.tail, order: self.tail_order, at: Self::FIRST })
     }
 
-    /// Begins the next page. Errors: [`StoreError::Full`] without one, [`StoreError::Failed`] without one that works.
+    /// Begins the next page.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] without one, [`StoreError::Failed`] without one that works.
     pub fn open_next(&mut self) -> Result<(), StoreError> {
         let retired = self.retired.len();
         loop {

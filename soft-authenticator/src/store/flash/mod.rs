@@ -119,7 +119,8 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> FlashStore<F
 
     /// The store on `flash`, which may be erased, or hold a store that was interrupted anywhere.
     ///
-    /// Errors: [`FlashError`]. A flash that cannot be used is not changed.
+    /// # Errors
+    /// [`FlashError`]. A flash that cannot be used is not changed.
     pub fn new(flash: F, crypto: C, device_key: &[u8; 32]) -> Result<Self, FlashError> {
         let mut store = Self {
             log: Log::new(flash)?,
@@ -139,7 +140,10 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> FlashStore<F
         Ok(store)
     }
 
-    /// Erases a flash, whatever is on it. Errors: [`FlashError::Failed`].
+    /// Erases a flash, whatever is on it.
+    ///
+    /// # Errors
+    /// [`FlashError::Failed`].
     pub fn format(flash: &mut F) -> Result<(), FlashError> {
         let pages = flash.capacity().checked_div(F::ERASE_SIZE).unwrap_or(0);
         let end = u32::try_from(pages.saturating_mul(F::ERASE_SIZE)).map_err(|_| FlashError::Failed)?;

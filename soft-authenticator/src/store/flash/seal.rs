@@ -72,7 +72,10 @@ impl<C: Hash + Cipher> Seal<C> {
         Ok(out)
     }
 
-    /// Opens a sealed value where it lies. Errors: [`StoreError::Failed`] for one that was not sealed as this entry.
+    /// Opens a sealed value where it lies.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`] for one that was not sealed as this entry.
     pub fn open<'v>(&self, entry: &Entry, sealed: &'v mut [u8]) -> Result<&'v mut [u8], StoreError> {
         let (nonce, rest) = sealed.split_first_chunk_mut::<NONCE>().ok_or(StoreError::Failed)?;
         let (value, tag) = rest.split_last_chunk_mut::<TAG>().ok_or(StoreError::Failed)?;

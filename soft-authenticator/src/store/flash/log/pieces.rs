@@ -73,7 +73,10 @@ impl<F: NorFlash> Log<F> {
         Ok((piece.entry, Reader { page, at, left: piece.len.into() }))
     }
 
-    /// Fills `out` with the next bytes of an entry's data. Errors: [`StoreError::Failed`] also past its end.
+    /// Fills `out` with the next bytes of an entry's data.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`] also past its end.
     pub fn read_data(&mut self, reader: &mut Reader, mut out: &mut [u8]) -> Result<(), StoreError> {
         while !out.is_empty() {
             if reader.left == 0 {
@@ -100,7 +103,10 @@ impl<F: NorFlash> Log<F> {
         Ok(())
     }
 
-    /// Adds an entry, the first or the last of a batch or neither. Errors: [`StoreError::Full`] without a free page.
+    /// Adds an entry, the first or the last of a batch or neither.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] without a free page.
     pub fn append(&mut self, entry: Entry, source: Source<'_>, mut starts: bool, ends: bool) -> Result<(), StoreError> {
         let total = usize::from(entry.total);
         let mut reader = match source {

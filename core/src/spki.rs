@@ -1,8 +1,8 @@
 //! SubjectPublicKeyInfo (RFC 5280 §4.1.2.7): the form in which `getPublicKey()` hands out a key (WebAuthn L3 §5.2.1.1).
 
-use super::{Algorithm, CoseKey, Curve};
 use crate::{
     cbor::Writer,
+    cose::{Algorithm, CoseKey, Curve},
     crypto::der::{SEQUENCE, element_len, head, integers, integers_len},
 };
 
