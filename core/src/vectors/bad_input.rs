@@ -158,7 +158,7 @@ fn a_member_that_the_table_cannot_reach_is_an_error_however_deep_it_lies() {
     let descriptor = [&id[..], b"\x64type\x6apublic-key"].concat();
     let hash = [&[2, 0x58, 32][..], &[7; 32]].concat();
     let request = [b"\xa3\x01\x61a", &hash[..], &[3, 0x81], &descriptor].concat();
-    assert!(cbor::decode::<get_assertion::Request<'_>>(&request).is_ok());
+    assert_eq!(cbor::decode::<get_assertion::Request<'_>>(&request).is_ok(), !cbor::SMALL);
     for start in [Reader::strict(&request), Reader::tolerant(&request)] {
         let read = get_assertion::Request::read_by_table(&mut { start });
         assert_eq!(read.map_err(|error| (error.kind(), error.member())), Err((ErrorKind::OutOfRange, Some(3))));
