@@ -49,11 +49,12 @@ fn encoded(bytes: &[u8]) -> String {
     base64url::chars(bytes).collect()
 }
 
-/// Whether serde_json reads the same number. `6e4` is the integer 60000 for us, but not an integer for serde_json.
-fn is_number(theirs: &Value, ours: Option<u64>) -> bool {
+/// Whether serde_json reads the same number, or one that counts as the largest of 32 bits. `6e4` is the integer 60000 for
+/// us, but not an integer for serde_json.
+fn is_number(theirs: &Value, ours: Option<u32>) -> bool {
     match theirs.as_u64() {
-        Some(number) => ours == Some(number),
-        None => theirs.as_f64() == ours.map(|number| number as f64),
+        Some(number) => ours == Some(u32::try_from(number).unwrap_or(u32::MAX)),
+        None => theirs.as_f64().map(|number| number.min(u32::MAX.into())) == ours.map(f64::from),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::model::{Model, PINS, RETRIES, RPS};
 /// The state before the command.
 pub struct Before {
     seed: Vec<u8>,
-    retries: u64,
+    retries: u32,
     strikes: u8,
     reserved: u32,
     power_ups: u32,

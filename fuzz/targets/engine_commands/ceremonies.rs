@@ -88,7 +88,7 @@ fn assertion<'a>(rp: usize, up: bool) -> get_assertion::Request<'a> {
 }
 
 /// Checks an assertion for `user`, and the number of assertions.
-fn check(model: &mut Model, response: &[u8], user: Option<u8>, number: Option<u64>, flags: Flags) {
+fn check(model: &mut Model, response: &[u8], user: Option<u8>, number: Option<u32>, flags: Flags) {
     let response: get_assertion::Response<'_> = ctap2::decode_response(response).expect("a response");
     let auth_data = AuthData::decode(response.auth_data).expect("authenticator data");
     model.counted(auth_data.sign_count - 1);
@@ -138,7 +138,7 @@ pub fn get(key: &mut Key<'_>, model: &mut Model, who: u8, wrapped: bool, with_to
     }
     model.token = None; // touched
     let flags = Flags::UP.with(Flags::UV, token.is_some());
-    let number = (users.len() > 1).then_some(users.len() as u64);
+    let number = (users.len() > 1).then_some(users.len() as u32);
     check(model, &response, users.first().copied(), number, flags);
     model.sequence = (users.into_iter().skip(1).rev().collect(), key.now.plus(SEQUENCE_TIMEOUT), flags);
 }

@@ -20,7 +20,7 @@ fn encoded<T: Write>(params: &T) -> Vec<u8> {
 }
 
 /// Sends a subcommand of credential management with the token's remaining permissions.
-fn manage(key: &mut Key<'_>, held: Option<&Held>, sub_command: u64, params: Option<&[u8]>) -> Vec<u8> {
+fn manage(key: &mut Key<'_>, held: Option<&Held>, sub_command: u32, params: Option<&[u8]>) -> Vec<u8> {
     let head = cred_mgmt::authenticated_head(sub_command);
     let signed: [&[u8]; 2] = [&head, params.unwrap_or_default()];
     let param = held.map(|held| held.token.authenticate(&StubCrypto, held.protocol, &signed));
@@ -86,7 +86,7 @@ pub fn list(key: &mut Key<'_>, model: &mut Model, flag: bool) {
     assert_eq!(status(&response), Status::NOT_ALLOWED);
 }
 
-fn configure(key: &mut Key<'_>, held: Option<&Held>, sub_command: u64, params: Option<&[u8]>) -> Status {
+fn configure(key: &mut Key<'_>, held: Option<&Held>, sub_command: u32, params: Option<&[u8]>) -> Status {
     let head = config::authenticated_head(sub_command);
     let signed: [&[u8]; 2] = [&head, params.unwrap_or_default()];
     let param = held.map(|held| held.token.authenticate(&StubCrypto, held.protocol, &signed));
@@ -115,7 +115,7 @@ pub fn toggle_always_uv(key: &mut Key<'_>, model: &mut Model) {
 pub fn set_min_pin_length(key: &mut Key<'_>, model: &mut Model, asked: u8) {
     let (length, force) = (usize::from(asked & 0x7F), asked & 0x80 != 0);
     let params = encoded(&config::SetMinPinLength {
-        new_min_pin_length: Some(length as u64),
+        new_min_pin_length: Some(length as u32),
         force_change_pin: Some(force),
         ..Default::default()
     });
@@ -146,8 +146,8 @@ pub fn write_blobs(key: &mut Key<'_>, model: &mut Model, len: u8, damaged: bool,
         let param = held.as_ref().map(|held| held.token.authenticate(&StubCrypto, held.protocol, &signed));
         let request = large_blobs::Request {
             set: Some(fragment),
-            offset: Some(offset as u64),
-            length: (offset == 0).then_some(array.len() as u64),
+            offset: Some(offset as u32),
+            length: (offset == 0).then_some(array.len() as u32),
             pin_uv_auth_param: param.as_ref().map(|param| param.as_bytes()),
             pin_uv_auth_protocol: held.as_ref().map(|held| held.protocol.number()),
             ..Default::default()
@@ -171,7 +171,7 @@ pub fn write_blobs(key: &mut Key<'_>, model: &mut Model, len: u8, damaged: bool,
 
 pub fn read_blobs(key: &mut Key<'_>, model: &Model, offset: u8) {
     let (get, offset) = (64, usize::from(offset));
-    let request = large_blobs::Request { get: Some(get), offset: Some(offset as u64), ..Default::default() };
+    let request = large_blobs::Request { get: Some(get), offset: Some(offset as u32), ..Default::default() };
     let response = key.call(&message(Command::LARGE_BLOBS, &request));
     match model.blobs.get(offset..) {
         Some(rest) => {

@@ -13,7 +13,7 @@ pub const PINS: [&str; 3] = ["1234", "пароль", "12"];
 pub const PERMISSIONS: [Permissions; 4] =
     [Permissions::MC.with(Permissions::GA), Permissions::CM, Permissions::LBW, Permissions::ACFG];
 pub const HASH: [u8; 32] = [7; 32];
-pub const RETRIES: u64 = 8;
+pub const RETRIES: u32 = 8;
 
 /// A token that has not been presented yet.
 pub struct Held {
@@ -27,7 +27,7 @@ pub struct Held {
 #[derive(Default)]
 pub struct Model {
     pub pin: Option<usize>,
-    pub retries: u64,
+    pub retries: u32,
     pub strikes: u8,
     /// The relying party, user and id of every discoverable credential, oldest first.
     pub stored: Vec<(usize, u8, Vec<u8>)>,
