@@ -4,9 +4,9 @@
 # Needs Rust with rustup, and QEMU 7 or later with qemu-system-arm and qemu-system-riscv32 (Debian: qemu-system-arm,
 # qemu-system-misc). With --install as the first argument, installs QEMU with apt-get and adds Rust's targets.
 #
-# Chips: cortex-m4f (mps2-an386), cortex-m33 (mps2-an505), riscv (virt, RV32IMAC). Prints for each step its instructions, and
-# the bytes of stack that the client and the key took. Ends with 1 when a step fails or takes more stack than below, and with
-# 77 without QEMU.
+# Chips: cortex-m4f (mps2-an386), cortex-m33 (mps2-an505), riscv (virt, RV32IMAC). Prints for each step its instructions,
+# and the bytes of stack that the client and the key took. Ends with 1 when a step fails or takes more stack than below,
+# and with 77 without QEMU.
 set -euo pipefail
 cd "$(dirname "$0")"
 MAX_KEY=5500

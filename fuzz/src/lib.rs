@@ -82,8 +82,8 @@ pub fn edit(input: &mut Input<'_>, parts: &mut [&mut [u8]]) -> bool {
     edited
 }
 
-/// Checks that the interpreter of tables, which the feature `small` selects, reads and writes a message as the code does
-/// that is compiled for it.
+/// Checks that the interpreter of tables, which the feature `small` selects, reads and writes a message as the code
+/// does that is compiled for it.
 pub fn same_by_table<'a, T: Message<'a> + Write + PartialEq + Debug>(bytes: &'a [u8]) {
     for start in [Reader::strict(bytes), Reader::tolerant(bytes)] {
         let (mut fast, mut small) = (start, start);

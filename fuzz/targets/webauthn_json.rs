@@ -49,8 +49,8 @@ fn encoded(bytes: &[u8]) -> String {
     base64url::chars(bytes).collect()
 }
 
-/// Whether serde_json reads the same number, or one that counts as the largest of 32 bits. `6e4` is the integer 60000 for
-/// us, but not an integer for serde_json.
+/// Whether serde_json reads the same number, or one that counts as the largest of 32 bits. `6e4` is the integer 60000
+/// for us, but not an integer for serde_json.
 fn is_number(theirs: &Value, ours: Option<u32>) -> bool {
     match theirs.as_u64() {
         Some(number) => ours == Some(u32::try_from(number).unwrap_or(u32::MAX)),

@@ -1,5 +1,5 @@
-//! The small codec: one interpreter of the tables of [`message!`](crate::message), in place of a reader and a writer for
-//! each. It gives the same values and the same errors as they do, in a fraction of the code, several times slower. The
+//! The small codec: one interpreter of the tables of [`message!`](crate::message), in place of a reader and a writer
+//! for each. It gives the same values and the same errors as they do, in a fraction of the code, several times slower. The
 //! feature `small` selects it.
 
 use super::{Error, ErrorKind, Read, Reader, Write, Writer, given};

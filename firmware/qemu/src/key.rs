@@ -33,7 +33,7 @@ impl<'f> Platform for Board<'f> {
     type Store = FlashStore<Flash<'f>, RustCrypto, 20, 2>;
 }
 
-/// A generator that can be repeated: a board has a true one.
+/// A generator that can be repeated, with as little state as a true one has on a chip.
 pub struct Counting(pub u64);
 
 impl TryRng for Counting {

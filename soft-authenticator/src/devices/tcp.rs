@@ -116,8 +116,8 @@ pub fn serve(listener: &TcpListener, key: &mut VirtualKey<'_>, mut watch: impl F
     }
 }
 
-/// Passes the client's reports to the key, lets the key work, sends what it says, in `message` and in one system call, and
-/// waits for the next reports.
+/// Passes the client's reports to the key, lets the key work, sends what it says, in `message` and in one system call,
+/// and waits for the next reports.
 ///
 /// # Errors
 /// The client has left, or does not take the key's reports.

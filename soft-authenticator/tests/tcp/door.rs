@@ -1,0 +1,185 @@
+//! Who gets to the key: web pages, strangers, and clients that come while another one is plugged in.
+
+use super::*;
+
+/// Reads until the other end closes.
+fn read_to_end(mut stream: TcpStream) -> Vec<u8> {
+    let mut answer = Vec::new();
+    loop {
+        let mut part = [0; 1024];
+        match stream.read(&mut part) {
+            Ok(0) => return answer,
+            Ok(count) => answer.extend_from_slice(&part[..count]),
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return answer,
+            Err(error) => panic!("the connection is not closed: {error}"),
+        }
+    }
+}
+
+/// A report on a channel that was never allocated, which a lenient key accepts.
+fn made_up(command: u8, data: &[u8]) -> [u8; REPORT_LEN] {
+    let mut report = [0; REPORT_LEN];
+    report[..7].copy_from_slice(&[1, 2, 3, 4, command, 0, data.len() as u8]);
+    report[7..7 + data.len()].copy_from_slice(data);
+    report
+}
+
+/// An HTTP request of a web page. Its body begins at a multiple of 64 bytes plus `shift`.
+fn post(shift: usize, body: &[u8]) -> Vec<u8> {
+    let head = |padding: usize| {
+        format!(
+            "POST /{} HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: https://evil.example\r\n\
+             Content-Type: text/plain\r\nContent-Length: {:05}\r\n\r\n",
+            "x".repeat(padding),
+            body.len()
+        )
+    };
+    let padding = (REPORT_LEN - head(0).len() % REPORT_LEN) % REPORT_LEN + shift;
+    [head(padding).as_bytes(), body].concat()
+}
+
+#[test]
+fn a_web_page_reaches_nothing_of_the_key() {
+    let (address, visits) = watched(Config::new([0xAA; 16]), Touch::Auto);
+    let mut client = Client::new(address);
+    assert_eq!(client.make(b"u", None), Status::OK);
+    drop(client);
+    noted(&visits, 2);
+    let reset = made_up(0x90, &[Command::RESET.0]);
+    let body = [init(1), reset, made_up(0x86, &[9; 8]), reset].concat();
+    for shift in [0, 1, 32, 63] {
+        let mut page = connect(address);
+        page.write_all(&post(shift, &body)).unwrap();
+        assert_eq!(read_to_end(page), [], "an answer to a web page");
+    }
+    for request in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"\x16\x03\x01\x02\x00", b"\xFF\xFF\xFF\xFF\x81", b"PRI * HTTP/2.0"]
+    {
+        let start = Instant::now();
+        let mut page = connect(address);
+        page.write_all(request).unwrap();
+        assert_eq!(read_to_end(page), []);
+        assert!(start.elapsed() < Duration::from_secs(1), "what cannot become an INIT is closed at once");
+    }
+    let noted = noted(&visits, 10);
+    assert!(noted[2..].iter().all(|visit| matches!(visit, Visit::Stranger(_))), "{noted:?}");
+    assert_eq!(Client::new(address).get(), 1, "the credential is still there");
+}
+
+#[test]
+fn a_connection_that_does_not_begin_with_init_on_broadcast_is_closed_and_does_not_plug_the_key_in() {
+    let (address, visits) = watched(Config::new([0xAA; 16]), Touch::Auto);
+    let mut ping_on_broadcast = init(1);
+    ping_on_broadcast[4] = 0x81;
+    let mut init_on_a_channel = init(1);
+    init_on_a_channel[..4].copy_from_slice(&[0, 0, 0, 1]);
+    let beginnings = [ping_on_broadcast, init_on_a_channel, made_up(0x90, &[0x04]), [0; 64], [0xFF; 64]];
+    for beginning in beginnings {
+        let mut stream = connect(address);
+        stream.write_all(&beginning).unwrap();
+        stream.write_all(&init(1)).unwrap_or_default(); // comes too late
+        assert_eq!(read_to_end(stream), []);
+    }
+    drop(connect(address)); // says nothing
+    connect(address).write_all(&init(1)[..63]).unwrap(); // not a whole report
+    let mut stream = connect(address);
+    stream.write_all(&init(2)).unwrap();
+    assert_eq!(read_report(&mut stream)[7..15], [2; 8]);
+    let noted = noted(&visits, beginnings.len() + 1);
+    let (last, strangers) = noted.split_last().unwrap();
+    assert!(strangers.iter().all(|visit| matches!(visit, Visit::Stranger(_))), "{noted:?}");
+    assert_eq!(*last, Visit::PluggedIn(stream.local_addr().unwrap()));
+}
+
+#[test]
+fn who_comes_and_goes_is_told() {
+    let (address, visits) = watched(Config::new([0xAA; 16]), Touch::Auto);
+    let mut expected = Vec::new();
+    for nonce in 0..5 {
+        let mut stream = connect(address);
+        stream.write_all(&init(nonce)).unwrap();
+        read_report(&mut stream);
+        let peer = stream.local_addr().unwrap();
+        drop(stream);
+        expected.extend([Visit::PluggedIn(peer), Visit::Left(peer)]);
+        assert_eq!(noted(&visits, expected.len()), expected);
+    }
+}
+
+#[test]
+fn a_second_client_is_told_busy_after_a_second_and_closed_whether_or_not_it_speaks() {
+    let (address, visits) = watched(Config::new([0xAA; 16]), Touch::Auto);
+    let mut client = Client::new(address);
+    assert_eq!(client.make(b"u", None), Status::OK);
+    for speaks in [true, false] {
+        let mut second = connect(address);
+        let start = Instant::now();
+        if speaks {
+            second.write_all(&[init(2), made_up(0x90, &[Command::RESET.0])].concat()).unwrap();
+        }
+        let answer = read_to_end(second.try_clone().unwrap());
+        let waited = start.elapsed();
+        let mut busy = [0; REPORT_LEN];
+        busy[..8].copy_from_slice(&[0xFF, 0xFF, 0xFF, 0xFF, 0xBF, 0, 1, 0x06]);
+        assert_eq!(answer, busy);
+        assert!(waited >= Duration::from_millis(950) && waited < Duration::from_secs(3), "{waited:?}");
+        drop(second);
+    }
+    assert!(noted(&visits, 3)[1..].iter().all(|visit| matches!(visit, Visit::Busy(_))));
+    assert_eq!(client.get(), 1, "the first one has not noticed");
+}
+
+#[test]
+fn a_client_that_comes_while_the_key_works_for_one_that_has_gone_is_served() {
+    // To ask for the touch takes longer than a client waits for another one to leave.
+    let address = plug(Touch::Ask(Box::new(|_| {
+        thread::sleep(Duration::from_millis(1_500));
+        Some(true)
+    })));
+    let mut gone = Client::new(address);
+    gone.send(&[Command::SELECTION.0]);
+    drop(gone);
+    let mut next = connect(address);
+    next.write_all(&init(1)).unwrap();
+    assert_eq!(read_report(&mut next)[7..15], [1; 8]);
+}
+
+#[test]
+fn a_client_that_reconnects_while_it_leaves_gets_the_key_again() {
+    let address = plug(Touch::Auto);
+    let mut waits = Vec::new();
+    let mut old = connect(address);
+    old.write_all(&init(0)).unwrap();
+    read_report(&mut old);
+    for round in 1..=100u8 {
+        let late = if round % 10 == 0 { 50 } else { 0 };
+        let mut new = connect(address);
+        new.write_all(&init(round)).unwrap();
+        thread::sleep(Duration::from_millis(late));
+        drop(old);
+        let start = Instant::now();
+        assert_eq!(read_report(&mut new)[7..15], [round; 8]);
+        waits.push(start.elapsed());
+        old = new;
+    }
+    waits.sort();
+    println!("median {:?}, longest {:?}", waits[50], waits[99]);
+    assert!(waits[50] < Duration::from_millis(50), "{:?}", waits[50]);
+}
+
+#[test]
+fn connections_that_say_nothing_do_not_keep_the_key_from_clients() {
+    let address = plug(Touch::Auto);
+    let silent: Vec<_> = (0..100).map(|_| connect(address)).collect();
+    for _ in 0..3 {
+        assert_eq!(Client::new(address).command(Command::GET_INFO)[0], 0);
+    }
+    let waits: Vec<_> = silent
+        .iter()
+        .map(|stream| {
+            stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+            let mut stream = stream;
+            stream.read(&mut [0; 64]).is_err_and(|error| error.kind() != std::io::ErrorKind::ConnectionReset)
+        })
+        .collect();
+    assert!(waits.iter().filter(|waits| **waits).count() <= 32, "the oldest were closed");
+}
