@@ -107,9 +107,11 @@ fn ask(question: Question, sought: Sought) -> Box<dyn FnMut()> {
         Question::SignIn => nothing(key, sign_in_with(Some(&id), None)),
         Question::Silent => nothing(key, sign_in_with(Some(&id), Some(silently))),
         Question::Exclude => {
-            let request = registration_with(false, Some(&id), None);
+            // Copied as a whole: how long a copy of the id takes is not the key's doing.
+            let mut request = [0; 512];
+            let len = bytes::put(&mut request, &registration_with(false, Some(&id), None));
             Box::new(move || {
-                let len = bytes::put(key.engine.buffer(), &request);
+                bytes::put(key.engine.buffer(), &request);
                 let mut progress = key.engine.begin(Instant::default(), black_box(len));
                 while progress == Progress::Pending(Wait::Processing) {
                     progress = key.engine.resume(Instant::default(), Event::Tick);
