@@ -253,7 +253,6 @@ impl<'a> Reader<'a> {
 
 /// A message that is being written: member by member, in the order of its table.
 #[doc(hidden)]
-#[allow(missing_debug_implementations)]
 pub struct MapWriter<'w, 'b> {
     w: &'w mut Writer<'b>,
     keys: Keys,
