@@ -75,5 +75,5 @@ mod vectors;
 
 /// The traits for random sources.
 pub use rand_core;
-pub use status::Status;
+pub use status::{Failure, Status};
 pub use time::Instant;

@@ -1,6 +1,6 @@
 //! CTAP status codes (CTAP 2.3 §8.2): the first byte of every response.
 
-use core::fmt;
+use core::{fmt, num::NonZeroU8};
 
 use crate::named::named;
 
@@ -9,9 +9,26 @@ use crate::named::named;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Status(pub u8);
 
-named! { Status "0x{:02x}":
-    /// Success.
-    OK = 0x00;
+/// Why a command fails: a status other than success. A `Result<(), Failure>` is one byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Failure(NonZeroU8);
+
+macro_rules! statuses {
+    ($($(#[$doc:meta])* $constant:ident = $value:literal;)*) => {
+        named! { Status "0x{:02x}":
+            /// Success.
+            OK = 0x00;
+            $($(#[$doc])* $constant = $value;)*
+        }
+
+        impl Failure {
+            $($(#[$doc])* pub const $constant: Self = Self(const { NonZeroU8::new($value).expect("no success") });)*
+        }
+    };
+}
+
+statuses! {
     /// The command byte is not known.
     INVALID_COMMAND = 0x01;
     /// A parameter has a value that is not allowed.
@@ -112,6 +129,27 @@ named! { Status "0x{:02x}":
     OTHER = 0x7F;
     /// The first of the errors that an extension defines.
     EXTENSION_FIRST = 0xE0;
+}
+
+impl Failure {
+    /// The failure with this status, or `None` for success.
+    pub const fn new(status: Status) -> Option<Self> {
+        match NonZeroU8::new(status.0) {
+            Some(byte) => Some(Self(byte)),
+            None => None,
+        }
+    }
+
+    /// The status.
+    pub const fn status(self) -> Status {
+        Status(self.0.get())
+    }
+}
+
+impl From<Failure> for Status {
+    fn from(failure: Failure) -> Self {
+        failure.status()
+    }
 }
 
 impl Status {

@@ -21,6 +21,7 @@ use keyfob_soft_authenticator::engine::{Config, Engine, Event};
 use crate::seams::{Chip, Flash, Noise};
 
 mod machines;
+mod memory;
 mod seams;
 
 /// The reset handler. It is never run; it only keeps every machine in the program.

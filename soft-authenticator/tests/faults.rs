@@ -293,5 +293,5 @@ fn nothing_stays_in_the_scratch_area_after_a_registration_over_u2f() {
 fn a_platform_that_knows_no_vendor_command_refuses_all() {
     let mut store: Box<dyn Store + Send> = Box::new(MemoryStore::<1>::new());
     let refused = VirtualPlatform::vendor_command(&mut store, 7, &[]);
-    assert_eq!(refused, Err(Status::INVALID_PARAMETER));
+    assert_eq!(refused, Err(keyfob_core::Failure::INVALID_PARAMETER));
 }

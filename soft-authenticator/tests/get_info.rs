@@ -1,7 +1,7 @@
 //! authenticatorGetInfo: its members follow from the configuration and the state.
 
 use keyfob_core::{
-    Status,
+    Failure, Status,
     auth_data::MAX_CREDENTIAL_ID,
     cose::Algorithm,
     ctap2::{
@@ -255,14 +255,14 @@ fn every_configuration_that_contradicts_itself_is_refused() {
         (Config { max_credential_count_in_list: 0, ..CONFIG }, ConfigError::MaxCredentialCountInList),
         (
             Config {
-                policy: AuthenticatorPolicy { touch_timeout: Status::OK, ..AuthenticatorPolicy::STRICT },
+                policy: AuthenticatorPolicy { touch_timeout: Failure::OTHER, ..AuthenticatorPolicy::STRICT },
                 ..CONFIG
             },
             ConfigError::Policy,
         ),
         (
             Config {
-                policy: AuthenticatorPolicy { probe_with_pin: Status::OK, ..AuthenticatorPolicy::STRICT },
+                policy: AuthenticatorPolicy { probe_with_pin: Failure::OTHER, ..AuthenticatorPolicy::STRICT },
                 ..CONFIG
             },
             ConfigError::Policy,

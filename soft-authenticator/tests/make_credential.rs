@@ -1,7 +1,7 @@
 //! authenticatorMakeCredential, in the order of the steps of CTAP 2.3 §6.1.2.
 
 use keyfob_core::{
-    Status,
+    Failure, Status,
     auth_data::Flags,
     cbor::List,
     cose::Algorithm,
@@ -366,10 +366,10 @@ fn step_12_lists_up_to_the_limit_and_ids_of_any_length_are_looked_through() {
 #[test]
 fn step_14_a_registration_that_is_not_touched_is_denied_and_changes_nothing() {
     for (action, touch_timeout, expected) in [
-        (UserAction::Declines, Status::OPERATION_DENIED, Status::OPERATION_DENIED),
-        (UserAction::Sleeps, Status::OPERATION_DENIED, Status::OPERATION_DENIED),
-        (UserAction::Declines, Status::USER_ACTION_TIMEOUT, Status::OPERATION_DENIED),
-        (UserAction::Sleeps, Status::USER_ACTION_TIMEOUT, Status::USER_ACTION_TIMEOUT),
+        (UserAction::Declines, Failure::OPERATION_DENIED, Status::OPERATION_DENIED),
+        (UserAction::Sleeps, Failure::OPERATION_DENIED, Status::OPERATION_DENIED),
+        (UserAction::Declines, Failure::USER_ACTION_TIMEOUT, Status::OPERATION_DENIED),
+        (UserAction::Sleeps, Failure::USER_ACTION_TIMEOUT, Status::USER_ACTION_TIMEOUT),
     ] {
         let mut key = Key::with(Config {
             policy: AuthenticatorPolicy { touch_timeout, ..AuthenticatorPolicy::STRICT },

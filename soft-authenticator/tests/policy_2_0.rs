@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use keyfob_core::{
-    Status,
+    Failure, Status,
     auth_data::Flags,
     cose::CoseKey,
     crypto::RustCrypto,
@@ -40,7 +40,7 @@ fn an_empty_pin_auth_answers_after_the_touch_and_tells_whether_a_pin_is_set() {
     let make = make_credential::Request { pin_uv_auth_param: Some(&[]), ..registration(b"u") };
     let get = get_assertion::Request { pin_uv_auth_param: Some(&[]), ..assertion() };
     let older = Config {
-        policy: AuthenticatorPolicy { probe_with_pin: Status::PIN_INVALID, ..AuthenticatorPolicy::CTAP2_0 },
+        policy: AuthenticatorPolicy { probe_with_pin: Failure::PIN_INVALID, ..AuthenticatorPolicy::CTAP2_0 },
         ..CONFIG
     };
     for (config, with_pin) in [

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::Status;
+use crate::{Failure, Status};
 
 /// A decoding error.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -75,12 +75,24 @@ impl Error {
 
     /// The status an authenticator answers (CTAP 2.3 §8.1).
     pub const fn status(self) -> Status {
+        self.failure().status()
+    }
+
+    const fn failure(self) -> Failure {
         match self.kind {
-            ErrorKind::UnexpectedType => Status::CBOR_UNEXPECTED_TYPE,
-            ErrorKind::Missing => Status::MISSING_PARAMETER,
-            ErrorKind::WrongLength | ErrorKind::OutOfRange | ErrorKind::PrivateKey => Status::INVALID_PARAMETER,
-            _ => Status::INVALID_CBOR,
+            ErrorKind::UnexpectedType => Failure::CBOR_UNEXPECTED_TYPE,
+            ErrorKind::Missing => Failure::MISSING_PARAMETER,
+            ErrorKind::WrongLength | ErrorKind::OutOfRange | ErrorKind::PrivateKey => Failure::INVALID_PARAMETER,
+            _ => Failure::INVALID_CBOR,
         }
+    }
+}
+
+/// What an authenticator answers to a request with this error (CTAP 2.3 §8.1).
+impl From<Error> for Failure {
+    #[inline(never)]
+    fn from(error: Error) -> Self {
+        error.failure()
     }
 }
 

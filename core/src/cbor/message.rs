@@ -39,7 +39,7 @@ macro_rules! message {
 
         impl<'a> $crate::cbor::Read<'a> for $name $(<$lt>)? $(where 'a: $lt, $lt: 'a)? {
             const SHAPE: $crate::cbor::Shape = $crate::cbor::Shape::Message(&$crate::cbor::Members {
-                keys: $crate::message!(@keys $keys $($key)* $($($removed)*)?),
+                keys: <Self as $crate::cbor::Message<'a>>::KEYS,
                 shapes: &[
                     $(<$ty as $crate::cbor::Read<'a>>::SHAPE,)*
                     $($(<$removed_ty as $crate::cbor::Read<'a>>::SHAPE,)*)?
@@ -76,6 +76,8 @@ macro_rules! message {
         }
 
         impl<'a> $crate::cbor::Message<'a> for $name $(<$lt>)? $(where 'a: $lt, $lt: 'a)? {
+            const KEYS: $crate::cbor::Keys = $crate::message!(@keys $keys $($key)* $($($removed)*)?);
+
             #[inline(never)]
             fn read_by_table(r: &mut $crate::cbor::Reader<'a>) -> Result<Self, $crate::cbor::Error> {
                 let mut found = $crate::cbor::Found::read(r, &<Self as $crate::cbor::Read<'a>>::SHAPE)?;
@@ -87,7 +89,7 @@ macro_rules! message {
                 w: &mut $crate::cbor::Writer<'_>,
                 with: &[(u8, Option<&dyn $crate::cbor::Write>)],
             ) {
-                let mut members = $crate::cbor::MapWriter::new(w, &<Self as $crate::cbor::Read<'a>>::SHAPE, with);
+                let mut members = $crate::cbor::MapWriter::new(w, Self::KEYS, with);
                 $(members.$presence(&self.$field);)*
                 members.end();
             }

@@ -71,6 +71,9 @@ pub trait Read<'a>: Sized {
 /// A message with a table: read and written by the interpreter of its table, whatever the features are.
 #[doc(hidden)]
 pub trait Message<'a>: Read<'a> {
+    /// The keys of its table.
+    const KEYS: Keys;
+
     /// Reads it as [`Read::read`] does.
     fn read_by_table(r: &mut Reader<'a>) -> Result<Self, Error>;
 

@@ -22,7 +22,7 @@ const STRICT_DEPTH: u8 = 4;
 pub(super) const TOLERANT_DEPTH: u8 = 16;
 
 /// Reads CBOR items from a slice, front to back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Reader<'a> {
     pub(super) rest: &'a [u8],
     end: usize,
@@ -32,19 +32,36 @@ pub struct Reader<'a> {
     pub(super) canonical: bool,
     /// Levels of nesting that are left.
     depth: u8,
+    /// Looks for a key that stands twice in a map, where the rules do not ensure that there is none. By address, so that
+    /// a program in which all readers are strict does without it.
+    pub(super) check_unique: fn(&Reader<'_>) -> Result<(), Error>,
 }
 
 impl<'a> Reader<'a> {
     /// A reader under the rules for requests: canonical form, depth 4.
     #[cfg_attr(not(feature = "small"), inline)]
     pub const fn strict(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes, end: bytes.len(), strict: true, canonical: true, depth: STRICT_DEPTH }
+        Self {
+            rest: bytes,
+            end: bytes.len(),
+            strict: true,
+            canonical: true,
+            depth: STRICT_DEPTH,
+            check_unique: |_| Ok(()),
+        }
     }
 
     /// A reader under the rules for responses: any definite-length form, depth 16.
     #[cfg_attr(not(feature = "small"), inline)]
     pub const fn tolerant(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes, end: bytes.len(), strict: false, canonical: true, depth: TOLERANT_DEPTH }
+        Self {
+            rest: bytes,
+            end: bytes.len(),
+            strict: false,
+            canonical: true,
+            depth: TOLERANT_DEPTH,
+            check_unique: |r| r.find_double(),
+        }
     }
 
     /// This reader where `rest` of the message is left, at the same depth.

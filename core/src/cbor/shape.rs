@@ -263,13 +263,9 @@ pub struct MapWriter<'w, 'b> {
 }
 
 impl<'w, 'b> MapWriter<'w, 'b> {
-    /// Begins a message of this shape. Members that `with` has, by their key, are written from there.
+    /// Begins a message with these keys. Members that `with` has, by their key, are written from there.
     #[inline(never)]
-    pub fn new(w: &'w mut Writer<'b>, shape: &Shape, with: &'w [(u8, Option<&'w dyn Write>)]) -> Self {
-        let keys = match shape {
-            Shape::Message(members) => members.keys,
-            _ => Keys::Int(&[]),
-        };
+    pub fn new(w: &'w mut Writer<'b>, keys: Keys, with: &'w [(u8, Option<&'w dyn Write>)]) -> Self {
         let start = w.len();
         w.byte(0xA0);
         Self { w, keys, start, count: 0, with }
@@ -320,9 +316,54 @@ impl<'w, 'b> MapWriter<'w, 'b> {
         }
     }
 
+    /// Writes the next member, a number, if it is there.
+    #[inline(never)]
+    pub fn number(&mut self, value: Option<u32>) {
+        self.optional(&value);
+    }
+
+    /// Writes the next member, `true` or `false`, if it is there.
+    #[inline(never)]
+    pub fn flag(&mut self, value: Option<bool>) {
+        self.optional(&value);
+    }
+
+    /// Writes the next member, a byte string, if it is there.
+    #[inline(never)]
+    pub fn bytes(&mut self, value: Option<&[u8]>) {
+        self.optional(&value);
+    }
+
+    /// Writes the next member, a list of the items, if it is there.
+    pub fn list<T: Write>(&mut self, is_present: bool, items: impl Iterator<Item = T>) {
+        if self.key(is_present) {
+            let (start, mut count) = (self.w.len(), 0u8);
+            self.w.byte(0x80);
+            for item in items {
+                count = count.wrapping_add(1);
+                item.write(self.w);
+            }
+            self.w.set_count(start, 0x80, count);
+        }
+    }
+
+    /// Leaves the next `count` members out.
+    #[inline(never)]
+    pub fn skip(&mut self, count: u32) {
+        for _ in 0..count {
+            self.key(false);
+        }
+    }
+
+    /// The writer, for the value of the next member, if it is there.
+    #[inline(never)]
+    pub fn value(&mut self, is_present: bool) -> Option<&mut Writer<'b>> {
+        self.key(is_present).then_some(&mut *self.w)
+    }
+
     /// Writes how many members there are, in front of them.
     #[inline(never)]
     pub fn end(self) {
-        self.w.set_map_count(self.start, self.count);
+        self.w.set_count(self.start, 0xA0, self.count);
     }
 }

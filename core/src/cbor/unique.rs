@@ -45,9 +45,11 @@ impl<'a> Reader<'a> {
     /// would have to be compared, as in a map of 65 entries; [`ErrorKind::OutOfRange`] in a message of 4 GiB; what is
     /// wrong with the item's form.
     pub fn expect_unique_keys(&self) -> Result<(), Error> {
-        if self.strict {
-            return Ok(());
-        }
+        (self.check_unique)(self)
+    }
+
+    /// [`Reader::expect_unique_keys`] under the tolerant rules.
+    pub(super) fn find_double(&self) -> Result<(), Error> {
         if u32::try_from(self.rest.len()).is_err() {
             return Err(self.error(ErrorKind::OutOfRange));
         }

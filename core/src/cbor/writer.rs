@@ -95,17 +95,18 @@ impl<'b> Writer<'b> {
         }
     }
 
-    /// Sets the number of entries of the map that was begun at `start` as if it were empty.
-    pub(super) fn set_map_count(&mut self, start: usize, count: u8) {
+    /// Sets the number of entries of the map (`major` is 0xA0), or items of the array (0x80), that was begun at `start`
+    /// as if it were empty.
+    pub(super) fn set_count(&mut self, start: usize, major: u8, count: u8) {
         if count < 24 {
-            return self.overwrite(start, &[0xA0 | count]);
+            return self.overwrite(start, &[major | count]);
         }
         let entries = start.saturating_add(1)..self.length;
         self.byte(0);
         if self.length <= self.buffer.len() {
             bytes::shift(self.buffer, entries, start.saturating_add(2));
         }
-        self.overwrite(start, &[0xB8, count]);
+        self.overwrite(start, &[major | 24, count]);
     }
 
     /// An unsigned integer.

@@ -3,7 +3,7 @@
 use std::time;
 
 use keyfob_core::{
-    Instant, Status,
+    Failure, Instant,
     ctap2::bio_enrollment::SampleStatus,
     transport::hid::{Capabilities, DeviceConfig, HidCommand, HidErrorCode, REPORT_LEN, UnknownChannels},
 };
@@ -37,8 +37,8 @@ impl Platform for VirtualPlatform {
     type Store = Box<dyn Store + Send>;
 
     /// The commands in [`VIRTUAL_VENDOR_COMMANDS`] do nothing.
-    fn vendor_command(_: &mut Self::Store, id: u64, _: &[u8]) -> Result<(), Status> {
-        if VIRTUAL_VENDOR_COMMANDS.contains(&id) { Ok(()) } else { Err(Status::INVALID_PARAMETER) }
+    fn vendor_command(_: &mut Self::Store, id: u64, _: &[u8]) -> Result<(), Failure> {
+        if VIRTUAL_VENDOR_COMMANDS.contains(&id) { Ok(()) } else { Err(Failure::INVALID_PARAMETER) }
     }
 }
 

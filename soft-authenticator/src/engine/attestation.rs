@@ -1,7 +1,7 @@
 //! The response of a registration: authenticator data and its attestation (CTAP 2.3 §6.1.2 step 19, WebAuthn L3 §8).
 
 use keyfob_core::{
-    Status,
+    Failure, Status,
     attestation::{FidoU2f, Packed, Statement},
     auth_data::{AttestedCredentialData, AuthData},
     cbor::{List, Text, Write, Writer},
@@ -99,7 +99,7 @@ impl<P: Platform> Authenticator<'_, P> {
         new: &NewCredential,
         attested: Attested,
         message: &mut [u8],
-    ) -> Result<usize, Status> {
+    ) -> Result<usize, Failure> {
         let mut outputs = [0; MAX_OUTPUTS];
         let auth_data = AuthData {
             rp_id_hash: &ceremony.rp_id_hash,
@@ -109,7 +109,7 @@ impl<P: Platform> Authenticator<'_, P> {
                 // U2F knows no models.
                 aaguid: if attested.format == Format::FidoU2f { &[0; 16] } else { &self.config.aaguid },
                 credential_id: &new.id,
-                public_key: CoseKey::from_raw(new.algorithm, &new.public).ok_or(Status::OTHER)?,
+                public_key: CoseKey::from_raw(new.algorithm, &new.public).ok_or(Failure::OTHER)?,
             }),
             extensions: self.registration_outputs(ceremony, &new.id, &mut outputs)?,
         };
@@ -142,7 +142,7 @@ impl<P: Platform> Authenticator<'_, P> {
             w.unsigned(6);
             unsigned.write(&mut w);
         }
-        w.finish().map_err(|_| Status::OTHER)
+        w.finish().map_err(|_| Failure::OTHER)
     }
 
     /// Signs the authenticator data, which lies at `start` and is `len` bytes long, and writes the statement.
@@ -154,10 +154,10 @@ impl<P: Platform> Authenticator<'_, P> {
         w: &mut Writer<'_>,
         start: usize,
         len: usize,
-    ) -> Result<(), Status> {
+    ) -> Result<(), Failure> {
         let certified = self.certified(attested.enterprise);
         let auth_data = w.written().and_then(|written| written.get(start..start.saturating_add(len)));
-        let auth_data = auth_data.ok_or(Status::OTHER)?;
+        let auth_data = auth_data.ok_or(Failure::OTHER)?;
         look_again(ceremony, auth_data)?;
         let (packed, u2f);
         let parts: &[&[u8]] = match attested.format {
@@ -180,12 +180,12 @@ impl<P: Platform> Authenticator<'_, P> {
         };
         let mut signature = room_for_signature(alg);
         let len = self.sign(&ceremony.random, alg, secret, parts, &mut signature)?;
-        let sig = signature.get(..len).ok_or(Status::OTHER)?;
+        let sig = signature.get(..len).ok_or(Failure::OTHER)?;
         let chain = certified.map(|certified| certified.chain);
         let statement = match (attested.format, chain) {
             (Format::FidoU2f, chain) => {
                 // Exactly one certificate (WebAuthn L3 §8.6).
-                let leaf = chain.and_then(|chain| chain.get(..1)).ok_or(Status::OTHER)?;
+                let leaf = chain.and_then(|chain| chain.get(..1)).ok_or(Failure::OTHER)?;
                 Statement::FidoU2f(FidoU2f { sig, x5c: List::Slice(leaf) })
             }
             (_, chain) => Statement::Packed(Packed { alg, sig, x5c: chain.map(List::Slice) }),

@@ -2,7 +2,7 @@
 
 use heapless::Vec;
 use keyfob_core::{
-    Instant, Status,
+    Failure, Instant,
     cbor::Text,
     crypto::{self, Hash, P256Point, P256Secret},
     pin_uv::{Permissions, PinUvAuthProtocol, TokenState, UserVerified, ValueKey},
@@ -55,22 +55,22 @@ pub(super) struct Authenticator<'c, P: Platform> {
 }
 
 /// A store that fails is reported as such; a full one only matters where credentials are added.
-pub(super) fn store_status(error: StoreError) -> Status {
+pub(super) fn store_status(error: StoreError) -> Failure {
     match error {
-        StoreError::Full => Status::KEY_STORE_FULL,
-        _ => Status::OTHER,
+        StoreError::Full => Failure::KEY_STORE_FULL,
+        _ => Failure::OTHER,
     }
 }
 
 /// What a failure of the crypto backend, or of the random source, is to the platform.
-pub(super) fn crypto_status(_: crypto::Error) -> Status {
-    Status::OTHER
+pub(super) fn crypto_status(_: crypto::Error) -> Failure {
+    Failure::OTHER
 }
 
 impl<P: Platform> Authenticator<'_, P> {
     /// Commits the changes that are `Some`, at most seven. If the commit fails, it may still have been made: the
     /// settings are then loaded from the store again.
-    pub fn commit_or_reload(&mut self, changes: &[Option<Change<'_>>]) -> Result<(), Status> {
+    pub fn commit_or_reload(&mut self, changes: &[Option<Change<'_>>]) -> Result<(), Failure> {
         if changes.iter().any(|change| matches!(change, Some(Change::Set(Setting::PersistentToken, _)))) {
             self.identifier_keys = None; // they follow from it
         }
@@ -129,10 +129,10 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// The status of an operation that needs user verification and came without.
-    pub fn verification_required(&self) -> Status {
+    pub fn verification_required(&self) -> Failure {
         // A fingerprint is no reason to ask for a PIN that is not set.
         let without_pin = self.is_protected() && !self.pin.is_set;
-        if self.pin_is_usable() && !without_pin { Status::PUAT_REQUIRED } else { Status::OPERATION_DENIED }
+        if self.pin_is_usable() && !without_pin { Failure::PUAT_REQUIRED } else { Failure::OPERATION_DENIED }
     }
 
     /// The protocol of this number, if it is switched on.
@@ -155,13 +155,13 @@ impl<P: Platform> Authenticator<'_, P> {
         &self,
         param: Option<&[u8]>,
         number: Option<u32>,
-    ) -> Result<Option<PinUvAuthProtocol>, Status> {
+    ) -> Result<Option<PinUvAuthProtocol>, Failure> {
         if param.is_none() {
             return Ok(None);
         }
         let policy = self.config.policy;
-        let number = number.ok_or(policy.by_version(Status::MISSING_PARAMETER, Status::PIN_AUTH_INVALID))?;
-        let unsupported = policy.by_version(Status::INVALID_PARAMETER, Status::PIN_AUTH_INVALID);
+        let number = number.ok_or(policy.by_version(Failure::MISSING_PARAMETER, Failure::PIN_AUTH_INVALID))?;
+        let unsupported = policy.by_version(Failure::INVALID_PARAMETER, Failure::PIN_AUTH_INVALID);
         self.protocol(number).map(Some).ok_or(unsupported)
     }
 
@@ -174,17 +174,17 @@ impl<P: Platform> Authenticator<'_, P> {
         ceremony: &CeremonyState,
         presented: Option<(&[u8], PinUvAuthProtocol)>,
         permission: Permissions,
-    ) -> Result<Option<UserVerified>, Status> {
+    ) -> Result<Option<UserVerified>, Failure> {
         let Some((param, protocol)) = presented else { return Ok(None) };
         if !self.is_protected() {
             // Version 2.0 refuses a pinUvAuthParam then. Later versions ignore it.
-            return if self.config.policy.rules_2_0 { Err(Status::PIN_NOT_SET) } else { Ok(None) };
+            return if self.config.policy.rules_2_0 { Err(Failure::PIN_NOT_SET) } else { Ok(None) };
         }
         let (rp_id_hash, token) = (&ceremony.rp_id_hash, &mut self.token);
         let valid = token.verify(&self.crypto, now, protocol, &[&ceremony.client_data_hash], param)
             && token.permits(permission)
             && token.allows_rp(rp_id_hash);
-        let verified = token.user_verified().filter(|_| valid).ok_or(Status::PIN_AUTH_INVALID)?;
+        let verified = token.user_verified().filter(|_| valid).ok_or(Failure::PIN_AUTH_INVALID)?;
         token.bind_rp(rp_id_hash);
         Ok(Some(verified))
     }
@@ -194,10 +194,10 @@ impl<P: Platform> Authenticator<'_, P> {
         &self,
         param: Option<&'m [u8]>,
         protocol: Option<u32>,
-    ) -> Result<(&'m [u8], PinUvAuthProtocol), Status> {
-        let param = param.ok_or(Status::PUAT_REQUIRED)?;
-        let number = protocol.ok_or(Status::MISSING_PARAMETER)?;
-        Ok((param, self.protocol(number).ok_or(Status::INVALID_PARAMETER)?))
+    ) -> Result<(&'m [u8], PinUvAuthProtocol), Failure> {
+        let param = param.ok_or(Failure::PUAT_REQUIRED)?;
+        let number = protocol.ok_or(Failure::MISSING_PARAMETER)?;
+        Ok((param, self.protocol(number).ok_or(Failure::INVALID_PARAMETER)?))
     }
 
     /// The gate of every management command: whether `param` is the token's proof over `message`, and the token has
@@ -209,11 +209,11 @@ impl<P: Platform> Authenticator<'_, P> {
         protocol: Option<u32>,
         message: &[&[u8]],
         permission: Permissions,
-    ) -> Result<(), Status> {
+    ) -> Result<(), Failure> {
         let (param, protocol) = self.presented(param, protocol)?;
         let token = &mut self.token;
         let valid = token.verify(&self.crypto, now, protocol, message, param) && token.permits(permission);
-        if valid { Ok(()) } else { Err(Status::PIN_AUTH_INVALID) }
+        if valid { Ok(()) } else { Err(Failure::PIN_AUTH_INVALID) }
     }
 
     /// SHA-256 of an RP ID.

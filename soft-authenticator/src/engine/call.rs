@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use keyfob_core::{
-    Instant, Status,
+    Failure, Instant, Status,
     cbor::{self, Overflow},
     ctap2::{self, bio_enrollment::SampleStatus},
     pin_uv::UserVerified,
@@ -71,16 +71,16 @@ pub(super) enum Next {
     Work,
 }
 
-pub(super) type Outcome = Result<Next, Status>;
+pub(super) type Outcome = Result<Next, Failure>;
 
 /// Decodes the request, which takes the first `len` bytes of the message, the command first.
-pub(super) fn decode<'m, T: cbor::Read<'m>>(message: &'m [u8], len: usize) -> Result<T, Status> {
-    cbor::decode(message.get(1..len).ok_or(Status::OTHER)?).map_err(cbor::Error::status)
+pub(super) fn decode<'m, T: cbor::Read<'m>>(message: &'m [u8], len: usize) -> Result<T, Failure> {
+    Ok(cbor::decode(message.get(1..len).ok_or(Failure::OTHER)?)?)
 }
 
 /// A response that is nothing but success.
 pub(super) fn ok(message: &mut [u8]) -> Outcome {
-    *message.first_mut().ok_or(Status::OTHER)? = Status::OK.0;
+    *message.first_mut().ok_or(Failure::OTHER)? = Status::OK.0;
     Ok(Next::Reply(1))
 }
 
@@ -91,5 +91,5 @@ pub(super) fn reply<T: cbor::Write>(response: &T, message: &mut [u8]) -> Outcome
 
 /// A response that was written, if there was room for it.
 pub(super) fn written(len: Result<usize, Overflow>) -> Outcome {
-    len.map(Next::Reply).map_err(|_| Status::OTHER)
+    len.map(Next::Reply).map_err(|_| Failure::OTHER)
 }

@@ -1,6 +1,6 @@
 //! What an authenticator is configured to be, and the checks that keep it consistent.
 
-use keyfob_core::{Status, auth_data::MAX_CREDENTIAL_ID, cbor::Text, cose::Algorithm, crypto::ML_DSA_SEED};
+use keyfob_core::{Failure, auth_data::MAX_CREDENTIAL_ID, cbor::Text, cose::Algorithm, crypto::ML_DSA_SEED};
 
 use super::{
     config_error::{ConfigError, MAX_LIST},
@@ -142,9 +142,9 @@ impl core::fmt::Debug for Certified<'_> {
 /// Choices where the standard leaves room or deployed authenticators disagree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuthenticatorPolicy {
-    /// The answer when there is no touch in time: [`Status::OPERATION_DENIED`] by the steps of CTAP 2.3 §6.1, or
-    /// [`Status::USER_ACTION_TIMEOUT`] as many authenticators say.
-    pub touch_timeout: Status,
+    /// The answer when there is no touch in time: [`Failure::OPERATION_DENIED`] by the steps of CTAP 2.3 §6.1, or
+    /// [`Failure::USER_ACTION_TIMEOUT`] as many authenticators say.
+    pub touch_timeout: Failure,
     /// PIN retries before any PIN is set: `false` answers the number, `true` answers PIN_NOT_SET as YubiKeys do.
     pub retries_need_pin: bool,
     /// A sign-in without a matching credential: `false` answers NO_CREDENTIALS at once (CTAP 2.3 §6.2.2 step 7), `true`
@@ -152,9 +152,9 @@ pub struct AuthenticatorPolicy {
     pub no_credentials_after_touch: bool,
     /// enumerateRPsBegin without any relying party: `false` answers NO_CREDENTIALS, `true` a success with totalRPs 0.
     pub no_rps_is_success: bool,
-    /// The answer to an empty pinUvAuthParam where a PIN is set, after the touch: [`Status::PIN_INVALID`] by CTAP 2.3
-    /// §6.1.2 step 1, or [`Status::PIN_AUTH_INVALID`] as test suites of version 2.0 expect.
-    pub probe_with_pin: Status,
+    /// The answer to an empty pinUvAuthParam where a PIN is set, after the touch: [`Failure::PIN_INVALID`] by CTAP 2.3
+    /// §6.1.2 step 1, or [`Failure::PIN_AUTH_INVALID`] as test suites of version 2.0 expect.
+    pub probe_with_pin: Failure,
     /// The rules of version 2.0 where later versions changed them; getInfo then names no later version.
     /// `docs/policies.md` lists them. Tokens live until they are replaced: they have no limits of time, of use or to a
     /// relying party. If a PIN is set, makeCredential always needs it. If none is set, a pinUvAuthParam is refused.
@@ -164,16 +164,16 @@ pub struct AuthenticatorPolicy {
 impl AuthenticatorPolicy {
     /// The standard's words.
     pub const STRICT: AuthenticatorPolicy = AuthenticatorPolicy {
-        touch_timeout: Status::OPERATION_DENIED,
+        touch_timeout: Failure::OPERATION_DENIED,
         retries_need_pin: false,
         no_credentials_after_touch: false,
         no_rps_is_success: false,
-        probe_with_pin: Status::PIN_INVALID,
+        probe_with_pin: Failure::PIN_INVALID,
         rules_2_0: false,
     };
     /// As YubiKeys answer.
     pub const YUBIKEY: AuthenticatorPolicy = AuthenticatorPolicy {
-        touch_timeout: Status::USER_ACTION_TIMEOUT,
+        touch_timeout: Failure::USER_ACTION_TIMEOUT,
         retries_need_pin: true,
         ..AuthenticatorPolicy::STRICT
     };
@@ -181,29 +181,29 @@ impl AuthenticatorPolicy {
     /// As keys of version 2.0 answer, and as test suites of that version expect.
     pub const CTAP2_0: AuthenticatorPolicy = AuthenticatorPolicy {
         no_credentials_after_touch: true,
-        probe_with_pin: Status::PIN_AUTH_INVALID,
+        probe_with_pin: Failure::PIN_AUTH_INVALID,
         rules_2_0: true,
         ..AuthenticatorPolicy::STRICT
     };
 
     /// Whether its statuses are among those that fit.
     fn is_sound(self) -> bool {
-        [Status::OPERATION_DENIED, Status::USER_ACTION_TIMEOUT].contains(&self.touch_timeout)
-            && [Status::PIN_INVALID, Status::PIN_AUTH_INVALID].contains(&self.probe_with_pin)
+        [Failure::OPERATION_DENIED, Failure::USER_ACTION_TIMEOUT].contains(&self.touch_timeout)
+            && [Failure::PIN_INVALID, Failure::PIN_AUTH_INVALID].contains(&self.probe_with_pin)
     }
 
     /// The status of the later versions, or that of version 2.0 where its rules hold.
-    pub(super) const fn by_version(self, later: Status, version_2_0: Status) -> Status {
+    pub(super) const fn by_version(self, later: Failure, version_2_0: Failure) -> Failure {
         if self.rules_2_0 { version_2_0 } else { later }
     }
 
     /// The answer to an empty pinUvAuthParam, after the touch.
-    pub(super) const fn probe_answer(self, pin_is_set: bool) -> Status {
-        if pin_is_set { self.probe_with_pin } else { Status::PIN_NOT_SET }
+    pub(super) const fn probe_answer(self, pin_is_set: bool) -> Failure {
+        if pin_is_set { self.probe_with_pin } else { Failure::PIN_NOT_SET }
     }
 
-    pub(super) const fn touch_refused(self, status: Status) -> Status {
-        if matches!(status, Status::USER_ACTION_TIMEOUT) { self.touch_timeout } else { status }
+    pub(super) const fn touch_refused(self, status: Failure) -> Failure {
+        if matches!(status, Failure::USER_ACTION_TIMEOUT) { self.touch_timeout } else { status }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use heapless::Vec;
 use keyfob_core::{
-    Status,
+    Failure,
     bytes::{self, Secret},
     cbor::{List, Read, Reader},
     cose::Algorithm,
@@ -18,6 +18,7 @@ use super::{
     ceremony::CeremonyState,
     config::Sizes,
     platform::Platform,
+    state::Superseded,
     wrapping::{ALGORITHM, DerivedSecret, MAX_ID, Properties, STORED_ID, Wrapped, shown},
 };
 use crate::store::{Found, NamelessCredential, Number, Query, Store, StoreError};
@@ -59,11 +60,11 @@ pub(super) struct Search {
 
 impl Search {
     /// From the beginning of a list that lies in `message`, and that may have `most` entries.
-    pub fn new(message: &[u8], list: &List<'_, CredentialDescriptor<'_>>, most: u16) -> Result<Self, Status> {
+    pub fn new(message: &[u8], list: &List<'_, CredentialDescriptor<'_>>, most: u16) -> Result<Self, Failure> {
         if list.len() > usize::from(most) {
-            return Err(Status::LIMIT_EXCEEDED);
+            return Err(Failure::LIMIT_EXCEEDED);
         }
-        let at = bytes::offset(message, list.iter().rest()).ok_or(Status::OTHER)?;
+        let at = bytes::offset(message, list.iter().rest()).ok_or(Failure::OTHER)?;
         Ok(Self { at, left: list.len() })
     }
 
@@ -72,11 +73,11 @@ impl Search {
     }
 
     /// The id of the next entry; `None` for one that is not a public key's.
-    pub fn next<'m>(&mut self, message: &'m [u8]) -> Result<Option<&'m [u8]>, Status> {
-        let mut r = Reader::strict(message.get(self.at..).ok_or(Status::OTHER)?);
-        let descriptor = CredentialDescriptor::read(&mut r).map_err(|_| Status::OTHER)?;
+    pub fn next<'m>(&mut self, message: &'m [u8]) -> Result<Option<&'m [u8]>, Failure> {
+        let mut r = Reader::strict(message.get(self.at..).ok_or(Failure::OTHER)?);
+        let descriptor = CredentialDescriptor::read(&mut r).map_err(|_| Failure::OTHER)?;
         self.at = self.at.saturating_add(r.offset());
-        self.left = self.left.checked_sub(1).ok_or(Status::OTHER)?;
+        self.left = self.left.checked_sub(1).ok_or(Failure::OTHER)?;
         Ok(Some(descriptor.id).filter(|_| descriptor.kind == PUBLIC_KEY))
     }
 }
@@ -119,11 +120,11 @@ impl<P: Platform> Authenticator<'_, P> {
         new: &mut NewCredential,
         discoverable: bool,
         cred_blob: &[u8],
-    ) -> Result<(), Status> {
+    ) -> Result<(), Failure> {
         let sizes = Sizes::of(new.algorithm);
-        new.secret.resize(sizes.secret.min(MAX_SECRET), 0).map_err(|_| Status::OTHER)?;
+        new.secret.resize(sizes.secret.min(MAX_SECRET), 0).map_err(|_| Failure::OTHER)?;
         new.public.clear();
-        new.public.resize(sizes.public.min(MAX_PUBLIC), 0).map_err(|_| Status::OTHER)?;
+        new.public.resize(sizes.public.min(MAX_PUBLIC), 0).map_err(|_| Failure::OTHER)?;
         let generated = self.crypto.generate(new.algorithm, &mut self.rng, &mut new.secret, &mut new.public);
         let (secret_len, public_len) = generated.map_err(crypto_status)?;
         new.secret.truncate(secret_len);
@@ -131,7 +132,7 @@ impl<P: Platform> Authenticator<'_, P> {
 
         let mut id = [0; MAX_ID];
         let id_len = if discoverable {
-            fill_random(&mut self.rng, id.get_mut(..STORED_ID).ok_or(Status::OTHER)?).map_err(crypto_status)?;
+            fill_random(&mut self.rng, id.get_mut(..STORED_ID).ok_or(Failure::OTHER)?).map_err(crypto_status)?;
             STORED_ID
         } else {
             let properties = Properties {
@@ -141,9 +142,9 @@ impl<P: Platform> Authenticator<'_, P> {
             let credential = Wrapped { algorithm: new.algorithm, properties, cred_blob, secret: &new.secret };
             self.credential_keys
                 .wrap(&self.crypto, &mut self.rng, &ceremony.rp_id_hash, &credential, &mut id)
-                .map_err(|_| Status::OTHER)?
+                .map_err(|_| Failure::OTHER)?
         };
-        new.id = Vec::from_slice(id.get(..id_len).ok_or(Status::OTHER)?).map_err(|_| Status::OTHER)?;
+        new.id = Vec::from_slice(id.get(..id_len).ok_or(Failure::OTHER)?).map_err(|_| Failure::OTHER)?;
         Ok(())
     }
 
@@ -225,7 +226,7 @@ impl<P: Platform> Authenticator<'_, P> {
     pub fn count_current(&mut self, query: Query<'_>, scratch: &mut [u8]) -> Result<u32, StoreError> {
         let mut count = self.store.count(query)?;
         let kept = self.superseded;
-        for number in kept.numbers() {
+        for Superseded { number, .. } in kept.entries().copied() {
             let found = self.next(query, number.checked_add(1), scratch)?;
             count = count.saturating_sub(found.is_some_and(|found| found.number == number).into());
         }

@@ -8,7 +8,7 @@
 //! compression 8 BE | blob`. A credential that can have one and has none keeps nothing.
 
 use keyfob_core::{
-    Status,
+    Failure,
     bytes::{self, Secret},
     cbor::{self, List, RawMap, Write},
     crypto::Hash,
@@ -68,8 +68,8 @@ mod method {
 }
 
 /// Reads the extension inputs of a request. Their form has been checked with it.
-pub(super) fn inputs<'a, T: cbor::Read<'a>>(extensions: Option<RawMap<'a>>) -> Result<T, Status> {
-    extensions.unwrap_or(RawMap::EMPTY).decode_strict().map_err(cbor::Error::status)
+pub(super) fn inputs<'a, T: cbor::Read<'a>>(extensions: Option<RawMap<'a>>) -> Result<T, Failure> {
+    Ok(extensions.unwrap_or(RawMap::EMPTY).decode_strict()?)
 }
 
 impl<P: Platform> Authenticator<'_, P> {
@@ -81,7 +81,7 @@ impl<P: Platform> Authenticator<'_, P> {
         rp_id_hash: &[u8; 32],
         discoverable: bool,
         by_sensor: bool,
-    ) -> Result<Asked, Status> {
+    ) -> Result<Asked, Failure> {
         if extensions.is_none() || !self.has_extensions() {
             return Ok(Asked::default());
         }
@@ -90,7 +90,7 @@ impl<P: Platform> Authenticator<'_, P> {
         if self.has(Caps::CRED_PROTECT) {
             asked.cred_protect = inputs.cred_protect;
             if asked.cred_protect.is_some_and(|level| !(1..=3).contains(&level.0)) {
-                return Err(Status::INVALID_PARAMETER); // a protection that cannot be given is not passed over
+                return Err(Failure::INVALID_PARAMETER); // a protection that cannot be given is not passed over
             }
         }
         if self.has(Caps::CRED_BLOB) {
@@ -99,13 +99,13 @@ impl<P: Platform> Authenticator<'_, P> {
         asked.hmac_secret = self.has(Caps::HMAC_SECRET) && inputs.hmac_secret == Some(true);
         if self.has(Caps::HMAC_SECRET_MC) && inputs.hmac_secret_mc.is_some() {
             if !asked.hmac_secret {
-                return Err(Status::MISSING_PARAMETER);
+                return Err(Failure::MISSING_PARAMETER);
             }
             asked.salts = true;
         }
         if self.has_large_blob_key() && inputs.large_blob_key.is_some() {
             if inputs.large_blob_key == Some(false) || !discoverable {
-                return Err(Status::INVALID_OPTION);
+                return Err(Failure::INVALID_OPTION);
             }
             asked.large_blob_key = true;
         }
@@ -130,7 +130,7 @@ impl<P: Platform> Authenticator<'_, P> {
         up: bool,
         listed: bool,
         by_sensor: bool,
-    ) -> Result<Asked, Status> {
+    ) -> Result<Asked, Failure> {
         if extensions.is_none() || !self.has_extensions() {
             return Ok(Asked::default());
         }
@@ -139,17 +139,17 @@ impl<P: Platform> Authenticator<'_, P> {
         asked.cred_blob = inputs.cred_blob.filter(|asked| *asked && self.has(Caps::CRED_BLOB));
         asked.salts = self.has(Caps::HMAC_SECRET) && inputs.hmac_secret.is_some();
         if asked.salts && !up {
-            return Err(Status::UNSUPPORTED_OPTION);
+            return Err(Failure::UNSUPPORTED_OPTION);
         }
         asked.large_blob_key = self.has_large_blob_key() && inputs.large_blob_key.is_some();
         if asked.large_blob_key && inputs.large_blob_key == Some(false) {
-            return Err(Status::INVALID_OPTION);
+            return Err(Failure::INVALID_OPTION);
         }
         if let (true, Some(input)) = (self.has(Caps::LARGE_BLOB_EXTENSION), inputs.large_blob) {
             asked.large_blob = match (input.read, input.write, input.original_size) {
                 (Some(true), None, None) => LargeBlobAction::Read,
                 (None | Some(false), Some(_), Some(_)) if listed => LargeBlobAction::Write,
-                _ => return Err(Status::INVALID_OPTION),
+                _ => return Err(Failure::INVALID_OPTION),
             };
         }
         asked.third_party_payment = self.has(Caps::THIRD_PARTY_PAYMENT) && inputs.third_party_payment == Some(true);
@@ -157,7 +157,7 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// Whether any extension is switched on: else inputs are not even looked at.
-    fn has_extensions(&self) -> bool {
+    pub fn has_extensions(&self) -> bool {
         EXTENSIONS.iter().any(|(id, caps)| self.has_extension(id, *caps))
     }
 
@@ -173,7 +173,7 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// Whether the authenticator's owner listed this relying party as one that may learn the PIN policy.
-    fn tells_pin_policy_to(&mut self, rp_id_hash: &[u8; 32]) -> Result<bool, Status> {
+    fn tells_pin_policy_to(&mut self, rp_id_hash: &[u8; 32]) -> Result<bool, Failure> {
         let mut listed = [0; Setting::MAX_LEN];
         let len = self.store.get(Setting::MinPinRpIds, &mut listed).map_err(store_status)?.unwrap_or(0);
         let (hashes, _) = bytes::front(&listed, len).as_chunks::<32>();
@@ -181,22 +181,22 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// Agrees on a key and decrypts the salts of `hmac-secret`.
-    pub fn decrypt_salts(&self, input: Option<hmac_secret::Input<'_>>) -> Result<DecryptedSalts, Status> {
-        let Some(input) = input.filter(|_| self.has(Caps::HMAC_SECRET)) else { return Err(Status::OTHER) };
+    pub fn decrypt_salts(&self, input: Option<hmac_secret::Input<'_>>) -> Result<DecryptedSalts, Failure> {
+        let Some(input) = input.filter(|_| self.has(Caps::HMAC_SECRET)) else { return Err(Failure::OTHER) };
         let unsupported = match input.pin_uv_auth_protocol {
-            Some(_) => Status::INVALID_PARAMETER,
-            None => Status::PIN_AUTH_INVALID, // the older platform meant protocol one
+            Some(_) => Failure::INVALID_PARAMETER,
+            None => Failure::PIN_AUTH_INVALID, // the older platform meant protocol one
         };
         let protocol = self.protocol(input.pin_uv_auth_protocol.unwrap_or(1)).ok_or(unsupported)?;
         let shared = self.decapsulate(protocol, &input.key_agreement)?;
         let policy = self.config.policy;
         if !shared.verify(&self.crypto, &[input.salt_enc], input.salt_auth) {
-            return Err(policy.by_version(Status::PIN_AUTH_INVALID, Status::EXTENSION_FIRST));
+            return Err(policy.by_version(Failure::PIN_AUTH_INVALID, Failure::EXTENSION_FIRST));
         }
         let mut salts = Secret([0; 2 * SALT]);
         match shared.decrypt(&self.crypto, input.salt_enc, &mut *salts) {
             Ok(len) if len == SALT || len == 2 * SALT => Ok(DecryptedSalts { shared, salts, len }),
-            _ => Err(policy.by_version(Status::INVALID_PARAMETER, Status::INVALID_LENGTH)),
+            _ => Err(policy.by_version(Failure::INVALID_PARAMETER, Failure::INVALID_LENGTH)),
         }
     }
 
@@ -206,7 +206,7 @@ impl<P: Platform> Authenticator<'_, P> {
         ceremony: &CeremonyState,
         id: &[u8],
         out: &'o mut [u8; ENCRYPTED],
-    ) -> Result<Option<&'o [u8]>, Status> {
+    ) -> Result<Option<&'o [u8]>, Failure> {
         let (true, Some(DecryptedSalts { shared, salts, len })) = (self.has(Caps::HMAC_SECRET), &ceremony.salts) else {
             return Ok(None);
         };
@@ -217,7 +217,7 @@ impl<P: Platform> Authenticator<'_, P> {
         for (output, salt) in outputs.as_chunks_mut::<SALT>().0.iter_mut().zip(salts.as_chunks::<SALT>().0) {
             *output = self.crypto.hmac_sha256(&*cred_random, &[salt]);
         }
-        let outputs = outputs.get(..*len).ok_or(Status::OTHER)?;
+        let outputs = outputs.get(..*len).ok_or(Failure::OTHER)?;
         let len =
             shared.encrypt_with_iv(&self.crypto, self.response_iv(ceremony), outputs, out).map_err(crypto_status)?;
         Ok(out.get(..len))
@@ -255,7 +255,7 @@ impl<P: Platform> Authenticator<'_, P> {
         ceremony: &CeremonyState,
         id: &[u8],
         out: &'o mut [u8],
-    ) -> Result<Option<RawMap<'o>>, Status> {
+    ) -> Result<Option<RawMap<'o>>, Failure> {
         let asked = &ceremony.asked;
         let mut encrypted = [0; ENCRYPTED];
         let methods = self.uvm(ceremony);
@@ -278,7 +278,7 @@ impl<P: Platform> Authenticator<'_, P> {
         id: &[u8],
         opened: &Opened<'_>,
         out: &'o mut [u8],
-    ) -> Result<Option<RawMap<'o>>, Status> {
+    ) -> Result<Option<RawMap<'o>>, Failure> {
         let asked = &ceremony.asked;
         let mut encrypted = [0; ENCRYPTED];
         let methods = self.uvm(ceremony);
@@ -301,9 +301,9 @@ impl<P: Platform> Authenticator<'_, P> {
         number: Option<Number>,
         input: GetAssertionInput<'_>,
         scratch: &mut [u8],
-    ) -> Result<Option<Counted>, Status> {
+    ) -> Result<Option<Counted>, Failure> {
         let Some(number) = number.filter(|_| ceremony.is_verified() || !self.is_protected()) else { return Ok(None) };
-        let (Some(blob), Some(size)) = (input.write, input.original_size) else { return Err(Status::OTHER) };
+        let (Some(blob), Some(size)) = (input.write, input.original_size) else { return Err(Failure::OTHER) };
         let mut kept = Secret([0; SIZE + MAX_LARGE_BLOB]);
         let Some(kept) = kept.get_mut(..SIZE.saturating_add(blob.len())) else { return Ok(None) };
         bytes::join(kept, &[&size.to_be_bytes(), blob]);
@@ -320,7 +320,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let Ok(len) = Credential { large_blob: Some(kept), ..stored }.encode(&mut *record) else {
             return Ok(None);
         };
-        let record = record.get(..len).ok_or(Status::OTHER)?;
+        let record = record.get(..len).ok_or(Failure::OTHER)?;
         let state = state.as_ref().map(|state| Change::Set(Setting::StoreState, state));
         match self.count_signature([Some(Change::Replace { number, rp_id_hash, record }), state]) {
             Ok(counted) => Ok(Some(counted)),
@@ -332,7 +332,7 @@ impl<P: Platform> Authenticator<'_, P> {
 
 /// What a request asks of the extension `largeBlob`. Apart, so that the request is not on the stack below the rest.
 #[inline(never)]
-pub(super) fn large_blob_input(message: &[u8], len: usize) -> Result<GetAssertionInput<'_>, Status> {
+pub(super) fn large_blob_input(message: &[u8], len: usize) -> Result<GetAssertionInput<'_>, Failure> {
     let request: Request<'_> = decode(message, len)?;
     Ok(inputs::<GetAssertionInputs<'_>>(request.extensions)?.large_blob.unwrap_or_default())
 }
@@ -348,7 +348,7 @@ pub(super) fn unsigned_assertion_outputs<'o>(
     asked: &Asked,
     stored: Option<NamelessCredential<'_>>,
     out: &'o mut [u8],
-) -> Result<Option<RawMap<'o>>, Status> {
+) -> Result<Option<RawMap<'o>>, Failure> {
     let output = match asked.large_blob {
         LargeBlobAction::Read => {
             let kept = stored.and_then(|credential| credential.large_blob);
@@ -362,25 +362,28 @@ pub(super) fn unsigned_assertion_outputs<'o>(
         LargeBlobAction::Written(written) => UnsignedOutput { written: Some(written), ..UnsignedOutput::default() },
         LargeBlobAction::Nothing | LargeBlobAction::Make | LargeBlobAction::Write => return Ok(None),
     };
-    let len = cbor::encode(&UnsignedOutputs { large_blob: Some(output) }, out).map_err(|_| Status::OTHER)?;
+    let len = cbor::encode(&UnsignedOutputs { large_blob: Some(output) }, out).map_err(|_| Failure::OTHER)?;
     Ok(out.get(..len).map(RawMap))
 }
 
 /// Whether a credential can have a large blob, and whether it must.
-fn large_blob_of_registration(support: large_blob::Support<'_>, discoverable: bool) -> Result<LargeBlobAction, Status> {
+fn large_blob_of_registration(
+    support: large_blob::Support<'_>,
+    discoverable: bool,
+) -> Result<LargeBlobAction, Failure> {
     match support {
         large_blob::Support::REQUIRED | large_blob::Support::PREFERRED if discoverable => Ok(LargeBlobAction::Make),
         large_blob::Support::PREFERRED => Ok(LargeBlobAction::Nothing),
-        large_blob::Support::REQUIRED => Err(Status::LARGE_BLOB_STORAGE_FULL),
-        _ => Err(Status::INVALID_OPTION),
+        large_blob::Support::REQUIRED => Err(Failure::LARGE_BLOB_STORAGE_FULL),
+        _ => Err(Failure::INVALID_OPTION),
     }
 }
 
 /// Writes the signed outputs. `None` when there are none.
-fn encode<'o, T: Write + Default + PartialEq>(outputs: &T, out: &'o mut [u8]) -> Result<Option<RawMap<'o>>, Status> {
+fn encode<'o, T: Write + Default + PartialEq>(outputs: &T, out: &'o mut [u8]) -> Result<Option<RawMap<'o>>, Failure> {
     if *outputs == T::default() {
         return Ok(None);
     }
-    let len = cbor::encode(outputs, out).map_err(|_| Status::OTHER)?;
+    let len = cbor::encode(outputs, out).map_err(|_| Failure::OTHER)?;
     Ok(out.get(..len).map(RawMap))
 }

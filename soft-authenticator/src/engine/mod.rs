@@ -22,7 +22,7 @@
 //! microcontroller has least of.
 
 use keyfob_core::{
-    Instant, Status, bytes,
+    Failure, Instant, bytes,
     cbor::Text,
     ctap1::StatusWord,
     ctap2::{Command, bio_enrollment::SampleStatus},
@@ -155,8 +155,8 @@ impl<'b, P: Platform> Engine<'b, P> {
         let request = self.buffer().get(..len).map(|request| request.first().map(|command| Command(*command)));
         let started = self.running.start(request.flatten());
         match request {
-            None => return self.fail(Status::REQUEST_TOO_LARGE),
-            Some(None) => return self.fail(Status::INVALID_LENGTH),
+            None => return self.fail(Failure::REQUEST_TOO_LARGE),
+            Some(None) => return self.fail(Failure::INVALID_LENGTH),
             Some(Some(_)) => {}
         }
         self.request = len;
@@ -177,18 +177,18 @@ impl<'b, P: Platform> Engine<'b, P> {
         self.proceed(now, outcome)
     }
 
-    /// Goes on with a pending command. Without one, answers [`Status::NOT_ALLOWED`].
+    /// Goes on with a pending command. Without one, answers [`Failure::NOT_ALLOWED`].
     pub fn resume(&mut self, now: Instant, event: Event) -> Progress {
         let outcome = match (self.pending, event) {
-            (Pending::Nothing, _) => Err(Status::NOT_ALLOWED),
+            (Pending::Nothing, _) => Err(Failure::NOT_ALLOWED),
             // A committed change is answered even after a cancel: the platform has to learn the new credential.
             (Pending::Work, Event::Cancel) if self.running.is_committed() => self.step(now, Trigger::Work),
             (_, Event::Cancel) => self.cancel(),
-            (Pending::Touch(deadline, _), _) if now >= deadline => Err(self.refused(Status::USER_ACTION_TIMEOUT)),
+            (Pending::Touch(deadline, _), _) if now >= deadline => Err(self.refused(Failure::USER_ACTION_TIMEOUT)),
             (Pending::Touch(_, Wait::Touch), Event::Touched) | (Pending::Touch(..), Event::LongTouched) => {
                 self.touched(now, event)
             }
-            (Pending::Touch(..), Event::Denied) => Err(self.refused(Status::OPERATION_DENIED)),
+            (Pending::Touch(..), Event::Denied) => Err(self.refused(Failure::OPERATION_DENIED)),
             (Pending::Touch(_, wait), _) => return Progress::Pending(wait),
             (Pending::Verification(deadline, _), _) if now >= deadline => Err(self.unverified(Refusal::Timeout)),
             (Pending::Verification(_, more), Event::Verified(matched)) => {
@@ -203,7 +203,7 @@ impl<'b, P: Platform> Engine<'b, P> {
             (Pending::Sample(_), Event::Sample { status, remaining }) => {
                 self.step(now, Trigger::Sample(status, remaining))
             }
-            (Pending::Sample(_), Event::Denied) => Err(Status::OPERATION_DENIED),
+            (Pending::Sample(_), Event::Denied) => Err(Failure::OPERATION_DENIED),
             (Pending::Sample(_), _) => return Progress::Pending(Wait::Sample),
             (Pending::Work, _) => self.step(now, Trigger::Work),
         };
@@ -317,14 +317,14 @@ impl<'b, P: Platform> Engine<'b, P> {
             Ok(Next::Attempt(counted, verified, more)) => (Pending::Attempt(counted, verified, more), Wait::Processing),
             Ok(Next::Sample(timeout)) => (Pending::Sample(now.plus(timeout)), Wait::Sample),
             Ok(Next::Work) => (Pending::Work, Wait::Processing),
-            Err(status) => return self.fail(status),
+            Err(failure) => return self.fail(failure),
         };
         self.pending = pending;
         Progress::Pending(wait)
     }
 
     fn touched(&mut self, now: Instant, event: Event) -> Outcome {
-        let present = UserPresent::by_touch(event).ok_or(Status::OTHER)?;
+        let present = UserPresent::by_touch(event).ok_or(Failure::OTHER)?;
         self.step(now, Trigger::Present(present))
     }
 
@@ -344,26 +344,26 @@ impl<'b, P: Platform> Engine<'b, P> {
     }
 
     /// The status of the command under way, whose user was not verified.
-    fn unverified(&self, refusal: Refusal) -> Status {
+    fn unverified(&self, refusal: Refusal) -> Failure {
         self.authenticator.verification_refused(self.running.issues_token(), refusal)
     }
 
     /// The status of the command under way, whose touch was refused.
-    fn refused(&self, status: Status) -> Status {
+    fn refused(&self, status: Failure) -> Failure {
         self.running.refused(self.authenticator.config.policy, status)
     }
 
     fn cancel(&mut self) -> Outcome {
         match self.running {
             Running::U2f(_) => u2f::refuse(StatusWord::CONDITIONS_NOT_SATISFIED, self.buffer),
-            _ => Err(Status::KEEPALIVE_CANCEL),
+            _ => Err(Failure::KEEPALIVE_CANCEL),
         }
     }
 
-    fn fail(&mut self, status: Status) -> Progress {
+    fn fail(&mut self, failure: Failure) -> Progress {
         self.abort();
         if let Some(first) = self.buffer.first_mut() {
-            *first = status.0;
+            *first = failure.status().0;
         }
         Progress::Reply(1)
     }

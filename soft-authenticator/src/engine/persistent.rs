@@ -6,7 +6,7 @@
 
 use heapless::Vec;
 use keyfob_core::{
-    Instant, Status,
+    Failure, Instant,
     bytes::{self, Secret},
     crypto::{Error, Sign, fill_random},
     pin_uv::{CRED_STORE_STATE, DEVICE_IDENTIFIER, PinUvAuthProtocol, Token, TokenState},
@@ -207,11 +207,11 @@ impl<'c, P: Platform> Authenticator<'c, P> {
 
 impl<P: Platform> Authenticator<'_, P> {
     /// The persistent token, the same until the PIN is changed.
-    pub fn persistent_token(&mut self) -> Result<Token, Status> {
+    pub fn persistent_token(&mut self) -> Result<Token, Failure> {
         let mut value = Secret([0; 32]);
         let len = self.store.get(Setting::PersistentToken, &mut *value).map_err(store_status)?;
         let token = value.get(..len.unwrap_or(0)).and_then(|bytes| Token::new(PinUvAuthProtocol::Two, bytes));
-        token.ok_or(Status::OTHER)
+        token.ok_or(Failure::OTHER)
     }
 
     /// Whether `param` is the persistent token's proof over `message`.
@@ -220,7 +220,7 @@ impl<P: Platform> Authenticator<'_, P> {
         protocol: PinUvAuthProtocol,
         message: &[&[u8]],
         param: &[u8],
-    ) -> Result<bool, Status> {
+    ) -> Result<bool, Failure> {
         if !self.has(Caps::PERSISTENT_CRED_MGMT) {
             return Ok(false);
         }
@@ -229,12 +229,12 @@ impl<P: Platform> Authenticator<'_, P> {
 
     /// A fresh state of the discoverable credentials, to be stored in the same commit as each of their changes. `None`
     /// where getInfo does not tell it.
-    pub fn new_store_state(&mut self) -> Result<Option<[u8; 16]>, Status> {
+    pub fn new_store_state(&mut self) -> Result<Option<[u8; 16]>, Failure> {
         self.has(Caps::IDENTIFIER).then(|| random(&mut self.rng)).transpose().map_err(crypto_status)
     }
 
     /// encIdentifier and encCredStoreState. `None` without the capability, and where the store does not tell.
-    pub fn encrypted_identifiers(&mut self) -> Result<Option<[[u8; 32]; 2]>, Status> {
+    pub fn encrypted_identifiers(&mut self) -> Result<Option<[[u8; 32]; 2]>, Failure> {
         if !self.has(Caps::IDENTIFIER) {
             return Ok(None);
         }

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use keyfob_core::{Status, crypto, ctap2::bio_enrollment::SampleStatus};
+use keyfob_core::{Failure, crypto, ctap2::bio_enrollment::SampleStatus};
 use rand_core::TryCryptoRng;
 
 use super::pin_policy;
@@ -23,7 +23,7 @@ pub trait Platform {
     const COMPILED: Caps = Caps::ALL;
     /// The cryptography. It verifies nothing but its own signatures, with [`Caps::SIGNATURE_CHECK`].
     type Crypto: crypto::Crypto + crypto::Sign + crypto::Verify;
-    /// The random source. When it fails, the command that needs it is answered with [`Status::OTHER`] and has changed
+    /// The random source. When it fails, the command that needs it is answered with [`Failure::OTHER`] and has changed
     /// nothing.
     type Rng: TryCryptoRng;
     /// What survives power loss.
@@ -41,8 +41,8 @@ pub trait Platform {
     ///
     /// # Errors
     /// The status to answer.
-    fn vendor_command(_store: &mut Self::Store, _id: u64, _params: &[u8]) -> Result<(), Status> {
-        Err(Status::INVALID_PARAMETER)
+    fn vendor_command(_store: &mut Self::Store, _id: u64, _params: &[u8]) -> Result<(), Failure> {
+        Err(Failure::INVALID_PARAMETER)
     }
 }
 

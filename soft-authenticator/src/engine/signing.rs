@@ -9,7 +9,7 @@
 
 use heapless::Vec;
 use keyfob_core::{
-    Status,
+    Failure,
     auth_data::Flags,
     bytes,
     cose::Algorithm,
@@ -68,7 +68,7 @@ impl<P: Platform> Authenticator<'_, P> {
 
     /// Draws the random bytes that the response takes. It comes before the commit, so that a random source that fails
     /// has changed nothing.
-    pub fn draw_randomness(&mut self, ceremony: &mut CeremonyState) -> Result<(), Status> {
+    pub fn draw_randomness(&mut self, ceremony: &mut CeremonyState) -> Result<(), Failure> {
         if self.config.hedged_signatures || ceremony.salts.is_some() {
             crypto::fill_random(&mut self.rng, &mut *ceremony.random).map_err(crypto_status)?;
         }
@@ -91,12 +91,12 @@ impl<P: Platform> Authenticator<'_, P> {
         secret: &[u8],
         message: &[&[u8]],
         signature: &mut [u8],
-    ) -> Result<usize, Status> {
+    ) -> Result<usize, Failure> {
         let hedge = self.config.hedged_signatures.then_some(random);
         let signed = self.crypto.sign_hedged(algorithm, secret, message, hedge, signature);
         let len = signed.map_err(crypto_status)?;
         if self.has(Caps::SIGNATURE_CHECK) {
-            let made = signature.get(..len).ok_or(Status::OTHER)?;
+            let made = signature.get(..len).ok_or(Failure::OTHER)?;
             if let Err(error) = self.crypto.check_signature(algorithm, secret, message, made) {
                 bytes::wipe(signature);
                 return Err(crypto_status(error));
@@ -115,11 +115,11 @@ pub(super) fn room_for_signature(algorithm: Algorithm) -> Vec<u8, MAX_SIGNATURE>
 
 /// Checks authenticator data again before it is signed: the relying party and the flags have to be those of the checks
 /// that were passed, and the evidence for the flags has to hold.
-pub(super) fn look_again(ceremony: &CeremonyState, auth_data: &[u8]) -> Result<(), Status> {
-    let (rp_id_hash, rest) = auth_data.split_first_chunk::<32>().ok_or(Status::OTHER)?;
-    let flags = Flags(*rest.first().ok_or(Status::OTHER)?);
+pub(super) fn look_again(ceremony: &CeremonyState, auth_data: &[u8]) -> Result<(), Failure> {
+    let (rp_id_hash, rest) = auth_data.split_first_chunk::<32>().ok_or(Failure::OTHER)?;
+    let flags = Flags(*rest.first().ok_or(Failure::OTHER)?);
     let intact = *rp_id_hash == ceremony.rp_id_hash
         && flags.has(Flags::UP) == ceremony.is_present()
         && flags.has(Flags::UV) == ceremony.is_verified();
-    if intact { Ok(()) } else { Err(Status::OTHER) }
+    if intact { Ok(()) } else { Err(Failure::OTHER) }
 }

@@ -139,21 +139,31 @@ impl Kept {
     }
 
     /// Those that are older than the credential with this number and id, of the same user.
-    pub fn older_than(&self, number: Number, id: &[u8]) -> Self {
-        let mut entries = self.entries().enumerate();
-        let own = entries.find(|(_, entry)| entry.number == number).map(|(place, own)| (place, own.by));
-        self.filtered(|place, entry| match own {
-            Some((own, by)) => place < own && entry.by == by,
-            None => id.starts_with(&entry.by),
-        })
+    pub fn older_than(&self, number: Number, id: &[u8]) -> Places {
+        let own = self.0.iter().position(|entry| entry.number == number);
+        let by = own.and_then(|own| self.0.get(own)).map_or(id, |own| &own.by);
+        self.by(by, own.unwrap_or(MAX_SUPERSEDED))
     }
 
-    pub fn numbers(&self) -> impl Iterator<Item = Number> {
-        self.entries().map(|entry| entry.number)
+    /// Those among the first `end` that the credential with this id has replaced, of which the beginning is enough.
+    pub fn by(&self, id: &[u8], end: usize) -> Places {
+        self.places(|place, entry| place < end && id.starts_with(&entry.by))
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.entries().next().is_none()
+    /// The place of the credential with this number.
+    pub fn place_of(&self, number: Number) -> Places {
+        self.places(|_, entry| entry.number == number)
+    }
+
+    fn places(&self, chosen: impl Fn(usize, &Superseded) -> bool) -> Places {
+        let chosen = self.entries().enumerate().filter(|(place, entry)| chosen(*place, entry));
+        Places(chosen.fold(0, |places, (place, _)| places | 1u8.unbounded_shl(place as u32)))
+    }
+
+    /// The numbers of those at these places, the oldest first.
+    pub fn numbers(&self, places: Places) -> impl Iterator<Item = Number> {
+        let chosen = self.entries().enumerate().filter(move |(place, _)| places.has(*place));
+        chosen.map(|(_, entry)| entry.number)
     }
 
     pub fn len(&self) -> u32 {
@@ -166,24 +176,35 @@ impl Kept {
         Some(self)
     }
 
-    pub fn without(&self, gone: &Self) -> Self {
-        self.filtered(|_, entry| !gone.has(entry.number))
-    }
-
-    /// The list in which those of `older` point to another credential. They stand at its end then, because the answer
-    /// that is sent next concerns their user.
-    pub fn now_by(&self, older: &Self, id: &[u8]) -> Self {
-        let mut kept = self.without(older);
-        let free = kept.0.iter_mut().filter(|place| place.number == 0);
-        free.zip(older.numbers()).for_each(|(place, number)| *place = Superseded::new(number, id));
+    /// The list without those at these places.
+    pub fn without(&self, gone: Places) -> Self {
+        let mut kept = Self::default();
+        let stay = self.entries().enumerate().filter(|(place, _)| !gone.has(*place));
+        kept.0.iter_mut().zip(stay).for_each(|(place, (_, entry))| *place = *entry);
         kept
     }
 
-    pub fn filtered(&self, stays: impl Fn(usize, &Superseded) -> bool) -> Self {
-        let mut filtered = Self::default();
-        let entries = self.entries().enumerate().filter(|(place, entry)| stays(*place, entry));
-        filtered.0.iter_mut().zip(entries).for_each(|(place, (_, entry))| *place = *entry);
-        filtered
+    /// The list in which those at these places point to another credential. They stand at its end then, because the
+    /// answer that is sent next concerns their user.
+    pub fn now_by(&self, older: Places, id: &[u8]) -> Self {
+        let mut kept = self.without(older);
+        let free = kept.0.iter_mut().filter(|place| place.number == 0);
+        free.zip(self.numbers(older)).for_each(|(place, number)| *place = Superseded::new(number, id));
+        kept
+    }
+}
+
+/// Some of the places in [`Kept`], a bit each.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Places(pub u8);
+
+impl Places {
+    const fn has(self, place: usize) -> bool {
+        self.0 & 1u8.unbounded_shl(place as u32) != 0
+    }
+
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
     }
 }
 

@@ -22,12 +22,12 @@
 //! are deleted. Where there is no room for one more, the credential that was replaced last is deleted, and those before
 //! it stay.
 
-use keyfob_core::{Status, bytes};
+use keyfob_core::{Failure, bytes};
 
 use super::{
     authenticator::{Authenticator, store_status},
     platform::Platform,
-    state::{Kept, Superseded},
+    state::{Kept, Places, Superseded},
 };
 use crate::store::{Change, Found, Number, Setting, Store, StoreError};
 
@@ -54,57 +54,61 @@ impl<P: Platform> Authenticator<'_, P> {
     pub fn replacement(&self, replaced: Option<Found>, scratch: &[u8], id: &[u8], at_once: bool) -> Replacement {
         let Some(replaced) = replaced else { return Replacement::default() };
         let older = self.superseded.older_than(replaced.number, replaced.id(scratch).unwrap_or_default());
-        let kept = self.superseded.now_by(&older, id);
+        let kept = self.superseded.now_by(older, id);
         match kept.with(Superseded::new(replaced.number, id)).filter(|_| !at_once) {
             Some(kept) => Replacement { deleted: None, kept: Some(kept) },
             None => Replacement { deleted: Some(replaced.number), kept: (!older.is_empty()).then_some(kept) },
         }
     }
 
-    /// The credentials that are deleted together with this one, and the list of those that are kept then, if it
-    /// changes.
-    pub fn deletion(&self, found: Found, scratch: &[u8]) -> (Kept, Option<Kept>) {
+    /// Deletes a credential, and with it those that it has replaced.
+    pub fn delete(&mut self, found: Found, scratch: &[u8]) -> Result<(), Failure> {
         let older = self.superseded.older_than(found.number, found.id(scratch).unwrap_or_default());
-        let kept = self.superseded.without(&older).filtered(|_, entry| entry.number != found.number);
-        (older, (kept != self.superseded).then_some(kept))
+        let gone = Places(older.0 | self.superseded.place_of(found.number).0);
+        let kept = (!gone.is_empty()).then(|| self.superseded.without(gone));
+        self.commit_credentials([Some(Change::Delete(found.number)), None], older, kept, true).map_err(store_status)
     }
 
     /// Deletes the credentials that are older than the one that an allow list has named. Returns whether there were
     /// any.
-    pub fn settle_superseded(&mut self, number: Option<Number>, id: &[u8]) -> Result<bool, Status> {
+    pub fn settle_superseded(&mut self, number: Option<Number>, id: &[u8]) -> Result<bool, Failure> {
         let Some(number) = number else { return Ok(false) };
         let older = self.superseded.older_than(number, id);
         self.drop_superseded(older).map_err(store_status)
     }
 
     pub fn drop_last_superseded(&mut self) {
-        let Some(last) = self.superseded.entries().last() else { return };
-        let older = self.superseded.filtered(|_, entry| entry.by == last.by);
+        let Some(by) = self.superseded.entries().last().map(|last| last.by) else { return };
+        let older = self.superseded.by(&by, usize::MAX);
         let _ = self.drop_superseded(older); // they are kept until the new one is named, then
     }
 
-    fn drop_superseded(&mut self, gone: Kept) -> Result<bool, StoreError> {
+    fn drop_superseded(&mut self, gone: Places) -> Result<bool, StoreError> {
         if gone.is_empty() {
             return Ok(false);
         }
-        let kept = self.superseded.without(&gone);
-        self.commit_credentials([None, None], gone, Some(kept), None).map(|()| true)
+        let kept = self.superseded.without(gone);
+        self.commit_credentials([None, None], gone, Some(kept), false).map(|()| true)
     }
 
-    /// Commits changes of the discoverable credentials: without those that are `gone`, with which of them are kept from
-    /// then on, and with a new state unless nothing changes that a platform can list.
+    /// Commits changes of the discoverable credentials: without those that are `gone`, with which of them are `kept`
+    /// from then on, and if platforms `can_tell`, because what they list changes, with a new state of the store.
+    ///
+    /// # Errors
+    /// Of the store; [`StoreError::Failed`] when the random source fails.
     pub fn commit_credentials(
         &mut self,
         [first, second]: [Option<Change<'_>>; 2],
-        gone: Kept,
+        gone: Places,
         kept: Option<Kept>,
-        state: Option<[u8; 16]>,
+        can_tell: bool,
     ) -> Result<(), StoreError> {
-        let list = kept.map(Kept::to_bytes);
-        let list = list.as_ref().map(|(list, len)| bytes::front(list, *len));
-        let list = list.map(|list| Change::Set(Setting::Superseded, list));
+        let state = if can_tell { self.new_store_state().map_err(|_| StoreError::Failed)? } else { None };
         let state = state.as_ref().map(|state| Change::Set(Setting::StoreState, state));
-        let mut gone = gone.numbers().map(Change::Delete);
+        let list = kept.map(Kept::to_bytes);
+        let list = list.as_ref().map(|(list, len)| Change::Set(Setting::Superseded, bytes::front(list, *len)));
+        let old = self.superseded;
+        let mut gone = old.numbers(gone).map(Change::Delete);
         let [third, fourth, fifth, sixth] = [gone.next(), gone.next(), gone.next(), gone.next()];
         let committed = self.commit(&[first, second, third, fourth, fifth, sixth, list, state]);
         match (committed, kept) {

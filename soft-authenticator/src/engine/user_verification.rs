@@ -9,7 +9,7 @@
 //! failed in the middle or because it was removed, must not match.
 
 use heapless::Vec;
-use keyfob_core::{Status, bytes, crypto::fill_random, pin_uv::UserVerified};
+use keyfob_core::{Failure, bytes, crypto::fill_random, pin_uv::UserVerified};
 
 use super::{
     authenticator::{Authenticator, crypto_status, store_status},
@@ -102,21 +102,21 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// The status of a command whose user is not verified.
-    pub fn verification_refused(&self, for_token: bool, refusal: Refusal) -> Status {
+    pub fn verification_refused(&self, for_token: bool, refusal: Refusal) -> Failure {
         let blocked = self.uv_retries() == 0;
         match refusal {
-            Refusal::Timeout => Status::USER_ACTION_TIMEOUT,
-            Refusal::Declined => Status::OPERATION_DENIED,
-            Refusal::Unmatched if for_token && blocked => Status::UV_BLOCKED,
-            Refusal::Unmatched if for_token => Status::UV_INVALID,
-            Refusal::Unmatched if self.pin_is_usable() && self.pin.is_set => Status::PUAT_REQUIRED,
-            Refusal::Unmatched if blocked => Status::PIN_BLOCKED,
-            Refusal::Unmatched => Status::OPERATION_DENIED,
+            Refusal::Timeout => Failure::USER_ACTION_TIMEOUT,
+            Refusal::Declined => Failure::OPERATION_DENIED,
+            Refusal::Unmatched if for_token && blocked => Failure::UV_BLOCKED,
+            Refusal::Unmatched if for_token => Failure::UV_INVALID,
+            Refusal::Unmatched if self.pin_is_usable() && self.pin.is_set => Failure::PUAT_REQUIRED,
+            Refusal::Unmatched if blocked => Failure::PIN_BLOCKED,
+            Refusal::Unmatched => Failure::OPERATION_DENIED,
         }
     }
 
     /// Counts an attempt, before its result is looked at.
-    pub fn count_uv_attempt(&mut self) -> Result<Counted, Status> {
+    pub fn count_uv_attempt(&mut self) -> Result<Counted, Failure> {
         self.set_uv_retries(self.uv_retries.saturating_sub(1))
     }
 
@@ -127,9 +127,9 @@ impl<P: Platform> Authenticator<'_, P> {
         counted: Counted,
         verified: Option<UserVerified>,
         more: u8,
-    ) -> Result<Option<UserVerified>, Status> {
+    ) -> Result<Option<UserVerified>, Failure> {
         if !counted.holds() {
-            return Err(Status::OTHER);
+            return Err(Failure::OTHER);
         }
         if let Some(verified) = verified.filter(|verified| verified.holds()) {
             self.set_uv_retries(self.config.user_verification.max_retries)?;
@@ -139,7 +139,7 @@ impl<P: Platform> Authenticator<'_, P> {
         if again { Ok(None) } else { Err(self.verification_refused(for_token, Refusal::Unmatched)) }
     }
 
-    fn set_uv_retries(&mut self, retries: u8) -> Result<Counted, Status> {
+    fn set_uv_retries(&mut self, retries: u8) -> Result<Counted, Failure> {
         let committed = self.store.commit(&[Change::Set(Setting::UvRetries, &[retries])]);
         let counted = Counted::by_commit(committed).map_err(store_status)?;
         self.uv_retries = retries;
@@ -165,7 +165,7 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// An id that no enrolled fingerprint has.
-    pub fn new_template_id(&mut self) -> Result<TemplateId, Status> {
+    pub fn new_template_id(&mut self) -> Result<TemplateId, Failure> {
         let mut id = [0; 2];
         fill_random(&mut self.rng, &mut id).map_err(crypto_status)?;
         // Ends: at most MAX_FINGERPRINTS ids are taken.
@@ -178,44 +178,44 @@ impl<P: Platform> Authenticator<'_, P> {
     /// Enrols a fingerprint, without a name.
     ///
     /// # Errors
-    /// [`Status::FP_DATABASE_FULL`].
-    pub fn add_fingerprint(&mut self, id: TemplateId) -> Result<(), Status> {
+    /// [`Failure::FP_DATABASE_FULL`].
+    pub fn add_fingerprint(&mut self, id: TemplateId) -> Result<(), Failure> {
         let mut stored = [0; Setting::MAX_LEN];
         let mut entries = self.stored_fingerprints(&mut stored).map_err(store_status)?;
-        entries.push((id, "")).map_err(|_| Status::FP_DATABASE_FULL)?;
+        entries.push((id, "")).map_err(|_| Failure::FP_DATABASE_FULL)?;
         self.store_fingerprints(&entries)
     }
 
     /// Names a fingerprint.
     ///
     /// # Errors
-    /// [`Status::INVALID_OPTION`] for one that is not enrolled.
-    pub fn name_fingerprint(&mut self, id: &[u8], name: &str) -> Result<(), Status> {
+    /// [`Failure::INVALID_OPTION`] for one that is not enrolled.
+    pub fn name_fingerprint(&mut self, id: &[u8], name: &str) -> Result<(), Failure> {
         let mut stored = [0; Setting::MAX_LEN];
         let mut entries = self.stored_fingerprints(&mut stored).map_err(store_status)?;
-        entries.iter_mut().find(|entry| entry.0 == *id).ok_or(Status::INVALID_OPTION)?.1 = name;
+        entries.iter_mut().find(|entry| entry.0 == *id).ok_or(Failure::INVALID_OPTION)?.1 = name;
         self.store_fingerprints(&entries)
     }
 
     /// Removes a fingerprint.
     ///
     /// # Errors
-    /// [`Status::INVALID_OPTION`] for one that is not enrolled.
-    pub fn remove_fingerprint(&mut self, id: &[u8]) -> Result<(), Status> {
+    /// [`Failure::INVALID_OPTION`] for one that is not enrolled.
+    pub fn remove_fingerprint(&mut self, id: &[u8]) -> Result<(), Failure> {
         let mut stored = [0; Setting::MAX_LEN];
         let mut entries = self.stored_fingerprints(&mut stored).map_err(store_status)?;
         let before = entries.len();
         entries.retain(|entry| entry.0 != *id);
         if entries.len() == before {
-            return Err(Status::INVALID_OPTION);
+            return Err(Failure::INVALID_OPTION);
         }
         self.store_fingerprints(&entries)
     }
 
-    fn store_fingerprints(&mut self, entries: &Entries<'_>) -> Result<(), Status> {
+    fn store_fingerprints(&mut self, entries: &Entries<'_>) -> Result<(), Failure> {
         let mut stored = [0; Setting::MAX_LEN];
-        let len = write(entries, &mut stored).ok_or(Status::OTHER)?;
-        let list = stored.get(..len).ok_or(Status::OTHER)?;
+        let len = write(entries, &mut stored).ok_or(Failure::OTHER)?;
+        let list = stored.get(..len).ok_or(Failure::OTHER)?;
         let committed = self.store.commit(&[Change::Set(Setting::Fingerprints, list)]);
         // Whether a commit that failed took effect, the store knows; if it does not say, the next power-up asks again.
         let _ = self.load_fingerprints(&mut stored);

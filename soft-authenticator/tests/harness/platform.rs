@@ -9,7 +9,7 @@ use std::{
 
 use embedded_storage::nor_flash::NorFlash;
 use keyfob_core::{
-    Status,
+    Failure,
     crypto::{Crypto, CryptoCall, Error, RustCrypto, Sign, Verify, Watch, Watched},
 };
 use keyfob_soft_authenticator::{
@@ -61,9 +61,9 @@ impl<C: Backend> Platform for Bench<C> {
     type Rng = BenchRng;
     type Store = WatchedStore<BenchStore>;
 
-    fn vendor_command(store: &mut WatchedStore<BenchStore>, id: u64, params: &[u8]) -> Result<(), Status> {
+    fn vendor_command(store: &mut WatchedStore<BenchStore>, id: u64, params: &[u8]) -> Result<(), Failure> {
         store.0.vendor.borrow_mut().push((id, params.to_vec()));
-        if id == REFUSED_VENDOR_COMMAND { Err(Status::NOT_ALLOWED) } else { Ok(()) }
+        if id == REFUSED_VENDOR_COMMAND { Err(Failure::NOT_ALLOWED) } else { Ok(()) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! authenticatorConfig (CTAP 2.3 §6.11). Each subcommand is one commit.
 
 use keyfob_core::{
-    Instant, Status, cbor,
+    Failure, Instant,
     ctap2::config::{Request, SetMinPinLength, VendorPrototype, authenticated_head, subcommand},
     pin_uv::{Permissions, Token},
 };
@@ -33,7 +33,7 @@ const SUBCOMMANDS: [(u32, Caps); 4] = [
 #[inline(never)]
 pub fn step<P: Platform>(call: &mut Call<'_, '_, P>) -> Outcome {
     if !call.authenticator.has(Caps::CONFIG) {
-        return Err(Status::INVALID_COMMAND);
+        return Err(Failure::INVALID_COMMAND);
     }
     let request: Request<'_> = decode(call.message, call.request)?;
     call.authenticator.configure(call.now, &request)?;
@@ -55,10 +55,10 @@ impl<P: Platform> Authenticator<'_, P> {
         self.is_protected() || self.always_uv()
     }
 
-    fn configure(&mut self, now: Instant, request: &Request<'_>) -> Result<(), Status> {
+    fn configure(&mut self, now: Instant, request: &Request<'_>) -> Result<(), Failure> {
         let number = request.sub_command;
         if !self.config_subcommands().any(|listed| listed == number) {
-            return Err(Status::INVALID_SUBCOMMAND);
+            return Err(Failure::INVALID_SUBCOMMAND);
         }
         // Nobody could get a token: this is the way out.
         let locked_out = number == subcommand::TOGGLE_ALWAYS_UV && !self.is_protected();
@@ -78,23 +78,23 @@ impl<P: Platform> Authenticator<'_, P> {
         self.set_options(options, &[], false)
     }
 
-    fn set_min_pin_length(&mut self, request: &Request<'_>) -> Result<(), Status> {
+    fn set_min_pin_length(&mut self, request: &Request<'_>) -> Result<(), Failure> {
         if request.sub_command_params.is_none() {
-            return Err(Status::MISSING_PARAMETER);
+            return Err(Failure::MISSING_PARAMETER);
         }
-        let params: SetMinPinLength<'_> = request.params().map_err(cbor::Error::status)?;
+        let params: SetMinPinLength<'_> = request.params()?;
         let mut options = self.options;
         if let Some(length) = params.new_min_pin_length {
             let longest = self.config.max_pin_length;
             let allowed = u8::try_from(length).ok().filter(|new| (options.min_pin_length..=longest).contains(new));
-            options.min_pin_length = allowed.ok_or(Status::PIN_POLICY_VIOLATION)?;
+            options.min_pin_length = allowed.ok_or(Failure::PIN_POLICY_VIOLATION)?;
         }
         if params.force_change_pin == Some(true) && !self.pin.is_set {
-            return Err(Status::PIN_NOT_SET);
+            return Err(Failure::PIN_NOT_SET);
         }
         if let (true, Some(enforced)) = (self.has(Caps::PIN_COMPLEXITY), params.pin_complexity_policy) {
             if options.pin_complexity && !enforced {
-                return Err(Status::PIN_POLICY_VIOLATION); // like the length, it is not loosened
+                return Err(Failure::PIN_POLICY_VIOLATION); // like the length, it is not loosened
             }
             options.pin_complexity = enforced;
         }
@@ -102,7 +102,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let mut places = hashes.as_chunks_mut::<RP_ID_HASH>().0.iter_mut();
         let mut len = 0usize;
         for rp_id in params.min_pin_length_rp_ids.iter().flatten() {
-            let place = places.next().ok_or(Status::KEY_STORE_FULL)?;
+            let place = places.next().ok_or(Failure::KEY_STORE_FULL)?;
             *place = self.hash_rp_id(rp_id.as_str());
             len = len.saturating_add(RP_ID_HASH);
         }
@@ -112,13 +112,13 @@ impl<P: Platform> Authenticator<'_, P> {
         let forced = params.force_change_pin == Some(true)
             || (self.pin.is_set && (stricter || self.stored_pin()?.1 < options.min_pin_length));
         options.force_pin_change |= forced;
-        self.set_options(options, hashes.get(..len).ok_or(Status::OTHER)?, forced)
+        self.set_options(options, hashes.get(..len).ok_or(Failure::OTHER)?, forced)
     }
 
     /// Puts `options` in force, and the list of relying parties unless it is empty. A change of PIN that this command
     /// forces voids all tokens, the persistent one too, also when a change was forced before: built-in user
     /// verification may have given a token since.
-    fn set_options(&mut self, options: StoredOptions, rp_ids: &[u8], forced: bool) -> Result<(), Status> {
+    fn set_options(&mut self, options: StoredOptions, rp_ids: &[u8], forced: bool) -> Result<(), Failure> {
         if options == self.options && rp_ids.is_empty() && !forced {
             return Ok(());
         }
@@ -136,10 +136,10 @@ impl<P: Platform> Authenticator<'_, P> {
         Ok(())
     }
 
-    fn vendor_prototype(&mut self, request: &Request<'_>) -> Result<(), Status> {
-        let params: VendorPrototype = request.params().map_err(cbor::Error::status)?;
+    fn vendor_prototype(&mut self, request: &Request<'_>) -> Result<(), Failure> {
+        let params: VendorPrototype = request.params()?;
         if !self.config.vendor_commands.contains(&params.vendor_command_id) {
-            return Err(Status::INVALID_PARAMETER);
+            return Err(Failure::INVALID_PARAMETER);
         }
         let raw = request.sub_command_params.map_or(&[][..], |params| params.0);
         P::vendor_command(&mut self.store, params.vendor_command_id, raw)

@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use heapless::Vec;
 use keyfob_core::{
-    Instant, Status,
-    cbor::{self, List},
+    Failure, Instant,
+    cbor::List,
     ctap2::bio_enrollment::{
         FINGERPRINT, Params, Request, Response, SampleStatus, TemplateInfo, authenticated_head, subcommand,
     },
@@ -49,9 +49,9 @@ impl Run {
     }
 
     /// Goes on with the enrolment under way.
-    fn enroll_capture_next_sample(&self, params: &Params<'_>) -> Result<Answer, Status> {
+    fn enroll_capture_next_sample(&self, params: &Params<'_>) -> Result<Answer, Failure> {
         let same = self.enrolls().is_some_and(|id| params.template_id == Some(&id));
-        if same { Ok(Answer::Sample(timeout(params))) } else { Err(Status::INVALID_PARAMETER) }
+        if same { Ok(Answer::Sample(timeout(params))) } else { Err(Failure::INVALID_PARAMETER) }
     }
 
     /// The command ends. Whether the next one can go on: not with an enrolment whose id the platform was never told.
@@ -64,7 +64,7 @@ impl Run {
     pub fn step<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, cause: Trigger) -> Outcome {
         let Call { now, authenticator, .. } = call;
         if !authenticator.has(Caps::BIO_ENROLL) {
-            return Err(Status::INVALID_COMMAND);
+            return Err(Failure::INVALID_COMMAND);
         }
         if let Trigger::Sample(status, remaining) = cause {
             return self.sample(call, status, remaining);
@@ -81,7 +81,7 @@ impl Run {
     /// A sample was taken, or the time for it has passed.
     #[inline(never)]
     fn sample<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, status: SampleStatus, remaining: u8) -> Outcome {
-        let enrollment = self.0.as_mut().ok_or(Status::OTHER)?;
+        let enrollment = self.0.as_mut().ok_or(Failure::OTHER)?;
         if status == SampleStatus::GOOD {
             enrollment.remaining = remaining;
         }
@@ -102,13 +102,13 @@ impl Run {
 }
 
 impl<P: Platform> Authenticator<'_, P> {
-    fn bio_enrollment(&mut self, run: &mut Run, now: Instant, request: &Request<'_>) -> Result<Answer, Status> {
+    fn bio_enrollment(&mut self, run: &mut Run, now: Instant, request: &Request<'_>) -> Result<Answer, Failure> {
         if request.get_modality == Some(true) {
             return Ok(Answer::Body(Response { modality: Some(FINGERPRINT), ..Response::default() }));
         }
-        let sub_command = request.sub_command.ok_or(Status::MISSING_PARAMETER)?;
-        if request.modality.ok_or(Status::MISSING_PARAMETER)? != FINGERPRINT {
-            return Err(Status::INVALID_PARAMETER);
+        let sub_command = request.sub_command.ok_or(Failure::MISSING_PARAMETER)?;
+        if request.modality.ok_or(Failure::MISSING_PARAMETER)? != FINGERPRINT {
+            return Err(Failure::INVALID_PARAMETER);
         }
         match sub_command {
             subcommand::GET_FINGERPRINT_SENSOR_INFO => return Ok(Answer::Body(self.fingerprint_sensor_info())),
@@ -117,17 +117,17 @@ impl<P: Platform> Authenticator<'_, P> {
                 return Ok(Answer::Empty);
             }
             subcommand::ENROLL_BEGIN..=subcommand::REMOVE_ENROLLMENT => {}
-            _ => return Err(Status::INVALID_SUBCOMMAND),
+            _ => return Err(Failure::INVALID_SUBCOMMAND),
         }
         let (params, id, name) = self.authorized(now, request, sub_command)?;
         match sub_command {
             subcommand::ENROLL_BEGIN => self.enroll_begin(run, &params),
             subcommand::ENROLL_CAPTURE_NEXT_SAMPLE => run.enroll_capture_next_sample(&params),
-            subcommand::ENUMERATE_ENROLLMENTS if self.fingerprints.is_empty() => Err(Status::INVALID_OPTION),
+            subcommand::ENUMERATE_ENROLLMENTS if self.fingerprints.is_empty() => Err(Failure::INVALID_OPTION),
             subcommand::ENUMERATE_ENROLLMENTS => Ok(Answer::Enumeration),
             subcommand::SET_FRIENDLY_NAME => self.name_fingerprint(id, name).map(|()| Answer::Empty),
             subcommand::REMOVE_ENROLLMENT => self.remove_fingerprint(id).map(|()| Answer::Empty),
-            _ => Err(Status::OTHER),
+            _ => Err(Failure::OTHER),
         }
     }
 
@@ -138,10 +138,10 @@ impl<P: Platform> Authenticator<'_, P> {
         now: Instant,
         request: &Request<'r>,
         sub_command: u32,
-    ) -> Result<(Params<'r>, &'r [u8], &'r str), Status> {
+    ) -> Result<(Params<'r>, &'r [u8], &'r str), Failure> {
         let (param, protocol) = (request.pin_uv_auth_param, request.pin_uv_auth_protocol);
         self.presented(param, protocol)?;
-        let params = request.params().map_err(cbor::Error::status)?;
+        let params = request.params()?;
         let (id, name) = mandatory(sub_command, &params)?;
         let head = authenticated_head(sub_command);
         let raw = request.sub_command_params.map_or(&[][..], |params| params.0);
@@ -160,9 +160,9 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// Begins an enrolment; one that was under way ends.
-    fn enroll_begin(&mut self, run: &mut Run, params: &Params<'_>) -> Result<Answer, Status> {
+    fn enroll_begin(&mut self, run: &mut Run, params: &Params<'_>) -> Result<Answer, Failure> {
         if self.fingerprints.is_full() {
-            return Err(Status::FP_DATABASE_FULL);
+            return Err(Failure::FP_DATABASE_FULL);
         }
         let id = self.new_template_id()?;
         let remaining = self.config.user_verification.samples;
@@ -177,23 +177,23 @@ impl<P: Platform> Authenticator<'_, P> {
         for (id, name) in &entries {
             // Also an empty one: python-fido2 takes it for granted.
             let info = TemplateInfo { template_id: id, template_friendly_name: Some(name) };
-            infos.push(info).map_err(|_| Status::OTHER)?;
+            infos.push(info).map_err(|_| Failure::OTHER)?;
         }
         reply(&Response { template_infos: Some(List::Slice(&infos)), ..Response::default() }, message)
     }
 }
 
 /// The id and the name that a subcommand cannot do without. They are empty for one that takes none.
-fn mandatory<'p>(sub_command: u32, params: &Params<'p>) -> Result<(&'p [u8], &'p str), Status> {
+fn mandatory<'p>(sub_command: u32, params: &Params<'p>) -> Result<(&'p [u8], &'p str), Failure> {
     if matches!(sub_command, subcommand::ENROLL_BEGIN | subcommand::ENUMERATE_ENROLLMENTS) {
         return Ok((&[], ""));
     }
-    let id = params.template_id.ok_or(Status::MISSING_PARAMETER)?;
+    let id = params.template_id.ok_or(Failure::MISSING_PARAMETER)?;
     if sub_command != subcommand::SET_FRIENDLY_NAME {
         return Ok((id, ""));
     }
-    let name = params.template_friendly_name.ok_or(Status::MISSING_PARAMETER)?;
-    if name.len() > MAX_FRIENDLY_NAME { Err(Status::INVALID_LENGTH) } else { Ok((id, name)) }
+    let name = params.template_friendly_name.ok_or(Failure::MISSING_PARAMETER)?;
+    if name.len() > MAX_FRIENDLY_NAME { Err(Failure::INVALID_LENGTH) } else { Ok((id, name)) }
 }
 
 /// How long a sample may take: what the platform says, within the engine's own limit.

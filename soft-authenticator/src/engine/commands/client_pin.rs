@@ -3,7 +3,7 @@
 //! attempt.
 
 use keyfob_core::{
-    Instant, Status,
+    Failure, Instant,
     bytes::{self, Secret},
     cose::CoseKey,
     crypto::{Agreement, Error, P256Point},
@@ -59,14 +59,14 @@ impl Run {
     #[inline(never)]
     pub fn step<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, cause: Trigger) -> Outcome {
         if !call.authenticator.issues_tokens() {
-            return Err(Status::INVALID_COMMAND);
+            return Err(Failure::INVALID_COMMAND);
         }
         let request: Request<'_> = decode(call.message, call.request)?;
         call.authenticator.client_pin(self, call.now, cause, &request)?.write(call.message)
     }
 
-    fn agreed(&self) -> Result<&SharedSecret, Status> {
-        self.shared.as_ref().ok_or(Status::OTHER)
+    fn agreed(&self) -> Result<&SharedSecret, Failure> {
+        self.shared.as_ref().ok_or(Failure::OTHER)
     }
 }
 
@@ -109,8 +109,8 @@ impl Answer {
 }
 
 /// A member that the subcommand cannot do without.
-fn required<T>(member: Option<T>) -> Result<T, Status> {
-    member.ok_or(Status::MISSING_PARAMETER)
+fn required<T>(member: Option<T>) -> Result<T, Failure> {
+    member.ok_or(Failure::MISSING_PARAMETER)
 }
 
 impl<P: Platform> Authenticator<'_, P> {
@@ -120,14 +120,14 @@ impl<P: Platform> Authenticator<'_, P> {
         now: Instant,
         cause: Trigger,
         request: &Request<'_>,
-    ) -> Result<Answer, Status> {
+    ) -> Result<Answer, Failure> {
         match required(request.sub_command)? {
             subcommand::GET_KEY_AGREEMENT => self.get_key_agreement(request),
             subcommand::GET_TOKEN_USING_UV if self.has(Caps::TOKEN_PERMISSIONS) => {
                 self.get_token_using_uv(run, now, cause, request)
             }
             subcommand::GET_UV_RETRIES if self.has(Caps::BUILT_IN_UV) => Ok(Answer::UvRetries(self.uv_retries())),
-            _ if !self.has(Caps::CLIENT_PIN) => Err(Status::INVALID_SUBCOMMAND),
+            _ if !self.has(Caps::CLIENT_PIN) => Err(Failure::INVALID_SUBCOMMAND),
             subcommand::GET_PIN_RETRIES => self.get_pin_retries(request),
             subcommand::SET_PIN => self.set_pin(run, request),
             subcommand::CHANGE_PIN => self.change_pin(run, request),
@@ -135,57 +135,57 @@ impl<P: Platform> Authenticator<'_, P> {
             subcommand::GET_TOKEN_USING_PIN if self.has(Caps::TOKEN_PERMISSIONS) => {
                 self.get_token(run, now, request, false)
             }
-            _ => Err(Status::INVALID_SUBCOMMAND),
+            _ => Err(Failure::INVALID_SUBCOMMAND),
         }
     }
 
-    fn required_protocol(&self, request: &Request<'_>) -> Result<PinUvAuthProtocol, Status> {
-        self.protocol(required(request.pin_uv_auth_protocol)?).ok_or(Status::INVALID_PARAMETER)
+    fn required_protocol(&self, request: &Request<'_>) -> Result<PinUvAuthProtocol, Failure> {
+        self.protocol(required(request.pin_uv_auth_protocol)?).ok_or(Failure::INVALID_PARAMETER)
     }
 
-    fn get_pin_retries(&self, request: &Request<'_>) -> Result<Answer, Status> {
+    fn get_pin_retries(&self, request: &Request<'_>) -> Result<Answer, Failure> {
         if self.config.policy.rules_2_0 {
             self.required_protocol(request)?; // every subcommand has one
         }
         if !self.pin.is_set && self.config.policy.retries_need_pin {
-            return Err(Status::PIN_NOT_SET);
+            return Err(Failure::PIN_NOT_SET);
         }
         Ok(Answer::Retries { retries: self.pin.retries, power_cycle: self.pin.needs_power_cycle() })
     }
 
-    fn get_key_agreement(&mut self, request: &Request<'_>) -> Result<Answer, Status> {
+    fn get_key_agreement(&mut self, request: &Request<'_>) -> Result<Answer, Failure> {
         self.required_protocol(request)?;
         if self.key_agreement.is_none() {
             self.key_agreement = Some(self.crypto.p256_generate(&mut self.rng).map_err(crypto_status)?);
         }
-        let (_, public) = self.key_agreement.as_ref().ok_or(Status::OTHER)?;
+        let (_, public) = self.key_agreement.as_ref().ok_or(Failure::OTHER)?;
         Ok(Answer::KeyAgreement(*public))
     }
 
-    fn set_pin(&mut self, run: &mut Run, request: &Request<'_>) -> Result<Answer, Status> {
+    fn set_pin(&mut self, run: &mut Run, request: &Request<'_>) -> Result<Answer, Failure> {
         let key = required(request.key_agreement)?;
         let param = required(request.pin_uv_auth_param)?;
         let new_pin_enc = required(request.new_pin_enc)?;
         let protocol = self.required_protocol(request)?;
         if self.pin.is_set {
-            return Err(self.config.policy.by_version(Status::PIN_AUTH_INVALID, Status::NOT_ALLOWED));
+            return Err(self.config.policy.by_version(Failure::PIN_AUTH_INVALID, Failure::NOT_ALLOWED));
         }
         match run.step {
             Step::Agree => self.agree(run, protocol, &key, Step::Agreed),
             Step::Agreed => {
                 let shared = run.agreed()?;
                 if !shared.verify(&self.crypto, &[new_pin_enc], param) {
-                    return Err(Status::PIN_AUTH_INVALID);
+                    return Err(Failure::PIN_AUTH_INVALID);
                 }
                 let pin = self.new_pin(shared, new_pin_enc)?;
                 self.store_pin(&pin)?;
                 Ok(Answer::Empty)
             }
-            Step::Count | Step::Compare(_) | Step::Proven(_) => Err(Status::OTHER),
+            Step::Count | Step::Compare(_) | Step::Proven(_) => Err(Failure::OTHER),
         }
     }
 
-    fn change_pin(&mut self, run: &mut Run, request: &Request<'_>) -> Result<Answer, Status> {
+    fn change_pin(&mut self, run: &mut Run, request: &Request<'_>) -> Result<Answer, Failure> {
         let key = required(request.key_agreement)?;
         let param = required(request.pin_uv_auth_param)?;
         let new_pin_enc = required(request.new_pin_enc)?;
@@ -196,7 +196,7 @@ impl<P: Platform> Authenticator<'_, P> {
                 self.check_pin_attempt()?;
                 let answer = self.agree(run, protocol, &key, Step::Count)?;
                 if !run.agreed()?.verify(&self.crypto, &[new_pin_enc, pin_hash_enc], param) {
-                    return Err(Status::PIN_AUTH_INVALID);
+                    return Err(Failure::PIN_AUTH_INVALID);
                 }
                 Ok(answer)
             }
@@ -205,12 +205,12 @@ impl<P: Platform> Authenticator<'_, P> {
             Step::Proven(verified) if verified.holds() => {
                 let pin = self.new_pin(run.agreed()?, new_pin_enc)?;
                 if self.options.force_pin_change && self.stored_pin()?.0.matches(&pin.hash(&self.crypto).0) {
-                    return Err(Status::PIN_POLICY_VIOLATION);
+                    return Err(Failure::PIN_POLICY_VIOLATION);
                 }
                 self.store_pin(&pin)?;
                 Ok(Answer::Empty)
             }
-            Step::Proven(_) | Step::Agreed => Err(Status::OTHER),
+            Step::Proven(_) | Step::Agreed => Err(Failure::OTHER),
         }
     }
 
@@ -221,7 +221,7 @@ impl<P: Platform> Authenticator<'_, P> {
         now: Instant,
         request: &Request<'_>,
         legacy: bool,
-    ) -> Result<Answer, Status> {
+    ) -> Result<Answer, Failure> {
         let key = required(request.key_agreement)?;
         let pin_hash_enc = required(request.pin_hash_enc)?;
         let permissions = self.permissions_asked(request, legacy)?;
@@ -231,7 +231,7 @@ impl<P: Platform> Authenticator<'_, P> {
                 if !legacy {
                     self.check_permissions(request, permissions, true)?;
                 } else if request.permissions.is_some() || request.rp_id.is_some() {
-                    return Err(Status::INVALID_PARAMETER);
+                    return Err(Failure::INVALID_PARAMETER);
                 }
                 self.check_pin_attempt()?;
                 self.agree(run, protocol, &key, Step::Count)
@@ -239,10 +239,10 @@ impl<P: Platform> Authenticator<'_, P> {
             Step::Count => self.count_pin_attempt(run),
             Step::Compare(counted) => self.compare_pin(run, counted, pin_hash_enc),
             Step::Proven(_) if self.options.force_pin_change => {
-                Err(if legacy { Status::PIN_INVALID } else { Status::PIN_POLICY_VIOLATION })
+                Err(if legacy { Failure::PIN_INVALID } else { Failure::PIN_POLICY_VIOLATION })
             }
             Step::Proven(verified) => self.grant(run, now, request, permissions, verified, false),
-            Step::Agreed => Err(Status::OTHER),
+            Step::Agreed => Err(Failure::OTHER),
         }
     }
 
@@ -255,13 +255,13 @@ impl<P: Platform> Authenticator<'_, P> {
         permissions: Permissions,
         verified: UserVerified,
         user_present: bool,
-    ) -> Result<Answer, Status> {
+    ) -> Result<Answer, Failure> {
         let shared = run.agreed()?;
         let rp_id_hash = request.rp_id.map(|rp_id| self.hash_rp_id(rp_id));
         let persistent;
         let token = if permissions == Permissions::PCMR {
             if !verified.holds() {
-                return Err(Status::OTHER);
+                return Err(Failure::OTHER);
             }
             persistent = self.persistent_token()?;
             &persistent
@@ -272,7 +272,8 @@ impl<P: Platform> Authenticator<'_, P> {
             issued.map_err(crypto_status)?
         };
         let mut out = [0; ENCRYPTED_TOKEN];
-        let len = shared.encrypt(&self.crypto, &mut self.rng, token.as_bytes(), &mut out).map_err(|_| Status::OTHER)?;
+        let len =
+            shared.encrypt(&self.crypto, &mut self.rng, token.as_bytes(), &mut out).map_err(|_| Failure::OTHER)?;
         Ok(Answer::Token(out, len))
     }
 
@@ -283,7 +284,7 @@ impl<P: Platform> Authenticator<'_, P> {
         now: Instant,
         cause: Trigger,
         request: &Request<'_>,
-    ) -> Result<Answer, Status> {
+    ) -> Result<Answer, Failure> {
         let key = required(request.key_agreement)?;
         let permissions = self.permissions_asked(request, false)?;
         let protocol = self.required_protocol(request)?;
@@ -291,10 +292,10 @@ impl<P: Platform> Authenticator<'_, P> {
             (Step::Agree, _) => {
                 self.check_permissions(request, permissions, false)?;
                 if !self.uv_is_configured() {
-                    return Err(Status::NOT_ALLOWED);
+                    return Err(Failure::NOT_ALLOWED);
                 }
                 if self.uv_retries() == 0 {
-                    return Err(Status::UV_BLOCKED);
+                    return Err(Failure::UV_BLOCKED);
                 }
                 self.agree(run, protocol, &key, Step::Agreed)
             }
@@ -303,7 +304,7 @@ impl<P: Platform> Authenticator<'_, P> {
                 let present = self.presence(Some(verified), None).is_some_and(UserPresent::holds);
                 self.grant(run, now, request, permissions, verified, present)
             }
-            (Step::Count | Step::Compare(_) | Step::Proven(_), _) => Err(Status::OTHER),
+            (Step::Count | Step::Compare(_) | Step::Proven(_), _) => Err(Failure::OTHER),
         }
     }
 
@@ -314,13 +315,13 @@ impl<P: Platform> Authenticator<'_, P> {
         protocol: PinUvAuthProtocol,
         key: &CoseKey<'_>,
         next: Step,
-    ) -> Result<Answer, Status> {
+    ) -> Result<Answer, Failure> {
         run.shared = Some(self.decapsulate(protocol, key)?);
         run.step = next;
         Ok(Answer::Next(Next::Work))
     }
 
-    fn permissions_asked(&self, request: &Request<'_>, legacy: bool) -> Result<Permissions, Status> {
+    fn permissions_asked(&self, request: &Request<'_>, legacy: bool) -> Result<Permissions, Failure> {
         if legacy {
             let all = Permissions::MC.with(Permissions::GA);
             // Version 2.0 knows no permissions, and the prototypes of management take its tokens.
@@ -336,9 +337,9 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// Whether all permissions asked for can be granted: with a PIN, or with built-in user verification.
-    fn check_permissions(&self, request: &Request<'_>, asked: Permissions, by_pin: bool) -> Result<(), Status> {
+    fn check_permissions(&self, request: &Request<'_>, asked: Permissions, by_pin: bool) -> Result<(), Failure> {
         if request.permissions == Some(0) {
-            return Err(Status::INVALID_PARAMETER);
+            return Err(Failure::INVALID_PARAMETER);
         }
         let persistent = self.has(Caps::PERSISTENT_CRED_MGMT) && asked == Permissions::PCMR;
         let grantable = [
@@ -350,32 +351,32 @@ impl<P: Platform> Authenticator<'_, P> {
         ];
         let grantable = grantable.iter().filter(|(granted, _)| *granted);
         let grantable = grantable.fold(Permissions::default(), |sum, (_, permissions)| sum.with(*permissions));
-        if persistent || grantable.has(asked) { Ok(()) } else { Err(Status::UNAUTHORIZED_PERMISSION) }
+        if persistent || grantable.has(asked) { Ok(()) } else { Err(Failure::UNAUTHORIZED_PERMISSION) }
     }
 
     /// Whether a PIN may be tried at all.
-    fn check_pin_attempt(&self) -> Result<(), Status> {
+    fn check_pin_attempt(&self) -> Result<(), Failure> {
         if !self.pin.is_set {
-            return Err(Status::PIN_NOT_SET);
+            return Err(Failure::PIN_NOT_SET);
         }
         if self.pin.retries == 0 {
-            return Err(Status::PIN_BLOCKED);
+            return Err(Failure::PIN_BLOCKED);
         }
-        if self.pin.needs_power_cycle() { Err(Status::PIN_AUTH_BLOCKED) } else { Ok(()) }
+        if self.pin.needs_power_cycle() { Err(Failure::PIN_AUTH_BLOCKED) } else { Ok(()) }
     }
 
-    pub fn decapsulate(&self, protocol: PinUvAuthProtocol, key: &CoseKey<'_>) -> Result<SharedSecret, Status> {
+    pub fn decapsulate(&self, protocol: PinUvAuthProtocol, key: &CoseKey<'_>) -> Result<SharedSecret, Failure> {
         // Without a key of ours, the platform cannot have agreed on anything.
-        let (secret, _) = self.key_agreement.as_ref().ok_or(Status::INVALID_PARAMETER)?;
+        let (secret, _) = self.key_agreement.as_ref().ok_or(Failure::INVALID_PARAMETER)?;
         pin_uv::decapsulate(&self.crypto, protocol, secret, key).map_err(|error| match error {
-            Error::InvalidKey => Status::INVALID_PARAMETER,
-            _ => Status::OTHER,
+            Error::InvalidKey => Failure::INVALID_PARAMETER,
+            _ => Failure::OTHER,
         })
     }
 
     /// Counts the attempt as a mismatch before anything is compared. Otherwise a program that aborts the command before
     /// the comparison would have as many attempts per power-up as there are retries.
-    fn count_pin_attempt(&mut self, run: &mut Run) -> Result<Answer, Status> {
+    fn count_pin_attempt(&mut self, run: &mut Run) -> Result<Answer, Failure> {
         // This comes first: a commit that fails may have been made.
         self.pin.mismatches = self.pin.mismatches.saturating_add(1);
         run.unproven = true;
@@ -387,9 +388,9 @@ impl<P: Platform> Authenticator<'_, P> {
         Ok(Answer::Next(Next::Work))
     }
 
-    fn compare_pin(&mut self, run: &mut Run, counted: Counted, pin_hash_enc: &[u8]) -> Result<Answer, Status> {
+    fn compare_pin(&mut self, run: &mut Run, counted: Counted, pin_hash_enc: &[u8]) -> Result<Answer, Failure> {
         if !counted.holds() {
-            return Err(Status::OTHER);
+            return Err(Failure::OTHER);
         }
         let shared = run.agreed()?;
         let mut given = Secret([0; 32]);
@@ -398,9 +399,9 @@ impl<P: Platform> Authenticator<'_, P> {
         let given = decrypted.ok().and_then(|len| given.get(..len));
         let Some(verified) = given.and_then(|given| stored.verify(given)) else {
             return Err(match (self.pin.retries, self.pin.needs_power_cycle()) {
-                (0, _) => Status::PIN_BLOCKED,
-                (_, true) => Status::PIN_AUTH_BLOCKED,
-                _ => Status::PIN_INVALID,
+                (0, _) => Failure::PIN_BLOCKED,
+                (_, true) => Failure::PIN_AUTH_BLOCKED,
+                _ => Failure::PIN_INVALID,
             });
         };
         let (retries, uv_retries) = (self.config.max_pin_retries, self.config.user_verification.max_retries);
@@ -419,34 +420,34 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// The hash of the PIN that is set, and its length in code points.
-    pub fn stored_pin(&mut self) -> Result<(PinHash, u8), Status> {
+    pub fn stored_pin(&mut self) -> Result<(PinHash, u8), Failure> {
         let mut value = Secret([0; STORED_PIN]);
         let found = self.store.get(Setting::Pin, &mut *value).map_err(store_status)?;
-        let (hash, [length]) = value.split_first_chunk().ok_or(Status::OTHER)? else { return Err(Status::OTHER) };
-        if found == Some(STORED_PIN) { Ok((PinHash(*hash), *length)) } else { Err(Status::OTHER) }
+        let (hash, [length]) = value.split_first_chunk().ok_or(Failure::OTHER)? else { return Err(Failure::OTHER) };
+        if found == Some(STORED_PIN) { Ok((PinHash(*hash), *length)) } else { Err(Failure::OTHER) }
     }
 
     /// The new PIN, decrypted and within the policy.
-    fn new_pin(&self, shared: &SharedSecret, new_pin_enc: &[u8]) -> Result<PaddedPin, Status> {
+    fn new_pin(&self, shared: &SharedSecret, new_pin_enc: &[u8]) -> Result<PaddedPin, Failure> {
         let mut padded = Secret([0; 64]);
         let decrypted = shared.decrypt(&self.crypto, new_pin_enc, &mut *padded);
         let pin = decrypted.map(|len| PaddedPin::from_decrypted(bytes::front(&*padded, len)));
         let pin = match pin {
             Ok(Some(pin)) => pin,
-            Err(Error::InvalidLength) => return Err(Status::PIN_AUTH_INVALID),
-            _ => return Err(Status::INVALID_PARAMETER), // not 64 bytes
+            Err(Error::InvalidLength) => return Err(Failure::PIN_AUTH_INVALID),
+            _ => return Err(Failure::INVALID_PARAMETER), // not 64 bytes
         };
         let lengths = usize::from(self.options.min_pin_length)..=usize::from(self.config.max_pin_length);
         let complex = !self.options.pin_complexity || P::pin_is_complex(pin.stripped());
         if lengths.contains(&pin.code_points()) && pin.byte_len() <= MAX_PIN_BYTES && complex {
             Ok(pin)
         } else {
-            Err(Status::PIN_POLICY_VIOLATION)
+            Err(Failure::PIN_POLICY_VIOLATION)
         }
     }
 
     /// Puts a PIN in force. All tokens are void, the persistent one too.
-    fn store_pin(&mut self, pin: &PaddedPin) -> Result<(), Status> {
+    fn store_pin(&mut self, pin: &PaddedPin) -> Result<(), Failure> {
         let hash = pin.hash(&self.crypto);
         let length = pin.code_points() as u8; // at most 63
         let value: Secret<STORED_PIN> = Secret(bytes::concat(&[&hash.0, &[length]]));

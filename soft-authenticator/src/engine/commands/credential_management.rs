@@ -1,27 +1,25 @@
 //! authenticatorCredentialManagement and its prototype (CTAP 2.3 §6.8).
 
-use core::mem;
-
 use keyfob_core::{
-    Instant, Status,
+    Failure, Instant, Status,
     bytes::Secret,
-    cbor,
+    cbor::{MapWriter, Message, Writer},
     cose::CoseKey,
     crypto::{MAX_PUBLIC, Sign},
     ctap2::{
         CredentialDescriptor, PUBLIC_KEY, UserEntity,
         credential_management::{Request, Response, authenticated_head, subcommand},
     },
-    extensions::{cred_protect::Level, large_blob_key::LargeBlobKey},
+    extensions::cred_protect::Level,
     pin_uv::Permissions,
 };
 
 use crate::engine::{
     authenticator::{Authenticator, store_status},
-    call::{Call, Outcome, decode, ok, reply},
+    call::{self, Call, Outcome, decode},
     credential::truncate,
     platform::{Platform, SEQUENCE_TIMEOUT},
-    state::Kept,
+    state::Places,
 };
 use crate::{
     caps::Caps,
@@ -32,14 +30,14 @@ use crate::{
 /// while they list the relying parties, and then go on with those.
 #[derive(Clone, Copy, Default)]
 pub struct Listings {
-    rps: Option<Listing>,
-    credentials: Option<Listing>,
+    rps: Listing,
+    credentials: Listing,
     /// The relying party whose credentials are listed.
     rp_id_hash: [u8; 32],
 }
 
-/// An enumeration that is under way.
-#[derive(Clone, Copy)]
+/// An enumeration that is under way, or nothing when none is `left`.
+#[derive(Clone, Copy, Default)]
 struct Listing {
     /// The one listed last.
     before: Option<Number>,
@@ -53,41 +51,42 @@ struct Listing {
 impl Listings {
     /// The command ends. Whether the next one can go on with an enumeration.
     pub const fn end(&self) -> bool {
-        self.rps.is_some() || self.credentials.is_some()
+        self.rps.left > 0 || self.credentials.left > 0
     }
 
     #[inline(never)]
     pub fn step<P: Platform>(&mut self, call: &mut Call<'_, '_, P>) -> Outcome {
+        if !call.authenticator.has(Caps::CRED_MGMT) {
+            return Err(Failure::INVALID_COMMAND);
+        }
         let Call { now, authenticator, scratch, .. } = call;
-        if !authenticator.has(Caps::CRED_MGMT) {
-            return Err(Status::INVALID_COMMAND);
-        }
-        // Every request but those of enumerations ends both.
-        let before = mem::take(self);
-        let request: Request<'_> = decode(call.message, call.request)?;
-        match authenticator.manage_credentials(self, *now, &request, before, scratch)? {
-            Answer::Empty => ok(call.message),
-            Answer::Metadata => authenticator.write_metadata(call.message),
-            Answer::NoRps => reply(&Response { total_rps: Some(0), ..Response::default() }, call.message),
-            Answer::Next { of_rp } => authenticator.write_next(self, *now, of_rp, call.message, scratch),
-        }
+        let request: Request<'_> = decode(call.message, call.request).inspect_err(|_| self.stop_all())?;
+        let sub_command = request.sub_command;
+        authenticator.manage_credentials(self, *now, &request, scratch)?;
+        let mut w = Writer::new(call.message);
+        w.byte(Status::OK.0);
+        let written = authenticator.write_managed(self, *now, sub_command, scratch, &mut w);
+        written.inspect_err(|_| self.stop_all())?;
+        call::written(w.finish())
+    }
+
+    const fn stop_all(&mut self) {
+        (self.rps.left, self.credentials.left) = (0, 0);
     }
 
     /// The enumeration of credentials, or of relying parties.
-    const fn of(&mut self, of_rp: bool) -> &mut Option<Listing> {
+    const fn of(&mut self, of_rp: bool) -> &mut Listing {
         if of_rp { &mut self.credentials } else { &mut self.rps }
     }
-}
 
-/// What goes back to the platform.
-enum Answer {
-    Empty,
-    Metadata,
-    NoRps,
-    /// What comes next of the credentials, or of the relying parties.
-    Next {
-        of_rp: bool,
-    },
+    /// What is listed: the credentials of the relying party, or the relying parties, each with its newest credential.
+    const fn query(&self, of_rp: bool) -> Query<'_> {
+        if of_rp {
+            Query::RelyingParty { rp_id_hash: &self.rp_id_hash, protection: Level::USER_VERIFICATION_REQUIRED }
+        } else {
+            Query::RelyingParties
+        }
+    }
 }
 
 impl<P: Platform> Authenticator<'_, P> {
@@ -96,32 +95,41 @@ impl<P: Platform> Authenticator<'_, P> {
         run: &mut Listings,
         now: Instant,
         request: &Request<'_>,
-        listings: Listings,
         scratch: &mut [u8],
-    ) -> Result<Answer, Status> {
+    ) -> Result<(), Failure> {
         self.scratch_used = MAX_RECORD;
+        let of_rp = of_rp(request.sub_command);
+        // Every request but those of enumerations ends both.
         match request.sub_command {
-            subcommand::GET_CREDS_METADATA => {
-                self.authorize_reading(now, request, None)?;
-                Ok(Answer::Metadata)
+            subcommand::ENUMERATE_RPS_GET_NEXT_RP | subcommand::ENUMERATE_CREDENTIALS_GET_NEXT_CREDENTIAL => {
+                let listing = run.of(of_rp);
+                let goes_on = listing.left > 0 && now < listing.deadline && (self.token.in_use() || !listing.by_token);
+                if goes_on {
+                    return Ok(());
+                }
+                run.stop_all();
+                return Err(Failure::NOT_ALLOWED);
             }
+            subcommand::ENUMERATE_CREDENTIALS_BEGIN => run.credentials.left = 0,
+            _ => run.stop_all(),
+        }
+        match request.sub_command {
+            subcommand::GET_CREDS_METADATA => self.authorize_reading(now, request, None).map(drop),
             subcommand::ENUMERATE_RPS_BEGIN => {
                 let by_token = self.authorize_reading(now, request, None)?;
-                self.start_listing(run, now, None, by_token, scratch)
+                self.start_listing(run, now, of_rp, by_token, scratch)
             }
             subcommand::ENUMERATE_CREDENTIALS_BEGIN => {
-                *run = Listings { credentials: None, ..listings };
                 self.presented(request.pin_uv_auth_param, request.pin_uv_auth_protocol)?;
-                let params = request.params().map_err(cbor::Error::status)?;
-                let rp_id_hash = params.rp_id_hash.ok_or(Status::MISSING_PARAMETER)?;
+                let rp_id_hash = request.params()?.rp_id_hash.ok_or(Failure::MISSING_PARAMETER)?;
                 let by_token = self.authorize_reading(now, request, Some(rp_id_hash))?;
-                self.start_listing(run, now, Some(*rp_id_hash), by_token, scratch)
+                run.rp_id_hash = *rp_id_hash;
+                self.start_listing(run, now, of_rp, by_token, scratch)
             }
-            subcommand::ENUMERATE_RPS_GET_NEXT_RP => self.go_on_listing(run, now, listings, false),
-            subcommand::ENUMERATE_CREDENTIALS_GET_NEXT_CREDENTIAL => self.go_on_listing(run, now, listings, true),
-            subcommand::DELETE_CREDENTIAL => self.delete_credential(now, request, scratch),
-            subcommand::UPDATE_USER_INFORMATION => self.update_user(now, request, scratch),
-            _ => Err(Status::INVALID_SUBCOMMAND),
+            subcommand::DELETE_CREDENTIAL | subcommand::UPDATE_USER_INFORMATION => {
+                self.change_credential(now, request, scratch)
+            }
+            _ => Err(Failure::INVALID_SUBCOMMAND),
         }
     }
 
@@ -132,7 +140,7 @@ impl<P: Platform> Authenticator<'_, P> {
         now: Instant,
         request: &Request<'_>,
         rp_id_hash: Option<&[u8; 32]>,
-    ) -> Result<bool, Status> {
+    ) -> Result<bool, Failure> {
         let (param, protocol) = self.presented(request.pin_uv_auth_param, request.pin_uv_auth_protocol)?;
         let head = authenticated_head(request.sub_command);
         let message: [&[u8]; 2] = [&head, if rp_id_hash.is_some() { raw_params(request) } else { &[] }];
@@ -141,80 +149,44 @@ impl<P: Platform> Authenticator<'_, P> {
         }
         self.authorize(now, Some(param), request.pin_uv_auth_protocol, &message, Permissions::CM)?;
         let bound = self.token.rp_id_hash();
-        if bound.is_none() || bound == rp_id_hash { Ok(true) } else { Err(Status::PIN_AUTH_INVALID) }
+        if bound.is_none() || bound == rp_id_hash { Ok(true) } else { Err(Failure::PIN_AUTH_INVALID) }
     }
 
     fn start_listing(
         &mut self,
         run: &mut Listings,
         now: Instant,
-        rp_id_hash: Option<[u8; 32]>,
+        of_rp: bool,
         by_token: bool,
         scratch: &mut [u8],
-    ) -> Result<Answer, Status> {
-        let mut listing = Listing { before: None, total: 0, left: 0, deadline: now, by_token };
-        let query = listed(rp_id_hash.as_ref());
-        listing.total = self.count_current(query, scratch).map_err(store_status)?;
-        if listing.total == 0 {
-            let success = rp_id_hash.is_none() && self.config.policy.no_rps_is_success;
-            return if success { Ok(Answer::NoRps) } else { Err(Status::NO_CREDENTIALS) };
-        }
-        listing.left = listing.total;
-        let of_rp = rp_id_hash.is_some();
-        *run.of(of_rp) = Some(listing);
-        if let Some(rp_id_hash) = rp_id_hash {
-            run.rp_id_hash = rp_id_hash;
-        }
-        Ok(Answer::Next { of_rp })
+    ) -> Result<(), Failure> {
+        let total = self.count_current(run.query(of_rp), scratch).map_err(store_status)?;
+        *run.of(of_rp) = Listing { before: None, total, left: total, deadline: now, by_token };
+        let success = total > 0 || !of_rp && self.config.policy.no_rps_is_success;
+        if success { Ok(()) } else { Err(Failure::NO_CREDENTIALS) }
     }
 
-    fn go_on_listing(
-        &self,
-        run: &mut Listings,
-        now: Instant,
-        mut listings: Listings,
-        of_rp: bool,
-    ) -> Result<Answer, Status> {
-        let goes_on = listings.of(of_rp).is_some_and(|listing| {
-            listing.left > 0 && now < listing.deadline && (self.token.in_use() || !listing.by_token)
-        });
-        if !goes_on {
-            return Err(Status::NOT_ALLOWED);
-        }
-        *run = listings;
-        Ok(Answer::Next { of_rp })
-    }
-
-    fn delete_credential(&mut self, now: Instant, request: &Request<'_>, scratch: &mut [u8]) -> Result<Answer, Status> {
+    fn change_credential(&mut self, now: Instant, request: &Request<'_>, scratch: &mut [u8]) -> Result<(), Failure> {
         self.presented(request.pin_uv_auth_param, request.pin_uv_auth_protocol)?;
-        let params = request.params().map_err(cbor::Error::status)?;
-        let descriptor = params.credential_id.ok_or(Status::MISSING_PARAMETER)?;
+        let params = request.params()?;
+        let descriptor = params.credential_id.ok_or(Failure::MISSING_PARAMETER)?;
+        let user = match params.user {
+            _ if request.sub_command == subcommand::DELETE_CREDENTIAL => None,
+            None => return Err(Failure::MISSING_PARAMETER),
+            user => user,
+        };
         let found = self.authorize_change(now, request, &descriptor, scratch)?;
-        let (along, kept) = self.deletion(found, scratch);
-        let state = self.new_store_state()?;
-        let changes = [Some(Change::Delete(found.number)), None];
-        self.commit_credentials(changes, along, kept, state).map_err(store_status)?;
-        Ok(Answer::Empty)
-    }
-
-    fn update_user(&mut self, now: Instant, request: &Request<'_>, scratch: &mut [u8]) -> Result<Answer, Status> {
-        self.presented(request.pin_uv_auth_param, request.pin_uv_auth_protocol)?;
-        let params = request.params().map_err(cbor::Error::status)?;
-        let descriptor = params.credential_id.ok_or(Status::MISSING_PARAMETER)?;
-        let user = params.user.ok_or(Status::MISSING_PARAMETER)?;
-        let found = self.authorize_change(now, request, &descriptor, scratch)?;
-        let old = found.credential(scratch).ok_or(Status::OTHER)?;
+        let Some(user) = user else { return self.delete(found, scratch) };
+        let old = found.credential(scratch).ok_or(Failure::OTHER)?;
         if old.user.id != user.id {
-            return Err(Status::INVALID_PARAMETER);
+            return Err(Failure::INVALID_PARAMETER);
         }
         let user = UserEntity { id: user.id, name: kept(user.name), display_name: kept(user.display_name) };
         let mut new = Secret([0; MAX_RECORD]);
-        let len = Credential { user, ..old }.encode(&mut *new).map_err(|_| Status::KEY_STORE_FULL)?;
-        let record = new.get(..len).ok_or(Status::OTHER)?;
-        let state = self.new_store_state()?;
+        let len = Credential { user, ..old }.encode(&mut *new).map_err(|_| Failure::KEY_STORE_FULL)?;
+        let record = new.get(..len).ok_or(Failure::OTHER)?;
         let replace = Change::Replace { number: found.number, rp_id_hash: &found.rp_id_hash, record };
-        self.commit_credentials([Some(replace), None], Kept::default(), None, state).map_err(store_status)?;
-        Ok(Answer::Empty)
+        self.commit_credentials([Some(replace), None], Places::default(), None, true).map_err(store_status)
     }
 
     /// Finds the credential that a token with `cm` may change, its record in `scratch`.
@@ -224,7 +196,7 @@ impl<P: Platform> Authenticator<'_, P> {
         request: &Request<'_>,
         descriptor: &CredentialDescriptor<'_>,
         scratch: &mut [u8],
-    ) -> Result<Found, Status> {
+    ) -> Result<Found, Failure> {
         let message: [&[u8]; 2] = [&authenticated_head(request.sub_command), raw_params(request)];
         self.authorize(now, request.pin_uv_auth_param, request.pin_uv_auth_protocol, &message, Permissions::CM)?;
         let target = match descriptor.kind {
@@ -232,23 +204,38 @@ impl<P: Platform> Authenticator<'_, P> {
             _ => None,
         };
         match (target, self.token.rp_id_hash()) {
-            (Some(found), Some(bound)) if found.rp_id_hash != *bound => Err(Status::PIN_AUTH_INVALID),
+            (Some(found), Some(bound)) if found.rp_id_hash != *bound => Err(Failure::PIN_AUTH_INVALID),
             (Some(target), _) => Ok(target),
             // An id that is not here belongs to no relying party.
-            (None, Some(_)) => Err(self.config.policy.by_version(Status::PIN_AUTH_INVALID, Status::NO_CREDENTIALS)),
-            (None, None) => Err(Status::NO_CREDENTIALS),
+            (None, Some(_)) => Err(self.config.policy.by_version(Failure::PIN_AUTH_INVALID, Failure::NO_CREDENTIALS)),
+            (None, None) => Err(Failure::NO_CREDENTIALS),
         }
     }
 
-    fn write_metadata(&mut self, message: &mut [u8]) -> Outcome {
-        let existing = self.store.count(Query::All).map_err(store_status)?.saturating_sub(self.superseded.len());
-        let remaining = self.store.remaining().map_err(store_status)?;
-        let response = Response {
-            existing_resident_credentials_count: Some(existing),
-            max_possible_remaining_resident_credentials_count: Some(remaining),
-            ..Response::default()
-        };
-        reply(&response, message)
+    /// Writes the response: nothing after a change, else numbers, or what comes next of an enumeration. The members are
+    /// in the order of [`Response`].
+    fn write_managed(
+        &mut self,
+        run: &mut Listings,
+        now: Instant,
+        sub_command: u32,
+        scratch: &mut [u8],
+        w: &mut Writer<'_>,
+    ) -> Result<(), Failure> {
+        if matches!(sub_command, subcommand::DELETE_CREDENTIAL | subcommand::UPDATE_USER_INFORMATION) {
+            return Ok(());
+        }
+        let mut m = MapWriter::new(w, Response::KEYS, &[]);
+        if sub_command == subcommand::GET_CREDS_METADATA {
+            let existing = self.store.count(Query::All).map_err(store_status)?.saturating_sub(self.superseded.len());
+            m.number(Some(existing));
+            m.number(Some(self.store.remaining().map_err(store_status)?));
+        } else {
+            m.skip(2);
+            self.write_next(run, now, of_rp(sub_command), scratch, &mut m)?;
+        }
+        m.end();
+        Ok(())
     }
 
     /// The next relying party or credential of the enumeration under way.
@@ -257,28 +244,31 @@ impl<P: Platform> Authenticator<'_, P> {
         run: &mut Listings,
         now: Instant,
         of_rp: bool,
-        message: &mut [u8],
         scratch: &mut [u8],
-    ) -> Outcome {
-        let mut listings = mem::take(run);
-        let mut listing = listings.of(of_rp).ok_or(Status::NOT_ALLOWED)?;
-        let query = listed(of_rp.then_some(&listings.rp_id_hash));
-        let found = self.next_current(query, listing.before, scratch).map_err(store_status)?;
-        let found = found.ok_or(Status::NOT_ALLOWED)?;
-        let credential = found.credential(scratch).ok_or(Status::OTHER)?;
-        let total = (listing.before.is_none()).then_some(listing.total);
-        let outcome = if of_rp {
-            self.write_credential(&found.rp_id_hash, &credential, total, message)
-        } else {
-            let (rp, rp_id_hash) = (Some(credential.rp), Some(&found.rp_id_hash));
-            reply(&Response { rp, rp_id_hash, total_rps: total, ..Response::default() }, message)
-        };
+        m: &mut MapWriter<'_, '_>,
+    ) -> Result<(), Failure> {
+        let Listing { before, total, left, .. } = *run.of(of_rp);
+        let total = before.is_none().then_some(total);
+        if left == 0 {
+            m.skip(2);
+            m.number(total);
+            return Ok(());
+        }
+        let found = self.next_current(run.query(of_rp), before, scratch).map_err(store_status)?;
+        let found = found.ok_or(Failure::NOT_ALLOWED)?;
+        let credential = found.credential(scratch).ok_or(Failure::OTHER)?;
+        let listing = run.of(of_rp);
         listing.before = Some(found.number);
-        listing.left = listing.left.saturating_sub(1);
+        listing.left = left.saturating_sub(1);
         listing.deadline = now.plus(SEQUENCE_TIMEOUT);
-        *listings.of(of_rp) = Some(listing);
-        *run = listings;
-        outcome
+        if of_rp {
+            m.skip(3);
+            return self.write_credential(&found.rp_id_hash, &credential, total, m);
+        }
+        m.required(&credential.rp);
+        m.bytes(Some(&found.rp_id_hash));
+        m.number(total);
+        Ok(())
     }
 
     fn write_credential(
@@ -286,37 +276,31 @@ impl<P: Platform> Authenticator<'_, P> {
         rp_id_hash: &[u8; 32],
         credential: &Credential<'_>,
         total: Option<u32>,
-        message: &mut [u8],
-    ) -> Outcome {
-        let has_key = self.has_large_blob_key() && credential.large_blob_key == Some(true);
-        let large_blob_key = has_key.then(|| self.large_blob_key(rp_id_hash, credential.id));
+        m: &mut MapWriter<'_, '_>,
+    ) -> Result<(), Failure> {
         let mut public = [0; MAX_PUBLIC];
         let len = self.crypto.public_key(credential.algorithm, credential.secret, &mut public);
-        let public = len.ok().and_then(|len| public.get(..len)).ok_or(Status::OTHER)?;
+        let public = len.ok().and_then(|len| public.get(..len)).ok_or(Failure::OTHER)?;
         let protection = credential.cred_protect.unwrap_or(Level::USER_VERIFICATION_OPTIONAL);
-        let response = Response {
-            user: Some(credential.user),
-            credential_id: Some(CredentialDescriptor::new(credential.id)),
-            public_key: Some(CoseKey::from_raw(credential.algorithm, public).ok_or(Status::OTHER)?),
-            total_credentials: total,
-            cred_protect: self.has(Caps::CRED_PROTECT).then_some(protection),
-            large_blob_key: large_blob_key.as_ref().map(|key| LargeBlobKey(&key[..])),
-            third_party_payment: self
-                .has(Caps::THIRD_PARTY_PAYMENT)
-                .then_some(credential.third_party_payment == Some(true)),
-            ..Response::default()
-        };
-        reply(&response, message)
+        m.required(&credential.user);
+        m.required(&CredentialDescriptor::new(credential.id));
+        m.required(&CoseKey::from_raw(credential.algorithm, public).ok_or(Failure::OTHER)?);
+        m.number(total);
+        m.number(self.has(Caps::CRED_PROTECT).then_some(protection.0));
+        let has_key = self.has_large_blob_key() && credential.large_blob_key == Some(true);
+        let key = has_key.then(|| self.large_blob_key(rp_id_hash, credential.id));
+        m.bytes(key.as_ref().map(|key| &key[..]));
+        m.flag(self.has(Caps::THIRD_PARTY_PAYMENT).then_some(credential.third_party_payment == Some(true)));
+        Ok(())
     }
 }
 
-/// What is listed: the credentials of a relying party, or without one the relying parties, each with its newest
-/// credential.
-const fn listed(rp_id_hash: Option<&[u8; 32]>) -> Query<'_> {
-    match rp_id_hash {
-        Some(rp_id_hash) => Query::RelyingParty { rp_id_hash, protection: Level::USER_VERIFICATION_REQUIRED },
-        None => Query::RelyingParties,
-    }
+/// Whether it is about the credentials of a relying party, not about relying parties.
+const fn of_rp(sub_command: u32) -> bool {
+    matches!(
+        sub_command,
+        subcommand::ENUMERATE_CREDENTIALS_BEGIN | subcommand::ENUMERATE_CREDENTIALS_GET_NEXT_CREDENTIAL
+    )
 }
 
 /// The bytes of subCommandParams, as they came.

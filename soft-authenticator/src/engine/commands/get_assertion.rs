@@ -3,7 +3,7 @@
 
 use heapless::Vec;
 use keyfob_core::{
-    Instant, Status,
+    Failure, Instant,
     auth_data::AuthData,
     bytes,
     cbor::Writer,
@@ -91,9 +91,9 @@ impl Run {
     }
 
     /// The status when the touch was refused. A probe does not tell a timeout from a refusal.
-    pub const fn refused(&self, policy: AuthenticatorPolicy, status: Status) -> Status {
+    pub const fn refused(&self, policy: AuthenticatorPolicy, status: Failure) -> Failure {
         match self.step {
-            Step::Probe => Status::OPERATION_DENIED,
+            Step::Probe => Failure::OPERATION_DENIED,
             _ => policy.touch_refused(status),
         }
     }
@@ -106,7 +106,7 @@ impl Run {
         match self.step {
             Step::Check => self.check(call, cause.verified()),
             Step::Search(search, by_sensor) => self.go_on(call, search, by_sensor),
-            Step::Probe | Step::Nothing | Step::Touch => Err(Status::OTHER),
+            Step::Probe | Step::Nothing | Step::Touch => Err(Failure::OTHER),
             Step::Salts => self.take_salts(call),
             Step::Count => self.count(call),
             Step::Write(counted) => self.write(call, counted),
@@ -177,13 +177,13 @@ impl Run {
         message: &[u8],
         scratch: &mut [u8],
         Listed { mut search, mut is_stored }: Listed,
-    ) -> Result<Option<Listed>, Status> {
+    ) -> Result<Option<Listed>, Failure> {
         let (rp_id_hash, user_verified) = (&self.ceremony.rp_id_hash, self.ceremony.is_verified());
         if let Some(id) = search.next(message)? {
             let located = authenticator.locate(rp_id_hash, id, user_verified).map_err(store_status)?;
             if let Some(located) = located.filter(|_| self.total == 0) {
                 self.total = 1;
-                self.id = Vec::from_slice(id).map_err(|_| Status::OTHER)?;
+                self.id = Vec::from_slice(id).map_err(|_| Failure::OTHER)?;
                 is_stored = located == Located::Stored;
             }
         }
@@ -209,7 +209,7 @@ impl Run {
         if self.total == 0 {
             self.step = Step::Nothing;
             let touch = up && authenticator.config.policy.no_credentials_after_touch;
-            return if touch { Ok(Next::Touch) } else { Err(Status::NO_CREDENTIALS) };
+            return if touch { Ok(Next::Touch) } else { Err(Failure::NO_CREDENTIALS) };
         }
         // 10: no touch is asked for what cannot be done
         let listed = request.allow_list.is_some_and(|list| !list.is_empty());
@@ -232,17 +232,17 @@ impl Run {
         &mut self,
         authenticator: &mut Authenticator<'_, P>,
         present: UserPresent,
-    ) -> Result<(), Status> {
+    ) -> Result<(), Failure> {
         match self.step {
             Step::Probe => Err(authenticator.config.policy.probe_answer(authenticator.pin.is_set)),
-            Step::Nothing => Err(Status::NO_CREDENTIALS),
+            Step::Nothing => Err(Failure::NO_CREDENTIALS),
             Step::Touch => {
                 self.ceremony.user_present = Some(present);
                 authenticator.token.consume();
                 self.step = if self.ceremony.asked.salts { Step::Salts } else { Step::Count };
                 Ok(())
             }
-            _ => Err(Status::OTHER),
+            _ => Err(Failure::OTHER),
         }
     }
 
@@ -251,7 +251,7 @@ impl Run {
         &mut self,
         authenticator: &mut Authenticator<'_, P>,
         scratch: &mut [u8],
-    ) -> Result<(), Status> {
+    ) -> Result<(), Failure> {
         self.total = authenticator.count_current(self.discoverable(), scratch).map_err(store_status)?;
         self.number = authenticator.next_number(self.discoverable(), None, scratch).map_err(store_status)?;
         Ok(())
@@ -269,10 +269,10 @@ impl Run {
         let rest = self.rest.as_ref().filter(|rest| call.now < rest.deadline && rest.left > 0);
         let Some(before) = rest.map(|rest| rest.before) else {
             self.rest = None;
-            return Err(Status::NOT_ALLOWED);
+            return Err(Failure::NOT_ALLOWED);
         };
         let next = call.authenticator.next_number(self.discoverable(), Some(before), call.scratch);
-        self.number = Some(next.map_err(store_status)?.ok_or(Status::NOT_ALLOWED)?);
+        self.number = Some(next.map_err(store_status)?.ok_or(Failure::NOT_ALLOWED)?);
         self.step = Step::Count;
         Ok(Next::Work)
     }
@@ -313,7 +313,7 @@ impl Run {
     fn write<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, counted: Counted) -> Outcome {
         let Call { authenticator, scratch, .. } = call;
         if !counted.holds() {
-            return Err(Status::OTHER);
+            return Err(Failure::OTHER);
         }
         let sign_count = authenticator.sign_count().map_err(store_status)?;
         let rp_id_hash = &self.ceremony.rp_id_hash;
@@ -321,7 +321,7 @@ impl Run {
             Some(number) => authenticator.open_number(rp_id_hash, number, scratch).map_err(store_status)?,
             None => authenticator.open_wrapped(rp_id_hash, &self.id, scratch),
         };
-        let opened = opened.ok_or(Status::NO_CREDENTIALS)?;
+        let opened = opened.ok_or(Failure::NO_CREDENTIALS)?;
         let (stored, record) = opened.stored.unzip();
         let id = stored.map_or(&self.id[..], |credential| credential.id);
 
@@ -336,7 +336,7 @@ impl Run {
         let mut auth_data_bytes = [0; 37 + MAX_OUTPUTS];
         let mut w = Writer::new(&mut auth_data_bytes);
         auth_data.encode(&mut w);
-        let auth_data = w.written().ok_or(Status::OTHER)?;
+        let auth_data = w.written().ok_or(Failure::OTHER)?;
         look_again(&self.ceremony, auth_data)?;
         let mut signature = room_for_signature(opened.algorithm);
         let message = [auth_data, &self.ceremony.client_data_hash];
@@ -351,7 +351,7 @@ impl Run {
         let response = Response {
             credential: Some(CredentialDescriptor::new(id)),
             auth_data,
-            signature: signature.get(..len).ok_or(Status::OTHER)?,
+            signature: signature.get(..len).ok_or(Failure::OTHER)?,
             user: stored
                 .and_then(|credential| told(credential, record.filter(|_| several && self.ceremony.is_verified()))),
             number_of_credentials: (self.rest.is_none() && several).then_some(self.total),
@@ -392,15 +392,15 @@ fn told<'r>(credential: NamelessCredential<'r>, record: Option<&'r [u8]>) -> Opt
 
 impl<P: Platform> Authenticator<'_, P> {
     /// 3 to 5: whether built-in user verification is needed.
-    fn check_assertion_options(&self, request: &Request<'_>, up: bool) -> Result<bool, Status> {
+    fn check_assertion_options(&self, request: &Request<'_>, up: bool) -> Result<bool, Failure> {
         let options = request.options.unwrap_or_default();
         let without_param = request.pin_uv_auth_param.is_none();
         let mut uv = options.uv == Some(true) && without_param;
         if uv && !self.uv_is_configured() {
-            return Err(Status::INVALID_OPTION);
+            return Err(Failure::INVALID_OPTION);
         }
         if options.rk.is_some() {
-            return Err(Status::UNSUPPORTED_OPTION);
+            return Err(Failure::UNSUPPORTED_OPTION);
         }
         // 5
         let always_uv = self.always_uv() && up;

@@ -1,8 +1,8 @@
 //! authenticatorGetInfo (CTAP 2.3 §6.4): computed from the configuration and the state.
 
-use heapless::Vec;
 use keyfob_core::{
-    cbor::{List, Text},
+    Status,
+    cbor::{MapWriter, Message, Text, Writer},
     cose::Algorithm,
     crypto::Sign,
     ctap2::{CredentialParameters, get_info},
@@ -12,7 +12,7 @@ use super::authenticator_config::MAX_RP_IDS;
 use crate::engine::{
     attestation::Format,
     authenticator::Authenticator,
-    call::{Call, Outcome, reply},
+    call::{Call, Outcome, written},
     config::Version,
     config_error::MAX_LIST,
     extensions::EXTENSIONS,
@@ -24,115 +24,136 @@ use crate::{caps::Caps, store::Store};
 #[inline(never)]
 pub fn step<P: Platform>(call: &mut Call<'_, '_, P>) -> Outcome {
     let authenticator = &mut *call.authenticator;
-    let remaining = authenticator.has(Caps::DISCOVERABLE).then(|| authenticator.store.remaining());
     let identifiers = authenticator.encrypted_identifiers()?;
-    let (config, state, uv) = (authenticator.config, authenticator.options, authenticator.config.user_verification);
-    let there = |caps| authenticator.has(caps);
-    let (pin, built_in_uv, has_config) = (there(Caps::CLIENT_PIN), there(Caps::BUILT_IN_UV), there(Caps::CONFIG));
-    let min_pin_can_be_set = has_config && pin;
-    let large_blobs = authenticator.large_blobs_capacity();
-    let (versions, extensions) = (authenticator.versions(), authenticator.extensions());
-    let algorithms = authenticator.algorithms();
-    let protocols: Vec<u32, 2> = list([2, 1].into_iter().filter(|number| authenticator.protocol(*number).is_some()));
-    let commands: Vec<u32, 8> = list(authenticator.config_subcommands());
-    let supported = Format::supported(&config, Algorithm::ES256);
-    let formats: Vec<Text<'_>, 3> = list(supported.iter().map(|format| Text::new(format.name())));
-    let response = get_info::Response {
-        versions: List::Slice(&versions),
-        extensions: Some(List::Slice(&extensions)).filter(|list| !list.is_empty()),
-        aaguid: &config.aaguid,
-        options: Some(authenticator.get_info_options()),
-        max_msg_size: Some(config.max_msg_size),
-        pin_uv_auth_protocols: authenticator.issues_tokens().then_some(List::Slice(&protocols)),
-        max_credential_count_in_list: Some(usize::from(config.max_credential_count_in_list)),
-        max_credential_id_length: Some(config.max_credential_id_length()),
-        transports: Some(List::Slice(config.transports)),
-        algorithms: Some(List::Slice(&algorithms)),
-        max_serialized_large_blob_array: (large_blobs > 0).then_some(large_blobs),
-        force_pin_change: min_pin_can_be_set.then_some(state.force_pin_change),
-        min_pin_length: pin.then_some(usize::from(state.min_pin_length)),
-        firmware_version: config.firmware_version.map(u64::from),
-        max_cred_blob_length: there(Caps::CRED_BLOB).then_some(MAX_CRED_BLOB_LENGTH),
-        max_rp_ids_for_set_min_pin_length: min_pin_can_be_set.then_some(MAX_RP_IDS),
-        preferred_platform_uv_attempts: built_in_uv.then_some(uv.preferred_platform_attempts.into()),
-        uv_modality: built_in_uv.then_some(uv.modality.into()),
-        certifications: None,
-        remaining_discoverable_credentials: remaining.and_then(Result::ok),
-        vendor_prototype_config_commands: (!config.vendor_commands.is_empty())
-            .then_some(List::Slice(config.vendor_commands)),
-        // "none" alone is not told.
-        attestation_formats: (supported != [Format::None]).then_some(List::Slice(&formats)),
-        uv_count_since_last_pin_entry: None,
-        long_touch_for_reset: there(Caps::LONG_TOUCH_FOR_RESET).then_some(state.long_touch_for_reset),
-        enc_identifier: identifiers.as_ref().map(|[identifier, _]| &identifier[..]),
-        transports_for_reset: config.transports_for_reset.map(List::Slice),
-        pin_complexity_policy: there(Caps::PIN_COMPLEXITY).then_some(state.pin_complexity),
-        pin_complexity_policy_url: config.pin_complexity_policy_url.map(str::as_bytes),
-        max_pin_length: pin.then_some(usize::from(config.max_pin_length)),
-        enc_cred_store_state: identifiers.as_ref().map(|[_, state]| &state[..]),
-        authenticator_config_commands: has_config.then_some(List::Slice(&commands)),
-    };
-    reply(&response, call.message)
+    let remaining = if authenticator.has(Caps::DISCOVERABLE) { authenticator.store.remaining().ok() } else { None };
+    let mut w = Writer::new(call.message);
+    w.byte(Status::OK.0);
+    authenticator.write_info(identifiers.as_ref(), remaining, &mut w);
+    written(w.finish())
 }
 
-/// A list of the items. It has room for all.
-fn list<T, const N: usize>(items: impl Iterator<Item = T>) -> Vec<T, N> {
-    let mut list = Vec::new();
-    for item in items {
-        let full = list.push(item).is_err();
-        debug_assert!(!full);
-    }
-    list
+/// When an option is true.
+#[derive(Clone, Copy)]
+enum Is {
+    True,
+    False,
+    UvConfigured,
+    Enrolled,
+    PinSet,
+    Attesting,
+    AlwaysUv,
+    WithoutUv,
 }
+
+/// The options, in the order of [`get_info::Options`]: each with the capabilities that it takes.
+const OPTIONS: [(Caps, Is); 20] = [
+    (Caps::ENTERPRISE_ATTESTATION, Is::Attesting),
+    (Caps::DISCOVERABLE, Is::True),
+    (Caps::NONE, Is::True), // up
+    (Caps::BUILT_IN_UV, Is::UvConfigured),
+    (Caps::NONE, Is::False), // plat
+    (Caps::BUILT_IN_UV.with(Caps::CONFIG), Is::True),
+    (Caps::ALWAYS_UV, Is::AlwaysUv),
+    (Caps::CRED_MGMT, Is::True),
+    (Caps::CONFIG, Is::True),
+    (Caps::BIO_ENROLL, Is::Enrolled),
+    (Caps::CLIENT_PIN, Is::PinSet),
+    (Caps::LARGE_BLOBS, Is::True),
+    (Caps::BIO_ENROLL, Is::True), // uvBioEnroll
+    (Caps::PERSISTENT_CRED_MGMT, Is::True),
+    (Caps::TOKEN_PERMISSIONS, Is::True),
+    (Caps::CONFIG.with(Caps::CLIENT_PIN), Is::True), // setMinPINLength
+    (Caps::MAKE_CRED_UV_NOT_RQD, Is::WithoutUv),
+    (Caps::CRED_MGMT, Is::True),      // credentialMgmtPreview
+    (Caps::BIO_ENROLL, Is::Enrolled), // userVerificationMgmtPreview
+    (Caps::NO_MC_GA_WITH_PIN, Is::True),
+];
 
 impl<P: Platform> Authenticator<'_, P> {
-    fn get_info_options(&self) -> get_info::Options {
-        let on = |caps| self.has(caps).then_some(true);
-        let pin = self.has(Caps::CLIENT_PIN);
-        let bio_enroll = self.has(Caps::BIO_ENROLL).then_some(!self.fingerprints.is_empty());
-        get_info::Options {
-            uv: self.has(Caps::BUILT_IN_UV).then_some(self.uv_is_configured()),
-            uv_acfg: on(Caps::BUILT_IN_UV.with(Caps::CONFIG)),
-            bio_enroll,
-            uv_bio_enroll: bio_enroll.map(|_| true),
-            user_verification_mgmt_preview: bio_enroll,
-            rk: on(Caps::DISCOVERABLE),
-            up: Some(true),
-            plat: Some(false),
-            client_pin: pin.then_some(self.pin.is_set),
-            pin_uv_auth_token: on(Caps::TOKEN_PERMISSIONS),
-            ep: self.is_enterprise_capable().then_some(self.options.enterprise_attestation),
-            always_uv: self.has(Caps::ALWAYS_UV).then_some(self.options.always_uv),
-            authnr_cfg: on(Caps::CONFIG),
-            set_min_pin_length: on(Caps::CONFIG.with(Caps::CLIENT_PIN)),
-            large_blobs: (self.large_blobs_capacity() > 0).then_some(true),
-            per_cred_mgmt_ro: on(Caps::PERSISTENT_CRED_MGMT),
-            cred_mgmt: on(Caps::CRED_MGMT),
-            credential_mgmt_preview: on(Caps::CRED_MGMT),
-            make_cred_uv_not_rqd: self.has(Caps::MAKE_CRED_UV_NOT_RQD).then_some(self.make_cred_uv_not_rqd()),
-            no_mc_ga_permissions_with_client_pin: on(Caps::NO_MC_GA_WITH_PIN),
+    /// Writes the response, member by member in the order of [`get_info::Response`].
+    fn write_info(&self, identifiers: Option<&[[u8; 32]; 2]>, remaining: Option<u32>, w: &mut Writer<'_>) {
+        let (config, state, uv) = (&self.config, self.options, self.config.user_verification);
+        let (pin, has_config) = (self.has(Caps::CLIENT_PIN), self.has(Caps::CONFIG));
+        let min_pin_can_be_set = has_config && pin;
+        let number = |is_there: bool, number: u32| is_there.then_some(number);
+        let mut m = MapWriter::new(w, get_info::Response::KEYS, &[]);
+        m.list(true, self.versions());
+        let extensions = EXTENSIONS.iter().filter(|(id, caps)| self.has_extension(id, *caps));
+        m.list(self.has_extensions(), extensions.map(|(id, _)| Text::new(id)));
+        m.bytes(Some(&config.aaguid));
+        if let Some(w) = m.value(true) {
+            self.write_info_options(w);
         }
+        m.number(Some(config.max_msg_size as u32));
+        m.list(self.issues_tokens(), [2u32, 1].into_iter().filter(|number| self.protocol(*number).is_some()));
+        m.number(Some(config.max_credential_count_in_list.into()));
+        m.number(Some(config.max_credential_id_length() as u32));
+        m.list(true, config.transports.iter().copied());
+        m.list(true, self.algorithms());
+        let large_blobs = self.large_blobs_capacity() as u32;
+        m.number(number(large_blobs > 0, large_blobs));
+        m.flag(min_pin_can_be_set.then_some(state.force_pin_change));
+        m.number(number(pin, state.min_pin_length.into()));
+        m.number(config.firmware_version);
+        m.number(number(self.has(Caps::CRED_BLOB), MAX_CRED_BLOB_LENGTH as u32));
+        m.number(number(min_pin_can_be_set, MAX_RP_IDS as u32));
+        m.number(number(self.has(Caps::BUILT_IN_UV), uv.preferred_platform_attempts.into()));
+        m.number(number(self.has(Caps::BUILT_IN_UV), uv.modality));
+        m.number(None); // certifications
+        m.number(remaining);
+        m.list(!config.vendor_commands.is_empty(), config.vendor_commands.iter().copied());
+        let supported = Format::supported(config, Algorithm::ES256);
+        // "none" alone is not told.
+        m.list(supported != [Format::None], supported.iter().map(|format| Text::new(format.name())));
+        m.number(None); // uvCountSinceLastPinEntry
+        m.flag(self.has(Caps::LONG_TOUCH_FOR_RESET).then_some(state.long_touch_for_reset));
+        m.bytes(identifiers.map(|[identifier, _]| &identifier[..]));
+        m.list(config.transports_for_reset.is_some(), config.transports_for_reset.unwrap_or_default().iter().copied());
+        m.flag(self.has(Caps::PIN_COMPLEXITY).then_some(state.pin_complexity));
+        m.bytes(config.pin_complexity_policy_url.map(str::as_bytes));
+        m.number(number(pin, config.max_pin_length.into()));
+        m.bytes(identifiers.map(|[_, state]| &state[..]));
+        m.list(has_config, self.config_subcommands());
+        m.end();
     }
 
-    fn versions(&self) -> Vec<Text<'static>, 4> {
+    fn write_info_options(&self, w: &mut Writer<'_>) {
+        let mut m = MapWriter::new(w, get_info::Options::KEYS, &[]);
+        for (caps, is) in OPTIONS {
+            let is_there = match caps {
+                Caps::ENTERPRISE_ATTESTATION => self.is_enterprise_capable(),
+                Caps::LARGE_BLOBS => self.has_large_blob_key(),
+                caps => self.has(caps),
+            };
+            let value = match is {
+                Is::True => true,
+                Is::False => false,
+                Is::UvConfigured => self.uv_is_configured(),
+                Is::Enrolled => !self.fingerprints.is_empty(),
+                Is::PinSet => self.pin.is_set,
+                Is::Attesting => self.options.enterprise_attestation,
+                Is::AlwaysUv => self.options.always_uv,
+                Is::WithoutUv => self.make_cred_uv_not_rqd(),
+            };
+            m.flag(is_there.then_some(value));
+        }
+        m.end();
+    }
+
+    fn versions(&self) -> impl Iterator<Item = Text<'static>> {
         let versions = [
             (Text::new("U2F_V2"), self.u2f_is_on()),
             (Text::new("FIDO_2_0"), true),
             (Text::new("FIDO_2_1"), self.speaks(Version::Fido2_1)),
             (Text::new("FIDO_2_3"), self.speaks(Version::Fido2_3)),
         ];
-        list(versions.into_iter().filter(|(_, spoken)| *spoken).map(|(version, _)| version))
+        versions.into_iter().filter(|(_, spoken)| *spoken).map(|(version, _)| version)
     }
 
-    fn extensions(&self) -> Vec<Text<'static>, { EXTENSIONS.len() }> {
-        let there = EXTENSIONS.iter().filter(|(id, caps)| self.has_extension(id, *caps));
-        list(there.map(|(id, _)| Text::new(id)))
-    }
-
-    fn algorithms(&self) -> Vec<CredentialParameters<'static>, MAX_LIST> {
+    fn algorithms(&self) -> impl Iterator<Item = CredentialParameters<'static>> {
         let all = self.config.algorithms.unwrap_or(self.crypto.algorithms());
         let there = all.iter().filter(|algorithm| self.signs_with(**algorithm)).take(MAX_LIST);
-        list(there.map(|algorithm| CredentialParameters::new(*algorithm)))
+        there.map(|algorithm| CredentialParameters::new(*algorithm))
     }
 
     /// Whether all that a version after 2.0 requires is here, and it is wanted.

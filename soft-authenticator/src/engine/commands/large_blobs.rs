@@ -2,7 +2,7 @@
 //! and the hash at the end is right.
 
 use keyfob_core::{
-    Instant, Status, bytes,
+    Failure, Instant, Status, bytes,
     cbor::Writer,
     crypto::{Hash, Sha256},
     ctap2::large_blobs::{FRAGMENT_OVERHEAD, HASH_LENGTH, INITIAL_ARRAY, Request, authenticated_head},
@@ -47,7 +47,7 @@ impl Run {
     pub fn step<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, cause: Trigger) -> Outcome {
         let Call { now, authenticator, .. } = call;
         if authenticator.large_blobs_capacity() == 0 {
-            return Err(Status::INVALID_COMMAND);
+            return Err(Failure::INVALID_COMMAND);
         }
         if let (Self::Commit(len), Trigger::Work) = (*self, cause) {
             *self = Self::Idle;
@@ -55,11 +55,11 @@ impl Run {
             return ok(call.message);
         }
         let request: Request<'_> = decode(call.message, call.request)?;
-        let offset = request.offset.ok_or(Status::INVALID_PARAMETER)?;
+        let offset = request.offset.ok_or(Failure::INVALID_PARAMETER)?;
         match (request.get, request.set) {
             (Some(get), None) => {
                 if request.length.or(request.pin_uv_auth_protocol).is_some() || request.pin_uv_auth_param.is_some() {
-                    return Err(Status::INVALID_PARAMETER);
+                    return Err(Failure::INVALID_PARAMETER);
                 }
                 authenticator.read_large_blobs(get, offset, call.message)
             }
@@ -67,7 +67,7 @@ impl Run {
                 authenticator.stage_large_blobs(self, *now, &request, set, offset)?;
                 if self.end() { ok(call.message) } else { Ok(Next::Work) }
             }
-            _ => Err(Status::INVALID_PARAMETER),
+            _ => Err(Failure::INVALID_PARAMETER),
         }
     }
 }
@@ -83,10 +83,10 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     fn read_large_blobs(&mut self, get: u32, offset: u32, message: &mut [u8]) -> Outcome {
-        let get = usize::try_from(get).ok().filter(|get| *get <= self.max_fragment()).ok_or(Status::INVALID_LENGTH)?;
+        let get = usize::try_from(get).ok().filter(|get| *get <= self.max_fragment()).ok_or(Failure::INVALID_LENGTH)?;
         let stored = self.store.large_blobs_len().map_err(store_status)?;
         let len = if stored == 0 { INITIAL_ARRAY.len() } else { stored };
-        let offset = usize::try_from(offset).ok().filter(|offset| *offset <= len).ok_or(Status::INVALID_PARAMETER)?;
+        let offset = usize::try_from(offset).ok().filter(|offset| *offset <= len).ok_or(Failure::INVALID_PARAMETER)?;
         let get = get.min(len.saturating_sub(offset));
         let mut w = Writer::new(message);
         w.byte(Status::OK.0);
@@ -108,36 +108,36 @@ impl<P: Platform> Authenticator<'_, P> {
         request: &Request<'_>,
         set: &[u8],
         offset: u32,
-    ) -> Result<(), Status> {
+    ) -> Result<(), Failure> {
         if set.len() > self.max_fragment() {
-            return Err(Status::INVALID_LENGTH);
+            return Err(Failure::INVALID_LENGTH);
         }
         let upload = if offset == 0 {
             *run = Run::Idle;
-            let length = request.length.ok_or(Status::INVALID_PARAMETER)?;
+            let length = request.length.ok_or(Failure::INVALID_PARAMETER)?;
             let expected = usize::try_from(length).ok().filter(|length| *length <= self.large_blobs_capacity());
-            let expected = expected.ok_or(Status::LARGE_BLOB_STORAGE_FULL)?;
+            let expected = expected.ok_or(Failure::LARGE_BLOB_STORAGE_FULL)?;
             if expected < INITIAL_ARRAY.len() {
-                return Err(Status::INVALID_PARAMETER);
+                return Err(Failure::INVALID_PARAMETER);
             }
             Upload { expected, next: 0, deadline: now }
         } else {
             if request.length.is_some() {
-                return Err(Status::INVALID_PARAMETER);
+                return Err(Failure::INVALID_PARAMETER);
             }
             match *run {
                 Run::Upload(upload) if now < upload.deadline && u32::try_from(upload.next) == Ok(offset) => upload,
-                Run::Upload(_) | Run::Idle | Run::Commit(_) => return Err(Status::INVALID_SEQ),
+                Run::Upload(_) | Run::Idle | Run::Commit(_) => return Err(Failure::INVALID_SEQ),
             }
         };
         if self.needs_token() {
-            let head = authenticated_head(u32::try_from(upload.next).map_err(|_| Status::INVALID_PARAMETER)?);
+            let head = authenticated_head(u32::try_from(upload.next).map_err(|_| Failure::INVALID_PARAMETER)?);
             let message: [&[u8]; 2] = [&head, &self.crypto.sha256(&[set])];
             self.authorize(now, request.pin_uv_auth_param, request.pin_uv_auth_protocol, &message, Permissions::LBW)?;
         }
         let next = upload.next.saturating_add(set.len());
         if next > upload.expected {
-            return Err(Status::INVALID_PARAMETER);
+            return Err(Failure::INVALID_PARAMETER);
         }
         // If staging fails, it is not known what was staged: the platform has to begin again.
         *run = Run::Idle;
@@ -151,13 +151,13 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// Puts what is staged in force, if the hash at its end is right.
-    fn commit_large_blobs(&mut self, len: usize, scratch: &mut [u8]) -> Result<(), Status> {
+    fn commit_large_blobs(&mut self, len: usize, scratch: &mut [u8]) -> Result<(), Failure> {
         let hashed = len.saturating_sub(HASH_LENGTH);
         let mut hash = self.crypto.sha256_start();
         let mut offset = 0usize;
         while offset < hashed {
             let piece = scratch.len().min(hashed.saturating_sub(offset)).max(1);
-            let piece = scratch.get_mut(..piece).ok_or(Status::OTHER)?;
+            let piece = scratch.get_mut(..piece).ok_or(Failure::OTHER)?;
             self.store.read_large_blobs(Blobs::Staged, offset, piece).map_err(store_status)?;
             hash.update(piece);
             offset = offset.saturating_add(piece.len());
@@ -165,15 +165,15 @@ impl<P: Platform> Authenticator<'_, P> {
         let mut expected = [0; HASH_LENGTH];
         self.store.read_large_blobs(Blobs::Staged, hashed, &mut expected).map_err(store_status)?;
         if !hash.finish().starts_with(&expected) {
-            return Err(Status::INTEGRITY_FAILURE);
+            return Err(Failure::INTEGRITY_FAILURE);
         }
         self.store.commit(&[Change::LargeBlobs(len)]).map_err(large_blob_status)
     }
 }
 
-fn large_blob_status(error: StoreError) -> Status {
+fn large_blob_status(error: StoreError) -> Failure {
     match error {
-        StoreError::Full => Status::LARGE_BLOB_STORAGE_FULL,
-        _ => Status::OTHER,
+        StoreError::Full => Failure::LARGE_BLOB_STORAGE_FULL,
+        _ => Failure::OTHER,
     }
 }

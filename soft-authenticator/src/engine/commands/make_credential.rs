@@ -1,7 +1,7 @@
 //! authenticatorMakeCredential (CTAP 2.3 §6.1.2). The numbers are the standard's steps.
 
 use keyfob_core::{
-    Status, bytes,
+    Failure, bytes,
     cbor::{self, List, RawMap, Read, Reader, Text},
     ctap2::{PUBLIC_KEY, RpEntity, UserEntity, make_credential::Request},
     extensions::{MakeCredentialInputs, cred_protect::Level},
@@ -17,7 +17,7 @@ use crate::engine::{
     credential::{NewCredential, Search, truncate},
     extensions::inputs,
     platform::Platform,
-    state::Kept,
+    state::Places,
 };
 use crate::{
     caps::Caps,
@@ -85,7 +85,7 @@ impl<'m> Wishes<'m> {
 
     /// Apart, so that the request is not on the stack below the checks.
     #[inline(never)]
-    fn read(message: &'m [u8], len: usize) -> Result<Self, Status> {
+    fn read(message: &'m [u8], len: usize) -> Result<Self, Failure> {
         Ok(Self::of(&decode(message, len)?))
     }
 }
@@ -98,10 +98,10 @@ impl Run {
 
     /// The status when the touch was refused. An excluded credential and a probe answer the same as with a touch, or do
     /// not tell a timeout from a refusal.
-    pub const fn refused(&self, policy: AuthenticatorPolicy, status: Status) -> Status {
+    pub const fn refused(&self, policy: AuthenticatorPolicy, status: Failure) -> Failure {
         match self.step {
-            Step::Excluded => Status::CREDENTIAL_EXCLUDED,
-            Step::Probe => Status::OPERATION_DENIED,
+            Step::Excluded => Failure::CREDENTIAL_EXCLUDED,
+            Step::Probe => Failure::OPERATION_DENIED,
             _ => policy.touch_refused(status),
         }
     }
@@ -114,7 +114,7 @@ impl Run {
         match self.step {
             Step::Check => self.check(call, cause.verified()),
             Step::Search { search, excluded, by_sensor } => self.search(call, search, excluded, by_sensor),
-            Step::Probe | Step::Excluded | Step::Touch => Err(Status::OTHER),
+            Step::Probe | Step::Excluded | Step::Touch => Err(Failure::OTHER),
             Step::Salts => self.take_salts(call),
             Step::Generate => self.generate(call),
             Step::Commit { at_once } => self.commit(call, at_once),
@@ -141,7 +141,7 @@ impl Run {
         // 3
         let mut acceptable = request.pub_key_cred_params.iter().filter(|parameters| parameters.kind == PUBLIC_KEY);
         let algorithm = acceptable.find(|parameters| authenticator.signs_with(parameters.algorithm));
-        self.new.algorithm = algorithm.ok_or(Status::UNSUPPORTED_ALGORITHM)?.algorithm;
+        self.new.algorithm = algorithm.ok_or(Failure::UNSUPPORTED_ALGORITHM)?.algorithm;
         check_entities(&request.rp, &request.user)?;
         // 4 to 8
         let uv = authenticator.check_registration_options(&request)?;
@@ -193,7 +193,7 @@ impl Run {
         &self,
         authenticator: &mut Authenticator<'_, P>,
         id: Option<&[u8]>,
-    ) -> Result<bool, Status> {
+    ) -> Result<bool, Failure> {
         let Some(id) = id else { return Ok(false) };
         let (rp_id_hash, user_verified) = (&self.ceremony.rp_id_hash, self.ceremony.is_verified());
         Ok(authenticator.locate(rp_id_hash, id, user_verified).map_err(store_status)?.is_some())
@@ -229,17 +229,17 @@ impl Run {
         &mut self,
         authenticator: &mut Authenticator<'_, P>,
         present: UserPresent,
-    ) -> Result<(), Status> {
+    ) -> Result<(), Failure> {
         match self.step {
             Step::Probe => Err(authenticator.config.policy.probe_answer(authenticator.pin.is_set)),
-            Step::Excluded => Err(Status::CREDENTIAL_EXCLUDED),
+            Step::Excluded => Err(Failure::CREDENTIAL_EXCLUDED),
             Step::Touch => {
                 self.ceremony.user_present = Some(present);
                 authenticator.token.consume();
                 self.step = if self.ceremony.asked.salts { Step::Salts } else { Step::Generate };
                 Ok(())
             }
-            _ => Err(Status::OTHER),
+            _ => Err(Failure::OTHER),
         }
     }
 
@@ -266,7 +266,7 @@ impl Run {
     }
 
     /// The blob of the request that is stored with the credential.
-    fn cred_blob<'m>(&self, message: &'m [u8], len: usize) -> Result<Option<&'m [u8]>, Status> {
+    fn cred_blob<'m>(&self, message: &'m [u8], len: usize) -> Result<Option<&'m [u8]>, Failure> {
         if self.ceremony.asked.cred_blob != Some(true) {
             return Ok(None);
         }
@@ -279,13 +279,12 @@ impl Run {
     #[inline(never)]
     fn commit<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, at_once: bool) -> Outcome {
         let Call { authenticator, scratch, .. } = call;
-        let (rp, user) = entities(call.message).map_err(cbor::Error::status)?;
+        let (rp, user) = entities(call.message)?;
         let (rp_id_hash, asked) = (&self.ceremony.rp_id_hash, &self.ceremony.asked);
         let replaced = authenticator
             .next_current(Query::User { rp_id_hash, user_id: user.id }, None, scratch)
             .map_err(store_status)?;
         let replacement = authenticator.replacement(replaced, scratch, &self.new.id, at_once);
-        let state = authenticator.new_store_state()?;
         let credential = Credential {
             id: &self.new.id,
             algorithm: self.new.algorithm,
@@ -304,10 +303,10 @@ impl Run {
         };
         let encoded = credential.encode(scratch);
         authenticator.scratch_used = authenticator.scratch_used.max(encoded.unwrap_or(MAX_RECORD));
-        let len = encoded.map_err(|_| Status::LIMIT_EXCEEDED)?;
-        let record = scratch.get(..len).ok_or(Status::OTHER)?;
+        let len = encoded.map_err(|_| Failure::LIMIT_EXCEEDED)?;
+        let record = scratch.get(..len).ok_or(Failure::OTHER)?;
         let changes = [replacement.deleted.map(Change::Delete), Some(Change::Put { rp_id_hash, record })];
-        match authenticator.commit_credentials(changes, Kept::default(), replacement.kept, state) {
+        match authenticator.commit_credentials(changes, Places::default(), replacement.kept, true) {
             Ok(()) => {
                 authenticator.answers_replacement = replacement.kept.is_some();
                 self.step = Step::Write;
@@ -323,20 +322,20 @@ impl Run {
 
 impl<P: Platform> Authenticator<'_, P> {
     /// 4 to 8: whether built-in user verification is needed.
-    fn check_registration_options(&self, request: &Request<'_>) -> Result<bool, Status> {
+    fn check_registration_options(&self, request: &Request<'_>) -> Result<bool, Failure> {
         let options = request.options.unwrap_or_default();
         let without_param = request.pin_uv_auth_param.is_none();
         // 4, 5
         let mut uv = options.uv == Some(true) && without_param;
         if uv && !self.uv_is_configured() {
-            return Err(Status::INVALID_OPTION);
+            return Err(Failure::INVALID_OPTION);
         }
         if options.rk.is_some() && !self.has(Caps::DISCOVERABLE) {
-            return Err(Status::UNSUPPORTED_OPTION);
+            return Err(Failure::UNSUPPORTED_OPTION);
         }
         // Version 2.0 knows no `up` here.
         if options.up == Some(false) || options.up.is_some() && self.config.policy.rules_2_0 {
-            return Err(Status::INVALID_OPTION);
+            return Err(Failure::INVALID_OPTION);
         }
         // 6
         uv |= self.always_uv() && without_param && self.uv_is_configured();
@@ -352,17 +351,17 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// 9: whether enterprise attestation is asked for and given.
-    fn is_enterprise(&self, request: &Request<'_>) -> Result<bool, Status> {
+    fn is_enterprise(&self, request: &Request<'_>) -> Result<bool, Failure> {
         let Some(asked) = request.enterprise_attestation else { return Ok(false) };
         if !(self.is_enterprise_capable() && self.options.enterprise_attestation) {
-            return Err(Status::INVALID_PARAMETER);
+            return Err(Failure::INVALID_PARAMETER);
         }
         match asked {
             VENDOR_FACILITATED => {
                 Ok(self.config.enterprise.is_some_and(|enterprise| enterprise.rp_ids.contains(&request.rp.id)))
             }
             PLATFORM_MANAGED => Ok(true),
-            _ => Err(Status::INVALID_OPTION),
+            _ => Err(Failure::INVALID_OPTION),
         }
     }
 }
@@ -383,7 +382,7 @@ fn entities(message: &[u8]) -> Result<(RpEntity<'_>, UserEntity<'_>), cbor::Erro
 }
 
 /// Lengths that the standard bounds and the store relies on.
-fn check_entities(rp: &RpEntity<'_>, user: &UserEntity<'_>) -> Result<(), Status> {
+fn check_entities(rp: &RpEntity<'_>, user: &UserEntity<'_>) -> Result<(), Failure> {
     let fits = rp.id.len() <= MAX_RP_ID && user.id.len() <= MAX_USER_ID;
-    if fits { Ok(()) } else { Err(Status::INVALID_LENGTH) }
+    if fits { Ok(()) } else { Err(Failure::INVALID_LENGTH) }
 }

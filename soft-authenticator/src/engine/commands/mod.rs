@@ -1,6 +1,6 @@
 //! The command under way. A new command is a file beside this one, and a line in each list here.
 
-use keyfob_core::{Status, ctap2::Command};
+use keyfob_core::{Failure, ctap2::Command};
 
 use super::{
     call::{Call, Outcome, Trigger},
@@ -41,7 +41,7 @@ pub enum Running {
 impl Running {
     /// A command begins. A sequence that it does not go on with ends.
     #[inline(never)]
-    pub fn start(&mut self, command: Option<Command>) -> Result<(), Status> {
+    pub fn start(&mut self, command: Option<Command>) -> Result<(), Failure> {
         let goes_on = match self {
             Self::GetAssertion(_) => matches!(command, Some(Command::GET_NEXT_ASSERTION)),
             Self::LargeBlobs(_) => matches!(command, Some(Command::LARGE_BLOBS)),
@@ -59,10 +59,10 @@ impl Running {
         *self = Self::Nothing;
         // Assigned in each arm, so that the value is built in place. As the value of the `match` it would be built on
         // the stack and copied.
-        match command.ok_or(Status::INVALID_LENGTH)? {
+        match command.ok_or(Failure::INVALID_LENGTH)? {
             Command::MAKE_CREDENTIAL => *self = Self::MakeCredential(Default::default()),
             Command::GET_ASSERTION => *self = Self::GetAssertion(Default::default()),
-            Command::GET_NEXT_ASSERTION => return Err(Status::NOT_ALLOWED),
+            Command::GET_NEXT_ASSERTION => return Err(Failure::NOT_ALLOWED),
             Command::GET_INFO => *self = Self::GetInfo,
             Command::CLIENT_PIN => *self = Self::ClientPin(Default::default()),
             Command::RESET => *self = Self::Reset,
@@ -75,7 +75,7 @@ impl Running {
             Command::SELECTION => *self = Self::Selection,
             Command::LARGE_BLOBS => *self = Self::LargeBlobs(Default::default()),
             Command::CONFIG => *self = Self::Config,
-            _ => return Err(Status::INVALID_COMMAND),
+            _ => return Err(Failure::INVALID_COMMAND),
         }
         Ok(())
     }
@@ -83,7 +83,7 @@ impl Running {
     /// One atom of the command.
     pub fn step<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, cause: Trigger) -> Outcome {
         match self {
-            Self::Nothing => Err(Status::NOT_ALLOWED),
+            Self::Nothing => Err(Failure::NOT_ALLOWED),
             Self::MakeCredential(run) => run.step(call, cause),
             Self::GetAssertion(run) => run.step(call, cause),
             Self::GetInfo => get_info::step(call),
@@ -122,7 +122,7 @@ impl Running {
     }
 
     /// The status when its touch was refused.
-    pub const fn refused(&self, policy: AuthenticatorPolicy, status: Status) -> Status {
+    pub const fn refused(&self, policy: AuthenticatorPolicy, status: Failure) -> Failure {
         match self {
             Self::MakeCredential(run) => run.refused(policy, status),
             Self::GetAssertion(run) => run.refused(policy, status),

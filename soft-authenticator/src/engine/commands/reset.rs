@@ -1,6 +1,6 @@
 //! authenticatorReset (CTAP 2.3 §6.6).
 
-use keyfob_core::Status;
+use keyfob_core::Failure;
 
 use crate::engine::{
     authenticator::{Authenticator, crypto_status},
@@ -18,11 +18,11 @@ pub fn step<P: Platform>(call: &mut Call<'_, '_, P>, cause: Trigger) -> Outcome 
     match cause {
         Trigger::Begin => {
             if call.now.since(authenticator.powered_up) >= RESET_WINDOW {
-                return Err(Status::NOT_ALLOWED);
+                return Err(Failure::NOT_ALLOWED);
             }
             let (allowed, transport) = (authenticator.config.transports_for_reset, authenticator.transport);
             if !allowed.is_none_or(|allowed| transport.is_some_and(|transport| allowed.contains(&transport))) {
-                return Err(Status::OPERATION_DENIED);
+                return Err(Failure::OPERATION_DENIED);
             }
             let long = authenticator.options.long_touch_for_reset;
             Ok(if long { Next::LongTouch } else { Next::Touch })
@@ -31,12 +31,12 @@ pub fn step<P: Platform>(call: &mut Call<'_, '_, P>, cause: Trigger) -> Outcome 
             authenticator.reset()?;
             ok(call.message)
         }
-        Trigger::Present(_) | Trigger::Verified(_) | Trigger::Sample(..) | Trigger::Work => Err(Status::OTHER),
+        Trigger::Present(_) | Trigger::Verified(_) | Trigger::Sample(..) | Trigger::Work => Err(Failure::OTHER),
     }
 }
 
 impl<P: Platform> Authenticator<'_, P> {
-    fn reset(&mut self) -> Result<(), Status> {
+    fn reset(&mut self) -> Result<(), Failure> {
         // A new seed makes every wrapped credential worthless; it is there in the same instant as the rest is gone.
         let fresh = Fresh::new(&mut self.rng).map_err(crypto_status)?;
         let [seed, token, identifier, store_state] = fresh.changes();

@@ -12,7 +12,7 @@
 use core::time::Duration;
 
 use keyfob_core::{
-    Instant, Status, bytes,
+    Failure, Instant, bytes,
     cbor::{Overflow, Writer},
     cose::Algorithm,
     crypto::MAX_SIGNATURE,
@@ -78,7 +78,7 @@ type Outcome = Result<Next, StatusWord>;
 
 /// Writes a status word alone.
 pub fn refuse(status: StatusWord, message: &mut [u8]) -> call::Outcome {
-    let (place, _) = message.split_first_chunk_mut::<2>().ok_or(Status::OTHER)?;
+    let (place, _) = message.split_first_chunk_mut::<2>().ok_or(Failure::OTHER)?;
     *place = status.0.to_be_bytes();
     Ok(Next::Reply(2))
 }
@@ -267,7 +267,7 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 }
 
-fn failed(_: Status) -> StatusWord {
+fn failed(_: Failure) -> StatusWord {
     StatusWord::UNKNOWN
 }
 
