@@ -355,10 +355,11 @@ impl<'w, 'b> MapWriter<'w, 'b> {
         }
     }
 
-    /// The writer, for the value of the next member, if it is there.
+    /// The writer, for the value of the next member, which is there.
     #[inline(never)]
-    pub fn value(&mut self, is_present: bool) -> Option<&mut Writer<'b>> {
-        self.key(is_present).then_some(&mut *self.w)
+    pub fn value(&mut self) -> &mut Writer<'b> {
+        self.key(true);
+        self.w
     }
 
     /// Writes how many members there are, in front of them.

@@ -95,6 +95,38 @@ impl<'b> Writer<'b> {
         }
     }
 
+    /// Takes back what was written from `start` on.
+    pub fn truncate(&mut self, start: usize) {
+        self.length = self.length.min(start);
+    }
+
+    /// Begins a byte string of a length that is not known yet, of 24 bytes or more. [`Writer::end_bytes`] ends it.
+    /// Returns where it begins.
+    pub fn begin_bytes(&mut self) -> usize {
+        let start = self.length;
+        self.raw(&[0x58, 0]);
+        start
+    }
+
+    /// Ends the byte string that was begun at `start`, and returns its content. `None` after an overflow.
+    pub fn end_bytes(&mut self, start: usize) -> Option<&[u8]> {
+        let content = start.saturating_add(2);
+        let len = self.length.saturating_sub(content);
+        debug_assert!((24..0x1_0000).contains(&len));
+        let Some(short) = u8::try_from(len).ok() else {
+            self.byte(0);
+            if self.length <= self.buffer.len() {
+                let end = self.length.saturating_sub(1);
+                bytes::shift(self.buffer, content..end, content.saturating_add(1));
+            }
+            let [high, low] = (len as u16).to_be_bytes();
+            self.overwrite(start, &[0x59, high, low]);
+            return self.buffer.get(content.saturating_add(1)..self.length);
+        };
+        self.overwrite(start, &[0x58, short]);
+        self.buffer.get(content..self.length)
+    }
+
     /// Sets the number of entries of the map (`major` is 0xA0), or items of the array (0x80), that was begun at `start`
     /// as if it were empty.
     pub(super) fn set_count(&mut self, start: usize, major: u8, count: u8) {

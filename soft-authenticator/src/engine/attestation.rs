@@ -2,18 +2,19 @@
 
 use keyfob_core::{
     Failure, Status,
-    attestation::{FidoU2f, Packed, Statement},
-    auth_data::{AttestedCredentialData, AuthData},
-    cbor::{List, Text, Write, Writer},
+    attestation::{FidoU2f, Packed},
+    auth_data::Flags,
+    cbor::{List, MapWriter, Message, Text, Write, Writer},
     cose::{Algorithm, CoseKey},
+    ctap2::make_credential::Response,
 };
 
 use super::{
     authenticator::{Authenticator, store_status},
     ceremony::CeremonyState,
     config::{AttestationMode, Certified, Config},
-    credential::NewCredential,
-    extensions::{MAX_OUTPUTS, unsigned_registration_outputs},
+    credential::{NewCredential, Opened},
+    extensions::unsigned_registration_outputs,
     platform::Platform,
     signing::{look_again, room_for_signature},
 };
@@ -60,6 +61,15 @@ pub(super) struct Attested {
     pub enterprise: bool,
 }
 
+/// The credential that authenticator data are about.
+#[derive(Clone, Copy)]
+pub(super) enum Subject<'s> {
+    /// The one that is registered.
+    New(&'s NewCredential, Format),
+    /// The one with this id, which signs in.
+    Opened(&'s [u8], &'s Opened<'s>),
+}
+
 impl<P: Platform> Authenticator<'_, P> {
     /// The first format of the platform's that is supported, or the usual one. Enterprise attestation is packed: who
     /// asks for it wants the certificate.
@@ -100,71 +110,52 @@ impl<P: Platform> Authenticator<'_, P> {
         attested: Attested,
         message: &mut [u8],
     ) -> Result<usize, Failure> {
-        let mut outputs = [0; MAX_OUTPUTS];
-        let auth_data = AuthData {
-            rp_id_hash: &ceremony.rp_id_hash,
-            flags: ceremony.flags(),
-            sign_count: self.sign_count().map_err(store_status)?,
-            attested_credential_data: Some(AttestedCredentialData {
-                // U2F knows no models.
-                aaguid: if attested.format == Format::FidoU2f { &[0; 16] } else { &self.config.aaguid },
-                credential_id: &new.id,
-                public_key: CoseKey::from_raw(new.algorithm, &new.public).ok_or(Failure::OTHER)?,
-            }),
-            extensions: self.registration_outputs(ceremony, &new.id, &mut outputs)?,
-        };
-        let asked = &ceremony.asked;
-        let large_blob_key = asked.large_blob_key.then(|| self.large_blob_key(&ceremony.rp_id_hash, &new.id));
-        let unsigned = unsigned_registration_outputs(asked);
-        let optional = [attested.enterprise, large_blob_key.is_some(), unsigned.is_some()];
-
         let mut w = Writer::new(message);
         w.byte(Status::OK.0);
-        w.map(optional.iter().fold(3, |members, present| usize::saturating_add(members, usize::from(*present))));
-        w.unsigned(1);
-        w.text(attested.format.name());
-        w.unsigned(2);
-        let len = auth_data.encoded_len();
-        w.bytes_head(len);
-        let start = w.len();
-        auth_data.encode(&mut w);
-        w.unsigned(3);
-        self.write_statement(ceremony, new, attested, &mut w, start, len)?;
-        if attested.enterprise {
-            w.unsigned(4);
-            w.bool(true);
+        let mut m = MapWriter::new(&mut w, Response::KEYS, &[]);
+        m.required(&attested.format.name());
+        let data = m.value();
+        let start = data.begin_bytes();
+        self.write_auth_data(ceremony, Subject::New(new, attested.format), data)?;
+        let auth_data = data.end_bytes(start).ok_or(Failure::OTHER)?;
+        look_again(ceremony, auth_data)?;
+        let certified = self.certified(attested.enterprise);
+        let mut signature = room_for_signature(certified.map_or(new.algorithm, |certified| certified.algorithm));
+        let sig = self.sign_attestation(ceremony, new, attested, auth_data, &mut signature)?;
+        let statement = m.value();
+        match (attested.format, certified.map(|certified| certified.chain)) {
+            (Format::None, _) => statement.map(0),
+            (Format::FidoU2f, chain) => {
+                // Exactly one certificate (WebAuthn L3 §8.6).
+                let leaf = chain.and_then(|chain| chain.get(..1)).ok_or(Failure::OTHER)?;
+                FidoU2f { sig, x5c: List::Slice(leaf) }.write(statement);
+            }
+            (Format::Packed, chain) => {
+                let alg = certified.map_or(new.algorithm, |certified| certified.algorithm);
+                Packed { alg, sig, x5c: chain.map(List::Slice) }.write(statement);
+            }
         }
-        if let Some(key) = large_blob_key {
-            w.unsigned(5);
-            w.bytes(&*key);
-        }
-        if let Some(unsigned) = unsigned {
-            w.unsigned(6);
-            unsigned.write(&mut w);
-        }
+        m.flag(attested.enterprise.then_some(true));
+        let asked = &ceremony.asked;
+        let key = asked.large_blob_key.then(|| self.large_blob_key(&ceremony.rp_id_hash, &new.id));
+        m.bytes(key.as_ref().map(|key| &key[..]));
+        m.optional(&unsigned_registration_outputs(asked));
+        m.end();
         w.finish().map_err(|_| Failure::OTHER)
     }
 
-    /// Signs the authenticator data, which lies at `start` and is `len` bytes long, and writes the statement.
-    fn write_statement(
+    /// The signature over authenticator data, written to `signature`. Empty without an attestation.
+    fn sign_attestation<'s>(
         &self,
         ceremony: &CeremonyState,
         new: &NewCredential,
         attested: Attested,
-        w: &mut Writer<'_>,
-        start: usize,
-        len: usize,
-    ) -> Result<(), Failure> {
-        let certified = self.certified(attested.enterprise);
-        let auth_data = w.written().and_then(|written| written.get(start..start.saturating_add(len)));
-        let auth_data = auth_data.ok_or(Failure::OTHER)?;
-        look_again(ceremony, auth_data)?;
+        auth_data: &[u8],
+        signature: &'s mut [u8],
+    ) -> Result<&'s [u8], Failure> {
         let (packed, u2f);
         let parts: &[&[u8]] = match attested.format {
-            Format::None => {
-                Statement::None.write(w);
-                return Ok(());
-            }
+            Format::None => return Ok(&[]),
             Format::Packed => {
                 packed = [auth_data, &ceremony.client_data_hash];
                 &packed
@@ -174,23 +165,38 @@ impl<P: Platform> Authenticator<'_, P> {
                 &u2f
             }
         };
-        let (alg, secret) = match certified {
+        let (algorithm, secret) = match self.certified(attested.enterprise) {
             Some(Certified { algorithm, secret, .. }) => (algorithm, secret),
             None => (new.algorithm, &new.secret[..]),
         };
-        let mut signature = room_for_signature(alg);
-        let len = self.sign(&ceremony.random, alg, secret, parts, &mut signature)?;
-        let sig = signature.get(..len).ok_or(Failure::OTHER)?;
-        let chain = certified.map(|certified| certified.chain);
-        let statement = match (attested.format, chain) {
-            (Format::FidoU2f, chain) => {
-                // Exactly one certificate (WebAuthn L3 §8.6).
-                let leaf = chain.and_then(|chain| chain.get(..1)).ok_or(Failure::OTHER)?;
-                Statement::FidoU2f(FidoU2f { sig, x5c: List::Slice(leaf) })
-            }
-            (_, chain) => Statement::Packed(Packed { alg, sig, x5c: chain.map(List::Slice) }),
-        };
-        statement.write(w);
+        let len = self.sign(&ceremony.random, algorithm, secret, parts, signature)?;
+        signature.get(..len).ok_or(Failure::OTHER)
+    }
+
+    /// Writes authenticator data as it is signed (WebAuthn L3 §6.1).
+    pub fn write_auth_data(
+        &mut self,
+        ceremony: &CeremonyState,
+        subject: Subject<'_>,
+        w: &mut Writer<'_>,
+    ) -> Result<(), Failure> {
+        let sign_count = self.sign_count().map_err(store_status)?;
+        w.raw(&ceremony.rp_id_hash);
+        let place = w.len();
+        let mut flags = ceremony.flags();
+        w.byte(flags.0);
+        w.raw(&sign_count.to_be_bytes());
+        if let Subject::New(new, format) = subject {
+            flags = flags.with(Flags::AT, true);
+            // U2F knows no models.
+            w.raw(if format == Format::FidoU2f { &[0; 16] } else { &self.config.aaguid });
+            w.raw(&(new.id.len() as u16).to_be_bytes());
+            w.raw(&new.id);
+            CoseKey::from_raw(new.algorithm, &new.public).ok_or(Failure::OTHER)?.write(w);
+        }
+        let extensions = w.len();
+        self.write_outputs(ceremony, subject, w)?;
+        w.overwrite(place, &[flags.with(Flags::ED, w.len() > extensions).0]);
         Ok(())
     }
 }

@@ -10,7 +10,7 @@
 use keyfob_core::{
     Failure,
     bytes::{self, Secret},
-    cbor::{self, List, RawMap, Write},
+    cbor::{self, MapWriter, Message, RawMap, Writer},
     crypto::Hash,
     ctap2::get_assertion::Request,
     extensions::{
@@ -22,10 +22,10 @@ use keyfob_core::{
 };
 
 use super::{
+    attestation::Subject,
     authenticator::{Authenticator, crypto_status, store_status},
     call::decode,
     ceremony::{Asked, CeremonyState, Counted, DecryptedSalts, LargeBlobAction, SALT},
-    credential::Opened,
     platform::Platform,
     wrapping::{DerivedSecret, MAX_CRED_BLOB_LENGTH},
 };
@@ -47,16 +47,11 @@ pub(super) const EXTENSIONS: [(&str, Caps); 10] = [
     (third_party_payment::ID, Caps::THIRD_PARTY_PAYMENT),
     (uvm::ID, Caps::UVM),
 ];
-/// The outputs of one response, at most, in bytes: `hmac-secret` 94 or `hmac-secret-mc` 97, `credBlob` 43, the others
-/// at most 21 each.
-pub(super) const MAX_OUTPUTS: usize = 208;
 /// The longest blob of `largeBlob`, in bytes: a response with it fits in the smallest message. Long names leave less
 /// room.
 const MAX_LARGE_BLOB: usize = 400;
 /// Its length before compression, in bytes.
 const SIZE: usize = 8;
-/// `{"largeBlob": {"blob": .., "originalSize": ..}}`, at most, in bytes.
-pub(super) const MAX_UNSIGNED_OUTPUTS: usize = 48 + MAX_LARGE_BLOB;
 /// Two outputs and the IV of protocol two.
 const ENCRYPTED: usize = 16 + 2 * SALT;
 
@@ -235,60 +230,56 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// The output of `uvm`.
-    fn uvm(&self, ceremony: &CeremonyState) -> [uvm::Method; 1] {
+    fn uvm(&self, ceremony: &CeremonyState) -> uvm::Method {
         let user_verification_method = match (ceremony.asked.uvm, ceremony.is_present()) {
             (Some(method), _) if ceremony.is_verified() => method,
             (_, true) => method::PRESENCE_INTERNAL,
             (_, false) => method::NONE,
         };
         let (key_protection, matcher_protection) = (self.config.key_protection, self.config.matcher_protection);
-        [uvm::Method {
+        uvm::Method {
             user_verification_method,
             key_protection: key_protection.into(),
             matcher_protection: matcher_protection.into(),
-        }]
+        }
     }
 
-    /// The outputs of a registration, `None` when there are none.
-    pub fn registration_outputs<'o>(
+    /// Writes the signed outputs, nothing when there are none.
+    pub fn write_outputs(
         &self,
         ceremony: &CeremonyState,
-        id: &[u8],
-        out: &'o mut [u8],
-    ) -> Result<Option<RawMap<'o>>, Failure> {
-        let asked = &ceremony.asked;
-        let mut encrypted = [0; ENCRYPTED];
-        let methods = self.uvm(ceremony);
-        let outputs = MakeCredentialOutputs {
-            uvm: asked.uvm.map(|_| List::Slice(&methods[..])),
-            cred_blob: asked.cred_blob,
-            cred_protect: asked.cred_protect,
-            hmac_secret: asked.hmac_secret.then_some(true),
-            min_pin_length: asked.min_pin_length.then_some(self.options.min_pin_length.into()),
-            hmac_secret_mc: self.evaluate(ceremony, id, &mut encrypted)?,
-            pin_complexity_policy: asked.pin_complexity_policy.then_some(self.options.pin_complexity),
+        subject: Subject<'_>,
+        w: &mut Writer<'_>,
+    ) -> Result<(), Failure> {
+        let (asked, start) = (&ceremony.asked, w.len());
+        let (id, keys) = match subject {
+            Subject::New(new, _) => (&new.id[..], MakeCredentialOutputs::KEYS),
+            Subject::Opened(id, _) => (id, GetAssertionOutputs::KEYS),
         };
-        encode(&outputs, out)
-    }
-
-    /// The outputs of an assertion by the credential with this id, `None` when there are none.
-    pub fn assertion_outputs<'o>(
-        &self,
-        ceremony: &CeremonyState,
-        id: &[u8],
-        opened: &Opened<'_>,
-        out: &'o mut [u8],
-    ) -> Result<Option<RawMap<'o>>, Failure> {
-        let asked = &ceremony.asked;
         let mut encrypted = [0; ENCRYPTED];
-        let methods = self.uvm(ceremony);
-        let outputs = GetAssertionOutputs {
-            uvm: asked.uvm.map(|_| List::Slice(&methods[..])),
-            cred_blob: asked.cred_blob.map(|_| opened.cred_blob),
-            hmac_secret: self.evaluate(ceremony, id, &mut encrypted)?,
-            third_party_payment: asked.third_party_payment.then_some(opened.properties.third_party_payment),
-        };
-        encode(&outputs, out)
+        let encrypted = self.evaluate(ceremony, id, &mut encrypted)?;
+        let mut m = MapWriter::new(w, keys, &[]);
+        m.list(asked.uvm.is_some(), [self.uvm(ceremony)].into_iter());
+        match subject {
+            Subject::New(..) => {
+                m.flag(asked.cred_blob);
+                m.number(asked.cred_protect.map(|level| level.0));
+                m.flag(asked.hmac_secret.then_some(true));
+                m.number(asked.min_pin_length.then_some(self.options.min_pin_length.into()));
+                m.bytes(encrypted);
+                m.flag(asked.pin_complexity_policy.then_some(self.options.pin_complexity));
+            }
+            Subject::Opened(_, opened) => {
+                m.bytes(asked.cred_blob.map(|_| opened.cred_blob));
+                m.bytes(encrypted);
+                m.flag(asked.third_party_payment.then_some(opened.properties.third_party_payment));
+            }
+        }
+        m.end();
+        if w.len() == start.saturating_add(1) {
+            w.truncate(start);
+        }
+        Ok(())
     }
 
     /// Stores the blob of a request with the credential of this number, in one commit with the count of the signature.
@@ -343,16 +334,14 @@ pub(super) fn unsigned_registration_outputs(asked: &Asked) -> Option<UnsignedOut
     (asked.large_blob == LargeBlobAction::Make).then_some(UnsignedOutputs { large_blob: Some(supported) })
 }
 
-/// The outputs of an assertion that are not signed, written to `out`.
-pub(super) fn unsigned_assertion_outputs<'o>(
+/// The outputs of an assertion that are not signed.
+pub(super) fn unsigned_assertion_outputs<'s>(
     asked: &Asked,
-    stored: Option<NamelessCredential<'_>>,
-    out: &'o mut [u8],
-) -> Result<Option<RawMap<'o>>, Failure> {
+    stored: Option<NamelessCredential<'s>>,
+) -> Option<UnsignedOutputs<'s>> {
     let output = match asked.large_blob {
         LargeBlobAction::Read => {
-            let kept = stored.and_then(|credential| credential.large_blob);
-            let Some((size, blob)) = kept.and_then(<[u8]>::split_first_chunk::<SIZE>) else { return Ok(None) };
+            let (size, blob) = stored?.large_blob?.split_first_chunk::<SIZE>()?;
             UnsignedOutput {
                 blob: Some(blob),
                 original_size: Some(u64::from_be_bytes(*size)),
@@ -360,10 +349,9 @@ pub(super) fn unsigned_assertion_outputs<'o>(
             }
         }
         LargeBlobAction::Written(written) => UnsignedOutput { written: Some(written), ..UnsignedOutput::default() },
-        LargeBlobAction::Nothing | LargeBlobAction::Make | LargeBlobAction::Write => return Ok(None),
+        LargeBlobAction::Nothing | LargeBlobAction::Make | LargeBlobAction::Write => return None,
     };
-    let len = cbor::encode(&UnsignedOutputs { large_blob: Some(output) }, out).map_err(|_| Failure::OTHER)?;
-    Ok(out.get(..len).map(RawMap))
+    Some(UnsignedOutputs { large_blob: Some(output) })
 }
 
 /// Whether a credential can have a large blob, and whether it must.
@@ -377,13 +365,4 @@ fn large_blob_of_registration(
         large_blob::Support::REQUIRED => Err(Failure::LARGE_BLOB_STORAGE_FULL),
         _ => Err(Failure::INVALID_OPTION),
     }
-}
-
-/// Writes the signed outputs. `None` when there are none.
-fn encode<'o, T: Write + Default + PartialEq>(outputs: &T, out: &'o mut [u8]) -> Result<Option<RawMap<'o>>, Failure> {
-    if *outputs == T::default() {
-        return Ok(None);
-    }
-    let len = cbor::encode(outputs, out).map_err(|_| Failure::OTHER)?;
-    Ok(out.get(..len).map(RawMap))
 }

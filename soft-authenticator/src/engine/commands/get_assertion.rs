@@ -3,25 +3,24 @@
 
 use heapless::Vec;
 use keyfob_core::{
-    Failure, Instant,
-    auth_data::AuthData,
-    bytes,
-    cbor::Writer,
+    Failure, Instant, Status, bytes,
+    cbor::{MapWriter, Message, Writer},
     ctap2::{
         CredentialDescriptor, UserEntity,
         get_assertion::{Request, Response},
     },
-    extensions::{GetAssertionInputs, large_blob_key::LargeBlobKey},
+    extensions::GetAssertionInputs,
     pin_uv::{Permissions, UserVerified},
 };
 
 use crate::engine::{
+    attestation::Subject,
     authenticator::{Authenticator, store_status},
-    call::{Call, Next, Outcome, Trigger, decode, reply},
+    call::{Call, Next, Outcome, Trigger, decode, written},
     ceremony::{CeremonyState, Counted, LargeBlobAction, UserPresent},
     config::AuthenticatorPolicy,
     credential::{Located, Search},
-    extensions::{MAX_OUTPUTS, MAX_UNSIGNED_OUTPUTS, inputs, large_blob_input, unsigned_assertion_outputs},
+    extensions::{inputs, large_blob_input, unsigned_assertion_outputs},
     platform::{Platform, SEQUENCE_TIMEOUT},
     signing::{look_again, room_for_signature},
     wrapping::{MAX_ID, shown},
@@ -315,7 +314,6 @@ impl Run {
         if !counted.holds() {
             return Err(Failure::OTHER);
         }
-        let sign_count = authenticator.sign_count().map_err(store_status)?;
         let rp_id_hash = &self.ceremony.rp_id_hash;
         let opened = match self.number {
             Some(number) => authenticator.open_number(rp_id_hash, number, scratch).map_err(store_status)?,
@@ -325,41 +323,33 @@ impl Run {
         let (stored, record) = opened.stored.unzip();
         let id = stored.map_or(&self.id[..], |credential| credential.id);
 
-        let mut outputs = [0; MAX_OUTPUTS];
-        let auth_data = AuthData {
-            rp_id_hash,
-            flags: self.ceremony.flags(),
-            sign_count,
-            attested_credential_data: None,
-            extensions: authenticator.assertion_outputs(&self.ceremony, id, &opened, &mut outputs)?,
-        };
-        let mut auth_data_bytes = [0; 37 + MAX_OUTPUTS];
-        let mut w = Writer::new(&mut auth_data_bytes);
-        auth_data.encode(&mut w);
-        let auth_data = w.written().ok_or(Failure::OTHER)?;
+        // Member by member, in the order of the response's table.
+        let mut w = Writer::new(call.message);
+        w.byte(Status::OK.0);
+        let mut m = MapWriter::new(&mut w, Response::KEYS, &[]);
+        m.required(&CredentialDescriptor::new(id));
+        let auth_data = m.value();
+        let start = auth_data.begin_bytes();
+        authenticator.write_auth_data(&self.ceremony, Subject::Opened(id, &opened), auth_data)?;
+        let auth_data = auth_data.end_bytes(start).ok_or(Failure::OTHER)?;
         look_again(&self.ceremony, auth_data)?;
         let mut signature = room_for_signature(opened.algorithm);
-        let message = [auth_data, &self.ceremony.client_data_hash];
+        let signed = [auth_data, &self.ceremony.client_data_hash];
         let random = &self.ceremony.random;
-        let len = authenticator.sign(random, opened.algorithm, opened.secret, &message, &mut signature)?;
-
-        let has_key = stored.is_some_and(|credential| credential.large_blob_key);
-        let large_blob_key =
-            (self.ceremony.asked.large_blob_key && has_key).then(|| authenticator.large_blob_key(rp_id_hash, id));
+        let len = authenticator.sign(random, opened.algorithm, opened.secret, &signed, &mut signature)?;
+        m.required(&signature.get(..len).ok_or(Failure::OTHER)?);
         let several = self.total > 1;
-        let mut unsigned = [0; MAX_UNSIGNED_OUTPUTS];
-        let response = Response {
-            credential: Some(CredentialDescriptor::new(id)),
-            auth_data,
-            signature: signature.get(..len).ok_or(Failure::OTHER)?,
-            user: stored
-                .and_then(|credential| told(credential, record.filter(|_| several && self.ceremony.is_verified()))),
-            number_of_credentials: (self.rest.is_none() && several).then_some(self.total),
-            user_selected: None,
-            large_blob_key: large_blob_key.as_ref().map(|key| LargeBlobKey(&key[..])),
-            unsigned_extension_outputs: unsigned_assertion_outputs(&self.ceremony.asked, stored, &mut unsigned)?,
-        };
-        let outcome = reply(&response, call.message)?;
+        let names = record.filter(|_| several && self.ceremony.is_verified());
+        m.optional(&stored.and_then(|credential| told(credential, names)));
+        m.number((self.rest.is_none() && several).then_some(self.total));
+        m.skip(1); // userSelected
+        let has_key = stored.is_some_and(|credential| credential.large_blob_key);
+        let has_key = self.ceremony.asked.large_blob_key && has_key;
+        let key = has_key.then(|| authenticator.large_blob_key(rp_id_hash, id));
+        m.bytes(key.as_ref().map(|key| &key[..]));
+        m.optional(&unsigned_assertion_outputs(&self.ceremony.asked, stored));
+        m.end();
+        let outcome = written(w.finish())?;
         self.keep_rest(call.now);
         Ok(outcome)
     }

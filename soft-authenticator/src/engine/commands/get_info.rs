@@ -81,9 +81,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let extensions = EXTENSIONS.iter().filter(|(id, caps)| self.has_extension(id, *caps));
         m.list(self.has_extensions(), extensions.map(|(id, _)| Text::new(id)));
         m.bytes(Some(&config.aaguid));
-        if let Some(w) = m.value(true) {
-            self.write_info_options(w);
-        }
+        self.write_info_options(m.value());
         m.number(Some(config.max_msg_size as u32));
         m.list(self.issues_tokens(), [2u32, 1].into_iter().filter(|number| self.protocol(*number).is_some()));
         m.number(Some(config.max_credential_count_in_list.into()));
