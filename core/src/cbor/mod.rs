@@ -90,9 +90,12 @@ pub trait Write {
 /// Decodes one item under the strict rules; nothing may follow it.
 pub fn decode<'a, T: Read<'a>>(bytes: &'a [u8]) -> Result<T, Error> {
     let mut r = Reader::strict(bytes);
-    let value = T::read(&mut r)?;
-    r.finish()?;
-    Ok(value)
+    let mut value = T::read(&mut r);
+    // Not by `?`, which would copy the value.
+    if let (Ok(_), Err(error)) = (&value, r.finish()) {
+        value = Err(error);
+    }
+    value
 }
 
 /// Decodes one item under the tolerant rules; nothing may follow it.

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use keyfob_core::{
-    Failure, Instant, Status,
+    Failure, Instant, Status, bytes,
     cbor::{self, Overflow},
     ctap2::{self, bio_enrollment::SampleStatus},
     pin_uv::UserVerified,
@@ -74,8 +74,13 @@ pub(super) enum Next {
 pub(super) type Outcome = Result<Next, Failure>;
 
 /// Decodes the request, which takes the first `len` bytes of the message, the command first.
-pub(super) fn decode<'m, T: cbor::Read<'m>>(message: &'m [u8], len: usize) -> Result<T, Failure> {
-    Ok(cbor::decode(message.get(1..len).ok_or(Failure::OTHER)?)?)
+pub(super) fn decode<'m, T: cbor::Read<'m>>(message: &'m [u8], len: usize) -> Result<T, cbor::Error> {
+    cbor::decode(bytes::rest(bytes::front(message, len), 1))
+}
+
+/// What was decoded, where it lies: to move it takes code and stack.
+pub(super) fn valid<T>(decoded: &Result<T, cbor::Error>) -> Result<&T, Failure> {
+    decoded.as_ref().map_err(|error| (*error).into())
 }
 
 /// A response that is nothing but success.

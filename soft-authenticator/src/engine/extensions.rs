@@ -24,7 +24,7 @@ use keyfob_core::{
 use super::{
     attestation::Subject,
     authenticator::{Authenticator, crypto_status, store_status},
-    call::decode,
+    call::{decode, valid},
     ceremony::{Asked, CeremonyState, Counted, DecryptedSalts, LargeBlobAction, SALT},
     platform::Platform,
     wrapping::{DerivedSecret, MAX_CRED_BLOB_LENGTH},
@@ -63,8 +63,8 @@ mod method {
 }
 
 /// Reads the extension inputs of a request. Their form has been checked with it.
-pub(super) fn inputs<'a, T: cbor::Read<'a>>(extensions: Option<RawMap<'a>>) -> Result<T, Failure> {
-    Ok(extensions.unwrap_or(RawMap::EMPTY).decode_strict()?)
+pub(super) fn inputs<'a, T: cbor::Read<'a>>(extensions: Option<RawMap<'a>>) -> Result<T, cbor::Error> {
+    extensions.unwrap_or(RawMap::EMPTY).decode_strict()
 }
 
 impl<P: Platform> Authenticator<'_, P> {
@@ -80,7 +80,8 @@ impl<P: Platform> Authenticator<'_, P> {
         if extensions.is_none() || !self.has_extensions() {
             return Ok(Asked::default());
         }
-        let inputs: MakeCredentialInputs<'_> = inputs(extensions)?;
+        let inputs = inputs(extensions);
+        let inputs: &MakeCredentialInputs<'_> = valid(&inputs)?;
         let mut asked = Asked { uvm: self.uvm_asked(inputs.uvm, by_sensor), ..Asked::default() };
         if self.has(Caps::CRED_PROTECT) {
             asked.cred_protect = inputs.cred_protect;
@@ -129,7 +130,8 @@ impl<P: Platform> Authenticator<'_, P> {
         if extensions.is_none() || !self.has_extensions() {
             return Ok(Asked::default());
         }
-        let inputs: GetAssertionInputs<'_> = inputs(extensions)?;
+        let inputs = inputs(extensions);
+        let inputs: &GetAssertionInputs<'_> = valid(&inputs)?;
         let mut asked = Asked { uvm: self.uvm_asked(inputs.uvm, by_sensor), ..Asked::default() };
         asked.cred_blob = inputs.cred_blob.filter(|asked| *asked && self.has(Caps::CRED_BLOB));
         asked.salts = self.has(Caps::HMAC_SECRET) && inputs.hmac_secret.is_some();

@@ -1,7 +1,7 @@
 //! A discoverable credential as it is stored: a canonical CBOR map, so that later versions can add to it.
 
 use keyfob_core::{
-    cbor::{self, Overflow, Read, Reader},
+    cbor::{self, Overflow, Read, Reader, SMALL},
     cose::Algorithm,
     ctap2::{RpEntity, UserEntity},
     extensions::cred_protect::Level,
@@ -76,6 +76,9 @@ pub struct NamelessCredential<'a> {
 impl<'a> NamelessCredential<'a> {
     /// Reads a record, but not its names. `None` for one that this version cannot read.
     pub fn decode(record: &'a [u8]) -> Option<Self> {
+        if SMALL {
+            return Credential::decode(record).map(Self::from);
+        }
         let mut r = Reader::strict(record);
         let mut members = r.map().ok()?;
         let (mut id, mut algorithm, mut secret, mut user_id) = (None, None, None, None);
@@ -108,6 +111,22 @@ impl<'a> NamelessCredential<'a> {
             third_party_payment,
             large_blob,
         })
+    }
+}
+
+impl<'a> From<Credential<'a>> for NamelessCredential<'a> {
+    fn from(credential: Credential<'a>) -> Self {
+        Self {
+            id: credential.id,
+            algorithm: credential.algorithm,
+            secret: credential.secret,
+            user_id: credential.user.id,
+            cred_protect: credential.cred_protect.unwrap_or(Level::USER_VERIFICATION_OPTIONAL),
+            cred_blob: credential.cred_blob,
+            large_blob_key: credential.large_blob_key == Some(true),
+            third_party_payment: credential.third_party_payment == Some(true),
+            large_blob: credential.large_blob,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use keyfob_core::{
 
 use crate::engine::{
     authenticator::{Authenticator, crypto_status},
-    call::{Call, Outcome, decode, ok},
+    call::{Call, Outcome, decode, ok, valid},
     platform::Platform,
     state::StoredOptions,
 };
@@ -35,8 +35,9 @@ pub fn step<P: Platform>(call: &mut Call<'_, '_, P>) -> Outcome {
     if !call.authenticator.has(Caps::CONFIG) {
         return Err(Failure::INVALID_COMMAND);
     }
-    let request: Request<'_> = decode(call.message, call.request)?;
-    call.authenticator.configure(call.now, &request)?;
+    let request = decode(call.message, call.request);
+    let request: &Request<'_> = valid(&request)?;
+    call.authenticator.configure(call.now, request)?;
     ok(call.message)
 }
 

@@ -14,7 +14,7 @@ use keyfob_core::{
 
 use crate::engine::{
     authenticator::{Authenticator, store_status},
-    call::{Call, Next, Outcome, Trigger, decode, ok, reply},
+    call::{Call, Next, Outcome, Trigger, decode, ok, reply, valid},
     platform::{Platform, USER_ACTION_TIMEOUT},
     state::{MAX_FINGERPRINTS, MAX_FRIENDLY_NAME, TemplateId},
 };
@@ -69,8 +69,9 @@ impl Run {
         if let Trigger::Sample(status, remaining) = cause {
             return self.sample(call, status, remaining);
         }
-        let request: Request<'_> = decode(call.message, call.request)?;
-        match authenticator.bio_enrollment(self, *now, &request)? {
+        let request = decode(call.message, call.request);
+        let request: &Request<'_> = valid(&request)?;
+        match authenticator.bio_enrollment(self, *now, request)? {
             Answer::Empty => ok(call.message),
             Answer::Sample(timeout) => Ok(Next::Sample(timeout)),
             Answer::Enumeration => authenticator.enumerate_enrollments(call.message),

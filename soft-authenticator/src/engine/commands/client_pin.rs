@@ -15,7 +15,7 @@ use keyfob_core::{
 
 use crate::engine::{
     authenticator::{Authenticator, crypto_status, store_status},
-    call::{Call, Next, Outcome, Trigger, decode, ok, reply},
+    call::{Call, Next, Outcome, Trigger, decode, ok, reply, valid},
     ceremony::{Counted, UserPresent},
     platform::Platform,
     state::StoredOptions,
@@ -61,8 +61,9 @@ impl Run {
         if !call.authenticator.issues_tokens() {
             return Err(Failure::INVALID_COMMAND);
         }
-        let request: Request<'_> = decode(call.message, call.request)?;
-        call.authenticator.client_pin(self, call.now, cause, &request)?.write(call.message)
+        let request = decode(call.message, call.request);
+        let request: &Request<'_> = valid(&request)?;
+        call.authenticator.client_pin(self, call.now, cause, request)?.write(call.message)
     }
 
     fn agreed(&self) -> Result<&SharedSecret, Failure> {

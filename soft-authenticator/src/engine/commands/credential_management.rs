@@ -16,7 +16,7 @@ use keyfob_core::{
 
 use crate::engine::{
     authenticator::{Authenticator, store_status},
-    call::{self, Call, Outcome, decode},
+    call::{self, Call, Outcome, decode, valid},
     credential::truncate,
     platform::{Platform, SEQUENCE_TIMEOUT},
     state::Places,
@@ -60,9 +60,10 @@ impl Listings {
             return Err(Failure::INVALID_COMMAND);
         }
         let Call { now, authenticator, scratch, .. } = call;
-        let request: Request<'_> = decode(call.message, call.request).inspect_err(|_| self.stop_all())?;
+        let request = decode(call.message, call.request);
+        let request: &Request<'_> = valid(&request).inspect_err(|_| self.stop_all())?;
         let sub_command = request.sub_command;
-        authenticator.manage_credentials(self, *now, &request, scratch)?;
+        authenticator.manage_credentials(self, *now, request, scratch)?;
         let mut w = Writer::new(call.message);
         w.byte(Status::OK.0);
         let written = authenticator.write_managed(self, *now, sub_command, scratch, &mut w);
@@ -121,7 +122,8 @@ impl<P: Platform> Authenticator<'_, P> {
             }
             subcommand::ENUMERATE_CREDENTIALS_BEGIN => {
                 self.presented(request.pin_uv_auth_param, request.pin_uv_auth_protocol)?;
-                let rp_id_hash = request.params()?.rp_id_hash.ok_or(Failure::MISSING_PARAMETER)?;
+                let params = request.params();
+                let rp_id_hash = valid(&params)?.rp_id_hash.ok_or(Failure::MISSING_PARAMETER)?;
                 let by_token = self.authorize_reading(now, request, Some(rp_id_hash))?;
                 run.rp_id_hash = *rp_id_hash;
                 self.start_listing(run, now, of_rp, by_token, scratch)
@@ -168,14 +170,15 @@ impl<P: Platform> Authenticator<'_, P> {
 
     fn change_credential(&mut self, now: Instant, request: &Request<'_>, scratch: &mut [u8]) -> Result<(), Failure> {
         self.presented(request.pin_uv_auth_param, request.pin_uv_auth_protocol)?;
-        let params = request.params()?;
-        let descriptor = params.credential_id.ok_or(Failure::MISSING_PARAMETER)?;
-        let user = match params.user {
+        let params = request.params();
+        let params = valid(&params)?;
+        let descriptor = params.credential_id.as_ref().ok_or(Failure::MISSING_PARAMETER)?;
+        let user = match &params.user {
             _ if request.sub_command == subcommand::DELETE_CREDENTIAL => None,
             None => return Err(Failure::MISSING_PARAMETER),
-            user => user,
+            user => user.as_ref(),
         };
-        let found = self.authorize_change(now, request, &descriptor, scratch)?;
+        let found = self.authorize_change(now, request, descriptor, scratch)?;
         let Some(user) = user else { return self.delete(found, scratch) };
         let old = found.credential(scratch).ok_or(Failure::OTHER)?;
         if old.user.id != user.id {

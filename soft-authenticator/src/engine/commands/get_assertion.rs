@@ -16,7 +16,7 @@ use keyfob_core::{
 use crate::engine::{
     attestation::Subject,
     authenticator::{Authenticator, store_status},
-    call::{Call, Next, Outcome, Trigger, decode, written},
+    call::{Call, Next, Outcome, Trigger, decode, valid, written},
     ceremony::{CeremonyState, Counted, LargeBlobAction, UserPresent},
     config::AuthenticatorPolicy,
     credential::{Located, Search},
@@ -117,7 +117,8 @@ impl Run {
     #[inline(never)]
     fn check<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, by_sensor: Option<UserVerified>) -> Outcome {
         let Call { now, authenticator, scratch, .. } = call;
-        let request: Request<'_> = decode(call.message, call.request)?;
+        let request = decode(call.message, call.request);
+        let request: &Request<'_> = valid(&request)?;
         // 1
         let param = request.pin_uv_auth_param;
         if authenticator.is_probe(param) {
@@ -128,7 +129,7 @@ impl Run {
         let protocol = authenticator.protocol_of_param(param, request.pin_uv_auth_protocol)?;
         // 3 to 5
         let up = request.options.is_none_or(|options| options.up != Some(false));
-        let uv = authenticator.check_assertion_options(&request, up)?;
+        let uv = authenticator.check_assertion_options(request, up)?;
         self.ceremony.rp_id_hash = authenticator.hash_rp_id(request.rp_id);
         self.ceremony.client_data_hash = *request.client_data_hash;
         // 6
@@ -148,7 +149,7 @@ impl Run {
         } else {
             self.locate_discoverable(authenticator, scratch)?;
         }
-        self.found(authenticator, &request, by_sensor)
+        self.found(authenticator, request, by_sensor)
     }
 
     /// Goes on with the list.
@@ -164,8 +165,9 @@ impl Run {
             self.step = Step::Search(search, by_sensor);
             return Ok(Next::Work);
         }
-        let request: Request<'_> = decode(call.message, call.request)?;
-        self.found(authenticator, &request, by_sensor)
+        let request = decode(call.message, call.request);
+        let request: &Request<'_> = valid(&request)?;
+        self.found(authenticator, request, by_sensor)
     }
 
     /// 11: looks at the next entry of the list, and finds the first credential that may be used. Every entry is looked
@@ -279,7 +281,8 @@ impl Run {
     /// `hmac-secret`
     #[inline(never)]
     fn take_salts<P: Platform>(&mut self, call: &mut Call<'_, '_, P>) -> Outcome {
-        let request: Request<'_> = decode(call.message, call.request)?;
+        let request = decode(call.message, call.request);
+        let request: &Request<'_> = valid(&request)?;
         let input = inputs::<GetAssertionInputs<'_>>(request.extensions)?.hmac_secret;
         self.ceremony.salts = Some(call.authenticator.decrypt_salts(input)?);
         self.step = Step::Count;

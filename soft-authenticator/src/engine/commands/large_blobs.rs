@@ -11,7 +11,7 @@ use keyfob_core::{
 
 use crate::engine::{
     authenticator::{Authenticator, store_status},
-    call::{Call, Next, Outcome, Trigger, decode, ok, written},
+    call::{Call, Next, Outcome, Trigger, decode, ok, valid, written},
     platform::{Platform, SEQUENCE_TIMEOUT},
 };
 use crate::store::{Blobs, Change, Store, StoreError};
@@ -54,7 +54,8 @@ impl Run {
             authenticator.commit_large_blobs(len, call.scratch)?;
             return ok(call.message);
         }
-        let request: Request<'_> = decode(call.message, call.request)?;
+        let request = decode(call.message, call.request);
+        let request: &Request<'_> = valid(&request)?;
         let offset = request.offset.ok_or(Failure::INVALID_PARAMETER)?;
         match (request.get, request.set) {
             (Some(get), None) => {
@@ -64,7 +65,7 @@ impl Run {
                 authenticator.read_large_blobs(get, offset, call.message)
             }
             (None, Some(set)) => {
-                authenticator.stage_large_blobs(self, *now, &request, set, offset)?;
+                authenticator.stage_large_blobs(self, *now, request, set, offset)?;
                 if self.end() { ok(call.message) } else { Ok(Next::Work) }
             }
             _ => Err(Failure::INVALID_PARAMETER),

@@ -11,7 +11,7 @@ use keyfob_core::{
 use crate::engine::{
     attestation::Attested,
     authenticator::{Authenticator, store_status},
-    call::{Call, Next, Outcome, Trigger, decode},
+    call::{Call, Next, Outcome, Trigger, decode, valid},
     ceremony::{CeremonyState, LargeBlobAction, UserPresent},
     config::AuthenticatorPolicy,
     credential::{NewCredential, Search, truncate},
@@ -129,7 +129,8 @@ impl Run {
     #[inline(never)]
     fn check<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, by_sensor: Option<UserVerified>) -> Outcome {
         let Call { now, authenticator, .. } = call;
-        let request: Request<'_> = decode(call.message, call.request)?;
+        let request = decode(call.message, call.request);
+        let request: &Request<'_> = valid(&request)?;
         // 1
         let param = request.pin_uv_auth_param;
         if authenticator.is_probe(param) {
@@ -144,10 +145,10 @@ impl Run {
         self.new.algorithm = algorithm.ok_or(Failure::UNSUPPORTED_ALGORITHM)?.algorithm;
         check_entities(&request.rp, &request.user)?;
         // 4 to 8
-        let uv = authenticator.check_registration_options(&request)?;
+        let uv = authenticator.check_registration_options(request)?;
         self.discoverable = request.options.is_some_and(|options| options.rk == Some(true));
         // 9
-        self.attested.enterprise = authenticator.is_enterprise(&request)?;
+        self.attested.enterprise = authenticator.is_enterprise(request)?;
         self.ceremony.rp_id_hash = authenticator.hash_rp_id(request.rp.id);
         self.ceremony.client_data_hash = *request.client_data_hash;
         // 10, 11
@@ -166,7 +167,7 @@ impl Run {
                 return Ok(Next::Work);
             }
         }
-        self.decide(authenticator, Wishes::of(&request), excluded, by_sensor)
+        self.decide(authenticator, Wishes::of(request), excluded, by_sensor)
     }
 
     /// 12: goes on with the list. Every entry is looked at, so that the time taken does not tell which one matched.
@@ -246,7 +247,8 @@ impl Run {
     /// `hmac-secret-mc`
     #[inline(never)]
     fn take_salts<P: Platform>(&mut self, call: &mut Call<'_, '_, P>) -> Outcome {
-        let request: Request<'_> = decode(call.message, call.request)?;
+        let request = decode(call.message, call.request);
+        let request: &Request<'_> = valid(&request)?;
         let input = inputs::<MakeCredentialInputs<'_>>(request.extensions)?.hmac_secret_mc;
         self.ceremony.salts = Some(call.authenticator.decrypt_salts(input)?);
         self.step = Step::Generate;
