@@ -11,7 +11,7 @@ pub use point::P256Point;
 
 use crate::{
     bytes,
-    cbor::{Error, ErrorKind, RawMap, Read, Reader, Shape, Write, Writer},
+    cbor::{Error, ErrorKind, RawMap, Read, Reader, SMALL, Shape, Write, Writer},
     named::named,
 };
 
@@ -93,6 +93,8 @@ impl Write for Algorithm {
 pub struct Curve(pub i32);
 
 impl Curve {
+    /// What stands for the curve of a key that has none: reserved (RFC 9053 §7.1).
+    const NONE: Curve = Curve(0);
     /// NIST P-256.
     pub const P256: Curve = Curve(1);
     /// NIST P-384.
@@ -187,28 +189,22 @@ impl<'a> CoseKey<'a> {
     /// The key that the raw bytes of [`crate::crypto::Sign::generate`] stand for. `None` for an algorithm without a raw
     /// form, or a wrong length.
     pub fn from_raw(algorithm: Algorithm, raw: &'a [u8]) -> Option<Self> {
-        let ec2 = |curve, size: usize| {
-            let (x, y) = raw.split_at_checked(size)?;
-            (y.len() == size).then_some(Self::Ec2 { algorithm, curve, x, y })
-        };
-        let okp = |curve, size| (raw.len() == size).then_some(Self::Okp { algorithm, curve, x: raw });
-        let akp = |size| (raw.len() == size).then_some(Self::Akp { algorithm, public: raw });
-        match algorithm {
-            Algorithm::ES256 | Algorithm::ESP256 => ec2(Curve::P256, 32),
-            Algorithm::ES384 | Algorithm::ESP384 => ec2(Curve::P384, 48),
-            Algorithm::ES512 | Algorithm::ESP512 => ec2(Curve::P521, 66),
-            Algorithm::ES256K => ec2(Curve::SECP256K1, 32),
-            Algorithm::EDDSA | Algorithm::ED25519 => okp(Curve::ED25519, 32),
-            Algorithm::ED448 => okp(Curve::ED448, 57),
-            Algorithm::ML_DSA_44 => akp(1312),
-            Algorithm::ML_DSA_65 => akp(1952),
-            Algorithm::ML_DSA_87 => akp(2592),
-            Algorithm::RS256 | Algorithm::PS256 => {
-                let (n, e) = raw.split_last_chunk::<3>()?;
-                Some(Self::Rsa { algorithm, n, e })
-            }
-            _ => None,
+        let (_, kty, curve, size) = RAW_KEYS.into_iter().find(|(known, ..)| *known == algorithm)?;
+        if size != 0 && raw.len() != usize::from(size) {
+            return None;
         }
+        Some(match kty {
+            KTY_EC2 => {
+                let (x, y) = bytes::split(raw, raw.len() / 2);
+                Self::Ec2 { algorithm, curve, x, y }
+            }
+            KTY_OKP => Self::Okp { algorithm, curve, x: raw },
+            KTY_AKP => Self::Akp { algorithm, public: raw },
+            _ => {
+                let (n, e) = raw.split_last_chunk::<3>()?;
+                Self::Rsa { algorithm, n, e }
+            }
+        })
     }
 
     /// The key that begins at `start` and ends where `r` stands.
@@ -227,6 +223,26 @@ impl<'a> CoseKey<'a> {
         }
     }
 }
+
+/// The algorithms whose keys have a raw form, their type and curve, and the length of that form in bytes: both
+/// coordinates, the only string, or 0 for modulus and exponent, which have no fixed length.
+const RAW_KEYS: [(Algorithm, i64, Curve, u16); 15] = [
+    (Algorithm::ES256, KTY_EC2, Curve::P256, 64),
+    (Algorithm::ESP256, KTY_EC2, Curve::P256, 64),
+    (Algorithm::ES384, KTY_EC2, Curve::P384, 96),
+    (Algorithm::ESP384, KTY_EC2, Curve::P384, 96),
+    (Algorithm::ES512, KTY_EC2, Curve::P521, 132),
+    (Algorithm::ESP512, KTY_EC2, Curve::P521, 132),
+    (Algorithm::ES256K, KTY_EC2, Curve::SECP256K1, 64),
+    (Algorithm::EDDSA, KTY_OKP, Curve::ED25519, 32),
+    (Algorithm::ED25519, KTY_OKP, Curve::ED25519, 32),
+    (Algorithm::ED448, KTY_OKP, Curve::ED448, 57),
+    (Algorithm::ML_DSA_44, KTY_AKP, Curve::NONE, 1312),
+    (Algorithm::ML_DSA_65, KTY_AKP, Curve::NONE, 1952),
+    (Algorithm::ML_DSA_87, KTY_AKP, Curve::NONE, 2592),
+    (Algorithm::RS256, KTY_RSA, Curve::NONE, 0),
+    (Algorithm::PS256, KTY_RSA, Curve::NONE, 0),
+];
 
 /// An ES256 key and a key agreement key up to the x coordinate, and what stands between the coordinates.
 const ES256_HEAD: &[u8; 10] = b"\xa5\x01\x02\x03\x26\x20\x01\x21\x58\x20";
@@ -263,12 +279,12 @@ impl<'a> Read<'a> for CoseKey<'a> {
 
     fn read(r: &mut Reader<'a>) -> Result<Self, Error> {
         let ecdh = |r: &mut Reader<'a>| read_p256(r, Algorithm::ECDH_ES_HKDF_256, ECDH_HEAD);
-        if let Some(key) = read_p256(r, Algorithm::ES256, ES256_HEAD).or_else(|| ecdh(r)) {
+        if !SMALL && let Some(key) = read_p256(r, Algorithm::ES256, ES256_HEAD).or_else(|| ecdh(r)) {
             return Ok(key);
         }
         // -1 is a curve or, for RSA and AKP, a byte string.
         let (mut kty, mut algorithm, mut curve) = (None, None, None);
-        let (mut first, mut second, mut third) = (None, None, None);
+        let mut strings = [None; 3];
         let mut labels = 0;
         r.expect_unique_keys()?;
         let start = r.rest();
@@ -279,15 +295,16 @@ impl<'a> Read<'a> for CoseKey<'a> {
                 1 => kty = Some(r.integer()?),
                 3 => algorithm = Some(Algorithm::read(r)?),
                 -3..=-1 if kty.is_some_and(is_other) => drop(r.skip()?),
-                -1 if r.next_is_bytes() => first = Some(r.bytes()?),
-                -1 => curve = Some(Curve(i32::try_from(r.integer()?).map_err(|_| r.error(ErrorKind::OutOfRange))?)),
-                -2 => second = Some(r.bytes()?),
-                -3 => third = Some(r.bytes()?),
-                _ => {
-                    r.skip()?;
+                -1 if !r.next_is_bytes() => {
+                    curve = Some(Curve(i32::try_from(r.integer()?).map_err(|_| r.error(ErrorKind::OutOfRange))?));
                 }
+                _ => match usize::try_from(!key).ok().and_then(|place| strings.get_mut(place)) {
+                    Some(string) => *string = Some(r.bytes()?),
+                    None => drop(r.skip()?),
+                },
             }
         }
+        let [first, second, third] = strings;
         r.leave();
         let missing = r.error(ErrorKind::Missing);
         let (kty, algorithm) = (kty.ok_or(missing)?, algorithm.ok_or(missing)?);
@@ -313,7 +330,7 @@ impl<'a> Read<'a> for CoseKey<'a> {
 
 impl Write for CoseKey<'_> {
     fn write(&self, w: &mut Writer<'_>) {
-        if write_p256(self, w).is_some() {
+        if !SMALL && write_p256(self, w).is_some() {
             return;
         }
         let (kty, curve, strings): (i64, Option<Curve>, &[&[u8]]) = match *self {
@@ -323,41 +340,42 @@ impl Write for CoseKey<'_> {
             Self::Akp { public, .. } => (KTY_AKP, None, &[public]),
             Self::Other { raw, .. } => return raw.write(w),
         };
-        let mut labels = (i64::MIN..0).rev();
+        // Labels -1, -2, …: a curve takes -1 where there is one.
+        let mut label = -1;
         w.map(usize::from(curve.is_some()).saturating_add(strings.len()).saturating_add(2));
         w.integer(1);
         w.integer(kty);
         w.integer(3);
         self.algorithm().write(w);
-        // Labels -1, -2, …: a curve takes -1 where there is one. Without one, `zip` takes no label.
-        for (curve, label) in curve.iter().zip(&mut labels) {
+        if let Some(curve) = curve {
             w.integer(label);
             w.integer(i64::from(curve.0));
+            label = -2;
         }
-        for (string, label) in strings.iter().zip(labels) {
+        for string in strings {
             w.integer(label);
             w.bytes(string);
+            label = label.wrapping_sub(1);
         }
     }
 }
 
 /// The bit of a negative label, -1 to -31; none for any other.
-fn bit(label: i16) -> u32 {
-    u32::try_from(!label).ok().filter(|place| *place < 31).map_or(0, |place| 1u32.wrapping_shl(place))
+const fn bit(label: i16) -> u32 {
+    if -31 <= label && label < 0 { 1u32.wrapping_shl(!label as u32) } else { 0 }
 }
 
 /// The labels that only secret keys of a type have (RFC 9053 §7, RFC 8230 §4, and for AKP the registry of COSE key type
 /// parameters): d of EC2 and OKP; d, the primes and what follows from them of RSA; priv of AKP; the key itself of a
 /// symmetric one.
-fn private_labels(kty: i64) -> u32 {
-    let (first, last) = match kty {
-        KTY_EC2 | KTY_OKP => (-4, -4),
-        KTY_RSA => (-3, -12),
-        KTY_AKP => (-2, -2),
-        KTY_SYMMETRIC => (-1, -1),
-        _ => return 0,
-    };
-    (last..=first).fold(0, |labels, label| labels | bit(label))
+const fn private_labels(kty: i64) -> u32 {
+    match kty {
+        KTY_EC2 | KTY_OKP => bit(-4),
+        KTY_RSA => 0b1111_1111_1100, // -3 to -12
+        KTY_AKP => bit(-2),
+        KTY_SYMMETRIC => bit(-1),
+        _ => 0,
+    }
 }
 
 /// Whether `kty` is of no type that has its own variant.
