@@ -22,6 +22,7 @@ pub struct StubCrypto;
 pub struct StubSha256(u64);
 
 impl Sha256 for StubSha256 {
+    #[inline(never)]
     fn update(&mut self, data: &[u8]) {
         for &byte in data {
             self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
@@ -42,15 +43,19 @@ fn mix(value: u64) -> u64 {
 
 /// `N` bytes that follow from `seed`. The first eight are one to one with it.
 fn spread<const N: usize>(seed: u64) -> [u8; N] {
-    let mut state = seed;
     let mut out = [0; N];
-    let (chunks, rest) = out.as_chunks_mut();
-    for chunk in chunks {
-        *chunk = mix(state).to_be_bytes();
+    add_stream(seed, &mut out);
+    out
+}
+
+/// Adds bytes that follow from `seed` to `data`, bit by bit.
+#[inline(never)]
+fn add_stream(seed: u64, data: &mut [u8]) {
+    let mut state = seed;
+    for chunk in data.chunks_mut(8) {
+        chunk.iter_mut().zip(mix(state).to_be_bytes()).for_each(|(byte, pad)| *byte ^= pad);
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     }
-    bytes::copy_prefix(rest, &mix(state).to_be_bytes());
-    out
 }
 
 /// A hash of `parts` with their lengths, so that no byte can move from one to the next.
@@ -72,14 +77,7 @@ fn digest_message(key: &[u8], message: &[&[u8]]) -> u64 {
 
 /// Its own inverse.
 fn stream(key: &[u8], nonce: &[u8], data: &mut [u8]) {
-    let mut state = digest(&[key, nonce]);
-    for chunk in data.as_chunks_mut::<8>().0 {
-        *chunk = (u64::from_be_bytes(*chunk) ^ mix(state)).to_be_bytes();
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    }
-    for (byte, pad) in data.as_chunks_mut::<8>().1.iter_mut().zip(mix(state).to_be_bytes()) {
-        *byte ^= pad;
-    }
+    add_stream(digest(&[key, nonce]), data);
 }
 
 impl Hash for StubCrypto {
