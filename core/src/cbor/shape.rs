@@ -260,6 +260,9 @@ pub struct MapWriter<'w, 'b> {
     start: usize,
     count: u8,
     with: &'w [(u8, Option<&'w dyn Write>)],
+    /// Where the list begins that is being written, and how many items it has.
+    list: usize,
+    items: u8,
 }
 
 impl<'w, 'b> MapWriter<'w, 'b> {
@@ -268,7 +271,7 @@ impl<'w, 'b> MapWriter<'w, 'b> {
     pub fn new(w: &'w mut Writer<'b>, keys: Keys, with: &'w [(u8, Option<&'w dyn Write>)]) -> Self {
         let start = w.len();
         w.byte(0xA0);
-        Self { w, keys, start, count: 0, with }
+        Self { w, keys, start, count: 0, with, list: 0, items: 0 }
     }
 
     /// Passes to the next key. Writes it when the member `is_present`, and returns whether the value has to follow.
@@ -334,17 +337,41 @@ impl<'w, 'b> MapWriter<'w, 'b> {
         self.optional(&value);
     }
 
-    /// Writes the next member, a list of the items, if it is there.
-    pub fn list<T: Write>(&mut self, is_present: bool, items: impl Iterator<Item = T>) {
-        if self.key(is_present) {
-            let (start, mut count) = (self.w.len(), 0u8);
+    /// Begins the next member, a list, if it is there, and returns whether it is. [`MapWriter::end_list`] ends it.
+    #[inline(never)]
+    pub fn begin_list(&mut self, is_present: bool) -> bool {
+        let is_present = self.key(is_present);
+        if is_present {
+            self.list = self.w.len();
+            self.items = 0;
             self.w.byte(0x80);
-            for item in items {
-                count = count.wrapping_add(1);
-                item.write(self.w);
-            }
-            self.w.set_count(start, 0x80, count);
         }
+        is_present
+    }
+
+    /// The writer, for the next item of the list.
+    #[inline(never)]
+    pub fn item(&mut self) -> &mut Writer<'b> {
+        self.items = self.items.wrapping_add(1);
+        self.w
+    }
+
+    /// Writes the next item of the list, a text.
+    #[inline(never)]
+    pub fn text_item(&mut self, text: &str) {
+        self.item().text(text);
+    }
+
+    /// Writes the next item of the list, a number.
+    #[inline(never)]
+    pub fn number_item(&mut self, number: u32) {
+        self.item().number(number);
+    }
+
+    /// Writes how many items the list has, in front of them.
+    #[inline(never)]
+    pub fn end_list(&mut self) {
+        self.w.set_count(self.list, 0x80, self.items);
     }
 
     /// Leaves the next `count` members out.

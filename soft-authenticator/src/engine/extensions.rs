@@ -10,7 +10,7 @@
 use keyfob_core::{
     Failure,
     bytes::{self, Secret},
-    cbor::{self, MapWriter, Message, RawMap, Writer},
+    cbor::{self, MapWriter, Message, RawMap, Write, Writer},
     crypto::Hash,
     ctap2::get_assertion::Request,
     extensions::{
@@ -261,7 +261,10 @@ impl<P: Platform> Authenticator<'_, P> {
         let mut encrypted = [0; ENCRYPTED];
         let encrypted = self.evaluate(ceremony, id, &mut encrypted)?;
         let mut m = MapWriter::new(w, keys, &[]);
-        m.list(asked.uvm.is_some(), [self.uvm(ceremony)].into_iter());
+        if m.begin_list(asked.uvm.is_some()) {
+            self.uvm(ceremony).write(m.item());
+            m.end_list();
+        }
         match subject {
             Subject::New(..) => {
                 m.flag(asked.cred_blob);

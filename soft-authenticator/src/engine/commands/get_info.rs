@@ -2,7 +2,7 @@
 
 use keyfob_core::{
     Status,
-    cbor::{MapWriter, Message, Text, Writer},
+    cbor::{MapWriter, Message, Text, Write, Writer},
     cose::Algorithm,
     crypto::Sign,
     ctap2::{CredentialParameters, get_info},
@@ -77,17 +77,46 @@ impl<P: Platform> Authenticator<'_, P> {
         let min_pin_can_be_set = has_config && pin;
         let number = |is_there: bool, number: u32| is_there.then_some(number);
         let mut m = MapWriter::new(w, get_info::Response::KEYS, &[]);
-        m.list(true, self.versions());
-        let extensions = EXTENSIONS.iter().filter(|(id, caps)| self.has_extension(id, *caps));
-        m.list(self.has_extensions(), extensions.map(|(id, _)| Text::new(id)));
+        m.begin_list(true);
+        if self.u2f_is_on() {
+            m.text_item("U2F_V2");
+        }
+        m.text_item("FIDO_2_0");
+        if self.speaks(Version::Fido2_1) {
+            m.text_item("FIDO_2_1");
+        }
+        if self.speaks(Version::Fido2_3) {
+            m.text_item("FIDO_2_3");
+        }
+        m.end_list();
+        if m.begin_list(self.has_extensions()) {
+            for (id, caps) in EXTENSIONS {
+                if self.has_extension(id, caps) {
+                    m.text_item(id);
+                }
+            }
+            m.end_list();
+        }
         m.bytes(Some(&config.aaguid));
         self.write_info_options(m.value());
         m.number(Some(config.max_msg_size as u32));
-        m.list(self.issues_tokens(), [2u32, 1].into_iter().filter(|number| self.protocol(*number).is_some()));
+        if m.begin_list(self.issues_tokens()) {
+            for number in [2, 1] {
+                if self.protocol(number).is_some() {
+                    m.number_item(number);
+                }
+            }
+            m.end_list();
+        }
         m.number(Some(config.max_credential_count_in_list.into()));
         m.number(Some(config.max_credential_id_length() as u32));
-        m.list(true, config.transports.iter().copied());
-        m.list(true, self.algorithms());
+        write_texts(&mut m, Some(config.transports));
+        m.begin_list(true);
+        let algorithms = config.algorithms.unwrap_or(self.crypto.algorithms()).iter();
+        for algorithm in algorithms.filter(|algorithm| self.signs_with(**algorithm)).take(MAX_LIST) {
+            CredentialParameters::new(*algorithm).write(m.item());
+        }
+        m.end_list();
         let large_blobs = self.large_blobs_capacity() as u32;
         m.number(number(large_blobs > 0, large_blobs));
         m.flag(min_pin_can_be_set.then_some(state.force_pin_change));
@@ -99,19 +128,34 @@ impl<P: Platform> Authenticator<'_, P> {
         m.number(number(self.has(Caps::BUILT_IN_UV), uv.modality));
         m.number(None); // certifications
         m.number(remaining);
-        m.list(!config.vendor_commands.is_empty(), config.vendor_commands.iter().copied());
+        if m.begin_list(!config.vendor_commands.is_empty()) {
+            for command in config.vendor_commands {
+                m.item().unsigned(*command);
+            }
+            m.end_list();
+        }
         let supported = Format::supported(config, Algorithm::ES256);
         // "none" alone is not told.
-        m.list(supported != [Format::None], supported.iter().map(|format| Text::new(format.name())));
+        if m.begin_list(supported != [Format::None]) {
+            for format in supported {
+                m.text_item(format.name());
+            }
+            m.end_list();
+        }
         m.number(None); // uvCountSinceLastPinEntry
         m.flag(self.has(Caps::LONG_TOUCH_FOR_RESET).then_some(state.long_touch_for_reset));
         m.bytes(identifiers.map(|[identifier, _]| &identifier[..]));
-        m.list(config.transports_for_reset.is_some(), config.transports_for_reset.unwrap_or_default().iter().copied());
+        write_texts(&mut m, config.transports_for_reset);
         m.flag(self.has(Caps::PIN_COMPLEXITY).then_some(state.pin_complexity));
         m.bytes(config.pin_complexity_policy_url.map(str::as_bytes));
         m.number(number(pin, config.max_pin_length.into()));
         m.bytes(identifiers.map(|[_, state]| &state[..]));
-        m.list(has_config, self.config_subcommands());
+        if m.begin_list(has_config) {
+            for command in self.config_subcommands() {
+                m.number_item(command);
+            }
+            m.end_list();
+        }
         m.end();
     }
 
@@ -138,22 +182,6 @@ impl<P: Platform> Authenticator<'_, P> {
         m.end();
     }
 
-    fn versions(&self) -> impl Iterator<Item = Text<'static>> {
-        let versions = [
-            (Text::new("U2F_V2"), self.u2f_is_on()),
-            (Text::new("FIDO_2_0"), true),
-            (Text::new("FIDO_2_1"), self.speaks(Version::Fido2_1)),
-            (Text::new("FIDO_2_3"), self.speaks(Version::Fido2_3)),
-        ];
-        versions.into_iter().filter(|(_, spoken)| *spoken).map(|(version, _)| version)
-    }
-
-    fn algorithms(&self) -> impl Iterator<Item = CredentialParameters<'static>> {
-        let all = self.config.algorithms.unwrap_or(self.crypto.algorithms());
-        let there = all.iter().filter(|algorithm| self.signs_with(**algorithm)).take(MAX_LIST);
-        there.map(|algorithm| CredentialParameters::new(*algorithm))
-    }
-
     /// Whether all that a version after 2.0 requires is here, and it is wanted.
     fn speaks(&self, version: Version) -> bool {
         let required =
@@ -161,5 +189,14 @@ impl<P: Platform> Authenticator<'_, P> {
         let manageable = !self.has(Caps::DISCOVERABLE) || self.has(Caps::CRED_MGMT);
         let wanted = version <= self.config.newest_version && !self.config.policy.rules_2_0;
         wanted && self.has(required) && manageable
+    }
+}
+
+fn write_texts(m: &mut MapWriter<'_, '_>, texts: Option<&[Text<'_>]>) {
+    if m.begin_list(texts.is_some()) {
+        for text in texts.unwrap_or_default() {
+            text.write(m.item());
+        }
+        m.end_list();
     }
 }
