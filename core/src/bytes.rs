@@ -8,7 +8,8 @@ use core::ops::{Deref, DerefMut, Range};
 
 /// Overwrites a secret with zeros, which the compiler does not leave out. It may write whole words, unlike
 /// `Zeroize::zeroize`, which takes an instruction or more for each byte.
-#[inline]
+#[cfg_attr(feature = "small", inline(never))]
+#[cfg_attr(not(feature = "small"), inline)]
 pub fn wipe(secret: &mut [u8]) {
     secret.fill(0);
     zeroize::optimization_barrier(secret);
@@ -59,7 +60,8 @@ pub fn put(to: &mut [u8], from: &[u8]) -> usize {
 }
 
 /// Copies as many bytes as both sides hold and returns that number.
-#[inline]
+#[cfg_attr(feature = "small", inline(never))]
+#[cfg_attr(not(feature = "small"), inline)]
 pub fn copy_prefix(to: &mut [u8], from: &[u8]) -> usize {
     for (to, from) in to.iter_mut().zip(from) {
         *to = *from;
@@ -104,25 +106,29 @@ pub fn join(to: &mut [u8], parts: &[&[u8]]) -> usize {
 }
 
 /// The first `len` bytes. There must be at least `len` bytes.
-#[inline]
+#[cfg_attr(feature = "small", inline(never))]
+#[cfg_attr(not(feature = "small"), inline)]
 pub fn front(bytes: &[u8], len: usize) -> &[u8] {
     split(bytes, len).0
 }
 
 /// The first `len` bytes. There must be at least `len` bytes.
-#[inline]
+#[cfg_attr(feature = "small", inline(never))]
+#[cfg_attr(not(feature = "small"), inline)]
 pub fn front_mut(bytes: &mut [u8], len: usize) -> &mut [u8] {
     split_mut(bytes, len).0
 }
 
 /// The bytes from `at` on. `at` must not be greater than the length.
-#[inline]
+#[cfg_attr(feature = "small", inline(never))]
+#[cfg_attr(not(feature = "small"), inline)]
 pub fn rest(bytes: &[u8], at: usize) -> &[u8] {
     split(bytes, at).1
 }
 
 /// The bytes from `at` on. `at` must not be greater than the length.
-#[inline]
+#[cfg_attr(feature = "small", inline(never))]
+#[cfg_attr(not(feature = "small"), inline)]
 pub fn rest_mut(bytes: &mut [u8], at: usize) -> &mut [u8] {
     split_mut(bytes, at).1
 }

@@ -19,6 +19,7 @@ impl Instant {
     }
 
     /// The instant `after` later; stops at the end of the clock.
+    #[cfg_attr(feature = "small", inline(never))]
     pub const fn plus(self, after: Duration) -> Self {
         let millis = after.as_secs().saturating_mul(1000).saturating_add(after.subsec_millis() as u64);
         Self(self.0.saturating_add(millis))

@@ -39,6 +39,7 @@ pub struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// A reader under the rules for requests: canonical form, depth 4.
+    #[cfg_attr(feature = "small", inline(never))]
     #[cfg_attr(not(feature = "small"), inline)]
     pub const fn strict(bytes: &'a [u8]) -> Self {
         Self {
@@ -52,6 +53,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A reader under the rules for responses: any definite-length form, depth 16.
+    #[cfg_attr(feature = "small", inline(never))]
     #[cfg_attr(not(feature = "small"), inline)]
     pub const fn tolerant(bytes: &'a [u8]) -> Self {
         Self {
@@ -83,12 +85,14 @@ impl<'a> Reader<'a> {
 
     /// An error at the current position.
     #[cold]
+    #[cfg_attr(feature = "small", inline(never))]
     pub const fn error(&self, kind: ErrorKind) -> Error {
         Error::new(kind, self.offset())
     }
 
     /// The error for the missing member with integer key `member`.
     #[cold]
+    #[cfg_attr(feature = "small", inline(never))]
     pub const fn missing(&self, member: u8) -> Error {
         self.error(ErrorKind::Missing).within(member)
     }

@@ -68,6 +68,7 @@ impl<'b> Writer<'b> {
     }
 
     /// One byte as it is.
+    #[cfg_attr(feature = "small", inline(never))]
     #[cfg_attr(not(feature = "small"), inline)]
     pub fn byte(&mut self, byte: u8) {
         if let Some(to) = self.buffer.get_mut(self.length) {
