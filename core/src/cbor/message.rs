@@ -80,8 +80,13 @@ macro_rules! message {
 
             #[inline(never)]
             fn read_by_table(r: &mut $crate::cbor::Reader<'a>) -> Result<Self, $crate::cbor::Error> {
-                let mut found = $crate::cbor::Found::read(r, &<Self as $crate::cbor::Read<'a>>::SHAPE)?;
-                Ok(Self { $($field: $crate::message!(@found $presence found),)* })
+                #[allow(non_camel_case_types, clippy::allow_attributes)]
+                enum At { $($field,)* }
+                let mut found = $crate::cbor::Found::new(r);
+                found.find(r, &<Self as $crate::cbor::Read<'a>>::SHAPE)?;
+                // What can fail comes first, so that the value is built where it goes.
+                $($crate::message!(@find $presence $field found.required(At::$field as usize)?);)*
+                Ok(Self { $($field: $crate::message!(@found $presence $field found.optional(At::$field as usize)),)* })
             }
 
             fn write_by_table(
@@ -156,8 +161,10 @@ macro_rules! message {
     };
     (@is_required required) => { true };
     (@is_required optional) => { false };
-    (@found required $found:ident) => { $found.required()? };
-    (@found optional $found:ident) => { $found.optional() };
+    (@find required $field:ident $value:expr) => { let $field = $value; };
+    (@find optional $field:ident $value:expr) => {};
+    (@found required $field:ident $value:expr) => { $field };
+    (@found optional $field:ident $value:expr) => { $value };
 
     (@name $field:ident) => { stringify!($field) };
     (@name $field:ident $name_of:literal) => { $name_of };

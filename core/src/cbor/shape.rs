@@ -124,51 +124,53 @@ pub const fn joined<const N: usize>(mut keys: &[&[u8]]) -> [u8; N] {
 #[derive(Debug)]
 pub struct Found<'a> {
     message: &'a [u8],
-    /// At the last member, with the rules by which the message was checked.
+    /// With the rules by which the message was checked.
     r: Reader<'a>,
     /// From the start of the message. Where no value can be, at 0, is a member that is absent.
     at: [u16; MOST],
-    next: usize,
 }
 
 impl<'a> Found<'a> {
+    /// No members yet. Like this, and not as what a check returns, it is not copied.
+    #[inline(never)]
+    pub fn new(r: &Reader<'a>) -> Self {
+        Self { message: r.rest, r: *r, at: [0; MOST] }
+    }
+
     /// Reads a message of this shape and finds its members.
     ///
     /// # Errors
     /// What is wrong with it; [`ErrorKind::OutOfRange`] for a member that is 64 KiB behind the start of its message.
     #[inline(never)]
-    pub fn read(r: &mut Reader<'a>, shape: &Shape) -> Result<Self, Error> {
-        let mut found = Self { message: r.rest, r: *r, at: [0; MOST], next: 0 };
+    pub fn find(&mut self, r: &mut Reader<'a>, shape: &Shape) -> Result<(), Error> {
         if let Shape::Message(members) = shape {
-            r.scan(members, &mut found.at)?;
+            r.scan(members, &mut self.at)?;
         }
-        Ok(found)
+        Ok(())
     }
 
-    /// Goes to the next member of the table, and returns whether it is there.
+    /// Goes to a member of the table, and returns whether it is there.
     #[inline(never)]
-    fn next(&mut self) -> bool {
-        let at = self.at.get(self.next).map_or(0, |at| usize::from(*at));
-        self.next = self.next.wrapping_add(1);
+    fn go_to(&mut self, index: usize) -> bool {
+        let at = self.at.get(index).map_or(0, |at| usize::from(*at));
         self.r.rest = bytes::rest(self.message, at);
         at != 0
     }
 
-    /// The next member, which is there.
+    /// A member that is there.
     ///
     /// # Errors
     /// None, when the message was checked.
     #[inline(never)]
-    pub fn required<T: Read<'a>>(&mut self) -> Result<T, Error> {
-        self.next();
+    pub fn required<T: Read<'a>>(&mut self, index: usize) -> Result<T, Error> {
+        self.go_to(index);
         T::get(&mut self.r)
     }
 
-    /// The next member, which may be absent. It is read under the rules by which it was checked, so that this cannot
-    /// fail.
+    /// A member that may be absent. It is read under the rules by which it was checked, so that this cannot fail.
     #[inline(never)]
-    pub fn optional<T: Read<'a>>(&mut self) -> Option<T> {
-        let value = self.next().then(|| T::get(&mut self.r))?;
+    pub fn optional<T: Read<'a>>(&mut self, index: usize) -> Option<T> {
+        let value = self.go_to(index).then(|| T::get(&mut self.r))?;
         debug_assert!(value.is_ok());
         value.ok()
     }
