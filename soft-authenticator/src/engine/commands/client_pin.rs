@@ -3,10 +3,11 @@
 //! attempt.
 
 use keyfob_core::{
-    Failure, Instant,
+    Failure, Instant, Status,
     bytes::{self, Secret},
+    cbor::{MapWriter, Message, Writer},
     cose::CoseKey,
-    crypto::{Agreement, Error, P256Point},
+    crypto::{Agreement, Error},
     ctap2::client_pin::{Request, Response, subcommand},
     pin_uv::{
         self, MAX_PIN_BYTES, PaddedPin, Permissions, PinHash, PinUvAuthProtocol, SharedSecret, Token, UserVerified,
@@ -15,7 +16,7 @@ use keyfob_core::{
 
 use crate::engine::{
     authenticator::{Authenticator, crypto_status, store_status},
-    call::{Call, Next, Outcome, Trigger, decode, ok, reply, valid},
+    call::{Call, Next, Outcome, Trigger, decode, ok, valid, written},
     ceremony::{Counted, UserPresent},
     platform::Platform,
     state::StoredOptions,
@@ -63,7 +64,10 @@ impl Run {
         }
         let request = decode(call.message, call.request);
         let request: &Request<'_> = valid(&request)?;
-        call.authenticator.client_pin(self, call.now, cause, request)?.write(call.message)
+        match call.authenticator.client_pin(self, call.now, cause, request)? {
+            Answer::Next(next) => Ok(next),
+            answer => call.authenticator.write_answer(&answer, call.message),
+        }
     }
 
     fn agreed(&self) -> Result<&SharedSecret, Failure> {
@@ -85,28 +89,26 @@ impl Run {
 enum Answer {
     Next(Next),
     Empty,
-    Retries { retries: u8, power_cycle: bool },
-    UvRetries(u8),
-    KeyAgreement(P256Point),
+    Retries,
+    UvRetries,
+    KeyAgreement,
     Token([u8; ENCRYPTED_TOKEN], usize),
 }
 
-impl Answer {
-    fn write(&self, message: &mut [u8]) -> Outcome {
-        let mut response = Response::default();
-        match self {
-            Self::Next(next) => return Ok(*next),
-            Self::Empty => return ok(message),
-            Self::Retries { retries, power_cycle } => {
-                response.pin_retries = Some(u32::from(*retries));
-                response.power_cycle_state = power_cycle.then_some(true);
-            }
-            Self::UvRetries(retries) => response.uv_retries = Some(u32::from(*retries)),
-            Self::KeyAgreement(point) => response.key_agreement = Some(CoseKey::key_agreement(point)),
-            Self::Token(token, len) => response.pin_uv_auth_token = token.get(..*len),
-        }
-        reply(&response, message)
-    }
+/// A subcommand that agrees on a secret, and its members. Those that it does not take are empty.
+#[derive(Clone, Copy)]
+struct Asked<'r> {
+    sub_command: u32,
+    /// setPIN or changePIN.
+    sets_pin: bool,
+    /// It takes the PIN that is set.
+    by_pin: bool,
+    key: &'r CoseKey<'r>,
+    param: &'r [u8],
+    new_pin_enc: &'r [u8],
+    pin_hash_enc: &'r [u8],
+    permissions: Permissions,
+    protocol: PinUvAuthProtocol,
 }
 
 /// A member that the subcommand cannot do without.
@@ -122,22 +124,133 @@ impl<P: Platform> Authenticator<'_, P> {
         cause: Trigger,
         request: &Request<'_>,
     ) -> Result<Answer, Failure> {
-        match required(request.sub_command)? {
-            subcommand::GET_KEY_AGREEMENT => self.get_key_agreement(request),
-            subcommand::GET_TOKEN_USING_UV if self.has(Caps::TOKEN_PERMISSIONS) => {
-                self.get_token_using_uv(run, now, cause, request)
-            }
-            subcommand::GET_UV_RETRIES if self.has(Caps::BUILT_IN_UV) => Ok(Answer::UvRetries(self.uv_retries())),
-            _ if !self.has(Caps::CLIENT_PIN) => Err(Failure::INVALID_SUBCOMMAND),
-            subcommand::GET_PIN_RETRIES => self.get_pin_retries(request),
-            subcommand::SET_PIN => self.set_pin(run, request),
-            subcommand::CHANGE_PIN => self.change_pin(run, request),
-            subcommand::GET_PIN_TOKEN => self.get_token(run, now, request, true),
-            subcommand::GET_TOKEN_USING_PIN if self.has(Caps::TOKEN_PERMISSIONS) => {
-                self.get_token(run, now, request, false)
-            }
-            _ => Err(Failure::INVALID_SUBCOMMAND),
+        let sub_command = required(request.sub_command)?;
+        match sub_command {
+            subcommand::GET_KEY_AGREEMENT => return self.get_key_agreement(request),
+            subcommand::GET_TOKEN_USING_UV if self.has(Caps::TOKEN_PERMISSIONS) => {}
+            subcommand::GET_UV_RETRIES if self.has(Caps::BUILT_IN_UV) => return Ok(Answer::UvRetries),
+            _ if !self.has(Caps::CLIENT_PIN) => return Err(Failure::INVALID_SUBCOMMAND),
+            subcommand::GET_PIN_RETRIES => return self.get_pin_retries(request),
+            subcommand::SET_PIN | subcommand::CHANGE_PIN | subcommand::GET_PIN_TOKEN => {}
+            subcommand::GET_TOKEN_USING_PIN if self.has(Caps::TOKEN_PERMISSIONS) => {}
+            _ => return Err(Failure::INVALID_SUBCOMMAND),
         }
+        let asked = self.asked(request, sub_command)?;
+        self.proceed(run, now, cause, request, &asked)
+    }
+
+    /// What a subcommand that agrees on a secret cannot do without.
+    fn asked<'r>(&self, request: &'r Request<'_>, sub_command: u32) -> Result<Asked<'r>, Failure> {
+        let sets_pin = matches!(sub_command, subcommand::SET_PIN | subcommand::CHANGE_PIN);
+        let by_pin = !matches!(sub_command, subcommand::SET_PIN | subcommand::GET_TOKEN_USING_UV);
+        let key = required(request.key_agreement.as_ref())?;
+        let (param, new_pin_enc) = match (request.pin_uv_auth_param, request.new_pin_enc) {
+            _ if !sets_pin => (&[][..], &[][..]),
+            (Some(param), Some(new_pin_enc)) => (param, new_pin_enc),
+            _ => return Err(Failure::MISSING_PARAMETER),
+        };
+        let pin_hash_enc = if by_pin { required(request.pin_hash_enc)? } else { &[] };
+        let permissions = if sets_pin { Permissions::default() } else { self.permissions_asked(request, sub_command)? };
+        let protocol = self.required_protocol(request)?;
+        Ok(Asked { sub_command, sets_pin, by_pin, key, param, new_pin_enc, pin_hash_enc, permissions, protocol })
+    }
+
+    /// The next step.
+    fn proceed(
+        &mut self,
+        run: &mut Run,
+        now: Instant,
+        cause: Trigger,
+        request: &Request<'_>,
+        asked: &Asked<'_>,
+    ) -> Result<Answer, Failure> {
+        let Asked { sub_command, new_pin_enc, pin_hash_enc, permissions, .. } = *asked;
+        if sub_command == subcommand::SET_PIN && self.pin.is_set {
+            return Err(self.config.policy.by_version(Failure::PIN_AUTH_INVALID, Failure::NOT_ALLOWED));
+        }
+        match run.step {
+            Step::Agree => {
+                self.check_request(request, sub_command, permissions)?;
+                let shared = self.decapsulate(asked.protocol, asked.key)?;
+                if asked.sets_pin && !shared.verify(&self.crypto, &[new_pin_enc, pin_hash_enc], asked.param) {
+                    return Err(Failure::PIN_AUTH_INVALID);
+                }
+                run.shared = Some(shared);
+                run.step = if asked.by_pin { Step::Count } else { Step::Agreed };
+                Ok(Answer::Next(Next::Work))
+            }
+            Step::Count => self.count_pin_attempt(run),
+            Step::Compare(counted) => self.compare_pin(run, counted, pin_hash_enc),
+            Step::Proven(verified) if sub_command == subcommand::CHANGE_PIN => {
+                if !verified.holds() {
+                    return Err(Failure::OTHER);
+                }
+                self.take_pin(run.agreed()?, new_pin_enc, self.options.force_pin_change)
+            }
+            Step::Proven(_) if self.options.force_pin_change => Err(match sub_command {
+                subcommand::GET_PIN_TOKEN => Failure::PIN_INVALID,
+                _ => Failure::PIN_POLICY_VIOLATION,
+            }),
+            Step::Proven(verified) => self.grant(run, now, request, permissions, verified, false),
+            Step::Agreed => match (sub_command, cause.verified()) {
+                (subcommand::SET_PIN, _) => self.take_pin(run.agreed()?, new_pin_enc, false),
+                (subcommand::GET_TOKEN_USING_UV, None) => self.start_verification(true).map(Answer::Next),
+                (subcommand::GET_TOKEN_USING_UV, Some(verified)) => {
+                    let present = self.presence(Some(verified), None).is_some_and(UserPresent::holds);
+                    self.grant(run, now, request, permissions, verified, present)
+                }
+                _ => Err(Failure::OTHER),
+            },
+        }
+    }
+
+    /// What can be refused before anything is agreed on.
+    fn check_request(&self, request: &Request<'_>, sub_command: u32, asked: Permissions) -> Result<(), Failure> {
+        match sub_command {
+            subcommand::SET_PIN => return Ok(()),
+            subcommand::GET_PIN_TOKEN if request.permissions.is_some() || request.rp_id.is_some() => {
+                return Err(Failure::INVALID_PARAMETER);
+            }
+            subcommand::GET_TOKEN_USING_PIN => self.check_permissions(request, asked, true)?,
+            subcommand::GET_TOKEN_USING_UV => {
+                self.check_permissions(request, asked, false)?;
+                return match self.uv_retries() {
+                    _ if !self.uv_is_configured() => Err(Failure::NOT_ALLOWED),
+                    0 => Err(Failure::UV_BLOCKED),
+                    _ => Ok(()),
+                };
+            }
+            _ => {}
+        }
+        self.check_pin_attempt()
+    }
+
+    fn write_answer(&self, answer: &Answer, message: &mut [u8]) -> Outcome {
+        let mut w = Writer::new(message);
+        w.byte(Status::OK.0);
+        let mut m = MapWriter::new(&mut w, Response::KEYS, &[]);
+        match answer {
+            Answer::Next(_) | Answer::Empty => return ok(message),
+            Answer::KeyAgreement => {
+                let (_, public) = self.key_agreement.as_ref().ok_or(Failure::OTHER)?;
+                m.required(&CoseKey::key_agreement(public));
+            }
+            Answer::Token(token, len) => {
+                m.skip(1);
+                m.bytes(token.get(..*len));
+            }
+            Answer::Retries => {
+                m.skip(2);
+                m.number(Some(self.pin.retries.into()));
+                m.flag(self.pin.needs_power_cycle().then_some(true));
+            }
+            Answer::UvRetries => {
+                m.skip(4);
+                m.number(Some(self.uv_retries().into()));
+            }
+        }
+        m.end();
+        written(w.finish())
     }
 
     fn required_protocol(&self, request: &Request<'_>) -> Result<PinUvAuthProtocol, Failure> {
@@ -151,7 +264,7 @@ impl<P: Platform> Authenticator<'_, P> {
         if !self.pin.is_set && self.config.policy.retries_need_pin {
             return Err(Failure::PIN_NOT_SET);
         }
-        Ok(Answer::Retries { retries: self.pin.retries, power_cycle: self.pin.needs_power_cycle() })
+        Ok(Answer::Retries)
     }
 
     fn get_key_agreement(&mut self, request: &Request<'_>) -> Result<Answer, Failure> {
@@ -159,92 +272,17 @@ impl<P: Platform> Authenticator<'_, P> {
         if self.key_agreement.is_none() {
             self.key_agreement = Some(self.crypto.p256_generate(&mut self.rng).map_err(crypto_status)?);
         }
-        let (_, public) = self.key_agreement.as_ref().ok_or(Failure::OTHER)?;
-        Ok(Answer::KeyAgreement(*public))
+        Ok(Answer::KeyAgreement)
     }
 
-    fn set_pin(&mut self, run: &mut Run, request: &Request<'_>) -> Result<Answer, Failure> {
-        let key = required(request.key_agreement)?;
-        let param = required(request.pin_uv_auth_param)?;
-        let new_pin_enc = required(request.new_pin_enc)?;
-        let protocol = self.required_protocol(request)?;
-        if self.pin.is_set {
-            return Err(self.config.policy.by_version(Failure::PIN_AUTH_INVALID, Failure::NOT_ALLOWED));
+    /// Puts the new PIN in force, which `must_differ` from the old one where a change was forced.
+    fn take_pin(&mut self, shared: &SharedSecret, new_pin_enc: &[u8], must_differ: bool) -> Result<Answer, Failure> {
+        let pin = self.new_pin(shared, new_pin_enc)?;
+        if must_differ && self.stored_pin()?.0.matches(&pin.hash(&self.crypto).0) {
+            return Err(Failure::PIN_POLICY_VIOLATION);
         }
-        match run.step {
-            Step::Agree => self.agree(run, protocol, &key, Step::Agreed),
-            Step::Agreed => {
-                let shared = run.agreed()?;
-                if !shared.verify(&self.crypto, &[new_pin_enc], param) {
-                    return Err(Failure::PIN_AUTH_INVALID);
-                }
-                let pin = self.new_pin(shared, new_pin_enc)?;
-                self.store_pin(&pin)?;
-                Ok(Answer::Empty)
-            }
-            Step::Count | Step::Compare(_) | Step::Proven(_) => Err(Failure::OTHER),
-        }
-    }
-
-    fn change_pin(&mut self, run: &mut Run, request: &Request<'_>) -> Result<Answer, Failure> {
-        let key = required(request.key_agreement)?;
-        let param = required(request.pin_uv_auth_param)?;
-        let new_pin_enc = required(request.new_pin_enc)?;
-        let pin_hash_enc = required(request.pin_hash_enc)?;
-        let protocol = self.required_protocol(request)?;
-        match run.step {
-            Step::Agree => {
-                self.check_pin_attempt()?;
-                let answer = self.agree(run, protocol, &key, Step::Count)?;
-                if !run.agreed()?.verify(&self.crypto, &[new_pin_enc, pin_hash_enc], param) {
-                    return Err(Failure::PIN_AUTH_INVALID);
-                }
-                Ok(answer)
-            }
-            Step::Count => self.count_pin_attempt(run),
-            Step::Compare(counted) => self.compare_pin(run, counted, pin_hash_enc),
-            Step::Proven(verified) if verified.holds() => {
-                let pin = self.new_pin(run.agreed()?, new_pin_enc)?;
-                if self.options.force_pin_change && self.stored_pin()?.0.matches(&pin.hash(&self.crypto).0) {
-                    return Err(Failure::PIN_POLICY_VIOLATION);
-                }
-                self.store_pin(&pin)?;
-                Ok(Answer::Empty)
-            }
-            Step::Proven(_) | Step::Agreed => Err(Failure::OTHER),
-        }
-    }
-
-    /// getPinToken, and getPinUvAuthTokenUsingPinWithPermissions.
-    fn get_token(
-        &mut self,
-        run: &mut Run,
-        now: Instant,
-        request: &Request<'_>,
-        legacy: bool,
-    ) -> Result<Answer, Failure> {
-        let key = required(request.key_agreement)?;
-        let pin_hash_enc = required(request.pin_hash_enc)?;
-        let permissions = self.permissions_asked(request, legacy)?;
-        let protocol = self.required_protocol(request)?;
-        match run.step {
-            Step::Agree => {
-                if !legacy {
-                    self.check_permissions(request, permissions, true)?;
-                } else if request.permissions.is_some() || request.rp_id.is_some() {
-                    return Err(Failure::INVALID_PARAMETER);
-                }
-                self.check_pin_attempt()?;
-                self.agree(run, protocol, &key, Step::Count)
-            }
-            Step::Count => self.count_pin_attempt(run),
-            Step::Compare(counted) => self.compare_pin(run, counted, pin_hash_enc),
-            Step::Proven(_) if self.options.force_pin_change => {
-                Err(if legacy { Failure::PIN_INVALID } else { Failure::PIN_POLICY_VIOLATION })
-            }
-            Step::Proven(verified) => self.grant(run, now, request, permissions, verified, false),
-            Step::Agreed => Err(Failure::OTHER),
-        }
+        self.store_pin(&pin)?;
+        Ok(Answer::Empty)
     }
 
     /// Issues a token to a user who was `verified`.
@@ -278,52 +316,8 @@ impl<P: Platform> Authenticator<'_, P> {
         Ok(Answer::Token(out, len))
     }
 
-    /// getPinUvAuthTokenUsingUvWithPermissions.
-    fn get_token_using_uv(
-        &mut self,
-        run: &mut Run,
-        now: Instant,
-        cause: Trigger,
-        request: &Request<'_>,
-    ) -> Result<Answer, Failure> {
-        let key = required(request.key_agreement)?;
-        let permissions = self.permissions_asked(request, false)?;
-        let protocol = self.required_protocol(request)?;
-        match (run.step, cause.verified()) {
-            (Step::Agree, _) => {
-                self.check_permissions(request, permissions, false)?;
-                if !self.uv_is_configured() {
-                    return Err(Failure::NOT_ALLOWED);
-                }
-                if self.uv_retries() == 0 {
-                    return Err(Failure::UV_BLOCKED);
-                }
-                self.agree(run, protocol, &key, Step::Agreed)
-            }
-            (Step::Agreed, None) => self.start_verification(true).map(Answer::Next),
-            (Step::Agreed, Some(verified)) => {
-                let present = self.presence(Some(verified), None).is_some_and(UserPresent::holds);
-                self.grant(run, now, request, permissions, verified, present)
-            }
-            (Step::Count | Step::Compare(_) | Step::Proven(_), _) => Err(Failure::OTHER),
-        }
-    }
-
-    /// Agrees on a secret with the platform.
-    fn agree(
-        &self,
-        run: &mut Run,
-        protocol: PinUvAuthProtocol,
-        key: &CoseKey<'_>,
-        next: Step,
-    ) -> Result<Answer, Failure> {
-        run.shared = Some(self.decapsulate(protocol, key)?);
-        run.step = next;
-        Ok(Answer::Next(Next::Work))
-    }
-
-    fn permissions_asked(&self, request: &Request<'_>, legacy: bool) -> Result<Permissions, Failure> {
-        if legacy {
+    fn permissions_asked(&self, request: &Request<'_>, sub_command: u32) -> Result<Permissions, Failure> {
+        if sub_command == subcommand::GET_PIN_TOKEN {
             let all = Permissions::MC.with(Permissions::GA);
             // Version 2.0 knows no permissions, and the prototypes of management take its tokens.
             let managing = Permissions::CM.with(Permissions::BE);
