@@ -1,7 +1,7 @@
 //! The response of a registration: authenticator data and its attestation (CTAP 2.3 §6.1.2 step 19, WebAuthn L3 §8).
 
 use keyfob_core::{
-    Failure, Status,
+    Failure,
     attestation::{FidoU2f, Packed},
     auth_data::Flags,
     cbor::{List, MapWriter, Message, Text, Write, Writer},
@@ -11,6 +11,7 @@ use keyfob_core::{
 
 use super::{
     authenticator::{Authenticator, store_status},
+    call::begin,
     ceremony::CeremonyState,
     config::{AttestationMode, Certified, Config},
     credential::{NewCredential, Opened},
@@ -110,8 +111,7 @@ impl<P: Platform> Authenticator<'_, P> {
         attested: Attested,
         message: &mut [u8],
     ) -> Result<usize, Failure> {
-        let mut w = Writer::new(message);
-        w.byte(Status::OK.0);
+        let mut w = begin(message);
         let mut m = MapWriter::new(&mut w, Response::KEYS, &[]);
         m.required(&attested.format.name());
         let data = m.value();

@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use keyfob_core::{
     Failure, Instant, Status, bytes,
-    cbor::{self, Overflow},
-    ctap2::{self, bio_enrollment::SampleStatus},
+    cbor::{self, Overflow, Writer},
+    ctap2::bio_enrollment::SampleStatus,
     pin_uv::UserVerified,
 };
 
@@ -90,9 +90,12 @@ pub(super) fn ok(message: &mut [u8]) -> Outcome {
     Ok(Next::Reply(1))
 }
 
-/// Writes a response over the request.
-pub(super) fn reply<T: cbor::Write>(response: &T, message: &mut [u8]) -> Outcome {
-    written(ctap2::encode_response(response, message))
+/// Begins a response over the request.
+#[inline(never)]
+pub(super) fn begin(message: &mut [u8]) -> Writer<'_> {
+    let mut w = Writer::new(message);
+    w.byte(Status::OK.0);
+    w
 }
 
 /// A response that was written, if there was room for it.

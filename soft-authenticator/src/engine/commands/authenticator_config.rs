@@ -22,12 +22,13 @@ pub const MAX_RP_IDS: usize = 8;
 /// SHA-256 of an RP ID, in bytes.
 const RP_ID_HASH: usize = 32;
 
-/// The standard's subcommands, and the capability that each takes.
-const SUBCOMMANDS: [(u32, Caps); 4] = [
-    (subcommand::ENABLE_ENTERPRISE_ATTESTATION, Caps::ENTERPRISE_ATTESTATION),
-    (subcommand::TOGGLE_ALWAYS_UV, Caps::ALWAYS_UV),
-    (subcommand::SET_MIN_PIN_LENGTH, Caps::CLIENT_PIN),
-    (subcommand::ENABLE_LONG_TOUCH_FOR_RESET, Caps::LONG_TOUCH_FOR_RESET),
+/// The subcommands, in ascending order.
+pub const SUBCOMMANDS: [u32; 5] = [
+    subcommand::ENABLE_ENTERPRISE_ATTESTATION,
+    subcommand::TOGGLE_ALWAYS_UV,
+    subcommand::SET_MIN_PIN_LENGTH,
+    subcommand::ENABLE_LONG_TOUCH_FOR_RESET,
+    subcommand::VENDOR_PROTOTYPE,
 ];
 
 #[inline(never)]
@@ -42,13 +43,16 @@ pub fn step<P: Platform>(call: &mut Call<'_, '_, P>) -> Outcome {
 }
 
 impl<P: Platform> Authenticator<'_, P> {
-    /// The subcommands of authenticatorConfig that there are, in ascending order.
-    pub fn config_subcommands(&self) -> impl Iterator<Item = u32> {
-        let vendor = (!self.config.vendor_commands.is_empty()).then_some(subcommand::VENDOR_PROTOTYPE);
-        let enterprise = self.is_enterprise_capable();
-        let there = move |number: &u32| *number != subcommand::ENABLE_ENTERPRISE_ATTESTATION || enterprise;
-        let listed = SUBCOMMANDS.iter().filter(|(_, caps)| self.has(*caps)).map(|(number, _)| *number).filter(there);
-        listed.chain(vendor)
+    /// Whether there is this subcommand of authenticatorConfig.
+    pub fn has_config_subcommand(&self, number: u32) -> bool {
+        match number {
+            subcommand::ENABLE_ENTERPRISE_ATTESTATION => self.is_enterprise_capable(),
+            subcommand::TOGGLE_ALWAYS_UV => self.has(Caps::ALWAYS_UV),
+            subcommand::SET_MIN_PIN_LENGTH => self.has(Caps::CLIENT_PIN),
+            subcommand::ENABLE_LONG_TOUCH_FOR_RESET => self.has(Caps::LONG_TOUCH_FOR_RESET),
+            subcommand::VENDOR_PROTOTYPE => !self.config.vendor_commands.is_empty(),
+            _ => false,
+        }
     }
 
     /// Whether management commands that an unprotected authenticator takes from anyone need a token.
@@ -58,7 +62,7 @@ impl<P: Platform> Authenticator<'_, P> {
 
     fn configure(&mut self, now: Instant, request: &Request<'_>) -> Result<(), Failure> {
         let number = request.sub_command;
-        if !self.config_subcommands().any(|listed| listed == number) {
+        if !self.has_config_subcommand(number) {
             return Err(Failure::INVALID_SUBCOMMAND);
         }
         // Nobody could get a token: this is the way out.
@@ -83,7 +87,8 @@ impl<P: Platform> Authenticator<'_, P> {
         if request.sub_command_params.is_none() {
             return Err(Failure::MISSING_PARAMETER);
         }
-        let params: SetMinPinLength<'_> = request.params()?;
+        let params = request.params();
+        let params: &SetMinPinLength<'_> = valid(&params)?;
         let mut options = self.options;
         if let Some(length) = params.new_min_pin_length {
             let longest = self.config.max_pin_length;
@@ -100,12 +105,13 @@ impl<P: Platform> Authenticator<'_, P> {
             options.pin_complexity = enforced;
         }
         let mut hashes = [0; MAX_RP_IDS * RP_ID_HASH];
-        let mut places = hashes.as_chunks_mut::<RP_ID_HASH>().0.iter_mut();
         let mut len = 0usize;
-        for rp_id in params.min_pin_length_rp_ids.iter().flatten() {
-            let place = places.next().ok_or(Failure::KEY_STORE_FULL)?;
-            *place = self.hash_rp_id(rp_id.as_str());
-            len = len.saturating_add(RP_ID_HASH);
+        if let Some(rp_ids) = &params.min_pin_length_rp_ids {
+            for rp_id in rp_ids {
+                let place = hashes.get_mut(len..).and_then(<[u8]>::first_chunk_mut);
+                *place.ok_or(Failure::KEY_STORE_FULL)? = self.hash_rp_id(rp_id.as_str());
+                len = len.saturating_add(RP_ID_HASH);
+            }
         }
         // Whether the PIN is as the policy says only shows when it is set: not before a change that is still due.
         let demanded = params.pin_complexity_policy == Some(true) && options.force_pin_change;

@@ -2,10 +2,9 @@
 
 use core::time::Duration;
 
-use heapless::Vec;
 use keyfob_core::{
     Failure, Instant,
-    cbor::List,
+    cbor::{MapWriter, Message, Write},
     ctap2::bio_enrollment::{
         FINGERPRINT, Params, Request, Response, SampleStatus, TemplateInfo, authenticated_head, subcommand,
     },
@@ -14,9 +13,9 @@ use keyfob_core::{
 
 use crate::engine::{
     authenticator::{Authenticator, store_status},
-    call::{Call, Next, Outcome, Trigger, decode, ok, reply, valid},
+    call::{Call, Next, Outcome, Trigger, begin, decode, ok, valid, written},
     platform::{Platform, USER_ACTION_TIMEOUT},
-    state::{MAX_FINGERPRINTS, MAX_FRIENDLY_NAME, TemplateId},
+    state::{MAX_FRIENDLY_NAME, TemplateId},
 };
 use crate::{caps::Caps, store::Setting};
 
@@ -38,8 +37,9 @@ struct Enrollment {
 enum Answer {
     Empty,
     Sample(Duration),
+    Modality,
+    SensorInfo,
     Enumeration,
-    Body(Response<'static>),
 }
 
 impl Run {
@@ -74,8 +74,7 @@ impl Run {
         match authenticator.bio_enrollment(self, *now, request)? {
             Answer::Empty => ok(call.message),
             Answer::Sample(timeout) => Ok(Next::Sample(timeout)),
-            Answer::Enumeration => authenticator.enumerate_enrollments(call.message),
-            Answer::Body(response) => reply(&response, call.message),
+            answer => authenticator.write_fingerprints(&answer, call.message),
         }
     }
 
@@ -92,27 +91,28 @@ impl Run {
             self.0 = None;
             call.authenticator.add_fingerprint(id)?;
         }
-        let response = Response {
-            template_id: is_new.then_some(&id[..]),
-            last_enroll_sample_status: Some(status),
-            remaining_samples: Some(remaining.into()),
-            ..Response::default()
-        };
-        reply(&response, call.message)
+        let mut w = begin(call.message);
+        let mut m = MapWriter::new(&mut w, Response::KEYS, &[]);
+        m.skip(3);
+        m.bytes(is_new.then_some(&id[..]));
+        m.number(Some(status.0));
+        m.number(Some(remaining.into()));
+        m.end();
+        written(w.finish())
     }
 }
 
 impl<P: Platform> Authenticator<'_, P> {
     fn bio_enrollment(&mut self, run: &mut Run, now: Instant, request: &Request<'_>) -> Result<Answer, Failure> {
         if request.get_modality == Some(true) {
-            return Ok(Answer::Body(Response { modality: Some(FINGERPRINT), ..Response::default() }));
+            return Ok(Answer::Modality);
         }
         let sub_command = request.sub_command.ok_or(Failure::MISSING_PARAMETER)?;
         if request.modality.ok_or(Failure::MISSING_PARAMETER)? != FINGERPRINT {
             return Err(Failure::INVALID_PARAMETER);
         }
         match sub_command {
-            subcommand::GET_FINGERPRINT_SENSOR_INFO => return Ok(Answer::Body(self.fingerprint_sensor_info())),
+            subcommand::GET_FINGERPRINT_SENSOR_INFO => return Ok(Answer::SensorInfo),
             subcommand::CANCEL_CURRENT_ENROLLMENT => {
                 run.0 = None;
                 return Ok(Answer::Empty);
@@ -120,10 +120,13 @@ impl<P: Platform> Authenticator<'_, P> {
             subcommand::ENROLL_BEGIN..=subcommand::REMOVE_ENROLLMENT => {}
             _ => return Err(Failure::INVALID_SUBCOMMAND),
         }
-        let (params, id, name) = self.authorized(now, request, sub_command)?;
+        self.presented(request.pin_uv_auth_param, request.pin_uv_auth_protocol)?;
+        let params = request.params();
+        let params = valid(&params)?;
+        let (id, name) = self.authorized(now, request, sub_command, params)?;
         match sub_command {
-            subcommand::ENROLL_BEGIN => self.enroll_begin(run, &params),
-            subcommand::ENROLL_CAPTURE_NEXT_SAMPLE => run.enroll_capture_next_sample(&params),
+            subcommand::ENROLL_BEGIN => self.enroll_begin(run, params),
+            subcommand::ENROLL_CAPTURE_NEXT_SAMPLE => run.enroll_capture_next_sample(params),
             subcommand::ENUMERATE_ENROLLMENTS if self.fingerprints.is_empty() => Err(Failure::INVALID_OPTION),
             subcommand::ENUMERATE_ENROLLMENTS => Ok(Answer::Enumeration),
             subcommand::SET_FRIENDLY_NAME => self.name_fingerprint(id, name).map(|()| Answer::Empty),
@@ -132,32 +135,21 @@ impl<P: Platform> Authenticator<'_, P> {
         }
     }
 
-    /// The parameters of a subcommand whose platform has proved that it may enrol, and those that it cannot do without.
-    /// They are looked for before the proof is looked at.
+    /// The id and the name of a subcommand whose platform has proved that it may enrol. They are looked for before the
+    /// proof is looked at.
     fn authorized<'r>(
         &mut self,
         now: Instant,
         request: &Request<'r>,
         sub_command: u32,
-    ) -> Result<(Params<'r>, &'r [u8], &'r str), Failure> {
-        let (param, protocol) = (request.pin_uv_auth_param, request.pin_uv_auth_protocol);
-        self.presented(param, protocol)?;
-        let params = request.params()?;
-        let (id, name) = mandatory(sub_command, &params)?;
+        params: &Params<'r>,
+    ) -> Result<(&'r [u8], &'r str), Failure> {
+        let given = mandatory(sub_command, params)?;
         let head = authenticated_head(sub_command);
         let raw = request.sub_command_params.map_or(&[][..], |params| params.0);
+        let (param, protocol) = (request.pin_uv_auth_param, request.pin_uv_auth_protocol);
         self.authorize(now, param, protocol, &[&head, raw], Permissions::BE)?;
-        Ok((params, id, name))
-    }
-
-    fn fingerprint_sensor_info(&self) -> Response<'static> {
-        let sensor = &self.config.user_verification;
-        Response {
-            fingerprint_kind: Some(sensor.fingerprint_kind),
-            max_capture_samples_required_for_enroll: Some(sensor.samples.into()),
-            max_template_friendly_name: Some(MAX_FRIENDLY_NAME as u32),
-            ..Response::default()
-        }
+        Ok(given)
     }
 
     /// Begins an enrolment; one that was under way ends.
@@ -171,16 +163,34 @@ impl<P: Platform> Authenticator<'_, P> {
         Ok(Answer::Sample(timeout(params)))
     }
 
-    fn enumerate_enrollments(&mut self, message: &mut [u8]) -> Outcome {
-        let mut stored = [0; Setting::MAX_LEN];
-        let entries = self.stored_fingerprints(&mut stored).map_err(store_status)?;
-        let mut infos: Vec<_, MAX_FINGERPRINTS> = Vec::new();
-        for (id, name) in &entries {
-            // Also an empty one: python-fido2 takes it for granted.
-            let info = TemplateInfo { template_id: id, template_friendly_name: Some(name) };
-            infos.push(info).map_err(|_| Failure::OTHER)?;
+    /// Writes what was asked for, in the order of the response's table.
+    fn write_fingerprints(&mut self, answer: &Answer, message: &mut [u8]) -> Outcome {
+        let mut w = begin(message);
+        let mut m = MapWriter::new(&mut w, Response::KEYS, &[]);
+        match answer {
+            Answer::Empty | Answer::Sample(_) => return Err(Failure::OTHER),
+            Answer::Modality => m.number(Some(FINGERPRINT)),
+            Answer::SensorInfo => {
+                let sensor = &self.config.user_verification;
+                m.skip(1);
+                m.number(Some(sensor.fingerprint_kind));
+                m.number(Some(sensor.samples.into()));
+                m.skip(4);
+                m.number(Some(MAX_FRIENDLY_NAME as u32));
+            }
+            Answer::Enumeration => {
+                let mut stored = [0; Setting::MAX_LEN];
+                m.skip(6);
+                m.begin_list(true);
+                for (id, name) in &self.stored_fingerprints(&mut stored).map_err(store_status)? {
+                    // Also an empty one: python-fido2 takes it for granted.
+                    TemplateInfo { template_id: id, template_friendly_name: Some(name) }.write(m.item());
+                }
+                m.end_list();
+            }
         }
-        reply(&Response { template_infos: Some(List::Slice(&infos)), ..Response::default() }, message)
+        m.end();
+        written(w.finish())
     }
 }
 

@@ -3,9 +3,9 @@
 //! attempt.
 
 use keyfob_core::{
-    Failure, Instant, Status,
+    Failure, Instant,
     bytes::{self, Secret},
-    cbor::{MapWriter, Message, Writer},
+    cbor::{MapWriter, Message},
     cose::CoseKey,
     crypto::{Agreement, Error},
     ctap2::client_pin::{Request, Response, subcommand},
@@ -16,7 +16,7 @@ use keyfob_core::{
 
 use crate::engine::{
     authenticator::{Authenticator, crypto_status, store_status},
-    call::{Call, Next, Outcome, Trigger, decode, ok, valid, written},
+    call::{Call, Next, Outcome, Trigger, begin, decode, ok, valid, written},
     ceremony::{Counted, UserPresent},
     platform::Platform,
     state::StoredOptions,
@@ -226,8 +226,7 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     fn write_answer(&self, answer: &Answer, message: &mut [u8]) -> Outcome {
-        let mut w = Writer::new(message);
-        w.byte(Status::OK.0);
+        let mut w = begin(message);
         let mut m = MapWriter::new(&mut w, Response::KEYS, &[]);
         match answer {
             Answer::Next(_) | Answer::Empty => return ok(message),

@@ -1,7 +1,7 @@
 //! authenticatorCredentialManagement and its prototype (CTAP 2.3 §6.8).
 
 use keyfob_core::{
-    Failure, Instant, Status,
+    Failure, Instant,
     bytes::Secret,
     cbor::{MapWriter, Message, Writer},
     cose::CoseKey,
@@ -16,7 +16,7 @@ use keyfob_core::{
 
 use crate::engine::{
     authenticator::{Authenticator, store_status},
-    call::{self, Call, Outcome, decode, valid},
+    call::{self, Call, Outcome, begin, decode, valid},
     credential::truncate,
     platform::{Platform, SEQUENCE_TIMEOUT},
     state::Places,
@@ -64,8 +64,7 @@ impl Listings {
         let request: &Request<'_> = valid(&request).inspect_err(|_| self.stop_all())?;
         let sub_command = request.sub_command;
         authenticator.manage_credentials(self, *now, request, scratch)?;
-        let mut w = Writer::new(call.message);
-        w.byte(Status::OK.0);
+        let mut w = begin(call.message);
         let written = authenticator.write_managed(self, *now, sub_command, scratch, &mut w);
         written.inspect_err(|_| self.stop_all())?;
         call::written(w.finish())

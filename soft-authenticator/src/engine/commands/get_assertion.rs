@@ -3,8 +3,8 @@
 
 use heapless::Vec;
 use keyfob_core::{
-    Failure, Instant, Status, bytes,
-    cbor::{MapWriter, Message, Writer},
+    Failure, Instant, bytes,
+    cbor::{MapWriter, Message},
     ctap2::{
         CredentialDescriptor, UserEntity,
         get_assertion::{Request, Response},
@@ -16,7 +16,7 @@ use keyfob_core::{
 use crate::engine::{
     attestation::Subject,
     authenticator::{Authenticator, store_status},
-    call::{Call, Next, Outcome, Trigger, decode, valid, written},
+    call::{Call, Next, Outcome, Trigger, begin, decode, valid, written},
     ceremony::{CeremonyState, Counted, LargeBlobAction, UserPresent},
     config::AuthenticatorPolicy,
     credential::{Located, Search},
@@ -327,8 +327,7 @@ impl Run {
         let id = stored.map_or(&self.id[..], |credential| credential.id);
 
         // Member by member, in the order of the response's table.
-        let mut w = Writer::new(call.message);
-        w.byte(Status::OK.0);
+        let mut w = begin(call.message);
         let mut m = MapWriter::new(&mut w, Response::KEYS, &[]);
         m.required(&CredentialDescriptor::new(id));
         let auth_data = m.value();

@@ -1,18 +1,17 @@
 //! authenticatorGetInfo (CTAP 2.3 §6.4): computed from the configuration and the state.
 
 use keyfob_core::{
-    Status,
     cbor::{MapWriter, Message, Text, Write, Writer},
     cose::Algorithm,
     crypto::Sign,
     ctap2::{CredentialParameters, get_info},
 };
 
-use super::authenticator_config::MAX_RP_IDS;
+use super::authenticator_config::{MAX_RP_IDS, SUBCOMMANDS};
 use crate::engine::{
     attestation::Format,
     authenticator::Authenticator,
-    call::{Call, Outcome, written},
+    call::{Call, Outcome, begin, written},
     config::Version,
     config_error::MAX_LIST,
     extensions::EXTENSIONS,
@@ -26,8 +25,7 @@ pub fn step<P: Platform>(call: &mut Call<'_, '_, P>) -> Outcome {
     let authenticator = &mut *call.authenticator;
     let identifiers = authenticator.encrypted_identifiers()?;
     let remaining = if authenticator.has(Caps::DISCOVERABLE) { authenticator.store.remaining().ok() } else { None };
-    let mut w = Writer::new(call.message);
-    w.byte(Status::OK.0);
+    let mut w = begin(call.message);
     authenticator.write_info(identifiers.as_ref(), remaining, &mut w);
     written(w.finish())
 }
@@ -151,8 +149,10 @@ impl<P: Platform> Authenticator<'_, P> {
         m.number(number(pin, config.max_pin_length.into()));
         m.bytes(identifiers.map(|[_, state]| &state[..]));
         if m.begin_list(has_config) {
-            for command in self.config_subcommands() {
-                m.number_item(command);
+            for number in SUBCOMMANDS {
+                if self.has_config_subcommand(number) {
+                    m.number_item(number);
+                }
             }
             m.end_list();
         }

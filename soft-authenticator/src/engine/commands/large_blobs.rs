@@ -2,8 +2,7 @@
 //! and the hash at the end is right.
 
 use keyfob_core::{
-    Failure, Instant, Status, bytes,
-    cbor::Writer,
+    Failure, Instant, bytes,
     crypto::{Hash, Sha256},
     ctap2::large_blobs::{FRAGMENT_OVERHEAD, HASH_LENGTH, INITIAL_ARRAY, Request, authenticated_head},
     pin_uv::Permissions,
@@ -11,7 +10,7 @@ use keyfob_core::{
 
 use crate::engine::{
     authenticator::{Authenticator, store_status},
-    call::{Call, Next, Outcome, Trigger, decode, ok, valid, written},
+    call::{Call, Next, Outcome, Trigger, begin, decode, ok, valid, written},
     platform::{Platform, SEQUENCE_TIMEOUT},
 };
 use crate::store::{Blobs, Change, Store, StoreError};
@@ -89,8 +88,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let len = if stored == 0 { INITIAL_ARRAY.len() } else { stored };
         let offset = usize::try_from(offset).ok().filter(|offset| *offset <= len).ok_or(Failure::INVALID_PARAMETER)?;
         let get = get.min(len.saturating_sub(offset));
-        let mut w = Writer::new(message);
-        w.byte(Status::OK.0);
+        let mut w = begin(message);
         w.map(1);
         w.unsigned(1);
         if stored == 0 {
