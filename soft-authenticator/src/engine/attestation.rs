@@ -11,7 +11,7 @@ use keyfob_core::{
 
 use super::{
     authenticator::{Authenticator, store_status},
-    call::begin,
+    call::{Outcome, begin, written},
     ceremony::CeremonyState,
     config::{AttestationMode, Certified, Config},
     credential::{NewCredential, Opened},
@@ -110,7 +110,7 @@ impl<P: Platform> Authenticator<'_, P> {
         new: &NewCredential,
         attested: Attested,
         message: &mut [u8],
-    ) -> Result<usize, Failure> {
+    ) -> Outcome {
         let mut w = begin(message);
         let mut m = MapWriter::new(&mut w, Response::KEYS, &[]);
         m.required(&attested.format.name());
@@ -141,7 +141,7 @@ impl<P: Platform> Authenticator<'_, P> {
         m.bytes(key.as_ref().map(|key| &key[..]));
         m.optional(&unsigned_registration_outputs(asked));
         m.end();
-        w.finish().map_err(|_| Failure::OTHER)
+        written(w.finish())
     }
 
     /// The signature over authenticator data, written to `signature`. Empty without an attestation.

@@ -1,7 +1,5 @@
 //! What a command's handler is called with, and what it answers.
 
-use core::time::Duration;
-
 use keyfob_core::{
     Failure, Instant, Status, bytes,
     cbor::{self, Overflow, Writer},
@@ -9,11 +7,7 @@ use keyfob_core::{
     pin_uv::UserVerified,
 };
 
-use super::{
-    authenticator::Authenticator,
-    ceremony::{Counted, UserPresent},
-    platform::Platform,
-};
+use super::{authenticator::Authenticator, ceremony::UserPresent, platform::Platform};
 
 /// What a handler works on.
 pub(super) struct Call<'e, 'c, P: Platform> {
@@ -52,11 +46,11 @@ impl Trigger {
     }
 }
 
-/// What a handler wants next.
+/// What a handler wants next. Four bytes with its error, so that an outcome is returned in a register.
 #[derive(Clone, Copy)]
 pub(super) enum Next {
     /// The response is written: this many bytes.
-    Reply(usize),
+    Reply(u16),
     /// A touch.
     Touch,
     /// A long touch.
@@ -64,9 +58,9 @@ pub(super) enum Next {
     /// The user to be verified, who may try again this often.
     Verification { more: u8 },
     /// The result of an attempt to be looked at, now that it is counted.
-    Attempt(Counted, Option<UserVerified>, u8),
-    /// A sample of a finger, for so long.
-    Sample(Duration),
+    Attempt,
+    /// A sample of a finger, for so many milliseconds.
+    Sample(u16),
     /// To be called again.
     Work,
 }
@@ -100,5 +94,10 @@ pub(super) fn begin(message: &mut [u8]) -> Writer<'_> {
 
 /// A response that was written, if there was room for it.
 pub(super) fn written(len: Result<usize, Overflow>) -> Outcome {
-    len.map(Next::Reply).map_err(|_| Failure::OTHER)
+    reply(len.map_err(|_| Failure::OTHER)?)
+}
+
+/// A response of so many bytes.
+pub(super) fn reply(len: usize) -> Outcome {
+    u16::try_from(len).map(Next::Reply).map_err(|_| Failure::OTHER)
 }

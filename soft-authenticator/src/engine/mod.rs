@@ -307,15 +307,17 @@ impl<'b, P: Platform> Engine<'b, P> {
         let (pending, wait) = match outcome {
             Ok(Next::Reply(len)) => {
                 self.end();
-                return Progress::Reply(len);
+                return Progress::Reply(len.into());
             }
             Ok(Next::Touch) => (Pending::Touch(now.plus(USER_ACTION_TIMEOUT), Wait::Touch), Wait::Touch),
             Ok(Next::LongTouch) => (Pending::Touch(now.plus(USER_ACTION_TIMEOUT), Wait::LongTouch), Wait::LongTouch),
             Ok(Next::Verification { more }) => {
                 (Pending::Verification(now.plus(USER_ACTION_TIMEOUT), more), Wait::UserVerification)
             }
-            Ok(Next::Attempt(counted, verified, more)) => (Pending::Attempt(counted, verified, more), Wait::Processing),
-            Ok(Next::Sample(timeout)) => (Pending::Sample(now.plus(timeout)), Wait::Sample),
+            Ok(Next::Attempt) => (self.pending, Wait::Processing),
+            Ok(Next::Sample(timeout)) => {
+                (Pending::Sample(now.plus(core::time::Duration::from_millis(timeout.into()))), Wait::Sample)
+            }
             Ok(Next::Work) => (Pending::Work, Wait::Processing),
             Err(failure) => return self.fail(failure),
         };
@@ -331,7 +333,8 @@ impl<'b, P: Platform> Engine<'b, P> {
     /// The user has tried to be verified: the attempt is counted before its result is looked at.
     fn tried(&mut self, verified: Option<UserVerified>, more: u8) -> Outcome {
         let counted = self.authenticator.count_uv_attempt()?;
-        Ok(Next::Attempt(counted, verified, more))
+        self.pending = Pending::Attempt(counted, verified, more);
+        Ok(Next::Attempt)
     }
 
     /// Looks at the result of an attempt. The command of a user who is verified begins again.

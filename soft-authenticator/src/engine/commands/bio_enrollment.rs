@@ -1,7 +1,5 @@
 //! authenticatorBioEnrollment, and its prototype (CTAP 2.3 §6.7).
 
-use core::time::Duration;
-
 use keyfob_core::{
     Failure, Instant,
     cbor::{MapWriter, Message, Write},
@@ -36,7 +34,7 @@ struct Enrollment {
 /// What goes back to the platform.
 enum Answer {
     Empty,
-    Sample(Duration),
+    Sample(u16),
     Modality,
     SensorInfo,
     Enumeration,
@@ -207,8 +205,9 @@ fn mandatory<'p>(sub_command: u32, params: &Params<'p>) -> Result<(&'p [u8], &'p
     if name.len() > MAX_FRIENDLY_NAME { Err(Failure::INVALID_LENGTH) } else { Ok((id, name)) }
 }
 
-/// How long a sample may take: what the platform says, within the engine's own limit.
-fn timeout(params: &Params<'_>) -> Duration {
-    const LONGEST: u32 = USER_ACTION_TIMEOUT.as_millis() as u32;
-    Duration::from_millis(params.timeout_milliseconds.map_or(LONGEST, |asked| asked.min(LONGEST)).into())
+/// How long a sample may take, in milliseconds: what the platform says, within the engine's own limit.
+fn timeout(params: &Params<'_>) -> u16 {
+    const LONGEST: u16 = USER_ACTION_TIMEOUT.as_millis() as u16;
+    const { assert!(USER_ACTION_TIMEOUT.as_millis() == LONGEST as u128) };
+    params.timeout_milliseconds.and_then(|asked| u16::try_from(asked).ok()).map_or(LONGEST, |asked| asked.min(LONGEST))
 }

@@ -120,7 +120,7 @@ impl Run {
             Step::Commit { at_once } => self.commit(call, at_once),
             Step::Write => {
                 let Call { authenticator, message, .. } = call;
-                authenticator.write_attestation(&self.ceremony, &self.new, self.attested, message).map(Next::Reply)
+                authenticator.write_attestation(&self.ceremony, &self.new, self.attested, message)
             }
         }
     }

@@ -106,7 +106,7 @@ impl Run {
         match Request::decode(apdu).map_err(|error| error.status_word())? {
             Request::Version => {
                 let len = ctap1::encode_status(ctap1::VERSION, StatusWord::NO_ERROR, call.message);
-                len.map(Next::Reply).map_err(|_| StatusWord::UNKNOWN)
+                replied(len)
             }
             Request::Register { challenge, application, .. } => {
                 self.ceremony.user_present = Some(authenticator.require_touch(*now)?);
@@ -167,7 +167,7 @@ impl Run {
         let mut signature = [0; MAX_SIGNATURE];
         let signature = authenticator.sign_es256(ceremony, secret, &parts, &mut signature)?;
         let response = RegisterResponse { public_key: &public_key, key_handle: &new.id, certificate, signature };
-        response.encode(call.message).map(Next::Reply).map_err(|_| StatusWord::UNKNOWN)
+        replied(response.encode(call.message))
     }
 
     fn count<P: Platform>(&mut self, authenticator: &mut Authenticator<'_, P>) -> Outcome {
@@ -196,7 +196,7 @@ impl Run {
         let mut signature = [0; MAX_SIGNATURE];
         let signature = authenticator.sign_es256(ceremony, secret, &parts, &mut signature)?;
         let response = AuthenticateResponse { user_presence, counter, signature };
-        response.encode(call.message).map(Next::Reply).map_err(|_| StatusWord::UNKNOWN)
+        replied(response.encode(call.message))
     }
 
     /// The public key of the registration.
@@ -269,6 +269,10 @@ impl<P: Platform> Authenticator<'_, P> {
 
 fn failed(_: Failure) -> StatusWord {
     StatusWord::UNKNOWN
+}
+
+fn replied<E>(len: Result<usize, E>) -> Outcome {
+    call::reply(len.map_err(|_| StatusWord::UNKNOWN)?).map_err(failed)
 }
 
 /// What the key of `public_key`, x and y, has to sign for its certificate.
