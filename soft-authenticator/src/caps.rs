@@ -212,23 +212,29 @@ impl Caps {
 
     /// The capability to make credentials of `algorithm`. `None` if this version cannot make them.
     pub const fn of(algorithm: Algorithm) -> Option<Caps> {
-        match algorithm {
-            Algorithm::ES256 => Some(Caps::NONE),
-            Algorithm::EDDSA => Some(Caps::EDDSA),
-            Algorithm::ES384 => Some(Caps::ES384),
-            Algorithm::ES512 => Some(Caps::ES512),
-            Algorithm::ES256K => Some(Caps::ES256K),
-            Algorithm::RS256 => Some(Caps::RS256),
-            Algorithm::PS256 => Some(Caps::PS256),
-            Algorithm::ML_DSA_44 => Some(Caps::ML_DSA_44),
-            Algorithm::ML_DSA_65 => Some(Caps::ML_DSA_65),
-            Algorithm::ML_DSA_87 => Some(Caps::ML_DSA_87),
-            Algorithm::ESP256 => Some(Caps::ESP256),
-            Algorithm::ED25519 => Some(Caps::ED25519),
-            Algorithm::ESP384 => Some(Caps::ESP384),
-            Algorithm::ESP512 => Some(Caps::ESP512),
-            _ => None,
+        let mut known: &[(Algorithm, Caps)] = &[
+            (Algorithm::ES256, Caps::NONE),
+            (Algorithm::EDDSA, Caps::EDDSA),
+            (Algorithm::ES384, Caps::ES384),
+            (Algorithm::ES512, Caps::ES512),
+            (Algorithm::ES256K, Caps::ES256K),
+            (Algorithm::RS256, Caps::RS256),
+            (Algorithm::PS256, Caps::PS256),
+            (Algorithm::ML_DSA_44, Caps::ML_DSA_44),
+            (Algorithm::ML_DSA_65, Caps::ML_DSA_65),
+            (Algorithm::ML_DSA_87, Caps::ML_DSA_87),
+            (Algorithm::ESP256, Caps::ESP256),
+            (Algorithm::ED25519, Caps::ED25519),
+            (Algorithm::ESP384, Caps::ESP384),
+            (Algorithm::ESP512, Caps::ESP512),
+        ];
+        while let [(one, caps), rest @ ..] = known {
+            if one.0 == algorithm.0 {
+                return Some(*caps);
+            }
+            known = rest;
         }
+        None
     }
 
     /// Whether credentials of `algorithm` may be made.

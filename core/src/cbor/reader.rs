@@ -2,7 +2,7 @@
 
 use core::str::Utf8Error;
 
-use super::{Error, ErrorKind, Map};
+use super::{Error, ErrorKind, Map, SMALL};
 
 pub(super) const UNSIGNED: u8 = 0;
 pub(super) const NEGATIVE: u8 = 1;
@@ -468,5 +468,6 @@ fn is_utf8(bytes: &[u8]) -> bool {
             _ => bytes.is_ascii(),
         },
     };
-    ascii || core::str::from_utf8(bytes).is_ok()
+    // Small code does without the search for what is not ASCII.
+    !SMALL && ascii || core::str::from_utf8(bytes).is_ok()
 }

@@ -130,21 +130,20 @@ impl<P: Platform> Authenticator<'_, P> {
         new.secret.truncate(secret_len);
         new.public.truncate(public_len);
 
-        let mut id = [0; MAX_ID];
-        let id_len = if discoverable {
-            fill_random(&mut self.rng, id.get_mut(..STORED_ID).ok_or(Failure::OTHER)?).map_err(crypto_status)?;
-            STORED_ID
+        new.id.resize(if discoverable { STORED_ID } else { MAX_ID }, 0).map_err(|_| Failure::OTHER)?;
+        if discoverable {
+            fill_random(&mut self.rng, &mut new.id).map_err(crypto_status)?;
         } else {
             let properties = Properties {
                 cred_protect: ceremony.asked.cred_protect.unwrap_or(Level::USER_VERIFICATION_OPTIONAL),
                 third_party_payment: ceremony.asked.third_party_payment,
             };
             let credential = Wrapped { algorithm: new.algorithm, properties, cred_blob, secret: &new.secret };
-            self.credential_keys
-                .wrap(&self.crypto, &mut self.rng, &ceremony.rp_id_hash, &credential, &mut id)
-                .map_err(|_| Failure::OTHER)?
-        };
-        new.id = Vec::from_slice(id.get(..id_len).ok_or(Failure::OTHER)?).map_err(|_| Failure::OTHER)?;
+            let room = new.id.first_chunk_mut().ok_or(Failure::OTHER)?;
+            let wrapped =
+                self.credential_keys.wrap(&self.crypto, &mut self.rng, &ceremony.rp_id_hash, &credential, room);
+            new.id.truncate(wrapped.map_err(|_| Failure::OTHER)?);
+        }
         Ok(())
     }
 
