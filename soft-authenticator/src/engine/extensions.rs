@@ -300,22 +300,29 @@ impl<P: Platform> Authenticator<'_, P> {
     ) -> Result<Option<Counted>, Failure> {
         let Some(number) = number.filter(|_| ceremony.is_verified() || !self.is_protected()) else { return Ok(None) };
         let (Some(blob), Some(size)) = (input.write, input.original_size) else { return Err(Failure::OTHER) };
-        let mut kept = Secret([0; SIZE + MAX_LARGE_BLOB]);
-        let Some(kept) = kept.get_mut(..SIZE.saturating_add(blob.len())) else { return Ok(None) };
-        bytes::join(kept, &[&size.to_be_bytes(), blob]);
-
-        let state = self.new_store_state()?;
+        if blob.len() > MAX_LARGE_BLOB {
+            return Ok(None);
+        }
         let rp_id_hash = &ceremony.rp_id_hash;
         let opened = self.open_number(rp_id_hash, number, scratch).map_err(store_status)?;
         let stored = opened.and_then(|opened| opened.stored).and_then(|(_, record)| Credential::decode(record));
-        let Some(stored) = stored else { return Ok(None) };
-        if stored.large_blob.is_none() {
-            return Ok(None); // it was not made for one
-        }
+        // Without one, it was not made for one.
+        let Some(stored) = stored.filter(|stored| stored.large_blob.is_some()) else { return Ok(None) };
+        self.replace_large_blob(rp_id_hash, number, &stored, &[&size.to_be_bytes(), blob])
+    }
+
+    /// Apart, so that the new record is not on the stack while the old one is read.
+    #[inline(never)]
+    fn replace_large_blob(
+        &mut self,
+        rp_id_hash: &[u8; 32],
+        number: Number,
+        stored: &Credential<'_>,
+        large_blob: &[&[u8]],
+    ) -> Result<Option<Counted>, Failure> {
+        let state = self.new_store_state()?;
         let mut record = Secret([0; MAX_RECORD]);
-        let Ok(len) = Credential { large_blob: Some(kept), ..stored }.encode(&mut *record) else {
-            return Ok(None);
-        };
+        let Ok(len) = stored.encode_with(large_blob, &mut *record) else { return Ok(None) };
         let record = record.get(..len).ok_or(Failure::OTHER)?;
         let state = state.as_ref().map(|state| Change::Set(Setting::StoreState, state));
         match self.count_signature([Some(Change::Replace { number, rp_id_hash, record }), state]) {

@@ -1,7 +1,7 @@
 //! A discoverable credential as it is stored: a canonical CBOR map, so that later versions can add to it.
 
 use keyfob_core::{
-    cbor::{self, Overflow, Read, Reader, SMALL},
+    cbor::{self, Overflow, Read, Reader, SMALL, Table, Write, Writer},
     cose::Algorithm,
     ctap2::{RpEntity, UserEntity},
     extensions::cred_protect::Level,
@@ -35,6 +35,16 @@ message! {
     }
 }
 
+/// A byte string in parts.
+struct Parts<'p>(&'p [&'p [u8]]);
+
+impl Write for Parts<'_> {
+    fn write(&self, w: &mut Writer<'_>) {
+        w.bytes_head(self.0.iter().fold(0, |len, part| len.saturating_add(part.len())));
+        self.0.iter().for_each(|part| w.raw(part));
+    }
+}
+
 impl<'a> Credential<'a> {
     /// Reads a record. `None` for one that this version cannot read.
     pub fn decode(record: &'a [u8]) -> Option<Self> {
@@ -55,6 +65,16 @@ impl<'a> Credential<'a> {
     /// [`Overflow`].
     pub fn encode(&self, out: &mut [u8]) -> Result<usize, Overflow> {
         cbor::encode(self, out)
+    }
+
+    /// Writes a record in which the extension `largeBlob` keeps these parts, and returns its length.
+    ///
+    /// # Errors
+    /// [`Overflow`].
+    pub fn encode_with(&self, large_blob: &[&[u8]], out: &mut [u8]) -> Result<usize, Overflow> {
+        let mut w = Writer::new(out);
+        self.write_with(&mut w, &[(11, Some(&Parts(large_blob)))]);
+        w.finish()
     }
 }
 

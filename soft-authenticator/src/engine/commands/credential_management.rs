@@ -184,9 +184,15 @@ impl<P: Platform> Authenticator<'_, P> {
             return Err(Failure::INVALID_PARAMETER);
         }
         let user = UserEntity { id: user.id, name: kept(user.name), display_name: kept(user.display_name) };
-        let mut new = Secret([0; MAX_RECORD]);
-        let len = Credential { user, ..old }.encode(&mut *new).map_err(|_| Failure::KEY_STORE_FULL)?;
-        let record = new.get(..len).ok_or(Failure::OTHER)?;
+        self.replace_record(&found, &Credential { user, ..old })
+    }
+
+    /// Apart, so that the new record is not on the stack while the old one is read.
+    #[inline(never)]
+    fn replace_record(&mut self, found: &Found, new: &Credential<'_>) -> Result<(), Failure> {
+        let mut record = Secret([0; MAX_RECORD]);
+        let len = new.encode(&mut *record).map_err(|_| Failure::KEY_STORE_FULL)?;
+        let record = record.get(..len).ok_or(Failure::OTHER)?;
         let replace = Change::Replace { number: found.number, rp_id_hash: &found.rp_id_hash, record };
         self.commit_credentials([Some(replace), None], Places::default(), None, true).map_err(store_status)
     }
