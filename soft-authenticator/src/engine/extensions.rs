@@ -169,7 +169,9 @@ impl<P: Platform> Authenticator<'_, P> {
         self.has(Caps::LARGE_BLOBS) && self.store.large_blobs_capacity() >= 1024
     }
 
-    /// Whether the authenticator's owner listed this relying party as one that may learn the PIN policy.
+    /// Whether the authenticator's owner listed this relying party as one that may learn the PIN policy. Apart, so that
+    /// the list is not on the stack while inputs are read.
+    #[inline(never)]
     fn tells_pin_policy_to(&mut self, rp_id_hash: &[u8; 32]) -> Result<bool, Failure> {
         let mut listed = [0; Setting::MAX_LEN];
         let len = self.store.get(Setting::MinPinRpIds, &mut listed).map_err(store_status)?.unwrap_or(0);
@@ -177,8 +179,13 @@ impl<P: Platform> Authenticator<'_, P> {
         Ok(hashes.contains(rp_id_hash))
     }
 
-    /// Agrees on a key and decrypts the salts of `hmac-secret`.
-    pub fn decrypt_salts(&self, input: Option<hmac_secret::Input<'_>>) -> Result<DecryptedSalts, Failure> {
+    /// Agrees on a key and decrypts the salts of `hmac-secret` to `out`.
+    #[inline(never)]
+    pub fn decrypt_salts(
+        &self,
+        input: Option<hmac_secret::Input<'_>>,
+        out: &mut Option<DecryptedSalts>,
+    ) -> Result<(), Failure> {
         let Some(input) = input.filter(|_| self.has(Caps::HMAC_SECRET)) else { return Err(Failure::OTHER) };
         let unsupported = match input.pin_uv_auth_protocol {
             Some(_) => Failure::INVALID_PARAMETER,
@@ -192,7 +199,10 @@ impl<P: Platform> Authenticator<'_, P> {
         }
         let mut salts = Secret([0; 2 * SALT]);
         match shared.decrypt(&self.crypto, input.salt_enc, &mut *salts) {
-            Ok(len) if len == SALT || len == 2 * SALT => Ok(DecryptedSalts { shared, salts, len }),
+            Ok(len) if len == SALT || len == 2 * SALT => {
+                *out = Some(DecryptedSalts { shared, salts, len });
+                Ok(())
+            }
             _ => Err(policy.by_version(Failure::INVALID_PARAMETER, Failure::INVALID_LENGTH)),
         }
     }
@@ -336,8 +346,13 @@ impl<P: Platform> Authenticator<'_, P> {
 /// What a request asks of the extension `largeBlob`. Apart, so that the request is not on the stack below the rest.
 #[inline(never)]
 pub(super) fn large_blob_input(message: &[u8], len: usize) -> Result<GetAssertionInput<'_>, Failure> {
-    let request: Request<'_> = decode(message, len)?;
-    Ok(inputs::<GetAssertionInputs<'_>>(request.extensions)?.large_blob.unwrap_or_default())
+    Ok(inputs::<GetAssertionInputs<'_>>(extensions_of_assertion(message, len)?)?.large_blob.unwrap_or_default())
+}
+
+/// The extensions of a request, which is not on the stack while they are read.
+#[inline(never)]
+pub(super) fn extensions_of_assertion(message: &[u8], len: usize) -> Result<Option<RawMap<'_>>, Failure> {
+    Ok(valid::<Request<'_>>(&decode(message, len))?.extensions)
 }
 
 /// The outputs of a registration that are not signed.

@@ -9,7 +9,7 @@ use keyfob_core::{
         CredentialDescriptor, UserEntity,
         get_assertion::{Request, Response},
     },
-    extensions::GetAssertionInputs,
+    extensions::{GetAssertionInputs, hmac_secret},
     pin_uv::{Permissions, UserVerified},
 };
 
@@ -19,8 +19,8 @@ use crate::engine::{
     call::{Call, Next, Outcome, Trigger, begin, decode, valid, written},
     ceremony::{CeremonyState, Counted, LargeBlobAction, UserPresent},
     config::AuthenticatorPolicy,
-    credential::{Located, Search},
-    extensions::{inputs, large_blob_input, unsigned_assertion_outputs},
+    credential::{Located, Opened, Search},
+    extensions::{extensions_of_assertion, inputs, large_blob_input, unsigned_assertion_outputs},
     platform::{Platform, SEQUENCE_TIMEOUT},
     signing::{look_again, room_for_signature},
     wrapping::{MAX_ID, shown},
@@ -281,10 +281,8 @@ impl Run {
     /// `hmac-secret`
     #[inline(never)]
     fn take_salts<P: Platform>(&mut self, call: &mut Call<'_, '_, P>) -> Outcome {
-        let request = decode(call.message, call.request);
-        let request: &Request<'_> = valid(&request)?;
-        let input = inputs::<GetAssertionInputs<'_>>(request.extensions)?.hmac_secret;
-        self.ceremony.salts = Some(call.authenticator.decrypt_salts(input)?);
+        let input = salts(call.message, call.request)?;
+        call.authenticator.decrypt_salts(input, &mut self.ceremony.salts)?;
         self.step = Step::Count;
         Ok(Next::Work)
     }
@@ -323,16 +321,29 @@ impl Run {
             None => authenticator.open_wrapped(rp_id_hash, &self.id, scratch),
         };
         let opened = opened.ok_or(Failure::NO_CREDENTIALS)?;
-        let (stored, record) = opened.stored.unzip();
+        let outcome = self.respond(authenticator, &opened, call.message)?;
+        self.keep_rest(call.now);
+        Ok(outcome)
+    }
+
+    /// Writes the response, signed. Apart, so that the signature is not on the stack while the credential is read.
+    #[inline(never)]
+    fn respond<P: Platform>(
+        &self,
+        authenticator: &mut Authenticator<'_, P>,
+        opened: &Opened<'_>,
+        message: &mut [u8],
+    ) -> Outcome {
+        let (rp_id_hash, (stored, record)) = (&self.ceremony.rp_id_hash, opened.stored.unzip());
         let id = stored.map_or(&self.id[..], |credential| credential.id);
 
         // Member by member, in the order of the response's table.
-        let mut w = begin(call.message);
+        let mut w = begin(message);
         let mut m = MapWriter::new(&mut w, Response::KEYS, &[]);
         m.required(&CredentialDescriptor::new(id));
         let auth_data = m.value();
         let start = auth_data.begin_bytes();
-        authenticator.write_auth_data(&self.ceremony, Subject::Opened(id, &opened), auth_data)?;
+        authenticator.write_auth_data(&self.ceremony, Subject::Opened(id, opened), auth_data)?;
         let auth_data = auth_data.end_bytes(start).ok_or(Failure::OTHER)?;
         look_again(&self.ceremony, auth_data)?;
         let mut signature = room_for_signature(opened.algorithm);
@@ -351,9 +362,7 @@ impl Run {
         m.bytes(key.as_ref().map(|key| &key[..]));
         m.optional(&unsigned_assertion_outputs(&self.ceremony.asked, stored));
         m.end();
-        let outcome = written(w.finish())?;
-        self.keep_rest(call.now);
-        Ok(outcome)
+        written(w.finish())
     }
 
     /// What getNextAssertion goes on with.
@@ -380,6 +389,12 @@ fn told<'r>(credential: NamelessCredential<'r>, record: Option<&'r [u8]>) -> Opt
     let named = record.and_then(Credential::decode).map(|credential| credential.user);
     let user = named.unwrap_or(UserEntity { id: credential.user_id, name: None, display_name: None });
     Some(user).filter(|user| !user.id.is_empty() || user.name.is_some() || user.display_name.is_some())
+}
+
+/// The input of `hmac-secret`. Apart, so that the others are not on the stack while keys are agreed on.
+#[inline(never)]
+fn salts(message: &[u8], len: usize) -> Result<Option<hmac_secret::Input<'_>>, Failure> {
+    Ok(inputs::<GetAssertionInputs<'_>>(extensions_of_assertion(message, len)?)?.hmac_secret)
 }
 
 impl<P: Platform> Authenticator<'_, P> {

@@ -1,10 +1,10 @@
 //! authenticatorMakeCredential (CTAP 2.3 §6.1.2). The numbers are the standard's steps.
 
 use keyfob_core::{
-    Failure, bytes,
+    Failure, Instant, bytes,
     cbor::{self, List, RawMap, Read, Reader, Text},
     ctap2::{PUBLIC_KEY, RpEntity, UserEntity, make_credential::Request},
-    extensions::{MakeCredentialInputs, cred_protect::Level},
+    extensions::{MakeCredentialInputs, cred_protect::Level, hmac_secret},
     pin_uv::{Permissions, UserVerified},
 };
 
@@ -78,6 +78,13 @@ struct Wishes<'m> {
     formats: Option<List<'m, Text<'m>>>,
 }
 
+/// What follows from the first checks.
+enum Examined<'m> {
+    /// The last checks, and whether a credential is excluded.
+    Decide(Wishes<'m>, bool),
+    Next(Next),
+}
+
 impl<'m> Wishes<'m> {
     const fn of(request: &Request<'m>) -> Self {
         Self { extensions: request.extensions, formats: request.attestation_formats_preference }
@@ -86,7 +93,7 @@ impl<'m> Wishes<'m> {
     /// Apart, so that the request is not on the stack below the checks.
     #[inline(never)]
     fn read(message: &'m [u8], len: usize) -> Result<Self, Failure> {
-        Ok(Self::of(&decode(message, len)?))
+        Ok(Self::of(valid(&decode(message, len))?))
     }
 }
 
@@ -117,7 +124,11 @@ impl Run {
             Step::Probe | Step::Excluded | Step::Touch => Err(Failure::OTHER),
             Step::Salts => self.take_salts(call),
             Step::Generate => self.generate(call),
-            Step::Commit { at_once } => self.commit(call, at_once),
+            Step::Commit { at_once } => {
+                let Call { authenticator, message, scratch, .. } = call;
+                let cred_blob = self.cred_blob(message, call.request)?;
+                self.commit(authenticator, message, scratch, cred_blob, at_once)
+            }
             Step::Write => {
                 let Call { authenticator, message, .. } = call;
                 authenticator.write_attestation(&self.ceremony, &self.new, self.attested, message)
@@ -125,17 +136,32 @@ impl Run {
         }
     }
 
-    /// 1 to 11
+    /// 1 to 15, if there is no list to go on with.
     #[inline(never)]
     fn check<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, by_sensor: Option<UserVerified>) -> Outcome {
-        let Call { now, authenticator, .. } = call;
-        let request = decode(call.message, call.request);
+        match self.examine(call.now, call.authenticator, call.message, call.request, by_sensor)? {
+            Examined::Decide(wishes, excluded) => self.decide(call.authenticator, wishes, excluded, by_sensor),
+            Examined::Next(next) => Ok(next),
+        }
+    }
+
+    /// 1 to 12. Apart, so that the request is not on the stack below the other steps.
+    #[inline(never)]
+    fn examine<'m, P: Platform>(
+        &mut self,
+        now: Instant,
+        authenticator: &mut Authenticator<'_, P>,
+        message: &'m [u8],
+        len: usize,
+        by_sensor: Option<UserVerified>,
+    ) -> Result<Examined<'m>, Failure> {
+        let request = decode(message, len);
         let request: &Request<'_> = valid(&request)?;
         // 1
         let param = request.pin_uv_auth_param;
         if authenticator.is_probe(param) {
             self.step = Step::Probe;
-            return Ok(Next::Touch);
+            return Ok(Examined::Next(Next::Touch));
         }
         // 2
         let protocol = authenticator.protocol_of_param(param, request.pin_uv_auth_protocol)?;
@@ -153,21 +179,21 @@ impl Run {
         self.ceremony.client_data_hash = *request.client_data_hash;
         // 10, 11
         self.ceremony.user_verified =
-            authenticator.verify_user(*now, &self.ceremony, param.zip(protocol), Permissions::MC)?.or(by_sensor);
+            authenticator.verify_user(now, &self.ceremony, param.zip(protocol), Permissions::MC)?.or(by_sensor);
         if uv && self.ceremony.user_verified.is_none() {
-            return authenticator.start_verification(false);
+            return authenticator.start_verification(false).map(Examined::Next);
         }
         // 12
         let mut excluded = false;
         if let Some(list) = request.exclude_list.filter(|list| !list.is_empty()) {
-            let mut search = Search::new(call.message, &list, authenticator.config.max_credential_count_in_list)?;
-            excluded = self.excludes(authenticator, search.next(call.message)?)?;
+            let mut search = Search::new(message, &list, authenticator.config.max_credential_count_in_list)?;
+            excluded = self.excludes(authenticator, search.next(message)?)?;
             if !search.is_done() {
                 self.step = Step::Search { search, excluded, by_sensor };
-                return Ok(Next::Work);
+                return Ok(Examined::Next(Next::Work));
             }
         }
-        self.decide(authenticator, Wishes::of(request), excluded, by_sensor)
+        Ok(Examined::Decide(Wishes::of(request), excluded))
     }
 
     /// 12: goes on with the list. Every entry is looked at, so that the time taken does not tell which one matched.
@@ -247,10 +273,8 @@ impl Run {
     /// `hmac-secret-mc`
     #[inline(never)]
     fn take_salts<P: Platform>(&mut self, call: &mut Call<'_, '_, P>) -> Outcome {
-        let request = decode(call.message, call.request);
-        let request: &Request<'_> = valid(&request)?;
-        let input = inputs::<MakeCredentialInputs<'_>>(request.extensions)?.hmac_secret_mc;
-        self.ceremony.salts = Some(call.authenticator.decrypt_salts(input)?);
+        let input = salts(call.message, call.request)?;
+        call.authenticator.decrypt_salts(input, &mut self.ceremony.salts)?;
         self.step = Step::Generate;
         Ok(Next::Work)
     }
@@ -272,16 +296,21 @@ impl Run {
         if self.ceremony.asked.cred_blob != Some(true) {
             return Ok(None);
         }
-        let request: Request<'_> = decode(message, len)?;
-        Ok(inputs::<MakeCredentialInputs<'_>>(request.extensions)?.cred_blob)
+        Ok(inputs::<MakeCredentialInputs<'_>>(Wishes::read(message, len)?.extensions)?.cred_blob)
     }
 
     /// 17: a discoverable credential replaces the one that the relying party has for this user; that one is kept until
     /// the answer is known to have arrived, if there is room for both.
     #[inline(never)]
-    fn commit<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, at_once: bool) -> Outcome {
-        let Call { authenticator, scratch, .. } = call;
-        let (rp, user) = entities(call.message)?;
+    fn commit<P: Platform>(
+        &mut self,
+        authenticator: &mut Authenticator<'_, P>,
+        message: &[u8],
+        scratch: &mut [u8],
+        cred_blob: Option<&[u8]>,
+        at_once: bool,
+    ) -> Outcome {
+        let (rp, user) = entities(message)?;
         let (rp_id_hash, asked) = (&self.ceremony.rp_id_hash, &self.ceremony.asked);
         let replaced = authenticator
             .next_current(Query::User { rp_id_hash, user_id: user.id }, None, scratch)
@@ -298,7 +327,7 @@ impl Run {
                 display_name: user.display_name.map(truncate),
             },
             cred_protect: asked.cred_protect.filter(|level| *level != Level::USER_VERIFICATION_OPTIONAL),
-            cred_blob: self.cred_blob(call.message, call.request)?,
+            cred_blob,
             large_blob_key: asked.large_blob_key.then_some(true),
             third_party_payment: asked.third_party_payment.then_some(true),
             large_blob: (asked.large_blob == LargeBlobAction::Make).then_some(&[]),
@@ -320,6 +349,12 @@ impl Run {
         }
         Ok(Next::Work)
     }
+}
+
+/// The input of `hmac-secret-mc`. Apart, so that the others are not on the stack while keys are agreed on.
+#[inline(never)]
+fn salts(message: &[u8], len: usize) -> Result<Option<hmac_secret::Input<'_>>, Failure> {
+    Ok(inputs::<MakeCredentialInputs<'_>>(Wishes::read(message, len)?.extensions)?.hmac_secret_mc)
 }
 
 impl<P: Platform> Authenticator<'_, P> {
