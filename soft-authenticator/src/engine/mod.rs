@@ -171,7 +171,7 @@ impl<'b, P: Platform> Engine<'b, P> {
     /// [`StatusWord::COMMAND_NOT_ALLOWED`].
     pub fn begin_u2f(&mut self, now: Instant, len: usize) -> Progress {
         self.abort();
-        self.running = Running::U2f(u2f::Run::default());
+        self.running.start_u2f();
         self.request = len;
         let outcome = self.step(now, Trigger::Begin);
         self.proceed(now, outcome)

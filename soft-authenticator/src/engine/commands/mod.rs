@@ -80,6 +80,12 @@ impl Running {
         Ok(())
     }
 
+    /// A U2F request begins. A sequence ends.
+    #[inline(never)]
+    pub fn start_u2f(&mut self) {
+        *self = Self::U2f(Default::default());
+    }
+
     /// One atom of the command.
     pub fn step<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, cause: Trigger) -> Outcome {
         match self {
