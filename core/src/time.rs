@@ -19,15 +19,22 @@ impl Instant {
     }
 
     /// The instant `after` later; stops at the end of the clock.
-    #[cfg_attr(feature = "small", inline(never))]
     pub const fn plus(self, after: Duration) -> Self {
-        let millis = after.as_secs().saturating_mul(1000).saturating_add(after.subsec_millis() as u64);
+        self.plus_millis(after.as_secs().saturating_mul(1000).saturating_add(after.subsec_millis() as u64))
+    }
+
+    /// The instant `millis` milliseconds later; stops at the end of the clock.
+    #[cfg_attr(feature = "small", inline(never))]
+    pub const fn plus_millis(self, millis: u64) -> Self {
         Self(self.0.saturating_add(millis))
     }
 
-    /// The time from `earlier` to this instant. Zero when `earlier` is later.
+    /// The time from `earlier` to this instant, at most 2³² − 1 milliseconds (49 days). Zero when `earlier` is later.
     pub const fn since(self, earlier: Self) -> Duration {
-        Duration::from_millis(self.0.saturating_sub(earlier.0))
+        let millis = self.0.saturating_sub(earlier.0);
+        // In 32 bits: to divide 64 takes half a kilobyte of code on small processors.
+        let millis = if millis > u32::MAX as u64 { u32::MAX } else { millis as u32 };
+        Duration::new((millis / 1000) as u64, (millis % 1000).wrapping_mul(1_000_000))
     }
 }
 
@@ -62,5 +69,15 @@ mod tests {
         }
         assert_eq!(Instant::from_millis(5).plus(Duration::from_millis(7)), Instant::from_millis(12));
         assert_eq!(Instant::from_millis(5).since(end), Duration::ZERO);
+        assert_eq!(end.plus_millis(1), end);
+    }
+
+    #[test]
+    fn the_time_between_two_instants_stops_at_49_days() {
+        let start = Instant::from_millis(5);
+        for millis in [0, 1, 999, 1000, 1001, 61_234, u32::MAX.into()] {
+            assert_eq!(start.plus_millis(millis).since(start), Duration::from_millis(millis));
+        }
+        assert_eq!(Instant::from_millis(u64::MAX).since(start), Duration::from_millis(u32::MAX.into()));
     }
 }

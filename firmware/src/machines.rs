@@ -84,6 +84,27 @@ pub fn client_get_assertion(ceremony: &mut ClientGetAssertion<'_>, now: Instant,
     let _ = black_box(ceremony.step(now, input));
 }
 
+/// A whole client: both ceremonies over CTAPHID. Its state is that of the larger ceremony and the host; they take turns.
+pub struct Client {
+    _ceremony: ClientGetAssertion<'static>,
+    _host: Host,
+}
+state!(client, Client);
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub fn client(
+    make: &mut ClientMakeCredential<'_>,
+    get: &mut ClientGetAssertion<'_>,
+    host: &mut Host,
+    report: &[u8; REPORT_LEN],
+    buffer: &mut [u8],
+) {
+    let now = black_box(Instant::from_millis(7));
+    client_make_credential(make, now, black_box(Input::Response(9)));
+    client_get_assertion(get, now, black_box(Input::Response(9)));
+    hid_host(host, now, report, buffer);
+}
+
 type Engine<'m> = engine::Engine<'m, Chip>;
 state!(engine, Engine<'_>);
 #[inline(never)]

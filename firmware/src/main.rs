@@ -10,7 +10,7 @@ use core::hint::black_box;
 
 use keyfob_core::{
     Instant,
-    client::{Ceremony, GetAssertion, GetOptions, Input, MakeCredential, MakeOptions},
+    client::{Ceremony, GetAssertion, GetOptions, MakeCredential, MakeOptions},
     cose::Algorithm,
     crypto::StubCrypto,
     ctap2::{CredentialParameters, RpEntity, UserEntity},
@@ -34,21 +34,21 @@ extern "C" fn start() -> ! {
 
     let report = black_box([0; 64]);
     machines::hid_device(&mut Device::new(black_box(DeviceConfig::default())), now, &report, &mut buffer);
-    machines::hid_host(black_box(&mut Host::default()), now, &report, &mut buffer);
 
     let hash = black_box([0; 32]);
     let rp = black_box(RpEntity { id: "example.org", name: None });
     let user = black_box(UserEntity { id: &[1], name: None, display_name: None });
     let algorithms = black_box([CredentialParameters::new(Algorithm::ES256)]);
     let options = black_box(MakeOptions::new(&hash, rp, user, &algorithms));
-    let mut ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, StubCrypto, Noise);
-    machines::client_make_credential(black_box(&mut ceremony), now, black_box(Input::Response(9)));
-    let _ = black_box(ceremony.finish());
-
+    let mut make_buffer = black_box([0; 1024]);
+    let mut make = Ceremony::new(MakeCredential::new(&options), &mut make_buffer, StubCrypto, Noise);
     let options = black_box(GetOptions::new("example.org", &hash));
-    let mut ceremony = Ceremony::new(GetAssertion::new(&options), &mut buffer, StubCrypto, Noise);
-    machines::client_get_assertion(black_box(&mut ceremony), now, black_box(Input::Response(9)));
-    let _ = black_box(ceremony.finish());
+    let mut get_buffer = black_box([0; 1024]);
+    let mut get = Ceremony::new(GetAssertion::new(&options), &mut get_buffer, StubCrypto, Noise);
+    let mut host = black_box(Host::default());
+    machines::client(black_box(&mut make), black_box(&mut get), &mut host, &report, &mut buffer);
+    let _ = black_box(make.finish());
+    let _ = black_box(get.finish());
 
     let mut memory = black_box([0; 2048]);
     let config = black_box(Config { max_msg_size: 1200, ..Config::new([0; 16]) });

@@ -14,6 +14,9 @@ mod board;
 mod errands;
 mod flash;
 mod key;
+#[cfg(target_arch = "arm")]
+#[path = "../../src/memory.rs"]
+mod memory;
 
 fn main() -> ! {
     let memory = board::memory();

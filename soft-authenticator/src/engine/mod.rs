@@ -315,9 +315,7 @@ impl<'b, P: Platform> Engine<'b, P> {
                 (Pending::Verification(now.plus(USER_ACTION_TIMEOUT), more), Wait::UserVerification)
             }
             Ok(Next::Attempt) => (self.pending, Wait::Processing),
-            Ok(Next::Sample(timeout)) => {
-                (Pending::Sample(now.plus(core::time::Duration::from_millis(timeout.into()))), Wait::Sample)
-            }
+            Ok(Next::Sample(timeout)) => (Pending::Sample(now.plus_millis(timeout.into())), Wait::Sample),
             Ok(Next::Work) => (Pending::Work, Wait::Processing),
             Err(failure) => return self.fail(failure),
         };

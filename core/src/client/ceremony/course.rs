@@ -42,7 +42,7 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
             return Err(Cause::BufferTooSmall { needed: MIN_BUFFER });
         }
         let timeout = self.operation.check()?;
-        self.deadline = now.plus(self.timeout.map_or(timeout, Duration::from_millis));
+        self.deadline = self.timeout.map_or(now.plus(timeout), |millis| now.plus_millis(millis));
         self.stage = Stage::GetInfo;
         if self.facts.ctap1 {
             return self.ask_version();
