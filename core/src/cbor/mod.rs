@@ -90,20 +90,24 @@ pub trait Write {
 /// Decodes one item under the strict rules; nothing may follow it.
 pub fn decode<'a, T: Read<'a>>(bytes: &'a [u8]) -> Result<T, Error> {
     let mut r = Reader::strict(bytes);
-    let mut value = T::read(&mut r);
-    // Not by `?`, which would copy the value.
-    if let (Ok(_), Err(error)) = (&value, r.finish()) {
-        value = Err(error);
-    }
-    value
+    let value = T::read(&mut r);
+    whole(value, &r)
 }
 
 /// Decodes one item under the tolerant rules; nothing may follow it.
 pub fn decode_tolerant<'a, T: Read<'a>>(bytes: &'a [u8]) -> Result<T, Error> {
     let mut r = Reader::tolerant(bytes);
-    let value = T::read(&mut r)?;
-    r.finish()?;
-    Ok(value)
+    let value = T::read(&mut r);
+    whole(value, &r)
+}
+
+/// A value that was read, if nothing follows it.
+fn whole<T>(mut value: Result<T, Error>, r: &Reader<'_>) -> Result<T, Error> {
+    // Not by `?`, which would copy the value.
+    if let (Ok(_), Err(error)) = (&value, r.finish()) {
+        value = Err(error);
+    }
+    value
 }
 
 /// Decodes one item under the tolerant rules, in which no map may have a key twice; nothing may follow it.

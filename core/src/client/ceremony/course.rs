@@ -13,7 +13,7 @@ use rand_core::CryptoRng;
 use super::{Action, Ceremony, MIN_BUFFER, Showing, State, Yielded};
 use crate::{
     Instant, Status, bytes,
-    cbor::{self, Raw},
+    cbor::{self, Raw, decode_tolerant},
     client::{
         Cause, Input, Stage,
         authorization::{Authorization, Context, refuses_token},
@@ -103,7 +103,7 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
 
     /// Everything that can be known from getInfo to fail is found out here, before the user is asked for anything.
     fn examine(&mut self, len: usize) -> Result<Action, Cause> {
-        let info = match decode_response::<get_info::Response<'_>>(bytes::front(self.buffer, len)) {
+        match response_body(bytes::front(self.buffer, len)) {
             // Not an authenticator of version 2: perhaps one of version 1. An answer that is malformed is no reason to
             // take it for one.
             Err(ResponseError::Status(
@@ -111,16 +111,10 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
             )) if O::CTAP1 && !self.ctap2_only => {
                 return self.ask_version();
             }
-            info => info?,
-        };
-        if let Some(session) = self.memory.session() {
-            session.meet(info.aaguid);
+            Err(error) => return Err(error.into()),
+            Ok(_) => {}
         }
-        self.facts = Facts::of(&info);
-        if let Some(rp_id) = self.operation.purpose().rp_id {
-            self.facts = self.facts.with_rp_id(rp_id);
-        }
-        let first = self.operation.examine(&info, &self.facts)?;
+        let first = self.learn(len)?;
         let purpose = self.operation.purpose();
         match purpose.token {
             Some(token) => self.authorization.adopt(token),
@@ -137,6 +131,21 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
         self.examined(first, len)
     }
 
+    /// Keeps the facts of getInfo. Apart, so that the others are not on the stack below what follows.
+    #[inline(never)]
+    fn learn(&mut self, len: usize) -> Result<First, Cause> {
+        let info = decode_tolerant::<get_info::Response<'_>>(response_body(bytes::front(self.buffer, len))?);
+        let info = info.as_ref().map_err(|error| ResponseError::Decode(*error))?;
+        if let Some(session) = self.memory.session() {
+            session.meet(info.aaguid);
+        }
+        self.facts = Facts::of(info);
+        if let Some(rp_id) = self.operation.purpose().rp_id {
+            self.facts = self.facts.with_rp_id(rp_id);
+        }
+        self.operation.examine(info, &self.facts)
+    }
+
     /// The same with an authenticator of version 1, which says nothing about itself.
     fn examine_ctap1(&mut self, len: usize) -> Result<Action, Cause> {
         if ctap1::response_data(bytes::front(self.buffer, len)) != Ok(ctap1::VERSION) {
@@ -145,11 +154,16 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
         if !O::CTAP1 {
             return Err(Cause::Unsupported);
         }
-        self.facts.max_msg_size = get_info::DEFAULT_MAX_MSG_SIZE;
-        self.facts.max_credential_id_length = Some(ctap1::MAX_KEY_HANDLE);
-        let first = self.operation.examine(&decode_response(CTAP1_INFO)?, &self.facts)?;
+        let first = self.learn_ctap1()?;
         bytes::copy_prefix(self.buffer, CTAP1_INFO);
         self.examined(first, CTAP1_INFO.len())
+    }
+
+    #[inline(never)]
+    fn learn_ctap1(&mut self) -> Result<First, Cause> {
+        self.facts.max_msg_size = get_info::DEFAULT_MAX_MSG_SIZE;
+        self.facts.max_credential_id_length = Some(ctap1::MAX_KEY_HANDLE);
+        self.operation.examine(&decode_response(CTAP1_INFO)?, &self.facts)
     }
 
     fn examined(&mut self, first: First, info: usize) -> Result<Action, Cause> {
