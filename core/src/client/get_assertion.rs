@@ -226,6 +226,8 @@ impl<'m> Operation for GetAssertion<'_, 'm> {
         }
     }
 
+    // Apart, so that the response is not on the stack below the next request.
+    #[inline(never)]
     fn accept<C: Crypto, R>(&mut self, means: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {
         let progress = match self.phase {
             Phase::Preflight | Phase::AppId => {

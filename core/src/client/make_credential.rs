@@ -208,6 +208,8 @@ impl Operation for MakeCredential<'_> {
         }
     }
 
+    // Apart, so that the response is not on the stack below the next request.
+    #[inline(never)]
     fn accept<C: Crypto, R>(&mut self, means: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {
         let progress = match (self.refusal, self.phase) {
             (Some(refusal), _) => self.touch.end(means.facts, room, refusal),

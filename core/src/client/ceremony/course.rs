@@ -23,7 +23,7 @@ use crate::{
     },
     crypto::Crypto,
     ctap1,
-    ctap2::{Command, ResponseError, decode_response, encode_command, get_info, response_body},
+    ctap2::{Command, ResponseError, encode_command, get_info, response_body},
     transport::KeepAlive,
 };
 
@@ -163,7 +163,8 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
     fn learn_ctap1(&mut self) -> Result<First, Cause> {
         self.facts.max_msg_size = get_info::DEFAULT_MAX_MSG_SIZE;
         self.facts.max_credential_id_length = Some(ctap1::MAX_KEY_HANDLE);
-        self.operation.examine(&decode_response(CTAP1_INFO)?, &self.facts)
+        let info = decode_tolerant(bytes::rest(CTAP1_INFO, 1));
+        self.operation.examine(info.as_ref().map_err(|error| ResponseError::Decode(*error))?, &self.facts)
     }
 
     fn examined(&mut self, first: First, info: usize) -> Result<Action, Cause> {
