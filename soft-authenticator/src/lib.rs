@@ -42,7 +42,10 @@ pub mod store;
 
 pub use caps::Caps;
 
-/// The code in the README compiles.
+// The code in the README and in docs/ compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/fido2-client.md")]
+struct Fido2ClientPage;
