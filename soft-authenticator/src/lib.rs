@@ -12,7 +12,8 @@
 //! ```
 //!
 //! An integrator implements [`engine::Platform`], fills in an [`engine::Config`], and steps an [`engine::Engine`] or a
-//! [`hid::HidAuthenticator`]. A test uses `devices::VirtualKey`. The messages are those of `keyfob-core`.
+//! [`hid::HidAuthenticator`]. A test uses `devices::VirtualKey`. Each of them has an example. The messages are those of
+//! `keyfob-core`.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))] // docs.rs says which feature an item needs
 #![forbid(unsafe_code)]
