@@ -208,7 +208,8 @@ impl SharedSecret {
 /// The platform's half of key agreement: a fresh key for the authenticator, and the secret shared with it.
 ///
 /// ```
-/// use keyfob_core::{cose::CoseKey, crypto::{Agreement, Error, RustCrypto}};
+/// # #[cfg(feature = "rustcrypto")] {
+/// use keyfob_core::{cose::CoseKey, crypto::{Agreement, RustCrypto}};
 /// use keyfob_core::pin_uv::{PinUvAuthProtocol, decapsulate, encapsulate};
 /// # use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 /// # let mut rng = ChaCha8Rng::seed_from_u64(1);
@@ -220,7 +221,8 @@ impl SharedSecret {
 ///
 /// let param = shared.authenticate(&RustCrypto, &[b"a message"]);
 /// assert!(same.verify(&RustCrypto, &[b"a message"], param.as_bytes()));
-/// # Ok::<(), Error>(())
+/// # }
+/// # Ok::<(), keyfob_core::crypto::Error>(())
 /// ```
 ///
 /// # Errors

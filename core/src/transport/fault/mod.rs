@@ -60,6 +60,7 @@ pub enum FaultError<E> {
 /// Injects faults into the inner transport or pipe of reports. With [`Faults::default`] it changes nothing.
 ///
 /// ```
+/// # #[cfg(feature = "rustcrypto")] {
 /// use keyfob_core::transport::{Protocol, Transport, fault::{FaultError, FaultInjector, Faults}};
 /// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest/key.rs")); }
 /// # use example::*;
@@ -71,6 +72,7 @@ pub enum FaultError<E> {
 /// key.set_faults(Faults::default());
 /// key.mend();
 /// assert_eq!(key.send(Protocol::Ctap2, &[0x04]), Ok(()));
+/// # }
 /// ```
 #[derive(Clone, Debug)]
 pub struct FaultInjector<'c, T> {
