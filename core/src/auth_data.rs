@@ -44,6 +44,16 @@ impl Flags {
 }
 
 /// Authenticator data, to read or to write.
+///
+/// ```
+/// use keyfob_core::auth_data::{AuthData, Flags};
+///
+/// let bytes = [[7; 32].as_slice(), &[0x05, 0, 0, 0, 9]].concat(); // hash of the RP ID, flags, counter
+/// let data = AuthData::decode(&bytes)?;
+/// assert!(data.flags.has(Flags::UP) && data.flags.has(Flags::UV));
+/// assert_eq!(data.sign_count, 9);
+/// # Ok::<(), keyfob_core::cbor::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuthData<'a> {
     /// SHA-256 of the RP ID.

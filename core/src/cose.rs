@@ -118,6 +118,17 @@ const KTY_AKP: i64 = 7;
 /// A COSE public key. A key is refused when a member stands in it twice, or when it has a member that only private keys
 /// have. Coordinates are not checked here: the code that uses the key checks their lengths, and whether the point lies
 /// on its curve.
+///
+/// ```
+/// use keyfob_core::{cbor, cose::{Algorithm, CoseKey}};
+///
+/// let key = CoseKey::from_raw(Algorithm::ES256, &[4; 64]).ok_or("not of this length")?; // x‖y
+/// let mut buffer = [0; 128];
+/// let len = cbor::encode(&key, &mut buffer)?;
+/// assert_eq!((len, buffer[0]), (77, 0xA5));
+/// assert_eq!(cbor::decode(&buffer[..len]), Ok(key));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CoseKey<'a> {

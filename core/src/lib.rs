@@ -22,6 +22,9 @@
 //! through [`transport`] to the key, and its response comes back the same way. The other end, the key itself, is the
 //! crate `keyfob-soft-authenticator`, which uses the same messages. Both ends take the time and the user's actions as
 //! inputs.
+//!
+//! Where to begin, each with an example: [`client::fido2::Fido2Client`] for a WebAuthn client, [`client::run`] for one
+//! ceremony, [`client::Ceremony`] without a transport, [`verify::registration`] for a server.
 #![cfg_attr(not(test), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))] // docs.rs says which feature an item needs
 #![forbid(unsafe_code)]

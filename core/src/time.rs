@@ -3,6 +3,16 @@
 use core::time::Duration;
 
 /// A point on the caller's monotonic clock, in milliseconds since any fixed moment.
+///
+/// ```
+/// use core::time::Duration;
+/// use keyfob_core::Instant;
+///
+/// let begin = Instant::from_millis(1_000);
+/// let deadline = begin.plus(Duration::from_secs(30));
+/// assert_eq!(deadline.since(begin), Duration::from_secs(30));
+/// assert_eq!(begin.since(deadline), Duration::ZERO);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Instant(u64);

@@ -33,6 +33,33 @@ pub enum HidEvent {
 }
 
 /// An engine with CTAPHID around it. It takes and returns reports; the driver passes touches and the time.
+///
+/// ```
+/// use keyfob_core::{Instant, transport::hid::DeviceConfig};
+/// use keyfob_soft_authenticator::{engine::{Config, Engine}, hid::HidAuthenticator};
+/// # use keyfob_core::crypto::RustCrypto;
+/// # use keyfob_soft_authenticator::{engine::Platform, store::MemoryStore};
+/// # use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+/// # struct Board;
+/// # impl Platform for Board {
+/// #     type Crypto = RustCrypto;
+/// #     type Rng = ChaCha8Rng;
+/// #     type Store = MemoryStore<4>;
+/// # }
+/// # let (rng, store) = (ChaCha8Rng::seed_from_u64(1), MemoryStore::new());
+/// let config = Config::new([0; 16]);
+/// let (mut memory, now) = (vec![0; config.buffer_len()], Instant::default());
+/// let engine: Engine<'_, Board> = Engine::new(&mut memory, config, RustCrypto, rng, store, now)?;
+/// let mut key = HidAuthenticator::new(engine, DeviceConfig::default());
+///
+/// let mut init = [0; 64]; // CTAPHID_INIT on the broadcast channel, with a nonce of eight bytes
+/// init[..15].copy_from_slice(b"\xFF\xFF\xFF\xFF\x86\x00\x08a nonce!");
+/// assert_eq!(key.receive(now, &init), None);
+/// key.tick(now);
+/// let answer = key.transmit(now).expect("INIT is answered at once");
+/// assert_eq!(&answer[7..15], b"a nonce!");
+/// # Ok::<(), keyfob_soft_authenticator::engine::ConfigError>(())
+/// ```
 pub struct HidAuthenticator<'b, P: Platform> {
     framing: hid::Device,
     engine: Engine<'b, P>,

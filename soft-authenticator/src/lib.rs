@@ -12,7 +12,8 @@
 //! ```
 //!
 //! An integrator implements [`engine::Platform`], fills in an [`engine::Config`], and steps an [`engine::Engine`] or a
-//! [`hid::HidAuthenticator`]. A test uses `devices::VirtualKey`. The messages are those of `keyfob-core`.
+//! [`hid::HidAuthenticator`]. A test uses `devices::VirtualKey`. Each of them has an example. The messages are those of
+//! `keyfob-core`.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))] // docs.rs says which feature an item needs
 #![forbid(unsafe_code)]
@@ -42,7 +43,10 @@ pub mod store;
 
 pub use caps::Caps;
 
-/// The code in the README compiles.
+// The code in the README and in docs/ compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/fido2-client.md")]
+struct Fido2ClientPage;

@@ -54,6 +54,22 @@ mod rsa;
 ///
 /// A key that was just generated is kept, loaded, until the next call that signs: a registration does not load it
 /// again.
+///
+/// ```
+/// use keyfob_aws_lc::AwsLc;
+/// use keyfob_core::cose::{Algorithm, CoseKey};
+/// use keyfob_core::crypto::{Error, RustCrypto, Sign, Verify};
+/// # use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+/// # let mut rng = ChaCha8Rng::seed_from_u64(1);
+/// let crypto = AwsLc::default();
+/// let (mut secret, mut public, mut signature) = ([0; 96], [0; 64], [0; 72]);
+/// crypto.generate(Algorithm::ES256, &mut rng, &mut secret, &mut public)?;
+/// let len = crypto.sign(Algorithm::ES256, &secret, &[b"a message"], &mut signature)?;
+///
+/// let key = CoseKey::from_raw(Algorithm::ES256, &public).ok_or(Error::InvalidKey)?;
+/// assert_eq!(RustCrypto.verify(&key, &[b"a message"], &signature[..len]), Ok(()));
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Default)]
 pub struct AwsLc {
     fresh: Cell<Option<Fresh>>,

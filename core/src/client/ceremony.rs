@@ -23,6 +23,33 @@ pub const MIN_BUFFER: usize = get_info::DEFAULT_MAX_MSG_SIZE;
 
 /// A ceremony: a value to be stepped until [`Output::Done`]. Dropping it is safe at any time: the next request on the
 /// channel resynchronises. `S` is what it remembers beyond its end: nothing, or a [`Session`](super::Session).
+///
+/// ```
+/// use keyfob_core::client::{Ceremony, GetAssertion, GetOptions, Input, Output};
+/// use keyfob_core::{crypto::RustCrypto, transport::{Received, Transport}};
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest/key.rs")); }
+/// # use example::*;
+/// # let mut key = Key::default();
+/// let (options, mut buffer) = (GetOptions::new("example.org", &[1; 32]), [0; 4096]);
+/// let mut ceremony = Ceremony::new(GetAssertion::new(&options), &mut buffer, RustCrypto, rng());
+/// let mut input = Input::Start;
+/// loop {
+///     input = match ceremony.step(clock(), input)? {
+///         Output::Send(exchange) => {
+///             key.send(exchange.protocol, exchange.request())?;
+///             Input::Time
+///         }
+///         Output::Wait { buf, limit } => match key.receive(buf, limit)? {
+///             Received::Response(len) => Input::Response(len),
+///             _ => Input::Time,
+///         },
+///         Output::Done => break,
+///         _ => Input::Cancel, // this program does not ask for a PIN
+///     };
+/// }
+/// assert_eq!(ceremony.finish()?.total(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Ceremony<'b, O, C, R, S = ()> {
     operation: O,
     memory: S,

@@ -18,6 +18,30 @@ pub(super) const CANCEL_POLL: Duration = Duration::from_millis(100);
 /// What the user sees and says, one after the other: a PIN dialog that is open holds up the ceremony. For async
 /// executors there is [`AsyncUserInteraction`](super::AsyncUserInteraction). The defaults show nothing, give no PIN,
 /// agree to built-in user verification, choose the account of the most recent credential and never cancel.
+///
+/// ```
+/// use keyfob_core::client::{self, Ceremony, PinEntry, Prompt, UserInteraction, manage::SetPin};
+/// use keyfob_core::crypto::RustCrypto;
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest/key.rs")); }
+/// # use example::*;
+/// struct Dialog;
+///
+/// impl UserInteraction for Dialog {
+///     fn prompt_up(&mut self) {
+///         println!("Touch your security key.");
+///     }
+///
+///     fn request_new_pin(&mut self, prompt: &Prompt<'_>, pin: &mut PinEntry) -> bool {
+///         assert_eq!(prompt.min_pin_length, 4);
+///         pin.set("1234"); // what the user has typed
+///         true
+///     }
+/// }
+///
+/// # let (mut key, mut buffer) = (Key::default(), [0; 4096]);
+/// let ceremony = Ceremony::new(SetPin, &mut buffer, RustCrypto, rng());
+/// assert!(client::run(ceremony, &mut key, &mut Dialog, clock).is_ok());
+/// ```
 pub trait UserInteraction {
     /// The authenticator waits for a touch.
     fn prompt_up(&mut self) {}
@@ -112,6 +136,21 @@ impl fmt::Debug for PinEntry {
 }
 
 /// Runs a ceremony over a blocking transport. `clock` tells the time.
+///
+/// ```
+/// use keyfob_core::client::{self, Ceremony, UserInteraction, manage::GetInfo};
+/// use keyfob_core::crypto::RustCrypto;
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest/key.rs")); }
+/// # use example::*;
+/// # let (mut key, mut buffer) = (Key::default(), [0; 4096]);
+/// struct Silent;
+/// impl UserInteraction for Silent {}
+///
+/// let ceremony = Ceremony::new(GetInfo, &mut buffer, RustCrypto, rng());
+/// let info = client::run(ceremony, &mut key, &mut Silent, clock)?;
+/// assert_eq!(info.options.unwrap_or_default().client_pin, Some(false)); // a PIN can be set, and is not
+/// # Ok::<(), keyfob_core::client::Error>(())
+/// ```
 ///
 /// # Errors
 /// Why the ceremony failed. [`Cause::Transport`](super::Cause::Transport) stands for any error of the transport.

@@ -104,6 +104,27 @@ impl<U: UserInteraction> AsyncUserInteraction for BlockingInteraction<U> {
 /// [`run`](super::run) with awaits. The future may be dropped at any time: the next request on the channel
 /// resynchronises.
 ///
+/// ```
+/// use keyfob_core::client::{self, AsyncUserInteraction, Ceremony, manage::GetInfo};
+/// use keyfob_core::crypto::RustCrypto;
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest/key.rs")); }
+/// # use example::*;
+/// # let (mut key, mut buffer) = (AsyncKey(Key::default()), [0; 4096]);
+/// struct Silent;
+/// impl AsyncUserInteraction for Silent {}
+///
+/// let future = async {
+///     let ceremony = Ceremony::new(GetInfo, &mut buffer, RustCrypto, rng());
+///     let info = client::run_async(ceremony, &mut key, &mut Silent, clock).await?;
+///     assert_eq!(info.options.unwrap_or_default().client_pin, Some(false)); // a PIN can be set, and is not
+///     Ok::<(), client::Error>(())
+/// };
+/// # use std::{pin::pin, task::{Context, Poll, Waker}};
+/// # let Poll::Ready(outcome) = Future::poll(pin!(future), &mut Context::from_waker(Waker::noop())) else { panic!() };
+/// # outcome?;
+/// # Ok::<(), client::Error>(())
+/// ```
+///
 /// # Errors
 /// Why the ceremony failed. [`Cause::Transport`](super::Cause::Transport) stands for any error of the transport.
 pub async fn run_async<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory>(

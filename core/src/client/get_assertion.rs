@@ -67,6 +67,25 @@ enum Phase {
 
 /// Signs in. Its outcome is an [`AssertionSelection`]. Several assertions share the ceremony's buffer: those that do
 /// not fit are not fetched.
+///
+/// ```
+/// use keyfob_core::client::{self, Ceremony, GetAssertion, GetOptions, UserInteraction};
+/// use keyfob_core::{crypto::RustCrypto, webauthn::Requirement};
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest/key.rs")); }
+/// # use example::*;
+/// # struct Dialog;
+/// # impl UserInteraction for Dialog {}
+/// # let (mut key, client_data_hash, mut buffer) = (Key::default(), [1; 32], [0; 4096]);
+/// let options = GetOptions {
+///     user_verification: Requirement::Discouraged,
+///     ..GetOptions::new("example.org", &client_data_hash)
+/// };
+/// let ceremony = Ceremony::new(GetAssertion::new(&options), &mut buffer, RustCrypto, rng());
+/// let assertions = client::run(ceremony, &mut key, &mut Dialog, clock)?;
+/// let first = assertions.get(0).ok_or("no assertion")?;
+/// assert_eq!((first.credential_id.len(), first.auth_data.sign_count), (32, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct GetAssertion<'o, 'm> {
     options: &'o GetOptions<'o>,

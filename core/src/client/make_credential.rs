@@ -61,6 +61,27 @@ enum Phase {
 }
 
 /// Registers a credential. Its outcome is an [`Attestation`].
+///
+/// ```
+/// use keyfob_core::client::{self, Ceremony, MakeCredential, MakeOptions, UserInteraction};
+/// use keyfob_core::ctap2::{CredentialParameters, RpEntity, UserEntity};
+/// use keyfob_core::{cose::Algorithm, crypto::RustCrypto};
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest/key.rs")); }
+/// # use example::*;
+/// # struct Dialog;
+/// # impl UserInteraction for Dialog {}
+/// # let (mut key, client_data_hash) = (Key::default(), [1; 32]);
+/// let rp = RpEntity { id: "example.org", name: None };
+/// let user = UserEntity { id: b"user-0001", name: Some("alice"), display_name: None };
+/// let algorithms = [CredentialParameters::new(Algorithm::ES256)];
+/// let options = MakeOptions::new(&client_data_hash, rp, user, &algorithms);
+/// let mut buffer = [0; 4096];
+/// let ceremony = Ceremony::new(MakeCredential::new(&options), &mut buffer, RustCrypto, rng());
+/// let attestation = client::run(ceremony, &mut key, &mut Dialog, clock)?;
+/// let credential = attestation.auth_data.attested_credential_data.ok_or("no credential")?;
+/// assert_eq!(credential.public_key.algorithm(), Algorithm::ES256);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct MakeCredential<'o> {
     options: &'o MakeOptions<'o>,

@@ -38,6 +38,33 @@ const MAX_INFO: usize = 1024;
 /// A session is for management. A registration or a sign-in in it uses only what getInfo said, because the user has to
 /// agree to each. It voids the token; the next operation obtains another. Drop the session when its operations are done
 /// or the authenticator is gone.
+///
+/// ```
+/// use keyfob_core::client::{self, Ceremony, PinEntry, Prompt, Session, UserInteraction};
+/// use keyfob_core::client::manage::{Access, ListRelyingParties};
+/// use keyfob_core::crypto::RustCrypto;
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest/key.rs")); }
+/// # use example::*;
+/// # let (mut key, mut buffer) = (Key::with_pin(), [0; 4096]);
+/// struct Dialog(u32);
+///
+/// impl UserInteraction for Dialog {
+///     fn request_pin(&mut self, _: &Prompt<'_>, pin: &mut PinEntry) -> bool {
+///         self.0 += 1;
+///         pin.set("1234"); // what the user has typed
+///         true
+///     }
+/// }
+///
+/// let (mut session, mut user) = (Session::new(), Dialog(0));
+/// for _ in 0..2 {
+///     let operation = ListRelyingParties::new(Access::User);
+///     let ceremony = Ceremony::new(operation, &mut buffer, RustCrypto, rng()).in_session(&mut session);
+///     client::run(ceremony, &mut key, &mut user, clock)?;
+/// }
+/// assert_eq!(user.0, 1); // the PIN was asked for once
+/// # Ok::<(), client::Error>(())
+/// ```
 #[derive(Default)]
 pub struct Session {
     /// What getInfo answered.

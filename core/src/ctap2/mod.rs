@@ -79,6 +79,19 @@ impl Command {
 
 /// Writes a request: the command and its parameters.
 ///
+/// ```
+/// use keyfob_core::{cbor, ctap2::{Command, client_pin::{Request, subcommand}, encode_request}};
+///
+/// let parameters = Request { sub_command: Some(subcommand::GET_PIN_RETRIES), ..Request::default() };
+/// let mut buffer = [0; 64];
+/// let len = encode_request(Command::CLIENT_PIN, &parameters, &mut buffer)?;
+/// assert_eq!(buffer[..len], [0x06, 0xA1, 0x02, 0x01]);
+///
+/// // The authenticator reads the same type.
+/// assert_eq!(cbor::decode::<Request<'_>>(&buffer[1..len]), Ok(parameters));
+/// # Ok::<(), cbor::Overflow>(())
+/// ```
+///
 /// # Errors
 /// [`Overflow`] with the size it takes.
 pub fn encode_request<T: Write>(command: Command, parameters: &T, buffer: &mut [u8]) -> Result<usize, Overflow> {
@@ -134,6 +147,17 @@ pub fn response_body(response: &[u8]) -> Result<&[u8], ResponseError> {
 }
 
 /// Decodes a response under the tolerant rules.
+///
+/// ```
+/// use keyfob_core::{Status, ctap2::{ResponseError, client_pin::Response, decode_response}};
+///
+/// let response: Response<'_> = decode_response(&[0x00, 0xA1, 0x03, 0x08])?;
+/// assert_eq!(response.pin_retries, Some(8));
+///
+/// let refused = decode_response::<Response<'_>>(&[0x31]);
+/// assert_eq!(refused, Err(ResponseError::Status(Status::PIN_INVALID)));
+/// # Ok::<(), ResponseError>(())
+/// ```
 ///
 /// # Errors
 /// [`ResponseError`].

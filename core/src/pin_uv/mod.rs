@@ -207,6 +207,24 @@ impl SharedSecret {
 
 /// The platform's half of key agreement: a fresh key for the authenticator, and the secret shared with it.
 ///
+/// ```
+/// # #[cfg(feature = "rustcrypto")] {
+/// use keyfob_core::{cose::CoseKey, crypto::{Agreement, RustCrypto}};
+/// use keyfob_core::pin_uv::{PinUvAuthProtocol, decapsulate, encapsulate};
+/// # use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+/// # let mut rng = ChaCha8Rng::seed_from_u64(1);
+/// let protocol = PinUvAuthProtocol::Two;
+/// let (secret, public) = RustCrypto.p256_generate(&mut rng)?; // the authenticator's
+/// let (platform_key, shared) =
+///     encapsulate(&RustCrypto, &mut rng, protocol, &CoseKey::key_agreement(&public))?;
+/// let same = decapsulate(&RustCrypto, protocol, &secret, &CoseKey::key_agreement(&platform_key))?;
+///
+/// let param = shared.authenticate(&RustCrypto, &[b"a message"]);
+/// assert!(same.verify(&RustCrypto, &[b"a message"], param.as_bytes()));
+/// # }
+/// # Ok::<(), keyfob_core::crypto::Error>(())
+/// ```
+///
 /// # Errors
 /// [`Error::InvalidKey`] when the authenticator's key is not a point on P-256, [`Error::RandomSource`].
 pub fn encapsulate<C: Hash + Agreement, R: TryCryptoRng + ?Sized>(

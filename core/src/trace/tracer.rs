@@ -13,6 +13,19 @@ use crate::{
 ///
 /// What passes is handed to `show`; [`text`] makes one that writes lines. A keep-alive that repeats the one before is
 /// not shown: as reports they all are.
+///
+/// ```
+/// use keyfob_core::{Instant, trace::{Tracer, text}, transport::{Protocol, Transport}};
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest/key.rs")); }
+/// # use example::*;
+/// # let key = Key::default();
+/// let mut shown = String::new();
+/// let mut key = Tracer::new(key, text(&mut shown, Instant::default));
+/// key.send(Protocol::Ctap2, &[0x04])?;
+/// # drop(key);
+/// assert_eq!(shown, "       0 ms -> authenticatorGetInfo, 1 byte\n");
+/// # Ok::<(), core::convert::Infallible>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Tracer<T, S> {
     inner: T,

@@ -72,6 +72,45 @@ pub enum Received {
 }
 
 /// A channel to one authenticator that carries whole messages. Blocking.
+///
+/// ```
+/// use core::{convert::Infallible, time::Duration};
+/// use keyfob_core::transport::{Protocol, Received, Transport};
+///
+/// /// An authenticator that gives the same response to every request.
+/// struct Recorded(Vec<u8>);
+///
+/// impl Transport for Recorded {
+///     type Error = Infallible;
+///
+///     fn send(&mut self, _: Protocol, _request: &[u8]) -> Result<(), Infallible> {
+///         Ok(())
+///     }
+///
+///     fn receive(&mut self, buffer: &mut [u8], _: Duration) -> Result<Received, Infallible> {
+///         let len = self.0.len();
+///         Ok(match buffer.get_mut(..len) {
+///             Some(front) => {
+///                 front.copy_from_slice(&self.0);
+///                 Received::Response(len)
+///             }
+///             None => Received::TooLong(len),
+///         })
+///     }
+///
+///     fn cancel(&mut self) -> Result<(), Infallible> {
+///         Ok(())
+///     }
+///
+///     fn reconnect(&mut self) -> Result<(), Infallible> {
+///         Ok(())
+///     }
+/// }
+///
+/// let mut buffer = [0; 64];
+/// assert_eq!(Recorded(vec![0x01]).receive(&mut buffer, Duration::ZERO), Ok(Received::Response(1)));
+/// assert_eq!(Recorded(vec![0; 65]).receive(&mut buffer, Duration::ZERO), Ok(Received::TooLong(65)));
+/// ```
 pub trait Transport {
     /// What can go wrong below.
     type Error;
@@ -100,7 +139,7 @@ pub trait AsyncTransport {
     async fn reconnect(&mut self) -> Result<(), Self::Error>;
 }
 
-/// A pipe of 64-byte HID reports without report ids. Blocking.
+/// A pipe of 64-byte HID reports without report ids. Blocking. An example is at [`hid::HidTransport`].
 pub trait ReportIo {
     /// What can go wrong below.
     type Error;

@@ -51,6 +51,47 @@ pub struct VerifiedAssertion<'a> {
 ///
 /// [`Error::SignCount`] comes after every other check.
 ///
+/// ```
+/// use keyfob_core::verify::{self, AssertionResponse, Expected, RelyingPartyPolicy, StoredCredential};
+/// use keyfob_core::crypto::RustCrypto;
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest/key.rs")); }
+/// # use example::*;
+/// # use keyfob_core::{auth_data::AuthData, ctap2::{decode_response, get_assertion, make_credential}};
+/// # let (challenge, registered, signed) = (hex(GET_CHALLENGE), hex(REGISTRATION), hex(SIGN_IN));
+/// # let registered: make_credential::Response<'_> = decode_response(&registered).unwrap();
+/// # let registered = AuthData::decode(registered.auth_data).unwrap().attested_credential_data.unwrap();
+/// # let signed: get_assertion::Response<'_> = decode_response(&signed).unwrap();
+/// let credential = StoredCredential {
+///     id: registered.credential_id,
+///     public_key: registered.public_key,
+///     sign_count: 0,
+///     user_handle: b"user-0001",
+///     backup_eligible: Some(true),
+/// };
+/// let response = AssertionResponse {
+///     credential_id: registered.credential_id,
+///     client_data_json: GET_CLIENT_DATA,
+///     authenticator_data: signed.auth_data,
+///     signature: signed.signature,
+///     user_handle: None,
+/// };
+/// let expected = Expected {
+///     challenge: &challenge,
+///     origins: &["https://example.org"],
+///     top_origins: None,
+///     rp_id: "example.org",
+///     user_presence: true,
+///     user_verification: false,
+///     algorithms: &[],
+///     allow_credentials: &[registered.credential_id],
+///     user_handle: Some(b"user-0001"),
+///     policy: RelyingPartyPolicy::STANDARD,
+/// };
+/// let verified = verify::assertion(&RustCrypto, &expected, &credential, &response)?;
+/// assert_eq!(verified.auth_data.sign_count, 0); // to store
+/// # Ok::<(), verify::Error>(())
+/// ```
+///
 /// # Errors
 /// The check that failed.
 pub fn assertion<'a>(

@@ -31,6 +31,37 @@ pub struct VerifiedRegistration<'a> {
 
 /// Verifies the response to a registration.
 ///
+/// ```
+/// use keyfob_core::verify::{self, AttestationResponse, AttestationType, Expected, RelyingPartyPolicy};
+/// use keyfob_core::{cose::Algorithm, crypto::RustCrypto, webauthn::AttestationObject};
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest/key.rs")); }
+/// # use example::*;
+/// # use keyfob_core::ctap2::{decode_response, make_credential};
+/// # let (challenge, response) = (hex(CREATE_CHALLENGE), hex(REGISTRATION));
+/// # let answer: make_credential::Response<'_> = decode_response(&response).unwrap();
+/// # let (fmt, att_stmt, auth_data) = (answer.fmt, answer.att_stmt.unwrap(), answer.auth_data);
+/// # let attestation_object = AttestationObject { fmt, att_stmt, auth_data };
+/// let response = AttestationResponse { client_data_json: CREATE_CLIENT_DATA, attestation_object };
+/// let expected = Expected {
+///     challenge: &challenge,
+///     origins: &["https://example.org"],
+///     top_origins: None,
+///     rp_id: "example.org",
+///     user_presence: true,
+///     user_verification: false,
+///     algorithms: &[Algorithm::ES256],
+///     allow_credentials: &[],
+///     user_handle: None,
+///     policy: RelyingPartyPolicy::STANDARD,
+/// };
+/// let registration = verify::registration(&RustCrypto, &expected, &response)?;
+/// assert_eq!(registration.attestation, AttestationType::SelfAttestation);
+///
+/// let other = Expected { challenge: b"another challenge", ..expected };
+/// assert_eq!(verify::registration(&RustCrypto, &other, &response), Err(verify::Error::Challenge));
+/// # Ok::<(), verify::Error>(())
+/// ```
+///
 /// # Errors
 /// The check that failed.
 pub fn registration<'a>(

@@ -112,6 +112,17 @@ impl<'b> CreationOptions<'b> {
     /// them as CBOR; a buffer that is an eighth longer than the document is large enough. Members that are `null` or
     /// unknown to this version count as absent, also in extensions.
     ///
+    /// ```
+    /// use keyfob_core::{json::Error, webauthn::CreationOptions};
+    ///
+    /// let json = br#"{"rp": {"name": "Example"}, "user": {"id": "dXNlcg", "name": "alice", "displayName": "Alice"},
+    ///     "challenge": "YSBjaGFsbGVuZ2U", "pubKeyCredParams": [{"type": "public-key", "alg": -7}]}"#;
+    /// let mut buffer = [0; 512];
+    /// let options = CreationOptions::from_json(json, &mut buffer)?;
+    /// assert_eq!((options.challenge, options.user.name), (b"a challenge".as_slice(), Some("alice")));
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error`] names the member and the place: the document is not JSON, a value has the wrong type, a required
     /// member is missing, a known member appears twice, bytes are not base64url without padding, or the buffer is too

@@ -11,6 +11,20 @@ use keyfob_core::transport::{ReportIo, hid::REPORT_LEN};
 use super::VirtualKey;
 
 /// A virtual key as the pipe of reports of a [`keyfob_core::transport::hid::HidTransport`].
+///
+/// ```
+/// use keyfob_core::{Instant, transport::hid::HidTransport};
+/// use keyfob_soft_authenticator::devices::{InProcess, KeyOptions, VIRTUAL_KEY_AAGUID, VirtualKey};
+/// use keyfob_soft_authenticator::engine::Config;
+///
+/// let config = Config::new(VIRTUAL_KEY_AAGUID);
+/// let mut memory = vec![0; config.buffer_len()];
+/// let key = VirtualKey::new(&mut memory, KeyOptions::new(config))?;
+/// let mut transport = HidTransport::new(InProcess(key), Instant::default, *b"a nonce!");
+/// let mut message = *b"hello, key";
+/// assert_eq!(transport.ping(&mut message, 10), Ok(10));
+/// # Ok::<(), keyfob_soft_authenticator::devices::KeyError>(())
+/// ```
 pub struct InProcess<'b>(pub VirtualKey<'b>);
 
 impl ReportIo for InProcess<'_> {

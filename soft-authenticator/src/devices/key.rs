@@ -97,6 +97,21 @@ pub type Wink = Box<dyn FnMut() + Send>;
 pub type VendorCommands = Box<dyn FnMut(HidCommand, &mut [u8], usize) -> Result<usize, HidErrorCode> + Send>;
 
 /// How a virtual key behaves.
+///
+/// ```
+/// use keyfob_core::{Instant, transport::hid::{Capabilities, HidTransport}};
+/// use keyfob_soft_authenticator::devices::{InProcess, KeyOptions, VIRTUAL_KEY_AAGUID, VirtualKey};
+/// use keyfob_soft_authenticator::engine::Config;
+///
+/// // A key that knows only U2F, with the same random numbers in every run.
+/// let config = Config::new(VIRTUAL_KEY_AAGUID);
+/// let options = KeyOptions { seed: Some(5), ctap2: false, ..KeyOptions::new(config) };
+/// let mut memory = vec![0; config.buffer_len()];
+/// let key = VirtualKey::new(&mut memory, options)?;
+/// let mut transport = HidTransport::new(InProcess(key), Instant::default, *b"a nonce!");
+/// assert_eq!(transport.open()?.capabilities, Capabilities::WINK);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct KeyOptions<'b> {
     /// The authenticator's configuration.
     pub config: Config<'b>,
@@ -140,6 +155,30 @@ impl<'b> KeyOptions<'b> {
 }
 
 /// A virtual security key behind CTAPHID.
+///
+/// ```
+/// use keyfob_core::{Instant, crypto::RustCrypto, transport::hid::HidTransport};
+/// use keyfob_core::client::{self, Ceremony, UserInteraction, manage::Selection};
+/// use keyfob_soft_authenticator::devices::{InProcess, KeyOptions, Touch, VIRTUAL_KEY_AAGUID, VirtualKey};
+/// use keyfob_soft_authenticator::engine::Config;
+/// # use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+/// # struct Silent;
+/// # impl UserInteraction for Silent {}
+/// # let rng = || ChaCha8Rng::seed_from_u64(1);
+/// let config = Config::new(VIRTUAL_KEY_AAGUID);
+/// let mut memory = vec![0; config.buffer_len()];
+/// let key = VirtualKey::new(&mut memory, KeyOptions::new(config))?;
+/// let mut transport = HidTransport::new(InProcess(key), Instant::default, *b"a nonce!");
+///
+/// let mut buffer = [0; 4096];
+/// let ceremony = Ceremony::new(Selection::new(), &mut buffer, RustCrypto, rng());
+/// client::run(ceremony, &mut transport, &mut Silent, Instant::default)?;
+///
+/// transport.io_mut().0.set_touch(Touch::Deny); // the user declines
+/// let ceremony = Ceremony::new(Selection::new(), &mut buffer, RustCrypto, rng());
+/// assert!(client::run(ceremony, &mut transport, &mut Silent, Instant::default).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct VirtualKey<'b> {
     hid: HidAuthenticator<'b, VirtualPlatform>,
     touch: Touch,

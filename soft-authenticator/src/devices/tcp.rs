@@ -78,6 +78,30 @@ enum Event {
 
 /// Serves a key to one client after another. `watch` is called for each event.
 ///
+/// ```
+/// use std::{net::{TcpListener, TcpStream}, thread};
+/// use keyfob_core::{Instant, transport::hid::HidTransport};
+/// use keyfob_soft_authenticator::devices::{KeyOptions, VIRTUAL_KEY_AAGUID, VirtualKey, tcp::{TcpPipe, serve}};
+/// use keyfob_soft_authenticator::engine::Config;
+///
+/// let listener = TcpListener::bind("127.0.0.1:0")?; // any free port
+/// let address = listener.local_addr()?;
+/// thread::spawn(move || {
+///     let config = Config::new(VIRTUAL_KEY_AAGUID);
+///     let mut memory = vec![0; config.buffer_len()];
+///     let mut key = VirtualKey::new(&mut memory, KeyOptions::new(config)).unwrap();
+///     serve(&listener, &mut key, |visit| println!("{visit:?}"))
+/// });
+///
+/// let pipe = TcpPipe::new(TcpStream::connect(address)?);
+/// # let start = std::time::Instant::now();
+/// # let clock = || Instant::from_millis(start.elapsed().as_millis() as u64);
+/// let mut transport = HidTransport::new(pipe, clock, *b"a nonce!");
+/// let mut message = *b"hello, key";
+/// assert_eq!(transport.ping(&mut message, 10).ok(), Some(10));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
 /// # Errors
 /// The listener failed, the key does not power up, or no thread can be started.
 pub fn serve(listener: &TcpListener, key: &mut VirtualKey<'_>, mut watch: impl FnMut(Visit)) -> io::Result<()> {

@@ -43,6 +43,18 @@ pub enum Version {
 }
 
 /// The configuration of an authenticator.
+///
+/// ```
+/// use keyfob_soft_authenticator::{Caps, engine::Config};
+///
+/// let mut config = Config::new([0; 16]); // every capability that is on by default
+/// config.caps = config.caps.without(Caps::EDDSA);
+/// config.max_msg_size = 1_200;
+/// assert_eq!(config.check(Caps::ALL), Ok(()));
+///
+/// config.max_msg_size = 1_000; // CTAP 2.3 §6.4: at least 1,024
+/// assert!(config.check(Caps::ALL).is_err());
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Config<'c> {
     /// The model, 16 bytes. All zero with self attestation or none, if the model is not to be told.

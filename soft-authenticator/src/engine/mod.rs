@@ -72,6 +72,30 @@ use state::U2fTouch;
 use user_verification::Refusal;
 
 /// An authenticator.
+///
+/// ```
+/// use keyfob_core::{Instant, ctap2::{decode_response, get_info}};
+/// use keyfob_soft_authenticator::engine::{Config, Engine, Progress};
+/// # use keyfob_core::crypto::RustCrypto;
+/// # use keyfob_soft_authenticator::{engine::Platform, store::MemoryStore};
+/// # use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+/// # struct Board;
+/// # impl Platform for Board {
+/// #     type Crypto = RustCrypto;
+/// #     type Rng = ChaCha8Rng;
+/// #     type Store = MemoryStore<4>;
+/// # }
+/// # let (rng, store) = (ChaCha8Rng::seed_from_u64(1), MemoryStore::new());
+/// let config = Config::new([0; 16]);
+/// let mut memory = vec![0; config.buffer_len()];
+/// let mut key: Engine<'_, Board> = Engine::new(&mut memory, config, RustCrypto, rng, store, Instant::default())?;
+///
+/// key.buffer()[0] = 0x04; // authenticatorGetInfo
+/// let Progress::Reply(len) = key.begin(Instant::default(), 1) else { panic!("getInfo waits for nothing") };
+/// let info: get_info::Response<'_> = decode_response(&key.buffer()[..len]).unwrap();
+/// assert_eq!(info.max_msg_size, Some(config.max_msg_size));
+/// # Ok::<(), keyfob_soft_authenticator::engine::ConfigError>(())
+/// ```
 pub struct Engine<'b, P: Platform> {
     buffer: &'b mut [u8],
     /// Length of the request in the buffer.

@@ -18,6 +18,24 @@ pub const LONG_TOUCH: Duration = Duration::from_secs(5);
 pub const SEQUENCE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the engine runs on: its seams, and what of the engine is compiled for it.
+///
+/// ```
+/// use keyfob_core::crypto::RustCrypto;
+/// use keyfob_soft_authenticator::{Caps, engine::{Config, Platform}, store::MemoryStore};
+/// use rand_chacha::ChaCha8Rng;
+///
+/// struct Board;
+///
+/// impl Platform for Board {
+///     const COMPILED: Caps = Config::minimal_2_0([0; 16]).caps; // the linker drops all other code
+///     type Crypto = RustCrypto;
+///     type Rng = ChaCha8Rng; // a chip has a true random source
+///     type Store = MemoryStore<4>; // a chip has a `FlashStore`
+/// }
+///
+/// assert!(Config::minimal_2_0([0; 16]).check(Board::COMPILED).is_ok());
+/// assert!(Config::fido2_3_full([0; 16]).check(Board::COMPILED).is_err());
+/// ```
 pub trait Platform {
     /// The capabilities that are compiled in. A configuration can only switch on what is here.
     const COMPILED: Caps = Caps::ALL;

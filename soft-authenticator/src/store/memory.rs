@@ -12,6 +12,17 @@ use super::{Blobs, Change, Found, Keys, MAX_RECORD, Number, Query, Setting, Stor
 const SETTINGS: usize = 16;
 
 /// Keeps up to `N` credentials and a large-blob array of up to `B` bytes.
+///
+/// ```
+/// use keyfob_soft_authenticator::store::{Change, MemoryStore, Setting, Store};
+///
+/// let mut store = MemoryStore::<4>::new();
+/// store.commit(&[Change::Set(Setting::PinRetries, &[8])])?;
+/// let mut value = [0; 1];
+/// assert_eq!(store.get(Setting::PinRetries, &mut value)?, Some(1));
+/// assert_eq!((value, store.remaining()?), ([8], 4));
+/// # Ok::<(), keyfob_soft_authenticator::store::StoreError>(())
+/// ```
 #[derive(Clone)]
 pub struct MemoryStore<const N: usize, const B: usize = 1024> {
     settings: Vec<Kept, SETTINGS>,

@@ -124,6 +124,29 @@ impl<T, D, U, C, R, K> ClientTypes for (T, D, U, C, R, K) {
 }
 
 /// A client of one authenticator.
+///
+/// ```
+/// use keyfob_core::client::{UserInteraction, fido2::{Fido2Client, WebAuthnClient}};
+/// use keyfob_core::webauthn::{CreationOptions, DefaultClientDataCollector, RelyingParty};
+/// use keyfob_core::{cose::Algorithm, crypto::RustCrypto, ctap2::{CredentialParameters, UserEntity}};
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest/key.rs")); }
+/// # use example::*;
+/// # struct Dialog;
+/// # impl UserInteraction for Dialog {}
+/// # let key = Key::default();
+/// let collector = DefaultClientDataCollector::new("https://example.org");
+/// let mut client = Fido2Client::new(key, collector, Dialog, RustCrypto, rng(), clock);
+///
+/// let rp = RelyingParty { id: None, name: "Example" }; // the RP ID follows from the origin
+/// let user = UserEntity { id: b"user-0001", name: Some("alice"), display_name: None };
+/// let algorithms = [CredentialParameters::new(Algorithm::ES256)];
+/// let options = CreationOptions::new(rp, user, b"a challenge", &algorithms);
+/// let (mut client_data, mut buffer) = ([0; 256], [0; 4096]);
+/// let creation = client.creation(&options, &mut client_data)?;
+/// let registered = client.make_credential(&creation, &mut buffer)?;
+/// assert_eq!(registered.credential_id().len(), 32);
+/// # Ok::<(), keyfob_core::client::Error>(())
+/// ```
 pub struct Fido2Client<'p, P: ClientTypes> {
     /// The channel to the authenticator.
     pub transport: P::Transport,

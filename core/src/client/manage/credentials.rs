@@ -214,6 +214,26 @@ impl<'m> ListedRelyingParty<'m> {
 
 /// Lists the relying parties with credentials: each is an item, a [`ListedRelyingParty`]. Its outcome is how many there
 /// were.
+///
+/// ```
+/// use keyfob_core::client::{self, Ceremony, PinEntry, Prompt, Session, UserInteraction};
+/// use keyfob_core::client::manage::{Access, ListRelyingParties};
+/// use keyfob_core::crypto::RustCrypto;
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest/key.rs")); }
+/// # use example::*;
+/// # struct Dialog;
+/// # impl UserInteraction for Dialog {
+/// #     fn request_pin(&mut self, _: &Prompt<'_>, pin: &mut PinEntry) -> bool { pin.set("1234"); true }
+/// # }
+/// # let (mut key, mut buffer) = (Key::with_pin(), [0; 4096]);
+/// let mut session = Session::new(); // other operations in it do not ask for the PIN again
+/// let operation = ListRelyingParties::new(Access::User);
+/// let ceremony = Ceremony::new(operation, &mut buffer, RustCrypto, rng()).in_session(&mut session);
+/// let mut ids = Vec::new();
+/// let total = client::run_each(ceremony, &mut key, &mut Dialog, clock, |found| ids.push(found.rp.id.to_owned()))?;
+/// assert_eq!((ids, total), (vec!["example.org".to_owned()], 1));
+/// # Ok::<(), client::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ListRelyingParties<'o>(Enumeration<'o>);
 

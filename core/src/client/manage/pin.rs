@@ -21,6 +21,27 @@ use crate::{
 
 /// Sets the first PIN, which the user is asked for.
 ///
+/// ```
+/// use keyfob_core::client::{self, Cause, Ceremony, PinEntry, Prompt, UserInteraction, manage::SetPin};
+/// use keyfob_core::crypto::RustCrypto;
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest/key.rs")); }
+/// # use example::*;
+/// struct Dialog;
+///
+/// impl UserInteraction for Dialog {
+///     fn request_new_pin(&mut self, _: &Prompt<'_>, pin: &mut PinEntry) -> bool {
+///         pin.set("1234"); // what the user has typed
+///         true
+///     }
+/// }
+///
+/// # let (mut key, mut buffer) = (Key::default(), [0; 4096]);
+/// client::run(Ceremony::new(SetPin, &mut buffer, RustCrypto, rng()), &mut key, &mut Dialog, clock)?;
+/// let again = client::run(Ceremony::new(SetPin, &mut buffer, RustCrypto, rng()), &mut key, &mut Dialog, clock);
+/// assert_eq!(again.unwrap_err().cause, Cause::PinAlreadySet);
+/// # Ok::<(), client::Error>(())
+/// ```
+///
 /// # Errors
 /// [`Cause::PinAlreadySet`], [`Cause::Unsupported`].
 #[derive(Clone, Copy, Debug)]

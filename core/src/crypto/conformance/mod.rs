@@ -30,6 +30,15 @@ pub use signatures::{KNOWN_SIGNATURES, KnownSignature, deterministic_signature};
 pub type Failure = &'static str;
 
 /// Everything a real backend must pass: [`known_answers`], known keys of ML-DSA, then [`properties`].
+///
+/// ```
+/// # #[cfg(feature = "rustcrypto")] {
+/// use keyfob_core::crypto::{RustCrypto, conformance};
+/// # use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+/// # let mut rng = ChaCha8Rng::seed_from_u64(1);
+/// assert_eq!(conformance::run(&RustCrypto, &mut rng), Ok(())); // in place of it, a backend of your own
+/// # }
+/// ```
 pub fn run<C, R>(crypto: &C, rng: &mut R) -> Result<(), Failure>
 where
     C: Hash + Cipher + Agreement + Sign + Verify,

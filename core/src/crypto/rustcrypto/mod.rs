@@ -49,6 +49,20 @@ mod ml_dsa;
 ///
 /// With the feature `fast-p256` the first multiplication by the base point builds the table, inside one critical
 /// section where there is no `std`: 1.3 times the work of a plain multiplication. Firmware does this at boot.
+///
+/// ```
+/// use keyfob_core::{cose::{Algorithm, CoseKey}, crypto::{Error, RustCrypto, Sign, Verify}};
+/// # use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+/// # let mut rng = ChaCha8Rng::seed_from_u64(1);
+/// let (mut secret, mut public, mut signature) = ([0; 32], [0; 64], [0; 72]);
+/// RustCrypto.generate(Algorithm::ES256, &mut rng, &mut secret, &mut public)?;
+/// let len = RustCrypto.sign(Algorithm::ES256, &secret, &[b"a message"], &mut signature)?;
+///
+/// let key = CoseKey::from_raw(Algorithm::ES256, &public).ok_or(Error::InvalidKey)?;
+/// RustCrypto.verify(&key, &[b"a message"], &signature[..len])?;
+/// assert_eq!(RustCrypto.verify(&key, &[b"another"], &signature[..len]), Err(Error::Mismatch));
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RustCrypto;
 

@@ -58,6 +58,22 @@ pub enum FaultError<E> {
 }
 
 /// Injects faults into the inner transport or pipe of reports. With [`Faults::default`] it changes nothing.
+///
+/// ```
+/// # #[cfg(feature = "rustcrypto")] {
+/// use keyfob_core::transport::{Protocol, Transport, fault::{FaultError, FaultInjector, Faults}};
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest/key.rs")); }
+/// # use example::*;
+/// # let key = Key::default();
+/// let faults = Faults { cut: 1_000, ..Faults::default() }; // in thousandths: always
+/// let mut key = FaultInjector::new(key, faults, 7);
+/// assert_eq!(key.send(Protocol::Ctap2, &[0x04]), Err(FaultError::Cut));
+///
+/// key.set_faults(Faults::default());
+/// key.mend();
+/// assert_eq!(key.send(Protocol::Ctap2, &[0x04]), Ok(()));
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct FaultInjector<'c, T> {
     inner: T,

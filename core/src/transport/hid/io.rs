@@ -52,6 +52,33 @@ impl Message<'_> {
 ///
 /// The channel is opened by the first request and resynchronised with INIT whenever the last transaction did not end
 /// with its response. `clock` is any monotonic clock.
+///
+/// ```
+/// use core::{convert::Infallible, time::Duration};
+/// use keyfob_core::transport::{ReportIo, hid::{Device, DeviceConfig, HidTransport}};
+/// use keyfob_core::Instant;
+///
+/// /// A program for USB reads and writes reports here. This is the other end of CTAPHID, in the same process.
+/// struct Loopback(Device, [u8; 256]);
+///
+/// impl ReportIo for Loopback {
+///     type Error = Infallible;
+///
+///     fn write(&mut self, report: &[u8; 64]) -> Result<(), Infallible> {
+///         self.0.receive(Instant::default(), report, &mut self.1);
+///         Ok(())
+///     }
+///
+///     fn read(&mut self, _: Duration) -> Result<Option<[u8; 64]>, Infallible> {
+///         Ok(self.0.transmit(Instant::default(), &self.1))
+///     }
+/// }
+///
+/// let io = Loopback(Device::new(DeviceConfig::default()), [0; 256]);
+/// let mut transport = HidTransport::new(io, Instant::default, *b"a nonce!");
+/// let mut buffer = [7; 200]; // four reports
+/// assert_eq!(transport.ping(&mut buffer, 200), Ok(200));
+/// ```
 #[derive(Debug)]
 pub struct HidTransport<R, C> {
     pub(super) io: R,

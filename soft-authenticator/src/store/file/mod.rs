@@ -28,6 +28,23 @@ const CACHE: usize = if cfg!(test) { 0 } else { 16 << 20 };
 /// [`FileStore::MAX_LARGE_BLOBS`] bytes.
 ///
 /// A commit is on the medium when it returns. One process has the file at a time. Secrets lie in it as they are.
+///
+/// ```
+/// use keyfob_soft_authenticator::store::{Change, FileStore, Setting, Store};
+///
+/// # let folder = std::env::temp_dir().join(format!("keyfob-example-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder)?;
+/// let path = folder.join("key.keyfob");
+/// let mut store = FileStore::open(&path)?;
+/// store.commit(&[Change::Set(Setting::PinRetries, &[8])]).unwrap();
+/// drop(store);
+///
+/// let mut value = [0; 1];
+/// assert_eq!(FileStore::open(&path)?.get(Setting::PinRetries, &mut value), Ok(Some(1)));
+/// assert_eq!(value, [8]);
+/// # std::fs::remove_dir_all(&folder)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct FileStore {
     disk: Disk,
     /// Closed after an error, and opened again when it is needed: that checks all of it.

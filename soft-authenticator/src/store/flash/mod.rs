@@ -80,6 +80,22 @@ impl From<StoreError> for FlashError {
 /// credentials are sealed under `device_key`, which should be a secret of the chip: a person who can read the flash
 /// learns how many credentials there are and when they change, not what they are. A person who can write it can
 /// bring back an old state.
+///
+/// ```
+/// use keyfob_core::crypto::RustCrypto;
+/// use keyfob_soft_authenticator::store::{Change, FlashStore, Setting, Store, flash::SimulatedFlash};
+///
+/// let flash = SimulatedFlash::<4096, 4>::new(16); // on a chip, the driver of its flash
+/// let device_key = [7; 32];
+/// let mut store = FlashStore::<_, _, 50>::new(flash, RustCrypto, &device_key)?;
+/// store.commit(&[Change::Set(Setting::PinRetries, &[8])]).unwrap();
+///
+/// let mut store = FlashStore::<_, _, 50>::new(store.into_flash(), RustCrypto, &device_key)?; // power is back
+/// let mut value = [0; 1];
+/// assert_eq!(store.get(Setting::PinRetries, &mut value), Ok(Some(1)));
+/// assert_eq!(value, [8]);
+/// # Ok::<(), keyfob_soft_authenticator::store::flash::FlashError>(())
+/// ```
 pub struct FlashStore<F, C, const N: usize, const B: usize = 4> {
     log: Log<F>,
     index: Index<N, B>,
