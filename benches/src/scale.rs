@@ -107,6 +107,7 @@ fn record(id: &[u8; 32], rp_id: &str, user: &[u8]) -> Vec<u8> {
         user: UserEntity { id: user, name: Some("alice@example.com"), display_name: Some("Alice Example") },
         cred_protect: None,
         cred_blob: None,
+        public_key: None,
         large_blob_key: None,
         third_party_payment: None,
         large_blob: None,

@@ -290,9 +290,14 @@ impl<P: Platform> Authenticator<'_, P> {
     ) -> Outcome {
         let has_key = self.has_large_blob_key() && credential.large_blob_key == Some(true);
         let large_blob_key = has_key.then(|| self.large_blob_key(rp_id_hash, credential.id));
-        let mut public = [0; MAX_PUBLIC];
-        let len = self.crypto.public_key(credential.algorithm, credential.secret, &mut public);
-        let public = len.ok().and_then(|len| public.get(..len)).ok_or(Status::OTHER)?;
+        let mut computed = [0; MAX_PUBLIC];
+        let public = match credential.public_key {
+            Some(kept) => kept,
+            None => {
+                let len = self.crypto.public_key(credential.algorithm, credential.secret, &mut computed);
+                len.ok().and_then(|len| computed.get(..len)).ok_or(Status::OTHER)?
+            }
+        };
         let protection = credential.cred_protect.unwrap_or(Level::USER_VERIFICATION_OPTIONAL);
         let response = Response {
             user: Some(credential.user),

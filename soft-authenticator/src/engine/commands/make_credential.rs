@@ -21,7 +21,7 @@ use crate::engine::{
 };
 use crate::{
     caps::Caps,
-    store::{Change, Credential, MAX_RECORD, Query, StoreError},
+    store::{Change, Credential, MAX_KEPT_PUBLIC, MAX_RECORD, Query, StoreError},
 };
 
 /// The longest user id (CTAP 2.3 §6.1), in bytes. WebAuthn L3 §5.4.3 wants one byte at least, which is for clients to
@@ -298,6 +298,7 @@ impl Run {
             },
             cred_protect: asked.cred_protect.filter(|level| *level != Level::USER_VERIFICATION_OPTIONAL),
             cred_blob: self.cred_blob(call.message, call.request)?,
+            public_key: Some(&*self.new.public).filter(|public| public.len() <= MAX_KEPT_PUBLIC),
             large_blob_key: asked.large_blob_key.then_some(true),
             third_party_payment: asked.third_party_payment.then_some(true),
             large_blob: (asked.large_blob == LargeBlobAction::Make).then_some(&[]),

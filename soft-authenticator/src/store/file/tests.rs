@@ -219,6 +219,7 @@ fn record_of_user<'a>(id: &'a [u8], name: Option<&'a str>) -> Credential<'a> {
         user: UserEntity { id, name, display_name: None },
         cred_protect: None,
         cred_blob: None,
+        public_key: None,
         large_blob_key: None,
         third_party_payment: None,
         large_blob: None,
