@@ -49,7 +49,6 @@ impl Transport for Plugged<'_> {
         self.requests.push(request.to_vec());
         let touches = self.key.touches;
         self.response = match protocol {
-            Protocol::Ctap2 => self.key.call(request),
             Protocol::Ctap1 => {
                 let response = self.key.call_u2f(request);
                 let now = self.key.now;
@@ -57,6 +56,7 @@ impl Transport for Plugged<'_> {
                 self.key.engine.touch_for_u2f(now, true);
                 response
             }
+            _ => self.key.call(request),
         };
         self.asked = protocol == Protocol::Ctap2 && self.key.touches > touches;
         Ok(())

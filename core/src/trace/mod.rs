@@ -57,6 +57,7 @@ pub enum Direction {
 
 /// Something that passed.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum TraceEvent<'e> {
     /// A CTAPHID report.
     Report(Direction, &'e [u8; REPORT_LEN]),

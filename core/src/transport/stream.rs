@@ -20,6 +20,7 @@ use crate::bytes;
 
 /// Why a report could not be read or written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum StreamError<E> {
     /// The stream failed.

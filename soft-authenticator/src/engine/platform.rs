@@ -47,7 +47,11 @@ pub trait Platform {
 }
 
 /// What a running command waits for.
+///
+/// A driver answers a kind of user action that it does not know with [`Event::Tick`]: the command then ends when the
+/// user's time is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Wait {
     /// The user's touch: [`Event::Touched`] or [`Event::Denied`].
     Touch,
@@ -65,6 +69,7 @@ pub enum Wait {
 
 /// What happened while a command was pending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Event {
     /// The user touched the authenticator.
     Touched,
@@ -88,7 +93,8 @@ pub enum Event {
     Tick,
 }
 
-/// How far a command has come.
+/// How far a command has come. There will be no third variant: a driver that passed over one would leave the platform
+/// without an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// The response lies in the first this many bytes of [`Engine::buffer`](super::Engine::buffer).
