@@ -139,8 +139,8 @@ pub enum StoreError {
     Failed,
 }
 
-/// Which credentials a store is asked for. A store fails on a query that it does not know: [`StoreError::Failed`]. A record that is not a [`Credential`] belongs to [`Query::All`] and to
-/// nothing else.
+/// Which credentials a store is asked for. A record that is not a [`Credential`] belongs to [`Query::All`] and to
+/// nothing else. A store fails on a query that it does not know: [`StoreError::Failed`].
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Query<'a> {
