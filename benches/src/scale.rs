@@ -48,14 +48,15 @@ impl Platform for Scaled {
     type Store = Box<dyn Store>;
 }
 
-/// A key whose PIN is set later.
-struct Key {
+/// A key whose store is large and whose steps are timed. Its PIN is set later. `ceremonies::Key` has a store of a hundred
+/// credentials.
+struct ScaledKey {
     engine: Engine<'static, Scaled>,
     /// The longest step of the last command.
     longest: Duration,
 }
 
-impl Authenticator for Key {
+impl Authenticator for ScaledKey {
     fn call(&mut self, request: &[u8]) -> impl AsRef<[u8]> {
         let len = bytes::put(self.engine.buffer(), request);
         let now = keyfob_core::Instant::default();
@@ -149,7 +150,7 @@ pub fn commands(store: Box<dyn Store>, times: usize) -> Vec<Cost> {
     let rng = ChaCha20Rng::seed_from_u64(1);
     let engine = Engine::new(buffer, config, VirtualCrypto::default(), rng, store, keyfob_core::Instant::default());
     let mut bench = Bench {
-        key: Key { engine: engine.expect("a configuration that works"), longest: Duration::ZERO },
+        key: ScaledKey { engine: engine.expect("a configuration that works"), longest: Duration::ZERO },
         costs: Vec::new(),
         times,
         user: 0,
@@ -160,7 +161,7 @@ pub fn commands(store: Box<dyn Store>, times: usize) -> Vec<Cost> {
 }
 
 struct Bench {
-    key: Key,
+    key: ScaledKey,
     costs: Vec<Cost>,
     times: usize,
     /// The last user that this function registered.

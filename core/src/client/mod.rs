@@ -101,7 +101,7 @@ pub enum Input<'i> {
     TransportFailed,
     /// The caller wants the ceremony to end.
     Cancel,
-    /// Nothing but the time has changed.
+    /// Only the time has changed.
     Time,
 }
 

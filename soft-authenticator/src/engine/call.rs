@@ -78,7 +78,7 @@ pub(super) fn decode<'m, T: cbor::Read<'m>>(message: &'m [u8], len: usize) -> Re
     cbor::decode(message.get(1..len).ok_or(Status::OTHER)?).map_err(cbor::Error::status)
 }
 
-/// A response that is nothing but success.
+/// A response with the status OK and no members.
 pub(super) fn ok(message: &mut [u8]) -> Outcome {
     *message.first_mut().ok_or(Status::OTHER)? = Status::OK.0;
     Ok(Next::Reply(1))

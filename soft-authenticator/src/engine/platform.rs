@@ -21,7 +21,7 @@ pub const SEQUENCE_TIMEOUT: Duration = Duration::from_secs(30);
 pub trait Platform {
     /// The capabilities that are compiled in. A configuration can only switch on what is here.
     const COMPILED: Caps = Caps::ALL;
-    /// The cryptography. It verifies nothing but its own signatures, with [`Caps::SIGNATURE_CHECK`].
+    /// The cryptography. It verifies only its own signatures, with [`Caps::SIGNATURE_CHECK`].
     type Crypto: crypto::Crypto + crypto::Sign + crypto::Verify;
     /// The random source. When it fails, the command that needs it is answered with [`Status::OTHER`] and has changed
     /// nothing.
