@@ -181,7 +181,7 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// Agrees on a key and decrypts the salts of `hmac-secret`.
-    pub fn decrypt_salts(&self, input: Option<hmac_secret::Input<'_>>) -> Result<DecryptedSalts, Status> {
+    pub fn decrypt_salts(&self, input: Option<hmac_secret::HmacSecretInput<'_>>) -> Result<DecryptedSalts, Status> {
         let Some(input) = input.filter(|_| self.has(Caps::HMAC_SECRET)) else { return Err(Status::OTHER) };
         let unsupported = match input.pin_uv_auth_protocol {
             Some(_) => Status::INVALID_PARAMETER,
