@@ -143,7 +143,7 @@ fn hmac_secret() -> Box<dyn FnMut()> {
     let salt_enc = agreed.encrypt(&mut rng, &[5; 64]);
     let salt_auth = agreed.shared.authenticate(&RustCrypto, &[&salt_enc]);
     let inputs = raw(&GetAssertionInputs {
-        hmac_secret: Some(hmac_secret::Input {
+        hmac_secret: Some(hmac_secret::HmacSecretInput {
             key_agreement: CoseKey::key_agreement(&agreed.point),
             salt_enc: &salt_enc,
             salt_auth: salt_auth.as_bytes(),

@@ -48,14 +48,15 @@ impl Platform for Scaled {
     type Store = Box<dyn Store>;
 }
 
-/// A key whose PIN is set later.
-struct Key {
+/// A key whose store is large and whose steps are timed. Its PIN is set later. `ceremonies::Key` has a store of a hundred
+/// credentials.
+struct ScaledKey {
     engine: Engine<'static, Scaled>,
     /// The longest step of the last command.
     longest: Duration,
 }
 
-impl Authenticator for Key {
+impl Authenticator for ScaledKey {
     fn call(&mut self, request: &[u8]) -> impl AsRef<[u8]> {
         let len = bytes::put(self.engine.buffer(), request);
         let now = keyfob_core::Instant::default();
@@ -107,6 +108,7 @@ fn record(id: &[u8; 32], rp_id: &str, user: &[u8]) -> Vec<u8> {
         user: UserEntity { id: user, name: Some("alice@example.com"), display_name: Some("Alice Example") },
         cred_protect: None,
         cred_blob: None,
+        public_key: None,
         large_blob_key: None,
         third_party_payment: None,
         large_blob: None,
@@ -148,7 +150,7 @@ pub fn commands(store: Box<dyn Store>, times: usize) -> Vec<Cost> {
     let rng = ChaCha20Rng::seed_from_u64(1);
     let engine = Engine::new(buffer, config, VirtualCrypto::default(), rng, store, keyfob_core::Instant::default());
     let mut bench = Bench {
-        key: Key { engine: engine.expect("a configuration that works"), longest: Duration::ZERO },
+        key: ScaledKey { engine: engine.expect("a configuration that works"), longest: Duration::ZERO },
         costs: Vec::new(),
         times,
         user: 0,
@@ -159,7 +161,7 @@ pub fn commands(store: Box<dyn Store>, times: usize) -> Vec<Cost> {
 }
 
 struct Bench {
-    key: Key,
+    key: ScaledKey,
     costs: Vec<Cost>,
     times: usize,
     /// The last user that this function registered.

@@ -109,6 +109,14 @@ says! {
     }
 }
 
+#[cfg(feature = "embedded-io-async")]
+says! {
+    error crate::transport::stream::StreamError<E> where E {
+        Self::Stream(error) => "the stream failed: {error}",
+        Self::Ended => "the stream has ended",
+    }
+}
+
 impl Display for cbor::Error {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{}, at byte {}", self.kind(), self.offset())?;

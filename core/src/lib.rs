@@ -46,6 +46,8 @@
 
 pub mod attestation;
 pub mod auth_data;
+#[cfg(feature = "webauthn")]
+pub mod base64url;
 pub mod bytes;
 pub mod cbor;
 #[cfg(feature = "client")]

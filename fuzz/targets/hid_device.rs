@@ -81,7 +81,7 @@ fuzz_target!(|bytes: &[u8]| {
                     }
                     Some(DeviceEvent::Aborted) => assert!(pending.take().is_some()),
                     Some(DeviceEvent::Wink) => assert!(config.capabilities.contains(Capabilities::WINK)),
-                    None => {}
+                    _ => assert!(event.is_none(), "{event:?}"),
                 }
             }
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use keyfob_core::{
     crypto::{Hash, StubCrypto},
-    large_blob::{Array, Error, Key},
+    large_blob::{Error, Key, LargeBlobArray},
 };
 use keyfob_fuzz::{Input, key::rng};
 use libfuzzer_sys::fuzz_target;
@@ -22,7 +22,7 @@ fuzz_target!(|bytes: &[u8]| {
     // Room for a blob, its compression, and the longest ciphertext.
     let mut work = vec![0; 2 * bytes.len() + memory.len() + 1000];
 
-    let mut array = match Array::open(&StubCrypto, &mut memory, len) {
+    let mut array = match LargeBlobArray::open(&StubCrypto, &mut memory, len) {
         Ok(array) => array,
         Err(Error::Malformed(_) | Error::ArrayTooLong { .. }) => return,
         Err(error) => panic!("{error}"),

@@ -218,6 +218,7 @@ fn check_pin(pin: &str) -> Result<(), String> {
         PinError::TooShort => format!("the PIN is too short: it takes at least {DEFAULT_MIN_PIN_LENGTH} characters"),
         PinError::TooLong => format!("the PIN is too long: it takes at most {MAX_PIN_BYTES} bytes"),
         PinError::TrailingZero => "the PIN must not end in a zero byte".into(),
+        other => other.to_string(),
     })
 }
 

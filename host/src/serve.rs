@@ -200,6 +200,7 @@ fn line(visit: Visit) -> String {
         Visit::Stranger(peer) => {
             format!("The connection of {peer} was closed: it did not begin with CTAPHID_INIT on the broadcast channel.")
         }
+        other => format!("{other:?}"),
     }
 }
 

@@ -134,7 +134,7 @@ impl Trace {
             TraceEvent::Cancel => self.object("cancel", json!({})),
             TraceEvent::Reconnect => self.object("reconnect", json!({})),
             TraceEvent::Failed => self.object("failed", json!({})),
-            TraceEvent::Report(..) => {} // the demo traces messages
+            _ => {} // the demo traces messages, no reports
         }
     }
 
@@ -176,6 +176,6 @@ fn in_words(status: KeepAlive) -> &'static str {
     match status {
         KeepAlive::UpNeeded => "the key waits for a touch",
         KeepAlive::Processing => "the key is working",
-        KeepAlive::Other(_) => "the key is alive",
+        _ => "the key is alive",
     }
 }

@@ -192,6 +192,7 @@ impl Ledger {
                     }
                 }
                 Change::Set(..) | Change::LargeBlobs(_) => {}
+                _ => self.wrong = Some("the model does not know a change".into()),
             }
         }
         if deleted.is_some_and(|deleted| !self.unwanted.contains(&deleted.id)) {

@@ -233,7 +233,7 @@ impl<'w, C: Backend> World<'w, C> {
     pub fn begin(&mut self, protocol: Protocol, request: &[u8]) {
         self.command = match protocol {
             Protocol::Ctap1 => HidCommand::MSG,
-            Protocol::Ctap2 => HidCommand::CBOR,
+            _ => HidCommand::CBOR,
         };
         self.request.clear();
         self.request.extend_from_slice(request);
@@ -428,8 +428,8 @@ impl<'w, C: Backend> World<'w, C> {
     /// Whether something waits for the user's finger: a command, or a U2F client that will ask again.
     fn asks_user(&self) -> bool {
         match self.device.waits_for() {
-            Some(Wait::Touch | Wait::LongTouch | Wait::UserVerification | Wait::Sample) => true,
             Some(Wait::Processing) => false,
+            Some(_) => true,
             None => self.device.u2f_awaits_touch(self.instant()),
         }
     }

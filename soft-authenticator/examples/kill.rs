@@ -45,6 +45,7 @@ fn record(id: &[u8], secret: &[u8]) -> Vec<u8> {
         user: UserEntity { id, name: None, display_name: None },
         cred_protect: None,
         cred_blob: None,
+        public_key: None,
         large_blob_key: None,
         third_party_payment: None,
         large_blob: None,
@@ -157,6 +158,7 @@ impl Model {
                     self.credentials.insert(self.next, (rp, record.clone()));
                     self.next += 1;
                 }
+                _ => unreachable!("the model makes no other change"),
             }
         }
     }

@@ -15,6 +15,7 @@ use crate::engine::{ConfigError, Engine, Event, Platform, Progress, Wait};
 
 /// What the driver must do, in addition to touches and the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum HidEvent {
     /// CTAPHID_WINK: blink or beep, so that the user sees which authenticator this is (CTAP 2.3 §11.2.9.2.1). The WINK
     /// is already answered.
@@ -144,7 +145,7 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
                 (self.waits_for, self.untidy) = (None, true);
             }
             Some(DeviceEvent::Wink) => return Some(HidEvent::Wink),
-            None => {}
+            _ => {}
         }
         None
     }

@@ -282,7 +282,7 @@ const VERIFYING: [fn(&mut Key) -> Status; 3] = [
 const JUDGED: [u32; 3] = [3, 2, 2];
 
 #[test]
-fn a_finger_that_nobody_has_looked_at_costs_its_attempt_whoever_it_was() {
+fn a_finger_costs_its_attempt_if_the_command_ends_before_the_verdict() {
     for (command, judged) in VERIFYING.into_iter().zip(JUDGED) {
         for abort in Abort::ALL {
             for matches in [false, true] {

@@ -379,7 +379,7 @@ fn unknown_templates_and_an_empty_list_are_invalid_options() {
 /// 6.1.2 step 5: uv true, the last fingerprint was removed → INVALID_OPTION
 /// 6.5.5 getPinUvAuthTokenUsingUvWithPermissions: the last fingerprint was removed → NOT_ALLOWED
 #[test]
-fn without_its_last_finger_the_key_verifies_nobody() {
+fn without_its_last_finger_the_key_does_not_verify_the_user() {
     let (mut key, token, id) = enrolled();
     key.bio(Some(&token), REMOVE_ENROLLMENT, &template(&id)).unwrap();
     assert!(key.engine.fingerprints().is_empty());

@@ -14,7 +14,7 @@ use keyfob_core::{
     },
     crypto::RustCrypto,
     ctap2::{RpEntity, UserEntity, config::SetMinPinLength, large_blobs::INITIAL_ARRAY, make_credential},
-    large_blob::{Array, OVERHEAD},
+    large_blob::{LargeBlobArray, OVERHEAD},
     transport::{KeepAlive, Protocol, Received, Transport},
 };
 use keyfob_soft_authenticator::{engine::Config, store::MemoryStore};
@@ -49,7 +49,6 @@ impl Transport for Plugged<'_> {
         self.requests.push(request.to_vec());
         let touches = self.key.touches;
         self.response = match protocol {
-            Protocol::Ctap2 => self.key.call(request),
             Protocol::Ctap1 => {
                 let response = self.key.call_u2f(request);
                 let now = self.key.now;
@@ -57,6 +56,7 @@ impl Transport for Plugged<'_> {
                 self.key.engine.touch_for_u2f(now, true);
                 response
             }
+            _ => self.key.call(request),
         };
         self.asked = protocol == Protocol::Ctap2 && self.key.touches > touches;
         Ok(())
@@ -258,7 +258,7 @@ fn read_blob(key: &mut Key) -> (bool, Option<Vec<u8>>) {
 
 fn write_blob(key: &mut Key, blob: &[u8]) -> Result<(), Error> {
     let mut memory = vec![0; CAPACITY + OVERHEAD];
-    let mut array = Array::empty(&mut memory).unwrap();
+    let mut array = LargeBlobArray::empty(&mut memory).unwrap();
     array.put(&RustCrypto, &mut rng(), &BLOB_KEY, blob, &mut [0; 4096]).unwrap();
     let array = array.serialize(&RustCrypto).to_vec();
     conduct(key, &mut User(PIN, ""), &mut [0; 2048], WriteLargeBlobs::new(&array), |_| ())

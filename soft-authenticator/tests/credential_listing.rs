@@ -4,16 +4,20 @@ use std::time::Duration;
 
 use keyfob_core::{
     Status,
+    cose::Algorithm,
+    crypto::MAX_SECRET,
     ctap2::{
         Command, RpEntity, UserEntity,
         credential_management::{Response, subcommand::*},
         make_credential,
     },
+    extensions::cred_protect::Level,
     pin_uv::{PinUvAuthProtocol::Two, Token},
 };
 use keyfob_soft_authenticator::{
     Caps,
     engine::{AuthenticatorPolicy, Config, SEQUENCE_TIMEOUT},
+    store::{Change, Credential, Found, MAX_RECORD, Query, Store},
 };
 
 use super::{credential_management::*, harness::*};
@@ -51,6 +55,73 @@ fn credentials_are_listed_newest_first_with_the_keys_they_were_made_with() {
     assert_eq!(key.manage_next(ENUMERATE_CREDENTIALS_GET_NEXT_CREDENTIAL), [Status::NOT_ALLOWED.0]);
     let other = key.manage(&token, ENUMERATE_CREDENTIALS_BEGIN, Some(&rp_params(OTHER_RP)));
     assert_eq!((read(&other).public_key, read(&other).total_credentials), (Some(c.key()), Some(1)));
+}
+
+/// Enumerates the two credentials of [`RP`]: their public keys, and the scalar multiplications that it took.
+fn enumerated(key: &mut Key) -> ([Vec<u8>; 2], u32) {
+    let token = key.unbound(CM);
+    MULTIPLICATIONS.set(0);
+    let first = key.manage(&token, ENUMERATE_CREDENTIALS_BEGIN, Some(&rp_params(RP)));
+    let second = key.manage_next(ENUMERATE_CREDENTIALS_GET_NEXT_CREDENTIAL);
+    ([first, second].map(|response| encoded(&read(&response).public_key.unwrap())), MULTIPLICATIONS.get())
+}
+
+/// Takes the public keys out of the records, which have none in a store of an earlier version. Returns by how much the
+/// records shrink, in bytes.
+fn forget_public_keys(store: &BenchStore) -> Vec<usize> {
+    let (mut store, mut before, mut shrunk) = (store.memory.borrow_mut(), None, Vec::new());
+    let mut record = [0; MAX_RECORD];
+    while let Some(Found { number, rp_id_hash, len }) = store.next(Query::All, before, &mut record).unwrap() {
+        let mut old = [0; MAX_RECORD];
+        let credential = Credential { public_key: None, ..Credential::decode(&record[..len]).unwrap() };
+        let old_len = credential.encode(&mut old).unwrap();
+        let replace = Change::Replace { number, rp_id_hash: &rp_id_hash, record: &old[..old_len] };
+        store.commit(&[replace]).unwrap();
+        (before, shrunk) = (Some(number), [&shrunk[..], &[len - old_len]].concat());
+    }
+    shrunk
+}
+
+#[test]
+fn an_enumeration_computes_no_public_key_that_is_in_the_record() {
+    let (mut key, [a, b, _]) = stocked();
+    let public_keys = [&b, &a].map(|made| encoded(&made.key()));
+    assert_eq!(enumerated(&mut key), (public_keys.clone(), 0));
+    let token = key.unbound(CM);
+    let params = user_params(&a, user(b"a", "anna", "Anna"));
+    assert_eq!(key.manage(&token, UPDATE_USER_INFORMATION, Some(&params)), [Status::OK.0]);
+    assert_eq!(enumerated(&mut key), (public_keys.clone(), 0), "an update keeps the public key");
+    let mut key = key.power_cut();
+    assert_eq!(forget_public_keys(&key.store), [67, 35, 67], "ES256, Ed25519, ES256");
+    assert_eq!(enumerated(&mut key), (public_keys, 2), "those of earlier versions are computed");
+}
+
+/// The longest members that a registration takes.
+#[test]
+fn a_record_without_room_for_the_public_key_is_stored_without_it() {
+    let rp = RpEntity { id: &"r".repeat(255), name: Some(&"n".repeat(64)) };
+    let name = "m".repeat(64);
+    let user = UserEntity { id: &[7; 64], name: Some(&name), display_name: Some(&name) };
+    let long = Credential {
+        id: &[1; 32],
+        algorithm: Algorithm::ES512,
+        secret: &[2; MAX_SECRET],
+        rp,
+        user,
+        cred_protect: Some(Level::USER_VERIFICATION_REQUIRED),
+        cred_blob: Some(&[4; 32]),
+        public_key: Some(&[5; 132]),
+        large_blob_key: Some(true),
+        third_party_payment: Some(true),
+        large_blob: Some(&[]),
+    };
+    let mut record = [0; MAX_RECORD];
+    let len = long.encode(&mut record).unwrap();
+    assert_eq!(Credential::decode(&record[..len]), Some(Credential { public_key: None, ..long }));
+    assert!(record[len..].iter().all(|&byte| byte == 0), "nothing is left of the first attempt");
+    let es256 = Credential { algorithm: Algorithm::ES256, secret: &[2; 32], public_key: Some(&[5; 64]), ..long };
+    let len = es256.encode(&mut record).unwrap();
+    assert_eq!(Credential::decode(&record[..len]), Some(es256), "that of ES256 always has room");
 }
 
 #[test]

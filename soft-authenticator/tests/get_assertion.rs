@@ -138,7 +138,7 @@ fn a_silent_assertion_neither_touches_nor_uses_up_the_token() {
 
 /// 6.2.2 step 7: no matching credential → NO_CREDENTIALS
 #[test]
-fn step_7_without_a_matching_credential_nobody_is_asked_to_touch() {
+fn step_7_without_a_matching_credential_no_touch_is_asked_for() {
     let mut key = Key::new();
     refused(&mut key, &assertion(), Status::NO_CREDENTIALS);
     let mut key = three();

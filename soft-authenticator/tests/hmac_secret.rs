@@ -9,7 +9,7 @@ use keyfob_core::{
     ctap2::{Command, CredentialParameters, get_assertion, make_credential},
     extensions::{
         GetAssertionInputs, GetAssertionOutputs, MakeCredentialInputs, MakeCredentialOutputs, cred_protect::Level,
-        hmac_secret::Input,
+        hmac_secret::HmacSecretInput,
     },
     pin_uv::{
         Mac,
@@ -43,8 +43,8 @@ impl Salts {
         Self { session, encrypted, mac }
     }
 
-    fn input(&self) -> Input<'_> {
-        Input {
+    fn input(&self) -> HmacSecretInput<'_> {
+        HmacSecretInput {
             key_agreement: CoseKey::key_agreement(&self.session.point),
             salt_enc: &self.encrypted,
             salt_auth: self.mac.as_bytes(),
@@ -66,7 +66,7 @@ impl Salts {
     }
 }
 
-fn ask(input: Input<'_>) -> Vec<u8> {
+fn ask(input: HmacSecretInput<'_>) -> Vec<u8> {
     raw(&GetAssertionInputs { hmac_secret: Some(input), ..Default::default() })
 }
 
@@ -149,14 +149,17 @@ fn salts_are_looked_at_after_the_touch_and_before_anything_is_counted() {
     let long_mac = one.session.shared.authenticate(&RustCrypto, &[&long]);
     let empty_mac = one.session.shared.authenticate(&RustCrypto, &[&[]]);
     let cases = [
-        (Input { salt_auth: &[0; 32], ..one.input() }, Status::PIN_AUTH_INVALID),
-        (Input { salt_auth: &one.mac.as_bytes()[..16], ..one.input() }, Status::PIN_AUTH_INVALID),
-        (Input { salt_enc: &two.encrypted, ..one.input() }, Status::PIN_AUTH_INVALID),
-        (Input { key_agreement: CoseKey::key_agreement(&off_curve), ..one.input() }, Status::INVALID_PARAMETER),
-        (Input { pin_uv_auth_protocol: Some(3), ..one.input() }, Status::INVALID_PARAMETER),
-        (Input { pin_uv_auth_protocol: None, ..one.input() }, Status::PIN_AUTH_INVALID),
-        (Input { salt_enc: &long, salt_auth: long_mac.as_bytes(), ..one.input() }, Status::INVALID_PARAMETER),
-        (Input { salt_enc: &[], salt_auth: empty_mac.as_bytes(), ..one.input() }, Status::INVALID_PARAMETER),
+        (HmacSecretInput { salt_auth: &[0; 32], ..one.input() }, Status::PIN_AUTH_INVALID),
+        (HmacSecretInput { salt_auth: &one.mac.as_bytes()[..16], ..one.input() }, Status::PIN_AUTH_INVALID),
+        (HmacSecretInput { salt_enc: &two.encrypted, ..one.input() }, Status::PIN_AUTH_INVALID),
+        (
+            HmacSecretInput { key_agreement: CoseKey::key_agreement(&off_curve), ..one.input() },
+            Status::INVALID_PARAMETER,
+        ),
+        (HmacSecretInput { pin_uv_auth_protocol: Some(3), ..one.input() }, Status::INVALID_PARAMETER),
+        (HmacSecretInput { pin_uv_auth_protocol: None, ..one.input() }, Status::PIN_AUTH_INVALID),
+        (HmacSecretInput { salt_enc: &long, salt_auth: long_mac.as_bytes(), ..one.input() }, Status::INVALID_PARAMETER),
+        (HmacSecretInput { salt_enc: &[], salt_auth: empty_mac.as_bytes(), ..one.input() }, Status::INVALID_PARAMETER),
         (wrong_len.input(), Status::INVALID_PARAMETER),
     ];
     let commits = key.store.applied();
@@ -180,7 +183,7 @@ fn an_absent_protocol_is_one_and_refused_where_there_is_none() {
         let made = key.make(&registration(b"u")).unwrap();
         let protocol = if expected.is_none() { One } else { Two };
         let salts = Salts::new(&mut key, protocol, &ONE);
-        let ask = ask(Input { pin_uv_auth_protocol: None, ..salts.input() });
+        let ask = ask(HmacSecretInput { pin_uv_auth_protocol: None, ..salts.input() });
         assert_eq!(key.get(&listed(asking(&ask), &[made.descriptor()])).err(), expected);
     }
 }
@@ -265,7 +268,7 @@ fn a_registration_evaluates_nothing_without_hmac_secret_or_with_salts_that_are_w
         assert_eq!(key.make(&extended(resident(b"u"), &raw(&inputs))).unwrap_err(), Status::MISSING_PARAMETER);
         assert_eq!(key.touches, 0);
     }
-    let input = Input { salt_auth: &[0; 32], ..salts.input() };
+    let input = HmacSecretInput { salt_auth: &[0; 32], ..salts.input() };
     let inputs = MakeCredentialInputs { hmac_secret: Some(true), hmac_secret_mc: Some(input), ..Default::default() };
     assert_eq!(key.make(&extended(resident(b"u"), &raw(&inputs))).unwrap_err(), Status::PIN_AUTH_INVALID);
     assert_eq!(key.store.applied(), commits);

@@ -13,7 +13,7 @@ use keyfob_core::{
     },
 };
 use keyfob_soft_authenticator::engine::RESET_WINDOW;
-use proptest::{collection::vec, prelude::*};
+use proptest::{collection::vec, prelude::*, test_runner::FileFailurePersistence};
 
 use super::harness::*;
 use ceremonies::*;
@@ -540,8 +540,14 @@ fn take(mut key: Key, model: &mut Model, step: Step, protocol: PinUvAuthProtocol
     key
 }
 
+/// Where seeds of failures are kept, from the package's folder. proptest finds no place by itself for a test outside of `src`.
+fn config() -> ProptestConfig {
+    let persistence = FileFailurePersistence::Direct("proptest-regressions/model.txt");
+    ProptestConfig { failure_persistence: Some(Box::new(persistence)), ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn a_key_never_diverges_from_the_model(steps in vec(step(), 1..60), two in proptest::bool::weighted(0.8)) {

@@ -138,7 +138,7 @@ fn a_changed_pin_and_a_reset_void_it() {
 }
 
 #[test]
-fn a_holder_recognizes_the_key_until_a_reset_and_nobody_else_does() {
+fn only_a_holder_of_the_token_recognizes_the_key_and_only_until_a_reset() {
     let mut key = stocked();
     let token = key.persistent();
     let (identifier, _) = identifiers(&mut key, &token);

@@ -8,7 +8,7 @@ use keyfob_core::{
     cose::CoseKey,
     crypto::RustCrypto,
     ctap2::{client_pin, client_pin::subcommand, get_assertion, make_credential},
-    extensions::{GetAssertionInputs, hmac_secret::Input},
+    extensions::{GetAssertionInputs, hmac_secret::HmacSecretInput},
     pin_uv::PinUvAuthProtocol::{self, One, Two},
 };
 use keyfob_soft_authenticator::engine::{AuthenticatorPolicy, Config};
@@ -166,7 +166,7 @@ fn salts(key: &mut Key, protocol: PinUvAuthProtocol, plain: &[u8], damage: u8) -
     let salt_enc = key.encrypt(&session, plain);
     let mut salt_auth = session.shared.authenticate(&RustCrypto, &[&salt_enc]).as_bytes().to_vec();
     salt_auth[0] ^= damage;
-    let input = Input {
+    let input = HmacSecretInput {
         key_agreement: CoseKey::key_agreement(&session.point),
         salt_enc: &salt_enc,
         salt_auth: &salt_auth,

@@ -204,7 +204,7 @@ fn a_sign_in_that_does_not_enforce_presence_says_whether_there_was_one() {
 
 /// 7 register: no touch, or one before the request → CONDITIONS_NOT_SATISFIED
 #[test]
-fn a_touch_that_nobody_asked_for_is_not_kept() {
+fn a_touch_that_no_request_waits_for_is_not_kept() {
     let mut key = Key::new();
     let now = key.now;
     key.engine.touch_for_u2f(now, true);

@@ -230,7 +230,7 @@ impl Authorization {
         match (self.state, self.method) {
             (State::Uv, _) if !agreed => self.fall_back(cx, Reason::First, Cause::UvDeclined),
             (State::Uv, Some(AuthorizationMethod::BuiltInToken)) => self.ask(cx, State::KeyAgreement),
-            (State::Uv, _) => self.granted(cx),
+            (State::Uv, Some(AuthorizationMethod::BuiltInOption)) => self.granted(cx),
             _ => Err(Cause::WrongState),
         }
     }
@@ -285,7 +285,7 @@ impl Authorization {
                         self.state = State::Token;
                         sent
                     }
-                    _ => self.granted(cx),
+                    None | Some(AuthorizationMethod::BuiltInOption | AuthorizationMethod::Stored) => self.granted(cx),
                 }
             }
             State::Token => {

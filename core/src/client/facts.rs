@@ -59,6 +59,7 @@ impl Purpose<'_> {
 
 /// How the user is verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AuthorizationMethod {
     /// Built-in user verification that yields a token (2.1).
     BuiltInToken,

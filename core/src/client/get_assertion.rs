@@ -58,7 +58,7 @@ enum Phase {
     /// Signs in, with the one that was found.
     Picked,
     /// Collects a touch, and fails.
-    Nobody,
+    NoCredential,
     /// Fetches the other assertions.
     Next,
     ReadBlobs,
@@ -207,7 +207,7 @@ impl<'m> Operation for GetAssertion<'_, 'm> {
                     self.only = ids.clone().next().filter(|_| count == 1);
                     let most = means.facts.max_credential_count_in_list.unwrap_or(1);
                     if count == 0 && !list.is_empty() {
-                        Phase::Nobody
+                        Phase::NoCredential
                     } else if !means.facts.ctap1
                         && count <= most
                         && !(self.must_pick() && count > 0)
@@ -231,7 +231,7 @@ impl<'m> Operation for GetAssertion<'_, 'm> {
                     self.only = self.preflight.found;
                     return self.command(means, self.only.iter().copied()).map(Some);
                 }
-                Phase::Nobody => return self.touch.request(means.facts, means.buffer).map(Some),
+                Phase::NoCredential => return self.touch.request(means.facts, means.buffer).map(Some),
                 Phase::Next => return Ok(Some(encode_command(Command::GET_NEXT_ASSERTION, means.buffer)?)),
                 Phase::ReadBlobs => return self.large_blob.fragments.ask(means).map(Some),
                 Phase::WriteBlobs => {
@@ -253,7 +253,7 @@ impl<'m> Operation for GetAssertion<'_, 'm> {
                 let found = self.preflight.accept(&self.options.allow_list, means, room.response());
                 found.map(|()| Accepted::Prepared)
             }
-            Phase::Nobody => self.touch.end(means.facts, room, Cause::Status(Status::NO_CREDENTIALS)),
+            Phase::NoCredential => self.touch.end(means.facts, room, Cause::Status(Status::NO_CREDENTIALS)),
             // The assertions are there: what becomes of a blob does not take them back.
             Phase::ReadBlobs | Phase::WriteBlobs => Ok(self.blobs(means, room.response()).unwrap_or(Accepted::Enough)),
             Phase::Whole | Phase::Picked | Phase::Next => self.signed(means, room),
@@ -343,7 +343,7 @@ impl<'o> GetAssertion<'o, '_> {
         // What is not of this version cannot verify the user.
         let verified = self.options.user_verification == Requirement::Required;
         if of_app_id || verified || self.options.extensions.app_id.is_none() {
-            return Phase::Nobody;
+            return Phase::NoCredential;
         }
         self.preflight = Preflight::new();
         Phase::AppId
@@ -376,7 +376,7 @@ impl<'o> GetAssertion<'o, '_> {
             Err(Cause::Status(Status::NO_CREDENTIALS | Status::INVALID_CREDENTIAL))
                 if self.len == 0 && !room.touched =>
             {
-                self.phase = Phase::Nobody;
+                self.phase = Phase::NoCredential;
                 Ok(Accepted::Prepared)
             }
             // The assertions that are there are not taken back.

@@ -20,7 +20,7 @@ use crate::{
         large_blobs::{FRAGMENT_OVERHEAD, Request, Response, authenticated_head},
         response_body,
     },
-    large_blob::{self, Array, Key, OVERHEAD, TAG, bound, deflate, is_whole, split_hash},
+    large_blob::{self, Key, LargeBlobArray, OVERHEAD, TAG, bound, deflate, is_whole, split_hash},
 };
 
 /// Where in the serialized array a reader or a writer is.
@@ -186,7 +186,7 @@ impl<'o> LargeBlob<'o> {
         let key: &Key = key.and_then(|key| key.try_into().ok()).ok_or(Cause::missing(0x07))?;
         let at = self.memory.len().saturating_sub(self.work(blob));
         let (memory, work) = bytes::split_mut(self.memory, at);
-        let mut array = Array::of(memory, self.range.len(), self.whole)?;
+        let mut array = LargeBlobArray::of(memory, self.range.len(), self.whole)?;
         array.put(means.crypto, means.rng, key, blob, work)?;
         let needed = array.serialize(means.crypto).len();
         self.range = array.range();
@@ -208,8 +208,8 @@ impl<'o> LargeBlob<'o> {
     }
 
     /// Takes the memory out, as the array that was read. To be called once.
-    pub fn take_array(&mut self) -> Result<Array<'o>, Cause> {
-        Ok(Array::of(core::mem::take(&mut self.memory), self.range.len(), self.whole)?)
+    pub fn take_array(&mut self) -> Result<LargeBlobArray<'o>, Cause> {
+        Ok(LargeBlobArray::of(core::mem::take(&mut self.memory), self.range.len(), self.whole)?)
     }
 
     /// Takes the memory out, as the bytes of the array without its hash. `None` unless the array was read and its hash

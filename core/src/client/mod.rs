@@ -66,6 +66,7 @@ pub const DEFAULT_PIN_ATTEMPTS: u8 = 8;
 
 /// What happens when user verification is preferred, and the authenticator supports it but it is not set up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum PreferredWithoutUv {
     /// The ceremony goes on without.
@@ -100,7 +101,7 @@ pub enum Input<'i> {
     TransportFailed,
     /// The caller wants the ceremony to end.
     Cancel,
-    /// Nothing but the time has changed.
+    /// Only the time has changed.
     Time,
 }
 

@@ -11,6 +11,7 @@ use crate::{
 
 /// What a backend is asked for.
 #[derive(Clone, Copy)]
+#[non_exhaustive]
 pub enum CryptoCall<'c> {
     /// A SHA-256. It cannot be refused.
     Sha256,

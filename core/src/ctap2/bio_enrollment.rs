@@ -51,7 +51,7 @@ impl SampleStatus {
     pub const MERGE_FAILURE: SampleStatus = SampleStatus(0x0A);
     /// The finger is enrolled already.
     pub const EXISTS: SampleStatus = SampleStatus(0x0B);
-    /// Nobody touched the sensor.
+    /// The user did not touch the sensor in time.
     pub const NO_USER_ACTIVITY: SampleStatus = SampleStatus(0x0D);
     /// The finger was not lifted between two samples.
     pub const NO_USER_PRESENCE_TRANSITION: SampleStatus = SampleStatus(0x0E);

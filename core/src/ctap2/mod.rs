@@ -124,6 +124,7 @@ pub fn encode_response<T: Write>(response: &T, buffer: &mut [u8]) -> Result<usiz
 
 /// Why a response could not be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ResponseError {
     /// The authenticator answered with an error.

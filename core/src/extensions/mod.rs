@@ -39,7 +39,7 @@ message! {
         /// [`min_pin_length`].
         b"minPinLength" => min_pin_length: optional bool,
         /// [`hmac_secret`], evaluated in the registration (2.2).
-        b"hmac-secret-mc" => hmac_secret_mc: optional hmac_secret::Input<'a>,
+        b"hmac-secret-mc" => hmac_secret_mc: optional hmac_secret::HmacSecretInput<'a>,
         /// [`third_party_payment`] (2.2).
         b"thirdPartyPayment" => third_party_payment: optional bool,
         /// [`pin_complexity_policy`] (2.2).
@@ -79,7 +79,7 @@ message! {
         /// [`large_blob`]: whether to read or write the blob.
         b"largeBlob" => large_blob: optional large_blob::GetAssertionInput<'a>,
         /// [`hmac_secret`]: the salts, encrypted.
-        b"hmac-secret" => hmac_secret: optional hmac_secret::Input<'a>,
+        b"hmac-secret" => hmac_secret: optional hmac_secret::HmacSecretInput<'a>,
         /// [`large_blob_key`]: whether to return it.
         b"largeBlobKey" => large_blob_key: optional bool,
         /// [`third_party_payment`] (2.2).

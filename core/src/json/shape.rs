@@ -7,9 +7,9 @@
 
 use super::{Error, ErrorKind, JsonStr, Reader, Type};
 use crate::{
+    base64url,
     cbor::{Write, Writer},
     cose::Algorithm,
-    webauthn::base64url,
 };
 
 /// The type of a value. The names are those of Web IDL in WebAuthn.

@@ -2,13 +2,13 @@
 
 use super::shape::{ENTRY, Shape};
 use crate::{
-    bytes,
+    base64url, bytes,
     cbor::{self, ErrorKind, Item, Overflow, Reader, Write, Writer},
-    webauthn::base64url,
 };
 
 /// Why JSON could not be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum WriteError {
     /// The buffer is too small.
     Overflow(Overflow),

@@ -8,7 +8,7 @@
 //!
 //! The array of an authenticator holds the blobs of many credentials and of many platforms. An item that cannot be
 //! decrypted, or does not have the form of an element, may belong to another platform, so it stays unchanged, byte for
-//! byte. [`Array`] finds, replaces and removes the one blob of a key. The whole array is read and written by
+//! byte. [`LargeBlobArray`] finds, replaces and removes the one blob of a key. The whole array is read and written by
 //! [`ReadLargeBlobs`](crate::client::manage::ReadLargeBlobs) and
 //! [`WriteLargeBlobs`](crate::client::manage::WriteLargeBlobs).
 
@@ -45,7 +45,7 @@ pub const OVERHEAD: usize = HEAD + HASH_LENGTH;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Error {
     /// The hash is right but the bytes are not an array. Nothing in them can be kept: start again with
-    /// [`Array::empty`].
+    /// [`LargeBlobArray::empty`].
     Malformed(cbor::Error),
     /// The blob decrypts, but does not decompress to its origSize.
     Compression,
@@ -70,7 +70,7 @@ impl From<crypto::Error> for Error {
 }
 
 /// A large-blob array in the caller's memory.
-pub struct Array<'b> {
+pub struct LargeBlobArray<'b> {
     /// The elements begin after [`HEAD`] bytes.
     bytes: &'b mut [u8],
     /// The end of the elements.
@@ -79,13 +79,13 @@ pub struct Array<'b> {
     intact: bool,
 }
 
-impl fmt::Debug for Array<'_> {
+impl fmt::Debug for LargeBlobArray<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Array({} elements)", self.count)
+        write!(f, "LargeBlobArray({} elements)", self.count)
     }
 }
 
-impl<'b> Array<'b> {
+impl<'b> LargeBlobArray<'b> {
     /// An array without elements.
     ///
     /// # Errors
@@ -97,7 +97,7 @@ impl<'b> Array<'b> {
     }
 
     /// Opens the serialized array in the first `len` bytes of `memory`, which has [`OVERHEAD`] bytes more. An array
-    /// with a wrong hash was not written completely and counts as empty ([`Array::is_intact`]).
+    /// with a wrong hash was not written completely and counts as empty ([`LargeBlobArray::is_intact`]).
     ///
     /// # Errors
     /// [`Error::Malformed`], [`Error::ArrayTooLong`].
@@ -106,7 +106,7 @@ impl<'b> Array<'b> {
         Self::of(memory, len, intact)
     }
 
-    /// [`Array::open`] when it is known whether the hash is right.
+    /// [`LargeBlobArray::open`] when it is known whether the hash is right.
     pub(crate) fn of(memory: &'b mut [u8], len: usize, intact: bool) -> Result<Self, Error> {
         if len > memory.len() {
             // The array is longer than the memory, so it must not count as empty.
@@ -158,7 +158,7 @@ impl<'b> Array<'b> {
         bytes::part(self.bytes, start..self.end.saturating_add(len))
     }
 
-    /// Where the serialized array lies in the memory, once it is [serialized](Array::serialize).
+    /// Where the serialized array lies in the memory, once it is [serialized](LargeBlobArray::serialize).
     pub(crate) fn range(&self) -> core::ops::Range<usize> {
         HEAD.saturating_sub(head(self.count).0)..self.end.saturating_add(HASH_LENGTH)
     }
@@ -180,7 +180,7 @@ impl<'b> Array<'b> {
     }
 
     /// Stores `blob` under `key` and replaces an existing one. `work` must have room for [`bound`] of the blob's
-    /// length, the tag of 16 bytes and [`Array::largest`].
+    /// length, the tag of 16 bytes and [`LargeBlobArray::largest`].
     ///
     /// # Errors
     /// [`Error::ArrayTooLong`], [`Error::WorkTooSmall`], [`Error::Crypto`]. After an error the array is unchanged.
@@ -216,7 +216,7 @@ impl<'b> Array<'b> {
         Ok(())
     }
 
-    /// Removes the blob of `key` and returns whether there was one. `work` must have [`Array::largest`] bytes.
+    /// Removes the blob of `key` and returns whether there was one. `work` must have [`LargeBlobArray::largest`] bytes.
     ///
     /// # Errors
     /// [`Error::WorkTooSmall`], [`Error::Crypto`]. After an error the array is unchanged.
@@ -227,7 +227,7 @@ impl<'b> Array<'b> {
 
     /// Removes the blobs that none of `keys` decrypts, and returns how many. Pass the keys of all credentials on the
     /// authenticator: then a removed blob belongs to a deleted credential. An item that does not have the form of a
-    /// blob stays. `work` must have [`Array::largest`] bytes.
+    /// blob stays. `work` must have [`LargeBlobArray::largest`] bytes.
     ///
     /// # Errors
     /// [`Error::WorkTooSmall`]. The array is then unchanged.
@@ -289,7 +289,7 @@ impl<'b> Array<'b> {
     }
 }
 
-/// The blob of `key` in `array`, a CBOR array that was checked by [`scan`]. See [`Array::get`].
+/// The blob of `key` in `array`, a CBOR array that was checked by [`scan`]. See [`LargeBlobArray::get`].
 pub(crate) fn find<'w, C: Cipher>(
     crypto: &C,
     key: &Key,

@@ -38,8 +38,8 @@ fn deflated(data: &[u8]) -> Vec<u8> {
 }
 
 /// An array with a blob for each key, in 1,000 bytes.
-fn filled<'b>(memory: &'b mut [u8], blobs: &[(Key, &[u8])]) -> Array<'b> {
-    let mut array = Array::empty(memory).unwrap();
+fn filled<'b>(memory: &'b mut [u8], blobs: &[(Key, &[u8])]) -> LargeBlobArray<'b> {
+    let mut array = LargeBlobArray::empty(memory).unwrap();
     let mut work = [0; 2000];
     for (key, blob) in blobs {
         array.put(&StubCrypto, &mut rng(), key, blob, &mut work).unwrap();
@@ -47,7 +47,7 @@ fn filled<'b>(memory: &'b mut [u8], blobs: &[(Key, &[u8])]) -> Array<'b> {
     array
 }
 
-fn get(array: &Array<'_>, key: &Key) -> Option<Vec<u8>> {
+fn get(array: &LargeBlobArray<'_>, key: &Key) -> Option<Vec<u8>> {
     let mut work = [0; 2000];
     array.get(&StubCrypto, key, &mut work).unwrap().map(<[u8]>::to_vec)
 }
@@ -117,9 +117,9 @@ fn malformed_compression_is_refused() {
 #[test]
 fn an_empty_array_is_that_of_a_new_authenticator() {
     #[cfg(feature = "rustcrypto")]
-    assert_eq!(Array::empty(&mut [0; OVERHEAD]).unwrap().serialize(&crate::crypto::RustCrypto), INITIAL_ARRAY);
-    assert_eq!(Array::empty(&mut [0; OVERHEAD]).unwrap().serialized_len(), INITIAL_ARRAY.len());
-    assert_eq!(Array::empty(&mut [0; OVERHEAD - 1]).unwrap_err(), Error::ArrayTooLong { needed: OVERHEAD });
+    assert_eq!(LargeBlobArray::empty(&mut [0; OVERHEAD]).unwrap().serialize(&crate::crypto::RustCrypto), INITIAL_ARRAY);
+    assert_eq!(LargeBlobArray::empty(&mut [0; OVERHEAD]).unwrap().serialized_len(), INITIAL_ARRAY.len());
+    assert_eq!(LargeBlobArray::empty(&mut [0; OVERHEAD - 1]).unwrap_err(), Error::ArrayTooLong { needed: OVERHEAD });
 }
 
 #[cfg(feature = "rustcrypto")]
@@ -133,7 +133,7 @@ fn the_published_array_is_read_and_written() {
     let key: Key = core::array::from_fn(|n| n as u8);
     let mut memory = [0; 200];
     memory[..published.len()].copy_from_slice(&published);
-    let mut array = Array::open(&RustCrypto, &mut memory, published.len()).unwrap();
+    let mut array = LargeBlobArray::open(&RustCrypto, &mut memory, published.len()).unwrap();
     assert_eq!((array.len(), array.is_intact()), (1, true));
     assert_eq!(array.get(&RustCrypto, &key, &mut [0; 100]), Ok(Some(&b"hello large blob"[..])));
     assert_eq!(array.get(&RustCrypto, &ONE, &mut [0; 100]), Ok(None));
@@ -155,7 +155,7 @@ fn the_published_array_is_read_and_written() {
         }
     }
     impl rand_chacha::rand_core::TryCryptoRng for Counting {}
-    let mut array = Array::empty(&mut memory).unwrap();
+    let mut array = LargeBlobArray::empty(&mut memory).unwrap();
     array.put(&RustCrypto, &mut Counting, &key, b"hello large blob", &mut [0; 100]).unwrap();
     assert_eq!(array.serialized_len(), published.len());
     assert_eq!(array.serialize(&RustCrypto), published);
@@ -186,7 +186,7 @@ fn what_cannot_be_read_stays_byte_for_byte() {
     let bytes = serialized(&[b"\x98\x05", strange.concat().as_slice()].concat());
     let mut memory = [0; 1000];
     memory[..bytes.len()].copy_from_slice(&bytes);
-    let mut array = Array::open(&StubCrypto, &mut memory, bytes.len()).unwrap();
+    let mut array = LargeBlobArray::open(&StubCrypto, &mut memory, bytes.len()).unwrap();
     let mut work = [0; 500];
     array.put(&StubCrypto, &mut rng(), &ONE, b"mine", &mut work).unwrap();
     assert!(array.elements().take(5).eq(strange));
@@ -212,7 +212,7 @@ fn an_array_with_a_wrong_hash_counts_as_empty() {
     for bytes in [serialized(b"\x81\x05").split_last().unwrap().1.to_vec(), b"\x81\x05 and no hash".to_vec(), vec![]] {
         let mut memory = [0; 100];
         memory[..bytes.len()].copy_from_slice(&bytes);
-        let array = Array::open(&StubCrypto, &mut memory, bytes.len()).unwrap();
+        let array = LargeBlobArray::open(&StubCrypto, &mut memory, bytes.len()).unwrap();
         assert_eq!((array.is_empty(), array.is_intact()), (true, false));
     }
 }
@@ -225,7 +225,7 @@ fn what_is_whole_but_not_an_array_is_a_typed_error() {
         let bytes = serialized(bytes);
         let mut memory = [0; 100];
         memory[..bytes.len()].copy_from_slice(&bytes);
-        let result = Array::open(&StubCrypto, &mut memory, bytes.len());
+        let result = LargeBlobArray::open(&StubCrypto, &mut memory, bytes.len());
         assert!(matches!(result, Err(Error::Malformed(_))), "{result:?}");
     }
 }
@@ -261,7 +261,7 @@ fn memory_that_is_too_small_is_an_error_with_the_size_needed_and_changes_nothing
 fn an_array_that_does_not_fit_into_its_memory_is_not_taken_for_an_empty_one() {
     let mut memory = [0; 100];
     for len in [101, usize::MAX] {
-        assert!(matches!(Array::open(&StubCrypto, &mut memory, len), Err(Error::ArrayTooLong { .. })));
+        assert!(matches!(LargeBlobArray::open(&StubCrypto, &mut memory, len), Err(Error::ArrayTooLong { .. })));
     }
 }
 
@@ -284,7 +284,7 @@ proptest! {
     ) {
         let mut model = std::collections::BTreeMap::new();
         let mut memory = [0; 600];
-        let mut array = Array::empty(&mut memory).unwrap();
+        let mut array = LargeBlobArray::empty(&mut memory).unwrap();
         let mut work = [0; 400];
         for (key, blob, put) in steps {
             let key_bytes = [key; 32];
@@ -299,7 +299,7 @@ proptest! {
             prop_assert_eq!(len, array.serialized_len());
             let mut copy = [0; 700];
             copy[..len].copy_from_slice(array.serialize(&StubCrypto));
-            let again = Array::open(&StubCrypto, &mut copy, len).unwrap();
+            let again = LargeBlobArray::open(&StubCrypto, &mut copy, len).unwrap();
             prop_assert!(again.is_intact());
             for key in 0..4 {
                 let found = get(&again, &[key; 32]);
@@ -313,7 +313,7 @@ proptest! {
         let bytes = serialized(&bytes);
         let mut memory = [0; 300];
         memory[..bytes.len()].copy_from_slice(&bytes);
-        if let Ok(mut array) = Array::open(&StubCrypto, &mut memory, bytes.len()) {
+        if let Ok(mut array) = LargeBlobArray::open(&StubCrypto, &mut memory, bytes.len()) {
             let elements: Vec<Vec<u8>> = array.elements().map(<[u8]>::to_vec).collect();
             array.put(&StubCrypto, &mut rng(), &ONE, b"mine", &mut [0; 300]).unwrap();
             prop_assert!(array.elements().take(elements.len()).eq(elements.iter().map(Vec::as_slice)));

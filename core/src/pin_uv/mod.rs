@@ -34,6 +34,7 @@ pub use token::{INITIAL_USAGE_LIMIT, MAX_TOKEN, MAX_USAGE_PERIOD, Permissions, T
 /// A PIN/UV auth protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum PinUvAuthProtocol {
     /// Version 1 (CTAP 2.0).
     One = 1,

@@ -17,6 +17,7 @@ const PADDED: usize = 64;
 
 /// Why a PIN cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PinError {
     /// Fewer code points than required.
     TooShort,

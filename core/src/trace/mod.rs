@@ -8,7 +8,7 @@
 //!
 //! [`Tracer`] wraps a pipe of reports or a transport of messages, blocking or async, and hands a [`TraceEvent`] to a
 //! function for each thing that passes. An event displays itself as text, and [`TraceEvent::members`] gives its members
-//! one by one, for another form. Nothing but what was on the wire is shown: what is encrypted there stays so.
+//! one by one, for another form. Only what was on the wire is shown: what is encrypted there stays encrypted.
 //!
 //! | file | what it is |
 //! |---|---|
@@ -57,6 +57,7 @@ pub enum Direction {
 
 /// Something that passed.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum TraceEvent<'e> {
     /// A CTAPHID report.
     Report(Direction, &'e [u8; REPORT_LEN]),

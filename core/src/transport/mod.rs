@@ -11,8 +11,9 @@ pub mod hid;
 #[cfg(feature = "embedded-io-async")]
 pub mod stream;
 
-/// Which protocol a request speaks.
+/// Which protocol a request speaks. A transport fails on one that it cannot carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Protocol {
     /// CTAP1/U2F: a raw APDU (CTAPHID_MSG).
@@ -23,6 +24,7 @@ pub enum Protocol {
 
 /// The status in a keep-alive message (CTAP 2.3 §11.2.9.1.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum KeepAlive {
     /// The authenticator is computing.
@@ -55,6 +57,7 @@ impl From<KeepAlive> for u8 {
 
 /// The result of [`Transport::receive`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Received {
     /// Nothing came within the given time.

@@ -11,7 +11,7 @@
 //! # }
 //! ```
 
-use core::{fmt, future::poll_fn, pin::pin, task::Poll, time::Duration};
+use core::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
 use embedded_io_async::{Read, Write};
 
@@ -20,6 +20,7 @@ use crate::bytes;
 
 /// Why a report could not be read or written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum StreamError<E> {
     /// The stream failed.
@@ -27,17 +28,6 @@ pub enum StreamError<E> {
     /// The stream has ended.
     Ended,
 }
-
-impl<E: fmt::Debug> fmt::Display for StreamError<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Stream(error) => write!(f, "the stream failed: {error:?}"),
-            Self::Ended => f.write_str("the stream has ended"),
-        }
-    }
-}
-
-impl<E: fmt::Debug> core::error::Error for StreamError<E> {}
 
 /// A pipe of reports over the stream `S`, with the delay `D`.
 ///

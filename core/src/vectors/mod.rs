@@ -147,7 +147,7 @@ fn codec(name: &str) -> Codec {
         "extensions::GetAssertionInputs" extensions::GetAssertionInputs<'_>,
         "extensions::GetAssertionOutputs" extensions::GetAssertionOutputs<'_>,
         "extensions::UnsignedOutputs" extensions::UnsignedOutputs<'_>,
-        "hmac_secret::Input" hmac_secret::Input<'_>,
+        "hmac_secret::Input" hmac_secret::HmacSecretInput<'_>,
         "RpEntity" RpEntity<'_>,
         "UserEntity" UserEntity<'_>,
         "CredentialDescriptor" CredentialDescriptor<'_>,

@@ -21,6 +21,7 @@ pub struct RelyingPartyPolicy {
 
 /// How a credential's backup eligibility may change. In the standard it does not change, but some providers change it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum BackupEligibility {
     /// It may not change.
     #[default]

@@ -11,6 +11,7 @@ const BOM: &[u8] = b"\xEF\xBB\xBF";
 
 /// The member `type` of client data: which ceremony it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ClientDataType {
     /// A registration.
     Create,

@@ -9,6 +9,7 @@ use crate::cbor::Overflow;
 
 /// Why an origin may not call the API with these options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OriginError {
     /// It is not a serialised origin, its host is an address, or it is neither https nor localhost.
     Origin,

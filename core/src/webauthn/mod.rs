@@ -2,7 +2,6 @@
 
 use crate::{attestation::RawStatement, cbor, message};
 
-pub mod base64url;
 mod client_data;
 mod collector;
 mod json;
@@ -13,6 +12,7 @@ mod rp_id;
 #[cfg(feature = "psl")]
 mod suffix_list;
 
+pub use crate::base64url;
 pub use client_data::{ClientData, ClientDataType, CollectedClientData};
 pub use collector::{ClientDataCollector, DefaultClientDataCollector, OriginError};
 pub use json::{AuthenticationResponseJson, RegistrationResponseJson};

@@ -192,6 +192,7 @@ keywords! {
 keywords! {
     /// AttestationConveyancePreference (WebAuthn L3 §5.4.7).
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    #[non_exhaustive]
     pub enum AttestationConveyance {
         /// No attestation: the client replaces the statement by one of the format "none", unless it is a self
         /// attestation. The AAGUID stays (WebAuthn L3 §5.1.3).
@@ -210,6 +211,7 @@ keywords! {
 keywords! {
     /// AuthenticatorAttachment (WebAuthn L3 §5.4.5).
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
     pub enum Attachment {
         /// Built into the client's device.
         Platform = "platform",

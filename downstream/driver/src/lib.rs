@@ -2,8 +2,12 @@
 
 use keyfob_core::{
     Instant,
-    client::{Ceremony, Error, Input, Memory, Operation, Output},
+    client::{
+        Attestation, Ceremony, Error, Input, MakeCredential, MakeOptions, Memory, Operation, Output, Requirement,
+    },
+    cose::Algorithm,
     crypto::Crypto,
+    ctap2::{CredentialParameters, RpEntity, UserEntity},
     transport::{Received, Transport},
 };
 use rand_core::CryptoRng;
@@ -42,6 +46,27 @@ pub fn drive<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory>(
     }
 }
 
+/// Registers with options that live here only: the attestation borrows from `buffer`, not from them.
+///
+/// # Errors
+/// Why the registration failed.
+pub fn register<'b, C: Crypto, R: CryptoRng>(
+    (rp_id, user_id): (&str, &[u8]),
+    client_data_hash: &[u8; 32],
+    (transport, pin, clock): (&mut impl Transport, &str, impl Fn() -> Instant),
+    (crypto, rng): (C, &'b mut R),
+    buffer: &'b mut [u8],
+) -> Result<Attestation<'b>, Error> {
+    let algorithms = [CredentialParameters::new(Algorithm::ES256), CredentialParameters::new(Algorithm::EDDSA)];
+    let rp = RpEntity { id: rp_id, name: None };
+    let user = UserEntity { id: user_id, name: None, display_name: None };
+    let options = MakeOptions {
+        resident_key: Requirement::Required,
+        ..MakeOptions::new(client_data_hash, rp, user, &algorithms)
+    };
+    drive(Ceremony::new(MakeCredential::new(&options), buffer, crypto, rng), transport, pin, clock)
+}
+
 fn sent<E>(result: Result<(), E>) -> Input<'static> {
     if result.is_ok() { Input::Time } else { Input::TransportFailed }
 }
@@ -53,12 +78,11 @@ mod tests {
     use keyfob_core::{
         cbor::List,
         client::{
-            GetAssertion, GetOptions, MakeCredential, MakeOptions,
+            GetAssertion, GetOptions,
             manage::{Access, ChangePin, CredentialsMetadata, GetInfo, Reset, Retries, Selection, SetPin},
         },
-        cose::Algorithm,
-        crypto::RustCrypto,
-        ctap2::{CredentialDescriptor, CredentialParameters, RpEntity, UserEntity},
+        crypto::{Hash, RustCrypto},
+        ctap2::CredentialDescriptor,
         transport::hid::HidTransport,
     };
     use keyfob_soft_authenticator::{
@@ -68,6 +92,25 @@ mod tests {
     use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
     use super::*;
+
+    /// The attestation outlives the options, and the function that has made them.
+    #[test]
+    fn a_function_builds_options_and_returns_the_attestation() {
+        let config = Config::new([0; 16]);
+        let mut memory = vec![0; config.buffer_len()];
+        let key = VirtualKey::new(&mut memory, KeyOptions::new(config)).unwrap();
+        let start = time::Instant::now();
+        let clock = || Instant::from_millis(u64::try_from(start.elapsed().as_millis()).unwrap());
+        let mut transport = HidTransport::new(InProcess(key), clock, [7; 8]);
+        let (mut rng, mut buffer) = (ChaCha20Rng::seed_from_u64(1), vec![0; 8_192]);
+        let attestation = {
+            let (rp_id, hash) = (String::from("example.org"), [1; 32]);
+            let means = (&mut transport, "1234", clock);
+            register((&rp_id, &[1]), &hash, means, (RustCrypto, &mut rng), &mut buffer).unwrap()
+        };
+        assert_eq!(attestation.auth_data.rp_id_hash, &RustCrypto.sha256(&[b"example.org"]));
+        assert!(attestation.auth_data.attested_credential_data.is_some());
+    }
 
     #[test]
     fn one_driver_runs_every_kind_of_ceremony() {

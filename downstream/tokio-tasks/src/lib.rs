@@ -1,6 +1,8 @@
 //! Every async operation of the client as a task of a multi-threaded tokio, over a pipe of tokio's own.
 
 #[cfg(test)]
+mod serial;
+#[cfg(test)]
 mod usb;
 
 #[cfg(test)]
@@ -33,7 +35,7 @@ mod tests {
     use super::usb::{Usb, now, plug_in};
 
     /// A dialog that yields to the executor before it answers.
-    struct Dialog;
+    pub struct Dialog;
 
     impl AsyncUserInteraction for Dialog {
         async fn request_pin(&mut self, _: &Prompt<'_>, pin: &mut PinEntry) -> bool {

@@ -36,6 +36,7 @@ const AAGUID: std::ops::Range<usize> = 37..53;
 
 /// The choice of a key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum KeyChoice {
     /// A virtual key that lives as long as this process.
     #[default]

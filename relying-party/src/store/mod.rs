@@ -105,6 +105,7 @@ pub struct PendingCeremony {
 
 /// The result of storing a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StoreOutcome {
     /// It is stored durably.
     Yes,
@@ -116,6 +117,7 @@ pub enum StoreOutcome {
 
 /// The storage failed, and the call had no effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StorageError {
     /// There is no room.
     Full,

@@ -11,7 +11,7 @@ use keyfob_core::{
     },
     crypto::{Crypto, Hash},
     ctap2::{UserEntity, config::SetMinPinLength},
-    large_blob::{Array, OVERHEAD},
+    large_blob::{LargeBlobArray, OVERHEAD},
     pin_uv::PaddedPin,
 };
 use keyfob_soft_authenticator::Caps;
@@ -173,7 +173,7 @@ impl<C: Backend> Script<'_, C> {
         let mut memory = vec![0; capacity + OVERHEAD];
         let (key, blob): ([u8; 32], [u8; 900]) = (self.world.dice.bytes(), self.world.dice.bytes());
         let blob = &blob[..self.world.dice.pick(&[1, 100, 900])];
-        let mut array = Array::empty(&mut memory).map_err(|error| format!("{error}"))?;
+        let mut array = LargeBlobArray::empty(&mut memory).map_err(|error| format!("{error}"))?;
         array.put(&crypto, &mut rng, &key, blob, &mut vec![0; 4 * capacity]).map_err(|error| format!("{error}"))?;
         let array = array.serialize(&crypto).to_vec();
         self.arrays.push(array.clone());

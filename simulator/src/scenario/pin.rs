@@ -27,7 +27,7 @@ impl<C: Backend> Script<'_, C> {
         self.world.note(|| format!("set the PIN {pin:?} after {old:?} with protocol {protocol:?}"));
         let offered = match protocol {
             PinUvAuthProtocol::One => Caps::PROTOCOL_ONE,
-            PinUvAuthProtocol::Two => Caps::PROTOCOL_TWO,
+            _ => Caps::PROTOCOL_TWO,
         };
         let blocked = old.is_some() && self.world.flash.ledger().retries == Some(0);
         let padded = PaddedPin::new(&pin, 0).map_err(|error| format!("{error:?}"))?;

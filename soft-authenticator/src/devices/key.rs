@@ -47,6 +47,7 @@ pub const VIRTUAL_VENDOR_COMMANDS: &[u64] = &[u64::from_be_bytes(*b"keyfob\x00\x
 
 /// Why a virtual key cannot be made.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum KeyError {
     /// Its configuration is contradictory, or its store failed.
     Config(ConfigError),
@@ -68,6 +69,7 @@ impl core::error::Error for KeyError {}
 /// The result of built-in user verification with a virtual key, by a fingerprint sensor ([`crate::Caps::BIO_ENROLL`])
 /// or by other means ([`crate::Caps::BUILT_IN_UV`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Finger {
     /// An enrolled finger. During an enrolment: good samples.
     Matches,
@@ -78,6 +80,7 @@ pub enum Finger {
 }
 
 /// How the user of a virtual key touches it.
+#[non_exhaustive]
 pub enum Touch {
     /// Touches at once.
     Auto,

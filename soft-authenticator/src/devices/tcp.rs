@@ -57,6 +57,7 @@ const FIRST: [u8; 5] = [0xFF, 0xFF, 0xFF, 0xFF, 0x80 | HidCommand::INIT.0];
 
 /// What happened at the socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Visit {
     /// A client plugged the key in.
     PluggedIn(SocketAddr),

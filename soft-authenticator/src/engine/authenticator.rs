@@ -141,6 +141,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let caps = match protocol {
             PinUvAuthProtocol::One => Caps::PROTOCOL_ONE,
             PinUvAuthProtocol::Two => Caps::PROTOCOL_TWO,
+            _ => return None,
         };
         self.has(caps).then_some(protocol)
     }

@@ -78,7 +78,7 @@ pub(super) fn valid<T>(decoded: &Result<T, cbor::Error>) -> Result<&T, Failure> 
     decoded.as_ref().map_err(|error| (*error).into())
 }
 
-/// A response that is nothing but success.
+/// A response with the status OK and no members.
 pub(super) fn ok(message: &mut [u8]) -> Outcome {
     *message.first_mut().ok_or(Failure::OTHER)? = Status::OK.0;
     Ok(Next::Reply(1))

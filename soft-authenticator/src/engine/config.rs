@@ -33,6 +33,7 @@ const MAX_BLOCK: u8 = 100;
 
 /// A version of CTAP2. There is no 2.2 among what getInfo may name (CTAP 2.3 §6.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Version {
     /// "FIDO_2_0".
     Fido2_0,
@@ -112,6 +113,7 @@ pub struct Config<'c> {
 
 /// How registrations are attested when the platform does not ask for a format.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum AttestationMode<'c> {
     /// Format "none".
     None,

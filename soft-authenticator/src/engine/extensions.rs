@@ -183,7 +183,7 @@ impl<P: Platform> Authenticator<'_, P> {
     #[inline(never)]
     pub fn decrypt_salts(
         &self,
-        input: Option<hmac_secret::Input<'_>>,
+        input: Option<hmac_secret::HmacSecretInput<'_>>,
         out: &mut Option<DecryptedSalts>,
     ) -> Result<(), Failure> {
         let Some(input) = input.filter(|_| self.has(Caps::HMAC_SECRET)) else { return Err(Failure::OTHER) };
@@ -332,7 +332,7 @@ impl<P: Platform> Authenticator<'_, P> {
     ) -> Result<Option<Counted>, Failure> {
         let state = self.new_store_state()?;
         let mut record = Secret([0; MAX_RECORD]);
-        let Ok(len) = stored.encode_with(large_blob, &mut *record) else { return Ok(None) };
+        let Ok(len) = stored.encode_with(Some(large_blob), &mut *record) else { return Ok(None) };
         let record = record.get(..len).ok_or(Failure::OTHER)?;
         let state = state.as_ref().map(|state| Change::Set(Setting::StoreState, state));
         match self.count_signature([Some(Change::Replace { number, rp_id_hash, record }), state]) {

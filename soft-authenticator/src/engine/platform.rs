@@ -39,7 +39,7 @@ pub const SEQUENCE_TIMEOUT: Duration = Duration::from_secs(30);
 pub trait Platform {
     /// The capabilities that are compiled in. A configuration can only switch on what is here.
     const COMPILED: Caps = Caps::ALL;
-    /// The cryptography. It verifies nothing but its own signatures, with [`Caps::SIGNATURE_CHECK`].
+    /// The cryptography. It verifies only its own signatures, with [`Caps::SIGNATURE_CHECK`].
     type Crypto: crypto::Crypto + crypto::Sign + crypto::Verify;
     /// The random source. When it fails, the command that needs it is answered with [`Failure::OTHER`] and has changed
     /// nothing.
@@ -65,7 +65,11 @@ pub trait Platform {
 }
 
 /// What a running command waits for.
+///
+/// A driver answers a kind of user action that it does not know with [`Event::Tick`]: the command then ends when the
+/// user's time is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Wait {
     /// The user's touch: [`Event::Touched`] or [`Event::Denied`].
     Touch,
@@ -83,6 +87,7 @@ pub enum Wait {
 
 /// What happened while a command was pending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Event {
     /// The user touched the authenticator.
     Touched,
@@ -106,7 +111,8 @@ pub enum Event {
     Tick,
 }
 
-/// How far a command has come.
+/// How far a command has come. There will be no third variant: a driver that passed over one would leave the platform
+/// without an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// The response lies in the first this many bytes of [`Engine::buffer`](super::Engine::buffer).

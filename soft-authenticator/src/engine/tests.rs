@@ -1,6 +1,7 @@
 //! Faults in the memory of a running command.
 
 use keyfob_core::{
+    Status,
     cbor::List,
     cose::{Algorithm, CoseKey},
     ctap1::{self, Control},
@@ -109,7 +110,7 @@ fn evidence_of_a_touch_that_is_altered_before_the_signature_signs_nothing() {
     assert_eq!(run(&mut engine, sign_in, Some(break_count))[0], Status::OTHER.0, "a signature that is not counted");
     assert_eq!(run(&mut engine, sign_in, None)[0], Status::OK.0);
     // The other half of the second look: authenticator data of another relying party.
-    assert_eq!(signing::look_again(&CeremonyState::default(), &[1; 37]), Err(Status::OTHER));
+    assert_eq!(signing::look_again(&CeremonyState::default(), &[1; 37]), Err(Failure::OTHER));
 }
 
 #[test]

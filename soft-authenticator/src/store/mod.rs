@@ -21,10 +21,11 @@ pub use file::FileStore;
 pub use flash::FlashStore;
 pub use memory::MemoryStore;
 pub use record::Credential;
-pub(crate) use record::NamelessCredential;
+pub(crate) use record::{MAX_KEPT_PUBLIC, NamelessCredential};
 pub use watch::{StoreCall, WatchStore, WatchedStore};
 
-/// The longest record that the engine writes, in bytes: everything but the secret key takes at most 704.
+/// The longest record that the engine writes, in bytes: everything but the secret and the public key takes at most 704.
+/// A public key takes what is left, or is not stored.
 pub const MAX_RECORD: usize = 704 + keyfob_core::crypto::MAX_SECRET;
 
 /// A small value the authenticator keeps.
@@ -82,8 +83,9 @@ impl Setting {
 /// A credential's number: larger is newer, never used twice between two resets.
 pub type Number = u32;
 
-/// One step of a commit.
+/// One step of a commit. A store refuses a commit with a step that it does not know: [`StoreError::Failed`].
 #[derive(Clone, Copy)]
+#[non_exhaustive]
 pub enum Change<'a> {
     /// Forgets everything. Only as the first change.
     Erase,
@@ -138,8 +140,9 @@ pub enum StoreError {
 }
 
 /// Which credentials a store is asked for. A record that is not a [`Credential`] belongs to [`Query::All`] and to
-/// nothing else.
+/// nothing else. A store fails on a query that it does not know: [`StoreError::Failed`].
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Query<'a> {
     /// All of them.
     All,

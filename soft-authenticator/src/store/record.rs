@@ -1,6 +1,7 @@
 //! A discoverable credential as it is stored: a canonical CBOR map, so that later versions can add to it.
 
 use keyfob_core::{
+    bytes,
     cbor::{self, Overflow, Read, Reader, SMALL, Table, Write, Writer},
     cose::Algorithm,
     ctap2::{RpEntity, UserEntity},
@@ -26,6 +27,9 @@ message! {
         6 => cred_protect: optional Level,
         /// Its blob.
         7 => cred_blob: optional &'a [u8],
+        /// Its public key, raw, so that a listing does not compute it. Absent in records of earlier versions, for keys
+        /// longer than [`MAX_KEPT_PUBLIC`], and where the record has no room for it.
+        8 => public_key: optional &'a [u8],
         /// Whether it was made with a large-blob key. Its secrets for `hmac-secret` every credential has.
         9 => large_blob_key: optional bool,
         /// Whether it may be used for payments by third parties.
@@ -34,6 +38,9 @@ message! {
         11 => large_blob: optional &'a [u8],
     }
 }
+
+/// The longest public key that is kept in a record, in bytes: `x‖y` on P-521. Those of RSA and ML-DSA are longer.
+pub(crate) const MAX_KEPT_PUBLIC: usize = 132;
 
 /// A byte string in parts.
 struct Parts<'p>(&'p [&'p [u8]]);
@@ -59,22 +66,32 @@ impl<'a> Credential<'a> {
         r.bytes().ok().filter(|_| first == Some(1))
     }
 
-    /// Writes a record and returns its length.
+    /// Writes a record and returns its length. The public key is left out if it does not fit, because it can be computed
+    /// from the secret key.
     ///
     /// # Errors
     /// [`Overflow`].
     pub fn encode(&self, out: &mut [u8]) -> Result<usize, Overflow> {
-        cbor::encode(self, out)
+        self.encode_with(None, out)
     }
 
-    /// Writes a record in which the extension `largeBlob` keeps these parts, and returns its length.
+    /// Writes a record in which the extension `largeBlob` keeps these parts, as [`Credential::encode`] does.
     ///
     /// # Errors
     /// [`Overflow`].
-    pub fn encode_with(&self, large_blob: &[&[u8]], out: &mut [u8]) -> Result<usize, Overflow> {
-        let mut w = Writer::new(out);
-        self.write_with(&mut w, &[(11, Some(&Parts(large_blob)))]);
-        w.finish()
+    pub fn encode_with(&self, large_blob: Option<&[&[u8]]>, out: &mut [u8]) -> Result<usize, Overflow> {
+        let encode = |credential: &Self, out: &mut [u8]| {
+            let (mut w, parts) = (Writer::new(out), large_blob.map(Parts));
+            credential.write_with(&mut w, &[(11, parts.as_ref().map(|parts| parts as &dyn Write))]);
+            w.finish()
+        };
+        encode(self, out).or_else(|overflow| {
+            if self.public_key.is_none() {
+                return Err(overflow);
+            }
+            bytes::wipe(out); // what was written of the secret key may lie behind the record
+            encode(&Self { public_key: None, ..*self }, out)
+        })
     }
 }
 
@@ -192,6 +209,7 @@ mod tests {
             user: UserEntity { id: &[3; 8], name: Some("alice"), display_name: None },
             cred_protect: None,
             cred_blob: None,
+            public_key: None,
             large_blob_key: None,
             third_party_payment: None,
             large_blob: None,
@@ -211,7 +229,7 @@ mod tests {
         fn a_record_reads_the_same_without_its_names(
             [id, secret, user_id] in [vec(any::<u8>(), 0..70), vec(any::<u8>(), 0..70), vec(any::<u8>(), 0..64)],
             [name, display_name] in [option::of(".{0,40}"), option::of(".{0,40}")],
-            [cred_blob, large_blob] in [option::of(vec(any::<u8>(), 0..40)), option::of(vec(any::<u8>(), 0..40))],
+            [cred_blob, large_blob, public_key] in [(); 3].map(|()| option::of(vec(any::<u8>(), 0..70))),
             (level, large_blob_key, third_party_payment) in any::<(Option<i8>, Option<bool>, Option<bool>)>(),
             algorithm in -300..300,
         ) {
@@ -223,6 +241,7 @@ mod tests {
                 user: UserEntity { id: &user_id, name: name.as_deref(), display_name: display_name.as_deref() },
                 cred_protect: level.map(|level| Level(level.unsigned_abs().into())),
                 cred_blob: cred_blob.as_deref(),
+                public_key: public_key.as_deref(),
                 large_blob_key,
                 third_party_payment,
                 large_blob: large_blob.as_deref(),

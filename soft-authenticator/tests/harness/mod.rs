@@ -328,6 +328,7 @@ impl<'b, C: Backend> KeyDouble<'b, C> {
                     Event::Verified(right)
                 }
                 (Wait::Sample, UserAction::Touches) => self.sample(),
+                (wait, UserAction::Touches) => unreachable!("{wait:?}"),
                 (_, UserAction::Declines) => Event::Denied,
                 (_, UserAction::Sleeps) => {
                     self.now = self.engine.deadline().unwrap();

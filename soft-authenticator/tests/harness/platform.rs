@@ -32,6 +32,8 @@ pub struct Calls {
 thread_local! {
     /// The calls of this test so far.
     pub static CALLS: Cell<Calls> = const { Cell::new(Calls { finds: 0, opens: 0, hashes: 0 }) };
+    /// The operations with a scalar multiplication so far.
+    pub static MULTIPLICATIONS: Cell<u32> = const { Cell::new(0) };
     /// Whether every operation with a scalar multiplication fails.
     pub static BROKEN: Cell<bool> = const { Cell::new(false) };
     /// How many more draws of the engine's random source succeed.
@@ -225,6 +227,7 @@ impl WatchStore for BenchStore {
                     return Err(StoreError::Failed);
                 }
             }
+            (call, _) => unreachable!("{call:?}"),
         }
         Ok(())
     }
@@ -279,6 +282,7 @@ impl Watch for Meter {
             CryptoCall::Open => counted(|calls| calls.opens += 1),
             CryptoCall::Slow => {
                 self.slow.set(self.slow.get() + 1);
+                MULTIPLICATIONS.set(MULTIPLICATIONS.get() + 1);
                 if BROKEN.get() {
                     return Err(Error::Failed);
                 }

@@ -33,6 +33,7 @@ pub fn record(seed: u8, len: usize) -> Vec<u8> {
         user: UserEntity { id: &user, name: None, display_name: None },
         cred_protect: Some(Level((seed / 3 % 4).into())).filter(|level| level.0 > 0),
         cred_blob: None,
+        public_key: None,
         large_blob_key: None,
         third_party_payment: None,
         large_blob: None,

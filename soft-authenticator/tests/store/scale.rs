@@ -79,6 +79,7 @@ fn record(id: &[u8]) -> Vec<u8> {
         user: UserEntity { id: b"known", name: None, display_name: None },
         cred_protect: None,
         cred_blob: None,
+        public_key: None,
         large_blob_key: None,
         third_party_payment: None,
         large_blob: None,

@@ -336,6 +336,7 @@ pub fn a_full_store_still_overwrites_counts_and_resets<M: Medium>(make: impl Fn(
 }
 
 pub fn a_store_does_what_the_model_does<M: Medium>(make: impl Fn() -> M) {
+    // One suite runs on several stores: a seed would not say which. The input that fails is printed.
     let mut runner = TestRunner::new(Config { cases: 40, failure_persistence: None, ..Config::default() });
     let run = |rounds: Vec<Vec<Op>>| {
         let mut medium = make();

@@ -298,7 +298,8 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
                 Ok(Action::Item(item))
             }
             Accepted::Complete | Accepted::Enough => Ok(self.done()),
-            _ => self.command(),
+            Accepted::More | Accepted::Next => self.command(),
+            Accepted::Again | Accepted::Prepared | Accepted::Authorize => Err(Cause::WrongState), // see `answered`
         }
     }
 

@@ -17,7 +17,7 @@ use crate::{
     },
     cose::CoseKey,
     crypto::{Crypto, Hash, P256Point},
-    extensions::hmac_secret::Input,
+    extensions::hmac_secret::HmacSecretInput,
     pin_uv::{Mac, SharedSecret},
 };
 
@@ -80,8 +80,8 @@ impl EncryptedSalts {
         Ok(Some(Self { public: *public, salt_enc, len, salt_auth, protocol: protocol.number() }))
     }
 
-    pub fn input(&self) -> Input<'_> {
-        Input {
+    pub fn input(&self) -> HmacSecretInput<'_> {
+        HmacSecretInput {
             key_agreement: CoseKey::key_agreement(&self.public),
             salt_enc: bytes::front(&self.salt_enc, self.len),
             salt_auth: self.salt_auth.as_bytes(),

@@ -163,6 +163,7 @@ pub enum LargeBlobSupport {
 
 /// What to do with a large blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LargeBlobAccess<'o> {
     /// Reads it: [`AssertionSelection::large_blob`](super::AssertionSelection::large_blob) has it.
     Read,

@@ -20,6 +20,7 @@ use crate::{
 
 /// A subcommand of authenticatorConfig (CTAP 2.3 §6.11), with its parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum ConfigSubcommand<'o> {
     /// Enables enterprise attestation, until the next reset.
     EnterpriseAttestation,

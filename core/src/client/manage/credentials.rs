@@ -24,6 +24,7 @@ use crate::{
 
 /// By what right credentials are listed.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Access<'o> {
     /// The user is verified.
     User,

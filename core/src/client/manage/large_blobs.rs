@@ -14,7 +14,7 @@ use crate::{
     },
     crypto::Crypto,
     ctap2::{get_info, large_blobs::INITIAL_ARRAY},
-    large_blob::Array,
+    large_blob::LargeBlobArray,
     pin_uv::Permissions,
 };
 
@@ -22,7 +22,7 @@ fn supported(facts: &Facts) -> Result<First, Cause> {
     if facts.options.large_blobs == Some(true) { Ok(First::Authorize) } else { Err(Cause::Unsupported) }
 }
 
-/// Reads the array. Its outcome is an [`Array`] in the caller's memory.
+/// Reads the array. Its outcome is a [`LargeBlobArray`] in the caller's memory.
 ///
 /// # Errors
 /// [`Cause::BufferTooSmall`] when the memory is too short.
@@ -38,7 +38,7 @@ impl<'o> ReadLargeBlobs<'o> {
 }
 
 impl<'o> Operation for ReadLargeBlobs<'o> {
-    type Outcome<'b> = Array<'o>;
+    type Outcome<'b> = LargeBlobArray<'o>;
     type Item<'m> = Infallible;
     const FORGETS: Forgets = Forgets::Nothing;
 
@@ -55,7 +55,7 @@ impl<'o> Operation for ReadLargeBlobs<'o> {
         Ok(if last { Accepted::Complete } else { Accepted::Next })
     }
 
-    fn outcome(&mut self, _: &[u8]) -> Result<Array<'o>, Cause> {
+    fn outcome(&mut self, _: &[u8]) -> Result<LargeBlobArray<'o>, Cause> {
         self.0.take_array()
     }
 }
@@ -69,7 +69,7 @@ pub struct WriteLargeBlobs<'o> {
 }
 
 impl<'o> WriteLargeBlobs<'o> {
-    /// `array` is [`Array::serialize`]d.
+    /// `array` is [`LargeBlobArray::serialize`]d.
     pub fn new(array: &'o [u8]) -> Self {
         Self { array, fragments: Fragments::default() }
     }

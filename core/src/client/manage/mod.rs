@@ -12,7 +12,7 @@
 //!
 //! Each is the operation of a [`Ceremony`](super::Ceremony), which is stepped or [`run`](super::run), and finished.
 //! Where the command needs a token, the user is asked for the PIN or for built-in user verification, as in the two
-//! ceremonies; where it does not and the authenticator is not protected, nobody is asked. Operations that have several
+//! ceremonies; where it does not and the authenticator is not protected, the user is not asked. Operations that have several
 //! things to tell show them one after the other ([`Output::Item`](super::Output::Item),
 //! [`run_each`](super::run_each)); none is collected.
 

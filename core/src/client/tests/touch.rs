@@ -84,7 +84,7 @@ fn a_refusal_of_an_empty_parameter_is_a_touch_only_if_a_touch_was_asked_for() {
         device.refusals = [refusal, refusal].into();
         assert_eq!(select(&mut device), Err(status(refusal)), "that is refused, too");
     }
-    // With a PIN set a registration would be refused. PIN_INVALID means nothing but the touch.
+    // With a PIN set a registration would be refused. PIN_INVALID here only means that the user has touched the key.
     for (refusal, selected) in REFUSALS.into_iter().zip([false, false, true]) {
         let mut device = old(Some(true)).altered(|device| device.at_once = AT_ONCE);
         device.refusals = [refusal].into();

@@ -7,7 +7,7 @@ use crate::ctap2::get_info;
 /// not discoverable, and of one that is) and sign-ins (with a list, and without), each with user verification
 /// discouraged, preferred and required:
 ///
-/// `-` nobody is asked, `P` the PIN, `S` a new PIN, `U` built-in verification that yields a token, `O` the same within
+/// `-` the user is not asked, `P` the PIN, `S` a new PIN, `U` built-in verification that yields a token, `O` the same within
 /// the command, `n` an error because no PIN is set, `x` an error because there is nothing to verify with.
 ///
 /// The rows of PINs are those of Chromium's tests (`authenticator_impl_pin_unittest.cc`), and its rule that

@@ -74,7 +74,7 @@ pub fn verify(key: &CoseKey<'_>, message: &[&[u8]], signature: &[u8]) -> Result<
     let CoseKey::Okp { curve: Curve::ED25519, x, .. } = *key else { return Err(Error::InvalidKey) };
     let x = x.try_into().map_err(|_| Error::InvalidKey)?;
     let key = VerifyingKey::from_bytes(x).map_err(|_| Error::InvalidKey)?;
-    // A point of small order verifies signatures that nobody made.
+    // Under a point of small order, signatures verify that were made without a secret key.
     if key.is_weak() {
         return Err(Error::InvalidKey);
     }

@@ -50,6 +50,7 @@ pub struct FaultCounts {
 
 /// Why a transport under faults failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FaultError<E> {
     /// The cable is cut.
     Cut,

@@ -57,6 +57,7 @@ impl Default for DeviceConfig {
 /// How to treat a channel that was never allocated. Channel zero is always refused; the broadcast channel always
 /// accepts only INIT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum UnknownChannels {
     /// Refuse with INVALID_CHANNEL, as the standard requires.
     Strict,
@@ -66,6 +67,7 @@ pub enum UnknownChannels {
 
 /// What the authenticator must do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DeviceEvent {
     /// Answer this request: CBOR or MSG, never empty, or a vendor command. See [`Device::respond`] and
     /// [`Device::refuse`].

@@ -75,6 +75,7 @@ pub enum Failure {
 
 /// An event of a transaction. Every event but the keep-alive ends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum HostEvent {
     /// The channel is open.
     Opened(DeviceInfo),

@@ -9,6 +9,7 @@ use crate::transport::{AsyncReportIo, AsyncTransport, Protocol, Received, Report
 
 /// Why a transaction over HID failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum HidError<E> {
     /// The pipe failed.

@@ -1,6 +1,6 @@
 //! The attestation of the virtual key. `make.sh` in this folder makes the certificates.
 //!
-//! The private keys are published here, so they prove nothing but "this is the virtual key". A product must bring its
+//! The private keys are published here, so they prove only "this is the virtual key". A product must bring its
 //! own.
 
 use keyfob_core::cose::Algorithm;

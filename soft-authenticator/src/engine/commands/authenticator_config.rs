@@ -65,7 +65,7 @@ impl<P: Platform> Authenticator<'_, P> {
         if !self.has_config_subcommand(number) {
             return Err(Failure::INVALID_SUBCOMMAND);
         }
-        // Nobody could get a token: this is the way out.
+        // With alwaysUv and neither PIN nor fingerprint, no token can be issued: so it can be switched off without one.
         let locked_out = number == subcommand::TOGGLE_ALWAYS_UV && !self.is_protected();
         if self.needs_token() && !locked_out {
             let params = request.sub_command_params.map_or(&[][..], |params| params.0);

@@ -286,9 +286,14 @@ impl<P: Platform> Authenticator<'_, P> {
         total: Option<u32>,
         m: &mut MapWriter<'_, '_>,
     ) -> Result<(), Failure> {
-        let mut public = [0; MAX_PUBLIC];
-        let len = self.crypto.public_key(credential.algorithm, credential.secret, &mut public);
-        let public = len.ok().and_then(|len| public.get(..len)).ok_or(Failure::OTHER)?;
+        let mut computed = [0; MAX_PUBLIC];
+        let public = match credential.public_key {
+            Some(kept) => kept,
+            None => {
+                let len = self.crypto.public_key(credential.algorithm, credential.secret, &mut computed);
+                len.ok().and_then(|len| computed.get(..len)).ok_or(Failure::OTHER)?
+            }
+        };
         let protection = credential.cred_protect.unwrap_or(Level::USER_VERIFICATION_OPTIONAL);
         m.required(&credential.user);
         m.required(&CredentialDescriptor::new(credential.id));

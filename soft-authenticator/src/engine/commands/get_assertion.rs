@@ -393,7 +393,7 @@ fn told<'r>(credential: NamelessCredential<'r>, record: Option<&'r [u8]>) -> Opt
 
 /// The input of `hmac-secret`. Apart, so that the others are not on the stack while keys are agreed on.
 #[inline(never)]
-fn salts(message: &[u8], len: usize) -> Result<Option<hmac_secret::Input<'_>>, Failure> {
+fn salts(message: &[u8], len: usize) -> Result<Option<hmac_secret::HmacSecretInput<'_>>, Failure> {
     Ok(inputs::<GetAssertionInputs<'_>>(extensions_of_assertion(message, len)?)?.hmac_secret)
 }
 

@@ -21,7 +21,7 @@ use crate::engine::{
 };
 use crate::{
     caps::Caps,
-    store::{Change, Credential, MAX_RECORD, Query, StoreError},
+    store::{Change, Credential, MAX_KEPT_PUBLIC, MAX_RECORD, Query, StoreError},
 };
 
 /// The longest user id (CTAP 2.3 §6.1), in bytes. WebAuthn L3 §5.4.3 wants one byte at least, which is for clients to
@@ -328,6 +328,7 @@ impl Run {
             },
             cred_protect: asked.cred_protect.filter(|level| *level != Level::USER_VERIFICATION_OPTIONAL),
             cred_blob,
+            public_key: Some(&*self.new.public).filter(|public| public.len() <= MAX_KEPT_PUBLIC),
             large_blob_key: asked.large_blob_key.then_some(true),
             third_party_payment: asked.third_party_payment.then_some(true),
             large_blob: (asked.large_blob == LargeBlobAction::Make).then_some(&[]),
@@ -353,7 +354,7 @@ impl Run {
 
 /// The input of `hmac-secret-mc`. Apart, so that the others are not on the stack while keys are agreed on.
 #[inline(never)]
-fn salts(message: &[u8], len: usize) -> Result<Option<hmac_secret::Input<'_>>, Failure> {
+fn salts(message: &[u8], len: usize) -> Result<Option<hmac_secret::HmacSecretInput<'_>>, Failure> {
     Ok(inputs::<MakeCredentialInputs<'_>>(Wishes::read(message, len)?.extensions)?.hmac_secret_mc)
 }
 

@@ -206,7 +206,7 @@ impl Run {
 }
 
 impl<P: Platform> Authenticator<'_, P> {
-    /// Whether U2F is answered: not with alwaysUv, since it verifies nobody (CTAP 2.3 §7.2.4).
+    /// Whether U2F is answered: not with alwaysUv, since U2F does not verify the user (CTAP 2.3 §7.2.4).
     pub fn u2f_is_on(&self) -> bool {
         self.has(Caps::U2F) && !self.always_uv()
     }

@@ -31,7 +31,7 @@ impl<C: Hash + Cipher> Seal<C> {
         Self { crypto, values, tags, nonces }
     }
 
-    /// By what the index knows a relying party, and which tells nobody else which one it is.
+    /// The tag by which the index finds a relying party. Without the device key it does not tell which one it is.
     pub fn party(&self, rp_id_hash: &[u8; 32]) -> [u8; 6] {
         bytes::first(&self.crypto.hmac_sha256(&*self.tags, &[rp_id_hash]))
     }

@@ -73,7 +73,7 @@ impl<C: Crypto> Device<C> {
     }
 
     /// The secret of every credential is 0x77, or 0x78 when the user is verified.
-    fn evaluate(&mut self, input: &hmac_secret::Input) -> Vec<u8> {
+    fn evaluate(&mut self, input: &hmac_secret::HmacSecretInput) -> Vec<u8> {
         let protocol = PinUvAuthProtocol::from_number(input.pin_uv_auth_protocol.unwrap()).unwrap();
         let shared = decapsulate(&self.crypto, protocol, &P256Secret([7; 32]), &input.key_agreement).unwrap();
         assert!(shared.verify(&self.crypto, &[input.salt_enc], input.salt_auth));

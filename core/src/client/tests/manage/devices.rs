@@ -166,7 +166,7 @@ fn a_reset_is_one_command_and_needs_no_pin() {
 }
 
 #[test]
-fn a_demand_for_a_token_where_none_belongs_asks_nobody() {
+fn a_status_that_demands_a_token_where_none_is_used_asks_the_user_nothing() {
     let mut device = scripted(|_| (), [vec![Status::PUAT_REQUIRED.0]]);
     let mut buffer = [0; 1024];
     let mut user = User::manager([PIN]);

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     ctap2::large_blobs::{INITIAL_ARRAY, Request, Response},
-    large_blob::Array,
+    large_blob::LargeBlobArray,
 };
 
 fn storage() -> Device<StubCrypto> {
@@ -33,7 +33,7 @@ fn reading(array: &[u8], fragment: usize) -> Vec<Vec<u8>> {
 
 fn array_of(blob: &[u8]) -> Vec<u8> {
     let mut memory = vec![0; blob.len() + 200];
-    let mut array = Array::empty(&mut memory).unwrap();
+    let mut array = LargeBlobArray::empty(&mut memory).unwrap();
     array.put(&StubCrypto, &mut rng(), &[1; 32], blob, &mut vec![0; blob.len() + 200]).unwrap();
     array.serialize(&StubCrypto).to_vec()
 }
