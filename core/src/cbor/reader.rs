@@ -37,6 +37,16 @@ pub struct Reader<'a> {
     pub(super) check_unique: fn(&Reader<'_>) -> Result<(), Error>,
 }
 
+/// The search for doubled keys is not compared: it follows from the rules.
+impl PartialEq for Reader<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        let state = |r: &Self| (r.end, r.strict, r.canonical, r.depth);
+        self.rest == other.rest && state(self) == state(other)
+    }
+}
+
+impl Eq for Reader<'_> {}
+
 impl<'a> Reader<'a> {
     /// A reader under the rules for requests: canonical form, depth 4.
     #[cfg_attr(feature = "small", inline(never))]
