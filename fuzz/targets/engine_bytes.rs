@@ -105,7 +105,7 @@ fuzz_target!(|bytes: &[u8]| {
             Wait::Touch | Wait::LongTouch => Event::LongTouched,
             Wait::UserVerification => Event::Verified(true),
             Wait::Sample => Event::Sample { status: SampleStatus::GOOD, remaining: 0 },
-            Wait::Processing => Event::Tick,
+            _ => Event::Tick,
         };
         let progress = engine.resume(now, event);
         waits_for = check(&mut engine, progress, form);

@@ -13,5 +13,5 @@ fuzz_target!(|bytes: &[u8]| {
     message!(bytes, GetAssertionInputs<'_>);
     message!(bytes, GetAssertionOutputs<'_>);
     message!(bytes, UnsignedOutputs<'_>);
-    message!(bytes, hmac_secret::Input<'_>);
+    message!(bytes, hmac_secret::HmacSecretInput<'_>);
 });
