@@ -135,6 +135,18 @@ impl<'a> Text<'a> {
         Self(text.as_bytes())
     }
 
+    /// Whether both are the same text, also where nothing but constants is at hand.
+    pub const fn is(&self, other: &Text<'_>) -> bool {
+        let (mut one, mut other) = (self.0, other.0);
+        while let ([a, rest_of_one @ ..], [b, rest_of_other @ ..]) = (one, other) {
+            if *a != *b {
+                return false;
+            }
+            (one, other) = (rest_of_one, rest_of_other);
+        }
+        one.is_empty() && other.is_empty()
+    }
+
     /// The text.
     pub fn as_str(&self) -> &'a str {
         crate::bytes::text(self.0) // was checked when it was read

@@ -16,11 +16,18 @@ const CREDENTIALS: usize = 50;
 /// Pieces of the large-blob array, of 512 bytes.
 const BLOBS: usize = 4;
 
+/// What the key is. One that cannot work does not compile.
+const CONFIG: Config<'static> = {
+    let new = Config::new([0; 16]);
+    Config { caps: new.caps.without(Caps::EDDSA), max_msg_size: 1_200, ..new }
+};
+const _: () = assert!(CONFIG.check(CONFIG.caps).is_ok());
+
 /// What the board brings: a flash and a random source.
 pub struct Board<F, R>(core::marker::PhantomData<(F, R)>);
 
 impl<F: NorFlash, R: TryCryptoRng> Platform for Board<F, R> {
-    const COMPILED: Caps = Config::fido2_3_full([0; 16]).caps.without(Caps::EDDSA);
+    const COMPILED: Caps = CONFIG.caps;
     type Crypto = RustCrypto;
     type Rng = R;
     type Store = FlashStore<F, RustCrypto, CREDENTIALS, BLOBS>;
@@ -74,10 +81,7 @@ impl<'b, F: NorFlash, R: TryCryptoRng> Key<'b, F, R> {
         now: Instant,
     ) -> Result<Self, StartError> {
         let store = FlashStore::new(flash, RustCrypto, device_key)?;
-        let mut config = Config::new([0; 16]);
-        config.caps = config.caps.without(Caps::EDDSA);
-        config.max_msg_size = 1_200;
-        let engine = Engine::new(buffer, config, RustCrypto, rng, store, now)?;
+        let engine = Engine::new(buffer, CONFIG, RustCrypto, rng, store, now)?;
         Ok(Self(HidAuthenticator::new(engine, DeviceConfig::default())))
     }
 

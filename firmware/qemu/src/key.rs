@@ -23,11 +23,18 @@ use crate::{
     flash::{Flash, SIZE},
 };
 
+/// What the key is. One that cannot work does not compile.
+const CONFIG: Config<'static> = {
+    let full = Config::fido2_3_full([0x4B; 16]);
+    Config { caps: full.caps.without(Caps::EDDSA), max_msg_size: 1_200, ..full }
+};
+const _: () = assert!(CONFIG.check(CONFIG.caps).is_ok());
+
 /// What the emulated board brings.
 pub struct Board<'f>(PhantomData<&'f ()>);
 
 impl<'f> Platform for Board<'f> {
-    const COMPILED: Caps = Config::fido2_3_full([0; 16]).caps.without(Caps::EDDSA);
+    const COMPILED: Caps = CONFIG.caps;
     type Crypto = RustCrypto;
     type Rng = Counting;
     type Store = FlashStore<Flash<'f>, RustCrypto, 20, 2>;
@@ -69,10 +76,7 @@ pub fn power_up<'k>(
     now: Instant,
 ) -> Result<HidAuthenticator<'k, Board<'k>>, &'static str> {
     let store = FlashStore::new(Flash(flash), RustCrypto, &[7; 32]).map_err(|_| "the flash is not a store")?;
-    let mut config = Config::fido2_3_full([0x4B; 16]);
-    config.caps = config.caps.without(Caps::EDDSA);
-    config.max_msg_size = 1_200;
-    let engine = Engine::new(buffer, config, RustCrypto, Counting(seed), store, now);
+    let engine = Engine::new(buffer, CONFIG, RustCrypto, Counting(seed), store, now);
     Ok(HidAuthenticator::new(engine.map_err(|_| "the configuration does not work")?, DeviceConfig::default()))
 }
 

@@ -1,35 +1,12 @@
-//! What an authenticator is configured to be, and the checks that keep it consistent.
+//! What an authenticator is configured to be.
 
 use keyfob_core::{Failure, auth_data::MAX_CREDENTIAL_ID, cbor::Text, cose::Algorithm, crypto::ML_DSA_SEED};
 
-use super::{
-    config_error::{ConfigError, MAX_LIST},
-    sensor::UserVerification,
-    wrapping::{OVERHEAD, STORED_ID, WRAPPED_BLOB},
-};
+use super::{config_error::ConfigError, sensor::UserVerification};
 use crate::{caps::Caps, store::MAX_RECORD};
 
-/// A registration's response without the credential id, the key, the signature and the certificates, at most, in bytes:
-/// the status, the rest of the authenticator data (55) and CBOR.
-const REGISTRATION: usize = 90;
-/// What each extension adds to it, at most, in bytes.
-const OUTPUTS: [(Caps, usize); 8] = [
-    (Caps::UVM, 15),
-    (Caps::CRED_BLOB, 10),
-    (Caps::CRED_PROTECT, 13),
-    (Caps::HMAC_SECRET, 13),
-    (Caps::HMAC_SECRET_MC, 97),
-    (Caps::CONFIG, 15),
-    (Caps::PIN_COMPLEXITY, 21),
-    (Caps::ENTERPRISE_ATTESTATION, 2),
-];
-/// What each adds only if the credential is discoverable.
-const DISCOVERABLE_OUTPUTS: [(Caps, usize); 2] = [(Caps::LARGE_BLOBS, 35), (Caps::LARGE_BLOB_EXTENSION, 24)];
-/// The head of a byte string of under 65,536 bytes, in bytes.
-const CBOR_HEAD: usize = 3;
-
 /// The largest block of signature counts. It bounds the jump of the counter at a power cut.
-const MAX_BLOCK: u8 = 100;
+pub(super) const MAX_BLOCK: u8 = 100;
 
 /// A version of CTAP2. There is no 2.2 among what getInfo may name (CTAP 2.3 §6.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -201,9 +178,9 @@ impl AuthenticatorPolicy {
     };
 
     /// Whether its statuses are among those that fit.
-    fn is_sound(self) -> bool {
-        [Failure::OPERATION_DENIED, Failure::USER_ACTION_TIMEOUT].contains(&self.touch_timeout)
-            && [Failure::PIN_INVALID, Failure::PIN_AUTH_INVALID].contains(&self.probe_with_pin)
+    pub(super) const fn is_sound(self) -> bool {
+        matches!(self.touch_timeout, Failure::OPERATION_DENIED | Failure::USER_ACTION_TIMEOUT)
+            && matches!(self.probe_with_pin, Failure::PIN_INVALID | Failure::PIN_AUTH_INVALID)
     }
 
     /// The status of the later versions, or that of version 2.0 where its rules hold.
@@ -267,96 +244,6 @@ impl<'c> Config<'c> {
         MAX_CREDENTIAL_ID
     }
 
-    /// Checks the configuration against what is compiled and against itself. What only the crypto backend and the store
-    /// can tell is checked when the authenticator is made.
-    ///
-    /// # Errors
-    ///
-    /// The first contradiction: [`ConfigError`].
-    pub fn check(&self, compiled: Caps) -> Result<(), ConfigError> {
-        let caps = self.caps;
-        if !compiled.has(caps) {
-            return Err(ConfigError::NotCompiled(caps.without(compiled)));
-        }
-        if let Some(contradiction) = caps.contradiction() {
-            return Err(contradiction);
-        }
-        if caps.has(Caps::BUILT_IN_UV) && !self.user_verification.is_valid() {
-            return Err(ConfigError::UserVerification);
-        }
-        if !(1024..=65_535).contains(&self.max_msg_size) {
-            return Err(ConfigError::MaxMsgSize);
-        }
-        if !(4..=63).contains(&self.min_pin_length) {
-            return Err(ConfigError::MinPinLength);
-        }
-        if !(8..=63).contains(&self.max_pin_length) || self.max_pin_length < self.min_pin_length {
-            return Err(ConfigError::MaxPinLength);
-        }
-        if self.pin_complexity_policy_url.is_some() && !caps.has(Caps::PIN_COMPLEXITY) {
-            return Err(ConfigError::PinComplexityPolicyUrl);
-        }
-        if let Some(allowed) = self.transports_for_reset
-            && (allowed.is_empty() || allowed.iter().any(|transport| !self.transports.contains(transport)))
-        {
-            return Err(ConfigError::TransportsForReset);
-        }
-        if !self.vendor_commands.is_empty() && !caps.has(Caps::CONFIG) {
-            return Err(ConfigError::VendorCommands);
-        }
-        if !(1..=8).contains(&self.max_pin_retries) {
-            return Err(ConfigError::MaxPinRetries);
-        }
-        if !(1..=MAX_BLOCK).contains(&self.sign_count_block) {
-            return Err(ConfigError::SignCountBlock);
-        }
-        if self.max_credential_count_in_list == 0 {
-            return Err(ConfigError::MaxCredentialCountInList);
-        }
-        if !self.policy.is_sound() {
-            return Err(ConfigError::Policy);
-        }
-        self.check_algorithms()?;
-        self.check_attestation()
-    }
-
-    fn check_algorithms(&self) -> Result<(), ConfigError> {
-        let Some(algorithms) = self.algorithms else { return Ok(()) };
-        if !(1..=MAX_LIST).contains(&algorithms.len()) {
-            return Err(ConfigError::Algorithms);
-        }
-        for (at, &algorithm) in algorithms.iter().enumerate() {
-            if algorithms.iter().take(at).any(|earlier| *earlier == algorithm) {
-                return Err(ConfigError::Algorithms);
-            }
-            if !self.caps.allows(algorithm) {
-                return Err(ConfigError::AlgorithmOff(algorithm));
-            }
-            if !self.has_room_for(algorithm) {
-                return Err(ConfigError::AlgorithmTooLong(algorithm));
-            }
-        }
-        let u2f = self.caps.has(Caps::U2F) && !algorithms.contains(&Algorithm::ES256);
-        if u2f { Err(ConfigError::U2fAlgorithm) } else { Ok(()) }
-    }
-
-    fn check_attestation(&self) -> Result<(), ConfigError> {
-        let is_certified = matches!(self.attestation, AttestationMode::Certified(_) | AttestationMode::FidoU2f(_));
-        if is_certified && !self.caps.has(Caps::CERTIFIED_ATTESTATION) {
-            return Err(ConfigError::AttestationOff);
-        }
-        if self.enterprise.is_some() && !self.caps.has(Caps::ENTERPRISE_ATTESTATION) {
-            return Err(ConfigError::EnterpriseOff);
-        }
-        if matches!(self.attestation, AttestationMode::FidoU2f(key) if key.algorithm != Algorithm::ES256) {
-            return Err(ConfigError::AttestationAlgorithm);
-        }
-        if self.certificates().any(|certified| certified.chain.is_empty()) {
-            return Err(ConfigError::AttestationChain);
-        }
-        if self.has_room_for(Algorithm::ES256) { Ok(()) } else { Err(ConfigError::AttestationTooLong) }
-    }
-
     /// Checks the configuration against the algorithms of the crypto backend, as the engine does when it is made.
     ///
     /// # Errors
@@ -377,34 +264,21 @@ impl<'c> Config<'c> {
     }
 
     /// The certified keys of the configuration.
-    pub(super) fn certificates(&self) -> impl Iterator<Item = Certified<'c>> {
+    fn certificates(&self) -> impl Iterator<Item = Certified<'c>> {
+        self.attestation_keys().into_iter().flatten()
+    }
+
+    /// The keys with certificates: for attestation, and for enterprise attestation.
+    pub(super) const fn attestation_keys(&self) -> [Option<Certified<'c>>; 2] {
         let attestation = match self.attestation {
             AttestationMode::Certified(certified) | AttestationMode::FidoU2f(certified) => Some(certified),
             AttestationMode::None | AttestationMode::Own => None,
         };
-        attestation.into_iter().chain(self.enterprise.map(|enterprise| enterprise.certified))
-    }
-
-    /// Whether registrations of credentials of `algorithm` fit in a message.
-    pub(super) fn has_room_for(&self, algorithm: Algorithm) -> bool {
-        let credential = Sizes::of(algorithm);
-        let sum = |outputs: &[(Caps, usize)]| {
-            let there = outputs.iter().filter(|(caps, _)| self.caps.has(*caps));
-            there.fold(0usize, |sum, (_, len)| sum.saturating_add(*len))
+        let enterprise = match self.enterprise {
+            Some(enterprise) => Some(enterprise.certified),
+            None => None,
         };
-        // The id of a credential that is not discoverable holds its secret key and its blob.
-        let wrapped = [OVERHEAD, credential.secret, sum(&[(Caps::CRED_BLOB, WRAPPED_BLOB)])];
-        let wrapped = wrapped.into_iter().fold(0, usize::saturating_add);
-        let discoverable = sum(&DISCOVERABLE_OUTPUTS).saturating_add(STORED_ID);
-        let statement = |Certified { algorithm, chain, .. }: Certified<'_>| {
-            let certificates = chain.iter().map(|der| der.len().saturating_add(CBOR_HEAD));
-            certificates.fold(Sizes::of(algorithm).signature, usize::saturating_add)
-        };
-        let longest = self.certificates().map(statement).fold(credential.signature, usize::max);
-        [wrapped.max(discoverable), credential.public, longest, sum(&OUTPUTS)]
-            .into_iter()
-            .fold(REGISTRATION, usize::saturating_add)
-            <= self.max_msg_size
+        [attestation, enterprise]
     }
 }
 

@@ -40,6 +40,7 @@ mod call;
 mod ceremony;
 mod commands;
 mod config;
+mod config_check;
 mod config_error;
 mod credential;
 mod extensions;

@@ -37,9 +37,9 @@ impl UserVerification {
     };
 
     /// Whether the numbers are within their bounds.
-    pub(super) fn is_valid(&self) -> bool {
-        (1..=25).contains(&self.max_retries)
-            && (1..=5).contains(&self.internal_attempts)
+    pub(super) const fn is_valid(&self) -> bool {
+        matches!(self.max_retries, 1..=25)
+            && matches!(self.internal_attempts, 1..=5)
             && self.preferred_platform_attempts >= 1
             && self.samples >= 1
     }
