@@ -62,13 +62,14 @@ impl<'a> Credential<'a> {
     /// # Errors
     /// [`Overflow`].
     pub fn encode(&self, out: &mut [u8]) -> Result<usize, Overflow> {
-        cbor::encode(self, out).or_else(|overflow| {
-            if self.public_key.is_none() {
-                return Err(overflow);
+        let mut credential = *self;
+        loop {
+            match cbor::encode(&credential, out) {
+                // What was written of the secret key may lie behind the shorter record.
+                Err(_) if credential.public_key.take().is_some() => bytes::wipe(out),
+                result => return result,
             }
-            bytes::wipe(out); // what was written of the secret key may lie behind the record
-            cbor::encode(&Self { public_key: None, ..*self }, out)
-        })
+        }
     }
 }
 

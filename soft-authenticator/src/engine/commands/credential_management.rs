@@ -209,8 +209,8 @@ impl<P: Platform> Authenticator<'_, P> {
         }
         let user = UserEntity { id: user.id, name: kept(user.name), display_name: kept(user.display_name) };
         let mut new = Secret([0; MAX_RECORD]);
-        let len = Credential { user, ..old }.encode(&mut *new).map_err(|_| Status::KEY_STORE_FULL)?;
-        let record = new.get(..len).ok_or(Status::OTHER)?;
+        let len = Credential { user, ..old }.encode(&mut *new).ok();
+        let record = len.and_then(|len| new.get(..len)).ok_or(Status::KEY_STORE_FULL)?;
         let state = self.new_store_state()?;
         let replace = Change::Replace { number: found.number, rp_id_hash: &found.rp_id_hash, record };
         self.commit_credentials([Some(replace), None], Kept::default(), None, state).map_err(store_status)?;
@@ -290,19 +290,17 @@ impl<P: Platform> Authenticator<'_, P> {
     ) -> Outcome {
         let has_key = self.has_large_blob_key() && credential.large_blob_key == Some(true);
         let large_blob_key = has_key.then(|| self.large_blob_key(rp_id_hash, credential.id));
-        let mut computed = [0; MAX_PUBLIC];
-        let public = match credential.public_key {
-            Some(kept) => kept,
-            None => {
-                let len = self.crypto.public_key(credential.algorithm, credential.secret, &mut computed);
-                len.ok().and_then(|len| computed.get(..len)).ok_or(Status::OTHER)?
-            }
-        };
+        let computed = &mut [0; MAX_PUBLIC];
+        let public = credential.public_key.or_else(|| {
+            let len = self.crypto.public_key(credential.algorithm, credential.secret, computed).ok()?;
+            computed.get(..len)
+        });
+        let public_key = public.and_then(|public| CoseKey::from_raw(credential.algorithm, public));
         let protection = credential.cred_protect.unwrap_or(Level::USER_VERIFICATION_OPTIONAL);
         let response = Response {
             user: Some(credential.user),
             credential_id: Some(CredentialDescriptor::new(credential.id)),
-            public_key: Some(CoseKey::from_raw(credential.algorithm, public).ok_or(Status::OTHER)?),
+            public_key: Some(public_key.ok_or(Status::OTHER)?),
             total_credentials: total,
             cred_protect: self.has(Caps::CRED_PROTECT).then_some(protection),
             large_blob_key: large_blob_key.as_ref().map(|key| LargeBlobKey(&key[..])),

@@ -3,6 +3,7 @@
 use keyfob_core::{
     Status, bytes,
     cbor::{self, List, RawMap, Read, Reader, Text},
+    crypto::MAX_PUBLIC,
     ctap2::{PUBLIC_KEY, RpEntity, UserEntity, make_credential::Request},
     extensions::{MakeCredentialInputs, cred_protect::Level},
     pin_uv::{Permissions, UserVerified},
@@ -298,15 +299,14 @@ impl Run {
             },
             cred_protect: asked.cred_protect.filter(|level| *level != Level::USER_VERIFICATION_OPTIONAL),
             cred_blob: self.cred_blob(call.message, call.request)?,
-            public_key: Some(&*self.new.public).filter(|public| public.len() <= MAX_KEPT_PUBLIC),
+            public_key: kept_public(&self.new.public),
             large_blob_key: asked.large_blob_key.then_some(true),
             third_party_payment: asked.third_party_payment.then_some(true),
             large_blob: (asked.large_blob == LargeBlobAction::Make).then_some(&[]),
         };
         let encoded = credential.encode(scratch);
         authenticator.scratch_used = authenticator.scratch_used.max(encoded.unwrap_or(MAX_RECORD));
-        let len = encoded.map_err(|_| Status::LIMIT_EXCEEDED)?;
-        let record = scratch.get(..len).ok_or(Status::OTHER)?;
+        let record = encoded.ok().and_then(|len| scratch.get(..len)).ok_or(Status::LIMIT_EXCEEDED)?;
         let changes = [replacement.deleted.map(Change::Delete), Some(Change::Put { rp_id_hash, record })];
         match authenticator.commit_credentials(changes, Kept::default(), replacement.kept, state) {
             Ok(()) => {
@@ -381,6 +381,11 @@ fn entities(message: &[u8]) -> Result<(RpEntity<'_>, UserEntity<'_>), cbor::Erro
         }
     }
     Err(r.missing(0x02))
+}
+
+/// The public key that is stored with the secret one. Where all algorithms have short ones, this takes no code.
+fn kept_public(public: &[u8]) -> Option<&[u8]> {
+    (MAX_PUBLIC <= MAX_KEPT_PUBLIC || public.len() <= MAX_KEPT_PUBLIC).then_some(public)
 }
 
 /// Lengths that the standard bounds and the store relies on.
