@@ -75,6 +75,42 @@ impl<P: Platform> Authenticator<'_, P> {
         let min_pin_can_be_set = has_config && pin;
         let number = |is_there: bool, number: u32| is_there.then_some(number);
         let mut m = MapWriter::new(w, get_info::Response::KEYS, &[]);
+        self.write_versions(&mut m);
+        self.write_extensions(&mut m);
+        m.bytes(Some(&config.aaguid));
+        self.write_info_options(m.value());
+        m.number(Some(config.max_msg_size as u32));
+        self.write_protocols(&mut m);
+        m.number(Some(config.max_credential_count_in_list.into()));
+        m.number(Some(config.max_credential_id_length() as u32));
+        write_texts(&mut m, Some(config.transports));
+        self.write_algorithms(&mut m);
+        let large_blobs = self.large_blobs_capacity() as u32;
+        m.number(number(large_blobs > 0, large_blobs));
+        m.flag(min_pin_can_be_set.then_some(state.force_pin_change));
+        m.number(number(pin, state.min_pin_length.into()));
+        m.number(config.firmware_version);
+        m.number(number(self.has(Caps::CRED_BLOB), MAX_CRED_BLOB_LENGTH as u32));
+        m.number(number(min_pin_can_be_set, MAX_RP_IDS as u32));
+        m.number(number(self.has(Caps::BUILT_IN_UV), uv.preferred_platform_attempts.into()));
+        m.number(number(self.has(Caps::BUILT_IN_UV), uv.modality));
+        m.number(None); // certifications
+        m.number(remaining);
+        self.write_vendor_commands(&mut m);
+        self.write_formats(&mut m);
+        m.number(None); // uvCountSinceLastPinEntry
+        m.flag(self.has(Caps::LONG_TOUCH_FOR_RESET).then_some(state.long_touch_for_reset));
+        m.bytes(identifiers.map(|[identifier, _]| &identifier[..]));
+        write_texts(&mut m, config.transports_for_reset);
+        m.flag(self.has(Caps::PIN_COMPLEXITY).then_some(state.pin_complexity));
+        m.bytes(config.pin_complexity_policy_url.map(str::as_bytes));
+        m.number(number(pin, config.max_pin_length.into()));
+        m.bytes(identifiers.map(|[_, state]| &state[..]));
+        self.write_subcommands(&mut m);
+        m.end();
+    }
+
+    fn write_versions(&self, m: &mut MapWriter<'_, '_>) {
         m.begin_list(true);
         if self.u2f_is_on() {
             m.text_item("U2F_V2");
@@ -87,6 +123,9 @@ impl<P: Platform> Authenticator<'_, P> {
             m.text_item("FIDO_2_3");
         }
         m.end_list();
+    }
+
+    fn write_extensions(&self, m: &mut MapWriter<'_, '_>) {
         if m.begin_list(self.has_extensions()) {
             for (id, caps) in EXTENSIONS {
                 if self.has_extension(id, caps) {
@@ -95,9 +134,9 @@ impl<P: Platform> Authenticator<'_, P> {
             }
             m.end_list();
         }
-        m.bytes(Some(&config.aaguid));
-        self.write_info_options(m.value());
-        m.number(Some(config.max_msg_size as u32));
+    }
+
+    fn write_protocols(&self, m: &mut MapWriter<'_, '_>) {
         if m.begin_list(self.issues_tokens()) {
             for number in [2, 1] {
                 if self.protocol(number).is_some() {
@@ -106,33 +145,28 @@ impl<P: Platform> Authenticator<'_, P> {
             }
             m.end_list();
         }
-        m.number(Some(config.max_credential_count_in_list.into()));
-        m.number(Some(config.max_credential_id_length() as u32));
-        write_texts(&mut m, Some(config.transports));
+    }
+
+    fn write_algorithms(&self, m: &mut MapWriter<'_, '_>) {
         m.begin_list(true);
-        let algorithms = config.algorithms.unwrap_or(self.crypto.algorithms()).iter();
+        let algorithms = self.config.algorithms.unwrap_or(self.crypto.algorithms()).iter();
         for algorithm in algorithms.filter(|algorithm| self.signs_with(**algorithm)).take(MAX_LIST) {
             CredentialParameters::new(*algorithm).write(m.item());
         }
         m.end_list();
-        let large_blobs = self.large_blobs_capacity() as u32;
-        m.number(number(large_blobs > 0, large_blobs));
-        m.flag(min_pin_can_be_set.then_some(state.force_pin_change));
-        m.number(number(pin, state.min_pin_length.into()));
-        m.number(config.firmware_version);
-        m.number(number(self.has(Caps::CRED_BLOB), MAX_CRED_BLOB_LENGTH as u32));
-        m.number(number(min_pin_can_be_set, MAX_RP_IDS as u32));
-        m.number(number(self.has(Caps::BUILT_IN_UV), uv.preferred_platform_attempts.into()));
-        m.number(number(self.has(Caps::BUILT_IN_UV), uv.modality));
-        m.number(None); // certifications
-        m.number(remaining);
-        if m.begin_list(!config.vendor_commands.is_empty()) {
-            for command in config.vendor_commands {
+    }
+
+    fn write_vendor_commands(&self, m: &mut MapWriter<'_, '_>) {
+        if m.begin_list(!self.config.vendor_commands.is_empty()) {
+            for command in self.config.vendor_commands {
                 m.item().unsigned(*command);
             }
             m.end_list();
         }
-        let supported = Format::supported(config, Algorithm::ES256);
+    }
+
+    fn write_formats(&self, m: &mut MapWriter<'_, '_>) {
+        let supported = Format::supported(&self.config, Algorithm::ES256);
         // "none" alone is not told.
         if m.begin_list(supported != [Format::None]) {
             for format in supported {
@@ -140,15 +174,10 @@ impl<P: Platform> Authenticator<'_, P> {
             }
             m.end_list();
         }
-        m.number(None); // uvCountSinceLastPinEntry
-        m.flag(self.has(Caps::LONG_TOUCH_FOR_RESET).then_some(state.long_touch_for_reset));
-        m.bytes(identifiers.map(|[identifier, _]| &identifier[..]));
-        write_texts(&mut m, config.transports_for_reset);
-        m.flag(self.has(Caps::PIN_COMPLEXITY).then_some(state.pin_complexity));
-        m.bytes(config.pin_complexity_policy_url.map(str::as_bytes));
-        m.number(number(pin, config.max_pin_length.into()));
-        m.bytes(identifiers.map(|[_, state]| &state[..]));
-        if m.begin_list(has_config) {
+    }
+
+    fn write_subcommands(&self, m: &mut MapWriter<'_, '_>) {
+        if m.begin_list(self.has(Caps::CONFIG)) {
             for number in SUBCOMMANDS {
                 if self.has_config_subcommand(number) {
                     m.number_item(number);
@@ -156,7 +185,6 @@ impl<P: Platform> Authenticator<'_, P> {
             }
             m.end_list();
         }
-        m.end();
     }
 
     fn write_info_options(&self, w: &mut Writer<'_>) {
