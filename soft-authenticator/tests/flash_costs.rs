@@ -156,3 +156,22 @@ fn a_key_that_is_plugged_in_for_each_sign_in_wears_little_more() {
     println!("25 credentials, 32 KiB: {plugged} erasures in 10,000 commits, {replugged} with as many power-ups");
     assert!(replugged <= plugged * 4);
 }
+
+#[test]
+fn a_credential_of_usual_size_fits_as_long_as_some_remain() {
+    for pages in [4, 8, 32] {
+        let flash = Flash::new(SimulatedFlash::new(pages));
+        let mut store = mount(&flash);
+        let mut number = 0u32;
+        while store.remaining().unwrap() > 0 {
+            let rp_id_hash = rp_id_hash(&number.to_string());
+            let put = Change::Put { rp_id_hash: &rp_id_hash, record: &[number as u8; 367] };
+            assert_eq!(store.commit(&[put]), Ok(()), "credential {number} in {pages} pages");
+            number += 1;
+            if number % 3 == 0 {
+                tidy(&mut store);
+            }
+        }
+        assert!(number > 0, "{pages} pages");
+    }
+}

@@ -1,6 +1,6 @@
 //! The small codec: one interpreter of the tables of [`message!`](crate::message), in place of a reader and a writer
 //! for each. It gives the same values and the same errors as they do, in a fraction of the code, several times slower. The
-//! feature `small` selects it.
+//! feature `small` selects it. [`MapWriter`] also writes responses whose members are not at hand together.
 
 use super::{Error, ErrorKind, Read, Reader, Write, Writer, given};
 use crate::bytes;
@@ -260,11 +260,11 @@ pub struct MapWriter<'w, 'b> {
     keys: Keys,
     /// Where the map begins.
     start: usize,
-    count: u8,
+    count: u16,
     with: &'w [(u8, Option<&'w dyn Write>)],
     /// Where the list begins that is being written, and how many items it has.
     list: usize,
-    items: u8,
+    items: u16,
 }
 
 impl<'w, 'b> MapWriter<'w, 'b> {

@@ -435,3 +435,53 @@ fn a_number_of_more_than_32_bits_counts_as_the_largest() {
         assert_eq!(decode::<usize>(bytes), Ok(number as usize), "{bytes:02x?}");
     }
 }
+
+/// Lists of every length of head, and a map in which they stand, in a buffer that is just long enough and in one that
+/// is a byte too short.
+#[test]
+fn lists_written_item_by_item_have_as_many_items_as_were_written() {
+    for count in [0u32, 1, 23, 24, 255, 256, 300] {
+        let write = |buffer: &mut [u8]| {
+            let mut w = Writer::new(buffer);
+            let mut m = MapWriter::new(&mut w, Table::KEYS, &[]);
+            m.number(Some(7));
+            m.skip(1);
+            assert!(m.begin_list(true));
+            (0..count).for_each(|number| m.number_item(number));
+            m.end_list();
+            m.flag(Some(true));
+            m.end();
+            w.finish()
+        };
+        let needed = write(&mut []).unwrap_err().needed;
+        let mut buffer = vec![0; needed];
+        assert_eq!(write(&mut buffer), Ok(needed));
+        let table: Table<'_> = decode(&buffer).unwrap();
+        assert!(table.list.unwrap().iter().eq((0..count).map(u64::from)), "{count}");
+        assert_eq!((table.number, table.named, table.flag), (7, None, Some(true)));
+        assert_eq!(write(&mut buffer[..needed - 1]), Err(Overflow { needed }));
+    }
+}
+
+/// The head is written before the length is known, so a long string is moved.
+#[test]
+fn a_byte_string_of_unknown_length_has_the_shortest_head() {
+    for length in [24, 25, 255, 256, 1000] {
+        let content: Vec<u8> = (0..length).map(|byte| byte as u8).collect();
+        let write = |buffer: &mut [u8]| {
+            let mut w = Writer::new(buffer);
+            w.byte(9);
+            let start = w.begin_bytes();
+            w.raw(&content);
+            let written = w.end_bytes(start).map(<[u8]>::to_vec);
+            w.byte(8);
+            (written, w.finish())
+        };
+        let needed = write(&mut []).1.unwrap_err().needed;
+        let mut buffer = vec![0; needed];
+        assert_eq!(write(&mut buffer), (Some(content.clone()), Ok(needed)));
+        assert_eq!((buffer[0], buffer[needed - 1]), (9, 8));
+        assert_eq!(decode::<&[u8]>(&buffer[1..needed - 1]), Ok(&content[..]));
+        assert_eq!(write(&mut buffer[..needed - 2]), (None, Err(Overflow { needed })));
+    }
+}

@@ -142,7 +142,11 @@ impl<P: Platform> Authenticator<'_, P> {
             let room = new.id.first_chunk_mut().ok_or(Failure::OTHER)?;
             let wrapped =
                 self.credential_keys.wrap(&self.crypto, &mut self.rng, &ceremony.rp_id_hash, &credential, room);
-            new.id.truncate(wrapped.map_err(|_| Failure::OTHER)?);
+            let Ok(len) = wrapped else {
+                bytes::wipe(&mut new.id); // the secret key was written there before it was sealed
+                return Err(Failure::OTHER);
+            };
+            new.id.truncate(len);
         }
         Ok(())
     }

@@ -140,8 +140,8 @@ impl Kept {
 
     /// Those that are older than the credential with this number and id, of the same user.
     pub fn older_than(&self, number: Number, id: &[u8]) -> Places {
-        let own = self.0.iter().position(|entry| entry.number == number);
-        let by = own.and_then(|own| self.0.get(own)).map_or(id, |own| &own.by);
+        let own = self.entries().position(|entry| entry.number == number);
+        let by = own.and_then(|own| self.entries().nth(own)).map_or(id, |own| &own.by);
         self.by(by, own.unwrap_or(MAX_SUPERSEDED))
     }
 
@@ -227,3 +227,40 @@ pub type TemplateId = [u8; 2];
 pub const MAX_FINGERPRINTS: usize = 5;
 /// The longest name of a fingerprint, in bytes.
 pub const MAX_FRIENDLY_NAME: usize = 48;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One that was replaced by the credential with id `by`.
+    fn entry(number: Number, by: u8) -> [u8; ENTRY] {
+        bytes::concat(&[&number.to_be_bytes(), &[by; ID_START]])
+    }
+
+    fn older(stored: &[[u8; ENTRY]], number: Number, by: u8) -> Vec<Number> {
+        let kept = Kept::from_bytes(stored.as_flattened());
+        kept.numbers(kept.older_than(number, &[by; 16])).collect()
+    }
+
+    #[test]
+    fn a_credential_is_younger_than_those_that_it_has_replaced_and_not_than_itself() {
+        let stored = [entry(5, 1), entry(6, 2), entry(7, 1)];
+        assert_eq!(older(&stored, 9, 1), [5, 7]);
+        assert_eq!(older(&stored, 7, 3), [5], "one that is kept is younger than those before it");
+        assert_eq!(older(&stored, 5, 3), []);
+        assert_eq!(older(&stored, 9, 3), []);
+        // A damaged list: number 0 is no credential.
+        assert_eq!(older(&[entry(0, 1), entry(5, 1), entry(7, 1)], 5, 3), []);
+        assert_eq!(older(&[entry(0, 1), entry(5, 1), entry(7, 1)], 7, 3), [5]);
+    }
+
+    #[test]
+    fn a_list_without_some_keeps_the_order_of_the_others() {
+        let kept = Kept::from_bytes([entry(5, 1), entry(6, 2), entry(7, 1)].as_flattened());
+        let all = |kept: &Kept| kept.entries().map(|entry| entry.number).collect::<Vec<_>>();
+        assert_eq!(all(&kept.without(kept.place_of(6))), [5, 7]);
+        assert_eq!(all(&kept.without(Places(0b111))), []);
+        assert_eq!(all(&kept.now_by(kept.place_of(5), &[9; 16])), [6, 7, 5]);
+        assert!(kept.place_of(8).is_empty());
+    }
+}

@@ -299,7 +299,7 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
             }
             Accepted::Complete | Accepted::Enough => Ok(self.done()),
             Accepted::More | Accepted::Next => self.command(),
-            Accepted::Again | Accepted::Prepared | Accepted::Authorize => Err(Cause::WrongState), // see `answered`
+            Accepted::Again | Accepted::Prepared | Accepted::Authorize => Err(Cause::WrongState), // see `accept`
         }
     }
 

@@ -66,6 +66,7 @@ impl Run {
         let request: &Request<'_> = valid(&request)?;
         match call.authenticator.client_pin(self, call.now, cause, request)? {
             Answer::Next(next) => Ok(next),
+            Answer::Empty => ok(call.message),
             answer => call.authenticator.write_answer(&answer, call.message),
         }
     }
@@ -229,7 +230,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let mut w = begin(message);
         let mut m = MapWriter::new(&mut w, Response::KEYS, &[]);
         match answer {
-            Answer::Next(_) | Answer::Empty => return ok(message),
+            Answer::Next(_) | Answer::Empty => return Err(Failure::OTHER),
             Answer::KeyAgreement => {
                 let (_, public) = self.key_agreement.as_ref().ok_or(Failure::OTHER)?;
                 m.required(&CoseKey::key_agreement(public));

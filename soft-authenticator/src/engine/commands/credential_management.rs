@@ -65,8 +65,7 @@ impl Listings {
         let sub_command = request.sub_command;
         authenticator.manage_credentials(self, *now, request, scratch)?;
         let mut w = begin(call.message);
-        let written = authenticator.write_managed(self, *now, sub_command, scratch, &mut w);
-        written.inspect_err(|_| self.stop_all())?;
+        authenticator.write_managed(self, *now, sub_command, scratch, &mut w)?;
         call::written(w.finish())
     }
 
@@ -262,9 +261,9 @@ impl<P: Platform> Authenticator<'_, P> {
             m.number(total);
             return Ok(());
         }
-        let found = self.next_current(run.query(of_rp), before, scratch).map_err(store_status)?;
-        let found = found.ok_or(Failure::NOT_ALLOWED)?;
-        let credential = found.credential(scratch).ok_or(Failure::OTHER)?;
+        let found = self.next_current(run.query(of_rp), before, scratch).map_err(store_status);
+        let found = found.and_then(|found| found.ok_or(Failure::NOT_ALLOWED)).inspect_err(|_| run.stop_all())?;
+        let credential = found.credential(scratch).ok_or(Failure::OTHER).inspect_err(|_| run.stop_all())?;
         let listing = run.of(of_rp);
         listing.before = Some(found.number);
         listing.left = left.saturating_sub(1);

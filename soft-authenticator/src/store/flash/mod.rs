@@ -38,8 +38,8 @@ pub const CHUNK: usize = 512;
 const RP_ID_HASH: usize = 32;
 /// The longest sealed value, in bytes.
 const MAX_SEALED: usize = RP_ID_HASH + MAX_RECORD + seal::OVERHEAD;
-/// A record of usual size, in bytes: a P-256 key, its id, and names of relying party and user.
-const USUAL_RECORD: usize = 352;
+/// A record of usual size, in bytes: a P-256 key pair, its id, and names of relying party and user.
+const USUAL_RECORD: usize = 420;
 /// Attempts at one commit, each at another place.
 const TRIES: usize = 4;
 
