@@ -269,7 +269,8 @@ pub struct MapWriter<'w, 'b> {
 
 impl<'w, 'b> MapWriter<'w, 'b> {
     /// Begins a message with these keys. Members that `with` has, by their key, are written from there.
-    #[inline(never)]
+    #[cfg_attr(feature = "small", inline(never))]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn new(w: &'w mut Writer<'b>, keys: Keys, with: &'w [(u8, Option<&'w dyn Write>)]) -> Self {
         let start = w.len();
         w.byte(0xA0);
@@ -277,7 +278,8 @@ impl<'w, 'b> MapWriter<'w, 'b> {
     }
 
     /// Passes to the next key. Writes it when the member `is_present`, and returns whether the value has to follow.
-    #[inline(never)]
+    #[cfg_attr(feature = "small", inline(never))]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     fn key(&mut self, is_present: bool) -> bool {
         match &mut self.keys {
             Keys::Int(keys) => {
@@ -306,7 +308,8 @@ impl<'w, 'b> MapWriter<'w, 'b> {
     }
 
     /// Writes the next member.
-    #[inline(never)]
+    #[cfg_attr(feature = "small", inline(never))]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn required<T: Write>(&mut self, value: &T) {
         if self.key(true) {
             value.write(self.w);
@@ -314,7 +317,8 @@ impl<'w, 'b> MapWriter<'w, 'b> {
     }
 
     /// Writes the next member if it is there.
-    #[inline(never)]
+    #[cfg_attr(feature = "small", inline(never))]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn optional<T: Write>(&mut self, value: &Option<T>) {
         if let (true, Some(value)) = (self.key(value.is_some()), value) {
             value.write(self.w);
@@ -322,25 +326,29 @@ impl<'w, 'b> MapWriter<'w, 'b> {
     }
 
     /// Writes the next member, a number, if it is there.
-    #[inline(never)]
+    #[cfg_attr(feature = "small", inline(never))]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn number(&mut self, value: Option<u32>) {
         self.optional(&value);
     }
 
     /// Writes the next member, `true` or `false`, if it is there.
-    #[inline(never)]
+    #[cfg_attr(feature = "small", inline(never))]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn flag(&mut self, value: Option<bool>) {
         self.optional(&value);
     }
 
     /// Writes the next member, a byte string, if it is there.
-    #[inline(never)]
+    #[cfg_attr(feature = "small", inline(never))]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn bytes(&mut self, value: Option<&[u8]>) {
         self.optional(&value);
     }
 
     /// Begins the next member, a list, if it is there, and returns whether it is. [`MapWriter::end_list`] ends it.
-    #[inline(never)]
+    #[cfg_attr(feature = "small", inline(never))]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn begin_list(&mut self, is_present: bool) -> bool {
         let is_present = self.key(is_present);
         if is_present {
@@ -352,32 +360,37 @@ impl<'w, 'b> MapWriter<'w, 'b> {
     }
 
     /// The writer, for the next item of the list.
-    #[inline(never)]
+    #[cfg_attr(feature = "small", inline(never))]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn item(&mut self) -> &mut Writer<'b> {
         self.items = self.items.wrapping_add(1);
         self.w
     }
 
     /// Writes the next item of the list, a text.
-    #[inline(never)]
+    #[cfg_attr(feature = "small", inline(never))]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn text_item(&mut self, text: &str) {
         self.item().text(text);
     }
 
     /// Writes the next item of the list, a number.
-    #[inline(never)]
+    #[cfg_attr(feature = "small", inline(never))]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn number_item(&mut self, number: u32) {
         self.item().number(number);
     }
 
     /// Writes how many items the list has, in front of them.
-    #[inline(never)]
+    #[cfg_attr(feature = "small", inline(never))]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn end_list(&mut self) {
         self.w.set_count(self.list, 0x80, self.items);
     }
 
     /// Leaves the next `count` members out.
-    #[inline(never)]
+    #[cfg_attr(feature = "small", inline(never))]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn skip(&mut self, count: u32) {
         for _ in 0..count {
             self.key(false);
@@ -385,14 +398,16 @@ impl<'w, 'b> MapWriter<'w, 'b> {
     }
 
     /// The writer, for the value of the next member, which is there.
-    #[inline(never)]
+    #[cfg_attr(feature = "small", inline(never))]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn value(&mut self) -> &mut Writer<'b> {
         self.key(true);
         self.w
     }
 
     /// Writes how many members there are, in front of them.
-    #[inline(never)]
+    #[cfg_attr(feature = "small", inline(never))]
+    #[cfg_attr(not(feature = "small"), inline)]
     pub fn end(self) {
         self.w.set_count(self.start, 0xA0, self.count);
     }

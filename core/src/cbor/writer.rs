@@ -130,13 +130,13 @@ impl<'b> Writer<'b> {
 
     /// Sets the number of entries of the map (`major` is 0xA0), or items of the array (0x80), that was begun at `start`
     /// as if it were empty.
+    #[cfg_attr(not(feature = "small"), inline)]
     pub(super) fn set_count(&mut self, start: usize, major: u8, count: u16) {
         let [high, low] = count.to_be_bytes();
-        let head: &[u8] = match count {
-            0..24 => &[major | low],
-            24..256 => &[major | 24, low],
-            _ => &[major | 25, high, low],
-        };
+        if count < 24 {
+            return self.overwrite(start, &[major | low]);
+        }
+        let head: &[u8] = if high == 0 { &[major | 24, low] } else { &[major | 25, high, low] };
         let entries = start.saturating_add(1)..self.length;
         self.length = self.length.saturating_add(head.len()).saturating_sub(1);
         if self.length <= self.buffer.len() {

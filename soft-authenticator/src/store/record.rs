@@ -81,8 +81,11 @@ impl<'a> Credential<'a> {
     /// [`Overflow`].
     pub fn encode_with(&self, large_blob: Option<&[&[u8]]>, out: &mut [u8]) -> Result<usize, Overflow> {
         let encode = |credential: &Self, out: &mut [u8]| {
-            let (mut w, parts) = (Writer::new(out), large_blob.map(Parts));
-            credential.write_with(&mut w, &[(11, parts.as_ref().map(|parts| parts as &dyn Write))]);
+            let mut w = Writer::new(out);
+            match large_blob.map(Parts) {
+                Some(parts) => credential.write_with(&mut w, &[(11, Some(&parts))]),
+                None => credential.write(&mut w),
+            }
             w.finish()
         };
         encode(self, out).or_else(|overflow| {
@@ -130,6 +133,7 @@ impl<'a> NamelessCredential<'a> {
                 5 => user_id = Some(user_id_in(&mut r)?),
                 6 => cred_protect = Level::read(&mut r).ok()?,
                 7 => cred_blob = Some(r.bytes().ok()?),
+                8 => drop(r.bytes().ok()?),
                 9 => large_blob_key = r.bool().ok()?,
                 10 => third_party_payment = r.bool().ok()?,
                 11 => large_blob = Some(r.bytes().ok()?),
