@@ -50,3 +50,6 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/fido2-client.md")]
 struct Fido2ClientPage;
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/firmware.md")]
+struct FirmwarePage;
