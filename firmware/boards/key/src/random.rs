@@ -1,0 +1,104 @@
+//! Random sources for the engine, from what a chip's library offers.
+
+use core::{convert::Infallible, error::Error, fmt};
+
+use keyfob_core::{
+    bytes,
+    crypto::{Hash, RustCrypto},
+};
+use rand_core::{TryCryptoRng, TryRng};
+
+/// Bytes that go into 32 of a [`pooled`] source.
+const RAW: usize = 512;
+
+/// A source of random bytes that is a function, for libraries that do not know this version of `rand_core`.
+pub struct Source<F>(pub F);
+
+impl<F: FnMut(&mut [u8]) -> Result<(), E>, E: Error> TryRng for Source<F> {
+    type Error = E;
+
+    fn try_next_u32(&mut self) -> Result<u32, E> {
+        let mut word = [0; 4];
+        (self.0)(&mut word)?;
+        Ok(u32::from_le_bytes(word))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, E> {
+        let mut word = [0; 8];
+        (self.0)(&mut word)?;
+        Ok(u64::from_le_bytes(word))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), E> {
+        (self.0)(bytes)
+    }
+}
+
+impl<F: FnMut(&mut [u8]) -> Result<(), E>, E: Error> TryCryptoRng for Source<F> {}
+
+/// A source that does not fail.
+pub fn reliable<F: FnMut(&mut [u8])>(mut fill: F) -> Source<impl FnMut(&mut [u8]) -> Result<(), Infallible>> {
+    Source(move |bytes: &mut [u8]| {
+        fill(bytes);
+        Ok(())
+    })
+}
+
+/// A raw source gave the same byte 512 times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stuck;
+
+impl fmt::Display for Stuck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the random source is stuck")
+    }
+}
+
+impl Error for Stuck {}
+
+/// A source out of a weak one: each 32 bytes are a hash of a secret state and of 512 raw bytes, and what was given out
+/// does not tell the state. It needs 1 bit of entropy in 16 of the raw ones, which has to be measured for a product.
+pub fn pooled<F: FnMut(&mut [u8])>(mut fill: F) -> Source<impl FnMut(&mut [u8]) -> Result<(), Stuck>> {
+    let mut state = [0; 32];
+    Source(move |bytes: &mut [u8]| {
+        for part in bytes.as_chunks_mut::<32>().0 {
+            *part = stir(&mut state, &mut fill)?;
+        }
+        let rest = bytes.as_chunks_mut::<32>().1;
+        if !rest.is_empty() {
+            bytes::copy(rest, &stir(&mut state, &mut fill)?);
+        }
+        Ok(())
+    })
+}
+
+fn stir(state: &mut [u8; 32], fill: &mut impl FnMut(&mut [u8])) -> Result<[u8; 32], Stuck> {
+    let mut raw = [0; RAW];
+    fill(&mut raw);
+    if raw.iter().all(|byte| *byte == raw[0]) {
+        return Err(Stuck);
+    }
+    *state = RustCrypto.sha256(&[b"state", state, &raw]);
+    Ok(RustCrypto.sha256(&[b"given", state]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stuck_source_is_refused() {
+        assert_eq!(pooled(|bytes| bytes.fill(0)).try_next_u64(), Err(Stuck));
+    }
+
+    #[test]
+    fn every_block_differs_though_the_raw_bytes_repeat() {
+        let mut source = pooled(|bytes| bytes[0] = 1);
+        let mut bytes = [0; 80];
+        source.try_fill_bytes(&mut bytes).unwrap();
+        let (blocks, rest) = bytes.as_chunks::<32>();
+        assert_ne!(blocks[0], blocks[1]);
+        assert_ne!(rest, &blocks[1][..16]);
+        assert_ne!(rest, [0; 16]);
+    }
+}
