@@ -3,13 +3,15 @@
 use core::{convert::Infallible, error::Error, fmt};
 
 use keyfob_core::{
-    bytes,
+    bytes::{self, Secret},
     crypto::{Hash, RustCrypto},
 };
 use rand_core::{TryCryptoRng, TryRng};
 
-/// Bytes that go into 32 of a [`pooled`] source.
-const RAW: usize = 512;
+/// Bytes that are taken from a raw source at once.
+const PIECE: usize = 64;
+/// Pieces that go into 32 bytes of a [`pooled`] source.
+const PIECES: usize = 16;
 
 /// A source of random bytes that is a function, for libraries that do not know this version of `rand_core`.
 pub struct Source<F>(pub F);
@@ -44,7 +46,7 @@ pub fn reliable<F: FnMut(&mut [u8])>(mut fill: F) -> Source<impl FnMut(&mut [u8]
     })
 }
 
-/// A raw source gave the same byte 512 times.
+/// A raw source gave the same byte 64 times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stuck;
 
@@ -56,30 +58,28 @@ impl fmt::Display for Stuck {
 
 impl Error for Stuck {}
 
-/// A source out of a weak one: each 32 bytes are a hash of a secret state and of 512 raw bytes, and what was given out
-/// does not tell the state. It needs 1 bit of entropy in 16 of the raw ones, which has to be measured for a product.
+/// A source out of a weak one: each 32 bytes are a hash of a secret state that takes in 1,024 raw bytes before, and they
+/// do not tell the state. That is sound if 32 raw bits have 1 bit of entropy. A product has to measure whether they do.
 pub fn pooled<F: FnMut(&mut [u8])>(mut fill: F) -> Source<impl FnMut(&mut [u8]) -> Result<(), Stuck>> {
-    let mut state = [0; 32];
+    let mut state = Secret([0; 32]);
     Source(move |bytes: &mut [u8]| {
-        for part in bytes.as_chunks_mut::<32>().0 {
-            *part = stir(&mut state, &mut fill)?;
-        }
-        let rest = bytes.as_chunks_mut::<32>().1;
-        if !rest.is_empty() {
-            bytes::copy(rest, &stir(&mut state, &mut fill)?);
+        for part in bytes.chunks_mut(32) {
+            bytes::copy_prefix(part, &*stir(&mut state, &mut fill)?);
         }
         Ok(())
     })
 }
 
-fn stir(state: &mut [u8; 32], fill: &mut impl FnMut(&mut [u8])) -> Result<[u8; 32], Stuck> {
-    let mut raw = [0; RAW];
-    fill(&mut raw);
-    if raw.iter().all(|byte| *byte == raw[0]) {
-        return Err(Stuck);
+fn stir(state: &mut Secret<32>, fill: &mut impl FnMut(&mut [u8])) -> Result<Secret<32>, Stuck> {
+    let mut raw = Secret([0; PIECE]);
+    for _ in 0..PIECES {
+        fill(&mut *raw);
+        if raw.iter().all(|byte| *byte == raw[0]) {
+            return Err(Stuck);
+        }
+        **state = RustCrypto.sha256(&[b"state", &**state, &*raw]);
     }
-    *state = RustCrypto.sha256(&[b"state", state, &raw]);
-    Ok(RustCrypto.sha256(&[b"given", state]))
+    Ok(Secret(RustCrypto.sha256(&[b"given", &**state])))
 }
 
 #[cfg(test)]
