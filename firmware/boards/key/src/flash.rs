@@ -81,7 +81,7 @@ impl<F: NorFlash> NorFlash for Partition<F> {
 /// It is as secret as the flash: switch the chip's readout protection on. A product keeps it where only the chip can
 /// read it. `None` if the flash or the random source fails. If a key gets lost, the store under it cannot be opened.
 pub fn device_key<F: NorFlash>(flash: &mut F, page: u32, rng: &mut impl TryCryptoRng) -> Option<Secret<32>> {
-    const { assert!(LEN % F::WRITE_SIZE == 0 && LEN % F::READ_SIZE == 0 && LEN <= F::ERASE_SIZE) };
+    const { assert!(LEN.is_multiple_of(F::WRITE_SIZE) && LEN.is_multiple_of(F::READ_SIZE) && LEN <= F::ERASE_SIZE) };
     if let Some(key) = stored(flash, page) {
         return Some(key);
     }

@@ -63,8 +63,12 @@ impl Error for Stuck {}
 pub fn pooled<F: FnMut(&mut [u8])>(mut fill: F) -> Source<impl FnMut(&mut [u8]) -> Result<(), Stuck>> {
     let mut state = Secret([0; 32]);
     Source(move |bytes: &mut [u8]| {
-        for part in bytes.chunks_mut(32) {
-            bytes::copy_prefix(part, &*stir(&mut state, &mut fill)?);
+        let (blocks, rest) = bytes.as_chunks_mut::<32>();
+        for block in blocks {
+            *block = *stir(&mut state, &mut fill)?;
+        }
+        if !rest.is_empty() {
+            bytes::copy_prefix(rest, &*stir(&mut state, &mut fill)?);
         }
         Ok(())
     })
