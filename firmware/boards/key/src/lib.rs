@@ -29,6 +29,8 @@ use rand_core::TryCryptoRng;
 pub mod flash;
 pub mod panel;
 pub mod random;
+#[cfg(test)]
+mod tests;
 mod usb;
 
 use flash::Partition;
@@ -113,43 +115,4 @@ fn power_up<'k, F: NorFlash, R: TryCryptoRng>(
     let engine = Engine::new(buffer, CONFIG, RustCrypto, rng, store, Instant::now()).ok()?;
     let config = DeviceConfig { max_message: CONFIG.max_msg_size, ..DeviceConfig::default() };
     Some(HidAuthenticator::new(engine, config))
-}
-
-#[cfg(test)]
-mod tests {
-    use keyfob_soft_authenticator::store::flash::SimulatedFlash;
-
-    use super::*;
-    use crate::{flash::device_key, random::reliable};
-
-    /// Starts a key on a flash with that many pages behind the one of the device key, twice.
-    fn starts<const PAGE: usize, const WORD: usize>(pages: u32, filled: Option<u8>) {
-        let page = u32::try_from(PAGE).unwrap();
-        let mut flash = SimulatedFlash::<PAGE, WORD>::new(pages as usize + 1);
-        if let Some(byte) = filled {
-            for word in (0..page * (pages + 1)).step_by(WORD) {
-                flash.write(word, &[byte; WORD]).unwrap();
-            }
-        }
-        let key = device_key(&mut flash, 0, &mut reliable(|bytes| bytes.fill(7))).unwrap();
-        let mut part = Partition::new(flash, page..page * (pages + 1));
-        for _ in 0..2 {
-            let mut buffer = [0; CONFIG.buffer_len()];
-            let rng = reliable(|bytes| bytes.fill(9));
-            let mut authenticator = power_up(&mut part, &mut buffer, &key, rng).expect("it starts");
-            assert!(authenticator.engine().has_u2f());
-        }
-    }
-
-    #[test]
-    fn a_key_starts_on_the_flash_of_every_board() {
-        starts::<4096, 4>(15, None); // nRF52840
-        starts::<4096, 1>(15, None); // RP2040
-        starts::<16_384, 4>(3, None); // STM32F407
-    }
-
-    #[test]
-    fn a_flash_with_something_else_on_it_becomes_a_store() {
-        starts::<4096, 4>(15, Some(0x5A));
-    }
 }
