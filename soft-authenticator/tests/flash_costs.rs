@@ -168,7 +168,7 @@ fn a_credential_of_usual_size_fits_as_long_as_some_remain() {
             let put = Change::Put { rp_id_hash: &rp_id_hash, record: &[number as u8; 367] };
             assert_eq!(store.commit(&[put]), Ok(()), "credential {number} in {pages} pages");
             number += 1;
-            if number % 3 == 0 {
+            if number.is_multiple_of(3) {
                 tidy(&mut store);
             }
         }

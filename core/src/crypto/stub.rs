@@ -52,7 +52,8 @@ fn spread<const N: usize>(seed: u64) -> [u8; N] {
 #[inline(never)]
 fn add_stream(seed: u64, data: &mut [u8]) {
     let mut state = seed;
-    for chunk in data.chunks_mut(8) {
+    let (chunks, rest) = data.as_chunks_mut::<8>();
+    for chunk in chunks.iter_mut().map(<[u8; 8]>::as_mut_slice).chain([rest]) {
         chunk.iter_mut().zip(mix(state).to_be_bytes()).for_each(|(byte, pad)| *byte ^= pad);
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     }
