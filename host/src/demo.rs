@@ -105,7 +105,7 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
     let mut options = KeyOptions::new(config);
     options.seed = arguments.seed;
     let mut key_buffer = vec![0; config.buffer_len()];
-    let key = VirtualKey::new(&mut key_buffer, options).map_err(|error| format!("cannot make a key: {error:?}"))?;
+    let key = VirtualKey::new(&mut key_buffer, options).map_err(|error| format!("cannot make a key: {error}"))?;
     let start = time::Instant::now();
     let clock = || Instant::from_millis(u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX));
     let mut nonce = [0; 8];
@@ -227,5 +227,5 @@ fn failed(error: client::Error) -> String {
 }
 
 fn refused(error: verify::Error) -> String {
-    format!("the relying party refuses: {error:?}")
+    format!("the relying party refuses: {error}")
 }

@@ -1,4 +1,4 @@
-//! One item of any type: what a reader sees that knows nothing of the message.
+//! One item of any type, for readers that do not know the message.
 
 use super::{
     Error, ErrorKind, Reader,

@@ -88,6 +88,9 @@ pub trait Write {
 }
 
 /// Decodes one item under the strict rules; nothing may follow it.
+///
+/// # Errors
+/// What is wrong with it, and where; [`ErrorKind::TrailingBytes`].
 pub fn decode<'a, T: Read<'a>>(bytes: &'a [u8]) -> Result<T, Error> {
     let mut r = Reader::strict(bytes);
     let value = T::read(&mut r);
@@ -95,6 +98,9 @@ pub fn decode<'a, T: Read<'a>>(bytes: &'a [u8]) -> Result<T, Error> {
 }
 
 /// Decodes one item under the tolerant rules; nothing may follow it.
+///
+/// # Errors
+/// What is wrong with it, and where; [`ErrorKind::TrailingBytes`].
 pub fn decode_tolerant<'a, T: Read<'a>>(bytes: &'a [u8]) -> Result<T, Error> {
     let mut r = Reader::tolerant(bytes);
     let value = T::read(&mut r);
@@ -111,6 +117,9 @@ fn whole<T>(mut value: Result<T, Error>, r: &Reader<'_>) -> Result<T, Error> {
 }
 
 /// Decodes one item under the tolerant rules, in which no map may have a key twice; nothing may follow it.
+///
+/// # Errors
+/// What is wrong with it, and where; [`ErrorKind::KeyOrder`] for a key that stands twice, [`ErrorKind::TrailingBytes`].
 pub fn decode_unique<'a, T: Read<'a>>(bytes: &'a [u8]) -> Result<T, Error> {
     let mut r = Reader::tolerant(bytes);
     let value = r.read_unique()?;
@@ -119,6 +128,9 @@ pub fn decode_unique<'a, T: Read<'a>>(bytes: &'a [u8]) -> Result<T, Error> {
 }
 
 /// Encodes one item into `buffer` and returns its length.
+///
+/// # Errors
+/// [`Overflow`] with the size it takes.
 pub fn encode<T: Write + ?Sized>(value: &T, buffer: &mut [u8]) -> Result<usize, Overflow> {
     let mut w = Writer::new(buffer);
     value.write(&mut w);

@@ -32,8 +32,8 @@ pub struct Reader<'a> {
     pub(super) canonical: bool,
     /// Levels of nesting that are left.
     depth: u8,
-    /// Looks for a key that stands twice in a map, where the rules do not ensure that there is none. By address, so that
-    /// a program in which all readers are strict does without it.
+    /// Looks for a key that stands twice in a map, where the rules do not ensure that there is none. A function pointer,
+    /// so that the linker drops the search from programs that only read strictly.
     pub(super) check_unique: fn(&Reader<'_>) -> Result<(), Error>,
 }
 

@@ -80,7 +80,7 @@ pub struct Authorization {
     reason: Reason,
     retries: Option<u8>,
     uv_attempts: u32,
-    /// PINs that the user may give, and those that were given and not taken.
+    /// How many PINs the user may give, and how many were refused.
     pub pin_attempts: u8,
     pins_refused: u8,
     /// The authenticator has refused the PIN of `pin_hash`: it is not sent again.
@@ -173,7 +173,7 @@ impl Authorization {
         }
     }
 
-    /// Takes the PIN; an empty one is none.
+    /// Takes the PIN. An empty PIN means that the user gives none.
     ///
     /// # Errors
     /// [`Cause::WrongState`] when none was asked for. When it was the last that the user may give:

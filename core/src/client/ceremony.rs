@@ -117,7 +117,7 @@ enum Yielded {
     Nothing,
     /// An answer was accepted: from then on no authorization helps.
     Part,
-    /// It is an outcome, if no more can be had.
+    /// The responses so far suffice as the outcome.
     Enough,
 }
 

@@ -17,7 +17,7 @@ use crate::{
 /// The permissions of the two ceremonies.
 const CEREMONIES: Permissions = Permissions::MC.with(Permissions::GA);
 
-/// What an operation is about to do, as far as user verification goes.
+/// What an operation needs authorization for.
 #[derive(Clone, Copy, Debug)]
 pub struct Purpose<'o> {
     /// What the token has to permit.

@@ -357,7 +357,7 @@ impl<'o> MakeCredential<'o> {
         }
         match self.check_answer(means, room) {
             Ok(()) => return Ok(Accepted::Complete),
-            // Without a place in the store it is better than nothing.
+            // The store is full: a credential that is not discoverable is registered instead.
             Err(Cause::Status(Status::KEY_STORE_FULL))
                 if self.resident_key
                     && self.options.resident_key == Requirement::Preferred

@@ -44,7 +44,7 @@ pub struct Preflight<'o> {
     batch: usize,
     /// How many the authenticator takes at most.
     most: usize,
-    /// The token was not taken for a question: it is asked without.
+    /// The authenticator refused the token in a search. The search is repeated without it.
     unproven: bool,
     /// The question went out with a token.
     proves: bool,

@@ -109,7 +109,7 @@ impl Session {
         self.info = Vec::from_slice(answer).ok();
     }
 
-    /// An authenticator of this model answers. Of another one the session knows nothing.
+    /// Notes the model of the authenticator. If it is another than the last one, the session forgets token and PIN.
     pub(super) fn meet(&mut self, aaguid: &[u8; 16]) {
         if self.aaguid.is_some_and(|known| known != *aaguid) {
             self.forget_token();

@@ -89,7 +89,7 @@ impl TouchRequest {
         };
         let (by_pin, pin_set) = (self.asks_by_pin(facts), facts.options.client_pin == Some(true));
         match status {
-            // The standard has this one after the touch, and for nothing else.
+            // The standard returns PIN_INVALID only after the touch.
             Status::PIN_INVALID if by_pin && (room.touched || pin_set) => Ok(Accepted::Complete),
             // These also refuse any pinUvAuthParam, at once, where the authenticator does not know what an empty one
             // means.

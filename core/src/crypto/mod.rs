@@ -109,6 +109,9 @@ pub trait Cipher {
     /// [`Error::InvalidLength`] unless `data` is whole 16-byte blocks.
     fn aes256_cbc_encrypt(&self, key: &[u8; 32], iv: &[u8; 16], data: &mut [u8]) -> Result<(), Error>;
     /// The inverse of [`Cipher::aes256_cbc_encrypt`].
+    ///
+    /// # Errors
+    /// [`Error::InvalidLength`] unless `data` is whole 16-byte blocks.
     fn aes256_cbc_decrypt(&self, key: &[u8; 32], iv: &[u8; 16], data: &mut [u8]) -> Result<(), Error>;
     /// AES-128-CBC of one block, for encIdentifier and encCredStoreState (CTAP 2.3 §6.4).
     fn aes128_cbc_encrypt(&self, key: &[u8; 16], iv: &[u8; 16], data: &mut [u8; 16]);
@@ -186,6 +189,9 @@ pub trait Sign {
 
     /// Generates a key pair, writes both halves and returns their lengths: `(secret, public)`. When it fails, what is
     /// written has no meaning.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`]; [`Error::OutputTooSmall`]; [`Error::RandomSource`].
     fn generate<R: TryCryptoRng + ?Sized>(
         &self,
         algorithm: Algorithm,
@@ -195,6 +201,9 @@ pub trait Sign {
     ) -> Result<(usize, usize), Error>;
 
     /// Writes the raw public key of `secret` and returns its length.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`]; [`Error::InvalidKey`]; [`Error::OutputTooSmall`].
     fn public_key(&self, algorithm: Algorithm, secret: &[u8], public: &mut [u8]) -> Result<usize, Error>;
 
     /// Signs the concatenated `message` in WebAuthn's signature format (DER for ECDSA) and returns the length.
@@ -215,6 +224,9 @@ pub trait Sign {
     ) -> Result<usize, Error>;
 
     /// [`Sign::sign_hedged`] without random bytes.
+    ///
+    /// # Errors
+    /// Those of [`Sign::sign_hedged`].
     fn sign(
         &self,
         algorithm: Algorithm,

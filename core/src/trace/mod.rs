@@ -176,7 +176,7 @@ fn members(
     }
 }
 
-/// The parts of authenticator data; a value that is none is shown as it is, with what is wrong with it.
+/// The parts of authenticator data. A value that is not authenticator data is shown as bytes, with the error.
 fn auth_data(
     name: Member,
     value: &[u8],

@@ -95,8 +95,7 @@ pub fn with_key<T>(
     };
     let config = profile(VIRTUAL_KEY_AAGUID);
     let mut buffer = vec![0; config.buffer_len()];
-    let key =
-        VirtualKey::new(&mut buffer, KeyOptions::new(config)).map_err(|error| Error::Key(format!("{error:?}")))?;
+    let key = VirtualKey::new(&mut buffer, KeyOptions::new(config)).map_err(|error| Error::Key(format!("{error}")))?;
     work(&mut SecurityKey::over_hid(InProcess(key), pin)?)
 }
 

@@ -121,7 +121,7 @@ pub fn serve(listener: &TcpListener, key: &mut VirtualKey<'_>, mut watch: impl F
             match event {
                 Event::PluggedIn(pipe, peer) => {
                     key.power_cycle()
-                        .map_err(|error| io::Error::other(format!("the key does not power up: {error:?}")))?;
+                        .map_err(|error| io::Error::other(format!("the key does not power up: {error}")))?;
                     client = Some((pipe, peer));
                     watch(Visit::PluggedIn(peer));
                 }

@@ -164,7 +164,7 @@ impl CredentialKeys {
 }
 
 impl<'s> Wrapped<'s> {
-    /// Reads what an id was opened into. `None` for what is none of this version's.
+    /// Reads what an id was opened into. `None` if it has the format of another version.
     pub fn read(opened: &'s [u8]) -> Option<Self> {
         let (algorithm, rest) = opened.split_first_chunk::<ALGORITHM>()?;
         let (properties, rest) = rest.split_first()?;

@@ -274,19 +274,34 @@ pub enum Blobs {
 /// No call costs in proportion to the number of credentials, but for what is searched in RAM.
 pub trait Store {
     /// Copies a setting to the front of `out` and returns its length; `None` if it was never set.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLong`] when `out` is shorter than the setting; [`StoreError::Failed`].
     fn get(&mut self, setting: Setting, out: &mut [u8]) -> Result<Option<usize>, StoreError>;
 
     /// The newest of the credentials asked for that is older than `before`, or the newest of all; its record is copied
     /// to the front of `out`.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLong`] when `out` is shorter than the record; [`StoreError::Failed`].
     fn next(&mut self, query: Query<'_>, before: Option<Number>, out: &mut [u8]) -> Result<Option<Found>, StoreError>;
 
     /// How many credentials are asked for.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`].
     fn count(&mut self, query: Query<'_>) -> Result<u32, StoreError>;
 
     /// How many more credentials of the usual size there is room for.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`].
     fn remaining(&mut self) -> Result<u32, StoreError>;
 
     /// Applies all `changes` or none.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`], and nothing is changed; [`StoreError::Failed`], after which either may be the case.
     fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError>;
 
     /// The longest large-blob array there is room for, in bytes; 0 without large blobs.
@@ -295,27 +310,39 @@ pub trait Store {
     }
 
     /// The length of the large-blob array in force, in bytes; 0 if none was committed since the last erasure.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`].
     fn large_blobs_len(&mut self) -> Result<usize, StoreError> {
         Ok(0)
     }
 
-    /// Fills `out` with large-blob bytes from `offset` on. [`StoreError::Failed`] if there are not as many.
+    /// Fills `out` with large-blob bytes from `offset` on.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`], also if there are not as many.
     fn read_large_blobs(&mut self, _: Blobs, _offset: usize, _out: &mut [u8]) -> Result<(), StoreError> {
         Err(StoreError::Failed)
     }
 
     /// Keeps a piece of a new large-blob array at `offset`. The array in force stays until [`Change::LargeBlobs`].
+    ///
+    /// # Errors
+    /// [`StoreError::Full`]; [`StoreError::Failed`].
     fn stage(&mut self, _offset: usize, _bytes: &[u8]) -> Result<(), StoreError> {
         Err(StoreError::Full)
     }
 
     /// Does one bounded piece of upkeep while the authenticator is idle; `false` when there is nothing to do.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`].
     fn tidy(&mut self) -> Result<bool, StoreError> {
         Ok(false)
     }
 }
 
-/// What points to a store is a store.
+/// Implements `Store` for what points to a store: `&mut S` and `Box<S>`.
 macro_rules! store_behind {
     ($pointer:ty) => {
         impl<S: Store + ?Sized> Store for $pointer {

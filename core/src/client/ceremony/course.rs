@@ -131,7 +131,8 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
         self.examined(first, len)
     }
 
-    /// Keeps the facts of getInfo. Apart, so that the others are not on the stack below what follows.
+    /// Keeps the facts of getInfo. A function of its own, so that the decoded getInfo is off the stack before the next
+    /// request is written.
     #[inline(never)]
     fn learn(&mut self, len: usize) -> Result<First, Cause> {
         let info = decode_tolerant::<get_info::Response<'_>>(response_body(bytes::front(self.buffer, len))?);

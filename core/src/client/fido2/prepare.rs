@@ -34,7 +34,8 @@ pub struct Creation<'o> {
 impl<'o> Creation<'o> {
     /// Checks the origin and writes the client data to `buffer`, which takes that, the RP ID and 32 bytes.
     ///
-    /// Errors, at [`Stage::Options`]: [`Cause::InvalidOption`] with [`InvalidOption::Origin`], [`InvalidOption::RpId`],
+    /// # Errors
+    /// At [`Stage::Options`]: [`Cause::InvalidOption`] with [`InvalidOption::Origin`], [`InvalidOption::RpId`],
     /// [`InvalidOption::AppId`] or [`InvalidOption::Extensions`]; [`Cause::AttachmentMismatch`] by
     /// [`ClientPolicy::attachment`]; [`Cause::BufferTooSmall`].
     pub fn new(

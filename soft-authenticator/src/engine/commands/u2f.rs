@@ -5,7 +5,7 @@
 //! comes within [`TOUCH_AWAITED`] after the refusal is kept for [`TOUCH_KEPT`], and the next request that needs one
 //! uses it up. Any CTAP2 request in between, and another channel, make both forgotten.
 //!
-//! A registration of U2F cannot be without a certificate. Where none is configured, it has a self-signed one (RFC 5280
+//! The response to a U2F registration must contain a certificate. Where none is configured, it has a self-signed one (RFC 5280
 //! §4.1), which certifies the credential's own key and says nothing about the authenticator: the same for every
 //! credential but for key and signature, so that it links no two of them.
 

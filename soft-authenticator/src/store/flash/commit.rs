@@ -81,8 +81,8 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> FlashStore<F
         fits.then_some((needed, taken > before)).ok_or(StoreError::Full)
     }
 
-    /// Frees pages until so many bytes can be written, and a page can still be moved. Credentials that are new do not
-    /// get the room for that; all else may, for the next page that is freed gives it back.
+    /// Frees pages until so many bytes can be written, and a page can still be moved. New credentials may not use the
+    /// reserve for moving a page. Other changes may, because the next page that is freed restores it.
     pub(super) fn make_room(&mut self, needed: usize, grows: bool) -> Result<(), StoreError> {
         let wanted = needed.saturating_add(Self::MOVE);
         // Once around, and each page is moved piece by piece.
@@ -101,7 +101,7 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> FlashStore<F
         (self.log.free() >= least).then_some(()).ok_or(StoreError::Full)
     }
 
-    /// Does one piece of what frees the oldest page: erases one that is free already, moves one entry, or lets it go.
+    /// Does one step of freeing the oldest page: erases a free page, moves one entry, or drops one.
     pub(super) fn free_some(&mut self) -> Result<(), StoreError> {
         if self.unreported {
             return self.report_retired();

@@ -241,7 +241,7 @@ impl<const N: usize, const B: usize> Index<N, B> {
         self.credentials.iter().filter(|credential| credential.is(sought)).count()
     }
 
-    /// By what the credential of an entry is found.
+    /// The tags under which an entry's credential is indexed.
     pub fn tags(&self, entry: &Entry) -> Option<Tags> {
         self.credential(entry.key).filter(|_| entry.kind == Kind::Credential).map(|credential| credential.tags)
     }
