@@ -14,7 +14,7 @@ use super::{
     call::{Outcome, begin, written},
     ceremony::CeremonyState,
     config::{AttestationMode, Certified, Config},
-    credential::{NewCredential, Opened},
+    credential::{NewCredential, Subject},
     extensions::unsigned_registration_outputs,
     platform::Platform,
     signing::{look_again, room_for_signature},
@@ -62,15 +62,6 @@ pub(super) struct Attested {
     pub enterprise: bool,
 }
 
-/// The credential that authenticator data are about.
-#[derive(Clone, Copy)]
-pub(super) enum Subject<'s> {
-    /// The one that is registered.
-    New(&'s NewCredential, Format),
-    /// The one with this id, which signs in.
-    Opened(&'s [u8], &'s Opened<'s>),
-}
-
 impl<P: Platform> Authenticator<'_, P> {
     /// The first format of the platform's that is supported, or the usual one. Enterprise attestation is packed: who
     /// asks for it wants the certificate.
@@ -116,7 +107,7 @@ impl<P: Platform> Authenticator<'_, P> {
         m.required(&attested.format.name());
         let data = m.value();
         let start = data.begin_bytes();
-        self.write_auth_data(ceremony, Subject::New(new, attested.format), data)?;
+        self.write_auth_data(ceremony, Subject::New(new, attested.format == Format::FidoU2f), data)?;
         let auth_data = data.end_bytes(start).ok_or(Failure::OTHER)?;
         look_again(ceremony, auth_data)?;
         let certified = self.certified(attested.enterprise);
@@ -186,10 +177,10 @@ impl<P: Platform> Authenticator<'_, P> {
         let mut flags = ceremony.flags();
         w.byte(flags.0);
         w.raw(&sign_count.to_be_bytes());
-        if let Subject::New(new, format) = subject {
+        if let Subject::New(new, by_u2f) = subject {
             flags = flags.with(Flags::AT, true);
             // U2F knows no models.
-            w.raw(if format == Format::FidoU2f { &[0; 16] } else { &self.config.aaguid });
+            w.raw(if by_u2f { &[0; 16] } else { &self.config.aaguid });
             w.raw(&(new.id.len() as u16).to_be_bytes());
             w.raw(&new.id);
             CoseKey::from_raw(new.algorithm, &new.public).ok_or(Failure::OTHER)?.write(w);

@@ -91,6 +91,15 @@ pub(super) enum Located {
     Wrapped,
 }
 
+/// The credential that authenticator data are about.
+#[derive(Clone, Copy)]
+pub(super) enum Subject<'s> {
+    /// The one that is registered, and whether its statement is in U2F's format.
+    New(&'s NewCredential, bool),
+    /// The one with this id, which signs in.
+    Opened(&'s [u8], &'s Opened<'s>),
+}
+
 /// A credential of this authenticator, opened in the scratch area.
 pub(super) struct Opened<'s> {
     pub algorithm: Algorithm,

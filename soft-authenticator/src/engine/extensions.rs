@@ -22,10 +22,10 @@ use keyfob_core::{
 };
 
 use super::{
-    attestation::Subject,
     authenticator::{Authenticator, crypto_status, store_status},
     call::{decode, valid},
     ceremony::{Asked, CeremonyState, Counted, DecryptedSalts, LargeBlobAction, SALT},
+    credential::Subject,
     platform::Platform,
     wrapping::{DerivedSecret, MAX_CRED_BLOB_LENGTH},
 };

@@ -14,12 +14,11 @@ use keyfob_core::{
 };
 
 use crate::engine::{
-    attestation::Subject,
     authenticator::{Authenticator, store_status},
     call::{Call, Next, Outcome, Trigger, begin, decode, valid, written},
     ceremony::{CeremonyState, Counted, LargeBlobAction, UserPresent},
     config::AuthenticatorPolicy,
-    credential::{Located, Opened, Search},
+    credential::{Located, Opened, Search, Subject},
     extensions::{extensions_of_assertion, inputs, large_blob_input, unsigned_assertion_outputs},
     platform::{Platform, SEQUENCE_TIMEOUT},
     signing::{look_again, room_for_signature},
