@@ -93,15 +93,23 @@ mod tests {
 
     use super::*;
 
+    const CONFIG: Config<'static> = Config::new([0; 16]);
+
+    /// A virtual key, and the clock for it.
+    fn plugged_in(
+        memory: &mut [u8],
+    ) -> (HidTransport<InProcess<'_>, impl Fn() -> Instant + Copy>, impl Fn() -> Instant + Copy) {
+        let start = time::Instant::now();
+        let clock = move || Instant::from_millis(u64::try_from(start.elapsed().as_millis()).unwrap());
+        let key = VirtualKey::new(memory, KeyOptions::new(CONFIG)).unwrap();
+        (HidTransport::new(InProcess(key), clock, [7; 8]), clock)
+    }
+
     /// The attestation outlives the options, and the function that has made them.
     #[test]
     fn a_function_builds_options_and_returns_the_attestation() {
-        let config = Config::new([0; 16]);
-        let mut memory = vec![0; config.buffer_len()];
-        let key = VirtualKey::new(&mut memory, KeyOptions::new(config)).unwrap();
-        let start = time::Instant::now();
-        let clock = || Instant::from_millis(u64::try_from(start.elapsed().as_millis()).unwrap());
-        let mut transport = HidTransport::new(InProcess(key), clock, [7; 8]);
+        let mut memory = vec![0; CONFIG.buffer_len()];
+        let (mut transport, clock) = plugged_in(&mut memory);
         let (mut rng, mut buffer) = (ChaCha20Rng::seed_from_u64(1), vec![0; 8_192]);
         let attestation = {
             let (rp_id, hash) = (String::from("example.org"), [1; 32]);
@@ -114,12 +122,8 @@ mod tests {
 
     #[test]
     fn one_driver_runs_every_kind_of_ceremony() {
-        let config = Config::new([0; 16]);
-        let mut memory = vec![0; config.buffer_len()];
-        let key = VirtualKey::new(&mut memory, KeyOptions::new(config)).unwrap();
-        let start = time::Instant::now();
-        let clock = || Instant::from_millis(u64::try_from(start.elapsed().as_millis()).unwrap());
-        let mut transport = HidTransport::new(InProcess(key), clock, [7; 8]);
+        let mut memory = vec![0; CONFIG.buffer_len()];
+        let (mut transport, clock) = plugged_in(&mut memory);
         let (mut rng, pin, mut buffer) = (ChaCha20Rng::seed_from_u64(1), "1234", vec![0; 8_192]);
 
         let info =
