@@ -50,7 +50,7 @@ const CONFIG: Config<'static> = {
     config.max_msg_size = 1_200;
     config
 };
-const _: () = assert!(CONFIG.caps.contradiction().is_none());
+const _: () = assert!(CONFIG.check(CONFIG.caps).is_ok());
 
 /// What a board brings.
 pub struct Board<D, F, R, B, L> {
