@@ -3,6 +3,8 @@
 
 use core::{cell::Cell, hint::black_box, ptr};
 
+use crate::Memory;
+
 /// What the stack is filled with before it grows.
 const PAINT: u32 = 0xA5A5_5A5A;
 /// How far down it is filled, in bytes from its start.
@@ -15,19 +17,9 @@ unsafe extern "C" {
     static _stack_start: u32;
 }
 
-/// The program's large memory: what a key and a client keep outside of their stacks.
-pub struct Memory {
-    /// The flash, which is RAM here.
-    pub flash: [u8; super::flash::SIZE],
-    /// The key's buffer.
-    pub key: [u8; 4096],
-    /// The client's buffer.
-    pub client: [u8; 4096],
-}
-
 /// The program's memory. To be called once.
 pub fn memory() -> &'static mut Memory {
-    static mut MEMORY: Memory = Memory { flash: [0xFF; super::flash::SIZE], key: [0; 4096], client: [0; 4096] };
+    static mut MEMORY: Memory = Memory::new();
     let memory = &raw mut MEMORY;
     // SAFETY: the program has one thread and calls this once.
     unsafe { &mut *memory }

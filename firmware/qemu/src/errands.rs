@@ -22,8 +22,10 @@ use keyfob_core::{
 };
 
 use crate::{
-    board::{Gauge, Memory},
-    key::{Counting, Wire, power_up},
+    Memory,
+    board::Gauge,
+    counting::Counting,
+    key::{Wire, power_up},
     step,
 };
 

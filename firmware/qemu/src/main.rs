@@ -11,12 +11,27 @@ use semihosting::{println, process};
 use crate::board::{Cost, Gauge};
 
 mod board;
+mod counting;
 mod errands;
 mod flash;
 mod key;
 #[cfg(target_arch = "arm")]
 #[path = "../../src/memory.rs"]
 mod memory;
+
+/// What a key and a client keep outside of their stacks.
+struct Memory {
+    /// The flash, which is RAM here.
+    flash: [u8; flash::SIZE],
+    key: [u8; 4096],
+    client: [u8; 4096],
+}
+
+impl Memory {
+    const fn new() -> Self {
+        Self { flash: [0xFF; flash::SIZE], key: [0; 4096], client: [0; 4096] }
+    }
+}
 
 fn main() -> ! {
     let memory = board::memory();
