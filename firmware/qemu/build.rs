@@ -4,6 +4,8 @@ use std::{env, fs, path::PathBuf};
 
 /// mps2-an386: 4 MB at 0 for code, 4 MB of RAM, of which a chip's 128 KB are used.
 const CORTEX_M: &str = "MEMORY { FLASH : ORIGIN = 0, LENGTH = 1M  RAM : ORIGIN = 0x20000000, LENGTH = 128K }\n";
+/// lm3s6965evb, with another processor: its memories.
+const CORTEX_M0: &str = "MEMORY { FLASH : ORIGIN = 0, LENGTH = 256K  RAM : ORIGIN = 0x20000000, LENGTH = 64K }\n";
 /// mps2-an505: its secure memories.
 const CORTEX_M33: &str =
     "MEMORY { FLASH : ORIGIN = 0x10000000, LENGTH = 1M  RAM : ORIGIN = 0x38000000, LENGTH = 128K }\n";
@@ -20,10 +22,14 @@ REGION_ALIAS("REGION_STACK", RAM);
 
 fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+    let chip = env::var("KEYFOB_CHIP").unwrap_or("cortex-m4f".into());
+    println!("cargo:rustc-check-cfg=cfg(chip, values(any()))");
+    println!("cargo:rustc-cfg=chip=\"{chip}\"");
     let arch = env::var("CARGO_CFG_TARGET_ARCH").expect("cargo sets it");
-    let memory = match env::var("KEYFOB_CHIP").as_deref() {
-        _ if arch == "riscv32" => RISC_V,
-        Ok("cortex-m33") => CORTEX_M33,
+    let memory = match chip.as_str() {
+        "riscv" => RISC_V,
+        "cortex-m33" => CORTEX_M33,
+        "cortex-m0" => CORTEX_M0,
         _ => CORTEX_M,
     };
     fs::write(out.join("memory.x"), memory).expect("a build folder");

@@ -124,8 +124,9 @@ impl Gauge {
 mod chip {
     use cortex_m::peripheral::{Peripherals, SYST, syst::SystClkSource};
 
-    /// Instructions in a tick of the board's clock of 25 MHz, at one in a nanosecond.
-    const INSTRUCTIONS: u64 = 40;
+    /// Instructions in a tick of the board's clock of 25 MHz, at one in a nanosecond; the board of the Cortex-M0 begins
+    /// with 12.5 MHz.
+    const INSTRUCTIONS: u64 = if cfg!(chip = "cortex-m0") { 80 } else { 40 };
 
     #[cortex_m_rt::entry]
     fn main() -> ! {
@@ -143,7 +144,7 @@ mod chip {
         !SYST::get_current()
     }
 
-    /// The instructions since a count: exact to forty, and less than 600 million.
+    /// The instructions since a count: exact to a tick, and less than 600 million.
     pub fn since(before: u32) -> u64 {
         u64::from(count().wrapping_sub(before) & 0x00FF_FFFF) * INSTRUCTIONS
     }

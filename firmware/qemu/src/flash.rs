@@ -4,8 +4,8 @@ use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashErrorKind, ReadNo
 use keyfob_core::bytes;
 
 const PAGE: usize = 4096;
-/// Bytes of the flash.
-pub const SIZE: usize = 12 * PAGE;
+/// Bytes of the flash. The smallest chip has 64 KB of RAM for everything.
+pub const SIZE: usize = if cfg!(chip = "cortex-m0") { 6 } else { 12 } * PAGE;
 
 /// The flash.
 pub struct Flash<'f>(pub &'f mut [u8; SIZE]);

@@ -15,7 +15,7 @@ mod counting;
 mod errands;
 mod flash;
 mod key;
-#[cfg(target_arch = "arm")]
+#[cfg(all(target_arch = "arm", not(chip = "cortex-m0")))] // instructions of Thumb-2
 #[path = "../../src/memory.rs"]
 mod memory;
 
@@ -29,12 +29,13 @@ struct Memory {
 
 impl Memory {
     const fn new() -> Self {
-        Self { flash: [0xFF; flash::SIZE], key: [0; 4096], client: [0; 4096] }
+        Self { flash: [0; flash::SIZE], key: [0; 4096], client: [0; 4096] }
     }
 }
 
 fn main() -> ! {
     let memory = board::memory();
+    memory.flash.fill(0xFF); // erased
     let (now, gauge) = (Cell::new(0), Gauge::default());
     println!("{:30} {:>12} {:>7} {:>7}", "", "instructions", "client", "key");
     match errands::run_all(memory, &now, &gauge) {

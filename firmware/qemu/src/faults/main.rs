@@ -20,7 +20,7 @@ mod counting;
 mod errands;
 mod flash;
 mod key;
-#[cfg(target_arch = "arm")]
+#[cfg(all(target_arch = "arm", not(chip = "cortex-m0")))] // instructions of Thumb-2
 #[path = "../../../src/memory.rs"]
 mod memory;
 mod reports;
