@@ -16,7 +16,7 @@ use keyfob_core::{
 use keyfob_soft_authenticator::{
     devices::{
         Finger, KeyOptions, Touch, VirtualKey,
-        tcp::{self, Visit},
+        hub::{Hub, HubEvent},
     },
     store::FileStore,
 };
@@ -29,7 +29,7 @@ mod key;
 #[derive(clap::Args, Clone)]
 pub struct Arguments {
     /// Listen here. Each message is one 64-byte CTAPHID report, both ways. A connection that begins with INIT on the
-    /// broadcast channel plugs the key in; any other is closed. Port 0 takes any free port and prints it.
+    /// broadcast channel opens the key; any other is closed. Port 0 takes any free port and prints it.
     #[arg(long, value_name = "ADDRESS:PORT")]
     tcp: String,
     /// Whether its user touches the key.
@@ -188,20 +188,31 @@ pub fn run(arguments: Arguments) -> Result<(), String> {
         );
     }
     say(format_args!("Serving a virtual security key on tcp {address}. Stop with Ctrl-C."));
-    tcp::serve(&listener, &mut key, |visit| notes.say(line(visit)))
-        .map_err(|error| format!("the socket failed: {}", plain(&error)))
+    let broken = |error| format!("the socket failed: {}", plain(&error));
+    let mut hub = Hub::new(&mut key).map_err(broken)?;
+    hub.listen_tcp(listener).map_err(broken)?;
+    let watch = |event| {
+        if let Some(line) = line(event) {
+            notes.say(line);
+        }
+    };
+    hub.run(watch).map_err(broken)
 }
 
-fn line(visit: Visit) -> String {
-    match visit {
-        Visit::PluggedIn(peer) => format!("{peer} plugged the key in."),
-        Visit::Left(peer) => format!("{peer} left; the key is unplugged."),
-        Visit::Busy(peer) => format!("{peer} was refused: another client uses the key."),
-        Visit::Stranger(peer) => {
+/// What the user is told of an event.
+fn line(event: HubEvent) -> Option<String> {
+    Some(match event {
+        HubEvent::PluggedIn => "The key is plugged in.".into(),
+        HubEvent::Unplugged => "The key is unplugged.".into(),
+        HubEvent::Opened(peer) => format!("{peer} opened the key."),
+        HubEvent::Closed(peer) => format!("{peer} closed the key."),
+        HubEvent::Full(peer) => format!("{peer} was refused: too many clients have the key open."),
+        HubEvent::Stuck(peer) => format!("{peer} does not read, so it is closed."),
+        HubEvent::Stranger(peer) => {
             format!("The connection of {peer} was closed: it did not begin with CTAPHID_INIT on the broadcast channel.")
         }
-        other => format!("{other:?}"),
-    }
+        _ => return None,
+    })
 }
 
 /// Lines that may get lost. A thread of its own prints them, and drops some when the reader is slow: a pipe that is

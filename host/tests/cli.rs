@@ -242,8 +242,10 @@ fn serve_says_who_plugs_in_and_leaves_and_goes_on_when_nobody_reads() {
         client.local_addr().unwrap()
     };
     let peer = plug_in();
-    assert_eq!(lines.next().unwrap(), format!("{peer} plugged the key in."));
-    assert_eq!(lines.next().unwrap(), format!("{peer} left; the key is unplugged."));
+    assert_eq!(lines.next().unwrap(), "The key is plugged in.");
+    assert_eq!(lines.next().unwrap(), format!("{peer} opened the key."));
+    assert_eq!(lines.next().unwrap(), format!("{peer} closed the key."));
+    assert_eq!(lines.next().unwrap(), "The key is unplugged.");
     drop(lines);
     for _ in 0..3 {
         plug_in();

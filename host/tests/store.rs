@@ -21,7 +21,7 @@ use keyfob_core::{
     ctap2::{CredentialParameters, RpEntity, UserEntity},
     transport::hid::HidTransport,
 };
-use keyfob_soft_authenticator::devices::tcp::TcpPipe;
+use keyfob_soft_authenticator::devices::TcpPipe;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 

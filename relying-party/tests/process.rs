@@ -20,7 +20,7 @@ use keyfob_relying_party::{
     store::{Sqlite, Storage},
 };
 use keyfob_soft_authenticator::{
-    devices::{KeyOptions, VIRTUAL_KEY_AAGUID, VirtualKey, tcp},
+    devices::{KeyOptions, VIRTUAL_KEY_AAGUID, VirtualKey, hub::Hub},
     engine::Config,
 };
 use serde_json::{Value, json};
@@ -193,7 +193,10 @@ fn a_key_on_a_socket_registers_and_signs_in_later() {
     thread::spawn(move || {
         let config = Config::new(VIRTUAL_KEY_AAGUID);
         let mut buffer = vec![0; config.buffer_len()];
-        tcp::serve(&listener, &mut VirtualKey::new(&mut buffer, KeyOptions::new(config)).unwrap(), |_| ())
+        let mut key = VirtualKey::new(&mut buffer, KeyOptions::new(config)).unwrap();
+        let mut hub = Hub::new(&mut key).unwrap();
+        hub.listen_tcp(listener).unwrap();
+        hub.run(|_| ())
     });
     let (url, common) = (serving.url(), ["--key", &key]);
     for arguments in [vec!["register", "--user", "alice"], vec!["sign-in", "--user", "alice"]] {

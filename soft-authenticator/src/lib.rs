@@ -2,7 +2,7 @@
 //! it.
 //!
 //! ```text
-//!   devices    virtual keys, in process and over TCP (feature `std`)
+//!   devices    virtual keys, in process and over sockets (feature `std`)
 //!      │
 //!     hid      CTAPHID around the engine: reports in, reports out
 //!      │

@@ -31,7 +31,7 @@ use keyfob_core::{
     transport::hid::{BROADCAST, HidCommand, Packet, REPORT_LEN},
 };
 use keyfob_soft_authenticator::{
-    devices::{KeyOptions, VIRTUAL_KEY_AAGUID, VirtualKey, tcp},
+    devices::{KeyOptions, VIRTUAL_KEY_AAGUID, VirtualKey, hub::Hub},
     engine::Config,
     store::{FileStore, Store},
 };
@@ -56,7 +56,9 @@ impl Client {
             options.store = store;
             let mut buffer = vec![0; config.buffer_len()];
             let mut key = VirtualKey::new(&mut buffer, options).expect("a key");
-            tcp::serve(&listener, &mut key, |_| {}).expect("a listener");
+            let mut hub = Hub::new(&mut key).expect("a hub");
+            hub.listen_tcp(listener).expect("a listener");
+            hub.run(|_| {}).expect("a listener");
         });
         let stream = TcpStream::connect(address).expect("a key");
         stream.set_nodelay(true).expect("a socket");

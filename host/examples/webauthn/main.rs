@@ -30,7 +30,7 @@ use keyfob_core::{
     transport::hid::HidTransport,
     webauthn::{CreationOptions, DefaultClientDataCollector, PublicSuffixList, RequestOptions},
 };
-use keyfob_soft_authenticator::devices::tcp::TcpPipe;
+use keyfob_soft_authenticator::devices::TcpPipe;
 use rand_chacha::rand_core::{TryCryptoRng, TryRng};
 
 mod manage;

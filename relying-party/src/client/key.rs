@@ -16,7 +16,7 @@ use keyfob_core::{
     webauthn::{AttestationObject, ClientData, ClientDataType, PublicSuffixList, origin_matches},
 };
 use keyfob_soft_authenticator::{
-    devices::{InProcess, KeyOptions, VIRTUAL_KEY_AAGUID, VirtualKey, tcp::TcpPipe},
+    devices::{InProcess, KeyOptions, TcpPipe, VIRTUAL_KEY_AAGUID, VirtualKey},
     engine::Config,
 };
 use rand_chacha::ChaCha20Rng;

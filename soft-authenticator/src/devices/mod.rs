@@ -1,12 +1,14 @@
 //! Virtual security keys that a client can plug into (std).
 //!
 //! [`VirtualKey`] is an authenticator that uses this machine's clock and a [`Touch`] and a [`Finger`] in place of a
-//! user. [`InProcess`] carries its reports inside the process, [`tcp`] over a socket.
+//! user. [`InProcess`] carries its reports inside the process, [`hub`] over sockets to any number of clients,
+//! whose end is a [`Pipe`].
 
 mod attestation;
+pub mod hub;
 mod in_process;
 mod key;
-pub mod tcp;
+mod pipe;
 
 pub use attestation::{
     VIRTUAL_KEY_AAGUID, VIRTUAL_KEY_ROOT, virtual_key_certificate, virtual_key_enterprise_certificate,
@@ -15,3 +17,6 @@ pub use in_process::InProcess;
 pub use key::{
     Finger, KeyError, KeyOptions, Touch, VIRTUAL_VENDOR_COMMANDS, VirtualCrypto, VirtualKey, VirtualPlatform,
 };
+#[cfg(unix)]
+pub use pipe::UnixPipe;
+pub use pipe::{Connection, Pipe, TcpPipe};

@@ -1,4 +1,4 @@
-//! The virtual key on a socket: plugging in, unplugging, and misbehaving clients. Every test ends by itself.
+//! The virtual key on sockets: plugging in, unplugging, several clients, and misbehaving ones. Every test ends by itself.
 #![allow(clippy::disallowed_methods)]
 
 use std::{
@@ -26,16 +26,23 @@ use keyfob_core::{
 };
 use keyfob_soft_authenticator::{
     devices::{
-        InProcess, KeyOptions, Touch, VirtualKey,
-        tcp::{TcpPipe, Visit, serve},
+        InProcess, KeyOptions, TcpPipe, Touch, VirtualKey,
+        hub::{Hub, HubEvent, HubHandle, Peer},
     },
     engine::Config,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
-#[path = "tcp/door.rs"]
+#[path = "hub/door.rs"]
 mod door;
+#[path = "hub/openers.rs"]
+mod openers;
+#[path = "hub/udp.rs"]
+mod udp;
+#[cfg(unix)]
+#[path = "hub/unix.rs"]
+mod unix;
 
 const HASH: [u8; 32] = [7; 32];
 
@@ -334,25 +341,52 @@ fn garbage_is_answered_or_ignored_and_the_next_client_is_served() {
     assert_eq!(Client::new(address).command(Command::GET_INFO)[0], 0);
 }
 
-/// A key whose visits are recorded.
-fn watched(config: Config<'static>, touch: Touch) -> (SocketAddr, Arc<Mutex<Vec<Visit>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let (address, visits) = (listener.local_addr().unwrap(), Arc::new(Mutex::new(Vec::new())));
-    let noted = visits.clone();
-    thread::spawn(move || {
+/// What a hub has told, but for messages and reports.
+type Events = Arc<Mutex<Vec<HubEvent>>>;
+
+/// A key behind a hub, until the process ends or the hub is stopped. `doors` adds its doors.
+fn hub(
+    config: Config<'static>,
+    touch: Touch,
+    doors: impl FnOnce(&mut Hub<'_, '_>) + Send + 'static,
+) -> (HubHandle, Events, thread::JoinHandle<()>) {
+    let (told, handles) = std::sync::mpsc::channel();
+    let events = Events::default();
+    let noted = events.clone();
+    let thread = thread::spawn(move || {
         let mut buffer = vec![0; config.buffer_len().max(MAX_MESSAGE)];
         let options = KeyOptions { seed: Some(1), touch, ..KeyOptions::new(config) };
         let mut key = VirtualKey::new(&mut buffer, options).unwrap();
-        serve(&listener, &mut key, |visit| noted.lock().unwrap().push(visit)).unwrap();
+        let mut hub = Hub::new(&mut key).unwrap();
+        doors(&mut hub);
+        told.send(hub.handle()).unwrap();
+        let is_of_clients = |event: &HubEvent| {
+            use HubEvent::{Closed, Full, Opened, PluggedIn, Stranger, Stuck, Unplugged};
+            matches!(event, PluggedIn | Unplugged | Opened(_) | Closed(_) | Stranger(_) | Full(_) | Stuck(_))
+        };
+        hub.run(|event| {
+            if is_of_clients(&event) {
+                noted.lock().unwrap().push(event);
+            }
+        })
+        .unwrap();
     });
-    (address, visits)
+    (handles.recv().unwrap(), events, thread)
 }
 
-/// Waits until this many visits were recorded.
-fn noted(visits: &Mutex<Vec<Visit>>, count: usize) -> Vec<Visit> {
+/// A key on its own TCP port.
+fn watched(config: Config<'static>, touch: Touch) -> (SocketAddr, Events) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (_, events, _) = hub(config, touch, |hub| hub.listen_tcp(listener).unwrap());
+    (address, events)
+}
+
+/// Waits until this many events were told.
+fn noted(events: &Mutex<Vec<HubEvent>>, count: usize) -> Vec<HubEvent> {
     let start = Instant::now();
     loop {
-        let noted = visits.lock().unwrap().clone();
+        let noted = events.lock().unwrap().clone();
         if noted.len() >= count {
             return noted;
         }

@@ -1,0 +1,128 @@
+//! What a hub asks of each way to the key, and the queue of reports that all of them have.
+
+use std::{
+    io::{self, ErrorKind},
+    time::{Duration, Instant},
+};
+
+use keyfob_core::{
+    bytes,
+    transport::hid::{HidCommand, REPORT_LEN},
+};
+use mio::event::Source;
+
+use super::Peer;
+
+/// One report, in either direction.
+pub type Report = [u8; REPORT_LEN];
+
+/// A client that accepts no report for this long is closed.
+const LONGEST_WRITE: Duration = Duration::from_secs(5);
+/// How many reports can wait for a client whose socket is full; more are lost. hidraw keeps 64. One turn of the hub has
+/// fewer answers to one client, so that a client loses reports only where others use the key too.
+const QUEUE: usize = 512;
+/// The first bytes of every INIT on the broadcast channel.
+const FIRST: [u8; 5] = [0xFF, 0xFF, 0xFF, 0xFF, 0x80 | HidCommand::INIT.0];
+
+/// Whether these bytes are the beginning of an INIT on the broadcast channel, as far as they go.
+pub fn may_be_init(bytes: &[u8]) -> bool {
+    bytes.iter().zip(&FIRST).all(|(here, first)| here == first)
+}
+
+/// What came over a link.
+pub enum Input {
+    Opened(Peer),
+    Report(Peer, Report),
+    Closed(Peer),
+    Stranger(Peer),
+}
+
+/// The result of [`Link::flush`].
+#[derive(Default)]
+pub struct Flushed {
+    /// The client does not take its reports. Until it does, nothing is read from it.
+    pub is_blocked: bool,
+    /// When to flush again, whatever happens.
+    pub due: Option<Instant>,
+}
+
+/// A connection, or a socket without connections, through which clients use the key.
+pub trait Link {
+    /// Calls `register` with the source of the link's events. Without a source it is not called.
+    fn with_source(&mut self, register: &mut dyn FnMut(&mut dyn Source) -> io::Result<()>) -> io::Result<()>;
+
+    /// The link begins.
+    fn begin(&mut self, _: &mut Vec<Input>) {}
+
+    /// Reads until nothing is left, or enough for one turn. Returns whether something may be left.
+    ///
+    /// # Errors
+    /// The link has ended.
+    fn receive(&mut self, inputs: &mut Vec<Input>) -> io::Result<bool>;
+
+    /// Queues a report of the key for each opener.
+    fn queue(&mut self, report: &Report);
+
+    /// Writes what is queued, and lets clients leave whose time is over.
+    ///
+    /// # Errors
+    /// The link has ended: [`ErrorKind::TimedOut`] where the client took nothing for too long.
+    fn flush(&mut self, now: Instant, inputs: &mut Vec<Input>) -> io::Result<Flushed>;
+
+    /// The key is unplugged. Returns whether the link stays, without openers.
+    fn unplug(&mut self) -> bool {
+        false
+    }
+}
+
+/// Bytes that wait until the client takes them.
+#[derive(Default)]
+pub struct Outbox {
+    bytes: Vec<u8>,
+    /// How many of them were written.
+    sent: usize,
+    /// Since when the client has taken nothing.
+    since: Option<Instant>,
+}
+
+impl Outbox {
+    /// Adds a report, unless too many wait.
+    pub fn push(&mut self, report: &Report) {
+        if self.bytes.len().saturating_sub(self.sent) < QUEUE.saturating_mul(REPORT_LEN) {
+            self.bytes.extend_from_slice(report);
+        }
+    }
+
+    /// Writes at most `unit` bytes a call.
+    pub fn flush(
+        &mut self,
+        now: Instant,
+        unit: usize,
+        mut write: impl FnMut(&[u8]) -> io::Result<usize>,
+    ) -> io::Result<Flushed> {
+        while self.sent < self.bytes.len() {
+            let waiting = bytes::rest(&self.bytes, self.sent);
+            match write(bytes::front(waiting, unit.min(waiting.len()))) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    self.sent = self.sent.saturating_add(count);
+                    self.since = None;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.bytes.drain(..self.sent.min(self.bytes.len()));
+                    self.sent = 0;
+                    let end = self.since.get_or_insert(now).checked_add(LONGEST_WRITE);
+                    if end.is_some_and(|end| end <= now) {
+                        return Err(ErrorKind::TimedOut.into());
+                    }
+                    return Ok(Flushed { is_blocked: true, due: end });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.bytes.clear();
+        (self.sent, self.since) = (0, None);
+        Ok(Flushed::default())
+    }
+}

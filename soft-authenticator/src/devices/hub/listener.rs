@@ -1,0 +1,63 @@
+//! What accepts connections.
+
+use std::{
+    io::{self, ErrorKind},
+    net,
+};
+
+use mio::{event::Source, net::TcpListener};
+
+#[cfg(unix)]
+use super::unix;
+use super::{Peer, link::Link, stream::Stream};
+
+/// A listening socket.
+pub enum Listener {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    Unix(unix::UnixListener),
+}
+
+impl Listener {
+    pub fn tcp(listener: net::TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Ok(Self::Tcp(TcpListener::from_std(listener)))
+    }
+
+    /// Calls `register` with the source of the listener's events.
+    pub fn with_source(&mut self, register: &mut dyn FnMut(&mut dyn Source) -> io::Result<()>) -> io::Result<()> {
+        match self {
+            Self::Tcp(listener) => register(listener),
+            #[cfg(unix)]
+            Self::Unix(listener) => listener.with_source(register),
+        }
+    }
+
+    /// The next connection, if there is one now.
+    ///
+    /// # Errors
+    /// The listener has failed.
+    pub fn accept(&mut self) -> io::Result<Option<(Box<dyn Link>, Peer)>> {
+        loop {
+            let accepted: io::Result<(Box<dyn Link>, Peer)> = match self {
+                Self::Tcp(listener) => listener.accept().map(|(stream, address)| {
+                    // It fails where the client has gone, which reading will tell.
+                    let _ = stream.set_nodelay(true);
+                    let peer = Peer::Tcp(address);
+                    (Box::new(Stream::guarded(stream, peer)) as _, peer)
+                }),
+                #[cfg(unix)]
+                Self::Unix(listener) => listener.accept(),
+            };
+            match accepted {
+                Ok(accepted) => return Ok(Some(accepted)),
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock => return Ok(None),
+                    // The client closed the connection before it was accepted.
+                    ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted => {}
+                    _ => return Err(error),
+                },
+            }
+        }
+    }
+}

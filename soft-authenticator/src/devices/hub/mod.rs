@@ -1,0 +1,500 @@
+//! A virtual key that any number of clients have open, over any number of doors, on one thread.
+//!
+//! As with hidraw on Linux, every report of the key goes to each client that has the key open, and the reports of all
+//! clients go to the key. Each client finds its answers by the channel. Only the key itself decides who is busy: while
+//! it works for one channel, it answers the others with CHANNEL_BUSY.
+//!
+//! | door | a client | opens the key with |
+//! |---|---|---|
+//! | [`Hub::listen_tcp`] | a connection: 64-byte reports, one after another | INIT on the broadcast channel |
+//! | [`Hub::listen_unix`] | a connection: the same | connecting |
+//! | [`Hub::listen_packets`] | a connection: one report in each packet, after report id 0 or without it | connecting |
+//! | [`Hub::listen_udp`] | an address: one report in each datagram | INIT on the broadcast channel |
+//!
+//! No report carries a report id, but where the table says so; an incomplete one at the end of a connection is ignored.
+//!
+//! The first client to open the key plugs it in, and the last one to close it unplugs it, unless
+//! [`Hub::keep_plugged_in`] was called. Plugging in powers the key up: credentials, PIN and counters stay. Tokens,
+//! channels, the block after three wrong PINs and the time limit for a reset do not.
+//!
+//! TCP and UDP clients must begin with INIT on the broadcast channel. Any other connection is closed, and its bytes do
+//! not reach the key. This protects the key from web pages, which can open connections to this machine: their first
+//! bytes are HTTP or TLS.
+//!
+//! No client holds up the key or the others: what it does not read is queued, then lost, and after five seconds it is
+//! closed. At most 32 connections are open. One more takes the place of the oldest that has not opened the key.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `mod.rs` | [`Hub`] and its loop |
+//! | `event.rs` | [`HubEvent`], what a hub tells its watcher |
+//! | `link.rs` | what the hub asks of each kind of connection |
+//! | `stream.rs`, `udp.rs`, `unix.rs` | the kinds of connections |
+
+use std::{
+    io::{self, ErrorKind},
+    iter, mem,
+    net::{TcpListener, UdpSocket},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use mio::{Events, Interest, Poll, Token, Waker};
+
+use super::VirtualKey;
+
+mod event;
+mod link;
+mod listener;
+mod stream;
+mod udp;
+#[cfg(unix)]
+mod unix;
+
+use event::Observer;
+pub use event::{HubEvent, Peer};
+use link::{Flushed, Input, Link, Report};
+use listener::Listener;
+
+/// How many connections may be open. One more closes the oldest connection that has not opened the key.
+const CONNECTIONS: usize = 32;
+/// How many connections are accepted before the others have their turn.
+const ACCEPTS: usize = 16;
+/// How many events the operating system tells at once: more than there are connections and doors, so that who leaves is
+/// noticed before who comes.
+const EVENTS: usize = 128;
+/// The token of [`HubHandle`].
+const WAKER: Token = Token(0);
+
+/// A virtual key, and the doors through which clients open it.
+///
+/// ```
+/// use std::{net::{TcpListener, TcpStream}, thread};
+/// use keyfob_core::{Instant, transport::hid::HidTransport};
+/// use keyfob_soft_authenticator::devices::{KeyOptions, TcpPipe, VIRTUAL_KEY_AAGUID, VirtualKey, hub::Hub};
+/// use keyfob_soft_authenticator::engine::Config;
+///
+/// let listener = TcpListener::bind("127.0.0.1:0")?; // any free port
+/// let address = listener.local_addr()?;
+/// thread::spawn(move || {
+///     let config = Config::new(VIRTUAL_KEY_AAGUID);
+///     let mut memory = vec![0; config.buffer_len()];
+///     let mut key = VirtualKey::new(&mut memory, KeyOptions::new(config)).unwrap();
+///     let mut hub = Hub::new(&mut key)?;
+///     hub.listen_tcp(listener)?;
+///     hub.run(|event| println!("{event:?}"))
+/// });
+///
+/// let pipe = TcpPipe::new(TcpStream::connect(address)?);
+/// # let start = std::time::Instant::now();
+/// # let clock = || Instant::from_millis(start.elapsed().as_millis() as u64);
+/// let mut transport = HidTransport::new(pipe, clock, *b"a nonce!");
+/// let mut message = *b"hello, key";
+/// assert_eq!(transport.ping(&mut message, 10).ok(), Some(10));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Hub<'k, 'b> {
+    key: &'k mut VirtualKey<'b>,
+    poll: Poll,
+    handle: HubHandle,
+    doors: Vec<Door>,
+    seats: Vec<Seat>,
+    /// Who has the key open, and over which seat.
+    openers: Vec<(Token, Peer)>,
+    last_token: usize,
+    is_plugged_in: bool,
+    stays_plugged_in: bool,
+    observer: Observer,
+    /// Inputs that are being acted on. Kept, so that it is allocated once.
+    inputs: Vec<Input>,
+}
+
+/// Gives orders to a hub, from any thread.
+#[derive(Clone)]
+pub struct HubHandle {
+    waker: Arc<Waker>,
+    orders: Arc<Orders>,
+}
+
+#[derive(Default)]
+struct Orders {
+    stop: AtomicBool,
+    replug: AtomicBool,
+}
+
+impl HubHandle {
+    /// Unplugs the key and plugs it in again: every connection is closed.
+    pub fn replug(&self) {
+        self.orders.replug.store(true, Ordering::Relaxed);
+        self.wake();
+    }
+
+    /// Lets [`Hub::run`] return.
+    pub fn stop(&self) {
+        self.orders.stop.store(true, Ordering::Relaxed);
+        self.wake();
+    }
+
+    /// Lets the key look at once whether its user has touched it.
+    pub fn wake(&self) {
+        // Without its hub there is nothing to wake.
+        let _ = self.waker.wake();
+    }
+}
+
+/// What listens for connections.
+struct Door {
+    token: Token,
+    listener: Listener,
+    is_ready: bool,
+}
+
+/// A link, and what the hub knows of it.
+struct Seat {
+    token: Token,
+    link: Box<dyn Link>,
+    /// Whether there may be something to read.
+    is_ready: bool,
+    /// Whether the link takes nothing more now.
+    is_blocked: bool,
+    /// When to flush it, whatever happens.
+    due: Option<Instant>,
+    /// Whether it is a connection. The others stay.
+    is_connection: bool,
+    /// Whether a client has opened the key over it.
+    is_open: bool,
+}
+
+impl<'k, 'b> Hub<'k, 'b> {
+    /// A hub without doors.
+    ///
+    /// # Errors
+    /// The operating system refuses to poll.
+    pub fn new(key: &'k mut VirtualKey<'b>) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let handle = HubHandle { waker: Arc::new(Waker::new(poll.registry(), WAKER)?), orders: Arc::default() };
+        Ok(Self {
+            key,
+            poll,
+            handle,
+            doors: Vec::new(),
+            seats: Vec::new(),
+            openers: Vec::new(),
+            last_token: WAKER.0,
+            is_plugged_in: false,
+            stays_plugged_in: false,
+            observer: Observer::default(),
+            inputs: Vec::new(),
+        })
+    }
+
+    /// The key is plugged in as long as the hub runs, whether or not a client has it open.
+    pub const fn keep_plugged_in(&mut self) {
+        self.stays_plugged_in = true;
+    }
+
+    /// Accepts TCP connections.
+    ///
+    /// # Errors
+    /// The socket cannot be polled.
+    pub fn listen_tcp(&mut self, listener: TcpListener) -> io::Result<()> {
+        self.add_door(Listener::tcp(listener)?)
+    }
+
+    /// Makes a Unix socket that only its owner can use, and accepts connections. A socket at that path on which nothing
+    /// listens is replaced. The socket is removed when the hub is dropped.
+    ///
+    /// # Errors
+    /// [`ErrorKind::AddrInUse`]: something listens there. [`ErrorKind::AlreadyExists`]: the file is not a socket. Those
+    /// of the operating system.
+    #[cfg(unix)]
+    pub fn listen_unix(&mut self, path: &std::path::Path) -> io::Result<()> {
+        self.add_door(Listener::Unix(unix::UnixListener::bind(path, socket2::Type::STREAM)?))
+    }
+
+    /// The same as [`Hub::listen_unix`] with a socket of type SOCK_SEQPACKET, on which each packet is one report. A
+    /// packet to the key has 64 bytes, or 65 that begin with report id 0; others are ignored. A packet from the key has
+    /// 64 bytes.
+    ///
+    /// # Errors
+    /// Those of [`Hub::listen_unix`]. Some systems, among them macOS, have no such sockets.
+    #[cfg(unix)]
+    pub fn listen_packets(&mut self, path: &std::path::Path) -> io::Result<()> {
+        self.add_door(Listener::Unix(unix::UnixListener::bind(path, socket2::Type::SEQPACKET)?))
+    }
+
+    /// Takes UDP datagrams of one report each. Every sender that begins with INIT on the broadcast channel has the key
+    /// open until it was silent for ten minutes.
+    ///
+    /// # Errors
+    /// The socket cannot be polled.
+    pub fn listen_udp(&mut self, socket: UdpSocket) -> io::Result<()> {
+        socket.set_nonblocking(true)?;
+        self.add_link(Box::new(udp::Udp::new(mio::net::UdpSocket::from_std(socket))), false).map(|_| ())
+    }
+
+    /// What gives orders to this hub.
+    pub fn handle(&self) -> HubHandle {
+        self.handle.clone()
+    }
+
+    /// Serves the key until [`HubHandle::stop`]. `watch` is called for each event, and must not block.
+    ///
+    /// # Errors
+    /// A listener failed, or the key does not power up.
+    pub fn run(&mut self, mut watch: impl FnMut(HubEvent)) -> io::Result<()> {
+        let watch: &mut dyn FnMut(HubEvent) = &mut watch;
+        let mut events = Events::with_capacity(EVENTS);
+        if self.stays_plugged_in {
+            self.plug_in(watch)?;
+        }
+        while !self.handle.orders.stop.swap(false, Ordering::Relaxed) {
+            let pause = self.work(watch);
+            let pause = self.flush(pause, watch)?;
+            match self.poll.poll(&mut events, pause) {
+                Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
+                _ => self.note(&events),
+            }
+            if self.handle.orders.replug.swap(false, Ordering::Relaxed) {
+                self.unplug(watch);
+                if self.stays_plugged_in {
+                    self.plug_in(watch)?;
+                }
+            }
+            self.receive(watch)?;
+            self.accept(watch)?;
+        }
+        self.unplug(watch);
+        Ok(())
+    }
+
+    /// Lets the key work, and returns how long it then needs no call.
+    fn work(&mut self, watch: &mut dyn FnMut(HubEvent)) -> Option<Duration> {
+        if !self.is_plugged_in {
+            return None;
+        }
+        let pause = self.key.work();
+        self.transmit(watch);
+        pause
+    }
+
+    /// Queues what the key has to say for all who have it open.
+    fn transmit(&mut self, watch: &mut dyn FnMut(HubEvent)) {
+        for report in iter::from_fn(|| self.key.transmit()) {
+            self.seats.iter_mut().for_each(|seat| seat.link.queue(&report));
+            watch(HubEvent::FromKey(report));
+            if let Some(event) = self.observer.answer(&report) {
+                watch(event);
+            }
+        }
+    }
+
+    /// Writes what is queued. Returns how long to wait for the next event, at most `pause`.
+    fn flush(&mut self, pause: Option<Duration>, watch: &mut dyn FnMut(HubEvent)) -> io::Result<Option<Duration>> {
+        let now = Instant::now();
+        for index in (0..self.seats.len()).rev() {
+            self.step(index, watch, |seat, poll, inputs| seat.flush(now, poll, inputs))?;
+        }
+        let is_ready = self.seats.iter().any(Seat::can_be_read) || self.doors.iter().any(|door| door.is_ready);
+        if is_ready {
+            return Ok(Some(Duration::ZERO));
+        }
+        let dues = self.seats.iter().filter_map(|seat| seat.due).map(|due| due.saturating_duration_since(now));
+        Ok(dues.chain(pause).min())
+    }
+
+    /// Notes what the operating system has told.
+    fn note(&mut self, events: &Events) {
+        for event in events {
+            let token = event.token();
+            if let Some(seat) = self.seats.iter_mut().find(|seat| seat.token == token) {
+                seat.is_ready |= event.is_readable() || event.is_read_closed() || event.is_error();
+            } else if let Some(door) = self.doors.iter_mut().find(|door| door.token == token) {
+                door.is_ready = true;
+            }
+        }
+    }
+
+    /// Reads what there is: first from who has the key open, then from who came first, so that who leaves is noticed
+    /// before who comes.
+    fn receive(&mut self, watch: &mut dyn FnMut(HubEvent)) -> io::Result<()> {
+        for is_open in [true, false] {
+            let mut index = 0;
+            while let Some(seat) = self.seats.get(index) {
+                let token = seat.token;
+                if seat.is_open == is_open && seat.can_be_read() {
+                    self.step(index, watch, |seat, _, inputs| {
+                        seat.is_ready = seat.link.receive(inputs)?;
+                        Ok(())
+                    })?;
+                }
+                if self.seats.get(index).is_some_and(|seat| seat.token == token) {
+                    index = index.saturating_add(1);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Accepts connections. They are read in the next turn, when it is known who has left before they came.
+    fn accept(&mut self, watch: &mut dyn FnMut(HubEvent)) -> io::Result<()> {
+        for index in 0..self.doors.len() {
+            for _ in 0..ACCEPTS {
+                let Some(door) = self.doors.get_mut(index).filter(|door| door.is_ready) else { break };
+                let Some((link, peer)) = door.listener.accept()? else {
+                    door.is_ready = false;
+                    break;
+                };
+                if self.seats.iter().filter(|seat| seat.is_connection).count() < CONNECTIONS || self.make_room(watch) {
+                    let added = self.add_link(link, true)?;
+                    self.step(added, watch, |seat, _, inputs| {
+                        seat.link.begin(inputs);
+                        Ok(())
+                    })?;
+                } else {
+                    watch(HubEvent::Full(peer));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes the oldest connection that has not opened the key. Returns whether there was one.
+    fn make_room(&mut self, watch: &mut dyn FnMut(HubEvent)) -> bool {
+        let oldest = self.seats.iter().position(|seat| seat.is_connection && !seat.is_open);
+        oldest.map(|index| self.close(index, watch)).is_some()
+    }
+
+    /// Lets a seat do something, and acts on its inputs. The seat is closed when it fails.
+    fn step(
+        &mut self,
+        index: usize,
+        watch: &mut dyn FnMut(HubEvent),
+        act: impl FnOnce(&mut Seat, &Poll, &mut Vec<Input>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut inputs = mem::take(&mut self.inputs);
+        let Some(seat) = self.seats.get_mut(index) else { return Ok(()) };
+        let result = act(seat, &self.poll, &mut inputs);
+        let token = seat.token;
+        for input in inputs.drain(..) {
+            match input {
+                Input::Opened(peer) => self.open(index, token, peer, watch)?,
+                Input::Report(peer, report) => self.deliver(peer, &report, watch),
+                Input::Closed(peer) => self.leave(token, Some(peer), watch),
+                Input::Stranger(peer) => watch(HubEvent::Stranger(peer)),
+            }
+        }
+        self.inputs = inputs;
+        if let Err(error) = result {
+            let stuck = self.openers.iter().find(|(its, _)| *its == token && error.kind() == ErrorKind::TimedOut);
+            if let Some((_, peer)) = stuck {
+                watch(HubEvent::Stuck(*peer));
+            }
+            self.close(index, watch);
+        }
+        Ok(())
+    }
+
+    /// A client opens the key.
+    fn open(&mut self, index: usize, token: Token, peer: Peer, watch: &mut dyn FnMut(HubEvent)) -> io::Result<()> {
+        if let Some(seat) = self.seats.get_mut(index) {
+            seat.is_open = true;
+        }
+        self.openers.push((token, peer));
+        if !self.is_plugged_in {
+            self.plug_in(watch)?;
+        }
+        watch(HubEvent::Opened(peer));
+        Ok(())
+    }
+
+    /// Passes a report to the key, and queues what the key says at once.
+    fn deliver(&mut self, peer: Peer, report: &Report, watch: &mut dyn FnMut(HubEvent)) {
+        watch(HubEvent::ToKey(peer, *report));
+        if let Some(event) = self.observer.request(peer, report) {
+            watch(event);
+        }
+        self.key.receive(report);
+        self.transmit(watch);
+    }
+
+    /// A client of a seat has closed the key, or all of them have.
+    fn leave(&mut self, token: Token, peer: Option<Peer>, watch: &mut dyn FnMut(HubEvent)) {
+        let leaves = |(its, one): &mut (Token, Peer)| *its == token && peer.is_none_or(|peer| *one == peer);
+        for (_, peer) in self.openers.extract_if(.., leaves) {
+            watch(HubEvent::Closed(peer));
+        }
+        if self.is_plugged_in && self.openers.is_empty() && !self.stays_plugged_in {
+            self.is_plugged_in = false;
+            watch(HubEvent::Unplugged);
+        }
+    }
+
+    fn close(&mut self, index: usize, watch: &mut dyn FnMut(HubEvent)) {
+        if index < self.seats.len() {
+            let token = self.seats.remove(index).token;
+            self.leave(token, None, watch);
+        }
+    }
+
+    fn plug_in(&mut self, watch: &mut dyn FnMut(HubEvent)) -> io::Result<()> {
+        self.key.power_cycle().map_err(|error| io::Error::other(format!("the key does not power up: {error}")))?;
+        self.observer = Observer::default();
+        self.is_plugged_in = true;
+        watch(HubEvent::PluggedIn);
+        Ok(())
+    }
+
+    /// Unplugs the key, with which every client that has it open is closed.
+    fn unplug(&mut self, watch: &mut dyn FnMut(HubEvent)) {
+        self.seats.retain_mut(|seat| seat.link.unplug());
+        for (_, peer) in self.openers.drain(..) {
+            watch(HubEvent::Closed(peer));
+        }
+        if mem::take(&mut self.is_plugged_in) {
+            watch(HubEvent::Unplugged);
+        }
+    }
+
+    fn next_token(&mut self) -> Token {
+        self.last_token = self.last_token.wrapping_add(1).max(1);
+        Token(self.last_token)
+    }
+
+    fn add_door(&mut self, mut listener: Listener) -> io::Result<()> {
+        let token = self.next_token();
+        listener.with_source(&mut |source| self.poll.registry().register(source, token, Interest::READABLE))?;
+        self.doors.push(Door { token, listener, is_ready: true });
+        Ok(())
+    }
+
+    /// Adds a seat, and returns its index.
+    fn add_link(&mut self, mut link: Box<dyn Link>, is_connection: bool) -> io::Result<usize> {
+        let token = self.next_token();
+        link.with_source(&mut |source| self.poll.registry().register(source, token, Interest::READABLE))?;
+        let (is_ready, is_blocked, due, is_open) = (false, false, None, !is_connection);
+        self.seats.push(Seat { token, link, is_ready, is_blocked, due, is_connection, is_open });
+        Ok(self.seats.len().saturating_sub(1))
+    }
+}
+
+impl Seat {
+    const fn can_be_read(&self) -> bool {
+        self.is_ready && !self.is_blocked
+    }
+
+    /// Writes what is queued, and asks to be told when a client takes more.
+    fn flush(&mut self, now: Instant, poll: &Poll, inputs: &mut Vec<Input>) -> io::Result<()> {
+        let Flushed { is_blocked, due } = self.link.flush(now, inputs)?;
+        self.due = due;
+        if mem::replace(&mut self.is_blocked, is_blocked) != is_blocked {
+            let interest = if is_blocked { Interest::READABLE.add(Interest::WRITABLE) } else { Interest::READABLE };
+            let token = self.token;
+            self.link.with_source(&mut |source| poll.registry().reregister(source, token, interest))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,151 @@
+//! Unix sockets: as files, and with one report in a packet.
+
+use std::{
+    fs::{self, Permissions},
+    io::{self, ErrorKind, Read, Write},
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
+        unix::net,
+    },
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use keyfob_core::{bytes, transport::hid::REPORT_LEN};
+use mio::{event::Source, net::UnixStream, unix::SourceFd};
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use super::{
+    Peer,
+    link::{Flushed, Input, Link, Outbox, Report},
+    stream::Stream,
+};
+
+/// How many clients can wait to be accepted.
+const BACKLOG: i32 = 32;
+/// How many packets are read before the others have their turn.
+const READS: usize = 256;
+
+/// A listening socket. Its file is removed when it is dropped.
+pub struct UnixListener {
+    socket: Socket,
+    kind: Type,
+    /// How many clients have come.
+    clients: u32,
+    path: PathBuf,
+    /// The device and the number of the file, so that no other file is removed.
+    file: (u64, u64),
+}
+
+impl UnixListener {
+    /// Makes the file, which only its owner can use. A socket that nothing listens on any more is replaced.
+    ///
+    /// # Errors
+    /// [`ErrorKind::AddrInUse`]: something listens there. [`ErrorKind::AlreadyExists`]: the file is not a socket. Those
+    /// of the operating system.
+    pub fn bind(path: &Path, kind: Type) -> io::Result<Self> {
+        let address = SockAddr::unix(path)?;
+        let socket = Socket::new(Domain::UNIX, kind, None)?;
+        match socket.bind(&address) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse => {
+                if !fs::symlink_metadata(path)?.file_type().is_socket() {
+                    return Err(ErrorKind::AlreadyExists.into());
+                }
+                let answer = Socket::new(Domain::UNIX, kind, None)?.connect(&address);
+                if !answer.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused) {
+                    return Err(error);
+                }
+                fs::remove_file(path)?;
+                socket.bind(&address)?;
+            }
+            bound => bound?,
+        }
+        let metadata = fs::symlink_metadata(path)?;
+        let listener = Self { socket, kind, clients: 0, path: path.into(), file: (metadata.dev(), metadata.ino()) };
+        // Before it listens, nobody can connect.
+        fs::set_permissions(path, Permissions::from_mode(0o600))?;
+        listener.socket.listen(BACKLOG)?;
+        listener.socket.set_nonblocking(true)?;
+        Ok(listener)
+    }
+
+    pub fn with_source(&mut self, register: &mut dyn FnMut(&mut dyn Source) -> io::Result<()>) -> io::Result<()> {
+        register(&mut SourceFd(&self.socket.as_raw_fd()))
+    }
+
+    /// # Errors
+    /// [`ErrorKind::WouldBlock`]: there is no client now. Those of the operating system.
+    pub fn accept(&mut self) -> io::Result<(Box<dyn Link>, Peer)> {
+        let (socket, _) = self.socket.accept()?;
+        socket.set_nonblocking(true)?;
+        self.clients = self.clients.wrapping_add(1);
+        let peer = Peer::Unix(self.clients);
+        if self.kind == Type::SEQPACKET {
+            return Ok((Box::new(Packets::new(socket, peer)), peer));
+        }
+        let stream = UnixStream::from_std(net::UnixStream::from(OwnedFd::from(socket)));
+        Ok((Box::new(Stream::open(stream, peer)), peer))
+    }
+}
+
+impl Drop for UnixListener {
+    fn drop(&mut self) {
+        if fs::symlink_metadata(&self.path).is_ok_and(|file| (file.dev(), file.ino()) == self.file) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// A connection on which each packet is one report.
+pub struct Packets {
+    socket: Socket,
+    peer: Peer,
+    outbox: Outbox,
+}
+
+impl Packets {
+    pub fn new(socket: Socket, peer: Peer) -> Self {
+        Self { socket, peer, outbox: Outbox::default() }
+    }
+}
+
+impl Link for Packets {
+    fn with_source(&mut self, register: &mut dyn FnMut(&mut dyn Source) -> io::Result<()>) -> io::Result<()> {
+        register(&mut SourceFd(&self.socket.as_raw_fd()))
+    }
+
+    fn begin(&mut self, inputs: &mut Vec<Input>) {
+        inputs.push(Input::Opened(self.peer));
+    }
+
+    /// A packet of 65 bytes begins with report id 0, as what is written to a hidraw device does. Packets of another
+    /// length are ignored.
+    fn receive(&mut self, inputs: &mut Vec<Input>) -> io::Result<bool> {
+        // One byte more, so that a longer packet is not taken for a report.
+        let mut buffer = [0; REPORT_LEN + 2];
+        for _ in 0..READS {
+            match self.socket.read(&mut buffer) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(REPORT_LEN) => inputs.push(Input::Report(self.peer, bytes::first(&buffer))),
+                Ok(65) if buffer.first() == Some(&0) => {
+                    inputs.push(Input::Report(self.peer, bytes::first(bytes::rest(&buffer, 1))));
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    fn queue(&mut self, report: &Report) {
+        self.outbox.push(report);
+    }
+
+    fn flush(&mut self, now: Instant, _: &mut Vec<Input>) -> io::Result<Flushed> {
+        let socket = &mut self.socket;
+        self.outbox.flush(now, REPORT_LEN, |packet| socket.write(packet))
+    }
+}
