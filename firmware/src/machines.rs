@@ -153,10 +153,15 @@ macro_rules! algorithm {
     };
 }
 
+#[cfg(feature = "rustcrypto")]
+type Generate = fn(&mut [u8], &mut [u8]);
+#[cfg(feature = "rustcrypto")]
+type Signature = fn(&[u8], &[u8], &mut [u8]);
+
 /// Calls the machines of every algorithm that is compiled.
 #[cfg(feature = "rustcrypto")]
 pub fn algorithms(secret: &mut [u8], public: &mut [u8], signature: &mut [u8]) {
-    let machines: &[(fn(&mut [u8], &mut [u8]), fn(&[u8], &[u8], &mut [u8]))] = &[
+    let machines: &[(Generate, Signature)] = &[
         (es256_generate, es256_sign),
         #[cfg(feature = "eddsa")]
         (eddsa_generate, eddsa_sign),

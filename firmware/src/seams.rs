@@ -26,7 +26,7 @@ impl Platform for Chip {
 
 /// All capabilities except those that `footprint` removes. `KEYFOB_PROFILE` is the number of a named configuration,
 /// `KEYFOB_WITHOUT` the bits of [`Caps`] to remove.
-const COMPILED: Caps = {
+pub const COMPILED: Caps = {
     let all = match option_env!("KEYFOB_PROFILE") {
         None => Caps::ALL,
         Some(text) => match number(text.as_bytes()) {
