@@ -16,7 +16,7 @@
 //! cookie. The second brings the key's response, which is verified against them; the credential is stored. A sign-in
 //! works in the same way with the stored credential.
 #![forbid(unsafe_code)]
-#![deny(missing_docs)]
+#![deny(missing_docs, clippy::missing_errors_doc)]
 #![allow(clippy::disallowed_methods)]
 
 pub mod backend;

@@ -6,7 +6,7 @@
 //! | ES256, ES384, ES512, RS256, PS256, ML-DSA | EdDSA, ES256K, hashes, ciphers, key agreement |
 
 #![forbid(unsafe_code)]
-#![deny(missing_docs)]
+#![deny(missing_docs, clippy::missing_errors_doc)]
 #![cfg_attr(
     not(test),
     deny(

@@ -71,6 +71,9 @@ const fn key_head_len(key: &[u8]) -> usize {
 impl<'a> Reader<'a> {
     /// The next key of a map with integer keys, `None` after the last. A key of another type, or one that does not fit
     /// in 16 bits, comes as a value that no member has.
+    ///
+    /// # Errors
+    /// [`ErrorKind::KeyOrder`] under the strict rules; what [`Reader::skip`] finds wrong with the key.
     #[cfg_attr(not(feature = "small"), inline)]
     pub fn next_int(&mut self, map: &mut Map<'a>) -> Result<Option<i16>, Error> {
         if map.left == 0 {
@@ -111,6 +114,9 @@ impl<'a> Reader<'a> {
     ///
     /// The members of a table are asked for in canonical order, from the first again after [`Reader::other_member`]: so
     /// the order of known keys comes for free, and only then is compared.
+    ///
+    /// # Errors
+    /// [`ErrorKind::KeyOrder`] under the strict rules.
     #[cfg_attr(not(feature = "small"), inline)]
     pub fn take_key<const N: usize>(&mut self, map: &mut Map<'a>, key: &'static [u8; N]) -> Result<bool, Error> {
         match self.rest.strip_prefix(key) {
@@ -129,6 +135,9 @@ impl<'a> Reader<'a> {
 
     /// Reads the next key of a map with text keys if it is `key`: the key of a member that the standard has removed.
     /// Under the tolerant rules such a member is treated like any other that is not in the table.
+    ///
+    /// # Errors
+    /// [`ErrorKind::KeyOrder`] under the strict rules.
     #[cfg_attr(not(feature = "small"), inline)]
     pub fn take_removed_key<const N: usize>(
         &mut self,
@@ -141,6 +150,9 @@ impl<'a> Reader<'a> {
 
     /// Skips a member of a map with text keys that is not in the table. Under the tolerant rules it may be one that
     /// stands further up in the table; then nothing is read the first time.
+    ///
+    /// # Errors
+    /// [`ErrorKind::KeyOrder`] under the strict rules; what [`Reader::skip`] finds wrong with the key or the value.
     pub fn other_member(&mut self, map: &mut Map<'a>) -> Result<(), Error> {
         map.disturbed = true;
         if !self.strict && map.retried != map.left {

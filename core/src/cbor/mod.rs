@@ -49,11 +49,17 @@ pub trait Read<'a>: Sized {
     fn read(r: &mut Reader<'a>) -> Result<Self, Error>;
 
     /// Reads an item of a list that has been read before; what was checked then need not be checked again.
+    ///
+    /// # Errors
+    /// As in [`Read::read`].
     fn read_again(r: &mut Reader<'a>) -> Result<Self, Error> {
         Self::read(r)
     }
 
     /// Reads a member of a map; `None` is a value that counts as if the member were absent.
+    ///
+    /// # Errors
+    /// As in [`Read::read`].
     #[inline]
     fn read_member(r: &mut Reader<'a>) -> Result<Option<Self>, Error> {
         Self::read(r).map(Some)

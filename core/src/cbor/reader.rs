@@ -108,6 +108,9 @@ impl<'a> Reader<'a> {
     }
 
     /// Checks that nothing is left.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TrailingBytes`].
     #[cfg_attr(not(feature = "small"), inline)]
     pub const fn finish(&self) -> Result<(), Error> {
         if self.rest.is_empty() { Ok(()) } else { Err(self.error(ErrorKind::TrailingBytes)) }
@@ -130,6 +133,10 @@ impl<'a> Reader<'a> {
     }
 
     /// An unsigned integer.
+    ///
+    /// # Errors
+    /// [`ErrorKind::UnexpectedType`]; [`ErrorKind::NotShortest`] under the strict rules; [`ErrorKind::Truncated`],
+    /// [`ErrorKind::Malformed`].
     #[cfg_attr(not(feature = "small"), inline)]
     pub fn unsigned(&mut self) -> Result<u64, Error> {
         self.head_of(UNSIGNED)
@@ -137,6 +144,9 @@ impl<'a> Reader<'a> {
 
     /// An unsigned integer. One of more than 32 bits counts as the largest: no limit, code or count of the standard is
     /// larger.
+    ///
+    /// # Errors
+    /// As in [`Reader::unsigned`].
     #[cfg_attr(not(feature = "small"), inline)]
     pub fn number(&mut self) -> Result<u32, Error> {
         self.unsigned().map(|value| u32::try_from(value).unwrap_or(u32::MAX))
@@ -159,6 +169,9 @@ impl<'a> Reader<'a> {
     }
 
     /// A byte string.
+    ///
+    /// # Errors
+    /// As in [`Reader::unsigned`].
     #[cfg_attr(not(feature = "small"), inline)]
     pub fn bytes(&mut self) -> Result<&'a [u8], Error> {
         // Nearly all are hashes, coordinates, ids and signatures.
@@ -177,6 +190,9 @@ impl<'a> Reader<'a> {
     }
 
     /// A text string.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotUtf8`]; otherwise as in [`Reader::unsigned`].
     #[cfg_attr(not(feature = "small"), inline)]
     pub fn text(&mut self) -> Result<&'a str, Error> {
         let length = self.head_of(TEXT)?;
@@ -200,6 +216,9 @@ impl<'a> Reader<'a> {
     }
 
     /// A text string, checked to be UTF-8, as its bytes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotUtf8`]; otherwise as in [`Reader::unsigned`].
     #[cfg_attr(not(feature = "small"), inline)]
     pub fn text_bytes(&mut self) -> Result<&'a [u8], Error> {
         let bytes = self.unchecked_text()?;
@@ -207,6 +226,9 @@ impl<'a> Reader<'a> {
     }
 
     /// `true` or `false`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::UnexpectedType`], [`ErrorKind::Truncated`].
     #[cfg_attr(not(feature = "small"), inline)]
     pub fn bool(&mut self) -> Result<bool, Error> {
         let (value, rest) = match self.rest {
@@ -220,6 +242,9 @@ impl<'a> Reader<'a> {
     }
 
     /// Opens an array and returns how many items follow; close it with [`Reader::leave`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooDeep`]; otherwise as in [`Reader::unsigned`].
     #[cfg_attr(not(feature = "small"), inline)]
     pub fn array(&mut self) -> Result<u64, Error> {
         let count = self.head_of(ARRAY)?;
@@ -228,6 +253,9 @@ impl<'a> Reader<'a> {
     }
 
     /// Opens a map; read its keys with [`Reader::next_int`] or [`Reader::take_key`], close it with [`Reader::leave`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooDeep`]; otherwise as in [`Reader::unsigned`].
     #[cfg_attr(not(feature = "small"), inline)]
     pub fn map(&mut self) -> Result<Map<'a>, Error> {
         let left = self.head_of(MAP)?;
@@ -276,6 +304,10 @@ impl<'a> Reader<'a> {
     }
 
     /// Skips one item of any type, checks its form to the end, and returns its bytes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Truncated`], [`ErrorKind::Malformed`], [`ErrorKind::TooDeep`], [`ErrorKind::NotUtf8`]; under the
+    /// strict rules also [`ErrorKind::NotShortest`], [`ErrorKind::KeyOrder`], [`ErrorKind::Forbidden`].
     pub fn skip(&mut self) -> Result<&'a [u8], Error> {
         let start = self.rest;
         self.skip_item()?;

@@ -118,6 +118,9 @@ pub trait Cipher {
     /// The inverse of [`Cipher::aes128_cbc_encrypt`].
     fn aes128_cbc_decrypt(&self, key: &[u8; 16], iv: &[u8; 16], data: &mut [u8; 16]);
     /// AES-256-GCM: encrypts `data` in place and returns the tag.
+    ///
+    /// # Errors
+    /// [`Error::Failed`]; [`Error::InvalidLength`] for more data than the backend takes.
     fn aes256_gcm_seal(&self, key: &[u8; 32], nonce: &[u8; 12], aad: &[u8], data: &mut [u8])
     -> Result<[u8; 16], Error>;
     /// The inverse.
@@ -214,6 +217,9 @@ pub trait Sign {
     /// message then have different nonces, so that a fault in one of them does not give the key away by comparison.
     /// Predictable bytes do no harm. Without `hedge` the signature follows from the key and the message, unless the
     /// backend adds randomness of its own.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`]; [`Error::InvalidKey`]; [`Error::OutputTooSmall`]; [`Error::Failed`].
     fn sign_hedged(
         &self,
         algorithm: Algorithm,

@@ -172,11 +172,17 @@ impl<'a> Reader<'a> {
     }
 
     /// Opens an object; read it with [`Reader::next_member`] to its end.
+    ///
+    /// # Errors
+    /// [`ErrorKind::UnexpectedType`], [`ErrorKind::TooDeep`]; otherwise as in [`Reader::next_type`].
     pub fn object(&mut self) -> Result<(), Error> {
         self.open(Type::Object)
     }
 
     /// The name of the next member, whose value follows. `None` closes the object.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Truncated`], [`ErrorKind::Unexpected`]; for the name, as in [`Reader::string`].
     pub fn next_member(&mut self) -> Result<Option<JsonStr<'a>>, Error> {
         if !self.next_in(b'}')? {
             return Ok(None);
@@ -193,16 +199,25 @@ impl<'a> Reader<'a> {
     }
 
     /// Opens an array; walk it with [`Reader::next_item`] to its end.
+    ///
+    /// # Errors
+    /// [`ErrorKind::UnexpectedType`], [`ErrorKind::TooDeep`]; otherwise as in [`Reader::next_type`].
     pub fn array(&mut self) -> Result<(), Error> {
         self.open(Type::Array)
     }
 
     /// Whether another item follows. `false` closes the array.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Truncated`], [`ErrorKind::Unexpected`].
     pub fn next_item(&mut self) -> Result<bool, Error> {
         self.next_in(b']')
     }
 
     /// A string. Its escapes are checked.
+    ///
+    /// # Errors
+    /// [`ErrorKind::UnexpectedType`], [`ErrorKind::Escape`]; otherwise as in [`Reader::next_type`].
     pub fn string(&mut self) -> Result<JsonStr<'a>, Error> {
         self.expect(Type::String)?;
         self.advance(1);
@@ -228,6 +243,9 @@ impl<'a> Reader<'a> {
     }
 
     /// `true` or `false`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::UnexpectedType`], [`ErrorKind::Malformed`]; otherwise as in [`Reader::next_type`].
     pub fn bool(&mut self) -> Result<bool, Error> {
         self.expect(Type::Bool)?;
         let value = self.rest.starts_with('t');
@@ -246,6 +264,10 @@ impl<'a> Reader<'a> {
     }
 
     /// Skips one value of any type, checks that it is well-formed, and returns its text in the document.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Truncated`], [`ErrorKind::Unexpected`], [`ErrorKind::Malformed`], [`ErrorKind::Escape`],
+    /// [`ErrorKind::TooDeep`].
     pub fn skip(&mut self) -> Result<&'a str, Error> {
         let kind = self.next_type()?;
         let start = self.rest;

@@ -161,6 +161,9 @@ impl SharedSecret {
 
     /// [`SharedSecret::encrypt`] with a given IV, which must be random and used only once. Protocol one ignores it and
     /// uses zeros.
+    ///
+    /// # Errors
+    /// [`Error::InvalidLength`] if the plaintext is not a multiple of 16 bytes, [`Error::OutputTooSmall`].
     pub fn encrypt_with_iv<C: Cipher>(
         &self,
         crypto: &C,

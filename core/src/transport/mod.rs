@@ -118,12 +118,24 @@ pub trait Transport {
     /// What can go wrong below.
     type Error;
     /// Sends one request. If another request is pending, it is dropped: the channel resynchronises first.
+    ///
+    /// # Errors
+    /// What went wrong below. The request may have gone out.
     fn send(&mut self, protocol: Protocol, request: &[u8]) -> Result<(), Self::Error>;
     /// Waits at most `wait` for a keep-alive or the response, which is written to `buffer`.
+    ///
+    /// # Errors
+    /// What went wrong below. That nothing came within `wait` is no error but [`Received::Nothing`].
     fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> Result<Received, Self::Error>;
     /// Asks the authenticator to cancel the pending request. Its response must still be received.
+    ///
+    /// # Errors
+    /// What went wrong below.
     fn cancel(&mut self) -> Result<(), Self::Error>;
     /// Switches the authenticator's power off and on, where the transport can do that (NFC).
+    ///
+    /// # Errors
+    /// What went wrong below, or that the transport cannot do it.
     fn reconnect(&mut self) -> Result<(), Self::Error>;
 }
 
@@ -148,8 +160,14 @@ pub trait ReportIo {
     type Error;
     /// Writes one report. It must return within a bounded time, if necessary with an error, because the caller cannot
     /// interrupt it.
+    ///
+    /// # Errors
+    /// What went wrong below.
     fn write(&mut self, report: &[u8; 64]) -> Result<(), Self::Error>;
     /// Reads one report and waits for it at most `wait`. `None` when no whole report came.
+    ///
+    /// # Errors
+    /// What went wrong below. That nothing came within `wait` is `None`, not an error.
     fn read(&mut self, wait: Duration) -> Result<Option<[u8; 64]>, Self::Error>;
 }
 

@@ -151,6 +151,9 @@ impl<'b> RequestOptions<'b> {
     }
 
     /// Writes PublicKeyCredentialRequestOptionsJSON, as [`CreationOptions::to_json`] does.
+    ///
+    /// # Errors
+    /// As in [`json::encode`].
     pub fn to_json(&self, buffer: &mut [u8]) -> Result<usize, WriteError> {
         json::encode(self, Some(&REQUEST), buffer)
     }

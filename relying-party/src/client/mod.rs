@@ -83,6 +83,9 @@ impl Who<'_> {
 }
 
 /// Registers a key, client-direct. Returns the server's answer.
+///
+/// # Errors
+/// Why the server refused, or why the key or the connection failed.
 pub fn register(server: &mut Server, key: &mut dyn Prover, who: &Who<'_>) -> Result<Value, Error> {
     let options = server.post("attestation/options", &who.body())?;
     let rp_id = options["rp"]["id"].as_str().ok_or(Error::Options("rp.id"))?;
@@ -91,6 +94,9 @@ pub fn register(server: &mut Server, key: &mut dyn Prover, who: &Who<'_>) -> Res
 }
 
 /// Signs in with a key, client-direct. Returns the server's answer.
+///
+/// # Errors
+/// Why the server refused, or why the key or the connection failed.
 pub fn sign_in(server: &mut Server, key: &mut dyn Prover, who: &Who<'_>) -> Result<Value, Error> {
     let options = server.post("assertion/options", &who.body())?;
     let rp_id = options["rpId"].as_str().ok_or(Error::Options("rpId"))?;
@@ -99,6 +105,9 @@ pub fn sign_in(server: &mut Server, key: &mut dyn Prover, who: &Who<'_>) -> Resu
 }
 
 /// Registers a key, backend-proxied: `backend` is the server in front of the FIDO server. Returns the backend's answer.
+///
+/// # Errors
+/// Why the backend refused, or why the key or the connection failed.
 pub fn register_through(backend: &mut Server, key: &mut dyn Prover, who: &Who<'_>) -> Result<Value, Error> {
     let options = begin_through(backend, "/fido/register", "register", who)?;
     let rp_id = options["rp"]["id"].as_str().ok_or(Error::Options("rp.id"))?;
@@ -107,6 +116,9 @@ pub fn register_through(backend: &mut Server, key: &mut dyn Prover, who: &Who<'_
 }
 
 /// Signs in with a key, backend-proxied. Returns the backend's answer.
+///
+/// # Errors
+/// Why the backend refused, or why the key or the connection failed.
 pub fn sign_in_through(backend: &mut Server, key: &mut dyn Prover, who: &Who<'_>) -> Result<Value, Error> {
     let options = begin_through(backend, "/fido/authenticate", "authenticate", who)?;
     let rp_id = options["rpId"].as_str().ok_or(Error::Options("rpId"))?;

@@ -29,17 +29,26 @@ impl<'v> Members<'v> {
     }
 
     /// An optional string.
+    ///
+    /// # Errors
+    /// It is not a string.
     pub fn text(&self, name: &str) -> Result<Option<&'v str>, Problem> {
         let Some(value) = self.get(name) else { return Ok(None) };
         value.as_str().map(Some).ok_or_else(|| self.flaw(name, Flaw::Type("a string")))
     }
 
     /// A required string.
+    ///
+    /// # Errors
+    /// It is missing, or not a string.
     pub fn required_text(&self, name: &str) -> Result<&'v str, Problem> {
         self.text(name)?.ok_or_else(|| self.flaw(name, Flaw::Missing))
     }
 
     /// An optional string that must be one of these words.
+    ///
+    /// # Errors
+    /// It is not a string, or not one of these.
     pub fn word(&self, name: &str, words: &[&'static str]) -> Result<Option<&'static str>, Problem> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         let word = words.iter().find(|word| **word == text).copied();
@@ -47,30 +56,45 @@ impl<'v> Members<'v> {
     }
 
     /// An optional `true` or `false`.
+    ///
+    /// # Errors
+    /// It is neither.
     pub fn flag(&self, name: &str) -> Result<Option<bool>, Problem> {
         let Some(value) = self.get(name) else { return Ok(None) };
         value.as_bool().map(Some).ok_or_else(|| self.flaw(name, Flaw::Type("true or false")))
     }
 
     /// Optional bytes in base64url.
+    ///
+    /// # Errors
+    /// It is not a string, or not base64url without padding.
     pub fn bytes(&self, name: &str) -> Result<Option<Vec<u8>>, Problem> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         decode(text).map(Some).ok_or_else(|| self.flaw(name, Flaw::Encoding))
     }
 
     /// Required bytes in base64url, at least one.
+    ///
+    /// # Errors
+    /// It is missing or empty, not a string, or not base64url without padding.
     pub fn required_bytes(&self, name: &str) -> Result<Vec<u8>, Problem> {
         let bytes = self.bytes(name)?.ok_or_else(|| self.flaw(name, Flaw::Missing))?;
         if bytes.is_empty() { Err(self.flaw(name, Flaw::Empty)) } else { Ok(bytes) }
     }
 
     /// An optional array; empty when it is absent.
+    ///
+    /// # Errors
+    /// It is not an array.
     pub fn list(&self, name: &str) -> Result<&'v [Value], Problem> {
         let Some(value) = self.get(name) else { return Ok(&[]) };
         value.as_array().map(Vec::as_slice).ok_or_else(|| self.flaw(name, Flaw::Type("an array")))
     }
 
     /// An optional object.
+    ///
+    /// # Errors
+    /// It is not an object.
     pub fn object(&self, name: &'static str) -> Result<Option<Members<'v>>, Problem> {
         let Some(value) = self.get(name) else { return Ok(None) };
         let members = value.as_object().ok_or_else(|| self.flaw(name, Flaw::Type("an object")))?;
@@ -78,6 +102,9 @@ impl<'v> Members<'v> {
     }
 
     /// A required object.
+    ///
+    /// # Errors
+    /// It is missing, or not an object.
     pub fn required_object(&self, name: &'static str) -> Result<Members<'v>, Problem> {
         self.object(name)?.ok_or_else(|| self.flaw(name, Flaw::Missing))
     }

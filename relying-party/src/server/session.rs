@@ -26,11 +26,17 @@ pub fn named(headers: &HeaderMap) -> Option<SessionId> {
 }
 
 /// A new session id.
+///
+/// # Errors
+/// The random source failed.
 pub fn fresh() -> Result<SessionId, Problem> {
     random::bytes().map_err(|error| Problem::Internal(error.to_string()))
 }
 
 /// The account that is signed in at this relying party.
+///
+/// # Errors
+/// The storage failed.
 pub async fn account(app: &App, headers: &HeaderMap, rp_id: &str) -> Result<Option<Account>, Problem> {
     let Some(session) = named(headers) else { return Ok(None) };
     let account = app.storage.signed_in(session, app.now()).await?;
@@ -38,6 +44,9 @@ pub async fn account(app: &App, headers: &HeaderMap, rp_id: &str) -> Result<Opti
 }
 
 /// Signs in under a new session id, so that a session id from before is useless; returns the cookie.
+///
+/// # Errors
+/// The storage or the random source failed.
 pub async fn sign_in(app: &App, headers: &HeaderMap, account: Account) -> Result<HeaderValue, Problem> {
     if let Some(before) = named(headers) {
         app.storage.sign_out(before).await?;

@@ -55,6 +55,9 @@ impl Sqlite {
     }
 
     /// A database in memory, for tests.
+    ///
+    /// # Errors
+    /// SQLite failed.
     pub fn in_memory() -> Result<Self, StorageError> {
         Self::with(Connection::open_in_memory()?)
     }

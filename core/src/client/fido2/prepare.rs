@@ -92,7 +92,10 @@ pub struct Request<'o> {
 }
 
 impl<'o> Request<'o> {
-    /// Checks the origin and writes the client data to `buffer`. Errors and sizes as in [`Creation::new`].
+    /// Checks the origin and writes the client data to `buffer`, which has the size that [`Creation::new`] names.
+    ///
+    /// # Errors
+    /// As in [`Creation::new`].
     pub fn new(
         options: &RequestOptions<'o>,
         collector: &impl ClientDataCollector,

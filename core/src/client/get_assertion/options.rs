@@ -176,7 +176,9 @@ impl<'b> AssertionSelection<'b, '_> {
     }
 
     /// The large blob of the assertion at `index`, in `work`: `None` when it was not asked for, or there is none.
-    /// `work` has room for the blob; for one in the large-blob array also, in front of it, for its ciphertext. Errors:
+    /// `work` has room for the blob; for one in the large-blob array also, in front of it, for its ciphertext.
+    ///
+    /// # Errors
     /// [`large_blob::Error`].
     pub fn large_blob<'w, C: Cipher>(
         &self,

@@ -6,6 +6,9 @@ use crate::crypto::{Agreement, Cipher, Hash, P256Point, P256Secret, Sha256, Veri
 /// SHA-256 (FIPS 180), HMAC (RFC 4231), HKDF (RFC 5869), AES-CBC (SP 800-38A), AES-GCM, ECDH (NIST CAVP, CTAP), and
 /// verification of ECDSA and Ed25519 (RFC 6979, RFC 8032, WebAuthn L3 test vectors); of the algorithms beyond ES256,
 /// those that the backend does not leave unsupported.
+///
+/// # Errors
+/// The check that failed.
 pub fn known_answers<C: Hash + Cipher + Agreement + Verify>(crypto: &C) -> Result<(), Failure> {
     sha256(crypto)?;
     hmac(crypto)?;

@@ -121,6 +121,9 @@ fn key<C: Hash + Sign>(
 }
 
 /// Checks the signatures of a backend with ML-DSA that signs deterministically (FIPS 204 §3.4).
+///
+/// # Errors
+/// The check that failed.
 pub fn deterministic_ml_dsa<C: Hash + Sign>(crypto: &C) -> Result<(), Failure> {
     KNOWN.iter().try_for_each(|known| {
         let mut signature = [0; MAX_SIGNATURE];

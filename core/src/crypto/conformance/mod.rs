@@ -39,6 +39,9 @@ pub type Failure = &'static str;
 /// assert_eq!(conformance::run(&RustCrypto, &mut rng), Ok(())); // in place of it, a backend of your own
 /// # }
 /// ```
+///
+/// # Errors
+/// The check that failed.
 pub fn run<C, R>(crypto: &C, rng: &mut R) -> Result<(), Failure>
 where
     C: Hash + Cipher + Agreement + Sign + Verify,

@@ -14,6 +14,9 @@ use crate::{
 
 /// Round trips, one flipped bit refused, and the right error for each wrong input, for every algorithm that `crypto`
 /// signs with.
+///
+/// # Errors
+/// The check that failed.
 pub fn properties<C, R>(crypto: &C, rng: &mut R) -> Result<(), Failure>
 where
     C: Hash + Cipher + Agreement + Sign + Verify,

@@ -99,6 +99,9 @@ const SECP256K1_GENERATOR: &[u8; 64] = hex!(
 );
 
 /// Checks that `crypto` makes the same signature. `secret` is that of `known` in the backend's own form.
+///
+/// # Errors
+/// The check that failed.
 pub fn deterministic_signature<C: Sign>(crypto: &C, known: &KnownSignature, secret: &[u8]) -> Result<(), Failure> {
     let mut public = [0; MAX_PUBLIC];
     let len = crypto.public_key(known.algorithm, secret, &mut public).map_err(|_| known.name)?;
