@@ -16,6 +16,7 @@ pub const MAX_CREDENTIAL_ID: usize = 1023;
 
 /// The flags byte.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Flags(pub u8);
 
 impl Flags {

@@ -18,6 +18,7 @@ use crate::{
 /// A COSE algorithm identifier. Values this version does not name are kept as they came; one that does not fit in 32
 /// bits, as WebAuthn's identifiers do, is read as [`Algorithm::RESERVED`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Algorithm(pub i32);
 
 named! { Algorithm "{}":
@@ -90,6 +91,7 @@ impl Write for Algorithm {
 
 /// An elliptic curve identifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Curve(pub i32);
 
 impl Curve {

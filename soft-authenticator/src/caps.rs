@@ -9,6 +9,7 @@ use keyfob_core::cose::Algorithm;
 /// A platform names the capabilities that it compiles ([`crate::engine::Platform::COMPILED`]); the linker drops the
 /// code of the others. A configuration switches some of the compiled ones on, and getInfo is computed from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Caps(pub u64);
 
 impl Caps {

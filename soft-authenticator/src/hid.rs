@@ -16,6 +16,7 @@ use crate::engine::{ConfigError, Engine, Event, Platform, Progress, Wait};
 /// What the driver must do, in addition to touches and the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum HidEvent {
     /// CTAPHID_WINK: blink or beep, so that the user sees which authenticator this is (CTAP 2.3 §11.2.9.2.1). The WINK
     /// is already answered.

@@ -12,6 +12,7 @@ pub struct Writer<'b> {
 
 /// The buffer was too small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Overflow {
     /// The bytes the message takes.
     pub needed: usize,

@@ -72,6 +72,7 @@ pub enum Request<'a> {
 /// Why a request could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum RequestError {
     /// The APDU or its data has a wrong length.
     Length,

@@ -24,6 +24,7 @@ subcommands! {
 
 /// What became of a fingerprint sample. Values this version does not name are kept as they came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct SampleStatus(pub u32);
 
 impl SampleStatus {

@@ -41,6 +41,7 @@ pub use entities::{CredentialDescriptor, CredentialParameters, CredentialType, P
 
 /// A command byte. Values this version does not name are kept as they came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Command(pub u8);
 
 impl Command {

@@ -8,6 +8,7 @@ pub const ID: &str = "credProtect";
 
 /// A credential's protection. Values that this version does not name are kept unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Level(pub u32);
 
 impl Level {

@@ -25,6 +25,7 @@ const MAX_DEPTH: u8 = 16;
 
 /// What was wrong with a document, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Error {
     /// What was wrong.
     pub kind: ErrorKind,
@@ -48,6 +49,7 @@ impl Error {
 /// The kinds of error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ErrorKind {
     /// The document is not UTF-8.
     NotUtf8,

@@ -9,6 +9,7 @@ use crate::{
 /// Why JSON could not be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum WriteError {
     /// The buffer is too small.
     Overflow(Overflow),

@@ -18,6 +18,7 @@ const PADDED: usize = 64;
 /// Why a PIN cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum PinError {
     /// Fewer code points than required.
     TooShort,

@@ -20,6 +20,7 @@ pub const MAX_USAGE_PERIOD: Duration = Duration::from_secs(600);
 
 /// What a token permits, a set of bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Permissions(pub u8);
 
 impl Permissions {

@@ -61,6 +61,7 @@ pub struct Expected<'a> {
 /// The check that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Error {
     /// The client data is not JSON, or a member of it is missing or of the wrong type.
     ClientData(json::Error),

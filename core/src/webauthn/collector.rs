@@ -10,6 +10,7 @@ use crate::cbor::Overflow;
 /// Why an origin may not call the API with these options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum OriginError {
     /// It is not a serialised origin, its host is an address, or it is neither https nor localhost.
     Origin,

@@ -49,6 +49,7 @@ pub struct SuffixRules<'a>(&'a str);
 /// Why a text is not a list of public suffixes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum SuffixListError {
     /// It has no rule.
     Empty,

@@ -11,6 +11,7 @@ pub(super) const MAX_BLOCK: u8 = 100;
 /// A version of CTAP2. There is no 2.2 among what getInfo may name (CTAP 2.3 §6.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Version {
     /// "FIDO_2_0".
     Fido2_0,

@@ -12,6 +12,7 @@ pub(super) const MAX_LIST: usize = 16;
 /// Why a configuration cannot work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ConfigError {
     /// These capabilities are switched on but not compiled in.
     NotCompiled(Caps),

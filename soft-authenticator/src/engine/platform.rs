@@ -70,6 +70,7 @@ pub trait Platform {
 /// user's time is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Wait {
     /// The user's touch: [`Event::Touched`] or [`Event::Denied`].
     Touch,
@@ -88,6 +89,7 @@ pub enum Wait {
 /// What happened while a command was pending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Event {
     /// The user touched the authenticator.
     Touched,
@@ -114,6 +116,7 @@ pub enum Event {
 /// How far a command has come. There will be no third variant: a driver that passed over one would leave the platform
 /// without an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Progress {
     /// The response lies in the first this many bytes of [`Engine::buffer`](super::Engine::buffer).
     Reply(usize),

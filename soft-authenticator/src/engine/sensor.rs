@@ -5,6 +5,7 @@ pub const FINGERPRINT: u32 = 0x02;
 
 /// How the authenticator verifies its user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct UserVerification {
     /// What it looks at: bits of uvModality, [`FINGERPRINT`] for example. Without
     /// [`Caps::BIO_ENROLL`](crate::Caps::BIO_ENROLL) it needs no enrolment and is always set up.

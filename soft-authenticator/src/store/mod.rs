@@ -32,6 +32,7 @@ pub const MAX_RECORD: usize = 704 + keyfob_core::crypto::MAX_SECRET;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Setting {
     /// The seed of all wrapping keys, 32 bytes. New after every reset.
     Seed = 1,
@@ -130,6 +131,7 @@ impl fmt::Debug for Change<'_> {
 /// Why a store could not do what was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum StoreError {
     /// No room, even after the commit's deletions. Nothing was changed.
     Full,
@@ -262,6 +264,7 @@ impl Found {
 
 /// Which large-blob bytes are meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Blobs {
     /// The array that is in force.
     Committed,

@@ -7,6 +7,7 @@ use super::{Blobs, Change, Found, Number, Query, Setting, Store, StoreError};
 /// A call of a store, other than [`Store::commit`] and [`Store::tidy`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum StoreCall {
     /// [`Store::get`].
     Get,

@@ -38,6 +38,7 @@ pub struct Faults<'c> {
 /// How often each fault in [`Faults`] has happened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)] // as in `Faults`
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FaultCounts {
     pub dropped: u32,
     pub duplicated: u32,
@@ -51,6 +52,7 @@ pub struct FaultCounts {
 /// Why a transport under faults failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum FaultError<E> {
     /// The cable is cut.
     Cut,

@@ -68,6 +68,7 @@ pub enum UnknownChannels {
 /// What the authenticator must do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum DeviceEvent {
     /// Answer this request: CBOR or MSG, never empty, or a vendor command. See [`Device::respond`] and
     /// [`Device::refuse`].

@@ -37,6 +37,7 @@ fn patience(command: HidCommand) -> Duration {
 
 /// The facts about an authenticator in its INIT response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct DeviceInfo {
     /// The CTAPHID protocol version, 2.
     pub protocol_version: u8,
@@ -76,6 +77,7 @@ pub enum Failure {
 /// An event of a transaction. Every event but the keep-alive ends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum HostEvent {
     /// The channel is open.
     Opened(DeviceInfo),

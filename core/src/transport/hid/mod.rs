@@ -127,6 +127,7 @@ named! { HidErrorCode "0x{:02x}":
 
 /// The capabilities in an INIT response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Capabilities(pub u8);
 
 impl Capabilities {

@@ -48,6 +48,7 @@ type Scratch = Secret<MAX_SEALED>;
 /// Why a flash cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum FlashError {
     /// It is not ours: no page was ever prepared for this format, and it is not erased. [`FlashStore::format`] takes
     /// it.
