@@ -153,6 +153,13 @@ pub fn split_mut(bytes: &mut [u8], at: usize) -> (&mut [u8], &mut [u8]) {
     bytes.split_at_mut_checked(at).unwrap_or_default()
 }
 
+/// The text before `at` and the text from `at` on. `at` must be at a character boundary.
+#[inline]
+pub fn split_text(text: &str, at: usize) -> (&str, &str) {
+    debug_assert!(text.is_char_boundary(at), "no character of the text begins at {at}");
+    text.split_at_checked(at).unwrap_or_default()
+}
+
 /// The text of `bytes`, which must be UTF-8.
 #[inline]
 pub fn text(bytes: &[u8]) -> &str {
@@ -209,7 +216,7 @@ mod tests {
     #[test]
     #[cfg(debug_assertions)]
     fn lengths_that_disagree_are_noticed() {
-        let mistakes: [fn(); 12] = [
+        let mistakes: [fn(); 14] = [
             || copy(&mut [0; 2], &[1]),
             || copy(&mut [0; 1], &[1, 2]),
             || _ = put(&mut [0; 1], &[1, 2]),
@@ -221,6 +228,8 @@ mod tests {
             || _ = front(&[1], 2),
             || _ = rest(&[1], 2),
             || _ = split(&[1], 2),
+            || _ = split_text("a", 2),
+            || _ = split_text("ä", 1),
             || _ = text(&[0xFF]),
         ];
         for (at, mistake) in mistakes.iter().enumerate() {

@@ -24,9 +24,9 @@ pub struct Member {
 
 impl fmt::Display for Member {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut words = self.name.split('_');
-        f.write_str(words.next().unwrap_or_default())?;
-        for word in words {
+        let (first, others) = self.name.split_once('_').unwrap_or((self.name, ""));
+        f.write_str(first)?;
+        for word in others.split('_') {
             let mut letters = word.chars();
             letters.next().map_or(Ok(()), |first| write!(f, "{}", first.to_ascii_uppercase()))?;
             f.write_str(letters.as_str())?;

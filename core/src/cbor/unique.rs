@@ -164,7 +164,7 @@ impl<'a> Reader<'a> {
 
     /// A reader that is ahead by so many bytes.
     fn ahead(&self, distance: u32) -> Self {
-        self.at(usize::try_from(distance).ok().and_then(|distance| self.rest.get(distance..)).unwrap_or_default())
+        self.at(crate::bytes::rest(self.rest, usize::try_from(distance).unwrap_or(usize::MAX)))
     }
 
     /// Checks that the current key, which ends at `end`, is none of those before it.

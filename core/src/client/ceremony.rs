@@ -211,7 +211,7 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
 
     fn output(&mut self, now: Instant, next: Action) -> Output<'_, O::Item<'_>> {
         if let Action::Item(Showing { end, .. }) = next {
-            return match self.operation.item(self.buffer.get(self.kept..end).unwrap_or_default()) {
+            return match self.operation.item(crate::bytes::part(self.buffer, self.kept..end)) {
                 Some(item) => Output::Item(item),
                 None => Output::Wait { buf: &mut [], limit: Duration::ZERO }, // it was there when it was accepted
             };

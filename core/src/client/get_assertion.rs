@@ -299,7 +299,7 @@ impl<'o> GetAssertion<'o, '_> {
                 control: Control::ENFORCE_USER_PRESENCE,
                 challenge: options.client_data_hash,
                 application: &means.crypto.sha256(&[self.rp_id().as_bytes()]),
-                key_handle: self.only.unwrap_or_default(),
+                key_handle: self.only.ok_or(Cause::CredentialMissing)?,
             };
             return Ok(authenticate.encode(means.buffer)?);
         }
@@ -356,7 +356,7 @@ impl<'o> GetAssertion<'o, '_> {
                 return Ok(Accepted::Again);
             }
             let rp_id_hash = means.crypto.sha256(&[self.rp_id().as_bytes()]);
-            u2f::assertion(room, &rp_id_hash, self.only.unwrap_or_default())?;
+            u2f::assertion(room, &rp_id_hash, self.only.ok_or(Cause::CredentialMissing)?)?;
         }
         match self.check_answer(means, room) {
             Ok((total, has_key)) => {

@@ -201,11 +201,12 @@ impl Operation for MakeCredential<'_> {
         loop {
             self.phase = match self.phase {
                 Phase::AppId => {
-                    let app_id = options.extensions.app_id_exclude.unwrap_or_default();
-                    match self.preflight.request(list, app_id, false, means)? {
-                        Some(len) => return Ok(Some(len)),
-                        None => Phase::Whole,
+                    if let Some(app_id) = options.extensions.app_id_exclude
+                        && let Some(len) = self.preflight.request(list, app_id, false, means)?
+                    {
+                        return Ok(Some(len));
                     }
+                    Phase::Whole
                 }
                 Phase::Whole => {
                     let ids = candidates(list, means.facts);

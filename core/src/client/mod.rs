@@ -191,7 +191,7 @@ impl fmt::Debug for Exchange<'_> {
 impl Exchange<'_> {
     /// The request: a command byte and its CBOR, or an APDU.
     pub fn request(&self) -> &[u8] {
-        self.buf.get(..self.len).unwrap_or_default()
+        crate::bytes::front(self.buf, self.len)
     }
 }
 

@@ -72,12 +72,13 @@ impl<'o> Preflight<'o> {
             return Ok(None);
         }
         if means.facts.ctap1 {
+            let Some(key_handle) = candidates(list, means.facts).nth(self.done) else { return Ok(None) };
             self.batch = 1;
             let check = ctap1::Request::Authenticate {
                 control: Control::CHECK_ONLY,
                 challenge: &NO_HASH,
                 application: &means.crypto.sha256(&[rp_id.as_bytes()]),
-                key_handle: candidates(list, means.facts).nth(self.done).unwrap_or_default(),
+                key_handle,
             };
             return Ok(Some(check.encode(means.buffer)?));
         }

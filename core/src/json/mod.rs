@@ -389,18 +389,12 @@ impl<'a> Reader<'a> {
     }
 
     fn advance(&mut self, length: usize) {
-        self.rest = split(self.rest, length).1;
+        self.rest = bytes::split_text(self.rest, length).1;
     }
 
     fn since(&self, start: &'a str) -> &'a str {
-        split(start, start.len().saturating_sub(self.rest.len())).0
+        bytes::split_text(start, start.len().saturating_sub(self.rest.len())).0
     }
-}
-
-/// The text before `at` and the text from `at` on. `at` must be at a character boundary.
-fn split(text: &str, at: usize) -> (&str, &str) {
-    debug_assert!(text.is_char_boundary(at));
-    text.split_at_checked(at).unwrap_or_default()
 }
 
 /// The value of a well-formed number, if it is an integer and fits.

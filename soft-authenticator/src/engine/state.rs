@@ -138,11 +138,12 @@ impl Kept {
         self.entries().any(|entry| entry.number == number)
     }
 
-    /// Those that are older than the credential with this number and id, of the same user.
-    pub fn older_than(&self, number: Number, id: &[u8]) -> Places {
+    /// Those that are older than the credential with this number and id, of the same user. A record without an id has
+    /// replaced none.
+    pub fn older_than(&self, number: Number, id: Option<&[u8]>) -> Places {
         let own = self.entries().position(|entry| entry.number == number);
-        let by = own.and_then(|own| self.entries().nth(own)).map_or(id, |own| &own.by);
-        self.by(by, own.unwrap_or(MAX_SUPERSEDED))
+        let by = own.and_then(|own| self.entries().nth(own)).map(|own| own.by.as_slice()).or(id);
+        by.map_or(Places::default(), |by| self.by(by, own.unwrap_or(MAX_SUPERSEDED)))
     }
 
     /// Those among the first `end` that the credential with this id has replaced, of which the beginning is enough.
@@ -239,7 +240,7 @@ mod tests {
 
     fn older(stored: &[[u8; ENTRY]], number: Number, by: u8) -> Vec<Number> {
         let kept = Kept::from_bytes(stored.as_flattened());
-        kept.numbers(kept.older_than(number, &[by; 16])).collect()
+        kept.numbers(kept.older_than(number, Some(&[by; 16]))).collect()
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl<P: Platform> Authenticator<'_, P> {
     /// for both.
     pub fn replacement(&self, replaced: Option<Found>, scratch: &[u8], id: &[u8], at_once: bool) -> Replacement {
         let Some(replaced) = replaced else { return Replacement::default() };
-        let older = self.superseded.older_than(replaced.number, replaced.id(scratch).unwrap_or_default());
+        let older = self.superseded.older_than(replaced.number, replaced.id(scratch));
         let kept = self.superseded.now_by(older, id);
         match kept.with(Superseded::new(replaced.number, id)).filter(|_| !at_once) {
             Some(kept) => Replacement { deleted: None, kept: Some(kept) },
@@ -63,7 +63,7 @@ impl<P: Platform> Authenticator<'_, P> {
 
     /// Deletes a credential, and with it those that it has replaced.
     pub fn delete(&mut self, found: Found, scratch: &[u8]) -> Result<(), Failure> {
-        let older = self.superseded.older_than(found.number, found.id(scratch).unwrap_or_default());
+        let older = self.superseded.older_than(found.number, found.id(scratch));
         let gone = Places(older.0 | self.superseded.place_of(found.number).0);
         let kept = (!gone.is_empty()).then(|| self.superseded.without(gone));
         self.commit_credentials([Some(Change::Delete(found.number)), None], older, kept, true).map_err(store_status)
@@ -73,7 +73,7 @@ impl<P: Platform> Authenticator<'_, P> {
     /// any.
     pub fn settle_superseded(&mut self, number: Option<Number>, id: &[u8]) -> Result<bool, Failure> {
         let Some(number) = number else { return Ok(false) };
-        let older = self.superseded.older_than(number, id);
+        let older = self.superseded.older_than(number, Some(id));
         self.drop_superseded(older).map_err(store_status)
     }
 

@@ -68,13 +68,14 @@ impl Entry {
     #[inline(always)]
     fn new(number: Number, rp_id_hash: [u8; 32], record: &[u8]) -> Result<Self, StoreError> {
         let place = |part: &[u8]| {
-            let start = bytes::offset(record, part).unwrap_or_default();
-            start..start.saturating_add(part.len())
+            let start = bytes::offset(record, part)?;
+            Some(start..start.saturating_add(part.len()))
         };
-        let places =
-            |keys: Keys<'_>| Places { id: place(keys.id), user_id: place(keys.user_id), protection: keys.protection };
+        let places = |keys: Keys<'_>| {
+            Some(Places { id: place(keys.id)?, user_id: place(keys.user_id)?, protection: keys.protection })
+        };
         // A medium may hold what another version has written, or damage; memory holds what was written here.
-        let keys = Keys::of_own(record).map(places);
+        let keys = Keys::of_own(record).and_then(places);
         let record = Vec::from_slice(record).map_err(|_| StoreError::TooLong)?;
         Ok(Self { number, rp_id_hash, record, keys, is_newest: false })
     }

@@ -64,6 +64,9 @@ impl Write for Sent<'_> {
 
 /// Moves the entry at the end of `map`, of `len` bytes, to its place, and counts it.
 fn insert(map: &mut [u8], key: &[u8], len: usize) {
+    if map.is_empty() {
+        return; // it does not fit
+    }
     let before = map.len().saturating_sub(len);
     let mut entries = Entries::of(bytes::front(map, before));
     let mut place = 1_usize;
@@ -96,7 +99,7 @@ struct Entries<'a>(Reader<'a>);
 
 impl<'a> Entries<'a> {
     fn of(map: &'a [u8]) -> Self {
-        Self(Reader::tolerant(map.get(1..).unwrap_or_default()))
+        Self(Reader::tolerant(bytes::rest(map, 1)))
     }
 
     fn next(&mut self) -> Option<(&'a [u8], &'a [u8])> {

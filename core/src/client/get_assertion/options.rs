@@ -104,7 +104,7 @@ impl<'b> Assertion<'b> {
             Some(_) => Self::decode(response, None),
             None => {
                 let (len, rest) = r.rest().split_first_chunk().ok_or(Cause::CredentialMissing)?;
-                let (id, rest) = rest.split_at_checked(u16::from_be_bytes(*len).into()).unwrap_or_default();
+                let (id, rest) = bytes::split(rest, u16::from_be_bytes(*len).into());
                 Self::decode(response, Some(id)).map(|(assertion, _)| (assertion, rest))
             }
         }
