@@ -1,7 +1,5 @@
-use keyfob_core::crypto::{
-    MAX_PUBLIC, MAX_SECRET, MAX_SIGNATURE,
-    conformance::{self, KNOWN_SIGNATURES},
-};
+use keyfob_conformance::KNOWN_SIGNATURES;
+use keyfob_core::crypto::{MAX_PUBLIC, MAX_SECRET, MAX_SIGNATURE};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
 use super::*;
@@ -24,7 +22,7 @@ fn sign<C: Sign>(crypto: &C, algorithm: Algorithm, secret: &[u8]) -> Vec<u8> {
 
 #[test]
 fn it_conforms() {
-    assert_eq!(conformance::run(&AwsLc::default(), &mut ChaCha8Rng::seed_from_u64(1)), Ok(()));
+    assert_eq!(keyfob_conformance::run(&AwsLc::default(), &mut ChaCha8Rng::seed_from_u64(1)), Ok(()));
 }
 
 #[test]

@@ -259,26 +259,7 @@ mod tests {
     use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
     use super::*;
-    use crate::crypto::{
-        NoRandom,
-        conformance::{self, KNOWN_SIGNATURES},
-    };
-
-    #[test]
-    fn it_conforms() {
-        assert_eq!(conformance::run(&RustCrypto, &mut ChaCha8Rng::seed_from_u64(1)), Ok(()));
-    }
-
-    #[test]
-    fn its_signatures_are_the_ones_of_the_standards() {
-        for known in KNOWN_SIGNATURES.iter().filter(|known| RustCrypto.algorithms().contains(&known.algorithm)) {
-            let secret = match known.algorithm {
-                Algorithm::EDDSA => [known.secret, known.public].concat(),
-                _ => known.secret.to_vec(),
-            };
-            assert_eq!(conformance::deterministic_signature(&RustCrypto, known, &secret), Ok(()));
-        }
-    }
+    use crate::crypto::NoRandom;
 
     #[test]
     fn its_hedged_signatures_follow_from_the_random_bytes_and_nothing_else_new() {
@@ -306,12 +287,6 @@ mod tests {
             assert_eq!(secret, [0; 66]);
         }
         assert!(RustCrypto.p256_generate(&mut NoRandom).is_err());
-    }
-
-    #[cfg(feature = "ml-dsa")]
-    #[test]
-    fn its_ml_dsa_signatures_are_the_ones_of_the_standard() {
-        assert_eq!(conformance::deterministic_ml_dsa(&RustCrypto), Ok(()));
     }
 
     // RSA, of other backends, has longer ones.

@@ -1,11 +1,12 @@
 //! Known signatures.
 
-use super::{Failure, check, hex, properties::flipped};
-use crate::{
+use keyfob_core::{
     bytes,
     cose::{Algorithm, CoseKey, Curve},
     crypto::{Error, MAX_PUBLIC, MAX_SIGNATURE, Sign, Verify},
 };
+
+use crate::{Failure, check, hex, properties::flipped};
 
 /// A signature that follows from key and message alone.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,8 @@
 //! The numbers of the standards.
 
-use super::{Failure, check, hex, signatures};
-use crate::crypto::{Agreement, Cipher, Hash, P256Point, P256Secret, Sha256, Verify};
+use keyfob_core::crypto::{Agreement, Cipher, Hash, P256Point, P256Secret, Sha256, Verify};
+
+use crate::{Failure, check, hex, signatures};
 
 /// SHA-256 (FIPS 180), HMAC (RFC 4231), HKDF (RFC 5869), AES-CBC (SP 800-38A), AES-GCM, ECDH (NIST CAVP, CTAP), and
 /// verification of ECDSA and Ed25519 (RFC 6979, RFC 8032, WebAuthn L3 test vectors); of the algorithms beyond ES256,

@@ -1,11 +1,12 @@
 //! Known keys and signatures of ML-DSA (FIPS 204), deterministic and with an empty context. Public keys and signatures
 //! stand here as their SHA-256: whole, they would take 50 kB.
 
-use super::{Failure, check, hex};
-use crate::{
+use keyfob_core::{
     cose::Algorithm,
     crypto::{Error, Hash, MAX_PUBLIC, MAX_SIGNATURE, Sign},
 };
+
+use crate::{Failure, check, hex};
 
 struct Known {
     name: Failure,

@@ -1,4 +1,5 @@
-//! One suite of known answers and properties that every crypto backend runs, on the host and on the chip.
+//! keyfob-conformance: one suite of known answers and properties that every crypto backend of keyfob passes, on the host
+//! and on the chip.
 //!
 //! | function | what it asks | who passes |
 //! |---|---|---|
@@ -11,10 +12,24 @@
 //! firmware. It is about 25 kB of code and constants (Thumb, opt-level s) and absent from every image that does not
 //! call it. It does about 120 scalar multiplications and hashes one megabyte: some ten seconds on a Cortex-M4 at 100
 //! MHz.
+#![no_std]
+#![forbid(unsafe_code)]
+#![deny(missing_docs, clippy::missing_errors_doc)]
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
+    clippy::too_many_lines,
+    clippy::cognitive_complexity
+)]
 
-use rand_core::TryCryptoRng;
-
-use super::{Agreement, Cipher, Hash, Sign, Verify};
+use keyfob_core::{
+    crypto::{Agreement, Cipher, Hash, Sign, Verify},
+    rand_core::TryCryptoRng,
+};
 
 mod known_answers;
 mod ml_dsa;
@@ -32,12 +47,10 @@ pub type Failure = &'static str;
 /// Everything a real backend must pass: [`known_answers`], known keys of ML-DSA, then [`properties`].
 ///
 /// ```
-/// # #[cfg(feature = "rustcrypto")] {
-/// use keyfob_core::crypto::{RustCrypto, conformance};
+/// use keyfob_core::crypto::RustCrypto;
 /// # use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 /// # let mut rng = ChaCha8Rng::seed_from_u64(1);
-/// assert_eq!(conformance::run(&RustCrypto, &mut rng), Ok(())); // in place of it, a backend of your own
-/// # }
+/// assert_eq!(keyfob_conformance::run(&RustCrypto, &mut rng), Ok(())); // in place of it, a backend of your own
 /// ```
 ///
 /// # Errors
@@ -75,7 +88,7 @@ const fn decode<const N: usize>(text: &str) -> [u8; N] {
 
 macro_rules! hex {
     ($text:literal) => {
-        const { &crate::crypto::conformance::decode::<{ $text.len() / 2 }>($text) }
+        const { &crate::decode::<{ $text.len() / 2 }>($text) }
     };
 }
 use hex;
