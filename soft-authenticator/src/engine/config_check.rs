@@ -28,6 +28,47 @@ const DISCOVERABLE_OUTPUTS: [(Caps, usize); 2] = [(Caps::LARGE_BLOBS, 35), (Caps
 /// The head of a byte string of under 65,536 bytes, in bytes.
 const CBOR_HEAD: usize = 3;
 
+impl Caps {
+    /// The first contradiction in this set. `None` if there is none. A product can check its set at compile time:
+    ///
+    /// ```
+    /// use keyfob_soft_authenticator::{Caps, engine::Config};
+    ///
+    /// const CAPS: Caps = Config::minimal_2_0([0; 16]).caps.with(Caps::HMAC_SECRET);
+    /// const _: () = assert!(CAPS.contradiction().is_none());
+    /// ```
+    ///
+    /// This does not compile, because read-only credential management needs credential management:
+    ///
+    /// ```compile_fail
+    /// use keyfob_soft_authenticator::{Caps, engine::Config};
+    ///
+    /// const CAPS: Caps = Config::minimal_2_0([0; 16]).caps.with(Caps::PERSISTENT_CRED_MGMT);
+    /// const _: () = assert!(CAPS.contradiction().is_none());
+    /// ```
+    pub const fn contradiction(self) -> Option<ConfigError> {
+        let protocol = self.has(Caps::PROTOCOL_ONE) || self.has(Caps::PROTOCOL_TWO);
+        let (pin, uv) = (self.has(Caps::CLIENT_PIN), self.has(Caps::BUILT_IN_UV));
+        if (pin || uv) != protocol {
+            return Some(ConfigError::PinProtocol);
+        }
+        if !pin && (!uv && self.has(Caps::TOKEN_PERMISSIONS) || self.has(Caps::NO_MC_GA_WITH_PIN)) {
+            return Some(ConfigError::TokenWithoutPin);
+        }
+        let mut rows = Self::NEEDS;
+        while let [(cap, needs), rest @ ..] = rows {
+            if self.has(*cap) && !self.has(*needs) {
+                return Some(ConfigError::Needs(*cap, *needs));
+            }
+            rows = rest;
+        }
+        if self.has(Caps::LARGE_BLOBS.with(Caps::LARGE_BLOB_EXTENSION)) {
+            return Some(ConfigError::Excludes(Caps::LARGE_BLOBS, Caps::LARGE_BLOB_EXTENSION));
+        }
+        None
+    }
+}
+
 impl Config<'_> {
     /// Checks the configuration against what is compiled and against itself. What only the crypto backend and the store
     /// can tell is checked when the authenticator is made.

@@ -2,8 +2,6 @@
 
 use keyfob_core::cose::Algorithm;
 
-#[cfg(doc)]
-use super::AuthenticatorPolicy;
 use crate::{caps::Caps, errors::says, store::StoreError};
 
 /// The longest list of algorithms: more do not fit in a getInfo.
@@ -54,8 +52,7 @@ pub enum ConfigError {
     SignCountBlock,
     /// A credential list must hold at least one entry.
     MaxCredentialCountInList,
-    /// A policy with a status that does not fit: see [`AuthenticatorPolicy::touch_timeout`] and
-    /// [`AuthenticatorPolicy::probe_with_pin`].
+    /// A policy with a status that does not fit its member.
     Policy,
     /// Attestation with a certificate, without its capability.
     AttestationOff,
@@ -129,45 +126,4 @@ says! { ConfigError:
     Self::Store(StoreError::Full) => "the store is full",
     Self::Store(_) => "the store cannot be read or written",
     Self::RandomSource => "the random source failed, so that the empty store has no secrets",
-}
-
-impl Caps {
-    /// The first contradiction in this set. `None` if there is none. A product can check its set at compile time:
-    ///
-    /// ```
-    /// use keyfob_soft_authenticator::{Caps, engine::Config};
-    ///
-    /// const CAPS: Caps = Config::minimal_2_0([0; 16]).caps.with(Caps::HMAC_SECRET);
-    /// const _: () = assert!(CAPS.contradiction().is_none());
-    /// ```
-    ///
-    /// This does not compile, because read-only credential management needs credential management:
-    ///
-    /// ```compile_fail
-    /// use keyfob_soft_authenticator::{Caps, engine::Config};
-    ///
-    /// const CAPS: Caps = Config::minimal_2_0([0; 16]).caps.with(Caps::PERSISTENT_CRED_MGMT);
-    /// const _: () = assert!(CAPS.contradiction().is_none());
-    /// ```
-    pub const fn contradiction(self) -> Option<ConfigError> {
-        let protocol = self.has(Caps::PROTOCOL_ONE) || self.has(Caps::PROTOCOL_TWO);
-        let (pin, uv) = (self.has(Caps::CLIENT_PIN), self.has(Caps::BUILT_IN_UV));
-        if (pin || uv) != protocol {
-            return Some(ConfigError::PinProtocol);
-        }
-        if !pin && (!uv && self.has(Caps::TOKEN_PERMISSIONS) || self.has(Caps::NO_MC_GA_WITH_PIN)) {
-            return Some(ConfigError::TokenWithoutPin);
-        }
-        let mut rows = Self::NEEDS;
-        while let [(cap, needs), rest @ ..] = rows {
-            if self.has(*cap) && !self.has(*needs) {
-                return Some(ConfigError::Needs(*cap, *needs));
-            }
-            rows = rest;
-        }
-        if self.has(Caps::LARGE_BLOBS.with(Caps::LARGE_BLOB_EXTENSION)) {
-            return Some(ConfigError::Excludes(Caps::LARGE_BLOBS, Caps::LARGE_BLOB_EXTENSION));
-        }
-        None
-    }
 }
