@@ -37,7 +37,7 @@ fn encoded(value: &impl Write) -> Vec<u8> {
 
 /// GetInfo of 380 bytes, 18 members.
 pub fn get_info() -> Vec<u8> {
-    let options = get_info::Options {
+    let options = get_info::SupportedOptions {
         rk: Some(true),
         up: Some(true),
         plat: Some(false),
@@ -50,7 +50,7 @@ pub fn get_info() -> Vec<u8> {
         set_min_pin_length: Some(true),
         make_cred_uv_not_rqd: Some(true),
         credential_mgmt_preview: Some(true),
-        ..get_info::Options::default()
+        ..get_info::SupportedOptions::default()
     };
     encoded(&get_info::Response {
         extensions: Some(List::Slice(&[
@@ -282,12 +282,12 @@ pub fn small_get_info() -> Vec<u8> {
 }
 
 fn small_response<'a>(versions: &'a [Text<'a>]) -> get_info::Response<'a> {
-    let options = get_info::Options {
+    let options = get_info::SupportedOptions {
         rk: Some(true),
         up: Some(true),
         plat: Some(false),
         client_pin: Some(true),
-        ..get_info::Options::default()
+        ..get_info::SupportedOptions::default()
     };
     get_info::Response {
         extensions: Some(List::Slice(const { &[Text::new("credProtect"), Text::new("hmac-secret")] })),

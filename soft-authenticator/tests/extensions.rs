@@ -314,7 +314,7 @@ fn the_pin_policy_is_told_to_listed_relying_parties_only() {
 fn uvm_tells_how_the_user_was_verified() {
     let inputs = MakeCredentialInputs { uvm: Some(true), ..MAKE };
     let ask = raw(&GetAssertionInputs { uvm: Some(true), ..GET });
-    let method = |outputs: Option<keyfob_core::extensions::uvm::Output<'_>>| {
+    let method = |outputs: Option<keyfob_core::extensions::uvm::UvmEntries<'_>>| {
         let methods = outputs.unwrap();
         assert_eq!(methods.len(), 1);
         let method = methods.iter().next().unwrap();

@@ -6,7 +6,7 @@ use keyfob_core::{
     cose::Algorithm,
     ctap2::{
         self, Command,
-        get_info::{Options, Response},
+        get_info::{Response, SupportedOptions},
     },
     pin_uv::PinUvAuthProtocol::Two,
 };
@@ -72,7 +72,7 @@ fn the_default_key_says_what_it_is() {
         ];
         assert_eq!(extensions, expected);
         assert_eq!(info.max_cred_blob_length, Some(32));
-        let expected = Options {
+        let expected = SupportedOptions {
             rk: Some(true),
             up: Some(true),
             plat: Some(false),
@@ -86,7 +86,7 @@ fn the_default_key_says_what_it_is() {
             cred_mgmt: Some(true),
             credential_mgmt_preview: Some(true),
             per_cred_mgmt_ro: Some(true),
-            ..Options::default()
+            ..SupportedOptions::default()
         };
         assert_eq!(info.options, Some(expected));
     });
@@ -125,7 +125,7 @@ fn what_is_switched_off_is_not_mentioned() {
         .with(ALGORITHM_CAPS)
         .with(Caps::MAKE_CRED_UV_NOT_RQD);
     info(&mut Key::with(caps(CONFIG.caps.without(off).consistent())), |info| {
-        let expected = Options { up: Some(true), plat: Some(false), ..Options::default() };
+        let expected = SupportedOptions { up: Some(true), plat: Some(false), ..SupportedOptions::default() };
         assert_eq!(info.options, Some(expected));
         assert_eq!((info.min_pin_length, info.remaining_discoverable_credentials), (None, None));
         assert!(info.pin_uv_auth_protocols.is_none());

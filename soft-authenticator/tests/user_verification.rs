@@ -8,7 +8,7 @@ use keyfob_core::{
         self, Command, client_pin,
         client_pin::subcommand,
         get_assertion,
-        get_info::{self, Options},
+        get_info::{self, SupportedOptions},
         make_credential,
     },
     pin_uv::{Permissions, PinUvAuthProtocol::Two},
@@ -451,7 +451,7 @@ fn info<T>(key: &mut Key, look: impl FnOnce(&get_info::Response<'_>) -> T) -> T 
 
 #[test]
 fn get_info_says_how_the_user_is_verified() {
-    let uv = |options: Options| {
+    let uv = |options: SupportedOptions| {
         (options.uv, options.bio_enroll, options.uv_bio_enroll, options.user_verification_mgmt_preview)
     };
     info(&mut Key::with(FACE), |info| {

@@ -2,7 +2,7 @@
 
 use keyfob_core::crypto::{Agreement, Cipher, Hash, P256Point, P256Secret, Sha256, Verify};
 
-use crate::{Failure, check, hex, signatures};
+use crate::{FailedCheck, check, hex, signatures};
 
 /// SHA-256 (FIPS 180), HMAC (RFC 4231), HKDF (RFC 5869), AES-CBC (SP 800-38A), AES-GCM, ECDH (NIST CAVP, CTAP), and
 /// verification of ECDSA and Ed25519 (RFC 6979, RFC 8032, WebAuthn L3 test vectors); of the algorithms beyond ES256,
@@ -10,7 +10,7 @@ use crate::{Failure, check, hex, signatures};
 ///
 /// # Errors
 /// The check that failed.
-pub fn known_answers<C: Hash + Cipher + Agreement + Verify>(crypto: &C) -> Result<(), Failure> {
+pub fn known_answers<C: Hash + Cipher + Agreement + Verify>(crypto: &C) -> Result<(), FailedCheck> {
     sha256(crypto)?;
     hmac(crypto)?;
     hkdf(crypto)?;
@@ -20,7 +20,7 @@ pub fn known_answers<C: Hash + Cipher + Agreement + Verify>(crypto: &C) -> Resul
     signatures::verify(crypto)
 }
 
-fn sha256<C: Hash>(crypto: &C) -> Result<(), Failure> {
+fn sha256<C: Hash>(crypto: &C) -> Result<(), FailedCheck> {
     let million = {
         let mut hash = crypto.sha256_start();
         for _ in 0..10_000 {
@@ -46,7 +46,7 @@ fn sha256<C: Hash>(crypto: &C) -> Result<(), Failure> {
 }
 
 /// RFC 4231 §4.2, §4.3, §4.7 and §4.8.
-fn hmac<C: Hash>(crypto: &C) -> Result<(), Failure> {
+fn hmac<C: Hash>(crypto: &C) -> Result<(), FailedCheck> {
     let hmac =
         |key: &[u8], message: &str, expected: &[u8; 32]| crypto.hmac_sha256(key, &[message.as_bytes()]) == *expected;
     check(
@@ -86,7 +86,7 @@ fn hmac<C: Hash>(crypto: &C) -> Result<(), Failure> {
 }
 
 /// RFC 5869 appendix A: the first 32 of the 42 or 82 bytes.
-fn hkdf<C: Hash>(crypto: &C) -> Result<(), Failure> {
+fn hkdf<C: Hash>(crypto: &C) -> Result<(), FailedCheck> {
     check(
         crypto.hkdf_sha256(hex!("000102030405060708090a0b0c"), &[0x0b; 22], hex!("f0f1f2f3f4f5f6f7f8f9"))
             == *hex!("3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf"),
@@ -121,7 +121,7 @@ fn ascending<const N: usize>(first: u8) -> [u8; N] {
     out
 }
 
-fn cbc<C: Cipher>(crypto: &C) -> Result<(), Failure> {
+fn cbc<C: Cipher>(crypto: &C) -> Result<(), FailedCheck> {
     // SP 800-38A F.2.5, F.2.6, F.2.1, F.2.2.
     let key = hex!("603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4");
     let iv = hex!("000102030405060708090a0b0c0d0e0f");
@@ -144,7 +144,7 @@ fn cbc<C: Cipher>(crypto: &C) -> Result<(), Failure> {
     check(block == *plain, "AES-128-CBC: decryption")
 }
 
-fn gcm<C: Cipher>(crypto: &C) -> Result<(), Failure> {
+fn gcm<C: Cipher>(crypto: &C) -> Result<(), FailedCheck> {
     // McGrew and Viega, "The Galois/Counter Mode of Operation", test cases 13, 14 and 16.
     check(
         crypto.aes256_gcm_seal(&[0; 32], &[0; 12], &[], &mut []) == Ok(*hex!("530f8afbc74536b9a963b4f1c4cb738b")),
@@ -174,7 +174,7 @@ fn gcm<C: Cipher>(crypto: &C) -> Result<(), Failure> {
     check(crypto.aes256_gcm_open(key, nonce, aad, &mut data, tag).is_ok() && data == *plain, "AES-256-GCM: opening")
 }
 
-fn agreement<C: Agreement>(crypto: &C) -> Result<(), Failure> {
+fn agreement<C: Agreement>(crypto: &C) -> Result<(), FailedCheck> {
     for (name, secret, x, y, shared) in [
         // KAS ECC CDH primitive, P-256, count 0.
         (

@@ -42,7 +42,7 @@ pub use properties::properties;
 pub use signatures::{KNOWN_SIGNATURES, KnownSignature, deterministic_signature};
 
 /// A failed check, by its name.
-pub type Failure = &'static str;
+pub type FailedCheck = &'static str;
 
 /// Everything a real backend must pass: [`known_answers`], known keys of ML-DSA, then [`properties`].
 ///
@@ -55,7 +55,7 @@ pub type Failure = &'static str;
 ///
 /// # Errors
 /// The check that failed.
-pub fn run<C, R>(crypto: &C, rng: &mut R) -> Result<(), Failure>
+pub fn run<C, R>(crypto: &C, rng: &mut R) -> Result<(), FailedCheck>
 where
     C: Hash + Cipher + Agreement + Sign + Verify,
     R: TryCryptoRng + ?Sized,
@@ -93,6 +93,6 @@ macro_rules! hex {
 }
 use hex;
 
-fn check(passed: bool, name: Failure) -> Result<(), Failure> {
+fn check(passed: bool, name: FailedCheck) -> Result<(), FailedCheck> {
     if passed { Ok(()) } else { Err(name) }
 }

@@ -6,10 +6,10 @@ use keyfob_core::{
     crypto::{Error, Hash, MAX_PUBLIC, MAX_SIGNATURE, Sign},
 };
 
-use crate::{Failure, check, hex};
+use crate::{FailedCheck, check, hex};
 
 struct Known {
-    name: Failure,
+    name: FailedCheck,
     algorithm: Algorithm,
     seed: &'static [u8; 32],
     message: &'static [u8],
@@ -95,7 +95,7 @@ const KNOWN: &[Known] = &[
 ];
 
 /// Checks the keys that a backend with ML-DSA expands from known seeds: NIST's (ACVP) and Wycheproof's.
-pub(super) fn keys<C: Hash + Sign>(crypto: &C) -> Result<(), Failure> {
+pub(super) fn keys<C: Hash + Sign>(crypto: &C) -> Result<(), FailedCheck> {
     key(
         crypto,
         Algorithm::ML_DSA_44,
@@ -111,8 +111,8 @@ fn key<C: Hash + Sign>(
     algorithm: Algorithm,
     seed: &[u8; 32],
     expected: &[u8; 32],
-    name: Failure,
-) -> Result<(), Failure> {
+    name: FailedCheck,
+) -> Result<(), FailedCheck> {
     let mut public = [0; MAX_PUBLIC];
     match crypto.public_key(algorithm, seed, &mut public) {
         Err(Error::Unsupported) => Ok(()),
@@ -125,7 +125,7 @@ fn key<C: Hash + Sign>(
 ///
 /// # Errors
 /// The check that failed.
-pub fn deterministic_ml_dsa<C: Hash + Sign>(crypto: &C) -> Result<(), Failure> {
+pub fn deterministic_ml_dsa<C: Hash + Sign>(crypto: &C) -> Result<(), FailedCheck> {
     KNOWN.iter().try_for_each(|known| {
         let mut signature = [0; MAX_SIGNATURE];
         let signed = crypto.sign(known.algorithm, known.seed, &[known.message], &mut signature);

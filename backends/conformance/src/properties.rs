@@ -10,14 +10,14 @@ use keyfob_core::{
     rand_core::TryCryptoRng,
 };
 
-use crate::{Failure, check, hex};
+use crate::{FailedCheck, check, hex};
 
 /// Round trips, one flipped bit refused, and the right error for each wrong input, for every algorithm that `crypto`
 /// signs with.
 ///
 /// # Errors
 /// The check that failed.
-pub fn properties<C, R>(crypto: &C, rng: &mut R) -> Result<(), Failure>
+pub fn properties<C, R>(crypto: &C, rng: &mut R) -> Result<(), FailedCheck>
 where
     C: Hash + Cipher + Agreement + Sign + Verify,
     R: TryCryptoRng + ?Sized,
@@ -62,7 +62,7 @@ pub(super) fn flipped<const N: usize>(from: &[u8; N], at: usize) -> [u8; N] {
     out
 }
 
-fn hash<C: Hash>(crypto: &C) -> Result<(), Failure> {
+fn hash<C: Hash>(crypto: &C) -> Result<(), FailedCheck> {
     let message: [u8; 200] = core::array::from_fn(|i| i.to_le_bytes()[0]);
     let whole = crypto.sha256(&[&message]);
     for cut in [0, 1, 55, 56, 63, 64, 65, 127, 128, 199, 200] {
@@ -91,7 +91,7 @@ fn hash<C: Hash>(crypto: &C) -> Result<(), Failure> {
     check(crypto.hkdf_sha256(b"salt", b"key", b"ofni") != derived, "HKDF-SHA-256: the info counts")
 }
 
-fn cbc<C: Cipher>(crypto: &C) -> Result<(), Failure> {
+fn cbc<C: Cipher>(crypto: &C) -> Result<(), FailedCheck> {
     let (key, iv) = ([7; 32], [9; 16]);
     let plain = [0x5a; 64];
     let mut sealed = plain;
@@ -125,7 +125,7 @@ fn cbc<C: Cipher>(crypto: &C) -> Result<(), Failure> {
     check(block == [0x5a; 16], "AES-128-CBC: decryption inverts encryption")
 }
 
-fn gcm<C: Cipher>(crypto: &C) -> Result<(), Failure> {
+fn gcm<C: Cipher>(crypto: &C) -> Result<(), FailedCheck> {
     let (key, nonce, aad) = ([7; 32], [9; 12], [3; 5]);
     let plain = [0x5a; 37];
     let mut sealed = plain;
@@ -151,7 +151,7 @@ fn gcm<C: Cipher>(crypto: &C) -> Result<(), Failure> {
     Ok(())
 }
 
-fn agreement<C: Agreement, R: TryCryptoRng + ?Sized>(crypto: &C, rng: &mut R) -> Result<(), Failure> {
+fn agreement<C: Agreement, R: TryCryptoRng + ?Sized>(crypto: &C, rng: &mut R) -> Result<(), FailedCheck> {
     let mut generate = || crypto.p256_generate(rng).map_err(|_| "P-256: generating a key");
     let (ours, our_point) = generate()?;
     let (theirs, their_point) = generate()?;
@@ -190,7 +190,7 @@ fn signatures<C: Sign + Verify, R: TryCryptoRng + ?Sized>(
     crypto: &C,
     rng: &mut R,
     algorithm: Algorithm,
-) -> Result<(), Failure> {
+) -> Result<(), FailedCheck> {
     let (mut secret, mut public) = ([0; MAX_SECRET], [0; MAX_PUBLIC]);
     let (secret_len, public_len) =
         crypto.generate(algorithm, rng, &mut secret, &mut public).map_err(|_| "signatures: generating a key")?;
@@ -240,7 +240,12 @@ fn signatures<C: Sign + Verify, R: TryCryptoRng + ?Sized>(
 }
 
 /// What was signed verifies, a hedged signature too, and another message does not.
-fn signed_well<C: Sign + Verify>(crypto: &C, key: &CoseKey<'_>, secret: &[u8], signed: &[u8]) -> Result<(), Failure> {
+fn signed_well<C: Sign + Verify>(
+    crypto: &C,
+    key: &CoseKey<'_>,
+    secret: &[u8],
+    signed: &[u8],
+) -> Result<(), FailedCheck> {
     let algorithm = key.algorithm();
     let verify = |message: &[&[u8]], signature: &[u8]| crypto.verify(key, message, signature);
     let mismatch = Err(Error::Mismatch);
@@ -261,7 +266,7 @@ fn signed_well<C: Sign + Verify>(crypto: &C, key: &CoseKey<'_>, secret: &[u8], s
 }
 
 /// A signature that was changed, cut or made longer does not verify.
-fn altered<C: Verify>(crypto: &C, key: &CoseKey<'_>, signed: &[u8]) -> Result<(), Failure> {
+fn altered<C: Verify>(crypto: &C, key: &CoseKey<'_>, signed: &[u8]) -> Result<(), FailedCheck> {
     let refused = |signature: &[u8]| crypto.verify(key, &[b"message"], signature) == Err(Error::Mismatch);
     let (padded, len) = (bytes::padded::<{ MAX_SIGNATURE + 1 }>(signed), signed.len());
     for at in [0, 1, 2, 3, 4, 5, 16, 31, 32, 33, 36, 40, 63, len.saturating_sub(1)] {
@@ -280,7 +285,7 @@ fn refused<C: Sign, R: TryCryptoRng + ?Sized>(
     algorithm: Algorithm,
     secret: &[u8],
     public_len: usize,
-) -> Result<(), Failure> {
+) -> Result<(), FailedCheck> {
     let mut output = [0; MAX_PUBLIC];
     check(
         crypto.sign(algorithm, &[], &[b"message"], &mut [0; MAX_SIGNATURE]) == Err(Error::InvalidKey),
@@ -313,7 +318,7 @@ fn refused<C: Sign, R: TryCryptoRng + ?Sized>(
 }
 
 /// Altered public keys, and public keys of the wrong kind.
-fn keys<C: Verify>(crypto: &C, key: &CoseKey<'_>, raw: &[u8], signature: &[u8]) -> Result<(), Failure> {
+fn keys<C: Verify>(crypto: &C, key: &CoseKey<'_>, raw: &[u8], signature: &[u8]) -> Result<(), FailedCheck> {
     let algorithm = key.algorithm();
     let verify = |key: CoseKey<'_>| crypto.verify(&key, &[b"message"], signature);
     let invalid = |key: CoseKey<'_>| {
@@ -361,7 +366,7 @@ fn keys<C: Verify>(crypto: &C, key: &CoseKey<'_>, raw: &[u8], signature: &[u8]) 
 }
 
 /// Signatures that mean `(r, s)` to a lenient reader, and values of `r` and `s` that no signature has.
-fn ecdsa<C: Verify>(crypto: &C, key: &CoseKey<'_>, signature: &[u8], order: &[u8]) -> Result<(), Failure> {
+fn ecdsa<C: Verify>(crypto: &C, key: &CoseKey<'_>, signature: &[u8], order: &[u8]) -> Result<(), FailedCheck> {
     let size = order.len();
     let (mut r, mut s, zero) = ([0; MAX_PUBLIC], [0; MAX_PUBLIC], [0; MAX_PUBLIC]);
     let (Some(r), Some(s), Some(zero)) = (r.get_mut(..size), s.get_mut(..size), zero.get(..size)) else {
@@ -424,7 +429,7 @@ const ED25519_ORDER: [u8; 32] = [
 ];
 
 /// A signature that can be altered and still means the same, and a key under which everything verifies.
-fn ed25519<C: Verify>(crypto: &C, key: &CoseKey<'_>, signature: &[u8]) -> Result<(), Failure> {
+fn ed25519<C: Verify>(crypto: &C, key: &CoseKey<'_>, signature: &[u8]) -> Result<(), FailedCheck> {
     let mut altered: [u8; 64] = signature.try_into().map_err(|_| "Ed25519: signatures are 64 bytes long")?;
     let mut carry = 0_u16;
     for (byte, order) in altered.iter_mut().skip(32).zip(ED25519_ORDER) {
@@ -448,7 +453,7 @@ fn ed25519<C: Verify>(crypto: &C, key: &CoseKey<'_>, signature: &[u8]) -> Result
     )
 }
 
-fn unsupported<C: Sign + Verify, R: TryCryptoRng + ?Sized>(crypto: &C, rng: &mut R) -> Result<(), Failure> {
+fn unsupported<C: Sign + Verify, R: TryCryptoRng + ?Sized>(crypto: &C, rng: &mut R) -> Result<(), FailedCheck> {
     // RFC 9053 reserves the value.
     let algorithm = Algorithm(0);
     let unsupported = Err(Error::Unsupported);

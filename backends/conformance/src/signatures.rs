@@ -6,13 +6,13 @@ use keyfob_core::{
     crypto::{Error, MAX_PUBLIC, MAX_SIGNATURE, Sign, Verify},
 };
 
-use crate::{Failure, check, hex, properties::flipped};
+use crate::{FailedCheck, check, hex, properties::flipped};
 
 /// A signature that follows from key and message alone.
 #[derive(Clone, Copy, Debug)]
 pub struct KnownSignature {
     /// Where it comes from.
-    pub name: Failure,
+    pub name: FailedCheck,
     /// Its algorithm.
     pub algorithm: Algorithm,
     /// The secret key: a scalar, or the seed of RFC 8032. For tests only.
@@ -103,7 +103,7 @@ const SECP256K1_GENERATOR: &[u8; 64] = hex!(
 ///
 /// # Errors
 /// The check that failed.
-pub fn deterministic_signature<C: Sign>(crypto: &C, known: &KnownSignature, secret: &[u8]) -> Result<(), Failure> {
+pub fn deterministic_signature<C: Sign>(crypto: &C, known: &KnownSignature, secret: &[u8]) -> Result<(), FailedCheck> {
     let mut public = [0; MAX_PUBLIC];
     let len = crypto.public_key(known.algorithm, secret, &mut public).map_err(|_| known.name)?;
     check(public.get(..len) == Some(known.public), known.name)?;
@@ -113,7 +113,7 @@ pub fn deterministic_signature<C: Sign>(crypto: &C, known: &KnownSignature, secr
 }
 
 /// Verification against all of these and more.
-pub(super) fn verify<C: Verify>(crypto: &C) -> Result<(), Failure> {
+pub(super) fn verify<C: Verify>(crypto: &C) -> Result<(), FailedCheck> {
     for known in KNOWN_SIGNATURES {
         let key = CoseKey::from_raw(known.algorithm, known.public).ok_or(known.name)?;
         match crypto.verify(&key, known.message, known.signature) {
@@ -135,7 +135,7 @@ pub(super) fn verify<C: Verify>(crypto: &C) -> Result<(), Failure> {
     )
 }
 
-fn es256<C: Verify>(crypto: &C) -> Result<(), Failure> {
+fn es256<C: Verify>(crypto: &C) -> Result<(), FailedCheck> {
     let ec2 = |raw: &[u8], message: &[&[u8]], signature: &[u8]| {
         [Algorithm::ES256, Algorithm::ESP256].into_iter().all(|algorithm| {
             CoseKey::from_raw(algorithm, raw).is_some_and(|key| crypto.verify(&key, message, signature).is_ok())
@@ -170,7 +170,7 @@ fn es256<C: Verify>(crypto: &C) -> Result<(), Failure> {
     )
 }
 
-fn ed25519<C: Verify>(crypto: &C) -> Result<(), Failure> {
+fn ed25519<C: Verify>(crypto: &C) -> Result<(), FailedCheck> {
     let okp = |x: &[u8], message: &[&[u8]], signature: &[u8]| {
         [Algorithm::EDDSA, Algorithm::ED25519].into_iter().all(|algorithm| {
             let key = CoseKey::Okp { algorithm, curve: Curve::ED25519, x };
@@ -215,7 +215,7 @@ const ED448_ORDER: [u8; 57] = *hex!(
 );
 
 /// Ed448 is verified only, so what [`super::properties`] asks of algorithms that are signed with stands here.
-fn ed448<C: Verify>(crypto: &C) -> Result<(), Failure> {
+fn ed448<C: Verify>(crypto: &C) -> Result<(), FailedCheck> {
     let verify = |x: &[u8], message: &[&[u8]], signature: &[u8]| {
         let key = CoseKey::Okp { algorithm: Algorithm::ED448, curve: Curve::ED448, x };
         crypto.verify(&key, message, signature)

@@ -82,7 +82,7 @@ macro_rules! message {
             fn read_by_table(r: &mut $crate::cbor::Reader<'a>) -> Result<Self, $crate::cbor::Error> {
                 #[allow(non_camel_case_types, clippy::allow_attributes)]
                 enum At { $($field,)* }
-                let mut found = $crate::cbor::Found::new(r);
+                let mut found = $crate::cbor::FoundMembers::new(r);
                 found.find(r, &<Self as $crate::cbor::Read<'a>>::SHAPE)?;
                 // What can fail comes first, so that the value is built where it goes.
                 $($crate::message!(@find $presence $field found.required(At::$field as usize)?);)*

@@ -29,7 +29,7 @@ pub use list::{Items, List, ListIter};
 pub use map::{Map, encoded_key, encoded_key_len};
 pub use reader::Reader;
 #[doc(hidden)]
-pub use shape::{Found, MapWriter, SMALL, count_of, joined, joined_len};
+pub use shape::{FoundMembers, MapWriter, SMALL, count_of, joined, joined_len};
 pub use shape::{Keys, Members, Shape};
 #[doc(hidden)]
 pub use table::given;

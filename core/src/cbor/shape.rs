@@ -122,7 +122,7 @@ pub const fn joined<const N: usize>(mut keys: &[&[u8]]) -> [u8; N] {
 /// Where the members of a message are that was checked against its table.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct Found<'a> {
+pub struct FoundMembers<'a> {
     message: &'a [u8],
     /// With the rules by which the message was checked.
     r: Reader<'a>,
@@ -130,7 +130,7 @@ pub struct Found<'a> {
     at: [u16; MOST],
 }
 
-impl<'a> Found<'a> {
+impl<'a> FoundMembers<'a> {
     /// No members yet. Like this, and not as what a check returns, it is not copied.
     #[inline(never)]
     pub fn new(r: &Reader<'a>) -> Self {

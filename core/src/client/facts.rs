@@ -4,7 +4,7 @@ use super::{Cause, PreferredWithoutUv, Requirement};
 use crate::{
     ctap2::{
         CredentialDescriptor, PUBLIC_KEY,
-        get_info::{DEFAULT_MIN_PIN_LENGTH, Options, Response},
+        get_info::{DEFAULT_MIN_PIN_LENGTH, Response, SupportedOptions},
     },
     extensions::{
         cred_blob, cred_protect, hmac_secret, large_blob, large_blob_key, min_pin_length, pin_complexity_policy,
@@ -110,7 +110,7 @@ impl KnownExtensions {
 pub struct Facts {
     /// It speaks version 1 and nothing else.
     pub ctap1: bool,
-    pub options: Options,
+    pub options: SupportedOptions,
     pub extensions: KnownExtensions,
     /// Whether it is of version 2.1 or later, and so has authenticatorSelection.
     pub is_2_1: bool,

@@ -22,7 +22,7 @@ message! {
         /// The model.
         0x03 => aaguid: required &'a [u8; 16],
         /// Options.
-        0x04 => options: optional Options,
+        0x04 => options: optional SupportedOptions,
         /// The longest message, in bytes; 1024 when absent.
         0x05 => max_msg_size: optional usize,
         /// PIN/UV auth protocols, preferred first.
@@ -84,7 +84,7 @@ message! {
     /// Options. `None` is absent: for several options that means "not supported", while `Some(false)` means "supported,
     /// not set up".
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-    pub text struct Options {
+    pub text struct SupportedOptions {
         /// Enterprise attestation: enabled, disabled, unsupported.
         b"ep" => ep: optional bool,
         /// Discoverable credentials.

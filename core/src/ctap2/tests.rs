@@ -46,13 +46,13 @@ fn a_key_of_2018_says_less() {
         let info: get_info::Response<'_> = cbor::decode(&bytes).unwrap();
         assert!(info.versions.iter().map(|version| version.as_str()).eq(versions), "{name}");
         assert!(info.extensions.unwrap().iter().map(|id| id.as_str()).eq(["uvm", "hmac-secret"]), "{name}");
-        let expected = get_info::Options {
+        let expected = get_info::SupportedOptions {
             rk: Some(true),
             up: Some(true),
             uv,
             plat: Some(false),
             client_pin: Some(false),
-            ..get_info::Options::default()
+            ..get_info::SupportedOptions::default()
         };
         assert_eq!(info.options, Some(expected), "{name}");
         assert_eq!((info.max_msg_size, info.algorithms, info.min_pin_length), (Some(1200), None, None), "{name}");

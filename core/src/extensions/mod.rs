@@ -52,7 +52,7 @@ message! {
     #[derive(Clone, Copy, Debug, Default, PartialEq)]
     pub text struct MakeCredentialOutputs<'a> {
         /// [`uvm`].
-        b"uvm" => uvm: optional uvm::Output<'a>,
+        b"uvm" => uvm: optional uvm::UvmEntries<'a>,
         /// [`cred_blob`]: whether it was stored.
         b"credBlob" => cred_blob: optional bool,
         /// [`cred_protect`]: the protection in force.
@@ -92,7 +92,7 @@ message! {
     #[derive(Clone, Copy, Debug, Default, PartialEq)]
     pub text struct GetAssertionOutputs<'a> {
         /// [`uvm`].
-        b"uvm" => uvm: optional uvm::Output<'a>,
+        b"uvm" => uvm: optional uvm::UvmEntries<'a>,
         /// [`cred_blob`]: the blob, empty when there is none.
         b"credBlob" => cred_blob: optional &'a [u8],
         /// [`hmac_secret`]: the outputs, encrypted.

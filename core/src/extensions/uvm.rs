@@ -5,13 +5,13 @@ use crate::cbor::{Error, ErrorKind, List, Read, Reader, Shape, Write, Writer};
 /// The extension's identifier.
 pub const ID: &str = "uvm";
 
-/// The methods that were used; the standard allows at most three.
-pub type Output<'a> = List<'a, Method>;
+/// The methods that were used, three at most by the standard.
+pub type UvmEntries<'a> = List<'a, UvmEntry>;
 
-/// A method, with values from the FIDO registry of predefined values: `[userVerificationMethod, keyProtection,
+/// A method that was used, with values from the FIDO registry of predefined values: `[userVerificationMethod, keyProtection,
 /// matcherProtection]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Method {
+pub struct UvmEntry {
     /// The user verification method.
     pub user_verification_method: u32,
     /// How the key is protected.
@@ -20,7 +20,7 @@ pub struct Method {
     pub matcher_protection: u32,
 }
 
-impl Read<'_> for Method {
+impl Read<'_> for UvmEntry {
     const SHAPE: Shape = Shape::By(|r| Self::read(r).map(|_| true));
 
     /// # Errors
@@ -39,7 +39,7 @@ impl Read<'_> for Method {
     }
 }
 
-impl Write for Method {
+impl Write for UvmEntry {
     fn write(&self, w: &mut Writer<'_>) {
         w.array(3);
         w.number(self.user_verification_method);

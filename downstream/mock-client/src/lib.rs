@@ -3,7 +3,7 @@
 
 use keyfob_core::client::{
     Assertion, AssertionSelection, Attestation, Cause, Error, Stage,
-    fido2::{Creation, RegistrationResponse, Request, ResponseSelection, WebAuthnClient},
+    fido2::{PreparedCreation, PreparedRequest, RegistrationResponse, ResponseSelection, WebAuthnClient},
 };
 
 /// Answers with what is in it: a status byte and the CBOR of a response, of each kind.
@@ -33,7 +33,7 @@ fn replay<'b>(recorded: Option<&Vec<u8>>, buffer: &'b mut [u8]) -> Result<&'b [u
 impl WebAuthnClient for Mock {
     fn make_credential<'b>(
         &mut self,
-        creation: &Creation<'b>,
+        creation: &PreparedCreation<'b>,
         buffer: &'b mut [u8],
     ) -> Result<RegistrationResponse<'b>, Error> {
         self.asked.push(creation.options.rp.id.to_owned());
@@ -43,7 +43,7 @@ impl WebAuthnClient for Mock {
 
     fn get_assertion<'b>(
         &mut self,
-        request: &Request<'b>,
+        request: &PreparedRequest<'b>,
         buffer: &'b mut [u8],
     ) -> Result<ResponseSelection<'b>, Error> {
         self.asked.push(request.options.rp_id.to_owned());
@@ -73,7 +73,8 @@ mod tests {
         let options = CreationOptions::new(rp, user, &[1; 32], &parameters);
         let collector = DefaultClientDataCollector::new("https://example.org");
         let (mut client_data, mut buffer) = ([0; 1_024], [0; 1_024]);
-        let creation = Creation::new(&options, &collector, &ClientPolicy::default(), &RustCrypto, &mut client_data)?;
+        let creation =
+            PreparedCreation::new(&options, &collector, &ClientPolicy::default(), &RustCrypto, &mut client_data)?;
         Ok(client.make_credential(&creation, &mut buffer)?.credential_id().len())
     }
 
@@ -82,7 +83,8 @@ mod tests {
         let options = RequestOptions { rp_id: Some("example.org"), ..RequestOptions::new(&[1; 32]) };
         let collector = DefaultClientDataCollector::new("https://example.org");
         let (mut client_data, mut buffer) = ([0; 1_024], [0; 1_024]);
-        let request = Request::new(&options, &collector, &ClientPolicy::default(), &RustCrypto, &mut client_data)?;
+        let request =
+            PreparedRequest::new(&options, &collector, &ClientPolicy::default(), &RustCrypto, &mut client_data)?;
         let responses = client.get_assertion(&request, &mut buffer)?;
         Ok(responses.get(0).map_or(0, |response| response.assertion.response.signature.len()))
     }

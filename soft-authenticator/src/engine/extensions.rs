@@ -242,14 +242,14 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// The output of `uvm`.
-    fn uvm(&self, ceremony: &CeremonyState) -> uvm::Method {
+    fn uvm(&self, ceremony: &CeremonyState) -> uvm::UvmEntry {
         let user_verification_method = match (ceremony.asked.uvm, ceremony.is_present()) {
             (Some(method), _) if ceremony.is_verified() => method,
             (_, true) => method::PRESENCE_INTERNAL,
             (_, false) => method::NONE,
         };
         let (key_protection, matcher_protection) = (self.config.key_protection, self.config.matcher_protection);
-        uvm::Method {
+        uvm::UvmEntry {
             user_verification_method,
             key_protection: key_protection.into(),
             matcher_protection: matcher_protection.into(),

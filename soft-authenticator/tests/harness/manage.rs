@@ -7,7 +7,7 @@ use keyfob_core::{
     crypto::{Hash, RustCrypto},
     ctap2::{
         self, Command, client_pin, config, credential_management as cred_mgmt,
-        get_info::{Options, Response},
+        get_info::{Response, SupportedOptions},
         large_blobs,
     },
     pin_uv::{self, PaddedPin, Permissions, PinUvAuthProtocol::Two, Token},
@@ -108,7 +108,7 @@ impl Key {
         look(&ctap2::decode_response(&response).unwrap())
     }
 
-    pub fn options(&mut self) -> Options {
+    pub fn options(&mut self) -> SupportedOptions {
         self.info(|info| info.options.unwrap())
     }
 }

@@ -215,7 +215,7 @@ pub struct MakeResults<'b> {
     /// pinComplexityPolicy: whether one is in force.
     pub pin_complexity_policy: Option<bool>,
     /// uvm: how the user was verified.
-    pub uvm: Option<uvm::Output<'b>>,
+    pub uvm: Option<uvm::UvmEntries<'b>>,
 }
 
 /// The results of a sign-in's extensions; `None` where there is none. The blob that was read is
@@ -233,7 +233,7 @@ pub struct GetResults<'b> {
     /// payment: whether the credential may be used for payments on the sites of others.
     pub payment: Option<bool>,
     /// uvm: how the user was verified.
-    pub uvm: Option<uvm::Output<'b>>,
+    pub uvm: Option<uvm::UvmEntries<'b>>,
 }
 
 message! {

@@ -171,7 +171,7 @@ message! {
         /// The pseudo-random function.
         b"prf" => prf: optional PrfOutputs<'a>,
         /// How the user was verified.
-        b"uvm" => uvm: optional uvm::Output<'a>,
+        b"uvm" => uvm: optional uvm::UvmEntries<'a>,
         /// Whether the credential is one of the AppID.
         b"appid" => app_id: optional bool,
         /// Whether it was stored.

@@ -1,13 +1,14 @@
 //! A client in one value, as the common client libraries have it: options of WebAuthn in, responses of WebAuthn out.
 //!
 //! ```text
-//! CreationOptions ──▶ Creation ──▶ MakeCredential ──▶ RegistrationResponse      no I/O │ the ceremony │ what to return
-//! RequestOptions  ──▶ Request  ──▶ GetAssertion   ──▶ ResponseSelection ──▶ AuthenticationResponse
+//! CreationOptions ──▶ PreparedCreation ──▶ MakeCredential ──▶ RegistrationResponse
+//! RequestOptions  ──▶ PreparedRequest  ──▶ GetAssertion   ──▶ ResponseSelection ──▶ AuthenticationResponse
+//!                               no I/O │ the ceremony │ what to return
 //! ```
 //!
-//! [`Creation`] and [`Request`] hold what a ceremony borrows: the client data in the caller's buffer, and the options
-//! for the authenticator, which a caller may refine. Those who drive a ceremony themselves use them without
-//! [`Fido2Client`].
+//! [`PreparedCreation`] and [`PreparedRequest`] hold what a ceremony borrows: the client data in the caller's buffer,
+//! and the options for the authenticator, which a caller may refine. Those who drive a ceremony themselves use them
+//! without [`Fido2Client`].
 
 use rand_core::CryptoRng;
 
@@ -30,7 +31,7 @@ mod prepare;
 mod responses;
 
 pub use policy::ClientPolicy;
-pub use prepare::{Creation, Request};
+pub use prepare::{PreparedCreation, PreparedRequest};
 pub use responses::{AuthenticationResponse, RegistrationResponse, ResponseSelection};
 
 /// Registers and signs in: [`Fido2Client`] with an authenticator of its own, others with the API of a platform. Their
@@ -43,7 +44,7 @@ pub trait WebAuthnClient {
     /// Why the ceremony failed.
     fn make_credential<'b>(
         &mut self,
-        creation: &Creation<'b>,
+        creation: &PreparedCreation<'b>,
         buffer: &'b mut [u8],
     ) -> Result<RegistrationResponse<'b>, Error>;
 
@@ -53,7 +54,7 @@ pub trait WebAuthnClient {
     /// Why the ceremony failed.
     fn get_assertion<'b>(
         &mut self,
-        request: &Request<'b>,
+        request: &PreparedRequest<'b>,
         buffer: &'b mut [u8],
     ) -> Result<ResponseSelection<'b>, Error>;
 }
@@ -61,7 +62,7 @@ pub trait WebAuthnClient {
 impl<W: WebAuthnClient + ?Sized> WebAuthnClient for &mut W {
     fn make_credential<'b>(
         &mut self,
-        creation: &Creation<'b>,
+        creation: &PreparedCreation<'b>,
         buffer: &'b mut [u8],
     ) -> Result<RegistrationResponse<'b>, Error> {
         (**self).make_credential(creation, buffer)
@@ -69,7 +70,7 @@ impl<W: WebAuthnClient + ?Sized> WebAuthnClient for &mut W {
 
     fn get_assertion<'b>(
         &mut self,
-        request: &Request<'b>,
+        request: &PreparedRequest<'b>,
         buffer: &'b mut [u8],
     ) -> Result<ResponseSelection<'b>, Error> {
         (**self).get_assertion(request, buffer)
@@ -193,20 +194,28 @@ where
     P::Collector: ClientDataCollector,
     P::Crypto: Hash,
 {
-    /// [`Creation::new`] with what the client has.
+    /// [`PreparedCreation::new`] with what the client has.
     ///
     /// # Errors
-    /// As [`Creation::new`].
-    pub fn creation<'o>(&self, options: &CreationOptions<'o>, buffer: &'o mut [u8]) -> Result<Creation<'o>, Error> {
-        Creation::new(options, &self.collector, &self.policy, &self.crypto, buffer)
+    /// As [`PreparedCreation::new`].
+    pub fn creation<'o>(
+        &self,
+        options: &CreationOptions<'o>,
+        buffer: &'o mut [u8],
+    ) -> Result<PreparedCreation<'o>, Error> {
+        PreparedCreation::new(options, &self.collector, &self.policy, &self.crypto, buffer)
     }
 
-    /// [`Request::new`] with what the client has.
+    /// [`PreparedRequest::new`] with what the client has.
     ///
     /// # Errors
-    /// As [`Request::new`].
-    pub fn request<'o>(&self, options: &RequestOptions<'o>, buffer: &'o mut [u8]) -> Result<Request<'o>, Error> {
-        Request::new(options, &self.collector, &self.policy, &self.crypto, buffer)
+    /// As [`PreparedRequest::new`].
+    pub fn request<'o>(
+        &self,
+        options: &RequestOptions<'o>,
+        buffer: &'o mut [u8],
+    ) -> Result<PreparedRequest<'o>, Error> {
+        PreparedRequest::new(options, &self.collector, &self.policy, &self.crypto, buffer)
     }
 }
 
@@ -241,7 +250,7 @@ where
     /// Why the ceremony failed.
     pub fn get_assertion_with_memory<'b>(
         &mut self,
-        request: &Request<'b>,
+        request: &PreparedRequest<'b>,
         memory: &'b mut [u8],
         buffer: &'b mut [u8],
     ) -> Result<ResponseSelection<'b>, Error> {
@@ -284,7 +293,7 @@ where
 {
     fn make_credential<'b>(
         &mut self,
-        creation: &Creation<'b>,
+        creation: &PreparedCreation<'b>,
         buffer: &'b mut [u8],
     ) -> Result<RegistrationResponse<'b>, Error> {
         let attestation = self.run(MakeCredential::new(&creation.options), buffer)?;
@@ -293,7 +302,7 @@ where
 
     fn get_assertion<'b>(
         &mut self,
-        request: &Request<'b>,
+        request: &PreparedRequest<'b>,
         buffer: &'b mut [u8],
     ) -> Result<ResponseSelection<'b>, Error> {
         self.get_assertion_with_memory(request, &mut [], buffer)
@@ -359,7 +368,7 @@ where
     /// Why the ceremony failed.
     pub async fn make_credential_async<'b>(
         &mut self,
-        creation: &Creation<'b>,
+        creation: &PreparedCreation<'b>,
         buffer: &'b mut [u8],
     ) -> Result<RegistrationResponse<'b>, Error> {
         let attestation = self.run_async(MakeCredential::new(&creation.options), buffer).await?;
@@ -372,7 +381,7 @@ where
     /// Why the ceremony failed.
     pub async fn get_assertion_async<'b>(
         &mut self,
-        request: &Request<'b>,
+        request: &PreparedRequest<'b>,
         memory: &'b mut [u8],
         buffer: &'b mut [u8],
     ) -> Result<ResponseSelection<'b>, Error> {

@@ -24,14 +24,14 @@ const NO_ATTESTATION: &[Text<'static>] = &[Text::new("none")];
 
 /// A registration that may begin.
 #[derive(Clone, Copy, Debug)]
-pub struct Creation<'o> {
+pub struct PreparedCreation<'o> {
     /// The client data, as the relying party gets it.
     pub client_data_json: &'o [u8],
     /// The options for the authenticator.
     pub options: MakeOptions<'o>,
 }
 
-impl<'o> Creation<'o> {
+impl<'o> PreparedCreation<'o> {
     /// Checks the origin and writes the client data to `buffer`, which takes that, the RP ID and 32 bytes.
     ///
     /// # Errors
@@ -84,18 +84,18 @@ impl<'o> Creation<'o> {
 
 /// A sign-in that may begin.
 #[derive(Clone, Copy, Debug)]
-pub struct Request<'o> {
+pub struct PreparedRequest<'o> {
     /// The client data, as the relying party gets it.
     pub client_data_json: &'o [u8],
     /// The options for the authenticator.
     pub options: GetOptions<'o>,
 }
 
-impl<'o> Request<'o> {
-    /// Checks the origin and writes the client data to `buffer`, which has the size that [`Creation::new`] names.
+impl<'o> PreparedRequest<'o> {
+    /// Checks the origin and writes the client data to `buffer`, which has the size that [`PreparedCreation::new`] names.
     ///
     /// # Errors
-    /// As in [`Creation::new`].
+    /// As in [`PreparedCreation::new`].
     pub fn new(
         options: &RequestOptions<'o>,
         collector: &impl ClientDataCollector,

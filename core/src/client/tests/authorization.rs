@@ -9,7 +9,7 @@ use crate::{
 
 use Requirement::{Discouraged, Preferred, Required};
 
-fn facts(options: get_info::Options) -> Facts {
+fn facts(options: get_info::SupportedOptions) -> Facts {
     Facts { options, protocol: Some(PinUvAuthProtocol::Two), ..Facts::default() }
 }
 
@@ -31,9 +31,9 @@ fn choose(
 
 #[test]
 fn the_user_is_verified_by_pin_as_the_published_decision_table_says() {
-    let none = facts(get_info::Options::default());
-    let unset = facts(get_info::Options { client_pin: Some(false), ..Default::default() });
-    let set = facts(get_info::Options { client_pin: Some(true), ..Default::default() });
+    let none = facts(get_info::SupportedOptions::default());
+    let unset = facts(get_info::SupportedOptions { client_pin: Some(false), ..Default::default() });
+    let set = facts(get_info::SupportedOptions { client_pin: Some(true), ..Default::default() });
     let (no, pin) = (Ok(None), Ok(Some(AuthorizationMethod::Pin)));
     let (mc, ga) = (Permissions::MC, Permissions::GA);
     let table = [
@@ -52,8 +52,11 @@ fn the_user_is_verified_by_pin_as_the_published_decision_table_says() {
 
 #[test]
 fn make_cred_uv_not_rqd_spares_the_pin_unless_the_credential_is_discoverable_or_the_caller_wants_it() {
-    let mut facts =
-        facts(get_info::Options { client_pin: Some(true), make_cred_uv_not_rqd: Some(true), ..Default::default() });
+    let mut facts = facts(get_info::SupportedOptions {
+        client_pin: Some(true),
+        make_cred_uv_not_rqd: Some(true),
+        ..Default::default()
+    });
     assert_eq!(choose(&facts, Permissions::MC, Discouraged, false), Ok(None));
     assert_eq!(choose(&facts, Permissions::MC, Discouraged, true), Ok(Some(AuthorizationMethod::Pin)));
     assert_eq!(choose(&facts, Permissions::MC, Preferred, false), Ok(Some(AuthorizationMethod::Pin)));
@@ -63,7 +66,8 @@ fn make_cred_uv_not_rqd_spares_the_pin_unless_the_credential_is_discoverable_or_
 
 #[test]
 fn always_uv_needs_user_verification_even_when_discouraged() {
-    let mut facts = facts(get_info::Options { always_uv: Some(true), client_pin: Some(true), ..Default::default() });
+    let mut facts =
+        facts(get_info::SupportedOptions { always_uv: Some(true), client_pin: Some(true), ..Default::default() });
     assert_eq!(choose(&facts, Permissions::GA, Discouraged, false), Ok(Some(AuthorizationMethod::Pin)));
     facts.options.client_pin = Some(false);
     assert_eq!(choose(&facts, Permissions::GA, Discouraged, false), Err(Cause::PinNotSet));
@@ -71,15 +75,15 @@ fn always_uv_needs_user_verification_even_when_discouraged() {
 
 #[test]
 fn a_sign_in_with_any_discoverable_credential_verifies_the_user_where_it_can() {
-    let set = facts(get_info::Options { client_pin: Some(true), ..Default::default() });
+    let set = facts(get_info::SupportedOptions { client_pin: Some(true), ..Default::default() });
     assert_eq!(choose(&set, Permissions::GA, Discouraged, true), Ok(Some(AuthorizationMethod::Pin)));
-    let unset = facts(get_info::Options { client_pin: Some(false), ..Default::default() });
+    let unset = facts(get_info::SupportedOptions { client_pin: Some(false), ..Default::default() });
     assert_eq!(choose(&unset, Permissions::GA, Discouraged, true), Ok(None));
 }
 
 #[test]
 fn built_in_user_verification_comes_before_the_pin() {
-    let mut facts = facts(get_info::Options { client_pin: Some(true), uv: Some(true), ..Default::default() });
+    let mut facts = facts(get_info::SupportedOptions { client_pin: Some(true), uv: Some(true), ..Default::default() });
     assert_eq!(choose(&facts, Permissions::GA, Preferred, false), Ok(Some(AuthorizationMethod::BuiltInOption)));
     facts.options.pin_uv_auth_token = Some(true);
     assert_eq!(choose(&facts, Permissions::GA, Preferred, false), Ok(Some(AuthorizationMethod::BuiltInToken)));
@@ -87,13 +91,13 @@ fn built_in_user_verification_comes_before_the_pin() {
 
 #[test]
 fn the_uv_option_serves_only_the_two_ceremonies() {
-    let facts = facts(get_info::Options { client_pin: Some(true), uv: Some(true), ..Default::default() });
+    let facts = facts(get_info::SupportedOptions { client_pin: Some(true), uv: Some(true), ..Default::default() });
     assert_eq!(choose(&facts, Permissions::CM, Required, false), Ok(Some(AuthorizationMethod::Pin)));
 }
 
 #[test]
 fn a_pin_without_permission_for_ceremonies_is_not_asked_for() {
-    let facts = facts(get_info::Options {
+    let facts = facts(get_info::SupportedOptions {
         client_pin: Some(true),
         no_mc_ga_permissions_with_client_pin: Some(true),
         ..Default::default()
@@ -106,7 +110,8 @@ fn a_pin_without_permission_for_ceremonies_is_not_asked_for() {
 
 #[test]
 fn an_authenticator_whose_protocols_are_all_unknown_cannot_verify_by_pin() {
-    let facts = Facts { protocol: None, ..facts(get_info::Options { client_pin: Some(true), ..Default::default() }) };
+    let facts =
+        Facts { protocol: None, ..facts(get_info::SupportedOptions { client_pin: Some(true), ..Default::default() }) };
     assert_eq!(choose(&facts, Permissions::GA, Preferred, false), Ok(None));
     assert_eq!(choose(&facts, Permissions::GA, Required, false), Err(Cause::UvUnavailable));
 }

@@ -60,7 +60,7 @@ pub enum Flaw {
 pub struct Device<C> {
     crypto: C,
     rng: ChaCha8Rng,
-    pub options: get_info::Options,
+    pub options: get_info::SupportedOptions,
     pub protocols: Option<Vec<u32>>,
     pub max_msg_size: Option<usize>,
     pub max_list: Option<usize>,
@@ -135,7 +135,7 @@ impl<C: Crypto> Device<C> {
         Self {
             crypto,
             rng: ChaCha8Rng::seed_from_u64(1),
-            options: get_info::Options { rk: Some(true), ..Default::default() },
+            options: get_info::SupportedOptions { rk: Some(true), ..Default::default() },
             protocols: None,
             max_msg_size: Some(1200),
             max_list: None,

@@ -52,7 +52,7 @@ fn device(row: &str) -> Device<StubCrypto> {
     let mut device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
     let has = |word: &str| row.split(' ').any(|listed| listed == word).then_some(true);
     let set = |on: &str, off: &str| has(on).or(has(off).map(|_| false));
-    device.options = get_info::Options {
+    device.options = get_info::SupportedOptions {
         rk: Some(true),
         client_pin: set("pin+", "pin-"),
         uv: set("uv+", "uv-"),
@@ -60,7 +60,7 @@ fn device(row: &str) -> Device<StubCrypto> {
         always_uv: has("always"),
         make_cred_uv_not_rqd: has("notrqd"),
         no_mc_ga_permissions_with_client_pin: has("nomcga"),
-        ..get_info::Options::default()
+        ..get_info::SupportedOptions::default()
     };
     device
 }

@@ -43,7 +43,7 @@ enum Is {
     WithoutUv,
 }
 
-/// The options, in the order of [`get_info::Options`]: each with the capabilities that it takes.
+/// The options, in the order of [`get_info::SupportedOptions`]: each with the capabilities that it takes.
 const OPTIONS: [(Caps, Is); 20] = [
     (Caps::ENTERPRISE_ATTESTATION, Is::Attesting),
     (Caps::DISCOVERABLE, Is::True),
@@ -188,7 +188,7 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     fn write_info_options(&self, w: &mut Writer<'_>) {
-        let mut m = MapWriter::new(w, get_info::Options::KEYS, &[]);
+        let mut m = MapWriter::new(w, get_info::SupportedOptions::KEYS, &[]);
         for (caps, is) in OPTIONS {
             let is_there = match caps {
                 Caps::ENTERPRISE_ATTESTATION => self.is_enterprise_capable(),

@@ -17,8 +17,8 @@ fn written(value: &impl cbor::Write) -> Vec<u8> {
     out
 }
 
-const UVM: uvm::Output<'static> =
-    List::Slice(&[uvm::Method { user_verification_method: 2, key_protection: 1, matcher_protection: 1 }]);
+const UVM: uvm::UvmEntries<'static> =
+    List::Slice(&[uvm::UvmEntry { user_verification_method: 2, key_protection: 1, matcher_protection: 1 }]);
 
 /// Every output of a registration that says something by itself.
 pub fn all_make_outputs() -> Vec<u8> {

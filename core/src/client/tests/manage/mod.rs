@@ -47,7 +47,7 @@ fn ok_hex(body: &str) -> Vec<u8> {
 }
 
 /// The device with getInfo's options set by `options`, and a script.
-fn scripted<const N: usize>(options: fn(&mut get_info::Options), script: [Vec<u8>; N]) -> Device<StubCrypto> {
+fn scripted<const N: usize>(options: fn(&mut get_info::SupportedOptions), script: [Vec<u8>; N]) -> Device<StubCrypto> {
     let mut device = Device::managed(StubCrypto);
     options(&mut device.options);
     device.script = script.into();
