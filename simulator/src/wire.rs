@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use keyfob_core::transport::hid::REPORT_LEN;
+use keyfob_core::transport::hid::{Packet, REPORT_LEN};
 
 use crate::dice::Dice;
 
@@ -121,5 +121,16 @@ impl Wire {
     fn put(&mut self, at: u64, report: [u8; REPORT_LEN]) {
         let place = self.under_way.partition_point(|(other, _)| *other <= at);
         self.under_way.insert(place, (at, report));
+    }
+}
+
+/// A report for the log: its channel, its command or sequence number, and its first bytes.
+pub fn describe(report: &[u8; REPORT_LEN]) -> String {
+    let hex = |data: &[u8]| data.iter().take(12).map(|byte| format!("{byte:02x}")).collect::<String>();
+    match Packet::parse(report) {
+        Packet::Initialization { channel, command, len, data } => {
+            format!("{channel:08x} {command:?} {len} bytes {}", hex(data))
+        }
+        Packet::Continuation { channel, sequence, data } => format!("{channel:08x} #{sequence} {}", hex(data)),
     }
 }

@@ -7,7 +7,6 @@ use std::marker::PhantomData;
 
 use keyfob_core::{
     Instant,
-    ctap2::bio_enrollment::SampleStatus,
     transport::{
         Protocol,
         hid::{
@@ -17,7 +16,7 @@ use keyfob_core::{
     },
 };
 use keyfob_soft_authenticator::{
-    engine::{Config, Engine, Platform, TemplateId, Wait},
+    engine::{Config, Engine, Platform, Wait},
     hid::HidAuthenticator,
     store::WatchedStore,
 };
@@ -30,8 +29,12 @@ use crate::{
     flash::Flash,
     rival::Rival,
     tap::{Backend, Observer, Secrets, Tap},
-    wire::{Fate, Wire, WireFaults},
+    wire::{Fate, Wire, WireFaults, describe},
 };
+
+mod user;
+
+pub use user::{Sensor, TimedAction};
 
 /// The platform of the simulated authenticator.
 pub struct Simulated<C>(PhantomData<C>);
@@ -41,29 +44,6 @@ impl<C: Backend> Platform for Simulated<C> {
     type Rng = ChaCha8Rng;
     type Store = WatchedStore<Flash>;
 }
-
-/// How the user acts when the authenticator waits for a touch. Times in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TimedAction {
-    /// Touches after this long.
-    Touches(u64),
-    /// Declines after this long.
-    Declines(u64),
-    /// Is not there.
-    Away,
-}
-
-/// A fingerprint sensor with its templates, including those that the authenticator does not know.
-#[derive(Default)]
-pub struct Sensor {
-    /// The templates that are complete.
-    pub templates: Vec<TemplateId>,
-    /// The template that is being enrolled, and how many good samples it still needs.
-    unfinished: Option<(TemplateId, u8)>,
-}
-
-/// How many of 100 samples are poor.
-const POOR_SAMPLES: u64 = 20;
 
 /// The maximum number of turns within one ceremony, far more than any ceremony takes. It ends a loop in which no time
 /// passes.
@@ -217,11 +197,6 @@ impl<'w, C: Backend> World<'w, C> {
     /// The first secret that was sent in clear.
     pub fn leak(&self) -> Option<Vec<u8>> {
         self.secrets.found_in(self.up.seen().chain(self.down.seen()))
-    }
-
-    /// Sets how the user acts from now on, also for an authenticator that is already waiting.
-    pub fn resolve(&mut self, action: TimedAction) {
-        (self.user, self.touch_due) = (action, None);
     }
 
     /// Whether one ceremony took more than the maximum number of turns.
@@ -425,69 +400,6 @@ impl<'w, C: Backend> World<'w, C> {
         busy
     }
 
-    /// Whether something waits for the user's finger: a command, or a U2F client that will ask again.
-    fn asks_user(&self) -> bool {
-        match self.device.waits_for() {
-            Some(Wait::Processing) => false,
-            Some(_) => true,
-            None => self.device.u2f_awaits_touch(self.instant()),
-        }
-    }
-
-    fn user_turn(&mut self, now: Instant) -> bool {
-        let due = *self.touch_due.get_or_insert(match self.user {
-            TimedAction::Touches(after) => (self.now + after, true),
-            TimedAction::Declines(after) => (self.now + after, false),
-            TimedAction::Away => (u64::MAX, false),
-        });
-        let wait = self.device.waits_for();
-        if self.mutation == Some(Mutation::TouchesItself) && matches!(wait, None | Some(Wait::Touch)) {
-            self.device.touch(now, true);
-            return true;
-        }
-        if due.0 <= self.now {
-            if due.1 {
-                self.consented = Some(self.now);
-            }
-            self.note(|| if due.1 { "user touches".into() } else { "user declines".into() });
-            self.touch_due = None;
-            match wait {
-                Some(Wait::UserVerification) if due.1 => self.verify(now),
-                Some(Wait::Sample) if due.1 => self.sample(now),
-                _ => self.device.touch(now, due.1),
-            }
-            return true;
-        }
-        self.device.tick(now);
-        self.device.waits_for() != wait
-    }
-
-    /// The sensor checks whether the finger is an enrolled one.
-    fn verify(&mut self, now: Instant) {
-        let matched = self.device.engine().fingerprints().iter().any(|id| self.sensor.templates.contains(id));
-        if matched {
-            self.verified = Some(self.now);
-        }
-        self.device.verify(now, matched);
-    }
-
-    /// The sensor takes a sample, good or bad.
-    fn sample(&mut self, now: Instant) {
-        let Some(id) = self.device.engine().enrolls() else { return };
-        let unfinished = self.sensor.unfinished.filter(|(other, _)| *other == id);
-        let (_, mut left) = unfinished.unwrap_or((id, self.config.user_verification.samples));
-        let mut status = SampleStatus::POOR_QUALITY;
-        if !self.dice.percent(POOR_SAMPLES) {
-            status = SampleStatus::GOOD;
-            left -= 1;
-        }
-        self.sensor.unfinished = Some((id, left)).filter(|_| left > 0);
-        if left == 0 {
-            self.sensor.templates.push(id);
-        }
-        self.device.sample(now, status, left);
-    }
-
     fn rival_turn(&mut self) -> bool {
         let Some(mut rival) = self.rival.take() else { return false };
         let report = rival.turn(self.now, &mut self.dice);
@@ -573,17 +485,5 @@ fn device_config(config: &Config<'_>, lenient: bool) -> DeviceConfig {
         unknown_channels: if lenient { UnknownChannels::Lenient } else { UnknownChannels::Strict },
         lock: true,
         ..DeviceConfig::default()
-    }
-}
-
-/// A report for the log: its channel, its command or sequence number, and its first bytes.
-fn describe(report: &[u8; REPORT_LEN]) -> String {
-    use keyfob_core::transport::hid::Packet;
-    let hex = |data: &[u8]| data.iter().take(12).map(|byte| format!("{byte:02x}")).collect::<String>();
-    match Packet::parse(report) {
-        Packet::Initialization { channel, command, len, data } => {
-            format!("{channel:08x} {command:?} {len} bytes {}", hex(data))
-        }
-        Packet::Continuation { channel, sequence, data } => format!("{channel:08x} #{sequence} {}", hex(data)),
     }
 }
