@@ -167,49 +167,69 @@ fn make_options() -> MakeOptions<'static> {
     options
 }
 
+/// Runs an operation to its end.
+async fn run_in<'b, O: Operation, C: FnMut() -> Instant>(
+    buffer: &'b mut [u8],
+    transport: &mut AsyncHidTransport<Pipe<Tokio>, C>,
+    operation: O,
+) -> Result<O::Outcome<'b>, Error> {
+    run_async(Ceremony::new(operation, buffer, RustCrypto, rng()), transport, &mut Slow, clock()).await
+}
+
+/// Runs an operation whose outcome is not needed.
+async fn run<O: Operation, C: FnMut() -> Instant>(
+    operation: O,
+    transport: &mut AsyncHidTransport<Pipe<Tokio>, C>,
+) -> Result<(), Error> {
+    run_in(&mut [0; 4096], transport, operation).await.map(drop)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_operation_is_spawned_on_threads() {
     let task = tokio::spawn(async move {
         let (mut transport, mut buffer, mut memory) = (plug::<Tokio>(Touch::Auto), [0; 4096], [0; 2048 + OVERHEAD]);
-        /// Runs an operation: `ok`, or what it fails with.
-        macro_rules! run {
-            ($operation:expr) => {{
-                let ceremony = Ceremony::new($operation, &mut buffer, RustCrypto, rng());
-                movable(run_async(ceremony, &mut transport, &mut Slow, clock())).await
-            }};
-        }
-        run!(SetPin).unwrap();
-        run!(ChangePin).unwrap();
-        assert_eq!(run!(Retries::of_pin()).unwrap().retries, 8);
+        run_in(&mut buffer, &mut transport, SetPin).await.unwrap();
+        run_in(&mut buffer, &mut transport, ChangePin).await.unwrap();
+        assert_eq!(run_in(&mut buffer, &mut transport, Retries::of_pin()).await.unwrap().retries, 8);
         let options = make_options();
-        let made = run!(MakeCredential::new(&options)).unwrap();
+        let made = run_in(&mut buffer, &mut transport, MakeCredential::new(&options)).await.unwrap();
         let id = made.auth_data.attested_credential_data.unwrap().credential_id.to_vec();
         let options = GetOptions::new("example.org", &HASH);
-        assert_eq!(run!(GetAssertion::new(&options)).unwrap().get(0).unwrap().credential_id, id);
+        assert_eq!(
+            run_in(&mut buffer, &mut transport, GetAssertion::new(&options))
+                .await
+                .unwrap()
+                .get(0)
+                .unwrap()
+                .credential_id,
+            id
+        );
         let access = Access::User;
-        assert_eq!(run!(CredentialsMetadata::new(access)).unwrap().existing, 1);
+        assert_eq!(run_in(&mut buffer, &mut transport, CredentialsMetadata::new(access)).await.unwrap().existing, 1);
         let mut hashes = Vec::new();
         let list = Ceremony::new(ListRelyingParties::new(access), &mut buffer, RustCrypto, rng());
         let mut user = BlockingInteraction(Quick);
         let listed = run_each_async(list, &mut transport, &mut user, clock(), |item| hashes.push(*item.rp_id_hash));
         assert_eq!(movable(listed).await.unwrap(), 1);
-        assert_eq!(run!(ListCredentials::new(&hashes[0], access)).unwrap(), 1);
-        run!(UpdateUser::new(&id, UserEntity { name: Some("new"), ..USER })).unwrap();
-        run!(DeleteCredential::new(&id)).unwrap();
-        run!(GetPersistentToken::new()).unwrap();
-        run!(SensorInfo::new()).unwrap();
-        let template = run!(Enroll::new(None)).unwrap().to_vec();
-        assert_eq!(run!(ListFingerprints::new()).unwrap().len(), 1);
-        run!(ChangeFingerprints::rename(&template, "thumb")).unwrap();
-        run!(ChangeFingerprints::remove(&template)).unwrap();
-        run!(CancelEnrollment::new()).unwrap();
-        run!(ReadLargeBlobs::new(&mut memory)).unwrap();
-        run!(WriteLargeBlobs::new(&INITIAL_ARRAY)).unwrap();
-        run!(Configure::new(ConfigSubcommand::ToggleAlwaysUv)).unwrap();
-        run!(GetInfo).unwrap();
-        run!(Selection::new()).unwrap();
-        run!(RawCommand::new(Command::GET_INFO, &[])).unwrap();
-        run!(Reset).unwrap();
+        assert_eq!(run_in(&mut buffer, &mut transport, ListCredentials::new(&hashes[0], access)).await.unwrap(), 1);
+        run_in(&mut buffer, &mut transport, UpdateUser::new(&id, UserEntity { name: Some("new"), ..USER }))
+            .await
+            .unwrap();
+        run_in(&mut buffer, &mut transport, DeleteCredential::new(&id)).await.unwrap();
+        run_in(&mut buffer, &mut transport, GetPersistentToken::new()).await.unwrap();
+        run_in(&mut buffer, &mut transport, SensorInfo::new()).await.unwrap();
+        let template = run_in(&mut buffer, &mut transport, Enroll::new(None)).await.unwrap().to_vec();
+        assert_eq!(run_in(&mut buffer, &mut transport, ListFingerprints::new()).await.unwrap().len(), 1);
+        run_in(&mut buffer, &mut transport, ChangeFingerprints::rename(&template, "thumb")).await.unwrap();
+        run_in(&mut buffer, &mut transport, ChangeFingerprints::remove(&template)).await.unwrap();
+        run_in(&mut buffer, &mut transport, CancelEnrollment::new()).await.unwrap();
+        run_in(&mut buffer, &mut transport, ReadLargeBlobs::new(&mut memory)).await.unwrap();
+        run_in(&mut buffer, &mut transport, WriteLargeBlobs::new(&INITIAL_ARRAY)).await.unwrap();
+        run_in(&mut buffer, &mut transport, Configure::new(ConfigSubcommand::ToggleAlwaysUv)).await.unwrap();
+        run_in(&mut buffer, &mut transport, GetInfo).await.unwrap();
+        run_in(&mut buffer, &mut transport, Selection::new()).await.unwrap();
+        run_in(&mut buffer, &mut transport, RawCommand::new(Command::GET_INFO, &[])).await.unwrap();
+        run_in(&mut buffer, &mut transport, Reset).await.unwrap();
     });
     task.await.unwrap();
 }
@@ -254,16 +274,6 @@ impl AsyncUserInteraction for Dialog {
         pin.set(typed.await.unwrap());
         true
     }
-}
-
-/// Runs an operation to its end.
-async fn run<O: Operation, C: FnMut() -> Instant>(
-    operation: O,
-    transport: &mut AsyncHidTransport<Pipe<Tokio>, C>,
-) -> Result<(), Error> {
-    let mut buffer = [0; 4096];
-    let ceremony = Ceremony::new(operation, &mut buffer, RustCrypto, rng());
-    run_async(ceremony, transport, &mut Slow, clock()).await.map(drop)
 }
 
 #[tokio::test]
