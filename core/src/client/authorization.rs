@@ -71,6 +71,18 @@ enum State {
     Granted,
 }
 
+/// What is known of the PIN whose hash is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum PinStanding {
+    /// The user gave it in this ceremony.
+    #[default]
+    Given,
+    /// It is one of the session.
+    Lent,
+    /// The authenticator has refused it: it is not sent again.
+    Refused,
+}
+
 /// The authorization of one ceremony.
 #[derive(Default)]
 pub struct Authorization {
@@ -83,12 +95,8 @@ pub struct Authorization {
     /// How many PINs the user may give, and how many were refused.
     pub pin_attempts: u8,
     pins_refused: u8,
-    /// The authenticator has refused the PIN of `pin_hash`: it is not sent again.
-    wrong: bool,
     /// The token is one of the session.
-    lent: bool,
-    /// The PIN is one of the session: the user has not given it in this ceremony.
-    pin_is_lent: bool,
+    token_is_lent: bool,
     /// The PIN's hash is kept for the session.
     keeps_pin: bool,
     /// What may happen once per ceremony, and a renewal once per request.
@@ -98,6 +106,7 @@ pub struct Authorization {
     /// When the new PIN is set, it is used.
     onward: bool,
     pin_hash: Option<PinHash>,
+    pin_standing: PinStanding,
     new_pin: Option<PaddedPin>,
     /// What extensions encrypt with.
     pub agreement: Option<Encapsulated>,
@@ -162,7 +171,9 @@ impl Authorization {
     pub fn begin<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Action, Cause> {
         match self.method {
             None | Some(AuthorizationMethod::Stored) => self.granted(cx),
-            Some(AuthorizationMethod::Pin | AuthorizationMethod::BuiltInToken) if self.lent => self.granted(cx),
+            Some(AuthorizationMethod::Pin | AuthorizationMethod::BuiltInToken) if self.token_is_lent => {
+                self.granted(cx)
+            }
             Some(AuthorizationMethod::SetPin) => Ok(self.ask_new_pin(Reason::First)),
             Some(AuthorizationMethod::Pin | AuthorizationMethod::ChangePin) => self.ask(cx, State::PinRetries),
             Some(AuthorizationMethod::BuiltInToken | AuthorizationMethod::BuiltInOption) => {
@@ -191,12 +202,12 @@ impl Authorization {
         match PaddedPin::new(pin, min_length) {
             Ok(pin) => {
                 let hash = pin.hash(cx.crypto);
-                if self.wrong && self.pin_hash.as_ref().is_some_and(|wrong| wrong.matches(&hash.0)) {
+                if self.was_refused(&hash) {
                     // It would only spend another attempt.
                     self.refuse_pin(Reason::Wrong, Cause::Status(Status::PIN_INVALID))?;
                     return Ok(Action::AskPin);
                 }
-                (self.pin_hash, self.pin_is_lent, self.wrong) = (Some(hash), false, false);
+                (self.pin_hash, self.pin_standing) = (Some(hash), PinStanding::Given);
                 if changes && self.new_pin.is_none() {
                     Ok(self.ask_new_pin(Reason::First))
                 } else {
@@ -319,13 +330,32 @@ impl Authorization {
             return self.reconnect();
         }
         // The last attempt is the user's: a PIN of the session may be an old one.
-        let may_be_old = self.pin_is_lent && self.retries == Some(1);
-        if self.method == Some(AuthorizationMethod::Pin) && self.pin_hash.is_some() && !self.wrong && !may_be_old {
+        let may_be_old = self.pin_standing == PinStanding::Lent && self.retries == Some(1);
+        if self.method == Some(AuthorizationMethod::Pin) && self.has_pin() && !may_be_old {
             return self.ask(cx, State::KeyAgreement);
         }
-        self.pin_is_lent = false;
+        self.end_loan();
         self.state = State::Pin;
         Ok(Action::AskPin)
+    }
+
+    /// Whether there is a PIN to send.
+    fn has_pin(&self) -> bool {
+        self.pin_hash.is_some() && self.pin_standing != PinStanding::Refused
+    }
+
+    /// Whether the authenticator has refused this PIN.
+    fn was_refused(&self, hash: &PinHash) -> bool {
+        self.pin_standing == PinStanding::Refused && self.pin_hash.as_ref().is_some_and(|kept| kept.matches(&hash.0))
+    }
+
+    /// From now on the PIN counts as the user's. Returns whether it was the session's.
+    fn end_loan(&mut self) -> bool {
+        let lent = self.pin_standing == PinStanding::Lent;
+        if lent {
+            self.pin_standing = PinStanding::Given;
+        }
+        lent
     }
 
     fn granted<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Action, Cause> {

@@ -105,6 +105,16 @@ impl KnownExtensions {
     }
 }
 
+/// How much a purpose needs the user to be verified.
+enum Need {
+    None,
+    /// If the user can be.
+    Wanted,
+    /// It is only preferred, but [`PreferredWithoutUv::Error`] insists.
+    Insisted,
+    Required,
+}
+
 /// What a ceremony remembers of getInfo.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Facts {
@@ -225,31 +235,37 @@ impl Facts {
         if purpose.permissions == Permissions::NONE {
             return Ok(purpose.new_pin);
         }
+        let registers = purpose.permissions.has(Permissions::MC);
+        match (self.built_in(purpose.permissions).or(self.pin(purpose.permissions)), self.need(purpose)) {
+            (_, Need::None) | (None, Need::Wanted) => Ok(None),
+            (Some(method), _) => Ok(Some(method)),
+            // A first PIN can be set on the way, but it would not help someone to sign in.
+            (None, Need::Required) if registers && self.settable() => Ok(Some(AuthorizationMethod::SetPin)),
+            (None, _) if self.options.client_pin == Some(false) => Err(Cause::PinNotSet),
+            (None, _) => Err(Cause::UvUnavailable),
+        }
+    }
+
+    /// How much `purpose` needs the user to be verified.
+    fn need(&self, purpose: &Purpose<'_>) -> Need {
         let on = |option: Option<bool>| option == Some(true);
         let options = &self.options;
         let registers = purpose.permissions.has(Permissions::MC);
         let configures = purpose.permissions == Permissions::ACFG;
-        let method = self.built_in(purpose.permissions).or(self.pin(purpose.permissions));
-
         let protected = on(options.uv) || on(options.client_pin);
-        let needed = purpose.user_verification == Requirement::Required
+        let preferred = purpose.user_verification == Requirement::Preferred;
+        if purpose.user_verification == Requirement::Required
             || (on(options.always_uv) && !configures) // which may be to end just that
-            || (registers && protected && (purpose.discoverable || !on(options.make_cred_uv_not_rqd)));
+            || (registers && protected && (purpose.discoverable || !on(options.make_cred_uv_not_rqd)))
+        {
+            Need::Required
+        } else if preferred && self.can_verify() && purpose.preferred_without_uv == PreferredWithoutUv::Error {
+            Need::Insisted
         // Names of accounts, and credentials of credProtect level 2, are only shown to a verified user.
-        let wanted = purpose.user_verification == Requirement::Preferred
-            || purpose.discoverable
-            || !CEREMONIES.has(purpose.permissions);
-
-        let insisted = self.can_verify()
-            && purpose.user_verification == Requirement::Preferred
-            && purpose.preferred_without_uv == PreferredWithoutUv::Error;
-        match method {
-            Some(method) if needed || wanted => Ok(Some(method)),
-            // A first PIN can be set on the way, but it would not help someone to sign in.
-            None if needed && registers && self.settable() => Ok(Some(AuthorizationMethod::SetPin)),
-            None if (needed || insisted) && options.client_pin == Some(false) => Err(Cause::PinNotSet),
-            None if needed || insisted => Err(Cause::UvUnavailable),
-            _ => Ok(None),
+        } else if preferred || purpose.discoverable || !CEREMONIES.has(purpose.permissions) {
+            Need::Wanted
+        } else {
+            Need::None
         }
     }
 }

@@ -1,6 +1,6 @@
 //! How it goes on when the authenticator refuses: the PIN, the user, the token or the command.
 
-use super::{Action, Authorization, Context, State};
+use super::{Action, Authorization, Context, PinStanding, State};
 use crate::{
     Status,
     client::{Cause, Reason, Requirement, facts::AuthorizationMethod},
@@ -47,7 +47,7 @@ impl Authorization {
 
     /// Obtains another token in place of the one that was refused.
     fn renew<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Action, Cause> {
-        self.renewed = !core::mem::take(&mut self.lent);
+        self.renewed = !core::mem::take(&mut self.token_is_lent);
         self.reason = Reason::TokenRefused;
         self.begin(cx)
     }
@@ -59,7 +59,7 @@ impl Authorization {
     /// here.
     pub(super) fn refuse_pin(&mut self, reason: Reason, last: Cause) -> Result<(), Cause> {
         self.reason = reason;
-        if core::mem::take(&mut self.pin_is_lent) {
+        if self.end_loan() {
             return Ok(());
         }
         self.pins_refused = self.pins_refused.saturating_add(1);
@@ -77,8 +77,9 @@ impl Authorization {
         let refusal = Cause::Status(status);
         match (status, method) {
             (Status::PIN_INVALID, AuthorizationMethod::Pin | AuthorizationMethod::ChangePin) => {
-                self.wrong = true;
-                self.refuse_pin(Reason::Wrong, refusal)?;
+                let another = self.refuse_pin(Reason::Wrong, refusal);
+                self.pin_standing = PinStanding::Refused;
+                another?;
                 self.ask(cx, State::PinRetries)
             }
             // The authenticator takes no PIN until it has been without power. It does not say whether this PIN was
@@ -131,7 +132,7 @@ impl Authorization {
         self.reconnected = true;
         self.agreement = None;
         // What is plugged in next may be another authenticator, so the session's PIN is not sent to it.
-        if core::mem::take(&mut self.pin_is_lent) {
+        if self.end_loan() {
             self.pin_hash = None;
         }
         self.state = State::Reconnect;

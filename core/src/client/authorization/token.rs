@@ -3,7 +3,7 @@
 
 use rand_core::CryptoRng;
 
-use super::{Action, Authorization, Context, PIN_HASH_ENC, State, encrypt, send};
+use super::{Action, Authorization, Context, PIN_HASH_ENC, PinStanding, State, encrypt, send};
 use crate::{
     bytes::Secret,
     client::{
@@ -116,26 +116,26 @@ impl Authorization {
     pub fn borrow(&mut self, token: Option<&Token>, pin_hash: Option<&PinHash>) {
         self.keeps_pin = true;
         let pin_hash = pin_hash.filter(|_| self.method == Some(AuthorizationMethod::Pin));
-        self.pin_is_lent = pin_hash.is_some();
+        self.pin_standing = if pin_hash.is_some() { PinStanding::Lent } else { PinStanding::Given };
         self.pin_hash = pin_hash.cloned();
         if let (Some(token), Some(AuthorizationMethod::Pin | AuthorizationMethod::BuiltInToken)) = (token, self.method)
         {
             self.token = token.clone();
-            self.lent = true;
+            self.token_is_lent = true;
         }
     }
 
     /// What a session can use again: the token that was granted by PIN or by built-in user verification, and the hash
     /// of that PIN.
     pub fn obtained(&self) -> Option<(&Token, Option<&PinHash>)> {
-        let obtained =
-            matches!(self.method, Some(AuthorizationMethod::Pin | AuthorizationMethod::BuiltInToken)) && !self.lent;
-        obtained.then_some((&self.token, self.pin_hash.as_ref().filter(|_| !self.wrong)))
+        let obtained = matches!(self.method, Some(AuthorizationMethod::Pin | AuthorizationMethod::BuiltInToken))
+            && !self.token_is_lent;
+        obtained.then_some((&self.token, self.pin_hash.as_ref().filter(|_| self.has_pin())))
     }
 
     /// Whether the token is the session's.
     pub const fn has_lent_token(&self) -> bool {
-        self.lent
+        self.token_is_lent
     }
 
     /// Forgets what the session lent: its token was refused.
@@ -146,12 +146,12 @@ impl Authorization {
     /// Whether a token that is refused is renewed.
     pub fn renews(&self) -> bool {
         matches!(self.method, Some(AuthorizationMethod::Pin | AuthorizationMethod::BuiltInToken))
-            && (self.lent || !self.renewed)
+            && (self.token_is_lent || !self.renewed)
     }
 
     /// Whether it is renewed without asking the user.
     pub fn renews_by_itself(&self) -> bool {
-        self.renews() && self.method == Some(AuthorizationMethod::Pin) && self.pin_hash.is_some() && !self.wrong
+        self.renews() && self.method == Some(AuthorizationMethod::Pin) && self.has_pin()
     }
 
     /// Whether the authenticator has been sent the PIN and has not answered.
