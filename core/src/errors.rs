@@ -15,9 +15,16 @@ use crate::{
 };
 
 impl error::Error for Status {}
+impl error::Error for crate::Failure {}
 impl error::Error for cbor::Error {}
 impl error::Error for ctap1::StatusWord {}
 impl error::Error for HidErrorCode {}
+
+impl Display for crate::Failure {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        Status::from(*self).fmt(f)
+    }
+}
 
 /// Implements `Display`, and for `error` also `core::error::Error`, from a table of variants and format strings. `part`
 /// is for types that stand inside an error.

@@ -12,14 +12,19 @@ mod tests {
         transport::{
             fault::FaultError,
             hid::{Failure, HidError, HidErrorCode},
+            stream::StreamError,
         },
         verify,
-        webauthn::{OriginError, base64url},
+        webauthn::{OriginError, SuffixListError, base64url},
     };
     use keyfob_soft_authenticator::{
         devices::KeyError,
         engine::ConfigError,
-        store::{FileStore, StoreError, file::OpenError, flash::FlashError},
+        store::{
+            FileStore, StoreError,
+            file::OpenError,
+            flash::{FlashError, PowerIsOff},
+        },
     };
 
     type Boxed = Box<dyn Error + Send + Sync>;
@@ -45,7 +50,9 @@ mod tests {
             passed(json::WriteError::Overflow(overflow)),
             passed(base64url::Error::Character),
             passed(OriginError::RpId),
+            passed(SuffixListError::NotARule(7)),
             passed(Status::PIN_INVALID),
+            passed(keyfob_core::Failure::PIN_INVALID),
             passed(ctap1::StatusWord::WRONG_DATA),
             passed(ctap1::RequestError::Length),
             passed(ctap1::ResponseError::Der),
@@ -57,6 +64,7 @@ mod tests {
             passed(Failure::Timeout),
             passed(HidError::Io(io::Error::other("unplugged"))),
             passed(FaultError::Inner(HidError::<io::Error>::Failed(Failure::Timeout))),
+            passed(StreamError::Stream(io::Error::other("the socket is closed"))),
             passed(InvalidOption::UserId),
             passed(Cause::PinNotSet),
             passed(CeremonyError { code: Cause::Timeout.code(), stage: Stage::Command, cause: Cause::Timeout }),
@@ -65,6 +73,7 @@ mod tests {
             passed(KeyError::Config(ConfigError::MaxMsgSize)),
             passed(StoreError::Full),
             passed(FlashError::TooSmall),
+            passed(PowerIsOff),
         ];
         assert!(said.iter().all(|text| text.contains(' ')), "{said:?}");
     }
