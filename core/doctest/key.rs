@@ -1,28 +1,31 @@
 // A security key for the examples in the docs, which include this file. It answers with the registration and the
-// sign-in of WebAuthn L3 §16 (packed.self.ES256), and accepts any PIN.
+// sign-in of WebAuthn L3 §16 (packed.self.ES256), accepts any PIN and enrols any finger with two samples.
 
 use std::{convert::Infallible, time::Duration};
 
 use keyfob_core::{
     Instant,
-    cbor::decode,
+    cbor::{Write, decode},
     cose::CoseKey,
     crypto::{Agreement, P256Secret, RustCrypto},
     ctap2::{
+        bio_enrollment,
         client_pin::{
             Request, Response,
             subcommand::{GET_KEY_AGREEMENT, GET_PIN_RETRIES, SET_PIN},
         },
-        encode_response,
+        encode_response, large_blobs,
     },
     pin_uv::{PinUvAuthProtocol, decapsulate},
     transport::{AsyncTransport, Protocol, Received, Transport},
 };
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
-/// The response to getInfo: FIDO_2_0 and FIDO_2_1, options rk, up, credMgmt, clientPin and pinUvAuthToken; protocol one.
+/// The response to getInfo: FIDO_2_0 and FIDO_2_1, options rk, up, credMgmt, bioEnroll, clientPin, largeBlobs and
+/// pinUvAuthToken; protocol one.
 const INFO: &str = "00a4018268 4649444f5f325f30 68 4649444f5f325f31 0350 00000000000000000000000000000000
-    04a5 62726bf5 627570f5 6863726564 4d676d74f5 69636c69656e7450696ef4 6e70696e557641757468546f6b656ef5 068101";
+    04a7 62726bf5 627570f5 6863726564 4d676d74f5 6962696f456e726f6c6cf4 69636c69656e7450696ef4
+    6a6c61726765426c6f6273f5 6e70696e557641757468546f6b656ef5 068101";
 pub const REGISTRATION: &str =
     "00a301667061636b65640258a4bfabc37432958b063360d3ad6461c9c4735ae7f8edd46592a5e0f01452b2e4b5
     5d00000000df850e09db6afbdfab51697791506cfc0020455ef34e2043a87db3d4afeb39bbcb6cc32df9347c789a865ecdca129cbef58c
@@ -68,7 +71,7 @@ impl Key {
     fn client_pin(&mut self, request: Request<'_>) -> Vec<u8> {
         let secret = P256Secret([1; 32]);
         let mut response = Response::default();
-        let (mut buffer, mut token) = ([0; 256], [0; 32]);
+        let mut token = [0; 32];
         let point = RustCrypto.p256_public(&secret).unwrap();
         match request.sub_command {
             Some(GET_PIN_RETRIES) => response.pin_retries = Some(8),
@@ -84,8 +87,24 @@ impl Key {
                 response.pin_uv_auth_token = Some(&token);
             }
         }
-        let len = encode_response(&response, &mut buffer).unwrap();
-        buffer[..len].to_vec()
+        answer(&response)
+    }
+}
+
+fn answer(response: &impl Write) -> Vec<u8> {
+    let mut buffer = [0; 256];
+    let len = encode_response(response, &mut buffer).unwrap();
+    buffer[..len].to_vec()
+}
+
+/// The response to the first sample of a finger, and to the second.
+fn enrollment(request: bio_enrollment::Request<'_>) -> bio_enrollment::Response<'static> {
+    let begins = request.sub_command == Some(bio_enrollment::subcommand::ENROLL_BEGIN);
+    bio_enrollment::Response {
+        template_id: begins.then_some(&[1]),
+        last_enroll_sample_status: Some(bio_enrollment::SampleStatus::GOOD),
+        remaining_samples: Some(u32::from(begins)),
+        ..Default::default()
     }
 }
 
@@ -99,6 +118,8 @@ impl Transport for Key {
             0x04 if self.has_pin => hex(&INFO.replace("50696ef4", "50696ef5")),
             0x04 => hex(INFO),
             0x06 => self.client_pin(decode(&request[1..]).unwrap()),
+            0x09 => answer(&enrollment(decode(&request[1..]).unwrap())),
+            0x0C => answer(&large_blobs::Response { config: Some(&large_blobs::INITIAL_ARRAY) }),
             _ => hex(RELYING_PARTY),
         };
         Ok(())

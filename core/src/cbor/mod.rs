@@ -9,6 +9,42 @@
 //! borrowed. [`Writer`] only writes canonical form as long as its caller writes keys in order, which the tables of
 //! [`message!`](crate::message) do.
 //!
+//! A message is decoded and encoded by its table:
+//!
+//! ```
+//! use keyfob_core::{cbor, ctap2::client_pin::{Request, subcommand}};
+//!
+//! let bytes = [0xA1, 0x02, 0x01]; // {2: 1}
+//! let request: Request<'_> = cbor::decode(&bytes)?;
+//! assert_eq!(request.sub_command, Some(subcommand::GET_PIN_RETRIES));
+//! let mut buffer = [0; 64];
+//! assert_eq!(cbor::encode(&request, &mut buffer).map(|len| &buffer[..len]), Ok(&bytes[..]));
+//!
+//! let wrong = cbor::decode::<Request<'_>>(&[0xA1, 0x02, 0x41, 0x00]).unwrap_err(); // {2: h'00'}
+//! assert_eq!(wrong.to_string(), "an item has another type than the standard's, at byte 2, in member 0x02");
+//! # Ok::<(), cbor::Error>(())
+//! ```
+//!
+//! A value that has no table is written and read item by item:
+//!
+//! ```
+//! use keyfob_core::cbor::{Error, Item, Reader, Writer};
+//!
+//! let mut buffer = [0; 64];
+//! let mut w = Writer::new(&mut buffer);
+//! w.array(2);
+//! w.text("blink");
+//! w.unsigned(3);
+//! let len = w.finish().expect("64 bytes are enough");
+//!
+//! let mut r = Reader::strict(&buffer[..len]);
+//! assert_eq!(r.item()?, Item::Array(2));
+//! assert_eq!((r.item()?, r.item()?), (Item::Text("blink"), Item::Unsigned(3)));
+//! r.leave();
+//! r.finish()?;
+//! # Ok::<(), Error>(())
+//! ```
+//!
 //! For each message a reader and a writer are compiled, which are fast. With the feature `small` one interpreter reads
 //! and writes all of them by their tables ([`Shape`]): less code, the same values and errors.
 

@@ -104,6 +104,25 @@ impl<T: ?Sized> Forward for &mut T {
 }
 
 /// A backend whose calls go past a [`Watch`].
+///
+/// ```
+/// use std::cell::Cell;
+/// use keyfob_core::crypto::{CryptoCall, Error, Hash, RustCrypto, Watch, Watched};
+///
+/// #[derive(Default)]
+/// struct Hashes(Cell<u32>);
+///
+/// impl Watch for Hashes {
+///     fn before(&self, call: CryptoCall<'_>) -> Result<(), Error> {
+///         self.0.set(self.0.get() + u32::from(matches!(call, CryptoCall::Sha256)));
+///         Ok(())
+///     }
+/// }
+///
+/// let backend = Watched { backend: RustCrypto, watch: Hashes::default() };
+/// backend.sha256(&[b"mess", b"age"]);
+/// assert_eq!(backend.watch.0.get(), 1);
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Watched<C, W> {
     /// The backend.

@@ -70,6 +70,22 @@ impl From<crypto::Error> for Error {
 }
 
 /// A large-blob array in the caller's memory.
+///
+/// ```
+/// use keyfob_core::{crypto::RustCrypto, large_blob::{Error, LargeBlobArray}};
+/// # use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+/// # let mut rng = ChaCha8Rng::seed_from_u64(1);
+///
+/// let (mut memory, mut work) = ([0; 1024], [0; 512]);
+/// let mut array = LargeBlobArray::empty(&mut memory)?; // or the outcome of ReadLargeBlobs
+/// let key = [7; 32]; // the largeBlobKey of a credential
+/// array.put(&RustCrypto, &mut rng, &key, b"a certificate", &mut work)?;
+/// assert_eq!(array.get(&RustCrypto, &key, &mut work)?, Some(&b"a certificate"[..]));
+///
+/// let bytes = array.serialize(&RustCrypto); // for WriteLargeBlobs
+/// assert_eq!(bytes.len(), array.serialized_len());
+/// # Ok::<(), Error>(())
+/// ```
 pub struct LargeBlobArray<'b> {
     /// The elements begin after [`HEAD`] bytes.
     bytes: &'b mut [u8],

@@ -140,6 +140,34 @@ pub trait Transport {
 }
 
 /// [`Transport`] for async executors. The futures may be dropped: the next [`AsyncTransport::send`] resynchronises.
+///
+/// ```
+/// use core::time::Duration;
+/// use keyfob_core::transport::{AsyncTransport, Protocol, Received, Transport};
+///
+/// /// A blocking transport on an executor. The executor waits as long as it does.
+/// struct AtOnce<T>(T);
+///
+/// impl<T: Transport> AsyncTransport for AtOnce<T> {
+///     type Error = T::Error;
+///
+///     async fn send(&mut self, protocol: Protocol, request: &[u8]) -> Result<(), T::Error> {
+///         self.0.send(protocol, request)
+///     }
+///
+///     async fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> Result<Received, T::Error> {
+///         self.0.receive(buffer, wait)
+///     }
+///
+///     async fn cancel(&mut self) -> Result<(), T::Error> {
+///         self.0.cancel()
+///     }
+///
+///     async fn reconnect(&mut self) -> Result<(), T::Error> {
+///         self.0.reconnect()
+///     }
+/// }
+/// ```
 #[allow(async_fn_in_trait)] // executors on microcontrollers are single-threaded, so the trait does not require Send
 pub trait AsyncTransport {
     /// What can go wrong below.

@@ -43,6 +43,15 @@ impl<T: PublicSuffixes + ?Sized> PublicSuffixes for &T {
 /// Public suffixes from rules in the format of publicsuffix.org, one rule per line, comments after `//`: that list with
 /// its private section, or the caller's own list. Rules match in upper and lower case. Rules in other scripts match
 /// names in their `xn--` form. The suffix of a domain that no rule matches is its last label, as the format requires.
+///
+/// ```
+/// use keyfob_core::webauthn::{PublicSuffixes, SuffixListError, SuffixRules};
+///
+/// let rules = SuffixRules::new("// the intranet\ncom\nsites.corp\n")?;
+/// assert_eq!(rules.public_suffix("shop.example.com"), Some("com"));
+/// assert_eq!(rules.public_suffix("wiki.sites.corp"), Some("sites.corp"));
+/// # Ok::<(), SuffixListError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SuffixRules<'a>(&'a str);
 

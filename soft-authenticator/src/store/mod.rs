@@ -275,6 +275,86 @@ pub enum Blobs {
 /// What must survive power loss. Calls take `&mut self`, as flash drivers do even for reading.
 ///
 /// No call costs in proportion to the number of credentials, but for what is searched in RAM.
+///
+/// ```
+/// use keyfob_soft_authenticator::store::{Change, Found, Number, Query, Setting, Store, StoreError};
+/// use std::collections::BTreeMap;
+///
+/// /// Keeps everything in maps, without large blobs. A store for many credentials has indexes.
+/// #[derive(Clone, Default)]
+/// struct Maps {
+///     settings: BTreeMap<u8, Vec<u8>>,
+///     credentials: BTreeMap<Number, ([u8; 32], Vec<u8>)>,
+///     last: Number,
+/// }
+///
+/// impl Maps {
+///     /// The credentials asked for, the newest first.
+///     fn asked(&self, query: Query<'_>) -> impl Iterator<Item = (Number, &[u8; 32], &[u8])> {
+///         let mut parties = Vec::new();
+///         self.credentials.iter().rev().filter_map(move |(number, (rp_id_hash, record))| {
+///             let mut wanted = query.matches(rp_id_hash, record);
+///             if wanted && matches!(query, Query::RelyingParties) {
+///                 wanted = !parties.contains(&rp_id_hash);
+///                 parties.push(rp_id_hash);
+///             }
+///             wanted.then_some((*number, rp_id_hash, record.as_slice()))
+///         })
+///     }
+/// }
+///
+/// fn copy(from: &[u8], out: &mut [u8]) -> Result<usize, StoreError> {
+///     out.get_mut(..from.len()).ok_or(StoreError::TooLong)?.copy_from_slice(from);
+///     Ok(from.len())
+/// }
+///
+/// impl Store for Maps {
+///     fn get(&mut self, setting: Setting, out: &mut [u8]) -> Result<Option<usize>, StoreError> {
+///         self.settings.get(&(setting as u8)).map(|value| copy(value, out)).transpose()
+///     }
+///
+///     fn next(&mut self, query: Query<'_>, before: Option<Number>, out: &mut [u8]) -> Result<Option<Found>, StoreError> {
+///         let mut older = self.asked(query).filter(|(number, ..)| before.is_none_or(|before| *number < before));
+///         let Some((number, rp_id_hash, record)) = older.next() else { return Ok(None) };
+///         Ok(Some(Found { number, rp_id_hash: *rp_id_hash, len: copy(record, out)? }))
+///     }
+///
+///     fn count(&mut self, query: Query<'_>) -> Result<u32, StoreError> {
+///         Ok(self.asked(query).count() as u32)
+///     }
+///
+///     fn remaining(&mut self) -> Result<u32, StoreError> {
+///         Ok(1_000)
+///     }
+///
+///     fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
+///         let mut next = self.clone(); // all or nothing
+///         for change in changes {
+///             match *change {
+///                 Change::Erase => next = Self::default(),
+///                 Change::Set(setting, value) => drop(next.settings.insert(setting as u8, value.to_vec())),
+///                 Change::Delete(number) => drop(next.credentials.remove(&number)),
+///                 Change::Put { rp_id_hash, record } => {
+///                     next.last += 1;
+///                     next.credentials.insert(next.last, (*rp_id_hash, record.to_vec()));
+///                 }
+///                 Change::Replace { number, rp_id_hash, record } => {
+///                     let place = next.credentials.get_mut(&number).ok_or(StoreError::Failed)?;
+///                     *place = (*rp_id_hash, record.to_vec());
+///                 }
+///                 _ => return Err(StoreError::Failed),
+///             }
+///         }
+///         *self = next;
+///         Ok(())
+///     }
+/// }
+///
+/// let mut store = Maps::default();
+/// store.commit(&[Change::Set(Setting::PinRetries, &[8]), Change::Put { rp_id_hash: &[7; 32], record: &[] }])?;
+/// assert_eq!((store.get(Setting::PinRetries, &mut [0; 1])?, store.count(Query::All)?), (Some(1), 1));
+/// # Ok::<(), StoreError>(())
+/// ```
 pub trait Store {
     /// Copies a setting to the front of `out` and returns its length; `None` if it was never set.
     ///

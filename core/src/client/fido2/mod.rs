@@ -37,6 +37,59 @@ pub use responses::{AuthenticationResponse, RegistrationResponse, ResponseSelect
 /// Registers and signs in: [`Fido2Client`] with an authenticator of its own, others with the API of a platform. Their
 /// results are made with [`Attestation::read`](super::Attestation::read) and
 /// [`AssertionSelection::of`](super::AssertionSelection::of).
+///
+/// ```
+/// use keyfob_core::client::{Assertion, AssertionSelection, Attestation, Cause, Error, Stage, fido2::*};
+///
+/// /// The API of a platform: what it answers, as authenticatorMakeCredential and authenticatorGetAssertion do.
+/// struct Platform {
+///     attestation: Vec<u8>,
+///     assertion: Vec<u8>,
+/// }
+///
+/// fn failed(cause: Cause) -> Error {
+///     Error { code: cause.code(), stage: Stage::Command, cause }
+/// }
+///
+/// fn put<'b>(answer: &[u8], buffer: &'b mut [u8]) -> Result<&'b [u8], Error> {
+///     let needed = answer.len();
+///     let place = buffer.get_mut(..needed).ok_or(failed(Cause::BufferTooSmall { needed }))?;
+///     place.copy_from_slice(answer);
+///     Ok(place)
+/// }
+///
+/// impl WebAuthnClient for Platform {
+///     fn make_credential<'b>(
+///         &mut self,
+///         creation: &PreparedCreation<'b>,
+///         buffer: &'b mut [u8],
+///     ) -> Result<RegistrationResponse<'b>, Error> {
+///         let attestation = Attestation::read(put(&self.attestation, buffer)?).map_err(failed)?;
+///         Ok(RegistrationResponse { client_data_json: creation.client_data_json, attestation })
+///     }
+///
+///     fn get_assertion<'b>(
+///         &mut self,
+///         request: &PreparedRequest<'b>,
+///         buffer: &'b mut [u8],
+///     ) -> Result<ResponseSelection<'b>, Error> {
+///         let assertion = Assertion::read(put(&self.assertion, buffer)?).map_err(failed)?;
+///         let assertions = AssertionSelection::of(assertion);
+///         Ok(ResponseSelection { client_data_json: request.client_data_json, assertions })
+///     }
+/// }
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest/key.rs")); }
+/// # use example::*;
+/// # use keyfob_core::{crypto::RustCrypto, webauthn::{DefaultClientDataCollector, RequestOptions}};
+/// # let mut platform = Platform { attestation: hex(REGISTRATION), assertion: hex(SIGN_IN) };
+/// # let collector = DefaultClientDataCollector::new("https://example.org");
+/// # let (mut client_data, mut buffer) = ([0; 256], [0; 1024]);
+/// # let options = RequestOptions::new(b"a challenge");
+/// # let prepared =
+/// #     PreparedRequest::new(&options, &collector, &ClientPolicy::default(), &RustCrypto, &mut client_data)?;
+/// # assert_eq!(platform.get_assertion(&prepared, &mut buffer)?.assertions.len(), 1);
+/// # Ok::<(), Error>(())
+/// ```
 pub trait WebAuthnClient {
     /// Registers. `buffer` as in [`Ceremony::new`].
     ///

@@ -65,6 +65,23 @@ impl Operation for SensorInfo {
 /// Enrols a finger. Each sample that was taken, good or bad, is an item, a [`Sample`]; the outcome is the template's
 /// id. One that is cancelled, or whose time is up, is ended at the authenticator too; one that is dropped leaves an
 /// unfinished enrolment behind, which the next one ends, or [`CancelEnrollment`].
+///
+/// ```
+/// use keyfob_core::client::{self, Ceremony, PinEntry, Prompt, UserInteraction, manage::Enroll};
+/// use keyfob_core::crypto::RustCrypto;
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest/key.rs")); }
+/// # use example::*;
+/// # struct Dialog;
+/// # impl UserInteraction for Dialog {
+/// #     fn request_pin(&mut self, _: &Prompt<'_>, pin: &mut PinEntry) -> bool { pin.set("1234"); true }
+/// # }
+/// # let (mut key, mut buffer) = (Key::with_pin(), [0; 4096]);
+/// let ceremony = Ceremony::new(Enroll::new(None), &mut buffer, RustCrypto, rng());
+/// let mut left = Vec::new();
+/// let template = client::run_each(ceremony, &mut key, &mut Dialog, clock, |sample| left.push(sample.remaining))?;
+/// assert_eq!((template, left), (&[1][..], vec![1, 0]));
+/// # Ok::<(), client::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Enroll {
     timeout: Option<u32>,

@@ -24,6 +24,21 @@ fn supported(facts: &Facts) -> Result<First, Cause> {
 
 /// Reads the array. Its outcome is a [`LargeBlobArray`] in the caller's memory.
 ///
+/// ```
+/// use keyfob_core::client::{self, Ceremony, UserInteraction, manage::ReadLargeBlobs};
+/// use keyfob_core::{crypto::RustCrypto, large_blob::OVERHEAD};
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest/key.rs")); }
+/// # use example::*;
+/// # struct Silent;
+/// # impl UserInteraction for Silent {}
+/// # let (mut key, mut buffer) = (Key::default(), [0; 4096]);
+/// let mut memory = [0; 1024 + OVERHEAD];
+/// let ceremony = Ceremony::new(ReadLargeBlobs::new(&mut memory), &mut buffer, RustCrypto, rng());
+/// let array = client::run(ceremony, &mut key, &mut Silent, clock)?;
+/// assert_eq!(array.elements().count(), 0);
+/// # Ok::<(), client::Error>(())
+/// ```
+///
 /// # Errors
 /// [`Cause::BufferTooSmall`] when the memory is too short.
 #[derive(Debug)]

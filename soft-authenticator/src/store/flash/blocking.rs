@@ -14,6 +14,47 @@ use embedded_storage_async::nor_flash::{NorFlash as AsyncNorFlash, ReadNorFlash 
 /// A store is blocking because a commit has to be on the medium when it returns, and the engine does one thing to it
 /// between two keep-alives. The driver is polled with a waker that does nothing, so it has to be one whose operations
 /// are finished by the hardware or an interrupt, not by another task of the same executor.
+///
+/// ```
+/// use embedded_storage_async::nor_flash::{ErrorType, NorFlash, ReadNorFlash};
+/// use keyfob_core::crypto::RustCrypto;
+/// use keyfob_soft_authenticator::store::{FlashStore, flash::{BlockingFlash, FlashError}};
+/// # use embedded_storage::nor_flash;
+/// # use keyfob_soft_authenticator::store::flash::{PowerIsOff, SimulatedFlash};
+/// # struct Driver(SimulatedFlash<4096, 4>);
+/// # impl ErrorType for Driver {
+/// #     type Error = PowerIsOff;
+/// # }
+/// # impl ReadNorFlash for Driver {
+/// #     const READ_SIZE: usize = 1;
+/// #     async fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), PowerIsOff> {
+/// #         nor_flash::ReadNorFlash::read(&mut self.0, offset, bytes)
+/// #     }
+/// #     fn capacity(&self) -> usize {
+/// #         nor_flash::ReadNorFlash::capacity(&self.0)
+/// #     }
+/// # }
+/// # impl NorFlash for Driver {
+/// #     const WRITE_SIZE: usize = 4;
+/// #     const ERASE_SIZE: usize = 4096;
+/// #     async fn erase(&mut self, from: u32, to: u32) -> Result<(), PowerIsOff> {
+/// #         nor_flash::NorFlash::erase(&mut self.0, from, to)
+/// #     }
+/// #     async fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), PowerIsOff> {
+/// #         nor_flash::NorFlash::write(&mut self.0, offset, bytes)
+/// #     }
+/// # }
+///
+/// fn open(driver: impl NorFlash) -> Result<(), FlashError> {
+///     let flash = BlockingFlash::new(driver);
+///     let store = FlashStore::<_, _, 50>::new(flash, RustCrypto, &[7; 32])?;
+///     // …
+/// #   drop(store);
+///     Ok(())
+/// }
+/// # open(Driver(SimulatedFlash::new(16)))?;
+/// # Ok::<(), FlashError>(())
+/// ```
 #[derive(Debug)]
 pub struct BlockingFlash<F, W = fn()> {
     flash: F,
