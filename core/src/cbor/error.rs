@@ -27,7 +27,7 @@ pub enum ErrorKind {
     NotShortest,
     /// Map keys are out of order or appear twice.
     KeyOrder,
-    /// A tag, a float, an unassigned simple value, or a compound attestation within another, where none may be.
+    /// A tag, a float, an unassigned simple value, or a compound attestation within another, where none is allowed.
     Forbidden,
     /// Arrays and maps are nested too deeply.
     TooDeep,
@@ -68,7 +68,7 @@ impl Error {
         self.offset as usize
     }
 
-    /// The integer key of the message's member in which it was wrong, if it was inside one.
+    /// The integer key of the message's member in which the error lies, if it lies in one.
     pub const fn member(self) -> Option<u8> {
         if self.member == 0 { None } else { Some(self.member) }
     }

@@ -27,8 +27,8 @@ pub enum Item<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Reads an item of any type, of nested ones the head; close an array, a map and a tag with [`Reader::leave`]. The
-    /// order of map keys is not checked, [`Reader::skip`] does so.
+    /// Reads an item of any type. Of an array, a map or a tag it reads the head; close it with [`Reader::leave`]. It
+    /// does not check the order of map keys, as [`Reader::skip`] does.
     ///
     /// # Errors
     /// [`Error`] when the head is malformed, a string cut short or not UTF-8, or the nesting too deep.

@@ -8,16 +8,16 @@ use super::{
 /// The keys 0 to 23 as they are encoded.
 const SMALL_KEYS: &[u8] = &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23];
 
-/// The key of a map that no member can have: of another type, or far away.
+/// Stands for every key that no member has: a key of another type, or one that does not fit in 16 bits.
 const OTHER_KEY: i16 = i16::MIN;
 
-/// A map that is being read: how many entries are left, and the key before.
+/// A map that is being read: how many entries are left, and the previous key.
 #[derive(Debug)]
 pub struct Map<'a> {
     left: u64,
-    /// In a map with integer keys: the key before, as long as all are 1 to 23; then 24.
+    /// In a map with integer keys: the previous key, as long as all keys were 1 to 23; then 24.
     small: u8,
-    /// The message from the key before on, unless that is `small`.
+    /// The message from the previous key on, unless `small` holds that key.
     previous: &'a [u8],
     /// In a map with text keys: whether a key came that is not in the table or not in its order.
     disturbed: bool,
@@ -112,8 +112,8 @@ impl<'a> Reader<'a> {
 
     /// Reads the next key of a map with text keys if it is `key`, which is encoded ([`encoded_key`]).
     ///
-    /// The members of a table are asked for in canonical order, from the first again after [`Reader::other_member`]: so
-    /// the order of known keys comes for free, and only then is compared.
+    /// The members of a table are asked for in canonical order, so that the order of known keys needs no check. After
+    /// [`Reader::other_member`] they are asked for from the first on again, and keys are compared.
     ///
     /// # Errors
     /// [`ErrorKind::KeyOrder`] under the strict rules.
@@ -149,7 +149,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Skips a member of a map with text keys that is not in the table. Under the tolerant rules it may be one that
-    /// stands further up in the table; then nothing is read the first time.
+    /// stands further up in the table: so the first call reads nothing, and the table is tried from its first member
+    /// again.
     ///
     /// # Errors
     /// [`ErrorKind::KeyOrder`] under the strict rules; what [`Reader::skip`] finds wrong with the key or the value.
@@ -166,7 +167,7 @@ impl<'a> Reader<'a> {
         self.skip_item()
     }
 
-    /// Passes over the next key of a map with text keys, of which so many bytes are known.
+    /// Passes over the next key of a map with text keys. `known` is its length, if it is a key of the table.
     pub(super) fn next_text(&mut self, map: &mut Map<'a>, known: Option<usize>) -> Result<(), Error> {
         map.left = map.left.wrapping_sub(1);
         let start = self.rest;
@@ -191,7 +192,7 @@ impl<'a> Reader<'a> {
             }
             // Mostly the heads are the same and the first characters differ already.
             _ if length > 1 && before == now && previous.get(1) != start.get(1) => previous.get(1) < start.get(1),
-            // Shortest heads are in the order of the lengths that they say.
+            // Heads in their shortest form are in the order of the lengths that they encode.
             _ => older < newer,
         };
         self.canonical &= ordered;

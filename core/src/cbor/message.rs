@@ -22,8 +22,8 @@
 /// The standard's name of a member of an `int` map is its field's in camel case. Where it is another, the row says it
 /// behind the key: `0x0C "forcePINChange" => force_pin_change: optional bool`.
 ///
-/// A message that comes in one form nearly always is `usually` read by a function that knows this form: it returns
-/// `None`, and reads nothing, when the message has another.
+/// `usually` names a function that reads the one form that nearly all such messages have. For any other form it returns
+/// `None` and reads nothing.
 ///
 /// Members that the standard has removed stand in a second table: `ignoring { b"icon": &'a str, }`. They are never
 /// written, and their values are dropped, but in a request their type is checked.
@@ -48,7 +48,7 @@ macro_rules! message {
                 count: $crate::cbor::count_of(&[$($crate::message!(@is_required $presence)),*]),
             });
 
-            // Short, so that it becomes part of its callers. To read each member takes a function of its own.
+            // Short, so that it is inlined. Each member is read by a function of its own.
             #[inline]
             fn read(r: &mut $crate::cbor::Reader<'a>) -> Result<Self, $crate::cbor::Error> {
                 if $crate::cbor::SMALL {
@@ -84,7 +84,7 @@ macro_rules! message {
                 enum At { $($field,)* }
                 let mut found = $crate::cbor::FoundMembers::new(r);
                 found.find(r, &<Self as $crate::cbor::Read<'a>>::SHAPE)?;
-                // What can fail comes first, so that the value is built where it goes.
+                // What can fail comes first, so that the value is built in its place.
                 $($crate::message!(@find $presence $field found.required(At::$field as usize)?);)*
                 Ok(Self { $($field: $crate::message!(@found $presence $field found.optional(At::$field as usize)),)* })
             }

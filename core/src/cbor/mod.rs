@@ -74,7 +74,7 @@ pub use writer::{Overflow, Writer};
 
 /// A value that can be read from CBOR, borrowing from the message.
 pub trait Read<'a>: Sized {
-    /// What the item has to be: what [`Read::read`] checks. A type that is read by hand says
+    /// The form that [`Read::read`] checks. A type that is read by hand says
     /// `Shape::By(|r| Self::read(r).map(|_| true))`.
     const SHAPE: Shape;
 
@@ -92,7 +92,7 @@ pub trait Read<'a>: Sized {
         Self::read(r)
     }
 
-    /// Reads a member of a map; `None` is a value that counts as if the member were absent.
+    /// Reads a member of a map. `None` when its value makes it count as absent.
     ///
     /// # Errors
     /// As in [`Read::read`].
@@ -104,7 +104,7 @@ pub trait Read<'a>: Sized {
     /// Reads an item that the interpreter of tables has checked against [`Read::SHAPE`] before.
     ///
     /// # Errors
-    /// None, when it was checked.
+    /// None if it was checked.
     fn get(r: &mut Reader<'a>) -> Result<Self, Error> {
         Self::read(r)
     }
@@ -179,7 +179,8 @@ pub fn encode<T: Write + ?Sized>(value: &T, buffer: &mut [u8]) -> Result<usize, 
     w.finish()
 }
 
-/// A text string in a list: known to be UTF-8, and not looked at again until it is asked for.
+/// A text string in a list. It was checked to be UTF-8 when the message was read; walking the list does not repeat
+/// that.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Text<'a>(&'a [u8]);
 
@@ -189,7 +190,7 @@ impl<'a> Text<'a> {
         Self(text.as_bytes())
     }
 
-    /// Whether both are the same text, also where nothing but constants is at hand.
+    /// Whether both are the same text. Unlike `==` it can be called in constants.
     pub const fn is(&self, other: &Text<'_>) -> bool {
         let (mut one, mut other) = (self.0, other.0);
         while let ([a, rest_of_one @ ..], [b, rest_of_other @ ..]) = (one, other) {
@@ -302,8 +303,8 @@ impl Write for RawMap<'_> {
     }
 }
 
-/// Implements `Read` and `Write` by the method of this name that `Reader` and `Writer` both have. `as Wrapper` is for a
-/// struct with one field, which is what is read and written.
+/// Implements `Read` and `Write` with the named method, which `Reader` and `Writer` both have. `as Wrapper` is for a
+/// struct with one field: that field is read and written.
 macro_rules! items {
     ($($ty:ty: $method:ident $(as $wrap:path)?;)*) => {$(
         impl<'a> $crate::cbor::Read<'a> for $ty {

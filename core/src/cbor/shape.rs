@@ -1,6 +1,6 @@
 //! The small codec: one interpreter of the tables of [`message!`](crate::message), in place of a reader and a writer
-//! for each. It gives the same values and the same errors as they do, in a fraction of the code, several times slower. The
-//! feature `small` selects it. [`MapWriter`] also writes responses whose members are not at hand together.
+//! for each. It gives the same values and the same errors as they do, in a fraction of the code, several times slower.
+//! The feature `small` selects it. [`MapWriter`] also writes responses whose members come one after the other.
 
 use super::{Error, ErrorKind, Read, Reader, Write, Writer, given};
 use crate::bytes;
@@ -12,7 +12,7 @@ pub const SMALL: bool = cfg!(feature = "small");
 /// The most members that a message may have.
 const MOST: usize = 32;
 
-/// What an item has to be, for a reader that is not compiled for each type: what [`Read::read`] checks.
+/// The form that [`Read::read`] checks, as data for the interpreter.
 #[derive(Clone, Copy, Debug)]
 pub enum Shape {
     /// Any item.
@@ -35,7 +35,7 @@ pub enum Shape {
     List(&'static Shape),
     /// A message with a table.
     Message(&'static Members),
-    /// What a function reads. It returns whether the value counts; one that does not is as if it were absent.
+    /// What a function reads. The function returns whether the value counts; otherwise its member counts as absent.
     By(fn(&mut Reader<'_>) -> Result<bool, Error>),
 }
 
@@ -119,19 +119,19 @@ pub const fn joined<const N: usize>(mut keys: &[&[u8]]) -> [u8; N] {
     joined
 }
 
-/// Where the members of a message are that was checked against its table.
+/// Where the members of a message lie. The message was checked against its table.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct FoundMembers<'a> {
     message: &'a [u8],
-    /// With the rules by which the message was checked.
+    /// A reader under the rules by which the message was checked.
     r: Reader<'a>,
-    /// From the start of the message. Where no value can be, at 0, is a member that is absent.
+    /// Offsets from the start of the message. 0, where no value can be, stands for an absent member.
     at: [u16; MOST],
 }
 
 impl<'a> FoundMembers<'a> {
-    /// No members yet. Like this, and not as what a check returns, it is not copied.
+    /// No members yet: [`FoundMembers::find`] fills it in place, because a returned value would be copied.
     #[inline(never)]
     pub fn new(r: &Reader<'a>) -> Self {
         Self { message: r.rest, r: *r, at: [0; MOST] }

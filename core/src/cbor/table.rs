@@ -1,4 +1,5 @@
-//! What the table of a message with integer keys declares beside the struct, and messages with members from elsewhere.
+//! What the table of a message with integer keys declares beside the struct, and messages some of whose members come
+//! from elsewhere.
 
 use core::fmt;
 
@@ -35,8 +36,8 @@ impl fmt::Display for Member {
     }
 }
 
-/// A message of which some members are written from elsewhere, by their key: lists that are filtered on the way, and
-/// maps that are not at hand as bytes.
+/// A message some of whose members are written from elsewhere, by their key: lists that are filtered while they are
+/// written, and maps that do not exist as bytes.
 pub struct With<'w, T>(pub &'w T, pub &'w [(u8, Option<&'w dyn Write>)]);
 
 impl<T: Table> Write for With<'_, T> {

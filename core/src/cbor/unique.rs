@@ -11,14 +11,14 @@ use super::{
 };
 
 /// At most this many items are gone through again: where keys do not ascend, each is compared with all before it. A map
-/// of 64 small entries takes nearly as many. Without a limit, maps within maps would take time without measure.
+/// of 64 small entries takes nearly as many. Without a limit, maps within maps would take unbounded time.
 const MAX_COMPARED: u32 = 4096;
 
 /// A key as it is compared: its major type, its value or length, and its bytes if there are more.
 type Key<'a> = (u8, u64, &'a [u8]);
 
-/// An array, a tag or a map around the next item. They are kept in a list, which takes less stack than a recursion, and
-/// one for each level lies on the stack: so they hold offsets of 32 bits and no slices.
+/// An array, a tag or a map around the next item. They are kept in a list, which takes less stack than recursion. The
+/// list lies on the stack, one for each level: so they hold 32-bit offsets instead of slices.
 struct Open {
     /// How many items are left in it, of a map keys and values.
     left: u32,
@@ -37,8 +37,8 @@ struct Keys {
 
 impl<'a> Reader<'a> {
     /// Checks, without reading it, that no map in the next item has a key twice, at any depth. Integers and strings are
-    /// equal when their values are, whatever the length of their heads. Not [`Reader::skip`], which refuses a name that
-    /// was cut within a character.
+    /// equal when their values are, whatever the length of their heads. It is not done by [`Reader::skip`], because
+    /// that refuses a name that was cut within a character.
     ///
     /// # Errors
     /// [`ErrorKind::KeyOrder`] for a key that stands twice, and where keys do not ascend and more than 4,096 items
@@ -71,7 +71,7 @@ impl<'a> Reader<'a> {
                 let opened = Open { left: u32::try_from(inside).unwrap_or(u32::MAX ^ 1), keys };
                 open.push(opened).map_err(|_| r.error(ErrorKind::TooDeep))?;
             }
-            // What is complete can complete what is around it.
+            // The end of an item can be the end of those around it.
             loop {
                 match open.last_mut() {
                     None => return Ok(()),

@@ -8,7 +8,7 @@
 //! none               getKeyAgreement, where an extension needs a shared secret
 //! ```
 //!
-//! Setting and changing a PIN is the same way with another end: `new_pin`. A ceremony that needs a PIN first, or
+//! Setting and changing a PIN begins in the same way and ends in `new_pin`. A ceremony that first needs a PIN, or
 //! another one, goes on from there.
 
 use rand_core::CryptoRng;
@@ -39,8 +39,8 @@ pub use refusals::refuses_token;
 pub use token::{Encapsulated, Grant};
 use token::{ask_token, open_token};
 
-/// Attempts at built-in user verification, at most: no authenticator allows more in a row (CTAP 2.3 §6.5.2). One that
-/// tells no retries could otherwise ask for ever.
+/// Attempts at built-in user verification, at most: no authenticator allows more in a row (CTAP 2.3 §6.5.2). With one
+/// that does not tell its retries, a ceremony could otherwise ask for ever.
 const MAX_UV_ATTEMPTS: u32 = 25;
 
 /// Half a PIN's hash, encrypted: 16 bytes and the 16 of an IV.
@@ -99,7 +99,7 @@ pub struct Authorization {
     token_is_lent: bool,
     /// The PIN's hash is kept for the session.
     keeps_pin: bool,
-    /// What may happen once per ceremony, and a renewal once per request.
+    /// What may happen once in a ceremony; a renewal, once for each request.
     reconnected: bool,
     renewed: bool,
     demanded: bool,
@@ -127,8 +127,8 @@ impl Authorization {
         self.state = State::Idle;
     }
 
-    /// What the command may use; of the right kind and lengths even before it is granted, so that a request can be
-    /// measured.
+    /// What the command may use. Before it is granted it already has the right kind and lengths, so that a request can
+    /// be measured.
     pub fn grant(&self, facts: &Facts) -> Grant<'_> {
         match (self.method, facts.protocol) {
             (Some(AuthorizationMethod::BuiltInOption), _) => Grant::BuiltIn,
@@ -148,7 +148,7 @@ impl Authorization {
         }
     }
 
-    /// Chooses the method, which [`Authorization::begin`] then sets out on. A PIN that must be changed is changed
+    /// Chooses the method, which [`Authorization::begin`] then begins with. A PIN that must be changed is changed
     /// first.
     pub fn choose(&mut self, method: Option<AuthorizationMethod>, facts: &Facts, purpose: &Purpose<'_>) {
         let stale = method == Some(AuthorizationMethod::Pin) && facts.force_pin_change;
@@ -167,7 +167,7 @@ impl Authorization {
         self.state == State::NewPinSent
     }
 
-    /// Sets out on the chosen method.
+    /// Begins with the chosen method.
     pub fn begin<C, R>(&mut self, cx: &mut Context<'_, C, R>) -> Result<Action, Cause> {
         match self.method {
             None | Some(AuthorizationMethod::Stored) => self.granted(cx),
@@ -246,7 +246,7 @@ impl Authorization {
         }
     }
 
-    /// Whether the authenticator is to be without power for a moment.
+    /// Whether the caller has to take the authenticator's power away and give it back.
     pub fn reconnecting(&self) -> bool {
         self.state == State::Reconnect
     }
@@ -397,7 +397,7 @@ fn encrypt<'o, C: Crypto, R: CryptoRng>(
     Ok(out.get(..len))
 }
 
-/// Retries are a courtesy to the user: an authenticator that does not tell them is asked no further.
+/// The number of retries is only shown to the user: an authenticator that refuses to tell it does not end the ceremony.
 fn tolerate_status<'a>(response: Result<Response<'a>, ResponseError>) -> Result<Response<'a>, ResponseError> {
     match response {
         Err(ResponseError::Status(_)) => Ok(Response::default()),

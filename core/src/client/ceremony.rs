@@ -1,4 +1,4 @@
-//! The machine that every ceremony is. What it does, from getInfo to the outcome, is told in `course`; here is what can
+//! The state machine of every ceremony. `course` has what it does, from getInfo to the outcome; this file has what can
 //! happen at any time: cancellation, the end of the time, a transport that fails.
 
 use core::{fmt, time::Duration};
@@ -63,7 +63,7 @@ pub struct Ceremony<'b, O, C, R, S = ()> {
     stage: Stage,
     state: State,
     yielded: Yielded,
-    /// What the authenticator has said last about itself.
+    /// The last keep-alive that was shown.
     shown: Option<KeepAlive>,
     /// Responses have to be canonical.
     strict: bool,
@@ -94,9 +94,9 @@ enum State {
     Again(Instant),
     /// The caller, who looks at an item.
     Showing(Showing),
-    /// The answer to a request that was cancelled for this cause, at most until then.
+    /// The answer to a request that was cancelled for this cause. It waits until this time at most.
     GivenUp(Cause, Instant),
-    /// Nothing any more.
+    /// Nothing: it has failed.
     Failed(Error),
 }
 
@@ -105,9 +105,9 @@ enum State {
 pub(super) struct Showing {
     /// The end of the response.
     end: usize,
-    /// Then it is kept.
+    /// Whether it is kept afterwards.
     keep: bool,
-    /// No other request follows.
+    /// Whether it is the last.
     last: bool,
 }
 
@@ -134,7 +134,7 @@ pub(super) enum Action {
     Show(KeepAlive),
     Item(Showing),
     Reconnect,
-    /// The command, for it is authorized.
+    /// The command is authorized: it is next.
     Granted,
     Done,
 }
@@ -247,7 +247,7 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
         let error = Error::new(self.stage, cause);
         if cause != Cause::WrongState {
             if let Some(session) = self.memory.session() {
-                // What it knows may be the reason.
+                // What the session knows may be the reason.
                 session.forget(match (cause, self.stage) {
                     (Cause::Transport, _) => Forgets::All, // the next authenticator may be another
                     (_, Stage::Authorization) => Forgets::Pin,
@@ -268,7 +268,7 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
         self.no_more(Cause::Transport)
     }
 
-    /// No further response can be had: enough, or the error `otherwise`.
+    /// No further response comes. Succeeds if those that are kept suffice, and fails with `otherwise` if not.
     fn no_more(&mut self, otherwise: Cause) -> Result<Action, Cause> {
         if self.yielded == Yielded::Enough { Ok(self.done()) } else { Err(otherwise) }
     }

@@ -104,7 +104,7 @@ pub struct PinEntry {
 }
 
 impl PinEntry {
-    /// Twice what a PIN may take, so that one that is too long is seen to be.
+    /// Twice the longest PIN, so that one that is too long is recognised.
     const ROOM: usize = 128;
 
     pub(super) fn new() -> Self {

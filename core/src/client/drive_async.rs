@@ -42,7 +42,7 @@ pub trait AsyncUserInteraction {
         let _ = accounts;
         Some(0)
     }
-    /// See [`UserInteraction::cancelled`]. It only tells: it is not awaited.
+    /// See [`UserInteraction::cancelled`]. It is not awaited.
     fn cancelled(&mut self) -> bool {
         false
     }
@@ -72,8 +72,8 @@ impl<U: AsyncUserInteraction + ?Sized> AsyncUserInteraction for &mut U {
     }
 }
 
-/// A [`UserInteraction`] where an [`AsyncUserInteraction`] is wanted: for one that answers at once. While it does not,
-/// the executor waits.
+/// Makes an [`AsyncUserInteraction`] of a [`UserInteraction`] that answers at once. While it does not answer, the
+/// executor waits.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BlockingInteraction<U>(pub U);
 

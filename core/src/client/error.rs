@@ -131,13 +131,13 @@ pub enum Cause {
     PinRequired,
     /// The last PIN that the user could give is shorter or longer than the authenticator takes. It was not sent.
     PinLength,
-    /// The authenticator wants its PIN changed before it takes it.
+    /// The authenticator accepts the PIN only after it was changed.
     PinChangeRequired,
     /// Built-in user verification was declined and there is no PIN to fall back to.
     UvDeclined,
     /// The stored token is no longer valid: the PIN was changed, or the authenticator reset.
     TokenRevoked,
-    /// A first PIN was to be set, and there is one.
+    /// A first PIN was to be set, but a PIN is set already.
     PinAlreadySet,
     /// The PIN/UV auth token has a length its protocol does not allow.
     InvalidToken,

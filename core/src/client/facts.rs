@@ -14,7 +14,7 @@ use crate::{
     transport,
 };
 
-/// The permissions of the two ceremonies.
+/// The permissions of registrations and sign-ins.
 const CEREMONIES: Permissions = Permissions::MC.with(Permissions::GA);
 
 /// What an operation needs authorization for.
@@ -28,13 +28,13 @@ pub struct Purpose<'o> {
     pub user_verification: Requirement,
     /// What to do when user verification is preferred and not set up.
     pub preferred_without_uv: PreferredWithoutUv,
-    /// Whether a discoverable credential is made, or any may be used.
+    /// Whether a discoverable credential is made, or any discoverable one may be used.
     pub discoverable: bool,
     /// Whether an extension needs a key agreement.
     pub agreement: bool,
     /// A token that the caller has kept, in place of user verification.
     pub token: Option<&'o Token>,
-    /// How a new PIN is set, where that is all.
+    /// How a new PIN is set, where nothing else is done.
     pub new_pin: Option<AuthorizationMethod>,
 }
 
@@ -177,7 +177,8 @@ impl Facts {
         if self.ctap1 { transport::Protocol::Ctap1 } else { transport::Protocol::Ctap2 }
     }
 
-    /// The same, without ids that no request for this relying party has room for: this authenticator has not made them.
+    /// The same, with a maximum length for credential ids: this authenticator has made none that is too long for a
+    /// request for this relying party.
     pub fn with_rp_id(mut self, rp_id: &str) -> Self {
         // getAssertion with an allow list of one id of three bytes' head, the option `up` and the longest proof.
         const AROUND: usize = 110;
@@ -255,7 +256,7 @@ impl Facts {
         let protected = on(options.uv) || on(options.client_pin);
         let preferred = purpose.user_verification == Requirement::Preferred;
         if purpose.user_verification == Requirement::Required
-            || (on(options.always_uv) && !configures) // which may be to end just that
+            || (on(options.always_uv) && !configures) // a change of settings may switch alwaysUv off
             || (registers && protected && (purpose.discoverable || !on(options.make_cred_uv_not_rqd)))
         {
             Need::Required

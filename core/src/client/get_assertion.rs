@@ -100,7 +100,7 @@ pub struct GetAssertion<'o, 'm> {
     evaluates: bool,
     /// … for prf, from an authenticator that can verify the user.
     verifies: bool,
-    /// One of the assertions at least has a key of a large blob.
+    /// At least one of the assertions has a key of a large blob.
     has_key: bool,
     large_blob: LargeBlob<'m>,
     len: usize,
@@ -245,7 +245,7 @@ impl<'m> Operation for GetAssertion<'_, 'm> {
         }
     }
 
-    // Apart, so that the response is not on the stack below the next request.
+    // A separate function, so that the response is not on the stack below the next request.
     #[inline(never)]
     fn accept<C: Crypto, R>(&mut self, means: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {
         let progress = match self.phase {
@@ -254,7 +254,7 @@ impl<'m> Operation for GetAssertion<'_, 'm> {
                 found.map(|()| Accepted::Prepared)
             }
             Phase::NoCredential => self.touch.end(means.facts, room, Cause::Status(Status::NO_CREDENTIALS)),
-            // The assertions are there: what becomes of a blob does not take them back.
+            // The assertions are complete: a blob that fails does not void them.
             Phase::ReadBlobs | Phase::WriteBlobs => Ok(self.blobs(means, room.response()).unwrap_or(Accepted::Enough)),
             Phase::Whole | Phase::Picked | Phase::Next => self.signed(means, room),
         };
@@ -340,7 +340,7 @@ impl<'o> GetAssertion<'o, '_> {
             self.by_app_id = of_app_id;
             return Phase::Picked;
         }
-        // What is not of this version cannot verify the user.
+        // Credentials of U2F cannot verify the user.
         let verified = self.options.user_verification == Requirement::Required;
         if of_app_id || verified || self.options.extensions.app_id.is_none() {
             return Phase::NoCredential;

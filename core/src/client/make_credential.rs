@@ -230,7 +230,7 @@ impl Operation for MakeCredential<'_> {
         }
     }
 
-    // Apart, so that the response is not on the stack below the next request.
+    // A separate function, so that the response is not on the stack below the next request.
     #[inline(never)]
     fn accept<C: Crypto, R>(&mut self, means: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {
         let progress = match (self.refusal, self.phase) {
@@ -271,7 +271,8 @@ impl<'o> MakeCredential<'o> {
         self.phase = phase;
     }
 
-    /// What the relying party accepts; what is of an unknown type (WebAuthn L3 §5.1.3), or no algorithm, is left out.
+    /// The algorithms that the relying party accepts. Those of an unknown type (WebAuthn L3 §5.1.3), or without a
+    /// number, are left out.
     fn accepted(&self) -> impl Iterator<Item = CredentialParameters<'o>> + Clone + use<'o> {
         let known =
             |params: &CredentialParameters<'o>| params.kind == PUBLIC_KEY && params.algorithm != Algorithm::RESERVED;
@@ -284,7 +285,7 @@ impl<'o> MakeCredential<'o> {
         let inputs = &self.options.extensions;
         let prf = inputs.prf.flatten().filter(|_| means.grant.verifies() || !means.facts.can_verify());
         let salts = prf.map(|input| Salts::of_prf(means.crypto, &input));
-        // What is asked for as prf is not given raw secrets.
+        // Inputs of prf do not yield raw secrets.
         let raw = inputs.hmac_get_secret.as_ref().filter(|_| inputs.prf.is_none());
         salts.or_else(|| raw.map(|raw| Salts::new(raw.salt1, raw.salt2))).filter(|_| self.evaluates)
     }

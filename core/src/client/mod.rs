@@ -6,7 +6,7 @@
 //!              ├─ authorization              ceremony       what happens, from getInfo to the outcome
 //!              └─ operation                  make_credential, get_assertion   options, requests, checks of their answers
 //!                                            question       a management command, and its proof
-//!                                            preflight      which of a list is there, without the user
+//!                                            preflight      which credential of a list is there, without asking the user
 //!                                            u2f            answers of version 1 as those of version 2
 //!                                            extensions     prf, large blobs, credProtect, … as relying parties know them
 //!                                            manage         PIN, credentials, fingerprints, blobs, configuration, reset
@@ -81,8 +81,8 @@ pub enum PreferredWithoutUv {
 pub enum Input<'i> {
     /// Begin. Once, first.
     Start,
-    /// The response to the request under way has come, this many bytes in the buffer of [`Output::Wait`]. More than the
-    /// buffer holds: it has come and is lost.
+    /// The response to the request under way has come, this many bytes in the buffer of [`Output::Wait`]. A number
+    /// greater than the buffer's length means that it came and was lost.
     Response(usize),
     /// The authenticator cannot read the request under way, and has said so below the message
     /// ([`Received::Unreadable`](crate::transport::Received::Unreadable)).
@@ -145,7 +145,7 @@ pub enum Output<'m, I = Infallible> {
     AskUv(Prompt<'m>),
     /// The authenticator says something new about itself, such as that it waits for a touch.
     Show(KeepAlive),
-    /// Something to show or to take note of, while it is there; then go on with [`Input::Time`].
+    /// An item to show or to copy; the next step overwrites it. Go on with [`Input::Time`].
     Item(I),
     /// Take the authenticator's power away and give it back; answer with [`Input::Reconnected`] or
     /// [`Input::TransportFailed`].

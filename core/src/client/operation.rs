@@ -98,10 +98,10 @@ pub trait Operation {
     fn outcome<'b>(&mut self, responses: &'b [u8]) -> Result<Self::Outcome<'b>, Cause>;
 }
 
-/// What comes first, getInfo being known.
+/// What comes first after getInfo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum First {
-    /// Authorization, which may need nothing of the user.
+    /// Authorization. It may involve no user.
     Authorize,
     /// A request that needs no authorization.
     Ask,
@@ -121,7 +121,7 @@ pub enum Forgets {
     All,
 }
 
-/// What a request is made with, and a response opened with.
+/// What an operation needs to write a request or to read a response.
 pub struct Means<'a, C, R> {
     pub crypto: &'a C,
     pub rng: &'a mut R,
@@ -137,7 +137,7 @@ pub struct Means<'a, C, R> {
     pub agreement: Option<&'a Encapsulated>,
 }
 
-/// A response at the front of the room there is.
+/// A response at the front of the buffer that is left.
 pub struct Room<'a> {
     pub bytes: &'a mut [u8],
     /// Of the response.

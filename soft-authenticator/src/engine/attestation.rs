@@ -63,8 +63,8 @@ pub(super) struct Attested {
 }
 
 impl<P: Platform> Authenticator<'_, P> {
-    /// The first format of the platform's that is supported, or the usual one. Enterprise attestation is packed: who
-    /// asks for it wants the certificate.
+    /// The first format of the platform's that is supported, or the usual one. Enterprise attestation is always packed,
+    /// because that shows the certificate.
     pub fn choose_format(
         &self,
         algorithm: Algorithm,

@@ -28,7 +28,8 @@ pub(super) struct Authenticator<'c, P: Platform> {
     pub store: P::Store,
     pub powered_up: Instant,
     pub credential_keys: CredentialKeys,
-    /// The keys of encIdentifier and encCredStoreState, once getInfo was asked with this persistent token.
+    /// The keys of encIdentifier and encCredStoreState. getInfo derives them from the persistent token when it first
+    /// needs them.
     pub identifier_keys: Option<[ValueKey; 2]>,
     pub pin: PinState,
     /// Attempts of built-in user verification left.
@@ -40,7 +41,7 @@ pub(super) struct Authenticator<'c, P: Platform> {
     pub sign_counts: Option<Counts>,
     /// Discoverable credentials that were replaced and are kept.
     pub superseded: Kept,
-    /// Whether the last answer tells of a credential that has replaced the last one of these.
+    /// Whether the last answer is that of the registration that replaced the last one of these.
     pub answers_replacement: bool,
     pub key_agreement: Option<(P256Secret, P256Point)>,
     pub token: TokenState,
@@ -62,7 +63,7 @@ pub(super) fn store_status(error: StoreError) -> Failure {
     }
 }
 
-/// What a failure of the crypto backend, or of the random source, is to the platform.
+/// The status for a failure of the crypto backend or of the random source.
 pub(super) fn crypto_status(_: crypto::Error) -> Failure {
     Failure::OTHER
 }
@@ -76,7 +77,7 @@ impl<P: Platform> Authenticator<'_, P> {
         }
         let committed = self.commit(changes).map_err(store_status);
         if committed.is_err() {
-            let _ = self.load(); // if it does not say, the next power-up asks again
+            let _ = self.load(); // if that fails too, the next power-up loads them
         }
         committed
     }
@@ -91,7 +92,7 @@ impl<P: Platform> Authenticator<'_, P> {
         self.has(Caps::CLIENT_PIN) && self.pin.is_set || self.uv_is_configured()
     }
 
-    /// Whether there is anything that tokens could be issued for.
+    /// Whether there is a PIN or built-in user verification that tokens could be issued for.
     pub fn issues_tokens(&self) -> bool {
         self.has(Caps::CLIENT_PIN) || self.has(Caps::BUILT_IN_UV)
     }
@@ -167,8 +168,7 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     /// The user verification of the token that was presented, if it lets `permission` be used for this relying party
-    /// (CTAP 2.3
-    /// §6.1.2 step 11). `None` without a token, and where neither PIN nor fingerprint is set up.
+    /// (CTAP 2.3 §6.1.2 step 11). `None` without a token, and where neither PIN nor fingerprint is set up.
     pub fn verify_user(
         &mut self,
         now: Instant,

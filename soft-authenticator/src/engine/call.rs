@@ -72,7 +72,7 @@ pub(super) fn decode<'m, T: cbor::Read<'m>>(message: &'m [u8], len: usize) -> Re
     cbor::decode(bytes::rest(bytes::front(message, len), 1))
 }
 
-/// What was decoded, where it lies: to move it takes code and stack.
+/// The decoded request by reference: moving it would take code and stack.
 #[inline(always)]
 pub(super) fn valid<T>(decoded: &Result<T, cbor::Error>) -> Result<&T, Failure> {
     decoded.as_ref().map_err(|error| (*error).into())

@@ -94,7 +94,7 @@ pub(super) struct DecryptedSalts {
     pub len: usize,
 }
 
-/// What intact evidence holds: sixteen ones and sixteen zeros. Memory that is cleared holds none.
+/// What intact evidence holds: sixteen ones and sixteen zeros. Cleared memory does not hold it.
 const HOLDS: NonZeroU32 = match NonZeroU32::new(0xC35A_3CA5) {
     Some(holds) => holds,
     None => NonZeroU32::MAX,

@@ -169,8 +169,8 @@ impl<P: Platform> Authenticator<'_, P> {
         self.has(Caps::LARGE_BLOBS) && self.store.large_blobs_capacity() >= 1024
     }
 
-    /// Whether the authenticator's owner listed this relying party as one that may learn the PIN policy. Apart, so that
-    /// the list is not on the stack while inputs are read.
+    /// Whether the authenticator's owner listed this relying party as one that may learn the PIN policy. A separate
+    /// function, so that the list is not on the stack while inputs are read.
     #[inline(never)]
     fn tells_pin_policy_to(&mut self, rp_id_hash: &[u8; 32]) -> Result<bool, Failure> {
         let mut listed = [0; Setting::MAX_LEN];
@@ -324,7 +324,7 @@ impl<P: Platform> Authenticator<'_, P> {
         self.replace_large_blob(rp_id_hash, number, &stored, &[&size.to_be_bytes(), blob])
     }
 
-    /// Apart, so that the new record is not on the stack while the old one is read.
+    /// A separate function, so that the new record is not on the stack while the old one is read.
     #[inline(never)]
     fn replace_large_blob(
         &mut self,
@@ -346,7 +346,8 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 }
 
-/// What a request asks of the extension `largeBlob`. Apart, so that the request is not on the stack below the rest.
+/// What a request asks of the extension `largeBlob`. A separate function, so that the request is not on the stack below
+/// the rest.
 #[inline(never)]
 pub(super) fn large_blob_input(message: &[u8], len: usize) -> Result<GetAssertionInput<'_>, Failure> {
     Ok(inputs::<GetAssertionInputs<'_>>(extensions_of_assertion(message, len)?)?.large_blob.unwrap_or_default())

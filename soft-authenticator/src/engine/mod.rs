@@ -18,8 +18,8 @@
 //! commands do with it; `commands`, one file each with what it remembers between its atoms; and this file, which drives
 //! them.
 //!
-//! The handlers of commands are not inlined: the frames of all would add up beneath each, and stack is what a
-//! microcontroller has least of.
+//! The handlers of commands are not inlined: inlined, every command would take the stack of all of them, and stack is
+//! what a microcontroller has least of.
 
 use keyfob_core::{
     Failure, Instant, bytes,

@@ -6,7 +6,7 @@
 //! goes when one of these shows that the new one is known:
 //!
 //! - [`Engine::response_sent`](super::Engine::response_sent): the last report of the answer is out;
-//! - an allow list names the new one in a sign-in that it answers. A sign-in without a list shows nothing of the kind:
+//! - an allow list names the new one in a sign-in that it answers. A sign-in without a list does not show that:
 //!   the authenticator has chosen the credential, not the relying party.
 //!
 //! Until then the old one answers to its id, in allow lists and in exclude lists, and in nothing else: to list, count
@@ -115,7 +115,7 @@ impl<P: Platform> Authenticator<'_, P> {
             (Ok(()), Some(kept)) => self.superseded = kept,
             (Ok(()), None) | (Err(StoreError::Full), _) => {}
             (Err(_), _) => {
-                // The commit may have been made. If the store does not say, the next power-up asks.
+                // The commit may have been made. If the store cannot be read, the next power-up reads it.
                 let _ = self.load_superseded();
             }
         }

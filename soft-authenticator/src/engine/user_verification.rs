@@ -2,7 +2,7 @@
 //! list of enrolled fingerprints.
 //!
 //! The driver lets the user try and passes the result on; the decrement of the retries is committed before the engine
-//! looks at that. Once the user is verified, the command that asked begins again with that knowledge.
+//! looks at the result. Once the user is verified, the command that asked begins again with that knowledge.
 //!
 //! The list has ids and names; the templates themselves are the sensor's. In the store its entries stand one behind the
 //! other: `id 2 | length of the name 1 | name`. The list is what counts: a template that is not in it, because power
@@ -217,7 +217,8 @@ impl<P: Platform> Authenticator<'_, P> {
         let len = write(entries, &mut stored).ok_or(Failure::OTHER)?;
         let list = stored.get(..len).ok_or(Failure::OTHER)?;
         let committed = self.store.commit(&[Change::Set(Setting::Fingerprints, list)]);
-        // Whether a commit that failed took effect, the store knows; if it does not say, the next power-up asks again.
+        // Only the store knows whether a commit that failed took effect. If it cannot be read, the next power-up reads
+        // it.
         let _ = self.load_fingerprints(&mut stored);
         committed.map_err(store_status)
     }

@@ -6,8 +6,8 @@
 //! the properties say so.
 //!
 //! Secrets besides the key, such as those of `hmac-secret`, are not kept anywhere: they follow from the seed and from
-//! the credential's id. No id comes twice, a stored one being random and a wrapped one sealed with a random nonce, and
-//! a reset changes the seed, so to everyone else they are as good as random.
+//! the credential's id. No id comes twice: a stored one is random, and a wrapped one is sealed with a random nonce. A
+//! reset changes the seed. So nobody else can tell these secrets from random bytes.
 
 use keyfob_core::{
     bytes::{self, Secret},

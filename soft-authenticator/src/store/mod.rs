@@ -272,9 +272,9 @@ pub enum Blobs {
     Staged,
 }
 
-/// What must survive power loss. Calls take `&mut self`, as flash drivers do even for reading.
+/// What has to survive a loss of power. Calls take `&mut self`, as flash drivers do even for reading.
 ///
-/// No call costs in proportion to the number of credentials, but for what is searched in RAM.
+/// The cost of a call does not grow with the number of credentials, except for searches in RAM.
 ///
 /// ```
 /// use keyfob_soft_authenticator::store::{Change, Found, Number, Query, Setting, Store, StoreError};

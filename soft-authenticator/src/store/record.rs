@@ -30,7 +30,7 @@ message! {
         /// Its public key, raw, so that a listing does not compute it. Absent in records of earlier versions, for keys
         /// longer than [`MAX_KEPT_PUBLIC`], and where the record has no room for it.
         8 => public_key: optional &'a [u8],
-        /// Whether it was made with a large-blob key. Its secrets for `hmac-secret` every credential has.
+        /// Whether it was made with a large-blob key. Every credential has secrets for `hmac-secret`.
         9 => large_blob_key: optional bool,
         /// Whether it may be used for payments by third parties.
         10 => third_party_payment: optional bool,

@@ -34,7 +34,7 @@ impl Authorization {
                 self.renew(cx)
             }
             (status, Some(AuthorizationMethod::Stored)) if refuses_token(status) => Err(Cause::TokenRevoked),
-            // What proves an extension's input is made with the same keys as a token.
+            // An extension's input is authenticated with the shared secret that also encrypts tokens.
             (Status::PIN_AUTH_INVALID, None) if cx.purpose.agreement && !self.renewed => {
                 self.renewed = true;
                 self.agreement = None;

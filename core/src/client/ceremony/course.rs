@@ -101,7 +101,7 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
         }
     }
 
-    /// Everything that can be known from getInfo to fail is found out here, before the user is asked for anything.
+    /// Finds everything that getInfo shows to fail, before the user is asked for anything.
     fn examine(&mut self, len: usize) -> Result<Action, Cause> {
         match response_body(bytes::front(self.buffer, len)) {
             // Not an authenticator of version 2: perhaps one of version 1. An answer that is malformed is no reason to

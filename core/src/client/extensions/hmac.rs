@@ -107,7 +107,7 @@ pub fn open<C: Crypto, R>(
     opened.ok().filter(|len| *len == salts.len).ok_or(Cause::InvalidHmacOutput)
 }
 
-/// Keeps `outputs` behind the response: their length in a byte, and themselves.
+/// Keeps `outputs` behind the response: one byte with their length, then the outputs.
 pub fn keep(room: &mut Room<'_>, outputs: &[u8]) -> Result<(), Cause> {
     let end = room.len.saturating_add(1).saturating_add(outputs.len());
     let place = room.bytes.get_mut(room.len..end).and_then(<[u8]>::split_first_mut);

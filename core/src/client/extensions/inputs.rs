@@ -1,4 +1,4 @@
-//! What of the inputs goes to an authenticator: what it knows.
+//! Which inputs go to an authenticator: those that it knows.
 
 use super::{CredProtect, GetExtensions, LargeBlobAccess, LargeBlobSupport, MakeExtensions, hmac::EncryptedSalts};
 use crate::{

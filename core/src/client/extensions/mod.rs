@@ -1,5 +1,5 @@
-//! Extensions as a relying party knows them (WebAuthn L3 §9, §10; CTAP 2.3 §12): what it asks of a ceremony and what
-//! comes of it. What goes over the wire is [`crate::extensions`].
+//! Extensions as a relying party knows them (WebAuthn L3 §9, §10; CTAP 2.3 §12): inputs of a ceremony and their
+//! results. What goes over the wire is [`crate::extensions`].
 //!
 //! ```text
 //! MakeExtensions ──▶ registration ──▶ MakeResults            GetExtensions ──▶ sign-in ──▶ GetResults
@@ -49,8 +49,8 @@ pub struct MakeExtensions<'o> {
     pub payment: bool,
     /// pinComplexityPolicy.
     pub pin_complexity_policy: bool,
-    /// prf: the credential gets a pseudo-random function; what it is evaluated for at once, where the authenticator
-    /// can, may be nothing.
+    /// prf: the credential gets a pseudo-random function. It is evaluated for these inputs at once, if there are any
+    /// and the authenticator can.
     pub prf: Option<Option<PrfInput<'o>>>,
     /// uvm: whether to tell how the user was verified.
     pub uvm: bool,

@@ -29,7 +29,7 @@ impl GetAssertion<'_, '_> {
         let of_found = inputs.prf_by_credential.iter().find(|input| Some(input.id) == self.preflight.found);
         let prf = of_found.map(|input| input.eval).or(inputs.prf);
         let salts = prf.map(|input| Salts::of_prf(means.crypto, &input));
-        // What is asked for as prf is not given raw secrets.
+        // Inputs of prf do not yield raw secrets.
         let raw = inputs.hmac_get_secret.as_ref().filter(|_| !inputs.evaluates_prf());
         salts.or_else(|| raw.map(|raw| Salts::new(raw.salt1, raw.salt2))).filter(|_| self.evaluates)
     }
@@ -72,8 +72,8 @@ impl GetAssertion<'_, '_> {
         Ok((total, has_key))
     }
 
-    /// How many assertions there may be. Of a list the authenticator picks one (CTAP 2.3 §6.2.2); the version before
-    /// that has it return all of them.
+    /// How many assertions there may be. From a list the authenticator picks one (CTAP 2.3 §6.2.2); in version 2.0 it
+    /// returned all of them.
     fn most(&self, facts: &Facts) -> usize {
         match self.phase {
             _ if self.options.allow_list.is_empty() => usize::MAX,
@@ -82,12 +82,12 @@ impl GetAssertion<'_, '_> {
         }
     }
 
-    /// Whether the large-blob array has to be read, the assertions being there.
+    /// Whether the large-blob array has to be read once the assertions are complete.
     pub(super) fn needs_array(&self) -> bool {
         self.options.extensions.large_blob.is_some() && self.large_blob.is_in_array() && self.has_key
     }
 
-    /// Takes a fragment of the large-blob array, or word that one was stored.
+    /// Takes a fragment of the large-blob array, or the answer that one was stored.
     pub(super) fn blobs<C: Crypto, R>(&mut self, means: &Means<'_, C, R>, response: &[u8]) -> Result<Accepted, Cause> {
         if self.phase == Phase::WriteBlobs {
             return Ok(if self.large_blob.given(response)? { Accepted::Enough } else { Accepted::Next });

@@ -111,7 +111,7 @@ impl<'b> Assertion<'b> {
     }
 }
 
-/// Keeps the credential's id behind a response that has none: its length in two bytes, and itself.
+/// Keeps the credential's id behind a response that has none: its length in two bytes, then the id.
 pub(super) fn keep_id(room: &mut Room<'_>, id: &[u8]) -> Result<(), Cause> {
     let start = room.len.saturating_add(2);
     let end = start.saturating_add(id.len());

@@ -120,7 +120,7 @@ impl Operation for CredentialsMetadata<'_> {
     }
 }
 
-/// A list that an authenticator tells one by one.
+/// A list that an authenticator returns item by item.
 #[derive(Clone, Copy, Debug)]
 struct Enumeration<'o> {
     management: CredentialManagement<'o>,
@@ -328,7 +328,7 @@ impl Operation for DeleteCredential<'_> {
 pub struct UpdateUser<'o>(CredentialManagement<'o>);
 
 impl<'o> UpdateUser<'o> {
-    /// The user has the handle that the credential has; a name that is absent or empty is deleted.
+    /// The user's id is the one that the credential has. A name that is absent or empty is deleted.
     pub fn new(credential_id: &'o [u8], user: UserEntity<'o>) -> Self {
         Self(CredentialManagement::of_credential(subcommand::UPDATE_USER_INFORMATION, credential_id, Some(user)))
     }

@@ -43,7 +43,7 @@ impl Operation for GetInfo {
 pub struct Selection(TouchRequest);
 
 impl Selection {
-    /// A touch to be asked for.
+    /// Asks for a touch.
     pub const fn new() -> Self {
         Self(TouchRequest::new())
     }

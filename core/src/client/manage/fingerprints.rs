@@ -117,7 +117,7 @@ impl Sample {
 
 /// The template's id in the first response.
 fn template_id(response: &[u8]) -> Result<&[u8], Cause> {
-    // What follows are other responses.
+    // Other responses lie behind it.
     let mut r = Reader::tolerant(response_body(response)?);
     Response::read(&mut r)?.template_id.ok_or(Cause::missing(0x04))
 }
@@ -193,7 +193,7 @@ impl Operation for ListFingerprints {
     fn outcome<'b>(&mut self, response: &'b [u8]) -> Result<List<'b, TemplateInfo<'b>>, Cause> {
         match decode_response::<Response<'_>>(response) {
             Ok(response) => response.template_infos.ok_or(Cause::missing(0x07)),
-            // So the standard says that nothing is enrolled.
+            // The standard's answer when nothing is enrolled.
             Err(ResponseError::Status(Status::INVALID_OPTION)) => Ok(List::Slice(&[])),
             Err(error) => Err(error.into()),
         }

@@ -18,7 +18,7 @@ use crate::{
     pin_uv::{DEVICE_IDENTIFIER, Permissions, Token},
 };
 
-/// What to store, encrypted, to come back to a device without its user.
+/// What a platform stores, encrypted, to list a device's credentials later without its user.
 #[derive(Clone, Debug)]
 pub struct PersistentToken {
     /// The token. [`Token::as_bytes`] are to be stored, [`Token::new`] takes them back. It is void once the PIN is
@@ -52,7 +52,7 @@ pub struct GetPersistentToken {
 }
 
 impl GetPersistentToken {
-    /// A token to be asked for.
+    /// Asks for the token.
     pub const fn new() -> Self {
         Self { enc_identifier: None, obtained: None }
     }

@@ -181,7 +181,7 @@ impl<P: Platform> Authenticator<'_, P> {
                 m.skip(6);
                 m.begin_list(true);
                 for (id, name) in &self.stored_fingerprints(&mut stored).map_err(store_status)? {
-                    // Also an empty one: python-fido2 takes it for granted.
+                    // An empty name is written too: python-fido2 expects the member.
                     TemplateInfo { template_id: id, template_friendly_name: Some(name) }.write(m.item());
                 }
                 m.end_list();

@@ -361,7 +361,7 @@ impl<P: Platform> Authenticator<'_, P> {
     }
 
     pub fn decapsulate(&self, protocol: PinUvAuthProtocol, key: &CoseKey<'_>) -> Result<SharedSecret, Failure> {
-        // Without a key of ours, the platform cannot have agreed on anything.
+        // Without a key agreement key of the authenticator, the platform cannot have agreed on a secret.
         let (secret, _) = self.key_agreement.as_ref().ok_or(Failure::INVALID_PARAMETER)?;
         pin_uv::decapsulate(&self.crypto, protocol, secret, key).map_err(|error| match error {
             Error::InvalidKey => Failure::INVALID_PARAMETER,

@@ -186,7 +186,7 @@ impl<P: Platform> Authenticator<'_, P> {
         self.replace_record(&found, &Credential { user, ..old })
     }
 
-    /// Apart, so that the new record is not on the stack while the old one is read.
+    /// A separate function, so that the new record is not on the stack while the old one is read.
     #[inline(never)]
     fn replace_record(&mut self, found: &Found, new: &Credential<'_>) -> Result<(), Failure> {
         let mut record = Secret([0; MAX_RECORD]);

@@ -35,7 +35,7 @@ pub struct Run {
     total: u32,
     /// The stored credential at hand.
     number: Option<Number>,
-    /// The id that the allow list has of it.
+    /// Its id in the allow list.
     id: Vec<u8, MAX_ID, u16>,
     rest: Option<Rest>,
 }
@@ -43,7 +43,7 @@ pub struct Run {
 /// The rest of the assertions that one request asked for.
 struct Rest {
     left: u32,
-    /// The credential before.
+    /// The previous credential.
     before: Number,
     deadline: Instant,
 }
@@ -325,7 +325,8 @@ impl Run {
         Ok(outcome)
     }
 
-    /// Writes the response, signed. Apart, so that the signature is not on the stack while the credential is read.
+    /// Writes the response, signed. A separate function, so that the signature is not on the stack while the credential
+    /// is read.
     #[inline(never)]
     fn respond<P: Platform>(
         &self,
@@ -390,7 +391,7 @@ fn told<'r>(credential: NamelessCredential<'r>, record: Option<&'r [u8]>) -> Opt
     Some(user).filter(|user| !user.id.is_empty() || user.name.is_some() || user.display_name.is_some())
 }
 
-/// The input of `hmac-secret`. Apart, so that the others are not on the stack while keys are agreed on.
+/// The input of `hmac-secret`. A separate function, so that the others are not on the stack while keys are agreed on.
 #[inline(never)]
 fn salts(message: &[u8], len: usize) -> Result<Option<hmac_secret::HmacSecretInput<'_>>, Failure> {
     Ok(inputs::<GetAssertionInputs<'_>>(extensions_of_assertion(message, len)?)?.hmac_secret)

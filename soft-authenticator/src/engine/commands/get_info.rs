@@ -167,7 +167,7 @@ impl<P: Platform> Authenticator<'_, P> {
 
     fn write_formats(&self, m: &mut MapWriter<'_, '_>) {
         let supported = Format::supported(&self.config, Algorithm::ES256);
-        // "none" alone is not told.
+        // "none" alone is left out.
         if m.begin_list(supported != [Format::None]) {
             for format in supported {
                 m.text_item(format.name());
@@ -210,7 +210,7 @@ impl<P: Platform> Authenticator<'_, P> {
         m.end();
     }
 
-    /// Whether all that a version after 2.0 requires is here, and it is wanted.
+    /// Whether everything that a version after 2.0 requires is switched on, and the configuration wants this version.
     fn speaks(&self, version: Version) -> bool {
         let required =
             Caps::TOKEN_PERMISSIONS.with(Caps::PROTOCOL_TWO).with(Caps::HMAC_SECRET).with(Caps::CRED_PROTECT);

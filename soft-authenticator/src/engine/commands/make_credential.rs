@@ -90,7 +90,7 @@ impl<'m> Wishes<'m> {
         Self { extensions: request.extensions, formats: request.attestation_formats_preference }
     }
 
-    /// Apart, so that the request is not on the stack below the checks.
+    /// A separate function, so that the request is not on the stack below the checks.
     #[inline(never)]
     fn read(message: &'m [u8], len: usize) -> Result<Self, Failure> {
         Ok(Self::of(valid(&decode(message, len))?))
@@ -145,7 +145,7 @@ impl Run {
         }
     }
 
-    /// 1 to 12. Apart, so that the request is not on the stack below the other steps.
+    /// 1 to 12. A separate function, so that the request is not on the stack below the other steps.
     #[inline(never)]
     fn examine<'m, P: Platform>(
         &mut self,
@@ -215,7 +215,7 @@ impl Run {
         self.decide(authenticator, wishes, excluded, by_sensor)
     }
 
-    /// Whether the credential with this id is on this authenticator, and may be told to be.
+    /// Whether the credential with this id is on this authenticator, and a platform may learn that.
     fn excludes<P: Platform>(
         &self,
         authenticator: &mut Authenticator<'_, P>,
@@ -234,7 +234,7 @@ impl Run {
         excluded: bool,
         by_sensor: Option<UserVerified>,
     ) -> Outcome {
-        // 15: no touch is asked for what cannot be done, and an excluded credential is all that is told
+        // 15: no touch is asked for what cannot be done. Of an excluded credential nothing else is told.
         if !excluded {
             let (rp_id_hash, extensions) = (&self.ceremony.rp_id_hash, wishes.extensions);
             self.ceremony.asked =
@@ -352,7 +352,8 @@ impl Run {
     }
 }
 
-/// The input of `hmac-secret-mc`. Apart, so that the others are not on the stack while keys are agreed on.
+/// The input of `hmac-secret-mc`. A separate function, so that the others are not on the stack while keys are agreed
+/// on.
 #[inline(never)]
 fn salts(message: &[u8], len: usize) -> Result<Option<hmac_secret::HmacSecretInput<'_>>, Failure> {
     Ok(inputs::<MakeCredentialInputs<'_>>(Wishes::read(message, len)?.extensions)?.hmac_secret_mc)

@@ -118,7 +118,7 @@ impl Running {
         }
     }
 
-    /// Whether something is in the store that nothing takes back, and the answer tells of it.
+    /// Whether the command has changed the store for good, so that its answer has to be sent.
     pub fn is_committed(&self) -> bool {
         match self {
             Self::MakeCredential(run) => run.is_committed(),

@@ -37,7 +37,7 @@ pub fn step<P: Platform>(call: &mut Call<'_, '_, P>, cause: Trigger) -> Outcome 
 
 impl<P: Platform> Authenticator<'_, P> {
     fn reset(&mut self) -> Result<(), Failure> {
-        // A new seed makes every wrapped credential worthless; it is there in the same instant as the rest is gone.
+        // A new seed makes every wrapped credential useless. It is set in the commit that erases the rest.
         let fresh = Fresh::new(&mut self.rng).map_err(crypto_status)?;
         let [seed, token, identifier, store_state] = fresh.changes();
         let changes = [Change::Erase, seed, token, identifier, store_state].map(Some);

@@ -234,7 +234,7 @@ impl FileStore {
     }
 }
 
-/// Why a call was not done: it cannot be, or the database failed.
+/// Why a call failed: it cannot be done, or the database failed.
 enum Refused {
     Request(StoreError),
     Database(redb::Error),

@@ -21,7 +21,7 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> FlashStore<F
         self.log.pages().saturating_mul(Log::<F>::ROOM).saturating_sub(Self::RESERVED)
     }
 
-    /// What is neither free nor counts, in bytes.
+    /// What is neither free nor in force, in bytes.
     pub(super) fn garbage(&self) -> usize {
         let all = self.log.pages().saturating_mul(Log::<F>::ROOM);
         all.saturating_sub(self.index.live(Log::<F>::size)).saturating_sub(self.log.free())
@@ -139,7 +139,7 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> FlashStore<F
         Ok(())
     }
 
-    /// Writes a batch, at another place when it does not succeed, and takes note of what was written.
+    /// Writes a batch, at another place if that fails, and enters what was written in the index.
     pub(super) fn batch(
         &mut self,
         mut write: impl FnMut(&mut Self) -> Result<(), StoreError>,
@@ -200,8 +200,8 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> FlashStore<F
                 Change::Put { rp_id_hash, record } => {
                     let entry = plain(Kind::Credential, next, self.seal.tag(rp_id_hash));
                     next = next.checked_add(1).ok_or(StoreError::Full)?;
-                    // A page that is begun before the batch ends has to know it: the credential may be gone before the
-                    // page.
+                    // A page that is begun before the batch ends has to record this number: the credential may be gone
+                    // before the page.
                     self.log.next = next;
                     self.append(entry, &[rp_id_hash, record], starts, ends)?;
                 }

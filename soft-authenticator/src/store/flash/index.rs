@@ -1,4 +1,4 @@
-//! Where on the flash everything is that counts.
+//! Where everything that is in force lies on the flash.
 
 use heapless::Vec;
 
@@ -145,7 +145,7 @@ impl<const N: usize, const B: usize> Index<N, B> {
             Kind::Credential => {
                 let credential = IndexEntry { number: entry.key, place, total: entry.total, tags: Tags::default() };
                 match self.credentials.binary_search_by_key(&entry.key, |credential| credential.number) {
-                    // Whose it is stays, in case the same commit deletes it.
+                    // Its tags stay, in case the same commit deletes it.
                     Ok(at) => self.credentials.get_mut(at).into_iter().for_each(|old| {
                         let tags = Tags { state: old.tags.state.unread(), ..old.tags };
                         *old = IndexEntry { tags, ..credential };
@@ -246,7 +246,7 @@ impl<const N: usize, const B: usize> Index<N, B> {
         self.credential(entry.key).filter(|_| entry.kind == Kind::Credential).map(|credential| credential.tags)
     }
 
-    /// By what the credential of an entry is found that was moved.
+    /// Keeps the tags of a credential whose entry was moved.
     pub fn keep_tags(&mut self, entry: &Entry, tags: Option<Tags>) {
         let at = self.credentials.binary_search_by_key(&entry.key, |credential| credential.number);
         if let (Some(tags), Ok(at)) = (tags, at) {
@@ -254,7 +254,7 @@ impl<const N: usize, const B: usize> Index<N, B> {
         }
     }
 
-    /// What was read of the credential with this index. Which is the newest of its relying party is marked later.
+    /// Enters the tags of the credential with this index. Which is the newest of its relying party is marked later.
     pub fn learn(&mut self, at: usize, tags: Tags) {
         if let Some(credential) = self.credentials.get_mut(at) {
             credential.tags = tags;

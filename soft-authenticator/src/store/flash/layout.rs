@@ -77,7 +77,7 @@ pub enum PageHead {
     OtherVersion(u8),
     /// It is erased.
     Erased,
-    /// It is none of ours, or its erasure was interrupted.
+    /// It is not a page of this format, or its erasure was interrupted.
     Unknown,
 }
 
@@ -156,7 +156,7 @@ const CONTINUES: u8 = 4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
     pub kind: Kind,
-    /// Something of the relying party, to find a credential without reading it.
+    /// The first bytes of the relying party's tag, to find a credential without reading it.
     pub tag: u16,
     pub key: u32,
     /// Length of its data, in bytes.

@@ -124,7 +124,8 @@ impl<F: NorFlash> Log<F> {
         })
     }
 
-    /// Finds the pages in use. The retired ones, and the numbers, tells only what is read from [`Log::begin`] on.
+    /// Finds the pages in use. Which pages are retired, and the numbers, follow from what is read from [`Log::begin`]
+    /// on.
     pub fn mount(&mut self) -> Result<(), FlashError> {
         let log = self;
         let last = log.pages.saturating_sub(1);

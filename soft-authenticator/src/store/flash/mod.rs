@@ -1,9 +1,9 @@
 //! A store on NOR flash: a log of sealed values over pages that are used in a ring.
 //!
-//! What is written is added at the head of the log; the oldest page is freed by moving what still counts of it to the
-//! head. So every page is erased equally often, and a power cut leaves the old state or the new one: a commit counts
-//! when its last piece is there, and what it replaces is erased long after. `docs/store.md` gives format, costs and
-//! wear.
+//! What is written is added at the head of the log; the oldest page is freed by moving what is still in force in it to
+//! the head. So every page is erased equally often, and a power cut leaves the old state or the new one: a commit
+//! counts when its last piece is there, and what it replaces is erased long after. `docs/store.md` gives format, costs
+//! and wear.
 
 use embedded_storage::nor_flash::NorFlash;
 use keyfob_core::{
@@ -268,7 +268,7 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> FlashStore<F
             _ => {}
         }
         match self.index.apply(entry, place) {
-            // Which pages do not count, the log may say further on.
+            // A later entry of the log may say which pages do not count.
             Err(StoreError::Full) if self.lost => self.overfull = true,
             applied => applied?,
         }
@@ -280,7 +280,7 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> FlashStore<F
         if self.lost { self.mount().map_err(|_| StoreError::Failed) } else { Ok(()) }
     }
 
-    /// When the medium failed, only the medium knows what is there.
+    /// After a failure only the medium itself shows what is there.
     fn settle<T>(&mut self, done: Result<T, StoreError>) -> Result<T, StoreError> {
         if done.is_err() {
             let _ = self.mount();
@@ -302,7 +302,7 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> FlashStore<F
         self.seal.open(&entry, sealed)
     }
 
-    /// Reads by what the credential with this index is found. One that does not open is found by its number only.
+    /// Reads the tags of the credential with this index. One that does not open is found by its number only.
     fn learn(&mut self, at: usize) -> Result<Tags, StoreError> {
         let credential = self.index.credentials.get(at).copied().ok_or(StoreError::Failed)?;
         let mut scratch: Scratch = Secret([0; MAX_SEALED]);
@@ -321,7 +321,7 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> FlashStore<F
         Ok(tags)
     }
 
-    /// Reads by what the credentials of a commit are found.
+    /// Reads the tags of the credentials of a commit.
     fn learn_new(&mut self) -> Result<(), StoreError> {
         for at in 0..self.index.credentials.len() {
             if self.index.credentials.get(at).is_some_and(index::IndexEntry::is_unread) {

@@ -1,7 +1,7 @@
 //! Values are sealed under keys of the device: AES-256-GCM, bound to what they are.
 //!
 //! The nonce is 96 bits of an HMAC of the value, what it is, and where it is written: a flash that was rolled back or
-//! formatted has every place again, and still never two values under one nonce.
+//! formatted is written at the same places again, but never two values under one nonce.
 
 use keyfob_core::{
     bytes::{self, Secret},
@@ -13,7 +13,7 @@ use crate::store::StoreError;
 
 const NONCE: usize = 12;
 const TAG: usize = 16;
-/// What a sealed value is longer than the plain one, in bytes.
+/// How much longer a sealed value is than the plain one, in bytes.
 pub const OVERHEAD: usize = NONCE + TAG;
 
 pub struct Seal<C> {
@@ -42,12 +42,12 @@ impl<C: Hash + Cipher> Seal<C> {
         u16::from_le_bytes([t0, t1])
     }
 
-    /// By what the index knows the id of a credential.
+    /// The tag by which the index finds the id of a credential.
     pub fn id_tag(&self, id: &[u8]) -> [u8; 5] {
         bytes::first(&self.crypto.hmac_sha256(&*self.tags, &[b"id", id]))
     }
 
-    /// By what the index knows the id of a user.
+    /// The tag by which the index finds the id of a user.
     pub fn user_tag(&self, user_id: &[u8]) -> [u8; 2] {
         bytes::first(&self.crypto.hmac_sha256(&*self.tags, &[b"user", user_id]))
     }

@@ -1,4 +1,5 @@
-//! A NOR flash in memory that is as strict as the strictest chip, counts, wears, and loses its power to order.
+//! A NOR flash in memory. It is as strict as the strictest chip, counts operations and erasures, and loses its power
+//! when a test wants it.
 
 // A test double: a misuse of it is a panic.
 #![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::panic, clippy::expect_used)]
@@ -102,7 +103,7 @@ impl<const PAGE: usize, const WORD: usize> SimulatedFlash<PAGE, WORD> {
         &self.bytes
     }
 
-    /// Lets the power fail.
+    /// Makes the power fail.
     pub fn cut(&mut self, cut: Cut) {
         self.cut = Some(cut);
     }
