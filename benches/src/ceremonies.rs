@@ -10,7 +10,7 @@ use keyfob_core::{
     cose::Algorithm,
     crypto::{Agreement, Cipher, HEDGE, Hash, RustCrypto, Sign},
     ctap2::{
-        Command, CredentialDescriptor, CredentialParameters, RpEntity, UserEntity,
+        Command, CommandOptions, CredentialDescriptor, CredentialParameters, RpEntity, UserEntity,
         client_pin::{self, subcommand},
         decode_response, encode_request, get_assertion, make_credential,
     },
@@ -149,7 +149,7 @@ pub(crate) fn registration_with(discoverable: bool, excluded: Option<&[u8]>, inp
             pub_key_cred_params: List::Slice(&[CredentialParameters::new(Algorithm::ES256)]),
             exclude_list: excluded.as_ref().map(|id| List::Slice(std::slice::from_ref(id))),
             extensions: inputs.map(RawMap),
-            options: Some(make_credential::Options { rk: Some(discoverable), ..make_credential::Options::default() }),
+            options: Some(CommandOptions { rk: Some(discoverable), ..CommandOptions::default() }),
             pin_uv_auth_param: None,
             pin_uv_auth_protocol: None,
             enterprise_attestation: None,
@@ -165,7 +165,7 @@ pub(crate) fn sign_in(id: Option<&[u8]>) -> Vec<u8> {
 }
 
 /// A sign-in at example.com with options.
-pub(crate) fn sign_in_with(id: Option<&[u8]>, options: Option<get_assertion::Options>) -> Vec<u8> {
+pub(crate) fn sign_in_with(id: Option<&[u8]>, options: Option<CommandOptions>) -> Vec<u8> {
     encoded(|buffer| {
         let allowed = id.map(CredentialDescriptor::new);
         let request = get_assertion::Request {

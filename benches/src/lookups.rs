@@ -4,7 +4,7 @@
 
 use std::hint::black_box;
 
-use keyfob_core::{Instant, bytes, ctap2::get_assertion};
+use keyfob_core::{Instant, bytes, ctap2::CommandOptions};
 use keyfob_soft_authenticator::{
     devices::VIRTUAL_KEY_AAGUID,
     engine::{Config, Event, Progress, Wait},
@@ -102,7 +102,7 @@ fn ask(question: Question, sought: Sought) -> Box<dyn FnMut()> {
         Sought::HiddenStored => stored,
         Sought::HiddenWrapped => wrapped,
     };
-    let silently = get_assertion::Options { up: Some(false), ..Default::default() };
+    let silently = CommandOptions { up: Some(false), ..Default::default() };
     match question {
         Question::SignIn => nothing(key, sign_in_with(Some(&id), None)),
         Question::Silent => nothing(key, sign_in_with(Some(&id), Some(silently))),

@@ -11,7 +11,8 @@ use keyfob_core::{
     cbor::{self, List, RawMap, Text, Write, Writer},
     cose::{Algorithm, CoseKey, Curve},
     ctap2::{
-        CredentialDescriptor, CredentialParameters, RpEntity, UserEntity, get_assertion, get_info, make_credential,
+        CommandOptions, CredentialDescriptor, CredentialParameters, RpEntity, UserEntity, get_assertion, get_info,
+        make_credential,
     },
     extensions::MakeCredentialInputs,
 };
@@ -139,7 +140,7 @@ fn request<'a>(
         pub_key_cred_params: List::Slice(&[ES256, EDDSA, RS256]),
         exclude_list: Some(List::Slice(excluded)),
         extensions: Some(RawMap(EXTENSIONS)),
-        options: Some(make_credential::Options { rk: Some(true), ..make_credential::Options::default() }),
+        options: Some(CommandOptions { rk: Some(true), ..CommandOptions::default() }),
         pin_uv_auth_param: Some(param),
         pin_uv_auth_protocol: Some(2),
         enterprise_attestation: None,

@@ -13,7 +13,7 @@ use keyfob_core::{
     cose::Algorithm,
     crypto::{Hash, RustCrypto},
     ctap2::{
-        Command, CredentialDescriptor, CredentialParameters, RpEntity, UserEntity,
+        Command, CommandOptions, CredentialDescriptor, CredentialParameters, RpEntity, UserEntity,
         credential_management::{self as management, Params, authenticated_head, subcommand},
         decode_response, encode_request, get_assertion, make_credential,
     },
@@ -196,7 +196,7 @@ impl Bench {
                 pub_key_cred_params: List::Slice(&[CredentialParameters::new(Algorithm::ES256)]),
                 exclude_list: Some(List::Slice(excluded)).filter(|list| !list.is_empty()),
                 extensions: None,
-                options: Some(make_credential::Options { rk: Some(true), ..make_credential::Options::default() }),
+                options: Some(CommandOptions { rk: Some(true), ..CommandOptions::default() }),
                 pin_uv_auth_param: None,
                 pin_uv_auth_protocol: None,
                 enterprise_attestation: None,

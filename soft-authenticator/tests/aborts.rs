@@ -5,7 +5,7 @@ use keyfob_core::{
     Status,
     ctap1::{Control, Request as U2fRequest},
     ctap2::{
-        CredentialDescriptor,
+        CommandOptions, CredentialDescriptor,
         bio_enrollment::{Params, subcommand::ENROLL_BEGIN, subcommand::ENROLL_CAPTURE_NEXT_SAMPLE},
         get_assertion,
     },
@@ -31,7 +31,7 @@ const MORE: [(Setup, &[Command]); 2] = [(Setup::Open, MORE_OPEN), (Setup::Protec
 const MORE_OPEN: &[Command] = &[
     ("makeCredential", |key, _| code(key.make(&registration(b"u")))),
     ("getAssertion, silent", |key, _| {
-        let options = Some(get_assertion::Options { up: Some(false), ..Default::default() });
+        let options = Some(CommandOptions { up: Some(false), ..Default::default() });
         code(key.get(&get_assertion::Request { options, ..assertion() }))
     }),
     ("getNextAssertion", |key, _| match key.get(&assertion()) {

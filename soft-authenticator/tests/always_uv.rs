@@ -3,7 +3,7 @@
 use keyfob_core::{
     Status,
     auth_data::Flags,
-    ctap2::{self, Command, get_assertion, get_info::Response, make_credential},
+    ctap2::{self, Command, CommandOptions, get_assertion, get_info::Response, make_credential},
     pin_uv::PinUvAuthProtocol::Two,
 };
 use keyfob_soft_authenticator::{Caps, engine::Config, store::Setting};
@@ -24,7 +24,7 @@ fn always(config: Config<'static>, pin: bool) -> (Key, Made) {
 }
 
 fn silent<'a>() -> get_assertion::Request<'a> {
-    let options = Some(get_assertion::Options { up: Some(false), ..Default::default() });
+    let options = Some(CommandOptions { up: Some(false), ..Default::default() });
     get_assertion::Request { options, ..assertion() }
 }
 

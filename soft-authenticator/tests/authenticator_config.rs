@@ -5,7 +5,7 @@ use keyfob_core::{
     cbor::{List, RawMap, Text},
     crypto::RustCrypto,
     ctap2::{
-        Command,
+        Command, CommandOptions,
         config::{Request, SetMinPinLength, authenticated_head, subcommand::*},
         get_assertion, make_credential,
     },
@@ -153,7 +153,7 @@ fn always_uv_is_toggled_and_makes_registrations_without_verification_impossible(
     assert_eq!((key.options().always_uv, key.options().make_cred_uv_not_rqd), (Some(true), Some(false)));
     assert_eq!(key.make(&registration(b"u")).unwrap_err(), Status::PUAT_REQUIRED);
     assert_eq!(key.get(&assertion()).unwrap_err(), Status::PUAT_REQUIRED);
-    let silent = Some(get_assertion::Options { up: Some(false), ..Default::default() });
+    let silent = Some(CommandOptions { up: Some(false), ..Default::default() });
     let silent = get_assertion::Request { options: silent, ..assertion() };
     assert_eq!(key.get(&silent).unwrap_err(), Status::NO_CREDENTIALS, "a silent one is exempt");
     let token = key.unbound(MC);

@@ -7,7 +7,7 @@ use keyfob_core::{
     cbor::RawMap,
     crypto::RustCrypto,
     ctap2::{
-        Command,
+        Command, CommandOptions,
         bio_enrollment::{FINGERPRINT, Params, Request, SampleStatus, TOUCH_SENSOR, authenticated_head, subcommand::*},
         get_assertion, make_credential,
     },
@@ -178,9 +178,9 @@ fn an_enrolment_counts_its_samples_down_and_ends_with_a_finger_that_verifies() {
     }
     assert_eq!((key.engine.fingerprints(), key.engine.enrolls()), (&[[id[0], id[1]]][..], None));
     assert_eq!(list(&mut key, &token), [(id, String::new())]);
-    let options = Some(make_credential::Options { rk: Some(true), uv: Some(true), ..Default::default() });
+    let options = Some(CommandOptions { rk: Some(true), uv: Some(true), ..Default::default() });
     key.make(&make_credential::Request { options, ..registration(b"u") }).unwrap();
-    let options = Some(get_assertion::Options { uv: Some(true), ..Default::default() });
+    let options = Some(CommandOptions { uv: Some(true), ..Default::default() });
     key.power_cut().get(&get_assertion::Request { options, ..assertion() }).unwrap();
 }
 
@@ -383,7 +383,7 @@ fn without_its_last_finger_the_key_does_not_verify_the_user() {
     let (mut key, token, id) = enrolled();
     key.bio(Some(&token), REMOVE_ENROLLMENT, &template(&id)).unwrap();
     assert!(key.engine.fingerprints().is_empty());
-    let options = Some(make_credential::Options { uv: Some(true), ..Default::default() });
+    let options = Some(CommandOptions { uv: Some(true), ..Default::default() });
     let request = make_credential::Request { options, ..registration(b"u") };
     assert_eq!(key.make(&request).unwrap_err(), Status::INVALID_OPTION);
     assert_eq!(key.uv_token(Two, GA, None).unwrap_err(), Status::NOT_ALLOWED);

@@ -6,7 +6,7 @@ use keyfob_core::{
     cbor::{List, RawMap},
     cose::{Algorithm, CoseKey},
     crypto::{RustCrypto, Sign, Verify},
-    ctap2::{CredentialDescriptor, RpEntity, get_assertion, make_credential},
+    ctap2::{CommandOptions, CredentialDescriptor, RpEntity, get_assertion, make_credential},
     extensions::{
         GetAssertionInputs, GetAssertionOutputs, MakeCredentialInputs, MakeCredentialOutputs, cred_protect::Level,
     },
@@ -327,7 +327,7 @@ fn uvm_tells_how_the_user_was_verified() {
     let got = verified(&mut key, asking(&ask)).unwrap();
     assert_eq!(method(answers(&got).uvm), 0x800);
     assert_eq!(method(answers(&key.get(&asking(&ask)).unwrap()).uvm), 0x001, "presence");
-    let options = Some(get_assertion::Options { up: Some(false), ..Default::default() });
+    let options = Some(CommandOptions { up: Some(false), ..Default::default() });
     let silent = get_assertion::Request { options, ..asking(&ask) };
     assert_eq!(method(answers(&key.get(&silent).unwrap()).uvm), 0x200, "nothing");
 }
@@ -339,7 +339,7 @@ fn uvm_names_the_finger_that_verified_the_user_in_this_command() {
     key.set_pin(Two, PIN);
     let token = key.token(Two, PIN, BE, None).unwrap();
     key.enrol(&token).unwrap();
-    let options = Some(make_credential::Options { uv: Some(true), ..Default::default() });
+    let options = Some(CommandOptions { uv: Some(true), ..Default::default() });
     let inputs = raw(&MakeCredentialInputs { uvm: Some(true), ..MAKE });
     let made = key.make(&extended(Make { options, ..registration(b"u") }, &inputs)).unwrap();
     let methods: Vec<_> = outputs(&made).uvm.unwrap().iter().collect();
@@ -366,7 +366,7 @@ fn uvm_names_the_finger_that_gave_the_token_and_the_pin_again_after_it_gave_anot
         assert_eq!(method(&got), expected);
         assert_eq!(method(&key.get_next().unwrap()), expected, "the same for the account after it");
     }
-    let options = Some(get_assertion::Options { uv: Some(true), ..Default::default() });
+    let options = Some(CommandOptions { uv: Some(true), ..Default::default() });
     let got = key.get(&get_assertion::Request { options, ..asking(&ask) }).unwrap();
     assert_eq!(method(&got), finger, "the command's own verification counts, not the last token's");
     assert_eq!(method(&key.get_next().unwrap()), finger);

@@ -7,9 +7,10 @@ use keyfob_core::{
     auth_data::Flags,
     cbor::List,
     cose::Algorithm,
-    ctap2::get_assertion::{Options, Request},
+    ctap2::get_assertion::Request,
     ctap2::{
-        Command, CredentialDescriptor, CredentialParameters, CredentialType, RpEntity, UserEntity, make_credential,
+        Command, CommandOptions, CredentialDescriptor, CredentialParameters, CredentialType, RpEntity, UserEntity,
+        make_credential,
     },
     pin_uv::PinUvAuthProtocol::{One, Two},
 };
@@ -17,7 +18,7 @@ use keyfob_soft_authenticator::engine::{AuthenticatorPolicy, Config};
 
 use super::harness::*;
 
-const OPTIONS: Options = Options { rk: None, up: None, uv: None };
+const OPTIONS: CommandOptions = CommandOptions { rk: None, up: None, uv: None };
 
 /// A key with the users `a`, `b`, `c`, registered in this order.
 fn three() -> Key {
@@ -72,10 +73,10 @@ fn step_2_a_param_needs_a_known_protocol() {
 #[test]
 fn step_4_uv_needs_built_in_user_verification_and_rk_does_not_belong_here() {
     let mut key = three();
-    let uv = Request { options: Some(Options { uv: Some(true), ..OPTIONS }), ..assertion() };
+    let uv = Request { options: Some(CommandOptions { uv: Some(true), ..OPTIONS }), ..assertion() };
     refused(&mut key, &uv, Status::INVALID_OPTION);
     for rk in [true, false] {
-        let rk = Request { options: Some(Options { rk: Some(rk), ..OPTIONS }), ..assertion() };
+        let rk = Request { options: Some(CommandOptions { rk: Some(rk), ..OPTIONS }), ..assertion() };
         refused(&mut key, &rk, Status::UNSUPPORTED_OPTION);
     }
     key.set_pin(Two, PIN);
@@ -123,7 +124,7 @@ fn a_silent_assertion_neither_touches_nor_uses_up_the_token() {
     let mut key = three();
     key.set_pin(Two, PIN);
     let token = key.token(Two, PIN, GA, None).unwrap();
-    let silent = Request { options: Some(Options { up: Some(false), ..OPTIONS }), ..assertion() };
+    let silent = Request { options: Some(CommandOptions { up: Some(false), ..OPTIONS }), ..assertion() };
     let touches = key.touches;
     let got = key.get_with(Two, &token, silent).unwrap();
     assert!(got.has(Flags::UV) && !got.has(Flags::UP));
@@ -160,7 +161,7 @@ fn step_7_a_key_may_ask_for_a_touch_before_it_tells_that_there_is_nothing() {
         assert_eq!(key.get(&assertion()).unwrap_err(), expected);
     }
     assert_eq!((key.touches, key.polls), (1, 1));
-    let options = Some(Options { up: Some(false), ..Options::default() });
+    let options = Some(CommandOptions { up: Some(false), ..CommandOptions::default() });
     assert_eq!(
         key.get(&Request { options, ..assertion() }).unwrap_err(),
         Status::NO_CREDENTIALS,

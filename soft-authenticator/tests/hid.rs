@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use keyfob_core::{
     Instant, Status,
-    ctap2::{Command, bio_enrollment::SampleStatus, make_credential},
+    ctap2::{Command, CommandOptions, bio_enrollment::SampleStatus, make_credential},
     pin_uv::PinUvAuthProtocol::Two,
     transport::hid::{self, DeviceConfig, HidErrorCode, REPORT_LEN},
 };
@@ -293,7 +293,7 @@ fn a_finger_is_awaited_like_a_touch_and_is_none() {
     key.enrol(&token).unwrap();
     let mut plugged = Plugged::new(key);
     let channel = plugged.open();
-    let options = Some(make_credential::Options { uv: Some(true), ..Default::default() });
+    let options = Some(CommandOptions { uv: Some(true), ..Default::default() });
     let request = make_credential::Request { options, ..registration(b"u") };
     plugged.send(channel, CBOR, &message(Command::MAKE_CREDENTIAL, &request));
     assert_eq!((plugged.hid.waits_for(), plugged.next()), (Some(Wait::UserVerification), Some((KEEPALIVE, 2))));

@@ -6,7 +6,7 @@ use keyfob_core::{
     cbor::List,
     cose::{Algorithm, CoseKey},
     crypto::{P256Point, RustCrypto},
-    ctap2::{Command, CredentialParameters, get_assertion, make_credential},
+    ctap2::{Command, CommandOptions, CredentialParameters, get_assertion, make_credential},
     extensions::{
         GetAssertionInputs, GetAssertionOutputs, MakeCredentialInputs, MakeCredentialOutputs, cred_protect::Level,
         hmac_secret::HmacSecretInput,
@@ -195,7 +195,7 @@ fn a_silent_assertion_gives_no_secrets() {
     let (mut key, [wrapped, _]) = key();
     let salts = Salts::new(&mut key, Two, &ONE);
     let (ask, list) = (ask(salts.input()), [wrapped.descriptor()]);
-    let options = Some(get_assertion::Options { up: Some(false), ..Default::default() });
+    let options = Some(CommandOptions { up: Some(false), ..Default::default() });
     let silent = get_assertion::Request { options, ..listed(asking(&ask), &list) };
     assert_eq!(key.get(&silent).unwrap_err(), Status::UNSUPPORTED_OPTION);
     let unknown = [keyfob_core::ctap2::CredentialDescriptor::new(&[0; 32])];

@@ -15,8 +15,8 @@ use keyfob_core::{
     cose::{Algorithm, CoseKey},
     crypto::RustCrypto,
     ctap2::{
-        self, Command, CredentialParameters, RpEntity, UserEntity, client_pin, client_pin::subcommand, get_assertion,
-        get_info, make_credential,
+        self, Command, CommandOptions, CredentialParameters, RpEntity, UserEntity, client_pin, client_pin::subcommand,
+        get_assertion, get_info, make_credential,
     },
     pin_uv::{self, PaddedPin, PinHash, PinUvAuthProtocol, Token},
     transport::{
@@ -129,7 +129,7 @@ impl Client {
             pub_key_cred_params: List::Slice(const { &[CredentialParameters::new(Algorithm::ES256)] }),
             exclude_list: None,
             extensions: None,
-            options: Some(make_credential::Options { rk: Some(true), ..Default::default() }),
+            options: Some(CommandOptions { rk: Some(true), ..Default::default() }),
             pin_uv_auth_param: param.as_ref().map(|param| param.as_bytes()),
             pin_uv_auth_protocol: token.map(|_| 2),
             enterprise_attestation: None,

@@ -4,7 +4,7 @@
 use keyfob_core::{
     Status,
     cbor::List,
-    ctap2::{Command, CredentialDescriptor, get_assertion, make_credential::Request},
+    ctap2::{Command, CommandOptions, CredentialDescriptor, get_assertion, make_credential::Request},
     pin_uv::PinUvAuthProtocol::Two,
 };
 
@@ -70,7 +70,7 @@ fn every_id_that_is_not_to_be_found_costs_the_same_calls() {
             let list = [CredentialDescriptor::new(id)];
             assert_eq!(key.get(&listed(assertion(), &list)).unwrap_err(), Status::NO_CREDENTIALS);
             let assertion = CALLS.replace(Calls::default());
-            let options = Some(get_assertion::Options { up: Some(false), ..Default::default() });
+            let options = Some(CommandOptions { up: Some(false), ..Default::default() });
             let silent = get_assertion::Request { options, ..listed(super::harness::assertion(), &list) };
             assert_eq!(key.get(&silent).unwrap_err(), Status::NO_CREDENTIALS);
             assert_eq!(CALLS.replace(Calls::default()), assertion);

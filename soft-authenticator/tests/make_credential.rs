@@ -6,8 +6,10 @@ use keyfob_core::{
     cbor::List,
     cose::Algorithm,
     crypto::RustCrypto,
-    ctap2::make_credential::{Options, Request},
-    ctap2::{Command, CredentialDescriptor, CredentialParameters, CredentialType, RpEntity, UserEntity},
+    ctap2::make_credential::Request,
+    ctap2::{
+        Command, CommandOptions, CredentialDescriptor, CredentialParameters, CredentialType, RpEntity, UserEntity,
+    },
     pin_uv::{Permissions, PinUvAuthProtocol::Two},
 };
 use keyfob_soft_authenticator::{
@@ -17,7 +19,7 @@ use keyfob_soft_authenticator::{
 
 use super::harness::*;
 
-const OPTIONS: Options = Options { rk: None, up: None, uv: None };
+const OPTIONS: CommandOptions = CommandOptions { rk: None, up: None, uv: None };
 
 fn with_pin() -> Key {
     let mut key = Key::new();
@@ -103,7 +105,7 @@ fn step_3_the_first_supported_algorithm_is_taken_in_the_order_of_the_request() {
 /// 6.1.2 step 3: no algorithm in the list is supported → UNSUPPORTED_ALGORITHM
 #[test]
 fn step_3_no_supported_algorithm_is_refused_before_the_options() {
-    let options = Some(Options { up: Some(false), ..OPTIONS });
+    let options = Some(CommandOptions { up: Some(false), ..OPTIONS });
     for list in [&[][..], &[CredentialParameters::new(Algorithm::RS256)]] {
         let request = Request { pub_key_cred_params: List::Slice(list), options, ..registration(b"u") };
         refused(&mut Key::new(), &request, Status::UNSUPPORTED_ALGORITHM);
@@ -181,7 +183,7 @@ fn icons_are_gone_since_2_1_and_ignored_but_a_wrong_type_is_still_one() {
 /// 6.1.2 step 5: uv true without built-in user verification → INVALID_OPTION
 #[test]
 fn step_5_uv_without_built_in_user_verification_is_an_invalid_option() {
-    let request = |uv| Request { options: Some(Options { uv: Some(uv), ..OPTIONS }), ..registration(b"u") };
+    let request = |uv| Request { options: Some(CommandOptions { uv: Some(uv), ..OPTIONS }), ..registration(b"u") };
     for mut key in [Key::new(), with_pin()] {
         refused(&mut key, &request(true), Status::INVALID_OPTION);
         key.make(&request(false)).unwrap();
@@ -196,7 +198,7 @@ fn step_5_uv_without_built_in_user_verification_is_an_invalid_option() {
 fn step_5_rk_is_unsupported_where_get_info_does_not_name_it() {
     let mut key = without(Caps::DISCOVERABLE.with(Caps::CRED_BLOB));
     for rk in [true, false] {
-        let request = Request { options: Some(Options { rk: Some(rk), ..OPTIONS }), ..registration(b"u") };
+        let request = Request { options: Some(CommandOptions { rk: Some(rk), ..OPTIONS }), ..registration(b"u") };
         refused(&mut key, &request, Status::UNSUPPORTED_OPTION);
     }
     key.make(&registration(b"u")).unwrap();
@@ -205,7 +207,7 @@ fn step_5_rk_is_unsupported_where_get_info_does_not_name_it() {
 /// 6.1.2 step 5: up false → INVALID_OPTION
 #[test]
 fn step_5_up_may_only_be_true() {
-    let request = |up| Request { options: Some(Options { up: Some(up), ..OPTIONS }), ..registration(b"u") };
+    let request = |up| Request { options: Some(CommandOptions { up: Some(up), ..OPTIONS }), ..registration(b"u") };
     refused(&mut Key::new(), &request(false), Status::INVALID_OPTION);
     assert!(Key::new().make(&request(true)).unwrap().has(Flags::UP));
 }

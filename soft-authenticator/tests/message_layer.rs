@@ -7,8 +7,8 @@ use keyfob_core::{
     cose::Algorithm,
     crypto::RustCrypto,
     ctap2::{
-        Command, CredentialDescriptor, CredentialParameters, RpEntity, UserEntity, client_pin, client_pin::subcommand,
-        get_assertion, make_credential,
+        Command, CommandOptions, CredentialDescriptor, CredentialParameters, RpEntity, UserEntity, client_pin,
+        client_pin::subcommand, get_assertion, make_credential,
     },
     pin_uv::{PaddedPin, Permissions, PinUvAuthProtocol, PinUvAuthProtocol::One, PinUvAuthProtocol::Two},
 };
@@ -51,7 +51,7 @@ fn full_registration(key: &mut Key, pin: bool, excluded: &[CredentialDescriptor<
 
 fn full_assertion(key: &mut Key, pin: bool, allowed: &[CredentialDescriptor<'_>]) -> Vec<u8> {
     let param = param(key, pin, GA);
-    let options = get_assertion::Options { up: Some(true), uv: Some(false), rk: None };
+    let options = CommandOptions { up: Some(true), uv: Some(false), rk: None };
     let request = get_assertion::Request {
         allow_list: Some(List::Slice(allowed)),
         extensions: Some(RawMap(b"\xA1\x68credBlob\xF5")),

@@ -7,7 +7,7 @@ use keyfob_core::{
     auth_data::Flags,
     cose::CoseKey,
     crypto::RustCrypto,
-    ctap2::{client_pin, client_pin::subcommand, get_assertion, make_credential},
+    ctap2::{CommandOptions, client_pin, client_pin::subcommand, get_assertion, make_credential},
     extensions::{GetAssertionInputs, hmac_secret::HmacSecretInput},
     pin_uv::PinUvAuthProtocol::{self, One, Two},
 };
@@ -136,7 +136,7 @@ fn a_pin_auth_is_refused_where_no_pin_is_set_and_with_a_protocol_that_is_not_the
 #[test]
 fn up_is_no_option_of_a_registration() {
     let with = |up| make_credential::Request {
-        options: Some(make_credential::Options { up, ..Default::default() }),
+        options: Some(CommandOptions { up, ..Default::default() }),
         ..registration(b"u")
     };
     let mut key = Key::with(CONFIG);

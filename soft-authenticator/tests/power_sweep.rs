@@ -8,11 +8,11 @@ use keyfob_core::{
     cbor::{List, Text},
     ctap1::{Control, Request as U2fRequest},
     ctap2::{
-        CredentialDescriptor, UserEntity,
+        CommandOptions, CredentialDescriptor, UserEntity,
         bio_enrollment::{self, subcommand as bio},
         config::{SetMinPinLength, subcommand as config},
         credential_management::{Params, subcommand as cred_mgmt},
-        get_assertion::{self, Request},
+        get_assertion::Request,
         make_credential,
     },
     extensions::large_blob::Support,
@@ -99,12 +99,12 @@ pub fn with_token(
 }
 
 fn make(key: &mut Key, user: &[u8], rk: bool, uv: bool) -> Status {
-    let options = make_credential::Options { rk: Some(rk), uv: uv.then_some(true), ..Default::default() };
+    let options = CommandOptions { rk: Some(rk), uv: uv.then_some(true), ..Default::default() };
     code(key.make(&make_credential::Request { options: Some(options), ..registration(user) }))
 }
 
 fn sign_in(key: &mut Key, uv: bool) -> Status {
-    let options = get_assertion::Options { uv: uv.then_some(true), ..Default::default() };
+    let options = CommandOptions { uv: uv.then_some(true), ..Default::default() };
     code(key.get(&Request { options: Some(options), ..assertion() }))
 }
 

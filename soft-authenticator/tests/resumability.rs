@@ -6,7 +6,7 @@ use keyfob_core::{
     cbor::List,
     crypto::{MAX_PUBLIC, MAX_SECRET, RustCrypto},
     ctap2::{
-        Command, CredentialDescriptor,
+        Command, CommandOptions, CredentialDescriptor,
         bio_enrollment::{SampleStatus, subcommand::ENROLL_BEGIN},
         client_pin,
         client_pin::subcommand,
@@ -141,7 +141,7 @@ fn probe() -> make_credential::Request<'static> {
 }
 
 fn silent() -> Vec<u8> {
-    let options = Some(get_assertion::Options { up: Some(false), ..Default::default() });
+    let options = Some(CommandOptions { up: Some(false), ..Default::default() });
     message(Command::GET_ASSERTION, &get_assertion::Request { options, ..assertion() })
 }
 

@@ -1,6 +1,9 @@
 //! The signature counter: each signature is counted, blocks of counts are committed.
 
-use keyfob_core::{Status, ctap2::get_assertion};
+use keyfob_core::{
+    Status,
+    ctap2::{CommandOptions, get_assertion},
+};
 use keyfob_soft_authenticator::{
     engine::{Config, ConfigError},
     store::Setting,
@@ -20,7 +23,7 @@ fn registered(config: Config<'static>) -> Key {
 
 /// The counter of a sign-in without a touch.
 fn silent(key: &mut Key) -> u32 {
-    let options = get_assertion::Options { up: Some(false), ..Default::default() };
+    let options = CommandOptions { up: Some(false), ..Default::default() };
     key.get(&get_assertion::Request { options: Some(options), ..assertion() }).unwrap().auth_data().sign_count
 }
 

@@ -5,7 +5,7 @@ use keyfob_core::{
     auth_data::Flags,
     cbor::List,
     ctap2::{
-        self, Command, client_pin,
+        self, Command, CommandOptions, client_pin,
         client_pin::subcommand,
         get_assertion,
         get_info::{self, SupportedOptions},
@@ -40,12 +40,12 @@ const fn verifying(user_verification: UserVerification) -> Config<'static> {
 const GLANCE: UserVerification = UserVerification { proves_presence: false, ..UserVerification::TOUCH_SENSOR };
 
 pub fn made_with_uv(user: &[u8], rk: bool) -> make_credential::Request<'_> {
-    let options = make_credential::Options { rk: Some(rk), uv: Some(true), ..Default::default() };
+    let options = CommandOptions { rk: Some(rk), uv: Some(true), ..Default::default() };
     make_credential::Request { options: Some(options), ..registration(user) }
 }
 
 pub fn got_with_uv() -> get_assertion::Request<'static> {
-    let options = get_assertion::Options { uv: Some(true), ..Default::default() };
+    let options = CommandOptions { uv: Some(true), ..Default::default() };
     get_assertion::Request { options: Some(options), ..assertion() }
 }
 
@@ -79,7 +79,7 @@ fn a_gesture_that_does_not_prove_presence_is_followed_by_a_touch() {
 #[test]
 fn a_silent_assertion_with_uv_is_verified_but_says_nothing_of_presence() {
     let mut key = registered(verifying(GLANCE));
-    let options = get_assertion::Options { uv: Some(true), up: Some(false), ..Default::default() };
+    let options = CommandOptions { uv: Some(true), up: Some(false), ..Default::default() };
     let got = key.get(&get_assertion::Request { options: Some(options), ..assertion() }).unwrap();
     assert!(got.has(Flags::UV) && !got.has(Flags::UP));
 }
@@ -98,7 +98,7 @@ fn uv_without_built_in_verification_or_a_fingerprint_is_an_invalid_option() {
 #[test]
 fn uv_false_asks_for_nothing() {
     let mut key = Key::with(FACE);
-    let options = make_credential::Options { uv: Some(false), ..Default::default() };
+    let options = CommandOptions { uv: Some(false), ..Default::default() };
     let made = key.make(&make_credential::Request { options: Some(options), ..registration(b"u") }).unwrap();
     assert!(!made.has(Flags::UV) && key.asked == 0 && key.touches == 1);
 }
@@ -269,7 +269,7 @@ fn with_always_uv_the_user_is_verified_unasked() {
     let got = key.get(&assertion()).unwrap();
     assert!(made.has(Flags::UV) && got.has(Flags::UV));
     assert_eq!(key.asked, 2);
-    let options = Some(get_assertion::Options { up: Some(false), ..Default::default() });
+    let options = Some(CommandOptions { up: Some(false), ..Default::default() });
     assert!(!key.get(&get_assertion::Request { options, ..assertion() }).unwrap().has(Flags::UV));
     assert_eq!(key.asked, 2, "a silent assertion is exempt");
 }

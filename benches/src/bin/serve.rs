@@ -27,7 +27,10 @@ use keyfob_benches::aws_lc;
 use keyfob_core::{
     cbor::List,
     cose::Algorithm,
-    ctap2::{Command, CredentialParameters, RpEntity, UserEntity, encode_request, get_assertion, make_credential},
+    ctap2::{
+        Command, CommandOptions, CredentialParameters, RpEntity, UserEntity, encode_request, get_assertion,
+        make_credential,
+    },
     transport::hid::{BROADCAST, HidCommand, Packet, REPORT_LEN},
 };
 use keyfob_soft_authenticator::{
@@ -106,7 +109,7 @@ impl Client {
             pub_key_cred_params: List::Slice(&[CredentialParameters::new(Algorithm::ES256)]),
             exclude_list: None,
             extensions: None,
-            options: Some(make_credential::Options { rk: Some(true), ..make_credential::Options::default() }),
+            options: Some(CommandOptions { rk: Some(true), ..CommandOptions::default() }),
             pin_uv_auth_param: None,
             pin_uv_auth_protocol: None,
             enterprise_attestation: None,

@@ -33,11 +33,7 @@ use crate::{
     cbor::{With, Write},
     crypto::Crypto,
     ctap1::{self, Control},
-    ctap2::{
-        Command, encode_command, encode_request,
-        get_assertion::{Options, Request},
-        get_info,
-    },
+    ctap2::{Command, CommandOptions, encode_command, encode_request, get_assertion::Request, get_info},
     extensions::GetAssertionInputs,
     pin_uv::Permissions,
 };
@@ -315,7 +311,7 @@ impl<'o> GetAssertion<'o, '_> {
             client_data_hash: options.client_data_hash,
             allow_list: None,
             extensions: None,
-            options: grant.uv_option().map(|uv| Options { uv: Some(uv), ..Options::default() }),
+            options: grant.uv_option().map(|uv| CommandOptions { uv: Some(uv), ..CommandOptions::default() }),
             pin_uv_auth_param: proof.as_ref().map(|(param, _)| param.as_bytes()),
             pin_uv_auth_protocol: proof.as_ref().map(|(_, protocol)| *protocol),
         };

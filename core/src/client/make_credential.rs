@@ -34,8 +34,7 @@ use crate::{
     crypto::Crypto,
     ctap1::{self, Control},
     ctap2::{
-        Command, CredentialParameters, PUBLIC_KEY, encode_request, get_info,
-        make_credential::{Options, Request},
+        Command, CommandOptions, CredentialParameters, PUBLIC_KEY, encode_request, get_info, make_credential::Request,
     },
     extensions::{MakeCredentialInputs, hmac_secret},
     pin_uv::Permissions,
@@ -306,7 +305,7 @@ impl<'o> MakeCredential<'o> {
             return Ok(register.encode(means.buffer)?);
         }
         let proof = means.grant.authenticate(means.crypto, &[options.client_data_hash]);
-        let asked = Options { rk: self.resident_key.then_some(true), up: None, uv: means.grant.uv_option() };
+        let asked = CommandOptions { rk: self.resident_key.then_some(true), up: None, uv: means.grant.uv_option() };
         let salts = self.salts(means);
         let sealed = EncryptedSalts::new(means, salts)?;
         let inputs = options.extensions.inputs(means.facts, self.resident_key, sealed.as_ref());
@@ -318,7 +317,7 @@ impl<'o> MakeCredential<'o> {
             pub_key_cred_params: options.pub_key_cred_params,
             exclude_list: None,
             extensions: None,
-            options: Some(asked).filter(|asked| *asked != Options::default()),
+            options: Some(asked).filter(|asked| *asked != CommandOptions::default()),
             pin_uv_auth_param: proof.as_ref().map(|(param, _)| param.as_bytes()),
             pin_uv_auth_protocol: proof.as_ref().map(|(_, protocol)| *protocol),
             enterprise_attestation: options.enterprise_attestation.filter(|_| means.facts.options.ep == Some(true)),

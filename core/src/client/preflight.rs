@@ -9,8 +9,8 @@ use crate::{
     crypto::Crypto,
     ctap1::{self, Control},
     ctap2::{
-        Command, CredentialDescriptor, ResponseError, decode_response, encode_request,
-        get_assertion::{Options, Request, Response},
+        Command, CommandOptions, CredentialDescriptor, ResponseError, decode_response, encode_request,
+        get_assertion::{Request, Response},
     },
 };
 
@@ -90,7 +90,7 @@ impl<'o> Preflight<'o> {
             client_data_hash: &NO_HASH,
             allow_list: None,
             extensions: None,
-            options: Some(Options { up: Some(false), ..Options::default() }),
+            options: Some(CommandOptions { up: Some(false), ..CommandOptions::default() }),
             pin_uv_auth_param: proof.as_ref().map(|(param, _)| param.as_bytes()),
             pin_uv_auth_protocol: proof.as_ref().map(|(_, protocol)| *protocol),
         };

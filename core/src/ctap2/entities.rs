@@ -1,4 +1,4 @@
-//! The maps that several messages share (WebAuthn L3 §5.4, §5.8.3).
+//! The maps that several messages share (WebAuthn L3 §5.4, §5.8.3; CTAP 2.3 §6.1, §6.2).
 
 use crate::{
     cbor::{Error, List, Read, Reader, Shape, Text, Write, Writer},
@@ -120,5 +120,18 @@ impl CredentialParameters<'_> {
     /// Parameters for public-key credentials.
     pub const fn new(algorithm: Algorithm) -> Self {
         Self { algorithm, kind: PUBLIC_KEY }
+    }
+}
+
+message! {
+    /// Options of authenticatorMakeCredential and authenticatorGetAssertion; absent means the standard's default.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub text struct CommandOptions {
+        /// A discoverable credential; false by default. A sign-in has no such option: it is kept to be refused.
+        b"rk" => rk: optional bool,
+        /// User presence; true by default. A registration allows nothing else.
+        b"up" => up: optional bool,
+        /// Built-in user verification; false by default.
+        b"uv" => uv: optional bool,
     }
 }

@@ -1,6 +1,6 @@
 //! authenticatorGetAssertion, 0x02, and authenticatorGetNextAssertion, 0x08 (CTAP 2.3 §6.2, §6.3).
 
-use super::{CredentialDescriptor, UserEntity};
+use super::{CommandOptions, CredentialDescriptor, UserEntity};
 use crate::{
     cbor::{List, RawMap},
     extensions::large_blob_key::LargeBlobKey,
@@ -20,24 +20,11 @@ message! {
         /// Extension inputs, text keys.
         0x04 => extensions: optional RawMap<'a>,
         /// Options.
-        0x05 => options: optional Options,
+        0x05 => options: optional CommandOptions,
         /// Proof of user verification over clientDataHash.
         0x06 => pin_uv_auth_param: optional &'a [u8],
         /// The PIN/UV auth protocol of the proof.
         0x07 => pin_uv_auth_protocol: optional u32,
-    }
-}
-
-message! {
-    /// Options of a request; absent means the standard's default.
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-    pub text struct Options {
-        /// Not allowed here; kept to be refused.
-        b"rk" => rk: optional bool,
-        /// User presence; true by default.
-        b"up" => up: optional bool,
-        /// Built-in user verification; false by default.
-        b"uv" => uv: optional bool,
     }
 }
 

@@ -1,6 +1,6 @@
 //! authenticatorMakeCredential, 0x01 (CTAP 2.3 §6.1).
 
-use super::{CredentialDescriptor, CredentialParameters, RpEntity, UserEntity};
+use super::{CommandOptions, CredentialDescriptor, CredentialParameters, RpEntity, UserEntity};
 use crate::{
     attestation::RawStatement,
     cbor::{List, RawMap, Text},
@@ -25,7 +25,7 @@ message! {
         /// Extension inputs, text keys.
         0x06 => extensions: optional RawMap<'a>,
         /// Options.
-        0x07 => options: optional Options,
+        0x07 => options: optional CommandOptions,
         /// Proof of user verification over clientDataHash.
         0x08 => pin_uv_auth_param: optional &'a [u8],
         /// The PIN/UV auth protocol of the proof.
@@ -34,19 +34,6 @@ message! {
         0x0A => enterprise_attestation: optional u32,
         /// Attestation formats the relying party prefers, best first (2.2).
         0x0B => attestation_formats_preference: optional List<'a, Text<'a>>,
-    }
-}
-
-message! {
-    /// Options of a request; absent means the standard's default.
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-    pub text struct Options {
-        /// A discoverable credential; false by default.
-        b"rk" => rk: optional bool,
-        /// User presence; only true is allowed.
-        b"up" => up: optional bool,
-        /// Built-in user verification; false by default.
-        b"uv" => uv: optional bool,
     }
 }
 

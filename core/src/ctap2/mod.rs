@@ -37,7 +37,9 @@ pub mod get_info;
 pub mod large_blobs;
 pub mod make_credential;
 
-pub use entities::{CredentialDescriptor, CredentialParameters, CredentialType, PUBLIC_KEY, RpEntity, UserEntity};
+pub use entities::{
+    CommandOptions, CredentialDescriptor, CredentialParameters, CredentialType, PUBLIC_KEY, RpEntity, UserEntity,
+};
 
 /// A command byte. Values this version does not name are kept as they came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

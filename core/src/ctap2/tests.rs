@@ -74,7 +74,7 @@ fn a_browsers_requests_say_what_they_ask_for() {
     assert_eq!(request.user, user);
     let parameters: Vec<_> = request.pub_key_cred_params.iter().collect();
     assert_eq!(parameters, [CredentialParameters::new(Algorithm::ES256)]);
-    assert_eq!(request.options, Some(make_credential::Options::default()));
+    assert_eq!(request.options, Some(CommandOptions::default()));
     assert_eq!((request.exclude_list, request.extensions, request.pin_uv_auth_param), (None, None, None));
 
     let message = bytes("get_assertion_request");
@@ -82,7 +82,7 @@ fn a_browsers_requests_say_what_they_ask_for() {
     assert_eq!((request.rp_id, &request.client_data_hash[..]), ("acme.com", &hash[..]));
     let id = request.allow_list.unwrap().iter().map(|descriptor| (descriptor.id.len(), descriptor.kind));
     assert!(id.eq([(64, PUBLIC_KEY)]));
-    assert_eq!(request.options, Some(get_assertion::Options { up: Some(false), ..get_assertion::Options::default() }));
+    assert_eq!(request.options, Some(CommandOptions { up: Some(false), ..CommandOptions::default() }));
 }
 
 #[test]

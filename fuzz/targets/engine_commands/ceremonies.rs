@@ -7,7 +7,8 @@ use keyfob_core::{
     cose::Algorithm,
     crypto::StubCrypto,
     ctap2::{
-        self, Command, CredentialDescriptor, CredentialParameters, RpEntity, UserEntity, get_assertion, make_credential,
+        self, Command, CommandOptions, CredentialDescriptor, CredentialParameters, RpEntity, UserEntity, get_assertion,
+        make_credential,
     },
     pin_uv::Permissions,
 };
@@ -32,7 +33,7 @@ pub fn make(key: &mut Key<'_>, model: &mut Model, who: u8, discoverable: bool, w
             pub_key_cred_params: List::Slice(const { &[CredentialParameters::new(Algorithm::ES256)] }),
             exclude_list: exclude.is_some().then_some(List::Slice(&list)),
             extensions: None,
-            options: Some(make_credential::Options { rk: Some(discoverable), ..Default::default() }),
+            options: Some(CommandOptions { rk: Some(discoverable), ..Default::default() }),
             pin_uv_auth_param: param.as_ref().map(|param| param.as_bytes()),
             pin_uv_auth_protocol: token.as_ref().map(|held| held.protocol.number()),
             enterprise_attestation: None,
@@ -81,7 +82,7 @@ fn assertion<'a>(rp: usize, up: bool) -> get_assertion::Request<'a> {
         client_data_hash: &HASH,
         allow_list: None,
         extensions: None,
-        options: Some(get_assertion::Options { up: Some(up), ..Default::default() }),
+        options: Some(CommandOptions { up: Some(up), ..Default::default() }),
         pin_uv_auth_param: None,
         pin_uv_auth_protocol: None,
     }

@@ -6,8 +6,8 @@ use keyfob_core::{
     cose::{Algorithm, CoseKey},
     ctap1::{self, Control},
     ctap2::{
-        self, CredentialParameters, RpEntity, UserEntity, client_pin, get_assertion,
-        make_credential::{self, Options},
+        self, CommandOptions, CredentialParameters, RpEntity, UserEntity, client_pin, get_assertion,
+        make_credential::{self},
     },
     pin_uv::{self, PaddedPin, PinHash, PinUvAuthProtocol},
 };
@@ -88,7 +88,7 @@ fn evidence_of_a_touch_that_is_altered_before_the_signature_signs_nothing() {
         pub_key_cred_params: List::Slice(const { &[CredentialParameters::new(Algorithm::ES256)] }),
         exclude_list: None,
         extensions: None,
-        options: Some(Options { rk: Some(true), ..Options::default() }),
+        options: Some(CommandOptions { rk: Some(true), ..CommandOptions::default() }),
         pin_uv_auth_param: None,
         pin_uv_auth_protocol: None,
         enterprise_attestation: None,

@@ -7,7 +7,8 @@ use keyfob_core::{
     cose::{Algorithm, CoseKey},
     crypto::{Hash, P256Point, RustCrypto, Verify},
     ctap2::{
-        self, Command, CredentialDescriptor, CredentialParameters, PUBLIC_KEY, RpEntity, UserEntity, bio_enrollment,
+        self, Command, CommandOptions, CredentialDescriptor, CredentialParameters, PUBLIC_KEY, RpEntity, UserEntity,
+        bio_enrollment,
         bio_enrollment::{SampleStatus, TemplateInfo},
         client_pin,
         client_pin::subcommand,
@@ -63,7 +64,7 @@ pub fn registration(user_id: &[u8]) -> make_credential::Request<'_> {
 
 /// A registration at [`RP`] of a discoverable credential.
 pub fn resident(user_id: &[u8]) -> make_credential::Request<'_> {
-    let options = make_credential::Options { rk: Some(true), ..Default::default() };
+    let options = CommandOptions { rk: Some(true), ..Default::default() };
     make_credential::Request { options: Some(options), ..registration(user_id) }
 }
 

@@ -4,7 +4,7 @@ use keyfob_core::{
     Status,
     auth_data::Flags,
     cbor::List,
-    ctap2::{CredentialDescriptor, RpEntity, get_assertion, make_credential},
+    ctap2::{CommandOptions, CredentialDescriptor, RpEntity, get_assertion, make_credential},
     extensions::{GetAssertionInputs, MakeCredentialInputs, cred_protect::Level},
 };
 
@@ -124,7 +124,7 @@ fn target(model: &Model, rp: usize, list: Listed) -> Option<(Vec<u8>, Extensions
 }
 
 pub fn get(key: &mut Key, model: &mut Model, rp: usize, presents: bool, silent: bool, list: Listed) {
-    let options = get_assertion::Options { up: Some(!silent), ..Default::default() };
+    let options = CommandOptions { up: Some(!silent), ..Default::default() };
     let (is_listed, target) = (!matches!(list, Listed::Nobody), target(model, rp, list));
     let id = target.as_ref().map_or(vec![0; 60], |(id, ..)| id.clone());
     let list = [CredentialDescriptor::new(&id)];

@@ -3,7 +3,7 @@
 use super::{extensions::MakeExtensions, *};
 use crate::{
     cbor,
-    ctap2::{Command, get_assertion, make_credential},
+    ctap2::{Command, CommandOptions, get_assertion, make_credential},
 };
 
 fn descriptors(ids: &[[u8; 16]]) -> Vec<CredentialDescriptor<'_>> {
@@ -123,7 +123,7 @@ fn questions_carry_the_token_and_are_asked_again_with_a_new_one() {
     assert_eq!((batches(&device), user.prompts.len()), (vec![4, 1, 4, 1], 2));
     let asked = device.requests.iter().find(|request| request[0] == Command::GET_ASSERTION.0).unwrap();
     let asked: get_assertion::Request = cbor::decode(&asked[1..]).unwrap();
-    assert_eq!(asked.options, Some(get_assertion::Options { up: Some(false), ..Default::default() }));
+    assert_eq!(asked.options, Some(CommandOptions { up: Some(false), ..Default::default() }));
     assert!(asked.pin_uv_auth_param.is_some());
 }
 

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     cbor,
-    ctap2::{CredentialType, make_credential},
+    ctap2::{CommandOptions, CredentialType, make_credential},
     extensions::cred_protect::Level,
 };
 
@@ -29,7 +29,7 @@ fn a_token_goes_without_the_uv_option_and_up_is_never_sent() {
     let options = MakeOptions { resident_key: Requirement::Preferred, ..make_options() };
     make_stub(&mut device, &options, &mut User::with_pins([PIN])).unwrap();
     let request: make_credential::Request = cbor::decode(device.last()).unwrap();
-    assert_eq!(request.options, Some(make_credential::Options { rk: Some(true), up: None, uv: None }));
+    assert_eq!(request.options, Some(CommandOptions { rk: Some(true), up: None, uv: None }));
     assert_eq!(request.pin_uv_auth_param.unwrap().len(), 32);
 }
 
