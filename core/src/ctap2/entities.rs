@@ -133,5 +133,12 @@ message! {
         b"up" => up: optional bool,
         /// Built-in user verification; false by default.
         b"uv" => uv: optional bool,
-    }
+    } usually usual_options
+}
+
+/// What registers a discoverable credential: `{"rk": true}`.
+#[inline]
+fn usual_options(r: &mut Reader<'_>) -> Option<CommandOptions> {
+    r.known_map::<0>(b"\xa1\x62rk\xf5")?;
+    Some(CommandOptions { rk: Some(true), up: None, uv: None })
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     auth_data::{AuthData, Flags},
-    cbor::ErrorKind,
+    cbor::{ErrorKind, Message, Read, Reader},
     cose::{Algorithm, CoseKey, Curve},
     extensions::cred_protect::Level,
     vectors::{bytes, hex},
@@ -296,4 +296,19 @@ fn a_key_of_an_unknown_type_may_hold_anything_but_must_have_an_algorithm() {
     // A compressed point is of a known type, and refused.
     let error = cbor::decode::<CoseKey<'_>>(b"\xa5\x01\x02\x03\x26\x20\x01\x21\x40\x22\xf5").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnexpectedType);
+}
+
+#[test]
+fn options_are_read_as_their_table_reads_them_whole_or_cut() {
+    let values = [None, Some(false), Some(true)];
+    for (rk, up, uv) in values.iter().flat_map(|rk| values.map(|up| values.map(|uv| (*rk, up, uv)))).flatten() {
+        let (options, mut buffer) = (CommandOptions { rk, up, uv }, [0; 16]);
+        let len = cbor::encode(&options, &mut buffer).unwrap();
+        assert_eq!(cbor::decode(&buffer[..len]), Ok(options));
+        for end in 0..=len {
+            let (mut one, mut other) = (Reader::strict(&buffer[..end]), Reader::strict(&buffer[..end]));
+            let (read, by_table) = (CommandOptions::read(&mut one), CommandOptions::read_by_table(&mut other));
+            assert_eq!((read, one.rest()), (by_table, other.rest()));
+        }
+    }
 }
