@@ -10,7 +10,10 @@ use std::{
 use clap::{Parser, Subcommand};
 
 mod demo;
+mod key;
+mod notes;
 mod serve;
+mod signals;
 mod trace;
 
 /// A virtual security key to serve, and a client to try it with.
@@ -25,14 +28,14 @@ struct Arguments {
 enum Command {
     /// Registers and signs in with a virtual key in this process, and shows each message.
     Demo(demo::Arguments),
-    /// Serves a virtual key that clients can plug into.
+    /// Serves a virtual key that other programs can open.
     Serve(serve::Arguments),
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Demo(arguments) => demo::run(&arguments),
-        Command::Serve(arguments) => serve::run(arguments),
+        Command::Serve(arguments) => serve::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

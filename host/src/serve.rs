@@ -1,202 +1,42 @@
-//! `keyfob serve`: a virtual key on a socket.
+//! `keyfob serve`: a virtual key that other programs open.
 
-use std::{
-    io::{self, BufRead, Write},
-    net::TcpListener,
-    path::PathBuf,
-    sync::mpsc,
-    thread,
-};
+use keyfob_soft_authenticator::devices::hub::{Hub, HubEvent};
 
-use clap::ValueEnum;
-use keyfob_core::{
-    cose::Algorithm,
-    transport::hid::{MAX_MESSAGE, UnknownChannels},
-};
-use keyfob_soft_authenticator::{
-    devices::{
-        Finger, KeyOptions, Touch, VirtualKey,
-        hub::{Hub, HubEvent},
-    },
-    store::FileStore,
-};
+use crate::{key::KeyArguments, notes::Notes, say, signals};
 
-use crate::say;
+mod doors;
 
-mod key;
+use doors::{DoorArguments, plain};
 
 /// What the virtual key is, and where.
 #[derive(clap::Args, Clone)]
 pub struct Arguments {
-    /// Listen here. Each message is one 64-byte CTAPHID report, both ways. A connection that begins with INIT on the
-    /// broadcast channel opens the key; any other is closed. Port 0 takes any free port and prints it.
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    tcp: String,
-    /// Whether its user touches the key.
-    #[arg(long, value_enum, default_value_t = TouchPolicy::Auto)]
-    touch: TouchPolicy,
-    /// The key's fingerprint sensor, and what it sees.
-    #[arg(long, value_enum, default_value_t = UvPolicy::None)]
-    uv: UvPolicy,
-    /// Randomness from this seed, the same in every run, but for credentials' keys where AWS-LC makes them. For tests
-    /// only.
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
-    /// Keep PIN, credentials and counters in this file, which is made if it is not there. Its owner alone can read it,
-    /// and everything lies in it in clear. Without this, the key forgets all when it is stopped.
-    // With a seed, every run would make the keys of the last one again.
-    #[arg(long, value_name = "FILE", conflicts_with = "seed")]
-    store: Option<PathBuf>,
-    /// What kind of key it is.
-    #[arg(long, value_enum, default_value_t = Profile::Full)]
-    profile: Profile,
-    /// The answers where the standard leaves room, in place of the profile's.
-    #[arg(long, value_enum)]
-    policy: Option<PolicyChoice>,
-    /// Switches options of getInfo on (NAME or NAME=true) or off (NAME=false), with commas between them; the other
-    /// options are those of the profile. What needs an option that is switched off is switched off too.
-    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = key::option)]
-    options: Vec<key::OptionSwitch>,
-    /// The algorithms of its credentials, no others, in this order: names or COSE numbers, with commas between them.
-    /// Without this, those of the profile.
-    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = key::algorithm, allow_hyphen_values = true)]
-    algorithms: Vec<Algorithm>,
-    /// The key has one vendor command of authenticatorConfig (FF), which does nothing.
-    #[arg(long)]
-    vendor_commands: bool,
-    /// How registrations are attested.
-    #[arg(long, value_enum, default_value_t = AttestationChoice::Own)]
-    attestation: AttestationChoice,
-    /// The key is capable of enterprise attestation, once a client has enabled it. This relying party gets it when it
-    /// asks for the vendor-facilitated kind. May be given several times.
-    #[arg(long, value_name = "RP_ID", value_parser = key::rp_id)]
-    enterprise: Vec<String>,
-    /// The key knows CTAPHID_LOCK, with which one channel keeps the others out for up to 10 s at a time.
-    #[arg(long)]
-    lock: bool,
-    /// Refuse channels that were never given out, as the standard has it.
-    #[arg(long)]
-    strict_channels: bool,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum TouchPolicy {
-    /// Touches at once.
-    Auto,
-    /// Declines at once.
-    Deny,
-    /// Asks on the terminal.
-    Prompt,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Profile {
-    /// Everything that CTAP 2.3 has.
-    #[value(name = "fido2_3_full")]
-    Full,
-    /// The sizes, algorithms and answers of a YubiKey 5.
-    #[value(name = "yubikey5_like")]
-    Yubikey5,
-    /// An NFC card: messages of 1,024 bytes, ES256 only.
-    #[value(name = "arculus_like")]
-    Arculus,
-    /// U2F, and nothing of CTAP2.
-    #[value(name = "u2f_only")]
-    U2fOnly,
-    /// The least that passkeys need of CTAP 2.0.
-    #[value(name = "minimal_2_0")]
-    Minimal,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum PolicyChoice {
-    /// The standard's words.
-    Strict,
-    /// As YubiKeys answer: PIN_NOT_SET to getPINRetries before there is a PIN, USER_ACTION_TIMEOUT without a touch.
-    Yubikey,
-    /// The rules of CTAP 2.0 where later versions changed them.
-    #[value(name = "ctap2_0")]
-    Ctap20,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum UvPolicy {
-    /// The key has no sensor.
-    None,
-    /// An enrolled finger, at once; good samples while one is being enrolled.
-    Auto,
-    /// A finger that is not enrolled; poor samples while one is being enrolled.
-    Mismatch,
-    /// No finger.
-    Never,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum AttestationChoice {
-    /// Format "packed", signed with the credential's own key.
-    Own,
-    /// Format "packed", with the virtual key's certificate.
-    Certified,
-    /// Format "fido-u2f" for ES256 credentials, with the same certificate; "packed" for others.
-    #[value(name = "fido-u2f")]
-    FidoU2f,
-    /// Format "none".
-    None,
+    #[command(flatten)]
+    doors: DoorArguments,
+    #[command(flatten)]
+    key: KeyArguments,
 }
 
 /// Serves until it is stopped.
 ///
 /// # Errors
 /// What the user has to know, in a line.
-pub fn run(arguments: Arguments) -> Result<(), String> {
-    let listener = TcpListener::bind(&arguments.tcp)
-        .map_err(|error| format!("cannot listen on {}: {}", arguments.tcp, plain(&error)))?;
-    let address = listener.local_addr().map_err(|error| error.to_string())?;
-
-    let rp_ids: Vec<&str> = arguments.enterprise.iter().map(String::as_str).collect();
-    let config = key::config(&arguments, &rp_ids)?;
-    let mut options = KeyOptions::new(config);
-    options.finger = match arguments.uv {
-        UvPolicy::Auto => Finger::Matches,
-        UvPolicy::Mismatch => Finger::Differs,
-        UvPolicy::None | UvPolicy::Never => Finger::Never,
-    };
-    options.ctap2 = !matches!(arguments.profile, Profile::U2fOnly);
-    options.seed = arguments.seed;
-    options.touch = match arguments.touch {
-        TouchPolicy::Auto => Touch::Auto,
-        TouchPolicy::Deny => Touch::Deny,
-        TouchPolicy::Prompt => ask_on_terminal(),
-    };
-    options.lock = arguments.lock;
+pub fn run(arguments: &Arguments) -> Result<(), String> {
     let notes = Notes::new();
-    let winks = notes.clone();
-    options.wink = Some(Box::new(move || winks.say("The key winks.".into())));
-    if arguments.strict_channels {
-        options.unknown_channels = UnknownChannels::Strict;
-    }
-    if let Some(path) = &arguments.store {
-        options.store = Some(Box::new(FileStore::open(path).map_err(|error| error.to_string())?));
-    }
-    // A PING may be as long as a message can be, whatever the profile takes of CTAP.
-    let mut buffer = vec![0; config.buffer_len().max(MAX_MESSAGE)];
-    let mut key = VirtualKey::new(&mut buffer, options).map_err(|error| format!("cannot make a key: {error}"))?;
-
-    if !address.ip().is_loopback() {
-        eprintln!(
-            "keyfob: warning: {address} is not a loopback address: every machine that reaches it can use and reset this key."
-        );
-    }
-    say(format_args!("Serving a virtual security key on tcp {address}. Stop with Ctrl-C."));
-    let broken = |error| format!("the socket failed: {}", plain(&error));
-    let mut hub = Hub::new(&mut key).map_err(broken)?;
-    hub.listen_tcp(listener).map_err(broken)?;
-    let watch = |event| {
-        if let Some(line) = line(event) {
-            notes.say(line);
-        }
-    };
-    hub.run(watch).map_err(broken)
+    arguments.key.with_key(&notes, |key| {
+        let broken = |error| format!("the key cannot be served: {}", plain(&error));
+        let mut hub = Hub::new(key).map_err(broken)?;
+        let opened = arguments.doors.open(&mut hub)?;
+        signals::obey(hub.handle()).map_err(broken)?;
+        say(format_args!("Serving a virtual security key on {}. Stop with Ctrl-C.", opened.places.join(" and ")));
+        opened.hints.into_iter().for_each(|hint| say(format_args!("{hint}")));
+        let watch = |event| {
+            if let Some(line) = line(event) {
+                notes.say(line);
+            }
+        };
+        hub.run(watch).map_err(broken)
+    })
 }
 
 /// What the user is told of an event.
@@ -213,58 +53,4 @@ fn line(event: HubEvent) -> Option<String> {
         }
         _ => return None,
     })
-}
-
-/// Lines that may get lost. A thread of its own prints them, and drops some when the reader is slow: a pipe that is
-/// full or closed must not stop the key.
-#[derive(Clone)]
-struct Notes(mpsc::SyncSender<String>);
-
-impl Notes {
-    fn new() -> Self {
-        let (lines, received) = mpsc::sync_channel::<String>(64);
-        thread::spawn(move || {
-            for line in received {
-                let mut out = io::stdout().lock();
-                if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
-                    return;
-                }
-            }
-        });
-        Self(lines)
-    }
-
-    fn say(&self, line: String) {
-        let _ = self.0.try_send(line);
-    }
-}
-
-/// A finger that asks: Enter touches, "n" declines.
-fn ask_on_terminal() -> Touch {
-    let (lines, answers) = mpsc::channel();
-    thread::spawn(move || {
-        for line in io::stdin().lock().lines().map_while(Result::ok) {
-            if lines.send(line).is_err() {
-                return;
-            }
-        }
-    });
-    Touch::Ask(Box::new(move |first| {
-        if first {
-            // Lines from before the question do not answer it.
-            while answers.try_recv().is_ok() {}
-            say(format_args!("Touch your security key: press Enter, or type n and Enter to decline."));
-        }
-        answers.try_recv().ok().map(|line: String| !line.trim().eq_ignore_ascii_case("n"))
-    }))
-}
-
-/// An I/O error without the operating system's number.
-fn plain(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => "the port is taken by another program".into(),
-        io::ErrorKind::AddrNotAvailable => "this machine does not have that address".into(),
-        io::ErrorKind::PermissionDenied => "no permission; ports under 1024 need it".into(),
-        _ => error.to_string(),
-    }
 }

@@ -1,6 +1,10 @@
 //! The command as its users meet it: what it prints, and how it exits.
 #![allow(clippy::disallowed_methods)]
 
+#[cfg(unix)]
+#[path = "cli/doors.rs"]
+mod doors;
+
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},

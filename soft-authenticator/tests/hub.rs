@@ -40,9 +40,14 @@ mod door;
 mod openers;
 #[path = "hub/udp.rs"]
 mod udp;
+#[cfg(target_os = "linux")]
+#[path = "hub/uhid.rs"]
+mod uhid;
 #[cfg(unix)]
 #[path = "hub/unix.rs"]
 mod unix;
+#[path = "hub/usbip.rs"]
+mod usbip;
 
 const HASH: [u8; 32] = [7; 32];
 

@@ -9,6 +9,9 @@ pub mod hub;
 mod in_process;
 mod key;
 mod pipe;
+pub mod uhid;
+pub mod usb;
+pub mod usbip;
 
 pub use attestation::{
     VIRTUAL_KEY_AAGUID, VIRTUAL_KEY_ROOT, virtual_key_certificate, virtual_key_enterprise_certificate,

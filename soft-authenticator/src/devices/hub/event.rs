@@ -20,12 +20,17 @@ pub enum Peer {
     Unix(u32),
     /// The sender of UDP datagrams.
     Udp(SocketAddr),
+    /// All programs of this machine that have the device of uhid open.
+    Uhid,
+    /// A machine that has attached the key over USB/IP.
+    Usbip(SocketAddr),
 }
 
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp(address) | Self::Udp(address) => address.fmt(f),
+            Self::Tcp(address) | Self::Udp(address) | Self::Usbip(address) => address.fmt(f),
+            Self::Uhid => f.write_str("uhid"),
             Self::Unix(number) => write!(f, "client {number}"),
         }
     }

@@ -20,7 +20,7 @@ pub type Report = [u8; REPORT_LEN];
 const LONGEST_WRITE: Duration = Duration::from_secs(5);
 /// How many reports can wait for a client whose socket is full; more are lost. hidraw keeps 64. One turn of the hub has
 /// fewer answers to one client, so that a client loses reports only where others use the key too.
-const QUEUE: usize = 512;
+pub const QUEUE: usize = 512;
 /// The first bytes of every INIT on the broadcast channel.
 const FIRST: [u8; 5] = [0xFF, 0xFF, 0xFF, 0xFF, 0x80 | HidCommand::INIT.0];
 
@@ -91,6 +91,11 @@ impl Outbox {
         if self.bytes.len().saturating_sub(self.sent) < QUEUE.saturating_mul(REPORT_LEN) {
             self.bytes.extend_from_slice(report);
         }
+    }
+
+    /// The queue, to add answers of the connection itself: it is read only while nothing waits.
+    pub const fn bytes(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
     }
 
     /// Writes at most `unit` bytes a call.

@@ -2,18 +2,22 @@
 
 use std::{
     io::{self, ErrorKind},
-    net,
+    net::{self, SocketAddr},
 };
 
-use mio::{event::Source, net::TcpListener};
+use mio::{
+    event::Source,
+    net::{TcpListener, TcpStream},
+};
 
 #[cfg(unix)]
 use super::unix;
-use super::{Peer, link::Link, stream::Stream};
+use super::{Peer, link::Link, stream::Stream, usbip::Usbip};
 
 /// A listening socket.
 pub enum Listener {
     Tcp(TcpListener),
+    Usbip(TcpListener),
     #[cfg(unix)]
     Unix(unix::UnixListener),
 }
@@ -24,10 +28,15 @@ impl Listener {
         Ok(Self::Tcp(TcpListener::from_std(listener)))
     }
 
+    pub fn usbip(listener: net::TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Ok(Self::Usbip(TcpListener::from_std(listener)))
+    }
+
     /// Calls `register` with the source of the listener's events.
     pub fn with_source(&mut self, register: &mut dyn FnMut(&mut dyn Source) -> io::Result<()>) -> io::Result<()> {
         match self {
-            Self::Tcp(listener) => register(listener),
+            Self::Tcp(listener) | Self::Usbip(listener) => register(listener),
             #[cfg(unix)]
             Self::Unix(listener) => listener.with_source(register),
         }
@@ -40,12 +49,12 @@ impl Listener {
     pub fn accept(&mut self) -> io::Result<Option<(Box<dyn Link>, Peer)>> {
         loop {
             let accepted: io::Result<(Box<dyn Link>, Peer)> = match self {
-                Self::Tcp(listener) => listener.accept().map(|(stream, address)| {
-                    // It fails where the client has gone, which reading will tell.
-                    let _ = stream.set_nodelay(true);
+                Self::Tcp(listener) => accept_tcp(listener).map(|(stream, address)| {
                     let peer = Peer::Tcp(address);
                     (Box::new(Stream::guarded(stream, peer)) as _, peer)
                 }),
+                Self::Usbip(listener) => accept_tcp(listener)
+                    .map(|(stream, address)| (Box::new(Usbip::new(stream, address)) as _, Peer::Usbip(address))),
                 #[cfg(unix)]
                 Self::Unix(listener) => listener.accept(),
             };
@@ -60,4 +69,11 @@ impl Listener {
             }
         }
     }
+}
+
+fn accept_tcp(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let (stream, address) = listener.accept()?;
+    // It fails where the client has gone, which reading will tell.
+    let _ = stream.set_nodelay(true);
+    Ok((stream, address))
 }

@@ -10,6 +10,8 @@
 //! | [`Hub::listen_unix`] | a connection: the same | connecting |
 //! | [`Hub::listen_packets`] | a connection: one report in each packet, after report id 0 or without it | connecting |
 //! | [`Hub::listen_udp`] | an address: one report in each datagram | INIT on the broadcast channel |
+//! | [`Hub::listen_usbip`] | a connection: USB/IP | attaching the device |
+//! | [`Hub::attach_uhid`] | all programs of this machine: hidraw | the first of them opening it |
 //!
 //! No report carries a report id, but where the table says so; an incomplete one at the end of a connection is ignored.
 //!
@@ -29,7 +31,9 @@
 //! | `mod.rs` | [`Hub`] and its loop |
 //! | `event.rs` | [`HubEvent`], what a hub tells its watcher |
 //! | `link.rs` | what the hub asks of each kind of connection |
-//! | `stream.rs`, `udp.rs`, `unix.rs` | the kinds of connections |
+//! | `listener.rs` | what accepts connections |
+//! | `stream.rs`, `udp.rs`, `unix.rs`, `usbip.rs`, `uhid.rs` | the kinds of connections |
+//! | `paced.rs` | a queue that leaves as slowly as USB |
 
 use std::{
     io::{self, ErrorKind},
@@ -49,10 +53,14 @@ use super::VirtualKey;
 mod event;
 mod link;
 mod listener;
+mod paced;
 mod stream;
 mod udp;
+#[cfg(target_os = "linux")]
+mod uhid;
 #[cfg(unix)]
 mod unix;
+mod usbip;
 
 use event::Observer;
 pub use event::{HubEvent, Peer};
@@ -236,6 +244,27 @@ impl<'k, 'b> Hub<'k, 'b> {
         self.add_link(Box::new(udp::Udp::new(mio::net::UdpSocket::from_std(socket))), false).map(|_| ())
     }
 
+    /// Accepts connections of USB/IP: another machine, or this one, attaches the key as a USB device. Reports leave one
+    /// per millisecond.
+    ///
+    /// # Errors
+    /// The socket cannot be polled.
+    pub fn listen_usbip(&mut self, listener: TcpListener) -> io::Result<()> {
+        self.add_door(Listener::usbip(listener)?)
+    }
+
+    /// Gives this machine the key as a HID device, and keeps it plugged in. Reports leave one per millisecond.
+    ///
+    /// `device` is `/dev/uhid`, opened without blocking: [`uhid::open`](super::uhid::open).
+    ///
+    /// # Errors
+    /// The kernel refuses the device.
+    #[cfg(target_os = "linux")]
+    pub fn attach_uhid(&mut self, device: std::fs::File) -> io::Result<()> {
+        self.keep_plugged_in();
+        self.add_link(Box::new(uhid::Uhid::new(device)?), false).map(|_| ())
+    }
+
     /// What gives orders to this hub.
     pub fn handle(&self) -> HubHandle {
         self.handle.clone()
@@ -244,7 +273,7 @@ impl<'k, 'b> Hub<'k, 'b> {
     /// Serves the key until [`HubHandle::stop`]. `watch` is called for each event, and must not block.
     ///
     /// # Errors
-    /// A listener failed, or the key does not power up.
+    /// A door failed, or the key does not power up.
     pub fn run(&mut self, mut watch: impl FnMut(HubEvent)) -> io::Result<()> {
         let watch: &mut dyn FnMut(HubEvent) = &mut watch;
         let mut events = Events::with_capacity(EVENTS);
@@ -368,7 +397,10 @@ impl<'k, 'b> Hub<'k, 'b> {
         oldest.map(|index| self.close(index, watch)).is_some()
     }
 
-    /// Lets a seat do something, and acts on its inputs. The seat is closed when it fails.
+    /// Lets a seat do something, and acts on its inputs. A connection that fails is closed.
+    ///
+    /// # Errors
+    /// A seat failed that is not a connection. The key does not power up.
     fn step(
         &mut self,
         index: usize,
@@ -378,7 +410,7 @@ impl<'k, 'b> Hub<'k, 'b> {
         let mut inputs = mem::take(&mut self.inputs);
         let Some(seat) = self.seats.get_mut(index) else { return Ok(()) };
         let result = act(seat, &self.poll, &mut inputs);
-        let token = seat.token;
+        let (token, is_connection) = (seat.token, seat.is_connection);
         for input in inputs.drain(..) {
             match input {
                 Input::Opened(peer) => self.open(index, token, peer, watch)?,
@@ -389,6 +421,9 @@ impl<'k, 'b> Hub<'k, 'b> {
         }
         self.inputs = inputs;
         if let Err(error) = result {
+            if !is_connection {
+                return Err(error);
+            }
             let stuck = self.openers.iter().find(|(its, _)| *its == token && error.kind() == ErrorKind::TimedOut);
             if let Some((_, peer)) = stuck {
                 watch(HubEvent::Stuck(*peer));

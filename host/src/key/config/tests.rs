@@ -15,16 +15,16 @@ use super::*;
 #[derive(Parser)]
 struct Command {
     #[command(flatten)]
-    serve: Arguments,
+    key: KeyArguments,
 }
 
-fn parse(switches: &[&str]) -> Arguments {
-    let command = [&["keyfob", "--tcp", "127.0.0.1:0"], switches].concat();
-    Command::try_parse_from(command).unwrap_or_else(|error| panic!("{error}")).serve
+fn parse(switches: &[&str]) -> KeyArguments {
+    let command = [&["keyfob"], switches].concat();
+    Command::try_parse_from(command).unwrap_or_else(|error| panic!("{error}")).key
 }
 
 /// Makes the key, asks it for its getInfo, and compares that with what was asked for.
-fn serve(arguments: &Arguments) -> Result<(), String> {
+fn serve(arguments: &KeyArguments) -> Result<(), String> {
     let rp_ids: Vec<&str> = arguments.enterprise.iter().map(String::as_str).collect();
     let config = config(arguments, &rp_ids)?;
     if arguments.profile == Profile::U2fOnly {
@@ -45,7 +45,7 @@ fn get_info<T>(config: Config<'_>, look: impl FnOnce(&get_info::Response<'_>) ->
 }
 
 /// Nothing that a switch asks for is overridden in silence.
-fn assert_is_as_asked(arguments: &Arguments, info: &get_info::Response<'_>) {
+fn assert_is_as_asked(arguments: &KeyArguments, info: &get_info::Response<'_>) {
     let said = info.options.unwrap();
     for option in &arguments.options {
         let (name, _) = OPTIONS.iter().find(|(_, caps)| *caps == option.caps).unwrap();
@@ -243,7 +243,7 @@ fn an_option_or_algorithm_that_is_not_known_is_a_usage_error() {
         ("--enterprise", " ", "an RP ID has at least one character"),
     ] {
         let argument = format!("{switch}={value}");
-        let error = Command::try_parse_from(["keyfob", "--tcp", "127.0.0.1:0", &argument]).map(drop).unwrap_err();
+        let error = Command::try_parse_from(["keyfob", &argument]).map(drop).unwrap_err();
         assert!(error.to_string().contains(said), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! The key that the switches of `keyfob serve` describe, or why they do not go together.
+//! The configuration that the switches describe, or why they do not go together.
 
 use clap::ValueEnum;
 use keyfob_core::{cose::Algorithm, crypto::Sign};
@@ -8,7 +8,7 @@ use keyfob_soft_authenticator::{
     engine::{AttestationMode, AuthenticatorPolicy, Config, Enterprise, Platform},
 };
 
-use super::{Arguments, AttestationChoice, PolicyChoice, Profile, UvPolicy};
+use super::{AttestationChoice, KeyArguments, PolicyChoice, Profile, UvPolicy};
 
 /// The options of getInfo that a switch can change, and the capabilities behind them.
 const OPTIONS: [(&str, Caps); 11] = [
@@ -71,14 +71,14 @@ pub fn rp_id(text: &str) -> Result<String, String> {
 ///
 /// # Errors
 /// What does not go together, in a sentence.
-pub fn config<'a>(arguments: &'a Arguments, rp_ids: &'a [&'a str]) -> Result<Config<'a>, String> {
+pub fn config<'a>(arguments: &'a KeyArguments, rp_ids: &'a [&'a str]) -> Result<Config<'a>, String> {
     let config = described(arguments, rp_ids);
     check(arguments, &config).map(|()| config).map_err(|why| contradiction(arguments, &why))
 }
 
 /// # Errors
 /// Why the switches do not go together.
-fn check(arguments: &Arguments, config: &Config<'_>) -> Result<(), String> {
+fn check(arguments: &KeyArguments, config: &Config<'_>) -> Result<(), String> {
     check_is_in_force(arguments, config)?;
     let checked = config.check(VirtualPlatform::COMPILED);
     let checked = checked.and_then(|()| config.check_backend(VirtualCrypto::default().algorithms()));
@@ -90,7 +90,7 @@ fn check(arguments: &Arguments, config: &Config<'_>) -> Result<(), String> {
 ///
 /// # Errors
 /// What takes precedence.
-fn check_is_in_force(arguments: &Arguments, config: &Config<'_>) -> Result<(), &'static str> {
+fn check_is_in_force(arguments: &KeyArguments, config: &Config<'_>) -> Result<(), &'static str> {
     let asks = |caps| arguments.options.iter().any(|option| option.on && option.caps == caps);
     let is_both = |option: &OptionSwitch| !option.on && asks(option.caps);
     let lists = |algorithm| arguments.algorithms.is_empty() || arguments.algorithms.contains(&algorithm);
@@ -119,7 +119,7 @@ fn check_is_in_force(arguments: &Arguments, config: &Config<'_>) -> Result<(), &
     refused.iter().find(|(contradicts, _)| *contradicts).map_or(Ok(()), |(_, why)| Err(*why))
 }
 
-fn described<'a>(arguments: &'a Arguments, rp_ids: &'a [&'a str]) -> Config<'a> {
+fn described<'a>(arguments: &'a KeyArguments, rp_ids: &'a [&'a str]) -> Config<'a> {
     let profile = match arguments.profile {
         Profile::Full => Config::fido2_3_full,
         Profile::Yubikey5 => Config::yubikey5_like,
@@ -165,10 +165,10 @@ fn described<'a>(arguments: &'a Arguments, rp_ids: &'a [&'a str]) -> Config<'a> 
 }
 
 /// Undoes a switch.
-type LeaveOut = fn(&mut Arguments);
+type LeaveOut = fn(&mut KeyArguments);
 
 /// Names what does not go together: the profile, and each switch without which the key could be made.
-fn contradiction(arguments: &Arguments, why: &str) -> String {
+fn contradiction(arguments: &KeyArguments, why: &str) -> String {
     let switches: [(&str, LeaveOut); 7] = [
         ("--policy", |arguments| arguments.policy = None),
         ("--uv", |arguments| arguments.uv = UvPolicy::None),

@@ -1,0 +1,152 @@
+//! The doors of `keyfob serve`.
+
+use std::{
+    io::{self, ErrorKind},
+    net::{SocketAddr, TcpListener, UdpSocket},
+    path::{Path, PathBuf},
+};
+
+use keyfob_soft_authenticator::devices::{hub::Hub, usbip};
+
+/// Where clients open the key. Several may be given.
+#[derive(clap::Args, Clone)]
+#[group(required = true, multiple = true)]
+pub struct DoorArguments {
+    /// Serve TCP connections: CTAPHID reports of 64 bytes, one after another, both ways. A connection that begins with
+    /// INIT on the broadcast channel opens the key; any other is closed. Port 0 takes any free port and prints it.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    tcp: Option<String>,
+    /// Serve connections to a Unix socket: the same reports. Only its owner can connect.
+    #[arg(long, value_name = "PATH")]
+    unix: Option<PathBuf>,
+    /// Serve UDP datagrams of one report each.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    udp: Option<String>,
+    /// Give this machine the key as a HID device, by /dev/uhid of Linux.
+    #[arg(long)]
+    uhid: bool,
+    /// Serve the key as a USB device that this or another machine attaches over USB/IP.
+    #[arg(long, value_name = "ADDRESS:PORT", num_args = 0..=1, default_missing_value = "127.0.0.1:3240")]
+    usbip: Option<String>,
+}
+
+/// What was opened.
+#[derive(Default)]
+pub struct Opened {
+    /// Where the key is, in words.
+    pub places: Vec<String>,
+    /// What the user may have to do.
+    pub hints: Vec<String>,
+}
+
+impl DoorArguments {
+    /// Opens the doors.
+    ///
+    /// # Errors
+    /// What is missing, in a line.
+    pub fn open(&self, hub: &mut Hub<'_, '_>) -> Result<Opened, String> {
+        let mut opened = Opened::default();
+        if let Some(tcp) = &self.tcp {
+            let bound = TcpListener::bind(tcp).and_then(|listener| Ok((listener.local_addr()?, listener)));
+            let (address, listener) = bound.map_err(|error| cannot_listen(tcp, &error))?;
+            hub.listen_tcp(listener).map_err(|error| cannot_listen(tcp, &error))?;
+            opened.add("tcp", address);
+        }
+        if let Some(path) = &self.unix {
+            listen_unix(hub, path)?;
+            opened.places.push(format!("unix {}", path.display()));
+        }
+        if let Some(udp) = &self.udp {
+            let bound = UdpSocket::bind(udp).and_then(|socket| Ok((socket.local_addr()?, socket)));
+            let (address, socket) = bound.map_err(|error| cannot_listen(udp, &error))?;
+            hub.listen_udp(socket).map_err(|error| cannot_listen(udp, &error))?;
+            opened.add("udp", address);
+        }
+        if self.uhid {
+            attach_uhid(hub)?;
+            opened.places.push("uhid".into());
+        }
+        if let Some(usbip) = &self.usbip {
+            let bound = TcpListener::bind(usbip).and_then(|listener| Ok((listener.local_addr()?, listener)));
+            let (address, listener) = bound.map_err(|error| cannot_listen(usbip, &error))?;
+            hub.listen_usbip(listener).map_err(|error| cannot_listen(usbip, &error))?;
+            opened.add("usbip", address);
+            opened.hints.push(how_to_attach(address));
+        }
+        Ok(opened)
+    }
+}
+
+impl Opened {
+    fn add(&mut self, door: &str, address: SocketAddr) {
+        if !address.ip().is_loopback() {
+            eprintln!(
+                "keyfob: warning: {address} is not a loopback address: every machine that reaches it can use and reset this key."
+            );
+        }
+        self.places.push(format!("{door} {address}"));
+    }
+}
+
+/// The commands that attach the key to a machine with Linux.
+fn how_to_attach(address: SocketAddr) -> String {
+    let port = if address.port() == usbip::PORT { String::new() } else { format!("--tcp-port {} ", address.port()) };
+    let host = if address.ip().is_unspecified() { "THIS_MACHINE".into() } else { address.ip().to_string() };
+    format!(
+        "Attach it with: sudo modprobe vhci-hcd && sudo usbip {port}attach -r {host} -b {} (the package usbip or linux-tools has the command).",
+        usbip::BUS_ID
+    )
+}
+
+#[cfg(unix)]
+fn listen_unix(hub: &mut Hub<'_, '_>, path: &Path) -> Result<(), String> {
+    hub.listen_unix(path).map_err(|error| {
+        let why = match error.kind() {
+            ErrorKind::AddrInUse => "another program listens there".into(),
+            ErrorKind::AlreadyExists => "the file is there and is not a socket".into(),
+            ErrorKind::NotFound => "there is no such folder".into(),
+            ErrorKind::PermissionDenied => "no permission to make a file there".into(),
+            _ => error.to_string(),
+        };
+        format!("cannot listen on {}: {why}", path.display())
+    })
+}
+
+#[cfg(not(unix))]
+fn listen_unix(_: &mut Hub<'_, '_>, _: &Path) -> Result<(), String> {
+    Err("--unix is for systems with Unix sockets: take --tcp".into())
+}
+
+#[cfg(target_os = "linux")]
+fn attach_uhid(hub: &mut Hub<'_, '_>) -> Result<(), String> {
+    let attached = keyfob_soft_authenticator::devices::uhid::open().and_then(|device| hub.attach_uhid(device));
+    attached.map_err(|error| match error.kind() {
+        ErrorKind::NotFound => "there is no /dev/uhid. Load its module: sudo modprobe uhid. Where there is none, the \
+            kernel was built without CONFIG_UHID: take --usbip or --tcp"
+            .into(),
+        ErrorKind::PermissionDenied => "no permission to open /dev/uhid. Until the next boot: sudo setfacl -m \
+            u:$USER:rw /dev/uhid. For ever, a line in /etc/udev/rules.d/70-uhid.rules: KERNEL==\"uhid\", \
+            TAG+=\"uaccess\""
+            .into(),
+        _ => format!("/dev/uhid cannot be used: {error}"),
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn attach_uhid(_: &mut Hub<'_, '_>) -> Result<(), String> {
+    Err("--uhid is for Linux: take --usbip or --tcp".into())
+}
+
+fn cannot_listen(address: &str, error: &io::Error) -> String {
+    format!("cannot listen on {address}: {}", plain(error))
+}
+
+/// An I/O error without the operating system's number.
+pub fn plain(error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::AddrInUse => "the port is taken by another program".into(),
+        ErrorKind::AddrNotAvailable => "this machine does not have that address".into(),
+        ErrorKind::PermissionDenied => "no permission; ports under 1024 need it".into(),
+        _ => error.to_string(),
+    }
+}
