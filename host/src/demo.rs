@@ -5,14 +5,13 @@ use std::time;
 use keyfob_core::{
     Instant,
     client::{
-        self, Ceremony, PinEntry, Prompt, Reason, UserInteraction,
+        self, Ceremony,
         fido2::{Fido2Client, WebAuthnClient},
         manage::SetPin,
     },
     cose::{Algorithm, CoseKey},
     crypto::RustCrypto,
-    ctap2::{CredentialParameters, UserEntity, get_info::DEFAULT_MIN_PIN_LENGTH},
-    pin_uv::{MAX_PIN_BYTES, PaddedPin, PinError},
+    ctap2::{CredentialParameters, UserEntity},
     trace::Tracer,
     transport::hid::HidTransport,
     verify::{self, AssertionResponse, AttestationResponse, Expected, StoredCredential},
@@ -27,9 +26,11 @@ use keyfob_soft_authenticator::{
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
-use unicode_normalization::UnicodeNormalization;
 
-use crate::trace::{Style, Trace};
+use crate::{
+    key::pin::{self, HasPin},
+    trace::{Style, Trace},
+};
 
 const RP_ID: &str = "example.org";
 const ORIGIN: &str = "https://example.org";
@@ -68,28 +69,13 @@ enum AlgorithmChoice {
     Eddsa,
 }
 
-/// The user of the demo: has a PIN and says nothing: the trace shows everything.
-struct DemoUser(String);
-
-impl UserInteraction for DemoUser {
-    fn request_pin(&mut self, _: &Prompt<'_>, pin: &mut PinEntry) -> bool {
-        pin.set(&self.0);
-        true
-    }
-
-    fn request_new_pin(&mut self, prompt: &Prompt<'_>, pin: &mut PinEntry) -> bool {
-        self.request_pin(prompt, pin) && prompt.reason == Reason::First
-    }
-}
-
 /// Runs the demo.
 ///
 /// # Errors
 /// What the user has to know, in a line.
 pub fn run(arguments: &Arguments) -> Result<(), String> {
-    // A PIN has one form, however the keyboard spells it (CTAP 2.3 §6.5.1).
-    let pin: String = arguments.pin.nfc().collect();
-    check_pin(&pin)?;
+    let pin = pin::normalized(&arguments.pin);
+    pin::check(&pin)?;
     let algorithm = match arguments.algorithm {
         AlgorithmChoice::Es256 => Algorithm::ES256,
         AlgorithmChoice::Eddsa => Algorithm::EDDSA,
@@ -116,7 +102,7 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
         _ => Style::Summary,
     });
     let mut transport = Tracer::new(HidTransport::new(InProcess(key), clock, nonce), |event| trace.event(event));
-    let mut user = DemoUser(pin);
+    let mut user = HasPin(pin);
     let mut buffer = vec![0; MESSAGE];
 
     trace.step(1, "Set a PIN");
@@ -207,19 +193,6 @@ fn challenge(rng: &mut impl Rng) -> [u8; 32] {
     let mut challenge = [0; 32];
     rng.fill_bytes(&mut challenge);
     challenge
-}
-
-/// Checks the PIN without a key.
-///
-/// # Errors
-/// One line for the user.
-fn check_pin(pin: &str) -> Result<(), String> {
-    PaddedPin::new(pin, DEFAULT_MIN_PIN_LENGTH).map(drop).map_err(|error| match error {
-        PinError::TooShort => format!("the PIN is too short: it takes at least {DEFAULT_MIN_PIN_LENGTH} characters"),
-        PinError::TooLong => format!("the PIN is too long: it takes at most {MAX_PIN_BYTES} bytes"),
-        PinError::TrailingZero => "the PIN must not end in a zero byte".into(),
-        other => other.to_string(),
-    })
 }
 
 fn failed(error: client::Error) -> String {

@@ -5,6 +5,7 @@ use std::{
     path::PathBuf,
     sync::mpsc,
     thread,
+    time::{Duration, Instant},
 };
 
 use clap::ValueEnum;
@@ -17,19 +18,33 @@ use keyfob_soft_authenticator::{
     store::FileStore,
 };
 
-use crate::{notes::Notes, say};
+use serde_json::json;
+
+use crate::notes::Notes;
 
 mod config;
+pub mod pin;
+
+use pin::PinChoice;
 
 /// What the virtual key is.
 #[derive(clap::Args, Clone)]
 pub struct KeyArguments {
-    /// Whether its user touches the key.
-    #[arg(long, value_enum, default_value_t = TouchPolicy::Auto)]
+    /// Whether its user touches the key: auto (at once), deny (declines at once), never, prompt (asks on the terminal),
+    /// after=MS (that many milliseconds later).
+    #[arg(long, value_name = "HOW", default_value = "auto", value_parser = touch_policy)]
     touch: TouchPolicy,
-    /// The key's fingerprint sensor, and what it sees.
-    #[arg(long, value_enum, default_value_t = UvPolicy::None)]
-    uv: UvPolicy,
+    /// The key's fingerprint sensor, and what it sees. Without this there is none, unless --finger or the profile has
+    /// one.
+    #[arg(long, value_enum)]
+    uv: Option<UvPolicy>,
+    /// A finger with this name is enrolled from the start, and matches unless --uv says otherwise.
+    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "finger")]
+    finger: Option<String>,
+    /// This PIN is set from the start; "random" makes one of six digits and prints it. A key in a store that has a PIN
+    /// must have this one.
+    #[arg(long, value_name = "PIN|random", value_parser = pin::choice)]
+    pin: Option<PinChoice>,
     /// Randomness from this seed, the same in every run, but for credentials' keys where AWS-LC makes them. For tests
     /// only.
     #[arg(long, value_name = "N")]
@@ -56,13 +71,19 @@ pub struct KeyArguments {
     /// The key has one vendor command of authenticatorConfig (FF), which does nothing.
     #[arg(long)]
     vendor_commands: bool,
-    /// How registrations are attested.
-    #[arg(long, value_enum, default_value_t = AttestationChoice::Own)]
-    attestation: AttestationChoice,
+    /// How registrations are attested. Without this: own, with the profile workstation certified.
+    #[arg(long, value_enum)]
+    attestation: Option<AttestationChoice>,
     /// The key is capable of enterprise attestation, once a client has enabled it. This relying party gets it when it
     /// asks for the vendor-facilitated kind. May be given several times.
     #[arg(long, value_name = "RP_ID", value_parser = config::rp_id)]
     enterprise: Vec<String>,
+    /// The longest large-blob array, in bytes: 1024 to 65536.
+    #[arg(long, value_name = "BYTES", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1024..=65536))]
+    large_blobs: u32,
+    /// The firmware version that getInfo names.
+    #[arg(long, value_name = "N")]
+    firmware_version: Option<u32>,
     /// The key knows CTAPHID_LOCK, with which one channel keeps the others out for up to 10 s at a time.
     #[arg(long)]
     lock: bool,
@@ -71,14 +92,30 @@ pub struct KeyArguments {
     strict_channels: bool,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TouchPolicy {
-    /// Touches at once.
     Auto,
-    /// Declines at once.
     Deny,
+    Never,
     /// Asks on the terminal.
     Prompt,
+    /// Touches after this time.
+    After(Duration),
+}
+
+/// Reads `--touch`.
+fn touch_policy(text: &str) -> Result<TouchPolicy, String> {
+    Ok(match text {
+        "auto" => TouchPolicy::Auto,
+        "deny" => TouchPolicy::Deny,
+        "never" => TouchPolicy::Never,
+        "prompt" => TouchPolicy::Prompt,
+        _ => {
+            let after = text.strip_prefix("after=").and_then(|millis| millis.parse().ok());
+            let millis = after.ok_or("it is auto, deny, never, prompt, or after= with milliseconds")?;
+            TouchPolicy::After(Duration::from_millis(millis))
+        }
+    })
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -92,6 +129,9 @@ enum Profile {
     /// An NFC card: messages of 1,024 bytes, ES256 only.
     #[value(name = "arculus_like")]
     Arculus,
+    /// What clients of a workstation get on with: certified attestation, USER_ACTION_TIMEOUT without a touch, an
+    /// enrolled finger, and of the algorithms ES256, EdDSA, RS256, PS256 and ML-DSA, where they are built in.
+    Workstation,
     /// U2F, and nothing of CTAP2.
     #[value(name = "u2f_only")]
     U2fOnly,
@@ -137,6 +177,24 @@ enum AttestationChoice {
 }
 
 impl KeyArguments {
+    /// What the sensor sees.
+    fn uv(&self) -> UvPolicy {
+        let has_finger = self.finger.is_some() || self.profile == Profile::Workstation;
+        self.uv.unwrap_or(if has_finger { UvPolicy::Auto } else { UvPolicy::None })
+    }
+
+    /// The name of the finger that is enrolled.
+    fn finger(&self) -> Option<&str> {
+        let by_profile = self.profile == Profile::Workstation && self.uv() != UvPolicy::None;
+        self.finger.as_deref().or(by_profile.then_some("finger"))
+    }
+
+    fn attestation(&self) -> AttestationChoice {
+        let by_profile =
+            if self.profile == Profile::Workstation { AttestationChoice::Certified } else { AttestationChoice::Own };
+        self.attestation.unwrap_or(by_profile)
+    }
+
     /// Makes the key, and calls `work` with it.
     ///
     /// # Errors
@@ -149,21 +207,25 @@ impl KeyArguments {
         let rp_ids: Vec<&str> = self.enterprise.iter().map(String::as_str).collect();
         let config = config::config(self, &rp_ids)?;
         let mut options = KeyOptions::new(config);
-        options.finger = match self.uv {
+        options.finger = match self.uv() {
             UvPolicy::Auto => Finger::Matches,
             UvPolicy::Mismatch => Finger::Differs,
             UvPolicy::None | UvPolicy::Never => Finger::Never,
         };
+        options.enrolled = self.finger();
         options.ctap2 = !matches!(self.profile, Profile::U2fOnly);
         options.seed = self.seed;
+        options.large_blobs = usize::try_from(self.large_blobs).unwrap_or(usize::MAX);
         options.touch = match self.touch {
             TouchPolicy::Auto => Touch::Auto,
             TouchPolicy::Deny => Touch::Deny,
-            TouchPolicy::Prompt => ask_on_terminal(),
+            TouchPolicy::Never => Touch::Never,
+            TouchPolicy::Prompt => ask_on_terminal(notes.clone()),
+            TouchPolicy::After(time) => touch_after(time),
         };
         options.lock = self.lock;
         let winks = notes.clone();
-        options.wink = Some(Box::new(move || winks.say("The key winks.".into())));
+        options.wink = Some(Box::new(move || winks.tell("wink", json!({}), || "The key winks.".into())));
         if self.strict_channels {
             options.unknown_channels = UnknownChannels::Strict;
         }
@@ -173,12 +235,26 @@ impl KeyArguments {
         // A PING may be as long as a message can be, whatever the profile takes of CTAP.
         let mut buffer = vec![0; config.buffer_len().max(MAX_MESSAGE)];
         let mut key = VirtualKey::new(&mut buffer, options).map_err(|error| format!("cannot make a key: {error}"))?;
+        if let Some(choice) = &self.pin {
+            key = pin::set(key, choice, self.seed, notes)?;
+        }
         work(&mut key)
     }
 }
 
+/// Touches when the key has waited for this long.
+fn touch_after(time: Duration) -> Touch {
+    let mut since = Instant::now();
+    Touch::Ask(Box::new(move |first| {
+        if first {
+            since = Instant::now();
+        }
+        (since.elapsed() >= time).then_some(true)
+    }))
+}
+
 /// A finger that asks: Enter touches, "n" declines.
-fn ask_on_terminal() -> Touch {
+fn ask_on_terminal(notes: Notes) -> Touch {
     let (lines, answers) = mpsc::channel();
     thread::spawn(move || {
         for line in io::stdin().lock().lines().map_while(Result::ok) {
@@ -191,7 +267,8 @@ fn ask_on_terminal() -> Touch {
         if first {
             // Lines from before the question do not answer it.
             while answers.try_recv().is_ok() {}
-            say(format_args!("Touch your security key: press Enter, or type n and Enter to decline."));
+            let question = "Touch your security key: press Enter, or type n and Enter to decline.";
+            notes.tell("touchQuestion", json!({}), || question.into());
         }
         answers.try_recv().ok().map(|line: String| !line.trim().eq_ignore_ascii_case("n"))
     }))

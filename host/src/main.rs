@@ -29,7 +29,7 @@ enum Command {
     /// Registers and signs in with a virtual key in this process, and shows each message.
     Demo(demo::Arguments),
     /// Serves a virtual key that other programs can open.
-    Serve(serve::Arguments),
+    Serve(Box<serve::Arguments>),
 }
 
 fn main() -> ExitCode {

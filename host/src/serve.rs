@@ -1,12 +1,19 @@
 //! `keyfob serve`: a virtual key that other programs open.
 
-use keyfob_soft_authenticator::devices::hub::{Hub, HubEvent};
+use std::path::PathBuf;
 
-use crate::{key::KeyArguments, notes::Notes, say, signals};
+use keyfob_soft_authenticator::devices::hub::Hub;
+use serde_json::json;
 
+use crate::{key::KeyArguments, notes::Notes, signals};
+
+mod capture;
 mod doors;
+mod events;
+mod messages;
 
 use doors::{DoorArguments, plain};
+use events::{Events, Trace};
 
 /// What the virtual key is, and where.
 #[derive(clap::Args, Clone)]
@@ -15,6 +22,37 @@ pub struct Arguments {
     doors: DoorArguments,
     #[command(flatten)]
     key: KeyArguments,
+    #[command(flatten)]
+    told: ToldArguments,
+}
+
+/// What is told of the key's events.
+#[derive(clap::Args, Clone)]
+pub struct ToldArguments {
+    /// One JSON object a line instead of text: `event` says what it is.
+    #[arg(long)]
+    json: bool,
+    /// Show each message with its members; or write each report to a file that Wireshark reads.
+    #[arg(long, value_name = "FILE.pcapng", num_args = 0..=1, require_equals = true)]
+    trace: Option<Option<PathBuf>>,
+}
+
+impl ToldArguments {
+    /// What tells of the key's events.
+    pub fn notes(&self) -> Notes {
+        Notes::new(self.json)
+    }
+
+    /// What tells of a hub's events.
+    ///
+    /// # Errors
+    /// Why the trace cannot be written, in a line.
+    pub fn events(&self, notes: &Notes) -> Result<Events, String> {
+        if self.json && self.trace == Some(None) {
+            return Err("--trace is text, which does not go together with --json: give it a file".into());
+        }
+        Ok(Events::new(notes.clone(), Trace::new(self.trace.as_ref())?))
+    }
 }
 
 /// Serves until it is stopped.
@@ -22,35 +60,19 @@ pub struct Arguments {
 /// # Errors
 /// What the user has to know, in a line.
 pub fn run(arguments: &Arguments) -> Result<(), String> {
-    let notes = Notes::new();
+    let notes = arguments.told.notes();
+    let mut events = arguments.told.events(&notes)?;
     arguments.key.with_key(&notes, |key| {
         let broken = |error| format!("the key cannot be served: {}", plain(&error));
         let mut hub = Hub::new(key).map_err(broken)?;
         let opened = arguments.doors.open(&mut hub)?;
         signals::obey(hub.handle()).map_err(broken)?;
-        say(format_args!("Serving a virtual security key on {}. Stop with Ctrl-C.", opened.places.join(" and ")));
-        opened.hints.into_iter().for_each(|hint| say(format_args!("{hint}")));
-        let watch = |event| {
-            if let Some(line) = line(event) {
-                notes.say(line);
-            }
-        };
-        hub.run(watch).map_err(broken)
-    })
-}
-
-/// What the user is told of an event.
-fn line(event: HubEvent) -> Option<String> {
-    Some(match event {
-        HubEvent::PluggedIn => "The key is plugged in.".into(),
-        HubEvent::Unplugged => "The key is unplugged.".into(),
-        HubEvent::Opened(peer) => format!("{peer} opened the key."),
-        HubEvent::Closed(peer) => format!("{peer} closed the key."),
-        HubEvent::Full(peer) => format!("{peer} was refused: too many clients have the key open."),
-        HubEvent::Stuck(peer) => format!("{peer} does not read, so it is closed."),
-        HubEvent::Stranger(peer) => {
-            format!("The connection of {peer} was closed: it did not begin with CTAPHID_INIT on the broadcast channel.")
-        }
-        _ => return None,
+        let members = json!({ "doors": opened.places, "hints": opened.hints });
+        notes.must_tell("serving", members, || {
+            let serving =
+                format!("Serving a virtual security key on {}. Stop with Ctrl-C.", opened.places.join(" and "));
+            [serving].into_iter().chain(opened.hints.iter().cloned()).collect::<Vec<_>>().join("\n")
+        });
+        hub.run(|event| events.tell(&event)).map_err(broken)
     })
 }

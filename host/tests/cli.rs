@@ -4,6 +4,8 @@
 #[cfg(unix)]
 #[path = "cli/doors.rs"]
 mod doors;
+#[path = "cli/knobs.rs"]
+mod knobs;
 
 use std::{
     io::{BufRead, BufReader, Read, Write},

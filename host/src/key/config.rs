@@ -1,7 +1,7 @@
 //! The configuration that the switches describe, or why they do not go together.
 
 use clap::ValueEnum;
-use keyfob_core::{cose::Algorithm, crypto::Sign};
+use keyfob_core::{Failure, cose::Algorithm, crypto::Sign};
 use keyfob_soft_authenticator::{
     Caps,
     devices::{self, VIRTUAL_KEY_AAGUID, VIRTUAL_VENDOR_COMMANDS, VirtualCrypto, VirtualPlatform},
@@ -95,7 +95,7 @@ fn check_is_in_force(arguments: &KeyArguments, config: &Config<'_>) -> Result<()
     let is_both = |option: &OptionSwitch| !option.on && asks(option.caps);
     let lists = |algorithm| arguments.algorithms.is_empty() || arguments.algorithms.contains(&algorithm);
     let u2f_only = arguments.profile == Profile::U2fOnly;
-    let refused = [
+    let refused: [(bool, &str); 11] = [
         (arguments.options.iter().any(is_both), "an option is switched on and off"),
         (
             asks(Caps::ENTERPRISE_ATTESTATION) && config.enterprise.is_none(),
@@ -107,16 +107,30 @@ fn check_is_in_force(arguments: &KeyArguments, config: &Config<'_>) -> Result<()
              needs the PIN that is set",
         ),
         (
-            arguments.attestation == AttestationChoice::FidoU2f && !lists(Algorithm::ES256),
+            arguments.attestation == Some(AttestationChoice::FidoU2f) && !lists(Algorithm::ES256),
             "the format fido-u2f is for ES256, which the list of algorithms leaves out",
         ),
         (u2f_only && arguments.options.iter().any(|option| option.on), "U2F has no options"),
         (u2f_only && arguments.policy.is_some(), "the policies are for CTAP2"),
-        (u2f_only && arguments.uv != UvPolicy::None, "U2F does not verify its user"),
+        (u2f_only && arguments.uv() != UvPolicy::None, "U2F does not verify its user"),
+        (
+            arguments.finger.is_some() && arguments.uv() == UvPolicy::None,
+            "a finger is enrolled on a sensor, and --uv none is a key without one",
+        ),
+        (arguments.pin.is_some() && (u2f_only || !config.caps.has(Caps::CLIENT_PIN)), "the key takes no PIN"),
         (u2f_only && arguments.algorithms.iter().any(|one| *one != Algorithm::ES256), "U2F has ES256 only"),
-        (u2f_only && arguments.attestation == AttestationChoice::None, "each registration of U2F is attested"),
+        (u2f_only && arguments.attestation == Some(AttestationChoice::None), "each registration of U2F is attested"),
     ];
     refused.iter().find(|(contradicts, _)| *contradicts).map_or(Ok(()), |(_, why)| Err(*why))
+}
+
+/// What real clients get on with. Chromium ignores an answer with ES384, ES512 or ES256K; ssh-keygen takes
+/// OPERATION_DENIED for a wrong PIN.
+fn workstation<'a>(aaguid: [u8; 16]) -> Config<'a> {
+    let config = Config::fido2_3_full(aaguid);
+    let policy = AuthenticatorPolicy { touch_timeout: Failure::USER_ACTION_TIMEOUT, ..config.policy };
+    let caps = config.caps.without(Caps::ES384).without(Caps::ES512).without(Caps::ES256K);
+    Config { policy, caps, ..config }
 }
 
 fn described<'a>(arguments: &'a KeyArguments, rp_ids: &'a [&'a str]) -> Config<'a> {
@@ -126,15 +140,17 @@ fn described<'a>(arguments: &'a KeyArguments, rp_ids: &'a [&'a str]) -> Config<'
         Profile::Arculus => Config::arculus_like,
         Profile::U2fOnly => Config::u2f_only,
         Profile::Minimal => Config::minimal_2_0,
+        Profile::Workstation => workstation,
     };
     let mut config = profile(VIRTUAL_KEY_AAGUID);
+    config.firmware_version = arguments.firmware_version.or(config.firmware_version);
     match arguments.policy {
         Some(PolicyChoice::Strict) => config.policy = AuthenticatorPolicy::STRICT,
         Some(PolicyChoice::Yubikey) => config.policy = AuthenticatorPolicy::YUBIKEY,
         Some(PolicyChoice::Ctap20) => config.policy = AuthenticatorPolicy::CTAP2_0,
         None => {}
     }
-    config.attestation = match arguments.attestation {
+    config.attestation = match arguments.attestation() {
         AttestationChoice::Own => AttestationMode::Own,
         AttestationChoice::Certified => AttestationMode::Certified(devices::virtual_key_certificate()),
         AttestationChoice::FidoU2f => AttestationMode::FidoU2f(devices::virtual_key_certificate()),
@@ -149,7 +165,7 @@ fn described<'a>(arguments: &'a KeyArguments, rp_ids: &'a [&'a str]) -> Config<'
     let options = |on| arguments.options.iter().filter(move |option| option.on == on).map(|option| option.caps);
     let algorithms = arguments.algorithms.iter().filter_map(|algorithm| Caps::of(*algorithm));
     let mut asked = options(true).chain(algorithms).fold(Caps::NONE, Caps::with);
-    if arguments.uv != UvPolicy::None {
+    if arguments.uv() != UvPolicy::None {
         asked = asked.with(Caps::BUILT_IN_UV).with(Caps::BIO_ENROLL);
     }
     // What was asked for does not go with what is switched off: it contradicts that, and the check says so.
@@ -169,10 +185,12 @@ type LeaveOut = fn(&mut KeyArguments);
 
 /// Names what does not go together: the profile, and each switch without which the key could be made.
 fn contradiction(arguments: &KeyArguments, why: &str) -> String {
-    let switches: [(&str, LeaveOut); 7] = [
+    let switches: [(&str, LeaveOut); 9] = [
         ("--policy", |arguments| arguments.policy = None),
-        ("--uv", |arguments| arguments.uv = UvPolicy::None),
-        ("--attestation", |arguments| arguments.attestation = AttestationChoice::Own),
+        ("--uv", |arguments| arguments.uv = None),
+        ("--finger", |arguments| arguments.finger = None),
+        ("--pin", |arguments| arguments.pin = None),
+        ("--attestation", |arguments| arguments.attestation = None),
         ("--enterprise", |arguments| arguments.enterprise.clear()),
         ("--options", |arguments| arguments.options.clear()),
         ("--algorithms", |arguments| arguments.algorithms.clear()),

@@ -10,6 +10,7 @@ use keyfob_core::{
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
+use super::limited::Limited;
 use crate::{
     engine::{Config, ConfigError, Engine, Platform, TemplateId, Wait},
     hid::{HidAuthenticator, HidEvent},
@@ -18,6 +19,8 @@ use crate::{
 
 /// How many discoverable credentials a virtual key without a store of its own can hold.
 const CREDENTIALS: usize = 100;
+/// The longest large-blob array of a virtual key, in bytes: [`KeyOptions::large_blobs`].
+pub const MAX_LARGE_BLOBS: usize = 64 << 10;
 /// How long to wait before [`Touch::Ask`] is asked again.
 const TOUCH_POLL: time::Duration = time::Duration::from_millis(20);
 
@@ -136,11 +139,15 @@ pub struct KeyOptions<'b> {
     pub vendor_commands: Option<VendorCommands>,
     /// The store for everything that must survive a restart. `None` keeps it in memory.
     pub store: Option<Box<dyn Store + Send>>,
+    /// The longest large-blob array, in bytes: 1,024 (CTAP 2.3 §6.10) to [`MAX_LARGE_BLOBS`].
+    pub large_blobs: usize,
+    /// The name of a finger that is enrolled from the start, if the store has none.
+    pub enrolled: Option<&'b str>,
 }
 
 impl<'b> KeyOptions<'b> {
-    /// A key that is touched at once, by an enrolled finger, accepts unknown channels, and supports neither LOCK nor
-    /// vendor commands.
+    /// A key that is touched at once, by a finger that matches once one is enrolled, accepts unknown channels, has 4,096
+    /// bytes for large blobs, and supports neither LOCK nor vendor commands.
     pub const fn new(config: Config<'b>) -> Self {
         Self {
             config,
@@ -153,6 +160,8 @@ impl<'b> KeyOptions<'b> {
             wink: None,
             vendor_commands: None,
             store: None,
+            large_blobs: 4096,
+            enrolled: None,
         }
     }
 }
@@ -220,9 +229,13 @@ impl<'b> VirtualKey<'b> {
             lock: options.lock,
             ..DeviceConfig::default()
         };
-        let store = options.store.unwrap_or_else(|| Box::new(MemoryStore::<CREDENTIALS>::new()));
-        let engine = Engine::new(buffer, options.config, VirtualCrypto::default(), rng, store, Instant::default())
+        let store = options.store.unwrap_or_else(|| Box::new(MemoryStore::<CREDENTIALS, MAX_LARGE_BLOBS>::new()));
+        let store: Box<dyn Store + Send> = Box::new(Limited { store, large_blobs: options.large_blobs });
+        let mut engine = Engine::new(buffer, options.config, VirtualCrypto::default(), rng, store, Instant::default())
             .map_err(KeyError::Config)?;
+        if let Some(name) = options.enrolled {
+            engine.enrol_first_fingerprint(name).map_err(|error| KeyError::Config(ConfigError::Store(error)))?;
+        }
         Ok(Self {
             hid: HidAuthenticator::new(engine, device),
             touch: options.touch,

@@ -8,6 +8,7 @@ mod attestation;
 pub mod hub;
 mod in_process;
 mod key;
+mod limited;
 mod pipe;
 pub mod uhid;
 pub mod usb;
@@ -18,7 +19,8 @@ pub use attestation::{
 };
 pub use in_process::InProcess;
 pub use key::{
-    Finger, KeyError, KeyOptions, Touch, VIRTUAL_VENDOR_COMMANDS, VirtualCrypto, VirtualKey, VirtualPlatform,
+    Finger, KeyError, KeyOptions, MAX_LARGE_BLOBS, Touch, VIRTUAL_VENDOR_COMMANDS, VirtualCrypto, VirtualKey,
+    VirtualPlatform,
 };
 #[cfg(unix)]
 pub use pipe::UnixPipe;

@@ -297,6 +297,15 @@ impl<'b, P: Platform> Engine<'b, P> {
         &self.authenticator.fingerprints
     }
 
+    /// Enrols a fingerprint with this name without a command, where none is enrolled.
+    ///
+    /// # Errors
+    /// Those of the store.
+    #[cfg(feature = "std")]
+    pub(crate) fn enrol_first_fingerprint(&mut self, name: &str) -> Result<(), crate::store::StoreError> {
+        self.authenticator.enrol_first_fingerprint(name)
+    }
+
     /// The fingerprint that is being enrolled. When it is another one than before, the sensor begins a new template;
     /// when there is none, it drops the one that is not complete.
     pub fn enrolls(&self) -> Option<TemplateId> {

@@ -212,6 +212,25 @@ impl<P: Platform> Authenticator<'_, P> {
         self.store_fingerprints(&entries)
     }
 
+    /// Enrols the first fingerprint without a command, with this name, cut off to [`MAX_FRIENDLY_NAME`] bytes. Nothing
+    /// happens where one is enrolled.
+    #[cfg(feature = "std")]
+    pub fn enrol_first_fingerprint(&mut self, name: &str) -> Result<(), StoreError> {
+        if !self.fingerprints.is_empty() {
+            return Ok(());
+        }
+        let name = name.get(..name.floor_char_boundary(MAX_FRIENDLY_NAME)).unwrap_or(name);
+        let (mut entries, mut stored) = (Entries::new(), [0; Setting::MAX_LEN]);
+        entries.push(([0, 1], name)).map_err(|_| StoreError::Full)?;
+        let len = write(&entries, &mut stored).ok_or(StoreError::Failed)?;
+        // With a fingerprint there are attempts: without them, the next power-up would see damage.
+        self.store.commit(&[
+            Change::Set(Setting::UvRetries, &[self.uv_retries]),
+            Change::Set(Setting::Fingerprints, bytes::front(&stored, len)),
+        ])?;
+        self.load_fingerprints(&mut stored)
+    }
+
     fn store_fingerprints(&mut self, entries: &Entries<'_>) -> Result<(), Failure> {
         let mut stored = [0; Setting::MAX_LEN];
         let len = write(entries, &mut stored).ok_or(Failure::OTHER)?;

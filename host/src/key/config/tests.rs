@@ -66,7 +66,7 @@ fn assert_is_as_asked(arguments: &KeyArguments, info: &get_info::Response<'_>) {
         assert_eq!(said, option.on, "{name}");
     }
     let has_uv = said.uv.is_some() && said.bio_enroll.is_some();
-    assert!(has_uv || arguments.uv == UvPolicy::None);
+    assert!(has_uv || arguments.uv() == UvPolicy::None);
     assert!(said.ep.is_some() || arguments.enterprise.is_empty());
     let listed: Vec<_> = info.algorithms.unwrap().iter().map(|one| one.algorithm).collect();
     assert!(arguments.algorithms.is_empty() || arguments.algorithms == listed);
@@ -76,7 +76,7 @@ fn assert_is_as_asked(arguments: &KeyArguments, info: &get_info::Response<'_>) {
     let has_vendor_commands = commands.is_some_and(|commands| commands.iter().any(|command| command == 0xFF));
     assert_eq!(has_vendor_commands, arguments.vendor_commands);
     let formats: Vec<_> = info.attestation_formats.iter().flat_map(|formats| formats.iter()).collect();
-    match arguments.attestation {
+    match arguments.attestation() {
         AttestationChoice::None => assert!(formats.is_empty()),
         AttestationChoice::FidoU2f => assert_eq!(formats[0], "fido-u2f"),
         AttestationChoice::Own | AttestationChoice::Certified => assert_eq!(formats[0], "packed"),
@@ -93,7 +93,7 @@ fn assert_names_both_sides(switches: &[&str], sentence: &str) {
     assert!(why.contains(' ') && !why.contains("ConfigError"), "{switches:?}: {sentence}");
 }
 
-const PROFILES: [&str; 5] = ["fido2_3_full", "yubikey5_like", "arculus_like", "u2f_only", "minimal_2_0"];
+const PROFILES: [&str; 6] = ["fido2_3_full", "workstation", "yubikey5_like", "arculus_like", "u2f_only", "minimal_2_0"];
 
 #[test]
 fn all_switches_combine_or_are_refused_with_a_sentence_that_names_both() {
@@ -176,6 +176,23 @@ fn the_switches_that_contradict_a_profile_are_named() {
             "--profile u2f_only and --uv do not go together: U2F does not verify its user",
         ),
         (
+            &["--profile", "u2f_only", "--finger"],
+            "--profile u2f_only and --finger do not go together: U2F does not verify its user",
+        ),
+        (
+            &["--finger", "left thumb", "--uv", "none"],
+            "--profile fido2_3_full and --uv, --finger do not go together: \
+             a finger is enrolled on a sensor, and --uv none is a key without one",
+        ),
+        (
+            &["--profile", "u2f_only", "--pin", "1234"],
+            "--profile u2f_only and --pin do not go together: the key takes no PIN",
+        ),
+        (
+            &["--options", "clientPin=false", "--pin", "random"],
+            "--profile fido2_3_full and --pin, --options do not go together: the key takes no PIN",
+        ),
+        (
             &["--profile", "u2f_only", "--options", "rk"],
             "--profile u2f_only and --options do not go together: U2F has no options",
         ),
@@ -241,6 +258,10 @@ fn an_option_or_algorithm_that_is_not_known_is_a_usage_error() {
         ("--algorithms", "-99999", "the algorithms are ES256"),
         ("--enterprise", "", "an RP ID has at least one character"),
         ("--enterprise", " ", "an RP ID has at least one character"),
+        ("--touch", "sideways", "it is auto, deny, never, prompt, or after= with milliseconds"),
+        ("--touch", "after=soon", "it is auto, deny, never, prompt, or after= with milliseconds"),
+        ("--pin", "123", "the PIN is too short: it takes at least 4 characters"),
+        ("--large-blobs", "1000", "1000 is not in 1024..=65536"),
     ] {
         let argument = format!("{switch}={value}");
         let error = Command::try_parse_from(["keyfob", &argument]).map(drop).unwrap_err();
@@ -303,4 +324,16 @@ fn a_list_of_algorithms_switches_on_what_it_names() {
     let listed = [&[Algorithm::ES256][..], &newer].concat();
     assert_eq!(config.algorithms, Some(&listed[..]));
     assert!(config.caps.has(Caps::FULLY_SPECIFIED));
+}
+
+/// What real clients get on with that getInfo does not tell.
+#[test]
+fn a_workstation_key_is_certified_and_says_when_it_was_not_touched() {
+    let made = |switches: &[&str]| {
+        let arguments = parse(&[&["--profile", "workstation"], switches].concat());
+        let config = config(&arguments, &[]).unwrap();
+        (config.policy.touch_timeout, matches!(config.attestation, AttestationMode::Certified(_)))
+    };
+    assert_eq!(made(&[]), (Failure::USER_ACTION_TIMEOUT, true));
+    assert_eq!(made(&["--policy", "strict", "--attestation", "own"]), (Failure::OPERATION_DENIED, false));
 }

@@ -1,0 +1,167 @@
+//! What a hub tells, in lines and in a trace.
+
+use std::{path::PathBuf, time::Instant};
+
+use keyfob_core::{ctap2, trace::CommandName, transport::hid::HidCommand};
+use keyfob_soft_authenticator::devices::hub::HubEvent;
+use serde_json::{Value, json};
+
+use super::{capture::Capture, messages::Messages};
+use crate::notes::Notes;
+
+/// How many requests are remembered, so that their answers have names.
+const REQUESTS: usize = 64;
+
+/// How `--trace` shows what passes.
+pub enum Trace {
+    None,
+    /// Whole messages, with their members.
+    Text(Messages),
+    /// Every report, in a file.
+    File(Capture),
+}
+
+impl Trace {
+    /// What `--trace` asks for.
+    ///
+    /// # Errors
+    /// Why the file cannot be made, in a line.
+    pub fn new(asked: Option<&Option<PathBuf>>) -> Result<Self, String> {
+        Ok(match asked {
+            None => Self::None,
+            Some(None) => Self::Text(Messages::default()),
+            Some(Some(path)) => {
+                let capture = Capture::create(path);
+                Self::File(capture.map_err(|error| format!("cannot write to {}: {error}", path.display()))?)
+            }
+        })
+    }
+}
+
+/// A request that is under way.
+struct Request {
+    channel: u32,
+    name: String,
+    since: Instant,
+}
+
+/// Tells of the events of a hub.
+pub struct Events {
+    notes: Notes,
+    trace: Trace,
+    requests: Vec<Request>,
+}
+
+impl Events {
+    pub const fn new(notes: Notes, trace: Trace) -> Self {
+        Self { notes, trace, requests: Vec::new() }
+    }
+
+    pub fn tell(&mut self, event: &HubEvent) {
+        match event {
+            HubEvent::PluggedIn => self.simple("pluggedIn", json!({}), || "The key is plugged in.".into()),
+            HubEvent::Unplugged => self.simple("unplugged", json!({}), || "The key is unplugged.".into()),
+            HubEvent::Opened(peer) => self.of_peer("opened", peer, "opened the key."),
+            HubEvent::Closed(peer) => self.of_peer("closed", peer, "closed the key."),
+            HubEvent::Full(peer) => self.of_peer("full", peer, "was refused: too many clients have the key open."),
+            HubEvent::Stuck(peer) => self.of_peer("stuck", peer, "does not read, so it is closed."),
+            HubEvent::Stranger(peer) => {
+                self.of_peer(
+                    "stranger",
+                    peer,
+                    "was closed: it did not begin with CTAPHID_INIT on the broadcast channel.",
+                );
+            }
+            HubEvent::Command { command: HidCommand::INIT, .. } => {}
+            HubEvent::Command { peer, channel, command: HidCommand::CANCEL, .. } => {
+                let members = json!({ "peer": peer.to_string(), "channel": channel });
+                self.simple("cancel", members, || format!("{peer} cancels."));
+            }
+            HubEvent::Command { peer, channel, command, ctap2 } => {
+                let name = name(*command, *ctap2);
+                let members = json!({ "peer": peer.to_string(), "channel": channel, "command": name });
+                self.simple("command", members, || format!("{peer}: {name}"));
+                self.begin(*channel, name);
+            }
+            HubEvent::TouchAsked { channel } => {
+                let name = self.name(*channel);
+                let members = json!({ "channel": channel, "command": name });
+                self.simple("touchAsked", members, || format!("{name} waits for a touch."));
+            }
+            HubEvent::Answered { command: HidCommand::INIT, .. } => {}
+            HubEvent::Answered { channel, status, .. } => {
+                let status =
+                    status.map(|status| status.name().map_or_else(|| format!("0x{:02x}", status.0), str::to_owned));
+                self.end(*channel, "answered", "status", status);
+            }
+            HubEvent::Refused { channel, code } => {
+                self.end(*channel, "refused", "error", Some(format!("{code:?}")));
+            }
+            HubEvent::ToKey(_, report) => self.report(true, report),
+            HubEvent::FromKey(report) => self.report(false, report),
+            _ => {}
+        }
+    }
+
+    fn simple(&self, event: &str, members: Value, text: impl FnOnce() -> String) {
+        self.notes.tell(event, members, text);
+    }
+
+    fn of_peer(&self, event: &str, peer: &impl ToString, what: &str) {
+        let peer = peer.to_string();
+        self.simple(event, json!({ "peer": peer }), || format!("{peer} {what}"));
+    }
+
+    fn begin(&mut self, channel: u32, name: String) {
+        self.requests.retain(|request| request.channel != channel);
+        if self.requests.len() >= REQUESTS {
+            self.requests.remove(0);
+        }
+        self.requests.push(Request { channel, name, since: Instant::now() });
+    }
+
+    /// The name of the request on this channel.
+    fn name(&self, channel: u32) -> String {
+        let request = self.requests.iter().find(|request| request.channel == channel);
+        request.map_or_else(|| format!("channel {channel:08x}"), |request| request.name.clone())
+    }
+
+    /// The request on this channel ends with this result.
+    fn end(&mut self, channel: u32, event: &str, member: &str, result: Option<String>) {
+        let name = self.name(channel);
+        let since = self.requests.iter().find(|request| request.channel == channel).map(|request| request.since);
+        self.requests.retain(|request| request.channel != channel);
+        let millis = since.map(|since| since.elapsed().as_secs_f64() * 1e3);
+        let members = json!({ "channel": channel, "command": name, member: result, "milliseconds": millis });
+        self.simple(event, members, || {
+            let result = result.as_deref().unwrap_or("answered");
+            let time = millis.map_or_else(String::new, |millis| format!(", {millis:.1} ms"));
+            format!("{name}: {result}{time}")
+        });
+    }
+
+    fn report(&mut self, is_to_key: bool, report: &[u8; 64]) {
+        match &mut self.trace {
+            Trace::None => {}
+            Trace::Text(messages) => {
+                if let Some(text) = messages.take(is_to_key, report) {
+                    self.notes.line(text);
+                }
+            }
+            Trace::File(capture) => {
+                if let Err(error) = capture.report(is_to_key, report) {
+                    eprintln!("keyfob: the trace ends here: {error}");
+                    self.trace = Trace::None;
+                }
+            }
+        }
+    }
+}
+
+fn name(command: HidCommand, ctap2: Option<ctap2::Command>) -> String {
+    match (command, ctap2) {
+        (HidCommand::CBOR, Some(command)) => CommandName(command).to_string(),
+        (HidCommand::MSG, _) => "U2F".into(),
+        (command, _) => format!("{command:?}"),
+    }
+}
