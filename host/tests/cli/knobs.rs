@@ -171,6 +171,12 @@ fn a_finger_is_enrolled_without_a_pin() {
     assert_eq!(told(&["--uv", "auto"]), (Some(false), Some(false), Some(false)));
     assert_eq!(told(&["--finger"]), (Some(true), Some(true), Some(false)));
     assert_eq!(told(&["--finger", "left thumb", "--pin", "1234"]), (Some(true), Some(true), Some(true)));
+    let store = path("finger");
+    for _ in 0..2 {
+        let options = ["--finger", "--store", store.to_str().unwrap()];
+        assert_eq!(told(&options), (Some(true), Some(true), Some(false)), "and stays so");
+    }
+    std::fs::remove_file(store).unwrap();
 }
 
 #[test]

@@ -31,7 +31,7 @@
 //! | `mod.rs` | [`Hub`] and its loop |
 //! | `event.rs` | [`HubEvent`], what a hub tells its watcher |
 //! | `link.rs` | what the hub asks of each kind of connection |
-//! | `listener.rs` | what accepts connections |
+//! | `listener.rs`, `seat.rs` | what accepts connections, and what the hub knows of each |
 //! | `stream.rs`, `udp.rs`, `unix.rs`, `usbip.rs`, `uhid.rs` | the kinds of connections |
 //! | `paced.rs` | a queue that leaves as slowly as USB |
 
@@ -54,6 +54,7 @@ mod event;
 mod link;
 mod listener;
 mod paced;
+mod seat;
 mod stream;
 mod udp;
 #[cfg(target_os = "linux")]
@@ -64,8 +65,9 @@ mod usbip;
 
 use event::Observer;
 pub use event::{HubEvent, Peer};
-use link::{Flushed, Input, Link, Report};
+use link::{Input, Link, Report};
 use listener::Listener;
+use seat::{Door, Seat};
 
 /// How many connections may be open. One more closes the oldest connection that has not opened the key.
 const CONNECTIONS: usize = 32;
@@ -151,29 +153,6 @@ impl HubHandle {
         // Without its hub there is nothing to wake.
         let _ = self.waker.wake();
     }
-}
-
-/// What listens for connections.
-struct Door {
-    token: Token,
-    listener: Listener,
-    is_ready: bool,
-}
-
-/// A link, and what the hub knows of it.
-struct Seat {
-    token: Token,
-    link: Box<dyn Link>,
-    /// Whether there may be something to read.
-    is_ready: bool,
-    /// Whether the link takes nothing more now.
-    is_blocked: bool,
-    /// When to flush it, whatever happens.
-    due: Option<Instant>,
-    /// Whether it is a connection. The others stay.
-    is_connection: bool,
-    /// Whether a client has opened the key over it.
-    is_open: bool,
 }
 
 impl<'k, 'b> Hub<'k, 'b> {
@@ -513,23 +492,5 @@ impl<'k, 'b> Hub<'k, 'b> {
         let (is_ready, is_blocked, due, is_open) = (false, false, None, !is_connection);
         self.seats.push(Seat { token, link, is_ready, is_blocked, due, is_connection, is_open });
         Ok(self.seats.len().saturating_sub(1))
-    }
-}
-
-impl Seat {
-    const fn can_be_read(&self) -> bool {
-        self.is_ready && !self.is_blocked
-    }
-
-    /// Writes what is queued, and asks to be told when a client takes more.
-    fn flush(&mut self, now: Instant, poll: &Poll, inputs: &mut Vec<Input>) -> io::Result<()> {
-        let Flushed { is_blocked, due } = self.link.flush(now, inputs)?;
-        self.due = due;
-        if mem::replace(&mut self.is_blocked, is_blocked) != is_blocked {
-            let interest = if is_blocked { Interest::READABLE.add(Interest::WRITABLE) } else { Interest::READABLE };
-            let token = self.token;
-            self.link.with_source(&mut |source| poll.registry().reregister(source, token, interest))?;
-        }
-        Ok(())
     }
 }

@@ -42,6 +42,7 @@ impl Paced {
         if self.reports.is_empty() { None } else { self.next }
     }
 
+    #[cfg(target_os = "linux")]
     pub fn clear(&mut self) {
         self.reports.clear();
     }

@@ -36,6 +36,7 @@ impl<S> Stream<S> {
     }
 
     /// A connection that has the key open from the start.
+    #[cfg(unix)]
     pub fn open(stream: S, peer: Peer) -> Self {
         Self { is_open: true, ..Self::guarded(stream, peer) }
     }

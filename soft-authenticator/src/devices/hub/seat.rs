@@ -1,0 +1,51 @@
+//! What a hub polls: doors, and the connections that came through them.
+
+use std::{io, mem, time::Instant};
+
+use mio::{Interest, Poll, Token};
+
+use super::{
+    link::{Flushed, Input, Link},
+    listener::Listener,
+};
+
+/// What listens for connections.
+pub struct Door {
+    pub token: Token,
+    pub listener: Listener,
+    pub is_ready: bool,
+}
+
+/// A link, and what the hub knows of it.
+pub struct Seat {
+    pub token: Token,
+    pub link: Box<dyn Link>,
+    /// Whether there may be something to read.
+    pub is_ready: bool,
+    /// Whether the link takes nothing more now.
+    pub is_blocked: bool,
+    /// When to flush it, whatever happens.
+    pub due: Option<Instant>,
+    /// Whether it is a connection. The others stay.
+    pub is_connection: bool,
+    /// Whether a client has opened the key over it.
+    pub is_open: bool,
+}
+
+impl Seat {
+    pub const fn can_be_read(&self) -> bool {
+        self.is_ready && !self.is_blocked
+    }
+
+    /// Writes what is queued, and asks to be told when a client takes more.
+    pub fn flush(&mut self, now: Instant, poll: &Poll, inputs: &mut Vec<Input>) -> io::Result<()> {
+        let Flushed { is_blocked, due } = self.link.flush(now, inputs)?;
+        self.due = due;
+        if mem::replace(&mut self.is_blocked, is_blocked) != is_blocked {
+            let interest = if is_blocked { Interest::READABLE.add(Interest::WRITABLE) } else { Interest::READABLE };
+            let token = self.token;
+            self.link.with_source(&mut |source| poll.registry().reregister(source, token, interest))?;
+        }
+        Ok(())
+    }
+}
