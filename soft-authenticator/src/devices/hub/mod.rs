@@ -234,6 +234,9 @@ impl<'k, 'b> Hub<'k, 'b> {
 
     /// Gives this machine the key as a HID device, and keeps it plugged in. Reports leave one per millisecond.
     ///
+    /// The kernel keeps 32 reports of its clients and drops the rest. So a message of more than 1,827 bytes comes through
+    /// only where the key reads as fast as the client writes.
+    ///
     /// `device` is `/dev/uhid`, opened without blocking: [`uhid::open`](super::uhid::open).
     ///
     /// # Errors
