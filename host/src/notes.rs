@@ -2,9 +2,10 @@
 
 use std::{
     io::{self, Write},
-    sync::mpsc,
+    iter,
+    sync::{Arc, mpsc},
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -12,7 +13,11 @@ use serde_json::Value;
 use crate::say;
 
 /// How many lines may wait for a slow reader.
-const LINES: usize = 1024;
+const LINES: usize = 4096;
+/// How long lines are gathered before they are printed. To wake the thread for each takes longer than most commands.
+const GATHERING: Duration = Duration::from_millis(2);
+/// How long the last lines may take. A reader that does not read must not keep the command from ending.
+const LAST: Duration = Duration::from_millis(200);
 
 /// Tells what happens: in a line of text, or in an object of JSON in a line.
 ///
@@ -23,21 +28,24 @@ pub struct Notes {
     lines: mpsc::SyncSender<String>,
     is_json: bool,
     start: Instant,
+    printer: Arc<thread::JoinHandle<()>>,
 }
 
 impl Notes {
     /// Notes as text, or as JSON.
     pub fn new(is_json: bool) -> Self {
         let (lines, received) = mpsc::sync_channel::<String>(LINES);
-        thread::spawn(move || {
-            for line in received {
+        let printer = thread::spawn(move || {
+            for first in &received {
+                thread::sleep(GATHERING);
+                let lines: Vec<String> = iter::once(first).chain(received.try_iter().take(LINES)).collect();
                 let mut out = io::stdout().lock();
-                if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
+                if writeln!(out, "{}", lines.join("\n")).and_then(|()| out.flush()).is_err() {
                     return;
                 }
             }
         });
-        Self { lines, is_json, start: Instant::now() }
+        Self { lines, is_json, start: Instant::now(), printer: Arc::new(printer) }
     }
 
     /// Tells of an event. As JSON it has `members`, and its name and time besides.
@@ -48,6 +56,16 @@ impl Notes {
     /// The same, before the key is served. It is not lost: the user needs it.
     pub fn must_tell(&self, event: &str, members: Value, text: impl FnOnce() -> String) {
         say(format_args!("{}", self.described(event, members, text)));
+    }
+
+    /// Waits until all is printed, if there is a reader. To be called on the last of the clones.
+    pub fn finish(self) {
+        let Self { lines, printer, .. } = self;
+        drop(lines);
+        let start = Instant::now();
+        while !printer.is_finished() && start.elapsed() < LAST {
+            thread::sleep(GATHERING);
+        }
     }
 
     /// Prints a line of text.

@@ -62,7 +62,7 @@ impl ToldArguments {
 pub fn run(arguments: &Arguments) -> Result<(), String> {
     let notes = arguments.told.notes();
     let mut events = arguments.told.events(&notes)?;
-    arguments.key.with_key(&notes, |key| {
+    let served = arguments.key.with_key(&notes, |key| {
         let broken = |error| format!("the key cannot be served: {}", plain(&error));
         let mut hub = Hub::new(key).map_err(broken)?;
         let opened = arguments.doors.open(&mut hub)?;
@@ -74,5 +74,8 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
             [serving].into_iter().chain(opened.hints.iter().cloned()).collect::<Vec<_>>().join("\n")
         });
         hub.run(|event| events.tell(&event)).map_err(broken)
-    })
+    });
+    drop(events);
+    notes.finish();
+    served
 }

@@ -30,8 +30,7 @@ class VirtualKey:
         self._process.stdout.close()
 
     def plug_in(self):
-        """Unplugs the key if it is plugged in, and plugs it in again: a power cycle. Only one client can be plugged in
-        at a time."""
+        """Unplugs the key if it is plugged in, and plugs it in again: a power cycle."""
         if self._device:
             self._device.close()
         self._device = open_device(*self.address)

@@ -105,10 +105,12 @@ fn the_unix_socket_is_its_owners_and_is_removed_when_the_key_is_stopped() {
         let path = path(signal);
         let mut server = Server::new(&["--unix", path.to_str().unwrap()]);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        is_answered(UnixStream::connect(&path).unwrap());
+        let client = UnixStream::connect(&path).unwrap();
+        is_answered(&client);
         server.signal(signal);
         assert!(server.ends().success());
         assert!(!path.exists());
+        assert_eq!(server.lines.by_ref().map(Result::unwrap).last().unwrap(), "The key is unplugged.");
     }
 }
 
