@@ -11,6 +11,7 @@ use crate::{
     transport::{
         fault::FaultError,
         hid::{Failure, HidError, HidErrorCode},
+        nfc::{self, NfcError},
     },
 };
 
@@ -108,6 +109,21 @@ says! {
     error HidError<E> where E {
         Self::Io(error) => "the pipe of reports failed: {error}",
         Self::Device(code) => "{code}",
+        Self::Failed(failure) => "{failure}",
+    }
+    error nfc::Failure {
+        Self::NotSelected => "the authenticator is not selected",
+        Self::Pending => "another transaction is under way",
+        Self::NotAnApdu => "the request of U2F is not an APDU",
+        Self::NotFido => "the answer to SELECT is not that of a FIDO authenticator",
+        Self::Refused(status) => "the authenticator refused a command: {status}",
+        Self::Malformed => "a response has no status word, or has no data and says that there is more",
+        Self::ResponseTooLong => "the response is longer than 65,536 bytes",
+        Self::BufferTooSmall { needed } => "the response takes {needed} bytes, more than the buffer holds",
+        Self::Timeout => "the authenticator did not answer in time",
+    }
+    error NfcError<E> where E {
+        Self::Io(error) => "the NFC reader failed: {error}",
         Self::Failed(failure) => "{failure}",
     }
     error FaultError<E> where E {

@@ -12,6 +12,8 @@ pub struct StatusWord(pub u16);
 named! { StatusWord "0x{:04x}":
     /// Success.
     NO_ERROR = 0x9000;
+    /// The authenticator still works on the request (NFC, CTAP 2.3 §11.3.7.2).
+    STATUS_UPDATE = 0x9100;
     /// The data has a wrong length.
     WRONG_LENGTH = 0x6700;
     /// The user must be present. As the answer to [`Control::CHECK_ONLY`](super::Control::CHECK_ONLY): the key handle
@@ -21,6 +23,8 @@ named! { StatusWord "0x{:04x}":
     COMMAND_NOT_ALLOWED = 0x6986;
     /// The key handle is not known.
     WRONG_DATA = 0x6A80;
+    /// There is no application of the name that SELECT gave (NFC).
+    FILE_NOT_FOUND = 0x6A82;
     /// A parameter has a value without a meaning.
     INCORRECT_P1_P2 = 0x6A86;
     /// The instruction is not supported.

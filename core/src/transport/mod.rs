@@ -1,13 +1,14 @@
 //! The transports: framing state machines, and the traits that carry reports and whole messages.
 //!
-//! [`ReportIo`] moves 64-byte reports, [`Transport`] moves whole messages; [`hid`] turns the first into the second.
-//! Nothing here knows what a message means. [`fault::FaultInjector`] wraps either and disturbs it, for tests;
+//! [`ReportIo`] moves 64-byte reports and [`nfc::ApduIo`] commands with their responses, [`Transport`] moves whole
+//! messages; [`hid`] and [`nfc`] turn the first into the second, at both ends. Nothing here knows what a message means. [`fault::FaultInjector`] wraps either and disturbs it, for tests;
 //! [`crate::trace::Tracer`] wraps either and shows what goes through.
 
 use core::time::Duration;
 
 pub mod fault;
 pub mod hid;
+pub mod nfc;
 #[cfg(feature = "embedded-io-async")]
 pub mod stream;
 
