@@ -9,6 +9,7 @@ use crate::{
     Status, cbor, crypto, ctap1, ctap2,
     pin_uv::PinError,
     transport::{
+        ble::{self, BleError, BleErrorCode},
         fault::FaultError,
         hid::{Failure, HidError, HidErrorCode},
         nfc::{self, NfcError},
@@ -20,6 +21,7 @@ impl error::Error for crate::Failure {}
 impl error::Error for cbor::Error {}
 impl error::Error for ctap1::StatusWord {}
 impl error::Error for HidErrorCode {}
+impl error::Error for BleErrorCode {}
 
 impl Display for crate::Failure {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -126,6 +128,19 @@ says! {
         Self::Io(error) => "the NFC reader failed: {error}",
         Self::Failed(failure) => "{failure}",
     }
+    error ble::Failure {
+        Self::Pending => "another transaction is under way",
+        Self::RequestTooLong => "the request is longer than 65,535 bytes",
+        Self::BufferTooSmall { needed } => "the response takes {needed} bytes, more than the buffer holds",
+        Self::Timeout => "the authenticator did not answer in time",
+        Self::Sequence => "a fragment of the response is missing, doubled, out of place, or of a wrong length",
+        Self::UnexpectedCommand(command) => "the response answers another command, {command:?}",
+    }
+    error BleError<E> where E {
+        Self::Io(error) => "the Bluetooth connection failed: {error}",
+        Self::Device(code) => "{code}",
+        Self::Failed(failure) => "{failure}",
+    }
     error FaultError<E> where E {
         Self::Cut => "the cable is cut",
         Self::Inner(error) => "{error}",
@@ -163,6 +178,22 @@ impl Display for HidErrorCode {
             Self::INVALID_CHANNEL => "the channel is not allocated, or not allowed for this command",
             Self::OTHER => "the authenticator refused without a reason",
             Self(code) => return write!(f, "the authenticator refused with CTAPHID error 0x{code:02x}"),
+        };
+        write!(f, "{sentence} ({self:?})")
+    }
+}
+
+impl Display for BleErrorCode {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let sentence = match *self {
+            Self::INVALID_CMD => "the authenticator does not know the command",
+            Self::INVALID_PAR => "a parameter has a value that is not allowed",
+            Self::INVALID_LEN => "the message or a fragment has a wrong length",
+            Self::INVALID_SEQ => "a fragment came out of order",
+            Self::REQ_TIMEOUT => "the message paused for too long",
+            Self::BUSY => "the authenticator is busy with another request",
+            Self::OTHER => "the authenticator refused without a reason",
+            Self(code) => return write!(f, "the authenticator refused with error 0x{code:02x}"),
         };
         write!(f, "{sentence} ({self:?})")
     }

@@ -14,7 +14,7 @@
 //!     cbor      cose       crypto            one strict reader, one writer; keys; the seam to cryptography
 //!
 //!   large_blob                               the array in which an authenticator keeps blobs for others
-//!   transport                                framing below messages: knows bytes, not what they mean
+//!   transport                                framing below messages: knows bytes, not what they mean; CTAPHID, NFC, BLE
 //!   trace                                    shows what goes through a transport, for people
 //! ```
 //!

@@ -6,12 +6,15 @@ use keyfob_core::{
     Instant,
     ctap2::bio_enrollment::SampleStatus,
     transport::{
-        KeepAlive,
+        Protocol,
         hid::{self, Capabilities, DeviceConfig, DeviceEvent, HidCommand, REPORT_LEN},
     },
 };
 
-use crate::engine::{ConfigError, Engine, Event, Platform, Progress, Wait};
+use crate::{
+    engine::{ConfigError, Engine, Event, Platform, Wait},
+    served::Served,
+};
 
 /// What the driver must do, in addition to touches and the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,17 +66,11 @@ pub enum HidEvent {
 /// # Ok::<(), keyfob_soft_authenticator::engine::ConfigError>(())
 /// ```
 pub struct HidAuthenticator<'b, P: Platform> {
-    framing: hid::Device,
-    engine: Engine<'b, P>,
-    waits_for: Option<Wait>,
+    served: Served<'b, P, hid::Device>,
     /// The channel of the last request.
     channel: Option<u32>,
-    /// Whether a command has ended, or was given up, since the store was last tidy.
-    untidy: bool,
     /// Whether a vendor command is pending.
     vendor: bool,
-    /// Whether the engine's last answer is being sent, or was sent and the engine does not know yet.
-    answers: bool,
 }
 
 impl<'b, P: Platform> HidAuthenticator<'b, P> {
@@ -83,20 +80,12 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
         let capabilities = config.capabilities.without(Capabilities::NMSG);
         let capabilities = if engine.has_u2f() { capabilities } else { capabilities.with(Capabilities::NMSG) };
         let config = DeviceConfig { capabilities, ..config };
-        Self {
-            framing: hid::Device::new(config),
-            engine,
-            waits_for: None,
-            channel: None,
-            untidy: false,
-            vendor: false,
-            answers: false,
-        }
+        Self { served: Served::new(hid::Device::new(config), engine), channel: None, vendor: false }
     }
 
     /// The engine.
     pub fn engine(&mut self) -> &mut Engine<'b, P> {
-        &mut self.engine
+        &mut self.served.engine
     }
 
     /// Unplugs the authenticator and plugs it in again: channels, tokens and pending commands are gone, what is stored
@@ -105,45 +94,40 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
     /// # Errors
     /// [`ConfigError::Store`]: the store failed.
     pub fn power_cycle(&mut self, now: Instant) -> Result<(), ConfigError> {
-        self.framing.reset();
-        self.waits_for = None;
-        (self.untidy, self.vendor, self.answers) = (false, false, false);
-        self.engine.power_cycle(now)
+        self.served.framing.reset();
+        self.vendor = false;
+        self.served.power_cycle(now)
     }
 
     /// Takes one report. Returns what the driver must do.
     pub fn receive(&mut self, now: Instant, report: &[u8; REPORT_LEN]) -> Option<HidEvent> {
-        self.settle_answer();
-        let event = self.framing.receive(now, report, self.engine.whole_buffer());
-        if self.answers && self.framing.channel().is_none() {
-            // INIT has ended the transaction in the middle of the answer.
-            self.answers = false;
-            self.engine.abort();
+        let served = &mut self.served;
+        served.settle_answer();
+        let event = served.framing.receive(now, report, served.engine.whole_buffer());
+        if served.framing.channel().is_none() {
+            // INIT may have ended the transaction in the middle of the answer.
+            served.interrupt_answer();
         }
         match event {
             Some(DeviceEvent::Request { command: command @ (HidCommand::CBOR | HidCommand::MSG), len }) => {
-                let channel = self.framing.channel();
+                let channel = served.framing.channel();
                 if channel != self.channel {
-                    self.engine.channel_changed();
+                    served.engine.channel_changed();
                     self.channel = channel;
                 }
-                let progress = match command {
-                    HidCommand::CBOR => self.engine.begin(now, len),
-                    _ => self.engine.begin_u2f(now, len),
-                };
-                self.advance(progress);
+                let protocol = if command == HidCommand::CBOR { Protocol::Ctap2 } else { Protocol::Ctap1 };
+                served.begin(now, protocol, len);
             }
             Some(DeviceEvent::Request { command, len }) => {
                 self.vendor = true;
                 return Some(HidEvent::Vendor { command, len });
             }
-            Some(DeviceEvent::Cancel) => self.resume(now, Event::Cancel),
+            Some(DeviceEvent::Cancel) => served.resume(now, Event::Cancel),
             Some(DeviceEvent::Aborted) => {
                 if mem::take(&mut self.vendor) {
                     return Some(HidEvent::VendorAborted);
                 }
-                self.engine.abort();
-                (self.waits_for, self.untidy) = (None, true);
+                served.give_up();
             }
             Some(DeviceEvent::Wink) => return Some(HidEvent::Wink),
             _ => {}
@@ -154,129 +138,66 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
     /// The buffer for a vendor command and its response: the engine's whole buffer. Use it only between
     /// [`HidEvent::Vendor`] and the answer.
     pub fn vendor_buffer(&mut self) -> &mut [u8] {
-        self.engine.whole_buffer()
+        self.served.engine.whole_buffer()
     }
 
     /// Answers the pending vendor command with the first `len` bytes of [`HidAuthenticator::vendor_buffer`], at most
     /// [`hid::MAX_MESSAGE`] bytes. Without such a command nothing happens.
     pub fn respond_to_vendor(&mut self, len: usize) {
         if mem::take(&mut self.vendor) {
-            self.framing.respond(len);
+            self.served.framing.respond(len);
         }
     }
 
     /// Refuses the pending vendor command. Without such a command nothing happens.
     pub fn refuse_vendor(&mut self, code: hid::HidErrorCode) {
         if mem::take(&mut self.vendor) {
-            self.framing.refuse(code);
+            self.served.framing.refuse(code);
         }
     }
 
     /// The next report to send, if there is one now. Call it only after the previous report was sent.
     pub fn transmit(&mut self, now: Instant) -> Option<[u8; REPORT_LEN]> {
-        self.framing.transmit(now, self.engine.whole_buffer())
+        self.served.framing.transmit(now, self.served.engine.whole_buffer())
     }
 
     /// What the pending command waits for. While it is [`Wait::Processing`], call [`HidAuthenticator::tick`] as soon as
     /// no report is waiting to be received.
     pub const fn waits_for(&self) -> Option<Wait> {
-        self.waits_for
+        self.served.waits_for
     }
 
     /// Whether a U2F request was refused because it needs a touch, so that a touch now counts for the next request.
     pub fn u2f_awaits_touch(&self, now: Instant) -> bool {
-        self.engine.u2f_awaits_touch(now)
+        self.served.engine.u2f_awaits_touch(now)
     }
 
     /// The user touched the authenticator, or declined. Where [`HidAuthenticator::waits_for`] says [`Wait::LongTouch`],
     /// the touch must have lasted [`LONG_TOUCH`](crate::engine::LONG_TOUCH). If no command and no U2F client waits for
     /// a touch, nothing happens.
     pub fn touch(&mut self, now: Instant, consent: bool) {
-        let touched = match self.waits_for {
-            Some(Wait::Touch) => Event::Touched,
-            Some(Wait::LongTouch) => Event::LongTouched,
-            // A touch does not verify the user, but the user can decline.
-            Some(Wait::UserVerification | Wait::Sample) if consent => return,
-            Some(Wait::UserVerification | Wait::Sample) => Event::Denied,
-            Some(Wait::Processing) | None => return self.engine.touch_for_u2f(now, consent),
-        };
-        self.resume(now, if consent { touched } else { Event::Denied });
+        self.served.touch(now, consent);
     }
 
     /// The result of a verification attempt: see [`Event::Verified`]. If no command waits for it, nothing happens.
     pub fn verify(&mut self, now: Instant, matched: bool) {
-        if self.waits_for == Some(Wait::UserVerification) {
-            self.resume(now, Event::Verified(matched));
-        }
+        self.served.verify(now, matched);
     }
 
     /// The sensor has taken a sample: see [`Event::Sample`]. If no command waits for it, nothing happens.
     pub fn sample(&mut self, now: Instant, status: SampleStatus, remaining: u8) {
-        if self.waits_for == Some(Wait::Sample) {
-            self.resume(now, Event::Sample { status, remaining });
-        }
-    }
-
-    /// Tells the engine that the last report of an answer was sent. Returns whether the engine had something to do.
-    fn settle_answer(&mut self) -> bool {
-        if !self.answers || self.framing.channel().is_some() {
-            return false;
-        }
-        self.answers = false;
-        self.engine.response_sent()
+        self.served.sample(now, status, remaining);
     }
 
     /// Continues a pending command, or applies its timeout. While no command is pending, tidies the store up, one piece
     /// per call. Call it only after every report from [`HidAuthenticator::transmit`] was sent.
     pub fn tick(&mut self, now: Instant) {
-        if self.waits_for.is_some() {
-            self.resume(now, Event::Tick);
-        } else if self.settle_answer() {
-            // That was one piece of work.
-        } else if self.is_untidy() {
-            self.untidy = self.engine.tidy();
-        }
-    }
-
-    /// Whether nothing is pending, and the last command may have left something to tidy up.
-    const fn is_untidy(&self) -> bool {
-        self.untidy && self.framing.channel().is_none()
+        self.served.tick(now);
     }
 
     /// When to call [`HidAuthenticator::tick`] and [`HidAuthenticator::transmit`] if no report comes in. A time in the
     /// past when there is something to do now.
     pub fn deadline(&self) -> Option<Instant> {
-        let engine = match self.waits_for {
-            Some(Wait::Processing) => Some(Instant::default()),
-            None if self.is_untidy() => Some(Instant::default()),
-            _ => self.engine.deadline(),
-        };
-        match (self.framing.deadline(), engine) {
-            (Some(framing), Some(engine)) => Some(framing.min(engine)),
-            (framing, engine) => framing.or(engine),
-        }
-    }
-
-    fn resume(&mut self, now: Instant, event: Event) {
-        let progress = self.engine.resume(now, event);
-        self.advance(progress);
-    }
-
-    fn advance(&mut self, progress: Progress) {
-        match progress {
-            Progress::Reply(len) => {
-                self.waits_for = None;
-                self.untidy = true;
-                self.framing.respond(len);
-                self.answers = self.framing.channel().is_some();
-            }
-            Progress::Pending(wait) => {
-                self.waits_for = Some(wait);
-                self.framing.keep_alive(match wait {
-                    Wait::Touch | Wait::LongTouch | Wait::UserVerification | Wait::Sample => KeepAlive::UpNeeded,
-                    Wait::Processing => KeepAlive::Processing,
-                });
-            }
-        }
+        self.served.deadline()
     }
 }

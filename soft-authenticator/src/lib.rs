@@ -4,15 +4,15 @@
 //! ```text
 //!   devices    virtual keys, in process and over sockets (feature `std`)
 //!      │
-//!     hid      CTAPHID around the engine: reports in, reports out
+//!  hid nfc ble  a transport around the engine: reports, APDUs or fragments in and out
 //!      │
 //!   engine     the authenticator: requests in, responses out; time and the user's actions are inputs
 //!    │   │
 //!  caps  store     what is compiled in and switched on; what survives power loss: memory, NOR flash, a file
 //! ```
 //!
-//! An integrator implements [`engine::Platform`], fills in an [`engine::Config`], and steps an [`engine::Engine`] or a
-//! [`hid::HidAuthenticator`]. A test uses `devices::VirtualKey`. Each of them has an example. The messages are those of
+//! An integrator implements [`engine::Platform`], fills in an [`engine::Config`], and steps an [`engine::Engine`], a
+//! [`hid::HidAuthenticator`], an [`nfc::NfcAuthenticator`] or a [`ble::BleAuthenticator`]. A test uses `devices::VirtualKey`. Each of them has an example. The messages are those of
 //! `keyfob-core`.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))] // docs.rs says which feature an item needs
@@ -33,12 +33,15 @@
 )]
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
+pub mod ble;
 pub mod caps;
 #[cfg(feature = "std")]
 pub mod devices;
 pub mod engine;
 mod errors;
 pub mod hid;
+pub mod nfc;
+mod served;
 pub mod store;
 
 pub use caps::Caps;

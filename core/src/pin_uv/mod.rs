@@ -29,7 +29,9 @@ mod token;
 pub use identifier::{CRED_STORE_STATE, DEVICE_IDENTIFIER, ValueKey, ValuePurpose};
 pub use pin::{MAX_PIN_BYTES, PaddedPin, PinError, PinHash};
 pub use proof::UserVerified;
-pub use token::{INITIAL_USAGE_LIMIT, MAX_TOKEN, MAX_USAGE_PERIOD, Permissions, Token, TokenState, USER_PRESENT_LIMIT};
+pub use token::{
+    INITIAL_USAGE_LIMIT, MAX_TOKEN, MAX_USAGE_PERIOD, NFC_LIMIT, Permissions, Token, TokenState, USER_PRESENT_LIMIT,
+};
 
 /// A PIN/UV auth protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

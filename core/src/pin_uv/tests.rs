@@ -380,3 +380,21 @@ fn only_the_whole_right_hash_is_evidence_that_the_user_was_verified() {
         assert!(hash.verify(wrong).is_none(), "{wrong:?}");
     }
 }
+
+/// 6.5.2.1: the limits of a token over NFC
+#[test]
+fn over_nfc_a_token_that_is_not_used_and_its_presence_expire_after_19_8_seconds() {
+    for (nfc, limit) in [(true, NFC_LIMIT), (false, INITIAL_USAGE_LIMIT)] {
+        let mut state = TokenState::default();
+        state.set_nfc(nfc);
+        issue(&mut state);
+        let issued = at(100);
+        state.observe(issued.plus(limit - Duration::from_millis(1)));
+        assert!(state.in_use());
+        state.observe(issued.plus(limit));
+        assert!(!state.in_use() && !state.user_present());
+        issue(&mut state);
+        state.observe(issued.plus(limit));
+        assert!(!state.in_use(), "the limits stay");
+    }
+}

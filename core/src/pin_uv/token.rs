@@ -15,6 +15,8 @@ use crate::{
 pub const INITIAL_USAGE_LIMIT: Duration = Duration::from_secs(30);
 /// For this long after its issue, a token says that the user was present.
 pub const USER_PRESENT_LIMIT: Duration = Duration::from_secs(30);
+/// [`INITIAL_USAGE_LIMIT`] and [`USER_PRESENT_LIMIT`] on NFC.
+pub const NFC_LIMIT: Duration = Duration::from_millis(19_800);
 /// A token expires this long after its issue, used or not.
 pub const MAX_USAGE_PERIOD: Duration = Duration::from_secs(600);
 
@@ -148,6 +150,7 @@ pub struct TokenState {
     user_present: bool,
     user_verified: bool,
     unlimited: bool,
+    nfc: bool,
     /// The user verification for which the token in use was issued.
     evidence: Option<UserVerified>,
 }
@@ -160,9 +163,14 @@ impl TokenState {
         Self { unlimited: true, ..Self::default() }
     }
 
+    /// Whether the limits are those of NFC.
+    pub const fn set_nfc(&mut self, nfc: bool) {
+        self.nfc = nfc;
+    }
+
     /// Invalidates the token.
     pub fn stop_using(&mut self) {
-        *self = Self { unlimited: self.unlimited, ..Self::default() };
+        *self = Self { unlimited: self.unlimited, nfc: self.nfc, ..Self::default() };
     }
 
     /// Issues a fresh token after user verification and returns it. `rp_id_hash` binds it from the start.
@@ -195,6 +203,7 @@ impl TokenState {
             user_present,
             user_verified: true,
             unlimited: self.unlimited,
+            nfc: self.nfc,
             evidence: Some(verified),
         };
         Ok(&self.token)
@@ -203,11 +212,13 @@ impl TokenState {
     /// Applies the timers. Call this before any other use of the state.
     pub fn observe(&mut self, now: Instant) {
         let age = now.since(self.issued);
-        let expired = age >= MAX_USAGE_PERIOD || (!self.used && age >= INITIAL_USAGE_LIMIT);
+        let (unused, present) =
+            if self.nfc { (NFC_LIMIT, NFC_LIMIT) } else { (INITIAL_USAGE_LIMIT, USER_PRESENT_LIMIT) };
+        let expired = age >= MAX_USAGE_PERIOD || (!self.used && age >= unused);
         if self.protocol.is_some() && expired && !self.unlimited {
             self.stop_using();
         }
-        if age >= USER_PRESENT_LIMIT {
+        if age >= present {
             self.user_present = false;
         }
     }

@@ -1,11 +1,13 @@
 //! The transports: framing state machines, and the traits that carry reports and whole messages.
 //!
-//! [`ReportIo`] moves 64-byte reports and [`nfc::ApduIo`] commands with their responses, [`Transport`] moves whole
-//! messages; [`hid`] and [`nfc`] turn the first into the second, at both ends. Nothing here knows what a message means. [`fault::FaultInjector`] wraps either and disturbs it, for tests;
+//! [`ReportIo`] moves 64-byte reports, [`nfc::ApduIo`] commands with their responses, [`ble::BleIo`] fragments;
+//! [`Transport`] moves whole messages. [`hid`], [`nfc`] and [`ble`] turn the former into the latter, at both ends.
+//! Nothing here knows what a message means. [`fault::FaultInjector`] wraps either and disturbs it, for tests;
 //! [`crate::trace::Tracer`] wraps either and shows what goes through.
 
 use core::time::Duration;
 
+pub mod ble;
 pub mod fault;
 pub mod hid;
 pub mod nfc;

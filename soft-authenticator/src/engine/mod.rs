@@ -265,8 +265,9 @@ impl<'b, P: Platform> Engine<'b, P> {
     }
 
     /// Over which of [`Config::transports`] the platform speaks from now on; the first until then. Another one is
-    /// another channel.
+    /// another channel. On "nfc", tokens have the shorter limits of NFC (CTAP 2.3 §6.5.2.1).
     pub fn set_transport(&mut self, transport: Text<'b>) {
+        self.authenticator.token.set_nfc(transport == const { Text::new("nfc") });
         if self.authenticator.transport.replace(transport) != Some(transport) {
             self.channel_changed();
         }
@@ -328,6 +329,17 @@ impl<'b, P: Platform> Engine<'b, P> {
         if self.u2f_awaits_touch(now) {
             self.authenticator.touch = if consent { U2fTouch::Kept(now.plus(TOUCH_KEPT)) } else { U2fTouch::Unasked };
         }
+    }
+
+    /// Counts what the user did before a U2F request, such as placing the authenticator in a reader's field, as the
+    /// touch that the request needs, until this time. A CTAP2 request in between makes it forgotten.
+    pub fn keep_touch_for_u2f(&mut self, until: Instant) {
+        self.authenticator.touch = U2fTouch::Kept(until);
+    }
+
+    /// Whether a touch is kept for the next U2F request, which uses it up.
+    pub const fn keeps_touch_for_u2f(&self) -> bool {
+        matches!(self.authenticator.touch, U2fTouch::Kept(_))
     }
 
     /// One atom of the command under way.

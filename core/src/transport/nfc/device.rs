@@ -47,7 +47,7 @@ pub enum DeviceEvent {
     },
     /// Give up the pending request and answer it with status KEEPALIVE_CANCEL. Comes once per request.
     Cancel,
-    /// Drop the pending request and do not answer it.
+    /// Drop the pending request and do not answer it, or know that the rest of its answer was not fetched.
     Aborted,
     /// The client begins anew with SELECT, or has ended with NFCCTAP_CONTROL. Drop the pending request, if any, and
     /// what the next command of a sequence would go on with.
@@ -146,6 +146,11 @@ impl Device {
     /// Whether SELECT was answered, and no END came since.
     pub const fn is_selected(&self) -> bool {
         self.selected
+    }
+
+    /// Whether no transaction is pending: no request, and no part of a response that was not fetched.
+    pub const fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Idle)
     }
 
     /// Takes one command APDU. Before the next one, send its response, which [`Device::transmit`] returns.
@@ -313,7 +318,7 @@ impl Device {
         bytes::copy(bytes::rest_mut(message, front.saturating_add(done)), apdu.data);
 
         if apdu.class & CHAINING != 0 {
-            let pending = matches!(self.phase, Phase::Processing { .. });
+            let pending = matches!(self.phase, Phase::Processing { .. } | Phase::Responding { .. });
             self.phase = Phase::Assembling { head, len };
             self.owed = Owed::Status(StatusWord::NO_ERROR);
             return Ok(pending.then_some(DeviceEvent::Aborted));

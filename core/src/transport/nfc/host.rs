@@ -168,6 +168,11 @@ impl Host {
         matches!(self.phase, Phase::Idle)
     }
 
+    /// Whether a command was sent that has no response yet.
+    pub const fn awaits_response(&self) -> bool {
+        self.sent
+    }
+
     /// Whether the whole request was returned by [`Host::transmit`], so that it is not needed any more.
     pub const fn is_sent(&self) -> bool {
         matches!(self.phase, Phase::Responding { .. })
