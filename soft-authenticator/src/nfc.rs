@@ -26,9 +26,21 @@ pub const TAP_LIMIT: Duration = keyfob_core::pin_uv::NFC_LIMIT;
 pub struct NfcConfig {
     /// The framing. The engine's configuration, not this, decides whether U2F is supported.
     pub device: DeviceConfig,
-    /// Whether the authenticator has a button, which the user can press after the tap was used up. A card without one
-    /// refuses at once.
-    pub button: bool,
+    /// How the user consents.
+    pub presence: Presence,
+}
+
+/// How the user of an authenticator on NFC consents to an operation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Presence {
+    /// By the tap, which is to place the authenticator in a reader's field: a card. It refuses at once when the tap is
+    /// used up.
+    #[default]
+    Tap,
+    /// By the tap, and by a button once the tap is used up.
+    TapOrButton,
+    /// By a button only: an authenticator that may lie in the field without its user.
+    Button,
 }
 
 /// An engine with NFC around it. It takes commands and returns responses; the driver passes the time.
@@ -68,7 +80,7 @@ pub struct NfcConfig {
 /// ```
 pub struct NfcAuthenticator<'b, P: Platform> {
     served: Served<'b, P, nfc::Device>,
-    button: bool,
+    presence: Presence,
     /// Until when the tap counts, if it is not used up.
     tap: Option<Instant>,
 }
@@ -79,7 +91,9 @@ impl<'b, P: Platform> NfcAuthenticator<'b, P> {
         engine.set_transport(const { Text::new("nfc") });
         let device = DeviceConfig { u2f: engine.has_u2f(), ..config.device };
         let served = Served::new(nfc::Device::new(device), engine);
-        Self { served, button: config.button, tap: Some(now.plus(TAP_LIMIT)) }
+        let mut card = Self { served, presence: config.presence, tap: None };
+        card.placed(now);
+        card
     }
 
     /// The engine.
@@ -94,7 +108,7 @@ impl<'b, P: Platform> NfcAuthenticator<'b, P> {
     /// [`ConfigError::Store`]: the store failed.
     pub fn power_cycle(&mut self, now: Instant) -> Result<(), ConfigError> {
         self.served.framing.reset();
-        self.tap = Some(now.plus(TAP_LIMIT));
+        self.placed(now);
         self.served.power_cycle(now)
     }
 
@@ -136,7 +150,7 @@ impl<'b, P: Platform> NfcAuthenticator<'b, P> {
 
     /// Whether a U2F request was refused because it needs a touch, so that a touch now counts for the next request.
     pub fn u2f_awaits_touch(&self, now: Instant) -> bool {
-        self.button && self.served.engine.u2f_awaits_touch(now)
+        self.presence != Presence::Tap && self.served.engine.u2f_awaits_touch(now)
     }
 
     /// The user pressed the button, or declined. Where [`NfcAuthenticator::waits_for`] says [`Wait::LongTouch`], the
@@ -172,6 +186,10 @@ impl<'b, P: Platform> NfcAuthenticator<'b, P> {
         self.served.deadline()
     }
 
+    fn placed(&mut self, now: Instant) {
+        self.tap = (self.presence != Presence::Button).then(|| now.plus(TAP_LIMIT));
+    }
+
     fn begin(&mut self, now: Instant, protocol: Protocol, len: usize) {
         let tap = self.tap.filter(|until| protocol == Protocol::Ctap1 && now < *until);
         if let Some(until) = tap {
@@ -190,7 +208,8 @@ impl<'b, P: Platform> NfcAuthenticator<'b, P> {
         if tapped {
             self.tap = None;
             self.served.resume(now, Event::Touched);
-        } else if matches!(self.served.waits_for, Some(Wait::Touch | Wait::LongTouch)) && !self.button {
+        } else if matches!(self.served.waits_for, Some(Wait::Touch | Wait::LongTouch)) && self.presence == Presence::Tap
+        {
             self.served.resume(now, Event::Denied);
         }
     }
