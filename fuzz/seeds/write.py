@@ -181,6 +181,68 @@ HOST = [
     ('busy', 'asked again', '00' '0400' '01' '00' '10' '0001' '01' '04' '01' '07' '01' 'bf' '0001' '0001' '06' '10' '04'),
 ]
 
+
+
+def commands(*apdus, between=''):
+    """Commands for `nfc_device`: time, action, length and bytes; each answer or other action follows."""
+    return ''.join('01' '07' + '%04x' % (len(apdu) // 2) + apdu + between for apdu in apdus)
+
+
+SELECT = '00a4040008a0000006472f000100'
+CHAIN = '90108000f0' + 'a5' * 240, '8010800017' + '726bf50850fc43aaa411d948cc6c37068b8da1d5080901' + '00'
+NFC_DEVICE = [
+    ('chain', 'the standard\'s example, CTAP 2.3 §11.3.6', '01' '0400' '0400' + commands(SELECT, *CHAIN) + '01' '00' '02a7'
+     + commands('80c0000000', '80c00000a7')),
+    ('polls', 'status updates and a cancellation', '01' '0400' '0400' + commands(SELECT, '801080000104' '00')
+     + '01' '01' '02' + commands('8011000000', '8011110000') + '01' '00' '0001'),
+    ('u2f', 'U2F, in a chain', '01' '0400' '0400' + commands(SELECT, '0003000000', '10020300020102', '000203000103' '00')
+     + '01' '00' '0004'),
+    ('end', 'CONTROL END', '01' '0400' '0400' + commands(SELECT, '80120100', '801000000104' '00')),
+    ('extended', 'in extended length encoding', '01' '0400' '0400' + commands(SELECT, '80100000' '000001' '04' '0000')
+     + '01' '00' '0300'),
+]
+
+
+def responses(*apdus):
+    """Responses for `nfc_host`: action, length and bytes."""
+    return ''.join('07' + '%04x' % (len(apdu) // 2) + apdu for apdu in apdus)
+
+
+SELECTED = '00' + responses('5532465f56329000')
+CTAP2 = '01' '00' '0001' '04'
+NFC_HOST = [
+    ('response', 'a transaction in parts', '00' '0000' '0400' + SELECTED + CTAP2 + responses('000102' '6103', '030405' '9000')),
+    ('polls', 'status updates and a cancellation', '00' '0000' '0400' + SELECTED + CTAP2 + responses('019100') + '03'
+     + responses('019100', '2d9000')),
+    ('u2f', 'the version of U2F', '01' '0000' '0400' + SELECTED + '01' '01' '0009' '000300000000000000'
+     + responses('5532465f56329000')),
+    ('chain', 'a request of 500 bytes', '00' '0000' '0400' + SELECTED + '01' '00' '01f4' + '05' * 500
+     + responses('9000', '9000', '009000')),
+    ('refused', 'a status word', '00' '0000' '0400' + SELECTED + CTAP2 + responses('6985')),
+]
+
+
+def fragments(*values):
+    """Fragments for the targets of Bluetooth: time, action, length and bytes."""
+    return ''.join('01' '07' + '%04x' % (len(value) // 2) + value for value in values)
+
+
+LONG = '830028' + '05' * 17, '00' + '05' * 19, '01' + '05' * 4
+BLE_DEVICE = [
+    ('ping', 'an echo', 'e0' '0400' '0400' '0000' + fragments('8100020102') + '0103'),
+    ('long', 'three fragments, answered', 'e0' '0400' '0400' '0000' + '01' '02' '20' + fragments(*LONG) + '01' '00' '0028' '0103'),
+    ('cancel', 'a cancellation', 'e0' '0400' '0400' '0000' + '01' '02' '20' + fragments('83000104') + '01' '01' '02'
+     + fragments('be0000') + '01' '00' '0001' '0103'),
+    ('order', 'a fragment out of order', 'e0' '0400' '0400' '0000' + fragments(LONG[0], LONG[2]) + '0103'),
+]
+SENT = '01' '00' '03' '0001' '01' '03'
+BLE_HOST = [
+    ('response', 'three fragments', '0400' '0000' + SENT + fragments(*LONG)),
+    ('keep_alive', 'a cancelled transaction', '0400' '0000' + SENT + fragments('82000102') + '01' '01' '01' '03'
+     + fragments('8300012d')),
+    ('error', 'the authenticator is busy', '0400' '0000' + SENT + fragments('bf000106')),
+]
+
 # Flags; time, action, request.
 ENGINE = [(name + suffix, source, '00' + '010c%04x' % (len(text) // 2 + 1) + command + text + event + '0102' * 3)
           for suffix, event in [('', '0105'), ('_denied', '0100')]
@@ -305,6 +367,10 @@ write('sign_then_mutate', MUTATE)
 write('cose_point', KEYS + POINTS)
 write('hid_device', DEVICE)
 write('hid_host', HOST)
+write('nfc_device', NFC_DEVICE)
+write('nfc_host', NFC_HOST)
+write('ble_device', BLE_DEVICE)
+write('ble_host', BLE_HOST)
 write('engine_bytes', ENGINE)
 write('engine_commands', COMMANDS)
 write('client_machine', CLIENT)
