@@ -144,6 +144,7 @@ fn a_key_without_u2f_offers_ctap2_only() {
     assert_eq!(call(&mut transport, Protocol::Ctap2, &[Command::GET_INFO.0])[0], Status::OK.0);
 }
 
+/// 11.4: CANCEL while a touch is awaited → KEEPALIVE_CANCEL
 #[test]
 fn the_user_is_asked_by_keep_alives_and_a_cancellation_is_answered() {
     let mut peer = Peer::new(Key::new(), 20);

@@ -225,18 +225,19 @@ impl Host {
         if self.sent {
             return None;
         }
+        let longest = match self.lengths {
+            Lengths::Short => Le::Short(0),
+            // As long as the frame allows, with its status word.
+            Lengths::Extended => Le::Extended(u16::try_from(frame.len().saturating_sub(2)).unwrap_or(0)),
+        };
         let len = match self.phase {
             Phase::Closed | Phase::Idle => None,
             Phase::Selecting => write(frame, [ISO, SELECT, SELECT_BY_NAME, 0], &AID, Le::Short(0)),
             Phase::Requesting { head, from, to } => {
                 let room = frame.len().saturating_sub(FRAME_BYTES).clamp(1, usize::from(u16::MAX));
-                // A response in extended length encoding is as long as the frame allows.
-                let (chunk, le, none) = match self.lengths {
-                    Lengths::Short => (room.min(SHORT_CHUNK), Le::Short(0), Le::NoneShort),
-                    Lengths::Extended => {
-                        let longest = u16::try_from(frame.len().saturating_sub(2)).unwrap_or(0);
-                        (room, Le::Extended(longest), Le::NoneExtended)
-                    }
+                let (chunk, none) = match self.lengths {
+                    Lengths::Short => (room.min(SHORT_CHUNK), Le::NoneShort),
+                    Lengths::Extended => (room, Le::NoneExtended),
                 };
                 let data = request.get(from..to).unwrap_or_default();
                 match data.split_at_checked(chunk) {
@@ -247,7 +248,7 @@ impl Host {
                     }
                     _ => {
                         self.phase = Phase::Responding { fetch: Fetch::Answer, received: 0 };
-                        write(frame, head, data, le)
+                        write(frame, head, data, longest)
                     }
                 }
             }
@@ -260,7 +261,7 @@ impl Host {
                 if cancels {
                     self.cancel = Cancel::Sent;
                 }
-                write(frame, [CTAP, POLL, if cancels { CANCEL } else { 0 }, 0], &[], Le::Short(0))
+                write(frame, [CTAP, POLL, if cancels { CANCEL } else { 0 }, 0], &[], longest)
             }
         };
         self.sent = len.is_some();

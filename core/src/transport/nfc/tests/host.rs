@@ -114,6 +114,8 @@ fn an_extended_request_is_one_command_as_far_as_the_frame_allows() {
     assert_eq!(reader.next(&request).unwrap(), [&hex("90108000 000400")[..], &request[1..]].concat());
     reader.hear("9000");
     assert_eq!(reader.next(&request).unwrap(), hex("80108000 000001 07 0407"));
+    assert!(matches!(reader.hear("01 9100"), Some(HostEvent::KeepAlive(_))));
+    assert_eq!(reader.next(&request).unwrap(), hex("80110000 000407"), "the response comes in one piece");
 }
 
 #[test]
