@@ -27,7 +27,7 @@ impl Blow {
     const ALL: [Blow; 4] = [Self::Cancel, Self::Init, Self::Strangers, Self::PowerCut];
 }
 
-/// The adversary. It strikes only while a command is pending.
+/// The adversary, which knows CTAPHID. It strikes only while a command is pending.
 pub struct Adversary {
     /// Atoms until the next blow; `None` after the last.
     left: Option<u64>,

@@ -5,11 +5,16 @@ use std::{collections::VecDeque, time::Duration};
 use keyfob_core::{
     client::{Cause, Ceremony, Error, Input, Operation, Output},
     crypto::Crypto,
-    transport::{Protocol, hid::HostEvent},
+    transport::Protocol,
 };
 use rand_core::CryptoRng;
 
-use crate::{Mutation, tap::Backend, world::World};
+use crate::{
+    Mutation,
+    link::{Client, ClientEvent},
+    tap::Backend,
+    world::World,
+};
 
 /// How long a ceremony may continue after its deadline: 3 s for the answer to its cancellation, and 200 ms for the
 /// clock's steps. The time of the user's typing is added, because nothing interrupts it.
@@ -97,8 +102,8 @@ impl<C: Backend> World<'_, C> {
                     let stop = cancel_at.filter(|_| !cancelled).map_or(until, |at| until.min(at));
                     let stop = if self.mutation == Some(Mutation::NeverEnds) { bound + 1 } else { stop };
                     match self.advance(stop, buf) {
-                        Some(HostEvent::KeepAlive(status)) => Input::KeepAlive(status),
-                        Some(HostEvent::Response { len, .. }) => Input::Response(len),
+                        Some(ClientEvent::KeepAlive(status)) => Input::KeepAlive(status),
+                        Some(ClientEvent::Response(len)) => Input::Response(len),
                         Some(_) => Input::TransportFailed,
                         None if !cancelled && cancel_at.is_some_and(|at| at <= self.now) => {
                             cancelled = true;
@@ -163,8 +168,8 @@ impl<C: Backend> World<'_, C> {
         let until = self.now + limit;
         loop {
             match self.advance(until, &mut buffer) {
-                Some(HostEvent::KeepAlive(_)) => {}
-                Some(HostEvent::Response { len, .. }) => {
+                Some(ClientEvent::KeepAlive(_)) => {}
+                Some(ClientEvent::Response(len)) => {
                     buffer.truncate(len);
                     return Some(buffer);
                 }
@@ -176,7 +181,7 @@ impl<C: Backend> World<'_, C> {
     /// Unplugs the key and plugs it in again. For the client it is a new device without a channel.
     pub fn replug(&mut self) {
         self.power_cycle();
-        self.host = keyfob_core::transport::hid::Host::new();
+        self.host = Client::new(self.medium);
         self.idle(20);
     }
 }

@@ -3,12 +3,15 @@
 //! ```text
 //!   scenario ── what is done in a world, and what must come of it      ┐
 //!      │                                                               │ dice: one u64 seed
-//!   client machine ── hid::Host ══ Wire ══ HidAuthenticator ── Flash   │ decides everything
-//!                        rival ══╝  ║  ╚══ Tap (crypto)                │
+//!   client machine ── Client ═════ Wire ═════════ Device ── Flash      │ decides everything
+//!                       rival ══╝   ║   ╚══ Tap (crypto)               │
 //!                          loss, bit flips, doubles, delays            │
 //!                     adversary ══ between two atoms ══╝               │
 //!   clock, user, plug   ── World                                       ┘
 //! ```
+//!
+//! Client and Device are the two ends of CTAPHID, NFC or Bluetooth ([`link`]); only CTAPHID has a rival, an adversary and
+//! faults other than a power cut.
 //!
 //! There are no threads, no sockets and no real time: a world is a function of its seed, so a failure is replayed with
 //! its seed.
@@ -23,6 +26,7 @@ pub mod adversary;
 pub mod ceremony;
 pub mod dice;
 pub mod flash;
+pub mod link;
 pub mod model;
 pub mod rival;
 pub mod scenario;
@@ -58,6 +62,8 @@ pub enum Mutation {
 /// Options for running a world.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct WorldOptions {
+    /// The transport.
+    pub medium: link::Medium,
     /// Whether to keep a log.
     pub trace: bool,
     /// The defect, if any.

@@ -1,4 +1,4 @@
-//! Runs worlds: `keyfob-simulator --worlds 1000000 [--seed N] [--trace] [--jobs 2]`.
+//! Runs worlds: `keyfob-simulator --worlds 1000000 [--seed N] [--over hid|nfc|nfc-extended|ble] [--trace] [--jobs 2]`.
 //!
 //! The worlds have the seeds N, N + 1, and so on. The first world that fails is printed with the command that replays
 //! it.
@@ -13,14 +13,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use keyfob_simulator::{Summary, WorldFailure, WorldOptions, run};
+use keyfob_simulator::{Summary, WorldFailure, WorldOptions, link::Medium, run};
 
-const USAGE: &str = "usage: keyfob-simulator [--worlds N] [--seed N] [--trace] [--jobs N] [--keep-going]";
+const USAGE: &str = "usage: keyfob-simulator [--worlds N] [--seed N] [--over hid|nfc|nfc-extended|ble] [--trace] [--jobs N] \
+                     [--keep-going]";
+
+/// The transports by name. Bluetooth has fragments of a length that is usual on phones.
+const MEDIA: [(&str, Medium); 4] =
+    [("hid", Medium::Hid), ("nfc", Medium::Nfc), ("nfc-extended", Medium::NfcExtended), ("ble", Medium::Ble(182))];
 
 struct Arguments {
     worlds: u64,
     seed: u64,
     jobs: u64,
+    medium: Medium,
     trace: bool,
     keep_going: bool,
 }
@@ -71,7 +77,7 @@ fn main() -> ExitCode {
 
 fn work(arguments: &Arguments, job: u64, done: &AtomicU64, failed: &AtomicU64, stop: &AtomicBool) -> Summary {
     let mut total = Summary::default();
-    let options = WorldOptions { trace: arguments.trace, ..WorldOptions::default() };
+    let options = WorldOptions { medium: arguments.medium, trace: arguments.trace, ..WorldOptions::default() };
     for world in (job..arguments.worlds).step_by(arguments.jobs as usize) {
         if stop.load(Ordering::Relaxed) {
             break;
@@ -88,8 +94,10 @@ fn work(arguments: &Arguments, job: u64, done: &AtomicU64, failed: &AtomicU64, s
                 failed.fetch_add(1, Ordering::Relaxed);
                 stop.store(!arguments.keep_going, Ordering::Relaxed);
                 println!("seed {seed}: {failure}");
+                let over = MEDIA.iter().find(|(_, medium)| *medium == arguments.medium).map_or("hid", |(name, _)| name);
                 println!(
-                    "  replay: cargo run --profile simulate -p keyfob-simulator -- --worlds 1 --seed {seed} --trace"
+                    "  replay: cargo run --profile simulate -p keyfob-simulator -- --worlds 1 --seed {seed} --over \
+                     {over} --trace"
                 );
             }
         }
@@ -121,8 +129,14 @@ fn progress(done: u64, worlds: u64, begun: Instant) {
 }
 
 fn parse(mut words: impl Iterator<Item = String>) -> Option<Arguments> {
-    let mut arguments = Arguments { worlds: 10_000, seed: 0, jobs: 1, trace: false, keep_going: false };
+    let mut arguments =
+        Arguments { worlds: 10_000, seed: 0, jobs: 1, medium: Medium::Hid, trace: false, keep_going: false };
     while let Some(word) = words.next() {
+        if word == "--over" {
+            let name = words.next()?;
+            arguments.medium = MEDIA.iter().find(|(other, _)| *other == name)?.1;
+            continue;
+        }
         let mut number = || words.next()?.parse().ok();
         match word.as_str() {
             "--worlds" => arguments.worlds = number()?,

@@ -1,10 +1,10 @@
-//! One direction of a pipe of reports, with faults.
+//! One direction of a pipe of frames, with faults.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use keyfob_core::transport::hid::{Packet, REPORT_LEN};
 
-use crate::dice::Dice;
+use crate::{dice::Dice, link::Medium};
 
 /// The probability of each fault per report, in thousandths.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,25 +43,32 @@ pub enum Fate {
 #[derive(Default)]
 pub struct Wire {
     /// Sorted by the time of arrival, in milliseconds.
-    under_way: VecDeque<(u64, [u8; REPORT_LEN])>,
+    under_way: VecDeque<(u64, Vec<u8>)>,
     last: u64,
+    medium: Medium,
+    /// Whether the frames go to the authenticator.
+    up: bool,
     /// All message bytes that were sent on each channel, without the framing.
     seen: BTreeMap<[u8; 4], Vec<u8>>,
 }
 
 impl Wire {
-    /// Sends a report at `now`.
-    pub fn send(&mut self, now: u64, report: &[u8; REPORT_LEN], faults: WireFaults, dice: &mut Dice) -> Fate {
-        let head = if report[4] & 0x80 != 0 { 7 } else { 5 };
-        let channel = [report[0], report[1], report[2], report[3]];
-        self.seen.entry(channel).or_default().extend_from_slice(&report[head..]);
+    /// A wire without frames.
+    pub fn new(medium: Medium, up: bool) -> Self {
+        Self { medium, up, ..Self::default() }
+    }
+
+    /// Sends a frame at `now`. Only CTAPHID has faults: the links below NFC and Bluetooth detect them.
+    pub fn send(&mut self, now: u64, report: &[u8], faults: WireFaults, dice: &mut Dice) -> Fate {
+        let channel = if self.medium == Medium::Hid { [report[0], report[1], report[2], report[3]] } else { [0; 4] };
+        self.seen.entry(channel).or_default().extend_from_slice(self.medium.body(report, self.up));
 
         self.last = self.last.max(now + 1);
         if faults == WireFaults::NONE {
-            self.put(self.last, *report);
+            self.put(self.last, report.to_vec());
             return Fate::Arrives;
         }
-        let mut report = *report;
+        let mut report = report.to_vec();
         if dice.per_mille(faults.lose) {
             return self.gap(&report, "lost");
         }
@@ -74,7 +81,7 @@ impl Wire {
         }
         if dice.per_mille(faults.double) {
             let again = self.last + dice.pick(&[0, 1, 50, 700]);
-            self.put(self.last, report);
+            self.put(self.last, report.clone());
             self.put(again, report);
             return Fate::Disturbed("doubled");
         }
@@ -89,7 +96,7 @@ impl Wire {
     }
 
     /// The next report that has arrived by `now`.
-    pub fn receive(&mut self, now: u64) -> Option<[u8; REPORT_LEN]> {
+    pub fn receive(&mut self, now: u64) -> Option<Vec<u8>> {
         if self.next()? > now {
             return None;
         }
@@ -113,12 +120,12 @@ impl Wire {
 
     /// The fate of a report that does not arrive in time: whether another report with the same channel and the same
     /// command or sequence number can take its place.
-    fn gap(&self, report: &[u8; REPORT_LEN], how: &'static str) -> Fate {
+    fn gap(&self, report: &[u8], how: &'static str) -> Fate {
         let replaced = self.under_way.iter().any(|(_, other)| other[..5] == report[..5]);
         if replaced { Fate::Corrupted(how) } else { Fate::Disturbed(how) }
     }
 
-    fn put(&mut self, at: u64, report: [u8; REPORT_LEN]) {
+    fn put(&mut self, at: u64, report: Vec<u8>) {
         let place = self.under_way.partition_point(|(other, _)| *other <= at);
         self.under_way.insert(place, (at, report));
     }

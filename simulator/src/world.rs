@@ -9,24 +9,21 @@ use keyfob_core::{
     Instant,
     transport::{
         Protocol,
-        hid::{
-            Capabilities, DeviceConfig, Failure, HidCommand, HidErrorCode, Host, HostEvent, MAX_MESSAGE, REPORT_LEN,
-            UnknownChannels,
-        },
+        hid::{Capabilities, DeviceConfig, UnknownChannels},
     },
 };
 use keyfob_soft_authenticator::{
     engine::{Config, Engine, Platform, Wait},
-    hid::HidAuthenticator,
     store::WatchedStore,
 };
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
-    Mutation,
+    Mutation, WorldOptions,
     adversary::Adversary,
     dice::Dice,
     flash::Flash,
+    link::{Client, ClientEvent, Device, Medium, report},
     rival::Rival,
     tap::{Backend, Observer, Secrets, Tap},
     wire::{Fate, Wire, WireFaults, describe},
@@ -87,12 +84,14 @@ pub struct World<'w, C: Backend> {
     pub log: Option<Vec<String>>,
     /// The authenticator's configuration.
     pub config: Config<'static>,
+    /// The transport.
+    pub(crate) medium: Medium,
     /// The client's end.
-    pub(crate) host: Host,
+    pub(crate) host: Client,
     pub(crate) mutation: Option<Mutation>,
     pub(crate) turns: u64,
     lenient: bool,
-    pub(crate) device: HidAuthenticator<'w, Simulated<C>>,
+    pub(crate) device: Device<'w, Simulated<C>>,
     spare_buffers: Vec<&'w mut [u8]>,
     up: Wire,
     down: Wire,
@@ -105,7 +104,7 @@ pub struct World<'w, C: Backend> {
     pub(crate) channel: [u8; 4],
     /// The pending request, its command, and whether it still waits for the channel to open.
     request: Vec<u8>,
-    command: HidCommand,
+    protocol: Protocol,
     queued: bool,
     reopened: bool,
     /// Whether the client's handle is invalid and the client does not know yet.
@@ -118,8 +117,7 @@ impl<'w, C: Backend> World<'w, C> {
         mut dice: Dice,
         config: Config<'static>,
         mut buffers: Vec<&'w mut [u8]>,
-        mutation: Option<Mutation>,
-        trace: bool,
+        WorldOptions { medium, trace, mutation }: WorldOptions,
     ) -> Self {
         let (flash, secrets) = (Flash::new(mutation), Secrets::default());
         let crypto = Observer::tap(secrets.clone(), mutation);
@@ -148,21 +146,22 @@ impl<'w, C: Backend> World<'w, C> {
             secrets,
             log: trace.then(Vec::new),
             config,
-            host: Host::new(),
+            medium,
+            host: Client::new(medium),
             mutation,
             turns: 0,
             lenient,
-            device: HidAuthenticator::new(engine, device_config(&config, lenient)),
+            device: Device::new(medium, engine, device_config(&config, lenient), Instant::default()),
             spare_buffers: buffers,
-            up: Wire::default(),
-            down: Wire::default(),
+            up: Wire::new(medium, true),
+            down: Wire::new(medium, false),
             atom,
             processor_free: 0,
             touch_due: None,
             nonce,
             channel: [0; 4],
             request: Vec::new(),
-            command: HidCommand::CBOR,
+            protocol: Protocol::Ctap2,
             queued: false,
             reopened: false,
             unplugged: false,
@@ -206,10 +205,8 @@ impl<'w, C: Backend> World<'w, C> {
 
     /// Begins a request, after INIT unless the channel is open and quiet.
     pub fn begin(&mut self, protocol: Protocol, request: &[u8]) {
-        self.command = match protocol {
-            Protocol::Ctap1 => HidCommand::MSG,
-            _ => HidCommand::CBOR,
-        };
+        self.protocol = protocol;
+        self.finish_exchange();
         self.request.clear();
         self.request.extend_from_slice(request);
         self.reopened = false;
@@ -217,12 +214,48 @@ impl<'w, C: Backend> World<'w, C> {
         self.queued = !self.host.is_ready();
         // As the driver does, drop reports that are still in the pipe: they answer an earlier request.
         while let Some(report) = self.down.receive(self.now) {
-            self.note(|| format!("client drops {}", describe(&report)));
+            let medium = self.medium;
+            self.note(|| format!("client drops {}", medium.describe(&report)));
         }
+        self.device.select(protocol);
         if self.queued {
             self.open();
-        } else if self.host.send(self.instant(), self.command, request.len()).is_err() {
-            unreachable!("a quiet channel takes every message up to {MAX_MESSAGE} bytes");
+        } else {
+            self.host.send(self.instant(), protocol, request);
+        }
+    }
+
+    /// Waits for what a client of NFC or Bluetooth has to wait for before its next request: the response to its last
+    /// command, or the end of a request that it gives up.
+    fn finish_exchange(&mut self) {
+        let mut nothing = [];
+        let until = self.now
+            + match self.medium {
+                Medium::Hid => return,
+                Medium::Nfc | Medium::NfcExtended => 60_000,
+                Medium::Ble(_) => 3_000,
+            };
+        if let Medium::Ble(_) = self.medium {
+            if self.host.is_ready() {
+                return;
+            }
+            self.send_up(&[0xBE, 0, 0]);
+        }
+        self.turns = 0;
+        while self.now < until && !self.exhausted() {
+            let waits = self.host.awaits_response() || matches!(self.medium, Medium::Ble(_)) && !self.host.is_ready();
+            if !waits || self.unplugged {
+                break;
+            }
+            let busy = self.turn();
+            match self.down.receive(self.now) {
+                Some(frame) => _ = self.host.receive(self.instant(), &frame, &mut nothing),
+                None if !busy => self.sleep(until, Some(Instant::from_millis(until))),
+                None => {}
+            }
+        }
+        if let Medium::Ble(_) = self.medium {
+            self.host = Client::new(self.medium);
         }
     }
 
@@ -271,12 +304,12 @@ impl<'w, C: Backend> World<'w, C> {
 
     /// Runs the world until the client's transaction has an event or `until` is reached. `buffer` holds the request,
     /// then the response.
-    pub fn advance(&mut self, until: u64, buffer: &mut [u8]) -> Option<HostEvent> {
+    pub fn advance(&mut self, until: u64, buffer: &mut [u8]) -> Option<ClientEvent> {
         loop {
             let mut busy = self.turn();
             if std::mem::take(&mut self.unplugged) {
                 self.queued = false;
-                return Some(HostEvent::Failed(Failure::NotOpen));
+                return Some(ClientEvent::Failed("the authenticator is gone".into()));
             }
             while let Some(report) = self.host.transmit(self.instant(), buffer) {
                 self.send_up(&report);
@@ -285,18 +318,18 @@ impl<'w, C: Backend> World<'w, C> {
             let event = match self.down.receive(self.now) {
                 Some(report) => {
                     busy = true;
-                    self.note(|| format!("client  <- {}", describe(&report)));
+                    let medium = self.medium;
+                    self.note(|| format!("client  <- {}", medium.describe(&report)));
                     self.host.receive(self.instant(), &report, buffer)
                 }
                 None if self.mutation == Some(Mutation::NeverEnds) => None,
                 None => self.host.expire(self.instant()),
             };
-            if let Some(event) = event
-                && let Some(event) = self.heard(event, buffer)
-            {
+            let heard = event.is_some();
+            if let Some(event) = event.and_then(|event| self.heard(event, buffer)) {
                 return Some(event);
             }
-            if busy || event.is_some() {
+            if busy || heard {
                 if self.exhausted() {
                     return None;
                 }
@@ -328,14 +361,19 @@ impl<'w, C: Backend> World<'w, C> {
                 let (crypto, rng) = (self.crypto(), self.dice.fork());
                 let engine = Engine::new(buffer, self.config, crypto, rng, self.flash.watched(), now)
                     .expect("it worked before the power cut");
-                self.device = HidAuthenticator::new(engine, device_config(&self.config, self.lenient));
-                self.host = Host::new();
+                self.device = Device::new(self.medium, engine, device_config(&self.config, self.lenient), now);
+                self.host = Client::new(self.medium);
                 self.rival = None;
                 self.unplugged = true;
             }
             None => {
                 self.note(|| "power cut; the same engine".into());
                 self.device.power_cycle(now).expect("the store does not fail");
+                if self.medium != Medium::Hid {
+                    // The reader or the connection tells.
+                    self.host = Client::new(self.medium);
+                    self.unplugged = true;
+                }
             }
         }
     }
@@ -390,9 +428,10 @@ impl<'w, C: Backend> World<'w, C> {
         let mut busy = false;
         while let Some(report) = self.device.transmit(now) {
             busy = true;
-            self.note(|| format!("device  -> {}", describe(&report)));
+            let medium = self.medium;
+            self.note(|| format!("device  -> {}", medium.describe(&report)));
             if let Some(rival) = &mut self.rival {
-                rival.inbox.push_back(report);
+                rival.inbox.push_back(*self::report(&report));
             }
             let fate = self.down.send(self.now, &report, self.faults, &mut self.dice);
             self.suffer(fate);
@@ -405,7 +444,8 @@ impl<'w, C: Backend> World<'w, C> {
         let report = rival.turn(self.now, &mut self.dice);
         let busy = report.is_some();
         if let Some(report) = report {
-            self.note(|| format!("rival   -> {}", describe(&report)));
+            let medium = self.medium;
+            self.note(|| format!("rival   -> {}", medium.describe(&report)));
             let fate = self.up.send(self.now, &report, self.faults, &mut self.dice);
             self.suffer(fate);
         }
@@ -413,11 +453,12 @@ impl<'w, C: Backend> World<'w, C> {
         busy
     }
 
-    fn send_up(&mut self, report: &[u8; REPORT_LEN]) {
-        if !report.starts_with(&[0xFF; 4]) {
+    fn send_up(&mut self, report: &[u8]) {
+        if self.medium == Medium::Hid && !report.starts_with(&[0xFF; 4]) {
             self.channel = [report[0], report[1], report[2], report[3]];
         }
-        self.note(|| format!("client  -> {}", describe(report)));
+        let medium = self.medium;
+        self.note(|| format!("client  -> {}", medium.describe(report)));
         let fate = self.up.send(self.now, report, self.faults, &mut self.dice);
         self.suffer(fate);
     }
@@ -439,24 +480,22 @@ impl<'w, C: Backend> World<'w, C> {
 
     /// Does what the client's driver does by itself: sends the request after INIT, and opens a new channel if the
     /// authenticator has forgotten the old one, once per request, if the buffer still holds the request.
-    fn heard(&mut self, event: HostEvent, buffer: &[u8]) -> Option<HostEvent> {
+    fn heard(&mut self, event: ClientEvent, buffer: &[u8]) -> Option<ClientEvent> {
         match event {
-            HostEvent::Opened(_) => {
+            ClientEvent::Opened => {
                 if std::mem::take(&mut self.queued) {
-                    let (now, len) = (self.instant(), self.request.len());
-                    self.host.send(now, self.command, len).expect("the channel was just opened");
+                    let (now, protocol) = (self.instant(), self.protocol);
+                    self.host.send(now, protocol, &self.request);
                 }
                 None
             }
-            HostEvent::Error(HidErrorCode::INVALID_CHANNEL)
-                if !self.reopened && !self.queued && buffer.starts_with(&self.request) =>
-            {
+            ClientEvent::Forgotten if !self.reopened && !self.queued && buffer.starts_with(&self.request) => {
                 self.reopened = true;
                 self.queued = true;
                 self.open();
                 None
             }
-            HostEvent::Error(_) | HostEvent::Failed(_) => {
+            ClientEvent::Forgotten | ClientEvent::Failed(_) => {
                 self.note(|| format!("transaction ends: {event:?}"));
                 self.queued = false;
                 Some(event)

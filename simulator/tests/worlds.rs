@@ -1,6 +1,6 @@
 //! Many worlds that must not fail, and worlds with a deliberate defect that must fail.
 
-use keyfob_simulator::{Mutation, WorldFailure, WorldOptions, run};
+use keyfob_simulator::{Mutation, WorldFailure, WorldOptions, link::Medium, run};
 
 /// Worlds per test run. A failure is replayed with its seed.
 const WORLDS: u64 = 3_000;
@@ -15,6 +15,34 @@ fn nothing_is_wrong_in_thousands_of_worlds() {
         }
     }
     assert!(owed > WORLDS, "most worlds have ceremonies that must succeed, {owed} in all");
+}
+
+/// Worlds per test run for each of the other transports.
+const SAMPLE: u64 = 300;
+
+#[test]
+fn nothing_is_wrong_in_hundreds_of_worlds_over_nfc_and_bluetooth() {
+    for medium in [Medium::Nfc, Medium::NfcExtended, Medium::Ble(20), Medium::Ble(512)] {
+        let options = WorldOptions { medium, ..WorldOptions::default() };
+        let mut owed = 0;
+        for seed in 0..SAMPLE {
+            match run(seed, options) {
+                Ok(summary) => owed += summary.owed,
+                Err(WorldFailure { what, .. }) => panic!("world {seed} over {medium:?}: {what}"),
+            }
+        }
+        assert!(owed > SAMPLE, "most worlds have ceremonies that must succeed, {owed} in all");
+    }
+}
+
+#[test]
+fn defects_are_found_out_over_nfc_and_bluetooth() {
+    for medium in [Medium::Nfc, Medium::Ble(182)] {
+        for mutation in [Mutation::WrongSignature, Mutation::PlaintextOnTheWire, Mutation::LosesCredentials] {
+            let options = WorldOptions { medium, mutation: Some(mutation), ..WorldOptions::default() };
+            assert!((0..60).any(|seed| run(seed, options).is_err()), "{mutation:?} goes unnoticed over {medium:?}");
+        }
+    }
 }
 
 #[test]

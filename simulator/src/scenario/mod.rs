@@ -12,6 +12,7 @@ use crate::{
     adversary::Adversary,
     ceremony::{Entry, Plan},
     dice::Dice,
+    link::Medium,
     model::{self, Known},
     rival::Rival,
     tap::Backend,
@@ -47,7 +48,7 @@ const ADVERSARY_EVERY: u64 = 4;
 /// [`WorldFailure`]: a check failed.
 pub fn run(seed: u64, options: WorldOptions) -> Result<Summary, WorldFailure> {
     let mut dice = Dice::new(seed);
-    let adversary = seed % ADVERSARY_EVERY == ADVERSARY_EVERY - 1;
+    let adversary = options.medium == Medium::Hid && seed % ADVERSARY_EVERY == ADVERSARY_EVERY - 1;
     if dice.below(REAL_EVERY) == 0 {
         Script::<RustCrypto>::play(dice, adversary, options)
     } else {
@@ -88,9 +89,12 @@ impl<C: Backend> Script<'_, C> {
         let config = configuration::<C>(&mut dice);
         let mut memory = vec![vec![0; config.buffer_len()]; LIVES];
         let buffers = memory.iter_mut().map(Vec::as_mut_slice).collect();
-        let intensity = intensity(adversary, &mut dice);
+        let mut intensity = intensity(adversary, &mut dice);
+        if options.medium != Medium::Hid {
+            (intensity.faults, intensity.rival) = (WireFaults::NONE, false);
+        }
         let users = (0..3).map(|_| user_handle(&mut dice)).collect();
-        let mut world = World::<C>::new(dice, config, buffers, options.mutation, options.trace);
+        let mut world = World::<C>::new(dice, config, buffers, options);
         world.note(|| format!("{config:?} {intensity:?}"));
         let mut script = Script {
             world,
