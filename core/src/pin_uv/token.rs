@@ -13,8 +13,8 @@ use crate::{
 
 /// A token that has not been used this long after its issue expires. 30 s on USB, BLE and internal transports.
 pub const INITIAL_USAGE_LIMIT: Duration = Duration::from_secs(30);
-/// For this long after its issue, a token says that the user was present.
-pub const USER_PRESENT_LIMIT: Duration = Duration::from_secs(30);
+/// For this long after its issue, a token says that the user was present: as long as it may stay unused.
+pub const USER_PRESENT_LIMIT: Duration = INITIAL_USAGE_LIMIT;
 /// [`INITIAL_USAGE_LIMIT`] and [`USER_PRESENT_LIMIT`] on NFC.
 pub const NFC_LIMIT: Duration = Duration::from_millis(19_800);
 /// A token expires this long after its issue, used or not.
@@ -211,14 +211,15 @@ impl TokenState {
 
     /// Applies the timers. Call this before any other use of the state.
     pub fn observe(&mut self, now: Instant) {
-        let age = now.since(self.issued);
-        let (unused, present) =
-            if self.nfc { (NFC_LIMIT, NFC_LIMIT) } else { (INITIAL_USAGE_LIMIT, USER_PRESENT_LIMIT) };
-        let expired = age >= MAX_USAGE_PERIOD || (!self.used && age >= unused);
+        let limit = if self.nfc { NFC_LIMIT } else { INITIAL_USAGE_LIMIT };
+        // As instants: to compare durations takes more code on small processors.
+        let is_over = |limit| self.issued.plus(limit) <= now;
+        let late = is_over(limit);
+        let expired = late && !self.used || is_over(MAX_USAGE_PERIOD);
         if self.protocol.is_some() && expired && !self.unlimited {
             self.stop_using();
         }
-        if age >= present {
+        if late {
             self.user_present = false;
         }
     }
