@@ -39,7 +39,8 @@ fuzz_target!(|bytes: &[u8]| {
             }
             2 => host.expire(now),
             3 => {
-                let sent = std::iter::from_fn(|| host.transmit(now, &buffer, &mut out)).take(MOST_FRAGMENTS + 1).count();
+                let sent =
+                    std::iter::from_fn(|| host.transmit(now, &buffer, &mut out)).take(MOST_FRAGMENTS + 1).count();
                 assert!(sent <= MOST_FRAGMENTS);
                 None
             }

@@ -99,7 +99,8 @@ fn run(host: &mut Host, device: &mut Device, frame: &mut [u8], buffer: &mut [u8]
             device.respond(len);
         }
         let mut response = vec![0; 1024];
-        let len = device.transmit(now, answer).and_then(|it| it.encode(&mut response)).expect("every command is answered");
+        let len =
+            device.transmit(now, answer).and_then(|it| it.encode(&mut response)).expect("every command is answered");
         if let Some(event) = host.receive(&response[..len], buffer) {
             return event;
         }
