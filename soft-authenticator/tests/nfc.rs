@@ -257,7 +257,7 @@ fn commands_that_need_no_touch_leave_the_tap() {
     assert_eq!(make(&mut transport, b"a"), Status::OK);
     transport.reconnect().unwrap();
     for _ in 0..3 {
-        let silent = keyfob_core::ctap2::get_assertion::Options { up: Some(false), ..Default::default() };
+        let silent = keyfob_core::ctap2::CommandOptions { up: Some(false), ..Default::default() };
         let request = keyfob_core::ctap2::get_assertion::Request { options: Some(silent), ..assertion() };
         let request = message(Command::GET_ASSERTION, &request);
         assert_eq!(call(&mut transport, Protocol::Ctap2, &request)[0], Status::OK.0);

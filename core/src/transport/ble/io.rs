@@ -18,11 +18,20 @@ pub trait BleIo {
     type Error;
     /// Writes the revision that is selected to [`super::SERVICE_REVISION_BITFIELD`]. Authenticators of U2F 1.0 do not
     /// have it; then this does nothing.
+    ///
+    /// # Errors
+    /// The authenticator refuses the revision, or the connection failed.
     fn select(&mut self, revision: Revisions) -> Result<(), Self::Error>;
     /// Writes a fragment to [`super::CONTROL_POINT`], with a response of ATT.
+    ///
+    /// # Errors
+    /// The connection failed.
     fn write(&mut self, fragment: &[u8]) -> Result<(), Self::Error>;
     /// Waits at most `wait` for a notification of [`super::STATUS`], writes it to the front of `fragment`, which has
     /// room for [`MAX_FRAGMENT`] bytes, and returns its length. `None` when none came.
+    ///
+    /// # Errors
+    /// The connection failed. That nothing came within `wait` is `None`, not an error.
     fn read(&mut self, wait: Duration, fragment: &mut [u8]) -> Result<Option<usize>, Self::Error>;
 }
 
