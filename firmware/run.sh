@@ -8,7 +8,9 @@
 # riscv (virt, RV32IMAC). Prints for each step its instructions,
 # and the bytes of stack that the client and the key took. Then, in an image with stub cryptography, cuts the power at
 # every write and every erasure of every command that changes something, and sends a million random reports (on
-# cortex-m4f and riscv). Ends with 1 when something fails or takes more stack than below, and with 77 without QEMU.
+# cortex-m4f and riscv). On cortex-m4f it also runs a key at two priorities, as on a part at 64 MHz: an interrupt sends
+# keep-alives and answers other channels while the engine computes; columns: milliseconds of the request, its longest
+# pause, what others sent meanwhile, and the slowest answer to that. Ends with 1 when something fails or takes more stack than below, and with 77 without QEMU.
 set -euo pipefail
 cd "$(dirname "$0")"
 MAX_KEY=5500
@@ -35,7 +37,7 @@ for chip; do
         # 256 KB of flash: the small configurations of everything.
         cortex-m0) target=thumbv6m-none-eabi emulator=(qemu-system-arm -machine lm3s6965evb -cpu cortex-m0) level=z
             flags='--cfg=sha2_backend_soft="compact" --cfg=aes_backend_soft="compact"' ;;
-        cortex-m4f) target=thumbv7em-none-eabihf emulator=(qemu-system-arm -machine mps2-an386) images=(--bins) ;;
+        cortex-m4f) target=thumbv7em-none-eabihf emulator=(qemu-system-arm -machine mps2-an386) images=(--bins --features priorities) ;;
         cortex-m33) target=thumbv8m.main-none-eabihf emulator=(qemu-system-arm -machine mps2-an505) ;;
         riscv) target=riscv32imac-unknown-none-elf emulator=(qemu-system-riscv32 -machine virt -bios none)
             images=(--bins) ;;
@@ -60,5 +62,6 @@ for chip; do
                 if ($(NF - 1) > max_client) { print "too much stack for the client: allowed are " max_client; over = 1 }
             }
             END { exit over || !passed }'
-    [ "${images[*]}" != --bins ] || emulate keyfob-firmware-faults
+    [ "${images[0]}" != --bins ] || emulate keyfob-firmware-faults
+    [ "$chip" != cortex-m4f ] || emulate keyfob-firmware-priorities
 done

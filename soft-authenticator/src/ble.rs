@@ -6,14 +6,14 @@ use keyfob_core::{
     cbor::Text,
     ctap2::bio_enrollment::SampleStatus,
     transport::{
-        Protocol,
+        KeepAlive, Protocol,
         ble::{self, DeviceConfig, DeviceEvent, Revisions},
     },
 };
 
 use crate::{
     engine::{ConfigError, Engine, Event, Platform, Wait},
-    served::Served,
+    served::{Framing, Served},
 };
 
 /// An engine with the FIDO service of Bluetooth around it. It takes the fragments that the client writes and returns
@@ -47,6 +47,24 @@ use crate::{
 pub struct BleAuthenticator<'b, P: Platform> {
     served: Served<'b, P, ble::Device>,
     revisions: Revisions,
+}
+
+impl Framing for ble::Device {
+    fn respond(&mut self, len: usize) {
+        self.respond(len);
+    }
+
+    fn keep_alive(&mut self, status: KeepAlive) {
+        self.keep_alive(status);
+    }
+
+    fn is_busy(&self) -> bool {
+        !self.is_idle()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.deadline()
+    }
 }
 
 impl<'b, P: Platform> BleAuthenticator<'b, P> {

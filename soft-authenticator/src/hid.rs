@@ -6,14 +6,14 @@ use keyfob_core::{
     Instant,
     ctap2::bio_enrollment::SampleStatus,
     transport::{
-        Protocol,
+        KeepAlive, Protocol,
         hid::{self, Capabilities, DeviceConfig, DeviceEvent, HidCommand, REPORT_LEN},
     },
 };
 
 use crate::{
     engine::{ConfigError, Engine, Event, Platform, Wait},
-    served::Served,
+    served::{Framing, Served},
 };
 
 /// What the driver must do, in addition to touches and the time.
@@ -65,22 +65,118 @@ pub enum HidEvent {
 /// assert_eq!(&answer[7..15], b"a nonce!");
 /// # Ok::<(), keyfob_soft_authenticator::engine::ConfigError>(())
 /// ```
-pub struct HidAuthenticator<'b, P: Platform> {
-    served: Served<'b, P, hid::Device>,
+///
+/// With a [`hid::Front`] as its framing, an interrupt answers while the engine computes: see [`HidFraming`].
+pub struct HidAuthenticator<'b, P: Platform, F: HidFraming = hid::Device> {
+    served: Served<'b, P, Framed<F>>,
     /// The channel of the last request.
     channel: Option<u32>,
     /// Whether a vendor command is pending.
     vendor: bool,
 }
 
+/// Where the CTAPHID half of a [`HidAuthenticator`] is: in it, as a [`hid::Device`], or in a [`hid::Front`] that an
+/// interrupt shares with it, so that keep-alives go out, CANCEL is noticed and other clients get their answers while
+/// the engine computes.
+///
+/// ```
+/// use keyfob_core::{Instant, transport::hid::{Device, DeviceEvent, Front}};
+/// use keyfob_soft_authenticator::{engine::Platform, hid::{HidAuthenticator, HidFraming}};
+/// # static FRONT: std::sync::Mutex<Option<Front>> = std::sync::Mutex::new(None);
+/// # fn lock<R>(work: impl FnOnce(&mut Front) -> R) -> R { work(FRONT.lock().unwrap().as_mut().unwrap()) }
+///
+/// /// A front in a static, behind a critical section.
+/// struct Shared;
+///
+/// impl HidFraming for Shared {
+///     fn with<R>(&mut self, work: impl FnOnce(&mut Device) -> R) -> R {
+///         lock(|front| work(front.device()))
+///     }
+///     fn look<R>(&self, work: impl FnOnce(&Device) -> R) -> R {
+///         lock(|front| work(front.device()))
+///     }
+///     fn event(&mut self) -> Option<DeviceEvent> {
+///         lock(Front::event)
+///     }
+/// }
+///
+/// /// The thread's loop. The interrupt calls `Front::receive` and `Front::transmit`.
+/// fn turn<P: Platform>(key: &mut HidAuthenticator<'_, P, Shared>, now: Instant) {
+///     while let Some(report) = lock(Front::take) {
+///         key.receive(now, &report);
+///     }
+///     key.tick(now);
+///     while lock(|front| front.has_room())
+///         && let Some(report) = key.transmit(now)
+///     {
+///         lock(|front| front.queue(report));
+///     }
+/// }
+/// ```
+pub trait HidFraming {
+    /// Does something with the device.
+    fn with<R>(&mut self, work: impl FnOnce(&mut hid::Device) -> R) -> R;
+
+    /// Looks at the device.
+    fn look<R>(&self, work: impl FnOnce(&hid::Device) -> R) -> R;
+
+    /// What an interrupt has received in the meantime: [`hid::Front::event`].
+    fn event(&mut self) -> Option<DeviceEvent> {
+        None
+    }
+}
+
+impl HidFraming for hid::Device {
+    fn with<R>(&mut self, work: impl FnOnce(&mut Self) -> R) -> R {
+        work(self)
+    }
+
+    fn look<R>(&self, work: impl FnOnce(&Self) -> R) -> R {
+        work(self)
+    }
+}
+
+/// A framing of CTAPHID, wherever it is.
+struct Framed<F>(F);
+
+impl<F: HidFraming> Framing for Framed<F> {
+    fn respond(&mut self, len: usize) {
+        self.0.with(|device| device.respond(len));
+    }
+
+    fn keep_alive(&mut self, status: KeepAlive) {
+        self.0.with(|device| device.keep_alive(status));
+    }
+
+    fn is_busy(&self) -> bool {
+        self.0.look(|device| device.channel().is_some())
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.0.look(hid::Device::deadline)
+    }
+}
+
 impl<'b, P: Platform> HidAuthenticator<'b, P> {
     /// An authenticator that has just been plugged in. The engine's configuration, not `config`, decides whether the
     /// INIT response says that U2F is supported.
     pub fn new(engine: Engine<'b, P>, config: DeviceConfig) -> Self {
+        let device = Self::device(&engine, config);
+        Self::over(device, engine)
+    }
+
+    /// The device for an engine, as [`HidAuthenticator::new`] makes it: for a [`hid::Front`].
+    pub fn device(engine: &Engine<'b, P>, config: DeviceConfig) -> hid::Device {
         let capabilities = config.capabilities.without(Capabilities::NMSG);
         let capabilities = if engine.has_u2f() { capabilities } else { capabilities.with(Capabilities::NMSG) };
-        let config = DeviceConfig { capabilities, ..config };
-        Self { served: Served::new(hid::Device::new(config), engine), channel: None, vendor: false }
+        hid::Device::new(DeviceConfig { capabilities, ..config })
+    }
+}
+
+impl<'b, P: Platform, F: HidFraming> HidAuthenticator<'b, P, F> {
+    /// An authenticator whose framing is elsewhere. Its device is one of [`HidAuthenticator::device`].
+    pub const fn over(framing: F, engine: Engine<'b, P>) -> Self {
+        Self { served: Served::new(Framed(framing), engine), channel: None, vendor: false }
     }
 
     /// The engine.
@@ -94,7 +190,7 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
     /// # Errors
     /// [`ConfigError::Store`]: the store failed.
     pub fn power_cycle(&mut self, now: Instant) -> Result<(), ConfigError> {
-        self.served.framing.reset();
+        self.served.framing.0.with(hid::Device::reset);
         self.vendor = false;
         self.served.power_cycle(now)
     }
@@ -103,33 +199,38 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
     pub fn receive(&mut self, now: Instant, report: &[u8; REPORT_LEN]) -> Option<HidEvent> {
         let served = &mut self.served;
         served.settle_answer();
-        let event = served.framing.receive(now, report, served.engine.whole_buffer());
-        if served.framing.channel().is_none() {
+        let buffer = served.engine.whole_buffer();
+        let (event, channel) = served.framing.0.with(|device| (device.receive(now, report, buffer), device.channel()));
+        if channel.is_none() {
             // INIT may have ended the transaction in the middle of the answer.
             served.interrupt_answer();
         }
-        match event {
-            Some(DeviceEvent::Request { command: command @ (HidCommand::CBOR | HidCommand::MSG), len }) => {
-                let channel = served.framing.channel();
+        match event? {
+            DeviceEvent::Request { command: command @ (HidCommand::CBOR | HidCommand::MSG), len } => {
                 if channel != self.channel {
                     served.engine.channel_changed();
                     self.channel = channel;
                 }
                 let protocol = if command == HidCommand::CBOR { Protocol::Ctap2 } else { Protocol::Ctap1 };
                 served.begin(now, protocol, len);
+                None
             }
-            Some(DeviceEvent::Request { command, len }) => {
+            DeviceEvent::Request { command, len } => {
                 self.vendor = true;
-                return Some(HidEvent::Vendor { command, len });
+                Some(HidEvent::Vendor { command, len })
             }
-            Some(DeviceEvent::Cancel) => served.resume(now, Event::Cancel),
-            Some(DeviceEvent::Aborted) => {
-                if mem::take(&mut self.vendor) {
-                    return Some(HidEvent::VendorAborted);
-                }
-                served.give_up();
-            }
-            Some(DeviceEvent::Wink) => return Some(HidEvent::Wink),
+            event => self.act(now, event),
+        }
+    }
+
+    /// Acts on what the client has sent while a request is pending.
+    fn act(&mut self, now: Instant, event: DeviceEvent) -> Option<HidEvent> {
+        match event {
+            // An interrupt may have received it when the engine had already answered.
+            DeviceEvent::Cancel if self.served.waits_for.is_some() => self.served.resume(now, Event::Cancel),
+            DeviceEvent::Aborted if mem::take(&mut self.vendor) => return Some(HidEvent::VendorAborted),
+            DeviceEvent::Aborted => self.served.give_up(),
+            DeviceEvent::Wink => return Some(HidEvent::Wink),
             _ => {}
         }
         None
@@ -152,13 +253,14 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
     /// Refuses the pending vendor command. Without such a command nothing happens.
     pub fn refuse_vendor(&mut self, code: hid::HidErrorCode) {
         if mem::take(&mut self.vendor) {
-            self.served.framing.refuse(code);
+            self.served.framing.0.with(|device| device.refuse(code));
         }
     }
 
     /// The next report to send, if there is one now. Call it only after the previous report was sent.
     pub fn transmit(&mut self, now: Instant) -> Option<[u8; REPORT_LEN]> {
-        self.served.framing.transmit(now, self.served.engine.whole_buffer())
+        let buffer = self.served.engine.whole_buffer();
+        self.served.framing.0.with(|device| device.transmit(now, buffer))
     }
 
     /// What the pending command waits for. While it is [`Wait::Processing`], call [`HidAuthenticator::tick`] as soon as
@@ -192,6 +294,9 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
     /// Continues a pending command, or applies its timeout. While no command is pending, tidies the store up, one piece
     /// per call. Call it only after every report from [`HidAuthenticator::transmit`] was sent.
     pub fn tick(&mut self, now: Instant) {
+        if let Some(event) = self.served.framing.0.event() {
+            self.act(now, event); // a vendor command that is given up here ignores its answer
+        }
         self.served.tick(now);
     }
 

@@ -7,14 +7,14 @@ use keyfob_core::{
     cbor::Text,
     ctap2::bio_enrollment::SampleStatus,
     transport::{
-        Protocol,
+        KeepAlive, Protocol,
         nfc::{self, DeviceConfig, DeviceEvent, ResponseApdu},
     },
 };
 
 use crate::{
     engine::{ConfigError, Engine, Event, Platform, Wait},
-    served::Served,
+    served::{Framing, Served},
 };
 
 /// How long the user counts as present after the authenticator was placed in the field. The standard gives this time
@@ -83,6 +83,24 @@ pub struct NfcAuthenticator<'b, P: Platform> {
     presence: Presence,
     /// Until when the tap counts, if it is not used up.
     tap: Option<Instant>,
+}
+
+impl Framing for nfc::Device {
+    fn respond(&mut self, len: usize) {
+        self.respond(len);
+    }
+
+    fn keep_alive(&mut self, status: KeepAlive) {
+        self.keep_alive(status);
+    }
+
+    fn is_busy(&self) -> bool {
+        !self.is_idle()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.deadline()
+    }
 }
 
 impl<'b, P: Platform> NfcAuthenticator<'b, P> {

@@ -3,7 +3,7 @@
 use keyfob_core::{
     Instant,
     ctap2::bio_enrollment::SampleStatus,
-    transport::{KeepAlive, Protocol, ble, hid, nfc},
+    transport::{KeepAlive, Protocol},
 };
 
 use crate::engine::{ConfigError, Engine, Event, Platform, Progress, Wait};
@@ -20,30 +20,6 @@ pub(crate) trait Framing {
     fn deadline(&self) -> Option<Instant>;
 }
 
-macro_rules! framing {
-    ($device:ty, $this:ident => $is_busy:expr) => {
-        impl Framing for $device {
-            fn respond(&mut self, len: usize) {
-                self.respond(len);
-            }
-            fn keep_alive(&mut self, status: KeepAlive) {
-                self.keep_alive(status);
-            }
-            fn is_busy(&self) -> bool {
-                let $this = self;
-                $is_busy
-            }
-            fn deadline(&self) -> Option<Instant> {
-                self.deadline()
-            }
-        }
-    };
-}
-
-framing!(hid::Device, device => device.channel().is_some());
-framing!(nfc::Device, device => !device.is_idle());
-framing!(ble::Device, device => !device.is_idle());
-
 /// An engine and the framing around it.
 pub(crate) struct Served<'b, P: Platform, F> {
     pub framing: F,
@@ -56,7 +32,7 @@ pub(crate) struct Served<'b, P: Platform, F> {
 }
 
 impl<'b, P: Platform, F: Framing> Served<'b, P, F> {
-    pub fn new(framing: F, engine: Engine<'b, P>) -> Self {
+    pub const fn new(framing: F, engine: Engine<'b, P>) -> Self {
         Self { framing, engine, waits_for: None, untidy: false, answers: false }
     }
 

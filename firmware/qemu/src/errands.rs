@@ -16,18 +16,13 @@ use keyfob_core::{
     cose::{Algorithm, CoseKey},
     crypto::{Hash, RustCrypto},
     ctap2::{CredentialDescriptor, CredentialParameters, RpEntity, UserEntity},
-    transport::hid::HidTransport,
+    transport::hid::{DeviceConfig, HidTransport},
     verify::{self, AssertionResponse, AttestationResponse, Expected, RelyingPartyPolicy, StoredCredential},
     webauthn::{AttestationObject, Requirement},
 };
+use keyfob_soft_authenticator::hid::HidAuthenticator;
 
-use crate::{
-    Memory,
-    board::Gauge,
-    counting::Counting,
-    key::{Wire, power_up},
-    step,
-};
+use crate::{Memory, board::Gauge, counting::Counting, key::Wire, platform::power_up, step};
 
 const ORIGIN: &str = "https://example.org";
 const RP_ID: &str = "example.org";
@@ -180,7 +175,10 @@ fn plug<'k>(
     gauge: &'k Gauge,
     seed: u64,
 ) -> Result<Client<'k>, &'static str> {
-    let key = gauge.key(|| power_up(&mut memory.flash, &mut memory.key, seed, now()))?;
+    let key = gauge.key(|| {
+        let engine = power_up(&mut memory.flash, &mut memory.key, seed, now())?;
+        Ok::<_, &str>(HidAuthenticator::new(engine, DeviceConfig::default()))
+    })?;
     let transport = HidTransport::new(Wire { key, now: time, gauge }, now, [seed as u8; 8]);
     Ok(Client { transport, now, gauge, buffer: &mut memory.client })
 }

@@ -1,58 +1,14 @@
-//! The key, and the wire between it and the client: reports in memory.
+//! The wire between the key and the client: reports in memory.
 
-use core::{cell::Cell, convert::Infallible, marker::PhantomData, time::Duration};
+use core::{cell::Cell, convert::Infallible, time::Duration};
 
-use crate::{
-    board::Gauge,
-    counting::Counting,
-    flash::{Flash, SIZE},
-};
 use keyfob_core::{
     Instant,
-    crypto::RustCrypto,
-    transport::{
-        ReportIo,
-        hid::{DeviceConfig, REPORT_LEN},
-    },
+    transport::{ReportIo, hid::REPORT_LEN},
 };
-use keyfob_soft_authenticator::{
-    Caps,
-    engine::{Config, Engine, Platform, Wait},
-    hid::HidAuthenticator,
-    store::FlashStore,
-};
+use keyfob_soft_authenticator::{engine::Wait, hid::HidAuthenticator};
 
-/// What the key is. One that cannot work does not compile.
-const CONFIG: Config<'static> = {
-    let full = Config::fido2_3_full([0x4B; 16]);
-    Config { caps: full.caps.without(Caps::EDDSA), max_msg_size: 1_200, ..full }
-};
-const _: () = assert!(CONFIG.check(CONFIG.caps).is_ok());
-
-/// What the emulated board brings.
-pub struct Board<'f>(PhantomData<&'f ()>);
-
-impl<'f> Platform for Board<'f> {
-    const COMPILED: Caps = CONFIG.caps;
-    type Crypto = RustCrypto;
-    type Rng = Counting;
-    type Store = FlashStore<Flash<'f>, RustCrypto, 20, 2>;
-}
-
-/// Powers a key up. `seed` is what its generator begins with.
-///
-/// # Errors
-/// Why the key does not start.
-pub fn power_up<'k>(
-    flash: &'k mut [u8; SIZE],
-    buffer: &'k mut [u8],
-    seed: u64,
-    now: Instant,
-) -> Result<HidAuthenticator<'k, Board<'k>>, &'static str> {
-    let store = FlashStore::new(Flash(flash), RustCrypto, &[7; 32]).map_err(|_| "the flash is not a store")?;
-    let engine = Engine::new(buffer, CONFIG, RustCrypto, Counting(seed), store, now);
-    Ok(HidAuthenticator::new(engine.map_err(|_| "the configuration does not work")?, DeviceConfig::default()))
-}
+use crate::{board::Gauge, platform::Board};
 
 /// The wire to the key, whose user touches it when it waits for that. Waiting makes time pass.
 pub struct Wire<'k> {

@@ -18,6 +18,7 @@ mod key;
 #[cfg(all(target_arch = "arm", not(chip = "cortex-m0")))] // instructions of Thumb-2
 #[path = "../../src/memory.rs"]
 mod memory;
+mod platform;
 
 /// What a key and a client keep outside of their stacks.
 struct Memory {

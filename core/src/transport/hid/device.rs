@@ -176,7 +176,7 @@ impl Device {
                 }
                 *due = now.plus(PACKET_TIMEOUT).min(*end);
                 let message = *message;
-                self.complete(message)
+                self.complete(now, message)
             }
         }
     }
@@ -199,37 +199,50 @@ impl Device {
         self.error(channel, code);
     }
 
-    /// Sets what the pending CBOR request waits for. From the first call on, keep-alives are sent: at once, whenever
-    /// the status changes, and every 90 ms. MSG and vendor requests have no keep-alives, because CTAP1 clients do not
+    /// Sets what the pending CBOR request waits for, at first [`KeepAlive::Processing`]. Keep-alives are sent at once
+    /// when that changes, and every 90 ms. MSG and vendor requests have no keep-alives, because CTAP1 clients do not
     /// expect them.
     pub fn keep_alive(&mut self, status: KeepAlive) {
-        if let Phase::Processing { command: HidCommand::CBOR, keep_alive, .. } = &mut self.phase
-            && keep_alive.is_none_or(|(old, _)| old != status)
+        if let Phase::Processing { keep_alive: Some((old, due)), .. } = &mut self.phase
+            && *old != status
         {
-            *keep_alive = Some((status, Instant::default()));
+            (*old, *due) = (status, Instant::default());
         }
     }
 
     /// The next report to send. `None` when there is nothing to send now.
     pub fn transmit(&mut self, now: Instant, buffer: &[u8]) -> Option<[u8; REPORT_LEN]> {
+        if let Some(report) = self.transmit_without_buffer(now) {
+            return Some(report);
+        }
+        let Phase::Responding(message) = &mut self.phase else { return None };
+        let report = message.next(buffer);
+        if message.is_done() {
+            self.phase = Phase::Idle;
+        }
+        report
+    }
+
+    /// The next report to send that is no part of the answer to the pending request: a keep-alive, or an answer of the
+    /// transport itself.
+    pub fn transmit_without_buffer(&mut self, now: Instant) -> Option<[u8; REPORT_LEN]> {
         self.expire(now);
         if let Some(Control { channel, command, data }) = self.controls.pop_front() {
             return Some(single(channel, command, &data));
         }
         match &mut self.phase {
-            Phase::Responding(message) => {
-                let report = message.next(buffer);
-                if message.is_done() {
-                    self.phase = Phase::Idle;
-                }
-                report
-            }
             Phase::Processing { channel, keep_alive: Some((status, due)), .. } if *due <= now => {
                 *due = now.plus(KEEP_ALIVE_INTERVAL);
                 Some(single(*channel, HidCommand::KEEPALIVE, &[u8::from(*status)]))
             }
             _ => None,
         }
+    }
+
+    /// Whether a request is pending that the authenticator has not answered. Until then [`Device::receive`] does not
+    /// use the buffer.
+    pub const fn is_processing(&self) -> bool {
+        matches!(self.phase, Phase::Processing { .. })
     }
 
     /// The channel of the pending transaction.
@@ -309,7 +322,7 @@ impl Device {
                 message.start(data, buffer);
                 let (due, end) = (now.plus(PACKET_TIMEOUT), now.plus(MESSAGE_TIMEOUT));
                 self.phase = Phase::Assembling { message, due, end };
-                Ok(self.complete(message))
+                Ok(self.complete(now, message))
             }
         }
     }
@@ -337,7 +350,7 @@ impl Device {
     }
 
     /// Acts on a message once its last packet is here.
-    fn complete(&mut self, message: Incoming) -> Option<DeviceEvent> {
+    fn complete(&mut self, now: Instant, message: Incoming) -> Option<DeviceEvent> {
         let Incoming { channel, command, len, .. } = message;
         if !message.is_complete() {
             return None;
@@ -346,7 +359,9 @@ impl Device {
             self.phase = Phase::Responding(Outgoing::new(channel, command, len));
             return None;
         }
-        self.phase = Phase::Processing { channel, command, cancelled: false, keep_alive: None };
+        // The first keep-alive is due even if the authenticator computes before it says what it waits for.
+        let keep_alive = (command == HidCommand::CBOR).then(|| (KeepAlive::Processing, now.plus(KEEP_ALIVE_INTERVAL)));
+        self.phase = Phase::Processing { channel, command, cancelled: false, keep_alive };
         Some(DeviceEvent::Request { command, len: len.into() })
     }
 

@@ -15,6 +15,7 @@
 //! | `mod.rs` | the packet layout and its numbers |
 //! | `message.rs` | messages to packets and back, for both ends |
 //! | `device.rs` | [`Device`], the authenticator's end |
+//! | `front.rs` | [`Front`], a [`Device`] that an interrupt and a thread share |
 //! | `host.rs` | [`Host`], the client's end |
 //! | `io.rs` | [`HidTransport`] and [`AsyncHidTransport`], which drive a [`Host`] over a pipe of reports |
 //! | `link.rs` | what both drivers have in common |
@@ -28,6 +29,7 @@ use core::time::Duration;
 use crate::named::named;
 
 mod device;
+mod front;
 mod host;
 mod io;
 mod link;
@@ -36,6 +38,7 @@ mod message;
 mod tests;
 
 pub use device::{Device, DeviceConfig, DeviceEvent, UnknownChannels};
+pub use front::Front;
 pub use host::{DeviceInfo, Failure, Host, HostEvent};
 pub use io::{AsyncHidTransport, HidError, HidTransport};
 

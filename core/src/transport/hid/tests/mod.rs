@@ -2,6 +2,7 @@
 
 mod device;
 mod device_busy;
+mod front;
 mod host;
 mod io;
 mod properties;
