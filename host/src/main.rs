@@ -12,6 +12,7 @@ use clap::{Parser, Subcommand};
 mod demo;
 mod key;
 mod notes;
+mod run;
 mod serve;
 mod signals;
 mod trace;
@@ -28,17 +29,20 @@ struct Arguments {
 enum Command {
     /// Registers and signs in with a virtual key in this process, and shows each message.
     Demo(demo::Arguments),
+    /// Runs a command that sees a virtual key as a HID device (Linux).
+    Run(run::Arguments),
     /// Serves a virtual key that other programs can open.
     Serve(Box<serve::Arguments>),
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
-        Command::Demo(arguments) => demo::run(&arguments),
-        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Serve(arguments) => serve::run(&arguments).map(|()| ExitCode::SUCCESS),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(message) => {
             eprintln!("keyfob: {message}");
             ExitCode::FAILURE

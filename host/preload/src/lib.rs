@@ -1,0 +1,40 @@
+//! The library that `keyfob run` loads into a command with `LD_PRELOAD`, as bytes.
+//!
+//! It makes a virtual security key look like a HID device of the kernel: `/dev/hidrawN`, `/sys/class/hidraw` and the
+//! entries of udev. It needs no rights, no kernel module and no daemon. Its source is in `interpose/`; this crate builds
+//! and embeds it.
+//!
+//! [`VARIABLE`] tells the library where the run directory is. The run directory has
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `dev/hidrawN` | a Unix socket of type SOCK_SEQPACKET, on which one packet is one report |
+//! | `sys/…`, `run/…` | what the library shows in place of [`SHOWN`] |
+//! | `hidraw/descriptor`, `info`, `name`, `phys`, `uniq` | what the `ioctl`s of hidraw answer |
+//! | `loaded` | made by the library as soon as a program has loaded it |
+
+/// The library for the machine that this crate was built for. `None` where it does not work: other systems than Linux,
+/// 32-bit machines.
+#[cfg(has_library)]
+pub const LIBRARY: Option<&[u8]> = Some(include_bytes!(concat!(env!("OUT_DIR"), "/libkeyfob_preload.so")));
+/// The library for the machine that this crate was built for. `None` where it does not work: other systems than Linux,
+/// 32-bit machines.
+#[cfg(not(has_library))]
+pub const LIBRARY: Option<&[u8]> = None;
+
+/// The environment variable that the library reads. Its value is `MAJOR:MINOR:DIRECTORY`: the device number that the key
+/// shows, whose minor number is also the number of its hidraw device, and the absolute path of the run directory.
+pub const VARIABLE: &str = "KEYFOB_RUN";
+
+/// The longest path of a run directory, in bytes. A path of a Unix socket has at most 107.
+pub const MAX_DIRECTORY: usize = 80;
+
+/// The folder of the key below `/sys/devices/platform`.
+pub const DEVICE: &str = "keyfob";
+
+#[cfg(all(test, target_os = "linux", target_pointer_width = "64"))]
+#[path = "../interpose/paths.rs"]
+#[allow(dead_code)]
+mod paths;
+#[cfg(all(test, target_os = "linux", target_pointer_width = "64"))]
+mod tests;

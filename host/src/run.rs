@@ -1,0 +1,32 @@
+//! `keyfob run`: a command that sees a virtual key as a HID device.
+
+use std::{ffi::OsString, process::ExitCode};
+
+#[cfg(target_os = "linux")]
+mod directory;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+mod program;
+
+/// What the virtual key is, and who sees it.
+#[derive(clap::Args, Clone)]
+pub struct Arguments {
+    /// The command and its arguments.
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+/// Runs the command with a key, and returns its exit status.
+///
+/// # Errors
+/// What the user has to know, in a line.
+pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
+    #[cfg(target_os = "linux")]
+    return linux::run(arguments);
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = &arguments.command;
+        Err("`keyfob run` works on Linux only".into())
+    }
+}

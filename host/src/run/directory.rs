@@ -1,0 +1,204 @@
+//! The run directory: everything that the preloaded library shows in place of the kernel's files.
+
+use std::{
+    env, fs, io, iter,
+    os::unix::{ffi::OsStrExt, fs::PermissionsExt, fs::symlink},
+    path::{Path, PathBuf},
+};
+
+use keyfob_core::transport::hid::REPORT_DESCRIPTOR;
+use keyfob_preload::{DEVICE, LIBRARY, MAX_DIRECTORY};
+use rustix::fs::StatVfsMountFlags;
+use tempfile::TempDir;
+
+/// For trials (pid.codes), as is the product.
+const VENDOR: u16 = 0x1209;
+const PRODUCT: u16 = 0x0001;
+const MANUFACTURER: &str = "keyfob";
+const PRODUCT_NAME: &str = "virtual security key";
+/// How the kernel names the HID device.
+const NAME: &str = "keyfob virtual security key";
+/// Where it is plugged in: how the kernel names ports.
+const PHYS: &str = "usb-keyfob-1/input0";
+/// BUS_USB of the kernel.
+const USB: u32 = 3;
+/// hidraw's major number where the kernel has none: the first one for local use.
+const LOCAL_MAJOR: u32 = 240;
+
+/// A run directory. It is removed when it is dropped.
+pub struct RunDirectory {
+    directory: TempDir,
+    major: u32,
+    /// N in `/dev/hidrawN`.
+    number: u32,
+}
+
+impl RunDirectory {
+    /// Makes the directory, which only its owner can read, with all files but the socket.
+    ///
+    /// # Errors
+    /// Why there can be none, in a line.
+    pub fn new() -> Result<Self, String> {
+        let library = LIBRARY.ok_or("`keyfob run` works on Linux on 64-bit x86, ARM and RISC-V machines only")?;
+        let parent = parent()?;
+        let broken = |error| format!("cannot make a folder in {}: {error}", parent.display());
+        let owner_alone = fs::Permissions::from_mode(0o700);
+        let directory = tempfile::Builder::new().prefix("keyfob-").permissions(owner_alone).tempdir_in(&parent);
+        let run = Self { directory: directory.map_err(broken)?, major: major(), number: free_number() };
+        run.fill(library).map_err(broken)?;
+        Ok(run)
+    }
+
+    /// What the library reads in its environment variable.
+    pub fn variable(&self) -> String {
+        format!("{}:{}:{}", self.major, self.number, self.path().display())
+    }
+
+    /// The library's file.
+    pub fn library(&self) -> PathBuf {
+        self.path().join("libkeyfob_preload.so")
+    }
+
+    /// Where the library looks for the key's socket.
+    pub fn socket(&self) -> PathBuf {
+        self.path().join("dev").join(self.node())
+    }
+
+    /// `hidrawN`.
+    pub fn node(&self) -> String {
+        format!("hidraw{}", self.number)
+    }
+
+    /// Whether a program has loaded the library.
+    pub fn was_loaded(&self) -> bool {
+        self.path().join("loaded").exists()
+    }
+
+    fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    fn fill(&self, library: &[u8]) -> io::Result<()> {
+        fs::write(self.library(), library)?;
+        fs::create_dir(self.path().join("dev"))?;
+        let numbers = [&USB.to_ne_bytes()[..], &VENDOR.to_ne_bytes(), &PRODUCT.to_ne_bytes()].concat();
+        self.file("hidraw/descriptor", REPORT_DESCRIPTOR)?;
+        self.file("hidraw/info", numbers)?;
+        self.file("hidraw/name", format!("{NAME}\0"))?;
+        self.file("hidraw/phys", format!("{PHYS}\0"))?;
+        self.file("hidraw/uniq", "\0")?;
+        self.fill_sysfs()?;
+        // What udev's rules for security keys note.
+        let database = format!("run/udev/data/c{}:{}", self.major, self.number);
+        self.file(&database, "I:1\nE:ID_FIDO_TOKEN=1\nE:ID_SECURITY_TOKEN=1\nG:security-device\nQ:security-device\nV:1\n")
+    }
+
+    /// A USB device with one interface, which is a HID device, which is a hidraw device.
+    fn fill_sysfs(&self) -> io::Result<()> {
+        let (major, number) = (self.major, self.number);
+        let device = format!("sys/devices/platform/{DEVICE}/usb1/1-1");
+        self.file(&format!("{device}/uevent"), format!("DEVTYPE=usb_device\nDRIVER=usb\nPRODUCT={VENDOR:x}/{PRODUCT:x}/100\n"))?;
+        let attributes = [
+            ("idVendor", format!("{VENDOR:04x}")),
+            ("idProduct", format!("{PRODUCT:04x}")),
+            ("bcdDevice", "0100".into()),
+            ("manufacturer", MANUFACTURER.into()),
+            ("product", PRODUCT_NAME.into()),
+            ("busnum", "1".into()),
+            ("devnum", "2".into()),
+        ];
+        for (name, value) in attributes {
+            self.file(&format!("{device}/{name}"), format!("{value}\n"))?;
+        }
+        self.link(&format!("{device}/subsystem"), "sys/bus/usb")?;
+
+        let interface = format!("{device}/1-1:1.0");
+        self.file(&format!("{interface}/uevent"), "DEVTYPE=usb_interface\nDRIVER=usbhid\nINTERFACE=3/0/0\n")?;
+        self.file(&format!("{interface}/bInterfaceNumber"), "00\n")?;
+        self.link(&format!("{interface}/subsystem"), "sys/bus/usb")?;
+
+        let hid = format!("{interface}/{USB:04X}:{VENDOR:04X}:{PRODUCT:04X}.0001");
+        let id = format!("HID_ID={USB:04X}:{VENDOR:08X}:{PRODUCT:08X}");
+        let uevent = format!("DRIVER=hid-generic\n{id}\nHID_NAME={NAME}\nHID_PHYS={PHYS}\nHID_UNIQ=\n");
+        self.file(&format!("{hid}/uevent"), uevent)?;
+        self.file(&format!("{hid}/report_descriptor"), REPORT_DESCRIPTOR)?;
+        self.link(&format!("{hid}/subsystem"), "sys/bus/hid")?;
+
+        let node = self.node();
+        let raw = format!("{hid}/hidraw/{node}");
+        self.file(&format!("{raw}/uevent"), format!("MAJOR={major}\nMINOR={number}\nDEVNAME={node}\n"))?;
+        self.file(&format!("{raw}/dev"), format!("{major}:{number}\n"))?;
+        self.link(&format!("{raw}/device"), &hid)?;
+        self.link(&format!("{raw}/subsystem"), "sys/class/hidraw")?;
+        self.link(&format!("sys/class/hidraw/{node}"), &raw)?;
+        self.link(&format!("sys/dev/char/{major}:{number}"), &raw)?;
+        // Where the links lead.
+        fs::create_dir_all(self.path().join("sys/bus/usb"))?;
+        fs::create_dir(self.path().join("sys/bus/hid"))
+    }
+
+    fn file(&self, path: &str, content: impl AsRef<[u8]>) -> io::Result<()> {
+        let path = self.path().join(path);
+        path.parent().map_or(Ok(()), fs::create_dir_all)?;
+        fs::write(path, content)
+    }
+
+    /// A link within `sys`, relative as the kernel's are.
+    fn link(&self, path: &str, target: &str) -> io::Result<()> {
+        let up = iter::repeat_n("../", path.split('/').count().saturating_sub(2)).collect::<String>();
+        let path = self.path().join(path);
+        path.parent().map_or(Ok(()), fs::create_dir_all)?;
+        symlink(format!("{up}{}", target.trim_start_matches("sys/")), path)
+    }
+}
+
+/// A folder for temporary files from which programs can load a library.
+///
+/// # Errors
+/// There is none, and why, in a line.
+fn parent() -> Result<PathBuf, String> {
+    let mut why = String::new();
+    for parent in [env::temp_dir(), "/tmp".into(), "/var/tmp".into(), "/dev/shm".into()] {
+        match unfit(&parent) {
+            None => return Ok(parent),
+            Some(reason) => why = format!("{why}; {} {reason}", parent.display()),
+        }
+    }
+    Err(format!("there is no folder for the library, set TMPDIR to one{why}"))
+}
+
+/// Why a folder cannot have a run directory in it.
+fn unfit(parent: &Path) -> Option<&'static str> {
+    /// What a run directory is called, at the longest.
+    const NAME: usize = "/keyfob-123456".len();
+    let path = parent.as_os_str().as_bytes();
+    if !parent.is_absolute() {
+        return Some("is a relative path");
+    }
+    if path.len() > MAX_DIRECTORY - NAME {
+        return Some("is too long for a socket");
+    }
+    if path.iter().any(|byte| byte.is_ascii_whitespace() || *byte == b':') {
+        return Some("has a space or colon, which separate the names in LD_PRELOAD");
+    }
+    match rustix::fs::statvfs(parent) {
+        Ok(mount) if mount.f_flag.contains(StatVfsMountFlags::NOEXEC) => Some("is mounted noexec"),
+        Ok(_) => None,
+        Err(_) => Some("cannot be read"),
+    }
+}
+
+/// The major number of hidraw devices.
+fn major() -> u32 {
+    let devices = fs::read_to_string("/proc/devices").unwrap_or_default();
+    let numbers = devices.lines().filter_map(|line| line.trim().strip_suffix(" hidraw"));
+    numbers.filter_map(|number| number.parse().ok()).next().unwrap_or(LOCAL_MAJOR)
+}
+
+/// The first number that no hidraw device has: a program that the library does not reach finds no other key there.
+fn free_number() -> u32 {
+    let is_taken = |number: &u32| {
+        ["/dev/hidraw", "/sys/class/hidraw/hidraw"].iter().any(|stem| Path::new(&format!("{stem}{number}")).exists())
+    };
+    (0..).find(|number| !is_taken(number)).unwrap_or_default()
+}

@@ -1,0 +1,194 @@
+//! The key, the command, and what is between them.
+
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    fs::File,
+    io,
+    os::unix::process::ExitStatusExt,
+    path::Path,
+    process::{Child, Command, ExitCode, ExitStatus},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
+};
+
+use keyfob_core::transport::hid::MAX_MESSAGE;
+use keyfob_soft_authenticator::{
+    Caps,
+    devices::{
+        self, KeyOptions, VIRTUAL_KEY_AAGUID, VirtualKey,
+        hub::{Hub, HubEvent, HubHandle},
+    },
+    engine::{AttestationMode, AuthenticatorPolicy, Config},
+};
+use rustix::process::{Pid, Signal};
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2},
+    iterator::Signals,
+};
+
+use super::{Arguments, directory::RunDirectory, program};
+
+/// Exit statuses of shells for a command that is not there, and for one that cannot be run.
+const NOT_FOUND: u8 = 127;
+const NOT_RUN: u8 = 126;
+/// What is passed on to the command.
+const SIGNALS: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
+
+/// # Errors
+/// What the user has to know, in a line.
+pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
+    let (name, rest) = arguments.command.split_first().ok_or("there is no command")?;
+    let Some(program) = program::find(name) else {
+        eprintln!("keyfob: there is no command {}", name.display());
+        return Ok(ExitCode::from(NOT_FOUND));
+    };
+    let obstacle = program::obstacle(&program);
+    if let Some(why) = &obstacle {
+        eprintln!("keyfob: warning: {why}: it does not load the library, and does not see the key.");
+    }
+    let directory = RunDirectory::new()?;
+    let key = Key::plug_in(&directory)?;
+    // From here on, a signal does not end this process before the directory is removed.
+    let signals = Signals::new(SIGNALS).map_err(|error| format!("cannot receive signals: {error}"))?;
+    let mut command = Command::new(&program);
+    command.args(rest).env("LD_PRELOAD", preloads(&directory)).env(keyfob_preload::VARIABLE, directory.variable());
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(error) => {
+            eprintln!("keyfob: cannot run {}: {error}", program.display());
+            let is_missing = error.kind() == io::ErrorKind::NotFound;
+            return Ok(ExitCode::from(if is_missing { NOT_FOUND } else { NOT_RUN }));
+        }
+    };
+    pass_on(signals, &child);
+    let status = child.wait().map_err(|error| format!("cannot wait for {}: {error}", program.display()))?;
+    if !key.was_opened.load(Ordering::Relaxed) && obstacle.is_none() {
+        eprintln!("keyfob: {}", unopened(&directory, name));
+    }
+    Ok(ExitCode::from(code(status)))
+}
+
+/// The library before what is preloaded anyway.
+fn preloads(directory: &RunDirectory) -> OsString {
+    let mut preloads = directory.library().into_os_string();
+    if let Some(others) = env::var_os("LD_PRELOAD").filter(|others| !others.is_empty()) {
+        preloads.push(":");
+        preloads.push(others);
+    }
+    preloads
+}
+
+/// As shells have it: a command that a signal ended has 128 and the signal's number.
+fn code(status: ExitStatus) -> u8 {
+    let code = status.code().or(status.signal().map(|signal| signal.saturating_add(128)));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
+}
+
+/// Why nobody has opened the key.
+fn unopened(directory: &RunDirectory, name: &OsStr) -> String {
+    let (name, node) = (name.display(), directory.node());
+    if directory.was_loaded() {
+        format!(
+            "nothing opened the virtual key, /dev/{node}. Programs that are setuid, setgid, linked statically, or that \
+             clear their environment do not see it; nor do those that {name} asks and did not start."
+        )
+    } else {
+        format!("{name} did not load the library, so it did not see the virtual key.")
+    }
+}
+
+/// Passes signals on to the command, as long as this process lives.
+fn pass_on(mut signals: Signals, child: &Child) {
+    let pid = Pid::from_child(child);
+    thread::spawn(move || {
+        for number in signals.forever() {
+            // In the foreground, the terminal sends these to the command as well.
+            let is_sent = matches!(number, SIGINT | SIGQUIT) && is_in_foreground();
+            if let Some(signal) = Signal::from_named_raw(number).filter(|_| !is_sent) {
+                // It fails if the command has just ended.
+                let _ = rustix::process::kill_process(pid, signal);
+            }
+        }
+    });
+}
+
+/// Whether this process and its command belong to the foreground of a terminal.
+fn is_in_foreground() -> bool {
+    let terminal = File::open("/dev/tty").ok().and_then(|tty| rustix::termios::tcgetpgrp(tty).ok());
+    terminal == Some(rustix::process::getpgrp())
+}
+
+/// A key that is plugged in, on a thread of its own. Unplugged when it is dropped.
+struct Key {
+    handle: HubHandle,
+    thread: Option<thread::JoinHandle<()>>,
+    was_opened: Arc<AtomicBool>,
+}
+
+impl Key {
+    /// # Errors
+    /// Why the key cannot be made, in a line.
+    fn plug_in(directory: &RunDirectory) -> Result<Self, String> {
+        let (socket, was_opened) = (directory.socket(), Arc::new(AtomicBool::new(false)));
+        let opened = was_opened.clone();
+        let (ready, is_ready) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            if let Err(why) = serve(&socket, &ready, &opened)
+                && let Err(unsent) = ready.send(Err(why))
+                && let Err(why) = unsent.0
+            {
+                // The command runs already.
+                eprintln!("keyfob: {why}");
+            }
+        });
+        let handle = is_ready.recv().map_err(|_| "the key's thread ended")??;
+        Ok(Self { handle, thread: Some(thread), was_opened })
+    }
+}
+
+/// Serves a key until its hub is stopped. Sends the hub's handle as soon as clients can connect.
+///
+/// # Errors
+/// What failed, in a line.
+fn serve(socket: &Path, ready: &mpsc::Sender<Result<HubHandle, String>>, opened: &AtomicBool) -> Result<(), String> {
+    let broken = |error| format!("the key's socket failed: {error}");
+    let config = config();
+    // A PING may be as long as a message can be.
+    let mut buffer = vec![0; config.buffer_len().max(MAX_MESSAGE)];
+    let mut key = VirtualKey::new(&mut buffer, KeyOptions::new(config))
+        .map_err(|error| format!("cannot make a key: {error}"))?;
+    let mut hub = Hub::new(&mut key).map_err(broken)?;
+    hub.keep_plugged_in();
+    hub.listen_packets(socket).map_err(broken)?;
+    // It is received, or nobody waits for it any more.
+    let _ = ready.send(Ok(hub.handle()));
+    hub.run(|event| {
+        if let HubEvent::Opened(_) = event {
+            opened.store(true, Ordering::Relaxed);
+        }
+    })
+    .map_err(broken)
+}
+
+impl Drop for Key {
+    fn drop(&mut self) {
+        self.handle.stop();
+        if let Some(thread) = self.thread.take() {
+            // If it panicked, it has said so.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn config() -> Config<'static> {
+    let mut config = Config::fido2_3_full(VIRTUAL_KEY_AAGUID);
+    config.policy = AuthenticatorPolicy::YUBIKEY;
+    config.attestation = AttestationMode::Certified(devices::virtual_key_certificate());
+    config.caps = config.caps.with(Caps::CERTIFIED_ATTESTATION).with(Caps::BUILT_IN_UV);
+    config
+}

@@ -1,0 +1,138 @@
+"""Browsers through WebDriver, with the standard library alone, and a page for them on localhost."""
+
+import http.server
+import json
+import re
+import subprocess
+import threading
+import urllib.error
+import urllib.request
+
+PATIENCE = 120  # seconds; a loaded machine is slow to start a browser
+
+# `ceremony` runs one of the page's functions, and gives WebDriver its result as a list.
+PAGE = """<!doctype html><title>keyfob</title><script>
+const bytes = (text) => new TextEncoder().encode(text);
+const hex = (buffer) => buffer && Array.from(new Uint8Array(buffer), (b) => b.toString(16).padStart(2, "0")).join("");
+const unhex = (text) => new Uint8Array(text.match(/../g).map((two) => parseInt(two, 16)));
+const id = (text) => ({type: "public-key", id: unhex(text)});
+const plain = (value) => value instanceof ArrayBuffer || ArrayBuffer.isView(value) ? {hex: hex(value.buffer ?? value)}
+    : value && typeof value === "object" ? Object.fromEntries(Object.entries(value).map(([k, v]) => [k, plain(v)]))
+    : value;
+const result = (credential) => {
+    const r = credential.response;
+    return {id: hex(credential.rawId), attachment: credential.authenticatorAttachment,
+        clientData: JSON.parse(new TextDecoder().decode(r.clientDataJSON)), clientDataJSON: hex(r.clientDataJSON),
+        attestationObject: hex(r.attestationObject), publicKey: r.getPublicKey && hex(r.getPublicKey()),
+        algorithm: r.getPublicKeyAlgorithm?.(), transports: r.getTransports?.(),
+        authenticatorData: hex(r.authenticatorData ?? r.getAuthenticatorData?.()), signature: hex(r.signature),
+        userHandle: hex(r.userHandle), extensions: plain(credential.getClientExtensionResults())};
+};
+const create = (more = {}, algorithms = [-7], user = "alice") => navigator.credentials.create({publicKey: {
+    rp: {id: "localhost", name: "Test"}, user: {id: bytes(user), name: user, displayName: user},
+    challenge: bytes("a challenge of 32 bytes or longer"), timeout: 20000,
+    pubKeyCredParams: algorithms.map((alg) => ({type: "public-key", alg})), ...more}, signal: more.signal}).then(result);
+const get = (ids, more = {}) => navigator.credentials.get({publicKey: {
+    rpId: "localhost", challenge: bytes("another challenge of at least 32 bytes"), timeout: 20000,
+    allowCredentials: ids.map(id), ...more}, signal: more.signal}).then(result);
+const ceremony = (run, done) => run().then((value) => done([value, null]),
+    (error) => done([null, {name: error.name, message: error.message}]));
+</script>"""
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):  # noqa: N802
+        body = PAGE.encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def serve():
+    """Serves the page, and returns its address."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"http://localhost:{server.server_port}/"
+
+
+class Refused(Exception):
+    """The DOMException with which a ceremony ended."""
+
+    def __init__(self, error):
+        super().__init__(f"{error['name']}: {error['message']}")
+        self.name = error["name"]
+
+
+class Browser:
+    """A browser with the page, started by a WebDriver that `command` starts."""
+
+    def __init__(self, command, capabilities, page, log=None):
+        self._driver = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True)
+        self._session = None
+        try:
+            for line in self._driver.stdout:
+                if found := re.search(r"on (?:port |127\.0\.0\.1:)([1-9]\d*)", line):
+                    break
+            else:
+                raise RuntimeError(f"{command} did not start")
+            threading.Thread(target=lambda: [None for _ in self._driver.stdout], daemon=True).start()
+            self._base = f"http://127.0.0.1:{found[1]}/session"
+            made = self._call("POST", "", {"capabilities": {"alwaysMatch": capabilities}})
+            self.capabilities = made["capabilities"]
+            self._session = f"/{made['sessionId']}"
+            self.post("/timeouts", {"script": PATIENCE * 1000})
+            self.post("/url", {"url": page})
+        except BaseException:
+            self.quit()
+            raise
+
+    def _call(self, method, path, body=None):
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self._base + path, data, {"Content-Type": "application/json"}, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as response:
+                return json.load(response)["value"]
+        except urllib.error.HTTPError as error:
+            raise RuntimeError(error.read().decode()[:500]) from None
+
+    def post(self, path, body):
+        return self._call("POST", self._session + path, body)
+
+    def script(self, body):
+        """The value that this body of a function returns."""
+        return self.post("/execute/sync", {"script": body, "args": []})
+
+    def ceremony(self, expression):
+        """The result of an expression of the page's JavaScript, which is a promise. Raises `Refused` if it is rejected."""
+        script = f"ceremony(() => {expression}, arguments[arguments.length - 1])"
+        value, error = self.post("/execute/async", {"script": script, "args": []})
+        if error:
+            raise Refused(error)
+        return value
+
+    def refused(self, expression):
+        """The name of the exception with which an expression is rejected, or its value."""
+        try:
+            return self.ceremony(expression)
+        except Refused as refused:
+            return refused.name
+
+    def quit(self):
+        if self._session:
+            try:
+                self._call("DELETE", self._session)
+            except (RuntimeError, OSError):
+                pass
+        self._driver.terminate()
+        self._driver.wait(PATIENCE)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.quit()
