@@ -295,6 +295,30 @@ unsafe fn file_system(
     result
 }
 
+interpose!(getxattr lgetxattr: fn(path: Path, name: Path, value: *mut c_void, size: usize) -> isize, or -1
+    => attribute);
+unsafe fn attribute(
+    next: unsafe extern "C" fn(Path, Path, *mut c_void, usize) -> isize,
+    path: Path,
+    name: Path,
+    value: *mut c_void,
+    size: usize,
+) -> isize {
+    // SAFETY: the caller's contract is that of the next function.
+    unsafe { next(target(AT_FDCWD, path).path(), name, value, size) }
+}
+
+interpose!(listxattr llistxattr: fn(path: Path, names: *mut c_char, size: usize) -> isize, or -1 => attributes);
+unsafe fn attributes(
+    next: unsafe extern "C" fn(Path, *mut c_char, usize) -> isize,
+    path: Path,
+    names: *mut c_char,
+    size: usize,
+) -> isize {
+    // SAFETY: the caller's contract is that of the next function.
+    unsafe { next(target(AT_FDCWD, path).path(), names, size) }
+}
+
 /// The part of a link's text that fits, as `readlink` returns it: without the run directory.
 ///
 /// # Safety

@@ -126,7 +126,9 @@ unsafe fn close_folder(next: unsafe extern "C" fn(Stream) -> c_int, stream: Stre
     unsafe { next(stream) }
 }
 
-interpose!(rewinddir: fn(stream: Stream) -> (), or () => rewind_folder);
+type Nothing = ();
+
+interpose!(rewinddir: fn(stream: Stream) -> Nothing, or Nothing::default() => rewind_folder);
 unsafe fn rewind_folder(next: unsafe extern "C" fn(Stream), stream: Stream) {
     if let Some(listing) = listing(stream) {
         listing.is_shown.store(false, Ordering::Relaxed);

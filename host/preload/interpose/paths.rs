@@ -102,6 +102,9 @@ impl Run {
 
     /// Finds out whether an absolute path belongs to the key.
     pub fn place(&self, path: &[u8]) -> Place {
+        if !path.starts_with(b"/") {
+            return Place::Elsewhere;
+        }
         let mut parts = components(path);
         let (first, second) = (parts.next(), parts.next());
         match (first, second) {

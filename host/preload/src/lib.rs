@@ -32,9 +32,12 @@ pub const MAX_DIRECTORY: usize = 80;
 /// The folder of the key below `/sys/devices/platform`.
 pub const DEVICE: &str = "keyfob";
 
-#[cfg(all(test, target_os = "linux", target_pointer_width = "64"))]
-#[path = "../interpose/paths.rs"]
+#[cfg(all(test, has_library))]
+#[path = "../interpose/abi.rs"]
+mod abi;
+#[cfg(all(test, has_library))]
 #[allow(dead_code)]
+#[path = "../interpose/paths.rs"]
 mod paths;
-#[cfg(all(test, target_os = "linux", target_pointer_width = "64"))]
+#[cfg(all(test, has_library))]
 mod tests;

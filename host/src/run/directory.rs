@@ -90,14 +90,20 @@ impl RunDirectory {
         self.fill_sysfs()?;
         // What udev's rules for security keys note.
         let database = format!("run/udev/data/c{}:{}", self.major, self.number);
-        self.file(&database, "I:1\nE:ID_FIDO_TOKEN=1\nE:ID_SECURITY_TOKEN=1\nG:security-device\nQ:security-device\nV:1\n")
+        self.file(
+            &database,
+            "I:1\nE:ID_FIDO_TOKEN=1\nE:ID_SECURITY_TOKEN=1\nG:security-device\nQ:security-device\nV:1\n",
+        )
     }
 
     /// A USB device with one interface, which is a HID device, which is a hidraw device.
     fn fill_sysfs(&self) -> io::Result<()> {
         let (major, number) = (self.major, self.number);
         let device = format!("sys/devices/platform/{DEVICE}/usb1/1-1");
-        self.file(&format!("{device}/uevent"), format!("DEVTYPE=usb_device\nDRIVER=usb\nPRODUCT={VENDOR:x}/{PRODUCT:x}/100\n"))?;
+        self.file(
+            &format!("{device}/uevent"),
+            format!("DEVTYPE=usb_device\nDRIVER=usb\nPRODUCT={VENDOR:x}/{PRODUCT:x}/100\n"),
+        )?;
         let attributes = [
             ("idVendor", format!("{VENDOR:04x}")),
             ("idProduct", format!("{PRODUCT:04x}")),

@@ -160,8 +160,8 @@ fn serve(socket: &Path, ready: &mpsc::Sender<Result<HubHandle, String>>, opened:
     let config = config();
     // A PING may be as long as a message can be.
     let mut buffer = vec![0; config.buffer_len().max(MAX_MESSAGE)];
-    let mut key = VirtualKey::new(&mut buffer, KeyOptions::new(config))
-        .map_err(|error| format!("cannot make a key: {error}"))?;
+    let mut key =
+        VirtualKey::new(&mut buffer, KeyOptions::new(config)).map_err(|error| format!("cannot make a key: {error}"))?;
     let mut hub = Hub::new(&mut key).map_err(broken)?;
     hub.keep_plugged_in();
     hub.listen_packets(socket).map_err(broken)?;
