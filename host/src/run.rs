@@ -2,6 +2,8 @@
 
 use std::{ffi::OsString, process::ExitCode};
 
+use crate::key::KeyArguments;
+
 #[cfg(target_os = "linux")]
 mod directory;
 #[cfg(target_os = "linux")]
@@ -12,6 +14,8 @@ mod program;
 /// What the virtual key is, and who sees it.
 #[derive(clap::Args, Clone)]
 pub struct Arguments {
+    #[command(flatten)]
+    key: KeyArguments,
     /// The command and its arguments.
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
     command: Vec<OsString>,

@@ -8,16 +8,10 @@ use std::{
 
 use keyfob_core::transport::hid::REPORT_DESCRIPTOR;
 use keyfob_preload::{DEVICE, LIBRARY, MAX_DIRECTORY};
+use keyfob_soft_authenticator::devices::usb::{DEVICE_VERSION, MANUFACTURER, PRODUCT, PRODUCT_ID, VENDOR_ID};
 use rustix::fs::StatVfsMountFlags;
 use tempfile::TempDir;
 
-/// For trials (pid.codes), as is the product.
-const VENDOR: u16 = 0x1209;
-const PRODUCT: u16 = 0x0001;
-const MANUFACTURER: &str = "keyfob";
-const PRODUCT_NAME: &str = "virtual security key";
-/// How the kernel names the HID device.
-const NAME: &str = "keyfob virtual security key";
 /// Where it is plugged in: how the kernel names ports.
 const PHYS: &str = "usb-keyfob-1/input0";
 /// BUS_USB of the kernel.
@@ -81,10 +75,11 @@ impl RunDirectory {
     fn fill(&self, library: &[u8]) -> io::Result<()> {
         fs::write(self.library(), library)?;
         fs::create_dir(self.path().join("dev"))?;
-        let numbers = [&USB.to_ne_bytes()[..], &VENDOR.to_ne_bytes(), &PRODUCT.to_ne_bytes()].concat();
+        let name = name();
+        let numbers = [&USB.to_ne_bytes()[..], &VENDOR_ID.to_ne_bytes(), &PRODUCT_ID.to_ne_bytes()].concat();
         self.file("hidraw/descriptor", REPORT_DESCRIPTOR)?;
         self.file("hidraw/info", numbers)?;
-        self.file("hidraw/name", format!("{NAME}\0"))?;
+        self.file("hidraw/name", format!("{name}\0"))?;
         self.file("hidraw/phys", format!("{PHYS}\0"))?;
         self.file("hidraw/uniq", "\0")?;
         self.fill_sysfs()?;
@@ -102,14 +97,14 @@ impl RunDirectory {
         let device = format!("sys/devices/platform/{DEVICE}/usb1/1-1");
         self.file(
             &format!("{device}/uevent"),
-            format!("DEVTYPE=usb_device\nDRIVER=usb\nPRODUCT={VENDOR:x}/{PRODUCT:x}/100\n"),
+            format!("DEVTYPE=usb_device\nDRIVER=usb\nPRODUCT={VENDOR_ID:x}/{PRODUCT_ID:x}/{DEVICE_VERSION:x}\n"),
         )?;
         let attributes = [
-            ("idVendor", format!("{VENDOR:04x}")),
-            ("idProduct", format!("{PRODUCT:04x}")),
-            ("bcdDevice", "0100".into()),
+            ("idVendor", format!("{VENDOR_ID:04x}")),
+            ("idProduct", format!("{PRODUCT_ID:04x}")),
+            ("bcdDevice", format!("{DEVICE_VERSION:04x}")),
             ("manufacturer", MANUFACTURER.into()),
-            ("product", PRODUCT_NAME.into()),
+            ("product", PRODUCT.into()),
             ("busnum", "1".into()),
             ("devnum", "2".into()),
         ];
@@ -123,9 +118,9 @@ impl RunDirectory {
         self.file(&format!("{interface}/bInterfaceNumber"), "00\n")?;
         self.link(&format!("{interface}/subsystem"), "sys/bus/usb")?;
 
-        let hid = format!("{interface}/{USB:04X}:{VENDOR:04X}:{PRODUCT:04X}.0001");
-        let id = format!("HID_ID={USB:04X}:{VENDOR:08X}:{PRODUCT:08X}");
-        let uevent = format!("DRIVER=hid-generic\n{id}\nHID_NAME={NAME}\nHID_PHYS={PHYS}\nHID_UNIQ=\n");
+        let hid = format!("{interface}/{USB:04X}:{VENDOR_ID:04X}:{PRODUCT_ID:04X}.0001");
+        let id = format!("HID_ID={USB:04X}:{VENDOR_ID:08X}:{PRODUCT_ID:08X}");
+        let uevent = format!("DRIVER=hid-generic\n{id}\nHID_NAME={}\nHID_PHYS={PHYS}\nHID_UNIQ=\n", name());
         self.file(&format!("{hid}/uevent"), uevent)?;
         self.file(&format!("{hid}/report_descriptor"), REPORT_DESCRIPTOR)?;
         self.link(&format!("{hid}/subsystem"), "sys/bus/hid")?;
@@ -207,4 +202,9 @@ fn free_number() -> u32 {
         ["/dev/hidraw", "/sys/class/hidraw/hidraw"].iter().any(|stem| Path::new(&format!("{stem}{number}")).exists())
     };
     (0..).find(|number| !is_taken(number)).unwrap_or_default()
+}
+
+/// What the kernel calls the HID device.
+fn name() -> String {
+    format!("{MANUFACTURER} {PRODUCT}")
 }

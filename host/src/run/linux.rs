@@ -16,15 +16,7 @@ use std::{
     thread,
 };
 
-use keyfob_core::transport::hid::MAX_MESSAGE;
-use keyfob_soft_authenticator::{
-    Caps,
-    devices::{
-        self, KeyOptions, VIRTUAL_KEY_AAGUID, VirtualKey,
-        hub::{Hub, HubEvent, HubHandle},
-    },
-    engine::{AttestationMode, AuthenticatorPolicy, Config},
-};
+use keyfob_soft_authenticator::devices::hub::{Hub, HubEvent, HubHandle};
 use rustix::process::{Pid, Signal};
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2},
@@ -32,6 +24,7 @@ use signal_hook::{
 };
 
 use super::{Arguments, directory::RunDirectory, program};
+use crate::{key::KeyArguments, notes::Notes};
 
 /// Exit statuses of shells for a command that is not there, and for one that cannot be run.
 const NOT_FOUND: u8 = 127;
@@ -52,7 +45,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         eprintln!("keyfob: warning: {why}: it does not load the library, and does not see the key.");
     }
     let directory = RunDirectory::new()?;
-    let key = Key::plug_in(&directory)?;
+    let key = Key::plug_in(&arguments.key, &directory)?;
     // From here on, a signal does not end this process before the directory is removed.
     let signals = Signals::new(SIGNALS).map_err(|error| format!("cannot receive signals: {error}"))?;
     let mut command = Command::new(&program);
@@ -133,12 +126,14 @@ struct Key {
 impl Key {
     /// # Errors
     /// Why the key cannot be made, in a line.
-    fn plug_in(directory: &RunDirectory) -> Result<Self, String> {
+    fn plug_in(arguments: &KeyArguments, directory: &RunDirectory) -> Result<Self, String> {
         let (socket, was_opened) = (directory.socket(), Arc::new(AtomicBool::new(false)));
         let opened = was_opened.clone();
+        let mut arguments = arguments.clone();
+        arguments.workstation = true;
         let (ready, is_ready) = mpsc::channel();
         let thread = thread::spawn(move || {
-            if let Err(why) = serve(&socket, &ready, &opened)
+            if let Err(why) = serve(&arguments, &socket, &ready, &opened)
                 && let Err(unsent) = ready.send(Err(why))
                 && let Err(why) = unsent.0
             {
@@ -155,24 +150,26 @@ impl Key {
 ///
 /// # Errors
 /// What failed, in a line.
-fn serve(socket: &Path, ready: &mpsc::Sender<Result<HubHandle, String>>, opened: &AtomicBool) -> Result<(), String> {
-    let broken = |error| format!("the key's socket failed: {error}");
-    let config = config();
-    // A PING may be as long as a message can be.
-    let mut buffer = vec![0; config.buffer_len().max(MAX_MESSAGE)];
-    let mut key =
-        VirtualKey::new(&mut buffer, KeyOptions::new(config)).map_err(|error| format!("cannot make a key: {error}"))?;
-    let mut hub = Hub::new(&mut key).map_err(broken)?;
-    hub.keep_plugged_in();
-    hub.listen_packets(socket).map_err(broken)?;
-    // It is received, or nobody waits for it any more.
-    let _ = ready.send(Ok(hub.handle()));
-    hub.run(|event| {
-        if let HubEvent::Opened(_) = event {
-            opened.store(true, Ordering::Relaxed);
-        }
+fn serve(
+    arguments: &KeyArguments,
+    socket: &Path,
+    ready: &mpsc::Sender<Result<HubHandle, String>>,
+    opened: &AtomicBool,
+) -> Result<(), String> {
+    arguments.with_key(&Notes::new(), |key| {
+        let broken = |error| format!("the key's socket failed: {error}");
+        let mut hub = Hub::new(key).map_err(broken)?;
+        hub.keep_plugged_in();
+        hub.listen_packets(socket).map_err(broken)?;
+        // It is received, or nobody waits for it any more.
+        let _ = ready.send(Ok(hub.handle()));
+        hub.run(|event| {
+            if let HubEvent::Opened(_) = event {
+                opened.store(true, Ordering::Relaxed);
+            }
+        })
+        .map_err(broken)
     })
-    .map_err(broken)
 }
 
 impl Drop for Key {
@@ -183,12 +180,4 @@ impl Drop for Key {
             let _ = thread.join();
         }
     }
-}
-
-fn config() -> Config<'static> {
-    let mut config = Config::fido2_3_full(VIRTUAL_KEY_AAGUID);
-    config.policy = AuthenticatorPolicy::YUBIKEY;
-    config.attestation = AttestationMode::Certified(devices::virtual_key_certificate());
-    config.caps = config.caps.with(Caps::CERTIFIED_ATTESTATION).with(Caps::BUILT_IN_UV);
-    config
 }
