@@ -63,3 +63,19 @@ need_fido2() {
     "$KEPT/bin/pip" install --quiet --disable-pip-version-check "fido2==$fido2" ||
         { echo "PyPI does not give fido2==$fido2"; exit 77; }
 }
+
+# need_debian COMMAND:PACKAGE...: installs what is missing. Exits with 77 if it cannot.
+need_debian() {
+    local pair missing=()
+    for pair; do
+        command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
+    done
+    [ "${#missing[@]}" != 0 ] || return 0
+    { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"; } \
+        </dev/null >/dev/null 2>&1 || { echo "cannot install Debian's ${missing[*]}"; exit 77; }
+}
+
+# Prints `rsa` if the keyfob under test has RS256.
+has_rsa() {
+    if "$KEYFOB" serve --tcp 127.0.0.1:x --algorithms ES256,RS256 2>&1 | grep -q 'cannot listen'; then echo rsa; else echo none; fi
+}

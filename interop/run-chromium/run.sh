@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Debian's chromium and chromium-headless-shell, through `keyfob run` and chromedriver, on a page at http://localhost:
+# registers, signs in with and without a name, every algorithm, prf, largeBlob, credProtect, attestation, and the
+# DOMException of each refusal. python-fido2 verifies the results.
+#
+# Needs: Linux, Rust, a C compiler for RS256, Python 3.10 or newer with venv, PyPI once, and Debian's chromium,
+# chromium-driver and chromium-headless-shell, which this script installs if it may. Exit status: 0 if all checks pass,
+# 77 if something that it needs is not available.
+#
+#   KEYFOB        a keyfob to test instead of the one that is built here
+#   KEYFOB_CACHE  where the Python environment is kept, ~/.cache/keyfob without it
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+source "$here/../lib.sh"
+need_debian chromium:chromium chromedriver:chromium-driver chromium-headless-shell:chromium-headless-shell
+need_keyfob
+need_fido2
+
+PYTHONDONTWRITEBYTECODE=1 "$KEPT/bin/python" "$here/check.py" "$KEYFOB" "$(has_rsa)"
