@@ -1,0 +1,226 @@
+//! `keyfob run`: the command that it runs, and the key that the command sees.
+#![cfg(target_os = "linux")]
+#![allow(clippy::disallowed_methods)]
+
+use std::{
+    env, fs,
+    io::{BufRead, BufReader, Read, Write},
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use keyfob_core::transport::hid::REPORT_DESCRIPTOR;
+
+/// `keyfob run` with these arguments.
+fn keyfob_run(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_keyfob"));
+    command.arg("run").args(arguments).stdin(Stdio::null());
+    command
+}
+
+/// `keyfob run` with a script for a shell.
+fn shell(script: &str) -> Output {
+    keyfob_run(&["--", "sh", "-c", script]).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Runs a test of this name below `keyfob run`. Returns whether this is the process below it.
+fn is_below(name: &str) -> bool {
+    if env::var_os("KEYFOB_RUN").is_some() {
+        return true;
+    }
+    let this = env::current_exe().unwrap();
+    let output = keyfob_run(&["--", this.to_str().unwrap(), "--exact", name, "--nocapture"]).output().unwrap();
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    false
+}
+
+/// Every hidraw device that `/dev` shows.
+fn devices() -> Vec<PathBuf> {
+    let entries = fs::read_dir("/dev").unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| path.to_str().unwrap().starts_with("/dev/hidraw")).collect()
+}
+
+fn open(path: &Path) -> fs::File {
+    fs::OpenOptions::new().read(true).write(true).open(path).unwrap()
+}
+
+/// A report as it is written to a hidraw device, with report id 0 before it.
+fn report(channel: [u8; 4], command: u8, message: &[u8]) -> [u8; 65] {
+    let mut report = [0; 65];
+    report[1..5].copy_from_slice(&channel);
+    report[5] = command;
+    report[7] = message.len() as u8;
+    report[8..8 + message.len()].copy_from_slice(message);
+    report
+}
+
+fn read(key: &mut fs::File) -> [u8; 64] {
+    let mut report = [0; 64];
+    assert_eq!(key.read(&mut report).unwrap(), 64);
+    report
+}
+
+/// CTAPHID_INIT: the channel.
+fn init(key: &mut fs::File, nonce: [u8; 8]) -> [u8; 4] {
+    assert_eq!(key.write(&report([0xFF; 4], 0x86, &nonce)).unwrap(), 65);
+    loop {
+        let answer = read(key);
+        if answer[..5] == [0xFF, 0xFF, 0xFF, 0xFF, 0x86] && answer[7..15] == nonce {
+            return answer[15..19].try_into().unwrap();
+        }
+    }
+}
+
+#[test]
+fn the_command_sees_one_key_and_the_key_answers() {
+    if !is_below("the_command_sees_one_key_and_the_key_answers") {
+        return;
+    }
+    let [path] = &devices()[..] else { panic!("{:?}", devices()) };
+    let mut key = open(path);
+    let channel = init(&mut key, *b"a nonce!");
+    key.write_all(&report(channel, 0x90, &[0x04])).unwrap();
+    let answer = read(&mut key);
+    assert_eq!((&answer[..4], answer[4], answer[7]), (&channel[..], 0x90, 0), "getInfo");
+}
+
+#[test]
+fn every_opener_sees_every_report_and_closing_one_unplugs_nothing() {
+    if !is_below("every_opener_sees_every_report_and_closing_one_unplugs_nothing") {
+        return;
+    }
+    let path = &devices()[0];
+    let (mut one, mut two) = (open(path), open(path));
+    let (first, second) = (init(&mut one, [1; 8]), init(&mut two, [2; 8]));
+    assert_ne!(first, second);
+    one.write_all(&report(first, 0x81, b"ping")).unwrap();
+    for key in [&mut one, &mut two] {
+        let answer = loop {
+            let answer = read(key);
+            if answer[4] == 0x81 {
+                break answer;
+            }
+        };
+        assert_eq!((&answer[..4], &answer[7..11]), (&first[..], &b"ping"[..]));
+    }
+    drop(two);
+    one.write_all(&report(first, 0x81, b"pong")).unwrap();
+    assert_eq!(read(&mut one)[7..11], *b"pong", "the channel is still known");
+    drop(one);
+    let mut again = open(path);
+    again.write_all(&report(first, 0x81, b"back")).unwrap();
+    assert_eq!(read(&mut again)[7..11], *b"back", "also when nobody had the key open");
+}
+
+#[test]
+fn the_kernels_folders_describe_a_usb_key() {
+    if !is_below("the_kernels_folders_describe_a_usb_key") {
+        return;
+    }
+    let name = devices()[0].file_name().unwrap().to_str().unwrap().to_owned();
+    let class = PathBuf::from("/sys/class/hidraw").join(&name);
+    let device = fs::canonicalize(&class).unwrap();
+    assert!(device.starts_with("/sys/devices/platform/keyfob"), "{}", device.display());
+    let read = |path: &str| text(&fs::read(device.join(path)).unwrap());
+    assert_eq!(fs::read(device.join("device/report_descriptor")).unwrap(), REPORT_DESCRIPTOR);
+    let hid = read("device/uevent");
+    assert!(hid.contains("HID_ID=0003:00001209:0000F1D0\nHID_NAME=keyfob virtual security key\n"), "{hid}");
+    assert_eq!(fs::canonicalize(device.join("subsystem")).unwrap(), Path::new("/sys/class/hidraw"));
+    let usb = device.ancestors().find(|folder| folder.join("idVendor").exists()).unwrap();
+    for (file, value) in [
+        ("idVendor", "1209"),
+        ("idProduct", "f1d0"),
+        ("bcdDevice", "0100"),
+        ("manufacturer", "keyfob"),
+        ("product", "virtual security key"),
+    ] {
+        assert_eq!(text(&fs::read(usb.join(file)).unwrap()), format!("{value}\n"), "{file}");
+    }
+    assert_eq!(fs::read_link(usb.join("subsystem")).unwrap().file_name().unwrap(), "usb");
+    let number = read("dev");
+    let by_number = fs::canonicalize(format!("/sys/dev/char/{}", number.trim())).unwrap();
+    assert_eq!(by_number, device);
+    assert!(read("uevent").ends_with(&format!("DEVNAME={name}\n")));
+    let database = fs::read_to_string(format!("/run/udev/data/c{}", number.trim())).unwrap();
+    assert!(database.contains("E:ID_FIDO_TOKEN=1\n"), "{database}");
+}
+
+#[test]
+fn the_exit_status_is_the_commands() {
+    assert_eq!(shell("exit 7").status.code(), Some(7));
+    assert_eq!(shell("kill -TERM $$").status.code(), Some(128 + 15));
+    let missing = keyfob_run(&["--", "there-is-no-such-command"]).output().unwrap();
+    assert_eq!(missing.status.code(), Some(127));
+    assert!(text(&missing.stderr).contains("there is no command there-is-no-such-command"));
+    let folder = keyfob_run(&["--", "/"]).output().unwrap();
+    assert_eq!(folder.status.code(), Some(126), "{}", text(&folder.stderr));
+    let wrong = keyfob_run(&["--profile", "u2f_only", "--uv", "auto", "--", "true"]).output().unwrap();
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(text(&wrong.stderr).contains("do not go together"), "{}", text(&wrong.stderr));
+}
+
+#[test]
+fn a_switch_of_the_command_is_not_one_of_keyfob() {
+    let output = keyfob_run(&["sh", "-c", "echo \"$0\" \"$1\"", "--touch", "--help"]).output().unwrap();
+    assert_eq!(text(&output.stdout), "--touch --help\n");
+}
+
+#[test]
+fn the_run_directory_is_its_owners_and_goes_with_the_command() {
+    let output = shell(
+        "directory=${KEYFOB_RUN#*:*:}; stat -c %a \"$directory\"; echo \"$directory\"; test -S \"$directory\"/dev/hidraw*",
+    );
+    assert!(output.status.success());
+    let said = text(&output.stdout);
+    let (mode, directory) = said.trim().split_once('\n').unwrap();
+    assert_eq!(mode, "700");
+    assert!(!Path::new(directory).exists());
+}
+
+#[test]
+fn what_is_preloaded_already_stays() {
+    let output =
+        keyfob_run(&["--", "sh", "-c", "echo \"$LD_PRELOAD\""]).env("LD_PRELOAD", "libm.so.6").output().unwrap();
+    let said = text(&output.stdout);
+    assert!(said.contains("libkeyfob_preload.so:libm.so.6\n"), "{said}");
+}
+
+#[test]
+fn a_command_that_did_not_open_the_key_is_told_why() {
+    let said = text(&shell("true").stderr);
+    assert!(said.starts_with("keyfob: nothing opened the virtual key, /dev/hidraw"), "{said}");
+    assert_eq!(said.lines().count(), 1);
+    let said = text(&keyfob_run(&["--", "env", "-i", "sh", "-c", "true"]).output().unwrap().stderr);
+    assert!(said.contains("clear their environment"), "{said}");
+    let opens = shell("for key in /dev/hidraw*; do exec 3<>$key; done");
+    assert_eq!((opens.status.code(), text(&opens.stderr)), (Some(0), String::new()));
+}
+
+#[test]
+fn a_signal_is_passed_on_and_the_command_decides() {
+    let mut keyfob = keyfob_run(&["--", "sh", "-c", "trap 'exit 9' TERM; echo ready; while :; do sleep 0.05; done"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(keyfob.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    rustix::process::kill_process(rustix::process::Pid::from_child(&keyfob), rustix::process::Signal::TERM).unwrap();
+    assert_eq!(keyfob.wait().unwrap().code(), Some(9));
+}
+
+#[test]
+fn a_folder_for_the_library_must_fit_it() {
+    let relative = keyfob_run(&["--", "true"]).env("TMPDIR", "relative").output().unwrap();
+    assert!(relative.status.success(), "another folder is taken: {}", text(&relative.stderr));
+    let spaced = env::temp_dir().join(format!("keyfob run {}", std::process::id()));
+    fs::create_dir(&spaced).unwrap();
+    let output = keyfob_run(&["--", "sh", "-c", "echo \"$KEYFOB_RUN\""]).env("TMPDIR", &spaced).output().unwrap();
+    fs::remove_dir(&spaced).unwrap();
+    assert!(output.status.success() && !text(&output.stdout).contains(' '), "{}", text(&output.stdout));
+}
