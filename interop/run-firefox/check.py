@@ -1,0 +1,93 @@
+"""Firefox as a person's browser uses the key: registers, signs in, asks for extensions, and is refused."""
+
+import sys
+import time
+
+from browser import serve
+from fido2.cose import CoseKey
+from fido2.utils import sha256
+from fido2.webauthn import AttestationObject, AuthenticatorData
+from marionette import Firefox
+
+KEYFOB = sys.argv[1]
+DISCOVERABLE = "{authenticatorSelection: {residentKey: 'required', userVerification: 'preferred'}}"
+TOUCHED = "{authenticatorSelection: {userVerification: 'discouraged'}}"
+ALGORITHMS = {-7: "ES256", -8: "EdDSA", -257: "RS256", -37: "PS256"}
+
+
+def check(what, passed, shown=""):
+    print(f"{'ok' if passed else 'FAILED'}: {what}{'' if passed else f': {shown}'}", flush=True)
+    if not passed:
+        sys.exit(1)
+
+
+def open_browser(*switches):
+    """Firefox with a key that has these switches."""
+    return Firefox([KEYFOB, "run", *switches, "--"], serve())
+
+
+def verify(registered, signed_in):
+    key = AttestationObject(bytes.fromhex(registered["attestationObject"])).auth_data.credential_data.public_key
+    signed = bytes.fromhex(signed_in["authenticatorData"]) + sha256(bytes.fromhex(signed_in["clientDataJSON"]))
+    CoseKey.parse(key).verify(signed, bytes.fromhex(signed_in["signature"]))
+    return registered["id"] == signed_in["id"]
+
+
+def algorithms(browser, has_rsa):
+    for number, name in ALGORITHMS.items():
+        if name in ("RS256", "PS256") and not has_rsa:
+            print(f"skipped: {name}: this keyfob is built without AWS-LC")
+            continue
+        registered = browser.ceremony(f"create({{}}, [{number}])")
+        check(f"{name}: registers and signs in", verify(registered, browser.ceremony(f"get(['{registered['id']}'])")))
+
+
+def extensions(browser):
+    made = browser.ceremony(f"create({{extensions: {{credProps: true}}, ...{DISCOVERABLE}}})")
+    check("credProps: discoverable", made["extensions"]["credProps"] == {"rk": True}, made["extensions"])
+    made = browser.ceremony(f"create({{extensions: {{prf: {{}}}}, ...{DISCOVERABLE}}})")
+    check("prf: enabled", made["extensions"]["prf"].get("enabled") is True, made["extensions"])
+    salt = "{prf: {eval: {first: bytes('a salt')}}}"
+    results = [browser.ceremony(f"get(['{made['id']}'], {{extensions: {salt}}})")["extensions"]["prf"]["results"]
+               for _ in range(2)]
+    check("prf: 32 bytes, the same each time",
+          results[0] == results[1] and len(results[0]["first"]["hex"]) == 64, results)
+    policy = "{credentialProtectionPolicy: 'userVerificationRequired', enforceCredentialProtectionPolicy: true}"
+    made = browser.ceremony(f"create({{extensions: {policy}, ...{DISCOVERABLE.replace('preferred', 'required')}}})")
+    data = AuthenticatorData(bytes.fromhex(made["authenticatorData"]))
+    check("credProtect: the key says so", data.extensions == {"credProtect": 3}, data)
+    for conveyance, expected in (("none", "none"), ("direct", "packed")):
+        made = browser.ceremony(f"create({{attestation: '{conveyance}'}})")
+        attestation = AttestationObject(bytes.fromhex(made["attestationObject"]))
+        check(f"attestation {conveyance}: {expected}", attestation.fmt == expected, attestation.fmt)
+
+
+def refusals(browser, registered):
+    cases = {
+        "a credential that is excluded": (f"create({{excludeCredentials: [id('{registered}')]}})", "InvalidStateError"),
+        "an origin that is not the party's": ("create({rp: {id: 'example.org', name: 'x'}})", "SecurityError"),
+        "a list of credentials of another kind": ("create({pubKeyCredParams: [{type: 'x', alg: -7}]})",
+                                                  "NotSupportedError"),
+    }
+    for what, (expression, expected) in cases.items():
+        name = browser.refused(expression)
+        check(f"{what}: {expected}", name == expected, name)
+
+
+begin = time.monotonic()
+with open_browser() as browser:
+    registered = browser.ceremony("create()")
+    signed_in = browser.ceremony(f"get(['{registered['id']}'])")
+    check(f"Firefox {browser.version}: registers and signs in", verify(registered, signed_in))
+    made = browser.ceremony(f"create({DISCOVERABLE}, [-7], 'bob')")
+    signed_in = browser.ceremony("get([])")
+    check("signs in without a name", verify(made, signed_in) and bytes.fromhex(signed_in["userHandle"]) == b"bob")
+    algorithms(browser, has_rsa=sys.argv[2] == "rsa")
+    extensions(browser)
+    refusals(browser, registered["id"])
+with open_browser("--touch", "never") as browser:
+    start = time.monotonic()
+    name = browser.refused("create({authenticatorSelection: {userVerification: 'discouraged'}, signal: AbortSignal.timeout(500)})")
+    check("a page that gives up: AbortError or TimeoutError", name in ("AbortError", "TimeoutError"), name)
+    check("at once", time.monotonic() - start < 5)
+print(f"{time.monotonic() - begin:.1f} s")
