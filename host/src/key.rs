@@ -195,6 +195,12 @@ impl KeyArguments {
         self.attestation.unwrap_or(by_profile)
     }
 
+    /// Whether the key asks for a touch on the standard input.
+    #[cfg(target_os = "linux")]
+    pub fn asks_on_terminal(&self) -> bool {
+        self.touch == TouchPolicy::Prompt
+    }
+
     /// Makes the key, and calls `work` with it.
     ///
     /// # Errors

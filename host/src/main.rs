@@ -30,7 +30,7 @@ enum Command {
     /// Registers and signs in with a virtual key in this process, and shows each message.
     Demo(demo::Arguments),
     /// Runs a command that sees a virtual key as a HID device (Linux).
-    Run(run::Arguments),
+    Run(Box<run::Arguments>),
     /// Serves a virtual key that other programs can open.
     Serve(Box<serve::Arguments>),
 }

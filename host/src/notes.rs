@@ -19,6 +19,27 @@ const GATHERING: Duration = Duration::from_millis(2);
 /// How long the last lines may take. A reader that does not read must not keep the command from ending.
 const LAST: Duration = Duration::from_millis(200);
 
+/// Where notes go.
+#[derive(Clone, Copy)]
+pub enum Stream {
+    Output,
+    /// Beside the output of a command that has the standard output.
+    Error,
+}
+
+impl Stream {
+    fn write(self, line: &str) -> io::Result<()> {
+        fn to(mut out: impl Write, line: &str) -> io::Result<()> {
+            writeln!(out, "{line}")?;
+            out.flush()
+        }
+        match self {
+            Self::Output => to(io::stdout().lock(), line),
+            Self::Error => to(io::stderr().lock(), line),
+        }
+    }
+}
+
 /// Tells what happens: in a line of text, or in an object of JSON in a line.
 ///
 /// A thread of its own prints what [`Notes::tell`] is given, and drops some when the reader is slow: a pipe that is full
@@ -26,6 +47,7 @@ const LAST: Duration = Duration::from_millis(200);
 #[derive(Clone)]
 pub struct Notes {
     lines: mpsc::SyncSender<String>,
+    stream: Stream,
     is_json: bool,
     start: Instant,
     printer: Arc<thread::JoinHandle<()>>,
@@ -33,19 +55,18 @@ pub struct Notes {
 
 impl Notes {
     /// Notes as text, or as JSON.
-    pub fn new(is_json: bool) -> Self {
+    pub fn new(is_json: bool, stream: Stream) -> Self {
         let (lines, received) = mpsc::sync_channel::<String>(LINES);
         let printer = thread::spawn(move || {
             for first in &received {
                 thread::sleep(GATHERING);
                 let lines: Vec<String> = iter::once(first).chain(received.try_iter().take(LINES)).collect();
-                let mut out = io::stdout().lock();
-                if writeln!(out, "{}", lines.join("\n")).and_then(|()| out.flush()).is_err() {
+                if stream.write(&lines.join("\n")).is_err() {
                     return;
                 }
             }
         });
-        Self { lines, is_json, start: Instant::now(), printer: Arc::new(printer) }
+        Self { lines, stream, is_json, start: Instant::now(), printer: Arc::new(printer) }
     }
 
     /// Tells of an event. As JSON it has `members`, and its name and time besides.
@@ -55,7 +76,11 @@ impl Notes {
 
     /// The same, before the key is served. It is not lost: the user needs it.
     pub fn must_tell(&self, event: &str, members: Value, text: impl FnOnce() -> String) {
-        say(format_args!("{}", self.described(event, members, text)));
+        let line = self.described(event, members, text);
+        match self.stream {
+            Stream::Output => say(format_args!("{line}")),
+            Stream::Error => eprintln!("{line}"),
+        }
     }
 
     /// Waits until all is printed, if there is a reader. To be called on the last of the clones.

@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, process::ExitCode};
 
-use crate::key::KeyArguments;
+use crate::{key::KeyArguments, serve::ToldArguments};
 
 #[cfg(target_os = "linux")]
 mod directory;
@@ -13,9 +13,15 @@ mod program;
 
 /// What the virtual key is, and who sees it.
 #[derive(clap::Args, Clone)]
+#[command(mut_arg("profile", |profile| profile.default_value("workstation")))]
 pub struct Arguments {
     #[command(flatten)]
     key: KeyArguments,
+    /// Tell of the key's events on the standard error, as --json and --trace do.
+    #[arg(long)]
+    events: bool,
+    #[command(flatten)]
+    told: ToldArguments,
     /// The command and its arguments.
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
     command: Vec<OsString>,

@@ -5,7 +5,11 @@ use std::path::PathBuf;
 use keyfob_soft_authenticator::devices::hub::Hub;
 use serde_json::json;
 
-use crate::{key::KeyArguments, notes::Notes, signals};
+use crate::{
+    key::KeyArguments,
+    notes::{Notes, Stream},
+    signals,
+};
 
 mod capture;
 mod doors;
@@ -39,8 +43,13 @@ pub struct ToldArguments {
 
 impl ToldArguments {
     /// What tells of the key's events.
-    pub fn notes(&self) -> Notes {
-        Notes::new(self.json)
+    pub fn notes(&self, stream: Stream) -> Notes {
+        Notes::new(self.json, stream)
+    }
+
+    /// Whether anything but lines of text was asked for.
+    pub const fn is_asked_for(&self) -> bool {
+        self.json || self.trace.is_some()
     }
 
     /// What tells of a hub's events.
@@ -60,7 +69,7 @@ impl ToldArguments {
 /// # Errors
 /// What the user has to know, in a line.
 pub fn run(arguments: &Arguments) -> Result<(), String> {
-    let notes = arguments.told.notes();
+    let notes = arguments.told.notes(Stream::Output);
     let mut events = arguments.told.events(&notes)?;
     let served = arguments.key.with_key(&notes, |key| {
         let broken = |error| format!("the key cannot be served: {}", plain(&error));

@@ -19,6 +19,6 @@ trap 'rm -rf "$work"' EXIT
 cd "$work"
 # Without a terminal of its own, the tools read the PIN from the standard input.
 setsid --wait "$KEYFOB" run -- bash "$here/tools.sh" "$(has_rsa)"
-setsid --wait "$KEYFOB" run --uv auto -- bash "$here/fingers.sh"
+setsid --wait "$KEYFOB" run -- bash "$here/fingers.sh"
 setsid --wait "$KEYFOB" run --profile u2f_only -- bash "$here/u2f.sh"
 setsid --wait "$KEYFOB" run --touch deny -- bash "$here/refused.sh"

@@ -24,17 +24,20 @@ use signal_hook::{
 };
 
 use super::{Arguments, directory::RunDirectory, program};
-use crate::{key::KeyArguments, notes::Notes};
+use crate::notes::Stream;
 
 /// Exit statuses of shells for a command that is not there, and for one that cannot be run.
 const NOT_FOUND: u8 = 127;
 const NOT_RUN: u8 = 126;
-/// What is passed on to the command.
+/// What does not end this process.
 const SIGNALS: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
 
 /// # Errors
 /// What the user has to know, in a line.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
+    if arguments.key.asks_on_terminal() {
+        return Err("--touch prompt asks on the standard input, which the command has".into());
+    }
     let (name, rest) = arguments.command.split_first().ok_or("there is no command")?;
     let Some(program) = program::find(name) else {
         eprintln!("keyfob: there is no command {}", name.display());
@@ -45,7 +48,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         eprintln!("keyfob: warning: {why}: it does not load the library, and does not see the key.");
     }
     let directory = RunDirectory::new()?;
-    let key = Key::plug_in(&arguments.key, &directory)?;
+    let key = Key::plug_in(arguments, &directory)?;
     // From here on, a signal does not end this process before the directory is removed.
     let signals = Signals::new(SIGNALS).map_err(|error| format!("cannot receive signals: {error}"))?;
     let mut command = Command::new(&program);
@@ -58,7 +61,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
             return Ok(ExitCode::from(if is_missing { NOT_FOUND } else { NOT_RUN }));
         }
     };
-    pass_on(signals, &child);
+    obey(signals, &child, key.handle.clone());
     let status = child.wait().map_err(|error| format!("cannot wait for {}: {error}", program.display()))?;
     if !key.was_opened.load(Ordering::Relaxed) && obstacle.is_none() {
         eprintln!("keyfob: {}", unopened(&directory, name));
@@ -95,11 +98,16 @@ fn unopened(directory: &RunDirectory, name: &OsStr) -> String {
     }
 }
 
-/// Passes signals on to the command, as long as this process lives.
-fn pass_on(mut signals: Signals, child: &Child) {
+/// Unplugs the key and plugs it in again at SIGUSR1, and passes other signals on to the command, as long as this process
+/// lives.
+fn obey(mut signals: Signals, child: &Child, key: HubHandle) {
     let pid = Pid::from_child(child);
     thread::spawn(move || {
         for number in signals.forever() {
+            if number == SIGUSR1 {
+                key.replug();
+                continue;
+            }
             // In the foreground, the terminal sends these to the command as well.
             let is_sent = matches!(number, SIGINT | SIGQUIT) && is_in_foreground();
             if let Some(signal) = Signal::from_named_raw(number).filter(|_| !is_sent) {
@@ -126,16 +134,13 @@ struct Key {
 impl Key {
     /// # Errors
     /// Why the key cannot be made, in a line.
-    fn plug_in(arguments: &KeyArguments, directory: &RunDirectory) -> Result<Self, String> {
+    fn plug_in(arguments: &Arguments, directory: &RunDirectory) -> Result<Self, String> {
         let (socket, was_opened) = (directory.socket(), Arc::new(AtomicBool::new(false)));
-        let opened = was_opened.clone();
-        let mut arguments = arguments.clone();
-        arguments.workstation = true;
+        let (arguments, opened) = (arguments.clone(), was_opened.clone());
         let (ready, is_ready) = mpsc::channel();
         let thread = thread::spawn(move || {
             if let Err(why) = serve(&arguments, &socket, &ready, &opened)
-                && let Err(unsent) = ready.send(Err(why))
-                && let Err(why) = unsent.0
+                && ready.send(Err(why.clone())).is_err()
             {
                 // The command runs already.
                 eprintln!("keyfob: {why}");
@@ -151,12 +156,15 @@ impl Key {
 /// # Errors
 /// What failed, in a line.
 fn serve(
-    arguments: &KeyArguments,
+    arguments: &Arguments,
     socket: &Path,
     ready: &mpsc::Sender<Result<HubHandle, String>>,
     opened: &AtomicBool,
 ) -> Result<(), String> {
-    arguments.with_key(&Notes::new(), |key| {
+    let notes = arguments.told.notes(Stream::Error);
+    let mut events = arguments.told.events(&notes)?;
+    let is_told = arguments.events || arguments.told.is_asked_for();
+    arguments.key.with_key(&notes, |key| {
         let broken = |error| format!("the key's socket failed: {error}");
         let mut hub = Hub::new(key).map_err(broken)?;
         hub.keep_plugged_in();
@@ -166,6 +174,9 @@ fn serve(
         hub.run(|event| {
             if let HubEvent::Opened(_) = event {
                 opened.store(true, Ordering::Relaxed);
+            }
+            if is_told {
+                events.tell(&event);
             }
         })
         .map_err(broken)
