@@ -20,4 +20,12 @@ refused() {
         exit 1
     fi
 }
-unlock() { cryptsetup open --test-passphrase --token-only "$1" name "${@:2}"; }
+
+# make NAME SWITCH...: a disk image that its passphrase and the key unlock.
+make() {
+    printf %s "$PASSWORD" >passphrase
+    truncate --size 32M "$1"
+    cryptsetup luksFormat --batch-mode --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --key-file passphrase "$1"
+    ${TYPE:-} systemd-cryptenroll --fido2-device=auto "${@:2}" "$1"
+}
+export -f make
