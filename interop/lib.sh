@@ -53,6 +53,17 @@ need_example() {
     EXAMPLE=$(realpath "$target/debug/examples/$1")
 }
 
+# need_packages NAME PACKAGE...: sets KEPT to a Python environment of this name with these packages. Exits with 77 if they
+# cannot be installed from PyPI.
+need_packages() {
+    keep "$1"
+    shift
+    [ "$(cat "$KEPT/packages" 2>/dev/null)" != "$*" ] || return 0
+    python3 -m venv --clear "$KEPT"
+    "$KEPT/bin/pip" install --quiet --disable-pip-version-check "$@" || { echo "PyPI does not give $*"; exit 77; }
+    echo "$*" >"$KEPT/packages"
+}
+
 # Sets KEPT to a Python environment with python-fido2 2.2.1. Exits with 77 if it cannot be installed from PyPI.
 need_fido2() {
     local fido2=2.2.1 installed

@@ -16,13 +16,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/../lib.sh"
 need_keyfob
 need_keyfob_rp
-keep relying-party
-
-if [ "$(cat "$KEPT/packages" 2>/dev/null)" != "${packages[*]}" ]; then
-    python3 -m venv --clear "$KEPT"
-    "$KEPT/bin/pip" install --quiet --disable-pip-version-check "${packages[@]}"
-    echo "${packages[*]}" >"$KEPT/packages"
-fi
+need_packages relying-party "${packages[@]}"
 if ! command -v chromedriver >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium \
         chromium-driver; } >/dev/null 2>&1 || true
