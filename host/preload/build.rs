@@ -1,4 +1,4 @@
-//! Builds the library from `interpose/`, for [`LIBRARY`](../keyfob_preload/constant.LIBRARY.html) to embed.
+//! Builds the library from `interpose/`, for `keyfob_preload::LIBRARY` to embed.
 //!
 //! Cargo has no stable way to embed one crate's product in another. The library has no dependencies, so one call of the
 //! compiler builds it, without the standard library, and with what the linker of the target needs.

@@ -117,6 +117,32 @@ fn every_opener_sees_every_report_and_closing_one_unplugs_nothing() {
 }
 
 #[test]
+fn a_key_that_is_unplugged_closes_its_openers_and_is_back_at_once() {
+    if !is_below("a_key_that_is_unplugged_closes_its_openers_and_is_back_at_once") {
+        return;
+    }
+    let path = &devices()[0];
+    let mut key = open(path);
+    init(&mut key, [1; 8]);
+    let keyfob = rustix::process::getppid().unwrap();
+    rustix::process::kill_process(keyfob, rustix::process::Signal::USR1).unwrap();
+    assert_eq!(key.read(&mut [0; 64]).unwrap(), 0, "the end");
+    init(&mut open(path), [2; 8]);
+}
+
+#[test]
+fn events_are_told_beside_the_commands_output() {
+    let output = keyfob_run(&["--events", "--", "sh", "-c", "echo output"]).output().unwrap();
+    assert_eq!(text(&output.stdout), "output\n");
+    assert!(text(&output.stderr).starts_with("The key is plugged in.\n"), "{}", text(&output.stderr));
+    let quiet = shell("for key in /dev/hidraw*; do exec 3<>$key; done");
+    assert_eq!(text(&quiet.stderr), "");
+    let output = keyfob_run(&["--touch", "prompt", "--", "true"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("--touch prompt asks on the standard input"), "{}", text(&output.stderr));
+}
+
+#[test]
 fn the_kernels_folders_describe_a_usb_key() {
     if !is_below("the_kernels_folders_describe_a_usb_key") {
         return;

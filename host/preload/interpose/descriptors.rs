@@ -117,7 +117,11 @@ pub unsafe fn corrected(fd: c_int, status: Status, result: c_int) -> c_int {
     {
         // The same file as by its path: programs compare the two.
         // SAFETY: the path is a C string, the status has room.
-        return unsafe { crate::files::fstatat(abi::AT_FDCWD, socket_name(run, &socket), status, 0) };
+        if unsafe { crate::files::fstatat(abi::AT_FDCWD, socket_name(run, &socket), status, 0) } != 0 {
+            // C libraries older than 2.33 have no such function.
+            // SAFETY: the status is filled.
+            unsafe { show_as_device(run, status) };
+        }
     }
     result
 }

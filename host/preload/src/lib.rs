@@ -9,7 +9,7 @@
 //! | file | what it is |
 //! |---|---|
 //! | `dev/hidrawN` | a Unix socket of type SOCK_SEQPACKET, on which one packet is one report |
-//! | `sys/…`, `run/…` | what the library shows in place of [`SHOWN`] |
+//! | `sys/…`, `run/…` | what the library shows in place of `/sys/…` and `/run/…` |
 //! | `hidraw/descriptor`, `info`, `name`, `phys`, `uniq` | what the `ioctl`s of hidraw answer |
 //! | `loaded` | made by the library as soon as a program has loaded it |
 
