@@ -35,6 +35,11 @@ const create = (more = {}, algorithms = [-7], user = "alice") => navigator.crede
 const get = (ids, more = {}) => navigator.credentials.get({publicKey: {
     rpId: "localhost", challenge: bytes("another challenge of at least 32 bytes"), timeout: 20000,
     allowCredentials: ids.map(id), ...more}, signal: more.signal}).then(result);
+const abandoned = (millis) => {
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(), millis);
+    return create({authenticatorSelection: {userVerification: "discouraged"}, signal: controller.signal});
+};
 const ceremony = (run, done) => run().then((value) => done([value, null]),
     (error) => done([null, {name: error.name, message: error.message}]));
 </script>"""

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Debian's chromium and chromium-headless-shell, through `keyfob run` and chromedriver, on a page at http://localhost:
-# registers, signs in with and without a name, every algorithm, prf, largeBlob, credProtect, attestation, and the
-# DOMException of each refusal. python-fido2 verifies the results.
+# registers, signs in with and without a name, every algorithm, prf, largeBlob, credProtect, minPinLength, attestation,
+# and the DOMException of each refusal. python-fido2 verifies the results.
 #
 # Needs: Linux, Rust, a C compiler for RS256, Python 3.10 or newer with venv, PyPI once, and Debian's chromium,
-# chromium-driver and chromium-headless-shell, which this script installs if it may. Exit status: 0 if all checks pass,
-# 77 if something that it needs is not available.
+# chromium-driver, chromium-headless-shell and fido2-tools, which this script installs if it may. Exit status: 0 if all
+# checks pass, 77 if something that it needs is not available.
 #
 #   KEYFOB        a keyfob to test instead of the one that is built here
 #   KEYFOB_CACHE  where the Python environment is kept, ~/.cache/keyfob without it
@@ -13,7 +13,8 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/../lib.sh"
-need_debian chromium:chromium chromedriver:chromium-driver chromium-headless-shell:chromium-headless-shell
+need_debian chromium:chromium chromedriver:chromium-driver chromium-headless-shell:chromium-headless-shell \
+    fido2-token:fido2-tools
 need_keyfob
 need_fido2
 
