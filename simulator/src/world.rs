@@ -26,7 +26,7 @@ use crate::{
     link::{Client, ClientEvent, Device, Medium, report},
     rival::Rival,
     tap::{Backend, Observer, Secrets, Tap},
-    wire::{Fate, Wire, WireFaults, describe},
+    wire::{Fate, Wire, WireFaults},
 };
 
 mod user;
