@@ -40,6 +40,7 @@ pub fn plug_in(run: &Run, flags: c_int) -> c_int {
             return fail(ENODEV);
         }
     }
+    leave_mark(run, b"/opened");
     // Only now, because a connection that would block fails instead.
     if flags & O_NONBLOCK != 0 {
         // SAFETY: no pointers.
@@ -248,10 +249,10 @@ unsafe fn answer(run: &Run, number: c_ulong, file: &[u8], argument: *mut u8, siz
     result
 }
 
-/// Leaves the mark that the library is at work, when a program has loaded it.
-extern "C" fn leave_mark() {
+/// Leaves a mark for `keyfob run`: an empty file of this name.
+fn leave_mark(run: &Run, name: &[u8]) {
     let error = abi::errno();
-    if let Some(path) = run().and_then(|run| run.below(b"/loaded")) {
+    if let Some(path) = run.below(name) {
         // SAFETY: the path is a C string.
         let fd = unsafe { crate::files::open(path.as_ptr().cast(), abi::O_WRONLY | abi::O_CREAT | O_CLOEXEC, 0o600) };
         if fd >= 0 {
@@ -262,7 +263,14 @@ extern "C" fn leave_mark() {
     abi::set_errno(error);
 }
 
+/// Leaves the mark that a program has loaded the library.
+extern "C" fn leave_loaded() {
+    if let Some(run) = run() {
+        leave_mark(run, b"/loaded");
+    }
+}
+
 // SAFETY: the loader calls the functions in this section, without arguments that they need.
 #[used]
 #[unsafe(link_section = ".init_array")]
-static LEAVE_MARK: extern "C" fn() = leave_mark;
+static LEAVE_LOADED: extern "C" fn() = leave_loaded;

@@ -11,7 +11,7 @@
 //! | `dev/hidrawN` | a Unix socket of type SOCK_SEQPACKET, on which one packet is one report |
 //! | `sys/…`, `run/…` | what the library shows in place of `/sys/…` and `/run/…` |
 //! | `hidraw/descriptor`, `info`, `name`, `phys`, `uniq` | what the `ioctl`s of hidraw answer |
-//! | `loaded` | made by the library as soon as a program has loaded it |
+//! | `loaded`, `opened` | made by the library when a program has loaded it, and when one has opened the key |
 
 /// The library for the machine that this crate was built for. `None` where it does not work: other systems than Linux,
 /// 32-bit machines.

@@ -68,6 +68,11 @@ impl RunDirectory {
         self.path().join("loaded").exists()
     }
 
+    /// Whether a program has opened the key.
+    pub fn was_opened(&self) -> bool {
+        self.path().join("opened").exists()
+    }
+
     fn path(&self) -> &Path {
         self.directory.path()
     }

@@ -8,15 +8,11 @@ use std::{
     os::unix::process::ExitStatusExt,
     path::Path,
     process::{Child, Command, ExitCode, ExitStatus},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-        mpsc,
-    },
+    sync::mpsc,
     thread,
 };
 
-use keyfob_soft_authenticator::devices::hub::{Hub, HubEvent, HubHandle};
+use keyfob_soft_authenticator::devices::hub::{Hub, HubHandle};
 use rustix::process::{Pid, Signal};
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2},
@@ -63,7 +59,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     };
     obey(signals, &child, key.handle.clone());
     let status = child.wait().map_err(|error| format!("cannot wait for {}: {error}", program.display()))?;
-    if !key.was_opened.load(Ordering::Relaxed) && obstacle.is_none() {
+    // Its last events are told before this.
+    drop(key);
+    if !directory.was_opened() && obstacle.is_none() {
         eprintln!("keyfob: {}", unopened(&directory, name));
     }
     Ok(ExitCode::from(code(status)))
@@ -128,18 +126,16 @@ fn is_in_foreground() -> bool {
 struct Key {
     handle: HubHandle,
     thread: Option<thread::JoinHandle<()>>,
-    was_opened: Arc<AtomicBool>,
 }
 
 impl Key {
     /// # Errors
     /// Why the key cannot be made, in a line.
     fn plug_in(arguments: &Arguments, directory: &RunDirectory) -> Result<Self, String> {
-        let (socket, was_opened) = (directory.socket(), Arc::new(AtomicBool::new(false)));
-        let (arguments, opened) = (arguments.clone(), was_opened.clone());
+        let (arguments, socket) = (arguments.clone(), directory.socket());
         let (ready, is_ready) = mpsc::channel();
         let thread = thread::spawn(move || {
-            if let Err(why) = serve(&arguments, &socket, &ready, &opened)
+            if let Err(why) = serve(&arguments, &socket, &ready)
                 && ready.send(Err(why.clone())).is_err()
             {
                 // The command runs already.
@@ -147,7 +143,7 @@ impl Key {
             }
         });
         let handle = is_ready.recv().map_err(|_| "the key's thread ended")??;
-        Ok(Self { handle, thread: Some(thread), was_opened })
+        Ok(Self { handle, thread: Some(thread) })
     }
 }
 
@@ -155,16 +151,11 @@ impl Key {
 ///
 /// # Errors
 /// What failed, in a line.
-fn serve(
-    arguments: &Arguments,
-    socket: &Path,
-    ready: &mpsc::Sender<Result<HubHandle, String>>,
-    opened: &AtomicBool,
-) -> Result<(), String> {
+fn serve(arguments: &Arguments, socket: &Path, ready: &mpsc::Sender<Result<HubHandle, String>>) -> Result<(), String> {
     let notes = arguments.told.notes(Stream::Error);
     let mut events = arguments.told.events(&notes)?;
     let is_told = arguments.events || arguments.told.is_asked_for();
-    arguments.key.with_key(&notes, |key| {
+    let served = arguments.key.with_key(&notes, |key| {
         let broken = |error| format!("the key's socket failed: {error}");
         let mut hub = Hub::new(key).map_err(broken)?;
         hub.keep_plugged_in();
@@ -172,15 +163,15 @@ fn serve(
         // It is received, or nobody waits for it any more.
         let _ = ready.send(Ok(hub.handle()));
         hub.run(|event| {
-            if let HubEvent::Opened(_) = event {
-                opened.store(true, Ordering::Relaxed);
-            }
             if is_told {
                 events.tell(&event);
             }
         })
         .map_err(broken)
-    })
+    });
+    drop(events);
+    notes.finish();
+    served
 }
 
 impl Drop for Key {
