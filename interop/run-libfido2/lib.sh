@@ -27,7 +27,8 @@ refused() {
 with() {
     local lines=$1
     shift
-    printf '%b\n' "$lines" | "$@"
+    # Not a pipe: the command may end before it has read the lines.
+    "$@" < <(printf '%b\n' "$lines")
 }
 
 info() { fido2-token -I "$DEVICE" | grep -q -- "$1"; }
