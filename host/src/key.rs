@@ -30,8 +30,8 @@ use pin::PinChoice;
 /// What the virtual key is.
 #[derive(clap::Args, Clone)]
 pub struct KeyArguments {
-    /// Whether its user touches the key: auto (at once), deny (declines at once), never, prompt (asks on the terminal),
-    /// after=MS (that many milliseconds later).
+    /// Whether its user touches the key: auto (at once), deny (declines at once), never, prompt (asks on the terminal;
+    /// not with `run`), after=MS (that many milliseconds later).
     #[arg(long, value_name = "HOW", default_value = "auto", value_parser = touch_policy)]
     touch: TouchPolicy,
     /// The key's fingerprint sensor, and what it sees. Without this there is none, unless --finger or the profile has
@@ -50,7 +50,7 @@ pub struct KeyArguments {
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Keep PIN, credentials and counters in this file, which is made if it is not there. Its owner alone can read it,
-    /// and everything lies in it in clear. Without this, the key forgets all when it is stopped.
+    /// and it is not encrypted. Without this, the key forgets all when it is stopped.
     // With a seed, every run would make the keys of the last one again.
     #[arg(long, value_name = "FILE", conflicts_with = "seed")]
     store: Option<PathBuf>,
@@ -71,7 +71,7 @@ pub struct KeyArguments {
     /// The key has one vendor command of authenticatorConfig (FF), which does nothing.
     #[arg(long)]
     vendor_commands: bool,
-    /// How registrations are attested. Without this: own, with the profile workstation certified.
+    /// How registrations are attested. Default: own; with the profile workstation, certified.
     #[arg(long, value_enum)]
     attestation: Option<AttestationChoice>,
     /// The key is capable of enterprise attestation, once a client has enabled it. This relying party gets it when it

@@ -17,7 +17,7 @@ mod program;
 pub struct Arguments {
     #[command(flatten)]
     key: KeyArguments,
-    /// Tell of the key's events on the standard error, as --json and --trace do.
+    /// Write the key's events to the standard error. --json and --trace imply this.
     #[arg(long)]
     events: bool,
     #[command(flatten)]

@@ -33,7 +33,7 @@ pub struct Arguments {
 /// What is told of the key's events.
 #[derive(clap::Args, Clone)]
 pub struct ToldArguments {
-    /// One JSON object a line instead of text: `event` says what it is.
+    /// One JSON object per line instead of text. Its `event` names the event.
     #[arg(long)]
     json: bool,
     /// Show each message with its members; or write each report to a file that Wireshark reads.

@@ -1,4 +1,4 @@
-//! An engine behind the framing of a transport: what does not depend on which transport it is.
+//! An engine behind the framing of a transport: the part that all transports share.
 
 use keyfob_core::{
     Instant,

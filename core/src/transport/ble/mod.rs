@@ -22,8 +22,7 @@
 //! The machines are driven as those of [`hid`](super::hid). Message bytes lie in one buffer that the caller owns and
 //! lends to each call; the machines keep only positions in it.
 //!
-//! Sources for the times differ, and the standard's text was not at hand. These are the times of the U2F Bluetooth
-//! specification: [`FRAGMENT_TIMEOUT`] and [`KEEP_ALIVE_INTERVAL`].
+//! The times are a choice: those of the U2F Bluetooth specification, [`FRAGMENT_TIMEOUT`] and [`KEEP_ALIVE_INTERVAL`].
 
 use core::time::Duration;
 

@@ -7,7 +7,7 @@ use crate::Instant;
 
 type Report = [u8; REPORT_LEN];
 
-/// How many reports can wait for the other half: those of the longest message that most authenticators take.
+/// How many reports can wait for the other half: those of a message of 1,400 bytes.
 const INCOMING: usize = 24;
 /// How many reports of an answer can wait to be sent.
 const OUTGOING: usize = 2;
@@ -23,8 +23,8 @@ const OUTGOING: usize = 2;
 ///               transmit ◀─│ outgoing        │◀─ queue
 /// ```
 ///
-/// The front stands behind a lock that the thread holds for the time of one report: a critical section, or a mutex of
-/// the executor. The authenticator itself is not behind it.
+/// Both reach the front through a lock, which they hold for the time of one report: a critical section, or a mutex of
+/// the executor. The authenticator needs no lock.
 #[derive(Debug)]
 pub struct Front {
     device: Device,

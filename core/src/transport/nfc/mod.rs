@@ -50,7 +50,7 @@ pub const AID: [u8; 8] = [0xA0, 0x00, 0x00, 0x06, 0x47, 0x2F, 0x00, 0x01];
 /// Bytes in the longest command or response in short length encoding.
 pub const SHORT_FRAME: usize = 261;
 /// How long a client waits between two NFCCTAP_GETRESPONSE commands, and how long an authenticator that has no answer
-/// yet waits before it says so. The standard gives no number; the other transports have keep-alives every 100 ms.
+/// yet waits before it says so. The standard gives no number; CTAPHID has keep-alives every 100 ms.
 pub const POLL_PAUSE: Duration = Duration::from_millis(100);
 
 /// The class of SELECT and of U2F.

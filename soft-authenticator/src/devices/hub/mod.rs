@@ -13,7 +13,8 @@
 //! | [`Hub::listen_usbip`] | a connection: USB/IP | attaching the device |
 //! | [`Hub::attach_uhid`] | all programs of this machine: hidraw | the first of them opening it |
 //!
-//! No report carries a report id, but where the table says so; an incomplete one at the end of a connection is ignored.
+//! Reports have no report id, except on [`Hub::listen_packets`]. An incomplete report at the end of a connection is
+//! ignored.
 //!
 //! The first client to open the key plugs it in, and the last one to close it unplugs it, unless
 //! [`Hub::keep_plugged_in`] was called. Plugging in powers the key up: credentials, PIN and counters stay. Tokens,
