@@ -11,7 +11,7 @@ use crate::{
     transport::{
         ble::{self, BleError, BleErrorCode},
         fault::FaultError,
-        hid::{Failure, HidError, HidErrorCode},
+        hid::{HidError, HidErrorCode, HidFailure},
         nfc::{self, NfcError},
     },
 };
@@ -95,7 +95,7 @@ says! {
         Self::TooLong => "the PIN is longer than 63 bytes of UTF-8",
         Self::TrailingZero => "the PIN ends in a zero byte",
     }
-    error Failure {
+    error HidFailure {
         Self::NotOpen => "the channel is not open",
         Self::Pending => "another transaction is under way",
         Self::RequestTooLong => "the request is longer than CTAPHID carries",
@@ -113,7 +113,7 @@ says! {
         Self::Device(code) => "{code}",
         Self::Failed(failure) => "{failure}",
     }
-    error nfc::Failure {
+    error nfc::NfcFailure {
         Self::NotSelected => "the authenticator is not selected",
         Self::Pending => "another transaction is under way",
         Self::NotAnApdu => "the request of U2F is not an APDU",
@@ -128,7 +128,7 @@ says! {
         Self::Io(error) => "the NFC reader failed: {error}",
         Self::Failed(failure) => "{failure}",
     }
-    error ble::Failure {
+    error ble::BleFailure {
         Self::Pending => "another transaction is under way",
         Self::RequestTooLong => "the request is longer than 65,535 bytes",
         Self::BufferTooSmall { needed } => "the response takes {needed} bytes, more than the buffer holds",

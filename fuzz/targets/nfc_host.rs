@@ -5,7 +5,7 @@ use keyfob_core::{
     Instant,
     transport::{
         Protocol,
-        nfc::{Device, DeviceConfig, DeviceEvent, Failure, Host, HostEvent, Lengths, MAX_POLLS, SHORT_FRAME},
+        nfc::{Device, DeviceConfig, DeviceEvent, Host, HostEvent, Lengths, MAX_POLLS, NfcFailure, SHORT_FRAME},
     },
 };
 use keyfob_fuzz::Input;
@@ -68,7 +68,7 @@ fuzz_target!(|bytes: &[u8]| {
                 assert!(std::mem::take(&mut under_way), "an event without a transaction");
                 match event {
                     HostEvent::Response { len } => assert!(len <= buffer.len() && host.is_ready()),
-                    HostEvent::Failed(Failure::BufferTooSmall { needed }) => {
+                    HostEvent::Failed(NfcFailure::BufferTooSmall { needed }) => {
                         assert!(needed > buffer.len() && host.is_ready());
                     }
                     HostEvent::Selected(version) => assert_eq!(host.version(), Some(version)),

@@ -15,7 +15,7 @@ use keyfob_core::{
     ctap2::{Command, CredentialParameters, RpEntity, UserEntity},
     transport::{
         KeepAlive, Protocol, Received, Transport,
-        nfc::{ApduIo, DeviceConfig, Failure, NfcError, NfcTransport, Version},
+        nfc::{ApduIo, DeviceConfig, NfcError, NfcFailure, NfcTransport, Version},
     },
 };
 use keyfob_soft_authenticator::{
@@ -375,7 +375,7 @@ fn select_and_end_forget_a_sequence() {
                 assert_eq!(answer, [0x90, 0x00]);
                 transport.send(Protocol::Ctap2, &[Command::GET_NEXT_ASSERTION.0]).unwrap();
                 let received = transport.receive(&mut [0; 2048], Duration::ZERO);
-                let refused = Failure::Refused(StatusWord::CONDITIONS_NOT_SATISFIED);
+                let refused = NfcFailure::Refused(StatusWord::CONDITIONS_NOT_SATISFIED);
                 assert_eq!(received, Err(NfcError::Failed(refused)));
             }
         }

@@ -28,7 +28,7 @@ use crate::{
         get_info::DEFAULT_MIN_PIN_LENGTH,
         response_body,
     },
-    pin_uv::{PaddedPin, Permissions, PinHash, PinUvAuthProtocol, SharedSecret, Token, encapsulate},
+    pin_uv::{PaddedPin, Permissions, PinHash, PinUvAuthProtocol, Token, encapsulate},
 };
 
 mod new_pin;
@@ -270,19 +270,7 @@ impl Authorization {
                 let Response { pin_retries, power_cycle_state, .. } = tolerate_status(response)?;
                 self.pin_retries(cx, pin_retries, power_cycle_state == Some(true))
             }
-            State::UvRetries => {
-                self.retries = tolerate_status(response)?.uv_retries.map(clamp);
-                let exhausted = cx.facts.uv_attempts.is_some_and(|limit| self.uv_attempts >= limit);
-                if self.retries == Some(0)
-                    || self.uv_attempts >= MAX_UV_ATTEMPTS
-                    || (exhausted && cx.facts.pin(cx.purpose.permissions).is_some())
-                {
-                    return self.fall_back(cx, Reason::UvFailed, Cause::Status(Status::UV_BLOCKED));
-                }
-                self.reason = Reason::Wrong;
-                self.state = State::Uv;
-                Ok(Action::AskUv)
-            }
+            State::UvRetries => self.uv_retries(cx, tolerate_status(response)?.uv_retries),
             State::KeyAgreement => {
                 let protocol = cx.facts.protocol.ok_or(Cause::UvUnavailable)?;
                 let key = response?.key_agreement.ok_or(Cause::missing(0x01))?;
@@ -339,6 +327,19 @@ impl Authorization {
         Ok(Action::AskPin)
     }
 
+    fn uv_retries<C, R>(&mut self, cx: &mut Context<'_, C, R>, left: Option<u32>) -> Result<Action, Cause> {
+        self.retries = left.map(clamp);
+        let exhausted = cx.facts.uv_attempts.is_some_and(|limit| self.uv_attempts >= limit);
+        if self.retries == Some(0)
+            || self.uv_attempts >= MAX_UV_ATTEMPTS
+            || (exhausted && cx.facts.pin(cx.purpose.permissions).is_some())
+        {
+            return self.fall_back(cx, Reason::UvFailed, Cause::Status(Status::UV_BLOCKED));
+        }
+        (self.reason, self.state) = (Reason::Wrong, State::Uv);
+        Ok(Action::AskUv)
+    }
+
     /// Whether there is a PIN to send.
     fn has_pin(&self) -> bool {
         self.pin_hash.is_some() && self.pin_standing != PinStanding::Refused
@@ -383,18 +384,6 @@ impl Authorization {
 
 fn send<C, R>(cx: &mut Context<'_, C, R>, request: &Request<'_>) -> Result<Action, Cause> {
     Ok(Action::Send(encode_request(Command::CLIENT_PIN, request, cx.buffer)?))
-}
-
-/// Encrypts `plaintext` and returns the part of `out` that holds the ciphertext; `None` without a plaintext.
-fn encrypt<'o, C: Crypto, R: CryptoRng>(
-    cx: &mut Context<'_, C, R>,
-    shared: &SharedSecret,
-    plaintext: Option<&[u8]>,
-    out: &'o mut [u8],
-) -> Result<Option<&'o [u8]>, Cause> {
-    let Some(plaintext) = plaintext else { return Ok(None) };
-    let len = shared.encrypt(cx.crypto, cx.rng, plaintext, out)?;
-    Ok(out.get(..len))
 }
 
 /// The number of retries is only shown to the user: an authenticator that refuses to tell it does not end the ceremony.

@@ -8,7 +8,7 @@ use crate::{
     pin_uv::PinError,
     transport::{
         fault::FaultError,
-        hid::{Failure, HidCommand, HidError, HidErrorCode},
+        hid::{HidCommand, HidError, HidErrorCode, HidFailure},
     },
     verify,
     webauthn::{OriginError, base64url},
@@ -28,7 +28,7 @@ fn all() -> Vec<Box<dyn Error>> {
     };
     let codes = [1, 2, 3, 4, 5, 6, 0x0A, 0x0B, 0x7F, 0x42].map(HidErrorCode);
     let failures = {
-        use Failure::*;
+        use HidFailure::*;
         let (small, other) = (BufferTooSmall { needed: 70 }, UnexpectedCommand(HidCommand::PING));
         [NotOpen, Pending, RequestTooLong, ResponseTooLong, small, Timeout, Sequence, other]
     };
@@ -52,7 +52,7 @@ fn all() -> Vec<Box<dyn Error>> {
     add(&mut all, [PinError::TooShort, PinError::TooLong, PinError::TrailingZero]);
     add(&mut all, codes);
     add(&mut all, failures);
-    add(&mut all, [HidError::Io(Failure::Timeout), HidError::Device(codes[0]), HidError::Failed(failures[0])]);
+    add(&mut all, [HidError::Io(HidFailure::Timeout), HidError::Device(codes[0]), HidError::Failed(failures[0])]);
     add(&mut all, [FaultError::Cut, FaultError::Inner(PinError::TooLong)]);
     add(&mut all, [json]);
     add(&mut all, [json::WriteError::Overflow(overflow), json::WriteError::Cbor(cbor)]);

@@ -9,7 +9,7 @@
 
 use rand_core::CryptoRng;
 
-use super::{Action, Authorization, Context, Encapsulated, PIN_HASH_ENC, State, encrypt, send};
+use super::{Action, Authorization, Context, Encapsulated, PIN_HASH_ENC, State, send, token::encrypt};
 use crate::{
     client::{Cause, Reason, facts::AuthorizationMethod},
     cose::CoseKey,

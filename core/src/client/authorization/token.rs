@@ -3,7 +3,7 @@
 
 use rand_core::CryptoRng;
 
-use super::{Action, Authorization, Context, PIN_HASH_ENC, PinStanding, State, encrypt, send};
+use super::{Action, Authorization, Context, PIN_HASH_ENC, PinStanding, State, send};
 use crate::{
     bytes::Secret,
     client::{
@@ -163,4 +163,16 @@ impl Authorization {
     pub fn accepted(&mut self) {
         self.renewed = false;
     }
+}
+
+/// Encrypts `plaintext` and returns the part of `out` that holds the ciphertext; `None` without a plaintext.
+pub fn encrypt<'o, C: Crypto, R: CryptoRng>(
+    cx: &mut Context<'_, C, R>,
+    shared: &SharedSecret,
+    plaintext: Option<&[u8]>,
+    out: &'o mut [u8],
+) -> Result<Option<&'o [u8]>, Cause> {
+    let Some(plaintext) = plaintext else { return Ok(None) };
+    let len = shared.encrypt(cx.crypto, cx.rng, plaintext, out)?;
+    Ok(out.get(..len))
 }

@@ -19,7 +19,7 @@ const SILENCE: Duration = Duration::from_secs(10);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Failure {
+pub enum BleFailure {
     /// Another transaction is pending.
     Pending,
     /// The request is longer than [`super::MAX_MESSAGE`].
@@ -52,7 +52,7 @@ pub enum HostEvent {
     /// The authenticator refused the request.
     Error(BleErrorCode),
     /// The transaction failed.
-    Failed(Failure),
+    Failed(BleFailure),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,12 +105,12 @@ impl Host {
     /// Starts a transaction; the request lies in the buffer's first `len` bytes.
     ///
     /// # Errors
-    /// [`Failure::Pending`] and [`Failure::RequestTooLong`]. In these cases nothing has changed.
-    pub fn send(&mut self, now: Instant, command: BleCommand, len: usize) -> Result<(), Failure> {
+    /// [`BleFailure::Pending`] and [`BleFailure::RequestTooLong`]. In these cases nothing has changed.
+    pub fn send(&mut self, now: Instant, command: BleCommand, len: usize) -> Result<(), BleFailure> {
         if !self.is_ready() {
-            return Err(Failure::Pending);
+            return Err(BleFailure::Pending);
         }
-        let len = u16::try_from(len).map_err(|_| Failure::RequestTooLong)?;
+        let len = u16::try_from(len).map_err(|_| BleFailure::RequestTooLong)?;
         self.phase = Phase::Requesting { request: Outgoing::new(command, len), cancel: Cancel::No };
         (self.due, self.end) = (now.plus(SEND_LIMIT), now.plus(TRANSACTION_LIMIT));
         Ok(())
@@ -166,10 +166,10 @@ impl Host {
             (Phase::Responding(mut response), Some(Fragment::Continuation { sequence, data })) => {
                 match response.resume(sequence, data, buffer) {
                     Ok(()) => self.progress(now, response),
-                    Err(_) => Some(self.fail(Failure::Sequence)),
+                    Err(_) => Some(self.fail(BleFailure::Sequence)),
                 }
             }
-            (Phase::Responding(_), _) => Some(self.fail(Failure::Sequence)),
+            (Phase::Responding(_), _) => Some(self.fail(BleFailure::Sequence)),
         }
     }
 
@@ -177,7 +177,7 @@ impl Host {
     /// time were taken.
     pub fn expire(&mut self, now: Instant) -> Option<HostEvent> {
         let overdue = !self.is_ready() && self.due <= now;
-        overdue.then(|| self.fail(Failure::Timeout))
+        overdue.then(|| self.fail(BleFailure::Timeout))
     }
 
     /// When to call [`Host::transmit`] and [`Host::expire`] if no fragment comes in. A time in the past when there is
@@ -205,17 +205,17 @@ impl Host {
             BleCommand::ERROR => Some(self.refused(data)),
             // A request that is not sent completely has no answer yet.
             _ if !request.is_done() => None,
-            BleCommand::KEEPALIVE if self.end <= now => Some(self.fail(Failure::Timeout)),
+            BleCommand::KEEPALIVE if self.end <= now => Some(self.fail(BleFailure::Timeout)),
             BleCommand::KEEPALIVE => {
                 let [status] = bytes::padded(data);
                 self.due = now.plus(SILENCE).min(self.end);
                 Some(HostEvent::KeepAlive(status.into()))
             }
-            _ if command != request.command => Some(self.fail(Failure::UnexpectedCommand(command))),
-            _ if usize::from(len) > buffer.len() => Some(self.fail(Failure::BufferTooSmall { needed: len.into() })),
+            _ if command != request.command => Some(self.fail(BleFailure::UnexpectedCommand(command))),
+            _ if usize::from(len) > buffer.len() => Some(self.fail(BleFailure::BufferTooSmall { needed: len.into() })),
             _ => match Incoming::start(command, len, data, buffer) {
                 Ok(response) => self.progress(now, response),
-                Err(_) => Some(self.fail(Failure::Sequence)),
+                Err(_) => Some(self.fail(BleFailure::Sequence)),
             },
         }
     }
@@ -236,7 +236,7 @@ impl Host {
         HostEvent::Error(BleErrorCode(code))
     }
 
-    fn fail(&mut self, failure: Failure) -> HostEvent {
+    fn fail(&mut self, failure: BleFailure) -> HostEvent {
         self.phase = Phase::Idle;
         HostEvent::Failed(failure)
     }

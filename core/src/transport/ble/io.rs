@@ -2,7 +2,9 @@
 
 use core::time::Duration;
 
-use super::{BleCommand, BleErrorCode, FRAGMENT_TIMEOUT, Failure, Fragment, Host, HostEvent, MAX_FRAGMENT, Revisions};
+use super::{
+    BleCommand, BleErrorCode, BleFailure, FRAGMENT_TIMEOUT, Fragment, Host, HostEvent, MAX_FRAGMENT, Revisions,
+};
 use crate::Instant;
 use crate::transport::{AsyncTransport, Protocol, Received, Transport};
 
@@ -86,11 +88,11 @@ pub enum BleError<E> {
     /// The authenticator refused the request.
     Device(BleErrorCode),
     /// The transaction failed at the client's end.
-    Failed(Failure),
+    Failed(BleFailure),
 }
 
-impl<E> From<Failure> for BleError<E> {
-    fn from(failure: Failure) -> Self {
+impl<E> From<BleFailure> for BleError<E> {
+    fn from(failure: BleFailure) -> Self {
         Self::Failed(failure)
     }
 }
@@ -174,7 +176,7 @@ fn received<E>(event: HostEvent, buffer: &mut [u8]) -> Result<Received, BleError
         HostEvent::Error(BleErrorCode::INVALID_CMD) => Ok(invalid_command(buffer)),
         HostEvent::Error(BleErrorCode::INVALID_LEN | BleErrorCode::OTHER) => Ok(Received::Unreadable),
         HostEvent::Error(code) => Err(BleError::Device(code)),
-        HostEvent::Failed(Failure::BufferTooSmall { needed }) => Ok(Received::TooLong(needed)),
+        HostEvent::Failed(BleFailure::BufferTooSmall { needed }) => Ok(Received::TooLong(needed)),
         HostEvent::Failed(failure) => Err(failure.into()),
     }
 }
@@ -249,16 +251,16 @@ impl<B: BleIo, C: FnMut() -> Instant> BleTransport<B, C> {
     /// Sends PING with `buffer[..len]`, which the authenticator echoes into `buffer`. Returns the echo's length.
     ///
     /// # Errors
-    /// [`BleError`]; [`Failure::RequestTooLong`] also when `len` is more than `buffer` holds.
+    /// [`BleError`]; [`BleFailure::RequestTooLong`] also when `len` is more than `buffer` holds.
     pub fn ping(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, BleError<B::Error>> {
-        let request = buffer.get(..len).ok_or(Failure::RequestTooLong)?;
+        let request = buffer.get(..len).ok_or(BleFailure::RequestTooLong)?;
         self.settle()?;
         self.request(BleCommand::PING, request)?;
         loop {
             let wait = SETTLE; // the transaction has a time limit of its own
             match self.receive(buffer, wait)? {
                 Received::Response(len) => return Ok(len),
-                Received::TooLong(needed) => return Err(Failure::BufferTooSmall { needed }.into()),
+                Received::TooLong(needed) => return Err(BleFailure::BufferTooSmall { needed }.into()),
                 Received::Unreadable => return Err(BleError::Device(BleErrorCode::INVALID_LEN)),
                 Received::KeepAlive(_) | Received::Nothing => {}
             }
@@ -366,16 +368,16 @@ impl<B: AsyncBleIo, C: FnMut() -> Instant> AsyncBleTransport<B, C> {
     /// Sends PING with `buffer[..len]`, which the authenticator echoes into `buffer`. Returns the echo's length.
     ///
     /// # Errors
-    /// [`BleError`]; [`Failure::RequestTooLong`] also when `len` is more than `buffer` holds.
+    /// [`BleError`]; [`BleFailure::RequestTooLong`] also when `len` is more than `buffer` holds.
     pub async fn ping(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, BleError<B::Error>> {
-        let request = buffer.get(..len).ok_or(Failure::RequestTooLong)?;
+        let request = buffer.get(..len).ok_or(BleFailure::RequestTooLong)?;
         self.settle().await?;
         self.request(BleCommand::PING, request).await?;
         loop {
             let wait = SETTLE; // the transaction has a time limit of its own
             match self.receive(buffer, wait).await? {
                 Received::Response(len) => return Ok(len),
-                Received::TooLong(needed) => return Err(Failure::BufferTooSmall { needed }.into()),
+                Received::TooLong(needed) => return Err(BleFailure::BufferTooSmall { needed }.into()),
                 Received::Unreadable => return Err(BleError::Device(BleErrorCode::INVALID_LEN)),
                 Received::KeepAlive(_) | Received::Nothing => {}
             }

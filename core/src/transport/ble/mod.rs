@@ -36,7 +36,7 @@ mod message;
 mod tests;
 
 pub use device::{Device, DeviceConfig, DeviceEvent};
-pub use host::{Failure, Host, HostEvent};
+pub use host::{BleFailure, Host, HostEvent};
 pub use io::{AsyncBleIo, AsyncBleTransport, BleError, BleIo, BleTransport};
 
 /// The 16-bit UUID of the FIDO service.

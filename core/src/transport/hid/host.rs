@@ -51,7 +51,7 @@ pub struct DeviceInfo {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Failure {
+pub enum HidFailure {
     /// The channel is not open.
     NotOpen,
     /// Another transaction is pending; [`Host::open`] ends it.
@@ -93,7 +93,7 @@ pub enum HostEvent {
     /// The authenticator refused the request.
     Error(HidErrorCode),
     /// The transaction failed.
-    Failed(Failure),
+    Failed(HidFailure),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,14 +168,14 @@ impl Host {
     /// Starts a transaction; the request lies in the buffer's first `len` bytes.
     ///
     /// # Errors
-    /// [`Failure::NotOpen`], [`Failure::Pending`] and [`Failure::RequestTooLong`]. In these cases nothing has changed.
-    pub fn send(&mut self, now: Instant, command: HidCommand, len: usize) -> Result<(), Failure> {
+    /// [`HidFailure::NotOpen`], [`HidFailure::Pending`] and [`HidFailure::RequestTooLong`]. In these cases nothing has changed.
+    pub fn send(&mut self, now: Instant, command: HidCommand, len: usize) -> Result<(), HidFailure> {
         let channel = match (self.phase, self.channel) {
             (Phase::Idle, Some(channel)) => channel,
-            (Phase::Idle | Phase::Closed, _) => return Err(Failure::NotOpen),
-            _ => return Err(Failure::Pending),
+            (Phase::Idle | Phase::Closed, _) => return Err(HidFailure::NotOpen),
+            _ => return Err(HidFailure::Pending),
         };
-        let short = u16::try_from(len).ok().filter(|_| len <= MAX_MESSAGE).ok_or(Failure::RequestTooLong)?;
+        let short = u16::try_from(len).ok().filter(|_| len <= MAX_MESSAGE).ok_or(HidFailure::RequestTooLong)?;
         let request = Outgoing::new(channel, command, short);
         self.start(now, command, Phase::Requesting { request, cancel: Cancel::No });
         Ok(())
@@ -280,9 +280,9 @@ impl Host {
             Phase::Opening { .. } => {
                 // The authenticator may have forgotten a channel that does not answer.
                 self.channel = None;
-                Some(self.fail(Failure::Timeout))
+                Some(self.fail(HidFailure::Timeout))
             }
-            _ => Some(self.fail(Failure::Timeout)),
+            _ => Some(self.fail(HidFailure::Timeout)),
         }
     }
 
@@ -366,15 +366,15 @@ impl Host {
             // A request that is not sent completely has no answer yet. An INIT response never answers a request: it is
             // a late one.
             _ if !request.is_done() || command == HidCommand::INIT => None,
-            HidCommand::KEEPALIVE if self.end <= now => Some(self.fail(Failure::Timeout)),
+            HidCommand::KEEPALIVE if self.end <= now => Some(self.fail(HidFailure::Timeout)),
             HidCommand::KEEPALIVE => {
                 let [status] = bytes::padded(data);
                 self.due = now.plus(patience(request.command)).min(self.end);
                 Some(HostEvent::KeepAlive(status.into()))
             }
-            _ if command != request.command => Some(self.fail(Failure::UnexpectedCommand(command))),
-            _ if usize::from(len) > MAX_MESSAGE => Some(self.fail(Failure::ResponseTooLong)),
-            _ if usize::from(len) > buffer.len() => Some(self.fail(Failure::BufferTooSmall { needed: len.into() })),
+            _ if command != request.command => Some(self.fail(HidFailure::UnexpectedCommand(command))),
+            _ if usize::from(len) > MAX_MESSAGE => Some(self.fail(HidFailure::ResponseTooLong)),
+            _ if usize::from(len) > buffer.len() => Some(self.fail(HidFailure::BufferTooSmall { needed: len.into() })),
             _ => {
                 let mut response = Incoming::new(channel, command, len);
                 response.start(data, buffer);
@@ -402,7 +402,7 @@ impl Host {
             Packet::Initialization { .. } => false,
             Packet::Continuation { sequence, data, .. } => response.resume(sequence, data, buffer).is_ok(),
         };
-        if in_sequence { self.progress(now, response) } else { Some(self.fail(Failure::Sequence)) }
+        if in_sequence { self.progress(now, response) } else { Some(self.fail(HidFailure::Sequence)) }
     }
 
     fn progress(&mut self, now: Instant, response: Incoming) -> Option<HostEvent> {
@@ -436,7 +436,7 @@ impl Host {
     }
 
     /// The two ends are no longer synchronised.
-    fn fail(&mut self, failure: Failure) -> HostEvent {
+    fn fail(&mut self, failure: HidFailure) -> HostEvent {
         self.end(Phase::Closed);
         HostEvent::Failed(failure)
     }

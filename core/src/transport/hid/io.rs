@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::link::{Goal, LEFT_OVER, Link};
-use super::{DeviceInfo, Failure, HidCommand, HidErrorCode, Host, HostEvent};
+use super::{DeviceInfo, HidCommand, HidErrorCode, HidFailure, Host, HostEvent};
 use crate::Instant;
 use crate::transport::{AsyncReportIo, AsyncTransport, Protocol, Received, ReportIo, Transport};
 
@@ -17,11 +17,11 @@ pub enum HidError<E> {
     /// The authenticator refused the request.
     Device(HidErrorCode),
     /// The transaction failed at the client's end.
-    Failed(Failure),
+    Failed(HidFailure),
 }
 
-impl<E> From<Failure> for HidError<E> {
-    fn from(failure: Failure) -> Self {
+impl<E> From<HidFailure> for HidError<E> {
+    fn from(failure: HidFailure) -> Self {
         Self::Failed(failure)
     }
 }
@@ -111,25 +111,25 @@ impl<R: ReportIo, C: FnMut() -> Instant> HidTransport<R, C> {
     /// Opens the channel, or resynchronises it.
     ///
     /// # Errors
-    /// [`HidError`]; [`HidErrorCode::CHANNEL_BUSY`] after 30 s, [`Failure::Timeout`] after 3 s of silence.
+    /// [`HidError`]; [`HidErrorCode::CHANNEL_BUSY`] after 30 s, [`HidFailure::Timeout`] after 3 s of silence.
     pub fn open(&mut self) -> Result<DeviceInfo, HidError<R::Error>> {
         self.link.open();
         self.drive(Goal::Answer, Message::Request(&[]))?;
-        self.link.info.ok_or(HidError::Failed(Failure::NotOpen))
+        self.link.info.ok_or(HidError::Failed(HidFailure::NotOpen))
     }
 
     /// Sends any command, for example a vendor command, and waits for the response. The request lies in
     /// `buffer[..len]`; the response overwrites it. Returns the response's length.
     ///
     /// # Errors
-    /// [`HidError`]; [`Failure::RequestTooLong`] also when `len` is more than `buffer` holds; [`Failure::Timeout`]
+    /// [`HidError`]; [`HidFailure::RequestTooLong`] also when `len` is more than `buffer` holds; [`HidFailure::Timeout`]
     /// after 10 minutes at the latest, even if keep-alives still come.
     pub fn command(&mut self, command: HidCommand, buffer: &mut [u8], len: usize) -> Result<usize, HidError<R::Error>> {
-        let request = buffer.get(..len).ok_or(Failure::RequestTooLong)?;
+        let request = buffer.get(..len).ok_or(HidFailure::RequestTooLong)?;
         self.request(command, request)?;
         match self.drive(Goal::Answer, Message::Buffer(buffer))? {
             Received::Response(len) => Ok(len),
-            _ => Err(Failure::NotOpen.into()),
+            _ => Err(HidFailure::NotOpen.into()),
         }
     }
 
@@ -249,18 +249,18 @@ impl<R: AsyncReportIo, C: FnMut() -> Instant> AsyncHidTransport<R, C> {
     /// Opens the channel, or resynchronises it.
     ///
     /// # Errors
-    /// [`HidError`]; [`HidErrorCode::CHANNEL_BUSY`] after 30 s, [`Failure::Timeout`] after 3 s of silence.
+    /// [`HidError`]; [`HidErrorCode::CHANNEL_BUSY`] after 30 s, [`HidFailure::Timeout`] after 3 s of silence.
     pub async fn open(&mut self) -> Result<DeviceInfo, HidError<R::Error>> {
         self.link.open();
         self.drive(Goal::Answer, Message::Request(&[])).await?;
-        self.link.info.ok_or(HidError::Failed(Failure::NotOpen))
+        self.link.info.ok_or(HidError::Failed(HidFailure::NotOpen))
     }
 
     /// Sends any command, for example a vendor command, and waits for the response. The request lies in
     /// `buffer[..len]`; the response overwrites it. Returns the response's length.
     ///
     /// # Errors
-    /// [`HidError`]; [`Failure::RequestTooLong`] also when `len` is more than `buffer` holds; [`Failure::Timeout`]
+    /// [`HidError`]; [`HidFailure::RequestTooLong`] also when `len` is more than `buffer` holds; [`HidFailure::Timeout`]
     /// after 10 minutes at the latest, even if keep-alives still come.
     pub async fn command(
         &mut self,
@@ -268,11 +268,11 @@ impl<R: AsyncReportIo, C: FnMut() -> Instant> AsyncHidTransport<R, C> {
         buffer: &mut [u8],
         len: usize,
     ) -> Result<usize, HidError<R::Error>> {
-        let request = buffer.get(..len).ok_or(Failure::RequestTooLong)?;
+        let request = buffer.get(..len).ok_or(HidFailure::RequestTooLong)?;
         self.request(command, request).await?;
         match self.drive(Goal::Answer, Message::Buffer(buffer)).await? {
             Received::Response(len) => Ok(len),
-            _ => Err(Failure::NotOpen.into()),
+            _ => Err(HidFailure::NotOpen.into()),
         }
     }
 
@@ -375,7 +375,7 @@ fn heard_above<E>(received: Result<Received, HidError<E>>, buffer: &mut [u8]) ->
             Ok(Received::Response(1))
         }
         (Err(HidError::Device(HidErrorCode::INVALID_LEN | HidErrorCode::OTHER)), _) => Ok(Received::Unreadable),
-        (Err(HidError::Failed(Failure::BufferTooSmall { needed })), _) => Ok(Received::TooLong(needed)),
+        (Err(HidError::Failed(HidFailure::BufferTooSmall { needed })), _) => Ok(Received::TooLong(needed)),
         (received, _) => received,
     }
 }

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::{DeviceInfo, Failure, HidCommand, HidErrorCode, Host, HostEvent, REPORT_LEN};
+use super::{DeviceInfo, HidCommand, HidErrorCode, HidFailure, Host, HostEvent, REPORT_LEN};
 use crate::Instant;
 
 /// What a driver's loop waits for.
@@ -67,7 +67,7 @@ impl<C: FnMut() -> Instant> Link<C> {
     }
 
     /// Starts a request, after INIT unless the channel is open and quiet.
-    pub(super) fn begin(&mut self, command: HidCommand, request: &[u8]) -> Result<(), Failure> {
+    pub(super) fn begin(&mut self, command: HidCommand, request: &[u8]) -> Result<(), HidFailure> {
         self.len = request.len();
         self.fingerprint = fingerprint(request);
         self.fresh = Some(command);
@@ -121,7 +121,7 @@ impl<C: FnMut() -> Instant> Link<C> {
         goal: Goal,
         report: Option<[u8; REPORT_LEN]>,
         buffer: &mut [u8],
-    ) -> Result<Option<HostEvent>, Failure> {
+    ) -> Result<Option<HostEvent>, HidFailure> {
         let now = (self.clock)();
         let event = match report {
             Some(report) => self.host.receive(now, &report, buffer).or_else(|| self.look_at_clock(now)),

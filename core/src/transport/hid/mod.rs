@@ -39,7 +39,7 @@ mod tests;
 
 pub use device::{Device, DeviceConfig, DeviceEvent, UnknownChannels};
 pub use front::Front;
-pub use host::{DeviceInfo, Failure, Host, HostEvent};
+pub use host::{DeviceInfo, HidFailure, Host, HostEvent};
 pub use io::{AsyncHidTransport, HidError, HidTransport};
 
 /// Bytes in a report, in either direction.

@@ -35,7 +35,7 @@ pub enum Lengths {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Failure {
+pub enum NfcFailure {
     /// The authenticator is not selected.
     NotSelected,
     /// Another transaction is pending; [`Host::select`] ends it.
@@ -74,7 +74,7 @@ pub enum HostEvent {
         len: usize,
     },
     /// The transaction failed.
-    Failed(Failure),
+    Failed(NfcFailure),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,17 +188,17 @@ impl Host {
     /// Starts a transaction with `request`: a command byte and CBOR, or an APDU of U2F.
     ///
     /// # Errors
-    /// [`Failure::NotSelected`], [`Failure::Pending`] and [`Failure::NotAnApdu`]. In these cases nothing has changed.
-    pub fn send(&mut self, protocol: Protocol, request: &[u8]) -> Result<(), Failure> {
+    /// [`NfcFailure::NotSelected`], [`NfcFailure::Pending`] and [`NfcFailure::NotAnApdu`]. In these cases nothing has changed.
+    pub fn send(&mut self, protocol: Protocol, request: &[u8]) -> Result<(), NfcFailure> {
         match self.phase {
             Phase::Idle => {}
-            Phase::Closed => return Err(Failure::NotSelected),
-            _ => return Err(Failure::Pending),
+            Phase::Closed => return Err(NfcFailure::NotSelected),
+            _ => return Err(NfcFailure::Pending),
         }
         let (head, from, len) = match protocol {
             Protocol::Ctap2 => ([CTAP, MSG, KNOWS_POLLING, 0], 0, request.len()),
             Protocol::Ctap1 => {
-                let apdu = Apdu::decode(request).ok_or(Failure::NotAnApdu)?;
+                let apdu = Apdu::decode(request).ok_or(NfcFailure::NotAnApdu)?;
                 let from = bytes::offset(request, apdu.data).unwrap_or_default();
                 ([apdu.class, apdu.instruction, apdu.p1, apdu.p2], from, apdu.data.len())
             }
@@ -273,20 +273,20 @@ impl Host {
         if !core::mem::take(&mut self.sent) {
             return None;
         }
-        let Some(response) = ResponseApdu::decode(response) else { return Some(self.fail(Failure::Malformed)) };
+        let Some(response) = ResponseApdu::decode(response) else { return Some(self.fail(NfcFailure::Malformed)) };
         match self.phase {
             Phase::Selecting => Some(self.selected(response)),
             Phase::Responding { fetch, received } => self.answered(response, fetch, received, buffer),
             _ if response.status == StatusWord::NO_ERROR => None,
-            _ => Some(self.fail(Failure::Refused(response.status))),
+            _ => Some(self.fail(NfcFailure::Refused(response.status))),
         }
     }
 
     fn selected(&mut self, response: ResponseApdu<'_>) -> HostEvent {
         if response.status != StatusWord::NO_ERROR {
-            return self.fail(Failure::Refused(response.status));
+            return self.fail(NfcFailure::Refused(response.status));
         }
-        let Some(version) = Version::from_bytes(response.data) else { return self.fail(Failure::NotFido) };
+        let Some(version) = Version::from_bytes(response.data) else { return self.fail(NfcFailure::NotFido) };
         (self.version, self.phase) = (Some(version), Phase::Idle);
         HostEvent::Selected(version)
     }
@@ -304,10 +304,10 @@ impl Host {
                 let [_, count] = status.0.to_be_bytes();
                 let received = store(data, received, buffer);
                 if fetches_rest && data.is_empty() {
-                    return Some(self.fail(Failure::Malformed));
+                    return Some(self.fail(NfcFailure::Malformed));
                 }
                 if received > MAX_RESPONSE {
-                    return Some(self.fail(Failure::ResponseTooLong));
+                    return Some(self.fail(NfcFailure::ResponseTooLong));
                 }
                 self.phase = Phase::Responding { fetch: Fetch::Rest(count), received };
                 None
@@ -315,7 +315,7 @@ impl Host {
             (Protocol::Ctap2, StatusWord::STATUS_UPDATE) if !fetches_rest => {
                 self.polls = self.polls.saturating_add(1);
                 if self.polls > MAX_POLLS {
-                    return Some(self.fail(Failure::Timeout));
+                    return Some(self.fail(NfcFailure::Timeout));
                 }
                 self.phase = Phase::Responding { fetch: Fetch::Poll, received };
                 Some(HostEvent::KeepAlive(data.first().map_or(KeepAlive::Processing, |status| (*status).into())))
@@ -326,7 +326,7 @@ impl Host {
                 self.cancel = Cancel::Refused;
                 None
             }
-            (Protocol::Ctap2, _) => Some(self.fail(Failure::Refused(status))),
+            (Protocol::Ctap2, _) => Some(self.fail(NfcFailure::Refused(status))),
             (Protocol::Ctap1, _) => {
                 let received = store(data, received, buffer);
                 let received = store(&status.0.to_be_bytes(), received, buffer);
@@ -338,13 +338,13 @@ impl Host {
     fn complete(&mut self, len: usize, buffer: &[u8]) -> HostEvent {
         self.phase = Phase::Idle;
         if len > buffer.len() {
-            return HostEvent::Failed(Failure::BufferTooSmall { needed: len });
+            return HostEvent::Failed(NfcFailure::BufferTooSmall { needed: len });
         }
         HostEvent::Response { len }
     }
 
     /// The two ends may not agree any more.
-    fn fail(&mut self, failure: Failure) -> HostEvent {
+    fn fail(&mut self, failure: NfcFailure) -> HostEvent {
         self.phase = Phase::Closed;
         HostEvent::Failed(failure)
     }

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::{Failure, Host, HostEvent, Lengths, POLL_PAUSE, SHORT_FRAME, Version};
+use super::{Host, HostEvent, Lengths, NfcFailure, POLL_PAUSE, SHORT_FRAME, Version};
 use crate::ctap1::StatusWord;
 use crate::transport::{AsyncTransport, Protocol, Received, Transport};
 
@@ -65,11 +65,11 @@ pub enum NfcError<E> {
     /// The reader failed.
     Io(E),
     /// The transaction failed.
-    Failed(Failure),
+    Failed(NfcFailure),
 }
 
-impl<E> From<Failure> for NfcError<E> {
-    fn from(failure: Failure) -> Self {
+impl<E> From<NfcFailure> for NfcError<E> {
+    fn from(failure: NfcFailure) -> Self {
         Self::Failed(failure)
     }
 }
@@ -149,15 +149,15 @@ fn received<E>(event: HostEvent, buffer: &mut [u8]) -> Result<Received, NfcError
         HostEvent::Selected(_) => Received::Nothing,
         HostEvent::KeepAlive(status) => Received::KeepAlive(status),
         HostEvent::Response { len } => Received::Response(len),
-        HostEvent::Failed(Failure::BufferTooSmall { needed }) => Received::TooLong(needed),
+        HostEvent::Failed(NfcFailure::BufferTooSmall { needed }) => Received::TooLong(needed),
         // An authenticator that knows only U2F. For the layer above that is the status CTAP1_ERR_INVALID_COMMAND.
-        HostEvent::Failed(Failure::Refused(StatusWord::INS_NOT_SUPPORTED | StatusWord::CLA_NOT_SUPPORTED))
+        HostEvent::Failed(NfcFailure::Refused(StatusWord::INS_NOT_SUPPORTED | StatusWord::CLA_NOT_SUPPORTED))
             if !buffer.is_empty() =>
         {
             buffer.iter_mut().take(1).for_each(|status| *status = 0x01);
             Received::Response(1)
         }
-        HostEvent::Failed(Failure::Refused(StatusWord::WRONG_LENGTH)) => Received::Unreadable,
+        HostEvent::Failed(NfcFailure::Refused(StatusWord::WRONG_LENGTH)) => Received::Unreadable,
         HostEvent::Failed(failure) => return Err(failure.into()),
     })
 }
@@ -240,12 +240,12 @@ impl<I: ApduIo, D: FnMut(Duration), const FRAME: usize> NfcTransport<I, D, FRAME
     /// Selects the authenticator. What it remembers for the next command of a sequence is gone.
     ///
     /// # Errors
-    /// [`NfcError`]; [`Failure::Refused`] with [`StatusWord::FILE_NOT_FOUND`] by a card that is no authenticator.
+    /// [`NfcError`]; [`NfcFailure::Refused`] with [`StatusWord::FILE_NOT_FOUND`] by a card that is no authenticator.
     pub fn select(&mut self) -> Result<Version, NfcError<I::Error>> {
         self.link.ready = None;
         self.link.host.select();
         self.exchange(&[])?;
-        self.version().ok_or(NfcError::Failed(Failure::NotSelected))
+        self.version().ok_or(NfcError::Failed(NfcFailure::NotSelected))
     }
 
     /// Sends commands until the response is to be awaited, or the authenticator is selected.
@@ -289,7 +289,7 @@ impl<I: ApduIo, D: FnMut(Duration), const FRAME: usize> Transport for NfcTranspo
                 return received(event, buffer);
             }
         }
-        Err(Failure::NotSelected.into())
+        Err(NfcFailure::NotSelected.into())
     }
 
     fn cancel(&mut self) -> Result<(), Self::Error> {
@@ -344,12 +344,12 @@ impl<I: AsyncApduIo, D: AsyncFnMut(Duration), const FRAME: usize> AsyncNfcTransp
     /// Selects the authenticator. What it remembers for the next command of a sequence is gone.
     ///
     /// # Errors
-    /// [`NfcError`]; [`Failure::Refused`] with [`StatusWord::FILE_NOT_FOUND`] by a card that is no authenticator.
+    /// [`NfcError`]; [`NfcFailure::Refused`] with [`StatusWord::FILE_NOT_FOUND`] by a card that is no authenticator.
     pub async fn select(&mut self) -> Result<Version, NfcError<I::Error>> {
         self.link.ready = None;
         self.link.host.select();
         self.exchange(&[]).await?;
-        self.version().ok_or(NfcError::Failed(Failure::NotSelected))
+        self.version().ok_or(NfcError::Failed(NfcFailure::NotSelected))
     }
 
     /// Sends commands until the response is to be awaited, or the authenticator is selected.
@@ -393,7 +393,7 @@ impl<I: AsyncApduIo, D: AsyncFnMut(Duration), const FRAME: usize> AsyncTransport
                 return received(event, buffer);
             }
         }
-        Err(Failure::NotSelected.into())
+        Err(NfcFailure::NotSelected.into())
     }
 
     async fn cancel(&mut self) -> Result<(), Self::Error> {

@@ -42,7 +42,7 @@ mod io;
 mod tests;
 
 pub use device::{Device, DeviceConfig, DeviceEvent};
-pub use host::{Failure, Host, HostEvent, Lengths, MAX_POLLS};
+pub use host::{Host, HostEvent, Lengths, MAX_POLLS, NfcFailure};
 pub use io::{ApduIo, AsyncApduIo, AsyncNfcTransport, NfcError, NfcTransport};
 
 /// The AID of FIDO, which SELECT names.

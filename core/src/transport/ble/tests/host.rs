@@ -32,7 +32,7 @@ impl Client {
     }
 }
 
-fn failed(failure: Failure) -> Option<HostEvent> {
+fn failed(failure: BleFailure) -> Option<HostEvent> {
     Some(HostEvent::Failed(failure))
 }
 
@@ -53,24 +53,24 @@ fn a_response_is_put_together() {
 #[test]
 fn only_one_transaction_is_pending() {
     let mut client = Client::sent(&[4]);
-    assert_eq!(client.host.send(client.now, BleCommand::MSG, 1), Err(Failure::Pending));
+    assert_eq!(client.host.send(client.now, BleCommand::MSG, 1), Err(BleFailure::Pending));
     assert_eq!(client.hear("83000100"), Some(HostEvent::Response { len: 1 }));
-    assert_eq!(client.host.send(client.now, BleCommand::MSG, 65_536), Err(Failure::RequestTooLong));
+    assert_eq!(client.host.send(client.now, BleCommand::MSG, 65_536), Err(BleFailure::RequestTooLong));
     assert_eq!(client.hear("83000100"), None, "of no transaction");
 }
 
 #[test]
 fn each_wrong_fragment_of_a_response_ends_it() {
     for (first, second, event) in [
-        ("830003 01", "01 0203", failed(Failure::Sequence)),
-        ("830003 01", "830003 01", failed(Failure::Sequence)),
-        ("830003 01", "00", failed(Failure::Sequence)),
-        ("830003 01", "00 020304", failed(Failure::Sequence)),
-        ("830003 01", "", failed(Failure::Sequence)),
+        ("830003 01", "01 0203", failed(BleFailure::Sequence)),
+        ("830003 01", "830003 01", failed(BleFailure::Sequence)),
+        ("830003 01", "00", failed(BleFailure::Sequence)),
+        ("830003 01", "00 020304", failed(BleFailure::Sequence)),
+        ("830003 01", "", failed(BleFailure::Sequence)),
         ("830003 01", "bf0001 7f", Some(HostEvent::Error(BleErrorCode::OTHER))),
-        ("820001 01", "830001 0102", failed(Failure::Sequence)),
-        ("820001 01", "810001 01", failed(Failure::UnexpectedCommand(BleCommand::PING))),
-        ("820001 01", "830259", failed(Failure::BufferTooSmall { needed: 601 })),
+        ("820001 01", "830001 0102", failed(BleFailure::Sequence)),
+        ("820001 01", "810001 01", failed(BleFailure::UnexpectedCommand(BleCommand::PING))),
+        ("820001 01", "830259", failed(BleFailure::BufferTooSmall { needed: 601 })),
         ("820001 01", "bf0001 06", Some(HostEvent::Error(BleErrorCode::BUSY))),
         ("820001 01", "bf0000", Some(HostEvent::Error(BleErrorCode(0)))),
     ] {
@@ -102,12 +102,12 @@ fn an_authenticator_that_is_silent_or_never_ends_is_given_up() {
     assert_eq!(client.host.expire(client.now), None);
     assert_eq!(client.hear("82000102"), Some(HostEvent::KeepAlive(KeepAlive::UpNeeded)));
     client.now = client.now.plus_millis(10_000);
-    assert_eq!(client.host.expire(client.now), failed(Failure::Timeout));
+    assert_eq!(client.host.expire(client.now), failed(BleFailure::Timeout));
 
     let mut client = Client::sent(&[4]);
     assert_eq!(client.hear("830003 01"), None);
     client.now = client.now.plus_millis(1_500);
-    assert_eq!(client.host.expire(client.now), failed(Failure::Timeout));
+    assert_eq!(client.host.expire(client.now), failed(BleFailure::Timeout));
 
     let mut client = Client::sent(&[4]);
     let mut kept = 0;

@@ -210,7 +210,7 @@ fn errors_of_the_framing_are_told() {
     transport.send(Protocol::Ctap2, &[4; 50]).unwrap();
     assert_eq!(transport.receive(&mut [0; 20], Duration::ZERO), Ok(Received::TooLong(50)));
     assert_eq!(transport.ping(&mut [7; 60], 60), Ok(60));
-    assert_eq!(transport.ping(&mut [7; 10], 60), Err(BleError::Failed(Failure::RequestTooLong)));
+    assert_eq!(transport.ping(&mut [7; 10], 60), Err(BleError::Failed(BleFailure::RequestTooLong)));
     peer.0.borrow_mut().gone = true;
     assert_eq!(transport.send(Protocol::Ctap2, &[4]), Err(BleError::Io(Gone)));
 }

@@ -70,7 +70,7 @@ impl Client {
     }
 
     fn is_closed(&mut self) -> bool {
-        self.host.send(at(self.now), HidCommand::PING, 0) == Err(Failure::NotOpen)
+        self.host.send(at(self.now), HidCommand::PING, 0) == Err(HidFailure::NotOpen)
     }
 }
 
@@ -145,7 +145,7 @@ fn opening_gives_up_after_three_seconds_of_silence() {
     client.host.open(at(client.now), NONCE);
     client.reports();
     assert_eq!(client.until_deadline(), 3_000);
-    assert_eq!(client.expire(), Some(HostEvent::Failed(Failure::Timeout)));
+    assert_eq!(client.expire(), Some(HostEvent::Failed(HidFailure::Timeout)));
     assert!(client.is_closed());
 }
 
@@ -190,7 +190,7 @@ fn a_channel_that_does_not_resynchronise_is_forgotten() {
     client.host.open(at(client.now), NONCE);
     client.reports();
     client.until_deadline();
-    assert_eq!(client.expire(), Some(HostEvent::Failed(Failure::Timeout)));
+    assert_eq!(client.expire(), Some(HostEvent::Failed(HidFailure::Timeout)));
     client.host.open(at(client.now), NONCE);
     assert_eq!(client.reports(), [single(BROADCAST, HidCommand::INIT, &NONCE)]);
 }
@@ -209,9 +209,9 @@ fn sending_is_refused_while_closed_pending_or_too_long() {
     let mut client = Client::new();
     assert!(client.is_closed());
     client = Client::open();
-    assert_eq!(client.host.send(at(0), HidCommand::PING, MAX_MESSAGE + 1), Err(Failure::RequestTooLong));
+    assert_eq!(client.host.send(at(0), HidCommand::PING, MAX_MESSAGE + 1), Err(HidFailure::RequestTooLong));
     client.request(HidCommand::PING, &[1]);
-    assert_eq!(client.host.send(at(0), HidCommand::PING, 1), Err(Failure::Pending));
+    assert_eq!(client.host.send(at(0), HidCommand::PING, 1), Err(HidFailure::Pending));
 }
 
 #[test]
@@ -320,7 +320,7 @@ fn silence_fails_a_request_and_a_keep_alive_starts_the_time_anew() {
             assert_eq!(event, Some(HostEvent::KeepAlive(KeepAlive::Processing)));
         }
         client.until_deadline();
-        assert_eq!(client.expire(), Some(HostEvent::Failed(Failure::Timeout)));
+        assert_eq!(client.expire(), Some(HostEvent::Failed(HidFailure::Timeout)));
         assert!(client.is_closed());
     }
 }
@@ -339,7 +339,7 @@ fn a_response_that_stops_fails_after_500_ms() {
     client.until_deadline();
     client.receive(&continuation(CHANNEL, 0));
     assert_eq!(client.until_deadline(), 500);
-    assert_eq!(client.expire(), Some(HostEvent::Failed(Failure::Timeout)));
+    assert_eq!(client.expire(), Some(HostEvent::Failed(HidFailure::Timeout)));
 }
 
 #[test]
@@ -356,7 +356,7 @@ fn packets_out_of_sequence_fail_the_response() {
         let mut client = Client::requested(HidCommand::CBOR);
         client.receive(&claim(CHANNEL, HidCommand::CBOR, 300));
         client.receive(&continuation(CHANNEL, 0));
-        assert_eq!(client.receive(&intruder), Some(HostEvent::Failed(Failure::Sequence)));
+        assert_eq!(client.receive(&intruder), Some(HostEvent::Failed(HidFailure::Sequence)));
         assert!(client.is_closed());
     }
 }
@@ -399,18 +399,18 @@ fn cancel_after_a_busy_transaction_has_ended_does_nothing() {
 fn a_response_to_another_command_fails() {
     let mut client = Client::requested(HidCommand::CBOR);
     let event = client.receive(&single(CHANNEL, HidCommand::MSG, &[0x90, 0x00]));
-    assert_eq!(event, Some(HostEvent::Failed(Failure::UnexpectedCommand(HidCommand::MSG))));
+    assert_eq!(event, Some(HostEvent::Failed(HidFailure::UnexpectedCommand(HidCommand::MSG))));
 }
 
 #[test]
 fn a_response_longer_than_the_buffer_fails() {
     let mut client = Client::requested(HidCommand::CBOR);
     let event = client.receive(&claim(CHANNEL, HidCommand::CBOR, 1025));
-    assert_eq!(event, Some(HostEvent::Failed(Failure::BufferTooSmall { needed: 1025 })));
+    assert_eq!(event, Some(HostEvent::Failed(HidFailure::BufferTooSmall { needed: 1025 })));
     let mut client = Client::requested(HidCommand::CBOR);
     client.buffer = vec![0; 70_000];
     let event = client.receive(&claim(CHANNEL, HidCommand::CBOR, 7610));
-    assert_eq!(event, Some(HostEvent::Failed(Failure::ResponseTooLong)));
+    assert_eq!(event, Some(HostEvent::Failed(HidFailure::ResponseTooLong)));
 }
 
 #[test]

@@ -335,7 +335,7 @@ fn ping_wink_lock_and_vendor_commands_are_answered() {
     assert_eq!(transport.lock(2), Ok(()));
     assert_eq!(transport.lock(11), Err(HidError::Device(HidErrorCode::INVALID_PAR)));
     assert_eq!(transport.command(HidCommand(0x41), &mut buffer, 5), Ok(5));
-    assert_eq!(transport.ping(&mut [0; 4], 5), Err(HidError::Failed(Failure::RequestTooLong)));
+    assert_eq!(transport.ping(&mut [0; 4], 5), Err(HidError::Failed(HidFailure::RequestTooLong)));
 }
 
 /// A transport whose device is busy with another client's request, and that client's channel.
@@ -455,7 +455,7 @@ fn a_response_that_is_longer_than_the_buffer_is_told_with_its_length_and_the_nex
 fn a_silent_device_is_a_timeout_and_may_come_back() {
     let mut transport = blocking();
     transport.io.deaf = true;
-    assert_eq!(transport.send(Protocol::Ctap2, &[4]), Err(HidError::Failed(Failure::Timeout)));
+    assert_eq!(transport.send(Protocol::Ctap2, &[4]), Err(HidError::Failed(HidFailure::Timeout)));
     transport.io.deaf = false;
     assert_eq!(transport.wink(), Ok(()));
 }

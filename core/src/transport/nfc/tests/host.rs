@@ -39,7 +39,7 @@ impl Reader {
     }
 }
 
-fn failed(failure: Failure) -> Option<HostEvent> {
+fn failed(failure: NfcFailure) -> Option<HostEvent> {
     Some(HostEvent::Failed(failure))
 }
 
@@ -47,7 +47,7 @@ fn failed(failure: Failure) -> Option<HostEvent> {
 fn select_says_which_protocols_there_are() {
     for (answer, version) in [("5532465f5632", Version::U2fV2), ("4649444f5f325f30", Version::Fido2_0)] {
         let mut reader = Reader::new(Lengths::Short, SHORT_FRAME);
-        assert_eq!(reader.host.send(Protocol::Ctap2, &[4]), Err(Failure::NotSelected));
+        assert_eq!(reader.host.send(Protocol::Ctap2, &[4]), Err(NfcFailure::NotSelected));
         reader.host.select();
         assert!(reader.next(&[]).is_some());
         assert_eq!(reader.next(&[]), None, "the response first");
@@ -60,11 +60,11 @@ fn select_says_which_protocols_there_are() {
 #[test]
 fn a_card_that_is_no_authenticator_is_told() {
     for (answer, failure) in [
-        ("6a82", Failure::Refused(StatusWord::FILE_NOT_FOUND)),
-        ("4649444f5f325f31 9000", Failure::NotFido), // "FIDO_2_1"
-        ("9000", Failure::NotFido),
-        ("", Failure::Malformed),
-        ("90", Failure::Malformed),
+        ("6a82", NfcFailure::Refused(StatusWord::FILE_NOT_FOUND)),
+        ("4649444f5f325f31 9000", NfcFailure::NotFido), // "FIDO_2_1"
+        ("9000", NfcFailure::NotFido),
+        ("", NfcFailure::Malformed),
+        ("90", NfcFailure::Malformed),
     ] {
         let mut reader = Reader::new(Lengths::Short, SHORT_FRAME);
         reader.host.select();
@@ -79,7 +79,7 @@ fn a_long_request_is_a_chain_of_commands() {
     let mut reader = Reader::selected();
     let request: Vec<u8> = (0..500_u32).map(|i| i as u8).collect();
     assert_eq!(reader.host.send(Protocol::Ctap2, &request), Ok(()));
-    assert_eq!(reader.host.send(Protocol::Ctap2, &request), Err(Failure::Pending));
+    assert_eq!(reader.host.send(Protocol::Ctap2, &request), Err(NfcFailure::Pending));
     assert_eq!(reader.next(&request).unwrap(), [&hex("90108000f0"), &request[..240]].concat());
     assert_eq!(reader.hear("9000"), None);
     assert_eq!(reader.next(&request).unwrap(), [&hex("90108000f0"), &request[240..480]].concat());
@@ -95,7 +95,7 @@ fn a_chain_that_is_refused_ends() {
     let mut reader = Reader::selected();
     reader.host.send(Protocol::Ctap2, &[0; 500]).unwrap();
     reader.next(&[0; 500]);
-    assert_eq!(reader.hear("6700"), failed(Failure::Refused(StatusWord::WRONG_LENGTH)));
+    assert_eq!(reader.hear("6700"), failed(NfcFailure::Refused(StatusWord::WRONG_LENGTH)));
     assert_eq!(reader.next(&[0; 500]), None);
 }
 
@@ -147,7 +147,7 @@ fn u2f_is_sent_in_short_length_encoding() {
     reader.hear("9000");
     assert_eq!(reader.next(&request).unwrap(), [&hex("0002030051")[..], &[9; 81], &[0]].concat());
     assert_eq!(reader.hear("6985"), Some(HostEvent::Response { len: 2 }));
-    assert_eq!(reader.host.send(Protocol::Ctap1, &[0, 1]), Err(Failure::NotAnApdu));
+    assert_eq!(reader.host.send(Protocol::Ctap1, &[0, 1]), Err(NfcFailure::NotAnApdu));
     assert!(reader.host.is_ready());
 }
 
@@ -179,7 +179,7 @@ fn an_authenticator_that_works_for_ever_is_given_up() {
         assert!(matches!(reader.hear("01 9100"), Some(HostEvent::KeepAlive(_))));
         assert!(reader.next(&[]).is_some());
     }
-    assert_eq!(reader.hear("01 9100"), failed(Failure::Timeout));
+    assert_eq!(reader.hear("01 9100"), failed(NfcFailure::Timeout));
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn an_authenticator_that_does_not_know_cancellation_is_asked_without() {
     assert_eq!(reader.next(&[]), Some(hex("8011110000")));
     assert_eq!(reader.hear("6a86"), None);
     assert_eq!(reader.next(&[]), Some(hex("8011000000")));
-    assert_eq!(reader.hear("6a86"), failed(Failure::Refused(StatusWord::INCORRECT_P1_P2)));
+    assert_eq!(reader.hear("6a86"), failed(NfcFailure::Refused(StatusWord::INCORRECT_P1_P2)));
 }
 
 #[test]
@@ -228,8 +228,8 @@ fn a_refused_request_ends_and_the_next_begins_with_select() {
         let mut reader = Reader::selected();
         reader.send();
         let word = u16::from_str_radix(status, 16).unwrap();
-        assert_eq!(reader.hear(status), failed(Failure::Refused(StatusWord(word))));
-        assert_eq!(reader.host.send(Protocol::Ctap2, &[4]), Err(Failure::NotSelected));
+        assert_eq!(reader.hear(status), failed(NfcFailure::Refused(StatusWord(word))));
+        assert_eq!(reader.host.send(Protocol::Ctap2, &[4]), Err(NfcFailure::NotSelected));
     }
 }
 
@@ -239,7 +239,7 @@ fn parts_without_data_and_without_end_are_given_up() {
     reader.send();
     assert_eq!(reader.hear("6110"), None);
     reader.next(&[]);
-    assert_eq!(reader.hear("6110"), failed(Failure::Malformed));
+    assert_eq!(reader.hear("6110"), failed(NfcFailure::Malformed));
 
     let mut reader = Reader::selected();
     reader.send();
@@ -261,7 +261,7 @@ fn a_response_that_is_too_long_is_fetched_and_its_length_told() {
     reader.send();
     assert_eq!(reader.hear("0102 6102"), None);
     reader.next(&[]);
-    assert_eq!(reader.hear("0304 9000"), failed(Failure::BufferTooSmall { needed: 4 }));
+    assert_eq!(reader.hear("0304 9000"), failed(NfcFailure::BufferTooSmall { needed: 4 }));
     assert!(reader.host.is_ready());
 }
 

@@ -234,7 +234,7 @@ fn a_card_without_ctap2_answers_that_it_does_not_know_the_command() {
     let mut buffer = [4; 16];
     assert_eq!(call(&mut short(&field), Protocol::Ctap2, &mut buffer, 1), [Received::Response(1)]);
     assert_eq!(buffer[0], 0x01);
-    assert_eq!(short(&field).receive(&mut [], Duration::ZERO), Err(NfcError::Failed(Failure::NotSelected)));
+    assert_eq!(short(&field).receive(&mut [], Duration::ZERO), Err(NfcError::Failed(NfcFailure::NotSelected)));
 }
 
 #[test]
@@ -300,7 +300,7 @@ fn a_dropped_future_is_resynchronised_by_the_next_request() {
             // There is nothing to receive.
             let mut receive = pin!(transport.receive(&mut buffer, Duration::ZERO));
             let received = std::iter::repeat_with(|| receive.as_mut().poll(&mut cx)).find(Poll::is_ready);
-            assert_eq!(received, Some(Poll::Ready(Err(NfcError::Failed(Failure::NotSelected)))));
+            assert_eq!(received, Some(Poll::Ready(Err(NfcError::Failed(NfcFailure::NotSelected)))));
         }
         assert_eq!(finish(&mut transport, &mut buffer, &mut cx), Ok(Received::Response(600)));
         assert_eq!(buffer, [7; 600]);

@@ -29,7 +29,7 @@ fn timed<T>(transport: &mut Blocking, work: impl FnOnce(&mut Blocking) -> T) -> 
     (transport.io.clock.get() - start, result)
 }
 
-const TIMEOUT: HidError<Unplugged> = HidError::Failed(Failure::Timeout);
+const TIMEOUT: HidError<Unplugged> = HidError::Failed(HidFailure::Timeout);
 
 #[test]
 fn opening_ends_in_time_under_a_flood_of_any_reports() {
