@@ -66,7 +66,7 @@ pub enum HidEvent {
 /// # Ok::<(), keyfob_soft_authenticator::engine::ConfigError>(())
 /// ```
 ///
-/// With a [`hid::Front`] as its framing, an interrupt answers while the engine computes: see [`HidFraming`].
+/// With a [`SharedFront`] as its framing, an interrupt answers while the engine computes.
 pub struct HidAuthenticator<'b, P: Platform, F: HidFraming = hid::Device> {
     served: Served<'b, P, Framed<F>>,
     /// The channel of the last request.
@@ -75,55 +75,14 @@ pub struct HidAuthenticator<'b, P: Platform, F: HidFraming = hid::Device> {
     vendor: bool,
 }
 
-/// Where the CTAPHID half of a [`HidAuthenticator`] is: in it, as a [`hid::Device`], or in a [`hid::Front`] that an
-/// interrupt shares with it, so that keep-alives go out, CANCEL is noticed and other clients get their answers while
-/// the engine computes.
-///
-/// ```
-/// use keyfob_core::{Instant, transport::hid::{Device, DeviceEvent, Front}};
-/// use keyfob_soft_authenticator::{engine::Platform, hid::{HidAuthenticator, HidFraming}};
-/// # static FRONT: std::sync::Mutex<Option<Front>> = std::sync::Mutex::new(None);
-/// # fn lock<R>(work: impl FnOnce(&mut Front) -> R) -> R { work(FRONT.lock().unwrap().as_mut().unwrap()) }
-///
-/// /// A front in a static, behind a critical section.
-/// struct Shared;
-///
-/// impl HidFraming for Shared {
-///     fn with<R>(&mut self, work: impl FnOnce(&mut Device) -> R) -> R {
-///         lock(|front| work(front.device()))
-///     }
-///     fn look<R>(&self, work: impl FnOnce(&Device) -> R) -> R {
-///         lock(|front| work(front.device()))
-///     }
-///     fn event(&mut self) -> Option<DeviceEvent> {
-///         lock(Front::event)
-///     }
-/// }
-///
-/// /// The thread's loop. The interrupt calls `Front::receive` and `Front::transmit`.
-/// fn turn<P: Platform>(key: &mut HidAuthenticator<'_, P, Shared>, now: Instant) {
-///     while let Some(report) = lock(Front::take) {
-///         key.receive(now, &report);
-///     }
-///     key.tick(now);
-///     while lock(|front| front.has_room())
-///         && let Some(report) = key.transmit(now)
-///     {
-///         lock(|front| front.queue(report));
-///     }
-/// }
-/// ```
+/// Where the CTAPHID half of a [`HidAuthenticator`] is: in it, as a [`hid::Device`], or in a [`SharedFront`].
 pub trait HidFraming {
     /// Does something with the device.
     fn with<R>(&mut self, work: impl FnOnce(&mut hid::Device) -> R) -> R;
-
-    /// Looks at the device.
-    fn look<R>(&self, work: impl FnOnce(&hid::Device) -> R) -> R;
-
-    /// What an interrupt has received in the meantime: [`hid::Front::event`].
-    fn event(&mut self) -> Option<DeviceEvent> {
-        None
-    }
+    /// When there is something to send if nothing comes in.
+    fn deadline(&self) -> Option<Instant>;
+    /// Whether a request arrives or waits, or its answer is not all sent.
+    fn is_busy(&self) -> bool;
 }
 
 impl HidFraming for hid::Device {
@@ -131,8 +90,65 @@ impl HidFraming for hid::Device {
         work(self)
     }
 
-    fn look<R>(&self, work: impl FnOnce(&Self) -> R) -> R {
-        work(self)
+    fn deadline(&self) -> Option<Instant> {
+        Self::deadline(self)
+    }
+
+    fn is_busy(&self) -> bool {
+        self.channel().is_some()
+    }
+}
+
+/// The lock around a [`hid::Front`] that an interrupt and the thread share: a critical section, or a mutex of the
+/// executor.
+pub trait FrontLock {
+    /// Does something with the front.
+    fn lock<R>(&self, work: impl FnOnce(&mut hid::Front) -> R) -> R;
+}
+
+/// A framing that an interrupt shares, so that keep-alives go out, CANCEL is noticed and other clients get their
+/// answers while the engine computes. The interrupt calls [`hid::Front::receive`] and [`hid::Front::transmit`]; the
+/// thread calls [`HidAuthenticator::turn`].
+///
+/// ```
+/// use std::sync::Mutex; // on a chip: a critical section
+/// use keyfob_core::{Instant, transport::hid::{DeviceConfig, Front}};
+/// use keyfob_soft_authenticator::{engine::{Engine, Platform, Wait}, hid::{FrontLock, HidAuthenticator, SharedFront}};
+///
+/// static FRONT: Mutex<Option<Front>> = Mutex::new(None);
+/// struct Lock;
+///
+/// impl FrontLock for Lock {
+///     fn lock<R>(&self, work: impl FnOnce(&mut Front) -> R) -> R {
+///         work(FRONT.lock().unwrap().as_mut().expect("it was set at power-up"))
+///     }
+/// }
+///
+/// /// The thread; `sleep` waits for an interrupt, or until a time.
+/// fn run<P: Platform>(engine: Engine<'_, P>, clock: impl Fn() -> Instant, sleep: impl Fn(Option<Instant>)) -> ! {
+///     let front = Front::new(HidAuthenticator::device(&engine, DeviceConfig::default()));
+///     *FRONT.lock().unwrap() = Some(front);
+///     let mut key = HidAuthenticator::over(SharedFront(Lock), engine);
+///     loop {
+///         let _wink_or_vendor_command = key.turn(clock());
+///         sleep(key.deadline());
+///     }
+/// }
+/// ```
+pub struct SharedFront<L>(pub L);
+
+impl<L: FrontLock> HidFraming for SharedFront<L> {
+    fn with<R>(&mut self, work: impl FnOnce(&mut hid::Device) -> R) -> R {
+        self.0.lock(|front| work(front.device()))
+    }
+
+    /// For the thread: now, if the interrupt has something for it.
+    fn deadline(&self) -> Option<Instant> {
+        self.0.lock(|front| front.wakes().then(Instant::default))
+    }
+
+    fn is_busy(&self) -> bool {
+        self.0.lock(|front| front.is_busy())
     }
 }
 
@@ -149,11 +165,11 @@ impl<F: HidFraming> Framing for Framed<F> {
     }
 
     fn is_busy(&self) -> bool {
-        self.0.look(|device| device.channel().is_some())
+        self.0.is_busy()
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.0.look(hid::Device::deadline)
+        self.0.deadline()
     }
 }
 
@@ -200,7 +216,13 @@ impl<'b, P: Platform, F: HidFraming> HidAuthenticator<'b, P, F> {
         let served = &mut self.served;
         served.settle_answer();
         let buffer = served.engine.whole_buffer();
-        let (event, channel) = served.framing.0.with(|device| (device.receive(now, report, buffer), device.channel()));
+        let received = served.framing.0.with(|device| (device.receive(now, report, buffer), device.channel()));
+        self.received(now, received)
+    }
+
+    /// Acts on what a report has brought: an event, and the channel whose request is pending now.
+    fn received(&mut self, now: Instant, (event, channel): (Option<DeviceEvent>, Option<u32>)) -> Option<HidEvent> {
+        let served = &mut self.served;
         if channel.is_none() {
             // INIT may have ended the transaction in the middle of the answer.
             served.interrupt_answer();
@@ -294,9 +316,6 @@ impl<'b, P: Platform, F: HidFraming> HidAuthenticator<'b, P, F> {
     /// Continues a pending command, or applies its timeout. While no command is pending, tidies the store up, one piece
     /// per call. Call it only after every report from [`HidAuthenticator::transmit`] was sent.
     pub fn tick(&mut self, now: Instant) {
-        if let Some(event) = self.served.framing.0.event() {
-            self.act(now, event); // a vendor command that is given up here ignores its answer
-        }
         self.served.tick(now);
     }
 
@@ -304,5 +323,38 @@ impl<'b, P: Platform, F: HidFraming> HidAuthenticator<'b, P, F> {
     /// past when there is something to do now.
     pub fn deadline(&self) -> Option<Instant> {
         self.served.deadline()
+    }
+}
+
+impl<P: Platform, L: FrontLock> HidAuthenticator<'_, P, SharedFront<L>> {
+    /// One turn of the thread: acts on what the interrupt has received, continues a pending command by a piece, and
+    /// hands the interrupt what is to be sent. Returns what the driver must do, and is then to be called again.
+    pub fn turn(&mut self, now: Instant) -> Option<HidEvent> {
+        loop {
+            if let Some(event) = self.served.framing.0.0.lock(hid::Front::event) {
+                // It is about the request that the device had before what still waits in the front.
+                if let Some(event) = self.act(now, event) {
+                    return Some(event);
+                }
+            }
+            self.served.settle_answer();
+            let buffer = self.served.engine.whole_buffer();
+            let delivered =
+                self.served.framing.0.0.lock(|front| {
+                    front.deliver(|device, report| (device.receive(now, report, buffer), device.channel()))
+                });
+            match delivered {
+                Some(received) => {
+                    if let Some(event) = self.received(now, received) {
+                        return Some(event);
+                    }
+                }
+                None => break,
+            }
+        }
+        self.tick(now);
+        let buffer = self.served.engine.whole_buffer();
+        self.served.framing.0.0.lock(|front| front.fill(|device| device.transmit(now, buffer)));
+        None
     }
 }

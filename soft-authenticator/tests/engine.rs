@@ -41,5 +41,6 @@ mod profiles;
 mod reset_and_selection;
 mod resumability;
 mod sign_count;
+mod two_priorities;
 mod u2f;
 mod user_verification;

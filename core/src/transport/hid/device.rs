@@ -255,11 +255,21 @@ impl Device {
         }
     }
 
+    /// Whether an answer is being sent.
+    pub(super) const fn is_responding(&self) -> bool {
+        matches!(self.phase, Phase::Responding(_))
+    }
+
     /// When to call [`Device::transmit`] if no report comes in. A time in the past when a report is ready now.
     pub fn deadline(&self) -> Option<Instant> {
+        if self.is_responding() { Some(Instant::default()) } else { self.deadline_without_buffer() }
+    }
+
+    /// When to call [`Device::transmit_without_buffer`].
+    pub(super) fn deadline_without_buffer(&self) -> Option<Instant> {
         match self.phase {
             _ if !self.controls.is_empty() => Some(Instant::default()),
-            Phase::Responding(_) => Some(Instant::default()),
+            Phase::Responding(_) => None,
             Phase::Assembling { due, .. } => Some(due),
             Phase::Processing { keep_alive, .. } => keep_alive.map(|(_, due)| due),
             Phase::Idle => None,

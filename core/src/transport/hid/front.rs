@@ -19,8 +19,8 @@ const OUTGOING: usize = 2;
 /// (CTAP 2.3 §11.2.9.1.6), other clients expect CHANNEL_BUSY or a channel, and CANCEL must be noticed.
 ///
 /// ```text
-/// interrupt     receive ─▶ │ incoming, event │ ─▶ take, event          thread: the buffer, the engine
-///               transmit ◀─│ outgoing        │◀─ queue
+/// interrupt     receive ─▶ │ incoming, event │ ─▶ event, deliver        thread: the buffer, the engine
+///               transmit ◀─│ outgoing        │◀─ fill
 /// ```
 ///
 /// Both reach the front through a lock, which they hold for the time of one report: a critical section, or a mutex of
@@ -65,17 +65,12 @@ impl Front {
     /// For the interrupt: when to call [`Front::transmit`] if no report comes in. A time in the past when a report is
     /// ready now.
     pub fn deadline(&self) -> Option<Instant> {
-        if self.outgoing.is_empty() { self.device.deadline() } else { Some(Instant::default()) }
+        if self.outgoing.is_empty() { self.device.deadline_without_buffer() } else { Some(Instant::default()) }
     }
 
     /// For the interrupt: whether the thread has something to do, and is to be woken.
     pub fn wakes(&self) -> bool {
-        self.event.is_some() || !self.incoming.is_empty()
-    }
-
-    /// For the thread: the next report that needs the buffer. It goes to [`Device::receive`].
-    pub fn take(&mut self) -> Option<Report> {
-        self.incoming.pop_front()
+        self.event.is_some() || !self.incoming.is_empty() || (self.device.is_responding() && !self.outgoing.is_full())
     }
 
     /// For the thread: [`DeviceEvent::Cancel`] or [`DeviceEvent::Aborted`], which the interrupt has received. The
@@ -84,19 +79,33 @@ impl Front {
         self.event.take()
     }
 
-    /// For the thread: whether a report of an answer can be queued.
-    pub fn has_room(&self) -> bool {
-        !self.outgoing.is_full()
+    /// For the thread: lets `receive`, which is [`Device::receive`] with the buffer, have the next report that needs
+    /// the buffer. `None` without one, or while there is an event, which is about an earlier request.
+    pub fn deliver<R>(&mut self, receive: impl FnOnce(&mut Device, &Report) -> R) -> Option<R> {
+        if self.event.is_some() {
+            return None;
+        }
+        let report = self.incoming.pop_front()?;
+        Some(receive(&mut self.device, &report))
     }
 
-    /// For the thread: queues a report of [`Device::transmit`]. Without room it is lost.
-    pub fn queue(&mut self, report: Report) {
-        debug_assert!(self.has_room(), "the thread asks first");
-        let _ = self.outgoing.push_back(report);
+    /// For the thread: queues reports of `transmit`, which is [`Device::transmit`] with the buffer, as long as there
+    /// is room for them.
+    pub fn fill(&mut self, mut transmit: impl FnMut(&mut Device) -> Option<Report>) {
+        while !self.outgoing.is_full()
+            && let Some(report) = transmit(&mut self.device)
+        {
+            let _ = self.outgoing.push_back(report);
+        }
+    }
+
+    /// For the thread: whether an answer is pending, or parts of it wait to be sent.
+    pub fn is_busy(&self) -> bool {
+        self.device.channel().is_some() || !self.outgoing.is_empty()
     }
 
     /// For the thread: the device.
-    pub fn device(&mut self) -> &mut Device {
+    pub const fn device(&mut self) -> &mut Device {
         &mut self.device
     }
 }

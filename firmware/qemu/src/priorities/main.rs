@@ -17,11 +17,11 @@ use cortex_m::{
 use cortex_m_rt::{entry, exception};
 use keyfob_core::{
     Instant,
-    transport::hid::{Device, DeviceConfig, DeviceEvent, Front},
+    transport::hid::{DeviceConfig, Front},
 };
 use keyfob_soft_authenticator::{
     engine::Wait,
-    hid::{HidAuthenticator, HidFraming},
+    hid::{FrontLock, HidAuthenticator, SharedFront},
 };
 use semihosting::{println, process};
 
@@ -55,20 +55,12 @@ fn usb<R>(work: impl FnOnce(&mut Usb) -> R) -> R {
     interrupt::free(|cs| work(USB.borrow(cs).borrow_mut().as_mut().expect("it is set before the clock runs")))
 }
 
-/// The front, behind a critical section.
-struct Shared;
+/// A critical section.
+struct Lock;
 
-impl HidFraming for Shared {
-    fn with<R>(&mut self, work: impl FnOnce(&mut Device) -> R) -> R {
-        usb(|usb| work(usb.front.device()))
-    }
-
-    fn look<R>(&self, work: impl FnOnce(&Device) -> R) -> R {
-        usb(|usb| work(usb.front.device()))
-    }
-
-    fn event(&mut self) -> Option<DeviceEvent> {
-        usb(|usb| usb.front.event())
+impl FrontLock for Lock {
+    fn lock<R>(&self, work: impl FnOnce(&mut Front) -> R) -> R {
+        usb(|usb| work(&mut usb.front))
     }
 }
 
@@ -97,7 +89,7 @@ fn main() -> ! {
     let engine = power_up(FLASH, BUFFER, 1, Instant::default()).expect("an empty flash and a configuration that works");
     let front = Front::new(HidAuthenticator::device(&engine, DeviceConfig::default()));
     interrupt::free(|cs| USB.borrow(cs).replace(Some(Usb { front, host: Host::new(), now: 0 })));
-    let mut key = HidAuthenticator::over(Shared, engine);
+    let mut key = HidAuthenticator::over(SharedFront(Lock), engine);
     let mut clock = Peripherals::take().expect("once").SYST;
     clock.set_clock_source(SystClkSource::Core);
     clock.set_reload(TICKS - 1);
@@ -106,18 +98,10 @@ fn main() -> ! {
     clock.enable_interrupt();
     loop {
         let now = Instant::from_millis(usb(|usb| usb.now));
-        while let Some(report) = usb(|usb| usb.front.take()) {
-            key.receive(now, &report);
-        }
         if matches!(key.waits_for(), Some(Wait::Touch)) {
             key.touch(now, true);
         }
-        key.tick(now);
-        while usb(|usb| usb.front.has_room())
-            && let Some(report) = key.transmit(now)
-        {
-            usb(|usb| usb.front.queue(report));
-        }
+        key.turn(now);
         match usb(|usb| usb.host.result()) {
             Some(Ok(())) => {
                 println!("result: PASS");

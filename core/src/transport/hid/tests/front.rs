@@ -11,8 +11,7 @@ fn pending(now: Instant) -> Front {
     }
     assert!(front.receive(now, &claim_with(1, HidCommand::CBOR, &[4])));
     assert!(front.wakes());
-    let report = front.take().unwrap();
-    let event = front.device().receive(now, &report, &mut [0; 64]);
+    let event = front.deliver(|device, report| device.receive(now, report, &mut [0; 64])).unwrap();
     assert_eq!(event, Some(DeviceEvent::Request { command: HidCommand::CBOR, len: 1 }));
     front
 }
@@ -58,8 +57,9 @@ fn after_an_abort_requests_wait_until_the_thread_has_let_go_of_the_buffer() {
     assert!(front.receive(at(2), &request));
     assert!(front.receive(at(2), &claim_with(BROADCAST, HidCommand::INIT, &NONCE)));
     assert!(front.transmit(at(2)).is_some(), "a channel is given out meanwhile");
+    assert_eq!(front.deliver(|_, report| *report), None, "the abort is about an earlier request: it comes first");
     assert_eq!(front.event(), Some(DeviceEvent::Aborted));
-    assert_eq!(front.take(), Some(request));
+    assert_eq!(front.deliver(|_, report| *report), Some(request));
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn reports_that_find_no_room_are_not_lost() {
     let report = claim_with(7, HidCommand::PING, &[]);
     let taken = (0..).take_while(|_| front.receive(at(0), &report)).count();
     assert_eq!(taken, 24);
-    assert_eq!(front.take(), Some(report));
+    assert_eq!(front.deliver(|_, report| *report), Some(report));
     assert!(front.receive(at(0), &report), "there is room again");
 }
 
@@ -76,11 +76,11 @@ fn reports_that_find_no_room_are_not_lost() {
 fn the_answer_goes_out_behind_what_was_queued_before() {
     let mut front = pending(at(0));
     front.device().respond(3);
-    while front.has_room()
-        && let Some(report) = front.device().transmit(at(1), b"abc")
-    {
-        front.queue(report);
-    }
+    assert_eq!(front.deadline(), None, "the thread has it: there is nothing to send yet");
+    assert!(front.wakes());
+    front.fill(|device| device.transmit(at(1), b"abc"));
+    assert!(front.is_busy(), "it is not sent yet");
     assert_eq!(front.transmit(at(1)), Some(claim_with(1, HidCommand::CBOR, b"abc")));
     assert_eq!(front.transmit(at(1)), None);
+    assert!(!front.is_busy());
 }
