@@ -426,6 +426,27 @@ fn the_answer_that_is_not_fetched_to_its_end_keeps_the_credential_that_it_replac
 }
 
 #[test]
+fn a_command_for_another_application_gives_up_the_request_that_waits_for_the_button() {
+    let key = Key::with(CARD);
+    let store = key.store.memory.clone();
+    let config = NfcConfig { presence: Presence::TapOrButton, ..NfcConfig::default() };
+    let mut transport = short(Reader::new(key, config));
+    assert_eq!(make(&mut transport, b"a"), Status::OK);
+    transport.send(Protocol::Ctap2, &message(Command::MAKE_CREDENTIAL, &resident(b"b"))).unwrap();
+    let told = transport.receive(&mut [0; 2048], Duration::ZERO);
+    assert_eq!(told, Ok(Received::KeepAlive(KeepAlive::UpNeeded)));
+
+    let reader = transport.io_mut();
+    let piv = [0x00, 0xA4, 0x04, 0x00, 0x05, 0xA0, 0x00, 0x00, 0x03, 0x08, 0x00];
+    assert_eq!(reader.transceive(&piv, &mut [0; 261]), Ok(2));
+    assert_eq!(reader.statuses.last(), Some(&StatusWord::FILE_NOT_FOUND.0));
+    assert_eq!(reader.card.waits_for(), None);
+    reader.card.touch(reader.now(), true);
+    (0..10).for_each(|_| reader.work());
+    assert_eq!(store.borrow_mut().count(keyfob_soft_authenticator::store::Query::All).unwrap(), 1);
+}
+
+#[test]
 fn a_key_that_may_lie_in_the_field_takes_no_tap() {
     let mut reader = Reader::new(Key::with(CARD), NfcConfig { presence: Presence::Button, ..NfcConfig::default() });
     reader.presses = Some(300);

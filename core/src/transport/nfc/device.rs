@@ -158,11 +158,8 @@ impl Device {
         match self.take(now, command, buffer) {
             Ok(event) => event,
             Err(status) => {
-                if matches!(self.phase, Phase::Assembling { .. }) {
-                    self.phase = Phase::Idle;
-                }
                 self.owed = Owed::Status(status);
-                None
+                self.refused(command)
             }
         }
     }
@@ -261,6 +258,22 @@ impl Device {
         }
         (self.selected, self.phase, self.owed) = (false, Phase::Idle, Owed::Status(StatusWord::NO_ERROR));
         Ok(Some(DeviceEvent::Ended))
+    }
+
+    /// A refused command drops the chain, and gives the pending request up unless it asks for the answer.
+    const fn refused(&mut self, command: &[u8]) -> Option<DeviceEvent> {
+        let asks = matches!(command, [CTAP, POLL, ..] | [ISO | CTAP, GET_RESPONSE, ..]);
+        match self.phase {
+            Phase::Assembling { .. } => {
+                self.phase = Phase::Idle;
+                None
+            }
+            Phase::Processing { .. } if !asks => {
+                self.phase = Phase::Idle;
+                Some(DeviceEvent::Aborted)
+            }
+            _ => None,
+        }
     }
 
     /// The client asks for the answer to the pending request, or cancels it.

@@ -27,8 +27,8 @@
 //!
 //! - NFCCTAP_GETRESPONSE with P1 = 11 cancels. It is certain only for CTAP 2.3, so the client goes on with P1 = 00 if
 //!   an authenticator refuses it.
-//! - A command that comes while a request is pending, and is not NFCCTAP_GETRESPONSE, gives the request up. A reader
-//!   that has lost its program sends such a command, and no other client can be there.
+//! - A command that comes while a request is pending, and is neither NFCCTAP_GETRESPONSE nor GET RESPONSE, gives the
+//!   request up, even if the command is refused. A reader that has lost its program sends such a command.
 //! - A command that is not the next one of a chain drops the chain, and stands for itself.
 
 use core::time::Duration;

@@ -152,7 +152,7 @@ fn a_message_that_is_too_long_is_refused_and_the_next_is_taken() {
 
     let long = format!("80100000 00012d {} 0000", "a5".repeat(301));
     assert_eq!(card.ask(&long), hex("6700"));
-    assert_eq!(card.request(), (Protocol::Ctap2, vec![4]), "the pending request stays in the buffer");
+    assert_eq!(card.events.last(), Some(&DeviceEvent::Aborted));
     card.buffer.truncate(100);
     assert_eq!(card.ask(&piece), hex("6700"), "the buffer is a limit too");
 }
@@ -296,6 +296,10 @@ fn another_command_gives_the_pending_request_up() {
         ("8010800001 02 00", DeviceEvent::Request { protocol: Protocol::Ctap2, len: 1 }),
         ("0003000000", DeviceEvent::Request { protocol: Protocol::Ctap1, len: 7 }),
         ("9010800001 02", DeviceEvent::Aborted),
+        ("00a4040005 a000000308 00", DeviceEvent::Aborted), // refused: SELECT of the application PIV
+        ("8013000000", DeviceEvent::Aborted),
+        ("80108001 01 04", DeviceEvent::Aborted),
+        ("80", DeviceEvent::Aborted),
         ("8012010000", DeviceEvent::Ended),
         (SELECT_FIDO, DeviceEvent::Ended),
     ] {
@@ -306,6 +310,16 @@ fn another_command_gives_the_pending_request_up() {
         card.device.respond(1); // late
     }
     assert_eq!(card.transmit(), None);
+}
+
+#[test]
+fn a_refused_question_for_the_answer_leaves_the_request_pending() {
+    for command in ["00c0000000", "80c0000000", "8011000000", "8011"] {
+        let mut card = Card::selected();
+        card.ask("8010000001 01 00"); // of a client that does not poll
+        assert_eq!(card.ask(command).len(), 2, "{command}");
+        assert_eq!((card.events.len(), card.device.is_idle()), (1, false), "{command}");
+    }
 }
 
 #[test]
