@@ -44,12 +44,14 @@ pub enum DeviceEvent {
 #[derive(Clone, Copy, Debug)]
 enum Phase {
     Idle,
-    /// The next fragment must come by `due`.
+    /// The next fragment must come by `due`. The protocol is that of the time of the first.
     Assembling {
+        protocol: Protocol,
         message: Incoming,
         due: Instant,
     },
     Processing {
+        protocol: Protocol,
         cancelled: bool,
         keep_alive: Option<(KeepAlive, Instant)>,
     },
@@ -97,7 +99,7 @@ impl Device {
     }
 
     /// The client writes [`super::SERVICE_REVISION_BITFIELD`]. `false` if that is not one of the supported revisions;
-    /// the write is then refused with an error of ATT.
+    /// the write is then refused with an error of ATT. A message that has begun keeps its protocol.
     pub fn select(&mut self, revision: Revisions) -> bool {
         let protocol = revision.protocol().filter(|_| self.config.revisions.contains(revision));
         self.protocol = protocol.or(self.protocol);
@@ -183,13 +185,15 @@ impl Device {
     }
 
     fn take(&mut self, now: Instant, fragment: &[u8], buffer: &mut [u8]) -> Result<Option<DeviceEvent>, BleErrorCode> {
+        let mut protocol = self.protocol();
         let message = match Fragment::parse(fragment).ok_or(BleErrorCode::INVALID_LEN)? {
             Fragment::Initialization { command, len, data } => self.begin(command, len, data, buffer),
             Fragment::Continuation { sequence, data } => {
-                let Phase::Assembling { message, .. } = &mut self.phase else {
+                let Phase::Assembling { message, protocol: begun, .. } = &mut self.phase else {
                     // Of a message that was refused; one error is enough.
                     return Ok(None);
                 };
+                protocol = *begun;
                 match message.resume(sequence, data, buffer) {
                     Ok(()) => Ok(Some(*message)),
                     Err(misfit) => {
@@ -201,15 +205,15 @@ impl Device {
         };
         let Some(message) = message? else { return Ok(self.cancel()) };
         if !message.is_complete() {
-            self.phase = Phase::Assembling { message, due: now.plus(FRAGMENT_TIMEOUT) };
+            self.phase = Phase::Assembling { protocol, message, due: now.plus(FRAGMENT_TIMEOUT) };
             return Ok(None);
         }
         if message.command == BleCommand::PING {
             self.phase = Phase::Responding(Outgoing::new(BleCommand::PING, message.len));
             return Ok(None);
         }
-        self.phase = Phase::Processing { cancelled: false, keep_alive: None };
-        Ok(Some(DeviceEvent::Request { protocol: self.protocol(), len: message.len.into() }))
+        self.phase = Phase::Processing { protocol, cancelled: false, keep_alive: None };
+        Ok(Some(DeviceEvent::Request { protocol, len: message.len.into() }))
     }
 
     /// Checks the first fragment of a message. `None` is CANCEL.
@@ -248,13 +252,12 @@ impl Device {
 
     /// Of a request that has not arrived completely, CANCEL leaves nothing. U2F has no cancellation.
     fn cancel(&mut self) -> Option<DeviceEvent> {
-        let ctap2 = self.protocol() == Protocol::Ctap2;
         match &mut self.phase {
             Phase::Assembling { .. } => {
                 self.phase = Phase::Idle;
                 None
             }
-            Phase::Processing { cancelled: cancelled @ false, .. } if ctap2 => {
+            Phase::Processing { protocol: Protocol::Ctap2, cancelled: cancelled @ false, .. } => {
                 *cancelled = true;
                 Some(DeviceEvent::Cancel)
             }

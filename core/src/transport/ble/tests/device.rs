@@ -159,6 +159,22 @@ fn a_cancellation_comes_once_and_never_for_u2f() {
 }
 
 #[test]
+fn a_revision_selected_in_the_middle_of_a_request_holds_from_the_next_on() {
+    let mut bench = Bench::new(DeviceConfig::default());
+    bench.receive(&[&hex("830013")[..], &[7; 17]].concat());
+    assert!(bench.device.select(Revisions::U2F_1_1));
+    assert_eq!(bench.receive(&hex("00 0708")), request(19), "that began as CTAP2");
+    assert_eq!(bench.receive(&hex("be0000")), Some(DeviceEvent::Cancel));
+    bench.answer(&[0x2D]);
+    assert_eq!(bench.all(), [hex("8300012d")]);
+
+    let u2f = Some(DeviceEvent::Request { protocol: Protocol::Ctap1, len: 4 });
+    assert_eq!(bench.send(BleCommand::MSG, &[0, 3, 0, 0]), u2f);
+    assert!(bench.device.select(Revisions::FIDO2));
+    assert_eq!(bench.receive(&hex("be0000")), None, "U2F has no cancellation");
+}
+
+#[test]
 fn a_cancellation_drops_a_message_that_has_not_arrived() {
     let mut bench = Bench::new(DeviceConfig::default());
     bench.receive(&[&hex("830019")[..], &[7; 17]].concat());
