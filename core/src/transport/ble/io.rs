@@ -141,6 +141,16 @@ impl<C: FnMut() -> Instant> Link<C> {
         self.frame.get(..len).map(|cancel| (cancel, until))
     }
 
+    /// The CANCEL for the pending request, if it has none yet. It takes the place of the rest of a request that was not
+    /// sent to its end.
+    fn cancel(&mut self) -> Option<&[u8]> {
+        if self.host.needs_request() {
+            return self.give_up().map(|(cancel, _)| cancel);
+        }
+        self.host.cancel();
+        self.transmit(&[])
+    }
+
     /// How long to wait for the end of a request that is given up. `None` when it has ended, or its time is up.
     fn settles(&mut self, until: Instant) -> Option<Duration> {
         let left = until.since((self.clock)());
@@ -325,8 +335,7 @@ impl<B: BleIo, C: FnMut() -> Instant> Transport for BleTransport<B, C> {
     }
 
     fn cancel(&mut self) -> Result<(), Self::Error> {
-        self.link.host.cancel();
-        match self.link.transmit(&[]) {
+        match self.link.cancel() {
             Some(cancel) => self.io.write(cancel).map_err(BleError::Io),
             None => Ok(()),
         }
@@ -442,8 +451,7 @@ impl<B: AsyncBleIo, C: FnMut() -> Instant> AsyncTransport for AsyncBleTransport<
     }
 
     async fn cancel(&mut self) -> Result<(), Self::Error> {
-        self.link.host.cancel();
-        match self.link.transmit(&[]) {
+        match self.link.cancel() {
             Some(cancel) => self.io.write(cancel).await.map_err(BleError::Io),
             None => Ok(()),
         }

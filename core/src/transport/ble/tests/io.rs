@@ -14,6 +14,8 @@ struct Peer {
     written: Vec<Vec<u8>>,
     selected: Vec<Revisions>,
     gone: bool,
+    /// How many more writes succeed, if not all do.
+    writes: Option<usize>,
     /// Async reads and writes that are ready at the second look.
     slow: bool,
 }
@@ -27,7 +29,8 @@ struct Shared(Rc<RefCell<Peer>>);
 fn peer() -> Shared {
     let bench = Bench { device: Device::new(DeviceConfig::default()), ..Bench::new(DeviceConfig::default()) };
     let (written, selected) = (vec![], vec![]);
-    Shared(Rc::new(RefCell::new(Peer { bench, work: 0, started: None, written, selected, gone: false, slow: false })))
+    let (gone, writes, slow) = (false, None, false);
+    Shared(Rc::new(RefCell::new(Peer { bench, work: 0, started: None, written, selected, gone, writes, slow })))
 }
 
 impl Shared {
@@ -53,9 +56,10 @@ impl BleIo for Shared {
 
     fn write(&mut self, fragment: &[u8]) -> Result<(), Gone> {
         let peer = &mut *self.0.borrow_mut();
-        if peer.gone {
+        if peer.gone || peer.writes == Some(0) {
             return Err(Gone);
         }
+        peer.writes = peer.writes.map(|left| left - 1);
         peer.written.push(fragment.to_vec());
         match peer.bench.receive(fragment) {
             Some(DeviceEvent::Request { len, .. }) => {
@@ -188,6 +192,44 @@ fn the_answer_to_a_request_that_was_given_up_is_not_taken_for_the_next() {
         assert_eq!(call(&mut transport, Protocol::Ctap2, &mut buffer, 2).last(), Some(&Received::Response(2)));
         assert_eq!(buffer[..2], [2; 2]);
     }
+}
+
+#[test]
+fn a_request_that_was_not_sent_to_its_end_is_cancelled_without_the_rest() {
+    let request = bytes_of(100);
+    for sent in 1..6 {
+        let expected = [&fragments(BleCommand::MSG, &request, 20)[..sent], &[hex("be0000")]].concat();
+
+        let peer = peer();
+        let mut transport = peer.transport();
+        peer.0.borrow_mut().writes = Some(sent);
+        assert_eq!(transport.send(Protocol::Ctap2, &request), Err(BleError::Io(Gone)));
+        peer.0.borrow_mut().writes = None;
+        transport.cancel().unwrap();
+        assert_eq!(peer.0.borrow().written, expected);
+        assert!(peer.0.borrow().bench.device.is_idle());
+        let received = call(&mut transport, Protocol::Ctap2, &mut [7; 16], 2);
+        assert_eq!(received.last(), Some(&Received::Response(2)));
+    }
+}
+
+#[test]
+fn a_future_that_was_dropped_in_the_middle_of_a_request_is_cancelled_without_the_rest() {
+    let (peer, request) = (peer(), bytes_of(100));
+    peer.0.borrow_mut().slow = true;
+    let mut transport = AsyncBleTransport::new(peer.clone(), peer.clock(), Revisions(0xE0), 20);
+    let mut cx = Context::from_waker(Waker::noop());
+    {
+        let mut send = pin!(transport.send(Protocol::Ctap2, &request));
+        while peer.0.borrow().written.len() < 2 {
+            assert!(send.as_mut().poll(&mut cx).is_pending());
+        }
+    }
+    let mut cancel = pin!(transport.cancel());
+    let cancelled = std::iter::repeat_with(|| cancel.as_mut().poll(&mut cx)).find(Poll::is_ready);
+    assert_eq!(cancelled, Some(Poll::Ready(Ok(()))));
+    let expected = [&fragments(BleCommand::MSG, &request, 20)[..2], &[hex("be0000")]].concat();
+    assert_eq!(peer.0.borrow().written, expected);
 }
 
 #[test]
