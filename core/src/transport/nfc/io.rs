@@ -119,10 +119,11 @@ impl<const FRAME: usize> Link<FRAME> {
         self.ready.take().or_else(|| self.host.transmit(&[], &mut self.command))
     }
 
-    /// How long to wait before the next command, at most `wait`. `None` when it is due.
+    /// How long to wait before the next command, at most `wait`. `None` when it is due. Who does not wait asks at once:
+    /// there is no clock to tell how much of the pause is over.
     fn pause(&mut self, wait: Duration) -> Option<Duration> {
         let pause = self.pause.min(wait);
-        if !self.host.pauses() || self.pause.is_zero() {
+        if !self.host.pauses() || pause.is_zero() {
             return None;
         }
         self.pause = self.pause.saturating_sub(pause);
@@ -274,7 +275,7 @@ impl<I: ApduIo, D: FnMut(Duration), const FRAME: usize> Transport for NfcTranspo
     }
 
     /// While it works, an authenticator that has no keep-alives makes this wait longer than `wait`, for as long as the
-    /// reader does.
+    /// reader does. With a `wait` of zero every call asks the authenticator, up to [`MAX_POLLS`](super::MAX_POLLS) times.
     fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> Result<Received, Self::Error> {
         if let Some(pause) = self.link.pause(wait) {
             (self.delay)(pause);
@@ -378,7 +379,7 @@ impl<I: AsyncApduIo, D: AsyncFnMut(Duration), const FRAME: usize> AsyncTransport
     }
 
     /// While it works, an authenticator that has no keep-alives makes this wait longer than `wait`, for as long as the
-    /// reader does.
+    /// reader does. With a `wait` of zero every call asks the authenticator, up to [`MAX_POLLS`](super::MAX_POLLS) times.
     async fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> Result<Received, Self::Error> {
         if let Some(pause) = self.link.pause(wait) {
             (self.delay)(pause).await;

@@ -181,8 +181,21 @@ fn a_short_wait_ends_between_two_questions() {
     transport.send(Protocol::Ctap2, &[4]).unwrap();
     let mut receive = |millis| transport.receive(&mut [0; 16], Duration::from_millis(millis)).unwrap();
     assert_eq!(receive(0), Received::KeepAlive(KeepAlive::Processing));
-    assert_eq!([receive(0), receive(30), receive(30), receive(30)], [Received::Nothing; 4]);
+    assert_eq!([receive(30), receive(30), receive(30)], [Received::Nothing; 3]);
     assert_eq!(receive(30), Received::Response(1));
+}
+
+#[test]
+fn every_call_that_does_not_wait_asks_once() {
+    let field = field();
+    field.0.borrow_mut().work = 250;
+    let mut transport = short(&field);
+    transport.send(Protocol::Ctap2, &[4]).unwrap();
+    field.commands();
+    let received = [(); 3].map(|()| transport.receive(&mut [0; 16], Duration::ZERO).unwrap());
+    let processing = Received::KeepAlive(KeepAlive::Processing);
+    assert_eq!(received, [processing, processing, Received::Response(1)]);
+    assert_eq!((field.commands().len(), field.now()), (3, 250));
 }
 
 #[test]
