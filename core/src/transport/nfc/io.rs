@@ -83,6 +83,8 @@ struct Link<const FRAME: usize> {
     /// The length of the last piece of a request, which is sent once its response is awaited: an authenticator that
     /// waits for its user keeps the reader waiting.
     ready: Option<usize>,
+    /// The refusal of a piece of a request that was not the last, which is told once the response is awaited.
+    refused: Option<NfcFailure>,
     /// How much of [`POLL_PAUSE`] is left.
     pause: Duration,
 }
@@ -90,18 +92,40 @@ struct Link<const FRAME: usize> {
 impl<const FRAME: usize> Link<FRAME> {
     const fn new(lengths: Lengths) -> Self {
         const { assert!(FRAME >= SHORT_FRAME, "a command in short length encoding takes 261 bytes") };
-        Self { host: Host::new(lengths), command: [0; FRAME], response: [0; FRAME], ready: None, pause: Duration::ZERO }
+        let (host, command, response) = (Host::new(lengths), [0; FRAME], [0; FRAME]);
+        Self { host, command, response, ready: None, refused: None, pause: Duration::ZERO }
     }
 
     /// Whether SELECT must come before the next request: at first, and after a transaction that did not end with its
     /// response.
     fn begin(&mut self) -> bool {
-        self.ready = None;
-        if self.host.is_ready() {
-            return false;
+        if !self.host.is_ready() {
+            self.select();
+            return true;
         }
+        (self.ready, self.refused) = (None, None);
+        false
+    }
+
+    fn select(&mut self) {
+        (self.ready, self.refused) = (None, None);
         self.host.select();
-        true
+    }
+
+    fn close(&mut self) {
+        (self.ready, self.refused) = (None, None);
+        self.host.close();
+    }
+
+    /// Takes the result of sending a request. A refusal is the same for the layer above, whichever piece is refused.
+    fn sent<E>(&mut self, result: Result<(), NfcError<E>>) -> Result<(), NfcError<E>> {
+        match result {
+            Err(NfcError::Failed(failure @ NfcFailure::Refused(_))) => {
+                self.refused = Some(failure);
+                Ok(())
+            }
+            result => result,
+        }
     }
 
     /// The next command of SELECT or of a request. `None` when the response is to be awaited.
@@ -243,8 +267,7 @@ impl<I: ApduIo, D: FnMut(Duration), const FRAME: usize> NfcTransport<I, D, FRAME
     /// # Errors
     /// [`NfcError`]; [`NfcFailure::Refused`] with [`StatusWord::FILE_NOT_FOUND`] by a card that is no authenticator.
     pub fn select(&mut self) -> Result<Version, NfcError<I::Error>> {
-        self.link.ready = None;
-        self.link.host.select();
+        self.link.select();
         self.exchange(&[])?;
         self.version().ok_or(NfcError::Failed(NfcFailure::NotSelected))
     }
@@ -271,12 +294,16 @@ impl<I: ApduIo, D: FnMut(Duration), const FRAME: usize> Transport for NfcTranspo
             self.exchange(&[])?;
         }
         self.link.host.send(protocol, request)?;
-        self.exchange(request)
+        let result = self.exchange(request);
+        self.link.sent(result)
     }
 
     /// While it works, an authenticator that has no keep-alives makes this wait longer than `wait`, for as long as the
     /// reader does. With a `wait` of zero every call asks the authenticator, up to [`MAX_POLLS`](super::MAX_POLLS) times.
     fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> Result<Received, Self::Error> {
+        if let Some(failure) = self.link.refused.take() {
+            return received(HostEvent::Failed(failure), buffer);
+        }
         if let Some(pause) = self.link.pause(wait) {
             (self.delay)(pause);
             if !self.link.pause.is_zero() {
@@ -299,7 +326,7 @@ impl<I: ApduIo, D: FnMut(Duration), const FRAME: usize> Transport for NfcTranspo
     }
 
     fn reconnect(&mut self) -> Result<(), Self::Error> {
-        self.link.host.close();
+        self.link.close();
         self.io.reconnect().map_err(NfcError::Io)
     }
 }
@@ -347,8 +374,7 @@ impl<I: AsyncApduIo, D: AsyncFnMut(Duration), const FRAME: usize> AsyncNfcTransp
     /// # Errors
     /// [`NfcError`]; [`NfcFailure::Refused`] with [`StatusWord::FILE_NOT_FOUND`] by a card that is no authenticator.
     pub async fn select(&mut self) -> Result<Version, NfcError<I::Error>> {
-        self.link.ready = None;
-        self.link.host.select();
+        self.link.select();
         self.exchange(&[]).await?;
         self.version().ok_or(NfcError::Failed(NfcFailure::NotSelected))
     }
@@ -375,12 +401,16 @@ impl<I: AsyncApduIo, D: AsyncFnMut(Duration), const FRAME: usize> AsyncTransport
             self.exchange(&[]).await?;
         }
         self.link.host.send(protocol, request)?;
-        self.exchange(request).await
+        let result = self.exchange(request).await;
+        self.link.sent(result)
     }
 
     /// While it works, an authenticator that has no keep-alives makes this wait longer than `wait`, for as long as the
     /// reader does. With a `wait` of zero every call asks the authenticator, up to [`MAX_POLLS`](super::MAX_POLLS) times.
     async fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> Result<Received, Self::Error> {
+        if let Some(failure) = self.link.refused.take() {
+            return received(HostEvent::Failed(failure), buffer);
+        }
         if let Some(pause) = self.link.pause(wait) {
             (self.delay)(pause).await;
             if !self.link.pause.is_zero() {
@@ -403,7 +433,7 @@ impl<I: AsyncApduIo, D: AsyncFnMut(Duration), const FRAME: usize> AsyncTransport
     }
 
     async fn reconnect(&mut self) -> Result<(), Self::Error> {
-        self.link.host.close();
+        self.link.close();
         self.io.reconnect().await.map_err(NfcError::Io)
     }
 }

@@ -259,6 +259,32 @@ fn a_card_that_takes_short_frames_only_refuses_extended_ones() {
 }
 
 #[test]
+fn a_piece_that_is_refused_is_told_as_the_refusal_of_a_request() {
+    let lacks_ctap2 = DeviceConfig { ctap2: false, ..DeviceConfig::default() };
+    let short_messages = DeviceConfig { max_message: 300, ..DeviceConfig::default() };
+    for (config, expected) in [(lacks_ctap2, Received::Response(1)), (short_messages, Received::Unreadable)] {
+        let field = field();
+        field.0.borrow_mut().card = Card::new(config);
+        let (mut transport, mut buffer) = (short(&field), [4; 600]);
+        assert_eq!(call(&mut transport, Protocol::Ctap2, &mut buffer, 600), [expected]);
+        assert_eq!(buffer[0], if expected == Received::Unreadable { 4 } else { 0x01 });
+        let gone = Err(NfcError::Failed(NfcFailure::NotSelected));
+        assert_eq!(transport.receive(&mut buffer, Duration::ZERO), gone, "it is told once");
+        // The next request has its own answer.
+        transport.send(Protocol::Ctap2, &[4; 600]).unwrap();
+        assert_eq!(call(&mut transport, Protocol::Ctap1, &mut [0, 3, 0, 0, 0, 0, 0, 0], 4), [Received::Response(7)]);
+
+        let clock = field.clone();
+        let mut transport = AsyncNfcTransport::new(field.clone(), async move |time| clock.wait(time));
+        let mut call = pin!(async {
+            transport.send(Protocol::Ctap2, &[4; 600]).await?;
+            transport.receive(&mut buffer, Duration::ZERO).await
+        });
+        assert_eq!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(expected)));
+    }
+}
+
+#[test]
 fn a_response_that_does_not_fit_is_told_and_the_next_request_works() {
     let field = field();
     let mut transport = short(&field);
