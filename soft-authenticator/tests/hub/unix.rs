@@ -103,22 +103,78 @@ fn a_long_answer_in_packets_is_whole_although_nobody_reads_at_first() {
     socket.read_exact(&mut report).unwrap();
     let channel: [u8; 4] = report[15..19].try_into().unwrap();
     let mut sent = Vec::new();
-    for round in 0..4 {
-        for packet in 0..129u8 {
-            let mut report = [round; REPORT_LEN];
-            report[..4].copy_from_slice(&channel);
-            match packet {
-                0 => report[4..7].copy_from_slice(&[0x81, (MAX_MESSAGE >> 8) as u8, MAX_MESSAGE as u8]),
-                _ => report[4] = packet - 1,
-            }
-            socket.write_all(&report).unwrap();
-            sent.push(report);
+    for packet in 0..129u8 {
+        let mut report = [7; REPORT_LEN];
+        report[..4].copy_from_slice(&channel);
+        match packet {
+            0 => report[4..7].copy_from_slice(&[0x81, (MAX_MESSAGE >> 8) as u8, MAX_MESSAGE as u8]),
+            _ => report[4] = packet - 1,
         }
+        socket.write_all(&report).unwrap();
+        sent.push(report);
     }
     thread::sleep(Duration::from_millis(100));
     for expected in sent {
         socket.read_exact(&mut report).unwrap();
         assert_eq!(report, expected);
+    }
+    fs::remove_file(&path).unwrap();
+}
+
+/// A client of packets that is connected.
+fn packets(path: &std::path::Path) -> Socket {
+    let socket = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+    socket.connect(&SockAddr::unix(path).unwrap()).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    socket
+}
+
+/// hidraw closes nobody: a program opens the key, writes, and reads when it likes.
+#[test]
+fn who_opens_the_key_in_packets_and_does_not_read_loses_reports_and_keeps_it_open() {
+    const LONGEST: Duration = Duration::from_secs(5);
+    let path = path("idle");
+    let its = path.clone();
+    let (_, events, _) = hub(Config::new([0xAA; 16]), Touch::Auto, move |hub| hub.listen_packets(&its).unwrap());
+    let (mut idle, mut reader) = (packets(&path), packets(&path));
+    let mut report = [0; REPORT_LEN];
+    for count in 0..1000_u32 {
+        reader.write_all(&init(count as u8)).unwrap();
+        reader.read_exact(&mut report).unwrap();
+    }
+    thread::sleep(LONGEST + Duration::from_millis(500));
+    // It is read although it reads nothing.
+    idle.write_all(&init(0xEE)).unwrap();
+    reader.read_exact(&mut report).unwrap();
+    assert_eq!(report[7..15], [0xEE; 8]);
+    let mut kept = Vec::new();
+    idle.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    while idle.read_exact(&mut report).is_ok() {
+        kept.push(report[7]);
+    }
+    let expected: Vec<u8> = (0..1000_u32).map(|count| count as u8).take(kept.len()).collect();
+    assert!((64..1000).contains(&kept.len()), "{}", kept.len());
+    assert_eq!(kept, expected, "the oldest stay");
+    idle.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    idle.write_all(&init(0xEF)).unwrap();
+    idle.read_exact(&mut report).unwrap();
+    assert_eq!(report[7..15], [0xEF; 8]);
+    let closed = events.lock().unwrap().iter().any(|event| matches!(event, HubEvent::Closed(_)));
+    assert!(!closed);
+    fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn a_hundred_clients_of_packets_have_the_key_open_at_once() {
+    let path = path("hundred");
+    let its = path.clone();
+    hub(Config::new([0xAA; 16]), Touch::Auto, move |hub| hub.listen_packets(&its).unwrap());
+    let mut clients: Vec<_> = (0..100).map(|_| packets(&path)).collect();
+    clients[99].write_all(&init(1)).unwrap();
+    for client in &mut clients {
+        let mut report = [0; REPORT_LEN];
+        client.read_exact(&mut report).unwrap();
+        assert_eq!(report[7..15], [1; 8]);
     }
     fs::remove_file(&path).unwrap();
 }

@@ -40,7 +40,8 @@ pub enum Input {
 /// The result of [`Link::flush`].
 #[derive(Default)]
 pub struct Flushed {
-    /// The client does not take its reports. Until it does, nothing is read from it.
+    /// The client does not take its reports. Until it does, nothing is read from it, except with
+    /// [`Link::reads_while_blocked`].
     pub is_blocked: bool,
     /// When to flush again, whatever happens.
     pub due: Option<Instant>,
@@ -59,6 +60,11 @@ pub trait Link {
     /// # Errors
     /// The link has ended.
     fn receive(&mut self, inputs: &mut Vec<Input>) -> io::Result<bool>;
+
+    /// Whether it is read also while its client takes no reports.
+    fn reads_while_blocked(&self) -> bool {
+        false
+    }
 
     /// Queues a report of the key for each opener.
     fn queue(&mut self, report: &Report);
@@ -98,36 +104,51 @@ impl Outbox {
         &mut self.bytes
     }
 
-    /// Writes at most `unit` bytes a call.
+    /// Loses all reports but the first `count`.
+    pub fn truncate(&mut self, count: usize) {
+        self.bytes.truncate(self.sent.saturating_add(count.saturating_mul(REPORT_LEN)));
+    }
+
+    /// Writes at most `unit` bytes a call. A client that takes nothing for too long has ended the link.
     pub fn flush(
         &mut self,
         now: Instant,
         unit: usize,
-        mut write: impl FnMut(&[u8]) -> io::Result<usize>,
+        write: impl FnMut(&[u8]) -> io::Result<usize>,
     ) -> io::Result<Flushed> {
+        let waiting = self.bytes.len().saturating_sub(self.sent);
+        if !self.write(unit, write)? {
+            self.since = None;
+            return Ok(Flushed::default());
+        }
+        if self.bytes.len() < waiting {
+            self.since = None;
+        }
+        let end = self.since.get_or_insert(now).checked_add(LONGEST_WRITE);
+        if end.is_some_and(|end| end <= now) {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        Ok(Flushed { is_blocked: true, due: end })
+    }
+
+    /// Writes at most `unit` bytes a call. Returns whether something is left, because the client does not take it.
+    pub fn write(&mut self, unit: usize, mut write: impl FnMut(&[u8]) -> io::Result<usize>) -> io::Result<bool> {
         while self.sent < self.bytes.len() {
             let waiting = bytes::rest(&self.bytes, self.sent);
             match write(bytes::front(waiting, unit.min(waiting.len()))) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(count) => {
-                    self.sent = self.sent.saturating_add(count);
-                    self.since = None;
-                }
+                Ok(count) => self.sent = self.sent.saturating_add(count),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.bytes.drain(..self.sent.min(self.bytes.len()));
                     self.sent = 0;
-                    let end = self.since.get_or_insert(now).checked_add(LONGEST_WRITE);
-                    if end.is_some_and(|end| end <= now) {
-                        return Err(ErrorKind::TimedOut.into());
-                    }
-                    return Ok(Flushed { is_blocked: true, due: end });
+                    return Ok(true);
                 }
                 Err(error) => return Err(error),
             }
         }
         self.bytes.clear();
-        (self.sent, self.since) = (0, None);
-        Ok(Flushed::default())
+        self.sent = 0;
+        Ok(false)
     }
 }

@@ -14,6 +14,12 @@ use mio::{
 use super::unix;
 use super::{Peer, link::Link, stream::Stream, usbip::Usbip};
 
+/// How many connections may be open. One more closes the oldest connection that has not opened the key.
+const CONNECTIONS: usize = 32;
+/// The same where the connection is one of packets. Programs open a hidraw device as often as they like.
+#[cfg(unix)]
+const PACKET_CONNECTIONS: usize = 256;
+
 /// A listening socket.
 pub enum Listener {
     Tcp(TcpListener),
@@ -39,6 +45,15 @@ impl Listener {
             Self::Tcp(listener) | Self::Usbip(listener) => register(listener),
             #[cfg(unix)]
             Self::Unix(listener) => listener.with_source(register),
+        }
+    }
+
+    /// How many connections the hub may have for one more to come through here.
+    pub fn limit(&self) -> usize {
+        match self {
+            #[cfg(unix)]
+            Self::Unix(listener) if listener.has_packets() => PACKET_CONNECTIONS,
+            _ => CONNECTIONS,
         }
     }
 

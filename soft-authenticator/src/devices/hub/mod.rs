@@ -27,6 +27,9 @@
 //! No client holds up the key or the others: what it does not read is queued, then lost, and after five seconds it is
 //! closed. At most 32 connections are open. One more takes the place of the oldest that has not opened the key.
 //!
+//! Connections of packets are as hidraw's: who does not read is not closed and loses all but the first reports, and one
+//! more can come until the hub has 256 connections.
+//!
 //! | file | what it is |
 //! |---|---|
 //! | `mod.rs` | [`Hub`] and its loop |
@@ -70,13 +73,11 @@ use link::{Input, Link, Report};
 use listener::Listener;
 use seat::{Door, Seat};
 
-/// How many connections may be open. One more closes the oldest connection that has not opened the key.
-const CONNECTIONS: usize = 32;
 /// How many connections are accepted before the others have their turn.
 const ACCEPTS: usize = 16;
 /// How many events the operating system tells at once: more than there are connections and doors, so that who leaves is
 /// noticed before who comes.
-const EVENTS: usize = 128;
+const EVENTS: usize = 512;
 /// The token of [`HubHandle`].
 const WAKER: Token = Token(0);
 
@@ -360,7 +361,8 @@ impl<'k, 'b> Hub<'k, 'b> {
                     door.is_ready = false;
                     break;
                 };
-                if self.seats.iter().filter(|seat| seat.is_connection).count() < CONNECTIONS || self.make_room(watch) {
+                let limit = door.listener.limit();
+                if self.seats.iter().filter(|seat| seat.is_connection).count() < limit || self.make_room(watch) {
                     let added = self.add_link(link, true)?;
                     self.step(added, watch, |seat, _, inputs| {
                         seat.link.begin(inputs);

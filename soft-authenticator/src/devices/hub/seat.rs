@@ -33,8 +33,8 @@ pub struct Seat {
 }
 
 impl Seat {
-    pub const fn can_be_read(&self) -> bool {
-        self.is_ready && !self.is_blocked
+    pub fn can_be_read(&self) -> bool {
+        self.is_ready && (!self.is_blocked || self.link.reads_while_blocked())
     }
 
     /// Writes what is queued, and asks to be told when a client takes more.

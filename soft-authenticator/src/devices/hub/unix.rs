@@ -24,6 +24,8 @@ use super::{
 
 /// How many clients can wait to be accepted.
 const BACKLOG: i32 = 32;
+/// How many reports wait for a client of packets that does not read, as in hidraw.
+const PACKETS: usize = 64;
 /// How many packets are read before the others have their turn.
 const READS: usize = 256;
 
@@ -70,6 +72,11 @@ impl UnixListener {
         Ok(listener)
     }
 
+    /// Whether each packet is one report.
+    pub fn has_packets(&self) -> bool {
+        self.kind == Type::SEQPACKET
+    }
+
     pub fn with_source(&mut self, register: &mut dyn FnMut(&mut dyn Source) -> io::Result<()>) -> io::Result<()> {
         register(&mut SourceFd(&self.socket.as_raw_fd()))
     }
@@ -81,7 +88,7 @@ impl UnixListener {
         socket.set_nonblocking(true)?;
         self.clients = self.clients.wrapping_add(1);
         let peer = Peer::Unix(self.clients);
-        if self.kind == Type::SEQPACKET {
+        if self.has_packets() {
             return Ok((Box::new(Packets::new(socket, peer)), peer));
         }
         let stream = UnixStream::from_std(net::UnixStream::from(OwnedFd::from(socket)));
@@ -144,8 +151,18 @@ impl Link for Packets {
         self.outbox.push(report);
     }
 
-    fn flush(&mut self, now: Instant, _: &mut Vec<Input>) -> io::Result<Flushed> {
+    /// As with hidraw: who does not read still writes.
+    fn reads_while_blocked(&self) -> bool {
+        true
+    }
+
+    /// As with hidraw: who does not read loses what comes, and keeps the key open.
+    fn flush(&mut self, _: Instant, _: &mut Vec<Input>) -> io::Result<Flushed> {
         let socket = &mut self.socket;
-        self.outbox.flush(now, REPORT_LEN, |packet| socket.write(packet))
+        let is_blocked = self.outbox.write(REPORT_LEN, |packet| socket.write(packet))?;
+        if is_blocked {
+            self.outbox.truncate(PACKETS);
+        }
+        Ok(Flushed { is_blocked, due: None })
     }
 }
