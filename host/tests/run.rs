@@ -241,6 +241,24 @@ fn a_signal_is_passed_on_and_the_command_decides() {
 }
 
 #[test]
+fn the_folder_for_the_library_may_be_a_link_and_need_not_be_utf_8() {
+    use std::os::unix::ffi::OsStrExt;
+    let parent = fs::canonicalize(env::temp_dir()).unwrap();
+    let real = parent.join(std::ffi::OsStr::from_bytes(format!("keyfob-{}-", std::process::id()).as_bytes()));
+    let mut name = real.into_os_string();
+    name.push(std::ffi::OsStr::from_bytes(b"\xFF"));
+    let link = parent.join(format!("keyfob-{}-link", std::process::id()));
+    fs::create_dir(&name).unwrap();
+    std::os::unix::fs::symlink(&name, &link).unwrap();
+    let script = "printf %s \"${KEYFOB_RUN#*:*:}\"; for key in /dev/hidraw*; do exec 3<>$key; done";
+    let output = keyfob_run(&["--", "sh", "-c", script]).env("TMPDIR", &link).output().unwrap();
+    fs::remove_file(&link).unwrap();
+    fs::remove_dir(&name).unwrap();
+    assert!(output.stdout.starts_with(name.as_bytes()), "{}", text(&output.stdout));
+    assert_eq!(text(&output.stderr), "", "the key was opened");
+}
+
+#[test]
 fn a_folder_for_the_library_must_fit_it() {
     let relative = keyfob_run(&["--", "true"]).env("TMPDIR", "relative").output().unwrap();
     assert!(relative.status.success(), "another folder is taken: {}", text(&relative.stderr));

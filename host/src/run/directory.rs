@@ -1,7 +1,9 @@
 //! The run directory: everything that the preloaded library shows in place of the kernel's files.
 
 use std::{
-    env, fs, io, iter,
+    env,
+    ffi::OsString,
+    fs, io, iter,
     os::unix::{ffi::OsStrExt, fs::PermissionsExt, fs::symlink},
     path::{Path, PathBuf},
 };
@@ -44,8 +46,10 @@ impl RunDirectory {
     }
 
     /// What the library reads in its environment variable.
-    pub fn variable(&self) -> String {
-        format!("{}:{}:{}", self.major, self.number, self.path().display())
+    pub fn variable(&self) -> OsString {
+        let mut variable = OsString::from(format!("{}:{}:", self.major, self.number));
+        variable.push(self.path());
+        variable
     }
 
     /// The library's file.
@@ -165,32 +169,36 @@ impl RunDirectory {
 fn parent() -> Result<PathBuf, String> {
     let mut why = String::new();
     for parent in [env::temp_dir(), "/tmp".into(), "/var/tmp".into(), "/dev/shm".into()] {
-        match unfit(&parent) {
-            None => return Ok(parent),
-            Some(reason) => why = format!("{why}; {} {reason}", parent.display()),
+        match fit(&parent) {
+            Ok(parent) => return Ok(parent),
+            Err(reason) => why = format!("{why}; {} {reason}", parent.display()),
         }
     }
     Err(format!("there is no folder for the library, set TMPDIR to one{why}"))
 }
 
-/// Why a folder cannot have a run directory in it.
-fn unfit(parent: &Path) -> Option<&'static str> {
+/// The folder without links on the way, as libudev names what is in it.
+///
+/// # Errors
+/// Why it cannot have a run directory in it.
+fn fit(parent: &Path) -> Result<PathBuf, &'static str> {
     /// What a run directory is called, at the longest.
     const NAME: usize = "/keyfob-123456".len();
-    let path = parent.as_os_str().as_bytes();
     if !parent.is_absolute() {
-        return Some("is a relative path");
+        return Err("is a relative path");
     }
+    let parent = fs::canonicalize(parent).map_err(|_| "cannot be read")?;
+    let path = parent.as_os_str().as_bytes();
     if path.len() > MAX_DIRECTORY - NAME {
-        return Some("is too long for a socket");
+        return Err("is too long for a socket");
     }
     if path.iter().any(|byte| byte.is_ascii_whitespace() || *byte == b':') {
-        return Some("has a space or colon, which separate the names in LD_PRELOAD");
+        return Err("has a space or colon, which separate the names in LD_PRELOAD");
     }
-    match rustix::fs::statvfs(parent) {
-        Ok(mount) if mount.f_flag.contains(StatVfsMountFlags::NOEXEC) => Some("is mounted noexec"),
-        Ok(_) => None,
-        Err(_) => Some("cannot be read"),
+    match rustix::fs::statvfs(&parent) {
+        Ok(mount) if mount.f_flag.contains(StatVfsMountFlags::NOEXEC) => Err("is mounted noexec"),
+        Ok(_) => Ok(parent),
+        Err(_) => Err("cannot be read"),
     }
 }
 
