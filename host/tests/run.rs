@@ -135,6 +135,7 @@ fn events_are_told_beside_the_commands_output() {
     let output = keyfob_run(&["--events", "--", "sh", "-c", "echo output"]).output().unwrap();
     assert_eq!(text(&output.stdout), "output\n");
     assert!(text(&output.stderr).starts_with("The key is plugged in.\n"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("\nThe key is unplugged.\n"), "the last one: {}", text(&output.stderr));
     let quiet = shell("for key in /dev/hidraw*; do exec 3<>$key; done");
     assert_eq!(text(&quiet.stderr), "");
     let output = keyfob_run(&["--touch", "prompt", "--", "true"]).output().unwrap();
@@ -238,6 +239,67 @@ fn a_signal_is_passed_on_and_the_command_decides() {
     assert_eq!(line, "ready\n");
     rustix::process::kill_process(rustix::process::Pid::from_child(&keyfob), rustix::process::Signal::TERM).unwrap();
     assert_eq!(keyfob.wait().unwrap().code(), Some(9));
+}
+
+/// A shell that ignores a signal, and starts `keyfob run` with another script.
+fn ignoring(signal: &str, script: &str) -> Output {
+    let start = format!("trap '' {signal}; exec \"$0\" run -- sh -c \"$1\"");
+    Command::new("sh").args(["-c", &start, env!("CARGO_BIN_EXE_keyfob"), script]).output().unwrap()
+}
+
+#[test]
+fn what_is_ignored_stays_ignored_below() {
+    for signal in ["HUP", "INT", "QUIT"] {
+        let output = ignoring(signal, &format!("kill -{signal} $$; echo alive"));
+        assert_eq!(text(&output.stdout), "alive\n", "{signal}");
+    }
+    let output = ignoring("CHLD", "exit 7");
+    assert_eq!(output.status.code(), Some(7), "{}", text(&output.stderr));
+}
+
+/// `keyfob run` in the foreground of a terminal of its own.
+fn on_a_terminal(script: &str) -> (fs::File, std::process::Child) {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&terminal).unwrap();
+    unlockpt(&terminal).unwrap();
+    let path = ptsname(&terminal, Vec::new()).unwrap().into_string().unwrap();
+    let keyfob = Command::new("setsid")
+        .args(["--ctty", env!("CARGO_BIN_EXE_keyfob"), "run", "--", "sh", "-c", script])
+        .stdin(open(Path::new(&path)))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    (terminal.into(), keyfob)
+}
+
+#[test]
+fn an_interrupt_of_a_process_is_passed_on_and_the_terminals_comes_once() {
+    let script = "trap 'echo int' INT; echo ready; for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.05; done";
+    for is_typed in [false, true] {
+        let (mut terminal, mut keyfob) = on_a_terminal(script);
+        let mut said = BufReader::new(keyfob.stdout.take().unwrap());
+        let mut line = String::new();
+        said.read_line(&mut line).unwrap();
+        assert_eq!(line, "ready\n");
+        if is_typed {
+            terminal.write_all(b"\x03").unwrap();
+        } else {
+            let pid = rustix::process::Pid::from_child(&keyfob);
+            rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        }
+        let mut rest = String::new();
+        said.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "int\n", "typed: {is_typed}");
+        keyfob.wait().unwrap();
+    }
+}
+
+#[test]
+fn the_command_has_the_name_that_was_typed() {
+    let output = keyfob_run(&["--", "cat", "/proc/self/cmdline"]).output().unwrap();
+    assert_eq!(text(&output.stdout), "cat\0/proc/self/cmdline\0");
 }
 
 #[test]

@@ -3,20 +3,20 @@
 use std::{
     env,
     ffi::{OsStr, OsString},
-    fs::File,
-    io,
-    os::unix::process::ExitStatusExt,
+    fs, io,
+    os::unix::process::{CommandExt, ExitStatusExt},
     path::Path,
     process::{Child, Command, ExitCode, ExitStatus},
-    sync::mpsc,
+    sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
 };
 
 use keyfob_soft_authenticator::devices::hub::{Hub, HubHandle};
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use signal_hook::{
-    consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2},
-    iterator::Signals,
+    consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2},
+    iterator::{SignalsInfo, exfiltrator::origin::WithOrigin},
+    low_level::siginfo::Cause,
 };
 
 use super::{Arguments, directory::RunDirectory, program};
@@ -25,8 +25,12 @@ use crate::notes::Stream;
 /// Exit statuses of shells for a command that is not there, and for one that cannot be run.
 const NOT_FOUND: u8 = 127;
 const NOT_RUN: u8 = 126;
-/// What does not end this process.
-const SIGNALS: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
+/// What does not end this process, and is passed on.
+const PASSED: [i32; 5] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR2];
+
+type Signals = SignalsInfo<WithOrigin>;
+/// The command, until its end is collected: then another process can have its number.
+type Running = Arc<Mutex<Option<Pid>>>;
 
 /// # Errors
 /// What the user has to know, in a line.
@@ -43,12 +47,17 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     if let Some(why) = &obstacle {
         eprintln!("keyfob: warning: {why}: it does not load the library, and does not see the key.");
     }
+    // From here on, a signal does not end this process before the directory is removed.
+    let mut signals = signals().map_err(|error| format!("cannot receive signals: {error}"))?;
     let directory = RunDirectory::new()?;
     let key = Key::plug_in(arguments, &directory)?;
-    // From here on, a signal does not end this process before the directory is removed.
-    let signals = Signals::new(SIGNALS).map_err(|error| format!("cannot receive signals: {error}"))?;
+    let early = signals.pending().map(|origin| origin.signal).find(|number| PASSED.contains(number));
+    if let Some(number) = early {
+        return Ok(ExitCode::from(code(ExitStatus::from_raw(number))));
+    }
     let mut command = Command::new(&program);
-    command.args(rest).env("LD_PRELOAD", preloads(&directory)).env(keyfob_preload::VARIABLE, directory.variable());
+    command.arg0(name).args(rest);
+    command.env("LD_PRELOAD", preloads(&directory)).env(keyfob_preload::VARIABLE, directory.variable());
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) => {
@@ -57,14 +66,36 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
             return Ok(ExitCode::from(if is_missing { NOT_FOUND } else { NOT_RUN }));
         }
     };
-    obey(signals, &child, key.handle.clone());
-    let status = child.wait().map_err(|error| format!("cannot wait for {}: {error}", program.display()))?;
+    let running = Running::new(Mutex::new(Some(Pid::from_child(&child))));
+    obey(signals, running.clone(), key.handle.clone());
+    let status = wait(&mut child, &running);
+    let status = status.map_err(|error| format!("cannot wait for {}: {error}", program.display()))?;
     // Its last events are told before this.
     drop(key);
     if !directory.was_opened() && obstacle.is_none() {
         eprintln!("keyfob: {}", unopened(&directory, name));
     }
     Ok(ExitCode::from(code(status)))
+}
+
+/// Receives signals, except those to pass on that this process was told to ignore, as `nohup` and shells do with what
+/// runs in the background: the command ignores them then.
+///
+/// SIGCHLD is among them for its effect only: where it was ignored, the end of the command would be lost.
+fn signals() -> io::Result<Signals> {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
+    let is_ignored = |number: &i32| ignored >> number.saturating_sub(1) & 1 != 0;
+    Signals::new(PASSED.into_iter().filter(|number| !is_ignored(number)).chain([SIGUSR1, SIGCHLD]))
+}
+
+/// Waits for the end of the command, then lets no signal go to it, then collects it.
+fn wait(child: &mut Child, running: &Running) -> io::Result<ExitStatus> {
+    let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    rustix::io::retry_on_intr(|| rustix::process::waitid(WaitId::Pid(Pid::from_child(child)), ended))?;
+    *running.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    child.wait()
 }
 
 /// The library before what is preloaded anyway.
@@ -98,28 +129,25 @@ fn unopened(directory: &RunDirectory, name: &OsStr) -> String {
 
 /// Unplugs the key and plugs it in again at SIGUSR1, and passes other signals on to the command, as long as this process
 /// lives.
-fn obey(mut signals: Signals, child: &Child, key: HubHandle) {
-    let pid = Pid::from_child(child);
+fn obey(mut signals: Signals, running: Running, key: HubHandle) {
     thread::spawn(move || {
-        for number in signals.forever() {
-            if number == SIGUSR1 {
+        for origin in signals.forever() {
+            if origin.signal == SIGUSR1 {
                 key.replug();
                 continue;
             }
-            // In the foreground, the terminal sends these to the command as well.
-            let is_sent = matches!(number, SIGINT | SIGQUIT) && is_in_foreground();
-            if let Some(signal) = Signal::from_named_raw(number).filter(|_| !is_sent) {
-                // It fails if the command has just ended.
+            // The terminal sends these to the command as well. A process sends them to this one alone.
+            let is_sent = matches!(origin.signal, SIGINT | SIGQUIT) && origin.cause == Cause::Kernel;
+            if is_sent || !PASSED.contains(&origin.signal) {
+                continue;
+            }
+            let running = running.lock().unwrap_or_else(PoisonError::into_inner);
+            if let (Some(pid), Some(signal)) = (*running, Signal::from_named_raw(origin.signal)) {
+                // It fails if the command has other rights.
                 let _ = rustix::process::kill_process(pid, signal);
             }
         }
     });
-}
-
-/// Whether this process and its command belong to the foreground of a terminal.
-fn is_in_foreground() -> bool {
-    let terminal = File::open("/dev/tty").ok().and_then(|tty| rustix::termios::tcgetpgrp(tty).ok());
-    terminal == Some(rustix::process::getpgrp())
 }
 
 /// A key that is plugged in, on a thread of its own. Unplugged when it is dropped.
