@@ -338,6 +338,29 @@ unsafe fn shown_link(buffer: *mut u8, length: isize) -> isize {
     isize::try_from(shown).unwrap_or(length)
 }
 
+/// Reads a link. The kernel cuts the text off where the buffer ends, which must not happen before the run directory is
+/// taken off: so a text that fills the buffer is read once more, whole.
+///
+/// # Safety
+/// `look` is `readlink` with a buffer, how much of it to fill, and how large it is. There are `room` bytes at `buffer`.
+unsafe fn link_with(buffer: *mut u8, size: usize, room: usize, look: impl Fn(*mut u8, usize, usize) -> isize) -> isize {
+    /// PATH_MAX: no link has a longer text.
+    const LONGEST: usize = 4096;
+    let length = look(buffer, size, room);
+    if usize::try_from(length) != Ok(size) || size >= LONGEST || run().is_none() {
+        // SAFETY: it has filled as much as it says.
+        return unsafe { shown_link(buffer, length) };
+    }
+    let mut whole = [0; LONGEST];
+    let length = look(whole.as_mut_ptr(), LONGEST, LONGEST);
+    // SAFETY: as above.
+    let shown = unsafe { shown_link(whole.as_mut_ptr(), length) };
+    let Ok(count) = usize::try_from(shown).map(|shown| shown.min(size)) else { return shown };
+    // SAFETY: the next function has filled `size` bytes of the caller's buffer, and this one has more.
+    unsafe { core::ptr::copy_nonoverlapping(whole.as_ptr(), buffer, count) };
+    isize::try_from(count).unwrap_or(shown)
+}
+
 interpose!(readlink: fn(path: Path, buffer: *mut u8, size: usize) -> isize, or -1 => read_link);
 unsafe fn read_link(
     next: unsafe extern "C" fn(Path, *mut u8, usize) -> isize,
@@ -345,8 +368,11 @@ unsafe fn read_link(
     buffer: *mut u8,
     size: usize,
 ) -> isize {
-    // SAFETY: the caller's contract is that of the next function, which fills as much as it says.
-    unsafe { shown_link(buffer, next(target(AT_FDCWD, path).path(), buffer, size)) }
+    // SAFETY: the caller's contract is that of the next function.
+    unsafe {
+        let target = target(AT_FDCWD, path);
+        link_with(buffer, size, size, |buffer, size, _| next(target.path(), buffer, size))
+    }
 }
 
 interpose!(__readlink_chk: fn(path: Path, buffer: *mut u8, size: usize, room: usize) -> isize, or -1
@@ -358,8 +384,11 @@ unsafe fn read_link_checked(
     size: usize,
     room: usize,
 ) -> isize {
-    // SAFETY: the caller's contract is that of the next function, which fills as much as it says.
-    unsafe { shown_link(buffer, next(target(AT_FDCWD, path).path(), buffer, size, room)) }
+    // SAFETY: the caller's contract is that of the next function, which ends the program if `size` is more than `room`.
+    unsafe {
+        let target = target(AT_FDCWD, path);
+        link_with(buffer, size, room, |buffer, size, room| next(target.path(), buffer, size, room))
+    }
 }
 
 interpose!(readlinkat: fn(folder: c_int, path: Path, buffer: *mut u8, size: usize) -> isize, or -1 => read_link_at);
@@ -370,8 +399,11 @@ unsafe fn read_link_at(
     buffer: *mut u8,
     size: usize,
 ) -> isize {
-    // SAFETY: the caller's contract is that of the next function, which fills as much as it says.
-    unsafe { shown_link(buffer, next(folder, target(folder, path).path(), buffer, size)) }
+    // SAFETY: the caller's contract is that of the next function.
+    unsafe {
+        let target = target(folder, path);
+        link_with(buffer, size, size, |buffer, size, _| next(folder, target.path(), buffer, size))
+    }
 }
 
 interpose!(__readlinkat_chk:
@@ -384,8 +416,11 @@ unsafe fn read_link_at_checked(
     size: usize,
     room: usize,
 ) -> isize {
-    // SAFETY: the caller's contract is that of the next function, which fills as much as it says.
-    unsafe { shown_link(buffer, next(folder, target(folder, path).path(), buffer, size, room)) }
+    // SAFETY: the caller's contract is that of the next function, which ends the program if `size` is more than `room`.
+    unsafe {
+        let target = target(folder, path);
+        link_with(buffer, size, room, |buffer, size, room| next(folder, target.path(), buffer, size, room))
+    }
 }
 
 /// Takes the run directory off a path that the C library has resolved.

@@ -211,6 +211,11 @@ fn folders_of_the_kernel_have_the_device() {
     assert_eq!(fs::canonicalize(NODE).unwrap(), PathBuf::from(NODE));
     assert_eq!(fs::read_link(path).unwrap(), PathBuf::from("../../devices/platform/keyfob/device"));
     let folder = fs::File::open(DEVICE).unwrap();
+    let by_number = CString::new(format!("/proc/self/fd/{}", folder.as_raw_fd())).unwrap();
+    let mut start = [0_u8; 12];
+    // SAFETY: the path is a C string, and the buffer has as much room as it is told.
+    let length = unsafe { libc::readlink(by_number.as_ptr(), start.as_mut_ptr().cast(), start.len()) };
+    assert_eq!((length, &start[..]), (12, &DEVICE.as_bytes()[..12]), "as much as there is room for");
     let link = fs::read_link(format!("/proc/self/fd/{}", folder.as_raw_fd())).unwrap();
     assert_eq!(link, PathBuf::from(DEVICE), "programs ask where an open file is");
     // SAFETY: the status has room for the answer.
