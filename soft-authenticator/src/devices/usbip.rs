@@ -41,6 +41,8 @@ const LONGEST: u32 = 4096;
 pub const OK: i32 = 0;
 /// The endpoint stalled: EPIPE of Linux.
 pub const STALLED: i32 = -32;
+/// The report is longer than the transfer: EOVERFLOW of Linux.
+pub const OVERFLOW: i32 = -75;
 /// The transfer was unlinked: ECONNRESET of Linux.
 pub const UNLINKED: i32 = -104;
 

@@ -1,7 +1,7 @@
 //! The key over USB/IP, with a client that does what `vhci-hcd` of Linux does: it enumerates the device and transfers.
 
 use keyfob_core::transport::hid::REPORT_DESCRIPTOR;
-use keyfob_soft_authenticator::devices::usbip::{Error, Message, OK, STALLED, Submit, UNLINKED, bus_id};
+use keyfob_soft_authenticator::devices::usbip::{Error, Message, OK, OVERFLOW, STALLED, Submit, UNLINKED, bus_id};
 use proptest::prelude::*;
 
 use super::*;
@@ -168,6 +168,19 @@ fn a_transfer_that_waits_can_be_unlinked_once() {
         assert_eq!([0, 1, 5].map(|at| word(&answer, at)), [4, sequence, status.cast_unsigned()]);
     }
     assert_eq!(client.exchange(&init(1))[7..15], [1; 8], "the next one gets the report");
+}
+
+#[test]
+fn a_transfer_gets_no_more_bytes_than_it_takes() {
+    let (address, _) = served();
+    let mut client = UsbClient::attached(address);
+    for (room, len, status) in [(16, 16, OVERFLOW), (0, 0, OVERFLOW), (64, 64, OK), (512, 64, OK)] {
+        let input = client.submit(true, 1, room, [0; 8], &[]);
+        client.submit(false, 1, 64, [0; 8], &init(1));
+        let ends = [client.returned(|sequence| sequence == input), client.returned(|sequence| sequence == input)];
+        let end = ends.iter().find(|end| end.sequence == input).unwrap();
+        assert_eq!((end.status, end.len), (status, len), "room for {room}");
+    }
 }
 
 #[test]

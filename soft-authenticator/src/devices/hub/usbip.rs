@@ -35,8 +35,8 @@ pub struct Usbip {
     inbox: Vec<u8>,
     outbox: Outbox,
     reports: Paced,
-    /// The numbers of transfers that wait for a report.
-    waiting: VecDeque<u32>,
+    /// The transfers that wait for a report: their numbers, and how many bytes they take.
+    waiting: VecDeque<(u32, u32)>,
 }
 
 impl Usbip {
@@ -88,7 +88,7 @@ impl Usbip {
                 }
             }
             Message::Unlink { sequence, transfer } => {
-                let waits = self.waiting.iter().position(|waiting| *waiting == transfer);
+                let waits = self.waiting.iter().position(|(waiting, _)| *waiting == transfer);
                 let was_waiting = waits.and_then(|index| self.waiting.remove(index)).is_some();
                 usbip::write_unlinked(out, sequence, if was_waiting { usbip::UNLINKED } else { usbip::OK });
             }
@@ -116,7 +116,7 @@ impl Usbip {
             if self.waiting.len() >= TRANSFERS {
                 return Err(io::Error::new(ErrorKind::InvalidData, "too many transfers wait for a report"));
             }
-            self.waiting.push_back(sequence);
+            self.waiting.push_back((sequence, len));
         } else {
             if data.len() == REPORT_LEN {
                 inputs.push(Input::Report(self.peer, bytes::array(data)));
@@ -158,9 +158,11 @@ impl Link for Usbip {
     fn flush(&mut self, now: Instant, _: &mut Vec<Input>) -> io::Result<Flushed> {
         if !self.waiting.is_empty()
             && let Some(report) = self.reports.pop(now)
-            && let Some(sequence) = self.waiting.pop_front()
+            && let Some((sequence, room)) = self.waiting.pop_front()
         {
-            usbip::write_returned(self.outbox.bytes(), sequence, usbip::OK, REPORT_LEN as u32, &report);
+            let len = room.min(REPORT_LEN as u32);
+            let status = if len < REPORT_LEN as u32 { usbip::OVERFLOW } else { usbip::OK };
+            usbip::write_returned(self.outbox.bytes(), sequence, status, len, bytes::front(&report, len as usize));
         }
         let stream = &mut self.stream;
         let flushed = self.outbox.flush(now, usize::MAX, |bytes| stream.write(bytes))?;
