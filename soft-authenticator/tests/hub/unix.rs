@@ -147,6 +147,7 @@ fn who_opens_the_key_in_packets_and_does_not_read_loses_reports_and_keeps_it_ope
     idle.write_all(&init(0xEE)).unwrap();
     reader.read_exact(&mut report).unwrap();
     assert_eq!(report[7..15], [0xEE; 8]);
+    thread::sleep(Duration::from_millis(200)); // until it is lost for the one who does not read
     let mut kept = Vec::new();
     idle.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
     while idle.read_exact(&mut report).is_ok() {
