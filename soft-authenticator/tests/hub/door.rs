@@ -185,3 +185,68 @@ fn clients_that_came_and_went_while_the_key_was_busy_disturb_nobody_later() {
     let plugged_in = noted(&events, 46).iter().filter(|event| **event == HubEvent::PluggedIn).count();
     assert_eq!(plugged_in, 12);
 }
+
+/// The most files that the process of the next test may have open.
+#[cfg(target_os = "linux")]
+const FILES: usize = 20;
+
+/// A process of its own has few files. Its clients are in this one.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_hub_without_files_left_closes_strangers_or_waits() {
+    use std::{
+        io::{BufRead, BufReader},
+        process::{Command, Stdio},
+    };
+    const NAME: &str = "door::a_hub_without_files_left_closes_strangers_or_waits";
+    if std::env::var_os("KEYFOB_FEW_FILES").is_some() {
+        eprintln!("\n{}", plug(Touch::Auto));
+        let _ = std::io::stdin().read(&mut [0]); // until the other process has done
+        return;
+    }
+    let script = format!("ulimit -n {FILES}; exec \"$0\" --exact {NAME} --nocapture --test-threads 1");
+    let mut hub = Command::new("sh")
+        .args(["-c", &script])
+        .arg(std::env::current_exe().unwrap())
+        .env("KEYFOB_FEW_FILES", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(hub.stderr.take().unwrap()).lines();
+    let address: SocketAddr = lines.find_map(|line| line.unwrap().parse().ok()).unwrap();
+    let strangers: Vec<_> = (0..2 * FILES).map(|_| connect(address)).collect();
+    let answers = |stream: &mut TcpStream| {
+        let mut report = [0; REPORT_LEN];
+        stream.write_all(&init(1)).unwrap();
+        stream.read_exact(&mut report).map(|()| report[7..15] == [1; 8]).unwrap_or_default()
+    };
+    assert!(answers(&mut connect(address)), "the oldest strangers are closed");
+    drop(strangers);
+    let mut openers = Vec::new();
+    let mut last = loop {
+        assert!(openers.len() < FILES, "it has no limit");
+        let mut stream = connect(address);
+        stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        if !answers(&mut stream) {
+            break stream; // all files are those of openers: it waits to be accepted
+        }
+        openers.push(stream);
+    };
+    let spent = || {
+        let times = std::fs::read_to_string(format!("/proc/{}/stat", hub.id())).unwrap();
+        let times: Vec<_> = times.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        times[11].parse::<u64>().unwrap() + times[12].parse::<u64>().unwrap()
+    };
+    let before = spent();
+    thread::sleep(Duration::from_millis(500));
+    assert!(spent() - before < 20, "it does not spin: in 1/100 s");
+    openers.pop();
+    last.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let mut report = [0; REPORT_LEN];
+    last.read_exact(&mut report).unwrap();
+    assert_eq!(report[7..15], [1; 8]);
+    drop(hub.stdin.take());
+    assert!(hub.wait().unwrap().success());
+}

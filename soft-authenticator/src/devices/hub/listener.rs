@@ -60,7 +60,7 @@ impl Listener {
     /// The next connection, if there is one now.
     ///
     /// # Errors
-    /// The listener has failed.
+    /// None can be accepted now. [`is_broken`]: nor later.
     pub fn accept(&mut self) -> io::Result<Option<(Box<dyn Link>, Peer)>> {
         loop {
             let accepted: io::Result<(Box<dyn Link>, Peer)> = match self {
@@ -86,9 +86,47 @@ impl Listener {
     }
 }
 
+/// Whether a listener that fails with this accepts nothing any more. All else passes: a lack of memory, a network that is
+/// down, a client that broke the protocol, a rule of a firewall.
+pub fn is_broken(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    const BROKEN: [i32; 3] = [libc::EBADF, libc::EINVAL, libc::ENOTSOCK];
+    // WSAEBADF, WSAEINVAL, WSAENOTSOCK.
+    #[cfg(not(unix))]
+    const BROKEN: [i32; 3] = [10_009, 10_022, 10_038];
+    error.raw_os_error().is_some_and(|code| BROKEN.contains(&code))
+}
+
+/// Whether this process, or the system, has as many files open as it may.
+pub fn lacks_files(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    const LIMITS: [i32; 2] = [libc::EMFILE, libc::ENFILE];
+    // WSAEMFILE.
+    #[cfg(not(unix))]
+    const LIMITS: [i32; 1] = [10_024];
+    error.raw_os_error().is_some_and(|code| LIMITS.contains(&code))
+}
+
 fn accept_tcp(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
     let (stream, address) = listener.accept()?;
     // It fails where the client has gone, which reading will tell.
     let _ = stream.set_nodelay(true);
     Ok((stream, address))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_socket_that_is_none_any_more_ends_the_hub() {
+        let is_broken = |code| is_broken(&io::Error::from_raw_os_error(code));
+        for code in [libc::EBADF, libc::EINVAL, libc::ENOTSOCK] {
+            assert!(is_broken(code), "{code}");
+        }
+        for code in [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EPROTO, libc::ENETDOWN, libc::EPERM]
+        {
+            assert!(!is_broken(code), "{code}");
+        }
+    }
 }

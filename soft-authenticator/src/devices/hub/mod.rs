@@ -70,11 +70,13 @@ mod usbip;
 use event::Observer;
 pub use event::{HubEvent, Peer};
 use link::{Input, Link, Report};
-use listener::Listener;
+use listener::{Listener, is_broken, lacks_files};
 use seat::{Door, Seat};
 
 /// How many connections are accepted before the others have their turn.
 const ACCEPTS: usize = 16;
+/// How long a door rests that can accept nothing now.
+const REST: Duration = Duration::from_millis(100);
 /// How many events the operating system tells at once: more than there are connections and doors, so that who leaves is
 /// noticed before who comes.
 const EVENTS: usize = 512;
@@ -316,7 +318,8 @@ impl<'k, 'b> Hub<'k, 'b> {
             return Ok(Some(Duration::ZERO));
         }
         let dues = self.seats.iter().filter_map(|seat| seat.due).map(|due| due.saturating_duration_since(now));
-        Ok(dues.chain(pause).min())
+        let retries = self.doors.iter().filter_map(|door| door.retry).map(|end| end.saturating_duration_since(now));
+        Ok(dues.chain(retries).chain(pause).min())
     }
 
     /// Notes what the operating system has told.
@@ -326,7 +329,7 @@ impl<'k, 'b> Hub<'k, 'b> {
             if let Some(seat) = self.seats.iter_mut().find(|seat| seat.token == token) {
                 seat.is_ready |= event.is_readable() || event.is_read_closed() || event.is_error();
             } else if let Some(door) = self.doors.iter_mut().find(|door| door.token == token) {
-                door.is_ready = true;
+                door.is_ready = door.retry.is_none();
             }
         }
     }
@@ -354,12 +357,32 @@ impl<'k, 'b> Hub<'k, 'b> {
 
     /// Accepts connections. They are read in the next turn, when it is known who has left before they came.
     fn accept(&mut self, watch: &mut dyn FnMut(HubEvent)) -> io::Result<()> {
+        let now = Instant::now();
         for index in 0..self.doors.len() {
+            // Who may be closed for want of files: who said nothing while the door rested.
+            let mut strangers = 0_usize;
+            if let Some(door) = self.doors.get_mut(index).filter(|door| door.retry.is_some_and(|end| end <= now)) {
+                (door.is_ready, door.retry) = (true, None);
+                strangers = self.seats.iter().filter(|seat| seat.is_connection && !seat.is_open).count();
+            }
             for _ in 0..ACCEPTS {
                 let Some(door) = self.doors.get_mut(index).filter(|door| door.is_ready) else { break };
-                let Some((link, peer)) = door.listener.accept()? else {
-                    door.is_ready = false;
-                    break;
+                let (link, peer) = match door.listener.accept() {
+                    Ok(Some(accepted)) => accepted,
+                    Ok(None) => {
+                        door.is_ready = false;
+                        break;
+                    }
+                    Err(error) if is_broken(&error) => return Err(error),
+                    // Without a file, the system does not tell whether anyone waits.
+                    Err(error) if lacks_files(&error) && strangers > 0 && self.make_room(watch) => {
+                        strangers = strangers.saturating_sub(1);
+                        continue;
+                    }
+                    Err(_) => {
+                        self.rest(index, now);
+                        break;
+                    }
                 };
                 let limit = door.listener.limit();
                 if self.seats.iter().filter(|seat| seat.is_connection).count() < limit || self.make_room(watch) {
@@ -374,6 +397,13 @@ impl<'k, 'b> Hub<'k, 'b> {
             }
         }
         Ok(())
+    }
+
+    /// Lets a door accept nothing for a while.
+    fn rest(&mut self, index: usize, now: Instant) {
+        if let Some(door) = self.doors.get_mut(index) {
+            (door.is_ready, door.retry) = (false, now.checked_add(REST));
+        }
     }
 
     /// Closes the oldest connection that has not opened the key. Returns whether there was one.
@@ -487,7 +517,7 @@ impl<'k, 'b> Hub<'k, 'b> {
     fn add_door(&mut self, mut listener: Listener) -> io::Result<()> {
         let token = self.next_token();
         listener.with_source(&mut |source| self.poll.registry().register(source, token, Interest::READABLE))?;
-        self.doors.push(Door { token, listener, is_ready: true });
+        self.doors.push(Door { token, listener, is_ready: true, retry: None });
         Ok(())
     }
 

@@ -14,6 +14,8 @@ pub struct Door {
     pub token: Token,
     pub listener: Listener,
     pub is_ready: bool,
+    /// When to try again, after accepting has failed.
+    pub retry: Option<Instant>,
 }
 
 /// A link, and what the hub knows of it.
