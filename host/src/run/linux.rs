@@ -3,7 +3,8 @@
 use std::{
     env,
     ffi::{OsStr, OsString},
-    fs, io,
+    fs::{self, File},
+    io,
     os::unix::process::{CommandExt, ExitStatusExt},
     path::Path,
     process::{Child, Command, ExitCode, ExitStatus},
@@ -15,8 +16,7 @@ use keyfob_soft_authenticator::devices::hub::{Hub, HubHandle};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use signal_hook::{
     consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2},
-    iterator::{SignalsInfo, exfiltrator::origin::WithOrigin},
-    low_level::siginfo::Cause,
+    iterator::Signals,
 };
 
 use super::{Arguments, directory::RunDirectory, program};
@@ -28,7 +28,6 @@ const NOT_RUN: u8 = 126;
 /// What does not end this process, and is passed on.
 const PASSED: [i32; 5] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR2];
 
-type Signals = SignalsInfo<WithOrigin>;
 /// The command, until its end is collected: then another process can have its number.
 type Running = Arc<Mutex<Option<Pid>>>;
 
@@ -51,7 +50,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let mut signals = signals().map_err(|error| format!("cannot receive signals: {error}"))?;
     let directory = RunDirectory::new()?;
     let key = Key::plug_in(arguments, &directory)?;
-    let early = signals.pending().map(|origin| origin.signal).find(|number| PASSED.contains(number));
+    let early = signals.pending().find(|number| PASSED.contains(number));
     if let Some(number) = early {
         return Ok(ExitCode::from(code(ExitStatus::from_raw(number))));
     }
@@ -131,23 +130,30 @@ fn unopened(directory: &RunDirectory, name: &OsStr) -> String {
 /// lives.
 fn obey(mut signals: Signals, running: Running, key: HubHandle) {
     thread::spawn(move || {
-        for origin in signals.forever() {
-            if origin.signal == SIGUSR1 {
+        for number in signals.forever() {
+            if number == SIGUSR1 {
                 key.replug();
                 continue;
             }
-            // The terminal sends these to the command as well. A process sends them to this one alone.
-            let is_sent = matches!(origin.signal, SIGINT | SIGQUIT) && origin.cause == Cause::Kernel;
-            if is_sent || !PASSED.contains(&origin.signal) {
+            // In the foreground, the terminal sends these to the command as well.
+            let is_sent = matches!(number, SIGINT | SIGQUIT) && is_in_foreground();
+            if is_sent || !PASSED.contains(&number) {
                 continue;
             }
             let running = running.lock().unwrap_or_else(PoisonError::into_inner);
-            if let (Some(pid), Some(signal)) = (*running, Signal::from_named_raw(origin.signal)) {
+            if let (Some(pid), Some(signal)) = (*running, Signal::from_named_raw(number)) {
                 // It fails if the command has other rights.
                 let _ = rustix::process::kill_process(pid, signal);
             }
         }
     });
+}
+
+/// Whether this process and its command belong to the foreground of a terminal. Who sent a signal, the library for
+/// signals tells only with code in C.
+fn is_in_foreground() -> bool {
+    let terminal = File::open("/dev/tty").ok().and_then(|tty| rustix::termios::tcgetpgrp(tty).ok());
+    terminal == Some(rustix::process::getpgrp())
 }
 
 /// A key that is plugged in, on a thread of its own. Unplugged when it is dropped.
