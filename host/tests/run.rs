@@ -265,7 +265,9 @@ fn on_a_terminal(script: &str) -> (fs::File, std::process::Child) {
     unlockpt(&terminal).unwrap();
     let path = ptsname(&terminal, Vec::new()).unwrap().into_string().unwrap();
     let keyfob = Command::new("setsid")
-        .args(["--ctty", env!("CARGO_BIN_EXE_keyfob"), "run", "--", "sh", "-c", script])
+        // What runs the tests may ignore interrupts, and the script then could not catch them.
+        .args(["--ctty", "env", "--default-signal=INT"])
+        .args([env!("CARGO_BIN_EXE_keyfob"), "run", "--", "sh", "-c", script])
         .stdin(open(Path::new(&path)))
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
