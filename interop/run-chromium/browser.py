@@ -4,6 +4,7 @@ import http.server
 import json
 import re
 import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -73,7 +74,45 @@ class Refused(Exception):
         self.name = error["name"]
 
 
-class Browser:
+def check(what, passed, shown=""):
+    """Prints a result, and ends the script with 1 when it is not the one that is expected."""
+    print(f"{'ok' if passed else 'FAILED'}: {what}{'' if passed else f': {shown}'}", flush=True)
+    if not passed:
+        sys.exit(1)
+
+
+class Page:
+    """The page in a browser. A subclass has `ceremony`, which runs its functions, and `quit`."""
+
+    def refused(self, expression):
+        """The name of the exception with which an expression is rejected, or its value."""
+        try:
+            return self.ceremony(expression)
+        except Refused as refused:
+            return refused.name
+
+    def check_refusals(self, registered, more=()):
+        """Checks the DOMException of what every browser refuses, and of `more`."""
+        cases = {
+            "a credential that is excluded": (f"create({{excludeCredentials: [id('{registered}')]}})",
+                                              "InvalidStateError"),
+            "an origin that is not the party's": ("create({rp: {id: 'example.org', name: 'x'}})", "SecurityError"),
+            "a list of credentials of another kind": ("create({pubKeyCredParams: [{type: 'x', alg: -7}]})",
+                                                      "NotSupportedError"),
+            **dict(more),
+        }
+        for what, (expression, expected) in cases.items():
+            name = self.refused(expression)
+            check(f"{what}: {expected}", name == expected, name)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.quit()
+
+
+class Browser(Page):
     """A browser with the page, started by a WebDriver that `command` starts."""
 
     def __init__(self, command, capabilities, page, log=None):
@@ -120,13 +159,6 @@ class Browser:
             raise Refused(error)
         return value
 
-    def refused(self, expression):
-        """The name of the exception with which an expression is rejected, or its value."""
-        try:
-            return self.ceremony(expression)
-        except Refused as refused:
-            return refused.name
-
     def quit(self):
         if self._session:
             try:
@@ -135,9 +167,3 @@ class Browser:
                 pass
         self._driver.terminate()
         self._driver.wait(PATIENCE)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.quit()

@@ -3,7 +3,7 @@
 import sys
 import time
 
-from browser import serve
+from browser import check, serve
 from fido2.cose import CoseKey
 from fido2.utils import sha256
 from fido2.webauthn import AttestationObject, AuthenticatorData
@@ -12,12 +12,6 @@ from marionette import Firefox
 KEYFOB = sys.argv[1]
 DISCOVERABLE = "{authenticatorSelection: {residentKey: 'required', userVerification: 'preferred'}}"
 ALGORITHMS = {-7: "ES256", -8: "EdDSA", -257: "RS256", -37: "PS256"}
-
-
-def check(what, passed, shown=""):
-    print(f"{'ok' if passed else 'FAILED'}: {what}{'' if passed else f': {shown}'}", flush=True)
-    if not passed:
-        sys.exit(1)
 
 
 def open_browser(*switches):
@@ -61,18 +55,6 @@ def extensions(browser):
         check(f"attestation {conveyance}: {expected}", attestation.fmt == expected, attestation.fmt)
 
 
-def refusals(browser, registered):
-    cases = {
-        "a credential that is excluded": (f"create({{excludeCredentials: [id('{registered}')]}})", "InvalidStateError"),
-        "an origin that is not the party's": ("create({rp: {id: 'example.org', name: 'x'}})", "SecurityError"),
-        "a list of credentials of another kind": ("create({pubKeyCredParams: [{type: 'x', alg: -7}]})",
-                                                  "NotSupportedError"),
-    }
-    for what, (expression, expected) in cases.items():
-        name = browser.refused(expression)
-        check(f"{what}: {expected}", name == expected, name)
-
-
 begin = time.monotonic()
 with open_browser() as browser:
     registered = browser.ceremony("create()")
@@ -83,7 +65,7 @@ with open_browser() as browser:
     check("signs in without a name", verify(made, signed_in) and bytes.fromhex(signed_in["userHandle"]) == b"bob")
     algorithms(browser, has_rsa=sys.argv[2] == "rsa")
     extensions(browser)
-    refusals(browser, registered["id"])
+    browser.check_refusals(registered["id"])
 with open_browser("--touch", "never") as browser:
     start = time.monotonic()
     name = browser.refused("abandoned(500)")

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 
-from browser import PATIENCE, Refused
+from browser import PATIENCE, Page, Refused
 
 PREFERENCES = {
     "marionette.port": 0,  # any free one, which it writes to a file
@@ -26,7 +26,7 @@ PREFERENCES = {
 }
 
 
-class Firefox:
+class Firefox(Page):
     """Firefox with a page, started by `command`."""
 
     def __init__(self, command, page):
@@ -96,13 +96,6 @@ class Firefox:
             raise Refused(error)
         return value
 
-    def refused(self, expression):
-        """The name of the exception with which an expression is rejected, or its value."""
-        try:
-            return self.ceremony(expression)
-        except Refused as refused:
-            return refused.name
-
     def quit(self):
         if self._socket:
             try:
@@ -120,9 +113,3 @@ class Firefox:
             pass
         self._process.wait()
         shutil.rmtree(self._profile, ignore_errors=True)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.quit()

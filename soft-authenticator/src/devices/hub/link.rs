@@ -81,6 +81,21 @@ pub trait Link {
     }
 }
 
+/// Reads `times` times with `read`, or until nothing is left for now. Returns whether something may be left.
+///
+/// # Errors
+/// The link has ended: those of `read` that say neither that nothing is left nor that it was interrupted.
+pub fn read_some(times: usize, mut read: impl FnMut() -> io::Result<()>) -> io::Result<bool> {
+    for _ in 0..times {
+        match read() {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+            Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(true)
+}
+
 /// Bytes that wait until the client takes them.
 #[derive(Default)]
 pub struct Outbox {

@@ -34,6 +34,7 @@
 //! |---|---|
 //! | `mod.rs` | [`Hub`] and its loop |
 //! | `event.rs` | [`HubEvent`], what a hub tells its watcher |
+//! | `handle.rs` | [`HubHandle`], which gives it orders |
 //! | `link.rs` | what the hub asks of each kind of connection |
 //! | `listener.rs`, `seat.rs` | what accepts connections, and what the hub knows of each |
 //! | `stream.rs`, `udp.rs`, `unix.rs`, `usbip.rs`, `uhid.rs` | the kinds of connections |
@@ -43,10 +44,6 @@ use std::{
     io::{self, ErrorKind},
     iter, mem,
     net::{TcpListener, UdpSocket},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
     time::{Duration, Instant},
 };
 
@@ -55,6 +52,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use super::VirtualKey;
 
 mod event;
+mod handle;
 mod link;
 mod listener;
 mod paced;
@@ -69,6 +67,7 @@ mod usbip;
 
 use event::Observer;
 pub use event::{HubEvent, Peer};
+pub use handle::HubHandle;
 use link::{Input, Link, Report};
 use listener::{Listener, is_broken, lacks_files};
 use seat::{Door, Seat};
@@ -126,39 +125,6 @@ pub struct Hub<'k, 'b> {
     inputs: Vec<Input>,
 }
 
-/// Gives orders to a hub, from any thread.
-#[derive(Clone)]
-pub struct HubHandle {
-    waker: Arc<Waker>,
-    orders: Arc<Orders>,
-}
-
-#[derive(Default)]
-struct Orders {
-    stop: AtomicBool,
-    replug: AtomicBool,
-}
-
-impl HubHandle {
-    /// Unplugs the key and plugs it in again: every connection is closed.
-    pub fn replug(&self) {
-        self.orders.replug.store(true, Ordering::Relaxed);
-        self.wake();
-    }
-
-    /// Lets [`Hub::run`] return.
-    pub fn stop(&self) {
-        self.orders.stop.store(true, Ordering::Relaxed);
-        self.wake();
-    }
-
-    /// Lets the key look at once whether its user has touched it.
-    pub fn wake(&self) {
-        // Without its hub there is nothing to wake.
-        let _ = self.waker.wake();
-    }
-}
-
 impl<'k, 'b> Hub<'k, 'b> {
     /// A hub without doors.
     ///
@@ -166,7 +132,7 @@ impl<'k, 'b> Hub<'k, 'b> {
     /// The operating system refuses to poll.
     pub fn new(key: &'k mut VirtualKey<'b>) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let handle = HubHandle { waker: Arc::new(Waker::new(poll.registry(), WAKER)?), orders: Arc::default() };
+        let handle = HubHandle::new(Waker::new(poll.registry(), WAKER)?);
         Ok(Self {
             key,
             poll,
@@ -266,14 +232,14 @@ impl<'k, 'b> Hub<'k, 'b> {
         if self.stays_plugged_in {
             self.plug_in(watch)?;
         }
-        while !self.handle.orders.stop.swap(false, Ordering::Relaxed) {
+        while !self.handle.takes_stop() {
             let pause = self.work(watch);
             let pause = self.flush(pause, watch)?;
             match self.poll.poll(&mut events, pause) {
                 Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
                 _ => self.note(&events),
             }
-            if self.handle.orders.replug.swap(false, Ordering::Relaxed) {
+            if self.handle.takes_replug() {
                 self.unplug(watch);
                 if self.stays_plugged_in {
                     self.plug_in(watch)?;

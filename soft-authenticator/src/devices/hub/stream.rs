@@ -10,7 +10,7 @@ use mio::event::Source;
 
 use super::{
     Peer,
-    link::{Flushed, Input, Link, Outbox, Report, may_be_init},
+    link::{Flushed, Input, Link, Outbox, Report, may_be_init, read_some},
 };
 
 /// How many bytes are read at once: those of a request with one or two ids.
@@ -73,16 +73,10 @@ impl<S: Read + Write + Source> Link for Stream<S> {
     }
 
     fn receive(&mut self, inputs: &mut Vec<Input>) -> io::Result<bool> {
-        for _ in 0..READS {
-            match self.stream.read(bytes::rest_mut(&mut self.buffer, self.held)) {
-                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(count) => self.take(self.held.saturating_add(count), inputs)?,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(true)
+        read_some(READS, || match self.stream.read(bytes::rest_mut(&mut self.buffer, self.held))? {
+            0 => Err(ErrorKind::UnexpectedEof.into()),
+            count => self.take(self.held.saturating_add(count), inputs),
+        })
     }
 
     fn queue(&mut self, report: &Report) {

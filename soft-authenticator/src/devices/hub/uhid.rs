@@ -13,7 +13,7 @@ use mio::{event::Source, unix::SourceFd};
 
 use super::{
     Peer,
-    link::{Flushed, Input, Link, Report},
+    link::{Flushed, Input, Link, Report, read_some},
     paced::Paced,
 };
 use crate::devices::uhid::{self, Event};
@@ -66,19 +66,14 @@ impl Link for Uhid {
 
     fn receive(&mut self, inputs: &mut Vec<Input>) -> io::Result<bool> {
         let mut buffer = [0; uhid::EVENT_LEN];
-        for _ in 0..READS {
-            match self.device.read(&mut buffer) {
-                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(len) => {
-                    let event = Event::parse(bytes::front(&buffer, len)).map_err(io::Error::other)?;
-                    self.take(event, inputs);
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+        read_some(READS, || match self.device.read(&mut buffer)? {
+            0 => Err(ErrorKind::UnexpectedEof.into()),
+            len => {
+                let event = Event::parse(bytes::front(&buffer, len)).map_err(io::Error::other)?;
+                self.take(event, inputs);
+                Ok(())
             }
-        }
-        Ok(true)
+        })
     }
 
     fn queue(&mut self, report: &Report) {

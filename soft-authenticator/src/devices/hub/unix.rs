@@ -18,7 +18,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::{
     Peer,
-    link::{Flushed, Input, Link, Outbox, Report},
+    link::{Flushed, Input, Link, Outbox, Report, read_some},
     stream::Stream,
 };
 
@@ -131,20 +131,17 @@ impl Link for Packets {
     fn receive(&mut self, inputs: &mut Vec<Input>) -> io::Result<bool> {
         // One byte more, so that a longer packet is not taken for a report.
         let mut buffer = [0; REPORT_LEN + 2];
-        for _ in 0..READS {
-            match self.socket.read(&mut buffer) {
-                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(REPORT_LEN) => inputs.push(Input::Report(self.peer, bytes::first(&buffer))),
-                Ok(65) if buffer.first() == Some(&0) => {
+        read_some(READS, || {
+            match self.socket.read(&mut buffer)? {
+                0 => return Err(ErrorKind::UnexpectedEof.into()),
+                REPORT_LEN => inputs.push(Input::Report(self.peer, bytes::first(&buffer))),
+                65 if buffer.first() == Some(&0) => {
                     inputs.push(Input::Report(self.peer, bytes::first(bytes::rest(&buffer, 1))));
                 }
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                _ => {}
             }
-        }
-        Ok(true)
+            Ok(())
+        })
     }
 
     fn queue(&mut self, report: &Report) {

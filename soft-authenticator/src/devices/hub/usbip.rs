@@ -12,7 +12,7 @@ use mio::{event::Source, net::TcpStream};
 
 use super::{
     Peer,
-    link::{Flushed, Input, Link, Outbox, Report},
+    link::{Flushed, Input, Link, Outbox, Report, read_some},
     paced::Paced,
 };
 use crate::devices::{
@@ -134,19 +134,13 @@ impl Link for Usbip {
 
     fn receive(&mut self, inputs: &mut Vec<Input>) -> io::Result<bool> {
         let mut buffer = [0; READ];
-        for _ in 0..READS {
-            match self.stream.read(&mut buffer) {
-                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(count) => {
-                    self.inbox.extend_from_slice(bytes::front(&buffer, count));
-                    self.take(inputs)?;
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+        read_some(READS, || match self.stream.read(&mut buffer)? {
+            0 => Err(ErrorKind::UnexpectedEof.into()),
+            count => {
+                self.inbox.extend_from_slice(bytes::front(&buffer, count));
+                self.take(inputs)
             }
-        }
-        Ok(true)
+        })
     }
 
     fn queue(&mut self, report: &Report) {
