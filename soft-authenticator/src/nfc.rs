@@ -119,7 +119,7 @@ impl<'b, P: Platform> NfcAuthenticator<'b, P> {
         &mut self.served.engine
     }
 
-    /// Takes the authenticator out of the field and places it there again: the selection, tokens and pending commands
+    /// Call this when the field has come back after it was lost: the selection, tokens and pending commands
     /// are gone, what is stored stays, and the user is present.
     ///
     /// # Errors

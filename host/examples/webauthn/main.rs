@@ -102,7 +102,7 @@ fn run(arguments: &[String]) -> Result<Vec<u8>, String> {
 #[derive(Default)]
 struct Switches {
     pin: Option<String>,
-    /// The relying parties that get enterprise attestation; whoever asks, where there are none.
+    /// The relying parties that get enterprise attestation. Without any, each that asks gets it.
     enterprise: Vec<String>,
     python_fido2: bool,
     fixed_randomness: bool,

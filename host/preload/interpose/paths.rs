@@ -191,7 +191,7 @@ fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     path.split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".")
 }
 
-/// Whether this is the name of a hidraw device, whoever has it.
+/// Whether this is the name of a hidraw device, ours or another.
 fn is_hidraw(name: &[u8]) -> bool {
     name.strip_prefix(b"hidraw").is_some_and(|rest| !rest.is_empty() && rest.iter().all(u8::is_ascii_digit))
 }

@@ -113,7 +113,7 @@ fn code(status: ExitStatus) -> u8 {
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
 }
 
-/// Why nobody has opened the key.
+/// Why no program has opened the key.
 fn unopened(directory: &RunDirectory, name: &OsStr) -> String {
     let (name, node) = (name.display(), directory.node());
     if directory.was_loaded() {

@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// Registers, and says what came of it.
+/// Registers. Returns the result.
 fn register<K: FnMut() -> Instant>(
     client: &mut Client<'_, StubCrypto, K>,
     options: &CreationOptions<'_>,

@@ -9,7 +9,7 @@ use crate::{
     transport::fault::{FaultCounts, FaultInjector, Faults},
 };
 
-/// Signs in over a disturbed transport: what came of it, what was shown, which faults there were.
+/// Signs in over a disturbed transport. Returns the result, what was shown, and which faults there were.
 fn disturbed(faults: Faults<'_>, seed: u64) -> (Result<usize, Cause>, Vec<String>, FaultCounts) {
     let device = Device::with_pin(StubCrypto, PinUvAuthProtocol::Two);
     let now = device.now.clone();

@@ -218,7 +218,7 @@ impl Device {
         if extended && !extended_length {
             return Err(StatusWord::WRONG_LENGTH);
         }
-        // Clients that leave Le out want the response all the same.
+        // Clients that leave Le out want the response too.
         let limit = match apdu.expected {
             0 if extended => EXTENDED_RESPONSE,
             0 => SHORT_RESPONSE,
