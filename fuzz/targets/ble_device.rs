@@ -25,6 +25,8 @@ fuzz_target!(|bytes: &[u8]| {
     let mut device = Device::new(config);
     let mut now = Instant::default();
     let (mut pending, mut cancelled) = (false, false);
+    // What the pending message began with: a revision that is selected in the middle is for the next one.
+    let mut begun = device.protocol();
 
     while !input.is_empty() {
         now = now.plus(Duration::from_millis(8) * input.byte().into());
@@ -42,6 +44,9 @@ fuzz_target!(|bytes: &[u8]| {
             3 => drain(&mut device, now, &buffer, &mut out),
             _ => {
                 let (before, fragment) = (buffer.clone(), input.slice());
+                if !pending && matches!(Fragment::parse(fragment), Some(Fragment::Initialization { .. })) {
+                    begun = device.protocol();
+                }
                 let event = device.receive(now, fragment, &mut buffer);
                 if pending {
                     assert_eq!(buffer, before, "a pending request stays in the buffer");
@@ -50,11 +55,11 @@ fuzz_target!(|bytes: &[u8]| {
                     Some(DeviceEvent::Request { protocol, len }) => {
                         assert!(!pending, "one request at a time");
                         assert!(len > 0 && len <= buffer.len().min(config.max_message));
-                        assert_eq!(protocol, device.protocol());
+                        assert_eq!(protocol, begun);
                         (pending, cancelled) = (true, false);
                     }
                     Some(DeviceEvent::Cancel) => {
-                        assert!(pending && !cancelled && device.protocol() == Protocol::Ctap2);
+                        assert!(pending && !cancelled && begun == Protocol::Ctap2);
                         cancelled = true;
                     }
                     _ => assert!(event.is_none()),
