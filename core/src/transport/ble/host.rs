@@ -79,7 +79,7 @@ enum Phase {
 /// [`Host::receive`].
 ///
 /// Every transaction ends: a request must be sent within 10 s, an authenticator may be silent for 10 s, a response may
-/// pause for [`FRAGMENT_TIMEOUT`], and keep-alives extend a transaction to 10 minutes at most.
+/// pause for [`FRAGMENT_TIMEOUT`], and neither keep-alives nor a response extend a transaction beyond 10 minutes.
 #[derive(Clone, Copy, Debug)]
 pub struct Host {
     phase: Phase,
@@ -226,7 +226,7 @@ impl Host {
             return Some(HostEvent::Response { len: response.len.into() });
         }
         self.phase = Phase::Responding(response);
-        self.due = now.plus(FRAGMENT_TIMEOUT);
+        self.due = now.plus(FRAGMENT_TIMEOUT).min(self.end);
         None
     }
 

@@ -120,6 +120,20 @@ fn an_authenticator_that_is_silent_or_never_ends_is_given_up() {
 }
 
 #[test]
+fn a_response_that_begins_late_ends_with_the_transaction() {
+    let mut client = Client::sent(&[4]);
+    for _ in 0..1199 {
+        assert_eq!(client.hear("82000101"), Some(HostEvent::KeepAlive(KeepAlive::Processing)));
+        client.now = client.now.plus_millis(500);
+    }
+    let end = Instant::default().plus_millis(600_000);
+    assert_eq!((client.hear("830003 01"), client.host.deadline()), (None, Some(end)), "500 ms are left");
+    client.now = client.now.plus_millis(400);
+    assert_eq!((client.hear("00 02"), client.host.deadline()), (None, Some(end)), "100 ms are left");
+    assert_eq!(client.host.expire(end), failed(BleFailure::Timeout));
+}
+
+#[test]
 fn a_cancellation_follows_the_request_and_goes_once() {
     let mut client = Client { host: Host::new(), now: Instant::default(), buffer: vec![0; 600] };
     client.host.cancel();
