@@ -115,6 +115,25 @@ fn a_client_that_does_not_read_holds_up_nobody_and_is_closed() {
     assert_eq!(client.command(Command::GET_INFO)[0], 0);
 }
 
+/// Its machine has lost power or the network, so that the connection has no end. The kernel's list of connections says
+/// whether it asks.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_client_that_is_silent_is_asked_whether_it_is_still_there() {
+    let address = plug(Touch::Auto);
+    let (client, _) = open(address, 1);
+    let place = |address: SocketAddr| format!("0100007F:{:04X}", address.port());
+    let ends = format!(" {} {} ", place(address), place(client.local_addr().unwrap()));
+    let start = Instant::now();
+    // The number of the timer that runs: 1 sends again what was not confirmed, 2 asks.
+    while !std::fs::read_to_string("/proc/self/net/tcp").unwrap().lines().any(|line| {
+        line.contains(&ends) && line.split_whitespace().nth(5).is_some_and(|timer| timer.starts_with("02:"))
+    }) {
+        assert!(start.elapsed() < Duration::from_secs(5));
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
 #[test]
 fn no_more_than_32_clients_have_the_key_open() {
     let (address, events) = watched(Config::new([0xAA; 16]), Touch::Auto);

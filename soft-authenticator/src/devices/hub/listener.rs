@@ -1,5 +1,7 @@
 //! What accepts connections.
 
+#[cfg(unix)]
+use std::time::Duration;
 use std::{
     io::{self, ErrorKind},
     net::{self, SocketAddr},
@@ -11,6 +13,9 @@ use mio::{
 };
 
 #[cfg(unix)]
+use socket2::{SockRef, TcpKeepalive};
+
+#[cfg(unix)]
 use super::unix;
 use super::{Peer, link::Link, stream::Stream, usbip::Usbip};
 
@@ -19,6 +24,11 @@ const CONNECTIONS: usize = 32;
 /// The same where the connection is one of packets. Programs open a hidraw device as often as they like.
 #[cfg(unix)]
 const PACKET_CONNECTIONS: usize = 256;
+
+/// After this silence, a TCP client is asked whether its machine is still there. One that lost power or its network
+/// would have the key open for ever.
+#[cfg(unix)]
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// A listening socket.
 pub enum Listener {
@@ -109,8 +119,10 @@ pub fn lacks_files(error: &io::Error) -> bool {
 
 fn accept_tcp(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
     let (stream, address) = listener.accept()?;
-    // It fails where the client has gone, which reading will tell.
+    // These fail where the client has gone, which reading will tell.
     let _ = stream.set_nodelay(true);
+    #[cfg(unix)]
+    let _ = SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENCE));
     Ok((stream, address))
 }
 
