@@ -9,6 +9,8 @@ mod directory;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
+mod monitors;
+#[cfg(target_os = "linux")]
 mod program;
 
 /// What the virtual key is, and who sees it.

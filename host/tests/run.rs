@@ -7,9 +7,11 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    time::Duration,
 };
 
 use keyfob_core::transport::hid::REPORT_DESCRIPTOR;
+use socket2::{Domain, Protocol, Socket, Type};
 
 /// `keyfob run` with these arguments.
 fn keyfob_run(arguments: &[&str]) -> Command {
@@ -128,6 +130,39 @@ fn a_key_that_is_unplugged_closes_its_openers_and_is_back_at_once() {
     rustix::process::kill_process(keyfob, rustix::process::Signal::USR1).unwrap();
     assert_eq!(key.read(&mut [0; 64]).unwrap(), 0, "the end");
     init(&mut open(path), [2; 8]);
+}
+
+#[test]
+fn a_program_that_listens_to_udev_hears_that_the_key_is_unplugged_and_plugged_in() {
+    if !is_below("a_program_that_listens_to_udev_hears_that_the_key_is_unplugged_and_plugged_in") {
+        return;
+    }
+    let (domain, protocol) = (Domain::from(libc::AF_NETLINK), Protocol::from(libc::NETLINK_KOBJECT_UEVENT));
+    let listen = || Socket::new(domain, Type::from(libc::SOCK_DGRAM), Some(protocol)).unwrap();
+    let (left, mut first, mut second) = (listen(), listen(), listen());
+    drop(left);
+    for number in [2, 4] {
+        let keyfob = rustix::process::getppid().unwrap();
+        rustix::process::kill_process(keyfob, rustix::process::Signal::USR1).unwrap();
+        for socket in [&mut first, &mut second] {
+            socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+            for (action, number) in [("remove", number), ("add", number + 1)] {
+                let mut event = [0; 1000];
+                let length = socket.read(&mut event).unwrap();
+                let (header, properties) = event[..length].split_at(40);
+                let size = (properties.len() as u32).to_ne_bytes();
+                let sizes = [&[40, 0, 0, 0, 40, 0, 0, 0], &size[..]].concat();
+                assert_eq!(header[..24], [b"libudev\0\xFE\xED\xCA\xFE", &sizes[..]].concat());
+                let properties = text(properties);
+                assert!(properties.starts_with(&format!("ACTION={action}\0DEVPATH=/devices/")), "{properties}");
+                assert!(properties.ends_with(&format!("SEQNUM={number}\0")), "{properties}");
+                let value = |name| properties.split('\0').find_map(|line| line.strip_prefix(name)).unwrap();
+                assert_eq!(Path::new(value("DEVNAME=")), devices()[0]);
+                let status = fs::metadata(format!("/sys{}/dev", value("DEVPATH="))).unwrap();
+                assert!(status.is_file(), "the path is that of the device");
+            }
+        }
+    }
 }
 
 #[test]

@@ -14,8 +14,13 @@ pub const ENOSYS: c_int = 38;
 
 pub const AT_FDCWD: c_int = -100;
 pub const AF_UNIX: c_int = 1;
+pub const AF_NETLINK: c_int = 16;
+pub const NETLINK_KOBJECT_UEVENT: c_int = 15;
+pub const SOL_SOCKET: c_int = 1;
+pub const SCM_CREDENTIALS: c_int = 2;
 pub const SOCK_SEQPACKET: c_int = 5;
 pub const SOCK_CLOEXEC: c_int = O_CLOEXEC;
+pub const SOCK_NONBLOCK: c_int = O_NONBLOCK;
 pub const F_SETFL: c_int = 4;
 pub const SEEK_END: c_int = 2;
 
@@ -60,6 +65,35 @@ pub struct SocketAddress {
     pub path: [u8; 108],
 }
 
+/// `struct sockaddr_nl`.
+#[repr(C)]
+pub struct NetlinkAddress {
+    pub family: u16,
+    pub padding: u16,
+    pub process: u32,
+    pub groups: u32,
+}
+
+/// `struct msghdr`.
+#[repr(C)]
+pub struct MessageHeader {
+    pub name: *mut u8,
+    pub name_length: c_uint,
+    pub parts: *mut c_void,
+    pub part_count: usize,
+    pub control: *mut u8,
+    pub control_length: usize,
+    pub flags: c_int,
+}
+
+/// `struct ucred`.
+#[repr(C)]
+pub struct Credentials {
+    pub process: c_int,
+    pub user: u32,
+    pub group: u32,
+}
+
 /// `struct dirent`, which is `struct dirent64` on 64-bit machines.
 #[repr(C)]
 pub struct DirectoryEntry {
@@ -96,13 +130,13 @@ unsafe extern "C" {
     pub fn fdopen(fd: c_int, mode: *const c_char) -> *mut c_void;
     pub fn free(memory: *mut c_void);
     pub fn getenv(name: *const c_char) -> *const c_char;
+    pub fn getpid() -> c_int;
     pub fn getpeername(fd: c_int, address: *mut SocketAddress, length: *mut c_uint) -> c_int;
     pub fn lseek(fd: c_int, offset: i64, whence: c_int) -> i64;
     pub fn malloc(bytes: usize) -> *mut c_void;
     pub fn qsort(base: *mut c_void, count: usize, size: usize, compare: Compare);
     pub fn read(fd: c_int, buffer: *mut c_void, length: usize) -> isize;
     pub fn realloc(memory: *mut c_void, bytes: usize) -> *mut c_void;
-    pub fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int;
 }
 
 pub type Compare = unsafe extern "C" fn(*const c_void, *const c_void) -> c_int;

@@ -5,7 +5,7 @@ use core::{fmt::Write, mem, ptr};
 use crate::{
     abi::{
         self, AF_UNIX, EINTR, EINVAL, ENODEV, F_SETFL, O_CLOEXEC, O_NONBLOCK, O_RDONLY, S_IFCHR, S_IFMT, S_IFSOCK,
-        SEEK_END, SOCK_CLOEXEC, SOCK_SEQPACKET, STAT_MODE, STAT_RDEV, STATX_MODE, STATX_RDEV_MAJOR, STATX_RDEV_MINOR,
+        SEEK_END, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_SEQPACKET, STAT_MODE, STAT_RDEV, STATX_MODE, STATX_RDEV_MAJOR, STATX_RDEV_MINOR,
         SYSFS_MAGIC, SocketAddress, c_char, c_int, c_long, c_uint, c_ulong,
     },
     paths::{PATH, Place, Run, Text},
@@ -20,11 +20,21 @@ const NO_ADDRESS: SocketAddress = SocketAddress { family: 0, path: [0; 108] };
 /// Opens the key: a socket that is connected to it. It lets a program read and write, whatever the flags say.
 pub fn plug_in(run: &Run, flags: c_int) -> c_int {
     let Some(path) = run.socket() else { return fail(ENODEV) };
+    let fd = connect(path.bytes(), flags & (SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if fd < 0 {
+        return fail(ENODEV);
+    }
+    leave_mark(run, b"/opened");
+    fd
+}
+
+/// A socket for packets that is connected to the one at a path of the run directory. Of `flags`, SOCK_CLOEXEC and
+/// SOCK_NONBLOCK count. Negative if there is none.
+pub fn connect(path: &[u8], flags: c_int) -> c_int {
     let mut address = SocketAddress { family: AF_UNIX as u16, ..NO_ADDRESS };
-    address.path.iter_mut().zip(path.bytes()).for_each(|(to, from)| *to = *from);
-    let close_on_exec = if flags & O_CLOEXEC == 0 { 0 } else { SOCK_CLOEXEC };
+    address.path.iter_mut().zip(path).for_each(|(to, from)| *to = *from);
     // SAFETY: no pointers.
-    let fd = unsafe { abi::socket(AF_UNIX, SOCK_SEQPACKET | close_on_exec, 0) };
+    let fd = unsafe { crate::monitor::socket(AF_UNIX, SOCK_SEQPACKET | flags & SOCK_CLOEXEC, 0) };
     if fd < 0 {
         return fd;
     }
@@ -37,12 +47,11 @@ pub fn plug_in(run: &Run, flags: c_int) -> c_int {
         if abi::errno() != EINTR {
             // SAFETY: the socket was opened here.
             unsafe { abi::close(fd) };
-            return fail(ENODEV);
+            return result;
         }
     }
-    leave_mark(run, b"/opened");
     // Only now, because a connection that would block fails instead.
-    if flags & O_NONBLOCK != 0 {
+    if flags & SOCK_NONBLOCK != 0 {
         // SAFETY: no pointers.
         unsafe { abi::fcntl(fd, F_SETFL, O_NONBLOCK) };
     }
@@ -51,17 +60,21 @@ pub fn plug_in(run: &Run, flags: c_int) -> c_int {
 
 /// Whether an open file is the key.
 pub fn is_key(run: &Run, fd: c_int) -> bool {
+    run.socket().is_some_and(|path| leads_to(fd, path.bytes()))
+}
+
+/// Whether an open file is a socket whose peer has this path.
+pub fn leads_to(fd: c_int, path: &[u8]) -> bool {
     let error = abi::errno();
     let mut address = NO_ADDRESS;
     let mut length = mem::size_of::<SocketAddress>() as c_uint;
     // SAFETY: the address has as much room as the length says.
     let result = unsafe { abi::getpeername(fd, &raw mut address, &raw mut length) };
     abi::set_errno(error);
-    let Some(path) = run.socket() else { return false };
     // The rest of the address is zero, as it was before.
     result == 0
         && c_int::from(address.family) == AF_UNIX
-        && address.path.strip_prefix(path.bytes()).is_some_and(|rest| rest.first() == Some(&0))
+        && address.path.strip_prefix(path).is_some_and(|rest| rest.first() == Some(&0))
 }
 
 /// The path of an open file. `None` if it has none that could lead to the key.

@@ -6,6 +6,7 @@
 //! | `files.rs` | what takes a path: open, stat, access, readlink, … |
 //! | `descriptors.rs` | what takes an open file: fstat, fstatfs, ioctl |
 //! | `listing.rs` | what lists a folder: opendir, readdir, scandir, glob |
+//! | `monitor.rs` | the socket of udev's events: socket, bind, recvmsg, … |
 //!
 //! An open device is a connected socket on which one packet is one report. So read, write, poll, select, epoll, close,
 //! dup and fork work without this library. It keeps no list of open devices: a socket is one if its peer is the key.
@@ -32,6 +33,7 @@ mod abi;
 mod descriptors;
 mod files;
 mod listing;
+mod monitor;
 mod paths;
 mod state;
 

@@ -143,6 +143,11 @@ impl Run {
         Some(path)
     }
 
+    /// The path of the socket on which `keyfob run` says that the key was plugged in or unplugged.
+    pub fn monitor(&self) -> Option<Text<PATH>> {
+        self.below(b"/monitor")
+    }
+
     /// The path that a program shall see, of a file below the run directory. `None` for any other file.
     pub fn shown<'p>(&self, path: &'p [u8]) -> Option<&'p [u8]> {
         let rest = path.strip_prefix(self.directory.bytes())?;

@@ -1,7 +1,7 @@
 //! The library that `keyfob run` loads into a command with `LD_PRELOAD`, as bytes.
 //!
 //! It makes a virtual security key look like a HID device of the kernel: `/dev/hidrawN`, `/sys/class/hidraw` and the
-//! entries of udev. It needs no rights, no kernel module and no daemon. Its source is in `interpose/`; this crate builds
+//! entries and events of udev. It needs no rights, no kernel module and no daemon. Its source is in `interpose/`; this crate builds
 //! and embeds it.
 //!
 //! [`VARIABLE`] tells the library where the run directory is. The run directory has
@@ -9,6 +9,7 @@
 //! | file | what it is |
 //! |---|---|
 //! | `dev/hidrawN` | a Unix socket of type SOCK_SEQPACKET, on which one packet is one report |
+//! | `monitor` | a Unix socket of type SOCK_SEQPACKET, on which one packet is one event of udev |
 //! | `sys/…`, `run/…` | what the library shows in place of `/sys/…` and `/run/…` |
 //! | `hidraw/descriptor`, `info`, `name`, `phys`, `uniq` | what the `ioctl`s of hidraw answer |
 //! | `loaded`, `opened` | made by the library when a program has loaded it, and when one has opened the key |

@@ -107,6 +107,15 @@ fn the_layouts_are_those_of_the_c_library() {
     assert_eq!(abi::STATX_RDEV_MINOR, offset_of!(libc::statx, stx_rdev_minor));
     assert_eq!(size_of::<abi::SocketAddress>(), size_of::<libc::sockaddr_un>());
     assert_eq!(offset_of!(abi::SocketAddress, path), offset_of!(libc::sockaddr_un, sun_path));
+    assert_eq!(size_of::<abi::NetlinkAddress>(), size_of::<libc::sockaddr_nl>());
+    assert_eq!(offset_of!(abi::NetlinkAddress, process), offset_of!(libc::sockaddr_nl, nl_pid));
+    assert_eq!(offset_of!(abi::NetlinkAddress, groups), offset_of!(libc::sockaddr_nl, nl_groups));
+    assert_eq!(size_of::<abi::MessageHeader>(), size_of::<libc::msghdr>());
+    assert_eq!(offset_of!(abi::MessageHeader, name_length), offset_of!(libc::msghdr, msg_namelen));
+    assert_eq!(offset_of!(abi::MessageHeader, control), offset_of!(libc::msghdr, msg_control));
+    assert_eq!(offset_of!(abi::MessageHeader, control_length), offset_of!(libc::msghdr, msg_controllen));
+    assert_eq!(offset_of!(abi::MessageHeader, flags), offset_of!(libc::msghdr, msg_flags));
+    assert_eq!(size_of::<abi::Credentials>(), size_of::<libc::ucred>());
     assert_eq!(size_of::<abi::DirectoryEntry>(), size_of::<libc::dirent64>());
     assert_eq!(offset_of!(abi::DirectoryEntry, length), offset_of!(libc::dirent64, d_reclen));
     assert_eq!(offset_of!(abi::DirectoryEntry, kind), offset_of!(libc::dirent64, d_type));
@@ -124,8 +133,13 @@ fn the_layouts_are_those_of_the_c_library() {
         (abi::ENOSYS, libc::ENOSYS),
         (abi::AT_FDCWD, libc::AT_FDCWD),
         (abi::AF_UNIX, libc::AF_UNIX),
+        (abi::AF_NETLINK, libc::AF_NETLINK),
+        (abi::NETLINK_KOBJECT_UEVENT, libc::NETLINK_KOBJECT_UEVENT),
+        (abi::SOL_SOCKET, libc::SOL_SOCKET),
+        (abi::SCM_CREDENTIALS, libc::SCM_CREDENTIALS),
         (abi::SOCK_SEQPACKET, libc::SOCK_SEQPACKET),
         (abi::SOCK_CLOEXEC, libc::SOCK_CLOEXEC),
+        (abi::SOCK_NONBLOCK, libc::SOCK_NONBLOCK),
         (abi::F_SETFL, libc::F_SETFL),
         (abi::SEEK_END, libc::SEEK_END),
         (abi::O_RDONLY, libc::O_RDONLY),

@@ -25,6 +25,9 @@ const DEVICE: &str = "/sys/devices/platform/keyfob/device";
 /// What the directory has in place of a report descriptor.
 const DESCRIPTOR: &[u8] = b"a report descriptor";
 
+/// What the directory's socket for events of udev sends.
+const EVENT: &[u8] = b"libudev, an event";
+
 /// Runs a test of this name in a process that has the library. Returns whether this is that process.
 fn is_inside(name: &str) -> bool {
     if env::var_os(keyfob_preload::VARIABLE).is_some() {
@@ -50,6 +53,8 @@ fn is_inside(name: &str) -> bool {
     symlink("../../devices/platform/keyfob/device", directory.join("sys/class/hidraw/hidraw77")).unwrap();
     let listener = listen(&directory.join("dev/hidraw77"));
     thread::spawn(move || echo(&listener));
+    let monitor = listen(&directory.join("monitor"));
+    thread::spawn(move || greet(&monitor));
     let output = Command::new(env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture"])
         .env("LD_PRELOAD", directory.join("library.so"))
@@ -93,6 +98,17 @@ fn echo(listener: &OwnedFd) {
                 libc::write(fd, packet.as_ptr().cast(), length as usize);
             }
             libc::close(fd);
+        }
+    }
+}
+
+/// Sends an event to everyone who comes.
+fn greet(listener: &OwnedFd) {
+    loop {
+        // SAFETY: plain calls; the event is as long as they are told.
+        unsafe {
+            let fd = libc::accept(listener.as_raw_fd(), ptr::null_mut(), ptr::null_mut());
+            libc::write(fd, EVENT.as_ptr().cast(), EVENT.len());
         }
     }
 }
@@ -356,6 +372,69 @@ unsafe extern "C" {
         filter: Option<Filter>,
         compare: Option<unsafe extern "C" fn()>,
     ) -> i32;
+}
+
+#[test]
+fn the_socket_for_events_of_udev_brings_those_of_the_key_as_udev_would() {
+    if !is_inside("the_socket_for_events_of_udev_brings_those_of_the_key_as_udev_would") {
+        return;
+    }
+    let open = |protocol| {
+        // SAFETY: no pointers; a socket that is new belongs to nobody else.
+        unsafe {
+            let fd = libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, protocol);
+            assert!(fd >= 0);
+            OwnedFd::from_raw_fd(fd)
+        }
+    };
+    let family = |socket: &OwnedFd| {
+        // SAFETY: the address has as much room as the length says.
+        unsafe {
+            let mut address: libc::sockaddr_nl = mem::zeroed();
+            let mut length = mem::size_of_val(&address) as u32;
+            assert_eq!(libc::getsockname(socket.as_raw_fd(), (&raw mut address).cast(), &raw mut length), 0);
+            (i32::from(address.nl_family), length, address.nl_pid)
+        }
+    };
+    // SAFETY: plain calls; every length is that of what it belongs to, and the parts lie there while they run.
+    unsafe {
+        let monitor = open(libc::NETLINK_KOBJECT_UEVENT);
+        let mut address: libc::sockaddr_nl = mem::zeroed();
+        (address.nl_family, address.nl_groups) = (libc::AF_NETLINK as u16, 2);
+        let length = mem::size_of_val(&address) as u32;
+        assert_eq!(libc::bind(monitor.as_raw_fd(), (&raw const address).cast(), length), 0);
+        assert_eq!(family(&monitor), (libc::AF_NETLINK, length, std::process::id()));
+        let on = 1;
+        let option = [libc::SO_PASSCRED, libc::SO_ATTACH_FILTER].map(|option| {
+            libc::setsockopt(monitor.as_raw_fd(), libc::SOL_SOCKET, option, (&raw const on).cast(), 4)
+        });
+        assert_eq!(option, [0, 0]);
+        address = mem::zeroed();
+        let (mut event, mut control) = ([0_u8; 100], [0_u64; 10]);
+        let mut part = libc::iovec { iov_base: event.as_mut_ptr().cast(), iov_len: event.len() };
+        let mut message: libc::msghdr = mem::zeroed();
+        (message.msg_name, message.msg_namelen) = ((&raw mut address).cast(), length);
+        (message.msg_iov, message.msg_iovlen) = (&raw mut part, 1);
+        (message.msg_control, message.msg_controllen) = (control.as_mut_ptr().cast(), mem::size_of_val(&control));
+        assert_eq!(libc::recvmsg(monitor.as_raw_fd(), &raw mut message, 0), EVENT.len() as isize);
+        assert_eq!(&event[..EVENT.len()], EVENT);
+        assert_eq!((i32::from(address.nl_family), address.nl_pid, address.nl_groups), (libc::AF_NETLINK, 0, 2));
+        assert_eq!(message.msg_namelen, length);
+        let head = libc::CMSG_FIRSTHDR(&raw const message);
+        let kind = ((*head).cmsg_level, (*head).cmsg_type);
+        assert_eq!(kind, (libc::SOL_SOCKET, libc::SCM_CREDENTIALS));
+        let sender: libc::ucred = ptr::read_unaligned(libc::CMSG_DATA(head).cast());
+        assert_eq!((sender.uid, sender.gid), (0, 0));
+        assert!(libc::CMSG_NXTHDR(&raw const message, head).is_null());
+        // Without room there is no sender, and nothing else is written.
+        let monitor = open(libc::NETLINK_KOBJECT_UEVENT);
+        control = [7; 10];
+        (message.msg_namelen, message.msg_controllen) = (4, 8);
+        address.nl_groups = 9;
+        assert_eq!(libc::recvmsg(monitor.as_raw_fd(), &raw mut message, 0), EVENT.len() as isize);
+        assert_eq!((control, address.nl_groups), ([7; 10], 9));
+    }
+    assert_eq!(family(&open(libc::NETLINK_ROUTE)).0, libc::AF_NETLINK, "other sockets are the kernel's");
 }
 
 #[test]

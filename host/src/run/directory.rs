@@ -16,6 +16,9 @@ use tempfile::TempDir;
 
 /// Where it is plugged in: how the kernel names ports.
 const PHYS: &str = "usb-keyfob-1/input0";
+/// The folders of the USB device and its interface.
+const PORT: &str = "usb1/1-1";
+const INTERFACE: &str = "1-1:1.0";
 /// BUS_USB of the kernel.
 const USB: u32 = 3;
 /// hidraw's major number where the kernel has none: the first one for local use.
@@ -62,6 +65,21 @@ impl RunDirectory {
         self.path().join("dev").join(self.node())
     }
 
+    /// Where the library looks for events of udev.
+    pub fn monitor(&self) -> PathBuf {
+        self.path().join("monitor")
+    }
+
+    /// What all events of udev about the key say of it: lines `NAME=value`.
+    pub fn properties(&self) -> String {
+        let (path, major, number, node) = (raw_path(&self.node()), self.major, self.number, self.node());
+        let path = path.trim_start_matches("sys");
+        format!(
+            "DEVPATH={path}\nSUBSYSTEM=hidraw\nDEVNAME=/dev/{node}\nMAJOR={major}\nMINOR={number}\n\
+             USEC_INITIALIZED=1\nID_FIDO_TOKEN=1\nID_SECURITY_TOKEN=1\n"
+        )
+    }
+
     /// `hidrawN`.
     pub fn node(&self) -> String {
         format!("hidraw{}", self.number)
@@ -103,7 +121,7 @@ impl RunDirectory {
     /// A USB device with one interface, which is a HID device, which is a hidraw device.
     fn fill_sysfs(&self) -> io::Result<()> {
         let (major, number) = (self.major, self.number);
-        let device = format!("sys/devices/platform/{DEVICE}/usb1/1-1");
+        let device = format!("sys/devices/platform/{DEVICE}/{PORT}");
         self.file(
             &format!("{device}/uevent"),
             format!("DEVTYPE=usb_device\nDRIVER=usb\nPRODUCT={VENDOR_ID:x}/{PRODUCT_ID:x}/{DEVICE_VERSION:x}\n"),
@@ -122,12 +140,12 @@ impl RunDirectory {
         }
         self.link(&format!("{device}/subsystem"), "sys/bus/usb")?;
 
-        let interface = format!("{device}/1-1:1.0");
+        let interface = format!("{device}/{INTERFACE}");
         self.file(&format!("{interface}/uevent"), "DEVTYPE=usb_interface\nDRIVER=usbhid\nINTERFACE=3/0/0\n")?;
         self.file(&format!("{interface}/bInterfaceNumber"), "00\n")?;
         self.link(&format!("{interface}/subsystem"), "sys/bus/usb")?;
 
-        let hid = format!("{interface}/{USB:04X}:{VENDOR_ID:04X}:{PRODUCT_ID:04X}.0001");
+        let hid = hid_path();
         let id = format!("HID_ID={USB:04X}:{VENDOR_ID:08X}:{PRODUCT_ID:08X}");
         let uevent = format!("DRIVER=hid-generic\n{id}\nHID_NAME={}\nHID_PHYS={PHYS}\nHID_UNIQ=\n", name());
         self.file(&format!("{hid}/uevent"), uevent)?;
@@ -135,7 +153,7 @@ impl RunDirectory {
         self.link(&format!("{hid}/subsystem"), "sys/bus/hid")?;
 
         let node = self.node();
-        let raw = format!("{hid}/hidraw/{node}");
+        let raw = raw_path(&node);
         self.file(&format!("{raw}/uevent"), format!("MAJOR={major}\nMINOR={number}\nDEVNAME={node}\n"))?;
         self.file(&format!("{raw}/dev"), format!("{major}:{number}\n"))?;
         self.link(&format!("{raw}/device"), &hid)?;
@@ -215,6 +233,16 @@ fn free_number() -> u32 {
         ["/dev/hidraw", "/sys/class/hidraw/hidraw"].iter().any(|stem| Path::new(&format!("{stem}{number}")).exists())
     };
     (0..).find(|number| !is_taken(number)).unwrap_or_default()
+}
+
+/// The folder of the HID device.
+fn hid_path() -> String {
+    format!("sys/devices/platform/{DEVICE}/{PORT}/{INTERFACE}/{USB:04X}:{VENDOR_ID:04X}:{PRODUCT_ID:04X}.0001")
+}
+
+/// The folder of the hidraw device.
+fn raw_path(node: &str) -> String {
+    format!("{}/hidraw/{node}", hid_path())
 }
 
 /// What the kernel calls the HID device.

@@ -19,7 +19,7 @@ use signal_hook::{
     iterator::Signals,
 };
 
-use super::{Arguments, directory::RunDirectory, program};
+use super::{Arguments, directory::RunDirectory, monitors::Monitors, program};
 use crate::notes::Stream;
 
 /// Exit statuses of shells for a command that is not there, and for one that cannot be run.
@@ -166,10 +166,12 @@ impl Key {
     /// # Errors
     /// Why the key cannot be made, in a line.
     fn plug_in(arguments: &Arguments, directory: &RunDirectory) -> Result<Self, String> {
+        let broken = |error| format!("cannot make a socket for events of udev: {error}");
+        let monitors = Monitors::new(&directory.monitor(), directory.properties()).map_err(broken)?;
         let (arguments, socket) = (arguments.clone(), directory.socket());
         let (ready, is_ready) = mpsc::channel();
         let thread = thread::spawn(move || {
-            if let Err(why) = serve(&arguments, &socket, &ready)
+            if let Err(why) = serve(&arguments, &socket, monitors, &ready)
                 && ready.send(Err(why.clone())).is_err()
             {
                 // The command runs already.
@@ -185,7 +187,12 @@ impl Key {
 ///
 /// # Errors
 /// What failed, in a line.
-fn serve(arguments: &Arguments, socket: &Path, ready: &mpsc::Sender<Result<HubHandle, String>>) -> Result<(), String> {
+fn serve(
+    arguments: &Arguments,
+    socket: &Path,
+    mut monitors: Monitors,
+    ready: &mpsc::Sender<Result<HubHandle, String>>,
+) -> Result<(), String> {
     let notes = arguments.told.notes(Stream::Error);
     let mut events = arguments.told.events(&notes)?;
     let is_told = arguments.events || arguments.told.is_asked_for();
@@ -197,6 +204,7 @@ fn serve(arguments: &Arguments, socket: &Path, ready: &mpsc::Sender<Result<HubHa
         // It is received, or nobody waits for it any more.
         let _ = ready.send(Ok(hub.handle()));
         hub.run(|event| {
+            monitors.tell(&event);
             if is_told {
                 events.tell(&event);
             }
