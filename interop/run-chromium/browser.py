@@ -3,8 +3,10 @@
 import http.server
 import json
 import re
+import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import urllib.error
 import urllib.request
@@ -59,6 +61,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
+# Uses the page of keyfob-rp as a person does, and gives WebDriver what it says then.
+PRESS = """const [name, button, done] = arguments, find = (id) => document.getElementById(id);
+find('name').value = name;
+find('message').textContent = '';
+find(button).click();
+const wait = setInterval(() => {
+    const said = find('message').textContent;
+    if (!['', 'One moment.', 'Use your key now.'].includes(said)) {
+        clearInterval(wait);
+        done(said);
+    }
+}, 50);"""
+
+
 def serve():
     """Serves the page, and returns its address."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -82,7 +98,43 @@ def check(what, passed, shown=""):
 
 
 class Page:
-    """The page in a browser. A subclass has `ceremony`, which runs its functions, and `quit`."""
+    """The page in a browser. A subclass has `ceremony`, which runs its functions, `go`, `run` and `quit`, and the
+    process of `keyfob run` with what it says."""
+
+    def replug_at_touch(self):
+        """Unplugs the key, and plugs it in again, as soon as it waits for a touch."""
+
+        def replug():
+            for line in self.said:
+                if "waits for a touch" in line:
+                    self.process.send_signal(signal.SIGUSR1)
+                    break
+            for _ in self.said:
+                pass
+
+        threading.Thread(target=replug, daemon=True).start()
+
+    def check_own_page(self, keyfob_rp):
+        """Checks that the page of keyfob-rp makes an account and signs in."""
+        with tempfile.TemporaryDirectory() as folder:
+            command = [keyfob_rp, "serve", "--listen", "127.0.0.1:0", "--database", f"{folder}/accounts.sqlite"]
+            server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            try:
+                port = re.search(r":(\d+)", server.stdout.readline())[1]
+                self.go(f"http://localhost:{port}/")
+                for name, button, expected in (
+                    ("alice", "create", "The account is created."),
+                    ("", "sign-out", "You are signed out."),
+                    ("alice", "sign-in", "You are signed in."),
+                    ("", "sign-out", "You are signed out."),
+                    ("", "sign-in", "You are signed in."),
+                ):
+                    said = self.run(PRESS, name, button)
+                    check(f"keyfob-rp's page: {button} {name or 'without a name'}: {said}", said == expected)
+            finally:
+                server.terminate()
+                server.wait()
+                server.stdout.close()
 
     def refused(self, expression):
         """The name of the exception with which an expression is rejected, or its value."""
@@ -116,21 +168,22 @@ class Browser(Page):
     """A browser with the page, started by a WebDriver that `command` starts."""
 
     def __init__(self, command, capabilities, page, log=None):
-        self._driver = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True)
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True)
+        self.said = self.process.stderr
         self._session = None
         try:
-            for line in self._driver.stdout:
+            for line in self.process.stdout:
                 if found := re.search(r"on (?:port |127\.0\.0\.1:)([1-9]\d*)", line):
                     break
             else:
                 raise RuntimeError(f"{command} did not start")
-            threading.Thread(target=lambda: [None for _ in self._driver.stdout], daemon=True).start()
+            threading.Thread(target=lambda: [None for _ in self.process.stdout], daemon=True).start()
             self._base = f"http://127.0.0.1:{found[1]}/session"
             made = self._call("POST", "", {"capabilities": {"alwaysMatch": capabilities}})
             self.capabilities = made["capabilities"]
             self._session = f"/{made['sessionId']}"
             self.post("/timeouts", {"script": PATIENCE * 1000})
-            self.post("/url", {"url": page})
+            self.go(page)
         except BaseException:
             self.quit()
             raise
@@ -147,6 +200,13 @@ class Browser(Page):
     def post(self, path, body):
         return self._call("POST", self._session + path, body)
 
+    def go(self, url):
+        self.post("/url", {"url": url})
+
+    def run(self, body, *arguments):
+        """What the body of a function gives to the last of its arguments."""
+        return self.post("/execute/async", {"script": body, "args": arguments})
+
     def script(self, body):
         """The value that this body of a function returns."""
         return self.post("/execute/sync", {"script": body, "args": []})
@@ -154,7 +214,7 @@ class Browser(Page):
     def ceremony(self, expression):
         """The result of an expression of the page's JavaScript, which is a promise. Raises `Refused` if it is rejected."""
         script = f"ceremony(() => {expression}, arguments[arguments.length - 1])"
-        value, error = self.post("/execute/async", {"script": script, "args": []})
+        value, error = self.run(script)
         if error:
             raise Refused(error)
         return value
@@ -165,5 +225,5 @@ class Browser(Page):
                 self._call("DELETE", self._session)
             except (RuntimeError, OSError):
                 pass
-        self._driver.terminate()
-        self._driver.wait(PATIENCE)
+        self.process.terminate()
+        self.process.wait(PATIENCE)

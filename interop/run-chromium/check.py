@@ -10,7 +10,7 @@ from fido2.cose import CoseKey, UnsupportedKey
 from fido2.webauthn import AttestationObject, AuthenticatorData
 from fido2.utils import sha256
 
-KEYFOB = sys.argv[1]
+KEYFOB, KEYFOB_RP = sys.argv[1:3]
 # Not the scripts in /usr/bin: chromedriver ends the process that it started, and no other.
 SHELL, FULL = "/usr/lib/chromium/chromium-headless-shell", "/usr/lib/chromium/chromium"
 FLAGS = ("--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-background-networking "
@@ -21,12 +21,12 @@ ALGORITHMS = {-7: "ES256", -8: "EdDSA", -257: "RS256", -37: "PS256", -48: "ML-DS
               -50: "ML-DSA-87"}
 
 
-def open_browser(binary, *switches):
+def open_browser(binary, *switches, log=None):
     """Chromium with a key that has these switches."""
     page = serve()
     options = {"binary": binary, "args": [*FLAGS, f"--webauthn-permit-enterprise-attestation={page.rstrip('/')}"]}
     command = [KEYFOB, "run", *switches, "--", "chromedriver", "--port=0"]
-    return Browser(command, {"browserName": "chrome", "goog:chromeOptions": options}, page)
+    return Browser(command, {"browserName": "chrome", "goog:chromeOptions": options}, page, log)
 
 
 def verify(registered, signed_in):
@@ -120,9 +120,12 @@ begin = time.monotonic()
 # The whole browser shows a window before it refuses, which nobody can answer here. The shell has no windows, and no
 # credentials that are discoverable.
 with open_browser(FULL) as browser:
+    # First: with a second account, a window would ask which one is meant.
+    browser.check_own_page(KEYFOB_RP)
+with open_browser(FULL) as browser:
     ceremonies(browser)
     without_a_name(browser)
-    algorithms(browser, has_rsa=sys.argv[2] == "rsa")
+    algorithms(browser, has_rsa=sys.argv[3] == "rsa")
     extensions(browser)
 with open_browser(SHELL) as browser:
     browser.check_refusals(ceremonies(browser), REFUSED)
@@ -137,6 +140,10 @@ with open_browser(SHELL, "--touch", "after=1500") as browser:
     start = time.monotonic()
     browser.ceremony("create({authenticatorSelection: {userVerification: 'discouraged'}})")
     check("a slow touch is waited for", time.monotonic() - start > 1.4)
+with open_browser(SHELL, "--touch", "after=300", "--events", log=subprocess.PIPE) as browser:
+    browser.replug_at_touch()
+    browser.ceremony("create({authenticatorSelection: {userVerification: 'discouraged'}})")
+    check("a key that is unplugged in mid-registration and plugged in again is asked again", True)
 with open_browser(SHELL, "--touch", "deny") as browser:
     name = browser.refused("create({authenticatorSelection: {userVerification: 'discouraged'}})")
     check("a user who declines: NotAllowedError", name == "NotAllowedError", name)

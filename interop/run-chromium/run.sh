@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # Debian's chromium and chromium-headless-shell, through `keyfob run` and chromedriver, on a page at http://localhost:
-# registers, signs in with and without a name, every algorithm, prf, largeBlob, credProtect, minPinLength, attestation,
-# and the DOMException of each refusal. python-fido2 verifies the results.
+# registers, signs in with and without a name, every algorithm, prf, largeBlob, credProtect, minPinLength, attestation, a
+# key that is replugged while the page waits, and the DOMException of each refusal; and keyfob-rp's own page.
+# python-fido2 verifies the results.
 #
 # Needs: Linux, Rust, a C compiler for RS256, Python 3.10 or newer with venv, PyPI once, and Debian's chromium,
 # chromium-driver, chromium-headless-shell and fido2-tools, which this script installs if it may. Exit status: 0 if all
 # checks pass, 77 if something that it needs is not available.
 #
 #   KEYFOB        a keyfob to test instead of the one that is built here
+#   KEYFOB_RP     the same for keyfob-rp
 #   KEYFOB_CACHE  where the Python environment is kept, ~/.cache/keyfob without it
 set -euo pipefail
 
@@ -16,6 +18,7 @@ source "$here/../lib.sh"
 need_debian chromium:chromium chromedriver:chromium-driver chromium-headless-shell:chromium-headless-shell \
     fido2-token:fido2-tools
 need_keyfob
+need_keyfob_rp
 need_fido2
 
-PYTHONDONTWRITEBYTECODE=1 "$KEPT/bin/python" "$here/check.py" "$KEYFOB" "$(has_rsa)"
+PYTHONDONTWRITEBYTECODE=1 "$KEPT/bin/python" "$here/check.py" "$KEYFOB" "$KEYFOB_RP" "$(has_rsa)"

@@ -1,5 +1,6 @@
 """Firefox as a person's browser uses the key: registers, signs in, asks for extensions, and is refused."""
 
+import subprocess
 import sys
 import time
 
@@ -9,14 +10,14 @@ from fido2.utils import sha256
 from fido2.webauthn import AttestationObject, AuthenticatorData
 from marionette import Firefox
 
-KEYFOB = sys.argv[1]
+KEYFOB, KEYFOB_RP = sys.argv[1:3]
 DISCOVERABLE = "{authenticatorSelection: {residentKey: 'required', userVerification: 'preferred'}}"
 ALGORITHMS = {-7: "ES256", -8: "EdDSA", -257: "RS256", -37: "PS256"}
 
 
-def open_browser(*switches):
+def open_browser(*switches, **options):
     """Firefox with a key that has these switches."""
-    return Firefox([KEYFOB, "run", *switches, "--"], serve())
+    return Firefox([KEYFOB, "run", *switches, "--"], serve(), **options)
 
 
 def verify(registered, signed_in):
@@ -57,15 +58,22 @@ def extensions(browser):
 
 begin = time.monotonic()
 with open_browser() as browser:
+    # First: with a second account, a window would ask which one is meant.
+    browser.check_own_page(KEYFOB_RP)
+with open_browser() as browser:
     registered = browser.ceremony("create()")
     signed_in = browser.ceremony(f"get(['{registered['id']}'])")
     check(f"Firefox {browser.version}: registers and signs in", verify(registered, signed_in))
     made = browser.ceremony(f"create({DISCOVERABLE}, [-7], 'bob')")
     signed_in = browser.ceremony("get([])")
     check("signs in without a name", verify(made, signed_in) and bytes.fromhex(signed_in["userHandle"]) == b"bob")
-    algorithms(browser, has_rsa=sys.argv[2] == "rsa")
+    algorithms(browser, has_rsa=sys.argv[3] == "rsa")
     extensions(browser)
     browser.check_refusals(registered["id"])
+with open_browser("--touch", "after=300", "--events", log=subprocess.PIPE) as browser:
+    browser.replug_at_touch()
+    browser.ceremony("create()")
+    check("a key that is unplugged in mid-registration and plugged in again is asked again", True)
 with open_browser("--touch", "never") as browser:
     start = time.monotonic()
     name = browser.refused("abandoned(500)")

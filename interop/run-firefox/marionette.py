@@ -29,24 +29,25 @@ PREFERENCES = {
 class Firefox(Page):
     """Firefox with a page, started by `command`."""
 
-    def __init__(self, command, page):
+    def __init__(self, command, page, log=subprocess.DEVNULL):
         self._profile = tempfile.mkdtemp(prefix="keyfob-firefox-")
         self._socket = None
         with open(os.path.join(self._profile, "user.js"), "w") as file:
             for name, value in PREFERENCES.items():
                 file.write(f'user_pref("{name}", {json.dumps(value)});\n')
         # A session of its own, so that all its processes can be ended.
-        self._process = subprocess.Popen(
+        self.process = subprocess.Popen(
             [*command, "firefox-esr", "--headless", "--marionette", "--no-remote", "--profile", self._profile],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, start_new_session=True, text=True,
             env={**os.environ, "HOME": self._profile})
+        self.said = self.process.stderr
         try:
             self._connect()
             self._messages = 0
             made = self._call("WebDriver:NewSession", {"capabilities": {}})
             self.version = made["capabilities"]["browserVersion"]
             self._call("WebDriver:SetTimeouts", {"script": PATIENCE * 1000})
-            self._call("WebDriver:Navigate", {"url": page})
+            self.go(page)
         except BaseException:
             self.quit()
             raise
@@ -54,8 +55,8 @@ class Firefox(Page):
     def _connect(self):
         path = os.path.join(self._profile, "MarionetteActivePort")
         for _ in range(PATIENCE * 10):
-            if self._process.poll() is not None:
-                raise RuntimeError(f"Firefox ended with {self._process.returncode}")
+            if self.process.poll() is not None:
+                raise RuntimeError(f"Firefox ended with {self.process.returncode}")
             if os.path.exists(path) and (port := open(path).read().strip()):
                 break
             time.sleep(0.1)
@@ -83,6 +84,13 @@ class Firefox(Page):
             raise RuntimeError(f"{command}: {error['message']}")
         return result
 
+    def go(self, url):
+        self._call("WebDriver:Navigate", {"url": url})
+
+    def run(self, body, *arguments):
+        """What the body of a function gives to the last of its arguments."""
+        return self._call("WebDriver:ExecuteAsyncScript", {"script": body, "args": arguments})["value"]
+
     def ceremony(self, expression):
         """The result of an expression of the page's JavaScript, which is a promise. Raises `Refused` if it is rejected."""
         # As a script of the page, because what Marionette runs sees the page through wrappers.
@@ -91,7 +99,7 @@ class Firefox(Page):
         script = ("const [run, done] = arguments, script = document.createElement('script');"
                   "document.addEventListener('ended', (event) => done(event.detail), {once: true});"
                   "script.textContent = run; document.head.append(script)")
-        value, error = json.loads(self._call("WebDriver:ExecuteAsyncScript", {"script": script, "args": [run]})["value"])
+        value, error = json.loads(self.run(script, run))
         if error:
             raise Refused(error)
         return value
@@ -104,12 +112,12 @@ class Firefox(Page):
                 pass
             self._socket.close()
         try:
-            self._process.wait(20)
+            self.process.wait(20)
         except subprocess.TimeoutExpired:
             pass
         try:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            os.killpg(self.process.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
-        self._process.wait()
+        self.process.wait()
         shutil.rmtree(self._profile, ignore_errors=True)

@@ -5,8 +5,8 @@ use core::{fmt::Write, mem, ptr};
 use crate::{
     abi::{
         self, AF_UNIX, EINTR, EINVAL, ENODEV, F_SETFL, O_CLOEXEC, O_NONBLOCK, O_RDONLY, S_IFCHR, S_IFMT, S_IFSOCK,
-        SEEK_END, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_SEQPACKET, STAT_MODE, STAT_RDEV, STATX_MODE, STATX_RDEV_MAJOR, STATX_RDEV_MINOR,
-        SYSFS_MAGIC, SocketAddress, c_char, c_int, c_long, c_uint, c_ulong,
+        SEEK_END, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_SEQPACKET, STAT_MODE, STAT_RDEV, STATX_MODE, STATX_RDEV_MAJOR,
+        STATX_RDEV_MINOR, SYSFS_MAGIC, SocketAddress, c_char, c_int, c_long, c_uint, c_ulong,
     },
     paths::{PATH, Place, Run, Text},
     state::{fail, interpose, run},

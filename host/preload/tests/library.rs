@@ -405,9 +405,8 @@ fn the_socket_for_events_of_udev_brings_those_of_the_key_as_udev_would() {
         assert_eq!(libc::bind(monitor.as_raw_fd(), (&raw const address).cast(), length), 0);
         assert_eq!(family(&monitor), (libc::AF_NETLINK, length, std::process::id()));
         let on = 1;
-        let option = [libc::SO_PASSCRED, libc::SO_ATTACH_FILTER].map(|option| {
-            libc::setsockopt(monitor.as_raw_fd(), libc::SOL_SOCKET, option, (&raw const on).cast(), 4)
-        });
+        let option = [libc::SO_PASSCRED, libc::SO_ATTACH_FILTER]
+            .map(|option| libc::setsockopt(monitor.as_raw_fd(), libc::SOL_SOCKET, option, (&raw const on).cast(), 4));
         assert_eq!(option, [0, 0]);
         address = mem::zeroed();
         let (mut event, mut control) = ([0_u8; 100], [0_u64; 10]);
