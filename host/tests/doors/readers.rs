@@ -14,7 +14,7 @@ fn sends_and_does_not_read(door: &Door) -> Client {
     let mut client = Client::open(door);
     let ping = client.packets(HidCommand::PING, &[5; 57])[0];
     // A connection holds some megabytes in each direction.
-    let most = if door.waits_for_readers() { 1_000_000 } else { 30_000 };
+    let most = if door.waits_for_readers() { 1_000_000 } else { 150_000 };
     let mut sent = 0;
     while sent < most && client.connection.can_send(BLOCKED) {
         client.connection.send(&ping).unwrap();
