@@ -9,8 +9,9 @@ use keyfob_core::{
     crypto::{Hash, RustCrypto},
     ctap1::{self, Control, RegisterResponse, StatusWord},
     ctap2::{
-        Command, bio_enrollment, client_pin, config, credential_management as cred_mgmt, encode_request, get_assertion,
-        large_blobs,
+        Command,
+        bio_enrollment::{self, FINGERPRINT, SampleStatus, authenticated_head, subcommand},
+        client_pin, config, credential_management as cred_mgmt, encode_request, get_assertion, large_blobs,
     },
     extensions::{GetAssertionInputs, hmac_secret},
     pin_uv::{Permissions, PinUvAuthProtocol, Token},
@@ -18,7 +19,7 @@ use keyfob_core::{
 use keyfob_soft_authenticator::{
     Caps,
     devices::VIRTUAL_KEY_AAGUID,
-    engine::{Config, Event, Progress},
+    engine::{Config, Engine, Event, Platform, Progress},
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -73,23 +74,8 @@ pub const COMMANDS: &[Operation] = &[
     Operation { name: "largeBlobs set, 1,024 bytes", prepare: write_blobs },
     Operation { name: "authenticatorConfig setMinPINLength", prepare: set_min_pin_length },
     Operation { name: "U2F version", prepare: || u2f(|_| ctap1::Request::Version) },
-    Operation {
-        name: "U2F register",
-        prepare: || {
-            u2f(|_| ctap1::Request::Register { control: Control::NONE, challenge: &[1; 32], application: &[2; 32] })
-        },
-    },
-    Operation {
-        name: "U2F authenticate",
-        prepare: || {
-            u2f(|key_handle| ctap1::Request::Authenticate {
-                control: Control::ENFORCE_USER_PRESENCE,
-                challenge: &[1; 32],
-                application: &[2; 32],
-                key_handle,
-            })
-        },
-    },
+    Operation { name: "U2F register", prepare: || u2f(|_| U2F_REGISTER) },
+    Operation { name: "U2F authenticate", prepare: || u2f(u2f_authenticate) },
 ];
 
 /// Sends the same request to `key` again and again.
@@ -191,7 +177,8 @@ fn managed(sub_command: u32, params: Option<&[u8]>) -> Box<dyn FnMut()> {
     repeated(key, encoded(|buffer| encode_request(Command::CREDENTIAL_MANAGEMENT, &request, buffer)))
 }
 
-fn blobs_request(token: &Token) -> Vec<u8> {
+/// Writes a large-blob array of 1,024 bytes.
+pub(crate) fn blobs_request(token: &Token) -> Vec<u8> {
     let mut array = vec![3; 1024 - large_blobs::HASH_LENGTH];
     let hash = RustCrypto.sha256(&[&array]);
     array.extend(&hash[..large_blobs::HASH_LENGTH]);
@@ -218,13 +205,23 @@ fn read_blobs() -> Box<dyn FnMut()> {
     let mut key = Key::new();
     let request = blobs_request(&token(&mut key, Permissions::LBW));
     assert_eq!(key.answer(&request), [0]);
+    repeated(key, read_blobs_request())
+}
+
+/// Reads 1,024 bytes of the large-blob array.
+pub(crate) fn read_blobs_request() -> Vec<u8> {
     let request = large_blobs::Request { get: Some(1024), offset: Some(0), ..Default::default() };
-    repeated(key, encoded(|buffer| encode_request(Command::LARGE_BLOBS, &request, buffer)))
+    encoded(|buffer| encode_request(Command::LARGE_BLOBS, &request, buffer))
 }
 
 fn set_min_pin_length() -> Box<dyn FnMut()> {
     let mut key = Key::new();
     let token = token(&mut key, Permissions::ACFG);
+    repeated(key, min_pin_length_request(&token))
+}
+
+/// Sets the minimum PIN length that a key has from the start.
+pub(crate) fn min_pin_length_request(token: &Token) -> Vec<u8> {
     let params = raw(&config::SetMinPinLength { new_min_pin_length: Some(4), ..Default::default() });
     let sub_command = config::subcommand::SET_MIN_PIN_LENGTH;
     let head = config::authenticated_head(sub_command);
@@ -235,39 +232,61 @@ fn set_min_pin_length() -> Box<dyn FnMut()> {
         pin_uv_auth_protocol: Some(2),
         pin_uv_auth_param: Some(param.as_bytes()),
     };
-    repeated(key, encoded(|buffer| encode_request(Command::CONFIG, &request, buffer)))
+    encoded(|buffer| encode_request(Command::CONFIG, &request, buffer))
+}
+
+/// A configuration with a fingerprint sensor.
+pub(crate) fn with_sensor() -> Config<'static> {
+    let config = Config::new(VIRTUAL_KEY_AAGUID);
+    Config { caps: config.caps.with(Caps::BUILT_IN_UV).with(Caps::BIO_ENROLL), ..config }
 }
 
 fn enumerate_fingers() -> Box<dyn FnMut()> {
-    use bio_enrollment::{FINGERPRINT, Request, SampleStatus, authenticated_head, subcommand};
-    let config = Config::new(VIRTUAL_KEY_AAGUID);
-    let mut key = Key::with(Config { caps: config.caps.with(Caps::BUILT_IN_UV).with(Caps::BIO_ENROLL), ..config }, 1);
+    let mut key = Key::with(with_sensor(), 1);
     let token = token(&mut key, Permissions::BE);
-    let request = |sub_command| {
-        let param = token.authenticate(&RustCrypto, PinUvAuthProtocol::Two, &[&authenticated_head(sub_command)]);
-        let request = Request {
-            modality: Some(FINGERPRINT),
-            sub_command: Some(sub_command),
-            pin_uv_auth_protocol: Some(2),
-            pin_uv_auth_param: Some(param.as_bytes()),
-            ..Request::default()
-        };
-        encoded(|buffer| encode_request(Command::BIO_ENROLLMENT, &request, buffer))
-    };
-    let enroll = request(subcommand::ENROLL_BEGIN);
-    let len = bytes::put(key.engine.buffer(), &enroll);
-    key.engine.begin(Instant::default(), len);
+    enroll(&mut key.engine, &token);
+    repeated(key, fingers_request(&token, subcommand::ENUMERATE_ENROLLMENTS))
+}
+
+/// Enrolls a finger with one sample.
+pub(crate) fn enroll<P: Platform>(engine: &mut Engine<'_, P>, token: &Token) {
+    let len = bytes::put(engine.buffer(), &fingers_request(token, subcommand::ENROLL_BEGIN));
+    engine.begin(Instant::default(), len);
     let sample = Event::Sample { status: SampleStatus::GOOD, remaining: 0 };
-    assert!(matches!(key.engine.resume(Instant::default(), sample), Progress::Reply(_)));
-    repeated(key, request(subcommand::ENUMERATE_ENROLLMENTS))
+    assert!(matches!(engine.resume(Instant::default(), sample), Progress::Reply(_)));
+}
+
+/// A subcommand of bioEnrollment without parameters.
+pub(crate) fn fingers_request(token: &Token, sub_command: u32) -> Vec<u8> {
+    let param = token.authenticate(&RustCrypto, PinUvAuthProtocol::Two, &[&authenticated_head(sub_command)]);
+    let request = bio_enrollment::Request {
+        modality: Some(FINGERPRINT),
+        sub_command: Some(sub_command),
+        pin_uv_auth_protocol: Some(2),
+        pin_uv_auth_param: Some(param.as_bytes()),
+        ..bio_enrollment::Request::default()
+    };
+    encoded(|buffer| encode_request(Command::BIO_ENROLLMENT, &request, buffer))
+}
+
+pub(crate) const U2F_REGISTER: ctap1::Request<'_> =
+    ctap1::Request::Register { control: Control::NONE, challenge: &[1; 32], application: &[2; 32] };
+
+/// Signs in with the key handle of a [`U2F_REGISTER`].
+pub(crate) const fn u2f_authenticate(key_handle: &[u8]) -> ctap1::Request<'_> {
+    ctap1::Request::Authenticate {
+        control: Control::ENFORCE_USER_PRESENCE,
+        challenge: &[1; 32],
+        application: &[2; 32],
+        key_handle,
+    }
 }
 
 /// A U2F request with its touch: it is refused, the key is touched, and the request is sent again. `request` gets a key
 /// handle.
 fn u2f(request: impl FnOnce(&[u8]) -> ctap1::Request<'_>) -> Box<dyn FnMut()> {
     let mut key = Key::new();
-    let register = ctap1::Request::Register { control: Control::NONE, challenge: &[1; 32], application: &[2; 32] };
-    let registered = touched(&mut key, &encoded(|buffer| register.encode(buffer))).to_vec();
+    let registered = touched(&mut key, &encoded(|buffer| U2F_REGISTER.encode(buffer))).to_vec();
     let key_handle = RegisterResponse::decode(&registered).expect("a registration").key_handle;
     let request = encoded(|buffer| request(key_handle).encode(buffer));
     Box::new(move || assert!(black_box(touched(&mut key, &request)).ends_with(&StatusWord::NO_ERROR.0.to_be_bytes())))

@@ -12,8 +12,9 @@ use keyfob_core::{
     cbor::{List, RawMap, Write, encode},
     cose::Algorithm,
     crypto::{Hash, RustCrypto},
+    ctap1::{self, RegisterResponse, StatusWord},
     ctap2::{
-        Command, CommandOptions, CredentialDescriptor, CredentialParameters, RpEntity, UserEntity,
+        Command, CommandOptions, CredentialDescriptor, CredentialParameters, RpEntity, UserEntity, bio_enrollment,
         credential_management::{self as management, Params, authenticated_head, subcommand},
         decode_response, encode_request, get_assertion, make_credential,
     },
@@ -21,14 +22,20 @@ use keyfob_core::{
     pin_uv::{Permissions, PinUvAuthProtocol, Token},
 };
 use keyfob_soft_authenticator::{
-    devices::{VIRTUAL_KEY_AAGUID, VirtualCrypto},
-    engine::{Config, Engine, Event, Platform, Progress, Wait},
+    devices::VirtualCrypto,
+    engine::{Engine, Event, Platform, Progress, Wait},
     store::{Change, Credential, MAX_RECORD, Query, Setting, Store},
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
-use crate::ceremonies::{Agreed, Authenticator, encoded_within};
+use crate::{
+    ceremonies::{Agreed, Authenticator, encoded_within},
+    commands::{
+        U2F_REGISTER, blobs_request, enroll, fingers_request, min_pin_length_request, read_blobs_request,
+        u2f_authenticate, with_sensor,
+    },
+};
 
 /// The relying party of the commands.
 const MINE: &str = "example.org";
@@ -145,7 +152,7 @@ pub fn fill(store: &mut dyn Store, whose: Whose, to: u32, at_once: u32) {
 
 /// Runs every command that reads the store, each several times, and returns the fastest runs.
 pub fn commands(store: Box<dyn Store>, times: usize) -> Vec<Cost> {
-    let config = Config::new(VIRTUAL_KEY_AAGUID);
+    let config = with_sensor();
     let buffer = Box::leak(vec![0; config.buffer_len()].into_boxed_slice());
     let rng = ChaCha20Rng::seed_from_u64(1);
     let engine = Engine::new(buffer, config, VirtualCrypto::default(), rng, store, keyfob_core::Instant::default());
@@ -156,7 +163,12 @@ pub fn commands(store: Box<dyn Store>, times: usize) -> Vec<Cost> {
         user: 0,
     };
     bench.ceremonies();
-    bench.management();
+    let token = bench.pin();
+    bench.management(&token);
+    bench.settings(&token);
+    bench.u2f();
+    // Last, because it leaves no credential.
+    bench.ask("reset", &[Command::RESET.0]);
     bench.costs
 }
 
@@ -173,8 +185,13 @@ impl Bench {
     fn ask(&mut self, name: &'static str, request: &[u8]) -> Vec<u8> {
         let start = Instant::now();
         let response = self.key.call(request).as_ref().to_vec();
-        let (whole, longest_step) = (start.elapsed(), self.key.longest);
+        let whole = start.elapsed();
         assert_eq!(response[0], 0, "{name}");
+        self.keep(name, whole, self.key.longest);
+        response
+    }
+
+    fn keep(&mut self, name: &'static str, whole: Duration, longest_step: Duration) {
         match self.costs.iter_mut().find(|cost| cost.name == name) {
             Some(cost) => {
                 cost.whole = cost.whole.min(whole);
@@ -184,7 +201,6 @@ impl Bench {
         }
         self.key.engine.response_sent();
         while self.key.engine.tidy() {}
-        response
     }
 
     fn register(&mut self, name: &'static str, user: u32, excluded: &[CredentialDescriptor<'_>]) -> Vec<u8> {
@@ -266,15 +282,75 @@ impl Bench {
         self.ask(name, &request)
     }
 
-    fn management(&mut self) {
+    /// Sets a PIN, and returns a token with every permission that needs no relying party.
+    fn pin(&mut self) -> Token {
         let mut rng = ChaCha20Rng::seed_from_u64(2);
         let request = Agreed::new(&mut self.key, &mut rng).set_pin_request(&mut rng);
-        assert_eq!(self.key.call(&request).as_ref(), [0]);
+        self.ask("setPIN", &request);
+        let all = [Permissions::BE, Permissions::LBW, Permissions::ACFG];
+        let permissions = all.into_iter().fold(Permissions::CM, Permissions::with);
+        for _ in 1..self.times {
+            let request = Agreed::new(&mut self.key, &mut rng).change_pin_request(&mut rng);
+            self.ask("changePIN", &request);
+            let request = Agreed::new(&mut self.key, &mut rng).token_request(&mut rng, permissions, None);
+            self.ask("getPinUvAuthToken", &request);
+        }
+        // The last one is in force.
         let mut agreed = Agreed::new(&mut self.key, &mut rng);
-        let request = agreed.token_request(&mut rng, Permissions::CM, None);
-        let response = self.key.call(&request).as_ref().to_vec();
-        let token = agreed.token(&response);
-        let token = Some(&token);
+        let request = agreed.token_request(&mut rng, permissions, None);
+        let response = self.ask("getPinUvAuthToken", &request);
+        agreed.token(&response)
+    }
+
+    /// The commands that read or write no credential.
+    fn settings(&mut self, token: &Token) {
+        enroll(&mut self.key.engine, token);
+        let enumerate = bio_enrollment::subcommand::ENUMERATE_ENROLLMENTS;
+        for _ in 0..self.times {
+            self.ask("getInfo", &[Command::GET_INFO.0]);
+            self.ask("largeBlobs, 1,024 bytes written", &blobs_request(token));
+            self.ask("largeBlobs, 1,024 bytes read", &read_blobs_request());
+            self.ask("setMinPINLength", &min_pin_length_request(token));
+            self.ask("enumerateEnrollments", &fingers_request(token, enumerate));
+        }
+    }
+
+    /// U2F with a touch that has been given.
+    fn u2f(&mut self) {
+        for _ in 0..self.times {
+            let registered = self.touched("U2F register", &U2F_REGISTER);
+            let key_handle = RegisterResponse::decode(&registered).expect("a registration").key_handle;
+            self.touched("U2F authenticate", &u2f_authenticate(key_handle));
+        }
+    }
+
+    fn touched(&mut self, name: &'static str, request: &ctap1::Request<'_>) -> Vec<u8> {
+        let request = encoded_within(LONGEST, |buffer| request.encode(buffer));
+        let now = keyfob_core::Instant::default();
+        // The first request is refused: a touch counts when it was asked for.
+        let len = bytes::put(self.key.engine.buffer(), &request);
+        self.key.engine.begin_u2f(now, len);
+        self.key.engine.touch_for_u2f(now, true);
+        let len = bytes::put(self.key.engine.buffer(), &request);
+        let start = Instant::now();
+        let mut progress = self.key.engine.begin_u2f(now, black_box(len));
+        let mut longest = start.elapsed();
+        let len = loop {
+            let step = Instant::now();
+            progress = match progress {
+                Progress::Reply(len) => break len,
+                Progress::Pending(_) => self.key.engine.resume(now, Event::Tick),
+            };
+            longest = longest.max(step.elapsed());
+        };
+        let (whole, response) = (start.elapsed(), self.key.engine.buffer()[..len].to_vec());
+        assert!(response.ends_with(&StatusWord::NO_ERROR.0.to_be_bytes()), "{name}: {response:x?}");
+        self.keep(name, whole, longest);
+        response
+    }
+
+    fn management(&mut self, token: &Token) {
+        let token = Some(token);
         let rp_id_hash = RustCrypto.sha256(&[MINE.as_bytes()]);
         let of_mine = Params { rp_id_hash: Some(&rp_id_hash), ..Params::default() };
         for _ in 0..self.times {
@@ -325,7 +401,7 @@ mod tests {
             let mut store = FlashStore::<_, _, 30, 4>::new(flash, RustCrypto, &[0x5E; 32]).expect("a store");
             fill(&mut store, whose, 10, 1);
             let costs = commands(Box::new(store), 2);
-            assert!(costs.len() > 10, "{} rows", costs.len());
+            assert!(costs.len() > 20, "{} rows", costs.len());
             assert!(costs.iter().all(|cost| cost.longest_step <= cost.whole && !cost.longest_step.is_zero()));
         }
     }
