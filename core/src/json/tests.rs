@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
+use crate::cbor::Writer;
 
 fn skip_all(document: &[u8]) -> Result<&str, Error> {
     let mut r = Reader::new(document)?;
