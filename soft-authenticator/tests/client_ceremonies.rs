@@ -135,6 +135,38 @@ fn prf_asks_a_user_who_could_be_verified_to_be() {
 }
 
 #[test]
+fn a_sign_in_without_user_presence_asks_for_no_touch_and_says_that_the_user_was_absent() {
+    use keyfob_core::auth_data::Flags;
+    let mut key = Key::with_pin();
+    let id = registered(&mut key, b"a", MakeExtensions::NONE);
+    for (verification, flags) in [(Requirement::Discouraged, Flags(0)), (Requirement::Required, Flags::UV)] {
+        let list = [CredentialDescriptor::new(&id)];
+        let options = GetOptions {
+            allow_list: (&list[..]).into(),
+            user_presence: false,
+            user_verification: verification,
+            ..GetOptions::new(RP, &HASH)
+        };
+        let (got, _) = get(&mut key, &options, |got| got.get(0).unwrap().auth_data.flags).unwrap();
+        assert_eq!(got, flags);
+    }
+    let other = [CredentialDescriptor::new(b"another")];
+    let options = GetOptions {
+        allow_list: (&other[..]).into(),
+        user_presence: false,
+        user_verification: Requirement::Discouraged,
+        ..GetOptions::new(RP, &HASH)
+    };
+    let (mut buffer, now) = (vec![0; 2048], key.now);
+    let mut plugged = Plugged::new(&mut key);
+    let ceremony = Ceremony::new(GetAssertion::new(&options), &mut buffer, RustCrypto, rng());
+    let error = run(ceremony, &mut plugged, &mut User(PIN, ""), clock(now)).unwrap_err();
+    assert_eq!(error.cause, Cause::Status(Status::NO_CREDENTIALS));
+    let commands: Vec<u8> = plugged.requests.iter().map(|request| request[0]).collect();
+    assert_eq!(commands, [Command::GET_INFO.0, Command::GET_ASSERTION.0], "no touch");
+}
+
+#[test]
 fn inputs_by_credential_go_to_the_credential_that_is_there() {
     let mut key = Key::with_pin();
     let extensions = MakeExtensions { prf: Some(None), ..MakeExtensions::NONE };

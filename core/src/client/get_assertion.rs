@@ -53,7 +53,7 @@ enum Phase {
     AppId,
     /// Signs in, with the one that was found.
     Picked,
-    /// Collects a touch, and fails.
+    /// Fails: after a touch, where the user has to be present.
     NoCredential,
     /// Fetches the other assertions.
     Next,
@@ -227,6 +227,7 @@ impl<'m> Operation for GetAssertion<'_, 'm> {
                     self.only = self.preflight.found;
                     return self.command(means, self.only.iter().copied()).map(Some);
                 }
+                Phase::NoCredential if !options.user_presence => return Err(Cause::Status(Status::NO_CREDENTIALS)),
                 Phase::NoCredential => return self.touch.request(means.facts, means.buffer).map(Some),
                 Phase::Next => return Ok(Some(encode_command(Command::GET_NEXT_ASSERTION, means.buffer)?)),
                 Phase::ReadBlobs => return self.large_blob.fragments.ask(means).map(Some),
@@ -292,7 +293,11 @@ impl<'o> GetAssertion<'o, '_> {
         let options = self.options;
         if means.facts.ctap1 {
             let authenticate = ctap1::Request::Authenticate {
-                control: Control::ENFORCE_USER_PRESENCE,
+                control: if options.user_presence {
+                    Control::ENFORCE_USER_PRESENCE
+                } else {
+                    Control::DONT_ENFORCE_USER_PRESENCE
+                },
                 challenge: options.client_data_hash,
                 application: &means.crypto.sha256(&[self.rp_id().as_bytes()]),
                 key_handle: self.only.ok_or(Cause::CredentialMissing)?,
@@ -311,7 +316,12 @@ impl<'o> GetAssertion<'o, '_> {
             client_data_hash: options.client_data_hash,
             allow_list: None,
             extensions: None,
-            options: grant.uv_option().map(|uv| CommandOptions { uv: Some(uv), ..CommandOptions::default() }),
+            options: Some(CommandOptions {
+                rk: None,
+                up: (!options.user_presence).then_some(false),
+                uv: grant.uv_option(),
+            })
+            .filter(|options| *options != CommandOptions::default()),
             pin_uv_auth_param: proof.as_ref().map(|(param, _)| param.as_bytes()),
             pin_uv_auth_protocol: proof.as_ref().map(|(_, protocol)| *protocol),
         };

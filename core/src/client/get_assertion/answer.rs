@@ -44,7 +44,7 @@ impl GetAssertion<'_, '_> {
         let response: Response<'_> = decode_response(room.response())?;
         let (Assertion { credential_id, auth_data, .. }, _) = Assertion::decode(room.response(), self.only)?;
         let grant = if self.by_app_id { Grant::None } else { means.grant };
-        check_auth_data(means.crypto, &auth_data, self.rp_id(), grant)?;
+        check_auth_data(means.crypto, &auth_data, self.rp_id(), options.user_presence, grant)?;
         if auth_data.attested_credential_data.is_some() {
             return Err(Cause::AttestedCredentialDataUnexpected);
         }

@@ -26,6 +26,9 @@ pub struct GetOptions<'o> {
     pub client_data_hash: &'o [u8; 32],
     /// Credentials that may be used; empty means any discoverable one.
     pub allow_list: List<'o, CredentialDescriptor<'o>>,
+    /// Whether the user has to be there and touch the authenticator. WebAuthn always asks for it (L3 §7.2); SSH has keys
+    /// that sign without. An authenticator may refuse to, and alone decides whether it does.
+    pub user_presence: bool,
     /// User verification.
     pub user_verification: Requirement,
     /// What preferred user verification means when it is not set up.
@@ -37,12 +40,14 @@ pub struct GetOptions<'o> {
 }
 
 impl<'o> GetOptions<'o> {
-    /// Options with the standard's defaults: any credential, user verification preferred, [`DEFAULT_TIMEOUT`].
+    /// Options with the standard's defaults: any credential, user presence, user verification preferred,
+    /// [`DEFAULT_TIMEOUT`].
     pub const fn new(rp_id: &'o str, client_data_hash: &'o [u8; 32]) -> Self {
         Self {
             rp_id,
             client_data_hash,
             allow_list: List::Slice(&[]),
+            user_presence: true,
             user_verification: Requirement::Preferred,
             preferred_without_uv: PreferredWithoutUv::Proceed,
             extensions: GetExtensions::NONE,
@@ -51,7 +56,7 @@ impl<'o> GetOptions<'o> {
     }
 }
 
-/// One assertion. Checked: the relying party, user presence, user verification where it was done or required, the
+/// One assertion. Checked: the relying party, user presence and user verification where they were required or done, the
 /// credential against the allow list, and the form of everything. The signature is the relying party's to verify.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Assertion<'b> {

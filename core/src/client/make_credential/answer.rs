@@ -21,7 +21,7 @@ impl MakeCredential<'_> {
     pub(super) fn check_answer<C: Crypto, R>(&self, means: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<(), Cause> {
         decode_response::<Response<'_>>(room.response())?; // to the end
         let (Attestation { auth_data, extensions, .. }, _) = Attestation::decode(room.response())?;
-        check_auth_data(means.crypto, &auth_data, self.options.rp.id, means.grant)?;
+        check_auth_data(means.crypto, &auth_data, self.options.rp.id, true, means.grant)?;
         let attested = auth_data.attested_credential_data.ok_or(Cause::AttestedCredentialDataMissing)?;
         if attested.credential_id.is_empty() {
             return Err(Cause::InvalidCredentialId); // more than 1,023 bytes do not decode
@@ -59,12 +59,13 @@ pub(in crate::client) fn check_auth_data<C: Hash>(
     crypto: &C,
     auth_data: &AuthData<'_>,
     rp_id: &str,
+    user_presence: bool,
     grant: Grant<'_>,
 ) -> Result<(), Cause> {
     if *auth_data.rp_id_hash != crypto.sha256(&[rp_id.as_bytes()]) {
         return Err(Cause::RpIdHashMismatch);
     }
-    if !auth_data.flags.has(Flags::UP) {
+    if user_presence && !auth_data.flags.has(Flags::UP) {
         return Err(Cause::UserNotPresent);
     }
     if grant.verifies() && !auth_data.flags.has(Flags::UV) {

@@ -217,6 +217,23 @@ fn a_registration_has_the_outcome_of_version_2() {
 }
 
 #[test]
+fn a_sign_in_without_user_presence_does_not_enforce_it() {
+    let mut key = Key::of(RP_ID);
+    let list = [CredentialDescriptor::new(ID)];
+    let options = GetOptions { user_presence: false, ..allowing(&list) };
+    get(&mut key, &options, |got| assert_eq!(got.credential_id, ID)).unwrap();
+    assert_eq!(key.script(), "2vcA");
+    let last = ctap1::Request::decode(&key.sent.last().unwrap().1).unwrap();
+    assert!(matches!(last, ctap1::Request::Authenticate { control: Control::DONT_ENFORCE_USER_PRESENCE, .. }));
+    // Nobody is asked to touch a key that does not hold the credential.
+    let other = [CredentialDescriptor::new(b"other")];
+    let mut key = Key::of(RP_ID);
+    let options = GetOptions { user_presence: false, ..allowing(&other) };
+    assert_eq!(get(&mut key, &options, |_| ()).unwrap_err(), status(Status::NO_CREDENTIALS));
+    assert_eq!(key.script(), "2vc");
+}
+
+#[test]
 fn a_sign_in_has_the_outcome_of_version_2_and_finds_its_key_handle_without_a_touch() {
     let mut key = Key::of(RP_ID);
     let long = [1; 256];
