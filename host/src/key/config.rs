@@ -1,7 +1,7 @@
 //! The configuration that the switches describe, or why they do not go together.
 
 use clap::ValueEnum;
-use keyfob_core::{Failure, cose::Algorithm, crypto::Sign};
+use keyfob_core::{cose::Algorithm, crypto::Sign};
 use keyfob_soft_authenticator::{
     Caps,
     devices::{self, VIRTUAL_KEY_AAGUID, VIRTUAL_VENDOR_COMMANDS, VirtualCrypto, VirtualPlatform},
@@ -124,15 +124,6 @@ fn check_is_in_force(arguments: &KeyArguments, config: &Config<'_>) -> Result<()
     refused.iter().find(|(contradicts, _)| *contradicts).map_or(Ok(()), |(_, why)| Err(*why))
 }
 
-/// What real clients get on with. Chromium ignores an answer with ES384, ES512 or ES256K; ssh-keygen takes
-/// OPERATION_DENIED for a wrong PIN.
-fn workstation<'a>(aaguid: [u8; 16]) -> Config<'a> {
-    let config = Config::fido2_3_full(aaguid);
-    let policy = AuthenticatorPolicy { touch_timeout: Failure::USER_ACTION_TIMEOUT, ..config.policy };
-    let caps = config.caps.without(Caps::ES384).without(Caps::ES512).without(Caps::ES256K);
-    Config { policy, caps, ..config }
-}
-
 fn described<'a>(arguments: &'a KeyArguments, rp_ids: &'a [&'a str]) -> Config<'a> {
     let profile = match arguments.profile {
         Profile::Full => Config::fido2_3_full,
@@ -140,7 +131,7 @@ fn described<'a>(arguments: &'a KeyArguments, rp_ids: &'a [&'a str]) -> Config<'
         Profile::Arculus => Config::arculus_like,
         Profile::U2fOnly => Config::u2f_only,
         Profile::Minimal => Config::minimal_2_0,
-        Profile::Workstation => workstation,
+        Profile::Workstation => Config::workstation,
     };
     let mut config = profile(VIRTUAL_KEY_AAGUID);
     config.firmware_version = arguments.firmware_version.or(config.firmware_version);

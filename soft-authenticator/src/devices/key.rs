@@ -10,9 +10,10 @@ use keyfob_core::{
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
-use super::limited::Limited;
+use super::{VIRTUAL_KEY_AAGUID, limited::Limited, virtual_key_certificate};
 use crate::{
-    engine::{Config, ConfigError, Engine, Platform, TemplateId, Wait},
+    Caps,
+    engine::{AttestationMode, Config, ConfigError, Engine, Platform, TemplateId, Wait},
     hid::{HidAuthenticator, HidEvent},
     store::{MemoryStore, Store},
 };
@@ -163,6 +164,15 @@ impl<'b> KeyOptions<'b> {
             large_blobs: 4096,
             enrolled: None,
         }
+    }
+
+    /// The key of `keyfob run`, which clients on a workstation get on with: [`Config::workstation`], certified
+    /// attestation, and an enrolled finger that verifies its user.
+    pub fn workstation() -> Self {
+        let config = Config::workstation(VIRTUAL_KEY_AAGUID);
+        let caps = config.caps.with(Caps::CERTIFIED_ATTESTATION).with(Caps::BUILT_IN_UV).with(Caps::BIO_ENROLL);
+        let attestation = AttestationMode::Certified(virtual_key_certificate());
+        Self { enrolled: Some("finger"), ..Self::new(Config { caps, attestation, ..config }) }
     }
 }
 

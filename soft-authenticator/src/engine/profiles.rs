@@ -1,7 +1,7 @@
 //! Configurations with a name: what an authenticator of a kind can do. A feature that this version does not have yet is
 //! switched on here too; getInfo lists it once it works.
 
-use keyfob_core::cbor::Text;
+use keyfob_core::{Failure, cbor::Text};
 
 use super::config::{AuthenticatorPolicy, Config, Version};
 use crate::caps::Caps;
@@ -31,6 +31,7 @@ const _: () = {
     assert!(Config::arculus_like(AAGUID).caps.contradiction().is_none());
     assert!(Config::u2f_only(AAGUID).caps.contradiction().is_none());
     assert!(Config::minimal_2_0(AAGUID).caps.contradiction().is_none());
+    assert!(Config::workstation(AAGUID).caps.contradiction().is_none());
 };
 
 impl Config<'_> {
@@ -83,5 +84,14 @@ impl Config<'_> {
             policy: AuthenticatorPolicy::CTAP2_0,
             ..Self::new(aaguid)
         }
+    }
+
+    /// What clients on a workstation get on with: Chromium ignores an answer with ES384, ES512 or ES256K, and ssh-keygen
+    /// takes OPERATION_DENIED for a wrong PIN.
+    pub const fn workstation(aaguid: [u8; 16]) -> Self {
+        let config = Self::new(aaguid);
+        let policy = AuthenticatorPolicy { touch_timeout: Failure::USER_ACTION_TIMEOUT, ..config.policy };
+        let caps = config.caps.without(Caps::ES384).without(Caps::ES512).without(Caps::ES256K);
+        Self { policy, caps, ..config }
     }
 }

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use keyfob_core::{
-    Instant,
+    Failure, Instant,
     ctap2::{decode_response, get_info},
 };
 use keyfob_soft_authenticator::{
@@ -336,4 +336,12 @@ fn a_workstation_key_is_certified_and_says_when_it_was_not_touched() {
     };
     assert_eq!(made(&[]), (Failure::USER_ACTION_TIMEOUT, true));
     assert_eq!(made(&["--policy", "strict", "--attestation", "own"]), (Failure::OPERATION_DENIED, false));
+}
+
+#[test]
+fn the_profile_workstation_is_the_key_that_other_programs_make_under_that_name() {
+    let (arguments, options) = (parse(&["--profile", "workstation"]), KeyOptions::workstation());
+    assert_eq!(format!("{:?}", config(&arguments, &[]).unwrap()), format!("{:?}", options.config));
+    assert_eq!(arguments.finger(), options.enrolled);
+    assert_eq!(usize::try_from(arguments.large_blobs), Ok(options.large_blobs));
 }
