@@ -1,0 +1,159 @@
+//! A key is made.
+
+use std::ffi::CStr;
+
+use keyfob_core::{
+    attestation::Statement,
+    auth_data::AttestedCredentialData,
+    cbor::{self, List},
+    client::{
+        Attestation, GetAssertion, GetOptions, MakeCredential, MakeOptions, Requirement,
+        extensions::{CredProtect, MakeExtensions},
+    },
+    cose::{Algorithm, CoseKey},
+    crypto::{Hash, RustCrypto},
+    ctap2::{CredentialParameters, RpEntity, UserEntity},
+    extensions::cred_protect::Level,
+    transport::hid::MAX_MESSAGE,
+    verify,
+};
+
+use crate::{
+    abi,
+    failure::Failure,
+    key::Key,
+    options::{Options, UserId},
+};
+
+/// Room for every resident key of an application, in bytes: some hundred.
+const ASSERTIONS: usize = 16 * MAX_MESSAGE;
+
+/// What OpenSSH asks for.
+pub struct Enrollment<'a> {
+    pub algorithm: u32,
+    pub challenge: &'a [u8],
+    pub application: &'a str,
+    pub flags: u8,
+    pub pin: Option<&'a CStr>,
+    pub options: Options,
+}
+
+/// A key that was made.
+pub struct Enrolled {
+    pub flags: u8,
+    pub public_key: Vec<u8>,
+    pub key_handle: Vec<u8>,
+    /// Empty where the key attests nothing.
+    pub signature: Vec<u8>,
+    pub certificate: Vec<u8>,
+    /// A byte string of CBOR.
+    pub auth_data: Vec<u8>,
+}
+
+/// Makes a key.
+///
+/// # Errors
+/// [`Failure`].
+pub fn enroll(asked: &Enrollment<'_>) -> Result<Enrolled, Failure> {
+    let algorithm = algorithm(asked.algorithm)?;
+    let known = abi::USER_PRESENCE | abi::USER_VERIFICATION | abi::FORCE_OPERATION | abi::RESIDENT_KEY;
+    if asked.flags & !known != 0 {
+        let unknown = asked.flags & !known;
+        return Err(Failure::new(abi::ERR_UNSUPPORTED, format!("the flags {unknown:#04x} are not supported")));
+    }
+    asked.options.place.with(true, |port| {
+        let mut key = Key::new(port, asked.pin)?;
+        let is_resident = asked.flags & abi::RESIDENT_KEY != 0;
+        if is_resident && asked.flags & abi::FORCE_OPERATION == 0 && exists(&mut key, asked)? {
+            return Err(Failure::silent(abi::ERR_CREDENTIAL_EXISTS));
+        }
+        let verifies = asked.flags & abi::USER_VERIFICATION != 0;
+        let level = match verifies {
+            true => Level::USER_VERIFICATION_REQUIRED,
+            false => Level::USER_VERIFICATION_OPTIONAL_WITH_CREDENTIAL_ID_LIST,
+        };
+        let hash = RustCrypto.sha256(&[asked.challenge]);
+        let rp = RpEntity { id: asked.application, name: None };
+        let user = UserEntity { id: &asked.options.user, name: Some("openssh"), display_name: Some("openssh") };
+        let algorithms = [CredentialParameters::new(algorithm)];
+        let required = |required| if required { Requirement::Required } else { Requirement::Discouraged };
+        let options = MakeOptions {
+            resident_key: required(is_resident),
+            user_verification: required(verifies),
+            extensions: MakeExtensions {
+                cred_protect: is_resident.then_some(CredProtect { level, enforce: true }),
+                ..MakeExtensions::NONE
+            },
+            ..MakeOptions::new(&hash, rp, user, &algorithms)
+        };
+        let mut buffer = vec![0; MAX_MESSAGE];
+        let made = key.run(MakeCredential::new(&options), &mut buffer, |_| ())?;
+        enrolled(&made, asked.flags & !abi::FORCE_OPERATION, &hash)
+    })
+}
+
+/// The algorithm of OpenSSH's number.
+pub fn algorithm(number: u32) -> Result<Algorithm, Failure> {
+    match number {
+        abi::ECDSA => Ok(Algorithm::ES256),
+        abi::ED25519 => Ok(Algorithm::EDDSA),
+        _ => Err(Failure::new(abi::ERR_UNSUPPORTED, format!("the algorithm {number} is not supported"))),
+    }
+}
+
+/// OpenSSH's number and form of a public key. `None` for keys that it does not have.
+pub fn public_key(key: &CoseKey<'_>) -> Option<(u32, Vec<u8>)> {
+    match *key {
+        CoseKey::Ec2 { algorithm: Algorithm::ES256, x, y, .. } if (x.len(), y.len()) == (32, 32) => {
+            Some((abi::ECDSA, [&[0x04], x, y].concat()))
+        }
+        CoseKey::Okp { algorithm: Algorithm::EDDSA, x, .. } if x.len() == 32 => Some((abi::ED25519, x.into())),
+        _ => None,
+    }
+}
+
+/// Whether there is a resident key of this application and user. It is looked up without a touch.
+fn exists(key: &mut Key<'_, '_>, asked: &Enrollment<'_>) -> Result<bool, Failure> {
+    let options = GetOptions { user_presence: false, ..GetOptions::new(asked.application, &[0; 32]) };
+    let mut buffer = vec![0; ASSERTIONS];
+    let found = match key.run(GetAssertion::new(&options), &mut buffer, |_| ()) {
+        Err(failure) if failure.code == abi::ERR_DEVICE_NOT_FOUND => return Ok(false),
+        found => found?,
+    };
+    let is_of_user = |user: &UserId| found.iter().any(|one| one.user_handle() == Some(&user[..]));
+    // What was not fetched may be it: then OpenSSH asks its user.
+    Ok(is_of_user(&asked.options.user) || found.len() < found.total())
+}
+
+/// What OpenSSH wants to know of a key that was made, after a check of its attestation: a key that signs wrongly would
+/// be noticed at the first login only.
+fn enrolled(made: &Attestation<'_>, flags: u8, hash: &[u8; 32]) -> Result<Enrolled, Failure> {
+    let broken = |why: &str| Failure::new(abi::ERR_GENERAL, format!("the key's answer cannot be used: {why}"));
+    let credential = made.auth_data.attested_credential_data.ok_or_else(|| broken("there is no credential in it"))?;
+    let AttestedCredentialData { credential_id, public_key: cose, .. } = credential;
+    let (_, public_key) = public_key(&cose).ok_or_else(|| broken("the public key has another form"))?;
+    let response = &made.response;
+    if let Some(statement) = response.att_stmt {
+        match verify::attestation(&RustCrypto, response.fmt, statement, response.auth_data, &credential, hash) {
+            Ok(_) | Err(verify::Error::Format) => {}
+            Err(error) => return Err(broken(&error.to_string())),
+        }
+    }
+    let (signature, chain) = match made.statement {
+        Statement::Packed(packed) => (packed.sig, packed.x5c),
+        Statement::FidoU2f(u2f) => (u2f.sig, Some(u2f.x5c)),
+        _ => (&[][..], None),
+    };
+    let certificate = chain.and_then(|chain: List<'_, &[u8]>| chain.iter().next()).unwrap_or_default();
+    let mut auth_data = vec![0; response.auth_data.len().saturating_add(9)];
+    let len = cbor::encode(&response.auth_data, &mut auth_data).map_err(|error| broken(&error.to_string()))?;
+    auth_data.truncate(len);
+    Ok(Enrolled {
+        flags,
+        public_key,
+        key_handle: credential_id.into(),
+        signature: signature.into(),
+        certificate: certificate.into(),
+        auth_data,
+    })
+}

@@ -1,0 +1,56 @@
+//! A HID device of Linux: `/dev/hidrawN`.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, ErrorKind, Read, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    time::Duration,
+};
+
+use keyfob_core::{
+    bytes,
+    transport::{ReportIo, hid::REPORT_LEN},
+};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    fs::OFlags,
+};
+
+/// A device that is open. Which one it is, is not checked: another than a security key does not answer.
+pub struct Hidraw(File);
+
+impl Hidraw {
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+        OpenOptions::new().read(true).write(true).custom_flags(flags).open(path).map(Self)
+    }
+}
+
+impl ReportIo for Hidraw {
+    type Error = io::Error;
+
+    fn write(&mut self, report: &[u8; REPORT_LEN]) -> io::Result<()> {
+        // The report id comes first, 0 where there is only one report.
+        let mut numbered = [0; REPORT_LEN + 1];
+        bytes::copy(bytes::rest_mut(&mut numbered, 1), report);
+        self.0.write_all(&numbered)
+    }
+
+    fn read(&mut self, wait: Duration) -> io::Result<Option<[u8; REPORT_LEN]>> {
+        let wait = Timespec::try_from(wait).map_err(|_| ErrorKind::InvalidInput)?;
+        match poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&wait)) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => return Ok(None),
+            Ok(_) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let mut report = [0; REPORT_LEN];
+        match self.0.read(&mut report) {
+            Ok(REPORT_LEN) => Ok(Some(report)),
+            Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
+            Ok(_) => Ok(None), // not a report of a security key
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}

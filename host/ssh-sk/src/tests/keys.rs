@@ -1,0 +1,102 @@
+//! Keys that are made, and their signatures.
+
+use keyfob_core::{
+    attestation::Packed,
+    auth_data::{AuthData, Flags},
+    cbor::{self, List as CborList, RawMap},
+    cose::{Algorithm, CoseKey},
+    crypto::{Hash, RustCrypto, Verify, der},
+};
+
+use super::*;
+use crate::abi::*;
+
+/// What is signed: the authenticator data, which have nothing but what OpenSSH knows, and the hash of the message.
+fn signed(signature: &Signature, message: &[u8]) -> Vec<u8> {
+    let application = RustCrypto.sha256(&[APPLICATION.to_bytes()]);
+    let hash = RustCrypto.sha256(&[message]);
+    [&application[..], &[signature.flags], &signature.counter.to_be_bytes(), &hash].concat()
+}
+
+/// The key, and its signature in the form of CTAP.
+fn in_ctap<'a>(key: &'a Made, signature: &Signature) -> (CoseKey<'a>, Vec<u8>) {
+    if key.public_key.len() == 32 {
+        return (CoseKey::from_raw(Algorithm::EDDSA, &key.public_key).unwrap(), signature.r.clone());
+    }
+    let (form, coordinates) = key.public_key.split_first().unwrap();
+    assert_eq!(*form, 4);
+    let mut der = [0; 72];
+    let len = der::write(&signature.r, &signature.s, &mut der).unwrap();
+    (CoseKey::from_raw(Algorithm::ES256, coordinates).unwrap(), der[..len].to_vec())
+}
+
+fn verifies(key: &Made, signature: &Signature, message: &[u8]) -> bool {
+    let (key, bytes) = in_ctap(key, signature);
+    RustCrypto.verify(&key, &[&signed(signature, message)], &bytes).is_ok()
+}
+
+#[test]
+fn a_key_of_each_type_signs_what_its_public_key_verifies() {
+    for (algorithm, length) in [(ECDSA, 65), (ED25519, 32)] {
+        let file = File::new();
+        let key = enroll(&file.options(), algorithm, USER_PRESENCE, None).unwrap();
+        assert_eq!((key.public_key.len(), key.flags), (length, USER_PRESENCE));
+        let mut counters = Vec::new();
+        for message in [&b"one"[..], &[7; 100_000]] {
+            let signature = sign(&file.options(), &key, algorithm, message, None).unwrap();
+            assert!(verifies(&key, &signature, message) && !verifies(&key, &signature, b"another"));
+            assert_eq!(signature.flags, Flags::UP.0);
+            counters.push(signature.counter);
+        }
+        assert!(counters.is_sorted(), "{counters:?}");
+        // It was not resident.
+        assert_eq!(load(&file.options(), None), Ok(vec![]));
+    }
+}
+
+#[test]
+fn a_key_that_needs_no_touch_signs_without_and_says_so() {
+    let file = File::new();
+    let key = enroll(&file.options(), ED25519, 0, None).unwrap();
+    let signature = sign(&file.options(), &key, ED25519, b"message", None).unwrap();
+    assert_eq!((key.flags, signature.flags), (0, 0));
+    assert!(verifies(&key, &signature, b"message"));
+}
+
+#[test]
+fn a_key_is_attested_by_the_certificate_of_the_virtual_key() {
+    for algorithm in [ECDSA, ED25519] {
+        let file = File::new();
+        let made = enroll(&file.options(), algorithm, USER_PRESENCE, None).unwrap();
+        // The authenticator data are a byte string of CBOR.
+        let bytes: &[u8] = cbor::decode(&made.auth_data).unwrap();
+        let auth_data = AuthData::decode(bytes).unwrap();
+        assert_eq!(*auth_data.rp_id_hash, RustCrypto.sha256(&[APPLICATION.to_bytes()]));
+        let credential = auth_data.attested_credential_data.unwrap();
+        assert_eq!(credential.credential_id, made.key_handle);
+        let chain = [&made.certificate[..]];
+        let statement = Packed { alg: Algorithm::ES256, sig: &made.signature, x5c: Some(CborList::Slice(&chain)) };
+        let mut encoded = [0; 2048];
+        let len = cbor::encode(&statement, &mut encoded).unwrap();
+        let RawMap(raw) = cbor::decode(&encoded[..len]).unwrap();
+        let statement = keyfob_core::attestation::RawStatement(raw);
+        let verify = |challenge: &[u8]| {
+            let hash = RustCrypto.sha256(&[challenge]);
+            keyfob_core::verify::attestation(&RustCrypto, "packed", statement, bytes, &credential, &hash).map(|_| ())
+        };
+        assert_eq!(verify(CHALLENGE), Ok(()));
+        assert!(verify(b"another challenge").is_err());
+    }
+}
+
+#[test]
+fn what_is_not_there_is_unsupported_and_a_key_of_another_authenticator_is_not_found() {
+    let (file, other) = (File::new(), File::new());
+    assert_eq!(enroll(&file.options(), 2, USER_PRESENCE, None), Err(ERR_UNSUPPORTED));
+    assert_eq!(enroll(&file.options(), ECDSA, 0x40, None), Err(ERR_UNSUPPORTED), "an unknown flag");
+    let key = enroll(&file.options(), ECDSA, USER_PRESENCE, None).unwrap();
+    assert_eq!(sign(&file.options(), &key, 2, b"message", None), Err(ERR_UNSUPPORTED));
+    assert_eq!(sign(&file.options(), &key, ED25519, b"message", None), Err(ERR_GENERAL), "it is of the other type");
+    enroll(&other.options(), ECDSA, USER_PRESENCE, None).unwrap();
+    assert_eq!(sign(&other.options(), &key, ECDSA, b"message", None), Err(ERR_DEVICE_NOT_FOUND));
+}
