@@ -43,6 +43,19 @@ need_keyfob_rp() {
     KEYFOB_RP=$(realpath "$KEYFOB_RP")
 }
 
+# Sets SSH_SK to the absolute path of the library for OpenSSH under test.
+need_ssh_sk() {
+    if [ -z "${SSH_SK:-}" ]; then
+        local manifest target
+        manifest=$(dirname "${BASH_SOURCE[0]}")/../Cargo.toml
+        cargo build --locked --quiet --manifest-path "$manifest" --package keyfob-ssh-sk
+        target=$(cargo metadata --locked --no-deps --format-version 1 --manifest-path "$manifest" |
+            python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')
+        SSH_SK=$target/debug/libkeyfob_ssh_sk.so
+    fi
+    SSH_SK=$(realpath "$SSH_SK")
+}
+
 # Sets EXAMPLE to the absolute path of this example of the keyfob package.
 need_example() {
     local manifest target

@@ -7,6 +7,7 @@
 #
 #   KEYFOB        a keyfob to test instead of the one that is built here
 #   KEYFOB_RP     the same for keyfob-rp
+#   SSH_SK        the same for the library for OpenSSH
 #   KEYFOB_CACHE  where the Python environments are kept, ~/.cache/keyfob without it
 set -euo pipefail
 
@@ -15,6 +16,7 @@ source "$here/../lib.sh"
 need_debian fido2-token:fido2-tools ssh-keygen:openssh-client chromium:chromium chromedriver:chromium-driver
 need_keyfob
 need_keyfob_rp
+need_ssh_sk
 need_packages relying-party requests==2.34.2 flask==3.1.3 fido2==2.2.1 selenium==4.51.0
 
 work=$(mktemp -d)
@@ -34,7 +36,9 @@ export PATH=$PWD/bin:$KEPT/bin:$PATH
 block sh 1 | bash -e
 echo "ok: the lines of a client developer"
 [ "$(block sh 2 | wc -l)" -lt 10 ]
-block sh 2 | bash -e
+mkdir -p target/debug
+cp "$SSH_SK" target/debug
+{ echo 'trap "ssh-agent -k >/dev/null || true" EXIT'; block sh 2; } | bash -e
 echo "ok: the lines of an SSH user"
 [ "$(block python 1 | wc -l)" -lt 10 ]
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')

@@ -10,29 +10,13 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/../lib.sh"
+source "$here/../openssh.sh"
 need_debian ssh-keygen:openssh-client /usr/sbin/sshd:openssh-server fido2-token:fido2-tools
 need_keyfob
 
 work=$(mktemp -d)
 cd "$work"
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-ssh-keygen -q -t ed25519 -N '' -f host_key
-cat >sshd_config <<END
-ListenAddress 127.0.0.1:$port
-HostKey $work/host_key
-PidFile $work/sshd.pid
-AuthorizedKeysFile $work/authorized_keys
-PubkeyAuthentication yes
-PasswordAuthentication no
-KbdInteractiveAuthentication no
-UsePAM no
-StrictModes no
-END
-touch authorized_keys
-[ "$(id -u)" != 0 ] || mkdir -p /run/sshd
-# A daemon keeps the pipes that it inherits, and whoever reads them waits for it.
-/usr/sbin/sshd -D -f "$work/sshd_config" -E "$work/sshd.log" </dev/null >/dev/null 2>&1 &
-sshd=$!
+start_sshd
 trap 'kill "$sshd" 2>/dev/null; rm -rf "$work"' EXIT
 
 setsid --wait "$KEYFOB" run -- bash "$here/ssh.sh" "$port" </dev/null

@@ -2,28 +2,8 @@
 set -uo pipefail
 port=$1
 
-check() {
-    local what=$1
-    shift
-    if "$@" >output 2>&1 </dev/null; then echo "ok: $what"; else echo "FAILED: $what: $*"; cat output sshd.log; exit 1; fi
-}
-refused() {
-    local what=$1
-    shift
-    if ! "$@" >output 2>&1 </dev/null; then echo "ok: $what"; else echo "FAILED: $what: $*"; cat output; exit 1; fi
-}
-make() { ssh-keygen -q -N '' -t "$1" -f "$2" "${@:3}"; }
-login() {
-    ssh -F none -p "$port" -o BatchMode=no -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR \
-        -o PreferredAuthentications=publickey "$@" "$(id -un)@127.0.0.1" true
-}
-# authorize NAME OPTIONS
-authorize() { echo "${2:+$2 }$(cat "$1.pub")" >authorized_keys; }
-
-# PINs are asked for without a terminal.
-printf '#!/bin/sh\necho 246810\n' >askpass
-chmod +x askpass
-export SSH_ASKPASS=$PWD/askpass SSH_ASKPASS_REQUIRE=force
+source "$(dirname "${BASH_SOURCE[0]}")/../openssh.sh"
+askpass 246810
 unset SSH_AUTH_SOCK
 
 check "$(ssh -V 2>&1): a key of type ecdsa-sk" make ecdsa-sk ecdsa
@@ -32,11 +12,9 @@ for name in ecdsa ed25519; do
     authorize "$name"
     check "a login with $name" login -i "$name"
     date >file
-    check "a file is signed with $name" ssh-keygen -q -Y sign -f "$name" -n file file
-    echo "me $(cat "$name.pub")" >signers
-    check "and verified" bash -c 'ssh-keygen -q -Y verify -f signers -I me -n file -s file.sig <file'
-    refused "not when the file is changed" bash -c 'ssh-keygen -q -Y verify -f signers -I me -n file -s file.sig <output'
-    rm file.sig
+    check "a file is signed with $name" sign "$name"
+    check "and verified" verify "$name"
+    refused "not when the file is changed" verify "$name" output
 done
 authorize ecdsa
 refused "no login with the other key" login -i ed25519 -o IdentitiesOnly=yes

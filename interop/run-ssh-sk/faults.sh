@@ -1,0 +1,70 @@
+# Sourced by run.sh: several programs at once, one that is killed, and one under valgrind. OpenSSH runs the library in a
+# program of its own, ssh-sk-helper, and SSH_SK_HELPER names another in its place.
+
+together() {
+    local number jobs=()
+    for number in 1 2 3 4 5 6 7 8; do
+        make ed25519-sk "together-$number" &
+        jobs+=($!)
+    done
+    for number in "${jobs[@]}"; do wait "$number"; done
+}
+check "eight programs at once, on one file" together
+check "and their keys are eight" test "$(cut -d' ' -f2 together-*.pub | sort -u | wc -l)" = 8
+
+# So that the process to kill is known.
+cat >helper-with-id <<END
+#!/bin/sh
+echo \$\$ >$work/helper.id
+exec $helper "\$@"
+END
+# The same under valgrind.
+cat >helper-valgrind <<END
+#!/bin/sh
+exec valgrind -q --keep-debuginfo=yes --leak-check=full --show-leak-kinds=definite --log-file=$work/valgrind.%p $helper "\$@"
+END
+chmod +x helper-with-id helper-valgrind
+
+# Kills the helper after some milliseconds, while it makes a resident key. The registration may be over by then.
+interrupted() {
+    local key=$1 millis=$2 job
+    rm -f helper.id
+    SSH_SK_HELPER=$work/helper-with-id make ed25519-sk "$key" -O resident -O application="ssh:$key" </dev/null >/dev/null 2>&1 &
+    job=$!
+    until [ -s helper.id ]; do :; done
+    sleep "$(printf '0.%03d' "$millis")"
+    kill -9 "$(cat helper.id)" 2>/dev/null || true
+    wait "$job"
+}
+# The same registration once more. The key may be there, without OpenSSH having heard of it; then it is overwritten.
+again() { make ed25519-sk "next-$1" -O resident -O application="ssh:key-$1" <<<y; }
+cut=0
+export KEYFOB_STORE=$work/interrupted
+for millis in $(seq 0 2 58); do
+    if interrupted "key-$millis" "$millis"; then
+        authorize "key-$millis"
+        check "the key that was made in $millis ms is there" login -i "key-$millis"
+    else
+        cut=$((cut + 1))
+        check "the next try after $millis ms works" again "$millis"
+    fi
+done
+check "$cut of 30 registrations were interrupted" test "$cut" -ge 3
+mkdir uninterrupted
+cd uninterrupted
+check "the resident keys are downloaded" ssh-keygen -q -K -N ''
+cd ..
+check "each of the 30 once" test "$(find uninterrupted -name '*.pub' | wc -l)" = 30
+
+export KEYFOB_STORE=$work/watched-key SSH_SK_HELPER=$work/helper-valgrind
+check "valgrind: a resident key" make ed25519-sk watched -O resident -O application=ssh:watched
+check "valgrind: a signature" sign watched
+check "valgrind: a wrong answer" env KEYFOB_STORE="$work/file" bash -c '! ssh-keygen -q -Y sign -f watched -n other file'
+mkdir watched-download
+cd watched-download
+check "valgrind: a download" ssh-keygen -q -K -N ''
+cd ..
+unset SSH_SK_HELPER
+# What OpenSSH itself leaks does not count.
+check "valgrind has looked" test "$(find . -name 'valgrind.*' | wc -l)" -ge 4
+refused "and finds nothing" grep -h 'keyfob_ssh_sk\|Invalid\|uninitialised' valgrind.*
