@@ -41,6 +41,7 @@ fuzz_target!(|bytes: &[u8]| {
     make.resident_key = if flags & 1 == 0 { Requirement::Required } else { Requirement::Preferred };
     let mut get = GetOptions::new("example.org", &HASH);
     get.user_verification = requirement;
+    get.user_presence = flags & 8 == 0;
 
     let config = Config { max_msg_size: 1024, ..Config::new([0xAA; 16]) };
     let mut key_buffer = vec![0; config.buffer_len()];
