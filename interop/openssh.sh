@@ -19,7 +19,7 @@ StrictModes no
 END
     touch authorized_keys
     [ "$(id -u)" != 0 ] || mkdir -p /run/sshd
-    # A daemon keeps the pipes that it inherits, and whoever reads them waits for it.
+    # A daemon keeps the pipes that it inherits, and their reader would wait for it.
     /usr/sbin/sshd -D -f "$work/sshd_config" -E "$work/sshd.log" </dev/null >/dev/null 2>&1 &
     sshd=$!
 }

@@ -27,6 +27,24 @@ says 'keyfob: the key that was asked does not hold this SSH key' elsewhere "unix
 kill "$served"
 wait "$served" || true
 
+"$KEYFOB" serve --unix "$work/u2f.socket" --profile u2f_only </dev/null >served.log 2>&1 &
+served=$!
+until [ -S u2f.socket ]; do sleep 0.05; done
+check "a key that speaks U2F and nothing else" elsewhere "unix:$work/u2f.socket" make ecdsa-sk u2f
+authorize u2f
+check "a login with it" elsewhere "unix:$work/u2f.socket" login -i u2f
+says 'requested feature not supported' elsewhere "unix:$work/u2f.socket" make ed25519-sk unsupported
+says 'requested feature not supported' elsewhere "unix:$work/u2f.socket" make ecdsa-sk unsupported -O resident
+kill "$served"
+wait "$served" || true
+
+"$KEYFOB" serve --unix "$work/declined.socket" --touch deny </dev/null >served.log 2>&1 &
+served=$!
+until [ -S declined.socket ]; do sleep 0.05; done
+says 'keyfob: the authenticator answered OPERATION_DENIED' elsewhere "unix:$work/declined.socket" make ecdsa-sk declined
+kill "$served"
+wait "$served" || true
+
 served_port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 "$KEYFOB" serve --tcp "127.0.0.1:$served_port" --store over-tcp </dev/null >served.log 2>&1 &
 served=$!

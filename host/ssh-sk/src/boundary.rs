@@ -47,7 +47,7 @@ pub unsafe extern "C" fn sk_enroll(
 ) -> c_int {
     answer(|| {
         // SAFETY: the caller's promise about `response`, as about the others below.
-        let response = unsafe { cleared(response) }?;
+        let response = unsafe { cleared(response, ptr::null_mut()) }?;
         let made = enroll(&Enrollment {
             algorithm,
             // SAFETY: see above.
@@ -98,7 +98,7 @@ pub unsafe extern "C" fn sk_sign(
 ) -> c_int {
     answer(|| {
         // SAFETY: the caller's promise about `response`, as about the others below.
-        let response = unsafe { cleared(response) }?;
+        let response = unsafe { cleared(response, ptr::null_mut()) }?;
         let signed = sign(&Signing {
             algorithm,
             // SAFETY: see above.
@@ -140,8 +140,7 @@ pub unsafe extern "C" fn sk_load_resident_keys(
 ) -> c_int {
     answer(|| {
         // SAFETY: the caller's promise about `keys` and `count`, as about the others below.
-        let (keys, count) = unsafe { (cleared(keys)?, count.as_mut().ok_or_else(|| missing("the result"))?) };
-        *count = 0;
+        let (keys, count) = unsafe { (cleared(keys, ptr::null_mut())?, cleared(count, 0)?) };
         // SAFETY: see above.
         let (pin, options) = unsafe { (optional_text(pin), Options::read(&passed(options)?)?) };
         let found = load(pin, &options)?;
@@ -189,7 +188,7 @@ pub(crate) fn answer(call: impl FnOnce() -> Result<(), Failure>) -> c_int {
     let result = result.unwrap_or(Err(Failure::silent(abi::ERR_GENERAL)));
     let Err(Failure { code, why }) = result else { return abi::OK };
     if let Some(why) = why {
-        // When nobody hears it, the number is left.
+        // If it cannot be written, OpenSSH still has the number.
         let _ = writeln!(io::stderr(), "keyfob: {why}");
     }
     code
@@ -199,18 +198,17 @@ fn missing(what: &str) -> Failure {
     Failure::new(abi::ERR_GENERAL, format!("OpenSSH has not passed {what}"))
 }
 
-/// Where a result goes, cleared.
+/// Where a result goes, with what stands there if there is none.
 ///
 /// # Safety
 /// `place` is null or can be written.
-unsafe fn cleared<'a, T>(place: *mut *mut T) -> Result<&'a mut *mut T, Failure> {
-    // Not through a reference before it is initialized.
-    if place.is_null() || !place.is_aligned() {
+unsafe fn cleared<'a, T>(place: *mut T, nothing: T) -> Result<&'a mut T, Failure> {
+    if place.is_null() {
         return Err(missing("a place for the result"));
     }
-    // SAFETY: it is not null, is aligned, and can be written; then it is initialized.
+    // SAFETY: it is not null and can be written. There is a reference only when it is initialized.
     unsafe {
-        place.write(ptr::null_mut());
+        place.write(nothing);
         Ok(&mut *place)
     }
 }
@@ -311,7 +309,7 @@ impl Given {
 impl Drop for Given {
     fn drop(&mut self) {
         for place in self.0.get_mut().drain(..) {
-            // SAFETY: it is from malloc, and nobody else has it.
+            // SAFETY: it is from malloc, and was not handed over.
             unsafe { libc::free(place) };
         }
     }

@@ -125,19 +125,20 @@ fn exists(key: &mut Key<'_, '_>, asked: &Enrollment<'_>) -> Result<bool, Failure
     Ok(is_of_user(&asked.options.user) || found.len() < found.total())
 }
 
-/// What OpenSSH wants to know of a key that was made, after a check of its attestation: a key that signs wrongly would
-/// be noticed at the first login only.
-fn enrolled(made: &Attestation<'_>, flags: u8, hash: &[u8; 32]) -> Result<Enrolled, Failure> {
+/// What OpenSSH wants to know of a key that was made, after a check of the signature of its attestation: a key that signs
+/// wrongly would be noticed at the first login only. Everything else about the attestation is for those to judge who get
+/// it, and some keys have certificates that are not as the standard says.
+pub(crate) fn enrolled(made: &Attestation<'_>, flags: u8, hash: &[u8; 32]) -> Result<Enrolled, Failure> {
     let broken = |why: &str| Failure::new(abi::ERR_GENERAL, format!("the key's answer cannot be used: {why}"));
     let credential = made.auth_data.attested_credential_data.ok_or_else(|| broken("there is no credential in it"))?;
     let AttestedCredentialData { credential_id, public_key: cose, .. } = credential;
     let (_, public_key) = public_key(&cose).ok_or_else(|| broken("the public key has another form"))?;
     let response = &made.response;
-    if let Some(statement) = response.att_stmt {
-        match verify::attestation(&RustCrypto, response.fmt, statement, response.auth_data, &credential, hash) {
-            Ok(_) | Err(verify::Error::Format) => {}
-            Err(error) => return Err(broken(&error.to_string())),
-        }
+    if let Some(statement) = response.att_stmt
+        && let Err(error @ verify::Error::Signature) =
+            verify::attestation(&RustCrypto, response.fmt, statement, response.auth_data, &credential, hash)
+    {
+        return Err(broken(&error.to_string()));
     }
     let (signature, chain) = match made.statement {
         Statement::Packed(packed) => (packed.sig, packed.x5c),

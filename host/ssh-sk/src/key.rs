@@ -1,4 +1,4 @@
-//! A key under way: its transport, and its user, who is the PIN that OpenSSH has asked for, or nobody.
+//! A key in use: the transport to it, and the PIN that OpenSSH has asked its user for.
 
 use std::{ffi::CStr, sync::LazyLock, time};
 
@@ -80,7 +80,7 @@ fn now() -> Instant {
     Instant::from_millis(u64::try_from(START.elapsed().as_millis()).unwrap_or(u64::MAX))
 }
 
-/// Who answers for the user.
+/// Answers what a ceremony asks its user.
 struct User<'p> {
     pin: Option<&'p str>,
     verification: Verification,

@@ -6,7 +6,7 @@
 //! ssh, ssh-keygen, ssh-add, ssh-agent ──▶ ssh-sk-helper ──▶ here
 //!    boundary   the C interface: checks pointers and lengths, calls one of
 //!    enroll, sign, resident   what OpenSSH asks for, as ceremonies of keyfob's client
-//!    key        the key under way: its transport, and its user, who is the PIN that OpenSSH has asked for
+//!    key        the key in use: the transport to it, and the PIN that OpenSSH has asked its user for
 //!    place      where the key is, and how it is opened
 //! ```
 //!

@@ -125,7 +125,7 @@ fn open(path: &Path, create: bool) -> Result<FileStore, Failure> {
 }
 
 /// The key of `keyfob run` on this store. Its user is verified by the PIN if it has one, and by a finger if not: with a
-/// finger that always matches, nobody would ever be asked for the PIN.
+/// finger that always matches, the PIN would never be asked for.
 fn options_on(mut store: FileStore) -> Result<KeyOptions<'static>, Failure> {
     let mut pin = Zeroizing::new([0; Setting::MAX_LEN]);
     let pin = store.get(Setting::Pin, &mut *pin).map_err(|error| Failure::new(abi::ERR_GENERAL, error.to_string()))?;

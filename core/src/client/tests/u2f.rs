@@ -225,7 +225,7 @@ fn a_sign_in_without_user_presence_does_not_enforce_it() {
     assert_eq!(key.script(), "2vcA");
     let last = ctap1::Request::decode(&key.sent.last().unwrap().1).unwrap();
     assert!(matches!(last, ctap1::Request::Authenticate { control: Control::DONT_ENFORCE_USER_PRESENCE, .. }));
-    // Nobody is asked to touch a key that does not hold the credential.
+    // A key that does not hold the credential asks for no touch.
     let other = [CredentialDescriptor::new(b"other")];
     let mut key = Key::of(RP_ID);
     let options = GetOptions { user_presence: false, ..allowing(&other) };

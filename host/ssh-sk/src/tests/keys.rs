@@ -4,12 +4,14 @@ use keyfob_core::{
     attestation::Packed,
     auth_data::{AuthData, Flags},
     cbor::{self, List as CborList, RawMap},
+    client::{Attestation, MakeCredential, MakeOptions},
     cose::{Algorithm, CoseKey},
     crypto::{Hash, RustCrypto, Verify, der},
+    ctap2::{CredentialParameters, RpEntity, UserEntity, encode_response},
 };
 
 use super::*;
-use crate::abi::*;
+use crate::{abi::*, enroll::enrolled, key::Key, place::Place};
 
 /// What is signed: the authenticator data, which have nothing but what OpenSSH knows, and the hash of the message.
 fn signed(signature: &Signature, message: &[u8]) -> Vec<u8> {
@@ -99,4 +101,27 @@ fn what_is_not_there_is_unsupported_and_a_key_of_another_authenticator_is_not_fo
     assert_eq!(sign(&file.options(), &key, ED25519, b"message", None), Err(ERR_GENERAL), "it is of the other type");
     enroll(&other.options(), ECDSA, USER_PRESENCE, None).unwrap();
     assert_eq!(sign(&other.options(), &key, ECDSA, b"message", None), Err(ERR_DEVICE_NOT_FOUND));
+}
+
+#[test]
+fn a_key_whose_attestation_has_a_wrong_signature_is_refused() {
+    let file = File::new();
+    let (rp, user) = (RpEntity { id: "ssh:", name: None }, UserEntity { id: b"user", name: None, display_name: None });
+    let (hash, algorithms) = (RustCrypto.sha256(&[CHALLENGE]), [CredentialParameters::new(Algorithm::ES256)]);
+    let options = MakeOptions::new(&hash, rp, user, &algorithms);
+    let mut answer = vec![0; 4096];
+    let len = Place::Store(file.path()).with(true, |port| {
+        let mut buffer = vec![0; 4096];
+        let made = Key::new(port, None)?.run(MakeCredential::new(&options), &mut buffer, |_| ())?;
+        Ok(encode_response(&made.response, &mut answer).unwrap())
+    });
+    answer.truncate(len.unwrap());
+    let read = |answer: &[u8]| enrolled(&Attestation::read(answer).unwrap(), USER_PRESENCE, &hash);
+    let signature = read(&answer).unwrap().signature;
+    // A byte of s.
+    let at = answer.windows(signature.len()).position(|part| part == signature).unwrap() + signature.len() - 1;
+    answer[at] ^= 1;
+    let failure = read(&answer).err().unwrap();
+    assert_eq!(failure.code, ERR_GENERAL);
+    assert!(failure.why.unwrap().starts_with("the key's answer cannot be used: "));
 }
