@@ -1,16 +1,42 @@
 # Sourced by run.sh: several programs at once, one that is killed, and one under valgrind. OpenSSH runs the library in a
 # program of its own, ssh-sk-helper, and SSH_SK_HELPER names another in its place.
 
+# together NAME: eight keys, which are made at the same time.
 together() {
     local number jobs=()
     for number in 1 2 3 4 5 6 7 8; do
-        make ed25519-sk "together-$number" &
+        make ed25519-sk "$1-$number" &
         jobs+=($!)
     done
     for number in "${jobs[@]}"; do wait "$number"; done
+    [ "$(cut -d' ' -f2 "$1"-*.pub | sort -u | wc -l)" = 8 ]
 }
-check "eight programs at once, on one file" together
-check "and their keys are eight" test "$(cut -d' ' -f2 together-*.pub | sort -u | wc -l)" = 8
+export KEYFOB_STORE=$work/together
+check "eight programs at once, on one file, which the first one makes" together file
+export KEYFOB_STORE=
+"$KEYFOB" serve --unix "$work/together.socket" </dev/null >served.log 2>&1 &
+served=$!
+until [ -S together.socket ]; do sleep 0.05; done
+check "eight programs at once, with a key that is served" elsewhere "unix:$work/together.socket" together served
+kill "$served"
+wait "$served" || true
+served=
+
+# It closes each connection, the second one after it was asked something.
+python3 -c '
+import socket
+server = socket.socket(socket.AF_UNIX)
+server.bind("closes.socket")
+server.listen()
+for number in range(2):
+    client, _ = server.accept()
+    client.recv(64 * number)
+    client.close()' </dev/null &
+served=$!
+until [ -S closes.socket ]; do sleep 0.05; done
+for _ in 1 2; do says 'keyfob: what is there does not answer as a security key' elsewhere "unix:$work/closes.socket" another; done
+wait "$served"
+served=
 
 # So that the process to kill is known.
 cat >helper-with-id <<END
