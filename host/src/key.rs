@@ -10,11 +10,13 @@ use std::{
 
 use clap::ValueEnum;
 use keyfob_core::{
+    cbor::Text,
     cose::Algorithm,
     transport::hid::{MAX_MESSAGE, UnknownChannels},
 };
 use keyfob_soft_authenticator::{
     devices::{Finger, KeyOptions, Touch, VirtualKey},
+    nfc::Presence,
     store::FileStore,
 };
 
@@ -26,6 +28,10 @@ mod config;
 pub mod pin;
 
 use pin::PinChoice;
+
+/// The transports of a key that may be a card, in the order in which getInfo lists them.
+const NFC: Text<'static> = Text::new("nfc");
+const USB: Text<'static> = Text::new("usb");
 
 /// What the virtual key is.
 #[derive(clap::Args, Clone)]
@@ -201,17 +207,31 @@ impl KeyArguments {
         self.touch == TouchPolicy::Prompt
     }
 
-    /// Makes the key, and calls `work` with it.
+    /// How the user consents when the key is a card in a reader. Only one that does not touch at once sees more of it
+    /// than the tap.
+    fn presence(&self) -> Presence {
+        match (self.touch, self.profile) {
+            (TouchPolicy::Auto, Profile::Arculus) => Presence::Tap, // it has no button
+            (TouchPolicy::Auto, _) => Presence::TapOrButton,
+            _ => Presence::Button,
+        }
+    }
+
+    /// Makes the key, which may become a card in a reader, and calls `work` with it.
     ///
     /// # Errors
     /// What the user has to know, in a line; the error of `work`.
     pub fn with_key<T>(
         &self,
         notes: &Notes,
+        has_reader: bool,
         work: impl FnOnce(&mut VirtualKey<'_>) -> Result<T, String>,
     ) -> Result<T, String> {
         let rp_ids: Vec<&str> = self.enterprise.iter().map(String::as_str).collect();
-        let config = config::config(self, &rp_ids)?;
+        let mut config = config::config(self, &rp_ids)?;
+        if has_reader && !config.transports.contains(&NFC) {
+            config.transports = &[NFC, USB];
+        }
         let mut options = KeyOptions::new(config);
         options.finger = match self.uv() {
             UvPolicy::Auto => Finger::Matches,
@@ -229,6 +249,7 @@ impl KeyArguments {
             TouchPolicy::Prompt => ask_on_terminal(notes.clone()),
             TouchPolicy::After(time) => touch_after(time),
         };
+        options.presence = self.presence();
         options.lock = self.lock;
         let winks = notes.clone();
         options.wink = Some(Box::new(move || winks.tell("wink", json!({}), || "The key winks.".into())));

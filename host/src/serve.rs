@@ -11,6 +11,7 @@ use crate::{
     signals,
 };
 
+mod apdus;
 mod capture;
 mod doors;
 mod events;
@@ -71,7 +72,7 @@ impl ToldArguments {
 pub fn run(arguments: &Arguments) -> Result<(), String> {
     let notes = arguments.told.notes(Stream::Output);
     let mut events = arguments.told.events(&notes)?;
-    let served = arguments.key.with_key(&notes, |key| {
+    let served = arguments.key.with_key(&notes, arguments.doors.has_reader(), |key| {
         let broken = |error| format!("the key cannot be served: {}", plain(&error));
         let mut hub = Hub::new(key).map_err(broken)?;
         let opened = arguments.doors.open(&mut hub)?;

@@ -200,6 +200,12 @@ impl<'b, P: Platform, F: HidFraming> HidAuthenticator<'b, P, F> {
         &mut self.served.engine
     }
 
+    /// The framing and the engine, to put the engine behind another transport. A pending command is still pending in
+    /// it, until its [`Engine::power_cycle`] or [`Engine::abort`].
+    pub fn into_parts(self) -> (F, Engine<'b, P>) {
+        (self.served.framing.0, self.served.engine)
+    }
+
     /// Unplugs the authenticator and plugs it in again: channels, tokens and pending commands are gone, what is stored
     /// stays.
     ///

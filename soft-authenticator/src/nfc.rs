@@ -119,6 +119,12 @@ impl<'b, P: Platform> NfcAuthenticator<'b, P> {
         &mut self.served.engine
     }
 
+    /// The engine, to put it behind another transport. A pending command is still pending in it, until its
+    /// [`Engine::power_cycle`] or [`Engine::abort`].
+    pub fn into_engine(self) -> Engine<'b, P> {
+        self.served.engine
+    }
+
     /// Call this when the field has come back after it was lost: the selection, tokens and pending commands
     /// are gone, what is stored stays, and the user is present.
     ///

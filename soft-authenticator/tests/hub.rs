@@ -30,6 +30,7 @@ use keyfob_soft_authenticator::{
         hub::{Hub, HubEvent, HubHandle, Peer},
     },
     engine::Config,
+    nfc::Presence,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -48,6 +49,8 @@ mod uhid;
 mod unix;
 #[path = "hub/usbip.rs"]
 mod usbip;
+#[path = "hub/vpcd.rs"]
+mod vpcd;
 
 const HASH: [u8; 32] = [7; 32];
 
@@ -355,19 +358,32 @@ fn hub(
     touch: Touch,
     doors: impl FnOnce(&mut Hub<'_, '_>) + Send + 'static,
 ) -> (HubHandle, Events, thread::JoinHandle<()>) {
+    hub_of(config, touch, Presence::Tap, doors)
+}
+
+/// The same, for a key that may be a card.
+fn hub_of(
+    config: Config<'static>,
+    touch: Touch,
+    presence: Presence,
+    doors: impl FnOnce(&mut Hub<'_, '_>) + Send + 'static,
+) -> (HubHandle, Events, thread::JoinHandle<()>) {
     let (told, handles) = std::sync::mpsc::channel();
     let events = Events::default();
     let noted = events.clone();
     let thread = thread::spawn(move || {
         let mut buffer = vec![0; config.buffer_len().max(MAX_MESSAGE)];
-        let options = KeyOptions { seed: Some(1), touch, ..KeyOptions::new(config) };
+        let options = KeyOptions { seed: Some(1), touch, presence, ..KeyOptions::new(config) };
         let mut key = VirtualKey::new(&mut buffer, options).unwrap();
         let mut hub = Hub::new(&mut key).unwrap();
         doors(&mut hub);
         told.send(hub.handle()).unwrap();
         let is_of_clients = |event: &HubEvent| {
-            use HubEvent::{Closed, Full, Opened, PluggedIn, Stranger, Stuck, Unplugged};
+            use HubEvent::{
+                Closed, Full, InField, NoReader, Opened, OutOfField, PluggedIn, Stranger, Stuck, Unplugged,
+            };
             matches!(event, PluggedIn | Unplugged | Opened(_) | Closed(_) | Stranger(_) | Full(_) | Stuck(_))
+                || matches!(event, InField(_) | OutOfField(_) | NoReader(..))
         };
         hub.run(|event| {
             if is_of_clients(&event) {

@@ -196,7 +196,7 @@ fn serve(
     let notes = arguments.told.notes(Stream::Error);
     let mut events = arguments.told.events(&notes)?;
     let is_told = arguments.events || arguments.told.is_asked_for();
-    let served = arguments.key.with_key(&notes, |key| {
+    let served = arguments.key.with_key(&notes, false, |key| {
         let broken = |error| format!("the key's socket failed: {error}");
         let mut hub = Hub::new(key).map_err(broken)?;
         hub.keep_plugged_in();

@@ -2,11 +2,11 @@
 
 use std::{
     io::{self, ErrorKind},
-    net::{SocketAddr, TcpListener, UdpSocket},
+    net::{SocketAddr, TcpListener, ToSocketAddrs, UdpSocket},
     path::{Path, PathBuf},
 };
 
-use keyfob_soft_authenticator::devices::{hub::Hub, usbip};
+use keyfob_soft_authenticator::devices::{hub::Hub, usbip, vpcd};
 
 /// Where clients open the key. Several may be given.
 #[derive(clap::Args, Clone)]
@@ -28,6 +28,11 @@ pub struct DoorArguments {
     /// Serve the key as a USB device that this or another machine attaches over USB/IP.
     #[arg(long, value_name = "ADDRESS:PORT", num_args = 0..=1, default_missing_value = "127.0.0.1:3240")]
     usbip: Option<String>,
+    /// Put the key as a contactless card into the virtual smart card reader of vpcd, for programs that use PC/SC. The
+    /// reader is looked for until it is there. Its power is the card's field, and each time it is switched on is a touch.
+    /// While a client has the key open through another door, the reader is empty.
+    #[arg(long, value_name = "ADDRESS:PORT", num_args = 0..=1, default_missing_value = "127.0.0.1:35963")]
+    vpcd: Option<String>,
 }
 
 /// What was opened.
@@ -73,7 +78,17 @@ impl DoorArguments {
             opened.add("usbip", address);
             opened.hints.push(how_to_attach(address));
         }
+        if let Some(vpcd) = &self.vpcd {
+            let address = reader(vpcd)?;
+            hub.insert_into_vpcd(address).map_err(|error| format!("cannot look for a reader at {address}: {error}"))?;
+            opened.places.push(format!("vpcd {address}"));
+        }
         Ok(opened)
+    }
+
+    /// Whether the key is to be a card too.
+    pub const fn has_reader(&self) -> bool {
+        self.vpcd.is_some()
     }
 }
 
@@ -86,6 +101,24 @@ impl Opened {
         }
         self.places.push(format!("{door} {address}"));
     }
+}
+
+/// The address of a reader.
+fn reader(text: &str) -> Result<SocketAddr, String> {
+    let addresses = text.to_socket_addrs().map_err(|error| format!("--vpcd {text}: {error}"))?;
+    // vpcd has no IPv6.
+    let address = addresses.clone().find(SocketAddr::is_ipv4).or_else(|| addresses.clone().next());
+    address.ok_or_else(|| format!("--vpcd {text}: there is no such host"))
+}
+
+/// What to do when there is no reader.
+pub fn how_to_get_reader() -> String {
+    format!(
+        "It is looked for until it is there. On Debian and Ubuntu: sudo apt-get install vsmartcard-vpcd pcscd. Then \
+         start pcscd: sudo systemctl restart pcscd, or sudo pcscd --foreground. Its first virtual reader listens on \
+         port {}, and takes one card.",
+        vpcd::PORT
+    )
 }
 
 /// The commands that attach the key to a machine with Linux.

@@ -6,18 +6,21 @@ use keyfob_core::{ctap2, trace::CommandName, transport::hid::HidCommand};
 use keyfob_soft_authenticator::devices::hub::HubEvent;
 use serde_json::{Value, json};
 
-use super::{capture::Capture, messages::Messages};
+use super::{apdus::Apdus, capture::Capture, doors, messages::Messages};
 use crate::notes::Notes;
 
 /// How many requests are remembered, so that their answers have names.
 const REQUESTS: usize = 64;
 
+/// The channel of a card's commands.
+const CARD: u32 = 0;
+
 /// How `--trace` shows what passes.
 pub enum Trace {
     None,
     /// Whole messages, with their members.
-    Text(Messages),
-    /// Every report, in a file.
+    Text(Box<Messages>, Box<Apdus>),
+    /// Every report, in a file. It has no APDUs.
     File(Capture),
 }
 
@@ -29,7 +32,7 @@ impl Trace {
     pub fn new(asked: Option<&Option<PathBuf>>) -> Result<Self, String> {
         Ok(match asked {
             None => Self::None,
-            Some(None) => Self::Text(Messages::default()),
+            Some(None) => Self::Text(Box::default(), Box::default()),
             Some(Some(path)) => {
                 let capture = Capture::create(path);
                 Self::File(capture.map_err(|error| format!("cannot write to {}: {error}", path.display()))?)
@@ -72,6 +75,9 @@ impl Events {
                     "was closed: it did not begin with CTAPHID_INIT on the broadcast channel.",
                 );
             }
+            HubEvent::InField(peer) => self.of_peer("inField", peer, "has switched its field on: the card is tapped."),
+            HubEvent::OutOfField(peer) => self.of_peer("outOfField", peer, "has no card in its field any more."),
+            HubEvent::NoReader(peer, why) => self.no_reader(peer, why.map(|why| why.to_string())),
             HubEvent::Command { command: HidCommand::INIT, .. } => {}
             HubEvent::Command { peer, channel, command: HidCommand::CANCEL, .. } => {
                 let members = json!({ "peer": peer.to_string(), "channel": channel });
@@ -97,6 +103,11 @@ impl Events {
             HubEvent::Refused { channel, code } => {
                 self.end(*channel, "refused", "error", Some(format!("{code:?}")));
             }
+            HubEvent::RefusedApdu(status) => {
+                self.end(CARD, "refused", "error", Some(status.to_string()));
+            }
+            HubEvent::ApduToKey(_, command) => self.apdu(|apdus| apdus.command(command)),
+            HubEvent::ApduFromKey(response) => self.apdu(|apdus| apdus.response(response)),
             HubEvent::ToKey(_, report) => self.report(true, report),
             HubEvent::FromKey(report) => self.report(false, report),
             _ => {}
@@ -112,6 +123,15 @@ impl Events {
         self.simple(event, json!({ "peer": peer }), || format!("{peer} {what}"));
     }
 
+    fn no_reader(&self, peer: &impl ToString, why: Option<String>) {
+        let peer = peer.to_string();
+        let members = json!({ "peer": peer, "error": why });
+        self.simple("noReader", members, || match why {
+            Some(why) => format!("{peer}: what listens there is not vpcd. It sent {why}."),
+            None => format!("{peer}: there is none. {}", doors::how_to_get_reader()),
+        });
+    }
+
     fn begin(&mut self, channel: u32, name: String) {
         self.requests.retain(|request| request.channel != channel);
         if self.requests.len() >= REQUESTS {
@@ -123,7 +143,10 @@ impl Events {
     /// The name of the request on this channel.
     fn name(&self, channel: u32) -> String {
         let request = self.requests.iter().find(|request| request.channel == channel);
-        request.map_or_else(|| format!("channel {channel:08x}"), |request| request.name.clone())
+        request.map_or_else(
+            || if channel == CARD { "APDU".into() } else { format!("channel {channel:08x}") },
+            |request| request.name.clone(),
+        )
     }
 
     /// The request on this channel ends with this result.
@@ -140,10 +163,18 @@ impl Events {
         });
     }
 
+    fn apdu(&mut self, take: impl FnOnce(&mut Apdus) -> Option<String>) {
+        if let Trace::Text(_, apdus) = &mut self.trace
+            && let Some(text) = take(apdus)
+        {
+            self.notes.line(text);
+        }
+    }
+
     fn report(&mut self, is_to_key: bool, report: &[u8; 64]) {
         match &mut self.trace {
             Trace::None => {}
-            Trace::Text(messages) => {
+            Trace::Text(messages, _) => {
                 if let Some(text) = messages.take(is_to_key, report) {
                     self.notes.line(text);
                 }

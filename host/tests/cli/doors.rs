@@ -100,6 +100,32 @@ fn one_key_is_served_at_several_doors() {
 }
 
 #[test]
+fn a_reader_that_is_not_there_is_told_with_the_way_to_get_one_and_gets_the_card_when_it_comes() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let mut server = Server::new(&["--vpcd", &address.to_string(), "--trace"]);
+    assert_eq!(server.address("vpcd"), address.to_string());
+    let said = server.line();
+    assert!(said.starts_with(&format!("reader {address}: there is none.")), "{said}");
+    for hint in ["apt-get install vsmartcard-vpcd pcscd", "systemctl restart pcscd", "port 35963"] {
+        assert!(said.contains(hint), "{said}");
+    }
+    let listener = TcpListener::bind(address).unwrap();
+    let (mut reader, _) = listener.accept().unwrap();
+    reader.write_all(&[0, 1, 1, 0, 6, 0x80, 0x10, 0, 0, 1, 4]).unwrap(); // power, and getInfo before SELECT
+    let mut answer = [0; 4];
+    reader.read_exact(&mut answer).unwrap();
+    assert_eq!(answer, [0, 2, 0x69, 0x85]);
+    assert_eq!(server.line(), format!("reader {address} has switched its field on: the card is tapped."));
+    let lines: Vec<String> = (0..4).map(|_| server.line()).collect();
+    assert!(lines.iter().any(|line| line.ends_with(" ms -> authenticatorGetInfo, 1 byte")), "{lines:?}");
+    let refused = "authenticatorGetInfo: CONDITIONS_NOT_SATISFIED (0x6985)";
+    assert!(lines.iter().any(|line| line.starts_with(refused)), "{lines:?}");
+    fails(&["serve", "--vpcd", "nowhere"], 1, "--vpcd nowhere: ");
+}
+
+#[test]
 fn the_unix_socket_is_its_owners_and_is_removed_when_the_key_is_stopped() {
     for signal in ["-TERM", "-INT"] {
         let path = path(signal);

@@ -5,16 +5,20 @@ use std::time;
 use keyfob_core::{
     Failure, Instant,
     ctap2::bio_enrollment::SampleStatus,
-    transport::hid::{Capabilities, DeviceConfig, HidCommand, HidErrorCode, REPORT_LEN, UnknownChannels},
+    transport::{
+        hid::{Capabilities, DeviceConfig, HidCommand, HidErrorCode, REPORT_LEN, UnknownChannels},
+        nfc,
+    },
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
-use super::{VIRTUAL_KEY_AAGUID, limited::Limited, virtual_key_certificate};
+use super::{VIRTUAL_KEY_AAGUID, limited::Limited, port::Port, virtual_key_certificate};
 use crate::{
     Caps,
     engine::{AttestationMode, Config, ConfigError, Engine, Platform, TemplateId, Wait},
     hid::{HidAuthenticator, HidEvent},
+    nfc::{NfcConfig, Presence},
     store::{MemoryStore, Store},
 };
 
@@ -126,6 +130,8 @@ pub struct KeyOptions<'b> {
     pub seed: Option<u64>,
     /// How the user touches it.
     pub touch: Touch,
+    /// How the user consents while it is in the field of a reader. A button is touched as `touch` says.
+    pub presence: Presence,
     /// What its sensor sees.
     pub finger: Finger,
     /// How to treat channels that were never allocated.
@@ -147,13 +153,14 @@ pub struct KeyOptions<'b> {
 }
 
 impl<'b> KeyOptions<'b> {
-    /// A key that is touched at once, by a finger that matches once one is enrolled, accepts unknown channels, has 4,096
+    /// A key that is touched at once, on NFC by the tap and then by its button, by a finger that matches once one is enrolled, accepts unknown channels, has 4,096
     /// bytes for large blobs, and supports neither LOCK nor vendor commands.
     pub const fn new(config: Config<'b>) -> Self {
         Self {
             config,
             seed: None,
             touch: Touch::Auto,
+            presence: Presence::TapOrButton,
             finger: Finger::Matches,
             unknown_channels: UnknownChannels::Lenient,
             ctap2: true,
@@ -176,7 +183,10 @@ impl<'b> KeyOptions<'b> {
     }
 }
 
-/// A virtual security key behind CTAPHID.
+/// A virtual security key behind CTAPHID, or in the field of an NFC reader.
+///
+/// It is in one place at a time: plugged in, as at first and after [`VirtualKey::power_cycle`], or in a field after
+/// [`VirtualKey::enter_field`]. Each move powers it up anew.
 ///
 /// ```
 /// use keyfob_core::{Instant, crypto::RustCrypto, transport::hid::HidTransport};
@@ -202,7 +212,9 @@ impl<'b> KeyOptions<'b> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct VirtualKey<'b> {
-    hid: HidAuthenticator<'b, VirtualPlatform>,
+    /// `None` only while the engine moves from one port to the other.
+    port: Option<Port<'b>>,
+    nfc: NfcConfig,
     touch: Touch,
     wink: Option<Wink>,
     vendor_commands: Option<VendorCommands>,
@@ -247,7 +259,15 @@ impl<'b> VirtualKey<'b> {
             engine.enrol_first_fingerprint(name).map_err(|error| KeyError::Config(ConfigError::Store(error)))?;
         }
         Ok(Self {
-            hid: HidAuthenticator::new(engine, device),
+            port: Some(Port::new(engine, device)),
+            nfc: NfcConfig {
+                device: nfc::DeviceConfig {
+                    ctap2: options.ctap2,
+                    max_message: options.config.max_msg_size,
+                    ..nfc::DeviceConfig::default()
+                },
+                presence: options.presence,
+            },
             touch: options.touch,
             wink: options.wink,
             vendor_commands: options.vendor_commands,
@@ -259,9 +279,12 @@ impl<'b> VirtualKey<'b> {
         })
     }
 
-    /// The authenticator.
-    pub fn authenticator(&mut self) -> &mut HidAuthenticator<'b, VirtualPlatform> {
-        &mut self.hid
+    /// The authenticator behind CTAPHID. `None` while the key is in a field.
+    pub const fn authenticator(&mut self) -> Option<&mut HidAuthenticator<'b, VirtualPlatform>> {
+        match &mut self.port {
+            Some(Port::Usb(hid)) => Some(hid),
+            _ => None,
+        }
     }
 
     /// Replaces what the sensor sees.
@@ -274,19 +297,39 @@ impl<'b> VirtualKey<'b> {
         self.touch = touch;
     }
 
-    /// Unplugs the key and plugs it in again.
+    /// Unplugs the key, or takes it from the field, and plugs it in.
     ///
     /// # Errors
     /// [`ConfigError::Store`]: the store failed.
     pub fn power_cycle(&mut self) -> Result<(), ConfigError> {
-        let now = self.now();
-        self.hid.power_cycle(now)
+        self.place(Port::plugged_in)
     }
 
-    /// Takes one report.
+    /// Unplugs the key, or takes it from the field, and places it in the field of a reader: its user is present.
+    ///
+    /// # Errors
+    /// [`ConfigError::Store`]: the store failed.
+    pub fn enter_field(&mut self) -> Result<(), ConfigError> {
+        let nfc = self.nfc;
+        self.place(|port, now| port.in_field(nfc, now))
+    }
+
+    fn place(
+        &mut self,
+        place: impl FnOnce(Port<'b>, Instant) -> (Port<'b>, Result<(), ConfigError>),
+    ) -> Result<(), ConfigError> {
+        let now = self.now();
+        let Some(port) = self.port.take() else { return Ok(()) };
+        let (port, powered) = place(port, now);
+        self.port = Some(port);
+        powered
+    }
+
+    /// Takes one report. In a field nothing happens.
     pub fn receive(&mut self, report: &[u8; REPORT_LEN]) {
         let now = self.now();
-        match self.hid.receive(now, report) {
+        let Some(hid) = self.authenticator() else { return };
+        match hid.receive(now, report) {
             Some(HidEvent::Wink) => {
                 if let Some(wink) = &mut self.wink {
                     wink();
@@ -299,28 +342,46 @@ impl<'b> VirtualKey<'b> {
     }
 
     fn vendor_command(&mut self, command: HidCommand, len: usize) {
+        let Some(Port::Usb(hid)) = &mut self.port else { return };
         let answer = match &mut self.vendor_commands {
-            Some(answer) => answer(command, self.hid.vendor_buffer(), len),
+            Some(answer) => answer(command, hid.vendor_buffer(), len),
             None => Err(HidErrorCode::INVALID_CMD),
         };
         match answer {
-            Ok(len) => self.hid.respond_to_vendor(len),
-            Err(code) => self.hid.refuse_vendor(code),
+            Ok(len) => hid.respond_to_vendor(len),
+            Err(code) => hid.refuse_vendor(code),
         }
     }
 
     /// The next report to send, if there is one now.
     pub fn transmit(&mut self) -> Option<[u8; REPORT_LEN]> {
         let now = self.now();
-        self.hid.transmit(now)
+        self.authenticator()?.transmit(now)
+    }
+
+    /// Takes one command APDU from the reader. Before the next one, send its response, which
+    /// [`VirtualKey::transmit_apdu`] returns. Outside a field nothing happens.
+    pub fn receive_apdu(&mut self, command: &[u8]) {
+        let now = self.now();
+        if let Some(Port::Field(nfc, _)) = &mut self.port {
+            nfc.receive(now, command);
+        }
+    }
+
+    /// The response APDU to the last command, if it is there and was not yet returned.
+    pub fn transmit_apdu(&mut self) -> Option<Vec<u8>> {
+        let now = self.now();
+        let Some(Port::Field(nfc, _)) = &mut self.port else { return None };
+        let response = nfc.transmit(now)?;
+        Some([response.data, &response.status.0.to_be_bytes()].concat())
     }
 
     /// Does one piece of the pending work and returns how long the key then needs no call. `None` means until a report
-    /// is received.
+    /// or an APDU is received.
     pub fn work(&mut self) -> Option<time::Duration> {
         let now = self.now();
-        let touch_awaited =
-            matches!(self.hid.waits_for(), Some(Wait::Touch | Wait::LongTouch)) || self.hid.u2f_awaits_touch(now);
+        let port = self.port.as_mut()?;
+        let touch_awaited = port.awaits_touch(now);
         if touch_awaited {
             let answer = match &mut self.touch {
                 Touch::Auto => Some(true),
@@ -330,25 +391,31 @@ impl<'b> VirtualKey<'b> {
             };
             self.asked = answer.is_none();
             if let Some(consent) = answer {
-                self.hid.touch(now, consent);
+                port.touch(now, consent);
             }
         } else {
             self.asked = false;
         }
         self.sense(now);
-        self.hid.tick(now);
-        let wait = self.hid.deadline().map(|deadline| deadline.since(now));
+        let port = self.port.as_mut()?;
+        let waited_for = port.waits_for();
+        port.tick(now);
+        if port.waits_for() != waited_for {
+            return Some(time::Duration::ZERO); // the user may act on it
+        }
+        let wait = port.deadline().map(|deadline| deadline.since(now));
         if touch_awaited { Some(wait.unwrap_or(TOUCH_POLL).min(TOUCH_POLL)) } else { wait }
     }
 
     /// Simulates the sensor. Every finished template counts as enrolled, so only the one that is being enrolled is
     /// kept.
     fn sense(&mut self, now: Instant) {
-        let enrolls = self.hid.engine().enrolls();
+        let Some(port) = &mut self.port else { return };
+        let enrolls = port.enrolls();
         self.template = self.template.filter(|(id, _)| enrolls == Some(*id)).or(enrolls.map(|id| (id, self.samples)));
-        match (self.hid.waits_for(), self.finger) {
+        match (port.waits_for(), self.finger) {
             (Some(Wait::UserVerification | Wait::Sample), Finger::Never) => {}
-            (Some(Wait::UserVerification), finger) => self.hid.verify(now, finger == Finger::Matches),
+            (Some(Wait::UserVerification), finger) => port.verify(now, finger == Finger::Matches),
             (Some(Wait::Sample), finger) => {
                 let Some((_, left)) = &mut self.template else { return };
                 let status = match finger {
@@ -358,8 +425,7 @@ impl<'b> VirtualKey<'b> {
                     }
                     _ => SampleStatus::POOR_QUALITY,
                 };
-                let left = *left;
-                self.hid.sample(now, status, left);
+                port.sample(now, status, *left);
             }
             _ => {}
         }

@@ -10,9 +10,11 @@ mod in_process;
 mod key;
 mod limited;
 mod pipe;
+mod port;
 pub mod uhid;
 pub mod usb;
 pub mod usbip;
+pub mod vpcd;
 
 pub use attestation::{
     VIRTUAL_KEY_AAGUID, VIRTUAL_KEY_ROOT, virtual_key_certificate, virtual_key_enterprise_certificate,

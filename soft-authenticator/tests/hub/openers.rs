@@ -67,7 +67,7 @@ fn the_first_to_open_plugs_in_and_the_last_to_close_unplugs() {
     assert_eq!(client.make(b"u", Some(&token)), Status::OK, "the token has survived that others left");
     let token = client.pin("1234", false).unwrap();
     drop(client);
-    assert_eq!(noted(&events, 8)[6..], [noted(&events, 8)[6], HubEvent::Unplugged]);
+    assert_eq!(noted(&events, 8)[6..], [noted(&events, 8)[6].clone(), HubEvent::Unplugged]);
     assert_eq!(Client::new(address).make(b"v", Some(&token)), Status::PIN_AUTH_INVALID);
 }
 

@@ -38,7 +38,7 @@ fn serve(arguments: &KeyArguments) -> Result<(), String> {
 fn get_info<T>(config: Config<'_>, look: impl FnOnce(&get_info::Response<'_>) -> T) -> T {
     let mut buffer = vec![0; config.buffer_len()];
     let mut key = VirtualKey::new(&mut buffer, KeyOptions { seed: Some(1), ..KeyOptions::new(config) }).unwrap();
-    let engine = key.authenticator().engine();
+    let engine = key.authenticator().expect("it is plugged in").engine();
     engine.buffer()[0] = 4;
     let Progress::Reply(len) = engine.begin(Instant::default(), 1) else { panic!("getInfo waits for nothing") };
     look(&decode_response(&engine.buffer()[..len]).unwrap())

@@ -12,6 +12,7 @@ use keyfob_core::{
 use mio::event::Source;
 
 use super::Peer;
+use crate::devices::vpcd;
 
 /// One report, in either direction.
 pub type Report = [u8; REPORT_LEN];
@@ -35,6 +36,13 @@ pub enum Input {
     Report(Peer, Report),
     Closed(Peer),
     Stranger(Peer),
+    /// A reader has switched its field on.
+    InField(Peer),
+    OutOfField,
+    /// A command APDU, which waits for [`Link::respond`].
+    Apdu(Peer, Vec<u8>),
+    /// No reader is there, or what is there is none.
+    NoReader(Peer, Option<vpcd::Error>),
 }
 
 /// The result of [`Link::flush`].
@@ -43,6 +51,8 @@ pub struct Flushed {
     /// The client does not take its reports. Until it does, nothing is read from it, except with
     /// [`Link::reads_while_blocked`].
     pub is_blocked: bool,
+    /// The link has another source of events than before.
+    pub is_new: bool,
     /// When to flush again, whatever happens.
     pub due: Option<Instant>,
 }
@@ -68,6 +78,12 @@ pub trait Link {
 
     /// Queues a report of the key for each opener.
     fn queue(&mut self, report: &Report);
+
+    /// Queues the response to the last [`Input::Apdu`].
+    fn respond(&mut self, _: &[u8]) {}
+
+    /// A client uses the key through another door, or the last of them has gone.
+    fn used_elsewhere(&mut self, _: bool) {}
 
     /// Writes what is queued, and lets clients leave whose time is over.
     ///
@@ -143,7 +159,7 @@ impl Outbox {
         if end.is_some_and(|end| end <= now) {
             return Err(ErrorKind::TimedOut.into());
         }
-        Ok(Flushed { is_blocked: true, due: end })
+        Ok(Flushed { is_blocked: true, due: end, is_new: false })
     }
 
     /// Writes at most `unit` bytes a call. Returns whether something is left, because the client does not take it.

@@ -12,6 +12,7 @@
 //! | [`Hub::listen_udp`] | an address: one report in each datagram | INIT on the broadcast channel |
 //! | [`Hub::listen_usbip`] | a connection: USB/IP | attaching the device |
 //! | [`Hub::attach_uhid`] | all programs of this machine: hidraw | the first of them opening it |
+//! | [`Hub::insert_into_vpcd`] | all programs that use PC/SC: APDUs | the reader's field |
 //!
 //! Reports have no report id, except on [`Hub::listen_packets`]. An incomplete report at the end of a connection is
 //! ignored.
@@ -37,7 +38,8 @@
 //! | `handle.rs` | [`HubHandle`], which gives it orders |
 //! | `link.rs` | what the hub asks of each kind of connection |
 //! | `listener.rs`, `seat.rs` | what accepts connections, and what the hub knows of each |
-//! | `stream.rs`, `udp.rs`, `unix.rs`, `usbip.rs`, `uhid.rs` | the kinds of connections |
+//! | `place.rs` | where the key is: plugged in, or a card in a reader |
+//! | `stream.rs`, `udp.rs`, `unix.rs`, `usbip.rs`, `uhid.rs`, `vpcd.rs` | the kinds of connections |
 //! | `paced.rs` | a queue that leaves as slowly as USB |
 
 use std::{
@@ -56,6 +58,7 @@ mod handle;
 mod link;
 mod listener;
 mod paced;
+mod place;
 mod seat;
 mod stream;
 mod udp;
@@ -64,12 +67,14 @@ mod uhid;
 #[cfg(unix)]
 mod unix;
 mod usbip;
+mod vpcd;
 
 use event::Observer;
 pub use event::{HubEvent, Peer};
 pub use handle::HubHandle;
 use link::{Input, Link, Report};
 use listener::{Listener, is_broken, lacks_files};
+use place::Field;
 use seat::{Door, Seat};
 
 /// How many connections are accepted before the others have their turn.
@@ -117,6 +122,8 @@ pub struct Hub<'k, 'b> {
     seats: Vec<Seat>,
     /// Who has the key open, and over which seat.
     openers: Vec<(Token, Peer)>,
+    /// Where the key is a card. Then there are no openers.
+    field: Option<Field>,
     last_token: usize,
     is_plugged_in: bool,
     stays_plugged_in: bool,
@@ -140,6 +147,7 @@ impl<'k, 'b> Hub<'k, 'b> {
             doors: Vec::new(),
             seats: Vec::new(),
             openers: Vec::new(),
+            field: None,
             last_token: WAKER.0,
             is_plugged_in: false,
             stays_plugged_in: false,
@@ -240,7 +248,7 @@ impl<'k, 'b> Hub<'k, 'b> {
                 _ => self.note(&events),
             }
             if self.handle.takes_replug() {
-                self.unplug(watch);
+                self.unplug(watch)?;
                 if self.stays_plugged_in {
                     self.plug_in(watch)?;
                 }
@@ -248,17 +256,17 @@ impl<'k, 'b> Hub<'k, 'b> {
             self.receive(watch)?;
             self.accept(watch)?;
         }
-        self.unplug(watch);
-        Ok(())
+        self.unplug(watch)
     }
 
     /// Lets the key work, and returns how long it then needs no call.
     fn work(&mut self, watch: &mut dyn FnMut(HubEvent)) -> Option<Duration> {
-        if !self.is_plugged_in {
+        if !self.is_plugged_in && self.field.is_none() {
             return None;
         }
         let pause = self.key.work();
         self.transmit(watch);
+        self.respond(watch);
         pause
     }
 
@@ -398,6 +406,10 @@ impl<'k, 'b> Hub<'k, 'b> {
                 Input::Report(peer, report) => self.deliver(peer, &report, watch),
                 Input::Closed(peer) => self.leave(token, Some(peer), watch),
                 Input::Stranger(peer) => watch(HubEvent::Stranger(peer)),
+                Input::InField(peer) => self.enter_field(token, peer, watch)?,
+                Input::OutOfField => self.leave_field(Some(token), watch)?,
+                Input::Apdu(peer, command) => self.command(index, token, peer, &command, watch),
+                Input::NoReader(peer, why) => watch(HubEvent::NoReader(peer, why)),
             }
         }
         self.inputs = inputs;
@@ -418,6 +430,10 @@ impl<'k, 'b> Hub<'k, 'b> {
     fn open(&mut self, index: usize, token: Token, peer: Peer, watch: &mut dyn FnMut(HubEvent)) -> io::Result<()> {
         if let Some(seat) = self.seats.get_mut(index) {
             seat.is_open = true;
+        }
+        if self.openers.is_empty() {
+            self.leave_field(None, watch)?;
+            self.tell_readers(true);
         }
         self.openers.push((token, peer));
         if !self.is_plugged_in {
@@ -440,8 +456,12 @@ impl<'k, 'b> Hub<'k, 'b> {
     /// A client of a seat has closed the key, or all of them have.
     fn leave(&mut self, token: Token, peer: Option<Peer>, watch: &mut dyn FnMut(HubEvent)) {
         let leaves = |(its, one): &mut (Token, Peer)| *its == token && peer.is_none_or(|peer| *one == peer);
+        let openers = self.openers.len();
         for (_, peer) in self.openers.extract_if(.., leaves) {
             watch(HubEvent::Closed(peer));
+        }
+        if self.openers.is_empty() && openers > 0 {
+            self.tell_readers(false);
         }
         if self.is_plugged_in && self.openers.is_empty() && !self.stays_plugged_in {
             self.is_plugged_in = false;
@@ -453,25 +473,6 @@ impl<'k, 'b> Hub<'k, 'b> {
         if index < self.seats.len() {
             let token = self.seats.remove(index).token;
             self.leave(token, None, watch);
-        }
-    }
-
-    fn plug_in(&mut self, watch: &mut dyn FnMut(HubEvent)) -> io::Result<()> {
-        self.key.power_cycle().map_err(|error| io::Error::other(format!("the key does not power up: {error}")))?;
-        self.observer = Observer::default();
-        self.is_plugged_in = true;
-        watch(HubEvent::PluggedIn);
-        Ok(())
-    }
-
-    /// Unplugs the key, with which every client that has it open is closed.
-    fn unplug(&mut self, watch: &mut dyn FnMut(HubEvent)) {
-        self.seats.retain_mut(|seat| seat.link.unplug());
-        for (_, peer) in self.openers.drain(..) {
-            watch(HubEvent::Closed(peer));
-        }
-        if mem::take(&mut self.is_plugged_in) {
-            watch(HubEvent::Unplugged);
         }
     }
 

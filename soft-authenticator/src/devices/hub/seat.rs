@@ -41,8 +41,13 @@ impl Seat {
 
     /// Writes what is queued, and asks to be told when a client takes more.
     pub fn flush(&mut self, now: Instant, poll: &Poll, inputs: &mut Vec<Input>) -> io::Result<()> {
-        let Flushed { is_blocked, due } = self.link.flush(now, inputs)?;
+        let Flushed { is_blocked, is_new, due } = self.link.flush(now, inputs)?;
         self.due = due;
+        if is_new {
+            let token = self.token;
+            self.is_blocked = false;
+            self.link.with_source(&mut |source| poll.registry().register(source, token, Interest::READABLE))?;
+        }
         if mem::replace(&mut self.is_blocked, is_blocked) != is_blocked {
             let interest = if is_blocked { Interest::READABLE.add(Interest::WRITABLE) } else { Interest::READABLE };
             let token = self.token;

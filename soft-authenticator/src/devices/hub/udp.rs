@@ -89,7 +89,7 @@ impl Link for Udp {
             stays
         });
         let due = self.peers.iter().filter_map(|(_, heard)| heard.checked_add(SILENCE)).min();
-        Ok(Flushed { is_blocked: false, due })
+        Ok(Flushed { due, ..Flushed::default() })
     }
 
     fn unplug(&mut self) -> bool {

@@ -89,7 +89,7 @@ impl Link for Uhid {
         if let Some(report) = self.reports.pop(now) {
             self.device.write_all(&uhid::input(&report))?;
         }
-        Ok(Flushed { is_blocked: false, due: self.reports.due() })
+        Ok(Flushed { due: self.reports.due(), ..Flushed::default() })
     }
 
     fn unplug(&mut self) -> bool {

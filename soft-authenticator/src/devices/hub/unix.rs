@@ -160,6 +160,6 @@ impl Link for Packets {
         if is_blocked {
             self.outbox.truncate(PACKETS);
         }
-        Ok(Flushed { is_blocked, due: None })
+        Ok(Flushed { is_blocked, ..Flushed::default() })
     }
 }
