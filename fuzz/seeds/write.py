@@ -203,6 +203,24 @@ NFC_DEVICE = [
 ]
 
 
+def vpcd(*messages):
+    """Messages of a vpcd reader."""
+    return ''.join('%04x' % (len(message) // 2) + message for message in messages)
+
+
+GET_INFO = '801080000104' '00'
+VPCD = [
+    ('insertion', 'what pcscd does with a new card', vpcd('04', '01', '04', '04', '00', '04')),
+    ('info', 'getInfo in parts', vpcd('04', '01', '04', SELECT, GET_INFO, '00c0000000', '00c0000000', '00')),
+    ('touches', 'selection with the tap, without it, and after a reset',
+     vpcd('01', SELECT, *['80108000010b' '00'] * 2, '02', SELECT, '80108000010b' '00')),
+    ('chain', 'the standard\'s example, CTAP 2.3 §11.3.6', vpcd('01', SELECT, *CHAIN)),
+    ('u2f', 'the version of U2F, and a registration',
+     vpcd('01', SELECT, '0003000000', '00010000000040' + '07' * 64 + '0000')),
+    ('no_power', 'commands without power, and an empty message', vpcd(SELECT, '01', SELECT, '00', GET_INFO, '')),
+]
+
+
 def responses(*apdus):
     """Responses for `nfc_host`: action, length and bytes."""
     return ''.join('07' + '%04x' % (len(apdu) // 2) + apdu for apdu in apdus)
@@ -369,6 +387,7 @@ write('hid_device', DEVICE)
 write('hid_host', HOST)
 write('nfc_device', NFC_DEVICE)
 write('nfc_host', NFC_HOST)
+write('vpcd', VPCD)
 write('ble_device', BLE_DEVICE)
 write('ble_host', BLE_HOST)
 write('engine_bytes', ENGINE)
