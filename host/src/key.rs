@@ -207,8 +207,8 @@ impl KeyArguments {
         self.touch == TouchPolicy::Prompt
     }
 
-    /// How the user consents when the key is a card in a reader. Only one that does not touch at once sees more of it
-    /// than the tap.
+    /// How the user consents when the key is a card in a reader: with `--touch auto` by the tap, and then by the button
+    /// of a key that has one; with another `--touch` only by the button, as that says.
     fn presence(&self) -> Presence {
         match (self.touch, self.profile) {
             (TouchPolicy::Auto, Profile::Arculus) => Presence::Tap, // it has no button

@@ -146,7 +146,7 @@ fn a_card_in_a_reader_tells_its_atr_and_answers_ctap_and_u2f() {
 fn a_tap_is_one_touch_and_a_card_without_a_button_needs_another_for_the_next() {
     let (listener, ..) = inserted(Touch::Auto, Presence::Tap);
     let mut reader = Reader::new(&listener);
-    for _ in 0..50 {
+    for _ in 0..100 {
         reader.tap();
         assert_eq!(reader.selection(), Status::OK);
         assert_eq!(reader.selection(), Status::OPERATION_DENIED);
@@ -265,6 +265,23 @@ fn a_reader_that_goes_in_the_middle_of_a_command_frees_the_key() {
     let mut reader = Reader::new(&listener);
     reader.tap();
     assert_eq!(reader.apdu(&GET_INFO)[0], 0);
+}
+
+#[test]
+fn a_reader_that_stops_reading_is_left_and_the_next_one_is_served() {
+    let (listener, peer, _, events) = inserted(Touch::Auto, Presence::Tap);
+    let mut deaf = Reader::new(&listener);
+    deaf.0.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+    let question = [0, 1, 4];
+    while deaf.0.write_all(&question.repeat(1000)).is_ok() {} // until nothing more fits
+    let start = Instant::now();
+    while !told(&events).contains(&HubEvent::NoReader(peer, None)) {
+        assert!(start.elapsed() < Duration::from_secs(10));
+        thread::sleep(Duration::from_millis(10));
+    }
+    let mut reader = Reader::new(&listener);
+    reader.tap();
+    assert_eq!(reader.selection(), Status::OK);
 }
 
 #[test]
