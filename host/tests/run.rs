@@ -141,6 +141,10 @@ fn a_program_that_listens_to_udev_hears_that_the_key_is_unplugged_and_plugged_in
     let listen = || Socket::new(domain, Type::from(libc::SOCK_DGRAM), Some(protocol)).unwrap();
     let (left, mut first, mut second) = (listen(), listen(), listen());
     drop(left);
+    let folder =
+        env::var("KEYFOB_RUN").unwrap().split(':').nth(2).map(|folder| Path::new(folder).join("udev")).unwrap();
+    let sockets = || fs::read_dir(&folder).unwrap().count();
+    assert_eq!(sockets(), 3);
     for number in [2, 4] {
         let keyfob = rustix::process::getppid().unwrap();
         rustix::process::kill_process(keyfob, rustix::process::Signal::USR1).unwrap();
@@ -156,6 +160,7 @@ fn a_program_that_listens_to_udev_hears_that_the_key_is_unplugged_and_plugged_in
                 let properties = text(properties);
                 assert!(properties.starts_with(&format!("ACTION={action}\0DEVPATH=/devices/")), "{properties}");
                 assert!(properties.ends_with(&format!("SEQNUM={number}\0")), "{properties}");
+                assert!(properties.contains("\0TAGS=:security-device:\0"), "as udev's database has it");
                 let value = |name| properties.split('\0').find_map(|line| line.strip_prefix(name)).unwrap();
                 assert_eq!(Path::new(value("DEVNAME=")), devices()[0]);
                 let status = fs::metadata(format!("/sys{}/dev", value("DEVPATH="))).unwrap();
@@ -163,6 +168,7 @@ fn a_program_that_listens_to_udev_hears_that_the_key_is_unplugged_and_plugged_in
             }
         }
     }
+    assert_eq!(sockets(), 2, "what is closed is forgotten");
 }
 
 #[test]

@@ -11,16 +11,26 @@ pub const ENODEV: c_int = 19;
 pub const ENOTDIR: c_int = 20;
 pub const EINVAL: c_int = 22;
 pub const ENOSYS: c_int = 38;
+pub const EADDRINUSE: c_int = 98;
 
 pub const AT_FDCWD: c_int = -100;
 pub const AF_UNIX: c_int = 1;
 pub const AF_NETLINK: c_int = 16;
 pub const NETLINK_KOBJECT_UEVENT: c_int = 15;
 pub const SOL_SOCKET: c_int = 1;
+pub const SOL_NETLINK: c_int = 270;
+pub const SO_PASSCRED: c_int = 16;
+pub const SO_ATTACH_FILTER: c_int = 26;
+pub const SO_DETACH_FILTER: c_int = 27;
+pub const SO_LOCK_FILTER: c_int = 44;
 pub const SCM_CREDENTIALS: c_int = 2;
+pub const SOCK_DGRAM: c_int = 2;
+pub const SOCK_RAW: c_int = 3;
 pub const SOCK_SEQPACKET: c_int = 5;
 pub const SOCK_CLOEXEC: c_int = O_CLOEXEC;
 pub const SOCK_NONBLOCK: c_int = O_NONBLOCK;
+pub const F_GETFD: c_int = 1;
+pub const F_GETFL: c_int = 3;
 pub const F_SETFL: c_int = 4;
 pub const SEEK_END: c_int = 2;
 
@@ -126,6 +136,7 @@ unsafe extern "C" {
     pub fn close(fd: c_int) -> c_int;
     pub fn connect(fd: c_int, address: *const SocketAddress, length: c_uint) -> c_int;
     pub fn dlsym(handle: *mut c_void, symbol: *const c_char) -> *mut c_void;
+    pub fn dup3(fd: c_int, other: c_int, flags: c_int) -> c_int;
     pub fn fcntl(fd: c_int, command: c_int, ...) -> c_int;
     pub fn fdopen(fd: c_int, mode: *const c_char) -> *mut c_void;
     pub fn free(memory: *mut c_void);

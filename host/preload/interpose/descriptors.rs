@@ -30,25 +30,16 @@ pub fn plug_in(run: &Run, flags: c_int) -> c_int {
 
 /// A socket for packets that is connected to the one at a path of the run directory. Of `flags`, SOCK_CLOEXEC and
 /// SOCK_NONBLOCK count. Negative if there is none.
-pub fn connect(path: &[u8], flags: c_int) -> c_int {
-    let mut address = SocketAddress { family: AF_UNIX as u16, ..NO_ADDRESS };
-    address.path.iter_mut().zip(path).for_each(|(to, from)| *to = *from);
+fn connect(path: &[u8], flags: c_int) -> c_int {
     // SAFETY: no pointers.
     let fd = unsafe { crate::monitor::socket(AF_UNIX, SOCK_SEQPACKET | flags & SOCK_CLOEXEC, 0) };
     if fd < 0 {
         return fd;
     }
-    loop {
-        // SAFETY: the address is as long as it says.
-        let result = unsafe { abi::connect(fd, &raw const address, mem::size_of::<SocketAddress>() as c_uint) };
-        if result == 0 {
-            break;
-        }
-        if abi::errno() != EINTR {
-            // SAFETY: the socket was opened here.
-            unsafe { abi::close(fd) };
-            return result;
-        }
+    if connect_to(fd, path).is_none() {
+        // SAFETY: the socket was opened here.
+        unsafe { abi::close(fd) };
+        return -1;
     }
     // Only now, because a connection that would block fails instead.
     if flags & SOCK_NONBLOCK != 0 {
@@ -56,6 +47,27 @@ pub fn connect(path: &[u8], flags: c_int) -> c_int {
         unsafe { abi::fcntl(fd, F_SETFL, O_NONBLOCK) };
     }
     fd
+}
+
+/// Connects a socket to the one at a path of the run directory.
+pub fn connect_to(fd: c_int, path: &[u8]) -> Option<()> {
+    let address = address(path);
+    loop {
+        // SAFETY: the address is as long as it says.
+        let result = unsafe { abi::connect(fd, &raw const address, mem::size_of::<SocketAddress>() as c_uint) };
+        match result {
+            0 => return Some(()),
+            _ if abi::errno() == EINTR => {}
+            _ => return None,
+        }
+    }
+}
+
+/// The address of a socket at a path.
+pub fn address(path: &[u8]) -> SocketAddress {
+    let mut address = SocketAddress { family: AF_UNIX as u16, ..NO_ADDRESS };
+    address.path.iter_mut().zip(path).for_each(|(to, from)| *to = *from);
+    address
 }
 
 /// Whether an open file is the key.

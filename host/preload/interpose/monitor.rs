@@ -1,31 +1,40 @@
 //! The events of udev, with which programs notice that a key is plugged in or unplugged.
 //!
-//! They come over a netlink socket to which only root can send. In its place, a program gets a socket that is connected
-//! to `keyfob run`, on which one packet is one event, as udev writes it. The functions here let it pass for the other:
-//! it can be bound, filters are not applied (libudev filters once more by itself), and what comes is from udev.
+//! They come over a netlink socket to which only root can send. In its place, a program gets a Unix socket for datagrams
+//! with a name in the run directory, to which `keyfob run` sends each event as udev writes it. The functions here let it
+//! pass for the other: it can be bound, filters are not applied (libudev filters once more by itself), and what comes is
+//! from udev. It is connected to the socket of `keyfob run`, so nobody else can send to it, and it is known by that.
+//! Like the other, it never hangs up.
 
 use core::{
+    fmt::Write,
     mem, ptr,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
 use crate::{
     abi::{
-        self, AF_NETLINK, Credentials, MessageHeader, NETLINK_KOBJECT_UEVENT, NetlinkAddress, SCM_CREDENTIALS,
-        SOL_SOCKET, c_int, c_uint, c_void,
+        self, AF_NETLINK, AF_UNIX, Credentials, EADDRINUSE, F_GETFD, F_GETFL, MessageHeader, NETLINK_KOBJECT_UEVENT,
+        NetlinkAddress, O_CLOEXEC, SCM_CREDENTIALS, SO_ATTACH_FILTER, SO_DETACH_FILTER, SO_LOCK_FILTER, SO_PASSCRED,
+        SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_RAW, SOL_NETLINK, SOL_SOCKET, c_int, c_uint, c_void,
     },
     descriptors,
-    state::{interpose, run},
+    paths::Run,
+    state::{Next, interpose, run},
 };
 
-/// The group of udev's events; another is that of the kernel's.
+/// The group of udev's events.
 const UDEV: u32 = 2;
 /// What a control message begins with (`struct cmsghdr`): its length, level and kind. Then come the credentials.
 const CONTROL_HEADER: usize = mem::size_of::<usize>() + 2 * mem::size_of::<c_int>();
 const CONTROL: usize = CONTROL_HEADER + mem::size_of::<Credentials>();
+/// How many names are tried. A name is in use where processes of several namespaces have the same number.
+const NAMES: u32 = 100;
 
 /// Whether this process has asked for a monitor: others are spared the question whether a socket is one.
 static IS_ASKED_FOR: AtomicBool = AtomicBool::new(false);
+/// The number of the next monitor of this process.
+static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// Whether an open file is a monitor of ours.
 fn is_monitor(fd: c_int) -> bool {
@@ -42,18 +51,74 @@ unsafe fn open_socket(
 ) -> c_int {
     if domain == AF_NETLINK
         && protocol == NETLINK_KOBJECT_UEVENT
-        && let Some(path) = run().and_then(|run| run.monitor())
+        && let Some(run) = run()
     {
-        IS_ASKED_FOR.store(true, Ordering::Relaxed);
         let error = abi::errno();
-        let fd = descriptors::connect(path.bytes(), kind);
-        if fd >= 0 {
+        if let Some(fd) = monitor(run, kind) {
             return fd;
         }
         abi::set_errno(error);
     }
     // SAFETY: no pointers.
     unsafe { next(domain, kind, protocol) }
+}
+
+/// A socket to which `keyfob run` sends events. Of `flags`, SOCK_CLOEXEC and SOCK_NONBLOCK count.
+fn monitor(run: &Run, flags: c_int) -> Option<c_int> {
+    // SAFETY: no pointers.
+    let fd = unsafe { socket(AF_UNIX, SOCK_DGRAM | flags & (SOCK_CLOEXEC | SOCK_NONBLOCK), 0) };
+    if fd < 0 {
+        return None;
+    }
+    if name(run, fd).and_then(|()| descriptors::connect_to(fd, run.monitor()?.bytes())).is_none() {
+        // SAFETY: the socket was opened here.
+        unsafe { abi::close(fd) };
+        return None;
+    }
+    IS_ASKED_FOR.store(true, Ordering::Relaxed);
+    Some(fd)
+}
+
+/// Gives a socket a name of its own in the run directory.
+fn name(run: &Run, fd: c_int) -> Option<()> {
+    // SAFETY: no conditions.
+    let process = unsafe { abi::getpid() };
+    for _ in 0..NAMES {
+        let mut path = run.monitors()?;
+        write!(path, "{process}-{}", NUMBER.fetch_add(1, Ordering::Relaxed)).ok()?;
+        let address = descriptors::address(path.bytes());
+        let length = mem::size_of_val(&address) as c_uint;
+        // SAFETY: the address is as long as it says.
+        if unsafe { bind(fd, (&raw const address).cast(), length) } == 0 {
+            return Some(());
+        }
+        if abi::errno() != EADDRINUSE {
+            break;
+        }
+    }
+    None
+}
+
+/// Puts a real netlink socket in the place of a monitor. Negative if that fails.
+fn give_up(fd: c_int) -> c_int {
+    static SOCKET: Next = Next::new(c"socket");
+    let next = SOCKET.find();
+    if next.is_null() {
+        return -1;
+    }
+    // SAFETY: this is the signature of `socket`.
+    let next = unsafe { mem::transmute::<*mut c_void, unsafe extern "C" fn(c_int, c_int, c_int) -> c_int>(next) };
+    // SAFETY: no pointers; the new socket is closed under its first number.
+    unsafe {
+        let is_closed_on_exec = abi::fcntl(fd, F_GETFD) & 1 != 0;
+        let flags = abi::fcntl(fd, F_GETFL) & SOCK_NONBLOCK;
+        let new = next(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | flags, NETLINK_KOBJECT_UEVENT);
+        let result = if new < 0 { new } else { abi::dup3(new, fd, if is_closed_on_exec { O_CLOEXEC } else { 0 }) };
+        if new >= 0 {
+            abi::close(new);
+        }
+        result
+    }
 }
 
 interpose!(bind: fn(fd: c_int, address: *const c_void, length: c_uint) -> c_int, or -1 => bind_socket);
@@ -63,8 +128,21 @@ unsafe fn bind_socket(
     address: *const c_void,
     length: c_uint,
 ) -> c_int {
+    let is_whole = usize::try_from(length).is_ok_and(|length| length >= mem::size_of::<NetlinkAddress>());
+    if is_whole && !address.is_null() && is_monitor(fd) {
+        // SAFETY: the address is as long as the caller says.
+        let groups = unsafe { address.cast::<NetlinkAddress>().read_unaligned() }.groups;
+        // libudev asks for no group where udev does not run.
+        if groups == 0 || groups & UDEV != 0 {
+            return 0;
+        }
+        // The events of the kernel, which have another form, and are not the key's.
+        if give_up(fd) < 0 {
+            return -1;
+        }
+    }
     // SAFETY: the caller's contract is that of the next function.
-    if is_monitor(fd) { 0 } else { unsafe { next(fd, address, length) } }
+    unsafe { next(fd, address, length) }
 }
 
 interpose!(setsockopt:
@@ -77,8 +155,14 @@ unsafe fn set_option(
     value: *const c_void,
     length: c_uint,
 ) -> c_int {
+    // What a Unix socket does not have, or would do in another way.
+    let is_other = match level {
+        SOL_NETLINK => true,
+        SOL_SOCKET => matches!(name, SO_PASSCRED | SO_ATTACH_FILTER | SO_DETACH_FILTER | SO_LOCK_FILTER),
+        _ => false,
+    };
     // SAFETY: the caller's contract is that of the next function.
-    if is_monitor(fd) { 0 } else { unsafe { next(fd, level, name, value, length) } }
+    if is_other && is_monitor(fd) { 0 } else { unsafe { next(fd, level, name, value, length) } }
 }
 
 interpose!(getsockname: fn(fd: c_int, address: *mut u8, length: *mut c_uint) -> c_int, or -1 => own_address);
@@ -119,18 +203,19 @@ unsafe fn receive(
     message: *mut MessageHeader,
     flags: c_int,
 ) -> isize {
+    // Before the message is read: one that cannot be read is an error of the next function.
+    if !is_monitor(fd) || message.is_null() {
+        // SAFETY: the caller's contract is that of the next function.
+        return unsafe { next(fd, message, flags) };
+    }
     // How much room there is, which the next function replaces by what it has filled.
-    // SAFETY: the message is one if the next function can use it.
-    let (name, control) = if message.is_null() || unsafe { (*message).name.is_null() } {
-        (0, 0)
-    } else {
-        // SAFETY: as above.
-        unsafe { ((*message).name_length, (*message).control_length) }
-    };
+    // SAFETY: the message is the caller's.
+    let (name, control) = unsafe { ((*message).name_length, (*message).control_length) };
     // SAFETY: the caller's contract is that of the next function.
     let result = unsafe { next(fd, message, flags) };
-    // What asks for no sender does not ask whether it is udev.
-    if result >= 0 && name > 0 && is_monitor(fd) {
+    if result >= 0 {
+        // Some C libraries have a length of 32 bits, and anything behind it.
+        let control = control & 0xFFFF_FFFF;
         // SAFETY: the message is the caller's, and so is the room that it named.
         unsafe { come_from_udev(&mut *message, name, control) };
     }
@@ -140,11 +225,12 @@ unsafe fn receive(
 /// Lets a message come from udev: its sender, and the credentials of root, where there is room for them.
 ///
 /// # Safety
-/// The name has room for `name` bytes, and what is not null of the control messages for `control` bytes. There are no
-/// control messages yet: the peer sends none, and [`set_option`] lets the kernel add none.
+/// What is not null of the name has room for `name` bytes, and of the control messages for `control` bytes.
 unsafe fn come_from_udev(message: &mut MessageHeader, name: c_uint, control: usize) {
-    // SAFETY: as the caller promises.
-    message.name_length = unsafe { show_address(message.name, name, 0, UDEV) };
+    if !message.name.is_null() {
+        // SAFETY: as the caller promises.
+        message.name_length = unsafe { show_address(message.name, name, 0, UDEV) };
+    }
     if message.control.is_null() || control < CONTROL {
         return;
     }

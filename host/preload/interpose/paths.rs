@@ -143,9 +143,14 @@ impl Run {
         Some(path)
     }
 
-    /// The path of the socket on which `keyfob run` says that the key was plugged in or unplugged.
+    /// The path of the socket from which `keyfob run` sends events of udev.
     pub fn monitor(&self) -> Option<Text<PATH>> {
         self.below(b"/monitor")
+    }
+
+    /// The folder with the sockets to which it sends them, and a slash.
+    pub fn monitors(&self) -> Option<Text<PATH>> {
+        self.below(b"/udev/")
     }
 
     /// The path that a program shall see, of a file below the run directory. `None` for any other file.

@@ -9,7 +9,8 @@
 //! | file | what it is |
 //! |---|---|
 //! | `dev/hidrawN` | a Unix socket of type SOCK_SEQPACKET, on which one packet is one report |
-//! | `monitor` | a Unix socket of type SOCK_SEQPACKET, on which one packet is one event of udev |
+//! | `monitor` | a Unix socket of type SOCK_DGRAM, which sends the events of udev |
+//! | `udev/…` | made by the library: the sockets to which they are sent |
 //! | `sys/…`, `run/…` | what the library shows in place of `/sys/…` and `/run/…` |
 //! | `hidraw/descriptor`, `info`, `name`, `phys`, `uniq` | what the `ioctl`s of hidraw answer |
 //! | `loaded`, `opened` | made by the library when a program has loaded it, and when one has opened the key |

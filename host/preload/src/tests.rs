@@ -125,6 +125,16 @@ fn the_layouts_are_those_of_the_c_library() {
     assert_eq!(offset_of!(libc::statfs, f_type), 0);
     assert_eq!(size_of::<abi::c_long>(), libc_size_of_type());
     let numbers = [
+        (abi::EADDRINUSE, libc::EADDRINUSE),
+        (abi::SOL_NETLINK, libc::SOL_NETLINK),
+        (abi::SO_PASSCRED, libc::SO_PASSCRED),
+        (abi::SO_ATTACH_FILTER, libc::SO_ATTACH_FILTER),
+        (abi::SO_DETACH_FILTER, libc::SO_DETACH_FILTER),
+        (abi::SO_LOCK_FILTER, libc::SO_LOCK_FILTER),
+        (abi::SOCK_DGRAM, libc::SOCK_DGRAM),
+        (abi::SOCK_RAW, libc::SOCK_RAW),
+        (abi::F_GETFD, libc::F_GETFD),
+        (abi::F_GETFL, libc::F_GETFL),
         (abi::ENOENT, libc::ENOENT),
         (abi::EINTR, libc::EINTR),
         (abi::ENODEV, libc::ENODEV),

@@ -65,9 +65,14 @@ impl RunDirectory {
         self.path().join("dev").join(self.node())
     }
 
-    /// Where the library looks for events of udev.
+    /// From where the library takes events of udev.
     pub fn monitor(&self) -> PathBuf {
         self.path().join("monitor")
+    }
+
+    /// Where it makes sockets for them.
+    pub fn monitors(&self) -> PathBuf {
+        self.path().join("udev")
     }
 
     /// What all events of udev about the key say of it: lines `NAME=value`.
@@ -76,7 +81,8 @@ impl RunDirectory {
         let path = path.trim_start_matches("sys");
         format!(
             "DEVPATH={path}\nSUBSYSTEM=hidraw\nDEVNAME=/dev/{node}\nMAJOR={major}\nMINOR={number}\n\
-             USEC_INITIALIZED=1\nID_FIDO_TOKEN=1\nID_SECURITY_TOKEN=1\n"
+             USEC_INITIALIZED=1\nID_FIDO_TOKEN=1\nID_SECURITY_TOKEN=1\n\
+             TAGS=:security-device:\nCURRENT_TAGS=:security-device:\n"
         )
     }
 

@@ -167,7 +167,8 @@ impl Key {
     /// Why the key cannot be made, in a line.
     fn plug_in(arguments: &Arguments, directory: &RunDirectory) -> Result<Self, String> {
         let broken = |error| format!("cannot make a socket for events of udev: {error}");
-        let monitors = Monitors::new(&directory.monitor(), directory.properties()).map_err(broken)?;
+        let monitors =
+            Monitors::new(&directory.monitor(), directory.monitors(), directory.properties()).map_err(broken)?;
         let (arguments, socket) = (arguments.clone(), directory.socket());
         let (ready, is_ready) = mpsc::channel();
         let thread = thread::spawn(move || {
