@@ -153,16 +153,51 @@ fn listen_unix(_: &mut Hub<'_, '_>, _: &Path) -> Result<(), String> {
 #[cfg(target_os = "linux")]
 fn attach_uhid(hub: &mut Hub<'_, '_>) -> Result<(), String> {
     let attached = keyfob_soft_authenticator::devices::uhid::open().and_then(|device| hub.attach_uhid(device));
-    attached.map_err(|error| match error.kind() {
-        ErrorKind::NotFound => "there is no /dev/uhid. Load its module: sudo modprobe uhid. Where there is none, the \
-            kernel was built without CONFIG_UHID: take --usbip or --tcp"
-            .into(),
-        ErrorKind::PermissionDenied => "no permission to open /dev/uhid. Until the next boot: sudo setfacl -m \
-            u:$USER:rw /dev/uhid. For ever, a line in /etc/udev/rules.d/70-uhid.rules: KERNEL==\"uhid\", \
-            TAG+=\"uaccess\""
-            .into(),
+    attached.map_err(|error| without_uhid(&error))?;
+    read_first();
+    Ok(())
+}
+
+/// Lets the thread that reads uhid come before all other work, if this process may: the kernel drops what clients write
+/// faster than it is read. The call for it needs unsafe code, the command `chrt` of util-linux does not.
+#[cfg(target_os = "linux")]
+fn read_first() {
+    use std::{
+        fs,
+        process::{Command, Stdio},
+    };
+
+    use keyfob_soft_authenticator::devices::uhid::READER;
+
+    for thread in fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
+        if fs::read_to_string(thread.path().join("comm")).is_ok_and(|name| name.trim_end() == READER) {
+            let mut command = Command::new("chrt");
+            command.args(["--fifo", "--pid", "1"]).arg(thread.file_name());
+            // Without the rights, or without the command, long messages can be lost.
+            let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        }
+    }
+}
+
+/// Why `/dev/uhid` cannot be used, and how it can.
+#[cfg(target_os = "linux")]
+fn without_uhid(error: &io::Error) -> String {
+    use rustix::io::Errno;
+
+    const LOAD: &str = "Load its module: sudo modprobe uhid. Where there is none, the kernel was built without \
+        CONFIG_UHID: take --usbip or --tcp";
+    match (error.kind(), Errno::from_io_error(error)) {
+        (ErrorKind::NotFound, _) => format!("there is no /dev/uhid. {LOAD}"),
+        // The file can be there before the module.
+        (_, Some(Errno::NODEV | Errno::NXIO)) => format!("/dev/uhid does not work yet. {LOAD}"),
+        (ErrorKind::PermissionDenied, _) => {
+            "no permission to open /dev/uhid. Until the next boot: sudo modprobe uhid && \
+            sudo chown $USER /dev/uhid. For ever, a line in /etc/udev/rules.d/70-uhid.rules: KERNEL==\"uhid\", \
+            SUBSYSTEM==\"misc\", TAG+=\"uaccess\", OPTIONS+=\"static_node=uhid\""
+                .into()
+        }
         _ => format!("/dev/uhid cannot be used: {error}"),
-    })
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -181,5 +216,23 @@ pub fn plain(error: &io::Error) -> String {
         ErrorKind::AddrNotAvailable => "this machine does not have that address".into(),
         ErrorKind::PermissionDenied => "no permission; ports under 1024 need it".into(),
         _ => error.to_string(),
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn without_uhid_the_words_say_whether_the_module_or_the_permission_is_missing() {
+        let words = |errno: Errno| without_uhid(&errno.into());
+        for (errno, why) in [(Errno::NOENT, "there is no /dev/uhid."), (Errno::NODEV, "/dev/uhid does not work yet.")] {
+            let words = words(errno);
+            assert!(words.starts_with(why) && words.contains("sudo modprobe uhid"), "{words}");
+        }
+        assert!(words(Errno::ACCESS).contains("sudo chown $USER /dev/uhid"));
+        assert!(words(Errno::BUSY).starts_with("/dev/uhid cannot be used"));
     }
 }

@@ -17,6 +17,9 @@ const CREATE_LEN: usize = 128 + 64 + 64 + 2 + 2 + 4 * 4 + DATA_MAX;
 /// The longest report and the longest report descriptor.
 const DATA_MAX: usize = 4096;
 
+/// The name of the thread that reads `/dev/uhid` for a [`Hub`](super::hub::Hub).
+pub const READER: &str = "keyfob-uhid";
+
 const DESTROY: u32 = 1;
 const START: u32 = 2;
 const STOP: u32 = 3;

@@ -31,14 +31,19 @@ struct Kernel(Socket);
 impl Kernel {
     /// A key whose device is this kernel's.
     fn new() -> (Self, HubHandle, Events) {
+        Self::with_touch(Touch::Auto)
+    }
+
+    fn with_touch(touch: Touch) -> (Self, HubHandle, Events) {
         let (device, kernel) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None).unwrap();
         device.set_nonblocking(true).unwrap();
         kernel.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        kernel.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
         let device = File::from(OwnedFd::from(device));
-        let (handle, events, _) =
-            hub(Config::new([0xAA; 16]), Touch::Auto, move |hub| hub.attach_uhid(device).unwrap());
+        let (handle, events, _) = hub(Config::new([0xAA; 16]), touch, move |hub| hub.attach_uhid(device).unwrap());
         let mut kernel = Self(kernel);
         assert_eq!(kernel.read(), uhid::create());
+        kernel.write(&event(2, &[]));
         (kernel, handle, events)
     }
 
@@ -51,6 +56,13 @@ impl Kernel {
         let len = self.0.read(&mut event).unwrap();
         event.truncate(len);
         event
+    }
+
+    /// A program opens the device and gets a channel.
+    fn open(&mut self) -> [u8; 4] {
+        self.write(&event(4, &[]));
+        self.write(&output(&[&[0][..], &init(1)].concat()));
+        self.report()[15..19].try_into().unwrap()
     }
 
     /// The next report of the key: `size` is at 4, `data` at 6.
@@ -80,7 +92,6 @@ fn the_device_is_made_with_the_members_where_the_kernel_reads_them() {
 fn programs_open_the_device_exchange_reports_and_close_it_and_the_key_stays_plugged_in() {
     let (mut kernel, handle, events) = Kernel::new();
     use HubEvent::{Closed, Opened, PluggedIn, Unplugged};
-    kernel.write(&event(2, &[]));
     kernel.write(&event(4, &[]));
     assert_eq!(noted(&events, 2), [PluggedIn, Opened(Peer::Uhid)]);
     for ignored in [&init(9)[..], &[&[1][..], &init(9)].concat(), &[0; 70], &[]] {
@@ -103,17 +114,32 @@ fn programs_open_the_device_exchange_reports_and_close_it_and_the_key_stays_plug
     assert_eq!(noted(&events, 7)[4..], [Closed(Peer::Uhid), Unplugged, PluggedIn]);
     kernel.write(&event(5, &[])); // of the device that is gone
     kernel.write(&event(3, &[]));
+    kernel.write(&event(2, &[]));
     kernel.write(&event(4, &[]));
     assert_eq!(noted(&events, 8)[7..], [Opened(Peer::Uhid)]);
+}
+
+#[test]
+fn what_was_written_to_a_device_that_is_gone_is_not_answered_on_the_next() {
+    let (mut kernel, handle, _) = Kernel::new();
+    kernel.open();
+    handle.replug();
+    assert_eq!([kernel.read(), kernel.read()], [uhid::destroy().to_vec(), uhid::create()]);
+    // The kernel has kept these: another program opened the device, wrote, and closed it.
+    for old in [event(4, &[]), output(&[&[0][..], &init(3)].concat()), event(5, &[]), event(3, &[])] {
+        kernel.write(&old);
+    }
+    for new in [event(2, &[]), event(4, &[]), output(&[&[0][..], &init(2)].concat())] {
+        kernel.write(&new);
+    }
+    assert_eq!(kernel.report()[7..15], [2; 8]);
 }
 
 /// hidraw keeps 64 reports and drops the rest: this answer has 129.
 #[test]
 fn reports_leave_one_per_millisecond() {
     let (mut kernel, _, _) = Kernel::new();
-    kernel.write(&event(4, &[]));
-    kernel.write(&output(&[&[0][..], &init(1)].concat()));
-    let channel: [u8; 4] = kernel.report()[15..19].try_into().unwrap();
+    let channel = kernel.open();
     for packet in 0..129u8 {
         let mut report = [packet; 1 + REPORT_LEN];
         report[0] = 0;
@@ -128,6 +154,55 @@ fn reports_leave_one_per_millisecond() {
     let whole = times[128] - times[0];
     assert!(whole >= Duration::from_millis(120), "{whole:?}");
     assert!(whole < Duration::from_millis(1_000), "{whole:?}");
+}
+
+/// The kernel keeps 32 events and drops the rest. The socket that plays it keeps few more, and the hub 1,024.
+#[test]
+fn what_programs_write_is_read_while_the_key_is_busy_and_the_last_is_not_lost() {
+    let (end, ended) = std::sync::mpsc::channel();
+    let touch = Touch::Ask(Box::new(move |_| ended.recv_timeout(Duration::from_secs(20)).ok()));
+    let (mut kernel, _, _) = Kernel::with_touch(touch);
+    let channel = kernel.open();
+    let mut report = [0; 1 + REPORT_LEN];
+    report[1..5].copy_from_slice(&channel);
+    report[5..9].copy_from_slice(&[0x90, 0, 1, Command::SELECTION.0]);
+    kernel.write(&output(&report));
+    report[5] = 0; // belongs to no message
+    for _ in 0..3_000 {
+        kernel.write(&output(&report));
+    }
+    kernel.write(&output(&[&[0][..], &init(2)].concat()));
+    end.send(true).unwrap();
+    let mut answers = std::iter::repeat_with(|| kernel.report()).filter(|report| report[4] != 0xBB);
+    let mut answers = [answers.next().unwrap(), answers.next().unwrap()];
+    answers.sort_by_key(|report| report[4] == 0x86);
+    assert_eq!(answers[0][..8], [&channel[..], &[0x90, 0, 1, 0]].concat());
+    assert_eq!(answers[1][7..15], [2; 8]);
+}
+
+/// The answers leave one per millisecond.
+#[test]
+fn a_program_that_asks_for_more_answers_than_fit_does_not_lose_those_of_the_next() {
+    let (mut kernel, _, _) = Kernel::new();
+    let channel = kernel.open();
+    let mut ping = [0; 1 + REPORT_LEN];
+    ping[1..5].copy_from_slice(&channel);
+    ping[5..8].copy_from_slice(&[0x81, 0, 1]);
+    for _ in 0..2_000 {
+        kernel.write(&output(&ping));
+    }
+    kernel.write(&output(&[&[0][..], &init(2)].concat()));
+    let is_answered = std::iter::repeat_with(|| kernel.report()).take(2_001).any(|report| report[7..15] == [2; 8]);
+    assert!(is_answered);
+}
+
+#[test]
+fn the_device_goes_with_the_hub() {
+    let (mut kernel, handle, _) = Kernel::new();
+    kernel.open();
+    handle.stop();
+    assert_eq!(kernel.read(), uhid::destroy());
+    assert_eq!(kernel.read(), [], "nothing has the device open");
 }
 
 proptest! {

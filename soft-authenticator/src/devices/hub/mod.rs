@@ -212,8 +212,10 @@ impl<'k, 'b> Hub<'k, 'b> {
 
     /// Gives this machine the key as a HID device, and keeps it plugged in. Reports leave one per millisecond.
     ///
-    /// The kernel keeps 32 reports of its clients and drops the rest. So a message of more than 1,827 bytes comes through
-    /// only where the key reads as fast as the client writes.
+    /// The kernel keeps 32 reports of its clients and drops the rest. So a thread with the name
+    /// [`uhid::READER`](super::uhid::READER) reads them. A message of more than 1,827 bytes comes through only where that
+    /// thread runs while the client writes: where another processor is free, or where the program gives the thread a
+    /// real-time priority, for which it needs the rights of root.
     ///
     /// `device` is `/dev/uhid`, opened without blocking: [`uhid::open`](super::uhid::open).
     ///

@@ -20,11 +20,13 @@ pub struct Paced {
 }
 
 impl Paced {
-    /// Adds a report, unless too many wait.
+    /// Adds a report. When too many wait, the oldest is lost: it is for a client that asks for more than it reads, and what
+    /// comes last is for one that still waits.
     pub fn push(&mut self, report: &Report) {
-        if self.reports.len() < QUEUE {
-            self.reports.push_back(*report);
+        if self.reports.len() >= QUEUE {
+            self.reports.pop_front();
         }
+        self.reports.push_back(*report);
     }
 
     /// Takes the next report, if one may leave now.
