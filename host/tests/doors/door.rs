@@ -1,11 +1,11 @@
 //! The doors of a key: each connects, and gives something that sends and receives reports.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream, UdpSocket},
     os::{fd::OwnedFd, unix::net::UnixStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -25,8 +25,10 @@ pub enum Door {
     Packets(PathBuf),
     Udp(SocketAddr),
     Usbip(SocketAddr),
-    /// A hidraw device: the kernel's, or the one that `keyfob run` shows.
+    /// The hidraw device that `keyfob run` shows.
     Hidraw(PathBuf),
+    /// The kernel's hidraw device, which can have another name each time that it is plugged in.
+    Uhid,
 }
 
 impl Door {
@@ -49,7 +51,8 @@ impl Door {
                 (socket.into(), Framing::Plain)
             }
             Self::Usbip(address) => (attach(*address)?.into(), Framing::Usbip(Transfers::default())),
-            Self::Hidraw(path) => (OpenOptions::new().read(true).write(true).open(path)?.into(), Framing::Hidraw),
+            Self::Hidraw(path) => (hidraw(path)?.into(), Framing::Hidraw),
+            Self::Uhid => (hidraw(&kernels_device().ok_or(ErrorKind::NotFound)?)?.into(), Framing::Hidraw),
         };
         let mut connection = Connection { file: file.into(), framing, inbox: Vec::new() };
         connection.ask_for_a_report()?;
@@ -65,6 +68,19 @@ impl Door {
     pub const fn waits_for_readers(&self) -> bool {
         matches!(self, Self::Tcp(_) | Self::Unix(_) | Self::Usbip(_))
     }
+}
+
+fn hidraw(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).open(path)
+}
+
+/// The device of a key at uhid, if there is one now.
+pub fn kernels_device() -> Option<PathBuf> {
+    fs::read_dir("/sys/class/hidraw").into_iter().flatten().flatten().find_map(|device| {
+        let facts = fs::read_to_string(device.path().join("device/uevent")).unwrap_or_default();
+        let path = Path::new("/dev").join(device.file_name());
+        (facts.contains("HID_NAME=keyfob virtual security key") && path.exists()).then_some(path)
+    })
 }
 
 fn tcp(address: SocketAddr) -> io::Result<TcpStream> {

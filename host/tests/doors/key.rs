@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use super::{
     client::{Client, PATIENCE},
-    door::Door,
+    door::{Door, kernels_device},
 };
 
 const ANY_PORT: &str = "127.0.0.1:0";
@@ -42,15 +42,18 @@ impl Key {
 /// more files open than before, and never had much more memory. The test named `test` must do nothing else: it runs once more below
 /// `keyfob run`, for the key that that command shows.
 ///
-/// A door of uhid is there where this process may use `/dev/uhid`.
+/// A door of uhid is there where this process may use `/dev/uhid`. With a door's name in the variable KEYFOB_DOOR, it is
+/// the only one.
 pub fn at_each_door(test: &str, options: &[&str], fault: fn(&Key)) {
     if env::var_os(VARIABLE).is_some() {
         let keyfob = rustix::process::getppid().unwrap();
         let process = keyfob.as_raw_nonzero().get().cast_unsigned();
         return check(&Key { door: Door::Hidraw(the_device()), process }, fault);
     }
+    let only = env::var("KEYFOB_DOOR").ok();
     thread::scope(|scope| {
-        for name in ["tcp", "unix", "udp", "usbip", "packets", "run", "uhid"] {
+        let names = ["tcp", "unix", "udp", "usbip", "packets", "run", "uhid"];
+        for name in names.into_iter().filter(|name| only.as_ref().is_none_or(|only| only == name)) {
             let at_door = move || match name {
                 "run" => below_run(test, options),
                 "packets" => {
@@ -126,23 +129,6 @@ fn the_device() -> PathBuf {
     device.clone()
 }
 
-/// The device of a key at uhid.
-fn kernels_device() -> PathBuf {
-    let start = Instant::now();
-    loop {
-        let devices = fs::read_dir("/sys/class/hidraw").into_iter().flatten().map(|entry| entry.unwrap());
-        for device in devices {
-            let facts = fs::read_to_string(device.path().join("device/uevent")).unwrap_or_default();
-            let path = Path::new("/dev").join(device.file_name());
-            if facts.contains("HID_NAME=keyfob virtual security key") && path.exists() {
-                return path;
-            }
-        }
-        assert!(start.elapsed() < PATIENCE, "the kernel made no device");
-        thread::sleep(Duration::from_millis(10));
-    }
-}
-
 fn keyfob(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_keyfob"));
     command.args(arguments).stdin(Stdio::null());
@@ -203,7 +189,14 @@ impl Process {
             "unix" => Door::Unix(self.folder.path().join("socket")),
             "udp" => Door::Udp(address()),
             "usbip" => Door::Usbip(address()),
-            _ => Door::Hidraw(kernels_device()),
+            _ => {
+                let start = Instant::now();
+                while kernels_device().is_none() {
+                    assert!(start.elapsed() < PATIENCE, "the kernel made no device");
+                    thread::sleep(Duration::from_millis(10));
+                }
+                Door::Uhid
+            }
         }
     }
 
