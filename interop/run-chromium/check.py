@@ -5,16 +5,13 @@ import sys
 import tempfile
 import time
 
-from browser import Browser, check, serve
+from browser import check
+from chromium import FULL, SHELL, open_chromium
 from fido2.cose import CoseKey, UnsupportedKey
 from fido2.webauthn import AttestationObject, AuthenticatorData
 from fido2.utils import sha256
 
 KEYFOB, KEYFOB_RP = sys.argv[1:3]
-# Not the scripts in /usr/bin: chromedriver ends the process that it started, and no other.
-SHELL, FULL = "/usr/lib/chromium/chromium-headless-shell", "/usr/lib/chromium/chromium"
-FLAGS = ("--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-background-networking "
-         "--disable-component-update --disable-sync --no-first-run --no-default-browser-check").split()
 DISCOVERABLE = "{authenticatorSelection: {residentKey: 'required', userVerification: 'preferred'}}"
 # Those that Chromium reads; RS256 and PS256 need a keyfob with AWS-LC.
 ALGORITHMS = {-7: "ES256", -8: "EdDSA", -257: "RS256", -37: "PS256", -48: "ML-DSA-44", -49: "ML-DSA-65",
@@ -23,10 +20,7 @@ ALGORITHMS = {-7: "ES256", -8: "EdDSA", -257: "RS256", -37: "PS256", -48: "ML-DS
 
 def open_browser(binary, *switches, log=None):
     """Chromium with a key that has these switches."""
-    page = serve()
-    options = {"binary": binary, "args": [*FLAGS, f"--webauthn-permit-enterprise-attestation={page.rstrip('/')}"]}
-    command = [KEYFOB, "run", *switches, "--", "chromedriver", "--port=0"]
-    return Browser(command, {"browserName": "chrome", "goog:chromeOptions": options}, page, log)
+    return open_chromium(KEYFOB, binary, *switches, log=log)
 
 
 def verify(registered, signed_in):
