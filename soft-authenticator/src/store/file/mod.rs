@@ -192,7 +192,8 @@ impl FileStore {
         })
     }
 
-    fn apply(&mut self, changes: &[Change<'_>]) -> Result<(), Refused> {
+    /// Makes the changes. The pages that must stay free are looked for in blocks of this many.
+    fn apply(&mut self, changes: &[Change<'_>], block: u32) -> Result<(), Refused> {
         let mut transaction = self.database()?.begin_write()?;
         // The old state is given up only when the new one is on the medium as a whole.
         transaction.set_two_phase_commit(true);
@@ -225,7 +226,7 @@ impl FileStore {
                 Change::Put { rp_id_hash, record } => put(&transaction, rp_id_hash, within(record, MAX_RECORD)?)?,
             }
         }
-        leave_free(&transaction, pages_left(changes))?;
+        leave_free(&transaction, pages_left(changes), block)?;
         transaction.commit()?;
         if changes.iter().any(|change| matches!(change, Change::Erase | Change::LargeBlobs(_))) {
             self.staged.clear();
@@ -306,7 +307,11 @@ impl Store for FileStore {
     }
 
     fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
-        self.call(|store| store.apply(changes))
+        match self.call(|store| store.apply(changes, BLOCK)) {
+            // The pages that are free may lie apart.
+            Err(StoreError::Full) => self.call(|store| store.apply(changes, 1)),
+            committed => committed,
+        }
     }
 
     fn large_blobs_capacity(&self) -> usize {

@@ -473,6 +473,30 @@ fn a_full_disk_lets_a_key_be_reset_and_its_pin_be_tried_from_the_first_moment() 
     assert_eq!(again.store.count(Query::All).unwrap(), 0);
 }
 
+/// A full store that loses half its credentials has free pages all over, and few together.
+#[test]
+fn free_pages_that_lie_apart_are_room_for_a_credential() {
+    fn fill(store: &mut FileStore) -> Vec<Number> {
+        let mut numbers = Vec::new();
+        while store.commit(&[put(OTHER, &credential(numbers.len() as u32, 700))]).is_ok() {
+            numbers.push(newest(store));
+        }
+        numbers
+    }
+    let mut bench = Bench::new();
+    {
+        let mut state = bench.disk.0.lock().unwrap();
+        state.room = Some(state.blocks.len() + 1000);
+    }
+    let numbers = fill(&mut bench.store);
+    let mut bench = restarted(bench);
+    for group in numbers.chunks(16) {
+        let deletions: Vec<_> = group.iter().take(8).map(|number| Change::Delete(*number)).collect();
+        bench.store.commit(&deletions).unwrap();
+    }
+    assert!(fill(&mut bench.store).len() > numbers.len() / 8, "of {}", numbers.len());
+}
+
 #[test]
 fn what_is_asked_for_is_found_in_as_many_reads_whatever_others_have() {
     let mut bench = Bench::new();
