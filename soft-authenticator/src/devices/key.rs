@@ -355,7 +355,11 @@ impl<'b> VirtualKey<'b> {
 
     /// The next report to send, if there is one now.
     pub fn transmit(&mut self) -> Option<[u8; REPORT_LEN]> {
-        let now = self.now();
+        self.transmit_at(self.now())
+    }
+
+    /// The same, where the clock was read already.
+    pub(super) fn transmit_at(&mut self, now: Instant) -> Option<[u8; REPORT_LEN]> {
         self.authenticator()?.transmit(now)
     }
 
@@ -431,7 +435,7 @@ impl<'b> VirtualKey<'b> {
         }
     }
 
-    fn now(&self) -> Instant {
+    pub(super) fn now(&self) -> Instant {
         Instant::from_millis(u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 }

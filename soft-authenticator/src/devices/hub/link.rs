@@ -97,13 +97,19 @@ pub trait Link {
     }
 }
 
-/// Reads `times` times with `read`, or until nothing is left for now. Returns whether something may be left.
+/// Whether a stream from which less was read than there was room for has nothing left: what comes later is told. With
+/// epoll it is so. Elsewhere, nothing is told before a read has found nothing.
+pub const SHORT_READ_IS_LAST: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
+/// Reads `times` times with `read`, which says whether something may be left, or until nothing is left for now. Returns
+/// whether something may be left.
 ///
 /// # Errors
 /// The link has ended: those of `read` that say neither that nothing is left nor that it was interrupted.
-pub fn read_some(times: usize, mut read: impl FnMut() -> io::Result<()>) -> io::Result<bool> {
+pub fn read_some(times: usize, mut read: impl FnMut() -> io::Result<bool>) -> io::Result<bool> {
     for _ in 0..times {
         match read() {
+            Ok(false) => return Ok(false),
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
             Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
             _ => {}

@@ -77,6 +77,8 @@ use listener::{Listener, is_broken, lacks_files};
 use place::Field;
 use seat::{Door, Seat};
 
+/// How long the key works on a request before the hub looks for CANCEL and for other clients.
+const WORK: Duration = Duration::from_millis(1);
 /// How many connections are accepted before the others have their turn.
 const ACCEPTS: usize = 16;
 /// How long a door rests that can accept nothing now.
@@ -243,7 +245,7 @@ impl<'k, 'b> Hub<'k, 'b> {
             self.plug_in(watch)?;
         }
         while !self.handle.takes_stop() {
-            let pause = self.work(watch);
+            let pause = self.work(watch)?;
             let pause = self.flush(pause, watch)?;
             match self.poll.poll(&mut events, pause) {
                 Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
@@ -261,26 +263,36 @@ impl<'k, 'b> Hub<'k, 'b> {
         self.unplug(watch)
     }
 
-    /// Lets the key work, and returns how long it then needs no call.
-    fn work(&mut self, watch: &mut dyn FnMut(HubEvent)) -> Option<Duration> {
-        if !self.is_plugged_in && self.field.is_none() {
-            return None;
+    /// Lets the key work, and returns how long it then needs no call. An answer leaves as soon as it is there. The key
+    /// works on after it, so that it is ready when the next request comes.
+    fn work(&mut self, watch: &mut dyn FnMut(HubEvent)) -> io::Result<Option<Duration>> {
+        let start = Instant::now();
+        while self.is_plugged_in || self.field.is_some() {
+            let pause = self.key.work();
+            let has_answered = self.transmit(watch) | self.respond(watch);
+            if pause != Some(Duration::ZERO) || start.elapsed() >= WORK {
+                return Ok(pause);
+            }
+            if has_answered {
+                self.flush(pause, watch)?;
+            }
         }
-        let pause = self.key.work();
-        self.transmit(watch);
-        self.respond(watch);
-        pause
+        Ok(None)
     }
 
-    /// Queues what the key has to say for all who have it open.
-    fn transmit(&mut self, watch: &mut dyn FnMut(HubEvent)) {
-        for report in iter::from_fn(|| self.key.transmit()) {
+    /// Queues what the key has to say for all who have it open. Returns whether it was an answer, and not only
+    /// keep-alives.
+    fn transmit(&mut self, watch: &mut dyn FnMut(HubEvent)) -> bool {
+        let (mut has_answered, now) = (false, self.key.now());
+        for report in iter::from_fn(|| self.key.transmit_at(now)) {
             self.seats.iter_mut().for_each(|seat| seat.link.queue(&report));
             watch(HubEvent::FromKey(report));
             if let Some(event) = self.observer.answer(&report) {
+                has_answered |= matches!(event, HubEvent::Answered { .. });
                 watch(event);
             }
         }
+        has_answered
     }
 
     /// Writes what is queued. Returns how long to wait for the next event, at most `pause`.
@@ -303,7 +315,8 @@ impl<'k, 'b> Hub<'k, 'b> {
         for event in events {
             let token = event.token();
             if let Some(seat) = self.seats.iter_mut().find(|seat| seat.token == token) {
-                seat.is_ready |= event.is_readable() || event.is_read_closed() || event.is_error();
+                seat.is_ended |= event.is_read_closed() || event.is_error();
+                seat.is_ready |= event.is_readable() || seat.is_ended;
             } else if let Some(door) = self.doors.iter_mut().find(|door| door.token == token) {
                 door.is_ready = door.retry.is_none();
             }
@@ -320,6 +333,11 @@ impl<'k, 'b> Hub<'k, 'b> {
                 if seat.is_open == is_open && seat.can_be_read() {
                     self.step(index, watch, |seat, _, inputs| {
                         seat.is_ready = seat.link.receive(inputs)?;
+                        if seat.is_ended && !seat.is_ready {
+                            // After all that was read comes the end.
+                            seat.is_ready = seat.link.receive(inputs)?;
+                            seat.is_ended = seat.is_ready;
+                        }
                         Ok(())
                     })?;
                 }
@@ -494,8 +512,18 @@ impl<'k, 'b> Hub<'k, 'b> {
     fn add_link(&mut self, mut link: Box<dyn Link>, is_connection: bool) -> io::Result<usize> {
         let token = self.next_token();
         link.with_source(&mut |source| self.poll.registry().register(source, token, Interest::READABLE))?;
-        let (is_ready, is_blocked, due, is_open) = (false, false, None, !is_connection);
-        self.seats.push(Seat { token, link, is_ready, is_blocked, due, is_connection, is_open });
+        let is_open = !is_connection;
+        let seat = Seat {
+            token,
+            link,
+            is_ready: false,
+            is_ended: false,
+            is_blocked: false,
+            due: None,
+            is_connection,
+            is_open,
+        };
+        self.seats.push(seat);
         Ok(self.seats.len().saturating_sub(1))
     }
 }

@@ -103,10 +103,10 @@ impl Hub<'_, '_> {
         self.respond(watch);
     }
 
-    /// Sends the key's response, if there is one.
-    pub(super) fn respond(&mut self, watch: &mut dyn FnMut(HubEvent)) {
-        let Some(Field { token, .. }) = self.field else { return };
-        let Some(response) = self.key.transmit_apdu() else { return };
+    /// Sends the key's response. Returns whether there was one.
+    pub(super) fn respond(&mut self, watch: &mut dyn FnMut(HubEvent)) -> bool {
+        let Some(Field { token, .. }) = self.field else { return false };
+        let Some(response) = self.key.transmit_apdu() else { return false };
         if let Some(seat) = self.seats.iter_mut().find(|seat| seat.token == token) {
             seat.link.respond(&response);
         }
@@ -115,6 +115,7 @@ impl Hub<'_, '_> {
         if let Some(event) = event {
             watch(event);
         }
+        true
     }
 
     /// Tells the readers whether a client uses the key through another door.

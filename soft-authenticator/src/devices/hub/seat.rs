@@ -24,6 +24,8 @@ pub struct Seat {
     pub link: Box<dyn Link>,
     /// Whether there may be something to read.
     pub is_ready: bool,
+    /// Whether the other end has closed: nothing new comes.
+    pub is_ended: bool,
     /// Whether the link takes nothing more now.
     pub is_blocked: bool,
     /// When to flush it, whatever happens.

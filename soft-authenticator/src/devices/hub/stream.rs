@@ -10,7 +10,7 @@ use mio::event::Source;
 
 use super::{
     Peer,
-    link::{Flushed, Input, Link, Outbox, Report, may_be_init, read_some},
+    link::{Flushed, Input, Link, Outbox, Report, SHORT_READ_IS_LAST, may_be_init, read_some},
 };
 
 /// How many bytes are read at once: those of a request with one or two ids.
@@ -75,7 +75,11 @@ impl<S: Read + Write + Source> Link for Stream<S> {
     fn receive(&mut self, inputs: &mut Vec<Input>) -> io::Result<bool> {
         read_some(READS, || match self.stream.read(bytes::rest_mut(&mut self.buffer, self.held))? {
             0 => Err(ErrorKind::UnexpectedEof.into()),
-            count => self.take(self.held.saturating_add(count), inputs),
+            count => {
+                let len = self.held.saturating_add(count);
+                self.take(len, inputs)?;
+                Ok(len >= READ || !SHORT_READ_IS_LAST)
+            }
         })
     }
 

@@ -147,7 +147,7 @@ impl Link for Uhid {
                 None if has_ended => return Err(ErrorKind::UnexpectedEof.into()),
                 None => return Err(ErrorKind::WouldBlock.into()),
             }
-            Ok(())
+            Ok(true)
         })
     }
 

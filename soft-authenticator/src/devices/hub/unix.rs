@@ -140,7 +140,7 @@ impl Link for Packets {
                 }
                 _ => {}
             }
-            Ok(())
+            Ok(true)
         })
     }
 

@@ -12,7 +12,7 @@ use mio::{event::Source, net::TcpStream};
 
 use super::{
     Peer,
-    link::{Flushed, Input, Link, Outbox, Report, read_some},
+    link::{Flushed, Input, Link, Outbox, Report, SHORT_READ_IS_LAST, read_some},
     paced::Paced,
 };
 use crate::devices::{
@@ -138,7 +138,8 @@ impl Link for Usbip {
             0 => Err(ErrorKind::UnexpectedEof.into()),
             count => {
                 self.inbox.extend_from_slice(bytes::front(&buffer, count));
-                self.take(inputs)
+                self.take(inputs)?;
+                Ok(count >= READ || !SHORT_READ_IS_LAST)
             }
         })
     }

@@ -163,7 +163,7 @@ impl Link for Vpcd {
     }
 
     fn receive(&mut self, inputs: &mut Vec<Input>) -> io::Result<bool> {
-        let read = read_some(READS, || self.read()).and_then(|more| self.act(inputs).map(|()| more));
+        let read = read_some(READS, || self.read().map(|()| true)).and_then(|more| self.act(inputs).map(|()| more));
         Ok(read.unwrap_or_else(|error| {
             self.lose(&error, inputs);
             false
