@@ -168,7 +168,7 @@ impl Client {
     }
 }
 
-/// The request for a discoverable credential: four reports.
+/// The request for a discoverable credential: three reports.
 pub fn registration(rp_id: &str) -> Vec<u8> {
     let request = make_credential::Request {
         client_data_hash: &HASH,

@@ -166,7 +166,7 @@ impl Process {
     }
 
     /// A key below which a command waits until it is killed.
-    fn run(options: &[&str]) -> Self {
+    pub fn run(options: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let script = format!("echo \"${VARIABLE}\"; exec cat");
         let arguments = [&["run"], options, &["--", "sh", "-c", &script]].concat();
@@ -201,7 +201,7 @@ impl Process {
     }
 
     /// The socket behind the device that `keyfob run` shows.
-    fn packets(&self) -> Door {
+    pub fn packets(&self) -> Door {
         let mut parts = self.says.trim().splitn(3, ':');
         let (_, number, folder) = (parts.next(), parts.next().unwrap(), parts.next().unwrap());
         Door::Packets(Path::new(folder).join("dev").join(format!("hidraw{number}")))
