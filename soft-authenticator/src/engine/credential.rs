@@ -171,6 +171,10 @@ impl<P: Platform> Authenticator<'_, P> {
         id: &[u8],
         user_verified: bool,
     ) -> Result<Option<Located>, StoreError> {
+        #[cfg(feature = "testing")]
+        if P::is_removed(&mut self.store, id) {
+            return Ok(None);
+        }
         let listed = Query::Listed { rp_id_hash, id, protection: shown(user_verified, true) };
         let stored = !self.store.count(listed)?.ct_eq(&0);
         let mut shown = stored;

@@ -184,6 +184,13 @@ impl<'b, P: Platform> Engine<'b, P> {
             Some(None) => return self.fail(Failure::INVALID_LENGTH),
             Some(Some(_)) => {}
         }
+        #[cfg(feature = "testing")]
+        {
+            let (message, _) = split(self.buffer, self.authenticator.config.max_msg_size);
+            if let Some(len) = P::intercept(&mut self.authenticator.store, message, len) {
+                return Progress::Reply(len);
+            }
+        }
         self.request = len;
         self.authenticator.token.observe(now);
         let outcome = started.and_then(|()| self.step(now, Trigger::Begin));
@@ -305,6 +312,22 @@ impl<'b, P: Platform> Engine<'b, P> {
     #[cfg(feature = "std")]
     pub(crate) fn enrol_first_fingerprint(&mut self, name: &str) -> Result<(), crate::store::StoreError> {
         self.authenticator.enrol_first_fingerprint(name)
+    }
+
+    /// Gives back all attempts of built-in user verification.
+    ///
+    /// # Errors
+    /// [`Failure::OTHER`]: the store failed.
+    #[cfg(feature = "testing")]
+    pub(crate) fn restore_uv_retries(&mut self) -> Result<(), Failure> {
+        self.authenticator.restore_uv_retries()
+    }
+
+    /// The buffer, which leaves the engine without one.
+    #[cfg(feature = "testing")]
+    pub(crate) fn take_buffer(&mut self) -> &'b mut [u8] {
+        self.abort();
+        core::mem::take(&mut self.buffer)
     }
 
     /// The fingerprint that is being enrolled. When it is another one than before, the sensor begins a new template;
@@ -430,6 +453,10 @@ impl<'b, P: Platform> Engine<'b, P> {
 
 impl<P: Platform> Drop for Engine<'_, P> {
     fn drop(&mut self) {
+        #[cfg(feature = "testing")]
+        if self.buffer.is_empty() {
+            return; // it was taken
+        }
         self.abort(); // the buffer is the caller's and lives on
     }
 }

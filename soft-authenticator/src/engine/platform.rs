@@ -62,6 +62,27 @@ pub trait Platform {
     fn vendor_command(_store: &mut Self::Store, _id: u64, _params: &[u8]) -> Result<(), Failure> {
         Err(Failure::INVALID_PARAMETER)
     }
+
+    /// Sees the request in the first `len` bytes of `message` before the engine does. `Some`: the platform has written
+    /// a response of so many bytes over it, and the engine does nothing. For test doubles.
+    #[cfg(feature = "testing")]
+    fn intercept(_store: &mut Self::Store, _message: &mut [u8], _len: usize) -> Option<usize> {
+        None
+    }
+
+    /// Whether the credential with this id is to be unknown, wherever it is kept. For test doubles.
+    #[cfg(feature = "testing")]
+    fn is_removed(_store: &mut Self::Store, _credential_id: &[u8]) -> bool {
+        false
+    }
+
+    /// Changes authenticator data after every check and before they are signed; their length stays. For test doubles.
+    #[cfg(feature = "testing")]
+    fn before_signing(_store: &mut Self::Store, _credential_id: &[u8], _auth_data: &mut [u8]) {}
+
+    /// Changes a signature that was made; its length stays. For test doubles.
+    #[cfg(feature = "testing")]
+    fn after_signing(_store: &Self::Store, _signature: &mut [u8]) {}
 }
 
 /// What a running command waits for.

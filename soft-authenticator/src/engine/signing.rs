@@ -81,6 +81,19 @@ impl<P: Platform> Authenticator<'_, P> {
         bytes::first(&self.crypto.sha256(&[b"IV", &*ceremony.random]))
     }
 
+    /// The authenticator data of `len` bytes that `w` ends with, as the platform has changed them.
+    #[cfg(feature = "testing")]
+    pub fn altered<'w>(
+        &mut self,
+        credential_id: &[u8],
+        len: usize,
+        w: &'w mut keyfob_core::cbor::Writer<'_>,
+    ) -> Result<&'w [u8], Failure> {
+        let auth_data = w.since_mut(w.len().saturating_sub(len));
+        P::before_signing(&mut self.store, credential_id, auth_data);
+        if auth_data.len() == len { Ok(auth_data) } else { Err(Failure::OTHER) }
+    }
+
     /// Signs `message` and returns the signature's length. With [`Caps::SIGNATURE_CHECK`] a signature that does not
     /// verify is wiped, and the command fails.
     #[inline(never)]
@@ -102,6 +115,8 @@ impl<P: Platform> Authenticator<'_, P> {
                 return Err(crypto_status(error));
             }
         }
+        #[cfg(feature = "testing")]
+        P::after_signing(&self.store, signature.get_mut(..len).unwrap_or_default());
         Ok(len)
     }
 }

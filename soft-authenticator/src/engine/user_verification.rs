@@ -139,6 +139,12 @@ impl<P: Platform> Authenticator<'_, P> {
         if again { Ok(None) } else { Err(self.verification_refused(for_token, Refusal::Unmatched)) }
     }
 
+    /// Gives back all attempts.
+    #[cfg(feature = "testing")]
+    pub fn restore_uv_retries(&mut self) -> Result<(), Failure> {
+        self.set_uv_retries(self.config.user_verification.max_retries).map(|_| ())
+    }
+
     fn set_uv_retries(&mut self, retries: u8) -> Result<Counted, Failure> {
         let committed = self.store.commit(&[Change::Set(Setting::UvRetries, &[retries])]);
         let counted = Counted::by_commit(committed).map_err(store_status)?;

@@ -341,11 +341,13 @@ impl Run {
         let mut w = begin(message);
         let mut m = MapWriter::new(&mut w, Response::KEYS, &[]);
         m.required(&CredentialDescriptor::new(id));
-        let auth_data = m.value();
-        let start = auth_data.begin_bytes();
-        authenticator.write_auth_data(&self.ceremony, Subject::Opened(id, opened), auth_data)?;
-        let auth_data = auth_data.end_bytes(start).ok_or(Failure::OTHER)?;
+        let data = m.value();
+        let start = data.begin_bytes();
+        authenticator.write_auth_data(&self.ceremony, Subject::Opened(id, opened), data)?;
+        let auth_data = data.end_bytes(start).ok_or(Failure::OTHER)?;
         look_again(&self.ceremony, auth_data)?;
+        #[cfg(feature = "testing")]
+        let auth_data = authenticator.altered(id, auth_data.len(), data)?;
         let mut signature = room_for_signature(opened.algorithm);
         let signed = [auth_data, &self.ceremony.client_data_hash];
         let random = &self.ceremony.random;
