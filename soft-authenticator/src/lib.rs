@@ -43,13 +43,18 @@ pub mod hid;
 pub mod nfc;
 mod served;
 pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use caps::Caps;
 
 // The code in the README and in docs/ compiles.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../../docs/testing.md")]
+struct TestingPage;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/fido2-client.md")]
 struct Fido2ClientPage;

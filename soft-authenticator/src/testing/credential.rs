@@ -1,0 +1,236 @@
+//! Credentials that a test puts into the key, and what the key tells of those that it holds.
+
+use keyfob_core::{
+    bytes::Secret,
+    cose::{Algorithm, CoseKey},
+    crypto::{MAX_PUBLIC, RustCrypto, Sign},
+    extensions::cred_protect::Level,
+};
+
+use super::TestError;
+
+/// A credential to put into the key, with the names of WebAuthn L3 §11.5. It has the algorithm ES256.
+///
+/// ```
+/// use keyfob_soft_authenticator::testing::{TestCredential, TestKey};
+///
+/// let key = TestKey::seeded(5);
+/// let passkey = TestCredential::es256("example.org", b"user-0001").user_name("alice").sign_count(7).backup_state(true);
+/// let held = key.add(passkey)?;
+/// assert!(held.is_resident_credential && held.backup_eligibility);
+/// # Ok::<(), keyfob_soft_authenticator::testing::TestError>(())
+/// ```
+pub struct TestCredential {
+    pub(super) credential_id: Option<Vec<u8>>,
+    pub(super) is_resident_credential: bool,
+    pub(super) rp_id: String,
+    pub(super) user_handle: Vec<u8>,
+    pub(super) user_name: Option<String>,
+    pub(super) user_display_name: Option<String>,
+    pub(super) private_key: Option<Secret<32>>,
+    pub(super) properties: Properties,
+    pub(super) large_blob: Option<Vec<u8>>,
+    pub(super) cred_protect: Option<Level>,
+}
+
+impl core::fmt::Debug for TestCredential {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("TestCredential").field("rp_id", &self.rp_id).finish_non_exhaustive()
+    }
+}
+
+/// What changes in a credential while the key has it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Properties {
+    pub sign_count: u32,
+    pub backup_eligibility: bool,
+    pub backup_state: bool,
+}
+
+impl TestCredential {
+    /// A discoverable credential of this RP ID and user handle. The key makes its id and its private key from the seed.
+    /// Its counter begins at 0; it is not backup eligible.
+    pub fn es256(rp_id: &str, user_handle: &[u8]) -> Self {
+        Self {
+            credential_id: None,
+            is_resident_credential: true,
+            rp_id: rp_id.to_owned(),
+            user_handle: user_handle.to_vec(),
+            user_name: None,
+            user_display_name: None,
+            private_key: None,
+            properties: Properties::default(),
+            large_blob: None,
+            cred_protect: None,
+        }
+    }
+
+    /// With this id, 1 to 255 bytes.
+    #[must_use]
+    pub fn credential_id(self, id: &[u8]) -> Self {
+        Self { credential_id: Some(id.to_vec()), ..self }
+    }
+
+    /// With this private key, PKCS#8 in DER.
+    ///
+    /// # Errors
+    /// [`TestError::PrivateKey`], [`TestError::OtherCurve`].
+    pub fn private_key(self, pkcs8: &[u8]) -> Result<Self, TestError> {
+        let private_key = p256_scalar(pkcs8)?;
+        public_key(&*private_key)?;
+        Ok(Self { private_key: Some(private_key), ..self })
+    }
+
+    /// Whether it is discoverable. One that is not is used only when an allow list names it, and the key returns no
+    /// user handle with it.
+    #[must_use]
+    pub fn resident_credential(self, is_resident_credential: bool) -> Self {
+        Self { is_resident_credential, ..self }
+    }
+
+    /// With this user name.
+    #[must_use]
+    pub fn user_name(self, name: &str) -> Self {
+        Self { user_name: Some(name.to_owned()), ..self }
+    }
+
+    /// With this display name.
+    #[must_use]
+    pub fn user_display_name(self, name: &str) -> Self {
+        Self { user_display_name: Some(name.to_owned()), ..self }
+    }
+
+    /// With a signature counter that stands here. The next sign-in reports one more.
+    #[must_use]
+    pub fn sign_count(mut self, sign_count: u32) -> Self {
+        self.properties.sign_count = sign_count;
+        self
+    }
+
+    /// Whether it is backup eligible (BE). One that is not eligible is not backed up either.
+    #[must_use]
+    pub fn backup_eligibility(mut self, eligible: bool) -> Self {
+        self.properties.backup_eligibility = eligible;
+        self.properties.backup_state &= eligible;
+        self
+    }
+
+    /// Whether it is backed up (BS). One that is backed up is eligible too; a key that says otherwise is a
+    /// [`Lie`](super::Lie).
+    #[must_use]
+    pub fn backup_state(mut self, backed_up: bool) -> Self {
+        self.properties.backup_state = backed_up;
+        self.properties.backup_eligibility |= backed_up;
+        self
+    }
+
+    /// With this large blob, which the extension `largeBlob` reads.
+    #[must_use]
+    pub fn large_blob(self, blob: &[u8]) -> Self {
+        Self { large_blob: Some(blob.to_vec()), ..self }
+    }
+
+    /// With this protection (`credProtect`): it is hidden from sign-ins without user verification.
+    #[must_use]
+    pub fn cred_protect(self, level: Level) -> Self {
+        Self { cred_protect: Some(level), ..self }
+    }
+}
+
+/// What to change in a credential; `None` leaves it as it is. With WebAuthn L3 §11.10's names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CredentialProperties {
+    /// Whether it is backup eligible.
+    pub backup_eligibility: Option<bool>,
+    /// Whether it is backed up.
+    pub backup_state: Option<bool>,
+    /// Its signature counter.
+    pub sign_count: Option<u32>,
+}
+
+/// A credential that the key holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HeldCredential {
+    /// Its id.
+    pub credential_id: Vec<u8>,
+    /// Whether it is discoverable.
+    pub is_resident_credential: bool,
+    /// Its RP ID.
+    pub rp_id: String,
+    /// Its user handle; `None` for one that is not discoverable.
+    pub user_handle: Option<Vec<u8>>,
+    /// The user's name.
+    pub user_name: Option<String>,
+    /// The user's display name.
+    pub user_display_name: Option<String>,
+    /// The public key as COSE, as a server stores it. `None` for one that was registered and is not discoverable: the
+    /// key keeps it encrypted in the id.
+    pub public_key: Option<Vec<u8>>,
+    /// The counter of its last signature.
+    pub sign_count: u32,
+    /// Whether it is backup eligible.
+    pub backup_eligibility: bool,
+    /// Whether it is backed up.
+    pub backup_state: bool,
+}
+
+/// The public key, `x‖y`.
+pub(super) fn public_key(private_key: &[u8]) -> Result<Vec<u8>, TestError> {
+    raw_public_key(Algorithm::ES256, private_key).ok_or(TestError::PrivateKey)
+}
+
+/// The public key as COSE, of a credential of any algorithm.
+pub(super) fn cose_key(algorithm: Algorithm, private_key: &[u8]) -> Option<Vec<u8>> {
+    let raw = raw_public_key(algorithm, private_key)?;
+    let mut cose = vec![0; raw.len().saturating_add(64)];
+    let len = keyfob_core::cbor::encode(&CoseKey::from_raw(algorithm, &raw)?, &mut cose).ok()?;
+    cose.truncate(len);
+    Some(cose)
+}
+
+fn raw_public_key(algorithm: Algorithm, private_key: &[u8]) -> Option<Vec<u8>> {
+    let mut public = vec![0; MAX_PUBLIC];
+    let len = RustCrypto.public_key(algorithm, private_key, &mut public).ok()?;
+    public.truncate(len);
+    Some(public)
+}
+
+const SEQUENCE: u8 = 0x30;
+const INTEGER: u8 = 0x02;
+const OCTET_STRING: u8 = 0x04;
+const OBJECT_IDENTIFIER: u8 = 0x06;
+/// id-ecPublicKey, 1.2.840.10045.2.1.
+const EC_PUBLIC_KEY: &[u8] = &[0x2A, 0x86, 0x48, 0xCE, 0x3D, 2, 1];
+/// secp256r1, 1.2.840.10045.3.1.7.
+const P256: &[u8] = &[0x2A, 0x86, 0x48, 0xCE, 0x3D, 3, 1, 7];
+
+/// The private key in a PrivateKeyInfo (RFC 5208 §5) that holds an ECPrivateKey (RFC 5915 §3).
+fn p256_scalar(pkcs8: &[u8]) -> Result<Secret<32>, TestError> {
+    let member = |input, tag| element(input, tag).ok_or(TestError::PrivateKey);
+    let (info, behind) = member(pkcs8, SEQUENCE)?;
+    let (_version, info) = member(info, INTEGER)?;
+    let (algorithm, info) = member(info, SEQUENCE)?;
+    let (kind, parameters) = member(algorithm, OBJECT_IDENTIFIER)?;
+    if kind != EC_PUBLIC_KEY || member(parameters, OBJECT_IDENTIFIER)?.0 != P256 {
+        return Err(TestError::OtherCurve);
+    }
+    let (key, _) = member(info, OCTET_STRING)?;
+    let (key, behind_key) = member(key, SEQUENCE)?;
+    let (_version, key) = member(key, INTEGER)?;
+    let (scalar, _) = member(key, OCTET_STRING)?;
+    let scalar = scalar.try_into().map_err(|_| TestError::PrivateKey)?;
+    if behind.is_empty() && behind_key.is_empty() { Ok(Secret(scalar)) } else { Err(TestError::PrivateKey) }
+}
+
+/// The content of the DER element that `input` begins with, and what follows it. Lengths to 65,535 bytes.
+fn element(input: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+    let rest = input.strip_prefix(&[tag])?;
+    let (len, rest) = match *rest {
+        [len, ref rest @ ..] if len < 0x80 => (usize::from(len), rest),
+        [0x81, len, ref rest @ ..] if len >= 0x80 => (usize::from(len), rest),
+        [0x82, high, low, ref rest @ ..] if high > 0 => (usize::from(u16::from_be_bytes([high, low])), rest),
+        _ => return None,
+    };
+    rest.split_at_checked(len)
+}

@@ -1,0 +1,453 @@
+//! What the key and the test's handles share: the time, the credentials, and what the key was told to do. The engine
+//! reaches it as its store, and through the seams of `Platform` that the feature `testing` has.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use keyfob_core::{
+    Instant,
+    auth_data::Flags,
+    bytes,
+    cose::Algorithm,
+    crypto::{Hash, RustCrypto, Sign},
+    ctap2::{Command, RpEntity, UserEntity},
+    large_blob,
+};
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+
+use super::{
+    TestError,
+    credential::{CredentialProperties, HeldCredential, Properties, TestCredential, cose_key, public_key},
+    knobs::{Answer, Asked, Lie, Plan, Step, flags, set, set_sign_count},
+};
+use crate::{
+    engine::Platform,
+    store::{Blobs, Change, Credential, Found, MAX_RECORD, MemoryStore, Number, Query, Setting, Store, StoreError},
+};
+
+/// How many discoverable credentials the key can hold.
+const CREDENTIALS: usize = 50;
+/// The numbers of credentials that are not discoverable begin here: no sequence of getNextAssertion comes so far.
+const NAMED: Number = 1 << 31;
+/// The longest large blob, compressed, in bytes, as the engine has it.
+const MAX_LARGE_BLOB: usize = 400;
+
+/// What the key runs on.
+pub(super) struct TestPlatform;
+
+impl Platform for TestPlatform {
+    type Crypto = RustCrypto;
+    type Rng = ChaCha20Rng;
+    type Store = TestStore;
+
+    fn intercept(store: &mut TestStore, message: &mut [u8], len: usize) -> Option<usize> {
+        store.lock().intercept(message, len)
+    }
+
+    fn is_removed(store: &mut TestStore, credential_id: &[u8]) -> bool {
+        store.lock().removed.iter().any(|removed| removed == credential_id)
+    }
+
+    fn before_signing(store: &mut TestStore, credential_id: &[u8], auth_data: &mut [u8]) {
+        store.lock().before_signing(credential_id, auth_data);
+    }
+
+    fn after_signing(store: &TestStore, signature: &mut [u8]) {
+        // The lowest bit of `s`, or of EdDSA's scalar: the form stays right.
+        if let (Some(last), true) = (signature.last_mut(), store.lock().lies.contains(&Lie::BogusSignature)) {
+            *last ^= 1;
+        }
+    }
+}
+
+/// The state, shared with the engine as its store.
+#[derive(Clone)]
+pub(super) struct TestStore(Arc<Mutex<State>>);
+
+impl TestStore {
+    pub fn new(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(State::new(seed))))
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An answer that is forced, and how often still; always without a number.
+struct Forced {
+    command: Command,
+    answer: Answer,
+    left: Option<u32>,
+}
+
+/// A credential that is in the store, and not discoverable.
+struct Named {
+    number: Number,
+    rp_id_hash: [u8; 32],
+    record: Vec<u8>,
+}
+
+pub(super) struct State {
+    pub now: Instant,
+    pub rng: ChaCha20Rng,
+    memory: Box<MemoryStore<CREDENTIALS>>,
+    named: Vec<Named>,
+    /// Ids and RP IDs of credentials that were registered and are wrapped in their ids.
+    wrapped: Vec<(Vec<u8>, String)>,
+    /// Ids of those that the test has removed.
+    removed: Vec<Vec<u8>>,
+    properties: BTreeMap<Vec<u8>, Properties>,
+    /// Properties of credentials that are registered.
+    pub registered: Properties,
+    pub lies: Vec<Lie>,
+    forced: Vec<Forced>,
+    pub history: Vec<Asked>,
+    plans: Vec<(Step, Plan)>,
+    /// Plans whose step is reached.
+    pub due: Vec<Plan>,
+    /// The commit that fails: 1 is the next.
+    pub failing_commit: Option<u32>,
+    /// Whether a request has arrived since the port asked.
+    pub has_begun: bool,
+}
+
+impl State {
+    fn new(seed: u64) -> Self {
+        Self {
+            now: Instant::default(),
+            // Another stream than the engine's.
+            rng: ChaCha20Rng::seed_from_u64(seed ^ u64::from_be_bytes(*b"test key")),
+            memory: Box::default(),
+            named: Vec::new(),
+            wrapped: Vec::new(),
+            removed: Vec::new(),
+            properties: BTreeMap::new(),
+            registered: Properties::default(),
+            lies: Vec::new(),
+            forced: Vec::new(),
+            history: Vec::new(),
+            plans: Vec::new(),
+            due: Vec::new(),
+            failing_commit: None,
+            has_begun: false,
+        }
+    }
+
+    pub fn force(&mut self, command: Command, answer: Answer, left: Option<u32>) {
+        self.forced.push(Forced { command, answer, left });
+    }
+
+    pub fn clear_answers(&mut self) {
+        self.forced.clear();
+    }
+
+    pub fn plan(&mut self, step: Step, plan: Plan) {
+        self.plans.push((step, plan));
+    }
+
+    /// A step is reached: what is planned for it happens.
+    pub fn reach(&mut self, step: Step) {
+        let due = &mut self.due;
+        self.plans.retain(|(at, plan)| {
+            if *at == step {
+                due.push(*plan);
+            }
+            *at != step
+        });
+    }
+
+    fn intercept(&mut self, message: &mut [u8], len: usize) -> Option<usize> {
+        let asked = Asked::new(message.get(..len)?);
+        let command = asked.command;
+        self.history.push(asked);
+        self.has_begun = true;
+        self.reach(Step::Request(command));
+        if self.due.contains(&Plan::Unplug) {
+            return Some(1); // it is never sent
+        }
+        let is_meant = |forced: &&mut Forced| forced.command == command && forced.left != Some(0);
+        let forced = self.forced.iter_mut().find(is_meant)?;
+        forced.left = forced.left.map(|left| left.saturating_sub(1));
+        match &forced.answer {
+            Answer::Status(status) => Some(bytes::copy_prefix(message, &[status.0])),
+            Answer::Body(body) => Some(bytes::copy_prefix(message, body)),
+        }
+    }
+
+    /// Writes what the test decides into authenticator data: the credential's properties, then the lies.
+    fn before_signing(&mut self, credential_id: &[u8], auth_data: &mut [u8]) {
+        let is_new = flags(auth_data).has(Flags::AT);
+        if is_new && !self.is_stored(credential_id) {
+            let rp_id = self.history.last().and_then(|asked| asked.rp_id.clone()).unwrap_or_default();
+            self.wrapped.push((credential_id.to_vec(), rp_id));
+        }
+        let registered = self.registered;
+        let properties = self.properties.entry(credential_id.to_vec()).or_insert(registered);
+        if !is_new {
+            properties.sign_count = properties.sign_count.saturating_add(1);
+        }
+        set_sign_count(auth_data, properties.sign_count);
+        set(auth_data, Flags::BE, properties.backup_eligibility);
+        set(auth_data, Flags::BS, properties.backup_state);
+        self.lies.iter().for_each(|lie| lie.tell(auth_data));
+    }
+
+    /// Whether a record in the store has this id.
+    fn is_stored(&mut self, id: &[u8]) -> bool {
+        self.memory.count(Query::Id(id)) != Ok(0)
+            || self.named.iter().any(|named| Query::Id(id).matches(&named.rp_id_hash, &named.record))
+    }
+
+    /// Puts a credential in.
+    pub fn add(&mut self, credential: TestCredential) -> Result<HeldCredential, TestError> {
+        let id = match credential.credential_id.as_deref() {
+            Some(id) => id.to_vec(),
+            None => {
+                let mut id = [0; 32];
+                self.rng.fill_bytes(&mut id);
+                id.to_vec()
+            }
+        };
+        self.check(&id, &credential)?;
+        let private_key = match &credential.private_key {
+            Some(key) => **key,
+            None => self.new_private_key()?,
+        };
+        let large_blob = credential.large_blob.as_deref().map(compressed).transpose()?;
+        let public = public_key(&private_key)?;
+        let rp_id_hash = RustCrypto.sha256(&[credential.rp_id.as_bytes()]);
+        // A user handle would be returned.
+        let user_handle = if credential.is_resident_credential { &credential.user_handle[..] } else { &[] };
+        let record = Credential {
+            id: &id,
+            algorithm: Algorithm::ES256,
+            secret: &private_key,
+            rp: RpEntity { id: &credential.rp_id, name: None },
+            user: UserEntity {
+                id: user_handle,
+                name: credential.user_name.as_deref(),
+                display_name: credential.user_display_name.as_deref(),
+            },
+            cred_protect: credential.cred_protect,
+            cred_blob: None,
+            public_key: Some(&public),
+            large_blob_key: None,
+            third_party_payment: None,
+            large_blob: Some(large_blob.as_deref().unwrap_or_default()).filter(|_| credential.is_resident_credential),
+        };
+        let mut encoded = vec![0; MAX_RECORD];
+        let len = record.encode(&mut encoded).map_err(|_| TestError::Store(StoreError::TooLong))?;
+        encoded.truncate(len);
+        if credential.is_resident_credential {
+            let put = Change::Put { rp_id_hash: &rp_id_hash, record: &encoded };
+            self.memory.commit(&[put]).map_err(TestError::Store)?;
+        } else {
+            let number = self.named.last().map_or(NAMED, |last| last.number.saturating_add(1));
+            self.named.push(Named { number, rp_id_hash, record: encoded });
+        }
+        self.removed.retain(|removed| *removed != id);
+        self.properties.insert(id.clone(), credential.properties);
+        self.credentials().into_iter().find(|held| held.credential_id == id).ok_or(TestError::UnknownCredential)
+    }
+
+    fn check(&mut self, id: &[u8], credential: &TestCredential) -> Result<(), TestError> {
+        let is_resident = credential.is_resident_credential;
+        if !(1..=255).contains(&id.len()) {
+            return Err(TestError::CredentialId);
+        }
+        if self.credentials().iter().any(|held| held.credential_id == id) {
+            return Err(TestError::CredentialIdTaken);
+        }
+        if !(1..=253).contains(&credential.rp_id.len()) {
+            return Err(TestError::RpId);
+        }
+        if is_resident && !(1..=64).contains(&credential.user_handle.len()) {
+            return Err(TestError::UserHandle);
+        }
+        if credential.cred_protect.is_some_and(|level| !(1..=3).contains(&level.0)) {
+            return Err(TestError::CredProtect);
+        }
+        if credential.large_blob.is_some() && !is_resident { Err(TestError::LargeBlob) } else { Ok(()) }
+    }
+
+    fn new_private_key(&mut self) -> Result<[u8; 32], TestError> {
+        let (mut secret, mut public) = ([0; 32], [0; 64]);
+        let made = RustCrypto.generate(Algorithm::ES256, &mut self.rng, &mut secret, &mut public);
+        made.map(|_| secret).map_err(|_| TestError::PrivateKey)
+    }
+
+    /// What the key holds, in the order in which it came; first the discoverable ones.
+    pub fn credentials(&mut self) -> Vec<HeldCredential> {
+        let mut records = Vec::new();
+        let (mut before, mut record) = (None, [0; MAX_RECORD]);
+        while let Ok(Some(found)) = self.memory.next(Query::All, before, &mut record) {
+            records.insert(0, (true, record.get(..found.len).unwrap_or_default().to_vec()));
+            before = Some(found.number);
+        }
+        records.extend(self.named.iter().map(|named| (false, named.record.clone())));
+        let stored = records.iter().filter_map(|(is_resident, record)| held(*is_resident, record));
+        let wrapped = self
+            .wrapped
+            .iter()
+            .filter(|(id, _)| !self.removed.contains(id))
+            .map(|(id, rp_id)| HeldCredential { rp_id: rp_id.clone(), ..unknown(id) });
+        stored.chain(wrapped).map(|held| self.with_properties(held)).collect()
+    }
+
+    fn with_properties(&self, held: HeldCredential) -> HeldCredential {
+        let Properties { sign_count, backup_eligibility, backup_state } =
+            self.properties.get(&held.credential_id).copied().unwrap_or_default();
+        HeldCredential { sign_count, backup_eligibility, backup_state, ..held }
+    }
+
+    /// Removes a credential.
+    pub fn remove(&mut self, id: &[u8]) -> Result<(), TestError> {
+        if !self.credentials().iter().any(|held| held.credential_id == id) {
+            return Err(TestError::UnknownCredential);
+        }
+        let found = self.memory.next(Query::Id(id), None, &mut [0; MAX_RECORD]).map_err(TestError::Store)?;
+        if let Some(found) = found {
+            self.memory.commit(&[Change::Delete(found.number)]).map_err(TestError::Store)?;
+        }
+        self.named.retain(|named| !Query::Id(id).matches(&named.rp_id_hash, &named.record));
+        if self.wrapped.iter().any(|(wrapped, _)| wrapped == id) {
+            self.removed.push(id.to_vec());
+        }
+        self.properties.remove(id);
+        Ok(())
+    }
+
+    pub fn set_properties(&mut self, id: &[u8], change: CredentialProperties) -> Result<(), TestError> {
+        let held = self.credentials().into_iter().find(|held| held.credential_id == id);
+        let held = held.ok_or(TestError::UnknownCredential)?;
+        let properties = Properties {
+            sign_count: change.sign_count.unwrap_or(held.sign_count),
+            backup_eligibility: change.backup_eligibility.unwrap_or(held.backup_eligibility),
+            backup_state: change.backup_state.unwrap_or(held.backup_state),
+        };
+        self.properties.insert(id.to_vec(), properties);
+        Ok(())
+    }
+
+    fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
+        if let Some(left) = self.failing_commit {
+            self.failing_commit = left.checked_sub(1).filter(|left| *left > 0);
+            if left <= 1 {
+                return Err(StoreError::Failed);
+            }
+        }
+        self.memory.commit(changes)?;
+        if matches!(changes.first(), Some(Change::Erase)) {
+            self.named.clear();
+            self.wrapped.clear();
+            self.removed.clear();
+            self.properties.clear();
+        }
+        Ok(())
+    }
+
+    /// The credential that is not discoverable and is asked for: by its id, or by its number.
+    fn next_named(
+        &self,
+        query: Query<'_>,
+        before: Option<Number>,
+        out: &mut [u8],
+    ) -> Result<Option<Found>, StoreError> {
+        let is_older = |named: &&Named| before.is_none_or(|before| named.number < before);
+        let mut older = self.named.iter().rev().filter(is_older);
+        let Some(named) = older.find(|named| query.matches(&named.rp_id_hash, &named.record)) else { return Ok(None) };
+        let len = named.record.len();
+        bytes::copy(out.get_mut(..len).ok_or(StoreError::TooLong)?, &named.record);
+        Ok(Some(Found { number: named.number, rp_id_hash: named.rp_id_hash, len }))
+    }
+}
+
+/// A large blob as records have it: its length in eight bytes, then its compressed bytes.
+fn compressed(blob: &[u8]) -> Result<Vec<u8>, TestError> {
+    let mut compressed = vec![0; large_blob::bound(blob.len())];
+    let len = large_blob::deflate(blob, &mut compressed).map_err(|_| TestError::LargeBlob)?;
+    let compressed = compressed.get(..len).filter(|bytes| bytes.len() <= MAX_LARGE_BLOB).ok_or(TestError::LargeBlob)?;
+    Ok([&u64::try_from(blob.len()).unwrap_or(u64::MAX).to_be_bytes(), compressed].concat())
+}
+
+/// What is known of a credential by its id alone.
+fn unknown(id: &[u8]) -> HeldCredential {
+    HeldCredential {
+        credential_id: id.to_vec(),
+        is_resident_credential: false,
+        rp_id: String::new(),
+        user_handle: None,
+        user_name: None,
+        user_display_name: None,
+        public_key: None,
+        sign_count: 0,
+        backup_eligibility: false,
+        backup_state: false,
+    }
+}
+
+fn held(is_resident_credential: bool, record: &[u8]) -> Option<HeldCredential> {
+    let Credential { id, algorithm, secret, rp, user, .. } = Credential::decode(record)?;
+    Some(HeldCredential {
+        is_resident_credential,
+        rp_id: rp.id.to_owned(),
+        user_handle: Some(user.id.to_vec()).filter(|_| is_resident_credential),
+        user_name: user.name.map(str::to_owned),
+        user_display_name: user.display_name.map(str::to_owned),
+        public_key: cose_key(algorithm, secret),
+        ..unknown(id)
+    })
+}
+
+impl Store for TestStore {
+    fn get(&mut self, setting: Setting, out: &mut [u8]) -> Result<Option<usize>, StoreError> {
+        self.lock().memory.get(setting, out)
+    }
+
+    fn next(&mut self, query: Query<'_>, before: Option<Number>, out: &mut [u8]) -> Result<Option<Found>, StoreError> {
+        let mut state = self.lock();
+        let is_named = matches!(query, Query::Listed { .. }) || before.is_some_and(|before| before > NAMED);
+        match if is_named { state.next_named(query, before, out)? } else { None } {
+            Some(named) => Ok(Some(named)),
+            None => state.memory.next(query, before, out),
+        }
+    }
+
+    fn count(&mut self, query: Query<'_>) -> Result<u32, StoreError> {
+        let mut state = self.lock();
+        let is_asked = |named: &&Named| query.matches(&named.rp_id_hash, &named.record);
+        let named = match query {
+            Query::Listed { .. } => state.named.iter().filter(is_asked).count(),
+            _ => 0,
+        };
+        Ok(state.memory.count(query)?.saturating_add(u32::try_from(named).unwrap_or(u32::MAX)))
+    }
+
+    fn remaining(&mut self) -> Result<u32, StoreError> {
+        self.lock().memory.remaining()
+    }
+
+    fn commit(&mut self, changes: &[Change<'_>]) -> Result<(), StoreError> {
+        self.lock().commit(changes)
+    }
+
+    fn large_blobs_capacity(&self) -> usize {
+        self.lock().memory.large_blobs_capacity()
+    }
+
+    fn large_blobs_len(&mut self) -> Result<usize, StoreError> {
+        self.lock().memory.large_blobs_len()
+    }
+
+    fn read_large_blobs(&mut self, blobs: Blobs, offset: usize, out: &mut [u8]) -> Result<(), StoreError> {
+        self.lock().memory.read_large_blobs(blobs, offset, out)
+    }
+
+    fn stage(&mut self, offset: usize, bytes: &[u8]) -> Result<(), StoreError> {
+        self.lock().memory.stage(offset, bytes)
+    }
+}
