@@ -90,6 +90,15 @@ mod tests {
             boxed([PowerIsOff]),
             boxed(configurations()),
             boxed([KeyError::Config(ConfigError::MaxPinRetries)]),
+            #[cfg(feature = "testing")]
+            boxed([crate::testing::Unplugged]),
+            #[cfg(feature = "testing")]
+            boxed({
+                use crate::testing::TestError::*;
+                let read =
+                    [CredentialIdTaken, UnknownCredential, PrivateKey, OtherCurve, CredentialId, RpId, UserHandle];
+                [&read[..], &[Unplugged, LargeBlob, CredProtect, Store(StoreError::Full), Response]].concat()
+            }),
         ];
         for error in errors.into_iter().flatten() {
             let (text, debug) = (error.to_string(), format!("{error:?}"));

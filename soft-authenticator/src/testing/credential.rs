@@ -234,3 +234,34 @@ fn element(input: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     };
     rest.split_at_checked(len)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::{TestError, p256_scalar};
+
+    const HEAD: &[u8] = b"\x30\x41\x02\x01\x00\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\
+        \x03\x01\x07\x04\x27\x30\x25\x02\x01\x01\x04\x20";
+
+    proptest! {
+        #[test]
+        fn a_private_key_is_read_as_it_was_written(scalar: [u8; 32]) {
+            let read = p256_scalar(&[HEAD, &scalar].concat()).map(|read| *read);
+            prop_assert_eq!(read, Ok(scalar));
+        }
+
+        #[test]
+        fn bytes_that_are_no_private_key_are_refused(noise in vec(any::<u8>(), 0..80), at in 0..67_usize, byte: u8) {
+            let refused = |error| matches!(error, TestError::PrivateKey | TestError::OtherCurve);
+            prop_assert!(p256_scalar(&noise).is_err_and(refused));
+            // One byte altered: it is refused, or is another key. Versions are not looked at.
+            let mut altered = [HEAD, &[9; 32]].concat();
+            altered[at] = byte;
+            match p256_scalar(&altered) {
+                Ok(scalar) => prop_assert!(*scalar == altered[HEAD.len()..]),
+                Err(error) => prop_assert!(refused(error)),
+            }
+        }
+    }
+}

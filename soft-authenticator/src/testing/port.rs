@@ -97,11 +97,13 @@ impl Device {
         })
     }
 
-    /// Gives back the attempts of built-in user verification, as a user does who has verified once.
+    /// Gives back the attempts of built-in user verification, as a user does who has verified once. A write that is to
+    /// fail is a later one.
     pub fn set_user_verified(&mut self, verified: bool) {
         self.user_verified = verified;
-        // A store that is to fail fails later: the attempts that are left are enough for the next one.
-        let _ = self.hid.engine().restore_uv_retries();
+        let failing = self.state.lock().failing_commit.take();
+        let _ = self.hid.engine().restore_uv_retries(); // without a write that fails it does not fail
+        self.state.lock().failing_commit = failing;
     }
 
     pub fn replug(&mut self) -> Result<(), ConfigError> {
