@@ -18,7 +18,8 @@ need_kernel() {
     need_debian make:make gcc:gcc flex:flex bison:bison bc:bc
     mkdir -p "$folder"
     local build
-    build=$(mktemp -d -p "$folder")
+    rm -rf "$folder"/build.* # of a run that was killed
+    build=$(mktemp -d -p "$folder" build.XXXXXX)
     (
         trap 'rm -rf "$build"' EXIT
         cd "$build"
