@@ -245,7 +245,8 @@ impl TestKey {
         self.device().sends_keep_alives = sends;
     }
 
-    /// Lets a write to the key's store fail, once: 1 is the next one. The store is as it was before.
+    /// Lets a write to the key's store fail, once: 1 is the next one. The store is as it was before. The key also writes
+    /// between two commands, for example to delete what a registration has replaced.
     pub fn fail_write(&self, number: u32) {
         self.0.state.lock().failing_commit = Some(number);
     }
