@@ -57,13 +57,6 @@ pub fn given<'w>(with: &[(u8, Option<&'w dyn Write>)], key: u8) -> Option<&'w dy
 #[derive(Clone, Copy, Debug)]
 pub struct Array<I>(pub I);
 
-impl<I: Iterator<Item: Write> + Clone> Array<I> {
-    /// Whether there are no items.
-    pub fn is_empty(&self) -> bool {
-        self.0.clone().next().is_none()
-    }
-}
-
 impl<I: Iterator<Item: Write> + Clone> Write for Array<I> {
     fn write(&self, w: &mut Writer<'_>) {
         w.array(self.0.clone().count());

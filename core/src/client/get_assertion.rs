@@ -7,7 +7,7 @@
 //!                              └──▶ a touch, NO_CREDENTIALS ◀────┘
 //! ```
 
-use core::{convert::Infallible, time::Duration};
+use core::{convert::Infallible, slice, time::Duration};
 
 use rand_core::CryptoRng;
 
@@ -30,10 +30,12 @@ use super::{
 };
 use crate::{
     Status,
-    cbor::{With, Write},
+    cbor::{List, With, Write},
     crypto::Crypto,
     ctap1::{self, Control},
-    ctap2::{Command, CommandOptions, encode_command, encode_request, get_assertion::Request, get_info},
+    ctap2::{
+        Command, CommandOptions, CredentialDescriptor, encode_command, encode_request, get_assertion::Request, get_info,
+    },
     extensions::GetAssertionInputs,
     pin_uv::Permissions,
 };
@@ -190,7 +192,7 @@ impl<'m> Operation for GetAssertion<'_, 'm> {
     }
 
     fn measure<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>) -> Result<Option<usize>, Cause> {
-        self.command(means, core::iter::empty()).map(Some)
+        self.command(means, None).map(Some)
     }
 
     fn request<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>) -> Result<Option<usize>, Cause> {
@@ -207,7 +209,7 @@ impl<'m> Operation for GetAssertion<'_, 'm> {
                     } else if !means.facts.ctap1
                         && count <= most
                         && !(self.must_pick() && count > 0)
-                        && let Ok(len) = self.command(means, ids)
+                        && let Ok(len) = self.command(means, (count > 0).then_some(&descriptors(ids)))
                         && (len <= means.facts.max_msg_size || count <= 1)
                     {
                         return Ok(Some(len));
@@ -225,7 +227,9 @@ impl<'m> Operation for GetAssertion<'_, 'm> {
                 }
                 Phase::Picked => {
                     self.only = self.preflight.found;
-                    return self.command(means, self.only.iter().copied()).map(Some);
+                    let picked = self.only.map(CredentialDescriptor::new);
+                    let list = picked.as_ref().map(|picked| List::Slice(slice::from_ref(picked)));
+                    return self.command(means, list.as_ref().map(|list| list as &dyn Write)).map(Some);
                 }
                 Phase::NoCredential if !options.user_presence => return Err(Cause::Status(Status::NO_CREDENTIALS)),
                 Phase::NoCredential => return self.touch.request(means.facts, means.buffer).map(Some),
@@ -284,11 +288,11 @@ impl<'o> GetAssertion<'o, '_> {
         self.options.extensions.app_id.filter(|_| self.by_app_id).unwrap_or(self.options.rp_id)
     }
 
-    /// Writes the command, with an allow list of `ids`.
-    fn command<'a, C: Crypto, R: CryptoRng>(
+    /// Writes the command, with an allow list that has at least one id.
+    fn command<C: Crypto, R: CryptoRng>(
         &self,
         means: &mut Means<'_, C, R>,
-        ids: impl Iterator<Item = &'a [u8]> + Clone,
+        allow_list: Option<&dyn Write>,
     ) -> Result<usize, Cause> {
         let options = self.options;
         if means.facts.ctap1 {
@@ -325,9 +329,8 @@ impl<'o> GetAssertion<'o, '_> {
             pin_uv_auth_param: proof.as_ref().map(|(param, _)| param.as_bytes()),
             pin_uv_auth_protocol: proof.as_ref().map(|(_, protocol)| *protocol),
         };
-        let allow_list = descriptors(ids);
         let with = [
-            (0x03, (!allow_list.is_empty()).then_some(&allow_list as &dyn Write)),
+            (0x03, allow_list),
             (0x04, extensions.as_ref().map(|extensions| extensions as &dyn Write)),
         ];
         Ok(encode_request(Command::GET_ASSERTION, &With(&request, &with), means.buffer)?)

@@ -8,7 +8,7 @@
 //! version 1    ──▶ preflight ──▶ found: a touch, CREDENTIAL_EXCLUDED; none ──▶ register
 //! ```
 
-use core::{convert::Infallible, time::Duration};
+use core::{convert::Infallible, slice, time::Duration};
 
 use rand_core::CryptoRng;
 
@@ -29,12 +29,13 @@ use super::{
 use crate::{
     Status,
     attestation::{RawStatement, Statement},
-    cbor::{Array, With, Write},
+    cbor::{Array, List, With, Write},
     cose::Algorithm,
     crypto::Crypto,
     ctap1::{self, Control},
     ctap2::{
-        Command, CommandOptions, CredentialParameters, PUBLIC_KEY, encode_request, get_info, make_credential::Request,
+        Command, CommandOptions, CredentialDescriptor, CredentialParameters, PUBLIC_KEY, encode_request, get_info,
+        make_credential::Request,
     },
     extensions::{MakeCredentialInputs, hmac_secret},
     pin_uv::Permissions,
@@ -188,7 +189,7 @@ impl Operation for MakeCredential<'_> {
     fn measure<C: Crypto, R: CryptoRng>(&mut self, means: &mut Means<'_, C, R>) -> Result<Option<usize>, Cause> {
         match self.refusal {
             Some(_) => self.touch.request(means.facts, means.buffer).map(Some),
-            None => self.command(means, core::iter::empty()).map(Some),
+            None => self.command(means, None).map(Some),
         }
     }
 
@@ -210,9 +211,10 @@ impl Operation for MakeCredential<'_> {
                 Phase::Whole => {
                     let ids = candidates(list, means.facts);
                     let most = means.facts.max_credential_count_in_list.unwrap_or(1);
+                    let count = ids.clone().count();
                     if !means.facts.ctap1
-                        && ids.clone().count() <= most
-                        && let Ok(len) = self.command(means, ids)
+                        && count <= most
+                        && let Ok(len) = self.command(means, (count > 0).then_some(&descriptors(ids)))
                         && len <= means.facts.max_msg_size
                     {
                         return Ok(Some(len));
@@ -224,7 +226,11 @@ impl Operation for MakeCredential<'_> {
                     Some(len) => return Ok(Some(len)),
                     None => Phase::Picked,
                 },
-                Phase::Picked => return self.command(means, self.preflight.found.iter().copied()).map(Some),
+                Phase::Picked => {
+                    let picked = self.preflight.found.map(CredentialDescriptor::new);
+                    let list = picked.as_ref().map(|picked| List::Slice(slice::from_ref(picked)));
+                    return self.command(means, list.as_ref().map(|list| list as &dyn Write)).map(Some);
+                }
             }
         }
     }
@@ -289,11 +295,11 @@ impl<'o> MakeCredential<'o> {
         salts.or_else(|| raw.map(|raw| Salts::new(raw.salt1, raw.salt2))).filter(|_| self.evaluates)
     }
 
-    /// Writes the command, with an exclude list of `ids`.
-    fn command<'a, C: Crypto, R: CryptoRng>(
+    /// Writes the command, with an exclude list that has at least one id.
+    fn command<C: Crypto, R: CryptoRng>(
         &self,
         means: &mut Means<'_, C, R>,
-        ids: impl Iterator<Item = &'a [u8]> + Clone,
+        exclude_list: Option<&dyn Write>,
     ) -> Result<usize, Cause> {
         let options = self.options;
         if means.facts.ctap1 {
@@ -324,10 +330,10 @@ impl<'o> MakeCredential<'o> {
             attestation_formats_preference: Some(options.attestation_formats)
                 .filter(|formats| means.facts.attestation_formats && !formats.is_empty()),
         };
-        let (accepted, exclude_list) = (Array(self.accepted()), descriptors(ids));
+        let accepted = Array(self.accepted());
         let with = [
             (0x04, Some(&accepted as &dyn Write)),
-            (0x05, (!exclude_list.is_empty()).then_some(&exclude_list as &dyn Write)),
+            (0x05, exclude_list),
             (0x06, extensions.as_ref().map(|extensions| extensions as &dyn Write)),
         ];
         Ok(encode_request(Command::MAKE_CREDENTIAL, &With(&request, &with), means.buffer)?)

@@ -4,7 +4,7 @@ use core::cell::Cell;
 
 use crate::{
     bytes,
-    cbor::{RawMap, Read, Reader, Write, Writer, decode},
+    cbor::{Overflow, RawMap, Read, Reader, Write, Writer, decode, encode},
     client::{Cause, InvalidOption},
 };
 
@@ -15,13 +15,18 @@ const MOST: u8 = 12;
 ///
 /// # Errors
 /// [`InvalidOption::Extensions`].
-pub fn check<'a, S: Read<'a> + Default + PartialEq>(own: Option<RawMap<'a>>) -> Result<(), Cause> {
+pub fn check<'a, S: Read<'a> + Write>(own: Option<RawMap<'a>>) -> Result<(), Cause> {
     let Some(RawMap(bytes)) = own else { return Ok(()) };
     let is_short = bytes.first().is_some_and(|head| (0xA0..=0xA0 | MOST).contains(head));
     match decode::<S>(bytes) {
-        Ok(standard) if is_short && standard == S::default() => Ok(()),
+        Ok(standard) if is_short && is_empty(&standard) => Ok(()),
         _ => Err(Cause::InvalidOption(InvalidOption::Extensions)),
     }
+}
+
+/// Whether it is written as a map without entries.
+fn is_empty(map: &dyn Write) -> bool {
+    encode(map, &mut []) == Err(Overflow { needed: 1 })
 }
 
 /// The extensions of a request, as one map.
@@ -36,12 +41,8 @@ pub struct Sent<'a> {
 
 impl<'a> Sent<'a> {
     /// `None` when the request has no extensions.
-    pub fn new<S: Write + Default + PartialEq>(
-        standard: &'a S,
-        own: Option<RawMap<'a>>,
-        other: Option<RawMap<'a>>,
-    ) -> Option<Self> {
-        let any = own.is_some() || other.is_some() || *standard != S::default();
+    pub fn new(standard: &'a dyn Write, own: Option<RawMap<'a>>, other: Option<RawMap<'a>>) -> Option<Self> {
+        let any = own.is_some() || other.is_some() || !is_empty(standard);
         any.then_some(Self { standard, own, other })
     }
 }
