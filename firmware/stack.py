@@ -1,21 +1,23 @@
 #!/usr/bin/env python3
 """Reads off a linked program what its machines cost: flash, static RAM, and the stack below each machine.
 
-    stack.py PROGRAM [--levels [MACHINE:]FUNCTION=N]... [--through FUNCTION=TEXT]... [--max-stack MACHINE=BYTES]...
+    stack.py PROGRAM [--levels [MACHINE:]FUNCTION=N]... [--max-stack MACHINE=BYTES]...
         [--max-code MACHINE=BYTES]...
 
 A machine is a function X beside which the program notes the size of its state as `state_of_X`. Its code is the sum of the
-functions it can reach, so machines share some. Its stack is the deepest path through the call graph that the disassembly
-shows, with frames from the compiler (.stack_sizes) and, for the few precompiled routines that have none, from the
-instructions that move the stack pointer. What such a walk cannot know is said in the table: calls through a register are
-not followed, unless --through says that those in FUNCTION go to the functions whose names contain TEXT, and a recursive
-function counts once unless --levels bounds how often it can be on the stack.
+functions it can reach, those of a vtable that it uses included, so machines share some. Its stack is the deepest path through
+the call graph that the disassembly shows, with frames from the compiler (.stack_sizes) and, for the few precompiled routines
+that have none, from the instructions that move the stack pointer. What such a walk cannot know is said in the table: calls
+through a register are not followed, but for those of THROUGH, and a recursive function counts once unless --levels bounds how
+often it can be on the stack.
 
 Fails when the program holds a panic, an allocator or formatting, or when a machine takes more than --max-stack or
 --max-code.
 """
 import argparse
 import collections
+import copy
+import itertools
 import re
 import struct
 import subprocess
@@ -25,6 +27,16 @@ TOOLS = 'arm-none-eabi-'
 ALLOCATOR = re.compile(r'__rust_(re|de)?alloc|__rg_|\balloc::|\bmalloc\b')
 PANIC = re.compile(r'core(\[\w+\])?::(panicking|result::unwrap_failed|option::(unwrap|expect)_failed)|keyfob_panicked|rust_begin_unwind')
 FORMAT = re.compile(r'core(\[\w+\])?::fmt')
+
+# Where calls through a register go, as (machine, function, targets): in that machine, those in the functions whose names match go
+# to those that match. The first rule for a function counts.
+OPERATION = 'as keyfob_core::client::operation::AnyOperation.*::'
+THROUGH = [
+    (None, r'Reader>::check$', r'SHAPE::\{closure'),
+    *((machine, 'Ceremony<dyn .*::' + function, ceremony + OPERATION + method)
+      for machine, ceremony in [('client_make_credential', 'MakeCredential '), ('client_get_assertion', 'GetAssertion '), ('client', '')]
+      for function, method in [('learn', 'examine'), ('command', 'request'), ('', '(?!examine)')]),
+]
 
 Function = collections.namedtuple('Function', 'name address size')
 
@@ -98,6 +110,8 @@ class Program:
         # A call keeps the caller's frame; before a tail jump the frame is already released.
         self.calls = collections.defaultdict(set)
         self.jumps = collections.defaultdict(set)
+        # The functions whose addresses a function knows: calls through a register can go to them.
+        self.references = collections.defaultdict(set)
         self.indirect = collections.Counter()
         self.lines = []
         self.disassemble(path)
@@ -122,16 +136,33 @@ class Program:
                 self.lines.append((address, here, match[3]))
         for address, body in bodies.items():
             self.edges(address, body)
+            self.references[address] = {target for value in constants(body) for target in self.pointed_at(value)}
             if address not in self.frames:
                 self.frames[address] = frame(body)
                 self.estimated.add(address)
+        self.direct = (self.calls, self.indirect)
 
-    def follow(self, name, text):
-        """Adds the calls through a register in the functions `name`: they go to those whose names contain `text`."""
-        targets = {address for address, function in self.functions.items() if text in function.name}
-        for address, function in self.functions.items():
-            if function.name.endswith(name) and targets and self.indirect.pop(address, 0):
-                self.calls[address] |= targets
+    def pointed_at(self, value):
+        """The function at an address, or those of the vtable at an address: drop, size, alignment, and methods."""
+        function = lambda word: word & 1 and word & ~1 in self.functions
+        if function(value):
+            return {value & ~1}
+        at = value - self.elf.sections['.rodata'][3]
+        words = memoryview(self.elf.content('.rodata')[at & ~3:] if at >= 0 else b'')
+        words = [word for word, in struct.iter_unpack('<I', words[:len(words) & ~3][:4 * 64])]
+        if at & 3 or len(words) < 4 or not (words[0] == 0 or function(words[0])) or words[2] not in (1, 2, 4, 8):
+            return set()
+        methods = itertools.takewhile(function, words[3:])
+        return {word & ~1 for word in [words[0], *methods] if word}
+
+    def follow(self, machine):
+        """Adds the calls through a register that THROUGH knows in this machine, in place of another's."""
+        self.calls, self.indirect = copy.deepcopy(self.direct)
+        for only, name, target in THROUGH:
+            targets = {address for address, function in self.functions.items() if re.search(target, function.name)}
+            for address, function in self.functions.items():
+                if only in (None, machine) and targets and re.search(name, function.name) and self.indirect.pop(address, 0):
+                    self.calls[address] |= targets
 
     def edges(self, address, body):
         function = self.functions[address]
@@ -165,19 +196,19 @@ class Program:
             ours = [line for line in frames if '/rustc/' not in line and '/registry/' not in line]
             yield f'0x{address:x} ' + ' < '.join('/'.join(line.split('/')[-3:]) for line in ours[:3])
 
-    def reach(self, start, without=frozenset()):
+    def reach(self, start, without=frozenset(), references=True):
         """The functions that `start` can reach without passing through `without`."""
         seen, todo = set(), [start]
         while todo:
             address = todo.pop()
             if address not in seen and address not in without:
                 seen.add(address)
-                todo += self.calls[address] | self.jumps[address]
+                todo += self.calls[address] | self.jumps[address] | (self.references[address] if references else set())
         return seen
 
     def cycles(self, addresses):
         """Groups of functions that call each other, smallest first to be called."""
-        reach = {address: self.reach(address) for address in addresses}
+        reach = {address: self.reach(address, references=False) for address in addresses}
         groups = {}
         for address in addresses:
             if any(address in reach[to] for to in self.calls[address] | self.jumps[address]):
@@ -187,7 +218,7 @@ class Program:
 
     def stack(self, start, levels):
         """The deepest path from `start`: bytes, path, and the recursive functions without a bound."""
-        groups = self.cycles(self.reach(start))
+        groups = self.cycles(self.reach(start, references=False))
         unbounded, memo = set(), {}
 
         def depth(address):
@@ -214,6 +245,19 @@ class Program:
             return best
 
         return *depth(start), unbounded
+
+
+def constants(body):
+    """The 32-bit constants that instructions load: words beside them, and pairs of halves."""
+    halves = {}
+    for operation, operands in body:
+        match = re.match(r'(\w+), #(\d+)', operands)
+        if operation == '.word':
+            yield int(operands.split()[0], 16)
+        elif operation == 'movw' and match:
+            halves[match[1]] = int(match[2])
+        elif operation == 'movt' and match and match[1] in halves:
+            yield int(match[2]) << 16 | halves.pop(match[1])
 
 
 def frame(body):
@@ -254,14 +298,11 @@ def main():
     parser = argparse.ArgumentParser(usage=__doc__.split('\n\n')[1].strip())
     parser.add_argument('program')
     parser.add_argument('--levels', action='append', default=[])
-    parser.add_argument('--through', action='append', default=[])
     parser.add_argument('--max-stack', action='append', default=[])
     parser.add_argument('--max-code', action='append', default=[])
     arguments = parser.parse_args()
     levels, max_stack, max_code = pairs(arguments.levels), pairs(arguments.max_stack), pairs(arguments.max_code)
     program = Program(arguments.program)
-    for through in arguments.through:
-        program.follow(*through.split('='))
     elf, failures, notes, stacks, codes = program.elf, [], [], {}, {}
 
     print(f'flash       {elf.size(".text", ".rodata", ".data"):7} bytes (.text {elf.size(".text")}, '
@@ -279,6 +320,7 @@ def main():
             failures.append(f'{machine} was inlined or removed: its cost is not known')
             continue
         start = program.addresses[machine]
+        program.follow(machine)
         reached = program.reach(start)
         bounds = {name: count for name, count in levels.items() if ':' not in name}
         bounds |= {name.partition(':')[2]: count for name, count in levels.items() if name.startswith(machine + ':')}
