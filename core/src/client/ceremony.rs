@@ -9,7 +9,7 @@ use super::{
     Cause, Error, Exchange, Input, Output, Stage,
     authorization::Authorization,
     facts::Facts,
-    operation::{Forgets, Means, Operation},
+    operation::{AnyOperation, Forgets, Means, Operation},
     session::Memory,
 };
 use crate::{Instant, Status, bytes, crypto::Crypto, ctap2::get_info, transport::KeepAlive};
@@ -50,8 +50,7 @@ pub const MIN_BUFFER: usize = get_info::DEFAULT_MAX_MSG_SIZE;
 /// assert_eq!(ceremony.finish()?.total(), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct Ceremony<'b, O, C, R, S = ()> {
-    operation: O,
+pub struct Ceremony<'b, O: ?Sized, C, R, S = ()> {
     memory: S,
     buffer: &'b mut [u8],
     /// Kept responses at the front of the buffer, in bytes.
@@ -72,7 +71,12 @@ pub struct Ceremony<'b, O, C, R, S = ()> {
     /// In milliseconds; `None`: as the options say.
     timeout: Option<u64>,
     deadline: Instant,
+    /// The last field: [`Course`] has it without its type.
+    operation: O,
 }
+
+/// A ceremony of whatever operation. What happens in it is compiled once and not for each operation.
+type Course<'c, 'b, C, R, S> = Ceremony<'b, dyn AnyOperation<C, R> + 'c, C, R, S>;
 
 impl<O, C, R, S> fmt::Debug for Ceremony<'_, O, C, R, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -149,12 +153,16 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
     /// # Errors
     /// Why the ceremony failed.
     pub fn step(&mut self, now: Instant, input: Input<'_>) -> Result<Output<'_, O::Item<'_>>, Error> {
-        if let State::Failed(error) = self.state {
-            return Err(error);
-        }
-        match self.advance(now, input) {
-            Ok(next) => Ok(self.output(now, next)),
-            Err(cause) => Err(self.fail(cause)),
+        let course: &mut Course<'_, 'b, C, R, S> = self;
+        match course.next(now, input)? {
+            Action::Item(Showing { end, .. }) => match self.operation.item(bytes::part(self.buffer, self.kept..end)) {
+                Some(item) => Ok(Output::Item(item)),
+                None => Ok(Output::Wait { buf: &mut [], limit: Duration::ZERO }), // it was there when it was accepted
+            },
+            next => {
+                let course: &mut Course<'_, 'b, C, R, S> = self;
+                Ok(course.output(now, next))
+            }
         }
     }
 
@@ -168,10 +176,19 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
             (State::Failed(failed), _) => Err(failed),
             (_, Stage::Done) => {
                 let buffer: &'b [u8] = self.buffer;
-                self.operation.outcome(crate::bytes::front(buffer, self.kept)).map_err(error)
+                self.operation.outcome(bytes::front(buffer, self.kept)).map_err(error)
             }
             _ => Err(error(Cause::WrongState)),
         }
+    }
+}
+
+impl<'c, C: Crypto, R: CryptoRng, S: Memory> Course<'c, '_, C, R, S> {
+    fn next(&mut self, now: Instant, input: Input<'_>) -> Result<Action, Error> {
+        if let State::Failed(error) = self.state {
+            return Err(error);
+        }
+        self.advance(now, input).map_err(|cause| self.fail(cause))
     }
 
     fn advance(&mut self, now: Instant, input: Input<'_>) -> Result<Action, Cause> {
@@ -209,13 +226,8 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
         }
     }
 
-    fn output(&mut self, now: Instant, next: Action) -> Output<'_, O::Item<'_>> {
-        if let Action::Item(Showing { end, .. }) = next {
-            return match self.operation.item(crate::bytes::part(self.buffer, self.kept..end)) {
-                Some(item) => Output::Item(item),
-                None => Output::Wait { buf: &mut [], limit: Duration::ZERO }, // it was there when it was accepted
-            };
-        }
+    /// What `next` is to the caller. An item is not: only the operation knows its type.
+    fn output<I>(&mut self, now: Instant, next: Action) -> Output<'_, I> {
         let limit = match self.state {
             State::GivenUp(_, until) => until,
             State::Again(again) => again.min(self.deadline),
@@ -224,7 +236,7 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
         let limit = limit.since(now);
         let protocol = self.facts.transport_protocol();
         let prompt = self.authorization.prompt(&self.facts, &self.operation.purpose());
-        let buf = crate::bytes::rest_mut(self.buffer, self.kept);
+        let buf = bytes::rest_mut(self.buffer, self.kept);
         match next {
             Action::Send(len) => {
                 if !matches!(self.state, State::GivenUp(..)) {
@@ -281,8 +293,8 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
     }
 
     /// What an operation works with, lent for one call.
-    fn lend(&mut self) -> (&mut O, Means<'_, C, R>) {
-        let (kept, buffer) = crate::bytes::split_mut(self.buffer, self.kept);
+    fn lend(&mut self) -> (&mut (dyn AnyOperation<C, R> + 'c), Means<'_, C, R>) {
+        let (kept, buffer) = bytes::split_mut(self.buffer, self.kept);
         let means = Means {
             crypto: &self.crypto,
             rng: &mut self.rng,

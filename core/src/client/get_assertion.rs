@@ -329,10 +329,7 @@ impl<'o> GetAssertion<'o, '_> {
             pin_uv_auth_param: proof.as_ref().map(|(param, _)| param.as_bytes()),
             pin_uv_auth_protocol: proof.as_ref().map(|(_, protocol)| *protocol),
         };
-        let with = [
-            (0x03, allow_list),
-            (0x04, extensions.as_ref().map(|extensions| extensions as &dyn Write)),
-        ];
+        let with = [(0x03, allow_list), (0x04, extensions.as_ref().map(|extensions| extensions as &dyn Write))];
         Ok(encode_request(Command::GET_ASSERTION, &With(&request, &with), means.buffer)?)
     }
 

@@ -98,6 +98,57 @@ pub trait Operation {
     fn outcome<'b>(&mut self, responses: &'b [u8]) -> Result<Self::Outcome<'b>, Cause>;
 }
 
+/// An [`Operation`] without its type, for what a ceremony does with all of them alike.
+pub trait AnyOperation<C, R> {
+    fn ctap1(&self) -> bool;
+    fn forgets(&self) -> Forgets;
+    fn check(&self) -> Result<Duration, Cause>;
+    fn examine(&mut self, info: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause>;
+    fn purpose(&self) -> Purpose<'_>;
+    fn measure(&mut self, means: &mut Means<'_, C, R>) -> Result<Option<usize>, Cause>;
+    fn request(&mut self, means: &mut Means<'_, C, R>) -> Result<Option<usize>, Cause>;
+    fn accept(&mut self, means: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause>;
+    fn farewell(&mut self, means: &mut Means<'_, C, R>) -> Option<usize>;
+}
+
+impl<O: Operation, C: Crypto, R: CryptoRng> AnyOperation<C, R> for O {
+    fn ctap1(&self) -> bool {
+        O::CTAP1
+    }
+
+    fn forgets(&self) -> Forgets {
+        O::FORGETS
+    }
+
+    fn check(&self) -> Result<Duration, Cause> {
+        Operation::check(self)
+    }
+
+    fn examine(&mut self, info: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
+        Operation::examine(self, info, facts)
+    }
+
+    fn purpose(&self) -> Purpose<'_> {
+        Operation::purpose(self)
+    }
+
+    fn measure(&mut self, means: &mut Means<'_, C, R>) -> Result<Option<usize>, Cause> {
+        Operation::measure(self, means)
+    }
+
+    fn request(&mut self, means: &mut Means<'_, C, R>) -> Result<Option<usize>, Cause> {
+        Operation::request(self, means)
+    }
+
+    fn accept(&mut self, means: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<Accepted, Cause> {
+        Operation::accept(self, means, room)
+    }
+
+    fn farewell(&mut self, means: &mut Means<'_, C, R>) -> Option<usize> {
+        Operation::farewell(self, means)
+    }
+}
+
 /// What comes first after getInfo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum First {

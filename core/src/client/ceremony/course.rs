@@ -10,7 +10,7 @@ use core::time::Duration;
 
 use rand_core::CryptoRng;
 
-use super::{Action, Ceremony, MIN_BUFFER, Showing, State, Yielded};
+use super::{Action, Course, MIN_BUFFER, Showing, State, Yielded};
 use crate::{
     Instant, Status, bytes,
     cbor::{self, Raw, decode_tolerant},
@@ -18,7 +18,7 @@ use crate::{
         Cause, Input, Stage,
         authorization::{Authorization, Context, refuses_token},
         facts::Facts,
-        operation::{Accepted, First, Forgets, Operation, Room},
+        operation::{Accepted, First, Forgets, Room},
         session::Memory,
     },
     crypto::Crypto,
@@ -33,7 +33,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// What an authenticator of version 1 would answer to getInfo: {1: ["U2F_V2"], 3: 16 zero bytes}.
 const CTAP1_INFO: &[u8; 29] = b"\0\xA2\x01\x81\x66U2F_V2\x03\x50\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 
-impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R, S> {
+impl<C: Crypto, R: CryptoRng, S: Memory> Course<'_, '_, C, R, S> {
     pub(super) fn start(&mut self, now: Instant) -> Result<Action, Cause> {
         if self.stage != Stage::Options {
             return Err(Cause::WrongState);
@@ -95,7 +95,11 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
                 }
                 self.examine(len)
             }
-            Stage::Authorization => self.authorize(|authorization, cx| authorization.response(cx, len)),
+            Stage::Authorization => {
+                let (authorization, mut cx) = self.authorization();
+                let next = authorization.response(&mut cx, len)?;
+                self.authorized(next)
+            }
             Stage::Command => self.accept(now, len, touched),
             Stage::Options | Stage::Done => Err(Cause::WrongState),
         }
@@ -108,7 +112,7 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
             // take it for one.
             Err(ResponseError::Status(
                 Status::INVALID_COMMAND | Status::INVALID_PARAMETER | Status::INVALID_LENGTH,
-            )) if O::CTAP1 && !self.ctap2_only => {
+            )) if self.operation.ctap1() && !self.ctap2_only => {
                 return self.ask_version();
             }
             Err(error) => return Err(error.into()),
@@ -152,7 +156,7 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
         if ctap1::response_data(bytes::front(self.buffer, len)) != Ok(ctap1::VERSION) {
             return Err(Cause::Status(Status::INVALID_COMMAND));
         }
-        if !O::CTAP1 {
+        if !self.operation.ctap1() {
             return Err(Cause::Unsupported);
         }
         let first = self.learn_ctap1()?;
@@ -170,7 +174,7 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
 
     fn examined(&mut self, first: First, info: usize) -> Result<Action, Cause> {
         match first {
-            First::Authorize => self.authorize(|authorization, cx| authorization.begin(cx)),
+            First::Authorize => self.authorize(),
             First::Ask => {
                 self.stage = Stage::Command;
                 self.command()
@@ -182,28 +186,36 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
         }
     }
 
-    /// Runs one step of the authorization, and sends the command once it is granted.
-    fn authorize(
-        &mut self,
-        step: impl FnOnce(&mut Authorization, &mut Context<'_, C, R>) -> Result<Action, Cause>,
-    ) -> Result<Action, Cause> {
-        let mut cx = Context {
+    /// The authorization, and what it works with.
+    fn authorization(&mut self) -> (&mut Authorization, Context<'_, C, R>) {
+        let cx = Context {
             crypto: &self.crypto,
             rng: &mut self.rng,
             facts: &self.facts,
             purpose: self.operation.purpose(),
             buffer: bytes::rest_mut(self.buffer, self.kept),
         };
-        let next = step(&mut self.authorization, &mut cx)?;
+        (&mut self.authorization, cx)
+    }
+
+    fn authorize(&mut self) -> Result<Action, Cause> {
+        let (authorization, mut cx) = self.authorization();
+        let next = authorization.begin(&mut cx)?;
+        self.authorized(next)
+    }
+
+    /// Goes on after a step of the authorization, and sends the command once it is granted.
+    fn authorized(&mut self, next: Action) -> Result<Action, Cause> {
         let granted = matches!(next, Action::Granted);
         if let Some(session) = self.memory.session() {
+            let purpose = self.operation.purpose();
             if self.authorization.is_setting_pin() {
                 session.forget(Forgets::All);
             } else if self.authorization.is_trying_pin() {
-                session.forget_pin(&cx.purpose);
+                session.forget_pin(&purpose);
             } else if granted {
-                session.keep(&self.authorization, &self.facts, &cx.purpose);
-                session.forget(O::FORGETS);
+                session.keep(&self.authorization, &self.facts, &purpose);
+                session.forget(self.operation.forgets());
             }
         }
         if granted {
@@ -219,13 +231,15 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
         if self.stage != Stage::Authorization {
             return Err(Cause::WrongState);
         }
-        self.authorize(|authorization, cx| match input {
-            Input::Pin(pin) => authorization.pin(cx, pin),
+        let (authorization, mut cx) = self.authorization();
+        let next = match input {
+            Input::Pin(pin) => authorization.pin(&mut cx, pin),
             Input::NoPin => authorization.no_pin(),
-            Input::UserVerification(agreed) => authorization.user_verification(cx, agreed),
-            Input::Reconnected if authorization.reconnecting() => authorization.begin(cx),
+            Input::UserVerification(agreed) => authorization.user_verification(&mut cx, agreed),
+            Input::Reconnected if authorization.reconnecting() => authorization.begin(&mut cx),
             _ => Err(Cause::WrongState),
-        })
+        }?;
+        self.authorized(next)
     }
 
     /// Sends the next request, or ends when there is none.
@@ -256,7 +270,7 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
         let end = self.kept.saturating_add(end);
         match progress {
             Ok(Accepted::Prepared) => self.command(),
-            Ok(Accepted::Authorize) => self.authorize(|authorization, cx| authorization.begin(cx)),
+            Ok(Accepted::Authorize) => self.authorize(),
             Ok(Accepted::Again) => {
                 self.state = State::Again(now.plus(POLL_INTERVAL));
                 match self.shown.replace(KeepAlive::UpNeeded) {
@@ -278,7 +292,9 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
                     && (self.yielded == Yielded::Nothing
                         || (refuses_token(status) && self.authorization.renews_by_itself())) =>
             {
-                self.authorize(|authorization, cx| authorization.refused(cx, status))
+                let (authorization, mut cx) = self.authorization();
+                let next = authorization.refused(&mut cx, status)?;
+                self.authorized(next)
             }
             Err(cause @ Cause::BufferTooSmall { .. }) => self.no_more(cause.behind(self.kept)),
             Err(cause) => Err(cause),

@@ -8,17 +8,17 @@ use core::time::Duration;
 
 use rand_core::CryptoRng;
 
-use super::{Action, Ceremony, State};
+use super::{Action, Course, State};
 use crate::{
     Instant,
-    client::{Cause, Input, Stage, operation::Operation, session::Memory},
+    client::{Cause, Input, Stage, session::Memory},
     crypto::Crypto,
 };
 
 /// How long the answer to a cancellation is waited for. A slow key finishes its computation first.
 const DRAIN_LIMIT: Duration = Duration::from_secs(3);
 
-impl<O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'_, O, C, R, S> {
+impl<C: Crypto, R: CryptoRng, S: Memory> Course<'_, '_, C, R, S> {
     /// Ends the ceremony with `cause`, at once or after the authenticator has given up.
     pub(super) fn give_up(&mut self, now: Instant, cause: Cause) -> Result<Action, Cause> {
         if !matches!(self.state, State::Authenticator { .. }) {

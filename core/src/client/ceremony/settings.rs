@@ -28,7 +28,6 @@ impl<'b, O: Operation, C, R> Ceremony<'b, O, C, R> {
 impl<'b, O, C, R, S> Ceremony<'b, O, C, R, S> {
     fn with_memory(operation: O, memory: S, buffer: &'b mut [u8], crypto: C, rng: R) -> Self {
         Self {
-            operation,
             memory,
             buffer,
             kept: 0,
@@ -44,6 +43,7 @@ impl<'b, O, C, R, S> Ceremony<'b, O, C, R, S> {
             ctap2_only: false,
             timeout: None,
             deadline: Instant::from_millis(u64::MAX),
+            operation,
         }
     }
 
