@@ -1,7 +1,7 @@
 //! Attestation statements (WebAuthn L3 §8): one type per format. Statements of unknown formats are kept as bytes.
 
 use crate::{
-    cbor::{self, Error, ErrorKind, List, Read, Reader, Shape, Write, Writer},
+    cbor::{self, Error, ErrorKind, List, Read, Reader, SMALL, Shape, Write, Writer},
     cose::Algorithm,
     message,
 };
@@ -24,7 +24,7 @@ impl<'a> Read<'a> for RawStatement<'a> {
     const SHAPE: Shape = Shape::By(|r| RawStatement::read(r).map(|_| true));
 
     fn read(r: &mut Reader<'a>) -> Result<Self, Error> {
-        if let Some(raw) = packed_statement(r) {
+        if !SMALL && let Some(raw) = packed_statement(r) {
             return Ok(Self(raw));
         }
         if !r.next_is_map() {

@@ -100,6 +100,12 @@ impl<'a, T: Read<'a>> Read<'a> for List<'a, T> {
         // The items were all there, so their number fits.
         Ok(Self::Cbor(Items { count: count as usize, reader, item: PhantomData }))
     }
+
+    fn get(r: &mut Reader<'a>) -> Result<Self, Error> {
+        let mut reader = *r;
+        let count = reader.array()?;
+        Ok(Self::Cbor(Items { count: count as usize, reader, item: PhantomData }))
+    }
 }
 
 impl<'a, T: Read<'a> + Write + Copy> Write for List<'a, T> {

@@ -1,7 +1,7 @@
 //! Maps: their keys, one after the other, and the order they have to come in.
 
 use super::{
-    Error, ErrorKind, Reader,
+    Error, ErrorKind, Reader, SMALL,
     reader::{ARRAY, MAP, NEGATIVE, TAG, UNSIGNED},
 };
 
@@ -80,7 +80,8 @@ impl<'a> Reader<'a> {
             return Ok(None);
         }
         // Nearly every key is one byte, 1 to 23, after a smaller one.
-        if let Some((&key @ 1..24, rest)) = self.rest.split_first()
+        if !SMALL
+            && let Some((&key @ 1..24, rest)) = self.rest.split_first()
             && key > map.small
         {
             map.left = map.left.wrapping_sub(1);
@@ -93,7 +94,7 @@ impl<'a> Reader<'a> {
 
     fn rare_int(&mut self, map: &mut Map<'a>) -> Result<Option<i16>, Error> {
         map.left = map.left.saturating_sub(1);
-        if let Some(previous @ [1..=255, ..]) = SMALL_KEYS.get(usize::from(map.small)..) {
+        if !SMALL && let Some(previous @ [1..=255, ..]) = SMALL_KEYS.get(usize::from(map.small)..) {
             map.previous = previous;
         }
         map.small = 24;

@@ -101,7 +101,8 @@ pub trait Read<'a>: Sized {
         Self::read(r).map(Some)
     }
 
-    /// Reads an item that the interpreter of tables has checked against [`Read::SHAPE`] before.
+    /// Reads an item that the interpreter of tables has checked against [`Read::SHAPE`] before. The reader is not to be
+    /// used for what follows it.
     ///
     /// # Errors
     /// None if it was checked.
@@ -134,9 +135,7 @@ pub trait Write {
 /// # Errors
 /// What is wrong with it, and where; [`ErrorKind::TrailingBytes`].
 pub fn decode<'a, T: Read<'a>>(bytes: &'a [u8]) -> Result<T, Error> {
-    let mut r = Reader::strict(bytes);
-    let value = T::read(&mut r);
-    whole(value, &r)
+    whole(&mut Reader::strict(bytes))
 }
 
 /// Decodes one item under the tolerant rules; nothing may follow it.
@@ -144,13 +143,16 @@ pub fn decode<'a, T: Read<'a>>(bytes: &'a [u8]) -> Result<T, Error> {
 /// # Errors
 /// What is wrong with it, and where; [`ErrorKind::TrailingBytes`].
 pub fn decode_tolerant<'a, T: Read<'a>>(bytes: &'a [u8]) -> Result<T, Error> {
-    let mut r = Reader::tolerant(bytes);
-    let value = T::read(&mut r);
-    whole(value, &r)
+    whole(&mut Reader::tolerant(bytes))
 }
 
-/// A value that was read, if nothing follows it.
-fn whole<T>(mut value: Result<T, Error>, r: &Reader<'_>) -> Result<T, Error> {
+/// Reads one item that nothing may follow.
+fn whole<'a, T: Read<'a>>(r: &mut Reader<'a>) -> Result<T, Error> {
+    if SMALL && let Shape::Message(_) = T::SHAPE {
+        r.is_alone = true; // the interpreter sees to it
+        return T::read(r);
+    }
+    let mut value = T::read(r);
     // Not by `?`, which would copy the value.
     if let (Ok(_), Err(error)) = (&value, r.finish()) {
         value = Err(error);

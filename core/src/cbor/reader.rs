@@ -32,6 +32,8 @@ pub struct Reader<'a> {
     pub(super) canonical: bool,
     /// Levels of nesting that are left.
     depth: u8,
+    /// Nothing may follow the next message that is read by its table.
+    pub(super) is_alone: bool,
     /// Looks for a key that stands twice in a map, where the rules do not ensure that there is none. A function pointer,
     /// so that the linker drops the search from programs that only read strictly.
     pub(super) check_unique: fn(&Reader<'_>) -> Result<(), Error>,
@@ -58,6 +60,7 @@ impl<'a> Reader<'a> {
             strict: true,
             canonical: true,
             depth: STRICT_DEPTH,
+            is_alone: false,
             check_unique: |_| Ok(()),
         }
     }
@@ -72,13 +75,14 @@ impl<'a> Reader<'a> {
             strict: false,
             canonical: true,
             depth: TOLERANT_DEPTH,
+            is_alone: false,
             check_unique: |r| r.find_double(),
         }
     }
 
     /// This reader where `rest` of the message is left, at the same depth.
     pub(super) const fn at(&self, rest: &'a [u8]) -> Self {
-        Self { rest, ..*self }
+        Self { rest, is_alone: false, ..*self }
     }
 
     /// Bytes read so far.
@@ -175,7 +179,8 @@ impl<'a> Reader<'a> {
     #[cfg_attr(not(feature = "small"), inline)]
     pub fn bytes(&mut self) -> Result<&'a [u8], Error> {
         // Nearly all are hashes, coordinates, ids and signatures.
-        if let [0x58, length @ 24..=255, rest @ ..] = self.rest
+        if !SMALL
+            && let [0x58, length @ 24..=255, rest @ ..] = self.rest
             && let Some((bytes, rest)) = rest.split_at_checked(usize::from(*length))
         {
             self.rest = rest;
@@ -322,8 +327,11 @@ impl<'a> Reader<'a> {
         self.skip()
     }
 
-    #[cfg_attr(not(feature = "small"), inline(always))]
+    #[inline(always)]
     pub(super) fn skip_item(&mut self) -> Result<(), Error> {
+        if SMALL {
+            return self.skip_large();
+        }
         // Most items are small numbers, booleans and short strings.
         let length = match self.rest.first() {
             Some(0x00..=0x17 | 0x20..=0x37 | &FALSE | &TRUE) => 1,
@@ -448,14 +456,11 @@ impl<'a> Reader<'a> {
 
     /// A length or an integer of one to eight bytes.
     fn long_argument(&mut self, info: u8) -> Result<u64, Error> {
-        let (value, least) = match info {
-            24 => (u64::from(self.array_of::<1>()?[0]), 24),
-            25 => (u64::from(u16::from_be_bytes(self.array_of()?)), 1 << 8),
-            26 => (u64::from(u32::from_be_bytes(self.array_of()?)), 1 << 16),
-            27 => (u64::from_be_bytes(self.array_of()?), 1 << 32),
-            _ => return Err(self.error(ErrorKind::Malformed)),
-        };
-        if value < least {
+        let bytes = self.long_bytes(info)?;
+        let value = bytes.iter().fold(0, |value, byte| value << 8 | u64::from(*byte));
+        // Half the bytes would do, or none.
+        let (high, _) = crate::bytes::split(bytes, bytes.len() >> 1);
+        if value < 24 || (!high.is_empty() && high.iter().all(|byte| *byte == 0)) {
             if self.strict {
                 return Err(self.error(ErrorKind::NotShortest));
             }
@@ -467,26 +472,17 @@ impl<'a> Reader<'a> {
     /// Floats and one-byte simple values: well-formed, never of use.
     #[cold]
     fn long_simple(&mut self, info: u8) -> Result<(), Error> {
-        match info {
-            24 => match self.array_of::<1>()? {
-                [0..32] => Err(self.error(ErrorKind::Malformed)),
-                _ => Ok(()),
-            },
-            25 => self.array_of::<2>().map(drop),
-            26 => self.array_of::<4>().map(drop),
-            27 => self.array_of::<8>().map(drop),
-            _ => Err(self.error(ErrorKind::Malformed)),
+        match self.long_bytes(info)? {
+            [0..32] => Err(self.error(ErrorKind::Malformed)),
+            _ => Ok(()),
         }
     }
 
-    #[cfg_attr(not(feature = "small"), inline)]
-    fn array_of<const N: usize>(&mut self) -> Result<[u8; N], Error> {
-        match self.rest.split_first_chunk() {
-            Some((chunk, rest)) => {
-                self.rest = rest;
-                Ok(*chunk)
-            }
-            None => Err(self.error(ErrorKind::Truncated)),
+    /// The bytes that follow an initial byte: 1, 2, 4 or 8.
+    fn long_bytes(&mut self, info: u8) -> Result<&'a [u8], Error> {
+        match info {
+            24..=27 => self.take(1 << (info & 3)),
+            _ => Err(self.error(ErrorKind::Malformed)),
         }
     }
 }

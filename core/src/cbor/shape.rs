@@ -134,7 +134,7 @@ impl<'a> FoundMembers<'a> {
     /// No members yet: [`FoundMembers::find`] fills it in place, because a returned value would be copied.
     #[inline(never)]
     pub fn new(r: &Reader<'a>) -> Self {
-        Self { message: r.rest, r: *r, at: [0; MOST] }
+        Self { message: r.rest, r: r.at(r.rest), at: [0; MOST] }
     }
 
     /// Reads a message of this shape and finds its members.
@@ -143,10 +143,11 @@ impl<'a> FoundMembers<'a> {
     /// What is wrong with it; [`ErrorKind::OutOfRange`] for a member that is 64 KiB behind the start of its message.
     #[inline(never)]
     pub fn find(&mut self, r: &mut Reader<'a>, shape: &Shape) -> Result<(), Error> {
+        let is_alone = core::mem::take(&mut r.is_alone);
         if let Shape::Message(members) = shape {
             r.scan(members, &mut self.at)?;
         }
-        Ok(())
+        if is_alone { r.finish() } else { Ok(()) }
     }
 
     /// Goes to a member of the table, and returns whether it is there.

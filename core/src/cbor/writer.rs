@@ -1,5 +1,6 @@
 //! The canonical writer. It counts on past the end of its buffer, so an overflow names the size that was needed.
 
+use super::SMALL;
 use crate::bytes;
 
 /// Writes CBOR items into a slice, front to back.
@@ -112,20 +113,9 @@ impl<'b> Writer<'b> {
 
     /// Ends the byte string that was begun at `start`, and returns its content. `None` after an overflow.
     pub fn end_bytes(&mut self, start: usize) -> Option<&[u8]> {
-        let content = start.saturating_add(2);
-        let len = self.length.saturating_sub(content);
+        let len = self.length.saturating_sub(start).saturating_sub(2);
         debug_assert!((24..0x1_0000).contains(&len));
-        let Some(short) = u8::try_from(len).ok() else {
-            self.byte(0);
-            if self.length <= self.buffer.len() {
-                let end = self.length.saturating_sub(1);
-                bytes::shift(self.buffer, content..end, content.saturating_add(1));
-            }
-            let [high, low] = (len as u16).to_be_bytes();
-            self.overwrite(start, &[0x59, high, low]);
-            return self.buffer.get(content.saturating_add(1)..self.length);
-        };
-        self.overwrite(start, &[0x58, short]);
+        let content = self.set_head(start, 2, 0x40, len as u16);
         self.buffer.get(content..self.length)
     }
 
@@ -133,17 +123,28 @@ impl<'b> Writer<'b> {
     /// as if it were empty.
     #[cfg_attr(not(feature = "small"), inline)]
     pub(super) fn set_count(&mut self, start: usize, major: u8, count: u16) {
-        let [high, low] = count.to_be_bytes();
-        if count < 24 {
-            return self.overwrite(start, &[major | low]);
+        if !SMALL && count < 24 {
+            return self.overwrite(start, &[major | count as u8]);
         }
-        let head: &[u8] = if high == 0 { &[major | 24, low] } else { &[major | 25, high, low] };
-        let entries = start.saturating_add(1)..self.length;
-        self.length = self.length.saturating_add(head.len()).saturating_sub(1);
-        if self.length <= self.buffer.len() {
-            bytes::shift(self.buffer, entries, start.saturating_add(head.len()));
+        self.set_head(start, 1, major, count);
+    }
+
+    /// Writes a head over the `room` bytes at `start` and moves what follows them. Returns where that begins.
+    fn set_head(&mut self, start: usize, room: usize, major: u8, value: u16) -> usize {
+        let [high, low] = value.to_be_bytes();
+        let head: &[u8] = match value {
+            0..24 => &[major | low],
+            24..=255 => &[major | 24, low],
+            _ => &[major | 25, high, low],
+        };
+        let (from, to) = (start.saturating_add(room), start.saturating_add(head.len()));
+        let content = from..self.length;
+        self.length = self.length.saturating_add(head.len()).saturating_sub(room);
+        if from != to && self.length <= self.buffer.len() {
+            bytes::shift(self.buffer, content, to);
         }
         self.overwrite(start, head);
+        to
     }
 
     /// An unsigned integer.
@@ -216,7 +217,8 @@ impl<'b> Writer<'b> {
     fn string(&mut self, major: u8, value: &[u8]) {
         // Most strings are short; one check is enough for such a head and what follows.
         let rest = self.buffer.get_mut(self.length..).filter(|_| value.len() < 24);
-        if let Some([head, rest @ ..]) = rest
+        if !SMALL
+            && let Some([head, rest @ ..]) = rest
             && let Some(to) = rest.get_mut(..value.len())
         {
             *head = major | value.len() as u8;
@@ -238,17 +240,14 @@ impl<'b> Writer<'b> {
     }
 
     fn long_head(&mut self, major: u8, value: u64) {
-        if let Ok(value) = u8::try_from(value) {
-            self.known(&[major | 24, value]);
-        } else if let Ok(value) = u16::try_from(value) {
-            let [high, low] = value.to_be_bytes();
-            self.known(&[major | 25, high, low]);
-        } else if let Ok(value) = u32::try_from(value) {
-            self.byte(major | 26);
-            self.known(&value.to_be_bytes());
-        } else {
-            self.byte(major | 27);
-            self.known(&value.to_be_bytes());
-        }
+        let (info, unused) = match value {
+            0..=0xFF if !SMALL => return self.known(&[major | 24, value as u8]),
+            0..=0xFF => (24, 7),
+            0x100..=0xFFFF => (25, 6),
+            0x1_0000..=0xFFFF_FFFF => (26, 4),
+            _ => (27, 0),
+        };
+        self.byte(major | info);
+        self.raw(bytes::rest(&value.to_be_bytes(), unused));
     }
 }

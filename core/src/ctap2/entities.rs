@@ -1,7 +1,7 @@
 //! The maps that several messages share (WebAuthn L3 §5.4, §5.8.3; CTAP 2.3 §6.1, §6.2).
 
 use crate::{
-    cbor::{Error, List, Read, Reader, Shape, Text, Write, Writer},
+    cbor::{Error, List, Read, Reader, SMALL, Shape, Text, Write, Writer},
     cose::Algorithm,
     message,
 };
@@ -18,7 +18,7 @@ impl<'a> Read<'a> for CredentialType<'a> {
 
     #[inline]
     fn read(r: &mut Reader<'a>) -> Result<Self, Error> {
-        if r.skip_known(b"\x6apublic-key") {
+        if !SMALL && r.skip_known(b"\x6apublic-key") {
             return Ok(PUBLIC_KEY);
         }
         r.text().map(Self)
@@ -28,7 +28,7 @@ impl<'a> Read<'a> for CredentialType<'a> {
 impl Write for CredentialType<'_> {
     #[inline]
     fn write(&self, w: &mut Writer<'_>) {
-        if *self == PUBLIC_KEY {
+        if !SMALL && *self == PUBLIC_KEY {
             w.known(b"\x6apublic-key");
         } else {
             w.text(self.0);
