@@ -32,8 +32,8 @@ pub struct Reader<'a> {
     pub(super) canonical: bool,
     /// Levels of nesting that are left.
     depth: u8,
-    /// Nothing may follow the next message that is read by its table.
-    pub(super) is_alone: bool,
+    /// Nothing may follow the next message that is read by its table or by [`Reader::read_unique`].
+    pub(crate) is_alone: bool,
     /// Looks for a key that stands twice in a map, where the rules do not ensure that there is none. A function pointer,
     /// so that the linker drops the search from programs that only read strictly.
     pub(super) check_unique: fn(&Reader<'_>) -> Result<(), Error>,

@@ -62,6 +62,11 @@ pub enum Keys {
 }
 
 impl Keys {
+    /// Whether this text, encoded, is one of the keys.
+    pub fn has_text(self, key: &[u8]) -> bool {
+        matches!(self, Self::Text(keys) if Self::find(keys, key).is_some())
+    }
+
     /// The text key with which `rest` begins: its place in the table and its length.
     fn find(mut keys: &[u8], rest: &[u8]) -> Option<(usize, usize)> {
         let mut index = 0usize;

@@ -101,12 +101,21 @@ impl<'a> Reader<'a> {
         let start = *self;
         self.canonical = true;
         let value = T::read(self)?;
+        self.end_unique(&start)?;
+        Ok(value)
+    }
+
+    /// Checks what was read from `start` on.
+    fn end_unique(&mut self, start: &Self) -> Result<(), Error> {
+        if core::mem::take(&mut self.is_alone) {
+            self.finish()?;
+        }
         // Nearly every item is canonical, and a canonical item has no key twice.
         if !self.canonical {
             start.expect_unique_keys()?;
         }
         self.canonical &= start.canonical;
-        Ok(value)
+        Ok(())
     }
 
     /// Passes over the head of an item and the bytes of a string. Returns the major type, and how many items follow

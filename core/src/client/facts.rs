@@ -2,10 +2,7 @@
 
 use super::{Cause, PreferredWithoutUv, Requirement};
 use crate::{
-    ctap2::{
-        CredentialDescriptor, PUBLIC_KEY,
-        get_info::{DEFAULT_MIN_PIN_LENGTH, Response, SupportedOptions},
-    },
+    ctap2::get_info::{DEFAULT_MIN_PIN_LENGTH, Response, SupportedOptions},
     extensions::{
         cred_blob, cred_protect, hmac_secret, large_blob, large_blob_key, min_pin_length, pin_complexity_policy,
         third_party_payment, uvm,
@@ -185,11 +182,6 @@ impl Facts {
         let room = self.max_msg_size.saturating_sub(AROUND).saturating_sub(rp_id.len());
         self.max_credential_id_length = Some(self.max_credential_id_length.map_or(room, |limit| limit.min(room)));
         self
-    }
-
-    /// Whether the authenticator could have made a credential with this descriptor.
-    pub fn could_hold(&self, descriptor: &CredentialDescriptor<'_>) -> bool {
-        descriptor.kind == PUBLIC_KEY && self.max_credential_id_length.is_none_or(|limit| descriptor.id.len() <= limit)
     }
 
     /// Built-in user verification, if it is set up and can serve these permissions.

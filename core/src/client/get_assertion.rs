@@ -24,13 +24,13 @@ use super::{
     facts::{Facts, Purpose},
     large_blobs::LargeBlob,
     operation::{Accepted, First, Forgets, Means, Operation, Room},
-    preflight::{Preflight, candidates, descriptors},
+    preflight::{Preflight, candidates},
     touch::TouchRequest,
     u2f,
 };
 use crate::{
     Status,
-    cbor::{List, With, Write},
+    cbor::{List, Message, With, Write},
     crypto::Crypto,
     ctap1::{self, Control},
     ctap2::{
@@ -155,7 +155,7 @@ impl<'m> Operation for GetAssertion<'_, 'm> {
         if matches!(inputs.large_blob, Some(LargeBlobAccess::Write(_))) && options.allow_list.len() != 1 {
             return Err(Cause::InvalidOption(InvalidOption::LargeBlob));
         }
-        own::check::<GetAssertionInputs<'_>>(options.extensions.own)?;
+        own::check(options.extensions.own, GetAssertionInputs::KEYS)?;
         Ok(options.timeout)
     }
 
@@ -209,7 +209,7 @@ impl<'m> Operation for GetAssertion<'_, 'm> {
                     } else if !means.facts.ctap1
                         && count <= most
                         && !(self.must_pick() && count > 0)
-                        && let Ok(len) = self.command(means, (count > 0).then_some(&descriptors(ids)))
+                        && let Ok(len) = self.command(means, (count > 0).then_some(&ids))
                         && (len <= means.facts.max_msg_size || count <= 1)
                     {
                         return Ok(Some(len));
@@ -237,7 +237,7 @@ impl<'m> Operation for GetAssertion<'_, 'm> {
                 Phase::ReadBlobs => return self.large_blob.fragments.ask(means).map(Some),
                 Phase::WriteBlobs => {
                     if let Some(LargeBlobAccess::Write(blob)) = options.extensions.large_blob {
-                        let (assertion, _) = Assertion::decode(means.kept, self.only)?;
+                        let (assertion, _) = Assertion::decode(means.kept, self.only, false)?;
                         self.large_blob.put(assertion.response.large_blob_key.map(|key| key.0), blob, means)?;
                     }
                     return self.large_blob.give(means).map(Some);

@@ -22,14 +22,14 @@ use super::{
     },
     facts::{Facts, Purpose},
     operation::{Accepted, First, Forgets, Means, Operation, Room},
-    preflight::{Preflight, candidates, descriptors},
+    preflight::{Preflight, candidates},
     touch::TouchRequest,
     u2f,
 };
 use crate::{
     Status,
     attestation::{RawStatement, Statement},
-    cbor::{Array, List, With, Write},
+    cbor::{Array, List, Message, With, Write},
     cose::Algorithm,
     crypto::Crypto,
     ctap1::{self, Control},
@@ -130,7 +130,7 @@ impl Operation for MakeCredential<'_> {
         if self.accepted().next().is_none() {
             return Err(Cause::InvalidOption(InvalidOption::Algorithms));
         }
-        own::check::<MakeCredentialInputs<'_>>(options.extensions.own)?;
+        own::check(options.extensions.own, MakeCredentialInputs::KEYS)?;
         Ok(options.timeout)
     }
 
@@ -214,7 +214,7 @@ impl Operation for MakeCredential<'_> {
                     let count = ids.clone().count();
                     if !means.facts.ctap1
                         && count <= most
-                        && let Ok(len) = self.command(means, (count > 0).then_some(&descriptors(ids)))
+                        && let Ok(len) = self.command(means, (count > 0).then_some(&ids))
                         && len <= means.facts.max_msg_size
                     {
                         return Ok(Some(len));
@@ -251,7 +251,7 @@ impl Operation for MakeCredential<'_> {
 
     fn outcome<'b>(&mut self, responses: &'b [u8]) -> Result<Attestation<'b>, Cause> {
         let inputs = &self.options.extensions;
-        let (mut attestation, behind) = Attestation::decode(responses)?;
+        let (mut attestation, behind) = Attestation::decode(responses, false)?;
         if self.options.attestation == Conveyance::None && !tells_nothing(&attestation) {
             let response = &mut attestation.response;
             (response.fmt, response.att_stmt, response.ep_att) = ("none", Some(RawStatement::EMPTY), None);

@@ -5,31 +5,58 @@
 use super::{Cause, authorization::refuses_token, facts::Facts, operation::Means, u2f};
 use crate::{
     Status, bytes,
-    cbor::{Array, List, With},
+    cbor::{Array, List, ListIter, With, Write, Writer},
     crypto::Crypto,
     ctap1::{self, Control},
     ctap2::{
-        Command, CommandOptions, CredentialDescriptor, ResponseError, decode_response, encode_request,
+        Command, CommandOptions, CredentialDescriptor, PUBLIC_KEY, ResponseError, decode_response, encode_request,
         get_assertion::{Request, Response},
     },
 };
 
 /// An exclude list or an allow list as the relying party gave it. [`candidates`] leaves out credentials that this
-/// authenticator cannot have made; [`descriptors`] leaves out transports, which some authenticators refuse.
+/// authenticator cannot have made, and transports, which some authenticators refuse.
 pub type Descriptors<'a> = List<'a, CredentialDescriptor<'a>>;
 
 /// The ids of the credentials that could be this authenticator's.
-pub fn candidates<'a>(list: &Descriptors<'a>, facts: &Facts) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
-    let facts = *facts;
-    list.iter().filter(move |descriptor| facts.could_hold(descriptor)).map(|descriptor| descriptor.id)
+pub fn candidates<'a>(list: &Descriptors<'a>, facts: &Facts) -> Candidates<'a> {
+    Candidates { list: list.iter(), longest: facts.max_credential_id_length, left: usize::MAX }
 }
 
-/// The list of `ids`, to be written.
-pub fn descriptors<'a, I>(ids: I) -> Array<impl Iterator<Item = CredentialDescriptor<'a>> + Clone>
-where
-    I: Iterator<Item = &'a [u8]> + Clone,
-{
-    Array(ids.map(CredentialDescriptor::new))
+/// Ids of credentials. They are written as a list of descriptors. One iterator, so that one copy writes all lists.
+#[derive(Clone)]
+pub struct Candidates<'a> {
+    list: ListIter<'a, CredentialDescriptor<'a>>,
+    /// The longest id that there can be.
+    longest: Option<usize>,
+    /// How many more are taken at most.
+    left: usize,
+}
+
+impl Candidates<'_> {
+    /// Without the first `done`, and at most so many.
+    fn batch(mut self, done: usize, most: usize) -> Self {
+        for _ in 0..done {
+            self.next();
+        }
+        Self { left: most, ..self }
+    }
+}
+
+impl<'a> Iterator for Candidates<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        self.left = self.left.checked_sub(1)?;
+        let longest = self.longest.unwrap_or(usize::MAX);
+        self.list.find(|listed| listed.kind == PUBLIC_KEY && listed.id.len() <= longest).map(|listed| listed.id)
+    }
+}
+
+impl Write for Candidates<'_> {
+    fn write(&self, w: &mut Writer<'_>) {
+        Array(self.clone().map(CredentialDescriptor::new)).write(w);
+    }
 }
 
 /// A dummy hash: the signature is discarded.
@@ -65,14 +92,14 @@ impl<'o> Preflight<'o> {
         proven: bool,
         means: &mut Means<'_, C, R>,
     ) -> Result<Option<usize>, Cause> {
-        let left = candidates(list, means.facts).skip(self.done).count();
+        let left = candidates(list, means.facts).batch(self.done, usize::MAX).count();
         // An authenticator that does not say how many it takes may look at the first alone.
         let mut batch = left.min(self.most).min(means.facts.max_credential_count_in_list.unwrap_or(1));
         if self.found.is_some() || batch == 0 {
             return Ok(None);
         }
         if means.facts.ctap1 {
-            let Some(key_handle) = candidates(list, means.facts).nth(self.done) else { return Ok(None) };
+            let Some(key_handle) = candidates(list, means.facts).batch(self.done, 1).next() else { return Ok(None) };
             self.batch = 1;
             let check = ctap1::Request::Authenticate {
                 control: Control::CHECK_ONLY,
@@ -96,7 +123,7 @@ impl<'o> Preflight<'o> {
         };
         let room = means.facts.max_msg_size.min(means.buffer.len());
         loop {
-            let allow_list = descriptors(candidates(list, means.facts).skip(self.done).take(batch));
+            let allow_list = candidates(list, means.facts).batch(self.done, batch);
             let question = With(&request, &[(0x03, Some(&allow_list))]);
             match encode_request(Command::GET_ASSERTION, &question, bytes::front_mut(means.buffer, room)) {
                 Err(_) if batch > 1 => batch = batch.saturating_sub(1),
@@ -110,7 +137,7 @@ impl<'o> Preflight<'o> {
 
     /// Whether there is nothing left to ask.
     pub fn is_over(&self, list: &Descriptors<'o>, facts: &Facts) -> bool {
-        self.found.is_some() || candidates(list, facts).nth(self.done).is_none()
+        self.found.is_some() || candidates(list, facts).batch(self.done, 1).next().is_none()
     }
 
     /// Takes the answer. An error of the authenticator means that the credentials are not there. If the error refuses
@@ -142,7 +169,7 @@ impl<'o> Preflight<'o> {
             Err(ResponseError::Status(_)) => Some(&[][..]),
             Err(error) => return Err(error.into()),
         };
-        let mut asked = candidates(list, facts).skip(self.done).take(self.batch);
+        let mut asked = candidates(list, facts).batch(self.done, self.batch);
         self.found = match named {
             Some(id) => asked.find(|asked| *asked == id),
             None if self.batch == 1 => asked.next(),

@@ -2,6 +2,7 @@
 
 use super::{CredProtect, GetExtensions, LargeBlobAccess, LargeBlobSupport, MakeExtensions, hmac::EncryptedSalts};
 use crate::{
+    cbor::{MapWriter, Message, Write, Writer},
     client::{Cause, facts::Facts},
     extensions::{
         GetAssertionInputs, MakeCredentialInputs, cred_blob, cred_protect, cred_protect::Level, hmac_secret,
@@ -62,37 +63,47 @@ impl<'o> MakeExtensions<'o> {
         }
     }
 
-    pub(in crate::client) fn inputs<'a>(
-        &self,
-        facts: &Facts,
+    pub(in crate::client) const fn inputs<'a>(
+        &'a self,
+        facts: &'a Facts,
         resident_key: bool,
         sealed: Option<&'a EncryptedSalts>,
-    ) -> MakeCredentialInputs<'a>
-    where
-        'o: 'a,
-    {
-        let form = self.large_blob.and(LargeBlobForm::of(facts));
-        let support = match self.large_blob {
+    ) -> MakeInputs<'a> {
+        MakeInputs { wanted: self, facts, resident_key, sealed }
+    }
+}
+
+/// The inputs of a registration, written member by member in the order of [`MakeCredentialInputs`].
+pub(in crate::client) struct MakeInputs<'a> {
+    wanted: &'a MakeExtensions<'a>,
+    facts: &'a Facts,
+    resident_key: bool,
+    sealed: Option<&'a EncryptedSalts>,
+}
+
+impl Write for MakeInputs<'_> {
+    fn write(&self, w: &mut Writer<'_>) {
+        let Self { wanted, facts, resident_key, sealed } = *self;
+        let form = wanted.large_blob.and(LargeBlobForm::of(facts));
+        let support = match wanted.large_blob {
             Some(LargeBlobSupport::Required) => large_blob::Support::REQUIRED,
             _ => large_blob::Support::PREFERRED,
         };
-        MakeCredentialInputs {
-            uvm: asked(self.uvm, uvm::ID, facts),
-            cred_blob: self
-                .cred_blob
-                .filter(|blob| facts.extensions.has(cred_blob::ID) && blob.len() <= facts.max_cred_blob_length),
-            large_blob: (form == Some(LargeBlobForm::Direct)).then_some(large_blob::MakeCredentialInput { support }),
-            cred_protect: self
-                .cred_protect
-                .filter(|_| facts.extensions.has(cred_protect::ID))
-                .map(|protection| protection.level),
-            hmac_secret: (self.creates_secret() && has_hmac_secret(facts)).then_some(true),
-            large_blob_key: (form == Some(LargeBlobForm::Array) && resident_key).then_some(true),
-            min_pin_length: asked(self.min_pin_length, min_pin_length::ID, facts),
-            hmac_secret_mc: sealed.map(EncryptedSalts::input),
-            third_party_payment: asked(self.payment, third_party_payment::ID, facts),
-            pin_complexity_policy: asked(self.pin_complexity_policy, pin_complexity_policy::ID, facts),
-        }
+        let direct = (form == Some(LargeBlobForm::Direct)).then_some(large_blob::MakeCredentialInput { support });
+        let blob = wanted.cred_blob.filter(|blob| blob.len() <= facts.max_cred_blob_length);
+        let protection = wanted.cred_protect.filter(|_| facts.extensions.has(cred_protect::ID));
+        let mut m = MapWriter::new(w, MakeCredentialInputs::KEYS, &[]);
+        m.flag(asked(wanted.uvm, uvm::ID, facts));
+        m.bytes(blob.filter(|_| facts.extensions.has(cred_blob::ID)));
+        m.optional(&direct);
+        m.number(protection.map(|protection| protection.level.0));
+        m.flag((wanted.creates_secret() && has_hmac_secret(facts)).then_some(true));
+        m.flag((form == Some(LargeBlobForm::Array) && resident_key).then_some(true));
+        m.flag(asked(wanted.min_pin_length, min_pin_length::ID, facts));
+        m.optional(&sealed.map(EncryptedSalts::input));
+        m.flag(asked(wanted.payment, third_party_payment::ID, facts));
+        m.flag(asked(wanted.pin_complexity_policy, pin_complexity_policy::ID, facts));
+        m.end();
     }
 }
 
@@ -103,30 +114,43 @@ impl<'o> GetExtensions<'o> {
     }
 
     /// `compressed`: the blob to be written, where the authenticator keeps it by itself, and its length.
-    pub(in crate::client) fn inputs<'a>(
-        &self,
-        facts: &Facts,
+    pub(in crate::client) const fn inputs<'a>(
+        &'a self,
+        facts: &'a Facts,
         sealed: Option<&'a EncryptedSalts>,
         compressed: &'a [u8],
-    ) -> GetAssertionInputs<'a>
-    where
-        'o: 'a,
-    {
-        let form = LargeBlobForm::of(facts);
-        GetAssertionInputs {
-            uvm: asked(self.uvm, uvm::ID, facts),
-            cred_blob: asked(self.cred_blob, cred_blob::ID, facts),
-            large_blob: self.large_blob.filter(|_| form == Some(LargeBlobForm::Direct)).map(|access| match access {
-                LargeBlobAccess::Read => large_blob::GetAssertionInput { read: Some(true), ..Default::default() },
-                LargeBlobAccess::Write(blob) => large_blob::GetAssertionInput {
-                    read: None,
-                    write: Some(compressed),
-                    original_size: Some(blob.len() as u64),
-                },
-            }),
-            hmac_secret: sealed.map(EncryptedSalts::input),
-            large_blob_key: (self.large_blob.is_some() && form == Some(LargeBlobForm::Array)).then_some(true),
-            third_party_payment: asked(self.payment, third_party_payment::ID, facts),
-        }
+    ) -> GetInputs<'a> {
+        GetInputs { wanted: self, facts, sealed, compressed }
+    }
+}
+
+/// The inputs of a sign-in, written member by member in the order of [`GetAssertionInputs`].
+pub(in crate::client) struct GetInputs<'a> {
+    wanted: &'a GetExtensions<'a>,
+    facts: &'a Facts,
+    sealed: Option<&'a EncryptedSalts>,
+    compressed: &'a [u8],
+}
+
+impl Write for GetInputs<'_> {
+    fn write(&self, w: &mut Writer<'_>) {
+        let Self { wanted, facts, sealed, compressed } = *self;
+        let form = wanted.large_blob.and(LargeBlobForm::of(facts));
+        let direct = wanted.large_blob.filter(|_| form == Some(LargeBlobForm::Direct)).map(|access| match access {
+            LargeBlobAccess::Read => large_blob::GetAssertionInput { read: Some(true), ..Default::default() },
+            LargeBlobAccess::Write(blob) => large_blob::GetAssertionInput {
+                read: None,
+                write: Some(compressed),
+                original_size: Some(blob.len() as u64),
+            },
+        });
+        let mut m = MapWriter::new(w, GetAssertionInputs::KEYS, &[]);
+        m.flag(asked(wanted.uvm, uvm::ID, facts));
+        m.flag(asked(wanted.cred_blob, cred_blob::ID, facts));
+        m.optional(&direct);
+        m.optional(&sealed.map(EncryptedSalts::input));
+        m.flag((form == Some(LargeBlobForm::Array)).then_some(true));
+        m.flag(asked(wanted.payment, third_party_payment::ID, facts));
+        m.end();
     }
 }

@@ -4,24 +4,24 @@ use core::cell::Cell;
 
 use crate::{
     bytes,
-    cbor::{Overflow, RawMap, Read, Reader, Write, Writer, decode, encode},
+    cbor::{Keys, Overflow, RawMap, Reader, Write, Writer, decode, encode},
     client::{Cause, InvalidOption},
 };
 
 /// The most of them: with the standard ones, the map's head is still one byte.
 const MOST: u8 = 12;
 
-/// Checks that `own` is canonical, not too long, and has no member of `S`, the standard inputs.
+/// Checks that `own` is canonical, not too long, and has none of `standard`, the keys of the standard inputs.
 ///
 /// # Errors
 /// [`InvalidOption::Extensions`].
-pub fn check<'a, S: Read<'a> + Write>(own: Option<RawMap<'a>>) -> Result<(), Cause> {
+pub fn check(own: Option<RawMap<'_>>, standard: Keys) -> Result<(), Cause> {
     let Some(RawMap(bytes)) = own else { return Ok(()) };
     let is_short = bytes.first().is_some_and(|head| (0xA0..=0xA0 | MOST).contains(head));
-    match decode::<S>(bytes) {
-        Ok(standard) if is_short && is_empty(&standard) => Ok(()),
-        _ => Err(Cause::InvalidOption(InvalidOption::Extensions)),
-    }
+    let mut entries = Entries::of(bytes);
+    let is_own = core::iter::from_fn(|| entries.next()).all(|(key, _)| !standard.has_text(key));
+    let is_checked = is_short && is_own && decode::<RawMap<'_>>(bytes).is_ok();
+    if is_checked { Ok(()) } else { Err(Cause::InvalidOption(InvalidOption::Extensions)) }
 }
 
 /// Whether it is written as a map without entries.

@@ -18,7 +18,6 @@ use crate::{
         preflight::candidates,
     },
     crypto::Crypto,
-    ctap2::{decode_response, get_assertion::Response},
     extensions::GetAssertionOutputs,
 };
 
@@ -41,8 +40,8 @@ impl GetAssertion<'_, '_> {
         room: &mut Room<'_>,
     ) -> Result<(usize, bool), Cause> {
         let options = self.options;
-        let response: Response<'_> = decode_response(room.response())?;
-        let (Assertion { credential_id, auth_data, .. }, _) = Assertion::decode(room.response(), self.only)?;
+        let (assertion, _) = Assertion::decode(room.response(), self.only, true)?;
+        let Assertion { credential_id, response, auth_data, .. } = assertion;
         let grant = if self.by_app_id { Grant::None } else { means.grant };
         check_auth_data(means.crypto, &auth_data, self.rp_id(), options.user_presence, grant)?;
         if auth_data.attested_credential_data.is_some() {

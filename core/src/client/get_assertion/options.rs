@@ -12,7 +12,7 @@ use crate::{
         operation::Room,
     },
     crypto::Cipher,
-    ctap2::{CredentialDescriptor, decode_response, get_assertion::Response, response_body},
+    ctap2::{CredentialDescriptor, get_assertion::Response, response_body},
     extensions::UnsignedOutputs,
     large_blob::{self, find, inflate},
 };
@@ -83,13 +83,18 @@ impl<'b> Assertion<'b> {
     /// # Errors
     /// [`Cause::Status`], [`Cause::Decode`], [`Cause::EmptyResponse`], [`Cause::CredentialMissing`].
     pub fn read(response: &'b [u8]) -> Result<Self, Cause> {
-        decode_response::<Response<'_>>(response)?; // to the end
-        Self::decode(response, None).map(|(assertion, _)| assertion)
+        Self::decode(response, None, true).map(|(assertion, _)| assertion)
     }
 
-    /// Reads a response, and returns what lies behind it. `only` is the credential's id where the response has none.
-    pub(in crate::client) fn decode(response: &'b [u8], only: Option<&'b [u8]>) -> Result<(Self, &'b [u8]), Cause> {
+    /// Reads a response, and returns what lies behind it: nothing may if it `is_all`. `only` is the credential's id
+    /// where the response has none.
+    pub(in crate::client) fn decode(
+        response: &'b [u8],
+        only: Option<&'b [u8]>,
+        is_all: bool,
+    ) -> Result<(Self, &'b [u8]), Cause> {
         let mut r = Reader::tolerant(response_body(response)?);
+        r.is_alone = is_all;
         let response: Response<'_> = r.read_unique()?;
         let named = response.credential.map(|credential| credential.id);
         let auth_data = AuthData::decode(response.auth_data)?;
@@ -106,11 +111,11 @@ impl<'b> Assertion<'b> {
     fn kept(response: &'b [u8]) -> Result<(Self, &'b [u8]), Cause> {
         let mut r = Reader::tolerant(response_body(response)?);
         match r.read_unique::<Response<'_>>()?.credential {
-            Some(_) => Self::decode(response, None),
+            Some(_) => Self::decode(response, None, false),
             None => {
                 let (len, rest) = r.rest().split_first_chunk().ok_or(Cause::CredentialMissing)?;
                 let (id, rest) = bytes::split(rest, u16::from_be_bytes(*len).into());
-                Self::decode(response, Some(id)).map(|(assertion, _)| (assertion, rest))
+                Self::decode(response, Some(id), false).map(|(assertion, _)| (assertion, rest))
             }
         }
     }

@@ -12,15 +12,13 @@ use crate::{
         operation::{Means, Room},
     },
     crypto::{Crypto, Hash},
-    ctap2::{decode_response, make_credential::Response},
     extensions::{MakeCredentialOutputs, cred_protect},
 };
 
 impl MakeCredential<'_> {
     /// Whether the credential is what was asked for. The outputs of hmac-secret are kept behind the response.
     pub(super) fn check_answer<C: Crypto, R>(&self, means: &Means<'_, C, R>, room: &mut Room<'_>) -> Result<(), Cause> {
-        decode_response::<Response<'_>>(room.response())?; // to the end
-        let (Attestation { auth_data, extensions, .. }, _) = Attestation::decode(room.response())?;
+        let (Attestation { auth_data, extensions, .. }, _) = Attestation::decode(room.response(), true)?;
         check_auth_data(means.crypto, &auth_data, self.options.rp.id, true, means.grant)?;
         let attested = auth_data.attested_credential_data.ok_or(Cause::AttestedCredentialDataMissing)?;
         if attested.credential_id.is_empty() {

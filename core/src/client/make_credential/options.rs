@@ -11,8 +11,7 @@ use crate::{
         extensions::{MakeExtensions, MakeResults},
     },
     ctap2::{
-        CredentialDescriptor, CredentialParameters, RpEntity, UserEntity, decode_response, make_credential::Response,
-        response_body,
+        CredentialDescriptor, CredentialParameters, RpEntity, UserEntity, make_credential::Response, response_body,
     },
 };
 
@@ -97,13 +96,13 @@ impl<'b> Attestation<'b> {
     /// # Errors
     /// [`Cause::Status`], [`Cause::Decode`], [`Cause::EmptyResponse`].
     pub fn read(response: &'b [u8]) -> Result<Self, Cause> {
-        decode_response::<Response<'_>>(response)?; // to the end
-        Self::decode(response).map(|(attestation, _)| attestation)
+        Self::decode(response, true).map(|(attestation, _)| attestation)
     }
 
-    /// Reads a response, and what is kept behind it.
-    pub(in crate::client) fn decode(response: &'b [u8]) -> Result<(Self, &'b [u8]), Cause> {
+    /// Reads a response, and returns what lies behind it: nothing may if it `is_all`.
+    pub(in crate::client) fn decode(response: &'b [u8], is_all: bool) -> Result<(Self, &'b [u8]), Cause> {
         let mut r = Reader::tolerant(response_body(response)?);
+        r.is_alone = is_all;
         let response: Response<'_> = r.read_unique()?;
         let auth_data = AuthData::decode(response.auth_data)?;
         let statement = Statement::decode(response.fmt, response.att_stmt)?;
