@@ -17,7 +17,8 @@ pub enum List<'a, T> {
 #[derive(Clone, Copy)]
 pub struct Items<'a, T> {
     count: usize,
-    reader: Reader<'a>,
+    /// The message from the next item on.
+    rest: &'a [u8],
     item: PhantomData<fn() -> T>,
 }
 
@@ -53,7 +54,7 @@ impl<'a, T> ListIter<'a, T> {
     /// The encoded items that are left, and what follows them; empty over a slice.
     pub const fn rest(&self) -> &'a [u8] {
         match &self.0 {
-            List::Cbor(items) => items.reader.rest(),
+            List::Cbor(items) => items.rest,
             List::Slice(_) => &[],
         }
     }
@@ -67,7 +68,10 @@ impl<'a, T: Read<'a> + Copy> Iterator for ListIter<'a, T> {
         match &mut self.0 {
             List::Cbor(items) => {
                 items.count = items.count.checked_sub(1)?;
-                T::read_again(&mut items.reader).ok() // cannot fail: the same bytes were read before
+                let mut reader = Reader::checked(items.rest);
+                let item = T::read_again(&mut reader);
+                items.rest = reader.rest();
+                item.ok() // cannot fail: the same bytes were read before
             }
             List::Slice(items) => {
                 let (first, left) = items.split_first()?;
@@ -92,19 +96,19 @@ impl<'a, T: Read<'a>> Read<'a> for List<'a, T> {
 
     fn read(r: &mut Reader<'a>) -> Result<Self, Error> {
         let count = r.array()?;
-        let reader = *r;
+        let rest = r.rest();
         for _ in 0..count {
             T::read(r)?;
         }
         r.leave();
         // The items were all there, so their number fits.
-        Ok(Self::Cbor(Items { count: count as usize, reader, item: PhantomData }))
+        Ok(Self::Cbor(Items { count: count as usize, rest, item: PhantomData }))
     }
 
     fn get(r: &mut Reader<'a>) -> Result<Self, Error> {
-        let mut reader = *r;
-        let count = reader.array()?;
-        Ok(Self::Cbor(Items { count: count as usize, reader, item: PhantomData }))
+        let count = r.array()?;
+        r.leave();
+        Ok(Self::Cbor(Items { count: count as usize, rest: r.rest(), item: PhantomData }))
     }
 }
 

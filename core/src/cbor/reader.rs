@@ -80,6 +80,13 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A reader of what was checked before, under whichever rules: it reads the same values.
+    #[cfg_attr(feature = "small", inline(never))]
+    #[cfg_attr(not(feature = "small"), inline)]
+    pub(super) const fn checked(bytes: &'a [u8]) -> Self {
+        Self { strict: false, depth: TOLERANT_DEPTH, ..Self::strict(bytes) }
+    }
+
     /// This reader where `rest` of the message is left, at the same depth.
     pub(super) const fn at(&self, rest: &'a [u8]) -> Self {
         Self { rest, is_alone: false, ..*self }

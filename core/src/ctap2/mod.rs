@@ -142,6 +142,7 @@ pub enum ResponseError {
 ///
 /// # Errors
 /// [`ResponseError::Empty`], [`ResponseError::Status`].
+#[cfg_attr(feature = "small", inline(never))]
 pub fn response_body(response: &[u8]) -> Result<&[u8], ResponseError> {
     match response.split_first() {
         Some((0, body)) => Ok(body),

@@ -170,15 +170,15 @@ fn a_response_that_has_a_member_twice_is_refused_but_for_get_info() {
     let refused = |cause: Cause| matches!(cause, Cause::Decode(error) if error.kind() == ErrorKind::KeyOrder);
     for name in ["make_credential_self", "make_credential_x5c"] {
         let response = [&[0], &vectors::bytes(name)[..]].concat();
-        assert!(Attestation::decode(&response).is_ok());
+        assert!(Attestation::decode(&response, true).is_ok());
         for response in twice(name) {
-            assert!(Attestation::decode(&response).is_err_and(refused), "{name}");
+            assert!(Attestation::decode(&response, true).is_err_and(refused), "{name}");
         }
     }
     let response = [&[0], &vectors::bytes("get_assertion_2_0")[..]].concat();
-    assert!(Assertion::decode(&response, Some(b"id")).is_ok());
+    assert!(Assertion::decode(&response, Some(b"id"), true).is_ok());
     for response in twice("get_assertion_2_0") {
-        assert!(Assertion::decode(&response, Some(b"id")).is_err_and(refused));
+        assert!(Assertion::decode(&response, Some(b"id"), true).is_err_and(refused));
     }
     for response in twice("get_info_2_0") {
         assert!(decode_response::<get_info::Response<'_>>(&response).is_ok());
