@@ -19,6 +19,7 @@ use crate::{
 pub type Descriptors<'a> = List<'a, CredentialDescriptor<'a>>;
 
 /// The ids of the credentials that could be this authenticator's.
+#[inline(never)]
 pub fn candidates<'a>(list: &Descriptors<'a>, facts: &Facts) -> Candidates<'a> {
     Candidates { list: list.iter(), longest: facts.max_credential_id_length, left: usize::MAX }
 }

@@ -79,6 +79,7 @@ pub(super) fn valid<T>(decoded: &Result<T, cbor::Error>) -> Result<&T, Failure> 
 }
 
 /// A response with the status OK and no members.
+#[inline(never)]
 pub(super) fn ok(message: &mut [u8]) -> Outcome {
     *message.first_mut().ok_or(Failure::OTHER)? = Status::OK.0;
     Ok(Next::Reply(1))
@@ -93,11 +94,13 @@ pub(super) fn begin(message: &mut [u8]) -> Writer<'_> {
 }
 
 /// A response that was written, if there was room for it.
+#[inline(never)]
 pub(super) fn written(len: Result<usize, Overflow>) -> Outcome {
     reply(len.map_err(|_| Failure::OTHER)?)
 }
 
 /// A response of so many bytes.
+#[inline(never)]
 pub(super) fn reply(len: usize) -> Outcome {
     u16::try_from(len).map(Next::Reply).map_err(|_| Failure::OTHER)
 }
