@@ -119,7 +119,7 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> FlashStore<F
         while let Some((piece, place)) = self.log.next_in_page(&mut cursor)? {
             if !piece.continues && self.index.is_live(&piece.entry, place) {
                 let tags = self.index.tags(&piece.entry);
-                self.batch(|store| store.log.append(piece.entry, Source::Log(place), true, true))?;
+                self.batch(&mut |store| store.log.append(piece.entry, Source::Log(place), true, true))?;
                 self.index.keep_tags(&piece.entry, tags);
                 self.sweep = Some(cursor);
                 return Ok(());
@@ -134,7 +134,7 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> FlashStore<F
         bytes.zip(&mut pages).for_each(|(from, to)| *to = from);
         let total = self.log.retired.len().saturating_mul(2);
         let entry = Entry { kind: Kind::Retired, tag: 0, key: 0, total: u16::try_from(total).unwrap_or(0) };
-        self.batch(|store| store.log.append(entry, Source::Bytes(&pages), true, true))?;
+        self.batch(&mut |store| store.log.append(entry, Source::Bytes(&pages), true, true))?;
         self.unreported = false;
         Ok(())
     }
@@ -142,7 +142,7 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> FlashStore<F
     /// Writes a batch, at another place if that fails, and enters what was written in the index.
     pub(super) fn batch(
         &mut self,
-        mut write: impl FnMut(&mut Self) -> Result<(), StoreError>,
+        write: &mut dyn FnMut(&mut Self) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let next = self.log.next;
         let retired = self.log.retired.len();
@@ -232,7 +232,7 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> FlashStore<F
             let key = blob_key(number, u16::try_from(piece).map_err(|_| StoreError::Full)?);
             let entry = Entry { kind: Kind::Blob, tag: 0, key, total: 0 };
             self.make_room(Self::MAX_ENTRY, false)?;
-            self.batch(|store| store.append(entry, &[kept, now], true, true))?;
+            self.batch(&mut |store| store.append(entry, &[kept, now], true, true))?;
             offset = offset.saturating_add(now.len());
             bytes = later;
         }
