@@ -171,11 +171,16 @@ impl<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory> Ceremony<'b, O, C, R,
     /// # Errors
     /// [`Cause::WrongState`] before [`Output::Done`]; why the ceremony failed.
     pub fn finish(mut self) -> Result<O::Outcome<'b>, Error> {
+        self.end()
+    }
+
+    /// [`Ceremony::finish`] where it lies, without a copy of it. Nothing can follow.
+    pub(super) fn end(&mut self) -> Result<O::Outcome<'b>, Error> {
         let error = |cause| Error::new(self.stage, cause);
         match (self.state, self.stage) {
             (State::Failed(failed), _) => Err(failed),
             (_, Stage::Done) => {
-                let buffer: &'b [u8] = self.buffer;
+                let buffer: &'b mut [u8] = core::mem::take(&mut self.buffer);
                 self.operation.outcome(bytes::front(buffer, self.kept)).map_err(error)
             }
             _ => Err(error(Cause::WrongState)),

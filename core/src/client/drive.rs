@@ -171,9 +171,22 @@ pub fn run_each<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory>(
     mut ceremony: Ceremony<'b, O, C, R, S>,
     transport: &mut impl Transport,
     user: &mut impl UserInteraction,
+    clock: impl FnMut() -> Instant,
+    each: impl FnMut(O::Item<'_>),
+) -> Result<O::Outcome<'b>, Error> {
+    drive(&mut ceremony, transport, user, clock, each)?;
+    ceremony.end()
+}
+
+/// Steps a ceremony until it is done. A separate function, so that the outcome is not on the stack meanwhile.
+#[inline(never)]
+fn drive<O: Operation, C: Crypto, R: CryptoRng, S: Memory>(
+    ceremony: &mut Ceremony<'_, O, C, R, S>,
+    transport: &mut impl Transport,
+    user: &mut impl UserInteraction,
     mut clock: impl FnMut() -> Instant,
     mut each: impl FnMut(O::Item<'_>),
-) -> Result<O::Outcome<'b>, Error> {
+) -> Result<(), Error> {
     let mut pin = PinEntry::new();
     let mut input = Input::Start;
     loop {
@@ -194,7 +207,7 @@ pub fn run_each<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory>(
             Output::Show(KeepAlive::Processing) => user.processing(),
             Output::Show(KeepAlive::Other(_)) => {}
             Output::Item(item) => each(item),
-            Output::Done => return ceremony.finish(),
+            Output::Done => return Ok(()),
         }
     }
 }

@@ -169,7 +169,7 @@ pub async fn run_each_async<'b, O: Operation, C: Crypto, R: CryptoRng, S: Memory
             Output::Show(KeepAlive::Processing) => user.processing().await,
             Output::Show(KeepAlive::Other(_)) => {}
             Output::Item(item) => each(item),
-            Output::Done => return ceremony.finish(),
+            Output::Done => return ceremony.end(),
         }
     }
 }

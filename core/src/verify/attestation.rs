@@ -63,9 +63,21 @@ fn packed<'a>(
         signature(crypto, &credential.public_key, &message, statement.sig)?;
         return Ok(AttestationType::SelfAttestation);
     };
+    certified(crypto, statement, x5c, &message, credential)
+}
+
+/// The same with a certificate. A separate function, so that the certificate is not on the stack of self attestation.
+#[inline(never)]
+fn certified<'a>(
+    crypto: &impl Verify,
+    statement: &Packed<'a>,
+    x5c: List<'a, &'a [u8]>,
+    message: &[&[u8]],
+    credential: &AttestedCredentialData<'_>,
+) -> Result<AttestationType<'a>, Error> {
     let leaf = x5c.iter().next().and_then(Certificate::parse).ok_or(Error::Certificate)?;
     let key = leaf.public_key(statement.alg).ok_or(Error::CertificateKey)?;
-    signature(crypto, &key, &message, statement.sig)?;
+    signature(crypto, &key, message, statement.sig)?;
     if !leaf.is_packed_attestation() {
         return Err(Error::Certificate);
     }
@@ -76,6 +88,7 @@ fn packed<'a>(
 }
 
 /// WebAuthn L3 §8.6.
+#[inline(never)]
 fn fido_u2f<'a>(
     crypto: &impl Verify,
     statement: &FidoU2f<'a>,

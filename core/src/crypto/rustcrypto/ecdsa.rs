@@ -93,11 +93,17 @@ pub fn verify<C: Curve>(key: &CoseKey<'_>, message: &[&[u8]], signature: &[u8]) 
         return Err(Error::InvalidKey);
     }
     let point = point::<C>(x, y)?;
+    let signature = read_signature::<C>(signature)?;
+    verify_prehashed(&ProjectivePoint::<C>::from(point), &hash::<C>(message), &signature).map_err(|_| Error::Mismatch)
+}
+
+/// A separate function, so that the parts are not on the stack while the signature is verified.
+#[inline(never)]
+fn read_signature<C: Curve>(signature: &[u8]) -> Result<Signature<C>, Error> {
     let (mut r, mut s) = (FieldBytes::<C>::default(), FieldBytes::<C>::default());
     der::read_into(signature, &mut r, &mut s).ok_or(Error::Mismatch)?;
     // Of s and -s, both of which verify, the crate takes only the smaller on secp256k1; WebAuthn does not ask for it.
-    let signature = Signature::<C>::from_scalars(r, s).map_err(|_| Error::Mismatch)?.normalize_s();
-    verify_prehashed(&ProjectivePoint::<C>::from(point), &hash::<C>(message), &signature).map_err(|_| Error::Mismatch)
+    Ok(Signature::<C>::from_scalars(r, s).map_err(|_| Error::Mismatch)?.normalize_s())
 }
 
 /// Refuses zero, what lies past the order, and other lengths.

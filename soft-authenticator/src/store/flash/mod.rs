@@ -416,7 +416,8 @@ impl<F: NorFlash, C: Hash + Cipher, const N: usize, const B: usize> Store for Fl
         if made == Err(StoreError::Full) {
             return made;
         }
-        let made = made.and_then(|()| self.batch(&mut |store| store.write_changes(changes))).and_then(|()| self.learn_new());
+        let made =
+            made.and_then(|()| self.batch(&mut |store| store.write_changes(changes))).and_then(|()| self.learn_new());
         self.settle(made)?;
         let used = |change: &Change<'_>| matches!(change, Change::LargeBlobs(_) | Change::Erase);
         if changes.iter().any(used) {
