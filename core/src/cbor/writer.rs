@@ -242,6 +242,7 @@ impl<'b> Writer<'b> {
     fn long_head(&mut self, major: u8, value: u64) {
         let (info, unused) = match value {
             0..=0xFF if !SMALL => return self.known(&[major | 24, value as u8]),
+            0x100..=0xFFFF if !SMALL => return self.known(&[major | 25, (value >> 8) as u8, value as u8]),
             0..=0xFF => (24, 7),
             0x100..=0xFFFF => (25, 6),
             0x1_0000..=0xFFFF_FFFF => (26, 4),
