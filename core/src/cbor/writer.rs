@@ -240,15 +240,26 @@ impl<'b> Writer<'b> {
     }
 
     fn long_head(&mut self, major: u8, value: u64) {
-        let (info, unused) = match value {
-            0..=0xFF if !SMALL => return self.known(&[major | 24, value as u8]),
-            0x100..=0xFFFF if !SMALL => return self.known(&[major | 25, (value >> 8) as u8, value as u8]),
-            0..=0xFF => (24, 7),
-            0x100..=0xFFFF => (25, 6),
-            0x1_0000..=0xFFFF_FFFF => (26, 4),
-            _ => (27, 0),
-        };
-        self.byte(major | info);
-        self.raw(bytes::rest(&value.to_be_bytes(), unused));
+        if SMALL {
+            let (info, unused) = match value {
+                0..=0xFF => (24, 7),
+                0x100..=0xFFFF => (25, 6),
+                0x1_0000..=0xFFFF_FFFF => (26, 4),
+                _ => (27, 0),
+            };
+            self.byte(major | info);
+            self.raw(bytes::rest(&value.to_be_bytes(), unused));
+        } else if let Ok(value) = u8::try_from(value) {
+            self.known(&[major | 24, value]);
+        } else if let Ok(value) = u16::try_from(value) {
+            let [high, low] = value.to_be_bytes();
+            self.known(&[major | 25, high, low]);
+        } else if let Ok(value) = u32::try_from(value) {
+            self.byte(major | 26);
+            self.known(&value.to_be_bytes());
+        } else {
+            self.byte(major | 27);
+            self.known(&value.to_be_bytes());
+        }
     }
 }
