@@ -122,13 +122,34 @@ fn accept_tcp(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
     // These fail where the client has gone, which reading will tell.
     let _ = stream.set_nodelay(true);
     #[cfg(unix)]
-    let _ = SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENCE));
+    let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive());
     Ok((stream, address))
+}
+
+#[cfg(unix)]
+const fn keepalive() -> TcpKeepalive {
+    let keepalive = TcpKeepalive::new().with_time(SILENCE);
+    // Another minute without an answer closes the connection. The systems' own values are ten minutes and more.
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "macos", target_os = "freebsd"))]
+    let keepalive = keepalive.with_interval(Duration::from_secs(15)).with_retries(4);
+    keepalive
 }
 
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(any(target_os = "linux", target_os = "macos", target_os = "freebsd"))]
+    fn a_tcp_client_whose_machine_is_gone_is_closed_after_two_minutes() {
+        let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let _client = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = accept_tcp(&TcpListener::from_std(listener)).unwrap();
+        let socket = SockRef::from(&stream);
+        assert!(socket.keepalive().unwrap());
+        let questions = socket.tcp_keepalive_interval().unwrap() * socket.tcp_keepalive_retries().unwrap();
+        assert_eq!(socket.tcp_keepalive_time().unwrap() + questions, Duration::from_secs(120));
+    }
 
     #[test]
     fn only_a_socket_that_is_none_any_more_ends_the_hub() {
