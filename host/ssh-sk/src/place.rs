@@ -4,7 +4,10 @@ use std::{
     ffi::OsStr,
     io,
     net::{TcpStream, ToSocketAddrs},
-    os::unix::{ffi::OsStrExt, net::UnixStream},
+    os::{
+        fd::OwnedFd,
+        unix::{ffi::OsStrExt, net::UnixStream},
+    },
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
@@ -16,6 +19,7 @@ use keyfob_soft_authenticator::{
     devices::{InProcess, KeyOptions, TcpPipe, UnixPipe, VirtualKey},
     store::{FileStore, Setting, Store, file::OpenErrorReason},
 };
+use socket2::{Domain, SockAddr, Socket, Type};
 use zeroize::Zeroizing;
 
 use crate::{abi, failure::Failure};
@@ -83,7 +87,7 @@ impl Place {
                 work(Port::Tcp(Box::new(TcpPipe::new(stream))))
             }
             Self::Unix(path) => {
-                let stream = UnixStream::connect(path).map_err(|error| unreached(&path.display(), error))?;
+                let stream = connect_unix(path).map_err(|error| unreached(&path.display(), error))?;
                 work(Port::Unix(Box::new(UnixPipe::new(stream))))
             }
             #[cfg(target_os = "linux")]
@@ -107,15 +111,29 @@ fn connect(address: &str) -> io::Result<TcpStream> {
     result
 }
 
+fn connect_unix(path: &Path) -> io::Result<UnixStream> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // While the listener's queue is full, Linux waits as long as for a write.
+    socket.set_write_timeout(Some(CONNECT))?;
+    socket.connect(&SockAddr::unix(path)?).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
+        _ => error,
+    })?;
+    Ok(OwnedFd::from(socket).into())
+}
+
 /// Opens the file of a virtual key.
 fn open(path: &Path, create: bool) -> Result<FileStore, Failure> {
-    if !create && !path.exists() {
-        return Err(Failure::new(abi::ERR_DEVICE_NOT_FOUND, format!("there is no key in {}", path.display())));
-    }
+    let is_missing = |reason: &OpenErrorReason| {
+        !create && matches!(reason, OpenErrorReason::Io(error) if error.kind() == io::ErrorKind::NotFound)
+    };
     let start = Instant::now();
     loop {
-        match FileStore::open(path) {
+        match if create { FileStore::open(path) } else { FileStore::open_existing(path) } {
             Ok(store) => return Ok(store),
+            Err(error) if is_missing(&error.reason) => {
+                return Err(Failure::new(abi::ERR_DEVICE_NOT_FOUND, format!("there is no key in {}", path.display())));
+            }
             Err(error) if matches!(error.reason, OpenErrorReason::InUse) && start.elapsed() < PATIENCE => {
                 thread::sleep(LOOK);
             }

@@ -129,15 +129,27 @@ impl FileStore {
     /// # Errors
     /// [`OpenError`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
-        let path = path.as_ref();
-        Self::open_file(path).map_err(|reason| OpenError { path: path.into(), reason })
-    }
-
-    fn open_file(path: &Path) -> Result<Self, OpenErrorReason> {
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
+        options.create(true).truncate(false);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        Self::open_with(&mut options, path.as_ref())
+    }
+
+    /// Opens a store and checks all of it. No file is made; one that is empty becomes a store.
+    ///
+    /// # Errors
+    /// [`OpenError`]; [`OpenErrorReason::Io`] with [`io::ErrorKind::NotFound`] if there is no file.
+    pub fn open_existing(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::open_with(&mut OpenOptions::new(), path.as_ref())
+    }
+
+    fn open_with(options: &mut OpenOptions, path: &Path) -> Result<Self, OpenError> {
+        let options = options.read(true).write(true);
+        Self::open_file(options, path).map_err(|reason| OpenError { path: path.into(), reason })
+    }
+
+    fn open_file(options: &OpenOptions, path: &Path) -> Result<Self, OpenErrorReason> {
         let file = options.open(path)?;
         match file.try_lock() {
             Ok(()) => {}

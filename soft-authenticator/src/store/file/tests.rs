@@ -324,6 +324,28 @@ fn a_commit_cut_at_any_change_of_the_file_is_made_or_not_made() {
 }
 
 #[test]
+fn a_store_that_is_opened_as_an_existing_one_is_not_made() {
+    let folder = std::env::temp_dir().join(format!("keyfob-existing-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("key");
+    let why = |path: &Path| match FileStore::open_existing(path).unwrap_err().reason {
+        OpenErrorReason::Io(error) => error.kind(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(why(&path), ErrorKind::NotFound);
+    assert!(!path.exists());
+    let mut store = FileStore::open(&path).unwrap();
+    store.commit(&[Change::Set(Setting::PinRetries, &[8])]).unwrap();
+    assert!(matches!(FileStore::open_existing(&path).unwrap_err().reason, OpenErrorReason::InUse));
+    drop(store);
+    let mut store = FileStore::open_existing(&path).unwrap();
+    assert_eq!(setting(&mut store, Setting::PinRetries), Some(vec![8]));
+    // It is there, and cannot be opened: as with a folder that this user may not search, which root may.
+    assert_eq!(why(&path.join("key")), ErrorKind::NotADirectory);
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
 fn a_store_that_was_not_made_to_the_end_is_made_again() {
     let end = Bench::new().disk.0.lock().unwrap().changes;
     for cut_at in 0..end {
