@@ -38,6 +38,22 @@ for _ in 1 2; do says 'keyfob: what is there does not answer as a security key' 
 wait "$served"
 served=
 
+# It answers INIT, and closes the connection when it is asked for more.
+python3 -c '
+import socket
+server = socket.socket(socket.AF_UNIX)
+server.bind("goes.socket")
+server.listen()
+client, _ = server.accept()
+nonce = client.recv(64)[7:15]
+client.send((bytes.fromhex("ffffffff860011") + nonce + bytes.fromhex("010203040201000004")).ljust(64, bytes(1)))
+client.recv(64)' </dev/null &
+served=$!
+until [ -S goes.socket ]; do sleep 0.05; done
+says 'keyfob: the transport' elsewhere "unix:$work/goes.socket" another
+wait "$served"
+served=
+
 # So that the process to kill is known.
 cat >helper-with-id <<END
 #!/bin/sh

@@ -9,6 +9,7 @@ use keyfob_core::{
     client::{
         Attestation, GetAssertion, GetOptions, MakeCredential, MakeOptions, Requirement,
         extensions::{CredProtect, MakeExtensions},
+        manage::{Access, ListCredentials},
     },
     cose::{Algorithm, CoseKey},
     crypto::{Hash, RustCrypto},
@@ -18,14 +19,9 @@ use keyfob_core::{
     verify,
 };
 
-use crate::{
-    abi,
-    failure::Failure,
-    key::Key,
-    options::{Options, UserId},
-};
+use crate::{abi, failure::Failure, key::Key, options::Options};
 
-/// Room for every resident key of an application, in bytes: some hundred.
+/// Room for assertions with the resident keys of an application, in bytes: some hundred.
 const ASSERTIONS: usize = 16 * MAX_MESSAGE;
 
 /// What OpenSSH asks for.
@@ -64,7 +60,10 @@ pub fn enroll(asked: &Enrollment<'_>) -> Result<Enrolled, Failure> {
     asked.options.place.with(true, |port| {
         let mut key = Key::new(port, asked.pin)?;
         let is_resident = asked.flags & abi::RESIDENT_KEY != 0;
-        if is_resident && asked.flags & abi::FORCE_OPERATION == 0 && exists(&mut key, asked)? {
+        if is_resident
+            && asked.flags & abi::FORCE_OPERATION == 0
+            && exists(&mut key, asked.application, &asked.options.user)?
+        {
             return Err(Failure::silent(abi::ERR_CREDENTIAL_EXISTS));
         }
         let verifies = asked.flags & abi::USER_VERIFICATION != 0;
@@ -81,7 +80,8 @@ pub fn enroll(asked: &Enrollment<'_>) -> Result<Enrolled, Failure> {
             resident_key: required(is_resident),
             user_verification: required(verifies),
             extensions: MakeExtensions {
-                cred_protect: is_resident.then_some(CredProtect { level, enforce: true }),
+                // A key file says what the user asked for, and can be changed. The authenticator has to know it too.
+                cred_protect: (is_resident || verifies).then_some(CredProtect { level, enforce: true }),
                 ..MakeExtensions::NONE
             },
             ..MakeOptions::new(&hash, rp, user, &algorithms)
@@ -113,39 +113,52 @@ pub fn public_key(key: &CoseKey<'_>) -> Option<(u32, Vec<u8>)> {
 }
 
 /// Whether there is a resident key of this application and user. It is looked up without a touch.
-fn exists(key: &mut Key<'_, '_>, asked: &Enrollment<'_>) -> Result<bool, Failure> {
-    let options = GetOptions { user_presence: false, ..GetOptions::new(asked.application, &[0; 32]) };
+pub(crate) fn exists(key: &mut Key<'_, '_>, application: &str, user: &[u8]) -> Result<bool, Failure> {
+    let options = GetOptions { user_presence: false, ..GetOptions::new(application, &[0; 32]) };
     let mut buffer = vec![0; ASSERTIONS];
     let found = match key.run(GetAssertion::new(&options), &mut buffer, |_| ()) {
         Err(failure) if failure.code == abi::ERR_DEVICE_NOT_FOUND => return Ok(false),
         found => found?,
     };
-    let is_of_user = |user: &UserId| found.iter().any(|one| one.user_handle() == Some(&user[..]));
-    // What was not fetched may be it: then OpenSSH asks its user.
-    Ok(is_of_user(&asked.options.user) || found.len() < found.total())
+    if found.iter().any(|one| one.user_handle() == Some(user)) {
+        return Ok(true);
+    }
+    if found.len() == found.total() {
+        return Ok(false);
+    }
+    // There are more than there was room for. A list is read one by one, and takes a verified user.
+    let (hash, mut is_listed) = (RustCrypto.sha256(&[application.as_bytes()]), false);
+    let list = ListCredentials::new(&hash, Access::User);
+    match key.run(list, &mut buffer, |one| is_listed |= one.user.id == user) {
+        Ok(_) => Ok(is_listed),
+        Err(failure) if failure.code == abi::ERR_PIN_REQUIRED => Err(failure),
+        // Where there is no list, one of the rest may be it: then OpenSSH asks its user.
+        Err(_) => Ok(true),
+    }
 }
 
-/// What OpenSSH wants to know of a key that was made, after a check of the signature of its attestation: a key that signs
-/// wrongly would be noticed at the first login only. Everything else about the attestation is for those to judge who get
-/// it, and some keys have certificates that are not as the standard says.
+/// What OpenSSH wants to know of a key that was made, after a check of its attestation: a key that signs wrongly would be
+/// noticed at the first login only. Some keys have certificates that are not as the standard says, or that cannot be read
+/// here: whoever gets the attestation judges them.
 pub(crate) fn enrolled(made: &Attestation<'_>, flags: u8, hash: &[u8; 32]) -> Result<Enrolled, Failure> {
     let broken = |why: &str| Failure::new(abi::ERR_GENERAL, format!("the key's answer cannot be used: {why}"));
     let credential = made.auth_data.attested_credential_data.ok_or_else(|| broken("there is no credential in it"))?;
     let AttestedCredentialData { credential_id, public_key: cose, .. } = credential;
     let (_, public_key) = public_key(&cose).ok_or_else(|| broken("the public key has another form"))?;
-    let response = &made.response;
-    if let Some(statement) = response.att_stmt
-        && let Err(error @ verify::Error::Signature) =
-            verify::attestation(&RustCrypto, response.fmt, statement, response.auth_data, &credential, hash)
-    {
-        return Err(broken(&error.to_string()));
-    }
     let (signature, chain) = match made.statement {
         Statement::Packed(packed) => (packed.sig, packed.x5c),
         Statement::FidoU2f(u2f) => (u2f.sig, Some(u2f.x5c)),
         _ => (&[][..], None),
     };
-    let certificate = chain.and_then(|chain: List<'_, &[u8]>| chain.iter().next()).unwrap_or_default();
+    let certificate = chain.and_then(|chain: List<'_, &[u8]>| chain.iter().next());
+    let response = &made.response;
+    if let Some(statement) = response.att_stmt
+        && let Err(error) =
+            verify::attestation(&RustCrypto, response.fmt, statement, response.auth_data, &credential, hash)
+        && !(certificate.is_some() && is_of_certificate(error))
+    {
+        return Err(broken(&error.to_string()));
+    }
     let mut auth_data = vec![0; response.auth_data.len().saturating_add(9)];
     let len = cbor::encode(&response.auth_data, &mut auth_data).map_err(|error| broken(&error.to_string()))?;
     auth_data.truncate(len);
@@ -154,7 +167,12 @@ pub(crate) fn enrolled(made: &Attestation<'_>, flags: u8, hash: &[u8; 32]) -> Re
         public_key,
         key_handle: credential_id.into(),
         signature: signature.into(),
-        certificate: certificate.into(),
+        certificate: certificate.unwrap_or_default().into(),
         auth_data,
     })
+}
+
+/// Whether an attestation fails by its certificate, and not by its signature or by the credential.
+const fn is_of_certificate(error: verify::Error) -> bool {
+    matches!(error, verify::Error::Certificate | verify::Error::CertificateKey | verify::Error::Aaguid)
 }

@@ -3,7 +3,10 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, ErrorKind, Read, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::{
+        fd::AsRawFd,
+        unix::fs::{FileTypeExt, OpenOptionsExt},
+    },
     path::Path,
     time::Duration,
 };
@@ -17,14 +20,29 @@ use rustix::{
     fs::OFlags,
 };
 
-/// A device that is open. Which one it is, is not checked: another than a security key does not answer.
+/// The `ioctl` that asks for the length of a HID device's report descriptor.
+const HIDIOCGRDESCSIZE: libc::Ioctl = libc::_IOR::<libc::c_int>(b'H' as u32, 0x01);
+
+/// A HID device that is open. Which one it is, is not checked: another than a security key does not answer.
 pub struct Hidraw(File);
 
 impl Hidraw {
     pub fn open(path: &Path) -> io::Result<Self> {
-        let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
-        OpenOptions::new().read(true).write(true).custom_flags(flags).open(path).map(Self)
+        let flags = i32::try_from((OFlags::NONBLOCK | OFlags::NOCTTY).bits()).unwrap_or_default();
+        let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)?;
+        // Before anything is written: a report would destroy a file or a disk.
+        if !file.metadata()?.file_type().is_char_device() || !has_descriptor(&file) {
+            return Err(io::Error::other("it is not a HID device (a file is store:FILE)"));
+        }
+        Ok(Self(file))
     }
+}
+
+fn has_descriptor(device: &File) -> bool {
+    let mut len: libc::c_int = 0;
+    // Not by rustix: the key of `keyfob run` is shown to functions of the C library alone.
+    // SAFETY: the request writes an int, and another kind of device does not know it.
+    unsafe { libc::ioctl(device.as_raw_fd(), HIDIOCGRDESCSIZE, &raw mut len) == 0 }
 }
 
 impl ReportIo for Hidraw {

@@ -49,10 +49,9 @@ impl<'k, 'p> Key<'k, 'p> {
         let transport = HidTransport::new(port, now as fn() -> Instant, nonce);
         let mut key = Self { transport, user: User { pin, verification }, rng, session: Session::new() };
         let mut buffer = [0; MAX_MESSAGE];
-        let info = key.run(GetInfo, &mut buffer, |_| ()).map_err(|failure| {
-            let why = failure.why.unwrap_or_default();
-            Failure::new(abi::ERR_DEVICE_NOT_FOUND, format!("what is there does not answer as a security key: {why}"))
-        })?;
+        let info = key.run(GetInfo, &mut buffer, |_| ());
+        let is_key = key.transport.info().is_some();
+        let info = info.map_err(|failure| if is_key { failure } else { no_key(&failure) })?;
         let options = info.options.unwrap_or_default();
         key.user.verification.pin_is_set = options.client_pin == Some(true);
         Ok(key)
@@ -72,6 +71,12 @@ impl<'k, 'p> Key<'k, 'p> {
         let result = client::run_each(ceremony, &mut self.transport, &mut self.user, now, each);
         result.map_err(|error| Failure::of(error, self.user.verification))
     }
+}
+
+/// What is there has not answered INIT, with which every transaction begins.
+fn no_key(failure: &Failure) -> Failure {
+    let why = failure.why.as_deref().unwrap_or_default();
+    Failure::new(abi::ERR_DEVICE_NOT_FOUND, format!("what is there does not answer as a security key: {why}"))
 }
 
 /// The time since the first call.

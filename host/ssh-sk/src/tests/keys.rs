@@ -1,17 +1,23 @@
 //! Keys that are made, and their signatures.
 
 use keyfob_core::{
-    attestation::Packed,
+    attestation::{Packed, RawStatement, Statement},
     auth_data::{AuthData, Flags},
     cbor::{self, List as CborList, RawMap},
     client::{Attestation, MakeCredential, MakeOptions},
     cose::{Algorithm, CoseKey},
     crypto::{Hash, RustCrypto, Verify, der},
-    ctap2::{CredentialParameters, RpEntity, UserEntity, encode_response},
+    ctap2::{CredentialParameters, RpEntity, UserEntity, encode_response, make_credential::Response},
 };
 
 use super::*;
-use crate::{abi::*, enroll::enrolled, key::Key, place::Place};
+use crate::{
+    abi::*,
+    enroll::{Enrolled, enrolled},
+    failure::Failure,
+    key::Key,
+    place::Place,
+};
 
 /// What is signed: the authenticator data, which have nothing but what OpenSSH knows, and the hash of the message.
 fn signed(signature: &Signature, message: &[u8]) -> Vec<u8> {
@@ -103,9 +109,8 @@ fn what_is_not_there_is_unsupported_and_a_key_of_another_authenticator_is_not_fo
     assert_eq!(sign(&other.options(), &key, ECDSA, b"message", None), Err(ERR_DEVICE_NOT_FOUND));
 }
 
-#[test]
-fn a_key_whose_attestation_has_a_wrong_signature_is_refused() {
-    let file = File::new();
+/// What a virtual key answers to a registration.
+fn registered(file: &File) -> Vec<u8> {
     let (rp, user) = (RpEntity { id: "ssh:", name: None }, UserEntity { id: b"user", name: None, display_name: None });
     let (hash, algorithms) = (RustCrypto.sha256(&[CHALLENGE]), [CredentialParameters::new(Algorithm::ES256)]);
     let options = MakeOptions::new(&hash, rp, user, &algorithms);
@@ -116,7 +121,48 @@ fn a_key_whose_attestation_has_a_wrong_signature_is_refused() {
         Ok(encode_response(&made.response, &mut answer).unwrap())
     });
     answer.truncate(len.unwrap());
-    let read = |answer: &[u8]| enrolled(&Attestation::read(answer).unwrap(), USER_PRESENCE, &hash);
+    answer
+}
+
+/// Reads an answer to a registration.
+fn read(answer: &[u8]) -> Result<Enrolled, Failure> {
+    enrolled(&Attestation::read(answer).unwrap(), USER_PRESENCE, &RustCrypto.sha256(&[CHALLENGE]))
+}
+
+/// The same answer with another attestation statement.
+fn attested(answer: &[u8], alg: Algorithm, x5c: Option<&[&[u8]]>) -> Result<Enrolled, Failure> {
+    let made = Attestation::read(answer).unwrap();
+    let Statement::Packed(packed) = made.statement else { panic!("{:?}", made.statement) };
+    let (mut statement, mut changed) = (vec![0; 4096], vec![0; 8192]);
+    let packed = Packed { alg, sig: packed.sig, x5c: x5c.map(CborList::Slice) };
+    let len = cbor::encode(&packed, &mut statement).unwrap();
+    let RawMap(raw) = cbor::decode(&statement[..len]).unwrap();
+    let response = Response { att_stmt: Some(RawStatement(raw)), ..made.response };
+    let len = encode_response(&response, &mut changed).unwrap();
+    read(&changed[..len])
+}
+
+#[test]
+fn a_key_is_refused_if_its_attestation_fails_by_more_than_a_certificate() {
+    let answer = registered(&File::new());
+    let certificate = read(&answer).unwrap().certificate;
+    assert!(attested(&answer, Algorithm::ES256, Some(&[&certificate])).is_ok());
+    // What cannot be read is passed on.
+    assert_eq!(attested(&answer, Algorithm::ES256, Some(&[b"a letter"])).unwrap().certificate, b"a letter");
+    assert!(attested(&answer, Algorithm::RS256, Some(&[&certificate])).is_ok(), "of another type than its key");
+    let refused = |alg, x5c| attested(&answer, alg, x5c).err().unwrap();
+    assert_eq!(refused(Algorithm::ES256, Some(&[])).code, ERR_GENERAL, "no certificate");
+    // The credential's own key has not signed.
+    for alg in [Algorithm::ES256, Algorithm::EDDSA, Algorithm::RS256] {
+        let failure = refused(alg, None);
+        assert_eq!(failure.code, ERR_GENERAL, "{alg:?}");
+        assert!(failure.why.unwrap().starts_with("the key's answer cannot be used: "));
+    }
+}
+
+#[test]
+fn a_key_whose_attestation_has_a_wrong_signature_is_refused() {
+    let mut answer = registered(&File::new());
     let signature = read(&answer).unwrap().signature;
     // A byte of s.
     let at = answer.windows(signature.len()).position(|part| part == signature).unwrap() + signature.len() - 1;

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     ffi::{OsStr, OsString},
+    io::{Read, Write},
     net::TcpListener,
     thread,
     time::{Duration, Instant},
@@ -17,10 +18,13 @@ use keyfob_soft_authenticator::{
     engine::Config,
     store::FileStore,
 };
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::*;
 use crate::{
     abi::*,
+    failure::Failure,
+    key::Key,
     options::{Options, Passed},
     place::Place,
 };
@@ -68,6 +72,19 @@ fn only_a_registration_makes_a_file() {
     assert!(!file.path().exists());
     enroll(&file.options(), ECDSA, USER_PRESENCE, None).unwrap();
     assert!(file.path().exists());
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_is_not_told_as_one_that_is_missing() {
+    let file = File::new();
+    let why = |path: &str| {
+        let place = Place::Store(file.folder.path().join(path));
+        place.with(false, |_| Ok(())).unwrap_err().why.unwrap()
+    };
+    assert!(why("key").starts_with("there is no key in "), "{}", why("key"));
+    // As with a folder that this user may not search, which root may.
+    std::fs::write(file.path(), "a letter").unwrap();
+    assert!(why("key/key").starts_with("cannot open "), "{}", why("key/key"));
 }
 
 #[test]
@@ -145,12 +162,14 @@ fn a_key_that_is_served_over_tcp_or_a_unix_socket_makes_keys_and_signs() {
 
 #[test]
 fn what_the_key_does_not_have_is_unsupported_and_what_it_cannot_verify_is_said() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("tcp:{}", listener.local_addr().unwrap());
-    let config = Config::arculus_like(VIRTUAL_KEY_AAGUID);
-    let caps = config.caps.without(Caps::DISCOVERABLE).without(Caps::CRED_PROTECT).consistent();
-    let _served = Served::new(Config { caps, ..config }, |hub| hub.listen_tcp(listener).unwrap());
-    let options = List::at(&address);
+    let without = |missing| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let options = List::at(&format!("tcp:{}", listener.local_addr().unwrap()));
+        let config = Config::arculus_like(VIRTUAL_KEY_AAGUID);
+        let caps = config.caps.without(missing).consistent();
+        (Served::new(Config { caps, ..config }, |hub| hub.listen_tcp(listener).unwrap()), options)
+    };
+    let (_served, options) = without(Caps::DISCOVERABLE);
     assert!(enroll(&options, ECDSA, USER_PRESENCE, None).is_ok());
     assert_eq!(enroll(&options, ED25519, USER_PRESENCE, None), Err(ERR_UNSUPPORTED), "no Ed25519");
     let resident = USER_PRESENCE | RESIDENT_KEY;
@@ -160,12 +179,95 @@ fn what_the_key_does_not_have_is_unsupported_and_what_it_cannot_verify_is_said()
     for pin in [None, Some(c"123456")] {
         assert_eq!(enroll(&options, ECDSA, verified, pin), Err(ERR_GENERAL));
     }
+    let (_served, unprotected) = without(Caps::CRED_PROTECT);
+    assert!(enroll(&unprotected, ECDSA, USER_PRESENCE, None).is_ok());
+    for flags in [verified, resident | FORCE_OPERATION] {
+        assert_eq!(enroll(&unprotected, ECDSA, flags, None), Err(ERR_UNSUPPORTED), "{flags:#x}");
+    }
+}
+
+/// Why the key at this address cannot be asked.
+fn no_key_at(address: &str) -> Failure {
+    let place = Place::read(OsStr::new(address)).unwrap();
+    place.with(true, |port| Key::new(port, None).map(|_| ())).unwrap_err()
 }
 
 #[test]
 #[cfg(target_os = "linux")]
 fn a_device_that_is_no_security_key_is_not_found() {
-    for device in ["/dev/null", "/dev/hidraw4711"] {
-        assert_eq!(enroll(&List::at(device), ECDSA, USER_PRESENCE, None), Err(ERR_DEVICE_NOT_FOUND), "{device}");
+    for device in ["/dev/null", "/dev/ptmx", "/dev/hidraw4711"] {
+        assert_eq!(no_key_at(device).code, ERR_DEVICE_NOT_FOUND, "{device}");
     }
+    assert!(no_key_at("/dev/ptmx").why.unwrap().contains("it is not a HID device"));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_file_below_dev_is_left_as_it_is() {
+    let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+    let path = folder.path().join("key");
+    std::fs::write(&path, "a letter").unwrap();
+    for address in [path.display().to_string(), format!("/dev/..{}", path.display())] {
+        let failure = no_key_at(&address);
+        assert_eq!(failure.code, ERR_DEVICE_NOT_FOUND);
+        assert!(failure.why.unwrap().ends_with("it is not a HID device (a file is store:FILE)"), "{address}");
+    }
+    assert_eq!(std::fs::read(&path).unwrap(), b"a letter");
+}
+
+#[test]
+fn a_unix_socket_that_accepts_no_more_is_not_waited_for_without_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let address = SockAddr::unix(&path).unwrap();
+    let socket = || Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+    let listener = socket();
+    listener.bind(&address).unwrap();
+    listener.listen(0).unwrap();
+    let mut clients = Vec::new();
+    loop {
+        let client = socket();
+        client.set_nonblocking(true).unwrap();
+        if client.connect(&address).is_err() {
+            break;
+        }
+        clients.push(client);
+    }
+    let (answer, answers) = std::sync::mpsc::channel();
+    thread::spawn(move || answer.send(no_key_at(&format!("unix:{}", path.display()))));
+    let failure = answers.recv_timeout(Duration::from_secs(60)).expect("it still waits");
+    assert_eq!(failure.code, ERR_DEVICE_NOT_FOUND);
+    #[cfg(target_os = "linux")]
+    assert!(failure.why.unwrap().ends_with("cannot be reached: timed out"));
+}
+
+/// Answers INIT if it may, and is gone.
+fn gone(answers_init: bool) -> Failure {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("tcp:{}", listener.local_addr().unwrap());
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let (mut client, _) = listener.accept().unwrap();
+            let (mut init, mut answer) = ([0; 64], [0; 64]);
+            client.read_exact(&mut init).unwrap();
+            if answers_init {
+                // The broadcast channel, INIT, 17 bytes, the nonce; a channel, versions and the capability CBOR.
+                answer[..7].copy_from_slice(&[0xFF, 0xFF, 0xFF, 0xFF, 0x86, 0, 17]);
+                answer[7..15].copy_from_slice(&init[7..15]);
+                answer[15..24].copy_from_slice(&[1, 2, 3, 4, 2, 1, 0, 0, 4]);
+                client.write_all(&answer).unwrap();
+                client.read_exact(&mut init).unwrap();
+            }
+        });
+        no_key_at(&address)
+    })
+}
+
+#[test]
+fn a_key_that_goes_away_is_not_told_as_something_that_is_no_key() {
+    let no_key = "what is there does not answer as a security key";
+    let (silent, away) = (gone(false), gone(true));
+    assert_eq!((silent.code, away.code), (ERR_DEVICE_NOT_FOUND, ERR_GENERAL));
+    assert!(silent.why.unwrap().starts_with(no_key));
+    assert!(!away.why.unwrap().contains(no_key));
 }

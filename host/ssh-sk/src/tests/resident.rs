@@ -1,7 +1,13 @@
 //! Keys that the authenticator keeps.
 
+use keyfob_core::{
+    client::{MakeCredential, MakeOptions, Requirement},
+    cose::Algorithm,
+    ctap2::{CredentialParameters, RpEntity, UserEntity},
+};
+
 use super::*;
-use crate::abi::*;
+use crate::{abi::*, enroll::exists, key::Key, place::Place};
 
 const RESIDENT: u8 = USER_PRESENCE | RESIDENT_KEY;
 
@@ -50,6 +56,39 @@ fn a_resident_key_is_overwritten_only_when_that_is_asked_for() {
     assert_eq!(keys.len(), 3);
     assert!(keys.iter().any(|key| key.key.key_handle == second.key_handle));
     assert!(keys.iter().all(|key| key.key.key_handle != first.key_handle));
+}
+
+#[test]
+fn a_new_user_is_new_however_many_others_have_a_key_of_the_application() {
+    let file = File::new();
+    let made = Place::Store(file.path()).with(true, |port| {
+        let (mut key, mut buffer) = (Key::new(port, None)?, vec![0; 4096]);
+        for number in 0..400_u16 {
+            // A user who is verified gets the names too.
+            let (id, name) = (number.to_be_bytes().repeat(32), "n".repeat(64));
+            let user = UserEntity { id: &id, name: Some(&name), display_name: Some(&name) };
+            let algorithms = [CredentialParameters::new(Algorithm::EDDSA)];
+            let rp = RpEntity { id: "ssh:", name: None };
+            let options = MakeOptions {
+                resident_key: Requirement::Required,
+                ..MakeOptions::new(&[1; 32], rp, user, &algorithms)
+            };
+            key.run(MakeCredential::new(&options), &mut buffer, |_| ())?;
+        }
+        Ok(())
+    });
+    made.unwrap();
+    for user in ["alice", "bob"] {
+        let options = file.options().with("user", user, 0);
+        assert!(enroll(&options, ED25519, RESIDENT, None).is_ok(), "{user}");
+        assert_eq!(enroll(&options, ED25519, RESIDENT, None), Err(ERR_CREDENTIAL_EXISTS), "{user}");
+    }
+    // The first one is the last in every list.
+    let first = Place::Store(file.path()).with(false, |port| {
+        let mut key = Key::new(port, None)?;
+        exists(&mut key, "ssh:", &[0; 64])
+    });
+    assert_eq!(first, Ok(true));
 }
 
 #[test]

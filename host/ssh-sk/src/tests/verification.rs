@@ -58,6 +58,23 @@ fn without_a_pin_a_finger_verifies_the_user_whatever_was_typed() {
 }
 
 #[test]
+fn a_key_that_verifies_its_user_never_signs_without_whatever_the_key_file_says() {
+    for flags in [VERIFIED, VERIFIED | RESIDENT_KEY] {
+        let file = File::new();
+        let mut key = enroll(&file.options(), ED25519, flags, None).unwrap();
+        file.set_pin("246810");
+        for changed in [USER_PRESENCE, 0] {
+            key.flags = changed;
+            let signature = sign(&file.options(), &key, ED25519, b"message", None);
+            assert_eq!(signature, Err(ERR_DEVICE_NOT_FOUND), "{flags:#x} {changed}");
+        }
+        key.flags = VERIFIED;
+        let signature = sign(&file.options(), &key, ED25519, b"message", Some(c"246810")).unwrap();
+        assert_eq!(signature.flags, UP_AND_UV);
+    }
+}
+
+#[test]
 fn a_key_with_a_pin_takes_the_right_one_and_nothing_else() {
     let file = File::new();
     file.set_pin("246810");
