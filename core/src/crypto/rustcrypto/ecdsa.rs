@@ -1,4 +1,5 @@
-//! ECDSA, the same on every curve. A secret is the bare scalar, big-endian: signing does not need the public key.
+//! ECDSA, the same on every curve. A secret is the bare scalar, big-endian: signing does not need the public key. One that
+//! another backend has stored with the public key behind it, `d‖x‖y`, is taken as well.
 
 use ecdsa::{
     EcdsaCurve, Signature,
@@ -108,6 +109,9 @@ fn read_signature<C: Curve>(signature: &[u8]) -> Result<Signature<C>, Error> {
 
 /// Refuses zero, what lies past the order, and other lengths.
 pub fn scalar<C: Curve>(secret: &[u8]) -> Result<Zeroizing<NonZeroScalar<C>>, Error> {
+    let size = FieldBytes::<C>::default().len();
+    let has_public = secret.len() == size.saturating_mul(3);
+    let secret = if has_public { bytes::front(secret, size) } else { secret };
     NonZeroScalar::try_from(secret).map(Zeroizing::new).map_err(|_| Error::InvalidKey)
 }
 
