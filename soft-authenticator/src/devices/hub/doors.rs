@@ -24,8 +24,8 @@ impl Hub<'_, '_> {
     /// listens is replaced. The socket is removed when the hub is dropped.
     ///
     /// # Errors
-    /// [`AddrInUse`](io::ErrorKind::AddrInUse): something listens there. [`AlreadyExists`](io::ErrorKind::AlreadyExists): the file is not a socket. Those
-    /// of the operating system.
+    /// [`AddrInUse`](io::ErrorKind::AddrInUse): something listens there.
+    /// [`AlreadyExists`](io::ErrorKind::AlreadyExists): the file is not a socket. Those of the operating system.
     #[cfg(unix)]
     pub fn listen_unix(&mut self, path: &std::path::Path) -> io::Result<()> {
         self.add_door(Listener::Unix(unix::UnixListener::bind(path, socket2::Type::STREAM)?))
