@@ -186,8 +186,9 @@ def small_card():
             with answers(ERR.OTHER, f"1,025 bytes are too many, extended {extended}"):
                 device.call(CTAPHID.CBOR, b"\1" + bytes(1024))
             tap(device)
-            others = [{"type": "public-key", "id": bytes([number]) * 64} for number in range(9)]
-            with answers(ERR.CREDENTIAL_EXCLUDED, f"a request of 900 bytes, extended {extended}"):
+            # Nine ids are 900 bytes where keys are made with AWS-LC, whose ids are longer, and 800 otherwise.
+            others = [{"type": "public-key", "id": bytes([number]) * 64} for number in range(8)]
+            with answers(ERR.CREDENTIAL_EXCLUDED, f"a request in several blocks, extended {extended}"):
                 register(ctap, exclude_list=[*others, {"type": "public-key", "id": credential.credential_id}])
         device.use_ext_apdu = False
         ClientPin(ctap).set_pin(PIN)
