@@ -67,14 +67,14 @@ exec valgrind -q --keep-debuginfo=yes --leak-check=full --show-leak-kinds=defini
 END
 chmod +x helper-with-id helper-valgrind
 
-# Kills the helper after some milliseconds, while it makes a resident key. The registration may be over by then.
+# Kills the helper after some microseconds, while it makes a resident key. The registration may be over by then.
 interrupted() {
-    local key=$1 millis=$2 job
+    local key=$1 micros=$2 job
     rm -f helper.id
     SSH_SK_HELPER=$work/helper-with-id make ed25519-sk "$key" -O resident -O application="ssh:$key" </dev/null >/dev/null 2>&1 &
     job=$!
     until [ -s helper.id ]; do :; done
-    sleep "$(printf '0.%03d' "$millis")"
+    sleep "$(printf '0.%06d' "$micros")"
     kill -9 "$(cat helper.id)" 2>/dev/null || true
     wait "$job"
 }
@@ -82,16 +82,18 @@ interrupted() {
 again() { make ed25519-sk "next-$1" -O resident -O application="ssh:key-$1" <<<y; }
 cut=0
 export KEYFOB_STORE=$work/interrupted
-for millis in $(seq 0 2 58); do
-    if interrupted "key-$millis" "$millis"; then
-        authorize "key-$millis"
-        check "the key that was made in $millis ms is there" login -i "key-$millis"
+# Closer together at first: some machines are done after 3 ms, others after 50.
+for number in {0..29}; do
+    micros=$((number * number * 70))
+    if interrupted "key-$number" "$micros"; then
+        authorize "key-$number"
+        check "the key that was made in $micros us is there" login -i "key-$number"
     else
         cut=$((cut + 1))
-        check "the next try after $millis ms works" again "$millis"
+        check "the next try after $micros us works" again "$number"
     fi
 done
-check "$cut of 30 registrations were interrupted" test "$cut" -ge 3
+check "$cut of 30 registrations were interrupted" test "$cut" -ge 1
 mkdir uninterrupted
 cd uninterrupted
 check "the resident keys are downloaded" ssh-keygen -q -K -N ''
