@@ -64,6 +64,7 @@ timeout --foreground --kill-after=10 "$limit" "$UML" mem="$memory" root=none roo
 kernel=$!
 code=0
 wait "$kernel" || code=$?
+kernel=
 if [ ! -e "$work/status" ]; then
     cat "$work/errors"
     [ "$code" != 124 ] && [ "$code" != 137 ] || echo "FAILED: the checks took longer than $limit s"
