@@ -3,21 +3,41 @@
 #   KEYFOB        a keyfob to test instead of the one that is built here
 #   KEYFOB_CACHE  where downloads are kept; ~/.cache/keyfob by default
 
+# built FILE PACKAGE [SWITCH...]: builds a package of this workspace, and prints the absolute path of what it makes, which
+# cargo puts at FILE. The dev profile, because it checks for overflow.
+built() {
+    local file=$1 manifest target
+    shift
+    manifest=$(dirname "${BASH_SOURCE[0]}")/../Cargo.toml
+    cargo build --locked --quiet --manifest-path "$manifest" --package "$@" >&2 || return
+    target=$(cargo metadata --locked --no-deps --format-version 1 --manifest-path "$manifest" |
+        python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])') || return
+    realpath "$target/debug/$file"
+}
+
 # Sets KEYFOB to the absolute path of the keyfob under test. With a C compiler it is built with AWS-LC, and so with
 # RS256 and PS256.
 need_keyfob() {
-    if [ -z "${KEYFOB:-}" ]; then
-        local manifest target features=
-        command -v "${CC:-cc}" >/dev/null && features=aws-lc
-        manifest=$(dirname "${BASH_SOURCE[0]}")/../Cargo.toml
-        # The dev profile, because it checks for overflow.
-        cargo build --locked --quiet --manifest-path "$manifest" --package keyfob --features "$features"
-        target=$(cargo metadata --locked --no-deps --format-version 1 --manifest-path "$manifest" |
-            python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')
-        KEYFOB=$target/debug/keyfob
-    fi
+    local features=
+    ! command -v "${CC:-cc}" >/dev/null || features=aws-lc
+    [ -n "${KEYFOB:-}" ] || KEYFOB=$(built keyfob keyfob --features "$features")
     KEYFOB=$(realpath "$KEYFOB")
 }
+
+# Sets KEYFOB_RP to the absolute path of the keyfob-rp under test.
+need_keyfob_rp() {
+    [ -n "${KEYFOB_RP:-}" ] || KEYFOB_RP=$(built keyfob-rp keyfob-relying-party)
+    KEYFOB_RP=$(realpath "$KEYFOB_RP")
+}
+
+# Sets SSH_SK to the absolute path of the library for OpenSSH under test.
+need_ssh_sk() {
+    [ -n "${SSH_SK:-}" ] || SSH_SK=$(built libkeyfob_ssh_sk.so keyfob-ssh-sk)
+    SSH_SK=$(realpath "$SSH_SK")
+}
+
+# Sets EXAMPLE to the absolute path of this example of the keyfob package.
+need_example() { EXAMPLE=$(built "examples/$1" keyfob --example "$1"); }
 
 # Sets KEPT to a folder of this name that stays for the next run, or to a temporary one if the cache is not writable.
 keep() {
@@ -28,42 +48,6 @@ keep() {
         KEPT=$(mktemp -d)
         trap 'rm -rf "$KEPT"' EXIT
     fi
-}
-
-# Sets KEYFOB_RP to the absolute path of the keyfob-rp under test.
-need_keyfob_rp() {
-    if [ -z "${KEYFOB_RP:-}" ]; then
-        local manifest target
-        manifest=$(dirname "${BASH_SOURCE[0]}")/../Cargo.toml
-        cargo build --locked --quiet --manifest-path "$manifest" --package keyfob-relying-party
-        target=$(cargo metadata --locked --no-deps --format-version 1 --manifest-path "$manifest" |
-            python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')
-        KEYFOB_RP=$target/debug/keyfob-rp
-    fi
-    KEYFOB_RP=$(realpath "$KEYFOB_RP")
-}
-
-# Sets SSH_SK to the absolute path of the library for OpenSSH under test.
-need_ssh_sk() {
-    if [ -z "${SSH_SK:-}" ]; then
-        local manifest target
-        manifest=$(dirname "${BASH_SOURCE[0]}")/../Cargo.toml
-        cargo build --locked --quiet --manifest-path "$manifest" --package keyfob-ssh-sk
-        target=$(cargo metadata --locked --no-deps --format-version 1 --manifest-path "$manifest" |
-            python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')
-        SSH_SK=$target/debug/libkeyfob_ssh_sk.so
-    fi
-    SSH_SK=$(realpath "$SSH_SK")
-}
-
-# Sets EXAMPLE to the absolute path of this example of the keyfob package.
-need_example() {
-    local manifest target
-    manifest=$(dirname "${BASH_SOURCE[0]}")/../Cargo.toml
-    cargo build --locked --quiet --manifest-path "$manifest" --package keyfob --example "$1"
-    target=$(cargo metadata --locked --no-deps --format-version 1 --manifest-path "$manifest" |
-        python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')
-    EXAMPLE=$(realpath "$target/debug/examples/$1")
 }
 
 # need_packages NAME PACKAGE...: sets KEPT to a Python environment of this name with these packages. Exits with 77 if they

@@ -21,7 +21,7 @@ need_packages relying-party requests==2.34.2 flask==3.1.3 fido2==2.2.1 selenium=
 
 work=$(mktemp -d)
 server=
-trap 'kill $server 2>/dev/null; rm -rf "$work"' EXIT
+trap 'kill $server 2>/dev/null || true; rm -rf "$work"' EXIT
 cd "$work"
 # block LANGUAGE NUMBER: the lines of that block of code.
 block() {

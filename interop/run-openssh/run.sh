@@ -17,6 +17,6 @@ need_keyfob
 work=$(mktemp -d)
 cd "$work"
 start_sshd
-trap 'kill "$sshd" 2>/dev/null; rm -rf "$work"' EXIT
+trap 'kill "$sshd" 2>/dev/null || true; rm -rf "$work"' EXIT
 
 setsid --wait "$KEYFOB" run -- bash "$here/ssh.sh" "$port" </dev/null

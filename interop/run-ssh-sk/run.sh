@@ -32,7 +32,7 @@ cd "$work"
 start_sshd
 served=
 agent=
-trap 'kill "$sshd" $served $agent 2>/dev/null; rm -rf "$work"' EXIT
+trap 'kill "$sshd" $served $agent 2>/dev/null || true; rm -rf "$work"' EXIT
 unset SSH_AUTH_SOCK KEYFOB_ADDRESS
 export SSH_SK_PROVIDER=$SSH_SK KEYFOB_STORE=$work/key
 date >file

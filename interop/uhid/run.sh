@@ -49,7 +49,7 @@ limit=1800
 
 work=$(mktemp -d)
 kernel=
-trap '[ -z "$kernel" ] || kill "$kernel" 2>/dev/null; rm -rf "$work"' EXIT
+trap '[ -z "$kernel" ] || kill "$kernel" 2>/dev/null || true; rm -rf "$work"' EXIT
 trap 'exit 143' TERM INT HUP
 {
     echo "#!/bin/bash"

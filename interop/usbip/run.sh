@@ -50,7 +50,7 @@ need_kernel
 
 work=$(mktemp -d)
 server=
-trap 'kill $server 2>/dev/null; rm -rf "$work"' EXIT
+trap 'kill $server 2>/dev/null || true; rm -rf "$work"' EXIT
 
 # The first file system: busybox, the modules with what they need before them, and init.sh.
 mkdir -p "$work"/first/{bin,modules,proc,dev,root,memory} "$work/shared"
