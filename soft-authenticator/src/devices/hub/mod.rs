@@ -26,7 +26,8 @@
 //! bytes are HTTP or TLS.
 //!
 //! No client holds up the key or the others: what it does not read is queued, then lost, and after five seconds it is
-//! closed. A TCP client that is silent for a minute is asked, by TCP, whether it is still there. At most 32 connections are open. One more takes the place of the oldest that has not opened the key.
+//! closed. A TCP client that is silent for a minute is asked, by TCP, whether it is still there. At most 32 connections
+//! are open. One more takes the place of the oldest that has not opened the key.
 //!
 //! Connections of packets are as hidraw's: who does not read is not closed and loses all but the first reports, and one
 //! more can come until the hub has 256 connections.
