@@ -238,6 +238,21 @@ fn a_reader_that_comes_late_or_again_gets_the_card() {
 }
 
 #[test]
+fn a_card_comes_into_the_field_and_leaves_it_a_hundred_times() {
+    let (listener, peer, _, events) = inserted(Touch::Auto, Presence::Tap);
+    let mut reader = Reader::new(&listener);
+    for _ in 0..100 {
+        reader.send(&Message::On);
+        assert_eq!(reader.select(), b"U2F_V2\x90\x00");
+        assert_eq!(reader.selection(), Status::OK, "each time is a touch");
+        reader.send(&Message::Off);
+        assert_eq!(reader.select(), [0x69, 0x85], "without power");
+    }
+    wait_for(&events, &HubEvent::InField(peer), 100);
+    wait_for(&events, &HubEvent::OutOfField(peer), 100);
+}
+
+#[test]
 fn to_replug_the_key_is_to_take_the_card_out_and_put_it_back() {
     let (listener, peer, handle, events) = inserted(Touch::Auto, Presence::Tap);
     for count in 1..4 {
