@@ -2,7 +2,6 @@
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export KEYFOB=$here/keyfob KEYFOB_LOG=/tmp/keyfob.log PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$here/../run-chromium
-export KEYFOB_IS_ON_KERNEL=yes
 # libfido2 takes the names of a device from USB alone.
 export NAMES=' '
 

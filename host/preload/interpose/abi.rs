@@ -7,11 +7,14 @@ pub use core::ffi::{c_char, c_int, c_long, c_uint, c_ulong, c_void};
 
 pub const ENOENT: c_int = 2;
 pub const EINTR: c_int = 4;
+pub const EIO: c_int = 5;
 pub const ENODEV: c_int = 19;
 pub const ENOTDIR: c_int = 20;
 pub const EINVAL: c_int = 22;
+pub const EPIPE: c_int = 32;
 pub const ENOSYS: c_int = 38;
 pub const EADDRINUSE: c_int = 98;
+pub const ECONNRESET: c_int = 104;
 
 pub const AT_FDCWD: c_int = -100;
 pub const AF_UNIX: c_int = 1;
@@ -33,6 +36,8 @@ pub const F_GETFD: c_int = 1;
 pub const F_GETFL: c_int = 3;
 pub const F_SETFL: c_int = 4;
 pub const SEEK_END: c_int = 2;
+pub const MSG_NOSIGNAL: c_int = 0x4000;
+pub const POLLHUP: i16 = 0x10;
 
 pub const O_RDONLY: c_int = 0;
 pub const O_WRONLY: c_int = 1;
@@ -128,6 +133,14 @@ pub struct Glob {
     pub stat: *const c_void,
 }
 
+/// `struct pollfd`.
+#[repr(C)]
+pub struct PollFile {
+    pub fd: c_int,
+    pub events: i16,
+    pub found: i16,
+}
+
 #[link(name = "c")]
 #[link(name = "dl")] // where `dlsym` is before glibc 2.34
 unsafe extern "C" {
@@ -145,9 +158,10 @@ unsafe extern "C" {
     pub fn getpeername(fd: c_int, address: *mut SocketAddress, length: *mut c_uint) -> c_int;
     pub fn lseek(fd: c_int, offset: i64, whence: c_int) -> i64;
     pub fn malloc(bytes: usize) -> *mut c_void;
+    pub fn poll(files: *mut PollFile, count: c_ulong, millis: c_int) -> c_int;
     pub fn qsort(base: *mut c_void, count: usize, size: usize, compare: Compare);
-    pub fn read(fd: c_int, buffer: *mut c_void, length: usize) -> isize;
     pub fn realloc(memory: *mut c_void, bytes: usize) -> *mut c_void;
+    pub fn send(fd: c_int, buffer: *const c_void, length: usize, flags: c_int) -> isize;
 }
 
 pub type Compare = unsafe extern "C" fn(*const c_void, *const c_void) -> c_int;

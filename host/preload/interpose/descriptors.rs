@@ -1,6 +1,10 @@
 //! The key as an open file, and functions that take one.
 
-use core::{fmt::Write, mem, ptr};
+use core::{
+    fmt::Write,
+    mem, ptr,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use crate::{
     abi::{
@@ -15,6 +19,10 @@ use crate::{
 /// `struct stat`, or `struct statx`.
 type Status = *mut u8;
 
+/// Whether this process has opened the key, or the one that it was forked from: others are spared the question whether a
+/// file is the key, which sandboxes of browsers do not allow.
+static IS_OPENED: AtomicBool = AtomicBool::new(false);
+
 const NO_ADDRESS: SocketAddress = SocketAddress { family: 0, path: [0; 108] };
 
 /// Opens the key: a socket that is connected to it. It lets a program read and write, whatever the flags say.
@@ -24,6 +32,7 @@ pub fn plug_in(run: &Run, flags: c_int) -> c_int {
     if fd < 0 {
         return fail(ENODEV);
     }
+    IS_OPENED.store(true, Ordering::Relaxed);
     leave_mark(run, b"/opened");
     fd
 }
@@ -73,6 +82,11 @@ pub fn address(path: &[u8]) -> SocketAddress {
 /// Whether an open file is the key.
 pub fn is_key(run: &Run, fd: c_int) -> bool {
     run.socket().is_some_and(|path| leads_to(fd, path.bytes()))
+}
+
+/// Whether an open file is the key, and was opened here.
+pub fn is_opened_key(fd: c_int) -> bool {
+    IS_OPENED.load(Ordering::Relaxed) && run().is_some_and(|run| is_key(run, fd))
 }
 
 /// Whether an open file is a socket whose peer has this path.
@@ -220,6 +234,9 @@ unsafe fn control(
         && let Some((_, file)) = NAMES.iter().find(|(known, _)| *known == number)
         && is_key(run, fd)
     {
+        if crate::transfer::is_unplugged(fd) {
+            return fail(ENODEV);
+        }
         let size = usize::try_from(request >> 16 & 0x3FFF).unwrap_or_default();
         // SAFETY: the request says how much room the argument has.
         return unsafe { answer(run, number, file, argument, size) };
@@ -255,7 +272,7 @@ unsafe fn answer(run: &Run, number: c_ulong, file: &[u8], argument: *mut u8, siz
             match usize::try_from(wanted) {
                 Ok(wanted) if wanted <= room => {
                     // SAFETY: the bytes follow that number.
-                    let read = unsafe { abi::read(fd, argument.add(mem::size_of::<u32>()).cast(), wanted) };
+                    let read = unsafe { crate::transfer::read(fd, argument.add(mem::size_of::<u32>()).cast(), wanted) };
                     if read < 0 { -1 } else { 0 }
                 }
                 _ => fail(EINVAL),
@@ -264,7 +281,7 @@ unsafe fn answer(run: &Run, number: c_ulong, file: &[u8], argument: *mut u8, siz
         DESCRIPTOR_SIZE | DESCRIPTOR => fail(EINVAL),
         _ => {
             // SAFETY: the argument has this much room.
-            let read = unsafe { abi::read(fd, argument.cast(), size) };
+            let read = unsafe { crate::transfer::read(fd, argument.cast(), size) };
             // The kernel returns the length of a text, and 0 for the numbers.
             if number == INFO && read >= 0 { 0 } else { c_int::try_from(read).unwrap_or(-1) }
         }

@@ -5,11 +5,12 @@
 //! |---|---|
 //! | `files.rs` | what takes a path: open, stat, access, readlink, … |
 //! | `descriptors.rs` | what takes an open file: fstat, fstatfs, ioctl |
+//! | `transfer.rs` | what reads and writes one: read, write |
 //! | `listing.rs` | what lists a folder: opendir, readdir, scandir, glob |
 //! | `monitor.rs` | the socket of udev's events: socket, bind, recvmsg, … |
 //!
-//! An open device is a connected socket on which one packet is one report. So read, write, poll, select, epoll, close,
-//! dup and fork work without this library. It keeps no list of open devices: a socket is one if its peer is the key.
+//! An open device is a connected socket on which one packet is one report. So poll, select, epoll, close, dup and fork
+//! work without this library. It keeps no list of open devices: a socket is one if its peer is the key.
 //!
 //! `paths.rs` decides what belongs to the key, `state.rs` has what the environment said, `abi.rs` the C library.
 //! Functions with further arguments that are optional in C (`open`, `ioctl`) have a fixed number here: on the machines
@@ -36,6 +37,7 @@ mod listing;
 mod monitor;
 mod paths;
 mod state;
+mod transfer;
 
 /// Nothing here panics, but a program without the standard library has to say what happens if it did.
 #[cfg(embedded)]

@@ -28,6 +28,9 @@ const DEVICE: &str = "/sys/devices/platform/keyfob/device";
 /// What the directory has in place of a report descriptor.
 const DESCRIPTOR: &[u8] = b"a report descriptor";
 
+/// A report at which the key is unplugged.
+const UNPLUG: &[u8] = b"unplug";
+
 /// Runs a test of this name in a process that has the library. Returns whether this is that process.
 fn is_inside(name: &str) -> bool {
     if env::var_os(keyfob_preload::VARIABLE).is_some() {
@@ -84,7 +87,7 @@ fn listen(path: &Path) -> OwnedFd {
     }
 }
 
-/// Sends every packet back, of one connection after another.
+/// Sends every packet back, of one connection after another. Hangs up at [`UNPLUG`], whatever else has come.
 fn echo(listener: &OwnedFd) {
     loop {
         let mut packet = [0; 128];
@@ -93,7 +96,7 @@ fn echo(listener: &OwnedFd) {
             let fd = libc::accept(listener.as_raw_fd(), ptr::null_mut(), ptr::null_mut());
             loop {
                 let length = libc::read(fd, packet.as_mut_ptr().cast(), packet.len());
-                if length <= 0 {
+                if length <= 0 || packet.starts_with(UNPLUG) {
                     break;
                 }
                 libc::write(fd, packet.as_ptr().cast(), length as usize);
@@ -126,6 +129,35 @@ fn an_open_device_carries_whole_packets_and_blocks_or_not() {
     // SAFETY: no pointers.
     let flags = unsafe { libc::fcntl(key.as_raw_fd(), libc::F_GETFD) };
     assert_eq!(flags & libc::FD_CLOEXEC, libc::FD_CLOEXEC, "the standard library asks for it");
+}
+
+#[test]
+fn a_device_that_is_unplugged_fails_as_one_and_ends_no_program() {
+    if !is_inside("a_device_that_is_unplugged_fails_as_one_and_ends_no_program") {
+        return;
+    }
+    use std::io::Write;
+    // SAFETY: no pointers. Rust's standard library ignores the signal, most programs do not.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    for is_unread in [false, true] {
+        let (mut key, mut packet) = (open(), [0; 64]);
+        assert_eq!(key.read(&mut []).unwrap(), 0, "nothing was asked for");
+        key.write_all(UNPLUG).unwrap();
+        if is_unread {
+            // What nobody reads makes the end of the socket another one.
+            let _ = key.write(&[1; 64]);
+        }
+        assert_eq!(key.read(&mut packet).unwrap_err().raw_os_error(), Some(libc::EIO));
+        assert_eq!(key.read(&mut packet).unwrap_err().raw_os_error(), Some(libc::EIO));
+        assert_eq!(key.write(&packet).unwrap_err().raw_os_error(), Some(libc::ENODEV));
+        let mut size = 0i32;
+        // SAFETY: the request has room for a number.
+        let result = unsafe { libc::ioctl(key.as_raw_fd(), 0x8004_4801, &raw mut size) };
+        assert_eq!((result, io::Error::last_os_error().raw_os_error()), (-1, Some(libc::ENODEV)));
+    }
+    let (mut socket, other) = std::os::unix::net::UnixStream::pair().unwrap();
+    drop(other);
+    assert_eq!(socket.read(&mut [0; 64]).unwrap(), 0, "other sockets end as they do");
 }
 
 #[test]
