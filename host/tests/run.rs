@@ -128,7 +128,8 @@ fn a_key_that_is_unplugged_closes_its_openers_and_is_back_at_once() {
     init(&mut key, [1; 8]);
     let keyfob = rustix::process::getppid().unwrap();
     rustix::process::kill_process(keyfob, rustix::process::Signal::USR1).unwrap();
-    assert_eq!(key.read(&mut [0; 64]).unwrap(), 0, "the end");
+    assert_eq!(key.read(&mut [0; 64]).unwrap_err().raw_os_error(), Some(libc::EIO), "the end");
+    assert_eq!(key.write(&[0; 65]).unwrap_err().raw_os_error(), Some(libc::ENODEV));
     init(&mut open(path), [2; 8]);
 }
 

@@ -90,7 +90,8 @@ fn check(key: &Key, fault: fn(&Key)) {
     fault(key);
     assert_eq!(Client::open(&key.door).register("example.org"), Status::OK);
     let start = Instant::now();
-    while self::files(key.process).len() != files.len() {
+    // Fewer are fine: `keyfob run` lists a folder now and then.
+    while self::files(key.process).len() > files.len() {
         assert!(start.elapsed() < PATIENCE, "had {files:?}, has {:?}", self::files(key.process));
         thread::sleep(Duration::from_millis(5));
     }
