@@ -291,7 +291,7 @@ fn nothing_stays_in_the_scratch_area_after_a_registration_over_u2f() {
 
 #[test]
 fn a_platform_that_knows_no_vendor_command_refuses_all() {
-    let mut store: Box<dyn Store + Send> = Box::new(MemoryStore::<1>::new());
-    let refused = VirtualPlatform::vendor_command(&mut store, 7, &[]);
+    let store: Box<dyn Store + Send> = Box::new(MemoryStore::<1>::new());
+    let refused = VirtualPlatform::vendor_command(&mut store.into(), 7, &[]);
     assert_eq!(refused, Err(keyfob_core::Failure::INVALID_PARAMETER));
 }

@@ -4,6 +4,7 @@ use std::time;
 
 use keyfob_core::{
     Failure, Instant,
+    ctap1::StatusWord,
     ctap2::bio_enrollment::SampleStatus,
     transport::{
         hid::{Capabilities, DeviceConfig, HidCommand, HidErrorCode, REPORT_LEN, UnknownChannels},
@@ -13,7 +14,9 @@ use keyfob_core::{
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
-use super::{VIRTUAL_KEY_AAGUID, limited::Limited, port::Port, virtual_key_certificate};
+use super::{VIRTUAL_KEY_AAGUID, port::Port, store::VirtualStore, virtual_key_certificate};
+#[cfg(feature = "testing")]
+use crate::testing::{Control, Driver, TestStore};
 use crate::{
     Caps,
     engine::{AttestationMode, Config, ConfigError, Engine, Platform, TemplateId, Wait},
@@ -42,11 +45,35 @@ pub struct VirtualPlatform;
 impl Platform for VirtualPlatform {
     type Crypto = VirtualCrypto;
     type Rng = ChaCha20Rng;
-    type Store = Box<dyn Store + Send>;
+    type Store = VirtualStore;
 
     /// The commands in [`VIRTUAL_VENDOR_COMMANDS`] do nothing.
     fn vendor_command(_: &mut Self::Store, id: u64, _: &[u8]) -> Result<(), Failure> {
         if VIRTUAL_VENDOR_COMMANDS.contains(&id) { Ok(()) } else { Err(Failure::INVALID_PARAMETER) }
+    }
+
+    #[cfg(feature = "testing")]
+    fn intercept(store: &mut VirtualStore, message: &mut [u8], len: usize) -> Option<usize> {
+        store.controlled.as_ref()?.lock().intercept(message, len)
+    }
+
+    #[cfg(feature = "testing")]
+    fn is_removed(store: &mut VirtualStore, credential_id: &[u8]) -> bool {
+        store.controlled.as_ref().is_some_and(|store| store.is_removed(credential_id))
+    }
+
+    #[cfg(feature = "testing")]
+    fn before_signing(store: &mut VirtualStore, credential_id: &[u8], auth_data: &mut [u8]) {
+        if let Some(store) = &store.controlled {
+            store.lock().before_signing(credential_id, auth_data);
+        }
+    }
+
+    #[cfg(feature = "testing")]
+    fn after_signing(store: &VirtualStore, signature: &mut [u8]) {
+        if let Some(store) = &store.controlled {
+            store.after_signing(signature);
+        }
     }
 }
 
@@ -99,6 +126,18 @@ pub enum Touch {
     /// Asks this function again and again while a touch is awaited, until it returns consent (true) or refusal (false).
     /// Its argument is true the first time.
     Ask(Box<dyn FnMut(bool) -> Option<bool> + Send>),
+}
+
+impl Touch {
+    /// Whether the user consents now, or declines. A function is told whether it is asked for the first time.
+    pub(crate) fn consents(&mut self, is_first: bool) -> Option<bool> {
+        match self {
+            Self::Auto => Some(true),
+            Self::Deny => Some(false),
+            Self::Never => None,
+            Self::Ask(ask) => ask(is_first),
+        }
+    }
 }
 
 /// Called for each WINK.
@@ -213,18 +252,20 @@ impl<'b> KeyOptions<'b> {
 /// ```
 pub struct VirtualKey<'b> {
     /// `None` only while the engine moves from one port to the other.
-    port: Option<Port<'b>>,
+    pub(super) port: Option<Port<'b>>,
     nfc: NfcConfig,
-    touch: Touch,
+    pub(super) touch: Touch,
     wink: Option<Wink>,
     vendor_commands: Option<VendorCommands>,
-    finger: Finger,
+    pub(super) finger: Finger,
     /// The template that is being enrolled, and how many good samples it still needs.
     template: Option<(TemplateId, u8)>,
     /// Good samples that a template needs.
     samples: u8,
     asked: bool,
     clock: time::Instant,
+    #[cfg(feature = "testing")]
+    pub(super) driver: Option<Driver>,
 }
 
 impl<'b> VirtualKey<'b> {
@@ -233,14 +274,33 @@ impl<'b> VirtualKey<'b> {
     ///
     /// # Errors
     /// [`KeyError`]: the configuration or the random source failed.
-    pub fn new(buffer: &'b mut [u8], options: KeyOptions<'b>) -> Result<Self, KeyError> {
+    pub fn new(buffer: &'b mut [u8], mut options: KeyOptions<'b>) -> Result<Self, KeyError> {
+        let store = options.store.take().unwrap_or_else(empty_store);
+        let store = VirtualStore::new(store, options.large_blobs);
+        Self::over(buffer, options, store)
+    }
+
+    /// A key that a test controls. Its counters, BE, BS and the credentials that are put in and not discoverable are
+    /// in memory only, also where it has a store.
+    ///
+    /// # Errors
+    /// As in [`VirtualKey::new`].
+    #[cfg(feature = "testing")]
+    pub fn controlled(buffer: &'b mut [u8], mut options: KeyOptions<'b>) -> Result<(Self, Control), KeyError> {
+        let store = options.store.take().unwrap_or_else(empty_store);
+        let seed = options.seed.map_or_else(|| random().map(u64::from_ne_bytes), Ok)?;
+        let state = TestStore::new(seed, store, Some(time::Instant::now()));
+        let mut store = VirtualStore::new(Box::new(state.clone()), options.large_blobs);
+        store.controlled = Some(state.clone());
+        let mut key = Self::over(buffer, options, store)?;
+        key.driver = Some(Driver::new(state.clone()));
+        Ok((key, Control(state)))
+    }
+
+    fn over(buffer: &'b mut [u8], options: KeyOptions<'b>, store: VirtualStore) -> Result<Self, KeyError> {
         let rng = match options.seed {
             Some(seed) => ChaCha20Rng::seed_from_u64(seed),
-            None => {
-                let mut seed = [0; 32];
-                getrandom::fill(&mut seed).map_err(KeyError::Random)?;
-                ChaCha20Rng::from_seed(seed)
-            }
+            None => ChaCha20Rng::from_seed(random()?),
         };
         let ctap2 = if options.ctap2 { Capabilities::CBOR } else { Capabilities(0) };
         let device = DeviceConfig {
@@ -251,8 +311,6 @@ impl<'b> VirtualKey<'b> {
             lock: options.lock,
             ..DeviceConfig::default()
         };
-        let store = options.store.unwrap_or_else(|| Box::new(MemoryStore::<CREDENTIALS, MAX_LARGE_BLOBS>::new()));
-        let store: Box<dyn Store + Send> = Box::new(Limited { store, large_blobs: options.large_blobs });
         let mut engine = Engine::new(buffer, options.config, VirtualCrypto::default(), rng, store, Instant::default())
             .map_err(KeyError::Config)?;
         if let Some(name) = options.enrolled {
@@ -276,6 +334,8 @@ impl<'b> VirtualKey<'b> {
             samples: options.config.user_verification.samples,
             asked: false,
             clock: time::Instant::now(),
+            #[cfg(feature = "testing")]
+            driver: None,
         })
     }
 
@@ -322,14 +382,20 @@ impl<'b> VirtualKey<'b> {
         let Some(port) = self.port.take() else { return Ok(()) };
         let (port, powered) = place(port, now);
         self.port = Some(port);
+        self.has_powered_up();
         powered
     }
 
     /// Takes one report. In a field nothing happens.
     pub fn receive(&mut self, report: &[u8; REPORT_LEN]) {
         let now = self.now();
+        if self.is_out() {
+            return;
+        }
         let Some(hid) = self.authenticator() else { return };
-        match hid.receive(now, report) {
+        let event = hid.receive(now, report);
+        self.has_received(report);
+        match event {
             Some(HidEvent::Wink) => {
                 if let Some(wink) = &mut self.wink {
                     wink();
@@ -360,47 +426,58 @@ impl<'b> VirtualKey<'b> {
 
     /// The same, where the clock was read already.
     pub(super) fn transmit_at(&mut self, now: Instant) -> Option<[u8; REPORT_LEN]> {
-        self.authenticator()?.transmit(now)
+        if self.is_out() {
+            return None;
+        }
+        if self.rests(now).is_some() {
+            return self.keep_alive(now);
+        }
+        loop {
+            let report = self.authenticator()?.transmit(now)?;
+            if self.passes(&report) {
+                return Some(report);
+            }
+        }
     }
 
     /// Takes one command APDU from the reader. Before the next one, send its response, which
     /// [`VirtualKey::transmit_apdu`] returns. Outside a field nothing happens.
     pub fn receive_apdu(&mut self, command: &[u8]) {
         let now = self.now();
+        if self.is_out() {
+            return;
+        }
         if let Some(Port::Field(nfc, _)) = &mut self.port {
             nfc.receive(now, command);
+            self.has_begun();
         }
     }
 
     /// The response APDU to the last command, if it is there and was not yet returned.
     pub fn transmit_apdu(&mut self) -> Option<Vec<u8>> {
         let now = self.now();
+        if self.rests(now).is_some() {
+            return None;
+        }
         let Some(Port::Field(nfc, _)) = &mut self.port else { return None };
         let response = nfc.transmit(now)?;
-        Some([response.data, &response.status.0.to_be_bytes()].concat())
+        let is_final = response.status != StatusWord::STATUS_UPDATE;
+        let response = [response.data, &response.status.0.to_be_bytes()].concat();
+        Some(response).filter(|_| !is_final || self.responds())
     }
 
     /// Does one piece of the pending work and returns how long the key then needs no call. `None` means until a report
     /// or an APDU is received.
     pub fn work(&mut self) -> Option<time::Duration> {
+        self.obey();
         let now = self.now();
-        let port = self.port.as_mut()?;
-        let touch_awaited = port.awaits_touch(now);
-        if touch_awaited {
-            let answer = match &mut self.touch {
-                Touch::Auto => Some(true),
-                Touch::Deny => Some(false),
-                Touch::Never => None,
-                Touch::Ask(ask) => ask(!self.asked),
-            };
-            self.asked = answer.is_none();
-            if let Some(consent) = answer {
-                port.touch(now, consent);
-            }
-        } else {
-            self.asked = false;
+        if let Some(rests) = self.rests(now) {
+            return Some(rests.since(now));
         }
-        self.sense(now);
+        let is_awaited = self.ask(now);
+        if self.is_out() {
+            return None;
+        }
         let port = self.port.as_mut()?;
         let waited_for = port.waits_for();
         port.tick(now);
@@ -408,12 +485,33 @@ impl<'b> VirtualKey<'b> {
             return Some(time::Duration::ZERO); // the user may act on it
         }
         let wait = port.deadline().map(|deadline| deadline.since(now));
-        if touch_awaited { Some(wait.unwrap_or(TOUCH_POLL).min(TOUCH_POLL)) } else { wait }
+        if is_awaited { Some(wait.unwrap_or(TOUCH_POLL).min(TOUCH_POLL)) } else { wait }
+    }
+
+    /// The user touches the key and its sensor, if it waits for that. Returns whether a touch is awaited.
+    fn ask(&mut self, now: Instant) -> bool {
+        #[cfg(feature = "testing")]
+        if self.driver.is_some() {
+            return self.ask_of_test(now);
+        }
+        let Some(port) = &mut self.port else { return false };
+        let is_awaited = port.awaits_touch(now);
+        if is_awaited {
+            let consents = self.touch.consents(!self.asked);
+            self.asked = consents.is_none();
+            if let Some(consents) = consents {
+                port.touch(now, consents);
+            }
+        } else {
+            self.asked = false;
+        }
+        self.sense(now);
+        is_awaited
     }
 
     /// Simulates the sensor. Every finished template counts as enrolled, so only the one that is being enrolled is
     /// kept.
-    fn sense(&mut self, now: Instant) {
+    pub(super) fn sense(&mut self, now: Instant) {
         let Some(port) = &mut self.port else { return };
         let enrolls = port.enrolls();
         self.template = self.template.filter(|(id, _)| enrolls == Some(*id)).or(enrolls.map(|id| (id, self.samples)));
@@ -436,6 +534,20 @@ impl<'b> VirtualKey<'b> {
     }
 
     pub(super) fn now(&self) -> Instant {
+        #[cfg(feature = "testing")]
+        if let Some(driver) = &self.driver {
+            return driver.now();
+        }
         Instant::from_millis(u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
+}
+
+fn empty_store() -> Box<dyn Store + Send> {
+    Box::new(MemoryStore::<CREDENTIALS, MAX_LARGE_BLOBS>::new())
+}
+
+fn random<const N: usize>() -> Result<[u8; N], KeyError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(KeyError::Random)?;
+    Ok(bytes)
 }

@@ -5,13 +5,17 @@
 //! whose end is a [`Pipe`].
 
 mod attestation;
+#[cfg(feature = "testing")]
+mod controlled;
 pub mod hub;
 mod in_process;
 mod key;
-mod limited;
 mod pipe;
 mod port;
+mod store;
 pub mod uhid;
+#[cfg(not(feature = "testing"))]
+mod uncontrolled;
 pub mod usb;
 pub mod usbip;
 pub mod vpcd;
@@ -27,3 +31,4 @@ pub use key::{
 #[cfg(unix)]
 pub use pipe::UnixPipe;
 pub use pipe::{Connection, Pipe, TcpPipe};
+pub use store::VirtualStore;

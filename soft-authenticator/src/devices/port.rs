@@ -66,12 +66,16 @@ impl<'b> Port<'b> {
         awaits_for_u2f || matches!(self.waits_for(), Some(Wait::Touch | Wait::LongTouch))
     }
 
+    pub fn engine(&mut self) -> &mut Engine<'b, VirtualPlatform> {
+        match self {
+            Self::Usb(hid) => hid.engine(),
+            Self::Field(nfc, _) => nfc.engine(),
+        }
+    }
+
     /// The template that is being enrolled.
     pub fn enrolls(&mut self) -> Option<TemplateId> {
-        match self {
-            Self::Usb(hid) => hid.engine().enrolls(),
-            Self::Field(nfc, _) => nfc.engine().enrolls(),
-        }
+        self.engine().enrolls()
     }
 
     pub fn touch(&mut self, now: Instant, consent: bool) {

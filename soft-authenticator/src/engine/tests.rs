@@ -49,7 +49,7 @@ fn break_count(running: &mut Running) {
 fn engine(buffer: &mut [u8]) -> Engine<'_, VirtualPlatform> {
     let rng = ChaCha20Rng::seed_from_u64(1);
     let store: Box<dyn crate::store::Store + Send> = Box::new(MemoryStore::<4>::new());
-    Engine::new(buffer, CONFIG, VirtualCrypto::default(), rng, store, Instant::default()).unwrap()
+    Engine::new(buffer, CONFIG, VirtualCrypto::default(), rng, store.into(), Instant::default()).unwrap()
 }
 
 /// Runs a command with a touch; a fault alters its memory before each atom after it.

@@ -117,7 +117,7 @@ impl Browser {
         }
         let transport = Believer::new(self.key.transport(), self.is_credulous);
         let collector = DefaultClientDataCollector::new(&self.origin).with_suffixes(PublicSuffixList);
-        let rng = ChaCha20Rng::seed_from_u64(self.key.0.state.lock().rng.next_u64());
+        let rng = ChaCha20Rng::seed_from_u64(self.key.0.control.0.lock().rng.next_u64());
         Ok(Fido2Client::new(transport, collector, User, RustCrypto, rng, self.key.clock()))
     }
 

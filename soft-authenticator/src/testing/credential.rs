@@ -41,7 +41,7 @@ impl core::fmt::Debug for TestCredential {
 
 /// What changes in a credential while the key has it.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Properties {
+pub struct Properties {
     pub sign_count: u32,
     pub backup_eligibility: bool,
     pub backup_state: bool,

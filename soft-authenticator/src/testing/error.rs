@@ -4,13 +4,15 @@ use keyfob_core::{client, json};
 
 use crate::{errors::says, store::StoreError};
 
-/// Why a call of a [`TestKey`](super::TestKey) or a [`Browser`](super::Browser) failed. Nothing was changed, except by
+/// Why a call of a [`Control`](super::Control) or a [`Browser`](super::Browser) failed. Nothing was changed, except by
 /// [`TestError::Client`]: a ceremony may have come as far as its error says.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum TestError {
     /// The key is not plugged in.
     Unplugged,
+    /// No request waits for the user.
+    NotAsked,
     /// A credential with this id is there already.
     CredentialIdTaken,
     /// There is no credential with this id.
@@ -41,6 +43,7 @@ pub enum TestError {
 
 says! { TestError:
     Self::Unplugged => "the key is not plugged in",
+    Self::NotAsked => "no request waits for a touch",
     Self::CredentialIdTaken => "the key has a credential with this id already",
     Self::UnknownCredential => "the key has no credential with this id",
     Self::PrivateKey => "the private key is not PKCS#8 in DER",

@@ -110,7 +110,7 @@ pub enum Step {
 
 /// What happens at a [`Step`], once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Plan {
+pub enum Plan {
     Unplug,
     Jump(Duration),
 }

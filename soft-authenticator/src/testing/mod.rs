@@ -14,37 +14,46 @@
 
 use std::{
     fmt,
+    ops::Deref,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
-use keyfob_core::{Instant, ctap2::Command, transport::hid::HidTransport};
+use keyfob_core::{Instant, transport::hid::HidTransport};
 use rand_core::Rng;
 
 use crate::{
     Caps,
-    devices::{Touch, VIRTUAL_KEY_AAGUID, virtual_key_certificate},
+    devices::{VIRTUAL_KEY_AAGUID, virtual_key_certificate},
     engine::{AttestationMode, Config, ConfigError},
+    store::MemoryStore,
 };
 
 mod browser;
+mod control;
 mod credential;
+mod driver;
 mod error;
 mod knobs;
 mod port;
 mod state;
 
 pub use browser::Browser;
+pub use control::Control;
 pub use credential::{CredentialProperties, HeldCredential, TestCredential};
 pub use error::TestError;
 pub use knobs::{Answer, Asked, Lie, Step};
 pub use port::{TestPort, Unplugged};
 
-use knobs::Plan;
-use port::Device;
-use state::TestStore;
+pub(crate) use driver::{Driver, Orders};
+pub(crate) use state::TestStore;
 
-/// A security key in this process. Clones are handles of the same key, also for other threads.
+use port::Device;
+
+/// How many discoverable credentials the key can hold.
+const CREDENTIALS: usize = 50;
+
+/// A security key in this process. Clones are handles of the same key, also for other threads. What it does is told to
+/// it by the calls of [`Control`], to which it derefs.
 ///
 /// ```
 /// use keyfob_soft_authenticator::testing::TestKey;
@@ -65,7 +74,15 @@ pub struct TestKey(Arc<Shared>);
 
 struct Shared {
     device: Mutex<Device>,
-    state: TestStore,
+    control: Control,
+}
+
+impl Deref for TestKey {
+    type Target = Control;
+
+    fn deref(&self) -> &Control {
+        &self.0.control
+    }
 }
 
 impl fmt::Debug for TestKey {
@@ -74,7 +91,6 @@ impl fmt::Debug for TestKey {
     }
 }
 
-/// How a key and its user are.
 impl TestKey {
     /// A key that is plugged in and empty, whose user is present, consents, and is verified. It has discoverable
     /// credentials, built-in user verification without a PIN, the extensions `credProtect`, `prf` and `largeBlob`, and
@@ -97,41 +113,13 @@ impl TestKey {
     /// # Errors
     /// [`ConfigError`]: it is contradictory.
     pub fn with_config(seed: u64, config: Config<'static>) -> Result<Self, ConfigError> {
-        let state = TestStore::new(seed);
-        let device = Mutex::new(Device::new(seed, config, state.clone())?);
-        Ok(Self(Arc::new(Shared { device, state })))
+        let store = TestStore::new(seed, Box::<MemoryStore<CREDENTIALS>>::default(), None);
+        let device = Mutex::new(Device::new(seed, config, store.clone())?);
+        Ok(Self(Arc::new(Shared { device, control: Control(store) })))
     }
 
     fn device(&self) -> MutexGuard<'_, Device> {
         self.0.device.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// How the user touches the key from now on: at once, declining, never, or as a function says. A user who does not
-    /// touch it is not verified either.
-    pub fn set_touch(&self, touch: Touch) {
-        self.device().touch = touch;
-    }
-
-    /// Whether the user consents, at once, or declines: `isUserConsenting` of WebAuthn L3 §11.2.
-    pub fn set_user_consenting(&self, consents: bool) {
-        self.set_touch(if consents { Touch::Auto } else { Touch::Deny });
-    }
-
-    /// Whether the user is verified when the key tries: `isUserVerified` of WebAuthn L3 §11.9. The key has all its
-    /// attempts again.
-    pub fn set_user_verified(&self, verified: bool) {
-        self.device().set_user_verified(verified);
-    }
-
-    /// The time at which the test is, from 0 on.
-    pub fn now(&self) -> Instant {
-        self.0.state.lock().now
-    }
-
-    /// Lets time pass.
-    pub fn advance(&self, duration: Duration) {
-        let mut state = self.0.state.lock();
-        state.now = state.now.plus(duration);
     }
 
     /// A page of this origin, in a browser that sees this key alone.
@@ -147,7 +135,7 @@ impl TestKey {
     /// A transport to this key, for a client of one's own. It takes its time from [`TestKey::clock`], and so does the
     /// client.
     pub fn transport(&self) -> HidTransport<TestPort, Box<dyn FnMut() -> Instant + Send>> {
-        let nonce = self.0.state.lock().rng.next_u64().to_be_bytes();
+        let nonce = self.0.control.0.lock().rng.next_u64().to_be_bytes();
         HidTransport::new(self.port(), Box::new(self.clock()), nonce)
     }
 
@@ -155,138 +143,5 @@ impl TestKey {
     pub fn clock(&self) -> impl FnMut() -> Instant + Send + use<> {
         let key = self.clone();
         move || key.now()
-    }
-}
-
-/// Credentials, as WebAuthn L3 §11.5 to §11.10 has them.
-impl TestKey {
-    /// Puts a credential into the key.
-    ///
-    /// # Errors
-    /// [`TestError::CredentialIdTaken`], or which part of the credential is not valid.
-    pub fn add(&self, credential: TestCredential) -> Result<HeldCredential, TestError> {
-        self.0.state.lock().add(credential)
-    }
-
-    /// The credentials in the key: the discoverable ones, then the others, each in the order in which they came.
-    pub fn credentials(&self) -> Vec<HeldCredential> {
-        self.0.state.lock().credentials()
-    }
-
-    /// Removes a credential.
-    ///
-    /// # Errors
-    /// [`TestError::UnknownCredential`].
-    pub fn remove(&self, credential_id: &[u8]) -> Result<(), TestError> {
-        self.0.state.lock().remove(credential_id)
-    }
-
-    /// Removes all credentials.
-    ///
-    /// # Errors
-    /// [`TestError::Store`].
-    pub fn remove_all(&self) -> Result<(), TestError> {
-        let mut state = self.0.state.lock();
-        state.credentials().iter().try_for_each(|held| state.remove(&held.credential_id))
-    }
-
-    /// Changes a credential's counter, or whether it is backup eligible or backed up. Whether the values fit each other
-    /// is up to the test.
-    ///
-    /// # Errors
-    /// [`TestError::UnknownCredential`].
-    pub fn set_credential_properties(&self, id: &[u8], properties: CredentialProperties) -> Result<(), TestError> {
-        self.0.state.lock().set_properties(id, properties)
-    }
-
-    /// Whether credentials that are registered from now on are backup eligible, and whether they are backed up:
-    /// `defaultBackupEligibility` and `defaultBackupState` of WebAuthn L3 §11.2.
-    pub fn set_default_backup(&self, eligibility: bool, state: bool) {
-        let registered = &mut self.0.state.lock().registered;
-        (registered.backup_eligibility, registered.backup_state) = (eligibility, state);
-    }
-}
-
-/// Lies and faults.
-impl TestKey {
-    /// Says this against the truth in every response from now on, besides earlier lies.
-    pub fn lie(&self, lie: Lie) {
-        self.0.state.lock().lies.push(lie);
-    }
-
-    /// Lies no longer.
-    pub fn tell_the_truth(&self) {
-        self.0.state.lock().lies.clear();
-    }
-
-    /// Answers every request with this command so, and does nothing.
-    pub fn answer(&self, command: Command, answer: impl Into<Answer>) {
-        self.0.state.lock().force(command, answer.into(), None);
-    }
-
-    /// Answers the next `times` requests with this command so. Answers for one command are given in the order in which
-    /// the test has named them.
-    pub fn answer_times(&self, times: u32, command: Command, answer: impl Into<Answer>) {
-        self.0.state.lock().force(command, answer.into(), Some(times));
-    }
-
-    /// Forces no answers any longer.
-    pub fn clear_answers(&self) {
-        self.0.state.lock().clear_answers();
-    }
-
-    /// Delays every response by this time. Keep-alives go out meanwhile.
-    pub fn set_delay(&self, delay: Duration) {
-        self.device().delay = delay;
-    }
-
-    /// Whether the key sends keep-alives while it works on a request.
-    pub fn set_keep_alives(&self, sends: bool) {
-        self.device().sends_keep_alives = sends;
-    }
-
-    /// Lets a write to the key's store fail, once: 1 is the next one. The store is as it was before. The key also writes
-    /// between two commands, for example to delete what a registration has replaced.
-    pub fn fail_write(&self, number: u32) {
-        self.0.state.lock().failing_commit = Some(number);
-    }
-
-    /// Lets the clock jump when this step is reached, once.
-    pub fn jump_at(&self, step: Step, duration: Duration) {
-        self.0.state.lock().plan(step, Plan::Jump(duration));
-    }
-
-    /// Takes the key out of its port: its clients get errors, and a request under way is lost.
-    pub fn unplug(&self) {
-        self.device().is_plugged = false;
-    }
-
-    /// Takes the key out when this step is reached, once.
-    pub fn unplug_at(&self, step: Step) {
-        self.0.state.lock().plan(step, Plan::Unplug);
-    }
-
-    /// Plugs the key in, again if it was in. What is stored stays; tokens and channels are gone.
-    ///
-    /// # Errors
-    /// [`ConfigError::Store`]: the store was told to fail.
-    pub fn plug_in(&self) -> Result<(), ConfigError> {
-        self.device().replug()
-    }
-
-    /// Whether the key is plugged in.
-    pub fn is_plugged_in(&self) -> bool {
-        self.device().is_plugged
-    }
-
-    /// What the key was asked since the beginning or [`TestKey::clear_history`]: every CTAP2 request, also those that
-    /// were answered by force.
-    pub fn history(&self) -> Vec<Asked> {
-        self.0.state.lock().history.clone()
-    }
-
-    /// Forgets what the key was asked.
-    pub fn clear_history(&self) {
-        self.0.state.lock().history.clear();
     }
 }

@@ -7,11 +7,11 @@ use std::{
 
 use keyfob_core::{
     Instant,
-    ctap2::Command,
+    crypto::RustCrypto,
     ctap2::bio_enrollment::SampleStatus,
     transport::{
         ReportIo,
-        hid::{Capabilities, DeviceConfig, HidCommand, REPORT_LEN, UnknownChannels},
+        hid::{Capabilities, DeviceConfig, REPORT_LEN, UnknownChannels},
     },
 };
 use rand_chacha::ChaCha20Rng;
@@ -19,20 +19,18 @@ use rand_core::SeedableRng;
 
 use super::{
     TestKey,
-    knobs::{Plan, Step},
-    state::{TestPlatform, TestStore},
+    driver::{Driver, Orders},
+    state::TestStore,
 };
 use crate::{
     devices::Touch,
-    engine::{Config, ConfigError, Engine, Wait},
+    engine::{Config, ConfigError, Engine, Platform, Wait},
     errors::says,
     hid::HidAuthenticator,
 };
 
 /// How long the engine takes for one piece of work.
 const WORK: Duration = Duration::from_millis(1);
-/// How often a keep-alive comes while a response is delayed (CTAP 2.3 §11.2.9.1.6: every 100 ms).
-const KEEP_ALIVE: Duration = Duration::from_millis(100);
 /// How long to wait before [`Touch::Ask`] is asked again.
 const TOUCH_POLL: Duration = Duration::from_millis(20);
 
@@ -56,24 +54,40 @@ says! { Unplugged:
     Self => "the key is not plugged in",
 }
 
+/// What the key runs on.
+struct TestPlatform;
+
+impl Platform for TestPlatform {
+    type Crypto = RustCrypto;
+    type Rng = ChaCha20Rng;
+    type Store = TestStore;
+
+    fn intercept(store: &mut TestStore, message: &mut [u8], len: usize) -> Option<usize> {
+        store.lock().intercept(message, len)
+    }
+
+    fn is_removed(store: &mut TestStore, credential_id: &[u8]) -> bool {
+        store.is_removed(credential_id)
+    }
+
+    fn before_signing(store: &mut TestStore, credential_id: &[u8], auth_data: &mut [u8]) {
+        store.lock().before_signing(credential_id, auth_data);
+    }
+
+    fn after_signing(store: &TestStore, signature: &mut [u8]) {
+        store.after_signing(signature);
+    }
+}
+
 pub(super) struct Device {
     hid: HidAuthenticator<'static, TestPlatform>,
-    state: TestStore,
-    pub touch: Touch,
-    pub user_verified: bool,
-    pub is_plugged: bool,
-    pub delay: Duration,
-    pub sends_keep_alives: bool,
-    /// The channel of the last report.
-    channel: [u8; 4],
-    /// The user knows that the key waits for them.
-    is_asked: bool,
-    /// When the response comes that is delayed.
-    delayed_until: Option<Instant>,
+    driver: Driver,
+    touch: Touch,
+    user_verified: bool,
 }
 
 impl Device {
-    pub fn new(seed: u64, config: Config<'static>, state: TestStore) -> Result<Self, ConfigError> {
+    pub fn new(seed: u64, config: Config<'static>, store: TestStore) -> Result<Self, ConfigError> {
         let device = DeviceConfig {
             max_message: config.max_msg_size,
             unknown_channels: UnknownChannels::Lenient,
@@ -81,156 +95,100 @@ impl Device {
             ..DeviceConfig::default()
         };
         let rng = ChaCha20Rng::seed_from_u64(seed);
-        let now = state.lock().now;
-        let engine = Engine::new(buffer(config.buffer_len()), config, Default::default(), rng, state.clone(), now)?;
-        Ok(Self {
-            hid: HidAuthenticator::new(engine, device),
-            state,
-            touch: Touch::Auto,
-            user_verified: true,
-            is_plugged: true,
-            delay: Duration::ZERO,
-            sends_keep_alives: true,
-            channel: [0; 4],
-            is_asked: false,
-            delayed_until: None,
-        })
+        let driver = Driver::new(store.clone());
+        let now = driver.now();
+        let engine = Engine::new(buffer(config.buffer_len()), config, Default::default(), rng, store, now)?;
+        Ok(Self { hid: HidAuthenticator::new(engine, device), driver, touch: Touch::Auto, user_verified: true })
     }
 
-    /// Gives back the attempts of built-in user verification, as a user does who has verified once. A write that is to
-    /// fail is a later one.
-    pub fn set_user_verified(&mut self, verified: bool) {
-        self.user_verified = verified;
-        let failing = self.state.lock().failing_commit.take();
-        let _ = self.hid.engine().restore_uv_retries(); // without a write that fails it does not fail
-        self.state.lock().failing_commit = failing;
-    }
-
-    pub fn replug(&mut self) -> Result<(), ConfigError> {
-        let now = self.now();
-        self.hid.power_cycle(now)?;
-        (self.is_plugged, self.is_asked, self.delayed_until) = (true, false, None);
-        Ok(())
-    }
-
-    fn now(&self) -> Instant {
-        self.state.lock().now
-    }
-
-    fn reach(&mut self, step: Step) -> Result<(), Unplugged> {
-        self.state.lock().reach(step);
-        self.carry_out()
-    }
-
-    /// Carries out what is planned for the step that was reached.
-    fn carry_out(&mut self) -> Result<(), Unplugged> {
-        let mut state = self.state.lock();
-        for plan in std::mem::take(&mut state.due) {
-            match plan {
-                Plan::Unplug => self.is_plugged = false,
-                Plan::Jump(duration) => state.now = state.now.plus(duration),
+    /// Does what the test has said.
+    fn obey(&mut self) -> Result<(), Unplugged> {
+        let Orders { touch, user_verified } = self.driver.orders();
+        if let Some(touch) = touch {
+            self.touch = touch;
+        }
+        if let Some(user_verified) = user_verified {
+            self.user_verified = user_verified;
+            self.driver.restore_uv_retries(self.hid.engine());
+        }
+        if self.driver.takes_plug_in() {
+            let now = self.driver.now();
+            self.driver.powered_up();
+            if self.hid.power_cycle(now).is_err() {
+                self.driver.store().lock().unplug();
             }
         }
-        if self.is_plugged { Ok(()) } else { Err(Unplugged) }
+        if self.driver.is_plugged_in() { Ok(()) } else { Err(Unplugged) }
+    }
+
+    /// Lets the test's time pass until then, by at least one piece of work.
+    fn pass(&mut self, now: Instant, until: Instant) {
+        self.driver.store().lock().advance(until.since(now).max(WORK));
     }
 
     fn write(&mut self, report: &[u8; REPORT_LEN]) -> Result<(), Unplugged> {
-        self.carry_out()?;
-        let now = self.now();
-        let _wink = self.hid.receive(now, report);
-        if let Some((channel, _)) = report.split_first_chunk() {
-            self.channel = *channel;
-        }
-        // A client that gives up, or another one that comes, is answered at once.
-        if matches!(is_of(report), Some(HidCommand::INIT | HidCommand::CANCEL)) {
-            self.delayed_until = None;
-        }
-        if std::mem::take(&mut self.state.lock().has_begun) {
-            self.delayed_until = Some(now.plus(self.delay)).filter(|_| !self.delay.is_zero());
-        }
-        self.carry_out()
+        self.obey()?;
+        let _wink = self.hid.receive(self.driver.now(), report);
+        self.driver.received(report);
+        self.obey()
     }
 
     fn read(&mut self, wait: Duration) -> Result<Option<[u8; REPORT_LEN]>, Unplugged> {
-        let until = self.now().plus(wait);
+        let until = self.driver.now().plus(wait);
         loop {
-            self.carry_out()?;
-            let now = self.now();
-            if let Some(end) = self.delayed_until.filter(|end| now < *end) {
-                let next = if self.sends_keep_alives { now.plus(KEEP_ALIVE).min(end) } else { end };
-                self.state.lock().now = next.min(until.max(now.plus(WORK)));
-                if self.sends_keep_alives && next < end && next <= until {
-                    return Ok(Some(self.keep_alive()));
-                }
-                if next >= until {
-                    return Ok(None);
-                }
-                continue;
-            }
-            self.delayed_until = None;
-            if let Some(report) = self.hid.transmit(now) {
-                match is_of(&report) {
-                    Some(HidCommand::KEEPALIVE) if !self.sends_keep_alives => {}
-                    Some(HidCommand::CBOR) => {
-                        let last = self.state.lock().history.last().map(|asked| asked.command);
-                        self.reach(Step::Response(last.unwrap_or(Command(0))))?;
-                        return Ok(Some(report));
-                    }
-                    _ => return Ok(Some(report)),
+            self.obey()?;
+            let now = self.driver.now();
+            let rests = self.driver.rests(now);
+            let report = if rests.is_some() { self.driver.keep_alive(now) } else { self.hid.transmit(now) };
+            if let Some(report) = report {
+                let passes = rests.is_some() || self.driver.passes(&report);
+                self.obey()?;
+                if passes {
+                    return Ok(Some(report));
                 }
             }
-            self.work()?;
+            if rests.is_none() {
+                self.work();
+                self.obey()?;
+            }
             if now >= until {
                 return Ok(None);
             }
-            let now = self.now(); // a plan may have let it jump
-            let pause = self.hid.deadline().map_or(Duration::MAX, |deadline| deadline.since(now));
-            let pause = if matches!(self.touch, Touch::Ask(_)) { pause.min(TOUCH_POLL) } else { pause };
-            self.state.lock().now = now.plus(pause.min(until.since(now)).max(WORK));
+            let due = rests.or(self.due()).unwrap_or(until);
+            let now = self.driver.now(); // a plan may have let it jump
+            self.pass(now, due.min(until));
         }
+    }
+
+    /// When the key has something to do if nothing comes.
+    fn due(&self) -> Option<Instant> {
+        let asks = matches!(self.touch, Touch::Ask(_)).then(|| self.driver.now().plus(TOUCH_POLL));
+        self.hid.deadline().into_iter().chain(asks).min()
     }
 
     /// One piece of the pending work, after what the user does.
-    fn work(&mut self) -> Result<(), Unplugged> {
+    fn work(&mut self) {
         let waits_for = self.hid.waits_for();
-        if matches!(waits_for, Some(Wait::Touch | Wait::LongTouch | Wait::UserVerification | Wait::Sample)) {
-            let is_first = !std::mem::replace(&mut self.is_asked, true);
-            if is_first {
-                self.reach(Step::Touch)?;
-            }
-            self.act(waits_for, is_first);
-        } else if waits_for != Some(Wait::Processing) {
-            self.is_asked = false;
+        let is_for_user =
+            matches!(waits_for, Some(Wait::Touch | Wait::LongTouch | Wait::UserVerification | Wait::Sample));
+        if let Some(is_first) = self.driver.waits(waits_for, is_for_user)
+            && self.driver.is_plugged_in()
+            && let Some(consents) = self.driver.consents(&mut self.touch, is_first)
+        {
+            self.act(waits_for, consents);
         }
-        let now = self.now();
-        self.hid.tick(now);
-        self.carry_out()
+        self.hid.tick(self.driver.now());
     }
 
-    /// The user touches the key, declines, or does nothing.
-    fn act(&mut self, waits_for: Option<Wait>, is_first: bool) {
-        let now = self.now();
-        let consents = match &mut self.touch {
-            Touch::Auto => Some(true),
-            Touch::Deny => Some(false),
-            Touch::Never => None,
-            Touch::Ask(ask) => ask(is_first),
-        };
+    /// The user touches the key, or declines.
+    fn act(&mut self, waits_for: Option<Wait>, consents: bool) {
+        let now = self.driver.now();
         match (consents, waits_for) {
-            (None, _) => {}
-            (Some(true), Some(Wait::UserVerification)) => self.hid.verify(now, self.user_verified),
+            (true, Some(Wait::UserVerification)) => self.hid.verify(now, self.user_verified),
             // The key has no fingerprints to enrol, unless the configuration says so: all samples are poor.
-            (Some(true), Some(Wait::Sample)) => self.hid.sample(now, SampleStatus::POOR_QUALITY, 1),
-            (Some(consents), _) => self.hid.touch(now, consents),
+            (true, Some(Wait::Sample)) => self.hid.sample(now, SampleStatus::POOR_QUALITY, 1),
+            _ => self.hid.touch(now, consents),
         }
-    }
-
-    fn keep_alive(&self) -> [u8; REPORT_LEN] {
-        let mut report = [0; REPORT_LEN];
-        let [first, second, third, fourth] = self.channel;
-        let head = [first, second, third, fourth, HidCommand::KEEPALIVE.0 | 0x80, 0, 1, 1];
-        keyfob_core::bytes::copy_prefix(&mut report, &head);
-        report
     }
 }
 
@@ -240,11 +198,6 @@ impl Drop for Device {
         buffer.fill(0);
         BUFFERS.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
     }
-}
-
-/// The command of an initialization packet.
-fn is_of(report: &[u8; REPORT_LEN]) -> Option<HidCommand> {
-    report.get(4).filter(|byte| **byte >= 0x80).map(|byte| HidCommand(byte & 0x7F))
 }
 
 /// The key's port: a pipe of reports for any client. Reading lets the test's time pass, up to the wait, and takes no

@@ -2,8 +2,9 @@
 //! reaches it as its store, and through the seams of `Platform` that the feature `testing` has.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{self, Duration},
 };
 
 use keyfob_core::{
@@ -15,6 +16,7 @@ use keyfob_core::{
     ctap2::{Command, RpEntity, UserEntity},
     large_blob,
 };
+use mio::Waker;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
@@ -24,56 +26,43 @@ use super::{
     knobs::{Answer, Asked, Lie, Plan, Step, flags, set, set_sign_count},
 };
 use crate::{
-    engine::Platform,
-    store::{Blobs, Change, Credential, Found, MAX_RECORD, MemoryStore, Number, Query, Setting, Store, StoreError},
+    devices::Touch,
+    store::{Blobs, Change, Credential, Found, MAX_RECORD, Number, Query, Setting, Store, StoreError},
 };
 
-/// How many discoverable credentials the key can hold.
-const CREDENTIALS: usize = 50;
+/// How many requests are remembered.
+const HISTORY: usize = 1000;
 /// The numbers of credentials that are not discoverable begin here: no sequence of getNextAssertion comes so far.
 const NAMED: Number = 1 << 31;
 /// The longest large blob, compressed, in bytes, as the engine has it.
 const MAX_LARGE_BLOB: usize = 400;
 
-/// What the key runs on.
-pub(super) struct TestPlatform;
-
-impl Platform for TestPlatform {
-    type Crypto = RustCrypto;
-    type Rng = ChaCha20Rng;
-    type Store = TestStore;
-
-    fn intercept(store: &mut TestStore, message: &mut [u8], len: usize) -> Option<usize> {
-        store.lock().intercept(message, len)
-    }
-
-    fn is_removed(store: &mut TestStore, credential_id: &[u8]) -> bool {
-        store.lock().removed.iter().any(|removed| removed == credential_id)
-    }
-
-    fn before_signing(store: &mut TestStore, credential_id: &[u8], auth_data: &mut [u8]) {
-        store.lock().before_signing(credential_id, auth_data);
-    }
-
-    fn after_signing(store: &TestStore, signature: &mut [u8]) {
-        // The lowest bit of `s`, or of EdDSA's scalar: the form stays right.
-        if let (Some(last), true) = (signature.last_mut(), store.lock().lies.contains(&Lie::BogusSignature)) {
-            *last ^= 1;
-        }
-    }
-}
-
 /// The state, shared with the engine as its store.
 #[derive(Clone)]
-pub(super) struct TestStore(Arc<Mutex<State>>);
+pub struct TestStore(Arc<Mutex<State>>);
 
 impl TestStore {
-    pub fn new(seed: u64) -> Self {
-        Self(Arc::new(Mutex::new(State::new(seed))))
+    /// The state of a key with this store, which is empty or the key's alone. With a `clock`, the key has the
+    /// machine's time.
+    pub fn new(seed: u64, store: Box<dyn Store + Send>, clock: Option<time::Instant>) -> Self {
+        Self(Arc::new(Mutex::new(State::new(seed, store, clock))))
     }
 
     pub fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// [`Platform::is_removed`](crate::engine::Platform::is_removed).
+    pub fn is_removed(&self, credential_id: &[u8]) -> bool {
+        self.lock().removed.iter().any(|removed| removed == credential_id)
+    }
+
+    /// [`Platform::after_signing`](crate::engine::Platform::after_signing).
+    pub fn after_signing(&self, signature: &mut [u8]) {
+        // The lowest bit of `s`, or of EdDSA's scalar: the form stays right.
+        if let (Some(last), true) = (signature.last_mut(), self.lock().lies.contains(&Lie::BogusSignature)) {
+            *last ^= 1;
+        }
     }
 }
 
@@ -91,10 +80,12 @@ struct Named {
     record: Vec<u8>,
 }
 
-pub(super) struct State {
-    pub now: Instant,
+pub struct State {
+    /// The test's time; with a clock, how far the key's time is ahead of it.
+    time: Instant,
+    clock: Option<time::Instant>,
     pub rng: ChaCha20Rng,
-    memory: Box<MemoryStore<CREDENTIALS>>,
+    memory: Box<dyn Store + Send>,
     named: Vec<Named>,
     /// Ids and RP IDs of credentials that were registered and are wrapped in their ids.
     wrapped: Vec<(Vec<u8>, String)>,
@@ -105,23 +96,37 @@ pub(super) struct State {
     pub registered: Properties,
     pub lies: Vec<Lie>,
     forced: Vec<Forced>,
-    pub history: Vec<Asked>,
+    pub history: VecDeque<Asked>,
     plans: Vec<(Step, Plan)>,
-    /// Plans whose step is reached.
-    pub due: Vec<Plan>,
     /// The commit that fails: 1 is the next.
     pub failing_commit: Option<u32>,
-    /// Whether a request has arrived since the port asked.
-    pub has_begun: bool,
+    /// The command that has arrived since the driver asked.
+    pub begun: Option<Command>,
+    /// Another way for the user to touch the key, which the driver has not taken over yet.
+    pub touch: Option<Touch>,
+    /// The same: whether the user is verified.
+    pub user_verified: Option<bool>,
+    /// Whether the driver sees the user wait.
+    pub waits_for_user: bool,
+    /// One touch, or that the user declines once.
+    pub one_touch: Option<bool>,
+    pub delay: Duration,
+    pub sends_keep_alives: bool,
+    pub is_plugged_in: bool,
+    /// The driver is to power the key up anew.
+    pub powers_up: bool,
+    /// Wakes the hub.
+    pub waker: Option<Arc<Waker>>,
 }
 
 impl State {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, memory: Box<dyn Store + Send>, clock: Option<time::Instant>) -> Self {
         Self {
-            now: Instant::default(),
+            time: Instant::default(),
+            clock,
             // Another stream than the engine's.
             rng: ChaCha20Rng::seed_from_u64(seed ^ u64::from_be_bytes(*b"test key")),
-            memory: Box::default(),
+            memory,
             named: Vec::new(),
             wrapped: Vec::new(),
             removed: Vec::new(),
@@ -129,12 +134,32 @@ impl State {
             registered: Properties::default(),
             lies: Vec::new(),
             forced: Vec::new(),
-            history: Vec::new(),
+            history: VecDeque::new(),
             plans: Vec::new(),
-            due: Vec::new(),
             failing_commit: None,
-            has_begun: false,
+            begun: None,
+            touch: None,
+            user_verified: None,
+            waits_for_user: false,
+            one_touch: None,
+            delay: Duration::ZERO,
+            sends_keep_alives: true,
+            is_plugged_in: true,
+            powers_up: false,
+            waker: None,
         }
+    }
+
+    pub fn now(&self) -> Instant {
+        self.clock.map_or(self.time, |clock| self.time.plus(clock.elapsed()))
+    }
+
+    pub fn advance(&mut self, duration: Duration) {
+        self.time = self.time.plus(duration);
+    }
+
+    pub fn unplug(&mut self) {
+        (self.is_plugged_in, self.powers_up, self.waits_for_user) = (false, false, false);
     }
 
     pub fn force(&mut self, command: Command, answer: Answer, left: Option<u32>) {
@@ -151,22 +176,25 @@ impl State {
 
     /// A step is reached: what is planned for it happens.
     pub fn reach(&mut self, step: Step) {
-        let due = &mut self.due;
-        self.plans.retain(|(at, plan)| {
-            if *at == step {
-                due.push(*plan);
+        for (_, plan) in self.plans.extract_if(.., |(at, _)| *at == step).collect::<Vec<_>>() {
+            match plan {
+                Plan::Unplug => self.unplug(),
+                Plan::Jump(duration) => self.advance(duration),
             }
-            *at != step
-        });
+        }
     }
 
-    fn intercept(&mut self, message: &mut [u8], len: usize) -> Option<usize> {
+    /// [`Platform::intercept`](crate::engine::Platform::intercept).
+    pub fn intercept(&mut self, message: &mut [u8], len: usize) -> Option<usize> {
         let asked = Asked::new(message.get(..len)?);
         let command = asked.command;
-        self.history.push(asked);
-        self.has_begun = true;
+        if self.history.len() >= HISTORY {
+            self.history.pop_front();
+        }
+        self.history.push_back(asked);
+        self.begun = Some(command);
         self.reach(Step::Request(command));
-        if self.due.contains(&Plan::Unplug) {
+        if !self.is_plugged_in {
             return Some(1); // it is never sent
         }
         let is_meant = |forced: &&mut Forced| forced.command == command && forced.left != Some(0);
@@ -178,11 +206,12 @@ impl State {
         }
     }
 
-    /// Writes what the test decides into authenticator data: the credential's properties, then the lies.
-    fn before_signing(&mut self, credential_id: &[u8], auth_data: &mut [u8]) {
+    /// [`Platform::before_signing`](crate::engine::Platform::before_signing): writes what the test decides into
+    /// authenticator data, the credential's properties and then the lies.
+    pub fn before_signing(&mut self, credential_id: &[u8], auth_data: &mut [u8]) {
         let is_new = flags(auth_data).has(Flags::AT);
         if is_new && !self.is_stored(credential_id) {
-            let rp_id = self.history.last().and_then(|asked| asked.rp_id.clone()).unwrap_or_default();
+            let rp_id = self.history.back().and_then(|asked| asked.rp_id.clone()).unwrap_or_default();
             self.wrapped.push((credential_id.to_vec(), rp_id));
         }
         let registered = self.registered;
@@ -449,5 +478,9 @@ impl Store for TestStore {
 
     fn stage(&mut self, offset: usize, bytes: &[u8]) -> Result<(), StoreError> {
         self.lock().memory.stage(offset, bytes)
+    }
+
+    fn tidy(&mut self) -> Result<bool, StoreError> {
+        self.lock().memory.tidy()
     }
 }

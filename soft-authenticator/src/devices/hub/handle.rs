@@ -21,8 +21,8 @@ struct Orders {
 }
 
 impl HubHandle {
-    pub(super) fn new(waker: Waker) -> Self {
-        Self { waker: Arc::new(waker), orders: Arc::default() }
+    pub(super) fn new(waker: Arc<Waker>) -> Self {
+        Self { waker, orders: Arc::default() }
     }
 
     /// Whether the hub is to stop. Asked once for each order.
@@ -35,7 +35,7 @@ impl HubHandle {
         self.orders.replug.swap(false, Ordering::Relaxed)
     }
 
-    /// Unplugs the key and plugs it in again: every connection is closed.
+    /// Unplugs the key and plugs it in again: every connection is closed. A key that a test has unplugged stays out.
     pub fn replug(&self) {
         self.orders.replug.store(true, Ordering::Relaxed);
         self.wake();

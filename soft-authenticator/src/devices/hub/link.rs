@@ -91,8 +91,8 @@ pub trait Link {
     /// The link has ended: [`ErrorKind::TimedOut`] where the client took nothing for too long.
     fn flush(&mut self, now: Instant, inputs: &mut Vec<Input>) -> io::Result<Flushed>;
 
-    /// The key is unplugged. Returns whether the link stays, without openers.
-    fn unplug(&mut self) -> bool {
+    /// The key is unplugged, and stays out if it is said so. Returns whether the link stays, without openers.
+    fn unplug(&mut self, _stays_out: bool) -> bool {
         false
     }
 }

@@ -47,6 +47,7 @@
 use std::{
     io::{self, ErrorKind},
     iter, mem,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -131,6 +132,8 @@ pub struct Hub<'k, 'b> {
     last_token: usize,
     is_plugged_in: bool,
     stays_plugged_in: bool,
+    /// A test has unplugged the key: clients find none.
+    is_out: bool,
     observer: Observer,
     /// Inputs that are being acted on. Kept, so that it is allocated once.
     inputs: Vec<Input>,
@@ -143,7 +146,12 @@ impl<'k, 'b> Hub<'k, 'b> {
     /// The operating system refuses to poll.
     pub fn new(key: &'k mut VirtualKey<'b>) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let handle = HubHandle::new(Waker::new(poll.registry(), WAKER)?);
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        #[cfg(feature = "testing")]
+        if let Some(control) = key.control() {
+            control.wakes(waker.clone());
+        }
+        let handle = HubHandle::new(waker);
         Ok(Self {
             key,
             poll,
@@ -155,6 +163,7 @@ impl<'k, 'b> Hub<'k, 'b> {
             last_token: WAKER.0,
             is_plugged_in: false,
             stays_plugged_in: false,
+            is_out: false,
             observer: Observer::default(),
             inputs: Vec::new(),
         })
@@ -177,22 +186,23 @@ impl<'k, 'b> Hub<'k, 'b> {
     pub fn run(&mut self, mut watch: impl FnMut(HubEvent)) -> io::Result<()> {
         let watch: &mut dyn FnMut(HubEvent) = &mut watch;
         let mut events = Events::with_capacity(EVENTS);
-        if self.stays_plugged_in {
+        self.is_out = self.key.is_out();
+        if self.stays_plugged_in && !self.is_out {
             self.plug_in(watch)?;
+        }
+        if self.is_out {
+            self.unplug(watch)?;
         }
         while !self.handle.takes_stop() {
             let pause = self.work(watch)?;
+            self.obey(false, watch)?;
             let pause = self.flush(pause, watch)?;
             match self.poll.poll(&mut events, pause) {
                 Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
                 _ => self.note(&events),
             }
-            if self.handle.takes_replug() {
-                self.unplug(watch)?;
-                if self.stays_plugged_in {
-                    self.plug_in(watch)?;
-                }
-            }
+            let replugs = self.handle.takes_replug();
+            self.obey(replugs, watch)?;
             self.receive(watch)?;
             self.accept(watch)?;
         }
@@ -356,8 +366,10 @@ impl<'k, 'b> Hub<'k, 'b> {
         let Some(seat) = self.seats.get_mut(index) else { return Ok(()) };
         let result = act(seat, &self.poll, &mut inputs);
         let (token, is_connection) = (seat.token, seat.is_connection);
+        let mut is_refused = false;
         for input in inputs.drain(..) {
             match input {
+                Input::Opened(_) if self.is_out => is_refused = is_connection,
                 Input::Opened(peer) => self.open(index, token, peer, watch)?,
                 Input::Report(peer, report) => self.deliver(peer, &report, watch),
                 Input::Closed(peer) => self.leave(token, Some(peer), watch),
@@ -369,6 +381,10 @@ impl<'k, 'b> Hub<'k, 'b> {
             }
         }
         self.inputs = inputs;
+        if is_refused {
+            self.close(index, watch);
+            return Ok(());
+        }
         if let Err(error) = result {
             if !is_connection {
                 return Err(error);

@@ -30,8 +30,26 @@ impl Hub<'_, '_> {
         self.add_link(Box::new(Vpcd::new(address)), false).map(|_| ())
     }
 
+    /// Does what the handle or a test has said: unplugs the key, plugs it in, or both.
+    pub(super) fn obey(&mut self, replugs: bool, watch: &mut dyn FnMut(HubEvent)) -> io::Result<()> {
+        let replugs = self.key.takes_plug_in() || replugs;
+        let (was_out, is_out) = (self.is_out, self.key.is_out());
+        if !replugs && was_out == is_out {
+            return Ok(());
+        }
+        self.is_out = is_out;
+        self.unplug(watch)?;
+        if was_out && !is_out {
+            self.tell_readers(false);
+        }
+        if self.stays_plugged_in && !is_out { self.plug_in(watch) } else { Ok(()) }
+    }
+
     pub(super) fn plug_in(&mut self, watch: &mut dyn FnMut(HubEvent)) -> io::Result<()> {
-        self.key.power_cycle().map_err(does_not_power_up)?;
+        if let Err(error) = self.key.power_cycle() {
+            // The store of a key that a test controls was told to fail.
+            return if self.key.stays_out() { Ok(()) } else { Err(does_not_power_up(error)) };
+        }
         self.observer = Observer::default();
         self.is_plugged_in = true;
         watch(HubEvent::PluggedIn);
@@ -44,7 +62,11 @@ impl Hub<'_, '_> {
         if !self.openers.is_empty() {
             self.tell_readers(false);
         }
-        self.seats.retain_mut(|seat| seat.link.unplug());
+        let is_out = self.is_out;
+        self.seats.retain_mut(|seat| seat.link.unplug(is_out));
+        if is_out {
+            self.tell_readers(true);
+        }
         for (_, peer) in self.openers.drain(..) {
             watch(HubEvent::Closed(peer));
         }
@@ -56,7 +78,7 @@ impl Hub<'_, '_> {
 
     /// The reader on this seat has switched its field on.
     pub(super) fn enter_field(&mut self, token: Token, peer: Peer, watch: &mut dyn FnMut(HubEvent)) -> io::Result<()> {
-        if !self.openers.is_empty() {
+        if !self.openers.is_empty() || self.is_out {
             return Ok(()); // the card is being taken out
         }
         if let Some(Field { peer, .. }) = self.field.replace(Field { token, peer }) {

@@ -94,7 +94,7 @@ impl<S: Read + Write + Source> Link for Stream<S> {
         self.outbox.flush(now, usize::MAX, |bytes| stream.write(bytes))
     }
 
-    fn unplug(&mut self) -> bool {
+    fn unplug(&mut self, _: bool) -> bool {
         !self.is_open
     }
 }

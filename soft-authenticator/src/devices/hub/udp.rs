@@ -92,7 +92,7 @@ impl Link for Udp {
         Ok(Flushed { due, ..Flushed::default() })
     }
 
-    fn unplug(&mut self) -> bool {
+    fn unplug(&mut self, _: bool) -> bool {
         self.peers.clear();
         true
     }

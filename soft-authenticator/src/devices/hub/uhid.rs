@@ -7,6 +7,7 @@ use std::{
     collections::VecDeque,
     fs::File,
     io::{self, ErrorKind, Read, Write},
+    mem,
     os::fd::AsRawFd,
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     thread,
@@ -44,6 +45,8 @@ pub struct Uhid {
     /// Whether the events are those of this device, and not of one that was unplugged.
     has_started: bool,
     is_open: bool,
+    /// Whether the kernel has the device, once `first` is written.
+    is_there: bool,
     reports: Paced,
     /// Events that are written before any report.
     first: VecDeque<Vec<u8>>,
@@ -100,6 +103,7 @@ impl Uhid {
             woken,
             has_started: false,
             is_open: false,
+            is_there: true,
             reports: Paced::default(),
             first: VecDeque::new(),
         })
@@ -167,10 +171,12 @@ impl Link for Uhid {
         Ok(Flushed { due: self.reports.due(), ..Flushed::default() })
     }
 
-    fn unplug(&mut self) -> bool {
+    fn unplug(&mut self, stays_out: bool) -> bool {
         (self.has_started, self.is_open) = (false, false);
         self.reports.clear();
-        self.first = [uhid::destroy().into(), uhid::create()].into();
+        let was_there = mem::replace(&mut self.is_there, !stays_out);
+        let destroy = was_there.then(|| uhid::destroy().into());
+        self.first = destroy.into_iter().chain((!stays_out).then(uhid::create)).collect();
         true
     }
 }

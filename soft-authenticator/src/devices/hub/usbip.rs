@@ -165,7 +165,7 @@ impl Link for Usbip {
         Ok(Flushed { due: flushed.due.into_iter().chain(paced).min(), ..flushed })
     }
 
-    fn unplug(&mut self) -> bool {
+    fn unplug(&mut self, _: bool) -> bool {
         !self.is_attached
     }
 }

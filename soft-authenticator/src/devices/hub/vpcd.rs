@@ -195,7 +195,7 @@ impl Link for Vpcd {
         }
     }
 
-    fn unplug(&mut self) -> bool {
+    fn unplug(&mut self, _: bool) -> bool {
         self.take_out(AWAY);
         true
     }

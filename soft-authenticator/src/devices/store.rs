@@ -1,15 +1,37 @@
-//! A store with room for a large-blob array of a given length.
+//! The store of a virtual key: any store, with room for a large-blob array of a given length.
 
 use crate::store::{Blobs, Change, Found, Number, Query, Setting, Store, StoreError};
+#[cfg(feature = "testing")]
+use crate::testing::TestStore;
 
-/// Any store, and the longest large-blob array that it takes, in bytes. An array that is there already and is longer
-/// stays.
-pub struct Limited<S> {
-    pub store: S,
-    pub large_blobs: usize,
+/// What a virtual key keeps its state in: any store.
+pub struct VirtualStore {
+    store: Box<dyn Store + Send>,
+    /// The longest large-blob array that it takes, in bytes. An array that is there already and is longer stays.
+    large_blobs: usize,
+    /// The store, where a test controls the key.
+    #[cfg(feature = "testing")]
+    pub(super) controlled: Option<TestStore>,
 }
 
-impl<S: Store> Store for Limited<S> {
+impl VirtualStore {
+    pub(super) fn new(store: Box<dyn Store + Send>, large_blobs: usize) -> Self {
+        Self {
+            store,
+            large_blobs,
+            #[cfg(feature = "testing")]
+            controlled: None,
+        }
+    }
+}
+
+impl From<Box<dyn Store + Send>> for VirtualStore {
+    fn from(store: Box<dyn Store + Send>) -> Self {
+        Self::new(store, usize::MAX)
+    }
+}
+
+impl Store for VirtualStore {
     fn get(&mut self, setting: Setting, out: &mut [u8]) -> Result<Option<usize>, StoreError> {
         self.store.get(setting, out)
     }
