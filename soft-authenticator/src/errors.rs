@@ -97,7 +97,8 @@ mod tests {
                 use crate::testing::TestError::*;
                 let read =
                     [CredentialIdTaken, UnknownCredential, PrivateKey, OtherCurve, CredentialId, RpId, UserHandle];
-                [&read[..], &[Unplugged, NotAsked, LargeBlob, CredProtect, Store(StoreError::Full), Response]].concat()
+                [&read[..], &[Unplugged, NotAsked, Random, LargeBlob, CredProtect, Store(StoreError::Full), Response]]
+                    .concat()
             }),
         ];
         for error in errors.into_iter().flatten() {

@@ -79,6 +79,15 @@ impl VirtualKey<'_> {
         self.driver.as_mut().is_none_or(|driver| driver.responds())
     }
 
+    /// Whether the key waits for its user is known before anything tells of it.
+    pub(super) fn note_wait(&mut self, now: Instant) {
+        if let (Some(driver), Some(port)) = (&self.driver, &self.port)
+            && (matches!(port.waits_for(), Some(Wait::UserVerification | Wait::Sample)) || port.awaits_touch(now))
+        {
+            driver.store().lock().waits_for_user = true;
+        }
+    }
+
     /// The user, of whom a test decides: who does not touch the key is not verified either. Returns whether the key
     /// waits for them.
     pub(super) fn ask_of_test(&mut self, now: Instant) -> bool {

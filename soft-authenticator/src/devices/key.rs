@@ -432,6 +432,7 @@ impl<'b> VirtualKey<'b> {
         if self.rests(now).is_some() {
             return self.keep_alive(now);
         }
+        self.note_wait(now);
         loop {
             let report = self.authenticator()?.transmit(now)?;
             if self.passes(&report) {
@@ -459,6 +460,7 @@ impl<'b> VirtualKey<'b> {
         if self.rests(now).is_some() {
             return None;
         }
+        self.note_wait(now);
         let Some(Port::Field(nfc, _)) = &mut self.port else { return None };
         let response = nfc.transmit(now)?;
         let is_final = response.status != StatusWord::STATUS_UPDATE;

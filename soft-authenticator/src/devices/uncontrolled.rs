@@ -30,6 +30,8 @@ impl VirtualKey<'_> {
         None
     }
 
+    pub(super) const fn note_wait(&self, _: Instant) {}
+
     pub(super) const fn keep_alive(&self, _: Instant) -> Option<[u8; REPORT_LEN]> {
         None
     }

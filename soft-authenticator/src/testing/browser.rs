@@ -1,9 +1,13 @@
 //! A browser's `navigator.credentials` for one page and one key: the client of keyfob-core, with the JSON of WebAuthn
 //! L3 §5.1.
 
-use std::time::Duration;
+use std::{
+    fmt,
+    time::{self, Duration},
+};
 
 use keyfob_core::{
+    Instant,
     auth_data::Flags,
     bytes,
     cbor::Text,
@@ -13,13 +17,17 @@ use keyfob_core::{
     },
     crypto::{Hash, RustCrypto},
     ctap2::{Command, decode_response, get_assertion, make_credential},
-    transport::{Protocol, Received, Transport},
+    transport::{
+        Protocol, Received, ReportIo, Transport,
+        hid::{HidTransport, REPORT_LEN},
+    },
     webauthn::{CreationOptions, DefaultClientDataCollector, PublicSuffixList, RequestOptions},
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
-use super::{Asked, TestError, TestKey, knobs::set};
+use super::{Asked, Control, TestError, TestKey, TestPort, Unplugged, knobs::set};
+use crate::devices::hub::{HubHandle, ProcessPipe};
 
 /// Room for the responses of a ceremony, in bytes.
 const RESPONSES: usize = 16 << 10;
@@ -27,11 +35,91 @@ const RESPONSES: usize = 16 << 10;
 const TRANSPORTS: &[Text<'static>] = const { &[Text::new("usb")] };
 
 /// A page in a browser that sees one key. It has nobody who types a PIN, and takes the most recent of several accounts.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Browser {
-    key: TestKey,
+    key: Key,
     origin: String,
     is_credulous: bool,
+}
+
+impl fmt::Debug for Browser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Browser").field("origin", &self.origin).finish_non_exhaustive()
+    }
+}
+
+/// The key that a browser sees.
+#[derive(Clone)]
+enum Key {
+    Test(TestKey),
+    /// Behind a hub, with the time at which the browser began.
+    Hub(HubHandle, time::Instant),
+}
+
+impl Key {
+    fn control(&self) -> Option<&Control> {
+        match self {
+            Self::Test(key) => Some(key),
+            Self::Hub(hub, _) => hub.control(),
+        }
+    }
+
+    fn is_plugged_in(&self) -> bool {
+        self.control().is_none_or(Control::is_plugged_in)
+    }
+
+    /// Random numbers for a client: from the seed of a controlled key, as the credentials that are put in.
+    fn rng(&self) -> Result<ChaCha20Rng, TestError> {
+        let mut seed = [0; 32];
+        match self.control() {
+            Some(control) => control.0.lock().rng.fill_bytes(&mut seed),
+            None => getrandom::fill(&mut seed).map_err(|_| TestError::Random)?,
+        }
+        Ok(ChaCha20Rng::from_seed(seed))
+    }
+
+    fn port(&self) -> Result<BrowserPort, TestError> {
+        match self {
+            Self::Test(key) => Ok(BrowserPort::Test(key.port())),
+            Self::Hub(hub, _) => {
+                hub.connect().map(|pipe| BrowserPort::Hub(Box::new(pipe))).map_err(|_| TestError::Unplugged)
+            }
+        }
+    }
+
+    fn clock(&self) -> Box<dyn FnMut() -> Instant + Send> {
+        match self {
+            Self::Test(key) => Box::new(key.clock()),
+            Self::Hub(_, start) => {
+                let start = *start;
+                Box::new(move || Instant::default().plus(start.elapsed()))
+            }
+        }
+    }
+}
+
+/// The pipe of reports to the key.
+enum BrowserPort {
+    Test(TestPort),
+    Hub(Box<ProcessPipe>),
+}
+
+impl ReportIo for BrowserPort {
+    type Error = Unplugged;
+
+    fn write(&mut self, report: &[u8; REPORT_LEN]) -> Result<(), Unplugged> {
+        match self {
+            Self::Test(port) => port.write(report),
+            Self::Hub(pipe) => pipe.write(report).map_err(|_| Unplugged),
+        }
+    }
+
+    fn read(&mut self, wait: Duration) -> Result<Option<[u8; REPORT_LEN]>, Unplugged> {
+        match self {
+            Self::Test(port) => port.read(wait),
+            Self::Hub(pipe) => pipe.read(wait).map_err(|_| Unplugged),
+        }
+    }
 }
 
 /// A user who leaves everything to the key.
@@ -41,7 +129,11 @@ impl UserInteraction for User {}
 
 impl Browser {
     pub(super) fn new(key: TestKey, origin: &str) -> Self {
-        Self { key, origin: origin.to_owned(), is_credulous: false }
+        Self { key: Key::Test(key), origin: origin.to_owned(), is_credulous: false }
+    }
+
+    pub(crate) fn behind(hub: HubHandle, origin: &str) -> Self {
+        Self { key: Key::Hub(hub, time::Instant::now()), origin: origin.to_owned(), is_credulous: false }
     }
 
     /// A browser that believes the key: it passes on a wrong rpIdHash, and responses without UP or UV, which a real one
@@ -107,7 +199,7 @@ impl Browser {
                 User,
                 RustCrypto,
                 ChaCha20Rng,
-                impl FnMut() -> keyfob_core::Instant + use<>,
+                Box<dyn FnMut() -> Instant + Send>,
             ),
         >,
         TestError,
@@ -115,9 +207,10 @@ impl Browser {
         if !self.key.is_plugged_in() {
             return Err(TestError::Unplugged);
         }
-        let transport = Believer::new(self.key.transport(), self.is_credulous);
+        let mut rng = self.key.rng()?;
+        let transport = HidTransport::new(self.key.port()?, self.key.clock(), rng.next_u64().to_be_bytes());
+        let transport = Believer::new(transport, self.is_credulous);
         let collector = DefaultClientDataCollector::new(&self.origin).with_suffixes(PublicSuffixList);
-        let rng = ChaCha20Rng::seed_from_u64(self.key.0.control.0.lock().rng.next_u64());
         Ok(Fido2Client::new(transport, collector, User, RustCrypto, rng, self.key.clock()))
     }
 

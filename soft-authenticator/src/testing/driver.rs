@@ -146,6 +146,7 @@ impl Driver {
         if let Some(command) = self.pending.take() {
             state.reach(Step::Response(command));
         }
+        (state.waits_for_user, state.one_touch) = (false, None);
         state.is_plugged_in
     }
 
@@ -154,13 +155,13 @@ impl Driver {
         let mut state = self.store.lock();
         if is_for_user {
             let is_first = !std::mem::replace(&mut self.is_asked, true);
+            state.waits_for_user = true;
             if is_first {
-                state.waits_for_user = true;
                 state.reach(Step::Touch);
             }
             return Some(is_first);
         }
-        if wait != Some(Wait::Processing) && self.is_asked {
+        if wait != Some(Wait::Processing) {
             self.is_asked = false;
             (state.waits_for_user, state.one_touch) = (false, None);
         }

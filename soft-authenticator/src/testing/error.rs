@@ -35,6 +35,8 @@ pub enum TestError {
     Store(StoreError),
     /// The JSON of the options cannot be read.
     Options(json::Error),
+    /// The system's random source failed.
+    Random,
     /// The ceremony failed: what a browser tells the page as `NotAllowedError` and the like.
     Client(client::Error),
     /// The response cannot be written as JSON, because its authenticator data is malformed.
@@ -55,6 +57,7 @@ says! { TestError:
     Self::CredProtect => "the protection of a credential is 1, 2 or 3",
     Self::Store(error) => "{error}",
     Self::Options(error) => "the options cannot be read: {error}",
+    Self::Random => "the system's random source failed",
     Self::Client(error) => "{error}",
     Self::Response => "the response has malformed authenticator data",
 }

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Everything follows from the seed and from what the test says. Time is the test's: it passes when a client waits, and
-//! with [`TestKey::advance`]; nothing sleeps. The page `docs/testing.md` of the repository explains what a test can do,
+//! with [`Control::advance`]; nothing sleeps. The page `docs/testing.md` of the repository explains what a test can do,
 //! and what a server answers.
 
 use std::{

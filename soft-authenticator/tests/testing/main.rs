@@ -2,6 +2,7 @@
 
 mod ceremonies;
 mod credentials;
+mod doors;
 mod faults;
 mod lies;
 mod page;

@@ -34,12 +34,15 @@ pub enum Peer {
     Usbip(SocketAddr),
     /// The virtual reader of vpcd at this address, in whose field the key is as a card.
     Vpcd(SocketAddr),
+    /// A client in the process of the hub.
+    Process,
 }
 
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) | Self::Udp(address) | Self::Usbip(address) => address.fmt(f),
+            Self::Process => f.write_str("this process"),
             Self::Uhid => f.write_str("uhid"),
             Self::Vpcd(address) => write!(f, "reader {address}"),
             Self::Unix(number) => write!(f, "client {number}"),

@@ -13,6 +13,7 @@
 //! | [`Hub::listen_usbip`] | a connection: USB/IP | attaching the device |
 //! | [`Hub::attach_uhid`] | all programs of this machine: hidraw | the first of them opening it |
 //! | [`Hub::insert_into_vpcd`] | all programs that use PC/SC: APDUs | the reader's field |
+//! | [`HubHandle::connect`] | a thread of this process: 64-byte reports, one after another | connecting |
 //!
 //! Reports have no report id, except on [`Hub::listen_packets`]. An incomplete report at the end of a connection is
 //! ignored.
@@ -74,7 +75,7 @@ mod vpcd;
 
 use event::Observer;
 pub use event::{HubEvent, Peer};
-pub use handle::HubHandle;
+pub use handle::{HubHandle, ProcessPipe};
 use link::{Input, Link, Report};
 use listener::{Listener, is_broken, lacks_files};
 use place::Field;
@@ -152,6 +153,8 @@ impl<'k, 'b> Hub<'k, 'b> {
             control.wakes(waker.clone());
         }
         let handle = HubHandle::new(waker);
+        #[cfg(feature = "testing")]
+        let handle = handle.controlled(key.control());
         Ok(Self {
             key,
             poll,
@@ -203,9 +206,13 @@ impl<'k, 'b> Hub<'k, 'b> {
             }
             let replugs = self.handle.takes_replug();
             self.obey(replugs, watch)?;
+            for stream in self.handle.takes_clients() {
+                self.admit(stream::in_process(stream), watch)?;
+            }
             self.receive(watch)?;
             self.accept(watch)?;
         }
+        self.handle.takes_clients();
         self.unplug(watch)
     }
 
@@ -326,17 +333,22 @@ impl<'k, 'b> Hub<'k, 'b> {
                 };
                 let limit = door.listener.limit();
                 if self.seats.iter().filter(|seat| seat.is_connection).count() < limit || self.make_room(watch) {
-                    let added = self.add_link(link, true)?;
-                    self.step(added, watch, |seat, _, inputs| {
-                        seat.link.begin(inputs);
-                        Ok(())
-                    })?;
+                    self.admit(link, watch)?;
                 } else {
                     watch(HubEvent::Full(peer));
                 }
             }
         }
         Ok(())
+    }
+
+    /// A connection begins.
+    fn admit(&mut self, link: Box<dyn Link>, watch: &mut dyn FnMut(HubEvent)) -> io::Result<()> {
+        let added = self.add_link(link, true)?;
+        self.step(added, watch, |seat, _, inputs| {
+            seat.link.begin(inputs);
+            Ok(())
+        })
     }
 
     /// Lets a door accept nothing for a while.

@@ -10,6 +10,7 @@ use mio::event::Source;
 
 use super::{
     Peer,
+    handle::Joint,
     link::{Flushed, Input, Link, Outbox, Report, SHORT_READ_IS_LAST, may_be_init, read_some},
 };
 
@@ -29,6 +30,15 @@ pub struct Stream<S> {
     outbox: Outbox,
 }
 
+/// A connection of a client in this process.
+pub fn in_process(stream: Joint) -> Box<dyn Link> {
+    #[cfg(unix)]
+    let stream = mio::net::UnixStream::from_std(stream);
+    #[cfg(not(unix))]
+    let stream = mio::net::TcpStream::from_std(stream);
+    Box::new(Stream::open(stream, Peer::Process))
+}
+
 impl<S> Stream<S> {
     /// A connection that opens the key with its first report, which must be INIT on the broadcast channel.
     pub fn guarded(stream: S, peer: Peer) -> Self {
@@ -36,7 +46,6 @@ impl<S> Stream<S> {
     }
 
     /// A connection that has the key open from the start.
-    #[cfg(unix)]
     pub fn open(stream: S, peer: Peer) -> Self {
         Self { is_open: true, ..Self::guarded(stream, peer) }
     }
