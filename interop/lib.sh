@@ -50,11 +50,26 @@ keep() {
     fi
 }
 
+# alone COMMAND...: no other script installs something meanwhile.
+alone() {
+    local lock code=0
+    command -v flock >/dev/null || { "$@"; return; }
+    exec {lock}>"${TMPDIR:-/tmp}/keyfob-install-$(id -u)"
+    flock "$lock"
+    "$@" || code=$?
+    exec {lock}>&-
+    return "$code"
+}
+
 # need_packages NAME PACKAGE...: sets KEPT to a Python environment of this name with these packages. Exits with 77 if they
 # cannot be installed from PyPI.
 need_packages() {
     keep "$1"
     shift
+    alone install_packages "$@"
+}
+
+install_packages() {
     [ "$(cat "$KEPT/packages" 2>/dev/null)" != "$*" ] || return 0
     python3 -m venv --clear "$KEPT"
     "$KEPT/bin/pip" install --quiet --disable-pip-version-check "$@" || { echo "PyPI does not give $*"; exit 77; }
@@ -62,25 +77,22 @@ need_packages() {
 }
 
 # Sets KEPT to a Python environment with python-fido2 2.2.1. Exits with 77 if it cannot be installed from PyPI.
-need_fido2() {
-    local fido2=2.2.1 installed
-    keep python-fido2
-    installed=$("$KEPT/bin/python" -c 'from importlib.metadata import version; print(version("fido2"))' 2>/dev/null || true)
-    [ "$installed" != "$fido2" ] || return 0
-    python3 -m venv --clear "$KEPT"
-    "$KEPT/bin/pip" install --quiet --disable-pip-version-check "fido2==$fido2" ||
-        { echo "PyPI does not give fido2==$fido2"; exit 77; }
-}
+need_fido2() { need_packages python-fido2 fido2==2.2.1; }
 
 # need_debian COMMAND:PACKAGE...: installs what is missing. Exits with 77 if it cannot.
-need_debian() {
+need_debian() { alone install_debian "$@" || { echo "cannot install Debian's ${*#*:}"; exit 77; }; }
+
+# The same, but goes on if it cannot.
+want_debian() { alone install_debian "$@" || true; }
+
+install_debian() {
     local pair missing=()
     for pair; do
         command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
     done
     [ "${#missing[@]}" != 0 ] || return 0
     { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"; } \
-        </dev/null >/dev/null 2>&1 || { echo "cannot install Debian's ${missing[*]}"; exit 77; }
+        </dev/null >/dev/null 2>&1
 }
 
 # Prints `rsa` if the keyfob under test has RS256.

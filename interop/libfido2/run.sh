@@ -11,10 +11,7 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/../lib.sh"
-if ! command -v fido2-cred >/dev/null; then
-    { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends fido2-tools; } \
-        >/dev/null 2>&1 || { echo "there is no fido2-tools, and it cannot be installed"; exit 77; }
-fi
+need_debian fido2-cred:fido2-tools
 need_keyfob
 need_fido2
 need_example webauthn

@@ -21,10 +21,7 @@ manifest=$here/Cargo.toml
 cargo fetch --locked --quiet --manifest-path "$manifest" || { echo "crates.io does not give the peers"; exit 77; }
 packages=(keyfob-peer-opensk)
 libclang() { ls /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so* 2>/dev/null | head -n 1; }
-if [ -z "$(libclang)" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends libclang-dev; } \
-        >/dev/null 2>&1 || true
-fi
+[ -n "$(libclang)" ] || want_debian libclang:libclang-dev
 if [ -n "$(libclang)" ] && command -v cc >/dev/null; then
     packages+=(keyfob-peer-trussed)
 else

@@ -17,10 +17,7 @@ source "$here/../lib.sh"
 need_keyfob
 need_keyfob_rp
 need_packages relying-party "${packages[@]}"
-if ! command -v chromedriver >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium \
-        chromium-driver; } >/dev/null 2>&1 || true
-fi
+want_debian chromium:chromium chromedriver:chromium-driver
 
 export PYTHONDONTWRITEBYTECODE=1
 for check in sample client card flask_application browser; do
