@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand};
 
 mod demo;
 mod key;
+mod load;
 mod notes;
 mod run;
 mod serve;
@@ -29,6 +30,8 @@ struct Arguments {
 enum Command {
     /// Registers and signs in with a virtual key in this process, and shows each message.
     Demo(demo::Arguments),
+    /// Loads a WebAuthn server with many clients, each with a virtual key.
+    Load(Box<load::Arguments>),
     /// Runs a command that sees a virtual key as a HID device (Linux).
     Run(Box<run::Arguments>),
     /// Serves a virtual key that other programs can open.
@@ -38,6 +41,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Demo(arguments) => demo::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Load(arguments) => load::run(*arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments).map(|()| ExitCode::SUCCESS),
     };
