@@ -54,6 +54,10 @@ named! { Algorithm "{}":
     ED448 = -53 "Ed448";
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     RS256 = -257 "RS256";
+    /// RSASSA-PKCS1-v1_5 with SHA-384.
+    RS384 = -258 "RS384";
+    /// RSASSA-PKCS1-v1_5 with SHA-512.
+    RS512 = -259 "RS512";
     /// RSASSA-PKCS1-v1_5 with SHA-1.
     RS1 = -65535 "RS1";
 }

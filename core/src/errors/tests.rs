@@ -122,7 +122,7 @@ fn causes(cbor: cbor::Error) -> [Cause; 42] {
     ]
 }
 
-fn refusals(cbor: cbor::Error, json: json::Error) -> [verify::Error; 33] {
+fn refusals(cbor: cbor::Error, json: json::Error) -> [verify::Error; 34] {
     use verify::Error::*;
     [
         ClientData(json),
@@ -150,6 +150,7 @@ fn refusals(cbor: cbor::Error, json: json::Error) -> [verify::Error; 33] {
         CertificateKey,
         Validity,
         Chain,
+        Constraints,
         RootInChain,
         Aaguid,
         AaguidNotZero,

@@ -29,6 +29,7 @@ says! {
         Self::CertificateKey => "the key of the attestation certificate is not of the statement's algorithm",
         Self::Validity => "a certificate is not valid yet, or has expired",
         Self::Chain => "the chain of certificates does not lead to a trusted one",
+        Self::Constraints => "an issuer in the chain may not issue, or a critical extension is not known",
         Self::RootInChain => "the chain of certificates contains its root",
         Self::Aaguid => "the attestation certificate is of another model than the authenticator data",
         Self::AaguidNotZero => "the attestation is of U2F, and the authenticator data has an AAGUID",

@@ -8,21 +8,16 @@
 //!
 //! The module `chain` decides whether a certificate is trusted.
 
-use super::Error;
+use super::{
+    Error,
+    der::{BIT_STRING, BOOLEAN, Der, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, SET, time},
+    is_of_its_algorithm,
+};
 use crate::{
     cose::{Algorithm, CoseKey, Curve},
     crypto::{self, Verify},
 };
 
-const BOOLEAN: u8 = 0x01;
-const INTEGER: u8 = 0x02;
-const BIT_STRING: u8 = 0x03;
-const OCTET_STRING: u8 = 0x04;
-const OBJECT_IDENTIFIER: u8 = 0x06;
-const UTC_TIME: u8 = 0x17;
-const GENERALIZED_TIME: u8 = 0x18;
-const SEQUENCE: u8 = 0x30;
-const SET: u8 = 0x31;
 const VERSION: u8 = 0xA0;
 const EXTENSIONS: u8 = 0xA3;
 
@@ -44,6 +39,29 @@ const ECDSA_SHA256: &[u8] = b"\x2A\x86\x48\xCE\x3D\x04\x03\x02";
 const ECDSA_SHA384: &[u8] = b"\x2A\x86\x48\xCE\x3D\x04\x03\x03";
 /// ecdsa-with-SHA512, 1.2.840.10045.4.3.4.
 const ECDSA_SHA512: &[u8] = b"\x2A\x86\x48\xCE\x3D\x04\x03\x04";
+/// rsaEncryption, 1.2.840.113549.1.1.1 (RFC 8017 appendix A.1), the form of every RSA key.
+const RSA: &[u8] = b"\x2A\x86\x48\x86\xF7\x0D\x01\x01\x01";
+/// sha256WithRSAEncryption, 1.2.840.113549.1.1.11 (RFC 8017 appendix A.2.4).
+const RSA_SHA256: &[u8] = b"\x2A\x86\x48\x86\xF7\x0D\x01\x01\x0B";
+/// sha384WithRSAEncryption, 1.2.840.113549.1.1.12.
+const RSA_SHA384: &[u8] = b"\x2A\x86\x48\x86\xF7\x0D\x01\x01\x0C";
+/// sha512WithRSAEncryption, 1.2.840.113549.1.1.13.
+const RSA_SHA512: &[u8] = b"\x2A\x86\x48\x86\xF7\x0D\x01\x01\x0D";
+/// id-ce-keyUsage, 2.5.29.15.
+const KEY_USAGE: &[u8] = b"\x55\x1D\x0F";
+/// keyCertSign in the first byte of a key usage (RFC 5280 §4.2.1.3).
+const KEY_CERT_SIGN: u8 = 0x04;
+/// id-ce-subjectAltName, 2.5.29.17.
+const SUBJECT_ALT_NAME: &[u8] = b"\x55\x1D\x11";
+/// id-ce-nameConstraints, 2.5.29.30.
+const NAME_CONSTRAINTS: &[u8] = b"\x55\x1D\x1E";
+/// id-ce-certificatePolicies, 2.5.29.32.
+const CERTIFICATE_POLICIES: &[u8] = b"\x55\x1D\x20";
+/// id-ce-extKeyUsage, 2.5.29.37.
+const EXTENDED_KEY_USAGE: &[u8] = b"\x55\x1D\x25";
+/// The extensions that may be critical. Every policy is acceptable, every use is that of an attestation.
+const UNDERSTOOD: [&[u8]; 5] =
+    [BASIC_CONSTRAINTS, KEY_USAGE, SUBJECT_ALT_NAME, CERTIFICATE_POLICIES, EXTENDED_KEY_USAGE];
 /// id-ce-basicConstraints, 2.5.29.19.
 const BASIC_CONSTRAINTS: &[u8] = b"\x55\x1D\x13";
 /// id-fido-gen-ce-aaguid, 1.3.6.1.4.1.45724.1.1.4 (WebAuthn L3 §8.2.1).
@@ -161,9 +179,12 @@ impl<'a> Certificate<'a> {
                 ECDSA_SHA512 => Algorithm::ES512,
                 ED25519 => Algorithm::EDDSA,
                 ED448 => Algorithm::ED448,
+                RSA_SHA256 => Algorithm::RS256,
+                RSA_SHA384 => Algorithm::RS384,
+                RSA_SHA512 => Algorithm::RS512,
                 _ => return Some(Err(crypto::Error::Unsupported)),
             };
-            Some(issuer.public_key(algorithm).map(|key| (key, signature)).ok_or(crypto::Error::Unsupported))
+            Some(issuer.key(algorithm).map(|key| (key, signature)).ok_or(crypto::Error::Unsupported))
         };
         let (key, signature) = parts().ok_or(Error::Chain)?.map_err(Error::Crypto)?;
         super::signature(crypto, &key, &[self.signed], signature).map_err(|error| match error {
@@ -172,28 +193,32 @@ impl<'a> Certificate<'a> {
         })
     }
 
-    /// The public key for signatures of `algorithm`. `None` when the key is of another type, or of a type that this
-    /// version does not read.
+    /// The public key for signatures of `algorithm`. `None` when the key is of another type, on another curve, or of a type
+    /// that this version does not read.
     pub(super) fn public_key(&self, algorithm: Algorithm) -> Option<CoseKey<'a>> {
-        let curve = match (self.key_algorithm, self.key_curve) {
-            (EC_PUBLIC_KEY, Some(SECP256R1)) => Curve::P256,
-            (EC_PUBLIC_KEY, Some(SECP384R1)) => Curve::P384,
-            (EC_PUBLIC_KEY, Some(SECP521R1)) => Curve::P521,
-            (ED25519, None) => Curve::ED25519,
-            (ED448, None) => Curve::ED448,
-            _ => return None,
-        };
-        let raw = match (curve, self.key) {
-            (Curve::ED25519 | Curve::ED448, key) => key,
-            (_, [0x04, point @ ..]) => point, // uncompressed, SEC 1 §2.3.3
-            _ => return None,
-        };
-        match CoseKey::from_raw(algorithm, raw)? {
-            key @ (CoseKey::Ec2 { curve: needed, .. } | CoseKey::Okp { curve: needed, .. }) if needed == curve => {
-                Some(key)
+        self.key(algorithm).filter(is_of_its_algorithm)
+    }
+
+    /// The public key, for ECDSA with the hash of `algorithm`: certificates are signed on one curve with the hash of
+    /// another.
+    fn key(&self, algorithm: Algorithm) -> Option<CoseKey<'a>> {
+        let (curve, size) = match (self.key_algorithm, self.key_curve) {
+            (EC_PUBLIC_KEY, Some(SECP256R1)) => (Curve::P256, 32),
+            (EC_PUBLIC_KEY, Some(SECP384R1)) => (Curve::P384, 48),
+            (EC_PUBLIC_KEY, Some(SECP521R1)) => (Curve::P521, 66),
+            (ED25519, None) => return Some(CoseKey::Okp { algorithm, curve: Curve::ED25519, x: self.key }),
+            (ED448, None) => return Some(CoseKey::Okp { algorithm, curve: Curve::ED448, x: self.key }),
+            (RSA, None) => {
+                let mut key = Der(self.key);
+                let mut numbers = key.take(SEQUENCE)?;
+                let (n, e) = (numbers.digits()?, numbers.digits()?);
+                return numbers.end().and(key.end()).map(|()| CoseKey::Rsa { algorithm, n, e });
             }
-            _ => None,
-        }
+            _ => return None,
+        };
+        let [0x04, point @ ..] = self.key else { return None }; // uncompressed, SEC 1 §2.3.3
+        let (x, y) = point.split_at_checked(size).filter(|(_, y)| y.len() == size)?;
+        Some(CoseKey::Ec2 { algorithm, curve, x, y })
     }
 
     /// Whether this certificate may sign a packed attestation (WebAuthn L3 §8.2.1): version 3, a subject of the
@@ -220,16 +245,57 @@ impl<'a> Certificate<'a> {
         }
     }
 
+    /// Whether every critical extension is one that is understood here (RFC 5280 §4.2).
+    pub(super) fn is_understood(&self) -> bool {
+        let mut extensions = self.extensions;
+        while !extensions.0.is_empty() {
+            let Some((id, extension)) = read_extension(&mut extensions) else { return false };
+            if extension.critical && !UNDERSTOOD.contains(&id) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Whether this issuer's constraints allow a chain with so many authorities between it and the attestation
+    /// certificate (RFC 5280 §4.2.1.3, §4.2.1.9). Constraints on names are not evaluated, so an issuer that has some may
+    /// not issue.
+    pub(super) fn permits(&self, authorities: u64) -> bool {
+        let is_short = match self.basic_constraints() {
+            Ok(None | Some((_, None))) => true,
+            Ok(Some((_, Some(longest)))) => authorities <= longest,
+            Err(Malformed) => false,
+        };
+        let may_sign = match self.extension(KEY_USAGE) {
+            Ok(None) => true,
+            Ok(Some(mut usage)) => match usage.value.take(BIT_STRING) {
+                Some(Der([_, bits, ..])) => bits & KEY_CERT_SIGN != 0,
+                _ => false,
+            },
+            Err(Malformed) => false,
+        };
+        is_short && may_sign && matches!(self.extension(NAME_CONSTRAINTS), Ok(None))
+    }
+
     /// Whether basic constraints say that this is an end entity's certificate. `None` when they are missing or
     /// malformed.
     fn is_end_entity(&self) -> Option<bool> {
-        let mut value = self.extension(BASIC_CONSTRAINTS).ok()??.value;
-        let mut constraints = value.take(SEQUENCE)?;
-        value.end()?;
-        if constraints.end().is_some() {
-            return Some(true); // cA is false by default
-        }
-        Some(constraints.take(BOOLEAN)?.0 == [0])
+        self.basic_constraints().ok()?.map(|(is_authority, _)| !is_authority)
+    }
+
+    /// Whether this is an authority, and how many may stand between it and an end entity. `None` when the certificate
+    /// does not say.
+    fn basic_constraints(&self) -> Result<Option<(bool, Option<u64>)>, Malformed> {
+        let Some(mut extension) = self.extension(BASIC_CONSTRAINTS)? else { return Ok(None) };
+        let mut read = || {
+            let mut constraints = extension.value.take(SEQUENCE)?;
+            extension.value.end()?;
+            // cA is false by default
+            let is_authority = constraints.take(BOOLEAN).is_some_and(|authority| authority.0 != [0]);
+            let longest = if constraints.0.is_empty() { None } else { Some(constraints.number()?) };
+            constraints.end().map(|()| (is_authority, longest))
+        };
+        read().map(Some).ok_or(Malformed)
     }
 
     /// The first attribute of that type in the subject.
@@ -248,73 +314,24 @@ impl<'a> Certificate<'a> {
     fn extension(&self, id: &[u8]) -> Result<Option<Extension<'a>>, Malformed> {
         let mut extensions = self.extensions;
         while !extensions.0.is_empty() {
-            let mut extension = extensions.take(SEQUENCE).ok_or(Malformed)?;
-            if extension.take(OBJECT_IDENTIFIER).ok_or(Malformed)?.0 != id {
-                continue;
+            let (name, extension) = read_extension(&mut extensions).ok_or(Malformed)?;
+            if name == id {
+                return Ok(Some(extension));
             }
-            let critical = extension.take(BOOLEAN).is_some_and(|critical| critical.0 != [0]);
-            let value = extension.take(OCTET_STRING).ok_or(Malformed)?;
-            return Ok(Some(Extension { critical, value }));
         }
         Ok(None)
     }
 }
 
-/// A time, as the decimal digits YYYYMMDDhhmmss (RFC 5280 §4.1.2.5).
-fn time(der: &mut Der<'_>) -> Option<u64> {
-    let (tag, text) = der.next()?;
-    let text = core::str::from_utf8(text.0).ok()?.strip_suffix('Z')?;
-    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let digits: u64 = text.parse().ok()?;
-    match (tag, text.len()) {
-        // A two-digit year from 50 to 99 means 1950 to 1999.
-        (UTC_TIME, 12) if digits >= 500_000_000_000 => digits.checked_add(19_000_000_000_000),
-        (UTC_TIME, 12) => digits.checked_add(20_000_000_000_000),
-        (GENERALIZED_TIME, 14) => Some(digits),
-        _ => None,
-    }
+/// The next extension, and its identifier.
+fn read_extension<'a>(extensions: &mut Der<'a>) -> Option<(&'a [u8], Extension<'a>)> {
+    let mut extension = extensions.take(SEQUENCE)?;
+    let id = extension.take(OBJECT_IDENTIFIER)?.0;
+    let critical = extension.take(BOOLEAN).is_some_and(|critical| critical.0 != [0]);
+    let value = extension.take(OCTET_STRING)?;
+    extension.end()?;
+    Some((id, Extension { critical, value }))
 }
 
-/// The list of extensions is not DER.
+/// An extension, or the list of them, is not DER.
 struct Malformed;
-
-/// A sequence of DER elements, read from the front.
-#[derive(Clone, Copy, Debug)]
-struct Der<'a>(&'a [u8]);
-
-impl<'a> Der<'a> {
-    /// The tag and the contents of the next element. At the end or for invalid DER it is `None`, and nothing is read.
-    fn next(&mut self) -> Option<(u8, Der<'a>)> {
-        let (&[tag, short], rest) = self.0.split_first_chunk()?;
-        if tag & 0x1F == 0x1F {
-            return None; // certificates have no tags of several bytes
-        }
-        let (length, rest) = match short {
-            0x00..=0x7F => (usize::from(short), rest),
-            0x81 => match rest.split_first()? {
-                (&length @ 0x80.., rest) => (usize::from(length), rest),
-                _ => return None,
-            },
-            0x82 => match rest.split_first_chunk()? {
-                (&[high, low], rest) if high > 0 => (usize::from(u16::from_be_bytes([high, low])), rest),
-                _ => return None,
-            },
-            _ => return None, // indefinite, or longer than any message of CTAP
-        };
-        let (contents, rest) = rest.split_at_checked(length)?;
-        self.0 = rest;
-        Some((tag, Der(contents)))
-    }
-
-    /// The contents of the next element if it has this tag.
-    fn take(&mut self, tag: u8) -> Option<Der<'a>> {
-        if self.0.first() == Some(&tag) { self.next().map(|(_, contents)| contents) } else { None }
-    }
-
-    /// Checks that nothing is left.
-    fn end(&self) -> Option<()> {
-        self.0.is_empty().then_some(())
-    }
-}

@@ -19,18 +19,19 @@ pub struct Anchors<'a> {
 }
 
 /// Checks that `x5c`, an attestation certificate and its chain in order, leads to an anchor, and that every certificate
-/// is valid now. A leaf that is itself an anchor is trusted. Path lengths and name constraints are not checked.
+/// is valid now and may issue what it has issued: path lengths, key usage and unknown critical extensions are checked, and
+/// an issuer with constraints on names is refused. A leaf that is itself an anchor is trusted.
 ///
 /// # Errors
 /// [`Error::Certificate`] for a malformed certificate, [`Error::Validity`], [`Error::RootInChain`], [`Error::Chain`]
-/// when the chain does not lead to an anchor or is out of order, [`Error::Crypto`] for a signature that the backend
+/// when the chain does not lead to an anchor or is out of order, [`Error::Constraints`], [`Error::Crypto`] for a signature that the backend
 /// cannot verify.
 pub fn chain(crypto: &impl Verify, x5c: List<'_, &[u8]>, anchors: &Anchors<'_>) -> Result<(), Error> {
     let now = digits(anchors.now).ok_or(Error::Validity)?;
     let mut certificates = x5c.iter();
     let mut bytes = certificates.next().ok_or(Error::Certificate)?;
     let mut certificate = Certificate::parse(bytes).ok_or(Error::Certificate)?;
-    let mut authority = false;
+    let (mut authority, mut authorities) = (false, 0u64);
     loop {
         valid(&certificate, now)?;
         let trusted = anchors.certificates.contains(&bytes);
@@ -38,6 +39,7 @@ pub fn chain(crypto: &impl Verify, x5c: List<'_, &[u8]>, anchors: &Anchors<'_>) 
             return Ok(());
         }
         check(!certificate.is_self_issued() || anchors.accept_root, Error::RootInChain)?;
+        check(certificate.is_understood(), Error::Constraints)?;
         if trusted {
             return Ok(());
         }
@@ -46,13 +48,17 @@ pub fn chain(crypto: &impl Verify, x5c: List<'_, &[u8]>, anchors: &Anchors<'_>) 
             // Another anchor may have the same name.
             if certificate.is_signed_by(crypto, &anchor).is_ok() {
                 valid(&anchor, now)?;
+                check(anchor.is_understood() && anchor.permits(authorities), Error::Constraints)?;
                 return certificates.try_for_each(|above| anchor_or_above(above, anchors));
             }
         }
         bytes = certificates.next().ok_or(Error::Chain)?;
         let issuer = Certificate::parse(bytes).ok_or(Error::Certificate)?;
         check(certificate.is_named_like(&issuer) && issuer.is_authority(), Error::Chain)?;
+        check(issuer.permits(authorities), Error::Constraints)?;
         certificate.is_signed_by(crypto, &issuer)?;
+        // A certificate that an authority issues to itself does not count (RFC 5280 §4.2.1.9).
+        authorities = authorities.saturating_add(u64::from(!issuer.is_self_issued()));
         (certificate, authority) = (issuer, true);
     }
 }

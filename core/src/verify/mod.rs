@@ -18,6 +18,7 @@ mod assertion;
 mod attestation;
 mod certificate;
 mod chain;
+mod der;
 mod policy;
 mod registration;
 
@@ -115,6 +116,9 @@ pub enum Error {
     Validity,
     /// The certificate chain does not lead to a trusted certificate, or is out of order.
     Chain,
+    /// An issuer in the chain may not issue what it has issued: its path length, its key usage, constraints on names. Or a
+    /// certificate has a critical extension that this version does not know.
+    Constraints,
     /// The certificate chain contains its root.
     RootInChain,
     /// The AAGUID in the attestation certificate differs from the one in authenticator data.

@@ -254,6 +254,10 @@ fn refusal(error: &verify::Error) -> (&'static str, &'static str) {
         Error::CertificateKey => ("certificate-key", "the attestation certificate's key is not of the algorithm"),
         Error::Validity => ("certificate-validity", "an attestation certificate is not valid now"),
         Error::Chain => ("certificate-chain", "the attestation certificate does not lead to a trusted one"),
+        Error::Constraints => (
+            "certificate-constraints",
+            "an issuer of the attestation certificate may not issue it, or a critical extension is not known",
+        ),
         Error::RootInChain => ("root-in-chain", "the attestation's certificates contain their root"),
         Error::Aaguid => ("aaguid", "the attestation certificate is for another model"),
         Error::AaguidNotZero => ("aaguid-not-zero", "a U2F key has no AAGUID"),

@@ -1,14 +1,16 @@
 //! The cryptography of the server, and the algorithms that it can request.
 
 use aws_lc_rs::signature::{
-    ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, RsaParameters, RsaPublicKeyComponents,
+    self, EcdsaVerificationAlgorithm, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
+    RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RsaParameters, RsaPublicKeyComponents,
 };
 use keyfob_core::{
-    cose::{Algorithm, CoseKey},
+    cose::{Algorithm, CoseKey, Curve},
     crypto::{Error, Hash, RustCrypto, Verify},
 };
 
-/// The cryptography of this server: RSA by AWS-LC, the rest by [`RustCrypto`].
+/// The cryptography of this server: RSA by AWS-LC, and ECDSA on one curve with the hash of another, which certificates
+/// have; the rest by [`RustCrypto`].
 #[derive(Clone, Copy, Debug)]
 pub struct Backend;
 
@@ -54,10 +56,18 @@ pub fn stored_key(key: &CoseKey<'_>) -> Option<Vec<u8>> {
 
 impl Verify for Backend {
     fn verify(&self, key: &CoseKey<'_>, message: &[&[u8]], signature: &[u8]) -> Result<(), Error> {
-        let CoseKey::Rsa { n, e, .. } = *key else { return RustCrypto.verify(key, message, signature) };
-        let parameters = rsa(key.algorithm()).ok_or(Error::Unsupported)?;
-        let key: ParsedPublicKey =
-            RsaPublicKeyComponents { n, e }.to_parsed_public_key(parameters).map_err(|_| Error::InvalidKey)?;
+        let parsed = match *key {
+            CoseKey::Rsa { n, e, algorithm } => {
+                let parameters = rsa(algorithm).ok_or(Error::Unsupported)?;
+                RsaPublicKeyComponents { n, e }.to_parsed_public_key(parameters)
+            }
+            CoseKey::Ec2 { algorithm, curve, x, y } => match mixed(algorithm, curve) {
+                Some(method) => ParsedPublicKey::new(method, [&[4], x, y].concat()),
+                None => return RustCrypto.verify(key, message, signature),
+            },
+            _ => return RustCrypto.verify(key, message, signature),
+        };
+        let key = parsed.map_err(|_| Error::InvalidKey)?;
         key.verify_sig(&message.concat(), signature).map_err(|_| Error::Mismatch)
     }
 }
@@ -78,7 +88,22 @@ impl Hash for Backend {
 fn rsa(algorithm: Algorithm) -> Option<&'static RsaParameters> {
     Some(match algorithm {
         Algorithm::RS256 => &RSA_PKCS1_2048_8192_SHA256,
+        Algorithm::RS384 => &RSA_PKCS1_2048_8192_SHA384,
+        Algorithm::RS512 => &RSA_PKCS1_2048_8192_SHA512,
         Algorithm::PS256 => &RSA_PSS_2048_8192_SHA256,
+        _ => return None,
+    })
+}
+
+/// ECDSA on this curve with the hash of this algorithm, where it is not the algorithm's own curve.
+fn mixed(algorithm: Algorithm, curve: Curve) -> Option<&'static EcdsaVerificationAlgorithm> {
+    Some(match (curve, algorithm) {
+        (Curve::P256, Algorithm::ES384) => &signature::ECDSA_P256_SHA384_ASN1,
+        (Curve::P256, Algorithm::ES512) => &signature::ECDSA_P256_SHA512_ASN1,
+        (Curve::P384, Algorithm::ES256) => &signature::ECDSA_P384_SHA256_ASN1,
+        (Curve::P384, Algorithm::ES512) => &signature::ECDSA_P384_SHA512_ASN1,
+        (Curve::P521, Algorithm::ES256) => &signature::ECDSA_P521_SHA256_ASN1,
+        (Curve::P521, Algorithm::ES384) => &signature::ECDSA_P521_SHA384_ASN1,
         _ => return None,
     })
 }
@@ -112,5 +137,21 @@ mod tests {
         assert_eq!(Backend.verify(&key, &[&auth_data, &hash], &signature), Ok(()));
         signature[9] ^= 1;
         assert_eq!(Backend.verify(&key, &[&auth_data, &hash], &signature), Err(Error::Mismatch));
+    }
+
+    /// Certificates of P-384 with SHA-256 are common.
+    #[test]
+    fn ecdsa_on_one_curve_with_the_hash_of_another_verifies() {
+        use p384::ecdsa::{DerSignature, SigningKey, signature::hazmat::PrehashSigner};
+        let secret = SigningKey::from_slice(&[7; 48]).unwrap();
+        let point = secret.verifying_key().to_sec1_point(false);
+        let (x, y) = point.as_bytes()[1..].split_at(48);
+        let key = |algorithm| CoseKey::Ec2 { algorithm, curve: Curve::P384, x, y };
+        let signature: DerSignature = secret.sign_prehash(&RustCrypto.sha256(&[b"a certificate"])).unwrap();
+        let signature = signature.as_bytes();
+        assert_eq!(Backend.verify(&key(Algorithm::ES256), &[b"a cert", b"ificate"], signature), Ok(()));
+        assert_eq!(Backend.verify(&key(Algorithm::ES256), &[b"another"], signature), Err(Error::Mismatch));
+        assert_eq!(Backend.verify(&key(Algorithm::ES512), &[b"a certificate"], signature), Err(Error::Mismatch));
+        assert_eq!(Backend.verify(&key(Algorithm::ES384), &[b"a certificate"], signature), Err(Error::Mismatch));
     }
 }

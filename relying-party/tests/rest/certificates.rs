@@ -1,13 +1,19 @@
 //! Certificate chains: the conformance tests Resp-5, with generated chains.
 
+use aws_lc_rs::{
+    rand::SystemRandom,
+    rsa::KeySize,
+    signature::{KeyPair as _, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RsaEncoding, RsaKeyPair},
+};
 use getrandom::SysRng;
 use keyfob_core::{
     cose::Algorithm,
     crypto::{MAX_PUBLIC, MAX_SECRET, MAX_SIGNATURE, RustCrypto, Sign},
 };
 use rcgen::{
-    BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType, IsCa, Issuer, KeyIdMethod,
-    PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PublicKeyData, SignatureAlgorithm, SigningKey, date_time_ymd,
+    BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType, GeneralSubtree, IsCa, Issuer,
+    KeyIdMethod, KeyUsagePurpose, NameConstraints, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256,
+    PKCS_RSA_SHA384, PKCS_RSA_SHA512, PublicKeyData, SignatureAlgorithm, SigningKey, date_time_ymd,
 };
 use serde_json::json;
 
@@ -21,23 +27,33 @@ const AAGUID_EXTENSION: &[u64] = &[1, 3, 6, 1, 4, 1, 45_724, 1, 1, 4];
 /// A key pair for rcgen with keyfob's own cryptography, because rcgen's would build a second AWS-LC.
 struct KeyPair {
     algorithm: &'static SignatureAlgorithm,
-    secret: Vec<u8>,
-    /// The point, uncompressed (SEC 1 §2.3.3).
+    secret: Secret,
+    /// The point, uncompressed (SEC 1 §2.3.3), or the modulus and the exponent (RFC 8017 appendix A.1.1).
     public: Vec<u8>,
+}
+
+enum Secret {
+    Ec(Vec<u8>),
+    Rsa(RsaKeyPair, &'static dyn RsaEncoding),
 }
 
 impl KeyPair {
     fn generate_for(algorithm: &'static SignatureAlgorithm) -> Self {
+        if let Some(encoding) = rsa(algorithm) {
+            let key = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+            let public = key.public_key().as_ref().to_vec();
+            return Self { algorithm, secret: Secret::Rsa(key, encoding), public };
+        }
         let (mut secret, mut public) = (vec![0; MAX_SECRET], vec![0; MAX_PUBLIC]);
         let (secret_len, public_len) =
             RustCrypto.generate(cose(algorithm), &mut SysRng, &mut secret, &mut public).unwrap();
         secret.truncate(secret_len);
-        Self { algorithm, secret, public: [&[4], &public[..public_len]].concat() }
+        Self { algorithm, secret: Secret::Ec(secret), public: [&[4], &public[..public_len]].concat() }
     }
 
     /// A key identifier of twenty bytes, which rcgen would otherwise compute with its own hash.
     fn name(&self) -> &[u8] {
-        &self.public[1..21]
+        &self.public[20..40]
     }
 }
 
@@ -54,7 +70,14 @@ impl PublicKeyData for KeyPair {
 impl SigningKey for KeyPair {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
         let mut signature = vec![0; MAX_SIGNATURE];
-        let length = RustCrypto.sign(cose(self.algorithm), &self.secret, &[message], &mut signature).unwrap();
+        let length = match &self.secret {
+            Secret::Ec(secret) => RustCrypto.sign(cose(self.algorithm), secret, &[message], &mut signature).unwrap(),
+            Secret::Rsa(key, encoding) => {
+                let length = key.public_modulus_len();
+                key.sign(*encoding, &SystemRandom::new(), message, &mut signature[..length]).unwrap();
+                length
+            }
+        };
         signature.truncate(length);
         Ok(signature)
     }
@@ -62,6 +85,16 @@ impl SigningKey for KeyPair {
 
 fn cose(algorithm: &'static SignatureAlgorithm) -> Algorithm {
     if *algorithm == PKCS_ECDSA_P384_SHA384 { Algorithm::ES384 } else { Algorithm::ES256 }
+}
+
+fn rsa(algorithm: &'static SignatureAlgorithm) -> Option<&'static dyn RsaEncoding> {
+    [
+        (&PKCS_RSA_SHA256, &RSA_PKCS1_SHA256 as &dyn RsaEncoding),
+        (&PKCS_RSA_SHA384, &RSA_PKCS1_SHA384),
+        (&PKCS_RSA_SHA512, &RSA_PKCS1_SHA512),
+    ]
+    .into_iter()
+    .find_map(|(name, encoding)| (*name == *algorithm).then_some(encoding))
 }
 
 /// A certificate and its key.
@@ -94,6 +127,13 @@ fn authority(name: &str, issuer: Option<&Certified>, change: impl FnOnce(&mut Ce
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     change(&mut params);
     certify(params, issuer, &PKCS_ECDSA_P256_SHA256)
+}
+
+/// A root whose key signs with this algorithm.
+fn root_with(algorithm: &'static SignatureAlgorithm) -> Certified {
+    let mut params = params("root");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    certify(params, None, algorithm)
 }
 
 /// An attestation certificate for packed attestation, with an AAGUID of zeros.
@@ -161,8 +201,9 @@ fn register(anchor: &Certified, key: &KeyPair, x5c: &[&Certified]) -> String {
     let auth_data = forge.auth_data("localhost", true);
     let credential = forge.create_with(&options, "packed", &auth_data, |hash| {
         let signature = key.sign(&[&auth_data[..], hash].concat()).unwrap();
-        let mut statement = b"\xa3\x63alg\x26\x63sig\x58".to_vec();
-        statement.push(u8::try_from(signature.len()).unwrap());
+        let algorithm = if rsa(key.algorithm).is_some() { &b"\x39\x01\x00"[..] } else { b"\x26" };
+        let mut statement = [b"\xa3\x63alg", algorithm, b"\x63sig\x59"].concat();
+        statement.extend(u16::try_from(signature.len()).unwrap().to_be_bytes());
         statement.extend(signature);
         statement.extend(b"\x63x5c");
         statement.push(0x80 | u8::try_from(x5c.len()).unwrap());
@@ -276,4 +317,57 @@ fn a_certificate_that_names_another_model_or_none_as_the_standard_has_it_is_refu
     assert_eq!(with(vec![model(&[0x04, 16], 1)]), "aaguid");
     assert_eq!(with(vec![critical]), "aaguid");
     assert_eq!(with(vec![model(&[], 0)]), "aaguid"); // wrapped once
+}
+
+#[test]
+fn an_issuers_constraints_are_kept() {
+    let plain = |_: &mut CertificateParams| ();
+    let signs_nothing = |params: &mut CertificateParams| params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    let signs = |params: &mut CertificateParams| params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    let ends = |params: &mut CertificateParams| params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    let names = |params: &mut CertificateParams| {
+        let permitted_subtrees = vec![GeneralSubtree::DnsName("example.org".into())];
+        params.name_constraints = Some(NameConstraints { permitted_subtrees, excluded_subtrees: vec![] });
+    };
+    let is_strange = |params: &mut CertificateParams| {
+        let mut extension = CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 99_999, 1], vec![5, 0]);
+        extension.set_criticality(true);
+        params.custom_extensions.push(extension);
+    };
+    type Change<'c> = &'c dyn Fn(&mut CertificateParams);
+    let with = |of_root: Change<'_>, of_middle: Change<'_>, of_leaf: Change<'_>| {
+        let root = &authority("root", None, of_root);
+        let middle = &authority("middle", Some(root), of_middle);
+        let leaf = &leaf(middle, &PKCS_ECDSA_P256_SHA256, of_leaf);
+        register(root, &leaf.key, &[leaf, middle])
+    };
+    assert_eq!(with(&plain, &plain, &plain), "ok");
+    assert_eq!(with(&signs, &signs, &plain), "ok");
+    assert_eq!(with(&plain, &ends, &plain), "ok", "nothing is below the authority");
+    for (of_root, of_middle, of_leaf) in [
+        (&ends as Change<'_>, &plain as Change<'_>, &plain as Change<'_>),
+        (&signs_nothing, &plain, &plain),
+        (&plain, &signs_nothing, &plain),
+        (&names, &plain, &plain),
+        (&plain, &names, &plain),
+        (&is_strange, &plain, &plain),
+        (&plain, &is_strange, &plain),
+        (&plain, &plain, &is_strange),
+    ] {
+        assert_eq!(with(of_root, of_middle, of_leaf), "certificate-constraints");
+    }
+}
+
+#[test]
+fn certificates_are_signed_with_rsa_too() {
+    for algorithm in [&PKCS_RSA_SHA256, &PKCS_RSA_SHA384, &PKCS_RSA_SHA512] {
+        let root = &root_with(algorithm);
+        let leaf = &leaf(root, &PKCS_ECDSA_P256_SHA256, |_| ());
+        assert_eq!(register(root, &leaf.key, &[leaf]), "ok");
+        assert_eq!(register(&root_with(algorithm), &leaf.key, &[leaf]), "certificate-chain", "a key of the same name");
+    }
+    let root = &root_with(&PKCS_RSA_SHA256);
+    let leaf = &leaf(root, &PKCS_RSA_SHA256, |_| ());
+    assert_eq!(register(root, &leaf.key, &[leaf]), "ok", "the leaf has a key of RSA");
+    assert_eq!(register(root, &root.key, &[leaf]), "signature");
 }
