@@ -23,6 +23,7 @@ pub mod backend;
 pub mod client;
 mod number;
 mod random;
+pub mod roots;
 pub mod server;
 pub mod store;
 pub mod tenant;

@@ -1,11 +1,13 @@
 //! `keyfob-rp serve`.
 
-use std::{fs, io, net::SocketAddr, path::PathBuf};
+use std::{io, net::SocketAddr, path::PathBuf};
 
 use axum::Router;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use keyfob_core::verify::BackupEligibility;
 use keyfob_relying_party::{
-    server::{self, ServerOptions},
+    roots,
+    server::{self, ServerOptions, UserVerification},
     store::Sqlite,
     tenant::Tenant,
 };
@@ -39,12 +41,16 @@ pub struct Arguments {
     /// Answer a sign-in for a name without an account as if the account existed.
     #[arg(long)]
     hide_accounts: bool,
-    /// A DER file with a trusted certificate to which attestation certificates must lead. May be given several times.
+    /// A file with trusted certificates, in PEM or DER: an attestation whose certificate leads to none of them counts as
+    /// none. May be given several times.
     #[arg(long = "attestation-root", value_name = "FILE")]
     attestation_roots: Vec<PathBuf>,
-    /// Register only keys with an attestation by their manufacturer.
-    #[arg(long)]
+    /// Register only keys with an attestation by a trusted manufacturer.
+    #[arg(long, requires = "attestation_roots")]
     require_attestation: bool,
+    /// How much user verification is asked for at least. Requests can ask for more, not for less.
+    #[arg(long, value_name = "LEVEL", default_value = "preferred", value_parser = PossibleValuesParser::new(UserVerification::WORDS).try_map(level))]
+    user_verification: UserVerification,
     /// Accept a signature counter that does not increase. Synchronised passkeys have such a counter, but cloned keys
     /// too.
     #[arg(long)]
@@ -57,6 +63,11 @@ pub struct Arguments {
     quiet: bool,
 }
 
+/// The level of that name.
+fn level(word: String) -> Result<UserVerification, String> {
+    UserVerification::named(&word).ok_or(word)
+}
+
 /// Serves until it is stopped.
 ///
 /// # Errors
@@ -66,6 +77,10 @@ pub fn run(arguments: Arguments) -> Result<(), String> {
 }
 
 async fn serve(arguments: Arguments) -> Result<(), String> {
+    let mut roots = Vec::new();
+    for file in &arguments.attestation_roots {
+        roots.extend(roots::read(file)?);
+    }
     let storage = Sqlite::open(&arguments.database)
         .map_err(|error| format!("cannot use the database {}: {error}", arguments.database.display()))?;
     let (listener, address) = listen(arguments.listen).await?;
@@ -81,10 +96,8 @@ async fn serve(arguments: Arguments) -> Result<(), String> {
     options.arculus = arguments.arculus_compat;
     options.open_registration = arguments.open_registration;
     options.hide_accounts = arguments.hide_accounts;
-    for file in &arguments.attestation_roots {
-        let root = fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
-        options.attestation_roots.push(root);
-    }
+    options.user_verification = arguments.user_verification;
+    options.attestation_roots = roots;
     options.policy.accept_none = !arguments.require_attestation;
     options.policy.accept_self = !arguments.require_attestation;
     options.policy.accept_falling_counter = arguments.accept_falling_counters;

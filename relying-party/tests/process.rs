@@ -274,3 +274,26 @@ fn a_request_under_way_is_answered_before_the_server_stops() {
     assert_eq!((&line["path"], &line["status"]), (&json!("/attestation/options"), &json!(200)));
     assert!(!log.contains("alice"));
 }
+
+#[test]
+fn roots_are_checked_before_anything_is_served() {
+    let folder = Folder::new("roots");
+    let file = folder.0.join("roots.pem");
+    let refused = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_keyfob-rp"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--database", folder.database().to_str().unwrap()])
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let said = refused(&["--require-attestation"]);
+    assert!(said.contains("--attestation-root"), "anybody can make a certificate: {said}");
+    let roots = ["--require-attestation", "--attestation-root", file.to_str().unwrap()];
+    assert!(refused(&roots).contains("cannot read"));
+    std::fs::write(&file, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n").unwrap();
+    let said = refused(&roots);
+    assert!(said.contains("roots.pem: has a part that is no certificate: PRIVATE KEY"), "{said}");
+    assert!(!folder.database().exists());
+}

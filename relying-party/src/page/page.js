@@ -113,7 +113,7 @@ const signIn = async (name) => {
 const attestationTypes = {
   none: 'nothing proved',
   self: 'by its own key',
-  certificate: 'by a certificate whose issuer is not asked for',
+  certificate: 'by a certificate that is not trusted here',
   trusted: 'by a certificate that is trusted here',
 };
 

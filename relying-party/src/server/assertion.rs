@@ -13,7 +13,7 @@ use keyfob_core::{
 use serde_json::{Value, json};
 
 use super::{
-    App, Json, Reply, account,
+    App, Json, Reply, UserVerification, account,
     members::{Members, encode},
     problem::Problem,
     session, verifier,
@@ -32,8 +32,7 @@ pub(super) async fn options(
 ) -> Result<Reply, Problem> {
     let body = Members::of(&body)?;
     let tenant = app.tenant(&headers, body.text("rpId")?)?;
-    let user_verification =
-        body.word("userVerification", &["required", "preferred", "discouraged"])?.unwrap_or("preferred");
+    let user_verification = app.user_verification(body.word("userVerification", &UserVerification::WORDS)?);
     let (account, allowed, descriptors) = match body.text("username")? {
         None | Some("") => (None, Vec::new(), Vec::new()),
         Some(name) => match app.storage.account(&tenant.rp_id, name).await? {
@@ -52,7 +51,7 @@ pub(super) async fn options(
         "timeout": app.options.timeout.saturating_mul(1000),
         "rpId": tenant.rp_id,
         "allowCredentials": descriptors,
-        "userVerification": user_verification,
+        "userVerification": user_verification.as_str(),
     }));
     if let Some(extensions) = body.get("extensions") {
         reply.members["extensions"] = extensions.clone();
@@ -62,7 +61,7 @@ pub(super) async fn options(
         rp_id: tenant.rp_id.clone(),
         challenge,
         account,
-        user_verification: user_verification == "required",
+        user_verification: user_verification == UserVerification::Required,
         new_account: false,
         algorithms: Vec::new(),
         attachment: None,
@@ -147,6 +146,12 @@ pub(super) async fn result(
 }
 
 impl App {
+    /// The user verification of a ceremony: what its request asks for, and this server's least.
+    pub(super) fn user_verification(&self, wanted: Option<&str>) -> UserVerification {
+        let wanted = wanted.and_then(UserVerification::named).unwrap_or(UserVerification::Preferred);
+        wanted.max(self.options.user_verification)
+    }
+
     /// The answer for a name without an account: no account, and a credential id and descriptor that belong to no key
     /// and are the same each time.
     fn nobody(&self, tenant: &Tenant, name: &str) -> (Option<Account>, Vec<Vec<u8>>, Vec<Value>) {

@@ -12,7 +12,7 @@ use keyfob_core::{
 use serde_json::{Value, json};
 
 use super::{
-    App, Json, Reply, account,
+    App, Json, Reply, UserVerification, account,
     members::{Members, encode},
     problem::{Flaw, Problem},
     session, verifier,
@@ -39,7 +39,7 @@ pub(super) async fn options(
         Some(_) => self::name(&body, "displayName")?,
         None => name,
     };
-    let wishes = RequestedOptions::read(&body)?;
+    let wishes = RequestedOptions::read(&app, &body)?;
 
     let signed_in = session::account(&app, &headers, &tenant.rp_id).await?;
     let (account, new_account) = match app.storage.account(&tenant.rp_id, name).await? {
@@ -75,7 +75,7 @@ pub(super) async fn options(
         rp_id: tenant.rp_id.clone(),
         challenge,
         account: Some(account),
-        user_verification: wishes.user_verification == "required",
+        user_verification: wishes.user_verification == UserVerification::Required,
         new_account,
         algorithms: wishes.algorithms.iter().map(|algorithm| algorithm.0).collect(),
         attachment: wishes.attachment.map(str::to_owned),
@@ -86,7 +86,7 @@ pub(super) async fn options(
 
 /// The request's requirements on the authenticator.
 struct RequestedOptions {
-    user_verification: &'static str,
+    user_verification: UserVerification,
     resident_key: &'static str,
     attachment: Option<&'static str>,
     attestation: &'static str,
@@ -96,10 +96,10 @@ struct RequestedOptions {
 impl RequestedOptions {
     /// Reads the flat members of the Python sample's server and the nested members of WebAuthn. The nested ones have
     /// precedence.
-    fn read(body: &Members<'_>) -> Result<Self, Problem> {
+    fn read(app: &App, body: &Members<'_>) -> Result<Self, Problem> {
         const ATTACHMENTS: &[&str] = &["platform", "cross-platform"];
         let mut wishes = Self {
-            user_verification: body.word("userVerification", REQUIREMENTS)?.unwrap_or("preferred"),
+            user_verification: app.user_verification(body.word("userVerification", &UserVerification::WORDS)?),
             resident_key: body.word("discoverable_credential", REQUIREMENTS)?.unwrap_or("discouraged"),
             attachment: body
                 .word("attachment", &["platform", "cross-platform", "all"])?
@@ -108,8 +108,8 @@ impl RequestedOptions {
             algorithms: Vec::new(),
         };
         if let Some(selection) = body.object("authenticatorSelection")? {
-            if let Some(word) = selection.word("userVerification", REQUIREMENTS)? {
-                wishes.user_verification = word;
+            if let Some(word) = selection.word("userVerification", &UserVerification::WORDS)? {
+                wishes.user_verification = app.user_verification(Some(word));
             }
             if let Some(word) = selection.word("authenticatorAttachment", ATTACHMENTS)? {
                 wishes.attachment = Some(word);
@@ -136,7 +136,7 @@ impl RequestedOptions {
         let mut selection = json!({
             "residentKey": self.resident_key,
             "requireResidentKey": self.resident_key == "required",
-            "userVerification": self.user_verification,
+            "userVerification": self.user_verification.as_str(),
         });
         if let Some(attachment) = self.attachment {
             selection["authenticatorAttachment"] = attachment.into();
@@ -223,22 +223,24 @@ pub(super) async fn result(
 }
 
 impl App {
-    /// The kind of proof in an attestation, for the credential record.
+    /// The kind of proof in an attestation, for the credential record. A certificate that leads to none of the roots
+    /// proves nothing: anybody can make one.
     ///
     /// # Errors
-    /// Its certificate does not lead to one of the attestation roots.
+    /// Such a certificate, where an attestation is required.
     fn worth(&self, attestation: &AttestationType<'_>) -> Result<&'static str, verify::Error> {
         let roots: Vec<&[u8]> = self.options.attestation_roots.iter().map(Vec::as_slice).collect();
-        match attestation {
-            AttestationType::SelfAttestation => Ok("self"),
-            AttestationType::Certificates(_) if roots.is_empty() => Ok("certificate"),
-            AttestationType::Certificates(x5c) => {
-                let now = u64::try_from(self.now()).unwrap_or_default();
-                let anchors = Anchors { certificates: &roots, now, accept_root: false };
-                verify::chain(&verifier::Backend, *x5c, &anchors)?;
-                Ok("trusted")
-            }
-            _ => Ok("none"),
+        let x5c = match attestation {
+            AttestationType::SelfAttestation => return Ok("self"),
+            AttestationType::Certificates(x5c) => *x5c,
+            _ => return Ok("none"),
+        };
+        let now = u64::try_from(self.now()).unwrap_or_default();
+        let anchors = Anchors { certificates: &roots, now, accept_root: false };
+        match verify::chain(&verifier::Backend, x5c, &anchors) {
+            Ok(()) => Ok("trusted"),
+            Err(_) if self.options.policy.accept_none => Ok("certificate"),
+            Err(error) => Err(error),
         }
     }
 }

@@ -29,7 +29,7 @@ pub mod members;
 mod page;
 mod problem;
 pub mod session;
-mod verifier;
+pub(crate) mod verifier;
 
 pub use problem::{Flaw, Problem};
 
@@ -52,10 +52,12 @@ pub struct ServerOptions {
     pub open_registration: bool,
     /// Answer a sign-in for a name without an account as if the account existed.
     pub hide_accounts: bool,
+    /// How much user verification is asked for at least. Requests can ask for more, not for less.
+    pub user_verification: UserVerification,
     /// The choices that the standard leaves open.
     pub policy: RelyingPartyPolicy,
-    /// Trusted certificates in DER. An attestation certificate must lead to one of them. If the list is empty, that is
-    /// not checked.
+    /// Trusted certificates in DER. An attestation whose certificate leads to none of them counts as none, and so does
+    /// every one with a certificate if the list is empty.
     pub attestation_roots: Vec<Vec<u8>>,
     /// Log every request in one line on standard error.
     pub log: bool,
@@ -70,10 +72,41 @@ impl ServerOptions {
             arculus: false,
             open_registration: false,
             hide_accounts: false,
+            user_verification: UserVerification::Preferred,
             policy: RelyingPartyPolicy::CONFORMANCE,
             attestation_roots: Vec::new(),
             log: false,
         }
+    }
+}
+
+/// Whether a key has to verify its user (WebAuthn L3 §5.8.6), the least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum UserVerification {
+    /// It need not.
+    Discouraged,
+    /// It does if it can.
+    Preferred,
+    /// It does, or the ceremony fails.
+    Required,
+}
+
+impl UserVerification {
+    /// The standard's words, in order.
+    pub const WORDS: [&str; 3] = ["discouraged", "preferred", "required"];
+
+    /// The standard's word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Discouraged => "discouraged",
+            Self::Preferred => "preferred",
+            Self::Required => "required",
+        }
+    }
+
+    /// The level of that name.
+    pub fn named(word: &str) -> Option<Self> {
+        [Self::Discouraged, Self::Preferred, Self::Required].into_iter().find(|level| level.as_str() == word)
     }
 }
 

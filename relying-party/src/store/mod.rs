@@ -55,7 +55,8 @@ pub struct CredentialRecord {
     pub aaguid: [u8; 16],
     /// The attestation statement's format.
     pub format: String,
-    /// What the statement proved: "none", "self", "certificate" if its issuer was not checked, or "trusted".
+    /// What the statement proved: "none", "self", "certificate" if nobody trusted has issued it, or
+    /// "trusted".
     pub attestation: String,
     /// The attestation object, so that it can be verified again.
     pub attestation_object: Vec<u8>,

