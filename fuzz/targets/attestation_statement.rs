@@ -6,10 +6,13 @@
 #![no_main]
 
 use keyfob_core::{
+    attestation::{Packed, Statement},
     auth_data::AuthData,
     cose::{Algorithm, CoseKey},
     crypto::RustCrypto,
-    verify::{AttestationResponse, AttestationType, Expected, RelyingPartyPolicy, attestation, registration},
+    verify::{
+        Anchors, AttestationResponse, AttestationType, Expected, RelyingPartyPolicy, attestation, chain, registration,
+    },
     webauthn::AttestationObject,
 };
 use libfuzzer_sys::fuzz_target;
@@ -42,6 +45,16 @@ fuzz_target!(|bytes: &[u8]| {
         judge(&object, &original[0], registration.attestation);
         let key = registration.credential.public_key;
         assert!(matches!(key, CoseKey::Ec2 { .. } | CoseKey::Okp { .. }));
+    }
+
+    // Certificates that lead to each other or to nothing.
+    if let Ok(Statement::Packed(Packed { x5c: Some(x5c), .. })) = Statement::decode(object.fmt, Some(object.att_stmt)) {
+        let certificates: Vec<&[u8]> = x5c.iter().collect();
+        for trusted in [certificates.get(1..).unwrap_or_default(), &[]] {
+            let anchors = Anchors { certificates: trusted, now: 1_795_303_612, accept_root: true };
+            let result = chain(&RustCrypto, x5c, &anchors);
+            assert!(!trusted.is_empty() || result.is_err(), "nothing is trusted");
+        }
     }
 
     let Ok(auth_data) = AuthData::decode(object.auth_data) else { return };

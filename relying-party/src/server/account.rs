@@ -10,7 +10,7 @@ use keyfob_core::{auth_data::Flags, cose::Algorithm};
 use serde_json::{Value, json};
 
 use super::{
-    App, Reply,
+    App, Json, Reply,
     members::{Members, decode, encode},
     problem::{Flaw, Problem},
     session,
@@ -30,16 +30,28 @@ pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Res
     })))
 }
 
-/// Signs out.
-pub(super) async fn sign_out(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Reply, Problem> {
-    own(&app, &headers).await?;
+/// Signs out: in this browser, or with `everywhere` in all.
+pub(super) async fn sign_out(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    body: Result<Json, Problem>,
+) -> Result<Reply, Problem> {
+    let account = own(&app, &headers).await?;
+    let body = match body {
+        Ok(Json(body)) => body,
+        Err(Problem::MediaType) => json!({}), // there need be none
+        Err(problem) => return Err(problem),
+    };
+    if Members::of(&body)?.flag("everywhere")? == Some(true) {
+        app.storage.end_sessions(&account, None).await?;
+    }
     if let Some(session) = session::named(&headers) {
         app.storage.sign_out(session).await?;
     }
     Ok(Reply::new(json!({})).with_cookie(session::no_cookie(&headers)))
 }
 
-/// Deletes a key. Deletes the account with its last key.
+/// Deletes a key, and ends the account's other sessions. Deletes the account with its last key.
 pub(super) async fn delete_credential(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
@@ -50,13 +62,12 @@ pub(super) async fn delete_credential(
     if !app.storage.delete_credential(&account.rp_id, &account.handle, &id).await? {
         return Err(Problem::NoCredential);
     }
-    if app.storage.account_by_handle(&account.rp_id, &account.handle).await?.is_some() {
-        return Ok(Reply::new(json!({ "accountDeleted": false })));
-    }
-    if let Some(session) = session::named(&headers) {
-        app.storage.sign_out(session).await?;
-    }
-    Ok(Reply::new(json!({ "accountDeleted": true })).with_cookie(session::no_cookie(&headers)))
+    // Whoever had the key may have a session, or be about to add another key.
+    let is_left = app.storage.account_by_handle(&account.rp_id, &account.handle).await?.is_some();
+    let session = session::named(&headers).filter(|_| is_left);
+    app.storage.end_sessions(&account, session).await?;
+    let reply = Reply::new(json!({ "accountDeleted": !is_left }));
+    Ok(if is_left { reply } else { reply.with_cookie(session::no_cookie(&headers)) })
 }
 
 /// The signed-in account. Requests from pages of another origin are refused, even from the same site.

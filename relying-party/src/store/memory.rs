@@ -46,9 +46,21 @@ impl Remembered {
         self.sessions.get(&session, now).cloned()
     }
 
-    /// Signs a session out.
+    /// Signs a session out, and ends the ceremonies that it has begun.
     pub fn sign_out(&mut self, session: SessionId) {
         self.sessions.remove(&session);
+        for kind in [ClientDataType::Create, ClientDataType::Get] {
+            self.ceremonies.remove(&(session, kind));
+        }
+    }
+
+    /// Ends the sessions of an account but this one, and the ceremonies of the account in them and elsewhere.
+    pub fn end_sessions(&mut self, account: &Account, except: Option<SessionId>) {
+        let is_of_account = |other: &Account| (&other.rp_id, &other.handle) == (&account.rp_id, &account.handle);
+        self.ceremonies.retain(|(session, _), ceremony| {
+            Some(*session) == except || !ceremony.account.as_ref().is_some_and(is_of_account)
+        });
+        self.sessions.retain(|session, account| Some(*session) == except || !is_of_account(account));
     }
 }
 
@@ -91,6 +103,11 @@ impl<K: Eq + Hash + Clone, V> Expiring<K, V> {
         (now < expires).then_some(value)
     }
 
+    fn retain(&mut self, keeps: impl Fn(&K, &V) -> bool) {
+        self.values.retain(|key, (value, _)| keeps(key, value));
+        self.order.retain(|_, key| self.values.contains_key(key));
+    }
+
     fn remove(&mut self, key: &K) -> Option<(V, (i64, u64))> {
         let removed = self.values.remove(key)?;
         self.order.remove(&removed.1);
@@ -112,6 +129,19 @@ mod tests {
         assert_eq!(values.take(&1, 100), None);
         assert_eq!(values.take(&1, 99), None); // late once is gone for good
         assert!(values.order.is_empty());
+    }
+
+    #[test]
+    fn values_that_are_not_kept_leave_no_trace() {
+        let mut values = Expiring::new(3);
+        for key in 1..=3 {
+            values.put(key, key, 100);
+        }
+        values.retain(|key, value| key == value && *key != 2);
+        assert_eq!(
+            (values.get(&1, 0), values.get(&2, 0), values.values.len(), values.order.len()),
+            (Some(&1), None, 2, 2)
+        );
     }
 
     #[test]

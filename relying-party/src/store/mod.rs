@@ -173,6 +173,8 @@ pub trait Storage: Send + Sync {
     fn sign_in(&self, session: SessionId, account: Account, expires: i64) -> Answer<'_, ()>;
     /// The account that is signed in.
     fn signed_in(&self, session: SessionId, now: i64) -> Answer<'_, Option<Account>>;
-    /// Signs the session out.
+    /// Signs the session out, and ends the ceremonies that it has begun.
     fn sign_out(&self, session: SessionId) -> Answer<'_, ()>;
+    /// Ends the sessions of an account but this one, and the ceremonies of the account in them and elsewhere.
+    fn end_sessions(&self, account: &Account, except: Option<SessionId>) -> Answer<'_, ()>;
 }

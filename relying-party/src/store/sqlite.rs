@@ -241,6 +241,10 @@ impl Storage for Sqlite {
     fn sign_out(&self, session: SessionId) -> Answer<'_, ()> {
         self.remember(|remembered| remembered.sign_out(session))
     }
+
+    fn end_sessions(&self, account: &Account, except: Option<SessionId>) -> Answer<'_, ()> {
+        self.remember(|remembered| remembered.end_sessions(account, except))
+    }
 }
 
 /// A transaction for writing. It takes the lock at once, so that the values that it reads are still current when it

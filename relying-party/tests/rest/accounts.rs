@@ -235,6 +235,49 @@ fn signing_out_ends_the_session_and_so_does_time() {
 }
 
 #[test]
+fn deleting_a_key_ends_the_other_sessions_and_what_they_have_begun() {
+    let world = World::new();
+    let (mut first, mut second) = (key(), key());
+    let (mut mine, mut thief, mut waiting) = (world.browser(), world.browser(), world.browser());
+    mine.register(&mut first, "alice");
+    mine.register(&mut second, "alice");
+    thief.sign_in(&mut first, "alice");
+    // A third browser has begun to sign in, and the thief to add a key.
+    let sign_in = waiting.sign_in_options("alice");
+    let adding = thief.post("/attestation/options", &json!({ "username": "alice" })).ok();
+    let keys = mine.get("/account").ok()["credentials"].clone();
+    let path = format!("/account/credentials/{}", keys[0]["id"].as_str().unwrap());
+    assert_eq!(mine.ask(axum::http::Method::DELETE, &path, None).ok()["accountDeleted"], false);
+    assert_eq!(thief.get("/account").code(), "signed-out");
+    assert_eq!(thief.post("/attestation/result", &Forge::new(7).create(&adding)).code(), "session-expired");
+    let answer = second.get(ORIGIN, &sign_in).unwrap();
+    assert_eq!(waiting.post("/assertion/result", &answer).code(), "session-expired");
+    mine.get("/account").ok();
+    waiting.sign_in(&mut second, "alice");
+}
+
+#[test]
+fn signing_out_ends_what_was_begun_and_everywhere_is_everywhere() {
+    let world = World::new();
+    let mut key = key();
+    let (mut one, mut two, mut other) = (world.browser(), world.browser(), world.browser());
+    one.register(&mut key, "alice");
+    two.sign_in(&mut key, "alice");
+    other.register(&mut self::key(), "bob");
+    let adding = one.post("/attestation/options", &json!({ "username": "alice" })).ok();
+    let cookie = one.cookie.clone();
+    one.post("/account/sign-out", &json!({})).ok();
+    one.cookie = cookie;
+    assert_eq!(one.post("/attestation/result", &Forge::new(7).create(&adding)).code(), "session-expired");
+    two.get("/account").ok();
+    one.sign_in(&mut key, "alice");
+    one.post("/account/sign-out", &json!({ "everywhere": true })).ok();
+    assert_eq!(two.get("/account").code(), "signed-out");
+    other.get("/account").ok();
+    assert_eq!(other.post("/account/sign-out", &json!({ "everywhere": 1 })).code(), "wrong-type");
+}
+
+#[test]
 fn relying_parties_have_accounts_of_their_own() {
     let world = World::new();
     let mut browser = world.browser();
