@@ -12,6 +12,7 @@ use clap::{Parser, Subcommand};
 mod demo;
 mod key;
 mod load;
+mod native_host;
 mod notes;
 mod run;
 mod serve;
@@ -32,6 +33,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Loads a WebAuthn server with many clients, each with a virtual key.
     Load(Box<load::Arguments>),
+    /// Answers the WebAuthn requests that the extension in host/chromium-extension hands on.
+    NativeHost(native_host::Arguments),
     /// Runs a command that sees a virtual key as a HID device (Linux).
     Run(Box<run::Arguments>),
     /// Serves a virtual key that other programs can open.
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Demo(arguments) => demo::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Load(arguments) => load::run(*arguments),
+        Command::NativeHost(arguments) => native_host::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Run(arguments) => run::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments).map(|()| ExitCode::SUCCESS),
     };
