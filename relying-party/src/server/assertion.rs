@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::{
     App, Json, Reply, UserVerification, account,
     members::{Members, encode},
+    name,
     problem::Problem,
     session, verifier,
 };
@@ -33,7 +34,7 @@ pub(super) async fn options(
     let body = Members::of(&body)?;
     let tenant = app.tenant(&headers, body.text("rpId")?)?;
     let user_verification = app.user_verification(body.word("userVerification", &UserVerification::WORDS)?);
-    let (account, allowed, descriptors) = match body.text("username")? {
+    let (account, allowed, descriptors) = match body.text("username")?.map(name::composed).as_deref() {
         None | Some("") => (None, Vec::new(), Vec::new()),
         Some(name) => match app.storage.account(&tenant.rp_id, name).await? {
             Some(account) => {

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::{
     App, Json, Reply, UserVerification, account,
     members::{Members, encode},
+    name,
     problem::{Flaw, Problem},
     session, verifier,
 };
@@ -22,8 +23,6 @@ use crate::{
     store::{Account, CredentialRecord, PendingCeremony, StoreOutcome},
 };
 
-/// The longest name, in bytes.
-const MAX_NAME: usize = 512;
 const REQUIREMENTS: &[&str] = &["required", "preferred", "discouraged"];
 
 /// Begins a registration.
@@ -34,19 +33,16 @@ pub(super) async fn options(
 ) -> Result<Reply, Problem> {
     let body = Members::of(&body)?;
     let tenant = app.tenant(&headers, body.text("rpId")?)?;
-    let name = name(&body, "username")?;
-    let display_name = match body.text("displayName")? {
-        Some(_) => self::name(&body, "displayName")?,
-        None => name,
-    };
+    let name = name::account(&body, "username")?;
+    let display_name = name::display(&body, "displayName")?.unwrap_or_else(|| name.clone());
     let wishes = RequestedOptions::read(&app, &body)?;
 
     let signed_in = session::account(&app, &headers, &tenant.rp_id).await?;
-    let (account, new_account) = match app.storage.account(&tenant.rp_id, name).await? {
+    let (account, new_account) = match app.storage.account(&tenant.rp_id, &name).await? {
         None => {
             let handle = random::bytes::<32>().map_err(|error| Problem::Internal(error.to_string()))?.to_vec();
-            let (rp_id, name, display_name) = (tenant.rp_id.clone(), name.to_owned(), display_name.to_owned());
-            (Account { rp_id, handle, name, display_name }, !app.options.open_registration)
+            let account = Account { rp_id: tenant.rp_id.clone(), handle, name, display_name };
+            (account, !app.options.open_registration)
         }
         Some(account) if app.options.open_registration || signed_in.as_ref() == Some(&account) => (account, false),
         Some(_) => return Err(Problem::AccountExists),
@@ -242,14 +238,6 @@ impl App {
             Err(_) if self.options.policy.accept_none => Ok("certificate"),
             Err(error) => Err(error),
         }
-    }
-}
-
-fn name<'v>(body: &Members<'v>, member: &str) -> Result<&'v str, Problem> {
-    match body.required_text(member)? {
-        "" => Err(body.flaw(member, Flaw::Empty)),
-        name if name.len() > MAX_NAME => Err(body.flaw(member, Flaw::Value)),
-        name => Ok(name),
     }
 }
 

@@ -26,6 +26,7 @@ mod account;
 mod assertion;
 mod attestation;
 pub mod members;
+mod name;
 mod page;
 mod problem;
 pub mod session;

@@ -117,17 +117,28 @@ fn a_number_of_an_algorithm_is_read_however_it_is_written() {
 #[test]
 fn names_are_any_text_and_the_shown_name_is_the_name_unless_given() {
     let world = World::new();
-    for name in ["[email protected]", " ", "名前", "a\u{0}b", "O'Brien; DROP TABLE accounts"] {
+    for name in ["[email protected]", "a b", "名前", "👩\u{200D}🚀", "O'Brien; DROP TABLE accounts"] {
         let options = world.browser().registration_options(name);
         assert_eq!((&options["user"]["name"], &options["user"]["displayName"]), (&json!(name), &json!(name)));
     }
     let body = json!({ "username": "alice", "displayName": "Alice" });
     let options = world.browser().post("/attestation/options", &body).ok();
     assert_eq!(options["user"]["displayName"], "Alice");
-    for name in [json!(""), json!("x".repeat(513)), json!(7), json!(null)] {
+    let body = json!({ "username": "alice", "displayName": "" });
+    assert_eq!(world.browser().post("/attestation/options", &body).ok()["user"]["displayName"], "");
+    let unseen = ["\u{0}", "\n", "\u{7F}", "\u{202E}", "\u{2066}", "\u{200F}", "\u{200B}", "\u{FEFF}"];
+    let unseen = unseen.map(|character| json!(format!("al{character}ice")));
+    for name in [json!(""), json!(" \u{3000}"), json!("x".repeat(513)), json!(7), json!(null)].into_iter().chain(unseen)
+    {
         let refused = world.browser().post("/attestation/options", &json!({ "username": name }));
         assert!(refused.refusal().1.starts_with("username "), "{name}");
     }
+    // One composed character, or a letter and its accent.
+    let mut key = key();
+    world.browser().register(&mut key, "Ren\u{E9}");
+    let taken = world.browser().post("/attestation/options", &json!({ "username": "Rene\u{301}" }));
+    assert_eq!(taken.code(), "account-exists");
+    world.browser().sign_in(&mut key, "Rene\u{301}");
 }
 
 #[test]
