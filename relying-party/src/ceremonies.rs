@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use keyfob_relying_party::{
     backend,
     client::{self, Error, KeyChoice, Prover, Server, Who},
+    server,
 };
 use serde_json::Value;
 
-use crate::serve;
+use crate::{connections, serve};
 
 /// The server, the account and the key.
 #[derive(clap::Args)]
@@ -119,6 +120,7 @@ pub fn backend(arguments: Backend) -> Result<(), String> {
     serve::runtime()?.block_on(async {
         let (listener, address) = serve::listen(arguments.listen).await?;
         println!("Serving devices at http://{address}, before {}. Stop with Ctrl-C.", arguments.server);
-        serve::until_stopped(listener, router).await
+        connections::serve(listener, router, server::SILENCE, serve::stopped()).await;
+        Ok(())
     })
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod ceremonies;
+mod connections;
 mod serve;
 
 /// A server where people sign in with security keys, and clients for it.

@@ -1,8 +1,7 @@
 //! `keyfob-rp serve`.
 
-use std::{io, net::SocketAddr, path::PathBuf};
+use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
 
-use axum::Router;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use keyfob_core::verify::BackupEligibility;
 use keyfob_relying_party::{
@@ -15,6 +14,8 @@ use tokio::{
     net::TcpListener,
     runtime::{self, Runtime},
 };
+
+use crate::connections;
 
 /// The arguments of `serve`.
 #[derive(clap::Args)]
@@ -32,6 +33,9 @@ pub struct Arguments {
     /// How long a ceremony may take, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(i64).range(10..=3600))]
     timeout: i64,
+    /// Close a connection when a request, or a part of it, does not come for so long, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = server::SILENCE.as_secs(), value_parser = clap::value_parser!(u64).range(1..=600))]
+    silence: u64,
     /// Answer with the messages and codes of the Arculus FIDO2 server.
     #[arg(long)]
     arculus_compat: bool,
@@ -93,6 +97,7 @@ async fn serve(arguments: Arguments) -> Result<(), String> {
 
     let mut options = ServerOptions::new(tenants);
     options.timeout = arguments.timeout;
+    options.silence = Duration::from_secs(arguments.silence);
     options.arculus = arguments.arculus_compat;
     options.open_registration = arguments.open_registration;
     options.hide_accounts = arguments.hide_accounts;
@@ -108,16 +113,8 @@ async fn serve(arguments: Arguments) -> Result<(), String> {
     let router = server::router(Box::new(storage), options, server::system_clock())
         .await
         .map_err(|error| format!("the database does not work: {error}"))?;
-    until_stopped(listener, router).await
-}
-
-/// Serves until it is stopped.
-///
-/// # Errors
-/// A message for the user, in one line.
-pub async fn until_stopped(listener: TcpListener, router: Router) -> Result<(), String> {
-    let served = axum::serve(listener, router).with_graceful_shutdown(stopped()).await;
-    served.map_err(|error| format!("the socket failed: {}", plain(&error)))
+    connections::serve(listener, router, Duration::from_secs(arguments.silence), stopped()).await;
+    Ok(())
 }
 
 /// Opens the listening socket.
@@ -141,7 +138,7 @@ pub fn runtime() -> Result<Runtime, String> {
 }
 
 /// Waits for Ctrl-C or the signal of a service manager. The server then finishes the requests that have begun.
-async fn stopped() {
+pub async fn stopped() {
     let interrupted = tokio::signal::ctrl_c();
     #[cfg(unix)]
     if let Ok(mut terminated) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {

@@ -275,6 +275,30 @@ fn a_request_under_way_is_answered_before_the_server_stops() {
     assert!(!log.contains("alice"));
 }
 
+/// A thousand of them would hold a thousand descriptors.
+#[test]
+fn a_client_that_is_silent_in_the_middle_of_a_request_is_cut_off() {
+    let folder = Folder::new("silent");
+    let serving = Serving::with(&folder.database(), &["--silence", "1"]);
+    let head = "POST /attestation/options HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
+    let whole = "GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    for (sent, status) in [
+        ("", ""),
+        (head, ""),
+        (&*format!("{head}content-length: 9\r\n\r\n{{"), "HTTP/1.1 408 "),
+        (whole, "HTTP/1.1 200 "), // and then no other request
+    ] {
+        let begin = Instant::now();
+        let mut stream = TcpStream::connect(("127.0.0.1", serving.port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.write_all(sent.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with(status), "{sent:?}: {answer}");
+        assert!(begin.elapsed() > Duration::from_millis(900), "{sent:?}");
+    }
+}
+
 #[test]
 fn roots_are_checked_before_anything_is_served() {
     let folder = Folder::new("roots");

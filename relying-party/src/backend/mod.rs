@@ -26,7 +26,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     client::{Error, Server},
-    server::{Flaw, Json, Outside, Problem, Reply, members::Members},
+    server::{Flaw, Json, Outside, Problem, Reply, SILENCE, members::Members},
 };
 
 /// A backend of the FIDO server at this address. With `log`, it logs every request in one line.
@@ -40,7 +40,7 @@ pub fn router(server: &str, log: bool) -> Result<Router, Error> {
         .route("/fido/register", post(register))
         .route("/fido/authenticate", post(authenticate))
         .with_state(server);
-    Ok(Outside { arculus: false, log }.around(router))
+    Ok(Outside { arculus: false, log, silence: SILENCE }.around(router))
 }
 
 async fn register(State(server): State<Arc<str>>, Json(body): Json) -> Result<Reply, Problem> {

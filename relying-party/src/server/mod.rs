@@ -5,7 +5,7 @@
 
 use std::{
     sync::Arc,
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use axum::{
@@ -19,6 +19,7 @@ use axum::{
 };
 use keyfob_core::verify::RelyingPartyPolicy;
 use serde_json::{Value, json};
+use tokio::time;
 
 use crate::{store::Storage, tenant::Tenant};
 
@@ -38,6 +39,8 @@ pub use problem::{Flaw, Problem};
 pub const MAX_BODY: usize = 64 * 1024;
 /// The header that names the relying party. It has precedence over the body.
 pub const TENANT_HEADER: HeaderName = HeaderName::from_static("x-arculusfido-relyingparty");
+/// How long a body may take by default.
+pub const SILENCE: Duration = Duration::from_secs(30);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The server's options.
@@ -47,6 +50,8 @@ pub struct ServerOptions {
     pub tenants: Vec<Tenant>,
     /// How long a ceremony may take, in seconds.
     pub timeout: i64,
+    /// How long the body of a request may take.
+    pub silence: Duration,
     /// Answer with the messages and codes of the server that the Python sample was written for.
     pub arculus: bool,
     /// Let anyone who knows an account's name add a key to it, as conformance tests require. Never in production.
@@ -70,6 +75,7 @@ impl ServerOptions {
         Self {
             tenants,
             timeout: 300,
+            silence: SILENCE,
             arculus: false,
             open_registration: false,
             hide_accounts: false,
@@ -165,7 +171,7 @@ pub async fn router(
     clock: Clock,
 ) -> Result<Router, crate::store::StorageError> {
     let secret = storage.secret().await?;
-    let outside = Outside { arculus: options.arculus, log: options.log };
+    let outside = Outside { arculus: options.arculus, log: options.log, silence: options.silence };
     let app = Arc::new(App { options, storage, secret, clock });
     let mut router = Router::new();
     // Each handler has several paths: those of the conformance tests, of the Python sample, and of its aliases.
@@ -197,6 +203,8 @@ pub(crate) struct Outside {
     pub arculus: bool,
     /// Log every request in one line on standard error.
     pub log: bool,
+    /// How long the body of a request may take.
+    pub silence: Duration,
 }
 
 impl Outside {
@@ -226,7 +234,9 @@ impl<S: Send + Sync> FromRequest<S> for Json {
         if !essence.eq_ignore_ascii_case("application/json") {
             return Err(Problem::MediaType);
         }
-        let body = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
+        let silence = request.extensions().get::<Outside>().map_or(SILENCE, |outside| outside.silence);
+        let body = time::timeout(silence, Bytes::from_request(request, state)).await.map_err(|_| Problem::Slow)?;
+        let body = body.map_err(|rejection| match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => Problem::TooLarge,
             _ => Problem::Body,
         })?;
@@ -267,8 +277,9 @@ impl IntoResponse for Reply {
 }
 
 /// Gives the request an id, runs it, encodes its outcome and logs it.
-async fn outermost(State(outside): State<Outside>, request: Request, next: Next) -> Response {
+async fn outermost(State(outside): State<Outside>, mut request: Request, next: Next) -> Response {
     let begin = Instant::now();
+    request.extensions_mut().insert(outside);
     let id = request_id(request.headers());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     // The handler runs in its own task, so that a client that disconnects does not stop it in the middle, and a panic

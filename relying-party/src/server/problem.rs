@@ -38,6 +38,8 @@ pub enum Problem {
     MediaType,
     /// The body ended early, or could not be read.
     Body,
+    /// The body did not come in time.
+    Slow,
     /// The body is not JSON.
     Json(String),
     /// A member of the body, by its path.
@@ -97,6 +99,7 @@ impl Problem {
             Self::NotFound | Self::NoAccount | Self::NoCredential => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Slow => StatusCode::REQUEST_TIMEOUT,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::SignedOut | Self::UnknownCredential | Self::Assertion(_) => StatusCode::UNAUTHORIZED,
             Self::AccountExists | Self::ForeignOrigin => StatusCode::FORBIDDEN,
@@ -126,6 +129,7 @@ impl Problem {
             Self::TooLarge => "too-large",
             Self::MediaType => "not-json",
             Self::Body => "incomplete",
+            Self::Slow => "too-slow",
             Self::Json(_) => "malformed-json",
             Self::Member(_, Flaw::Missing) => "missing",
             Self::Member(_, Flaw::Type(_)) => "wrong-type",
@@ -160,6 +164,7 @@ impl Problem {
             Self::TooLarge => "the body is too long".into(),
             Self::MediaType => "the body must be application/json".into(),
             Self::Body => "the body could not be read".into(),
+            Self::Slow => "the body did not come in time".into(),
             Self::Json(why) => format!("the body is not JSON: {why}"),
             Self::Member(name, flaw) => match flaw {
                 Flaw::Missing => format!("{name} is missing"),
