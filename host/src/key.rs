@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
     sync::mpsc,
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use clap::ValueEnum;
@@ -22,7 +22,10 @@ use keyfob_soft_authenticator::{
 
 use serde_json::json;
 
-use crate::notes::Notes;
+use crate::{
+    control::{ControlArguments, touch_after},
+    notes::Notes,
+};
 
 mod config;
 pub mod pin;
@@ -225,6 +228,7 @@ impl KeyArguments {
         &self,
         notes: &Notes,
         has_reader: bool,
+        control: &ControlArguments,
         work: impl FnOnce(&mut VirtualKey<'_>) -> Result<T, String>,
     ) -> Result<T, String> {
         let rp_ids: Vec<&str> = self.enterprise.iter().map(String::as_str).collect();
@@ -261,23 +265,20 @@ impl KeyArguments {
         }
         // A PING may be as long as a message can be, whatever the profile takes of CTAP.
         let mut buffer = vec![0; config.buffer_len().max(MAX_MESSAGE)];
-        let mut key = VirtualKey::new(&mut buffer, options).map_err(|error| format!("cannot make a key: {error}"))?;
+        let (mut key, controlled) = if control.is_asked_for() {
+            VirtualKey::controlled(&mut buffer, options).map(|(key, controlled)| (key, Some(controlled)))
+        } else {
+            VirtualKey::new(&mut buffer, options).map(|key| (key, None))
+        }
+        .map_err(|error| format!("cannot make a key: {error}"))?;
         if let Some(choice) = &self.pin {
             key = pin::set(key, choice, self.seed, notes)?;
         }
+        if let Some(controlled) = controlled {
+            control.prepare(&controlled);
+        }
         work(&mut key)
     }
-}
-
-/// Touches when the key has waited for this long.
-fn touch_after(time: Duration) -> Touch {
-    let mut since = Instant::now();
-    Touch::Ask(Box::new(move |first| {
-        if first {
-            since = Instant::now();
-        }
-        (since.elapsed() >= time).then_some(true)
-    }))
 }
 
 /// A finger that asks: Enter touches, "n" declines.

@@ -9,6 +9,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
+mod control;
 mod demo;
 mod key;
 mod load;

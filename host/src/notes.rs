@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::say;
+use crate::{control::Audience, say};
 
 /// How many lines may wait for a slow reader.
 const LINES: usize = 4096;
@@ -51,6 +51,8 @@ pub struct Notes {
     is_json: bool,
     start: Instant,
     printer: Arc<thread::JoinHandle<()>>,
+    /// Who is told as well.
+    audience: Audience,
 }
 
 impl Notes {
@@ -66,11 +68,18 @@ impl Notes {
                 }
             }
         });
-        Self { lines, stream, is_json, start: Instant::now(), printer: Arc::new(printer) }
+        let audience = Audience::default();
+        Self { lines, stream, is_json, start: Instant::now(), printer: Arc::new(printer), audience }
+    }
+
+    /// The clients of the control socket, who are told of events too.
+    pub const fn audience(&self) -> &Audience {
+        &self.audience
     }
 
     /// Tells of an event. As JSON it has `members`, and its name and time besides.
     pub fn tell(&self, event: &str, members: Value, text: impl FnOnce() -> String) {
+        self.audience.tell(event, &members);
         self.line(self.described(event, members, text));
     }
 

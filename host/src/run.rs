@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, process::ExitCode};
 
-use crate::{key::KeyArguments, serve::ToldArguments};
+use crate::{control::ControlArguments, key::KeyArguments, serve::ToldArguments};
 
 #[cfg(target_os = "linux")]
 mod directory;
@@ -24,6 +24,8 @@ pub struct Arguments {
     events: bool,
     #[command(flatten)]
     told: ToldArguments,
+    #[command(flatten)]
+    control: ControlArguments,
     /// The command and its arguments.
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
     command: Vec<OsString>,

@@ -6,6 +6,7 @@ use keyfob_soft_authenticator::devices::hub::Hub;
 use serde_json::json;
 
 use crate::{
+    control::ControlArguments,
     key::KeyArguments,
     notes::{Notes, Stream},
     signals,
@@ -13,7 +14,7 @@ use crate::{
 
 mod apdus;
 mod capture;
-mod doors;
+pub mod doors;
 mod events;
 mod messages;
 
@@ -29,6 +30,8 @@ pub struct Arguments {
     key: KeyArguments,
     #[command(flatten)]
     told: ToldArguments,
+    #[command(flatten)]
+    control: ControlArguments,
 }
 
 /// What is told of the key's events.
@@ -72,16 +75,19 @@ impl ToldArguments {
 pub fn run(arguments: &Arguments) -> Result<(), String> {
     let notes = arguments.told.notes(Stream::Output);
     let mut events = arguments.told.events(&notes)?;
-    let served = arguments.key.with_key(&notes, arguments.doors.has_reader(), |key| {
+    let served = arguments.key.with_key(&notes, arguments.doors.has_reader(), &arguments.control, |key| {
         let broken = |error| format!("the key cannot be served: {}", plain(&error));
         let mut hub = Hub::new(key).map_err(broken)?;
         let opened = arguments.doors.open(&mut hub)?;
+        let control = arguments.control.serve(hub.handle(), notes.audience())?;
         signals::obey(hub.handle()).map_err(broken)?;
-        let members = json!({ "doors": opened.places, "hints": opened.hints });
+        let place = control.as_ref().map(|control| &control.place);
+        let members = json!({ "doors": opened.places, "hints": opened.hints, "control": place });
         notes.must_tell("serving", members, || {
             let serving =
                 format!("Serving a virtual security key on {}. Stop with Ctrl-C.", opened.places.join(" and "));
-            [serving].into_iter().chain(opened.hints.iter().cloned()).collect::<Vec<_>>().join("\n")
+            let controlled = place.map(|place| format!("It is controlled on {place}."));
+            [serving].into_iter().chain(controlled).chain(opened.hints.iter().cloned()).collect::<Vec<_>>().join("\n")
         });
         hub.run(|event| events.tell(&event)).map_err(broken)
     });

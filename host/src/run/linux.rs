@@ -20,7 +20,7 @@ use signal_hook::{
 };
 
 use super::{Arguments, directory::RunDirectory, monitors::Monitors, program};
-use crate::notes::Stream;
+use crate::{control, notes::Stream};
 
 /// Exit statuses of shells for a command that is not there, and for one that cannot be run.
 const NOT_FOUND: u8 = 127;
@@ -56,6 +56,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     }
     let mut command = Command::new(&program);
     command.arg0(name).args(rest);
+    if let Some(place) = &key.control {
+        command.env(control::VARIABLE, place);
+    }
     command.env("LD_PRELOAD", preloads(&directory)).env(keyfob_preload::VARIABLE, directory.variable());
     let mut child = match command.spawn() {
         Ok(child) => child,
@@ -159,6 +162,8 @@ fn is_in_foreground() -> bool {
 /// A key that is plugged in, on a thread of its own. Unplugged when it is dropped.
 struct Key {
     handle: HubHandle,
+    /// Where its control socket is.
+    control: Option<String>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
@@ -179,10 +184,13 @@ impl Key {
                 eprintln!("keyfob: {why}");
             }
         });
-        let handle = is_ready.recv().map_err(|_| "the key's thread ended")??;
-        Ok(Self { handle, thread: Some(thread) })
+        let (handle, control) = is_ready.recv().map_err(|_| "the key's thread ended")??;
+        Ok(Self { handle, control, thread: Some(thread) })
     }
 }
+
+/// What gives orders to the hub, and where its control socket is.
+type Plugged = (HubHandle, Option<String>);
 
 /// Serves a key until its hub is stopped. Sends the hub's handle as soon as clients can connect.
 ///
@@ -192,21 +200,22 @@ fn serve(
     arguments: &Arguments,
     socket: &Path,
     mut monitors: Monitors,
-    ready: &mpsc::Sender<Result<HubHandle, String>>,
+    ready: &mpsc::Sender<Result<Plugged, String>>,
 ) -> Result<(), String> {
-    let notes = arguments.told.notes(Stream::Error);
-    let mut events = arguments.told.events(&notes)?;
     let is_told = arguments.events || arguments.told.is_asked_for();
-    let served = arguments.key.with_key(&notes, false, |key| {
+    let notes = arguments.told.notes(Stream::Error);
+    let mut events = arguments.told.events(&notes)?.silent(!is_told);
+    let served = arguments.key.with_key(&notes, false, &arguments.control, |key| {
         let broken = |error| format!("the key's socket failed: {error}");
         let mut hub = Hub::new(key).map_err(broken)?;
         hub.keep_plugged_in();
         hub.listen_packets(socket).map_err(broken)?;
+        let control = arguments.control.serve(hub.handle(), notes.audience())?;
         // It is received, or nobody waits for it any more.
-        let _ = ready.send(Ok(hub.handle()));
+        let _ = ready.send(Ok((hub.handle(), control.as_ref().map(|control| control.place.clone()))));
         hub.run(|event| {
             monitors.tell(&event);
-            if is_told {
+            if is_told || control.is_some() {
                 events.tell(&event);
             }
         })

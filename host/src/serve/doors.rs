@@ -133,16 +133,20 @@ fn how_to_attach(address: SocketAddr) -> String {
 
 #[cfg(unix)]
 fn listen_unix(hub: &mut Hub<'_, '_>, path: &Path) -> Result<(), String> {
-    hub.listen_unix(path).map_err(|error| {
-        let why = match error.kind() {
-            ErrorKind::AddrInUse => "another program listens there".into(),
-            ErrorKind::AlreadyExists => "the file is there and is not a socket".into(),
-            ErrorKind::NotFound => "there is no such folder".into(),
-            ErrorKind::PermissionDenied => "no permission to make a file there".into(),
-            _ => error.to_string(),
-        };
-        format!("cannot listen on {}: {why}", path.display())
-    })
+    hub.listen_unix(path).map_err(|error| no_socket(path, &error))
+}
+
+/// Why there cannot be a Unix socket at this path.
+#[cfg(unix)]
+pub fn no_socket(path: &Path, error: &io::Error) -> String {
+    let why = match error.kind() {
+        ErrorKind::AddrInUse => "another program listens there".into(),
+        ErrorKind::AlreadyExists => "the file is there and is not a socket".into(),
+        ErrorKind::NotFound => "there is no such folder".into(),
+        ErrorKind::PermissionDenied => "no permission to make a file there".into(),
+        _ => error.to_string(),
+    };
+    format!("cannot listen on {}: {why}", path.display())
 }
 
 #[cfg(not(unix))]

@@ -53,11 +53,20 @@ pub struct Events {
     notes: Notes,
     trace: Trace,
     requests: Vec<Request>,
+    /// Whether only the clients of the control socket are told.
+    is_silent: bool,
 }
 
 impl Events {
     pub const fn new(notes: Notes, trace: Trace) -> Self {
-        Self { notes, trace, requests: Vec::new() }
+        Self { notes, trace, requests: Vec::new(), is_silent: false }
+    }
+
+    /// Tells the clients of the control socket only, if so.
+    #[cfg(target_os = "linux")]
+    pub const fn silent(mut self, is_silent: bool) -> Self {
+        self.is_silent = is_silent;
+        self
     }
 
     pub fn tell(&mut self, event: &HubEvent) {
@@ -115,7 +124,11 @@ impl Events {
     }
 
     fn simple(&self, event: &str, members: Value, text: impl FnOnce() -> String) {
-        self.notes.tell(event, members, text);
+        if self.is_silent {
+            self.notes.audience().tell(event, &members);
+        } else {
+            self.notes.tell(event, members, text);
+        }
     }
 
     fn of_peer(&self, event: &str, peer: &impl ToString, what: &str) {

@@ -80,6 +80,8 @@ use link::{Input, Link, Report};
 use listener::{Listener, is_broken, lacks_files};
 use place::Field;
 use seat::{Door, Seat};
+#[cfg(unix)]
+pub use unix::SocketFile;
 
 /// How long the key works on a request before the hub looks for CANCEL and for other clients.
 const WORK: Duration = Duration::from_millis(1);

@@ -29,24 +29,27 @@ const PACKETS: usize = 64;
 /// How many packets are read before the others have their turn.
 const READS: usize = 256;
 
-/// A listening socket. Its file is removed when it is dropped.
-pub struct UnixListener {
-    socket: Socket,
-    kind: Type,
-    /// How many clients have come.
-    clients: u32,
+/// The file of a listening socket. It is removed when this is dropped.
+#[derive(Debug)]
+pub struct SocketFile {
     path: PathBuf,
     /// The device and the number of the file, so that no other file is removed.
     file: (u64, u64),
 }
 
-impl UnixListener {
-    /// Makes the file, which only its owner can use. A socket that nothing listens on any more is replaced.
+impl SocketFile {
+    /// Makes a socket that only its owner can use, and listens on it. A socket at that path on which nothing listens is
+    /// replaced.
     ///
     /// # Errors
     /// [`ErrorKind::AddrInUse`]: something listens there. [`ErrorKind::AlreadyExists`]: the file is not a socket. Those
     /// of the operating system.
-    pub fn bind(path: &Path, kind: Type) -> io::Result<Self> {
+    pub fn listen(path: &Path) -> io::Result<(net::UnixListener, Self)> {
+        let (socket, file) = Self::bind(path, Type::STREAM)?;
+        Ok((OwnedFd::from(socket).into(), file))
+    }
+
+    fn bind(path: &Path, kind: Type) -> io::Result<(Socket, Self)> {
         let address = SockAddr::unix(path)?;
         let socket = Socket::new(Domain::UNIX, kind, None)?;
         match socket.bind(&address) {
@@ -64,12 +67,38 @@ impl UnixListener {
             bound => bound?,
         }
         let metadata = fs::symlink_metadata(path)?;
-        let listener = Self { socket, kind, clients: 0, path: path.into(), file: (metadata.dev(), metadata.ino()) };
+        let file = Self { path: path.into(), file: (metadata.dev(), metadata.ino()) };
         // Before it listens, nobody can connect.
         fs::set_permissions(path, Permissions::from_mode(0o600))?;
-        listener.socket.listen(BACKLOG)?;
-        listener.socket.set_nonblocking(true)?;
-        Ok(listener)
+        socket.listen(BACKLOG)?;
+        Ok((socket, file))
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if fs::symlink_metadata(&self.path).is_ok_and(|file| (file.dev(), file.ino()) == self.file) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// A listening socket. Its file is removed when it is dropped.
+pub struct UnixListener {
+    socket: Socket,
+    kind: Type,
+    /// How many clients have come.
+    clients: u32,
+    _file: SocketFile,
+}
+
+impl UnixListener {
+    /// # Errors
+    /// Those of [`SocketFile::listen`].
+    pub fn bind(path: &Path, kind: Type) -> io::Result<Self> {
+        let (socket, file) = SocketFile::bind(path, kind)?;
+        socket.set_nonblocking(true)?;
+        Ok(Self { socket, kind, clients: 0, _file: file })
     }
 
     /// Whether each packet is one report.
@@ -93,14 +122,6 @@ impl UnixListener {
         }
         let stream = UnixStream::from_std(net::UnixStream::from(OwnedFd::from(socket)));
         Ok((Box::new(Stream::open(stream, peer)), peer))
-    }
-}
-
-impl Drop for UnixListener {
-    fn drop(&mut self) {
-        if fs::symlink_metadata(&self.path).is_ok_and(|file| (file.dev(), file.ino()) == self.file) {
-            let _ = fs::remove_file(&self.path);
-        }
     }
 }
 
