@@ -20,12 +20,16 @@ tell() {
     [[ $answer != *'"error":'* ]]
 }
 
+# The same for what has to be an error.
+refused() { if tell "$@"; then exit 1; fi; }
+
 page='{"origin": "https://example.org", "options": {"challenge": "YSBjaGFsbGVuZ2U", "userVerification": "discouraged"}}'
 
 tell addCredential '{"rpId": "example.org", "userHandle": "dXNlci0wMDAx", "signCount": 7}'
 tell get "$page"
 tell answer '{"command": "GET_ASSERTION", "status": "OPERATION_DENIED"}'
-! tell get "$page"
+refused get "$page"
+tell clearAnswers
 tell unplug
-! tell get "$page"
+refused get "$page"
 tell getHistory

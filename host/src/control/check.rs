@@ -282,14 +282,14 @@ mod tests {
     /// A value of this kind, made from a number.
     fn value(kind: Kind, n: u64) -> Value {
         match kind {
-            Kind::Bool => (n % 2 == 0).into(),
+            Kind::Bool => (n.is_multiple_of(2)).into(),
             Kind::Number(least, most) => (least + n % (most - least).max(1)).into(),
             Kind::Duration => (n as f64).into(),
             Kind::Text => format!("text {n}").into(),
             Kind::Bytes => base64url::chars(&n.to_be_bytes()).collect::<String>().into(),
             Kind::Name(names) => names[n as usize % names.len()].into(),
-            Kind::Command if n % 2 == 0 => COMMANDS[n as usize % COMMANDS.len()].0.into(),
-            Kind::Status if n % 2 == 0 => "KEY_STORE_FULL".into(),
+            Kind::Command if n.is_multiple_of(2) => COMMANDS[n as usize % COMMANDS.len()].0.into(),
+            Kind::Status if n.is_multiple_of(2) => "KEY_STORE_FULL".into(),
             Kind::Command | Kind::Status => (n % 256).into(),
             Kind::Object => json!({ "n": n }),
             Kind::Record(members) => record(members, n),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use keyfob_core::{base64url, client, extensions::cred_protect::Level};
+use keyfob_core::{base64url, extensions::cred_protect::Level};
 use keyfob_soft_authenticator::{
     devices::{Touch, hub::HubHandle},
     testing::{Answer, Asked, Control, CredentialProperties, HeldCredential, Lie, Step, TestCredential, TestError},
@@ -247,10 +247,6 @@ fn refusal(error: &TestError) -> Refusal {
         TestError::CredProtect => ("value", "/params/credProtect"),
         TestError::Store(_) => ("store", ""),
         TestError::Options(_) => ("options", "/params/options"),
-        TestError::Client(client::Error { cause: client::Cause::Status(status), .. }) => {
-            let name = status.name().map_or_else(|| format!("0x{:02x}", status.0), str::to_owned);
-            return Refusal::new("ceremony", "", format!("{error} ({name})"));
-        }
         _ => ("ceremony", ""),
     };
     Refusal::new(code, at, error.to_string())
