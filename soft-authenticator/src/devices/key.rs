@@ -3,7 +3,7 @@
 use std::time;
 
 use keyfob_core::{
-    Failure, Instant,
+    Instant,
     ctap1::StatusWord,
     ctap2::bio_enrollment::SampleStatus,
     transport::{
@@ -14,12 +14,12 @@ use keyfob_core::{
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
-use super::{VIRTUAL_KEY_AAGUID, port::Port, store::VirtualStore, virtual_key_certificate};
+use super::{VIRTUAL_KEY_AAGUID, VirtualCrypto, VirtualPlatform, VirtualStore, port::Port, virtual_key_certificate};
 #[cfg(feature = "testing")]
 use crate::testing::{Control, Driver, TestStore};
 use crate::{
     Caps,
-    engine::{AttestationMode, Config, ConfigError, Engine, Platform, TemplateId, Wait},
+    engine::{AttestationMode, Config, ConfigError, Engine, TemplateId, Wait},
     hid::{HidAuthenticator, HidEvent},
     nfc::{NfcConfig, Presence},
     store::{MemoryStore, Store},
@@ -31,54 +31,6 @@ const CREDENTIALS: usize = 100;
 pub const MAX_LARGE_BLOBS: usize = 64 << 10;
 /// How long to wait before [`Touch::Ask`] is asked again.
 const TOUCH_POLL: time::Duration = time::Duration::from_millis(20);
-
-/// What a virtual key computes with.
-#[cfg(feature = "aws-lc")]
-pub type VirtualCrypto = keyfob_aws_lc::AwsLc;
-/// What a virtual key computes with.
-#[cfg(not(feature = "aws-lc"))]
-pub type VirtualCrypto = keyfob_core::crypto::RustCrypto;
-
-/// The platform of a virtual key.
-pub struct VirtualPlatform;
-
-impl Platform for VirtualPlatform {
-    type Crypto = VirtualCrypto;
-    type Rng = ChaCha20Rng;
-    type Store = VirtualStore;
-
-    /// The commands in [`VIRTUAL_VENDOR_COMMANDS`] do nothing.
-    fn vendor_command(_: &mut Self::Store, id: u64, _: &[u8]) -> Result<(), Failure> {
-        if VIRTUAL_VENDOR_COMMANDS.contains(&id) { Ok(()) } else { Err(Failure::INVALID_PARAMETER) }
-    }
-
-    #[cfg(feature = "testing")]
-    fn intercept(store: &mut VirtualStore, message: &mut [u8], len: usize) -> Option<usize> {
-        store.controlled.as_ref()?.lock().intercept(message, len)
-    }
-
-    #[cfg(feature = "testing")]
-    fn is_removed(store: &mut VirtualStore, credential_id: &[u8]) -> bool {
-        store.controlled.as_ref().is_some_and(|store| store.is_removed(credential_id))
-    }
-
-    #[cfg(feature = "testing")]
-    fn before_signing(store: &mut VirtualStore, credential_id: &[u8], auth_data: &mut [u8]) {
-        if let Some(store) = &store.controlled {
-            store.lock().before_signing(credential_id, auth_data);
-        }
-    }
-
-    #[cfg(feature = "testing")]
-    fn after_signing(store: &VirtualStore, signature: &mut [u8]) {
-        if let Some(store) = &store.controlled {
-            store.after_signing(signature);
-        }
-    }
-}
-
-/// Vendor commands of authenticatorConfig for a virtual key, [`Config::vendor_commands`]: one that does nothing.
-pub const VIRTUAL_VENDOR_COMMANDS: &[u64] = &[u64::from_be_bytes(*b"keyfob\x00\x01")];
 
 /// Why a virtual key cannot be made.
 #[derive(Clone, Copy, Debug)]

@@ -11,8 +11,8 @@ pub mod hub;
 mod in_process;
 mod key;
 mod pipe;
+mod platform;
 mod port;
-mod store;
 pub mod uhid;
 #[cfg(not(feature = "testing"))]
 mod uncontrolled;
@@ -24,11 +24,8 @@ pub use attestation::{
     VIRTUAL_KEY_AAGUID, VIRTUAL_KEY_ROOT, virtual_key_certificate, virtual_key_enterprise_certificate,
 };
 pub use in_process::InProcess;
-pub use key::{
-    Finger, KeyError, KeyOptions, MAX_LARGE_BLOBS, Touch, VIRTUAL_VENDOR_COMMANDS, VirtualCrypto, VirtualKey,
-    VirtualPlatform,
-};
+pub use key::{Finger, KeyError, KeyOptions, MAX_LARGE_BLOBS, Touch, VirtualKey};
 #[cfg(unix)]
 pub use pipe::UnixPipe;
 pub use pipe::{Connection, Pipe, TcpPipe};
-pub use store::VirtualStore;
+pub use platform::{VIRTUAL_VENDOR_COMMANDS, VirtualCrypto, VirtualPlatform, VirtualStore};

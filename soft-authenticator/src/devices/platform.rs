@@ -1,8 +1,62 @@
-//! The store of a virtual key: any store, with room for a large-blob array of a given length.
+//! What a virtual key runs on: its cryptography, and any store, with room for a large-blob array of a given length.
 
-use crate::store::{Blobs, Change, Found, Number, Query, Setting, Store, StoreError};
+use keyfob_core::Failure;
+use rand_chacha::ChaCha20Rng;
+
 #[cfg(feature = "testing")]
 use crate::testing::TestStore;
+use crate::{
+    engine::Platform,
+    store::{Blobs, Change, Found, Number, Query, Setting, Store, StoreError},
+};
+
+/// What a virtual key computes with.
+#[cfg(feature = "aws-lc")]
+pub type VirtualCrypto = keyfob_aws_lc::AwsLc;
+/// What a virtual key computes with.
+#[cfg(not(feature = "aws-lc"))]
+pub type VirtualCrypto = keyfob_core::crypto::RustCrypto;
+
+/// The platform of a virtual key.
+pub struct VirtualPlatform;
+
+impl Platform for VirtualPlatform {
+    type Crypto = VirtualCrypto;
+    type Rng = ChaCha20Rng;
+    type Store = VirtualStore;
+
+    /// The commands in [`VIRTUAL_VENDOR_COMMANDS`] do nothing.
+    fn vendor_command(_: &mut Self::Store, id: u64, _: &[u8]) -> Result<(), Failure> {
+        if VIRTUAL_VENDOR_COMMANDS.contains(&id) { Ok(()) } else { Err(Failure::INVALID_PARAMETER) }
+    }
+
+    #[cfg(feature = "testing")]
+    fn intercept(store: &mut VirtualStore, message: &mut [u8], len: usize) -> Option<usize> {
+        store.controlled.as_ref()?.lock().intercept(message, len)
+    }
+
+    #[cfg(feature = "testing")]
+    fn is_removed(store: &mut VirtualStore, credential_id: &[u8]) -> bool {
+        store.controlled.as_ref().is_some_and(|store| store.is_removed(credential_id))
+    }
+
+    #[cfg(feature = "testing")]
+    fn before_signing(store: &mut VirtualStore, credential_id: &[u8], auth_data: &mut [u8]) {
+        if let Some(store) = &store.controlled {
+            store.lock().before_signing(credential_id, auth_data);
+        }
+    }
+
+    #[cfg(feature = "testing")]
+    fn after_signing(store: &VirtualStore, signature: &mut [u8]) {
+        if let Some(store) = &store.controlled {
+            store.after_signing(signature);
+        }
+    }
+}
+
+/// Vendor commands of authenticatorConfig for a virtual key, [`Config::vendor_commands`](crate::engine::Config::vendor_commands): one that does nothing.
+pub const VIRTUAL_VENDOR_COMMANDS: &[u64] = &[u64::from_be_bytes(*b"keyfob\x00\x01")];
 
 /// What a virtual key keeps its state in: any store.
 pub struct VirtualStore {
