@@ -361,6 +361,13 @@ FLASH = [
      + '0207000000' '0100' '0203000100c8' '03'),
 ]
 
+DESCRIPTORS = [
+    ('authenticator', 'keyfob-core, REPORT_DESCRIPTOR',
+     '06d0f10901a1010920150026ff007508954081020921150026ff00750895409102c0'),
+    ('beside_a_keyboard', 'HID 1.11 appendix B.1, shortened, and the same',
+     '05010906a1010507' '19e029e7750195088102c0' '06d0f10901a1010920150026ff007508954081020921150026ff00750895409102c0'),
+]
+
 
 def write(target, seeds):
     folder = HERE / target
@@ -385,6 +392,7 @@ write('sign_then_mutate', MUTATE)
 write('cose_point', KEYS + POINTS)
 write('hid_device', DEVICE)
 write('hid_host', HOST)
+write('report_descriptor', DESCRIPTORS)
 write('nfc_device', NFC_DEVICE)
 write('nfc_host', NFC_HOST)
 write('vpcd', VPCD)

@@ -19,6 +19,7 @@
 //! | `host.rs` | [`Host`], the client's end |
 //! | `io.rs` | [`HidTransport`] and [`AsyncHidTransport`], which drive a [`Host`] over a pipe of reports |
 //! | `link.rs` | what both drivers have in common |
+//! | `descriptor.rs` | [`ReportLens`]: whether a HID device is an authenticator |
 //!
 //! Both machines are driven in the same way: pass every report that came in to `receive`, send what `transmit` returns
 //! until it returns `None`, and do so again at `deadline`. Message bytes lie in one buffer that the caller owns and
@@ -28,6 +29,7 @@ use core::time::Duration;
 
 use crate::named::named;
 
+mod descriptor;
 mod device;
 mod front;
 mod host;
@@ -37,6 +39,7 @@ mod message;
 #[cfg(test)]
 mod tests;
 
+pub use descriptor::ReportLens;
 pub use device::{Device, DeviceConfig, DeviceEvent, UnknownChannels};
 pub use front::Front;
 pub use host::{DeviceInfo, HidFailure, Host, HostEvent};

@@ -1,5 +1,6 @@
 //! Common parts of the tests: a device on a bench, a pair of both ends, and a clock that the test advances.
 
+mod descriptor;
 mod device;
 mod device_busy;
 mod front;
