@@ -1,7 +1,8 @@
 //! A key in use: the transport to it, and the PIN that OpenSSH has asked its user for.
 
-use std::{ffi::CStr, sync::LazyLock, time};
+use std::ffi::CStr;
 
+use keyfob::now;
 use keyfob_core::{
     Instant, bytes,
     client::{self, Ceremony, Operation, PinEntry, Prompt, Reason, Session, UserInteraction, manage::GetInfo},
@@ -77,12 +78,6 @@ impl<'k, 'p> Key<'k, 'p> {
 fn no_key(failure: &Failure) -> Failure {
     let why = failure.why.as_deref().unwrap_or_default();
     Failure::new(abi::ERR_DEVICE_NOT_FOUND, format!("what is there does not answer as a security key: {why}"))
-}
-
-/// The time since the first call.
-fn now() -> Instant {
-    static START: LazyLock<time::Instant> = LazyLock::new(time::Instant::now);
-    Instant::from_millis(u64::try_from(START.elapsed().as_millis()).unwrap_or(u64::MAX))
 }
 
 /// Answers what a ceremony asks its user.

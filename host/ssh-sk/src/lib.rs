@@ -30,8 +30,6 @@ mod abi;
 mod boundary;
 mod enroll;
 mod failure;
-#[cfg(target_os = "linux")]
-mod hidraw;
 mod key;
 mod options;
 mod place;

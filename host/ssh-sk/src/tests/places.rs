@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use keyfob::Address;
 use keyfob_soft_authenticator::{
     Caps,
     devices::{
@@ -40,12 +41,15 @@ fn the_environment_says_where_the_key_is_unless_an_option_does() {
     let file = |name: &str| Ok(Place::Store(name.into()));
     assert_eq!(from(&[("KEYFOB_STORE", "/a/key")], &[]), file("/a/key"));
     assert_eq!(from(&[("KEYFOB_STORE", "tcp:key")], &[]), file("tcp:key"), "any name of a file");
-    let tcp = Ok(Place::Tcp("[::1]:7000".into()));
+    let tcp = Ok(Place::Key(Address::Tcp("[::1]:7000".into())));
     assert_eq!(from(&[("KEYFOB_ADDRESS", "tcp:[::1]:7000"), ("KEYFOB_STORE", "")], &[]), tcp);
-    assert_eq!(from(&[("KEYFOB_ADDRESS", "unix:/a/key")], &[]), Ok(Place::Unix("/a/key".into())));
+    assert_eq!(from(&[("KEYFOB_ADDRESS", "unix:/a/key")], &[]), Ok(Place::Key(Address::Unix("/a/key".into()))));
     assert_eq!(from(&[("KEYFOB_ADDRESS", "store:key")], &[]), file("key"));
     #[cfg(target_os = "linux")]
-    assert_eq!(from(&[("KEYFOB_ADDRESS", "/dev/hidraw3")], &[]), Ok(Place::Hidraw("/dev/hidraw3".into())));
+    assert_eq!(
+        from(&[("KEYFOB_ADDRESS", "/dev/hidraw3")], &[]),
+        Ok(Place::Key(Address::Hidraw("/dev/hidraw3".into())))
+    );
     for wrong in ["tcp:", "usb:1", "hidraw0", "/tmp/key"] {
         assert_eq!(from(&[("KEYFOB_ADDRESS", wrong)], &[]), Err(ERR_DEVICE_NOT_FOUND), "{wrong}");
     }
@@ -60,7 +64,7 @@ fn the_environment_says_where_the_key_is_unless_an_option_does() {
 fn a_socket_may_have_a_name_that_is_not_text() {
     use std::os::unix::ffi::OsStrExt;
     let place = Place::read(OsStr::from_bytes(b"unix:/a/\xff")).unwrap();
-    assert_eq!(place, Place::Unix(OsStr::from_bytes(b"/a/\xff").into()));
+    assert_eq!(place, Place::Key(Address::Unix(OsStr::from_bytes(b"/a/\xff").into())));
 }
 
 #[test]
@@ -198,7 +202,7 @@ fn a_device_that_is_no_security_key_is_not_found() {
     for device in ["/dev/null", "/dev/ptmx", "/dev/hidraw4711"] {
         assert_eq!(no_key_at(device).code, ERR_DEVICE_NOT_FOUND, "{device}");
     }
-    assert!(no_key_at("/dev/ptmx").why.unwrap().contains("it is not a HID device"));
+    assert!(no_key_at("/dev/ptmx").why.unwrap().contains("it is not a security key"));
 }
 
 #[test]
@@ -210,7 +214,7 @@ fn a_file_below_dev_is_left_as_it_is() {
     for address in [path.display().to_string(), format!("/dev/..{}", path.display())] {
         let failure = no_key_at(&address);
         assert_eq!(failure.code, ERR_DEVICE_NOT_FOUND);
-        assert!(failure.why.unwrap().ends_with("it is not a HID device (a file is store:FILE)"), "{address}");
+        assert!(failure.why.unwrap().ends_with("it is not a security key (a file is store:FILE)"), "{address}");
     }
     assert_eq!(std::fs::read(&path).unwrap(), b"a letter");
 }
