@@ -27,7 +27,7 @@ use crate::{
     notes::Notes,
 };
 
-mod config;
+pub mod config;
 pub mod pin;
 
 use pin::PinChoice;

@@ -9,6 +9,8 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
+#[cfg(unix)]
+mod client;
 mod control;
 mod demo;
 mod key;
@@ -20,9 +22,10 @@ mod serve;
 mod signals;
 mod trace;
 
-/// A virtual security key to serve, and a client to try it with.
+/// Security keys on a desk, and virtual ones.
 #[derive(Parser)]
-#[command(name = "keyfob", version, arg_required_else_help = true)]
+#[command(name = "keyfob", version, arg_required_else_help = true, max_term_width = 100)]
+#[cfg_attr(unix, command(after_long_help = client::EXIT_CODES))]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -40,6 +43,9 @@ enum Command {
     Run(Box<run::Arguments>),
     /// Serves a virtual key that other programs can open.
     Serve(Box<serve::Arguments>),
+    #[cfg(unix)]
+    #[command(flatten)]
+    Client(Box<client::Command>),
 }
 
 fn main() -> ExitCode {
@@ -49,6 +55,8 @@ fn main() -> ExitCode {
         Command::NativeHost(arguments) => native_host::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Run(arguments) => run::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments).map(|()| ExitCode::SUCCESS),
+        #[cfg(unix)]
+        Command::Client(command) => return command.run(),
     };
     match result {
         Ok(code) => code,

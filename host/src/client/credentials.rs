@@ -1,0 +1,242 @@
+//! `keyfob credentials`: the discoverable credentials on a key, listed, renamed, deleted.
+
+use keyfob_core::{
+    client::manage::{
+        Access, CredentialsMetadata, DeleteCredential, ListCredentials, ListRelyingParties, ListedCredential,
+        UpdateUser,
+    },
+    cose::CoseKey,
+    crypto::{Hash, RustCrypto},
+    ctap2::UserEntity,
+    extensions::cred_protect::Level,
+};
+use serde_json::{Value, json};
+
+use super::{
+    Errand, Failure, KeyArguments, Kind,
+    output::{base64, plain, table},
+};
+use crate::say;
+
+#[derive(clap::Args, Clone)]
+pub struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(clap::Subcommand, Clone)]
+enum Action {
+    /// Lists the credentials.
+    ///
+    /// With --json: {"existing", "remaining", "credentials": [{"id", "rpId", "rpIdHash", "userId",
+    /// "userName", "userDisplayName", "algorithm", "protection", "hasLargeBlob"}]}. `algorithm` is COSE's number, `protection` credProtect's; names are null where there is none.
+    List {
+        /// Only those for this site.
+        #[arg(long, value_name = "RP_ID")]
+        rp: Option<String>,
+        #[command(flatten)]
+        key: KeyArguments,
+    },
+    /// Changes the user's names of a credential.
+    ///
+    /// With --json: the credential as in the list, with its new names.
+    Rename {
+        /// The credential: its id, or as much of the beginning as no other has.
+        #[arg(value_name = "ID", allow_hyphen_values = true)]
+        id: String,
+        /// The account's name. Empty deletes it.
+        #[arg(long)]
+        name: Option<String>,
+        /// The name for people. Empty deletes it.
+        #[arg(long)]
+        display_name: Option<String>,
+        #[command(flatten)]
+        key: KeyArguments,
+    },
+    /// Deletes a credential.
+    ///
+    /// With --json: the credential that is gone, as in the list.
+    Delete {
+        /// The credential: its id, or as much of the beginning as no other has.
+        #[arg(value_name = "ID", allow_hyphen_values = true)]
+        id: String,
+        /// Does not ask whether it is to be deleted.
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        key: KeyArguments,
+    },
+}
+
+impl Arguments {
+    pub const fn is_json(&self) -> bool {
+        let (Action::List { key, .. } | Action::Rename { key, .. } | Action::Delete { key, .. }) = &self.action;
+        key.json
+    }
+}
+
+/// # Errors
+/// The user is not verified; there is no such credential.
+pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    match &arguments.action {
+        Action::List { key, rp } => list(key, rp.as_deref()),
+        Action::Rename { key, id, name, display_name } => rename(key, id, name.as_deref(), display_name.as_deref()),
+        Action::Delete { key, id, yes } => delete(key, id, *yes),
+    }
+}
+
+/// A credential of the list.
+struct Listed {
+    id: Vec<u8>,
+    rp_id: String,
+    rp_id_hash: [u8; 32],
+    user_id: Vec<u8>,
+    name: Option<String>,
+    display_name: Option<String>,
+    algorithm: i64,
+    protection: Option<Level>,
+    has_large_blob: bool,
+}
+
+impl Listed {
+    fn new(rp_id: &str, rp_id_hash: [u8; 32], found: &ListedCredential<'_>) -> Self {
+        Self {
+            id: found.id.to_vec(),
+            rp_id: rp_id.to_owned(),
+            rp_id_hash,
+            user_id: found.user.id.to_vec(),
+            name: found.user.name.map(str::to_owned),
+            display_name: found.user.display_name.map(str::to_owned),
+            algorithm: algorithm(&found.public_key),
+            protection: found.cred_protect,
+            has_large_blob: found.large_blob_key.is_some(),
+        }
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "id": base64(&self.id),
+            "rpId": self.rp_id,
+            "rpIdHash": base64(&self.rp_id_hash),
+            "userId": base64(&self.user_id),
+            "userName": self.name,
+            "userDisplayName": self.display_name,
+            "algorithm": self.algorithm,
+            "protection": self.protection.map(|level| level.0),
+            "hasLargeBlob": self.has_large_blob,
+        })
+    }
+
+    /// "alice at example.org".
+    fn describe(&self) -> String {
+        let user = self.name.as_deref().or(self.display_name.as_deref());
+        format!("{} at {}", plain(user.unwrap_or("a user without a name")), plain(&self.rp_id))
+    }
+}
+
+fn algorithm(key: &CoseKey<'_>) -> i64 {
+    key.algorithm().0.into()
+}
+
+/// All credentials, or those for one site.
+fn all(errand: &mut Errand, only: Option<&str>) -> Result<Vec<Listed>, Failure> {
+    let mut parties = Vec::new();
+    errand.run(ListRelyingParties::new(Access::User), |found| {
+        parties.push((found.rp.id.to_owned(), *found.rp_id_hash));
+    })?;
+    if let Some(only) = only {
+        // A key may have shortened the id; its hash is that of the whole.
+        let hash = RustCrypto.sha256(&[only.as_bytes()]);
+        parties.retain(|(_, found)| *found == hash);
+    }
+    let mut listed = Vec::new();
+    for (rp_id, hash) in &parties {
+        errand.run(ListCredentials::new(hash, Access::User), |found| {
+            listed.push(Listed::new(rp_id, *hash, &found));
+        })?;
+    }
+    Ok(listed)
+}
+
+fn list(key: &KeyArguments, only: Option<&str>) -> Result<(), Failure> {
+    let mut errand = Errand::begin(key)?;
+    let metadata = errand.run(CredentialsMetadata::new(Access::User), |_| ())?;
+    let listed = if metadata.existing == 0 { Vec::new() } else { all(&mut errand, only)? };
+    if key.json {
+        let credentials: Vec<Value> = listed.iter().map(Listed::json).collect();
+        let (existing, remaining) = (metadata.existing, metadata.remaining);
+        say(format_args!("{}", json!({ "existing": existing, "remaining": remaining, "credentials": credentials })));
+        return Ok(());
+    }
+    if !listed.is_empty() {
+        let rows: Vec<[String; 4]> = listed
+            .iter()
+            .map(|one| {
+                let name = |name: &Option<String>| plain(name.as_deref().unwrap_or_default());
+                [plain(&one.rp_id), name(&one.name), name(&one.display_name), short(&one.id)]
+            })
+            .collect();
+        table(["SITE", "USER", "DISPLAY NAME", "ID"], &rows);
+    }
+    let shown = listed.len();
+    eprintln!("{shown} shown, {} on the key, room for {} more.", metadata.existing, metadata.remaining);
+    Ok(())
+}
+
+/// The beginning of an id, for a table.
+fn short(id: &[u8]) -> String {
+    base64(id).chars().take(16).collect()
+}
+
+/// The one credential whose id begins so.
+fn find(errand: &mut Errand, id: &str) -> Result<Listed, Failure> {
+    let mut begins: Vec<Listed> =
+        all(errand, None)?.into_iter().filter(|one| !id.is_empty() && base64(&one.id).starts_with(id)).collect();
+    match begins.len() {
+        0 => Err(Failure::new(Kind::NotFound, format_args!("the key has no credential whose id begins with {id}"))),
+        1 => Ok(begins.remove(0)),
+        count => Err(Failure::new(
+            Kind::NotFound,
+            format_args!("{count} credentials have ids that begin with {id}: give more of the one that is meant"),
+        )),
+    }
+}
+
+fn rename(key: &KeyArguments, id: &str, name: Option<&str>, display_name: Option<&str>) -> Result<(), Failure> {
+    if name.is_none() && display_name.is_none() {
+        return Err(Failure::new(Kind::BadInput, "there is no new name: give --name or --display-name"));
+    }
+    let mut errand = Errand::begin(key)?;
+    let mut found = find(&mut errand, id)?;
+    // A name that is left out would be deleted.
+    let kept = |new: Option<&str>, old: Option<String>| match new {
+        Some(new) => Some(new.to_owned()).filter(|new| !new.is_empty()),
+        None => old,
+    };
+    found.name = kept(name, found.name.take());
+    found.display_name = kept(display_name, found.display_name.take());
+    let user =
+        UserEntity { id: &found.user_id, name: found.name.as_deref(), display_name: found.display_name.as_deref() };
+    errand.run(UpdateUser::new(&found.id, user), |_| ())?;
+    if key.json {
+        say(format_args!("{}", found.json()))
+    } else {
+        say(format_args!("It is now {}.", found.describe()))
+    }
+    Ok(())
+}
+
+fn delete(key: &KeyArguments, id: &str, yes: bool) -> Result<(), Failure> {
+    let mut errand = Errand::begin(key)?;
+    let found = find(&mut errand, id)?;
+    if !yes {
+        errand.user.agrees(&format!("This deletes the credential of {}.", found.describe()))?;
+    }
+    errand.run(DeleteCredential::new(&found.id), |_| ())?;
+    if key.json {
+        say(format_args!("{}", found.json()));
+    } else {
+        say(format_args!("The credential of {} is deleted.", found.describe()));
+    }
+    Ok(())
+}

@@ -1,0 +1,205 @@
+//! One errand at one key: everything it asks the user for, it asks once.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
+    time::Duration,
+};
+
+use keyfob::{Address, FoundKey, Key, keys, now, open};
+use keyfob_core::{
+    client::{self, Ceremony, Operation, Session, UserInteraction, manage::Selection},
+    crypto::RustCrypto,
+    transport::{
+        Protocol, Received, Transport,
+        hid::{HidFailure, MAX_MESSAGE},
+    },
+};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+
+use super::{
+    failure::{Failure, Kind},
+    terminal::Interrupt,
+    user::User,
+};
+
+/// Room for the longest message, and four times that for several assertions, in bytes.
+const MESSAGES: usize = 4 * MAX_MESSAGE;
+
+/// Which key is meant, and how it is spoken to.
+#[derive(clap::Args, Clone)]
+#[command(next_help_heading = "The key")]
+pub struct KeyArguments {
+    /// The key: /dev/hidrawN, tcp:HOST:PORT or unix:PATH.
+    ///
+    /// Without this, the one that is plugged in. Of several, named here or plugged in, the one that is touched is taken.
+    #[arg(long, value_name = "ADDRESS")]
+    key: Vec<Address>,
+    /// Reads the PIN from this file descriptor.
+    ///
+    /// A line; a new PIN is the next line. Without this, it is asked for on the terminal.
+    #[arg(long, value_name = "N")]
+    pin_fd: Option<u32>,
+    /// Prints one JSON object instead of text.
+    ///
+    /// Byte strings are base64url. A failure is {"error": {"kind", "exitCode", "message", "status"}}; status is the number
+    /// that the key answered, or null.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A key that is open, its user, and what operations with it share.
+pub struct Errand {
+    pub address: Address,
+    pub key: Key,
+    pub user: User,
+    pub rng: ChaCha20Rng,
+    /// It was one of several, and the user has touched it.
+    pub was_touched: bool,
+    session: Session,
+    buffer: Vec<u8>,
+}
+
+impl Errand {
+    /// Opens the key that is meant.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be opened.
+    pub fn begin(arguments: &KeyArguments) -> Result<Self, Failure> {
+        let other = |error: &dyn std::fmt::Display| Failure::new(Kind::Other, error);
+        let interrupt = Interrupt::catch().map_err(|error| other(&error))?;
+        let user = User::new(interrupt, arguments.pin_fd)?;
+        let (address, key, was_touched) = choose(arguments, &user.interrupt)?;
+        let buffer = vec![0; MESSAGES];
+        Ok(Self { address, key, user, rng: rng()?, was_touched, session: Session::new(), buffer })
+    }
+
+    /// Runs an operation. `each` gets what it shows on the way.
+    ///
+    /// # Errors
+    /// Why it failed.
+    pub fn run<O: Operation>(
+        &mut self,
+        operation: O,
+        each: impl FnMut(O::Item<'_>),
+    ) -> Result<O::Outcome<'_>, Failure> {
+        let Self { key, user, rng, session, buffer, .. } = self;
+        let ceremony = Ceremony::new(operation, buffer, RustCrypto, rng).in_session(session);
+        client::run_each(ceremony, &mut Plugged(key), user, now, each).map_err(|error| user.explain(error.into()))
+    }
+}
+
+/// A key that only its user can unplug: after three wrong PINs in a row the command ends, and says so.
+struct Plugged<'k>(&'k mut Key);
+
+impl Transport for Plugged<'_> {
+    type Error = <Key as Transport>::Error;
+
+    fn send(&mut self, protocol: Protocol, request: &[u8]) -> Result<(), Self::Error> {
+        self.0.send(protocol, request)
+    }
+
+    fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> Result<Received, Self::Error> {
+        self.0.receive(buffer, wait)
+    }
+
+    fn cancel(&mut self) -> Result<(), Self::Error> {
+        self.0.cancel()
+    }
+
+    fn reconnect(&mut self) -> Result<(), Self::Error> {
+        Err(HidFailure::NotOpen.into())
+    }
+}
+
+/// The system's randomness.
+pub fn rng() -> Result<ChaCha20Rng, Failure> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed)
+        .map_err(|error| Failure::new(Kind::Other, format_args!("the system's random source failed: {error}")))?;
+    Ok(ChaCha20Rng::from_seed(seed))
+}
+
+/// The keys that are plugged in.
+///
+/// # Errors
+/// They cannot be listed.
+pub fn plugged_in() -> Result<Vec<FoundKey>, Failure> {
+    keys().map_err(|error| Failure::new(Kind::Other, format_args!("the keys cannot be listed: {error}")))
+}
+
+/// The key that is meant: the one that is named or there, and of several the one that is touched.
+fn choose(arguments: &KeyArguments, interrupt: &Interrupt) -> Result<(Address, Key, bool), Failure> {
+    let named = !arguments.key.is_empty();
+    let found = if named { Vec::new() } else { plugged_in()? };
+    let found = found.into_iter().map(|key| (key.name, key.address));
+    let meant = arguments.key.iter().map(|address| (String::new(), address.clone())).chain(found);
+    let meant: Vec<(String, Address)> = meant.collect();
+    match &meant[..] {
+        [] => Err(Failure::new(Kind::NoKey, "no security key is plugged in")),
+        [(_, address)] => Ok((address.clone(), open(address)?, false)),
+        _ => touched(&meant, interrupt).map(|(address, key)| (address, key, true)),
+    }
+}
+
+/// All keys blink; the one that is touched is taken, and the others stop.
+fn touched(meant: &[(String, Address)], interrupt: &Interrupt) -> Result<(Address, Key), Failure> {
+    eprintln!("There are several security keys. Touch the one that is meant:");
+    let is_over = Arc::new(AtomicBool::new(false));
+    let (sender, results) = mpsc::channel();
+    let mut last = Failure::new(Kind::NoKey, "no security key is plugged in");
+    for (name, address) in meant {
+        let key = match open(address) {
+            Ok(key) => key,
+            Err(error) => {
+                last = error.into();
+                eprintln!("  {address} {name}: left out, {}", last.message);
+                continue;
+            }
+        };
+        eprintln!("  {address} {name}");
+        let waiting = Waiting { interrupt: interrupt.clone(), is_over: is_over.clone() };
+        let (sender, address, rng) = (sender.clone(), address.clone(), rng()?);
+        // The results are read until every key has sent one.
+        thread::spawn(move || drop(sender.send(wait(address, key, waiting, rng))));
+    }
+    drop(sender);
+    let mut winner = None;
+    // Until every key has stopped blinking.
+    for result in results {
+        match result {
+            Ok(key) if winner.is_none() => {
+                is_over.store(true, Ordering::Relaxed);
+                winner = Some(key);
+            }
+            Ok(_) => {}
+            Err(failure) => last = failure,
+        }
+    }
+    winner.ok_or(if interrupt.has_come() { Failure::interrupted() } else { last })
+}
+
+/// Waits until this key is touched, or another one was.
+fn wait(address: Address, mut key: Key, mut waiting: Waiting, rng: ChaCha20Rng) -> Result<(Address, Key), Failure> {
+    let mut buffer = vec![0; MAX_MESSAGE];
+    let ceremony = Ceremony::new(Selection::new(), &mut buffer, RustCrypto, rng);
+    client::run(ceremony, &mut key, &mut waiting, now)?;
+    Ok((address, key))
+}
+
+/// The user before a key is chosen.
+struct Waiting {
+    interrupt: Interrupt,
+    is_over: Arc<AtomicBool>,
+}
+
+impl UserInteraction for Waiting {
+    fn cancelled(&mut self) -> bool {
+        self.is_over.load(Ordering::Relaxed) || self.interrupt.has_come()
+    }
+}

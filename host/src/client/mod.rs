@@ -1,0 +1,101 @@
+//! Commands about a key: one file each, and what they have in common.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `errand.rs` | [`Errand`]: the key that is meant, open, and one session with it |
+//! | `user.rs`, `terminal.rs` | the user: touches, PINs, consent |
+//! | `failure.rs` | [`Failure`]: why a command fails, and the exit codes |
+//! | `documents.rs` | registrations and sign-ins in JSON |
+//! | `output.rs` | tables, and bytes as text |
+
+mod credentials;
+mod documents;
+mod errand;
+mod failure;
+mod info;
+mod list;
+mod output;
+mod pin;
+mod register;
+mod reset;
+mod select;
+mod sign_in;
+mod terminal;
+mod user;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+pub use failure::EXIT_CODES;
+use {
+    errand::{Errand, KeyArguments},
+    failure::{Failure, Kind},
+};
+
+/// The commands.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Lists the security keys that are plugged in.
+    ///
+    /// With --json: {"keys": [{"address", "name", "vendorId", "productId", "access"}]}. The ids are numbers or null; access
+    /// is "ok", "noPermission" or "failed".
+    List(list::Arguments),
+    /// Shows what a key is and what it can do.
+    ///
+    /// With --json: {"address", "info", "pinRetries", "uvRetries"}. `info` is the answer to authenticatorGetInfo by the
+    /// standard's names, with byte strings as {"hex"}; the attempts are numbers, or null where the key has none.
+    Info(info::Arguments),
+    /// Waits until a key is touched, and prints its address.
+    ///
+    /// With --json: {"address"}.
+    Select(select::Arguments),
+    /// Sets or changes the PIN of a key, or shows whether it has one.
+    Pin(pin::Arguments),
+    /// Lists, renames or deletes the discoverable credentials (passkeys) on a key.
+    Credentials(credentials::Arguments),
+    /// Makes a credential on a key, as a site would ask for it.
+    ///
+    /// Prints one JSON object, with and without --json: {"origin", "options", "response"}. `options` is
+    /// PublicKeyCredentialCreationOptionsJSON and `response` RegistrationResponseJSON of WebAuthn. `keyfob verify` reads
+    /// it.
+    Register(register::Arguments),
+    /// Signs in with a credential on a key, as a site would ask for it.
+    ///
+    /// Prints one JSON object, with and without --json: {"origin", "options", "response"}. `options` is
+    /// PublicKeyCredentialRequestOptionsJSON and `response` AuthenticationResponseJSON of WebAuthn. `keyfob verify` reads
+    /// it.
+    SignIn(sign_in::Arguments),
+    /// Verifies a registration or a sign-in, as a site would.
+    ///
+    /// With --json: {"verified": "registration", "rpId", "credentialId", "publicKey", "algorithm", "signCount",
+    /// "userVerified", "backupEligible", "backedUp", "attestation"}, or {"verified": "signIn"} with the same but publicKey,
+    /// algorithm and attestation. publicKey is the COSE key; attestation is "none", "self" or "certificate".
+    Verify(verify::Arguments),
+    /// Erases everything on a key.
+    ///
+    /// With --json: {"reset": true}.
+    Reset(reset::Arguments),
+}
+
+impl Command {
+    /// Runs the command, and tells its failure.
+    pub fn run(self) -> ExitCode {
+        let (is_json, result) = match self {
+            Self::List(arguments) => (arguments.json, list::run(&arguments)),
+            Self::Info(arguments) => (arguments.key.json, info::run(&arguments)),
+            Self::Select(arguments) => (arguments.key.json, select::run(&arguments)),
+            Self::Pin(arguments) => (arguments.is_json(), pin::run(&arguments)),
+            Self::Credentials(arguments) => (arguments.is_json(), credentials::run(&arguments)),
+            Self::Register(arguments) => (arguments.key.json, register::run(&arguments)),
+            Self::SignIn(arguments) => (arguments.key.json, sign_in::run(&arguments)),
+            Self::Verify(arguments) => (arguments.json, verify::run(&arguments)),
+            Self::Reset(arguments) => (arguments.key.json, reset::run(&arguments)),
+        };
+        match result {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => failure.tell(is_json),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Tables, and bytes as text.
+
+use std::fmt::Write;
+
+use keyfob_core::base64url;
+
+use crate::say;
+
+/// base64url without padding.
+pub fn base64(bytes: &[u8]) -> String {
+    let mut text = vec![0; bytes.len().div_ceil(3) * 4];
+    let len = base64url::encode(bytes, &mut text).unwrap_or_default();
+    text.truncate(len);
+    String::from_utf8(text).unwrap_or_default()
+}
+
+/// The bytes of a base64url text without padding; `None` if it is none.
+pub fn from_base64(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; text.len()];
+    let len = base64url::decode(text.chars(), &mut bytes).ok()?;
+    bytes.truncate(len);
+    Some(bytes)
+}
+
+/// Text of a key or a site without the characters that steer a terminal.
+pub fn plain(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { '\u{FFFD}' } else { character }).collect()
+}
+
+/// Prints rows in columns that are as wide as what is in them, below their heads.
+pub fn table<const N: usize>(heads: [&str; N], rows: &[[String; N]]) {
+    let mut widths = heads.map(|head| head.chars().count());
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let line = |cells: [&str; N]| {
+        let mut line = String::new();
+        for (cell, width) in cells.iter().zip(widths) {
+            let _ = write!(line, "{cell:<width$}  ");
+        }
+        say(format_args!("{}", line.trim_end()));
+    };
+    line(heads);
+    for row in rows {
+        line(std::array::from_fn(|column| row[column].as_str()));
+    }
+}
+
+/// Prints names and values, the values below each other.
+pub fn pairs(pairs: &[(&str, String)]) {
+    let width = pairs.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
+    for (name, value) in pairs {
+        say(format_args!("{name:<width$}  {value}"));
+    }
+}

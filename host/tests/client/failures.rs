@@ -1,0 +1,107 @@
+//! What goes wrong: one line that says what happened and what to do, and an exit code for each.
+
+use std::{
+    io::{BufRead, BufReader},
+    os::unix::fs::PermissionsExt,
+    process::{Child, Command},
+};
+
+use rustix::process::{Pid, Signal, geteuid, kill_process};
+
+use crate::served::{Served, json, keyfob, text};
+
+#[test]
+fn without_a_key_it_is_said_that_there_is_none() {
+    for (address, message) in [
+        ("unix:/nowhere/key", "there is no key at unix:/nowhere/key"),
+        ("/dev/hidraw4711", "there is no key at /dev/hidraw4711"),
+        ("/dev/null", "/dev/null is not a security key: `keyfob list` shows those there are"),
+    ] {
+        let output = keyfob(&["info", "--key", address]).output().unwrap();
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(3), format!("keyfob: {message}\n")));
+        let error = &json(&keyfob(&["info", "--json", "--key", address]).output().unwrap())["error"];
+        assert_eq!((&error["kind"], &error["message"]), (&"noKey".into(), &message.into()));
+    }
+    let output = keyfob(&["info", "--key", "key"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("/dev/hidrawN, tcp:HOST:PORT or unix:PATH"));
+}
+
+#[test]
+fn a_key_that_this_user_may_not_open_leads_to_the_rule_of_udev() {
+    let key = Served::new(&[]);
+    // Nobody but its owner may look into the folder, and its owner not either.
+    std::fs::set_permissions(key.folder.path(), PermissionsExt::from_mode(0o0)).unwrap();
+    let program = env!("CARGO_BIN_EXE_keyfob");
+    let mut command = if geteuid().is_root() {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", "65534", "--clear-groups", program]);
+        command
+    } else {
+        Command::new(program)
+    };
+    let output = command.args(["info", "--key", &key.address]).output().unwrap();
+    std::fs::set_permissions(key.folder.path(), PermissionsExt::from_mode(0o700)).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("`keyfob list --udev-rules`"), "{}", text(&output.stderr));
+}
+
+/// The program when it has asked for a touch.
+fn asks_for_touch(key: &Served, arguments: &[&str]) -> (Child, String) {
+    let mut child = key.keyfob(arguments).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    (child, line)
+}
+
+#[test]
+fn ctrl_c_during_a_touch_ends_with_a_key_that_stops_asking() {
+    let mut key = Served::new(&["--touch", "never", "--json"]);
+    let (child, line) = asks_for_touch(&key, &["select", "--json"]);
+    assert_eq!(line, "Touch your security key.\n");
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), &json(&output)["error"]["kind"]), (Some(130), &"interrupted".into()));
+    key.tells("\"cancel\"");
+    assert!(key.keyfob(&["info"]).output().unwrap().status.success(), "the key is free");
+}
+
+#[test]
+fn a_key_that_is_unplugged_while_it_waits_for_a_touch_is_missed_at_once() {
+    let key = Served::new(&["--touch", "never"]);
+    let (child, _) = asks_for_touch(&key, &["select", "--json"]);
+    drop(key);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), &json(&output)["error"]["kind"]), (Some(14), &"connectionLost".into()));
+}
+
+#[test]
+fn a_touch_that_is_declined_has_its_own_exit_code() {
+    let key = Served::new(&["--touch", "deny"]);
+    let output = key.keyfob(&["select"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(7));
+    assert!(text(&output.stderr).ends_with("keyfob: the request was declined at the key\n"));
+}
+
+#[test]
+fn a_reader_that_goes_does_no_harm() {
+    let key = Served::new(&[]);
+    let script =
+        format!("{{ {} info --all --key {}; echo $? >&2; }} | true", env!("CARGO_BIN_EXE_keyfob"), key.address);
+    let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+    assert_eq!(text(&output.stderr), "0\n");
+}
+
+#[test]
+fn a_key_of_u2f_is_shown_and_what_it_cannot_do_is_said() {
+    let key = Served::new(&["--profile", "u2f_only"]);
+    let info = json(&key.keyfob(&["info", "--json"]).output().unwrap());
+    assert_eq!((&info["info"]["versions"][0], &info["pinRetries"]), (&"U2F_V2".into(), &serde_json::Value::Null));
+    let status = text(&key.keyfob(&["pin", "status"]).output().unwrap().stdout);
+    assert_eq!(status, "PIN: not supported\n");
+    for arguments in [&["pin", "set"][..], &["credentials", "list"], &["reset", "--yes"]] {
+        let output = key.keyfob(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(8), "{arguments:?} {}", text(&output.stderr));
+    }
+    assert!(key.keyfob(&["select"]).output().unwrap().status.success());
+}

@@ -1,0 +1,78 @@
+//! The program, and a key that it serves.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    process::{Child, ChildStdout, Command, Output, Stdio},
+};
+
+use tempfile::TempDir;
+
+/// The program with these arguments, without an input.
+pub fn keyfob(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_keyfob"));
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// The one object that was printed.
+pub fn json(output: &Output) -> serde_json::Value {
+    let printed = text(&output.stdout);
+    assert_eq!(printed.lines().count(), 1, "{printed}{}", text(&output.stderr));
+    serde_json::from_str(&printed).unwrap()
+}
+
+/// A key behind a Unix socket. Killed in the end.
+pub struct Served {
+    pub server: Child,
+    told: BufReader<ChildStdout>,
+    /// What `--key` takes.
+    pub address: String,
+    pub folder: TempDir,
+}
+
+impl Served {
+    pub fn new(options: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("key").to_str().unwrap().to_owned();
+        let mut server = keyfob(&[&["serve", "--unix", &socket], options].concat());
+        let mut server = server.stderr(Stdio::inherit()).spawn().unwrap();
+        let told = BufReader::new(server.stdout.take().unwrap());
+        let mut served = Self { server, told, address: format!("unix:{socket}"), folder };
+        served.tells("erving");
+        served
+    }
+
+    /// Waits for a line of the server with this in it.
+    pub fn tells(&mut self, what: &str) -> String {
+        let mut line = String::new();
+        while !line.contains(what) {
+            line.clear();
+            assert_ne!(self.told.read_line(&mut line).unwrap(), 0, "the server has ended before it told of {what}");
+        }
+        line
+    }
+
+    /// The program with this key.
+    pub fn keyfob(&self, arguments: &[&str]) -> Command {
+        keyfob(&[arguments, &["--key", &self.address]].concat())
+    }
+
+    /// Runs the program with this key and these PINs.
+    pub fn with_pins(&self, arguments: &[&str], pins: &str) -> Output {
+        let mut command = self.keyfob(&[arguments, &["--pin-fd", "0"]].concat());
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(pins.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}

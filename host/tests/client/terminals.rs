@@ -1,0 +1,107 @@
+//! PINs and consent on a terminal.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{Read, Write},
+    process::{Child, Command, Stdio},
+};
+
+use rustix::{
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    termios::{LocalModes, tcgetattr},
+};
+
+use crate::served::{Served, text};
+
+/// The program in the foreground of a terminal of its own.
+struct Session {
+    terminal: File,
+    child: Child,
+    /// What the terminal has shown.
+    shown: String,
+}
+
+impl Session {
+    fn new(key: &Served, arguments: &[&str]) -> Self {
+        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        grantpt(&terminal).unwrap();
+        unlockpt(&terminal).unwrap();
+        let path = ptsname(&terminal, Vec::new()).unwrap().into_string().unwrap();
+        let child = Command::new("setsid")
+            .args(["--ctty", "env", "--default-signal=INT", env!("CARGO_BIN_EXE_keyfob")])
+            .args(arguments)
+            .args(["--key", &key.address])
+            .stdin(OpenOptions::new().read(true).write(true).open(path).unwrap())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Self { terminal: terminal.into(), child, shown: String::new() }
+    }
+
+    /// Waits until the terminal shows this, and types that.
+    fn answer(&mut self, question: &str, answer: &str) {
+        let mut bytes = [0; 256];
+        while !self.shown.contains(question) {
+            let count = self.terminal.read(&mut bytes).unwrap();
+            self.shown.push_str(&String::from_utf8_lossy(&bytes[..count]));
+        }
+        self.shown.clear();
+        self.terminal.write_all(answer.as_bytes()).unwrap();
+    }
+
+    fn shows_what_is_typed(&self) -> bool {
+        tcgetattr(&self.terminal).unwrap().local_modes.contains(LocalModes::ECHO)
+    }
+
+    /// Its exit status, and what it has written to its output and its errors.
+    fn end(self) -> (Option<i32>, String, String) {
+        let output = self.child.wait_with_output().unwrap();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    }
+}
+
+#[test]
+fn a_pin_is_asked_for_without_echo_and_again_when_it_is_wrong() {
+    let key = Served::new(&["--pin", "123456"]);
+    let mut session = Session::new(&key, &["credentials", "list", "--json"]);
+    session.answer("PIN of your security key: ", "000000\n");
+    session.answer("PIN of your security key: ", "123456\n");
+    let (code, output, errors) = session.end();
+    assert_eq!((code, errors.as_str()), (Some(0), "The PIN is wrong: 7 attempts are left.\n"));
+    assert!(output.starts_with("{\"credentials\":[]"), "{output}");
+}
+
+#[test]
+fn ctrl_c_at_the_question_for_a_pin_ends_and_leaves_a_terminal_that_shows_what_is_typed() {
+    let key = Served::new(&["--pin", "123456"]);
+    let mut session = Session::new(&key, &["credentials", "list"]);
+    session.answer("PIN of your security key: ", "");
+    assert!(!session.shows_what_is_typed());
+    session.terminal.write_all(b"\x03").unwrap();
+    session.answer("\n", "");
+    assert!(session.shows_what_is_typed());
+    assert_eq!(session.end().0, Some(130));
+}
+
+#[test]
+fn a_new_pin_is_typed_twice_until_both_are_the_same() {
+    let key = Served::new(&[]);
+    let mut session = Session::new(&key, &["pin", "set"]);
+    session.answer("New PIN (4 characters or more): ", "123456\n");
+    session.answer("The new PIN again: ", "123457\n");
+    session.answer("New PIN (4 characters or more): ", "123456\n");
+    session.answer("The new PIN again: ", "123456\n");
+    let (code, output, errors) = session.end();
+    assert_eq!((code, output.as_str(), errors.as_str()), (Some(0), "The PIN is set.\n", "The two are not the same.\n"));
+}
+
+#[test]
+fn a_reset_that_is_not_agreed_to_changes_nothing() {
+    let key = Served::new(&["--pin", "123456"]);
+    for (answer, code) in [("no\n", 15), ("\x03", 130), ("yes\n", 0)] {
+        let mut session = Session::new(&key, &["reset"]);
+        session.answer("Type yes to go on: ", answer);
+        assert_eq!(session.end().0, Some(code), "{answer:?}");
+    }
+}
