@@ -397,6 +397,26 @@ fn clients_are_bounded_and_one_that_leaves_makes_room() {
     }
 }
 
+/// Its answers fill the socket; then it is given five seconds.
+#[test]
+fn a_client_that_does_not_read_is_closed_and_holds_up_nobody() {
+    const REQUESTS: usize = 40;
+    let key = Key::new(&[]);
+    let (mut stuck, mut other) = (key.client(), key.client());
+    for _ in 0..REQUESTS {
+        stuck.send("getSchema", json!({}));
+    }
+    let start = Instant::now();
+    other.result("create", page(creation()));
+    other.result("get", request());
+    assert!(start.elapsed() < Duration::from_secs(3));
+    std::thread::sleep(Duration::from_secs(6));
+    let mut said = String::new();
+    let _ = stuck.lines.read_to_string(&mut said);
+    assert!(said.lines().count() < REQUESTS, "{} answers", said.lines().count());
+    other.result("get", request());
+}
+
 #[test]
 fn the_socket_is_its_owners_and_is_removed_with_the_key() {
     let key = Key::new(&[]);

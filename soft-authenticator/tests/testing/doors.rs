@@ -46,6 +46,15 @@ impl Served {
 
     /// A key that stays plugged in without clients.
     fn keeping(stays: bool) -> Self {
+        Self::through(true, move |hub| {
+            if stays {
+                hub.keep_plugged_in();
+            }
+        })
+    }
+
+    /// A key with one more door, which begins plugged in or not.
+    fn through(is_plugged_in: bool, open: impl FnOnce(&mut Hub<'_, '_>) + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (ready, is_ready) = mpsc::channel();
@@ -53,12 +62,13 @@ impl Served {
         thread::spawn(move || {
             let options = KeyOptions { seed: Some(5), ..KeyOptions::workstation() };
             let mut memory = vec![0; options.config.buffer_len()];
-            let (mut key, _) = VirtualKey::controlled(&mut memory, options).unwrap();
+            let (mut key, control) = VirtualKey::controlled(&mut memory, options).unwrap();
+            if !is_plugged_in {
+                control.unplug();
+            }
             let mut hub = Hub::new(&mut key).unwrap();
             hub.listen_tcp(listener).unwrap();
-            if stays {
-                hub.keep_plugged_in();
-            }
+            open(&mut hub);
             ready.send(hub.handle()).unwrap();
             hub.run(|event| drop(told.send(event))).unwrap();
         });
@@ -258,4 +268,70 @@ fn a_credential_that_is_removed_while_its_request_waits_does_not_sign() {
     served.control().touch(true).unwrap();
     let failed = failed(signs_in.join().unwrap());
     assert!(matches!(failed.1, Cause::Status(_)), "{failed:?}");
+}
+
+/// A socket of packets plays the kernel: one event in each.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_hid_device_goes_with_the_key_and_comes_back_with_it() {
+    use std::{fs::File, io::Read, os::fd::OwnedFd};
+
+    use keyfob_soft_authenticator::devices::uhid::{EVENT_LEN, create, destroy};
+    use socket2::{Domain, Socket, Type};
+
+    for is_plugged_in in [true, false] {
+        let (device, mut kernel) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+        device.set_nonblocking(true).unwrap();
+        let device = File::from(OwnedFd::from(device));
+        let served = Served::through(is_plugged_in, move |hub| hub.attach_uhid(device).unwrap());
+        let mut next = |millis| {
+            kernel.set_read_timeout(Some(Duration::from_millis(millis))).unwrap();
+            let mut event = vec![0; EVENT_LEN];
+            kernel.read(&mut event).map(|len| event[..len].to_vec())
+        };
+        assert_eq!(next(5000).unwrap(), create());
+        if is_plugged_in {
+            served.control().unplug();
+        }
+        assert_eq!(next(5000).unwrap(), destroy());
+        assert!(next(100).is_err(), "it stays away");
+        served.control().plug_in();
+        assert_eq!(next(5000).unwrap(), create());
+        served.hub.replug();
+        assert_eq!((next(5000).unwrap(), next(5000).unwrap()), (destroy().to_vec(), create()));
+    }
+}
+
+/// A card in a reader has the same verbs.
+#[test]
+fn a_card_answers_late_otherwise_or_not_at_all() {
+    const GET_INFO: [u8; 7] = [0x80, 0x10, 0x00, 0, 1, 0x04, 0];
+    let options = KeyOptions { seed: Some(5), ..KeyOptions::workstation() };
+    let mut memory = vec![0; options.config.buffer_len()];
+    let (mut key, control) = VirtualKey::controlled(&mut memory, options).unwrap();
+    key.enter_field().unwrap();
+    let mut ask = |command: &[u8]| {
+        key.receive_apdu(command);
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(1) {
+            key.work();
+            if let Some(response) = key.transmit_apdu() {
+                return Some(response);
+            }
+        }
+        None
+    };
+    ask(b"\x00\xA4\x04\x00\x08\xA0\x00\x00\x06\x47\x2F\x00\x01\x00").expect("it is selected");
+    control.answer_times(1, Command::GET_INFO, Status::OTHER);
+    assert_eq!(ask(&GET_INFO).unwrap(), [Status::OTHER.0, 0x90, 0]);
+    control.set_delay(Duration::from_millis(150));
+    let start = Instant::now();
+    assert_eq!(ask(&GET_INFO).unwrap()[0], 0);
+    assert!(start.elapsed() >= Duration::from_millis(150));
+    control.set_delay(Duration::ZERO);
+    control.unplug_at(Step::Response(Command::GET_INFO));
+    assert_eq!(ask(&GET_INFO), None);
+    assert!(!control.is_plugged_in());
+    assert_eq!(ask(&GET_INFO), None);
+    assert_eq!(control.history().len(), 3, "what is unplugged is asked nothing");
 }
