@@ -10,7 +10,7 @@ use std::{
 };
 
 use keyfob_core::crypto::{Hash, RustCrypto};
-use keyfob_soft_authenticator::{engine::Config, testing::TestKey};
+use keyfob_soft_authenticator::{engine::Config, store::MemoryStore, testing::TestKey};
 use tokio::{
     runtime,
     sync::watch,
@@ -35,6 +35,8 @@ const NOTHING: u8 = 4;
 /// The longest message of a key of the fleet, in bytes. A key of its own has 7,609; what a server of passkeys asks for is
 /// shorter (CTAP 2.3 §6.4: at least 1,024).
 const MESSAGE: usize = 1200;
+/// Discoverable credentials that a key of the fleet holds. It registers one, and again if the server has lost it.
+const CREDENTIALS: usize = 2;
 /// Rounds of each client where neither `--rounds` nor `--duration` says when to end.
 const ROUNDS: u32 = 10;
 /// From as many keys on, the memory of each is told.
@@ -220,7 +222,8 @@ fn key(seed: u64, client: u32, round: u32) -> Result<TestKey, String> {
     let hash = RustCrypto.sha256(&[&seed.to_be_bytes(), &client.to_be_bytes(), &round.to_be_bytes()]);
     let [a, b, c, d, e, f, g, h, ..] = hash;
     let config = Config { max_msg_size: MESSAGE, ..TestKey::config() };
-    let key = TestKey::with_config(u64::from_be_bytes([a, b, c, d, e, f, g, h]), config);
+    let store = Box::new(MemoryStore::<CREDENTIALS, 0>::new());
+    let key = TestKey::with_store(u64::from_be_bytes([a, b, c, d, e, f, g, h]), config, store);
     key.map_err(|error| format!("cannot make a key: {error}"))
 }
 

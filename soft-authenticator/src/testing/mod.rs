@@ -25,7 +25,7 @@ use crate::{
     Caps,
     devices::{VIRTUAL_KEY_AAGUID, virtual_key_certificate},
     engine::{AttestationMode, Config, ConfigError},
-    store::MemoryStore,
+    store::{MemoryStore, Store},
 };
 
 mod browser;
@@ -113,7 +113,16 @@ impl TestKey {
     /// # Errors
     /// [`ConfigError`]: it is contradictory.
     pub fn with_config(seed: u64, config: Config<'static>) -> Result<Self, ConfigError> {
-        let store = TestStore::new(seed, Box::<MemoryStore<CREDENTIALS>>::default(), None);
+        Self::with_store(seed, config, Box::<MemoryStore<CREDENTIALS>>::default())
+    }
+
+    /// A key with another configuration and a store of its own, for example a small one where a test has thousands of
+    /// keys: a key of [`TestKey::seeded`] takes 24 kB, one with a message of 1,200 bytes and `MemoryStore<2, 0>` 14 kB.
+    ///
+    /// # Errors
+    /// [`ConfigError`]: it is contradictory, or the store failed.
+    pub fn with_store(seed: u64, config: Config<'static>, store: Box<dyn Store + Send>) -> Result<Self, ConfigError> {
+        let store = TestStore::new(seed, store, None);
         let device = Mutex::new(Device::new(seed, config, store.clone())?);
         Ok(Self(Arc::new(Shared { device, control: Control(store) })))
     }

@@ -9,7 +9,10 @@ use keyfob_core::{
     crypto::{RustCrypto, Sign},
     extensions::cred_protect::Level,
 };
-use keyfob_soft_authenticator::testing::{CredentialProperties, TestCredential, TestError, TestKey};
+use keyfob_soft_authenticator::{
+    store::{MemoryStore, StoreError},
+    testing::{CredentialProperties, TestCredential, TestError, TestKey},
+};
 use rand_chacha::{
     ChaCha8Rng,
     rand_core::{Rng, SeedableRng},
@@ -218,4 +221,15 @@ fn a_private_key_of_another_curve_or_form_is_refused() {
         assert_eq!(refused(&good[..end]), TestError::PrivateKey, "cut off at {end}");
     }
     assert_eq!(refused(&[&good[..], &[0]].concat()), TestError::PrivateKey);
+}
+
+#[test]
+fn a_key_with_a_store_of_its_own_holds_as_much_as_the_store() {
+    let key = TestKey::with_store(5, TestKey::config(), Box::new(MemoryStore::<1, 0>::new())).unwrap();
+    let held = key.add(TestCredential::es256(RP, USER)).unwrap();
+    sign_in(&Account::of(&held), &page(&key).get(request().to_string()).unwrap()).unwrap();
+    let full = key.add(TestCredential::es256(RP, b"user-0002"));
+    assert_eq!(full, Err(TestError::Store(StoreError::Full)));
+    key.remove(&held.credential_id).unwrap();
+    key.add(TestCredential::es256(RP, b"user-0002")).unwrap();
 }
