@@ -1,4 +1,4 @@
-"""`keyfob load` against the server of server.py: all of it succeeds, what must be refused is refused, and the counts are
+"""`keyfob load` against the server of downstream/flask: all of it succeeds, what must be refused is refused, and the counts are
 exact. The arguments are keyfob and the interpreter for the server."""
 
 import json
@@ -44,7 +44,7 @@ def check(what, loaded, exits=0, **expected):
 
 
 port = free_port()
-server = subprocess.Popen([sys.executable, os.path.join(os.path.dirname(__file__), "server.py"), str(port)],
+server = subprocess.Popen([sys.executable, os.path.join(os.path.dirname(__file__), "../../downstream/flask/app.py"), str(port)],
                           stdout=subprocess.DEVNULL)
 try:
     wait_for(port, server)

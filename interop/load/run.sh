@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `keyfob load` against a server by others: `webauthn` from PyPI behind Flask.
+# `keyfob load` against the server of downstream/flask, which is `webauthn` from PyPI behind Flask.
 #
 # Needs: Rust, Python 3.10 or newer with venv, and PyPI once. No device, no privileges. Exit status: 0 if all checks pass,
 # 77 if the packages are not available.
@@ -11,6 +11,6 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/../lib.sh"
 need_keyfob
-need_packages load flask==3.1.3 webauthn==3.0.1
+need_packages flask flask==3.1.3 webauthn==3.0.1
 
 PYTHONDONTWRITEBYTECODE=1 "$KEPT/bin/python" "$here/check.py" "$KEYFOB"
