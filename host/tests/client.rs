@@ -6,6 +6,8 @@
 mod ceremonies;
 #[path = "client/credentials.rs"]
 mod credentials;
+#[path = "client/decode.rs"]
+mod decode;
 #[path = "client/failures.rs"]
 mod failures;
 #[path = "client/page.rs"]
@@ -14,6 +16,8 @@ mod page;
 mod pins;
 #[path = "client/served.rs"]
 mod served;
+#[path = "client/settings.rs"]
+mod settings;
 #[path = "client/terminals.rs"]
 mod terminals;
 

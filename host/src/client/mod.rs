@@ -8,16 +8,20 @@
 //! | `documents.rs` | registrations and sign-ins in JSON |
 //! | `output.rs` | tables, and bytes as text |
 
+mod config;
 mod credentials;
+mod decode;
 mod documents;
 mod errand;
 mod failure;
+mod fingerprints;
 mod info;
 mod list;
 mod output;
 mod pin;
 mod register;
 mod reset;
+mod secret;
 mod select;
 mod sign_in;
 mod terminal;
@@ -55,6 +59,13 @@ pub enum Command {
     Pin(pin::Arguments),
     /// Lists, renames or deletes the discoverable credentials (passkeys) on a key.
     Credentials(credentials::Arguments),
+    /// Enrols, lists, renames or deletes fingerprints on a key.
+    Fingerprints(fingerprints::Arguments),
+    /// Changes settings of a key.
+    ///
+    /// With --json: {"alwaysUv", "ep", "minPinLength", "forcePinChange"}, what the key says afterwards. What it does not say
+    /// is null.
+    Config(config::Arguments),
     /// Makes a credential on a key, as a site would ask for it.
     ///
     /// Prints one JSON object, with and without --json: {"origin", "options", "response"}. `options` is
@@ -73,6 +84,13 @@ pub enum Command {
     /// "userVerified", "backupEligible", "backedUp", "attestation"}, or {"verified": "signIn"} with the same but publicKey,
     /// algorithm and attestation. publicKey is the COSE key; attestation is "none", "self" or "certificate".
     Verify(verify::Arguments),
+    /// Prints a secret that only this key can make again, for a disk or a file.
+    ///
+    /// It is that of WebAuthn's extension prf, 32 bytes in base64url, and takes a credential that `keyfob register --secret`
+    /// has made, and its user's PIN or finger. With --json: {"secret"}.
+    Secret(secret::Arguments),
+    /// Explains bytes of CTAP and WebAuthn, member by member.
+    Decode(decode::Arguments),
     /// Erases everything on a key.
     ///
     /// With --json: {"reset": true}.
@@ -88,6 +106,10 @@ impl Command {
             Self::Select(arguments) => (arguments.key.json, select::run(&arguments)),
             Self::Pin(arguments) => (arguments.is_json(), pin::run(&arguments)),
             Self::Credentials(arguments) => (arguments.is_json(), credentials::run(&arguments)),
+            Self::Fingerprints(arguments) => (arguments.is_json(), fingerprints::run(&arguments)),
+            Self::Config(arguments) => (arguments.is_json(), config::run(&arguments)),
+            Self::Secret(arguments) => (arguments.key.json, secret::run(&arguments)),
+            Self::Decode(arguments) => (false, decode::run(&arguments)),
             Self::Register(arguments) => (arguments.key.json, register::run(&arguments)),
             Self::SignIn(arguments) => (arguments.key.json, sign_in::run(&arguments)),
             Self::Verify(arguments) => (arguments.json, verify::run(&arguments)),

@@ -45,6 +45,9 @@ pub struct Arguments {
     /// Makes a discoverable credential, which signs in without a name.
     #[arg(long)]
     passkey: bool,
+    /// Makes a credential for `keyfob secret`.
+    #[arg(long)]
+    secret: bool,
     /// Whether the user is to be verified.
     #[arg(long, value_enum, default_value_t = Verification::Preferred)]
     uv: Verification,
@@ -59,7 +62,7 @@ pub struct Arguments {
     #[arg(long, value_name = "BASE64URL", value_parser = base64url_argument)]
     exclude: Vec<std::vec::Vec<u8>>,
     /// Takes all options from this file, or - for the standard input: PublicKeyCredentialCreationOptionsJSON.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["user", "display_name", "user_id", "challenge", "passkey", "uv",
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["user", "display_name", "user_id", "challenge", "passkey", "secret", "uv",
         "algorithms", "attestation", "exclude"])]
     options: Option<PathBuf>,
     #[command(flatten)]
@@ -147,6 +150,9 @@ fn options(arguments: &Arguments) -> Result<Value, Failure> {
             Attestation::Enterprise => "enterprise",
         },
     });
+    if arguments.secret {
+        options["extensions"] = json!({ "prf": {} });
+    }
     if !excluded.is_empty() {
         options["excludeCredentials"] = excluded.into();
     }

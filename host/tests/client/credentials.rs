@@ -63,3 +63,16 @@ fn a_credential_is_deleted_when_that_was_agreed_to_and_what_is_lost_is_named() {
         assert_eq!(key.with_pins(&["credentials", "delete", missing, "--yes"], PIN).status.code(), Some(9));
     }
 }
+
+#[test]
+fn a_key_that_is_full_says_what_makes_room() {
+    let key = Served::new(&["--profile", "minimal_2_0"]);
+    let output = loop {
+        let output = key.keyfob(&["register", "--passkey", "--uv", "discouraged"]).output().unwrap();
+        if !output.status.success() {
+            break output;
+        }
+    };
+    assert_eq!(output.status.code(), Some(10), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).ends_with("`keyfob credentials delete` makes some\n"), "{}", text(&output.stderr));
+}

@@ -1,0 +1,77 @@
+//! Fingerprints, settings, and secrets.
+
+use serde_json::Value;
+
+use crate::served::{Served, json, text};
+
+const PIN: &str = "123456\n";
+
+#[test]
+fn a_finger_is_enrolled_renamed_and_deleted() {
+    let key = Served::new(&["--pin", "123456", "--uv", "auto"]);
+    let listed =
+        || json(&key.with_pins(&["fingerprints", "list", "--json"], PIN))["fingerprints"].as_array().unwrap().clone();
+    assert_eq!(listed().len(), 0);
+    let output = key.with_pins(&["fingerprints", "add", "--name", "thumb"], PIN);
+    assert_eq!(text(&output.stdout), "Enrolled the fingerprint \"thumb\".\n", "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains(" more. Lift the finger and touch the sensor again.\n"));
+    let renamed = json(&key.with_pins(&["fingerprints", "rename", "thumb", "--name", "left", "--json"], PIN));
+    assert_eq!((&renamed["name"], &listed()[0]), (&"left".into(), &renamed));
+    let id = renamed["id"].as_str().unwrap();
+    let kept = key.with_pins(&["fingerprints", "delete", id], PIN);
+    assert_eq!((kept.status.code(), listed().len()), (Some(15), 1));
+    assert!(text(&kept.stderr).contains("This deletes the fingerprint \"left\"."));
+    assert!(key.with_pins(&["fingerprints", "delete", id, "--yes"], PIN).status.success());
+    assert_eq!(listed().len(), 0);
+    assert_eq!(key.with_pins(&["fingerprints", "delete", "left", "--yes"], PIN).status.code(), Some(9));
+}
+
+#[test]
+fn a_key_without_a_sensor_says_that_it_has_none() {
+    let key = Served::new(&["--pin", "123456"]);
+    assert_eq!(key.with_pins(&["fingerprints", "list"], PIN).status.code(), Some(8));
+}
+
+#[test]
+fn settings_are_changed_and_a_switch_that_is_on_stays_on() {
+    let key = Served::new(&["--pin", "123456", "--enterprise", "example.org"]);
+    let config = |arguments: &[&str]| json(&key.with_pins(&[&["config"], arguments, &["--json"]].concat(), PIN));
+    for _ in 0..2 {
+        assert_eq!(config(&["always-verify", "on"])["alwaysUv"], true);
+    }
+    assert_eq!(config(&["always-verify", "off"])["alwaysUv"], false);
+    assert_eq!(config(&["enterprise-attestation"])["ep"], true);
+    let longer = config(&["min-pin-length", "8", "--rp", "example.org"]);
+    assert_eq!((&longer["minPinLength"], &longer["forcePinChange"]), (&8.into(), &true.into()));
+    let refused = key.with_pins(&["credentials", "list"], PIN);
+    assert_eq!(refused.status.code(), Some(5));
+    let changed = key.with_pins(&["pin", "change"], "123456\n12345678\n");
+    assert!(changed.status.success(), "{}", text(&changed.stderr));
+    let forced = json(&key.with_pins(&["config", "force-pin-change", "--json"], "12345678\n"));
+    assert_eq!(forced["forcePinChange"], true);
+}
+
+#[test]
+fn a_secret_is_the_same_for_the_same_purpose_and_no_other_key_makes_it() {
+    let key = Served::new(&["--pin", "123456"]);
+    let register = |name: &str, arguments: &[&str]| {
+        let output = key.with_pins(&[&["register"], arguments].concat(), PIN);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let path = key.folder.path().join(name);
+        std::fs::write(&path, output.stdout).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let made = register("made", &["--secret"]);
+    let secret = |arguments: &[&str]| text(&key.with_pins(&[&["secret", &made], arguments].concat(), PIN).stdout);
+    let disk = secret(&["--purpose", "disk"]);
+    assert_eq!((disk.len(), &disk), (44, &secret(&["--purpose", "disk"])));
+    assert_ne!(disk, secret(&["--purpose", "file"]));
+    let object: Value = serde_json::from_str(&secret(&["--purpose", "disk", "--json"])).unwrap();
+    assert_eq!(object["secret"], disk.trim_end());
+    let stranger = Served::new(&["--pin", "123456"]);
+    let output = stranger.with_pins(&["secret", &made, "--purpose", "disk"], PIN);
+    assert_eq!(output.status.code(), Some(9), "another key: {}", text(&output.stderr));
+    let old = Served::new(&["--profile", "u2f_only"]);
+    let output = old.keyfob(&["secret", &made, "--purpose", "disk"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(8), "{}", text(&output.stderr));
+}
