@@ -5,9 +5,12 @@
 //! | `errand.rs` | [`Errand`]: the key that is meant, open, and one session with it |
 //! | `user.rs`, `terminal.rs` | the user: touches, PINs, consent |
 //! | `failure.rs` | [`Failure`]: why a command fails, and the exit codes |
+//! | `assertion.rs` | a sign-in for what an extension yields |
 //! | `documents.rs` | registrations and sign-ins in JSON |
 //! | `output.rs` | tables, and bytes as text |
 
+mod assertion;
+mod blobs;
 mod config;
 mod credentials;
 mod decode;
@@ -61,6 +64,8 @@ pub enum Command {
     Credentials(credentials::Arguments),
     /// Enrols, lists, renames or deletes fingerprints on a key.
     Fingerprints(fingerprints::Arguments),
+    /// Reads or stores a blob beside a credential.
+    Blobs(blobs::Arguments),
     /// Changes settings of a key.
     ///
     /// With --json: {"alwaysUv", "ep", "minPinLength", "forcePinChange"}, what the key says afterwards. What it does not say
@@ -107,6 +112,7 @@ impl Command {
             Self::Pin(arguments) => (arguments.is_json(), pin::run(&arguments)),
             Self::Credentials(arguments) => (arguments.is_json(), credentials::run(&arguments)),
             Self::Fingerprints(arguments) => (arguments.is_json(), fingerprints::run(&arguments)),
+            Self::Blobs(arguments) => (arguments.is_json(), blobs::run(&arguments)),
             Self::Config(arguments) => (arguments.is_json(), config::run(&arguments)),
             Self::Secret(arguments) => (arguments.key.json, secret::run(&arguments)),
             Self::Decode(arguments) => (false, decode::run(&arguments)),

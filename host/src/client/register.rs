@@ -48,6 +48,9 @@ pub struct Arguments {
     /// Makes a credential for `keyfob secret`.
     #[arg(long)]
     secret: bool,
+    /// Makes a passkey with room for a blob, for `keyfob blobs`.
+    #[arg(long)]
+    blob: bool,
     /// Whether the user is to be verified.
     #[arg(long, value_enum, default_value_t = Verification::Preferred)]
     uv: Verification,
@@ -62,7 +65,7 @@ pub struct Arguments {
     #[arg(long, value_name = "BASE64URL", value_parser = base64url_argument)]
     exclude: Vec<std::vec::Vec<u8>>,
     /// Takes all options from this file, or - for the standard input: PublicKeyCredentialCreationOptionsJSON.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["user", "display_name", "user_id", "challenge", "passkey", "secret", "uv",
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["user", "display_name", "user_id", "challenge", "passkey", "secret", "blob", "uv",
         "algorithms", "attestation", "exclude"])]
     options: Option<PathBuf>,
     #[command(flatten)]
@@ -140,7 +143,7 @@ fn options(arguments: &Arguments) -> Result<Value, Failure> {
         "challenge": documents::challenge(arguments.challenge.as_deref())?,
         "pubKeyCredParams": parameters,
         "authenticatorSelection": {
-            "residentKey": if arguments.passkey { "required" } else { "discouraged" },
+            "residentKey": if arguments.passkey || arguments.blob { "required" } else { "discouraged" },
             "userVerification": arguments.uv.name(),
         },
         "attestation": match arguments.attestation {
@@ -151,7 +154,10 @@ fn options(arguments: &Arguments) -> Result<Value, Failure> {
         },
     });
     if arguments.secret {
-        options["extensions"] = json!({ "prf": {} });
+        options["extensions"]["prf"] = json!({});
+    }
+    if arguments.blob {
+        options["extensions"]["largeBlob"] = json!({ "support": "required" });
     }
     if !excluded.is_empty() {
         options["excludeCredentials"] = excluded.into();

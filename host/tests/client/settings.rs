@@ -75,3 +75,29 @@ fn a_secret_is_the_same_for_the_same_purpose_and_no_other_key_makes_it() {
     let output = old.keyfob(&["secret", &made, "--purpose", "disk"]).output().unwrap();
     assert_eq!(output.status.code(), Some(8), "{}", text(&output.stderr));
 }
+
+#[test]
+fn a_blob_is_stored_beside_a_credential_and_read_again() {
+    let key = Served::new(&["--pin", "123456", "--large-blobs", "1024"]);
+    let path = |name: &str| key.folder.path().join(name).to_str().unwrap().to_owned();
+    let (made, file, long) = (path("made"), path("file"), path("long"));
+    let output = key.with_pins(&["register", "--blob"], PIN);
+    std::fs::write(&made, output.stdout).unwrap();
+    let get = || key.with_pins(&["blobs", "get", &made], PIN);
+    let missing = get();
+    assert_eq!(missing.status.code(), Some(9), "{}", text(&missing.stderr));
+    std::fs::write(&file, "a certificate\n").unwrap();
+    let stored = key.with_pins(&["blobs", "put", &made, &file], PIN);
+    assert_eq!(text(&stored.stdout), "Stored 14 bytes.\n", "{}", text(&stored.stderr));
+    assert_eq!(text(&get().stdout), "a certificate\n");
+    // Bytes that no compression makes shorter.
+    let mut state = 1_u32;
+    let noise = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    });
+    std::fs::write(&long, noise.take(2000).collect::<Vec<u8>>()).unwrap();
+    let refused = key.with_pins(&["blobs", "put", &made, &long], PIN);
+    assert_eq!(refused.status.code(), Some(10), "{}", text(&refused.stderr));
+    assert_eq!(text(&get().stdout), "a certificate\n", "the one before is kept");
+}
