@@ -92,7 +92,7 @@ impl ReportIo for Hidraw {
 ///
 /// # Errors
 /// The folder of hidraw devices is there, and cannot be read.
-pub fn keys_below(sys: &Path) -> io::Result<Vec<FoundKey>> {
+pub(crate) fn keys_below(sys: &Path) -> io::Result<Vec<FoundKey>> {
     let devices = match fs::read_dir(sys.join("class/hidraw")) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         devices => devices?,
@@ -130,4 +130,48 @@ fn key(device: &Path, number: u32) -> Option<FoundKey> {
         name: name.trim().chars().filter(|character| !character.is_control()).collect(),
         ids,
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)]
+mod tests {
+    use keyfob_core::transport::hid::REPORT_DESCRIPTOR;
+
+    use super::*;
+
+    /// A tree of sysfs with these devices: number, uevent, report descriptor.
+    fn sysfs(devices: &[(u32, &str, &[u8])]) -> tempfile::TempDir {
+        let sys = tempfile::tempdir().unwrap();
+        for (number, uevent, descriptor) in devices {
+            let device = sys.path().join(format!("class/hidraw/hidraw{number}/device"));
+            fs::create_dir_all(&device).unwrap();
+            fs::write(device.join("uevent"), uevent).unwrap();
+            fs::write(device.join("report_descriptor"), descriptor).unwrap();
+        }
+        sys
+    }
+
+    #[test]
+    fn keys_are_found_by_their_descriptors_in_the_order_of_their_numbers() {
+        let keyboard = [0x05, 0x01, 0x09, 0x06, 0xA1, 0x01, 0xC0];
+        let sys = sysfs(&[
+            (10, "HID_ID=0003:00001050:00000407\nHID_NAME=Maker \x1bKey \n", &REPORT_DESCRIPTOR),
+            (2, "HID_ID=0003:1050\n", &REPORT_DESCRIPTOR),
+            (3, "HID_NAME=Keyboard\n", &keyboard),
+        ]);
+        fs::create_dir_all(sys.path().join("class/hidraw/hidraw4")).unwrap();
+        fs::create_dir_all(sys.path().join("class/hidraw/other")).unwrap();
+        let key = |number, name: &str, ids| FoundKey {
+            address: Address::Hidraw(format!("/dev/hidraw{number}").into()),
+            name: name.into(),
+            ids,
+        };
+        let expected = [key(2, "", None), key(10, "Maker Key", Some((0x1050, 0x0407)))];
+        assert_eq!(keys_below(sys.path()).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_machine_without_hidraw_has_no_keys() {
+        assert_eq!(keys_below(tempfile::tempdir().unwrap().path()).unwrap(), []);
+    }
 }

@@ -75,7 +75,7 @@ mod hidraw;
 pub use address::{Address, AddressError, OpenError, OpenErrorReason};
 pub use connection::Connection;
 #[cfg(target_os = "linux")]
-pub use hidraw::{Hidraw, keys_below};
+pub use hidraw::Hidraw;
 
 /// A key that is open, as a [`Transport`](keyfob_core::transport::Transport).
 pub type Key = HidTransport<Connection, fn() -> Instant>;
