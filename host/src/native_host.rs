@@ -285,6 +285,35 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_an_address_with_a_port_or_a_whole_path() {
+        for text in ["tcp:127.0.0.1:7000", "tcp:[::1]:7000"] {
+            assert_eq!(text.parse::<Place>().map(|place| place.to_string()), Ok(text.to_owned()));
+        }
+        for text in ["tcp:7000", "127.0.0.1:7000", "unix:key", "/dev/hidraw0", ""] {
+            assert_eq!(
+                text.parse::<Place>().err().as_deref(),
+                Some("a key is tcp:ADDRESS:PORT or unix:/PATH"),
+                "{text}"
+            );
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_installed_is_for_the_extension_alone_and_names_the_key() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = std::env::temp_dir().join(format!("keyfob-native-host-{}", std::process::id()));
+        install(&folder, &Place::Unix("/a folder/it's a key".into())).unwrap();
+        let manifest: Value = serde_json::from_slice(&fs::read(folder.join(format!("{NAME}.json"))).unwrap()).unwrap();
+        assert_eq!(manifest["allowed_origins"], json!([format!("chrome-extension://{EXTENSION}/")]));
+        let script = manifest["path"].as_str().unwrap();
+        assert_eq!(fs::metadata(script).unwrap().permissions().mode() & 0o111, 0o111);
+        let text = fs::read_to_string(script).unwrap();
+        assert!(text.ends_with(" native-host --key 'unix:/a folder/it'\\''s a key' \"$@\"\n"), "{text}");
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
     fn the_extension_has_the_id_that_its_key_gives_it() {
         use keyfob_core::crypto::Hash;
         let manifest: Value = serde_json::from_str(include_str!("../chromium-extension/manifest.json")).unwrap();
