@@ -8,9 +8,9 @@ use core::{
 
 use crate::{
     abi::{
-        self, AF_UNIX, EINTR, EINVAL, ENODEV, F_SETFL, O_CLOEXEC, O_NONBLOCK, O_RDONLY, S_IFCHR, S_IFMT, S_IFSOCK,
-        SEEK_END, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_SEQPACKET, STAT_MODE, STAT_RDEV, STATX_MODE, STATX_RDEV_MAJOR,
-        STATX_RDEV_MINOR, SYSFS_MAGIC, SocketAddress, c_char, c_int, c_long, c_uint, c_ulong,
+        self, AF_UNIX, EINTR, EINVAL, ENODEV, ENOENT, F_SETFL, O_CLOEXEC, O_NONBLOCK, O_RDONLY, S_IFCHR, S_IFMT,
+        S_IFSOCK, SEEK_END, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_SEQPACKET, STAT_MODE, STAT_RDEV, STATX_MODE,
+        STATX_RDEV_MAJOR, STATX_RDEV_MINOR, SYSFS_MAGIC, SocketAddress, c_char, c_int, c_long, c_uint, c_ulong,
     },
     paths::{PATH, Place, Run, Text},
     state::{fail, interpose, run},
@@ -25,12 +25,12 @@ static IS_OPENED: AtomicBool = AtomicBool::new(false);
 
 const NO_ADDRESS: SocketAddress = SocketAddress { family: 0, path: [0; 108] };
 
-/// Opens the key: a socket that is connected to it. It lets a program read and write, whatever the flags say.
-pub fn plug_in(run: &Run, flags: c_int) -> c_int {
-    let Some(path) = run.socket() else { return fail(ENODEV) };
+/// Opens a key: a socket that is connected to it. It lets a program read and write, whatever the flags say.
+pub fn plug_in(run: &Run, number: u32, flags: c_int) -> c_int {
+    let Some(path) = run.socket(number) else { return fail(ENODEV) };
     let fd = connect(path.bytes(), flags & (SOCK_CLOEXEC | SOCK_NONBLOCK));
     if fd < 0 {
-        return fail(ENODEV);
+        return fail(if exists(path.bytes()) { ENODEV } else { ENOENT });
     }
     IS_OPENED.store(true, Ordering::Relaxed);
     leave_mark(run, b"/opened");
@@ -79,28 +79,42 @@ pub fn address(path: &[u8]) -> SocketAddress {
     address
 }
 
-/// Whether an open file is the key.
-pub fn is_key(run: &Run, fd: c_int) -> bool {
-    run.socket().is_some_and(|path| leads_to(fd, path.bytes()))
+/// The number of the key that an open file is.
+pub fn key(run: &Run, fd: c_int) -> Option<u32> {
+    let address = peer(fd)?;
+    run.key(address.path.split(|byte| *byte == 0).next()?)
 }
 
 /// Whether an open file is the key, and was opened here.
 pub fn is_opened_key(fd: c_int) -> bool {
-    IS_OPENED.load(Ordering::Relaxed) && run().is_some_and(|run| is_key(run, fd))
+    IS_OPENED.load(Ordering::Relaxed) && run().is_some_and(|run| key(run, fd).is_some())
 }
 
 /// Whether an open file is a socket whose peer has this path.
 pub fn leads_to(fd: c_int, path: &[u8]) -> bool {
+    // The rest of the address is zero, as it was before.
+    peer(fd).is_some_and(|address| address.path.strip_prefix(path).is_some_and(|rest| rest.first() == Some(&0)))
+}
+
+/// Whether there is a file at a path of the run directory.
+pub fn exists(path: &[u8]) -> bool {
+    let mut name = Text::<PATH>::EMPTY;
+    let error = abi::errno();
+    // SAFETY: the path is a C string.
+    let is_there = name.push(path).is_some() && unsafe { crate::files::access(name.as_ptr().cast(), 0) } == 0;
+    abi::set_errno(error);
+    is_there
+}
+
+/// The address of the socket to which an open file is connected, if it is one of a path.
+fn peer(fd: c_int) -> Option<SocketAddress> {
     let error = abi::errno();
     let mut address = NO_ADDRESS;
     let mut length = mem::size_of::<SocketAddress>() as c_uint;
     // SAFETY: the address has as much room as the length says.
     let result = unsafe { abi::getpeername(fd, &raw mut address, &raw mut length) };
     abi::set_errno(error);
-    // The rest of the address is zero, as it was before.
-    result == 0
-        && c_int::from(address.family) == AF_UNIX
-        && address.path.strip_prefix(path).is_some_and(|rest| rest.first() == Some(&0))
+    (result == 0 && c_int::from(address.family) == AF_UNIX).then_some(address)
 }
 
 /// The path of an open file. `None` if it has none that could lead to the key.
@@ -119,28 +133,28 @@ pub fn path(fd: c_int) -> Option<Text<PATH>> {
 
 /// # Safety
 /// `status` is a filled `struct stat`.
-pub unsafe fn show_as_device(run: &Run, status: Status) {
+pub unsafe fn show_as_device(run: &Run, number: u32, status: Status) {
     // SAFETY: these members lie there.
     unsafe {
         let mode: *mut u32 = status.add(STAT_MODE).cast();
         mode.write_unaligned(mode.read_unaligned() & !S_IFMT | S_IFCHR);
-        status.add(STAT_RDEV).cast::<u64>().write_unaligned(run.device_number());
+        status.add(STAT_RDEV).cast::<u64>().write_unaligned(run.device_number(number));
     }
 }
 
 /// # Safety
 /// `status` is a filled `struct statx`.
-pub unsafe fn show_as_device_extended(run: &Run, status: Status) {
+pub unsafe fn show_as_device_extended(run: &Run, number: u32, status: Status) {
     // SAFETY: these members lie there.
     unsafe {
         let mode: *mut u16 = status.add(STATX_MODE).cast();
         mode.write_unaligned(mode.read_unaligned() & !(S_IFMT as u16) | S_IFCHR as u16);
         status.add(STATX_RDEV_MAJOR).cast::<u32>().write_unaligned(run.major);
-        status.add(STATX_RDEV_MINOR).cast::<u32>().write_unaligned(run.minor);
+        status.add(STATX_RDEV_MINOR).cast::<u32>().write_unaligned(number);
     }
 }
 
-/// The status of an open file: if it is the key's socket, that of the device.
+/// The status of an open file: if it is a key's socket, that of the device.
 ///
 /// # Safety
 /// If the result is 0, `status` is a filled `struct stat`.
@@ -152,15 +166,15 @@ pub unsafe fn corrected(fd: c_int, status: Status, result: c_int) -> c_int {
     let mode = unsafe { status.add(STAT_MODE).cast::<u32>().read_unaligned() };
     if mode & S_IFMT == S_IFSOCK
         && let Some(run) = run()
-        && is_key(run, fd)
-        && let Some(socket) = run.socket()
+        && let Some(number) = key(run, fd)
+        && let Some(socket) = run.socket(number)
     {
         // The same file as by its path: programs compare the two.
         // SAFETY: the path is a C string, the status has room.
         if unsafe { crate::files::fstatat(abi::AT_FDCWD, socket_name(run, &socket), status, 0) } != 0 {
             // C libraries older than 2.33 have no such function.
             // SAFETY: the status is filled.
-            unsafe { show_as_device(run, status) };
+            unsafe { show_as_device(run, number, status) };
         }
     }
     result
@@ -232,7 +246,7 @@ unsafe fn control(
     if request >> 8 & 0xFF == HIDRAW
         && let Some(run) = run()
         && let Some((_, file)) = NAMES.iter().find(|(known, _)| *known == number)
-        && is_key(run, fd)
+        && key(run, fd).is_some()
     {
         if crate::transfer::is_unplugged(fd) {
             return fail(ENODEV);

@@ -5,7 +5,7 @@ use crate::{
         self, AT_FDCWD, ENODEV, ENOENT, ENOTDIR, O_DIRECTORY, O_PATH, SYSFS_MAGIC, c_char, c_int, c_long, c_uint,
         c_void,
     },
-    descriptors::{self, is_key, show_as_device},
+    descriptors::{self, show_as_device},
     paths::{PATH, Place, Run, Text},
     state::{fail, interpose, run, text},
 };
@@ -26,7 +26,7 @@ impl Target {
     pub fn path(&self) -> Path {
         match self.place {
             Place::Elsewhere | Place::Hidden => self.original,
-            Place::Tree | Place::Node => self.path.as_ptr().cast(),
+            Place::Tree | Place::Node(_) => self.path.as_ptr().cast(),
         }
     }
 
@@ -66,9 +66,9 @@ pub unsafe fn target(folder: c_int, path: Path) -> Target {
         joined.bytes()
     };
     match (run.place(name), run.below(name)) {
-        (place @ (Place::Tree | Place::Node), Some(below)) => {
+        (place @ (Place::Tree | Place::Node(_)), Some(below)) => {
             // All spellings of the device lead to the socket.
-            let below = if place == Place::Node { run.socket().unwrap_or(below) } else { below };
+            let below = if let Place::Node(number) = place { run.socket(number).unwrap_or(below) } else { below };
             Target { place, path: below, original: path }
         }
         (Place::Hidden, _) => Target { place: Place::Hidden, ..Target::elsewhere(path) },
@@ -83,9 +83,9 @@ unsafe fn open_with(folder: c_int, path: Path, flags: c_int, open: impl FnOnce(P
     let target = unsafe { target(folder, path) };
     match target.place {
         Place::Hidden => fail(ENOENT),
-        Place::Node if flags & O_DIRECTORY != 0 => fail(ENOTDIR),
-        Place::Node if flags & O_PATH == 0 => {
-            run().map_or_else(|| fail(ENODEV), |run| descriptors::plug_in(run, flags))
+        Place::Node(_) if flags & O_DIRECTORY != 0 => fail(ENOTDIR),
+        Place::Node(number) if flags & O_PATH == 0 => {
+            run().map_or_else(|| fail(ENODEV), |run| descriptors::plug_in(run, number, flags))
         }
         _ => open(target.path()),
     }
@@ -137,10 +137,10 @@ unsafe fn open_stream(next: unsafe extern "C" fn(Path, Path) -> *mut c_void, pat
     let target = unsafe { target(AT_FDCWD, path) };
     let fd = match target.place {
         Place::Hidden => fail(ENOENT),
-        Place::Node => {
+        Place::Node(number) => {
             // SAFETY: the mode is a C string.
             let flags = if unsafe { text(mode) }.contains(&b'e') { abi::O_CLOEXEC } else { 0 };
-            run().map_or_else(|| fail(ENODEV), |run| descriptors::plug_in(run, flags))
+            run().map_or_else(|| fail(ENODEV), |run| descriptors::plug_in(run, number, flags))
         }
         // SAFETY: the path is a C string, the mode is the caller's.
         _ => return unsafe { next(target.path(), mode) },
@@ -169,11 +169,11 @@ unsafe fn status_with(folder: c_int, path: Path, status: Status, look: impl FnOn
     }
     let result = look(target.path());
     if result == 0
-        && target.place == Place::Node
+        && let Place::Node(number) = target.place
         && let Some(run) = run()
     {
         // SAFETY: the next function has filled it.
-        unsafe { show_as_device(run, status) };
+        unsafe { show_as_device(run, number, status) };
     }
     result
 }
@@ -248,10 +248,14 @@ unsafe fn extended_status(
     let result = unsafe { next(folder, target.path(), flags, mask, status) };
     if result == 0
         && let Some(run) = run()
-        && (target.place == Place::Node || is_open_file && is_key(run, folder))
+        && let Some(number) = match target.place {
+            Place::Node(number) => Some(number),
+            _ if is_open_file => descriptors::key(run, folder),
+            _ => None,
+        }
     {
         // SAFETY: the next function has filled it.
-        unsafe { descriptors::show_as_device_extended(run, status) };
+        unsafe { descriptors::show_as_device_extended(run, number, status) };
     }
     result
 }

@@ -1,10 +1,10 @@
-//! Functions that list a folder: `/dev` and some folders of `/sys` get an entry for the key, and `/dev` loses the hidraw
+//! Functions that list a folder: `/dev` and some folders of `/sys` get entries for our keys, and `/dev` loses the hidraw
 //! devices of other keys.
 
 use core::{
     cell::UnsafeCell,
     mem, ptr,
-    sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, Ordering},
+    sync::atomic::{AtomicPtr, AtomicU8, Ordering},
 };
 
 use crate::{
@@ -29,8 +29,8 @@ struct Listing {
     /// Null if this place is free.
     stream: AtomicPtr<c_void>,
     folder: AtomicU8,
-    /// Whether the entry of ours was returned.
-    is_shown: AtomicBool,
+    /// How many of our entries were looked at: those of keys that are plugged in were returned.
+    shown: AtomicU8,
     entry: UnsafeCell<DirectoryEntry>,
 }
 
@@ -42,7 +42,7 @@ static LISTINGS: [Listing; STREAMS] = [const {
     Listing {
         stream: AtomicPtr::new(ptr::null_mut()),
         folder: AtomicU8::new(0),
-        is_shown: AtomicBool::new(false),
+        shown: AtomicU8::new(0),
         entry: UnsafeCell::new(NO_ENTRY),
     }
 }; STREAMS];
@@ -57,7 +57,7 @@ fn begin(stream: Stream, path: &[u8]) {
         let free = ptr::null_mut();
         if listing.stream.compare_exchange(free, stream, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
             listing.folder.store(number.unwrap_or_default(), Ordering::Relaxed);
-            listing.is_shown.store(false, Ordering::Relaxed);
+            listing.shown.store(0, Ordering::Relaxed);
             return;
         }
     }
@@ -73,19 +73,29 @@ impl Listing {
         FOLDERS.get(usize::from(self.folder.load(Ordering::Relaxed))).copied().unwrap_or(Folder::Dev)
     }
 
-    /// The entry of ours, once.
+    /// The next entry of ours: one for each key that is plugged in, or one for all of them.
     fn entry(&self, run: &Run) -> *mut DirectoryEntry {
-        if self.is_shown.swap(true, Ordering::Relaxed) {
-            return ptr::null_mut();
-        }
         let folder = self.folder();
+        let is_of_key = matches!(folder, Folder::Dev | Folder::Numbers);
+        let name = loop {
+            let shown = self.shown.fetch_add(1, Ordering::Relaxed);
+            let number = run.numbers().nth(usize::from(shown)).filter(|_| is_of_key || shown == 0);
+            let Some(number) = number else {
+                self.shown.store(shown, Ordering::Relaxed);
+                return ptr::null_mut();
+            };
+            let is_there = || run.socket(number).is_some_and(|socket| descriptors::exists(socket.bytes()));
+            if let Some(name) = run.entry(folder, number).filter(|_| !is_of_key || is_there()) {
+                break name;
+            }
+        };
         let mut entry = DirectoryEntry { length: mem::size_of::<DirectoryEntry>() as u16, ..NO_ENTRY };
         entry.kind = match folder {
             Folder::Dev => DT_CHR,
             Folder::Class | Folder::Platform => DT_DIR,
             Folder::Numbers => DT_LNK,
         };
-        entry.name.iter_mut().zip(run.entry(folder)).for_each(|(to, from)| *to = *from);
+        entry.name.iter_mut().zip(name.bytes()).for_each(|(to, from)| *to = *from);
         // SAFETY: only the thread that uses the stream is here.
         unsafe { self.entry.get().write(entry) };
         self.entry.get()
@@ -131,7 +141,7 @@ type Nothing = ();
 interpose!(rewinddir: fn(stream: Stream) -> Nothing, or Nothing::default() => rewind_folder);
 unsafe fn rewind_folder(next: unsafe extern "C" fn(Stream), stream: Stream) {
     if let Some(listing) = listing(stream) {
-        listing.is_shown.store(false, Ordering::Relaxed);
+        listing.shown.store(0, Ordering::Relaxed);
     }
     // SAFETY: the caller's contract is that of the next function.
     unsafe { next(stream) };

@@ -8,6 +8,8 @@ pub const PATH: usize = 512;
 const DIRECTORY: usize = 81;
 /// The longest name of an entry: `cMAJOR:MINOR` and a NUL.
 const NAME: usize = 24;
+/// How many keys there can be, as `KEYS` of the crate says.
+pub const KEYS: u32 = 8;
 
 /// Text of at most `N` - 1 bytes, with a NUL behind it.
 #[derive(Clone, Copy)]
@@ -48,13 +50,10 @@ impl<const N: usize> Write for Text<N> {
 #[derive(Clone, Copy)]
 pub struct Run {
     pub major: u32,
-    pub minor: u32,
+    /// The number of the first key.
+    first: u32,
     /// The run directory.
     directory: Text<DIRECTORY>,
-    /// `hidrawN`.
-    name: Text<NAME>,
-    /// `MAJOR:MINOR`.
-    number: Text<NAME>,
 }
 
 /// What a path means to a program.
@@ -66,11 +65,11 @@ pub enum Place {
     Hidden,
     /// A file below the run directory takes its place.
     Tree,
-    /// The key itself. In the run directory, it is the socket.
-    Node,
+    /// The key with this number. In the run directory, it is a socket, if the key is plugged in.
+    Node(u32),
 }
 
-/// A folder of the system in which an entry of ours has to appear.
+/// A folder of the system in which entries of ours have to appear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Folder {
     Dev,
@@ -80,23 +79,39 @@ pub enum Folder {
 }
 
 impl Run {
-    pub const NONE: Self = Self { major: 0, minor: 0, directory: Text::EMPTY, name: Text::EMPTY, number: Text::EMPTY };
-
     /// Reads `MAJOR:MINOR:DIRECTORY`.
     pub fn parse(text: &[u8]) -> Option<Self> {
         let mut parts = text.splitn(3, |byte| *byte == b':');
-        let (major, minor) = (number(parts.next()?)?, number(parts.next()?)?);
+        let (major, first) = (number(parts.next()?)?, number(parts.next()?)?);
         let path = parts.next().filter(|path| path.starts_with(b"/"))?;
-        let mut run = Self { major, minor, ..Self::NONE };
+        let mut run = Self { major, first, directory: Text::EMPTY };
         run.directory.push(path)?;
-        write!(run.name, "hidraw{minor}").ok()?;
-        write!(run.number, "{major}:{minor}").ok()?;
         Some(run)
     }
 
-    /// The device number as programs see it (`dev_t`).
-    pub const fn device_number(&self) -> u64 {
-        let (major, minor) = (self.major as u64, self.minor as u64);
+    /// The numbers that keys of ours can have.
+    pub const fn numbers(&self) -> core::ops::Range<u32> {
+        self.first..self.first.saturating_add(KEYS)
+    }
+
+    /// The number of ours that these digits are, as the kernel writes numbers.
+    fn ours(&self, digits: &[u8]) -> Option<u32> {
+        let is_canonical = digits == b"0" || !matches!(digits, [b'0' | b'+', ..]);
+        number(digits).filter(|number| is_canonical && self.numbers().contains(number))
+    }
+
+    /// The number of ours in `MAJOR:MINOR`.
+    fn device(&self, device: &[u8]) -> Option<u32> {
+        let mut parts = device.splitn(2, |byte| *byte == b':');
+        let mut major = Text::<NAME>::EMPTY;
+        write!(major, "{}", self.major).ok()?;
+        parts.next().filter(|text| *text == major.bytes())?;
+        self.ours(parts.next()?)
+    }
+
+    /// The device number of a key as programs see it (`dev_t`).
+    pub const fn device_number(&self, minor: u32) -> u64 {
+        let (major, minor) = (self.major as u64, minor as u64);
         (major & 0xFFF) << 8 | (major & !0xFFF) << 32 | minor & 0xFF | (minor & !0xFF) << 12
     }
 
@@ -109,20 +124,21 @@ impl Run {
         let (first, second) = (parts.next(), parts.next());
         match (first, second) {
             (Some(b"dev"), Some(name)) if parts.next().is_none() => match name {
-                _ if name == self.name.bytes() => Place::Node,
-                _ if is_hidraw(name) => Place::Hidden,
-                _ => Place::Elsewhere,
+                _ if !is_hidraw(name) => Place::Elsewhere,
+                _ => {
+                    name.strip_prefix(b"hidraw").and_then(|digits| self.ours(digits)).map_or(Place::Hidden, Place::Node)
+                }
             },
             (Some(b"sys"), Some(b"class")) => tree(parts.next() == Some(b"hidraw")),
             (Some(b"sys"), Some(b"devices")) => {
                 tree(parts.next() == Some(b"platform") && parts.next() == Some(b"keyfob"))
             }
             (Some(b"sys"), Some(b"dev")) => {
-                tree(parts.next() == Some(b"char") && parts.next() == Some(self.number.bytes()))
+                tree(parts.next() == Some(b"char") && parts.next().and_then(|name| self.device(name)).is_some())
             }
             (Some(b"run"), Some(b"udev")) => tree(
                 parts.next() == Some(b"data")
-                    && parts.next().and_then(|name| name.strip_prefix(b"c")) == Some(self.number.bytes()),
+                    && parts.next().and_then(|name| self.device(name.strip_prefix(b"c")?)).is_some(),
             ),
             _ => Place::Elsewhere,
         }
@@ -136,11 +152,16 @@ impl Run {
         Some(below)
     }
 
-    /// The path of the socket.
-    pub fn socket(&self) -> Option<Text<PATH>> {
-        let mut path = self.below(b"/dev/")?;
-        path.push(self.name.bytes())?;
+    /// The path of a key's socket.
+    pub fn socket(&self, number: u32) -> Option<Text<PATH>> {
+        let mut path = self.below(b"/dev/hidraw")?;
+        write!(path, "{number}").ok()?;
         Some(path)
+    }
+
+    /// The number of the key whose socket has this path.
+    pub fn key(&self, socket: &[u8]) -> Option<u32> {
+        self.ours(socket.strip_prefix(self.directory.bytes())?.strip_prefix(b"/dev/hidraw")?)
     }
 
     /// The path of the socket from which `keyfob run` sends events of udev.
@@ -160,7 +181,7 @@ impl Run {
         (rest.starts_with(b"/") && [&b"dev"[..], b"sys", b"run"].contains(&first)).then_some(rest)
     }
 
-    /// Which folder with an entry of ours this path names.
+    /// Which folder with entries of ours this path names.
     pub fn folder(&self, path: &[u8]) -> Option<Folder> {
         if !path.starts_with(b"/") {
             return None;
@@ -176,19 +197,26 @@ impl Run {
         }
     }
 
-    /// The entry of ours in a folder.
-    pub fn entry(&self, folder: Folder) -> &[u8] {
+    /// The entry of a key in a folder, or the one that all keys have there.
+    pub fn entry(&self, folder: Folder, number: u32) -> Option<Text<NAME>> {
+        let mut entry = Text::EMPTY;
         match folder {
-            Folder::Dev => self.name.bytes(),
-            Folder::Class => b"hidraw",
-            Folder::Platform => b"keyfob",
-            Folder::Numbers => self.number.bytes(),
+            Folder::Dev => write!(entry, "hidraw{number}").ok()?,
+            Folder::Class => entry.push(b"hidraw")?,
+            Folder::Platform => entry.push(b"keyfob")?,
+            Folder::Numbers => write!(entry, "{}:{number}", self.major).ok()?,
         }
+        Some(entry)
     }
 
     /// Whether an entry that the system has in a folder is left out.
     pub fn hides(&self, folder: Folder, name: &[u8]) -> bool {
-        name == self.entry(folder) || folder == Folder::Dev && is_hidraw(name)
+        match folder {
+            Folder::Dev => is_hidraw(name),
+            Folder::Class => name == b"hidraw",
+            Folder::Platform => name == b"keyfob",
+            Folder::Numbers => self.device(name).is_some(),
+        }
     }
 }
 

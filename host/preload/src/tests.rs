@@ -1,6 +1,6 @@
 //! What the library decides without calling anything, and its layouts beside those of the crate libc.
 
-use super::paths::{Folder, Place, Run};
+use super::paths::{Folder, KEYS, Place, Run};
 
 fn run() -> Run {
     Run::parse(b"245:3:/tmp/keyfob-1").unwrap()
@@ -14,7 +14,7 @@ fn the_environment_names_a_device_number_and_an_absolute_folder() {
     let longest = |length: usize| format!("1:2:/{}", "x".repeat(length - 1));
     assert!(Run::parse(longest(crate::MAX_DIRECTORY).as_bytes()).is_some());
     assert!(Run::parse(longest(crate::MAX_DIRECTORY + 1).as_bytes()).is_none());
-    let socket = Run::parse(b"1:4294967295:/tmp/a").unwrap().socket().unwrap();
+    let socket = Run::parse(b"1:0:/tmp/a").unwrap().socket(u32::MAX).unwrap();
     assert_eq!(socket.bytes(), b"/tmp/a/dev/hidraw4294967295");
 }
 
@@ -22,9 +22,12 @@ fn the_environment_names_a_device_number_and_an_absolute_folder() {
 fn a_path_belongs_to_the_key_by_its_whole_components_however_it_is_spelled() {
     use Place::{Elsewhere, Hidden, Node, Tree};
     let cases = [
-        ("/dev/hidraw3", Node),
-        ("//dev/.//hidraw3", Node),
-        ("/dev/hidraw3/", Node),
+        ("/dev/hidraw3", Node(3)),
+        ("//dev/.//hidraw3", Node(3)),
+        ("/dev/hidraw3/", Node(3)),
+        ("/dev/hidraw10", Node(10)),
+        ("/dev/hidraw11", Hidden),
+        ("/dev/hidraw03", Hidden),
         ("/dev/hidraw30", Hidden),
         ("/dev/hidraw0", Hidden),
         ("/dev/hidraw", Elsewhere),
@@ -45,13 +48,30 @@ fn a_path_belongs_to_the_key_by_its_whole_components_however_it_is_spelled() {
         ("/sys/devices/platform/keyfobs", Elsewhere),
         ("/sys/devices/platform", Elsewhere),
         ("/sys/dev/char/245:3/uevent", Tree),
+        ("/sys/dev/char/245:10", Tree),
         ("/sys/dev/char/245:30", Elsewhere),
+        ("/sys/dev/char/24:3", Elsewhere),
+        ("/sys/dev/char/245:+3", Elsewhere),
         ("/run/udev/data/c245:3", Tree),
         ("/run/udev/data/b245:3", Elsewhere),
         ("/run/udev/data", Elsewhere),
     ];
     for (path, place) in cases {
         assert_eq!(run().place(path.as_bytes()), place, "{path}");
+    }
+}
+
+#[test]
+fn a_socket_in_the_run_directory_is_that_of_its_key() {
+    let run = run();
+    assert_eq!((crate::KEYS, run.numbers()), (KEYS, 3..3 + KEYS));
+    for number in run.numbers() {
+        assert_eq!(run.key(run.socket(number).unwrap().bytes()), Some(number));
+    }
+    for other in
+        ["/tmp/keyfob-1/dev/hidraw11", "/tmp/keyfob-1/dev/hidraw", "/tmp/keyfob-11/dev/hidraw3", "/dev/hidraw3"]
+    {
+        assert_eq!(run.key(other.as_bytes()), None, "{other}");
     }
 }
 
@@ -68,7 +88,7 @@ fn a_program_does_not_see_the_run_directory_in_paths() {
 }
 
 #[test]
-fn a_folder_gets_one_entry_and_dev_loses_other_keys() {
+fn a_folder_gets_our_entries_and_dev_loses_other_keys() {
     let run = run();
     let cases = [
         ("/dev", Some((Folder::Dev, "hidraw3"))),
@@ -83,8 +103,8 @@ fn a_folder_gets_one_entry_and_dev_loses_other_keys() {
     for (path, expected) in cases {
         let folder = run.folder(path.as_bytes());
         assert_eq!(
-            folder.map(|folder| (folder, run.entry(folder))),
-            expected.map(|(f, e)| (f, e.as_bytes())),
+            folder.map(|folder| (folder, run.entry(folder, 3).unwrap().bytes().to_vec())),
+            expected.map(|(f, e)| (f, e.as_bytes().to_vec())),
             "{path}"
         );
     }
@@ -167,7 +187,7 @@ fn the_layouts_are_those_of_the_c_library() {
     assert_eq!(abi::SYSFS_MAGIC, libc::SYSFS_MAGIC);
     for (major, minor) in [(245, 3), (0xFFF, 0xFF), (0x1234_5678, 0x9ABC_DEF0)] {
         let run = Run::parse(format!("{major}:{minor}:/tmp").as_bytes()).unwrap();
-        assert_eq!(run.device_number(), libc::makedev(major, minor));
+        assert_eq!(run.device_number(minor), libc::makedev(major, minor));
     }
 }
 

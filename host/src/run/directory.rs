@@ -4,21 +4,17 @@ use std::{
     env,
     ffi::OsString,
     fs, io, iter,
+    ops::Range,
     os::unix::{ffi::OsStrExt, fs::PermissionsExt, fs::symlink},
     path::{Path, PathBuf},
 };
 
 use keyfob_core::transport::hid::REPORT_DESCRIPTOR;
-use keyfob_preload::{DEVICE, LIBRARY, MAX_DIRECTORY};
+use keyfob_preload::{DEVICE, KEYS, LIBRARY, MAX_DIRECTORY};
 use keyfob_soft_authenticator::devices::usb::{DEVICE_VERSION, MANUFACTURER, PRODUCT, PRODUCT_ID, VENDOR_ID};
 use rustix::fs::StatVfsMountFlags;
 use tempfile::TempDir;
 
-/// Where it is plugged in: how the kernel names ports.
-const PHYS: &str = "usb-keyfob-1/input0";
-/// The folders of the USB device and its interface.
-const PORT: &str = "usb1/1-1";
-const INTERFACE: &str = "1-1:1.0";
 /// BUS_USB of the kernel.
 const USB: u32 = 3;
 /// hidraw's major number where the kernel has none: the first one for local use.
@@ -28,12 +24,12 @@ const LOCAL_MAJOR: u32 = 240;
 pub struct RunDirectory {
     directory: TempDir,
     major: u32,
-    /// N in `/dev/hidrawN`.
-    number: u32,
+    /// The number of the first key.
+    first: u32,
 }
 
 impl RunDirectory {
-    /// Makes the directory, which only its owner can read, with all files but the socket.
+    /// Makes the directory, which only its owner can read, with all files but those of keys.
     ///
     /// # Errors
     /// Why there can be none, in a line.
@@ -43,14 +39,14 @@ impl RunDirectory {
         let broken = |error| format!("cannot make a folder in {}: {error}", parent.display());
         let owner_alone = fs::Permissions::from_mode(0o700);
         let directory = tempfile::Builder::new().prefix("keyfob-").permissions(owner_alone).tempdir_in(&parent);
-        let run = Self { directory: directory.map_err(broken)?, major: major(), number: free_number() };
+        let run = Self { directory: directory.map_err(broken)?, major: major(), first: free_numbers() };
         run.fill(library).map_err(broken)?;
         Ok(run)
     }
 
     /// What the library reads in its environment variable.
     pub fn variable(&self) -> OsString {
-        let mut variable = OsString::from(format!("{}:{}:", self.major, self.number));
+        let mut variable = OsString::from(format!("{}:{}:", self.major, self.first));
         variable.push(self.path());
         variable
     }
@@ -60,9 +56,14 @@ impl RunDirectory {
         self.path().join("libkeyfob_preload.so")
     }
 
-    /// Where the library looks for the key's socket.
-    pub fn socket(&self) -> PathBuf {
-        self.path().join("dev").join(self.node())
+    /// The numbers that keys can have: N in `/dev/hidrawN`.
+    pub const fn numbers(&self) -> Range<u32> {
+        self.first..self.first.saturating_add(KEYS)
+    }
+
+    /// Where the library looks for a key's socket.
+    pub fn socket(&self, number: u32) -> PathBuf {
+        self.path().join("dev").join(node(number))
     }
 
     /// From where the library takes events of udev.
@@ -75,9 +76,9 @@ impl RunDirectory {
         self.path().join("udev")
     }
 
-    /// What all events of udev about the key say of it: lines `NAME=value`.
-    pub fn properties(&self) -> String {
-        let (path, major, number, node) = (raw_path(&self.node()), self.major, self.number, self.node());
+    /// What all events of udev about a key say of it: lines `NAME=value`.
+    pub fn properties(&self, number: u32) -> String {
+        let (path, major, node) = (self.place(number).raw(), self.major, node(number));
         let path = path.trim_start_matches("sys");
         format!(
             "DEVPATH={path}\nSUBSYSTEM=hidraw\nDEVNAME=/dev/{node}\nMAJOR={major}\nMINOR={number}\n\
@@ -86,17 +87,12 @@ impl RunDirectory {
         )
     }
 
-    /// `hidrawN`.
-    pub fn node(&self) -> String {
-        format!("hidraw{}", self.number)
-    }
-
     /// Whether a program has loaded the library.
     pub fn was_loaded(&self) -> bool {
         self.path().join("loaded").exists()
     }
 
-    /// Whether a program has opened the key.
+    /// Whether a program has opened a key.
     pub fn was_opened(&self) -> bool {
         self.path().join("opened").exists()
     }
@@ -107,27 +103,60 @@ impl RunDirectory {
 
     fn fill(&self, library: &[u8]) -> io::Result<()> {
         fs::write(self.library(), library)?;
-        fs::create_dir(self.path().join("dev"))?;
+        // The last two are where links lead.
+        for folder in ["dev", "sys/class/hidraw", "sys/dev/char", "sys/bus/usb", "sys/bus/hid"] {
+            fs::create_dir_all(self.path().join(folder))?;
+        }
         let name = name();
         let numbers = [&USB.to_ne_bytes()[..], &VENDOR_ID.to_ne_bytes(), &PRODUCT_ID.to_ne_bytes()].concat();
         self.file("hidraw/descriptor", REPORT_DESCRIPTOR)?;
         self.file("hidraw/info", numbers)?;
         self.file("hidraw/name", format!("{name}\0"))?;
-        self.file("hidraw/phys", format!("{PHYS}\0"))?;
-        self.file("hidraw/uniq", "\0")?;
-        self.fill_sysfs()?;
+        // The same for every key.
+        self.file("hidraw/phys", format!("{}\0", Place { port: 1, number: self.first }.phys()))?;
+        self.file("hidraw/uniq", "\0")
+    }
+
+    fn place(&self, number: u32) -> Place {
+        Place { port: number.saturating_sub(self.first).saturating_add(1), number }
+    }
+
+    /// The path of a key's entry in udev's database.
+    fn database(&self, number: u32) -> String {
+        format!("run/udev/data/c{}:{number}", self.major)
+    }
+
+    /// Makes the files of a key, but for the socket.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub fn add(&self, number: u32) -> io::Result<()> {
+        self.fill_sysfs(self.place(number))?;
         // What udev's rules for security keys note.
-        let database = format!("run/udev/data/c{}:{}", self.major, self.number);
         self.file(
-            &database,
+            &self.database(number),
             "I:1\nE:ID_FIDO_TOKEN=1\nE:ID_SECURITY_TOKEN=1\nG:security-device\nQ:security-device\nV:1\n",
         )
     }
 
+    /// Removes the files of a key that is unplugged. Its socket is gone already.
+    pub fn remove(&self, number: u32) {
+        // What cannot be removed shows a key that cannot be opened.
+        let (class, device) = (format!("sys/class/hidraw/{}", node(number)), self.device_link(number));
+        for file in [class, device, self.database(number)] {
+            let _ = fs::remove_file(self.path().join(file));
+        }
+        let _ = fs::remove_dir_all(self.path().join(self.place(number).device()));
+    }
+
+    fn device_link(&self, number: u32) -> String {
+        format!("sys/dev/char/{}:{number}", self.major)
+    }
+
     /// A USB device with one interface, which is a HID device, which is a hidraw device.
-    fn fill_sysfs(&self) -> io::Result<()> {
-        let (major, number) = (self.major, self.number);
-        let device = format!("sys/devices/platform/{DEVICE}/{PORT}");
+    fn fill_sysfs(&self, place: Place) -> io::Result<()> {
+        let Place { port, number } = place;
+        let (major, device) = (self.major, place.device());
         self.file(
             &format!("{device}/uevent"),
             format!("DEVTYPE=usb_device\nDRIVER=usb\nPRODUCT={VENDOR_ID:x}/{PRODUCT_ID:x}/{DEVICE_VERSION:x}\n"),
@@ -139,36 +168,32 @@ impl RunDirectory {
             ("manufacturer", MANUFACTURER.into()),
             ("product", PRODUCT.into()),
             ("busnum", "1".into()),
-            ("devnum", "2".into()),
+            ("devnum", port.saturating_add(1).to_string()),
         ];
         for (name, value) in attributes {
             self.file(&format!("{device}/{name}"), format!("{value}\n"))?;
         }
         self.link(&format!("{device}/subsystem"), "sys/bus/usb")?;
 
-        let interface = format!("{device}/{INTERFACE}");
+        let interface = place.interface();
         self.file(&format!("{interface}/uevent"), "DEVTYPE=usb_interface\nDRIVER=usbhid\nINTERFACE=3/0/0\n")?;
         self.file(&format!("{interface}/bInterfaceNumber"), "00\n")?;
         self.link(&format!("{interface}/subsystem"), "sys/bus/usb")?;
 
-        let hid = hid_path();
+        let hid = place.hid();
         let id = format!("HID_ID={USB:04X}:{VENDOR_ID:08X}:{PRODUCT_ID:08X}");
-        let uevent = format!("DRIVER=hid-generic\n{id}\nHID_NAME={}\nHID_PHYS={PHYS}\nHID_UNIQ=\n", name());
+        let uevent = format!("DRIVER=hid-generic\n{id}\nHID_NAME={}\nHID_PHYS={}\nHID_UNIQ=\n", name(), place.phys());
         self.file(&format!("{hid}/uevent"), uevent)?;
         self.file(&format!("{hid}/report_descriptor"), REPORT_DESCRIPTOR)?;
         self.link(&format!("{hid}/subsystem"), "sys/bus/hid")?;
 
-        let node = self.node();
-        let raw = raw_path(&node);
+        let (node, raw) = (node(number), place.raw());
         self.file(&format!("{raw}/uevent"), format!("MAJOR={major}\nMINOR={number}\nDEVNAME={node}\n"))?;
         self.file(&format!("{raw}/dev"), format!("{major}:{number}\n"))?;
         self.link(&format!("{raw}/device"), &hid)?;
         self.link(&format!("{raw}/subsystem"), "sys/class/hidraw")?;
         self.link(&format!("sys/class/hidraw/{node}"), &raw)?;
-        self.link(&format!("sys/dev/char/{major}:{number}"), &raw)?;
-        // Where the links lead.
-        fs::create_dir_all(self.path().join("sys/bus/usb"))?;
-        fs::create_dir(self.path().join("sys/bus/hid"))
+        self.link(&self.device_link(number), &raw)
     }
 
     fn file(&self, path: &str, content: impl AsRef<[u8]>) -> io::Result<()> {
@@ -233,22 +258,54 @@ fn major() -> u32 {
     numbers.filter_map(|number| number.parse().ok()).next().unwrap_or(LOCAL_MAJOR)
 }
 
-/// The first number that no hidraw device has: a program that the library does not reach finds no other key there.
-fn free_number() -> u32 {
-    let is_taken = |number: &u32| {
+/// The first of the numbers in a row that no hidraw device has: a program that the library does not reach finds no other
+/// key there.
+fn free_numbers() -> u32 {
+    let is_taken = |number: u32| {
         ["/dev/hidraw", "/sys/class/hidraw/hidraw"].iter().any(|stem| Path::new(&format!("{stem}{number}")).exists())
     };
-    (0..).find(|number| !is_taken(number)).unwrap_or_default()
+    (0..).find(|first: &u32| !(*first..first.saturating_add(KEYS)).any(is_taken)).unwrap_or_default()
 }
 
-/// The folder of the HID device.
-fn hid_path() -> String {
-    format!("sys/devices/platform/{DEVICE}/{PORT}/{INTERFACE}/{USB:04X}:{VENDOR_ID:04X}:{PRODUCT_ID:04X}.0001")
+/// Where a key is plugged in.
+#[derive(Clone, Copy)]
+struct Place {
+    /// The port of the bus, from 1 on.
+    port: u32,
+    /// N in `/dev/hidrawN`.
+    number: u32,
 }
 
-/// The folder of the hidraw device.
-fn raw_path(node: &str) -> String {
-    format!("{}/hidraw/{node}", hid_path())
+impl Place {
+    /// How the kernel names ports.
+    fn phys(self) -> String {
+        format!("usb-keyfob-{}/input0", self.port)
+    }
+
+    /// The folder of the USB device.
+    fn device(self) -> String {
+        format!("sys/devices/platform/{DEVICE}/usb1/1-{}", self.port)
+    }
+
+    /// The folder of its interface.
+    fn interface(self) -> String {
+        format!("{}/1-{}:1.0", self.device(), self.port)
+    }
+
+    /// The folder of the HID device.
+    fn hid(self) -> String {
+        format!("{}/{USB:04X}:{VENDOR_ID:04X}:{PRODUCT_ID:04X}.{:04X}", self.interface(), self.port)
+    }
+
+    /// The folder of the hidraw device.
+    fn raw(self) -> String {
+        format!("{}/hidraw/{}", self.hid(), node(self.number))
+    }
+}
+
+/// `hidrawN`.
+pub fn node(number: u32) -> String {
+    format!("hidraw{number}")
 }
 
 /// What the kernel calls the HID device.

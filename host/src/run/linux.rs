@@ -19,7 +19,12 @@ use signal_hook::{
     iterator::Signals,
 };
 
-use super::{Arguments, directory::RunDirectory, monitors::Monitors, program};
+use super::{
+    Arguments,
+    directory::{self, RunDirectory},
+    monitors::Monitors,
+    program,
+};
 use crate::{control, notes::Stream};
 
 /// Exit statuses of shells for a command that is not there, and for one that cannot be run.
@@ -118,7 +123,7 @@ fn code(status: ExitStatus) -> u8 {
 
 /// Why no program has opened the key.
 fn unopened(directory: &RunDirectory, name: &OsStr) -> String {
-    let (name, node) = (name.display(), directory.node());
+    let (name, node) = (name.display(), directory::node(directory.numbers().start));
     if directory.was_loaded() {
         format!(
             "nothing opened the virtual key, /dev/{node}. Programs that are setuid, setgid, linked statically, or that \
@@ -172,12 +177,14 @@ impl Key {
     /// Why the key cannot be made, in a line.
     fn plug_in(arguments: &Arguments, directory: &RunDirectory) -> Result<Self, String> {
         let broken = |error| format!("cannot make a socket for events of udev: {error}");
-        let monitors =
-            Monitors::new(&directory.monitor(), directory.monitors(), directory.properties()).map_err(broken)?;
-        let (arguments, socket) = (arguments.clone(), directory.socket());
+        let monitors = Monitors::new(&directory.monitor(), directory.monitors()).map_err(broken)?;
+        let number = directory.numbers().start;
+        directory.add(number).map_err(|error| format!("cannot make the key's files: {error}"))?;
+        let (arguments, socket, properties) =
+            (arguments.clone(), directory.socket(number), directory.properties(number));
         let (ready, is_ready) = mpsc::channel();
         let thread = thread::spawn(move || {
-            if let Err(why) = serve(&arguments, &socket, monitors, &ready)
+            if let Err(why) = serve(&arguments, &socket, &properties, monitors, &ready)
                 && ready.send(Err(why.clone())).is_err()
             {
                 // The command runs already.
@@ -199,6 +206,7 @@ type Plugged = (HubHandle, Option<String>);
 fn serve(
     arguments: &Arguments,
     socket: &Path,
+    properties: &str,
     mut monitors: Monitors,
     ready: &mpsc::Sender<Result<Plugged, String>>,
 ) -> Result<(), String> {
@@ -214,7 +222,7 @@ fn serve(
         // It is received, or nobody waits for it any more.
         let _ = ready.send(Ok((hub.handle(), control.as_ref().map(|control| control.place.clone()))));
         hub.run(|event| {
-            monitors.tell(&event);
+            monitors.tell(&event, properties);
             if is_told || control.is_some() {
                 events.tell(&event);
             }

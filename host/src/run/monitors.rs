@@ -18,32 +18,30 @@ const MAGIC: u32 = 0xFEED_CAFE;
 pub struct Monitors {
     socket: UnixDatagram,
     programs: PathBuf,
-    /// The properties of the device that all its events have.
-    properties: String,
     /// The number of the next event.
     number: u32,
 }
 
 impl Monitors {
-    /// Makes the sending socket, and the folder for the others. `properties` are lines `NAME=value`.
+    /// Makes the sending socket, and the folder for the others.
     ///
     /// # Errors
     /// Those of the operating system.
-    pub fn new(path: &Path, programs: PathBuf, properties: String) -> io::Result<Self> {
+    pub fn new(path: &Path, programs: PathBuf) -> io::Result<Self> {
         fs::create_dir(&programs)?;
         let socket = UnixDatagram::bind(path)?;
         socket.set_nonblocking(true)?;
-        Ok(Self { socket, programs, properties, number: 1 })
+        Ok(Self { socket, programs, number: 1 })
     }
 
-    /// Tells all programs when the key was plugged in or unplugged.
-    pub fn tell(&mut self, event: &HubEvent) {
+    /// Tells all programs when a key was plugged in or unplugged. Its properties are lines `NAME=value`.
+    pub fn tell(&mut self, event: &HubEvent, properties: &str) {
         let action = match event {
             HubEvent::PluggedIn => "add",
             HubEvent::Unplugged => "remove",
             _ => return,
         };
-        let message = self.message(action);
+        let message = self.message(action, properties);
         let entries = fs::read_dir(&self.programs).into_iter().flatten().flatten();
         for program in entries.map(|entry| entry.path()) {
             // A program that does not read loses events, as with udev.
@@ -56,8 +54,8 @@ impl Monitors {
     }
 
     /// An event in udev's form: a header, and properties with a NUL behind each.
-    fn message(&mut self, action: &str) -> Vec<u8> {
-        let properties = format!("ACTION={action}\n{}SEQNUM={}\n", self.properties, self.number).replace('\n', "\0");
+    fn message(&mut self, action: &str, properties: &str) -> Vec<u8> {
+        let properties = format!("ACTION={action}\n{properties}SEQNUM={}\n", self.number).replace('\n', "\0");
         self.number = self.number.wrapping_add(1);
         let length = u32::try_from(properties.len()).unwrap_or(u32::MAX);
         let sizes = [HEADER, HEADER, length].map(u32::to_ne_bytes);
