@@ -204,6 +204,17 @@ fn step_5_rk_is_unsupported_where_get_info_does_not_name_it() {
     key.make(&registration(b"u")).unwrap();
 }
 
+/// 6.1.2 step 5: rk off, getInfo has no rk, the policy rk_off_is_known → OK
+#[test]
+fn step_5_rk_that_is_off_is_passed_over_where_the_policy_says_so() {
+    let config = Config::workstation([0; 16]);
+    let caps = config.caps.without(Caps::DISCOVERABLE).consistent();
+    let mut key = Key::with(Config { caps, ..config });
+    let request = |rk| Request { options: Some(CommandOptions { rk: Some(rk), ..OPTIONS }), ..registration(b"u") };
+    key.make(&request(false)).unwrap();
+    refused(&mut key, &request(true), Status::UNSUPPORTED_OPTION);
+}
+
 /// 6.1.2 step 5: up false → INVALID_OPTION
 #[test]
 fn step_5_up_may_only_be_true() {

@@ -144,6 +144,9 @@ pub struct AuthenticatorPolicy {
     pub no_credentials_after_touch: bool,
     /// enumerateRPsBegin without any relying party: `false` answers NO_CREDENTIALS, `true` a success with totalRPs 0.
     pub no_rps_is_success: bool,
+    /// A registration with the option rk off, where no credential is discoverable: `false` answers UNSUPPORTED_OPTION,
+    /// as with rk on (CTAP 2.3 §6.1.2 step 5), `true` registers. Firefox always sends the option.
+    pub rk_off_is_known: bool,
     /// The answer to an empty pinUvAuthParam where a PIN is set, after the touch: [`Failure::PIN_INVALID`] by CTAP 2.3
     /// §6.1.2 step 1, or [`Failure::PIN_AUTH_INVALID`] as test suites of version 2.0 expect.
     pub probe_with_pin: Failure,
@@ -160,6 +163,7 @@ impl AuthenticatorPolicy {
         retries_need_pin: false,
         no_credentials_after_touch: false,
         no_rps_is_success: false,
+        rk_off_is_known: false,
         probe_with_pin: Failure::PIN_INVALID,
         rules_2_0: false,
     };

@@ -87,10 +87,11 @@ impl Config<'_> {
     }
 
     /// What clients on a workstation get on with: Chromium ignores an answer with ES384, ES512 or ES256K, and ssh-keygen
-    /// takes OPERATION_DENIED for a wrong PIN.
+    /// takes OPERATION_DENIED for a wrong PIN. Firefox sends the option rk to every key.
     pub const fn workstation(aaguid: [u8; 16]) -> Self {
         let config = Self::new(aaguid);
-        let policy = AuthenticatorPolicy { touch_timeout: Failure::USER_ACTION_TIMEOUT, ..config.policy };
+        let policy =
+            AuthenticatorPolicy { touch_timeout: Failure::USER_ACTION_TIMEOUT, rk_off_is_known: true, ..config.policy };
         let caps = config.caps.without(Caps::ES384).without(Caps::ES512).without(Caps::ES256K);
         Self { policy, caps, ..config }
     }

@@ -369,7 +369,8 @@ impl<P: Platform> Authenticator<'_, P> {
         if uv && !self.uv_is_configured() {
             return Err(Failure::INVALID_OPTION);
         }
-        if options.rk.is_some() && !self.has(Caps::DISCOVERABLE) {
+        let is_passed_over = options.rk == Some(false) && self.config.policy.rk_off_is_known;
+        if options.rk.is_some() && !is_passed_over && !self.has(Caps::DISCOVERABLE) {
             return Err(Failure::UNSUPPORTED_OPTION);
         }
         // Version 2.0 knows no `up` here.
