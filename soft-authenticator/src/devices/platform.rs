@@ -41,9 +41,14 @@ impl Platform for VirtualPlatform {
     }
 
     #[cfg(feature = "testing")]
-    fn before_signing(store: &mut VirtualStore, credential_id: &[u8], auth_data: &mut [u8]) {
+    fn before_signing(
+        store: &mut VirtualStore,
+        credential_id: &[u8],
+        private_key: (keyfob_core::cose::Algorithm, &[u8]),
+        auth_data: &mut [u8],
+    ) {
         if let Some(store) = &store.controlled {
-            store.lock().before_signing(credential_id, auth_data);
+            store.lock().before_signing(credential_id, private_key, auth_data);
         }
     }
 

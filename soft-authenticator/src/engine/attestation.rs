@@ -111,7 +111,7 @@ impl<P: Platform> Authenticator<'_, P> {
         let auth_data = data.end_bytes(start).ok_or(Failure::OTHER)?;
         look_again(ceremony, auth_data)?;
         #[cfg(feature = "testing")]
-        let auth_data = self.altered(&new.id, auth_data.len(), data)?;
+        let auth_data = self.altered(&new.id, (new.algorithm, &new.secret), auth_data.len(), data)?;
         let certified = self.certified(attested.enterprise);
         let mut signature = room_for_signature(certified.map_or(new.algorithm, |certified| certified.algorithm));
         let sig = self.sign_attestation(ceremony, new, attested, auth_data, &mut signature)?;

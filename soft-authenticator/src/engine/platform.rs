@@ -76,9 +76,16 @@ pub trait Platform {
         false
     }
 
-    /// Changes authenticator data after every check and before they are signed; their length stays. For test doubles.
+    /// Changes authenticator data after every check and before they are signed; their length stays. The private key is
+    /// the credential's, in the crypto backend's form. For test doubles.
     #[cfg(feature = "testing")]
-    fn before_signing(_store: &mut Self::Store, _credential_id: &[u8], _auth_data: &mut [u8]) {}
+    fn before_signing(
+        _store: &mut Self::Store,
+        _credential_id: &[u8],
+        _private_key: (keyfob_core::cose::Algorithm, &[u8]),
+        _auth_data: &mut [u8],
+    ) {
+    }
 
     /// Changes a signature that was made; its length stays. For test doubles.
     #[cfg(feature = "testing")]

@@ -86,11 +86,12 @@ impl<P: Platform> Authenticator<'_, P> {
     pub fn altered<'w>(
         &mut self,
         credential_id: &[u8],
+        private_key: (Algorithm, &[u8]),
         len: usize,
         w: &'w mut keyfob_core::cbor::Writer<'_>,
     ) -> Result<&'w [u8], Failure> {
         let auth_data = w.since_mut(w.len().saturating_sub(len));
-        P::before_signing(&mut self.store, credential_id, auth_data);
+        P::before_signing(&mut self.store, credential_id, private_key, auth_data);
         if auth_data.len() == len { Ok(auth_data) } else { Err(Failure::OTHER) }
     }
 

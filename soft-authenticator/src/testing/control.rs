@@ -133,6 +133,20 @@ impl Control {
         self.0.lock().credentials()
     }
 
+    /// The private key of a credential, PKCS#8 in DER, as [`TestCredential::private_key`] takes it.
+    ///
+    /// # Errors
+    /// [`TestError::UnknownCredential`]; [`TestError::OtherCurve`]: its algorithm is not ES256.
+    pub fn private_key(&self, credential_id: &[u8]) -> Result<Vec<u8>, TestError> {
+        self.0.lock().private_key(credential_id)
+    }
+
+    /// The large blob of a credential, which the extension `largeBlob` has written or [`TestCredential::large_blob`] has
+    /// put in. `None`: there is none.
+    pub fn large_blob(&self, credential_id: &[u8]) -> Option<Vec<u8>> {
+        self.0.lock().large_blob(credential_id)
+    }
+
     /// Removes a credential.
     ///
     /// # Errors

@@ -164,8 +164,7 @@ pub struct HeldCredential {
     pub user_name: Option<String>,
     /// The user's display name.
     pub user_display_name: Option<String>,
-    /// The public key as COSE, as a server stores it. `None` for one that was registered and is not discoverable: the
-    /// key keeps it encrypted in the id.
+    /// The public key as COSE, as a server stores it.
     pub public_key: Option<Vec<u8>>,
     /// The counter of its last signature.
     pub sign_count: u32,
@@ -205,6 +204,15 @@ const EC_PUBLIC_KEY: &[u8] = &[0x2A, 0x86, 0x48, 0xCE, 0x3D, 2, 1];
 /// secp256r1, 1.2.840.10045.3.1.7.
 const P256: &[u8] = &[0x2A, 0x86, 0x48, 0xCE, 0x3D, 3, 1, 7];
 
+/// What a PrivateKeyInfo with a key on P-256 begins with: all but the key itself. It has no public key.
+const HEAD: &[u8] = b"\x30\x41\x02\x01\x00\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\
+    \x03\x01\x07\x04\x27\x30\x25\x02\x01\x01\x04\x20";
+
+/// A private key for ES256 as PKCS#8 in DER.
+pub(super) fn pkcs8(algorithm: Algorithm, private_key: &[u8]) -> Result<Vec<u8>, TestError> {
+    if algorithm == Algorithm::ES256 { Ok([HEAD, private_key].concat()) } else { Err(TestError::OtherCurve) }
+}
+
 /// The private key in a PrivateKeyInfo (RFC 5208 §5) that holds an ECPrivateKey (RFC 5915 §3).
 fn p256_scalar(pkcs8: &[u8]) -> Result<Secret<32>, TestError> {
     let member = |input, tag| element(input, tag).ok_or(TestError::PrivateKey);
@@ -239,10 +247,7 @@ fn element(input: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
 mod tests {
     use proptest::{collection::vec, prelude::*};
 
-    use super::{TestError, p256_scalar};
-
-    const HEAD: &[u8] = b"\x30\x41\x02\x01\x00\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\
-        \x03\x01\x07\x04\x27\x30\x25\x02\x01\x01\x04\x20";
+    use super::{HEAD, TestError, p256_scalar};
 
     proptest! {
         #[test]

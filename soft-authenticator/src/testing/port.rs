@@ -70,8 +70,13 @@ impl Platform for TestPlatform {
         store.is_removed(credential_id)
     }
 
-    fn before_signing(store: &mut TestStore, credential_id: &[u8], auth_data: &mut [u8]) {
-        store.lock().before_signing(credential_id, auth_data);
+    fn before_signing(
+        store: &mut TestStore,
+        credential_id: &[u8],
+        private_key: (keyfob_core::cose::Algorithm, &[u8]),
+        auth_data: &mut [u8],
+    ) {
+        store.lock().before_signing(credential_id, private_key, auth_data);
     }
 
     fn after_signing(store: &TestStore, signature: &mut [u8]) {

@@ -22,7 +22,7 @@ use rand_core::{Rng, SeedableRng};
 
 use super::{
     TestError,
-    credential::{CredentialProperties, HeldCredential, Properties, TestCredential, cose_key, public_key},
+    credential::{CredentialProperties, HeldCredential, Properties, TestCredential, cose_key, pkcs8, public_key},
     knobs::{Answer, Asked, Lie, Plan, Step, flags, set, set_sign_count},
 };
 use crate::{
@@ -36,6 +36,8 @@ const HISTORY: usize = 1000;
 const NAMED: Number = 1 << 31;
 /// The longest large blob, compressed, in bytes, as the engine has it.
 const MAX_LARGE_BLOB: usize = 400;
+/// The longest large blob that is shown, in bytes: DEFLATE makes 1,032 bytes of one, at most.
+const MAX_BLOB: usize = MAX_LARGE_BLOB * 1032;
 
 /// The state, shared with the engine as its store.
 #[derive(Clone)]
@@ -80,6 +82,14 @@ struct Named {
     record: Vec<u8>,
 }
 
+/// A credential that is wrapped in its id.
+struct Wrapped {
+    id: Vec<u8>,
+    rp_id: String,
+    algorithm: Algorithm,
+    private_key: Vec<u8>,
+}
+
 pub struct State {
     /// The test's time; with a clock, how far the key's time is ahead of it.
     time: Instant,
@@ -87,8 +97,8 @@ pub struct State {
     pub rng: ChaCha20Rng,
     memory: Box<dyn Store + Send>,
     named: Vec<Named>,
-    /// Ids and RP IDs of credentials that were registered and are wrapped in their ids.
-    wrapped: Vec<(Vec<u8>, String)>,
+    /// Credentials that were registered and are wrapped in their ids.
+    wrapped: Vec<Wrapped>,
     /// Ids of those that the test has removed.
     removed: Vec<Vec<u8>>,
     properties: BTreeMap<Vec<u8>, Properties>,
@@ -208,11 +218,17 @@ impl State {
 
     /// [`Platform::before_signing`](crate::engine::Platform::before_signing): writes what the test decides into
     /// authenticator data, the credential's properties and then the lies.
-    pub fn before_signing(&mut self, credential_id: &[u8], auth_data: &mut [u8]) {
+    pub fn before_signing(
+        &mut self,
+        credential_id: &[u8],
+        (algorithm, private_key): (Algorithm, &[u8]),
+        auth_data: &mut [u8],
+    ) {
         let is_new = flags(auth_data).has(Flags::AT);
         if is_new && !self.is_stored(credential_id) {
             let rp_id = self.history.back().and_then(|asked| asked.rp_id.clone()).unwrap_or_default();
-            self.wrapped.push((credential_id.to_vec(), rp_id));
+            let (id, private_key) = (credential_id.to_vec(), private_key.to_vec());
+            self.wrapped.push(Wrapped { id, rp_id, algorithm, private_key });
         }
         let registered = self.registered;
         let properties = self.properties.entry(credential_id.to_vec()).or_insert(registered);
@@ -309,8 +325,8 @@ impl State {
         made.map(|_| secret).map_err(|_| TestError::PrivateKey)
     }
 
-    /// What the key holds, in the order in which it came; first the discoverable ones.
-    pub fn credentials(&mut self) -> Vec<HeldCredential> {
+    /// The records of credentials, and whether they are discoverable.
+    fn records(&mut self) -> Vec<(bool, Vec<u8>)> {
         let mut records = Vec::new();
         let (mut before, mut record) = (None, [0; MAX_RECORD]);
         while let Ok(Some(found)) = self.memory.next(Query::All, before, &mut record) {
@@ -318,13 +334,45 @@ impl State {
             before = Some(found.number);
         }
         records.extend(self.named.iter().map(|named| (false, named.record.clone())));
+        records
+    }
+
+    /// Those that are wrapped in their ids and were not removed.
+    fn wrapped(&self) -> impl Iterator<Item = &Wrapped> {
+        self.wrapped.iter().filter(|wrapped| !self.removed.contains(&wrapped.id))
+    }
+
+    /// What the key holds, in the order in which it came; first the discoverable ones.
+    pub fn credentials(&mut self) -> Vec<HeldCredential> {
+        let records = self.records();
         let stored = records.iter().filter_map(|(is_resident, record)| held(*is_resident, record));
-        let wrapped = self
-            .wrapped
-            .iter()
-            .filter(|(id, _)| !self.removed.contains(id))
-            .map(|(id, rp_id)| HeldCredential { rp_id: rp_id.clone(), ..unknown(id) });
+        let wrapped = self.wrapped().map(|wrapped| HeldCredential {
+            rp_id: wrapped.rp_id.clone(),
+            public_key: cose_key(wrapped.algorithm, &wrapped.private_key),
+            ..unknown(&wrapped.id)
+        });
         stored.chain(wrapped).map(|held| self.with_properties(held)).collect()
+    }
+
+    /// A credential's private key, PKCS#8 in DER, if it is one for ES256.
+    pub fn private_key(&mut self, id: &[u8]) -> Result<Vec<u8>, TestError> {
+        if let Some(wrapped) = self.wrapped().find(|wrapped| wrapped.id == id) {
+            return pkcs8(wrapped.algorithm, &wrapped.private_key);
+        }
+        let records = self.records();
+        let mut decoded = records.iter().filter_map(|(_, record)| Credential::decode(record));
+        let credential = decoded.find(|credential| credential.id == id).ok_or(TestError::UnknownCredential)?;
+        pkcs8(credential.algorithm, credential.secret)
+    }
+
+    /// A credential's large blob, as the extension `largeBlob` has it.
+    pub fn large_blob(&mut self, id: &[u8]) -> Option<Vec<u8>> {
+        let records = self.records();
+        let mut decoded = records.iter().filter_map(|(_, record)| Credential::decode(record));
+        let stored = decoded.find(|credential| credential.id == id)?.large_blob.filter(|blob| !blob.is_empty())?;
+        let (len, compressed) = stored.split_first_chunk()?;
+        let mut blob = vec![0; usize::try_from(u64::from_be_bytes(*len)).ok().filter(|len| *len <= MAX_BLOB)?];
+        large_blob::inflate(compressed, &mut blob).ok().map(|()| blob)
     }
 
     fn with_properties(&self, held: HeldCredential) -> HeldCredential {
@@ -343,7 +391,7 @@ impl State {
             self.memory.commit(&[Change::Delete(found.number)]).map_err(TestError::Store)?;
         }
         self.named.retain(|named| !Query::Id(id).matches(&named.rp_id_hash, &named.record));
-        if self.wrapped.iter().any(|(wrapped, _)| wrapped == id) {
+        if self.wrapped.iter().any(|wrapped| wrapped.id == id) {
             self.removed.push(id.to_vec());
         }
         self.properties.remove(id);

@@ -64,6 +64,30 @@ fn a_credential_has_the_private_key_and_the_id_that_the_test_gives() {
 }
 
 #[test]
+fn a_credential_can_be_taken_out_and_put_into_another_key() {
+    let key = TestKey::seeded(5);
+    key.add(TestCredential::es256(RP, USER).private_key(&pkcs8([9; 32])).unwrap().credential_id(b"my id")).unwrap();
+    assert_eq!(key.private_key(b"my id"), Ok(pkcs8([9; 32])));
+    assert_eq!(key.private_key(b"no id"), Err(TestError::UnknownCredential));
+    page(&key).create(creation().to_string()).unwrap(); // it takes the place of the other, with the same user
+    let discouraged = with(creation(), "authenticatorSelection", json!({"residentKey": "discouraged"}));
+    page(&key).create(discouraged.to_string()).unwrap(); // it is kept in its id
+    let other = TestKey::seeded(6);
+    for held in &key.credentials() {
+        let account = Account::of(held);
+        let credential = TestCredential::es256(RP, USER).credential_id(&account.id);
+        let credential = credential.private_key(&key.private_key(&account.id).unwrap()).unwrap();
+        other.add(credential.resident_credential(held.is_resident_credential)).unwrap();
+        sign_in(&account, &page(&other).get(request_of(&[&account.id]).to_string()).unwrap()).unwrap();
+    }
+    assert_eq!(other.credentials().len(), 2);
+    let only_eddsa = json!([{"type": "public-key", "alg": -8}]);
+    page(&key).create(with(discouraged, "pubKeyCredParams", only_eddsa).to_string()).unwrap();
+    let eddsa = key.credentials().pop().unwrap();
+    assert_eq!(key.private_key(&eddsa.credential_id), Err(TestError::OtherCurve));
+}
+
+#[test]
 fn a_credential_that_is_not_discoverable_signs_in_only_when_it_is_named() {
     let key = TestKey::seeded(5);
     let credential = TestCredential::es256(RP, USER).resident_credential(false).credential_id(b"a server-side one");
@@ -161,6 +185,8 @@ fn a_large_blob_is_read_and_written() {
     let options = with(request_of(&[&held.credential_id]), "extensions", write);
     let response: Value = serde_json::from_str(&page(&key).get(options.to_string()).unwrap()).unwrap();
     assert_eq!(response["clientExtensionResults"]["largeBlob"]["written"], true);
+    assert_eq!(key.large_blob(&held.credential_id).as_deref(), Some(&b"another"[..]));
+    assert_eq!(key.large_blob(b"no id"), None);
     assert_eq!(blob(), b"another");
 }
 

@@ -347,7 +347,7 @@ impl Run {
         let auth_data = data.end_bytes(start).ok_or(Failure::OTHER)?;
         look_again(&self.ceremony, auth_data)?;
         #[cfg(feature = "testing")]
-        let auth_data = authenticator.altered(id, auth_data.len(), data)?;
+        let auth_data = authenticator.altered(id, (opened.algorithm, opened.secret), auth_data.len(), data)?;
         let mut signature = room_for_signature(opened.algorithm);
         let signed = [auth_data, &self.ceremony.client_data_hash];
         let random = &self.ceremony.random;
