@@ -21,6 +21,7 @@ mod run;
 mod serve;
 mod signals;
 mod trace;
+mod webdriver;
 
 /// Security keys on a desk, and virtual ones.
 #[derive(Parser)]
@@ -43,6 +44,8 @@ enum Command {
     Run(Box<run::Arguments>),
     /// Serves a virtual key that other programs can open.
     Serve(Box<serve::Arguments>),
+    /// Answers WebDriver's commands for virtual authenticators, in front of geckodriver or chromedriver (Linux).
+    Webdriver(webdriver::Arguments),
     #[cfg(unix)]
     #[command(flatten)]
     Client(Box<client::Command>),
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Command::NativeHost(arguments) => native_host::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Run(arguments) => run::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Webdriver(arguments) => webdriver::run(&arguments),
         #[cfg(unix)]
         Command::Client(command) => return command.run(),
     };

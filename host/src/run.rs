@@ -5,13 +5,13 @@ use std::{ffi::OsString, process::ExitCode};
 use crate::{control::ControlArguments, key::KeyArguments, serve::ToldArguments};
 
 #[cfg(target_os = "linux")]
-mod directory;
+pub mod directory;
 #[cfg(target_os = "linux")]
-mod linux;
+pub mod linux;
 #[cfg(target_os = "linux")]
-mod monitors;
+pub mod monitors;
 #[cfg(target_os = "linux")]
-mod program;
+pub mod program;
 
 /// What the virtual key is, and who sees it.
 #[derive(clap::Args, Clone)]

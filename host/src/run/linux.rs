@@ -64,7 +64,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     if let Some(place) = &key.control {
         command.env(control::VARIABLE, place);
     }
-    command.env("LD_PRELOAD", preloads(&directory)).env(keyfob_preload::VARIABLE, directory.variable());
+    command.envs(environment(&directory));
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) => {
@@ -105,6 +105,11 @@ fn wait(child: &mut Child, running: &Running) -> io::Result<ExitStatus> {
     child.wait()
 }
 
+/// What a program has in its environment to see the keys.
+pub fn environment(directory: &RunDirectory) -> [(&'static str, OsString); 2] {
+    [("LD_PRELOAD", preloads(directory)), (keyfob_preload::VARIABLE, directory.variable())]
+}
+
 /// The library before what is preloaded anyway.
 fn preloads(directory: &RunDirectory) -> OsString {
     let mut preloads = directory.library().into_os_string();
@@ -116,7 +121,7 @@ fn preloads(directory: &RunDirectory) -> OsString {
 }
 
 /// As shells have it: a command that a signal ended has 128 and the signal's number.
-fn code(status: ExitStatus) -> u8 {
+pub fn code(status: ExitStatus) -> u8 {
     let code = status.code().or(status.signal().map(|signal| signal.saturating_add(128)));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
 }

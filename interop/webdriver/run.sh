@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Selenium, not changed, drives the virtual authenticators of `keyfob webdriver`: Chromium through chromedriver, Firefox
+# through geckodriver, from Python and, where npm is reachable, from JavaScript. python-fido2 verifies what the pages get.
+#
+# Needs: Linux, Rust, Python 3.10 or newer with venv, PyPI and crates.io once, and Debian's chromium, chromium-driver and
+# firefox-esr, which this script installs if it may; Node 20 and the npm registry once for JavaScript. Exit status: 0 if all
+# checks pass, 77 if something that it needs is not available.
+#
+#   KEYFOB        a keyfob to test instead of the one that is built here
+#   KEYFOB_CACHE  where geckodriver and the environments are kept, ~/.cache/keyfob without it
+set -euo pipefail
+geckodriver=0.37.1 selenium=4.49.0
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+source "$here/../lib.sh"
+need_debian chromium:chromium chromedriver:chromium-driver firefox-esr:firefox-esr
+need_keyfob
+
+keep geckodriver
+driver=$KEPT/bin/geckodriver
+[ "$("$driver" --version 2>/dev/null | sed -n '1s/geckodriver \([0-9.]*\).*/\1/p')" = "$geckodriver" ] ||
+    CARGO_TARGET_DIR=$KEPT/target cargo install --quiet --locked --root "$KEPT" --version "$geckodriver" geckodriver ||
+    { echo "crates.io does not give geckodriver $geckodriver, and Debian has none"; exit 77; }
+rm -rf "$KEPT/target"
+
+keep selenium-js
+node=
+if [ "$(node --version 2>/dev/null | sed 's/^v\([0-9]*\).*/\1/')" -ge 20 ] 2>/dev/null; then
+    [ "$(cat "$KEPT/installed" 2>/dev/null)" = "$selenium" ] ||
+        if npm install --prefix "$KEPT" --ignore-scripts --no-audit --no-fund --silent "selenium-webdriver@$selenium"; then
+            echo "$selenium" >"$KEPT/installed"
+        fi
+    [ ! -e "$KEPT/installed" ] || node=$KEPT/node_modules
+fi
+
+need_packages relying-party requests==2.34.2 flask==3.1.3 fido2==2.2.1 selenium==4.51.0
+PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$here:$here/../python-fido2 NODE_MODULES=$node \
+    "$KEPT/bin/python" "$here/check.py" "$KEYFOB" "$driver"
