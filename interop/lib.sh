@@ -95,6 +95,18 @@ install_debian() {
         </dev/null >/dev/null 2>&1
 }
 
+# Puts geckodriver on the PATH, built from crates.io if it is not there. Exits with 77 if it cannot be had.
+need_geckodriver() {
+    local version=0.37.1
+    ! command -v geckodriver >/dev/null || return 0
+    keep geckodriver
+    [ -x "$KEPT/bin/geckodriver" ] ||
+        CARGO_TARGET_DIR=$KEPT/build cargo install --locked --quiet --root "$KEPT" --version "$version" geckodriver </dev/null ||
+        { echo "crates.io does not give geckodriver $version"; exit 77; }
+    rm -rf "$KEPT/build"
+    PATH=$KEPT/bin:$PATH
+}
+
 # Prints `rsa` if the keyfob under test has RS256.
 has_rsa() {
     # It fails at the address only when it has the algorithms.
