@@ -17,7 +17,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StubCrypto;
 
-/// FNV-1a on 64 bits, spread to 32 bytes at the end.
+/// 64 bits that are mixed byte by byte, spread to 32 bytes at the end.
 #[derive(Clone, Debug)]
 pub struct StubSha256(u64);
 
@@ -25,7 +25,7 @@ impl Sha256 for StubSha256 {
     #[inline(never)]
     fn update(&mut self, data: &[u8]) {
         for &byte in data {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+            self.0 = mix(self.0 ^ u64::from(byte));
         }
     }
 
@@ -34,14 +34,12 @@ impl Sha256 for StubSha256 {
     }
 }
 
-/// A bijection in which each bit of `value` reaches all others (the finalizer of SplitMix64).
+/// A bijection: the high half is added to the low one, and the multiplication of FNV carries that upwards.
 fn mix(value: u64) -> u64 {
-    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    value ^ (value >> 31)
+    (value ^ (value >> 32)).wrapping_mul(0x0100_0000_01b3).wrapping_add(1)
 }
 
-/// `N` bytes that follow from `seed`. The first eight are one to one with it.
+/// `N` bytes that follow from `seed`.
 fn spread<const N: usize>(seed: u64) -> [u8; N] {
     let mut out = [0; N];
     add_stream(seed, &mut out);
@@ -52,10 +50,9 @@ fn spread<const N: usize>(seed: u64) -> [u8; N] {
 #[inline(never)]
 fn add_stream(seed: u64, data: &mut [u8]) {
     let mut state = seed;
-    let (chunks, rest) = data.as_chunks_mut::<8>();
-    for chunk in chunks.iter_mut().map(<[u8; 8]>::as_mut_slice).chain([rest]) {
-        chunk.iter_mut().zip(mix(state).to_be_bytes()).for_each(|(byte, pad)| *byte ^= pad);
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    for byte in data {
+        state = mix(state);
+        *byte ^= (state >> 32) as u8;
     }
 }
 
