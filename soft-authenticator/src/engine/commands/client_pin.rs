@@ -2,6 +2,7 @@
 //! three in a row, before the PIN is compared. Only the right PIN takes that back, so an abort in between costs the
 //! attempt.
 
+use heapless::Vec;
 use keyfob_core::{
     Failure, Instant,
     bytes::{self, Secret},
@@ -39,6 +40,8 @@ pub struct Run {
     shared: Option<SharedSecret>,
     /// A PIN attempt is counted, and the PIN has not been found right.
     pub unproven: bool,
+    /// The token that goes back, encrypted.
+    token: Vec<u8, ENCRYPTED_TOKEN>,
 }
 
 /// What is done next.
@@ -67,7 +70,7 @@ impl Run {
         match call.authenticator.client_pin(self, call.now, cause, request)? {
             Answer::Next(next) => Ok(next),
             Answer::Empty => ok(call.message),
-            answer => call.authenticator.write_answer(&answer, call.message),
+            answer => call.authenticator.write_answer(answer, &self.token, call.message),
         }
     }
 
@@ -86,14 +89,15 @@ impl Run {
     }
 }
 
-/// What goes back to the platform.
+/// What goes back to the platform. Four bytes with its error, as [`Next`].
+#[derive(Clone, Copy)]
 enum Answer {
     Next(Next),
     Empty,
     Retries,
     UvRetries,
     KeyAgreement,
-    Token([u8; ENCRYPTED_TOKEN], usize),
+    Token,
 }
 
 /// A subcommand that agrees on a secret, and its members. Those that it does not take are empty.
@@ -226,7 +230,7 @@ impl<P: Platform> Authenticator<'_, P> {
         self.check_pin_attempt()
     }
 
-    fn write_answer(&self, answer: &Answer, message: &mut [u8]) -> Outcome {
+    fn write_answer(&self, answer: Answer, token: &[u8], message: &mut [u8]) -> Outcome {
         let mut w = begin(message);
         let mut m = MapWriter::new(&mut w, Response::KEYS, &[]);
         match answer {
@@ -235,9 +239,9 @@ impl<P: Platform> Authenticator<'_, P> {
                 let (_, public) = self.key_agreement.as_ref().ok_or(Failure::OTHER)?;
                 m.required(&CoseKey::key_agreement(public));
             }
-            Answer::Token(token, len) => {
+            Answer::Token => {
                 m.skip(1);
-                m.bytes(token.get(..*len));
+                m.bytes(Some(token));
             }
             Answer::Retries => {
                 m.skip(2);
@@ -288,14 +292,14 @@ impl<P: Platform> Authenticator<'_, P> {
     /// Issues a token to a user who was `verified`.
     fn grant(
         &mut self,
-        run: &Run,
+        run: &mut Run,
         now: Instant,
         request: &Request<'_>,
         permissions: Permissions,
         verified: UserVerified,
         user_present: bool,
     ) -> Result<Answer, Failure> {
-        let shared = run.agreed()?;
+        let shared = run.shared.as_ref().ok_or(Failure::OTHER)?;
         let rp_id_hash = request.rp_id.map(|rp_id| self.hash_rp_id(rp_id));
         let persistent;
         let token = if permissions == Permissions::PCMR {
@@ -310,10 +314,10 @@ impl<P: Platform> Authenticator<'_, P> {
             let issued = token.issue(&mut self.rng, now, protocol, permissions, rp_id_hash, user_present, verified);
             issued.map_err(crypto_status)?
         };
-        let mut out = [0; ENCRYPTED_TOKEN];
-        let len =
-            shared.encrypt(&self.crypto, &mut self.rng, token.as_bytes(), &mut out).map_err(|_| Failure::OTHER)?;
-        Ok(Answer::Token(out, len))
+        run.token.resize(ENCRYPTED_TOKEN, 0).map_err(|_| Failure::OTHER)?;
+        let len = shared.encrypt(&self.crypto, &mut self.rng, token.as_bytes(), &mut run.token);
+        run.token.truncate(len.map_err(|_| Failure::OTHER)?);
+        Ok(Answer::Token)
     }
 
     fn permissions_asked(&self, request: &Request<'_>, sub_command: u32) -> Result<Permissions, Failure> {
