@@ -75,7 +75,8 @@ impl Algorithm {
 impl Read<'_> for Algorithm {
     const SHAPE: Shape = Shape::By(|r| Self::read(r).map(|_| true));
 
-    #[inline]
+    #[cfg_attr(feature = "small", inline(never))]
+    #[cfg_attr(not(feature = "small"), inline)]
     fn read(r: &mut Reader<'_>) -> Result<Self, Error> {
         match r.integer() {
             Ok(identifier) => Ok(Self::from_identifier(identifier)),
@@ -321,26 +322,21 @@ impl<'a> Read<'a> for CoseKey<'a> {
                 },
             }
         }
-        let [first, second, third] = strings;
         r.leave();
         let missing = r.error(ErrorKind::Missing);
         let (kty, algorithm) = (kty.ok_or(missing)?, algorithm.ok_or(missing)?);
         if labels & private_labels(kty) != 0 {
             return Err(r.error(ErrorKind::PrivateKey));
         }
-        Ok(match kty {
+        Ok(match (kty, curve, strings) {
             // What is kept of it has its own identifier.
-            kty if algorithm == Algorithm::RESERVED => Self::other(algorithm, kty, start, r),
-            KTY_EC2 => Self::Ec2 {
-                algorithm,
-                curve: curve.ok_or(missing)?,
-                x: second.ok_or(missing)?,
-                y: third.ok_or(missing)?,
-            },
-            KTY_OKP => Self::Okp { algorithm, curve: curve.ok_or(missing)?, x: second.ok_or(missing)? },
-            KTY_RSA => Self::Rsa { algorithm, n: first.ok_or(missing)?, e: second.ok_or(missing)? },
-            KTY_AKP => Self::Akp { algorithm, public: first.ok_or(missing)? },
-            kty => Self::other(algorithm, kty, start, r),
+            _ if algorithm == Algorithm::RESERVED => Self::other(algorithm, kty, start, r),
+            (KTY_EC2, Some(curve), [_, Some(x), Some(y)]) => Self::Ec2 { algorithm, curve, x, y },
+            (KTY_OKP, Some(curve), [_, Some(x), _]) => Self::Okp { algorithm, curve, x },
+            (KTY_RSA, _, [Some(n), Some(e), _]) => Self::Rsa { algorithm, n, e },
+            (KTY_AKP, _, [Some(public), ..]) => Self::Akp { algorithm, public },
+            (kty, ..) if is_other(kty) => Self::other(algorithm, kty, start, r),
+            _ => return Err(missing),
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Error, ErrorKind, Reader, SMALL,
-    reader::{ARRAY, MAP, NEGATIVE, TAG, UNSIGNED},
+    reader::{NEGATIVE, UNSIGNED},
 };
 
 /// The keys 0 to 23 as they are encoded.
@@ -17,7 +17,7 @@ pub struct Map<'a> {
     left: u64,
     /// In a map with integer keys: the previous key, as long as all keys were 1 to 23; then 24.
     small: u8,
-    /// The message from the previous key on, unless `small` holds that key.
+    /// The previous key, encoded, unless `small` holds it.
     previous: &'a [u8],
     /// In a map with text keys: whether a key came that is not in the table or not in its order.
     disturbed: bool,
@@ -94,8 +94,8 @@ impl<'a> Reader<'a> {
 
     fn rare_int(&mut self, map: &mut Map<'a>) -> Result<Option<i16>, Error> {
         map.left = map.left.saturating_sub(1);
-        if !SMALL && let Some(previous @ [1..=255, ..]) = SMALL_KEYS.get(usize::from(map.small)..) {
-            map.previous = previous;
+        if !SMALL && let Some([previous @ 1..=255, ..]) = SMALL_KEYS.get(usize::from(map.small)..) {
+            map.previous = core::slice::from_ref(previous);
         }
         map.small = 24;
         let start = self.rest;
@@ -127,7 +127,7 @@ impl<'a> Reader<'a> {
                 if map.disturbed {
                     self.order(map, start)?;
                 }
-                map.previous = start;
+                map.previous = key;
                 Ok(true)
             }
             _ => Ok(false),
@@ -183,18 +183,13 @@ impl<'a> Reader<'a> {
     /// byte by byte (CTAP 2.3 §8).
     #[cfg_attr(not(feature = "small"), inline)]
     pub(super) fn order(&mut self, map: &mut Map<'a>, start: &'a [u8]) -> Result<(), Error> {
-        let previous = core::mem::replace(&mut map.previous, start);
-        let length = start.len().saturating_sub(self.rest.len());
-        let (Some(before), Some(now)) = (previous.first(), start.first()) else { return Ok(()) };
-        let (older, newer) = (previous.get(..length), start.get(..length));
-        let ordered = match (before >> 5, now >> 5) {
-            (major @ (ARRAY | MAP | TAG), same) if major == same => {
-                (self.at(previous).pass_again(&mut { u32::MAX })?, older) < (length, newer)
-            }
+        let key = self.since(start);
+        let previous = core::mem::replace(&mut map.previous, key);
+        let rank = |key: &[u8]| (key.first().map(|initial| initial >> 5), key.len());
+        let ordered = match (previous, key) {
             // Mostly the heads are the same and the first characters differ already.
-            _ if length > 1 && before == now && previous.get(1) != start.get(1) => previous.get(1) < start.get(1),
-            // Heads in their shortest form are in the order of the lengths that they encode.
-            _ => older < newer,
+            ([before, one, ..], [now @ 0..0x80, other, ..]) if !SMALL && before == now && one != other => one < other,
+            _ => (rank(previous), previous) < (rank(key), key),
         };
         self.canonical &= ordered;
         if ordered || !self.strict { Ok(()) } else { Err(self.error(ErrorKind::KeyOrder)) }

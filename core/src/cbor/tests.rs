@@ -68,11 +68,15 @@ fn keys_of_another_type_are_unknown_members() {
 }
 
 #[test]
-fn keys_that_are_lists_are_ordered_from_their_first_byte() {
+fn keys_that_are_lists_are_ordered_by_length_and_then_from_their_first_byte() {
     // Of one length, but of different counts: {[32]: 0, [1, 2]: 0} and the other way round.
     let (one, two) = (b"\x81\x18\x20\x00", b"\x82\x01\x02\x00");
     assert_eq!(strict(&[&b"\xa2"[..], one, two].concat()), Ok(()));
     assert_eq!(strict(&[&b"\xa2"[..], two, one].concat()), Err(ErrorKind::KeyOrder));
+    // {[3, 1]: 0, [2, 24]: 0} and the other way round.
+    let (short, long) = (b"\x82\x03\x01\x00", b"\x82\x02\x18\x18\x00");
+    assert_eq!(strict(&[&b"\xa2"[..], short, long].concat()), Ok(()));
+    assert_eq!(strict(&[&b"\xa2"[..], long, short].concat()), Err(ErrorKind::KeyOrder));
 }
 
 #[test]

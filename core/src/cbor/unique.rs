@@ -155,7 +155,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Passes over an item that was passed before and returns its length. Every item in it counts.
-    pub(super) fn pass_again(&mut self, left: &mut u32) -> Result<usize, Error> {
+    fn pass_again(&mut self, left: &mut u32) -> Result<usize, Error> {
         let start = self.rest;
         let mut items = 1u64;
         while items > 0 {
