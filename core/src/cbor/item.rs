@@ -2,7 +2,7 @@
 
 use super::{
     Error, ErrorKind, Reader,
-    reader::{ARRAY, BYTES, MAP, NEGATIVE, TAG, TEXT, UNSIGNED},
+    reader::{ARRAY, BYTES, MAP, NEGATIVE, TAG, TEXT, UNSIGNED, length},
 };
 
 /// What an item is. Of an array, a map and a tag this is the head: what is inside follows.
@@ -38,9 +38,9 @@ impl<'a> Reader<'a> {
         Ok(match major {
             UNSIGNED => Item::Unsigned(value),
             NEGATIVE => Item::Negative(value),
-            BYTES => Item::Bytes(self.take(value)?),
+            BYTES => Item::Bytes(self.take(length(value))?),
             TEXT => {
-                let text = core::str::from_utf8(self.take(value)?);
+                let text = core::str::from_utf8(self.take(length(value))?);
                 Item::Text(text.map_err(|_| self.error(ErrorKind::NotUtf8))?)
             }
             ARRAY => self.enter().map(|()| Item::Array(value))?,

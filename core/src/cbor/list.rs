@@ -101,14 +101,13 @@ impl<'a, T: Read<'a>> Read<'a> for List<'a, T> {
             T::read(r)?;
         }
         r.leave();
-        // The items were all there, so their number fits.
-        Ok(Self::Cbor(Items { count: count as usize, rest, item: PhantomData }))
+        Ok(Self::Cbor(Items { count, rest, item: PhantomData }))
     }
 
     fn get(r: &mut Reader<'a>) -> Result<Self, Error> {
         let count = r.array()?;
         r.leave();
-        Ok(Self::Cbor(Items { count: count as usize, rest: r.rest(), item: PhantomData }))
+        Ok(Self::Cbor(Items { count, rest: r.rest(), item: PhantomData }))
     }
 }
 

@@ -14,7 +14,7 @@ const OTHER_KEY: i16 = i16::MIN;
 /// A map that is being read: how many entries are left, and the previous key.
 #[derive(Debug)]
 pub struct Map<'a> {
-    left: u64,
+    left: usize,
     /// In a map with integer keys: the previous key, as long as all keys were 1 to 23; then 24.
     small: u8,
     /// The previous key, encoded, unless `small` holds it.
@@ -22,11 +22,11 @@ pub struct Map<'a> {
     /// In a map with text keys: whether a key came that is not in the table or not in its order.
     disturbed: bool,
     /// In a map with text keys: how many entries were left when the table was last gone through again.
-    retried: u64,
+    retried: usize,
 }
 
 impl Map<'_> {
-    pub(super) const fn new(left: u64) -> Self {
+    pub(super) const fn new(left: usize) -> Self {
         Self { left, small: 0, previous: &[], disturbed: false, retried: 0 }
     }
 
@@ -100,15 +100,17 @@ impl<'a> Reader<'a> {
         map.small = 24;
         let start = self.rest;
         let key = match start.first().map(|initial| initial >> 5) {
-            Some(UNSIGNED) => i64::try_from(self.unsigned()?).unwrap_or(i64::MAX),
-            Some(NEGATIVE) => !i64::try_from(self.head_of(NEGATIVE)?).unwrap_or(i64::MAX),
+            Some(major @ (UNSIGNED | NEGATIVE)) => {
+                let value = i16::try_from(self.length_of(major)?).ok();
+                value.map(|value| if major == NEGATIVE { !value } else { value })
+            }
             _ => {
-                self.skip()?;
-                i64::MAX
+                self.skip_item()?;
+                None
             }
         };
         self.order(map, start)?;
-        Ok(Some(i16::try_from(key).unwrap_or(OTHER_KEY)))
+        Ok(Some(key.unwrap_or(OTHER_KEY)))
     }
 
     /// Reads the next key of a map with text keys if it is `key`, which is encoded ([`encoded_key`]).

@@ -160,7 +160,7 @@ impl<'a> Reader<'a> {
     /// As in [`Reader::unsigned`].
     #[cfg_attr(not(feature = "small"), inline)]
     pub fn number(&mut self) -> Result<u32, Error> {
-        self.unsigned().map(|value| u32::try_from(value).unwrap_or(u32::MAX))
+        self.length_of(UNSIGNED).map(|value| u32::try_from(value).unwrap_or(u32::MAX))
     }
 
     /// An integer of either sign.
@@ -197,7 +197,7 @@ impl<'a> Reader<'a> {
     }
 
     fn rare_bytes(&mut self) -> Result<&'a [u8], Error> {
-        let length = self.head_of(BYTES)?;
+        let length = self.length_of(BYTES)?;
         self.take(length)
     }
 
@@ -207,7 +207,7 @@ impl<'a> Reader<'a> {
     /// [`ErrorKind::NotUtf8`]; otherwise as in [`Reader::unsigned`].
     #[cfg_attr(not(feature = "small"), inline)]
     pub fn text(&mut self) -> Result<&'a str, Error> {
-        let length = self.head_of(TEXT)?;
+        let length = self.length_of(TEXT)?;
         let bytes = self.take(length)?;
         core::str::from_utf8(bytes).or_else(|error| self.cut_text(bytes, error))
     }
@@ -223,7 +223,7 @@ impl<'a> Reader<'a> {
     /// A text string that was checked before, as its bytes.
     #[cfg_attr(not(feature = "small"), inline)]
     pub(super) fn unchecked_text(&mut self) -> Result<&'a [u8], Error> {
-        let length = self.head_of(TEXT)?;
+        let length = self.length_of(TEXT)?;
         self.take(length)
     }
 
@@ -258,8 +258,8 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`ErrorKind::TooDeep`]; otherwise as in [`Reader::unsigned`].
     #[cfg_attr(not(feature = "small"), inline)]
-    pub fn array(&mut self) -> Result<u64, Error> {
-        let count = self.head_of(ARRAY)?;
+    pub fn array(&mut self) -> Result<usize, Error> {
+        let count = self.length_of(ARRAY)?;
         self.enter()?;
         Ok(count)
     }
@@ -270,7 +270,7 @@ impl<'a> Reader<'a> {
     /// [`ErrorKind::TooDeep`]; otherwise as in [`Reader::unsigned`].
     #[cfg_attr(not(feature = "small"), inline)]
     pub fn map(&mut self) -> Result<Map<'a>, Error> {
-        let left = self.head_of(MAP)?;
+        let left = self.length_of(MAP)?;
         self.enter()?;
         Ok(Map::new(left))
     }
@@ -361,6 +361,7 @@ impl<'a> Reader<'a> {
     fn skip_large(&mut self) -> Result<(), Error> {
         let before = self.rest;
         let (major, value) = self.head()?;
+        let value = length(value);
         match major {
             UNSIGNED | NEGATIVE => Ok(()),
             BYTES => self.take(value).map(drop),
@@ -420,8 +421,7 @@ impl<'a> Reader<'a> {
     }
 
     #[cfg_attr(not(feature = "small"), inline)]
-    pub(super) fn take(&mut self, length: u64) -> Result<&'a [u8], Error> {
-        let length = usize::try_from(length).unwrap_or(usize::MAX);
+    pub(super) fn take(&mut self, length: usize) -> Result<&'a [u8], Error> {
         match self.rest.split_at_checked(length) {
             Some((taken, rest)) => {
                 self.rest = rest;
@@ -429,6 +429,14 @@ impl<'a> Reader<'a> {
             }
             None => Err(self.error(ErrorKind::Truncated)),
         }
+    }
+
+    /// The value of a head of major type `major`, where none that is larger than a `usize` makes sense: it counts as the
+    /// largest.
+    #[cfg_attr(feature = "small", inline(never))]
+    #[cfg_attr(not(feature = "small"), inline)]
+    pub(super) fn length_of(&mut self, major: u8) -> Result<usize, Error> {
+        self.head_of(major).map(length)
     }
 
     /// The value of a head of major type `major`; on another type nothing is consumed.
@@ -492,6 +500,12 @@ impl<'a> Reader<'a> {
             _ => Err(self.error(ErrorKind::Malformed)),
         }
     }
+}
+
+/// The length or the count in a head. No message has more bytes than a `usize` counts.
+#[inline]
+pub(super) fn length(value: u64) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
 }
 
 /// Nearly all text is ASCII, and short.

@@ -7,7 +7,7 @@ use heapless::Vec;
 
 use super::{
     Error, ErrorKind, Read, Reader,
-    reader::{ARRAY, BYTES, MAP, NEGATIVE, TAG, TEXT, TOLERANT_DEPTH, UNSIGNED},
+    reader::{ARRAY, BYTES, MAP, NEGATIVE, TAG, TEXT, TOLERANT_DEPTH, UNSIGNED, length},
 };
 
 /// At most this many items are gone through again: where keys do not ascend, each is compared with all before it. A map
@@ -123,7 +123,7 @@ impl<'a> Reader<'a> {
     fn pass_head(&mut self) -> Result<(u8, u64), Error> {
         let (major, value) = self.head()?;
         let inside = match major {
-            BYTES | TEXT => self.take(value).map(|_| 0)?,
+            BYTES | TEXT => self.take(length(value)).map(|_| 0)?,
             ARRAY => value,
             // No message has that many entries. The limit keeps the number of keys and values within 64 bits.
             MAP => value.min(u64::MAX >> 1).wrapping_mul(2),
@@ -210,7 +210,7 @@ impl<'a> Reader<'a> {
         let (major, value) = self.head()?;
         let bytes = match major {
             UNSIGNED | NEGATIVE => &[],
-            BYTES | TEXT => self.take(value)?,
+            BYTES | TEXT => self.take(length(value))?,
             _ => {
                 self = start;
                 self.pass_again(&mut { u32::MAX })?;
